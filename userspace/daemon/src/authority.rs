@@ -325,11 +325,11 @@ mod tests {
     #[test]
     fn authority_all_sessions_at_once_then_own_is_not_enough() {
         let authority = table();
-        let stranger = authority
+        let other = authority
             .admit(&peer(1000, 1000, &[]), Access::AnySession(Right::Read))
             .unwrap_err();
-        assert_eq!(stranger.code, ProblemCode::Forbidden);
-        assert!(stranger.detail.contains("uid 1000"), "{}", stranger.detail);
+        assert_eq!(other.code, ProblemCode::Forbidden);
+        assert!(other.detail.contains("uid 1000"), "{}", other.detail);
         assert!(
             authority
                 .admit(&peer(1000, 77, &[]), Access::AnySession(Right::Read))

@@ -154,7 +154,7 @@ impl Inspector {
         let mut queue = self.shared.queue();
         if queue.hanging.contains(&inspection.about) || queue.serving == 0 {
             drop(queue);
-            self.shared.tell((inspection.late)());
+            self.shared.answer((inspection.late)());
             return;
         }
         let about = inspection.about;
@@ -199,7 +199,7 @@ impl Inspector {
         }
         drop(queue);
         for late in late {
-            self.shared.tell(late());
+            self.shared.answer(late());
         }
     }
 }
@@ -216,7 +216,7 @@ impl InspectorShared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tell(&self, finding: Finding) {
+    fn answer(&self, finding: Finding) {
         // An actor that has ended needs no answer.
         let _ = self.found.send(finding);
     }
@@ -273,7 +273,7 @@ impl InspectorShared {
                 continue;
             }
             drop(queue);
-            self.tell(finding);
+            self.answer(finding);
             // Another question may wait for this process.
             self.changed.notify_one();
         }

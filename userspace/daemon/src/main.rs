@@ -161,7 +161,7 @@ fn ended(arguments: &Arguments, config: Config) -> Result<RunOutcome, StartError
     // The process exits with its signal handlers installed: if they were removed first, a late
     // signal could kill it and its exit status would be lost.
     std::mem::forget(signals);
-    coordinator.on_progress(tell_systemd);
+    coordinator.on_progress(notify_systemd);
     if let Some(duration) = arguments.duration
         && !mutant!("onaird: --duration is ignored")
     {
@@ -177,7 +177,7 @@ fn ended(arguments: &Arguments, config: Config) -> Result<RunOutcome, StartError
     }
     let ready = |_: &Started| {
         tracing::info!("ready");
-        notify::tell("READY=1");
+        notify::send("READY=1");
     };
     Ok(run(config, &coordinator, ready)?)
 }
@@ -201,7 +201,7 @@ fn code(exit: Exit) -> ExitCode {
 /// One hour: longer than any usual TimeoutStopSec.
 const NEVER_US: u64 = 3_600_000_000;
 
-fn tell_systemd(status: &ShutdownStatus) {
+fn notify_systemd(status: &ShutdownStatus) {
     let ShutdownStatus {
         phase,
         sessions,
@@ -216,7 +216,7 @@ fn tell_systemd(status: &ShutdownStatus) {
     };
     // From here on the service manager's TimeoutStopSec applies: the watchdog is not fed once the
     // control thread has ended.
-    notify::tell(&format!(
+    notify::send(&format!(
         "STOPPING=1\nSTATUS={text}\nWATCHDOG_USEC={NEVER_US}"
     ));
 }

@@ -14,7 +14,7 @@ const VARIABLE: &str = "NOTIFY_SOCKET";
 
 /// Sends assignments such as `READY=1`, one per line, to the manager, if there is one. If its
 /// socket is full, the message is lost: the next one of that kind replaces it.
-pub fn tell(words: &str) {
+pub fn send(words: &str) {
     let Some(address) = std::env::var_os(VARIABLE).as_deref().and_then(address) else {
         return;
     };

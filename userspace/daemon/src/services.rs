@@ -80,7 +80,7 @@ pub struct Services {
     /// The probe, or why it does not run.
     pub probe: ProbeLink,
     /// Tells clients that the daemon died.
-    pub bell: OwnerDeathNotifier,
+    pub death_notifier: OwnerDeathNotifier,
     /// Stored certificates.
     pub archive: Archive,
     /// Persisted sessions.
@@ -105,7 +105,7 @@ pub struct Services {
     pub hub: Hub,
     /// The connections of both sockets, for health.
     pub connections: Vec<Connections>,
-    probe_told: (ProbeState, Option<String>),
+    probe_published: (ProbeState, Option<String>),
     outbox: VecDeque<(usize, Command)>,
     dead: HashSet<usize>,
     gone: HashSet<String>,
@@ -118,7 +118,7 @@ impl Services {
         config: Config,
         dataplane: Dataplane,
         probe: ProbeLink,
-        bell: OwnerDeathNotifier,
+        death_notifier: OwnerDeathNotifier,
         on_disk: OnDisk,
         pending_reclaim: PendingReclaim,
         inspector: Inspector,
@@ -134,12 +134,12 @@ impl Services {
         Self {
             config,
             hub: Hub::new(identity.incarnation, readers),
-            probe_told: probe.state(),
+            probe_published: probe.state(),
             identity,
             events: dataplane.events(),
             dataplane,
             probe,
-            bell,
+            death_notifier,
             archive,
             store,
             connections: Vec::new(),
@@ -204,13 +204,13 @@ impl Services {
                     poller: poller.map(|it| it.name.clone()).unwrap_or_default(),
                     message: message.clone(),
                 };
-                self.hub.tell(None, died);
+                self.hub.publish(None, died);
             }
             PollerEvent::PortGone { port } => {
                 tracing::error!(port, "the interface under a port is gone");
                 self.gone.insert(port.clone());
                 self.hub
-                    .tell(None, EventKind::PortGone { port: port.clone() });
+                    .publish(None, EventKind::PortGone { port: port.clone() });
             }
             PollerEvent::PortLink { port, up } => {
                 let (port, up) = (port.clone(), *up);
@@ -226,14 +226,15 @@ impl Services {
     }
 
     /// Publishes whether the probe sees, if that has changed since it was last published.
-    pub fn tell_probe_state(&mut self) {
+    pub fn publish_probe_state(&mut self) {
         let now = self.probe.state();
-        if now == self.probe_told {
+        if now == self.probe_published {
             return;
         }
         let (state, reason) = now.clone();
-        self.probe_told = now;
-        self.hub.tell(None, EventKind::ProbeState { state, reason });
+        self.probe_published = now;
+        self.hub
+            .publish(None, EventKind::ProbeState { state, reason });
     }
 
     /// A port as the API shows it.

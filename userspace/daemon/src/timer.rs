@@ -75,15 +75,15 @@ impl TimerShared {
             if *state == TimerState::Cancelled {
                 return false;
             }
-            let left = match deadline {
+            let remaining = match deadline {
                 Some(at) => at.saturating_duration_since(Instant::now()),
                 None => Duration::from_secs(3600),
             };
-            if left.is_zero() {
+            if remaining.is_zero() {
                 *state = TimerState::Expired;
                 return true;
             }
-            let woken = self.changed.wait_timeout(state, left);
+            let woken = self.changed.wait_timeout(state, remaining);
             state = woken.unwrap_or_else(PoisonError::into_inner).0;
         }
     }

@@ -248,8 +248,12 @@ fn run<J>(
         if guard.is_flush_wanted() {
             // Read after that: it includes every job that was handed in before the flush request.
             let handed_in = tally.handed_in.load(Ordering::Relaxed);
-            let left = handed_in.saturating_sub(done);
-            guard.flush_progress(mutant!("jobs: the end does not wait for them", 0, left));
+            let remaining = handed_in.saturating_sub(done);
+            guard.flush_progress(mutant!(
+                "jobs: the end does not wait for them",
+                0,
+                remaining
+            ));
         }
     }
 }

@@ -36,7 +36,7 @@ const NAP: Duration = Duration::from_micros(100);
 const SLEEP: Duration = Duration::from_millis(20);
 /// Highest input rate of a ring: 10 Gb/s. The thread sleeps at most half of the time that fills a
 /// ring.
-const OCTETS_PER_MS: usize = 1_250_000;
+const BYTES_PER_MS: usize = 1_250_000;
 /// Time after which taken events are written, even if they do not fill a block.
 const SETTLE: Duration = Duration::from_millis(100);
 /// Interval of statistics, manifest, and retries after a fault.
@@ -59,8 +59,8 @@ pub(crate) struct Drain {
     settled_at: Instant,
     ticked_at: Instant,
     tried_at: Instant,
-    told_at: Instant,
-    told: DrainState,
+    published_at: Instant,
+    published: DrainState,
 }
 
 impl Drain {
@@ -87,8 +87,8 @@ impl Drain {
             settled_at: now,
             ticked_at: now,
             tried_at: now,
-            told_at: now,
-            told: DrainState::Recording,
+            published_at: now,
+            published: DrainState::Recording,
         }
     }
 
@@ -141,11 +141,11 @@ impl Drain {
 
     /// Registers new producers.
     fn take_in(&mut self) {
-        for (account, ring) in self.shared.joined() {
+        for (totals, ring) in self.shared.joined() {
             let capacity = ring.capacity();
-            self.files.join(account);
+            self.files.join(totals);
             self.rings.push(Some(ring));
-            let millis = (capacity / OCTETS_PER_MS / 2) as u64;
+            let millis = (capacity / BYTES_PER_MS / 2) as u64;
             self.sleep = self.sleep.min(Duration::from_millis(millis).max(NAP));
         }
     }
@@ -153,10 +153,10 @@ impl Drain {
     /// Longest sleep that the smallest ring allows.
     fn longest_sleep(&self) -> Duration {
         let smallest = self.rings.iter().flatten().map(RingReader::capacity).min();
-        let Some(octets) = smallest else {
+        let Some(size) = smallest else {
             return SLEEP;
         };
-        let micros = octets * 500 / OCTETS_PER_MS;
+        let micros = size * 500 / BYTES_PER_MS;
         Duration::from_micros(micros as u64).clamp(NAP, SLEEP)
     }
 
@@ -189,20 +189,20 @@ impl Drain {
 
     /// Takes the `waiting` bytes of one ring. `false` during a fault.
     fn empty(&mut self, producer: usize, waiting: usize) -> bool {
-        let mut left = waiting;
-        while left > 0 {
+        let mut remaining = waiting;
+        while remaining > 0 {
             let Some(ring) = &mut self.rings[producer] else {
                 return true;
             };
             let mut events = 0;
             let (encoder, files, gaps) = (&mut self.encoder, &mut self.files, &mut self.gaps);
-            let read = ring.read(left.min(BATCH), |event| {
+            let read = ring.read(remaining.min(BATCH), |event| {
                 gaps.event(producer, event);
                 encoder.event(producer, event, files);
                 events += 1;
                 true
             });
-            self.files.account(producer).take(events);
+            self.files.totals(producer).take(events);
             let shared = Arc::clone(&self.shared);
             if !shared.busy(|| self.files.pump(false)) {
                 return false;
@@ -210,12 +210,12 @@ impl Drain {
             shared.busy(|| self.files.catch_up());
             if read == 0 {
                 // An event still being written to the ring, or one longer than a batch.
-                if left <= BATCH {
+                if remaining <= BATCH {
                     return true;
                 }
-                return self.empty_long(producer, left);
+                return self.empty_long(producer, remaining);
             }
-            left = left.saturating_sub(read);
+            remaining = remaining.saturating_sub(read);
         }
         true
     }
@@ -233,7 +233,7 @@ impl Drain {
             events += 1;
             false
         });
-        self.files.account(producer).take(events);
+        self.files.totals(producer).take(events);
         self.files.pump(false)
     }
 
@@ -264,8 +264,8 @@ impl Drain {
         if self.shared.gate.door() != door {
             self.shared.gate.set(door);
         }
-        if self.told != state {
-            self.told = state;
+        if self.published != state {
+            self.published = state;
             if let Some(text) = &text {
                 self.files.problem(text.clone());
             }
@@ -316,10 +316,10 @@ impl Drain {
         }
         // A manifest of very many files is long: write it less often than each second.
         let pause = TICK * u32::try_from(self.files.count() / 1000).unwrap_or(u32::MAX);
-        if now.duration_since(self.told_at) < pause {
+        if now.duration_since(self.published_at) < pause {
             return;
         }
-        self.told_at = now;
+        self.published_at = now;
         let manifest = self.manifest(Stage::Recording);
         let mut progress = self.shared.progress();
         progress.files.clone_from(&manifest.files);

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::books::ProducerTotals;
 use crate::event::{Event, Missed};
 use crate::manifest::{Gap, LISTED, Time};
+use crate::totals::ProducerTotals;
 
 /// The gaps of all producers.
 #[derive(Debug, Default)]
@@ -54,15 +54,15 @@ impl Gaps {
     }
 
     /// No more events follow: events missing after the last one are a gap too.
-    pub(crate) fn end(&mut self, accounts: &[Arc<ProducerTotals>]) {
-        self.last.resize(accounts.len(), (None, Missed::default()));
-        for (producer, account) in accounts.iter().enumerate() {
-            let all = account.dropped();
-            let told = self.last[producer].1;
+    pub(crate) fn end(&mut self, producers: &[Arc<ProducerTotals>]) {
+        self.last.resize(producers.len(), (None, Missed::default()));
+        for (producer, totals) in producers.iter().enumerate() {
+            let all = totals.dropped();
+            let reported = self.last[producer].1;
             let missed = Missed {
-                ring_full: all.ring_full - told.ring_full,
-                disk_full: all.disk_full - told.disk_full,
-                disk_fault: all.disk_fault - told.disk_fault,
+                ring_full: all.ring_full - reported.ring_full,
+                disk_full: all.disk_full - reported.disk_full,
+                disk_fault: all.disk_fault - reported.disk_fault,
             };
             if missed.total() > 0 {
                 self.gap(producer, None, missed);
@@ -71,9 +71,9 @@ impl Gaps {
     }
 
     /// The listed gaps, and the number of further ones.
-    pub(crate) fn list(&self, accounts: &[Arc<ProducerTotals>]) -> (Vec<Gap>, u64) {
+    pub(crate) fn list(&self, producers: &[Arc<ProducerTotals>]) -> (Vec<Gap>, u64) {
         let gaps = self.listed.iter().map(|gap| Gap {
-            producer: accounts[gap.producer].name.clone(),
+            producer: producers[gap.producer].name.clone(),
             after: gap.after.map(Time::from_unix_ns),
             before: gap.before.map(Time::from_unix_ns),
             ring_full: gap.missed.ring_full,

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering, compiler_fence, fence};
 
 use rustix::thread::{MembarrierCommand, membarrier};
 
-use crate::books::ProducerTotals;
+use crate::totals::ProducerTotals;
 
 /// State of the door.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +101,7 @@ impl ProducerGate {
     /// `rounds` notes the producers still inside; pass the same one again.
     pub(crate) fn all_out(
         &self,
-        accounts: impl FnOnce() -> Vec<Arc<ProducerTotals>>,
+        producers: impl FnOnce() -> Vec<Arc<ProducerTotals>>,
         rounds: &mut Rounds,
     ) -> bool {
         debug_assert_eq!(self.door(), Door::Closed);
@@ -110,11 +110,11 @@ impl ProducerGate {
             rounds.begun = true;
             // Listed after the barrier: a producer that is not in the list has not checked the door
             // yet.
-            rounds.inside = accounts()
+            rounds.inside = producers()
                 .into_iter()
-                .map(|account| {
-                    let visit = account.visit.load(Ordering::Acquire);
-                    (account, visit)
+                .map(|totals| {
+                    let visit = totals.visit.load(Ordering::Acquire);
+                    (totals, visit)
                 })
                 .filter(|(_, visit)| visit % 2 == 1)
                 .collect();
@@ -122,7 +122,7 @@ impl ProducerGate {
         // SYNC: record-inside. Acquire: what the producer put into its ring is visible.
         rounds
             .inside
-            .retain(|(account, visit)| account.visit.load(Ordering::Acquire) == *visit);
+            .retain(|(totals, visit)| totals.visit.load(Ordering::Acquire) == *visit);
         rounds.inside.is_empty()
     }
 }
@@ -162,13 +162,13 @@ impl Drop for Visit<'_> {
 mod tests {
     use super::*;
 
-    fn account() -> Arc<ProducerTotals> {
+    fn totals() -> Arc<ProducerTotals> {
         Arc::new(ProducerTotals::new("p"))
     }
 
     #[test]
     fn gate_closed_with_a_producer_inside_then_not_all_out_before_it_has_left() {
-        let (gate, inside, outside) = (ProducerGate::new(), account(), account());
+        let (gate, inside, outside) = (ProducerGate::new(), totals(), totals());
         let visit = Visit::begin(&inside.visit, &gate);
         assert_eq!(gate.door(), Door::Open);
         gate.close();
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn gate_left_and_entered_again_then_it_is_out() {
-        let (gate, inside) = (ProducerGate::new(), account());
+        let (gate, inside) = (ProducerGate::new(), totals());
         let visit = Visit::begin(&inside.visit, &gate);
         gate.close();
         let mut rounds = Rounds::default();

@@ -12,7 +12,6 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may fail"))]
 
-mod books;
 mod drain;
 mod error;
 mod event;
@@ -27,8 +26,8 @@ mod repair;
 mod ring;
 mod shared;
 mod spec;
+mod totals;
 
-pub use books::{Counts, Dropped, Lost, ProducerCounts};
 pub use error::{FinishError, FlushError, RecordError};
 pub use event::MAX_SNAP_LENGTH;
 pub use files::careful::{Unfit, open_regular, read_named, read_regular};
@@ -42,3 +41,4 @@ pub use repair::{LeftAlone, Repaired, repair};
 pub use spec::{
     BadName, Format, MAX_NAME, MAX_RING, MIN_RING, MIN_SPLIT, RecordName, SessionLabel, Spec,
 };
+pub use totals::{Counts, Dropped, Lost, ProducerCounts};

@@ -6,9 +6,9 @@ use onair_media::video::VideoFormat;
 use onair_types::{RecordingEnd, RecordingFormat};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::books::{Counts, ProducerCounts};
 use crate::files::UNFINISHED;
 use crate::spec::{RecordName, SessionLabel};
+use crate::totals::{Counts, ProducerCounts};
 
 /// Version of the manifest format.
 pub const MANIFEST_VERSION: u32 = 1;
@@ -243,7 +243,7 @@ pub struct Manifest {
 
 impl Manifest {
     /// Longest manifest that is read, bytes: that of some 400,000 files.
-    pub const MOST_OCTETS: u64 = 128 << 20;
+    pub const MOST_BYTES: u64 = 128 << 20;
 
     /// Bytes of all files.
     #[must_use]

@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use onair_mutant::mutant;
 
-use crate::books::{Counts, ProducerTotals, add};
 use crate::event::Missed;
 use crate::gate::{Door, ProducerGate, Visit};
 use crate::ring::RingWriter;
+use crate::totals::{Counts, ProducerTotals, add};
 
 /// Offers one source's events to a recording. One thread at a time owns it; it may move. After its
 /// drop, its events are still recorded.
 #[derive(Debug)]
 pub struct Producer {
     gate: Arc<ProducerGate>,
-    account: Arc<ProducerTotals>,
+    totals: Arc<ProducerTotals>,
     ring: RingWriter,
     snap_length: usize,
     /// Events not accepted since the last accepted one.
@@ -24,13 +24,13 @@ pub struct Producer {
 impl Producer {
     pub(crate) fn new(
         gate: Arc<ProducerGate>,
-        account: Arc<ProducerTotals>,
+        totals: Arc<ProducerTotals>,
         ring: RingWriter,
         snap_length: usize,
     ) -> Self {
         Self {
             gate,
-            account,
+            totals,
             ring,
             snap_length,
             missed: Missed::default(),
@@ -40,7 +40,7 @@ impl Producer {
     /// Name in the files and in the manifest.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.account.name
+        &self.totals.name
     }
 
     /// Offers a packet of `wire_len` bytes, received at `at_unix_ns` (nanoseconds since 1970, UTC).
@@ -60,8 +60,8 @@ impl Producer {
         head: &[u8],
         payload: &[u8],
     ) -> bool {
-        let tally = &self.account.tally;
-        let _visit = Visit::begin(&self.account.visit, &self.gate);
+        let tally = &self.totals.tally;
+        let _visit = Visit::begin(&self.totals.visit, &self.gate);
         match mutant!("recorder: takes no event", Door::Closed, self.gate.door()) {
             Door::Open => {
                 let head = &head[..head.len().min(self.snap_length)];
@@ -98,6 +98,6 @@ impl Producer {
     /// Its counts.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        self.account.counts()
+        self.totals.counts()
     }
 }

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use onair_types::RecordingEnd;
 
-use crate::books::{Counts, ProducerCounts, ProducerTotals};
 use crate::drain::Drain;
 use crate::error::{FinishError, FlushError, RecordError};
 use crate::files::{Files, Folder, ManifestFile, Summer, Syncer, first_part};
@@ -18,6 +17,7 @@ use crate::producer::Producer;
 use crate::ring::ring;
 use crate::shared::{RecordingShared, lock};
 use crate::spec::Spec;
+use crate::totals::{Counts, ProducerCounts, ProducerTotals};
 
 /// Wait of the drain thread for the disk from which the disk is reported slow.
 const SLOW: Duration = Duration::from_secs(1);
@@ -194,20 +194,19 @@ impl Recording {
         if self.shared.gate.door() == Door::Closed {
             return Err(RecordError::Ended);
         }
-        let account = Arc::new(ProducerTotals::new(name));
+        let totals = Arc::new(ProducerTotals::new(name));
         let (writer, reader) = ring(self.spec.ring_bytes);
-        self.shared.join(Arc::clone(&account), reader);
+        self.shared.join(Arc::clone(&totals), reader);
         let snap_length = usize::try_from(self.spec.snap_length).unwrap_or(usize::MAX);
         let gate = Arc::clone(&self.shared.gate);
-        Ok(Producer::new(gate, account, writer, snap_length))
+        Ok(Producer::new(gate, totals, writer, snap_length))
     }
 
     /// Current status. Does not wait.
     #[must_use]
     pub fn status(&self) -> Status {
-        let accounts = lock(&self.shared.accounts);
-        let producers: Vec<_> = accounts.iter().map(|it| it.report()).collect();
-        drop(accounts);
+        let producers = lock(&self.shared.producers);
+        let producers: Vec<_> = producers.iter().map(|it| it.report()).collect();
         let mut totals = Counts::default();
         producers.iter().for_each(|it| totals.add(&it.counts));
         let progress = self.shared.progress();

@@ -28,18 +28,18 @@ pub(crate) struct RingReader {
 }
 
 /// Creates a ring of `octets` bytes. Touches its memory, so that the writer causes no page fault.
-pub(crate) fn ring(octets: usize) -> (RingWriter, RingReader) {
-    let (mut writer, mut reader) = RingBuffer::new(octets);
-    if let Ok(chunk) = writer.write_chunk(octets) {
+pub(crate) fn ring(size: usize) -> (RingWriter, RingReader) {
+    let (mut writer, mut reader) = RingBuffer::new(size);
+    if let Ok(chunk) = writer.write_chunk(size) {
         chunk.commit_all();
     }
-    if let Ok(chunk) = reader.read_chunk(octets) {
+    if let Ok(chunk) = reader.read_chunk(size) {
         chunk.commit_all();
     }
     let writer = RingWriter { ring: writer };
     let reader = RingReader {
         ring: reader,
-        capacity: octets,
+        capacity: size,
         joined: Vec::new(),
     };
     (writer, reader)
@@ -71,9 +71,9 @@ impl RingWriter {
         head[0..8].copy_from_slice(&at_ns.to_le_bytes());
         head[8..12].copy_from_slice(&wire_len.to_le_bytes());
         head[12..16].copy_from_slice(&word.to_le_bytes());
-        let octets = head_len + captured;
+        let size = head_len + captured;
         // Reads the reader's position only if the cached one is not enough.
-        if self.ring.cached_slots() < octets && self.ring.slots() < octets {
+        if self.ring.cached_slots() < size && self.ring.slots() < size {
             return false;
         }
         // The reader takes an event only when all of it is there. There is room, so this cannot
@@ -103,12 +103,8 @@ impl RingReader {
 
     /// Passes whole events of at most `octets` bytes, oldest first, until `take` returns `false`:
     /// that event was the last one taken. Returns the bytes read.
-    pub(crate) fn read(
-        &mut self,
-        octets: usize,
-        mut take: impl FnMut(&Event<'_>) -> bool,
-    ) -> usize {
-        let waiting = self.ring.slots().min(octets);
+    pub(crate) fn read(&mut self, size: usize, mut take: impl FnMut(&Event<'_>) -> bool) -> usize {
+        let waiting = self.ring.slots().min(size);
         let Ok(chunk) = self.ring.read_chunk(waiting) else {
             return 0;
         };
@@ -119,8 +115,8 @@ impl RingReader {
             joined: &mut self.joined,
         };
         let mut at = 0;
-        while let Some((event, octets)) = stretch.event(at) {
-            at += octets;
+        while let Some((event, size)) = stretch.event(at) {
+            at += size;
             if !take(&event) {
                 break;
             }
@@ -149,8 +145,8 @@ impl Stretch<'_> {
         let word = u32_at(&head, 12);
         let captured = usize::try_from(word & !GAP).unwrap_or(usize::MAX);
         let head_len = if word & GAP == 0 { HEAD } else { HEAD_WITH_GAP };
-        let octets = head_len.saturating_add(captured);
-        if all - at < octets {
+        let size = head_len.saturating_add(captured);
+        if all - at < size {
             return None;
         }
         let mut missed = Missed::default();
@@ -168,7 +164,7 @@ impl Stretch<'_> {
             missed,
             bytes: self.slice(at + head_len, captured),
         };
-        Some((event, octets))
+        Some((event, size))
     }
 
     fn copy(&self, at: usize, to: &mut [u8]) {
@@ -228,18 +224,18 @@ mod tests {
                 if write {
                     let missed = Missed { ring_full: u64::from(gap) * number, disk_full: 0, disk_fault: u64::from(gap) };
                     let bytes: Vec<u8> = (0..first + second).map(|at| (at as u64 ^ number).to_le_bytes()[0]).collect();
-                    let octets = bytes.len() + if gap { HEAD_WITH_GAP } else { HEAD };
+                    let size = bytes.len() + if gap { HEAD_WITH_GAP } else { HEAD };
                     let pushed = writer.push(number, 7, &missed, bytes.split_at(first));
-                    prop_assert_eq!(pushed, used + octets <= capacity);
+                    prop_assert_eq!(pushed, used + size <= capacity);
                     if pushed {
-                        used += octets;
-                        expected.push_back((number, missed, bytes, octets));
+                        used += size;
+                        expected.push_back((number, missed, bytes, size));
                     }
                 } else {
                     let mut left = second % 4;
                     let read = reader.read(usize::MAX, |event| {
-                        let (number, missed, bytes, octets) = expected.pop_front().unwrap();
-                        used -= octets;
+                        let (number, missed, bytes, size) = expected.pop_front().unwrap();
+                        used -= size;
                         assert_eq!(*event, Event { at_ns: number, wire_len: 7, missed, bytes: &bytes });
                         left = left.saturating_sub(1);
                         left > 0

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use onair_mutant::mutant;
 use onair_types::RecordingEnd;
 
-use crate::books::ProducerTotals;
 use crate::error::DrainPanic;
 use crate::gate::ProducerGate;
 use crate::manifest::{FileReport, Manifest};
 use crate::recording::FlushedEvents;
 use crate::ring::RingReader;
+use crate::totals::ProducerTotals;
 
 /// State that the drain thread publishes.
 #[derive(Debug, Default)]
@@ -34,7 +34,7 @@ pub(crate) struct RecordingShared {
     flush_wanted: AtomicU64,
     ending: AtomicBool,
     joining: Mutex<Vec<(Arc<ProducerTotals>, RingReader)>>,
-    pub(crate) accounts: Mutex<Vec<Arc<ProducerTotals>>>,
+    pub(crate) producers: Mutex<Vec<Arc<ProducerTotals>>>,
     pub(crate) progress: Mutex<Progress>,
     pub(crate) changed: Condvar,
     drain: OnceLock<Thread>,
@@ -58,7 +58,7 @@ impl RecordingShared {
             flush_wanted: AtomicU64::new(0),
             ending: AtomicBool::new(false),
             joining: Mutex::default(),
-            accounts: Mutex::default(),
+            producers: Mutex::default(),
             progress: Mutex::default(),
             changed: Condvar::new(),
             drain: OnceLock::new(),
@@ -81,9 +81,9 @@ impl RecordingShared {
     }
 
     /// Registers a producer.
-    pub(crate) fn join(&self, account: Arc<ProducerTotals>, ring: RingReader) {
-        lock(&self.accounts).push(Arc::clone(&account));
-        lock(&self.joining).push((account, ring));
+    pub(crate) fn join(&self, totals: Arc<ProducerTotals>, ring: RingReader) {
+        lock(&self.producers).push(Arc::clone(&totals));
+        lock(&self.joining).push((totals, ring));
         self.wake();
     }
 
@@ -91,8 +91,8 @@ impl RecordingShared {
         std::mem::take(&mut lock(&self.joining))
     }
 
-    pub(crate) fn accounts(&self) -> Vec<Arc<ProducerTotals>> {
-        lock(&self.accounts).clone()
+    pub(crate) fn producers(&self) -> Vec<Arc<ProducerTotals>> {
+        lock(&self.producers).clone()
     }
 
     pub(crate) fn progress(&self) -> MutexGuard<'_, Progress> {
@@ -139,10 +139,10 @@ impl RecordingShared {
         deadline: Instant,
         done: impl Fn(&Progress) -> bool,
     ) -> MutexGuard<'_, Progress> {
-        let left = deadline.saturating_duration_since(Instant::now());
+        let remaining = deadline.saturating_duration_since(Instant::now());
         let waited = self
             .changed
-            .wait_timeout_while(self.progress(), left, |it| !done(it));
+            .wait_timeout_while(self.progress(), remaining, |it| !done(it));
         waited.unwrap_or_else(PoisonError::into_inner).0
     }
 

@@ -88,7 +88,7 @@ impl<R: Runtime> SessionCore<R> {
         if let Err((reason, _, _)) = runtime.attach(lender, frames) {
             tracing::error!(session = %self.id, attachment = number, %reason, "not attached");
         }
-        self.settle_departures(turn);
+        self.settle_leaving(turn);
     }
 
     /// A client changed its memory with a system call, for example by punching a hole. It is

@@ -340,7 +340,7 @@ impl<R: Runtime> SessionCore<R> {
             std::mem::forget(std::hint::black_box(vec![1_u8; 64 << 10]));
         }
         tracing::info!(session = %self.id, name = %self.name, "destroyed");
-        turn.effects.tell(EventKind::Destroyed {
+        turn.effects.publish(EventKind::Destroyed {
             operation: destroy.operation,
             requester: destroy.who.clone(),
         });

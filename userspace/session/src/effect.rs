@@ -40,7 +40,7 @@ pub enum Effect<R> {
     /// A helper thread lists the users by name, for this use.
     NameUsers(Named),
     /// Publish an event of the session.
-    Tell(EventKind),
+    Publish(EventKind),
     /// The session runs: answer these with its view.
     Started(Vec<Reply<SessionView>>),
     /// Free this memory when no process has it; the certificate covers it, too.
@@ -169,8 +169,8 @@ impl<R> Effects<R> {
         self.push(Effect::Wake(Arc::clone(memory)));
     }
 
-    pub(crate) fn tell(&mut self, kind: EventKind) {
-        self.push(Effect::Tell(kind));
+    pub(crate) fn publish(&mut self, kind: EventKind) {
+        self.push(Effect::Publish(kind));
     }
 
     pub(crate) fn into_list(self) -> Vec<Effect<R>> {

@@ -118,7 +118,7 @@ impl EvictedClients {
     }
 
     /// Answers the requesters that wait for this eviction.
-    fn tell(&mut self, eviction: &Eviction) {
+    fn answer(&mut self, eviction: &Eviction) {
         for request in &mut self.requests {
             if request.waits_for.remove(&eviction.attachment) {
                 request.done.push(eviction.clone());
@@ -304,9 +304,9 @@ impl<R: Runtime> SessionCore<R> {
         evicted_client.eviction.frames_revoked = revoked;
         evicted_client.eviction.frames_set_aside = aside;
         let (eviction, is_dead) = (evicted_client.eviction.clone(), evicted_client.is_dead);
-        self.clients.evicted.tell(&eviction);
+        self.clients.evicted.answer(&eviction);
         self.audit.evict(eviction.clone());
-        turn.effects.tell(EventKind::Evicted { eviction });
+        turn.effects.publish(EventKind::Evicted { eviction });
         if is_dead {
             self.evicted_client_gone(turn, number, ReconciledCause::ProcessDied);
         }
@@ -394,10 +394,10 @@ mod tests {
         let (all, mut second) = Reply::new();
         evicted_clients.ask(BTreeSet::from([1]), long, Answer::One(one));
         evicted_clients.ask(BTreeSet::from([1, 2]), long, Answer::All(all));
-        evicted_clients.tell(&eviction(1));
+        evicted_clients.answer(&eviction(1));
         assert_eq!(first.try_recv().unwrap().unwrap().attachment, 1);
         assert!(second.try_recv().is_err());
-        evicted_clients.tell(&eviction(2));
+        evicted_clients.answer(&eviction(2));
         let all = second.try_recv().unwrap().unwrap().evicted;
         let numbers: Vec<u64> = all.iter().map(|it| it.attachment).collect();
         assert_eq!(numbers, [1, 2]);
@@ -427,6 +427,6 @@ mod tests {
         evicted_clients.expire(due);
         let problem = answer.try_recv().unwrap().unwrap_err();
         assert_eq!(problem.code, ProblemCode::DataplaneBusy);
-        evicted_clients.tell(&eviction(1));
+        evicted_clients.answer(&eviction(1));
     }
 }

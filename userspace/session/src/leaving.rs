@@ -14,7 +14,7 @@ use crate::session_core::{SessionCore, Turn};
 
 /// Number of attachments that have left a stopped session and are kept for its certificate without
 /// a check.
-const DEPARTED: usize = 32;
+const MOST_RETIRED: usize = 32;
 
 /// What waits for a poller to hand an attachment's lender back.
 #[derive(Debug)]
@@ -81,7 +81,7 @@ impl<R: Runtime> SessionCore<R> {
             return;
         }
         match self.lifecycle.place() {
-            Place::Here(_) => self.settle_departures(turn),
+            Place::Here(_) => self.settle_leaving(turn),
             Place::Poller => turn.effects.poller(Order::Detach(number)),
             // It comes back with the runtime.
             Place::Returning => {}
@@ -90,26 +90,26 @@ impl<R: Runtime> SessionCore<R> {
 
     /// A poller handed one attachment's lender back.
     pub(crate) fn lender_back(&mut self, turn: &mut Turn<'_, R>, lender: Lender) {
-        self.departed_with(turn, lender);
+        self.end_leaving(turn, lender);
         if self.lifecycle.runtime().is_some() {
-            self.settle_departures(turn);
+            self.settle_leaving(turn);
         }
     }
 
     /// Settles the leaving attachments whose lenders are here.
-    pub(crate) fn settle_departures(&mut self, turn: &mut Turn<'_, R>) {
+    pub(crate) fn settle_leaving(&mut self, turn: &mut Turn<'_, R>) {
         let numbers: Vec<u64> = self.clients.leaving.keys().copied().collect();
         for number in numbers {
             let Some(runtime) = self.lifecycle.runtime_mut() else {
                 return;
             };
             if let Some((lender, _)) = runtime.detach(number) {
-                self.departed_with(turn, *lender);
+                self.end_leaving(turn, *lender);
             }
         }
     }
 
-    fn departed_with(&mut self, turn: &mut Turn<'_, R>, mut lender: Lender) {
+    fn end_leaving(&mut self, turn: &mut Turn<'_, R>, mut lender: Lender) {
         let number = lender.attachment();
         let (Some(attachment), Some(how)) = (
             self.clients.attached.remove(&number),
@@ -151,8 +151,8 @@ impl<R: Runtime> SessionCore<R> {
         let (number, who) = (attachment.number, &attachment.who);
         let now = turn.now();
         let reconciled = self.audit.reconcile(who, None, cause, frames, slots, now);
-        Self::tell_reconciled(turn, reconciled);
-        turn.effects.tell(EventKind::ClientLeft {
+        Self::publish_reconciled(turn, reconciled);
+        turn.effects.publish(EventKind::ClientLeft {
             attachment: number,
             pid: who.pid,
             command: who.command.clone(),
@@ -165,7 +165,7 @@ impl<R: Runtime> SessionCore<R> {
             // The session no longer owns it: it is freed separately.
             let retired = std::mem::take(&mut self.retired);
             turn.effects.push(Effect::Keep(retired));
-        } else if self.retired.words.len() > DEPARTED {
+        } else if self.retired.words.len() > MOST_RETIRED {
             // The certificate covers what is left.
             let free = self.retired.take_free(turn.view);
             turn.effects.push(Effect::Keep(free));

@@ -59,7 +59,7 @@ impl<R: Runtime> SessionCore<R> {
             attachments: self.audit.counts.attachments_at_stop,
             callers: self.audit.counts.blocked_at_stop,
         };
-        turn.effects.tell(stopped);
+        turn.effects.publish(stopped);
     }
 
     /// Starts it; the reply is sent once the poller has it, or at once if it runs.
@@ -83,7 +83,7 @@ impl<R: Runtime> SessionCore<R> {
             let what = "the poller of the session's port has died: restart the daemon";
             return refuse_starts(replies, ProblemCode::DataplaneBusy, what);
         }
-        self.settle_departures(turn);
+        self.settle_leaving(turn);
         self.settle();
         self.evict_violators(turn);
         let Some(runtime) = self.lifecycle.hand_over() else {
@@ -103,7 +103,7 @@ impl<R: Runtime> SessionCore<R> {
         let started = EventKind::SessionStarted {
             generation: self.runs.generation,
         };
-        turn.effects.tell(started);
+        turn.effects.publish(started);
         turn.effects.push(Effect::Started(replies));
     }
 
@@ -118,7 +118,7 @@ impl<R: Runtime> SessionCore<R> {
             self.settle_evictions(turn);
         }
         if !mutant!("hand-back: departures are not settled") {
-            self.settle_departures(turn);
+            self.settle_leaving(turn);
         }
         match came {
             HandBack::Asked(starts) => {

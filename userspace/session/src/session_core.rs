@@ -216,12 +216,12 @@ impl<R: Runtime> SessionCore<R> {
     }
 
     /// Publishes what was settled for users that could not settle it themselves.
-    pub(crate) fn tell_reconciled(
+    pub(crate) fn publish_reconciled(
         turn: &mut Turn<'_, R>,
         settled: impl IntoIterator<Item = Reconciled>,
     ) {
         for reconciled in settled {
-            turn.effects.tell(EventKind::Reconciled { reconciled });
+            turn.effects.publish(EventKind::Reconciled { reconciled });
         }
     }
 }
@@ -365,7 +365,7 @@ impl<R: Runtime> SessionCore<R> {
     /// Warnings since the last stop, and whether users block the session now.
     #[must_use]
     pub fn warnings(&self) -> (u64, bool) {
-        (self.warnings.told(), self.warnings.blocked())
+        (self.warnings.count(), self.warnings.blocked())
     }
 
     /// Frames on loan by the ledgers; `None` while a poller has them.

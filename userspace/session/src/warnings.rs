@@ -14,7 +14,7 @@ const LONGEST: Duration = Duration::from_secs(3600);
 pub(crate) struct Warnings {
     stopped_at: Option<Instant>,
     next: Option<Instant>,
-    told: u64,
+    count: u64,
 }
 
 impl Warnings {
@@ -23,7 +23,7 @@ impl Warnings {
         *self = Self {
             stopped_at: Some(now),
             next: (!first.is_zero()).then(|| now + first),
-            told: 0,
+            count: 0,
         };
     }
 
@@ -39,20 +39,20 @@ impl Warnings {
 
     /// Whether users were found at the last look, and none has been missed since.
     pub(crate) fn blocked(&self) -> bool {
-        self.told > 0 && self.next.is_some()
+        self.count > 0 && self.next.is_some()
     }
 
     /// Warnings since the last stop.
-    pub(crate) fn told(&self) -> u64 {
-        self.told
+    pub(crate) fn count(&self) -> u64 {
+        self.count
     }
 
     /// Counts a warning at `now`. The next one is due at twice the time since the stop, or after
     /// the longest pause. Returns the time since the stop.
-    fn tell(&mut self, now: Instant) -> Duration {
+    fn warn(&mut self, now: Instant) -> Duration {
         let due = self.next.unwrap_or(now);
         let stopped_at = self.stopped_at.unwrap_or(due);
-        self.told += 1;
+        self.count += 1;
         let pause = (due - stopped_at).min(LONGEST);
         // Warnings missed while the machine slept are not sent later.
         let mut next = due + pause;
@@ -72,7 +72,7 @@ impl<R: Runtime> SessionCore<R> {
             self.warnings.end();
             return;
         }
-        let after = self.warnings.tell(now);
+        let after = self.warnings.warn(now);
         turn.effects.push(Effect::NameUsers(Named::Warning(after)));
     }
 }
@@ -89,7 +89,7 @@ mod tests {
         (0..count)
             .map(|_| {
                 let at = warnings.at().expect("one is due");
-                warnings.tell(at);
+                warnings.warn(at);
                 (at - stop).as_secs()
             })
             .collect()
@@ -114,8 +114,8 @@ mod tests {
         let stop = Instant::now();
         let mut warnings = Warnings::default();
         warnings.begin(stop, Duration::from_secs(1));
-        let after = warnings.tell(stop + Duration::from_secs(60));
-        assert_eq!((after.as_secs(), warnings.told()), (60, 1));
+        let after = warnings.warn(stop + Duration::from_secs(60));
+        assert_eq!((after.as_secs(), warnings.count()), (60, 1));
         assert!(warnings.at() > Some(stop + Duration::from_secs(60)));
         warnings.end();
         assert_eq!(warnings.at(), None);

@@ -98,14 +98,14 @@ fn register(
     let cut = Arc::clone(recording);
     shutdown.register_shutdown_notification("recording", move || lock(&cut).stop_accepting());
     shutdown.register_shutdown_waiter("recording", 0, Duration::from_secs(20), move |waiting| {
-        let deadline = Instant::now() + waiting.left();
+        let deadline = Instant::now() + waiting.remaining();
         let finished = lock(&own).finish(RecordingEnd::Shutdown, deadline);
         *lock(&out) = Some(finished?);
         Ok(())
     });
     let threads = shutdown.threads().clone();
     shutdown.register_cleanup("producers", 0, move |waiting| {
-        Ok(threads.wait_all_stopped(waiting.left())?)
+        Ok(threads.wait_all_stopped(waiting.remaining())?)
     });
     manifest
 }

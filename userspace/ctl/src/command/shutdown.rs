@@ -43,15 +43,15 @@ impl Shutdown {
             super::show(cli, &answer, render::shutdown::begun)?;
             return Ok(DONE);
         }
-        let mut told = Told::default();
-        told.tell(cli, &status)?;
+        let mut printed = Printed::default();
+        printed.update(cli, &status)?;
         let bar = line();
         loop {
             match client.call::<ShowShutdown>(&(), &()).await {
                 Ok(answer) => {
                     let status = answer.read()?;
-                    bar.suspend(|| told.tell(cli, &status))?;
-                    bar.set_message(told.users.to_string());
+                    bar.suspend(|| printed.update(cli, &status))?;
+                    bar.set_message(printed.users.to_string());
                 }
                 // The wait ends when the daemon no longer answers.
                 Err(Failure::Unreachable { .. } | Failure::Broken { .. }) => break,
@@ -69,15 +69,15 @@ impl Shutdown {
 
 /// What has been printed so far.
 #[derive(Debug, Default)]
-struct Told {
+struct Printed {
     phases: usize,
     parts: usize,
     users: Falling,
 }
 
-impl Told {
+impl Printed {
     /// Prints what is new; with `--json` the whole status, one object a line.
-    fn tell(&mut self, cli: &Cli, status: &ShutdownStatus) -> Result<(), Failure> {
+    fn update(&mut self, cli: &Cli, status: &ShutdownStatus) -> Result<(), Failure> {
         let fewer = self.users.now(status.users);
         let (phases, parts) = (status.phases.len(), status.parts.len());
         let is_new = fewer || phases > self.phases || parts > self.parts;

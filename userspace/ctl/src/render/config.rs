@@ -54,8 +54,8 @@ pub(crate) fn reload(reload: &Reload) -> String {
     print(rows)
 }
 
-/// Calls `tell` with every value that is not a table, and its key.
-fn walk(key: String, value: &Value, tell: &mut impl FnMut(&str, &Value)) {
+/// Calls `visit` with every value that is not a table, and its key.
+fn walk(key: String, value: &Value, visit: &mut impl FnMut(&str, &Value)) {
     let below = |name: &str| match key.is_empty() {
         true => name.to_owned(),
         false => format!("{key}.{name}"),
@@ -63,7 +63,7 @@ fn walk(key: String, value: &Value, tell: &mut impl FnMut(&str, &Value)) {
     match value {
         Value::Object(map) => {
             for (name, value) in map {
-                walk(below(name), value, tell);
+                walk(below(name), value, visit);
             }
         }
         Value::Array(list) if list.iter().all(|it| it["name"].is_string()) => {
@@ -71,10 +71,10 @@ fn walk(key: String, value: &Value, tell: &mut impl FnMut(&str, &Value)) {
                 walk(
                     below(entry["name"].as_str().unwrap_or_default()),
                     entry,
-                    tell,
+                    visit,
                 );
             }
         }
-        other => tell(&key, other),
+        other => visit(&key, other),
     }
 }

@@ -20,7 +20,7 @@ fn state(state: RecordingState) -> Cell {
     )
 }
 
-fn octets(view: &RecordingView) -> u64 {
+fn size(view: &RecordingView) -> u64 {
     view.files.iter().map(|it| it.bytes).sum()
 }
 
@@ -55,7 +55,7 @@ pub(crate) fn list(list: &RecordingList) -> String {
             state(view.state),
             cell(took(view)),
             cell(view.files.len()),
-            cell(bytes(octets(view))),
+            cell(bytes(size(view))),
             cell(counts.written),
             cell(counts.dropped_in_all()),
             cell(counts.lost_in_all()),
@@ -173,7 +173,7 @@ pub(crate) fn line(view: &RecordingView) -> String {
         view.state,
         reason.unwrap_or_default(),
         counts.accepted,
-        bytes(octets(view)),
+        bytes(size(view)),
         counts.dropped_in_all()
     );
     printable(&text)

@@ -146,7 +146,7 @@ impl ControlThread {
             let (services, orders) = actor.run(inbox, worker).await?;
             let hub = handoff.put(services);
             // The daemon answers requests until both sockets must close.
-            tell_to_the_end(hub, orders, &close).await;
+            publish_to_the_end(hub, orders, &close).await;
             hang_up.abort();
             for task in [Some(attach), Some(http), metrics].into_iter().flatten() {
                 task.await.map_err(std::io::Error::other)?;
@@ -159,7 +159,7 @@ impl ControlThread {
 
 /// Publishes the progress of the shutdown to the event readers until `close` ends the sockets, and
 /// the streams with them.
-async fn tell_to_the_end(
+async fn publish_to_the_end(
     mut hub: Hub,
     mut orders: mpsc::UnboundedReceiver<ActorCommand>,
     close: &CancellationToken,
@@ -169,10 +169,10 @@ async fn tell_to_the_end(
             biased;
             // The actor that would handle other commands has ended; the reply to a dump is dropped.
             Some(order) = orders.recv() => {
-                if let ActorCommand::Tell(kind) = order
+                if let ActorCommand::Publish(kind) = order
                     && !mutant!("shutdown: the last phases are not published")
                 {
-                    hub.tell(None, kind);
+                    hub.publish(None, kind);
                 }
             }
             () = close.cancelled() => break,
@@ -254,10 +254,10 @@ mod tests {
             phase: ShutdownPhase::Cleanup,
             cause: None,
         };
-        orders.send(ActorCommand::Tell(phase.clone())).unwrap();
+        orders.send(ActorCommand::Publish(phase.clone())).unwrap();
         // Both are ready at once: the first one sent is the first one received.
         close.cancel();
-        tell_to_the_end(hub, inbox, &close).await;
+        publish_to_the_end(hub, inbox, &close).await;
         assert_eq!(
             reader.next().await.map(|event| event.kind.clone()),
             Some(phase)

@@ -156,7 +156,7 @@ impl Attachments {
 
     /// Loans a finished frame to every attachment. An attachment at its quota loses its oldest
     /// untaken frame; without one it does not get this frame. Other attachments are not affected.
-    pub(super) fn lend(&mut self, frame: u32, meta: &FrameMeta) {
+    pub(super) fn loan(&mut self, frame: u32, meta: &FrameMeta) {
         for attachment in &mut self.list {
             let counters = self.stats.at(attachment.place);
             let lender = &mut attachment.lender;

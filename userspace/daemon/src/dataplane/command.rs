@@ -227,26 +227,26 @@ pub enum PollerEvent {
     },
 }
 
-pub(super) fn bell() -> std::io::Result<OwnedFd> {
+pub(super) fn waker() -> std::io::Result<OwnedFd> {
     Ok(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?)
 }
 
 /// Makes the eventfd readable. The write fails only if the eventfd is readable already.
-fn ring(bell: &OwnedFd) {
-    let _ = rustix::io::write(bell, &1u64.to_ne_bytes());
+fn wake(waker: &OwnedFd) {
+    let _ = rustix::io::write(waker, &1u64.to_ne_bytes());
 }
 
 /// Makes the eventfd unreadable.
-pub(super) fn silence(bell: &OwnedFd) {
+pub(super) fn clear_wake(waker: &OwnedFd) {
     let mut count = [0; 8];
-    let _ = rustix::io::read(bell, &mut count);
+    let _ = rustix::io::read(waker, &mut count);
 }
 
 /// Commands to one poller.
 #[derive(Debug)]
 pub(super) struct Inbox {
     queue: ArrayQueue<Command>,
-    pub(super) bell: OwnedFd,
+    pub(super) waker: OwnedFd,
     stop: AtomicBool,
     /// The poller takes no more commands.
     closed: AtomicBool,
@@ -256,7 +256,7 @@ impl Inbox {
     pub(super) fn new() -> std::io::Result<Self> {
         Ok(Self {
             queue: ArrayQueue::new(COMMANDS),
-            bell: bell()?,
+            waker: waker()?,
             stop: AtomicBool::new(false),
             closed: AtomicBool::new(false),
         })
@@ -275,7 +275,7 @@ impl Inbox {
         {
             return Err(command);
         }
-        ring(&self.bell);
+        wake(&self.waker);
         Ok(())
     }
 
@@ -286,14 +286,14 @@ impl Inbox {
 
     /// Wakes the poller: a sleeping poller makes one turn.
     pub(super) fn wake(&self) {
-        ring(&self.bell);
+        wake(&self.waker);
     }
 
     /// Control thread: the poller ends after its current turn.
     pub(super) fn stop(&self) {
         // SYNC: inbox-stop. Release: the poller takes commands sent before this.
         self.stop.store(true, Ordering::Release);
-        ring(&self.bell);
+        wake(&self.waker);
     }
 
     pub(super) fn is_stopping(&self) -> bool {
@@ -316,21 +316,21 @@ impl Inbox {
 #[derive(Debug)]
 pub(super) struct Events {
     queue: ArrayQueue<PollerEvent>,
-    bell: OwnedFd,
+    waker: OwnedFd,
 }
 
 impl Events {
     pub(super) fn new() -> std::io::Result<Self> {
         Ok(Self {
             queue: ArrayQueue::new(EVENTS),
-            bell: bell()?,
+            waker: waker()?,
         })
     }
 
     /// `Err` returns the event: the queue is full.
     pub(super) fn push(&self, event: PollerEvent) -> Result<(), PollerEvent> {
         self.queue.push(event)?;
-        ring(&self.bell);
+        wake(&self.waker);
         Ok(())
     }
 }
@@ -346,10 +346,10 @@ impl EventReceiver {
     pub fn pop(&self) -> Option<PollerEvent> {
         let events = &self.0;
         events.queue.pop().or_else(|| {
-            silence(&events.bell);
-            // An event may have arrived between the look and the silence.
+            clear_wake(&events.waker);
+            // An event may have arrived between the check and the clearing.
             let event = events.queue.pop()?;
-            ring(&events.bell);
+            wake(&events.waker);
             Some(event)
         })
     }
@@ -357,7 +357,7 @@ impl EventReceiver {
 
 impl AsFd for EventReceiver {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.bell.as_fd()
+        self.0.waker.as_fd()
     }
 }
 

@@ -40,8 +40,8 @@ impl Idler {
     /// Nanoseconds to sleep if the next work is due at `due_ns`; `None`: do not sleep.
     pub(super) fn sleep_ns(&self, now_ns: u64, due_ns: u64) -> Option<u64> {
         let quiet = now_ns.saturating_sub(self.worked_at_ns);
-        let left = due_ns.saturating_sub(now_ns);
-        if self.policy == Idle::Busy || quiet < self.spin_ns || left <= 2 * self.wake_ns {
+        let remaining = due_ns.saturating_sub(now_ns);
+        if self.policy == Idle::Busy || quiet < self.spin_ns || remaining <= 2 * self.wake_ns {
             return None;
         }
         let longest = if self.sees_packets {
@@ -49,7 +49,7 @@ impl Idler {
         } else {
             self.nap_ns
         };
-        Some((left - self.wake_ns).min(longest))
+        Some((remaining - self.wake_ns).min(longest))
     }
 }
 

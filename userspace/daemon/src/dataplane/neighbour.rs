@@ -79,7 +79,7 @@ impl Neighbours {
     }
 
     /// Handles an ARP message. Returns the reply to send if the message asks for our address.
-    pub(super) fn hear(&mut self, message: &ArpMessage, now_ns: u64) -> Option<ArpMessage> {
+    pub(super) fn learn(&mut self, message: &ArpMessage, now_ns: u64) -> Option<ArpMessage> {
         let own = self.mac;
         if message.sender_mac != own
             && !message.sender_mac.is_group()
@@ -167,7 +167,7 @@ mod tests {
         neighbours.join(PEERS, 0);
         neighbours.join(PEERS, 0);
         let reply = ArpMessage::request(ME, MINE, PEERS).reply_from(PEER);
-        assert_eq!(neighbours.hear(&reply, 5), None);
+        assert_eq!(neighbours.learn(&reply, 5), None);
         assert_eq!(neighbours.mac_of(PEERS), Some(PEER));
         assert_eq!(neighbours.due_ns(), 5 + REFRESH_NS);
         neighbours.part(PEERS);
@@ -180,13 +180,13 @@ mod tests {
     #[test]
     fn neighbour_asks_for_us_or_for_another_then_only_ours_is_answered_and_nothing_learned() {
         let mut neighbours = neighbours();
-        let reply = neighbours.hear(&ArpMessage::request(PEER, PEERS, MINE), 0);
+        let reply = neighbours.learn(&ArpMessage::request(PEER, PEERS, MINE), 0);
         assert_eq!(
             reply.map(|reply| (reply.sender_mac, reply.sender)),
             Some((ME, MINE))
         );
         assert_eq!(
-            neighbours.hear(&ArpMessage::request(PEER, PEERS, PEERS), 0),
+            neighbours.learn(&ArpMessage::request(PEER, PEERS, PEERS), 0),
             None
         );
         assert!(neighbours.list.is_empty());

@@ -33,9 +33,9 @@ pub struct Dataplane {
 struct OpenPort {
     port: Port,
     counters: Arc<PortCounters>,
-    told_gone: AtomicBool,
-    /// The state of the link that was last told.
-    told_up: AtomicBool,
+    is_gone_published: AtomicBool,
+    /// The state of the link that was last published.
+    published_up: AtomicBool,
 }
 
 /// Totals from start to shutdown.
@@ -166,20 +166,20 @@ impl Dataplane {
     /// for each missing interface, and [`PollerEvent::PortLink`] for each change of a link.
     pub fn check_ports(&self) {
         for open in &self.ports {
-            if open.told_gone.load(Ordering::Relaxed) {
+            if open.is_gone_published.load(Ordering::Relaxed) {
                 continue;
             }
             let port = open.port.name().to_owned();
             if !open.port.is_present() {
-                let told = self.events.push(PollerEvent::PortGone { port }).is_ok();
-                open.told_gone.store(told, Ordering::Relaxed);
+                let published = self.events.push(PollerEvent::PortGone { port }).is_ok();
+                open.is_gone_published.store(published, Ordering::Relaxed);
                 continue;
             }
             let up = open.port.link().is_up;
-            if up != open.told_up.load(Ordering::Relaxed)
+            if up != open.published_up.load(Ordering::Relaxed)
                 && self.events.push(PollerEvent::PortLink { port, up }).is_ok()
             {
-                open.told_up.store(up, Ordering::Relaxed);
+                open.published_up.store(up, Ordering::Relaxed);
             }
         }
     }
@@ -281,8 +281,8 @@ impl OpenPort {
         Ok(Self {
             port,
             counters,
-            told_gone: AtomicBool::new(false),
-            told_up: AtomicBool::new(true),
+            is_gone_published: AtomicBool::new(false),
+            published_up: AtomicBool::new(true),
         })
     }
 

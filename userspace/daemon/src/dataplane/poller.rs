@@ -10,7 +10,7 @@ use onair_dpdk::{Eal, RegisteredThread};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::time::{ClockId, clock_gettime};
 
-use super::command::{Command, Inbox, Outbox, PollerEvent, silence};
+use super::command::{Command, Inbox, Outbox, PollerEvent, clear_wake};
 use super::config::{DataplaneError, Idle, PollerNotStarted, PollerSpec, Rest};
 use super::idle::Idler;
 use super::port::PollerPort;
@@ -173,7 +173,7 @@ impl Poller {
 
     /// Runs one turn at `now_ns`. Returns whether it had work.
     pub(super) fn turn(&mut self, now_ns: u64) -> bool {
-        let mut worked = self.obey(now_ns);
+        let mut worked = self.handle_commands(now_ns);
         let accepting = self.worker.is_accepting();
         let mut dropped = 0;
         for (index, port) in self.ports.iter_mut().enumerate() {
@@ -201,14 +201,14 @@ impl Poller {
         }
         self.counters.turns.add(1);
         if self.worker.is_flush_wanted() {
-            let left = self.backlog();
-            self.worker.flush_progress(left);
+            let remaining = self.backlog();
+            self.worker.flush_progress(remaining);
         }
         worked
     }
 
     /// Handles commands. Returns whether there were any.
-    fn obey(&mut self, now_ns: u64) -> bool {
+    fn handle_commands(&mut self, now_ns: u64) -> bool {
         let mut obeyed = false;
         for _ in 0..COMMANDS_A_TURN {
             let Some(command) = self.inbox.take() else {
@@ -325,13 +325,13 @@ impl Poller {
         let mut fds: Vec<_> = waits
             .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
             .collect();
-        fds.push(PollFd::new(&self.inbox.bell, PollFlags::IN));
+        fds.push(PollFd::new(&self.inbox.waker, PollFlags::IN));
         let timeout = Duration::from_nanos(ns);
         let timeout = Timespec::try_from(timeout).expect("at most a second");
         // An error is a signal: the next turn checks everything anyway.
         let _ = poll(&mut fds, Some(&timeout));
-        if fds.last().is_some_and(|bell| !bell.revents().is_empty()) {
-            silence(&self.inbox.bell);
+        if fds.last().is_some_and(|waker| !waker.revents().is_empty()) {
+            clear_wake(&self.inbox.waker);
         }
     }
 
@@ -339,7 +339,7 @@ impl Poller {
     pub(super) fn end(&mut self) {
         self.inbox.close();
         let now_ns = monotonic_ns();
-        while self.obey(now_ns) {}
+        while self.handle_commands(now_ns) {}
         self.sessions.evacuate(&mut self.ports, &mut self.outbox);
         self.counters.sessions.set(0);
         self.worker.set_processed(self.packets());

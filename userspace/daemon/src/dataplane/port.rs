@@ -88,7 +88,7 @@ impl PollerPort {
             transmit: &mut self.transmit,
             counters: &self.counters,
         };
-        let mut octets = 0;
+        let mut size = 0;
         for packet in self.arrived.iter().take(PREFETCH) {
             packet.prefetch();
         }
@@ -98,7 +98,7 @@ impl PollerPort {
                 later.prefetch();
             }
             let frame = packet.data();
-            octets += frame.len() as u64;
+            size += frame.len() as u64;
             if let Some(datagram) = Datagram::of_frame(frame) {
                 packets.push(Packet { datagram, frame });
             } else if let Some(datagram) = side.sort(frame, now_ns) {
@@ -109,7 +109,7 @@ impl PollerPort {
         drop(packets);
         self.counters.rx_no_session.add(unclaimed as u64);
         self.counters.rx_packets.add(count as u64);
-        self.counters.rx_octets.add(octets);
+        self.counters.rx_bytes.add(size);
         self.arrived.clear();
         count
     }
@@ -150,7 +150,7 @@ impl Side<'_> {
             self.counters.rx_malformed.add(1);
             return;
         };
-        let Some(reply) = self.neighbours.hear(&message, now_ns) else {
+        let Some(reply) = self.neighbours.learn(&message, now_ns) else {
             return;
         };
         let frame = reply.to_frame();
@@ -171,12 +171,12 @@ impl Side<'_> {
             return;
         }
         let mut reply = [0; 1480];
-        let Some(octets) = icmp::echo_reply(request, &mut reply) else {
+        let Some(size) = icmp::echo_reply(request, &mut reply) else {
             self.counters.rx_other.add(1);
             return;
         };
         let headers = ethernet::HEADER_OCTETS + ipv4::HEADER_OCTETS;
-        let answered = self.transmit.packet(headers + octets, |bytes| {
+        let answered = self.transmit.packet(headers + size, |bytes| {
             let back = EthernetHeader {
                 destination: ethernet.source,
                 source: mac,
@@ -189,8 +189,8 @@ impl Side<'_> {
                 ttl: onair_media::datagram::TTL,
             };
             bytes[..ethernet::HEADER_OCTETS].copy_from_slice(&back.to_octets());
-            bytes[ethernet::HEADER_OCTETS..headers].copy_from_slice(&ip.to_octets(0, octets));
-            bytes[headers..].copy_from_slice(&reply[..octets]);
+            bytes[ethernet::HEADER_OCTETS..headers].copy_from_slice(&ip.to_octets(0, size));
+            bytes[headers..].copy_from_slice(&reply[..size]);
         });
         self.counters.echo_answered.add(u64::from(answered));
     }

@@ -127,8 +127,8 @@ impl Receiver {
             self.assembler
                 .push(datagram.payload, now_ns, &mut self.pool);
             if at + PAYLOADS_AHEAD < packets.len() {
-                let octets = datagram.payload.len();
-                self.fetch_place((PAYLOADS_AHEAD - 1) * octets, octets);
+                let size = datagram.payload.len();
+                self.fetch_place((PAYLOADS_AHEAD - 1) * size, size);
             }
         }
     }
@@ -136,9 +136,9 @@ impl Receiver {
     /// Prefetches `octets` bytes of the current frame, `ahead` bytes after the place of the next
     /// in-order packet.
     #[inline]
-    fn fetch_place(&self, ahead: usize, octets: usize) {
+    fn fetch_place(&self, ahead: usize, size: usize) {
         if let Some((frame, next)) = self.assembler.next_place() {
-            self.pool.frames.fetch(frame, next + ahead, octets);
+            self.pool.frames.fetch(frame, next + ahead, size);
         }
     }
 
@@ -226,7 +226,7 @@ impl Sink for FramePool {
         let meta = describe(self.number, report);
         self.number += 1;
         self.stats.counters.last_frame_ns.set(report.last_packet_ns);
-        self.attachments.lend(frame, &meta);
+        self.attachments.loan(frame, &meta);
     }
 }
 

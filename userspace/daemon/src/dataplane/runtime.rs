@@ -364,14 +364,14 @@ impl Runtime {
     }
 
     /// The next removed attachment.
-    pub(super) fn departed(&mut self) -> Option<Parts> {
+    pub(super) fn detached(&mut self) -> Option<Parts> {
         match &mut self.kind {
             Kind::Receive(receiver) => {
                 let attachments = &mut receiver.pool.attachments;
                 let left = attachments.iter().position(|it| it.leaves_at.is_some())?;
                 Some(attachments.take(left))
             }
-            Kind::Send(sender) => sender.departed(),
+            Kind::Send(sender) => sender.detached(),
         }
     }
 

@@ -394,7 +394,7 @@ impl Sender {
             .counters
             .packets
             .add(u64::from(next - packets.start));
-        self.stats.counters.octets.add(octets);
+        self.stats.counters.bytes.add(octets);
         next
     }
 

@@ -344,7 +344,7 @@ fn report(runtime: &mut Runtime, outbox: &mut Outbox) {
             what,
         });
     }
-    while let Some((lender, frames)) = runtime.departed() {
+    while let Some((lender, frames)) = runtime.detached() {
         let attachment = lender.attachment();
         outbox.push(PollerEvent::LenderBack {
             session,

@@ -71,7 +71,7 @@ counters! {
         /// Receive: RTP packets of the session. Send: packets given to the port.
         packets,
         /// Their bytes, RTP header included.
-        octets,
+        bytes,
         /// Receive: packets whose bytes went into a frame.
         packets_accepted,
         /// Receive: packets that do not match the flow and format, for any reason.
@@ -149,7 +149,7 @@ counters! {
         /// Packets received.
         rx_packets,
         /// Their bytes.
-        rx_octets,
+        rx_bytes,
         /// ARP requests answered.
         arp_answered,
         /// ARP requests sent.
@@ -165,7 +165,7 @@ counters! {
         /// Packets sent.
         tx_packets,
         /// Their bytes.
-        tx_octets,
+        tx_bytes,
         /// Times that the pool had no free packet buffer.
         tx_no_mbuf,
         /// Times that the port took fewer packets than offered.
@@ -258,7 +258,7 @@ impl SessionStats {
     pub(super) fn show(&self, stats: &AssemblyStats) {
         let counters = &self.counters;
         counters.packets.set(stats.packets);
-        counters.octets.set(stats.octets);
+        counters.bytes.set(stats.octets);
         counters.packets_accepted.set(stats.accepted);
         counters.packets_duplicate.set(stats.duplicate);
         counters.packets_late.set(stats.late);

@@ -59,11 +59,11 @@ impl Taps {
             self.turn_ns = turn_ns;
             self.unix_ns = unix_ns();
         }
-        let octets = u32::try_from(packet.len()).unwrap_or(u32::MAX);
+        let size = u32::try_from(packet.len()).unwrap_or(u32::MAX);
         let mut next = self.first.as_deref_mut();
         while let Some(tap) = next {
             // The producer counts what does not fit.
-            let _ = tap.producer.offer(self.unix_ns, octets, packet);
+            let _ = tap.producer.offer(self.unix_ns, size, packet);
             next = tap.next.as_deref_mut();
         }
     }

@@ -13,7 +13,7 @@ const TX_BURST: usize = 64;
 pub(super) trait TxSink {
     /// Queues a packet of `octets` bytes, all of which `fill` must write. If there is no room,
     /// returns false and does not call `fill`.
-    fn packet(&mut self, octets: usize, fill: impl FnOnce(&mut [u8])) -> bool;
+    fn packet(&mut self, size: usize, fill: impl FnOnce(&mut [u8])) -> bool;
 }
 
 /// Packets queued for a port.
@@ -45,11 +45,11 @@ impl Transmit {
         if self.burst.is_empty() {
             return;
         }
-        let octets = |burst: &Burst| burst.iter().map(|packet| packet.len() as u64).sum::<u64>();
-        let offered = octets(&self.burst);
+        let size = |burst: &Burst| burst.iter().map(|packet| packet.len() as u64).sum::<u64>();
+        let offered = size(&self.burst);
         let sent = self.queue.burst(&mut self.burst);
         self.counters.tx_packets.add(sent as u64);
-        self.counters.tx_octets.add(offered - octets(&self.burst));
+        self.counters.tx_bytes.add(offered - size(&self.burst));
         if !self.burst.is_empty() {
             self.counters.tx_full.add(1);
         }
@@ -62,7 +62,7 @@ impl Transmit {
 }
 
 impl TxSink for Transmit {
-    fn packet(&mut self, octets: usize, fill: impl FnOnce(&mut [u8])) -> bool {
+    fn packet(&mut self, size: usize, fill: impl FnOnce(&mut [u8])) -> bool {
         if self.burst.room() == 0 {
             self.flush();
             if self.burst.room() == 0 {
@@ -73,7 +73,7 @@ impl TxSink for Transmit {
             self.counters.tx_no_mbuf.add(1);
             return false;
         };
-        let Some(bytes) = packet.append(octets) else {
+        let Some(bytes) = packet.append(size) else {
             return false;
         };
         fill(bytes);
@@ -103,11 +103,11 @@ pub(super) mod tests {
     }
 
     impl TxSink for Wire {
-        fn packet(&mut self, octets: usize, fill: impl FnOnce(&mut [u8])) -> bool {
+        fn packet(&mut self, size: usize, fill: impl FnOnce(&mut [u8])) -> bool {
             if self.packets.len() >= self.room {
                 return false;
             }
-            let mut bytes = vec![0xaa; octets];
+            let mut bytes = vec![0xaa; size];
             fill(&mut bytes);
             self.packets.push(bytes);
             true

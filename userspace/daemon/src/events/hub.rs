@@ -46,7 +46,7 @@ impl Hub {
 
     /// Publishes an event about a session (`None`: about the daemon) to all readers that may see it
     /// and want it. Never blocks.
-    pub fn tell(&mut self, about: Option<Subject>, kind: EventKind) {
+    pub fn publish(&mut self, about: Option<Subject>, kind: EventKind) {
         self.sequence += 1;
         let name = kind.name();
         *self.counts.entry(name).or_default() += 1;
@@ -184,7 +184,7 @@ mod tests {
 
     /// The waiting events: sequence numbers, negative for a number of lost events.
     async fn taken(hub: &mut Hub, reader: &mut Subscription) -> Vec<i64> {
-        hub.tell(subject("end-of-what-waits", 0), started(u64::MAX));
+        hub.publish(subject("end-of-what-waits", 0), started(u64::MAX));
         let mut numbers = Vec::new();
         while let Some(event) = reader.next().await {
             match event.kind {
@@ -207,9 +207,9 @@ mod tests {
             ..everything()
         };
         let mut own = hub.subscribe(own, None).expect("room");
-        hub.tell(subject("cam1", 1000), started(1));
-        hub.tell(subject("cam2", 1001), started(1));
-        hub.tell(None, EventKind::PortGone { port: "a".into() });
+        hub.publish(subject("cam1", 1000), started(1));
+        hub.publish(subject("cam2", 1001), started(1));
+        hub.publish(None, EventKind::PortGone { port: "a".into() });
         assert_eq!(taken(&mut hub, &mut all).await, [1, 2, 3]);
         assert_eq!(own.next().await.map(|event| event.sequence), Some(1));
         hub.close();
@@ -224,7 +224,7 @@ mod tests {
         let mut hub = Hub::new(7, READERS);
         let mut slow = hub.subscribe(everything(), None).expect("room");
         for generation in 0..WAITING as u64 + 10 {
-            hub.tell(subject("cam1", 0), started(generation));
+            hub.publish(subject("cam1", 0), started(generation));
         }
         let lost = slow.next().await.expect("the loss");
         assert_eq!(
@@ -249,7 +249,7 @@ mod tests {
             })
         };
         for generation in 1..=3 {
-            hub.tell(subject("cam1", 0), started(generation));
+            hub.publish(subject("cam1", 0), started(generation));
         }
         let mut back = hub
             .subscribe(everything(), after(1, Some(7)))
@@ -271,7 +271,7 @@ mod tests {
             .expect("room");
         assert_eq!(taken(&mut hub, &mut future).await, [0_i64; 0]);
         for generation in 0..KEPT as u64 {
-            hub.tell(subject("cam1", 0), started(generation));
+            hub.publish(subject("cam1", 0), started(generation));
         }
         let only = Interest {
             kinds: [EventName::PortGone].into(),
@@ -315,7 +315,7 @@ mod tests {
         let mut reader = hub.subscribe(everything(), None).expect("room");
         let waits = tokio::spawn(async move { reader.next().await });
         tokio::task::yield_now().await;
-        hub.tell(None, EventKind::PortGone { port: "a".into() });
+        hub.publish(None, EventKind::PortGone { port: "a".into() });
         let event = waits.await.expect("it does not panic").expect("an event");
         assert_eq!(event.kind.name(), EventName::PortGone);
     }

@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_millis(20);
 /// Routes panics into the log.
 pub(super) fn install(log: &'static Log) {
     std::panic::set_hook(Box::new(move |panic| {
-        let line = said(log, panic);
+        let line = panic_line(log, panic);
         // If the reader is stalled, do not wait at every panic.
         let waits = log.queue.is_idle();
         log.queue.push(line);
@@ -27,7 +27,7 @@ pub(super) fn install(log: &'static Log) {
     }));
 }
 
-fn said(log: &Log, panic: &PanicHookInfo<'_>) -> Vec<u8> {
+fn panic_line(log: &Log, panic: &PanicHookInfo<'_>) -> Vec<u8> {
     let thread = std::thread::current();
     let mut fields = vec![
         ("thread", Value::from(thread.name().unwrap_or("unnamed"))),

@@ -113,10 +113,10 @@ impl Queue {
 
     /// Waits until everything is written or `deadline`. Returns whether it is.
     pub(super) fn wait_idle(&self, deadline: Instant) -> bool {
-        let left = deadline.saturating_duration_since(Instant::now());
+        let remaining = deadline.saturating_duration_since(Instant::now());
         let waited = self
             .changed
-            .wait_timeout_while(self.inner(), left, |it| !it.is_idle());
+            .wait_timeout_while(self.inner(), remaining, |it| !it.is_idle());
         waited.unwrap_or_else(PoisonError::into_inner).0.is_idle()
     }
 

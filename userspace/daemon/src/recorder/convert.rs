@@ -41,8 +41,8 @@ pub(super) fn spec(launch: &Launch) -> Result<Spec, Problem> {
         id: launch.about.session.to_string(),
         name: launch.about.session_name.to_string(),
     });
-    if let Some(octets) = wanted.snap_length {
-        spec.snap_length = octets;
+    if let Some(bytes) = wanted.snap_length {
+        spec.snap_length = bytes;
     }
     spec.ring_bytes = launch.ring_bytes;
     spec.min_free_bytes = launch.min_free_bytes;

@@ -58,10 +58,10 @@ impl Launch {
         live: &Live,
         threads: &ThreadRegistry,
         ready: &Arc<Mutex<()>>,
-        news: &UnboundedSender<RecorderEvent>,
+        events: &UnboundedSender<RecorderEvent>,
     ) -> std::io::Result<()> {
         let (live, threads) = (live.clone(), threads.clone());
-        let (ready, news) = (Arc::clone(ready), news.clone());
+        let (ready, events) = (Arc::clone(ready), events.clone());
         live.begin_start();
         let entered = live.clone();
         let spawned = std::thread::Builder::new()
@@ -73,12 +73,12 @@ impl Launch {
                 let started = catch_unwind(AssertUnwindSafe(|| self.start(&threads)));
                 let result = started.unwrap_or_else(|panic| Err(Box::new(broken(&*panic))));
                 live.end_start(result.as_ref().ok().map(|it| &it.active));
-                let told = news.send(RecorderEvent::Launched { recording, result });
-                if let Err(unheard) = told
+                let sent = events.send(RecorderEvent::Launched { recording, result });
+                if let Err(unsent) = sent
                     && let RecorderEvent::Launched {
                         result: Ok(launched),
                         ..
-                    } = unheard.0
+                    } = unsent.0
                 {
                     // The control thread has ended.
                     let Launched { active, producer } = *launched;

@@ -126,10 +126,10 @@ pub struct Recorder {
     /// Locked during the scan of the folder.
     pub ready: Arc<Mutex<()>>,
     /// Sender of recorder events, for the recorder's threads.
-    pub news: UnboundedSender<RecorderEvent>,
+    pub events: UnboundedSender<RecorderEvent>,
     /// When to check the running recordings next.
     pub look_at: Instant,
-    heard: Option<UnboundedReceiver<RecorderEvent>>,
+    inbox: Option<UnboundedReceiver<RecorderEvent>>,
     incarnation: u32,
     counter: u32,
 }
@@ -138,7 +138,7 @@ impl Recorder {
     /// Creates an empty list.
     #[must_use]
     pub fn new(folder: PathBuf, live: Live, threads: ThreadRegistry, incarnation: u32) -> Self {
-        let (news, heard) = unbounded_channel();
+        let (events, inbox) = unbounded_channel();
         Self {
             list: BTreeMap::new(),
             ended: BTreeMap::new(),
@@ -146,9 +146,9 @@ impl Recorder {
             threads,
             folder,
             ready: Arc::default(),
-            news,
+            events,
             look_at: Instant::now(),
-            heard: Some(heard),
+            inbox: Some(inbox),
             incarnation,
             counter: 0,
         }
@@ -160,12 +160,12 @@ impl Recorder {
     /// No thread.
     pub fn look_through(&self) -> std::io::Result<()> {
         let folder = self.folder.clone();
-        startup::look_through(folder, &self.threads, &self.ready, &self.news)
+        startup::look_through(folder, &self.threads, &self.ready, &self.events)
     }
 
     /// Receiver of the recorder events. Returns it once.
-    pub fn take_heard(&mut self) -> Option<UnboundedReceiver<RecorderEvent>> {
-        self.heard.take()
+    pub fn take_events(&mut self) -> Option<UnboundedReceiver<RecorderEvent>> {
+        self.inbox.take()
     }
 
     /// A new, unused id.

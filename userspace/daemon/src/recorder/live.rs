@@ -133,12 +133,12 @@ impl Active {
         self.end().result.as_ref()?.as_ref().ok().cloned()
     }
 
-    /// Finishes it on a separate thread, unless that has begun. Calls `tell` at the end, with the
+    /// Finishes it on a separate thread, unless that has begun. Calls `done` at the end, with the
     /// error if there was one.
     pub fn finish(
         self: &Arc<Self>,
         why: RecordingEnd,
-        tell: impl FnOnce(Option<RecordingFailure>) + Send + 'static,
+        done: impl FnOnce(Option<RecordingFailure>) + Send + 'static,
     ) {
         if std::mem::replace(&mut self.end().begun, true) {
             return;
@@ -147,7 +147,7 @@ impl Active {
         let it = Arc::clone(self);
         let spawned = std::thread::Builder::new()
             .name("record-end".into())
-            .spawn(move || tell(it.finish_here(why)));
+            .spawn(move || done(it.finish_here(why)));
         if let Err(error) = spawned {
             self.over(Err(RecordingFailure::NoThread(Arc::new(error))));
         }
@@ -224,11 +224,11 @@ impl Active {
     }
 
     fn wait_over(&self, until: Instant) {
-        let left = until.saturating_duration_since(Instant::now());
+        let remaining = until.saturating_duration_since(Instant::now());
         let end = self.end();
         drop(
             self.changed
-                .wait_timeout_while(end, left, |end| end.result.is_none())
+                .wait_timeout_while(end, remaining, |end| end.result.is_none())
                 .unwrap_or_else(PoisonError::into_inner),
         );
     }
@@ -307,7 +307,7 @@ impl Live {
     /// # Errors
     /// [`RecordingsFailed`].
     pub fn finish_all(&self, waiting: &Waiting) -> Result<(), RecordingsFailed> {
-        let begin_at = Instant::now() + waiting.left() / 2;
+        let begin_at = Instant::now() + waiting.remaining() / 2;
         loop {
             let (list, starting) = {
                 let all = self.all();

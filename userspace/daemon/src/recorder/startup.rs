@@ -23,9 +23,9 @@ pub(super) fn look_through(
     folder: PathBuf,
     threads: &ThreadRegistry,
     ready: &Arc<Mutex<()>>,
-    news: &UnboundedSender<RecorderEvent>,
+    events: &UnboundedSender<RecorderEvent>,
 ) -> std::io::Result<()> {
-    let (ready, news) = (Arc::clone(ready), news.clone());
+    let (ready, events) = (Arc::clone(ready), events.clone());
     let (locked, is_locked) = std::sync::mpsc::channel();
     let worker = threads.register(NAME);
     let workers = threads.clone();
@@ -38,7 +38,7 @@ pub(super) fn look_through(
             let views = repair(&folder);
             worker.set_processed(views.len() as u64);
             // The control thread has ended: no receiver.
-            let _ = news.send(RecorderEvent::Found(views));
+            let _ = events.send(RecorderEvent::Found(views));
             drop(guard);
             drop(worker);
             workers.forget(NAME);
@@ -52,7 +52,7 @@ pub(super) fn look_through(
 /// names.
 fn repair(folder: &Path) -> Vec<RecordingView> {
     match onair_record::repair(folder) {
-        Ok(all) => all.iter().for_each(tell),
+        Ok(all) => all.iter().for_each(log_repaired),
         Err(error) => {
             tracing::warn!(folder = %folder.display(), %error, "cannot repair recordings");
             return Vec::new();
@@ -85,7 +85,7 @@ fn repair(folder: &Path) -> Vec<RecordingView> {
     views.collect()
 }
 
-fn tell(repaired: &Repaired) {
+fn log_repaired(repaired: &Repaired) {
     match repaired {
         Repaired::Repaired(manifest) => {
             let repair = manifest.repair.as_ref();
@@ -114,6 +114,6 @@ fn tell(repaired: &Repaired) {
 }
 
 fn read(path: &Path) -> std::io::Result<Manifest> {
-    let text = onair_record::read_regular(path, Manifest::MOST_OCTETS)?;
+    let text = onair_record::read_regular(path, Manifest::MOST_BYTES)?;
     Ok(serde_json::from_slice(&text)?)
 }

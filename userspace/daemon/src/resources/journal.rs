@@ -25,10 +25,11 @@ pub struct JournalState {
     /// High half of the session ids that this daemon gives out; never used again.
     pub incarnation: u32,
     /// Resources that it has created or is about to create, in this order.
-    pub things: Vec<Resource>,
+    #[serde(rename = "things")]
+    pub resources: Vec<Resource>,
     /// Resources of previous daemons that it could not undo.
-    #[serde(default)]
-    pub left: Vec<Resource>,
+    #[serde(default, rename = "left")]
+    pub not_undone: Vec<Resource>,
 }
 
 /// The journal's file.
@@ -66,7 +67,7 @@ impl Journal {
     /// The file cannot be read.
     pub fn read(&self) -> std::io::Result<Option<JournalState>> {
         match self.parse() {
-            Ok(page) => Ok(Some(page)),
+            Ok(state) => Ok(Some(state)),
             Err(InvalidJournal::Unfit(Unfit::System(error))) => match error.kind() {
                 std::io::ErrorKind::NotFound => Ok(None),
                 _ => Err(error),
@@ -87,8 +88,8 @@ impl Journal {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn write(&self, page: &JournalState) -> std::io::Result<()> {
-        let mut bytes = serde_json::to_vec_pretty(page)?;
+    pub fn write(&self, state: &JournalState) -> std::io::Result<()> {
+        let mut bytes = serde_json::to_vec_pretty(state)?;
         bytes.push(b'\n');
         disk::replace(&self.path, &bytes)
     }

@@ -41,7 +41,7 @@ impl StateLock {
         // Lock the folder itself: no lock file is left over.
         let folder = File::open(dir).map_err(system("open the folder"))?;
         let begin = Instant::now();
-        let mut told = false;
+        let mut has_logged = false;
         let mut wait = |owner: Option<&Owner>| -> Result<(), ResourceError> {
             if begin.elapsed() >= patience {
                 return Err(ResourceError::InUse {
@@ -51,8 +51,8 @@ impl StateLock {
                         .map_or_else(|| "another daemon".into(), |it| it.to_string()),
                 });
             }
-            if !told {
-                told = true;
+            if !has_logged {
+                has_logged = true;
                 tracing::info!(
                     owner = owner.map(|it| it.pid),
                     "waiting for the previous daemon to exit"
@@ -67,10 +67,10 @@ impl StateLock {
                 Err(Errno::WOULDBLOCK) => {}
                 Err(error) => return Err(system("lock the folder")(error.into())),
             }
-            let page = journal.read().map_err(system("read the journal in"))?;
-            let owner = page.map(|page| page.owner);
-            let fate = owner.as_ref().map(Owner::fate).transpose();
-            if fate.map_err(system("read /proc for"))? == Some(ProcessStatus::Lives) {
+            let state = journal.read().map_err(system("read the journal in"))?;
+            let owner = state.map(|state| state.owner);
+            let status = owner.as_ref().map(Owner::status).transpose();
+            if status.map_err(system("read /proc for"))? == Some(ProcessStatus::Lives) {
                 return Err(ResourceError::InUse {
                     dir: dir.to_owned(),
                     owner: owner.expect("it lives").to_string(),
@@ -80,14 +80,15 @@ impl StateLock {
         }
         // The kernel closes its files one after the other: the lock may be free before its sockets
         // and links.
-        if let Some(page) = journal.read().map_err(system("read the journal in"))? {
+        if let Some(state) = journal.read().map_err(system("read the journal in"))? {
             let me = Owner::me().map_err(system("read /proc for"))?;
             let is_there = || {
-                let fate = page.owner.fate().map_err(system("read /proc for"))?;
-                Ok(page.owner != me && matches!(fate, ProcessStatus::Dying | ProcessStatus::Lives))
+                let status = state.owner.status().map_err(system("read /proc for"))?;
+                Ok(state.owner != me
+                    && matches!(status, ProcessStatus::Dying | ProcessStatus::Lives))
             };
             while is_there()? {
-                wait(Some(&page.owner))?;
+                wait(Some(&state.owner))?;
             }
         }
         Ok(Self { _folder: folder })

@@ -54,7 +54,7 @@ pub struct Resources(Arc<Mutex<Inner>>);
 struct Inner {
     dir: PathBuf,
     journal: Journal,
-    page: JournalState,
+    state: JournalState,
     _lock: StateLock,
 }
 
@@ -75,23 +75,23 @@ impl Resources {
         let journal = Journal::in_folder(dir);
         let lock = StateLock::take(dir, &journal, patience)?;
         let before = journal.read().map_err(system("read the journal in"))?;
-        let mut page = JournalState {
+        let mut state = JournalState {
             owner: Owner::me().map_err(system("read /proc for"))?,
             incarnation: 0,
-            things: Vec::new(),
-            left: Vec::new(),
+            resources: Vec::new(),
+            not_undone: Vec::new(),
         };
         if let Some(before) = before {
-            page.incarnation = before.incarnation;
-            page.left = undo(before).map_err(system("read /proc for"))?;
+            state.incarnation = before.incarnation;
+            state.not_undone = undo(before).map_err(system("read /proc for"))?;
         }
         journal
-            .write(&page)
+            .write(&state)
             .map_err(system("write the journal in"))?;
         Ok(Self(Arc::new(Mutex::new(Inner {
             dir: dir.to_owned(),
             journal,
-            page,
+            state,
             _lock: lock,
         }))))
     }
@@ -109,10 +109,10 @@ impl Resources {
         let now = u32::try_from(now).expect("32 bits");
         let mut inner = self.inner();
         // Two daemons within a second, or a clock set back: ids stay unique.
-        let used = inner.page.incarnation.max(newest);
-        inner.page.incarnation = now.max(used.saturating_add(1));
+        let used = inner.state.incarnation.max(newest);
+        inner.state.incarnation = now.max(used.saturating_add(1));
         inner.save()?;
-        Ok(inner.page.incarnation)
+        Ok(inner.state.incarnation)
     }
 
     /// Writes a resource to the journal before it is created. Returns when the journal is on disk.
@@ -121,12 +121,12 @@ impl Resources {
     /// [`ResourceError::System`]: do not create the resource.
     pub fn register(
         &self,
-        things: impl IntoIterator<Item = Resource>,
+        resources: impl IntoIterator<Item = Resource>,
     ) -> Result<(), ResourceError> {
         let mut inner = self.inner();
-        for mut thing in things {
-            inner.page.left.retain(|left| !thing.replaces(left));
-            inner.page.things.push(thing);
+        for mut resource in resources {
+            inner.state.not_undone.retain(|old| !resource.replaces(old));
+            inner.state.resources.push(resource);
         }
         inner.save()
     }
@@ -144,14 +144,14 @@ impl Resources {
     /// # Errors
     /// [`ResourceError::System`].
     pub fn note_sockets(&self) -> Result<(), ResourceError> {
-        self.note_those(|thing| matches!(thing, Resource::SocketFile { .. }))
+        self.note_those(|resource| matches!(resource, Resource::SocketFile { .. }))
     }
 
     fn note_those(&self, of: impl Fn(&Resource) -> bool) -> Result<(), ResourceError> {
         let mut inner = self.inner();
-        for thing in inner.page.things.iter_mut().filter(|it| of(it)) {
-            if let Err(error) = thing.note() {
-                tracing::warn!(thing = thing.name(), %error, "cannot inspect the resource");
+        for resource in inner.state.resources.iter_mut().filter(|it| of(it)) {
+            if let Err(error) = resource.note() {
+                tracing::warn!(resource = resource.name(), %error, "cannot inspect the resource");
             }
         }
         inner.save()
@@ -160,8 +160,8 @@ impl Resources {
     /// Names of the registered resources.
     pub fn names(&self) -> Vec<String> {
         self.inner()
-            .page
-            .things
+            .state
+            .resources
             .iter()
             .map(Resource::name)
             .collect()
@@ -174,16 +174,16 @@ impl Resources {
     pub fn release(&self) -> Vec<String> {
         let mut inner = self.inner();
         let mut forced = Vec::new();
-        for thing in std::mem::take(&mut inner.page.things).into_iter().rev() {
-            match thing.force() {
+        for resource in std::mem::take(&mut inner.state.resources).into_iter().rev() {
+            match resource.force() {
                 Ok(done) => forced.extend(done),
                 Err(error) => {
                     tracing::error!(
-                        thing = thing.name(),
+                        resource = resource.name(),
                         %error,
                         "not released: the next start tries again"
                     );
-                    inner.page.things.insert(0, thing);
+                    inner.state.resources.insert(0, resource);
                 }
             }
         }
@@ -202,7 +202,7 @@ impl Resources {
 impl Inner {
     fn save(&self) -> Result<(), ResourceError> {
         self.journal
-            .write(&self.page)
+            .write(&self.state)
             .map_err(|error| ResourceError::System {
                 what: "write the journal in",
                 path: self.dir.clone(),
@@ -211,41 +211,41 @@ impl Inner {
     }
 }
 
-/// Undoes the resources of a dead daemon's `page`. Returns those that may remain.
-fn undo(page: JournalState) -> std::io::Result<Vec<Resource>> {
-    let mut things = page.left;
-    things.extend(page.things);
-    if things.is_empty() {
-        return Ok(things);
+/// Undoes the resources of a dead daemon, of its journal's `state`. Returns those that may remain.
+fn undo(state: JournalState) -> std::io::Result<Vec<Resource>> {
+    let mut resources = state.not_undone;
+    resources.extend(state.resources);
+    if resources.is_empty() {
+        return Ok(resources);
     }
-    let after_boot = page.owner.fate()? != ProcessStatus::BeforeBoot;
+    let after_boot = state.owner.status()? != ProcessStatus::BeforeBoot;
     let (mut undone, mut with_it, mut left) = (Vec::new(), Vec::new(), Vec::new());
-    for thing in things.into_iter().rev() {
-        if let Resource::OfProcess { what } = thing {
+    for resource in resources.into_iter().rev() {
+        if let Resource::OfProcess { what } = resource {
             with_it.insert(0, what);
             continue;
         }
         // Files survive a reboot; kernel resources do not.
-        if !after_boot && !matches!(thing, Resource::SocketFile { .. }) {
+        if !after_boot && !matches!(resource, Resource::SocketFile { .. }) {
             continue;
         }
-        match thing.undo() {
+        match resource.undo() {
             Ok(done) => undone.extend(done),
             Err(error) => {
                 tracing::error!(
-                    thing = thing.name(),
+                    resource = resource.name(),
                     %error,
                     "cannot undo what a previous daemon left: the next start tries again"
                 );
-                left.insert(0, thing);
+                left.insert(0, resource);
             }
         }
     }
     tracing::warn!(
-        killed = page.owner.pid,
+        killed = state.owner.pid,
         gone_with_it = with_it.join(", "),
         "undid what the daemon {} left: {}",
-        page.owner.pid,
+        state.owner.pid,
         if undone.is_empty() {
             "nothing".to_owned()
         } else {

@@ -53,7 +53,7 @@ impl Owner {
     }
 
     /// Status, as seen from this process.
-    pub fn fate(&self) -> std::io::Result<ProcessStatus> {
+    pub fn status(&self) -> std::io::Result<ProcessStatus> {
         let me = Self::me()?;
         if self.boot_id != me.boot_id {
             return Ok(ProcessStatus::BeforeBoot);
@@ -98,15 +98,15 @@ mod tests {
     #[test]
     fn owner_of_each_kind_then_its_fate() {
         let me = Owner::me().unwrap();
-        assert_eq!(me.fate().unwrap(), ProcessStatus::Lives);
-        let fate = |change: fn(&mut Owner)| {
+        assert_eq!(me.status().unwrap(), ProcessStatus::Lives);
+        let status = |change: fn(&mut Owner)| {
             let mut other = Owner::me().unwrap();
             change(&mut other);
-            other.fate().unwrap()
+            other.status().unwrap()
         };
-        assert_eq!(fate(|it| it.started_ticks += 1), ProcessStatus::Gone);
-        assert_eq!(fate(|it| it.pid_namespace += 1), ProcessStatus::Elsewhere);
-        assert_eq!(fate(|it| it.boot_id.push('0')), ProcessStatus::BeforeBoot);
+        assert_eq!(status(|it| it.started_ticks += 1), ProcessStatus::Gone);
+        assert_eq!(status(|it| it.pid_namespace += 1), ProcessStatus::Elsewhere);
+        assert_eq!(status(|it| it.boot_id.push('0')), ProcessStatus::BeforeBoot);
     }
 
     #[test]
@@ -120,9 +120,9 @@ mod tests {
             started_ticks: started_ticks(child.id()).unwrap(),
             ..Owner::me().unwrap()
         };
-        assert_eq!(owner.fate().unwrap(), ProcessStatus::Lives);
+        assert_eq!(owner.status().unwrap(), ProcessStatus::Lives);
         child.kill().unwrap();
         child.wait().unwrap();
-        assert_eq!(owner.fate().unwrap(), ProcessStatus::Gone);
+        assert_eq!(owner.status().unwrap(), ProcessStatus::Gone);
     }
 }

@@ -103,10 +103,10 @@ impl Resource {
         }
     }
 
-    /// Whether this resource is on the interface on which a dead daemon `left` something. If so, it
+    /// Whether this resource is on the interface of `old`, which a dead daemon left. If so, it
     /// takes over the state from before that daemon.
-    pub fn replaces(&mut self, left: &Self) -> bool {
-        match (self, left) {
+    pub fn replaces(&mut self, old: &Self) -> bool {
+        match (self, old) {
             (Self::Port { before, .. }, Self::Port { before: first, .. })
                 if (before.namespace, before.index) == (first.namespace, first.index) =>
             {

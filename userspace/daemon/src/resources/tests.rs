@@ -7,13 +7,13 @@ const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Leaves the folder as a killed daemon does.
 fn killed(resources: Resources) {
-    let (dir, mut page) = {
+    let (dir, mut state) = {
         let inner = resources.inner();
-        (inner.dir.clone(), inner.page.clone())
+        (inner.dir.clone(), inner.state.clone())
     };
     drop(resources);
-    page.owner.started_ticks -= 1;
-    Journal::in_folder(&dir).write(&page).unwrap();
+    state.owner.started_ticks -= 1;
+    Journal::in_folder(&dir).write(&state).unwrap();
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn port_of_a_killed_daemon_that_cannot_be_undone_then_before_is_before_that_daem
     let next = Resources::open(folder.path(), PATIENCE).unwrap();
     next.register([port(true, &[7])]).unwrap();
     let journal = Journal::in_folder(folder.path()).read().unwrap().unwrap();
-    assert_eq!(journal.things, [first]);
+    assert_eq!(journal.resources, [first]);
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn resources_released_gently_then_nothing_is_forced() {
     fs::remove_file(&path).unwrap();
     assert!(resources.release().is_empty());
     let journal = Journal::in_folder(folder.path()).read().unwrap().unwrap();
-    assert!(journal.things.is_empty());
+    assert!(journal.resources.is_empty());
 }
 
 #[test]

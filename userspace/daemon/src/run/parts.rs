@@ -61,7 +61,7 @@ pub(super) fn register_control(
     let RunningControl { thread, ended } = control;
     shutdown.register_server_shutdown("sockets", move |waiting| {
         close.cancel();
-        Ok(hear(&ended, waiting)?)
+        Ok(recv(&ended, waiting)?)
     });
     shutdown.register_cleanup("control thread", order::CONTROL, move |_| {
         Ok(thread.join().map_err(|_| ControlError::Panicked)?)
@@ -99,7 +99,7 @@ pub(super) fn register_sessions(
         });
         // An actor that has ended drops the command, and the reply with it.
         let _ = orders.send(order);
-        result.put(hear(&answer, waiting)?);
+        result.put(recv(&answer, waiting)?);
         Ok(())
     });
 }
@@ -133,7 +133,7 @@ fn events(orders: mpsc::UnboundedSender<ActorCommand>) -> impl Fn(&ShutdownStatu
             }
         };
         // An actor that has ended has no readers any more.
-        let _ = orders.send(ActorCommand::Tell(kind));
+        let _ = orders.send(ActorCommand::Publish(kind));
     }
 }
 
@@ -157,7 +157,7 @@ pub(super) fn register_handoff(
     shutdown.register_cleanup("pollers and ports", order::DATAPLANE, move |waiting| {
         let dataplane = dataplane.take().ok_or(NotReleased)?;
         // Half of the time is left for the ports.
-        let flushed = dataplane.flush(&threads, waiting.left() / 2);
+        let flushed = dataplane.flush(&threads, waiting.remaining() / 2);
         let is_port_lost = dataplane.has_lost_a_port();
         let summary = dataplane.shutdown();
         result.put(summary?);
@@ -175,7 +175,7 @@ pub(super) fn register_handoff(
             return Ok(());
         };
         // Many links without `uprobe.multi` take longer than the time of any part.
-        if !closing.wait(Instant::now() + waiting.left() / 2) {
+        if !closing.wait(Instant::now() + waiting.remaining() / 2) {
             tracing::warn!("the kernel is still detaching the probe: the process ends after that");
         }
         Ok(())
@@ -205,7 +205,7 @@ enum ControlError {
 struct NotEmpty(Late);
 
 /// The control thread's message to a part that waits for it.
-fn hear<T>(answer: &Receiver<T>, waiting: &Waiting) -> Result<T, ControlError> {
+fn recv<T>(answer: &Receiver<T>, waiting: &Waiting) -> Result<T, ControlError> {
     let patience = past(waiting).saturating_duration_since(Instant::now());
     let heard = answer.recv_timeout(patience);
     heard.map_err(|error| match error {
@@ -217,5 +217,5 @@ fn hear<T>(answer: &Receiver<T>, waiting: &Waiting) -> Result<T, ControlError> {
 /// The time when a part gives up. The coordinator abandons the part at its deadline and reports
 /// that with a separate status: this limit only prevents an abandoned part from waiting forever.
 fn past(waiting: &Waiting) -> Instant {
-    waiting.deadline() + waiting.left().max(Duration::from_secs(1))
+    waiting.deadline() + waiting.remaining().max(Duration::from_secs(1))
 }

@@ -41,25 +41,25 @@ pub(super) fn roles(
 }
 
 /// What the daemon will create in the kernel and on disk.
-pub(super) fn things(config: &Config) -> Vec<Resource> {
-    let mut things = vec![
+pub(super) fn resources(config: &Config) -> Vec<Resource> {
+    let mut resources = vec![
         Resource::socket_file(&config.control.socket),
         Resource::socket_file(&config.attach.socket),
     ];
     let ports = config.port.iter();
-    things.extend(
+    resources.extend(
         ports.filter_map(|port| Resource::port(&port.name, &port.device, port.netns.as_deref())),
     );
     let mut of_process = vec!["memory of DPDK and of sessions"];
     if config.probe.mode != ProbeMode::Off {
         of_process.push("BPF programs, maps and links");
     }
-    things.extend(
+    resources.extend(
         of_process
             .into_iter()
             .map(|what| Resource::OfProcess { what: what.into() }),
     );
-    things
+    resources
 }
 
 pub(super) fn dataplane_config(config: &Config) -> Result<DataplaneConfig, ConfigError> {

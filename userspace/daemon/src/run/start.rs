@@ -16,7 +16,7 @@ use super::parts::{
     register_control, register_handoff, register_recordings, register_reload, register_resources,
     register_sessions,
 };
-use super::plan::{dataplane_config, roles, things};
+use super::plan::{self, dataplane_config, roles};
 use super::{Results, RunError, Started, system};
 use crate::archive::Archive;
 use crate::authority::Authority;
@@ -125,7 +125,7 @@ fn open_files(
         .map_err(system("cannot open the archive in state.dir"))?;
     go_on(shutdown)?;
     let incarnation = resources.begin_incarnation(archive.newest_incarnation())?;
-    resources.register(things(config))?;
+    resources.register(plan::resources(config))?;
     let store =
         Store::open(dir, threads).map_err(system("cannot open the sessions in state.dir"))?;
     go_on(shutdown)?;
@@ -175,7 +175,7 @@ fn start_services(
 ) -> Result<(Services, Option<Events>), RunError> {
     let threads = shutdown.threads();
     let pending_reclaim = PendingReclaim::open(threads).map_err(system("cannot start a thread"))?;
-    let bell = OwnerDeathNotifier::start()?;
+    let death_notifier = OwnerDeathNotifier::start()?;
     let inspector = Inspector::start().map_err(system("cannot start a thread"))?;
     let dataplane = Dataplane::start(dataplane_config(&config)?, threads).map_err(Box::new)?;
     go_on(shutdown)?;
@@ -186,7 +186,7 @@ fn start_services(
         config,
         dataplane,
         probe,
-        bell,
+        death_notifier,
         on_disk,
         pending_reclaim,
         inspector,

@@ -142,7 +142,7 @@ impl Session {
             command: who.command,
             client_version: library,
         };
-        self.tell(services, attached);
+        self.publish(services, attached);
         Ok((message, descriptors))
     }
 
@@ -164,7 +164,7 @@ impl Session {
                     .map_err(|error| Problem::new(ProblemCode::ProbeBlind, error.to_string()))?;
             }
         }
-        let life = services.bell.hang(memory).map_err(|error| {
+        let life = services.death_notifier.hang(memory).map_err(|error| {
             if let (Some(watched), Some(probe)) = (&watched, services.probe.probe()) {
                 // The registration is new; a failure to undo it is logged there.
                 let _ = probe.unregister(watched.proof.tgid, self.id.0, number);

@@ -51,7 +51,7 @@ impl Connected {
         let Some(place) = self.life.take() else {
             return;
         };
-        services.bell.unhang(place);
+        services.death_notifier.unhang(place);
         if let (Some(watched), Some(probe)) = (&self.watched, services.probe.probe())
             && let Err(error) = probe.unregister(watched.proof.tgid, session, number)
         {

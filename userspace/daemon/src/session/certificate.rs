@@ -107,6 +107,6 @@ pub fn complete(
         owner: certificate.requester.uid,
     };
     let completed = EventKind::CertificateCompleted { bytes };
-    services.hub.tell(Some(about), completed);
+    services.hub.publish(Some(about), completed);
     services.archive.keep(certificate.clone());
 }

@@ -142,7 +142,7 @@ pub(super) fn counters(stats: &SessionStats) -> SessionCounters {
         frames_incomplete: now.frames_incomplete,
         frames_sent: now.frames_sent,
         packets: now.packets,
-        bytes: now.octets,
+        bytes: now.bytes,
         packets_lost: now.packets_lost,
         packets_duplicate: now.packets_duplicate,
         packets_late: now.packets_late,

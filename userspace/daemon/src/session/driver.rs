@@ -51,8 +51,8 @@ impl Session {
         let effects = self.core.handle(event, &seen);
         let mut progress = Progress::Lives;
         for effect in effects {
-            if let Some(news) = self.execute(services, effect) {
-                progress = news;
+            if let Some(other) = self.execute(services, effect) {
+                progress = other;
             }
         }
         progress
@@ -77,7 +77,7 @@ impl Session {
             Effect::LookAtThreads(question) => look_at_threads(services, self.id.0, question),
             Effect::LookAtSites(question) => self.ask_for_sites(services, question),
             Effect::NameUsers(named) => self.name_users(services, named),
-            Effect::Tell(kind) => self.tell(services, kind),
+            Effect::Publish(kind) => self.publish(services, kind),
             Effect::Started(replies) => {
                 for reply in replies {
                     reply.send(Ok(self.view()));

@@ -42,7 +42,7 @@ impl Session {
         services: &Services,
         owner: Owner,
     ) -> Result<(), Refused> {
-        let share = services.config.limits.departed_share();
+        let share = services.config.limits.left_clients_share();
         let check = |table: &Table| share.check(owner, table.used_by(owner), 1);
         // Most clients that left have released the memory, but the daemon has not seen it yet:
         // check only if it decides.
@@ -59,7 +59,7 @@ impl Session {
 
     /// Clients that keep its memory, for health: may count a few too many.
     pub fn left_clients_usage(&self, services: &Services) -> (SessionName, Usage) {
-        let share = services.config.limits.departed_share();
+        let share = services.config.limits.left_clients_share();
         let mut table = self.left_clients_table(services, share, |_| true);
         let mut usage = table.usage();
         if self.left_clients.last.is_some() || usage.problem().is_some() {

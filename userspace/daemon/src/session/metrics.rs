@@ -14,7 +14,7 @@ const COUNTERS: [(&str, &str, &str); 18] = [
         "RTP packets received for the session, or handed to the port.",
     ),
     (
-        "octets",
+        "bytes",
         "onair_session_bytes_total",
         "Bytes in these packets, RTP header included.",
     ),
@@ -155,7 +155,7 @@ impl Session {
             &labels,
             self.core.attachments().count() as u64,
         );
-        let lent = self.core.attachments().map(|it| self.lent_to(it.number));
+        let lent = self.core.attachments().map(|it| self.loaned_to(it.number));
         metrics.count(
             "onair_session_frames_lent",
             "Frames currently on loan to clients, according to the ledger.",

@@ -188,7 +188,7 @@ impl Session {
     }
 
     /// Frames that the ledger has loaned to an attachment.
-    fn lent_to(&self, attachment: u64) -> u64 {
+    fn loaned_to(&self, attachment: u64) -> u64 {
         match self.core.runtime() {
             Some(runtime) => runtime
                 .lenders()
@@ -211,8 +211,8 @@ impl Session {
     }
 
     /// Publishes an event about the session.
-    fn tell(&self, services: &mut Services, kind: EventKind) {
-        services.hub.tell(Some(self.subject()), kind);
+    fn publish(&self, services: &mut Services, kind: EventKind) {
+        services.hub.publish(Some(self.subject()), kind);
     }
 
     fn attachment_views(&self) -> Vec<AttachmentView> {
@@ -221,7 +221,7 @@ impl Session {
             ..self.attachment_view(&it.attachment, it.eviction.frames_set_aside)
         });
         let all = self.core.attachments();
-        let all = all.map(|it| self.attachment_view(it, self.lent_to(it.number)));
+        let all = all.map(|it| self.attachment_view(it, self.loaned_to(it.number)));
         all.chain(evicted).collect()
     }
 

@@ -95,18 +95,18 @@ impl Session {
             blockers,
             more,
         };
-        self.tell(services, blocked);
+        self.publish(services, blocked);
     }
 
     /// Publishes that it was quarantined, with the processes that have its memory.
-    pub fn tell_quarantined(&self, services: &mut Services, bytes: u64, blockers: Vec<Blocker>) {
+    pub fn publish_quarantined(&self, services: &mut Services, bytes: u64, blockers: Vec<Blocker>) {
         let (blockers, more) = EventKind::cut(blockers);
         let quarantined = EventKind::Quarantined {
             bytes,
             blockers,
             more,
         };
-        self.tell(services, quarantined);
+        self.publish(services, quarantined);
     }
 
     /// Adds the processes that block only the memory.
@@ -135,8 +135,8 @@ impl Session {
             let who = &it.who;
             let note =
                 "the session is quarantined; its memory is freed when this process releases it";
-            let told = (who.command.as_str(), self.library(it.number));
-            draft.add(mapper(who.pid, told, Some(it.number), note));
+            let named = (who.command.as_str(), self.library(it.number));
+            draft.add(mapper(who.pid, named, Some(it.number), note));
         }
         if draft.is_empty() && self.core.is_mapped(mapping::of) {
             let note =

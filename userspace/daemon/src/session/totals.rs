@@ -70,7 +70,7 @@ impl SessionTotals {
                 Direction::Send => now.frames_sent,
             },
             packets: now.packets,
-            bytes: now.octets,
+            bytes: now.bytes,
             drops,
             blockers,
         }

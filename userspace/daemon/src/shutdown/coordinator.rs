@@ -128,15 +128,15 @@ impl CoordinatorShared {
     }
 
     /// Reports the current status to the listeners.
-    pub(super) fn tell(&self) {
+    pub(super) fn publish_progress(&self) {
         let listeners = lock(&self.listeners).clone();
         if listeners.is_empty() {
             return;
         }
         let status = self.status();
         for listener in listeners {
-            let told = std::panic::AssertUnwindSafe(|| listener(&status));
-            if std::panic::catch_unwind(told).is_err() {
+            let call = std::panic::AssertUnwindSafe(|| listener(&status));
+            if std::panic::catch_unwind(call).is_err() {
                 tracing::error!("a shutdown listener panicked; the shutdown continues");
             }
         }
@@ -275,7 +275,7 @@ impl ShutdownCoordinator {
         self.shared.ledger().forced_at = Some(Instant::now());
         self.shared.forced_token.cancel();
         self.shared.announce();
-        self.shared.tell();
+        self.shared.publish_progress();
         true
     }
 
@@ -391,7 +391,7 @@ impl ShutdownCoordinator {
             self.shared.users.swap(users, Ordering::Relaxed),
         );
         if before != (sessions, users) {
-            self.shared.tell();
+            self.shared.publish_progress();
         }
     }
 }

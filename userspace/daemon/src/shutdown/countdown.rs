@@ -30,10 +30,10 @@ impl Countdown {
 
     /// Time left, if a report is due now. Skips missed reports.
     pub(super) fn due(&mut self, now: Instant) -> Option<Duration> {
-        let left = self.zero.saturating_duration_since(now);
-        let mark = self.mark.filter(|mark| left <= *mark)?;
+        let remaining = self.zero.saturating_duration_since(now);
+        let mark = self.mark.filter(|mark| remaining <= *mark)?;
         // The nearest mark that was reached.
-        let reached = mark_from(left).unwrap_or(mark);
+        let reached = mark_from(remaining).unwrap_or(mark);
         self.mark = mark_below(reached);
         Some(reached)
     }
@@ -50,9 +50,9 @@ fn mark_below(span: Duration) -> Option<Duration> {
 }
 
 /// Smallest mark from `left` on.
-fn mark_from(left: Duration) -> Option<Duration> {
-    let longer = left + Duration::from_secs(60);
-    marks(longer).filter(|mark| *mark >= left).last()
+fn mark_from(remaining: Duration) -> Option<Duration> {
+    let longer = remaining + Duration::from_secs(60);
+    marks(longer).filter(|mark| *mark >= remaining).last()
 }
 
 #[cfg(test)]

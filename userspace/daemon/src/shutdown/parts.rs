@@ -91,7 +91,7 @@ impl Waiting {
 
     /// Time given to the part.
     #[must_use]
-    pub fn left(&self) -> Duration {
+    pub fn remaining(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
     }
 

@@ -134,7 +134,7 @@ impl CoordinatorShared {
         let cause = ledger.cause.as_ref().map(ToString::to_string);
         drop(ledger);
         tracing::info!(%phase, cause = cause.unwrap_or_default(), "shutdown");
-        self.tell();
+        self.publish_progress();
     }
 
     /// Records that the begin was seen, once.
@@ -200,13 +200,13 @@ impl CoordinatorShared {
 
     /// Logs the time left, and what the shutdown waits for.
     fn count_down(&self, phase: ShutdownPhase, countdown: &mut Countdown, under_way: &[Ending]) {
-        let Some(left) = countdown.due(Instant::now()) else {
+        let Some(remaining) = countdown.due(Instant::now()) else {
             return;
         };
         let parts: Vec<&str> = under_way.iter().map(|it| &*it.name).collect();
         let (sessions, users) = self.progress();
         tracing::info!(
-            %phase, left_s = left.as_secs(), parts = parts.join(", "), sessions, users,
+            %phase, left_s = remaining.as_secs(), parts = parts.join(", "), sessions, users,
             "shutdown: waiting"
         );
     }
@@ -304,8 +304,8 @@ impl CoordinatorShared {
             ledger = woken.unwrap_or_else(PoisonError::into_inner).0;
         };
         drop(ledger);
-        let left = open();
-        let detail = (outcome != PartOutcome::Done).then(|| format!("{left} not answered"));
+        let remaining = open();
+        let detail = (outcome != PartOutcome::Done).then(|| format!("{remaining} not answered"));
         let ended = Ended {
             outcome,
             detail,

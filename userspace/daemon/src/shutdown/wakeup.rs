@@ -39,10 +39,11 @@ impl Wakeup {
     pub fn wait(&self, timeout: Option<Duration>) -> bool {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         loop {
-            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-            let left = left.map(|left| Timespec::try_from(left).unwrap_or(Timespec::default()));
+            let remaining = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            let remaining = remaining
+                .map(|remaining| Timespec::try_from(remaining).unwrap_or(Timespec::default()));
             let mut fds = [PollFd::new(&self.0, PollFlags::IN)];
-            match poll(&mut fds, left.as_ref()) {
+            match poll(&mut fds, remaining.as_ref()) {
                 Ok(0) => return false,
                 Ok(_) => return true,
                 Err(Errno::INTR) => {}

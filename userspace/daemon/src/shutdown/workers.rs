@@ -15,7 +15,7 @@ pub struct FlushedWorker {
     /// Items that the worker had processed when its buffers were empty.
     pub processed: u64,
     /// Items left in its buffers; 0 unless the worker ended first.
-    pub left: u64,
+    pub remaining: u64,
 }
 
 /// Workers that missed a deadline.
@@ -144,7 +144,7 @@ impl ThreadState {
             it.flushed >= number || it.stopped || mutant!("flush: not waited for")
         });
         match progress.last {
-            Some(flushed) if progress.flushed >= number && flushed.left == 0 => Ok(flushed),
+            Some(flushed) if progress.flushed >= number && flushed.remaining == 0 => Ok(flushed),
             _ => Err(Late(vec![self.name.clone()])),
         }
     }
@@ -166,10 +166,10 @@ impl ThreadState {
         deadline: Instant,
         done: impl Fn(&Progress) -> bool,
     ) -> MutexGuard<'_, Progress> {
-        let left = deadline.saturating_duration_since(Instant::now());
+        let remaining = deadline.saturating_duration_since(Instant::now());
         let progress = self.progress();
         self.changed
-            .wait_timeout_while(progress, left, |it| !done(it))
+            .wait_timeout_while(progress, remaining, |it| !done(it))
             .unwrap_or_else(PoisonError::into_inner)
             .0
     }
@@ -229,10 +229,10 @@ impl WorkerGuard {
     }
 
     /// Reports that `left` items of a requested flush remain; with 0 the flush is done.
-    pub fn flush_progress(&mut self, left: u64) {
+    pub fn flush_progress(&mut self, remaining: u64) {
         // SYNC: worker-flush. A request from here on is another flush.
         let wanted = self.state.flush_wanted.load(Ordering::Acquire);
-        let is_empty = left == 0 || mutant!("flush: done before the buffer is empty");
+        let is_empty = remaining == 0 || mutant!("flush: done before the buffer is empty");
         if wanted == self.flushed || !is_empty {
             return;
         }
@@ -240,7 +240,10 @@ impl WorkerGuard {
         let processed = self.state.processed.load(Ordering::Relaxed);
         let mut progress = self.state.progress();
         progress.flushed = wanted;
-        progress.last = Some(FlushedWorker { processed, left });
+        progress.last = Some(FlushedWorker {
+            processed,
+            remaining,
+        });
         self.state.changed.notify_all();
     }
 

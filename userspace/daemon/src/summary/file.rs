@@ -44,14 +44,14 @@ fn write_in_time(file: &File, mut rest: &[u8], patience: Duration) -> io::Result
             Ok(written) => rest = &rest[written..],
             Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => {
-                let left = until.saturating_duration_since(Instant::now());
-                if left.is_zero() {
+                let remaining = until.saturating_duration_since(Instant::now());
+                if remaining.is_zero() {
                     let what = format!("the FIFO's reader took nothing for {patience:?}");
                     return Err(io::Error::new(io::ErrorKind::TimedOut, what));
                 }
-                let left = left.try_into().map_err(io::Error::other)?;
+                let remaining = remaining.try_into().map_err(io::Error::other)?;
                 let mut room = [PollFd::new(file, PollFlags::OUT)];
-                match poll(&mut room, Some(&left)) {
+                match poll(&mut room, Some(&remaining)) {
                     Ok(_) | Err(Errno::INTR) => {}
                     Err(error) => return Err(error.into()),
                 }

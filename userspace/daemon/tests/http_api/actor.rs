@@ -283,7 +283,7 @@ impl Actor {
             owner,
         });
         let started = EventKind::SessionStarted { generation: 1 };
-        self.tell(self.sessions.len() - 1, started);
+        self.publish(self.sessions.len() - 1, started);
         Ok(view)
     }
 
@@ -345,14 +345,14 @@ impl Actor {
         at.ok_or_else(|| Problem::new(ProblemCode::NoSuchRecording, "it is not here"))
     }
 
-    fn tell(&mut self, at: usize, kind: EventKind) {
+    fn publish(&mut self, at: usize, kind: EventKind) {
         let session = &self.sessions[at];
         let about = Subject {
             session: session.view.id,
             name: session.view.name.clone(),
             owner: session.owner,
         };
-        self.hub.tell(Some(about), kind);
+        self.hub.publish(Some(about), kind);
     }
 
     fn subscribe(
@@ -403,7 +403,7 @@ impl Actor {
     ) -> Result<SessionView, Problem> {
         let at = self.find(caller, session)?;
         self.sessions[at].view.state = state;
-        self.tell(
+        self.publish(
             at,
             match state {
                 SessionState::Running => EventKind::SessionStarted { generation: 1 },

@@ -27,7 +27,7 @@ impl Drain {
         if !shared.busy(|| self.files.pump(true)) {
             self.files.give_up();
         }
-        self.gaps.end(self.files.accounts());
+        self.gaps.end(self.files.producers());
         let manifest_file = shared.busy(|| self.files.end());
         let mut manifest = self.manifest(Stage::Complete);
         self.publish();
@@ -53,7 +53,7 @@ impl Drain {
         let shared = Arc::clone(&self.shared);
         loop {
             // Checked before the rings: a producer that has left has put its events into its ring.
-            let out = shared.gate.all_out(|| shared.accounts(), &mut rounds);
+            let out = shared.gate.all_out(|| shared.producers(), &mut rounds);
             self.take_in();
             self.pass(true);
             self.files.collect();

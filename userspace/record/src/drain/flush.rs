@@ -19,7 +19,7 @@ impl Drain {
         Snapshot {
             accepted: self
                 .files
-                .accounts()
+                .producers()
                 .iter()
                 .map(|it| it.accepted())
                 .collect(),
@@ -48,12 +48,12 @@ impl Drain {
             under_way: 0,
             took: begun.elapsed(),
         };
-        for (producer, account) in self.files.accounts().iter().enumerate() {
+        for (producer, totals) in self.files.producers().iter().enumerate() {
             let accepted = before.accepted.get(producer).copied().unwrap_or_default();
-            let counts = account.counts();
+            let counts = totals.counts();
             let under_way = self.encoder.under_way(producer);
             let settled = counts.written + counts.lost.total();
-            if account.taken() < accepted || settled + under_way != account.taken() {
+            if totals.taken() < accepted || settled + under_way != totals.taken() {
                 // Incomplete: the next turn tries again, until the requester's deadline.
                 return;
             }

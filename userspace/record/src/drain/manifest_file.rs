@@ -1,8 +1,8 @@
 //! The manifest as the drain thread writes it.
 
-use crate::books::Counts;
 use crate::manifest::{MANIFEST_VERSION, Manifest, Stage, Time, Video};
 use crate::spec::Spec;
+use crate::totals::Counts;
 
 use super::Drain;
 
@@ -12,11 +12,16 @@ impl Drain {
         manifest.stage = stage;
         manifest.cause = self.shared.progress().cause;
         manifest.files = self.files.reports();
-        manifest.producers = self.files.accounts().iter().map(|it| it.report()).collect();
+        manifest.producers = self
+            .files
+            .producers()
+            .iter()
+            .map(|it| it.report())
+            .collect();
         for producer in &manifest.producers {
             manifest.totals.add(&producer.counts);
         }
-        (manifest.gaps, manifest.gaps_more) = self.gaps.list(self.files.accounts());
+        (manifest.gaps, manifest.gaps_more) = self.gaps.list(self.files.producers());
         manifest.frames = self.encoder.frames().cloned();
         manifest.problems.clone_from(&self.files.problems);
         if self.files.problems_more > 0 {

@@ -4,8 +4,8 @@ use std::io;
 
 use rustix::io::Errno;
 
-use crate::books::Loss;
 use crate::gate::Door;
+use crate::totals::Loss;
 
 /// Why nothing can be written now.
 #[derive(Debug, thiserror::Error)]

@@ -99,14 +99,14 @@ impl Folder {
     }
 
     /// Whether `octets` more bytes may be written to `file`.
-    pub(crate) fn has_place(&self, file: &File, octets: usize) -> Result<(), Fault> {
+    pub(crate) fn has_place(&self, file: &File, size: usize) -> Result<(), Fault> {
         if self.min_free == 0 {
             // The kernel reports missing space at the write.
             return Ok(());
         }
         let about = fstatvfs(file.as_fd())
             .map_err(|error| Fault::system("reading the free space", error))?;
-        self.enough(about.f_bavail * about.f_frsize, octets)
+        self.enough(about.f_bavail * about.f_frsize, size)
     }
 
     /// Free bytes of the folder's file system.
@@ -115,8 +115,8 @@ impl Folder {
         Ok(about.f_bavail * about.f_frsize)
     }
 
-    fn enough(&self, free: u64, octets: usize) -> Result<(), Fault> {
-        if free < self.min_free.saturating_add(octets as u64) {
+    fn enough(&self, free: u64, size: usize) -> Result<(), Fault> {
+        if free < self.min_free.saturating_add(size as u64) {
             return Err(Fault::Low {
                 free,
                 wanted: self.min_free,

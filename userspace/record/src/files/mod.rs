@@ -14,9 +14,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::books::{Loss, ProducerTotals};
 use crate::manifest::FileReport;
 use crate::spec::Spec;
+use crate::totals::{Loss, ProducerTotals};
 
 pub(crate) use fault::Fault;
 pub(crate) use folder::{Folder, UNFINISHED};
@@ -27,11 +27,11 @@ use syncer::Done;
 pub(crate) use syncer::Syncer;
 
 /// Bytes written between two syncs; also the most that the fsync at the end has to write.
-const SYNC_OCTETS: u64 = 8 << 20;
+const SYNC_BYTES: u64 = 8 << 20;
 /// Most unsynced bytes; above it the drain thread waits for the disk.
 const MAX_UNSYNCED: u64 = 256 << 20;
 /// Most bytes at the end of a file for each producer.
-const END_OCTETS: u64 = 512;
+const END_BYTES: u64 = 512;
 /// Most finished files that wait for the disk, each with a descriptor; above it the drain thread
 /// waits.
 const MAX_CLOSING: usize = 64;
@@ -44,7 +44,7 @@ pub(crate) struct Files {
     is_video: bool,
     split_size: Option<u64>,
     split_duration: Option<Duration>,
-    accounts: Vec<Arc<ProducerTotals>>,
+    producers: Vec<Arc<ProducerTotals>>,
     /// Parts not completely written, in order; the last one is the current one.
     parts: VecDeque<Part>,
     next_number: u32,
@@ -75,7 +75,7 @@ impl Files {
             is_video: spec.format.video().is_some(),
             split_size: spec.split_size,
             split_duration: spec.split_duration,
-            accounts: Vec::new(),
+            producers: Vec::new(),
             next_number: first.number + 1,
             parts: VecDeque::from([first]),
             closing: VecDeque::new(),
@@ -93,20 +93,16 @@ impl Files {
     }
 
     /// Registers a producer under the next number.
-    pub(crate) fn join(&mut self, account: Arc<ProducerTotals>) {
-        self.accounts.push(account);
+    pub(crate) fn join(&mut self, totals: Arc<ProducerTotals>) {
+        self.producers.push(totals);
     }
 
-    pub(crate) fn producers(&self) -> usize {
-        self.accounts.len()
+    pub(crate) fn totals(&self, producer: usize) -> &Arc<ProducerTotals> {
+        &self.producers[producer]
     }
 
-    pub(crate) fn account(&self, producer: usize) -> &Arc<ProducerTotals> {
-        &self.accounts[producer]
-    }
-
-    pub(crate) fn accounts(&self) -> &[Arc<ProducerTotals>] {
-        &self.accounts
+    pub(crate) fn producers(&self) -> &[Arc<ProducerTotals>] {
+        &self.producers
     }
 
     fn present(&mut self) -> &mut Part {
@@ -143,7 +139,7 @@ impl Files {
     }
 
     /// Whether `octets` more bytes, of an event at `at_ns`, belong in another file.
-    pub(crate) fn must_split(&self, octets: usize, at_ns: u64) -> bool {
+    pub(crate) fn must_split(&self, size: usize, at_ns: u64) -> bool {
         let Some(part) = self.parts.back() else {
             return false;
         };
@@ -152,8 +148,8 @@ impl Files {
             return false;
         };
         let is_long = self.split_size.is_some_and(|most| {
-            let end = (self.accounts.len() as u64 * END_OCTETS).min(most / 2);
-            part.len() + octets as u64 + end > most
+            let end = (self.producers.len() as u64 * END_BYTES).min(most / 2);
+            part.len() + size as u64 + end > most
         });
         let is_old = self
             .split_duration
@@ -216,11 +212,11 @@ impl Files {
             .front_mut()
             .expect("there is always a present part");
         let before = part.in_file();
-        let result = part.write(all, &self.folder, &self.accounts);
+        let result = part.write(all, &self.folder, &self.producers);
         self.unsynced += part.in_file() - before;
         // Also during a fault: some of it may be in the file.
-        if let Some(octets) = part.take_written(|| self.summer.spare()) {
-            self.summer.add(octets);
+        if let Some(written) = part.take_written(|| self.summer.spare()) {
+            self.summer.add(written);
         }
         self.ask_sync();
         result
@@ -229,8 +225,8 @@ impl Files {
     /// Drops the buffered bytes: they will be in no file.
     fn drop_waiting(&mut self, loss: Loss) {
         for part in &mut self.parts {
-            match (part.give_up(loss, &self.accounts), part.file()) {
-                (Ok(Some(octets)), Some(file)) => self.summer.cut(file, octets),
+            match (part.give_up(loss, &self.producers), part.file()) {
+                (Ok(Some(size)), Some(file)) => self.summer.cut(file, size),
                 (Ok(_), _) => {}
                 (Err(error), _) => {
                     let text = format!("cutting {} back to whole events: {error}", part.name);
@@ -294,7 +290,7 @@ impl Files {
     fn ask_sync(&mut self) {
         let part = self.parts.front();
         if self.syncing == 0
-            && self.unsynced >= SYNC_OCTETS
+            && self.unsynced >= SYNC_BYTES
             && let Some(syncer) = &mut self.syncer
             && let Some(file) = part.and_then(Part::file)
         {
@@ -335,7 +331,7 @@ impl Files {
                         self.note_removed(part);
                     }
                     Err(error) => {
-                        let events = part.lose(Loss::DiskFault, &self.accounts);
+                        let events = part.lose(Loss::DiskFault, &self.producers);
                         self.problem(format!(
                             "completing {}: {error}: its {events} events may not be on disk, and count as lost",
                             report.name
@@ -385,7 +381,7 @@ impl Files {
 
     fn note_removed(&mut self, part: Part) {
         let name = part.name.clone();
-        let events = part.lose(Loss::Removed, &self.accounts);
+        let events = part.lose(Loss::Removed, &self.producers);
         self.problem(format!(
             "{name} was removed from outside while onaird wrote it, with {events} events"
         ));

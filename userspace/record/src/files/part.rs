@@ -7,8 +7,8 @@ use std::os::fd::AsFd as _;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
-use crate::books::{Loss, ProducerTotals};
 use crate::manifest::{FileReport, Time};
+use crate::totals::{Loss, ProducerTotals};
 
 use super::fault::Fault;
 use super::folder::Folder;
@@ -17,7 +17,7 @@ use super::sum::block;
 /// Block size and alignment in the file, bytes.
 pub(crate) const BLOCK: usize = 1 << 20;
 /// Consecutive events of one producer share a mark up to this many bytes.
-const MARK_OCTETS: u64 = 64 * 1024;
+const MARK_BYTES: u64 = 64 * 1024;
 
 /// End of one producer's consecutive bytes.
 #[derive(Clone, Copy, Debug)]
@@ -121,7 +121,7 @@ impl Part {
         if let Some(last) = self.marks.back_mut()
             && last.producer == producer
             && frames == 0
-            && end - last.begin < MARK_OCTETS
+            && end - last.begin < MARK_BYTES
         {
             last.end = end;
             last.events += events;
@@ -158,19 +158,19 @@ impl Part {
         &mut self,
         all: bool,
         folder: &Folder,
-        accounts: &[Arc<ProducerTotals>],
+        producers: &[Arc<ProducerTotals>],
     ) -> Result<(), Fault> {
         loop {
             let waiting = self.waiting();
             let place = usize::try_from(self.offset % BLOCK as u64).expect("below a block");
-            let octets = match BLOCK - place {
+            let size = match BLOCK - place {
                 room if waiting >= room => room,
                 _ if all && waiting > 0 => waiting,
                 _ => break,
             };
-            let result = self.write_some(octets, folder);
+            let result = self.write_some(size, folder);
             // Also after a failure: counts what was written of the block.
-            self.settle(accounts);
+            self.settle(producers);
             result?;
         }
         Ok(())
@@ -188,19 +188,19 @@ impl Part {
         Some(written)
     }
 
-    fn write_some(&mut self, octets: usize, folder: &Folder) -> Result<(), Fault> {
+    fn write_some(&mut self, size: usize, folder: &Folder) -> Result<(), Fault> {
         let file = Arc::clone(self.open(folder)?);
-        folder.has_place(&file, octets)?;
-        let end = self.sent + octets;
+        folder.has_place(&file, size)?;
+        let end = self.sent + size;
         while self.sent < end {
             match file.write_at(&self.staged[self.sent..end], self.offset) {
                 Ok(0) => {
                     let error = io::Error::from(io::ErrorKind::WriteZero);
                     return Err(Fault::system(format!("writing {}", self.name), error));
                 }
-                Ok(octets) => {
-                    self.sent += octets;
-                    self.offset += octets as u64;
+                Ok(size) => {
+                    self.sent += size;
+                    self.offset += size as u64;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
@@ -212,13 +212,13 @@ impl Part {
     }
 
     /// Updates the counts with what is in the file.
-    fn settle(&mut self, accounts: &[Arc<ProducerTotals>]) {
+    fn settle(&mut self, producers: &[Arc<ProducerTotals>]) {
         while let Some(mark) = self.marks.front()
             && mark.end <= self.offset
         {
             self.whole = mark.end;
             if let Some(producer) = mark.producer {
-                accounts[producer].write(mark.events, mark.bytes);
+                producers[producer].write(mark.events, mark.bytes);
                 if self.by_producer.len() <= producer {
                     self.by_producer.resize(producer + 1, (0, 0));
                 }
@@ -238,11 +238,11 @@ impl Part {
     pub(crate) fn give_up(
         &mut self,
         loss: Loss,
-        accounts: &[Arc<ProducerTotals>],
+        producers: &[Arc<ProducerTotals>],
     ) -> io::Result<Option<u64>> {
         for mark in self.marks.drain(..) {
             if let Some(producer) = mark.producer {
-                accounts[producer].lose(loss, mark.events);
+                producers[producer].lose(loss, mark.events);
             }
         }
         self.staged.clear();
@@ -258,12 +258,12 @@ impl Part {
     }
 
     /// Counts everything in the file and its buffer as lost. Returns the number of events.
-    pub(crate) fn lose(mut self, loss: Loss, accounts: &[Arc<ProducerTotals>]) -> u64 {
+    pub(crate) fn lose(mut self, loss: Loss, producers: &[Arc<ProducerTotals>]) -> u64 {
         // Not truncated: no reader relies on it.
         self.file = None;
-        let _ = self.give_up(loss, accounts);
+        let _ = self.give_up(loss, producers);
         for (producer, (events, bytes)) in self.by_producer.iter().enumerate() {
-            accounts[producer].unwrite(loss, *events, *bytes);
+            producers[producer].unwrite(loss, *events, *bytes);
         }
         self.events
     }

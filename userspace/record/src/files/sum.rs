@@ -63,13 +63,13 @@ impl Summer {
     }
 
     /// Adds the file's next bytes.
-    pub(crate) fn add(&self, octets: Vec<u8>) {
-        self.give(SumJob::Add(octets));
+    pub(crate) fn add(&self, bytes: Vec<u8>) {
+        self.give(SumJob::Add(bytes));
     }
 
     /// The file was truncated to `octets` bytes.
-    pub(crate) fn cut(&self, file: &Arc<File>, octets: u64) {
-        self.give(SumJob::Cut(Arc::clone(file), octets));
+    pub(crate) fn cut(&self, file: &Arc<File>, size: u64) {
+        self.give(SumJob::Cut(Arc::clone(file), size));
     }
 
     /// The file is complete. Returns its sum once known. The next bytes belong to another file.
@@ -99,16 +99,16 @@ fn run(inbox: &Receiver<SumJob>, used: &Sender<Vec<u8>>) {
     let mut hash = Ok(Sha256::new());
     for job in inbox {
         match job {
-            SumJob::Add(mut octets) => {
+            SumJob::Add(mut bytes) => {
                 if let Ok(hash) = &mut hash {
-                    hash.update(&octets);
+                    hash.update(&bytes);
                 }
-                octets.clear();
+                bytes.clear();
                 // The drain thread may have ended.
-                let _ = used.send(octets);
+                let _ = used.send(bytes);
             }
             // The sum includes the removed bytes: only in this case the file is read again.
-            SumJob::Cut(file, octets) => hash = hash_of(&file, octets),
+            SumJob::Cut(file, size) => hash = hash_of(&file, size),
             SumJob::Finish(sum) => {
                 let hash = std::mem::replace(&mut hash, Ok(Sha256::new()));
                 let _ = sum.send(hash.map(|it| hexadecimal(&it.finalize())));
@@ -118,12 +118,12 @@ fn run(inbox: &Receiver<SumJob>, used: &Sender<Vec<u8>>) {
 }
 
 /// SHA-256 of the first `octets` bytes of a file.
-fn hash_of(file: &File, octets: u64) -> io::Result<Sha256> {
+fn hash_of(file: &File, size: u64) -> io::Result<Sha256> {
     let mut hash = Sha256::new();
     let mut block = vec![0; BLOCK];
     let mut at = 0;
-    while at < octets {
-        let want = usize::try_from(octets - at).map_or(BLOCK, |left| left.min(BLOCK));
+    while at < size {
+        let want = usize::try_from(size - at).map_or(BLOCK, |left| left.min(BLOCK));
         let got = file.read_at(&mut block[..want], at)?;
         if got == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -135,11 +135,11 @@ fn hash_of(file: &File, octets: u64) -> io::Result<Sha256> {
 }
 
 /// Hexadecimal bytes in the format of `sha256sum`.
-pub(crate) fn hexadecimal(octets: &[u8]) -> String {
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    octets.iter().fold(String::new(), |mut text, octet| {
+    bytes.iter().fold(String::new(), |mut text, byte| {
         // Writing to a String does not fail.
-        let _ = write!(text, "{octet:02x}");
+        let _ = write!(text, "{byte:02x}");
         text
     })
 }

@@ -45,10 +45,10 @@ pub(crate) trait Encoder: Send {
 pub(crate) fn make_place(
     encoder: &mut (impl Encoder + ?Sized),
     files: &mut Files,
-    octets: usize,
+    size: usize,
     at_ns: u64,
 ) {
-    if files.must_split(octets, at_ns) {
+    if files.must_split(size, at_ns) {
         encoder.end_file(files);
         files.next_part();
         encoder.begin_file(files);

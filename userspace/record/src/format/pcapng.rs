@@ -89,14 +89,14 @@ impl Pcapng {
         let number = self.next;
         self.next += 1;
         self.interfaces[producer] = Some(number);
-        let name = files.account(producer).name.clone();
+        let name = files.totals(producer).name.clone();
         interface_block(files.out(), &name, self.snap_length);
         files.mark_own();
         number
     }
 
     fn statistics(&mut self, producer: usize, files: &mut Files, last: bool) {
-        let counts = files.account(producer).counts();
+        let counts = files.totals(producer).counts();
         let (received, dropped) = (counts.arrived, counts.dropped.total());
         let interface = self.interface(producer, files);
         if !last && self.told[producer] == (received, dropped) {
@@ -153,15 +153,15 @@ impl Encoder for Pcapng {
     }
 
     fn event(&mut self, producer: usize, event: &Event<'_>, files: &mut Files) {
-        let octets = PACKET_FRAME + event.bytes.len() + PACKET_OPTIONS;
-        make_place(self, files, octets, event.at_ns);
+        let size = PACKET_FRAME + event.bytes.len() + PACKET_OPTIONS;
+        make_place(self, files, size, event.at_ns);
         let interface = self.interface(producer, files);
         packet_block(files.out(), interface, event);
         files.mark(producer, 1, event.bytes.len() as u64, event.at_ns);
     }
 
     fn tick(&mut self, files: &mut Files) {
-        for producer in 0..files.producers() {
+        for producer in 0..files.producers().len() {
             self.statistics(producer, files, false);
         }
     }
@@ -169,7 +169,7 @@ impl Encoder for Pcapng {
     fn close(&mut self, _: &mut Files) {}
 
     fn end_file(&mut self, files: &mut Files) {
-        for producer in 0..files.producers() {
+        for producer in 0..files.producers().len() {
             self.statistics(producer, files, true);
         }
     }
@@ -217,10 +217,10 @@ impl<'a> Block<'a> {
         if self.has_options {
             self.out.extend_from_slice(&[0; 4]);
         }
-        let octets = self.out.len() - self.start + 4;
-        let octets = u32::try_from(octets).expect("a block is a packet and some options");
-        self.out.extend_from_slice(&octets.to_le_bytes());
-        self.out[self.start + 4..self.start + 8].copy_from_slice(&octets.to_le_bytes());
+        let size = self.out.len() - self.start + 4;
+        let size = u32::try_from(size).expect("a block is a packet and some options");
+        self.out.extend_from_slice(&size.to_le_bytes());
+        self.out[self.start + 4..self.start + 8].copy_from_slice(&size.to_le_bytes());
     }
 }
 

@@ -8,10 +8,10 @@ use onair_media::datagram::Datagram;
 use onair_media::ethernet::{ETHERTYPE_IPV4, EthernetHeader};
 use onair_media::video::{Depth, VideoFormat};
 
-use crate::books::Loss;
 use crate::event::Event;
 use crate::files::Files;
 use crate::manifest::{FrameLeftOut, Frames, LISTED};
+use crate::totals::Loss;
 
 use super::{Encoder, make_place, planar};
 
@@ -119,7 +119,7 @@ impl Video {
                 self.write(producer, slot, &report, files);
             } else {
                 self.leave_out(&report);
-                files.account(producer).lose(Loss::IncompleteFrame, packets);
+                files.totals(producer).lose(Loss::IncompleteFrame, packets);
             }
             self.begun += 1;
             self.flows[producer].buffer.free.push(slot);
@@ -128,8 +128,8 @@ impl Video {
 
     fn write(&mut self, producer: usize, slot: usize, report: &FrameReport, files: &mut Files) {
         let format = self.config.format;
-        let octets = FRAME_LINE.len() + planar::frame_bytes(&format);
-        make_place(self, files, octets, report.first_packet_ns);
+        let size = FRAME_LINE.len() + planar::frame_bytes(&format);
+        make_place(self, files, size, report.first_packet_ns);
         let out = files.out();
         if self.has_lines {
             out.extend_from_slice(FRAME_LINE);
@@ -174,7 +174,7 @@ impl Encoder for Video {
 
     fn event(&mut self, producer: usize, event: &Event<'_>, files: &mut Files) {
         let Some(packet) = rtp(event) else {
-            files.account(producer).lose(Loss::NoFrame, 1);
+            files.totals(producer).lose(Loss::NoFrame, 1);
             return;
         };
         let flow = self.flow(producer);
@@ -183,7 +183,7 @@ impl Encoder for Video {
         let used = flow.assembler.stats().accepted - before;
         flow.under_way += used;
         if used == 0 {
-            files.account(producer).lose(Loss::NoFrame, 1);
+            files.totals(producer).lose(Loss::NoFrame, 1);
         }
         if !flow.buffer.finished.is_empty() {
             self.shelve(producer, files);

@@ -100,12 +100,12 @@ impl Claim {
 }
 
 fn parse(file: &mut File) -> Result<Manifest, NotOurs> {
-    let octets = file.metadata()?.len();
-    if octets > Manifest::MOST_OCTETS {
-        return Err(NotOurs::Size(octets));
+    let size = file.metadata()?.len();
+    if size > Manifest::MOST_BYTES {
+        return Err(NotOurs::Size(size));
     }
     let mut text = Vec::new();
-    file.take(Manifest::MOST_OCTETS).read_to_end(&mut text)?;
+    file.take(Manifest::MOST_BYTES).read_to_end(&mut text)?;
     let version: serde_json::Value = serde_json::from_slice(&text)?;
     match version.get("version").and_then(serde_json::Value::as_u64) {
         Some(number) if number != u64::from(MANIFEST_VERSION) => {

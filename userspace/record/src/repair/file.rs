@@ -38,9 +38,9 @@ impl Contents {
     }
 
     /// Adds complete bytes.
-    pub(super) fn keep(&mut self, octets: &[u8]) {
-        self.hash.update(octets);
-        self.kept += octets.len() as u64;
+    pub(super) fn keep(&mut self, bytes: &[u8]) {
+        self.hash.update(bytes);
+        self.kept += bytes.len() as u64;
     }
 }
 

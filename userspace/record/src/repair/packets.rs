@@ -54,14 +54,14 @@ fn next(reader: &mut impl Read, block: &mut Vec<u8>) -> io::Result<Option<u32>> 
         return Ok(None);
     }
     let (kind, len) = (u32_at(block, 0), u32_at(block, 4));
-    let Ok(octets) = usize::try_from(len) else {
+    let Ok(size) = usize::try_from(len) else {
         return Ok(None);
     };
-    if !(12..=LONGEST).contains(&octets) || !octets.is_multiple_of(4) {
+    if !(12..=LONGEST).contains(&size) || !size.is_multiple_of(4) {
         return Ok(None);
     }
-    block.resize(octets, 0);
-    if !fill(reader, &mut block[8..])? || u32_at(block, octets - 4) != len {
+    block.resize(size, 0);
+    if !fill(reader, &mut block[8..])? || u32_at(block, size - 4) != len {
         return Ok(None);
     }
     Ok(Some(kind))
@@ -110,8 +110,8 @@ fn name_of(options: &[u8]) -> Option<String> {
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    let octets = bytes[at..]
+    let word = bytes[at..]
         .first_chunk()
         .expect("the caller checked the length");
-    u32::from_le_bytes(*octets)
+    u32::from_le_bytes(*word)
 }

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use onair_types::{RecordingEnd, RecordingFormat};
 
-use crate::books::{Counts, ProducerCounts};
 use crate::manifest::{Manifest, Repair, RepairedFile, Stage, Time};
+use crate::totals::{Counts, ProducerCounts};
 
 use super::file::Found;
 

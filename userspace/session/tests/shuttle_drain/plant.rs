@@ -173,7 +173,7 @@ impl Plant {
         match effect {
             Effect::Poller(order) => self.wire.lock().unwrap().orders.push_back(order),
             Effect::Wake(memory) => wake_more(&memory),
-            Effect::WakeNow | Effect::Closed(_) | Effect::Left(_) | Effect::Tell(_) => {}
+            Effect::WakeNow | Effect::Closed(_) | Effect::Left(_) | Effect::Publish(_) => {}
             Effect::LookAtThreads(question) => {
                 let process = self.process(question.attachment);
                 let mut dead = question.suspects;

@@ -24,9 +24,9 @@ pub fn of(document: &Value) -> String {
     let mut text = Vec::new();
     canonical(document, true, &mut text);
     let mut digest = String::from(ALGORITHM);
-    for octet in Sha256::digest(&text) {
-        digest.push(char::from_digit(u32::from(octet >> 4), 16).unwrap_or('?'));
-        digest.push(char::from_digit(u32::from(octet & 15), 16).unwrap_or('?'));
+    for byte in Sha256::digest(&text) {
+        digest.push(char::from_digit(u32::from(byte >> 4), 16).unwrap_or('?'));
+        digest.push(char::from_digit(u32::from(byte & 15), 16).unwrap_or('?'));
     }
     digest
 }

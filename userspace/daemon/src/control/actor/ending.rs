@@ -47,7 +47,7 @@ pub enum ActorCommand {
     /// Stop and destroy all sessions, then exit.
     Drain(Drain),
     /// Publish an event.
-    Tell(EventKind),
+    Publish(EventKind),
     /// Report health, and each session with its blockers.
     Dump(SyncSender<Value>),
     /// Run this between two turns.
@@ -139,7 +139,7 @@ impl Actor {
         match order {
             ActorCommand::Announce => self.announcing.extend(self.sessions.keys()),
             ActorCommand::Drain(drain) => self.begin_ending(drain),
-            ActorCommand::Tell(kind) => self.services.hub.tell(None, kind),
+            ActorCommand::Publish(kind) => self.services.hub.publish(None, kind),
             ActorCommand::Dump(reply) => self.dump(reply),
             ActorCommand::Run(task) => (task.0)(&mut self.services),
         }
@@ -171,8 +171,8 @@ impl Actor {
     }
 
     fn begin_ending(&mut self, order: Drain) {
-        let left = order.deadline.saturating_duration_since(Instant::now());
-        tracing::info!(sessions = self.sessions.len(), ?left, "draining");
+        let remaining = order.deadline.saturating_duration_since(Instant::now());
+        tracing::info!(sessions = self.sessions.len(), ?remaining, "draining");
         let all = self.by_priority();
         let classes = all.chunk_by(|a, b| a.0 == b.0);
         let classes = classes.map(|class| class.iter().map(|&(_, id)| id).collect());

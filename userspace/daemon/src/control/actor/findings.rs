@@ -25,7 +25,7 @@ impl Actor {
                 match purpose {
                     Purpose::Warning(after) => session.warn(services, after, blockers),
                     Purpose::Quarantined(bytes) => {
-                        session.tell_quarantined(services, bytes, blockers);
+                        session.publish_quarantined(services, bytes, blockers);
                     }
                 }
             }

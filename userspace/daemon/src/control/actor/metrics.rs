@@ -344,7 +344,7 @@ fn measure_ports(services: &Services, metrics: &mut Exposition) {
             (
                 "onair_port_rx_bytes_total",
                 "Bytes taken from the port.",
-                counted.rx_octets,
+                counted.rx_bytes,
             ),
             (
                 "onair_port_tx_packets_total",
@@ -354,7 +354,7 @@ fn measure_ports(services: &Services, metrics: &mut Exposition) {
             (
                 "onair_port_tx_bytes_total",
                 "Bytes given to the port.",
-                counted.tx_octets,
+                counted.tx_bytes,
             ),
             (
                 "onair_port_rx_missed_total",

@@ -149,7 +149,7 @@ impl Actor {
         self.periodic_at = now + ms(self.services.config.timeouts.patrol_ms);
         self.services.dataplane.check_ports();
         self.services.probe.test();
-        self.services.tell_probe_state();
+        self.services.publish_probe_state();
         self.services.archive.trim();
         self.services.archive.retry();
         self.services.store.retry();
@@ -169,7 +169,7 @@ impl Actor {
         let turns = services.dataplane.turns().into_iter().enumerate();
         let living = turns.map(|(poller, turns)| services.is_alive(poller).then_some(turns));
         match watchdog.look(now, living.collect()) {
-            Look::Feed => notify::tell("WATCHDOG=1"),
+            Look::Feed => notify::send("WATCHDOG=1"),
             Look::Stuck(pollers) => {
                 for poller in pollers {
                     let name = &services.config.poller[poller].name;

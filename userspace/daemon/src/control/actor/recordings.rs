@@ -121,7 +121,7 @@ impl Actor {
             &recorder.live,
             &recorder.threads,
             &recorder.ready,
-            &recorder.news,
+            &recorder.events,
         );
         if let Err(error) = begun {
             let detail = format!("cannot start a thread: {error}");
@@ -189,8 +189,8 @@ impl Actor {
     }
 
     /// Handles an event from a thread of the recorder.
-    pub(super) fn news(&mut self, news: RecorderEvent) {
-        match news {
+    pub(super) fn recorder_event(&mut self, event: RecorderEvent) {
+        match event {
             RecorderEvent::Launched {
                 recording,
                 result: Ok(launched),
@@ -222,7 +222,7 @@ impl Actor {
             format: entry.about.format,
             requester: entry.starter.clone(),
         };
-        self.services.hub.tell(entry.subject(), started);
+        self.services.hub.publish(entry.subject(), started);
         tracing::info!(
             recording = %entry.about.name, session = %entry.about.session_name,
             format = %entry.about.format, "recording"
@@ -307,11 +307,11 @@ impl Actor {
         };
         let (active, why) = (active.clone(), entry.end);
         entry.phase = Phase::Finishing(active.clone());
-        let news = self.recorder.news.clone();
+        let events = self.recorder.events.clone();
         active.finish(why.unwrap_or(RecordingEnd::Stopped), move |failure| {
             // A control thread that has ended needs no message.
             let recording = id;
-            let _ = news.send(RecorderEvent::Ended { recording, failure });
+            let _ = events.send(RecorderEvent::Ended { recording, failure });
         });
     }
 
@@ -345,7 +345,7 @@ impl Actor {
             reason: view.reason.clone(),
             counts: view.counts.clone(),
         };
-        self.services.hub.tell(entry.subject(), ended);
+        self.services.hub.publish(entry.subject(), ended);
         for (_, reply) in entry.stops {
             reply.send(Ok(view.clone()));
         }
@@ -450,7 +450,7 @@ impl Actor {
         };
         entry.reason = reason;
         if let Some(kind) = kind {
-            self.services.hub.tell(entry.subject(), kind);
+            self.services.hub.publish(entry.subject(), kind);
         }
         if let Some(end) = look.end {
             self.end_recording(id, end);

@@ -40,7 +40,7 @@ impl Actor {
                 }
             }
         };
-        self.services.hub.tell(
+        self.services.hub.publish(
             None,
             EventKind::ConfigReloaded {
                 outcome: reload.outcome,

@@ -114,7 +114,7 @@ impl Actor {
                     port: session.spec.port.clone(),
                     owner: session.owner.clone(),
                 };
-                self.services.hub.tell(Some(session.subject()), created);
+                self.services.hub.publish(Some(session.subject()), created);
                 self.sessions.insert(id.0, session);
                 Ok(id.0)
             }

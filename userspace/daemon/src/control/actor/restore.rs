@@ -64,9 +64,9 @@ impl Actor {
         let id = match self.make(&caller, kept.spec.clone(), None) {
             Ok(id) => id,
             Err(problem) => {
-                let told = format!("session {name} does not come back: {problem}");
-                tracing::error!("{told}");
-                self.services.missing.push(told);
+                let detail = format!("session {name} does not come back: {problem}");
+                tracing::error!("{detail}");
+                self.services.missing.push(detail);
                 return;
             }
         };
@@ -154,11 +154,11 @@ fn after(written: WriteAck, reply: Reply<SessionView>) -> Reply<SessionView> {
 
 fn not_kept(session: &SessionView, error: &WriteError) -> Problem {
     let (name, state) = (&session.name, session.state);
-    let told = format!(
+    let detail = format!(
         "session {name} is {state} and works, but cannot be stored: {error}; \
          if the daemon is killed, this state is not restored"
     );
-    Problem::new(ProblemCode::DiskFailed, told)
+    Problem::new(ProblemCode::DiskFailed, detail)
 }
 
 fn this_daemon() -> Who {

@@ -52,7 +52,7 @@ impl Sources {
             pollers: readable(&services.events)?,
             probe: inbox.probe.as_ref().map(readable).transpose()?,
             guard: services.guard.fd().map(readable).transpose()?,
-            recorder: actor.recorder.take_heard(),
+            recorder: actor.recorder.take_events(),
             findings: services.inspector.take_findings(),
             inbox,
             ready: Ready::default(),
@@ -116,7 +116,7 @@ impl Actor {
                 found?.clear_ready();
                 ready.guard = true;
             }
-            Some(news) = hear(recorder) => self.news(news),
+            Some(event) = recv(recorder) => self.recorder_event(event),
             Some(finding) = findings.recv() => self.found(finding),
             Some(action) = inbox.actions.recv() => {
                 self.waiting = [inbox.actions.len(), inbox.attach.len()];
@@ -180,8 +180,8 @@ impl Actor {
             self.memory_touched();
             any = true;
         }
-        if let Some(Ok(news)) = sources.recorder.as_mut().map(UnboundedReceiver::try_recv) {
-            self.news(news);
+        if let Some(Ok(event)) = sources.recorder.as_mut().map(UnboundedReceiver::try_recv) {
+            self.recorder_event(event);
             any = true;
         }
         if let Ok(finding) = sources.findings.try_recv() {
@@ -260,9 +260,9 @@ fn readable(source: impl AsFd) -> std::io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::with_interest(own, tokio::io::Interest::READABLE)
 }
 
-async fn hear(news: &mut Option<UnboundedReceiver<RecorderEvent>>) -> Option<RecorderEvent> {
-    match news {
-        Some(news) => news.recv().await,
+async fn recv(events: &mut Option<UnboundedReceiver<RecorderEvent>>) -> Option<RecorderEvent> {
+    match events {
+        Some(events) => events.recv().await,
         None => std::future::pending().await,
     }
 }

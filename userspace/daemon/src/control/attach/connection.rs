@@ -96,7 +96,7 @@ pub(super) async fn serve(
     match (stage, end) {
         (Stage::Proving(proving), _) => release(&connection.actions, *proving).await,
         (Stage::Attached, End::ProcessEnded) => {
-            tell(
+            send_action(
                 &connection.actions,
                 AttachAction::ProcessEnded { connection: id },
             )
@@ -110,14 +110,14 @@ pub(super) async fn serve(
                 connection: id,
                 attached,
             };
-            tell(&connection.actions, hung_up).await;
+            send_action(&connection.actions, hung_up).await;
             let died = tokio::select! {
                 _ = ended => false,
                 // An error here means that the runtime ends, and the daemon with it.
                 died = death.readable() => died.is_ok(),
             };
             if died {
-                tell(
+                send_action(
                     &connection.actions,
                     AttachAction::ProcessEnded { connection: id },
                 )
@@ -358,7 +358,7 @@ async fn kick(connection: &Connection) {
     let kick = AttachAction::Kick {
         connection: connection.id,
     };
-    tell(&connection.actions, kick).await;
+    send_action(&connection.actions, kick).await;
 }
 
 async fn until(time: Option<Instant>) {
@@ -373,11 +373,11 @@ pub(super) async fn release(actions: &mpsc::Sender<AttachAction>, proving: Provi
         tracing::warn!(%error, "cannot withdraw a challenge");
     }
     let session = proving.reservation.session;
-    tell(actions, AttachAction::Release { session }).await;
+    send_action(actions, AttachAction::Release { session }).await;
 }
 
 /// Sends an action to the actor; an actor that has ended needs none.
-pub(super) async fn tell(actions: &mpsc::Sender<AttachAction>, action: AttachAction) {
+pub(super) async fn send_action(actions: &mpsc::Sender<AttachAction>, action: AttachAction) {
     let _ = actions.send(action).await;
 }
 

@@ -15,7 +15,7 @@ use onair_types::{Certificate, Problem, ProblemCode, SessionRef, Who};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::connection::{release, tell};
+use super::connection::{release, send_action};
 use super::places::{Place, Places};
 use super::wire::{refusal, refuse};
 use super::{AttachAction, ConnectionId, Reservation, Reserved, Watching};
@@ -238,7 +238,7 @@ impl Connection {
             )),
             Err(problem) if required => {
                 let session = reservation.session;
-                tell(&self.actions, AttachAction::Release { session }).await;
+                send_action(&self.actions, AttachAction::Release { session }).await;
                 Err(problem)
             }
             Err(problem) => {

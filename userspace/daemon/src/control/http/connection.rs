@@ -53,7 +53,7 @@ pub async fn serve(
     coordinator: ShutdownCoordinator,
     shutdown: impl Future<Output = ()>,
 ) {
-    let told = Share::new(
+    let refused_places = Share::new(
         "connections that are refused",
         "none",
         TOO_MANY,
@@ -64,7 +64,7 @@ pub async fn serve(
         authority,
         limits,
         places,
-        told: Connections::new(told),
+        refused_places: Connections::new(refused_places),
         turned_away: TurnedAway::default(),
         ending: watch::channel(false).0,
     };
@@ -110,7 +110,7 @@ struct Door {
     limits: Limits,
     places: Connections,
     /// Connections without a place, which are told so.
-    told: Connections,
+    refused_places: Connections,
     turned_away: TurnedAway,
     ending: watch::Sender<bool>,
 }
@@ -130,7 +130,7 @@ impl Door {
             Ok(place) => (place, self.router.clone(), self.limits),
             Err(refused) => {
                 self.turned_away.note(&refused);
-                let Ok(place) = self.told.take(owner) else {
+                let Ok(place) = self.refused_places.take(owner) else {
                     return;
                 };
                 let limits = Limits {

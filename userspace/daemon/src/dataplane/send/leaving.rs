@@ -24,7 +24,7 @@ impl Sender {
     }
 
     /// The next detached attachment without unsent frames.
-    pub(in crate::dataplane) fn departed(&mut self) -> Option<Parts> {
+    pub(in crate::dataplane) fn detached(&mut self) -> Option<Parts> {
         let left = self
             .attachments
             .iter()

@@ -19,7 +19,7 @@ fn shutdown_mgr__flush_request__then_buffers_empty() {
     assert!(worker.queue.is_empty());
     let expected = FlushedWorker {
         processed: 1000,
-        left: 0,
+        remaining: 0,
     };
     assert_eq!(flushed, [expected]);
     assert_eq!(*worker.taken.lock().unwrap(), (0..1000).collect::<Vec<_>>());
@@ -69,7 +69,11 @@ fn multi_thread__flush__then_all_complete() {
     };
     let flushed = registry.flush_all(PATIENCE, go_on).unwrap();
     assert_eq!(flushed.len(), 16);
-    assert!(flushed.iter().all(|it| it.processed == 500 && it.left == 0));
+    assert!(
+        flushed
+            .iter()
+            .all(|it| it.processed == 500 && it.remaining == 0)
+    );
     assert!(workers.iter().all(|it| it.queue.is_empty()));
     registry.stop_accepting();
     workers.into_iter().for_each(|it| it.thread.join().unwrap());

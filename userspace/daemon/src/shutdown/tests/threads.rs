@@ -84,7 +84,7 @@ fn end_64_threads() -> Duration {
         (0..100).for_each(|number| worker.queue.push(number).unwrap());
     }
     coordinator.register_shutdown_waiter("workers", 50, PATIENCE, move |waiting| {
-        Ok(registry.wait_all_stopped(waiting.left())?)
+        Ok(registry.wait_all_stopped(waiting.remaining())?)
     });
     let report = ended(&coordinator);
     assert_eq!(report.troubled().count(), 0);

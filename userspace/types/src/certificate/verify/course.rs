@@ -216,11 +216,11 @@ fn deadline(certificate: &Certificate) -> Check {
         (_, Some(_), None) => check(name, flaw("the steps do not tell the wait")),
         (_, Some(ms), Some(waited)) => {
             let allowed = Duration::from_millis(ms);
-            let told = format!("{waited:?} of {allowed:?} were waited");
+            let found = format!("{waited:?} of {allowed:?} were waited");
             if waited > allowed.saturating_add(GRACE) {
-                check(name, flaw(told))
+                check(name, flaw(found))
             } else {
-                check(name, Ok(told))
+                check(name, Ok(found))
             }
         }
     }

@@ -4,7 +4,7 @@
 //! Each check is a function over the document. A document cannot prove its claims (was the kernel
 //! really asked?). The digest detects accidents and careless edits only.
 
-mod books;
+mod counts;
 mod course;
 mod memory;
 #[cfg(test)]
@@ -95,7 +95,7 @@ pub fn verify(document: &Value) -> Result<Verification, Unverifiable> {
             checks.extend(course::checks(&certificate));
             checks.extend(witnesses::checks(&certificate));
             checks.extend(memory::checks(&certificate));
-            checks.extend(books::checks(&certificate));
+            checks.extend(counts::checks(&certificate));
         }
         Err(error) => checks.push(check("form", flaw(error.to_string()))),
     }

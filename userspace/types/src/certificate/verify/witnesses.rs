@@ -22,10 +22,10 @@ pub(super) fn checks(certificate: &Certificate) -> Vec<Check> {
             .and_then(|reading| no_user_hidden(certificate, reading))
             .and_then(|reading| match certificate.operation {
                 // The readings are for information: the session was set aside with its users.
-                Operation::Quarantine => Ok(told(reading)),
+                Operation::Quarantine => Ok(as_reported(reading)),
                 // The clients were evicted; an abort does not wait for callers that the kernel
                 // still sees.
-                Operation::Abort if witness == Witness::W2 => Ok(told(reading)),
+                Operation::Abort if witness == Witness::W2 => Ok(as_reported(reading)),
                 _ => no_user(certificate, reading),
             });
         check(name, found)
@@ -69,7 +69,7 @@ pub(super) fn whose(
     ))
 }
 
-fn told(reading: &Reading) -> String {
+fn as_reported(reading: &Reading) -> String {
     format!("told only, it says {}: {}", reading.says, reading.detail)
 }
 

@@ -59,7 +59,7 @@ fn list(frames: impl ExactSizeIterator<Item = u64>, entries: u64, total: u64) ->
     match sum {
         Some(sum) if fits(sum) => Ok(format!("{listed} listed of {entries}")),
         _ => flaw(format!(
-            "the list has {sum:?} frames, and the books {total}"
+            "the list has {sum:?} frames, and the counts say {total}"
         )),
     }
 }
