@@ -103,13 +103,21 @@ impl Recorder for Control {
     }
 }
 
+/// Waits until the session `in` has received so many more whole frames.
+pub fn frames_come(control: &mut Control, count: u64) -> Result<()> {
+    let least = control.show("in")?.counters.frames_complete + count;
+    control.await_view("in", format_args!("at {least} frames"), |it| {
+        it.counters.frames_complete >= least
+    })
+}
+
 /// The sums of a recording that has ended are exact, of each producer and of all, and its files are there
 /// under their names, whole: their sizes and checksums are those that are told.
 pub fn audited(view: &RecordingView) -> Result<()> {
-    let books = |counts: &onair_types::RecordingCounts| counts.balance() && counts.pending == 0;
-    ensure!(books(&view.counts), "{view:#?}");
+    let balances = |counts: &onair_types::RecordingCounts| counts.balance() && counts.pending == 0;
+    ensure!(balances(&view.counts), "{view:#?}");
     ensure!(
-        view.producers.iter().all(|it| books(&it.counts)),
+        view.producers.iter().all(|it| balances(&it.counts)),
         "{view:#?}"
     );
     let arrived: u64 = view.producers.iter().map(|it| it.counts.arrived).sum();

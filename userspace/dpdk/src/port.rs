@@ -20,7 +20,7 @@ use crate::{
     interface::Interface,
     log,
     namespace::{self, Namespace},
-    queue::Shared,
+    queue::OpenPort,
 };
 
 /// Configuration of a port.
@@ -70,7 +70,7 @@ impl PortConfig {
 #[derive(Debug)]
 pub struct Port {
     /// `None` only after closing.
-    shared: Option<Arc<Shared>>,
+    shared: Option<Arc<OpenPort>>,
     name: String,
     device: String,
     namespace: Option<Namespace>,
@@ -118,7 +118,7 @@ impl Port {
         })
     }
 
-    fn shared(&self) -> &Arc<Shared> {
+    fn shared(&self) -> &Arc<OpenPort> {
         self.shared.as_ref().expect("only closing takes it")
     }
 
@@ -275,7 +275,7 @@ impl Drop for Port {
 }
 
 struct Opened {
-    shared: Shared,
+    shared: OpenPort,
     interface: Option<Interface>,
     mac: [u8; 6],
     mtu: u16,
@@ -315,7 +315,7 @@ fn open_here(
         interface: Interface::of(ethdev.interface_index()),
         mac: ethdev.mac().unwrap_or_else(|| made_up_mac(&config.device)),
         mtu,
-        shared: Shared::new(ethdev, pool, claim),
+        shared: OpenPort::new(ethdev, pool, claim),
     })
 }
 

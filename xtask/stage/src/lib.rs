@@ -50,6 +50,6 @@ pub use programs::program;
 pub use rig::Rig;
 pub use run::{RUN_VARIABLE, Run};
 pub use snapshot::{Difference, Snapshot};
-pub use spec::{Raster, receive, send};
+pub use spec::{QUOTA, Raster, receive, send};
 pub use stage::Stage;
 pub use until::{Deadline, time_scale, until, wait_for};

@@ -20,7 +20,7 @@ use onair_tests::Dice;
 use rustix::fs::{FallocateFlags, fallocate};
 use serde_json::{Value, json};
 
-use super::{Outcome, TestClient};
+use super::{Reply, TestClient};
 
 /// Bytes of a slot; its count of callers is the first word (`onair_ipc::slot::Slot`).
 const SLOT_BYTES: u64 = 64;
@@ -28,7 +28,7 @@ const SLOT_BYTES: u64 = 64;
 const SLOT_OWNER: u64 = 8;
 
 impl TestClient {
-    pub(crate) fn hostile_command(&self, word: &str, rest: &str) -> Result<Outcome> {
+    pub(crate) fn hostile_command(&self, word: &str, rest: &str) -> Result<Reply> {
         Ok(Ok(match word {
             "clear-slots" => {
                 let frame_bytes = self.session()?.layout().frame_bytes();
