@@ -36,7 +36,6 @@ mod seen;
 mod sender;
 mod service_manager;
 pub mod storm;
-mod test_client;
 mod traced;
 mod user;
 mod viewer;
@@ -59,8 +58,8 @@ pub use hanging_file::HangingFile;
 pub use neighbour::resolve;
 pub use onair_stage::{
     Answer, Backend, Config, Control, Daemon, Deadline, Disk, Http, Ice, MemoryLimit, Port, QUOTA,
-    Raster, Running, Stage, blocked, children, cpu_time, output, program, receive, send, threads,
-    until, wait_for,
+    Raster, Running, Stage, TestClient, blocked, children, cpu_time, freeze, only_child, output,
+    program, receive, send, threads, tids, until, wait_for,
 };
 pub use own_text::OwnText;
 pub use raw_client::{RawClient, hello};
@@ -71,7 +70,6 @@ pub use rig::{Destroying, Rig};
 pub use seen::Seen;
 pub use sender::{GStreamer, frame_hashes};
 pub use service_manager::ServiceManager;
-pub use test_client::{TestClient, freeze, only_child, tids};
 pub use traced::{Call, Traced, in_this_order};
 pub use user::User;
 pub use viewer::Viewer;

@@ -15,8 +15,8 @@ use crate::kill::death::Death;
 use crate::kill::victim::{End, Victim};
 use crate::rig::Rig;
 use crate::seen::Seen;
-use crate::test_client::TestClient;
 use onair_stage::Control;
+use onair_stage::TestClient;
 use onair_stage::{Raster, receive, send};
 
 /// Frames come here from first to last, and a client takes every one.

@@ -8,7 +8,6 @@ mod act1_frames;
 mod act2_blocked;
 mod act3_certificate;
 mod act4_disagreement;
-mod client;
 mod ctl;
 mod report;
 mod scene;

@@ -31,6 +31,7 @@ mod snapshot;
 mod spec;
 mod stage;
 mod sysctl;
+mod test_client;
 mod until;
 
 pub use actor::Actor;
@@ -52,4 +53,5 @@ pub use run::{RUN_VARIABLE, Run};
 pub use snapshot::{Difference, Snapshot};
 pub use spec::{QUOTA, Raster, receive, send};
 pub use stage::Stage;
+pub use test_client::{TestClient, freeze, only_child, tids};
 pub use until::{Deadline, time_scale, until, wait_for};

@@ -231,7 +231,15 @@ fn drain_copy_bounces_after_a_call_then_its_ack_is_enough() {
 #[test]
 fn drain_acknowledge_relaxed_alone_then_survives() {
     let acknowledge = Ordering::Relaxed;
-    holds(move || spoiled(Orders { acknowledge, ..Orders::RIGHT }, 2));
+    holds(move || {
+        spoiled(
+            Orders {
+                acknowledge,
+                ..Orders::RIGHT
+            },
+            2,
+        )
+    });
 }
 
 /// A copy that deviates from the protocol, under one caller that makes `calls` calls.
