@@ -33,7 +33,13 @@ pub trait Recorder {
         name: &str,
         format: &str,
         more: &Value,
-    ) -> Result<RecordingView>;
+    ) -> Result<RecordingView> {
+        let mut spec = json!({"format": format, "name": name});
+        for (key, value) in more.as_object().into_iter().flatten() {
+            spec[key] = value.clone();
+        }
+        self.try_record(session, &spec)?.document()
+    }
 
     /// Shows a recording; the answer may be a refusal.
     fn try_recording(&mut self, name: &str) -> Result<Answer>;
@@ -74,20 +80,6 @@ pub trait Recorder {
 impl Recorder for Control {
     fn try_record(&mut self, session: &str, spec: &Value) -> Result<Answer> {
         self.try_on::<StartRecording>(session, spec.clone())
-    }
-
-    fn record(
-        &mut self,
-        session: &str,
-        name: &str,
-        format: &str,
-        more: &Value,
-    ) -> Result<RecordingView> {
-        let mut spec = json!({"format": format, "name": name});
-        for (key, value) in more.as_object().into_iter().flatten() {
-            spec[key] = value.clone();
-        }
-        self.try_record(session, &spec)?.document()
     }
 
     fn try_recording(&mut self, name: &str) -> Result<Answer> {
