@@ -21,7 +21,7 @@ const DONE: usize = 128;
 const FINISH: usize = 192;
 const READY: usize = 320;
 /// Where the reference's sleepers wait.
-pub(crate) const BELL: usize = 256;
+pub(crate) const SLEEP_WORD: usize = 256;
 
 /// The parent's words.
 pub(crate) struct Board {
@@ -141,8 +141,8 @@ impl<'a> Words<'a> {
     }
 
     /// The word that the reference sleeps on.
-    pub(crate) fn bell(self) -> &'a AtomicU32 {
-        self.0.at(BELL)
+    pub(crate) fn sleep_word(self) -> &'a AtomicU32 {
+        self.0.at(SLEEP_WORD)
     }
 }
 

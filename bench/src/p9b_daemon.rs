@@ -87,8 +87,8 @@ fn rounds(
         if is_death(round) {
             rig.kill_daemon()?;
         } else {
-            words.bell().store(round, Ordering::SeqCst);
-            sys::futex_wake(words.bell(), sys::ALL);
+            words.sleep_word().store(round, Ordering::SeqCst);
+            sys::futex_wake(words.sleep_word(), sys::ALL);
         }
         let ns = words.finish(round).saturating_sub(before);
         if is_death(round) {
@@ -105,10 +105,10 @@ fn rounds(
 /// Threads of `pid` that sleep on the event count.
 fn sleeping(pid: u32) -> Result<usize> {
     let calls = onair_stage::calls(pid)?;
-    let on_bell = |argument: u64| argument % 4096 == board::BELL as u64;
+    let on_it = |argument: u64| argument % 4096 == board::SLEEP_WORD as u64;
     let sleeping = calls
         .iter()
-        .filter(|it| it.1 == onair_stage::FUTEX && on_bell(it.2));
+        .filter(|it| it.1 == onair_stage::FUTEX && on_it(it.2));
     Ok(sleeping.count())
 }
 
@@ -135,11 +135,11 @@ impl Callers {
                 true => Some(self.ends.session()?),
                 false => None,
             };
-            let seen = words.bell().load(Ordering::SeqCst);
+            let seen = words.sleep_word().load(Ordering::SeqCst);
             let call = || -> Result<()> {
                 match &session {
                     None => {
-                        board::wait_change(words.bell(), seen);
+                        board::wait_change(words.sleep_word(), seen);
                     }
                     Some(session) => match session.buffer_get(Timeout::NEVER) {
                         Err(Error::Stale) => {}

@@ -26,11 +26,11 @@ impl Dice {
 
     /// So many bytes.
     pub fn bytes(&mut self, count: usize) -> Vec<u8> {
-        (0..count).map(|_| self.octet()).collect()
+        (0..count).map(|_| self.byte()).collect()
     }
 
     /// One byte.
-    pub fn octet(&mut self) -> u8 {
+    pub fn byte(&mut self) -> u8 {
         self.roll(256).to_be_bytes()[7]
     }
 

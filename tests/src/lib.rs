@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod breakpoints;
+mod client_files;
 mod ctl;
 mod dice;
 mod ending;
@@ -20,7 +21,6 @@ mod flow;
 mod footprint;
 mod frozen;
 mod hanging_file;
-mod honest;
 pub mod kill;
 mod neighbour;
 mod own_text;
@@ -35,17 +35,16 @@ mod rig;
 mod seen;
 mod sender;
 mod service_manager;
-mod small_disk;
 pub mod storm;
-mod stranger;
-mod test_client;
 mod traced;
 mod user;
 mod viewer;
 mod watched_session;
+mod whole_flow;
 mod wire;
 
 pub use breakpoints::Breakpoints;
+pub use client_files::ClientFiles;
 pub use ctl::{Ran, onairctl};
 pub use dice::Dice;
 pub use ending::{
@@ -56,27 +55,24 @@ pub use flow::{FlowSender, assembler, raster};
 pub use footprint::{Footprint, bpf_objects, own_memory, still_there};
 pub use frozen::Frozen;
 pub use hanging_file::HangingFile;
-pub use honest::Honest;
 pub use neighbour::resolve;
 pub use onair_stage::{
-    Answer, Backend, Config, Control, Daemon, Deadline, Disk, Http, Ice, MemoryLimit, Port, Raster,
-    Running, Stage, blocked, children, cpu_time, output, program, receive, send, threads, until,
-    wait_for,
+    Answer, Backend, Config, Control, Daemon, Deadline, Disk, Http, Ice, MemoryLimit, Port, QUOTA,
+    Raster, Running, Stage, TestClient, blocked, children, cpu_time, freeze, only_child, output,
+    program, receive, send, threads, tids, until, wait_for,
 };
 pub use own_text::OwnText;
 pub use raw_client::{RawClient, hello};
 pub use receiver::{Capture, GStreamerReceiver};
 pub use relay::{Disturbance, Done, Relay};
-pub use relayed_video::{QUOTA, RelayedVideo};
+pub use relayed_video::RelayedVideo;
 pub use rig::{Destroying, Rig};
 pub use seen::Seen;
 pub use sender::{GStreamer, frame_hashes};
 pub use service_manager::ServiceManager;
-pub use small_disk::SmallDisk;
-pub use stranger::Stranger;
-pub use test_client::{TestClient, freeze, only_child, tids};
 pub use traced::{Call, Traced, in_this_order};
 pub use user::User;
 pub use viewer::Viewer;
 pub use watched_session::{WatchedSession, balanced};
+pub use whole_flow::WholeFlow;
 pub use wire::Wire;

@@ -9,7 +9,7 @@ use onair_stage::{Config, Stage, wait_for};
 use rustix::process::Signal;
 
 use crate::breakpoints::Breakpoints;
-use crate::test_client::TestClient;
+use onair_stage::TestClient;
 use onair_stage::program;
 
 /// What it takes to do so.

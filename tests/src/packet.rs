@@ -1,7 +1,7 @@
 //! Packets by hand, right or with one thing wrong. The product's own writers are not used: a test
 //! must not agree with them by descent.
 
-use crate::honest::Honest;
+use crate::whole_flow::WholeFlow;
 
 /// IPv4 in an Ethernet frame.
 pub const IPV4: u16 = 0x0800;
@@ -58,7 +58,7 @@ pub fn ipv4(payload: &[u8]) -> Vec<u8> {
 /// A datagram to the honest flow's port that says that it is so long, without a checksum.
 #[must_use]
 pub fn datagram(length: usize, payload: &[u8]) -> Vec<u8> {
-    let [a, b] = Honest::UDP.to_be_bytes();
+    let [a, b] = WholeFlow::UDP.to_be_bytes();
     let [.., c, d] = length.to_be_bytes();
     ipv4(&[&[9, 9, a, b, c, d, 0, 0][..], payload].concat())
 }

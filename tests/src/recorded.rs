@@ -33,7 +33,13 @@ pub trait Recorder {
         name: &str,
         format: &str,
         more: &Value,
-    ) -> Result<RecordingView>;
+    ) -> Result<RecordingView> {
+        let mut spec = json!({"format": format, "name": name});
+        for (key, value) in more.as_object().into_iter().flatten() {
+            spec[key] = value.clone();
+        }
+        self.try_record(session, &spec)?.document()
+    }
 
     /// Shows a recording; the answer may be a refusal.
     fn try_recording(&mut self, name: &str) -> Result<Answer>;
@@ -76,20 +82,6 @@ impl Recorder for Control {
         self.try_on::<StartRecording>(session, spec.clone())
     }
 
-    fn record(
-        &mut self,
-        session: &str,
-        name: &str,
-        format: &str,
-        more: &Value,
-    ) -> Result<RecordingView> {
-        let mut spec = json!({"format": format, "name": name});
-        for (key, value) in more.as_object().into_iter().flatten() {
-            spec[key] = value.clone();
-        }
-        self.try_record(session, &spec)?.document()
-    }
-
     fn try_recording(&mut self, name: &str) -> Result<Answer> {
         self.ask::<ShowRecording>(&name.parse()?, ().sent())
     }
@@ -103,13 +95,21 @@ impl Recorder for Control {
     }
 }
 
+/// Waits until the session `in` has received so many more whole frames.
+pub fn frames_come(control: &mut Control, count: u64) -> Result<()> {
+    let least = control.show("in")?.counters.frames_complete + count;
+    control.await_view("in", format_args!("at {least} frames"), |it| {
+        it.counters.frames_complete >= least
+    })
+}
+
 /// The sums of a recording that has ended are exact, of each producer and of all, and its files are there
 /// under their names, whole: their sizes and checksums are those that are told.
 pub fn audited(view: &RecordingView) -> Result<()> {
-    let books = |counts: &onair_types::RecordingCounts| counts.balance() && counts.pending == 0;
-    ensure!(books(&view.counts), "{view:#?}");
+    let balances = |counts: &onair_types::RecordingCounts| counts.balance() && counts.pending == 0;
+    ensure!(balances(&view.counts), "{view:#?}");
     ensure!(
-        view.producers.iter().all(|it| books(&it.counts)),
+        view.producers.iter().all(|it| balances(&it.counts)),
         "{view:#?}"
     );
     let arrived: u64 = view.producers.iter().map(|it| it.counts.arrived).sum();

@@ -2,16 +2,13 @@
 
 use anyhow::{Result, ensure};
 use onair_stage::{Deadline, wait_for};
-use onair_types::{SessionCounters, Source, SpecDocument};
+use onair_types::{SessionCounters, Source};
 
 use crate::rig::Rig;
 use crate::seen::Seen;
 use crate::viewer::Viewer;
 use onair_stage::Control;
-use onair_stage::{Raster, receive, send};
-
-/// Frames that a client may have at a time: so many that a busy machine makes no client too slow.
-pub const QUOTA: u32 = 64;
+use onair_stage::{Raster, send};
 
 /// A running session `in`, a running session `out` that sends to it, and a viewer on `in`.
 #[derive(Debug)]
@@ -26,10 +23,7 @@ impl RelayedVideo {
     /// Starts both.
     pub fn start(rig: &Rig, raster: Raster, source: Source) -> Result<Self> {
         let mut control = rig.control()?;
-        control.create(&SpecDocument {
-            quota: Some(QUOTA),
-            ..receive("in", raster, 5004)
-        })?;
+        control.ample("in", raster, 5004)?;
         control.start("in")?;
         let viewer = Viewer::start(rig, "in")?;
         control.create(&send("out", raster, 5004, source))?;

@@ -12,7 +12,7 @@ use onair_types::{Certificate, SessionState, ShutdownSummary};
 use rustix::process::Signal;
 
 use crate::raw_client::RawClient;
-use crate::test_client::TestClient;
+use onair_stage::TestClient;
 
 /// A daemon that is ready, and the stage that it stands on.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 use onair_stage::{Actor, Config, Stage};
 use serde_json::Value;
 
-use crate::test_client::TestClient;
+use onair_stage::TestClient;
 use onair_stage::program;
 
 /// Arguments: a file, the attach socket, a session, a number of connections, the hello.

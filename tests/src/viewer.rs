@@ -5,8 +5,8 @@ use onair_stage::{Deadline, until};
 
 use crate::rig::Rig;
 use crate::seen::Seen;
-use crate::test_client::TestClient;
 use onair_stage::Control;
+use onair_stage::TestClient;
 
 /// A test_client with one thread that takes frames until its session stops.
 #[derive(Debug)]

@@ -2,14 +2,13 @@
 
 use anyhow::{Result, ensure};
 use onair_stage::{Deadline, wait_for};
-use onair_types::{Certificate, SpecDocument};
+use onair_types::Certificate;
 
 use crate::footprint::Footprint;
-use crate::relayed_video::QUOTA;
 use crate::rig::Rig;
 use crate::viewer::Viewer;
 use onair_stage::Control;
-use onair_stage::{Raster, receive};
+use onair_stage::Raster;
 
 /// A running session `cam`, a running session `source` that sends to it, an honest client on `cam`,
 /// and what the daemon held then.
@@ -27,10 +26,7 @@ impl WatchedSession {
     pub fn start(rig: &mut Rig) -> Result<Self> {
         let daemon = rig.daemon()?.pid();
         let mut control = rig.control()?;
-        control.create(&SpecDocument {
-            quota: Some(QUOTA),
-            ..receive("cam", Raster::SMALL, 5000)
-        })?;
+        control.ample("cam", Raster::SMALL, 5000)?;
         let mut viewer = Viewer::start(rig, "cam")?;
         control.pattern("source", 5000)?;
         viewer.wait(3, Deadline::seconds(30))?;

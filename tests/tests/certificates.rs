@@ -213,7 +213,7 @@ fn operations_that_wait_for_no_user_by_the_tool_then_their_certificates_are_vali
     }
     for name in all.split(' ') {
         wait_for("the memory to be given back", 30, || {
-            let certificate = control.certificate(&name)?;
+            let certificate = control.certificate(name)?;
             let is_back = matches!(certificate.memory, Memory::Returned { .. });
             Ok(is_back)
         })?;

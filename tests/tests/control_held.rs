@@ -82,7 +82,7 @@ fn client_with_thousands_of_callers_is_stopped_by_sigstop_then_health_answers() 
     }
     client.freeze()?;
     for number in 0..SESSIONS {
-        control.stop(&format!("cam{number}"))?;
+        control.stop(format!("cam{number}"))?;
     }
     let took = health_p99(&mut control)?;
     client.thaw()?;
@@ -90,7 +90,7 @@ fn client_with_thousands_of_callers_is_stopped_by_sigstop_then_health_answers() 
     client.returned(usize::from(SESSIONS) * CALLERS)?;
     client.leave()?;
     for number in 0..SESSIONS {
-        control.destroy_wait(&format!("cam{number}"))?;
+        control.destroy_wait(format!("cam{number}"))?;
     }
     Ok(())
 }

@@ -7,12 +7,10 @@ use std::os::unix::process::ExitStatusExt as _;
 
 use anyhow::{Context as _, Result, ensure};
 use onair_tests::{
-    Control, Deadline, Footprint, Raster, Rig, Stranger, TestClient, Viewer, WatchedSession,
-    balanced, receive, wait_for,
+    ClientFiles, Control, Deadline, Footprint, Raster, Rig, TestClient, Viewer, WatchedSession,
+    balanced, wait_for,
 };
-use onair_types::{
-    BlockerKind, Certificate, ReconciledCause, ReconciledWhat, SessionState, SpecDocument,
-};
+use onair_types::{BlockerKind, Certificate, ReconciledCause, ReconciledWhat, SessionState};
 
 /// Enough for a test_client, and soon used up.
 const LIMIT: u64 = 64 << 20;
@@ -139,7 +137,7 @@ fn process_gets_the_number_of_a_dead_one_then_its_frames_are_its_own() -> Result
     first.say("hold 2")?;
     let pid = first.pid();
     // Another process has its socket, so that only the kernel's word tells of its end.
-    let Stranger { sockets, .. } = Stranger::of(pid)?;
+    let ClientFiles { sockets, .. } = ClientFiles::of(pid)?;
     rig.daemon()?
         .running()
         .signal(rustix::process::Signal::STOP)?;
@@ -288,11 +286,7 @@ fn clients_killed_50_times_beside_an_honest_one_then_it_gets_every_frame_and_not
 -> Result<()> {
     const KILLS: usize = 50;
     let (mut rig, mut control) = Rig::with_control()?;
-    control.create(&SpecDocument {
-        // So much that a busy machine does not make the honest one too slow.
-        quota: Some(64),
-        ..receive("cam", Raster::SMALL, 5000)
-    })?;
+    control.ample("cam", Raster::SMALL, 5000)?;
     let mut viewer = Viewer::start(&rig, "cam")?;
     control.pattern("source", 5000)?;
     let daemon = rig.daemon()?.pid();
@@ -309,9 +303,7 @@ fn clients_killed_50_times_beside_an_honest_one_then_it_gets_every_frame_and_not
         }
         held += frames as u64;
         victim.kill()?;
-        wait_for("the victim to be reconciled", 10, || {
-            Ok(control.show("cam")?.attachments.len() == 1)
-        })?;
+        control.await_view("cam", "left by the others", |it| it.attachments.len() == 1)?;
         if round == 0 {
             before = Some(Footprint::of(daemon)?);
         }

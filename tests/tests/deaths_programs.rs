@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use anyhow::{Context as _, Result, ensure};
-use onair_tests::{Rig, Stranger, TestClient, WatchedSession, balanced};
+use onair_tests::{ClientFiles, Rig, TestClient, WatchedSession, balanced};
 use onair_types::{Certificate, Memory, ReconciledCause, SessionState};
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -167,7 +167,7 @@ fn client_killed_with_its_socket_and_memory_passed_on_then_settled_and_the_memor
     let mut client = rig.user("cam")?;
     client.block(2)?;
     let pid = client.pid();
-    let Stranger { sockets, memory } = Stranger::of(pid)?;
+    let ClientFiles { sockets, memory } = ClientFiles::of(pid)?;
     assert_eq!((sockets.len(), memory.len()), (1, 3));
     client.kill()?;
     // No hang-up comes while another process has the socket: the kernel's word on the process counts.

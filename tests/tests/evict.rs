@@ -128,9 +128,7 @@ fn client_frozen_with_frames_and_callers_then_evicted_and_no_other_loses_any() -
     assert_eq!(victim.errno("put-again")?, "ESTALE");
     assert_eq!(victim.errno("detach")?, "ESTALE");
     // It has let go: its seat is free, also for itself.
-    wait_for("its seat to be free", 30, || {
-        Ok(control.show("cam")?.attachments.len() == 2)
-    })?;
+    control.await_view("cam", "left by the others", |it| it.attachments.len() == 2)?;
     victim.say("attach cam")?;
     victim.say("get 10000")?;
     assert_eq!(other.errno("attach cam")?, "EDQUOT");
@@ -225,10 +223,7 @@ fn session_destroyed_over_an_evicted_client_then_the_certificate_tells_whom_it_l
 #[test]
 fn sender_evicted_amid_its_frames_then_the_next_one_fills_the_flow_at_once() -> Result<()> {
     let (rig, mut control) = Rig::with_control()?;
-    control.create(&SpecDocument {
-        quota: Some(64),
-        ..receive("cam", Raster::SMALL, 5000)
-    })?;
+    control.ample("cam", Raster::SMALL, 5000)?;
     let mut viewer = Viewer::start(&rig, "cam")?;
     control.create(&send("studio", Raster::SMALL, 5000, Source::Client))?;
     let (mut first, number) = user(&rig, "studio")?;
@@ -420,9 +415,7 @@ fn client_evicted_and_attached_again_without_end_then_refused_until_it_lets_go()
     }
     assert_eq!(client.errno("attach cam")?, "EDQUOT");
     client.say("drop")?;
-    wait_for("one to be gone", 30, || {
-        Ok(control.show("cam")?.attachments.len() == 63)
-    })?;
+    control.await_view("cam", "left by the others", |it| it.attachments.len() == 63)?;
     client.say("attach cam")?;
     control.stop("cam")?;
     let certificate = control.destroy("cam")?;

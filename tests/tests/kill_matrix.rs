@@ -13,7 +13,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use onair_tests::kill::{
-    Death, End, Ground, Killer, Outcome, Point, Watchers, labels, points, random,
+    Death, End, Ground, GroundResult, Killer, Point, Watchers, labels, points, random,
 };
 use onair_tests::{Dice, Footprint, Rig, program as program_file};
 
@@ -83,7 +83,7 @@ fn batch(
     points: &[&Point],
     first: usize,
     seed: u64,
-) -> Result<(Vec<Death>, Outcome)> {
+) -> Result<(Vec<Death>, GroundResult)> {
     let mut control = rig.control()?;
     let ground = Ground::open(rig, &mut control)?;
     let (ends, failed) = (AtomicBool::new(false), AtomicBool::new(false));
@@ -154,7 +154,7 @@ fn clients_killed_at_each_point_and_at_any_instant_then_no_other_client_notices_
     let began = Instant::now();
     let mut before = None;
     let mut table: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut all = Outcome::default();
+    let mut all = GroundResult::default();
     let mut killed = 0;
     let mut number = 0;
     // A few deaths first, so that the daemon has opened what it opens once.

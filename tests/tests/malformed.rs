@@ -6,7 +6,7 @@ use std::net::UdpSocket;
 
 use anyhow::{Context as _, Result};
 use onair_tests::packet::{cut, rtp, with};
-use onair_tests::{Control, Dice, Honest, Raster, Rig, output, receive, resolve, wait_for};
+use onair_tests::{Control, Dice, Raster, Rig, WholeFlow, output, receive, resolve, wait_for};
 use onair_types::SessionCounters;
 
 const OURS: &str = "10.77.0.2";
@@ -55,17 +55,17 @@ fn not_taken(counters: &SessionCounters) -> u64 {
 }
 
 /// A sender of any bytes.
-struct Stranger {
+struct ClientFiles {
     socket: UdpSocket,
     control: Control,
     sent: u64,
 }
 
-impl Stranger {
+impl ClientFiles {
     fn of(rig: &Rig, address: &str) -> Result<Self> {
         let socket = rig.stage().inside(|| {
             let socket = UdpSocket::bind((address, 0))?;
-            socket.connect((OURS, Honest::UDP))?;
+            socket.connect((OURS, WholeFlow::UDP))?;
             Ok(socket)
         })?;
         Ok(Self {
@@ -97,9 +97,9 @@ impl Stranger {
 fn rtp_malformed_in_each_way_amid_an_honest_flow_then_counted_by_reason_and_the_flow_is_whole()
 -> Result<()> {
     let rig = Rig::beside_the_kernel()?;
-    let mut honest = Honest::start(&rig, RASTER, FRAMES, |_| {})?;
+    let mut honest = WholeFlow::start(&rig, RASTER, FRAMES, |_| {})?;
     honest.flows()?;
-    let mut stranger = Stranger::of(&rig, "10.77.0.9")?;
+    let mut stranger = ClientFiles::of(&rig, "10.77.0.9")?;
     let list = malformed();
     let packets: Vec<_> = list.iter().map(|(_, packet)| packet.clone()).collect();
     let mut rounds = 0;
@@ -120,9 +120,9 @@ fn rtp_malformed_in_each_way_amid_an_honest_flow_then_counted_by_reason_and_the_
 #[test]
 fn rtp_twenty_thousand_random_packets_amid_an_honest_flow_then_the_flow_is_whole() -> Result<()> {
     let rig = Rig::beside_the_kernel()?;
-    let mut honest = Honest::start(&rig, RASTER, FRAMES, |_| {})?;
+    let mut honest = WholeFlow::start(&rig, RASTER, FRAMES, |_| {})?;
     honest.flows()?;
-    let mut stranger = Stranger::of(&rig, "10.77.0.9")?;
+    let mut stranger = ClientFiles::of(&rig, "10.77.0.9")?;
     let mut dice = Dice::new(0x2545_f491_4f6c_dd1d);
     while stranger.sent < 20_000 || !honest.is_sent()? {
         let packets: Vec<_> = (0..BATCH)
@@ -161,11 +161,11 @@ fn rtp_well_formed_from_another_source_than_the_sessions_then_not_taken() -> Res
             "va",
         ],
     )?;
-    let mut honest = Honest::start(&rig, RASTER, FRAMES / 2, |spec| {
+    let mut honest = WholeFlow::start(&rig, RASTER, FRAMES / 2, |spec| {
         spec.flow.source = Some("10.77.0.9".into());
     })?;
     honest.flows()?;
-    let mut stranger = Stranger::of(&rig, another)?;
+    let mut stranger = ClientFiles::of(&rig, another)?;
     let packets: Vec<_> = (0..180).map(|line| rtp(&[[640, line, 0]], 640)).collect();
     while !honest.is_sent()? {
         stranger.send(&packets)?;
@@ -182,9 +182,9 @@ fn rtp_right_packets_with_octets_changed_then_all_are_counted_and_the_next_flow_
     let rig = Rig::beside_the_kernel()?;
     let mut control = rig.control()?;
     resolve(rig.stage(), OURS)?;
-    control.create(&receive("in", RASTER, Honest::UDP))?;
+    control.create(&receive("in", RASTER, WholeFlow::UDP))?;
     control.start("in")?;
-    let socket = Stranger::of(&rig, "10.77.0.9")?.socket;
+    let socket = ClientFiles::of(&rig, "10.77.0.9")?.socket;
     let mut dice = Dice::new(0x9e37_79b9_7f4a_7c15);
     let mut sent = 0;
     for batch in 0_u16..100 {
@@ -196,7 +196,7 @@ fn rtp_right_packets_with_octets_changed_then_all_are_counted_and_the_next_flow_
                 // Mostly among the headers.
                 let end = if dice.below(4) == 0 { 660 } else { 20 };
                 let at = dice.below(end);
-                packet[at] = dice.octet();
+                packet[at] = dice.byte();
             }
             packet.truncate(packet.len() - dice.below(2) * dice.below(660));
             socket.send(&packet)?;
@@ -209,6 +209,6 @@ fn rtp_right_packets_with_octets_changed_then_all_are_counted_and_the_next_flow_
     let counters = control.end("in")?.frames;
     assert_eq!(counters.packets, sent, "{counters:?}");
     assert!(counters.packets_malformed.len() >= 7, "{counters:?}");
-    Honest::start(&rig, RASTER, 60, |_| {})?.finish()?;
+    WholeFlow::start(&rig, RASTER, 60, |_| {})?.finish()?;
     Ok(())
 }

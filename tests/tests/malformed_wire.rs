@@ -5,7 +5,7 @@ use std::net::UdpSocket;
 
 use anyhow::{Context as _, Result, ensure};
 use onair_tests::packet::{ARP, IPV4, arp, cut, datagram, ethernet, ipv4, rtp, summed, with};
-use onair_tests::{Control, Dice, Honest, Raster, Rig, Wire, output, resolve, wait_for};
+use onair_tests::{Control, Dice, Raster, Rig, WholeFlow, Wire, output, resolve, wait_for};
 
 const OURS: &str = "10.77.0.2";
 /// Frames of a flow of five seconds.
@@ -114,7 +114,7 @@ fn unclaimed(control: &mut Control) -> Result<u64> {
 fn wire_broken_frames_fragments_and_an_arp_flood_amid_an_honest_flow_then_the_flow_is_whole()
 -> Result<()> {
     let rig = Rig::beside_the_kernel()?;
-    let mut honest = Honest::start(&rig, Raster::SMALL, FRAMES, |_| {})?;
+    let mut honest = WholeFlow::start(&rig, Raster::SMALL, FRAMES, |_| {})?;
     honest.flows()?;
     let mut vandal = Vandal::new(&rig)?;
     let port = vandal.control.health()?.dataplane.ports.remove(0);

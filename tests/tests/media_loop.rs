@@ -85,7 +85,7 @@ fn senders_64_held_up_together_then_they_catch_up_and_none_is_lost() -> Result<(
     for held_up in 0..3 {
         until("all to send", Deadline::seconds(30), || {
             for at in 0..PAIRS {
-                if control.show(&name("out", at))?.counters.frames_sent <= 3 * held_up {
+                if control.show(name("out", at))?.counters.frames_sent <= 3 * held_up {
                     return Ok(None);
                 }
             }
@@ -105,7 +105,7 @@ fn senders_64_held_up_together_then_they_catch_up_and_none_is_lost() -> Result<(
     wait_for("all to arrive", 20, || {
         let (mut came, mut lost) = (0, 0);
         for at in 0..PAIRS {
-            let counters = control.show(&name("in", at))?.counters;
+            let counters = control.show(name("in", at))?.counters;
             (came, lost) = (came + counters.packets, lost + counters.packets_lost);
         }
         assert_eq!(lost, 0, "{came} of {sent} came");

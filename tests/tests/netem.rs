@@ -15,10 +15,10 @@ use std::thread::JoinHandle;
 use anyhow::{Context as _, Result, anyhow, ensure};
 use onair::{Session, Timeout};
 use onair_tests::{
-    Config, Control, Deadline, Disturbance, Done, GStreamer, QUOTA, Raster, Relay, Rig, Seen,
-    output, receive, resolve, wait_for,
+    Config, Control, Deadline, Disturbance, Done, GStreamer, Raster, Relay, Rig, Seen, output,
+    resolve, wait_for,
 };
-use onair_types::{SessionCounters, SpecDocument};
+use onair_types::SessionCounters;
 use xxhash_rust::xxh3::xxh3_64;
 
 const OURS: (&str, u16) = ("10.77.0.2", 5004);
@@ -27,7 +27,7 @@ const RASTER: Raster = Raster::new(320, 180, 60, 8);
 const FRAMES: u32 = 240;
 
 /// What came of it all.
-struct Outcome {
+struct Passed {
     /// The frames as GStreamer sent them.
     sent: Vec<Vec<u8>>,
     /// The frames as a client was shown them, with their bytes.
@@ -46,10 +46,7 @@ impl Client {
     fn start(rig: &Rig) -> Result<Self> {
         resolve(rig.stage(), OURS.0)?;
         let mut control = rig.control()?;
-        control.create(&SpecDocument {
-            quota: Some(QUOTA),
-            ..receive("in", RASTER, OURS.1)
-        })?;
+        control.ample("in", RASTER, OURS.1)?;
         control.start("in")?;
         let session = Session::attach(Config::attach_socket(rig.stage()), "in")?;
         let taken = Arc::new(AtomicU64::new(0));
@@ -70,7 +67,7 @@ impl Client {
     }
 
     /// Ends it once the last frame has been closed, by the time-out if it must be.
-    fn finish(mut self, file: &Path) -> Result<Outcome> {
+    fn finish(mut self, file: &Path) -> Result<Passed> {
         let bytes = fs::read(file)?;
         let sent: Vec<_> = bytes
             .chunks(RASTER.frame_bytes())
@@ -92,7 +89,7 @@ impl Client {
             .join()
             .map_err(|_| anyhow!("the client panicked"))?;
         let counters = self.control.destroy_wait("in")?.frames;
-        Ok(Outcome {
+        Ok(Passed {
             sent,
             shown,
             counters,
@@ -101,7 +98,7 @@ impl Client {
 }
 
 /// GStreamer, through the relay, into our session.
-fn through_the_relay(disturbance: Disturbance) -> Result<(Outcome, Done)> {
+fn through_the_relay(disturbance: Disturbance) -> Result<(Passed, Done)> {
     let rig = Rig::beside_the_kernel()?;
     let client = Client::start(&rig)?;
     let ours = format!("{}:{}", OURS.0, OURS.1).parse()?;
@@ -121,7 +118,7 @@ fn through_the_relay(disturbance: Disturbance) -> Result<(Outcome, Done)> {
 
 /// Each frame is what it says: a complete one was sent so, in this order, and of an incomplete one
 /// every byte that it does not call missing.
-fn is_honest(outcome: &Outcome) -> Result<()> {
+fn is_honest(outcome: &Passed) -> Result<()> {
     // The ball comes round again: the first place from the last one on.
     let mut at = 0;
     let mut places = HashMap::new();

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use onair_tests::{Control, Frozen, Raster, Rig, Stranger, receive, send, wait_for};
+use onair_tests::{ClientFiles, Control, Frozen, Raster, Rig, receive, send, wait_for};
 use onair_types::api::{ListSessions, QuarantineSession};
 use onair_types::{
     BlockerKind, Certificate, Memory, Operation, ReconciledCause, SessionState, Source,
@@ -151,7 +151,7 @@ fn session_quarantined_and_its_user_lets_go_then_stale_everywhere_and_freed() ->
 fn session_quarantined_and_its_memory_passed_on_then_kept_for_a_stranger() -> Result<()> {
     let (rig, mut control) = Rig::with_cam()?;
     let client = rig.user("cam")?;
-    let Stranger { sockets, memory } = Stranger::of(client.pid())?;
+    let ClientFiles { sockets, memory } = ClientFiles::of(client.pid())?;
     control.stop("cam")?;
     let certificate = control.quarantine("cam")?;
     let id = certificate.session.to_string();
@@ -187,7 +187,7 @@ fn sender_left_a_running_session_and_its_files_are_mapped_still_then_the_certifi
     let (rig, mut control) = Rig::with_control()?;
     control.create(&send("cam", Raster::SMALL, 5000, Source::Client))?;
     let mut client = rig.user("cam")?;
-    let Stranger { sockets, memory } = Stranger::of(client.pid())?;
+    let ClientFiles { sockets, memory } = ClientFiles::of(client.pid())?;
     client.say("detach")?;
     drop(sockets);
     assert!(client.leave()?.success());

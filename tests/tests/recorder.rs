@@ -7,12 +7,11 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use onair_stage::Config;
 use onair_tests::recorded::{
-    Recorder, capinfos, ffmpeg, ffprobe, files, frames, payload_hash, planar_frames, tshark,
+    Recorder, capinfos, ffmpeg, ffprobe, files, frames, frames_come, payload_hash, planar_frames,
+    tshark,
 };
-use onair_tests::{
-    Control, Deadline, QUOTA, Raster, Rig, Seen, Viewer, onairctl, receive, send, wait_for,
-};
-use onair_types::{RecordingEnd, RecordingState, RecordingView, Says, Source, SpecDocument};
+use onair_tests::{Control, Deadline, Raster, Rig, Seen, Viewer, onairctl, send, wait_for};
+use onair_types::{RecordingEnd, RecordingState, RecordingView, Says, Source};
 use serde_json::{Value, json};
 
 /// A daemon with two ports wired to each other, which records wherever there is a little space.
@@ -27,10 +26,7 @@ fn rig_with(more: &str) -> Result<Rig> {
 /// The session `in`, to which no sender sends yet.
 fn flow(rig: &Rig, raster: Raster) -> Result<Control> {
     let mut control = rig.control()?;
-    control.create(&SpecDocument {
-        quota: Some(QUOTA),
-        ..receive("in", raster, 5004)
-    })?;
+    control.ample("in", raster, 5004)?;
     Ok(control)
 }
 
@@ -43,15 +39,6 @@ fn go(control: &mut Control, raster: Raster) -> Result<()> {
         control.create(&send("out", raster, 5004, Source::Pattern))?;
     }
     Ok(())
-}
-
-/// Waits until `in` has received so many whole frames.
-fn frames_come(control: &mut Control, count: u64) -> Result<()> {
-    let before = control.show("in")?.counters.frames_complete;
-    wait_for("frames to come", 30, || {
-        let now = control.show("in")?.counters.frames_complete;
-        Ok(now >= before + count)
-    })
 }
 
 /// Stops `out`, and waits until `in` has received all that it sent. How many packets that were.

@@ -6,15 +6,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use onair_tests::recorded::{
-    Recorder, audited, capinfos, ffprobe, files, recordings_folder, tshark,
+    Recorder, audited, capinfos, ffprobe, files, frames_come, recordings_folder, tshark,
 };
 use onair_tests::{
-    Config, Control, Daemon, Deadline, Dice, Frozen, QUOTA, Raster, Rig, SmallDisk, Viewer,
-    receive, send, until, wait_for,
+    Config, Control, Daemon, Deadline, Dice, Frozen, Raster, Rig, Viewer, send, until, wait_for,
 };
 use onair_types::{
     PartOutcome, RecordingEnd, RecordingState, RecordingSummary, RecordingView, SessionCounters,
-    ShutdownSummary, Source, SpecDocument,
+    ShutdownSummary, Source,
 };
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -31,10 +30,7 @@ fn rig() -> Result<Rig> {
 /// the pattern sent to it.
 fn recorded(rig: &Rig, raster: Raster, recordings: &[(&str, &str)]) -> Result<Control> {
     let mut control = rig.control()?;
-    control.create(&SpecDocument {
-        quota: Some(QUOTA),
-        ..receive("in", raster, 5004)
-    })?;
+    control.ample("in", raster, 5004)?;
     for (name, format) in recordings {
         control.record("in", name, format, &Value::Null)?;
     }
@@ -45,10 +41,7 @@ fn recorded(rig: &Rig, raster: Raster, recordings: &[(&str, &str)]) -> Result<Co
 /// As [`recorded`], and a client that is there before the first frame.
 fn recorded_and_seen(rig: &Rig, raster: Raster, name: &str) -> Result<(Control, Viewer)> {
     let mut control = rig.control()?;
-    control.create(&SpecDocument {
-        quota: Some(QUOTA),
-        ..receive("in", raster, 5004)
-    })?;
+    control.ample("in", raster, 5004)?;
     control.record("in", name, "pcapng", &Value::Null)?;
     let viewer = Viewer::start(rig, "in")?;
     control.create(&send("out", raster, 5004, Source::Pattern))?;
@@ -61,14 +54,6 @@ fn listed(control: &mut Control, name: &str) -> Result<RecordingView> {
         let answer = control.try_recording(name)?;
         let is_there = answer.status == 200;
         is_there.then(|| answer.document()).transpose()
-    })
-}
-
-fn frames_come(control: &mut Control, count: u64) -> Result<()> {
-    let before = control.show("in")?.counters.frames_complete;
-    wait_for("frames to come", 30, || {
-        let now = control.show("in")?.counters.frames_complete;
-        Ok(now >= before + count)
     })
 }
 
@@ -375,14 +360,12 @@ fn disk_that_does_not_answer_for_a_while_then_a_counted_gap_and_a_client_loses_n
 fn disk_full_then_degraded_with_the_reason_goes_on_by_itself_and_no_other_recording_is_harmed()
 -> Result<()> {
     let mut rig = rig()?;
-    let disk = SmallDisk::mount(rig.stage(), 32)?;
+    let disk = rig.stage().tmpfs("disk", 32 << 20)?;
     rig.stop_daemon()?;
-    let mut config = rig.config.clone();
-    config.more = format!(
+    rig.config.more = format!(
         "[recorder]\nfolder = \"{}\"\nmin_free_mb = 8\nring_mb = 1\n",
-        disk.path().display()
+        disk.display()
     );
-    rig.config = config;
     rig.start_daemon()?;
     let (mut control, viewer) = recorded_and_seen(&rig, Raster::new(640, 360, 60, 8), "full")?;
     let view = until("the disk to be full", Deadline::seconds(60), || {
@@ -392,7 +375,7 @@ fn disk_full_then_degraded_with_the_reason_goes_on_by_itself_and_no_other_record
     let reason = view.reason.clone().context("a reason")?;
     assert!(!reason.is_empty(), "{view:#?}");
     let free = || -> Result<u64> {
-        let about = rustix::fs::statvfs(disk.path())?;
+        let about = rustix::fs::statvfs(&disk)?;
         Ok(about.f_bavail * about.f_frsize)
     };
     frames_come(&mut control, 30)?;
@@ -408,7 +391,7 @@ fn disk_full_then_degraded_with_the_reason_goes_on_by_itself_and_no_other_record
         listed.out
     );
     // More space: here the disk becomes larger.
-    let target = disk.path().display().to_string();
+    let target = disk.display().to_string();
     onair_tests::output("mount", &["-o", "remount,size=512m", &target])?;
     wait_for("it to go on", 30, || {
         Ok(control.recording("full")?.state == RecordingState::Recording)

@@ -2,10 +2,10 @@
 #![forbid(unsafe_code)]
 
 use anyhow::Result;
-use onair_tests::{Honest, Raster, Rig};
+use onair_tests::{Raster, Rig, WholeFlow};
 
 fn received_is_sent(rig: &Rig, raster: Raster, frames: u32) -> Result<()> {
-    let counters = Honest::start(rig, raster, frames, |_| {})?.finish()?;
+    let counters = WholeFlow::start(rig, raster, frames, |_| {})?.finish()?;
     assert_eq!(counters.packets_late, 0, "{counters:?}");
     assert_eq!(counters.packets_duplicate, 0, "{counters:?}");
     assert!(counters.packets_malformed.is_empty(), "{counters:?}");

@@ -3,7 +3,7 @@
 use std::io::Read as _;
 
 use anyhow::Result;
-use onair_stage::{End, Stage, Veth};
+use onair_stage::{Stage, Veth};
 
 use crate::{clean_up, say};
 
@@ -18,23 +18,10 @@ pub(crate) struct Arguments {
     hugepages: u64,
 }
 
-/// The cable of the demo and of most tests. DPDK opens both ends.
-pub(crate) const CABLE: Veth = Veth {
-    a: End {
-        name: "va",
-        address: None,
-    },
-    b: End {
-        name: "vb",
-        address: None,
-    },
-    mtu: 1500,
-};
-
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let stage = Stage::open("hand")?;
     clean_up::report(stage.leftovers());
-    stage.veth(&CABLE)?;
+    stage.veth(&Veth::bare("va", "vb"))?;
     if !stage.hugepages(arguments.hugepages)? {
         say::warning("the kernel has not got so many hugepages in one piece");
     }

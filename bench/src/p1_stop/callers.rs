@@ -36,9 +36,9 @@ fn call(session: &Session, words: Words<'_>, count: u32) -> Result<()> {
             return Ok(());
         }
         if is_reference(round) {
-            let mut seen = words.bell().load(std::sync::atomic::Ordering::SeqCst);
+            let mut seen = words.sleep_word().load(std::sync::atomic::Ordering::SeqCst);
             while seen != round {
-                seen = board::wait_change(words.bell(), seen);
+                seen = board::wait_change(words.sleep_word(), seen);
             }
         } else {
             session.wait_started(Timeout::NEVER)?;

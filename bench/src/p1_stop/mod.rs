@@ -178,8 +178,8 @@ fn turn(
     asleep(round, count, children)?;
     let before = sys::monotonic_ns();
     if is_reference(round) {
-        words.bell().store(round, Ordering::SeqCst);
-        sys::futex_wake(words.bell(), sys::ALL);
+        words.sleep_word().store(round, Ordering::SeqCst);
+        sys::futex_wake(words.sleep_word(), sys::ALL);
     } else {
         let mut waking = Waking::default();
         for attachment in attachments {
@@ -213,7 +213,7 @@ fn asleep(round: u32, count: u32, children: &[Child]) -> Result<()> {
 fn asleep_in(round: u32, pid: u32) -> Result<u32> {
     let is_there = |&&(_, call, argument): &&(u32, u32, u64)| match call {
         FUTEX_WAITV => !is_reference(round),
-        FUTEX => is_reference(round) && argument % 4096 == board::BELL as u64,
+        FUTEX => is_reference(round) && argument % 4096 == board::SLEEP_WORD as u64,
         _ => false,
     };
     let calls = onair_stage::calls(pid)?;

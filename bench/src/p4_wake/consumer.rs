@@ -35,11 +35,11 @@ impl Consumer {
             if round == OVER {
                 return Ok(());
             }
-            let seen = words.bell().load(Ordering::SeqCst);
+            let seen = words.sleep_word().load(Ordering::SeqCst);
             words.set_ready(round);
             match Way::of(round) {
                 Way::Futex => {
-                    board::wait_change(words.bell(), seen);
+                    board::wait_change(words.sleep_word(), seen);
                     words.arrive(1, round);
                 }
                 Way::Ours => {

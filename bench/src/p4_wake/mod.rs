@@ -135,8 +135,8 @@ fn turns(
         let before = sys::monotonic_ns();
         match way {
             Way::Futex => {
-                words.bell().store(round, Ordering::SeqCst);
-                sys::futex_wake(words.bell(), 1);
+                words.sleep_word().store(round, Ordering::SeqCst);
+                sys::futex_wake(words.sleep_word(), 1);
             }
             Way::Ours => {
                 let lent = lender.publish(0, &FrameMeta::default());

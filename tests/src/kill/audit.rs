@@ -1,4 +1,4 @@
-//! A certificate against what the victims' own books say.
+//! A certificate against what the victims' own tallies say.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,7 +46,7 @@ pub fn audit(certificate: &Certificate, dead: &[(u32, Ran)], put: (u64, u64)) ->
         given_back.0 += ran.put.0;
         given_back.1 += ran.put.1;
     }
-    // A session of a victim's own has no books of others.
+    // A session of a victim's own has no tallies of others.
     ensure!(
         dead.is_empty() || settled.is_empty(),
         "settled for processes that were not victims: {settled:?}"
@@ -57,7 +57,7 @@ pub fn audit(certificate: &Certificate, dead: &[(u32, Ran)], put: (u64, u64)) ->
         + counts.frames_revoked;
     ensure!(
         counts.frames_lent == sum,
-        "the books do not balance: {counts:?}"
+        "the counts do not balance: {counts:?}"
     );
     let (least, most) = given_back;
     ensure!(

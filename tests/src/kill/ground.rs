@@ -15,8 +15,8 @@ use crate::kill::death::Death;
 use crate::kill::victim::{End, Victim};
 use crate::rig::Rig;
 use crate::seen::Seen;
-use crate::test_client::TestClient;
 use onair_stage::Control;
+use onair_stage::TestClient;
 use onair_stage::{Raster, receive, send};
 
 /// Frames come here from first to last, and a client takes every one.
@@ -59,7 +59,7 @@ pub struct Ground {
 
 /// What came of one ground.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Outcome {
+pub struct GroundResult {
     /// Frames that honest clients took and found right.
     pub frames: u64,
     /// Threads on which the three agreed, over all quiet moments.
@@ -134,8 +134,8 @@ impl Ground {
         tool: &mut Watchers,
         mut deaths: Vec<Death>,
         number: usize,
-    ) -> Result<Outcome> {
-        let mut outcome = Outcome::default();
+    ) -> Result<GroundResult> {
+        let mut outcome = GroundResult::default();
         control.end("source-of-pulses")?;
         let sent = control.end("source")?.frames.frames_sent;
         drained(control, FRAMES, &mut self.frames)?;

@@ -11,6 +11,6 @@ mod victim;
 pub use audit::audit;
 pub use blocked::{Watchers, asleep, three_agree};
 pub use death::{Death, Killer};
-pub use ground::{Ground, Outcome};
+pub use ground::{Ground, GroundResult};
 pub use points::{Kind, Place, Point, points, random};
 pub use victim::{End, Victim, labels};

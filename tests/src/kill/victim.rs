@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use onair_stage::{Config, Deadline, Running, Stage, output};
-use onair_victim::{Books, Job, Ran, Role, Trap};
+use onair_victim::{Job, Ran, Role, Tally, Trap};
 use rustix::process::Signal;
 
 use onair_stage::program;
@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Victim {
     running: Running,
-    books: Books,
+    tally: Tally,
     path: PathBuf,
     sessions: Vec<String>,
     threads: usize,
@@ -53,8 +53,8 @@ impl Victim {
         threads: usize,
         trap: Option<Trap>,
     ) -> Result<Self> {
-        let path = stage.directory().join(format!("victim-{number}.books"));
-        let books = Books::create(&path)?;
+        let path = stage.directory().join(format!("victim-{number}.tally"));
+        let tally = Tally::create(&path)?;
         let sessions: Vec<String> = sessions.iter().map(|&name| name.to_owned()).collect();
         let job = Job {
             socket: Config::attach_socket(stage),
@@ -62,7 +62,7 @@ impl Victim {
             sessions: sessions.clone(),
             threads,
             trap,
-            books: path.clone(),
+            tally: path.clone(),
         };
         let child = stage
             .command(&program("onair-victim")?)
@@ -74,7 +74,7 @@ impl Victim {
             .context("starting onair-victim")?;
         Ok(Self {
             running: Running::new("onair-victim", child)?,
-            books,
+            tally,
             path,
             sessions,
             threads,
@@ -135,7 +135,7 @@ impl Victim {
     #[must_use]
     pub fn ran(&self) -> Vec<(String, Ran)> {
         let each = self.sessions.len();
-        let sum = |at| self.books.sum((at..self.threads).step_by(each));
+        let sum = |at| self.tally.sum((at..self.threads).step_by(each));
         let names = self.sessions.iter().cloned().enumerate();
         names.map(|(at, name)| (name, sum(at))).collect()
     }

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use onair_stage::{Deadline, Running};
 use rustix::process::Signal;
 
-use super::{Outcome, Wanted};
+use super::{StormResult, Wanted};
 use onair_stage::program;
 
 /// A running `onair-recorder-storm`. It is killed when dropped.
@@ -56,7 +56,7 @@ impl Storm {
     }
 
     /// What it says, once it has ended by itself.
-    pub fn outcome(mut self) -> Result<Outcome> {
+    pub fn outcome(mut self) -> Result<StormResult> {
         let mut text = String::new();
         // It ends when the other end is closed; a program that hangs is killed by the runner.
         self.out.read_to_string(&mut text)?;

@@ -56,8 +56,8 @@ impl Own {
 
 /// What the program says at its end.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Outcome {
-    /// The producers' own books.
+pub struct StormResult {
+    /// The producers' own counts.
     pub own: Vec<Own>,
     /// The recorder's, after the last offer.
     pub totals: Counts,
@@ -144,7 +144,7 @@ pub fn captures(folder: &Path, manifest: &Manifest) -> Result<Vec<Capture>> {
 }
 
 /// Compares what the program says with what is in the files, to the event.
-pub fn check(folder: &Path, outcome: &Outcome) -> Result<()> {
+pub fn check(folder: &Path, outcome: &StormResult) -> Result<()> {
     let captures = captures(folder, &outcome.manifest)?;
     let found = numbers(&captures)?;
     let mut accepted = 0;

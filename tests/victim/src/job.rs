@@ -18,8 +18,8 @@ pub struct Job {
     pub threads: usize,
     /// Where it dies; nowhere by itself if there is none.
     pub trap: Option<Trap>,
-    /// File of its [`Books`](crate::Books).
-    pub books: PathBuf,
+    /// File of its [`Tally`](crate::Tally).
+    pub tally: PathBuf,
 }
 
 /// What a victim does with its sessions.

@@ -1,8 +1,8 @@
-//! What a victim of the kill matrix is told, and the books that it leaves behind.
+//! What a victim of the kill matrix is told, and the tally that it leaves behind.
 #![forbid(unsafe_code)]
 
-mod books;
 mod job;
+mod tally;
 
-pub use books::{Books, Phase, Ran};
 pub use job::{Job, LabelAction, Role, Trap};
+pub use tally::{Phase, Ran, Tally};

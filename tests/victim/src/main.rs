@@ -14,7 +14,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use onair::{Client, Session};
 use onair_ipc::label;
-use onair_victim::{Books, Job, LabelAction, Role};
+use onair_victim::{Job, LabelAction, Role, Tally};
 
 use threads::Worker;
 
@@ -41,7 +41,7 @@ fn main() -> Result<()> {
         let at = at.with_context(|| format!("no label {}", trap.label))?;
         label::arm(at, trap.hit, trap.thread, fate);
     }
-    let books = Arc::new(Books::open(&job.books)?);
+    let tally = Arc::new(Tally::open(&job.tally)?);
     let client = Client::at(&job.socket);
     let mut sessions = Vec::new();
     if let Role::Destroy(spec) | Role::Abort(spec) = &job.role {
@@ -57,7 +57,7 @@ fn main() -> Result<()> {
         let worker = Worker {
             number,
             session: Arc::clone(&sessions[number % sessions.len()]),
-            books: Arc::clone(&books),
+            tally: Arc::clone(&tally),
             leaves: Arc::clone(&leaves),
         };
         let role = job.role.clone();

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use onair::{Buffer, Error, Session, Timeout};
-use onair_victim::{Books, Phase, Role};
+use onair_victim::{Phase, Role, Tally};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Between two rounds of a thread that would not block otherwise.
@@ -16,7 +16,7 @@ const PAUSE: Duration = Duration::from_millis(2);
 pub(crate) struct Worker {
     pub(crate) number: usize,
     pub(crate) session: Arc<Session>,
-    pub(crate) books: Arc<Books>,
+    pub(crate) tally: Arc<Tally>,
     /// Set before the session is stopped for good.
     pub(crate) leaves: Arc<AtomicBool>,
 }
@@ -76,17 +76,17 @@ impl Worker {
     }
 
     fn get(&self, timeout: Timeout) -> Result<Option<Buffer<'_>>, Ended> {
-        self.books.enter(self.number, Phase::Getting);
+        self.tally.enter(self.number, Phase::Getting);
         let got = self.session.buffer_get(timeout);
         match got {
-            Ok(_) => self.books.taken(self.number),
-            Err(_) => self.books.enter(self.number, Phase::Outside),
+            Ok(_) => self.tally.taken(self.number),
+            Err(_) => self.tally.enter(self.number, Phase::Outside),
         }
         self.after(got)
     }
 
     fn put(&self, buffer: Buffer<'_>) -> Result<(), Ended> {
-        self.books.enter(self.number, Phase::Putting);
+        self.tally.enter(self.number, Phase::Putting);
         let put = match buffer.writable() {
             Ok(mut frame) => {
                 frame.fill(u8::try_from(self.number).unwrap_or_default());
@@ -98,7 +98,7 @@ impl Worker {
             Err(buffer) => buffer.put(),
         };
         put.map_err(|_| Ended)?;
-        self.books.put(self.number);
+        self.tally.put(self.number);
         Ok(())
     }
 

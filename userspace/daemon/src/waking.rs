@@ -177,8 +177,8 @@ mod tests {
         let words = words.unwrap();
         let over = AtomicBool::new(false);
         let woken = AtomicU64::new(0);
-        let word: &AtomicU32 = words.at(layout::SEG_BELL_FRAME);
-        let waiters: &AtomicU32 = words.at(layout::SEG_BELL_FRAME + 4);
+        let word: &AtomicU32 = words.at(layout::SEG_COUNT_FRAME);
+        let waiters: &AtomicU32 = words.at(layout::SEG_COUNT_FRAME + 4);
         waiters.store(u32::MAX, Ordering::SeqCst);
         let mut waking = Waking::default();
         memory.stop();

@@ -35,11 +35,11 @@ pub(crate) struct Ethdev {
     interface_index: u32,
     ring: Option<RingEnd>,
     xsk: Option<Xsk>,
-    state: State,
+    state: DeviceState,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum DeviceState {
     Attached,
     Started,
     Shut,
@@ -72,7 +72,7 @@ impl Ethdev {
             interface_index: 0,
             ring,
             xsk: None,
-            state: State::Attached,
+            state: DeviceState::Attached,
         };
         let info = ethdev.info()?;
         ethdev.device = info.device.cast();
@@ -157,7 +157,7 @@ impl Ethdev {
         // SAFETY: its queues are set up.
         let call = || unsafe { dpdk_sys::rte_eth_dev_start(id) };
         self.check("start", log::captured(call))?;
-        self.state = State::Started;
+        self.state = DeviceState::Started;
         // Without it only a veth receives multicast. Drivers that do not support it (null, ring) do
         // not need it.
         // SAFETY: a started port.
@@ -217,11 +217,11 @@ impl Ethdev {
     pub(crate) fn shut(&mut self) -> Result<(), Error> {
         let id = self.id;
         let mut result = Ok(());
-        let before = mem::replace(&mut self.state, State::Shut);
-        if before == State::Shut {
+        let before = mem::replace(&mut self.state, DeviceState::Shut);
+        if before == DeviceState::Shut {
             return result;
         }
-        if before == State::Started {
+        if before == DeviceState::Started {
             // Closing does not clear it: it would stay on the interface.
             // SAFETY: a started port.
             log::captured(|| unsafe { dpdk_sys::rte_eth_promiscuous_disable(id) });

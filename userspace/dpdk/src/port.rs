@@ -21,7 +21,7 @@ use crate::{
     interface::Interface,
     log,
     namespace::{self, Namespace},
-    queue::Shared,
+    queue::OpenPort,
 };
 
 /// Configuration of a port.
@@ -75,7 +75,7 @@ impl PortConfig {
 #[derive(Debug)]
 pub struct Port {
     /// `None` only after closing.
-    shared: Option<Arc<Shared>>,
+    shared: Option<Arc<OpenPort>>,
     name: String,
     device: String,
     namespace: Option<Namespace>,
@@ -125,7 +125,7 @@ impl Port {
         })
     }
 
-    fn shared(&self) -> &Arc<Shared> {
+    fn shared(&self) -> &Arc<OpenPort> {
         self.shared.as_ref().expect("only closing takes it")
     }
 
@@ -295,7 +295,7 @@ impl Drop for Port {
 }
 
 struct Opened {
-    shared: Shared,
+    shared: OpenPort,
     interface: Option<Interface>,
     mac: [u8; 6],
     mtu: u16,
@@ -335,7 +335,7 @@ fn open_here(
         interface: Interface::of(ethdev.interface_index()),
         mac: ethdev.mac().unwrap_or_else(|| made_up_mac(&config.device)),
         mtu,
-        shared: Shared::new(ethdev, pool, claim),
+        shared: OpenPort::new(ethdev, pool, claim),
     })
 }
 

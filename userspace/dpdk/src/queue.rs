@@ -16,7 +16,7 @@ use crate::{Burst, Mbuf, Pool, claim::Claim, ethdev::Ethdev};
 /// State shared by a port and its queues. The order of the fields matters: the device is dropped
 /// before what it uses.
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct OpenPort {
     pub(crate) ethdev: Ethdev,
     pub(crate) pool: Pool,
     _claim: Option<Claim>,
@@ -24,7 +24,7 @@ pub(crate) struct Shared {
     tx_out: AtomicBool,
 }
 
-impl Shared {
+impl OpenPort {
     pub(crate) fn new(ethdev: Ethdev, pool: Pool, claim: Option<Claim>) -> Self {
         Self {
             ethdev,
@@ -39,15 +39,15 @@ impl Shared {
 /// The only owner of one queue of a port. It may move to another thread but not be shared.
 #[derive(Debug)]
 struct Owner {
-    shared: Arc<Shared>,
-    is_out: fn(&Shared) -> &AtomicBool,
+    shared: Arc<OpenPort>,
+    is_out: fn(&OpenPort) -> &AtomicBool,
     _not_sync: PhantomData<Cell<()>>,
 }
 
 impl Owner {
     /// Takes a queue; `None` while it is taken. SYNC: queue-owner. Acquire: this owner sees what the
     /// last owner did to the driver's queue.
-    fn take(shared: &Arc<Shared>, is_out: fn(&Shared) -> &AtomicBool) -> Option<Self> {
+    fn take(shared: &Arc<OpenPort>, is_out: fn(&OpenPort) -> &AtomicBool) -> Option<Self> {
         let is_free = !is_out(shared).swap(true, Ordering::Acquire);
         is_free.then(|| Self {
             shared: Arc::clone(shared),
@@ -70,7 +70,7 @@ impl Drop for Owner {
 pub struct RxQueue(Owner);
 
 impl RxQueue {
-    pub(crate) fn take(shared: &Arc<Shared>) -> Option<Self> {
+    pub(crate) fn take(shared: &Arc<OpenPort>) -> Option<Self> {
         Owner::take(shared, |it| &it.rx_out).map(Self)
     }
 
@@ -116,7 +116,7 @@ impl RxQueue {
 pub struct TxQueue(Owner);
 
 impl TxQueue {
-    pub(crate) fn take(shared: &Arc<Shared>) -> Option<Self> {
+    pub(crate) fn take(shared: &Arc<OpenPort>) -> Option<Self> {
         Owner::take(shared, |it| &it.tx_out).map(Self)
     }
 

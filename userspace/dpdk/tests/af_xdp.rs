@@ -1,4 +1,8 @@
 //! AF_XDP on both ends of a veth pair. Needs root.
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy.toml allows it in test functions, not in their helpers"
+)]
 
 use std::{fs, os::fd::BorrowedFd, time::Duration};
 

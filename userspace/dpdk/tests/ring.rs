@@ -1,4 +1,8 @@
 //! The wire inside the process.
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy.toml allows it in test functions, not in their helpers"
+)]
 
 use std::thread;
 

@@ -24,28 +24,28 @@ impl EventCount {
     }
 
     /// Changes the word. Returns whether a caller may be asleep and must be woken with `FUTEX_WAKE`
-    /// on [`EventCount::word`]. SYNC: bell.
+    /// on [`EventCount::word`]. SYNC: event-count.
     #[inline]
-    pub fn strike(&self) -> bool {
+    pub fn notify(&self) -> bool {
         self.word.fetch_add(1, Ordering::SeqCst);
         full();
         self.is_awaited()
     }
 
     /// Whether a caller may be asleep. After a notification it covers only callers that may have
-    /// missed it: a caller that joins later finds the changed condition. SYNC: bell.
+    /// missed it: a caller that joins later finds the changed condition. SYNC: event-count.
     #[inline]
     pub fn is_awaited(&self) -> bool {
         self.waiters() != 0
     }
 
-    /// Number of possible sleepers. SYNC: bell.
+    /// Number of possible sleepers. SYNC: event-count.
     #[inline]
     pub fn waiters(&self) -> u32 {
         self.waiters.load(Ordering::SeqCst)
     }
 
-    /// Announces that a caller is about to sleep. SYNC: bell.
+    /// Announces that a caller is about to sleep. SYNC: event-count.
     pub fn join(&self) {
         self.waiters.fetch_add(1, Ordering::SeqCst);
         full();
@@ -56,7 +56,7 @@ impl EventCount {
         self.waiters.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// The value to sleep on; read it before the last check of the condition. SYNC: bell.
+    /// The value to sleep on; read it before the last check of the condition. SYNC: event-count.
     pub fn listen(&self) -> u32 {
         self.word.load(Ordering::SeqCst)
     }

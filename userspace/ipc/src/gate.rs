@@ -24,7 +24,7 @@ impl Gate {
     }
 
     /// Closes the gate. Wait-free, no allocation, no lock: callable from a signal handler. Returns
-    /// whether it was open. Notify the event counts after it. SYNC: gate-bell.
+    /// whether it was open. Notify the event counts after it. SYNC: gate-count.
     #[inline]
     pub fn stop(&self) -> bool {
         let before = self.0.fetch_and(!RUN, Ordering::SeqCst);
@@ -44,7 +44,7 @@ impl Gate {
             .is_ok()
     }
 
-    /// The current value. SYNC: gate-bell.
+    /// The current value. SYNC: gate-count.
     #[inline(always)]
     pub fn load(&self) -> u32 {
         self.0.load(Ordering::Acquire)

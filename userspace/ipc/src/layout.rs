@@ -47,11 +47,11 @@ pub const SEG_KICK: usize = 4;
 /// `seg`: one past the highest slot ever claimed, a hint.
 pub const SEG_SLOTS_HIGH: usize = 8;
 /// `seg`: the event count of `buffer_get`.
-pub const SEG_BELL_FRAME: usize = LINE;
+pub const SEG_COUNT_FRAME: usize = LINE;
 /// `seg`: the event count of `event_poll`.
-pub const SEG_BELL_EVENT: usize = 2 * LINE;
+pub const SEG_COUNT_EVENT: usize = 2 * LINE;
 /// `seg`: the event count of the event descriptor.
-pub const SEG_BELL_WATCH: usize = 3 * LINE;
+pub const SEG_COUNT_WATCH: usize = 3 * LINE;
 /// `seg`: ready-ring head, a hint.
 pub const SEG_HEAD: usize = 4 * LINE;
 /// `seg`: event-ring head, a hint.

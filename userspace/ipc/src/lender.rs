@@ -186,11 +186,11 @@ impl Lender {
         if mutant!(
             "publish: the event count does not move",
             memory.frame_ready().is_awaited(),
-            memory.frame_ready().strike()
+            memory.frame_ready().notify()
         ) {
             sys::futex_wake(memory.frame_ready().word(), 1);
         }
-        memory.watch_bell_strike();
+        memory.notify_watch();
         Ok(())
     }
 

@@ -257,17 +257,17 @@ mod tests {
     }
 
     #[test]
-    fn death_bell_hang_and_unhang_in_any_order_then_list_follows() {
-        let bell = OwnerDeathNotifier::start().unwrap();
+    fn owner_death_hang_and_unhang_in_any_order_then_list_follows() {
+        let notifier = OwnerDeathNotifier::start().unwrap();
         let memories: Vec<_> = (0..5).map(|_| memory()).collect();
-        let places: Vec<_> = memories.iter().map(|m| bell.hang(m).unwrap()).collect();
+        let places: Vec<_> = memories.iter().map(|m| notifier.hang(m).unwrap()).collect();
         let walk = || {
             let mut seen = vec![];
             // SAFETY: the test is the list's only user.
             unsafe {
-                let mut node = (*bell.head).list.next.load(Ordering::Acquire);
-                while node.cast() != &raw mut (*bell.head).list {
-                    seen.push((node as usize - bell.nodes as usize) / PAGE);
+                let mut node = (*notifier.head).list.next.load(Ordering::Acquire);
+                while node.cast() != &raw mut (*notifier.head).list {
+                    seen.push((node as usize - notifier.nodes as usize) / PAGE);
                     node = (*node).next.load(Ordering::Acquire);
                 }
             }
@@ -275,11 +275,11 @@ mod tests {
         };
         assert_eq!(walk().len(), 5);
         for &gone in &[places[2], places[4], places[0]] {
-            bell.unhang(gone);
+            notifier.unhang(gone);
             assert!(!walk().contains(&gone));
         }
         assert_eq!(walk().len(), 2);
-        bell.unhang(places[2]);
+        notifier.unhang(places[2]);
         assert_eq!(walk().len(), 2, "a second unhang changes nothing");
         for memory in &memories {
             assert!(!is_dead(memory.life()));

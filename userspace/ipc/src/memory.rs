@@ -40,7 +40,7 @@ pub enum State {
 /// The file with the event counts of one attachment, as in `/proc/PID/maps`, and their offsets:
 /// `buffer_get` sleeps on one, `event_poll` on the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BellFile {
+pub struct EventCountFile {
     /// Device number, as in stat.
     pub device: u64,
     /// Inode number, as in stat.
@@ -122,12 +122,12 @@ impl AttachmentMemory {
     ///
     /// # Errors
     /// The kernel's.
-    pub fn bells(&self) -> io::Result<BellFile> {
+    pub fn event_counts(&self) -> io::Result<EventCountFile> {
         let file = rustix::fs::fstat(&self.seg)?;
-        Ok(BellFile {
+        Ok(EventCountFile {
             device: file.st_dev,
             inode: file.st_ino,
-            offsets: [layout::SEG_BELL_FRAME, layout::SEG_BELL_EVENT].map(|at| at as u64),
+            offsets: [layout::SEG_COUNT_FRAME, layout::SEG_COUNT_EVENT].map(|at| at as u64),
         })
     }
 
@@ -171,11 +171,11 @@ impl AttachmentMemory {
     pub fn start(&self) {
         self.gate().start();
         sys::futex_wake(self.gate().word(), ONE);
-        self.watch_bell_strike();
+        self.notify_watch();
     }
 
     /// Closes the session's gate, changes the event counts, and wakes one sleeper of each. Order:
-    /// gate, event count, wake (SYNC: gate-bell). The woken thread slept at the stop: it returns
+    /// gate, event count, wake (SYNC: gate-count). The woken thread slept at the stop: it returns
     /// because of it, and wakes the others.
     pub fn stop(&self) {
         let early = mutant!("stop: the event counts before the gate");
@@ -191,21 +191,21 @@ impl AttachmentMemory {
     /// Changes every event count, whatever the reason, and wakes one sleeper of each.
     pub fn notify_all(&self) {
         let (frame, event) = (self.frame_ready(), self.event_ready());
-        let bells = [frame, mutant!("stop: one event count less", frame, event)];
-        let struck = bells.map(EventCount::strike);
-        for (bell, awaited) in bells.into_iter().zip(struck) {
+        let event_counts = [frame, mutant!("stop: one event count less", frame, event)];
+        let struck = event_counts.map(EventCount::notify);
+        for (event_count, awaited) in event_counts.into_iter().zip(struck) {
             if awaited && !mutant!("stop: wakes no caller") {
                 let count = mutant!("wake-ups: all at once, by the daemon", sys::ALL, ONE);
-                sys::futex_wake(bell.word(), count);
+                sys::futex_wake(event_count.word(), count);
             }
         }
-        self.watch_bell_strike();
+        self.notify_watch();
     }
 
     /// Sleepers on the word with the most, read after a notification (the client writes the words).
     pub fn sleepers(&self) -> u32 {
-        let bells = [self.frame_ready(), self.event_ready()];
-        bells
+        let event_counts = [self.frame_ready(), self.event_ready()];
+        event_counts
             .map(EventCount::waiters)
             .into_iter()
             .max()
@@ -217,8 +217,8 @@ impl AttachmentMemory {
     /// thread can serve others in between; one thread may count as many (futex_waitv(2)).
     pub fn wake_some(&self, limit: u16) -> bool {
         let limit = i32::from(limit);
-        let wake = |bell: &EventCount| match bell.is_awaited() {
-            true => sys::futex_wake(bell.word(), limit),
+        let wake = |event_count: &EventCount| match event_count.is_awaited() {
+            true => sys::futex_wake(event_count.word(), limit),
             false => 0,
         };
         let woken = wake(self.frame_ready()).max(wake(self.event_ready()));
@@ -232,10 +232,10 @@ impl AttachmentMemory {
             argument,
             sys::monotonic_ns(),
         );
-        if self.event_ready().strike() {
+        if self.event_ready().notify() {
             sys::futex_wake(self.event_ready().word(), ONE);
         }
-        self.watch_bell_strike();
+        self.notify_watch();
     }
 
     /// Requests a kick from the next caller that leaves; the heavy fence and a scan must follow.
@@ -338,19 +338,19 @@ impl AttachmentMemory {
     }
 
     pub(crate) fn frame_ready(&self) -> &EventCount {
-        self.seg.mapping().at(layout::SEG_BELL_FRAME)
+        self.seg.mapping().at(layout::SEG_COUNT_FRAME)
     }
 
     /// Notifies the event descriptor's event count. Costs nothing while there is no descriptor.
-    pub(crate) fn watch_bell_strike(&self) {
-        let bell: &EventCount = self.seg.mapping().at(layout::SEG_BELL_WATCH);
-        if bell.strike() {
-            sys::futex_wake(bell.word(), ONE);
+    pub(crate) fn notify_watch(&self) {
+        let event_count: &EventCount = self.seg.mapping().at(layout::SEG_COUNT_WATCH);
+        if event_count.notify() {
+            sys::futex_wake(event_count.word(), ONE);
         }
     }
 
     fn event_ready(&self) -> &EventCount {
-        self.seg.mapping().at(layout::SEG_BELL_EVENT)
+        self.seg.mapping().at(layout::SEG_COUNT_EVENT)
     }
 
     fn gate(&self) -> &Gate {

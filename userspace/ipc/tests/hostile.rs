@@ -242,14 +242,14 @@ fn words_slept_on_by_many_threads_many_times_each_then_the_daemon_wakes_one_for_
     };
     let ctl = map(ctl.as_fd(), geometry.ctl_len(), Access::ReadOnly);
     let seg = map(seg.as_fd(), geometry.seg_len(), Access::ReadWrite);
-    let bells = [
-        layout::SEG_BELL_FRAME,
-        layout::SEG_BELL_EVENT,
-        layout::SEG_BELL_WATCH,
+    let event_counts = [
+        layout::SEG_COUNT_FRAME,
+        layout::SEG_COUNT_EVENT,
+        layout::SEG_COUNT_WATCH,
     ];
-    for bell in bells {
+    for event_count in event_counts {
         // The client may claim any number of sleepers.
-        let waiters: &AtomicU32 = seg.at(bell + 4);
+        let waiters: &AtomicU32 = seg.at(event_count + 4);
         waiters.store(u32::MAX, Ordering::SeqCst);
     }
     let mut publish = || {
@@ -257,13 +257,17 @@ fn words_slept_on_by_many_threads_many_times_each_then_the_daemon_wakes_one_for_
         lender.publish(0, &FrameMeta::default()).unwrap();
     };
     let mut reasons: Vec<Reason<'_>> = Vec::new();
-    for bell in bells {
-        reasons.push(("stop", seg.at(bell), Box::new(|| memory.stop())));
-        reasons.push(("strike", seg.at(bell), Box::new(|| memory.notify_all())));
+    for event_count in event_counts {
+        reasons.push(("stop", seg.at(event_count), Box::new(|| memory.stop())));
+        reasons.push((
+            "strike",
+            seg.at(event_count),
+            Box::new(|| memory.notify_all()),
+        ));
     }
     let notify = || memory.notify(EventKind::Dropped, 1);
-    reasons.push(("notify", seg.at(layout::SEG_BELL_EVENT), Box::new(notify)));
-    reasons.push(("notify", seg.at(layout::SEG_BELL_WATCH), Box::new(notify)));
+    reasons.push(("notify", seg.at(layout::SEG_COUNT_EVENT), Box::new(notify)));
+    reasons.push(("notify", seg.at(layout::SEG_COUNT_WATCH), Box::new(notify)));
     reasons.push((
         "start",
         ctl.at(layout::CTL_GATE),
@@ -273,7 +277,7 @@ fn words_slept_on_by_many_threads_many_times_each_then_the_daemon_wakes_one_for_
     reasons.push(("state", ctl.at(layout::CTL_STATE), Box::new(revoke)));
     reasons.push((
         "publish",
-        seg.at(layout::SEG_BELL_WATCH),
+        seg.at(layout::SEG_COUNT_WATCH),
         Box::new(&mut publish),
     ));
     for (name, word, mut reason) in reasons {

@@ -31,8 +31,8 @@ fn geometry() -> Geometry {
 fn play_the_daemon() {
     let memory = AttachmentMemory::create(SESSION, 5, geometry()).unwrap();
     let frames = FrameMemory::create(geometry(), true).unwrap();
-    let bell = OwnerDeathNotifier::start().unwrap();
-    bell.hang(&memory).unwrap();
+    let notifier = OwnerDeathNotifier::start().unwrap();
+    notifier.hang(&memory).unwrap();
     memory.open();
     memory.start();
     let (ctl, seg) = memory.for_client().unwrap();

@@ -8,14 +8,14 @@ use std::io;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use onair_ebpf::sites::ReadAt;
-use onair_ipc::memory::BellFile;
+use onair_ipc::memory::EventCountFile;
 use onair_mutant::mutant;
 
 use crate::attached::Hold;
 use crate::error::Blind;
 use crate::folder::{Folder, Mappings};
 use crate::maps::locked;
-use crate::sleepers::{Bounds, asleep_on, bells_in, unlisted};
+use crate::sleepers::{Bounds, asleep_on, event_counts_in, unlisted};
 use crate::text::SitePage;
 
 /// Threads of a session that the probe lists as blocked, in this process's pid namespace.
@@ -66,7 +66,7 @@ impl SiteChecker {
             pages: parts.pages,
             bounds: parts.bounds,
             listed: parts.listed,
-            bells: OnceLock::new(),
+            event_counts: OnceLock::new(),
             latched: Mutex::new(None),
         });
         Self {
@@ -78,9 +78,9 @@ impl SiteChecker {
 
     /// Has every look from now on ask for threads that sleep on these event counts, too: those of the client's
     /// attachment to `session`. The first call counts.
-    pub fn watch_bells(&self, session: u64, bells: BellFile) {
+    pub fn watch_event_counts(&self, session: u64, event_counts: EventCountFile) {
         // An attachment has one memory all its life.
-        let _ = self.client.bells.set((session, bells));
+        let _ = self.client.event_counts.set((session, event_counts));
     }
 
     /// A checker for a thread that may be left behind.
@@ -140,7 +140,7 @@ struct Client {
     pages: Vec<SitePage>,
     bounds: Bounds,
     listed: Arc<Listed>,
-    bells: OnceLock<(u64, BellFile)>,
+    event_counts: OnceLock<(u64, EventCountFile)>,
     /// The first blindness.
     latched: Mutex<Option<String>>,
 }
@@ -178,10 +178,10 @@ impl Client {
     }
 
     fn sleepers(&self, mappings: &io::Result<Mappings>) -> Result<Seen, Blind> {
-        let Some((session, bells)) = self.bells.get() else {
+        let Some((session, event_counts)) = self.event_counts.get() else {
             return Ok(Seen::default());
         };
-        let words = bells_in(known(mappings)?, bells);
+        let words = event_counts_in(known(mappings)?, event_counts);
         let asleep = asleep_on(&words, &self.folder, &self.memory, self.bounds)?;
         let listed = || (self.listed)(*session);
         let tids = unlisted(&asleep, &words, &self.folder, &self.memory, listed)?;

@@ -11,7 +11,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use onair_ebpf::sites::ReadAt;
-use onair_ipc::memory::BellFile;
+use onair_ipc::memory::EventCountFile;
 use rustix::fs::{major, minor};
 
 use crate::error::Blind;
@@ -36,7 +36,7 @@ pub(crate) struct Bounds {
 }
 
 /// Addresses of the event counts in a process: one of each for each mapping of the file.
-pub(crate) fn bells_in(mappings: &Mappings, file: &BellFile) -> Vec<u64> {
+pub(crate) fn event_counts_in(mappings: &Mappings, file: &EventCountFile) -> Vec<u64> {
     let (major, minor) = (major(file.device), minor(file.device));
     let of_file = mappings
         .lines
@@ -220,8 +220,8 @@ mod tests {
     }
 
     #[test]
-    fn bells_in_mapped_twice_and_in_part_then_each_place() {
-        let file = BellFile {
+    fn event_counts_in_mapped_twice_and_in_part_then_each_place() {
+        let file = EventCountFile {
             device: rustix::fs::makedev(0, 1),
             inode: 77,
             offsets: [0x40, 0x80],
@@ -244,6 +244,9 @@ mod tests {
                 line(0x7000, 0, 77),
             ],
         };
-        assert_eq!(bells_in(&mappings, &file), [0x1040, 0x1080, 0x7040, 0x7080]);
+        assert_eq!(
+            event_counts_in(&mappings, &file),
+            [0x1040, 0x1080, 0x7040, 0x7080]
+        );
     }
 }

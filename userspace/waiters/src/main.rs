@@ -23,8 +23,8 @@ use crate::options::Options;
 
 fn main() -> ExitCode {
     match watch::run(&Options::parse()) {
-        Ok(watch::Outcome::Complete) => ExitCode::SUCCESS,
-        Ok(watch::Outcome::Incomplete) => ExitCode::from(3),
+        Ok(watch::WatchEnd::Complete) => ExitCode::SUCCESS,
+        Ok(watch::WatchEnd::Incomplete) => ExitCode::from(3),
         Err(error) => {
             eprintln!("onair-waiters: {error:#}");
             ExitCode::FAILURE

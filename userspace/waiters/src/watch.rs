@@ -24,7 +24,7 @@ const MOST_SAID: usize = 4;
 
 /// Completeness of the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum WatchEnd {
     /// All was inspected.
     Complete,
     /// Something could not be inspected.
@@ -40,7 +40,7 @@ struct Watcher {
 }
 
 /// Lists once or repeatedly.
-pub(crate) fn run(options: &Options) -> Result<Outcome> {
+pub(crate) fn run(options: &Options) -> Result<WatchEnd> {
     let mut watcher = Watcher {
         pids: options.pid.clone(),
         kernel: None,
@@ -70,8 +70,8 @@ pub(crate) fn run(options: &Options) -> Result<Outcome> {
         print(&report, options)?;
         match options.watch {
             Some(again) => pause = again,
-            None if complete => return Ok(Outcome::Complete),
-            None => return Ok(Outcome::Incomplete),
+            None if complete => return Ok(WatchEnd::Complete),
+            None => return Ok(WatchEnd::Incomplete),
         }
     }
 }

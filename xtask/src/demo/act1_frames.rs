@@ -6,10 +6,10 @@ use anyhow::{Result, ensure};
 use indicatif::ProgressBar;
 use onair_stage::{Deadline, until};
 
-use super::client::Client;
 use super::report::Frames;
 use super::scene::{Direction, RATE, Scene};
 use crate::say;
+use onair_stage::TestClient;
 
 /// Threads that take frames.
 pub(crate) const THREADS: usize = 4;
@@ -19,11 +19,11 @@ const SILENCE: Duration = Duration::from_millis(100);
 /// The applications on the session `studio`.
 pub(crate) struct Callers {
     /// Its threads take and verify frames.
-    pub(crate) verifier: Client,
+    pub(crate) verifier: TestClient,
     /// Has taken a frame and keeps it; it will be killed.
-    pub(crate) doomed: Client,
+    pub(crate) doomed: TestClient,
     /// Has taken a frame and keeps it; it will be the last to leave.
-    pub(crate) late: Client,
+    pub(crate) late: TestClient,
 }
 
 /// Plays it, and gives the applications.
@@ -55,7 +55,7 @@ pub(crate) fn play(scene: &mut Scene<'_>, seconds: u64) -> Result<Callers> {
 }
 
 /// An application that takes a frame and keeps it.
-fn holder(scene: &Scene<'_>) -> Result<Client> {
+fn holder(scene: &Scene<'_>) -> Result<TestClient> {
     let mut holder = scene.client("onair-client", &[])?;
     holder.say("attach studio")?;
     holder.say("hold 1")?;
@@ -67,7 +67,7 @@ fn holder(scene: &Scene<'_>) -> Result<Client> {
 }
 
 /// Follows the client's count for `span`.
-fn watch(client: &mut Client, bar: &ProgressBar, span: Duration) -> Result<()> {
+fn watch(client: &mut TestClient, bar: &ProgressBar, span: Duration) -> Result<()> {
     let begin = Instant::now();
     while begin.elapsed() < span {
         let count = client.event("progress")?;
@@ -78,7 +78,7 @@ fn watch(client: &mut Client, bar: &ProgressBar, span: Duration) -> Result<()> {
 
 /// Waits until what is on its way has arrived, and holds the books side by side. The sender ends at
 /// a frame's end, so it may send for a frame's time after it was stopped.
-fn settle(scene: &mut Scene<'_>, client: &mut Client) -> Result<()> {
+fn settle(scene: &mut Scene<'_>, client: &mut TestClient) -> Result<()> {
     let mut frames = Frames::default();
     let mut silent = Instant::now();
     let what = "the sender to fall silent and every frame to be verified";

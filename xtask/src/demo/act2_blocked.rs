@@ -33,7 +33,7 @@ pub(crate) fn play(scene: &mut Scene<'_>, callers: &mut Callers) -> Result<()> {
         .map(|(client, count)| {
             let pid = client.pid();
             Ok(client
-                .wait_blocked(count)?
+                .blocked(count)?
                 .into_iter()
                 .map(move |tid| (pid, tid)))
         })

@@ -5,9 +5,9 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use super::act1_frames::{Callers, THREADS};
-use super::client::Client;
 use super::scene::Scene;
 use crate::say;
+use onair_stage::TestClient;
 
 pub(crate) fn play(scene: &mut Scene<'_>, callers: Callers) -> Result<()> {
     say::step("Act 3 · stop, then destroy");
@@ -49,7 +49,7 @@ pub(crate) fn play(scene: &mut Scene<'_>, callers: Callers) -> Result<()> {
         "process {} has given its frame back",
         late.pid()
     ));
-    late.leave()?;
+    ensure!(late.leave()?.success(), "a client failed");
     let certificate = destroy.end()?;
     scene.ctl.show(&["session", "certificate", "studio"])?;
 
@@ -81,7 +81,7 @@ pub(crate) fn play(scene: &mut Scene<'_>, callers: Callers) -> Result<()> {
 
 /// Waits until all threads of the client have returned EAGAIN and it has ended; when the last of
 /// them returned, by the monotonic clock in ns.
-fn all_return(mut client: Client) -> Result<u64> {
+fn all_return(mut client: TestClient) -> Result<u64> {
     let mut last = 0;
     for _ in 0..THREADS {
         let returned = client.event("returned")?;
@@ -96,7 +96,7 @@ fn all_return(mut client: Client) -> Result<u64> {
                 .context("no time in `returned`")?,
         );
     }
-    client.leave()?;
+    ensure!(client.leave()?.success(), "a client failed");
     Ok(last)
 }
 

@@ -6,9 +6,9 @@ use onair_stage::{Deadline, until};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::client::Client;
 use super::scene::{Direction, Scene};
 use crate::say;
+use onair_stage::TestClient;
 
 pub(crate) fn play(scene: &mut Scene<'_>) -> Result<()> {
     say::step("Act 4 · a counter that lies");
@@ -23,7 +23,7 @@ pub(crate) fn play(scene: &mut Scene<'_>) -> Result<()> {
     let mut liar = scene.client("onair-client", &[])?;
     liar.say("attach lie")?;
     liar.say("block 1")?;
-    liar.wait_blocked(1)?;
+    liar.blocked(1)?;
     liar.say("clear-slots")?;
     freeze(&mut liar)?;
     say::good(format_args!(
@@ -52,7 +52,7 @@ pub(crate) fn play(scene: &mut Scene<'_>) -> Result<()> {
     say::command(format_args!("kill -CONT {}", liar.pid()));
     liar.running().signal(Signal::CONT)?;
     liar.event("returned")?;
-    liar.leave()?;
+    ensure!(liar.leave()?.success(), "a client failed");
     let certificate = destroy.end()?;
     ensure!(
         certificate["disagreements"]
@@ -67,7 +67,7 @@ pub(crate) fn play(scene: &mut Scene<'_>) -> Result<()> {
 }
 
 /// Stops the process with SIGSTOP, and waits until it stands.
-fn freeze(client: &mut Client) -> Result<()> {
+fn freeze(client: &mut TestClient) -> Result<()> {
     client.running().signal(Signal::STOP)?;
     let path = format!("/proc/{}/stat", client.pid());
     until("the client to stand still", Deadline::seconds(5), || {

@@ -8,7 +8,6 @@ mod act1_frames;
 mod act2_blocked;
 mod act3_certificate;
 mod act4_disagreement;
-mod client;
 mod ctl;
 mod report;
 mod scene;
@@ -19,10 +18,10 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 use clap::ValueEnum;
-use onair_stage::{Deadline, MEMORY_MB, Snapshot, Stage, take_down_leftovers};
+use onair_stage::{Deadline, MEMORY_MB, Snapshot, Stage, Veth, take_down_leftovers};
 
-use crate::{cargo, clean_up, say, setup, stage};
-use report::{Outcome, Report};
+use crate::{cargo, clean_up, say, setup};
+use report::{DemoResult, Report};
 use scene::Scene;
 
 /// Shows a session from its first packet to its certificate, on real packets between two ports
@@ -106,7 +105,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         report.write(file)?;
         say::note(format_args!("report: {}", file.display()));
     }
-    if report.ok == Outcome::Failed {
+    if report.ok == DemoResult::Failed {
         bail!("the demo failed");
     }
     Ok(())
@@ -128,7 +127,7 @@ enum Lack {
 fn play(arguments: &Arguments, programs: &[PathBuf], report: &mut Report) -> Result<()> {
     say::step("Stage");
     let stage = Stage::open("demo")?;
-    stage.veth(&stage::CABLE)?;
+    stage.veth(&Veth::bare("va", "vb"))?;
     let hugepages = stage.hugepages(MEMORY_MB)?;
     say::good(format_args!(
         "network namespace {}, with a cable va–vb in it",
@@ -161,12 +160,12 @@ fn acts(scene: &mut Scene<'_>, seconds: u64) -> Result<()> {
     act4_disagreement::play(scene)
 }
 
-fn outcome(report: &Report) -> Outcome {
+fn outcome(report: &Report) -> DemoResult {
     if !report.problems.is_empty() {
-        Outcome::Failed
+        DemoResult::Failed
     } else if report.backend != "af_xdp" || report.probe != "watching" {
-        Outcome::Degraded
+        DemoResult::Degraded
     } else {
-        Outcome::Ok
+        DemoResult::Ok
     }
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Report {
     /// Whether all was as it should be.
-    pub(crate) ok: Outcome,
+    pub(crate) ok: DemoResult,
     /// `af_xdp`, `af_packet` or `ring`: how the packets went.
     pub(crate) backend: String,
     /// State of the kernel's probe: `watching`, or `off`.
@@ -42,7 +42,7 @@ pub(crate) struct Report {
 
 /// `true`, `false` or `"degraded"`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum DemoResult {
     /// Something was not as it should be.
     #[default]
     Failed,
@@ -52,7 +52,7 @@ pub(crate) enum Outcome {
     Ok,
 }
 
-impl Serialize for Outcome {
+impl Serialize for DemoResult {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Failed => serializer.serialize_bool(false),
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn outcome_as_json_then_true_false_or_degraded() {
-        let outcomes = [Outcome::Ok, Outcome::Failed, Outcome::Degraded];
+        let outcomes = [DemoResult::Ok, DemoResult::Failed, DemoResult::Degraded];
         assert_eq!(
             serde_json::to_string(&outcomes).unwrap(),
             r#"[true,false,"degraded"]"#

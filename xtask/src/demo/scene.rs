@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, anyhow, bail};
 use onair_stage::{Backend, Config, Daemon, Deadline, Stage, until};
 
-use super::client::Client;
 use super::ctl::Ctl;
 use super::report::Report;
 use super::{Arguments, Lack, Need};
 use crate::cargo::program;
 use crate::say;
+use onair_stage::TestClient;
 
 /// How long the daemon may take to be ready, and to end.
 const PATIENCE: u64 = 30;
@@ -87,12 +87,12 @@ impl<'a> Scene<'a> {
     }
 
     /// A client process: the program `name` with `arguments`, connected to the daemon.
-    pub(crate) fn client(&self, name: &str, arguments: &[&str]) -> Result<Client> {
+    pub(crate) fn client(&self, name: &str, arguments: &[&str]) -> Result<TestClient> {
         let mut command = self.stage.command(program(self.programs, name)?);
         command
             .arg(Config::attach_socket(self.stage))
             .args(arguments);
-        Client::start(name, &mut command)
+        TestClient::of(&mut command)
     }
 
     /// Creates a session `name`, in one direction of the flow to UDP port `udp` of port `b`.

@@ -2,26 +2,26 @@
 
 use std::time::Duration;
 
-use super::report::{Outcome, Report};
+use super::report::{DemoResult, Report};
 use crate::say;
 
 /// Prints what was shown, or what went wrong.
 pub(crate) fn print(report: &Report, time: Duration) {
     say::step("Summary");
     match report.ok {
-        Outcome::Failed => {
+        DemoResult::Failed => {
             for problem in &report.problems {
                 say::failure(problem);
             }
         }
-        Outcome::Degraded => {
+        DemoResult::Degraded => {
             facts(report);
             say::warning(format_args!(
                 "DEGRADED: all was as it should be, on less than AF_XDP and the probe ({:.0} s)",
                 time.as_secs_f64()
             ));
         }
-        Outcome::Ok => {
+        DemoResult::Ok => {
             facts(report);
             say::good(format_args!(
                 "all was as it should be ({:.0} s)",

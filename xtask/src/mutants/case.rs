@@ -22,7 +22,7 @@ const GRACE: Duration = Duration::from_secs(5);
 /// What became of a mutant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Outcome {
+pub(super) enum MutantResult {
     /// The test failed.
     Caught,
     /// The test did not end in time, and was ended.
@@ -33,7 +33,7 @@ pub(super) enum Outcome {
     Unproven,
 }
 
-impl std::fmt::Display for Outcome {
+impl std::fmt::Display for MutantResult {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Caught => "caught",
@@ -46,8 +46,8 @@ impl std::fmt::Display for Outcome {
 
 /// How a run of a test went.
 pub(super) struct Done {
-    /// [`Outcome::Survived`] if the test passed.
-    pub(super) outcome: Outcome,
+    /// [`MutantResult::Survived`] if the test passed.
+    pub(super) outcome: MutantResult,
     /// How many tests ran.
     pub(super) tests: u32,
     pub(super) took: Duration,
@@ -94,12 +94,12 @@ pub(super) fn run(
     let status = running.wait(Deadline::after(bound));
     let took = begun.elapsed();
     let outcome = match &status {
-        Ok(status) if status.success() => Outcome::Survived,
-        Ok(_) => Outcome::Caught,
-        Err(_) => Outcome::Hung,
+        Ok(status) if status.success() => MutantResult::Survived,
+        Ok(_) => MutantResult::Caught,
+        Err(_) => MutantResult::Hung,
     };
     drop(running);
-    if outcome != Outcome::Survived {
+    if outcome != MutantResult::Survived {
         // A test that fails may leave processes and interfaces behind.
         end_run(run, GRACE)?;
         take_down_leftovers()?;

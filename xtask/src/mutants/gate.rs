@@ -86,7 +86,7 @@ mutants! {
     "fork: a child joins its parent's thread" => File("onair-ipc", "lend_and_take", "child_drops_a_watch");
     // Frame words.
     "frame: taken back without a compare-exchange" => Shuttle("storm");
-    "frame: published relaxed" => Loom("bell");
+    "frame: published relaxed" => Loom("sleep_");
     "frame: credited relaxed" => Loom("frame");
     "frame: a put of an earlier loan releases the present one" => Unit("onair-ipc", "frame_word_stale_serial");
     "take: the intent of the previous call stays" => File("onair-ipc", "lend_and_take", "looking_again");

@@ -21,7 +21,7 @@ use serde::Serialize;
 
 use crate::{clean_up, say, setup};
 use build::Programs;
-use case::Outcome;
+use case::MutantResult;
 use table::{Build, Mutant, Test};
 
 /// Runs the product with one fault at a time, and expects a test to catch each
@@ -54,7 +54,7 @@ const TRIES: u32 = 3;
 struct Row {
     name: &'static str,
     test: String,
-    outcome: Outcome,
+    outcome: MutantResult,
     seconds: f64,
 }
 
@@ -105,7 +105,7 @@ fn run_all(mutants: &[&Mutant]) -> Result<Vec<Row>> {
 fn run_test(programs: &Programs, test: Test, names: &[&'static str]) -> Result<Vec<Row>> {
     let program = programs.of(test)?;
     let sound = case::run(program, test, None, case::LONGEST)?;
-    let passes = sound.outcome == Outcome::Survived && sound.tests > 0;
+    let passes = sound.outcome == MutantResult::Survived && sound.tests > 0;
     if passes {
         say::note(format_args!(
             "{test}: passes without a mutant ({:.1} s)",
@@ -121,18 +121,18 @@ fn run_test(programs: &Programs, test: Test, names: &[&'static str]) -> Result<V
     let tries = if passes { TRIES } else { 0 };
     let mut rows = Vec::new();
     for &name in names {
-        let (mut outcome, mut took) = (Outcome::Unproven, Duration::ZERO);
+        let (mut outcome, mut took) = (MutantResult::Unproven, Duration::ZERO);
         for _ in 0..tries {
             let done = case::run(program, test, Some(name), bound)?;
             (outcome, took) = (done.outcome, took + done.took);
-            if outcome != Outcome::Survived {
+            if outcome != MutantResult::Survived {
                 break;
             }
         }
         let line = format!("{outcome}: {name} ({:.1} s)", took.as_secs_f64());
         match outcome {
-            Outcome::Caught | Outcome::Hung => say::good(line),
-            Outcome::Survived | Outcome::Unproven => say::failure(line),
+            MutantResult::Caught | MutantResult::Hung => say::good(line),
+            MutantResult::Survived | MutantResult::Unproven => say::failure(line),
         }
         rows.push(Row {
             name,
@@ -153,15 +153,15 @@ fn summarize(rows: &[Row], took: Duration, json: bool) -> Result<()> {
     say::note(format_args!(
         "{} mutants: {} caught, {} caught because the test hung, {} survived, {} unproven; {:.0} s",
         rows.len(),
-        count(Outcome::Caught),
-        count(Outcome::Hung),
-        count(Outcome::Survived),
-        count(Outcome::Unproven),
+        count(MutantResult::Caught),
+        count(MutantResult::Hung),
+        count(MutantResult::Survived),
+        count(MutantResult::Unproven),
         took.as_secs_f64()
     ));
     let missed: Vec<_> = rows
         .iter()
-        .filter(|row| !matches!(row.outcome, Outcome::Caught | Outcome::Hung))
+        .filter(|row| !matches!(row.outcome, MutantResult::Caught | MutantResult::Hung))
         .map(|row| row.name)
         .collect();
     if !missed.is_empty() {

@@ -18,7 +18,7 @@ use onair_types::{
 use serde_json::{Value, json};
 
 use crate::http::{Answer, Http};
-use crate::spec::{Raster, receive, send};
+use crate::spec::{QUOTA, Raster, receive, send};
 use crate::until::{Deadline, until, wait_for};
 
 /// Longest time for any answer. A daemon that is slower is wedged.
@@ -126,6 +126,15 @@ impl Control {
     /// Creates a session of small frames that receives on port `b` at UDP port `udp`.
     pub fn receiver(&mut self, name: &str, udp: u16) -> Result<SessionView> {
         self.create(&receive(name, Raster::SMALL, udp))
+    }
+
+    /// Creates a session that receives on port `b` at UDP port `udp`. Each client may have so many
+    /// frames that a busy machine does not make it too slow.
+    pub fn ample(&mut self, name: &str, raster: Raster, udp: u16) -> Result<SessionView> {
+        self.create(&SpecDocument {
+            quota: Some(QUOTA),
+            ..receive(name, raster, udp)
+        })
     }
 
     /// Creates a session that sends the built-in pattern, in small frames, to UDP port `udp` of

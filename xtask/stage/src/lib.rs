@@ -31,6 +31,7 @@ mod snapshot;
 mod spec;
 mod stage;
 mod sysctl;
+mod test_client;
 mod until;
 
 pub use actor::Actor;
@@ -50,6 +51,7 @@ pub use programs::program;
 pub use rig::Rig;
 pub use run::{RUN_VARIABLE, Run};
 pub use snapshot::{Difference, Snapshot};
-pub use spec::{Raster, receive, send};
+pub use spec::{QUOTA, Raster, receive, send};
 pub use stage::Stage;
+pub use test_client::{TestClient, freeze, only_child, tids};
 pub use until::{Deadline, time_scale, until, wait_for};

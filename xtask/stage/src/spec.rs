@@ -2,6 +2,9 @@
 
 use onair_types::{Direction, FlowDocument, Source, SpecDocument, VideoDocument};
 
+/// Frames that a client of an ample session may have at a time.
+pub const QUOTA: u32 = 64;
+
 /// Size, rate and depth of a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Raster {

@@ -10,7 +10,7 @@ use onair_tests::RawClient;
 use rustix::event::{PollFd, PollFlags, poll};
 use serde_json::{Value, json};
 
-use super::{Outcome, TestClient};
+use super::{Reply, TestClient};
 
 /// What it has taken.
 #[derive(Default)]
@@ -21,7 +21,7 @@ pub(crate) struct Taken {
 }
 
 impl TestClient {
-    pub(crate) fn crowding_command(&mut self, word: &str, rest: &str) -> Result<Outcome> {
+    pub(crate) fn crowding_command(&mut self, word: &str, rest: &str) -> Result<Reply> {
         Ok(Ok(match word {
             "connect" => {
                 let mut words = rest.splitn(3, ' ');

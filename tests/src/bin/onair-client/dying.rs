@@ -13,13 +13,13 @@ use onair_ipc::sys::gettid;
 use rustix::thread::{SecureComputingMode, set_secure_computing_mode};
 use serde_json::json;
 
-use super::{Outcome, TestClient, hostile};
+use super::{Reply, TestClient, hostile};
 
 /// What a thread that is about to end has to tell.
 type Told = Sender<(u32, Result<(), Error>)>;
 
 impl TestClient {
-    pub(crate) fn dying_command(&mut self, word: &str, rest: &str) -> Result<Outcome> {
+    pub(crate) fn dying_command(&mut self, word: &str, rest: &str) -> Result<Reply> {
         let session = self.session()?;
         Ok(match word {
             "exit-inside" => many(session, rest.parse()?, exit_inside)?,
@@ -41,7 +41,7 @@ impl TestClient {
 }
 
 /// Starts `count` threads that are to end, and gives their numbers.
-fn many(session: &Arc<Session>, count: usize, end: fn(&Session, &Told)) -> Result<Outcome> {
+fn many(session: &Arc<Session>, count: usize, end: fn(&Session, &Told)) -> Result<Reply> {
     let (told, tids) = channel();
     for _ in 0..count {
         let (session, told) = (session.clone(), told.clone());

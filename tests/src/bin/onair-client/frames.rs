@@ -10,10 +10,10 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::hostile::memory;
 use super::sessions::timeout;
-use super::{Outcome, TestClient};
+use super::{Reply, TestClient};
 
 impl TestClient {
-    pub(crate) fn frame_command(&mut self, word: &str, rest: &str) -> Result<Outcome> {
+    pub(crate) fn frame_command(&mut self, word: &str, rest: &str) -> Result<Reply> {
         Ok(match word {
             "get" => {
                 let session = self.session()?;
@@ -54,7 +54,7 @@ impl TestClient {
         })
     }
 
-    fn hold(&mut self, count: usize) -> Result<Outcome> {
+    fn hold(&mut self, count: usize) -> Result<Reply> {
         let session = self.session()?.clone();
         let mut numbers = Vec::new();
         for _ in 0..count {
@@ -95,7 +95,7 @@ fn drain(session: &Session) -> usize {
 }
 
 /// Takes frames and drops the guards without giving them back.
-fn forget(session: &Session, count: usize) -> Outcome {
+fn forget(session: &Session, count: usize) -> Reply {
     for _ in 0..count {
         std::mem::forget(session.buffer_get(Timeout::millis(10_000))?);
     }
@@ -104,7 +104,7 @@ fn forget(session: &Session, count: usize) -> Outcome {
 
 /// Sends `count` frames, each with its number in bytes 0 to 8 and the hash of all others in the
 /// last 8.
-fn submit(session: &Session, count: u64) -> Outcome {
+fn submit(session: &Session, count: u64) -> Reply {
     for number in 0..count {
         let mut buffer = session.buffer_get_mut(Timeout::millis(10_000))?;
         let shade = u8::try_from(number % 200 + 20).unwrap_or_default();

@@ -12,7 +12,7 @@ use std::thread::Builder;
 use anyhow::{Context as _, Result, bail};
 use onair::Session;
 use onair_ipc::layout::{
-    CTL_GATE, CTL_STATE, Geometry, SEG_BELL_EVENT, SEG_BELL_FRAME, SEG_BELL_WATCH, SLOTS,
+    CTL_GATE, CTL_STATE, Geometry, SEG_COUNT_EVENT, SEG_COUNT_FRAME, SEG_COUNT_WATCH, SLOTS,
 };
 use onair_ipc::mapping::{Access, Mapping};
 use onair_ipc::sys::{futex_waitv, gettid};
@@ -20,7 +20,7 @@ use onair_tests::Dice;
 use rustix::fs::{FallocateFlags, fallocate};
 use serde_json::{Value, json};
 
-use super::{Outcome, TestClient};
+use super::{Reply, TestClient};
 
 /// Bytes of a slot; its count of callers is the first word (`onair_ipc::slot::Slot`).
 const SLOT_BYTES: u64 = 64;
@@ -28,7 +28,7 @@ const SLOT_BYTES: u64 = 64;
 const SLOT_OWNER: u64 = 8;
 
 impl TestClient {
-    pub(crate) fn hostile_command(&self, word: &str, rest: &str) -> Result<Outcome> {
+    pub(crate) fn hostile_command(&self, word: &str, rest: &str) -> Result<Reply> {
         Ok(Ok(match word {
             "clear-slots" => {
                 let frame_bytes = self.session()?.layout().frame_bytes();
@@ -151,15 +151,15 @@ fn doze(threads: usize) -> Result<()> {
             Access::ReadOnly,
         )?)))
     };
-    let bells = [SEG_BELL_FRAME, SEG_BELL_EVENT, SEG_BELL_WATCH];
+    let event_counts = [SEG_COUNT_FRAME, SEG_COUNT_EVENT, SEG_COUNT_WATCH];
     let (begin, _) = mapped("onair-seg")?;
-    for bell in bells {
-        memory()?.write_all_at(&[0xff; 4], begin + bell as u64 + 4)?;
+    for event_count in event_counts {
+        memory()?.write_all_at(&[0xff; 4], begin + event_count as u64 + 4)?;
     }
     let (ctl, seg) = (adopt("onair-ctl")?, adopt("onair-seg")?);
     let gates = [CTL_GATE, CTL_STATE].map(|word| ctl.at::<AtomicU32>(word));
-    let words: Vec<&AtomicU32> = bells
-        .map(|bell| seg.at(bell))
+    let words: Vec<&AtomicU32> = event_counts
+        .map(|event_count| seg.at(event_count))
         .into_iter()
         .chain(gates)
         .collect();

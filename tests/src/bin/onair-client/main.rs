@@ -74,7 +74,7 @@ struct TestClient {
 }
 
 /// A command's result: what goes into the answer, or the library's error.
-type Outcome = Result<Value, onair::Error>;
+type Reply = Result<Value, onair::Error>;
 
 impl TestClient {
     fn session(&self) -> Result<&Arc<Session>> {
@@ -83,7 +83,7 @@ impl TestClient {
             .context("attach to a session first")
     }
 
-    fn obey(&mut self, line: &str) -> Result<Outcome> {
+    fn obey(&mut self, line: &str) -> Result<Reply> {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         Ok(match word {
             "attach" | "create" | "use" | "stop" | "start" | "pulse" | "is-stopped"

@@ -16,10 +16,10 @@ use onair_tests::errno_name;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use serde_json::{Value, json};
 
-use super::{Outcome, TestClient, hostile};
+use super::{Reply, TestClient, hostile};
 
 impl TestClient {
-    pub(crate) fn process_command(&mut self, word: &str, rest: &str) -> Result<Outcome> {
+    pub(crate) fn process_command(&mut self, word: &str, rest: &str) -> Result<Reply> {
         Ok(Ok(match word {
             "abort-process" => {
                 leave_no_core()?;

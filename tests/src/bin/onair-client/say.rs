@@ -4,10 +4,10 @@ use onair::Error;
 use onair_tests::errno_name;
 use serde_json::{Value, json};
 
-use super::Outcome;
+use super::Reply;
 
 /// The answer to the command in `line`.
-pub(crate) fn answer(line: &str, outcome: Outcome) {
+pub(crate) fn answer(line: &str, outcome: Reply) {
     let mut answer = match outcome {
         Ok(Value::Null) => json!({}),
         Ok(value) => value,

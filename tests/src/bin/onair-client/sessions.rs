@@ -7,10 +7,10 @@ use anyhow::{Context as _, Result, bail};
 use onair::{Client, Session, Timeout};
 use serde_json::{Value, json};
 
-use super::{Outcome, TestClient};
+use super::{Reply, TestClient};
 
 impl TestClient {
-    pub(crate) fn session_command(&mut self, word: &str, rest: &str) -> Result<Outcome> {
+    pub(crate) fn session_command(&mut self, word: &str, rest: &str) -> Result<Reply> {
         Ok(match word {
             "attach" => {
                 let session = Client::at(&self.socket).attach(rest);
@@ -80,7 +80,7 @@ impl TestClient {
     }
 }
 
-fn certificate(result: Result<onair::Certificate, onair::Error>) -> Outcome {
+fn certificate(result: Result<onair::Certificate, onair::Error>) -> Reply {
     result.map(|certificate| json!({ "certificate": certificate.document() }))
 }
 

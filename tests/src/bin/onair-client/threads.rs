@@ -11,7 +11,7 @@ use onair_ipc::sys::{gettid, monotonic_ns};
 use onair_tests::{Seen, errno_name};
 use serde_json::{Value, json};
 
-use super::{Outcome, TestClient, say};
+use super::{Reply, TestClient, say};
 
 /// What the threads share with the commands.
 #[derive(Clone, Default)]
@@ -24,7 +24,7 @@ pub(crate) struct Crowd {
 }
 
 impl TestClient {
-    pub(crate) fn thread_command(&mut self, word: &str, rest: &str) -> Result<Outcome> {
+    pub(crate) fn thread_command(&mut self, word: &str, rest: &str) -> Result<Reply> {
         let session = self.session()?.clone();
         let crowd = self.crowd.clone();
         Ok(Ok(match word {

@@ -1,7 +1,7 @@
 //! Many producers, one recording, and the end of the daemon: its coordinator and its signals.
 //!
 //! `onair-recorder-storm JSON` ([`Wanted`]) says `ready`, offers until SIGTERM ends it, and writes
-//! an [`Outcome`] when it has ended.
+//! an [`StormResult`] when it has ended.
 #![forbid(unsafe_code)]
 
 mod producer;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use onair_record::{Format, Manifest, Recording, Spec};
-use onair_tests::storm::{Outcome, SNAP_LENGTH, Wanted, name};
+use onair_tests::storm::{SNAP_LENGTH, StormResult, Wanted, name};
 use onair_tests::{assembler, raster};
 use onair_types::RecordingEnd;
 use onaird::config::ShutdownConfig;
@@ -54,7 +54,7 @@ fn main() -> Result<()> {
     }
     let status = lock(&recording).status();
     let manifest = lock(&manifest).take().context("it was not finished")?;
-    let outcome = Outcome {
+    let outcome = StormResult {
         own,
         totals: status.totals,
         producers: status.producers,

@@ -156,8 +156,11 @@ impl Session {
     ) -> Result<Connected, Problem> {
         let number = memory.attachment();
         if let Some(watched) = &watched {
-            let bells = memory.bells().map_err(system)?;
-            watched.armed.sight.watch_bells(self.id.0, bells);
+            let event_counts = memory.event_counts().map_err(system)?;
+            watched
+                .armed
+                .sight
+                .watch_event_counts(self.id.0, event_counts);
             if let Some(probe) = services.probe.probe() {
                 probe
                     .register(&watched.proof, self.id.0, number, self.index)

@@ -63,7 +63,7 @@ impl Attachment {
         operation: Operation,
         index: u16,
         deadline: Deadline,
-        bell: impl Fn(&Words) -> &EventCount,
+        event_count: impl Fn(&Words) -> &EventCount,
         attempt: impl Fn() -> Option<T> + Copy,
         mut final_event: impl FnMut() -> Option<T>,
     ) -> Result<T, Refusal> {
@@ -114,7 +114,7 @@ impl Attachment {
         self.wait(
             &entered,
             deadline,
-            bell(words),
+            event_count(words),
             &mut again,
             &mut final_event,
         )
@@ -142,7 +142,7 @@ impl Attachment {
         &self,
         entered: &Entered<'_>,
         deadline: Deadline,
-        bell: &EventCount,
+        event_count: &EventCount,
         attempt: &mut dyn FnMut() -> Option<T>,
         final_event: &mut dyn FnMut() -> Option<T>,
     ) -> Result<T, Refusal> {
@@ -153,7 +153,7 @@ impl Attachment {
             })
         } else {
             let calls: wait::Calls<T> = (attempt, final_event);
-            wait::blocked(self, bell, entered.gates, deadline.ns(), calls)
+            wait::blocked(self, event_count, entered.gates, deadline.ns(), calls)
         };
         label!("wait.ended");
         let early = mutant!("kick: looked at before the count goes down");

@@ -420,20 +420,20 @@ impl Attachment {
 
     fn ring_all(&self) {
         let (frame, event) = (self.words.frame_ready(), self.words.event_ready());
-        for bell in [
+        for event_count in [
             frame,
             mutant!("local stop: one event count less", frame, event),
         ] {
-            if bell.strike() {
+            if event_count.notify() {
                 label!("ring.struck");
-                sys::futex_wake(bell.word(), sys::ALL);
+                sys::futex_wake(event_count.word(), sys::ALL);
             }
         }
         self.ring_watch();
     }
 
     fn ring_watch(&self) {
-        if self.words.watch_ready().strike() {
+        if self.words.watch_ready().notify() {
             sys::futex_wake(self.words.watch_ready().word(), sys::ALL);
         }
     }

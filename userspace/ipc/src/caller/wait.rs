@@ -34,7 +34,7 @@ pub(super) type Calls<'a, T> = (
 /// So a stop is never mistaken for a time-out, and no wake-up is dropped.
 pub(super) fn blocked<T>(
     attachment: &Attachment,
-    bell: &EventCount,
+    event_count: &EventCount,
     (local, session): (u32, u32),
     deadline_ns: u64,
     (attempt, final_event): Calls<'_, T>,
@@ -43,12 +43,12 @@ pub(super) fn blocked<T>(
     let mut passes_on = false;
     let mut wait = || {
         label!("wait.begun");
-        bell.join();
+        event_count.join();
         label!("wait.joined");
         let mut expired = false;
         let mut looks = !mutant!("wait: no look at the gates before the first sleep");
         loop {
-            let heard = bell.listen();
+            let heard = event_count.listen();
             label!("wait.listened");
             if expired && mutant!("wait: the deadline before the gates") {
                 break;
@@ -85,7 +85,7 @@ pub(super) fn blocked<T>(
             if expired {
                 break;
             }
-            let rings = (bell.word(), heard);
+            let rings = (event_count.word(), heard);
             let dies = (attachment.words.life(), attachment.life_value);
             let words = [rings, mutant!("wait: not on the life word", rings, dies)];
             label!("wait.before_sleep");
@@ -94,11 +94,12 @@ pub(super) fn blocked<T>(
             expired = has_passed(deadline_ns);
         }
         label!("wait.before_part");
-        bell.part();
+        event_count.part();
         label!("wait.parted");
-        if passes_on && bell.is_awaited() && !mutant!("stop: a woken caller wakes no other") {
+        if passes_on && event_count.is_awaited() && !mutant!("stop: a woken caller wakes no other")
+        {
             let count = mutant!("stop: a woken caller wakes one other", 1, sys::ALL);
-            sys::futex_wake(bell.word(), count);
+            sys::futex_wake(event_count.word(), count);
         }
     };
     label!("wait.before_begin");

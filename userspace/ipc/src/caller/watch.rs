@@ -85,7 +85,7 @@ fn set(ready: &OwnedFd) {
 }
 
 fn watch(attachment: &Attachment, ready: &OwnedFd, ends: &AtomicBool, mut last: u32) {
-    let bell = attachment.words.watch_ready();
+    let event_count = attachment.words.watch_ready();
     while !ends.load(Ordering::SeqCst) {
         if attachment.left.load(Ordering::SeqCst) {
             // The words are no longer shared: no process notifies them again.
@@ -93,19 +93,19 @@ fn watch(attachment: &Attachment, ready: &OwnedFd, ends: &AtomicBool, mut last: 
             break;
         }
         let words = [
-            (bell.word(), last),
+            (event_count.word(), last),
             (attachment.words.life(), attachment.life_value),
         ];
         wait::sleep(attachment, words, u64::MAX);
         label!("watch.slept");
-        let heard = bell.listen();
+        let heard = event_count.listen();
         let lost = attachment.is_daemon_lost();
         if heard != last || lost {
             last = heard;
             set(ready);
             // The daemon wakes one thread; there may be several descriptors.
-            if bell.waiters() > 1 {
-                sys::futex_wake(bell.word(), sys::ALL);
+            if event_count.waiters() > 1 {
+                sys::futex_wake(event_count.word(), sys::ALL);
             }
         }
         if lost {
@@ -113,5 +113,5 @@ fn watch(attachment: &Attachment, ready: &OwnedFd, ends: &AtomicBool, mut last: 
             break;
         }
     }
-    bell.part();
+    event_count.part();
 }

@@ -77,11 +77,11 @@ impl Words {
         /// One past the highest slot ever claimed.
         slots_high: AtomicU32 = seg SEG_SLOTS_HIGH;
         /// `buffer_get` sleeps on it.
-        frame_ready: EventCount = seg SEG_BELL_FRAME;
+        frame_ready: EventCount = seg SEG_COUNT_FRAME;
         /// `event_poll` sleeps on it.
-        event_ready: EventCount = seg SEG_BELL_EVENT;
+        event_ready: EventCount = seg SEG_COUNT_EVENT;
         /// The event descriptor's thread sleeps on it.
-        watch_ready: EventCount = seg SEG_BELL_WATCH;
+        watch_ready: EventCount = seg SEG_COUNT_WATCH;
         /// Entries ever taken from the ready ring, a hint.
         ready_head: AtomicU64 = seg SEG_HEAD;
         /// Events ever taken, a hint.

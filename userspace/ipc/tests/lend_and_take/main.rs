@@ -33,5 +33,5 @@ fn frame_word(client: &Attachment, frame: usize) -> &AtomicU64 {
 
 /// The number of threads that the event count of frames says are waiting.
 fn waiters(client: &Attachment) -> &AtomicU32 {
-    words(client).at(layout::SEG_BELL_FRAME + 4)
+    words(client).at(layout::SEG_COUNT_FRAME + 4)
 }

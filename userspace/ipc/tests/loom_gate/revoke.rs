@@ -1,5 +1,5 @@
 //! Evict: the daemon writes a frame again only if no thread reads it, and a caller that finds the
-//! gate closed finds the reason, too. SYNC: frame-release, gate-event count.
+//! gate closed finds the reason, too. SYNC: frame-release, gate-count.
 
 use loom::sync::atomic::{AtomicU32, Ordering};
 use onair_ipc::frame_word::{FrameState, FrameWord};

@@ -3,7 +3,7 @@
 //!
 //! The caller joins the event count, listens, checks again, and sleeps on the value that it read.
 //! The daemon changes the condition, notifies, and wakes if a caller has joined.
-//! SYNC: bell, frame-publish, gate-event count.
+//! SYNC: event-count, frame-publish, gate-count.
 
 use loom::sync::atomic::{AtomicU32, Ordering, fence};
 use onair_ipc::event_count::EventCount;
@@ -19,7 +19,7 @@ trait Ringing: Send + Sync + 'static {
     /// Caller: checks the condition. At the first true result the caller has it.
     fn look(&self) -> bool;
     /// Daemon: event count += 1. Returns whether a caller may be asleep.
-    fn strike(&self) -> bool;
+    fn notify(&self) -> bool;
     /// Caller: waiters += 1.
     fn join(&self);
     /// Caller: waiters -= 1.
@@ -89,8 +89,8 @@ impl<C: Condition> Ringing for Real<C> {
         self.condition.look()
     }
 
-    fn strike(&self) -> bool {
-        self.count.strike()
+    fn notify(&self) -> bool {
+        self.count.notify()
     }
 
     fn join(&self) {
@@ -113,11 +113,11 @@ impl<C: Condition> Ringing for Real<C> {
 /// A frame word and an event count with orderings that a test can weaken.
 struct Copied {
     frame: AtomicU32,
-    bell: AtomicU32,
+    event_count: AtomicU32,
     waiters: AtomicU32,
     publish: Ordering,
     take: Ordering,
-    strike_fence: bool,
+    notify_fence: bool,
     join_fence: bool,
     looks_again: bool,
 }
@@ -126,11 +126,11 @@ impl Copied {
     fn right() -> Self {
         Self {
             frame: AtomicU32::new(0),
-            bell: AtomicU32::new(0),
+            event_count: AtomicU32::new(0),
             waiters: AtomicU32::new(0),
             publish: Ordering::Release,
             take: Ordering::AcqRel,
-            strike_fence: true,
+            notify_fence: true,
             join_fence: true,
             looks_again: true,
         }
@@ -150,9 +150,9 @@ impl Ringing for Copied {
                 .is_ok()
     }
 
-    fn strike(&self) -> bool {
-        self.bell.fetch_add(1, Ordering::SeqCst);
-        if self.strike_fence {
+    fn notify(&self) -> bool {
+        self.event_count.fetch_add(1, Ordering::SeqCst);
+        if self.notify_fence {
             fence(Ordering::SeqCst);
         }
         self.waiters.load(Ordering::SeqCst) != 0
@@ -170,11 +170,11 @@ impl Ringing for Copied {
     }
 
     fn listen(&self) -> u32 {
-        self.bell.load(Ordering::SeqCst)
+        self.event_count.load(Ordering::SeqCst)
     }
 
     fn word(&self) -> &AtomicU32 {
-        &self.bell
+        &self.event_count
     }
 
     fn looks_again(&self) -> bool {
@@ -205,19 +205,19 @@ fn wait_and_grant<R: Ringing>(words: R) {
     beside(shared, caller, |(words, futex, contents)| {
         contents.write();
         words.grant();
-        if words.strike() {
+        if words.notify() {
             futex.wake();
         }
     });
 }
 
 #[test]
-fn bell_frame_published_then_taken_whole() {
+fn sleep_frame_published_then_taken_whole() {
     holds(|| wait_and_grant(Real::new(FrameWord::free())));
 }
 
 #[test]
-fn bell_stop_pulse_then_noticed() {
+fn sleep_stop_pulse_then_noticed() {
     holds(|| {
         let gate = Gate::closed();
         gate.start();
@@ -227,19 +227,19 @@ fn bell_stop_pulse_then_noticed() {
 }
 
 #[test]
-fn bell_copy_then_taken_whole() {
+fn sleep_copy_then_taken_whole() {
     holds(|| wait_and_grant(Copied::right()));
 }
 
 mutants! {
-    bell_mutant_no_producer_fence_then_caught:
-        wait_and_grant(Copied { strike_fence: false, ..Copied::right() }) => ASLEEP;
-    bell_mutant_no_consumer_fence_then_caught:
+    sleep_mutant_no_producer_fence_then_caught:
+        wait_and_grant(Copied { notify_fence: false, ..Copied::right() }) => ASLEEP;
+    sleep_mutant_no_consumer_fence_then_caught:
         wait_and_grant(Copied { join_fence: false, ..Copied::right() }) => ASLEEP;
-    bell_mutant_no_recheck_then_caught:
+    sleep_mutant_no_recheck_then_caught:
         wait_and_grant(Copied { looks_again: false, ..Copied::right() }) => ASLEEP;
-    bell_mutant_publish_relaxed_then_caught:
+    sleep_mutant_publish_relaxed_then_caught:
         wait_and_grant(Copied { publish: Ordering::Relaxed, ..Copied::right() }) => UNORDERED;
-    bell_mutant_take_relaxed_then_caught:
+    sleep_mutant_take_relaxed_then_caught:
         wait_and_grant(Copied { take: Ordering::Relaxed, ..Copied::right() }) => UNORDERED;
 }

@@ -92,18 +92,18 @@ impl Process {
 
 /// Totals of the loans of all attachments.
 #[derive(Default)]
-struct Books {
+struct Totals {
     returned: u64,
     reconciled: u64,
     revoked: u64,
 }
 
 /// The poller's box, handed back at a stop.
-struct Box_ {
+struct Ledgers {
     lenders: Vec<Lender>,
     /// Frames that an evicted process held, with their owner.
     aside: Vec<(usize, u32)>,
-    books: Books,
+    totals: Totals,
     number: u64,
 }
 
@@ -167,37 +167,39 @@ fn client(session: &Session, process: &Process) {
 }
 
 /// The poller, until the control thread asks for the box.
-fn poller(session: &Session, mut box_: Box_, quiesce: &AtomicBool) -> Box_ {
+fn poller(session: &Session, mut ledgers: Ledgers, quiesce: &AtomicBool) -> Ledgers {
     while !quiesce.load(Ordering::SeqCst) {
-        for (lender, process) in box_.lenders.iter_mut().zip(&session.processes) {
-            lender.reap(|_| box_.books.returned += 1);
+        for (lender, process) in ledgers.lenders.iter_mut().zip(&session.processes) {
+            lender.reap(|_| ledgers.totals.returned += 1);
             assert!(lender.take_violation().is_none(), "no word is forged here");
-            settle_process(lender, process, &mut box_.books);
+            settle_process(lender, process, &mut ledgers.totals);
         }
-        revoke(session, &mut box_);
-        if box_.number < PUBLISHES {
-            lend(session, &mut box_);
+        revoke(session, &mut ledgers);
+        if ledgers.number < PUBLISHES {
+            lend(session, &mut ledgers);
         }
         thread::yield_now();
     }
-    box_
+    ledgers
 }
 
 /// Fills a free frame and loans it to each live process.
-fn lend(session: &Session, box_: &mut Box_) {
-    let aside = |frame: u32| box_.aside.iter().any(|(_, aside)| *aside == frame);
+fn lend(session: &Session, ledgers: &mut Ledgers) {
+    let aside = |frame: u32| ledgers.aside.iter().any(|(_, aside)| *aside == frame);
     let free =
-        |frame: &u32| !aside(*frame) && !box_.lenders.iter().any(|lender| lender.has(*frame));
+        |frame: &u32| !aside(*frame) && !ledgers.lenders.iter().any(|lender| lender.has(*frame));
     let Some(frame) = (0..FRAMES).find(free) else {
         return;
     };
-    box_.number += 1;
-    session.frames.write(frame, 0, &box_.number.to_le_bytes());
+    ledgers.number += 1;
+    session
+        .frames
+        .write(frame, 0, &ledgers.number.to_le_bytes());
     let meta = FrameMeta {
-        number: box_.number,
+        number: ledgers.number,
         ..FrameMeta::default()
     };
-    for (lender, process) in box_.lenders.iter_mut().zip(&session.processes) {
+    for (lender, process) in ledgers.lenders.iter_mut().zip(&session.processes) {
         if process.is_gone() {
             continue;
         }
@@ -213,39 +215,39 @@ fn lend(session: &Session, box_: &mut Box_) {
 
 /// The part of an evict that the owner of the ledger does. Frames that a live process held are set
 /// aside.
-fn revoke(session: &Session, box_: &mut Box_) {
+fn revoke(session: &Session, ledgers: &mut Ledgers) {
     for (number, process) in session.processes.iter().enumerate() {
         let asked = process.evicting.load(Ordering::SeqCst);
         if asked && !process.evicted.load(Ordering::SeqCst) {
-            box_.lenders[number].revoke(|taken| {
+            ledgers.lenders[number].revoke(|taken| {
                 match taken.found {
-                    Found::Returned => box_.books.returned += 1,
-                    Found::Unread | Found::Held => box_.books.revoked += 1,
+                    Found::Returned => ledgers.totals.returned += 1,
+                    Found::Unread | Found::Held => ledgers.totals.revoked += 1,
                 }
                 if taken.found == Found::Held {
-                    box_.aside.push((number, taken.frame));
+                    ledgers.aside.push((number, taken.frame));
                 }
             });
             process.evicted.store(true, Ordering::SeqCst);
         }
     }
     let dead = |number: usize| session.processes[number].mortal.is_dead();
-    box_.aside.retain(|(number, _)| !dead(*number));
+    ledgers.aside.retain(|(number, _)| !dead(*number));
 }
 
 /// E1: a killed process is settled once, by the owner of its lender.
-fn settle_process(lender: &mut Lender, process: &Process, books: &mut Books) {
+fn settle_process(lender: &mut Lender, process: &Process, totals: &mut Totals) {
     if process.mortal.is_dead() && !process.settled.swap(true, Ordering::SeqCst) {
-        lender.reap(|_| books.returned += 1);
-        books.reconciled += lender.credit_dead_process().len() as u64;
+        lender.reap(|_| totals.returned += 1);
+        totals.reconciled += lender.credit_dead_process().len() as u64;
     }
 }
 
 /// Credits the frames of threads that ended inside a call.
-fn reclaim_dead_threads(session: &Session, box_: &mut Box_) {
-    for (lender, process) in box_.lenders.iter_mut().zip(&session.processes) {
+fn reclaim_dead_threads(session: &Session, ledgers: &mut Ledgers) {
+    for (lender, process) in ledgers.lenders.iter_mut().zip(&session.processes) {
         for slot in process.residue() {
-            box_.books.reconciled += u64::from(lender.credit_dead_thread(&slot).is_some());
+            ledgers.totals.reconciled += u64::from(lender.credit_dead_thread(&slot).is_some());
             process.pair.memory.reclaim_slot(&slot);
             wake_more(&process.pair.memory);
         }
@@ -253,15 +255,15 @@ fn reclaim_dead_threads(session: &Session, box_: &mut Box_) {
 }
 
 /// Until no witness sees a user: as in `session/drain.rs`, without its rescan timer.
-fn drain(session: &Session, box_: &mut Box_) {
+fn drain(session: &Session, ledgers: &mut Ledgers) {
     let mut fruitless = 0;
     let mut reported = 0;
     loop {
-        for (lender, process) in box_.lenders.iter_mut().zip(&session.processes) {
-            settle_process(lender, process, &mut box_.books);
+        for (lender, process) in ledgers.lenders.iter_mut().zip(&session.processes) {
+            settle_process(lender, process, &mut ledgers.totals);
         }
-        revoke(session, box_);
-        reclaim_dead_threads(session, box_);
+        revoke(session, ledgers);
+        reclaim_dead_threads(session, ledgers);
         let living = || {
             let all = session.processes.iter();
             all.filter(|process| !process.is_gone())
@@ -270,11 +272,11 @@ fn drain(session: &Session, box_: &mut Box_) {
             process.pair.memory.arm_kick();
         }
         sync::heavy();
-        for lender in &mut box_.lenders {
-            lender.settle(|_| box_.books.returned += 1);
+        for lender in &mut ledgers.lenders {
+            lender.settle(|_| ledgers.totals.returned += 1);
         }
         let users: usize = living().map(|it| it.pair.memory.users().len()).sum();
-        let lent: usize = box_.lenders.iter().map(Lender::lent).sum();
+        let lent: usize = ledgers.lenders.iter().map(Lender::lent).sum();
         if users == 0 && lent == 0 {
             return;
         }
@@ -375,22 +377,22 @@ fn reaper(session: Arc<Session>, deaths: bool) -> Thread {
 }
 
 /// Two runs of the poller, each until a stop.
-fn run(session: &Arc<Session>, evicts: bool) -> Box_ {
-    let mut box_ = Box_ {
+fn run(session: &Arc<Session>, evicts: bool) -> Ledgers {
+    let mut ledgers = Ledgers {
         aside: Vec::new(),
         lenders: session
             .processes
             .iter()
             .map(|process| Lender::new(process.pair.memory.clone(), QUOTA))
             .collect(),
-        books: Books::default(),
+        totals: Totals::default(),
         number: 0,
     };
     for last in [false, true] {
         let quiesce = Arc::new(AtomicBool::new(false));
         let runs = {
             let (session, quiesce) = (session.clone(), quiesce.clone());
-            spawn(vec![], move || poller(&session, box_, &quiesce))
+            spawn(vec![], move || poller(&session, ledgers, &quiesce))
         };
         if evicts && below(2) == 0 {
             // While there is much left to loan, so that frames that were taken back are used again.
@@ -405,11 +407,11 @@ fn run(session: &Arc<Session>, evicts: bool) -> Box_ {
             wake_more(&process.pair.memory);
         }
         quiesce.store(true, Ordering::SeqCst);
-        box_ = runs.join().unwrap().expect("the poller is never killed");
-        for lender in &mut box_.lenders {
-            lender.settle(|_| box_.books.returned += 1);
+        ledgers = runs.join().unwrap().expect("the poller is never killed");
+        for lender in &mut ledgers.lenders {
+            lender.settle(|_| ledgers.totals.returned += 1);
         }
-        reclaim_dead_threads(session, &mut box_);
+        reclaim_dead_threads(session, &mut ledgers);
         if !last {
             for process in &session.processes {
                 if !process.evicting.load(Ordering::SeqCst) {
@@ -419,18 +421,18 @@ fn run(session: &Arc<Session>, evicts: bool) -> Box_ {
             }
         }
     }
-    box_
+    ledgers
 }
 
 fn storm(deaths: bool, evicts: bool) {
     let session = session();
     let clients = clients(&session);
     let reaper = reaper(session.clone(), deaths);
-    let mut box_ = run(&session, evicts);
-    drain(&session, &mut box_);
+    let mut ledgers = run(&session, evicts);
+    drain(&session, &mut ledgers);
     session.destroyed.store(true, Ordering::SeqCst);
     // Set-aside frames wait for the kernel's answer, also when the session is destroyed.
-    let aside = |frame: &u32| box_.aside.iter().any(|(_, aside)| aside == frame);
+    let aside = |frame: &u32| ledgers.aside.iter().any(|(_, aside)| aside == frame);
     for frame in (0..FRAMES).filter(|frame| !aside(frame)) {
         session.frames.write(frame, 0, &DEAD.to_le_bytes());
     }
@@ -445,12 +447,12 @@ fn storm(deaths: bool, evicts: bool) {
         client.join().unwrap();
     }
     reaper.join().unwrap();
-    let lent: u64 = box_.lenders.iter().map(Lender::published).sum();
-    let withdrawn: u64 = box_.lenders.iter().map(Lender::withdrawn).sum();
-    let books = &box_.books;
+    let lent: u64 = ledgers.lenders.iter().map(Lender::published).sum();
+    let withdrawn: u64 = ledgers.lenders.iter().map(Lender::withdrawn).sum();
+    let totals = &ledgers.totals;
     assert_eq!(
         lent,
-        books.returned + withdrawn + books.reconciled + books.revoked,
+        totals.returned + withdrawn + totals.reconciled + totals.revoked,
         "I3: each loan is credited once"
     );
 }

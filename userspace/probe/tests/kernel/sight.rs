@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::MetadataExt;
 
-use onair_ipc::memory::BellFile;
+use onair_ipc::memory::EventCountFile;
 use onair_probe::{Blind, Probe, ProbeError, Seen, State};
 
 use crate::common::{
@@ -66,12 +66,12 @@ fn sight_client_with_more_threads_than_are_looked_at_then_said_why() {
     let (armed, _proof) = introduce(&probe, &mut client).unwrap();
     // Any file that it maps, on which no thread sleeps.
     let file = std::fs::metadata(program()).unwrap();
-    let bells = BellFile {
+    let event_counts = EventCountFile {
         device: file.dev(),
         inode: file.ino(),
         offsets: [0, 64],
     };
-    armed.sight.watch_bells(SESSION, bells);
+    armed.sight.watch_event_counts(SESSION, event_counts);
     assert_eq!(armed.sight.look().expect("one thread"), Seen::default());
     client.block(SESSION, 1, 8);
     let unknown = armed.sight.look();

@@ -8,14 +8,14 @@ use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open}
 
 /// This process's own descriptors of everything that a client has of its daemon's.
 #[derive(Debug)]
-pub struct Stranger {
+pub struct ClientFiles {
     /// Its sockets.
     pub sockets: Vec<OwnedFd>,
     /// The memory files that it has mapped.
     pub memory: Vec<File>,
 }
 
-impl Stranger {
+impl ClientFiles {
     /// Takes them from process `pid`, which goes on having them.
     pub fn of(pid: u32) -> Result<Self> {
         let number = i32::try_from(pid).ok().and_then(Pid::from_raw);

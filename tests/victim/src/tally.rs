@@ -16,7 +16,7 @@ const BYTES: usize = (THREADS + 1) * WORDS * 8;
 
 /// A page in which each thread of a victim counts what it takes and gives back.
 #[derive(Debug)]
-pub struct Books(Mapping);
+pub struct Tally(Mapping);
 
 /// What a thread was at when its process died.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl std::ops::AddAssign for Ran {
     }
 }
 
-impl Books {
+impl Tally {
     /// Makes the file, for a victim to come.
     pub fn create(path: &Path) -> io::Result<Self> {
         let file = File::options()

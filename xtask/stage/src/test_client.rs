@@ -7,11 +7,16 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use onair_stage::{Actor, Config, Deadline, Running, Stage, blocked, children, threads, until};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use onair_stage::program;
+use crate::actor::Actor;
+use crate::config::Config;
+use crate::oracle::{blocked, children, threads};
+use crate::process::Running;
+use crate::programs::program;
+use crate::stage::Stage;
+use crate::until::{Deadline, until};
 
 /// How long any answer of a test_client may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -132,6 +137,15 @@ impl TestClient {
         ensure!(tids.len() == count, "{count} were asked for: {tids:?}");
         self.asleep(&tids)?;
         Ok(tids)
+    }
+
+    /// Waits until `count` of its threads sleep in a call of the library; their tids.
+    pub fn blocked(&self, count: usize) -> Result<BTreeSet<u32>> {
+        let what = format!("{count} threads of process {} to block", self.pid());
+        until(what, Deadline::after(PATIENCE), || {
+            let tids = blocked(self.pid())?;
+            Ok((tids.len() == count).then_some(tids))
+        })
     }
 
     /// Waits until all of these threads sleep in a call of the library.

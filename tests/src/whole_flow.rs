@@ -5,11 +5,11 @@ use onair_stage::Deadline;
 use onair_types::{SessionCounters, SpecDocument};
 
 use crate::neighbour::resolve;
-use crate::relayed_video::QUOTA;
 use crate::rig::Rig;
 use crate::sender::{GStreamer, frame_hashes};
 use crate::viewer::Viewer;
 use onair_stage::Control;
+use onair_stage::QUOTA;
 use onair_stage::{Raster, receive};
 
 /// The address of port `b`.
@@ -17,7 +17,7 @@ const OURS: &str = "10.77.0.2";
 
 /// The session `in` on port `b`, with a viewer, and GStreamer that sends to it.
 #[derive(Debug)]
-pub struct Honest {
+pub struct WholeFlow {
     control: Control,
     viewer: Viewer,
     sender: GStreamer,
@@ -25,7 +25,7 @@ pub struct Honest {
     frames: u32,
 }
 
-impl Honest {
+impl WholeFlow {
     /// The UDP port of the flow.
     pub const UDP: u16 = 5004;
 
