@@ -219,7 +219,7 @@ impl Services {
                 } else {
                     tracing::warn!(port, "the link is down");
                 }
-                self.hub.tell(None, EventKind::PortLink { port, up });
+                self.hub.publish(None, EventKind::PortLink { port, up });
             }
             other => tracing::warn!(?other, "unexpected poller event"),
         }
