@@ -66,9 +66,17 @@ fn package_installed_started_reloaded_upgraded_and_purged_then_each_as_an_operat
     );
     let shipped = fs::read_to_string(CONFIG)?;
     let ports = shipped.find("[[port]]").context("its port")?;
-    let rings = "[[port]]\nname = \"a\"\ndevice = \"ring:x:a\"\naddress = \"10.77.0.1/24\"\npoller = \"p0\"\n\
-                 [[port]]\nname = \"b\"\ndevice = \"ring:x:b\"\naddress = \"10.77.0.2/24\"\npoller = \"p0\"\n";
-    fs::write(CONFIG, format!("{}{rings}", &shipped[..ports]))?;
+    let cable = "link add va type veth peer name vb";
+    run("ip", &cable.split(' ').collect::<Vec<_>>())?;
+    let mut ports = shipped[..ports].to_owned();
+    for (name, address) in [("a", "10.77.0.1/24"), ("b", "10.77.0.2/24")] {
+        run("ip", &["link", "set", &format!("v{name}"), "up"])?;
+        ports += &format!(
+            "[[port]]\nname = \"{name}\"\ndevice = \"net_af_xdp_{name},iface=v{name}\"\n\
+             address = \"{address}\"\npoller = \"p0\"\n"
+        );
+    }
+    fs::write(CONFIG, ports)?;
 
     // Type=notify: it returns when the daemon is ready.
     run("systemctl", &["start", "onaird"])?;
