@@ -156,14 +156,11 @@ fn process_gets_the_number_of_a_dead_one_then_its_frames_are_its_own() -> Result
             .len(),
         3
     );
+    // More frames come into its queue all the while; it holds these three.
     wait_for("the first one to be settled", 30, || {
         let view = watched.control.show("cam")?;
-        let lent = view
-            .attachments
-            .iter()
-            .filter(|it| it.pid == pid)
-            .map(|it| it.lent);
-        Ok(lent.collect::<Vec<_>>() == [3])
+        let own = view.attachments.iter().filter(|it| it.pid == pid);
+        Ok(own.map(|it| it.held).collect::<Vec<_>>() == [3])
     })?;
     second.say("put-all")?;
     ensure!(second.leave()?.success());
