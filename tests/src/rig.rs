@@ -119,7 +119,7 @@ impl Rig {
         Ok(rig.into())
     }
 
-    /// Waits for the end of the daemon, whoever asked for it: its status, and its summary.
+    /// Waits for the end of the daemon: its exit status, and its summary.
     ///
     /// # Errors
     /// When it does not end within a minute, or has not said how it ended.

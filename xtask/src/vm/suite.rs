@@ -40,7 +40,7 @@ pub(super) struct Arguments {
     hardware: qemu::Hardware,
     #[command(flatten)]
     programs: Programs,
-    /// `demo`, or the name of a file in tests/tests without its extension
+    /// `demo`, or the name of a file in tests/tests or tests/machine without its extension
     #[arg(default_values = ["demo", "destroy_wait", "quarantine", "blockers", "gate", PCI_NICS, PACKAGE])]
     what: Vec<String>,
 }

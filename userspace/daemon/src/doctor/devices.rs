@@ -29,7 +29,7 @@ fn pci(host: &Host, port: &Port, device: &PciDevice) -> Vec<Finding> {
         Ok(()) => Finding::ok(check, format!("{}, ready for DPDK", device.address())),
         Err(error) => Finding::fail(check, error.to_string()).because(
             "DPDK opens a device only if the kernel and other processes leave it",
-            "as the text says",
+            format!("free the device, or correct port.{}.device", port.name),
         ),
     };
     let check = format!("iommu: {}", port.name);

@@ -42,8 +42,10 @@ fn start(config: &Config) -> Finding {
         Err(error) if config.file.is_none() => {
             Finding::ok(check, format!("no configuration was given ({error})"))
         }
-        Err(error) => Finding::fail(check, error.to_string())
-            .because("the daemon refuses this configuration", "as the text says"),
+        Err(error) => Finding::fail(check, error.to_string()).because(
+            "the daemon refuses to start with it",
+            "correct this key, or the machine",
+        ),
     }
 }
 
