@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Parser;
 use onair_mutant::mutant;
 use onair_types::{ShutdownPhase, ShutdownStatus, ShutdownSummary};
-use onaird::config::{Config, ConfigError};
+use onaird::config::Config;
 use onaird::doctor::{self, Level};
 use onaird::log::{self, LogError};
 use onaird::notify;
@@ -70,16 +70,23 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let config = arguments.config.as_deref();
     let config = config.map_or_else(|| Ok(Config::default()), Config::load);
-    if arguments.doctor {
-        return examine(&arguments, config);
-    }
-    let config = match config.and_then(|config| config.check_cores().map(|()| config)) {
+    let checked = config.and_then(|config| {
+        // The doctor reports the cores itself.
+        if !arguments.doctor {
+            config.check_cores()?;
+        }
+        Ok(config)
+    });
+    let config = match checked {
         Ok(config) => config,
         Err(error) => {
             log::fatal(&error);
             return code(Exit::NotConfigured);
         }
     };
+    if arguments.doctor {
+        return examine(&config, arguments.json);
+    }
     if arguments.check_config {
         let file = arguments.config.unwrap_or_default();
         println!("{}: ok", file.display());
@@ -104,16 +111,9 @@ fn main() -> ExitCode {
 }
 
 /// Prints the report of the doctor.
-fn examine(arguments: &Arguments, config: Result<Config, ConfigError>) -> ExitCode {
-    let config = match config {
-        Ok(config) => config,
-        Err(error) => {
-            log::fatal(&error);
-            return code(Exit::NotConfigured);
-        }
-    };
-    let findings = doctor::examine(&config);
-    if arguments.json {
+fn examine(config: &Config, json: bool) -> ExitCode {
+    let findings = doctor::examine(config);
+    if json {
         let report = serde_json::to_string_pretty(&findings).expect("texts and words");
         println!("{report}");
     } else {
