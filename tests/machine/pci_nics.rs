@@ -5,18 +5,22 @@
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use onair_stage::{Backend, Config, Stage};
 use onair_tests::{Deadline, Raster, RelayedVideo, Rig, until};
-use onair_types::{HealthStatus, Source};
+use onair_types::{HealthStatus, PortWake, Source};
 
 /// Slow enough for an emulated processor.
 const RASTER: Raster = Raster::new(320, 180, 10, 8);
-/// The pairs are at these slots of the first bus and the slots behind them.
+/// The first device of each pair is behind the root port at such a slot, the second behind the next.
 const SLOTS: std::ops::Range<u32> = 0x10..0x1e;
 /// How long anything may take that is waited for, in seconds.
 const PATIENCE: u64 = 30;
+
+/// How long a poller is looked at that has nothing to do.
+const QUIET: Duration = Duration::from_secs(3);
 
 /// Two devices of one model with a cable between them.
 struct Pair {
@@ -50,15 +54,27 @@ fn give_to_dpdk(device: &str) -> Result<()> {
     Ok(())
 }
 
+/// The device behind the root port at `slot`.
+fn behind(slot: u32) -> Option<String> {
+    let below = fs::read_dir(folder(&format!("0000:00:{slot:02x}.0"))).ok()?;
+    let mut names = below.flatten().map(|entry| entry.file_name().into_string());
+    names.find_map(|name| name.ok().filter(|name| is_device(name)))
+}
+
+/// Whether `name` is an address such as `0000:01:00.0`; other entries of a folder are not.
+fn is_device(name: &str) -> bool {
+    name.len() == 12 && name.ends_with(".0") && name.starts_with("0000:")
+}
+
 /// All pairs of the machine, for DPDK.
 fn pairs() -> Result<Vec<Pair>> {
     onair_tests::output("modprobe", &["vfio-pci"])?;
     let mut pairs = Vec::new();
     for (number, slot) in (0..).zip(SLOTS.step_by(2)) {
-        let devices = [slot, slot + 1].map(|slot| format!("0000:00:{slot:02x}.0"));
-        if !devices.iter().all(|device| folder(device).exists()) {
+        let Some(devices) = behind(slot).zip(behind(slot + 1)) else {
             break;
-        }
+        };
+        let devices = <[String; 2]>::from(devices);
         for device in &devices {
             give_to_dpdk(device)?;
         }
@@ -132,6 +148,38 @@ fn frames_cross_between_two_devices_and_each_end_of_the_daemon_leaves_them_usabl
         rig.start_daemon()?;
         end(video(&rig)?)?;
         rig.stop_daemon()?;
+    }
+    Ok(())
+}
+
+/// How often the pollers slept until now.
+fn sleeps(rig: &Rig) -> Result<u64> {
+    let metrics = rig.scrape()?;
+    let line = metrics
+        .lines()
+        .find(|line| line.starts_with("onair_poller_sleeps_total{"));
+    let (_, value) = line
+        .and_then(|line| line.rsplit_once(' '))
+        .context("no such metric")?;
+    Ok(value.parse()?)
+}
+
+#[test]
+fn idle_poller_sleeps_until_the_device_interrupts_and_misses_no_frame() -> Result<()> {
+    for pair in pairs()? {
+        let rig = rig(&pair)?;
+        for port in &rig.control()?.health()?.dataplane.ports {
+            assert_eq!(port.wake, PortWake::Interrupt, "{port:?}");
+        }
+        let before = sleeps(&rig)?;
+        std::thread::sleep(QUIET);
+        let slept = sleeps(&rig)? - before;
+        // A poller that naps for a millisecond sleeps some thousand times.
+        ensure!(
+            slept < 200,
+            "it slept {slept} times in {QUIET:?} without a packet"
+        );
+        end(video(&rig)?)?;
     }
     Ok(())
 }

@@ -3,11 +3,12 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use onair_dpdk::Wake;
 use onair_ipc::life::OwnerDeathNotifier;
 use onair_probe::{Closing, SiteKind};
 use onair_types::{
-    EventKind, PortHealth, Probe as ProbeDocument, ProbeState, Reload, Timestamp, Versions,
-    WatchedFile, WatchedSite,
+    EventKind, PortHealth, PortWake, Probe as ProbeDocument, ProbeState, Reload, Timestamp,
+    Versions, WatchedFile, WatchedSite,
 };
 
 use crate::archive::Archive;
@@ -267,6 +268,11 @@ impl Services {
             mac: format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}"),
             link_up: is_up,
             link_mbps: link.and_then(|link| link.mbps),
+            wake: match hardware.wake {
+                Wake::Socket => PortWake::Socket,
+                Wake::Interrupt => PortWake::Interrupt,
+                Wake::Timer => PortWake::Timer,
+            },
             numa_node: hardware.numa_node,
             max_queues: hardware.max_rx_queues.min(hardware.max_tx_queues),
             offloads: hardware.offloads,

@@ -15,7 +15,8 @@ use crate::{
     Error, LogTail, Pool,
     descriptor::Descriptor,
     device::{Device, RingEnd},
-    hardware::{Hardware, LinkStatus},
+    hardware::{Hardware, LinkStatus, Wake},
+    interrupt::Interrupt,
     log, ring,
     xsk::Xsk,
 };
@@ -35,6 +36,7 @@ pub(crate) struct Ethdev {
     interface_index: u32,
     ring: Option<RingEnd>,
     xsk: Option<Xsk>,
+    interrupt: Option<Interrupt>,
     state: DeviceState,
 }
 
@@ -72,6 +74,7 @@ impl Ethdev {
             interface_index: 0,
             ring,
             xsk: None,
+            interrupt: None,
             state: DeviceState::Attached,
         };
         let info = ethdev.info()?;
@@ -109,6 +112,17 @@ impl Ethdev {
         self.xsk.as_ref().and_then(|xsk| unsafe { xsk.socket() })
     }
 
+    /// What becomes readable when packets arrive.
+    pub(crate) fn wait_fd(&self) -> Option<BorrowedFd<'_>> {
+        // SAFETY: while `self` is borrowed, no code stops the port.
+        let interrupt = self.interrupt.as_ref().map(|it| unsafe { it.fd() });
+        self.xsk().or(interrupt)
+    }
+
+    pub(crate) fn interrupt(&self) -> Option<&Interrupt> {
+        self.interrupt.as_ref()
+    }
+
     /// The port's NUMA node, -1 if it has none.
     pub(crate) fn node(&self) -> c_int {
         // SAFETY: a number of a port that exists.
@@ -125,9 +139,16 @@ impl Ethdev {
 
     /// Sets up one receive and one transmit queue, then starts. After an error the port can only be
     /// dropped: drivers do not support a second set-up.
-    pub(crate) fn start(&mut self, pool: &Pool, mut rx: u16, mut tx: u16) -> Result<(), Error> {
+    pub(crate) fn start(
+        &mut self,
+        pool: &Pool,
+        mut rx: u16,
+        mut tx: u16,
+        with_interrupt: bool,
+    ) -> Result<(), Error> {
         let id = self.id;
-        let conf = rte_eth_conf::default();
+        let mut conf = rte_eth_conf::default();
+        conf.intr_conf.set_rxq(with_interrupt.into());
         // SAFETY: all zero is DPDK's default; it is copied.
         let call = || unsafe { dpdk_sys::rte_eth_dev_configure(id, 1, 1, &raw const conf) };
         self.check("configure", log::captured(call))?;
@@ -158,6 +179,9 @@ impl Ethdev {
         let call = || unsafe { dpdk_sys::rte_eth_dev_start(id) };
         self.check("start", log::captured(call))?;
         self.state = DeviceState::Started;
+        if with_interrupt {
+            self.interrupt = Interrupt::of(id);
+        }
         // Without it only a veth receives multicast. Drivers that do not support it (null, ring) do
         // not need it.
         // SAFETY: a started port.
@@ -188,6 +212,11 @@ impl Ethdev {
         let rx = bits(info.rx_offload_capa).map(|bit| format!("rx {}", rx(bit).to_string_lossy()));
         let tx = bits(info.tx_offload_capa).map(|bit| format!("tx {}", tx(bit).to_string_lossy()));
         Ok(Hardware {
+            wake: match (&self.xsk, &self.interrupt) {
+                (Some(_), _) => Wake::Socket,
+                (None, Some(_)) => Wake::Interrupt,
+                (None, None) => Wake::Timer,
+            },
             numa_node: u32::try_from(self.node()).ok(),
             max_rx_queues: info.max_rx_queues,
             max_tx_queues: info.max_tx_queues,
@@ -221,6 +250,7 @@ impl Ethdev {
         if before == DeviceState::Shut {
             return result;
         }
+        self.interrupt = None;
         if before == DeviceState::Started {
             // Closing does not clear it: it would stay on the interface.
             // SAFETY: a started port.

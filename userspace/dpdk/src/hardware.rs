@@ -9,9 +9,23 @@ pub struct LinkStatus {
     pub mbps: Option<u32>,
 }
 
+/// What wakes a poller that sleeps until packets arrive.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Wake {
+    /// An AF_XDP socket.
+    Socket,
+    /// The device's interrupt.
+    Interrupt,
+    /// Nothing but time: the driver has neither.
+    #[default]
+    Timer,
+}
+
 /// What the driver reports about its device (`rte_eth_dev_info`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Hardware {
+    /// What wakes a sleeping poller.
+    pub wake: Wake,
     /// NUMA node, `None` if the device has none.
     pub numa_node: Option<u32>,
     /// Most receive queues.

@@ -46,6 +46,9 @@ pub struct PortConfig {
     /// How long its AF_XDP queue may stay busy: the kernel frees it some time after its socket is
     /// closed, by this process or by the end of a killed daemon.
     pub busy: Duration,
+    /// Whether a PCI device's interrupt is set up, for pollers that sleep. Without effect if its
+    /// driver has none.
+    pub interrupt: bool,
 }
 
 impl PortConfig {
@@ -64,6 +67,7 @@ impl PortConfig {
             tx_descriptors: 2048,
             mbufs: 8192,
             busy: Duration::from_secs(2),
+            interrupt: false,
         }
     }
 }
@@ -314,9 +318,18 @@ fn open_here(
         } => Some(Claim::on(queue, &config.device, config.busy)?),
         _ => None,
     };
-    let attempt = || start(eal, config, device, open);
+    let with_interrupt = config.interrupt && device.is_pci();
+    if with_interrupt {
+        match log::trial(|| start(eal, config, device, open, true)) {
+            Ok(started) => return Ok(opened(config, started, None)),
+            Err(error) => {
+                tracing::debug!(target: "dpdk", port = config.name, "without interrupt: {error}");
+            }
+        }
+    }
+    let attempt = || start(eal, config, device, open, false);
     let began = Instant::now();
-    let (ethdev, pool, mtu) = loop {
+    let started = loop {
         let may_retry = claim.is_some() && began.elapsed() < config.busy;
         match if may_retry {
             log::trial(attempt)
@@ -331,12 +344,20 @@ fn open_here(
             Ok(started) => break started,
         }
     };
-    Ok(Opened {
+    Ok(opened(config, started, claim))
+}
+
+fn opened(
+    config: &PortConfig,
+    (ethdev, pool, mtu): (Ethdev, Pool, u16),
+    claim: Option<Claim>,
+) -> Opened {
+    Opened {
         interface: Interface::of(ethdev.interface_index()),
         mac: ethdev.mac().unwrap_or_else(|| made_up_mac(&config.device)),
         mtu,
         shared: OpenPort::new(ethdev, pool, claim),
-    })
+    }
 }
 
 /// One attempt, from the beginning and with a new pool: after a failed attempt neither the port nor
@@ -346,6 +367,7 @@ fn start(
     config: &PortConfig,
     device: &Device,
     open: &BTreeSet<u16>,
+    with_interrupt: bool,
 ) -> Result<(Ethdev, Pool, u16), Error> {
     static SERIAL: AtomicU32 = AtomicU32::new(0);
     let mut ethdev = Ethdev::attach(device, &config.device, |id| open.contains(&id))?;
@@ -354,7 +376,8 @@ fn start(
     if ethdev.is_af_xdp() {
         pool.expect_swallowed();
     }
-    let started = ethdev.start(&pool, config.rx_descriptors, config.tx_descriptors);
+    let (rx, tx) = (config.rx_descriptors, config.tx_descriptors);
+    let started = ethdev.start(&pool, rx, tx, with_interrupt);
     match started.and_then(|()| ethdev.mtu()) {
         Ok(mtu) => Ok((ethdev, pool, mtu)),
         Err(error) => {

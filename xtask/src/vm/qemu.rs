@@ -48,6 +48,7 @@ pub(crate) enum Accel {
 pub(crate) enum Nic {
     Virtio,
     E1000e,
+    Vmxnet3,
 }
 
 /// What executes the machine, decided.
@@ -238,21 +239,24 @@ fn monitor(run: &Path) -> Vec<String> {
     .into()
 }
 
-/// Two devices on a hub of their own.
+/// Two devices on a hub of their own, each behind a port of the root complex that takes it out and in.
 fn pair(hub: usize, nic: Nic) -> impl Iterator<Item = String> {
     let model = match nic {
         // Behind the IOMMU, as a device of its own would be.
         Nic::Virtio => "virtio-net-pci,disable-legacy=on,iommu_platform=on",
         Nic::E1000e => "e1000e",
+        Nic::Vmxnet3 => "vmxnet3",
     };
     (0..2).flat_map(move |end| {
-        let address = 0x10 + 2 * hub + end;
+        let slot = 0x10 + 2 * hub + end;
         [
             "-netdev".to_owned(),
             format!("hubport,id=n{hub}{end},hubid={hub}"),
             "-device".to_owned(),
+            format!("pcie-root-port,id=r{hub}{end},bus=pcie.0,addr={slot:#x},chassis={slot}"),
+            "-device".to_owned(),
             format!(
-                "{model},id=d{hub}{end},netdev=n{hub}{end},bus=pcie.0,addr={address:#x},mac=52:54:00:00:{hub:02x}:{end:02x}"
+                "{model},id=d{hub}{end},netdev=n{hub}{end},bus=r{hub}{end},mac=52:54:00:00:{hub:02x}:{end:02x}"
             ),
         ]
     })
@@ -329,8 +333,8 @@ mod tests {
     fn pairs_of_nics_have_hubs_addresses_and_macs_of_their_own() {
         let line = line(&["--nic", "virtio", "--nic", "e1000e"], Console::Captured);
         for part in [
-            "-netdev hubport,id=n00,hubid=0 -device virtio-net-pci,disable-legacy=on,iommu_platform=on,id=d00,netdev=n00,bus=pcie.0,addr=0x10,mac=52:54:00:00:00:00",
-            "-netdev hubport,id=n11,hubid=1 -device e1000e,id=d11,netdev=n11,bus=pcie.0,addr=0x13,mac=52:54:00:00:01:01",
+            "-netdev hubport,id=n00,hubid=0 -device pcie-root-port,id=r00,bus=pcie.0,addr=0x10,chassis=16 -device virtio-net-pci,disable-legacy=on,iommu_platform=on,id=d00,netdev=n00,bus=r00,mac=52:54:00:00:00:00",
+            "-netdev hubport,id=n11,hubid=1 -device pcie-root-port,id=r11,bus=pcie.0,addr=0x13,chassis=19 -device e1000e,id=d11,netdev=n11,bus=r11,mac=52:54:00:00:01:01",
         ] {
             assert!(line.contains(part), "no {part} in {line}");
         }

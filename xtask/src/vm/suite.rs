@@ -46,7 +46,7 @@ pub(super) struct Arguments {
 }
 
 const DEMO: &str = "demo";
-/// Needs two pairs of devices.
+/// Needs pairs of devices.
 const PCI_NICS: &str = "pci_nics";
 /// Needs the Debian package.
 const PACKAGE: &str = "package";
@@ -56,7 +56,7 @@ const LIMIT: Duration = Duration::from_secs(90);
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let mut hardware = arguments.hardware.clone();
     if arguments.what.iter().any(|what| what == PCI_NICS) && hardware.nics.is_empty() {
-        hardware.nics = vec![Nic::Virtio, Nic::E1000e];
+        hardware.nics = vec![Nic::Virtio, Nic::E1000e, Nic::Vmxnet3];
     }
     let mut tree = arguments.programs.tree()?;
     let files: Vec<_> = arguments.what.iter().filter(|what| *what != DEMO).collect();

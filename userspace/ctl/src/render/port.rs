@@ -1,7 +1,7 @@
 //! Ports: their traffic, and their devices.
 
 use comfy_table::{Cell, Color};
-use onair_types::PortHealth;
+use onair_types::{PortHealth, PortWake};
 
 use super::{cell, coloured, print, table};
 
@@ -39,7 +39,8 @@ pub(super) fn traffic(ports: &[PortHealth]) -> String {
 /// A table of each port's device.
 pub(crate) fn devices(ports: &[PortHealth]) -> String {
     let mut rows = table(&[
-        "PORT", "DEVICE", "DRIVER", "ADDRESS", "LINK", "SPEED", "NUMA", "QUEUES", "OFFLOADS",
+        "PORT", "DEVICE", "DRIVER", "ADDRESS", "LINK", "SPEED", "NUMA", "WAKE", "QUEUES",
+        "OFFLOADS",
     ]);
     for port in ports {
         let number = |value: Option<u32>| value.map_or("-".to_owned(), |it| it.to_string());
@@ -52,6 +53,11 @@ pub(crate) fn devices(ports: &[PortHealth]) -> String {
             link(port),
             cell(speed.unwrap_or("-".to_owned())),
             cell(number(port.numa_node)),
+            cell(match port.wake {
+                PortWake::Socket => "socket",
+                PortWake::Interrupt => "interrupt",
+                PortWake::Timer => "timer",
+            }),
             cell(format!("1 of {}", port.max_queues)),
             cell(port.offloads.join(", ")),
         ]);

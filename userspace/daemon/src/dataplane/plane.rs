@@ -9,7 +9,7 @@ use onair_dpdk::{Eal, Hardware, LinkStatus, Memory, Port, PortConfig, PortStats}
 use onair_mutant::mutant;
 
 use super::command::{Command, EventReceiver, Events, Outbox, PollerEvent};
-use super::config::{DataplaneConfig, DataplaneError, PortInfo, PortSpec};
+use super::config::{DataplaneConfig, DataplaneError, Idle, PortInfo, PortSpec};
 use super::poller::PollerHandle;
 use super::port::PollerPort;
 use super::stats::{PollerSnapshot, PortCounters, PortSnapshot};
@@ -71,7 +71,7 @@ impl Dataplane {
             events: Arc::new(events),
         };
         for spec in &config.ports {
-            let open = OpenPort::open(&eal, spec, config.port_busy)?;
+            let open = OpenPort::open(&eal, spec, &config)?;
             plane.infos.push(open.info(spec));
             plane.ports.push(open);
         }
@@ -269,11 +269,12 @@ impl Drop for Dataplane {
 }
 
 impl OpenPort {
-    fn open(eal: &Eal, spec: &PortSpec, busy: Duration) -> Result<Self, DataplaneError> {
-        let mut config = PortConfig::new(&spec.name, &spec.device);
-        config.netns.clone_from(&spec.netns);
-        config.busy = busy;
-        let port = Port::open(eal, &config).map_err(|source| DataplaneError::Port {
+    fn open(eal: &Eal, spec: &PortSpec, plane: &DataplaneConfig) -> Result<Self, DataplaneError> {
+        let mut port = PortConfig::new(&spec.name, &spec.device);
+        port.netns.clone_from(&spec.netns);
+        port.busy = plane.port_busy;
+        port.interrupt = plane.pollers[spec.poller].idle == Idle::Adaptive;
+        let port = Port::open(eal, &port).map_err(|source| DataplaneError::Port {
             port: spec.name.clone(),
             source,
         })?;

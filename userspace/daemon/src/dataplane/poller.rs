@@ -160,15 +160,27 @@ impl Poller {
     fn run(&mut self) {
         while !self.inbox.is_stopping() {
             let now_ns = monotonic_ns();
-            let worked = self.turn(now_ns);
-            if worked {
-                self.worker.set_processed(self.packets());
-                self.counters.turns_busy.add(1);
-                self.idler.worked(now_ns);
-            } else {
+            if !self.step(now_ns) {
                 self.rest(now_ns);
             }
         }
+    }
+
+    /// One turn, counted. Returns whether it had work.
+    fn step(&mut self, now_ns: u64) -> bool {
+        let worked = self.turn(now_ns);
+        if worked {
+            self.worker.set_processed(self.packets());
+            self.counters.turns_busy.add(1);
+            self.idler.worked(now_ns);
+        }
+        worked
+    }
+
+    /// Lets packets wake the poller. Returns whether another turn must come before the sleep.
+    fn arm(&mut self) -> bool {
+        let ports = self.ports.iter_mut();
+        ports.fold(false, |must_look, port| port.receive.arm() | must_look)
     }
 
     /// Runs one turn at `now_ns`. Returns whether it had work.
@@ -300,9 +312,13 @@ impl Poller {
         match self.idler.sleep_ns(now_ns, due_ns) {
             None => std::hint::spin_loop(),
             Some(sleep_ns) => {
-                self.counters.sleeps.add(1);
-                self.counters.sessions.set(self.sessions.len() as u64);
-                self.sleep(sleep_ns);
+                let must_look = self.arm();
+                if !(must_look && self.step(monotonic_ns())) {
+                    self.counters.sleeps.add(1);
+                    self.counters.sessions.set(self.sessions.len() as u64);
+                    self.sleep(sleep_ns);
+                }
+                self.ports.iter_mut().for_each(|port| port.receive.disarm());
             }
         }
     }

@@ -21,7 +21,7 @@ impl Drain {
                 .files
                 .producers()
                 .iter()
-                .map(|it| it.accepted())
+                .map(|it| it.counts().accepted)
                 .collect(),
             in_rings: self
                 .rings
