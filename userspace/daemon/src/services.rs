@@ -7,8 +7,8 @@ use onair_dpdk::Wake;
 use onair_ipc::life::OwnerDeathNotifier;
 use onair_probe::{Closing, SiteKind};
 use onair_types::{
-    EventKind, PortHealth, PortWake, Probe as ProbeDocument, ProbeState, Reload, Timestamp,
-    Versions, WatchedFile, WatchedSite,
+    EventKind, PortHealth, PortWake, PortXdp, Probe as ProbeDocument, ProbeState, Reload,
+    Timestamp, Versions, WatchedFile, WatchedSite,
 };
 
 use crate::archive::Archive;
@@ -273,6 +273,10 @@ impl Services {
                 Wake::Interrupt => PortWake::Interrupt,
                 Wake::Timer => PortWake::Timer,
             },
+            xdp: hardware.xdp.map(|xdp| PortXdp {
+                native: xdp.native,
+                zero_copy: xdp.zero_copy,
+            }),
             numa_node: hardware.numa_node,
             max_queues: hardware.max_rx_queues.min(hardware.max_tx_queues),
             offloads: hardware.offloads,

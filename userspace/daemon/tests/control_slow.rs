@@ -123,7 +123,10 @@ fn control_thread_one_kind_of_step_is_slow_then_it_answers_and_the_end_begins() 
         .started
         .on_the_control_thread(|services| services.brake.set("session", 4 * SLOW));
     let took = health_median(&daemon);
-    assert!(took < MEDIAN, "sessions are slow, and health takes {took:?}");
+    assert!(
+        took < MEDIAN,
+        "sessions are slow, and health takes {took:?}"
+    );
     let begun = Instant::now();
     daemon.coordinator.begin(Cause::Signal(15));
     daemon.until("/v1/health", |health| health["ready"] == false);

@@ -217,6 +217,7 @@ impl Ethdev {
                 (None, Some(_)) => Wake::Interrupt,
                 (None, None) => Wake::Timer,
             },
+            xdp: None,
             numa_node: u32::try_from(self.node()).ok(),
             max_rx_queues: info.max_rx_queues,
             max_tx_queues: info.max_tx_queues,

@@ -21,11 +21,23 @@ pub enum Wake {
     Timer,
 }
 
+/// How an AF_XDP port is attached to its interface (`Documentation/networking/af_xdp.rst`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct XdpMode {
+    /// The network driver runs the XDP program (`XDP_FLAGS_DRV_MODE`); if not, the kernel's stack
+    /// does, for drivers without XDP (`XDP_FLAGS_SKB_MODE`).
+    pub native: bool,
+    /// The device writes into the port's memory; if not, the kernel copies each packet.
+    pub zero_copy: bool,
+}
+
 /// What the driver reports about its device (`rte_eth_dev_info`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Hardware {
     /// What wakes a sleeping poller.
     pub wake: Wake,
+    /// How an AF_XDP port is attached; `None` for other ports.
+    pub xdp: Option<XdpMode>,
     /// NUMA node, `None` if the device has none.
     pub numa_node: Option<u32>,
     /// Most receive queues.

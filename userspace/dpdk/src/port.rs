@@ -4,6 +4,7 @@ use std::{
     collections::BTreeSet,
     mem,
     num::NonZeroU32,
+    os::fd::BorrowedFd,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering},
@@ -12,15 +13,18 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::net::{sockopt, xdp::XdpOptionsFlags};
+
 use crate::{
     CloseError, Eal, Error, Pool, PortStats, RxQueue, TxQueue, XdpStats,
     claim::Claim,
     device::Device,
     ethdev::Ethdev,
-    hardware::{Hardware, LinkStatus},
+    hardware::{Hardware, LinkStatus, XdpMode},
     interface::Interface,
     log,
     namespace::{self, Namespace},
+    netlink::{Mode, Route},
     queue::OpenPort,
 };
 
@@ -118,7 +122,10 @@ impl Port {
         open.insert(opened.shared.ethdev.id);
         Ok(Self {
             driver_reserve: opened.shared.pool.size() - opened.shared.pool.available(),
-            hardware: opened.shared.ethdev.hardware()?,
+            hardware: Hardware {
+                xdp: opened.xdp,
+                ..opened.shared.ethdev.hardware()?
+            },
             shared: Some(Arc::new(opened.shared)),
             name: config.name.clone(),
             device: config.device.clone(),
@@ -300,6 +307,7 @@ impl Drop for Port {
 
 struct Opened {
     shared: OpenPort,
+    xdp: Option<XdpMode>,
     interface: Option<Interface>,
     mac: [u8; 6],
     mtu: u16,
@@ -321,7 +329,7 @@ fn open_here(
     let with_interrupt = config.interrupt && device.is_pci();
     if with_interrupt {
         match log::trial(|| start(eal, config, device, open, true)) {
-            Ok(started) => return Ok(opened(config, started, None)),
+            Ok(started) => return Ok(opened(config, device, started, None)),
             Err(error) => {
                 tracing::debug!(target: "dpdk", port = config.name, "without interrupt: {error}");
             }
@@ -344,20 +352,41 @@ fn open_here(
             Ok(started) => break started,
         }
     };
-    Ok(opened(config, started, claim))
+    Ok(opened(config, device, started, claim))
 }
 
 fn opened(
     config: &PortConfig,
+    device: &Device,
     (ethdev, pool, mtu): (Ethdev, Pool, u16),
     claim: Option<Claim>,
 ) -> Opened {
     Opened {
+        xdp: ethdev.xsk().and_then(|socket| xdp_mode(device, socket)),
         interface: Interface::of(ethdev.interface_index()),
         mac: ethdev.mac().unwrap_or_else(|| made_up_mac(&config.device)),
         mtu,
         shared: OpenPort::new(ethdev, pool, claim),
     }
+}
+
+/// How `device` is attached; `None` if the kernel does not tell.
+fn xdp_mode(device: &Device, socket: BorrowedFd<'_>) -> Option<XdpMode> {
+    let Device::Dpdk {
+        xdp: Some(queue), ..
+    } = device
+    else {
+        return None;
+    };
+    let interface = Route::open().ok()?.find(&queue.interface).ok()??;
+    let options = sockopt::xdp_options(socket).ok()?;
+    Some(XdpMode {
+        native: interface
+            .programs
+            .iter()
+            .any(|(mode, _)| *mode != Mode::Generic),
+        zero_copy: options.contains(XdpOptionsFlags::XDP_OPTIONS_ZEROCOPY),
+    })
 }
 
 /// One attempt, from the beginning and with a new pool: after a failed attempt neither the port nor

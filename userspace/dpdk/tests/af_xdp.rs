@@ -6,7 +6,7 @@
 
 use std::{fs, os::fd::BorrowedFd, time::Duration};
 
-use onair_dpdk::{Burst, Eal, Error, Port, PortConfig, RegisteredThread};
+use onair_dpdk::{Burst, Eal, Error, Port, PortConfig, RegisteredThread, Wake, XdpMode};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use veth::{DEADLINE, LENGTH, Veth, exchange, fill};
 
@@ -35,6 +35,13 @@ fn af_xdp_ports_on_a_veth_pair_carry_everything_and_leave_the_link_clean() {
     assert_eq!(a.driver(), "net_af_xdp");
     assert_eq!(a.mtu(), 1500);
     assert!(a.is_present() && a.link().is_up && a.interface_index().is_some());
+    // A veth runs XDP programs itself, and has no memory of a device to write into.
+    let attached = XdpMode {
+        native: true,
+        zero_copy: false,
+    };
+    assert_eq!(a.hardware().xdp, Some(attached));
+    assert_eq!(a.hardware().wake, Wake::Socket);
     let (mac_a, mac_b) = (a.mac(), b.mac());
     assert!(
         veth.ip("link show va")

@@ -46,7 +46,7 @@ pub use config::{ActiveConfig, ConfigChange, ConfigRefusal, Reload, ReloadOutcom
 pub use event::{Event, EventKind, EventName, NoSuchKind};
 pub use eviction::{Eviction, EvictionCause, EvictionList};
 pub use health::{
-    Dataplane, Health, HealthStatus, PollerHealth, PortHealth, PortWake, Probe, ProbeMode,
+    Dataplane, Health, HealthStatus, PollerHealth, PortHealth, PortWake, PortXdp, Probe, ProbeMode,
     ProbeState, SessionTally, ShareUse, WatchedFile, WatchedSite,
 };
 pub use id::{SessionId, SessionName, SessionRef};

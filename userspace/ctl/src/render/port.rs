@@ -48,7 +48,7 @@ pub(crate) fn devices(ports: &[PortHealth]) -> String {
         rows.add_row([
             cell(&port.name),
             cell(&port.device),
-            cell(&port.backend),
+            cell(driver(port)),
             cell(&port.address),
             link(port),
             cell(speed.unwrap_or("-".to_owned())),
@@ -63,6 +63,16 @@ pub(crate) fn devices(ports: &[PortHealth]) -> String {
         ]);
     }
     print(rows)
+}
+
+/// The driver, and how an AF_XDP port is attached: `af_xdp (native, copy)`.
+fn driver(port: &PortHealth) -> String {
+    let Some(xdp) = port.xdp else {
+        return port.backend.clone();
+    };
+    let mode = if xdp.native { "native" } else { "generic" };
+    let copy = if xdp.zero_copy { "zero-copy" } else { "copy" };
+    format!("{} ({mode}, {copy})", port.backend)
 }
 
 fn link(port: &PortHealth) -> Cell {
