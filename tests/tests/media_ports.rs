@@ -54,6 +54,46 @@ fn interface_deleted_under_its_ports_then_health_names_them_and_sessions_can_be_
 }
 
 #[test]
+fn interface_made_again_then_the_same_sessions_go_on_without_a_restart() -> Result<()> {
+    let mut rig = Rig::pair()?;
+    let mut circuit = circuit(&rig)?;
+    let namespace = rig.stage().namespace().to_owned();
+    for _ in 0..3 {
+        output("ip", &["-n", &namespace, "link", "delete", "va"])?;
+        until(
+            "health to name the interface",
+            Deadline::seconds(20),
+            || {
+                let problems = circuit.control.health()?.problems;
+                let names = |problem: &String| problem.contains("there is no interface v");
+                Ok((problems.iter().filter(|it| names(it)).count() == 2).then_some(()))
+            },
+        )?;
+        rig.stage().veth(&Veth::bare("va", "vb"))?;
+        until("both ports to be back", Deadline::seconds(20), || {
+            let health = circuit.control.health()?;
+            Ok((health.status == HealthStatus::Ok).then_some(()))
+        })?;
+        let more = circuit.viewer.taken()? + 20;
+        circuit.viewer.wait(more, Deadline::seconds(20))?;
+    }
+    // What the ports have put on the new interfaces is undone, also after a sudden death.
+    rig.kill_daemon()?;
+    rig.start_daemon()?;
+    self::circuit(&rig)?.end()?;
+    // An end while a port is missing.
+    output("ip", &["-n", &namespace, "link", "delete", "va"])?;
+    let mut control = rig.control()?;
+    until(
+        "health to name the interface",
+        Deadline::seconds(20),
+        || Ok((control.health()?.status == HealthStatus::Degraded).then_some(())),
+    )?;
+    rig.stop_daemon()?;
+    Ok(())
+}
+
+#[test]
 fn namespace_loses_its_name_under_its_ports_then_frames_flow_and_a_restart_says_what_is_missing()
 -> Result<()> {
     let mut rig = Rig::pair()?;

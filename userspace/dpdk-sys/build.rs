@@ -22,6 +22,7 @@ const FUNCTIONS: &[&str] = &[
     "rte_version_month",
     "rte_version_year",
     // Devices
+    "rte_dev_event_callback_register",
     "rte_dev_probe",
     "rte_dev_remove",
     // Ethernet ports

@@ -13,7 +13,7 @@ use std::{
 use rustix::thread::{CpuSet, sched_getaffinity};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Hugepages, Memory, environment, log, mempool};
+use crate::{Error, Hugepages, Memory, environment, log, mempool, removal};
 
 /// Configuration of EAL: `[dpdk]` in the daemon's configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
@@ -90,6 +90,7 @@ impl Eal {
             .join()
             .expect("init_here does not panic")?;
         log::tap_libraries();
+        removal::watch()?;
         tracing::info!(target: "dpdk", ?memory, "{} is up", version());
         Ok(Self {
             alive: Arc::new(Alive(())),

@@ -44,6 +44,7 @@ mod pci;
 mod port;
 mod prefetch;
 mod queue;
+mod removal;
 mod ring;
 mod stats;
 mod thread;

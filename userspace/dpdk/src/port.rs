@@ -26,6 +26,7 @@ use crate::{
     namespace::{self, Namespace},
     netlink::{Mode, Route},
     queue::OpenPort,
+    removal,
 };
 
 /// Configuration of a port.
@@ -115,6 +116,7 @@ impl Port {
     pub fn open(eal: &Eal, config: &PortConfig) -> Result<Self, Error> {
         let device: Device = config.device.parse()?;
         let namespace = config.netns.as_deref().map(Namespace::open).transpose()?;
+        removal::forget(device_name(&config.device));
         let mut open = operations();
         let opened = namespace::run(namespace.as_ref(), || {
             open_here(eal, config, &device, &open)
@@ -205,12 +207,13 @@ impl Port {
         self.interface.as_ref().map(Interface::index)
     }
 
-    /// Whether the interface under the port still exists; always true for a port without one. One
-    /// system call. Without the interface the port receives and sends nothing, and the driver does
-    /// not report it.
+    /// Whether the device under the port still exists: its interface, if it has one, else the PCI
+    /// device, which the kernel may want back. One system call. Without it the port receives and
+    /// sends nothing, and the driver does not report that.
     #[must_use]
     pub fn is_present(&self) -> bool {
-        self.interface.as_ref().is_none_or(Interface::is_present)
+        let name = device_name(&self.device);
+        self.interface.as_ref().is_none_or(Interface::is_present) && !removal::is_wanted_back(name)
     }
 
     /// The state of the link: of the kernel's interface if there is one, else as the driver reports
@@ -416,6 +419,11 @@ fn start(
             Err(error)
         }
     }
+}
+
+/// DPDK's name of the device.
+fn device_name(device: &str) -> &str {
+    device.split(',').next().unwrap_or_default().trim()
 }
 
 fn operations() -> MutexGuard<'static, BTreeSet<u16>> {

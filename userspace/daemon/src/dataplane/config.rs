@@ -1,6 +1,7 @@
 //! Configuration of the dataplane, and why it is rejected.
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use onair_dpdk::EalConfig;
@@ -16,6 +17,16 @@ pub struct DataplaneConfig {
     pub pollers: Vec<PollerSpec>,
     /// How long to wait for a previous owner to release a port's queue.
     pub port_busy: Duration,
+    /// Where it is written what a port puts on an interface when it is opened again.
+    pub journal: Arc<dyn PortJournal>,
+}
+
+/// Remembers what a port puts on its interface, so that it is undone also after the process died.
+pub trait PortJournal: std::fmt::Debug + Send + Sync {
+    /// The port is about to be opened, perhaps on another interface of that name than before.
+    fn before_open(&self, port: &PortSpec);
+    /// It is open.
+    fn after_open(&self, port: &PortSpec);
 }
 
 /// A port to open.

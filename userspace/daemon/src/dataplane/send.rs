@@ -179,11 +179,16 @@ impl Sender {
         self.schedule
             .get_or_insert(Schedule::new(now_ns + LEAD_NS, rate, packets));
         self.phase = Phase::Waiting { slot };
-        self.flow.source_mac = Mac(port.mac);
-        self.flow.source.set_ip(port.address.0);
+        self.renew(port);
         self.quiet_at = None;
         self.retry_ns = None;
         self.collect(now_ns);
+    }
+
+    /// The port may have another device now.
+    pub(super) fn renew(&mut self, port: &PortInfo) {
+        self.flow.source_mac = Mac(port.mac);
+        self.flow.source.set_ip(port.address.0);
     }
 
     /// Stops the session. The current frame and the submitted ones are still sent; the limit is the

@@ -18,7 +18,7 @@ use onair_media::video::{Depth, FrameRate, VideoFormat};
 use onair_session::FlushReport;
 use onaird::dataplane::{
     Command, Dataplane, DataplaneConfig, EventReceiver, FrameSource, Idle, PollerEvent, PollerSpec,
-    PortSpec, ReceiveConfig, Rest, Runtime, SendConfig, SessionStats,
+    PortJournal, PortSpec, ReceiveConfig, Rest, Runtime, SendConfig, SessionStats,
 };
 use onaird::shutdown::ThreadRegistry;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -59,6 +59,15 @@ pub(crate) struct Client {
     pub(crate) _peer: OwnedFd,
 }
 
+/// Rings have no interface.
+#[derive(Debug)]
+struct NoJournal;
+
+impl PortJournal for NoJournal {
+    fn before_open(&self, _: &PortSpec) {}
+    fn after_open(&self, _: &PortSpec) {}
+}
+
 impl Rig {
     pub(crate) fn open() -> Self {
         let port = |name: &str, address, wire: &str, poller| PortSpec {
@@ -88,6 +97,7 @@ impl Rig {
             ],
             pollers: vec![poller("p0"), poller("p1")],
             port_busy: Duration::ZERO,
+            journal: Arc::new(NoJournal),
         };
         let plane = Dataplane::start(config, &threads).unwrap();
         let events = plane.events();
