@@ -404,8 +404,10 @@ fn start(
     static SERIAL: AtomicU32 = AtomicU32::new(0);
     let mut ethdev = Ethdev::attach(device, &config.device, |id| open.contains(&id))?;
     let pool_name = format!("onair-port{}", SERIAL.fetch_add(1, Ordering::Relaxed));
-    let mut pool = Pool::on_node(eal, &pool_name, config.mbufs, ethdev.node())?;
-    if ethdev.is_af_xdp() {
+    let is_af_xdp = ethdev.is_af_xdp();
+    let node = ethdev.node();
+    let mut pool = Pool::on_node(eal, &pool_name, config.mbufs, node, is_af_xdp)?;
+    if is_af_xdp {
         pool.expect_swallowed();
     }
     let (rx, tx) = (config.rx_descriptors, config.tx_descriptors);

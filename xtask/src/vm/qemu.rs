@@ -29,6 +29,9 @@ pub(crate) struct Hardware {
     /// Memory, in MB
     #[arg(long, value_name = "MB", default_value_t = 6144, value_parser = clap::value_parser!(u32).range(1024..))]
     memory: u32,
+    /// Leave the IOMMU out
+    #[arg(long)]
+    pub(crate) without_iommu: bool,
     /// A pair of PCI network devices, connected with each other; once for each pair
     #[arg(long = "nic", value_enum, value_name = "MODEL")]
     pub(crate) nics: Vec<Nic>,
@@ -184,7 +187,12 @@ pub(crate) fn arguments(
         "-smp {} -m {} -nodefaults -no-user-config -display none -snapshot -no-reboot",
         hardware.cpus, hardware.memory
     )));
-    all.extend(words("-device intel-iommu,intremap=on,caching-mode=on"));
+    let iommu = if hardware.without_iommu {
+        "off"
+    } else {
+        all.extend(words("-device intel-iommu,intremap=on,caching-mode=on"));
+        "on"
+    };
     all.push("-serial".to_owned());
     all.push(format!("file:{}", run.join("console.log").display()));
     all.push("-kernel".to_owned());
@@ -192,10 +200,9 @@ pub(crate) fn arguments(
     all.push("-initrd".to_owned());
     all.push(image.initrd().display().to_string());
     all.push("-append".to_owned());
-    all.push(
-        "console=ttyS0 root=/dev/vda rw net.ifnames=0 panic=-1 mitigations=off intel_iommu=on hugepages=512"
-            .to_owned(),
-    );
+    all.push(format!(
+        "console=ttyS0 root=/dev/vda rw net.ifnames=0 panic=-1 mitigations=off intel_iommu={iommu} hugepages=512"
+    ));
     all.extend(drive("root", &image.root(), 3));
     all.extend(drive("payload", &run.join("payload.ext4"), 4));
     all.extend(words(
@@ -217,7 +224,7 @@ pub(crate) fn arguments(
     all.extend(words("-device virtserialport,chardev=report,name=onair"));
     all.extend(monitor(run));
     for (hub, nic) in hardware.nics.iter().enumerate() {
-        all.extend(pair(hub, *nic));
+        all.extend(pair(hub, *nic, hardware.without_iommu));
     }
     all
 }
@@ -240,8 +247,9 @@ fn monitor(run: &Path) -> Vec<String> {
 }
 
 /// Two devices on a hub of their own, each behind a port of the root complex that takes it out and in.
-fn pair(hub: usize, nic: Nic) -> impl Iterator<Item = String> {
+fn pair(hub: usize, nic: Nic, without_iommu: bool) -> impl Iterator<Item = String> {
     let model = match nic {
+        Nic::Virtio if without_iommu => "virtio-net-pci,disable-legacy=on",
         // Behind the IOMMU, as a device of its own would be.
         Nic::Virtio => "virtio-net-pci,disable-legacy=on,iommu_platform=on",
         Nic::E1000e => "e1000e",

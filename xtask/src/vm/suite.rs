@@ -41,11 +41,13 @@ pub(super) struct Arguments {
     #[command(flatten)]
     programs: Programs,
     /// `demo`, or the name of a file in tests/tests or tests/machine without its extension
-    #[arg(default_values = ["demo", "destroy_wait", "quarantine", "blockers", "gate", PCI_NICS, PACKAGE])]
+    #[arg(default_values = ["demo", "destroy_wait", "quarantine", "blockers", "gate", PCI_NICS, PACKAGE, NO_IOMMU])]
     what: Vec<String>,
 }
 
 const DEMO: &str = "demo";
+/// Needs a machine without an IOMMU, and a pair of devices that have an interrupt line.
+const NO_IOMMU: &str = "no_iommu";
 /// Needs pairs of devices.
 const PCI_NICS: &str = "pci_nics";
 /// Needs the Debian package.
@@ -73,18 +75,32 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     let jobs: Vec<_> = arguments.what.iter().map(|what| job(what)).collect();
     let mut rows = Vec::new();
+    let mut without_iommu = hardware.clone();
+    without_iommu.without_iommu = true;
+    without_iommu.nics = vec![Nic::E1000e];
+    let (others, ours): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.name == NO_IOMMU);
     for &kernel in &arguments.kernels {
-        let image = Recipe::new(kernel, &arguments.mirror).image()?;
-        let acceleration = qemu::choose(arguments.hardware.accel, &image)?;
-        let machine = Machine {
-            image,
-            hardware: hardware.clone(),
-            acceleration,
-            tree: tree.clone(),
-            jobs: jobs.clone(),
-            console: Console::Captured,
-        };
-        rows.extend(on(&machine)?);
+        let reports = reports(&kernel.to_string());
+        if reports.exists() {
+            folder::remove(&reports)?;
+        }
+        fs::create_dir_all(&reports)?;
+        for (hardware, jobs) in [(&hardware, &ours), (&without_iommu, &others)] {
+            if jobs.is_empty() {
+                continue;
+            }
+            let image = Recipe::new(kernel, &arguments.mirror).image()?;
+            let acceleration = qemu::choose(arguments.hardware.accel, &image)?;
+            let machine = Machine {
+                image,
+                hardware: hardware.clone(),
+                acceleration,
+                tree: tree.clone(),
+                jobs: jobs.clone(),
+                console: Console::Captured,
+            };
+            rows.extend(on(&machine)?);
+        }
     }
     print!("{}", table(&rows));
     Ok(if all_passed(&rows) {
@@ -92,6 +108,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Where the output of each test on `kernel` goes.
+fn reports(kernel: &str) -> PathBuf {
+    folder::base().join("reports").join(kernel)
 }
 
 fn job(what: &str) -> Job {
@@ -109,11 +130,7 @@ fn job(what: &str) -> Job {
 
 /// Runs all jobs of one machine. Jobs that a machine does not reach are not run; that is no error here.
 fn on(machine: &Machine) -> Result<Vec<Row>> {
-    let reports = folder::base().join("reports").join(&machine.image.kernel);
-    if reports.exists() {
-        folder::remove(&reports)?;
-    }
-    fs::create_dir_all(&reports)?;
+    let reports = reports(&machine.image.kernel);
     let mut kernel = machine.image.kernel.clone();
     let mut done = BTreeMap::new();
     let mut output = Vec::new();

@@ -164,7 +164,12 @@ impl Config {
     /// it takes what it needs.
     fn check_memory(&self) -> Result<(), ConfigError> {
         let needed = self.port.len() * PortConfig::PLAIN_MEMORY_MB as usize;
-        if self.dpdk.hugepages == Hugepages::Require || self.dpdk.memory_mb as usize >= needed {
+        if self.dpdk.without_iommu && self.dpdk.hugepages == Hugepages::Never {
+            let problem = "dpdk.without_iommu needs hugepages: set \"require\"";
+            return Err(ConfigError::value("dpdk.hugepages", "never", problem));
+        }
+        let takes_hugepages = self.dpdk.hugepages == Hugepages::Require || self.dpdk.without_iommu;
+        if takes_hugepages || self.dpdk.memory_mb as usize >= needed {
             return Ok(());
         }
         let ports = self.port.len();

@@ -29,6 +29,7 @@ pub struct Dataplane {
     eal: Option<Arc<Eal>>,
     events: Arc<Events>,
     journal: Arc<dyn PortJournal>,
+    without_iommu: bool,
 }
 
 /// A configured port, with or without its device.
@@ -85,6 +86,7 @@ impl Dataplane {
             eal: Some(Arc::clone(&eal)),
             events: Arc::new(events),
             journal: Arc::clone(&config.journal),
+            without_iommu: config.eal.without_iommu,
         };
         for spec in &config.ports {
             let (slot, info) = PortSlot::open(&eal, spec, &config)?;
@@ -228,6 +230,7 @@ impl Dataplane {
             eal,
             spec: slot.spec.clone(),
             config: slot.config.clone(),
+            without_iommu: self.without_iommu,
             journal: Arc::clone(journal),
             events: Arc::clone(events),
         };

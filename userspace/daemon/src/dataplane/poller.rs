@@ -55,13 +55,14 @@ impl PollerHandle {
         let counters = Arc::new(PollerCounters::default());
         let name = thread_name(&spec.name);
         let worker = threads.register(&name);
+        let idler = Idler::new(spec.idle, spec.rest, see_packets(&ports));
         let poller = Poller {
             index,
             ports,
             sessions: Sessions::default(),
             inbox: Arc::clone(&inbox),
             outbox,
-            idler: Idler::new(spec.idle, spec.rest, see_packets(&ports)),
+            idler,
             counters: Arc::clone(&counters),
             worker,
         };

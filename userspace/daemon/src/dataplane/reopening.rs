@@ -26,6 +26,7 @@ pub(super) struct Reopen {
     pub(super) eal: Arc<Eal>,
     pub(super) spec: PortSpec,
     pub(super) config: PortConfig,
+    pub(super) without_iommu: bool,
     pub(super) journal: Arc<dyn PortJournal>,
     pub(super) events: Arc<Events>,
 }
@@ -102,7 +103,7 @@ impl Reopen {
         let PortSpec { device, netns, .. } = &self.spec;
         let name = device.split(',').next().unwrap_or_default();
         if let Some(pci) = PciDevice::of(name.trim()) {
-            pci.check()?;
+            pci.check(self.without_iommu)?;
         }
         let link = Link::of(device, netns.as_deref())?;
         if let Some(link) = link
