@@ -3,9 +3,7 @@
 #![forbid(unsafe_code)]
 
 use anyhow::{Context as _, Result};
-use devices::{end, pairs, refusal, rig, video};
-
-mod devices;
+use onair_tests::pci::{end, pairs, refusal, rig, video};
 
 #[test]
 fn refused_with_what_to_do_and_used_where_the_configuration_says_so() -> Result<()> {

@@ -7,11 +7,9 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use devices::{PATIENCE, bind, end, folder, give_to, video};
+use onair_tests::pci::{self, PATIENCE, bind, end, folder, give_to, video};
 use onair_tests::{Deadline, Rig, until};
 use onair_types::{HealthStatus, PortWake};
-
-mod devices;
 
 /// How long a poller is looked at that has nothing to do.
 const QUIET: Duration = Duration::from_secs(3);
@@ -25,7 +23,7 @@ struct Pair {
 
 /// All pairs of the machine, for DPDK.
 fn pairs() -> Result<Vec<Pair>> {
-    let pairs = devices::pairs("vfio-pci")?;
+    let pairs = pci::pairs("vfio-pci")?;
     ensure!(pairs.len() >= 2, "give the machine two pairs of devices");
     let numbered = pairs.into_iter().enumerate();
     Ok(numbered
@@ -34,7 +32,7 @@ fn pairs() -> Result<Vec<Pair>> {
 }
 
 fn rig(pair: &Pair) -> Result<Rig> {
-    devices::rig(&pair.devices, false)
+    pci::rig(&pair.devices, false)
 }
 
 /// A command for QEMU's monitor.
@@ -134,7 +132,7 @@ fn link_down_and_up_then_health_says_so_and_frames_flow_again() -> Result<()> {
 fn device_that_cannot_be_used_is_refused_with_what_to_do() -> Result<()> {
     let pairs = pairs()?;
     let [first, second] = &pairs[0].devices;
-    let refused = |devices: [&str; 2]| devices::refusal(&devices.map(str::to_owned), false);
+    let refused = |devices: [&str; 2]| pci::refusal(&devices.map(str::to_owned), false);
     let missing = refused([first, "0000:00:0f.0"])?;
     assert!(
         missing.contains("there is no PCI device 0000:00:0f.0"),

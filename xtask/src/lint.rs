@@ -32,6 +32,8 @@ pub(crate) fn run(_: &Arguments) -> Result<()> {
         "package",
         "--test",
         "pci_nics",
+        "--test",
+        "platform",
         "--",
         "-D",
         "warnings",

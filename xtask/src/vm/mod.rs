@@ -8,6 +8,7 @@ mod boot;
 mod folder;
 mod image;
 mod job;
+mod page;
 mod payload;
 mod qemu;
 mod report;

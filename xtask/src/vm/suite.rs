@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result};
 use super::boot::{self, Console, Machine};
 use super::image::{self, Kernel, Recipe};
 use super::job::Job;
+use super::page::{self, Seen};
 use super::qemu::Nic;
 use super::report::{Outcome, Row, all_passed, count, table};
 use super::stream::Event;
@@ -25,6 +26,7 @@ use crate::{dist, say};
 Examples:
   cargo xtask vm test
   cargo xtask vm test --kernel debian12,debian13
+  cargo xtask vm test --kernel debian12,debian13 --page docs/platforms.md
   cargo xtask vm test --accel tcg demo evict     the demo and the file tests/tests/evict.rs
 
 The table is on stdout; the output of each is in target/vm/reports. With software emulation it takes some minutes.
@@ -40,14 +42,19 @@ pub(super) struct Arguments {
     hardware: qemu::Hardware,
     #[command(flatten)]
     programs: Programs,
+    /// Write what was seen as a page, such as docs/platforms.md
+    #[arg(long, value_name = "FILE")]
+    page: Option<PathBuf>,
     /// `demo`, or the name of a file in tests/tests or tests/machine without its extension
-    #[arg(default_values = ["demo", "destroy_wait", "quarantine", "blockers", "gate", PCI_NICS, PACKAGE, NO_IOMMU])]
+    #[arg(default_values = ["demo", "destroy_wait", "quarantine", "blockers", "gate", PCI_NICS, PLATFORM, PACKAGE, NO_IOMMU])]
     what: Vec<String>,
 }
 
 const DEMO: &str = "demo";
 /// Needs a machine without an IOMMU, and a pair of devices that have an interrupt line.
 const NO_IOMMU: &str = "no_iommu";
+/// Needs pairs of devices, and writes the page.
+const PLATFORM: &str = "platform";
 /// Needs pairs of devices.
 const PCI_NICS: &str = "pci_nics";
 /// Needs the Debian package.
@@ -57,7 +64,12 @@ const LIMIT: Duration = Duration::from_secs(90);
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let mut hardware = arguments.hardware.clone();
-    if arguments.what.iter().any(|what| what == PCI_NICS) && hardware.nics.is_empty() {
+    if arguments
+        .what
+        .iter()
+        .any(|what| [PCI_NICS, PLATFORM].contains(&what.as_str()))
+        && hardware.nics.is_empty()
+    {
         hardware.nics = vec![Nic::Virtio, Nic::E1000e, Nic::Vmxnet3];
     }
     let mut tree = arguments.programs.tree()?;
@@ -74,7 +86,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
         tree.package = Some(dist::build(&tree.release, &folder::base().join("dist"))?);
     }
     let jobs: Vec<_> = arguments.what.iter().map(|what| job(what)).collect();
-    let mut rows = Vec::new();
+    let (mut rows, mut seen) = (Vec::new(), Vec::new());
     let mut without_iommu = hardware.clone();
     without_iommu.without_iommu = true;
     without_iommu.nics = vec![Nic::E1000e];
@@ -99,10 +111,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
                 jobs: jobs.clone(),
                 console: Console::Captured,
             };
-            rows.extend(on(&machine)?);
+            rows.extend(on(&machine, &mut seen)?);
         }
     }
     print!("{}", table(&rows));
+    if let Some(file) = &arguments.page {
+        fs::write(file, page::page(&rows, &seen))
+            .with_context(|| format!("writing {}", file.display()))?;
+    }
     Ok(if all_passed(&rows) {
         ExitCode::SUCCESS
     } else {
@@ -129,7 +145,7 @@ fn job(what: &str) -> Job {
 }
 
 /// Runs all jobs of one machine. Jobs that a machine does not reach are not run; that is no error here.
-fn on(machine: &Machine) -> Result<Vec<Row>> {
+fn on(machine: &Machine, seen: &mut Vec<Seen>) -> Result<Vec<Row>> {
     let reports = reports(&machine.image.kernel);
     let mut kernel = machine.image.kernel.clone();
     let mut done = BTreeMap::new();
@@ -149,6 +165,7 @@ fn on(machine: &Machine) -> Result<Vec<Row>> {
                 let log = reports.join(format!("{name}.log"));
                 fs::write(&log, &output)?;
                 let row = ended(&name, status, &output, begin.elapsed());
+                seen.extend(page::seen(&kernel, &String::from_utf8_lossy(&output)));
                 if row.outcome == Outcome::Passed {
                     say::good(&name);
                 } else {

@@ -4,23 +4,30 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
-use onair_stage::{Backend, Config, Stage};
-use onair_tests::{Deadline, Raster, RelayedVideo, Rig};
+use onair_stage::{Backend, Config, Deadline, Raster, Stage, output};
 use onair_types::Source;
+
+use crate::relayed_video::RelayedVideo;
+use crate::rig::Rig;
 
 /// Slow enough for an emulated processor.
 const RASTER: Raster = Raster::new(320, 180, 10, 8);
 /// How long anything may take that is waited for, in seconds.
-pub(crate) const PATIENCE: u64 = 30;
+pub const PATIENCE: u64 = 30;
 /// The first device of each pair is behind the root port at such a slot, the second behind the next.
 const SLOTS: std::ops::Range<u32> = 0x10..0x1e;
 
-pub(crate) fn folder(device: &str) -> PathBuf {
+/// What the kernel shows of it.
+#[must_use]
+pub fn folder(device: &str) -> PathBuf {
     Path::new("/sys/bus/pci/devices").join(device)
 }
 
 /// Lets `driver` have `device`; without one, the kernel's own. Returns the driver that has it then.
-pub(crate) fn bind(device: &str, driver: Option<&str>) -> Result<String> {
+///
+/// # Errors
+/// The kernel's, and if no driver took it.
+pub fn bind(device: &str, driver: Option<&str>) -> Result<String> {
     let folder = folder(device);
     // An empty line ends an override.
     fs::write(folder.join("driver_override"), driver.unwrap_or("\n"))?;
@@ -34,7 +41,8 @@ pub(crate) fn bind(device: &str, driver: Option<&str>) -> Result<String> {
 }
 
 /// The device behind the root port at `slot`.
-pub(crate) fn behind(slot: u32) -> Option<String> {
+#[must_use]
+pub fn behind(slot: u32) -> Option<String> {
     let below = fs::read_dir(folder(&format!("0000:00:{slot:02x}.0"))).ok()?;
     let mut names = below.flatten().map(|entry| entry.file_name().into_string());
     names.find_map(|name| name.ok().filter(|name| is_device(name)))
@@ -47,8 +55,8 @@ fn is_device(name: &str) -> bool {
 
 /// All pairs of the machine, bound to the kernel's `driver`: two devices of one model each, with a
 /// cable between them.
-pub(crate) fn pairs(driver: &str) -> Result<Vec<[String; 2]>> {
-    onair_tests::output("modprobe", &[driver])?;
+pub fn pairs(driver: &str) -> Result<Vec<[String; 2]>> {
+    output("modprobe", &[driver])?;
     let mut pairs = Vec::new();
     for slot in SLOTS.step_by(2) {
         let Some(devices) = behind(slot).zip(behind(slot + 1)) else {
@@ -64,7 +72,7 @@ pub(crate) fn pairs(driver: &str) -> Result<Vec<[String; 2]>> {
 }
 
 /// Lets `driver` have `device`.
-pub(crate) fn give_to(driver: &str, device: &str) -> Result<()> {
+pub fn give_to(driver: &str, device: &str) -> Result<()> {
     // uio_pci_generic knows no device by itself; with an override it takes any.
     let took = bind(device, Some(driver))?;
     ensure!(took == driver, "{took} took {device}");
@@ -72,14 +80,14 @@ pub(crate) fn give_to(driver: &str, device: &str) -> Result<()> {
 }
 
 /// A daemon whose ports are `devices`.
-pub(crate) fn rig(devices: &[String; 2], without_iommu: bool) -> Result<Rig> {
+pub fn rig(devices: &[String; 2], without_iommu: bool) -> Result<Rig> {
     let mut rig = Rig::from(unstarted(devices, without_iommu)?);
     rig.start_daemon()?;
     Ok(rig)
 }
 
 /// Why a daemon with these devices does not start.
-pub(crate) fn refusal(devices: &[String; 2], without_iommu: bool) -> Result<String> {
+pub fn refusal(devices: &[String; 2], without_iommu: bool) -> Result<String> {
     let mut rig = unstarted(devices, without_iommu)?;
     let error = rig.start_daemon().err().context("it started")?;
     Ok(format!("{error:#}"))
@@ -96,14 +104,14 @@ fn unstarted(devices: &[String; 2], without_iommu: bool) -> Result<onair_stage::
 }
 
 /// Frames from one port to the other, and a client that looks at them.
-pub(crate) fn video(rig: &Rig) -> Result<RelayedVideo> {
+pub fn video(rig: &Rig) -> Result<RelayedVideo> {
     let mut video = RelayedVideo::start(rig, RASTER, Source::Pattern)?;
     video.viewer.wait(20, Deadline::seconds(PATIENCE))?;
     Ok(video)
 }
 
 /// Ends the sessions: no frame was lost, and each that was seen is right.
-pub(crate) fn end(video: RelayedVideo) -> Result<()> {
+pub fn end(video: RelayedVideo) -> Result<()> {
     let (_, seen) = video.end()?;
     ensure!(
         seen.iter()
