@@ -281,7 +281,7 @@ mod tests {
         let row = ended(
             "gate",
             101,
-            b"test a ... ok\ntest b ... FAILED\n",
+            b"test result: FAILED. 1 passed; 1 failed; 0 ignored;\n",
             Duration::ZERO,
         );
         assert_eq!((row.outcome, row.tests), (Outcome::Failed(101), (1, 1)));
