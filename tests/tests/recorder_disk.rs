@@ -52,8 +52,8 @@ impl Taken {
 
     fn offer(&mut self, events: u64) {
         for _ in 0..events {
-            let octets = event(0, self.offered);
-            if self.producer.offer(self.offered, 1400, &octets) {
+            let bytes = event(0, self.offered);
+            if self.producer.offer(self.offered, 1400, &bytes) {
                 self.accepted.push(self.offered);
             }
             self.offered += 1;
@@ -330,7 +330,7 @@ fn disk_hangs_then_the_producer_does_not_wait_and_no_request_waits_longer_than_i
 
 /// The disk says that it has space, and what is written to it does not arrive: it lies on a full one.
 #[test]
-fn disk_fails_below_then_told_and_the_books_balance() -> Result<()> {
+fn disk_fails_below_then_told_and_the_totals_balance() -> Result<()> {
     let stage = Stage::open("disk")?;
     let backing = stage.tmpfs("backing", 24 * MIB)?;
     let disk = stage.disk("broken", &backing, 256 * MIB)?;

@@ -209,7 +209,7 @@ async fn events_the_daemon_ends_then_the_stream_does_after_the_last_event() {
 }
 
 #[tokio::test]
-async fn events_a_stranger_follows_then_only_his_own_sessions() {
+async fn events_another_user_follows_then_only_its_own_sessions() {
     let api = served();
     let folder = api.path.parent().unwrap();
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();
