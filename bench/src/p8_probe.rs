@@ -266,13 +266,12 @@ impl Blocks {
         let mapping = self.ends.board()?;
         let words = board::Words(&mapping);
         let session = self.ends.session()?;
-        let mut round = 0;
-        loop {
-            round = words.next(round);
+        for round in words.rounds() {
             words.set_ready(round);
             let buffer = session.buffer_get(Timeout::NEVER)?;
             words.arrive(1, round);
             drop(buffer);
         }
+        Ok(())
     }
 }

@@ -276,19 +276,9 @@ pub fn frames(packets: &[Captured], raster: Raster) -> Result<Vec<Vec<u8>>> {
 /// What ffprobe says of the first stream of a file: width, height, pixel format, rate, and how many frames
 /// it reads.
 pub fn ffprobe(file: &Path) -> Result<Value> {
-    let entries = "stream=width,height,pix_fmt,r_frame_rate,nb_read_frames";
-    let line = [
-        "-v",
-        "error",
-        "-count_frames",
-        "-select_streams",
-        "v:0",
-        "-show_entries",
-        entries,
-        "-of",
-        "json",
-        text(file)?,
-    ];
+    let line = "-v error -count_frames -select_streams v:0 -of json \
+        -show_entries stream=width,height,pix_fmt,r_frame_rate,nb_read_frames";
+    let line: Vec<&str> = line.split(' ').chain([text(file)?]).collect();
     let json: Value = serde_json::from_str(&output("ffprobe", &line)?)?;
     Ok(json["streams"][0].clone())
 }

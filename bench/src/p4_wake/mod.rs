@@ -19,15 +19,12 @@ use onair_stage::wait_for;
 
 pub(crate) use consumer::Consumer;
 
-use crate::board::Board;
+use crate::board::{Board, OVER};
 use crate::host::{Host, HostedAttachment};
 use crate::place;
 use crate::row::Row;
 use crate::run::Run;
 use crate::samples::{Samples, micros};
-
-/// Tells the consumer to end.
-const OVER: u32 = u32::MAX;
 
 /// How the consumer waits in a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
