@@ -168,7 +168,7 @@ pub fn find<R: ReadAt + ?Sized>(file: &R) -> Result<Found, SiteError> {
         let Some(offset) = elf.executable_offset(address) else {
             continue;
         };
-        if elf.octet(offset)? != Some(NOP) {
+        if elf.byte(offset)? != Some(NOP) {
             continue;
         }
         if probe.arguments != ARGUMENTS.as_bytes() {
@@ -233,7 +233,7 @@ fn build_id<R: ReadAt + ?Sized>(elf: &Elf<'_, R>) -> Result<Option<String>, Site
         .map(|note| {
             note.description
                 .iter()
-                .map(|octet| format!("{octet:02x}"))
+                .map(|byte| format!("{byte:02x}"))
                 .collect()
         });
     Ok(id)
@@ -260,7 +260,7 @@ impl<'notes> Probe<'notes> {
         let (base, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
         // A semaphore would have to be raised by us; our sites have none.
         let (_semaphore, rest) = rest.split_first_chunk::<8>().ok_or_else(damaged)?;
-        let mut texts = rest.split(|&octet| octet == 0);
+        let mut texts = rest.split(|&byte| byte == 0);
         let mut text = || texts.next().ok_or_else(damaged);
         let (provider, name, arguments) = (text()?, text()?, text()?);
         if provider != PROVIDER.as_bytes() {

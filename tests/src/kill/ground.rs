@@ -238,7 +238,7 @@ impl Ground {
     }
 }
 
-/// Waits until an honest client has taken every frame that was lent to it.
+/// Waits until an honest client has taken every frame that was loaned to it.
 fn drained(control: &mut Control, session: &str, client: &mut TestClient) -> Result<()> {
     let mut last = (0, 0);
     wait_for(
@@ -246,10 +246,10 @@ fn drained(control: &mut Control, session: &str, client: &mut TestClient) -> Res
         PATIENCE,
         || {
             let counters = control.show(session)?.counters;
-            let lent = counters.frames_complete + counters.frames_incomplete;
+            let loaned = counters.frames_complete + counters.frames_incomplete;
             let taken = client.say("taken")?["frames"].as_u64().context("frames")?;
-            last = (lent, taken);
-            Ok(lent == taken)
+            last = (loaned, taken);
+            Ok(loaned == taken)
         },
     )
     .with_context(|| format!("lent and taken: {last:?}"))

@@ -43,7 +43,7 @@ pub use canary::Proof;
 pub use config::ProbeConfig;
 pub use error::{Blind, ProbeError};
 pub use events::{Events, ProbeEvent};
-pub use health::{Health, State};
+pub use health::Health;
 pub use onair_ebpf::process::SurveyError;
 pub use onair_ebpf::sites::{Site, SiteKind};
 pub use probe::{Closing, Probe};

@@ -194,7 +194,7 @@ impl Side<'_> {
             self.counters.rx_other.add(1);
             return;
         };
-        let headers = ethernet::HEADER_OCTETS + ipv4::HEADER_OCTETS;
+        let headers = ethernet::HEADER_BYTES + ipv4::HEADER_BYTES;
         let answered = self.transmit.packet(headers + size, |bytes| {
             let back = EthernetHeader {
                 destination: ethernet.source,
@@ -207,8 +207,8 @@ impl Side<'_> {
                 protocol: PROTOCOL_ICMP,
                 ttl: onair_media::datagram::TTL,
             };
-            bytes[..ethernet::HEADER_OCTETS].copy_from_slice(&back.to_octets());
-            bytes[ethernet::HEADER_OCTETS..headers].copy_from_slice(&ip.to_octets(0, size));
+            bytes[..ethernet::HEADER_BYTES].copy_from_slice(&back.to_bytes());
+            bytes[ethernet::HEADER_BYTES..headers].copy_from_slice(&ip.to_bytes(0, size));
             bytes[headers..].copy_from_slice(&reply[..size]);
         });
         self.counters.echo_answered.add(u64::from(answered));

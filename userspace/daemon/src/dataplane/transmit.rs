@@ -11,7 +11,7 @@ const TX_BURST: usize = 64;
 
 /// Destination of packets to send.
 pub(super) trait TxSink {
-    /// Queues a packet of `octets` bytes, all of which `fill` must write. If there is no room,
+    /// Queues a packet of `bytes` bytes, all of which `fill` must write. If there is no room,
     /// returns false and does not call `fill`.
     fn packet(&mut self, size: usize, fill: impl FnOnce(&mut [u8])) -> bool;
 }
