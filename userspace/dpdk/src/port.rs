@@ -61,6 +61,10 @@ impl PortConfig {
     /// own, since none crosses a page's end.
     pub const PLAIN_MEMORY_MB: u32 = 34;
 
+    /// The largest MTU of an interface under AF_XDP, in bytes: an mbuf's 2048, less the kernel's 256
+    /// of headroom, an Ethernet header and a VLAN tag.
+    pub const XDP_MTU: u32 = 2048 - 256 - 14 - 4;
+
     /// Two rings of 2048 places and a pool of 8192 mbufs.
     #[must_use]
     pub fn new(name: impl Into<String>, device: impl Into<String>) -> Self {
@@ -323,6 +327,12 @@ fn open_here(
     device: &Device,
     open: &BTreeSet<u16>,
 ) -> Result<Opened, Error> {
+    if let Device::Dpdk {
+        xdp: Some(queue), ..
+    } = device
+    {
+        check_mtu(&queue.interface)?;
+    }
     let claim = match device {
         Device::Dpdk {
             xdp: Some(queue), ..
@@ -370,6 +380,20 @@ fn opened(
         mac: ethdev.mac().unwrap_or_else(|| made_up_mac(&config.device)),
         mtu,
         shared: OpenPort::new(ethdev, pool, claim),
+    }
+}
+
+/// The kernel drops a packet that does not fit, and counts it where nobody looks.
+fn check_mtu(interface: &str) -> Result<(), Error> {
+    // Without an answer opening the port reports the reason.
+    let found = Route::open().and_then(|route| route.find(interface));
+    match found {
+        Ok(Some(found)) if found.mtu > PortConfig::XDP_MTU => Err(Error::Mtu {
+            interface: interface.to_owned(),
+            mtu: found.mtu,
+            most: PortConfig::XDP_MTU,
+        }),
+        _ => Ok(()),
     }
 }
 

@@ -100,9 +100,36 @@ fn af_xdp_ports_on_a_veth_pair_carry_everything_and_leave_the_link_clean() {
     assert_eq!(descriptors(), before, "nothing is left open");
     veth.assert_clean();
 
+    largest_packet_passes_and_a_larger_mtu_is_refused(&veth, &eal);
     deleted_under_its_port(&veth, &eal);
     drop(registered);
     eal.cleanup().unwrap();
+}
+
+fn largest_packet_passes_and_a_larger_mtu_is_refused(veth: &Veth, eal: &Eal) {
+    let set = |mtu: u32| ["va", "vb"].map(|end| veth.ip(&format!("link set {end} mtu {mtu}")));
+    set(PortConfig::XDP_MTU);
+    let (a, b) = veth.open(eal);
+    let (mut tx, mut rx) = (a.tx_queue().unwrap(), b.rx_queue().unwrap());
+    // With a VLAN tag.
+    let length = PortConfig::XDP_MTU as usize + 18;
+    let mut burst = Burst::new();
+    let mut packet = tx.alloc().unwrap();
+    fill(packet.append(length).unwrap(), a.mac(), b.mac(), 7);
+    // A tag is what lets it be longer than MTU and header.
+    packet.data_mut()[12..14].copy_from_slice(&[0x81, 0x00]);
+    burst.push(packet).unwrap();
+    assert_eq!(tx.burst(&mut burst), 1);
+    assert!(is_ready(rx.wait_fd().unwrap(), DEADLINE));
+    assert_eq!(rx.burst(&mut burst), 1);
+    assert_eq!(burst.iter().next().unwrap().len(), length);
+    drop((burst, tx, rx));
+    a.close().unwrap();
+    b.close().unwrap();
+    set(PortConfig::XDP_MTU + 1);
+    let refused = Port::open(eal, &veth::config(&veth.namespace, "a")).unwrap_err();
+    assert!(matches!(refused, Error::Mtu { .. }), "{refused}");
+    set(1500);
 }
 
 fn deleted_under_its_port(veth: &Veth, eal: &Eal) {
