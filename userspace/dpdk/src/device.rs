@@ -22,6 +22,14 @@ pub(crate) enum Device {
 }
 
 impl Device {
+    /// The queue of an AF_XDP port.
+    pub(crate) fn xdp(&self) -> Option<&XdpQueue> {
+        match self {
+            Self::Dpdk { xdp, .. } => xdp.as_ref(),
+            Self::Ring(_) => None,
+        }
+    }
+
     pub(crate) fn is_pci(&self) -> bool {
         match self {
             Self::Ring(_) => false,

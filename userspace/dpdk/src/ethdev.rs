@@ -17,7 +17,9 @@ use crate::{
     device::{Device, RingEnd},
     hardware::{Hardware, LinkStatus, Wake},
     interrupt::Interrupt,
-    log, ring,
+    log,
+    netlink::{Mode, Route},
+    ring,
     xsk::Xsk,
 };
 
@@ -37,6 +39,8 @@ pub(crate) struct Ethdev {
     ring: Option<RingEnd>,
     xsk: Option<Xsk>,
     interrupt: Option<Interrupt>,
+    /// This port attached its XDP program, in generic mode.
+    is_generic: bool,
     state: DeviceState,
 }
 
@@ -75,6 +79,7 @@ impl Ethdev {
             ring,
             xsk: None,
             interrupt: None,
+            is_generic: false,
             state: DeviceState::Attached,
         };
         let info = ethdev.info()?;
@@ -135,6 +140,20 @@ impl Ethdev {
         let call = || unsafe { dpdk_sys::rte_eth_dev_info_get(self.id, &raw mut info) };
         self.check("describe", log::captured(call))?;
         Ok(info)
+    }
+
+    /// Attaches an XDP program in generic mode, which the driver then uses. Before
+    /// [`Ethdev::start`].
+    pub(crate) fn attach_generic(&mut self) -> Result<(), Error> {
+        let index = i32::try_from(self.interface_index).unwrap_or(0);
+        // SAFETY: libxdp comes with the driver, which has created the port.
+        let call = || unsafe { dpdk_sys::onair_xdp_attach_generic(index) };
+        self.check(
+            "attach an XDP program in generic mode to",
+            log::captured(call),
+        )?;
+        self.is_generic = true;
+        Ok(())
     }
 
     /// Sets up one receive and one transmit queue, then starts. After an error the port can only be
@@ -267,6 +286,13 @@ impl Ethdev {
         if let Some((xsk, before_close)) = self.xsk.take().zip(before_close) {
             let forgotten = xsk.reap(&before_close);
             tracing::debug!(target: "dpdk", device = self.subject, forgotten, "descriptors");
+        }
+        if self.is_generic
+            && let Err(error) =
+                Route::open().and_then(|it| it.detach(self.interface_index, Mode::Generic))
+        {
+            // It is gone with its interface.
+            tracing::debug!(target: "dpdk", device = self.subject, %error, "XDP program");
         }
         if !self.device.is_null() {
             // SAFETY: the device stays until it is removed, here.

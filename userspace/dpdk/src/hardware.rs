@@ -1,5 +1,7 @@
 //! What a port's device is, and the state of its link.
 
+use serde::{Deserialize, Serialize};
+
 /// The state of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LinkStatus {
@@ -19,6 +21,19 @@ pub enum Wake {
     /// Nothing but time: the driver has neither.
     #[default]
     Timer,
+}
+
+/// Where the XDP program of an AF_XDP port may run: `port.xdp` in the daemon's configuration.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum XdpChoice {
+    /// In the network driver; in the kernel's stack if the driver refuses.
+    #[default]
+    Auto,
+    /// In the network driver, or the port is not opened.
+    Native,
+    /// In the kernel's stack.
+    Generic,
 }
 
 /// How an AF_XDP port is attached to its interface (`Documentation/networking/af_xdp.rst`).

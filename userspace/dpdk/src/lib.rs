@@ -54,7 +54,7 @@ pub use burst::Burst;
 pub use device::DeviceClaim;
 pub use eal::{Eal, EalConfig};
 pub use error::{CloseError, Error};
-pub use hardware::{Hardware, LinkStatus, Wake, XdpMode};
+pub use hardware::{Hardware, LinkStatus, Wake, XdpChoice, XdpMode};
 pub use link::{Link, LinkState, NotRestored, Restored};
 pub use log::LogTail;
 pub use mbuf::Mbuf;

@@ -20,7 +20,7 @@ use crate::{
     claim::Claim,
     device::Device,
     ethdev::Ethdev,
-    hardware::{Hardware, LinkStatus, XdpMode},
+    hardware::{Hardware, LinkStatus, XdpChoice, XdpMode},
     interface::Interface,
     log,
     namespace::{self, Namespace},
@@ -51,6 +51,8 @@ pub struct PortConfig {
     /// How long its AF_XDP queue may stay busy: the kernel frees it some time after its socket is
     /// closed, by this process or by the end of a killed daemon.
     pub busy: Duration,
+    /// Where the XDP program of an AF_XDP port runs. No other port has one.
+    pub xdp: XdpChoice,
     /// Whether a PCI device's interrupt is set up, for pollers that sleep. Without effect if its
     /// driver has none.
     pub interrupt: bool,
@@ -76,6 +78,7 @@ impl PortConfig {
             tx_descriptors: 2048,
             mbufs: 8192,
             busy: Duration::from_secs(2),
+            xdp: XdpChoice::Auto,
             interrupt: false,
         }
     }
@@ -312,6 +315,16 @@ impl Drop for Port {
     }
 }
 
+/// How a port is set up.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Setup {
+    Plain,
+    /// With the device's interrupt.
+    Interrupt,
+    /// On AF_XDP, with an XDP program in generic mode.
+    Generic,
+}
+
 struct Opened {
     shared: OpenPort,
     xdp: Option<XdpMode>,
@@ -327,45 +340,67 @@ fn open_here(
     device: &Device,
     open: &BTreeSet<u16>,
 ) -> Result<Opened, Error> {
-    if let Device::Dpdk {
-        xdp: Some(queue), ..
-    } = device
-    {
-        check_mtu(&queue.interface)?;
-    }
-    let claim = match device {
-        Device::Dpdk {
-            xdp: Some(queue), ..
-        } => Some(Claim::on(queue, &config.device, config.busy)?),
-        _ => None,
+    let Some(queue) = device.xdp() else {
+        return open_plain(eal, config, device, open);
     };
+    check_mtu(&queue.interface)?;
+    let claim = Claim::on(queue, &config.device, config.busy)?;
+    let attempt = |setup| start(eal, config, device, open, setup);
+    let started = match config.xdp {
+        XdpChoice::Generic => patiently(config, || attempt(Setup::Generic)),
+        XdpChoice::Native => patiently(config, || attempt(Setup::Plain)),
+        XdpChoice::Auto => patiently(config, || attempt(Setup::Plain)).or_else(|refused| {
+            if !refused.is_busy() {
+                return Err(refused);
+            }
+            tracing::info!(target: "dpdk", port = config.name, "generic mode, because: {refused}");
+            attempt(Setup::Generic).map_err(|_| refused)
+        }),
+    };
+    let opened = opened(config, device, started?, Some(claim));
+    if config.xdp == XdpChoice::Native && opened.xdp.is_some_and(|mode| !mode.native) {
+        return Err(Error::NotNative {
+            interface: queue.interface.clone(),
+        });
+    }
+    Ok(opened)
+}
+
+/// Opens a port that is not on AF_XDP.
+fn open_plain(
+    eal: &Eal,
+    config: &PortConfig,
+    device: &Device,
+    open: &BTreeSet<u16>,
+) -> Result<Opened, Error> {
     let with_interrupt = config.interrupt && device.is_pci();
     if with_interrupt {
-        match log::trial(|| start(eal, config, device, open, true)) {
+        match log::trial(|| start(eal, config, device, open, Setup::Interrupt)) {
             Ok(started) => return Ok(opened(config, device, started, None)),
             Err(error) => {
                 tracing::debug!(target: "dpdk", port = config.name, "without interrupt: {error}");
             }
         }
     }
-    let attempt = || start(eal, config, device, open, false);
+    let started = start(eal, config, device, open, Setup::Plain)?;
+    Ok(opened(config, device, started, None))
+}
+
+/// Repeats an attempt at an AF_XDP queue that is busy, for a time.
+fn patiently<T>(config: &PortConfig, attempt: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
     let began = Instant::now();
-    let started = loop {
-        let may_retry = claim.is_some() && began.elapsed() < config.busy;
-        match if may_retry {
-            log::trial(attempt)
-        } else {
-            attempt()
-        } {
-            Err(error) if may_retry && error.is_busy() => {
+    loop {
+        if began.elapsed() >= config.busy {
+            return attempt();
+        }
+        match log::trial(&attempt) {
+            Err(error) if error.is_busy() => {
                 tracing::debug!(target: "dpdk", port = config.name, "again: {error}");
                 thread::sleep(BUSY_PAUSE);
             }
-            Err(error) => return Err(error),
-            Ok(started) => break started,
+            done => return done,
         }
-    };
-    Ok(opened(config, device, started, claim))
+    }
 }
 
 fn opened(
@@ -399,13 +434,7 @@ fn check_mtu(interface: &str) -> Result<(), Error> {
 
 /// How `device` is attached; `None` if the kernel does not tell.
 fn xdp_mode(device: &Device, socket: BorrowedFd<'_>) -> Option<XdpMode> {
-    let Device::Dpdk {
-        xdp: Some(queue), ..
-    } = device
-    else {
-        return None;
-    };
-    let interface = Route::open().ok()?.find(&queue.interface).ok()??;
+    let interface = Route::open().ok()?.find(&device.xdp()?.interface).ok()??;
     let options = sockopt::xdp_options(socket).ok()?;
     Some(XdpMode {
         native: interface
@@ -423,7 +452,7 @@ fn start(
     config: &PortConfig,
     device: &Device,
     open: &BTreeSet<u16>,
-    with_interrupt: bool,
+    setup: Setup,
 ) -> Result<(Ethdev, Pool, u16), Error> {
     static SERIAL: AtomicU32 = AtomicU32::new(0);
     let mut ethdev = Ethdev::attach(device, &config.device, |id| open.contains(&id))?;
@@ -435,7 +464,10 @@ fn start(
         pool.expect_swallowed();
     }
     let (rx, tx) = (config.rx_descriptors, config.tx_descriptors);
-    let started = ethdev.start(&pool, rx, tx, with_interrupt);
+    if setup == Setup::Generic {
+        ethdev.attach_generic()?;
+    }
+    let started = ethdev.start(&pool, rx, tx, setup == Setup::Interrupt);
     match started.and_then(|()| ethdev.mtu()) {
         Ok(mtu) => Ok((ethdev, pool, mtu)),
         Err(error) => {

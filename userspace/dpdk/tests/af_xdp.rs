@@ -6,7 +6,7 @@
 
 use std::{fs, os::fd::BorrowedFd, time::Duration};
 
-use onair_dpdk::{Burst, Eal, Error, Port, PortConfig, RegisteredThread, Wake, XdpMode};
+use onair_dpdk::{Burst, Eal, Error, Port, PortConfig, RegisteredThread, Wake, XdpChoice, XdpMode};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use veth::{DEADLINE, LENGTH, Veth, exchange, fill};
 
@@ -100,10 +100,34 @@ fn af_xdp_ports_on_a_veth_pair_carry_everything_and_leave_the_link_clean() {
     assert_eq!(descriptors(), before, "nothing is left open");
     veth.assert_clean();
 
+    generic_mode_carries_everything_and_leaves_the_link_clean(&veth, &eal);
     largest_packet_passes_and_a_larger_mtu_is_refused(&veth, &eal);
     deleted_under_its_port(&veth, &eal);
     drop(registered);
     eal.cleanup().unwrap();
+}
+
+fn generic_mode_carries_everything_and_leaves_the_link_clean(veth: &Veth, eal: &Eal) {
+    let before = descriptors();
+    let open = |end, xdp| {
+        let config = PortConfig {
+            xdp,
+            ..veth::config(&veth.namespace, end)
+        };
+        Port::open(eal, &config).unwrap()
+    };
+    for _ in 0..2 {
+        let (a, b) = (open("a", XdpChoice::Native), open("b", XdpChoice::Generic));
+        let native = |port: &Port| port.hardware().xdp.map(|mode| mode.native);
+        assert_eq!((native(&a), native(&b)), (Some(true), Some(false)));
+        let (mut tx, mut rx) = (a.tx_queue().unwrap(), b.rx_queue().unwrap());
+        exchange((&mut tx, a.mac()), (&mut rx, b.mac()), 3000);
+        drop((tx, rx));
+        a.close().unwrap();
+        b.close().unwrap();
+        veth.assert_clean();
+    }
+    assert_eq!(descriptors(), before, "nothing is left open");
 }
 
 fn largest_packet_passes_and_a_larger_mtu_is_refused(veth: &Veth, eal: &Eal) {

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use onair_dpdk::EalConfig;
+use onair_dpdk::{EalConfig, XdpChoice};
 
 /// Configuration of the dataplane. It does not change after the start.
 #[derive(Debug, Clone)]
@@ -38,6 +38,8 @@ pub struct PortSpec {
     pub device: String,
     /// Network namespace under `/run/netns` that contains the interface.
     pub netns: Option<String>,
+    /// Where the XDP program of a port on AF_XDP runs.
+    pub xdp: XdpChoice,
     /// IPv4 address and prefix length of the port, 0 to 32.
     pub address: (Ipv4Addr, u8),
     /// Index of its poller in [`DataplaneConfig::pollers`].

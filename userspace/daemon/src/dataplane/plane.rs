@@ -367,6 +367,7 @@ impl PortSlot {
         let mut config = PortConfig::new(&spec.name, &spec.device);
         config.netns.clone_from(&spec.netns);
         config.busy = plane.port_busy;
+        config.xdp = spec.xdp;
         config.interrupt = plane.pollers[spec.poller].idle == Idle::Adaptive;
         let port = Port::open(eal, &config).map_err(|source| DataplaneError::Port {
             port: spec.name.clone(),

@@ -92,6 +92,7 @@ pub(super) fn dataplane_config(
                 name: port.name.clone(),
                 device: port.device.clone(),
                 netns: port.netns.clone(),
+                xdp: port.xdp,
                 address: port.ipv4()?,
                 poller: config
                     .poller_of(port)

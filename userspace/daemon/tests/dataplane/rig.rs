@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use onair_dpdk::{EalConfig, Hugepages};
+use onair_dpdk::{EalConfig, Hugepages, XdpChoice};
 use onair_ipc::caller::{Attachment, Deadline, Lease, Refusal};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::{Geometry, VERSION};
@@ -74,6 +74,7 @@ impl Rig {
             name: name.into(),
             device: format!("ring:{wire}"),
             netns: None,
+            xdp: XdpChoice::Auto,
             address: (address, 24),
             poller,
         };
