@@ -106,5 +106,10 @@ fn carried(devices: &[String; 2]) -> String {
             }
         })
     };
-    tried().unwrap_or_else(|error| format!("no: {error:#}"))
+    tried().unwrap_or_else(|error| {
+        let text = format!("{error:#}");
+        // Of a daemon that did not start, what it said last.
+        let (_, reason) = text.rsplit_once("ERROR onaird: ").unwrap_or(("", &text));
+        format!("no: {reason}")
+    })
 }

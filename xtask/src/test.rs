@@ -8,7 +8,7 @@ use onair_stage::{Deadline, Snapshot, Stage, take_down_leftovers};
 
 use crate::cargo::{cargo, cargo_with, messages, root, supervised};
 use crate::say::{self, Times};
-use crate::{clean_up, lint, setup};
+use crate::{clean_up, lint, setup, vm};
 
 /// Lints, then runs the unit tests, the model checks and the whole-system tests
 ///
@@ -151,7 +151,14 @@ fn steps(arguments: &Arguments, times: &mut Times) -> Result<()> {
         line.extend(["--", "--test-threads", "1"]);
         line.extend(&filters);
         cargo_with(&line, if arguments.slow { &SLOW } else { &[] })
-    })
+    })?;
+    if all && !arguments.fast {
+        let left_out = times.step("On Debian 12's own kernel", vm::short)?;
+        if let Some(reason) = left_out {
+            say::warning(format_args!("no virtual machine here, left out: {reason}"));
+        }
+    }
+    Ok(())
 }
 
 /// Unit tests of what needs neither DPDK nor the gate's own instructions, each block of memory

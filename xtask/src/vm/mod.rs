@@ -159,6 +159,8 @@ impl Programs {
     }
 }
 
+pub(crate) use suite::short;
+
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     qemu::require_programs()?;
     crate::clean_up::report(&onair_stage::take_down_leftovers()?);

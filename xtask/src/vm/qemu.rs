@@ -25,10 +25,10 @@ pub(crate) struct Hardware {
     pub(crate) accel: Accel,
     /// Processors
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
-    cpus: u8,
+    pub(crate) cpus: u8,
     /// Memory, in MB
     #[arg(long, value_name = "MB", default_value_t = 6144, value_parser = clap::value_parser!(u32).range(1024..))]
-    memory: u32,
+    pub(crate) memory: u32,
     /// Leave the IOMMU out
     #[arg(long)]
     pub(crate) without_iommu: bool,

@@ -6,19 +6,20 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use super::boot::{self, Console, Machine};
 use super::image::{self, Kernel, Recipe};
 use super::job::Job;
 use super::page::{self, Seen};
-use super::qemu::Nic;
+use super::payload::Tree;
+use super::qemu::{Accel, Hardware, Nic};
 use super::report::{Outcome, Row, all_passed, count, table};
 use super::stream::Event;
 use super::{Programs, folder, qemu};
-use crate::cargo::messages;
+use crate::cargo::{messages, root};
 use crate::test::SYSTEM;
-use crate::{dist, say};
+use crate::{dist, say, setup};
 
 /// Runs the demo and whole-system tests in the machine, and reports on each
 #[derive(clap::Args)]
@@ -39,7 +40,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "URL", default_value = image::MIRROR)]
     mirror: String,
     #[command(flatten)]
-    hardware: qemu::Hardware,
+    hardware: Hardware,
     #[command(flatten)]
     programs: Programs,
     /// Write what was seen as a page, such as docs/platforms.md
@@ -59,32 +60,18 @@ const PLATFORM: &str = "platform";
 const PCI_NICS: &str = "pci_nics";
 /// Needs the Debian package.
 const PACKAGE: &str = "package";
+/// What `cargo xtask test` runs.
+const SHORT: [&str; 3] = [DEMO, "destroy_wait", "blockers"];
 /// For the demo or one file of tests, at the speed of this machine.
 const LIMIT: Duration = Duration::from_secs(90);
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let mut hardware = arguments.hardware.clone();
-    if arguments
-        .what
-        .iter()
-        .any(|what| [PCI_NICS, PLATFORM].contains(&what.as_str()))
-        && hardware.nics.is_empty()
-    {
+    let needs_devices = |what: &String| [PCI_NICS, PLATFORM].contains(&what.as_str());
+    if arguments.what.iter().any(needs_devices) && hardware.nics.is_empty() {
         hardware.nics = vec![Nic::Virtio, Nic::E1000e, Nic::Vmxnet3];
     }
-    let mut tree = arguments.programs.tree()?;
-    let files: Vec<_> = arguments.what.iter().filter(|what| *what != DEMO).collect();
-    tree.tests = if arguments.programs.built.is_some() {
-        files
-            .iter()
-            .map(|name| Ok(((*name).clone(), newest(&tree.release.join("deps"), name)?)))
-            .collect::<Result<_>>()?
-    } else {
-        build(&files)?
-    };
-    if arguments.what.iter().any(|what| what == PACKAGE) {
-        tree.package = Some(dist::build(&tree.release, &folder::base().join("dist"))?);
-    }
+    let tree = tree(&arguments.programs, &arguments.what)?;
     let jobs: Vec<_> = arguments.what.iter().map(|what| job(what)).collect();
     let (mut rows, mut seen) = (Vec::new(), Vec::new());
     let mut without_iommu = hardware.clone();
@@ -92,17 +79,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     without_iommu.nics = vec![Nic::E1000e];
     let (others, ours): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.name == NO_IOMMU);
     for &kernel in &arguments.kernels {
-        let reports = reports(&kernel.to_string());
-        if reports.exists() {
-            folder::remove(&reports)?;
-        }
-        fs::create_dir_all(&reports)?;
+        clear_reports(kernel)?;
         for (hardware, jobs) in [(&hardware, &ours), (&without_iommu, &others)] {
             if jobs.is_empty() {
                 continue;
             }
             let image = Recipe::new(kernel, &arguments.mirror).image()?;
-            let acceleration = qemu::choose(arguments.hardware.accel, &image)?;
+            let acceleration = qemu::choose(hardware.accel, &image)?;
             let machine = Machine {
                 image,
                 hardware: hardware.clone(),
@@ -124,6 +107,73 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// What the machines get: the programs, and the tests of `what`.
+fn tree(programs: &Programs, what: &[String]) -> Result<Tree> {
+    let mut tree = programs.tree()?;
+    let files: Vec<_> = what.iter().filter(|what| *what != DEMO).collect();
+    tree.tests = if programs.built.is_some() {
+        files
+            .iter()
+            .map(|name| Ok(((*name).clone(), newest(&tree.release.join("deps"), name)?)))
+            .collect::<Result<_>>()?
+    } else {
+        build(&files)?
+    };
+    if what.iter().any(|what| what == PACKAGE) {
+        tree.package = Some(dist::build(&tree.release, &folder::base().join("dist"))?);
+    }
+    Ok(tree)
+}
+
+/// The part of `cargo xtask test`: the demo and two files of tests on the oldest kernel, with programs
+/// that are built already. A machine that cannot be had here is no failure: then it returns the reason.
+///
+/// # Errors
+/// When something fails in the machine.
+pub(crate) fn short() -> Result<Option<String>> {
+    let what = SHORT.map(str::to_owned);
+    let programs = Programs {
+        built: Some(root().to_owned()),
+    };
+    let tree = tree(&programs, &what)?;
+    let hardware = Hardware {
+        accel: Accel::Auto,
+        cpus: 4,
+        memory: 6144,
+        without_iommu: false,
+        nics: Vec::new(),
+    };
+    let kernel = Kernel::Debian12;
+    let had = setup::with_machine_packages()
+        .and_then(|()| Recipe::new(kernel, image::MIRROR).image())
+        .and_then(|image| Ok((qemu::choose(hardware.accel, &image)?, image)));
+    let (acceleration, image) = match had {
+        Ok(had) => had,
+        Err(reason) => return Ok(Some(format!("{reason:#}"))),
+    };
+    clear_reports(kernel)?;
+    let machine = Machine {
+        image,
+        hardware,
+        acceleration,
+        tree,
+        jobs: what.iter().map(|what| job(what)).collect(),
+        console: Console::Captured,
+    };
+    let rows = on(&machine, &mut Vec::new())?;
+    print!("{}", table(&rows));
+    ensure!(all_passed(&rows), "something failed in the machine");
+    Ok(None)
+}
+
+fn clear_reports(kernel: Kernel) -> Result<()> {
+    let reports = reports(&kernel.to_string());
+    if reports.exists() {
+        folder::remove(&reports)?;
+    }
+    Ok(fs::create_dir_all(&reports)?)
 }
 
 /// Where the output of each test on `kernel` goes.
