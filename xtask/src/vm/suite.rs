@@ -15,8 +15,8 @@ use super::qemu::Nic;
 use super::report::{Outcome, Row, all_passed, count, table};
 use super::stream::Event;
 use super::{Programs, folder, qemu};
+use crate::cargo::SYSTEM;
 use crate::cargo::messages;
-use crate::test::SYSTEM;
 use crate::{dist, say};
 
 /// Runs the demo and whole-system tests in the machine, and reports on each
