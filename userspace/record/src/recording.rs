@@ -256,14 +256,6 @@ impl Recording {
         }
     }
 
-    /// Waits until it has ended; `None` at the deadline.
-    #[must_use]
-    pub fn wait_ended(&self, deadline: Instant) -> Option<Result<Manifest, FinishError>> {
-        let progress = self.shared.wait(deadline, |it| it.ended.is_some());
-        let ended = progress.ended.clone()?;
-        Some(ended.map_err(FinishError::Panicked))
-    }
-
     fn doing(&self, fault: &Option<String>) -> String {
         match (fault, self.shared.busy_for()) {
             (Some(fault), _) => fault.clone(),
