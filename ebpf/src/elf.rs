@@ -13,7 +13,7 @@ use object::elf::{
 };
 use object::pod::{from_bytes, slice_from_bytes};
 
-use crate::sites::SiteError;
+use crate::error::SiteError;
 
 /// Programs have about a dozen.
 const MAX_SEGMENTS: u16 = 128;

@@ -11,8 +11,18 @@ use onair_stage::{Run, end_run, guard};
 use serde_json::Value;
 
 use crate::say;
-use crate::test::SYSTEM;
 
+/// What the whole-system tests are and what they start: the release build.
+pub(crate) const SYSTEM: [&str; 8] = [
+    "--package",
+    "onaird",
+    "--package",
+    "onairctl",
+    "--package",
+    "onair-waiters",
+    "--package",
+    "onair-tests",
+];
 /// A test program may need this long to take its own stage down.
 const GRACE: Duration = Duration::from_secs(30);
 

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 
 use onair_stage::{Deadline, Snapshot, Stage, take_down_leftovers};
 
-use crate::cargo::{cargo, cargo_with, messages, root, supervised};
+use crate::cargo::{SYSTEM, cargo, cargo_with, messages, root, supervised};
 use crate::say::{self, Times};
 use crate::{clean_up, lint, setup, vm};
 
@@ -34,17 +34,6 @@ pub(crate) struct Arguments {
     filters: Vec<String>,
 }
 
-/// What the whole-system tests are and what they start: the release build.
-pub(crate) const SYSTEM: [&str; 8] = [
-    "--package",
-    "onaird",
-    "--package",
-    "onairctl",
-    "--package",
-    "onair-waiters",
-    "--package",
-    "onair-tests",
-];
 /// Builds the program of the kill matrix, with the points at which it dies.
 pub(crate) const VICTIM: [&str; 6] = [
     "build",

@@ -13,9 +13,9 @@ use serde_json::Value;
 
 use crate::dice::Dice;
 use crate::kill::audit::audit;
-use crate::kill::ground::{FILL, FRAMES, PULSES, QUIET};
 use crate::kill::points::{Kind, Place, Point};
 use crate::kill::victim::{End, Victim};
+use crate::kill::{FILL, FRAMES, PULSES, QUIET};
 use crate::rig::Rig;
 use onair_stage::Control;
 use onair_stage::{Raster, receive};

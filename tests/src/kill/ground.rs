@@ -13,20 +13,13 @@ use crate::kill::audit::audit;
 use crate::kill::blocked::{Watchers, three_agree};
 use crate::kill::death::Death;
 use crate::kill::victim::{End, Victim};
+use crate::kill::{FILL, FRAMES, PULSES, QUIET};
 use crate::rig::Rig;
 use crate::seen::Seen;
 use onair_stage::Control;
 use onair_stage::TestClient;
 use onair_stage::{Raster, receive, send};
 
-/// Frames come here from first to last, and a client takes every one.
-pub(super) const FRAMES: &str = "frames";
-/// Nothing comes here.
-pub(super) const QUIET: &str = "quiet";
-/// Frames come here; it is stopped and started all the time.
-pub(super) const PULSES: &str = "pulses";
-/// Victims fill this one.
-pub(super) const FILL: &str = "fill";
 /// What they send arrives here.
 const FILLED: &str = "filled";
 /// Where victims die, and who looks on: those that callers are blocked in.

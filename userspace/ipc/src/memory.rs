@@ -61,6 +61,18 @@ pub struct AttachmentMemory {
     seg: Memfd,
 }
 
+impl Fence {
+    /// Arms the kicks of `memories`, then executes the fence: a caller that the count still sees
+    /// will kick when it leaves. SYNC: kick, light-heavy.
+    #[must_use]
+    pub fn with_kicks<'a>(memories: impl Iterator<Item = &'a AttachmentMemory>) -> Self {
+        if !mutant!("kick: not armed for a drain") {
+            memories.for_each(AttachmentMemory::arm_kick);
+        }
+        Self::new()
+    }
+}
+
 impl AttachmentMemory {
     /// Creates the files. Both gates are closed and the state is [`AttachmentState::Gone`].
     ///

@@ -23,6 +23,7 @@ use crate::maps::locked;
 use crate::modified::ModifiedFiles;
 use crate::multi::Multi;
 use crate::share::Owner;
+use crate::thread::spawn;
 use onair_ebpf::process::{FileKey, SitedFile};
 
 /// Links dropped in parallel.
@@ -98,7 +99,10 @@ pub(crate) fn start(
         let status = Arc::clone(&status);
         move || drop_links(&leaving, &status)
     })?;
-    let modified = ModifiedFiles::start(commands.clone())
+    let on_change = commands.clone();
+    // A closed probe needs no news.
+    let on_change = move |key| drop(on_change.send(Command::Modified(key)));
+    let modified = ModifiedFiles::start(on_change)
         .inspect_err(|error| tracing::warn!(%error, "files changed in place will not be noticed"))
         .ok();
     status.set(|counts| {
@@ -115,16 +119,6 @@ pub(crate) fn start(
     };
     spawn("onair-probe", move || kernel.run(&inbox, reaper))?;
     Ok(commands)
-}
-
-pub(crate) fn spawn(
-    name: &str,
-    body: impl FnOnce() + Send + 'static,
-) -> Result<JoinHandle<()>, ProbeError> {
-    thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(body)
-        .map_err(ProbeError::system("starting a thread of the probe"))
 }
 
 fn message(panic: &(dyn Any + Send)) -> String {

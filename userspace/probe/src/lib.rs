@@ -37,6 +37,7 @@ mod site_checker;
 mod sleepers;
 mod supervisor;
 mod text;
+mod thread;
 
 pub use arm::{Armed, WatchedFile};
 pub use canary::Proof;

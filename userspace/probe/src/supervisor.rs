@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 use crate::arm::{Armed, Step};
 use crate::error::ProbeError;
 use crate::fair::FairQueue;
-use crate::kernel::spawn;
 use crate::maps::locked;
 use crate::share::{Owner, Share, Table, Usage};
+use crate::thread::spawn;
 
 /// Clients checked concurrently, not counting slow checks.
 const WORKERS: usize = 4;

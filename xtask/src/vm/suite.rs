@@ -17,8 +17,7 @@ use super::qemu::{Accel, Hardware, Nic};
 use super::report::{Outcome, Row, all_passed, count, table};
 use super::stream::Event;
 use super::{Programs, folder, qemu};
-use crate::cargo::{messages, root};
-use crate::test::SYSTEM;
+use crate::cargo::{SYSTEM, messages, root};
 use crate::{dist, say, setup};
 
 /// Runs the demo and whole-system tests in the machine, and reports on each

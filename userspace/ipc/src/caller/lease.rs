@@ -10,7 +10,7 @@ use super::{Attachment, Refusal};
 use crate::frame_word::{FrameState, FrameTag};
 use crate::label;
 use crate::meta::FrameMeta;
-use crate::sys;
+use crate::sync::Ordering;
 
 /// One loan, on the client's side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -220,7 +220,7 @@ impl Attachment {
         if loan.attachment != self.id || !self.sends {
             return Err(Refusal::Invalid);
         }
-        let order = sys::bump(self.words.submitted()) + 1;
+        let order = self.words.submitted().fetch_add(1, Ordering::Relaxed) + 1;
         label!("submit.ordered");
         self.words.metas()[loan.frame as usize].submit(order);
         label!("submit.described");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::recording::FlushedEvents;
+use crate::shared::FlushedEvents;
 
 use super::Drain;
 

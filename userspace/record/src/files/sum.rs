@@ -10,8 +10,8 @@ use std::thread::{self, JoinHandle};
 
 use sha2::{Digest as _, Sha256};
 
-use super::part::BLOCK;
-
+/// Block size and alignment in the file, bytes.
+pub(crate) const BLOCK: usize = 1 << 20;
 /// Most blocks in its queue; above it the drain thread waits.
 const WAITING: usize = 16;
 
