@@ -28,10 +28,7 @@ fn daemon() -> Played {
         "memory": {"state": "pending", "bytes": 1, "held_by": []}, "reconciled": 0, "disagreements": 0});
     let unknown = |code, detail| serde_json::to_value(Problem::new(code, detail)).unwrap();
     Played::script(&[
-        (
-            "GET /v1/sessions",
-            json!({"sessions": [session(), second]}),
-        ),
+        ("GET /v1/sessions", json!({"sessions": [session(), second]})),
         (
             "GET /v1/recordings",
             json!({"recordings": [crate::recordings::recording("recording")]}),
