@@ -1,7 +1,7 @@
 //! HTTP/1.1 over the control socket: one connection a request.
 
 use std::marker::PhantomData;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
@@ -16,7 +16,6 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::net::UnixStream;
 
-use crate::args::Cli;
 use crate::failure::Failure;
 use crate::stream::Stream;
 
@@ -47,10 +46,10 @@ impl<T: DeserializeOwned> Answer<T> {
 }
 
 impl Client {
-    pub(crate) fn new(cli: &Cli) -> Self {
+    pub(crate) fn new(socket: &Path, patience: Duration) -> Self {
         Self {
-            socket: cli.socket.clone(),
-            patience: cli.timeout,
+            socket: socket.to_owned(),
+            patience,
         }
     }
 

@@ -8,6 +8,7 @@ mod args;
 mod client;
 mod command;
 mod failure;
+mod names;
 mod output;
 mod render;
 mod stream;
@@ -16,8 +17,13 @@ use std::process::ExitCode;
 
 use args::Cli;
 use clap::Parser;
+use clap_complete::CompleteEnv;
+use client::Client;
 
 fn main() -> ExitCode {
+    CompleteEnv::with_factory(names::completing)
+        .var(command::completions::VARIABLE)
+        .complete();
     let cli = Cli::parse();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -29,8 +35,15 @@ fn main() -> ExitCode {
             return failure::REFUSED.into();
         }
     };
-    match runtime.block_on(command::run(&cli)) {
+    let client = Client::new(&cli.socket, cli.timeout);
+    match runtime.block_on(command::run(&cli, &client)) {
         Ok(code) => code.into(),
-        Err(failure) => failure.report(&cli).into(),
+        Err(failure) => {
+            let code = failure.report(&cli);
+            if let Some(name) = runtime.block_on(names::meant(&client, &failure)) {
+                eprintln!("Did you mean {name}?");
+            }
+            code.into()
+        }
     }
 }

@@ -22,6 +22,9 @@ const CAPABILITIES: [&str; 8] = [
     "CHOWN",
 ];
 
+const PLAIN: &str = "daemonset";
+const SRIOV: &str = "daemonset-sriov";
+
 fn packaging(path: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packaging");
     let path = root.join(path);
@@ -38,17 +41,27 @@ fn unit() -> BTreeMap<String, String> {
         .collect()
 }
 
-fn daemonset() -> Vec<Value> {
-    let text = packaging("kubernetes/daemonset.yaml");
+/// The documents of a manifest.
+fn manifest(name: &str) -> Vec<Value> {
+    let text = packaging(&format!("kubernetes/{name}.yaml"));
     serde_yaml_ng::Deserializer::from_str(&text)
         .map(|document| Value::deserialize(document).unwrap())
         .collect()
 }
 
-fn pod() -> Value {
-    let all = daemonset();
-    let set = all.iter().find(|it| it["kind"] == "DaemonSet").unwrap();
-    set["spec"]["template"]["spec"].clone()
+fn of_kind(name: &str, kind: &str) -> Value {
+    let all = manifest(name);
+    all.into_iter().find(|it| it["kind"] == kind).unwrap()
+}
+
+fn pod(name: &str) -> Value {
+    of_kind(name, "DaemonSet")["spec"]["template"]["spec"].clone()
+}
+
+/// The configuration in a manifest.
+fn configuration(name: &str) -> String {
+    let map = of_kind(name, "ConfigMap");
+    map["data"]["onaird.toml"].as_str().unwrap().to_owned()
 }
 
 fn words(value: &Value) -> Vec<&str> {
@@ -116,7 +129,7 @@ fn unit_against_the_defaults_then_paths_times_and_capabilities_agree() {
 
 #[test]
 fn daemonset_against_the_defaults_then_paths_times_and_capabilities_agree() {
-    let pod = pod();
+    let pod = pod(PLAIN);
     let config = Config::default();
     assert_eq!(pod["hostPID"], true);
     let grace = pod["terminationGracePeriodSeconds"].as_u64().unwrap();
@@ -159,8 +172,6 @@ fn daemonset_against_the_defaults_then_paths_times_and_capabilities_agree() {
 #[test]
 fn configurations_packaged_then_they_hold() {
     let folder = tempfile::tempdir().unwrap();
-    let all = daemonset();
-    let map = all.iter().find(|it| it["kind"] == "ConfigMap").unwrap();
     let sample = packaging("onaird.toml");
     let whole: String = sample
         .lines()
@@ -173,39 +184,43 @@ fn configurations_packaged_then_they_hold() {
     for text in [
         &*sample,
         &*whole,
-        map["data"]["onaird.toml"].as_str().unwrap(),
+        &configuration(PLAIN),
+        &configuration(SRIOV).replace("PCI_DEVICE", "0000:3b:02.0"),
     ] {
         let path = folder.path().join("onaird.toml");
         fs::write(&path, text).unwrap();
         Config::load(&path).unwrap_or_else(|error| panic!("{error}\n{text}"));
     }
-    // The pod asks for the hugepages that its configuration requires.
-    let hugepages = &pod()["containers"][0]["resources"]["limits"]["hugepages-2Mi"];
-    assert_eq!(*hugepages, "512Mi");
-}
-
-/// The names of OnAir's metrics in `text`.
-fn metrics(text: &str) -> BTreeSet<&str> {
-    let words = text.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'));
-    words.filter(|word| word.starts_with("onair_")).collect()
+    for name in [PLAIN, SRIOV] {
+        // The pod asks for the hugepages that its configuration requires.
+        let hugepages = &pod(name)["containers"][0]["resources"]["limits"]["hugepages-2Mi"];
+        assert_eq!(*hugepages, "512Mi");
+    }
 }
 
 #[test]
-fn alerts_name_metrics_that_the_daemon_has_and_say_what_to_do() {
-    let mut served = metrics(include_str!("../src/control/actor/metrics.rs"));
-    served.extend(metrics(include_str!("../src/session/metrics.rs")));
-    let rules: Value = serde_yaml_ng::from_str(&packaging("prometheus/onair.rules.yml")).unwrap();
-    let rules = rules["groups"][0]["rules"].as_sequence().unwrap();
-    let mut named = 0;
-    for rule in rules {
-        let text = |value: &Value| value.as_str().unwrap().to_owned();
-        for metric in metrics(&text(&rule["expr"])) {
-            assert!(served.contains(metric), "{metric}");
-            named += 1;
-        }
-        assert!(!text(&rule["annotations"]["action"]).is_empty(), "{rule:?}");
-        let severity = text(&rule["labels"]["severity"]);
-        assert!(["critical", "warning"].contains(&severity.as_str()));
+fn pod_with_a_virtual_function_differs_only_in_where_its_port_is() {
+    let (mut plain, mut sriov) = (pod(PLAIN), pod(SRIOV));
+    // The interface is the node's, or the pod's own.
+    plain.as_mapping_mut().unwrap().remove("hostNetwork");
+    let container = &mut sriov["containers"][0];
+    let script = words(&container["args"])[0].to_owned();
+    assert!(script.ends_with("exec onaird --config /run/config/onaird.toml"));
+    let variable = "$PCIDEVICE_INTEL_COM_ONAIR";
+    assert!(script.starts_with(&format!("sed \"s/PCI_DEVICE/{variable}/\" ")));
+    for which in ["requests", "limits"] {
+        let resources = container["resources"][which].as_mapping_mut().unwrap();
+        assert_eq!(resources.remove("intel.com/onair"), Some("1".into()));
     }
-    assert!(rules.len() >= 10 && named >= 10);
+    let container = container.as_mapping_mut().unwrap();
+    container.remove("command");
+    container.remove("args");
+    // The folder of the configuration that the script makes.
+    let mounts = sriov["containers"][0]["volumeMounts"]
+        .as_sequence_mut()
+        .unwrap();
+    mounts.retain(|it| it["name"] != "made");
+    let volumes = sriov["volumes"].as_sequence_mut().unwrap();
+    volumes.retain(|it| it["name"] != "made");
+    assert_eq!(plain, sriov);
 }

@@ -1,5 +1,15 @@
 //! Texts of types that a document names by a word.
 
+/// The candidate that a user who wrote `text` probably meant.
+#[must_use]
+pub fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let likeness = |it: &'a str| (strsim::jaro_winkler(text, it), it);
+    let likely = candidates.into_iter().map(likeness);
+    let likely = likely.filter(|(likeness, _)| *likeness > 0.8);
+    let best = likely.max_by(|a, b| a.0.total_cmp(&b.0))?;
+    Some(best.1)
+}
+
 /// `as_str` and `Display` of an enum without fields, from its variants and their texts.
 macro_rules! texts {
     ($type:ident: $($variant:ident $text:literal),+) => {
@@ -92,4 +102,25 @@ pub(crate) fn shorten(text: &str) -> String {
     let mut short: String = text.chars().take(SHOWN).collect();
     short.push('…');
     short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest;
+
+    #[test]
+    fn nearest_slip_of_the_pen_then_what_was_meant_and_else_nothing() {
+        let names = ["studio-1", "studio-2", "camera", "x"];
+        for (text, meant) in [
+            ("studio-22", Some("studio-2")),
+            ("stduio-1", Some("studio-1")),
+            ("camer", Some("camera")),
+            ("kamera", Some("camera")),
+            ("multiviewer", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(text, names), meant, "{text}");
+        }
+        assert_eq!(nearest("camera", []), None);
+    }
 }

@@ -21,7 +21,10 @@ pub(crate) const PACKAGES: &[Package] = &[
     ),
     package("binutils", "dist: strip"),
     package("dpkg-dev", "dist: what the programs depend on"),
-    package("help2man", "dist: manual pages from --help"),
+    package(
+        "lowdown",
+        "dist: the manual page of the configuration from docs/configuration.md",
+    ),
     package("xz-utils", "dist: the tarball"),
     package("make", "build: libbpf inside onair-waiters"),
     package("pkg-config", "build: finds DPDK and libelf"),

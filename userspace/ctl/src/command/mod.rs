@@ -25,18 +25,17 @@ use crate::failure::Failure;
 use crate::output;
 
 /// Runs the command. Returns the exit code.
-pub(crate) async fn run(cli: &Cli) -> Result<u8, Failure> {
-    let client = Client::new(cli);
+pub(crate) async fn run(cli: &Cli, client: &Client) -> Result<u8, Failure> {
     match &cli.noun {
-        Noun::Session(verb) => session::run(cli, &client, verb).await,
-        Noun::Record(verb) => record::run(cli, &client, verb).await,
-        Noun::Certificate(verb) => certificate::run(cli, &client, verb).await,
-        Noun::Events(events) => events.run(cli, &client).await,
-        Noun::Config(verb) => config::run(cli, &client, verb).await,
-        Noun::Health(health) => health.run(cli, &client).await,
-        Noun::Port(verb) => port::run(cli, &client, verb).await,
+        Noun::Session(verb) => session::run(cli, client, verb).await,
+        Noun::Record(verb) => record::run(cli, client, verb).await,
+        Noun::Certificate(verb) => certificate::run(cli, client, verb).await,
+        Noun::Events(events) => events.run(cli, client).await,
+        Noun::Config(verb) => config::run(cli, client, verb).await,
+        Noun::Health(health) => health.run(cli, client).await,
+        Noun::Port(verb) => port::run(cli, client, verb).await,
         Noun::Doctor(doctor) => doctor.run(cli),
-        Noun::Shutdown(shutdown) => shutdown.run(cli, &client).await,
+        Noun::Shutdown(shutdown) => shutdown.run(cli, client).await,
         Noun::Completions(shell) => completions::run(shell),
     }
 }

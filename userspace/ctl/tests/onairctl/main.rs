@@ -9,5 +9,6 @@ mod documents;
 mod ends;
 mod events;
 mod exit_codes;
+mod names;
 mod requests;
 mod tables;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::documents::{AT, all_in, who};
 use crate::played::Played;
 
-fn recording(state: &str) -> Value {
+pub(crate) fn recording(state: &str) -> Value {
     let counts = json!({"arrived": 1000, "accepted": 990, "dropped": {"ring_full": 10},
         "written": 980, "written_bytes": 94_080, "lost": {"disk_fault": 10}, "pending": 0});
     let mut producer = counts.clone();

@@ -4,6 +4,8 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
+use onair_types::nearest;
+
 /// Why a configuration is invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -16,7 +18,7 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// The file is not TOML, or has an unknown key or a wrong type.
-    #[error("{path}: {}", plain(source))]
+    #[error("{path}: {}{}", plain(source), meant(source.message()))]
     Parse {
         /// Path of the file.
         path: PathBuf,
@@ -45,6 +47,17 @@ fn plain(error: &toml::de::Error) -> String {
             "expected a whole number that is not negative and not so large\n",
         )
     })
+}
+
+/// What the parser expected that is most like the unknown key or value.
+fn meant(message: &str) -> String {
+    // unknown field `a`, expected one of `b`, `c`
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let meant = quoted
+        .next()
+        .filter(|_| message.starts_with("unknown "))
+        .and_then(|unknown| nearest(unknown, quoted));
+    meant.map_or_else(String::new, |name| format!("Did you mean `{name}`?\n"))
 }
 
 impl ConfigError {
@@ -76,4 +89,27 @@ pub(super) fn within<T: PartialOrd + Display>(
         value,
         format!("give {least} to {most}"),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::meant;
+
+    #[test]
+    fn unknown_key_or_value_then_the_nearest_that_is_known() {
+        for (message, expected) in [
+            (
+                "unknown field `socked`, expected one of `mode`, `socket`, `group`",
+                "Did you mean `socket`?\n",
+            ),
+            (
+                "unknown variant `requird`, expected `required` or `off`",
+                "Did you mean `required`?\n",
+            ),
+            ("unknown field `nix`, expected one of `mode`, `socket`", ""),
+            ("missing field `name`", ""),
+        ] {
+            assert_eq!(meant(message), expected);
+        }
+    }
 }

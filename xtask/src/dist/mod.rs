@@ -1,4 +1,8 @@
-//! `cargo xtask dist`: a Debian package, a tarball of the same files, and their checksums.
+//! `cargo xtask dist`: a Debian package, a tarball of the same files, a list of what they are made of (SBOM), and
+//! the checksums.
+
+mod manual;
+mod sbom;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -10,7 +14,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use crate::cargo::{self, root};
 use crate::say;
 
-/// Builds the Debian package, a tarball of the same files, and their checksums
+/// Builds the Debian package, a tarball of the same files, an SBOM, and their checksums
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -18,7 +22,7 @@ Examples:
   cargo xtask dist --out /tmp/dist
   apt install ./target/dist/onair_*.deb          then: onairctl doctor
 
-It needs dpkg-dev and binutils: `cargo xtask setup` installs them.")]
+It needs dpkg-dev, binutils and lowdown: `cargo xtask setup` installs them.")]
 pub(crate) struct Arguments {
     /// Take the release programs of this folder, and build nothing
     #[arg(long, value_name = "FOLDER")]
@@ -66,12 +70,6 @@ const COMPLETIONS: [(&str, &str); 3] = [
     ("zsh", "usr/share/zsh/vendor-completions/_onairctl"),
     ("fish", "usr/share/fish/vendor_completions.d/onairctl.fish"),
 ];
-/// A program, its section, what whatis(1) says about it.
-const MANUALS: [(&str, u8, &str); 3] = [
-    ("onaird", 8, "media session daemon for SMPTE ST 2110"),
-    ("onairctl", 1, "inspect and control onaird sessions"),
-    ("onair-waiters", 8, "list callers blocked in buffer_get"),
-];
 const SCRIPTS: [&str; 3] = ["postinst", "prerm", "postrm"];
 /// Debian's first build of this version.
 const REVISION: &str = concat!(env!("CARGO_PKG_VERSION"), "-1");
@@ -96,14 +94,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Makes the package of these programs, the tarball and the checksums in `out`, which is emptied
-/// first. Returns the package.
+/// Makes the package of these programs, the tarball, the SBOM and the checksums in `out`, which is
+/// emptied first. Returns the package.
 pub(crate) fn build(programs: &Path, out: &Path) -> Result<PathBuf> {
     if out.exists() {
         fs::remove_dir_all(out)?;
     }
     let name = format!("onair_{REVISION}_amd64");
-    let (deb, tarball) = (format!("{name}.deb"), format!("{name}.tar.xz"));
+    let [deb, tarball, sbom] = ["deb", "tar.xz", "cdx.json"].map(|it| format!("{name}.{it}"));
     fs::create_dir_all(out.join("work"))?;
     let out = out.canonicalize()?;
     let work = out.join("work");
@@ -118,9 +116,10 @@ pub(crate) fn build(programs: &Path, out: &Path) -> Result<PathBuf> {
     dpkg.args(["--root-owner-group", "--build"]);
     done(dpkg.args([&package, &out.join(&deb)]))?;
     fs::remove_dir_all(&work)?;
+    sbom::write(&out.join(&sbom), &depends_of(&out.join(&deb))?)?;
     let sums = done(
         Command::new("sha256sum")
-            .args([&deb, &tarball])
+            .args([&deb, &tarball, &sbom])
             .current_dir(&out),
     )?;
     fs::write(out.join("SHA256SUMS"), sums)?;
@@ -142,13 +141,7 @@ fn lay_out(programs: &Path, package: &Path) -> Result<()> {
         let script = done(Command::new(programs.join("onairctl")).args(["completions", shell]))?;
         write(&package.join(to), script.as_bytes(), 0o644)?;
     }
-    for (name, section, what) in MANUALS {
-        let mut page = Command::new("help2man");
-        page.args(["--no-info", &format!("--section={section}"), "--name", what]);
-        let page = done(page.arg(programs.join(name)))?;
-        let to = format!("usr/share/man/man{section}/{name}.{section}");
-        write(&package.join(to), page.as_bytes(), 0o644)?;
-    }
+    manual::write(programs, package)?;
     let notice =
         "OnAir is licensed under MIT OR Apache-2.0, its BPF program under MIT OR GPL-2.0.\n";
     write(
@@ -185,6 +178,19 @@ fn depends(work: &Path, package: &Path) -> Result<String> {
     let plugins =
         ["mempool-ring", "net-af-xdp", "net-af-packet"].map(|it| format!("librte-{it}{abi}"));
     Ok(format!("{linked}, {}", plugins.join(", ")))
+}
+
+/// The packages that the package `deb` depends on, without versions.
+pub(crate) fn depends_of(deb: &Path) -> Result<Vec<String>> {
+    let text = done(
+        Command::new("dpkg-deb")
+            .arg("-f")
+            .args([deb, "Depends".as_ref()]),
+    )?;
+    let names = text
+        .split(',')
+        .filter_map(|it| it.split_whitespace().next());
+    Ok(names.map(str::to_owned).collect())
 }
 
 fn describe(package: &Path, depends: &str) -> Result<()> {

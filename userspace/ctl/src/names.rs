@@ -1,0 +1,134 @@
+//! Names that the daemon has now: candidates for a shell, and the one that a user may have meant.
+
+use std::env;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgMatches, Command, CommandFactory as _};
+use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
+use onair_types::api::{
+    ListCertificates, ListRecordings, ListSessions, RecordingQuery, ShowHealth,
+};
+use onair_types::{CertificateQuery, ProblemCode, SessionRef, nearest};
+
+use crate::args::Cli;
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::render::printable;
+
+/// How long a shell waits for candidates.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// The arguments that take a name of the daemon's.
+const IDS: [&str; 6] = [
+    "session",
+    "attachment",
+    "recording",
+    "port",
+    "certificate",
+    "certificates",
+];
+
+/// The command line with the daemon's names as candidates.
+pub(crate) fn completing() -> Command {
+    with_names(Cli::command())
+}
+
+fn with_names(command: Command) -> Command {
+    let command = command.mut_args(|arg| {
+        let id = IDS.into_iter().find(|id| arg.get_id() == id);
+        id.into_iter().fold(arg, |arg, id| {
+            arg.add(ArgValueCandidates::new(move || {
+                candidates(id).unwrap_or_default()
+            }))
+        })
+    });
+    command.mut_subcommands(with_names)
+}
+
+/// What can follow on the command line that a shell completes. None without a daemon.
+fn candidates(id: &str) -> Option<Vec<CompletionCandidate>> {
+    let words = env::args().skip_while(|word| word != "--").skip(1);
+    let typed = Cli::command().ignore_errors(true);
+    let typed = typed.try_get_matches_from(words).ok()?;
+    let socket = typed.get_one::<PathBuf>("socket")?;
+    let client = Client::new(socket, PATIENCE);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .ok()?;
+    let names = names(&client, id, session(&typed));
+    let names = runtime.block_on(names).ok()?;
+    let candidate = |(name, about): (String, String)| {
+        CompletionCandidate::new(printable(&name)).help(Some(printable(&about).into()))
+    };
+    Some(names.into_iter().map(candidate).collect())
+}
+
+/// The session that the command line names.
+fn session(typed: &ArgMatches) -> Option<&SessionRef> {
+    match typed.subcommand() {
+        Some((_, verb)) => session(verb),
+        None => typed.try_get_one("session").ok().flatten(),
+    }
+}
+
+/// The existing values of the argument `id`, each with a word about it.
+async fn names(
+    client: &Client,
+    id: &str,
+    session: Option<&SessionRef>,
+) -> Result<Vec<(String, String)>, Failure> {
+    let sessions = async || client.call::<ListSessions>(&(), &()).await?.read();
+    Ok(match id {
+        "session" => {
+            let list = sessions().await?.sessions.into_iter();
+            list.map(|it| (it.name.to_string(), it.state.to_string()))
+                .collect()
+        }
+        "attachment" => {
+            let mut list = sessions().await?.sessions.into_iter();
+            let one = list.find(|it| session.is_some_and(|session| session.names(it.id, &it.name)));
+            let list = one.into_iter().flat_map(|it| it.attachments);
+            list.map(|it| (it.attachment.to_string(), it.command))
+                .collect()
+        }
+        "recording" => {
+            let query = RecordingQuery { session: None };
+            let list = client.call::<ListRecordings>(&(), &query).await?.read()?;
+            let list = list.recordings.into_iter();
+            list.map(|it| (it.name.to_string(), it.state.to_string()))
+                .collect()
+        }
+        "port" => {
+            let health = client.call::<ShowHealth>(&(), &()).await?.read()?;
+            let list = health.dataplane.ports.into_iter();
+            list.map(|it| (it.name, it.device)).collect()
+        }
+        "certificate" | "certificates" => {
+            let query = CertificateQuery::default();
+            let list = client.call::<ListCertificates>(&(), &query).await?.read()?;
+            let list = list.certificates.into_iter();
+            list.map(|it| (it.name.to_string(), it.operation.to_string()))
+                .collect()
+        }
+        _ => Vec::new(),
+    })
+}
+
+/// The existing name most like the one that the daemon does not know.
+pub(crate) async fn meant(client: &Client, failure: &Failure) -> Option<String> {
+    let Failure::Refused(problem) = failure else {
+        return None;
+    };
+    let id = match problem.code {
+        ProblemCode::NoSuchSession => "session",
+        ProblemCode::NoSuchRecording => "recording",
+        ProblemCode::NoSuchPort => "port",
+        _ => return None,
+    };
+    // The detail ends with the name.
+    let wrong = problem.detail.rsplit(' ').next()?.trim_matches('"');
+    let names = names(client, id, None).await.ok()?;
+    nearest(wrong, names.iter().map(|(name, _)| &**name)).map(printable)
+}

@@ -1,0 +1,90 @@
+//! What is packaged for Prometheus and Grafana, against the daemon's metrics and the page about alerts.
+#![expect(clippy::unwrap_used, reason = "clippy does not take helpers for tests")]
+
+use std::collections::BTreeSet;
+
+use serde_yaml_ng::Value;
+
+const BOARD: &str = include_str!("../../../packaging/grafana/onair.json");
+const RULES: &str = include_str!("../../../packaging/prometheus/onair.rules.yml");
+const PAGE: &str = include_str!("../../../docs/operations.md");
+
+/// The names of OnAir's metrics in `text`.
+fn metrics(text: &str) -> BTreeSet<&str> {
+    let words = text.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'));
+    words.filter(|word| word.starts_with("onair_")).collect()
+}
+
+/// The metrics that the daemon serves.
+fn served() -> BTreeSet<&'static str> {
+    let mut served = metrics(include_str!("../src/control/actor/metrics.rs"));
+    served.extend(metrics(include_str!("../src/session/metrics.rs")));
+    served
+}
+
+fn rules() -> Vec<Value> {
+    let rules: Value = serde_yaml_ng::from_str(RULES).unwrap();
+    rules["groups"][0]["rules"].as_sequence().unwrap().clone()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap().to_owned()
+}
+
+#[test]
+fn rules_name_metrics_that_the_daemon_has_and_say_what_to_do() {
+    let (rules, served) = (rules(), served());
+    let mut named = 0;
+    for rule in &rules {
+        for metric in metrics(&text(&rule["expr"])) {
+            assert!(served.contains(metric), "{metric}");
+            named += 1;
+        }
+        assert!(!text(&rule["annotations"]["action"]).is_empty(), "{rule:?}");
+        let severity = text(&rule["labels"]["severity"]);
+        assert!(["critical", "warning"].contains(&severity.as_str()));
+    }
+    assert!(rules.len() >= 10 && named >= 10);
+}
+
+#[test]
+fn alerts_of_the_page_are_the_rules_but_for_the_two_that_it_names() {
+    let table = PAGE.split_once("| alert | rule |").unwrap().1;
+    let rows = table
+        .lines()
+        .skip(2)
+        .take_while(|line| line.starts_with('|'));
+    let column: Vec<_> = rows
+        .map(|row| row.split('|').nth(2).unwrap().trim())
+        .collect();
+    let without = column.iter().filter(|rule| **rule == "–").count();
+    assert_eq!(without, 2, "{column:?}");
+    let on_the_page = column
+        .iter()
+        .filter_map(|it| it.strip_prefix('`')?.strip_suffix('`'));
+    let on_the_page: BTreeSet<_> = on_the_page.map(str::to_owned).collect();
+    let all: BTreeSet<_> = rules().iter().map(|rule| text(&rule["alert"])).collect();
+    assert_eq!(on_the_page, all);
+}
+
+#[test]
+fn board_names_metrics_that_the_daemon_has_and_explains_each_panel() {
+    let board: Value = serde_yaml_ng::from_str(BOARD).unwrap();
+    let served = served();
+    let mut ids = BTreeSet::new();
+    let mut named = BTreeSet::new();
+    for panel in board["panels"].as_sequence().unwrap() {
+        assert!(ids.insert(panel["id"].as_u64().unwrap()), "{panel:?}");
+        if panel["type"] == "row" {
+            continue;
+        }
+        assert!(text(&panel["description"]).ends_with('.'), "{panel:?}");
+        for target in panel["targets"].as_sequence().unwrap() {
+            let query = text(&target["expr"]);
+            named.extend(metrics(&query).into_iter().map(str::to_owned));
+        }
+    }
+    let unknown: Vec<_> = named.iter().filter(|it| !served.contains(&***it)).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+    assert!(named.len() >= 30, "{named:?}");
+}

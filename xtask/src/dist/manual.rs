@@ -1,0 +1,148 @@
+//! The manual pages: of the programs and their subcommands from `--help`, of the configuration from its page.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+
+use super::done;
+use crate::cargo::root;
+
+/// A program and its section.
+const PROGRAMS: [(&str, u8); 3] = [("onaird", 8), ("onairctl", 1), ("onair-waiters", 8)];
+/// Columns of a terminal that man(1) leaves to the text.
+const COLUMNS: &str = "71";
+
+/// Writes every page below `package`.
+pub(super) fn write(programs: &Path, package: &Path) -> Result<()> {
+    for (name, section) in PROGRAMS {
+        command(programs, package, name, section)?;
+    }
+    let mut page = Command::new("lowdown");
+    page.args(["-s", "-Tman", "--nroff-nolinks"]).args([
+        "-M",
+        "title=onair.toml",
+        "-M",
+        "section=5",
+    ]);
+    let page = done(page.arg(root().join("docs/configuration.md")))?;
+    let (head, text) = page.split_once(".SH").context("a page with a title")?;
+    let name = ".SH NAME\nonair.toml \\- configuration of onaird";
+    save(
+        package,
+        "onair.toml",
+        5,
+        &format!("{head}{name}\n.SH{text}"),
+    )
+}
+
+/// Writes the page of the command line `words`, and those of its subcommands.
+fn command(programs: &Path, package: &Path, words: &str, section: u8) -> Result<()> {
+    let mut line = words.split(' ');
+    let mut help = Command::new(programs.join(line.next().context("a program")?));
+    let help = done(help.args(line).arg("--help").env("COLUMNS", COLUMNS))?;
+    let name = words.replace(' ', "-");
+    let mut page = page(&name, section, &help);
+    let mut also = Vec::new();
+    for verb in subcommands(&help) {
+        command(programs, package, &format!("{words} {verb}"), section)?;
+        also.push(format!(".BR {name}\\-{verb} ({section})"));
+    }
+    if !also.is_empty() {
+        page += &format!(".SH SEE ALSO\n{}\n", also.join(",\n"));
+    }
+    save(package, &name, section, &page)
+}
+
+/// The help as a manual page: what stands on a line of its own before a colon is a heading. A line that begins with
+/// blanks stays as it is, and others are paragraphs: so roff has it.
+fn page(name: &str, section: u8, help: &str) -> String {
+    let what: Vec<_> = help.lines().take_while(|line| !line.is_empty()).collect();
+    let version = env!("CARGO_PKG_VERSION");
+    let mut page = format!(
+        ".TH {name} {section} \"\" \"OnAir {version}\"\n.SH NAME\n{name} \\- {}\n.SH DESCRIPTION\n",
+        escaped(&what.join(" "))
+    );
+    for line in help.lines() {
+        let heading = line.split_once(':').filter(|(title, rest)| {
+            !title.starts_with(' ') && (rest.is_empty() || *title == "Usage")
+        });
+        page += &match heading {
+            Some((title, rest)) => {
+                format!(".SH {}\n{}\n", title.to_uppercase(), escaped(rest.trim()))
+            }
+            None => escaped(line) + "\n",
+        };
+    }
+    page
+}
+
+/// A line of text for roff; an option at its begin is bold.
+fn escaped(line: &str) -> String {
+    let line = line.replace('\\', "\\e").replace('-', "\\-");
+    let text = line.trim_start().to_owned();
+    let indent = " ".repeat(line.len() - text.len());
+    match text.split_once("  ") {
+        _ if line.starts_with(['.', '\'']) => format!("\\&{line}"),
+        _ if !text.starts_with("\\-") => line,
+        Some((option, rest)) => format!("{indent}\\fB{option}\\fR  {rest}"),
+        None => format!("{indent}\\fB{text}\\fR"),
+    }
+}
+
+/// The subcommands that a help lists.
+fn subcommands(help: &str) -> impl Iterator<Item = &str> {
+    let lines = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let lines = lines.map_while(|line| line.strip_prefix("  "));
+    let lines = lines.filter(|line| !line.starts_with(' '));
+    lines
+        .filter_map(|line| line.split(' ').next())
+        .filter(|verb| *verb != "help")
+}
+
+fn save(package: &Path, name: &str, section: u8, page: &str) -> Result<()> {
+    let to = format!("usr/share/man/man{section}/{name}.{section}");
+    super::write(&package.join(to), page.as_bytes(), 0o644)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HELP: &str = "Does it
+in two lines
+
+Usage: x [OPTIONS] <COMMAND>
+
+Commands:
+  make   Make one, which is
+         longer
+  break  Break one: now
+  help   Print this
+
+Options:
+  -h, --help  Print help
+
+.it: \\n
+";
+
+    #[test]
+    fn subcommands_are_those_that_the_help_lists() {
+        assert!(subcommands(HELP).eq(["make", "break"]));
+        assert_eq!(subcommands("Options:\n  -h  Print help\n").count(), 0);
+    }
+
+    #[test]
+    fn help_becomes_a_page_and_no_line_of_it_a_request() {
+        let page = page("x", 1, HELP);
+        assert!(page.starts_with(".TH x 1 "));
+        for part in [
+            ".SH NAME\nx \\- Does it in two lines\n",
+            "\n.SH USAGE\nx [OPTIONS] <COMMAND>\n",
+            "\n  \\fB\\-h, \\-\\-help\\fR  Print help\n",
+            "\n\\&.it: \\en\n",
+        ] {
+            assert!(page.contains(part), "{part}: {page}");
+        }
+    }
+}
