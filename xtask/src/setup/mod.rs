@@ -133,7 +133,7 @@ fn elsewhere(system: &str) -> String {
 fn missing(packages: &[Package]) -> Result<Vec<&Package>> {
     let told = Command::new("dpkg-query")
         .args(["--show", "--showformat", "${Package} ${db:Status-Status}\n"])
-        .args(packages.iter().map(|package| package.name))
+        .args(packages.iter().flat_map(names))
         .stdin(Stdio::null())
         // It fails for a name that it has never heard of; that is an answer too.
         .stderr(Stdio::null())
@@ -143,11 +143,33 @@ fn missing(packages: &[Package]) -> Result<Vec<&Package>> {
     Ok(packages
         .iter()
         .filter(|package| {
-            !told
-                .lines()
-                .any(|line| line == format!("{} installed", package.name))
+            let is_installed = |name| told.lines().any(|line| line == format!("{name} installed"));
+            !names(package).any(is_installed)
         })
         .collect())
+}
+
+/// The names under which a package may be there.
+fn names(package: &Package) -> impl Iterator<Item = &'static str> + use<> {
+    std::iter::once(package.name).chain(package.later)
+}
+
+/// The name under which this release of Debian has the package.
+fn name_here(package: &Package) -> &'static str {
+    let Some(later) = package.later else {
+        return package.name;
+    };
+    let known = Command::new("apt-cache")
+        .args(["show", package.name])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    if known.is_ok_and(|status| status.success()) {
+        package.name
+    } else {
+        later
+    }
 }
 
 fn install(missing: &[&Package]) -> Result<()> {
@@ -156,7 +178,7 @@ fn install(missing: &[&Package]) -> Result<()> {
     }
     apt(&["update"])?;
     let mut line = vec!["install", "--yes", "--no-install-recommends"];
-    line.extend(missing.iter().map(|package| package.name));
+    line.extend(missing.iter().map(|package| name_here(package)));
     apt(&line)
 }
 

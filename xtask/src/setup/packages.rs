@@ -5,12 +5,27 @@
 pub(crate) struct Package {
     /// Its name in Debian 12.
     pub(crate) name: &'static str,
+    /// Its name where that one is gone.
+    pub(crate) later: Option<&'static str>,
     /// What needs it.
     pub(crate) reason: &'static str,
 }
 
 const fn package(name: &'static str, reason: &'static str) -> Package {
-    Package { name, reason }
+    Package {
+        name,
+        later: None,
+        reason,
+    }
+}
+
+/// A package with a version in its name, and the one without.
+const fn versioned(name: &'static str, later: &'static str, reason: &'static str) -> Package {
+    Package {
+        name,
+        later: Some(later),
+        reason,
+    }
 }
 
 /// All that is needed beyond what rustup needs, in the order of the build.
@@ -32,8 +47,12 @@ pub(crate) const PACKAGES: &[Package] = &[
         "libdpdk-dev",
         "build and run: DPDK, its headers and all its drivers",
     ),
-    package("libclang-14-dev", "build: bindgen reads DPDK's headers"),
-    package("clang-14", "build: compiles the BPF program"),
+    versioned(
+        "libclang-14-dev",
+        "libclang-dev",
+        "build: bindgen reads DPDK's headers",
+    ),
+    versioned("clang-14", "clang", "build: compiles the BPF program"),
     package("libbpf-dev", "build: headers of the BPF program"),
     package("libelf-dev", "build: libbpf inside onair-waiters"),
     package("zlib1g-dev", "build: libbpf inside onair-waiters"),
