@@ -1,6 +1,8 @@
 //! The devices of the ports.
 
-use onair_dpdk::{Link, PciDevice};
+use std::process::{Command, Stdio};
+
+use onair_dpdk::{Link, PciDevice, PortConfig};
 
 use crate::config::{Config, Port};
 
@@ -86,6 +88,8 @@ fn interface_of(host: &Host, config: &Config, port: &Port, interface: &str) -> V
     let driver = driver.unwrap_or_else(|| "virtual".to_owned());
     vec![
         link(host, port, interface, &driver),
+        firmware(port, interface),
+        queues(host, port, interface),
         mtu(host, port, interface),
         clock(host, port, interface),
         node(host, config, port, interface),
@@ -118,13 +122,66 @@ fn link(host: &Host, port: &Port, interface: &str, driver: &str) -> Finding {
 fn mtu(host: &Host, port: &Port, interface: &str) -> Finding {
     let check = format!("mtu: {}", port.name);
     let mtu = host.number(&format!("sys/class/net/{interface}/mtu"));
+    let is_on_xdp = port.device.trim_start().starts_with("net_af_xdp");
     match mtu {
+        Some(mtu) if is_on_xdp && mtu > u64::from(PortConfig::XDP_MTU) => {
+            Finding::fail(check, mtu.to_string()).because(
+                "packets that do not fit AF_XDP's buffers (an MTU of 1774) are dropped",
+                format!("ip link set {interface} mtu {MTU}"),
+            )
+        }
         Some(mtu) if mtu >= MTU => Finding::ok(check, mtu.to_string()),
         other => Finding::fail(check, other.unwrap_or(0).to_string()).because(
             "a datagram of ST 2110 does not fit",
             format!("ip link set {interface} mtu {MTU}"),
         ),
     }
+}
+
+/// What ethtool(8) says about `interface`; `None` if it is not installed or the driver has no answer.
+fn ethtool(option: &str, interface: &str) -> Option<String> {
+    let mut command = Command::new("ethtool");
+    let output = command
+        .args([option, interface])
+        .stdin(Stdio::null())
+        .output();
+    let output = output.ok().filter(|output| output.status.success())?;
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn firmware(port: &Port, interface: &str) -> Finding {
+    let check = format!("firmware: {}", port.name);
+    let told = ethtool("-i", interface);
+    let field = |name: &str| {
+        let mut lines = told.as_deref().unwrap_or_default().lines();
+        let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))?;
+        Some(value.trim().to_owned()).filter(|value| !value.is_empty() && value != "N/A")
+    };
+    let version = field("version").unwrap_or_else(|| "unknown".to_owned());
+    match field("firmware-version") {
+        Some(firmware) => Finding::ok(check, format!("{firmware}, driver version {version}")),
+        None => Finding::ok(check, format!("none known, driver version {version}")),
+    }
+}
+
+/// A port opens one queue. The NIC spreads flows over all that it has, unless a rule says otherwise.
+fn queues(host: &Host, port: &Port, interface: &str) -> Finding {
+    let check = format!("queues: {}", port.name);
+    let names = host.names(&format!("sys/class/net/{interface}/queues"));
+    let count = names.iter().filter(|name| name.starts_with("rx-")).count();
+    let rules = ethtool("-n", interface).and_then(|text| {
+        let line = text.lines().find_map(|line| line.strip_prefix("Total "))?;
+        line.split(' ').next()?.parse::<u64>().ok()
+    });
+    let rules = rules.unwrap_or(0);
+    let found = format!("{count} receive queues, {rules} flow rules");
+    if count <= 1 || rules > 0 {
+        return Finding::ok(check, found);
+    }
+    Finding::warning(check, found).because(
+        "a port takes packets from one queue, and the NIC puts each flow into one of them",
+        format!("ethtool -L {interface} combined 1, or a rule for each flow: ethtool -N"),
+    )
 }
 
 fn clock(host: &Host, port: &Port, interface: &str) -> Finding {
@@ -191,11 +248,17 @@ mod tests {
         write("sys/class/net/eth1/mtu", "1400");
         write("sys/class/net/eth1/device/numa_node", "1\n");
         write("sys/devices/system/node/node1/cpulist", "4-7\n");
-        assert_eq!(levels(), [Warning, Fail, Warning, Warning]);
+        write("sys/class/net/eth1/queues/rx-0/rps_cpus", "0");
+        write("sys/class/net/eth1/queues/rx-1/rps_cpus", "0");
+        // Link, firmware, queues, MTU, clock, node.
+        assert_eq!(levels(), [Warning, Ok, Warning, Fail, Warning, Warning]);
         write("sys/class/net/eth1/mtu", "9000");
+        assert_eq!(levels()[3], Fail);
+        fs::remove_dir_all(folder.path().join("sys/class/net/eth1/queues/rx-1")).unwrap();
+        write("sys/class/net/eth1/mtu", "1500");
         write("sys/class/net/eth1/carrier", "1");
         write("sys/class/net/eth1/device/ptp/ptp0/dev", "");
         write("sys/devices/system/node/node1/cpulist", "2-3\n");
-        assert_eq!(levels(), [Ok; 4]);
+        assert_eq!(levels(), [Ok; 6]);
     }
 }

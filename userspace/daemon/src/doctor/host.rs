@@ -62,7 +62,8 @@ impl Host {
     }
 }
 
-fn numbers(list: &str) -> BTreeSet<usize> {
+/// The numbers of a list such as `0-2,5`.
+pub(super) fn numbers(list: &str) -> BTreeSet<usize> {
     let ranges = list.split(',').filter_map(|range| {
         let (first, last) = range.split_once('-').unwrap_or((range, range));
         Some(first.trim().parse().ok()?..=last.trim().parse().ok()?)

@@ -3,7 +3,7 @@
 use crate::config::{Config, Poller};
 
 use super::finding::Finding;
-use super::host::Host;
+use super::host::{Host, numbers};
 
 const CPU: &str = "sys/devices/system/cpu";
 
@@ -33,6 +33,18 @@ fn isolation(host: &Host, poller: &Poller) -> Finding {
             format!("boot with isolcpus={core} nohz_full={core} rcu_nocbs={core}"),
         );
     }
+    let others = others(host, core);
+    if let Some((first, more)) = others.split_first() {
+        let more = if more.is_empty() {
+            String::new()
+        } else {
+            format!(" and {} more", more.len())
+        };
+        return Finding::warning(check, format!("isolated, but {first}{more} may run there")).because(
+            "a program that was pinned to the core takes time from the poller",
+            format!("pin it elsewhere: taskset --all-tasks --pid --cpu-list LIST PID, or give poller {} another core", poller.name),
+        );
+    }
     if interrupts > 0 {
         let found = format!("isolated; {interrupts} interrupts may be served there");
         return Finding::warning(check, found).because(
@@ -41,6 +53,30 @@ fn isolation(host: &Host, poller: &Poller) -> Finding {
         );
     }
     Finding::ok(check, "isolated, no interrupts")
+}
+
+/// Programs that may run on `core`, which is isolated: none does unless it was pinned there. Kernel
+/// threads are not meant, nor is another daemon of ours, whose pollers are to run there.
+fn others(host: &Host, core: usize) -> Vec<String> {
+    let pids = host.names("proc");
+    let pids = pids
+        .iter()
+        .filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
+    let may_run = pids.filter_map(|pid| {
+        let status = host.text(&format!("proc/{pid}/status"))?;
+        let field = |name: &str| {
+            let line = status
+                .lines()
+                .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+            line.map(str::trim)
+        };
+        // The parent of all kernel threads is 2, kthreadd.
+        let is_kernel = pid == "2" || field("PPid") == Some("2");
+        let name = field("Name")?;
+        let is_there = numbers(field("Cpus_allowed_list")?).contains(&core);
+        (is_there && !is_kernel && name != "onaird").then(|| format!("{name} ({pid})"))
+    });
+    may_run.collect()
 }
 
 fn interrupts(host: &Host, core: usize) -> usize {
@@ -88,6 +124,19 @@ mod tests {
         assert!(shared.mend.contains("isolcpus=2"), "{shared:?}");
         write("sys/devices/system/cpu/isolated", "1-3\n");
         assert_eq!(isolation(&host, &poller).level, Ok);
+        let process = |pid: u32, name: &str, parent: u32, cores: &str| {
+            let text = format!("Name:\t{name}\nPPid:\t{parent}\nCpus_allowed_list:\t{cores}\n");
+            write(&format!("proc/{pid}/status"), &text);
+        };
+        process(7, "kworker", 2, "0-3");
+        process(8, "sshd", 1, "0-1");
+        process(9, "onaird", 1, "0-3");
+        assert_eq!(isolation(&host, &poller).level, Ok);
+        process(10, "stress", 1, "2-3");
+        let pinned = isolation(&host, &poller);
+        assert_eq!(pinned.level, Warning);
+        assert!(pinned.found.contains("stress (10)"), "{pinned:?}");
+        fs::remove_dir_all(folder.path().join("proc/10")).unwrap();
         write("proc/irq/9/effective_affinity_list", "2\n");
         write("proc/irq/10/effective_affinity_list", "0-1\n");
         let interrupted = isolation(&host, &poller);
