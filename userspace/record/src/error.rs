@@ -5,8 +5,6 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::manifest::Manifest;
-
 /// Why a recording cannot start, or cannot have another producer.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
@@ -77,21 +75,3 @@ pub enum FinishError {
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the drain thread panicked: {0}")]
 pub struct DrainPanic(pub String);
-
-/// Why a flush was not completed.
-#[derive(Debug, thiserror::Error)]
-pub enum FlushError {
-    /// Accepted events are not yet written at the deadline.
-    #[error("not flushed within {waited:?}: {doing}, {pending} events are not in a file yet")]
-    Late {
-        /// Time waited.
-        waited: Duration,
-        /// What the drain thread does.
-        doing: String,
-        /// Accepted events that are neither written nor lost.
-        pending: u64,
-    },
-    /// The recording ended. Its manifest has the counts of all events.
-    #[error("the recording has ended")]
-    Ended(Option<Box<Manifest>>),
-}

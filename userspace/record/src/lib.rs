@@ -28,7 +28,7 @@ mod shared;
 mod spec;
 mod totals;
 
-pub use error::{FinishError, FlushError, RecordError};
+pub use error::{FinishError, RecordError};
 pub use event::MAX_SNAP_LENGTH;
 pub use files::careful::{Unfit, open_regular, read_named, read_regular};
 pub use manifest::{
@@ -36,7 +36,7 @@ pub use manifest::{
     RepairedFile, Stage, Time, Video,
 };
 pub use producer::Producer;
-pub use recording::{Recording, Status};
+pub use recording::{FlushError, Recording, Status};
 pub use repair::{LeftAlone, Repaired, repair};
 pub use shared::{DrainState, FlushedEvents, Listener};
 pub use spec::{

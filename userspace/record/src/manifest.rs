@@ -6,8 +6,7 @@ use onair_media::video::VideoFormat;
 use onair_types::{RecordingEnd, RecordingFormat};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::files::UNFINISHED;
-use crate::spec::{RecordName, SessionLabel};
+use crate::spec::{RecordName, SessionLabel, UNFINISHED};
 use crate::totals::{Counts, ProducerCounts};
 
 /// Version of the manifest format.

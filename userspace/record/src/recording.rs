@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use onair_types::RecordingEnd;
 
 use crate::drain::Drain;
-use crate::error::{FinishError, FlushError, RecordError};
+use crate::error::{FinishError, RecordError};
 use crate::files::{Files, Folder, ManifestFile, Summer, Syncer, first_part};
 use crate::gate::Door;
 use crate::manifest::{FileReport, Manifest, Time};
@@ -43,6 +43,24 @@ pub struct Status {
     pub producers: Vec<ProducerCounts>,
     /// Problems so far, for humans.
     pub problems: Vec<String>,
+}
+
+/// Why a flush was not completed.
+#[derive(Debug, thiserror::Error)]
+pub enum FlushError {
+    /// Accepted events are not yet written at the deadline.
+    #[error("not flushed within {waited:?}: {doing}, {pending} events are not in a file yet")]
+    Late {
+        /// Time waited.
+        waited: Duration,
+        /// What the drain thread does.
+        doing: String,
+        /// Accepted events that are neither written nor lost.
+        pending: u64,
+    },
+    /// The recording ended. Its manifest has the counts of all events.
+    #[error("the recording has ended")]
+    Ended(Option<Box<Manifest>>),
 }
 
 /// A running recording. Drop ends it and does not wait.

@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::error::RecordError;
 use crate::event::MAX_SNAP_LENGTH;
 
+/// Suffix of a file until it is complete.
+pub(crate) const UNFINISHED: &str = "part";
+
 /// Longest name of a recording, in bytes.
 pub const MAX_NAME: usize = 100;
 

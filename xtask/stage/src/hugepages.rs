@@ -123,7 +123,7 @@ mod tests {
     use rustix::fs::{FallocateFlags, MemfdFlags, fallocate, memfd_create};
 
     use super::*;
-    use crate::record::Folder;
+    use crate::folder::Folder;
 
     fn added(given: bool) -> Hugepages {
         Hugepages {

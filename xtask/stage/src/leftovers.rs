@@ -6,9 +6,10 @@ use std::time::Duration;
 use anyhow::{Result, anyhow};
 use rustix::process::Signal;
 
+use crate::folder::Folder;
 use crate::namespace;
 use crate::process::ProcessId;
-use crate::record::{Folder, Record};
+use crate::record::Record;
 use crate::run::{RUN_VARIABLE, Run};
 use crate::runtime_folders;
 use crate::until::Deadline;

@@ -15,6 +15,7 @@ mod config;
 mod control;
 mod daemon;
 mod disk;
+mod folder;
 mod http;
 mod hugepages;
 mod interrupt;

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use rustix::mount::{UnmountFlags, unmount};
 
 use crate::command::run;
-use crate::record::{FOLDER, Folder};
+use crate::folder::{FOLDER, Folder};
 
 /// Where ip-netns(8) keeps the names.
 const ROOT: &str = "/run/netns";

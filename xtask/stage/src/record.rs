@@ -5,24 +5,21 @@
 //! shared settings are changed, so that two runs do not undo each other.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::disk;
+use crate::folder::{FOLDER, Folder};
 use crate::hugepages::Hugepages;
 use crate::namespace;
 use crate::process::ProcessId;
 use crate::run::Run;
 use crate::sysctl::Sysctl;
 use crate::until::{Deadline, until};
-
-/// Where the records lie. It is there only while there is something to record.
-pub(crate) const FOLDER: &str = "/run/onair-xtask";
 
 /// One thing that a run put up, or was about to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,39 +79,7 @@ pub(crate) struct Record {
     pub(crate) things: Vec<StageResource>,
 }
 
-/// The folder with the records, locked for as long as the value lives.
-#[derive(Debug)]
-pub(crate) struct Folder {
-    /// flock(2) on the folder itself, so that no lock file is left over.
-    _lock: File,
-}
-
 impl Folder {
-    /// Makes the folder if need be, and waits for its lock.
-    pub(crate) fn open() -> Result<Self> {
-        loop {
-            match fs::create_dir(FOLDER) {
-                Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-                    return Err(error).with_context(|| {
-                        format!("cannot make {FOLDER}: network namespaces and hugepages need root")
-                    });
-                }
-                _ => {}
-            }
-            let lock = match File::open(FOLDER) {
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                other => other.with_context(|| format!("opening {FOLDER}"))?,
-            };
-            lock.lock().with_context(|| format!("locking {FOLDER}"))?;
-            // Another run may have removed the folder while we waited.
-            if fs::metadata(FOLDER)
-                .is_ok_and(|now| lock.metadata().is_ok_and(|own| own.ino() == now.ino()))
-            {
-                return Ok(Self { _lock: lock });
-            }
-        }
-    }
-
     /// All records that are there.
     pub(crate) fn records(&self) -> Result<Vec<Record>> {
         let mut records = Vec::new();
@@ -149,13 +114,6 @@ impl Folder {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
             _ => Ok(()),
         }
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // Only an empty folder can be removed: an error says that there is still something in it.
-        let _ = fs::remove_dir(FOLDER);
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use crate::record::{FOLDER, Folder};
+use crate::folder::{FOLDER, Folder};
 
 /// Inner ones first.
 const FOLDERS: [&str; 3] = ["/run/dpdk/rte", "/run/dpdk", "/run/xdp"];

@@ -12,11 +12,12 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::cgroup::MemoryLimit;
 use crate::disk::{self, Disk};
+use crate::folder::Folder;
 use crate::hugepages::Hugepages;
 use crate::interrupt::{Guard, guard};
 use crate::leftovers::{take_down, take_down_leftovers};
 use crate::namespace::{self, Veth};
-use crate::record::{Folder, Record, StageResource};
+use crate::record::{Record, StageResource};
 use crate::run::Run;
 use crate::runtime_folders;
 use crate::sysctl::Sysctl;

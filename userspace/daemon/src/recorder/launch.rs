@@ -6,13 +6,15 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use onair_media::assembly::AssemblerConfig;
 use onair_media::video::VideoFormat;
-use onair_record::{Producer, Recording};
-use onair_types::{Problem, ProblemCode, RecordingEnd, RecordingSpec};
+use onair_record::{Format, Producer, RecordError, RecordName, Recording, SessionLabel, Spec};
+use onair_types::{Problem, ProblemCode, RecordingEnd, RecordingFormat, RecordingSpec};
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::RecorderEvent;
 use super::live::{self, About, Active, Live};
-use super::{RecorderEvent, convert};
+use crate::dataplane::ReceiveConfig;
 use crate::panic_text;
 use crate::shutdown::ThreadRegistry;
 
@@ -94,8 +96,8 @@ impl Launch {
     }
 
     fn start(self, threads: &ThreadRegistry) -> Result<Box<Launched>, Box<Problem>> {
-        let refused = |error| Box::new(convert::problem(&error));
-        let recording = Recording::start(convert::spec(&self)?).map_err(refused)?;
+        let refused = |error| Box::new(problem(&error));
+        let recording = Recording::start(spec(&self)?).map_err(refused)?;
         let producer = recording.producer(&self.producer).map_err(refused)?;
         let worker = live::worker(threads, &self.about.name);
         let active = Active::new(self.about, recording, self.patience, worker);
@@ -110,4 +112,49 @@ fn broken(panic: &(dyn Any + Send)) -> Problem {
         ProblemCode::Internal,
         format!("the start of the recording failed: {reason}"),
     )
+}
+
+/// The specification for the recorder; a [`Problem`] if the recorder rejects the name.
+fn spec(launch: &Launch) -> Result<Spec, Problem> {
+    let wanted = &launch.spec;
+    let assembly = AssemblerConfig {
+        format: launch.video,
+        payload_type: launch.payload_type,
+        timeout_ns: ReceiveConfig::default_timeout_ns(&launch.video),
+    };
+    let format = match wanted.format {
+        RecordingFormat::Pcapng => Format::Pcapng,
+        RecordingFormat::Y4m => Format::Y4m(assembly),
+        RecordingFormat::Raw => Format::Raw(assembly),
+    };
+    let name = launch.about.name.as_str().parse::<RecordName>();
+    let name =
+        name.map_err(|error| Problem::new(ProblemCode::InvalidRequest, error.to_string()))?;
+    let mut spec = Spec::new(&launch.folder, name, format);
+    spec.id = launch.about.id.to_string();
+    spec.session = Some(SessionLabel {
+        id: launch.about.session.to_string(),
+        name: launch.about.session_name.to_string(),
+    });
+    if let Some(bytes) = wanted.snap_length {
+        spec.snap_length = bytes;
+    }
+    spec.ring_bytes = launch.ring_bytes;
+    spec.min_free_bytes = launch.min_free_bytes;
+    spec.duration = wanted.duration_ms.map(Duration::from_millis);
+    spec.size = wanted.size_bytes;
+    spec.split_size = wanted.split_size_bytes;
+    spec.split_duration = wanted.split_duration_ms.map(Duration::from_millis);
+    spec.application = concat!("onaird ", env!("CARGO_PKG_VERSION")).to_owned();
+    Ok(spec)
+}
+
+/// The answer to a start that failed.
+fn problem(error: &RecordError) -> Problem {
+    let code = match error {
+        RecordError::Value { .. } | RecordError::SnapVideo(_) => ProblemCode::InvalidRequest,
+        RecordError::Exists(_) => ProblemCode::NameTaken,
+        _ => ProblemCode::DiskFailed,
+    };
+    Problem::new(code, error.to_string())
 }

@@ -1,7 +1,7 @@
 //! Recordings that the control thread knows.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -77,6 +77,28 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// View of a recording that runs, finishes, or has just ended.
+    fn view(&self, folder: &Path) -> RecordingView {
+        let mut view = self.about.view(folder, self.state(), self.started_at);
+        view.reason.clone_from(&self.reason);
+        view.end = self.end;
+        view.owner = Some(self.starter.clone());
+        view.ended_at = self.ended_at;
+        let Some(active) = self.active() else {
+            return view;
+        };
+        if let Some(manifest) = active.manifest() {
+            convert::fill(&mut view, &manifest);
+            return view;
+        }
+        let status = active.status();
+        view.files = convert::files(&status.files);
+        view.counts = convert::counts(&status.totals);
+        view.producers = convert::producers(&status.producers);
+        view.problems = status.problems;
+        view
+    }
+
     /// The recording, once it exists.
     #[must_use]
     pub fn active(&self) -> Option<&Arc<Active>> {
@@ -221,7 +243,7 @@ impl Recorder {
         let running = running.filter(|it| is_meant(it.about.session, &it.about.session_name));
         let ended = self.ended.values().map(|it| &it.view);
         let ended = ended.filter(|it| is_meant(it.session, &it.session_name));
-        let mut views: Vec<_> = running.map(|it| convert::view(it, &self.folder)).collect();
+        let mut views: Vec<_> = running.map(|it| it.view(&self.folder)).collect();
         views.extend(ended.cloned());
         views.sort_by_key(|it| (it.started_at, it.id));
         views
@@ -231,7 +253,7 @@ impl Recorder {
     #[must_use]
     pub fn view(&self, id: u64) -> Option<RecordingView> {
         let running = self.list.get(&id);
-        let running = running.map(|entry| convert::view(entry, &self.folder));
+        let running = running.map(|entry| entry.view(&self.folder));
         running.or_else(|| Some(self.ended.get(&id)?.view.clone()))
     }
 

@@ -1,12 +1,13 @@
 //! Running and finishing recordings, as the shutdown sees them.
 
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use onair_record::{DrainState, FinishError, Manifest, Recording, Status};
 use onair_types::{
-    RecordingEnd, RecordingFormat, RecordingId, RecordingName, RecordingSummary, SessionId,
-    SessionName,
+    RecordingCounts, RecordingEnd, RecordingFormat, RecordingId, RecordingName, RecordingState,
+    RecordingSummary, RecordingView, SessionId, SessionName, Timestamp,
 };
 
 use super::convert;
@@ -28,6 +29,38 @@ pub struct About {
     pub session_name: SessionName,
     /// File format.
     pub format: RecordingFormat,
+}
+
+impl About {
+    /// View of a recording whose files and counts are not known yet.
+    pub(super) fn view(
+        &self,
+        folder: &Path,
+        state: RecordingState,
+        at: Timestamp,
+    ) -> RecordingView {
+        RecordingView {
+            id: self.id,
+            name: self.name.clone(),
+            session: self.session,
+            session_name: self.session_name.clone(),
+            format: self.format,
+            state,
+            reason: None,
+            end: None,
+            owner: None,
+            started_at: at,
+            ended_at: None,
+            folder: folder.display().to_string(),
+            files: Vec::new(),
+            counts: RecordingCounts::default(),
+            producers: Vec::new(),
+            gaps: 0,
+            problems: Vec::new(),
+            frames: None,
+            repair: None,
+        }
+    }
 }
 
 /// Result of a check of a running recording.
@@ -218,7 +251,7 @@ impl Active {
     #[must_use]
     pub fn failure(&self) -> Option<RecordingFailure> {
         match self.end().result.as_ref()? {
-            Ok(manifest) => convert::not_on_disk(manifest),
+            Ok(manifest) => not_on_disk(manifest),
             Err(error) => Some(error.clone()),
         }
     }
@@ -238,10 +271,29 @@ impl Active {
         self.end.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Entry in the shutdown summary. Its producers may have counted on after its files were
-    /// finished.
+    /// Entry in the shutdown summary. Producers may have counted on after the files were finished:
+    /// their counts are the current ones.
     fn summary(&self) -> RecordingSummary {
-        convert::summary(self, self.failure(), self.is_over())
+        let failure = self.failure();
+        let status = self.status();
+        let manifest = self.manifest();
+        let about = &self.about;
+        RecordingSummary {
+            id: about.id,
+            name: about.name.clone(),
+            session: about.session,
+            session_name: about.session_name.clone(),
+            state: match (&failure, self.is_over()) {
+                (Some(_), _) => RecordingState::Failed,
+                (None, true) => RecordingState::Finished,
+                (None, false) => RecordingState::Finishing,
+            },
+            reason: failure.map(|failure| failure.to_string()),
+            files: convert::files(manifest.as_ref().map_or(&status.files, |it| &it.files)),
+            frames: manifest.and_then(|it| it.frames.as_ref().map(convert::frames)),
+            counts: convert::counts(&status.totals),
+            producers: convert::producers(&status.producers),
+        }
     }
 }
 
@@ -368,4 +420,10 @@ pub fn worker_name(name: &RecordingName) -> String {
 /// Registers a recording's drain thread.
 pub(super) fn worker(threads: &ThreadRegistry, name: &RecordingName) -> WorkerGuard {
     threads.register(&worker_name(name))
+}
+
+/// The files of an ended recording that the disk did not take, if there are any.
+pub(super) fn not_on_disk(manifest: &Manifest) -> Option<RecordingFailure> {
+    let names: Vec<_> = manifest.unfinished().map(|it| it.name.as_str()).collect();
+    (!names.is_empty()).then(|| RecordingFailure::NotOnDisk(names.join(", ")))
 }

@@ -4,10 +4,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use onair_record::{Manifest, Repaired};
-use onair_types::RecordingView;
+use onair_record::{Manifest, Repaired, Stage};
+use onair_types::{RecordingState, RecordingView, Timestamp};
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::live::{About, not_on_disk};
 use super::{RecorderEvent, convert};
 use crate::shutdown::ThreadRegistry;
 
@@ -71,7 +72,7 @@ fn repair(folder: &Path) -> Vec<RecordingView> {
     let manifests = manifests.filter(|path| path.extension().is_some_and(|it| it == "json"));
     let views = manifests.filter_map(|path| match read(&path) {
         Ok(manifest) => {
-            let view = convert::found(&manifest, folder);
+            let view = found(&manifest, folder);
             if view.is_none() {
                 tracing::info!(path = %path.display(), "not listed: the manifest names no session of onaird");
             }
@@ -83,6 +84,30 @@ fn repair(folder: &Path) -> Vec<RecordingView> {
         }
     });
     views.collect()
+}
+
+/// View of a previous daemon's recording; `None` if its manifest names no session, or if its id or
+/// names are invalid for the API.
+fn found(manifest: &Manifest, folder: &Path) -> Option<RecordingView> {
+    let session = manifest.session.as_ref()?;
+    let about = About {
+        id: manifest.id.parse().ok()?,
+        name: manifest.name.as_str().parse().ok()?,
+        session: session.id.parse().ok()?,
+        session_name: session.name.parse().ok()?,
+        format: manifest.format,
+    };
+    let reason = not_on_disk(manifest).map(|failure| failure.to_string());
+    let state = match (manifest.stage, &reason) {
+        (Stage::Complete, None) => RecordingState::Finished,
+        (Stage::Repaired, _) => RecordingState::Repaired,
+        (Stage::Recording, _) | (Stage::Complete, Some(_)) => RecordingState::Failed,
+    };
+    let mut view = about.view(folder, state, Timestamp(manifest.started_at.0));
+    view.reason = reason;
+    view.ended_at = Some(Timestamp(manifest.as_of.0));
+    convert::fill(&mut view, manifest);
+    Some(view)
 }
 
 fn log_repaired(repaired: &Repaired) {

@@ -11,9 +11,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::fault::Fault;
-
-/// Suffix of a file until it is complete.
-pub(crate) const UNFINISHED: &str = "part";
+use crate::spec::UNFINISHED;
 
 /// The folder of one recording's files.
 #[derive(Clone, Debug)]

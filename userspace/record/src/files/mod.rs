@@ -16,10 +16,11 @@ use std::time::Duration;
 
 use crate::manifest::FileReport;
 use crate::spec::Spec;
+use crate::spec::UNFINISHED;
 use crate::totals::{Loss, ProducerTotals};
 
 pub(crate) use fault::Fault;
-pub(crate) use folder::{Folder, UNFINISHED};
+pub(crate) use folder::Folder;
 pub(crate) use manifest_file::ManifestFile;
 use part::Part;
 pub(crate) use sum::Summer;

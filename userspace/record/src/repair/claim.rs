@@ -9,10 +9,10 @@ use std::path::Path;
 use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
 
+use crate::files::ManifestFile;
 use crate::files::careful::{Unfit, open_regular};
-use crate::files::{ManifestFile, UNFINISHED};
 use crate::manifest::{MANIFEST_VERSION, Manifest, Stage};
-use crate::spec::RecordName;
+use crate::spec::{RecordName, UNFINISHED};
 
 /// The manifest of an interrupted recording. While this exists, no other process repairs the
 /// recording.

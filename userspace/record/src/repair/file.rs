@@ -9,11 +9,11 @@ use onair_types::RecordingFormat;
 use rustix::fs::{FlockOperation, OFlags, flock};
 use sha2::Digest as _;
 
+use crate::files::Folder;
 use crate::files::careful::open_regular;
 use crate::files::sum::hexadecimal;
-use crate::files::{Folder, UNFINISHED};
 use crate::manifest::{FileReport, Manifest, RepairedFile, Time};
-use crate::spec::RecordName;
+use crate::spec::{RecordName, UNFINISHED};
 
 use super::contents::Contents;
 use super::{frames, packets};

@@ -15,9 +15,9 @@ mod verdict;
 use std::io;
 use std::path::Path;
 
-use crate::files::{Folder, ManifestFile, UNFINISHED};
+use crate::files::{Folder, ManifestFile};
 use crate::manifest::{Manifest, Repair, Time};
-use crate::spec::RecordName;
+use crate::spec::{RecordName, UNFINISHED};
 
 use claim::{Claim, Claimed};
 use file::Found;
