@@ -16,6 +16,11 @@ fn refused_with_what_to_do_and_used_where_the_configuration_says_so() -> Result<
         assert!(refused.contains(part), "{refused}");
     }
     let mut rig = rig(&devices, true)?;
+    let second = refusal(&devices, true)?;
+    assert!(
+        second.contains("another onaird uses PCI device"),
+        "{second}"
+    );
     end(video(&rig)?)?;
     let running = video(&rig)?;
     rig.kill_daemon()?;

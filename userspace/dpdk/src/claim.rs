@@ -7,7 +7,8 @@
 
 use std::{
     collections::BTreeSet,
-    fs, io,
+    fs::{self, File},
+    io,
     os::{fd::OwnedFd, unix::fs::MetadataExt},
     sync::{Mutex, PoisonError},
     thread,
@@ -29,6 +30,15 @@ static MINE: Mutex<BTreeSet<Key>> = Mutex::new(BTreeSet::new());
 
 /// Inode of the network namespace, and the claim's name in it.
 type Key = (u64, String);
+
+/// What a port has for itself, until this is dropped.
+#[derive(Debug)]
+pub(crate) enum Taken {
+    Nothing,
+    Queue(#[expect(dead_code, reason = "held, not read")] Claim),
+    /// The lock on a PCI device.
+    Device(#[expect(dead_code, reason = "held, not read")] File),
+}
 
 /// The right to one AF_XDP queue, for as long as it lives.
 ///

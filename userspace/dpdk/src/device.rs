@@ -30,10 +30,10 @@ impl Device {
         }
     }
 
-    pub(crate) fn is_pci(&self) -> bool {
+    pub(crate) fn pci(&self) -> Option<PciDevice> {
         match self {
-            Self::Ring(_) => false,
-            Self::Dpdk { name, .. } => PciDevice::of(&name.to_string_lossy()).is_some(),
+            Self::Ring(_) => None,
+            Self::Dpdk { name, .. } => PciDevice::of(&name.to_string_lossy()),
         }
     }
 }
@@ -181,9 +181,9 @@ mod tests {
         assert!(matches!(third, Ok(Device::Dpdk { xdp: Some(x), .. }) if x.start == "3"));
         let other = "net_af_packet0,iface=va".parse::<Device>();
         assert!(matches!(other, Ok(Device::Dpdk { xdp: None, .. })));
-        assert!(!other.unwrap().is_pci());
+        assert!(other.unwrap().pci().is_none());
         let pci = "0000:3b:00.0,rx-burst=4".parse::<Device>().unwrap();
-        assert!(pci.is_pci());
+        assert!(pci.pci().is_some());
         for bad in [
             "",
             ",iface=va",

@@ -84,6 +84,10 @@ pub enum Error {
         chunks: u32,
     },
 
+    /// The PCI device cannot be used.
+    #[error(transparent)]
+    Pci(#[from] crate::PciError),
+
     /// The network driver does not run XDP programs, and the port may not do without.
     #[error(
         "the driver of interface {interface} runs no XDP program: set xdp = \"auto\" or \"generic\" for the port, at the cost of processor time"

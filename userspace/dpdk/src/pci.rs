@@ -7,7 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::io::Errno;
+use rustix::{
+    fs::{FlockOperation, flock},
+    io::Errno,
+};
 
 /// The kernel driver that leaves a device to a program, behind an IOMMU.
 const VFIO: &str = "vfio-pci";
@@ -47,6 +50,9 @@ pub enum PciError {
         /// Its driver.
         driver: String,
     },
+    /// Another daemon uses it.
+    #[error("another onaird uses PCI device {0}: stop it, or give each daemon devices of its own")]
+    Claimed(String),
     /// Another process has opened the IOMMU group.
     #[error(
         "another process uses PCI device {address} or a device of its IOMMU group {group}: `fuser -v /dev/vfio/{group}` names it"
@@ -110,7 +116,8 @@ impl PciDevice {
         let address = self.address.clone();
         if UIO.contains(&driver.as_str()) {
             return if without_iommu {
-                Ok(())
+                // A UIO device opens for everybody.
+                self.claim().map(drop)
             } else {
                 Err(PciError::Uio { address, driver })
             };
@@ -136,6 +143,19 @@ impl PciDevice {
         {
             Err(error) if is_busy(&error) => Err(PciError::InUse { address, group }),
             _ => Ok(()),
+        }
+    }
+
+    /// Takes the device for this process, until the result is dropped: a lock on its configuration
+    /// space (flock(2)), which only OnAir looks at.
+    pub(crate) fn claim(&self) -> Result<Option<File>, PciError> {
+        // Without the file opening the port reports that there is no device.
+        let Ok(space) = File::open(self.folder.join("config")) else {
+            return Ok(None);
+        };
+        match flock(&space, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) => Err(PciError::Claimed(self.address.clone())),
+            _ => Ok(Some(space)),
         }
     }
 
@@ -189,6 +209,21 @@ mod tests {
         ] {
             assert!(PciDevice::of(name).is_none(), "{name}");
         }
+    }
+
+    #[test]
+    fn device_is_claimed_once_until_it_is_let_go() {
+        let devices = tempfile::tempdir().unwrap();
+        let folder = devices.path().join(NAME.to_ascii_lowercase());
+        fs::create_dir(&folder).unwrap();
+        let device = PciDevice::below(devices.path(), NAME).unwrap();
+        assert!(device.claim().unwrap().is_none());
+        fs::write(folder.join("config"), "").unwrap();
+        let claim = device.claim().unwrap();
+        assert!(claim.is_some());
+        assert_eq!(device.claim().unwrap_err(), PciError::Claimed(NAME.into()));
+        drop(claim);
+        assert!(device.claim().unwrap().is_some());
     }
 
     #[test]

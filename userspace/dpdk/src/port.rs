@@ -17,7 +17,7 @@ use rustix::net::{sockopt, xdp::XdpOptionsFlags};
 
 use crate::{
     CloseError, Eal, Error, Pool, PortStats, RxQueue, TxQueue, XdpStats,
-    claim::Claim,
+    claim::{Claim, Taken},
     device::Device,
     ethdev::Ethdev,
     hardware::{Hardware, LinkStatus, XdpChoice, XdpMode},
@@ -25,6 +25,7 @@ use crate::{
     log,
     namespace::{self, Namespace},
     netlink::{Mode, Route},
+    pci::PciDevice,
     queue::OpenPort,
     removal,
 };
@@ -357,7 +358,7 @@ fn open_here(
             attempt(Setup::Generic).map_err(|_| refused)
         }),
     };
-    let opened = opened(config, device, started?, Some(claim));
+    let opened = opened(config, device, started?, Taken::Queue(claim));
     if config.xdp == XdpChoice::Native && opened.xdp.is_some_and(|mode| !mode.native) {
         return Err(Error::NotNative {
             interface: queue.interface.clone(),
@@ -373,17 +374,19 @@ fn open_plain(
     device: &Device,
     open: &BTreeSet<u16>,
 ) -> Result<Opened, Error> {
-    let with_interrupt = config.interrupt && device.is_pci();
-    if with_interrupt {
+    let pci = device.pci();
+    let lock = pci.as_ref().map(PciDevice::claim).transpose()?.flatten();
+    let taken = lock.map_or(Taken::Nothing, Taken::Device);
+    if config.interrupt && pci.is_some() {
         match log::trial(|| start(eal, config, device, open, Setup::Interrupt)) {
-            Ok(started) => return Ok(opened(config, device, started, None)),
+            Ok(started) => return Ok(opened(config, device, started, taken)),
             Err(error) => {
                 tracing::debug!(target: "dpdk", port = config.name, "without interrupt: {error}");
             }
         }
     }
     let started = start(eal, config, device, open, Setup::Plain)?;
-    Ok(opened(config, device, started, None))
+    Ok(opened(config, device, started, taken))
 }
 
 /// Repeats an attempt at an AF_XDP queue that is busy, for a time.
@@ -407,14 +410,14 @@ fn opened(
     config: &PortConfig,
     device: &Device,
     (ethdev, pool, mtu): (Ethdev, Pool, u16),
-    claim: Option<Claim>,
+    taken: Taken,
 ) -> Opened {
     Opened {
         xdp: ethdev.xsk().and_then(|socket| xdp_mode(device, socket)),
         interface: Interface::of(ethdev.interface_index()),
         mac: ethdev.mac().unwrap_or_else(|| made_up_mac(&config.device)),
         mtu,
-        shared: OpenPort::new(ethdev, pool, claim),
+        shared: OpenPort::new(ethdev, pool, taken),
     }
 }
 

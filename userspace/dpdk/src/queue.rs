@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-use crate::{Burst, Mbuf, Pool, claim::Claim, ethdev::Ethdev, interrupt::Interrupt};
+use crate::{Burst, Mbuf, Pool, claim::Taken, ethdev::Ethdev, interrupt::Interrupt};
 
 /// State shared by a port and its queues. The order of the fields matters: the device is dropped
 /// before what it uses.
@@ -19,17 +19,17 @@ use crate::{Burst, Mbuf, Pool, claim::Claim, ethdev::Ethdev, interrupt::Interrup
 pub(crate) struct OpenPort {
     pub(crate) ethdev: Ethdev,
     pub(crate) pool: Pool,
-    _claim: Option<Claim>,
+    _taken: Taken,
     rx_out: AtomicBool,
     tx_out: AtomicBool,
 }
 
 impl OpenPort {
-    pub(crate) fn new(ethdev: Ethdev, pool: Pool, claim: Option<Claim>) -> Self {
+    pub(crate) fn new(ethdev: Ethdev, pool: Pool, taken: Taken) -> Self {
         Self {
             ethdev,
             pool,
-            _claim: claim,
+            _taken: taken,
             rx_out: AtomicBool::new(false),
             tx_out: AtomicBool::new(false),
         }
