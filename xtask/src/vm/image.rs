@@ -50,6 +50,9 @@ const SIZE: &str = "8G";
 pub(crate) enum Kernel {
     /// Linux 6.1
     Debian12,
+    /// The newer one that Debian 12 offers beside it
+    #[value(name = "debian12-backports")]
+    Debian12Backports,
     /// Linux 6.12, on the user space of Debian 12
     Debian13,
 }
@@ -59,6 +62,7 @@ impl Kernel {
     fn suite(self) -> Option<&'static str> {
         match self {
             Self::Debian12 => None,
+            Self::Debian12Backports => Some("bookworm-backports"),
             Self::Debian13 => Some("trixie"),
         }
     }
@@ -68,6 +72,7 @@ impl fmt::Display for Kernel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Debian12 => "debian12",
+            Self::Debian12Backports => "debian12-backports",
             Self::Debian13 => "debian13",
         })
     }
@@ -247,10 +252,9 @@ impl Recipe {
         for entry in entries {
             let entry = entry?;
             let name = entry.file_name();
-            if name
-                .to_string_lossy()
-                .starts_with(&format!("{}-", self.name))
-            {
+            // A kernel's name may begin with that of another.
+            let of = name.to_str().and_then(|name| name.rsplit_once('-'));
+            if of.is_some_and(|(of, _)| of == self.name) {
                 folder::remove(&entry.path())?;
             }
         }
@@ -311,6 +315,7 @@ mod tests {
         let mut others = vec![
             recipe(),
             Recipe::new(Kernel::Debian13, MIRROR),
+            Recipe::new(Kernel::Debian12Backports, MIRROR),
             Recipe::new(Kernel::Debian12, "http://mirror.example/debian"),
         ];
         for change in [
