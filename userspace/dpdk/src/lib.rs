@@ -40,6 +40,7 @@ mod memory;
 mod mempool;
 mod namespace;
 mod netlink;
+mod opening;
 mod pci;
 mod port;
 mod prefetch;

@@ -4,28 +4,17 @@ use std::{
     collections::BTreeSet,
     mem,
     num::NonZeroU32,
-    os::fd::BorrowedFd,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, Ordering},
-    },
-    thread,
-    time::{Duration, Instant},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
-
-use rustix::net::{sockopt, xdp::XdpOptionsFlags};
 
 use crate::{
     CloseError, Eal, Error, Pool, PortStats, RxQueue, TxQueue, XdpStats,
-    claim::{Claim, Taken},
     device::Device,
-    ethdev::Ethdev,
-    hardware::{Hardware, LinkStatus, XdpChoice, XdpMode},
+    hardware::{Hardware, LinkStatus, XdpChoice},
     interface::Interface,
-    log,
     namespace::{self, Namespace},
-    netlink::{Mode, Route},
-    pci::PciDevice,
+    opening,
     queue::OpenPort,
     removal,
 };
@@ -108,9 +97,6 @@ pub struct Port {
 /// finds the AF_XDP socket among the new descriptors of the process.
 static OPEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
 
-/// Pause between two attempts at a busy queue.
-const BUSY_PAUSE: Duration = Duration::from_millis(50);
-
 impl Port {
     /// Opens a device and starts it.
     ///
@@ -127,7 +113,7 @@ impl Port {
         removal::forget(device_name(&config.device));
         let mut open = operations();
         let opened = namespace::run(namespace.as_ref(), || {
-            open_here(eal, config, &device, &open)
+            opening::open_here(eal, config, &device, &open)
         })??;
         open.insert(opened.shared.ethdev.id);
         Ok(Self {
@@ -316,172 +302,6 @@ impl Drop for Port {
     }
 }
 
-/// How a port is set up.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Setup {
-    Plain,
-    /// With the device's interrupt.
-    Interrupt,
-    /// On AF_XDP, with an XDP program in generic mode.
-    Generic,
-}
-
-struct Opened {
-    shared: OpenPort,
-    xdp: Option<XdpMode>,
-    interface: Option<Interface>,
-    mac: [u8; 6],
-    mtu: u16,
-}
-
-/// Opens the port, in its namespace.
-fn open_here(
-    eal: &Eal,
-    config: &PortConfig,
-    device: &Device,
-    open: &BTreeSet<u16>,
-) -> Result<Opened, Error> {
-    let Some(queue) = device.xdp() else {
-        return open_plain(eal, config, device, open);
-    };
-    check_mtu(&queue.interface)?;
-    let claim = Claim::on(queue, &config.device, config.busy)?;
-    let attempt = |setup| start(eal, config, device, open, setup);
-    let started = match config.xdp {
-        XdpChoice::Generic => patiently(config, || attempt(Setup::Generic)),
-        XdpChoice::Native => patiently(config, || attempt(Setup::Plain)),
-        XdpChoice::Auto => patiently(config, || attempt(Setup::Plain)).or_else(|refused| {
-            if !refused.is_busy() {
-                return Err(refused);
-            }
-            tracing::info!(target: "dpdk", port = config.name, "generic mode, because: {refused}");
-            attempt(Setup::Generic).map_err(|_| refused)
-        }),
-    };
-    let opened = opened(config, device, started?, Taken::Queue(claim));
-    if config.xdp == XdpChoice::Native && opened.xdp.is_some_and(|mode| !mode.native) {
-        return Err(Error::NotNative {
-            interface: queue.interface.clone(),
-        });
-    }
-    Ok(opened)
-}
-
-/// Opens a port that is not on AF_XDP.
-fn open_plain(
-    eal: &Eal,
-    config: &PortConfig,
-    device: &Device,
-    open: &BTreeSet<u16>,
-) -> Result<Opened, Error> {
-    let pci = device.pci();
-    let lock = pci.as_ref().map(PciDevice::claim).transpose()?.flatten();
-    let taken = lock.map_or(Taken::Nothing, Taken::Device);
-    if config.interrupt && pci.is_some() {
-        match log::trial(|| start(eal, config, device, open, Setup::Interrupt)) {
-            Ok(started) => return Ok(opened(config, device, started, taken)),
-            Err(error) => {
-                tracing::debug!(target: "dpdk", port = config.name, "without interrupt: {error}");
-            }
-        }
-    }
-    let started = start(eal, config, device, open, Setup::Plain)?;
-    Ok(opened(config, device, started, taken))
-}
-
-/// Repeats an attempt at an AF_XDP queue that is busy, for a time.
-fn patiently<T>(config: &PortConfig, attempt: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
-    let began = Instant::now();
-    loop {
-        if began.elapsed() >= config.busy {
-            return attempt();
-        }
-        match log::trial(&attempt) {
-            Err(error) if error.is_busy() => {
-                tracing::debug!(target: "dpdk", port = config.name, "again: {error}");
-                thread::sleep(BUSY_PAUSE);
-            }
-            done => return done,
-        }
-    }
-}
-
-fn opened(
-    config: &PortConfig,
-    device: &Device,
-    (ethdev, pool, mtu): (Ethdev, Pool, u16),
-    taken: Taken,
-) -> Opened {
-    Opened {
-        xdp: ethdev.xsk().and_then(|socket| xdp_mode(device, socket)),
-        interface: Interface::of(ethdev.interface_index()),
-        mac: ethdev.mac().unwrap_or_else(|| made_up_mac(&config.device)),
-        mtu,
-        shared: OpenPort::new(ethdev, pool, taken),
-    }
-}
-
-/// The kernel drops a packet that does not fit, and counts it where nobody looks.
-fn check_mtu(interface: &str) -> Result<(), Error> {
-    // Without an answer opening the port reports the reason.
-    let found = Route::open().and_then(|route| route.find(interface));
-    match found {
-        Ok(Some(found)) if found.mtu > PortConfig::XDP_MTU => Err(Error::Mtu {
-            interface: interface.to_owned(),
-            mtu: found.mtu,
-            most: PortConfig::XDP_MTU,
-        }),
-        _ => Ok(()),
-    }
-}
-
-/// How `device` is attached; `None` if the kernel does not tell.
-fn xdp_mode(device: &Device, socket: BorrowedFd<'_>) -> Option<XdpMode> {
-    let interface = Route::open().ok()?.find(&device.xdp()?.interface).ok()??;
-    let options = sockopt::xdp_options(socket).ok()?;
-    Some(XdpMode {
-        native: interface
-            .programs
-            .iter()
-            .any(|(mode, _)| *mode != Mode::Generic),
-        zero_copy: options.contains(XdpOptionsFlags::XDP_OPTIONS_ZEROCOPY),
-    })
-}
-
-/// One attempt, from the beginning and with a new pool: after a failed attempt neither the port nor
-/// the pool is usable.
-fn start(
-    eal: &Eal,
-    config: &PortConfig,
-    device: &Device,
-    open: &BTreeSet<u16>,
-    setup: Setup,
-) -> Result<(Ethdev, Pool, u16), Error> {
-    static SERIAL: AtomicU32 = AtomicU32::new(0);
-    let mut ethdev = Ethdev::attach(device, &config.device, |id| open.contains(&id))?;
-    let pool_name = format!("onair-port{}", SERIAL.fetch_add(1, Ordering::Relaxed));
-    let is_af_xdp = ethdev.is_af_xdp();
-    let node = ethdev.node();
-    let mut pool = Pool::on_node(eal, &pool_name, config.mbufs, node, is_af_xdp)?;
-    if is_af_xdp {
-        pool.expect_swallowed();
-    }
-    let (rx, tx) = (config.rx_descriptors, config.tx_descriptors);
-    if setup == Setup::Generic {
-        ethdev.attach_generic()?;
-    }
-    let started = ethdev.start(&pool, rx, tx, setup == Setup::Interrupt);
-    match started.and_then(|()| ethdev.mtu()) {
-        Ok(mtu) => Ok((ethdev, pool, mtu)),
-        Err(error) => {
-            // The driver first: it has mbufs of the pool.
-            drop(ethdev);
-            drop(pool);
-            Err(error)
-        }
-    }
-}
-
 /// DPDK's name of the device.
 fn device_name(device: &str) -> &str {
     device.split(',').next().unwrap_or_default().trim()
@@ -489,14 +309,4 @@ fn device_name(device: &str) -> &str {
 
 fn operations() -> MutexGuard<'static, BTreeSet<u16>> {
     OPEN.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A locally administered unicast address (IEEE 802, 8.2): 02:6f:61 and the
-/// FNV-1a hash of `device`.
-fn made_up_mac(device: &str) -> [u8; 6] {
-    let hash = device.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    });
-    let [_, a, b, c] = hash.to_be_bytes();
-    [0x02, 0x6f, 0x61, a, b, c]
 }
