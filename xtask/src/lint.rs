@@ -27,6 +27,8 @@ pub(crate) fn run(_: &Arguments) -> Result<()> {
         "clippy",
         "--workspace",
         "--test",
+        "container",
+        "--test",
         "package",
         "--test",
         "pci_nics",

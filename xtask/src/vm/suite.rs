@@ -14,7 +14,7 @@ use super::job::Job;
 use super::qemu::Nic;
 use super::report::{Outcome, Row, all_passed, count, table};
 use super::stream::Event;
-use super::{Programs, folder, qemu};
+use super::{Programs, container, folder, qemu};
 use crate::cargo::messages;
 use crate::test::SYSTEM;
 use crate::{dist, say};
@@ -41,7 +41,7 @@ pub(super) struct Arguments {
     #[command(flatten)]
     programs: Programs,
     /// `demo`, or the name of a file in tests/tests or tests/machine without its extension
-    #[arg(default_values = ["demo", "destroy_wait", "quarantine", "blockers", "gate", PCI_NICS, PACKAGE])]
+    #[arg(default_values = ["demo", "destroy_wait", "quarantine", "blockers", "gate", PCI_NICS, PACKAGE, CONTAINER])]
     what: Vec<String>,
 }
 
@@ -50,6 +50,8 @@ const DEMO: &str = "demo";
 const PCI_NICS: &str = "pci_nics";
 /// Needs the Debian package.
 const PACKAGE: &str = "package";
+/// Needs the Debian package, and a root for its image.
+const CONTAINER: &str = "container";
 /// For the demo or one file of tests, at the speed of this machine.
 const LIMIT: Duration = Duration::from_secs(90);
 
@@ -68,8 +70,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     } else {
         build(&files)?
     };
-    if arguments.what.iter().any(|what| what == PACKAGE) {
-        tree.package = Some(dist::build(&tree.release, &folder::base().join("dist"))?);
+    let asks_for = |test| arguments.what.iter().any(|what| what == test);
+    if asks_for(PACKAGE) || asks_for(CONTAINER) {
+        let package = dist::build(&tree.release, &folder::base().join("dist"))?;
+        if asks_for(CONTAINER) {
+            let base = container::base(&package, &arguments.mirror)?;
+            tree.files.push(("base.tar", base));
+        }
+        tree.files.push(("onair.deb", package));
     }
     let jobs: Vec<_> = arguments.what.iter().map(|what| job(what)).collect();
     let mut rows = Vec::new();
