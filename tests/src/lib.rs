@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod breakpoints;
+mod cable;
 mod client_files;
 mod ctl;
 mod dice;
@@ -45,6 +46,7 @@ mod whole_flow;
 mod wire;
 
 pub use breakpoints::Breakpoints;
+pub use cable::ports_on_a_cable;
 pub use client_files::ClientFiles;
 pub use ctl::{Ran, onairctl};
 pub use dice::Dice;

@@ -113,6 +113,9 @@ fn unit_against_the_defaults_then_paths_times_and_capabilities_agree() {
         .map(|word| word.strip_prefix("CAP_").unwrap())
         .collect();
     assert_eq!(given, CAPABILITIES.into());
+    // It is not root, so it has them only if they are given to it.
+    assert_eq!(unit["AmbientCapabilities"], unit["CapabilityBoundingSet"]);
+    assert!(packaging("debian/onair.sysusers").contains(&format!("u {} ", unit["User"])));
     for hidden in [
         "PrivateNetwork",
         "PrivateUsers",

@@ -34,7 +34,7 @@ pub(crate) struct Arguments {
 
 const PROGRAMS: [&str; 3] = ["onaird", "onairctl", "onair-waiters"];
 /// A file of the tree, its place on the target, its mode.
-const FILES: [(&str, &str, u32); 8] = [
+const FILES: [(&str, &str, u32); 9] = [
     ("packaging/onaird.toml", "etc/onair/onaird.toml", 0o644),
     (
         "packaging/systemd/onaird.service",
@@ -44,6 +44,11 @@ const FILES: [(&str, &str, u32); 8] = [
     (
         "packaging/debian/onair.sysusers",
         "usr/lib/sysusers.d/onair.conf",
+        0o644,
+    ),
+    (
+        "packaging/debian/onair.udev",
+        "lib/udev/rules.d/60-onair.rules",
         0o644,
     ),
     (

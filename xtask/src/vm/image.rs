@@ -19,9 +19,9 @@ use crate::setup::PACKAGES;
 pub(crate) const MIRROR: &str = "http://deb.debian.org/debian";
 
 /// The user space of every image: the programs are built on it.
-const SUITE: &str = "bookworm";
+pub(crate) const SUITE: &str = "bookworm";
 /// What makes a machine of the packages that OnAir needs.
-const MACHINE_PACKAGES: [&str; 9] = [
+const MACHINE_PACKAGES: [&str; 12] = [
     "linux-image-amd64",
     "initramfs-tools",
     "systemd-sysv",
@@ -31,6 +31,10 @@ const MACHINE_PACKAGES: [&str; 9] = [
     "pciutils",
     "ethtool",
     "ca-certificates",
+    // The test `container`.
+    "podman",
+    "crun",
+    "catatonit",
 ];
 /// Starts the script of a run, then powers the machine off.
 const SERVICE: &str = include_str!("guest/onair-vm.service");
@@ -78,6 +82,15 @@ impl fmt::Display for Kernel {
     }
 }
 
+/// Where the packages of [`SUITE`] are.
+pub(crate) fn sources(mirror: &str) -> Vec<String> {
+    vec![
+        format!("deb {mirror} {SUITE} main"),
+        format!("deb {mirror} {SUITE}-updates main"),
+        format!("deb {mirror}-security {SUITE}-security main"),
+    ]
+}
+
 /// All that an image follows from.
 #[derive(Hash)]
 pub(crate) struct Recipe {
@@ -112,11 +125,7 @@ impl Image {
 
 impl Recipe {
     pub(crate) fn new(kernel: Kernel, mirror: &str) -> Self {
-        let mut sources = vec![
-            format!("deb {mirror} {SUITE} main"),
-            format!("deb {mirror} {SUITE}-updates main"),
-            format!("deb {mirror}-security {SUITE}-security main"),
-        ];
+        let mut sources = sources(mirror);
         let mut preferences = String::new();
         if let Some(suite) = kernel.suite() {
             sources.push(format!("deb {mirror} {suite} main"));

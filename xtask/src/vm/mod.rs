@@ -5,6 +5,7 @@
 //! programs here. Nothing in this folder knows what a test checks.
 
 mod boot;
+mod container;
 mod folder;
 mod image;
 mod job;
@@ -144,7 +145,7 @@ impl Programs {
                 release: folder.join("target/release"),
                 folder,
                 tests: Vec::new(),
-                package: None,
+                files: Vec::new(),
             });
         }
         say::step("Programs");
@@ -154,7 +155,7 @@ impl Programs {
             release: folder::target().join("release"),
             folder: root().to_owned(),
             tests: Vec::new(),
-            package: None,
+            files: Vec::new(),
         })
     }
 }

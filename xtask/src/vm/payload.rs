@@ -23,8 +23,8 @@ pub(crate) struct Tree {
     pub(crate) release: PathBuf,
     /// Test programs by name. In the machine they are in `target/release/deps`.
     pub(crate) tests: Vec<(String, PathBuf)>,
-    /// The Debian package. In the machine it is `target/onair.deb`.
-    pub(crate) package: Option<PathBuf>,
+    /// Other files by name. In the machine they are in `target`.
+    pub(crate) files: Vec<(&'static str, PathBuf)>,
 }
 
 /// The contents of the second disk.
@@ -57,8 +57,8 @@ impl Payload<'_> {
         for (name, program) in &self.tree.tests {
             link(program, &release.join("deps").join(name))?;
         }
-        if let Some(package) = &self.tree.package {
-            link(package, &tree.join("target/onair.deb"))?;
+        for (name, file) in &self.tree.files {
+            link(file, &tree.join("target").join(name))?;
         }
         fs::create_dir(payload.join("bin"))?;
         link(&env::current_exe()?, &payload.join("bin/xtask"))?;

@@ -16,7 +16,7 @@ use super::payload::Tree;
 use super::qemu::{Accel, Hardware, Nic};
 use super::report::{Outcome, Row, all_passed, count, table};
 use super::stream::Event;
-use super::{Programs, folder, qemu};
+use super::{Programs, container, folder, qemu};
 use crate::cargo::{SYSTEM, messages, root};
 use crate::{dist, say, setup};
 
@@ -46,7 +46,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE")]
     page: Option<PathBuf>,
     /// `demo`, or the name of a file in tests/tests or tests/machine without its extension
-    #[arg(default_values = ["demo", "destroy_wait", "quarantine", "blockers", "gate", PCI_NICS, PLATFORM, PACKAGE, NO_IOMMU])]
+    #[arg(default_values = ["demo", "destroy_wait", "quarantine", "blockers", "gate", PCI_NICS, PLATFORM, PACKAGE, CONTAINER, NO_IOMMU])]
     what: Vec<String>,
 }
 
@@ -59,6 +59,8 @@ const PLATFORM: &str = "platform";
 const PCI_NICS: &str = "pci_nics";
 /// Needs the Debian package.
 const PACKAGE: &str = "package";
+/// Needs the Debian package, and a root for its image.
+const CONTAINER: &str = "container";
 /// What `cargo xtask test` runs.
 const SHORT: [&str; 3] = [DEMO, "destroy_wait", "blockers"];
 /// For the demo or one file of tests, at the speed of this machine.
@@ -70,7 +72,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     if arguments.what.iter().any(needs_devices) && hardware.nics.is_empty() {
         hardware.nics = vec![Nic::Virtio, Nic::E1000e, Nic::Vmxnet3];
     }
-    let tree = tree(&arguments.programs, &arguments.what)?;
+    let tree = tree(&arguments.programs, &arguments.what, &arguments.mirror)?;
     let jobs: Vec<_> = arguments.what.iter().map(|what| job(what)).collect();
     let (mut rows, mut seen) = (Vec::new(), Vec::new());
     let mut without_iommu = hardware.clone();
@@ -109,7 +111,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
 }
 
 /// What the machines get: the programs, and the tests of `what`.
-fn tree(programs: &Programs, what: &[String]) -> Result<Tree> {
+fn tree(programs: &Programs, what: &[String], mirror: &str) -> Result<Tree> {
     let mut tree = programs.tree()?;
     let files: Vec<_> = what.iter().filter(|what| *what != DEMO).collect();
     tree.tests = if programs.built.is_some() {
@@ -120,8 +122,14 @@ fn tree(programs: &Programs, what: &[String]) -> Result<Tree> {
     } else {
         build(&files)?
     };
-    if what.iter().any(|what| what == PACKAGE) {
-        tree.package = Some(dist::build(&tree.release, &folder::base().join("dist"))?);
+    let asks_for = |test| what.iter().any(|what| what == test);
+    if asks_for(PACKAGE) || asks_for(CONTAINER) {
+        let package = dist::build(&tree.release, &folder::base().join("dist"))?;
+        if asks_for(CONTAINER) {
+            let base = container::base(&package, mirror)?;
+            tree.files.push(("base.tar", base));
+        }
+        tree.files.push(("onair.deb", package));
     }
     Ok(tree)
 }
@@ -136,7 +144,7 @@ pub(crate) fn short() -> Result<Option<String>> {
     let programs = Programs {
         built: Some(root().to_owned()),
     };
-    let tree = tree(&programs, &what)?;
+    let tree = tree(&programs, &what, image::MIRROR)?;
     let hardware = Hardware {
         accel: Accel::Auto,
         cpus: 4,
