@@ -61,7 +61,8 @@ impl Payload<'_> {
             link(file, &tree.join("target").join(name))?;
         }
         fs::create_dir(payload.join("bin"))?;
-        link(&env::current_exe()?, &payload.join("bin/xtask"))?;
+        // This very program, also if another was built in its place meanwhile.
+        fs::copy("/proc/self/exe", payload.join("bin/xtask")).context("copying this program")?;
         fs::write(payload.join("run"), self.script)?;
         file_system(&payload, &run.join("payload.ext4"), SIZE)?;
         folder::remove(&payload)
