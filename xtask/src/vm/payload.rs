@@ -1,8 +1,8 @@
 //! What a run carries into the machine: a file system with the tree, its programs and the script.
 
+use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
-use std::{env, fs};
 
 use anyhow::{Context as _, Result};
 
