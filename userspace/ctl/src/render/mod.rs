@@ -36,10 +36,13 @@ pub(crate) fn table(heads: &[&str]) -> Table {
     table
 }
 
-/// A table of `list`: the head of each column, and its cell of an entry.
+/// The head of a column, and its cell of an entry.
+pub(crate) type Column<'a, T> = (&'a str, fn(&'a T) -> Cell);
+
+/// A table of `list`.
 pub(crate) fn columns<'a, T>(
     list: impl IntoIterator<Item = &'a T>,
-    columns: &[(&str, fn(&'a T) -> Cell)],
+    columns: &[Column<'a, T>],
 ) -> String {
     let heads: Vec<_> = columns.iter().map(|(head, _)| *head).collect();
     let mut table = table(&heads);
