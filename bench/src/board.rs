@@ -14,6 +14,8 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::thread::futex;
 
+/// The round that ends the children.
+pub(crate) const OVER: u32 = u32::MAX;
 const BYTES: usize = 4096;
 const GO: usize = 0;
 const ARRIVED: usize = 64;
@@ -101,9 +103,13 @@ impl<'a> Words<'a> {
         set(self.0.at(GO), round);
     }
 
-    /// Waits until a round other than `last` starts; which.
-    pub(crate) fn next(self, last: u32) -> u32 {
-        wait_change(self.0.at(GO), last)
+    /// The rounds as they start, until [`OVER`].
+    pub(crate) fn rounds(self) -> impl Iterator<Item = u32> {
+        let mut round = 0;
+        std::iter::from_fn(move || {
+            round = wait_change(self.0.at(GO), round);
+            (round != OVER).then_some(round)
+        })
     }
 
     /// One of `count` has arrived; the last one stops the clock of round `round`.

@@ -52,7 +52,7 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
     }
     let [ours, disk] = whole;
     let pinned = format!("{PRODUCERS} producers; drain and sync thread where the kernel puts them");
-    let bytes = Row::of("P11", "octets, packets of 1400", "MB/s", &ours)
+    let bytes = Row::of("P11", "bytes, packets of 1400", "MB/s", &ours)
         .beside("dd conv=fdatasync", &ours, &disk)
         .pinned(&pinned)
         .more_is_better()

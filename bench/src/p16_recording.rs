@@ -21,7 +21,7 @@ const SNAP: u32 = 96;
 const EVENTS: u64 = 100;
 /// What is recorded before the end, at the rate of the requirement: 100 MB in a second.
 const BURSTS: u32 = 100;
-const BURST_OCTETS: usize = 1_000_000;
+const BURST_BYTES: usize = 1_000_000;
 const BURST_TIME: Duration = Duration::from_millis(10);
 const PATIENCE: Duration = Duration::from_secs(60);
 const STOP_US: f64 = 10.0;
@@ -123,15 +123,15 @@ fn flush(run: &Run) -> Result<Row> {
     let file = File::create(folder.path().join("bare"))?;
     let (mut ours, mut bare, mut offset) = (Samples::default(), Samples::default(), 0);
     for round in 0..rounds as u64 {
-        let octets = fill(&mut producers, round * EVENTS)?;
+        let bytes = fill(&mut producers, round * EVENTS)?;
         let begun = Instant::now();
         recording.flush(begun + PATIENCE)?;
         ours.push(each(begun.elapsed()));
-        let block = vec![0x5a; octets];
+        let block = vec![0x5a; bytes];
         let begun = Instant::now();
         file.write_all_at(&block, offset)?;
         bare.push(each(begun.elapsed()));
-        offset += octets as u64;
+        offset += bytes as u64;
         run.step();
     }
     let manifest = recording.finish(RecordingEnd::Stopped, Instant::now() + PATIENCE)?;
@@ -165,7 +165,7 @@ fn fsync(run: &Run) -> Result<Row> {
         let packet = [0x5a; 1400];
         let begun = Instant::now();
         for burst in 0..BURSTS {
-            for _ in 0..BURST_OCTETS / packet.len() {
+            for _ in 0..BURST_BYTES / packet.len() {
                 producer.offer(1, 1400, &packet);
             }
             let due = begun + BURST_TIME * (burst + 1);
@@ -180,7 +180,7 @@ fn fsync(run: &Run) -> Result<Row> {
         );
         // One burst, as it is not on disk yet, and the same three files and folders.
         let file = File::create(folder.path().join("bare"))?;
-        let block = vec![0x5a; BURST_OCTETS];
+        let block = vec![0x5a; BURST_BYTES];
         let begun = Instant::now();
         file.write_all_at(&block, 0)?;
         file.sync_all()?;

@@ -127,9 +127,7 @@ impl Callers {
         let on = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                let mut round = 0;
-                loop {
-                    round = words.next(round);
+                for round in words.rounds() {
                     on.store(round % 2 == POLLING, Ordering::Relaxed);
                 }
             });

@@ -51,7 +51,7 @@ const TESTPMD: &str = "dpdk-testpmd, io, both ways";
 #[derive(Clone, Copy, Debug, Default)]
 struct Seen {
     sent: f64,
-    octets: f64,
+    bytes: f64,
     received: f64,
 }
 
@@ -64,7 +64,7 @@ struct Saturated {
     /// Thousand packets a second that did not come.
     lost: f64,
     /// Bytes of a packet.
-    octets: f64,
+    bytes: f64,
 }
 
 struct Loop {
@@ -101,15 +101,15 @@ impl Loop {
                 rate,
                 beside,
                 lost,
-                octets,
+                bytes,
             } = self.saturated(case, rig, &mut testpmd)?;
             beside.iter().for_each(|rate| peer.push(*rate));
             let n = f64::from(case.0);
             let name = format!("N = {} each way, {}x{}", case.0, case.1, case.2);
             let pinned = format!(
-                "poller and testpmd on core {}; {octets:.0} bytes a packet here, {} there",
+                "poller and testpmd on core {}; {bytes:.0} bytes a packet here, {} there",
                 self.core,
-                testpmd::OCTETS
+                testpmd::BYTES
             );
             let beside: Samples = beside.into_iter().collect();
             let row = Row::of("P5", &name, "kpps", &rate)
@@ -175,7 +175,7 @@ impl Loop {
             beside,
             // Of all that was sent from beginning to end, at the rate of the windows.
             lost: (sent - received).max(0.0) / sent * share / 1_000.0,
-            octets: (after.octets - before.octets) / sent,
+            bytes: (after.bytes - before.bytes) / sent,
         })
     }
 
@@ -275,7 +275,7 @@ impl Loop {
         };
         Ok(Seen {
             sent: of("tx_packets", "a")?,
-            octets: of("tx_bytes", "a")?,
+            bytes: of("tx_bytes", "a")?,
             received: of("rx_packets", "b")?,
         })
     }

@@ -154,7 +154,7 @@ fn blocked(
 }
 
 fn look(armed: &Armed) -> Result<()> {
-    let seen = armed.sight.look();
+    let seen = armed.checker.look();
     seen.map(drop).context("the watched file is not watched")
 }
 
@@ -209,12 +209,12 @@ impl Sleeper {
             Ok(asleep)
         })?;
         let before = sys::monotonic_ns();
-        let lent = self.lender.publish(0, &FrameMeta::default());
-        ensure!(lent.is_ok(), "the frame did not come back");
+        let loaned = self.lender.publish(0, &FrameMeta::default());
+        ensure!(loaned.is_ok(), "the frame did not come back");
         let ns = words.finish(self.round).saturating_sub(before);
         wait_for("the frame back", 20, || {
             self.lender.reap(|_| ());
-            Ok(self.lender.lent() == 0)
+            Ok(self.lender.loaned() == 0)
         })?;
         let after = cpu_time(pid, pid)?;
         let taken = after.saturating_sub(std::mem::replace(&mut self.used, after));
@@ -238,8 +238,8 @@ impl GetPut {
             for _ in 0..BATCHES {
                 lender.reap(|_| ());
                 for frame in 0..BATCH {
-                    let lent = lender.publish(frame, &FrameMeta::default());
-                    ensure!(lent.is_ok(), "a frame did not come back");
+                    let loaned = lender.publish(frame, &FrameMeta::default());
+                    ensure!(loaned.is_ok(), "a frame did not come back");
                 }
                 let begin = Instant::now();
                 for _ in 0..BATCH {
@@ -266,13 +266,12 @@ impl Blocks {
         let mapping = self.ends.board()?;
         let words = board::Words(&mapping);
         let session = self.ends.session()?;
-        let mut round = 0;
-        loop {
-            round = words.next(round);
+        for round in words.rounds() {
             words.set_ready(round);
             let buffer = session.buffer_get(Timeout::NEVER)?;
             words.arrive(1, round);
             drop(buffer);
         }
+        Ok(())
     }
 }

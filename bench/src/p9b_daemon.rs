@@ -11,14 +11,13 @@ use onair::{Error, Timeout};
 use onair_ipc::sys;
 use onair_stage::{Rig, receive, wait_for};
 
-use crate::board::{self, Board, Ends};
+use crate::board::{self, Board, Ends, OVER};
 use crate::rig::{self, TINY};
 use crate::row::Row;
 use crate::run::Run;
 use crate::samples::{Samples, micros};
 use crate::users;
 
-const OVER: u32 = u32::MAX;
 /// Bare wake-ups for each death.
 const WAKES: u32 = 8;
 /// A round in which the daemon dies; in the others the callers sleep on the event count.
@@ -125,12 +124,7 @@ impl Callers {
     pub(crate) fn run(&self) -> Result<()> {
         let mapping = self.ends.board()?;
         let words = board::Words(&mapping);
-        let mut round = 0;
-        loop {
-            round = words.next(round);
-            if round == OVER {
-                return Ok(());
-            }
+        for round in words.rounds() {
             let session = match is_death(round) {
                 true => Some(self.ends.session()?),
                 false => None,
@@ -151,5 +145,6 @@ impl Callers {
             };
             users::together(self.count, call, || words.set_ready(round))?;
         }
+        Ok(())
     }
 }

@@ -12,7 +12,7 @@ use rustix::process::Signal;
 use crate::samples::float;
 
 /// Bytes of its packets, as those of full ST 2110-20 packets.
-pub(crate) const OCTETS: u32 = 1480;
+pub(crate) const BYTES: u32 = 1480;
 
 /// A running dpdk-testpmd that forwards.
 pub(crate) struct Testpmd {
@@ -45,7 +45,7 @@ impl Testpmd {
             ])
             .args(["--", "--interactive", "--nb-cores=1", "--forward-mode=io"])
             .args(["--rxd=2048", "--txd=2048", "--burst=32"])
-            .args(["--total-num-mbufs=16384", &format!("--txpkts={OCTETS}")])
+            .args(["--total-num-mbufs=16384", &format!("--txpkts={BYTES}")])
             .env("LIBXDP_SKIP_DISPATCHER", "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -1,4 +1,4 @@
-//! The bench as a stranger runs it, on two rows that are cheap: the form of what it writes, no figure.
+//! Runs the bench on two cheap rows, and checks the form of its output, not the figures.
 
 use std::path::Path;
 use std::process::{Command, Output};

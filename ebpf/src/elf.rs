@@ -13,7 +13,7 @@ use object::elf::{
 };
 use object::pod::{from_bytes, slice_from_bytes};
 
-use crate::sites::SiteError;
+use crate::error::SiteError;
 
 /// Programs have about a dozen.
 const MAX_SEGMENTS: u16 = 128;
@@ -192,7 +192,7 @@ impl<'file, R: ReadAt + ?Sized> Elf<'file, R> {
             };
             let mut window = [0; NAME_WINDOW];
             let got = read_up_to(self.file, &mut window, offset)?;
-            if window[..got].split(|&octet| octet == 0).next() == Some(name.as_bytes()) {
+            if window[..got].split(|&byte| byte == 0).next() == Some(name.as_bytes()) {
                 return Ok(Some(section));
             }
         }
@@ -244,14 +244,14 @@ impl<'file, R: ReadAt + ?Sized> Elf<'file, R> {
         let Some(offset) = end.and(section.offset.checked_add(at)) else {
             return Ok(None);
         };
-        let mut octets = [0; N];
-        Ok((read_up_to(self.file, &mut octets, offset)? == N).then_some(octets))
+        let mut bytes = [0; N];
+        Ok((read_up_to(self.file, &mut bytes, offset)? == N).then_some(bytes))
     }
 
     /// One byte of the file.
-    pub(crate) fn octet(&self, offset: u64) -> Result<Option<u8>, SiteError> {
-        let mut octet = [0];
-        Ok((read_up_to(self.file, &mut octet, offset)? == 1).then_some(octet[0]))
+    pub(crate) fn byte(&self, offset: u64) -> Result<Option<u8>, SiteError> {
+        let mut byte = [0];
+        Ok((read_up_to(self.file, &mut byte, offset)? == 1).then_some(byte[0]))
     }
 
     fn bytes(&self, offset: u64, size: usize, what: &'static str) -> Result<Vec<u8>, SiteError> {

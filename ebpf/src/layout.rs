@@ -190,7 +190,7 @@ pub fn waiter_key(tgid: u32, tid: u32) -> u64 {
 pub fn text(comm: &[u8; 16]) -> String {
     let end = comm
         .iter()
-        .position(|&octet| octet == 0)
+        .position(|&byte| byte == 0)
         .unwrap_or(comm.len());
     String::from_utf8_lossy(&comm[..end]).into_owned()
 }

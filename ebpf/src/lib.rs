@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod elf;
+mod error;
 pub mod extent;
 pub mod layout;
 mod mirror;

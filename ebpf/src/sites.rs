@@ -5,10 +5,9 @@
 //! The kernel puts a breakpoint wherever it is told, so a site is believed only
 //! if its address is executable and the file holds a nop there.
 
-use std::io;
-
 use crate::elf::Elf;
 pub use crate::elf::ReadAt;
+pub use crate::error::{ARGUMENTS, SiteError};
 
 /// The byte at a site in the file: `nop`.
 pub const NOP: u8 = 0x90;
@@ -16,8 +15,6 @@ pub const NOP: u8 = 0x90;
 pub const BREAKPOINT: u8 = 0xcc;
 /// Provider in the notes.
 pub const PROVIDER: &str = "onair";
-/// Arguments that the BPF program reads: session and attachment.
-pub const ARGUMENTS: &str = "8@%rdi 8@%rsi";
 /// Largest note section that is read, bytes.
 pub const MAX_NOTES: u64 = 64 * 1024;
 /// Most sites in one file. One begin and one end are usual; inlining may copy them.
@@ -29,68 +26,6 @@ const MAX_BUILD_ID: u64 = 256;
 const NT_STAPSDT: u32 = 3;
 /// Type of a build-id note.
 const NT_GNU_BUILD_ID: u32 = 3;
-
-/// Why a file's sites cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum SiteError {
-    /// No ELF magic.
-    #[error("not an ELF file")]
-    NotElf,
-    /// ELF, but not for this machine.
-    #[error("ELF class {class} for machine {machine}: only 64-bit x86-64 programs can be watched")]
-    WrongMachine {
-        /// EI_CLASS.
-        class: u8,
-        /// e_machine.
-        machine: u16,
-    },
-    /// A header or a note contradicts itself or the length of the file.
-    #[error("malformed ELF file: {what}")]
-    Malformed {
-        /// Which part.
-        what: &'static str,
-    },
-    /// A part is larger than anything that a compiler makes.
-    #[error("{what} of {size} bytes; the limit is {limit}")]
-    TooLarge {
-        /// Which part.
-        what: &'static str,
-        /// Its size in bytes.
-        size: u64,
-        /// Ours.
-        limit: u64,
-    },
-    /// A part is more numerous than anything that a compiler makes.
-    #[error("more than {limit} {what}")]
-    TooMany {
-        /// Which part.
-        what: &'static str,
-        /// Ours.
-        limit: usize,
-    },
-    /// The site hands its arguments over in another way than the probe reads them.
-    #[error(
-        "site {name} has arguments {found:?} instead of {ARGUMENTS:?}: \
-         build the client with the onair library of this release"
-    )]
-    WrongArguments {
-        /// Of the site.
-        name: &'static str,
-        /// In the note.
-        found: String,
-    },
-    /// One kind of site is there and the other is not.
-    #[error("a site {found} but none {missing}: the binary is damaged, rebuild it")]
-    Unpaired {
-        /// The kind that is there.
-        found: &'static str,
-        /// The kind that is not.
-        missing: &'static str,
-    },
-    /// The file could not be read.
-    #[error("read failed: {0}")]
-    Read(#[source] io::Error),
-}
 
 /// Which end of a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -168,7 +103,7 @@ pub fn find<R: ReadAt + ?Sized>(file: &R) -> Result<Found, SiteError> {
         let Some(offset) = elf.executable_offset(address) else {
             continue;
         };
-        if elf.octet(offset)? != Some(NOP) {
+        if elf.byte(offset)? != Some(NOP) {
             continue;
         }
         if probe.arguments != ARGUMENTS.as_bytes() {
@@ -233,7 +168,7 @@ fn build_id<R: ReadAt + ?Sized>(elf: &Elf<'_, R>) -> Result<Option<String>, Site
         .map(|note| {
             note.description
                 .iter()
-                .map(|octet| format!("{octet:02x}"))
+                .map(|byte| format!("{byte:02x}"))
                 .collect()
         });
     Ok(id)
@@ -260,7 +195,7 @@ impl<'notes> Probe<'notes> {
         let (base, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
         // A semaphore would have to be raised by us; our sites have none.
         let (_semaphore, rest) = rest.split_first_chunk::<8>().ok_or_else(damaged)?;
-        let mut texts = rest.split(|&octet| octet == 0);
+        let mut texts = rest.split(|&byte| byte == 0);
         let mut text = || texts.next().ok_or_else(damaged);
         let (provider, name, arguments) = (text()?, text()?, text()?);
         if provider != PROVIDER.as_bytes() {

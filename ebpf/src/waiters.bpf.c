@@ -5,7 +5,7 @@
  * A client executes the site wait_begin(session, attachment) before it sleeps
  * and wait_end(session, attachment) after it. Both are one-byte nops until a
  * loader attaches these programs. A wait counts only for a registered
- * {tgid, session} whose process start time agrees, so a stranger can neither
+ * {tgid, session} whose process start time agrees, so another process can neither
  * invent nor hide a waiter.
  */
 #include <linux/types.h>

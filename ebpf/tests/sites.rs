@@ -322,12 +322,12 @@ fn extent_around_a_site_then_its_function() {
 /// Counts what is read.
 struct Counted<'file> {
     file: &'file [u8],
-    octets: Cell<usize>,
+    bytes: Cell<usize>,
 }
 
 impl ReadAt for Counted<'_> {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.octets.set(self.octets.get() + buffer.len());
+        self.bytes.set(self.bytes.get() + buffer.len());
         self.file.read_at(buffer, offset)
     }
 }
@@ -342,9 +342,9 @@ proptest! {
         length in any::<Option<prop::sample::Index>>(),
     ) {
         let mut file = Made { base: Some(BASE), ..Made::default() }.pair().bytes();
-        for (at, octet) in changes {
+        for (at, byte) in changes {
             let at = at.index(file.len());
-            file[at] = octet;
+            file[at] = byte;
         }
         for (at, word) in words {
             let at = at.index(file.len() / 8 - 1) * 8;
@@ -353,7 +353,7 @@ proptest! {
         if let Some(length) = length {
             file.truncate(length.index(file.len()));
         }
-        let counted = Counted { file: &file, octets: Cell::new(0) };
+        let counted = Counted { file: &file, bytes: Cell::new(0) };
         if let Ok(found) = find(&counted) {
             prop_assert!(found.sites.len() <= MAX_SITES);
             for site in &found.sites {
@@ -361,11 +361,11 @@ proptest! {
                 let _ = extent(&counted, site.offset);
             }
         }
-        prop_assert!(counted.octets.get() < 1 << 20, "{} bytes read", counted.octets.get());
+        prop_assert!(counted.bytes.get() < 1 << 20, "{} bytes read", counted.bytes.get());
     }
 
     #[test]
-    fn find_any_octets_then_no_panic(mut file in proptest::collection::vec(any::<u8>(), 0..600)) {
+    fn find_any_bytes_then_no_panic(mut file in proptest::collection::vec(any::<u8>(), 0..600)) {
         let _ = find(&file[..]);
         if file.len() > 64 {
             file[..7].copy_from_slice(&[0x7f, b'E', b'L', b'F', 2, 1, 1]);

@@ -2,86 +2,37 @@
 //! and devices that cannot be used. It needs the pairs of devices of `cargo xtask vm test`.
 #![forbid(unsafe_code)]
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use onair_stage::{Backend, Config, Stage};
-use onair_tests::{Deadline, Raster, RelayedVideo, Rig, until};
-use onair_types::{HealthStatus, Source};
+use onair_tests::pci::{self, PATIENCE, bind, end, folder, give_to, video};
+use onair_tests::{Deadline, Rig, until};
+use onair_types::{HealthStatus, PortWake};
 
-/// Slow enough for an emulated processor.
-const RASTER: Raster = Raster::new(320, 180, 10, 8);
-/// The pairs are at these slots of the first bus and the slots behind them.
-const SLOTS: std::ops::Range<u32> = 0x10..0x1e;
-/// How long anything may take that is waited for, in seconds.
-const PATIENCE: u64 = 30;
+/// How long a poller is looked at that has nothing to do.
+const QUIET: Duration = Duration::from_secs(3);
 
-/// Two devices of one model with a cable between them.
+/// Two devices with a cable between them.
 struct Pair {
     /// QEMU's names of them begin with this.
-    number: u32,
+    number: usize,
     devices: [String; 2],
-}
-
-fn folder(device: &str) -> PathBuf {
-    Path::new("/sys/bus/pci/devices").join(device)
-}
-
-/// Lets `driver` have `device`; without one, the kernel's own. Returns the driver that has it then.
-fn bind(device: &str, driver: Option<&str>) -> Result<String> {
-    let folder = folder(device);
-    // An empty line ends an override.
-    fs::write(folder.join("driver_override"), driver.unwrap_or("\n"))?;
-    if let Ok(old) = fs::canonicalize(folder.join("driver")) {
-        fs::write(old.join("unbind"), device)?;
-    }
-    fs::write("/sys/bus/pci/drivers_probe", device)?;
-    let new = fs::read_link(folder.join("driver")).context("no driver took it")?;
-    let new = new.file_name().unwrap_or_default().to_string_lossy();
-    Ok(new.into_owned())
-}
-
-/// Lets DPDK have `device`.
-fn give_to_dpdk(device: &str) -> Result<()> {
-    let driver = bind(device, Some("vfio-pci"))?;
-    ensure!(driver == "vfio-pci", "{driver} took {device}");
-    Ok(())
 }
 
 /// All pairs of the machine, for DPDK.
 fn pairs() -> Result<Vec<Pair>> {
-    onair_tests::output("modprobe", &["vfio-pci"])?;
-    let mut pairs = Vec::new();
-    for (number, slot) in (0..).zip(SLOTS.step_by(2)) {
-        let devices = [slot, slot + 1].map(|slot| format!("0000:00:{slot:02x}.0"));
-        if !devices.iter().all(|device| folder(device).exists()) {
-            break;
-        }
-        for device in &devices {
-            give_to_dpdk(device)?;
-        }
-        pairs.push(Pair { number, devices });
-    }
+    let pairs = pci::pairs("vfio-pci")?;
     ensure!(pairs.len() >= 2, "give the machine two pairs of devices");
-    Ok(pairs)
-}
-
-fn config(devices: &[String; 2]) -> Config {
-    let mut config = Config::pair(Backend::Ring);
-    for (port, device) in config.ports.iter_mut().zip(devices) {
-        port.device.clone_from(device);
-    }
-    config.hugepages = true;
-    config
+    let numbered = pairs.into_iter().enumerate();
+    Ok(numbered
+        .map(|(number, devices)| Pair { number, devices })
+        .collect())
 }
 
 fn rig(pair: &Pair) -> Result<Rig> {
-    let rig = onair_stage::Rig::new(Stage::open("test")?, config(&pair.devices));
-    let mut rig = Rig::from(rig);
-    rig.start_daemon()?;
-    Ok(rig)
+    pci::rig(&pair.devices, false)
 }
 
 /// A command for QEMU's monitor.
@@ -91,23 +42,6 @@ fn monitor(command: &str) -> Result<()> {
         .open("/dev/virtio-ports/monitor")
         .context("the machine has no monitor")?;
     writeln!(port, "{command}")?;
-    Ok(())
-}
-
-fn video(rig: &Rig) -> Result<RelayedVideo> {
-    let mut video = RelayedVideo::start(rig, RASTER, Source::Pattern)?;
-    video.viewer.wait(20, Deadline::seconds(PATIENCE))?;
-    Ok(video)
-}
-
-/// Ends the sessions: no frame was lost, and each that was seen is right.
-fn end(video: RelayedVideo) -> Result<()> {
-    let (_, seen) = video.end()?;
-    ensure!(
-        seen.iter()
-            .all(|frame| frame.pattern_number() == Some(frame.number)),
-        "wrong frames: {seen:?}"
-    );
     Ok(())
 }
 
@@ -132,6 +66,38 @@ fn frames_cross_between_two_devices_and_each_end_of_the_daemon_leaves_them_usabl
         rig.start_daemon()?;
         end(video(&rig)?)?;
         rig.stop_daemon()?;
+    }
+    Ok(())
+}
+
+/// How often the pollers slept until now.
+fn sleeps(rig: &Rig) -> Result<u64> {
+    let metrics = rig.scrape()?;
+    let line = metrics
+        .lines()
+        .find(|line| line.starts_with("onair_poller_sleeps_total{"));
+    let (_, value) = line
+        .and_then(|line| line.rsplit_once(' '))
+        .context("no such metric")?;
+    Ok(value.parse()?)
+}
+
+#[test]
+fn idle_poller_sleeps_until_the_device_interrupts_and_misses_no_frame() -> Result<()> {
+    for pair in pairs()? {
+        let rig = rig(&pair)?;
+        for port in &rig.control()?.health()?.dataplane.ports {
+            assert_eq!(port.wake, PortWake::Interrupt, "{port:?}");
+        }
+        let before = sleeps(&rig)?;
+        std::thread::sleep(QUIET);
+        let slept = sleeps(&rig)? - before;
+        // A poller that naps for a millisecond sleeps some thousand times.
+        ensure!(
+            slept < 200,
+            "it slept {slept} times in {QUIET:?} without a packet"
+        );
+        end(video(&rig)?)?;
     }
     Ok(())
 }
@@ -166,15 +132,10 @@ fn link_down_and_up_then_health_says_so_and_frames_flow_again() -> Result<()> {
 fn device_that_cannot_be_used_is_refused_with_what_to_do() -> Result<()> {
     let pairs = pairs()?;
     let [first, second] = &pairs[0].devices;
-    let refused = |devices: [&str; 2]| -> Result<String> {
-        let config = config(&devices.map(str::to_owned));
-        let mut rig = onair_stage::Rig::new(Stage::open("test")?, config);
-        let error = rig.start_daemon().err().context("it started")?;
-        Ok(format!("{error:#}"))
-    };
-    let missing = refused([first, "0000:00:1e.0"])?;
+    let refused = |devices: [&str; 2]| pci::refusal(&devices.map(str::to_owned), false);
+    let missing = refused([first, "0000:00:0f.0"])?;
     assert!(
-        missing.contains("there is no PCI device 0000:00:1e.0"),
+        missing.contains("there is no PCI device 0000:00:0f.0"),
         "{missing}"
     );
 
@@ -183,7 +144,7 @@ fn device_that_cannot_be_used_is_refused_with_what_to_do() -> Result<()> {
     let cure = format!("dpdk-devbind.py --bind=vfio-pci {second}");
     let named = of_kernel.contains(&format!("the kernel's driver {driver} has"));
     assert!(named && of_kernel.contains(&cure), "{of_kernel}");
-    give_to_dpdk(second)?;
+    give_to("vfio-pci", second)?;
 
     let other = rig(&pairs[0])?;
     let in_use = refused([first, &pairs[1].devices[0]])?;
@@ -192,5 +153,45 @@ fn device_that_cannot_be_used_is_refused_with_what_to_do() -> Result<()> {
         "{in_use}"
     );
     end(video(&other)?)?;
+    Ok(())
+}
+
+#[test]
+fn device_removed_and_added_then_the_same_sessions_go_on_without_a_restart() -> Result<()> {
+    let models = [
+        "virtio-net-pci,disable-legacy=on,iommu_platform=on",
+        "e1000e",
+    ];
+    for (pair, model) in pairs()?.into_iter().zip(models) {
+        let rig = rig(&pair)?;
+        let mut video = video(&rig)?;
+        let (number, gone) = (pair.number, &pair.devices[0]);
+        monitor(&format!("device_del d{number}0"))?;
+        until(
+            "the device to be given back",
+            Deadline::seconds(PATIENCE),
+            || Ok((!folder(gone).exists()).then_some(())),
+        )?;
+        until("health to say so", Deadline::seconds(PATIENCE), || {
+            let problems = video.control.health()?.problems;
+            let named = format!("there is no PCI device {gone}");
+            Ok(problems.iter().any(|it| it.contains(&named)).then_some(()))
+        })?;
+        monitor(&format!(
+            "device_add {model},id=d{number}0,netdev=n{number}0,bus=r{number}0,mac=52:54:00:00:{number:02x}:00"
+        ))?;
+        until("the device to be back", Deadline::seconds(PATIENCE), || {
+            Ok(folder(gone).join("driver").exists().then_some(()))
+        })?;
+        // The kernel's own driver has it first, as on a host without a rule of udev's.
+        give_to("vfio-pci", gone)?;
+        until("the port to be back", Deadline::seconds(PATIENCE), || {
+            let health = video.control.health()?;
+            Ok((health.status == HealthStatus::Ok).then_some(()))
+        })?;
+        let more = video.viewer.taken()? + 20;
+        video.viewer.wait(more, Deadline::seconds(PATIENCE))?;
+        drop(video);
+    }
     Ok(())
 }

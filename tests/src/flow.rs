@@ -6,7 +6,7 @@ use onair_media::assembly::AssemblerConfig;
 use onair_media::datagram::FlowHeader;
 use onair_media::ethernet::Mac;
 use onair_media::pattern::PatternWriter;
-use onair_media::st2110_20::STANDARD_RTP_OCTETS;
+use onair_media::st2110_20::STANDARD_RTP_BYTES;
 use onair_media::st2110_20::packetiser::{Packetiser, StreamHeader};
 use onair_media::video::{Depth, FrameRate, VideoFormat};
 
@@ -49,7 +49,7 @@ impl FlowSender {
     /// When the raster is too small for the pattern.
     #[must_use]
     pub fn new(format: VideoFormat) -> Self {
-        let packetiser = Packetiser::new(format, STANDARD_RTP_OCTETS);
+        let packetiser = Packetiser::new(format, STANDARD_RTP_BYTES);
         Self {
             format,
             packetiser: packetiser.expect("packets are large enough"),
@@ -90,12 +90,12 @@ impl FlowSender {
         let at = 1_700_000_000_000_000_000 + self.format.rate().nanos(self.number);
         for index in 0..self.packetiser.packets() {
             let packet = self.packetiser.packet(index).expect("below the count");
-            let mut octets = flow.to_octets(1, packet.octets()).to_vec();
-            let mut headers = vec![0; packet.header_octets()];
+            let mut bytes = flow.to_bytes(1, packet.bytes()).to_vec();
+            let mut headers = vec![0; packet.header_bytes()];
             packet.write_headers(&stream, self.sequence, &mut headers);
-            octets.extend(&headers);
-            octets.extend(&frame[packet.range]);
-            give(at, &octets);
+            bytes.extend(&headers);
+            bytes.extend(&frame[packet.range]);
+            give(at, &bytes);
             self.sequence = self.sequence.wrapping_add(1);
         }
         self.number += 1;

@@ -35,12 +35,12 @@ const EMPTY_BYTES: u64 = 1 << 20;
 #[derive(Debug)]
 pub struct HangingFile {
     folder: PathBuf,
-    shared: Arc<Shared>,
+    shared: Arc<FileServer>,
     server: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct FileServer {
     /// What the file has; `None`: a read of it never returns.
     contents: Option<Vec<u8>>,
     /// Whether nothing that asks for the file is answered now.
@@ -79,7 +79,7 @@ impl HangingFile {
             .status()?;
         ensure!(mounted.success(), "mount: {mounted}");
         fcntl_setfd(&device, FdFlags::CLOEXEC)?;
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(FileServer {
             contents,
             hangs: AtomicBool::new(false),
             waiting: AtomicU64::new(0),
@@ -128,7 +128,7 @@ impl Drop for HangingFile {
     }
 }
 
-impl Shared {
+impl FileServer {
     fn serve(&self, mut device: File) {
         let mut request = vec![0; (1 << 20) + 8192];
         let pause = Timespec {

@@ -27,6 +27,7 @@ mod neighbour;
 mod own_text;
 pub mod packet;
 pub mod pcapng;
+pub mod pci;
 mod raw_client;
 mod receiver;
 pub mod recorded;

@@ -11,17 +11,17 @@ pub const ARP: u16 = 0x0806;
 /// An RTP packet of payload type 96 with these runs (RFC 4175 §4.2: length, line with field bit,
 /// offset with continuation bit) and so many bytes of picture.
 #[must_use]
-pub fn rtp(runs: &[[u16; 3]], octets: usize) -> Vec<u8> {
+pub fn rtp(runs: &[[u16; 3]], bytes: usize) -> Vec<u8> {
     let mut packet = vec![0x80, 96, 0, 1, 0, 0, 0, 2, 0xde, 0xad, 0xbe, 0xef, 0, 0];
     packet.extend(runs.iter().flatten().flat_map(|word| word.to_be_bytes()));
-    packet.resize(packet.len() + octets, 0x55);
+    packet.resize(packet.len() + bytes, 0x55);
     packet
 }
 
 /// The packet with another byte at `at`.
 #[must_use]
-pub fn with(mut packet: Vec<u8>, at: usize, octet: u8) -> Vec<u8> {
-    packet[at] = octet;
+pub fn with(mut packet: Vec<u8>, at: usize, byte: u8) -> Vec<u8> {
+    packet[at] = byte;
     packet
 }
 

@@ -49,18 +49,18 @@ pub struct Capture {
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> Result<u16> {
-    let octets = bytes.get(at..at + 2).context("cut short")?;
-    Ok(u16::from_le_bytes(octets.try_into()?))
+    let bytes = bytes.get(at..at + 2).context("cut short")?;
+    Ok(u16::from_le_bytes(bytes.try_into()?))
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> Result<u32> {
-    let octets = bytes.get(at..at + 4).context("cut short")?;
-    Ok(u32::from_le_bytes(octets.try_into()?))
+    let bytes = bytes.get(at..at + 4).context("cut short")?;
+    Ok(u32::from_le_bytes(bytes.try_into()?))
 }
 
 fn u64_at(bytes: &[u8], at: usize) -> Result<u64> {
-    let octets = bytes.get(at..at + 8).context("cut short")?;
-    Ok(u64::from_le_bytes(octets.try_into()?))
+    let bytes = bytes.get(at..at + 8).context("cut short")?;
+    Ok(u64::from_le_bytes(bytes.try_into()?))
 }
 
 /// A time: the upper half stands first.

@@ -248,26 +248,26 @@ pub fn frames(packets: &[Captured], raster: Raster) -> Result<Vec<Vec<u8>>> {
         let mut headers = Vec::new();
         let mut at = 14;
         loop {
-            let (octets, line, pixel) = (word(at), word(at + 2), word(at + 4));
-            let (octets, line, pixel) = (
-                octets.context("cut")?,
+            let (length, line, pixel) = (word(at), word(at + 2), word(at + 4));
+            let (length, line, pixel) = (
+                length.context("cut")?,
                 line.context("cut")?,
                 pixel.context("cut")?,
             );
-            headers.push((octets, line & 0x7fff, pixel & 0x7fff));
+            headers.push((length, line & 0x7fff, pixel & 0x7fff));
             at += 6;
             if pixel & 0x8000 == 0 {
                 break;
             }
         }
-        for (octets, line, pixel) in headers {
+        for (length, line, pixel) in headers {
             let place = line * line_bytes + pixel / 2 * pgroup;
-            let data = bytes.get(at..at + octets).context("data is cut off")?;
+            let data = bytes.get(at..at + length).context("data is cut off")?;
             frame
-                .get_mut(place..place + octets)
+                .get_mut(place..place + length)
                 .context("outside of the raster")?
                 .copy_from_slice(data);
-            at += octets;
+            at += length;
         }
     }
     Ok(frames.into_iter().map(|(_, frame)| frame).collect())
@@ -276,19 +276,9 @@ pub fn frames(packets: &[Captured], raster: Raster) -> Result<Vec<Vec<u8>>> {
 /// What ffprobe says of the first stream of a file: width, height, pixel format, rate, and how many frames
 /// it reads.
 pub fn ffprobe(file: &Path) -> Result<Value> {
-    let entries = "stream=width,height,pix_fmt,r_frame_rate,nb_read_frames";
-    let line = [
-        "-v",
-        "error",
-        "-count_frames",
-        "-select_streams",
-        "v:0",
-        "-show_entries",
-        entries,
-        "-of",
-        "json",
-        text(file)?,
-    ];
+    let line = "-v error -count_frames -select_streams v:0 -of json \
+        -show_entries stream=width,height,pix_fmt,r_frame_rate,nb_read_frames";
+    let line: Vec<&str> = line.split(' ').chain([text(file)?]).collect();
     let json: Value = serde_json::from_str(&output("ffprobe", &line)?)?;
     Ok(json["streams"][0].clone())
 }
@@ -354,8 +344,8 @@ fn pgroups(planes: &[u8], raster: Raster) -> Vec<u8> {
                 sample(pair * 2 + 1),
             ];
             let word = group.into_iter().fold(0u64, |word, it| word << bits | it);
-            let octets = bits / 2;
-            word.to_be_bytes()[8 - octets..].to_vec()
+            let length = bits / 2;
+            word.to_be_bytes()[8 - length..].to_vec()
         })
         .collect()
 }

@@ -42,14 +42,14 @@ impl Viewer {
         .with_context(|| format!("{taken} frames came"))
     }
 
-    /// Waits until it has taken every frame that it was lent, stops its session, and gives what
+    /// Waits until it has taken every frame that it was loaned, stops its session, and gives what
     /// it saw. It must be the session's only client.
     pub fn finish(mut self, control: &mut Control, deadline: Deadline) -> Result<Vec<Seen>> {
         let session = self.session.clone();
         until("every frame to be taken", deadline, || {
             let counters = control.show(&session)?.counters;
-            let lent = counters.frames_complete + counters.frames_incomplete;
-            Ok((self.taken()? == lent - counters.frames_dropped_slow).then_some(()))
+            let loaned = counters.frames_complete + counters.frames_incomplete;
+            Ok((self.taken()? == loaned - counters.frames_dropped_slow).then_some(()))
         })?;
         control.stop(&session)?;
         self.seen()

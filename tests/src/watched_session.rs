@@ -1,4 +1,4 @@
-//! A session in good company: an honest client takes every frame while others die beside it.
+//! A session with an honest client, which takes every frame while others die beside it.
 
 use anyhow::{Result, ensure};
 use onair_stage::{Deadline, wait_for};
@@ -82,7 +82,7 @@ impl WatchedSession {
     }
 }
 
-/// Each lend came back in one way, and once; at least `put` were put.
+/// Each loan came back in one way, and once; at least `put` were put.
 pub fn balanced(certificate: &Certificate, put: u64) -> Result<()> {
     let counts = certificate.counts;
     let back = counts.frames_returned

@@ -117,11 +117,11 @@ fn daemon_as_pid_1_then_reaps_serves_its_namespace_refuses_others_and_ends_with_
     })?;
 
     // A process that is not in its namespace cannot be seen, and is told what to do.
-    let mut stranger = TestClient::start(&stage)?;
-    let refused = stranger.ask("attach cam")?;
+    let mut other = TestClient::start(&stage)?;
+    let refused = other.ask("attach cam")?;
     let message = refused["error"]["message"].as_str().unwrap_or_default();
     assert!(message.contains("hostPID: true"), "{refused}");
-    stranger.leave()?;
+    other.leave()?;
 
     // One in a namespace below its own is seen, by the number that it has there.
     let below = script(

@@ -60,7 +60,8 @@ fn threads_end_inside_calls_of_a_running_session_then_each_is_credited_at_once()
 }
 
 #[test]
-fn threads_end_inside_calls_that_no_probe_watches_then_the_patrol_finds_each() -> Result<()> {
+fn threads_end_inside_calls_that_no_probe_watches_then_the_periodic_check_finds_each() -> Result<()>
+{
     ended_inside_calls_of_a_running_session("off")
 }
 
@@ -112,7 +113,7 @@ fn threads_end_and_their_process_with_them_or_leaves_then_each_frame_is_credited
 
 #[test]
 fn thread_gets_the_number_of_a_dead_one_then_only_the_dead_one_is_settled() -> Result<()> {
-    // No probe tells of the exit, so that the patrol finds both.
+    // No probe tells of the exit, so that the periodic check finds both.
     let rig = Rig::rings_with(|config| config.probe = "off")?;
     let mut control = rig.control()?;
     control.receiver("cam", 5000)?;

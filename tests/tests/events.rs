@@ -295,9 +295,9 @@ fn metrics_over_tcp_then_only_where_the_configuration_says_so() -> Result<()> {
 }
 
 /// Waits until each port is `up` or not, and returns the problems of that health.
-fn links(circuit: &mut RelayedVideo, up: bool) -> Result<Vec<String>> {
+fn links(video: &mut RelayedVideo, up: bool) -> Result<Vec<String>> {
     until("both links to change", Deadline::seconds(PATIENCE), || {
-        let health = circuit.control.health()?;
+        let health = video.control.health()?;
         let all = health.dataplane.ports.iter().all(|it| it.link_up == up);
         Ok(all.then_some(health.problems))
     })
@@ -306,13 +306,13 @@ fn links(circuit: &mut RelayedVideo, up: bool) -> Result<Vec<String>> {
 #[test]
 fn link_down_and_up_then_health_and_an_event_say_so_and_frames_flow_again() -> Result<()> {
     let rig = Rig::pair()?;
-    let mut circuit = RelayedVideo::start(&rig, Raster::SMALL, Source::Pattern)?;
+    let mut video = RelayedVideo::start(&rig, Raster::SMALL, Source::Pattern)?;
     let mut events = Follower::start(&rig, "")?;
     let namespace = rig.stage().namespace().to_owned();
     let switch = |to| output("ip", &["-n", &namespace, "link", "set", "va", to]);
     for (to, up) in [("down", false), ("up", true)] {
         switch(to)?;
-        let problems = links(&mut circuit, up)?;
+        let problems = links(&mut video, up)?;
         for port in ["a", "b"] {
             let problem = format!("the link of port {port} is down");
             let named = problems.iter().any(|it| it.contains(&problem));
@@ -326,9 +326,9 @@ fn link_down_and_up_then_health_and_an_event_say_so_and_frames_flow_again() -> R
             }
         }
     }
-    let more = circuit.viewer.taken()? + 20;
-    circuit.viewer.wait(more, Deadline::seconds(PATIENCE))?;
+    let more = video.viewer.taken()? + 20;
+    video.viewer.wait(more, Deadline::seconds(PATIENCE))?;
     // What was sent without a link is lost, rightly.
-    circuit.control.end("out")?;
+    video.control.end("out")?;
     Ok(())
 }

@@ -107,7 +107,7 @@ fn client_frozen_with_frames_and_callers_then_evicted_and_no_other_loses_any() -
         [AttachmentState::Attached, AttachmentState::Revoked]
     );
 
-    // Its frames keep its seat; there is one more.
+    // Its frames keep its place; there is one more.
     let (mut newcomer, _) = user(&rig, "cam")?;
     newcomer.say("get 10000")?;
     let mut other = rig.test_client()?;
@@ -127,7 +127,7 @@ fn client_frozen_with_frames_and_callers_then_evicted_and_no_other_loses_any() -
     assert_eq!(victim.errno("put")?, "ESTALE");
     assert_eq!(victim.errno("put-again")?, "ESTALE");
     assert_eq!(victim.errno("detach")?, "ESTALE");
-    // It has let go: its seat is free, also for itself.
+    // It has released them: its place is free, also for itself.
     control.await_view("cam", "left by the others", |it| it.attachments.len() == 2)?;
     victim.say("attach cam")?;
     victim.say("get 10000")?;
@@ -160,7 +160,7 @@ fn client_evicted_frozen_and_killed_then_its_frames_are_used_again() -> Result<(
         let mut other = rig.test_client()?;
         assert_eq!(other.errno("attach cam")?, "EDQUOT");
         victim.kill()?;
-        wait_for("the seat to be free", 30, || {
+        wait_for("the place to be free", 30, || {
             Ok(states(&mut control)?.is_empty())
         })?;
     }

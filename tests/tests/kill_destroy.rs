@@ -245,7 +245,7 @@ fn client_killed_at_a_point_amid_destroy_wait_then_the_certificate_has_exactly_w
             label: label.to_owned(),
             hit: 3,
             thread: None,
-            fate: LabelAction::Stay,
+            action: LabelAction::Stay,
         };
         let victim = usize::from(number);
         let mut victim = Victim::start(
@@ -297,7 +297,7 @@ fn client_killed_at_a_point_amid_destroy_wait_then_the_certificate_has_exactly_w
 }
 
 #[test]
-fn clients_dying_all_along_a_destroy_wait_then_each_settled_once_and_the_books_balance()
+fn clients_dying_all_along_a_destroy_wait_then_each_settled_once_and_the_totals_balance()
 -> Result<()> {
     const ROUNDS: u16 = 12;
     const AT_THE_STOP: [&str; 7] = [
@@ -323,7 +323,7 @@ fn clients_dying_all_along_a_destroy_wait_then_each_settled_once_and_the_books_b
                 label: AT_THE_STOP[dice.below(AT_THE_STOP.len())].to_owned(),
                 hit: 1 + u32::try_from(dice.roll(40)).unwrap_or(0),
                 thread: None,
-                fate: LabelAction::Die,
+                action: LabelAction::Die,
             });
             number += 1;
             let victim = Victim::start(rig.stage(), number, Role::Use, &[&name], 8, trap)?;

@@ -99,12 +99,12 @@ fn rtp_malformed_in_each_way_amid_an_honest_flow_then_counted_by_reason_and_the_
     let rig = Rig::beside_the_kernel()?;
     let mut honest = WholeFlow::start(&rig, RASTER, FRAMES, |_| {})?;
     honest.flows()?;
-    let mut stranger = ClientFiles::of(&rig, "10.77.0.9")?;
+    let mut other_sender = ClientFiles::of(&rig, "10.77.0.9")?;
     let list = malformed();
     let packets: Vec<_> = list.iter().map(|(_, packet)| packet.clone()).collect();
     let mut rounds = 0;
     while !honest.is_sent()? {
-        stranger.send(&packets)?;
+        other_sender.send(&packets)?;
         rounds += 1;
     }
     let counters = honest.finish()?;
@@ -122,9 +122,9 @@ fn rtp_twenty_thousand_random_packets_amid_an_honest_flow_then_the_flow_is_whole
     let rig = Rig::beside_the_kernel()?;
     let mut honest = WholeFlow::start(&rig, RASTER, FRAMES, |_| {})?;
     honest.flows()?;
-    let mut stranger = ClientFiles::of(&rig, "10.77.0.9")?;
+    let mut other_sender = ClientFiles::of(&rig, "10.77.0.9")?;
     let mut dice = Dice::new(0x2545_f491_4f6c_dd1d);
-    while stranger.sent < 20_000 || !honest.is_sent()? {
+    while other_sender.sent < 20_000 || !honest.is_sent()? {
         let packets: Vec<_> = (0..BATCH)
             .map(|number| {
                 let length = dice.below(1473);
@@ -136,10 +136,10 @@ fn rtp_twenty_thousand_random_packets_amid_an_honest_flow_then_the_flow_is_whole
                 packet
             })
             .collect();
-        stranger.send(&packets)?;
+        other_sender.send(&packets)?;
     }
     let counters = honest.finish()?;
-    assert_eq!(not_taken(&counters), stranger.sent, "{counters:?}");
+    assert_eq!(not_taken(&counters), other_sender.sent, "{counters:?}");
     assert!(counters.packets_malformed.len() >= 5, "{counters:?}");
     Ok(())
 }
@@ -165,19 +165,19 @@ fn rtp_well_formed_from_another_source_than_the_sessions_then_not_taken() -> Res
         spec.flow.source = Some("10.77.0.9".into());
     })?;
     honest.flows()?;
-    let mut stranger = ClientFiles::of(&rig, another)?;
+    let mut other_sender = ClientFiles::of(&rig, another)?;
     let packets: Vec<_> = (0..180).map(|line| rtp(&[[640, line, 0]], 640)).collect();
     while !honest.is_sent()? {
-        stranger.send(&packets)?;
+        other_sender.send(&packets)?;
     }
     let counters = honest.finish()?;
-    let expected = BTreeMap::from([("wrong_source".to_owned(), stranger.sent)]);
+    let expected = BTreeMap::from([("wrong_source".to_owned(), other_sender.sent)]);
     assert_eq!(counters.packets_malformed, expected);
     Ok(())
 }
 
 #[test]
-fn rtp_right_packets_with_octets_changed_then_all_are_counted_and_the_next_flow_is_whole()
+fn rtp_right_packets_with_bytes_changed_then_all_are_counted_and_the_next_flow_is_whole()
 -> Result<()> {
     let rig = Rig::beside_the_kernel()?;
     let mut control = rig.control()?;

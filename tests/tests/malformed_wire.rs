@@ -51,12 +51,12 @@ fn strange_frames(ours: [u8; 6], theirs: [u8; 6]) -> Vec<Vec<u8>> {
     frames
 }
 
-fn octets(mac: &str) -> Result<[u8; 6]> {
-    let octets: Vec<_> = mac
+fn address(mac: &str) -> Result<[u8; 6]> {
+    let bytes: Vec<_> = mac
         .split(':')
-        .map(|octet| u8::from_str_radix(octet, 16))
+        .map(|byte| u8::from_str_radix(byte, 16))
         .collect::<Result<_, _>>()?;
-    octets.try_into().ok().with_context(|| mac.to_owned())
+    bytes.try_into().ok().with_context(|| mac.to_owned())
 }
 
 /// Sends frames on the wire, and a datagram to a port without a listener behind each batch of
@@ -118,7 +118,7 @@ fn wire_broken_frames_fragments_and_an_arp_flood_amid_an_honest_flow_then_the_fl
     honest.flows()?;
     let mut vandal = Vandal::new(&rig)?;
     let port = vandal.control.health()?.dataplane.ports.remove(0);
-    let (ours, theirs) = (octets(&port.mac)?, vandal.wire.mac()?);
+    let (ours, theirs) = (address(&port.mac)?, vandal.wire.mac()?);
     let frames = strange_frames(ours, theirs);
     let mut dice = Dice::new(0xdead_beef_cafe_f00d);
     let mut floods = 0;

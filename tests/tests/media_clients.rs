@@ -12,14 +12,14 @@ use onair_types::{Source, SpecDocument};
 const FRAMES: u64 = 120;
 
 fn client_sends(rig: &Rig, raster: Raster) -> Result<()> {
-    let mut circuit = RelayedVideo::start(rig, raster, Source::Client)?;
+    let mut video = RelayedVideo::start(rig, raster, Source::Client)?;
     let mut source = rig.user("out")?;
     source.say(format_args!("submit {FRAMES}"))?;
     // It leaves at once: what it has submitted is sent nevertheless.
     source.say("detach")?;
     source.leave()?;
-    circuit.viewer.wait(FRAMES, Deadline::seconds(20))?;
-    let (out, seen) = circuit.end().with_context(|| format!("{raster:?}"))?;
+    video.viewer.wait(FRAMES, Deadline::seconds(20))?;
+    let (out, seen) = video.end().with_context(|| format!("{raster:?}"))?;
     assert_eq!(out.frames_sent, FRAMES);
     let ticks = 90_000 / raster.rate;
     for (number, frame) in (0..FRAMES).zip(&seen) {
@@ -90,7 +90,7 @@ fn client_submits_and_the_session_is_flushed_then_answered_when_all_is_sent() ->
 #[test]
 fn client_holds_its_whole_quota_then_it_keeps_its_frames_and_another_loses_none() -> Result<()> {
     let rig = Rig::pair()?;
-    let mut circuit = RelayedVideo::start(&rig, Raster::SMALL, Source::Pattern)?;
+    let mut video = RelayedVideo::start(&rig, Raster::SMALL, Source::Pattern)?;
     let slow = Session::attach(Config::attach_socket(rig.stage()), "in")?;
     let held = (0..QUOTA)
         .map(|_| Ok(slow.buffer_get(Timeout::millis(10_000))?))
@@ -98,9 +98,9 @@ fn client_holds_its_whole_quota_then_it_keeps_its_frames_and_another_loses_none(
     let as_taken: Vec<_> = held.iter().map(Seen::of).collect();
 
     // Every frame of the session's memory is used again and again meanwhile.
-    let more = circuit.viewer.taken()? + 200;
-    circuit.viewer.wait(more, Deadline::seconds(30))?;
-    let counters = circuit.control.show("in")?.counters;
+    let more = video.viewer.taken()? + 200;
+    video.viewer.wait(more, Deadline::seconds(30))?;
+    let counters = video.control.show("in")?.counters;
     assert!(counters.frames_dropped_slow > 0, "{counters:?}");
     assert!(matches!(
         slow.buffer_get(Timeout::NOW),
@@ -120,10 +120,10 @@ fn client_holds_its_whole_quota_then_it_keeps_its_frames_and_another_loses_none(
     assert!(next.number() > as_held[as_held.len() - 1].number + 100);
     drop(next);
     slow.detach()?;
-    circuit.control.stop("out")?;
-    circuit.settle()?;
-    circuit.control.stop("in")?;
-    let seen = circuit.viewer.seen()?;
+    video.control.stop("out")?;
+    video.settle()?;
+    video.control.stop("in")?;
+    let seen = video.viewer.seen()?;
     for pair in seen.windows(2) {
         assert_eq!(
             pair[1].number,
@@ -135,6 +135,6 @@ fn client_holds_its_whole_quota_then_it_keeps_its_frames_and_another_loses_none(
         seen.iter()
             .all(|frame| frame.pattern_number() == Some(frame.number))
     );
-    assert_eq!(circuit.control.show("in")?.counters.frames_no_buffer, 0);
+    assert_eq!(video.control.show("in")?.counters.frames_no_buffer, 0);
     Ok(())
 }

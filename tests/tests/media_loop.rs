@@ -11,9 +11,9 @@ use rustix::process::Signal;
 
 /// Sends the pattern until `frames` frames of it have come, and looks at each.
 fn pattern(rig: &Rig, raster: Raster, frames: u64) -> Result<()> {
-    let mut circuit = RelayedVideo::start(rig, raster, Source::Pattern)?;
-    circuit.viewer.wait(frames, Deadline::seconds(40))?;
-    let (out, seen) = circuit.end().with_context(|| format!("{raster:?}"))?;
+    let mut video = RelayedVideo::start(rig, raster, Source::Pattern)?;
+    video.viewer.wait(frames, Deadline::seconds(40))?;
+    let (out, seen) = video.end().with_context(|| format!("{raster:?}"))?;
     assert!(seen.len() as u64 >= frames && out.frames_sent >= frames);
     for frame in &seen {
         assert!(frame.complete, "{raster:?}: {frame:?}");

@@ -6,22 +6,22 @@ use onair_stage::Veth;
 use onair_tests::{Deadline, Raster, RelayedVideo, Rig, output, until};
 use onair_types::{HealthStatus, Source};
 
-fn circuit(rig: &Rig) -> Result<RelayedVideo> {
-    let mut circuit = RelayedVideo::start(rig, Raster::SMALL, Source::Pattern)?;
-    circuit.viewer.wait(20, Deadline::seconds(20))?;
-    Ok(circuit)
+fn video(rig: &Rig) -> Result<RelayedVideo> {
+    let mut video = RelayedVideo::start(rig, Raster::SMALL, Source::Pattern)?;
+    video.viewer.wait(20, Deadline::seconds(20))?;
+    Ok(video)
 }
 
 #[test]
 fn interface_deleted_under_its_ports_then_health_names_them_and_sessions_can_be_destroyed()
 -> Result<()> {
     let mut rig = Rig::pair()?;
-    let mut circuit = circuit(&rig)?;
+    let mut video = video(&rig)?;
     let namespace = rig.stage().namespace().to_owned();
     // Its other end goes with it.
     output("ip", &["-n", &namespace, "link", "delete", "va"])?;
     let health = until("health to tell", Deadline::seconds(20), || {
-        let health = circuit.control.health()?;
+        let health = video.control.health()?;
         let told = health.dataplane.ports.iter().all(|port| !port.link_up);
         Ok(told.then_some(health))
     })?;
@@ -32,24 +32,64 @@ fn interface_deleted_under_its_ports_then_health_names_them_and_sessions_can_be_
         assert!(named, "{:?}", health.problems);
     }
 
-    circuit.control.end("out")?;
-    let seen = circuit
+    video.control.end("out")?;
+    let seen = video
         .viewer
-        .finish(&mut circuit.control, Deadline::seconds(20))?;
+        .finish(&mut video.control, Deadline::seconds(20))?;
     let whole = seen.iter().filter(|frame| frame.complete);
     assert!(
         whole
             .into_iter()
             .all(|it| it.pattern_number() == Some(it.number))
     );
-    circuit.control.destroy_wait("in")?;
+    video.control.destroy_wait("in")?;
 
-    // As the problem says: restore it and restart the daemon.
+    // A daemon that starts again has them, too.
     rig.stop_daemon()?;
     rig.stage().veth(&Veth::bare("va", "vb"))?;
     rig.start_daemon()?;
     assert_eq!(rig.control()?.health()?.status, HealthStatus::Ok);
-    self::circuit(&rig)?.end()?;
+    self::video(&rig)?.end()?;
+    Ok(())
+}
+
+#[test]
+fn interface_made_again_then_the_same_sessions_go_on_without_a_restart() -> Result<()> {
+    let mut rig = Rig::pair()?;
+    let mut video = video(&rig)?;
+    let namespace = rig.stage().namespace().to_owned();
+    for _ in 0..3 {
+        output("ip", &["-n", &namespace, "link", "delete", "va"])?;
+        until(
+            "health to name the interface",
+            Deadline::seconds(20),
+            || {
+                let problems = video.control.health()?.problems;
+                let names = |problem: &String| problem.contains("there is no interface v");
+                Ok((problems.iter().filter(|it| names(it)).count() == 2).then_some(()))
+            },
+        )?;
+        rig.stage().veth(&Veth::bare("va", "vb"))?;
+        until("both ports to be back", Deadline::seconds(20), || {
+            let health = video.control.health()?;
+            Ok((health.status == HealthStatus::Ok).then_some(()))
+        })?;
+        let more = video.viewer.taken()? + 20;
+        video.viewer.wait(more, Deadline::seconds(20))?;
+    }
+    // What the ports have put on the new interfaces is undone, also after a sudden death.
+    rig.kill_daemon()?;
+    rig.start_daemon()?;
+    self::video(&rig)?.end()?;
+    // An end while a port is missing.
+    output("ip", &["-n", &namespace, "link", "delete", "va"])?;
+    let mut control = rig.control()?;
+    until(
+        "health to name the interface",
+        Deadline::seconds(20),
+        || Ok((control.health()?.status == HealthStatus::Degraded).then_some(())),
+    )?;
+    rig.stop_daemon()?;
     Ok(())
 }
 
@@ -57,14 +97,14 @@ fn interface_deleted_under_its_ports_then_health_names_them_and_sessions_can_be_
 fn namespace_loses_its_name_under_its_ports_then_frames_flow_and_a_restart_says_what_is_missing()
 -> Result<()> {
     let mut rig = Rig::pair()?;
-    let mut circuit = circuit(&rig)?;
+    let mut video = video(&rig)?;
     let namespace = rig.stage().namespace().to_owned();
     // The ports' sockets keep the namespace itself, and what is in it.
     output("ip", &["netns", "delete", &namespace])?;
-    let more = circuit.viewer.taken()? + 60;
-    circuit.viewer.wait(more, Deadline::seconds(20))?;
-    assert!(circuit.control.health()?.ready);
-    let (_, seen) = circuit.end()?;
+    let more = video.viewer.taken()? + 60;
+    video.viewer.wait(more, Deadline::seconds(20))?;
+    assert!(video.control.health()?.ready);
+    let (_, seen) = video.end()?;
     assert!(seen.iter().all(|it| it.pattern_number() == Some(it.number)));
     rig.stop_daemon()?;
     let refused = rig.start_daemon().expect_err("there is no such namespace");

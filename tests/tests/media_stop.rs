@@ -19,42 +19,38 @@ fn served(control: &mut Control, sessions: u64) -> Result<()> {
 #[test]
 fn sender_stopped_and_started_then_silent_from_a_frame_boundary_and_goes_on() -> Result<()> {
     let rig = Rig::pair()?;
-    let mut circuit = RelayedVideo::start(&rig, Raster::SMALL, Source::Pattern)?;
+    let mut video = RelayedVideo::start(&rig, Raster::SMALL, Source::Pattern)?;
     // Another flow, that shows that time passes while the first is silent.
-    circuit.control.receiver("clock-in", 6000)?;
-    circuit.control.start("clock-in")?;
+    video.control.receiver("clock-in", 6000)?;
+    video.control.start("clock-in")?;
     let mut clock = Viewer::start(&rig, "clock-in")?;
-    circuit.control.pattern("clock-out", 6000)?;
-    circuit.control.start("clock-out")?;
+    video.control.pattern("clock-out", 6000)?;
+    video.control.start("clock-out")?;
 
     for _ in 0..PULSES {
-        let more = circuit.viewer.taken()? + 7;
-        circuit.viewer.wait(more, Deadline::seconds(20))?;
-        circuit.control.stop("out")?;
-        served(&mut circuit.control, 3)?;
-        let sent = circuit.control.show("out")?.counters;
-        circuit.settle()?;
+        let more = video.viewer.taken()? + 7;
+        video.viewer.wait(more, Deadline::seconds(20))?;
+        video.control.stop("out")?;
+        served(&mut video.control, 3)?;
+        let sent = video.control.show("out")?.counters;
+        video.settle()?;
         let later = clock.taken()? + 10;
         clock.wait(later, Deadline::seconds(20))?;
-        assert_eq!(
-            circuit.control.show("out")?.counters,
-            sent,
-            "it still sends"
-        );
-        let came = circuit.control.show("in")?.counters;
+        assert_eq!(video.control.show("out")?.counters, sent, "it still sends");
+        let came = video.control.show("in")?.counters;
         assert_eq!(came.packets, sent.packets, "{came:?}");
         assert_eq!(
             (came.frames_complete, came.frames_incomplete),
             (sent.frames_sent, 0),
             "no whole number of frames: {came:?}"
         );
-        circuit.control.start("out")?;
+        video.control.start("out")?;
     }
-    let more = circuit.viewer.taken()? + 7;
-    circuit.viewer.wait(more, Deadline::seconds(20))?;
-    circuit.control.stop("clock-out")?;
+    let more = video.viewer.taken()? + 7;
+    video.viewer.wait(more, Deadline::seconds(20))?;
+    video.control.stop("clock-out")?;
 
-    let (_, seen) = circuit.end()?;
+    let (_, seen) = video.end()?;
     let ticks = 90_000 / Raster::SMALL.rate;
     let mut pauses = 0;
     for pair in seen.windows(2) {

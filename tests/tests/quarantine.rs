@@ -148,7 +148,7 @@ fn session_quarantined_and_its_user_lets_go_then_stale_everywhere_and_freed() ->
 }
 
 #[test]
-fn session_quarantined_and_its_memory_passed_on_then_kept_for_a_stranger() -> Result<()> {
+fn session_quarantined_and_its_memory_passed_on_then_kept_for_another_process() -> Result<()> {
     let (rig, mut control) = Rig::with_cam()?;
     let client = rig.user("cam")?;
     let ClientFiles { sockets, memory } = ClientFiles::of(client.pid())?;
@@ -156,7 +156,7 @@ fn session_quarantined_and_its_memory_passed_on_then_kept_for_a_stranger() -> Re
     let certificate = control.quarantine("cam")?;
     let id = certificate.session.to_string();
     client.kill()?;
-    wait_for("only a stranger to be left", 30, || {
+    wait_for("only another process to be left", 30, || {
         let blockers = control.blockers(&id)?.blockers;
         let is_alone = blockers.len() == 1 && blockers[0].pid == 0;
         Ok(is_alone)

@@ -101,8 +101,8 @@ fn recording_pcapng_of_both_ends_then_others_count_and_read_what_was_sent() -> R
     assert_eq!(payload_hash(both), payload_hash(&out));
     assert!(into.is_sorted_by_key(|it| it.at_ns), "times go forward");
     // What the sender counted as bytes of RTP, and each frame with its number and checksum.
-    let octets: usize = into.iter().map(|it| it.payload.len()).sum();
-    assert_eq!(octets as u64, control.show("out")?.counters.bytes);
+    let bytes: usize = into.iter().map(|it| it.payload.len()).sum();
+    assert_eq!(bytes as u64, control.show("out")?.counters.bytes);
     let lengths = into.iter().all(|it| it.length == it.payload.len() + 42);
     assert!(lengths, "each is there from its Ethernet header on");
     let numbers = numbers(&frames(&into, raster)?);
@@ -340,9 +340,9 @@ fn recordings_more_than_allowed_and_names_that_are_there_then_refused_and_the_ot
 }
 
 #[test]
-fn recordings_by_a_stranger_then_forbidden_and_they_go_on() -> Result<()> {
+fn recordings_by_another_user_then_forbidden_and_they_go_on() -> Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
-    const STRANGER: u32 = 54_321;
+    const OTHER_USER: u32 = 54_321;
     let rig = rig()?;
     let mut control = flow(&rig, Raster::SMALL)?;
     control.record("in", "ours", "pcapng", &Value::Null)?;
@@ -360,7 +360,7 @@ fn recordings_by_a_stranger_then_forbidden_and_they_go_on() -> Result<()> {
         if !body.is_empty() {
             command.args(["-H", "content-type: application/json", "-d", body]);
         }
-        let ran = command.uid(STRANGER).gid(STRANGER).output()?;
+        let ran = command.uid(OTHER_USER).gid(OTHER_USER).output()?;
         let text = String::from_utf8(ran.stdout)?;
         let (body, code) = text.rsplit_once('\n').context("two parts")?;
         Ok((code.parse()?, serde_json::from_str(body)?))

@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -52,8 +52,8 @@ impl Taken {
 
     fn offer(&mut self, events: u64) {
         for _ in 0..events {
-            let octets = event(0, self.offered);
-            if self.producer.offer(self.offered, 1400, &octets) {
+            let bytes = event(0, self.offered);
+            if self.producer.offer(self.offered, 1400, &bytes) {
                 self.accepted.push(self.offered);
             }
             self.offered += 1;
@@ -73,6 +73,12 @@ impl Taken {
             }
             self.offer(1000);
             Ok(None)
+        })
+    }
+
+    fn goes_on(&mut self) -> Result<Status> {
+        self.offer_until("the recording to go on", |it| {
+            it.state == DrainState::Recording
         })
     }
 
@@ -118,6 +124,15 @@ impl Taken {
     }
 }
 
+/// A disk of `size` bytes that a recording has filled.
+fn on_full_disk(size: u64) -> Result<(Stage, PathBuf, Taken)> {
+    let stage = Stage::open("disk")?;
+    let folder = stage.tmpfs("small", size)?;
+    let mut taken = Taken::start(&folder, 0)?;
+    taken.offer_until("the disk to be full", |it| it.state == DrainState::Degraded)?;
+    Ok((stage, folder, taken))
+}
+
 fn degraded(status: &Status, word: &str) -> bool {
     let reason = status.reason.as_deref().unwrap_or_default();
     status.state == DrainState::Degraded && reason.contains(word)
@@ -149,9 +164,7 @@ fn disk_full_then_gaps_are_counted_and_it_goes_on_when_there_is_space() -> Resul
         taken.offer(5000);
         ensure!(taken.status().totals.dropped.disk_full > 0);
         fs::remove_file(&ballast)?;
-        taken.offer_until("the recording to go on", |it| {
-            it.state == DrainState::Recording
-        })?;
+        taken.goes_on()?;
         taken.offer(100);
         taken.recording.flush(soon())?;
         let manifest = taken.finish()?;
@@ -169,10 +182,7 @@ fn disk_full_then_gaps_are_counted_and_it_goes_on_when_there_is_space() -> Resul
 
 #[test]
 fn disk_full_to_the_end_then_the_file_opens_and_what_is_lost_is_counted() -> Result<()> {
-    let stage = Stage::open("disk")?;
-    let folder = stage.tmpfs("small", 32 * MIB)?;
-    let mut taken = Taken::start(&folder, 0)?;
-    taken.offer_until("the disk to be full", |it| it.state == DrainState::Degraded)?;
+    let (stage, folder, mut taken) = on_full_disk(32 * MIB)?;
     taken.offer(5000);
     let manifest = taken.finish()?;
     ensure!(manifest.totals.lost.disk_full > 0, "{:?}", manifest.totals);
@@ -198,14 +208,9 @@ fn disk_full_to_the_end_then_the_file_opens_and_what_is_lost_is_counted() -> Res
 
 #[test]
 fn disk_full_of_a_recordings_own_file_then_that_is_removed_and_it_goes_on() -> Result<()> {
-    let stage = Stage::open("disk")?;
-    let folder = stage.tmpfs("small", 16 * MIB)?;
-    let mut taken = Taken::start(&folder, 0)?;
-    taken.offer_until("the disk to be full", |it| it.state == DrainState::Degraded)?;
+    let (stage, folder, mut taken) = on_full_disk(16 * MIB)?;
     fs::remove_file(folder.join("rec.pcapng.part"))?;
-    taken.offer_until("the recording to go on", |it| {
-        it.state == DrainState::Recording
-    })?;
+    taken.goes_on()?;
     taken.offer(100);
     taken.recording.flush(soon())?;
     let manifest = taken.finish()?;
@@ -330,7 +335,7 @@ fn disk_hangs_then_the_producer_does_not_wait_and_no_request_waits_longer_than_i
 
 /// The disk says that it has space, and what is written to it does not arrive: it lies on a full one.
 #[test]
-fn disk_fails_below_then_told_and_the_books_balance() -> Result<()> {
+fn disk_fails_below_then_told_and_the_totals_balance() -> Result<()> {
     let stage = Stage::open("disk")?;
     let backing = stage.tmpfs("backing", 24 * MIB)?;
     let disk = stage.disk("broken", &backing, 256 * MIB)?;

@@ -117,7 +117,7 @@ fn assert_lossless(counters: &SessionCounters) {
 }
 
 #[test]
-fn daemon_terminated_at_random_moments_under_traffic_then_files_are_whole_and_the_books_exact()
+fn daemon_terminated_at_random_moments_under_traffic_then_files_are_whole_and_the_totals_exact()
 -> Result<()> {
     // As many as CI has time for; more with the variable set.
     let rounds = std::env::var("ONAIR_RECORD_ROUNDS").ok();

@@ -11,7 +11,7 @@ use onair_types::RecordingEnd;
 use serde_json::json;
 
 /// Of one part.
-const OCTETS: u64 = 2_000_000;
+const BYTES: u64 = 2_000_000;
 /// Enough for the headers that are looked at.
 const SNAP: u64 = 96;
 const PORT: u16 = 5004;
@@ -24,7 +24,7 @@ fn recording_long_and_split_then_its_parts_join_without_a_gap() -> Result<()> {
     let mut control = rig.control()?;
     control.receiver("in", PORT)?;
     let split =
-        json!({"snap_length": SNAP, "split_size_bytes": OCTETS, "duration_ms": seconds * 1000});
+        json!({"snap_length": SNAP, "split_size_bytes": BYTES, "duration_ms": seconds * 1000});
     control.record("in", "long", "pcapng", &split)?;
     control.pattern("out", PORT)?;
     let limit = Deadline::after(Duration::from_secs(seconds + 30));
@@ -42,7 +42,7 @@ fn recording_long_and_split_then_its_parts_join_without_a_gap() -> Result<()> {
 
     let (mut events, mut expected) = (0, None);
     for file in files(&view) {
-        assert!(file.metadata()?.len() <= OCTETS);
+        assert!(file.metadata()?.len() <= BYTES);
         events += capinfos(&file)?;
         let path = file.to_str().context("a path in UTF-8")?;
         let port = format!("udp.port=={PORT},rtp");

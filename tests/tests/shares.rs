@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 const GROUP: u32 = 54_330;
 /// Has no right but the way to the sockets.
-const STRANGER: User = User::new(54_321, 54_321);
+const OTHER_USER: User = User::new(54_321, 54_321);
 /// Two members of the group.
 const GREEDY: User = User::new(54_322, GROUP);
 const OTHER: User = User::new(54_323, GROUP);
@@ -97,17 +97,17 @@ fn files_one_user_has_as_many_as_it_gets_then_programs_of_others_and_of_root_att
 }
 
 #[test]
-fn attach_socket_taken_by_silent_connections_of_a_stranger_then_others_attach_and_health_names_it()
+fn attach_socket_taken_by_silent_connections_of_another_user_then_others_attach_and_health_names_it()
 -> Result<()> {
     let (mut rig, mut control) = scene(|config| {
         config.more += "[limits]\nconnections = 20\n[timeouts]\nhello_ms = 600000\n";
     })?;
     let socket = Config::attach_socket(rig.stage());
-    let mut stranger = STRANGER.test_client(rig.stage())?;
-    stranger.say(format_args!("connect seqpacket 40 {}", socket.display()))?;
+    let mut other = OTHER_USER.test_client(rig.stage())?;
+    other.say(format_args!("connect seqpacket 40 {}", socket.display()))?;
     // It has its share, and no more.
     wait_for("the others to be closed", 30, || {
-        let open = stranger.say("open-connections")?["open"].as_u64();
+        let open = other.say("open-connections")?["open"].as_u64();
         Ok(open == Some(9))
     })?;
     for user in [OTHER, User::new(0, 0)] {
@@ -116,7 +116,7 @@ fn attach_socket_taken_by_silent_connections_of_a_stranger_then_others_attach_an
     let said = problem(&mut control, &["limits.connections", "uid 54321"])?;
     assert!(said.contains("9 of 9"), "{said}");
     logged(&mut rig, &["limits.connections", "54321"])?;
-    drop(stranger);
+    drop(other);
     well_again(&mut control)
 }
 
@@ -125,10 +125,10 @@ fn attach_socket_a_client_says_no_hello_then_closed_in_time_and_logged() -> Resu
     let (mut rig, mut control) = scene(|config| config.more += "[timeouts]\nhello_ms = 200\n")?;
     let socket = Config::attach_socket(rig.stage());
     let mut welcomed = rig.user("cam")?;
-    let mut stranger = STRANGER.test_client(rig.stage())?;
-    stranger.say(format_args!("connect seqpacket 5 {}", socket.display()))?;
+    let mut other = OTHER_USER.test_client(rig.stage())?;
+    other.say(format_args!("connect seqpacket 5 {}", socket.display()))?;
     wait_for("all to be closed", 30, || {
-        let open = stranger.say("open-connections")?["open"].as_u64();
+        let open = other.say("open-connections")?["open"].as_u64();
         Ok(open == Some(0))
     })?;
     logged(&mut rig, &["hello", "54321"])?;
@@ -141,18 +141,18 @@ fn attach_socket_a_client_says_no_hello_then_closed_in_time_and_logged() -> Resu
 }
 
 #[test]
-fn control_socket_taken_by_silent_connections_of_a_stranger_then_root_and_the_group_are_served()
+fn control_socket_taken_by_silent_connections_of_another_user_then_root_and_the_group_are_served()
 -> Result<()> {
     let (mut rig, mut control) = scene(|config| {
         config.more += "[limits]\nhttp_connections = 20\n[timeouts]\nhttp_head_ms = 600000\n";
     })?;
     let socket = Config::control_socket(rig.stage());
-    let mut strangers = Vec::new();
+    let mut others = Vec::new();
     // Two of them: each may have less than is free, together they may have all of it.
     for uid in [54_321, 54_324] {
-        let mut stranger = User::new(uid, uid).test_client(rig.stage())?;
-        stranger.say(format_args!("connect stream 40 {}", socket.display()))?;
-        strangers.push(stranger);
+        let mut other = User::new(uid, uid).test_client(rig.stage())?;
+        other.say(format_args!("connect stream 40 {}", socket.display()))?;
+        others.push(other);
     }
     for _ in 0..3 {
         for user in [User::new(0, 0), OTHER] {
@@ -166,7 +166,7 @@ fn control_socket_taken_by_silent_connections_of_a_stranger_then_root_and_the_gr
         &["limits.http_connections", "18 of 18", "uid 5432"],
     )?;
     logged(&mut rig, &["limits.http_connections", "5432"])?;
-    drop(strangers);
+    drop(others);
     well_again(&mut control)
 }
 

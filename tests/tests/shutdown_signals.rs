@@ -15,7 +15,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 /// A uid and gid that no user has.
-const STRANGER: u32 = 54_321;
+const OTHER_USER: u32 = 54_321;
 
 #[test]
 #[expect(non_snake_case, reason = "the name that the requirements give")]
@@ -145,12 +145,12 @@ fn open_to_all(rig: &Rig) -> Result<()> {
 }
 
 #[test]
-fn request_by_a_stranger_and_by_root_then_forbidden_and_accepted() -> Result<()> {
+fn request_by_another_user_and_by_root_then_forbidden_and_accepted() -> Result<()> {
     let mut rig = Rig::rings()?;
     open_to_all(&rig)?;
-    let (code, problem) = curl(&rig, Some(STRANGER), "POST")?;
+    let (code, problem) = curl(&rig, Some(OTHER_USER), "POST")?;
     assert_eq!((code, problem["code"].as_str()), (403, Some("forbidden")));
-    let (code, before) = curl(&rig, Some(STRANGER), "GET")?;
+    let (code, before) = curl(&rig, Some(OTHER_USER), "GET")?;
     assert_eq!((code, before["phase"].as_str()), (200, Some("running")));
     let (code, begun) = curl(&rig, None, "POST")?;
     assert_eq!(code, 202, "{begun}");

@@ -197,7 +197,7 @@ fn put_twice_then_already_and_no_other_frame_is_put() -> Result<()> {
     user.say("hold 1")?;
     user.say("put")?;
     assert_eq!(user.errno("put-again")?, "EALREADY");
-    // The same frame memory is lent again, more than once: an old handle must not put it.
+    // The same frame memory is loaned again, more than once: an old handle must not put it.
     for _ in 0..20 {
         user.say("hold 4")?;
         assert_eq!(user.errno("put-again")?, "EALREADY");

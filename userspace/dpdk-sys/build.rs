@@ -22,6 +22,7 @@ const FUNCTIONS: &[&str] = &[
     "rte_version_month",
     "rte_version_year",
     // Devices
+    "rte_dev_event_callback_register",
     "rte_dev_probe",
     "rte_dev_remove",
     // Ethernet ports
@@ -31,6 +32,9 @@ const FUNCTIONS: &[&str] = &[
     "rte_eth_dev_get_mtu",
     "rte_eth_dev_get_port_by_name",
     "rte_eth_dev_info_get",
+    "rte_eth_dev_rx_intr_ctl_q_get_fd",
+    "rte_eth_dev_rx_intr_disable",
+    "rte_eth_dev_rx_intr_enable",
     "rte_eth_dev_rx_offload_name",
     "rte_eth_dev_socket_id",
     "rte_eth_dev_start",

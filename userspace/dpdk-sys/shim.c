@@ -191,3 +191,37 @@ int onair_hook_library_logs(onair_log_sink sink)
 	library_sink = sink;
 	return hook("libxdp.so.1", "libxdp_set_print") + hook("libbpf.so.1", "libbpf_set_print");
 }
+
+/* What is used of xdp/libxdp.h: its header is no dependency of the build. */
+struct xdp_program;
+typedef struct xdp_program *(*find_program)(const char *file, const char *section, void *options);
+typedef int (*attach_program)(struct xdp_program *program, int interface, int mode,
+			      unsigned int flags);
+typedef void (*close_program)(struct xdp_program *program);
+enum { MODE_SKB = 2 };
+
+int onair_xdp_attach_generic(int interface)
+{
+	void *handle = dlopen("libxdp.so.1", RTLD_NOLOAD | RTLD_NOW);
+	find_program find;
+	attach_program attach;
+	close_program release;
+	struct xdp_program *program;
+	int rc;
+
+	if (handle == NULL)
+		return -ENOSYS;
+	find = (find_program)dlsym(handle, "xdp_program__find_file");
+	attach = (attach_program)dlsym(handle, "xdp_program__attach");
+	release = (close_program)dlsym(handle, "xdp_program__close");
+	if (find == NULL || attach == NULL || release == NULL)
+		return -ENOSYS;
+	/* The one that libxdp itself takes: it knows it again by its name and version. */
+	program = find("xsk_def_xdp_prog.o", NULL, NULL);
+	/* libxdp returns errors as pointers (ERR_PTR). */
+	if (program == NULL || ((intptr_t)program >= -4095 && (intptr_t)program < 0))
+		return program == NULL ? -ENOENT : (int)(intptr_t)program;
+	rc = attach(program, interface, MODE_SKB, 0);
+	release(program);
+	return rc;
+}

@@ -1,25 +1,43 @@
 //! Running cargo, and other long commands, as children that end when we do.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::LazyLock;
 use std::time::Duration;
+use std::{env, fs};
 
 use anyhow::{Context as _, Result, bail};
 use onair_stage::{Run, end_run, guard};
 use serde_json::Value;
 
 use crate::say;
-use crate::test::SYSTEM;
 
+/// What the whole-system tests are and what they start: the release build.
+pub(crate) const SYSTEM: [&str; 8] = [
+    "--package",
+    "onaird",
+    "--package",
+    "onairctl",
+    "--package",
+    "onair-waiters",
+    "--package",
+    "onair-tests",
+];
 /// A test program may need this long to take its own stage down.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// The root of the workspace.
+/// The root of the workspace that `cargo xtask` was called in. A program that was copied with its tree, or
+/// that is called without cargo, knows only the one that it was built in.
 pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("xtask lies in the workspace's folder")
+    static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
+        let parent = |folder: &Path| folder.parent().map(Path::to_owned);
+        let called = env::var_os("CARGO_MANIFEST_DIR").and_then(|own| parent(own.as_ref()));
+        called
+            .filter(|root| root.join("xtask/Cargo.toml").exists())
+            .or_else(|| parent(env!("CARGO_MANIFEST_DIR").as_ref()))
+            .expect("xtask lies in the workspace's folder")
+    });
+    &ROOT
 }
 
 /// Runs `cargo` with `arguments`; its output goes where ours goes.

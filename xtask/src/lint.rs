@@ -14,41 +14,13 @@ pub(crate) struct Arguments {}
 
 pub(crate) fn run(_: &Arguments) -> Result<()> {
     cargo(&["fmt", "--all", "--check"])?;
-    cargo(&[
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--",
-        "-D",
-        "warnings",
-    ])?;
+    clippy("--workspace --all-targets")?;
     // Tests that only a virtual machine runs.
-    cargo(&[
-        "clippy",
-        "--workspace",
-        "--test",
-        "container",
-        "--test",
-        "package",
-        "--test",
-        "pci_nics",
-        "--",
-        "-D",
-        "warnings",
-    ])?;
+    clippy(
+        "--workspace --test container --test no_iommu --test package --test pci_nics --test platform",
+    )?;
     // What the workspace is never built with.
-    cargo(&[
-        "clippy",
-        "--package",
-        "onair-ipc",
-        "--package",
-        "onair-victim",
-        "--features",
-        "labels",
-        "--",
-        "-D",
-        "warnings",
-    ])?;
+    clippy("--package onair-ipc --package onair-victim --features labels")?;
     refuse_in_client_library(&["sha2", "tokio", "utoipa"])?;
     if installed("deny")? {
         cargo(&["deny", "check"])?;
@@ -60,21 +32,16 @@ pub(crate) fn run(_: &Arguments) -> Result<()> {
     Ok(())
 }
 
+fn clippy(what: &str) -> Result<()> {
+    let line = format!("clippy {what} -- -D warnings");
+    cargo(&line.split(' ').collect::<Vec<_>>())
+}
+
 /// Applications link the client library: it does not bring them what only the daemon needs.
 fn refuse_in_client_library(unwanted: &[&str]) -> Result<()> {
     let tree = supervised("cargo", |command| {
-        command
-            .args([
-                "tree",
-                "--package",
-                "onair",
-                "--edges",
-                "normal",
-                "--prefix",
-                "none",
-            ])
-            .args(["--format", "{lib}"])
-            .stdout(Stdio::piped());
+        let line = "tree --package onair --edges normal --prefix none --format {lib}";
+        command.args(line.split(' ')).stdout(Stdio::piped());
     })?;
     ensure!(
         tree.status.success(),

@@ -6,9 +6,9 @@ use anyhow::{Context as _, Result, bail};
 
 use onair_stage::{Deadline, Snapshot, Stage, take_down_leftovers};
 
-use crate::cargo::{cargo, cargo_with, messages, root, supervised};
+use crate::cargo::{SYSTEM, cargo, cargo_with, messages, root, supervised};
 use crate::say::{self, Times};
-use crate::{clean_up, lint, setup};
+use crate::{clean_up, lint, setup, vm};
 
 /// Lints, then runs the unit tests, the model checks and the whole-system tests
 ///
@@ -34,17 +34,6 @@ pub(crate) struct Arguments {
     filters: Vec<String>,
 }
 
-/// What the whole-system tests are and what they start: the release build.
-pub(crate) const SYSTEM: [&str; 8] = [
-    "--package",
-    "onaird",
-    "--package",
-    "onairctl",
-    "--package",
-    "onair-waiters",
-    "--package",
-    "onair-tests",
-];
 /// Builds the program of the kill matrix, with the points at which it dies.
 pub(crate) const VICTIM: [&str; 6] = [
     "build",
@@ -151,7 +140,14 @@ fn steps(arguments: &Arguments, times: &mut Times) -> Result<()> {
         line.extend(["--", "--test-threads", "1"]);
         line.extend(&filters);
         cargo_with(&line, if arguments.slow { &SLOW } else { &[] })
-    })
+    })?;
+    if all && !arguments.fast {
+        let left_out = times.step("On Debian 12's own kernel", vm::short)?;
+        if let Some(reason) = left_out {
+            say::warning(format_args!("no virtual machine here, left out: {reason}"));
+        }
+    }
+    Ok(())
 }
 
 /// Unit tests of what needs neither DPDK nor the gate's own instructions, each block of memory

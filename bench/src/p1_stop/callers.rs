@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use onair::{Error, Session, Timeout};
 
-use super::{OVER, is_reference};
+use super::is_reference;
 use crate::board::{self, Ends, Words};
 use crate::users;
 
@@ -29,12 +29,7 @@ impl Callers {
 }
 
 fn call(session: &Session, words: Words<'_>, count: u32) -> Result<()> {
-    let mut round = 0;
-    loop {
-        round = words.next(round);
-        if round == OVER {
-            return Ok(());
-        }
+    for round in words.rounds() {
         if is_reference(round) {
             let mut seen = words.sleep_word().load(std::sync::atomic::Ordering::SeqCst);
             while seen != round {
@@ -49,4 +44,5 @@ fn call(session: &Session, words: Words<'_>, count: u32) -> Result<()> {
         }
         words.arrive(count, round);
     }
+    Ok(())
 }

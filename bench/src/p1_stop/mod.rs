@@ -20,15 +20,12 @@ use onaird::waking::Waking;
 
 pub(crate) use callers::Callers;
 
-use crate::board::{self, Board};
+use crate::board::{self, Board, OVER};
 use crate::host::Host;
 use crate::place;
 use crate::row::Row;
 use crate::run::Run;
 use crate::samples::{Samples, micros};
-
-/// Tells the callers to end.
-const OVER: u32 = u32::MAX;
 
 /// Who is blocked, and how often it is measured.
 #[derive(Clone, Copy)]

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use anyhow::Result;
 use onair::Timeout;
 
-use super::{OVER, Way};
+use super::Way;
 use crate::board::{self, Ends, Words};
 use crate::place;
 
@@ -29,12 +29,7 @@ impl Consumer {
         #[cfg(feature = "iceoryx2")]
         let peer = super::iceoryx::Listener::open(&self.name)?;
         place::pin(self.core)?;
-        let mut round = 0;
-        loop {
-            round = words.next(round);
-            if round == OVER {
-                return Ok(());
-            }
+        for round in words.rounds() {
             let seen = words.sleep_word().load(Ordering::SeqCst);
             words.set_ready(round);
             match Way::of(round) {
@@ -54,5 +49,6 @@ impl Consumer {
                 }
             }
         }
+        Ok(())
     }
 }

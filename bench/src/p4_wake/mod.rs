@@ -1,7 +1,7 @@
 //! P4: a frame is ready → its consumer, in another process, runs with it. Beside a bare futex, and,
 //! where the bench was built with it, an event of iceoryx2.
 //!
-//! One thread of the other process sleeps in each of the three ways, in turns. The frame is lent by
+//! One thread of the other process sleeps in each of the three ways, in turns. The frame is loaned by
 //! the daemon's own lender; the bare wake-up is one FUTEX_WAKE.
 
 mod consumer;
@@ -19,15 +19,12 @@ use onair_stage::wait_for;
 
 pub(crate) use consumer::Consumer;
 
-use crate::board::Board;
+use crate::board::{Board, OVER};
 use crate::host::{Host, HostedAttachment};
 use crate::place;
 use crate::row::Row;
 use crate::run::Run;
 use crate::samples::{Samples, micros};
-
-/// Tells the consumer to end.
-const OVER: u32 = u32::MAX;
 
 /// How the consumer waits in a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,8 +136,8 @@ fn turns(
                 sys::futex_wake(words.sleep_word(), 1);
             }
             Way::Ours => {
-                let lent = lender.publish(0, &FrameMeta::default());
-                ensure!(lent.is_ok(), "the frame did not come back");
+                let loaned = lender.publish(0, &FrameMeta::default());
+                ensure!(loaned.is_ok(), "the frame did not come back");
             }
             Way::Iceoryx => {
                 #[cfg(feature = "iceoryx2")]
@@ -151,7 +148,7 @@ fn turns(
         if way == Way::Ours {
             wait_for("the frame to come back", 5, || {
                 lender.reap(|_| ());
-                Ok(lender.lent() == 0)
+                Ok(lender.loaned() == 0)
             })?;
             run.step();
         }

@@ -85,7 +85,7 @@ impl Wire {
         for _ in 0..BATCH {
             let (place, write) = self.source.next()?;
             let mut packet = self.tx.alloc().context("the port's pool is empty")?;
-            write(packet.append(place.octets).context("no room in a packet")?);
+            write(packet.append(place.bytes).context("no room in a packet")?);
             burst
                 .push(packet)
                 .map_err(|_| anyhow!("no room in a burst"))?;
@@ -170,9 +170,9 @@ impl Lane {
         })
     }
 
-    pub(super) fn payload_octets(&self) -> f64 {
-        let octets = self.wire.source.payload_octets();
-        f64::from(u32::try_from(octets).expect("a packet"))
+    pub(super) fn payload_bytes(&self) -> f64 {
+        let bytes = self.wire.source.payload_bytes();
+        f64::from(u32::try_from(bytes).expect("a packet"))
     }
 
     /// One turn of the poller, ns for each packet.

@@ -27,7 +27,7 @@ struct Costs {
     path: Vec<f64>,
     copy: Vec<f64>,
     /// Bytes of payload of a packet.
-    octets: f64,
+    bytes: f64,
 }
 
 pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
@@ -37,10 +37,10 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
         anyhow::bail!("one lane was asked for");
     };
     // Bandwidths: what the one has less, the other has more.
-    let rate = |costs: &[f64], octets: f64| costs.iter().map(|ns| octets / ns).collect::<Samples>();
+    let rate = |costs: &[f64], bytes: f64| costs.iter().map(|ns| bytes / ns).collect::<Samples>();
     let (ours, copy) = (
-        rate(&costs.path, costs.octets),
-        rate(&costs.copy, costs.octets),
+        rate(&costs.path, costs.bytes),
+        rate(&costs.copy, costs.bytes),
     );
     run.step();
     let cost = |ns: &[f64]| ns.iter().copied().collect::<Samples>();
@@ -169,7 +169,7 @@ impl Path {
         let mut costs: Vec<_> = lanes
             .iter()
             .map(|lane| Costs {
-                octets: lane.payload_octets(),
+                bytes: lane.payload_bytes(),
                 ..Costs::default()
             })
             .collect();

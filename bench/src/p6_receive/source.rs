@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use onair_media::datagram::{self, FlowHeader};
 use onair_media::ethernet::Mac;
 use onair_media::st2110_20::packetiser::StreamHeader;
-use onair_media::st2110_20::{Packetiser, STANDARD_RTP_OCTETS};
+use onair_media::st2110_20::{Packetiser, STANDARD_RTP_BYTES};
 use onair_media::video::VideoFormat;
 
 /// Packets of one flow before those of the next: a sender's group.
@@ -32,7 +32,7 @@ pub(super) struct Place {
     pub(super) frame: u32,
     pub(super) range: Range<usize>,
     pub(super) data_at: usize,
-    pub(super) octets: usize,
+    pub(super) bytes: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -53,15 +53,15 @@ pub(super) struct Source {
 impl Source {
     pub(super) fn new(format: VideoFormat, flows: usize) -> Result<Self> {
         Ok(Self {
-            packetiser: Packetiser::new(format, STANDARD_RTP_OCTETS)?,
+            packetiser: Packetiser::new(format, STANDARD_RTP_BYTES)?,
             flows: vec![Flow::default(); flows],
             now: 0,
             train: 0,
         })
     }
 
-    pub(super) fn payload_octets(&self) -> usize {
-        self.packetiser.payload_octets()
+    pub(super) fn payload_bytes(&self) -> usize {
+        self.packetiser.payload_bytes()
     }
 
     /// The next packet's place, and what writes its headers into it.
@@ -96,14 +96,14 @@ impl Source {
             flow: self.now,
             frame: flow.frame % FRAMES,
             range: packet.range.clone(),
-            data_at: datagram::HEADER_OCTETS + packet.header_octets(),
-            octets: datagram::HEADER_OCTETS + packet.octets(),
+            data_at: datagram::HEADER_BYTES + packet.header_bytes(),
+            bytes: datagram::HEADER_BYTES + packet.bytes(),
         };
         flow.next += 1;
         flow.sequence = flow.sequence.wrapping_add(1);
         let write = move |bytes: &mut [u8]| {
-            let (head, rtp) = bytes.split_at_mut(datagram::HEADER_OCTETS);
-            head.copy_from_slice(&header.to_octets(0, packet.octets()));
+            let (head, rtp) = bytes.split_at_mut(datagram::HEADER_BYTES);
+            head.copy_from_slice(&header.to_bytes(0, packet.bytes()));
             let headers = packet.write_headers(&stream, sequence, rtp);
             rtp[headers..].fill(sequence.to_le_bytes()[0]);
         };

@@ -13,9 +13,9 @@ use serde_json::Value;
 
 use crate::dice::Dice;
 use crate::kill::audit::audit;
-use crate::kill::ground::{FILL, FRAMES, PULSES, QUIET};
 use crate::kill::points::{Kind, Place, Point};
 use crate::kill::victim::{End, Victim};
+use crate::kill::{FILL, FRAMES, PULSES, QUIET};
 use crate::rig::Rig;
 use onair_stage::Control;
 use onair_stage::{Raster, receive};
@@ -63,7 +63,7 @@ impl<'a> Killer<'a> {
     /// Puts a victim to death at `point`, and waits until the daemon has settled it. `number` tells
     /// it apart from all others.
     pub fn kill(&mut self, point: &Point, number: usize, dice: &mut Dice) -> Result<Death> {
-        let seat = (point.place == Place::Fill)
+        let place = (point.place == Place::Fill)
             .then(|| self.fill.lock().unwrap_or_else(PoisonError::into_inner));
         let own = (point.place == Place::Own).then(|| format!("own-{number}"));
         let role = match (&own, point.kind) {
@@ -102,7 +102,7 @@ impl<'a> Killer<'a> {
         if let Some(name) = own {
             self.end_own(&name)?;
         }
-        drop(seat);
+        drop(place);
         Ok(Death {
             pid,
             end,

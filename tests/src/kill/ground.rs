@@ -13,20 +13,13 @@ use crate::kill::audit::audit;
 use crate::kill::blocked::{Watchers, three_agree};
 use crate::kill::death::Death;
 use crate::kill::victim::{End, Victim};
+use crate::kill::{FILL, FRAMES, PULSES, QUIET};
 use crate::rig::Rig;
 use crate::seen::Seen;
 use onair_stage::Control;
 use onair_stage::TestClient;
 use onair_stage::{Raster, receive, send};
 
-/// Frames come here from first to last, and a client takes every one.
-pub(super) const FRAMES: &str = "frames";
-/// Nothing comes here.
-pub(super) const QUIET: &str = "quiet";
-/// Frames come here; it is stopped and started all the time.
-pub(super) const PULSES: &str = "pulses";
-/// Victims fill this one.
-pub(super) const FILL: &str = "fill";
 /// What they send arrives here.
 const FILLED: &str = "filled";
 /// Where victims die, and who looks on: those that callers are blocked in.
@@ -238,7 +231,7 @@ impl Ground {
     }
 }
 
-/// Waits until an honest client has taken every frame that was lent to it.
+/// Waits until an honest client has taken every frame that was loaned to it.
 fn drained(control: &mut Control, session: &str, client: &mut TestClient) -> Result<()> {
     let mut last = (0, 0);
     wait_for(
@@ -246,10 +239,10 @@ fn drained(control: &mut Control, session: &str, client: &mut TestClient) -> Res
         PATIENCE,
         || {
             let counters = control.show(session)?.counters;
-            let lent = counters.frames_complete + counters.frames_incomplete;
+            let loaned = counters.frames_complete + counters.frames_incomplete;
             let taken = client.say("taken")?["frames"].as_u64().context("frames")?;
-            last = (lent, taken);
-            Ok(lent == taken)
+            last = (loaned, taken);
+            Ok(loaned == taken)
         },
     )
     .with_context(|| format!("lent and taken: {last:?}"))

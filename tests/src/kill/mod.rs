@@ -8,6 +8,15 @@ mod ground;
 mod points;
 mod victim;
 
+/// Frames come here from first to last, and a client takes every one.
+const FRAMES: &str = "frames";
+/// Nothing comes here.
+const QUIET: &str = "quiet";
+/// Frames come here; it is stopped and started all the time.
+const PULSES: &str = "pulses";
+/// Victims fill this one.
+const FILL: &str = "fill";
+
 pub use audit::audit;
 pub use blocked::{Watchers, asleep, three_agree};
 pub use death::{Death, Killer};

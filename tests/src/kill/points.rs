@@ -73,7 +73,7 @@ impl Point {
             label: self.label.clone()?,
             hit,
             thread,
-            fate: LabelAction::Die,
+            action: LabelAction::Die,
         })
     }
 }

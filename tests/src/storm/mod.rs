@@ -74,23 +74,23 @@ pub struct StormResult {
 /// Event `number` of producer `producer`: it says so, and each of its bytes follows from that.
 #[must_use]
 pub fn event(producer: u32, number: u64) -> [u8; SNAP_LENGTH] {
-    let mut octets = [0; SNAP_LENGTH];
-    octets[..4].copy_from_slice(&producer.to_le_bytes());
-    octets[4..12].copy_from_slice(&number.to_le_bytes());
+    let mut bytes = [0; SNAP_LENGTH];
+    bytes[..4].copy_from_slice(&producer.to_le_bytes());
+    bytes[4..12].copy_from_slice(&number.to_le_bytes());
     let word = (number ^ u64::from(producer) << 40).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    for place in octets[12..].chunks_mut(8) {
+    for place in bytes[12..].chunks_mut(8) {
         place.copy_from_slice(&word.to_le_bytes()[..place.len()]);
     }
-    octets
+    bytes
 }
 
 /// Producer and number of an event that was recorded.
-pub fn read_event(octets: &[u8]) -> Result<(u32, u64)> {
-    ensure!(octets.len() == SNAP_LENGTH, "{} bytes", octets.len());
-    let producer = u32::from_le_bytes(octets[..4].try_into()?);
-    let number = u64::from_le_bytes(octets[4..12].try_into()?);
+pub fn read_event(bytes: &[u8]) -> Result<(u32, u64)> {
+    ensure!(bytes.len() == SNAP_LENGTH, "{} bytes", bytes.len());
+    let producer = u32::from_le_bytes(bytes[..4].try_into()?);
+    let number = u64::from_le_bytes(bytes[4..12].try_into()?);
     ensure!(
-        octets == event(producer, number),
+        bytes == event(producer, number),
         "event {number} of producer {producer} is spoiled"
     );
     Ok((producer, number))

@@ -52,7 +52,7 @@ pub struct Trap {
     /// Counted in this one of its threads; in all of them if there is none.
     pub thread: Option<usize>,
     /// What happens there.
-    pub fate: LabelAction,
+    pub action: LabelAction,
 }
 
 /// What happens at the point.

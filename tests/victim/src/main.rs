@@ -33,13 +33,13 @@ fn main() -> Result<()> {
     }
     let job: Job = serde_json::from_str(&argument)?;
     if let Some(trap) = &job.trap {
-        let fate = match trap.fate {
+        let action = match trap.action {
             LabelAction::Die => label::LabelAction::Die,
             LabelAction::Stay => label::LabelAction::Stay,
         };
         let at = label::LABELS.iter().position(|label| *label == trap.label);
         let at = at.with_context(|| format!("no label {}", trap.label))?;
-        label::arm(at, trap.hit, trap.thread, fate);
+        label::arm(at, trap.hit, trap.thread, action);
     }
     let tally = Arc::new(Tally::open(&job.tally)?);
     let client = Client::at(&job.socket);

@@ -2,11 +2,23 @@
 
 use onair_ipc::message::Attached;
 
+/// Why the daemon's description of a session is inconsistent.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LayoutError {
+    #[error("samples of {0} bits")]
+    Depth(u32),
+    #[error(
+        "{}x{} at {} bits and {}/{} Hz in frames of {} bytes",
+        .0.width, .0.height, .0.depth, .0.rate_numerator, .0.rate_denominator, .0.geometry.frame_bytes
+    )]
+    Sizes(Box<Attached>),
+}
+
 /// The pixel group of RFC 4175 §4.3: the smallest run of whole pixels in whole bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pgroup {
     /// Bytes of one group.
-    pub octets: u32,
+    pub bytes: u32,
     /// Pixels in one group.
     pub pixels: u32,
 }
@@ -37,17 +49,17 @@ impl Layout {
     }
 
     /// The layout that the daemon described, if it is consistent.
-    pub(crate) fn of(attached: &Attached) -> Result<Self, String> {
+    pub(crate) fn of(attached: &Attached) -> Result<Self, LayoutError> {
         let (width, height, depth) = (attached.width, attached.height, attached.depth);
         // Four samples (Cb Y Cr Y) for two pixels.
         let pgroup = match depth {
             8 | 10 | 12 | 16 => Pgroup {
-                octets: depth / 2,
+                bytes: depth / 2,
                 pixels: 2,
             },
-            _ => return Err(format!("samples of {depth} bits")),
+            _ => return Err(LayoutError::Depth(depth)),
         };
-        let line_bytes = (width / pgroup.pixels).checked_mul(pgroup.octets);
+        let line_bytes = (width / pgroup.pixels).checked_mul(pgroup.bytes);
         let bytes = line_bytes.and_then(|line| line.checked_mul(height));
         match (line_bytes, bytes) {
             (Some(line_bytes), Some(bytes))
@@ -64,10 +76,7 @@ impl Layout {
                     frame_rate: (attached.rate_numerator, attached.rate_denominator),
                 })
             }
-            _ => Err(format!(
-                "{width}x{height} at {depth} bits and {}/{} Hz in frames of {} bytes",
-                attached.rate_numerator, attached.rate_denominator, attached.geometry.frame_bytes
-            )),
+            _ => Err(LayoutError::Sizes(Box::new(attached.clone()))),
         }
     }
 }
@@ -98,9 +107,9 @@ mod tests {
     #[test]
     fn layout_depths_then_rfc_4175_pgroups() {
         let layout = Layout::of(&attached(1280, 720, 8, 1280 * 720 * 2)).unwrap();
-        assert_eq!((layout.line_bytes, layout.pgroup.octets), (2560, 4));
+        assert_eq!((layout.line_bytes, layout.pgroup.bytes), (2560, 4));
         let layout = Layout::of(&attached(1280, 720, 10, 1280 * 720 * 5 / 2)).unwrap();
-        assert_eq!((layout.line_bytes, layout.pgroup.octets), (3200, 5));
+        assert_eq!((layout.line_bytes, layout.pgroup.bytes), (3200, 5));
         assert_eq!(layout.frame_bytes(), 1280 * 720 * 5 / 2);
     }
 

@@ -15,7 +15,7 @@ use crate::connection::{self, Answer};
 
 /// Which requests the connection still allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum State {
+pub(crate) enum LineState {
     /// The next untagged answer belongs to the next untagged request.
     Open,
     /// An answer is late and may still arrive: a later answer could not be told from it.
@@ -37,7 +37,7 @@ pub(crate) struct Line {
 
 #[derive(Debug)]
 struct Inner {
-    state: State,
+    state: LineState,
     /// Tags of the requests that wait for their answers.
     awaited: Vec<Tag>,
     answers: Vec<(Tag, Answer)>,
@@ -73,7 +73,7 @@ impl Line {
             turn: Mutex::new(()),
             aborting: Mutex::new(0),
             inner: Mutex::new(Inner {
-                state: State::Open,
+                state: LineState::Open,
                 awaited: Vec::new(),
                 answers: Vec::new(),
                 is_read: false,
@@ -88,9 +88,9 @@ impl Line {
     pub(crate) fn turn(&self) -> Result<Turn<'_>, Error> {
         let turn = locked(&self.turn);
         match self.inner().state {
-            State::Open => Ok(Turn::Ordinary(turn)),
-            State::Closed => Err(Error::Stale),
-            State::OutOfStep => Err(Error::Protocol(
+            LineState::Open => Ok(Turn::Ordinary(turn)),
+            LineState::Closed => Err(Error::Stale),
+            LineState::OutOfStep => Err(Error::Protocol(
                 "an earlier request was never answered; drop the session and attach again".into(),
             )),
         }
@@ -102,7 +102,7 @@ impl Line {
             return self.turn();
         }
         let mut last = locked(&self.aborting);
-        if self.inner().state == State::Closed {
+        if self.inner().state == LineState::Closed {
             return Err(Error::Stale);
         }
         *last = last.checked_add(1).unwrap_or(1);
@@ -132,8 +132,8 @@ impl Line {
             Err(Error::NoAnswer(_)) => tag == 0,
             _ => false,
         };
-        if is_lost && inner.state == State::Open {
-            inner.state = State::OutOfStep;
+        if is_lost && inner.state == LineState::Open {
+            inner.state = LineState::OutOfStep;
         }
         answer.map(|(answer, _)| answer)
     }
@@ -192,13 +192,13 @@ impl Line {
     /// it; never while another request waits for its answer.
     #[must_use]
     pub(crate) fn close(&self) -> bool {
-        self.inner().state = State::Closed;
+        self.inner().state = LineState::Closed;
         self.is_to_be_let_go()
     }
 
     /// Whether the attachment has ended.
     pub(crate) fn is_closed(&self) -> bool {
-        self.inner().state == State::Closed
+        self.inner().state == LineState::Closed
     }
 
     /// Whether the attachment has ended, no thread waits for an answer, and no thread has released
@@ -206,7 +206,7 @@ impl Line {
     #[must_use]
     pub(crate) fn is_to_be_let_go(&self) -> bool {
         let mut inner = self.inner();
-        let is_due = inner.state == State::Closed && inner.awaited.is_empty();
+        let is_due = inner.state == LineState::Closed && inner.awaited.is_empty();
         is_due && !std::mem::replace(&mut inner.is_let_go, true)
     }
 

@@ -94,7 +94,10 @@ impl PendingReclaim {
     }
 
     /// The words of attachments that have left `session`, whether or not a process still has them.
-    pub fn left_clients_from(&self, session: SessionId) -> impl Iterator<Item = &AttachmentMemory> {
+    pub fn memory_of_former_clients(
+        &self,
+        session: SessionId,
+    ) -> impl Iterator<Item = &AttachmentMemory> {
         let parts = self.parts_of(session);
         parts.flat_map(|retired| retired.words.iter().map(|words| &**words))
     }

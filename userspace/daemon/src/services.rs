@@ -1,13 +1,14 @@
 //! The services that every session uses, in one place that the actor owns.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use onair_dpdk::Wake;
 use onair_ipc::life::OwnerDeathNotifier;
 use onair_probe::{Closing, SiteKind};
 use onair_types::{
-    EventKind, PortHealth, Probe as ProbeDocument, ProbeState, Reload, Timestamp, Versions,
-    WatchedFile, WatchedSite,
+    EventKind, PortHealth, PortWake, PortXdp, Probe as ProbeDocument, ProbeState, Reload,
+    Timestamp, Versions, WatchedFile, WatchedSite,
 };
 
 use crate::archive::Archive;
@@ -108,7 +109,7 @@ pub struct Services {
     probe_published: (ProbeState, Option<String>),
     outbox: VecDeque<(usize, Command)>,
     dead: HashSet<usize>,
-    gone: HashSet<String>,
+    gone: HashMap<String, String>,
     bounced: Vec<Command>,
 }
 
@@ -152,7 +153,7 @@ impl Services {
             waking: Waking::default(),
             outbox: VecDeque::new(),
             dead: HashSet::new(),
-            gone: HashSet::new(),
+            gone: HashMap::new(),
             bounced: Vec::new(),
         }
     }
@@ -207,10 +208,23 @@ impl Services {
                 self.hub.publish(None, died);
             }
             PollerEvent::PortGone { port } => {
-                tracing::error!(port, "the interface under a port is gone");
-                self.gone.insert(port.clone());
+                tracing::error!(port, "the device under a port is gone");
+                let reason = "its device has just gone".to_owned();
+                self.gone.insert(port.clone(), reason);
                 self.hub
                     .publish(None, EventKind::PortGone { port: port.clone() });
+            }
+            PollerEvent::Unplugged { port } => self.dataplane.unplugged(port),
+            PollerEvent::PortBack { port } => {
+                tracing::info!(port, "the device under a port is back");
+                self.gone.remove(port);
+                self.dataplane.plug(port);
+                self.hub
+                    .publish(None, EventKind::PortBack { port: port.clone() });
+            }
+            PollerEvent::PortMissing { port, reason } => {
+                tracing::warn!(port, reason, "a port cannot be opened again yet");
+                self.gone.insert(port.clone(), reason.clone());
             }
             PollerEvent::PortLink { port, up } => {
                 let (port, up) = (port.clone(), *up);
@@ -242,9 +256,9 @@ impl Services {
         let name = &port.name;
         let link = self.dataplane.link(name);
         let is_up = link.is_some_and(|link| link.is_up);
-        if self.gone.contains(name) {
+        if let Some(reason) = self.gone.get(name) {
             problems.push(format!(
-                "the interface under port {name} is gone: restore it and restart the daemon"
+                "port {name} has no device: {reason}. The daemon opens it again when it can, and tries each second"
             ));
         } else if !is_up {
             problems.push(format!(
@@ -267,6 +281,15 @@ impl Services {
             mac: format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}"),
             link_up: is_up,
             link_mbps: link.and_then(|link| link.mbps),
+            wake: match hardware.wake {
+                Wake::Socket => PortWake::Socket,
+                Wake::Interrupt => PortWake::Interrupt,
+                Wake::Timer => PortWake::Timer,
+            },
+            xdp: hardware.xdp.map(|xdp| PortXdp {
+                native: xdp.native,
+                zero_copy: xdp.zero_copy,
+            }),
             numa_node: hardware.numa_node,
             max_queues: hardware.max_rx_queues.min(hardware.max_tx_queues),
             offloads: hardware.offloads,

@@ -10,7 +10,7 @@ use onair_ipc::layout::Geometry;
 use onair_media::datagram::{self, FlowHeader};
 use onair_media::ethernet::Mac;
 use onair_media::st2110_20::packetiser::StreamHeader;
-use onair_media::st2110_20::{Packetiser, STANDARD_RTP_OCTETS};
+use onair_media::st2110_20::{Packetiser, STANDARD_RTP_BYTES};
 use onair_media::video::{Depth, FrameRate, VideoFormat};
 use onaird::dataplane::{Command, ManualPoller, PortInfo, ReceiveConfig, Runtime, SessionStats};
 use onaird::shutdown::ThreadRegistry;
@@ -60,12 +60,12 @@ impl Flow {
             ssrc: 1,
         };
         let mut mbuf = tx.alloc().unwrap();
-        let octets = datagram::HEADER_OCTETS + packet.octets();
+        let bytes = datagram::HEADER_BYTES + packet.bytes();
         let (head, rtp) = mbuf
-            .append(octets)
+            .append(bytes)
             .unwrap()
-            .split_at_mut(datagram::HEADER_OCTETS);
-        head.copy_from_slice(&flow.to_octets(0, packet.octets()));
+            .split_at_mut(datagram::HEADER_BYTES);
+        head.copy_from_slice(&flow.to_bytes(0, packet.bytes()));
         let headers = packet.write_headers(&stream, self.next, rtp);
         rtp[headers..].fill(filling(self.number, frame));
         burst.push(mbuf).map_err(drop).unwrap();
@@ -132,7 +132,7 @@ fn flows_mixed_in_every_burst_then_each_session_has_its_own_packets_only() {
     poller.turn();
     assert!(poller.events().pop().is_none(), "each has started");
 
-    let packetiser = Packetiser::new(format(), STANDARD_RTP_OCTETS).unwrap();
+    let packetiser = Packetiser::new(format(), STANDARD_RTP_BYTES).unwrap();
     let mut flows: Vec<_> = (0..=LISTENED)
         .map(|number| Flow { number, next: 0 })
         .collect();
@@ -169,9 +169,9 @@ fn flows_mixed_in_every_burst_then_each_session_has_its_own_packets_only() {
         );
         assert_eq!(counted.frames_complete, u64::from(FRAMES), "flow {flow}");
         for frame in 0..FRAMES {
-            let mut octets = vec![0; format().frame_bytes()];
-            session.frames.read(frame, 0, &mut octets);
-            let other = octets.iter().find(|octet| **octet != filling(flow, frame));
+            let mut bytes = vec![0; format().frame_bytes()];
+            session.frames.read(frame, 0, &mut bytes);
+            let other = bytes.iter().find(|byte| **byte != filling(flow, frame));
             assert_eq!(other, None, "flow {flow}, frame {frame}");
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{ffi::CString, str::FromStr};
 
-use crate::Error;
+use crate::{Error, PciDevice};
 
 /// A parsed `device` of a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +19,23 @@ pub(crate) enum Device {
         /// The kernel queue that the port takes for itself.
         xdp: Option<XdpQueue>,
     },
+}
+
+impl Device {
+    /// The queue of an AF_XDP port.
+    pub(crate) fn xdp(&self) -> Option<&XdpQueue> {
+        match self {
+            Self::Dpdk { xdp, .. } => xdp.as_ref(),
+            Self::Ring(_) => None,
+        }
+    }
+
+    pub(crate) fn is_pci(&self) -> bool {
+        match self {
+            Self::Ring(_) => false,
+            Self::Dpdk { name, .. } => PciDevice::of(&name.to_string_lossy()).is_some(),
+        }
+    }
 }
 
 /// The queue that an AF_XDP port takes for itself.
@@ -164,7 +181,9 @@ mod tests {
         assert!(matches!(third, Ok(Device::Dpdk { xdp: Some(x), .. }) if x.start == "3"));
         let other = "net_af_packet0,iface=va".parse::<Device>();
         assert!(matches!(other, Ok(Device::Dpdk { xdp: None, .. })));
-        assert!("0000:3b:00.0".parse::<Device>().is_ok());
+        assert!(!other.unwrap().is_pci());
+        let pci = "0000:3b:00.0,rx-burst=4".parse::<Device>().unwrap();
+        assert!(pci.is_pci());
         for bad in [
             "",
             ",iface=va",

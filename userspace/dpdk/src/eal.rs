@@ -13,7 +13,7 @@ use std::{
 use rustix::thread::{CpuSet, sched_getaffinity};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Hugepages, Memory, environment, log, mempool};
+use crate::{Error, Hugepages, Memory, environment, log, mempool, removal};
 
 /// Configuration of EAL: `[dpdk]` in the daemon's configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
@@ -26,6 +26,9 @@ pub struct EalConfig {
     pub memory_mb: u32,
     /// Whether PCI devices bound to a DPDK driver may be used.
     pub pci: bool,
+    /// Whether PCI devices may be used that no IOMMU isolates: DPDK then gives them physical
+    /// addresses, and they can write to all memory. It needs hugepages.
+    pub without_iommu: bool,
     /// The device strings of the ports on PCI devices: EAL opens these devices and no other.
     #[serde(skip)]
     pub pci_devices: Vec<String>,
@@ -40,6 +43,7 @@ impl Default for EalConfig {
             hugepages: Hugepages::Auto,
             memory_mb: 512,
             pci: false,
+            without_iommu: false,
             pci_devices: Vec::new(),
             extra_args: Vec::new(),
         }
@@ -75,7 +79,13 @@ impl Eal {
     pub fn init(config: &EalConfig) -> Result<Self, Error> {
         environment::check()?;
         check_version()?;
-        let memory = Memory::choose(config.hugepages, config.memory_mb)?;
+        let hugepages = if config.without_iommu {
+            // A plain page has no physical address that stays.
+            Hugepages::Require
+        } else {
+            config.hugepages
+        };
+        let memory = Memory::choose(hugepages, config.memory_mb)?;
         let arguments = arguments(config, memory)?;
         if INITIALISED.swap(true, Ordering::Relaxed) {
             return Err(Error::AlreadyInitialised);
@@ -90,6 +100,7 @@ impl Eal {
             .join()
             .expect("init_here does not panic")?;
         log::tap_libraries();
+        removal::watch()?;
         tracing::info!(target: "dpdk", ?memory, "{} is up", version());
         Ok(Self {
             alive: Arc::new(Alive(())),
@@ -161,9 +172,13 @@ fn arguments(config: &EalConfig, memory: Memory) -> Result<Vec<CString>, Error> 
     let mut arguments: Vec<String> = [
         "onair",
         "--no-telemetry",
-        // As root without an IOMMU, EAL would choose physical addresses, and a pool would be
+        // By itself EAL would choose physical addresses as root without an IOMMU, and a pool would be
         // fragmented.
-        "--iova-mode=va",
+        if config.without_iommu {
+            "--iova-mode=pa"
+        } else {
+            "--iova-mode=va"
+        },
         "--lcores",
         &lcores()?,
     ]

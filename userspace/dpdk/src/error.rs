@@ -84,6 +84,28 @@ pub enum Error {
         chunks: u32,
     },
 
+    /// The network driver does not run XDP programs, and the port may not do without.
+    #[error(
+        "the driver of interface {interface} runs no XDP program: set xdp = \"auto\" or \"generic\" for the port, at the cost of processor time"
+    )]
+    NotNative {
+        /// The interface.
+        interface: String,
+    },
+
+    /// Packets of the interface can be larger than the buffers of a port on AF_XDP.
+    #[error(
+        "interface {interface} has an MTU of {mtu} bytes, and a port on AF_XDP takes {most}: `ip link set {interface} mtu 1500`, or use the device through vfio-pci"
+    )]
+    Mtu {
+        /// The interface.
+        interface: String,
+        /// Its MTU.
+        mtu: u32,
+        /// The largest that fits.
+        most: u32,
+    },
+
     /// Another port, in this process or another OnAir, has the device or its AF_XDP queue.
     #[error(
         "device {device:?} or its queue is in use by another port: give each port a device of its own, or stop the other daemon"

@@ -15,8 +15,11 @@ use crate::{
     Error, LogTail, Pool,
     descriptor::Descriptor,
     device::{Device, RingEnd},
-    hardware::{Hardware, LinkStatus},
-    log, ring,
+    hardware::{Hardware, LinkStatus, Wake},
+    interrupt::Interrupt,
+    log,
+    netlink::{Mode, Route},
+    ring,
     xsk::Xsk,
 };
 
@@ -35,6 +38,9 @@ pub(crate) struct Ethdev {
     interface_index: u32,
     ring: Option<RingEnd>,
     xsk: Option<Xsk>,
+    interrupt: Option<Interrupt>,
+    /// This port attached its XDP program, in generic mode.
+    is_generic: bool,
     state: DeviceState,
 }
 
@@ -72,6 +78,8 @@ impl Ethdev {
             interface_index: 0,
             ring,
             xsk: None,
+            interrupt: None,
+            is_generic: false,
             state: DeviceState::Attached,
         };
         let info = ethdev.info()?;
@@ -109,6 +117,17 @@ impl Ethdev {
         self.xsk.as_ref().and_then(|xsk| unsafe { xsk.socket() })
     }
 
+    /// What becomes readable when packets arrive.
+    pub(crate) fn wait_fd(&self) -> Option<BorrowedFd<'_>> {
+        // SAFETY: while `self` is borrowed, no code stops the port.
+        let interrupt = self.interrupt.as_ref().map(|it| unsafe { it.fd() });
+        self.xsk().or(interrupt)
+    }
+
+    pub(crate) fn interrupt(&self) -> Option<&Interrupt> {
+        self.interrupt.as_ref()
+    }
+
     /// The port's NUMA node, -1 if it has none.
     pub(crate) fn node(&self) -> c_int {
         // SAFETY: a number of a port that exists.
@@ -123,11 +142,32 @@ impl Ethdev {
         Ok(info)
     }
 
+    /// Attaches an XDP program in generic mode, which the driver then uses. Before
+    /// [`Ethdev::start`].
+    pub(crate) fn attach_generic(&mut self) -> Result<(), Error> {
+        let index = i32::try_from(self.interface_index).unwrap_or(0);
+        // SAFETY: libxdp comes with the driver, which has created the port.
+        let call = || unsafe { dpdk_sys::onair_xdp_attach_generic(index) };
+        self.check(
+            "attach an XDP program in generic mode to",
+            log::captured(call),
+        )?;
+        self.is_generic = true;
+        Ok(())
+    }
+
     /// Sets up one receive and one transmit queue, then starts. After an error the port can only be
     /// dropped: drivers do not support a second set-up.
-    pub(crate) fn start(&mut self, pool: &Pool, mut rx: u16, mut tx: u16) -> Result<(), Error> {
+    pub(crate) fn start(
+        &mut self,
+        pool: &Pool,
+        mut rx: u16,
+        mut tx: u16,
+        with_interrupt: bool,
+    ) -> Result<(), Error> {
         let id = self.id;
-        let conf = rte_eth_conf::default();
+        let mut conf = rte_eth_conf::default();
+        conf.intr_conf.set_rxq(with_interrupt.into());
         // SAFETY: all zero is DPDK's default; it is copied.
         let call = || unsafe { dpdk_sys::rte_eth_dev_configure(id, 1, 1, &raw const conf) };
         self.check("configure", log::captured(call))?;
@@ -158,6 +198,9 @@ impl Ethdev {
         let call = || unsafe { dpdk_sys::rte_eth_dev_start(id) };
         self.check("start", log::captured(call))?;
         self.state = DeviceState::Started;
+        if with_interrupt {
+            self.interrupt = Interrupt::of(id);
+        }
         // Without it only a veth receives multicast. Drivers that do not support it (null, ring) do
         // not need it.
         // SAFETY: a started port.
@@ -188,6 +231,12 @@ impl Ethdev {
         let rx = bits(info.rx_offload_capa).map(|bit| format!("rx {}", rx(bit).to_string_lossy()));
         let tx = bits(info.tx_offload_capa).map(|bit| format!("tx {}", tx(bit).to_string_lossy()));
         Ok(Hardware {
+            wake: match (&self.xsk, &self.interrupt) {
+                (Some(_), _) => Wake::Socket,
+                (None, Some(_)) => Wake::Interrupt,
+                (None, None) => Wake::Timer,
+            },
+            xdp: None,
             numa_node: u32::try_from(self.node()).ok(),
             max_rx_queues: info.max_rx_queues,
             max_tx_queues: info.max_tx_queues,
@@ -221,6 +270,7 @@ impl Ethdev {
         if before == DeviceState::Shut {
             return result;
         }
+        self.interrupt = None;
         if before == DeviceState::Started {
             // Closing does not clear it: it would stay on the interface.
             // SAFETY: a started port.
@@ -236,6 +286,13 @@ impl Ethdev {
         if let Some((xsk, before_close)) = self.xsk.take().zip(before_close) {
             let forgotten = xsk.reap(&before_close);
             tracing::debug!(target: "dpdk", device = self.subject, forgotten, "descriptors");
+        }
+        if self.is_generic
+            && let Err(error) =
+                Route::open().and_then(|it| it.detach(self.interface_index, Mode::Generic))
+        {
+            // It is gone with its interface.
+            tracing::debug!(target: "dpdk", device = self.subject, %error, "XDP program");
         }
         if !self.device.is_null() {
             // SAFETY: the device stays until it is removed, here.

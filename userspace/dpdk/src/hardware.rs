@@ -1,5 +1,7 @@
 //! What a port's device is, and the state of its link.
 
+use serde::{Deserialize, Serialize};
+
 /// The state of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LinkStatus {
@@ -9,9 +11,48 @@ pub struct LinkStatus {
     pub mbps: Option<u32>,
 }
 
+/// What wakes a poller that sleeps until packets arrive.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Wake {
+    /// An AF_XDP socket.
+    Socket,
+    /// The device's interrupt.
+    Interrupt,
+    /// Nothing but time: the driver has neither.
+    #[default]
+    Timer,
+}
+
+/// Where the XDP program of an AF_XDP port may run: `port.xdp` in the daemon's configuration.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum XdpChoice {
+    /// In the network driver; in the kernel's stack if the driver refuses.
+    #[default]
+    Auto,
+    /// In the network driver, or the port is not opened.
+    Native,
+    /// In the kernel's stack.
+    Generic,
+}
+
+/// How an AF_XDP port is attached to its interface (`Documentation/networking/af_xdp.rst`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct XdpMode {
+    /// The network driver runs the XDP program (`XDP_FLAGS_DRV_MODE`); if not, the kernel's stack
+    /// does, for drivers without XDP (`XDP_FLAGS_SKB_MODE`).
+    pub native: bool,
+    /// The device writes into the port's memory; if not, the kernel copies each packet.
+    pub zero_copy: bool,
+}
+
 /// What the driver reports about its device (`rte_eth_dev_info`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Hardware {
+    /// What wakes a sleeping poller.
+    pub wake: Wake,
+    /// How an AF_XDP port is attached; `None` for other ports.
+    pub xdp: Option<XdpMode>,
     /// NUMA node, `None` if the device has none.
     pub numa_node: Option<u32>,
     /// Most receive queues.

@@ -14,7 +14,7 @@ use dpdk_sys::rte_mempool;
 
 use crate::{Burst, Eal, Error, Mbuf, eal::Alive, log};
 
-/// A pool of mbufs of 2048 bytes, in one piece of memory.
+/// A pool of mbufs of 2048 bytes.
 ///
 /// Each mbuf is in the pool (in its ring or in a registered thread's cache), with a driver, or held
 /// by this program. A dropped pool keeps its memory until all its mbufs are back.
@@ -48,11 +48,18 @@ impl Pool {
     /// [`Error::Invalid`] for a bad name, [`Error::Dpdk`] if there is no memory or the name is
     /// taken, [`Error::PoolScattered`].
     pub fn new(eal: &Eal, name: &str, mbufs: u32) -> Result<Self, Error> {
-        Self::on_node(eal, name, mbufs, -1)
+        Self::on_node(eal, name, mbufs, -1, true)
     }
 
-    /// As [`Pool::new`], on a NUMA node; -1 is any.
-    pub(crate) fn on_node(eal: &Eal, name: &str, mbufs: u32, node: i32) -> Result<Self, Error> {
+    /// As [`Pool::new`], on a NUMA node; -1 is any. With physical addresses it lies in several
+    /// pieces, which only AF_XDP cannot use.
+    pub(crate) fn on_node(
+        eal: &Eal,
+        name: &str,
+        mbufs: u32,
+        node: i32,
+        in_one_piece: bool,
+    ) -> Result<Self, Error> {
         sweep();
         let invalid = || Error::Invalid {
             what: "pool name",
@@ -89,6 +96,7 @@ impl Pool {
         // SAFETY: a live pool.
         match unsafe { dpdk_sys::onair_pool_chunks(raw.as_ptr()) } {
             1 => Ok(pool),
+            _ if !in_one_piece => Ok(pool),
             chunks => Err(Error::PoolScattered {
                 name: name.to_owned(),
                 mbufs,

@@ -16,6 +16,7 @@ const RTM_SETLINK: u16 = 19;
 const NLM_F_REQUEST: u16 = 1;
 const NLM_F_ACK: u16 = 4;
 const IFLA_IFNAME: u16 = 3;
+const IFLA_MTU: u16 = 4;
 const IFLA_XDP: u16 = 43;
 const IFLA_XDP_FD: u16 = 1;
 const IFLA_XDP_FLAGS: u16 = 3;
@@ -56,6 +57,8 @@ impl Mode {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Interface {
     pub(crate) index: u32,
+    /// The largest IP packet, in bytes.
+    pub(crate) mtu: u32,
     /// Set by an administrator or a program, not temporarily by a capture.
     pub(crate) promiscuous: bool,
     /// The XDP programs on it, by id.
@@ -192,7 +195,9 @@ fn parse(body: &[u8]) -> Option<Interface> {
             let id = u32_of(value.get(..4)?);
             (id != 0).then_some((mode, id))
         });
+    let mtu = attributes(body.get(LINK..)?).find(|(kind, _)| *kind == IFLA_MTU);
     Some(Interface {
+        mtu: mtu.and_then(|(_, value)| value.get(..4)).map_or(0, u32_of),
         index: body.get(4..8).map(u32_of)?,
         promiscuous: u32_of(body.get(8..12)?) & IFF_PROMISC != 0,
         programs: programs.collect(),
@@ -217,9 +222,11 @@ mod tests {
         put(&mut xdp, 6, &17_u32.to_ne_bytes());
         let mut body = link(4, IFF_PROMISC, 0);
         put(&mut body, IFLA_IFNAME, b"va\0");
+        put(&mut body, IFLA_MTU, &1500_u32.to_ne_bytes());
         put(&mut body, IFLA_XDP | NLA_F_NESTED, &xdp);
         let whole = Interface {
             index: 4,
+            mtu: 1500,
             promiscuous: true,
             programs: vec![(Mode::Generic, 17)],
         };

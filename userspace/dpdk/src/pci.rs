@@ -9,8 +9,10 @@ use std::{
 
 use rustix::io::Errno;
 
-/// Kernel drivers that leave a device to a program. A driver of [`BIFURCATED`] keeps it as well.
-const FOR_PROGRAMS: [&str; 3] = ["vfio-pci", "uio_pci_generic", "igb_uio"];
+/// The kernel driver that leaves a device to a program, behind an IOMMU.
+const VFIO: &str = "vfio-pci";
+/// Kernel drivers that leave a device to a program without an IOMMU (Documentation/driver-api/uio-howto.rst).
+const UIO: [&str; 2] = ["uio_pci_generic", "igb_uio"];
 /// Kernel drivers beside which DPDK's works (DPDK, Linux Drivers, Bifurcated Driver).
 const BIFURCATED: [&str; 3] = ["mlx5_core", "mlx4_core", "mana"];
 
@@ -32,9 +34,19 @@ pub enum PciError {
     },
     /// It is bound to vfio-pci, and the machine has no IOMMU that isolates it.
     #[error(
-        "PCI device {0} has no IOMMU group: switch the IOMMU on in the firmware and on the kernel's command line (intel_iommu=on or amd_iommu=on), or keep the kernel's driver and use AF_XDP"
+        "no IOMMU isolates PCI device {0}: switch the IOMMU on in the firmware and on the kernel's command line (intel_iommu=on or amd_iommu=on), or keep the kernel's driver and use AF_XDP. dpdk.without_iommu = true accepts a device that can write to all memory"
     )]
     NoIommu(String),
+    /// It is bound to a driver that uses no IOMMU, and the operator has not accepted that.
+    #[error(
+        "PCI device {address} is bound to {driver}, which uses no IOMMU: bind it with `dpdk-devbind.py --bind=vfio-pci {address}`, or set dpdk.without_iommu = true to accept a device that can write to all memory"
+    )]
+    Uio {
+        /// The device.
+        address: String,
+        /// Its driver.
+        driver: String,
+    },
     /// Another process has opened the IOMMU group.
     #[error(
         "another process uses PCI device {address} or a device of its IOMMU group {group}: `fuser -v /dev/vfio/{group}` names it"
@@ -82,11 +94,12 @@ impl PciDevice {
         &self.address
     }
 
-    /// Whether DPDK can open it now.
+    /// Whether DPDK can open it now, `without_iommu` also where nothing isolates it
+    /// ([`EalConfig::without_iommu`](crate::EalConfig::without_iommu)).
     ///
     /// # Errors
     /// [`PciError`].
-    pub fn check(&self) -> Result<(), PciError> {
+    pub fn check(&self, without_iommu: bool) -> Result<(), PciError> {
         if !self.folder.exists() {
             return Err(PciError::Missing(self.address.clone()));
         }
@@ -94,17 +107,25 @@ impl PciDevice {
         if BIFURCATED.contains(&driver.as_str()) {
             return Ok(());
         }
-        if !FOR_PROGRAMS.contains(&driver.as_str()) {
-            return Err(PciError::OfTheKernel {
-                address: self.address.clone(),
-                driver,
-            });
+        let address = self.address.clone();
+        if UIO.contains(&driver.as_str()) {
+            return if without_iommu {
+                Ok(())
+            } else {
+                Err(PciError::Uio { address, driver })
+            };
         }
-        if driver != FOR_PROGRAMS[0] {
-            return Ok(());
+        if driver != VFIO {
+            return Err(PciError::OfTheKernel { address, driver });
         }
-        let Some(group) = self.target("iommu_group") else {
-            return Err(PciError::NoIommu(self.address.clone()));
+        let group = self.target("iommu_group");
+        // VFIO makes groups of its own for devices without an IOMMU, if it was told to.
+        let is_isolated = |group: &String| {
+            let unsafe_group = Path::new("/dev/vfio").join(format!("noiommu-{group}"));
+            without_iommu || !unsafe_group.exists()
+        };
+        let Some(group) = group.filter(is_isolated) else {
+            return Err(PciError::NoIommu(address));
         };
         // A group has one owner at a time (Documentation/driver-api/vfio.rst). Other errors are
         // DPDK's to report.
@@ -113,10 +134,7 @@ impl PciDevice {
             .write(true)
             .open(Path::new("/dev/vfio").join(&group))
         {
-            Err(error) if is_busy(&error) => Err(PciError::InUse {
-                address: self.address.clone(),
-                group,
-            }),
+            Err(error) if is_busy(&error) => Err(PciError::InUse { address, group }),
             _ => Ok(()),
         }
     }
@@ -142,13 +160,18 @@ mod tests {
 
     /// What is said of a device with these links.
     fn checked(links: &[(&str, &str)]) -> Result<(), PciError> {
+        checked_as(links, false)
+    }
+
+    fn checked_as(links: &[(&str, &str)], without_iommu: bool) -> Result<(), PciError> {
         let devices = tempfile::tempdir().unwrap();
         let folder = devices.path().join(NAME.to_ascii_lowercase());
         fs::create_dir(&folder).unwrap();
         for (link, target) in links {
             symlink(target, folder.join(link)).unwrap();
         }
-        PciDevice::below(devices.path(), NAME).unwrap().check()
+        let device = PciDevice::below(devices.path(), NAME).unwrap();
+        device.check(without_iommu)
     }
 
     #[test]
@@ -171,7 +194,7 @@ mod tests {
     #[test]
     fn what_is_wrong_with_a_device_is_told() {
         let missing = PciDevice::below(Path::new("/nowhere"), NAME).unwrap();
-        assert_eq!(missing.check(), Err(PciError::Missing(NAME.into())));
+        assert_eq!(missing.check(true), Err(PciError::Missing(NAME.into())));
         let driver = |name: &'static str| ("driver", name);
         let of_kernel = |driver: &str| {
             Err(PciError::OfTheKernel {
@@ -185,6 +208,16 @@ mod tests {
         assert_eq!(checked(&[vfio]), Err(PciError::NoIommu(NAME.into())));
         assert_eq!(checked(&[vfio, ("iommu_group", "/groups/none")]), Ok(()));
         assert_eq!(checked(&[driver("/drivers/mlx5_core")]), Ok(()));
-        assert_eq!(checked(&[driver("/drivers/uio_pci_generic")]), Ok(()));
+        let uio = [driver("/drivers/uio_pci_generic")];
+        let refused = PciError::Uio {
+            address: NAME.into(),
+            driver: "uio_pci_generic".into(),
+        };
+        assert_eq!(checked(&uio), Err(refused));
+        assert_eq!(checked_as(&uio, true), Ok(()));
+        assert_eq!(
+            checked_as(&[vfio], true),
+            Err(PciError::NoIommu(NAME.into()))
+        );
     }
 }

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeSet,
     mem,
     num::NonZeroU32,
+    os::fd::BorrowedFd,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering},
@@ -12,16 +13,20 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::net::{sockopt, xdp::XdpOptionsFlags};
+
 use crate::{
     CloseError, Eal, Error, Pool, PortStats, RxQueue, TxQueue, XdpStats,
     claim::Claim,
     device::Device,
     ethdev::Ethdev,
-    hardware::{Hardware, LinkStatus},
+    hardware::{Hardware, LinkStatus, XdpChoice, XdpMode},
     interface::Interface,
     log,
     namespace::{self, Namespace},
+    netlink::{Mode, Route},
     queue::OpenPort,
+    removal,
 };
 
 /// Configuration of a port.
@@ -46,12 +51,21 @@ pub struct PortConfig {
     /// How long its AF_XDP queue may stay busy: the kernel frees it some time after its socket is
     /// closed, by this process or by the end of a killed daemon.
     pub busy: Duration,
+    /// Where the XDP program of an AF_XDP port runs. No other port has one.
+    pub xdp: XdpChoice,
+    /// Whether a PCI device's interrupt is set up, for pollers that sleep. Without effect if its
+    /// driver has none.
+    pub interrupt: bool,
 }
 
 impl PortConfig {
     /// Memory for one port without hugepages, in MiB: each mbuf of the pool takes a page of its
     /// own, since none crosses a page's end.
     pub const PLAIN_MEMORY_MB: u32 = 34;
+
+    /// The largest MTU of an interface under AF_XDP, in bytes: an mbuf's 2048, less the kernel's 256
+    /// of headroom, an Ethernet header and a VLAN tag.
+    pub const XDP_MTU: u32 = 2048 - 256 - 14 - 4;
 
     /// Two rings of 2048 places and a pool of 8192 mbufs.
     #[must_use]
@@ -64,6 +78,8 @@ impl PortConfig {
             tx_descriptors: 2048,
             mbufs: 8192,
             busy: Duration::from_secs(2),
+            xdp: XdpChoice::Auto,
+            interrupt: false,
         }
     }
 }
@@ -107,6 +123,7 @@ impl Port {
     pub fn open(eal: &Eal, config: &PortConfig) -> Result<Self, Error> {
         let device: Device = config.device.parse()?;
         let namespace = config.netns.as_deref().map(Namespace::open).transpose()?;
+        removal::forget(device_name(&config.device));
         let mut open = operations();
         let opened = namespace::run(namespace.as_ref(), || {
             open_here(eal, config, &device, &open)
@@ -114,7 +131,10 @@ impl Port {
         open.insert(opened.shared.ethdev.id);
         Ok(Self {
             driver_reserve: opened.shared.pool.size() - opened.shared.pool.available(),
-            hardware: opened.shared.ethdev.hardware()?,
+            hardware: Hardware {
+                xdp: opened.xdp,
+                ..opened.shared.ethdev.hardware()?
+            },
             shared: Some(Arc::new(opened.shared)),
             name: config.name.clone(),
             device: config.device.clone(),
@@ -194,12 +214,13 @@ impl Port {
         self.interface.as_ref().map(Interface::index)
     }
 
-    /// Whether the interface under the port still exists; always true for a port without one. One
-    /// system call. Without the interface the port receives and sends nothing, and the driver does
-    /// not report it.
+    /// Whether the device under the port still exists: its interface, if it has one, else the PCI
+    /// device, which the kernel may want back. One system call. Without it the port receives and
+    /// sends nothing, and the driver does not report that.
     #[must_use]
     pub fn is_present(&self) -> bool {
-        self.interface.as_ref().is_none_or(Interface::is_present)
+        let name = device_name(&self.device);
+        self.interface.as_ref().is_none_or(Interface::is_present) && !removal::is_wanted_back(name)
     }
 
     /// The state of the link: of the kernel's interface if there is one, else as the driver reports
@@ -294,8 +315,19 @@ impl Drop for Port {
     }
 }
 
+/// How a port is set up.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Setup {
+    Plain,
+    /// With the device's interrupt.
+    Interrupt,
+    /// On AF_XDP, with an XDP program in generic mode.
+    Generic,
+}
+
 struct Opened {
     shared: OpenPort,
+    xdp: Option<XdpMode>,
     interface: Option<Interface>,
     mac: [u8; 6],
     mtu: u16,
@@ -308,34 +340,108 @@ fn open_here(
     device: &Device,
     open: &BTreeSet<u16>,
 ) -> Result<Opened, Error> {
-    let claim = match device {
-        Device::Dpdk {
-            xdp: Some(queue), ..
-        } => Some(Claim::on(queue, &config.device, config.busy)?),
-        _ => None,
+    let Some(queue) = device.xdp() else {
+        return open_plain(eal, config, device, open);
     };
-    let attempt = || start(eal, config, device, open);
+    check_mtu(&queue.interface)?;
+    let claim = Claim::on(queue, &config.device, config.busy)?;
+    let attempt = |setup| start(eal, config, device, open, setup);
+    let started = match config.xdp {
+        XdpChoice::Generic => patiently(config, || attempt(Setup::Generic)),
+        XdpChoice::Native => patiently(config, || attempt(Setup::Plain)),
+        XdpChoice::Auto => patiently(config, || attempt(Setup::Plain)).or_else(|refused| {
+            if !refused.is_busy() {
+                return Err(refused);
+            }
+            tracing::info!(target: "dpdk", port = config.name, "generic mode, because: {refused}");
+            attempt(Setup::Generic).map_err(|_| refused)
+        }),
+    };
+    let opened = opened(config, device, started?, Some(claim));
+    if config.xdp == XdpChoice::Native && opened.xdp.is_some_and(|mode| !mode.native) {
+        return Err(Error::NotNative {
+            interface: queue.interface.clone(),
+        });
+    }
+    Ok(opened)
+}
+
+/// Opens a port that is not on AF_XDP.
+fn open_plain(
+    eal: &Eal,
+    config: &PortConfig,
+    device: &Device,
+    open: &BTreeSet<u16>,
+) -> Result<Opened, Error> {
+    let with_interrupt = config.interrupt && device.is_pci();
+    if with_interrupt {
+        match log::trial(|| start(eal, config, device, open, Setup::Interrupt)) {
+            Ok(started) => return Ok(opened(config, device, started, None)),
+            Err(error) => {
+                tracing::debug!(target: "dpdk", port = config.name, "without interrupt: {error}");
+            }
+        }
+    }
+    let started = start(eal, config, device, open, Setup::Plain)?;
+    Ok(opened(config, device, started, None))
+}
+
+/// Repeats an attempt at an AF_XDP queue that is busy, for a time.
+fn patiently<T>(config: &PortConfig, attempt: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
     let began = Instant::now();
-    let (ethdev, pool, mtu) = loop {
-        let may_retry = claim.is_some() && began.elapsed() < config.busy;
-        match if may_retry {
-            log::trial(attempt)
-        } else {
-            attempt()
-        } {
-            Err(error) if may_retry && error.is_busy() => {
+    loop {
+        if began.elapsed() >= config.busy {
+            return attempt();
+        }
+        match log::trial(&attempt) {
+            Err(error) if error.is_busy() => {
                 tracing::debug!(target: "dpdk", port = config.name, "again: {error}");
                 thread::sleep(BUSY_PAUSE);
             }
-            Err(error) => return Err(error),
-            Ok(started) => break started,
+            done => return done,
         }
-    };
-    Ok(Opened {
+    }
+}
+
+fn opened(
+    config: &PortConfig,
+    device: &Device,
+    (ethdev, pool, mtu): (Ethdev, Pool, u16),
+    claim: Option<Claim>,
+) -> Opened {
+    Opened {
+        xdp: ethdev.xsk().and_then(|socket| xdp_mode(device, socket)),
         interface: Interface::of(ethdev.interface_index()),
         mac: ethdev.mac().unwrap_or_else(|| made_up_mac(&config.device)),
         mtu,
         shared: OpenPort::new(ethdev, pool, claim),
+    }
+}
+
+/// The kernel drops a packet that does not fit, and counts it where nobody looks.
+fn check_mtu(interface: &str) -> Result<(), Error> {
+    // Without an answer opening the port reports the reason.
+    let found = Route::open().and_then(|route| route.find(interface));
+    match found {
+        Ok(Some(found)) if found.mtu > PortConfig::XDP_MTU => Err(Error::Mtu {
+            interface: interface.to_owned(),
+            mtu: found.mtu,
+            most: PortConfig::XDP_MTU,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// How `device` is attached; `None` if the kernel does not tell.
+fn xdp_mode(device: &Device, socket: BorrowedFd<'_>) -> Option<XdpMode> {
+    let interface = Route::open().ok()?.find(&device.xdp()?.interface).ok()??;
+    let options = sockopt::xdp_options(socket).ok()?;
+    Some(XdpMode {
+        native: interface
+            .programs
+            .iter()
+            .any(|(mode, _)| *mode != Mode::Generic),
+        zero_copy: options.contains(XdpOptionsFlags::XDP_OPTIONS_ZEROCOPY),
     })
 }
 
@@ -346,15 +452,22 @@ fn start(
     config: &PortConfig,
     device: &Device,
     open: &BTreeSet<u16>,
+    setup: Setup,
 ) -> Result<(Ethdev, Pool, u16), Error> {
     static SERIAL: AtomicU32 = AtomicU32::new(0);
     let mut ethdev = Ethdev::attach(device, &config.device, |id| open.contains(&id))?;
     let pool_name = format!("onair-port{}", SERIAL.fetch_add(1, Ordering::Relaxed));
-    let mut pool = Pool::on_node(eal, &pool_name, config.mbufs, ethdev.node())?;
-    if ethdev.is_af_xdp() {
+    let is_af_xdp = ethdev.is_af_xdp();
+    let node = ethdev.node();
+    let mut pool = Pool::on_node(eal, &pool_name, config.mbufs, node, is_af_xdp)?;
+    if is_af_xdp {
         pool.expect_swallowed();
     }
-    let started = ethdev.start(&pool, config.rx_descriptors, config.tx_descriptors);
+    let (rx, tx) = (config.rx_descriptors, config.tx_descriptors);
+    if setup == Setup::Generic {
+        ethdev.attach_generic()?;
+    }
+    let started = ethdev.start(&pool, rx, tx, setup == Setup::Interrupt);
     match started.and_then(|()| ethdev.mtu()) {
         Ok(mtu) => Ok((ethdev, pool, mtu)),
         Err(error) => {
@@ -364,6 +477,11 @@ fn start(
             Err(error)
         }
     }
+}
+
+/// DPDK's name of the device.
+fn device_name(device: &str) -> &str {
+    device.split(',').next().unwrap_or_default().trim()
 }
 
 fn operations() -> MutexGuard<'static, BTreeSet<u16>> {

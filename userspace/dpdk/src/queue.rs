@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-use crate::{Burst, Mbuf, Pool, claim::Claim, ethdev::Ethdev};
+use crate::{Burst, Mbuf, Pool, claim::Claim, ethdev::Ethdev, interrupt::Interrupt};
 
 /// State shared by a port and its queues. The order of the fields matters: the device is dropped
 /// before what it uses.
@@ -102,11 +102,26 @@ impl RxQueue {
         unsafe { burst.fill(receive) }
     }
 
-    /// A descriptor that becomes readable when packets arrive, for AF_XDP. Other drivers have none:
-    /// sleep for a short time instead. It does not become readable when the interface is deleted.
+    /// A descriptor that becomes readable when packets arrive: of AF_XDP, or of the device's
+    /// interrupt ([`PortConfig::interrupt`](crate::PortConfig::interrupt)). Other drivers have none: sleep for a short time
+    /// instead. It does not become readable when the interface is deleted.
     #[must_use]
     pub fn wait_fd(&self) -> Option<BorrowedFd<'_>> {
-        self.0.shared.ethdev.xsk()
+        self.0.shared.ethdev.wait_fd()
+    }
+
+    /// Lets packets make [`RxQueue::wait_fd`] readable, until [`RxQueue::disarm`]. Returns whether a
+    /// burst must be taken before sleeping, because packets that came before need not wake.
+    pub fn arm(&mut self) -> bool {
+        let interrupt = self.0.shared.ethdev.interrupt();
+        interrupt.is_some_and(Interrupt::enable)
+    }
+
+    /// The opposite of [`RxQueue::arm`].
+    pub fn disarm(&mut self) {
+        if let Some(interrupt) = self.0.shared.ethdev.interrupt() {
+            interrupt.disable();
+        }
     }
 }
 

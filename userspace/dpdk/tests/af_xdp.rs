@@ -6,7 +6,7 @@
 
 use std::{fs, os::fd::BorrowedFd, time::Duration};
 
-use onair_dpdk::{Burst, Eal, Error, Port, PortConfig, RegisteredThread};
+use onair_dpdk::{Burst, Eal, Error, Port, PortConfig, RegisteredThread, Wake, XdpChoice, XdpMode};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use veth::{DEADLINE, LENGTH, Veth, exchange, fill};
 
@@ -35,6 +35,13 @@ fn af_xdp_ports_on_a_veth_pair_carry_everything_and_leave_the_link_clean() {
     assert_eq!(a.driver(), "net_af_xdp");
     assert_eq!(a.mtu(), 1500);
     assert!(a.is_present() && a.link().is_up && a.interface_index().is_some());
+    // A veth runs XDP programs itself, and has no memory of a device to write into.
+    let attached = XdpMode {
+        native: true,
+        zero_copy: false,
+    };
+    assert_eq!(a.hardware().xdp, Some(attached));
+    assert_eq!(a.hardware().wake, Wake::Socket);
     let (mac_a, mac_b) = (a.mac(), b.mac());
     assert!(
         veth.ip("link show va")
@@ -93,9 +100,60 @@ fn af_xdp_ports_on_a_veth_pair_carry_everything_and_leave_the_link_clean() {
     assert_eq!(descriptors(), before, "nothing is left open");
     veth.assert_clean();
 
+    generic_mode_carries_everything_and_leaves_the_link_clean(&veth, &eal);
+    largest_packet_passes_and_a_larger_mtu_is_refused(&veth, &eal);
     deleted_under_its_port(&veth, &eal);
     drop(registered);
     eal.cleanup().unwrap();
+}
+
+fn generic_mode_carries_everything_and_leaves_the_link_clean(veth: &Veth, eal: &Eal) {
+    let before = descriptors();
+    let open = |end, xdp| {
+        let config = PortConfig {
+            xdp,
+            ..veth::config(&veth.namespace, end)
+        };
+        Port::open(eal, &config).unwrap()
+    };
+    for _ in 0..2 {
+        let (a, b) = (open("a", XdpChoice::Native), open("b", XdpChoice::Generic));
+        let native = |port: &Port| port.hardware().xdp.map(|mode| mode.native);
+        assert_eq!((native(&a), native(&b)), (Some(true), Some(false)));
+        let (mut tx, mut rx) = (a.tx_queue().unwrap(), b.rx_queue().unwrap());
+        exchange((&mut tx, a.mac()), (&mut rx, b.mac()), 3000);
+        drop((tx, rx));
+        a.close().unwrap();
+        b.close().unwrap();
+        veth.assert_clean();
+    }
+    assert_eq!(descriptors(), before, "nothing is left open");
+}
+
+fn largest_packet_passes_and_a_larger_mtu_is_refused(veth: &Veth, eal: &Eal) {
+    let set = |mtu: u32| ["va", "vb"].map(|end| veth.ip(&format!("link set {end} mtu {mtu}")));
+    set(PortConfig::XDP_MTU);
+    let (a, b) = veth.open(eal);
+    let (mut tx, mut rx) = (a.tx_queue().unwrap(), b.rx_queue().unwrap());
+    // With a VLAN tag.
+    let length = PortConfig::XDP_MTU as usize + 18;
+    let mut burst = Burst::new();
+    let mut packet = tx.alloc().unwrap();
+    fill(packet.append(length).unwrap(), a.mac(), b.mac(), 7);
+    // A tag is what lets it be longer than MTU and header.
+    packet.data_mut()[12..14].copy_from_slice(&[0x81, 0x00]);
+    burst.push(packet).unwrap();
+    assert_eq!(tx.burst(&mut burst), 1);
+    assert!(is_ready(rx.wait_fd().unwrap(), DEADLINE));
+    assert_eq!(rx.burst(&mut burst), 1);
+    assert_eq!(burst.iter().next().unwrap().len(), length);
+    drop((burst, tx, rx));
+    a.close().unwrap();
+    b.close().unwrap();
+    set(PortConfig::XDP_MTU + 1);
+    let refused = Port::open(eal, &veth::config(&veth.namespace, "a")).unwrap_err();
+    assert!(matches!(refused, Error::Mtu { .. }), "{refused}");
+    set(1500);
 }
 
 fn deleted_under_its_port(veth: &Veth, eal: &Eal) {

@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn frame_word_stale_serial_then_the_new_lend_is_untouched() {
+    fn frame_word_stale_serial_then_the_new_loan_is_untouched() {
         let word = FrameWord::free();
         word.publish(1);
         assert!(word.take(1, 0));

@@ -63,17 +63,10 @@ impl FrameMemory {
     /// If they do not lie within the frame: the caller must check offsets from the wire.
     #[inline]
     pub fn write(&self, frame: u32, offset: usize, bytes: &[u8]) {
-        let at = self.checked(frame, offset, bytes.len());
+        let at = self.place(frame, offset, bytes.len());
         // SAFETY: in bounds of the mapping; a client that reads at the same time sees a mix of old
         // and new bytes, which harms that client only.
-        unsafe {
-            self.memfd
-                .mapping()
-                .base()
-                .as_ptr()
-                .add(at)
-                .copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
-        }
+        unsafe { at.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
     }
 
     /// Prefetches up to `len` bytes of frame `frame` from `offset` on for a later write. A write
@@ -87,12 +80,11 @@ impl FrameMemory {
         if offset >= end || frame >= self.geometry.frames {
             return;
         }
-        let at = self.checked(frame, offset, end - offset);
-        let start = self.memfd.mapping().base().as_ptr().cast::<i8>();
+        let at = self.place(frame, offset, end - offset).cast::<i8>();
         for more in (0..end - offset).step_by(LINE) {
             // SAFETY: a hint, which reads and writes nothing; the address is in bounds of the
             // mapping.
-            unsafe { _mm_prefetch::<_MM_HINT_ET0>(start.add(at + more)) };
+            unsafe { _mm_prefetch::<_MM_HINT_ET0>(at.add(more)) };
         }
     }
 
@@ -103,20 +95,13 @@ impl FrameMemory {
     /// If the range does not lie within the frame.
     #[inline]
     pub fn read(&self, frame: u32, offset: usize, bytes: &mut [u8]) {
-        let at = self.checked(frame, offset, bytes.len());
+        let at = self.place(frame, offset, bytes.len());
         // SAFETY: in bounds of the mapping, and no other thread uses `bytes`.
-        unsafe {
-            self.memfd
-                .mapping()
-                .base()
-                .as_ptr()
-                .add(at)
-                .copy_to_nonoverlapping(bytes.as_mut_ptr(), bytes.len());
-        }
+        unsafe { at.copy_to_nonoverlapping(bytes.as_mut_ptr(), bytes.len()) };
     }
 
     #[inline]
-    fn checked(&self, frame: u32, offset: usize, len: usize) -> usize {
+    fn place(&self, frame: u32, offset: usize, len: usize) -> *mut u8 {
         assert!(
             frame < self.geometry.frames
                 && offset
@@ -124,7 +109,9 @@ impl FrameMemory {
                     .is_some_and(|end| end <= self.geometry.frame_bytes as usize),
             "{len} bytes at {offset} of frame {frame} lie outside of it"
         );
-        self.geometry.frame_offset(frame) + offset
+        let at = self.geometry.frame_offset(frame) + offset;
+        // SAFETY: in bounds of the mapping, as asserted above.
+        unsafe { self.memfd.mapping().base().as_ptr().add(at) }
     }
 
     /// Opens a file description for a client.

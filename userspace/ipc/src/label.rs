@@ -114,7 +114,7 @@ mod armed {
     const UNSET: usize = usize::MAX;
     static LABEL: AtomicUsize = AtomicUsize::new(UNSET);
     static THREAD: AtomicUsize = AtomicUsize::new(UNSET);
-    static FATE: AtomicU32 = AtomicU32::new(0);
+    static ACTION: AtomicU32 = AtomicU32::new(0);
     /// Remaining passes of the armed label.
     static PASSES: AtomicU32 = AtomicU32::new(0);
 
@@ -148,10 +148,10 @@ mod armed {
     /// Sets the action for the `hit`-th time from now that thread `thread` (see [`number_thread`]),
     /// or any thread if there is none, reaches `label` (a position in [`LABELS`]). Once per
     /// process.
-    pub fn arm(label: usize, hit: u32, thread: Option<usize>, fate: LabelAction) {
+    pub fn arm(label: usize, hit: u32, thread: Option<usize>, action: LabelAction) {
         PASSES.store(hit, Ordering::Relaxed);
         THREAD.store(thread.unwrap_or(UNSET), Ordering::Relaxed);
-        FATE.store(fate as u32, Ordering::Relaxed);
+        ACTION.store(action as u32, Ordering::Relaxed);
         LABEL.store(label, Ordering::Release);
     }
 
@@ -177,7 +177,7 @@ mod armed {
         }
         // SAFETY: the system calls take no memory of ours, or only the bytes of a constant.
         unsafe {
-            if FATE.load(Ordering::Relaxed) == LabelAction::Die as u32 {
+            if ACTION.load(Ordering::Relaxed) == LabelAction::Die as u32 {
                 libc::kill(libc::getpid(), libc::SIGKILL);
             }
             let name = LABELS[label];

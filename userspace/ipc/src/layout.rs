@@ -27,7 +27,7 @@ const PAGE: usize = 4096;
 
 /// `ctl`: session gate.
 pub const CTL_GATE: usize = 0;
-/// `ctl`: state of the attachment, see [`State`](crate::memory::State).
+/// `ctl`: state of the attachment, see [`AttachmentState`](crate::memory::AttachmentState).
 pub const CTL_STATE: usize = 4;
 /// `ctl`: the life word, a robust futex that the kernel marks when the daemon dies.
 pub const CTL_LIFE: usize = 8;

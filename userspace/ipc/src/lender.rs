@@ -41,7 +41,7 @@ pub struct Violation {
 
 /// A frame on loan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lent {
+pub struct LoanedFrame {
     /// Index of the frame.
     pub frame: u32,
     /// Serial of the loan.
@@ -127,7 +127,7 @@ impl Lender {
     }
 
     /// Frames on loan.
-    pub fn lent(&self) -> usize {
+    pub fn loaned(&self) -> usize {
         self.ledger.len()
     }
 
@@ -137,11 +137,11 @@ impl Lender {
     }
 
     /// The frames on loan, with the state in their words.
-    pub fn loans(&self) -> impl Iterator<Item = Lent> + '_ {
+    pub fn loans(&self) -> impl Iterator<Item = LoanedFrame> + '_ {
         self.ledger.iter().map(|entry| {
             let tag = self.memory.frame_words()[entry.frame as usize].load();
             let ours = tag.serial == entry.serial;
-            Lent {
+            LoanedFrame {
                 frame: entry.frame,
                 serial: entry.serial,
                 state: if ours { tag.state() } else { None },
@@ -208,7 +208,7 @@ impl Lender {
                 {
                     let submitted = memory.metas()[entry.frame as usize].submitted();
                     word.clear();
-                    if !mutant!("books: a returned frame is not counted") {
+                    if !mutant!("ledger: a returned frame is not counted") {
                         *returned += 1;
                     }
                     credit(Credit {
@@ -357,14 +357,14 @@ mod tests {
     }
 
     #[test]
-    fn credit_dead_process_twice_then_each_lend_once() {
+    fn credit_dead_process_twice_then_each_loan_once() {
         let mut lender = lender();
         lender.publish(0, &FrameMeta::default()).unwrap();
         lender.publish(2, &FrameMeta::default()).unwrap();
         assert!(lender.memory.frame_words()[0].take(1, 5));
         assert_eq!(lender.credit_dead_process(), [0, 2]);
         assert_eq!(lender.credit_dead_process(), [0; 0]);
-        assert_eq!(lender.lent(), 0);
+        assert_eq!(lender.loaned(), 0);
     }
 
     #[test]
@@ -376,12 +376,12 @@ mod tests {
         assert!(lender.memory.frame_words()[1].take(1, 7));
         assert_eq!(lender.credit_dead_thread(&dead), Some(1));
         assert_eq!(lender.credit_dead_thread(&dead), None, "twice");
-        assert_eq!(lender.lent(), 0);
+        assert_eq!(lender.loaned(), 0);
         // The same frame on another loan, held by the present owner of the slot.
         lender.publish(1, &FrameMeta::default()).unwrap();
         assert!(lender.memory.frame_words()[1].take(2, 7));
         assert_eq!(lender.credit_dead_thread(&dead), None, "an earlier loan");
-        assert_eq!(lender.lent(), 1);
+        assert_eq!(lender.loaned(), 1);
     }
 
     #[test]
@@ -390,7 +390,7 @@ mod tests {
         lender.publish(1, &FrameMeta::default()).unwrap();
         assert!(lender.memory.frame_words()[1].take(1, 8));
         assert_eq!(lender.credit_dead_thread(&residue(7, 1, 1)), None);
-        assert_eq!(lender.lent(), 1);
+        assert_eq!(lender.loaned(), 1);
         // A forged intent for a frame that does not exist credits nothing.
         assert_eq!(lender.credit_dead_thread(&residue(8, 99, 1)), None);
         assert_eq!(
@@ -407,12 +407,12 @@ mod tests {
         word.publish(9);
         assert!(word.take(9, 0) && word.release(9, 0).is_ok());
         lender.reap(|credit| panic!("{credit:?}"));
-        assert_eq!(lender.lent(), 1);
+        assert_eq!(lender.loaned(), 1);
         assert!(lender.take_violation().is_some());
     }
 
     #[test]
-    fn publish_serial_wraps_then_zero_is_never_lent() {
+    fn publish_serial_wraps_then_zero_is_never_loaned() {
         let mut lender = lender();
         lender.serial = u32::MAX - 1;
         for serial in [u32::MAX, 1, 2] {
@@ -421,7 +421,7 @@ mod tests {
             assert!(word.take(serial, 0), "{serial}");
             assert!(word.release(serial, 0).is_ok());
             lender.reap(|_| ());
-            assert_eq!(lender.lent(), 0);
+            assert_eq!(lender.loaned(), 0);
         }
     }
 }

@@ -101,7 +101,7 @@ impl OwnerDeathNotifier {
         let (told, tid) = std::sync::mpsc::sync_channel(1);
         let address = head as usize;
         std::thread::Builder::new()
-            .name("death-bell".into())
+            .name("owner-death".into())
             .spawn(move || {
                 // SAFETY: the head lives as long as the process. This thread uses no robust mutex,
                 // so replacing the list that libc had registered harms no one.

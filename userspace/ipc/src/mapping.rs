@@ -9,28 +9,28 @@ use std::ptr::NonNull;
 ///
 /// # Safety
 /// The type consists of atomics only, without padding that is read.
-pub unsafe trait Shared {}
+pub unsafe trait SharedWords {}
 
 // SAFETY: an atomic.
-unsafe impl Shared for core::sync::atomic::AtomicU32 {}
+unsafe impl SharedWords for core::sync::atomic::AtomicU32 {}
 // SAFETY: an atomic.
-unsafe impl Shared for core::sync::atomic::AtomicU64 {}
+unsafe impl SharedWords for core::sync::atomic::AtomicU64 {}
 #[cfg(shuttle)]
 // SAFETY: transparent over an atomic.
-unsafe impl Shared for crate::sync::AtomicU32 {}
+unsafe impl SharedWords for crate::sync::AtomicU32 {}
 #[cfg(shuttle)]
 // SAFETY: transparent over an atomic.
-unsafe impl Shared for crate::sync::AtomicU64 {}
+unsafe impl SharedWords for crate::sync::AtomicU64 {}
 // SAFETY: transparent over an atomic.
-unsafe impl Shared for crate::gate::Gate {}
+unsafe impl SharedWords for crate::gate::Gate {}
 // SAFETY: two atomics.
-unsafe impl Shared for crate::event_count::EventCount {}
+unsafe impl SharedWords for crate::event_count::EventCount {}
 // SAFETY: transparent over an atomic.
-unsafe impl Shared for crate::kick::Kick {}
+unsafe impl SharedWords for crate::kick::Kick {}
 // SAFETY: transparent over an atomic.
-unsafe impl Shared for crate::frame_word::FrameWord {}
+unsafe impl SharedWords for crate::frame_word::FrameWord {}
 // SAFETY: atomics only, no padding.
-unsafe impl Shared for crate::slot::Slot {}
+unsafe impl SharedWords for crate::slot::Slot {}
 
 /// Access of the process through a mapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,13 +107,13 @@ impl Mapping {
     /// If it does not lie within the mapping, aligned: [`layout`](crate::layout) computes the
     /// offsets; they never come from another process.
     #[inline(always)]
-    pub fn at<T: Shared>(&self, offset: usize) -> &T {
+    pub fn at<T: SharedWords>(&self, offset: usize) -> &T {
         assert!(
             offset.is_multiple_of(align_of::<T>()) && offset + size_of::<T>() <= self.len,
             "offset {offset} outside of a mapping of {} bytes",
             self.len
         );
-        // SAFETY: in bounds, aligned (the base is a page), and `Shared` makes any contents valid.
+        // SAFETY: in bounds, aligned (the base is a page), and `SharedWords` makes any contents valid.
         unsafe { &*self.base.as_ptr().add(offset).cast::<T>() }
     }
 
@@ -122,17 +122,17 @@ impl Mapping {
     /// # Safety
     /// A `T` lies at `offset`, aligned and within the mapping.
     #[inline(always)]
-    pub(crate) unsafe fn at_unchecked<T: Shared>(&self, offset: usize) -> &T {
+    pub(crate) unsafe fn at_unchecked<T: SharedWords>(&self, offset: usize) -> &T {
         debug_assert!(
             offset.is_multiple_of(align_of::<T>()) && offset + size_of::<T>() <= self.len
         );
-        // SAFETY: the caller's promise; `Shared` makes any contents valid.
+        // SAFETY: the caller's promise; `SharedWords` makes any contents valid.
         unsafe { &*self.base.as_ptr().add(offset).cast::<T>() }
     }
 
     /// References to `count` values of `T` from `offset`. Panics as [`Mapping::at`] does.
     #[inline(always)]
-    pub fn slice<T: Shared>(&self, offset: usize, count: usize) -> &[T] {
+    pub fn slice<T: SharedWords>(&self, offset: usize, count: usize) -> &[T] {
         assert!(
             offset.is_multiple_of(align_of::<T>())
                 && count

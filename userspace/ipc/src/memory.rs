@@ -28,7 +28,7 @@ const ONE: i32 = 1;
 /// State of an attachment, in `ctl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
-pub enum State {
+pub enum AttachmentState {
     /// The session or the daemon is gone. Zero, so that punched and tombstoned pages show it.
     Gone = 0,
     /// In use.
@@ -61,8 +61,20 @@ pub struct AttachmentMemory {
     seg: Memfd,
 }
 
+impl Fence {
+    /// Arms the kicks of `memories`, then executes the fence: a caller that the count still sees
+    /// will kick when it leaves. SYNC: kick, light-heavy.
+    #[must_use]
+    pub fn with_kicks<'a>(memories: impl Iterator<Item = &'a AttachmentMemory>) -> Self {
+        if !mutant!("kick: not armed for a drain") {
+            memories.for_each(AttachmentMemory::arm_kick);
+        }
+        Self::new()
+    }
+}
+
 impl AttachmentMemory {
-    /// Creates the files. Both gates are closed and the state is [`State::Gone`].
+    /// Creates the files. Both gates are closed and the state is [`AttachmentState::Gone`].
     ///
     /// # Errors
     /// The kernel's: out of memory or descriptors.
@@ -144,14 +156,14 @@ impl AttachmentMemory {
     /// [`AttachmentMemory::start`] opens the session's gate if the session runs.
     pub fn open(&self) {
         self.state_word()
-            .store(State::Open as u32, Ordering::SeqCst);
+            .store(AttachmentState::Open as u32, Ordering::SeqCst);
         self.local_gate().start();
     }
 
     /// Sets the state, and wakes one caller that waits for a start, because the start may never
     /// come; that caller wakes the others. The caller of this method handles gates and event
     /// counts.
-    pub fn set_state(&self, state: State) {
+    pub fn set_state(&self, state: AttachmentState) {
         self.state_word().store(state as u32, Ordering::SeqCst);
         sys::futex_wake(self.state_word(), ONE);
     }
@@ -307,7 +319,7 @@ impl AttachmentMemory {
     ///
     /// # Panics
     /// If the frame does not exist.
-    pub fn lent_since(&self, frame: u32) -> u64 {
+    pub fn loaned_since(&self, frame: u32) -> u64 {
         self.metas()[frame as usize].read().last_packet_ns
     }
 

@@ -1,6 +1,6 @@
 //! The description of a frame: time stamps and missing bytes.
 
-use crate::mapping::Shared;
+use crate::mapping::SharedWords;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// Bytes of one description in `seg`.
@@ -63,7 +63,7 @@ pub struct MetaWords {
 
 const _: () = assert!(size_of::<MetaWords>() == META_BYTES);
 // SAFETY: atomics only, and the assertion above leaves no room for padding.
-unsafe impl Shared for MetaWords {}
+unsafe impl SharedWords for MetaWords {}
 
 impl MetaWords {
     /// Daemon: writes the description. The publication of the frame word makes it visible.

@@ -54,7 +54,7 @@ impl Pins {
 
     /// Guard: `frame` is no longer borrowed. Call it before the frame is returned: after the
     /// return, another thread may have pinned the frame's next loan. `plain` as in
-    /// [`Slot::raise`](crate::slot::Slot::raise). Check [`Pins::deferred`] after it.
+    /// [`Slot::enter`](crate::slot::Slot::enter). Check [`Pins::deferred`] after it.
     /// SYNC: pin, light-heavy.
     ///
     /// # Panics

@@ -130,7 +130,7 @@ impl Slot {
     /// the slot must be the calling thread's own and its process registered for membarrier. The
     /// intent is noted before it, the gates are read after it. SYNC: light-heavy.
     #[inline(always)]
-    pub fn raise(&self, operation: Operation, plain: bool) -> u32 {
+    pub fn enter(&self, operation: Operation, plain: bool) -> u32 {
         self.operation.store(operation as u32, Ordering::Relaxed);
         if plain {
             let count = self.count.load(Ordering::Relaxed);
@@ -149,7 +149,7 @@ impl Slot {
 
     /// Counts the caller out; the kick is read after it. SYNC: light-heavy.
     #[inline(always)]
-    pub fn lower(&self, plain: bool) {
+    pub fn exit(&self, plain: bool) {
         if plain {
             let count = self.count.load(Ordering::Relaxed);
             let order = mutant!("leave: relaxed", Ordering::Relaxed, Ordering::Release);
@@ -166,7 +166,7 @@ impl Slot {
     /// Notes which ring entry the caller is about to take, after the caller saw that it is ready,
     /// so that the intent never names a loan that was delivered before.
     #[inline(always)]
-    pub fn intend(&self, entry: u64) {
+    pub fn set_intent(&self, entry: u64) {
         self.intent.store(entry, Ordering::Relaxed);
     }
 
@@ -251,15 +251,15 @@ mod tests {
     fn slot_old_ack_then_no_longer_speaks_for_a_new_stop_or_owner() {
         let slot = Slot::vacant();
         assert!(slot.claim(10, 1));
-        slot.raise(Operation::Get, true);
+        slot.enter(Operation::Get, true);
         assert!(!slot.acknowledge(4));
         assert!(!slot.read(0).is_user(4, false));
         assert!(slot.read(0).is_user(6, false), "a later stop");
         assert!(slot.read(0).is_user(4, true), "the shared slot");
-        slot.lower(true);
+        slot.exit(true);
         slot.vacate();
         assert!(slot.claim(11, 2));
-        slot.raise(Operation::Get, true);
+        slot.enter(Operation::Get, true);
         assert!(slot.read(0).is_user(4, false), "a new owner");
     }
 
@@ -267,10 +267,10 @@ mod tests {
     fn slot_raised_within_a_call_then_says_so() {
         for plain in [true, false] {
             let slot = Slot::vacant();
-            assert_eq!(slot.raise(Operation::Get, plain), 0);
-            assert_eq!(slot.raise(Operation::Get, plain), 1);
-            slot.lower(plain);
-            slot.lower(plain);
+            assert_eq!(slot.enter(Operation::Get, plain), 0);
+            assert_eq!(slot.enter(Operation::Get, plain), 1);
+            slot.exit(plain);
+            slot.exit(plain);
             assert_eq!(slot.read(0).count, 0);
         }
     }
@@ -278,10 +278,10 @@ mod tests {
     #[test]
     fn slot_count_below_zero_then_one_call() {
         let slot = Slot::vacant();
-        slot.lower(true);
+        slot.exit(true);
         assert_eq!(slot.read(0).calls(), 1);
-        slot.raise(Operation::Get, true);
-        slot.raise(Operation::Get, true);
+        slot.enter(Operation::Get, true);
+        slot.enter(Operation::Get, true);
         assert_eq!(slot.read(0).calls(), 1);
     }
 

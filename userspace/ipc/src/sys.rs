@@ -5,8 +5,6 @@ use std::io;
 
 use onair_mutant::mutant;
 
-use crate::sync::{AtomicU64, Ordering};
-
 pub mod bpf;
 #[cfg(not(shuttle))]
 mod futex;
@@ -200,11 +198,6 @@ pub fn handle_by_nothing(signal: i32) -> io::Result<()> {
     } else {
         Err(io::Error::last_os_error())
     }
-}
-
-/// Adds to a counter in shared memory without needing its old value.
-pub(crate) fn bump(word: &AtomicU64) -> u64 {
-    word.fetch_add(1, Ordering::Relaxed)
 }
 
 /// A signal's disposition, as in sigaction(2): read, changed, and installed again.

@@ -14,7 +14,7 @@ use onair_ipc::fence::Fence;
 use onair_ipc::layout::{self, Geometry};
 use onair_ipc::lender::{Found, Lender};
 use onair_ipc::mapping::{Access, Mapping};
-use onair_ipc::memory::{AttachmentMemory, State};
+use onair_ipc::memory::{AttachmentMemory, AttachmentState};
 use onair_ipc::meta::FrameMeta;
 use onair_ipc::slot::SlotReading;
 use onair_ipc::sys::{self, Waited};
@@ -80,7 +80,7 @@ fn serve(lender: &mut Lender, dice: &mut Dice) -> u64 {
     let memory = lender.memory().clone();
     let mut credited = 0;
     for frame in 0..FRAMES {
-        let full = lender.lent() >= lender.quota();
+        let full = lender.loaned() >= lender.quota();
         if lender.has(frame) || (full && lender.drop_oldest().is_none()) {
             continue;
         }
@@ -88,7 +88,7 @@ fn serve(lender: &mut Lender, dice: &mut Dice) -> u64 {
     }
     lender.reap(|_| credited += 1);
     lender.take_violation();
-    assert!(lender.lent() <= lender.quota());
+    assert!(lender.loaned() <= lender.quota());
     let users = memory.users_at(&Fence::with_kicks(std::iter::once(&*memory)));
     assert!(users.len() <= layout::SLOTS);
     let calls: u64 = users.iter().map(SlotReading::calls).sum();
@@ -100,7 +100,7 @@ fn serve(lender: &mut Lender, dice: &mut Dice) -> u64 {
         }
     }
     for (frame, ..) in memory.held() {
-        memory.lent_since(frame);
+        memory.loaned_since(frame);
     }
     memory.is_locally_stopped();
     memory.notify(EventKind::Dropped, dice.roll());
@@ -112,7 +112,7 @@ fn serve(lender: &mut Lender, dice: &mut Dice) -> u64 {
         memory.disarm_kick();
         memory.start();
     }
-    assert_eq!(lender.loans().count(), lender.lent());
+    assert_eq!(lender.loans().count(), lender.loaned());
     credited
 }
 
@@ -138,8 +138,8 @@ fn seg_scribbled_and_punched_all_along_then_the_daemon_goes_on_and_others_are_un
             assert!(began.elapsed() < STUCK, "round {round}");
         }
         // Evicted: each loan is taken back once, whatever its word says.
-        let lent = hostile.lent();
-        memory.set_state(State::Revoked);
+        let loaned = hostile.loaned();
+        memory.set_state(AttachmentState::Revoked);
         memory.stop();
         while memory.wake_some(64) {}
         let mut taken = 0;
@@ -151,7 +151,7 @@ fn seg_scribbled_and_punched_all_along_then_the_daemon_goes_on_and_others_are_un
             ));
             taken += 1;
         });
-        assert_eq!((taken, hostile.lent()), (lent, 0));
+        assert_eq!((taken, hostile.loaned()), (loaned, 0));
         assert_eq!(hostile.credit_dead_process(), [0; 0]);
         over.store(true, Ordering::Relaxed);
     });
@@ -260,7 +260,7 @@ fn words_slept_on_by_many_threads_many_times_each_then_the_daemon_wakes_one_for_
     for event_count in event_counts {
         reasons.push(("stop", seg.at(event_count), Box::new(|| memory.stop())));
         reasons.push((
-            "strike",
+            "notify_all",
             seg.at(event_count),
             Box::new(|| memory.notify_all()),
         ));
@@ -273,7 +273,7 @@ fn words_slept_on_by_many_threads_many_times_each_then_the_daemon_wakes_one_for_
         ctl.at(layout::CTL_GATE),
         Box::new(|| memory.start()),
     ));
-    let revoke = || memory.set_state(State::Revoked);
+    let revoke = || memory.set_state(AttachmentState::Revoked);
     reasons.push(("state", ctl.at(layout::CTL_STATE), Box::new(revoke)));
     reasons.push((
         "publish",

@@ -102,11 +102,11 @@ fn stop_against_a_caller_that_enters_then_one_sees_the_other() {
         || {
             gate.0.start();
             while slot.read(0).count > 0 {
-                slot.lower(true);
+                slot.exit(true);
             }
         },
         || {
-            slot.raise(Operation::Get, true);
+            slot.enter(Operation::Get, true);
             !is_open(gate.0.load())
         },
         || {
@@ -126,11 +126,11 @@ fn drain_against_a_caller_that_leaves_then_one_sees_the_other() {
         || {
             kick.0.disarm();
             if slot.read(0).count == 0 {
-                slot.raise(Operation::Get, true);
+                slot.enter(Operation::Get, true);
             }
         },
         || {
-            slot.lower(true);
+            slot.exit(true);
             kick.0.take()
         },
         || {

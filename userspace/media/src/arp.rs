@@ -3,13 +3,13 @@
 use std::net::Ipv4Addr;
 
 use crate::bytes::{array, u16_at};
-use crate::ethernet::{ETHERTYPE_ARP, EthernetHeader, HEADER_OCTETS, Mac};
+use crate::ethernet::{ETHERTYPE_ARP, EthernetHeader, HEADER_BYTES, Mac};
 
 /// Length of the message in bytes.
-pub const MESSAGE_OCTETS: usize = 28;
+pub const MESSAGE_BYTES: usize = 28;
 
 /// Length of a message with its Ethernet header in bytes; drivers pad it to 60.
-pub const FRAME_OCTETS: usize = HEADER_OCTETS + MESSAGE_OCTETS;
+pub const FRAME_BYTES: usize = HEADER_BYTES + MESSAGE_BYTES;
 
 const ETHERNET_IPV4: [u8; 6] = [0, 1, 0x08, 0x00, 6, 4];
 
@@ -81,7 +81,7 @@ impl ArpMessage {
     /// # Errors
     /// [`ArpReject`]: truncated, or not about IPv4 over Ethernet.
     pub fn parse(payload: &[u8]) -> Result<Self, ArpReject> {
-        if payload.len() < MESSAGE_OCTETS {
+        if payload.len() < MESSAGE_BYTES {
             return Err(ArpReject::Truncated);
         }
         if payload[..6] != ETHERNET_IPV4 {
@@ -111,7 +111,7 @@ impl ArpMessage {
 
     /// The message with its Ethernet header: a request is a broadcast, a reply goes to its target.
     #[must_use]
-    pub fn to_frame(&self) -> [u8; FRAME_OCTETS] {
+    pub fn to_frame(&self) -> [u8; FRAME_BYTES] {
         let (operation, destination) = match self.operation {
             Operation::Request => (1u16, Mac::BROADCAST),
             Operation::Reply => (2, self.target_mac),
@@ -121,9 +121,9 @@ impl ArpMessage {
             source: self.sender_mac,
             ethertype: ETHERTYPE_ARP,
         };
-        let mut frame = [0; FRAME_OCTETS];
-        let (header, message) = frame.split_at_mut(HEADER_OCTETS);
-        header.copy_from_slice(&ethernet.to_octets());
+        let mut frame = [0; FRAME_BYTES];
+        let (header, message) = frame.split_at_mut(HEADER_BYTES);
+        header.copy_from_slice(&ethernet.to_bytes());
         message[0..6].copy_from_slice(&ETHERNET_IPV4);
         message[6..8].copy_from_slice(&operation.to_be_bytes());
         message[8..14].copy_from_slice(&self.sender_mac.0);
@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn message_damaged_then_rejected_by_reason() {
         let frame = request().to_frame();
-        let message = &frame[HEADER_OCTETS..];
+        let message = &frame[HEADER_BYTES..];
         assert_eq!(ArpMessage::parse(&message[..27]), Err(ArpReject::Truncated));
         let mut other = message.to_vec();
         other[0] = 9;

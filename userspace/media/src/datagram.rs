@@ -7,14 +7,14 @@ use crate::ipv4::{self, Ipv4Header, Ipv4Reject, PROTOCOL_UDP};
 use crate::udp::{self, UdpHeader, UdpReject};
 
 /// Bytes of the Ethernet, IPv4 and UDP headers together.
-pub const HEADER_OCTETS: usize = ethernet::HEADER_OCTETS + ipv4::HEADER_OCTETS + udp::HEADER_OCTETS;
+pub const HEADER_BYTES: usize = ethernet::HEADER_BYTES + ipv4::HEADER_BYTES + udp::HEADER_BYTES;
 
 /// Time to live of sent packets.
 pub const TTL: u8 = 64;
 
 const ETHERTYPE_AT: usize = 12;
-const IPV4_AT: usize = ethernet::HEADER_OCTETS;
-const UDP_AT: usize = IPV4_AT + ipv4::HEADER_OCTETS;
+const IPV4_AT: usize = ethernet::HEADER_BYTES;
+const UDP_AT: usize = IPV4_AT + ipv4::HEADER_BYTES;
 
 /// Why the payload of an Ethernet frame of type IPv4 is not a UDP datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -47,28 +47,28 @@ impl<'a> Datagram<'a> {
     #[inline]
     #[must_use]
     pub fn of_frame(frame: &'a [u8]) -> Option<Self> {
-        let head: &[u8; HEADER_OCTETS] = frame.first_chunk()?;
+        let head: &[u8; HEADER_BYTES] = frame.first_chunk()?;
         let number = |at: usize| u16::from_be_bytes([head[at], head[at + 1]]);
         let end = |address_at: usize, port_at: usize| {
             let [a, b, c, d] = [0, 1, 2, 3].map(|more| head[address_at + more]);
             SocketAddrV4::new([a, b, c, d].into(), number(port_at))
         };
-        let ip: &[u8; ipv4::HEADER_OCTETS] = head[IPV4_AT..UDP_AT].first_chunk()?;
-        let ip_octets = usize::from(number(IPV4_AT + 2));
-        let udp_octets = usize::from(number(UDP_AT + 4));
+        let ip: &[u8; ipv4::HEADER_BYTES] = head[IPV4_AT..UDP_AT].first_chunk()?;
+        let ip_bytes = usize::from(number(IPV4_AT + 2));
+        let udp_bytes = usize::from(number(UDP_AT + 4));
         let is_plain = number(ETHERTYPE_AT) == ETHERTYPE_IPV4
             && ipv4::is_plain(ip)
             && ip[9] == PROTOCOL_UDP
-            && IPV4_AT + ip_octets <= frame.len()
-            && udp::HEADER_OCTETS <= udp_octets
-            && ipv4::HEADER_OCTETS + udp_octets <= ip_octets;
+            && IPV4_AT + ip_bytes <= frame.len()
+            && udp::HEADER_BYTES <= udp_bytes
+            && ipv4::HEADER_BYTES + udp_bytes <= ip_bytes;
         if !is_plain {
             return None;
         }
         Some(Self {
             source: end(IPV4_AT + 12, UDP_AT),
             destination: end(IPV4_AT + 16, UDP_AT + 2),
-            payload: frame.get(HEADER_OCTETS..UDP_AT + udp_octets)?,
+            payload: frame.get(HEADER_BYTES..UDP_AT + udp_bytes)?,
         })
     }
 
@@ -105,10 +105,10 @@ pub struct FlowHeader {
 }
 
 impl FlowHeader {
-    /// Headers for `payload_octets` bytes of payload. `identification` should differ between
+    /// Headers for `payload_bytes` bytes of payload. `identification` should differ between
     /// datagrams (RFC 791 §3.2).
     #[must_use]
-    pub fn to_octets(&self, identification: u16, payload_octets: usize) -> [u8; HEADER_OCTETS] {
+    pub fn to_bytes(&self, identification: u16, payload_bytes: usize) -> [u8; HEADER_BYTES] {
         let ethernet = EthernetHeader {
             destination: self.destination_mac,
             source: self.source_mac,
@@ -124,12 +124,12 @@ impl FlowHeader {
             source: self.source.port(),
             destination: self.destination.port(),
         };
-        let mut octets = [0; HEADER_OCTETS];
-        octets[..IPV4_AT].copy_from_slice(&ethernet.to_octets());
-        octets[IPV4_AT..UDP_AT]
-            .copy_from_slice(&ip.to_octets(identification, udp::HEADER_OCTETS + payload_octets));
-        octets[UDP_AT..].copy_from_slice(&udp.to_octets(payload_octets));
-        octets
+        let mut bytes = [0; HEADER_BYTES];
+        bytes[..IPV4_AT].copy_from_slice(&ethernet.to_bytes());
+        bytes[IPV4_AT..UDP_AT]
+            .copy_from_slice(&ip.to_bytes(identification, udp::HEADER_BYTES + payload_bytes));
+        bytes[UDP_AT..].copy_from_slice(&udp.to_bytes(payload_bytes));
+        bytes
     }
 }
 
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn flow_written_then_parses_to_the_same_ends() {
-        let mut frame = flow().to_octets(1, 3).to_vec();
+        let mut frame = flow().to_bytes(1, 3).to_vec();
         frame.extend([1, 2, 3]);
         let (ethernet, packet) = EthernetHeader::parse(&frame).unwrap();
         assert_eq!(
@@ -176,12 +176,12 @@ mod tests {
     }
 
     #[test]
-    fn of_frame_each_octet_of_the_headers_at_each_value_then_what_the_layers_say() {
-        let mut plain = flow().to_octets(1, 32).to_vec();
+    fn of_frame_each_byte_of_the_headers_at_each_value_then_what_the_layers_say() {
+        let mut plain = flow().to_bytes(1, 32).to_vec();
         plain.extend([0x55; 32]);
         let lengths = [0, 13, 14, 33, 34, 41, 42, 43, 73, 74, 75, 94];
-        for (at, value) in (0..HEADER_OCTETS).flat_map(|at| (0..=u8::MAX).map(move |it| (at, it))) {
-            for (octets, mended) in lengths.iter().flat_map(|it| [(*it, false), (*it, true)]) {
+        for (at, value) in (0..HEADER_BYTES).flat_map(|at| (0..=u8::MAX).map(move |it| (at, it))) {
+            for (bytes, mended) in lengths.iter().flat_map(|it| [(*it, false), (*it, true)]) {
                 let mut frame = plain.clone();
                 frame[at] = value;
                 if mended {
@@ -189,12 +189,12 @@ mod tests {
                     let sum = ipv4::checksum(&frame[IPV4_AT..UDP_AT]);
                     frame[IPV4_AT + 10..IPV4_AT + 12].copy_from_slice(&sum.to_be_bytes());
                 }
-                frame.resize(octets, 0);
+                frame.resize(bytes, 0);
                 let found = Datagram::of_frame(&frame);
                 assert_eq!(
                     found,
                     layer_by_layer(&frame),
-                    "byte {at} is {value}, of {octets}"
+                    "byte {at} is {value}, of {bytes}"
                 );
             }
         }
@@ -203,9 +203,9 @@ mod tests {
     proptest! {
         #[test]
         fn of_frame_any_headers_then_what_the_layers_say(
-            changes in prop::collection::vec((0usize..HEADER_OCTETS, any::<u8>()), 0..4),
+            changes in prop::collection::vec((0usize..HEADER_BYTES, any::<u8>()), 0..4),
         ) {
-            let mut frame = flow().to_octets(1, 32).to_vec();
+            let mut frame = flow().to_bytes(1, 32).to_vec();
             frame.extend([0x55; 52]);
             for (at, value) in changes {
                 frame[at] = value;
@@ -224,10 +224,10 @@ mod tests {
         }
 
         #[test]
-        fn datagram_one_octet_changed_and_cut_then_payload_never_exceeds_what_came(
+        fn datagram_one_byte_changed_and_cut_then_payload_never_exceeds_what_came(
             at in 0usize..60, value: u8, cut in 0usize..=60,
         ) {
-            let mut packet = flow().to_octets(1, 32)[IPV4_AT..].to_vec();
+            let mut packet = flow().to_bytes(1, 32)[IPV4_AT..].to_vec();
             packet.extend([0x55; 32]);
             packet[at % 60] = value;
             if let Ok(datagram) = Datagram::parse(&packet[..cut]) {

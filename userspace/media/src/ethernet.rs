@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use crate::bytes::{array, u16_at};
 
 /// Length of the header in bytes.
-pub const HEADER_OCTETS: usize = 14;
+pub const HEADER_BYTES: usize = 14;
 
 /// EtherType of IPv4.
 pub const ETHERTYPE_IPV4: u16 = 0x0800;
@@ -45,10 +45,10 @@ impl fmt::Display for Mac {
 
 /// Why bytes are not an Ethernet frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{octets} bytes are too few for an Ethernet header")]
+#[error("{bytes} bytes are too few for an Ethernet header")]
 pub struct TruncatedFrame {
     /// Bytes in the frame.
-    pub octets: usize,
+    pub bytes: usize,
 }
 
 /// Header of a frame without a VLAN tag (a tagged frame has EtherType 0x8100).
@@ -75,21 +75,19 @@ impl EthernetHeader {
                 source: Mac(array(frame, 6)?),
                 ethertype: u16_at(frame, 12)?,
             };
-            Some((header, &frame[HEADER_OCTETS..]))
+            Some((header, &frame[HEADER_BYTES..]))
         };
-        parts().ok_or(TruncatedFrame {
-            octets: frame.len(),
-        })
+        parts().ok_or(TruncatedFrame { bytes: frame.len() })
     }
 
     /// The header as bytes.
     #[must_use]
-    pub fn to_octets(&self) -> [u8; HEADER_OCTETS] {
-        let mut octets = [0; HEADER_OCTETS];
-        octets[0..6].copy_from_slice(&self.destination.0);
-        octets[6..12].copy_from_slice(&self.source.0);
-        octets[12..14].copy_from_slice(&self.ethertype.to_be_bytes());
-        octets
+    pub fn to_bytes(&self) -> [u8; HEADER_BYTES] {
+        let mut bytes = [0; HEADER_BYTES];
+        bytes[0..6].copy_from_slice(&self.destination.0);
+        bytes[6..12].copy_from_slice(&self.source.0);
+        bytes[12..14].copy_from_slice(&self.ethertype.to_be_bytes());
+        bytes
     }
 }
 
@@ -104,16 +102,16 @@ mod tests {
             source: Mac([2, 0, 0, 0, 0, 1]),
             ethertype: ETHERTYPE_ARP,
         };
-        let mut frame = header.to_octets().to_vec();
+        let mut frame = header.to_bytes().to_vec();
         frame.extend([7, 8, 9]);
         assert_eq!(
             EthernetHeader::parse(&frame),
             Ok((header, &[7u8, 8, 9][..]))
         );
-        for octets in 0..HEADER_OCTETS {
+        for bytes in 0..HEADER_BYTES {
             assert_eq!(
-                EthernetHeader::parse(&frame[..octets]),
-                Err(TruncatedFrame { octets })
+                EthernetHeader::parse(&frame[..bytes]),
+                Err(TruncatedFrame { bytes })
             );
         }
     }

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use crate::bytes::{array, u16_at};
 
 /// Bytes of a header without options.
-pub const HEADER_OCTETS: usize = 20;
+pub const HEADER_BYTES: usize = 20;
 
 /// Protocol number of ICMP.
 pub const PROTOCOL_ICMP: u8 = 1;
@@ -66,62 +66,62 @@ impl Ipv4Header {
         if first >> 4 != 4 {
             return Err(Ipv4Reject::Version(first >> 4));
         }
-        let octets: [u8; HEADER_OCTETS] = array(packet, 0).ok_or(Ipv4Reject::Truncated)?;
-        let header_octets = usize::from(first & 0x0f) * 4;
-        let total = usize::from(u16::from_be_bytes([octets[2], octets[3]]));
-        if header_octets < HEADER_OCTETS || total < header_octets {
+        let bytes: [u8; HEADER_BYTES] = array(packet, 0).ok_or(Ipv4Reject::Truncated)?;
+        let header_bytes = usize::from(first & 0x0f) * 4;
+        let total = usize::from(u16::from_be_bytes([bytes[2], bytes[3]]));
+        if header_bytes < HEADER_BYTES || total < header_bytes {
             return Err(Ipv4Reject::Length);
         }
         if total > packet.len() {
             return Err(Ipv4Reject::Truncated);
         }
-        if header_octets > HEADER_OCTETS {
+        if header_bytes > HEADER_BYTES {
             return Err(Ipv4Reject::Options);
         }
-        if checksum(&octets) != 0 {
+        if checksum(&bytes) != 0 {
             return Err(Ipv4Reject::Checksum);
         }
-        let fragment = u16::from_be_bytes([octets[6], octets[7]]);
+        let fragment = u16::from_be_bytes([bytes[6], bytes[7]]);
         if fragment & (MORE_FRAGMENTS | FRAGMENT_OFFSET) != 0 {
             return Err(Ipv4Reject::Fragment);
         }
         let header = Self {
-            source: Ipv4Addr::new(octets[12], octets[13], octets[14], octets[15]),
-            destination: Ipv4Addr::new(octets[16], octets[17], octets[18], octets[19]),
-            protocol: octets[9],
-            ttl: octets[8],
+            source: Ipv4Addr::new(bytes[12], bytes[13], bytes[14], bytes[15]),
+            destination: Ipv4Addr::new(bytes[16], bytes[17], bytes[18], bytes[19]),
+            protocol: bytes[9],
+            ttl: bytes[8],
         };
-        Ok((header, &packet[HEADER_OCTETS..total]))
+        Ok((header, &packet[HEADER_BYTES..total]))
     }
 
-    /// Header for `payload_octets` bytes of payload, with checksum and "don't fragment". A payload
+    /// Header for `payload_bytes` bytes of payload, with checksum and "don't fragment". A payload
     /// beyond 16 bits is the caller's error and gives a header with the largest length.
     #[must_use]
-    pub fn to_octets(&self, identification: u16, payload_octets: usize) -> [u8; HEADER_OCTETS] {
-        let total = u16::try_from(HEADER_OCTETS + payload_octets).unwrap_or(u16::MAX);
-        let mut octets = [0; HEADER_OCTETS];
-        octets[0] = 0x45;
-        octets[2..4].copy_from_slice(&total.to_be_bytes());
-        octets[4..6].copy_from_slice(&identification.to_be_bytes());
-        octets[6..8].copy_from_slice(&DONT_FRAGMENT.to_be_bytes());
-        octets[8] = self.ttl;
-        octets[9] = self.protocol;
-        octets[12..16].copy_from_slice(&self.source.octets());
-        octets[16..20].copy_from_slice(&self.destination.octets());
-        let sum = checksum(&octets);
-        octets[10..12].copy_from_slice(&sum.to_be_bytes());
-        octets
+    pub fn to_bytes(&self, identification: u16, payload_bytes: usize) -> [u8; HEADER_BYTES] {
+        let total = u16::try_from(HEADER_BYTES + payload_bytes).unwrap_or(u16::MAX);
+        let mut bytes = [0; HEADER_BYTES];
+        bytes[0] = 0x45;
+        bytes[2..4].copy_from_slice(&total.to_be_bytes());
+        bytes[4..6].copy_from_slice(&identification.to_be_bytes());
+        bytes[6..8].copy_from_slice(&DONT_FRAGMENT.to_be_bytes());
+        bytes[8] = self.ttl;
+        bytes[9] = self.protocol;
+        bytes[12..16].copy_from_slice(&self.source.octets());
+        bytes[16..20].copy_from_slice(&self.destination.octets());
+        let sum = checksum(&bytes);
+        bytes[10..12].copy_from_slice(&sum.to_be_bytes());
+        bytes
     }
 }
 
 /// Whether a header has version 4, no options, no fragmentation and a correct checksum: the checks
 /// of [`Ipv4Header::parse`] except the lengths.
 #[inline]
-pub(crate) fn is_plain(header: &[u8; HEADER_OCTETS]) -> bool {
+pub(crate) fn is_plain(header: &[u8; HEADER_BYTES]) -> bool {
     let fragment = u16::from_be_bytes([header[6], header[7]]);
     // In any byte order and word width the sum has the same remainder by 2^16 - 1 (RFC 1071 §2),
     // and it is not 0, because the first byte is not 0.
-    let sum: u64 = (0..HEADER_OCTETS)
+    let sum: u64 = (0..HEADER_BYTES)
         .step_by(4)
         .map(|at| u32::from_ne_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]))
         .map(u64::from)
@@ -152,7 +152,7 @@ mod tests {
 
     fn packet() -> Vec<u8> {
         let header = header();
-        let mut packet = header.to_octets(7, 4).to_vec();
+        let mut packet = header.to_bytes(7, 4).to_vec();
         packet.extend([1, 2, 3, 4]);
         packet
     }
@@ -173,7 +173,7 @@ mod tests {
             packet[*at] = *value;
         }
         packet[10..12].fill(0);
-        let sum = checksum(&packet[..HEADER_OCTETS]);
+        let sum = checksum(&packet[..HEADER_BYTES]);
         packet[10..12].copy_from_slice(&sum.to_be_bytes());
         packet
     }
@@ -205,9 +205,9 @@ mod tests {
         let mut wrong = packet();
         wrong[8] ^= 1;
         assert_eq!(Ipv4Header::parse(&wrong), Err(Ipv4Reject::Checksum));
-        for octets in 0..24 {
+        for bytes in 0..24 {
             assert_eq!(
-                Ipv4Header::parse(&packet()[..octets]),
+                Ipv4Header::parse(&packet()[..bytes]),
                 Err(Ipv4Reject::Truncated)
             );
         }

@@ -14,13 +14,13 @@ use crate::video::{Depth, VideoFormat};
 pub const MAGIC: [u8; 8] = *b"ONAIRPAT";
 
 /// Bytes before the picture: [`MAGIC`] and frame number.
-pub const HEAD_OCTETS: usize = 16;
+pub const HEAD_BYTES: usize = 16;
 
 /// Bytes of the checksum.
-pub const TAIL_OCTETS: usize = 8;
+pub const TAIL_BYTES: usize = 8;
 
 /// Smallest frame size for the pattern, bytes.
-pub const MIN_FRAME_OCTETS: usize = HEAD_OCTETS + TAIL_OCTETS;
+pub const MIN_FRAME_BYTES: usize = HEAD_BYTES + TAIL_BYTES;
 
 /// Pgroups that the bars move from frame to frame.
 const STEP: u64 = 2;
@@ -41,7 +41,7 @@ const BARS: [[u8; 3]; 8] = [
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PatternError {
     /// Too few bytes for the number and checksum.
-    #[error("a frame of {0} bytes cannot hold the pattern: {MIN_FRAME_OCTETS} are needed")]
+    #[error("a frame of {0} bytes cannot hold the pattern: {MIN_FRAME_BYTES} are needed")]
     TooSmall(usize),
     /// It does not start with [`MAGIC`].
     #[error("the frame does not start with ONAIRPAT: its source is not the pattern")]
@@ -77,14 +77,14 @@ impl PatternWriter {
     /// [`PatternError::TooSmall`]: the format's frame cannot hold number and checksum.
     pub fn new(format: &VideoFormat) -> Result<Self, PatternError> {
         let frame_bytes = format.frame_bytes();
-        if frame_bytes < MIN_FRAME_OCTETS {
+        if frame_bytes < MIN_FRAME_BYTES {
             return Err(PatternError::TooSmall(frame_bytes));
         }
         Ok(Self {
             strip: strip(format),
             line_bytes: format.line_bytes(),
             frame_bytes,
-            pgroup: format.depth().pgroup_octets(),
+            pgroup: format.depth().pgroup_bytes(),
             number: 0,
             at: 0,
             hash: Xxh3::new(),
@@ -122,15 +122,15 @@ impl PatternWriter {
     }
 
     fn fill_part(&mut self, dst: &mut [u8]) -> usize {
-        let tail = self.frame_bytes - TAIL_OCTETS;
+        let tail = self.frame_bytes - TAIL_BYTES;
         if self.at >= tail {
             let sum = self.hash.digest().to_le_bytes();
-            let octets = copy(&sum[self.at - tail..], dst);
-            self.at += octets;
-            return octets;
+            let bytes = copy(&sum[self.at - tail..], dst);
+            self.at += bytes;
+            return bytes;
         }
-        let octets = if self.at < HEAD_OCTETS {
-            let mut head = [0; HEAD_OCTETS];
+        let bytes = if self.at < HEAD_BYTES {
+            let mut head = [0; HEAD_BYTES];
             head[..8].copy_from_slice(&MAGIC);
             head[8..].copy_from_slice(&self.number.to_le_bytes());
             copy(&head[self.at..], dst)
@@ -140,9 +140,9 @@ impl PatternWriter {
             let from = self.shift(self.at / self.line_bytes) + within;
             copy(&self.strip[from..from + end], dst)
         };
-        self.hash.update(&dst[..octets]);
-        self.at += octets;
-        octets
+        self.hash.update(&dst[..bytes]);
+        self.at += bytes;
+        bytes
     }
 
     /// Shift of the bars in `row` of this frame, in bytes.
@@ -154,13 +154,13 @@ impl PatternWriter {
 }
 
 fn copy(src: &[u8], dst: &mut [u8]) -> usize {
-    let octets = src.len().min(dst.len());
-    dst[..octets].copy_from_slice(&src[..octets]);
-    octets
+    let bytes = src.len().min(dst.len());
+    dst[..bytes].copy_from_slice(&src[..bytes]);
+    bytes
 }
 
 fn strip(format: &VideoFormat) -> Box<[u8]> {
-    let pgroups = format.line_bytes() / format.depth().pgroup_octets();
+    let pgroups = format.line_bytes() / format.depth().pgroup_bytes();
     let mut strip = Vec::with_capacity(format.line_bytes() * 2);
     for at in 0..pgroups * 2 {
         let [y, cb, cr] = BARS[at % pgroups * BARS.len() / pgroups];
@@ -184,7 +184,7 @@ fn strip(format: &VideoFormat) -> Box<[u8]> {
 /// [`PatternError`]: what is wrong.
 pub fn verify(frame: &[u8]) -> Result<u64, PatternError> {
     let parts = || {
-        let (body, found) = frame.split_last_chunk::<TAIL_OCTETS>()?;
+        let (body, found) = frame.split_last_chunk::<TAIL_BYTES>()?;
         Some((array::<8>(body, 0)?, array::<8>(body, 8)?, body, *found))
     };
     let (magic, number, body, found) = parts().ok_or(PatternError::TooSmall(frame.len()))?;
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn frame_one_octet_changed_then_verify_fails() {
+    fn frame_one_byte_changed_then_verify_fails() {
         let mut writer = PatternWriter::new(&format(16, 4, Depth::Ten)).unwrap();
         let whole = frame(&mut writer, 77);
         assert_eq!(verify(&whole), Ok(77));
@@ -268,9 +268,9 @@ mod tests {
             let mut pieced = Vec::new();
             for piece in pieces.iter().cycle() {
                 let mut part = vec![0; *piece];
-                let octets = writer.fill(&mut part);
-                pieced.extend_from_slice(&part[..octets]);
-                if octets == 0 {
+                let bytes = writer.fill(&mut part);
+                pieced.extend_from_slice(&part[..bytes]);
+                if bytes == 0 {
                     break;
                 }
             }

@@ -3,7 +3,7 @@
 use crate::bytes::u16_at;
 
 /// Bytes of a header without contributing sources and extension.
-pub const HEADER_OCTETS: usize = 12;
+pub const HEADER_BYTES: usize = 12;
 
 const VERSION: u8 = 2;
 
@@ -48,16 +48,16 @@ impl RtpHeader {
         if first >> 6 != VERSION {
             return Err(RtpReject::Version(first >> 6));
         }
-        let (octets, rest) = packet
-            .split_first_chunk::<HEADER_OCTETS>()
+        let (bytes, rest) = packet
+            .split_first_chunk::<HEADER_BYTES>()
             .ok_or(RtpReject::Truncated)?;
-        let header = Self::fixed(octets);
+        let header = Self::fixed(bytes);
         if first == VERSION << 6 {
             // The usual case: only header and payload.
             return Ok((header, rest));
         }
         let contributing = usize::from(first & 0x0f);
-        let mut start = HEADER_OCTETS + contributing * 4;
+        let mut start = HEADER_BYTES + contributing * 4;
         if first & 0x10 != 0 {
             // RFC 3550 §5.3.1: 16 bits of profile, then a length in 32-bit words.
             let words = u16_at(packet, start + 2).ok_or(RtpReject::Truncated)?;
@@ -76,8 +76,8 @@ impl RtpHeader {
     }
 
     #[inline]
-    fn fixed(octets: &[u8; HEADER_OCTETS]) -> Self {
-        let &[_, second, a, b, c, d, e, f, g, h, i, j] = octets;
+    fn fixed(bytes: &[u8; HEADER_BYTES]) -> Self {
+        let &[_, second, a, b, c, d, e, f, g, h, i, j] = bytes;
         Self {
             marker: second & 0x80 != 0,
             payload_type: second & 0x7f,
@@ -89,14 +89,14 @@ impl RtpHeader {
 
     /// The header as bytes: no contributing sources, no extension, no padding.
     #[must_use]
-    pub fn to_octets(&self) -> [u8; HEADER_OCTETS] {
-        let mut octets = [0; HEADER_OCTETS];
-        octets[0] = VERSION << 6;
-        octets[1] = u8::from(self.marker) << 7 | self.payload_type & 0x7f;
-        octets[2..4].copy_from_slice(&self.sequence.to_be_bytes());
-        octets[4..8].copy_from_slice(&self.timestamp.to_be_bytes());
-        octets[8..12].copy_from_slice(&self.ssrc.to_be_bytes());
-        octets
+    pub fn to_bytes(&self) -> [u8; HEADER_BYTES] {
+        let mut bytes = [0; HEADER_BYTES];
+        bytes[0] = VERSION << 6;
+        bytes[1] = u8::from(self.marker) << 7 | self.payload_type & 0x7f;
+        bytes[2..4].copy_from_slice(&self.sequence.to_be_bytes());
+        bytes[4..8].copy_from_slice(&self.timestamp.to_be_bytes());
+        bytes[8..12].copy_from_slice(&self.ssrc.to_be_bytes());
+        bytes
     }
 }
 
@@ -123,7 +123,7 @@ mod tests {
     }
 
     fn packet(payload: &[u8]) -> Vec<u8> {
-        [&header().to_octets()[..], payload].concat()
+        [&header().to_bytes()[..], payload].concat()
     }
 
     #[test]
@@ -147,9 +147,9 @@ mod tests {
 
     #[test]
     fn packet_damaged_then_rejected_by_reason() {
-        for octets in 0..HEADER_OCTETS {
+        for bytes in 0..HEADER_BYTES {
             assert_eq!(
-                RtpHeader::parse(&packet(&[])[..octets]),
+                RtpHeader::parse(&packet(&[])[..bytes]),
                 Err(RtpReject::Truncated)
             );
         }
@@ -182,7 +182,7 @@ mod tests {
             bytes in prop::collection::vec(any::<u8>(), 0..200),
         ) {
             if let Ok((_, payload)) = RtpHeader::parse(&bytes) {
-                prop_assert!(payload.len() + HEADER_OCTETS <= bytes.len());
+                prop_assert!(payload.len() + HEADER_BYTES <= bytes.len());
             }
         }
     }

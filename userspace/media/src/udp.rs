@@ -3,7 +3,7 @@
 use crate::bytes::u16_at;
 
 /// Length of the header in bytes.
-pub const HEADER_OCTETS: usize = 8;
+pub const HEADER_BYTES: usize = 8;
 
 /// Why bytes are not a UDP datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -44,11 +44,11 @@ impl UdpHeader {
         };
         let (source, destination, length, _checksum) = fields().ok_or(UdpReject::Truncated)?;
         let length = usize::from(length);
-        if length < HEADER_OCTETS {
+        if length < HEADER_BYTES {
             return Err(UdpReject::Length);
         }
         let payload = packet
-            .get(HEADER_OCTETS..length)
+            .get(HEADER_BYTES..length)
             .ok_or(UdpReject::Truncated)?;
         Ok((
             Self {
@@ -59,16 +59,16 @@ impl UdpHeader {
         ))
     }
 
-    /// Header for `payload_octets` bytes of payload. A payload beyond 16 bits is the caller's error
+    /// Header for `payload_bytes` bytes of payload. A payload beyond 16 bits is the caller's error
     /// and gives a header with the largest length.
     #[must_use]
-    pub fn to_octets(&self, payload_octets: usize) -> [u8; HEADER_OCTETS] {
-        let length = u16::try_from(HEADER_OCTETS + payload_octets).unwrap_or(u16::MAX);
-        let mut octets = [0; HEADER_OCTETS];
-        octets[0..2].copy_from_slice(&self.source.to_be_bytes());
-        octets[2..4].copy_from_slice(&self.destination.to_be_bytes());
-        octets[4..6].copy_from_slice(&length.to_be_bytes());
-        octets
+    pub fn to_bytes(&self, payload_bytes: usize) -> [u8; HEADER_BYTES] {
+        let length = u16::try_from(HEADER_BYTES + payload_bytes).unwrap_or(u16::MAX);
+        let mut bytes = [0; HEADER_BYTES];
+        bytes[0..2].copy_from_slice(&self.source.to_be_bytes());
+        bytes[2..4].copy_from_slice(&self.destination.to_be_bytes());
+        bytes[4..6].copy_from_slice(&length.to_be_bytes());
+        bytes
     }
 }
 
@@ -82,12 +82,12 @@ mod tests {
             source: 5,
             destination: 5004,
         };
-        let mut datagram = header.to_octets(2).to_vec();
+        let mut datagram = header.to_bytes(2).to_vec();
         datagram.extend([1, 2, 0, 0]);
         assert_eq!(UdpHeader::parse(&datagram), Ok((header, &[1u8, 2][..])));
-        for octets in 0..10 {
+        for bytes in 0..10 {
             assert_eq!(
-                UdpHeader::parse(&datagram[..octets]),
+                UdpHeader::parse(&datagram[..bytes]),
                 Err(UdpReject::Truncated)
             );
         }

@@ -69,7 +69,7 @@ impl Depth {
 
     /// Bytes of a pgroup, which has two pixels (RFC 4175 §4.3).
     #[must_use]
-    pub const fn pgroup_octets(self) -> usize {
+    pub const fn pgroup_bytes(self) -> usize {
         match self {
             Self::Eight => 4,
             Self::Ten => 5,
@@ -79,18 +79,18 @@ impl Depth {
     /// Whole pgroups in this many bytes. Each depth divides by a constant.
     #[inline]
     #[must_use]
-    pub const fn pgroups(self, octets: usize) -> usize {
+    pub const fn pgroups(self, bytes: usize) -> usize {
         match self {
-            Self::Eight => octets / 4,
-            Self::Ten => octets / 5,
+            Self::Eight => bytes / 4,
+            Self::Ten => bytes / 5,
         }
     }
 
     /// Whether this many bytes are whole pgroups.
     #[inline]
     #[must_use]
-    pub const fn is_whole(self, octets: usize) -> bool {
-        self.pgroups(octets) * self.pgroup_octets() == octets
+    pub const fn is_whole(self, bytes: usize) -> bool {
+        self.pgroups(bytes) * self.pgroup_bytes() == bytes
     }
 }
 
@@ -253,7 +253,7 @@ impl VideoFormat {
     /// Bytes of one line; there is no padding between lines.
     #[must_use]
     pub const fn line_bytes(&self) -> usize {
-        (self.width / PGROUP_PIXELS) as usize * self.depth.pgroup_octets()
+        (self.width / PGROUP_PIXELS) as usize * self.depth.pgroup_bytes()
     }
 
     /// Bytes of one frame, at most 22,118,400.

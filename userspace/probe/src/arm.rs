@@ -10,7 +10,7 @@ use crate::error::{Blind, ProbeError};
 use crate::folder::Folder;
 use crate::kernel::Command;
 use crate::share::Owner;
-use crate::site_checker::{Listed, Parts, SiteChecker};
+use crate::site_checker::{CheckerParts, Listed, SiteChecker};
 use crate::sleepers::Bounds;
 use crate::text::SitePage;
 use onair_ebpf::process::{self, SitedFile};
@@ -48,7 +48,7 @@ pub struct Armed {
     /// Files with sites that it executes, at least one.
     pub files: Vec<WatchedFile>,
     /// Checks at any time that it is still armed.
-    pub sight: SiteChecker,
+    pub checker: SiteChecker,
 }
 
 /// How later checks of an armed client work.
@@ -101,7 +101,10 @@ pub(crate) fn arm(
         let read = survey.memory.read_at(&mut [0], address);
         read.map_err(|source| ProbeError::Blind {
             pid,
-            source: Blind::Unreadable { address, source },
+            source: Blind::Unreadable {
+                address,
+                source: Arc::new(source),
+            },
         })?;
     }
     let pages = survey.files.iter().map(SitePage::of);
@@ -123,7 +126,7 @@ pub(crate) fn arm(
     let holds = answer.recv().map_err(|_| ProbeError::Closed)??;
 
     step.set(3);
-    let parts = Parts {
+    let parts = CheckerParts {
         memory: survey.memory,
         folder,
         pages: pages.into_iter().flatten().collect(),
@@ -132,9 +135,9 @@ pub(crate) fn arm(
         bounds: watch.bounds,
         listed: Arc::clone(&watch.listed),
     };
-    let sight = SiteChecker::new(parts);
-    sight
+    let checker = SiteChecker::new(parts);
+    checker
         .look()
         .map_err(|source| ProbeError::Blind { pid, source })?;
-    Ok(Armed { files, sight })
+    Ok(Armed { files, checker })
 }

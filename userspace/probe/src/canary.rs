@@ -81,10 +81,7 @@ pub(crate) fn forget(maps: &Maps, token: u64) -> Result<(), ProbeError> {
 /// Passes our own token through our own site.
 pub(crate) fn test(maps: &Maps, token: u64, own_site: fn(u64, u64)) -> Result<(), Blind> {
     let hits = || {
-        let canary = maps.canary(token).map_err(|source| Blind::Map {
-            name: names::CANARIES,
-            source: Box::new(source),
-        })?;
+        let canary = maps.canary(token).map_err(Blind::map(names::CANARIES))?;
         Ok(canary.unwrap_or_default().hits)
     };
     let before = hits()?;

@@ -1,6 +1,8 @@
 //! Errors of the probe, and reasons for blindness.
 
 use std::io;
+use std::sync::Arc;
+use std::time::Duration;
 
 use aya::EbpfError;
 use aya::maps::MapError;
@@ -242,15 +244,15 @@ fn is_permission(error: &(dyn std::error::Error + 'static)) -> bool {
 }
 
 /// Why the probe does not see, at present.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Blind {
     /// A site of the process lacks the kernel's breakpoint.
-    #[error("the site at {address:#x} holds {octet:#04x} instead of a breakpoint")]
+    #[error("the site at {address:#x} holds {byte:#04x} instead of a breakpoint")]
     Unarmed {
         /// Address in the process.
         address: u64,
         /// The byte at the site. 0x90 is the bare nop.
-        octet: u8,
+        byte: u8,
     },
     /// Exec or death: no thread runs in that address space.
     #[error("the address space is gone (exec or exit)")]
@@ -262,18 +264,18 @@ pub enum Blind {
         address: u64,
         /// The cause.
         #[source]
-        source: io::Error,
+        source: Arc<io::Error>,
     },
     /// A byte beside the sites, on their page, differs from the file's.
     #[error(
-        "the byte at {address:#x}, beside the sites, is {octet:#04x} instead of the file's {built:#04x}: \
+        "the byte at {address:#x}, beside the sites, is {byte:#04x} instead of the file's {built:#04x}: \
          stop the program that writes into this text (a debugger, another tracer)"
     )]
     Altered {
         /// Address in the process.
         address: u64,
         /// The byte in the process.
-        octet: u8,
+        byte: u8,
         /// The byte in the file.
         built: u8,
     },
@@ -293,7 +295,7 @@ pub enum Blind {
     #[error("it was blind before, and counts as blind until the client has left: {first}")]
     Before {
         /// The first blindness.
-        first: String,
+        first: Box<Self>,
     },
     /// The process has more threads than the limit.
     #[error("it has {count} threads, more than the {limit} of probe.max_threads")]
@@ -318,7 +320,7 @@ pub enum Blind {
         /// Purpose of the read.
         what: &'static str,
         /// The cause.
-        source: io::Error,
+        source: Arc<io::Error>,
     },
     /// The daemon's own wait was not reported.
     #[error("the daemon's own canary was reported {got} times instead of once")]
@@ -333,11 +335,32 @@ pub enum Blind {
         name: &'static str,
         /// The cause.
         #[source]
-        source: Box<MapError>,
+        source: Arc<MapError>,
+    },
+    /// The thread that owns the programs panicked, with this message.
+    #[error("its thread panicked ({0}): restart the daemon")]
+    Panicked(String),
+    /// The probe was closed.
+    #[error("the probe is closed")]
+    Closed,
+    /// The kernel takes long to attach the probe to a file, and may never return.
+    #[error("attaching to {path} has not returned for {took:?}")]
+    Attaching {
+        /// Path in the process.
+        path: String,
+        /// Time until now.
+        took: Duration,
     },
 }
 
 impl Blind {
+    pub(crate) fn map(name: &'static str) -> impl Fn(MapError) -> Self {
+        move |source| Self::Map {
+            name,
+            source: Arc::new(source),
+        }
+    }
+
     /// Whether callers may have been missed: then the client counts as blind until it has left.
     pub(crate) fn lasts(&self) -> bool {
         match self {
@@ -353,7 +376,10 @@ impl Blind {
             | Self::Slow { .. }
             | Self::Proc { .. }
             | Self::Canary { .. }
-            | Self::Map { .. } => false,
+            | Self::Map { .. }
+            | Self::Panicked(_)
+            | Self::Closed
+            | Self::Attaching { .. } => false,
         }
     }
 }

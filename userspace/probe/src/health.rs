@@ -1,24 +1,12 @@
 //! State and numbers of the probe.
 
-/// Whether the probe is trustworthy.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum State {
-    /// The last self-test passed and nothing hangs.
-    Watching,
-    /// It is not trustworthy.
-    Blind {
-        /// The cause, for people.
-        reason: String,
-    },
-    /// There is no probe. A probe never reports it; a daemon without a probe does.
-    Off,
-}
+use crate::error::Blind;
 
 /// Numbers and state of the probe.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Health {
-    /// Whether it is trustworthy.
-    pub state: State,
+    /// Whether it is trustworthy: the last self-test passed and nothing hangs.
+    pub state: Result<(), Blind>,
     /// Programs in the kernel.
     pub programs: usize,
     /// Watched sites.
@@ -37,22 +25,4 @@ pub struct Health {
     pub ring_overruns: u64,
     /// Blocked threads that are missing from the full map, at present.
     pub lost: u64,
-}
-
-impl Health {
-    /// For a daemon without a probe.
-    pub fn off() -> Self {
-        Self {
-            state: State::Off,
-            programs: 0,
-            links: 0,
-            detaching: 0,
-            shared_links: false,
-            files: 0,
-            waiters: 0,
-            stats: Vec::new(),
-            ring_overruns: 0,
-            lost: 0,
-        }
-    }
 }

@@ -23,6 +23,7 @@ use crate::maps::locked;
 use crate::modified::ModifiedFiles;
 use crate::multi::Multi;
 use crate::share::Owner;
+use crate::thread::spawn;
 use onair_ebpf::process::{FileKey, SitedFile};
 
 /// Links dropped in parallel.
@@ -45,7 +46,7 @@ pub(crate) enum Command {
 }
 
 /// The watched files. Other threads read them, too: hold the lock only for a read.
-pub(crate) type Table = Arc<Mutex<Attached<Link>>>;
+pub(crate) type AttachedTable = Arc<Mutex<Attached<Link>>>;
 
 /// Keeps sites watched until it is dropped.
 #[expect(dead_code, reason = "they are only dropped")]
@@ -56,7 +57,7 @@ pub(crate) enum Link {
 
 /// State of the thread that others may read without a command.
 #[derive(Debug, Default)]
-pub(crate) struct Status {
+pub(crate) struct KernelStatus {
     counts: Mutex<Counts>,
 }
 
@@ -75,7 +76,7 @@ pub(crate) struct Counts {
     pub(crate) panic: Option<String>,
 }
 
-impl Status {
+impl KernelStatus {
     pub(crate) fn get(&self) -> Counts {
         locked(&self.counts).clone()
     }
@@ -89,8 +90,8 @@ impl Status {
 pub(crate) fn start(
     ebpf: Ebpf,
     multi: Option<Multi>,
-    attached: Table,
-    status: Arc<Status>,
+    attached: AttachedTable,
+    status: Arc<KernelStatus>,
 ) -> Result<Sender<Command>, ProbeError> {
     let (commands, inbox) = channel();
     let (links, leaving) = channel();
@@ -98,7 +99,10 @@ pub(crate) fn start(
         let status = Arc::clone(&status);
         move || drop_links(&leaving, &status)
     })?;
-    let modified = ModifiedFiles::start(commands.clone())
+    let on_change = commands.clone();
+    // A closed probe needs no news.
+    let on_change = move |key| drop(on_change.send(Command::Modified(key)));
+    let modified = ModifiedFiles::start(on_change)
         .inspect_err(|error| tracing::warn!(%error, "files changed in place will not be noticed"))
         .ok();
     status.set(|counts| {
@@ -117,16 +121,6 @@ pub(crate) fn start(
     Ok(commands)
 }
 
-pub(crate) fn spawn(
-    name: &str,
-    body: impl FnOnce() + Send + 'static,
-) -> Result<JoinHandle<()>, ProbeError> {
-    thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(body)
-        .map_err(ProbeError::system("starting a thread of the probe"))
-}
-
 fn message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let owned = panic.downcast_ref::<String>().map(String::as_str);
@@ -137,10 +131,10 @@ struct Kernel {
     ebpf: Ebpf,
     /// Without it, each site gets its own link.
     multi: Option<Multi>,
-    attached: Table,
+    attached: AttachedTable,
     links: Sender<Vec<Link>>,
     modified: Option<ModifiedFiles>,
-    status: Arc<Status>,
+    status: Arc<KernelStatus>,
 }
 
 impl Kernel {
@@ -151,7 +145,7 @@ impl Kernel {
                 done();
                 return;
             }
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.obey(command))) {
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.handle(command))) {
                 // Set before anything is dropped: from here on the probe is blind.
                 self.status
                     .set(|counts| counts.panic = Some(message(&*panic)));
@@ -161,7 +155,7 @@ impl Kernel {
         self.unload(reaper);
     }
 
-    fn obey(&mut self, command: Command) {
+    fn handle(&mut self, command: Command) {
         match command {
             Command::Watch {
                 files,
@@ -179,7 +173,7 @@ impl Kernel {
                 self.detach(links);
                 self.publish();
             }
-            Command::Run(errand) => errand(),
+            Command::Run(task) => task(),
             // The end is handled before.
             Command::Close(_) => {}
         }
@@ -302,7 +296,7 @@ fn refused(
 }
 
 /// Drops links in parallel: they wait in the kernel for the same grace periods.
-fn drop_links(leaving: &Receiver<Vec<Link>>, status: &Status) {
+fn drop_links(leaving: &Receiver<Vec<Link>>, status: &KernelStatus) {
     let end = |link: Link| {
         drop(link);
         status.set(|counts| counts.detaching -= 1);

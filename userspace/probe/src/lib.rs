@@ -37,13 +37,14 @@ mod site_checker;
 mod sleepers;
 mod supervisor;
 mod text;
+mod thread;
 
 pub use arm::{Armed, WatchedFile};
 pub use canary::Proof;
 pub use config::ProbeConfig;
 pub use error::{Blind, ProbeError};
 pub use events::{Events, ProbeEvent};
-pub use health::{Health, State};
+pub use health::Health;
 pub use onair_ebpf::process::SurveyError;
 pub use onair_ebpf::sites::{Site, SiteKind};
 pub use probe::{Closing, Probe};

@@ -9,7 +9,6 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -17,8 +16,8 @@ use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::error::ProbeError;
-use crate::kernel::{Command, spawn};
 use crate::maps::locked;
+use crate::thread::spawn;
 use onair_ebpf::process::FileKey;
 
 /// Watches files for writes; ends when dropped.
@@ -30,7 +29,8 @@ pub(crate) struct ModifiedFiles {
 }
 
 impl ModifiedFiles {
-    pub(crate) fn start(commands: Sender<Command>) -> Result<Self, ProbeError> {
+    /// Calls `modified` for each watched file that is written to, once.
+    pub(crate) fn start(modified: impl Fn(FileKey) + Send + 'static) -> Result<Self, ProbeError> {
         let failed = ProbeError::system("watching files for changes");
         let inotify = Arc::new(
             inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)
@@ -43,7 +43,7 @@ impl ModifiedFiles {
             ended,
             keys: Arc::clone(&keys),
         };
-        spawn("onair-modified", move || watch.run(&commands))?;
+        spawn("onair-modified", move || watch.run(&modified))?;
         Ok(Self {
             inotify,
             keys,
@@ -71,7 +71,7 @@ struct Watch {
 }
 
 impl Watch {
-    fn run(&self, commands: &Sender<Command>) {
+    fn run(&self, modified: &impl Fn(FileKey)) {
         loop {
             let mut ready = [
                 PollFd::new(&self.inotify, PollFlags::IN),
@@ -85,11 +85,11 @@ impl Watch {
             if !ready[1].revents().is_empty() {
                 return;
             }
-            self.read(commands);
+            self.read(modified);
         }
     }
 
-    fn read(&self, commands: &Sender<Command>) {
+    fn read(&self, modified: &impl Fn(FileKey)) {
         let mut buffer = [MaybeUninit::uninit(); 1024];
         let mut reader = inotify::Reader::new(&self.inotify, &mut buffer);
         while let Ok(event) = reader.next() {
@@ -103,7 +103,7 @@ impl Watch {
             if let Some(key) = key {
                 // One write is enough; IGNORED reports the end of the watch.
                 let _ = inotify::remove_watch(&self.inotify, watch);
-                let _ = commands.send(Command::Modified(key));
+                modified(key);
             }
         }
     }

@@ -16,8 +16,8 @@ use crate::canary::{self, Proof};
 use crate::config::ProbeConfig;
 use crate::error::{Blind, ProbeError};
 use crate::events::Events;
-use crate::health::{Health, State};
-use crate::kernel::{self, Command, Status, Table};
+use crate::health::Health;
+use crate::kernel::{self, AttachedTable, Command, KernelStatus};
 use crate::load::{PROGRAM_COUNT, load};
 use crate::maps::{Maps, locked};
 use crate::reading::{self, Reading};
@@ -30,22 +30,22 @@ use crate::supervisor::Supervisor;
 /// A running probe. Clones share it; dropping the last one ends it in the background.
 #[derive(Clone)]
 pub struct Probe {
-    shared: Arc<Shared>,
+    shared: Arc<ProbeParts>,
 }
 
-struct Shared {
+struct ProbeParts {
     config: ProbeConfig,
     maps: Arc<Maps>,
     registry: Mutex<Registry>,
     ring: Mutex<Option<RingBuf<MapData>>>,
-    status: Arc<Status>,
-    attached: Table,
+    status: Arc<KernelStatus>,
+    attached: AttachedTable,
     kernel: Sender<Command>,
     supervisor: Supervisor,
     own: Mutex<Own>,
 }
 
-impl Drop for Shared {
+impl Drop for ProbeParts {
     fn drop(&mut self) {
         // No thread waits for the end; a closed probe has already ended.
         let _ = self.kernel.send(Command::Close(Box::new(|| {})));
@@ -56,7 +56,7 @@ impl Drop for Shared {
 struct Own {
     token: u64,
     armed: Option<Armed>,
-    blind: Option<String>,
+    blind: Option<Blind>,
 }
 
 impl std::fmt::Debug for Probe {
@@ -79,7 +79,7 @@ impl Probe {
         let loaded = load(&config)?;
         let maps = Arc::new(loaded.maps);
         let ring = RingBuf::try_from(loaded.events).map_err(ProbeError::map(names::EVENTS))?;
-        let status = Arc::new(Status::default());
+        let status = Arc::new(KernelStatus::default());
         let attached = Attached::new(config.files(), config.sites());
         let attached = Arc::new(Mutex::new(attached));
         let kernel = kernel::start(
@@ -105,7 +105,7 @@ impl Probe {
             armed: None,
             blind: None,
         };
-        let shared = Shared {
+        let shared = ProbeParts {
             config,
             maps,
             registry: Mutex::default(),
@@ -246,7 +246,7 @@ impl Probe {
         let shared = &*self.shared;
         let mut own = locked(&shared.own);
         let result = canary::test(&shared.maps, own.token, shared.config.own_site);
-        own.blind = result.as_ref().err().map(ToString::to_string);
+        own.blind = result.as_ref().err().cloned();
         result
     }
 
@@ -260,26 +260,32 @@ impl Probe {
     }
 
     /// Whether it sees, as far as it can tell without reading every waiter.
-    pub fn state(&self) -> State {
+    ///
+    /// # Errors
+    /// The first cause that is found.
+    pub fn state(&self) -> Result<(), Blind> {
         let shared = &*self.shared;
         let counts = shared.status.get();
-        let died = |message| format!("its thread panicked ({message}): restart the daemon");
-        let unloaded =
-            || (counts.programs < PROGRAM_COUNT).then(|| "the probe is closed".to_owned());
-        let unloaded = counts.panic.map(died).or_else(unloaded);
-        let own = locked(&shared.own).blind.clone();
+        if let Some(message) = counts.panic {
+            return Err(Blind::Panicked(message));
+        }
+        if counts.programs < PROGRAM_COUNT {
+            return Err(Blind::Closed);
+        }
+        if let Some(blind) = &locked(&shared.own).blind {
+            return Err(blind.clone());
+        }
         // One map stands for all: it is an array, and a read takes one system call.
-        let stat = || self.shared.maps.stat(Stat::Begin);
-        let unreadable = || stat().err().map(|e| unreadable(names::STATS, &e));
-        let slow = || {
-            let (path, since) = counts.doing.as_ref()?;
-            let took = since.elapsed();
-            (took > shared.config.slow)
-                .then(|| format!("attaching to {path} has not returned for {took:?}"))
-        };
-        match unloaded.or(own).or_else(unreadable).or_else(slow) {
-            Some(reason) => State::Blind { reason },
-            None => State::Watching,
+        shared
+            .maps
+            .stat(Stat::Begin)
+            .map_err(Blind::map(names::STATS))?;
+        match counts.doing {
+            Some((path, since)) if since.elapsed() > shared.config.slow => Err(Blind::Attaching {
+                path,
+                took: since.elapsed(),
+            }),
+            _ => Ok(()),
         }
     }
 
@@ -296,19 +302,12 @@ impl Probe {
         let shared = &*self.shared;
         let counts = shared.status.get();
         let maps = &shared.maps;
-        let waiters = maps.waiter_count();
+        let waiters = maps.waiter_count().map_err(Blind::map(names::WAITERS));
         let lost = locked(&shared.registry).lost(maps);
-        let failed = [
-            waiters.as_ref().err().map(|error| (names::WAITERS, error)),
-            lost.as_ref().err().map(|error| (names::ATTACHMENTS, error)),
-        ];
-        let failed = failed.into_iter().flatten().next();
-        let state = match (self.state(), failed) {
-            (State::Watching, Some((name, error))) => State::Blind {
-                reason: unreadable(name, error),
-            },
-            (state, _) => state,
-        };
+        let lost = lost.map_err(Blind::map(names::ATTACHMENTS));
+        let read = waiters.and_then(|waiters| Ok((waiters, lost?)));
+        let state = self.state().and(read.clone().map(drop));
+        let (waiters, lost) = read.unwrap_or_default();
         Health {
             state,
             programs: counts.programs,
@@ -316,10 +315,10 @@ impl Probe {
             detaching: counts.detaching,
             shared_links: counts.shared_links,
             files: counts.files,
-            waiters: waiters.unwrap_or_default(),
+            waiters,
             ring_overruns: maps.stat(Stat::RingFull).unwrap_or_default(),
             stats: self.stats().unwrap_or_default(),
-            lost: lost.unwrap_or_default(),
+            lost,
         }
     }
 
@@ -331,9 +330,9 @@ impl Probe {
 
     /// Runs a closure on the thread that owns the programs, between two commands. If it panics, the
     /// thread dies and the probe is blind.
-    pub fn on_its_thread(&self, errand: impl FnOnce() + Send + 'static) {
+    pub fn on_its_thread(&self, task: impl FnOnce() + Send + 'static) {
         // A closed probe has no thread.
-        let _ = self.shared.kernel.send(Command::Run(Box::new(errand)));
+        let _ = self.shared.kernel.send(Command::Run(Box::new(task)));
     }
 
     /// The ring of events; `None` after the first call: there is one reader.
@@ -389,17 +388,10 @@ impl Closing {
 fn listed(maps: &Arc<Maps>) -> Arc<Listed> {
     let maps = Arc::clone(maps);
     Arc::new(move |session| {
-        let waiters = maps.waiters().map_err(|source| Blind::Map {
-            name: names::WAITERS,
-            source: Box::new(source),
-        })?;
+        let waiters = maps.waiters().map_err(Blind::map(names::WAITERS))?;
         let of_session = waiters
             .into_iter()
             .filter(|waiter| waiter.session == session);
         Ok(of_session.map(|waiter| waiter.ns_tid).collect())
     })
-}
-
-fn unreadable(map: &str, error: &MapError) -> String {
-    format!("BPF map {map} cannot be read: {error}")
 }

@@ -34,7 +34,7 @@ pub struct Seen {
 /// The open `/proc/PID/mem` refers to the address space at the time of the open, and does not keep
 /// it alive.
 pub struct SiteChecker {
-    client: Arc<Client>,
+    client: Arc<WatchedClient>,
     addresses: Vec<u64>,
     _holds: Vec<Hold>,
 }
@@ -48,7 +48,7 @@ impl std::fmt::Debug for SiteChecker {
 }
 
 /// Parts of a checker.
-pub(crate) struct Parts {
+pub(crate) struct CheckerParts {
     pub(crate) memory: File,
     pub(crate) folder: Folder,
     pub(crate) pages: Vec<SitePage>,
@@ -59,8 +59,8 @@ pub(crate) struct Parts {
 }
 
 impl SiteChecker {
-    pub(crate) fn new(parts: Parts) -> Self {
-        let client = Arc::new(Client {
+    pub(crate) fn new(parts: CheckerParts) -> Self {
+        let client = Arc::new(WatchedClient {
             memory: parts.memory,
             folder: parts.folder,
             pages: parts.pages,
@@ -113,7 +113,7 @@ impl SiteChecker {
 }
 
 /// A check of one client.
-pub struct Looker(Arc<Client>);
+pub struct Looker(Arc<WatchedClient>);
 
 impl Looker {
     /// As [`SiteChecker::look`]. An address space that is gone (exec, death) is no error: no thread runs in it.
@@ -134,7 +134,7 @@ impl std::fmt::Debug for Looker {
     }
 }
 
-struct Client {
+struct WatchedClient {
     memory: File,
     folder: Folder,
     pages: Vec<SitePage>,
@@ -142,10 +142,10 @@ struct Client {
     listed: Arc<Listed>,
     event_counts: OnceLock<(u64, EventCountFile)>,
     /// The first blindness.
-    latched: Mutex<Option<String>>,
+    latched: Mutex<Option<Blind>>,
 }
 
-impl Client {
+impl WatchedClient {
     fn look(&self) -> Result<Seen, Blind> {
         let mappings = self.folder.mappings();
         let text = mutant!("probe: text is not compared", Ok(()), self.text(&mappings));
@@ -202,10 +202,10 @@ impl Client {
         let mut latched = locked(&self.latched);
         match (&result, &*latched) {
             (Err(blind), None) if blind.lasts() && !mutant!("probe: blindness is not latched") => {
-                *latched = Some(blind.to_string());
+                *latched = Some(blind.clone());
             }
             (Ok(_), Some(first)) => {
-                let first = first.clone();
+                let first = Box::new(first.clone());
                 return Err(Blind::Before { first });
             }
             _ => {}
@@ -215,13 +215,13 @@ impl Client {
 }
 
 fn known(mappings: &io::Result<Mappings>) -> Result<&Mappings, Blind> {
-    let unread = |source| Blind::Proc {
+    let unread = |kind: io::ErrorKind| Blind::Proc {
         what: "its mappings",
-        source,
+        source: Arc::new(kind.into()),
     };
     match mappings {
-        Ok(mappings) if mappings.lines.is_empty() => Err(unread(io::ErrorKind::NotFound.into())),
+        Ok(mappings) if mappings.lines.is_empty() => Err(unread(io::ErrorKind::NotFound)),
         Ok(mappings) => Ok(mappings),
-        Err(error) => Err(unread(error.kind().into())),
+        Err(error) => Err(unread(error.kind())),
     }
 }

@@ -8,6 +8,7 @@
 //! things.
 
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use onair_ebpf::sites::ReadAt;
@@ -137,7 +138,7 @@ fn switches(folder: &Folder, tid: u32) -> Result<Option<u64>, Blind> {
 fn unreadable(source: io::Error) -> Blind {
     Blind::Proc {
         what: "its threads",
-        source,
+        source: Arc::new(source),
     }
 }
 

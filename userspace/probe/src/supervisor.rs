@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 use crate::arm::{Armed, Step};
 use crate::error::ProbeError;
 use crate::fair::FairQueue;
-use crate::kernel::spawn;
 use crate::maps::locked;
 use crate::share::{Owner, Share, Table, Usage};
+use crate::thread::spawn;
 
 /// Clients checked concurrently, not counting slow checks.
 const WORKERS: usize = 4;
@@ -86,7 +86,7 @@ impl Drop for Supervisor {
 }
 
 /// An unanswered arming.
-struct Job {
+struct Arming {
     owner: Owner,
     reply: Reply,
     deadline: Instant,
@@ -101,9 +101,9 @@ struct Look {
 
 enum Pace {
     /// It has a worker until then.
-    Working { job: Job, slow_at: Instant },
+    Working { job: Arming, slow_at: Instant },
     /// It has taken longer.
-    Slow(Job),
+    Slow(Arming),
     /// Its job was answered at the deadline.
     Late,
 }
@@ -122,7 +122,7 @@ impl Look {
     }
 
     /// Applies the passing of time. Returns the job if its deadline has passed.
-    fn pass(&mut self, now: Instant) -> Option<Job> {
+    fn pass(&mut self, now: Instant) -> Option<Arming> {
         if let Pace::Working { slow_at, .. } = &self.pace
             && *slow_at <= now
             && let Pace::Working { job, .. } = std::mem::replace(&mut self.pace, Pace::Late)
@@ -146,7 +146,7 @@ struct Jobs {
     work: Work,
     limit: Duration,
     itself: Sender<Message>,
-    waiting: FairQueue<Job>,
+    waiting: FairQueue<Arming>,
     looking: HashMap<u64, Look>,
     looks: Arc<Mutex<Table>>,
     next: u64,
@@ -164,7 +164,7 @@ impl Jobs {
             };
             match message {
                 Ok(Message::Arm { owner, reply }) => {
-                    let job = Job {
+                    let job = Arming {
                         owner,
                         reply,
                         deadline: Instant::now() + self.limit,
@@ -211,7 +211,7 @@ impl Jobs {
         }
     }
 
-    fn start(&mut self, job: Job) {
+    fn start(&mut self, job: Arming) {
         let owner = job.owner;
         if let Err(refused) = locked(&self.looks).take(owner) {
             (job.reply)(Err(refused.into()));
@@ -257,9 +257,9 @@ impl Jobs {
     }
 
     fn expire(&mut self, now: Instant) {
-        let mut late: Vec<Job> = self.waiting.extract(|job| job.deadline <= now);
+        let mut late: Vec<Arming> = self.waiting.extract(|job| job.deadline <= now);
         late.extend(self.looking.values_mut().filter_map(|look| look.pass(now)));
-        for Job {
+        for Arming {
             owner, reply, step, ..
         } in late
         {
@@ -305,12 +305,12 @@ mod tests {
 
     /// Processes below 1000 hang until the gate opens.
     #[derive(Default)]
-    struct Gate {
+    struct HangGate {
         open: Mutex<bool>,
         opened: Condvar,
     }
 
-    impl Gate {
+    impl HangGate {
         fn pass(&self) {
             let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
             drop(self.opened.wait_while(open, |open| !*open));
@@ -324,8 +324,8 @@ mod tests {
 
     const MOST: usize = 64;
 
-    fn hanging(limit: Duration) -> (Supervisor, Arc<Gate>) {
-        let gate = Arc::new(Gate::default());
+    fn hanging(limit: Duration) -> (Supervisor, Arc<HangGate>) {
+        let gate = Arc::new(HangGate::default());
         let work = {
             let gate = Arc::clone(&gate);
             move |owner: Owner, step: &Step| {

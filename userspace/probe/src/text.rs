@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fs::File;
 use std::io;
+use std::sync::Arc;
 
 use onair_ebpf::process::{FileKey, SitedFile};
 use onair_ebpf::sites::{BREAKPOINT, ReadAt};
@@ -82,14 +83,14 @@ impl SitePage {
         }
         let differs = |at: &usize| now[*at] != self.bytes[*at];
         let blind = |at: usize| {
-            let (address, octet) = (self.address + at as u64, now[at]);
+            let (address, byte) = (self.address + at as u64, now[at]);
             if self.sites.contains(&at) {
-                Blind::Unarmed { address, octet }
+                Blind::Unarmed { address, byte }
             } else {
                 let built = self.bytes[at];
                 Blind::Altered {
                     address,
-                    octet,
+                    byte,
                     built,
                 }
             }
@@ -121,7 +122,7 @@ impl SitePage {
             Err(error) if has_ended(&error) => Err(replaced()),
             Err(source) => Err(Blind::Proc {
                 what: "its mapped files",
-                source,
+                source: Arc::new(source),
             }),
         }
     }
@@ -138,7 +139,7 @@ impl SitePage {
     fn unreadable(&self, source: io::Error) -> Blind {
         Blind::Unreadable {
             address: self.first_site(),
-            source,
+            source: Arc::new(source),
         }
     }
 }
@@ -220,7 +221,7 @@ mod tests {
             with(&[(0xfff, 0xcc)]),
             Err(Blind::Altered {
                 address: 0x7fff,
-                octet: 0xcc,
+                byte: 0xcc,
                 built: 0x90
             })
         ));
@@ -228,7 +229,7 @@ mod tests {
             with(&[(0, 0xeb), (0x10, 0x90)]),
             Err(Blind::Unarmed {
                 address: 0x7010,
-                octet: 0x90
+                byte: 0x90
             })
         ));
         let short = pages[0].check_bytes(&Bytes(0x7000, vec![0x90; 9]));

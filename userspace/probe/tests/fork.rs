@@ -17,12 +17,12 @@ fn forked_child_passes_the_sites_then_lives_and_is_not_counted() {
     let (mut client, _armed, _) = registered(&probe, 1);
     // The parent's own pass first: later kernels rewrite some sites at the first hit.
     client.tell(&format!("pass {SESSION} 1"));
-    let (begins, strangers) = (stat(&probe, "begin"), stat(&probe, "unknown"));
+    let (begins, unknown) = (stat(&probe, "begin"), stat(&probe, "unknown"));
     assert_eq!(begins, 1);
     assert_eq!(client.tell(&format!("fork {SESSION} 1")), "child 7");
     assert_eq!(
         (stat(&probe, "begin"), stat(&probe, "unknown")),
-        (begins, strangers + 1000)
+        (begins, unknown + 1000)
     );
     assert_eq!(probe.reading(SESSION).unwrap().users(), 0);
 }

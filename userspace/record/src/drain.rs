@@ -21,9 +21,8 @@ use crate::format::{Encoder, encoder};
 use crate::gaps::Gaps;
 use crate::gate::Door;
 use crate::manifest::{Stage, Time};
-use crate::recording::{DrainState, Listener};
 use crate::ring::RingReader;
-use crate::shared::RecordingShared;
+use crate::shared::{DrainState, Listener, RecordingShared};
 use crate::spec::Spec;
 
 pub(crate) use manifest_file::first_manifest;

@@ -36,8 +36,9 @@ pub use manifest::{
     RepairedFile, Stage, Time, Video,
 };
 pub use producer::Producer;
-pub use recording::{DrainState, FlushedEvents, Listener, Recording, Status};
+pub use recording::{Recording, Status};
 pub use repair::{LeftAlone, Repaired, repair};
+pub use shared::{DrainState, FlushedEvents, Listener};
 pub use spec::{
     BadName, Format, MAX_NAME, MAX_RING, MIN_RING, MIN_SPLIT, RecordName, SessionLabel, Spec,
 };

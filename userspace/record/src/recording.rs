@@ -15,38 +15,12 @@ use crate::gate::Door;
 use crate::manifest::{FileReport, Manifest, Time};
 use crate::producer::Producer;
 use crate::ring::ring;
-use crate::shared::{RecordingShared, lock};
+use crate::shared::{DrainState, FlushedEvents, Listener, RecordingShared, lock};
 use crate::spec::Spec;
 use crate::totals::{Counts, ProducerCounts, ProducerTotals};
 
 /// Wait of the drain thread for the disk from which the disk is reported slow.
 const SLOW: Duration = Duration::from_secs(1);
-
-/// State of a recording, from its start to the end of its drain thread.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum DrainState {
-    /// It records normally.
-    Recording,
-    /// It runs, but records nothing or not all now: see [`Status::reason`].
-    Degraded,
-    /// It accepts no more, and writes what it accepted.
-    Finishing,
-    /// It has ended.
-    Ended,
-}
-
-impl DrainState {
-    /// Name of the state.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Recording => "recording",
-            Self::Degraded => "degraded",
-            Self::Finishing => "finishing",
-            Self::Ended => "ended",
-        }
-    }
-}
 
 /// Snapshot of a recording.
 #[derive(Clone, Debug)]
@@ -71,23 +45,6 @@ pub struct Status {
     pub problems: Vec<String>,
 }
 
-/// Result of a flush.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FlushedEvents {
-    /// Accepted events when the drain thread saw the flush.
-    pub accepted: u64,
-    /// Bytes in the rings at that time.
-    pub in_rings: u64,
-    /// Events written now.
-    pub written: u64,
-    /// Events lost.
-    pub lost: u64,
-    /// Video: packets of incomplete frames in assembly.
-    pub under_way: u64,
-    /// Time that the drain thread took.
-    pub took: Duration,
-}
-
 /// A running recording. Drop ends it and does not wait.
 #[derive(Debug)]
 pub struct Recording {
@@ -97,10 +54,6 @@ pub struct Recording {
     shared: Arc<RecordingShared>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
-
-/// Called by the drain thread at a change of state. It must not block, and must not call a
-/// recording's method that waits.
-pub type Listener = Box<dyn Fn(DrainState, Option<&str>) + Send>;
 
 impl Recording {
     /// Starts a recording. When this returns, its first file and its manifest exist.
@@ -301,14 +254,6 @@ impl Recording {
                 })
             }
         }
-    }
-
-    /// Waits until it has ended; `None` at the deadline.
-    #[must_use]
-    pub fn wait_ended(&self, deadline: Instant) -> Option<Result<Manifest, FinishError>> {
-        let progress = self.shared.wait(deadline, |it| it.ended.is_some());
-        let ended = progress.ended.clone()?;
-        Some(ended.map_err(FinishError::Panicked))
     }
 
     fn doing(&self, fault: &Option<String>) -> String {

@@ -27,7 +27,7 @@ pub(crate) struct RingReader {
     joined: Vec<u8>,
 }
 
-/// Creates a ring of `octets` bytes. Touches its memory, so that the writer causes no page fault.
+/// Creates a ring of `bytes` bytes. Touches its memory, so that the writer causes no page fault.
 pub(crate) fn ring(size: usize) -> (RingWriter, RingReader) {
     let (mut writer, mut reader) = RingBuffer::new(size);
     if let Ok(chunk) = writer.write_chunk(size) {
@@ -101,7 +101,7 @@ impl RingReader {
         self.ring.is_abandoned()
     }
 
-    /// Passes whole events of at most `octets` bytes, oldest first, until `take` returns `false`:
+    /// Passes whole events of at most `bytes` bytes, oldest first, until `take` returns `false`:
     /// that event was the last one taken. Returns the bytes read.
     pub(crate) fn read(&mut self, size: usize, mut take: impl FnMut(&Event<'_>) -> bool) -> usize {
         let waiting = self.ring.slots().min(size);

@@ -11,9 +11,55 @@ use onair_types::RecordingEnd;
 use crate::error::DrainPanic;
 use crate::gate::ProducerGate;
 use crate::manifest::{FileReport, Manifest};
-use crate::recording::FlushedEvents;
 use crate::ring::RingReader;
 use crate::totals::ProducerTotals;
+
+/// State of a recording, from its start to the end of its drain thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DrainState {
+    /// It records normally.
+    Recording,
+    /// It runs, but records nothing or not all now: see [`Status::reason`](crate::Status::reason).
+    Degraded,
+    /// It accepts no more, and writes what it accepted.
+    Finishing,
+    /// It has ended.
+    Ended,
+}
+
+impl DrainState {
+    /// Name of the state.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Recording => "recording",
+            Self::Degraded => "degraded",
+            Self::Finishing => "finishing",
+            Self::Ended => "ended",
+        }
+    }
+}
+
+/// Result of a flush.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlushedEvents {
+    /// Accepted events when the drain thread saw the flush.
+    pub accepted: u64,
+    /// Bytes in the rings at that time.
+    pub in_rings: u64,
+    /// Events written now.
+    pub written: u64,
+    /// Events lost.
+    pub lost: u64,
+    /// Video: packets of incomplete frames in assembly.
+    pub under_way: u64,
+    /// Time that the drain thread took.
+    pub took: Duration,
+}
+
+/// Called by the drain thread at a change of state. It must not block, and must not call a
+/// recording's method that waits.
+pub type Listener = Box<dyn Fn(DrainState, Option<&str>) + Send>;
 
 /// State that the drain thread publishes.
 #[derive(Debug, Default)]

@@ -201,10 +201,6 @@ impl ProducerTotals {
         get(&self.outcome.taken)
     }
 
-    pub(crate) fn accepted(&self) -> u64 {
-        get(&self.tally.accepted)
-    }
-
     pub(crate) fn dropped(&self) -> Dropped {
         Dropped {
             ring_full: get(&self.tally.ring_full),
@@ -230,7 +226,7 @@ impl ProducerTotals {
         };
         let settled = written + lost.total();
         // An event is in the ring a moment before it is counted.
-        let accepted = self.accepted().max(settled);
+        let accepted = get(&self.tally.accepted).max(settled);
         let dropped = self.dropped();
         Counts {
             arrived: accepted + dropped.total(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::Lender;
-use onair_ipc::memory::State;
+use onair_ipc::memory::AttachmentState;
 
 use crate::attachment::Attachment;
 use crate::effect::{Effect, Order};
@@ -41,7 +41,7 @@ impl<R: Runtime> SessionCore<R> {
         match self.lifecycle.place() {
             Place::Here(runtime) => {
                 if let Err((refused, _, _)) = runtime.attach(lender, frames) {
-                    attachment.close(State::Gone, &mut turn.effects);
+                    attachment.close(AttachmentState::Gone, &mut turn.effects);
                     turn.effects.push(Effect::NotAdmitted(refused));
                     return;
                 }

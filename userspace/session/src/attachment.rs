@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use onair_ipc::frames::FrameMemory;
-use onair_ipc::memory::{AttachmentMemory, State};
+use onair_ipc::memory::{AttachmentMemory, AttachmentState};
 use onair_ipc::slot::SlotReading;
 use onair_types::Who;
 
@@ -50,7 +50,7 @@ pub struct Exit {
 impl Attachment {
     /// Closes the attachment for good with the state `why`: every later call of the client returns
     /// `ESTALE`, even after the daemon exits. The memory stays until no process maps it.
-    pub(crate) fn close<R>(&self, why: State, effects: &mut Effects<R>) {
+    pub(crate) fn close<R>(&self, why: AttachmentState, effects: &mut Effects<R>) {
         self.memory.set_state(why);
         self.memory.stop();
         effects.wake(&self.memory);

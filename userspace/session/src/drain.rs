@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use onair_ipc::fence::Fence;
-use onair_ipc::memory::State;
+use onair_ipc::memory::AttachmentState;
 use onair_mutant::mutant;
 use onair_types::{EventKind, Operation, Problem, ProblemCode, Reading, Says, StepName, Verdict};
 
@@ -274,7 +274,7 @@ impl<R: Runtime> SessionCore<R> {
         let memories = self.clients.memories();
         let fence = Fence::with_kicks(memories.filter(|_| !mutant!("drain: arms no kick")));
         self.settle();
-        let lent = self.lent();
+        let loaned = self.loaned();
         let now_ns = || turn.now().monotonic_ns;
         let evicted_clients = self.clients.evicted.list.values();
         let mut readings = vec![
@@ -284,14 +284,14 @@ impl<R: Runtime> SessionCore<R> {
                 evicted_clients.map(|it| &*it.attachment.memory),
                 now_ns,
             ),
-            counters::ledger(lent, now_ns()),
+            counters::ledger(loaned, now_ns()),
         ];
         if ask_probe {
             let is_out = |attachment| self.is_evicted(attachment);
             let mut sites = self.sites(turn.now().instant);
             readings.push(turn.view.probe(&mut sites, &is_out));
         }
-        readings.push(ownership::pollers(lent.is_some(), now_ns()));
+        readings.push(ownership::pollers(loaned.is_some(), now_ns()));
         if ask_probe {
             readings.push(turn.view.mapping(&self.memory()));
         }
@@ -354,7 +354,7 @@ impl<R: Runtime> SessionCore<R> {
     /// Every caller gets `ESTALE` from now on; the clients keep their memory.
     pub(crate) fn close_all(&self, turn: &mut Turn<'_, R>) {
         for attachment in self.clients.attached.values() {
-            attachment.close(State::Gone, &mut turn.effects);
+            attachment.close(AttachmentState::Gone, &mut turn.effects);
         }
     }
 }

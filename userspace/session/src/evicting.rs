@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use onair_ipc::memory::State;
+use onair_ipc::memory::AttachmentState;
 use onair_mutant::mutant;
 use onair_types::{
     Direction, EventKind, Eviction, EvictionCause, EvictionList, Problem, ProblemCode,
@@ -179,7 +179,7 @@ impl<R: Runtime> SessionCore<R> {
             .iter()
             .filter_map(|it| self.clients.attached.get(it))
         {
-            attachment.memory.set_state(State::Revoked);
+            attachment.memory.set_state(AttachmentState::Revoked);
         }
         self.stop(turn);
         if !self.drain(turn, destroy) {
@@ -240,7 +240,7 @@ impl<R: Runtime> SessionCore<R> {
             return;
         };
         let inside = attachment.memory.slots();
-        attachment.close(State::Revoked, &mut turn.effects);
+        attachment.close(AttachmentState::Revoked, &mut turn.effects);
         let who = &attachment.who;
         tracing::warn!(
             session = %self.id, attachment = number, pid = who.pid, command = %who.command, %cause,

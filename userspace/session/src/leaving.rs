@@ -2,7 +2,7 @@
 
 use onair_ipc::fence::Fence;
 use onair_ipc::lender::Lender;
-use onair_ipc::memory::State;
+use onair_ipc::memory::AttachmentState;
 use onair_types::{EventKind, Problem, ProblemCode, ReconciledCause};
 
 use crate::attachment::Attachment;
@@ -128,7 +128,7 @@ impl<R: Runtime> SessionCore<R> {
         // No thread of a dead process runs, and a client that detached reported that it holds
         // nothing.
         let frames = lender.credit_dead_process().len() as u64;
-        attachment.close(State::Gone, &mut turn.effects);
+        attachment.close(AttachmentState::Gone, &mut turn.effects);
         let cause = match how {
             Leaving::Detach(reply) => {
                 reply.send(Ok(()));

@@ -342,7 +342,7 @@ impl<R: Runtime> SessionCore<R> {
     pub fn users(&self) -> u64 {
         let inside: usize = self.clients.memories().map(|it| it.users().len()).sum();
         let lenders = self.runtime().into_iter().flat_map(Runtime::lenders);
-        (inside + lenders.filter(|it| it.lent() > 0).count()) as u64
+        (inside + lenders.filter(|it| it.loaned() > 0).count()) as u64
     }
 
     /// Size of all its memory, in bytes.
@@ -369,9 +369,9 @@ impl<R: Runtime> SessionCore<R> {
     }
 
     /// Frames on loan by the ledgers; `None` while a poller has them.
-    pub(crate) fn lent(&self) -> Option<u64> {
+    pub(crate) fn loaned(&self) -> Option<u64> {
         let lenders = self.runtime()?.lenders();
-        Some(lenders.map(|lender| lender.lent() as u64).sum())
+        Some(lenders.map(|lender| lender.loaned() as u64).sum())
     }
 
     /// All memory of the session that W4 is asked about.
@@ -387,13 +387,13 @@ impl<R: Runtime> SessionCore<R> {
     /// Whether it has a user, according to the slots, the loans, the ledger, or the kernel.
     pub(crate) fn is_used(&self, view: &dyn View) -> bool {
         let counts = |it: &AttachmentMemory| !it.users().is_empty() || !it.held().is_empty();
-        let is_lent = |lender: &Lender| lender.lent() > 0;
+        let is_loaned = |lender: &Lender| lender.loaned() > 0;
         self.clients.memories().any(counts)
             || view
                 .blocked()
                 .iter()
                 .any(|number| !self.is_evicted(*number))
-            || self.runtime().is_some_and(|it| it.lenders().any(is_lent))
+            || self.runtime().is_some_and(|it| it.lenders().any(is_loaned))
     }
 }
 

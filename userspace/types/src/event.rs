@@ -187,7 +187,12 @@ pub enum EventKind {
         /// Its panic message.
         message: String,
     },
-    /// The interface of a port disappeared.
+    /// The device of a port is back, and the port is open again.
+    PortBack {
+        /// The port's name in the configuration.
+        port: String,
+    },
+    /// The device of a port disappeared: its interface, or the PCI device.
     PortGone {
         /// The port's name in the configuration.
         port: String,
@@ -278,6 +283,7 @@ names! {
     RecordingEnded "recording_ended"
     ProbeState "probe_state"
     PollerDied "poller_died"
+    PortBack "port_back"
     PortGone "port_gone"
     PortLink "port_link"
     ConfigReloaded "config_reloaded"

@@ -205,6 +205,12 @@ pub struct PortHealth {
     /// NUMA node of the device, if it has one.
     #[serde(default)]
     pub numa_node: Option<u32>,
+    /// How a port on AF_XDP is attached; other ports have none.
+    #[serde(default)]
+    pub xdp: Option<PortXdp>,
+    /// What wakes the poller when it sleeps until packets arrive.
+    #[serde(default)]
+    pub wake: PortWake,
     /// Most pairs of a receive and a transmit queue that the driver offers. OnAir uses one.
     #[serde(default)]
     pub max_queues: u16,
@@ -221,6 +227,31 @@ pub struct PortHealth {
     pub rx_missed: u64,
     /// Packets received that belong to no session, since the start.
     pub rx_unclaimed: u64,
+}
+
+/// What wakes an `adaptive` poller when it sleeps until packets arrive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum PortWake {
+    /// An AF_XDP socket.
+    Socket,
+    /// The device's interrupt.
+    Interrupt,
+    /// Time only: the driver has neither, so the poller looks each `nap_us`.
+    #[default]
+    Timer,
+}
+
+/// How an AF_XDP port is attached to its interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PortXdp {
+    /// The network driver runs the XDP program. If not, the kernel's stack does, because the driver
+    /// has no XDP: a packet costs more.
+    pub native: bool,
+    /// The device writes into the port's memory. If not, the kernel copies each packet.
+    pub zero_copy: bool,
 }
 
 /// A polling thread.

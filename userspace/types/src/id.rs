@@ -5,10 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::text::{as_string, reference};
+use crate::text::{as_string, looks_like_id, reference, shorten};
 
-/// Number of hex digits of a [`SessionId`] in text.
-const ID_DIGITS: usize = 16;
 /// Longest [`SessionName`], in bytes.
 const NAME_MAX: usize = 63;
 
@@ -61,10 +59,6 @@ impl FromStr for SessionId {
             .map(Self)
             .map_err(|_| IdError::Id(text.to_owned()))
     }
-}
-
-pub(crate) fn looks_like_id(text: &str) -> bool {
-    text.len() == ID_DIGITS && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// Whether it has the form of a session or recording name. Such a name never leads out of a folder.
@@ -128,17 +122,6 @@ impl From<SessionId> for SessionRef {
     fn from(id: SessionId) -> Self {
         Self::Id(id)
     }
-}
-
-/// Keeps a message readable if a client sends a kilobyte as a name.
-pub(crate) fn shorten(text: &str) -> String {
-    const SHOWN: usize = 80;
-    if text.chars().count() <= SHOWN {
-        return text.to_owned();
-    }
-    let mut short: String = text.chars().take(SHOWN).collect();
-    short.push('…');
-    short
 }
 
 /// A text that is not a session id or name.

@@ -75,16 +75,34 @@ macro_rules! reference {
         impl std::str::FromStr for $type {
             type Err = $error;
             fn from_str(text: &str) -> Result<Self, $error> {
-                if crate::id::looks_like_id(text) {
+                if crate::text::looks_like_id(text) {
                     return text.parse().map(Self::Id);
                 }
                 let name = text.parse().map(Self::Name);
-                name.map_err(|_| $error::Ref(crate::id::shorten(text)))
+                name.map_err(|_| $error::Ref(crate::text::shorten(text)))
             }
         }
     };
 }
 pub(crate) use reference;
+
+/// Number of hex digits of an id in text.
+const ID_DIGITS: usize = 16;
+
+pub(crate) fn looks_like_id(text: &str) -> bool {
+    text.len() == ID_DIGITS && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// Keeps a message readable if a client sends a kilobyte as a name.
+pub(crate) fn shorten(text: &str) -> String {
+    const SHOWN: usize = 80;
+    if text.chars().count() <= SHOWN {
+        return text.to_owned();
+    }
+    let mut short: String = text.chars().take(SHOWN).collect();
+    short.push('…');
+    short
+}
 
 #[cfg(test)]
 mod tests {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::Parser;
 
 /// List callers blocked in buffer_get, even when onaird is wedged
@@ -55,11 +56,11 @@ pub(crate) struct Options {
     pub(crate) no_probe: bool,
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+fn seconds(text: &str) -> anyhow::Result<Duration> {
     let value: f64 = text
         .parse()
-        .map_err(|_| format!("{text:?} is not a number of seconds"))?;
-    Duration::try_from_secs_f64(value).map_err(|error| error.to_string())
+        .with_context(|| format!("{text:?} is not a number of seconds"))?;
+    Ok(Duration::try_from_secs_f64(value)?)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::os::unix::fs::FileExt;
 use onair_ebpf::extent::{Extent, extent};
 use onair_ebpf::process::{SitedFile, Survey};
 
-use crate::row::{Row, Source};
+use crate::row::{Row, Source, command, name};
 
 /// System calls in which the library waits: futex, and futex_waitv.
 const WAITS: [&str; 2] = ["202", "449"];
@@ -87,27 +87,6 @@ fn waiting_stack(call: &str) -> Option<u64> {
     }
     let pointer = fields.nth(6)?;
     u64::from_str_radix(pointer.strip_prefix("0x")?, 16).ok()
-}
-
-/// Name of a process; empty if it is gone.
-pub(crate) fn command(pid: u32) -> String {
-    name(&format!("/proc/{pid}/comm"))
-}
-
-fn name(path: &str) -> String {
-    let bytes = fs::read(path).unwrap_or_default();
-    // Names may contain control characters, which a terminal would interpret.
-    String::from_utf8_lossy(&bytes)
-        .trim_end_matches('\n')
-        .chars()
-        .map(|c| {
-            if c.is_control() {
-                char::REPLACEMENT_CHARACTER
-            } else {
-                c
-            }
-        })
-        .collect()
 }
 
 /// Every process.

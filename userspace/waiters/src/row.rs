@@ -1,6 +1,7 @@
 //! One blocked caller, and the merging of several sources.
 
 use std::collections::BTreeMap;
+use std::fs;
 
 use onair_ebpf::layout::{self, Waiter};
 use serde::Serialize;
@@ -51,7 +52,7 @@ impl Row {
         Self {
             pid: waiter.ns_tgid,
             tid: waiter.ns_tid,
-            command: crate::proc::command(waiter.ns_tgid),
+            command: command(waiter.ns_tgid),
             thread: layout::text(&waiter.comm),
             session: Some(format!("{:016x}", waiter.session)),
             attachment: Some(waiter.attachment),
@@ -76,6 +77,27 @@ pub(crate) fn merge(rows: impl IntoIterator<Item = Row>) -> Vec<Row> {
             .or_insert(row);
     }
     best.into_values().collect()
+}
+
+/// Name of a process; empty if it is gone.
+pub(crate) fn command(pid: u32) -> String {
+    name(&format!("/proc/{pid}/comm"))
+}
+
+pub(crate) fn name(path: &str) -> String {
+    let bytes = fs::read(path).unwrap_or_default();
+    // Names may contain control characters, which a terminal would interpret.
+    String::from_utf8_lossy(&bytes)
+        .trim_end_matches('\n')
+        .chars()
+        .map(|c| {
+            if c.is_control() {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                c
+            }
+        })
+        .collect()
 }
 
 #[cfg(test)]

@@ -157,17 +157,17 @@ fn tool_text_then_a_table_and_wrong_use_is_told() {
     ] {
         assert!(text.contains(part), "{part} is not in\n{text}");
     }
-    let mut stranger = Command::new("cat")
+    let mut other = Command::new("cat")
         .stdin(std::process::Stdio::piped())
         .spawn()
         .unwrap();
     common::until("its exec", || {
-        let comm = std::fs::read_to_string(format!("/proc/{}/comm", stranger.id()));
+        let comm = std::fs::read_to_string(format!("/proc/{}/comm", other.id()));
         comm.is_ok_and(|comm| comm.trim() == "cat").then_some(())
     });
-    let refused = tool(&["--pid", &stranger.id().to_string()]);
-    stranger.kill().unwrap();
-    stranger.wait().unwrap();
+    let refused = tool(&["--pid", &other.id().to_string()]);
+    other.kill().unwrap();
+    other.wait().unwrap();
     assert_eq!(refused.status.code(), Some(1));
     assert!(
         String::from_utf8(refused.stderr)

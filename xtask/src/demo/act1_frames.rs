@@ -76,7 +76,7 @@ fn watch(client: &mut TestClient, bar: &ProgressBar, span: Duration) -> Result<(
     Ok(())
 }
 
-/// Waits until what is on its way has arrived, and holds the books side by side. The sender ends at
+/// Waits until what is on its way has arrived, and compares the totals. The sender ends at
 /// a frame's end, so it may send for a frame's time after it was stopped.
 fn settle(scene: &mut Scene<'_>, client: &mut TestClient) -> Result<()> {
     let mut frames = Frames::default();
@@ -107,7 +107,7 @@ fn settle(scene: &mut Scene<'_>, client: &mut TestClient) -> Result<()> {
     }
     ensure!(
         frames.sent > 0 && frames.received == frames.sent && frames.verified == frames.sent,
-        "the books of act 1 do not agree: {line}"
+        "the totals of act 1 do not agree: {line}"
     );
     say::good(line);
     Ok(())

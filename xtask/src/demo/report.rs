@@ -16,7 +16,7 @@ pub(crate) struct Report {
     pub(crate) backend: String,
     /// State of the kernel's probe: `watching`, or `off`.
     pub(crate) probe: String,
-    /// The books of act 1.
+    /// The totals of act 1.
     pub(crate) frames: Frames,
     /// Act 2: whom the daemon named, as in the control API.
     pub(crate) blocked_callers: Vec<Value>,

@@ -6,8 +6,9 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use super::table::{Build, Test};
+use crate::cargo::SYSTEM;
 use crate::cargo::{messages_with, root};
-use crate::test::{LOOM, SHUTTLE, SYSTEM};
+use crate::test::{LOOM, SHUTTLE};
 
 /// The test programs of one build.
 pub(super) struct Programs(Vec<Program>);

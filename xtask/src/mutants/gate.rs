@@ -32,7 +32,7 @@ mutants! {
     "wait: the deadline before the gates" => Shuttle("session_pulses");
     "wait_started: not on the session's gate" => Shuttle("session_pulses");
     "wait_started: not on the local gate" => Shuttle("local_pulses");
-    "wait_started: not on the state" => File("onair-ipc", "lend_and_take", "wait_started_session_ends");
+    "wait_started: not on the state" => File("onair-ipc", "loan_and_take", "wait_started_session_ends");
     "publish: the event count does not move" => Shuttle("wakes");
     // The event that says that the service ends.
     "final event: not for a call that finds a gate closed" => File("onair", "client", "drain_told");
@@ -51,16 +51,16 @@ mutants! {
     "slot: an old acknowledgement counts for a new stop" => Unit("onair-ipc", "slot_old_ack");
     "slot: the shared one takes an acknowledgement" => Unit("onair-ipc", "slot_old_ack");
     "slot: a handler acknowledges for the call that it interrupts" =>
-        File("onair-ipc", "lend_and_take", "in_a_handler");
+        File("onair-ipc", "loan_and_take", "in_a_handler");
     "slot: claimed relaxed" => Loom("slot");
     // The kick.
     "kick: not after a refused call" => Shuttle("drain");
     "kick: not after a call that waited" => Shuttle("drain");
     "kick: looked at before the count goes down" => Shuttle("drain");
-    "kick: not after a put" => File("onair-ipc", "lend_and_take", "put_after_stop");
+    "kick: not after a put" => File("onair-ipc", "loan_and_take", "put_after_stop");
     "kick: taken by two" => Unit("onair-ipc", "kick_armed");
-    "kick: not armed for a drain" => File("onair-ipc", "lend_and_take", "put_after_stop");
-    "books: a returned frame is not counted" => File("onair-ipc", "lend_and_take", "put_after_stop");
+    "kick: not armed for a drain" => File("onair-ipc", "loan_and_take", "put_after_stop");
+    "ledger: a returned frame is not counted" => File("onair-ipc", "loan_and_take", "put_after_stop");
     // Evict.
     "evict: the frame word is read, then stored" => Shuttle("evict");
     "evict: the ledger keeps the loans" => Shuttle("evict");
@@ -83,13 +83,13 @@ mutants! {
     "end: a call that waited does not look" => Shuttle("leave");
     "end: a refused call does not look" => Shuttle("leave");
     "files: no seal is asked for" => File("onair", "client", "a_file_that_can_be_cut_short");
-    "fork: a child joins its parent's thread" => File("onair-ipc", "lend_and_take", "child_drops_a_watch");
+    "fork: a child joins its parent's thread" => File("onair-ipc", "loan_and_take", "child_drops_a_watch");
     // Frame words.
     "frame: taken back without a compare-exchange" => Shuttle("storm");
     "frame: published relaxed" => Loom("sleep_");
     "frame: credited relaxed" => Loom("frame");
     "frame: a put of an earlier loan releases the present one" => Unit("onair-ipc", "frame_word_stale_serial");
-    "take: the intent of the previous call stays" => File("onair-ipc", "lend_and_take", "looking_again");
-    "take: the intent is noted before the look" => File("onair-ipc", "lend_and_take", "looking_again");
+    "take: the intent of the previous call stays" => File("onair-ipc", "loan_and_take", "looking_again");
+    "take: the intent is noted before the look" => File("onair-ipc", "loan_and_take", "looking_again");
     "reap: credits a frame with another serial" => Unit("onair-ipc", "reap_released");
 }

@@ -64,7 +64,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         let text = format!("{} ({})", mutant.name, mutant.test);
         arguments.filters.is_empty() || filters.any(|filter| text.contains(filter.as_str()))
     };
-    let chosen: Vec<_> = table::all().filter(wanted).collect();
+    let chosen: Vec<_> = all().filter(wanted).collect();
     ensure!(
         !chosen.is_empty(),
         "no mutant has this in its name or test; see --list"
@@ -168,4 +168,55 @@ fn summarize(rows: &[Row], took: Duration, json: bool) -> Result<()> {
         bail!("no test catches: {}", missed.join("; "));
     }
     Ok(())
+}
+
+/// The whole table.
+fn all() -> impl Iterator<Item = &'static Mutant> {
+    [gate::ALL, shutdown::ALL, daemon::ALL]
+        .into_iter()
+        .flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+    use crate::cargo::root;
+
+    /// Each `mutant!("name"` in the Rust files of `folder`.
+    fn names(folder: &Path, found: &mut Vec<String>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                names(&path, found);
+            } else if path.extension().is_some_and(|kind| kind == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                let uses = text.split("mutant!(").skip(1);
+                found.extend(uses.filter_map(|rest| {
+                    let name = rest.trim_start().strip_prefix('"')?;
+                    Some(name.split('"').next()?.to_owned())
+                }));
+            }
+        }
+    }
+
+    #[test]
+    fn mutants_in_the_code_and_in_the_table_are_the_same() {
+        let mut in_code = Vec::new();
+        for package in fs::read_dir(root().join("userspace")).unwrap() {
+            let package = package.unwrap();
+            if package.file_name() != "mutant" {
+                names(&package.path(), &mut in_code);
+            }
+        }
+        in_code.sort();
+        let mut in_table: Vec<_> = all().map(|mutant| mutant.name.to_owned()).collect();
+        in_table.sort();
+        assert_eq!(in_code, in_table);
+        let once: BTreeSet<_> = in_table.iter().collect();
+        assert_eq!(once.len(), in_table.len(), "a name is there twice");
+    }
 }

@@ -91,6 +91,17 @@ pub(crate) fn when_missing() -> Result<()> {
     Ok(())
 }
 
+/// What a virtual machine needs: installed if it is missing.
+///
+/// # Errors
+/// When it cannot be installed.
+pub(crate) fn with_machine_packages() -> Result<()> {
+    if let Some(system) = machine::not_debian() {
+        bail!("this is {system}, and only Debian's packages are known by name");
+    }
+    install(&missing(VM_PACKAGES)?)
+}
+
 /// Looks at the machine; gives how many things it lacks.
 fn machine(tell_all: bool) -> usize {
     let findings = machine::findings();

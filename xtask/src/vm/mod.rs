@@ -9,6 +9,7 @@ mod container;
 mod folder;
 mod image;
 mod job;
+mod page;
 mod payload;
 mod qemu;
 mod report;
@@ -158,6 +159,8 @@ impl Programs {
         })
     }
 }
+
+pub(crate) use suite::short;
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     qemu::require_programs()?;

@@ -25,10 +25,13 @@ pub(crate) struct Hardware {
     pub(crate) accel: Accel,
     /// Processors
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
-    cpus: u8,
+    pub(crate) cpus: u8,
     /// Memory, in MB
     #[arg(long, value_name = "MB", default_value_t = 6144, value_parser = clap::value_parser!(u32).range(1024..))]
-    memory: u32,
+    pub(crate) memory: u32,
+    /// Leave the IOMMU out
+    #[arg(long)]
+    pub(crate) without_iommu: bool,
     /// A pair of PCI network devices, connected with each other; once for each pair
     #[arg(long = "nic", value_enum, value_name = "MODEL")]
     pub(crate) nics: Vec<Nic>,
@@ -48,6 +51,7 @@ pub(crate) enum Accel {
 pub(crate) enum Nic {
     Virtio,
     E1000e,
+    Vmxnet3,
 }
 
 /// What executes the machine, decided.
@@ -183,7 +187,12 @@ pub(crate) fn arguments(
         "-smp {} -m {} -nodefaults -no-user-config -display none -snapshot -no-reboot",
         hardware.cpus, hardware.memory
     )));
-    all.extend(words("-device intel-iommu,intremap=on,caching-mode=on"));
+    let iommu = if hardware.without_iommu {
+        "off"
+    } else {
+        all.extend(words("-device intel-iommu,intremap=on,caching-mode=on"));
+        "on"
+    };
     all.push("-serial".to_owned());
     all.push(format!("file:{}", run.join("console.log").display()));
     all.push("-kernel".to_owned());
@@ -191,10 +200,9 @@ pub(crate) fn arguments(
     all.push("-initrd".to_owned());
     all.push(image.initrd().display().to_string());
     all.push("-append".to_owned());
-    all.push(
-        "console=ttyS0 root=/dev/vda rw net.ifnames=0 panic=-1 mitigations=off intel_iommu=on hugepages=512"
-            .to_owned(),
-    );
+    all.push(format!(
+        "console=ttyS0 root=/dev/vda rw net.ifnames=0 panic=-1 mitigations=off intel_iommu={iommu} hugepages=512"
+    ));
     all.extend(drive("root", &image.root(), 3));
     all.extend(drive("payload", &run.join("payload.ext4"), 4));
     all.extend(words(
@@ -216,7 +224,7 @@ pub(crate) fn arguments(
     all.extend(words("-device virtserialport,chardev=report,name=onair"));
     all.extend(monitor(run));
     for (hub, nic) in hardware.nics.iter().enumerate() {
-        all.extend(pair(hub, *nic));
+        all.extend(pair(hub, *nic, hardware.without_iommu));
     }
     all
 }
@@ -238,21 +246,25 @@ fn monitor(run: &Path) -> Vec<String> {
     .into()
 }
 
-/// Two devices on a hub of their own.
-fn pair(hub: usize, nic: Nic) -> impl Iterator<Item = String> {
+/// Two devices on a hub of their own, each behind a port of the root complex that takes it out and in.
+fn pair(hub: usize, nic: Nic, without_iommu: bool) -> impl Iterator<Item = String> {
     let model = match nic {
+        Nic::Virtio if without_iommu => "virtio-net-pci,disable-legacy=on",
         // Behind the IOMMU, as a device of its own would be.
         Nic::Virtio => "virtio-net-pci,disable-legacy=on,iommu_platform=on",
         Nic::E1000e => "e1000e",
+        Nic::Vmxnet3 => "vmxnet3",
     };
     (0..2).flat_map(move |end| {
-        let address = 0x10 + 2 * hub + end;
+        let slot = 0x10 + 2 * hub + end;
         [
             "-netdev".to_owned(),
             format!("hubport,id=n{hub}{end},hubid={hub}"),
             "-device".to_owned(),
+            format!("pcie-root-port,id=r{hub}{end},bus=pcie.0,addr={slot:#x},chassis={slot}"),
+            "-device".to_owned(),
             format!(
-                "{model},id=d{hub}{end},netdev=n{hub}{end},bus=pcie.0,addr={address:#x},mac=52:54:00:00:{hub:02x}:{end:02x}"
+                "{model},id=d{hub}{end},netdev=n{hub}{end},bus=r{hub}{end},mac=52:54:00:00:{hub:02x}:{end:02x}"
             ),
         ]
     })
@@ -329,8 +341,8 @@ mod tests {
     fn pairs_of_nics_have_hubs_addresses_and_macs_of_their_own() {
         let line = line(&["--nic", "virtio", "--nic", "e1000e"], Console::Captured);
         for part in [
-            "-netdev hubport,id=n00,hubid=0 -device virtio-net-pci,disable-legacy=on,iommu_platform=on,id=d00,netdev=n00,bus=pcie.0,addr=0x10,mac=52:54:00:00:00:00",
-            "-netdev hubport,id=n11,hubid=1 -device e1000e,id=d11,netdev=n11,bus=pcie.0,addr=0x13,mac=52:54:00:00:01:01",
+            "-netdev hubport,id=n00,hubid=0 -device pcie-root-port,id=r00,bus=pcie.0,addr=0x10,chassis=16 -device virtio-net-pci,disable-legacy=on,iommu_platform=on,id=d00,netdev=n00,bus=r00,mac=52:54:00:00:00:00",
+            "-netdev hubport,id=n11,hubid=1 -device pcie-root-port,id=r11,bus=pcie.0,addr=0x13,chassis=19 -device e1000e,id=d11,netdev=n11,bus=r11,mac=52:54:00:00:01:01",
         ] {
             assert!(line.contains(part), "no {part} in {line}");
         }

@@ -26,11 +26,24 @@ pub(crate) struct Row {
 
 /// Tests in the output of a test program that passed, and that failed.
 pub(crate) fn count(output: &str) -> (usize, usize) {
-    let ending = |end: &str| {
-        let is_result = |line: &&str| line.starts_with("test ") && line.ends_with(end);
-        output.lines().filter(is_result).count()
+    // Lines of single tests are torn apart by what else writes to the console.
+    let results = output
+        .lines()
+        .filter(|line| line.starts_with("test result: "));
+    let number = |line: &str, of: &str| -> usize {
+        let before = line
+            .split(of)
+            .next()
+            .filter(|before| before.len() < line.len());
+        let word = before.and_then(|before| before.split_whitespace().last());
+        word.and_then(|word| word.parse().ok()).unwrap_or(0)
     };
-    (ending("... ok"), ending("... FAILED"))
+    results.fold((0, 0), |(passed, failed), line| {
+        (
+            passed + number(line, " passed;"),
+            failed + number(line, " failed;"),
+        )
+    })
 }
 
 /// The table in Markdown.
@@ -114,7 +127,8 @@ mod tests {
 
     #[test]
     fn results_of_a_test_program_are_counted() {
-        let output = "running 3 tests\ntest a ... ok\ntest b ... FAILED\nlog: test c ... ok\ntest c ... ok\n";
+        let output = "running 3 tests\ntest a ... [device] noise\nok\n\ntest result: FAILED. 2 passed; 1 failed; 0 ignored\n";
         assert_eq!(count(output), (2, 1));
+        assert_eq!(count("no tests"), (0, 0));
     }
 }

@@ -6,18 +6,19 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use super::boot::{self, Console, Machine};
 use super::image::{self, Kernel, Recipe};
 use super::job::Job;
-use super::qemu::Nic;
+use super::page::{self, Seen};
+use super::payload::Tree;
+use super::qemu::{Accel, Hardware, Nic};
 use super::report::{Outcome, Row, all_passed, count, table};
 use super::stream::Event;
 use super::{Programs, container, folder, qemu};
-use crate::cargo::messages;
-use crate::test::SYSTEM;
-use crate::{dist, say};
+use crate::cargo::{SYSTEM, messages, root};
+use crate::{dist, say, setup};
 
 /// Runs the demo and whole-system tests in the machine, and reports on each
 #[derive(clap::Args)]
@@ -25,6 +26,7 @@ use crate::{dist, say};
 Examples:
   cargo xtask vm test
   cargo xtask vm test --kernel debian12,debian13
+  cargo xtask vm test --kernel debian12,debian13 --page docs/platforms.md
   cargo xtask vm test --accel tcg demo evict     the demo and the file tests/tests/evict.rs
 
 The table is on stdout; the output of each is in target/vm/reports. With software emulation it takes some minutes.
@@ -37,32 +39,82 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "URL", default_value = image::MIRROR)]
     mirror: String,
     #[command(flatten)]
-    hardware: qemu::Hardware,
+    hardware: Hardware,
     #[command(flatten)]
     programs: Programs,
+    /// Write what was seen as a page, such as docs/platforms.md
+    #[arg(long, value_name = "FILE")]
+    page: Option<PathBuf>,
     /// `demo`, or the name of a file in tests/tests or tests/machine without its extension
-    #[arg(default_values = ["demo", "destroy_wait", "quarantine", "blockers", "gate", PCI_NICS, PACKAGE, CONTAINER])]
+    #[arg(default_values = ["demo", "destroy_wait", "quarantine", "blockers", "gate", PCI_NICS, PLATFORM, PACKAGE, CONTAINER, NO_IOMMU])]
     what: Vec<String>,
 }
 
 const DEMO: &str = "demo";
-/// Needs two pairs of devices.
+/// Needs a machine without an IOMMU, and a pair of devices that have an interrupt line.
+const NO_IOMMU: &str = "no_iommu";
+/// Needs pairs of devices, and writes the page.
+const PLATFORM: &str = "platform";
+/// Needs pairs of devices.
 const PCI_NICS: &str = "pci_nics";
 /// Needs the Debian package.
 const PACKAGE: &str = "package";
 /// Needs the Debian package, and a root for its image.
 const CONTAINER: &str = "container";
+/// What `cargo xtask test` runs.
+const SHORT: [&str; 3] = [DEMO, "destroy_wait", "blockers"];
 /// For the demo or one file of tests, at the speed of this machine.
 const LIMIT: Duration = Duration::from_secs(90);
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let mut hardware = arguments.hardware.clone();
-    if arguments.what.iter().any(|what| what == PCI_NICS) && hardware.nics.is_empty() {
-        hardware.nics = vec![Nic::Virtio, Nic::E1000e];
+    let needs_devices = |what: &String| [PCI_NICS, PLATFORM].contains(&what.as_str());
+    if arguments.what.iter().any(needs_devices) && hardware.nics.is_empty() {
+        hardware.nics = vec![Nic::Virtio, Nic::E1000e, Nic::Vmxnet3];
     }
-    let mut tree = arguments.programs.tree()?;
-    let files: Vec<_> = arguments.what.iter().filter(|what| *what != DEMO).collect();
-    tree.tests = if arguments.programs.built.is_some() {
+    let tree = tree(&arguments.programs, &arguments.what, &arguments.mirror)?;
+    let jobs: Vec<_> = arguments.what.iter().map(|what| job(what)).collect();
+    let (mut rows, mut seen) = (Vec::new(), Vec::new());
+    let mut without_iommu = hardware.clone();
+    without_iommu.without_iommu = true;
+    without_iommu.nics = vec![Nic::E1000e];
+    let (others, ours): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.name == NO_IOMMU);
+    for &kernel in &arguments.kernels {
+        clear_reports(kernel)?;
+        for (hardware, jobs) in [(&hardware, &ours), (&without_iommu, &others)] {
+            if jobs.is_empty() {
+                continue;
+            }
+            let image = Recipe::new(kernel, &arguments.mirror).image()?;
+            let acceleration = qemu::choose(hardware.accel, &image)?;
+            let machine = Machine {
+                image,
+                hardware: hardware.clone(),
+                acceleration,
+                tree: tree.clone(),
+                jobs: jobs.clone(),
+                console: Console::Captured,
+            };
+            rows.extend(on(&machine, &mut seen)?);
+        }
+    }
+    print!("{}", table(&rows));
+    if let Some(file) = &arguments.page {
+        fs::write(file, page::page(&rows, &seen))
+            .with_context(|| format!("writing {}", file.display()))?;
+    }
+    Ok(if all_passed(&rows) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// What the machines get: the programs, and the tests of `what` with what they need.
+fn tree(programs: &Programs, what: &[String], mirror: &str) -> Result<Tree> {
+    let mut tree = programs.tree()?;
+    let files: Vec<_> = what.iter().filter(|what| *what != DEMO).collect();
+    tree.tests = if programs.built.is_some() {
         files
             .iter()
             .map(|name| Ok(((*name).clone(), newest(&tree.release.join("deps"), name)?)))
@@ -70,36 +122,70 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     } else {
         build(&files)?
     };
-    let asks_for = |test| arguments.what.iter().any(|what| what == test);
+    let asks_for = |test| what.iter().any(|what| what == test);
     if asks_for(PACKAGE) || asks_for(CONTAINER) {
         let package = dist::build(&tree.release, &folder::base().join("dist"))?;
         if asks_for(CONTAINER) {
-            let base = container::base(&package, &arguments.mirror)?;
+            let base = container::base(&package, mirror)?;
             tree.files.push(("base.tar", base));
         }
         tree.files.push(("onair.deb", package));
     }
-    let jobs: Vec<_> = arguments.what.iter().map(|what| job(what)).collect();
-    let mut rows = Vec::new();
-    for &kernel in &arguments.kernels {
-        let image = Recipe::new(kernel, &arguments.mirror).image()?;
-        let acceleration = qemu::choose(arguments.hardware.accel, &image)?;
-        let machine = Machine {
-            image,
-            hardware: hardware.clone(),
-            acceleration,
-            tree: tree.clone(),
-            jobs: jobs.clone(),
-            console: Console::Captured,
-        };
-        rows.extend(on(&machine)?);
-    }
+    Ok(tree)
+}
+
+/// The part of `cargo xtask test`: the demo and two files of tests on the oldest kernel, with programs
+/// that are built already. A machine that cannot be had here is no failure: then it returns the reason.
+///
+/// # Errors
+/// When something fails in the machine.
+pub(crate) fn short() -> Result<Option<String>> {
+    let what = SHORT.map(str::to_owned);
+    let programs = Programs {
+        built: Some(root().to_owned()),
+    };
+    let tree = tree(&programs, &what, image::MIRROR)?;
+    let hardware = Hardware {
+        accel: Accel::Auto,
+        cpus: 4,
+        memory: 6144,
+        without_iommu: false,
+        nics: Vec::new(),
+    };
+    let kernel = Kernel::Debian12;
+    let had = setup::with_machine_packages()
+        .and_then(|()| Recipe::new(kernel, image::MIRROR).image())
+        .and_then(|image| Ok((qemu::choose(hardware.accel, &image)?, image)));
+    let (acceleration, image) = match had {
+        Ok(had) => had,
+        Err(reason) => return Ok(Some(format!("{reason:#}"))),
+    };
+    clear_reports(kernel)?;
+    let machine = Machine {
+        image,
+        hardware,
+        acceleration,
+        tree,
+        jobs: what.iter().map(|what| job(what)).collect(),
+        console: Console::Captured,
+    };
+    let rows = on(&machine, &mut Vec::new())?;
     print!("{}", table(&rows));
-    Ok(if all_passed(&rows) {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    ensure!(all_passed(&rows), "something failed in the machine");
+    Ok(None)
+}
+
+fn clear_reports(kernel: Kernel) -> Result<()> {
+    let reports = reports(&kernel.to_string());
+    if reports.exists() {
+        folder::remove(&reports)?;
+    }
+    Ok(fs::create_dir_all(&reports)?)
+}
+
+/// Where the output of each test on `kernel` goes.
+fn reports(kernel: &str) -> PathBuf {
+    folder::base().join("reports").join(kernel)
 }
 
 fn job(what: &str) -> Job {
@@ -116,12 +202,8 @@ fn job(what: &str) -> Job {
 }
 
 /// Runs all jobs of one machine. Jobs that a machine does not reach are not run; that is no error here.
-fn on(machine: &Machine) -> Result<Vec<Row>> {
-    let reports = folder::base().join("reports").join(&machine.image.kernel);
-    if reports.exists() {
-        folder::remove(&reports)?;
-    }
-    fs::create_dir_all(&reports)?;
+fn on(machine: &Machine, seen: &mut Vec<Seen>) -> Result<Vec<Row>> {
+    let reports = reports(&machine.image.kernel);
     let mut kernel = machine.image.kernel.clone();
     let mut done = BTreeMap::new();
     let mut output = Vec::new();
@@ -140,6 +222,7 @@ fn on(machine: &Machine) -> Result<Vec<Row>> {
                 let log = reports.join(format!("{name}.log"));
                 fs::write(&log, &output)?;
                 let row = ended(&name, status, &output, begin.elapsed());
+                seen.extend(page::seen(&kernel, &String::from_utf8_lossy(&output)));
                 if row.outcome == Outcome::Passed {
                     say::good(&name);
                 } else {
@@ -255,7 +338,7 @@ mod tests {
         let row = ended(
             "gate",
             101,
-            b"test a ... ok\ntest b ... FAILED\n",
+            b"test result: FAILED. 1 passed; 1 failed; 0 ignored;\n",
             Duration::ZERO,
         );
         assert_eq!((row.outcome, row.tests), (Outcome::Failed(101), (1, 1)));

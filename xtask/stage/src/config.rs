@@ -78,6 +78,8 @@ pub struct Config {
     pub probe_keys: String,
     /// Whether there are hugepages for it.
     pub hugepages: bool,
+    /// Whether PCI devices may be used that no IOMMU isolates.
+    pub without_iommu: bool,
     /// More keys of `[state]`, as they are.
     pub state: String,
     /// More keys of `[control]`, as they are.
@@ -102,6 +104,7 @@ impl Config {
             shared_links: true,
             probe_keys: String::new(),
             hugepages: false,
+            without_iommu: false,
             state: String::new(),
             control: String::new(),
             more: String::new(),
@@ -136,10 +139,15 @@ impl Config {
             "[control]\nsocket = \"{folder}/control.sock\"\n{}\
              [attach]\nsocket = \"{folder}/attach.sock\"\n\
              [state]\ndir = \"{folder}/state\"\n{}\
-             [dpdk]\nhugepages = \"{hugepages}\"\nmemory_mb = {MEMORY_MB}\npci = {pci}\n\
+             [dpdk]\nhugepages = \"{hugepages}\"\nmemory_mb = {MEMORY_MB}\npci = {pci}\nwithout_iommu = {}\n\
              [probe]\nmode = \"{}\"\nshared_links = {}\n{}\
              [[poller]]\nname = \"p0\"\ncore = {core}\n",
-            self.control, self.state, self.probe, self.shared_links, self.probe_keys
+            self.control,
+            self.state,
+            self.without_iommu,
+            self.probe,
+            self.shared_links,
+            self.probe_keys
         );
         for port in &self.ports {
             let netns = if port.inside {

@@ -240,11 +240,11 @@ mod tests {
     #[test]
     fn process_id_signal_to_a_reused_pid_then_nothing_is_sent() {
         let cat = cat();
-        let stranger = ProcessId {
+        let other = ProcessId {
             start: cat.id.start + 1,
             ..cat.id
         };
-        stranger.signal(Signal::KILL).unwrap();
+        other.signal(Signal::KILL).unwrap();
         assert!(cat.id.alive());
     }
 

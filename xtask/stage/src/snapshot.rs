@@ -40,7 +40,7 @@ impl Snapshot {
     /// that we change, our names in `/run`, `/dev/shm` and the temporary folder, and processes of
     /// runs.
     ///
-    /// What another living run has put up, and BPF objects that strangers hold, are not in it.
+    /// What another living run has put up, and BPF objects that other programs hold, are not in it.
     ///
     /// # Errors
     /// Without `ip` or `bpftool`, or without the right to see BPF objects.

@@ -83,7 +83,7 @@ impl TestClient {
             .context("attach to a session first")
     }
 
-    fn obey(&mut self, line: &str) -> Result<Reply> {
+    fn handle(&mut self, line: &str) -> Result<Reply> {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         Ok(match word {
             "attach" | "create" | "use" | "stop" | "start" | "pulse" | "is-stopped"
@@ -140,7 +140,7 @@ fn listen(test_client: &mut TestClient) -> Result<bool> {
             return Ok(true);
         }
         let outcome = test_client
-            .obey(&line)
+            .handle(&line)
             .with_context(|| format!("`{line}`"))?;
         say::answer(&line, outcome);
     }

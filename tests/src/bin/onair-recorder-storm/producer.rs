@@ -35,8 +35,8 @@ impl Thread {
             let due = self.due(begun);
             let at = now();
             while own.offered < due {
-                let octets = event(self.number, own.offered);
-                let accepted = self.producer.offer(at, 1400, &octets);
+                let bytes = event(self.number, own.offered);
+                let accepted = self.producer.offer(at, 1400, &bytes);
                 own.note(accepted);
                 match accepted {
                     true => self.worker.count_processed(1),

@@ -79,7 +79,7 @@ fn buffers_sixteen_threads_then_each_frame_once_and_whole() {
                     .lender
                     .reap(|credit| free.push(credit.frame));
                 let lender = &world.members[0].lender;
-                !free.is_empty() && lender.lent() < lender.quota()
+                !free.is_empty() && lender.loaned() < lender.quota()
             });
             fake.publish(free.pop().unwrap(), number);
         }

@@ -1,7 +1,7 @@
 //! The daemon shuts down: what a client reads before its calls are refused.
 
 use onair::{Error, EventFd, EventKind, Session, Timeout};
-use onair_ipc::memory::State;
+use onair_ipc::memory::AttachmentState;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::fake::Fake;
@@ -94,7 +94,10 @@ fn drain_told_and_the_session_gone_then_read_before_estale() {
     fake.notify(EventKind::Draining, 0);
     {
         let world = fake.world();
-        world.members[0].lender.memory().set_state(State::Gone);
+        world.members[0]
+            .lender
+            .memory()
+            .set_state(AttachmentState::Gone);
     }
     fake.stop();
     let frame = session.buffer_get(Timeout::NOW).unwrap_err();

@@ -51,7 +51,7 @@ fn detach_waiting_for_a_start_then_stale_at_once() {
 #[test]
 fn detach_buffer_held_then_busy_and_nothing_changed() {
     let (fake, session) = Fake::attached();
-    let buffer = fake.lend(&session, 0, 1);
+    let buffer = fake.loan(&session, 0, 1);
     let error = session.detach().unwrap_err();
     assert!(matches!(error, Error::InUse { frames: 1, .. }), "{error}");
     assert_eq!(error.errno(), rustix::io::Errno::BUSY.raw_os_error());

@@ -12,7 +12,7 @@ use onair_ipc::fence::Fence;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::{self, Geometry};
 use onair_ipc::lender::{Lender, Revoked};
-use onair_ipc::memory::{AttachmentMemory, State};
+use onair_ipc::memory::{AttachmentMemory, AttachmentState};
 use onair_ipc::message::{
     Attach, Attached, Challenge, Created, Destroyed, Detached, Flush, Flushed, KICK, MAX_PACKET,
     PROTOCOL, Refused, Request, Response, Welcome, read_request, write,
@@ -64,7 +64,7 @@ pub(crate) struct World {
     pub(crate) refuses: Option<&'static str>,
 }
 
-struct Shared {
+struct FakeWorld {
     world: Mutex<World>,
     changed: Condvar,
     sends: bool,
@@ -72,7 +72,7 @@ struct Shared {
 }
 
 pub(crate) struct Fake {
-    shared: Arc<Shared>,
+    shared: Arc<FakeWorld>,
     pub(crate) path: PathBuf,
     _dir: tempfile::TempDir,
 }
@@ -90,7 +90,7 @@ impl Fake {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("attach.sock");
         let listener = listen(&path);
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(FakeWorld {
             world: Mutex::new(World::default()),
             changed: Condvar::new(),
             sends,
@@ -144,7 +144,7 @@ impl Fake {
     }
 
     /// Loans such a frame, and takes it.
-    pub(crate) fn lend<'a>(&self, session: &'a Session, frame: u32, number: u64) -> Buffer<'a> {
+    pub(crate) fn loan<'a>(&self, session: &'a Session, frame: u32, number: u64) -> Buffer<'a> {
         self.publish(frame, number);
         session.buffer_get(Timeout::NOW).unwrap()
     }
@@ -195,7 +195,10 @@ impl Fake {
     pub(crate) fn quarantine(&self) {
         let mut world = self.world();
         world.members[0].is_quarantined = true;
-        world.members[0].lender.memory().set_state(State::Gone);
+        world.members[0]
+            .lender
+            .memory()
+            .set_state(AttachmentState::Gone);
         world.stop();
     }
 
@@ -252,7 +255,7 @@ impl World {
     pub(crate) fn evict(&mut self, member: usize) -> Vec<Revoked> {
         let member = &mut self.members[member];
         let memory = member.lender.memory();
-        memory.set_state(State::Revoked);
+        memory.set_state(AttachmentState::Revoked);
         memory.stop();
         while memory.wake_some(64) {}
         member.is_evicted = true;
@@ -278,11 +281,14 @@ impl World {
         }
         let users = |member: &Member| member.lender.memory().users_at(&fence).len();
         self.members.iter().map(users).sum::<usize>() == 0
-            && self.members.iter().all(|member| member.lender.lent() == 0)
+            && self
+                .members
+                .iter()
+                .all(|member| member.lender.loaned() == 0)
     }
 }
 
-fn converse(shared: &Shared, socket: &OwnedFd) {
+fn converse(shared: &FakeWorld, socket: &OwnedFd) {
     let mut buffer = vec![0; MAX_PACKET];
     let mut me = None;
     while let Ok((len, _)) = rustix::net::recv(socket, &mut buffer, RecvFlags::empty()) {
@@ -308,13 +314,17 @@ fn converse(shared: &Shared, socket: &OwnedFd) {
         let mut world = shared.world.lock().unwrap();
         let member: &mut Member = &mut world.members[me];
         member.is_there = false;
-        member.lender.memory().set_state(State::Revoked);
+        member.lender.memory().set_state(AttachmentState::Revoked);
         member.lender.memory().stop();
         shared.changed.notify_all();
     }
 }
 
-fn answer(shared: &Shared, request: Request, me: &mut Option<usize>) -> (Response, Vec<OwnedFd>) {
+fn answer(
+    shared: &FakeWorld,
+    request: Request,
+    me: &mut Option<usize>,
+) -> (Response, Vec<OwnedFd>) {
     let mut world = shared.world.lock().unwrap();
     if let Some(code) = world.refuses
         && !matches!(request, Request::Hello(_))
@@ -378,7 +388,7 @@ fn answer(shared: &Shared, request: Request, me: &mut Option<usize>) -> (Respons
 }
 
 fn destroy(
-    shared: &Shared,
+    shared: &FakeWorld,
     mut world: MutexGuard<'_, World>,
     me: usize,
     wait_ms: Option<u64>,
@@ -396,7 +406,7 @@ fn destroy(
         world = shared.changed.wait_timeout(world, pause).unwrap().0;
     }
     for member in &world.members {
-        member.lender.memory().set_state(State::Gone);
+        member.lender.memory().set_state(AttachmentState::Gone);
     }
     world.stop();
     destroyed()

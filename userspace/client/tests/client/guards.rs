@@ -57,7 +57,7 @@ fn end_buffer_borrowed_then_its_bytes_stay_until_it_is_dropped_and_then_the_memo
                 Fake::receiving()
             };
             let session = Session::create(&fake.path, &spec()).unwrap();
-            let buffer = fake.lend(&session, 0, 7);
+            let buffer = fake.loan(&session, 0, 7);
             let bytes: &[u8] = &buffer;
             end.come(&fake, &session);
             assert_eq!(bytes[..8], 7_u64.to_le_bytes(), "{end:?}, sends: {sends}");
@@ -77,7 +77,7 @@ fn end_buffer_borrowed_then_its_bytes_stay_until_it_is_dropped_and_then_the_memo
 fn end_handle_kept_then_its_memory_goes_by_hand_and_stays_when_found_out_and_held() {
     for end in ENDS {
         let (fake, session) = Fake::created();
-        let raw = fake.lend(&session, 0, 7).into_raw();
+        let raw = fake.loan(&session, 0, 7).into_raw();
         end.come(&fake, &session);
         let lets_go = match end {
             // An evicted client that leaves must free its slot.
@@ -96,8 +96,8 @@ fn end_handle_kept_then_its_memory_goes_by_hand_and_stays_when_found_out_and_hel
 #[test]
 fn detach_after_an_end_that_was_found_out_then_what_handles_hold_goes_and_a_guard_stays() {
     let (fake, session) = Fake::attached();
-    let raw = fake.lend(&session, 0, 7).into_raw();
-    let buffer = fake.lend(&session, 1, 8);
+    let raw = fake.loan(&session, 0, 7).into_raw();
+    let buffer = fake.loan(&session, 1, 8);
     fake.quarantine();
     assert!(is_stale(session.flush(Duration::from_secs(20))));
     assert!(is_stale(session.detach()));
@@ -112,7 +112,7 @@ fn detach_after_an_end_that_was_found_out_then_what_handles_hold_goes_and_a_guar
 fn abort_callers_inside_and_buffers_moved_then_the_last_lets_the_memory_go() {
     for _ in 0..20 {
         let (fake, session) = Fake::created();
-        let buffers = [0, 1].map(|frame| fake.lend(&session, frame, u64::from(frame) + 7));
+        let buffers = [0, 1].map(|frame| fake.loan(&session, frame, u64::from(frame) + 7));
         std::thread::scope(|scope| {
             for i in 0..4 {
                 let session = &session;
@@ -142,7 +142,7 @@ fn abort_callers_inside_and_buffers_moved_then_the_last_lets_the_memory_go() {
 #[test]
 fn session_dropped_with_a_forgotten_guard_then_the_memory_goes() {
     let (fake, session) = Fake::created();
-    std::mem::forget(fake.lend(&session, 0, 7));
+    std::mem::forget(fake.loan(&session, 0, 7));
     session.abort().unwrap();
     assert!(!fake.has_words_alone(), "it may be borrowed");
     drop(session);

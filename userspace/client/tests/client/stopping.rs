@@ -95,7 +95,7 @@ fn stop_of_one_attachment_then_the_other_runs_on() {
 #[test]
 fn buffer_across_a_stop_then_read_and_put() {
     let (fake, session) = Fake::attached();
-    let buffer = fake.lend(&session, 3, 9);
+    let buffer = fake.loan(&session, 3, 9);
     session.stop();
     fake.stop();
     assert_eq!(buffer[..8], 9_u64.to_le_bytes());

@@ -12,7 +12,7 @@ fn errno<T: std::fmt::Debug>(result: Result<T, Error>) -> Errno {
 #[test]
 fn put_twice_then_ealready_and_credited_once() {
     let (fake, session) = Fake::attached();
-    let raw = fake.lend(&session, 1, 5).into_raw();
+    let raw = fake.loan(&session, 1, 5).into_raw();
     assert_eq!(session.buffers_held(), 1);
     assert_eq!(session.raw_status(raw).unwrap().0, 5);
     assert_eq!(session.raw_bytes(raw).unwrap().1, 1000);
@@ -65,7 +65,7 @@ fn destroy_without_stop_then_einval_and_runs_on() {
 #[test]
 fn destroy_before_join_then_busy_and_the_caller_is_unharmed() {
     let (fake, session) = Fake::created();
-    let buffer = fake.lend(&session, 0, 1);
+    let buffer = fake.loan(&session, 0, 1);
     session.stop();
     assert_eq!(errno(session.destroy()), Errno::BUSY);
     assert_eq!(buffer[..8], 1_u64.to_le_bytes());
@@ -83,7 +83,7 @@ fn destroy_not_the_owner_then_eacces() {
 #[test]
 fn handle_of_a_destroyed_session_then_estale_everywhere() {
     let (fake, session) = Fake::created();
-    let raw = fake.lend(&session, 0, 1).into_raw();
+    let raw = fake.loan(&session, 0, 1).into_raw();
     session.put_raw(raw).unwrap();
     session.stop();
     session.destroy().unwrap();

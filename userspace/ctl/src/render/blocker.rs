@@ -5,7 +5,7 @@ use std::time::Duration;
 use comfy_table::Color;
 use onair_types::{Blocker, BlockerKind, BlockerList};
 
-use super::{cell, coloured, human, or_dash, print, table};
+use super::{cell, coloured, columns, human, or_dash};
 
 /// Answer of `blockers`.
 pub(crate) fn list(list: &BlockerList) -> String {
@@ -31,49 +31,50 @@ pub(crate) fn line(list: &BlockerList) -> String {
 
 /// A table of blockers.
 pub(crate) fn rows(blockers: &[Blocker]) -> String {
-    let mut table = table(&[
-        "PID", "TID", "COMMAND", "THREAD", "KIND", "IN", "FOR", "FRAMES", "SEEN BY", "NOTE",
-    ]);
-    for blocker in blockers {
-        let colour = match blocker.kind {
-            BlockerKind::Blocked | BlockerKind::Holding => Color::Yellow,
-            BlockerKind::Inside | BlockerKind::Mapping => Color::Cyan,
-            BlockerKind::Unattributed | BlockerKind::Exited => Color::Red,
-        };
-        let frames: Vec<_> = blocker
-            .held_frames
-            .iter()
-            .map(|held| {
-                format!(
-                    "{} ({})",
-                    held.frame,
-                    human(Duration::from_millis(held.age_ms))
+    columns(
+        blockers,
+        &[
+            ("PID", |blocker| cell(blocker.pid)),
+            ("TID", |blocker| cell(or_dash(blocker.tid))),
+            ("COMMAND", |blocker| cell(&blocker.command)),
+            ("THREAD", |blocker| cell(&blocker.thread)),
+            ("KIND", |blocker| {
+                coloured(
+                    blocker.kind,
+                    match blocker.kind {
+                        BlockerKind::Blocked | BlockerKind::Holding => Color::Yellow,
+                        BlockerKind::Inside | BlockerKind::Mapping => Color::Cyan,
+                        BlockerKind::Unattributed | BlockerKind::Exited => Color::Red,
+                    },
                 )
-            })
-            .collect();
-        let seen: Vec<_> = blocker.seen_by.iter().map(ToString::to_string).collect();
-        table.add_row([
-            cell(blocker.pid),
-            cell(or_dash(blocker.tid)),
-            cell(&blocker.command),
-            cell(&blocker.thread),
-            coloured(blocker.kind, colour),
-            cell(or_dash(blocker.waits_in)),
-            cell(or_dash(
-                blocker
-                    .blocked_for_ms
-                    .map(|ms| human(Duration::from_millis(ms))),
-            )),
-            cell(if frames.is_empty() {
-                "-".to_owned()
-            } else {
-                frames.join(", ")
             }),
-            cell(seen.join(" ")),
-            cell(note(blocker)),
-        ]);
+            ("IN", |blocker| cell(or_dash(blocker.waits_in))),
+            ("FOR", |blocker| {
+                cell(or_dash(blocker.blocked_for_ms.map(ms)))
+            }),
+            ("FRAMES", |blocker| cell(frames(blocker))),
+            ("SEEN BY", |blocker| {
+                let seen: Vec<_> = blocker.seen_by.iter().map(ToString::to_string).collect();
+                cell(seen.join(" "))
+            }),
+            ("NOTE", |blocker| cell(note(blocker))),
+        ],
+    )
+}
+
+fn ms(ms: u64) -> String {
+    human(Duration::from_millis(ms))
+}
+
+fn frames(blocker: &Blocker) -> String {
+    if blocker.held_frames.is_empty() {
+        return "-".to_owned();
     }
-    print(table)
+    let held = blocker.held_frames.iter();
+    let held: Vec<_> = held
+        .map(|it| format!("{} ({})", it.frame, ms(it.age_ms)))
+        .collect();
+    held.join(", ")
 }
 
 /// The note, and the kernel's state of a thread that is inside a call or stopped.

@@ -6,8 +6,7 @@ use comfy_table::{Cell, Color};
 use onair_types::{Certificate, CertificateList, Memory, Operation, Probe, ProbeState, StepName};
 
 use super::{
-    ago, bytes, cell, coloured, eviction, facts, heading, human, or_dash, print, session, table,
-    verdict,
+    Facts, ago, bytes, cell, coloured, columns, eviction, heading, human, or_dash, session, verdict,
 };
 
 /// Answer of `certificate list`.
@@ -18,29 +17,19 @@ pub(crate) fn list(list: &CertificateList, is_search: bool) -> String {
     if list.certificates.is_empty() {
         return "No certificates: no session was destroyed yet.\n".to_owned();
     }
-    let mut table = table(&[
-        "SESSION",
-        "NAME",
-        "ISSUED",
-        "OPERATION",
-        "ASKED BY",
-        "MEMORY",
-        "RECONCILED",
-        "DISAGREEMENTS",
-    ]);
-    for one in &list.certificates {
-        table.add_row([
-            cell(one.session),
-            cell(&one.name),
-            cell(ago(Some(one.issued_at))),
-            cell(one.operation),
-            cell(&one.requester),
-            memory(&one.memory),
-            cell(one.reconciled),
-            cell(one.disagreements),
-        ]);
-    }
-    print(table)
+    columns(
+        &list.certificates,
+        &[
+            ("SESSION", |one| cell(one.session)),
+            ("NAME", |one| cell(&one.name)),
+            ("ISSUED", |one| cell(ago(Some(one.issued_at)))),
+            ("OPERATION", |one| cell(one.operation)),
+            ("ASKED BY", |one| cell(&one.requester)),
+            ("MEMORY", |one| memory(&one.memory)),
+            ("RECONCILED", |one| cell(one.reconciled)),
+            ("DISAGREEMENTS", |one| cell(one.disagreements)),
+        ],
+    )
 }
 
 /// A warning if the certificate is not on disk; otherwise `None`.
@@ -114,41 +103,35 @@ fn about(proof: &Certificate) -> String {
         None => proof.operation.to_string(),
     };
     let versions = &proof.versions;
-    let mut about = facts();
-    about.add_row([cell("issued"), cell(proof.issued_at)]);
-    about.add_row([cell("operation"), cell(operation)]);
-    about.add_row([cell("asked by"), cell(&proof.requester)]);
-    about.add_row([cell("owner"), cell(or_dash(proof.owner.as_ref()))]);
-    about.add_row([cell("generation"), cell(proof.generation)]);
+    let mut about = Facts::default();
+    about.add("issued", proof.issued_at);
+    about.add("operation", operation);
+    about.add("asked by", &proof.requester);
+    about.add("owner", or_dash(proof.owner.as_ref()));
+    about.add("generation", proof.generation);
     if let Some(before) = &proof.stopped_before {
-        about.add_row([
-            cell("stopped before"),
-            cell(format!(
+        about.add(
+            "stopped before",
+            format!(
                 "at {}, by an earlier daemon, as session {}",
                 before.at, before.session
-            )),
-        ]);
+            ),
+        );
     }
-    about.add_row([cell("probe"), probe(&proof.probe)]);
+    about.add_cell("probe", probe(&proof.probe));
     for file in &proof.probe.files {
-        about.add_row([
-            cell("watched"),
-            cell(format!("{} (inode {})", file.path, file.inode)),
-        ]);
+        about.add("watched", format!("{} (inode {})", file.path, file.inode));
     }
-    about.add_row([cell("memory"), memory(&proof.memory)]);
-    about.add_row([
-        cell("ran"),
-        cell(format!(
+    about.add_cell("memory", memory(&proof.memory));
+    about.add(
+        "ran",
+        format!(
             "onaird {}, DPDK {}, Linux {}, boot {}",
             versions.onaird, versions.dpdk, versions.kernel, proof.boot_id
-        )),
-    ]);
-    about.add_row([
-        cell("digest"),
-        cell(proof.digest.as_deref().unwrap_or("no digest")),
-    ]);
-    print(about)
+        ),
+    );
+    about.add("digest", proof.digest.as_deref().unwrap_or("no digest"));
+    about.print()
 }
 
 fn probe(probe: &Probe) -> Cell {
@@ -192,15 +175,16 @@ fn memory(memory: &Memory) -> Cell {
 }
 
 fn steps(proof: &Certificate) -> String {
-    let mut table = table(&["STEP", after(proof), "AT"]);
-    for step in &proof.steps {
-        table.add_row([
-            cell(step.step),
-            cell(human(Duration::from_micros(step.since_stop_us))),
-            cell(step.at),
-        ]);
-    }
-    print(table)
+    columns(
+        &proof.steps,
+        &[
+            ("STEP", |step| cell(step.step)),
+            (after(proof), |step| {
+                cell(human(Duration::from_micros(step.since_stop_us)))
+            }),
+            ("AT", |step| cell(step.at)),
+        ],
+    )
 }
 
 /// The step at which the count of time starts.
@@ -215,29 +199,19 @@ fn reconciled(proof: &Certificate) -> String {
     if proof.reconciled.is_empty() {
         return "nothing: every client left on its own\n".to_owned();
     }
-    let mut table = table(&[
-        "PID",
-        "TID",
-        "COMMAND",
-        "LEFT BEHIND",
-        "FRAMES",
-        "SLOTS",
-        "CAUSE",
-        "AT",
-    ]);
-    for one in &proof.reconciled {
-        table.add_row([
-            cell(one.pid),
-            cell(or_dash(one.tid)),
-            cell(&one.command),
-            cell(one.what),
-            cell(one.frames),
-            cell(one.slots),
-            cell(one.cause),
-            cell(one.at),
-        ]);
-    }
-    print(table)
+    columns(
+        &proof.reconciled,
+        &[
+            ("PID", |one| cell(one.pid)),
+            ("TID", |one| cell(or_dash(one.tid))),
+            ("COMMAND", |one| cell(&one.command)),
+            ("LEFT BEHIND", |one| cell(one.what)),
+            ("FRAMES", |one| cell(one.frames)),
+            ("SLOTS", |one| cell(one.slots)),
+            ("CAUSE", |one| cell(one.cause)),
+            ("AT", |one| cell(one.at)),
+        ],
+    )
 }
 
 fn counts_rows(proof: &Certificate) -> String {
@@ -256,25 +230,24 @@ fn counts_rows(proof: &Certificate) -> String {
     if settled < counts.frames_lent {
         more += &format!(" + {} still out", counts.frames_lent - settled);
     }
-    let mut table = facts();
-    table.add_row([
-        cell("attachments"),
-        cell(format!(
+    let mut table = Facts::default();
+    table.add(
+        "attachments",
+        format!(
             "{}, {} at the stop",
             counts.attachments, counts.attachments_at_stop
-        )),
-    ]);
-    table.add_row([cell("blocked at the stop"), cell(counts.blocked_at_stop)]);
-    table.add_row([
-        cell("frames lent"),
-        cell(format!(
-            "{} = {} returned + {} reclaimed + {} reconciled{}",
+        ),
+    );
+    table.add("blocked at the stop", counts.blocked_at_stop);
+    table.add(
+        "frames lent",
+        format!(
+            "{} = {} returned + {} reclaimed + {} reconciled{more}",
             counts.frames_lent,
             counts.frames_returned,
             counts.frames_reclaimed,
-            counts.frames_reconciled,
-            more
-        )),
-    ]);
-    print(table)
+            counts.frames_reconciled
+        ),
+    );
+    table.print()
 }

@@ -3,19 +3,16 @@
 use onair_types::{ActiveConfig, Reload};
 use serde_json::Value;
 
-use super::{ago, cell, facts, heading, or_dash, print, printable, table};
+use super::{Facts, ago, cell, heading, or_dash, print, printable, table};
 
 /// Answer of `config show`.
 pub(crate) fn active(config: &ActiveConfig) -> String {
-    let mut all = facts();
-    all.add_row([
-        cell("file"),
-        cell(printable(&or_dash(config.file.as_ref()))),
-    ]);
+    let mut all = Facts::default();
+    all.add("file", printable(&or_dash(config.file.as_ref())));
     let last = config.last_reload.as_ref();
     let last = last.map(|it| format!("{}, {}", it.outcome, ago(Some(it.at))));
-    all.add_row([cell("last reload"), cell(or_dash(last))]);
-    let mut text = print(all);
+    all.add("last reload", or_dash(last));
+    let mut text = all.print();
     text += &heading("Active:");
     let mut keys = table(&["KEY", "VALUE"]);
     walk(String::new(), &config.active, &mut |key, value| {

@@ -93,7 +93,7 @@ fn what(kind: &EventKind) -> String {
         } => because(format!("{recording_name}, {state} ({end})"), reason) + &packets(counts),
         EventKind::ProbeState { state, reason } => because(state, reason),
         EventKind::PollerDied { poller, message } => format!("{poller}: {message}"),
-        EventKind::PortGone { port } => port.clone(),
+        EventKind::PortBack { port } | EventKind::PortGone { port } => port.clone(),
         EventKind::PortLink { port, up } => format!("{port}: {}", if *up { "up" } else { "down" }),
         EventKind::ShutdownPhase { phase, cause } => because(phase, cause),
         EventKind::ShutdownProgress { sessions, users } => {

@@ -2,7 +2,7 @@
 
 use onair_types::{Eviction, EvictionList};
 
-use super::{cell, print, table};
+use super::{cell, columns};
 
 /// Answer of `session evict`.
 pub(crate) fn list(list: &EvictionList) -> String {
@@ -14,27 +14,17 @@ pub(crate) fn list(list: &EvictionList) -> String {
 
 /// A table of evictions.
 pub(crate) fn rows(evicted: &[Eviction]) -> String {
-    let mut table = table(&[
-        "#",
-        "PID",
-        "COMMAND",
-        "CAUSE",
-        "INSIDE",
-        "TAKEN BACK",
-        "SET ASIDE",
-        "AT",
-    ]);
-    for one in evicted {
-        table.add_row([
-            cell(one.attachment),
-            cell(one.pid),
-            cell(&one.command),
-            cell(one.cause),
-            cell(one.callers_inside),
-            cell(one.frames_revoked),
-            cell(one.frames_set_aside),
-            cell(one.at),
-        ]);
-    }
-    print(table)
+    columns(
+        evicted,
+        &[
+            ("#", |one| cell(one.attachment)),
+            ("PID", |one| cell(one.pid)),
+            ("COMMAND", |one| cell(&one.command)),
+            ("CAUSE", |one| cell(one.cause)),
+            ("INSIDE", |one| cell(one.callers_inside)),
+            ("TAKEN BACK", |one| cell(one.frames_revoked)),
+            ("SET ASIDE", |one| cell(one.frames_set_aside)),
+            ("AT", |one| cell(one.at)),
+        ],
+    )
 }

@@ -5,26 +5,26 @@ use std::time::Duration;
 use comfy_table::{Cell, Color};
 use onair_types::{Dataplane, Health, HealthStatus, Probe, ProbeState, ShareUse};
 
-use super::{ago, cell, coloured, facts, heading, human, port, print, printable, table};
+use super::{Facts, ago, cell, coloured, columns, heading, human, or_dash, port, printable};
 
 /// Answer of `health`.
 pub(crate) fn render(health: &Health) -> String {
     let tally = &health.sessions;
-    let mut about = facts();
-    about.add_row([cell("status"), status(health)]);
-    about.add_row([
-        cell("daemon"),
-        cell(format!(
+    let mut about = Facts::default();
+    about.add_cell("status", status(health));
+    about.add(
+        "daemon",
+        format!(
             "onaird {}, pid {}, up {}",
             health.version,
             health.pid,
             human(Duration::from_millis(health.uptime_ms))
-        )),
-    ]);
-    about.add_row([cell("probe"), probe(&health.probe)]);
-    about.add_row([
-        cell("sessions"),
-        cell(format!(
+        ),
+    );
+    about.add_cell("probe", probe(&health.probe));
+    about.add(
+        "sessions",
+        format!(
             "{} created, {} running, {} stopped, {} draining, {} quarantined, {} destroyed",
             tally.created,
             tally.running,
@@ -32,21 +32,21 @@ pub(crate) fn render(health: &Health) -> String {
             tally.draining,
             tally.quarantined,
             tally.destroyed
-        )),
-    ]);
+        ),
+    );
     let pages = if health.dataplane.hugepages {
         "with"
     } else {
         "without"
     };
-    about.add_row([
-        cell("data plane"),
-        cell(format!(
+    about.add(
+        "data plane",
+        format!(
             "{}, DPDK {}, {pages} hugepages",
             health.dataplane.backend, health.dataplane.dpdk
-        )),
-    ]);
-    let mut text = print(about);
+        ),
+    );
+    let mut text = about.print();
     if !health.problems.is_empty() {
         text += &heading("Problems:");
         for problem in &health.problems {
@@ -63,32 +63,25 @@ fn shares(shares: &[ShareUse]) -> String {
     if shares.is_empty() {
         return String::new();
     }
-    let mut limits = table(&[
-        "LIMIT",
-        "USED",
-        "OF",
-        "RESERVED",
-        "ONE USER",
-        "ONE PROCESS",
-        "MOST",
-        "REFUSED",
-    ]);
-    for share in shares {
-        let most = share.greatest_uid.map_or("-".to_owned(), |uid| {
-            format!("{} by uid {uid}", share.greatest)
-        });
-        limits.add_row([
-            cell(&share.key),
-            cell(share.used),
-            cell(share.limit),
-            cell(share.reserved),
-            cell(share.per_uid),
-            cell(share.per_process),
-            cell(most),
-            cell(share.refused),
-        ]);
-    }
-    format!("\n{}", print(limits))
+    let limits = columns(
+        shares,
+        &[
+            ("LIMIT", |share| cell(&share.key)),
+            ("USED", |share| cell(share.used)),
+            ("OF", |share| cell(share.limit)),
+            ("RESERVED", |share| cell(share.reserved)),
+            ("ONE USER", |share| cell(share.per_uid)),
+            ("ONE PROCESS", |share| cell(share.per_process)),
+            ("MOST", |share| {
+                let most = share
+                    .greatest_uid
+                    .map(|uid| format!("{} by uid {uid}", share.greatest));
+                cell(or_dash(most))
+            }),
+            ("REFUSED", |share| cell(share.refused)),
+        ],
+    );
+    format!("\n{limits}")
 }
 
 fn status(health: &Health) -> Cell {
@@ -129,23 +122,20 @@ fn plane(plane: &Dataplane) -> String {
         text += &port::traffic(&plane.ports);
     }
     if !plane.pollers.is_empty() {
-        let mut pollers = table(&["POLLER", "CORE", "IDLE", "SESSIONS", "ALIVE"]);
-        for poller in &plane.pollers {
-            let alive = if poller.alive {
-                coloured("yes", Color::Green)
-            } else {
-                coloured("no", Color::Red)
-            };
-            pollers.add_row([
-                cell(&poller.name),
-                cell(poller.core),
-                cell(&poller.idle),
-                cell(poller.sessions),
-                alive,
-            ]);
-        }
         text += "\n";
-        text += &print(pollers);
+        text += &columns(
+            &plane.pollers,
+            &[
+                ("POLLER", |poller| cell(&poller.name)),
+                ("CORE", |poller| cell(poller.core)),
+                ("IDLE", |poller| cell(&poller.idle)),
+                ("SESSIONS", |poller| cell(poller.sessions)),
+                ("ALIVE", |poller| match poller.alive {
+                    true => coloured("yes", Color::Green),
+                    false => coloured("no", Color::Red),
+                }),
+            ],
+        );
     }
     text
 }

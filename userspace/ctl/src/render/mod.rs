@@ -36,9 +36,40 @@ pub(crate) fn table(heads: &[&str]) -> Table {
     table
 }
 
+/// A table of `list`: the head of each column, and its cell of an entry.
+pub(crate) fn columns<'a, T>(
+    list: impl IntoIterator<Item = &'a T>,
+    columns: &[(&str, fn(&'a T) -> Cell)],
+) -> String {
+    let heads: Vec<_> = columns.iter().map(|(head, _)| *head).collect();
+    let mut table = table(&heads);
+    for one in list {
+        table.add_row(columns.iter().map(|(_, cell)| cell(one)));
+    }
+    print(table)
+}
+
 /// A table of two columns, name and value.
-pub(crate) fn facts() -> Table {
-    bare()
+pub(crate) struct Facts(Table);
+
+impl Default for Facts {
+    fn default() -> Self {
+        Self(bare())
+    }
+}
+
+impl Facts {
+    pub(crate) fn add(&mut self, name: impl ToString, value: impl ToString) {
+        self.add_cell(name, cell(value));
+    }
+
+    pub(crate) fn add_cell(&mut self, name: impl ToString, value: Cell) {
+        self.0.add_row([cell(name), value]);
+    }
+
+    pub(crate) fn print(self) -> String {
+        print(self.0)
+    }
 }
 
 fn bare() -> Table {

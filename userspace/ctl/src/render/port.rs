@@ -1,62 +1,67 @@
 //! Ports: their traffic, and their devices.
 
 use comfy_table::{Cell, Color};
-use onair_types::PortHealth;
+use onair_types::{PortHealth, PortWake};
 
-use super::{cell, coloured, print, table};
+use super::{cell, coloured, columns, or_dash};
 
 /// A table of what each port carries.
 pub(super) fn traffic(ports: &[PortHealth]) -> String {
-    let mut rows = table(&[
-        "PORT",
-        "DRIVER",
-        "ADDRESS",
-        "MAC",
-        "LINK",
-        "POLLER",
-        "RECEIVED",
-        "SENT",
-        "MISSED",
-        "UNCLAIMED",
-    ]);
-    for port in ports {
-        rows.add_row([
-            cell(&port.name),
-            cell(&port.backend),
-            cell(&port.address),
-            cell(&port.mac),
-            link(port),
-            cell(&port.poller),
-            cell(port.rx_packets),
-            cell(port.tx_packets),
-            cell(port.rx_missed),
-            cell(port.rx_unclaimed),
-        ]);
-    }
-    print(rows)
+    columns(
+        ports,
+        &[
+            ("PORT", |port| cell(&port.name)),
+            ("DRIVER", |port| cell(&port.backend)),
+            ("ADDRESS", |port| cell(&port.address)),
+            ("MAC", |port| cell(&port.mac)),
+            ("LINK", link),
+            ("POLLER", |port| cell(&port.poller)),
+            ("RECEIVED", |port| cell(port.rx_packets)),
+            ("SENT", |port| cell(port.tx_packets)),
+            ("MISSED", |port| cell(port.rx_missed)),
+            ("UNCLAIMED", |port| cell(port.rx_unclaimed)),
+        ],
+    )
 }
 
 /// A table of each port's device.
 pub(crate) fn devices(ports: &[PortHealth]) -> String {
-    let mut rows = table(&[
-        "PORT", "DEVICE", "DRIVER", "ADDRESS", "LINK", "SPEED", "NUMA", "QUEUES", "OFFLOADS",
-    ]);
-    for port in ports {
-        let number = |value: Option<u32>| value.map_or("-".to_owned(), |it| it.to_string());
-        let speed = port.link_mbps.map(|mbps| format!("{mbps} Mbit/s"));
-        rows.add_row([
-            cell(&port.name),
-            cell(&port.device),
-            cell(&port.backend),
-            cell(&port.address),
-            link(port),
-            cell(speed.unwrap_or("-".to_owned())),
-            cell(number(port.numa_node)),
-            cell(format!("1 of {}", port.max_queues)),
-            cell(port.offloads.join(", ")),
-        ]);
+    columns(
+        ports,
+        &[
+            ("PORT", |port| cell(&port.name)),
+            ("DEVICE", |port| cell(&port.device)),
+            ("DRIVER", |port| cell(driver(port))),
+            ("ADDRESS", |port| cell(&port.address)),
+            ("LINK", link),
+            ("SPEED", |port| {
+                cell(or_dash(port.link_mbps.map(|mbps| format!("{mbps} Mbit/s"))))
+            }),
+            ("NUMA", |port| cell(or_dash(port.numa_node))),
+            ("WAKE", |port| cell(wake(port))),
+            ("QUEUES", |port| cell(format!("1 of {}", port.max_queues))),
+            ("OFFLOADS", |port| cell(port.offloads.join(", "))),
+        ],
+    )
+}
+
+/// The driver, and how an AF_XDP port is attached: `af_xdp (native, copy)`.
+fn driver(port: &PortHealth) -> String {
+    let Some(xdp) = port.xdp else {
+        return port.backend.clone();
+    };
+    let mode = if xdp.native { "native" } else { "generic" };
+    let copy = if xdp.zero_copy { "zero-copy" } else { "copy" };
+    format!("{} ({mode}, {copy})", port.backend)
+}
+
+/// What wakes its poller.
+fn wake(port: &PortHealth) -> &'static str {
+    match port.wake {
+        PortWake::Socket => "socket",
+        PortWake::Interrupt => "interrupt",
+        PortWake::Timer => "timer",
     }
-    print(rows)
 }
 
 fn link(port: &PortHealth) -> Cell {

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use comfy_table::{Cell, Color};
-use onair_types::{RecordingCounts, RecordingList, RecordingState, RecordingView};
+use onair_types::{RecordingList, RecordingState, RecordingView};
 
-use super::{bytes, cell, coloured, facts, heading, human, or_dash, print, printable, table};
+use super::{Facts, bytes, cell, coloured, columns, heading, human, or_dash, printable};
 
 fn state(state: RecordingState) -> Cell {
     coloured(
@@ -40,70 +40,60 @@ pub(crate) fn list(list: &RecordingList) -> String {
         return "No recordings. `onairctl record start --help` shows how to begin one.\n"
             .to_owned();
     }
-    let mut table = table(&[
-        "NAME", "ID", "SESSION", "FORMAT", "STATE", "FOR", "FILES", "SIZE", "PACKETS", "DROPPED",
-        "LOST", "NOTE",
-    ]);
-    for view in &list.recordings {
-        let counts = &view.counts;
-        let end = view.end.map(|it| it.to_string());
-        table.add_row([
-            cell(&view.name),
-            cell(view.id),
-            cell(&view.session_name),
-            cell(view.format),
-            state(view.state),
-            cell(took(view)),
-            cell(view.files.len()),
-            cell(bytes(size(view))),
-            cell(counts.written),
-            cell(counts.dropped_in_all()),
-            cell(counts.lost_in_all()),
-            cell(view.reason.clone().or(end).unwrap_or_default()),
-        ]);
-    }
-    print(table)
+    columns(
+        &list.recordings,
+        &[
+            ("NAME", |view| cell(&view.name)),
+            ("ID", |view| cell(view.id)),
+            ("SESSION", |view| cell(&view.session_name)),
+            ("FORMAT", |view| cell(view.format)),
+            ("STATE", |view| state(view.state)),
+            ("FOR", |view| cell(took(view))),
+            ("FILES", |view| cell(view.files.len())),
+            ("SIZE", |view| cell(bytes(size(view)))),
+            ("PACKETS", |view| cell(view.counts.written)),
+            ("DROPPED", |view| cell(view.counts.dropped_in_all())),
+            ("LOST", |view| cell(view.counts.lost_in_all())),
+            ("NOTE", |view| {
+                let end = view.end.map(|it| it.to_string());
+                cell(view.reason.clone().or(end).unwrap_or_default())
+            }),
+        ],
+    )
 }
 
 /// One recording.
 pub(crate) fn one(view: &RecordingView) -> String {
-    let mut about = facts();
-    about.add_row([
-        cell("recording"),
-        cell(format!("{} ({})", view.name, view.id)),
-    ]);
-    about.add_row([cell("state"), state(view.state)]);
+    let mut about = Facts::default();
+    about.add("recording", format!("{} ({})", view.name, view.id));
+    about.add_cell("state", state(view.state));
     if let Some(reason) = &view.reason {
-        about.add_row([cell("reason"), cell(reason)]);
+        about.add("reason", reason);
     }
-    about.add_row([
-        cell("session"),
-        cell(format!("{} ({})", view.session_name, view.session)),
-    ]);
-    about.add_row([cell("format"), cell(view.format)]);
+    about.add(
+        "session",
+        format!("{} ({})", view.session_name, view.session),
+    );
+    about.add("format", view.format);
     if let Some(owner) = &view.owner {
-        about.add_row([cell("started by"), cell(owner)]);
+        about.add("started by", owner);
     }
-    about.add_row([cell("started"), cell(view.started_at)]);
+    about.add("started", view.started_at);
     let end = view.end.map(|it| format!(", {it}")).unwrap_or_default();
-    about.add_row([
-        cell("ended"),
-        cell(format!("{}{end}", or_dash(view.ended_at))),
-    ]);
-    about.add_row([cell("folder"), cell(&view.folder)]);
-    let mut text = print(about);
+    about.add("ended", format!("{}{end}", or_dash(view.ended_at)));
+    about.add("folder", &view.folder);
+    let mut text = about.print();
     if !view.files.is_empty() {
-        let mut files = table(&["FILE", "SIZE", "PACKETS", "SHA-256"]);
-        for file in &view.files {
-            files.add_row([
-                cell(&file.name),
-                cell(bytes(file.bytes)),
-                cell(file.events),
-                cell(or_dash(file.sha256.as_ref())),
-            ]);
-        }
         text += "\n";
-        text += &print(files);
+        text += &columns(
+            &view.files,
+            &[
+                ("FILE", |file| cell(&file.name)),
+                ("SIZE", |file| cell(bytes(file.bytes))),
+                ("PACKETS", |file| cell(file.events)),
+                ("SHA-256", |file| cell(or_dash(file.sha256.as_ref()))),
+            ],
+        );
     }
     text += &heading("Counts:");
     text += &counts(view);
@@ -121,25 +111,24 @@ pub(crate) fn one(view: &RecordingView) -> String {
 }
 
 fn counts(view: &RecordingView) -> String {
-    let mut rows = table(&[
-        "BY", "ARRIVED", "ACCEPTED", "DROPPED", "WRITTEN", "LOST", "PENDING",
-    ]);
-    let mut row = |name: &str, counts: &RecordingCounts| {
-        rows.add_row([
-            cell(name),
-            cell(counts.arrived),
-            cell(counts.accepted),
-            cell(with_reasons(counts.dropped_in_all(), &counts.dropped)),
-            cell(counts.written),
-            cell(with_reasons(counts.lost_in_all(), &counts.lost)),
-            cell(counts.pending),
-        ]);
-    };
-    for producer in &view.producers {
-        row(&producer.name, &producer.counts);
-    }
-    row("all", &view.counts);
-    let mut text = print(rows);
+    let producers = view.producers.iter().map(|it| (&*it.name, &it.counts));
+    let rows: Vec<_> = producers.chain([("all", &view.counts)]).collect();
+    let mut text = columns(
+        &rows,
+        &[
+            ("BY", |(name, _)| cell(name)),
+            ("ARRIVED", |(_, counts)| cell(counts.arrived)),
+            ("ACCEPTED", |(_, counts)| cell(counts.accepted)),
+            ("DROPPED", |(_, counts)| {
+                cell(with_reasons(counts.dropped_in_all(), &counts.dropped))
+            }),
+            ("WRITTEN", |(_, counts)| cell(counts.written)),
+            ("LOST", |(_, counts)| {
+                cell(with_reasons(counts.lost_in_all(), &counts.lost))
+            }),
+            ("PENDING", |(_, counts)| cell(counts.pending)),
+        ],
+    );
     if let Some(frames) = &view.frames {
         text += &format!(
             "{} whole frames written, {} incomplete frames left out\n",

@@ -7,7 +7,7 @@ use onair_types::{
     AttachmentView, Direction, Flushed, SessionCounters, SessionList, SessionState, SessionView,
 };
 
-use super::{ago, bytes, cell, coloured, facts, heading, human, or_dash, print, table};
+use super::{Facts, ago, bytes, cell, coloured, columns, heading, human, or_dash};
 
 fn state(state: SessionState) -> Cell {
     coloured(
@@ -47,41 +47,32 @@ pub(crate) fn list(list: &SessionList) -> String {
         return "No sessions. `onairctl session create --help` shows how to create one.\n"
             .to_owned();
     }
-    let mut table = table(&[
-        "NAME",
-        "ID",
-        "STATE",
-        "DIRECTION",
-        "PORT",
-        "VIDEO",
-        "FLOW",
-        "ATTACHED",
-        "FRAMES",
-        "AGE",
-    ]);
-    for view in &list.sessions {
-        let frames = match view.direction {
-            Direction::Receive => view.counters.frames_complete,
-            Direction::Send => view.counters.frames_sent,
-        };
-        table.add_row([
-            cell(&view.name),
-            cell(view.id),
-            state(view.state),
-            cell(view.direction),
-            cell(&view.port),
-            cell(video(view)),
-            cell(flow(view)),
-            cell(format!(
-                "{}/{}",
-                view.attachments.len(),
-                view.max_attachments
-            )),
-            cell(frames),
-            cell(human(view.created_at.age())),
-        ]);
-    }
-    print(table)
+    columns(
+        &list.sessions,
+        &[
+            ("NAME", |view| cell(&view.name)),
+            ("ID", |view| cell(view.id)),
+            ("STATE", |view| state(view.state)),
+            ("DIRECTION", |view| cell(view.direction)),
+            ("PORT", |view| cell(&view.port)),
+            ("VIDEO", |view| cell(video(view))),
+            ("FLOW", |view| cell(flow(view))),
+            ("ATTACHED", |view| {
+                cell(format!(
+                    "{}/{}",
+                    view.attachments.len(),
+                    view.max_attachments
+                ))
+            }),
+            ("FRAMES", |view| {
+                cell(match view.direction {
+                    Direction::Receive => view.counters.frames_complete,
+                    Direction::Send => view.counters.frames_sent,
+                })
+            }),
+            ("AGE", |view| cell(human(view.created_at.age()))),
+        ],
+    )
 }
 
 /// Answer of `stop` and `start`.
@@ -102,32 +93,29 @@ pub(crate) fn flushed(flushed: &Flushed) -> String {
 
 /// Answer of `show` and `create`.
 pub(crate) fn one(view: &SessionView) -> String {
-    let mut table = facts();
+    let mut table = Facts::default();
     let direction = match view.source {
         Some(source) => format!("{}, frames from {source}", view.direction),
         None => view.direction.to_string(),
     };
-    table.add_row([cell("name"), cell(&view.name)]);
-    table.add_row([cell("id"), cell(view.id)]);
-    table.add_row([cell("state"), state(view.state)]);
-    table.add_row([cell("direction"), cell(direction)]);
-    table.add_row([cell("port"), cell(&view.port)]);
-    table.add_row([cell("video"), cell(video(view))]);
-    table.add_row([cell("flow"), cell(flow(view))]);
-    table.add_row([cell("payload type"), cell(or_dash(view.flow.payload_type))]);
-    table.add_row([
-        cell("quota"),
-        cell(format!("{} frames an attachment", view.quota)),
-    ]);
+    table.add("name", &view.name);
+    table.add("id", view.id);
+    table.add_cell("state", state(view.state));
+    table.add("direction", direction);
+    table.add("port", &view.port);
+    table.add("video", video(view));
+    table.add("flow", flow(view));
+    table.add("payload type", or_dash(view.flow.payload_type));
+    table.add("quota", format!("{} frames an attachment", view.quota));
     if view.persistent {
-        table.add_row([cell("persistent"), cell("comes back at the next start")]);
+        table.add("persistent", "comes back at the next start");
     }
-    table.add_row([cell("owner"), cell(or_dash(view.owner.as_ref()))]);
-    table.add_row([cell("created"), cell(ago(Some(view.created_at)))]);
+    table.add("owner", or_dash(view.owner.as_ref()));
+    table.add("created", ago(Some(view.created_at)));
     if view.stopped_at.is_some() {
-        table.add_row([cell("stopped"), cell(ago(view.stopped_at))]);
+        table.add("stopped", ago(view.stopped_at));
     }
-    let mut text = print(table);
+    let mut text = table.print();
     text += &heading(&format!(
         "Attachments ({} of {}):",
         view.attachments.len(),
@@ -143,28 +131,25 @@ fn attachments(list: &[AttachmentView]) -> String {
     if list.is_empty() {
         return "none\n".to_owned();
     }
-    let mut table = table(&[
-        "#", "PID", "COMMAND", "UID", "STATE", "LENT", "HELD", "INSIDE", "LIBRARY",
-    ]);
-    for one in list {
-        table.add_row([
-            cell(one.attachment),
-            cell(one.pid),
-            cell(&one.command),
-            cell(one.uid),
-            cell(one.state),
-            cell(one.lent),
-            cell(one.held),
-            cell(one.threads_inside),
-            cell(&one.client_version),
-        ]);
-    }
-    print(table)
+    columns(
+        list,
+        &[
+            ("#", |one| cell(one.attachment)),
+            ("PID", |one| cell(one.pid)),
+            ("COMMAND", |one| cell(&one.command)),
+            ("UID", |one| cell(one.uid)),
+            ("STATE", |one| cell(one.state)),
+            ("LENT", |one| cell(one.lent)),
+            ("HELD", |one| cell(one.held)),
+            ("INSIDE", |one| cell(one.threads_inside)),
+            ("LIBRARY", |one| cell(&one.client_version)),
+        ],
+    )
 }
 
 /// Nonzero counters; frames and packets always.
 pub(crate) fn counters(counters: &SessionCounters) -> String {
-    let mut table = facts();
+    let mut table = Facts::default();
     let always = [("packets", counters.packets)];
     let frames = [
         ("frames complete", counters.frames_complete),
@@ -182,11 +167,11 @@ pub(crate) fn counters(counters: &SessionCounters) -> String {
         .into_iter()
         .chain(frames.into_iter().filter(|(_, n)| *n > 0))
     {
-        table.add_row([cell(name), cell(count)]);
+        table.add(name, count);
     }
     for (reason, count) in &counters.packets_malformed {
-        table.add_row([cell(format!("packets malformed, {reason}")), cell(count)]);
+        table.add(format!("packets malformed, {reason}"), count);
     }
-    table.add_row([cell("payload"), cell(bytes(counters.bytes))]);
-    print(table)
+    table.add("payload", bytes(counters.bytes));
+    table.print()
 }

@@ -3,7 +3,7 @@
 use comfy_table::Color;
 use onair_types::{Reading, Says, Verdict};
 
-use super::{cell, coloured, print, printable, table};
+use super::{cell, coloured, columns, printable};
 
 /// Answer of `verdict`.
 pub(crate) fn render(verdict: &Verdict) -> String {
@@ -23,22 +23,25 @@ pub(crate) fn render(verdict: &Verdict) -> String {
 
 /// A table of readings.
 pub(crate) fn rows(readings: &[Reading]) -> String {
-    let mut table = table(&["WITNESS", "LOOKED AT", "SAYS", "USERS", "WORD OF", "DETAIL"]);
-    for reading in readings {
-        let colour = match reading.says {
-            Says::Zero => Color::Green,
-            Says::Users => Color::Yellow,
-            Says::Unknown => Color::Red,
-            Says::NotApplicable => Color::DarkGrey,
-        };
-        table.add_row([
-            cell(reading.witness),
-            cell(&reading.name),
-            coloured(reading.says, colour),
-            cell(reading.users),
-            cell(reading.word_of),
-            cell(&reading.detail),
-        ]);
-    }
-    print(table)
+    columns(
+        readings,
+        &[
+            ("WITNESS", |reading| cell(reading.witness)),
+            ("LOOKED AT", |reading| cell(&reading.name)),
+            ("SAYS", |reading| {
+                coloured(
+                    reading.says,
+                    match reading.says {
+                        Says::Zero => Color::Green,
+                        Says::Users => Color::Yellow,
+                        Says::Unknown => Color::Red,
+                        Says::NotApplicable => Color::DarkGrey,
+                    },
+                )
+            }),
+            ("USERS", |reading| cell(reading.users)),
+            ("WORD OF", |reading| cell(reading.word_of)),
+            ("DETAIL", |reading| cell(&reading.detail)),
+        ],
+    )
 }

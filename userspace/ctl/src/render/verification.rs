@@ -3,7 +3,7 @@
 use comfy_table::Color;
 use onair_types::{CheckOutcome, Verification};
 
-use super::{cell, coloured, print, printable, table};
+use super::{cell, coloured, columns, printable};
 
 /// Answer of `certificate verify` for one certificate.
 pub(crate) fn render(source: &str, found: &Verification) -> String {
@@ -16,19 +16,21 @@ pub(crate) fn render(source: &str, found: &Verification) -> String {
         (Some(name), Some(session)) => format!("{name} ({session})"),
         _ => "of an unknown session".to_owned(),
     };
-    let mut rows = table(&["CHECK", "", "WHY"]);
-    for check in &found.checks {
-        let mark = match check.outcome {
-            CheckOutcome::Holds => coloured("✓", Color::Green),
-            CheckOutcome::Fails => coloured("✗", Color::Red),
-            CheckOutcome::Absent => coloured("–", Color::DarkGrey),
-        };
-        rows.add_row([cell(&check.name), mark, cell(&check.detail)]);
-    }
+    let checks = columns(
+        &found.checks,
+        &[
+            ("CHECK", |check| cell(&check.name)),
+            ("", |check| match check.outcome {
+                CheckOutcome::Holds => coloured("✓", Color::Green),
+                CheckOutcome::Fails => coloured("✗", Color::Red),
+                CheckOutcome::Absent => coloured("–", Color::DarkGrey),
+            }),
+            ("WHY", |check| cell(&check.detail)),
+        ],
+    );
     format!(
-        "{}: certificate {} {word}\n\n{}",
+        "{}: certificate {} {word}\n\n{checks}",
         printable(source),
-        printable(&of),
-        print(rows)
+        printable(&of)
     )
 }

@@ -159,7 +159,7 @@ fn table_health_not_ready_then_the_reasons_and_exit_code_1() {
         "dataplane": {"backend": "af_xdp", "dpdk": "22.11", "hugepages": true,
             "ports": [{"name": "a", "device": "net_af_xdp0", "backend": "af_xdp", "address": "10.77.0.1/24",
                 "mac": "02:00:00:00:00:01", "link_up": false, "link_mbps": 25000, "numa_node": 1,
-                "max_queues": 8, "offloads": ["rx VLAN_STRIP", "tx IPV4_CKSUM"], "poller": "p0", "rx_packets": 1,
+                "xdp": {"native": true, "zero_copy": false}, "wake": "socket", "max_queues": 8, "offloads": ["rx VLAN_STRIP", "tx IPV4_CKSUM"], "poller": "p0", "rx_packets": 1,
                 "tx_packets": 2, "rx_missed": 3, "rx_unclaimed": 4}],
             "pollers": [{"name": "p0", "core": 1, "idle": "adaptive", "alive": true, "sessions": 0}]},
         "sessions": {"running": 2}});

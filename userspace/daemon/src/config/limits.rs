@@ -94,7 +94,7 @@ impl Limits {
 
     /// Limit of clients that have left a session and still keep its memory. Root's processes have
     /// the process share too: keeping memory needs no privilege.
-    pub fn left_clients_share(&self) -> Share {
+    pub fn former_clients_share(&self) -> Share {
         let what = "clients that left the session and keep its memory";
         let share = Share::new(what, "limits.departed", self.departed, self.percent());
         let any_process = self.departed * self.process_percent as usize / 100;

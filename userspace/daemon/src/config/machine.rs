@@ -50,7 +50,7 @@ impl Config {
         }
         for port in &self.port {
             if let Some(device) = port.pci()? {
-                let usable = device.check();
+                let usable = device.check(self.dpdk.without_iommu);
                 usable.map_err(|error| port.wrong("device", &port.device, error.to_string()))?;
             }
             // An error is one of the namespace: opening the port reports it, in the same words.

@@ -164,7 +164,12 @@ impl Config {
     /// it takes what it needs.
     fn check_memory(&self) -> Result<(), ConfigError> {
         let needed = self.port.len() * PortConfig::PLAIN_MEMORY_MB as usize;
-        if self.dpdk.hugepages == Hugepages::Require || self.dpdk.memory_mb as usize >= needed {
+        if self.dpdk.without_iommu && self.dpdk.hugepages == Hugepages::Never {
+            let problem = "dpdk.without_iommu needs hugepages: set \"require\"";
+            return Err(ConfigError::value("dpdk.hugepages", "never", problem));
+        }
+        let takes_hugepages = self.dpdk.hugepages == Hugepages::Require || self.dpdk.without_iommu;
+        if takes_hugepages || self.dpdk.memory_mb as usize >= needed {
             return Ok(());
         }
         let ports = self.port.len();
@@ -197,98 +202,75 @@ mod tests {
         assert_eq!(config.timeouts.graceful_ms, 10_000);
     }
 
+    /// What is wrong, with `; ` between two lines of it, and what the error says.
+    const WRONG: &str = r#"[control] socked = 1 => unknown field `socked`
+[control] mode = "999" => octal mode
+[probe] mode = "maybe" => required
+[[control.role]] role = "attach" => give a user or a group
+[[control.role]] user = "a"; group = "b"; role = "own" => give a user or a group
+[control] group_role = "all" => unknown variant `all`
+[limits] uid_percent = 0 => limits.uid_percent = 0: give 1 to 100
+[limits] reserve_percent = 51 => limits.reserve_percent = 51: give 0 to 50
+[limits] sessions = 0 => 1 to 1024
+[limits] proving_per_uid = 0 => limits.proving_per_uid = 0: give 1 to 1024
+[limits] connections = 0 => 1 to 65536
+[limits] frame_memory_mb = 0 => 1 to 16777216
+[limits] http_connections = 5000 => 1 to 4096
+[limits] http_head_bytes = 100 => 1024 to 65536
+[limits] http_body_bytes = 9 => 1024 to 16777216
+[limits] connections = 5000 => probe.max_attachments = 4096: give at least limits.connections, which is 5000
+[probe] max_files = 0 => 1 to 4096
+[probe] max_sites = 1 => 2 to 16384
+[probe] max_blocked = 1 => 64 to 1048576
+[probe] max_attachments = 0 => 1 to 65536
+[timeouts] probe_sight_ms = 6000 => timeouts.probe_sight_ms = 6000: give 1 to 5000
+[timeouts] prove_ms = 0 => 1 to 600000
+[timeouts] prove_ms = -1 => prove_ms
+[timeouts] patrol_ms = 1 => 10 to 60000
+[timeouts] graceful_ms = 86400001 => 0 to 86400000
+[[poller]] name="p"; core=0; nap_us=0 => poller.p.nap_us = 0: give 10 to 100000
+[state] certificates = 0 => 1 to 100000
+[recorder] max_recordings = 65 => 0 to 64
+[recorder] ring_mb = 0 => 1 to 16384
+[recorder] min_free_mb = 16777217 => 0 to 16777216
+[recorder] finish_ms = 0 => 1 to 600000
+[recorder] folder = "recordings" => recorder.folder = recordings: give an absolute path
+[state] certificate_days = 40000 => 0 to 36500
+[[poller]] name="p"; core=0; [[poller]] name="q"; core=0 => poller.q.core = 0: poller p runs on this core"#;
+
     #[test]
     fn config_wrong_values_then_named_with_what_to_do() {
+        for case in WRONG.lines() {
+            let (text, expected) = case.split_once(" => ").unwrap();
+            let text = text.replace("] ", "]\n").replace("; ", "\n");
+            let error = parse(&text).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn config_wrong_ports_then_named_with_what_to_do() {
+        let address = format!("{PORT}address=\"10.0.0.1/24\"\n");
+        let port = format!("{address}poller=\"p\"\n");
         for (text, expected) in [
-            ("[control]\nsocked = 1".to_owned(), "unknown field `socked`"),
-            ("[control]\nmode = \"999\"".into(), "octal mode"),
-            ("[probe]\nmode = \"maybe\"".into(), "required"),
-            (
-                "[[control.role]]\nrole = \"attach\"".into(),
-                "give a user or a group",
-            ),
-            (
-                "[[control.role]]\nuser = \"a\"\ngroup = \"b\"\nrole = \"own\"".into(),
-                "give a user or a group",
-            ),
-            (
-                "[control]\ngroup_role = \"all\"".into(),
-                "unknown variant `all`",
-            ),
-            (
-                "[limits]\nuid_percent = 0".into(),
-                "limits.uid_percent = 0: give 1 to 100",
-            ),
-            (
-                "[limits]\nreserve_percent = 51".into(),
-                "limits.reserve_percent = 51: give 0 to 50",
-            ),
-            ("[limits]\nsessions = 0".into(), "1 to 1024"),
-            (
-                "[limits]\nproving_per_uid = 0".into(),
-                "limits.proving_per_uid = 0: give 1 to 1024",
-            ),
-            ("[limits]\nconnections = 0".into(), "1 to 65536"),
-            ("[limits]\nframe_memory_mb = 0".into(), "1 to 16777216"),
-            ("[limits]\nhttp_connections = 5000".into(), "1 to 4096"),
-            ("[limits]\nhttp_head_bytes = 100".into(), "1024 to 65536"),
-            ("[limits]\nhttp_body_bytes = 9".into(), "1024 to 16777216"),
-            (
-                "[limits]\nconnections = 5000".into(),
-                "probe.max_attachments = 4096: give at least limits.connections, which is 5000",
-            ),
-            ("[probe]\nmax_files = 0".into(), "1 to 4096"),
-            ("[probe]\nmax_sites = 1".into(), "2 to 16384"),
-            ("[probe]\nmax_blocked = 1".into(), "64 to 1048576"),
-            ("[probe]\nmax_attachments = 0".into(), "1 to 65536"),
-            (
-                "[timeouts]\nprobe_sight_ms = 6000".into(),
-                "timeouts.probe_sight_ms = 6000: give 1 to 5000",
-            ),
-            ("[timeouts]\nprove_ms = 0".into(), "1 to 600000"),
-            ("[timeouts]\nprove_ms = -1".into(), "prove_ms"),
-            ("[timeouts]\npatrol_ms = 1".into(), "10 to 60000"),
-            ("[timeouts]\ngraceful_ms = 86400001".into(), "0 to 86400000"),
-            (
-                "[[poller]]\nname=\"p\"\ncore=0\nnap_us=0".into(),
-                "poller.p.nap_us = 0: give 10 to 100000",
-            ),
-            ("[state]\ncertificates = 0".into(), "1 to 100000"),
-            ("[recorder]\nmax_recordings = 65".into(), "0 to 64"),
-            ("[recorder]\nring_mb = 0".into(), "1 to 16384"),
-            ("[recorder]\nmin_free_mb = 16777217".into(), "0 to 16777216"),
-            ("[recorder]\nfinish_ms = 0".into(), "1 to 600000"),
-            (
-                "[recorder]\nfolder = \"recordings\"".into(),
-                "recorder.folder = recordings: give an absolute path",
-            ),
-            ("[state]\ncertificate_days = 40000".into(), "0 to 36500"),
             (
                 format!("{PORT}address=\"10.0.0.1\"\npoller=\"p\""),
                 "prefix length",
             ),
+            (format!("{address}poller=\"q\""), "no [[poller]]"),
             (
-                format!("{PORT}address=\"10.0.0.1/24\"\npoller=\"q\""),
-                "no [[poller]]",
-            ),
-            (
-                format!("{PORT}address=\"10.0.0.1/24\"\npoller=\"p\"\n[dpdk]\nmemory_mb = 33"),
+                format!("{port}[dpdk]\nmemory_mb = 33"),
                 "dpdk.memory_mb = 33: too little for 1 port(s) without hugepages: give at least 34",
             ),
             (
-                format!("{PORT}address=\"10.0.0.1/24\"\npoller=\"p\"")
-                    .replace("ring:x:a", "0000:3b:00.0"),
+                port.replace("ring:x:a", "0000:3b:00.0"),
                 "port.a.device = 0000:3b:00.0: this is a PCI device: set dpdk.pci = true",
-            ),
-            (
-                "[[poller]]\nname=\"p\"\ncore=0\n[[poller]]\nname=\"q\"\ncore=0".into(),
-                "poller.q.core = 0: poller p runs on this core",
             ),
         ] {
             let error = parse(&text).unwrap_err();
             assert!(error.contains(expected), "{error}");
         }
-        assert!(parse(&format!("{PORT}address=\"10.0.0.1/24\"\npoller=\"p\"")).is_ok());
+        assert!(parse(&port).is_ok());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use onair_dpdk::{DeviceClaim, PciDevice};
+use onair_dpdk::{DeviceClaim, PciDevice, XdpChoice};
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
@@ -18,6 +18,9 @@ pub struct Port {
     /// Network namespace (a name under /run/netns) that contains the device.
     #[serde(default)]
     pub netns: Option<String>,
+    /// Where the XDP program of a port on AF_XDP runs.
+    #[serde(default)]
+    pub xdp: XdpChoice,
     /// IPv4 address and prefix length.
     pub address: String,
     /// Name of the poller that serves it.
@@ -143,6 +146,7 @@ mod tests {
             name: name.into(),
             device: device.into(),
             netns: None,
+            xdp: XdpChoice::Auto,
             address: address.into(),
             poller: "p".into(),
         }

@@ -122,7 +122,7 @@ impl Attachments {
         for attachment in &mut self.list {
             attachment.lender.reap(|_| {});
             let counters = self.stats.at(attachment.place);
-            counters.frames_out.set(attachment.lender.lent() as u64);
+            counters.frames_out.set(attachment.lender.loaned() as u64);
             note_violation(&self.stats, &mut self.violations, &mut attachment.lender);
         }
     }
@@ -139,7 +139,7 @@ impl Attachments {
                 submitted(order, credit.frame);
             }
         });
-        counters.frames_out.set(attachment.lender.lent() as u64);
+        counters.frames_out.set(attachment.lender.loaned() as u64);
         note_violation(&self.stats, &mut self.violations, &mut attachment.lender);
     }
 
@@ -162,17 +162,17 @@ impl Attachments {
             let lender = &mut attachment.lender;
             lender.reap(|_| {});
             note_violation(&self.stats, &mut self.violations, lender);
-            let mut lent = lender.publish(frame, meta);
-            if lent.is_err() {
+            let mut loaned = lender.publish(frame, meta);
+            if loaned.is_err() {
                 note_slow(&self.stats, counters);
                 if lender.drop_oldest().is_some() {
-                    lent = lender.publish(frame, meta);
+                    loaned = lender.publish(frame, meta);
                 }
             }
-            if lent.is_ok() {
+            if loaned.is_ok() {
                 counters.frames_lent.add(1);
             }
-            counters.frames_out.set(lender.lent() as u64);
+            counters.frames_out.set(lender.loaned() as u64);
         }
     }
 
@@ -183,13 +183,13 @@ impl Attachments {
             ..FrameMeta::default()
         };
         let attachment = &mut self.list[at];
-        let lent = attachment.lender.publish(frame, &meta).is_ok();
-        if lent {
+        let loaned = attachment.lender.publish(frame, &meta).is_ok();
+        if loaned {
             let counters = self.stats.at(attachment.place);
             counters.frames_lent.add(1);
-            counters.frames_out.set(attachment.lender.lent() as u64);
+            counters.frames_out.set(attachment.lender.loaned() as u64);
         }
-        lent
+        loaned
     }
 
     /// Violations since the last call.

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam_queue::ArrayQueue;
+use onair_dpdk::{RxQueue, TxQueue};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::{Lender, Violation};
 use onair_ipc::slot::SlotReading;
 use onair_session::{AttachRefusal, Evicted, FlushReport};
 use rustix::event::{EventfdFlags, eventfd};
 
+use super::config::PortInfo;
 use super::runtime::Runtime;
 use super::sessions::StartRefusal;
 use super::tap::Tap;
@@ -42,11 +44,26 @@ impl std::fmt::Debug for PollerTask {
     }
 }
 
+/// Both queues of a port, and what it is now.
+#[derive(Debug)]
+pub struct PortQueues {
+    pub(super) info: PortInfo,
+    pub(super) receive: RxQueue,
+    pub(super) transmit: TxQueue,
+}
+
 /// A command to a poller.
 #[derive(Debug)]
 pub enum Command {
     /// Run a task. No event follows.
     Run(PollerTask),
+    /// Give up the queues of a port whose device is gone. [`PollerEvent::Unplugged`] follows.
+    Unplug {
+        /// The port's name.
+        port: String,
+    },
+    /// Serve a port with these queues, whose device is back. No event follows.
+    Plug(Box<PortQueues>),
     /// Run this session. On failure [`PollerEvent::Refused`] follows, else no event.
     Start(Box<Runtime>),
     /// Stop this session. [`PollerEvent::HandedBack`] follows; for a send session, after the
@@ -205,8 +222,25 @@ pub enum PollerEvent {
         /// The violation.
         what: Violation,
     },
-    /// The interface under a port is gone: the port neither receives nor sends.
+    /// The device under a port is gone: the port neither receives nor sends.
     PortGone {
+        /// The port's name.
+        port: String,
+    },
+    /// The poller has given up the queues of a port.
+    Unplugged {
+        /// The port's name.
+        port: String,
+    },
+    /// A port whose device is gone cannot be opened again yet.
+    PortMissing {
+        /// The port's name.
+        port: String,
+        /// Why.
+        reason: String,
+    },
+    /// The device under a port is back, and the port is open again.
+    PortBack {
         /// The port's name.
         port: String,
     },

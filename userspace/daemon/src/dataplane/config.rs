@@ -1,9 +1,10 @@
 //! Configuration of the dataplane, and why it is rejected.
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use onair_dpdk::EalConfig;
+use onair_dpdk::{EalConfig, XdpChoice};
 
 /// Configuration of the dataplane. It does not change after the start.
 #[derive(Debug, Clone)]
@@ -16,6 +17,16 @@ pub struct DataplaneConfig {
     pub pollers: Vec<PollerSpec>,
     /// How long to wait for a previous owner to release a port's queue.
     pub port_busy: Duration,
+    /// Where it is written what a port puts on an interface when it is opened again.
+    pub journal: Arc<dyn PortJournal>,
+}
+
+/// Remembers what a port puts on its interface, so that it is undone also after the process died.
+pub trait PortJournal: std::fmt::Debug + Send + Sync {
+    /// The port is about to be opened, perhaps on another interface of that name than before.
+    fn before_open(&self, port: &PortSpec);
+    /// It is open.
+    fn after_open(&self, port: &PortSpec);
 }
 
 /// A port to open.
@@ -27,6 +38,8 @@ pub struct PortSpec {
     pub device: String,
     /// Network namespace under `/run/netns` that contains the interface.
     pub netns: Option<String>,
+    /// Where the XDP program of a port on AF_XDP runs.
+    pub xdp: XdpChoice,
     /// IPv4 address and prefix length of the port, 0 to 32.
     pub address: (Ipv4Addr, u8),
     /// Index of its poller in [`DataplaneConfig::pollers`].

@@ -32,6 +32,11 @@ impl Idler {
         }
     }
 
+    /// Whether packets wake the poller, from now on.
+    pub(super) const fn set_sees_packets(&mut self, sees_packets: bool) {
+        self.sees_packets = sees_packets;
+    }
+
     /// The turn at `now_ns` had work.
     pub(super) const fn worked(&mut self, now_ns: u64) {
         self.worked_at_ns = now_ns;

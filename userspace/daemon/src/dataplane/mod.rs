@@ -18,6 +18,7 @@ mod poller;
 mod port;
 mod priority;
 mod receive;
+mod reopening;
 mod runtime;
 mod send;
 mod sessions;
@@ -25,8 +26,10 @@ mod stats;
 mod tap;
 mod transmit;
 
-pub use command::{Command, EventReceiver, PollerEvent, PollerTask};
-pub use config::{DataplaneConfig, DataplaneError, Idle, PollerSpec, PortInfo, PortSpec, Rest};
+pub use command::{Command, EventReceiver, PollerEvent, PollerTask, PortQueues};
+pub use config::{
+    DataplaneConfig, DataplaneError, Idle, PollerSpec, PortInfo, PortJournal, PortSpec, Rest,
+};
 pub use manual::ManualPoller;
 pub use plane::{Dataplane, Summary};
 pub use poller::thread_name;

@@ -42,6 +42,14 @@ impl Neighbours {
         }
     }
 
+    /// The port has another device, with its address `mac`: everybody is asked anew.
+    pub(super) fn renew(&mut self, mac: Mac, now_ns: u64) {
+        self.mac = mac;
+        for known in &mut self.list {
+            (known.mac, known.tries, known.ask_at_ns) = (None, 0, now_ns);
+        }
+    }
+
     /// Starts resolving `address`, for one more user.
     pub(super) fn join(&mut self, address: Ipv4Addr, now_ns: u64) {
         if address.is_multicast() {

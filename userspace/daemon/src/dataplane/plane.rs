@@ -1,17 +1,18 @@
 //! The dataplane as the control thread sees it.
 
 use std::collections::HashSet;
+use std::mem;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use onair_dpdk::{Eal, Hardware, LinkStatus, Memory, Port, PortConfig, PortStats};
 use onair_mutant::mutant;
 
-use super::command::{Command, EventReceiver, Events, Outbox, PollerEvent};
-use super::config::{DataplaneConfig, DataplaneError, PortInfo, PortSpec};
+use super::command::{Command, EventReceiver, Events, Outbox, PollerEvent, PortQueues};
+use super::config::{DataplaneConfig, DataplaneError, Idle, PortInfo, PortJournal, PortSpec};
 use super::poller::PollerHandle;
 use super::port::PollerPort;
+use super::reopening::{Reopen, Reopening};
 use super::stats::{PollerSnapshot, PortCounters, PortSnapshot};
 use crate::shutdown::{Late, ThreadRegistry};
 
@@ -23,19 +24,34 @@ use crate::shutdown::{Late, ThreadRegistry};
 pub struct Dataplane {
     // Fields drop in this order.
     pollers: Vec<PollerHandle>,
-    ports: Vec<OpenPort>,
+    ports: Vec<PortSlot>,
     infos: Vec<PortInfo>,
     eal: Option<Arc<Eal>>,
     events: Arc<Events>,
+    journal: Arc<dyn PortJournal>,
+    without_iommu: bool,
+}
+
+/// A configured port, with or without its device.
+#[derive(Debug)]
+struct PortSlot {
+    spec: PortSpec,
+    config: PortConfig,
+    state: PortState,
+    counters: Arc<PortCounters>,
+    /// The state of the link that was last published.
+    published_up: bool,
 }
 
 #[derive(Debug)]
-struct OpenPort {
-    port: Port,
-    counters: Arc<PortCounters>,
-    is_gone_published: AtomicBool,
-    /// The state of the link that was last published.
-    published_up: AtomicBool,
+enum PortState {
+    Open(Port),
+    /// Its device is gone, and the poller is asked for the queues.
+    Unplugging(Port),
+    /// A thread opens it again.
+    Reopening(Reopening),
+    /// That thread could not be started.
+    Lost,
 }
 
 /// Totals from start to shutdown.
@@ -69,11 +85,13 @@ impl Dataplane {
             infos: Vec::new(),
             eal: Some(Arc::clone(&eal)),
             events: Arc::new(events),
+            journal: Arc::clone(&config.journal),
+            without_iommu: config.eal.without_iommu,
         };
         for spec in &config.ports {
-            let open = OpenPort::open(&eal, spec, config.port_busy)?;
-            plane.infos.push(open.info(spec));
-            plane.ports.push(open);
+            let (slot, info) = PortSlot::open(&eal, spec, &config)?;
+            plane.infos.push(info);
+            plane.ports.push(slot);
         }
         for (index, spec) in config.pollers.iter().enumerate() {
             let ports = plane.poller_ports(index);
@@ -91,15 +109,20 @@ impl Dataplane {
             .iter()
             .zip(&self.ports)
             .filter(|(info, _)| info.poller == poller);
-        own.map(|(info, open)| {
-            let rx = open.port.rx_queue().expect("each port is given out once");
-            let tx = open.port.tx_queue().expect("each port is given out once");
-            PollerPort::new(info.clone(), rx, tx, Arc::clone(&open.counters))
+        own.filter_map(|(info, slot)| {
+            let queues = queues(slot.port()?, info.clone());
+            let PortQueues {
+                info,
+                receive,
+                transmit,
+            } = queues;
+            let counters = Arc::clone(&slot.counters);
+            Some(PollerPort::new(info, receive, transmit, counters))
         })
         .collect()
     }
 
-    /// The open ports, in the order of the configuration.
+    /// The ports, in the order of the configuration; of one without its device, what it was last.
     #[must_use]
     pub fn ports(&self) -> &[PortInfo] {
         &self.infos
@@ -123,7 +146,7 @@ impl Dataplane {
     /// The driver's counters of port `name`. Makes a few system calls.
     #[must_use]
     pub fn port_stats(&self, name: &str) -> Option<PortStats> {
-        Some(self.find(name)?.port.stats())
+        Some(self.find(name)?.port()?.stats())
     }
 
     /// The poller's counters of port `name`.
@@ -152,36 +175,94 @@ impl Dataplane {
     /// The link of port `name` as it is now. Makes a few system calls.
     #[must_use]
     pub fn link(&self, name: &str) -> Option<LinkStatus> {
-        Some(self.find(name)?.port.link())
+        Some(self.find(name)?.port()?.link())
     }
 
     /// The device of port `name`.
     #[must_use]
     pub fn hardware(&self, name: &str) -> Option<&Hardware> {
-        Some(self.find(name)?.port.hardware())
+        Some(self.find(name)?.port()?.hardware())
     }
 
-    /// Checks whether the interface under each port still exists and whether its link is up, with
-    /// three system calls a port: no driver reports either. Queues [`PollerEvent::PortGone`] once
-    /// for each missing interface, and [`PollerEvent::PortLink`] for each change of a link.
-    pub fn check_ports(&self) {
-        for open in &self.ports {
-            if open.is_gone_published.load(Ordering::Relaxed) {
+    /// Checks whether the device under each port still exists and whether its link is up, with
+    /// three system calls a port: no driver reports either. Queues [`PollerEvent::PortGone`] for
+    /// each missing device, whose port is then opened again when the device is back, and
+    /// [`PollerEvent::PortLink`] for each change of a link.
+    pub fn check_ports(&mut self) {
+        for slot in &mut self.ports {
+            let PortState::Open(open) = &slot.state else {
+                continue;
+            };
+            let port = slot.spec.name.clone();
+            if !open.is_present() {
+                let poller = &self.pollers[slot.spec.poller];
+                let unplug = Command::Unplug { port: port.clone() };
+                // A full queue: at the next check.
+                if poller.inbox.send(unplug).is_ok() {
+                    // With a full queue of events it is published by what follows.
+                    let _ = self.events.push(PollerEvent::PortGone { port });
+                    slot.unplugging();
+                }
                 continue;
             }
-            let port = open.port.name().to_owned();
-            if !open.port.is_present() {
-                let published = self.events.push(PollerEvent::PortGone { port }).is_ok();
-                open.is_gone_published.store(published, Ordering::Relaxed);
-                continue;
-            }
-            let up = open.port.link().is_up;
-            if up != open.published_up.load(Ordering::Relaxed)
+            let up = open.link().is_up;
+            if up != slot.published_up
                 && self.events.push(PollerEvent::PortLink { port, up }).is_ok()
             {
-                open.published_up.store(up, Ordering::Relaxed);
+                slot.published_up = up;
             }
         }
+    }
+
+    /// The poller has given up the queues of port `name`: a thread opens it again.
+    pub fn unplugged(&mut self, name: &str) {
+        let (eal, events, journal) = (self.eal.clone(), &self.events, &self.journal);
+        let slot = self.ports.iter_mut().find(|slot| slot.spec.name == name);
+        let Some((slot, eal)) = slot.zip(eal) else {
+            return;
+        };
+        let state = mem::replace(&mut slot.state, PortState::Lost);
+        let PortState::Unplugging(port) = state else {
+            slot.state = state;
+            return;
+        };
+        let reopen = Reopen {
+            eal,
+            spec: slot.spec.clone(),
+            config: slot.config.clone(),
+            without_iommu: self.without_iommu,
+            journal: Arc::clone(journal),
+            events: Arc::clone(events),
+        };
+        match Reopening::start(reopen, port) {
+            Ok(reopening) => slot.state = PortState::Reopening(reopening),
+            Err(error) => {
+                tracing::error!(port = name, %error, "no thread to open the port again: restart the daemon");
+            }
+        }
+    }
+
+    /// Port `name` is open again: its poller gets the queues.
+    pub fn plug(&mut self, name: &str) {
+        let mut slots = self.ports.iter_mut().zip(&mut self.infos);
+        let Some((slot, known)) = slots.find(|(slot, _)| slot.spec.name == name) else {
+            return;
+        };
+        let state = mem::replace(&mut slot.state, PortState::Lost);
+        let PortState::Reopening(reopening) = state else {
+            slot.state = state;
+            return;
+        };
+        // The thread ends: opening the port was the last thing that it did.
+        let Some(port) = reopening.end() else {
+            return;
+        };
+        *known = info(&slot.spec, &port);
+        let plug = Command::Plug(Box::new(queues(&port, known.clone())));
+        // A poller that takes no commands has died: the port is open, and nobody serves it.
+        let _ = self.pollers[slot.spec.poller].inbox.send(plug);
+        slot.published_up = true;
+        slot.state = PortState::Open(port);
     }
 
     /// Sends a command to poller `poller` and wakes it.
@@ -211,10 +292,11 @@ impl Dataplane {
         threads.flush(names, timeout, wake).map(drop)
     }
 
-    /// Whether the interface under a port is gone: packets queued for it cannot be sent.
+    /// Whether the device under a port is gone: packets queued for it cannot be sent.
     #[must_use]
     pub fn has_lost_a_port(&self) -> bool {
-        self.ports.iter().any(|open| !open.port.is_present())
+        let is_there = |slot: &PortSlot| slot.port().is_some_and(Port::is_present);
+        !self.ports.iter().all(is_there)
     }
 
     /// Stops the pollers, closes the ports, cleans up DPDK. Running sessions come back unchanged as
@@ -233,17 +315,25 @@ impl Dataplane {
             ports: self
                 .ports
                 .iter()
-                .map(|open| (open.port.name().to_owned(), open.counters.snapshot()))
+                .map(|slot| (slot.spec.name.clone(), slot.counters.snapshot()))
                 .collect(),
         };
         let mut result = Ok(());
-        for open in self.ports.drain(..) {
+        for slot in self.ports.drain(..) {
+            let open = match slot.state {
+                PortState::Open(port) | PortState::Unplugging(port) => Some(port),
+                PortState::Reopening(reopening) => reopening.end(),
+                PortState::Lost => None,
+            };
+            let Some(open) = open else {
+                continue;
+            };
             if mutant!("ports: not closed at the end") {
-                std::mem::forget(open);
+                mem::forget(open);
                 continue;
             }
-            let port = open.port.name().to_owned();
-            let closed = open.port.close();
+            let port = slot.spec.name;
+            let closed = open.close();
             result = result.and(closed.map_err(|source| DataplaneError::Close { port, source }));
         }
         if let Some(eal) = self.eal.take().and_then(Arc::into_inner) {
@@ -257,8 +347,8 @@ impl Dataplane {
         self.pollers.iter_mut().for_each(PollerHandle::join);
     }
 
-    fn find(&self, name: &str) -> Option<&OpenPort> {
-        self.ports.iter().find(|open| open.port.name() == name)
+    fn find(&self, name: &str) -> Option<&PortSlot> {
+        self.ports.iter().find(|slot| slot.spec.name == name)
     }
 }
 
@@ -268,35 +358,67 @@ impl Drop for Dataplane {
     }
 }
 
-impl OpenPort {
-    fn open(eal: &Eal, spec: &PortSpec, busy: Duration) -> Result<Self, DataplaneError> {
+impl PortSlot {
+    fn open(
+        eal: &Eal,
+        spec: &PortSpec,
+        plane: &DataplaneConfig,
+    ) -> Result<(Self, PortInfo), DataplaneError> {
         let mut config = PortConfig::new(&spec.name, &spec.device);
         config.netns.clone_from(&spec.netns);
-        config.busy = busy;
+        config.busy = plane.port_busy;
+        config.xdp = spec.xdp;
+        config.interrupt = plane.pollers[spec.poller].idle == Idle::Adaptive;
         let port = Port::open(eal, &config).map_err(|source| DataplaneError::Port {
             port: spec.name.clone(),
             source,
         })?;
-        let counters = Arc::new(PortCounters::default());
-        Ok(Self {
-            port,
-            counters,
-            is_gone_published: AtomicBool::new(false),
-            published_up: AtomicBool::new(true),
-        })
+        let info = info(spec, &port);
+        let slot = Self {
+            spec: spec.clone(),
+            config,
+            state: PortState::Open(port),
+            counters: Arc::new(PortCounters::default()),
+            published_up: true,
+        };
+        Ok((slot, info))
     }
 
-    fn info(&self, spec: &PortSpec) -> PortInfo {
-        PortInfo {
-            name: spec.name.clone(),
-            device: spec.device.clone(),
-            netns: spec.netns.clone(),
-            driver: self.port.driver().to_owned(),
-            mac: self.port.mac(),
-            address: spec.address,
-            poller: spec.poller,
-            mtu: self.port.mtu(),
+    /// The port, while it has its device or the poller still has its queues.
+    fn port(&self) -> Option<&Port> {
+        match &self.state {
+            PortState::Open(port) | PortState::Unplugging(port) => Some(port),
+            PortState::Reopening(_) | PortState::Lost => None,
         }
+    }
+
+    fn unplugging(&mut self) {
+        self.state = match mem::replace(&mut self.state, PortState::Lost) {
+            PortState::Open(port) => PortState::Unplugging(port),
+            other => other,
+        };
+    }
+}
+
+fn info(spec: &PortSpec, port: &Port) -> PortInfo {
+    PortInfo {
+        name: spec.name.clone(),
+        device: spec.device.clone(),
+        netns: spec.netns.clone(),
+        driver: port.driver().to_owned(),
+        mac: port.mac(),
+        address: spec.address,
+        poller: spec.poller,
+        mtu: port.mtu(),
+    }
+}
+
+/// The queues of a port that was just opened.
+fn queues(port: &Port, info: PortInfo) -> PortQueues {
+    PortQueues {
+        info,
+        receive: port.rx_queue().expect("a new port has its queues"),
+        transmit: port.tx_queue().expect("a new port has its queues"),
     }
 }
 

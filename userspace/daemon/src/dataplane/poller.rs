@@ -6,7 +6,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use onair_dpdk::{Eal, RegisteredThread};
+use onair_dpdk::{Eal, RegisteredThread, RxQueue};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -55,14 +55,14 @@ impl PollerHandle {
         let counters = Arc::new(PollerCounters::default());
         let name = thread_name(&spec.name);
         let worker = threads.register(&name);
-        let sees_packets = ports.iter().all(|port| port.receive.wait_fd().is_some());
+        let idler = Idler::new(spec.idle, spec.rest, see_packets(&ports));
         let poller = Poller {
             index,
             ports,
             sessions: Sessions::default(),
             inbox: Arc::clone(&inbox),
             outbox,
-            idler: Idler::new(spec.idle, spec.rest, sees_packets),
+            idler,
             counters: Arc::clone(&counters),
             worker,
         };
@@ -160,15 +160,28 @@ impl Poller {
     fn run(&mut self) {
         while !self.inbox.is_stopping() {
             let now_ns = monotonic_ns();
-            let worked = self.turn(now_ns);
-            if worked {
-                self.worker.set_processed(self.packets());
-                self.counters.turns_busy.add(1);
-                self.idler.worked(now_ns);
-            } else {
+            if !self.step(now_ns) {
                 self.rest(now_ns);
             }
         }
+    }
+
+    /// One turn, counted. Returns whether it had work.
+    fn step(&mut self, now_ns: u64) -> bool {
+        let worked = self.turn(now_ns);
+        if worked {
+            self.worker.set_processed(self.packets());
+            self.counters.turns_busy.add(1);
+            self.idler.worked(now_ns);
+        }
+        worked
+    }
+
+    /// Lets packets wake the poller. Returns whether another turn must come before the sleep.
+    fn arm(&mut self) -> bool {
+        let ports = self.ports.iter_mut();
+        let queues = ports.filter_map(|port| port.receive.as_mut());
+        queues.fold(false, |must_look, queue| queue.arm() | must_look)
     }
 
     /// Runs one turn at `now_ns`. Returns whether it had work.
@@ -219,6 +232,7 @@ impl Poller {
                 sessions,
                 ports,
                 outbox,
+                idler,
                 ..
             } = self;
             match command {
@@ -228,6 +242,21 @@ impl Poller {
                     }
                 }
                 Command::Run(task) => task.run(),
+                Command::Unplug { port } => {
+                    if let Some(own) = ports.iter_mut().find(|it| it.info.name == port) {
+                        own.unplug();
+                    }
+                    idler.set_sees_packets(see_packets(ports));
+                    outbox.push(PollerEvent::Unplugged { port });
+                }
+                Command::Plug(queues) => {
+                    let index = ports.iter().position(|it| it.info.name == queues.info.name);
+                    if let Some(index) = index {
+                        ports[index].plug(*queues, now_ns);
+                        sessions.renew(index, &ports[index].info);
+                    }
+                    idler.set_sees_packets(see_packets(ports));
+                }
                 Command::Quiesce(session) => sessions.quiesce(session, now_ns),
                 Command::Attach {
                     session,
@@ -300,9 +329,15 @@ impl Poller {
         match self.idler.sleep_ns(now_ns, due_ns) {
             None => std::hint::spin_loop(),
             Some(sleep_ns) => {
-                self.counters.sleeps.add(1);
-                self.counters.sessions.set(self.sessions.len() as u64);
-                self.sleep(sleep_ns);
+                let must_look = self.arm();
+                if !(must_look && self.step(monotonic_ns())) {
+                    self.counters.sleeps.add(1);
+                    self.counters.sessions.set(self.sessions.len() as u64);
+                    self.sleep(sleep_ns);
+                }
+                let ports = self.ports.iter_mut();
+                let queues = ports.filter_map(|port| port.receive.as_mut());
+                queues.for_each(RxQueue::disarm);
             }
         }
     }
@@ -321,7 +356,8 @@ impl Poller {
 
     /// Sleeps until a packet or a command arrives, or the time is up.
     fn sleep(&self, ns: u64) {
-        let waits = self.ports.iter().filter_map(|port| port.receive.wait_fd());
+        let queues = self.ports.iter().filter_map(|port| port.receive.as_ref());
+        let waits = queues.filter_map(RxQueue::wait_fd);
         let mut fds: Vec<_> = waits
             .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
             .collect();
@@ -354,6 +390,12 @@ impl Poller {
             self.index
         );
     }
+}
+
+/// Whether a packet at any of `ports` wakes the poller. A port without a device has no packets.
+fn see_packets(ports: &[PollerPort]) -> bool {
+    let mut queues = ports.iter().filter_map(|port| port.receive.as_ref());
+    queues.all(|queue| queue.wait_fd().is_some())
 }
 
 fn prepare(eal: &Eal, core: usize) -> Result<RegisteredThread, PollerNotStarted> {

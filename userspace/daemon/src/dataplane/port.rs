@@ -11,6 +11,7 @@ use onair_media::ethernet::{self, ETHERTYPE_ARP, ETHERTYPE_IPV4, EthernetHeader,
 use onair_media::icmp;
 use onair_media::ipv4::{self, Ipv4Header, PROTOCOL_ICMP};
 
+use super::command::PortQueues;
 use super::config::PortInfo;
 use super::neighbour::Neighbours;
 use super::stats::PortCounters;
@@ -38,7 +39,8 @@ pub(super) struct PollerPort {
     pub(super) info: PortInfo,
     pub(super) transmit: Transmit,
     pub(super) neighbours: Neighbours,
-    pub(super) receive: RxQueue,
+    /// `None` while the port's device is gone.
+    pub(super) receive: Option<RxQueue>,
     pub(super) arrived: Burst,
     pub(super) counters: Arc<PortCounters>,
 }
@@ -53,11 +55,25 @@ impl PollerPort {
         Self {
             neighbours: Neighbours::new(Mac(info.mac), info.address.0),
             transmit: Transmit::new(tx, Arc::clone(&counters)),
-            receive: rx,
+            receive: Some(rx),
             arrived: Burst::with_limit(RX_BURST),
             info,
             counters,
         }
+    }
+
+    /// Gives up its queues: the device is gone.
+    pub(super) fn unplug(&mut self) {
+        self.receive = None;
+        self.transmit.unplug();
+    }
+
+    /// Takes the queues of the device, which is back.
+    pub(super) fn plug(&mut self, queues: PortQueues, now_ns: u64) {
+        self.neighbours.renew(Mac(queues.info.mac), now_ns);
+        self.info = queues.info;
+        self.receive = Some(queues.receive);
+        self.transmit.plug(queues.transmit);
     }
 
     /// Receives packets and passes the datagrams, a burst at a time, to `deliver`, which returns
@@ -77,7 +93,10 @@ impl PollerPort {
     }
 
     fn burst(&mut self, now_ns: u64, deliver: &mut impl FnMut(&[Packet<'_>]) -> usize) -> usize {
-        let count = self.receive.burst(&mut self.arrived);
+        let Some(receive) = &mut self.receive else {
+            return 0;
+        };
+        let count = receive.burst(&mut self.arrived);
         if count == 0 {
             return 0;
         }
@@ -175,7 +194,7 @@ impl Side<'_> {
             self.counters.rx_other.add(1);
             return;
         };
-        let headers = ethernet::HEADER_OCTETS + ipv4::HEADER_OCTETS;
+        let headers = ethernet::HEADER_BYTES + ipv4::HEADER_BYTES;
         let answered = self.transmit.packet(headers + size, |bytes| {
             let back = EthernetHeader {
                 destination: ethernet.source,
@@ -188,8 +207,8 @@ impl Side<'_> {
                 protocol: PROTOCOL_ICMP,
                 ttl: onair_media::datagram::TTL,
             };
-            bytes[..ethernet::HEADER_OCTETS].copy_from_slice(&back.to_octets());
-            bytes[ethernet::HEADER_OCTETS..headers].copy_from_slice(&ip.to_octets(0, size));
+            bytes[..ethernet::HEADER_BYTES].copy_from_slice(&back.to_bytes());
+            bytes[ethernet::HEADER_BYTES..headers].copy_from_slice(&ip.to_bytes(0, size));
             bytes[headers..].copy_from_slice(&reply[..size]);
         });
         self.counters.echo_answered.add(u64::from(answered));

@@ -133,7 +133,7 @@ impl Receiver {
         }
     }
 
-    /// Prefetches `octets` bytes of the current frame, `ahead` bytes after the place of the next
+    /// Prefetches `bytes` bytes of the current frame, `ahead` bytes after the place of the next
     /// in-order packet.
     #[inline]
     fn fetch_place(&self, ahead: usize, size: usize) {

@@ -281,6 +281,13 @@ impl Runtime {
         }
     }
 
+    /// Its port has another device.
+    pub(super) fn renew(&mut self, port: &PortInfo) {
+        if let Kind::Send(sender) = &mut self.kind {
+            sender.renew(port);
+        }
+    }
+
     /// Prefetches what [`Self::packets`] will touch.
     #[inline]
     pub(super) fn fetch(&self) {

@@ -13,7 +13,7 @@ use onair_media::ethernet::Mac;
 use onair_media::pacing::Schedule;
 use onair_media::pattern::PatternWriter;
 use onair_media::st2110_20::packetiser::StreamHeader;
-use onair_media::st2110_20::{Packetiser, STANDARD_RTP_OCTETS};
+use onair_media::st2110_20::{Packetiser, STANDARD_RTP_BYTES};
 use onair_media::video::VideoFormat;
 use onair_media::{ipv4, udp};
 use onair_session::FlushReport;
@@ -131,8 +131,8 @@ impl std::fmt::Debug for Sender {
 
 impl Sender {
     pub(super) fn new(config: SendConfig, stats: Arc<SessionStats>) -> Result<Self, RuntimeError> {
-        let room = usize::from(config.mtu).saturating_sub(ipv4::HEADER_OCTETS + udp::HEADER_OCTETS);
-        let packetiser = Packetiser::new(config.format, room.min(STANDARD_RTP_OCTETS))?;
+        let room = usize::from(config.mtu).saturating_sub(ipv4::HEADER_BYTES + udp::HEADER_BYTES);
+        let packetiser = Packetiser::new(config.format, room.min(STANDARD_RTP_BYTES))?;
         let pattern = match config.source {
             FrameSource::Pattern => Some(PatternWriter::new(&config.format)?),
             FrameSource::Client => None,
@@ -179,11 +179,16 @@ impl Sender {
         self.schedule
             .get_or_insert(Schedule::new(now_ns + LEAD_NS, rate, packets));
         self.phase = Phase::Waiting { slot };
-        self.flow.source_mac = Mac(port.mac);
-        self.flow.source.set_ip(port.address.0);
+        self.renew(port);
         self.quiet_at = None;
         self.retry_ns = None;
         self.collect(now_ns);
+    }
+
+    /// The port may have another device now.
+    pub(super) fn renew(&mut self, port: &PortInfo) {
+        self.flow.source_mac = Mac(port.mac);
+        self.flow.source.set_ip(port.address.0);
     }
 
     /// Stops the session. The current frame and the submitted ones are still sent; the limit is the
@@ -361,16 +366,16 @@ impl Sender {
                 frames.map(|frames| (frames, submitted.frame))
             }
         };
-        let mut octets = 0;
+        let mut bytes = 0;
         let mut next = packets.start;
         while next < packets.end {
             let Some(packet) = packetiser.packet(next) else {
                 break;
             };
-            let size = packet.octets();
+            let size = packet.bytes();
             let fill = |bytes: &mut [u8]| {
-                let (header, rtp) = bytes.split_at_mut(datagram::HEADER_OCTETS);
-                header.copy_from_slice(&flow.to_octets(*identification, size));
+                let (header, rtp) = bytes.split_at_mut(datagram::HEADER_BYTES);
+                header.copy_from_slice(&flow.to_bytes(*identification, size));
                 let headers = packet.write_headers(&stream, *sequence, rtp);
                 let data = &mut rtp[headers..];
                 match (frames, pattern.as_mut()) {
@@ -382,19 +387,19 @@ impl Sender {
                 }
                 taps.offer(bytes, now_ns);
             };
-            if !sink.packet(datagram::HEADER_OCTETS + size, fill) {
+            if !sink.packet(datagram::HEADER_BYTES + size, fill) {
                 break;
             }
             *sequence = sequence.wrapping_add(1);
             *identification = identification.wrapping_add(1);
-            octets += size as u64;
+            bytes += size as u64;
             next += 1;
         }
         self.stats
             .counters
             .packets
             .add(u64::from(next - packets.start));
-        self.stats.counters.bytes.add(octets);
+        self.stats.counters.bytes.add(bytes);
         next
     }
 

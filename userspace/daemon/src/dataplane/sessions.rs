@@ -9,6 +9,7 @@ use onair_ipc::slot::SlotReading;
 
 pub use self::admission::StartRefusal;
 use super::command::{Outbox, PollerEvent};
+use super::config::PortInfo;
 use super::demux::Demux;
 use super::poller::RETRY_NS;
 use super::port::{Packet, PollerPort, RECEIVED_A_TURN, RX_BURST};
@@ -76,6 +77,15 @@ impl Sessions {
             quiescing: false,
         });
         Ok(())
+    }
+
+    /// The port at `index` has another device.
+    pub(super) fn renew(&mut self, index: usize, port: &PortInfo) {
+        for entry in self.entries.iter_mut().flatten() {
+            if entry.port == index {
+                entry.runtime.renew(port);
+            }
+        }
     }
 
     fn find(&self, session: u64) -> Option<usize> {

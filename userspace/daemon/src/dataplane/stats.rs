@@ -258,7 +258,7 @@ impl SessionStats {
     pub(super) fn show(&self, stats: &AssemblyStats) {
         let counters = &self.counters;
         counters.packets.set(stats.packets);
-        counters.bytes.set(stats.octets);
+        counters.bytes.set(stats.bytes);
         counters.packets_accepted.set(stats.accepted);
         counters.packets_duplicate.set(stats.duplicate);
         counters.packets_late.set(stats.late);

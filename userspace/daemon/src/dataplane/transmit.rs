@@ -11,7 +11,7 @@ const TX_BURST: usize = 64;
 
 /// Destination of packets to send.
 pub(super) trait TxSink {
-    /// Queues a packet of `octets` bytes, all of which `fill` must write. If there is no room,
+    /// Queues a packet of `bytes` bytes, all of which `fill` must write. If there is no room,
     /// returns false and does not call `fill`.
     fn packet(&mut self, size: usize, fill: impl FnOnce(&mut [u8])) -> bool;
 }
@@ -19,7 +19,8 @@ pub(super) trait TxSink {
 /// Packets queued for a port.
 #[derive(Debug)]
 pub(super) struct Transmit {
-    queue: TxQueue,
+    /// `None` while the port's device is gone: it takes no packets.
+    queue: Option<TxQueue>,
     burst: Burst,
     counters: Arc<PortCounters>,
     made: u64,
@@ -28,11 +29,22 @@ pub(super) struct Transmit {
 impl Transmit {
     pub(super) fn new(queue: TxQueue, counters: Arc<PortCounters>) -> Self {
         Self {
-            queue,
+            queue: Some(queue),
             burst: Burst::with_limit(TX_BURST),
             counters,
             made: 0,
         }
+    }
+
+    /// The port's device is gone, and with it what was queued.
+    pub(super) fn unplug(&mut self) {
+        self.burst.clear();
+        self.queue = None;
+    }
+
+    /// The port's device is back.
+    pub(super) fn plug(&mut self, queue: TxQueue) {
+        self.queue = Some(queue);
     }
 
     /// Packets queued so far.
@@ -42,12 +54,15 @@ impl Transmit {
 
     /// Gives queued packets to the port. Packets that it does not take stay, in order.
     pub(super) fn flush(&mut self) {
+        let Some(queue) = &mut self.queue else {
+            return;
+        };
         if self.burst.is_empty() {
             return;
         }
         let size = |burst: &Burst| burst.iter().map(|packet| packet.len() as u64).sum::<u64>();
         let offered = size(&self.burst);
-        let sent = self.queue.burst(&mut self.burst);
+        let sent = queue.burst(&mut self.burst);
         self.counters.tx_packets.add(sent as u64);
         self.counters.tx_bytes.add(offered - size(&self.burst));
         if !self.burst.is_empty() {
@@ -69,7 +84,10 @@ impl TxSink for Transmit {
                 return false;
             }
         }
-        let Some(mut packet) = self.queue.alloc() else {
+        let Some(queue) = &mut self.queue else {
+            return false;
+        };
+        let Some(mut packet) = queue.alloc() else {
             self.counters.tx_no_mbuf.add(1);
             return false;
         };

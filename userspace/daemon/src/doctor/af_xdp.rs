@@ -13,7 +13,7 @@ const WHY: &str = "ports on AF_XDP cannot be opened";
 struct Scratch(String);
 
 impl Scratch {
-    fn new() -> Result<Self, String> {
+    fn new() -> Result<Self, IpError> {
         let name = format!("onair-doctor-{}", std::process::id());
         ip(&["netns", "add", &name])?;
         let scratch = Self(name);
@@ -35,15 +35,25 @@ impl Drop for Scratch {
     }
 }
 
-fn ip(arguments: &[&str]) -> Result<(), String> {
+/// A command of iproute2 that failed.
+#[derive(Debug, thiserror::Error)]
+enum IpError {
+    #[error("cannot run ip: {0}")]
+    Run(#[from] std::io::Error),
+    #[error("`ip {arguments}`: {text}")]
+    Failed { arguments: String, text: String },
+}
+
+fn ip(arguments: &[&str]) -> Result<(), IpError> {
     let mut command = Command::new("ip");
-    let output = command.args(arguments).stdin(Stdio::null()).output();
-    let output = output.map_err(|error| format!("cannot run ip: {error}"))?;
+    let output = command.args(arguments).stdin(Stdio::null()).output()?;
     if output.status.success() {
         return Ok(());
     }
-    let text = String::from_utf8_lossy(&output.stderr);
-    Err(format!("`ip {}`: {}", arguments.join(" "), text.trim()))
+    Err(IpError::Failed {
+        arguments: arguments.join(" "),
+        text: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+    })
 }
 
 /// Opens a port on a new cable. DPDK is initialised once in a process: call it once.

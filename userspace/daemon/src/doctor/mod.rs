@@ -6,6 +6,7 @@
 mod access;
 mod af_xdp;
 mod devices;
+mod features;
 mod finding;
 mod host;
 mod kernel;
@@ -23,7 +24,9 @@ use crate::config::Config;
 #[must_use]
 pub fn examine(config: &Config) -> Vec<Finding> {
     let host = host::Host::this();
+    onair_ipc::sys::ignore_sigio();
     let mut findings = kernel::check(&host);
+    findings.extend(features::check());
     findings.extend(probe::check(config));
     findings.push(af_xdp::check());
     findings.extend(processors::check(&host, config));

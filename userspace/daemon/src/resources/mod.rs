@@ -157,6 +157,26 @@ impl Resources {
         inner.save()
     }
 
+    /// Registers a port that is opened again, in the place of what it was before.
+    ///
+    /// # Errors
+    /// [`ResourceError::System`]: do not create the resource.
+    pub fn renew(&self, port: Resource) -> Result<(), ResourceError> {
+        let mut inner = self.inner();
+        let name = port.name();
+        inner.state.resources.retain(|old| old.name() != name);
+        inner.state.resources.push(port);
+        inner.save()
+    }
+
+    /// [`Self::note`] for the port `name`.
+    ///
+    /// # Errors
+    /// [`ResourceError::System`].
+    pub fn note_port(&self, name: &str) -> Result<(), ResourceError> {
+        self.note_those(|it| matches!(it, Resource::Port { name: own, .. } if own == name))
+    }
+
     /// Names of the registered resources.
     pub fn names(&self) -> Vec<String> {
         self.inner()

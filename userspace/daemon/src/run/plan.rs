@@ -1,14 +1,15 @@
 //! What the configuration asks for, in the terms of the parts that do it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use onair_types::ProbeMode;
 
 use crate::authority::Whom;
 use crate::config::{self, Config, ConfigError, Role};
-use crate::dataplane::{self, DataplaneConfig, Idle, PollerSpec, PortSpec, Rest};
-use crate::resources::Resource;
+use crate::dataplane::{self, DataplaneConfig, Idle, PollerSpec, PortJournal, PortSpec, Rest};
+use crate::resources::{Resource, Resources};
 use crate::socket_file::{SocketError, resolve_group, resolve_user};
 
 /// The ports of each poller's thread, by the thread's name.
@@ -62,7 +63,27 @@ pub(super) fn resources(config: &Config) -> Vec<Resource> {
     resources
 }
 
-pub(super) fn dataplane_config(config: &Config) -> Result<DataplaneConfig, ConfigError> {
+impl PortJournal for Resources {
+    fn before_open(&self, port: &PortSpec) {
+        let resource = Resource::port(&port.name, &port.device, port.netns.as_deref());
+        if let Some(resource) = resource
+            && let Err(error) = self.renew(resource)
+        {
+            tracing::warn!(port = port.name, %error, "not in the journal: if the daemon is killed, its interface stays as it is");
+        }
+    }
+
+    fn after_open(&self, port: &PortSpec) {
+        if let Err(error) = self.note_port(&port.name) {
+            tracing::warn!(port = port.name, %error, "the journal is out of date");
+        }
+    }
+}
+
+pub(super) fn dataplane_config(
+    config: &Config,
+    resources: &Resources,
+) -> Result<DataplaneConfig, ConfigError> {
     let ports = config
         .port
         .iter()
@@ -71,6 +92,7 @@ pub(super) fn dataplane_config(config: &Config) -> Result<DataplaneConfig, Confi
                 name: port.name.clone(),
                 device: port.device.clone(),
                 netns: port.netns.clone(),
+                xdp: port.xdp,
                 address: port.ipv4()?,
                 poller: config
                     .poller_of(port)
@@ -106,5 +128,6 @@ pub(super) fn dataplane_config(config: &Config) -> Result<DataplaneConfig, Confi
         ports,
         pollers,
         port_busy: config::ms(config.timeouts.port_busy_ms),
+        journal: Arc::new(resources.clone()),
     })
 }

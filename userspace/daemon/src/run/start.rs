@@ -177,7 +177,8 @@ fn start_services(
     let pending_reclaim = PendingReclaim::open(threads).map_err(system("cannot start a thread"))?;
     let death_notifier = OwnerDeathNotifier::start()?;
     let inspector = Inspector::start().map_err(system("cannot start a thread"))?;
-    let dataplane = Dataplane::start(dataplane_config(&config)?, threads).map_err(Box::new)?;
+    let dataplane =
+        Dataplane::start(dataplane_config(&config, resources)?, threads).map_err(Box::new)?;
     go_on(shutdown)?;
     resources.note()?;
     let (probe, events) = ProbeLink::start(&config);

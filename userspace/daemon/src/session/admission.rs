@@ -31,7 +31,7 @@ impl Session {
                 ),
             ));
         }
-        self.check_left_clients(services, owner)
+        self.check_former_clients(services, owner)
             .map_err(|refused| {
                 let name = &self.spec.name;
                 let detail = format!("session {name}: {refused}");
@@ -159,7 +159,7 @@ impl Session {
             let event_counts = memory.event_counts().map_err(system)?;
             watched
                 .armed
-                .sight
+                .checker
                 .watch_event_counts(self.id.0, event_counts);
             if let Some(probe) = services.probe.probe() {
                 probe

@@ -60,8 +60,8 @@ impl Connected {
     }
 }
 
-/// The attachment as the API shows it; `lent` is the ledger's count of loaned frames.
-pub(super) fn view(it: &onair_session::Attachment, library: &str, lent: u64) -> AttachmentView {
+/// The attachment as the API shows it; `loaned` is the ledger's count of loaned frames.
+pub(super) fn view(it: &onair_session::Attachment, library: &str, loaned: u64) -> AttachmentView {
     let inside = it.memory.slots().iter().map(|slot| slot.calls()).sum();
     let state = if it.disconnected {
         AttachmentState::Disconnected
@@ -76,7 +76,7 @@ pub(super) fn view(it: &onair_session::Attachment, library: &str, lent: u64) -> 
         command: it.who.command.clone(),
         uid: it.who.uid,
         client_version: library.to_owned(),
-        lent,
+        lent: loaned,
         held: it.memory.held().len() as u64,
         threads_inside: inside,
         state,

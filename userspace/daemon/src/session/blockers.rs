@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use onair_ipc::frame_word::FrameState;
 use onair_ipc::layout::OWN_SLOTS;
-use onair_ipc::lender::Lent;
+use onair_ipc::lender::LoanedFrame;
 use onair_ipc::slot::{Operation, SlotReading};
 use onair_ipc::sys;
 use onair_probe::Waiter;
@@ -167,7 +167,7 @@ impl Client {
         for (frame, _, slot) in memory.held() {
             held.entry(slot).or_default().push(HeldFrame {
                 frame,
-                age_ms: ms(now, memory.lent_since(frame)),
+                age_ms: ms(now, memory.loaned_since(frame)),
             });
         }
         let gate = memory.session_gate();
@@ -306,14 +306,14 @@ pub fn name(
 pub fn of_ledger(
     attachment: &Attachment,
     library: &str,
-    loans: impl Iterator<Item = Lent>,
+    loans: impl Iterator<Item = LoanedFrame>,
 ) -> Option<Blocker> {
     let now = sys::monotonic_ns();
     let held_frames: Vec<HeldFrame> = loans
-        .filter(|lent| lent.state != Some(FrameState::Held))
-        .map(|lent| HeldFrame {
-            frame: lent.frame,
-            age_ms: ms(now, lent.since_ns),
+        .filter(|loan| loan.state != Some(FrameState::Held))
+        .map(|loan| HeldFrame {
+            frame: loan.frame,
+            age_ms: ms(now, loan.since_ns),
         })
         .collect();
     if held_frames.is_empty() {

@@ -70,7 +70,7 @@ impl Session {
             }
             Effect::Left(number) => {
                 if let Some(connected) = self.connected.remove(&number) {
-                    self.note_left(services, number, &connected.client);
+                    self.note_former_client(services, number, &connected.client);
                 }
             }
             Effect::NotAdmitted(reason) => return Some(Progress::NotAdmitted(reason)),
@@ -134,7 +134,7 @@ impl Session {
         let Some(watched) = connected.and_then(|it| it.watched.as_ref()) else {
             return;
         };
-        let looker = watched.armed.sight.looker();
+        let looker = watched.armed.checker.looker();
         let session = self.id.0;
         let finding = move |found| Finding::Core {
             session,

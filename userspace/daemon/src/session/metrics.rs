@@ -155,12 +155,12 @@ impl Session {
             &labels,
             self.core.attachments().count() as u64,
         );
-        let lent = self.core.attachments().map(|it| self.loaned_to(it.number));
+        let loaned = self.core.attachments().map(|it| self.loaned_to(it.number));
         metrics.count(
             "onair_session_frames_lent",
             "Frames currently on loan to clients, according to the ledger.",
             &labels,
-            lent.sum(),
+            loaned.sum(),
         );
         if let Some(Ok(blocked)) = services.probe.probe().map(|it| it.blocked(self.index)) {
             metrics.count(

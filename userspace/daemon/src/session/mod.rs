@@ -10,7 +10,7 @@ pub mod blockers;
 mod certificate;
 mod convert;
 mod driver;
-mod left_clients;
+mod former_clients;
 mod metrics;
 mod naming;
 mod recording;
@@ -64,7 +64,7 @@ pub struct Session {
     proving: u32,
     /// The clients, by the number of their attachment, until it has ended.
     connected: BTreeMap<u64, Connected>,
-    left_clients: left_clients::LeftClients,
+    former_clients: former_clients::FormerClients,
     /// Files watched for its clients, including clients that have left.
     watched: Vec<WatchedFile>,
 }
@@ -129,7 +129,7 @@ impl Session {
             frames,
             proving: 0,
             connected: BTreeMap::new(),
-            left_clients: left_clients::LeftClients::default(),
+            former_clients: former_clients::FormerClients::default(),
             watched: Vec::new(),
             spec,
         })
@@ -193,7 +193,7 @@ impl Session {
             Some(runtime) => runtime
                 .lenders()
                 .find(|lender| lender.attachment() == attachment)
-                .map_or(0, |lender| lender.lent() as u64),
+                .map_or(0, |lender| lender.loaned() as u64),
             None => self
                 .stats
                 .attachment(attachment)
@@ -225,8 +225,8 @@ impl Session {
         all.chain(evicted).collect()
     }
 
-    fn attachment_view(&self, it: &onair_session::Attachment, lent: u64) -> AttachmentView {
-        attachment::view(it, self.library(it.number), lent)
+    fn attachment_view(&self, it: &onair_session::Attachment, loaned: u64) -> AttachmentView {
+        attachment::view(it, self.library(it.number), loaned)
     }
 
     /// Library name and version of a client, as it reports them.

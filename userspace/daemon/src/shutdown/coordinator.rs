@@ -12,7 +12,6 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{self, Timeouts};
 
 use super::cause::Cause;
-use super::children::Children;
 use super::hooks::Hooks;
 use super::operations::{ActiveOperationGuard, Operations, ShuttingDown};
 use super::parts::{Limit, Part, PartError, Parts, Times, Waiting};
@@ -41,7 +40,6 @@ pub(super) struct CoordinatorShared {
     parts: Mutex<Parts>,
     listeners: Mutex<Vec<Listener>>,
     pub(super) hooks: Mutex<Hooks>,
-    children: Children,
     pub(super) ledger: Mutex<Ledger>,
     /// The ledger, or the number of operations, has changed.
     pub(super) changed: Condvar,
@@ -172,7 +170,6 @@ impl ShutdownCoordinator {
                 parts: Mutex::default(),
                 listeners: Mutex::default(),
                 hooks: Mutex::default(),
-                children: Children::default(),
                 ledger: Mutex::default(),
                 changed: Condvar::new(),
             }),
@@ -349,12 +346,6 @@ impl ShutdownCoordinator {
     #[must_use]
     pub fn threads(&self) -> &ThreadRegistry {
         &self.shared.threads
-    }
-
-    /// The children that the daemon's own threads wait for.
-    #[must_use]
-    pub fn children(&self) -> &Children {
-        &self.shared.children
     }
 
     /// Begins an operation. It is in flight until the guard is dropped.

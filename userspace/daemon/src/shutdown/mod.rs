@@ -13,13 +13,13 @@
 //! | SHUTDOWN | the summary | |
 
 mod cause;
-mod children;
 mod coordinator;
 mod countdown;
 pub mod emergency;
 mod exit;
 mod hooks;
 mod operations;
+mod orphans;
 mod parts;
 mod sequence;
 mod signals;
@@ -30,7 +30,6 @@ mod wakeup;
 mod workers;
 
 pub use cause::Cause;
-pub use children::{Children, OwnChild};
 pub use coordinator::ShutdownCoordinator;
 pub use exit::Exit;
 pub use operations::{ActiveOperationGuard, ShuttingDown};

@@ -28,6 +28,7 @@ use signal_hook::iterator::{Handle, Signals as Incoming};
 use super::cause::Cause;
 use super::coordinator::ShutdownCoordinator;
 use super::emergency;
+use super::orphans;
 use crate::log;
 
 /// The signals that are handled. Each is blocked while another one's handler runs.
@@ -114,7 +115,7 @@ impl Signals {
         };
         let thread = Builder::new().name("signals".into()).spawn(move || {
             // Orphans that ended before the handler existed: no signal reports them again.
-            let _ = taker.shutdown.children().reap();
+            orphans::reap();
             for signal in incoming.forever() {
                 if catch_unwind(AssertUnwindSafe(|| taker.take(signal))).is_err() {
                     emergency::say(emergency::PANIC);
@@ -172,7 +173,7 @@ impl Taker {
             // The thread lives as long as this one.
             SIGHUP => drop(self.tasks.send(SignalTask::Reload)),
             SIGUSR1 => drop(self.tasks.send(SignalTask::Dump)),
-            SIGCHLD => drop(self.shutdown.children().reap()),
+            SIGCHLD => orphans::reap(),
             _ => {}
         }
     }

@@ -28,12 +28,6 @@ impl Wakeup {
         let _ = rustix::io::write(&self.0, &1u64.to_ne_bytes());
     }
 
-    /// Whether it is readable.
-    #[must_use]
-    pub fn is_rung(&self) -> bool {
-        self.wait(Some(Duration::ZERO))
-    }
-
     /// Waits until it is readable, at most `timeout` (`None`: no limit). Returns whether it is.
     #[must_use]
     pub fn wait(&self, timeout: Option<Duration>) -> bool {

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use onair_ipc::{site, sys};
-use onair_probe::{Closing, Events, Probe, ProbeConfig, ProbeError, State, Waiter};
+use onair_probe::{Closing, Events, Probe, ProbeConfig, ProbeError, Waiter};
 use onair_session::Sites;
 use onair_session::witness::{PROBE, some, without};
 use onair_types::{
@@ -120,9 +120,8 @@ impl ProbeLink {
     pub fn state(&self) -> (ProbeState, Option<String>) {
         match &self.probe {
             Ok(probe) => match probe.state() {
-                State::Watching => (ProbeState::Watching, None),
-                State::Blind { reason } => (ProbeState::Blind, Some(reason)),
-                State::Off => (ProbeState::Off, None),
+                Ok(()) => (ProbeState::Watching, None),
+                Err(blind) => (ProbeState::Blind, Some(chain(&blind))),
             },
             Err(reason) if self.mode == ProbeMode::Off => {
                 (ProbeState::Off, Some(reason.to_string()))

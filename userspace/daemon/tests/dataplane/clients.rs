@@ -87,7 +87,7 @@ pub(crate) fn reader_evicted_with_frames_then_they_are_written_only_after_their_
         other => Err(other),
     });
     assert_eq!(evicted.lender.attachment(), number);
-    assert_eq!(evicted.lender.lent(), 0);
+    assert_eq!(evicted.lender.loaned(), 0);
     assert_eq!(evicted.set_aside, u64::from(QUOTA - 1));
     assert!(evicted.revoked >= evicted.set_aside);
     assert_eq!(victim.caller.put_raw(held[0]), Err(Refusal::Stale));

@@ -42,7 +42,7 @@ pub(crate) fn pattern_sent_and_received_then_each_frame_verified_and_none_lost(r
     assert_eq!(total.waiting_for_arp, 0);
     let lender = receiver.lender_mut(client.memory.attachment()).unwrap();
     lender.settle(|_| {});
-    assert_eq!(lender.lent(), 0);
+    assert_eq!(lender.loaned(), 0);
     assert_eq!(receiver.take_lenders().len(), 1);
 }
 
@@ -77,7 +77,7 @@ pub(crate) fn session_stopped_and_started_again_then_goes_on_at_a_frame_boundary
         receiver = rig.stop(3);
         let lender = receiver.lenders_mut().next().unwrap();
         lender.settle(|_| {});
-        assert_eq!(lender.lent(), 0);
+        assert_eq!(lender.loaned(), 0);
     }
     assert_eq!(stats.snapshot().frames_incomplete, 0);
     assert_eq!(stats.snapshot().packets_lost, 0);

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use onair_dpdk::{EalConfig, Hugepages};
+use onair_dpdk::{EalConfig, Hugepages, XdpChoice};
 use onair_ipc::caller::{Attachment, Deadline, Lease, Refusal};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::{Geometry, VERSION};
@@ -18,7 +18,7 @@ use onair_media::video::{Depth, FrameRate, VideoFormat};
 use onair_session::FlushReport;
 use onaird::dataplane::{
     Command, Dataplane, DataplaneConfig, EventReceiver, FrameSource, Idle, PollerEvent, PollerSpec,
-    PortSpec, ReceiveConfig, Rest, Runtime, SendConfig, SessionStats,
+    PortJournal, PortSpec, ReceiveConfig, Rest, Runtime, SendConfig, SessionStats,
 };
 use onaird::shutdown::ThreadRegistry;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -59,12 +59,22 @@ pub(crate) struct Client {
     pub(crate) _peer: OwnedFd,
 }
 
+/// Rings have no interface.
+#[derive(Debug)]
+struct NoJournal;
+
+impl PortJournal for NoJournal {
+    fn before_open(&self, _: &PortSpec) {}
+    fn after_open(&self, _: &PortSpec) {}
+}
+
 impl Rig {
     pub(crate) fn open() -> Self {
         let port = |name: &str, address, wire: &str, poller| PortSpec {
             name: name.into(),
             device: format!("ring:{wire}"),
             netns: None,
+            xdp: XdpChoice::Auto,
             address: (address, 24),
             poller,
         };
@@ -88,6 +98,7 @@ impl Rig {
             ],
             pollers: vec![poller("p0"), poller("p1")],
             port_busy: Duration::ZERO,
+            journal: Arc::new(NoJournal),
         };
         let plane = Dataplane::start(config, &threads).unwrap();
         let events = plane.events();

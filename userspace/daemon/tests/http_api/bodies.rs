@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use onaird::control::http::Limits;
-
-use crate::client::{served, served_with};
+use crate::client::{limited, served};
 
 const CREATE: &str = "POST /v1/sessions HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";
 
@@ -85,11 +83,7 @@ async fn body_too_large_then_413_announced_or_not() {
 
 #[tokio::test]
 async fn body_that_never_comes_then_408() {
-    let limits = Limits {
-        body: Duration::from_millis(20),
-        ..Limits::default()
-    };
-    let api = served_with(limits, |_| {});
+    let api = limited(|it| it.body = Duration::from_millis(20));
     let request = format!("{CREATE}Content-Type: application/json\r\nContent-Length: 9\r\n\r\n{{");
     assert_eq!(api.raw(request.as_bytes()).await.code(), "request_timeout");
 }

@@ -79,6 +79,13 @@ pub(crate) fn served() -> Served {
     served_with(Limits::default(), |_| {})
 }
 
+/// The API with limits that `change` sets.
+pub(crate) fn limited(change: impl FnOnce(&mut Limits)) -> Served {
+    let mut limits = Limits::default();
+    change(&mut limits);
+    served_with(limits, |_| {})
+}
+
 /// The API with other limits, and an actor made ready by `prepare`.
 pub(crate) fn served_with(limits: Limits, prepare: impl FnOnce(&mut Actor)) -> Served {
     let folder = tempfile::tempdir().unwrap();

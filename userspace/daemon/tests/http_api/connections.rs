@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use onaird::control::http::Limits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::client::{served, served_with, soon};
+use crate::client::{limited, served, soon};
 
 const HEALTH: &[u8] = b"GET /v1/health HTTP/1.1\r\nHost: x\r\n\r\n";
 
@@ -41,11 +40,7 @@ async fn connection_two_requests_then_two_answers() {
 
 #[tokio::test]
 async fn connection_head_never_whole_or_idle_then_closed() {
-    let limits = Limits {
-        head: Duration::from_millis(20),
-        ..Limits::default()
-    };
-    let api = served_with(limits, |_| {});
+    let api = limited(|it| it.head = Duration::from_millis(20));
     let mut slow = api.connect().await;
     slow.write_all(b"GET /v1/hea").await.unwrap();
     let mut rest = Vec::new();
@@ -60,12 +55,10 @@ async fn connection_head_never_whole_or_idle_then_closed() {
 
 #[tokio::test]
 async fn connection_takes_nothing_of_its_answers_then_closed() {
-    let limits = Limits {
-        write: Duration::from_millis(20),
-        connections: 1,
-        ..Limits::default()
-    };
-    let api = served_with(limits, |_| {});
+    let api = limited(|it| {
+        it.write = Duration::from_millis(20);
+        it.connections = 1;
+    });
     let mut greedy = api.connect().await;
     let many = b"GET /v1/openapi.json HTTP/1.1\r\nHost: x\r\n\r\n".repeat(2000);
     // Either all of it fits the socket or the server closed meanwhile; both will do.
@@ -84,11 +77,7 @@ async fn connection_takes_nothing_of_its_answers_then_closed() {
 
 #[tokio::test]
 async fn connection_one_too_many_then_told_so() {
-    let limits = Limits {
-        connections: 1,
-        ..Limits::default()
-    };
-    let api = served_with(limits, |_| {});
+    let api = limited(|it| it.connections = 1);
     let mut first = api.connect().await;
     first.write_all(HEALTH).await.unwrap();
     one(&mut first).await;
@@ -147,11 +136,7 @@ async fn server_ends_when_requests_have_arrived_then_each_is_answered_and_then_c
 
 #[tokio::test]
 async fn server_ends_during_a_wait_then_ends_within_the_farewell() {
-    let limits = Limits {
-        final_event: Duration::from_millis(20),
-        ..Limits::default()
-    };
-    let mut api = served_with(limits, |_| {});
+    let mut api = limited(|it| it.final_event = Duration::from_millis(20));
     let spec = serde_json::json!({"name": "busy1", "direction": "receive", "port": "a",
         "video": {"width": 1280, "height": 720, "frame_rate": "60/1", "depth": 10},
         "flow": {"destination": "10.77.0.2:5004"}});

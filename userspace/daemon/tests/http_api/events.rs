@@ -8,12 +8,11 @@ use std::time::Duration;
 
 use onair_types::api::CreateSession;
 use onair_types::{Event, EventKind, EventName};
-use onaird::control::http::Limits;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 
-use crate::client::{Served, served, served_with, soon};
+use crate::client::{Served, limited, served, soon};
 use crate::sessions::{create, spec};
 
 /// A reader of the stream, after its head.
@@ -170,12 +169,8 @@ async fn events_more_readers_than_may_then_refused_and_others_are_served() {
 
 #[tokio::test]
 async fn events_reader_that_takes_nothing_then_no_other_waits_and_it_is_disconnected() {
-    let limits = Limits {
-        write: Duration::from_millis(200),
-        ..Limits::default()
-    };
-    let patience = limits.write;
-    let api = served_with(limits, |_| {});
+    let patience = Duration::from_millis(200);
+    let api = limited(|it| it.write = patience);
     create(&api, "cam1").await;
     let mut idle = Reader::open(&api, "", "").await;
     let mut reads = Reader::open(&api, "", "").await;
@@ -209,7 +204,7 @@ async fn events_the_daemon_ends_then_the_stream_does_after_the_last_event() {
 }
 
 #[tokio::test]
-async fn events_a_stranger_follows_then_only_his_own_sessions() {
+async fn events_another_user_follows_then_only_its_own_sessions() {
     let api = served();
     let folder = api.path.parent().unwrap();
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();

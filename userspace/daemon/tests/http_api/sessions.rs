@@ -255,14 +255,14 @@ async fn session_requester_hangs_up_during_destroy_wait_then_the_actor_sees_it()
 }
 
 #[tokio::test]
-async fn session_stranger_asks_then_forbidden() {
+async fn session_another_user_asks_then_forbidden() {
     let api = served();
     let folder = api.path.parent().unwrap();
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();
     let document = serde_json::from_value(spec("cam1")).unwrap();
     let created = api.handle.ask::<CreateSession>(root(), (), document);
     created.await.unwrap();
-    let as_stranger = |method: &'static str, path: &'static str| {
+    let as_other_user = |method: &'static str, path: &'static str| {
         let mut curl = std::process::Command::new("curl");
         curl.args(["-s", "-X", method, "--unix-socket"])
             .arg(&api.path);
@@ -286,14 +286,14 @@ async fn session_stranger_asks_then_forbidden() {
         ("POST", "/v1/sessions/cam1/abort"),
         ("POST", "/v1/sessions/cam1/quarantine"),
     ] {
-        let problem = as_stranger(method, path).await;
+        let problem = as_other_user(method, path).await;
         assert_eq!(problem["code"], "forbidden", "{method} {path}");
         assert!(
             problem["detail"].as_str().unwrap().contains("curl"),
             "{problem}"
         );
     }
-    assert_eq!(as_stranger("GET", "/v1/health").await["status"], "ok");
+    assert_eq!(as_other_user("GET", "/v1/health").await["status"], "ok");
     assert_eq!(
         api.get(&format!("/v1/sessions/{}", name("cam1")))
             .await

@@ -49,9 +49,9 @@ struct Entered<'a> {
 #[inline(always)]
 fn leave(slot: &Slot, plain: bool, nested: bool) {
     if nested {
-        slot.intend(NO_INTENT);
+        slot.set_intent(NO_INTENT);
     }
-    slot.lower(plain);
+    slot.exit(plain);
 }
 
 impl Attachment {
@@ -72,9 +72,9 @@ impl Attachment {
         let plain = self.plain && index != OWN_SLOTS;
         label!("call.begun");
         if !mutant!("take: the intent of the previous call stays") {
-            slot.intend(NO_INTENT);
+            slot.set_intent(NO_INTENT);
         }
-        let nested = slot.raise(operation, plain) != 0;
+        let nested = slot.enter(operation, plain) != 0;
         label!("call.counted");
         let local = words.local_gate().load();
         let session = words.session_gate().load();
@@ -126,7 +126,7 @@ impl Attachment {
     fn bounce(&self, slot: &Slot, plain: bool, session: u32, speaks: bool) -> Refusal {
         let already = !is_open(session) && speaks && slot.acknowledge(session);
         label!("bounce.acknowledged");
-        slot.lower(plain);
+        slot.exit(plain);
         label!("bounce.left");
         if !already && !mutant!("kick: not after a refused call") {
             self.kick_look();
@@ -191,11 +191,11 @@ impl Attachment {
             let taken = NonZeroU64::new(entry).map(Entry).filter(|taken| {
                 words.frame(taken.frame()).is_some_and(|word| {
                     if mutant!("take: the intent is noted before the look") {
-                        words.slot(slot).intend(entry);
+                        words.slot(slot).set_intent(entry);
                     }
                     word.is_ready(taken.serial()) && {
                         label!("take.looked");
-                        words.slot(slot).intend(entry);
+                        words.slot(slot).set_intent(entry);
                         label!("take.intended");
                         word.take(taken.serial(), slot)
                     }

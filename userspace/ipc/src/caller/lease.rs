@@ -1,6 +1,6 @@
 //! The right to one loan of a frame, and its return.
 //!
-//! One loan has one owner: a guard that lends out the bytes ([`LoanGuard`](super::LoanGuard)), a
+//! One loan has one owner: a guard that loans out the bytes ([`LoanGuard`](super::LoanGuard)), a
 //! [`Lease`], or raw handles ([`RawLease`]). Each consumes the one before, and there is no other
 //! way to make one, so that safe code returns no frame that it still borrows.
 
@@ -10,7 +10,7 @@ use super::{Attachment, Refusal};
 use crate::frame_word::{FrameState, FrameTag};
 use crate::label;
 use crate::meta::FrameMeta;
-use crate::sys;
+use crate::sync::Ordering;
 
 /// One loan, on the client's side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,8 +77,8 @@ pub(super) struct Loan {
 pub struct Lease(Loan);
 
 impl Lease {
-    pub(super) fn new(lend: Loan) -> Self {
-        Self(lend)
+    pub(super) fn new(loan: Loan) -> Self {
+        Self(loan)
     }
 
     /// Index of the frame in the attachment's memory.
@@ -178,21 +178,21 @@ impl Attachment {
         self.describe(raw.0)
     }
 
-    pub(super) fn describe(&self, lend: Loan) -> Result<FrameMeta, Refusal> {
-        if lend.attachment != self.id {
+    pub(super) fn describe(&self, loan: Loan) -> Result<FrameMeta, Refusal> {
+        if loan.attachment != self.id {
             return Err(Refusal::Invalid);
         }
-        Ok(self.words.metas()[lend.frame as usize].read())
+        Ok(self.words.metas()[loan.frame as usize].read())
     }
 
     #[inline]
-    pub(super) fn give_back(&self, lend: Loan) -> Result<(), Refusal> {
-        let word = self.words.frame(lend.frame);
-        let Some(word) = word.filter(|_| lend.attachment == self.id) else {
+    pub(super) fn give_back(&self, loan: Loan) -> Result<(), Refusal> {
+        let word = self.words.frame(loan.frame);
+        let Some(word) = word.filter(|_| loan.attachment == self.id) else {
             return Err(Refusal::Invalid);
         };
         label!("put.begun");
-        let released = word.release(lend.serial, lend.slot);
+        let released = word.release(loan.serial, loan.slot);
         label!("put.released");
         if !mutant!("kick: not after a put") {
             self.kick_look();
@@ -201,14 +201,14 @@ impl Attachment {
             self.end_look();
         }
         label!("put.done");
-        released.map_err(|found| self.why_not_released(lend, found))
+        released.map_err(|found| self.why_not_released(loan, found))
     }
 
     #[cold]
-    fn why_not_released(&self, lend: Loan, found: FrameTag) -> Refusal {
+    fn why_not_released(&self, loan: Loan, found: FrameTag) -> Refusal {
         if self.is_gone() || found.state() == Some(FrameState::Revoked) {
             Refusal::Stale
-        } else if found.serial == lend.serial && found.state() != Some(FrameState::Released) {
+        } else if found.serial == loan.serial && found.state() != Some(FrameState::Released) {
             // Ready, or held by another slot: it was never this caller's.
             Refusal::Invalid
         } else {
@@ -216,14 +216,14 @@ impl Attachment {
         }
     }
 
-    pub(super) fn hand_over(&self, lend: Loan) -> Result<(), Refusal> {
-        if lend.attachment != self.id || !self.sends {
+    pub(super) fn hand_over(&self, loan: Loan) -> Result<(), Refusal> {
+        if loan.attachment != self.id || !self.sends {
             return Err(Refusal::Invalid);
         }
-        let order = sys::bump(self.words.submitted()) + 1;
+        let order = self.words.submitted().fetch_add(1, Ordering::Relaxed) + 1;
         label!("submit.ordered");
-        self.words.metas()[lend.frame as usize].submit(order);
+        self.words.metas()[loan.frame as usize].submit(order);
         label!("submit.described");
-        self.give_back(lend)
+        self.give_back(loan)
     }
 }

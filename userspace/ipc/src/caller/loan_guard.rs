@@ -13,7 +13,7 @@ use crate::meta::FrameMeta;
 #[derive(Debug)]
 pub struct LoanGuard<'a> {
     attachment: &'a Attachment,
-    lend: Loan,
+    loan: Loan,
 }
 
 impl Attachment {
@@ -23,15 +23,15 @@ impl Attachment {
     /// As [`Attachment::get`].
     #[inline(always)]
     pub fn take(&self, deadline: Deadline) -> Result<LoanGuard<'_>, Refusal> {
-        let lend = self.win(deadline)?;
+        let loan = self.win(deadline)?;
         if mutant!("pin: set after the slot was left") {
-            self.pins.unpin(lend.frame, true);
+            self.pins.unpin(loan.frame, true);
             self.end_look();
-            self.pins.pin(lend.frame);
+            self.pins.pin(loan.frame);
         }
         Ok(LoanGuard {
             attachment: self,
-            lend,
+            loan,
         })
     }
 }
@@ -44,12 +44,12 @@ impl<'a> LoanGuard<'a> {
 
     /// Index of the frame in the attachment's memory.
     pub fn frame(&self) -> u32 {
-        self.lend.frame
+        self.loan.frame
     }
 
     /// The frame's description.
     pub fn meta(&self) -> FrameMeta {
-        let described = self.attachment.describe(self.lend);
+        let described = self.attachment.describe(self.loan);
         described.expect("a guard of this attachment")
     }
 
@@ -58,7 +58,7 @@ impl<'a> LoanGuard<'a> {
     /// released the memory, which it does not do while the guard lives.
     #[inline]
     pub fn bytes(&self) -> &[u8] {
-        let base = self.attachment.frame_base(self.lend.frame);
+        let base = self.attachment.frame_base(self.loan.frame);
         // SAFETY: the frame lies within a mapping that is never unmapped while the attachment is
         // borrowed, and that stays in place while the frame is pinned, which it is as long as the
         // guard lives. Until then its bytes are not written: not by the daemon, which has it on
@@ -73,7 +73,7 @@ impl<'a> LoanGuard<'a> {
         if !self.attachment.sends {
             return None;
         }
-        let base = self.attachment.frame_base(self.lend.frame);
+        let base = self.attachment.frame_base(self.loan.frame);
         // SAFETY: as in `bytes`; the frames of a send session are mapped writable, and belong to
         // this attachment alone.
         Some(unsafe { std::slice::from_raw_parts_mut(base, self.len()) })
@@ -114,9 +114,9 @@ impl<'a> LoanGuard<'a> {
     #[inline]
     pub fn keep(self) -> Lease {
         let attachment = self.attachment;
-        let lend = self.unpinned();
+        let loan = self.unpinned();
         attachment.end_look();
-        Lease::new(lend)
+        Lease::new(loan)
     }
 
     /// Ends the guard. It clears the pin before it returns the frame: see
@@ -125,13 +125,13 @@ impl<'a> LoanGuard<'a> {
     fn unpinned(self) -> Loan {
         let this = ManuallyDrop::new(self);
         this.unpin();
-        this.lend
+        this.loan
     }
 
     #[inline]
     fn unpin(&self) {
         let attachment = self.attachment;
-        attachment.pins.unpin(self.lend.frame, attachment.plain);
+        attachment.pins.unpin(self.loan.frame, attachment.plain);
     }
 }
 
@@ -140,6 +140,6 @@ impl Drop for LoanGuard<'_> {
     fn drop(&mut self) {
         self.unpin();
         // This fails only if the session has ended, and then there is nothing to return.
-        let _ = self.attachment.give_back(self.lend);
+        let _ = self.attachment.give_back(self.loan);
     }
 }

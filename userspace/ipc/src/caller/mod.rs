@@ -27,7 +27,7 @@ use crate::gate::is_open;
 use crate::label;
 use crate::layout::{self, Geometry};
 use crate::mapping::{Access, Mapping};
-use crate::memory::State;
+use crate::memory::AttachmentState;
 use crate::message::{Attached, KICK};
 use crate::pins::Pins;
 use crate::slot::Operation;
@@ -449,7 +449,7 @@ impl Attachment {
 
     fn is_gone(&self) -> bool {
         self.left.load(Ordering::SeqCst)
-            || self.words.state().load(Ordering::Acquire) != State::Open as u32
+            || self.words.state().load(Ordering::Acquire) != AttachmentState::Open as u32
             || self.is_daemon_lost()
     }
 

@@ -11,7 +11,7 @@ use super::{Attachment, Deadline, Refusal};
 use crate::event_count::EventCount;
 use crate::gate::is_open;
 use crate::label;
-use crate::memory::State;
+use crate::memory::AttachmentState;
 use crate::site;
 use crate::sync::AtomicU32;
 use crate::sys::{self, Waited};
@@ -139,7 +139,7 @@ fn until_started(attachment: &Attachment, deadline: Deadline) -> (bool, Result<(
         }
         let for_all = (attachment.words.session_gate().word(), session);
         let here = (attachment.words.local_gate().word(), local);
-        let state = (attachment.words.state(), State::Open as u32);
+        let state = (attachment.words.state(), AttachmentState::Open as u32);
         let words = [
             mutant!("wait_started: not on the session's gate", here, for_all),
             mutant!("wait_started: not on the local gate", for_all, here),

@@ -45,7 +45,7 @@ enum Violation {
 
 plain! {
     /// The next step of a caller.
-    enum CallerAt { Outside, LoadGate, Inside, Lower, LookAtKick, TakeKick, }
+    enum CallerAt { Outside, LoadGate, Inside, ExitSlot, LookAtKick, TakeKick, }
 
     /// The next step of the control thread.
     enum DrainAt { CloseGate, ArmKick, Barrier, ReadCount, Decide, Destroyed, }
@@ -60,7 +60,7 @@ plain! {
     }
 
     /// A state of callers and drain.
-    struct State {
+    struct BufferState {
         stopped: bool,
         kick: bool,
         /// The byte is in the daemon's end of the socket.
@@ -76,7 +76,7 @@ plain! {
     }
 }
 
-impl State {
+impl BufferState {
     /// The oldest store of `who` reaches memory.
     fn retire_one(&mut self, who: usize) {
         let caller = &mut self.caller[who];
@@ -108,24 +108,28 @@ impl State {
 struct StoreBuffer(Variant);
 
 impl Model for StoreBuffer {
-    type State = State;
+    type State = BufferState;
     type Violation = Violation;
 
-    fn initial(&self) -> State {
-        State {
+    fn initial(&self) -> BufferState {
+        BufferState {
             drain: self.first_of_drain(),
-            ..State::default()
+            ..BufferState::default()
         }
     }
 
-    fn successors(&self, state: &State, steps: &mut Steps<State>) -> Result<(), Violation> {
+    fn successors(
+        &self,
+        state: &BufferState,
+        steps: &mut Steps<BufferState>,
+    ) -> Result<(), Violation> {
         for who in 0..CALLERS {
             self.caller_steps(state, who, steps);
         }
         self.drain_steps(state, steps)
     }
 
-    fn quiescent(&self, state: &State) -> Result<(), Violation> {
+    fn quiescent(&self, state: &BufferState) -> Result<(), Violation> {
         match state.drain {
             DrainAt::Destroyed => Ok(()),
             _ => Err(Violation::LostNotification),
@@ -134,7 +138,7 @@ impl Model for StoreBuffer {
 }
 
 impl StoreBuffer {
-    fn caller_steps(&self, state: &State, who: usize, steps: &mut Steps<State>) {
+    fn caller_steps(&self, state: &BufferState, who: usize, steps: &mut Steps<BufferState>) {
         use CallerAt::*;
         let name = ["T0", "T1"][who];
         let locked = self.0 == Variant::ClientRmw;
@@ -151,10 +155,10 @@ impl StoreBuffer {
                 next.store_count(who, 1, locked);
                 (LoadGate, "count += 1")
             }
-            LoadGate if state.stopped => (Lower, "read the gate"),
+            LoadGate if state.stopped => (ExitSlot, "read the gate"),
             LoadGate => (Inside, "read the gate"),
-            Inside => (Lower, "last access to the session"),
-            Lower => {
+            Inside => (ExitSlot, "last access to the session"),
+            ExitSlot => {
                 next.store_count(who, 0, locked);
                 (LookAtKick, "count -= 1")
             }
@@ -192,7 +196,11 @@ impl StoreBuffer {
         }
     }
 
-    fn drain_steps(&self, state: &State, steps: &mut Steps<State>) -> Result<(), Violation> {
+    fn drain_steps(
+        &self,
+        state: &BufferState,
+        steps: &mut Steps<BufferState>,
+    ) -> Result<(), Violation> {
         let mut next = *state;
         next.drain = self.after(state.drain);
         let action = match state.drain {

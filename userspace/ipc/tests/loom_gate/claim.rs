@@ -14,13 +14,13 @@ fn slot_claimed_from_another_thread_then_counted_once() {
         let slot = Slot::vacant();
         assert!(slot.claim(1, 0));
         let owner = |slot: &Slot| {
-            slot.raise(Operation::Get, true);
-            slot.lower(true);
+            slot.enter(Operation::Get, true);
+            slot.exit(true);
             slot.vacate();
         };
         beside(slot, owner, |slot| {
             if slot.claim(2, 0) {
-                slot.raise(Operation::Get, true);
+                slot.enter(Operation::Get, true);
                 assert_eq!(slot.read(0).count, 1, "{STALE}");
             }
         });

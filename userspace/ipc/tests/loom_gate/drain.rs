@@ -64,7 +64,7 @@ impl Real {
 
 impl Counting for Real {
     fn enter(&self) -> bool {
-        self.slot.raise(Operation::Get, self.plain);
+        self.slot.enter(Operation::Get, self.plain);
         let gate = self.gate.load();
         if is_open(gate) {
             return true;
@@ -77,7 +77,7 @@ impl Counting for Real {
     }
 
     fn leave(&self) {
-        self.slot.lower(self.plain);
+        self.slot.exit(self.plain);
     }
 
     fn stop(&self) {
@@ -95,7 +95,7 @@ impl Counting for Real {
 struct Orders {
     light: bool,
     heavy: bool,
-    lower: Ordering,
+    exit: Ordering,
     scan: Ordering,
     acknowledge: Ordering,
     read_ack: Ordering,
@@ -105,7 +105,7 @@ impl Orders {
     const RIGHT: Self = Self {
         light: true,
         heavy: true,
-        lower: Ordering::Release,
+        exit: Ordering::Release,
         scan: Ordering::Acquire,
         acknowledge: Ordering::Release,
         read_ack: Ordering::Acquire,
@@ -153,7 +153,7 @@ impl Counting for Copied {
 
     fn leave(&self) {
         let count = self.count.load(Ordering::Relaxed);
-        self.count.store(count - 1, self.orders.lower);
+        self.count.store(count - 1, self.orders.exit);
         self.light();
     }
 
@@ -253,7 +253,7 @@ mutants! {
     drain_mutant_no_heavy_fence_then_caught:
         spoiled(Orders { heavy: false, ..Orders::RIGHT }, 1) => UNORDERED;
     drain_mutant_leave_relaxed_then_caught:
-        spoiled(Orders { lower: Ordering::Relaxed, ..Orders::RIGHT }, 1) => UNORDERED;
+        spoiled(Orders { exit: Ordering::Relaxed, ..Orders::RIGHT }, 1) => UNORDERED;
     drain_mutant_scan_relaxed_then_caught:
         spoiled(Orders { scan: Ordering::Relaxed, ..Orders::RIGHT }, 1) => UNORDERED;
     drain_mutant_ack_read_relaxed_then_caught:

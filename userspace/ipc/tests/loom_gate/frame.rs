@@ -5,7 +5,7 @@ use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::thread;
 use onair_ipc::frame_word::{FrameState, FrameWord};
 
-use crate::harness::{Protected, UNORDERED, beside, holds, lent_frame, mutants};
+use crate::harness::{Protected, UNORDERED, beside, holds, loaned_frame, mutants};
 
 /// A caller takes, reads and puts a ready frame. The daemon takes it back if no caller took it, or
 /// credits it if it was put, and overwrites it.
@@ -18,7 +18,7 @@ fn frame_taken_and_put_then_overwritten_after_the_last_read() {
                 word.release(1, 0).expect("the frame is held");
             }
         };
-        beside(lent_frame(), caller, |(word, contents)| {
+        beside(loaned_frame(), caller, |(word, contents)| {
             if word.withdraw(1) {
                 contents.write();
             } else if word.load().state() == Some(FrameState::Released) {
@@ -33,7 +33,7 @@ fn frame_taken_and_put_then_overwritten_after_the_last_read() {
 #[test]
 fn frame_two_takers_then_one_has_it() {
     holds(|| {
-        let shared = Arc::new(lent_frame());
+        let shared = Arc::new(loaned_frame());
         let other = Arc::clone(&shared);
         let take = |(word, contents): &(FrameWord, Protected), slot| {
             let won = word.take(1, slot);

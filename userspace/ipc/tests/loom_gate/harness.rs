@@ -106,7 +106,7 @@ impl Protected {
 }
 
 /// A frame that is on loan under serial 1 and that no caller has taken, and its contents.
-pub(crate) fn lent_frame() -> (FrameWord, Protected) {
+pub(crate) fn loaned_frame() -> (FrameWord, Protected) {
     let word = FrameWord::free();
     word.publish(1);
     (word, Protected::new())

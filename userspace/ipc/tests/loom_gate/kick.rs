@@ -33,7 +33,7 @@ struct Leave {
 impl Leave {
     fn inside(plain: bool) -> Self {
         let slot = Slot::vacant();
-        slot.raise(Operation::Get, plain);
+        slot.enter(Operation::Get, plain);
         Self {
             slot,
             kick: Kick::unarmed(),
@@ -44,7 +44,7 @@ impl Leave {
 
 impl Notifying for Leave {
     fn finish(&self) -> bool {
-        self.slot.lower(self.plain);
+        self.slot.exit(self.plain);
         self.kick.take()
     }
 

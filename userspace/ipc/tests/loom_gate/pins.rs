@@ -55,12 +55,12 @@ impl Attachment {
 
     /// A call that takes the frame, if it passes the gate.
     fn take(&self) -> bool {
-        self.slot.raise(Operation::Get, true);
+        self.slot.enter(Operation::Get, true);
         let passed = is_open(self.gate.load());
         if passed {
             self.pins.pin(0);
         }
-        self.slot.lower(true);
+        self.slot.exit(true);
         self.end_look();
         passed
     }

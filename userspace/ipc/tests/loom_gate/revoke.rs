@@ -5,7 +5,7 @@ use loom::sync::atomic::{AtomicU32, Ordering};
 use onair_ipc::frame_word::{FrameState, FrameWord};
 use onair_ipc::gate::{Gate, is_open};
 
-use crate::harness::{Protected, UNORDERED, beside, holds, lent_frame, mutants};
+use crate::harness::{Protected, UNORDERED, beside, holds, loaned_frame, mutants};
 
 const NO_REASON: &str = "closed, and the state is open";
 
@@ -22,7 +22,7 @@ fn revoke_against_take_and_put_then_reused_only_if_no_caller_reads() {
                 }
             }
         };
-        let shared = beside(lent_frame(), caller, |(word, contents)| {
+        let shared = beside(loaned_frame(), caller, |(word, contents)| {
             let found = word.revoke(1);
             if found.state() != Some(FrameState::Held) {
                 contents.write();

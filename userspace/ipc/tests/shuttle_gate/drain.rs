@@ -46,7 +46,7 @@ fn drain_of_a_few_callers_then_kicked_by_the_last() {
         loop {
             let fence = Fence::with_kicks(std::iter::once(&*pair.memory));
             lender.settle(|_| ());
-            if pair.memory.users_at(&fence).is_empty() && lender.lent() == 0 {
+            if pair.memory.users_at(&fence).is_empty() && lender.loaned() == 0 {
                 break;
             }
             while !pair.is_kicked() {

@@ -8,7 +8,7 @@ use onair_ipc::caller::{Deadline, Refusal};
 use onair_ipc::event::EventKind;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::{EVENTS, Geometry};
-use onair_ipc::memory::State;
+use onair_ipc::memory::AttachmentState;
 
 use crate::schedules::{dawdle, pair, schedules, spawn, wake_more};
 
@@ -50,7 +50,7 @@ fn events_more_than_the_ring_holds_then_whole_in_order_and_the_last_is_seen() {
         while newest.load(Ordering::SeqCst) < count {
             shuttle::thread::yield_now();
         }
-        pair.memory.set_state(State::Gone);
+        pair.memory.set_state(AttachmentState::Gone);
         pair.memory.stop();
         wake_more(&pair.memory);
         for reader in readers {

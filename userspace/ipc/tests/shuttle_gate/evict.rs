@@ -7,7 +7,7 @@ use onair_ipc::caller::{Deadline, Refusal};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
 use onair_ipc::lender::{Found, Lender};
-use onair_ipc::memory::State;
+use onair_ipc::memory::AttachmentState;
 use onair_ipc::meta::FrameMeta;
 
 use crate::schedules::{below, dawdle, pair, schedules, spawn, wake_more};
@@ -55,7 +55,7 @@ fn evict_against_callers_that_take_and_put_then_reused_only_if_none_reads_and_ea
             })
             .collect();
         dawdle(25);
-        pair.memory.set_state(State::Revoked);
+        pair.memory.set_state(AttachmentState::Revoked);
         pair.memory.stop();
         wake_more(&pair.memory);
         lender.revoke(|taken| {
@@ -63,7 +63,7 @@ fn evict_against_callers_that_take_and_put_then_reused_only_if_none_reads_and_ea
                 frames.write(taken.frame, 0, &[2]);
             }
         });
-        assert_eq!(lender.lent(), 0);
+        assert_eq!(lender.loaned(), 0);
         for caller in callers {
             caller.join().unwrap();
         }

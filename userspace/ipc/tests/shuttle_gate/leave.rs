@@ -9,7 +9,7 @@ use onair_ipc::fence::Fence;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
 use onair_ipc::lender::Lender;
-use onair_ipc::memory::State;
+use onair_ipc::memory::AttachmentState;
 use onair_ipc::meta::FrameMeta;
 use onair_ipc::pins::End;
 use onair_ipc::sys;
@@ -19,7 +19,7 @@ use crate::rig::Pair;
 use crate::schedules::{below, dawdle, pair, schedules, spawn};
 
 /// Content of each loaned frame.
-const LENT: u8 = 1;
+const LOANED: u8 = 1;
 /// Content of each frame after no process has the words.
 const REUSED: u8 = 2;
 
@@ -74,7 +74,7 @@ fn caller(client: &Attachment, habit: Habit, haste: Haste) {
         if habit == Habit::Guard {
             let bytes = held.bytes();
             for _ in 0..haste.looks {
-                assert_eq!(bytes[0], LENT, "I1: not what the guard borrowed");
+                assert_eq!(bytes[0], LOANED, "I1: not what the guard borrowed");
                 dawdle(8);
             }
             let _ = held.put();
@@ -84,7 +84,7 @@ fn caller(client: &Attachment, habit: Habit, haste: Haste) {
         for _ in 0..3 {
             // SAFETY: the frame lies within the mapping, or within the zeros that replaced it.
             let byte = unsafe { client.frame_base(raw.frame()).read_volatile() };
-            assert!(byte == LENT || byte == 0, "I1: written under a handle");
+            assert!(byte == LOANED || byte == 0, "I1: written under a handle");
             dawdle(8);
         }
         if habit == Habit::Forgotten {
@@ -120,7 +120,7 @@ impl Daemon {
             let closed = pair.memory.session_gate() & 1 == 0;
             for frame in (0..count).filter(|_| !closed) {
                 if !lender.has(frame) {
-                    frames.write(frame, 0, &[LENT]);
+                    frames.write(frame, 0, &[LOANED]);
                     lender.publish(frame, &FrameMeta::default()).unwrap();
                 }
             }
@@ -138,8 +138,8 @@ impl Daemon {
     fn end(self, pair: &Pair, lender: &mut Lender) {
         match self {
             Self::Runs => return,
-            Self::Evicts => pair.memory.set_state(State::Revoked),
-            Self::Quarantines => pair.memory.set_state(State::Gone),
+            Self::Evicts => pair.memory.set_state(AttachmentState::Revoked),
+            Self::Quarantines => pair.memory.set_state(AttachmentState::Gone),
             Self::Destroys => {}
         }
         pair.memory.stop();
@@ -154,7 +154,7 @@ impl Daemon {
 fn has_no_user(pair: &Pair, lender: &mut Lender) -> bool {
     let fence = Fence::with_kicks(std::iter::once(&*pair.memory));
     lender.settle(|_| ());
-    pair.memory.users_at(&fence).is_empty() && lender.lent() == 0
+    pair.memory.users_at(&fence).is_empty() && lender.loaned() == 0
 }
 
 fn leaves(end: End, habits: &'static [Habit], haste: Haste) {

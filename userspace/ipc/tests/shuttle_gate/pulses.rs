@@ -8,7 +8,7 @@ use onair_ipc::caller::{Deadline, Refusal};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::gate::Gate;
 use onair_ipc::layout::{self, Geometry};
-use onair_ipc::memory::State;
+use onair_ipc::memory::AttachmentState;
 use onair_ipc::{scheduled, sys};
 use shuttle::thread;
 
@@ -105,7 +105,7 @@ fn pulses(by_session: bool) {
 
 /// The session ends: every call returns `ESTALE`.
 fn end(pair: &Pair) {
-    pair.memory.set_state(State::Gone);
+    pair.memory.set_state(AttachmentState::Gone);
     pair.memory.stop();
     wake_more(&pair.memory);
 }

@@ -10,7 +10,7 @@ use onair_ipc::caller::{Deadline, Refusal};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::{Geometry, OWN_SLOTS};
 use onair_ipc::lender::{Found, Lender};
-use onair_ipc::memory::State;
+use onair_ipc::memory::AttachmentState;
 use onair_ipc::meta::FrameMeta;
 use onair_ipc::scheduled::Mortal;
 use onair_ipc::slot::SlotReading;
@@ -62,7 +62,7 @@ impl Process {
 
     /// The control thread's part of an evict: the part that its callers see.
     fn evict(&self) {
-        self.pair.memory.set_state(State::Revoked);
+        self.pair.memory.set_state(AttachmentState::Revoked);
         self.pair.memory.stop();
         wake_more(&self.pair.memory);
         self.evicting.store(true, Ordering::SeqCst);
@@ -176,7 +176,7 @@ fn poller(session: &Session, mut ledgers: Ledgers, quiesce: &AtomicBool) -> Ledg
         }
         revoke(session, &mut ledgers);
         if ledgers.number < PUBLISHES {
-            lend(session, &mut ledgers);
+            loan(session, &mut ledgers);
         }
         thread::yield_now();
     }
@@ -184,7 +184,7 @@ fn poller(session: &Session, mut ledgers: Ledgers, quiesce: &AtomicBool) -> Ledg
 }
 
 /// Fills a free frame and loans it to each live process.
-fn lend(session: &Session, ledgers: &mut Ledgers) {
+fn loan(session: &Session, ledgers: &mut Ledgers) {
     let aside = |frame: u32| ledgers.aside.iter().any(|(_, aside)| *aside == frame);
     let free =
         |frame: &u32| !aside(*frame) && !ledgers.lenders.iter().any(|lender| lender.has(*frame));
@@ -203,7 +203,7 @@ fn lend(session: &Session, ledgers: &mut Ledgers) {
         if process.is_gone() {
             continue;
         }
-        if lender.lent() >= lender.quota() {
+        if lender.loaned() >= lender.quota() {
             match lender.drop_oldest() {
                 Some(_) => {}
                 None => continue,
@@ -276,8 +276,8 @@ fn drain(session: &Session, ledgers: &mut Ledgers) {
             lender.settle(|_| ledgers.totals.returned += 1);
         }
         let users: usize = living().map(|it| it.pair.memory.users().len()).sum();
-        let lent: usize = ledgers.lenders.iter().map(Lender::lent).sum();
-        if users == 0 && lent == 0 {
+        let loaned: usize = ledgers.lenders.iter().map(Lender::loaned).sum();
+        if users == 0 && loaned == 0 {
             return;
         }
         loop {
@@ -298,7 +298,7 @@ fn drain(session: &Session, ledgers: &mut Ledgers) {
             fruitless += 1;
             assert!(
                 fruitless < PATIENCE,
-                "L2: {users} users, {lent} lent, no kick"
+                "L2: {users} users, {loaned} lent, no kick"
             );
             thread::yield_now();
         }
@@ -438,7 +438,7 @@ fn storm(deaths: bool, evicts: bool) {
     }
     for process in &session.processes {
         if !process.evicting.load(Ordering::SeqCst) {
-            process.pair.memory.set_state(State::Gone);
+            process.pair.memory.set_state(AttachmentState::Gone);
         }
         process.pair.memory.stop();
         wake_more(&process.pair.memory);
@@ -447,11 +447,11 @@ fn storm(deaths: bool, evicts: bool) {
         client.join().unwrap();
     }
     reaper.join().unwrap();
-    let lent: u64 = ledgers.lenders.iter().map(Lender::published).sum();
+    let loaned: u64 = ledgers.lenders.iter().map(Lender::published).sum();
     let withdrawn: u64 = ledgers.lenders.iter().map(Lender::withdrawn).sum();
     let totals = &ledgers.totals;
     assert_eq!(
-        lent,
+        loaned,
         totals.returned + withdrawn + totals.reconciled + totals.revoked,
         "I3: each loan is credited once"
     );

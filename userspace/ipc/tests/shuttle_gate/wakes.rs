@@ -4,7 +4,7 @@ use onair_ipc::caller::{Deadline, Refusal};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
 use onair_ipc::lender::Lender;
-use onair_ipc::memory::State;
+use onair_ipc::memory::AttachmentState;
 use onair_ipc::meta::FrameMeta;
 use onair_ipc::{scheduled, sys};
 use shuttle::thread;
@@ -17,7 +17,7 @@ const ROUNDS: u32 = 5;
 
 /// Every loaned frame comes back, whichever caller sleeps, times out or is late.
 #[test]
-fn frames_lent_one_by_one_to_sleepers_then_each_is_taken() {
+fn frames_loaned_one_by_one_to_sleepers_then_each_is_taken() {
     schedules(1500, || {
         let frames = FrameMemory::create(Geometry::new(FRAMES, 100).unwrap(), true).unwrap();
         let pair = pair(below(2) as u64, &frames);
@@ -58,7 +58,7 @@ fn frames_lent_one_by_one_to_sleepers_then_each_is_taken() {
                 lender.publish(frame, &FrameMeta::default()).unwrap();
             }
             let mut looks = 0;
-            while lender.lent() > 0 {
+            while lender.loaned() > 0 {
                 lender.reap(|_| ());
                 looks += 1;
                 assert!(looks < 20_000, "L1: asleep beside a ready frame");
@@ -66,7 +66,7 @@ fn frames_lent_one_by_one_to_sleepers_then_each_is_taken() {
             }
         }
         timer.join().unwrap();
-        pair.memory.set_state(State::Gone);
+        pair.memory.set_state(AttachmentState::Gone);
         pair.memory.stop();
         wake_more(&pair.memory);
         for caller in callers {

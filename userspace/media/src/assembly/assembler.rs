@@ -88,7 +88,7 @@ impl<S: Copy> Assembler<S> {
     #[inline]
     pub fn push(&mut self, packet: &[u8], now_ns: u64, sink: &mut impl Sink<Slot = S>) {
         self.stats.packets += 1;
-        self.stats.octets += packet.len() as u64;
+        self.stats.bytes += packet.len() as u64;
         let config = self.config;
         let (rtp, payload) = match RtpHeader::parse(packet) {
             Ok(parsed) => parsed,
@@ -117,7 +117,7 @@ impl<S: Copy> Assembler<S> {
     #[inline]
     pub fn next_place(&self) -> Option<(S, usize)> {
         let frame = self.frames[..self.active].first()?;
-        Some((frame.slot?, frame.coverage.covered_octets()))
+        Some((frame.slot?, frame.coverage.covered_bytes()))
     }
 
     /// When [`Self::expire`] next has work, in nanoseconds of the clock of `push`; `None` if no

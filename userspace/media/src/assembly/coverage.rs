@@ -47,15 +47,15 @@ impl Coverage {
     /// that lie completely in the range and in the frame.
     #[inline]
     pub fn add(&mut self, range: Range<usize>) -> usize {
-        let octets = self.depth.pgroup_octets();
-        let first = self.depth.pgroups(range.start.saturating_add(octets - 1));
+        let bytes = self.depth.pgroup_bytes();
+        let first = self.depth.pgroups(range.start.saturating_add(bytes - 1));
         let end = self.depth.pgroups(range.end).min(self.pgroups);
         if first >= end {
             return 0;
         }
         let fresh = bits::set(&mut self.words, first..end);
         self.covered += fresh;
-        fresh * octets
+        fresh * bytes
     }
 
     /// Whether every byte arrived.
@@ -74,14 +74,14 @@ impl Coverage {
 
     /// Bytes that arrived.
     #[inline]
-    pub(super) const fn covered_octets(&self) -> usize {
-        self.covered * self.depth.pgroup_octets()
+    pub(super) const fn covered_bytes(&self) -> usize {
+        self.covered * self.depth.pgroup_bytes()
     }
 
     /// Bytes that did not arrive.
     #[must_use]
     pub const fn bytes_missing(&self) -> usize {
-        (self.pgroups - self.covered) * self.depth.pgroup_octets()
+        (self.pgroups - self.covered) * self.depth.pgroup_bytes()
     }
 
     /// Ranges that did not arrive, in order.
@@ -91,8 +91,8 @@ impl Coverage {
             let start = bits::find(&self.words, at, self.pgroups, false)?;
             at = bits::find(&self.words, start, self.pgroups, true).unwrap_or(self.pgroups);
             Some(MissingRange {
-                offset: start * self.depth.pgroup_octets(),
-                len: (at - start) * self.depth.pgroup_octets(),
+                offset: start * self.depth.pgroup_bytes(),
+                len: (at - start) * self.depth.pgroup_bytes(),
             })
         })
     }

@@ -200,13 +200,13 @@ mod tests {
     proptest! {
         #[test]
         fn sequence_some_dropped_some_repeated_then_each_is_counted_once(
-            start: u16, fate in prop::collection::vec(0u8..4, 1..3000),
+            start: u16, kinds in prop::collection::vec(0u8..4, 1..3000),
         ) {
             let mut sequence = Sequence::new();
             let (first, _) = sequence.receive(start);
             let (mut number, mut lost, mut end, mut settled) = (start, 0, first + 1, 0);
             let mut pending = 0;
-            for kind in fate {
+            for kind in kinds {
                 number = number.wrapping_add(1);
                 match kind {
                     0 => pending += 1,

@@ -114,7 +114,7 @@ pub struct AssemblyStats {
     /// Packets pushed.
     pub packets: u64,
     /// Bytes of these, RTP headers included.
-    pub octets: u64,
+    pub bytes: u64,
     /// Packets whose bytes went into a frame.
     pub accepted: u64,
     /// Packets that do not match the flow and format.

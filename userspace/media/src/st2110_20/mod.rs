@@ -10,10 +10,10 @@ pub use packetiser::{Packet, PacketiseError, Packetiser};
 pub use payload::{PayloadReject, Segment, Segments, SrdHeader};
 
 /// Bytes of the extended sequence number before the SRD headers (RFC 4175 §4.2).
-pub const EXTENDED_SEQUENCE_OCTETS: usize = 2;
+pub const EXTENDED_SEQUENCE_BYTES: usize = 2;
 
 /// Bytes of one sample row data header (RFC 4175 §4.3).
-pub const SRD_HEADER_OCTETS: usize = 6;
+pub const SRD_HEADER_BYTES: usize = 6;
 
 /// Most SRD headers in a sent packet (ST 2110-20 §6.2 allows three).
 pub const MAX_SENT_SRDS: usize = 3;
@@ -22,7 +22,7 @@ pub const MAX_SENT_SRDS: usize = 3;
 pub const MAX_READ_SRDS: usize = 16;
 
 /// Standard UDP size limit of ST 2110-10 §6.3 in bytes, UDP header included.
-pub const STANDARD_UDP_OCTETS: usize = 1460;
+pub const STANDARD_UDP_BYTES: usize = 1460;
 
-/// Largest RTP packet within [`STANDARD_UDP_OCTETS`], bytes.
-pub const STANDARD_RTP_OCTETS: usize = STANDARD_UDP_OCTETS - crate::udp::HEADER_OCTETS;
+/// Largest RTP packet within [`STANDARD_UDP_BYTES`], bytes.
+pub const STANDARD_RTP_BYTES: usize = STANDARD_UDP_BYTES - crate::udp::HEADER_BYTES;

@@ -10,17 +10,17 @@ use crate::rtp::{self, RtpHeader};
 use crate::video::{PGROUP_PIXELS, VideoFormat};
 
 use super::payload::SrdHeader;
-use super::{EXTENDED_SEQUENCE_OCTETS, MAX_SENT_SRDS, SRD_HEADER_OCTETS};
+use super::{EXTENDED_SEQUENCE_BYTES, MAX_SENT_SRDS, SRD_HEADER_BYTES};
 
 /// Most bytes of RTP header, extended sequence number and SRD headers before the data.
-pub const MAX_HEADER_OCTETS: usize =
-    rtp::HEADER_OCTETS + EXTENDED_SEQUENCE_OCTETS + MAX_SENT_SRDS * SRD_HEADER_OCTETS;
+pub const MAX_HEADER_BYTES: usize =
+    rtp::HEADER_BYTES + EXTENDED_SEQUENCE_BYTES + MAX_SENT_SRDS * SRD_HEADER_BYTES;
 
 /// Why a format cannot be packetised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PacketiseError {
     /// Packets too small for the headers and one pgroup.
-    #[error("RTP packets of {0} bytes are too small: give at least {min}", min = MAX_HEADER_OCTETS + 5)]
+    #[error("RTP packets of {0} bytes are too small: give at least {min}", min = MAX_HEADER_BYTES + 5)]
     TooSmall(usize),
     /// Packets above UDP's length limit.
     #[error("RTP packets of {0} bytes are too large: give at most 65000")]
@@ -31,39 +31,39 @@ pub enum PacketiseError {
 #[derive(Debug, Clone, Copy)]
 pub struct Packetiser {
     format: VideoFormat,
-    payload_octets: usize,
+    payload_bytes: usize,
     packets: u32,
 }
 
 impl Packetiser {
-    /// Creates a packetiser for RTP packets of at most `max_octets` bytes, RTP header included; see
-    /// [`STANDARD_RTP_OCTETS`](super::STANDARD_RTP_OCTETS).
+    /// Creates a packetiser for RTP packets of at most `max_bytes` bytes, RTP header included; see
+    /// [`STANDARD_RTP_BYTES`](super::STANDARD_RTP_BYTES).
     ///
     /// # Errors
-    /// [`PacketiseError`]: `max_octets` is too small or too large.
-    pub fn new(format: VideoFormat, max_octets: usize) -> Result<Self, PacketiseError> {
-        let pgroup = format.depth().pgroup_octets();
-        if max_octets < MAX_HEADER_OCTETS + pgroup {
-            return Err(PacketiseError::TooSmall(max_octets));
+    /// [`PacketiseError`]: `max_bytes` is too small or too large.
+    pub fn new(format: VideoFormat, max_bytes: usize) -> Result<Self, PacketiseError> {
+        let pgroup = format.depth().pgroup_bytes();
+        if max_bytes < MAX_HEADER_BYTES + pgroup {
+            return Err(PacketiseError::TooSmall(max_bytes));
         }
-        if max_octets > 65_000 {
-            return Err(PacketiseError::TooLarge(max_octets));
+        if max_bytes > 65_000 {
+            return Err(PacketiseError::TooLarge(max_bytes));
         }
         // With n SRDs a packet may span n lines from any start, if it is at most as long as n - 1
         // lines and one pgroup.
         let payload = |srds: usize| {
-            let headers = rtp::HEADER_OCTETS + EXTENDED_SEQUENCE_OCTETS + srds * SRD_HEADER_OCTETS;
-            let room = (max_octets - headers) / pgroup * pgroup;
+            let headers = rtp::HEADER_BYTES + EXTENDED_SEQUENCE_BYTES + srds * SRD_HEADER_BYTES;
+            let room = (max_bytes - headers) / pgroup * pgroup;
             room.min((srds - 1) * format.line_bytes() + pgroup)
         };
-        let payload_octets = payload(2)
+        let payload_bytes = payload(2)
             .max(payload(MAX_SENT_SRDS))
             .min(format.frame_bytes());
-        let packets = format.frame_bytes().div_ceil(payload_octets);
+        let packets = format.frame_bytes().div_ceil(payload_bytes);
         let packets = u32::try_from(packets).expect("a frame has fewer bytes than 2^32");
         Ok(Self {
             format,
-            payload_octets,
+            payload_bytes,
             packets,
         })
     }
@@ -82,8 +82,8 @@ impl Packetiser {
 
     /// Frame bytes in every packet; the last packet may have fewer.
     #[must_use]
-    pub const fn payload_octets(&self) -> usize {
-        self.payload_octets
+    pub const fn payload_bytes(&self) -> usize {
+        self.payload_bytes
     }
 
     /// Packet `index` of a frame, from 0; `None` from [`Self::packets`] on.
@@ -92,14 +92,14 @@ impl Packetiser {
         if index >= self.packets {
             return None;
         }
-        let start = index as usize * self.payload_octets;
-        let end = (start + self.payload_octets).min(self.format.frame_bytes());
+        let start = index as usize * self.payload_bytes;
+        let end = (start + self.payload_bytes).min(self.format.frame_bytes());
         let line_bytes = self.format.line_bytes();
         let mut packet = Packet {
             range: start..end,
             marker: index + 1 == self.packets,
             srds: [SrdHeader {
-                octets: 0,
+                length: 0,
                 field: false,
                 line: 0,
                 continuation: false,
@@ -110,17 +110,17 @@ impl Packetiser {
         let mut at = start;
         while at < end {
             let within = at % line_bytes;
-            let octets = (line_bytes - within).min(end - at);
-            let pixel = within / self.format.depth().pgroup_octets() * PGROUP_PIXELS as usize;
+            let bytes = (line_bytes - within).min(end - at);
+            let pixel = within / self.format.depth().pgroup_bytes() * PGROUP_PIXELS as usize;
             packet.srds[packet.count] = SrdHeader {
-                octets: narrow(octets),
+                length: narrow(bytes),
                 field: false,
                 line: narrow(at / line_bytes),
-                continuation: at + octets < end,
+                continuation: at + bytes < end,
                 pixel: narrow(pixel),
             };
             packet.count += 1;
-            at += octets;
+            at += bytes;
         }
         Some(packet)
     }
@@ -150,14 +150,14 @@ impl Packet {
 
     /// Bytes before the data: RTP header, extended sequence number, SRD headers.
     #[must_use]
-    pub const fn header_octets(&self) -> usize {
-        rtp::HEADER_OCTETS + EXTENDED_SEQUENCE_OCTETS + self.count * SRD_HEADER_OCTETS
+    pub const fn header_bytes(&self) -> usize {
+        rtp::HEADER_BYTES + EXTENDED_SEQUENCE_BYTES + self.count * SRD_HEADER_BYTES
     }
 
     /// Length of the whole RTP packet in bytes.
     #[must_use]
-    pub const fn octets(&self) -> usize {
-        self.header_octets() + (self.range.end - self.range.start)
+    pub const fn bytes(&self) -> usize {
+        self.header_bytes() + (self.range.end - self.range.start)
     }
 
     /// Writes the headers to the start of `out` and returns their length in bytes. The marker is
@@ -165,7 +165,7 @@ impl Packet {
     /// extended one.
     ///
     /// # Panics
-    /// If `out` is shorter than [`Self::header_octets`].
+    /// If `out` is shorter than [`Self::header_bytes`].
     pub fn write_headers(&self, stream: &StreamHeader, sequence: u32, out: &mut [u8]) -> usize {
         let [a, b, c, d] = sequence.to_be_bytes();
         let rtp = RtpHeader {
@@ -175,13 +175,13 @@ impl Packet {
             timestamp: stream.timestamp,
             ssrc: stream.ssrc,
         };
-        out[..rtp::HEADER_OCTETS].copy_from_slice(&rtp.to_octets());
-        let mut at = rtp::HEADER_OCTETS;
-        out[at..at + EXTENDED_SEQUENCE_OCTETS].copy_from_slice(&[a, b]);
-        at += EXTENDED_SEQUENCE_OCTETS;
+        out[..rtp::HEADER_BYTES].copy_from_slice(&rtp.to_bytes());
+        let mut at = rtp::HEADER_BYTES;
+        out[at..at + EXTENDED_SEQUENCE_BYTES].copy_from_slice(&[a, b]);
+        at += EXTENDED_SEQUENCE_BYTES;
         for srd in self.srds() {
-            out[at..at + SRD_HEADER_OCTETS].copy_from_slice(&srd.to_octets());
-            at += SRD_HEADER_OCTETS;
+            out[at..at + SRD_HEADER_BYTES].copy_from_slice(&srd.to_bytes());
+            at += SRD_HEADER_BYTES;
         }
         at
     }
@@ -201,7 +201,7 @@ pub struct StreamHeader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::st2110_20::STANDARD_RTP_OCTETS;
+    use crate::st2110_20::STANDARD_RTP_BYTES;
     use crate::video::{Depth, FrameRate};
     use proptest::prelude::*;
 
@@ -212,12 +212,12 @@ mod tests {
     #[test]
     fn packetiser_hd_then_packets_are_full() {
         let packetiser =
-            Packetiser::new(format(1920, 1080, Depth::Ten), STANDARD_RTP_OCTETS).unwrap();
-        assert_eq!(packetiser.payload_octets(), 1425);
+            Packetiser::new(format(1920, 1080, Depth::Ten), STANDARD_RTP_BYTES).unwrap();
+        assert_eq!(packetiser.payload_bytes(), 1425);
         assert_eq!(packetiser.packets(), 3638);
         assert_eq!(packetiser.packet(3638), None);
         assert!(packetiser.packet(3637).unwrap().marker);
-        assert!(packetiser.packet(0).unwrap().octets() <= STANDARD_RTP_OCTETS);
+        assert!(packetiser.packet(0).unwrap().bytes() <= STANDARD_RTP_BYTES);
     }
 
     #[test]
@@ -246,9 +246,9 @@ mod tests {
             for index in 0..packetiser.packets() {
                 let packet = packetiser.packet(index).unwrap();
                 prop_assert_eq!(packet.range.start, at);
-                prop_assert!(packet.octets() <= max);
+                prop_assert!(packet.bytes() <= max);
                 prop_assert_eq!(packet.marker, index + 1 == packetiser.packets());
-                let sum: usize = packet.srds().iter().map(|srd| usize::from(srd.octets)).sum();
+                let sum: usize = packet.srds().iter().map(|srd| usize::from(srd.length)).sum();
                 prop_assert_eq!(sum, packet.range.len());
                 at = packet.range.end;
             }

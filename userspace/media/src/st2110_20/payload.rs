@@ -3,7 +3,7 @@
 use crate::bytes::u16_at;
 use crate::video::{PGROUP_PIXELS, VideoFormat};
 
-use super::{EXTENDED_SEQUENCE_OCTETS, MAX_READ_SRDS, SRD_HEADER_OCTETS};
+use super::{EXTENDED_SEQUENCE_BYTES, MAX_READ_SRDS, SRD_HEADER_BYTES};
 
 /// Why a payload does not match the format. The whole packet is rejected, for the first reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -18,22 +18,22 @@ pub enum PayloadReject {
     #[error("field bit is set: only progressive video is supported")]
     Interlaced,
     /// A line outside the raster, or bytes beyond the end of a line.
-    #[error("SRD of {octets} bytes at line {line}, pixel {pixel} lies outside the raster")]
+    #[error("SRD of {length} bytes at line {line}, pixel {pixel} lies outside the raster")]
     Range {
         /// Line from 0.
         line: u16,
         /// Pixel from 0.
         pixel: u16,
         /// Bytes of the SRD.
-        octets: u16,
+        length: u16,
     },
     /// A length or an offset that splits a pgroup.
-    #[error("SRD of {octets} bytes at pixel {pixel} splits a pgroup")]
+    #[error("SRD of {length} bytes at pixel {pixel} splits a pgroup")]
     Alignment {
         /// Pixel from 0.
         pixel: u16,
         /// Bytes of the SRD.
-        octets: u16,
+        length: u16,
     },
     /// The SRD lengths do not match the bytes after the headers.
     #[error("SRD lengths add up to {announced} bytes, but the packet has {present}")]
@@ -49,7 +49,7 @@ pub enum PayloadReject {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SrdHeader {
     /// Bytes of this line in the packet.
-    pub octets: u16,
+    pub length: u16,
     /// Second field of an interlaced frame.
     pub field: bool,
     /// Line from 0, 15 bits.
@@ -65,11 +65,11 @@ impl SrdHeader {
     #[inline]
     #[must_use]
     pub fn parse(payload: &[u8], at: usize) -> Option<Self> {
-        let octets = u16_at(payload, at)?;
+        let length = u16_at(payload, at)?;
         let line = u16_at(payload, at + 2)?;
         let pixel = u16_at(payload, at + 4)?;
         Some(Self {
-            octets,
+            length,
             field: line >> 15 == 1,
             line: line & 0x7fff,
             continuation: pixel >> 15 == 1,
@@ -79,8 +79,8 @@ impl SrdHeader {
 
     /// The header as bytes.
     #[must_use]
-    pub fn to_octets(&self) -> [u8; SRD_HEADER_OCTETS] {
-        let [a, b] = self.octets.to_be_bytes();
+    pub fn to_bytes(&self) -> [u8; SRD_HEADER_BYTES] {
+        let [a, b] = self.length.to_be_bytes();
         let [c, d] = (u16::from(self.field) << 15 | self.line & 0x7fff).to_be_bytes();
         let [e, f] = (u16::from(self.continuation) << 15 | self.pixel & 0x7fff).to_be_bytes();
         [a, b, c, d, e, f]
@@ -90,7 +90,7 @@ impl SrdHeader {
     #[inline]
     fn place(&self, format: &VideoFormat) -> Result<usize, PayloadReject> {
         let &Self {
-            octets,
+            length,
             line,
             pixel,
             ..
@@ -99,15 +99,15 @@ impl SrdHeader {
         if self.field {
             return Err(PayloadReject::Interlaced);
         }
-        if !u32::from(pixel).is_multiple_of(PGROUP_PIXELS) || !depth.is_whole(usize::from(octets)) {
-            return Err(PayloadReject::Alignment { pixel, octets });
+        if !u32::from(pixel).is_multiple_of(PGROUP_PIXELS) || !depth.is_whole(usize::from(length)) {
+            return Err(PayloadReject::Alignment { pixel, length });
         }
-        let start = usize::from(pixel) / PGROUP_PIXELS as usize * depth.pgroup_octets();
-        if u32::from(line) >= format.height() || start + usize::from(octets) > format.line_bytes() {
+        let start = usize::from(pixel) / PGROUP_PIXELS as usize * depth.pgroup_bytes();
+        if u32::from(line) >= format.height() || start + usize::from(length) > format.line_bytes() {
             return Err(PayloadReject::Range {
                 line,
                 pixel,
-                octets,
+                length,
             });
         }
         Ok(usize::from(line) * format.line_bytes() + start)
@@ -145,10 +145,10 @@ impl<'a> Segments<'a> {
     #[inline]
     pub fn parse(payload: &'a [u8], format: &'a VideoFormat) -> Result<Self, PayloadReject> {
         let first =
-            SrdHeader::parse(payload, EXTENDED_SEQUENCE_OCTETS).ok_or(PayloadReject::Truncated)?;
-        let next = (first.place(format)?, first.octets);
-        let mut announced = usize::from(first.octets);
-        let mut at = EXTENDED_SEQUENCE_OCTETS + SRD_HEADER_OCTETS;
+            SrdHeader::parse(payload, EXTENDED_SEQUENCE_BYTES).ok_or(PayloadReject::Truncated)?;
+        let next = (first.place(format)?, first.length);
+        let mut announced = usize::from(first.length);
+        let mut at = EXTENDED_SEQUENCE_BYTES + SRD_HEADER_BYTES;
         let mut count = 1;
         let mut continues = first.continuation;
         while continues {
@@ -157,8 +157,8 @@ impl<'a> Segments<'a> {
             }
             let header = SrdHeader::parse(payload, at).ok_or(PayloadReject::Truncated)?;
             header.place(format)?;
-            announced += usize::from(header.octets);
-            at += SRD_HEADER_OCTETS;
+            announced += usize::from(header.length);
+            at += SRD_HEADER_BYTES;
             count += 1;
             continues = header.continuation;
         }
@@ -170,7 +170,7 @@ impl<'a> Segments<'a> {
             payload,
             format,
             next,
-            header: EXTENDED_SEQUENCE_OCTETS + SRD_HEADER_OCTETS,
+            header: EXTENDED_SEQUENCE_BYTES + SRD_HEADER_BYTES,
             data: at,
             left: count,
         })
@@ -183,14 +183,14 @@ impl<'a> Iterator for Segments<'a> {
     #[inline]
     fn next(&mut self) -> Option<Segment<'a>> {
         self.left = self.left.checked_sub(1)?;
-        let (offset, octets) = self.next;
-        let end = self.data + usize::from(octets);
+        let (offset, length) = self.next;
+        let end = self.data + usize::from(length);
         let bytes = self.payload.get(self.data..end)?;
         self.data = end;
         if self.left > 0 {
             let header = SrdHeader::parse(self.payload, self.header)?;
-            self.next = (header.place(self.format).ok()?, header.octets);
-            self.header += SRD_HEADER_OCTETS;
+            self.next = (header.place(self.format).ok()?, header.length);
+            self.header += SRD_HEADER_BYTES;
         }
         Some(Segment { offset, bytes })
     }
@@ -206,9 +206,9 @@ mod tests {
         VideoFormat::new(8, 4, Depth::Ten, FrameRate::new(25, 1).unwrap()).unwrap()
     }
 
-    fn srd(octets: u16, line: u16, pixel: u16, continuation: bool) -> SrdHeader {
+    fn srd(length: u16, line: u16, pixel: u16, continuation: bool) -> SrdHeader {
         SrdHeader {
-            octets,
+            length,
             field: false,
             line,
             continuation,
@@ -220,7 +220,7 @@ mod tests {
         let mut payload = vec![0, 9];
         headers
             .iter()
-            .for_each(|header| payload.extend(header.to_octets()));
+            .for_each(|header| payload.extend(header.to_bytes()));
         payload.extend((0..data).map(|at| u8::try_from(at).unwrap()));
         payload
     }
@@ -259,10 +259,10 @@ mod tests {
                 .map(|_| ())
                 .unwrap_err()
         };
-        let range = |line, pixel, octets| PayloadReject::Range {
+        let range = |line, pixel, length| PayloadReject::Range {
             line,
             pixel,
-            octets,
+            length,
         };
         assert_eq!(reject(&[], 0), PayloadReject::Truncated);
         assert_eq!(reject(&[srd(5, 0, 0, true)], 5), PayloadReject::Truncated);
@@ -273,14 +273,14 @@ mod tests {
             reject(&[srd(4, 0, 0, false)], 4),
             PayloadReject::Alignment {
                 pixel: 0,
-                octets: 4
+                length: 4
             }
         );
         assert_eq!(
             reject(&[srd(5, 0, 1, false)], 5),
             PayloadReject::Alignment {
                 pixel: 1,
-                octets: 5
+                length: 5
             }
         );
         let length = |announced, present| PayloadReject::Length { announced, present };

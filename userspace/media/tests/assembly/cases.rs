@@ -52,7 +52,7 @@ fn frames_extended_sequence_always_0_then_wraps_are_followed() {
 fn frame_a_packet_lost_then_closed_incomplete_before_the_next_with_what_is_missing() {
     let format = small();
     let mut sender = Sender::new(format, 60);
-    let payload = sender.packetiser.payload_octets();
+    let payload = sender.packetiser.payload_bytes();
     let (mut assembler, mut memory) = (assembler(format), Memory::new(&format));
     let first = sender.frame(0);
     let second = sender.frame(1);
@@ -232,13 +232,13 @@ fn packets_malformed_each_way_then_each_is_counted_by_its_reason() {
         (
             changed(|packet| {
                 let srd = SrdHeader {
-                    octets: 0,
+                    length: 0,
                     field: false,
                     line: 0,
                     continuation: true,
                     pixel: 0,
                 };
-                packet.splice(14.., [srd.to_octets(); 17].concat());
+                packet.splice(14.., [srd.to_bytes(); 17].concat());
             }),
             Malformed::TooManySrds,
         ),

@@ -1,7 +1,7 @@
 //! Any order, loss, repetition and damage.
 
 use onair_media::pattern::verify;
-use onair_media::st2110_20::{STANDARD_RTP_OCTETS, SrdHeader};
+use onair_media::st2110_20::{STANDARD_RTP_BYTES, SrdHeader};
 use onair_media::video::Depth;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -10,17 +10,17 @@ use crate::rig::{Memory, Sender, assembler, assert_accounted, format, numbers, s
 
 /// What the network does to one packet.
 #[derive(Debug, Clone, Copy)]
-enum PacketFate {
+enum Delivery {
     Passes,
     Lost,
     Twice(Index),
 }
 
-fn fate() -> impl Strategy<Value = PacketFate> {
+fn delivery() -> impl Strategy<Value = Delivery> {
     prop_oneof![
-        12 => Just(PacketFate::Passes),
-        1 => Just(PacketFate::Lost),
-        2 => any::<Index>().prop_map(PacketFate::Twice),
+        12 => Just(Delivery::Passes),
+        1 => Just(Delivery::Lost),
+        2 => any::<Index>().prop_map(Delivery::Twice),
     ]
 }
 
@@ -29,7 +29,7 @@ proptest! {
 
     #[test]
     fn one_frame_any_order_loss_and_repetition_then_complete_exactly_if_all_came(
-        fates in prop::collection::vec(fate(), 1..200), seed: u64, sequence: u32, ten: bool,
+        deliveries in prop::collection::vec(delivery(), 1..200), seed: u64, sequence: u32, ten: bool,
         half_width in 2u32..40, height in 6u32..20,
     ) {
         let format = format(half_width * 2, height, if ten { Depth::Ten } else { Depth::Eight });
@@ -38,15 +38,15 @@ proptest! {
         let packets = sender.frame(seed);
         let mut arriving = Vec::new();
         let mut lost = 0;
-        for (packet, fate) in packets.iter().zip(fates.iter().cycle()) {
-            match fate {
-                PacketFate::Lost => lost += 1,
-                PacketFate::Passes => arriving.push(packet.clone()),
-                PacketFate::Twice(_) => arriving.extend([packet.clone(), packet.clone()]),
+        for (packet, delivery) in packets.iter().zip(deliveries.iter().cycle()) {
+            match delivery {
+                Delivery::Lost => lost += 1,
+                Delivery::Passes => arriving.push(packet.clone()),
+                Delivery::Twice(_) => arriving.extend([packet.clone(), packet.clone()]),
             }
         }
-        for (at, fate) in fates.iter().enumerate() {
-            if let (PacketFate::Twice(index), false) = (fate, arriving.is_empty()) {
+        for (at, delivery) in deliveries.iter().enumerate() {
+            if let (Delivery::Twice(index), false) = (delivery, arriving.is_empty()) {
                 let at = at % arriving.len();
                 let other = index.index(arriving.len());
                 arriving.swap(at, other);
@@ -71,7 +71,7 @@ proptest! {
 
     #[test]
     fn many_frames_shuffled_within_a_distance_with_loss_then_order_holds_and_nothing_is_faked(
-        fates in prop::collection::vec(fate(), 300), sequence: u32, timestamp: u32,
+        deliveries in prop::collection::vec(delivery(), 300), sequence: u32, timestamp: u32,
         swaps in prop::collection::vec((any::<Index>(), 1usize..12), 0..80),
     ) {
         let format = format(16, 8, Depth::Eight);
@@ -84,10 +84,10 @@ proptest! {
         for (place, (number, packet)) in
             frames.iter().enumerate().flat_map(|(number, frame)| frame.iter().map(move |p| (number, p))).enumerate()
         {
-            match fates[place % fates.len()] {
-                PacketFate::Lost => came[number] = false,
-                PacketFate::Passes => arriving.push(packet),
-                PacketFate::Twice(_) => arriving.extend([packet, packet]),
+            match deliveries[place % deliveries.len()] {
+                Delivery::Lost => came[number] = false,
+                Delivery::Passes => arriving.push(packet),
+                Delivery::Twice(_) => arriving.extend([packet, packet]),
             }
         }
         for (at, distance) in swaps {
@@ -121,11 +121,11 @@ proptest! {
         let mut finished_at = None;
         for (sequence, (line, start, pgroups)) in (0u16..).zip(parts) {
             let pgroups = pgroups.min(6 - start);
-            let srd = SrdHeader { octets: pgroups * 5, field: false, line, continuation: false, pixel: start * 2 };
+            let srd = SrdHeader { length: pgroups * 5, field: false, line, continuation: false, pixel: start * 2 };
             let mut packet = vec![0x80, 96];
             packet.extend(sequence.to_be_bytes());
             packet.extend([0, 0, 0, 9, 0, 0, 0, 5, 0, 0]);
-            packet.extend(srd.to_octets());
+            packet.extend(srd.to_bytes());
             packet.extend(vec![1; usize::from(pgroups) * 5]);
             assembler.push(&packet, 0, &mut memory);
             let (line, start) = (usize::from(line), usize::from(start));
@@ -134,7 +134,7 @@ proptest! {
                 finished_at = Some(sequence);
                 prop_assert_eq!(memory.finished.len(), 1);
                 prop_assert!(memory.finished[0].0.complete);
-                prop_assert!(memory.finished[0].1.iter().all(|octet| *octet == 1));
+                prop_assert!(memory.finished[0].1.iter().all(|byte| *byte == 1));
             } else {
                 prop_assert_eq!(memory.finished.len(), usize::from(finished_at.is_some()));
             }
@@ -172,7 +172,7 @@ proptest! {
 
     #[test]
     fn frame_any_raster_and_packet_size_then_assembled_as_it_was_cut(
-        half_width in 1u32..700, height in 1u32..30, ten: bool, max in 60usize..=STANDARD_RTP_OCTETS,
+        half_width in 1u32..700, height in 1u32..30, ten: bool, max in 60usize..=STANDARD_RTP_BYTES,
         sequence: u32, timestamp: u32,
     ) {
         let format = format(half_width * 2, height, if ten { Depth::Ten } else { Depth::Eight });

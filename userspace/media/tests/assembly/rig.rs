@@ -63,9 +63,9 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
-    pub(crate) fn new(format: VideoFormat, max_octets: usize) -> Self {
+    pub(crate) fn new(format: VideoFormat, max_bytes: usize) -> Self {
         Self {
-            packetiser: Packetiser::new(format, max_octets).unwrap(),
+            packetiser: Packetiser::new(format, max_bytes).unwrap(),
             writer: PatternWriter::new(&format).unwrap(),
             sequence: 0,
             timestamp: 1000,
@@ -84,9 +84,9 @@ impl Sender {
         (0..self.packetiser.packets())
             .map(|index| {
                 let packet = self.packetiser.packet(index).unwrap();
-                let mut bytes = vec![0; packet.octets()];
+                let mut bytes = vec![0; packet.bytes()];
                 let headers = packet.write_headers(&stream, self.sequence, &mut bytes);
-                assert_eq!(headers, packet.header_octets());
+                assert_eq!(headers, packet.header_bytes());
                 self.writer.fill(&mut bytes[headers..]);
                 self.sequence = self.sequence.wrapping_add(1);
                 bytes

@@ -181,7 +181,7 @@ fn process_killed_inside_then_nothing_left() {
         ),
         (0, 0, 8)
     );
-    assert!(matches!(armed.sight.look(), Err(Blind::AddressSpaceGone)));
+    assert!(matches!(armed.checker.look(), Err(Blind::AddressSpaceGone)));
     assert!(matches!(
         block_on(probe.arm(client.pid())),
         Err(ProbeError::Process(SurveyError::Gone { .. }))
@@ -203,7 +203,7 @@ fn thread_execs_inside_then_gone_and_told() {
             }
     });
     assert_eq!(probe.reading(SESSION).unwrap().users(), 0);
-    assert!(matches!(armed.sight.look(), Err(Blind::AddressSpaceGone)));
+    assert!(matches!(armed.checker.look(), Err(Blind::AddressSpaceGone)));
     assert!(matches!(
         block_on(probe.arm(client.pid())),
         Err(ProbeError::Process(SurveyError::NoSites { .. }))

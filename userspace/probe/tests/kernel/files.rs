@@ -39,10 +39,10 @@ fn file_no_place_left_then_idle_one_goes_and_held_one_stays() {
         ),
         "{full:?}"
     );
-    armed.sight.look().expect("kept");
+    armed.checker.look().expect("kept");
     drop(armed);
     let (armed, _) = introduce(&probe, &mut of_b).expect("the place of the idle one");
-    armed.sight.look().expect("armed");
+    armed.checker.look().expect("armed");
     assert_eq!(probe.health().files, 2);
     for path in [a, b] {
         std::fs::remove_file(path).unwrap();

@@ -12,7 +12,7 @@ mod common;
 mod calls;
 mod files;
 mod registration;
-mod sight;
+mod site_checks;
 
 use std::time::Duration;
 

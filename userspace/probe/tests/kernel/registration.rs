@@ -22,12 +22,12 @@ fn in_a_pid_namespace() -> (Client, u32) {
 }
 
 #[test]
-fn stranger_of_the_same_file_then_not_counted() {
+fn another_client_of_the_same_file_then_not_counted() {
     let probe = probe();
-    let (mut client, mut stranger) = (Client::start(), Client::start());
+    let (mut client, mut other) = (Client::start(), Client::start());
     let (_armed, proof) = introduce(&probe, &mut client).unwrap();
     probe.register(&proof, SESSION, 1, 0).unwrap();
-    stranger.block(SESSION, 1, 2);
+    other.block(SESSION, 1, 2);
     client.block(SESSION, 1, 1);
     let reading = probe.reading(SESSION).unwrap();
     assert_eq!(

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::recording::FlushedEvents;
+use crate::shared::FlushedEvents;
 
 use super::Drain;
 
@@ -21,7 +21,7 @@ impl Drain {
                 .files
                 .producers()
                 .iter()
-                .map(|it| it.accepted())
+                .map(|it| it.counts().accepted)
                 .collect(),
             in_rings: self
                 .rings

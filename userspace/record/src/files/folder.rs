@@ -98,7 +98,7 @@ impl Folder {
         File::open(&self.path)?.sync_all()
     }
 
-    /// Whether `octets` more bytes may be written to `file`.
+    /// Whether `bytes` more bytes may be written to `file`.
     pub(crate) fn has_place(&self, file: &File, size: usize) -> Result<(), Fault> {
         if self.min_free == 0 {
             // The kernel reports missing space at the write.

@@ -138,7 +138,7 @@ impl Files {
         self.present().mark(None, (0, 0), 0, None);
     }
 
-    /// Whether `octets` more bytes, of an event at `at_ns`, belong in another file.
+    /// Whether `bytes` more bytes, of an event at `at_ns`, belong in another file.
     pub(crate) fn must_split(&self, size: usize, at_ns: u64) -> bool {
         let Some(part) = self.parts.back() else {
             return false;

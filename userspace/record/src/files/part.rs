@@ -12,10 +12,8 @@ use crate::totals::{Loss, ProducerTotals};
 
 use super::fault::Fault;
 use super::folder::Folder;
-use super::sum::block;
+use super::sum::{BLOCK, block};
 
-/// Block size and alignment in the file, bytes.
-pub(crate) const BLOCK: usize = 1 << 20;
 /// Consecutive events of one producer share a mark up to this many bytes.
 const MARK_BYTES: u64 = 64 * 1024;
 

@@ -10,8 +10,8 @@ use std::thread::{self, JoinHandle};
 
 use sha2::{Digest as _, Sha256};
 
-use super::part::BLOCK;
-
+/// Block size and alignment in the file, bytes.
+pub(crate) const BLOCK: usize = 1 << 20;
 /// Most blocks in its queue; above it the drain thread waits.
 const WAITING: usize = 16;
 
@@ -67,7 +67,7 @@ impl Summer {
         self.give(SumJob::Add(bytes));
     }
 
-    /// The file was truncated to `octets` bytes.
+    /// The file was truncated to `bytes` bytes.
     pub(crate) fn cut(&self, file: &Arc<File>, size: u64) {
         self.give(SumJob::Cut(Arc::clone(file), size));
     }
@@ -117,7 +117,7 @@ fn run(inbox: &Receiver<SumJob>, used: &Sender<Vec<u8>>) {
     }
 }
 
-/// SHA-256 of the first `octets` bytes of a file.
+/// SHA-256 of the first `bytes` bytes of a file.
 fn hash_of(file: &File, size: u64) -> io::Result<Sha256> {
     let mut hash = Sha256::new();
     let mut block = vec![0; BLOCK];

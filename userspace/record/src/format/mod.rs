@@ -41,7 +41,7 @@ pub(crate) trait Encoder: Send {
     }
 }
 
-/// Starts a new file if `octets` bytes of an event at `at_ns` do not belong in the current one.
+/// Starts a new file if `bytes` bytes of an event at `at_ns` do not belong in the current one.
 pub(crate) fn make_place(
     encoder: &mut (impl Encoder + ?Sized),
     files: &mut Files,

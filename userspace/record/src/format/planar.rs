@@ -11,7 +11,7 @@ pub(crate) const fn pixel_format(depth: Depth) -> &'static str {
 }
 
 /// Bytes of a sample in the file.
-const fn sample_octets(depth: Depth) -> usize {
+const fn sample_bytes(depth: Depth) -> usize {
     match depth {
         Depth::Eight => 1,
         Depth::Ten => 2,
@@ -21,7 +21,7 @@ const fn sample_octets(depth: Depth) -> usize {
 /// Bytes of a frame in the file.
 pub(crate) const fn frame_bytes(format: &VideoFormat) -> usize {
     // Two pixels have two luma samples and one of each colour difference.
-    format.frame_pgroups() * 4 * sample_octets(format.depth())
+    format.frame_pgroups() * 4 * sample_bytes(format.depth())
 }
 
 /// Appends the planes Y, Cb and Cr of the frame `pgroups`.
@@ -95,7 +95,7 @@ mod tests {
                 red.push(cr);
                 // The bits in sequence, as RFC 4175 draws them.
                 let word = [cb, y0, cr, y1].iter().fold(0u64, |word, it| word << depth.bits() | u64::from(*it));
-                packed.extend(&word.to_be_bytes()[8 - depth.pgroup_octets()..]);
+                packed.extend(&word.to_be_bytes()[8 - depth.pgroup_bytes()..]);
             }
             let mut out = vec![7];
             write(&format, &packed, &mut out);

@@ -7,7 +7,7 @@ use std::os::fd::AsFd as _;
 use onair_types::RecordingFormat;
 
 use rustix::fs::{FlockOperation, OFlags, flock};
-use sha2::{Digest as _, Sha256};
+use sha2::Digest as _;
 
 use crate::files::careful::open_regular;
 use crate::files::sum::hexadecimal;
@@ -15,34 +15,8 @@ use crate::files::{Folder, UNFINISHED};
 use crate::manifest::{FileReport, Manifest, RepairedFile, Time};
 use crate::spec::RecordName;
 
+use super::contents::Contents;
 use super::{frames, packets};
-
-/// Result of reading a file.
-#[derive(Debug, Default)]
-pub(super) struct Contents {
-    /// Length of the complete part in bytes, and its sum.
-    pub(super) kept: u64,
-    pub(super) hash: Sha256,
-    /// Events by interface name. Packets only.
-    pub(super) events: Vec<(String, u64)>,
-    pub(super) frames: Option<u64>,
-    pub(super) first_at: Option<u64>,
-    pub(super) last_at: Option<u64>,
-    /// Bytes to append so that tools open it.
-    pub(super) addition: Vec<u8>,
-}
-
-impl Contents {
-    pub(super) fn total(&self) -> u64 {
-        self.events.iter().map(|(_, count)| count).sum()
-    }
-
-    /// Adds complete bytes.
-    pub(super) fn keep(&mut self, bytes: &[u8]) {
-        self.hash.update(bytes);
-        self.kept += bytes.len() as u64;
-    }
-}
 
 /// A file in the folder.
 pub(super) struct Found {
@@ -262,14 +236,5 @@ impl Found {
             first_at: time(contents.first_at, known.and_then(|it| it.first_at)),
             last_at: time(contents.last_at, known.and_then(|it| it.last_at)),
         }
-    }
-}
-
-/// Reads `to.len()` bytes; false if there are fewer.
-pub(super) fn fill(reader: &mut impl Read, to: &mut [u8]) -> io::Result<bool> {
-    match reader.read_exact(to) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
-        Err(error) => Err(error),
     }
 }

@@ -9,7 +9,7 @@ use crate::format::planar;
 use crate::format::video::{FRAME_LINE, stream_line};
 use crate::manifest::{Manifest, Video};
 
-use super::file::{Contents, fill};
+use super::contents::{Contents, fill};
 
 pub(super) fn read(mut reader: impl Read, manifest: &Manifest) -> io::Result<Contents> {
     let bad = |text: String| io::Error::new(io::ErrorKind::InvalidData, text);

@@ -6,6 +6,7 @@
 //! run again. Files that are not surely this recorder's are left unchanged and reported.
 
 mod claim;
+mod contents;
 mod file;
 mod frames;
 mod packets;

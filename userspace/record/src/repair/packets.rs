@@ -8,7 +8,7 @@ use crate::format::pcapng::{
 };
 use crate::manifest::{Manifest, Time};
 
-use super::file::{Contents, fill};
+use super::contents::{Contents, fill};
 
 /// Longest block of this recorder: the largest packet and all its options.
 const LONGEST: usize = 262_144 + 4096;

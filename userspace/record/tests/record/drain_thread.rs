@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use onair_record::{DrainState, FinishError, RecordError, Stage};
+use onair_record::{DrainState, FinishError, RecordError, Recording, Stage};
 use onair_types::RecordingEnd;
 
-use super::rig::{Stop, capture, finish, names, number, packet, soon, start};
+use super::rig::{Stop, capture, finish, names, number, packet, soon, spec, start};
 
 /// A recording whose drain thread sleeps for an hour unless it is woken.
-fn sleeper() -> (tempfile::TempDir, onair_record::Recording) {
+fn sleeper() -> (tempfile::TempDir, Recording) {
     start(|spec| spec.sleep = Some(Duration::from_secs(3600)))
 }
 
@@ -165,8 +165,13 @@ fn drain_thread_deadline_before_the_end_then_late_and_asked_again_it_is_complete
 
 #[test]
 fn drain_thread_duration_or_size_reached_then_it_ends_by_itself_with_one_cause() {
-    let (_folder, mut recording) = start(|spec| spec.duration = Some(Duration::from_millis(1)));
-    recording.wait_ended(soon()).unwrap().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut spec = spec(folder.path());
+    spec.duration = Some(Duration::from_millis(1));
+    let (states, listener) = std::sync::mpsc::channel();
+    let told = move |state, _: Option<&str>| states.send(state).unwrap();
+    let mut recording = Recording::start_with(spec, Box::new(told)).unwrap();
+    while listener.recv_timeout(Duration::from_secs(30)).unwrap() != DrainState::Ended {}
     // Too late: the first cause counts.
     let manifest = finish(&mut recording);
     assert_eq!(manifest.cause, Some(RecordingEnd::DurationReached));

@@ -98,7 +98,7 @@ fn start_folder_that_cannot_be_or_has_no_space_then_refused_by_name() {
 }
 
 #[test]
-fn producers_come_and_go_then_each_has_its_interface_and_its_books() {
+fn producers_come_and_go_then_each_has_its_interface_and_its_totals() {
     let (folder, mut recording) = start(|_| {});
     for name in 0..20u32 {
         let mut producer = recording.producer(&format!("p{name}")).unwrap();

@@ -146,7 +146,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn repair_packets_cut_at_any_octet_or_spoiled_behind_then_what_was_whole_stays(
+    fn repair_packets_cut_at_any_byte_or_spoiled_behind_then_what_was_whole_stays(
         at in 0usize..1_000_000, tail in prop::collection::vec(any::<u8>(), 0..64), zeros in 0usize..5000,
     ) {
         let whole = packets().iter().find(|(name, _)| name == "rec.pcapng.part").unwrap().1.clone();
@@ -170,7 +170,7 @@ proptest! {
     }
 
     #[test]
-    fn repair_frames_cut_at_any_octet_then_the_whole_ones_stay(at in 0usize..10_000_000) {
+    fn repair_frames_cut_at_any_byte_then_the_whole_ones_stay(at in 0usize..10_000_000) {
         let whole = video().iter().find(|(name, _)| name == "rec.y4m.part").unwrap().1.clone();
         let at = at % (whole.len() + 1);
         let line = whole.iter().position(|it| *it == b'\n').unwrap() + 1;
@@ -205,14 +205,14 @@ proptest! {
     }
 
     #[test]
-    fn repair_manifest_of_any_octets_then_left_alone_and_no_panic(
-        at in 0usize..10_000, octet: u8, cut: bool,
+    fn repair_manifest_of_any_bytes_then_left_alone_and_no_panic(
+        at in 0usize..10_000, byte: u8, cut: bool,
     ) {
         let folder = tempfile::tempdir().unwrap();
         let mut image = packets().clone();
         let text = of(&mut image, "rec.json.part");
         let at = at % text.len();
-        text[at] = octet;
+        text[at] = byte;
         if cut {
             text.truncate(at.max(1));
         }

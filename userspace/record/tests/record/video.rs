@@ -11,19 +11,10 @@ use super::rig::{finish, run, soon, start, y4m};
 
 pub(crate) fn frames_by_ffprobe(file: &Path) -> u64 {
     let path = file.to_string_lossy();
-    let arguments = [
-        "-v",
-        "error",
-        "-count_frames",
-        "-select_streams",
-        "v:0",
-        "-show_entries",
-        "stream=nb_read_frames",
-        "-of",
-        "csv=p=0",
-        &path,
-    ];
-    run("ffprobe", &arguments).trim().parse().unwrap()
+    let line = "-v error -count_frames -select_streams v:0 -of csv=p=0 \
+        -show_entries stream=nb_read_frames";
+    let line: Vec<&str> = line.split(' ').chain([&*path]).collect();
+    run("ffprobe", &line).trim().parse().unwrap()
 }
 
 /// The planes of a frame, computed independently bit by bit.

@@ -44,10 +44,14 @@ pub fn slots<'a>(
 }
 
 /// Reads the ledger: `Some(frames on loan)`, or `None` while a poller has it.
-pub fn ledger(lent: Option<u64>, now_ns: u64) -> Reading {
-    let (says, users, detail) = match lent {
+pub fn ledger(loaned: Option<u64>, now_ns: u64) -> Reading {
+    let (says, users, detail) = match loaned {
         Some(0) => (Says::Zero, 0, "no frame is lent".to_owned()),
-        Some(lent) => (Says::Users, lent, format!("{} lent", some(lent, "frame"))),
+        Some(loaned) => (
+            Says::Users,
+            loaned,
+            format!("{} lent", some(loaned, "frame")),
+        ),
         None => (Says::Unknown, 0, "a poller still has the ledger".to_owned()),
     };
     Reading {

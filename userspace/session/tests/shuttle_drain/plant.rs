@@ -240,7 +240,7 @@ impl Plant {
     /// One turn of the driver: what arrived, in some order. Returns whether there was something.
     fn turn(&mut self) -> bool {
         thread::yield_now();
-        let mut news = false;
+        let mut progressed = false;
         let event = self.wire.lock().unwrap().events.pop_front();
         if let Some(event) = event {
             let is_handed_back = matches!(event, Event::HandedBack(_));
@@ -248,30 +248,30 @@ impl Plant {
             if is_handed_back {
                 self.handle(Event::Examine);
             }
-            news = true;
+            progressed = true;
         }
         if let Some(answer) = self.answers.pop_front() {
             self.handle(answer);
-            news = true;
+            progressed = true;
         }
         for process in self.processes.clone() {
             if process.pair.is_kicked() {
                 self.kicks += 1;
                 self.handle(Event::Kicked(process.number()));
-                news = true;
+                progressed = true;
             }
-            news |= self.report_deaths(&process);
+            progressed |= self.report_deaths(&process);
             if process.has_orphan() {
                 process.mortal.kill();
             }
         }
-        news
+        progressed
     }
 
     /// The kernel reports the threads that ended, then the process.
     fn report_deaths(&mut self, process: &Process) -> bool {
         let threads = process.threads.lock().unwrap().clone();
-        let mut news = false;
+        let mut progressed = false;
         for tid in threads.into_keys().filter(|tid| process.is_dead(*tid)) {
             if process.reported.lock().unwrap().0.contains(&tid) {
                 continue;
@@ -281,15 +281,15 @@ impl Plant {
             let tgid = process.tgid();
             self.handle(Event::ThreadEnded { tgid, exit });
             self.handle(Event::Examine);
-            news = true;
+            progressed = true;
         }
         if process.mortal.is_dead() && !process.reported.lock().unwrap().1 {
             process.reported.lock().unwrap().1 = true;
             self.handle(Event::HungUp(process.number()));
             self.handle(Event::ProcessEnded(process.number()));
-            news = true;
+            progressed = true;
         }
-        news
+        progressed
     }
 
     /// Lets the session run for some turns.

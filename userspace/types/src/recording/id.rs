@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{SessionId, looks_like_id, looks_like_name, shorten};
-use crate::text::{as_string, reference};
+use crate::id::{SessionId, looks_like_name};
+use crate::text::{as_string, looks_like_id, reference, shorten};
 
 /// A recording's identity, in the form of a [`SessionId`]: the daemon's incarnation and a counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -35,37 +35,25 @@ pub struct SpecDocument {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,
     /// Frames that one attachment may hold on loan at a time: 1 to 64, 4 when absent.
-    #[serde(
-        default,
-        deserialize_with = "crate::whole::optional",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "crate::whole::optional")]
     #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 64))]
     pub quota: Option<u32>,
     /// Attachments at a time: 1 to 128, 4 when absent.
-    #[serde(
-        default,
-        deserialize_with = "crate::whole::optional",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "crate::whole::optional")]
     #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 128))]
     pub max_attachments: Option<u32>,
     /// Shutdown priority: 0 to 100, 50 when absent. The daemon stops and destroys sessions with a
     /// lower number first.
-    #[serde(
-        default,
-        deserialize_with = "crate::whole::optional",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "crate::whole::optional")]
     #[cfg_attr(feature = "openapi", schema(maximum = 100))]
     pub priority: Option<u32>,
     /// The daemon stops the session this many milliseconds after its creation: 1 to 31622400000.
     /// When absent, the daemon does not stop it.
-    #[serde(
-        default,
-        deserialize_with = "crate::whole::optional",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "crate::whole::optional")]
     #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 31_622_400_000_u64))]
     pub duration_ms: Option<u64>,
     /// Restore the session when the daemon restarts, unless a user destroyed it; `false` when
@@ -138,11 +126,8 @@ pub struct FlowDocument {
     )]
     pub source: Option<String>,
     /// RTP payload type, from the dynamic range (RFC 3551 §6): 96 to 127, 96 when absent.
-    #[serde(
-        default,
-        deserialize_with = "crate::whole::optional",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "crate::whole::optional")]
     #[cfg_attr(feature = "openapi", schema(minimum = 96, maximum = 127))]
     pub payload_type: Option<u32>,
 }

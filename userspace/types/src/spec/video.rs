@@ -142,13 +142,6 @@ impl FrameRate {
         self.denominator.get()
     }
 
-    /// Duration of one frame, rounded down to a nanosecond. Use [`FrameRate::offset`] instead of
-    /// adding this up: a sum drifts.
-    #[must_use]
-    pub fn frame_time(self) -> Duration {
-        self.offset(1)
-    }
-
     /// Time from frame 0 to frame `frame`, rounded down to a nanosecond.
     #[must_use]
     pub fn offset(self, frame: u64) -> Duration {
@@ -235,7 +228,7 @@ mod tests {
     fn frame_rate_offset_then_does_not_drift() {
         let rate: FrameRate = "60000/1001".parse().unwrap();
         assert_eq!(rate.offset(60_000), Duration::from_secs(1001));
-        assert_eq!(rate.frame_time(), Duration::from_nanos(16_683_333));
+        assert_eq!(rate.offset(1), Duration::from_nanos(16_683_333));
     }
 
     #[test]

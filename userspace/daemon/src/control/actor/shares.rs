@@ -17,14 +17,16 @@ impl Actor {
             problems.extend(usage.problem());
             shares.push(document(None, &usage));
         }
-        let left_clients = self.sessions.values();
-        let left_clients = left_clients.map(|session| session.left_clients_usage(services));
-        let left_clients: Vec<_> = left_clients.collect();
-        for (name, usage) in &left_clients {
+        let former_clients = self.sessions.values();
+        let former_clients = former_clients.map(|session| session.former_clients_usage(services));
+        let former_clients: Vec<_> = former_clients.collect();
+        for (name, usage) in &former_clients {
             let problem = usage.problem();
             problems.extend(problem.map(|problem| format!("session {name}: {problem}")));
         }
-        let fullest = left_clients.into_iter().max_by_key(|(_, usage)| usage.used);
+        let fullest = former_clients
+            .into_iter()
+            .max_by_key(|(_, usage)| usage.used);
         shares.extend(fullest.map(|(name, usage)| document(Some(name), &usage)));
         shares
     }

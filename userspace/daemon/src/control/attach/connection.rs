@@ -16,7 +16,7 @@ use tokio_seqpacket::UnixSeqpacket;
 
 use super::identify::watch;
 use super::places::Places;
-use super::requests::{Connection, Handled, Proving, Stage, handle};
+use super::requests::{Connection, Handled, Stage, handle, release, send_action};
 use super::silent::Silent;
 use super::wire::{Packet, receive, refusal, send};
 use super::{AttachAction, ConnectionId};
@@ -366,19 +366,6 @@ async fn until(time: Option<Instant>) {
         Some(time) => tokio::time::sleep_until(time).await,
         None => std::future::pending().await,
     }
-}
-
-pub(super) async fn release(actions: &mpsc::Sender<AttachAction>, proving: Proving) {
-    if let Err(error) = proving.probe.forget_challenge(proving.token) {
-        tracing::warn!(%error, "cannot withdraw a challenge");
-    }
-    let session = proving.reservation.session;
-    send_action(actions, AttachAction::Release { session }).await;
-}
-
-/// Sends an action to the actor; an actor that has ended needs none.
-pub(super) async fn send_action(actions: &mpsc::Sender<AttachAction>, action: AttachAction) {
-    let _ = actions.send(action).await;
 }
 
 fn printable(text: &str) -> String {

@@ -15,7 +15,6 @@ use onair_types::{Certificate, Problem, ProblemCode, SessionRef, Who};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::connection::{release, send_action};
 use super::places::{Place, Places};
 use super::wire::{refusal, refuse};
 use super::{AttachAction, ConnectionId, Reservation, Reserved, Watching};
@@ -424,4 +423,17 @@ fn destroyed(certificate: &Certificate) -> Result<Destroyed, Problem> {
     let certificate = serde_json::to_value(certificate)
         .map_err(|error| Problem::new(ProblemCode::Internal, format!("certificate: {error}")))?;
     Ok(Destroyed { certificate })
+}
+
+pub(super) async fn release(actions: &mpsc::Sender<AttachAction>, proving: Proving) {
+    if let Err(error) = proving.probe.forget_challenge(proving.token) {
+        tracing::warn!(%error, "cannot withdraw a challenge");
+    }
+    let session = proving.reservation.session;
+    send_action(actions, AttachAction::Release { session }).await;
+}
+
+/// Sends an action to the actor; an actor that has ended needs none.
+pub(super) async fn send_action(actions: &mpsc::Sender<AttachAction>, action: AttachAction) {
+    let _ = actions.send(action).await;
 }

@@ -4,9 +4,9 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use onair_types::ProblemCode;
 use onair_types::api::{ApiOperation, Input, Target};
 
+use super::api::Api;
 use super::body;
 use super::refusal::Refusal;
-use super::router::Api;
 use crate::authority::Caller;
 use crate::control::action::{Action, Asked};
 use crate::peer::Peer;

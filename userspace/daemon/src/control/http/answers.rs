@@ -14,8 +14,8 @@ use onair_types::{Health, ProblemCode, ProblemPage};
 use serde::Serialize;
 
 use super::admitted::Admitted;
+use super::api::Api;
 use super::refusal::Refusal;
-use super::router::Api;
 
 /// The new session, and its path.
 pub(super) async fn session(

@@ -8,8 +8,8 @@ use onair_types::Reload;
 use onair_types::api::{ReloadConfig, ShowConfig};
 
 use super::admitted::Admitted;
+use super::api::Api;
 use super::refusal::Refusal;
-use super::router::Api;
 use crate::config::reload::load;
 use crate::control::action::Action;
 

@@ -11,8 +11,8 @@ use onair_types::api::FollowEvents;
 use onair_types::{Event, EventName, Problem, SpecError};
 
 use super::admitted::Admitted;
+use super::api::Api;
 use super::refusal::Refusal;
-use super::router::Api;
 use crate::control::action::Action;
 use crate::events::{LastSeen, Subscription};
 

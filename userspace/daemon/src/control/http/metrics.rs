@@ -9,9 +9,9 @@ use onair_types::api::ShowMetrics;
 use onair_types::{Problem, ProblemCode};
 
 use super::admitted::Admitted;
+use super::api::Api;
 use super::guard;
 use super::refusal::Refusal;
-use super::router::Api;
 use crate::control::action::Action;
 use crate::control::handle::ControlHandle;
 use crate::exposition::Exposition;

@@ -7,6 +7,7 @@
 
 mod admitted;
 mod answers;
+mod api;
 mod body;
 mod config;
 mod connection;
@@ -23,4 +24,4 @@ pub(super) use connection::connection;
 pub use connection::serve;
 pub use limits::Limits;
 pub(super) use metrics::alone as metrics_alone;
-pub use openapi::document;
+pub use router::document;

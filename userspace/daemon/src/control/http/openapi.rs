@@ -16,8 +16,6 @@ use utoipa::openapi::{
     ContentBuilder, HeaderBuilder, HttpMethod, Ref, RefOr, Required, Response, ResponseBuilder,
 };
 
-use super::router::routes;
-
 #[derive(utoipa::OpenApi)]
 #[openapi(
     info(
@@ -41,13 +39,6 @@ struct Frame;
 /// The description without operations.
 pub(super) fn frame() -> utoipa::openapi::OpenApi {
     Frame::openapi()
-}
-
-/// The description of every path, as `GET /v1/openapi.json` returns it: pretty-printed JSON.
-#[must_use]
-pub fn document() -> String {
-    let document = routes().document.to_pretty_json();
-    document.expect("an OpenAPI document's maps have text keys")
 }
 
 /// Adds the operation to the description.

@@ -1,6 +1,5 @@
 //! Paths and the handlers behind them.
 
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::handler::Handler;
 use axum::middleware::from_fn_with_state;
@@ -17,6 +16,7 @@ use onair_types::api::{
 use utoipa::openapi::OpenApi;
 
 use super::admitted::Admitted;
+use super::api::Api;
 use super::limits::Limits;
 use super::refusal::Refusal;
 use super::{answers, config, events, guard, metrics, openapi, shutdown};
@@ -24,16 +24,6 @@ use crate::authority::Authority;
 use crate::control::action::{Action, Asked};
 use crate::control::handle::ControlHandle;
 use crate::shutdown::ShutdownCoordinator;
-
-/// The state that every handler has.
-#[derive(Clone)]
-pub(super) struct Api {
-    pub(super) handle: ControlHandle,
-    pub(super) authority: Authority,
-    pub(super) limits: Limits,
-    pub(super) shutdown: ShutdownCoordinator,
-    pub(super) openapi: Bytes,
-}
 
 /// Operations with their handlers, and their description.
 pub(super) struct Routes {
@@ -113,6 +103,13 @@ pub(super) fn routes() -> Routes {
         .serve::<ShowOpenapi, _>(answers::openapi)
 }
 
+/// The description of every path, as `GET /v1/openapi.json` returns it: pretty-printed JSON.
+#[must_use]
+pub fn document() -> String {
+    let document = routes().document.to_pretty_json();
+    document.expect("an OpenAPI document's maps have text keys")
+}
+
 /// The service behind a connection. A request carries its [`crate::peer::Peer`] as an
 /// extension.
 pub(super) fn router(
@@ -126,7 +123,7 @@ pub(super) fn router(
         authority,
         limits,
         shutdown: shutdown.clone(),
-        openapi: openapi::document().into(),
+        openapi: document().into(),
     };
     routes()
         .router

@@ -9,7 +9,7 @@ use onair_types::ShutdownStatus;
 use onair_types::api::{ShowShutdown, ShutDown};
 
 use super::admitted::Admitted;
-use super::router::Api;
+use super::api::Api;
 use crate::shutdown::{Cause, ShutdownCoordinator};
 
 /// Begins the shutdown.

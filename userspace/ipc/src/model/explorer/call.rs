@@ -6,22 +6,22 @@ use ClientAt::*;
 impl Explorer {
     pub(super) fn client(
         &self,
-        now: &State,
+        now: &GateState,
         who: usize,
-        next: &mut State,
-        steps: &mut Steps<State>,
+        next: &mut GateState,
+        steps: &mut Steps<GateState>,
     ) -> Result<Move, Violation> {
         if !now.alive(who) || self.stands_still(now, who) {
             return Ok(Move::Blocked);
         }
         let moved = match now.client[who].at {
-            Outside | Raise | LoadLocalGate | LoadSessionGate | Acknowledge => {
+            Outside | EnterSlot | LoadLocalGate | LoadSessionGate | Acknowledge => {
                 self.enter(now, who, next)?
             }
             LoadTail | LoadHead | ReadEntry | ClaimHead | Take | AdvanceHead => {
                 self.pop(now, who, next)
             }
-            Lower | LookAtKickEarly | LookAtKick | TakeKick | SendKick => {
+            ExitSlot | LookAtKickEarly | LookAtKick | TakeKick | SendKick => {
                 self.leave(now, who, next)
             }
             Return => self.come_back(now, who, next)?,
@@ -36,12 +36,12 @@ impl Explorer {
     }
 
     /// Whether a signal handler runs on thread `who`.
-    fn stands_still(&self, now: &State, who: usize) -> bool {
+    fn stands_still(&self, now: &GateState, who: usize) -> bool {
         let nested = self.scenario.nested_call && now.client[1].at != Outside;
         who == 0 && (self.handler_runs(now) || nested)
     }
 
-    fn enter(&self, now: &State, who: usize, next: &mut State) -> Result<Move, Violation> {
+    fn enter(&self, now: &GateState, who: usize, next: &mut GateState) -> Result<Move, Violation> {
         let scenario = &self.scenario;
         let slot = scenario.slot_of(who);
         let (was, me) = (&now.client[who], &mut next.client[who]);
@@ -53,7 +53,7 @@ impl Explorer {
                 me.barred_session = !now.session_gate.is_open();
                 me.slept_at_end = now.closed && now.control.evict.done;
                 me.stop_overlapped = me.barred_local || me.barred_session;
-                me.at = Raise;
+                me.at = EnterSlot;
                 if !self.is(Mutant::IntentKept) {
                     next.slot[slot].intent = Loan::NONE;
                 }
@@ -62,7 +62,7 @@ impl Explorer {
                 }
                 "begin a call, intent = none"
             }
-            Raise => {
+            EnterSlot => {
                 me.at = LoadLocalGate;
                 me.already = scenario.nested_call && now.slot[slot].count > 0;
                 next.slot[slot].count += 1;
@@ -82,7 +82,7 @@ impl Explorer {
                     }
                     me.at = self.first_of_pop();
                 } else {
-                    me.outcome = Outcome::Stopped;
+                    me.outcome = CallOutcome::Stopped;
                     let acknowledges = (!scenario.shared_slot || self.is(Mutant::AckOnSharedSlot))
                         && (!was.already || self.is(Mutant::AckWhenNested));
                     if me.session.is_open() || !acknowledges {
@@ -102,7 +102,7 @@ impl Explorer {
         }))
     }
 
-    fn pop(&self, now: &State, who: usize, next: &mut State) -> Move {
+    fn pop(&self, now: &GateState, who: usize, next: &mut GateState) -> Move {
         let slot = self.scenario.slot_of(who);
         let (was, me) = (&now.client[who], &mut next.client[who]);
         Move::Step(match was.at {
@@ -127,11 +127,11 @@ impl Explorer {
                 "claim head"
             }
             Take => {
-                let (word, serial) = (&mut next.word[was.lend.at()], was.lend.serial);
+                let (word, serial) = (&mut next.word[was.loan.at()], was.loan.serial);
                 let won = *word == FrameWord::new(FrameState::Ready, serial, 0);
                 if won {
                     *word = FrameWord::new(FrameState::Held, serial, tag(slot));
-                    me.outcome = Outcome::Taken;
+                    me.outcome = CallOutcome::Taken;
                 }
                 me.at = match (self.is(Mutant::HeadFirst), won) {
                     (false, _) => AdvanceHead,
@@ -141,10 +141,10 @@ impl Explorer {
                 if won { "take: won" } else { "take: lost" }
             }
             _ => {
-                me.at = if was.outcome == Outcome::Taken {
+                me.at = if was.outcome == CallOutcome::Taken {
                     self.end_of_pop(was)
                 } else {
-                    me.lend = Loan::NONE;
+                    me.loan = Loan::NONE;
                     self.first_of_pop()
                 };
                 next.head = was.head + 1;
@@ -154,7 +154,7 @@ impl Explorer {
     }
 
     /// pop: reads tail and entry, checks the frame word, and notes the intent if it is READY.
-    fn read_entry(&self, now: &State, who: usize, next: &mut State) -> Move {
+    fn read_entry(&self, now: &GateState, who: usize, next: &mut GateState) -> Move {
         let scenario = &self.scenario;
         let (was, me) = (&now.client[who], &mut next.client[who]);
         let tail = self.either(Mutant::TailBeforeHead, was.tail, now.tail);
@@ -165,7 +165,7 @@ impl Explorer {
         }
         let entry = now.ring[usize::from(was.head)];
         let ready = now.word[entry.at()] == FrameWord::new(FrameState::Ready, entry.serial, 0);
-        me.lend = entry;
+        me.loan = entry;
         me.at = if self.is(Mutant::HeadFirst) {
             ClaimHead
         } else if ready {
@@ -183,15 +183,15 @@ impl Explorer {
         })
     }
 
-    fn leave(&self, now: &State, who: usize, next: &mut State) -> Move {
+    fn leave(&self, now: &GateState, who: usize, next: &mut GateState) -> Move {
         let (was, me) = (&now.client[who], &mut next.client[who]);
-        let bounced = was.outcome == Outcome::Stopped;
+        let bounced = was.outcome == CallOutcome::Stopped;
         let (at, action) = match was.at {
             LookAtKickEarly => {
                 me.kick_seen = now.kick;
-                (Lower, "read kick, early")
+                (ExitSlot, "read kick, early")
             }
-            Lower => {
+            ExitSlot => {
                 next.slot[self.scenario.slot_of(who)].count -= 1;
                 let at = if self.is(Mutant::KickBeforeSub) {
                     if was.kick_seen { TakeKick } else { Return }
@@ -219,26 +219,31 @@ impl Explorer {
     }
 
     /// Back to the application, after a call or a put.
-    fn come_back(&self, now: &State, who: usize, next: &mut State) -> Result<Move, Violation> {
+    fn come_back(
+        &self,
+        now: &GateState,
+        who: usize,
+        next: &mut GateState,
+    ) -> Result<Move, Violation> {
         let (was, me) = (&now.client[who], &mut next.client[who]);
         // A call that bounced reads the state last.
-        if was.outcome == Outcome::Stopped && !was.waiting && now.closed {
-            me.outcome = Outcome::Stale;
+        if was.outcome == CallOutcome::Stopped && !was.waiting && now.closed {
+            me.outcome = CallOutcome::Stale;
         }
-        let stopped = me.outcome == Outcome::Stopped;
+        let stopped = me.outcome == CallOutcome::Stopped;
         check_return(me)?;
         *me = was.returned();
-        if was.outcome == Outcome::Taken {
+        if was.outcome == CallOutcome::Taken {
             me.at = Holding;
-            me.outcome = Outcome::Taken;
-            me.lend = was.lend;
-        } else if was.outcome == Outcome::Open && self.scenario.put_twice {
+            me.outcome = CallOutcome::Taken;
+            me.loan = was.loan;
+        } else if was.outcome == CallOutcome::Open && self.scenario.put_twice {
             me.at = PutAgain;
-            me.lend = was.lend;
+            me.loan = was.loan;
         } else if was.kept != Loan::NONE && was.calls_left == 0 {
             me.at = Holding;
-            me.outcome = Outcome::Taken;
-            me.lend = was.kept;
+            me.outcome = CallOutcome::Taken;
+            me.loan = was.kept;
             me.kept = Loan::NONE;
         } else if stopped && self.scenario.waits_for_start {
             me.at = StartLocal;
@@ -248,30 +253,30 @@ impl Explorer {
 
     fn put(
         &self,
-        now: &State,
+        now: &GateState,
         who: usize,
-        next: &mut State,
-        steps: &mut Steps<State>,
+        next: &mut GateState,
+        steps: &mut Steps<GateState>,
     ) -> Result<Move, Violation> {
         let scenario = &self.scenario;
         let (was, me) = (&now.client[who], &mut next.client[who]);
-        let word = &mut next.word[was.lend.at()];
+        let word = &mut next.word[was.loan.at()];
         let slot = tag(scenario.slot_of(who));
-        let held = *word == FrameWord::new(FrameState::Held, was.lend.serial, slot);
+        let held = *word == FrameWord::new(FrameState::Held, was.loan.serial, slot);
         if was.at == PutAgain {
             let blind = self.is(Mutant::PutIgnoresSerial) && word.state == FrameState::Held;
             if held || blind {
                 return Err(Violation::StalePutReleased);
             }
             me.at = Outside;
-            me.lend = Loan::NONE;
+            me.loan = Loan::NONE;
             return Ok(Move::Step("put again"));
         }
         // The application may keep its frame, and call again.
         if scenario.keeps_frames && was.calls_left > 0 && was.kept == Loan::NONE {
             let mut kept = *now;
             kept.client[who] = Client {
-                kept: was.lend,
+                kept: was.loan,
                 ..Client::new(was.calls_left)
             };
             steps.push(NAMES[who], "keep the frame", kept);
@@ -281,9 +286,9 @@ impl Explorer {
         } else if !now.closed {
             return Err(Violation::PutLost);
         }
-        me.outcome = Outcome::Open;
+        me.outcome = CallOutcome::Open;
         if !scenario.put_twice {
-            me.lend = Loan::NONE;
+            me.loan = Loan::NONE;
         }
         me.at = self.either(Mutant::NoKickOnPut, Return, LookAtKick);
         Ok(Move::Step("put"))
@@ -294,7 +299,7 @@ impl Explorer {
     }
 
     pub(super) fn first_of_leave(&self) -> ClientAt {
-        self.either(Mutant::KickBeforeSub, LookAtKickEarly, Lower)
+        self.either(Mutant::KickBeforeSub, LookAtKickEarly, ExitSlot)
     }
 
     fn end_of_pop(&self, was: &Client) -> ClientAt {

@@ -7,35 +7,35 @@ plain! {
     /// The next step of a client thread; each line is a part of the protocol. The last line is of
     /// mutants and variants only.
     enum ClientAt {
-        Outside, Raise, LoadLocalGate, LoadSessionGate, Acknowledge,
+        Outside, EnterSlot, LoadLocalGate, LoadSessionGate, Acknowledge,
         LoadHead, ReadEntry, Take, AdvanceHead,
         JoinCount, Listen, CheckGates, AskWhy, CheckDeadline, FutexWait, Asleep, PartCount, PassOn,
-        Lower, LookAtKick, TakeKick, SendKick, Return,
+        ExitSlot, LookAtKick, TakeKick, SendKick, Return,
         Holding, PutAgain,
         StartLocal, StartSession, StartState, StartSleep, StartAsleep,
         JoinLate, PartLate, LookAtKickEarly, ClaimHead, LoadTail,
     }
 
     /// Future result of a call: not known (or no call), a frame, `EAGAIN`, `ETIMEDOUT`, `ESTALE`.
-    enum Outcome { Open, Taken, Stopped, TimedOut, Stale, }
+    enum CallOutcome { Open, Taken, Stopped, TimedOut, Stale, }
 
     struct Client {
         at: ClientAt,
         dead: bool,
         calls_left: u8,
         /// Snapshot of the client's own gate.
-        local: Gate,
+        local: GateValue,
         /// Snapshot of the session's gate.
-        session: Gate,
+        session: GateValue,
         /// The event count's value to sleep on.
         event_count: u8,
         /// The head that was read.
         head: u8,
         /// Variant only: the tail that was read before the head.
         tail: u8,
-        /// The entry that was read; the frame held once [`Outcome::Taken`].
-        lend: Loan,
-        outcome: Outcome,
+        /// The entry that was read; the frame held once [`CallOutcome::Taken`].
+        loan: Loan,
+        outcome: CallOutcome,
         /// A frame of an earlier call that the application still holds, or none.
         kept: Loan,
         /// In the wait's loop: the first check found nothing. In wait_started: it has slept.
@@ -88,24 +88,24 @@ impl Client {
             kept: self.kept,
             ..Self::default()
         };
-        if self.outcome != Outcome::Taken || inside {
+        if self.outcome != CallOutcome::Taken || inside {
             return rest;
         }
         Self {
-            outcome: Outcome::Taken,
-            lend: self.lend,
+            outcome: CallOutcome::Taken,
+            loan: self.loan,
             ..rest
         }
     }
 
     /// Whether the application, or this call, has a frame.
     pub(super) fn has_any(&self) -> bool {
-        self.kept != Loan::NONE || self.outcome == Outcome::Taken
+        self.kept != Loan::NONE || self.outcome == CallOutcome::Taken
     }
 
-    /// Whether the application, or this call, has the frame of `lend`.
-    pub(super) fn has(&self, lend: Loan) -> bool {
-        self.kept == lend || self.outcome == Outcome::Taken && self.lend == lend
+    /// Whether the application, or this call, has the frame of `loan`.
+    pub(super) fn has(&self, loan: Loan) -> bool {
+        self.kept == loan || self.outcome == CallOutcome::Taken && self.loan == loan
     }
 
     pub(super) fn is_asleep(&self) -> bool {
@@ -124,9 +124,9 @@ impl Client {
     /// Whether the thread has passed both gates and may still touch the session's memory.
     pub(super) fn is_past_the_gates(&self) -> bool {
         match self.at {
-            Raise | LoadLocalGate | LoadSessionGate | Acknowledge => false,
-            Lower | LookAtKickEarly | LookAtKick | TakeKick | SendKick | Return => {
-                self.outcome == Outcome::Taken
+            EnterSlot | LoadLocalGate | LoadSessionGate | Acknowledge => false,
+            ExitSlot | LookAtKickEarly | LookAtKick | TakeKick | SendKick | Return => {
+                self.outcome == CallOutcome::Taken
             }
             _ => self.is_inside(),
         }
@@ -139,7 +139,7 @@ impl Client {
             self.at,
             PartCount
                 | PassOn
-                | Lower
+                | ExitSlot
                 | LookAtKickEarly
                 | LookAtKick
                 | TakeKick
@@ -154,8 +154,8 @@ impl Client {
         );
         let listens = matches!(self.at, Listen | PartLate);
         if done {
-            self.local = Gate::default();
-            self.session = Gate::default();
+            self.local = GateValue::default();
+            self.session = GateValue::default();
             self.expired = false;
         }
         if done || listens {
@@ -168,15 +168,15 @@ impl Client {
             self.head = 0;
         }
         if listens || again || self.at == LoadHead {
-            self.lend = Loan::NONE;
+            self.loan = Loan::NONE;
         }
     }
 
     /// A wake ends the sleep in wait_started.
     pub(super) fn start_over(&mut self) {
         self.at = StartLocal;
-        self.local = Gate::default();
-        self.session = Gate::default();
+        self.local = GateValue::default();
+        self.session = GateValue::default();
     }
 
     /// A signal interrupts the sleep: the kernel will restart the wait with the old value.

@@ -42,9 +42,9 @@ impl Explorer {
 
     pub(super) fn control(
         &self,
-        now: &State,
-        next: &mut State,
-        steps: &mut Steps<State>,
+        now: &GateState,
+        next: &mut GateState,
+        steps: &mut Steps<GateState>,
     ) -> Result<Move, Violation> {
         if let Some(at) = now.control.evict.at {
             return self.evict(at, now, next);
@@ -63,7 +63,7 @@ impl Explorer {
     }
 
     /// stop, start; the last stop is followed by the drain.
-    fn pulse(&self, now: &State, next: &mut State) -> Move {
+    fn pulse(&self, now: &GateState, next: &mut GateState) -> Move {
         let (table, at) = (self.session_pulse(), now.control.step);
         let (moved, after) = self.take_step(table, at, now, next);
         let control = &mut next.control;
@@ -77,7 +77,7 @@ impl Explorer {
     }
 
     /// The poller hands its box over, between two bursts.
-    fn take_box(&self, now: &State, next: &mut State) -> Move {
+    fn take_box(&self, now: &GateState, next: &mut GateState) -> Move {
         // Earlier commands to the poller are done and answered first.
         let asked = matches!(now.control.exit.at, ExitAt::Asked | ExitAt::Answered);
         if now.poller.at.is_some() || asked {
@@ -93,7 +93,7 @@ impl Explorer {
         Move::Step("take the poller's box")
     }
 
-    fn drain(&self, now: &State, next: &mut State) -> Result<Move, Violation> {
+    fn drain(&self, now: &GateState, next: &mut GateState) -> Result<Move, Violation> {
         let control = &mut next.control;
         let slot = now.slot[now.control.index.min(CLIENTS - 1)];
         let action = match now.control.at {
@@ -144,7 +144,7 @@ impl Explorer {
         Ok(Move::Step(action))
     }
 
-    fn begin_pass(&self, next: &mut State) {
+    fn begin_pass(&self, next: &mut GateState) {
         next.control.user_seen = false;
         next.control.index = 0;
         next.control.at = self.first_of_pass();
@@ -160,13 +160,13 @@ impl Explorer {
     }
 
     /// drain: one frame of the box. READY → FREE by compare-and-exchange, RELEASED credited.
-    fn settle_frame(&self, now: &State, next: &mut State) -> Result<(), Violation> {
+    fn settle_frame(&self, now: &GateState, next: &mut GateState) -> Result<(), Violation> {
         let frame = now.control.index;
-        let is = |state| now.is_lent_and(frame, state);
+        let is = |state| now.is_loaned_and(frame, state);
         if is(FrameState::Ready) || is(FrameState::Released) {
             next.word[frame] = FrameWord::default();
             credit(next, now.loan(frame))?;
-        } else if now.ledger[frame].lent {
+        } else if now.ledger[frame].loaned {
             next.control.user_seen = true;
         }
         next.control.index = (frame + 1) % FRAMES;
@@ -178,7 +178,7 @@ impl Explorer {
 
     /// Whether an event can be handled now: the control thread is between two turns of its own work
     /// and the poller, if it has the ledger, is between two bursts.
-    pub(super) fn is_between(&self, now: &State) -> bool {
+    pub(super) fn is_between(&self, now: &GateState) -> bool {
         let (at, op) = (now.control.at, self.session_pulse()[now.control.step]);
         let pulses = at == Pulse && (now.control.step == 0 || op == Op::OpenSession);
         let turns = pulses || matches!(at, TakeBox | Quarantined);
@@ -186,12 +186,12 @@ impl Explorer {
     }
 
     /// Whether the drain waits for an event.
-    fn waits(&self, now: &State) -> bool {
+    fn waits(&self, now: &GateState) -> bool {
         now.control.at == Decide && now.control.user_seen
     }
 
     /// An event was handled: a waiting drain reads the witnesses again.
-    pub(super) fn look_again(&self, now: &State, next: &mut State) {
+    pub(super) fn look_again(&self, now: &GateState, next: &mut GateState) {
         if self.waits(now) {
             self.begin_pass(next);
         }

@@ -27,8 +27,8 @@ impl Explorer {
     /// Settles what died.
     pub(super) fn settle_deaths(
         &self,
-        now: &State,
-        steps: &mut Steps<State>,
+        now: &GateState,
+        steps: &mut Steps<GateState>,
     ) -> Result<(), Violation> {
         let between = self.is_between(now);
         let polls = now.poller.at.is_none() && !now.poller.handed_over;
@@ -57,10 +57,10 @@ impl Explorer {
     }
 
     /// Credits all frames of the process: it ended.
-    fn settle_process(&self, now: &State, next: &mut State) -> Result<(), Violation> {
+    fn settle_process(&self, now: &GateState, next: &mut GateState) -> Result<(), Violation> {
         next.control.reconciled = true;
         next.control.exit = Exit::default();
-        for frame in (0..FRAMES).filter(|&frame| now.ledger[frame].lent) {
+        for frame in (0..FRAMES).filter(|&frame| now.ledger[frame].loaned) {
             credit(next, now.loan(frame))?;
         }
         release_aside(now)?;
@@ -69,7 +69,7 @@ impl Explorer {
         Ok(())
     }
 
-    fn read_slot(&self, now: &State, next: &mut State) {
+    fn read_slot(&self, now: &GateState, next: &mut GateState) {
         let exit = &mut next.control.exit;
         exit.reports -= 1;
         if self.is(Mutant::StaleReading) && exit.reports == 0 {
@@ -95,7 +95,7 @@ impl Explorer {
     }
 
     /// Credit, then empty the slot, in this order.
-    fn settle_exit(&self, now: &State, steps: &mut Steps<State>) -> Result<(), Violation> {
+    fn settle_exit(&self, now: &GateState, steps: &mut Steps<GateState>) -> Result<(), Violation> {
         let mut next = *now;
         if now.control.exit.at == ExitAt::Asked {
             self.credit_exited(&mut next)?;
@@ -129,7 +129,7 @@ impl Explorer {
     }
 
     /// The event count after a thread's exit.
-    pub(super) fn notify_exit(&self, now: &State, next: &mut State) -> Move {
+    pub(super) fn notify_exit(&self, now: &GateState, next: &mut GateState) -> Move {
         if now.control.exit.at == ExitAt::WakeOne {
             next.control.exit.at = ExitAt::Settled;
             return Move::Wake(Whom::One, "exit: wake one");
@@ -141,7 +141,7 @@ impl Explorer {
 
     /// Credits the frame that the exited thread took and did not return with, but only if the word
     /// names the loan that its slot intended, and that slot.
-    fn credit_exited(&self, next: &mut State) -> Result<(), Violation> {
+    fn credit_exited(&self, next: &mut GateState) -> Result<(), Violation> {
         let exit = next.control.exit;
         let frame = exit.intent.at();
         if exit.intent.serial == 0 || next.ledger[frame].serial != exit.intent.serial {
@@ -149,7 +149,7 @@ impl Explorer {
         }
         let here = usize::from(next.word[frame].slot) == exit.who;
         let its_own =
-            next.is_lent_and(frame, FrameState::Held) && (here || self.is(Mutant::CreditNoTag));
+            next.is_loaned_and(frame, FrameState::Held) && (here || self.is(Mutant::CreditNoTag));
         if its_own || self.is(Mutant::CreditTwice) {
             next.word[frame] = FrameWord::default();
             credit(next, exit.intent)?;
@@ -159,7 +159,7 @@ impl Explorer {
 
     /// Deaths of the client process and of its threads. The private state of the dead is reset: no
     /// thread can see it, and states that differ only in it are one state.
-    pub(super) fn deaths(&self, now: &State, steps: &mut Steps<State>) {
+    pub(super) fn deaths(&self, now: &GateState, steps: &mut Steps<GateState>) {
         if self.scenario.process_killed && !now.killed {
             let mut next = *now;
             next.killed = true;
@@ -186,7 +186,7 @@ impl Explorer {
     }
 
     /// A new thread claims the slot that an exited one left, and makes a call.
-    pub(super) fn succession(&self, now: &State, steps: &mut Steps<State>) {
+    pub(super) fn succession(&self, now: &GateState, steps: &mut Steps<GateState>) {
         if !self.scenario.succeeded || now.killed || now.succeeded {
             return;
         }

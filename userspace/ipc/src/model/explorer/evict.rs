@@ -23,7 +23,7 @@ plain! {
 
 impl Explorer {
     /// Begins an evict between two turns of the control thread.
-    pub(super) fn ask_to_evict(&self, now: &State, steps: &mut Steps<State>) {
+    pub(super) fn ask_to_evict(&self, now: &GateState, steps: &mut Steps<GateState>) {
         if now.control.evict.asked && !now.control.reconciled && self.is_between(now) {
             let mut next = *now;
             next.control.evict.asked = false;
@@ -36,8 +36,8 @@ impl Explorer {
     pub(super) fn evict(
         &self,
         at: usize,
-        now: &State,
-        next: &mut State,
+        now: &GateState,
+        next: &mut GateState,
     ) -> Result<Move, Violation> {
         let table = self.closing();
         if table[at] == Op::Revoke {
@@ -56,7 +56,7 @@ impl Explorer {
     }
 
     /// The owner of the ledger takes one frame back, between two bursts.
-    fn revoke(&self, now: &State, next: &mut State) -> Result<Move, Violation> {
+    fn revoke(&self, now: &GateState, next: &mut GateState) -> Result<Move, Violation> {
         if let Some(found) = now.control.evict.found {
             self.take_back(next, found)?;
             return Ok(Move::Step("evict: store REVOKED"));
@@ -65,7 +65,7 @@ impl Explorer {
             return Ok(Move::Blocked);
         }
         let frame = now.control.evict.frame;
-        if !now.ledger[frame].lent {
+        if !now.ledger[frame].loaned {
             self.next_frame(next)?;
             return Ok(Move::Step("evict: a frame is not lent"));
         }
@@ -79,7 +79,7 @@ impl Explorer {
     }
 
     /// Credits the frame that the evict has reached, whose word said `found`.
-    fn take_back(&self, next: &mut State, found: FrameState) -> Result<(), Violation> {
+    fn take_back(&self, next: &mut GateState, found: FrameState) -> Result<(), Violation> {
         let at = next.control.evict.frame;
         let loan = next.loan(at);
         next.word[at] = FrameWord::new(FrameState::Revoked, loan.serial, 0);
@@ -88,11 +88,11 @@ impl Explorer {
         } else {
             credit(next, loan)?;
         }
-        next.ledger[at].lent = self.is(Mutant::CreditAtEvictAndEnd);
+        next.ledger[at].loaned = self.is(Mutant::CreditAtEvictAndEnd);
         self.next_frame(next)
     }
 
-    fn next_frame(&self, next: &mut State) -> Result<(), Violation> {
+    fn next_frame(&self, next: &mut GateState) -> Result<(), Violation> {
         let evict = &mut next.control.evict;
         evict.found = None;
         evict.frame = (evict.frame + 1) % FRAMES;
@@ -109,12 +109,12 @@ impl Explorer {
     }
 
     /// Whether the attachment counts no user: neither in its slots nor by its frames.
-    pub(super) fn is_evicted(&self, now: &State) -> bool {
+    pub(super) fn is_evicted(&self, now: &GateState) -> bool {
         self.scenario.evicted && now.control.evict.done
     }
 
     /// Whether the poller skips the attachment: its lender is being emptied, or gone.
-    pub(super) fn is_revoking(&self, now: &State) -> bool {
+    pub(super) fn is_revoking(&self, now: &GateState) -> bool {
         let evict = &now.control.evict;
         let revokes = evict.at.is_some_and(|at| self.closing()[at] == Op::Revoke);
         revokes || evict.done && !self.is(Mutant::RevokeBeforeGate)

@@ -42,13 +42,13 @@ pub(super) enum Violation {
     /// A caller waits for a start forever.
     LostStart,
     /// An evicted attachment still has a loan.
-    EvictedStillLent,
+    EvictedStillLoaned,
 }
 
-/// Credits `lend` in the ledger.
-pub(super) fn credit(state: &mut State, lend: Loan) -> Result<(), Violation> {
-    count_credit(state, lend)?;
-    let holder = state.client.iter().find(|client| client.has(lend));
+/// Credits `loan` in the ledger.
+pub(super) fn credit(state: &mut GateState, loan: Loan) -> Result<(), Violation> {
+    count_credit(state, loan)?;
+    let holder = state.client.iter().find(|client| client.has(loan));
     match holder.filter(|_| !state.killed) {
         Some(client) if client.dead => Err(Violation::CreditedDelivered),
         Some(_) => Err(Violation::CreditedUnderHolder),
@@ -56,29 +56,29 @@ pub(super) fn credit(state: &mut State, lend: Loan) -> Result<(), Violation> {
     }
 }
 
-/// Credits `lend` in the ledger, and sets its frame aside, because a thread may still read it.
-pub(super) fn set_aside(state: &mut State, lend: Loan) -> Result<(), Violation> {
-    state.aside[lend.at()] = true;
-    count_credit(state, lend)
+/// Credits `loan` in the ledger, and sets its frame aside, because a thread may still read it.
+pub(super) fn set_aside(state: &mut GateState, loan: Loan) -> Result<(), Violation> {
+    state.aside[loan.at()] = true;
+    count_credit(state, loan)
 }
 
-fn count_credit(state: &mut State, lend: Loan) -> Result<(), Violation> {
-    let bit = 1 << (lend.serial - 1);
+fn count_credit(state: &mut GateState, loan: Loan) -> Result<(), Violation> {
+    let bit = 1 << (loan.serial - 1);
     if state.credited & bit != 0 {
         return Err(Violation::CreditedTwice);
     }
     state.credited |= bit;
-    state.ledger[lend.at()].lent = false;
+    state.ledger[loan.at()].loaned = false;
     Ok(())
 }
 
 /// Checks a new write to set-aside frames.
-pub(super) fn release_aside(state: &State) -> Result<(), Violation> {
+pub(super) fn release_aside(state: &GateState) -> Result<(), Violation> {
     let read = |frame: usize| {
-        let of_frame = |lend: &Loan| *lend != Loan::NONE && lend.at() == frame;
+        let of_frame = |loan: &Loan| *loan != Loan::NONE && loan.at() == frame;
         let reads = |client: &Client| {
-            let loans = [client.lend, client.kept];
-            loans.iter().any(|lend| of_frame(lend) && client.has(*lend))
+            let loans = [client.loan, client.kept];
+            loans.iter().any(|loan| of_frame(loan) && client.has(*loan))
         };
         state.aside[frame] && state.client.iter().any(reads)
     };
@@ -89,7 +89,7 @@ pub(super) fn release_aside(state: &State) -> Result<(), Violation> {
 }
 
 /// Checks the verdict "no user is left".
-pub(super) fn check_destroy(state: &State) -> Result<(), Violation> {
+pub(super) fn check_destroy(state: &GateState) -> Result<(), Violation> {
     for who in (0..CLIENTS).filter(|&who| state.alive(who)) {
         let client = &state.client[who];
         if client.at == ClientAt::Holding || client.kept != Loan::NONE {
@@ -104,7 +104,7 @@ pub(super) fn check_destroy(state: &State) -> Result<(), Violation> {
 
 /// Checks the result of a call.
 pub(super) fn check_return(client: &Client) -> Result<(), Violation> {
-    use Outcome::*;
+    use CallOutcome::*;
     match client.outcome {
         Stopped | Taken | TimedOut if client.slept_at_end => Err(Violation::NotStale),
         Stopped if !client.stop_overlapped => Err(Violation::StoppedWithoutStop),
@@ -115,10 +115,10 @@ pub(super) fn check_return(client: &Client) -> Result<(), Violation> {
 }
 
 /// Checks a state in which only deaths are possible.
-pub(super) fn check_final(explorer: &Explorer, state: &State) -> Result<(), Violation> {
+pub(super) fn check_final(explorer: &Explorer, state: &GateState) -> Result<(), Violation> {
     let scenario = &explorer.scenario;
     let ready = (0..FRAMES)
-        .any(|frame| state.ledger[frame].lent && state.word[frame].state == FrameState::Ready);
+        .any(|frame| state.ledger[frame].loaned && state.word[frame].state == FrameState::Ready);
     let open = state.local_gate.is_open() && state.session_gate.is_open();
     let gates = (state.local_gate, state.session_gate);
     for who in (0..CLIENTS).filter(|&who| state.alive(who)) {
@@ -134,8 +134,8 @@ pub(super) fn check_final(explorer: &Explorer, state: &State) -> Result<(), Viol
         }
     }
     let evicted = scenario.evicted && state.closed;
-    if evicted && state.ledger.iter().any(|line| line.lent) {
-        return Err(Violation::EvictedStillLent);
+    if evicted && state.ledger.iter().any(|line| line.loaned) {
+        return Err(Violation::EvictedStillLoaned);
     }
     // A frame that was delivered to a thread which then exited belongs to its process: the drain
     // correctly waits for the process, or for an evict.

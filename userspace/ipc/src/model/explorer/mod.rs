@@ -26,7 +26,7 @@ mod stopper;
 mod tests;
 mod wait;
 
-use client::{Client, ClientAt, Outcome};
+use client::{CallOutcome, Client, ClientAt};
 use control::{Control, ControlAt};
 use deaths::{Exit, ExitAt};
 use evict::Evict;
@@ -34,7 +34,9 @@ use invariant::{Violation, check_destroy, check_return, credit, release_aside, s
 use mutants::Mutant;
 use poller::Poller;
 use scenario::{BASE, Scenario};
-use state::{CLIENTS, FRAMES, FrameState, FrameWord, Gate, LedgerLine, Loan, RING, Slot, State};
+use state::{
+    CLIENTS, FRAMES, FrameState, FrameWord, GateState, GateValue, LedgerLine, Loan, RING, Slot,
+};
 use steps::Op;
 use stopper::Stopper;
 
@@ -71,19 +73,19 @@ enum Whom {
 }
 
 impl Model for Explorer {
-    type State = State;
+    type State = GateState;
     type Violation = Violation;
 
-    fn initial(&self) -> State {
+    fn initial(&self) -> GateState {
         let scenario = &self.scenario;
         let publishes_left = scenario.publishes;
         assert!(
             usize::from(publishes_left) <= RING,
             "the ring does not wrap in the model"
         );
-        State {
-            session_gate: Gate::OPEN,
-            local_gate: Gate::OPEN,
+        GateState {
+            session_gate: GateValue::OPEN,
+            local_gate: GateValue::OPEN,
             slot: std::array::from_fn(|who| Slot {
                 owned: scenario.slot_of(who) == who && !scenario.shared_slot,
                 ..Slot::default()
@@ -105,11 +107,11 @@ impl Model for Explorer {
                 pulses_left: scenario.local_pulses,
                 ..Stopper::default()
             },
-            ..State::default()
+            ..GateState::default()
         }
     }
 
-    fn successors(&self, now: &State, steps: &mut Steps<State>) -> Result<(), Violation> {
+    fn successors(&self, now: &GateState, steps: &mut Steps<GateState>) -> Result<(), Violation> {
         for (who, name) in NAMES.into_iter().enumerate() {
             let mut next = *now;
             let moved = self.client(now, who, &mut next, steps)?;
@@ -129,7 +131,7 @@ impl Model for Explorer {
         Ok(())
     }
 
-    fn quiescent(&self, state: &State) -> Result<(), Violation> {
+    fn quiescent(&self, state: &GateState) -> Result<(), Violation> {
         invariant::check_final(self, state)
     }
 }
@@ -146,7 +148,13 @@ impl Explorer {
     }
 
     /// Enters a thread's step, whose effect is `next`.
-    fn push(&self, actor: &'static str, moved: Move, next: State, steps: &mut Steps<State>) {
+    fn push(
+        &self,
+        actor: &'static str,
+        moved: Move,
+        next: GateState,
+        steps: &mut Steps<GateState>,
+    ) {
         let (whom, action) = match moved {
             Move::Blocked => return,
             Move::Step(action) => return steps.push(actor, action, next),
@@ -157,7 +165,7 @@ impl Explorer {
             Whom::OneStarter | Whom::AllStarters => ClientAt::StartAsleep,
         };
         let sleeps = |who: &usize| next.alive(*who) && next.client[*who].at == place;
-        let wake = |state: &mut State, who: usize| match place {
+        let wake = |state: &mut GateState, who: usize| match place {
             ClientAt::Asleep => self.end_sleep(&mut state.client[who]),
             _ => state.client[who].start_over(),
         };

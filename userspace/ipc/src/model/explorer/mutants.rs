@@ -89,7 +89,7 @@ mutants! { caught {
         ONE_FRAME with nested_call = true => DestroyedUnderCaller;
     /// An evict notifies and wakes before it changes the state.
     StateAfterCounts, state_after_counts_is_caught: NO_FRAME_ONLY with evicted = true => NotStale;
-    /// An evict takes the frames back before it closes the gate, and the poller continues to lend.
+    /// An evict takes the frames back before it closes the gate, and the poller continues to loan.
     RevokeBeforeGate, revoke_before_gate_is_caught: ONE_FRAME_ONLY with evicted = true => PutLost;
     /// An evict reads a frame's word and then stores it.
     RevokeNoSwap, revoke_no_swap_is_caught:

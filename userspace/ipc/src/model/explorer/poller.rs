@@ -4,12 +4,12 @@ use super::*;
 
 plain! {
     struct Poller {
-        /// Its place in [`Explorer::publish`]. `None` between two bursts: it may lend, credit, take
+        /// Its place in [`Explorer::publish`]. `None` between two bursts: it may loan, credit, take
         /// back, or hand its box over.
         at: Option<usize>,
         publishes_left: u8,
         /// The loan that is being published.
-        lend: Loan,
+        loan: Loan,
         /// The control thread has its box.
         handed_over: bool,
     }
@@ -18,15 +18,15 @@ plain! {
 impl Explorer {
     pub(super) fn poller(
         &self,
-        now: &State,
-        next: &mut State,
-        steps: &mut Steps<State>,
+        now: &GateState,
+        next: &mut GateState,
+        steps: &mut Steps<GateState>,
     ) -> Result<Move, Violation> {
         if let Some(at) = now.poller.at {
             let (moved, after) = self.take_step(self.publish(), at, now, next);
             next.poller.at = after;
             if after.is_none() {
-                next.poller.lend = Loan::NONE;
+                next.poller.loan = Loan::NONE;
             }
             return Ok(moved);
         }
@@ -37,12 +37,16 @@ impl Explorer {
         if now.poller.publishes_left == 0 || now.control.reconciled {
             return Ok(Move::Blocked);
         }
-        self.lend(now, next)
+        self.loan(now, next)
     }
 
     /// Credits each frame whose word says RELEASED under the ledger's serial.
-    fn credit_released(&self, now: &State, steps: &mut Steps<State>) -> Result<(), Violation> {
-        for frame in (0..FRAMES).filter(|&it| now.is_lent_and(it, FrameState::Released)) {
+    fn credit_released(
+        &self,
+        now: &GateState,
+        steps: &mut Steps<GateState>,
+    ) -> Result<(), Violation> {
+        for frame in (0..FRAMES).filter(|&it| now.is_loaned_and(it, FrameState::Released)) {
             let mut next = *now;
             next.word[frame] = FrameWord::default();
             credit(&mut next, now.loan(frame))?;
@@ -52,13 +56,16 @@ impl Explorer {
     }
 
     /// Loans a free frame, or takes back the oldest one when all are on loan.
-    fn lend(&self, now: &State, next: &mut State) -> Result<Move, Violation> {
-        if let Some(frame) = (0..FRAMES).find(|&frame| !now.ledger[frame].lent) {
+    fn loan(&self, now: &GateState, next: &mut GateState) -> Result<Move, Violation> {
+        if let Some(frame) = (0..FRAMES).find(|&frame| !now.ledger[frame].loaned) {
             next.poller.publishes_left -= 1;
             let serial = self.scenario.publishes - next.poller.publishes_left;
-            next.ledger[frame] = LedgerLine { lent: true, serial };
+            next.ledger[frame] = LedgerLine {
+                loaned: true,
+                serial,
+            };
             next.word[frame] = FrameWord::new(FrameState::Ready, serial, 0);
-            next.poller.lend = next.loan(frame);
+            next.poller.loan = next.loan(frame);
             next.poller.at = Some(0);
             return Ok(Move::Step("lend a frame: word = READY"));
         }
@@ -67,7 +74,7 @@ impl Explorer {
             .expect("there are frames");
         let taken_back = match self.is(Mutant::ReclaimNoCas) {
             true => now.word[oldest].state != FrameState::Released,
-            false => now.is_lent_and(oldest, FrameState::Ready),
+            false => now.is_loaned_and(oldest, FrameState::Ready),
         };
         if !taken_back {
             return Ok(Move::Blocked);

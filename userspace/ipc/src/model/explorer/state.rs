@@ -12,7 +12,7 @@ pub(super) const RING: usize = 3;
 
 plain! {
     /// A gate word: `gate::RUN` set while callers are let in. 0 is no gate.
-    struct Gate { word: u8, }
+    struct GateValue { word: u8, }
 
     /// A ring entry: this frame, on loan under this serial. Serial 0 is no loan.
     struct Loan { frame: u8, serial: u8, }
@@ -32,28 +32,28 @@ plain! {
         reclaimed: bool,
         count: u8,
         /// The closed session gate that refused its thread, or 0.
-        ack: Gate,
+        ack: GateValue,
         /// The ring entry that its thread is about to take.
         intent: Loan,
     }
 
     /// A line of the daemon's private ledger.
     struct LedgerLine {
-        lent: bool,
+        loaned: bool,
         /// Serial of the present loan or, without one, of the last loan.
         serial: u8,
     }
 
     /// A state of the whole system.
-    struct State {
+    struct GateState {
         // Words that the daemon writes and the client reads.
-        session_gate: Gate,
+        session_gate: GateValue,
         /// `state`: no longer open (revoked by an evict, gone by a quarantine).
         closed: bool,
         ring: [Loan; RING],
         tail: u8,
         // Words that both write.
-        local_gate: Gate,
+        local_gate: GateValue,
         kick: bool,
         event_count: u8,
         waiters: u8,
@@ -79,7 +79,7 @@ plain! {
     }
 }
 
-impl Gate {
+impl GateValue {
     /// The gate of a session that was started once.
     pub(super) const OPEN: Self = Self { word: 3 };
 
@@ -127,7 +127,7 @@ impl FrameWord {
     }
 }
 
-impl State {
+impl GateState {
     /// Whether thread `who` runs.
     pub(super) fn alive(&self, who: usize) -> bool {
         !self.killed && !self.client[who].dead
@@ -142,9 +142,9 @@ impl State {
     }
 
     /// Whether frame `at` is on loan and its word says `state` under the ledger's serial.
-    pub(super) fn is_lent_and(&self, at: usize, state: FrameState) -> bool {
+    pub(super) fn is_loaned_and(&self, at: usize, state: FrameState) -> bool {
         let (line, word) = (self.ledger[at], self.word[at]);
-        line.lent && word.state == state && word.serial == line.serial
+        line.loaned && word.state == state && word.serial == line.serial
     }
 
     /// Ghosts: a gate was just closed.

@@ -95,8 +95,8 @@ impl Explorer {
         &self,
         table: &[Op],
         at: usize,
-        now: &State,
-        next: &mut State,
+        now: &GateState,
+        next: &mut GateState,
     ) -> (Move, Option<usize>) {
         let skipped = match table[at] {
             LookAtWaiters(skipped) if now.waiters == 0 => skipped,
@@ -107,7 +107,7 @@ impl Explorer {
         (self.perform(table[at], now, next), (!ends).then_some(after))
     }
 
-    fn perform(&self, op: Op, now: &State, next: &mut State) -> Move {
+    fn perform(&self, op: Op, now: &GateState, next: &mut GateState) -> Move {
         Move::Step(match op {
             CloseLocal => {
                 next.local_gate = now.local_gate.stopped();
@@ -140,7 +140,7 @@ impl Explorer {
                 "state = closed"
             }
             StoreEntry => {
-                next.ring[usize::from(now.tail)] = now.poller.lend;
+                next.ring[usize::from(now.tail)] = now.poller.loan;
                 next.tail += 1;
                 "ring entry and tail"
             }

@@ -9,13 +9,13 @@ plain! {
 
 impl Explorer {
     /// Whether thread 0 is suspended because the stopper runs as a handler on it.
-    pub(super) fn handler_runs(&self, now: &State) -> bool {
+    pub(super) fn handler_runs(&self, now: &GateState) -> bool {
         let op = self.local_pulse()[now.stopper.at];
         let inside = matches!(op, Op::Notify | Op::LookAtWaiters(_) | Op::WakeAll);
         self.scenario.local_in_handler && inside
     }
 
-    pub(super) fn stopper(&self, now: &State, next: &mut State) -> Move {
+    pub(super) fn stopper(&self, now: &GateState, next: &mut GateState) -> Move {
         let Stopper { at, pulses_left } = now.stopper;
         let in_handler = self.scenario.local_in_handler;
         if now.killed || pulses_left == 0 || in_handler && now.client[0].dead {

@@ -106,9 +106,9 @@ passing! {
 fn explorer_gate_words_then_those_of_the_product() {
     let gate = crate::gate::Gate::closed();
     assert!(gate.start());
-    let mut model = Gate::OPEN;
+    let mut model = GateValue::OPEN;
     for _ in 0..3 {
-        for step in [Gate::stopped, Gate::started] {
+        for step in [GateValue::stopped, GateValue::started] {
             assert_eq!(gate.load(), u32::from(model.word));
             assert_eq!(crate::gate::is_open(gate.load()), model.is_open());
             if model.is_open() {

@@ -6,16 +6,16 @@ use ClientAt::*;
 impl Explorer {
     pub(super) fn wait(
         &self,
-        now: &State,
+        now: &GateState,
         who: usize,
-        next: &mut State,
-        steps: &mut Steps<State>,
+        next: &mut GateState,
+        steps: &mut Steps<GateState>,
     ) -> Move {
         let timed = self.scenario.timed && who == 0;
         let (was, me) = (&now.client[who], &mut next.client[who]);
         let mut times_out = |action, at| {
             let mut late = *now;
-            late.client[who].outcome = Outcome::TimedOut;
+            late.client[who].outcome = CallOutcome::TimedOut;
             late.client[who].at = at;
             steps.push(NAMES[who], action, late);
         };
@@ -39,13 +39,13 @@ impl Explorer {
             ),
             AskWhy => {
                 me.outcome = match now.closed {
-                    true => Outcome::Stale,
-                    false => Outcome::Stopped,
+                    true => CallOutcome::Stale,
+                    false => CallOutcome::Stopped,
                 };
                 (self.end_of_wait(), "read the state")
             }
             CheckDeadline if was.expired => {
-                me.outcome = Outcome::TimedOut;
+                me.outcome = CallOutcome::TimedOut;
                 (self.end_of_wait(), "deadline has passed")
             }
             CheckDeadline => {
@@ -62,7 +62,7 @@ impl Explorer {
             Asleep => {
                 me.expired = true;
                 let at = if self.is(Mutant::TimeoutBeatsStop) {
-                    me.outcome = Outcome::TimedOut;
+                    me.outcome = CallOutcome::TimedOut;
                     self.end_of_wait()
                 } else {
                     self.after_sleep()
@@ -79,7 +79,7 @@ impl Explorer {
         Move::Step(action)
     }
 
-    fn check_gates(&self, now: &State, was: &Client, me: &mut Client) -> ClientAt {
+    fn check_gates(&self, now: &GateState, was: &Client, me: &mut Client) -> ClientAt {
         let open = now.local_gate.is_open() && now.session_gate.is_open();
         let same = now.local_gate == was.local && now.session_gate == was.session;
         if self.either(Mutant::BitNotGen, open, same) {
@@ -87,16 +87,16 @@ impl Explorer {
         } else if self.scenario.evicted || self.scenario.quarantined {
             AskWhy
         } else {
-            me.outcome = Outcome::Stopped;
+            me.outcome = CallOutcome::Stopped;
             self.end_of_wait()
         }
     }
 
     /// wait: waiters -= 1, and wakes all others if a stop ended it. They are two steps only if a
     /// thread may end between them.
-    fn part(&self, now: &State, who: usize, next: &mut State) -> Move {
+    fn part(&self, now: &GateState, who: usize, next: &mut GateState) -> Move {
         let (was, me) = (&now.client[who], &mut next.client[who]);
-        let told = matches!(was.outcome, Outcome::Stopped | Outcome::Stale);
+        let told = matches!(was.outcome, CallOutcome::Stopped | CallOutcome::Stale);
         let passes_on = told && !self.is(Mutant::StopWakesOne);
         let parts = was.at == PartCount;
         if parts {
@@ -117,7 +117,7 @@ impl Explorer {
         })
     }
 
-    pub(super) fn wait_started(&self, now: &State, who: usize, next: &mut State) -> Move {
+    pub(super) fn wait_started(&self, now: &GateState, who: usize, next: &mut GateState) -> Move {
         let (was, me) = (&now.client[who], &mut next.client[who]);
         Move::Step(match was.at {
             StartLocal => {

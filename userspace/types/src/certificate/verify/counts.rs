@@ -21,20 +21,20 @@ fn frames(certificate: &Certificate) -> Found {
         counts.frames_reconciled,
         counts.frames_revoked,
     ];
-    let lent = counts.frames_lent;
+    let loaned = counts.frames_lent;
     let sum = parts
         .iter()
         .try_fold(0_u64, |sum, part| sum.checked_add(*part));
     let is_settled = certificate.operation != Operation::Quarantine
         || matches!(certificate.memory, Memory::Returned { .. });
     match sum {
-        Some(sum) if sum == lent => Ok(format!("{lent} lent, every one accounted for")),
-        Some(sum) if sum < lent && !is_settled => Ok(format!(
-            "{lent} lent, {} of them to those who are set aside",
-            lent - sum
+        Some(sum) if sum == loaned => Ok(format!("{loaned} lent, every one accounted for")),
+        Some(sum) if sum < loaned && !is_settled => Ok(format!(
+            "{loaned} lent, {} of them to those who are set aside",
+            loaned - sum
         )),
         _ => flaw(format!(
-            "{lent} lent, and {} returned + {} reclaimed + {} reconciled + {} revoked",
+            "{loaned} lent, and {} returned + {} reclaimed + {} reconciled + {} revoked",
             parts[0], parts[1], parts[2], parts[3]
         )),
     }

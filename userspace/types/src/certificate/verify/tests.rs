@@ -132,7 +132,7 @@ memory /memory {"state":"pending","bytes":1,"held_by":[1]}
 memory /memory {"state":"unverified","bytes":1,"reason":"r"}
 memory /readings/4/at_monotonic_ns 1059999
 memory /readings/4/at_monotonic_ns 1070001
-# Books.
+# Counts.
 frames /counts/frames_lent 11
 frames /counts/frames_returned 8
 frames /counts/frames_reclaimed 0

@@ -68,7 +68,7 @@ fn put_after_stop_then_works_and_kicks() {
     session.memory.stop();
     let _ = Fence::with_kicks(std::iter::once(&*session.memory));
     session.lender.settle(|_| ());
-    let counts = |session: &Session| (session.lender.lent(), session.lender.returned());
+    let counts = |session: &Session| (session.lender.loaned(), session.lender.returned());
     assert_eq!(counts(&session), (1, 0), "held");
     session.client.put(lease).unwrap();
     assert!(session.pair.is_kicked());
@@ -87,7 +87,7 @@ fn words_cleared_behind_a_blocked_caller_then_ledger_and_reap_stay_sane() {
         session.lender.reap(|_| ());
     }
     // `1 << 32 | 3` was RELEASED under the right serial: that is a put. The others were not.
-    assert_eq!(session.lender.lent(), 0);
+    assert_eq!(session.lender.loaned(), 0);
     assert!(session.lender.take_violation().is_some());
 }
 

@@ -57,12 +57,12 @@ fn get_in_the_shared_slot_bounces_then_its_stop_is_not_acknowledged() {
     let claimed: &AtomicU32 = words.at(layout::SEG_SLOTS_HIGH);
     claimed.store(u32::from(OWN_SLOTS), Ordering::SeqCst);
     // Another thread is inside: a stop would wake one that sleeps.
-    shared.raise(Operation::Get, false);
+    shared.enter(Operation::Get, false);
     memory.stop();
     assert_eq!(session.client.slot_of_caller(), OWN_SLOTS);
     assert_eq!(session.client.get(Deadline::Now), Err(Refusal::Again));
     let read = memory.slots().into_iter().find(|it| it.index == OWN_SLOTS);
     let read = read.expect("it counts the other thread");
     assert_ne!(read.ack, memory.session_gate());
-    shared.lower(false);
+    shared.exit(false);
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use onair_ipc::caller::{Attachment, Deadline, Refusal};
 use onair_ipc::lender::{Found, Lender};
-use onair_ipc::memory::State;
+use onair_ipc::memory::AttachmentState;
 use onair_ipc::meta::FrameMeta;
 
 use crate::frame_word;
@@ -32,7 +32,7 @@ fn take_and_put(client: &Attachment) -> Vec<u32> {
 }
 
 /// Loans returned frames again.
-fn lend_again(lender: &mut Lender) {
+fn loan_again(lender: &mut Lender) {
     lender.reap(|_| {});
     for frame in 0..4 {
         if !lender.has(frame) {
@@ -53,15 +53,15 @@ fn evicted_amid_get_and_put_of_four_threads_then_each_loan_is_credited_once() {
             let client = &*session.client;
             let callers = [(); 4].map(|()| scope.spawn(move || take_and_put(client)));
             for _ in 0..round % 50 {
-                lend_again(&mut session.lender);
+                loan_again(&mut session.lender);
             }
-            let lent: Vec<u32> = session.lender.loans().map(|loan| loan.frame).collect();
-            session.memory.set_state(State::Revoked);
+            let loaned: Vec<u32> = session.lender.loans().map(|loan| loan.frame).collect();
+            session.memory.set_state(AttachmentState::Revoked);
             session.memory.stop();
             while session.memory.wake_some(64) {}
             session.lender.revoke(|revoked| taken.push(revoked));
             let frames: Vec<u32> = taken.iter().map(|it| it.frame).collect();
-            assert_eq!(frames, lent, "each once, and no other");
+            assert_eq!(frames, loaned, "each once, and no other");
             let callers = callers.into_iter();
             callers.flat_map(|caller| caller.join().unwrap()).collect()
         });
@@ -74,7 +74,7 @@ fn evicted_amid_get_and_put_of_four_threads_then_each_loan_is_credited_once() {
             "a put fails exactly where the daemon found it held"
         );
         let lender = &mut session.lender;
-        assert_eq!(lender.lent(), 0);
+        assert_eq!(lender.loaned(), 0);
         lender.reap(|credit| panic!("{credit:?} after all was taken back"));
         lender.revoke(|again| panic!("{again:?} a second time"));
         assert!(lender.take_violation().is_none());
@@ -95,7 +95,7 @@ fn evicted_hostile_words_then_taken_for_held_and_nothing_else_happens() {
     session.lender.revoke(|revoked| found.push(revoked.found));
     let expected = [Found::Held, Found::Held, Found::Held, Found::Returned];
     assert_eq!(found, expected);
-    assert_eq!(session.lender.lent(), 0);
+    assert_eq!(session.lender.loaned(), 0);
     assert_eq!(session.client.get(Deadline::Now), Err(Refusal::TimedOut));
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use onair_ipc::caller::{Deadline, Refusal};
 use onair_ipc::fence::Fence;
-use onair_ipc::memory::State;
+use onair_ipc::memory::AttachmentState;
 
 use crate::rig::Session;
 use crate::rig::threads::{Sleeper, callers, join_stopped, until};
@@ -45,7 +45,7 @@ fn stop_blocked_callers_then_each_returns_again_once_per_pulse() {
             seen.iter().all(|n| n.load(Ordering::SeqCst) == pulse)
         });
     }
-    memory.set_state(State::Gone);
+    memory.set_state(AttachmentState::Gone);
     session.stop();
     for thread in threads {
         thread.join().unwrap();
@@ -88,7 +88,7 @@ fn wait_started_session_ends_while_stopped_then_stale_without_the_backstop() {
         let client = session.client.clone();
         let waiter = Sleeper::start(move || client.wait_started(Deadline::Never));
         waiter.until_asleep();
-        session.memory.set_state(State::Gone);
+        session.memory.set_state(AttachmentState::Gone);
         assert_eq!(waiter.join(), Err(Refusal::Stale));
     }
     assert!(start.elapsed() < Duration::from_secs(20));

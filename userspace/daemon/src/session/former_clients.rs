@@ -15,7 +15,7 @@ use crate::witness::mapping::is_free;
 
 /// Owners of the memory that clients have left behind.
 #[derive(Debug, Default)]
-pub(super) struct LeftClients {
+pub(super) struct FormerClients {
     /// Uid and pid by attachment, for clients that may still have the memory.
     of: HashMap<u64, (u32, u32)>,
     refused: u64,
@@ -24,56 +24,56 @@ pub(super) struct LeftClients {
 
 impl Session {
     /// Records a client that has left; its memory is put aside already.
-    pub(super) fn note_left(&mut self, services: &Services, number: u64, client: &Client) {
+    pub(super) fn note_former_client(&mut self, services: &Services, number: u64, client: &Client) {
         let kept: Vec<u64> = self
-            .left_behind(services)
+            .memory_left_behind(services)
             .map(AttachmentMemory::attachment)
             .collect();
-        self.left_clients
+        self.former_clients
             .of
             .retain(|number, _| kept.contains(number));
         let who = (client.who.uid, client.who.pid);
-        self.left_clients.of.insert(number, who);
+        self.former_clients.of.insert(number, who);
     }
 
     /// Whether one more client of `owner` may attach, given the clients that left.
-    pub(super) fn check_left_clients(
+    pub(super) fn check_former_clients(
         &mut self,
         services: &Services,
         owner: Owner,
     ) -> Result<(), Refused> {
-        let share = services.config.limits.left_clients_share();
+        let share = services.config.limits.former_clients_share();
         let check = |table: &Table| share.check(owner, table.used_by(owner), 1);
         // Most clients that left have released the memory, but the daemon has not seen it yet:
         // check only if it decides.
-        if check(&self.left_clients_table(services, share, |_| true)).is_ok() {
+        if check(&self.former_clients_table(services, share, |_| true)).is_ok() {
             return Ok(());
         }
-        let checked = check(&self.left_clients_table(services, share, |words| !is_free(words)));
+        let checked = check(&self.former_clients_table(services, share, |words| !is_free(words)));
         if checked.is_err() {
-            self.left_clients.refused += 1;
-            self.left_clients.last = Some(owner);
+            self.former_clients.refused += 1;
+            self.former_clients.last = Some(owner);
         }
         checked
     }
 
     /// Clients that keep its memory, for health: may count a few too many.
-    pub fn left_clients_usage(&self, services: &Services) -> (SessionName, Usage) {
-        let share = services.config.limits.left_clients_share();
-        let mut table = self.left_clients_table(services, share, |_| true);
+    pub fn former_clients_usage(&self, services: &Services) -> (SessionName, Usage) {
+        let share = services.config.limits.former_clients_share();
+        let mut table = self.former_clients_table(services, share, |_| true);
         let mut usage = table.usage();
-        if self.left_clients.last.is_some() || usage.problem().is_some() {
-            table = self.left_clients_table(services, share, |words| !is_free(words));
+        if self.former_clients.last.is_some() || usage.problem().is_some() {
+            table = self.former_clients_table(services, share, |words| !is_free(words));
             usage = table.usage();
         }
         let stands = |last: Owner| share.check(last, table.used_by(last), 1).err();
-        usage.standing = self.left_clients.last.and_then(stands);
-        usage.refused = self.left_clients.refused;
+        usage.standing = self.former_clients.last.and_then(stands);
+        usage.refused = self.former_clients.refused;
         (self.spec.name.clone(), usage)
     }
 
     /// Clients that left and satisfy `keeps`, plus evicted clients.
-    fn left_clients_table(
+    fn former_clients_table(
         &self,
         services: &Services,
         share: Share,
@@ -83,8 +83,11 @@ impl Session {
             let who = &it.attachment.who;
             (who.uid, who.pid)
         });
-        let left = self.left_behind(services).filter(|words| keeps(words));
-        let left = left.filter_map(|words| self.left_clients.of.get(&words.attachment()).copied());
+        let left = self
+            .memory_left_behind(services)
+            .filter(|words| keeps(words));
+        let left =
+            left.filter_map(|words| self.former_clients.of.get(&words.attachment()).copied());
         let mut table = Table::new(share);
         for (uid, pid) in evicted.chain(left) {
             table.count(uid, pid);
@@ -92,11 +95,11 @@ impl Session {
         table
     }
 
-    fn left_behind<'a>(
+    fn memory_left_behind<'a>(
         &'a self,
         services: &'a Services,
     ) -> impl Iterator<Item = &'a AttachmentMemory> {
-        let in_pending_reclaim = services.pending_reclaim.left_clients_from(self.id);
+        let in_pending_reclaim = services.pending_reclaim.memory_of_former_clients(self.id);
         self.core
             .retired()
             .words

@@ -1,0 +1,18 @@
+//! State of the handlers.
+
+use axum::body::Bytes;
+
+use super::limits::Limits;
+use crate::authority::Authority;
+use crate::control::handle::ControlHandle;
+use crate::shutdown::ShutdownCoordinator;
+
+/// The state that every handler has.
+#[derive(Clone)]
+pub(super) struct Api {
+    pub(super) handle: ControlHandle,
+    pub(super) authority: Authority,
+    pub(super) limits: Limits,
+    pub(super) shutdown: ShutdownCoordinator,
+    pub(super) openapi: Bytes,
+}

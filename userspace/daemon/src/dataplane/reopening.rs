@@ -1,0 +1,134 @@
+//! Opens a port again whose device went away: on a thread of its own, until the device is back.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use onair_dpdk::{Eal, Link, PciDevice, Port, PortConfig};
+
+use super::command::{Events, PollerEvent};
+use super::config::{PortJournal, PortSpec};
+
+/// Between two attempts.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// A port that is being opened again.
+#[derive(Debug)]
+pub(super) struct Reopening {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Option<Port>>,
+}
+
+/// What the thread needs.
+#[derive(Debug)]
+pub(super) struct Reopen {
+    pub(super) eal: Arc<Eal>,
+    pub(super) spec: PortSpec,
+    pub(super) config: PortConfig,
+    pub(super) without_iommu: bool,
+    pub(super) journal: Arc<dyn PortJournal>,
+    pub(super) events: Arc<Events>,
+}
+
+/// Why a port cannot be opened again yet.
+#[derive(Debug, thiserror::Error)]
+enum NotYet {
+    #[error("there is no interface {0}")]
+    NoInterface(String),
+    #[error(transparent)]
+    Pci(#[from] onair_dpdk::PciError),
+    #[error(transparent)]
+    Dpdk(#[from] onair_dpdk::Error),
+    #[error("its MTU is {now}, and was {before}")]
+    Mtu { now: u16, before: u16 },
+}
+
+impl Reopening {
+    /// Closes `port`, then opens it again: [`PollerEvent::PortBack`] follows, then [`Self::end`] has
+    /// the port. Until then each new reason why it cannot be opened is a
+    /// [`PollerEvent::PortMissing`].
+    ///
+    /// # Errors
+    /// Without a thread the port stays closed.
+    pub(super) fn start(reopen: Reopen, port: Port) -> std::io::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let is_stopped = Arc::clone(&stop);
+        let thread = thread::Builder::new()
+            .name("onair-reopen".to_owned())
+            .spawn(move || reopen.run(port, &is_stopped))?;
+        Ok(Self { stop, thread })
+    }
+
+    /// Ends the thread, after the attempt that it makes now. Returns the port if it is open.
+    pub(super) fn end(self) -> Option<Port> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.thread().unpark();
+        // Its panic is on standard error.
+        self.thread.join().ok().flatten()
+    }
+}
+
+impl Reopen {
+    fn run(self, port: Port, stop: &AtomicBool) -> Option<Port> {
+        let mtu = port.mtu();
+        if let Err(error) = port.close() {
+            // What a driver can do without its device differs from driver to driver.
+            tracing::info!(port = self.spec.name, %error, "a port without its device is closed");
+        }
+        let mut last = String::new();
+        while !stop.load(Ordering::Relaxed) {
+            match self.attempt(mtu) {
+                Ok(port) => {
+                    self.tell(stop);
+                    return Some(port);
+                }
+                Err(reason) => {
+                    let reason = reason.to_string();
+                    let event = PollerEvent::PortMissing {
+                        port: self.spec.name.clone(),
+                        reason: reason.clone(),
+                    };
+                    if reason != last && self.events.push(event).is_ok() {
+                        last = reason;
+                    }
+                }
+            }
+            thread::park_timeout(PAUSE);
+        }
+        None
+    }
+
+    fn attempt(&self, before: u16) -> Result<Port, NotYet> {
+        let PortSpec { device, netns, .. } = &self.spec;
+        let name = device.split(',').next().unwrap_or_default();
+        if let Some(pci) = PciDevice::of(name.trim()) {
+            pci.check(self.without_iommu)?;
+        }
+        let link = Link::of(device, netns.as_deref())?;
+        if let Some(link) = link
+            && link.state()?.is_none()
+        {
+            return Err(NotYet::NoInterface(link.interface().to_owned()));
+        }
+        self.journal.before_open(&self.spec);
+        let port = Port::open(&self.eal, &self.config)?;
+        self.journal.after_open(&self.spec);
+        let now = port.mtu();
+        if now < before {
+            // Sessions were admitted with packets that would not fit.
+            return Err(NotYet::Mtu { now, before });
+        }
+        Ok(port)
+    }
+
+    /// Publishes that the port is open.
+    fn tell(&self, stop: &AtomicBool) {
+        let event = || PollerEvent::PortBack {
+            port: self.spec.name.clone(),
+        };
+        while self.events.push(event()).is_err() && !stop.load(Ordering::Relaxed) {
+            thread::park_timeout(PAUSE);
+        }
+    }
+}
