@@ -41,6 +41,8 @@ struct PortSlot {
     counters: Arc<PortCounters>,
     /// The state of the link that was last published.
     published_up: bool,
+    /// The poller still has to get the queues: it took no commands.
+    is_unserved: bool,
 }
 
 #[derive(Debug)]
@@ -189,10 +191,14 @@ impl Dataplane {
     /// each missing device, whose port is then opened again when the device is back, and
     /// [`PollerEvent::PortLink`] for each change of a link.
     pub fn check_ports(&mut self) {
-        for slot in &mut self.ports {
+        for (slot, info) in self.ports.iter_mut().zip(&self.infos) {
             let PortState::Open(open) = &slot.state else {
                 continue;
             };
+            if slot.is_unserved {
+                let plug = Command::Plug(Box::new(queues(open, info.clone())));
+                slot.is_unserved = self.pollers[slot.spec.poller].inbox.send(plug).is_err();
+            }
             let port = slot.spec.name.clone();
             if !open.is_present() {
                 let poller = &self.pollers[slot.spec.poller];
@@ -259,8 +265,7 @@ impl Dataplane {
         };
         *known = info(&slot.spec, &port);
         let plug = Command::Plug(Box::new(queues(&port, known.clone())));
-        // A poller that takes no commands has died: the port is open, and nobody serves it.
-        let _ = self.pollers[slot.spec.poller].inbox.send(plug);
+        slot.is_unserved = self.pollers[slot.spec.poller].inbox.send(plug).is_err();
         slot.published_up = true;
         slot.state = PortState::Open(port);
     }
@@ -380,6 +385,7 @@ impl PortSlot {
             state: PortState::Open(port),
             counters: Arc::new(PortCounters::default()),
             published_up: true,
+            is_unserved: false,
         };
         Ok((slot, info))
     }
