@@ -10,6 +10,7 @@ use std::{fs, thread};
 use anyhow::{Context as _, Result, bail, ensure};
 use onair_stage::{Deadline, Guard, Run, end_run, guard};
 
+use super::console::Console;
 use super::folder::RunFolder;
 use super::image::Image;
 use super::job::{CALIBRATION, Job, Script, factor, scaled};
@@ -27,15 +28,6 @@ const SLACK: Duration = Duration::from_secs(60);
 const GRACE: Duration = Duration::from_secs(5);
 /// Lines of the machine's console that an error shows.
 const TAIL: usize = 25;
-
-/// Where the machine's second console is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Console {
-    /// Nowhere: the jobs run, and their output is reported.
-    Captured,
-    /// In our terminal, with a shell.
-    Terminal { rows: u16, columns: u16 },
-}
 
 /// A machine that can be booted.
 pub(crate) struct Machine {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use super::boot::Console;
+use super::console::Console;
 
 /// One command with a name.
 #[derive(Clone, Debug)]

@@ -5,6 +5,7 @@
 //! programs here. Nothing in this folder knows what a test checks.
 
 mod boot;
+mod console;
 mod container;
 mod folder;
 mod image;
@@ -27,7 +28,8 @@ use console::Term;
 use crate::cargo::{self, root};
 use crate::say;
 use crate::test::VICTIM;
-use boot::{Console, Machine};
+use boot::Machine;
+use console::Console;
 use image::{Kernel, Recipe};
 use job::Job;
 use payload::Tree;

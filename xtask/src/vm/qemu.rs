@@ -7,7 +7,7 @@ use std::{fmt, fs};
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::ValueEnum;
 
-use super::boot::Console;
+use super::console::Console;
 use super::image::Image;
 use crate::cargo::supervised;
 use crate::say;

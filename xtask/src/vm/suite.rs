@@ -8,7 +8,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::boot::{self, Console, Machine};
+use super::boot::{self, Machine};
+use super::console::Console;
 use super::image::{self, Kernel, Recipe};
 use super::job::Job;
 use super::page::{self, Seen};

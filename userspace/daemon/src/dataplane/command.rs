@@ -15,8 +15,8 @@ use onair_session::{AttachRefusal, Evicted, FlushReport};
 use rustix::event::{EventfdFlags, eventfd};
 
 use super::config::PortInfo;
+use super::refusal::StartRefusal;
 use super::runtime::Runtime;
-use super::sessions::StartRefusal;
 use super::tap::Tap;
 
 /// Capacity of one poller's command queue.

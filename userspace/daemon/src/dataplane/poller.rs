@@ -17,12 +17,11 @@ use super::port::PollerPort;
 use super::priority;
 use super::sessions::Sessions;
 use super::stats::PollerCounters;
+use super::transmit::RETRY_NS;
 use crate::shutdown::{ThreadRegistry, WorkerGuard};
 
 /// Most commands handled in one turn: packets must not wait for a long queue.
 const COMMANDS_A_TURN: usize = 16;
-/// Retry interval for a port that takes no packets, in nanoseconds.
-pub(super) const RETRY_NS: u64 = 200_000;
 /// Attempts of an ending poller to put its last events into a full queue, one millisecond apart.
 const LAST_TRIES: u32 = 1000;
 
@@ -222,12 +221,12 @@ impl Poller {
 
     /// Handles commands. Returns whether there were any.
     fn handle_commands(&mut self, now_ns: u64) -> bool {
-        let mut obeyed = false;
+        let mut handled = false;
         for _ in 0..COMMANDS_A_TURN {
             let Some(command) = self.inbox.take() else {
                 break;
             };
-            obeyed = true;
+            handled = true;
             let Self {
                 sessions,
                 ports,
@@ -305,7 +304,7 @@ impl Poller {
             }
             self.counters.sessions.set(self.sessions.len() as u64);
         }
-        obeyed
+        handled
     }
 
     /// Packets received from and given to its ports.

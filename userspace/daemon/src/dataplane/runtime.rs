@@ -6,8 +6,6 @@ use std::sync::Arc;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::{Lender, Violation};
 use onair_media::ethernet::Mac;
-use onair_media::pattern::PatternError;
-use onair_media::st2110_20::PacketiseError;
 
 use onair_session::{AttachRefusal, Evicted, FlushReport, Runtime as _};
 
@@ -15,35 +13,11 @@ use super::attachment::{Attachments, Parts};
 use super::config::PortInfo;
 use super::port::Packet;
 use super::receive::{ReceiveConfig, Receiver};
+use super::refusal::RuntimeError;
 use super::send::{SendConfig, Sender};
 use super::stats::SessionStats;
 use super::tap::{Tap, Taps};
 use super::transmit::TxSink;
-
-/// Why a runtime cannot be created.
-#[derive(Debug, thiserror::Error)]
-pub enum RuntimeError {
-    /// The memory's frames are smaller than the format needs.
-    #[error("the memory has frames of {have} bytes, but the format needs {need}")]
-    FrameBytes {
-        /// Frame size of the memory in bytes.
-        have: usize,
-        /// Frame size of the format in bytes.
-        need: usize,
-    },
-    /// The assembler fills two frames at once.
-    #[error("the memory has {0} frames: give 2 plus the quota of each attachment")]
-    FrameCount(u32),
-    /// The format does not fit packets of the port's MTU.
-    #[error(transparent)]
-    Packets(#[from] PacketiseError),
-    /// The pattern does not fit the format.
-    #[error(transparent)]
-    Pattern(#[from] PatternError),
-    /// The kernel returned no random numbers.
-    #[error("cannot get random numbers: {0}")]
-    Random(std::io::Error),
-}
 
 /// A session's half of the dataplane, with its lenders and their ledgers.
 ///
@@ -355,7 +329,7 @@ impl Runtime {
         }
     }
 
-    /// Removes an attachment. [`Self::departed`] returns it, now or when its submitted frames are
+    /// Removes an attachment. [`Self::detached`] returns it, now or when its submitted frames are
     /// sent.
     pub(super) fn dismiss(&mut self, attachment: u64, now_ns: u64) {
         match &mut self.kind {

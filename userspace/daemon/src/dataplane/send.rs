@@ -21,15 +21,13 @@ use onair_session::FlushReport;
 use self::flush::Flushes;
 use super::attachment::Attachments;
 use super::config::PortInfo;
-use super::runtime::RuntimeError;
+use super::refusal::RuntimeError;
 use super::stats::SessionStats;
 use super::tap::Taps;
-use super::transmit::TxSink;
+use super::transmit::{RETRY_NS, TxSink};
 
 /// Most packets of one session in a turn: other sessions must get their turn.
 pub(super) const PACKETS_A_TURN: u32 = 32;
-/// Retry interval for a port that took nothing, in nanoseconds.
-const RETRY_NS: u64 = 200_000;
 /// Delay of a session's first frame after its start, in nanoseconds.
 const LEAD_NS: u64 = 1_000_000;
 

@@ -7,15 +7,15 @@ use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::Lender;
 use onair_ipc::slot::SlotReading;
 
-pub use self::admission::StartRefusal;
 use super::command::{Outbox, PollerEvent};
 use super::config::PortInfo;
 use super::demux::Demux;
-use super::poller::RETRY_NS;
 use super::port::{Packet, PollerPort, RECEIVED_A_TURN, RX_BURST};
+use super::refusal::StartRefusal;
 use super::runtime::Runtime;
 use super::send::PACKETS_A_TURN;
 use super::tap::Tap;
+use super::transmit::RETRY_NS;
 use onair_session::{AttachRefusal, Runtime as _};
 
 /// After this many packets, the other sessions send in the poller's next turn. In a delayed poller

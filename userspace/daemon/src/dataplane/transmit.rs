@@ -8,6 +8,8 @@ use super::stats::PortCounters;
 
 /// Most packets in one burst: a veth has room for 256.
 const TX_BURST: usize = 64;
+/// Retry interval for a port that takes no packets, in nanoseconds.
+pub(super) const RETRY_NS: u64 = 200_000;
 
 /// Destination of packets to send.
 pub(super) trait TxSink {

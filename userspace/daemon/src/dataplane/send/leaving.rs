@@ -8,7 +8,7 @@ use super::super::attachment::Parts;
 use super::{Phase, Sender};
 
 impl Sender {
-    /// Detaches `attachment`: once its submitted frames are sent, [`Self::departed`] returns it.
+    /// Detaches `attachment`: once its submitted frames are sent, [`Self::detached`] returns it.
     /// False if there is no such attachment.
     pub(in crate::dataplane) fn dismiss(&mut self, attachment: u64, now_ns: u64) -> bool {
         self.collect(now_ns);

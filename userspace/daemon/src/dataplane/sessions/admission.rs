@@ -1,40 +1,9 @@
 //! Whether a session can start on a poller, and in which entry.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
-
 use super::super::port::PollerPort;
+use super::super::refusal::StartRefusal;
 use super::super::runtime::Runtime;
 use super::Sessions;
-
-/// Why a session cannot start.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum StartRefusal {
-    /// The poller has no port with this name.
-    #[error("poller has no port {0:?}")]
-    UnknownPort(String),
-    /// The poller already runs this session.
-    #[error("session {0:016x} is already running")]
-    Twice(u64),
-    /// Another session receives this flow.
-    #[error("another session of the port receives {0}")]
-    FlowInUse(SocketAddrV4),
-    /// Packets to this destination do not reach the port.
-    #[error("{destination} is neither the address of port {port:?} nor a multicast group")]
-    NotOurs {
-        /// The flow's destination.
-        destination: Ipv4Addr,
-        /// Name of the port.
-        port: String,
-    },
-    /// ARP on this port cannot resolve the destination.
-    #[error("{destination} is neither in the network of port {port:?} nor a multicast group")]
-    NotOnLink {
-        /// The flow's destination.
-        destination: Ipv4Addr,
-        /// Name of the port.
-        port: String,
-    },
-}
 
 impl Sessions {
     /// The session's port and a free entry. The flow is added.
