@@ -22,8 +22,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use ::console::Term;
 use anyhow::{Context as _, Result, bail, ensure};
-use console::Term;
 
 use crate::cargo::{self, root};
 use crate::say;
