@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use anyhow::{Context as _, Result};
-use onair_tests::pci::{end, pairs, refusal, rig, video};
+use onair_tests::pci::{die_and_go_on, end, pairs, refusal, rig, video};
 
 #[test]
 fn refused_with_what_to_do_and_used_where_the_configuration_says_so() -> Result<()> {
@@ -22,11 +22,7 @@ fn refused_with_what_to_do_and_used_where_the_configuration_says_so() -> Result<
         "{second}"
     );
     end(video(&rig)?)?;
-    let running = video(&rig)?;
-    rig.kill_daemon()?;
-    drop(running);
-    rig.start_daemon()?;
-    end(video(&rig)?)?;
+    die_and_go_on(&mut rig)?;
     rig.stop_daemon()?;
     Ok(())
 }

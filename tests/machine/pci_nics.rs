@@ -1,4 +1,4 @@
-//! Ports on PCI devices: frames from one device to the other, each kind of end, links that go down,
+//! Ports on PCI devices: frames from one device to the other, each kind of die_and_go_on, end, links that go down,
 //! and devices that cannot be used. It needs the pairs of devices of `cargo xtask vm test`.
 #![forbid(unsafe_code)]
 
@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use onair_tests::pci::{self, PATIENCE, bind, end, folder, give_to, video};
+use onair_tests::pci::{self, PATIENCE, bind, die_and_go_on, end, folder, give_to, video};
 use onair_tests::{Deadline, Rig, until};
 use onair_types::{HealthStatus, PortWake};
 
@@ -60,11 +60,7 @@ fn frames_cross_between_two_devices_and_each_end_of_the_daemon_leaves_them_usabl
         drop(running);
         rig.start_daemon()?;
         // None at all, with queues in use.
-        let running = video(&rig)?;
-        rig.kill_daemon()?;
-        drop(running);
-        rig.start_daemon()?;
-        end(video(&rig)?)?;
+        die_and_go_on(&mut rig)?;
         rig.stop_daemon()?;
     }
     Ok(())

@@ -120,3 +120,15 @@ pub fn end(video: RelayedVideo) -> Result<()> {
     );
     Ok(())
 }
+
+/// The daemon is killed while frames flow, starts again on the same devices, and frames flow.
+///
+/// # Errors
+/// If they do not.
+pub fn die_and_go_on(rig: &mut Rig) -> Result<()> {
+    let running = video(rig)?;
+    rig.kill_daemon()?;
+    drop(running);
+    rig.start_daemon()?;
+    end(video(rig)?)
+}

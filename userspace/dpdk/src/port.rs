@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    CloseError, Eal, Error, Pool, PortStats, RxQueue, TxQueue, XdpStats,
+    CloseError, DeviceClaim, Eal, Error, Pool, PortStats, RxQueue, TxQueue, XdpStats,
     device::Device,
     hardware::{Hardware, LinkStatus, XdpChoice},
     interface::Interface,
@@ -84,6 +84,8 @@ pub struct Port {
     shared: Option<Arc<OpenPort>>,
     name: String,
     device: String,
+    /// DPDK's name of the device.
+    known_as: String,
     namespace: Option<Namespace>,
     interface: Option<Interface>,
     mac: [u8; 6],
@@ -110,7 +112,8 @@ impl Port {
     pub fn open(eal: &Eal, config: &PortConfig) -> Result<Self, Error> {
         let device: Device = config.device.parse()?;
         let namespace = config.netns.as_deref().map(Namespace::open).transpose()?;
-        removal::forget(device_name(&config.device));
+        let DeviceClaim { name: known_as, .. } = config.device.parse()?;
+        removal::forget(&known_as);
         let mut open = operations();
         let opened = namespace::run(namespace.as_ref(), || {
             opening::open_here(eal, config, &device, &open)
@@ -125,6 +128,7 @@ impl Port {
             shared: Some(Arc::new(opened.shared)),
             name: config.name.clone(),
             device: config.device.clone(),
+            known_as,
             namespace,
             interface: opened.interface,
             mac: opened.mac,
@@ -206,8 +210,8 @@ impl Port {
     /// sends nothing, and the driver does not report that.
     #[must_use]
     pub fn is_present(&self) -> bool {
-        let name = device_name(&self.device);
-        self.interface.as_ref().is_none_or(Interface::is_present) && !removal::is_wanted_back(name)
+        self.interface.as_ref().is_none_or(Interface::is_present)
+            && !removal::is_wanted_back(&self.known_as)
     }
 
     /// The state of the link: of the kernel's interface if there is one, else as the driver reports
@@ -300,11 +304,6 @@ impl Drop for Port {
             }
         }
     }
-}
-
-/// DPDK's name of the device.
-fn device_name(device: &str) -> &str {
-    device.split(',').next().unwrap_or_default().trim()
 }
 
 fn operations() -> MutexGuard<'static, BTreeSet<u16>> {

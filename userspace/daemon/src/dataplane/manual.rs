@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use onair_dpdk::{RxQueue, TxQueue};
 
-use super::command::{Command, EventReceiver, Events, Inbox, Outbox};
+use super::command::{Command, EventReceiver, Events, Inbox, Outbox, PortQueues};
 use super::config::{DataplaneError, PortInfo};
 use super::poller::{Poller, monotonic_ns};
 use super::port::PollerPort;
@@ -34,9 +34,13 @@ impl ManualPoller {
         };
         let inbox = Arc::new(Inbox::new().map_err(system)?);
         let events = Arc::new(Events::new().map_err(system)?);
-        let ports = ports.into_iter().map(|(info, rx, tx)| {
-            let counters = Arc::default();
-            PollerPort::new(info, rx, tx, counters)
+        let ports = ports.into_iter().map(|(info, receive, transmit)| {
+            let queues = PortQueues {
+                info,
+                receive,
+                transmit,
+            };
+            PollerPort::new(queues, Arc::default())
         });
         let poller = Poller::without_thread(
             ports.collect(),

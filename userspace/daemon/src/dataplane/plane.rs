@@ -113,13 +113,7 @@ impl Dataplane {
             .filter(|(info, _)| info.poller == poller);
         own.filter_map(|(info, slot)| {
             let queues = queues(slot.port()?, info.clone());
-            let PortQueues {
-                info,
-                receive,
-                transmit,
-            } = queues;
-            let counters = Arc::clone(&slot.counters);
-            Some(PollerPort::new(info, receive, transmit, counters))
+            Some(PollerPort::new(queues, Arc::clone(&slot.counters)))
         })
         .collect()
     }

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use arrayvec::ArrayVec;
-use onair_dpdk::{Burst, RxQueue, TxQueue};
+use onair_dpdk::{Burst, RxQueue};
 use onair_media::arp::ArpMessage;
 use onair_media::datagram::{Datagram, DatagramReject};
 use onair_media::ethernet::{self, ETHERTYPE_ARP, ETHERTYPE_IPV4, EthernetHeader, Mac};
@@ -46,16 +46,16 @@ pub(super) struct PollerPort {
 }
 
 impl PollerPort {
-    pub(super) fn new(
-        info: PortInfo,
-        rx: RxQueue,
-        tx: TxQueue,
-        counters: Arc<PortCounters>,
-    ) -> Self {
+    pub(super) fn new(queues: PortQueues, counters: Arc<PortCounters>) -> Self {
+        let PortQueues {
+            info,
+            receive,
+            transmit,
+        } = queues;
         Self {
             neighbours: Neighbours::new(Mac(info.mac), info.address.0),
-            transmit: Transmit::new(tx, Arc::clone(&counters)),
-            receive: Some(rx),
+            transmit: Transmit::new(transmit, Arc::clone(&counters)),
+            receive: Some(receive),
             arrived: Burst::with_limit(RX_BURST),
             info,
             counters,

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use onair_dpdk::{Eal, Link, PciDevice, Port, PortConfig};
+use onair_dpdk::{DeviceClaim, Eal, Link, PciDevice, Port, PortConfig};
 
 use super::command::{Events, PollerEvent};
 use super::config::{PortJournal, PortSpec};
@@ -101,8 +101,8 @@ impl Reopen {
 
     fn attempt(&self, before: u16) -> Result<Port, NotYet> {
         let PortSpec { device, netns, .. } = &self.spec;
-        let name = device.split(',').next().unwrap_or_default();
-        if let Some(pci) = PciDevice::of(name.trim()) {
+        let claim: DeviceClaim = device.parse()?;
+        if let Some(pci) = PciDevice::of(&claim.name) {
             pci.check(self.without_iommu)?;
         }
         let link = Link::of(device, netns.as_deref())?;
