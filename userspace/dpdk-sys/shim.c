@@ -128,6 +128,16 @@ int onair_link(uint16_t port, uint32_t *mbps)
 	return link.link_status == RTE_ETH_LINK_UP;
 }
 
+void onair_spread(struct rte_eth_conf *conf, uint64_t offered)
+{
+	uint64_t hash = offered & (RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP);
+
+	if (hash == 0)
+		return;
+	conf->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+	conf->rx_adv_conf.rss_conf.rss_hf = hash;
+}
+
 int onair_errno(void)
 {
 	return rte_errno;

@@ -39,6 +39,12 @@ void onair_mbuf_release(struct rte_mbuf **mbufs, unsigned int count);
  */
 int onair_link(uint16_t port, uint32_t *mbps);
 
+/*
+ * Spreads received packets over the queues by a hash of their flow (RSS), with
+ * what the device has `offered` (flow_type_rss_offloads); else all go to the first.
+ */
+void onair_spread(struct rte_eth_conf *conf, uint64_t offered);
+
 /* rte_errno is a macro over a thread-local. */
 int onair_errno(void);
 

@@ -66,8 +66,8 @@ impl Wire {
             Port::open(eal, &config)
         };
         let ports = [port("a")?, port("b")?];
-        let tx = ports[0].tx_queue().context("the queue is free")?;
-        let far = ports[1].rx_queue().zip(ports[1].tx_queue());
+        let tx = ports[0].tx_queue(0).context("the queue is free")?;
+        let far = ports[1].rx_queue(0).zip(ports[1].tx_queue(0));
         let (rx, back) = far.context("the queues are free")?;
         let wire = Self {
             ports,

@@ -109,7 +109,7 @@ fn flows_mixed_in_every_burst_then_each_session_has_its_own_packets_only() {
         Port::open(&eal, &config).unwrap()
     };
     let (near, far) = (port("a"), port("b"));
-    let mut tx = near.tx_queue().unwrap();
+    let mut tx = near.tx_queue(0).unwrap();
     let info = PortInfo {
         name: "b".into(),
         device: far.device().to_owned(),
@@ -121,7 +121,7 @@ fn flows_mixed_in_every_burst_then_each_session_has_its_own_packets_only() {
         mtu: far.mtu(),
     };
     let threads = ThreadRegistry::default();
-    let queues = (info, far.rx_queue().unwrap(), far.tx_queue().unwrap());
+    let queues = (info, far.rx_queue(0).unwrap(), far.tx_queue(0).unwrap());
     let mut poller = ManualPoller::new(vec![queues], &threads).unwrap();
     let mut sessions = Vec::new();
     for flow in 0..LISTENED {

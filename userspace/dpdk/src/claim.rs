@@ -35,7 +35,7 @@ type Key = (u64, String);
 #[derive(Debug)]
 pub(crate) enum Taken {
     Nothing,
-    Queue(#[expect(dead_code, reason = "held, not read")] Claim),
+    Queues(#[expect(dead_code, reason = "held, not read")] Vec<Claim>),
     /// The lock on a PCI device.
     Device(#[expect(dead_code, reason = "held, not read")] File),
 }

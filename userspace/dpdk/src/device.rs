@@ -30,6 +30,24 @@ impl Device {
         }
     }
 
+    /// The same with `queues` pairs of queues, for drivers to which the device string tells their
+    /// number; a number that is in the string stays.
+    pub(crate) fn with_queues(&self, queues: u16) -> Self {
+        let mut device = self.clone();
+        if let Self::Dpdk {
+            arguments, name, ..
+        } = &mut device
+            && queues > 1
+            && let Some(key) = queues_key(&name.to_string_lossy())
+            && let Ok(text) = arguments.to_str()
+            && value(text, key).is_none()
+            && let Ok(more) = CString::new(format!("{text},{key}={queues}"))
+        {
+            *arguments = more;
+        }
+        device
+    }
+
     pub(crate) fn pci(&self) -> Option<PciDevice> {
         match self {
             Self::Ring(_) => None,
@@ -48,6 +66,18 @@ pub(crate) struct XdpQueue {
 }
 
 impl XdpQueue {
+    /// The queues of a port, from this one on.
+    pub(crate) fn and_next(&self, count: u16) -> impl Iterator<Item = Self> {
+        let first: u16 = self.start.parse().unwrap_or(0);
+        (0..count).map(move |offset| Self {
+            interface: self.interface.clone(),
+            start: match offset {
+                0 => self.start.clone(),
+                _ => first.saturating_add(offset).to_string(),
+            },
+        })
+    }
+
     fn of(name: &str, arguments: &str) -> Option<Self> {
         name.starts_with("net_af_xdp").then(|| {
             Some(Self {
@@ -84,6 +114,15 @@ impl FromStr for DeviceClaim {
                 name: name.to_string_lossy().into_owned(),
             },
         })
+    }
+}
+
+/// The argument with which a driver is told how many queues it has.
+fn queues_key(name: &str) -> Option<&'static str> {
+    match name {
+        _ if name.starts_with("net_af_xdp") => Some("queue_count"),
+        _ if name.starts_with("net_af_packet") => Some("qpairs"),
+        _ => None,
     }
 }
 
@@ -156,6 +195,29 @@ impl FromStr for Device {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn device_with_queues_tells_the_drivers_that_ask_for_them() {
+        for (text, expected) in [
+            ("net_af_xdp0,iface=va", "net_af_xdp0,iface=va,queue_count=2"),
+            (
+                "net_af_xdp0,iface=va,queue_count=4",
+                "net_af_xdp0,iface=va,queue_count=4",
+            ),
+            (
+                "net_af_packet0,iface=va",
+                "net_af_packet0,iface=va,qpairs=2",
+            ),
+            ("0000:3b:00.0", "0000:3b:00.0"),
+        ] {
+            let device: Device = text.parse().unwrap();
+            assert_eq!(device.with_queues(1), device);
+            let Device::Dpdk { arguments, .. } = device.with_queues(2) else {
+                panic!("no ring");
+            };
+            assert_eq!(arguments.to_str().unwrap(), expected);
+        }
+    }
 
     #[test]
     fn device_from_text() {

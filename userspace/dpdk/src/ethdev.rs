@@ -37,8 +37,10 @@ pub(crate) struct Ethdev {
     device: *mut rte_device,
     interface_index: u32,
     ring: Option<RingEnd>,
-    xsk: Option<Xsk>,
-    interrupt: Option<Interrupt>,
+    /// Of each pair of queues on AF_XDP, what the driver opened for it.
+    xsk: Vec<Xsk>,
+    /// Of each receive queue, if all have one.
+    interrupts: Vec<Interrupt>,
     /// This port attached its XDP program, in generic mode.
     is_generic: bool,
     state: DeviceState,
@@ -77,8 +79,8 @@ impl Ethdev {
             device: ptr::null_mut(),
             interface_index: 0,
             ring,
-            xsk: None,
-            interrupt: None,
+            xsk: Vec::new(),
+            interrupts: Vec::new(),
             is_generic: false,
             state: DeviceState::Attached,
         };
@@ -111,21 +113,23 @@ impl Ethdev {
         self.interface_index
     }
 
-    /// The AF_XDP socket, for sleeping and statistics.
-    pub(crate) fn xsk(&self) -> Option<BorrowedFd<'_>> {
+    /// The AF_XDP socket of a pair of queues, for sleeping and statistics.
+    pub(crate) fn xsk(&self, queue: u16) -> Option<BorrowedFd<'_>> {
+        let xsk = self.xsk.get(usize::from(queue));
         // SAFETY: while `self` is borrowed, no code shuts it.
-        self.xsk.as_ref().and_then(|xsk| unsafe { xsk.socket() })
+        xsk.and_then(|xsk| unsafe { xsk.socket() })
     }
 
-    /// What becomes readable when packets arrive.
-    pub(crate) fn wait_fd(&self) -> Option<BorrowedFd<'_>> {
+    /// What becomes readable when packets arrive at a receive queue.
+    pub(crate) fn wait_fd(&self, queue: u16) -> Option<BorrowedFd<'_>> {
         // SAFETY: while `self` is borrowed, no code stops the port.
-        let interrupt = self.interrupt.as_ref().map(|it| unsafe { it.fd() });
-        self.xsk().or(interrupt)
+        let interrupt = self.interrupt(queue).map(|it| unsafe { it.fd() });
+        self.xsk(queue).or(interrupt)
     }
 
-    pub(crate) fn interrupt(&self) -> Option<&Interrupt> {
-        self.interrupt.as_ref()
+    /// The interrupt of a receive queue.
+    pub(crate) fn interrupt(&self, queue: u16) -> Option<&Interrupt> {
+        self.interrupts.get(usize::from(queue))
     }
 
     /// The port's NUMA node, -1 if it has none.
@@ -156,20 +160,33 @@ impl Ethdev {
         Ok(())
     }
 
-    /// Sets up one receive and one transmit queue, then starts. After an error the port can only be
+    /// Most pairs of queues.
+    pub(crate) fn most_queues(&self) -> Result<u16, Error> {
+        let info = self.info()?;
+        Ok(info.max_rx_queues.min(info.max_tx_queues))
+    }
+
+    /// Sets up a pair of queues on each of `pools`, then starts. After an error the port can only be
     /// dropped: drivers do not support a second set-up.
     pub(crate) fn start(
         &mut self,
-        pool: &Pool,
+        pools: &[Pool],
         mut rx: u16,
         mut tx: u16,
         with_interrupt: bool,
     ) -> Result<(), Error> {
         let id = self.id;
+        let queues = u16::try_from(pools.len()).expect("as many as a driver has");
         let mut conf = rte_eth_conf::default();
         conf.intr_conf.set_rxq(with_interrupt.into());
+        if queues > 1 {
+            // Each flow in one queue, so that its packets stay in order.
+            let offered = self.info()?.flow_type_rss_offloads;
+            // SAFETY: a structure of numbers, all zero until now.
+            unsafe { dpdk_sys::onair_spread(&raw mut conf, offered) };
+        }
         // SAFETY: all zero is DPDK's default; it is copied.
-        let call = || unsafe { dpdk_sys::rte_eth_dev_configure(id, 1, 1, &raw const conf) };
+        let call = || unsafe { dpdk_sys::rte_eth_dev_configure(id, queues, queues, &raw const conf) };
         self.check("configure", log::captured(call))?;
         let (wanted_rx, wanted_tx) = (rx, tx);
         // SAFETY: changes the two numbers.
@@ -181,25 +198,29 @@ impl Ethdev {
         }
         // Any node: the pool decides.
         let node = self.node().cast_unsigned();
-        let before = Descriptor::all();
-        // SAFETY: the pool outlives the port (`Port` sees to it).
-        let call = || unsafe {
-            dpdk_sys::rte_eth_rx_queue_setup(id, 0, rx, node, ptr::null(), pool.raw())
-        };
-        let result = log::captured(call);
-        if self.is_af_xdp() {
-            self.xsk = Some(Xsk::opened_since(&before));
+        for (pool, queue) in pools.iter().zip(0..) {
+            let before = Descriptor::all();
+            // SAFETY: the pool outlives the port (`Port` sees to it).
+            let call = || unsafe {
+                dpdk_sys::rte_eth_rx_queue_setup(id, queue, rx, node, ptr::null(), pool.raw())
+            };
+            let result = log::captured(call);
+            if self.is_af_xdp() {
+                self.xsk.push(Xsk::opened_since(&before));
+            }
+            self.check(RX_SETUP, result)?;
+            // SAFETY: the port is configured with as many transmit queues.
+            let call =
+                || unsafe { dpdk_sys::rte_eth_tx_queue_setup(id, queue, tx, node, ptr::null()) };
+            self.check("set up the transmit queue of", log::captured(call))?;
         }
-        self.check(RX_SETUP, result)?;
-        // SAFETY: the port is configured with one transmit queue.
-        let call = || unsafe { dpdk_sys::rte_eth_tx_queue_setup(id, 0, tx, node, ptr::null()) };
-        self.check("set up the transmit queue of", log::captured(call))?;
         // SAFETY: its queues are set up.
         let call = || unsafe { dpdk_sys::rte_eth_dev_start(id) };
         self.check("start", log::captured(call))?;
         self.state = DeviceState::Started;
         if with_interrupt {
-            self.interrupt = Interrupt::of(id);
+            let interrupts = (0..queues).map(|queue| Interrupt::of(id, queue));
+            self.interrupts = interrupts.collect::<Option<_>>().unwrap_or_default();
         }
         // Without it only a veth receives multicast. Drivers that do not support it (null, ring) do
         // not need it.
@@ -231,10 +252,10 @@ impl Ethdev {
         let rx = bits(info.rx_offload_capa).map(|bit| format!("rx {}", rx(bit).to_string_lossy()));
         let tx = bits(info.tx_offload_capa).map(|bit| format!("tx {}", tx(bit).to_string_lossy()));
         Ok(Hardware {
-            wake: match (&self.xsk, &self.interrupt) {
-                (Some(_), _) => Wake::Socket,
-                (None, Some(_)) => Wake::Interrupt,
-                (None, None) => Wake::Timer,
+            wake: match (self.xsk.is_empty(), self.interrupts.is_empty()) {
+                (false, _) => Wake::Socket,
+                (true, false) => Wake::Interrupt,
+                (true, true) => Wake::Timer,
             },
             xdp: None,
             numa_node: u32::try_from(self.node()).ok(),
@@ -270,7 +291,7 @@ impl Ethdev {
         if before == DeviceState::Shut {
             return result;
         }
-        self.interrupt = None;
+        self.interrupts.clear();
         if before == DeviceState::Started {
             // Closing does not clear it: it would stay on the interface.
             // SAFETY: a started port.
@@ -279,12 +300,13 @@ impl Ethdev {
             let call = || unsafe { dpdk_sys::rte_eth_dev_stop(id) };
             result = result.and(self.check("stop", log::captured(call)));
         }
-        let before_close = self.xsk.as_ref().map(|_| Descriptor::all());
+        let before_close = (!self.xsk.is_empty()).then(Descriptor::all);
         // SAFETY: a stopped port.
         let call = || unsafe { dpdk_sys::rte_eth_dev_close(id) };
         result = result.and(self.check("close", log::captured(call)));
-        if let Some((xsk, before_close)) = self.xsk.take().zip(before_close) {
-            let forgotten = xsk.reap(&before_close);
+        if let Some(before_close) = before_close {
+            let xsk = mem::take(&mut self.xsk).into_iter();
+            let forgotten: usize = xsk.map(|it| it.reap(&before_close)).sum();
             tracing::debug!(target: "dpdk", device = self.subject, forgotten, "descriptors");
         }
         if self.is_generic

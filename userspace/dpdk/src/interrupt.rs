@@ -5,22 +5,23 @@ use std::os::fd::{BorrowedFd, RawFd};
 
 use crate::log;
 
-/// The interrupt of a port's receive queue.
+/// The interrupt of one of a port's receive queues.
 #[derive(Debug)]
 pub(crate) struct Interrupt {
     port: u16,
+    queue: u16,
     /// An eventfd of the driver's, which lives as long as the port is started.
     fd: RawFd,
 }
 
 impl Interrupt {
-    /// The interrupt of a started port that was configured with it; `None` if its driver has none,
-    /// or does not pass it on.
-    pub(crate) fn of(port: u16) -> Option<Self> {
-        // SAFETY: a started port with one receive queue.
-        let fd = || unsafe { dpdk_sys::rte_eth_dev_rx_intr_ctl_q_get_fd(port, 0) };
+    /// The interrupt of a queue of a started port that was configured with it; `None` if its driver
+    /// has none, or does not pass it on.
+    pub(crate) fn of(port: u16, queue: u16) -> Option<Self> {
+        // SAFETY: a started port. DPDK checks the queue.
+        let fd = || unsafe { dpdk_sys::rte_eth_dev_rx_intr_ctl_q_get_fd(port, queue) };
         let (fd, _) = log::captured(fd);
-        let interrupt = Self { port, fd };
+        let interrupt = Self { port, queue, fd };
         let works = fd >= 0 && interrupt.enable();
         interrupt.disable();
         works.then_some(interrupt)
@@ -30,13 +31,13 @@ impl Interrupt {
     /// whether the driver did it.
     pub(crate) fn enable(&self) -> bool {
         // SAFETY: a started port.
-        unsafe { dpdk_sys::rte_eth_dev_rx_intr_enable(self.port, 0) == 0 }
+        unsafe { dpdk_sys::rte_eth_dev_rx_intr_enable(self.port, self.queue) == 0 }
     }
 
     /// The opposite of [`Interrupt::enable`]. Without it each packet would interrupt.
     pub(crate) fn disable(&self) {
         // SAFETY: a started port. A driver without the function refuses.
-        unsafe { dpdk_sys::rte_eth_dev_rx_intr_disable(self.port, 0) };
+        unsafe { dpdk_sys::rte_eth_dev_rx_intr_disable(self.port, self.queue) };
         if self.fd >= 0 {
             // The read never blocks: DPDK's eventfds do not (EFD_NONBLOCK). Nothing to read is no error.
             // SAFETY: the port is started, so the driver's descriptor is open.

@@ -10,7 +10,7 @@
 //!
 //! let eal = Eal::init(&EalConfig::default())?;
 //! let port = Port::open(&eal, &PortConfig::new("a", "net_af_xdp0,iface=va"))?;
-//! let mut rx = port.rx_queue().ok_or("taken")?;
+//! let mut rx = port.rx_queue(0).ok_or("taken")?;
 //! let _registered = RegisteredThread::new(&eal)?;
 //! let mut burst = Burst::new();
 //! rx.burst(&mut burst);
@@ -23,6 +23,7 @@
 //! ```
 
 mod burst;
+mod channels;
 mod claim;
 mod descriptor;
 mod device;

@@ -4,7 +4,12 @@
 //! stored the earlier state ([`Link::state`]) can restore it later ([`Link::restore`]), also from
 //! another process.
 
-use std::{fs, io, os::unix::fs::MetadataExt, time::Duration};
+use std::{
+    fs, io,
+    os::unix::fs::MetadataExt,
+    thread,
+    time::{Duration, Instant},
+};
 
 use crate::{
     Error,
@@ -17,6 +22,8 @@ use crate::{
 /// How long a dying process may keep its queue. The daemon has already waited for the process
 /// itself.
 const DYING: Duration = Duration::from_secs(2);
+/// Pause between two looks at its queues.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// The interface of a device string.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,9 +135,13 @@ impl Link {
             Err(error) => return Err(error),
         };
         let restored = self.inside(|route| {
-            let others = claim::others(&self.interface, claim.as_ref())?;
-            if others {
-                return Ok(Err(NotRestored::InUse));
+            // A dying process gives its queues back one after the other.
+            let began = Instant::now();
+            while claim::others(&self.interface, claim.as_ref())? {
+                if began.elapsed() >= DYING {
+                    return Ok(Err(NotRestored::InUse));
+                }
+                thread::sleep(PAUSE);
             }
             self.put_back(route, before, ours)
         });

@@ -11,7 +11,7 @@ use std::{
 use rustix::net::{sockopt, xdp::XdpOptionsFlags};
 
 use crate::{
-    Eal, Error, Pool, PortConfig,
+    Eal, Error, Pool, PortConfig, channels,
     claim::{Claim, Taken},
     device::Device,
     ethdev::Ethdev,
@@ -56,8 +56,14 @@ pub(crate) fn open_here(
         return open_plain(eal, config, device, open);
     };
     check_mtu(&queue.interface)?;
-    let claim = Claim::on(queue, &config.device, config.busy)?;
-    let attempt = |setup| start(eal, config, device, open, setup);
+    let first: u16 = queue.start.parse().unwrap_or(0);
+    let room = channels::count(&queue.interface).saturating_sub(first);
+    let queues = config.queues.min(room).max(1);
+    let claims = queue
+        .and_next(queues)
+        .map(|queue| Claim::on(&queue, &config.device, config.busy))
+        .collect::<Result<_, _>>()?;
+    let attempt = |setup| start(eal, config, &device.with_queues(queues), open, setup);
     let started = match config.xdp {
         XdpChoice::Generic => patiently(config, || attempt(Setup::Generic)),
         XdpChoice::Native => patiently(config, || attempt(Setup::Plain)),
@@ -69,7 +75,7 @@ pub(crate) fn open_here(
             attempt(Setup::Generic).map_err(|_| refused)
         }),
     };
-    let opened = opened(config, device, started?, Taken::Queue(claim));
+    let opened = opened(config, device, started?, Taken::Queues(claims));
     if config.xdp == XdpChoice::Native && opened.xdp.is_some_and(|mode| !mode.native) {
         return Err(Error::NotNative {
             interface: queue.interface.clone(),
@@ -85,19 +91,20 @@ fn open_plain(
     device: &Device,
     open: &BTreeSet<u16>,
 ) -> Result<Opened, Error> {
+    let device = device.with_queues(config.queues);
     let pci = device.pci();
     let lock = pci.as_ref().map(PciDevice::claim).transpose()?.flatten();
     let taken = lock.map_or(Taken::Nothing, Taken::Device);
     if config.interrupt && pci.is_some() {
-        match log::trial(|| start(eal, config, device, open, Setup::Interrupt)) {
-            Ok(started) => return Ok(opened(config, device, started, taken)),
+        match log::trial(|| start(eal, config, &device, open, Setup::Interrupt)) {
+            Ok(started) => return Ok(opened(config, &device, started, taken)),
             Err(error) => {
                 tracing::debug!(target: "dpdk", port = config.name, "without interrupt: {error}");
             }
         }
     }
-    let started = start(eal, config, device, open, Setup::Plain)?;
-    Ok(opened(config, device, started, taken))
+    let started = start(eal, config, &device, open, Setup::Plain)?;
+    Ok(opened(config, &device, started, taken))
 }
 
 /// Repeats an attempt at an AF_XDP queue that is busy, for a time.
@@ -120,15 +127,15 @@ fn patiently<T>(config: &PortConfig, attempt: impl Fn() -> Result<T, Error>) -> 
 fn opened(
     config: &PortConfig,
     device: &Device,
-    (ethdev, pool, mtu): (Ethdev, Pool, u16),
+    (ethdev, pools, mtu): (Ethdev, Vec<Pool>, u16),
     taken: Taken,
 ) -> Opened {
     Opened {
-        xdp: ethdev.xsk().and_then(|socket| xdp_mode(device, socket)),
+        xdp: ethdev.xsk(0).and_then(|socket| xdp_mode(device, socket)),
         interface: Interface::of(ethdev.interface_index()),
         mac: ethdev.mac().unwrap_or_else(|| made_up_mac(&config.device)),
         mtu,
-        shared: OpenPort::new(ethdev, pool, taken),
+        shared: OpenPort::new(ethdev, pools, taken),
     }
 }
 
@@ -159,35 +166,40 @@ fn xdp_mode(device: &Device, socket: BorrowedFd<'_>) -> Option<XdpMode> {
     })
 }
 
-/// One attempt, from the beginning and with a new pool: after a failed attempt neither the port nor
-/// the pool is usable.
+/// One attempt, from the beginning and with new pools: after a failed attempt neither the port nor
+/// the pools are usable.
 fn start(
     eal: &Eal,
     config: &PortConfig,
     device: &Device,
     open: &BTreeSet<u16>,
     setup: Setup,
-) -> Result<(Ethdev, Pool, u16), Error> {
+) -> Result<(Ethdev, Vec<Pool>, u16), Error> {
     static SERIAL: AtomicU32 = AtomicU32::new(0);
     let mut ethdev = Ethdev::attach(device, &config.device, |id| open.contains(&id))?;
-    let pool_name = format!("onair-port{}", SERIAL.fetch_add(1, Ordering::Relaxed));
     let is_af_xdp = ethdev.is_af_xdp();
     let node = ethdev.node();
-    let mut pool = Pool::on_node(eal, &pool_name, config.mbufs, node, is_af_xdp)?;
-    if is_af_xdp {
-        pool.expect_swallowed();
-    }
+    let pool = || {
+        let name = format!("onair-port{}", SERIAL.fetch_add(1, Ordering::Relaxed));
+        let mut pool = Pool::on_node(eal, &name, config.mbufs, node, is_af_xdp)?;
+        if is_af_xdp {
+            pool.expect_swallowed();
+        }
+        Ok(pool)
+    };
+    let queues = config.queues.min(ethdev.most_queues()?).max(1);
+    let pools = (0..queues).map(|_| pool()).collect::<Result<Vec<_>, Error>>()?;
     let (rx, tx) = (config.rx_descriptors, config.tx_descriptors);
     if setup == Setup::Generic {
         ethdev.attach_generic()?;
     }
-    let started = ethdev.start(&pool, rx, tx, setup == Setup::Interrupt);
+    let started = ethdev.start(&pools, rx, tx, setup == Setup::Interrupt);
     match started.and_then(|()| ethdev.mtu()) {
-        Ok(mtu) => Ok((ethdev, pool, mtu)),
+        Ok(mtu) => Ok((ethdev, pools, mtu)),
         Err(error) => {
-            // The driver first: it has mbufs of the pool.
+            // The driver first: it has mbufs of the pools.
             drop(ethdev);
-            drop(pool);
+            drop(pools);
             Err(error)
         }
     }

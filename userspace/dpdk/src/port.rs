@@ -1,4 +1,4 @@
-//! A port: one device with one receive and one transmit queue.
+//! A port: one device with its queues.
 
 use std::{
     collections::BTreeSet,
@@ -15,7 +15,7 @@ use crate::{
     interface::Interface,
     namespace::{self, Namespace},
     opening,
-    queue::OpenPort,
+    queue::{OpenPort, QueuePair},
     removal,
 };
 
@@ -35,8 +35,11 @@ pub struct PortConfig {
     pub rx_descriptors: u16,
     /// Places in the transmit ring.
     pub tx_descriptors: u16,
-    /// Mbufs in the port's pool, for both directions. AF_XDP keeps 2048 of them for receiving, and
-    /// as many again can be in transmission.
+    /// Pairs of a receive and a transmit queue, at least 1. A device that has fewer gets as many as
+    /// it has.
+    pub queues: u16,
+    /// Mbufs in the pool of each pair, for both directions. AF_XDP keeps 2048 of them for receiving,
+    /// and as many again can be in transmission.
     pub mbufs: u32,
     /// How long its AF_XDP queue may stay busy: the kernel frees it some time after its socket is
     /// closed, by this process or by the end of a killed daemon.
@@ -49,7 +52,7 @@ pub struct PortConfig {
 }
 
 impl PortConfig {
-    /// Memory for one port without hugepages, in MiB: each mbuf of the pool takes a page of its
+    /// Memory for one pair of queues without hugepages, in MiB: each mbuf of the pool takes a page of its
     /// own, since none crosses a page's end.
     pub const PLAIN_MEMORY_MB: u32 = 34;
 
@@ -57,7 +60,7 @@ impl PortConfig {
     /// of headroom, an Ethernet header and a VLAN tag.
     pub const XDP_MTU: u32 = 2048 - 256 - 14 - 4;
 
-    /// Two rings of 2048 places and a pool of 8192 mbufs.
+    /// One pair of queues: two rings of 2048 places and a pool of 8192 mbufs.
     #[must_use]
     pub fn new(name: impl Into<String>, device: impl Into<String>) -> Self {
         Self {
@@ -66,6 +69,7 @@ impl PortConfig {
             netns: None,
             rx_descriptors: 2048,
             tx_descriptors: 2048,
+            queues: 1,
             mbufs: 8192,
             busy: Duration::from_secs(2),
             xdp: XdpChoice::Auto,
@@ -91,8 +95,6 @@ pub struct Port {
     mac: [u8; 6],
     mtu: u16,
     hardware: Hardware,
-    /// Mbufs that the driver took when the port was opened, and keeps.
-    driver_reserve: u32,
 }
 
 /// The numbers of the ports that have an owner; locked while a port is opened or closed. Opening
@@ -120,7 +122,6 @@ impl Port {
         })??;
         open.insert(opened.shared.ethdev.id);
         Ok(Self {
-            driver_reserve: opened.shared.pool.size() - opened.shared.pool.available(),
             hardware: Hardware {
                 xdp: opened.xdp,
                 ..opened.shared.ethdev.hardware()?
@@ -171,10 +172,16 @@ impl Port {
         self.mtu
     }
 
-    /// The pool for received and sent packets.
+    /// The pool of the first queues, for received and sent packets.
     #[must_use]
     pub fn pool(&self) -> &Pool {
-        &self.shared().pool
+        &self.shared().pairs[0].pool
+    }
+
+    /// The number of its pairs of queues, at least 1.
+    #[must_use]
+    pub fn queues(&self) -> u16 {
+        u16::try_from(self.shared().pairs.len()).expect("as many as asked for")
     }
 
     /// Mbufs that the driver has beyond those it keeps for receiving: packets in transmission, and
@@ -182,21 +189,19 @@ impl Port {
     /// first.
     #[must_use]
     pub fn in_flight(&self) -> u64 {
-        let pool = self.pool();
-        let elsewhere = u64::from(pool.available()) + u64::from(self.driver_reserve) + pool.held();
-        u64::from(pool.size()).saturating_sub(elsewhere)
+        self.shared().pairs.iter().map(QueuePair::in_flight).sum()
     }
 
-    /// The receive queue, unless it is taken.
+    /// Receive queue `index`, from 0, unless it is taken or does not exist.
     #[must_use]
-    pub fn rx_queue(&self) -> Option<RxQueue> {
-        RxQueue::take(self.shared())
+    pub fn rx_queue(&self, index: u16) -> Option<RxQueue> {
+        RxQueue::take(self.shared(), index)
     }
 
-    /// The transmit queue, unless it is taken.
+    /// Transmit queue `index`, from 0, unless it is taken or does not exist.
     #[must_use]
-    pub fn tx_queue(&self) -> Option<TxQueue> {
-        TxQueue::take(self.shared())
+    pub fn tx_queue(&self, index: u16) -> Option<TxQueue> {
+        TxQueue::take(self.shared(), index)
     }
 
     /// The kernel's index of the interface under the port, in its namespace.
@@ -242,7 +247,7 @@ impl Port {
         // SAFETY: writes the structure. A driver without counters leaves it zero.
         unsafe { dpdk_sys::rte_eth_stats_get(ethdev.id, &raw mut stats) };
         PortStats {
-            xdp: ethdev.xsk().and_then(XdpStats::read),
+            xdp: XdpStats::sum((0..self.queues()).filter_map(|queue| ethdev.xsk(queue))),
             ..PortStats::from(&stats)
         }
     }

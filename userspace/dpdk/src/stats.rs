@@ -24,7 +24,7 @@ pub struct PortStats {
     pub tx_errors: u64,
     /// How often the driver found the pool exhausted.
     pub rx_no_mbuf: u64,
-    /// Of an AF_XDP port: the socket's own counters.
+    /// Of an AF_XDP port: its sockets' own counters.
     pub xdp: Option<XdpStats>,
 }
 
@@ -48,8 +48,20 @@ pub struct XdpStats {
 }
 
 impl XdpStats {
+    /// The counters of all `sockets` together; `None` if there are none.
+    pub(crate) fn sum<'a>(sockets: impl Iterator<Item = BorrowedFd<'a>>) -> Option<Self> {
+        sockets.filter_map(Self::read).reduce(|a, b| Self {
+            rx_dropped: a.rx_dropped + b.rx_dropped,
+            rx_invalid: a.rx_invalid + b.rx_invalid,
+            tx_invalid: a.tx_invalid + b.tx_invalid,
+            rx_ring_full: a.rx_ring_full + b.rx_ring_full,
+            fill_ring_empty: a.fill_ring_empty + b.fill_ring_empty,
+            tx_ring_empty: a.tx_ring_empty + b.tx_ring_empty,
+        })
+    }
+
     /// Reads the socket's counters; `None` if it is not an AF_XDP socket.
-    pub(crate) fn read(socket: BorrowedFd<'_>) -> Option<Self> {
+    fn read(socket: BorrowedFd<'_>) -> Option<Self> {
         let read = sockopt::xdp_statistics(socket).ok()?;
         Some(Self {
             rx_dropped: read.rx_dropped,

@@ -48,7 +48,7 @@ fn af_xdp_ports_on_a_veth_pair_carry_everything_and_leave_the_link_clean() {
             .contains(&mac_a.map(|x| format!("{x:02x}")).join(":"))
     );
 
-    let (mut tx, mut rx) = (a.tx_queue().unwrap(), b.rx_queue().unwrap());
+    let (mut tx, mut rx) = (a.tx_queue(0).unwrap(), b.rx_queue(0).unwrap());
     exchange((&mut tx, mac_a), (&mut rx, mac_b), PACKETS);
     let (sent, received) = (a.stats(), b.stats());
     assert_eq!(sent.tx_packets, u64::from(PACKETS));
@@ -94,7 +94,7 @@ fn af_xdp_ports_on_a_veth_pair_carry_everything_and_leave_the_link_clean() {
 
     for _ in 0..5 {
         let (a, b) = veth.open(&eal);
-        let (mut tx, mut rx) = (b.tx_queue().unwrap(), a.rx_queue().unwrap());
+        let (mut tx, mut rx) = (b.tx_queue(0).unwrap(), a.rx_queue(0).unwrap());
         exchange((&mut tx, mac_b), (&mut rx, mac_a), 3000);
     }
     assert_eq!(descriptors(), before, "nothing is left open");
@@ -120,7 +120,7 @@ fn generic_mode_carries_everything_and_leaves_the_link_clean(veth: &Veth, eal: &
         let (a, b) = (open("a", XdpChoice::Native), open("b", XdpChoice::Generic));
         let native = |port: &Port| port.hardware().xdp.map(|mode| mode.native);
         assert_eq!((native(&a), native(&b)), (Some(true), Some(false)));
-        let (mut tx, mut rx) = (a.tx_queue().unwrap(), b.rx_queue().unwrap());
+        let (mut tx, mut rx) = (a.tx_queue(0).unwrap(), b.rx_queue(0).unwrap());
         exchange((&mut tx, a.mac()), (&mut rx, b.mac()), 3000);
         drop((tx, rx));
         a.close().unwrap();
@@ -134,7 +134,7 @@ fn largest_packet_passes_and_a_larger_mtu_is_refused(veth: &Veth, eal: &Eal) {
     let set = |mtu: u32| ["va", "vb"].map(|end| veth.ip(&format!("link set {end} mtu {mtu}")));
     set(PortConfig::XDP_MTU);
     let (a, b) = veth.open(eal);
-    let (mut tx, mut rx) = (a.tx_queue().unwrap(), b.rx_queue().unwrap());
+    let (mut tx, mut rx) = (a.tx_queue(0).unwrap(), b.rx_queue(0).unwrap());
     // With a VLAN tag.
     let length = PortConfig::XDP_MTU as usize + 18;
     let mut burst = Burst::new();
@@ -160,7 +160,7 @@ fn deleted_under_its_port(veth: &Veth, eal: &Eal) {
     let (a, b) = veth.open(eal);
     veth.ip("link del va");
     assert!(!a.is_present() && !b.is_present());
-    let mut rx = a.rx_queue().unwrap();
+    let mut rx = a.rx_queue(0).unwrap();
     assert_eq!(rx.burst(&mut Burst::new()), 0);
     drop(rx);
     a.close().unwrap();

@@ -33,7 +33,7 @@ fn af_xdp_ports_of_a_killed_process_can_be_opened_at_once() {
         );
 
         let (a, b) = veth.open(&eal);
-        let (mut tx, mut rx) = (a.tx_queue().unwrap(), b.rx_queue().unwrap());
+        let (mut tx, mut rx) = (a.tx_queue(0).unwrap(), b.rx_queue(0).unwrap());
         exchange((&mut tx, a.mac()), (&mut rx, b.mac()), 1000);
         drop((tx, rx));
         a.close().unwrap();

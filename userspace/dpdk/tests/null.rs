@@ -9,7 +9,7 @@ fn null_port_bursts_go_through_its_pool() {
     let eal = common::eal();
     let port = Port::open(&eal, &PortConfig::new("n", "net_null3,size=900,copy=0")).unwrap();
     assert_eq!(port.driver(), "net_null");
-    let (mut rx, mut tx) = (port.rx_queue().unwrap(), port.tx_queue().unwrap());
+    let (mut rx, mut tx) = (port.rx_queue(0).unwrap(), port.tx_queue(0).unwrap());
 
     let mut burst = Burst::with_limit(48);
     for _ in 0..1000 {

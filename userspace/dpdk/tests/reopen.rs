@@ -16,7 +16,7 @@ fn ports_opened_and_closed_in_any_order_leave_nothing() {
         let a = Port::open(&eal, &config("a")).unwrap();
         let b = Port::open(&eal, &config("b")).unwrap();
         // Some packets stay on the wire.
-        let mut tx = a.tx_queue().unwrap();
+        let mut tx = a.tx_queue(0).unwrap();
         let mut burst = Burst::new();
         assert!(tx.alloc_bulk(&mut burst, 100));
         for mbuf in &mut *burst {

@@ -32,11 +32,11 @@ fn ring_pair_packets_both_ways_arrive_as_they_were() {
     let taken = Port::open(&eal, &config("a"));
     assert!(matches!(taken, Err(Error::DeviceInUse { .. })));
 
-    let mut tx = a.tx_queue().unwrap();
-    let back = b.tx_queue().unwrap();
-    assert!(a.tx_queue().is_none(), "one at a time");
+    let mut tx = a.tx_queue(0).unwrap();
+    let back = b.tx_queue(0).unwrap();
+    assert!(a.tx_queue(0).is_none(), "one at a time");
     assert!(tx.wait_fd().is_none());
-    let (rx_a, mut rx_b) = (a.rx_queue().unwrap(), b.rx_queue().unwrap());
+    let (rx_a, mut rx_b) = (a.rx_queue(0).unwrap(), b.rx_queue(0).unwrap());
 
     let mut received = Burst::with_limit(32);
     there(&a, &mut tx, &mut rx_b);
