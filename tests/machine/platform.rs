@@ -2,13 +2,16 @@
 //! `cargo xtask vm test --page` writes. It needs the pairs of devices of `cargo xtask vm test`.
 #![forbid(unsafe_code)]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use onair_tests::pci::{self, bind, end, folder, give_to, video};
-use onair_tests::{Deadline, output, until};
+use onair_stage::Port;
+use onair_tests::pci::{self, PATIENCE, bind, end, folder, give_to, video};
+use onair_tests::{Backend, Config, Deadline, Rig, output, send, until};
+use onair_types::{PortHealth, PortSteering, Source};
 use serde_json::Value;
 
 /// The checks of the doctor that depend on the kernel alone.
@@ -112,4 +115,131 @@ fn carried(devices: &[String; 2]) -> String {
         let (_, reason) = text.rsplit_once("ERROR onaird: ").unwrap_or(("", &text));
         format!("no: {reason}")
     })
+}
+
+const FLOWS: u16 = 4;
+
+#[test]
+fn two_pollers_on_each_device_then_each_session_gets_its_own() -> Result<()> {
+    for pair in pci::pairs("vfio-pci")? {
+        let found = shared(&pair);
+        let model = bind(&pair[0], None)?;
+        bind(&pair[1], None)?;
+        report(&model, "two pollers, vfio-pci", &text(&found))?;
+        let names = [interface(&pair[0])?, interface(&pair[1])?];
+        let ports = names.map(|name| format!("net_af_xdp_{name},iface={name}"));
+        let over_xdp = shared(&ports);
+        report(&model, "two pollers, AF_XDP", &text(&over_xdp))?;
+        for device in &pair {
+            give_to("vfio-pci", device)?;
+        }
+        found.and(over_xdp).with_context(|| model)?;
+    }
+    Ok(())
+}
+
+/// Frames of each session from one device to the other, with sessions on both pollers.
+fn shared(devices: &[String; 2]) -> Result<String> {
+    let rig = pci::rig_of_two_pollers(devices)?;
+    let mut control = rig.control()?;
+    let mut pollers = BTreeSet::new();
+    for at in 0..FLOWS {
+        let (into, udp) = (format!("in{at}"), 6000 + at);
+        control.ample(&into, pci::RASTER, udp)?;
+        control.start(&into)?;
+        pollers.insert(control.show(&into)?.poller);
+    }
+    ensure!(pollers.len() == 2, "all on {pollers:?}");
+    for at in 0..FLOWS {
+        let (out, udp) = (format!("out{at}"), 6000 + at);
+        control.create(&send(&out, pci::RASTER, udp, Source::Pattern))?;
+        control.start(&out)?;
+    }
+    for at in 0..FLOWS {
+        until("whole frames", Deadline::seconds(PATIENCE), || {
+            let counters = control.show(format!("in{at}"))?.counters;
+            Ok((counters.frames_complete >= 20).then_some(()))
+        })?;
+    }
+    let port = control.health()?.dataplane.ports.remove(1);
+    for name in (0..FLOWS).flat_map(|at| [format!("out{at}"), format!("in{at}")]) {
+        control.end(name)?;
+    }
+    Ok(format!(
+        "yes, {} of {} queues, {}",
+        port.queues,
+        port.max_queues,
+        way(&port)
+    ))
+}
+
+fn way(port: &PortHealth) -> &'static str {
+    match port.steering {
+        PortSteering::None => "one poller",
+        PortSteering::FlowRules => "flow rules",
+        PortSteering::HandOver => "hand-over",
+    }
+}
+
+/// The flow rules of a tap are those of the kernel's traffic control.
+#[test]
+fn device_with_flow_rules_then_nothing_is_handed_over() -> Result<()> {
+    let config = Config {
+        pollers: 2,
+        ports: vec![Port {
+            name: "b".into(),
+            device: "net_tap0,iface=oatap".into(),
+            inside: true,
+            address: "10.77.0.2/24".into(),
+        }],
+        ..Config::pair(Backend::AfXdp)
+    };
+    let rig = Rig::with(config, |_| {})?;
+    let mut control = rig.control()?;
+    let namespace = rig.stage().namespace();
+    let address = [
+        "-n",
+        namespace,
+        "address",
+        "add",
+        "10.77.0.9/24",
+        "dev",
+        "oatap",
+    ];
+    output("ip", &address)?;
+    let port = control.health()?.dataplane.ports.remove(0);
+    report(
+        "net_tap",
+        "two pollers",
+        &format!("yes, {} queues, {}", port.queues, way(&port)),
+    )?;
+    ensure!(
+        (port.queues, port.steering) == (2, PortSteering::FlowRules),
+        "{port:?}"
+    );
+    for at in 0..FLOWS {
+        control.receiver(&format!("in{at}"), 6000 + at)?;
+        control.start(format!("in{at}"))?;
+    }
+    // From another port each: a hash of the addresses would spread them.
+    let net = format!("--net=/run/netns/{namespace}");
+    let datagrams = "for i in $(seq 50); do for p in 6000 6001 6002 6003; do \
+                     echo > /dev/udp/10.77.0.2/$p; done; done";
+    output("nsenter", &[&net, "bash", "-c", datagrams])?;
+    for at in 0..FLOWS {
+        until("all datagrams", Deadline::seconds(PATIENCE), || {
+            let refused = control.show(format!("in{at}"))?.counters.packets_malformed;
+            Ok((refused.values().sum::<u64>() >= 50).then_some(()))
+        })?;
+    }
+    let port = control.health()?.dataplane.ports.remove(0);
+    ensure!(port.rx_handed_over == 0, "{port:?}");
+    Ok(())
+}
+
+fn text(found: &Result<String>) -> String {
+    match found {
+        Ok(found) => found.clone(),
+        Err(error) => format!("no: {error:#}"),
+    }
 }

@@ -11,7 +11,7 @@ use crate::relayed_video::RelayedVideo;
 use crate::rig::Rig;
 
 /// Slow enough for an emulated processor.
-const RASTER: Raster = Raster::new(320, 180, 10, 8);
+pub const RASTER: Raster = Raster::new(320, 180, 10, 8);
 /// How long anything may take that is waited for, in seconds.
 pub const PATIENCE: u64 = 30;
 /// The first device of each pair is behind the root port at such a slot, the second behind the next.
@@ -93,14 +93,28 @@ pub fn refusal(devices: &[String; 2], without_iommu: bool) -> Result<String> {
     Ok(format!("{error:#}"))
 }
 
+/// A daemon whose ports are `devices`, each with two pollers.
+pub fn rig_of_two_pollers(devices: &[String; 2]) -> Result<Rig> {
+    let mut config = config(devices, false);
+    config.pollers = 2;
+    let mut rig = Rig::from(onair_stage::Rig::new(Stage::open("test")?, config));
+    rig.start_daemon()?;
+    Ok(rig)
+}
+
 fn unstarted(devices: &[String; 2], without_iommu: bool) -> Result<onair_stage::Rig> {
+    let config = config(devices, without_iommu);
+    Ok(onair_stage::Rig::new(Stage::open("test")?, config))
+}
+
+fn config(devices: &[String; 2], without_iommu: bool) -> Config {
     let mut config = Config::pair(Backend::Ring);
     for (port, device) in config.ports.iter_mut().zip(devices) {
         port.device.clone_from(device);
     }
     config.hugepages = true;
     config.without_iommu = without_iommu;
-    Ok(onair_stage::Rig::new(Stage::open("test")?, config))
+    config
 }
 
 /// Frames from one port to the other, and a client that looks at them.

@@ -73,6 +73,7 @@ const CONSTANTS: &[&str] = &[
 /// DPDK 22.11 and 24.11.
 const OPAQUE: &[&str] = &[
     "rte_device",
+    "rte_flow",
     "rte_mbuf",
     "rte_memzone",
     "rte_mempool",

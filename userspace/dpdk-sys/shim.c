@@ -7,6 +7,7 @@
 
 #include <rte_errno.h>
 #include <rte_ethdev.h>
+#include <rte_flow.h>
 #include <rte_log.h>
 #include <rte_mbuf_pool_ops.h>
 
@@ -136,6 +137,41 @@ void onair_spread(struct rte_eth_conf *conf, uint64_t offered)
 		return;
 	conf->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 	conf->rx_adv_conf.rss_conf.rss_hf = hash;
+}
+
+static const struct rte_flow_attr received = { .ingress = 1 };
+
+struct rte_flow *onair_flow_create(uint16_t port, uint32_t address, uint16_t udp, uint16_t queue,
+				   int only_try)
+{
+	struct rte_flow_item_ipv4 ip = { .hdr.dst_addr = rte_cpu_to_be_32(address) };
+	struct rte_flow_item_ipv4 ip_mask = { .hdr.dst_addr = RTE_BE32(0xffffffff) };
+	struct rte_flow_item_udp datagram = { .hdr.dst_port = rte_cpu_to_be_16(udp) };
+	struct rte_flow_item_udp datagram_mask = { .hdr.dst_port = RTE_BE16(0xffff) };
+	struct rte_flow_item pattern[] = {
+		{ .type = RTE_FLOW_ITEM_TYPE_ETH },
+		{ .type = RTE_FLOW_ITEM_TYPE_IPV4, .spec = &ip, .mask = &ip_mask },
+		{ .type = RTE_FLOW_ITEM_TYPE_UDP, .spec = &datagram, .mask = &datagram_mask },
+		{ .type = RTE_FLOW_ITEM_TYPE_END },
+	};
+	struct rte_flow_action_queue to = { .index = queue };
+	struct rte_flow_action actions[] = {
+		{ .type = RTE_FLOW_ACTION_TYPE_QUEUE, .conf = &to },
+		{ .type = RTE_FLOW_ACTION_TYPE_END },
+	};
+	struct rte_flow_error error = { 0 };
+
+	if (!only_try)
+		return rte_flow_create(port, &received, pattern, actions, &error);
+	rte_errno = -rte_flow_validate(port, &received, pattern, actions, &error);
+	return NULL;
+}
+
+int onair_flow_destroy(uint16_t port, struct rte_flow *flow)
+{
+	struct rte_flow_error error = { 0 };
+
+	return rte_flow_destroy(port, flow, &error);
 }
 
 int onair_errno(void)

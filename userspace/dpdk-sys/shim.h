@@ -45,6 +45,15 @@ int onair_link(uint16_t port, uint32_t *mbps);
  */
 void onair_spread(struct rte_eth_conf *conf, uint64_t offered);
 
+/*
+ * Lets the device put the datagrams to an IPv4 address and a UDP port into one
+ * receive queue. NULL: see onair_errno. `only_try` makes no rule, returns NULL,
+ * and sets rte_errno to 0 if the device could.
+ */
+struct rte_flow *onair_flow_create(uint16_t port, uint32_t address, uint16_t udp, uint16_t queue,
+				   int only_try);
+int onair_flow_destroy(uint16_t port, struct rte_flow *flow);
+
 /* rte_errno is a macro over a thread-local. */
 int onair_errno(void);
 

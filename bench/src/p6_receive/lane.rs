@@ -131,7 +131,9 @@ impl Lane {
             driver: wire.ports[1].driver().to_owned(),
             mac: wire.ports[1].mac(),
             address: (source::ADDRESS, 24),
-            poller: 0,
+            pollers: vec![0],
+            queues: 1,
+            steers: false,
             mtu: wire.ports[1].mtu(),
         };
         let threads = ThreadRegistry::default();

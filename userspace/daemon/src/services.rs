@@ -7,8 +7,8 @@ use onair_dpdk::Wake;
 use onair_ipc::life::OwnerDeathNotifier;
 use onair_probe::{Closing, SiteKind};
 use onair_types::{
-    EventKind, PortHealth, PortWake, PortXdp, Probe as ProbeDocument, ProbeState, Reload,
-    Timestamp, Versions, WatchedFile, WatchedSite,
+    EventKind, PortHealth, PortSteering, PortWake, PortXdp, Probe as ProbeDocument, ProbeState,
+    Reload, Timestamp, Versions, WatchedFile, WatchedSite,
 };
 
 use crate::archive::Archive;
@@ -214,7 +214,7 @@ impl Services {
                 self.hub
                     .publish(None, EventKind::PortGone { port: port.clone() });
             }
-            PollerEvent::Unplugged { port } => self.dataplane.unplugged(port),
+            PollerEvent::Unplugged { poller, port } => self.dataplane.unplugged(port, *poller),
             PollerEvent::PortBack { port } => {
                 tracing::info!(port, "the device under a port is back");
                 self.gone.remove(port);
@@ -273,6 +273,7 @@ impl Services {
             stats.rx_missed + stats.rx_no_mbuf + xdp
         });
         let [a, b, c, d, e, f] = port.mac;
+        let poller = |at: &usize| self.config.poller[*at].name.clone();
         PortHealth {
             name: port.name.clone(),
             device: port.device.clone(),
@@ -293,10 +294,18 @@ impl Services {
             numa_node: hardware.numa_node,
             max_queues: hardware.max_rx_queues.min(hardware.max_tx_queues),
             offloads: hardware.offloads,
-            poller: self.config.poller[port.poller].name.clone(),
+            poller: poller(&port.pollers[0]),
+            pollers: port.pollers.iter().map(poller).collect(),
+            queues: port.queues,
+            steering: match port.pollers.len() {
+                1 => PortSteering::None,
+                _ if port.steers => PortSteering::FlowRules,
+                _ => PortSteering::HandOver,
+            },
             rx_packets: counted.rx_packets,
             tx_packets: counted.tx_packets,
-            rx_missed: missed,
+            rx_missed: missed + counted.rx_hand_over_full,
+            rx_handed_over: counted.rx_handed_over,
             rx_unclaimed: counted.rx_no_session,
         }
     }

@@ -186,7 +186,8 @@ impl Ethdev {
             unsafe { dpdk_sys::onair_spread(&raw mut conf, offered) };
         }
         // SAFETY: all zero is DPDK's default; it is copied.
-        let call = || unsafe { dpdk_sys::rte_eth_dev_configure(id, queues, queues, &raw const conf) };
+        let call =
+            || unsafe { dpdk_sys::rte_eth_dev_configure(id, queues, queues, &raw const conf) };
         self.check("configure", log::captured(call))?;
         let (wanted_rx, wanted_tx) = (rx, tx);
         // SAFETY: changes the two numbers.

@@ -49,6 +49,7 @@ mod queue;
 mod removal;
 mod ring;
 mod stats;
+mod steering;
 mod thread;
 mod xsk;
 
@@ -67,4 +68,5 @@ pub use port::{Port, PortConfig};
 pub use prefetch::prefetch;
 pub use queue::{RxQueue, TxQueue};
 pub use stats::{PortStats, XdpStats};
+pub use steering::FlowRule;
 pub use thread::RegisteredThread;

@@ -188,7 +188,9 @@ fn start(
         Ok(pool)
     };
     let queues = config.queues.min(ethdev.most_queues()?).max(1);
-    let pools = (0..queues).map(|_| pool()).collect::<Result<Vec<_>, Error>>()?;
+    let pools = (0..queues)
+        .map(|_| pool())
+        .collect::<Result<Vec<_>, Error>>()?;
     let (rx, tx) = (config.rx_descriptors, config.tx_descriptors);
     if setup == Setup::Generic {
         ethdev.attach_generic()?;

@@ -3,13 +3,14 @@
 use std::{
     collections::BTreeSet,
     mem,
+    net::SocketAddrV4,
     num::NonZeroU32,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use crate::{
-    CloseError, DeviceClaim, Eal, Error, Pool, PortStats, RxQueue, TxQueue, XdpStats,
+    CloseError, DeviceClaim, Eal, Error, FlowRule, Pool, PortStats, RxQueue, TxQueue, XdpStats,
     device::Device,
     hardware::{Hardware, LinkStatus, XdpChoice},
     interface::Interface,
@@ -202,6 +203,21 @@ impl Port {
     #[must_use]
     pub fn tx_queue(&self, index: u16) -> Option<TxQueue> {
         TxQueue::take(self.shared(), index)
+    }
+
+    /// Lets the device put the datagrams to `destination` into receive queue `queue`, until the rule
+    /// is dropped. May take milliseconds.
+    ///
+    /// # Errors
+    /// [`Error::Dpdk`]: it cannot, or has no room for another rule.
+    pub fn steer(&self, destination: SocketAddrV4, queue: u16) -> Result<FlowRule, Error> {
+        FlowRule::make(self.shared(), destination, queue)
+    }
+
+    /// Whether the device can steer flows into its queues.
+    #[must_use]
+    pub fn can_steer(&self) -> bool {
+        self.queues() > 1 && FlowRule::is_possible(self.shared())
     }
 
     /// The kernel's index of the interface under the port, in its namespace.

@@ -211,20 +211,33 @@ pub struct PortHealth {
     /// What wakes the poller when it sleeps until packets arrive.
     #[serde(default)]
     pub wake: PortWake,
-    /// Most pairs of a receive and a transmit queue that the driver offers. OnAir uses one.
+    /// Pairs of a receive and a transmit queue in use.
+    #[serde(default)]
+    pub queues: u16,
+    /// Most pairs of a receive and a transmit queue that the driver offers.
     #[serde(default)]
     pub max_queues: u16,
     /// Offloads that the driver offers, by DPDK's names. OnAir uses none.
     #[serde(default)]
     pub offloads: Vec<String>,
-    /// Name of the poller that serves it.
+    /// Name of the poller that serves it, the first of several.
     pub poller: String,
+    /// Names of the pollers that serve it: the first so many as there are queues have one each.
+    #[serde(default)]
+    pub pollers: Vec<String>,
+    /// How a packet comes to the poller that runs its session.
+    #[serde(default)]
+    pub steering: PortSteering,
     /// Packets received since the start.
     pub rx_packets: u64,
     /// Packets sent since the start.
     pub tx_packets: u64,
-    /// Packets that the driver missed or dropped since the start.
+    /// Packets that the driver missed or dropped, or that one poller could not hand to another, since
+    /// the start.
     pub rx_missed: u64,
+    /// Packets that one poller handed to another since the start.
+    #[serde(default)]
+    pub rx_handed_over: u64,
     /// Packets received that belong to no session, since the start.
     pub rx_unclaimed: u64,
 }
@@ -241,6 +254,20 @@ pub enum PortWake {
     /// Time only: the driver has neither, so the poller looks each `nap_us`.
     #[default]
     Timer,
+}
+
+/// How a packet comes to the poller that runs its session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum PortSteering {
+    /// One poller has them all.
+    #[default]
+    None,
+    /// The device puts each flow into the queue of its poller. What it cannot is handed over.
+    FlowRules,
+    /// The device chooses a queue; a poller that receives what is not its own hands it over.
+    HandOver,
 }
 
 /// How an AF_XDP port is attached to its interface.

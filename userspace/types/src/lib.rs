@@ -46,8 +46,8 @@ pub use config::{ActiveConfig, ConfigChange, ConfigRefusal, Reload, ReloadOutcom
 pub use event::{Event, EventKind, EventName, NoSuchKind};
 pub use eviction::{Eviction, EvictionCause, EvictionList};
 pub use health::{
-    Dataplane, Health, HealthStatus, PollerHealth, PortHealth, PortWake, PortXdp, Probe, ProbeMode,
-    ProbeState, SessionTally, ShareUse, WatchedFile, WatchedSite,
+    Dataplane, Health, HealthStatus, PollerHealth, PortHealth, PortSteering, PortWake, PortXdp,
+    Probe, ProbeMode, ProbeState, SessionTally, ShareUse, WatchedFile, WatchedSite,
 };
 pub use id::{SessionId, SessionName, SessionRef};
 pub use problem::{Problem, ProblemCode, ProblemPage};

@@ -49,6 +49,9 @@ pub struct SessionView {
     pub direction: Direction,
     /// Name of its port.
     pub port: String,
+    /// Name of the poller that runs it.
+    #[serde(default)]
+    pub poller: String,
     /// Picture size, rate and depth.
     pub video: VideoDocument,
     /// Addresses and payload type.

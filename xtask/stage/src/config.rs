@@ -70,6 +70,8 @@ pub struct Port {
 pub struct Config {
     /// In the order of the file.
     pub ports: Vec<Port>,
+    /// Pollers, all of which serve each port: `p0` on the last core, `p1` on the one before …
+    pub pollers: usize,
     /// `required`, `preferred` or `off`.
     pub probe: &'static str,
     /// Whether the probe sites of a file share a link, where the kernel can.
@@ -100,6 +102,7 @@ impl Config {
         };
         Self {
             ports: vec![port("a", "10.77.0.1/24"), port("b", "10.77.0.2/24")],
+            pollers: 1,
             probe: "required",
             shared_links: true,
             probe_keys: String::new(),
@@ -133,15 +136,12 @@ impl Config {
             .ports
             .iter()
             .any(|port| port.device.starts_with("0000:"));
-        // The last core: the first one has the interrupts and most of the other threads.
-        let core = std::thread::available_parallelism().map_or(0, |cores| cores.get() - 1);
         let mut text = format!(
             "[control]\nsocket = \"{folder}/control.sock\"\n{}\
              [attach]\nsocket = \"{folder}/attach.sock\"\n\
              [state]\ndir = \"{folder}/state\"\n{}\
              [dpdk]\nhugepages = \"{hugepages}\"\nmemory_mb = {MEMORY_MB}\npci = {pci}\nwithout_iommu = {}\n\
-             [probe]\nmode = \"{}\"\nshared_links = {}\n{}\
-             [[poller]]\nname = \"p0\"\ncore = {core}\n",
+             [probe]\nmode = \"{}\"\nshared_links = {}\n{}",
             self.control,
             self.state,
             self.without_iommu,
@@ -149,6 +149,16 @@ impl Config {
             self.shared_links,
             self.probe_keys
         );
+        // The last core: the first one has the interrupts and most of the other threads.
+        let core = std::thread::available_parallelism().map_or(0, |cores| cores.get() - 1);
+        for at in 0..self.pollers {
+            let _ = write!(text, "[[poller]]\nname = \"p{at}\"\ncore = {}\n", core - at);
+        }
+        let names: Vec<_> = (0..self.pollers).map(|at| format!("\"p{at}\"")).collect();
+        let pollers = match &names[..] {
+            [one] => format!("poller = {one}"),
+            several => format!("pollers = [{}]", several.join(", ")),
+        };
         for port in &self.ports {
             let netns = if port.inside {
                 format!("netns = \"{}\"\n", stage.namespace())
@@ -157,7 +167,7 @@ impl Config {
             };
             let _ = write!(
                 text,
-                "[[port]]\nname = \"{}\"\ndevice = \"{}\"\n{netns}address = \"{}\"\npoller = \"p0\"\n",
+                "[[port]]\nname = \"{}\"\ndevice = \"{}\"\n{netns}address = \"{}\"\n{pollers}\n",
                 port.name, port.device, port.address
             );
         }

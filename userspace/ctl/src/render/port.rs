@@ -1,7 +1,7 @@
 //! Ports: their traffic, and their devices.
 
 use comfy_table::{Cell, Color};
-use onair_types::{PortHealth, PortWake};
+use onair_types::{PortHealth, PortSteering, PortWake};
 
 use super::{cell, coloured, columns, or_dash};
 
@@ -15,7 +15,7 @@ pub(super) fn traffic(ports: &[PortHealth]) -> String {
             ("ADDRESS", |port| cell(&port.address)),
             ("MAC", |port| cell(&port.mac)),
             ("LINK", link),
-            ("POLLER", |port| cell(&port.poller)),
+            ("POLLER", |port| cell(pollers(port))),
             ("RECEIVED", |port| cell(port.rx_packets)),
             ("SENT", |port| cell(port.tx_packets)),
             ("MISSED", |port| cell(port.rx_missed)),
@@ -39,7 +39,10 @@ pub(crate) fn devices(ports: &[PortHealth]) -> String {
             }),
             ("NUMA", |port| cell(or_dash(port.numa_node))),
             ("WAKE", |port| cell(wake(port))),
-            ("QUEUES", |port| cell(format!("1 of {}", port.max_queues))),
+            ("QUEUES", |port| {
+                cell(format!("{} of {}", port.queues, port.max_queues))
+            }),
+            ("STEERING", |port| cell(steering(port))),
             ("OFFLOADS", |port| cell(port.offloads.join(", "))),
         ],
     )
@@ -53,6 +56,22 @@ fn driver(port: &PortHealth) -> String {
     let mode = if xdp.native { "native" } else { "generic" };
     let copy = if xdp.zero_copy { "zero-copy" } else { "copy" };
     format!("{} ({mode}, {copy})", port.backend)
+}
+
+fn pollers(port: &PortHealth) -> String {
+    if port.pollers.is_empty() {
+        return port.poller.clone();
+    }
+    port.pollers.join(", ")
+}
+
+/// How a packet comes to its session's poller: `hand-over (12 packets)`.
+fn steering(port: &PortHealth) -> String {
+    match port.steering {
+        PortSteering::None => "-".to_owned(),
+        PortSteering::FlowRules => format!("flow rules ({} handed over)", port.rx_handed_over),
+        PortSteering::HandOver => format!("hand-over ({} packets)", port.rx_handed_over),
+    }
 }
 
 /// What wakes its poller.

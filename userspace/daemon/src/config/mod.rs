@@ -102,9 +102,10 @@ impl Config {
         Ok(config)
     }
 
-    /// Index of the poller that serves a port.
-    pub fn poller_of(&self, port: &Port) -> Option<usize> {
-        self.poller.iter().position(|p| p.name == port.poller)
+    /// Indices of the pollers that serve a port; `None` for a name that no poller has.
+    pub fn pollers_of(&self, port: &Port) -> impl Iterator<Item = Option<usize>> {
+        let place = |name: &String| self.poller.iter().position(|it| it.name == *name);
+        port.pollers().iter().map(place)
     }
 
     /// Sessions created at every start.
@@ -149,8 +150,10 @@ impl Config {
         port::check(&self.port)?;
         self.check_memory()?;
         for port in &self.port {
-            if self.poller_of(port).is_none() {
-                return Err(port.wrong("poller", &port.poller, "no [[poller]] has this name"));
+            for (name, place) in port.pollers().iter().zip(self.pollers_of(port)) {
+                if place.is_none() {
+                    return Err(port.wrong(port.key(), name, "no [[poller]] has this name"));
+                }
             }
             if port.pci()?.is_some() && !self.dpdk.pci {
                 let problem = "this is a PCI device: set dpdk.pci = true";
@@ -163,7 +166,8 @@ impl Config {
     /// Checks that the ports' packets fit the memory that DPDK reserves at the start. From hugepages
     /// it takes what it needs.
     fn check_memory(&self) -> Result<(), ConfigError> {
-        let needed = self.port.len() * PortConfig::PLAIN_MEMORY_MB as usize;
+        let queues: usize = self.port.iter().map(|port| port.pollers().len()).sum();
+        let needed = queues * PortConfig::PLAIN_MEMORY_MB as usize;
         if self.dpdk.without_iommu && self.dpdk.hugepages == Hugepages::Never {
             let problem = "dpdk.without_iommu needs hugepages: set \"require\"";
             return Err(ConfigError::value("dpdk.hugepages", "never", problem));

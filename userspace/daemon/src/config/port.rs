@@ -1,6 +1,7 @@
 //! `[[port]]`: DPDK ports.
 
 use std::net::Ipv4Addr;
+use std::slice;
 
 use onair_dpdk::{DeviceClaim, PciDevice, XdpChoice};
 use serde::{Deserialize, Serialize};
@@ -24,7 +25,12 @@ pub struct Port {
     /// IPv4 address and prefix length.
     pub address: String,
     /// Name of the poller that serves it.
+    #[serde(default)]
     pub poller: String,
+    /// Names of the pollers that serve it together, instead of `poller`. Each has a receive and a
+    /// transmit queue of its own, as far as the device has so many.
+    #[serde(default)]
+    pub pollers: Vec<String>,
 }
 
 impl Port {
@@ -70,6 +76,37 @@ impl Port {
         Ok(PciDevice::of(&self.claim()?.name))
     }
 
+    /// Names of its pollers.
+    #[must_use]
+    pub fn pollers(&self) -> &[String] {
+        if self.pollers.is_empty() {
+            slice::from_ref(&self.poller)
+        } else {
+            &self.pollers
+        }
+    }
+
+    /// The key that names its pollers.
+    pub(super) fn key(&self) -> &'static str {
+        if self.pollers.is_empty() {
+            "poller"
+        } else {
+            "pollers"
+        }
+    }
+
+    fn check_pollers(&self) -> Result<(), ConfigError> {
+        if self.poller.is_empty() == self.pollers.is_empty() {
+            let problem = "give the name of a [[poller]], or several in `pollers`";
+            return Err(self.wrong("poller", &self.poller, problem));
+        }
+        let twice = |at: &usize| self.pollers[..*at].contains(&self.pollers[*at]);
+        match (0..self.pollers.len()).find(twice) {
+            Some(at) => Err(self.wrong("pollers", &self.pollers[at], "given twice")),
+            None => Ok(()),
+        }
+    }
+
     pub(super) fn wrong(&self, key: &str, value: &str, problem: impl Into<String>) -> ConfigError {
         ConfigError::value(format!("port.{}.{key}", self.name), value, problem)
     }
@@ -99,6 +136,7 @@ fn not_of_a_host(address: Ipv4Addr, prefix: u8) -> Option<&'static str> {
 pub(super) fn check(ports: &[Port]) -> Result<(), ConfigError> {
     for (at, port) in ports.iter().enumerate() {
         let (address, _) = port.ipv4()?;
+        port.check_pollers()?;
         let claim = port.claim()?;
         for before in &ports[..at] {
             let shared = before.claim()?;
@@ -149,6 +187,31 @@ mod tests {
             xdp: XdpChoice::Auto,
             address: address.into(),
             poller: "p".into(),
+            pollers: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn pollers_of_a_port_are_one_or_several_and_none_twice() {
+        let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+        let with = |poller: &str, pollers: &[&str]| Port {
+            poller: poller.into(),
+            pollers: names(pollers),
+            ..port("a", "ring:x:a", "10.0.0.1/24")
+        };
+        assert_eq!(with("p", &[]).pollers(), ["p"]);
+        assert_eq!(with("", &["p", "q"]).pollers(), ["p", "q"]);
+        check(&[with("", &["p", "q"])]).unwrap();
+        for (wrong, problem) in [
+            (with("", &[]), "port.a.poller"),
+            (with("p", &["q"]), "or several in `pollers`"),
+            (
+                with("", &["p", "q", "p"]),
+                "port.a.pollers = p: given twice",
+            ),
+        ] {
+            let error = check(&[wrong]).unwrap_err().to_string();
+            assert!(error.contains(problem), "{error}");
         }
     }
 

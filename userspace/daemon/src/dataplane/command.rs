@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 
 use crossbeam_queue::ArrayQueue;
 use onair_dpdk::{RxQueue, TxQueue};
@@ -44,12 +44,12 @@ impl std::fmt::Debug for PollerTask {
     }
 }
 
-/// Both queues of a port, and what it is now.
+/// One poller's queues of a port, and what the port is now.
 #[derive(Debug)]
 pub struct PortQueues {
     pub(super) info: PortInfo,
-    pub(super) receive: RxQueue,
-    pub(super) transmit: TxQueue,
+    /// A device with fewer queues than the port has pollers has none for the last of them.
+    pub(super) queues: Option<(RxQueue, TxQueue)>,
 }
 
 /// A command to a poller.
@@ -227,8 +227,10 @@ pub enum PollerEvent {
         /// The port's name.
         port: String,
     },
-    /// The poller has given up the queues of a port.
+    /// A poller has given up its queues of a port.
     Unplugged {
+        /// Index of the poller.
+        poller: usize,
         /// The port's name.
         port: String,
     },
@@ -284,6 +286,8 @@ pub(super) struct Inbox {
     stop: AtomicBool,
     /// The poller takes no more commands.
     closed: AtomicBool,
+    /// The poller sleeps, or is about to.
+    asleep: AtomicBool,
 }
 
 impl Inbox {
@@ -293,6 +297,7 @@ impl Inbox {
             waker: waker()?,
             stop: AtomicBool::new(false),
             closed: AtomicBool::new(false),
+            asleep: AtomicBool::new(false),
         })
     }
 
@@ -321,6 +326,34 @@ impl Inbox {
     /// Wakes the poller: a sleeping poller makes one turn.
     pub(super) fn wake(&self) {
         wake(&self.waker);
+    }
+
+    /// Another poller, after it has put something into a lane of this one: wakes it if it sleeps.
+    pub(super) fn nudge(&self) {
+        // SYNC: poller-asleep. The two fences: either the poller's last look at its lanes sees what
+        // was put there, or this side sees that the poller sleeps.
+        fence(Ordering::SeqCst);
+        if self.asleep.load(Ordering::Relaxed) && self.asleep.swap(false, Ordering::Relaxed) {
+            wake(&self.waker);
+        }
+    }
+
+    /// Poller: from now on [`Self::nudge`] wakes it. It must look at its lanes once more before it
+    /// sleeps.
+    pub(super) fn doze(&self) {
+        // SYNC: poller-asleep.
+        self.asleep.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+    }
+
+    /// Poller: it is awake.
+    pub(super) fn rouse(&self) {
+        self.asleep.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether the poller takes no more commands.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
     }
 
     /// Control thread: the poller ends after its current turn.

@@ -42,8 +42,9 @@ pub struct PortSpec {
     pub xdp: XdpChoice,
     /// IPv4 address and prefix length of the port, 0 to 32.
     pub address: (Ipv4Addr, u8),
-    /// Index of its poller in [`DataplaneConfig::pollers`].
-    pub poller: usize,
+    /// Indices of its pollers in [`DataplaneConfig::pollers`]: at least one. Each has a receive and a
+    /// transmit queue of its own, as far as the device has so many.
+    pub pollers: Vec<usize>,
 }
 
 /// A polling thread to start.
@@ -105,13 +106,24 @@ pub struct PortInfo {
     pub mac: [u8; 6],
     /// IPv4 address and prefix length.
     pub address: (Ipv4Addr, u8),
-    /// Index of its poller.
-    pub poller: usize,
+    /// Indices of its pollers.
+    pub pollers: Vec<usize>,
+    /// Its pairs of a receive and a transmit queue: the first so many pollers have one each.
+    pub queues: u16,
+    /// Whether the device puts a flow into the queue of the poller that runs its session.
+    pub steers: bool,
     /// Largest IP packet in bytes.
     pub mtu: u16,
 }
 
 impl PortInfo {
+    /// The pollers that have a queue of the port, and so can send.
+    #[must_use]
+    pub fn senders(&self) -> &[usize] {
+        let count = usize::from(self.queues).min(self.pollers.len());
+        &self.pollers[..count]
+    }
+
     /// Whether `address` is in the port's own network, so that ARP can resolve it.
     #[must_use]
     pub fn is_on_link(&self, address: Ipv4Addr) -> bool {
@@ -143,6 +155,9 @@ pub enum DataplaneError {
     /// Two ports have the same name.
     #[error("two ports are named {0:?}: give each its own name")]
     PortTwice(String),
+    /// A port names no poller, or one twice.
+    #[error("port {0:?} needs at least one poller, and each only once")]
+    Pollers(String),
     /// A port names a poller that does not exist.
     #[error("port {port:?} names poller {poller}, but there are {pollers}")]
     UnknownPoller {
@@ -210,7 +225,9 @@ mod tests {
             driver: "net_ring".into(),
             mac: [2; 6],
             address: (Ipv4Addr::new(10, 1, 2, 3), prefix),
-            poller: 0,
+            pollers: vec![0],
+            queues: 1,
+            steers: false,
             mtu: 1500,
         }
     }

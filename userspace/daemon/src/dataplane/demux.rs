@@ -7,7 +7,7 @@ use std::net::SocketAddrV4;
 /// Hashes by multiplication. That is enough: only clients that may create sessions choose
 /// destinations.
 #[derive(Debug, Default)]
-struct FlowHasher(u64);
+pub(super) struct FlowHasher(u64);
 
 impl Hasher for FlowHasher {
     fn finish(&self) -> u64 {
@@ -57,9 +57,18 @@ impl Demux {
 }
 
 fn key(port: usize, destination: SocketAddrV4) -> u64 {
-    (port as u64) << 48
-        | u64::from(destination.ip().to_bits()) << 16
-        | u64::from(destination.port())
+    (port as u64) << 48 | flow_key(destination)
+}
+
+/// A flow in 48 bits.
+pub(super) fn flow_key(destination: SocketAddrV4) -> u64 {
+    u64::from(destination.ip().to_bits()) << 16 | u64::from(destination.port())
+}
+
+/// The flow of a key.
+pub(super) fn flow_of(key: u64) -> SocketAddrV4 {
+    let [_, _, a, b, c, d, high, low] = key.to_be_bytes();
+    SocketAddrV4::new([a, b, c, d].into(), u16::from_be_bytes([high, low]))
 }
 
 #[cfg(test)]
@@ -83,7 +92,7 @@ mod tests {
             assert_eq!(demux.entry(0, flow(entry, 5005)), None);
             assert_eq!(demux.entry(1, flow(entry, 5004)), None);
         }
-        demux.entry(0, flow(7, 5004));
+        assert_eq!(flow_of(flow_key(flow(7, 5004))), flow(7, 5004));
         demux.remove(0, flow(7, 5004));
         assert_eq!(demux.entry(0, flow(7, 5004)), None);
     }

@@ -37,10 +37,9 @@ impl ManualPoller {
         let ports = ports.into_iter().map(|(info, receive, transmit)| {
             let queues = PortQueues {
                 info,
-                receive,
-                transmit,
+                queues: Some((receive, transmit)),
             };
-            PollerPort::new(queues, Arc::default())
+            PollerPort::new(queues, Arc::default(), None)
         });
         let poller = Poller::without_thread(
             ports.collect(),

@@ -10,9 +10,11 @@ mod attachment;
 mod command;
 mod config;
 mod demux;
+mod hand_over;
 mod idle;
 mod manual;
 mod neighbour;
+mod placement;
 mod plane;
 mod poller;
 mod port;
@@ -23,6 +25,7 @@ mod reopening;
 mod runtime;
 mod send;
 mod sessions;
+mod slot;
 mod stats;
 mod tap;
 mod transmit;
@@ -32,6 +35,7 @@ pub use config::{
     DataplaneConfig, DataplaneError, Idle, PollerSpec, PortInfo, PortJournal, PortSpec, Rest,
 };
 pub use manual::ManualPoller;
+pub use placement::Placement;
 pub use plane::{Dataplane, Summary};
 pub use poller::thread_name;
 pub use receive::{ReceiveConfig, SourceFilter};

@@ -5,15 +5,18 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
-use onair_dpdk::{Eal, Hardware, LinkStatus, Memory, Port, PortConfig, PortStats};
+use onair_dpdk::{Eal, Hardware, LinkStatus, Memory, Port, PortStats};
 use onair_mutant::mutant;
 
-use super::command::{Command, EventReceiver, Events, Outbox, PollerEvent, PortQueues};
-use super::config::{DataplaneConfig, DataplaneError, Idle, PortInfo, PortJournal, PortSpec};
+use super::command::{Command, EventReceiver, Events, Inbox, Outbox, PollerEvent};
+use super::config::{DataplaneConfig, DataplaneError, PortInfo, PortJournal};
+use super::placement::{Load, Placement};
 use super::poller::PollerHandle;
-use super::port::PollerPort;
-use super::reopening::{Reopen, Reopening};
-use super::stats::{PollerSnapshot, PortCounters, PortSnapshot};
+use super::refusal::StartRefusal;
+use super::reopening::Reopen;
+use super::runtime::Runtime;
+use super::slot::PortSlot;
+use super::stats::{PollerSnapshot, PortSnapshot};
 use crate::shutdown::{Late, ThreadRegistry};
 
 /// Ports and pollers, from start to shutdown.
@@ -26,34 +29,12 @@ pub struct Dataplane {
     pollers: Vec<PollerHandle>,
     ports: Vec<PortSlot>,
     infos: Vec<PortInfo>,
+    /// What the sessions of each poller carry.
+    loads: Vec<Load>,
     eal: Option<Arc<Eal>>,
     events: Arc<Events>,
     journal: Arc<dyn PortJournal>,
     without_iommu: bool,
-}
-
-/// A configured port, with or without its device.
-#[derive(Debug)]
-struct PortSlot {
-    spec: PortSpec,
-    config: PortConfig,
-    state: PortState,
-    counters: Arc<PortCounters>,
-    /// The state of the link that was last published.
-    published_up: bool,
-    /// The poller still has to get the queues: it took no commands.
-    is_unserved: bool,
-}
-
-#[derive(Debug)]
-enum PortState {
-    Open(Port),
-    /// Its device is gone, and the poller is asked for the queues.
-    Unplugging(Port),
-    /// A thread opens it again.
-    Reopening(Reopening),
-    /// That thread could not be started.
-    Lost,
 }
 
 /// Totals from start to shutdown.
@@ -85,37 +66,40 @@ impl Dataplane {
             pollers: Vec::new(),
             ports: Vec::new(),
             infos: Vec::new(),
+            loads: config.pollers.iter().map(|_| Load::default()).collect(),
             eal: Some(Arc::clone(&eal)),
             events: Arc::new(events),
             journal: Arc::clone(&config.journal),
             without_iommu: config.eal.without_iommu,
         };
+        let inboxes = config.pollers.iter().map(|_| Inbox::new().map(Arc::new));
+        let inboxes =
+            inboxes
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(|source| DataplaneError::System {
+                    what: "make an eventfd",
+                    source,
+                })?;
         for spec in &config.ports {
-            let (slot, info) = PortSlot::open(&eal, spec, &config)?;
+            let (slot, info) = PortSlot::open(&eal, spec, &config, &inboxes)?;
             plane.infos.push(info);
             plane.ports.push(slot);
         }
-        for (index, spec) in config.pollers.iter().enumerate() {
-            let ports = plane.poller_ports(index);
+        for (index, (spec, inbox)) in config.pollers.iter().zip(inboxes).enumerate() {
+            let slots = plane.ports.iter().zip(&plane.infos);
+            let ports = slots.filter_map(|(slot, info)| slot.poller_port(info, index));
+            let ports = ports.collect();
             let outbox = Outbox::new(Arc::clone(&plane.events));
             plane.pollers.push(PollerHandle::start(
-                &eal, index, spec, ports, outbox, threads,
+                &eal,
+                index,
+                spec,
+                ports,
+                (inbox, outbox),
+                threads,
             )?);
         }
         Ok(plane)
-    }
-
-    fn poller_ports(&self, poller: usize) -> Vec<PollerPort> {
-        let own = self
-            .infos
-            .iter()
-            .zip(&self.ports)
-            .filter(|(info, _)| info.poller == poller);
-        own.filter_map(|(info, slot)| {
-            let queues = queues(slot.port()?, info.clone());
-            Some(PollerPort::new(queues, Arc::clone(&slot.counters)))
-        })
-        .collect()
     }
 
     /// The ports, in the order of the configuration; of one without its device, what it was last.
@@ -145,10 +129,10 @@ impl Dataplane {
         Some(self.find(name)?.port()?.stats())
     }
 
-    /// The poller's counters of port `name`.
+    /// The counters of port `name`, of all its pollers together.
     #[must_use]
     pub fn port_counters(&self, name: &str) -> Option<PortSnapshot> {
-        Some(self.find(name)?.counters.snapshot())
+        Some(self.find(name)?.counted())
     }
 
     /// Counters of poller `index`.
@@ -186,92 +170,100 @@ impl Dataplane {
     /// [`PollerEvent::PortLink`] for each change of a link.
     pub fn check_ports(&mut self) {
         for (slot, info) in self.ports.iter_mut().zip(&self.infos) {
-            let PortState::Open(open) = &slot.state else {
-                continue;
+            slot.check(info, &self.pollers, &self.events);
+        }
+    }
+
+    /// Poller `poller` has given up its queues of port `name`: when all have, a thread opens it again.
+    pub fn unplugged(&mut self, name: &str, poller: usize) {
+        let slot = self.ports.iter_mut().find(|slot| slot.name() == name);
+        if let Some((slot, eal)) = slot.zip(self.eal.as_ref()) {
+            let reopen = Reopen {
+                eal: Arc::clone(eal),
+                spec: slot.spec().clone(),
+                config: slot.config().clone(),
+                without_iommu: self.without_iommu,
+                journal: Arc::clone(&self.journal),
+                events: Arc::clone(&self.events),
             };
-            if slot.is_unserved {
-                let plug = Command::Plug(Box::new(queues(open, info.clone())));
-                slot.is_unserved = self.pollers[slot.spec.poller].inbox.send(plug).is_err();
-            }
-            let port = slot.spec.name.clone();
-            if !open.is_present() {
-                let poller = &self.pollers[slot.spec.poller];
-                let unplug = Command::Unplug { port: port.clone() };
-                // A full queue: at the next check.
-                if poller.inbox.send(unplug).is_ok() {
-                    // With a full queue of events it is published by what follows.
-                    let _ = self.events.push(PollerEvent::PortGone { port });
-                    slot.unplugging();
-                }
-                continue;
-            }
-            let up = open.link().is_up;
-            if up != slot.published_up
-                && self.events.push(PollerEvent::PortLink { port, up }).is_ok()
-            {
-                slot.published_up = up;
-            }
+            slot.unplugged(poller, reopen);
         }
     }
 
-    /// The poller has given up the queues of port `name`: a thread opens it again.
-    pub fn unplugged(&mut self, name: &str) {
-        let (eal, events, journal) = (self.eal.clone(), &self.events, &self.journal);
-        let slot = self.ports.iter_mut().find(|slot| slot.spec.name == name);
-        let Some((slot, eal)) = slot.zip(eal) else {
-            return;
-        };
-        let state = mem::replace(&mut slot.state, PortState::Lost);
-        let PortState::Unplugging(port) = state else {
-            slot.state = state;
-            return;
-        };
-        let reopen = Reopen {
-            eal,
-            spec: slot.spec.clone(),
-            config: slot.config.clone(),
-            without_iommu: self.without_iommu,
-            journal: Arc::clone(journal),
-            events: Arc::clone(events),
-        };
-        match Reopening::start(reopen, port) {
-            Ok(reopening) => slot.state = PortState::Reopening(reopening),
-            Err(error) => {
-                tracing::error!(port = name, %error, "no thread to open the port again: restart the daemon");
-            }
-        }
-    }
-
-    /// Port `name` is open again: its poller gets the queues.
+    /// Port `name` is open again: its pollers get the queues.
     pub fn plug(&mut self, name: &str) {
         let mut slots = self.ports.iter_mut().zip(&mut self.infos);
-        let Some((slot, known)) = slots.find(|(slot, _)| slot.spec.name == name) else {
-            return;
-        };
-        let state = mem::replace(&mut slot.state, PortState::Lost);
-        let PortState::Reopening(reopening) = state else {
-            slot.state = state;
-            return;
-        };
-        // The thread ends: opening the port was the last thing that it did.
-        let Some(port) = reopening.end() else {
-            return;
-        };
-        *known = info(&slot.spec, &port);
-        let plug = Command::Plug(Box::new(queues(&port, known.clone())));
-        slot.is_unserved = self.pollers[slot.spec.poller].inbox.send(plug).is_err();
-        slot.published_up = true;
-        slot.state = PortState::Open(port);
+        if let Some((slot, info)) = slots.find(|(slot, _)| slot.name() == name) {
+            slot.plug(info, &self.pollers);
+        }
+    }
+
+    /// Places a session of `bytes_per_second` on one of the pollers of `port` for which `works` is
+    /// true: the one with the least load. One that sends needs a transmit queue. `None` if there is
+    /// no such poller.
+    #[must_use]
+    pub fn place(
+        &self,
+        port: &PortInfo,
+        sends: bool,
+        bytes_per_second: u64,
+        works: impl Fn(usize) -> bool,
+    ) -> Option<Placement> {
+        let pollers = if sends { port.senders() } else { &port.pollers };
+        let pollers = pollers.iter().copied().filter(|poller| works(*poller));
+        Placement::on_one_of(pollers, &self.loads, bytes_per_second)
     }
 
     /// Sends a command to poller `poller` and wakes it.
     ///
     /// # Errors
     /// Returns the command: there is no such poller, the poller has died, or its queue is full.
-    pub fn send(&self, poller: usize, command: Command) -> Result<(), Command> {
-        match self.pollers.get(poller) {
-            Some(handle) => handle.inbox.send(command),
-            None => Err(command),
+    pub fn send(&mut self, poller: usize, command: Command) -> Result<(), Command> {
+        let Some(handle) = self.pollers.get(poller) else {
+            return Err(command);
+        };
+        match command {
+            Command::Start(runtime) => {
+                let inbox = Arc::clone(&handle.inbox);
+                self.start_session(poller, &inbox, runtime)
+            }
+            other => handle.inbox.send(other),
+        }
+    }
+
+    /// Sends a session to its poller, and its flow to that poller from all others of the port.
+    fn start_session(
+        &mut self,
+        poller: usize,
+        inbox: &Inbox,
+        runtime: Box<Runtime>,
+    ) -> Result<(), Command> {
+        let mut slots = self.ports.iter_mut();
+        let slot = slots.find(|slot| slot.name() == runtime.port());
+        if let (Some(slot), Some(flow)) = (slot, runtime.listens_to())
+            && !slot.claim(flow, poller, runtime.session())
+        {
+            let reason = StartRefusal::FlowInUse(flow);
+            let refused = PollerEvent::Refused { runtime, reason };
+            return self.events.push(refused).map_err(|event| match event {
+                PollerEvent::Refused { runtime, .. } => Command::Start(runtime),
+                _ => unreachable!("it is the event of above"),
+            });
+        }
+        inbox.send(Command::Start(runtime)).inspect_err(|command| {
+            if let Command::Start(runtime) = command {
+                self.returned(runtime);
+            }
+        })
+    }
+
+    /// A poller gave `runtime` back, or did not take it: its flow is free. Call it for each that
+    /// comes back in an event.
+    pub fn returned(&mut self, runtime: &Runtime) {
+        let mut slots = self.ports.iter_mut();
+        let slot = slots.find(|slot| slot.name() == runtime.port());
+        if let (Some(slot), Some(flow)) = (slot, runtime.listens_to()) {
+            slot.release(flow, runtime.session());
         }
     }
 
@@ -314,24 +306,19 @@ impl Dataplane {
             ports: self
                 .ports
                 .iter()
-                .map(|slot| (slot.spec.name.clone(), slot.counters.snapshot()))
+                .map(|slot| (slot.name().to_owned(), slot.counted()))
                 .collect(),
         };
         let mut result = Ok(());
         for slot in self.ports.drain(..) {
-            let open = match slot.state {
-                PortState::Open(port) | PortState::Unplugging(port) => Some(port),
-                PortState::Reopening(reopening) => reopening.end(),
-                PortState::Lost => None,
-            };
-            let Some(open) = open else {
+            let port = slot.name().to_owned();
+            let Some(open) = slot.into_port() else {
                 continue;
             };
             if mutant!("ports: not closed at the end") {
                 mem::forget(open);
                 continue;
             }
-            let port = slot.spec.name;
             let closed = open.close();
             result = result.and(closed.map_err(|source| DataplaneError::Close { port, source }));
         }
@@ -347,78 +334,13 @@ impl Dataplane {
     }
 
     fn find(&self, name: &str) -> Option<&PortSlot> {
-        self.ports.iter().find(|slot| slot.spec.name == name)
+        self.ports.iter().find(|slot| slot.name() == name)
     }
 }
 
 impl Drop for Dataplane {
     fn drop(&mut self) {
         self.end_pollers();
-    }
-}
-
-impl PortSlot {
-    fn open(
-        eal: &Eal,
-        spec: &PortSpec,
-        plane: &DataplaneConfig,
-    ) -> Result<(Self, PortInfo), DataplaneError> {
-        let mut config = PortConfig::new(&spec.name, &spec.device);
-        config.netns.clone_from(&spec.netns);
-        config.busy = plane.port_busy;
-        config.xdp = spec.xdp;
-        config.interrupt = plane.pollers[spec.poller].idle == Idle::Adaptive;
-        let port = Port::open(eal, &config).map_err(|source| DataplaneError::Port {
-            port: spec.name.clone(),
-            source,
-        })?;
-        let info = info(spec, &port);
-        let slot = Self {
-            spec: spec.clone(),
-            config,
-            state: PortState::Open(port),
-            counters: Arc::new(PortCounters::default()),
-            published_up: true,
-            is_unserved: false,
-        };
-        Ok((slot, info))
-    }
-
-    /// The port, while it has its device or the poller still has its queues.
-    fn port(&self) -> Option<&Port> {
-        match &self.state {
-            PortState::Open(port) | PortState::Unplugging(port) => Some(port),
-            PortState::Reopening(_) | PortState::Lost => None,
-        }
-    }
-
-    fn unplugging(&mut self) {
-        self.state = match mem::replace(&mut self.state, PortState::Lost) {
-            PortState::Open(port) => PortState::Unplugging(port),
-            other => other,
-        };
-    }
-}
-
-fn info(spec: &PortSpec, port: &Port) -> PortInfo {
-    PortInfo {
-        name: spec.name.clone(),
-        device: spec.device.clone(),
-        netns: spec.netns.clone(),
-        driver: port.driver().to_owned(),
-        mac: port.mac(),
-        address: spec.address,
-        poller: spec.poller,
-        mtu: port.mtu(),
-    }
-}
-
-/// The queues of a port that was just opened.
-fn queues(port: &Port, info: PortInfo) -> PortQueues {
-    PortQueues {
-        info,
-        receive: port.rx_queue().expect("a new port has its queues"),
-        transmit: port.tx_queue().expect("a new port has its queues"),
     }
 }
 
@@ -435,10 +357,15 @@ fn check(config: &DataplaneConfig) -> Result<(), DataplaneError> {
                 prefix: port.address.1,
             });
         }
-        if port.poller >= config.pollers.len() {
+        let mut pollers = HashSet::new();
+        if port.pollers.is_empty() || !port.pollers.iter().all(|it| pollers.insert(it)) {
+            return Err(DataplaneError::Pollers(port.name.clone()));
+        }
+        let unknown = port.pollers.iter().find(|it| **it >= config.pollers.len());
+        if let Some(poller) = unknown {
             return Err(DataplaneError::UnknownPoller {
                 port: port.name.clone(),
-                poller: port.poller,
+                poller: *poller,
                 pollers: config.pollers.len(),
             });
         }

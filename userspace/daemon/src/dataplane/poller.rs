@@ -12,6 +12,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::command::{Command, Inbox, Outbox, PollerEvent, clear_wake};
 use super::config::{DataplaneError, Idle, PollerNotStarted, PollerSpec, Rest};
+use super::hand_over::Share;
 use super::idle::Idler;
 use super::port::PollerPort;
 use super::priority;
@@ -46,11 +47,9 @@ impl PollerHandle {
         index: usize,
         spec: &PollerSpec,
         ports: Vec<PollerPort>,
-        outbox: Outbox,
+        (inbox, outbox): (Arc<Inbox>, Outbox),
         threads: &ThreadRegistry,
     ) -> Result<Self, DataplaneError> {
-        let system = |what| move |source| DataplaneError::System { what, source };
-        let inbox = Arc::new(Inbox::new().map_err(system("make an eventfd"))?);
         let counters = Arc::new(PollerCounters::default());
         let name = thread_name(&spec.name);
         let worker = threads.register(&name);
@@ -70,7 +69,10 @@ impl PollerHandle {
         let thread = thread::Builder::new()
             .name(name.clone())
             .spawn(move || poller.live(&eal, core, &ready))
-            .map_err(system("start a thread"))?;
+            .map_err(|source| DataplaneError::System {
+                what: "start a thread",
+                source,
+            })?;
         let reason = match started.recv() {
             Ok(Ok(())) => {
                 return Ok(Self {
@@ -176,11 +178,22 @@ impl Poller {
         worked
     }
 
-    /// Lets packets wake the poller. Returns whether another turn must come before the sleep.
+    /// Lets packets wake the poller, also those that other pollers hand over. Returns whether another
+    /// turn must come before the sleep.
     fn arm(&mut self) -> bool {
+        self.inbox.doze();
+        self.ports.iter_mut().fold(false, |must_look, port| {
+            let queue = port.receive.as_mut().is_some_and(RxQueue::arm);
+            let handed = port.share.as_ref().is_some_and(Share::has_some);
+            queue | handed | must_look
+        })
+    }
+
+    fn disarm(&mut self) {
+        self.inbox.rouse();
         let ports = self.ports.iter_mut();
         let queues = ports.filter_map(|port| port.receive.as_mut());
-        queues.fold(false, |must_look, queue| queue.arm() | must_look)
+        queues.for_each(RxQueue::disarm);
     }
 
     /// Runs one turn at `now_ns`. Returns whether it had work.
@@ -190,12 +203,12 @@ impl Poller {
         let mut dropped = 0;
         for (index, port) in self.ports.iter_mut().enumerate() {
             let sessions = &mut self.sessions;
-            worked |= port.poll(now_ns, |packets| {
+            worked |= port.poll(now_ns, |packets, unclaimed| {
                 if accepting {
-                    return sessions.deliver(index, packets, now_ns);
+                    sessions.deliver(index, packets, now_ns, unclaimed);
+                } else {
+                    dropped += packets.len() as u64;
                 }
-                dropped += packets.len() as u64;
-                0
             });
         }
         if dropped > 0 {
@@ -232,6 +245,7 @@ impl Poller {
                 ports,
                 outbox,
                 idler,
+                index,
                 ..
             } = self;
             match command {
@@ -246,13 +260,14 @@ impl Poller {
                         own.unplug();
                     }
                     idler.set_sees_packets(see_packets(ports));
-                    outbox.push(PollerEvent::Unplugged { port });
+                    let poller = *index;
+                    outbox.push(PollerEvent::Unplugged { poller, port });
                 }
                 Command::Plug(queues) => {
-                    let index = ports.iter().position(|it| it.info.name == queues.info.name);
-                    if let Some(index) = index {
-                        ports[index].plug(*queues, now_ns);
-                        sessions.renew(index, &ports[index].info);
+                    let port = ports.iter().position(|it| it.info.name == queues.info.name);
+                    if let Some(port) = port {
+                        ports[port].plug(*queues, now_ns);
+                        sessions.renew(port, &ports[port].info);
                     }
                     idler.set_sees_packets(see_packets(ports));
                 }
@@ -334,9 +349,7 @@ impl Poller {
                     self.counters.sessions.set(self.sessions.len() as u64);
                     self.sleep(sleep_ns);
                 }
-                let ports = self.ports.iter_mut();
-                let queues = ports.filter_map(|port| port.receive.as_mut());
-                queues.for_each(RxQueue::disarm);
+                self.disarm();
             }
         }
     }

@@ -13,6 +13,7 @@ use onair_media::ipv4::{self, Ipv4Header, PROTOCOL_ICMP};
 
 use super::command::PortQueues;
 use super::config::PortInfo;
+use super::hand_over::{Passed, Share, Unclaimed};
 use super::neighbour::Neighbours;
 use super::stats::PortCounters;
 use super::transmit::{Transmit, TxSink};
@@ -31,34 +32,43 @@ const PREFETCH: usize = 4;
 pub(super) struct Packet<'a> {
     pub(super) datagram: Datagram<'a>,
     pub(super) frame: &'a [u8],
+    /// Its place in the burst.
+    pub(super) at: usize,
 }
 
-/// Both halves of the port, and its neighbours.
+/// The datagrams of a burst that have no session at their poller.
+pub(super) type NoSession = ArrayVec<Unclaimed, RX_BURST>;
+
+/// A poller's queues of the port, and its neighbours.
 #[derive(Debug)]
 pub(super) struct PollerPort {
     pub(super) info: PortInfo,
     pub(super) transmit: Transmit,
     pub(super) neighbours: Neighbours,
-    /// `None` while the port's device is gone.
+    /// `None` while the port's device is gone, or if the device has none for this poller.
     pub(super) receive: Option<RxQueue>,
     pub(super) arrived: Burst,
     pub(super) counters: Arc<PortCounters>,
+    /// Of a port with several pollers.
+    pub(super) share: Option<Share>,
 }
 
 impl PollerPort {
-    pub(super) fn new(queues: PortQueues, counters: Arc<PortCounters>) -> Self {
-        let PortQueues {
-            info,
-            receive,
-            transmit,
-        } = queues;
+    pub(super) fn new(
+        queues: PortQueues,
+        counters: Arc<PortCounters>,
+        share: Option<Share>,
+    ) -> Self {
+        let PortQueues { info, queues } = queues;
+        let (receive, transmit) = queues.unzip();
         Self {
             neighbours: Neighbours::new(Mac(info.mac), info.address.0),
             transmit: Transmit::new(transmit, Arc::clone(&counters)),
-            receive: Some(receive),
+            receive,
             arrived: Burst::with_limit(RX_BURST),
             info,
             counters,
+            share,
         }
     }
 
@@ -72,27 +82,62 @@ impl PollerPort {
     pub(super) fn plug(&mut self, queues: PortQueues, now_ns: u64) {
         self.neighbours.renew(Mac(queues.info.mac), now_ns);
         self.info = queues.info;
-        self.receive = Some(queues.receive);
-        self.transmit.plug(queues.transmit);
+        let (receive, transmit) = queues.queues.unzip();
+        self.receive = receive;
+        self.transmit.plug(transmit);
     }
 
-    /// Receives packets and passes the datagrams, a burst at a time, to `deliver`, which returns
-    /// how many have no session. Returns whether anything arrived.
+    /// Receives packets and passes the datagrams, a burst at a time, to `deliver`, which tells which
+    /// of them have no session. Returns whether anything arrived.
     pub(super) fn poll(
         &mut self,
         now_ns: u64,
-        mut deliver: impl FnMut(&[Packet<'_>]) -> usize,
+        mut deliver: impl FnMut(&[Packet<'_>], &mut NoSession),
     ) -> bool {
+        let handed = self.take_handed(now_ns, &mut deliver);
         for turn in 0..RX_BURSTS_A_TURN {
             let count = self.burst(now_ns, &mut deliver);
             if count < RX_BURST {
-                return turn > 0 || count > 0;
+                return handed || turn > 0 || count > 0;
             }
         }
         true
     }
 
-    fn burst(&mut self, now_ns: u64, deliver: &mut impl FnMut(&[Packet<'_>]) -> usize) -> usize {
+    /// Takes what other pollers handed to this one.
+    fn take_handed(
+        &mut self,
+        now_ns: u64,
+        deliver: &mut impl FnMut(&[Packet<'_>], &mut NoSession),
+    ) -> bool {
+        let Some(share) = &self.share else {
+            return false;
+        };
+        let mut worked = false;
+        while let Some(message) = share.message() {
+            self.neighbours.learn(&message, now_ns);
+            worked = true;
+        }
+        for _ in 0..RX_BURSTS_A_TURN {
+            let Some(share) = &self.share else { break };
+            if share.take(&mut self.arrived) == 0 {
+                break;
+            }
+            // Its session may have ended since it was handed over.
+            let mut unclaimed = NoSession::new();
+            self.sort(now_ns, deliver, &mut unclaimed);
+            self.counters.rx_no_session.add(unclaimed.len() as u64);
+            self.arrived.clear();
+            worked = true;
+        }
+        worked
+    }
+
+    fn burst(
+        &mut self,
+        now_ns: u64,
+        deliver: &mut impl FnMut(&[Packet<'_>], &mut NoSession),
+    ) -> usize {
         let Some(receive) = &mut self.receive else {
             return 0;
         };
@@ -100,14 +145,40 @@ impl PollerPort {
         if count == 0 {
             return 0;
         }
+        let mut unclaimed = NoSession::new();
+        let size = self.sort(now_ns, deliver, &mut unclaimed);
+        self.counters.rx_bytes.add(size);
+        self.counters.rx_packets.add(count as u64);
+        if !unclaimed.is_empty() {
+            let Passed { passed, dropped } = match &self.share {
+                Some(share) => share.pass_on(&unclaimed, &mut self.arrived),
+                None => Passed::default(),
+            };
+            let lost = unclaimed.len() - passed - dropped;
+            self.counters.rx_handed_over.add(passed as u64);
+            self.counters.rx_hand_over_full.add(dropped as u64);
+            self.counters.rx_no_session.add(lost as u64);
+        }
+        self.arrived.clear();
+        count
+    }
+
+    /// Answers what is for the port itself, and passes the datagrams on. Returns the bytes of all.
+    fn sort(
+        &mut self,
+        now_ns: u64,
+        deliver: &mut impl FnMut(&[Packet<'_>], &mut NoSession),
+        unclaimed: &mut NoSession,
+    ) -> u64 {
+        let mut size = 0;
         let mut side = Side {
             mac: Mac(self.info.mac),
             address: self.info.address.0,
             neighbours: &mut self.neighbours,
             transmit: &mut self.transmit,
             counters: &self.counters,
+            share: self.share.as_ref(),
         };
-        let mut size = 0;
         for packet in self.arrived.iter().take(PREFETCH) {
             packet.prefetch();
         }
@@ -118,19 +189,17 @@ impl PollerPort {
             }
             let frame = packet.data();
             size += frame.len() as u64;
-            if let Some(datagram) = Datagram::of_frame(frame) {
-                packets.push(Packet { datagram, frame });
-            } else if let Some(datagram) = side.sort(frame, now_ns) {
-                packets.push(Packet { datagram, frame });
+            let datagram = Datagram::of_frame(frame).or_else(|| side.sort(frame, now_ns));
+            if let Some(datagram) = datagram {
+                packets.push(Packet {
+                    datagram,
+                    frame,
+                    at,
+                });
             }
         }
-        let unclaimed = deliver(&packets);
-        drop(packets);
-        self.counters.rx_no_session.add(unclaimed as u64);
-        self.counters.rx_packets.add(count as u64);
-        self.counters.rx_bytes.add(size);
-        self.arrived.clear();
-        count
+        deliver(&packets, unclaimed);
+        size
     }
 }
 
@@ -141,6 +210,7 @@ struct Side<'a> {
     neighbours: &'a mut Neighbours,
     transmit: &'a mut Transmit,
     counters: &'a PortCounters,
+    share: Option<&'a Share>,
 }
 
 impl Side<'_> {
@@ -169,6 +239,9 @@ impl Side<'_> {
             self.counters.rx_malformed.add(1);
             return;
         };
+        if let Some(share) = self.share {
+            share.tell(&message);
+        }
         let Some(reply) = self.neighbours.learn(&message, now_ns) else {
             return;
         };

@@ -116,7 +116,13 @@ impl Receiver {
 
     /// Handles packets of the flow.
     pub(super) fn packets(&mut self, packets: &[Packet<'_>], now_ns: u64) {
-        for (at, Packet { datagram, frame }) in packets.iter().enumerate() {
+        for (
+            at,
+            Packet {
+                datagram, frame, ..
+            },
+        ) in packets.iter().enumerate()
+        {
             if let Some(filter) = self.config.source
                 && !filter.admits(datagram.source)
             {

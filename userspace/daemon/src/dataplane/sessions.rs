@@ -10,7 +10,8 @@ use onair_ipc::slot::SlotReading;
 use super::command::{Outbox, PollerEvent};
 use super::config::PortInfo;
 use super::demux::Demux;
-use super::port::{Packet, PollerPort, RECEIVED_A_TURN, RX_BURST};
+use super::hand_over::Unclaimed;
+use super::port::{NoSession, Packet, PollerPort, RECEIVED_A_TURN, RX_BURST};
 use super::refusal::StartRefusal;
 use super::runtime::Runtime;
 use super::send::PACKETS_A_TURN;
@@ -217,16 +218,24 @@ impl Sessions {
     }
 
     /// Delivers packets received at `port` to their sessions; consecutive packets of one flow go
-    /// together. Returns how many have no session.
-    pub(super) fn deliver(&mut self, port: usize, packets: &[Packet<'_>], now_ns: u64) -> usize {
+    /// together. Those without a session are added to `unclaimed`.
+    pub(super) fn deliver(
+        &mut self,
+        port: usize,
+        packets: &[Packet<'_>],
+        now_ns: u64,
+        unclaimed: &mut NoSession,
+    ) {
         let mut runs = ArrayVec::<_, RX_BURST>::new();
-        let mut unclaimed = 0;
         let to = |packet: &Packet<'_>| packet.datagram.destination;
         for run in packets.chunk_by(|one, next| to(one) == to(next)) {
             let index = self.demux.entry(port, to(&run[0]));
             let found = index.and_then(|index| Some((index, self.entries[index].as_ref()?)));
             let Some((index, entry)) = found else {
-                unclaimed += run.len();
+                unclaimed.extend(run.iter().map(|packet| Unclaimed {
+                    at: packet.at,
+                    destination: packet.datagram.destination,
+                }));
                 continue;
             };
             entry.runtime.fetch();
@@ -242,7 +251,6 @@ impl Sessions {
                 self.touched.push(index);
             }
         }
-        unclaimed
     }
 
     /// Does what is due in every session. Returns whether there was work.

@@ -55,6 +55,12 @@ macro_rules! counters {
         }
 
         impl $snapshot {
+            /// Both together.
+            #[must_use]
+            pub fn plus(self, other: Self) -> Self {
+                Self { $($name: self.$name.wrapping_add(other.$name),)+ }
+            }
+
             /// Counter names and values.
             pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
                 [$((stringify!($name), self.$name),)+].into_iter()
@@ -158,6 +164,10 @@ counters! {
         echo_answered,
         /// Datagrams without a running session.
         rx_no_session,
+        /// Datagrams handed to another poller of the port, which runs their session.
+        rx_handed_over,
+        /// Datagrams that could not be handed over: too many wait for that poller.
+        rx_hand_over_full,
         /// Packets of other protocols.
         rx_other,
         /// Packets with a broken or unusable header below RTP (fragments, options, lengths).

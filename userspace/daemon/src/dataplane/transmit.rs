@@ -21,7 +21,8 @@ pub(super) trait TxSink {
 /// Packets queued for a port.
 #[derive(Debug)]
 pub(super) struct Transmit {
-    /// `None` while the port's device is gone: it takes no packets.
+    /// `None` while the port's device is gone, or if the device has none for this poller: it takes no
+    /// packets.
     queue: Option<TxQueue>,
     burst: Burst,
     counters: Arc<PortCounters>,
@@ -29,9 +30,9 @@ pub(super) struct Transmit {
 }
 
 impl Transmit {
-    pub(super) fn new(queue: TxQueue, counters: Arc<PortCounters>) -> Self {
+    pub(super) fn new(queue: Option<TxQueue>, counters: Arc<PortCounters>) -> Self {
         Self {
-            queue: Some(queue),
+            queue,
             burst: Burst::with_limit(TX_BURST),
             counters,
             made: 0,
@@ -45,8 +46,8 @@ impl Transmit {
     }
 
     /// The port's device is back.
-    pub(super) fn plug(&mut self, queue: TxQueue) {
-        self.queue = Some(queue);
+    pub(super) fn plug(&mut self, queue: Option<TxQueue>) {
+        self.queue = queue;
     }
 
     /// Packets queued so far.

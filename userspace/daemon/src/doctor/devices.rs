@@ -199,24 +199,25 @@ fn clock(host: &Host, port: &Port, interface: &str) -> Finding {
 fn node(host: &Host, config: &Config, port: &Port, interface: &str) -> Finding {
     let check = format!("numa: {}", port.name);
     let node = host.number(&format!("sys/class/net/{interface}/device/numa_node"));
-    let core = config.poller_of(port).map(|at| config.poller[at].core);
-    let (Some(node), Some(core)) = (node, core) else {
+    let Some(node) = node else {
         return Finding::ok(check, "the device is on no node");
     };
-    if host
-        .list(&format!("sys/devices/system/node/node{node}/cpulist"))
-        .contains(&core)
-    {
-        return Finding::ok(check, format!("device and core {core} are on node {node}"));
+    let near = host.list(&format!("sys/devices/system/node/node{node}/cpulist"));
+    let mut pollers = config
+        .pollers_of(port)
+        .flatten()
+        .map(|at| &config.poller[at]);
+    match pollers.find(|poller| !near.contains(&poller.core)) {
+        None => Finding::ok(check, format!("device and pollers are on node {node}")),
+        Some(poller) => Finding::warning(
+            check,
+            format!("the device is on node {node}, core {} is not", poller.core),
+        )
+        .because(
+            "each packet crosses between the nodes",
+            format!("give poller {} a core of node {node}", poller.name),
+        ),
     }
-    Finding::warning(
-        check,
-        format!("the device is on node {node}, core {core} is not"),
-    )
-    .because(
-        "each packet crosses between the nodes",
-        format!("give poller {} a core of node {node}", port.poller),
-    )
 }
 
 #[cfg(test)]

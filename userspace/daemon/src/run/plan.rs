@@ -14,8 +14,9 @@ use crate::socket_file::{SocketError, resolve_group, resolve_user};
 
 /// The ports of each poller's thread, by the thread's name.
 pub(super) fn ports_by_poller(config: &Config) -> BTreeMap<String, Vec<String>> {
-    let ports_of = |poller: &str| {
-        let ports = config.port.iter().filter(|port| port.poller == poller);
+    let ports_of = |poller: &String| {
+        let ports = config.port.iter();
+        let ports = ports.filter(|port| port.pollers().contains(poller));
         ports.map(|port| port.name.clone()).collect()
     };
     let pollers = config.poller.iter();
@@ -94,9 +95,10 @@ pub(super) fn dataplane_config(
                 netns: port.netns.clone(),
                 xdp: port.xdp,
                 address: port.ipv4()?,
-                poller: config
-                    .poller_of(port)
-                    .expect("checked with the configuration"),
+                pollers: config
+                    .pollers_of(port)
+                    .map(|at| at.expect("checked with the configuration"))
+                    .collect(),
             })
         })
         .collect::<Result<_, ConfigError>>()?;

@@ -196,7 +196,9 @@ mod tests {
             driver: "net_ring".into(),
             mac: [2; 6],
             address: ("10.77.0.1".parse().unwrap(), 24),
-            poller: 0,
+            pollers: vec![0],
+            queues: 1,
+            steers: false,
             mtu: 1500,
         };
         match check_addresses(&spec, &port) {

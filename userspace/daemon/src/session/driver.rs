@@ -45,7 +45,7 @@ impl Session {
         let seen = Seen {
             services,
             session: self.id,
-            poller: self.poller,
+            poller: self.placement.poller(),
             stats: &self.stats,
         };
         let effects = self.core.handle(event, &seen);
@@ -60,7 +60,9 @@ impl Session {
 
     fn execute(&mut self, services: &mut Services, effect: Effect<Runtime>) -> Option<Progress> {
         match effect {
-            Effect::Poller(order) => services.command(self.poller, command(self.id.0, order)),
+            Effect::Poller(order) => {
+                services.command(self.placement.poller(), command(self.id.0, order));
+            }
             Effect::Wake(memory) => services.waking.enter(&memory),
             Effect::WakeNow => services.waking.turn(),
             Effect::Closed(number) => {

@@ -35,7 +35,7 @@ pub use self::certificate::complete;
 pub use self::driver::Progress;
 pub use self::recording::Untapped;
 pub use self::totals::SessionTotals;
-use crate::dataplane::{Runtime, SessionStats};
+use crate::dataplane::{Placement, Runtime, SessionStats};
 use crate::events::Subject;
 use crate::services::Services;
 
@@ -54,7 +54,9 @@ pub struct Session {
     pub index: u32,
     /// State, clients and memory.
     pub core: SessionCore<Runtime>,
-    poller: usize,
+    placement: Placement,
+    /// Name of its poller.
+    poller: String,
     created_at: Timestamp,
     geometry: Geometry,
     /// Frames of a receive session, shared by its readers.
@@ -106,6 +108,15 @@ impl Session {
             Direction::Send => None,
         };
         let runtime = Box::new(convert::runtime(id, &spec, port, frames.clone())?);
+        let rate = spec.video.frame_rate;
+        let bytes = u64::from(spec.video.frame_bytes()) * u64::from(rate.numerator());
+        let bytes = bytes / u64::from(rate.denominator());
+        let sends = spec.direction == Direction::Send;
+        let plane = &services.dataplane;
+        let place = |works: &dyn Fn(usize) -> bool| plane.place(port, sends, bytes, works);
+        // With dead pollers only, a start says so.
+        let placement = place(&|poller| services.is_alive(poller)).or_else(|| place(&|_| true));
+        let placement = placement.expect("a port has a poller with a queue");
         let expires_at = spec
             .duration_ms
             .and_then(|ms| Instant::now().checked_add(Duration::from_millis(ms)));
@@ -114,7 +125,8 @@ impl Session {
             owner,
             owner_connection,
             index,
-            poller: port.poller,
+            poller: services.config.poller[placement.poller()].name.clone(),
+            placement,
             created_at: Timestamp::now(),
             stats: runtime.stats().clone(),
             core: SessionCore::new(
@@ -170,6 +182,7 @@ impl Session {
             name: self.spec.name.clone(),
             direction: self.spec.direction,
             port: self.spec.port.clone(),
+            poller: self.poller.clone(),
             video: document.video,
             flow: document.flow,
             source: self.spec.source,

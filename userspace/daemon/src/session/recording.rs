@@ -27,7 +27,7 @@ impl Session {
             // A poller that has handed the session back meanwhile refuses, and this runs again.
             Place::Poller | Place::Returning => {
                 let session = self.id.0;
-                services.command(self.poller, Command::Tap { session, tap });
+                services.command(self.placement.poller(), Command::Tap { session, tap });
             }
         }
     }
@@ -41,8 +41,8 @@ impl Session {
             },
             Place::Poller | Place::Returning => {
                 if ask {
-                    let session = self.id.0;
-                    services.command(self.poller, Command::Untap { session, recording });
+                    let (session, poller) = (self.id.0, self.placement.poller());
+                    services.command(poller, Command::Untap { session, recording });
                 }
                 Untapped::Awaited
             }
@@ -58,9 +58,7 @@ impl Session {
     }
 
     /// The producer of its packets: its port, and that port's polling thread.
-    pub fn producer(&self, services: &Services) -> String {
-        let poller = services.config.poller.get(self.poller);
-        let poller = poller.map_or("?", |it| it.name.as_str());
-        format!("{} (onair-{poller})", self.spec.port)
+    pub fn producer(&self) -> String {
+        format!("{} (onair-{})", self.spec.port, self.poller)
     }
 }

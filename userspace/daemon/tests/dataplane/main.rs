@@ -10,6 +10,7 @@ mod clients;
 mod pollers;
 mod receiving;
 mod sending;
+mod sharing;
 
 use onaird::dataplane::PollerEvent;
 
@@ -18,7 +19,7 @@ use crate::rig::{Rig, receive};
 #[test]
 fn dataplane_over_a_wire_in_one_process_then_each_scenario_holds() {
     let mut rig = Rig::open();
-    assert_eq!(rig.plane.ports().len(), 3);
+    assert_eq!(rig.plane.ports().len(), 5);
     receiving::pattern_sent_and_received_then_each_frame_verified_and_none_lost(&mut rig);
     receiving::session_stopped_and_started_again_then_goes_on_at_a_frame_boundary(&mut rig);
     receiving::session_stopped_while_packets_pour_in_then_handed_back_and_no_frame_leaks(&mut rig);
@@ -29,6 +30,9 @@ fn dataplane_over_a_wire_in_one_process_then_each_scenario_holds() {
     sending::client_source_flushed_while_nothing_can_be_sent_then_told_when_it_is_dropped(&mut rig);
     receiving::datagrams_malformed_then_counted_by_reason(&mut rig);
     sending::sender_without_an_arp_answer_then_silent_and_handed_back(&mut rig);
+    sharing::sender_is_placed_where_a_queue_is_and_receivers_where_least_is_carried(&rig);
+    sharing::sessions_of_both_pollers_get_every_packet(&mut rig);
+    sharing::flow_of_a_session_on_one_poller_is_refused_on_the_other_until_it_ends(&mut rig);
     pollers::session_cannot_start_then_refused_with_the_runtime(&mut rig);
     pollers::poller_idle_sessions_then_sleeps(&mut rig);
     pollers::poller_panics_then_told_and_its_sessions_come_back_and_the_others_go_on(&mut rig);

@@ -25,7 +25,7 @@ pub(crate) fn poller_panics_then_told_and_its_sessions_come_back_and_the_others_
     };
     let frames = FrameMemory::create(geometry(4), true).unwrap();
     let runtime = Runtime::receive(70, config, frames).unwrap();
-    let to_p1 = |command| rig.plane.send(1, command);
+    let mut to_p1 = |command| rig.plane.send(1, command);
     to_p1(Command::Start(Box::new(runtime))).unwrap();
     to_p1(Command::Run(PollerTask::new(|| panic!("on purpose")))).unwrap();
     let message = rig.event("the death", |event| match event {

@@ -27,6 +27,11 @@ pub(crate) const A: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 1);
 
 pub(crate) const B: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 2);
 
+pub(crate) const D: Ipv4Addr = Ipv4Addr::new(10, 9, 2, 1);
+
+/// Of the port with two pollers.
+pub(crate) const E: Ipv4Addr = Ipv4Addr::new(10, 9, 2, 2);
+
 /// Little, for who is to be slow …
 pub(crate) const QUOTA: u32 = 3;
 
@@ -70,13 +75,13 @@ impl PortJournal for NoJournal {
 
 impl Rig {
     pub(crate) fn open() -> Self {
-        let port = |name: &str, address, wire: &str, poller| PortSpec {
+        let port = |name: &str, address, wire: &str, pollers: &[usize]| PortSpec {
             name: name.into(),
             device: format!("ring:{wire}"),
             netns: None,
             xdp: XdpChoice::Auto,
             address: (address, 24),
-            poller,
+            pollers: pollers.to_vec(),
         };
         let poller = |name: &str| PollerSpec {
             name: name.into(),
@@ -88,15 +93,18 @@ impl Rig {
         let config = DataplaneConfig {
             eal: EalConfig {
                 hugepages: Hugepages::Never,
-                memory_mb: 128,
+                memory_mb: 192,
                 ..EalConfig::default()
             },
             ports: vec![
-                port("a", A, "wire:a", 0),
-                port("b", B, "wire:b", 0),
-                port("c", Ipv4Addr::new(10, 9, 1, 2), "other:b", 1),
+                port("a", A, "wire:a", &[0]),
+                port("b", B, "wire:b", &[0]),
+                port("c", Ipv4Addr::new(10, 9, 1, 2), "other:b", &[1]),
+                // A ring has one queue: the second poller has none.
+                port("d", D, "wide:a", &[0]),
+                port("e", E, "wide:b", &[0, 2]),
             ],
-            pollers: vec![poller("p0"), poller("p1")],
+            pollers: vec![poller("p0"), poller("p1"), poller("p2")],
             port_busy: Duration::ZERO,
             journal: Arc::new(NoJournal),
         };
@@ -111,7 +119,7 @@ impl Rig {
         }
     }
 
-    pub(crate) fn send(&self, command: Command) {
+    pub(crate) fn send(&mut self, command: Command) {
         self.plane.send(0, command).unwrap();
     }
 
@@ -147,11 +155,16 @@ impl Rig {
         }
     }
 
-    pub(crate) fn start(&self, runtime: Runtime) {
+    pub(crate) fn start(&mut self, runtime: Runtime) {
         self.send(Command::Start(Box::new(runtime)));
     }
 
-    pub(crate) fn attach(&self, session: u64, lender: Box<Lender>, frames: Option<FrameMemory>) {
+    pub(crate) fn attach(
+        &mut self,
+        session: u64,
+        lender: Box<Lender>,
+        frames: Option<FrameMemory>,
+    ) {
         self.send(Command::Attach {
             session,
             lender,

@@ -261,6 +261,7 @@ impl Actor {
             name,
             direction: document.direction,
             port: document.port,
+            poller: "p0".into(),
             video: document.video,
             flow: document.flow,
             source: document.source,

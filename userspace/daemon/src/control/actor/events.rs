@@ -92,6 +92,7 @@ impl Actor {
     /// A poller gave a session's runtime back, or did not take it.
     fn handed_back(&mut self, runtime: Box<Runtime>) {
         let id = runtime.session();
+        self.services.dataplane.returned(&runtime);
         self.handle(id, Event::HandedBack(runtime));
         // Before the session may be destroyed.
         self.taps_handed_back(id);

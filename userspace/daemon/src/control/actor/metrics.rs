@@ -358,8 +358,13 @@ fn measure_ports(services: &Services, metrics: &mut Exposition) {
             ),
             (
                 "onair_port_rx_missed_total",
-                "Packets that the driver missed or dropped.",
-                driver.rx_missed + driver.rx_no_mbuf + xdp,
+                "Packets that the driver missed or dropped, or that one poller could not hand to another.",
+                driver.rx_missed + driver.rx_no_mbuf + xdp + counted.rx_hand_over_full,
+            ),
+            (
+                "onair_port_rx_handed_over_total",
+                "Packets that one poller of the port handed to another, which runs their session.",
+                counted.rx_handed_over,
             ),
             (
                 "onair_port_rx_errors_total",

@@ -71,7 +71,7 @@ impl Actor {
             },
             video: session.video_format()?,
             payload_type: session.spec.flow.payload_type,
-            producer: session.producer(&self.services),
+            producer: session.producer(),
             folder: self.recorder.folder.clone(),
             ring_bytes: usize::try_from(config.ring_mb << 20).unwrap_or(usize::MAX),
             min_free_bytes: config.min_free_mb << 20,
