@@ -103,6 +103,7 @@ pub(crate) fn one(view: &SessionView) -> String {
     table.add_cell("state", state(view.state));
     table.add("direction", direction);
     table.add("port", &view.port);
+    table.add("poller", &view.poller);
     table.add("video", video(view));
     table.add("flow", flow(view));
     table.add("payload type", or_dash(view.flow.payload_type));

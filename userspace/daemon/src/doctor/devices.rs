@@ -164,7 +164,8 @@ fn firmware(port: &Port, interface: &str) -> Finding {
     }
 }
 
-/// A port opens one queue. The NIC spreads flows over all that it has, unless a rule says otherwise.
+/// A port opens as many queues as it has pollers. The NIC spreads flows over all that it has, unless
+/// a rule says otherwise.
 fn queues(host: &Host, port: &Port, interface: &str) -> Finding {
     let check = format!("queues: {}", port.name);
     let names = host.names(&format!("sys/class/net/{interface}/queues"));
@@ -174,13 +175,14 @@ fn queues(host: &Host, port: &Port, interface: &str) -> Finding {
         line.split(' ').next()?.parse::<u64>().ok()
     });
     let rules = rules.unwrap_or(0);
-    let found = format!("{count} receive queues, {rules} flow rules");
-    if count <= 1 || rules > 0 {
+    let pollers = port.pollers().len();
+    let found = format!("{count} receive queues, {pollers} pollers, {rules} flow rules");
+    if count <= pollers || rules > 0 {
         return Finding::ok(check, found);
     }
     Finding::warning(check, found).because(
-        "a port takes packets from one queue, and the NIC puts each flow into one of them",
-        format!("ethtool -L {interface} combined 1, or a rule for each flow: ethtool -N"),
+        "a port takes packets from one queue for each poller, and the NIC puts flows into all of them",
+        format!("ethtool -L {interface} combined {pollers}, or a rule for each flow: ethtool -N"),
     )
 }
 
