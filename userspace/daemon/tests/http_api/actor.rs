@@ -274,6 +274,10 @@ impl Actor {
             created_at: Timestamp::now(),
             stopped_at: None,
             attachments: busy.then(attachment).into_iter().collect(),
+            problems: Vec::new(),
+            link_up: Some(true),
+            ssrc: None,
+            peer: None,
             counters: SessionCounters::default(),
         };
         // As if another user's process had made it.

@@ -30,7 +30,8 @@ impl<S: Copy> Assembler<S> {
         now_ns: u64,
         sink: &mut impl Sink<Slot = S>,
     ) -> bool {
-        if self.ssrc.is_some() && !self.is_silent(now_ns) {
+        let came = now_ns.saturating_sub(self.last_late_ns) < self.config.timeout_ns;
+        if self.ssrc.is_some() && (came || !self.is_silent(now_ns)) {
             self.other_ssrc = Some(ssrc);
             self.stats.other_ssrc_packets += 1;
             return false;
@@ -106,6 +107,7 @@ impl<S: Copy> Assembler<S> {
         if came_before && now_ns.saturating_sub(passed.closed_ns) >= REPLAY_NS {
             return self.stray(rtp, now_ns, sink);
         }
+        self.last_late_ns = now_ns;
         if arrival == Arrival::Duplicate {
             self.stats.duplicate += 1;
         } else {

@@ -39,6 +39,8 @@ pub struct Assembler<S> {
     /// Packets that do not fit the raster came since the last frame was opened.
     pub(super) wrong_format: bool,
     pub(super) last_fit_ns: u64,
+    /// Last packet of the current source that came late or again.
+    pub(super) last_late_ns: u64,
     pub(super) stats: AssemblyStats,
 }
 
@@ -58,6 +60,7 @@ impl<S: Copy> Assembler<S> {
             candidate: Candidate::default(),
             wrong_format: false,
             last_fit_ns: 0,
+            last_late_ns: 0,
             stats: AssemblyStats::default(),
         }
     }
@@ -190,7 +193,7 @@ impl<S: Copy> Assembler<S> {
         };
         match self.sequence.receive(number) {
             Arrival::Newest => {}
-            Arrival::Duplicate => return self.note_duplicate(place),
+            Arrival::Duplicate => return self.note_duplicate(place, now_ns),
             other => self.note_reordered(other),
         }
         self.last_fit_ns = now_ns;
@@ -225,8 +228,9 @@ impl<S: Copy> Assembler<S> {
     }
 
     #[inline(never)]
-    const fn note_duplicate(&mut self, place: usize) {
+    const fn note_duplicate(&mut self, place: usize, now_ns: u64) {
         self.stats.duplicate += 1;
+        self.last_late_ns = now_ns;
         let frame = &mut self.frames[place];
         frame.duplicates = frame.duplicates.saturating_add(1);
     }

@@ -305,6 +305,22 @@ fn two_sources_in_one_flow_then_the_first_is_followed_until_it_is_silent() {
 }
 
 #[test]
+fn source_that_repeats_its_packets_then_not_silent() {
+    let (mut assembler, mut memory) = (assembler(small()), Memory::new(&small()));
+    let (mut ours, mut other) = (Sender::new(small(), 60), Sender::new(small(), 60));
+    other.ssrc = 6;
+    let frame = ours.frame(0);
+    for round in 1..10 {
+        push_all(&mut assembler, &mut memory, &frame, round * MS * 2);
+        let now = round * MS * 2 + MS / 2;
+        push_all(&mut assembler, &mut memory, &other.frame(round), now);
+    }
+    assert_eq!(numbers(&memory), [0]);
+    assert_eq!(assembler.stats().ssrc_changes, 0);
+    assert_accounted(assembler.stats());
+}
+
+#[test]
 fn source_restarts_at_other_numbers_then_followed_after_the_timeout() {
     // Ahead and behind, with and without a pause.
     for (timestamp, sequence, pause) in [
