@@ -14,6 +14,7 @@ mod former_clients;
 mod metrics;
 mod naming;
 mod recording;
+mod sdp;
 mod totals;
 mod traffic;
 
