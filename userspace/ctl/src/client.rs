@@ -11,7 +11,7 @@ use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use onair_types::Problem;
-use onair_types::api::{self, ApiOperation, EventQuery, FollowEvents, Input, Sent};
+use onair_types::api::{self, ApiOperation, EventQuery, FollowEvents, Input, Sent, Shape};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::net::UnixStream;
@@ -75,6 +75,9 @@ impl Client {
             let (status, is_problem) = (response.status(), is_problem(&response));
             let body = response.into_body().collect().await;
             let bytes = body.map_err(|e| self.broken(e))?.to_bytes();
+            if O::ENTRY.shape == Shape::Text && status.is_success() {
+                return Ok(Value::String(String::from_utf8_lossy(&bytes).into_owned()));
+            }
             understand(status, is_problem, &bytes)
         };
         let answer = tokio::time::timeout(patience, exchange).await;

@@ -14,6 +14,7 @@ use crate::id::{SessionId, SessionName};
 use crate::recording::{
     RecordingCounts, RecordingEnd, RecordingFormat, RecordingId, RecordingName, RecordingState,
 };
+use crate::session_problem::{SessionProblem, SessionProblemKind};
 use crate::shutdown::ShutdownPhase;
 use crate::spec::Direction;
 use crate::time::Timestamp;
@@ -130,6 +131,17 @@ pub enum EventKind {
     CertificateCompleted {
         /// Returned bytes.
         bytes: u64,
+    },
+    /// A problem of a session's traffic began.
+    SessionProblem {
+        /// What is wrong, and what to do.
+        #[serde(flatten)]
+        problem: SessionProblem,
+    },
+    /// A problem of a session's traffic is over, or the session was stopped.
+    SessionProblemOver {
+        /// Its kind.
+        problem: SessionProblemKind,
     },
     /// A recording accepts packets.
     RecordingStarted {
@@ -277,6 +289,8 @@ names! {
     Quarantined "quarantined"
     Destroyed "destroyed"
     CertificateCompleted "certificate_completed"
+    SessionProblem "session_problem"
+    SessionProblemOver "session_problem_over"
     RecordingStarted "recording_started"
     RecordingDegraded "recording_degraded"
     RecordingResumed "recording_resumed"

@@ -25,6 +25,7 @@ pub mod problem;
 pub mod recording;
 pub mod request;
 pub mod session;
+pub mod session_problem;
 pub mod shutdown;
 pub mod spec;
 pub mod time;
@@ -60,6 +61,7 @@ pub use request::{DestroyWait, Flush, Flushed};
 pub use session::{
     AttachmentState, AttachmentView, SessionCounters, SessionList, SessionState, SessionView,
 };
+pub use session_problem::{PeerState, SessionProblem, SessionProblemKind};
 pub use shutdown::{
     PartOutcome, PartReport, PhaseTime, PortSummary, SessionOutcome, SessionSummary, ShutdownPhase,
     ShutdownStatus, ShutdownSummary, ThreadSummary, ThreadTraffic,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{SessionId, SessionName};
+use crate::session_problem::{PeerState, SessionProblem};
 use crate::spec::{Direction, FlowDocument, Source, VideoDocument};
 use crate::text::texts;
 use crate::time::Timestamp;
@@ -82,6 +83,19 @@ pub struct SessionView {
     pub stopped_at: Option<Timestamp>,
     /// Attached processes.
     pub attachments: Vec<AttachmentView>,
+    /// What is wrong with its traffic now, with what to do. Empty unless the session is running.
+    #[serde(default)]
+    pub problems: Vec<SessionProblem>,
+    /// The link of its port is up. Absent while the port has no device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link_up: Option<bool>,
+    /// Receive: the synchronisation source that the session follows; absent before the first
+    /// packet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssrc: Option<u32>,
+    /// Send, while running: what is known of the receiver.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<PeerState>,
     /// Traffic since the session's creation.
     pub counters: SessionCounters,
 }
@@ -107,6 +121,12 @@ pub struct AttachmentView {
     /// Of these, frames that the client holds (the client reports this).
     #[serde(default)]
     pub held: u64,
+    /// How long the client has held its oldest frame, in milliseconds; absent if it holds none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest_held_ms: Option<u64>,
+    /// Frames that this client missed because it had used its quota.
+    #[serde(default)]
+    pub frames_dropped_slow: u64,
     /// Threads inside a call (the client's slots).
     pub threads_inside: u64,
     /// State of the attachment.
@@ -136,7 +156,7 @@ texts! {
     Revoked "revoked"
 }
 
-/// Traffic of a session since its creation. Each counter only grows.
+/// Traffic of a session since its creation. Each counter only grows, except `packets_lost`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
@@ -151,7 +171,8 @@ pub struct SessionCounters {
     pub packets: u64,
     /// Bytes of RTP payload in them.
     pub bytes: u64,
-    /// Packets that never arrived, by sequence number.
+    /// Packets that did not arrive, by sequence number: counted when their frame is closed, and
+    /// taken back if they arrive after that.
     pub packets_lost: u64,
     /// Packets that arrived twice.
     pub packets_duplicate: u64,
@@ -167,6 +188,24 @@ pub struct SessionCounters {
     pub underruns: u64,
     /// Unread frames taken back from a client that was too slow.
     pub frames_dropped_slow: u64,
+    /// Of the incomplete frames, those whose source sends another format.
+    pub frames_wrong_format: u64,
+    /// Frames dropped in transit because the session stopped.
+    pub frames_dropped_stop: u64,
+    /// Submitted frames dropped because their client left.
+    pub frames_dropped_detached: u64,
+    /// Frame times of a sender that passed while the port's link was down.
+    pub frames_no_link: u64,
+    /// Frame times of a sender that passed while the poller or the port was behind.
+    pub slots_missed: u64,
+    /// Packets of a frame for which no buffer was free.
+    pub packets_no_buffer: u64,
+    /// Packets of another synchronisation source, dropped while the followed one sends.
+    pub packets_other_ssrc: u64,
+    /// Times that the session followed another synchronisation source.
+    pub ssrc_changes: u64,
+    /// Times that the source started anew with other sequence numbers.
+    pub restarts: u64,
 }
 
 /// Answer of `GET /v1/sessions`.

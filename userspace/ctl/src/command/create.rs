@@ -8,8 +8,10 @@ use clap::{Args, ValueEnum};
 use onair_types::SessionName;
 use serde_json::{Map, Value, json};
 
+use super::description::Described;
 use crate::args::InvalidArgument;
 use crate::failure::Failure;
+use crate::render;
 
 /// A session's specification.
 #[derive(Debug, Args)]
@@ -19,6 +21,7 @@ Examples:
       --depth 10 --destination 10.77.0.2:5004
   onairctl session create test --direction send --port a --size 1920x1080 --rate 60000/1001 \\
       --destination 10.77.0.2:5004 --pattern
+  onairctl session create cam1 --port b --sdp cam1.sdp --destination 10.77.0.2:5004
   onairctl session create --file cam1.json
   jq '.name = \"cam2\"' cam1.json | onairctl session create --file -
 
@@ -35,11 +38,16 @@ pub(crate) struct Create {
     #[arg(long, short, value_name = "PATH", conflicts_with_all = [
         "name", "direction", "port", "size", "rate", "depth", "destination", "source_address",
         "payload_type", "pattern", "quota", "max_attachments",
-        "priority", "duration", "persistent"])]
+        "priority", "duration", "persistent", "sdp"])]
     file: Option<PathBuf>,
 
-    /// Direction of the packets, seen from the daemon's host
-    #[arg(long, required_unless_present = "file")]
+    /// Take video, destination, source and payload type from a session description (SDP) of
+    /// ST 2110-20; - is standard input. Other flags replace its addresses and payload type
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["size", "rate", "depth"])]
+    sdp: Option<PathBuf>,
+
+    /// Direction of the packets, seen from the daemon's host; with --sdp: receive if absent
+    #[arg(long, required_unless_present_any = ["file", "sdp"])]
     direction: Option<Way>,
 
     /// Name of a port in the daemon's configuration
@@ -47,11 +55,12 @@ pub(crate) struct Create {
     port: Option<String>,
 
     /// Picture size: width by height in pixels, up to 4096x2160
-    #[arg(long, value_name = "WIDTHxHEIGHT", required_unless_present = "file", value_parser = size)]
+    #[arg(long, value_name = "WIDTHxHEIGHT", value_parser = size,
+        required_unless_present_any = ["file", "sdp"])]
     size: Option<(u32, u32)>,
 
     /// Frames a second: 60, or exactly 60000/1001
-    #[arg(long, required_unless_present = "file")]
+    #[arg(long, required_unless_present_any = ["file", "sdp"])]
     rate: Option<String>,
 
     /// Bits a sample: 8 or 10
@@ -59,7 +68,7 @@ pub(crate) struct Create {
     depth: u32,
 
     /// Destination of the packets; receive: the port's own address
-    #[arg(long, value_name = "IPv4:PORT", required_unless_present = "file")]
+    #[arg(long, value_name = "IPv4:PORT", required_unless_present_any = ["file", "sdp"])]
     destination: Option<String>,
 
     /// Send: local address and UDP port. Receive: accept packets from this source only
@@ -121,12 +130,11 @@ impl Create {
             },
         );
         put("port", json!(self.port));
-        let (width, height) = self.size.unwrap_or_default();
-        put(
-            "video",
-            json!({"width": width, "height": height, "frame_rate": self.rate, "depth": self.depth}),
-        );
-        let mut flow = json!({"destination": self.destination});
+        let (video, mut flow) = self.video_and_flow()?;
+        put("video", video);
+        if let Some(destination) = &self.destination {
+            flow["destination"] = json!(destination);
+        }
         if let Some(source) = &self.source_address {
             flow["source"] = json!(source);
         }
@@ -156,12 +164,39 @@ impl Create {
     }
 }
 
+impl Create {
+    /// Video and flow, from the description or the flags.
+    fn video_and_flow(&self) -> Result<(Value, Value), Failure> {
+        let Some(path) = &self.sdp else {
+            let (width, height) = self.size.unwrap_or_default();
+            let video = json!({
+                "width": width, "height": height, "frame_rate": self.rate, "depth": self.depth,
+            });
+            return Ok((video, json!({})));
+        };
+        let (_, text) = text_of(path)?;
+        let receives = !matches!(self.direction, Some(Way::Send));
+        let described = Described::read(path, &text, receives)?;
+        for note in described.notes {
+            eprintln!("onairctl: {}", render::printable(&note));
+        }
+        Ok((described.video, described.flow))
+    }
+}
+
 /// Milliseconds, rounded up.
 fn whole_ms(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
 fn read(path: &Path) -> Result<Value, Failure> {
+    let (shown, text) = text_of(path)?;
+    serde_json::from_str(&text)
+        .map_err(|error| Failure::Input(format!("{shown} is not a JSON document: {error}")))
+}
+
+/// The name for people, and the text.
+fn text_of(path: &Path) -> Result<(String, String), Failure> {
     let (shown, text) = if path == Path::new("-") {
         let mut text = String::new();
         let read = std::io::stdin().read_to_string(&mut text).map(|_| text);
@@ -169,9 +204,10 @@ fn read(path: &Path) -> Result<Value, Failure> {
     } else {
         (path.display().to_string(), fs::read_to_string(path))
     };
-    let text = text.map_err(|error| Failure::Input(format!("cannot read {shown}: {error}")))?;
-    serde_json::from_str(&text)
-        .map_err(|error| Failure::Input(format!("{shown} is not a JSON document: {error}")))
+    match text {
+        Ok(text) => Ok((shown, text)),
+        Err(error) => Err(Failure::Input(format!("cannot read {shown}: {error}"))),
+    }
 }
 
 fn size(text: &str) -> Result<(u32, u32), InvalidArgument> {
@@ -207,6 +243,47 @@ mod tests {
             r#"{"name":"cam1","direction":"receive","port":"b","video":{"width":1280,"height":720,"frame_rate":"60","depth":10},"flow":{"destination":"10.77.0.2:5004"}}"#
         );
         serde_json::from_value::<SessionSpec>(body).unwrap();
+    }
+
+    #[test]
+    fn create_from_a_description_then_its_values_and_those_of_the_flags() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cam1.sdp");
+        let text = "v=0\no=- 1 1 IN IP4 192.0.2.1\ns=x\nt=0 0\nm=video 5006 RTP/AVP 98\n\
+            c=IN IP4 192.0.2.7\na=source-filter: incl IN IP4 192.0.2.7 192.0.2.1\n\
+            a=rtpmap:98 raw/90000\na=fmtp:98 sampling=YCbCr-4:2:2; width=1280; height=720; \
+            exactframerate=60000/1001; depth=10; colorimetry=BT709; PM=2110GPM; \
+            SSN=ST2110-20:2017; TP=2110TPN; \n";
+        fs::write(&path, text).unwrap();
+        let given = format!("cam1 --port b --sdp {}", path.display());
+        let spec: SessionSpec = serde_json::from_value(create(&given).body().unwrap()).unwrap();
+        assert_eq!(spec.video.to_string(), "1280x720 60000/1001 fps 10 bit");
+        assert_eq!(spec.flow.destination.to_string(), "192.0.2.7:5006");
+        assert_eq!(spec.flow.source.unwrap().to_string(), "192.0.2.1");
+        assert_eq!(
+            (spec.direction, spec.flow.payload_type),
+            (onair_types::Direction::Receive, 98)
+        );
+        let more =
+            format!("{given} --direction send --destination 10.0.0.2:7000 --payload-type 99");
+        let spec: SessionSpec = serde_json::from_value(create(&more).body().unwrap()).unwrap();
+        assert_eq!(spec.flow.destination.to_string(), "10.0.0.2:7000");
+        assert_eq!((spec.flow.source, spec.flow.payload_type), (None, 99));
+        for (from, to, told) in [
+            ("height=720; ", "", "line 9: height: missing"),
+            ("depth=10", "depth=12", "depth=12 is not carried yet"),
+            (
+                "depth=10",
+                "depth=10; interlace",
+                "interlace is not carried yet",
+            ),
+            ("raw/90000", "H264/90000", "no ST 2110-20 video"),
+        ] {
+            fs::write(&path, text.replace(from, to)).unwrap();
+            let error = create(&given).body().unwrap_err();
+            assert!(error.to_string().contains(told), "{error}");
+            assert_eq!(error.code(), crate::failure::USAGE);
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ pub(crate) mod certificate;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod create;
+mod description;
 pub(crate) mod doctor;
 pub(crate) mod dry_run;
 pub(crate) mod events;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use clap::Subcommand;
 use onair_types::api::{
-    AbortSession, ApiOperation, CreateSession, DestroySession, ListBlockers, ListSessions,
-    QuarantineSession, Sent, ShowSession, ShowVerdict, StartSession, StopSession,
+    AbortSession, ApiOperation, CreateSession, DescribeSession, DestroySession, ListBlockers,
+    ListSessions, QuarantineSession, Sent, ShowSession, ShowVerdict, StartSession, StopSession,
 };
 use onair_types::{Certificate, DestroyWait, Operation, SessionRef, SessionView};
 
@@ -157,6 +157,17 @@ Example:
         /// Session id or name
         session: SessionRef,
     },
+    /// Print the session description (SDP) of a session
+    #[command(after_help = "\
+A send session's description is for its receivers; a receive session's says what it expects.
+
+Examples:
+  onairctl session sdp out > out.sdp
+  onairctl session sdp out | ffprobe -protocol_whitelist pipe,rtp,udp -")]
+    Sdp {
+        /// Session id or name
+        session: SessionRef,
+    },
     /// Show the certificate of a destroyed session
     #[command(after_help = "\
 Examples:
@@ -234,6 +245,10 @@ pub(crate) async fn run(cli: &Cli, client: &Client, verb: &Verb) -> Result<u8, F
             let answer = client.call::<ShowVerdict>(session, &()).await?;
             let verdict = show(cli, &answer, render::verdict::render)?;
             return Ok(if verdict.destroyable { DONE } else { BUSY });
+        }
+        Verb::Sdp { session } => {
+            let answer = client.call::<DescribeSession>(session, &()).await?;
+            show(cli, &answer, |text: &String| render::description(text))?;
         }
         Verb::Certificate { session } => return certificate::show(cli, client, session).await,
     }

@@ -71,6 +71,10 @@ fn what(kind: &EventKind) -> String {
             requester,
         } => format!("{operation}, by {requester}"),
         EventKind::CertificateCompleted { bytes: it } => bytes(*it) + " returned",
+        EventKind::SessionProblem { problem } => {
+            format!("{}: {}", problem.problem, problem.detail)
+        }
+        EventKind::SessionProblemOver { problem } => problem.to_string(),
         EventKind::RecordingStarted {
             recording_name,
             format,

@@ -130,6 +130,11 @@ pub(crate) fn printable(text: &str) -> String {
         .collect()
 }
 
+/// A session description, with CRLF at the end of each line (RFC 8866 §5).
+pub(crate) fn description(text: &str) -> String {
+    text.lines().map(|line| printable(line) + "\r\n").collect()
+}
+
 /// A duration in one or two units.
 pub(crate) fn human(duration: Duration) -> String {
     let us = duration.as_micros();

@@ -7,7 +7,7 @@ use onair_types::{
     AttachmentView, Direction, Flushed, SessionCounters, SessionList, SessionState, SessionView,
 };
 
-use super::{Facts, ago, bytes, cell, coloured, columns, heading, human, or_dash};
+use super::{Facts, ago, bytes, cell, coloured, columns, heading, human, or_dash, printable};
 
 fn state(state: SessionState) -> Cell {
     coloured(
@@ -111,12 +111,28 @@ pub(crate) fn one(view: &SessionView) -> String {
     if view.persistent {
         table.add("persistent", "comes back at the next start");
     }
+    if let Some(up) = view.link_up {
+        table.add("link", if up { "up" } else { "down" });
+    }
+    if let Some(ssrc) = view.ssrc {
+        table.add("ssrc", format!("{ssrc:#010x}"));
+    }
+    if let Some(peer) = view.peer {
+        table.add("receiver", peer);
+    }
     table.add("owner", or_dash(view.owner.as_ref()));
     table.add("created", ago(Some(view.created_at)));
     if view.stopped_at.is_some() {
         table.add("stopped", ago(view.stopped_at));
     }
     let mut text = table.print();
+    if !view.problems.is_empty() {
+        text += &heading("Problems:");
+        for one in &view.problems {
+            text += &printable(&format!("{}: {}", one.problem, one.detail));
+            text.push('\n');
+        }
+    }
     text += &heading(&format!(
         "Attachments ({} of {}):",
         view.attachments.len(),
@@ -142,6 +158,11 @@ fn attachments(list: &[AttachmentView]) -> String {
             ("STATE", |one| cell(one.state)),
             ("LENT", |one| cell(one.lent)),
             ("HELD", |one| cell(one.held)),
+            ("FOR", |one| {
+                let oldest = one.oldest_held_ms.map(Duration::from_millis);
+                cell(or_dash(oldest.map(human)))
+            }),
+            ("DROPPED", |one| cell(one.frames_dropped_slow)),
             ("INSIDE", |one| cell(one.threads_inside)),
             ("LIBRARY", |one| cell(&one.client_version)),
         ],
@@ -156,13 +177,25 @@ pub(crate) fn counters(counters: &SessionCounters) -> String {
         ("frames complete", counters.frames_complete),
         ("frames incomplete", counters.frames_incomplete),
         ("frames sent", counters.frames_sent),
+        ("frames of another format", counters.frames_wrong_format),
         ("frames without a buffer", counters.frames_no_buffer),
+        ("frames not sent, link down", counters.frames_no_link),
+        ("frames dropped, stop", counters.frames_dropped_stop),
+        (
+            "frames dropped, client left",
+            counters.frames_dropped_detached,
+        ),
         ("frames dropped, slow client", counters.frames_dropped_slow),
         ("underruns", counters.underruns),
+        ("frame times missed", counters.slots_missed),
         ("packets lost", counters.packets_lost),
         ("packets duplicate", counters.packets_duplicate),
         ("packets late", counters.packets_late),
         ("packets reordered", counters.packets_reordered),
+        ("packets without a buffer", counters.packets_no_buffer),
+        ("packets of another source", counters.packets_other_ssrc),
+        ("changes of the source", counters.ssrc_changes),
+        ("restarts of the source", counters.restarts),
     ];
     for (name, count) in always
         .into_iter()

@@ -29,6 +29,7 @@ fn request_each_command_then_its_path() {
         ("session destroy cam1", "POST /v1/sessions/cam1/destroy"),
         ("session blockers cam1", "GET /v1/sessions/cam1/blockers"),
         ("session verdict cam1", "GET /v1/sessions/cam1/verdict"),
+        ("session sdp cam1", "GET /v1/sessions/cam1/sdp"),
         (
             "session certificate cam1",
             "GET /v1/sessions/cam1/certificate",

@@ -4,10 +4,11 @@ use std::time::Instant;
 
 use onair_types::Reload;
 use onair_types::api::{
-    AbortSession, ApiOperation, CreateSession, DestroySession, DestroySessionWait, EventQuery,
-    EvictAll, EvictAttachment, FlushSession, ListBlockers, ListCertificates, ListRecordings,
-    ListSessions, QuarantineSession, ShowCertificate, ShowConfig, ShowHealth, ShowRecording,
-    ShowSession, ShowVerdict, StartRecording, StartSession, StopRecording, StopSession,
+    AbortSession, ApiOperation, CreateSession, DescribeSession, DestroySession, DestroySessionWait,
+    EventQuery, EvictAll, EvictAttachment, FlushSession, ListBlockers, ListCertificates,
+    ListRecordings, ListSessions, QuarantineSession, ShowCertificate, ShowConfig, ShowHealth,
+    ShowRecording, ShowSession, ShowVerdict, StartRecording, StartSession, StopRecording,
+    StopSession,
 };
 
 use crate::authority::Caller;
@@ -75,6 +76,6 @@ macro_rules! actions {
 actions! {
     ListSessions CreateSession ShowSession StopSession StartSession DestroySession
     DestroySessionWait FlushSession EvictAttachment EvictAll AbortSession QuarantineSession
-    ListBlockers ShowVerdict StartRecording ListRecordings ShowRecording StopRecording
+    ListBlockers ShowVerdict DescribeSession StartRecording ListRecordings ShowRecording StopRecording
     ShowCertificate ListCertificates ShowConfig ShowHealth
 }

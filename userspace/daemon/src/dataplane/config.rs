@@ -124,6 +124,15 @@ impl PortInfo {
         &self.pollers[..count]
     }
 
+    /// Whether `address` is the broadcast address of the port's network, or the limited one.
+    #[must_use]
+    pub fn is_broadcast(&self, address: Ipv4Addr) -> bool {
+        let (_, prefix) = self.address;
+        let host = u32::MAX.checked_shr(prefix.into()).unwrap_or(0);
+        let has_broadcast = prefix < 31 && self.is_on_link(address);
+        address.is_broadcast() || (has_broadcast && address.to_bits() & host == host)
+    }
+
     /// Whether `address` is in the port's own network, so that ARP can resolve it.
     #[must_use]
     pub fn is_on_link(&self, address: Ipv4Addr) -> bool {
@@ -230,6 +239,15 @@ mod tests {
             steers: false,
             mtu: 1500,
         }
+    }
+
+    #[test]
+    fn port_address_of_all_then_broadcast() {
+        let address = |last| Ipv4Addr::new(10, 1, 2, last);
+        assert!(port(24).is_broadcast(address(255)) && !port(24).is_broadcast(address(3)));
+        assert!(!port(31).is_broadcast(address(3)) && !port(32).is_broadcast(address(255)));
+        assert!(port(24).is_broadcast(Ipv4Addr::BROADCAST));
+        assert!(!port(24).is_broadcast(Ipv4Addr::new(10, 9, 9, 255)));
     }
 
     #[test]

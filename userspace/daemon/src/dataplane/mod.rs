@@ -42,5 +42,6 @@ pub use receive::{ReceiveConfig, SourceFilter};
 pub use refusal::{RuntimeError, StartRefusal};
 pub use runtime::Runtime;
 pub use send::{FrameSource, SendConfig};
+pub(crate) use stats::Ssrc;
 pub use stats::{AttachmentSnapshot, PollerSnapshot, PortSnapshot, SessionSnapshot, SessionStats};
 pub use tap::Tap;

@@ -158,6 +158,13 @@ impl Dataplane {
         Some(self.find(name)?.port()?.link())
     }
 
+    /// Whether the link of port `name` was up at the last [`Self::check_ports`]; `None` without a
+    /// device.
+    #[must_use]
+    pub fn link_seen(&self, name: &str) -> Option<bool> {
+        self.find(name)?.published_up()
+    }
+
     /// The device of port `name`.
     #[must_use]
     pub fn hardware(&self, name: &str) -> Option<&Hardware> {

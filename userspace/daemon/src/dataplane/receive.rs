@@ -160,7 +160,8 @@ impl Receiver {
 
     /// Publishes the counters.
     pub(super) fn show(&self) {
-        self.pool.stats.show(self.assembler.stats());
+        let sources = [self.assembler.ssrc(), self.assembler.other_ssrc()];
+        self.pool.stats.show(self.assembler.stats(), sources);
     }
 
     /// Drops frames under assembly: the session stops.
@@ -229,6 +230,10 @@ impl Sink for FramePool {
 
     fn finish(&mut self, frame: u32, report: &FrameReport) {
         self.put_down(frame);
+        if report.wrong_format && report.bytes_missing == 0 {
+            // A part of a larger picture. Clients would take it for a complete frame.
+            return;
+        }
         let meta = describe(self.number, report);
         self.number += 1;
         self.stats.counters.last_frame_ns.set(report.last_packet_ns);

@@ -307,6 +307,10 @@ impl Sender {
     fn begin(&mut self, slot: u64, now_ns: u64, next_hop: Option<Mac>) {
         self.phase = Phase::Waiting { slot: slot + 1 };
         self.collect(now_ns);
+        if self.stats.is_link_down() {
+            self.stats.counters.frames_no_link.add(1);
+            return;
+        }
         let Some(destination_mac) = next_hop else {
             return;
         };

@@ -109,6 +109,11 @@ impl PortSlot {
         }
     }
 
+    /// The state of the link that was last published; `None` while the port has no device.
+    pub(super) fn published_up(&self) -> Option<bool> {
+        self.port().map(|_| self.published_up)
+    }
+
     /// The port, to be closed: its pollers have ended.
     pub(super) fn into_port(mut self) -> Option<Port> {
         self.rules.clear();

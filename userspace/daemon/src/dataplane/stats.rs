@@ -4,7 +4,7 @@
 //! a load and a store. All accesses are relaxed: they order nothing, and a reader may see one
 //! before another.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use onair_media::assembly::{AssemblyStats, Malformed, MalformedCounts};
 
@@ -69,6 +69,21 @@ macro_rules! counters {
     };
 }
 
+/// A synchronisation source in a counter: 0 is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ssrc;
+
+impl Ssrc {
+    fn to_counter(ssrc: Option<u32>) -> u64 {
+        ssrc.map_or(0, |ssrc| 1 << 32 | u64::from(ssrc))
+    }
+
+    /// The source; `None` if there is none.
+    pub(crate) fn of(counter: u64) -> Option<u32> {
+        u32::try_from(counter.checked_sub(1 << 32)?).ok()
+    }
+}
+
 counters! {
     /// Counters of one session.
     SessionCounters,
@@ -84,6 +99,8 @@ counters! {
         packets_malformed,
         /// Receive: packets from a source that the session's filter rejects.
         packets_wrong_source,
+        /// Receive: packets of another synchronisation source while the followed one sends.
+        packets_other_ssrc,
         /// Receive: packets that had already arrived.
         packets_duplicate,
         /// Receive: packets of a frame that was already closed.
@@ -92,8 +109,10 @@ counters! {
         packets_no_buffer,
         /// Receive: packets after one with a higher sequence number.
         packets_reordered,
-        /// Receive: sequence numbers that did not arrive.
+        /// Receive: sequence numbers that were missing when their frame was closed.
         packets_lost,
+        /// Receive: of these, numbers that arrived later.
+        packets_lost_arrived,
         /// Receive: changes of the synchronisation source.
         ssrc_changes,
         /// Receive: restarts of the source with new sequence numbers.
@@ -102,6 +121,8 @@ counters! {
         frames_complete,
         /// Receive: frames with bytes missing.
         frames_incomplete,
+        /// Receive: of the incomplete frames, those whose source sends another format.
+        frames_wrong_format,
         /// Receive: frames without memory.
         frames_no_buffer,
         /// Frames dropped because the session stopped. Receive: half assembled. Send: not sent in
@@ -120,12 +141,18 @@ counters! {
         underruns,
         /// Send: frame times missed because the poller or the port was behind.
         slots_missed,
+        /// Send: frame times that passed while the port's link was down; nothing was sent.
+        frames_no_link,
         /// Send: 1 while the receiver's hardware address is unknown; nothing is sent.
         waiting_for_arp,
         /// Time of the last finished frame: CLOCK_MONOTONIC, ns; 0 before the first.
         last_frame_ns,
         /// Values in shared memory that a correct client cannot write.
         violations,
+        /// Receive: the followed synchronisation source; see [`Ssrc`].
+        ssrc,
+        /// Receive: the last other one; see [`Ssrc`].
+        other_ssrc,
     }
 }
 
@@ -205,6 +232,8 @@ pub struct SessionStats {
     pub(super) counters: SessionCounters,
     malformed: [Counter; Malformed::ALL.len()],
     attachments: Box<[AttachmentCounters]>,
+    /// The control thread sees no carrier on the port.
+    is_link_down: AtomicBool,
 }
 
 impl SessionStats {
@@ -215,7 +244,18 @@ impl SessionStats {
             attachments: (0..attachments)
                 .map(|_| AttachmentCounters::default())
                 .collect(),
+            is_link_down: AtomicBool::new(false),
         }
+    }
+
+    /// Whether the port's link was down at the control thread's last look.
+    pub(super) fn is_link_down(&self) -> bool {
+        self.is_link_down.load(Ordering::Relaxed)
+    }
+
+    /// Notes the state of the port's link. A sender begins no frame while it is down.
+    pub fn note_link(&self, is_down: bool) {
+        self.is_link_down.store(is_down, Ordering::Relaxed);
     }
 
     /// The session's current counters.
@@ -265,8 +305,14 @@ impl SessionStats {
     }
 
     /// Publishes the assembler's counters.
-    pub(super) fn show(&self, stats: &AssemblyStats) {
+    pub(super) fn show(&self, stats: &AssemblyStats, sources: [Option<u32>; 2]) {
         let counters = &self.counters;
+        let [ssrc, other_ssrc] = sources.map(Ssrc::to_counter);
+        counters.ssrc.set(ssrc);
+        counters.other_ssrc.set(other_ssrc);
+        counters.packets_other_ssrc.set(stats.other_ssrc_packets);
+        counters.packets_lost_arrived.set(stats.lost_arrived);
+        counters.frames_wrong_format.set(stats.frames_wrong_format);
         counters.packets.set(stats.packets);
         counters.bytes.set(stats.bytes);
         counters.packets_accepted.set(stats.accepted);

@@ -78,6 +78,8 @@ pub(super) fn view(it: &onair_session::Attachment, library: &str, loaned: u64) -
         client_version: library.to_owned(),
         lent: loaned,
         held: it.memory.held().len() as u64,
+        oldest_held_ms: None,
+        frames_dropped_slow: 0,
         threads_inside: inside,
         state,
     }

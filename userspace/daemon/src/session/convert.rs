@@ -143,7 +143,7 @@ pub(super) fn counters(stats: &SessionStats) -> SessionCounters {
         frames_sent: now.frames_sent,
         packets: now.packets,
         bytes: now.bytes,
-        packets_lost: now.packets_lost,
+        packets_lost: now.packets_lost.saturating_sub(now.packets_lost_arrived),
         packets_duplicate: now.packets_duplicate,
         packets_late: now.packets_late,
         packets_reordered: now.packets_reordered,
@@ -151,6 +151,15 @@ pub(super) fn counters(stats: &SessionStats) -> SessionCounters {
         frames_no_buffer: now.frames_no_buffer,
         underruns: now.underruns,
         frames_dropped_slow: now.frames_dropped_slow,
+        frames_wrong_format: now.frames_wrong_format,
+        frames_dropped_stop: now.frames_dropped_stop,
+        frames_dropped_detached: now.frames_dropped_detached,
+        frames_no_link: now.frames_no_link,
+        slots_missed: now.slots_missed,
+        packets_no_buffer: now.packets_no_buffer,
+        packets_other_ssrc: now.packets_other_ssrc,
+        ssrc_changes: now.ssrc_changes,
+        restarts: now.restarts,
     }
 }
 

@@ -1,13 +1,13 @@
 //! A session's counters, for Prometheus.
 
-use onair_types::SessionState;
+use onair_types::{SessionProblemKind, SessionState};
 
 use super::Session;
 use crate::exposition::Exposition;
 use crate::services::Services;
 
 /// Counters of the pollers: the name there, the metric, its help.
-const COUNTERS: [(&str, &str, &str); 18] = [
+const COUNTERS: [(&str, &str, &str); 21] = [
     (
         "packets",
         "onair_session_packets_total",
@@ -31,7 +31,12 @@ const COUNTERS: [(&str, &str, &str); 18] = [
     (
         "packets_lost",
         "onair_session_packets_lost_total",
-        "Sequence numbers never received.",
+        "Sequence numbers missing when their frame was closed.",
+    ),
+    (
+        "packets_lost_arrived",
+        "onair_session_packets_lost_arrived_total",
+        "Of the lost packets, those that arrived after their frame was closed.",
     ),
     (
         "ssrc_changes",
@@ -52,6 +57,11 @@ const COUNTERS: [(&str, &str, &str); 18] = [
         "frames_incomplete",
         "onair_session_frames_incomplete_total",
         "Frames received with bytes missing.",
+    ),
+    (
+        "frames_wrong_format",
+        "onair_session_frames_wrong_format_total",
+        "Of the incomplete frames, those whose source sends another format.",
     ),
     (
         "frames_no_buffer",
@@ -94,6 +104,11 @@ const COUNTERS: [(&str, &str, &str); 18] = [
         "Frame times that passed while the poller or the port was behind.",
     ),
     (
+        "frames_no_link",
+        "onair_session_frames_no_link_total",
+        "Frame times that passed while the port's link was down.",
+    ),
+    (
         "violations",
         "onair_session_violations_total",
         "Words in shared memory that no client following the protocol can have written.",
@@ -101,7 +116,8 @@ const COUNTERS: [(&str, &str, &str); 18] = [
 ];
 
 /// Counters of packets that went into no frame, with the reason.
-const DROPPED: [(&str, &str); 4] = [
+const DROPPED: [(&str, &str); 5] = [
+    ("packets_other_ssrc", "other_ssrc"),
     ("packets_wrong_source", "wrong_source"),
     ("packets_duplicate", "duplicate"),
     ("packets_late", "late"),
@@ -170,6 +186,15 @@ impl Session {
                 blocked,
             );
         }
+        for problem in SessionProblemKind::ALL {
+            let lasts = self.problems().iter().any(|it| it.problem == problem);
+            metrics.count(
+                "onair_session_problem",
+                "1 while a problem of the session's traffic lasts, by kind.",
+                &[labels[0], labels[1], ("problem", problem.as_str())],
+                u64::from(lasts),
+            );
+        }
         self.measure_drain(metrics, &labels);
     }
 
@@ -199,8 +224,14 @@ mod tests {
 
     #[test]
     fn counters_every_one_of_the_pollers_then_a_metric_or_left_out_on_purpose() {
-        // A sum of others, a flag, and a time.
-        let left_out = ["packets_malformed", "waiting_for_arp", "last_frame_ns"];
+        // A sum of others, a flag, a time, and names of sources.
+        let left_out = [
+            "packets_malformed",
+            "waiting_for_arp",
+            "last_frame_ns",
+            "ssrc",
+            "other_ssrc",
+        ];
         for (name, _) in SessionSnapshot::default().iter() {
             let metrics = COUNTERS.iter().filter(|(known, ..)| *known == name).count();
             let dropped = DROPPED.iter().filter(|(known, _)| *known == name).count();

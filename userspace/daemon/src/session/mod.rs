@@ -14,7 +14,9 @@ mod former_clients;
 mod metrics;
 mod naming;
 mod recording;
+mod sdp;
 mod totals;
+mod traffic;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,7 +37,7 @@ pub use self::certificate::complete;
 pub use self::driver::Progress;
 pub use self::recording::Untapped;
 pub use self::totals::SessionTotals;
-use crate::dataplane::{Placement, Runtime, SessionStats};
+use crate::dataplane::{Placement, Runtime, SessionStats, Ssrc};
 use crate::events::Subject;
 use crate::services::Services;
 
@@ -64,6 +66,9 @@ pub struct Session {
     stats: Arc<SessionStats>,
     /// Attachments whose proof is in progress.
     proving: u32,
+    /// Its destination is the broadcast address of the port's network.
+    is_broadcast: bool,
+    traffic: traffic::Traffic,
     /// The clients, by the number of their attachment, until it has ended.
     connected: BTreeMap<u64, Connected>,
     former_clients: former_clients::FormerClients,
@@ -140,6 +145,8 @@ impl Session {
             geometry,
             frames,
             proving: 0,
+            is_broadcast: port.is_broadcast(*spec.flow.destination.ip()),
+            traffic: traffic::Traffic::default(),
             connected: BTreeMap::new(),
             former_clients: former_clients::FormerClients::default(),
             watched: Vec::new(),
@@ -196,6 +203,10 @@ impl Session {
             created_at: self.created_at,
             stopped_at: self.core.stopped_at(),
             attachments: self.attachment_views(),
+            problems: self.problems().to_vec(),
+            link_up: self.traffic.link_up,
+            ssrc: Ssrc::of(self.stats.snapshot().ssrc),
+            peer: self.peer(),
             counters: convert::counters(&self.stats),
         }
     }
@@ -239,7 +250,11 @@ impl Session {
     }
 
     fn attachment_view(&self, it: &onair_session::Attachment, loaned: u64) -> AttachmentView {
-        attachment::view(it, self.library(it.number), loaned)
+        AttachmentView {
+            oldest_held_ms: traffic::oldest_held_ms(it),
+            frames_dropped_slow: self.dropped_by(it.number),
+            ..attachment::view(it, self.library(it.number), loaned)
+        }
     }
 
     /// Library name and version of a client, as it reports them.

@@ -21,7 +21,9 @@ pub struct SessionTotals {
 }
 
 /// Counters that are losses.
-const DROPS: [&str; 12] = [
+const DROPS: [&str; 14] = [
+    "packets_other_ssrc",
+    "frames_no_link",
     "packets_malformed",
     "packets_wrong_source",
     "packets_duplicate",
@@ -55,6 +57,10 @@ impl SessionTotals {
         let now = self.stats.snapshot();
         let drops: BTreeMap<String, u64> = now
             .iter()
+            .map(|(name, count)| match name {
+                "packets_lost" => (name, count.saturating_sub(now.packets_lost_arrived)),
+                _ => (name, count),
+            })
             .filter(|(name, count)| *count > 0 && DROPS.contains(name))
             .map(|(name, count)| (name.to_owned(), count))
             .collect();

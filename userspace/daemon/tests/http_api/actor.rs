@@ -104,6 +104,10 @@ impl Actor {
                 let found = self.find(&it.caller, &it.target);
                 it.reply.send(found.map(|_| busy_verdict()));
             }
+            Action::DescribeSession(it) => {
+                let found = self.find(&it.caller, &it.target);
+                it.reply.send(found.map(|_| "v=0\r\n".to_owned()));
+            }
             Action::ShowCertificate(it) => it.reply.send(self.certificate(&it.target)),
             Action::ListCertificates(it) => it.reply.send(Ok(self.certificates(&it.input))),
             Action::Subscribe {
@@ -275,6 +279,10 @@ impl Actor {
             created_at: Timestamp::now(),
             stopped_at: None,
             attachments: busy.then(attachment).into_iter().collect(),
+            problems: Vec::new(),
+            link_up: Some(true),
+            ssrc: None,
+            peer: None,
             counters: SessionCounters::default(),
         };
         // As if another user's process had made it.

@@ -17,6 +17,8 @@ pub(crate) fn attachment() -> AttachmentView {
         client_version: "0.1.0".into(),
         lent: 1,
         held: 1,
+        oldest_held_ms: None,
+        frames_dropped_slow: 0,
         threads_inside: 1,
         state: AttachmentState::Attached,
     }

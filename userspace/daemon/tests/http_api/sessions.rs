@@ -183,6 +183,19 @@ async fn session_destroy_with_users_then_busy_names_them() {
 }
 
 #[tokio::test]
+async fn session_described_then_sdp_as_text() {
+    let api = served();
+    create(&api, "cam1").await;
+    let answer = api.get("/v1/sessions/cam1/sdp").await;
+    assert_eq!(answer.text, "v=0\r\n");
+    assert_eq!(answer.header("content-type"), Some("application/sdp"));
+    assert_eq!(
+        api.get("/v1/sessions/none/sdp").await.code(),
+        "no_such_session"
+    );
+}
+
+#[tokio::test]
 async fn session_destroy_wait_then_certificate_with_the_deadline() {
     let api = served();
     create(&api, "cam1").await;

@@ -6,12 +6,11 @@ use crate::video::VideoFormat;
 
 use super::coverage::Coverage;
 use super::frame::Frame;
+use super::history::{ClosedFrame, History};
 use super::report::Sink;
-use super::sequence::{Arrival, Sequence};
+use super::sequence::{Arrival, Sequence, nearest};
+use super::source::Candidate;
 use super::stats::{AssemblyStats, Malformed};
-
-/// Consecutive packets that fit no frame from which the source counts as restarted.
-const STRAYS_BEFORE_RESTART: u32 = 16;
 
 /// Configuration of an assembler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,24 +20,28 @@ pub struct AssemblerConfig {
     /// RTP payload type, 0 to 127. Packets of other types count as malformed.
     pub payload_type: u8,
     /// Nanoseconds without a packet after which a frame is closed incomplete. Also the time without
-    /// a fitting packet after which a source with lower numbers counts as restarted.
+    /// a fitting packet after which another source, or the same with other numbers, is followed.
     pub timeout_ns: u64,
 }
 
 /// Assembles the frames of one flow. Allocates only in its constructor.
 #[derive(Debug)]
 pub struct Assembler<S> {
-    config: AssemblerConfig,
+    pub(super) config: AssemblerConfig,
     /// Frames in assembly, oldest first; the first `active` are in use.
-    frames: [Frame<S>; 2],
-    active: usize,
-    ssrc: Option<u32>,
-    sequence: Sequence,
-    /// Timestamp of the last closed frame, and the sequence number after its highest packet.
-    closed: Option<(u32, u64)>,
-    strays: u32,
-    last_fit_ns: u64,
-    stats: AssemblyStats,
+    pub(super) frames: [Frame<S>; 2],
+    pub(super) active: usize,
+    pub(super) ssrc: Option<u32>,
+    pub(super) other_ssrc: Option<u32>,
+    pub(super) sequence: Sequence,
+    pub(super) history: History,
+    pub(super) candidate: Candidate,
+    /// Packets that do not fit the raster came since the last frame was opened.
+    pub(super) wrong_format: bool,
+    pub(super) last_fit_ns: u64,
+    /// Last packet of the current source that came late or again.
+    pub(super) last_late_ns: u64,
+    pub(super) stats: AssemblyStats,
 }
 
 impl<S: Copy> Assembler<S> {
@@ -51,10 +54,13 @@ impl<S: Copy> Assembler<S> {
             frames: [Frame::idle(coverage.clone()), Frame::idle(coverage)],
             active: 0,
             ssrc: None,
+            other_ssrc: None,
             sequence: Sequence::new(),
-            closed: None,
-            strays: 0,
+            history: History::new(),
+            candidate: Candidate::default(),
+            wrong_format: false,
             last_fit_ns: 0,
+            last_late_ns: 0,
             stats: AssemblyStats::default(),
         }
     }
@@ -83,8 +89,16 @@ impl<S: Copy> Assembler<S> {
         self.ssrc
     }
 
-    /// Handles the RTP packet `packet`, received at `now_ns` of a monotonic clock. Uses nothing of
-    /// a malformed packet, not even its synchronisation source.
+    /// The synchronisation source of the last packet that was refused because the current source
+    /// sends.
+    #[must_use]
+    pub const fn other_ssrc(&self) -> Option<u32> {
+        self.other_ssrc
+    }
+
+    /// Handles the RTP packet `packet`, received at `now_ns` of a monotonic clock. A malformed
+    /// packet changes no frame's bytes and not the source. If it is the source's, it arrived: its
+    /// number is not lost, and the frame that it is part of is not complete.
     #[inline]
     pub fn push(&mut self, packet: &[u8], now_ns: u64, sink: &mut impl Sink<Slot = S>) {
         self.stats.packets += 1;
@@ -99,7 +113,7 @@ impl<S: Copy> Assembler<S> {
         }
         match Segments::parse(payload, &config.format) {
             Ok(segments) => self.take(&rtp, segments, now_ns, sink),
-            Err(reason) => self.stats.malformed.add(reason.into()),
+            Err(reason) => self.refuse(&rtp, reason, sink),
         }
     }
 
@@ -136,16 +150,15 @@ impl<S: Copy> Assembler<S> {
         let overdue = |frame: &Frame<S>| {
             now_ns >= frame.last_packet_ns.saturating_add(self.config.timeout_ns)
         };
-        let last = self.frames[..self.active].iter().rposition(overdue);
-        for _ in 0..last.map_or(0, |place| place + 1) {
-            self.close_oldest(sink);
+        if let Some(last) = self.frames[..self.active].iter().rposition(overdue) {
+            self.close_to(last, now_ns, sink);
         }
     }
 
     /// Closes the frames in assembly: the stream has ended, or the session is removed.
     pub fn close(&mut self, sink: &mut impl Sink<Slot = S>) {
         while self.active > 0 {
-            self.close_oldest(sink);
+            self.close_oldest(self.frames[0].last_packet_ns, sink);
         }
     }
 
@@ -157,9 +170,7 @@ impl<S: Copy> Assembler<S> {
         }
         self.active = 0;
         self.ssrc = None;
-        self.closed = None;
-        self.strays = 0;
-        self.sequence.restart();
+        self.forget();
     }
 
     #[inline]
@@ -170,42 +181,23 @@ impl<S: Copy> Assembler<S> {
         now_ns: u64,
         sink: &mut impl Sink<Slot = S>,
     ) {
-        if self.ssrc != Some(rtp.ssrc) {
-            if self.ssrc.replace(rtp.ssrc).is_some() {
-                self.stats.ssrc_changes += 1;
-            }
-            self.resync(sink);
-        } else if self.has_restarted(rtp, now_ns) {
-            self.stats.restarts += 1;
-            self.resync(sink);
+        if self.ssrc != Some(rtp.ssrc) && !self.turn_to(rtp.ssrc, now_ns, sink) {
+            return;
         }
-        let (number, arrival) = self.sequence.receive(rtp.sequence);
-        if arrival == Arrival::Duplicate {
-            return self.note_duplicate(rtp);
-        }
-        if arrival == Arrival::Reordered {
-            self.stats.reordered += 1;
-        }
-        let Some(place) = self
-            .find(rtp.timestamp)
-            .or_else(|| self.open(rtp.timestamp, now_ns, sink))
-        else {
-            self.stats.late += 1;
-            self.strays += 1;
+        let found = match self.find(rtp.timestamp) {
+            Some(place) => Some((place, nearest(self.frames[place].highest, rtp.sequence))),
+            None => self.admit(rtp, now_ns, sink),
+        };
+        let Some((place, number)) = found else {
             return;
         };
-        self.strays = 0;
+        match self.sequence.receive(number) {
+            Arrival::Newest => {}
+            Arrival::Duplicate => return self.note_duplicate(place, now_ns),
+            other => self.note_reordered(other),
+        }
         self.last_fit_ns = now_ns;
         self.fill(place, rtp, segments, (number, now_ns), sink);
-    }
-
-    #[inline(never)]
-    fn note_duplicate(&mut self, rtp: &RtpHeader) {
-        self.stats.duplicate += 1;
-        self.strays += 1;
-        if let Some(place) = self.find(rtp.timestamp) {
-            self.frames[place].duplicates = self.frames[place].duplicates.saturating_add(1);
-        }
     }
 
     #[inline]
@@ -230,61 +222,60 @@ impl<S: Copy> Assembler<S> {
                 .coverage
                 .add(segment.offset..segment.offset + segment.bytes.len());
         }
-        if frame.coverage.is_complete() {
-            for _ in 0..=place {
-                self.close_oldest(sink);
-            }
+        if frame.is_over() {
+            self.close_to(place, now_ns, sink);
         }
     }
 
-    /// For the time-out no packet has fit any frame: the numbers of the source fell back.
-    #[inline]
-    fn has_restarted(&self, rtp: &RtpHeader, now_ns: u64) -> bool {
-        let stray = || {
-            // Packets of the last closed frame are late; they are not a restart.
-            let passed =
-                |(closed, _)| rtp.timestamp != closed && !timestamp_after(rtp.timestamp, closed);
-            self.sequence.has(rtp.sequence) || self.closed.is_some_and(passed)
-        };
-        self.strays >= STRAYS_BEFORE_RESTART
-            && now_ns.saturating_sub(self.last_fit_ns) >= self.config.timeout_ns
-            && stray()
+    #[inline(never)]
+    const fn note_duplicate(&mut self, place: usize, now_ns: u64) {
+        self.stats.duplicate += 1;
+        self.last_late_ns = now_ns;
+        let frame = &mut self.frames[place];
+        frame.duplicates = frame.duplicates.saturating_add(1);
     }
 
     #[inline(never)]
-    fn resync(&mut self, sink: &mut impl Sink<Slot = S>) {
-        self.close(sink);
-        self.closed = None;
-        self.strays = 0;
-        self.sequence.restart();
+    pub(super) fn note_reordered(&mut self, arrival: Arrival) {
+        self.stats.reordered += u64::from(arrival != Arrival::Newest);
+        self.stats.lost_arrived += u64::from(arrival == Arrival::Lost);
+    }
+
+    #[inline(never)]
+    pub(super) fn forget(&mut self) {
+        self.history.clear();
+        self.candidate = Candidate::default();
+        self.wrong_format = false;
+    }
+
+    /// Timestamp and highest number of the newest frame, in assembly or closed.
+    pub(super) fn newest(&self) -> Option<(u32, u64)> {
+        match self.frames[..self.active].last() {
+            Some(frame) => Some((frame.timestamp, frame.highest)),
+            None => self.history.last().map(|it| (it.timestamp, it.highest)),
+        }
     }
 
     #[inline]
-    fn find(&self, timestamp: u32) -> Option<usize> {
+    pub(super) fn find(&self, timestamp: u32) -> Option<usize> {
         self.frames[..self.active]
             .iter()
             .position(|frame| frame.timestamp == timestamp)
     }
 
-    /// Opens the frame of `timestamp` in order; `None` if its place in the order has passed.
+    /// Opens the frame of a packet, in order. Its place in the order is free.
     #[inline(never)]
-    fn open(
+    pub(super) fn open(
         &mut self,
-        timestamp: u32,
+        rtp: &RtpHeader,
+        number: u64,
         now_ns: u64,
         sink: &mut impl Sink<Slot = S>,
-    ) -> Option<usize> {
-        if self
-            .closed
-            .is_some_and(|(closed, _)| !timestamp_after(timestamp, closed))
-        {
-            return None;
-        }
-        if self.active == self.frames.len() {
-            if !timestamp_after(timestamp, self.frames[0].timestamp) {
-                return None;
-            }
-            self.close_oldest(sink);
+    ) -> (usize, u64) {
+        let timestamp = rtp.timestamp;
+        let is_full = self.active == self.frames.len();
+        if is_full || (self.active > 0 && self.is_whole_before(timestamp)) {
+            self.close_oldest(now_ns, sink);
         }
         let slot = sink.open(timestamp);
         if slot.is_none() {
@@ -292,16 +283,31 @@ impl<S: Copy> Assembler<S> {
         }
         let place = self.active;
         self.active += 1;
-        self.frames[place].begin(timestamp, slot, now_ns);
+        let frame = &mut self.frames[place];
+        frame.begin(timestamp, slot, number, now_ns);
+        frame.wrong_format = std::mem::take(&mut self.wrong_format);
         if place == 1 && timestamp_after(self.frames[0].timestamp, timestamp) {
             self.frames.swap(0, 1);
-            return Some(0);
+            return (0, number);
         }
-        Some(place)
+        (place, number)
+    }
+
+    /// Whether every byte of the oldest frame arrived, and a newer one begins: its sender sets no
+    /// markers.
+    fn is_whole_before(&self, timestamp: u32) -> bool {
+        let oldest = &self.frames[0];
+        oldest.coverage.is_complete() && timestamp_after(timestamp, oldest.timestamp)
+    }
+
+    pub(super) fn close_to(&mut self, place: usize, now_ns: u64, sink: &mut impl Sink<Slot = S>) {
+        for _ in 0..=place {
+            self.close_oldest(now_ns, sink);
+        }
     }
 
     #[inline(never)]
-    fn close_oldest(&mut self, sink: &mut impl Sink<Slot = S>) {
+    fn close_oldest(&mut self, now_ns: u64, sink: &mut impl Sink<Slot = S>) {
         if self.active == 0 {
             return;
         }
@@ -311,7 +317,12 @@ impl<S: Copy> Assembler<S> {
         let frame = &self.frames[1];
         let around = self.lost_around(frame, next);
         self.stats.lost += self.sequence.settle(frame.highest + 1);
-        self.closed = Some((frame.timestamp, frame.highest + 1));
+        self.history.add(ClosedFrame {
+            timestamp: frame.timestamp,
+            lowest: frame.lowest,
+            highest: frame.highest,
+            closed_ns: now_ns,
+        });
         let Some(slot) = frame.slot else { return };
         let report = frame.report(around);
         if report.complete {
@@ -319,14 +330,16 @@ impl<S: Copy> Assembler<S> {
         } else {
             self.stats.frames_incomplete += 1;
         }
+        self.stats.frames_wrong_format += u64::from(report.wrong_format);
         sink.finish(slot, &report);
     }
 
     /// Missing sequence numbers within a frame and, if its neighbours are known, at its edges.
     fn lost_around(&self, frame: &Frame<S>, next: Option<u64>) -> u64 {
         let start = self
-            .closed
-            .map_or(frame.lowest, |(_, end)| end.min(frame.lowest));
+            .history
+            .last()
+            .map_or(frame.lowest, |last| frame.lowest.min(last.highest + 1));
         let own_end = frame.highest + 1;
         let end = if frame.marker_seen {
             own_end

@@ -3,11 +3,14 @@
 //! The [`Assembler`] keeps two frames in assembly and reports each. The bytes go directly to a
 //! [`Sink`], which owns the memory. Clocks, ports and the hand-over to clients do not belong here.
 
+mod admission;
 mod assembler;
 mod coverage;
 mod frame;
+mod history;
 mod report;
 mod sequence;
+mod source;
 mod stats;
 
 pub use assembler::{Assembler, AssemblerConfig};

@@ -10,9 +10,9 @@ pub const LISTED_RANGES: usize = 4;
 pub struct FrameReport {
     /// Its RTP timestamp, 90 kHz.
     pub rtp_timestamp: u32,
-    /// Whether every byte arrived.
+    /// Whether every byte arrived, and the source's picture is not larger than the session's.
     pub complete: bool,
-    /// Bytes that did not arrive; 0 if complete.
+    /// Bytes that did not arrive; 0 if complete, or if only the format is wrong.
     pub bytes_missing: usize,
     /// First ranges that did not arrive; see [`Self::missing`].
     pub listed: [MissingRange; LISTED_RANGES],
@@ -31,6 +31,9 @@ pub struct FrameReport {
     pub last_packet_ns: u64,
     /// Whether the packet with the marker arrived.
     pub marker_seen: bool,
+    /// Whether packets of it, or of the time before it, do not fit the raster: the source sends
+    /// another format.
+    pub wrong_format: bool,
 }
 
 impl FrameReport {

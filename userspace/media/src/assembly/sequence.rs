@@ -1,11 +1,12 @@
-//! The 16-bit RTP sequence number, unwrapped: packets that arrived, arrived twice, never arrived.
+//! RTP sequence numbers, unwrapped to 64 bits: packets that arrived, arrived twice, never arrived.
 //!
-//! Uses only the 16 bits of the RTP header, because GStreamer sends 0 in the extended ones.
+//! Uses only the 16 bits of the RTP header, because GStreamer sends 0 in the extended ones. A frame
+//! is told by its timestamp, so the frame that a packet belongs to says where its 16 bits lie.
 
 use crate::bits;
 
 /// Remembered numbers: the whole 16-bit range.
-const WINDOW: u64 = 1 << 16;
+pub(super) const WINDOW: u64 = 1 << 16;
 
 /// Words of the bitmap: a bit for each number.
 const WORDS: usize = 1 << 10;
@@ -17,21 +18,26 @@ pub(super) enum Arrival {
     Newest,
     /// Below the highest, and not seen before.
     Reordered,
+    /// Not seen before, and counted as lost meanwhile.
+    Lost,
     /// Seen before.
     Duplicate,
+    /// So far below the highest that it is not remembered whether it was seen.
+    Forgotten,
 }
 
 /// Sequence numbers of one synchronisation source.
 #[derive(Debug, Clone)]
 pub(super) struct Sequence {
     seen: Box<[u64; WORDS]>,
-    /// Unwrapped. The first packet gets 2^16 plus its number: packets sent before it stay above 0.
+    /// Unwrapped. The first packet gets 2^16 and its number: packets sent before it stay above 0.
     highest: u64,
+    /// The first packet's number. Numbers below it never count as lost.
+    first: u64,
     /// Missing numbers below this are counted as lost.
     settled: u64,
     /// Lost numbers that left the window before they were counted.
     overdue: u64,
-    started: bool,
 }
 
 impl Sequence {
@@ -39,63 +45,60 @@ impl Sequence {
         Self {
             seen: Box::new([0; WORDS]),
             highest: 0,
+            first: 0,
             settled: 0,
             overdue: 0,
-            started: false,
         }
     }
 
-    /// Forgets everything: the next packet is the first of a new source.
-    pub(super) fn restart(&mut self) {
+    /// Forgets everything: the next packet is the first of a new source. Returns its unwrapped
+    /// number.
+    pub(super) fn start(&mut self, number: u16) -> u64 {
         self.seen.fill(0);
-        self.started = false;
+        self.first = WINDOW + u64::from(number);
+        self.highest = self.first - 1;
+        self.settled = self.first;
+        self.overdue = 0;
+        self.first
     }
 
-    /// Records a packet. Returns its unwrapped number.
+    /// Records the packet of an unwrapped number: at most [`WINDOW`] above the highest.
     #[inline]
-    pub(super) fn receive(&mut self, number: u16) -> (u64, Arrival) {
-        if !self.started {
-            self.started = true;
-            self.highest = WINDOW + u64::from(number);
-            self.settled = self.highest;
-            self.mark(self.highest);
-            return (self.highest, Arrival::Newest);
-        }
-        let [.., a, b] = self.highest.to_be_bytes();
-        let ahead = number
-            .wrapping_sub(u16::from_be_bytes([a, b]))
-            .cast_signed();
-        let unwrapped = self.highest.saturating_add_signed(i64::from(ahead));
-        if ahead == 1 && self.settled + WINDOW > unwrapped {
+    pub(super) fn receive(&mut self, number: u64) -> Arrival {
+        if number == self.highest + 1 && self.settled + WINDOW > number {
             // The usual case: the next number, and nothing leaves the window uncounted.
-            self.highest = unwrapped;
-            let (word, bit) = (place(unwrapped) / 64, place(unwrapped) % 64);
+            self.highest = number;
+            let (word, bit) = (place(number) / 64, place(number) % 64);
             self.seen[word] |= 1 << bit;
-            return (unwrapped, Arrival::Newest);
+            return Arrival::Newest;
         }
-        self.receive_other(unwrapped, ahead)
+        self.receive_other(number)
     }
 
     /// A packet other than the next in-order one.
     #[inline(never)]
-    fn receive_other(&mut self, unwrapped: u64, ahead: i16) -> (u64, Arrival) {
-        if ahead <= 0 {
-            return match self.mark(unwrapped) {
-                true => (unwrapped, Arrival::Reordered),
-                false => (unwrapped, Arrival::Duplicate),
+    fn receive_other(&mut self, number: u64) -> Arrival {
+        if number + WINDOW <= self.highest {
+            return Arrival::Forgotten;
+        }
+        if number <= self.highest {
+            return match self.mark(number) {
+                false => Arrival::Duplicate,
+                true if (self.first..self.settled).contains(&number) => Arrival::Lost,
+                true => Arrival::Reordered,
             };
         }
-        let oldest = (unwrapped + 1).saturating_sub(WINDOW);
+        let oldest = (number + 1).saturating_sub(WINDOW);
         if self.settled < oldest {
             self.overdue += self.missing(self.settled, oldest);
             self.settled = oldest;
         }
-        for_each_half(self.highest + 1, unwrapped + 1, |range| {
+        for_each_half(self.highest + 1, number + 1, |range| {
             bits::clear(&mut *self.seen, range)
         });
-        self.highest = unwrapped;
-        self.mark(unwrapped);
-        (unwrapped, Arrival::Newest)
+        self.highest = number;
+        self.mark(number);
+        Arrival::Newest
     }
 
     /// Missing numbers below `end` that were not counted before.
@@ -125,18 +128,31 @@ impl Sequence {
         &self.seen[place(self.highest + 1) / 64]
     }
 
-    /// Whether a packet with this number would be a duplicate.
-    pub(super) fn has(&self, number: u16) -> bool {
-        let bit = usize::from(number);
-        self.started && bits::count(&*self.seen, bit..bit + 1) == 1
-    }
-
     /// Whether it was unmarked before.
     #[inline]
     fn mark(&mut self, number: u64) -> bool {
         let bit = place(number);
         bits::set(&mut *self.seen, bit..bit + 1) == 1
     }
+}
+
+/// The number with these 16 bits that is nearest to `reference`.
+#[inline]
+pub(super) fn nearest(reference: u64, number: u16) -> u64 {
+    let ahead = number.wrapping_sub(low(reference)).cast_signed();
+    reference.saturating_add_signed(i64::from(ahead))
+}
+
+/// The first number with these 16 bits from `start` on.
+#[inline]
+pub(super) fn first_from(start: u64, number: u16) -> u64 {
+    start + u64::from(number.wrapping_sub(low(start)))
+}
+
+#[inline]
+const fn low(number: u64) -> u16 {
+    let [.., a, b] = number.to_be_bytes();
+    u16::from_be_bytes([a, b])
 }
 
 #[inline]
@@ -165,32 +181,62 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
+    fn numbers_unwrapped_then_nearest_or_at_once_after() {
+        assert_eq!(nearest(WINDOW + 1, 0xffff), WINDOW - 1);
+        assert_eq!(nearest(WINDOW - 1, 1), WINDOW + 1);
+        assert_eq!(first_from(WINDOW + 1, 0), 2 * WINDOW);
+        assert_eq!(first_from(WINDOW + 1, 1), WINDOW + 1);
+    }
+
+    #[test]
     fn sequence_over_the_wrap_then_goes_on_upwards() {
         let mut sequence = Sequence::new();
-        let (first, _) = sequence.receive(65_534);
-        assert_eq!(sequence.receive(65_535), (first + 1, Arrival::Newest));
-        assert_eq!(sequence.receive(1), (first + 3, Arrival::Newest));
-        assert_eq!(sequence.receive(0), (first + 2, Arrival::Reordered));
-        assert_eq!(sequence.receive(65_535), (first + 1, Arrival::Duplicate));
-        assert_eq!(sequence.receive(65_533), (first - 1, Arrival::Reordered));
+        let first = sequence.start(65_534);
+        sequence.receive(first);
+        let mut receive = |number| {
+            let number = nearest(first, number);
+            (number - first + 10, sequence.receive(number))
+        };
+        assert_eq!(receive(65_535), (11, Arrival::Newest));
+        assert_eq!(receive(1), (13, Arrival::Newest));
+        assert_eq!(receive(0), (12, Arrival::Reordered));
+        assert_eq!(receive(65_535), (11, Arrival::Duplicate));
+        assert_eq!(sequence.receive(first - 1), Arrival::Reordered);
         assert_eq!(sequence.settle(first + 4), 0);
     }
 
     #[test]
     fn sequence_first_packet_is_0_and_an_older_follows_then_no_underflow() {
         let mut sequence = Sequence::new();
-        sequence.receive(0);
-        assert_eq!(sequence.receive(40_000).1, Arrival::Reordered);
+        let first = sequence.start(0);
+        sequence.receive(first);
+        let older = nearest(first, 40_000);
+        assert_eq!(sequence.receive(older), Arrival::Reordered);
+    }
+
+    #[test]
+    fn sequence_number_counted_as_lost_then_told_when_it_arrives() {
+        let mut sequence = Sequence::new();
+        let first = sequence.start(7);
+        sequence.receive(first);
+        assert_eq!(sequence.receive(first + 3), Arrival::Newest);
+        assert_eq!(sequence.settle(first + 4), 2);
+        assert_eq!(sequence.receive(first + 1), Arrival::Lost);
+        assert_eq!(sequence.receive(first + 1), Arrival::Duplicate);
+        assert_eq!(sequence.receive(first - 1), Arrival::Reordered);
+        assert_eq!(sequence.receive(first + WINDOW + 3), Arrival::Newest);
+        assert_eq!(sequence.receive(first + 2), Arrival::Forgotten);
     }
 
     #[test]
     fn sequence_unsettled_for_more_than_its_window_then_what_was_lost_long_ago_is_counted_once() {
         let mut sequence = Sequence::new();
-        let (first, _) = sequence.receive(10);
+        let first = sequence.start(10);
+        sequence.receive(first);
         let mut end = first + 1;
         for more in (2..3 * WINDOW).filter(|more| more % 50_000 != 0) {
-            let number = u16::try_from((10 + more) % WINDOW).unwrap();
-            end = sequence.receive(number).0 + 1;
+            sequence.receive(first + more);
+            end = first + more + 1;
         }
         // 11, and one each at 50,000, 100,000, 150,000.
         assert_eq!(sequence.settle(end), 4);
@@ -203,21 +249,21 @@ mod tests {
             start: u16, kinds in prop::collection::vec(0u8..4, 1..3000),
         ) {
             let mut sequence = Sequence::new();
-            let (first, _) = sequence.receive(start);
-            let (mut number, mut lost, mut end, mut settled) = (start, 0, first + 1, 0);
+            let first = sequence.start(start);
+            sequence.receive(first);
+            let (mut number, mut lost, mut end, mut settled) = (first, 0, first + 1, 0);
             let mut pending = 0;
             for kind in kinds {
-                number = number.wrapping_add(1);
+                number += 1;
                 match kind {
                     0 => pending += 1,
                     kind => {
-                        let (at, arrival) = sequence.receive(number);
-                        prop_assert_eq!(arrival, Arrival::Newest);
+                        prop_assert_eq!(sequence.receive(number), Arrival::Newest);
                         lost += pending;
                         pending = 0;
-                        end = at + 1;
+                        end = number + 1;
                         if kind == 2 {
-                            prop_assert_eq!(sequence.receive(number).1, Arrival::Duplicate);
+                            prop_assert_eq!(sequence.receive(number), Arrival::Duplicate);
                         }
                         if kind == 3 {
                             settled += sequence.settle(end);

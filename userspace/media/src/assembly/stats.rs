@@ -108,7 +108,7 @@ impl MalformedCounts {
 }
 
 /// Counters since the assembler was created. Every packet counts in exactly one of `accepted`,
-/// `malformed`, `duplicate`, `late` and `no_buffer`.
+/// `malformed`, `other_ssrc_packets`, `duplicate`, `late` and `no_buffer`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct AssemblyStats {
     /// Packets pushed.
@@ -119,6 +119,8 @@ pub struct AssemblyStats {
     pub accepted: u64,
     /// Packets that do not match the flow and format.
     pub malformed: MalformedCounts,
+    /// Packets of another synchronisation source, while the current one sends.
+    pub other_ssrc_packets: u64,
     /// Packets whose sequence number had already arrived.
     pub duplicate: u64,
     /// Packets of a frame that was already closed.
@@ -129,6 +131,8 @@ pub struct AssemblyStats {
     pub reordered: u64,
     /// Sequence numbers missing when their frame was closed.
     pub lost: u64,
+    /// Of these, numbers that arrived later.
+    pub lost_arrived: u64,
     /// Changes of the synchronisation source.
     pub ssrc_changes: u64,
     /// Restarts of the same source with new sequence numbers.
@@ -137,6 +141,8 @@ pub struct AssemblyStats {
     pub frames_complete: u64,
     /// Frames finished incomplete.
     pub frames_incomplete: u64,
+    /// Of the incomplete frames, those of a source that sends another format.
+    pub frames_wrong_format: u64,
     /// Frames without memory.
     pub frames_no_buffer: u64,
 }

@@ -4,4 +4,5 @@
 mod rig;
 
 mod cases;
+mod closed;
 mod properties;

@@ -112,6 +112,59 @@ proptest! {
     }
 
     #[test]
+    fn packets_any_order_delay_repetition_and_loss_then_each_frame_once_and_complete_only_if_it_is(
+        fates in prop::collection::vec((0u8..16, 0u64..1_900, 0u64..1_900), 1..200),
+        sequence: u32, timestamp: u32, start in 0u64..u64::MAX / 4,
+    ) {
+        let format = format(16, 8, Depth::Eight);
+        let mut sender = Sender::new(format, 90);
+        (sender.sequence, sender.timestamp) = (sequence, timestamp);
+        let mut fates = fates.iter().cycle();
+        let (mut arrivals, mut came) = (Vec::new(), Vec::new());
+        let (mut sent, mut never) = (0, 0);
+        for number in 0..40 {
+            let packets = sender.frame(number);
+            let mut all = true;
+            for packet in packets {
+                let (kind, delay, again) = fates.next().unwrap();
+                let at = start + number * 16_666_667 + sent * 1000;
+                sent += 1;
+                // Mostly in order; else late by up to 3 ms, or by up to 1.9 s.
+                let after = |delay: u64| at + delay * if kind % 2 == 0 { 1_600 } else { 1_000_000 };
+                let first = if *kind < 10 { at } else { after(*delay) };
+                match kind {
+                    0 => (all, never) = (false, never + 1),
+                    1 | 2 | 14 | 15 => {
+                        arrivals.push((first, packet.clone()));
+                        arrivals.push((after(*again), packet));
+                    }
+                    _ => arrivals.push((first, packet)),
+                }
+            }
+            came.push(all);
+        }
+        arrivals.sort_by_key(|(at, _)| *at);
+        let (mut assembler, mut memory) = (assembler(format), Memory::new(&format));
+        for (now, packet) in &arrivals {
+            assembler.expire(*now, &mut memory);
+            assembler.push(packet, *now, &mut memory);
+        }
+        assembler.close(&mut memory);
+        let stats = assembler.stats();
+        assert_accounted(stats);
+        let stamps: Vec<_> = memory.finished.iter().map(|(report, _)| report.rtp_timestamp.wrapping_sub(timestamp)).collect();
+        prop_assert!(stamps.is_sorted_by(|a, b| a < b));
+        for (report, frame) in memory.finished.iter().filter(|(report, _)| report.complete) {
+            let number = report.rtp_timestamp.wrapping_sub(timestamp) / 1500;
+            prop_assert!(came[number as usize]);
+            prop_assert_eq!(verify(frame), Ok(number.into()));
+        }
+        prop_assert_eq!((stats.restarts, stats.ssrc_changes, stats.frames_wrong_format), (0, 0, 0));
+        prop_assert!(stats.lost - stats.lost_arrived <= never);
+        prop_assert_eq!(stats.accepted + stats.late + stats.duplicate, arrivals.len() as u64);
+    }
+
+    #[test]
     fn overlapping_segments_any_then_complete_exactly_if_the_union_is_the_frame(
         parts in prop::collection::vec((0u16..4, 0u16..6, 0u16..7), 1..40),
     ) {
@@ -122,7 +175,7 @@ proptest! {
         for (sequence, (line, start, pgroups)) in (0u16..).zip(parts) {
             let pgroups = pgroups.min(6 - start);
             let srd = SrdHeader { length: pgroups * 5, field: false, line, continuation: false, pixel: start * 2 };
-            let mut packet = vec![0x80, 96];
+            let mut packet = vec![0x80, 0x80 | 96];
             packet.extend(sequence.to_be_bytes());
             packet.extend([0, 0, 0, 9, 0, 0, 0, 5, 0, 0]);
             packet.extend(srd.to_bytes());

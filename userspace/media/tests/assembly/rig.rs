@@ -113,8 +113,12 @@ pub(crate) fn assembler(format: VideoFormat) -> Assembler<usize> {
 
 /// Every packet is counted under exactly one outcome.
 pub(crate) fn assert_accounted(stats: &AssemblyStats) {
-    let outcomes =
-        stats.accepted + stats.malformed.total() + stats.duplicate + stats.late + stats.no_buffer;
+    let outcomes = stats.accepted
+        + stats.malformed.total()
+        + stats.other_ssrc_packets
+        + stats.duplicate
+        + stats.late
+        + stats.no_buffer;
     assert_eq!(stats.packets, outcomes, "{stats:?}");
 }
 

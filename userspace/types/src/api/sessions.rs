@@ -1,7 +1,7 @@
 //! Operations on sessions.
 
 use super::entry::{any, delete, get, post, this};
-use super::{Right, operations};
+use super::{Right, Shape, operations};
 use crate::problem::ProblemCode::{
     Busy, DataplaneBusy, DeadlinePassed, DiskFailed, Draining, FramesDropped, InvalidSpec,
     LimitReached, NameTaken, NoSuchAttachment, NoSuchPort, ProbeBlind, Quarantined, Running,
@@ -105,6 +105,14 @@ operations! { SESSIONS "sessions":
     QuarantineSession(SessionRef, ()) -> Certificate as Box<Certificate>:
         post("/v1/sessions/{id}/quarantine", this(Right::Quarantine))
             .answers("Set aside; the certificate.").fails(&[Running, Draining, Quarantined]);
+
+    /// Describes a session in SDP.
+    ///
+    /// What a send session sends, for its receivers; what a receive session expects. See RFC 8866
+    /// and ST 2110-20 §7.
+    DescribeSession(SessionRef, ()) -> String:
+        get("/v1/sessions/{id}/sdp", this(Right::Read)).answers("The session description.")
+            .of(Shape::Text, "application/sdp");
 
     /// Lists the users of a session.
     ListBlockers(SessionRef, ()) -> BlockerList:

@@ -40,6 +40,10 @@ impl Actor {
             Action::QuarantineSession(it) => self.quarantine(&it.caller, &it.target, it.reply),
             Action::ListBlockers(it) => self.blockers(it),
             Action::ShowVerdict(it) => self.verdict(it),
+            Action::DescribeSession(it) => {
+                let found = self.find_any(&it.caller, &it.target);
+                it.reply.send(found.and_then(|id| self.describe(id)));
+            }
             Action::StartRecording(it) => {
                 self.record(&it.caller, &it.target, *it.input, it.reply);
             }
@@ -76,6 +80,17 @@ impl Actor {
         let mut sessions: Vec<_> = all.map(Session::view).collect();
         sessions.sort_by_key(|it| it.id);
         SessionList { sessions }
+    }
+
+    fn describe(&self, id: u64) -> Result<String, Problem> {
+        let session = self.any(id);
+        let mut ports = self.services.dataplane.ports().iter();
+        let port = ports.find(|port| port.name == session.spec.port);
+        let port = port.ok_or_else(|| {
+            let detail = format!("port {} is not here any more", session.spec.port);
+            Problem::new(ProblemCode::Internal, detail)
+        })?;
+        Ok(session.sdp(port))
     }
 
     fn stop(&mut self, asked: Asked<StopSession>) {

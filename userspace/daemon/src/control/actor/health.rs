@@ -25,6 +25,13 @@ impl Actor {
             probe.mode == ProbeMode::Required && probe.state != ProbeState::Watching;
         let dataplane = self.dataplane_health(&mut problems);
         let shares = self.shares(&mut problems);
+        for session in self.sessions.values() {
+            let of_health = session.problems().iter();
+            let of_health = of_health.filter(|it| it.problem.is_of_health());
+            problems.extend(
+                of_health.map(|it| format!("session {}: {}", session.spec.name, it.detail)),
+            );
+        }
         let status = if required_and_blind {
             HealthStatus::ProbeBlind
         } else if problems.is_empty() {

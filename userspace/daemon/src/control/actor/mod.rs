@@ -23,7 +23,7 @@ mod shares;
 mod turn;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use onair_probe::Events;
 use onair_session::Event;
@@ -50,6 +50,9 @@ use turn::Sources;
 /// Indices in the probe's counters: the maximum number of sessions at a time.
 const INDICES: u32 = 1024;
 
+/// Interval of the looks at links and traffic.
+const TRAFFIC: Duration = Duration::from_millis(250);
+
 /// Owner of all sessions; runs on the control thread.
 #[derive(Debug)]
 pub struct Actor {
@@ -69,6 +72,8 @@ pub struct Actor {
     announcing: BTreeSet<u64>,
     /// When the next periodic check is due.
     periodic_at: Instant,
+    /// When the traffic is looked at next.
+    traffic_at: Instant,
     schedule: Schedule,
     /// Requests that waited behind the current one: on the control socket, on the attach socket.
     waiting: [usize; 2],
@@ -109,6 +114,7 @@ impl Actor {
             ready: BTreeSet::new(),
             announcing: BTreeSet::new(),
             periodic_at: Instant::now(),
+            traffic_at: Instant::now(),
             schedule: Schedule::default(),
             waiting: [0; 2],
             watchdog: Watchdog::from_environment(),
@@ -147,7 +153,6 @@ impl Actor {
     /// Checks that run once a second in any case.
     fn run_periodic(&mut self, now: Instant) {
         self.periodic_at = now + ms(self.services.config.timeouts.patrol_ms);
-        self.services.dataplane.check_ports();
         self.services.probe.test();
         self.services.publish_probe_state();
         self.services.archive.trim();
@@ -157,6 +162,15 @@ impl Actor {
             let all = self.exits_lost;
             // It only asks helper threads.
             let _ = session.handle(&mut self.services, Event::LookForDead { all });
+        }
+    }
+
+    /// Checks that notice within a second what a port or a session no longer does.
+    fn look_at_traffic(&mut self, now: Instant) {
+        self.traffic_at = now + TRAFFIC;
+        self.services.dataplane.check_ports();
+        for session in self.sessions.values_mut() {
+            session.look_at_traffic(&mut self.services, now);
         }
     }
 

@@ -23,6 +23,8 @@ pub(super) enum Task {
     Outbox,
     /// Checks ports, probe, archive, and slots that no probe watches: once a second.
     Periodic,
+    /// Checks the ports' links and the sessions' traffic: four times a second.
+    Traffic,
     /// Checks whether recordings end.
     Recordings,
     /// Asks W4 about memory that waits to be freed.
@@ -43,6 +45,7 @@ impl Task {
         match self {
             Self::Outbox => "outbox",
             Self::Periodic => "periodic",
+            Self::Traffic => "traffic",
             Self::Recordings => "recordings",
             Self::Memory => "memory",
             Self::Inspections => "inspections",

@@ -213,7 +213,10 @@ impl Actor {
     }
 
     fn wanted(&mut self, now: Instant) -> Wanted {
-        let mut wanted = Wanted::from([(Task::Periodic, self.periodic_at)]);
+        let mut wanted = Wanted::from([
+            (Task::Periodic, self.periodic_at),
+            (Task::Traffic, self.traffic_at),
+        ]);
         // It rests briefly after each try.
         let outbox = (!self.services.flush()).then_some(now);
         let more = [
@@ -240,6 +243,7 @@ impl Actor {
                 self.bounce();
             }
             Task::Periodic => self.run_periodic(now),
+            Task::Traffic => self.look_at_traffic(now),
             Task::Recordings => self.watch_recordings(now),
             Task::Memory => self.sweep_pending_reclaim(now + TURN),
             Task::Inspections => self.services.inspector.expire(now),

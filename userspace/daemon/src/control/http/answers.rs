@@ -7,8 +7,8 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use onair_types::api::{
-    ApiOperation as _, CreateSession, ListProblems, ListRecordings, ListSessions, ShowHealth,
-    ShowOpenapi, ShowProblem, StartRecording,
+    ApiOperation as _, CreateSession, DescribeSession, ListProblems, ListRecordings, ListSessions,
+    ShowHealth, ShowOpenapi, ShowProblem, StartRecording,
 };
 use onair_types::{Health, ProblemCode, ProblemPage};
 use serde::Serialize;
@@ -59,6 +59,16 @@ pub(super) async fn health(
 pub(super) async fn openapi(State(api): State<Api>, _: Admitted<ShowOpenapi>) -> Response {
     let json = HeaderValue::from_static(ShowOpenapi::ENTRY.media_type);
     ([(header::CONTENT_TYPE, json)], api.openapi).into_response()
+}
+
+/// A session description.
+pub(super) async fn sdp(
+    State(api): State<Api>,
+    admitted: Admitted<DescribeSession>,
+) -> Result<Response, Refusal> {
+    let text = admitted.ask::<DescribeSession>(&api).await?;
+    let kind = HeaderValue::from_static(DescribeSession::ENTRY.media_type);
+    Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
 }
 
 /// Every problem code.

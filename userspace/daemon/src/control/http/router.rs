@@ -6,12 +6,12 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodFilter, on};
 use axum::{Json, Router};
 use onair_types::api::{
-    AbortSession, ApiOperation, CreateSession, DeleteSession, DestroySession, DestroySessionWait,
-    EvictAll, EvictAttachment, FlushSession, FollowEvents, ListBlockers, ListCertificates,
-    ListProblems, ListRecordings, ListSessions, Method, QuarantineSession, ReloadConfig,
-    ShowCertificate, ShowConfig, ShowHealth, ShowKeptCertificate, ShowMetrics, ShowOpenapi,
-    ShowProblem, ShowRecording, ShowSession, ShowShutdown, ShowVerdict, ShutDown, StartRecording,
-    StartSession, StopRecording, StopSession,
+    AbortSession, ApiOperation, CreateSession, DeleteSession, DescribeSession, DestroySession,
+    DestroySessionWait, EvictAll, EvictAttachment, FlushSession, FollowEvents, ListBlockers,
+    ListCertificates, ListProblems, ListRecordings, ListSessions, Method, QuarantineSession,
+    ReloadConfig, ShowCertificate, ShowConfig, ShowHealth, ShowKeptCertificate, ShowMetrics,
+    ShowOpenapi, ShowProblem, ShowRecording, ShowSession, ShowShutdown, ShowVerdict, ShutDown,
+    StartRecording, StartSession, StopRecording, StopSession,
 };
 use utoipa::openapi::OpenApi;
 
@@ -84,6 +84,7 @@ pub(super) fn routes() -> Routes {
         .ask::<QuarantineSession>()
         .ask::<ListBlockers>()
         .ask::<ShowVerdict>()
+        .serve::<DescribeSession, _>(answers::sdp)
         .serve::<StartRecording, _>(answers::recording)
         .ask::<ListRecordings>()
         .ask::<ShowRecording>()

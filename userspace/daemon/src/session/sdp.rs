@@ -1,0 +1,86 @@
+//! A session as a session description.
+
+use onair_sdp::{
+    Colorimetry, Depth, Essence, Media, MediaClock, Origin, Packing, Range, Rate, ReferenceClock,
+    Sampling, Scan, SenderType, SessionDescription, TransferCharacteristics, Video, VideoStandard,
+};
+use onair_types::Direction;
+
+use super::Session;
+use crate::dataplane::PortInfo;
+
+/// Time to live of packets to a group.
+const GROUP_TTL: u8 = 64;
+/// The standard UDP size limit of ST 2110-10, in bytes.
+const MAX_UDP: u16 = 1460;
+
+impl Session {
+    /// The session in SDP: what it sends from `port`, or what it receives there.
+    pub fn sdp(&self, port: &PortInfo) -> String {
+        let own = port.address.0;
+        let flow = &self.spec.flow;
+        let destination = *flow.destination.ip();
+        let is_sender = self.spec.direction == Direction::Send;
+        let source = flow.source.map(|source| source.address);
+        let source = source.or(is_sender.then_some(own));
+        // Timestamps start at a random value, and follow the machine's own clock.
+        let clock = is_sender.then_some(ReferenceClock::LocalMac(port.mac));
+        let media = Media {
+            destination,
+            port: flow.destination.port(),
+            ttl: destination.is_multicast().then_some(GROUP_TTL),
+            payload_type: flow.payload_type,
+            sources: source.into_iter().collect(),
+            bandwidth: None,
+            mid: None,
+            reference_clock: clock,
+            media_clock: is_sender.then_some(MediaClock::Sender),
+            essence: Essence::Video(self.described_video()),
+        };
+        let description = SessionDescription {
+            origin: Origin {
+                user: None,
+                session: self.id.0.to_string(),
+                version: 1,
+                address: own.to_string(),
+            },
+            name: self.spec.name.to_string(),
+            info: None,
+            duplicates: Vec::new(),
+            media: vec![media],
+            warnings: Vec::new(),
+        };
+        description.to_string()
+    }
+
+    /// What is not in the specification (colours) is unspecified.
+    fn described_video(&self) -> Video {
+        let video = &self.spec.video;
+        let rate = video.frame_rate;
+        let rate = Rate::new(rate.numerator(), rate.denominator());
+        let is_sender = self.spec.direction == Direction::Send;
+        Video {
+            sampling: Sampling::YCbCr422,
+            depth: match video.depth {
+                onair_types::Depth::Eight => Depth::Eight,
+                onair_types::Depth::Ten => Depth::Ten,
+            },
+            width: video.width,
+            height: video.height,
+            rate: rate.expect("a checked specification has a rate above 0"),
+            scan: Scan::Progressive,
+            colorimetry: Colorimetry::Unspecified,
+            transfer: TransferCharacteristics::Unspecified,
+            range: Range::Narrow,
+            packing: Packing::General,
+            standard: VideoStandard::Y2017,
+            sender: is_sender.then_some(SenderType::Wide),
+            max_udp: MAX_UDP,
+            pixel_aspect: (1, 1),
+            tr_offset_us: None,
+            cmax: None,
+            timestamps: None,
+            timestamp_delay_us: None,
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! What is wrong with a session's traffic: found by comparing its counters from look to look.
+
+use std::time::{Duration, Instant};
+
+use onair_ipc::sys;
+use onair_types::{
+    Direction, EventKind, PeerState, SessionProblem, SessionProblemKind as Kind, SessionState,
+};
+
+use super::Session;
+use crate::dataplane::{PortInfo, SessionSnapshot, Ssrc};
+use crate::services::Services;
+
+/// A receiver that does not answer ARP for this long is a problem: five requests.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// A problem that packets or drops show is over when none came for this long.
+const CALM: Duration = Duration::from_secs(5);
+/// Reasons of refused packets that a source of another format causes.
+const FORMAT: [&str; 3] = ["interlaced", "bad_srd_range", "bad_pgroup_alignment"];
+
+/// A counter that grows while a problem lasts.
+#[derive(Debug, Default)]
+struct Growth {
+    seen: u64,
+    grew_at: Option<Instant>,
+}
+
+impl Growth {
+    /// Whether it grew at this look or within [`CALM`].
+    fn lasts(&mut self, value: u64, now: Instant) -> bool {
+        if value > self.seen {
+            self.grew_at = Some(now);
+        }
+        self.seen = value;
+        self.grew_at
+            .is_some_and(|at| now.saturating_duration_since(at) < CALM)
+    }
+}
+
+/// Problems of one session's traffic.
+#[derive(Debug, Default)]
+pub(super) struct Traffic {
+    pub(super) problems: Vec<SessionProblem>,
+    pub(super) link_up: Option<bool>,
+    waiting_since: Option<Instant>,
+    other_ssrc: Growth,
+    format: Growth,
+    /// The clients' dropped frames, by attachment.
+    slow: Vec<(u64, Growth)>,
+}
+
+impl Session {
+    /// Compares the counters with those of the last look, and publishes the problems that began or
+    /// ended.
+    pub fn look_at_traffic(&mut self, services: &mut Services, now: Instant) {
+        let port = services.dataplane.ports().iter();
+        let port = port.clone().find(|port| port.name == self.spec.port);
+        self.traffic.link_up = services.dataplane.link_seen(&self.spec.port);
+        self.stats.note_link(self.traffic.link_up != Some(true));
+        let found = match (self.state(), port) {
+            (SessionState::Running, Some(port)) => {
+                let port = port.clone();
+                self.find_problems(&port, now)
+            }
+            _ => Vec::new(),
+        };
+        let before = std::mem::replace(&mut self.traffic.problems, found);
+        let is_in = |list: &[SessionProblem], kind| list.iter().any(|it| it.problem == kind);
+        for kind in Kind::ALL {
+            let now = &self.traffic.problems;
+            let (was, is) = (is_in(&before, kind), is_in(now, kind));
+            if was && !is {
+                self.publish(services, EventKind::SessionProblemOver { problem: kind });
+            } else if is && !was {
+                let Some(problem) = now.iter().find(|it| it.problem == kind).cloned() else {
+                    continue;
+                };
+                tracing::warn!(session = %self.spec.name, problem = %kind, detail = problem.detail);
+                self.publish(services, EventKind::SessionProblem { problem });
+            }
+        }
+    }
+
+    /// The problems at the last look.
+    pub fn problems(&self) -> &[SessionProblem] {
+        &self.traffic.problems
+    }
+
+    /// What a running send session knows of its receiver.
+    pub(super) fn peer(&self) -> Option<PeerState> {
+        let is_sending =
+            self.spec.direction == Direction::Send && self.state() == SessionState::Running;
+        let waits = self.stats.snapshot().waiting_for_arp == 1;
+        is_sending.then(|| match () {
+            () if self.spec.flow.destination.ip().is_multicast() => PeerState::Multicast,
+            () if self.is_broadcast => PeerState::Broadcast,
+            () if waits => PeerState::Unresolved,
+            () => PeerState::Resolved,
+        })
+    }
+
+    fn find_problems(&mut self, port: &PortInfo, now: Instant) -> Vec<SessionProblem> {
+        let counted = self.stats.snapshot();
+        let mut found = Vec::new();
+        if self.traffic.link_up != Some(true) {
+            let detail = format!(
+                "the link of port {} is down: check the cable and the other end",
+                port.name
+            );
+            found.push(problem(Kind::LinkDown, detail));
+        }
+        found.extend(self.peer_problem(port, now));
+        found.extend(self.source_problems(&counted, now));
+        found.extend(self.slow_clients(now));
+        found
+    }
+
+    fn peer_problem(&mut self, port: &PortInfo, now: Instant) -> Option<SessionProblem> {
+        let address = self.spec.flow.destination.ip();
+        let (own, prefix) = port.address;
+        let peer = self.peer();
+        if peer == Some(PeerState::Broadcast) {
+            return Some(problem(
+                Kind::PeerBroadcast,
+                format!(
+                    "{address} is the broadcast address of {own}/{prefix}, and nothing is sent to it: \
+                     give the receiver's own address"
+                ),
+            ));
+        }
+        // Without a link no request leaves: that is the problem then.
+        let waits = peer == Some(PeerState::Unresolved) && self.traffic.link_up == Some(true);
+        let since = waits.then(|| *self.traffic.waiting_since.get_or_insert(now));
+        self.traffic.waiting_since = since;
+        let waited = since.map(|since| now.saturating_duration_since(since))?;
+        (waited >= PATIENCE).then(|| {
+            problem(
+                Kind::PeerUnresolved,
+                format!(
+                    "{address} answers no ARP request on port {}, and nothing is sent to it: check that \
+                     the receiver is up, has this address and is in the network of {own}/{prefix}",
+                    port.name
+                ),
+            )
+        })
+    }
+
+    fn source_problems(&mut self, counted: &SessionSnapshot, now: Instant) -> Vec<SessionProblem> {
+        let mut found = Vec::new();
+        let others = counted.packets_other_ssrc;
+        if self.traffic.other_ssrc.lasts(others, now)
+            && let (Some(ssrc), Some(other)) =
+                (Ssrc::of(counted.ssrc), Ssrc::of(counted.other_ssrc))
+        {
+            let detail = format!(
+                "SSRC {other:#010x} sends into the flow of SSRC {ssrc:#010x}, which the session \
+                 follows ({others} packets dropped): stop one sender, or set flow.source"
+            );
+            found.push(SessionProblem {
+                ssrc: Some(ssrc),
+                other_ssrc: Some(other),
+                ..problem(Kind::TwoSources, detail)
+            });
+        }
+        let refused = self.stats.malformed();
+        let refused = refused.filter(|(reason, _)| FORMAT.contains(&reason.name()));
+        let refused: u64 = refused.map(|(_, count)| count).sum();
+        if self.traffic.format.lasts(refused, now) {
+            let video = &self.spec.video;
+            let detail = format!(
+                "packets do not fit {}x{} {} bit ({refused} refused): the source sends another \
+                 format; create the session with that one",
+                video.width,
+                video.height,
+                video.depth.bits()
+            );
+            found.push(problem(Kind::WrongFormat, detail));
+        }
+        found
+    }
+
+    /// The clients whose frames are dropped because they have used their quota.
+    fn slow_clients(&mut self, now: Instant) -> Option<SessionProblem> {
+        let attached: Vec<_> = self.core.attachments().map(|it| it.number).collect();
+        self.traffic.slow.retain(|(it, _)| attached.contains(it));
+        let mut named = Vec::new();
+        for number in attached {
+            let dropped = self.dropped_by(number);
+            let known = self.traffic.slow.iter().position(|(it, _)| *it == number);
+            let at = known.unwrap_or_else(|| {
+                self.traffic.slow.push((number, Growth::default()));
+                self.traffic.slow.len() - 1
+            });
+            if !self.traffic.slow[at].1.lasts(dropped, now) {
+                continue;
+            }
+            let Some(it) = self.core.attachment(number) else {
+                continue;
+            };
+            let held = oldest_held_ms(it)
+                .map(|ms| format!(", oldest frame held for {ms} ms"))
+                .unwrap_or_default();
+            let (command, pid) = (&it.who.command, it.who.pid);
+            named.push(format!("{command} ({pid}): {dropped} frames{held}"));
+        }
+        (!named.is_empty()).then(|| {
+            let detail = format!(
+                "a client has used its quota of {} frames and misses frames: {}; a faster client or a \
+                 higher quota ends that",
+                self.spec.quota,
+                named.join(", ")
+            );
+            problem(Kind::SlowClient, detail)
+        })
+    }
+
+    /// Frames that an attachment missed because it had used its quota.
+    pub(super) fn dropped_by(&self, attachment: u64) -> u64 {
+        let published = self.stats.attachment(attachment);
+        published.map_or(0, |it| it.frames_dropped_slow)
+    }
+}
+
+/// How long a client has held its oldest frame, in milliseconds.
+pub(super) fn oldest_held_ms(it: &onair_session::Attachment) -> Option<u64> {
+    let held = it.memory.held();
+    let since = held
+        .iter()
+        .map(|(frame, ..)| it.memory.loaned_since(*frame));
+    let oldest = since.min()?;
+    Some(sys::monotonic_ns().saturating_sub(oldest) / 1_000_000)
+}
+
+const fn problem(problem: Kind, detail: String) -> SessionProblem {
+    SessionProblem {
+        problem,
+        detail,
+        ssrc: None,
+        other_ssrc: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counter_that_grew_then_the_problem_lasts_until_it_is_calm() {
+        let start = Instant::now();
+        let mut growth = Growth::default();
+        assert!(!growth.lasts(0, start));
+        assert!(growth.lasts(3, start));
+        assert!(growth.lasts(3, start + CALM / 2));
+        assert!(growth.lasts(4, start + CALM / 2));
+        assert!(growth.lasts(4, start + CALM));
+        assert!(!growth.lasts(4, start + CALM * 2));
+    }
+}

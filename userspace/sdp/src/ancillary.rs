@@ -1,0 +1,92 @@
+//! Ancillary data: ST 2110-40 and RFC 8331.
+
+use crate::error::SdpError;
+use crate::fmtp::{Parameters, Written};
+use crate::rate::Rate;
+use crate::words::words;
+
+words! {
+    /// Version of the standard (`SSN`).
+    AncillaryStandard {
+        /// ST 2110-40:2018.
+        Y2018 "ST2110-40:2018",
+        /// ST 2110-40:2021.
+        Y2021 "ST2110-40:2021",
+        /// ST 2110-40:2023.
+        Y2023 "ST2110-40:2023",
+    }
+}
+
+words! {
+    /// When packets are sent (`TM`).
+    TransmissionModel {
+        /// Compatible: within 1 ms.
+        Compatible "CTM",
+        /// Low latency.
+        LowLatency "LLTM",
+    }
+}
+
+/// A format of ancillary data (`smpte291`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Ancillary {
+    /// The kinds of data, as DID and SDID. Empty: any.
+    pub kinds: Vec<(u8, u8)>,
+    /// VPID code of the video's interface (ST 352).
+    pub vpid: Option<u8>,
+    /// Frames per second.
+    pub rate: Option<Rate>,
+    /// When packets are sent.
+    pub transmission: Option<TransmissionModel>,
+    /// Version of the standard.
+    pub standard: Option<AncillaryStandard>,
+    /// `TROFF`: offset of the frame's start in µs.
+    pub tr_offset_us: Option<u32>,
+}
+
+impl Ancillary {
+    /// The parameter that may repeat.
+    pub(crate) const REPEATS: &'static [&'static str] = &["DID_SDID"];
+
+    pub(crate) fn parse(all: &Parameters<'_>) -> Result<Self, SdpError> {
+        let kinds = all.values("DID_SDID").map(|text| {
+            let wanted = "two numbers such as {0x61,0x02}";
+            kind(text).ok_or_else(|| SdpError::invalid(all.line, "DID_SDID", text, wanted))
+        });
+        Ok(Self {
+            kinds: kinds.collect::<Result<_, _>>()?,
+            vpid: all
+                .number("VPID_Code", 0..=255)?
+                .and_then(|it| u8::try_from(it).ok()),
+            rate: all.rate("exactframerate")?,
+            transmission: all.word("TM")?,
+            standard: all.word("SSN")?,
+            tr_offset_us: all.number("TROFF", 0..=u32::MAX)?,
+        })
+    }
+
+    pub(crate) fn write(&self) -> String {
+        let mut out = Written::default();
+        for (did, sdid) in &self.kinds {
+            out.add("DID_SDID", format!("{{0x{did:02X},0x{sdid:02X}}}"));
+        }
+        out.maybe("VPID_Code", self.vpid);
+        out.maybe("exactframerate", self.rate);
+        out.maybe("TM", self.transmission);
+        out.maybe("SSN", self.standard);
+        out.maybe("TROFF", self.tr_offset_us);
+        out.finish()
+    }
+}
+
+fn kind(text: &str) -> Option<(u8, u8)> {
+    let inner = text.strip_prefix('{')?.strip_suffix('}')?;
+    let (did, sdid) = inner.split_once(',')?;
+    let hex = |text: &str| {
+        let digits = text.trim();
+        let digits = digits.strip_prefix("0x").or(digits.strip_prefix("0X"))?;
+        let is_hex = digits.bytes().all(|it| it.is_ascii_hexdigit());
+        is_hex.then(|| u8::from_str_radix(digits, 16).ok())?
+    };
+    Some((hex(did)?, hex(sdid)?))
+}

@@ -1,0 +1,141 @@
+//! Clocks: RFC 7273, ST 2110-10 §8.
+
+use std::fmt;
+
+/// `ts-refclk`: the clock behind the timestamps.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ReferenceClock {
+    /// A PTP grandmaster.
+    Ptp {
+        /// Version of the protocol, such as `IEEE1588-2008`.
+        version: String,
+        /// Identity of the grandmaster.
+        grandmaster: [u8; 8],
+        /// PTP domain.
+        domain: Option<u8>,
+    },
+    /// Any grandmaster that is traceable to TAI.
+    PtpTraceable {
+        /// Version of the protocol.
+        version: String,
+    },
+    /// The sender's own clock, named by its Ethernet address.
+    LocalMac([u8; 6]),
+    /// Another source, such as `ntp=…`.
+    Other(String),
+}
+
+/// `mediaclk`: how timestamps follow from the reference clock.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum MediaClock {
+    /// Timestamps are the reference clock's, plus an offset.
+    Direct {
+        /// Offset in ticks; 0 in ST 2110.
+        offset: u64,
+        /// Ticks per second, if not the RTP clock's.
+        rate: Option<u32>,
+    },
+    /// The sender's own clock.
+    Sender,
+    /// Another source.
+    Other(String),
+}
+
+/// Bytes in hex, with `-`, as RFC 7273 writes them, or with blanks between them.
+fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let mut all = [0; N];
+    let mut parts = text.split(['-', ' ']);
+    for byte in &mut all {
+        let part = parts.next().filter(|it| it.len() == 2)?;
+        let is_hex = part.bytes().all(|it| it.is_ascii_hexdigit());
+        *byte = is_hex.then(|| u8::from_str_radix(part, 16).ok())??;
+    }
+    parts.next().is_none().then_some(all)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let all: Vec<_> = bytes.iter().map(|it| format!("{it:02X}")).collect();
+    all.join("-")
+}
+
+impl ReferenceClock {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        if let Some(mac) = text.strip_prefix("localmac=") {
+            return bytes(mac).map(Self::LocalMac);
+        }
+        let Some(ptp) = text.strip_prefix("ptp=") else {
+            let is_clock = !text.is_empty() && !text.contains(char::is_control);
+            return is_clock.then(|| Self::Other(text.to_owned()));
+        };
+        let mut parts = ptp.split(':');
+        let version = parts.next().filter(|it| !it.is_empty())?.to_owned();
+        let grandmaster = parts.next()?;
+        if grandmaster == "traceable" {
+            return parts
+                .next()
+                .is_none()
+                .then_some(Self::PtpTraceable { version });
+        }
+        let domain = match parts.next() {
+            Some(domain) => Some(u8::try_from(crate::rate::whole(domain)?).ok()?),
+            None => None,
+        };
+        let grandmaster = bytes(grandmaster)?;
+        parts.next().is_none().then_some(Self::Ptp {
+            version,
+            grandmaster,
+            domain,
+        })
+    }
+}
+
+impl fmt::Display for ReferenceClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ptp {
+                version,
+                grandmaster,
+                domain,
+            } => {
+                write!(f, "ptp={version}:{}", hex(grandmaster))?;
+                domain.map_or(Ok(()), |domain| write!(f, ":{domain}"))
+            }
+            Self::PtpTraceable { version } => write!(f, "ptp={version}:traceable"),
+            Self::LocalMac(mac) => write!(f, "localmac={}", hex(mac)),
+            Self::Other(text) => f.write_str(text),
+        }
+    }
+}
+
+impl MediaClock {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        if text == "sender" {
+            return Some(Self::Sender);
+        }
+        let Some(direct) = text.strip_prefix("direct=") else {
+            let is_clock = !text.is_empty() && !text.starts_with("direct");
+            return is_clock.then(|| Self::Other(text.to_owned()));
+        };
+        let (offset, rest) = direct.split_once(' ').unwrap_or((direct, ""));
+        let is_whole = !offset.is_empty() && offset.bytes().all(|it| it.is_ascii_digit());
+        let offset = is_whole.then(|| offset.parse().ok())??;
+        let rate = match rest.trim() {
+            "" => None,
+            rest => Some(crate::rate::whole(rest.strip_prefix("rate=")?)?),
+        };
+        Some(Self::Direct { offset, rate })
+    }
+}
+
+impl fmt::Display for MediaClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Direct { offset, rate } => {
+                write!(f, "direct={offset}")?;
+                rate.map_or(Ok(()), |rate| write!(f, " rate={rate}"))
+            }
+            Self::Sender => f.write_str("sender"),
+            Self::Other(text) => f.write_str(text),
+        }
+    }
+}

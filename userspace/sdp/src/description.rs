@@ -1,0 +1,97 @@
+//! A session description as values.
+
+use std::net::Ipv4Addr;
+
+use crate::ancillary::Ancillary;
+use crate::audio::{Aes3, Audio};
+use crate::clock::{MediaClock, ReferenceClock};
+use crate::compressed::Compressed;
+use crate::video::Video;
+
+/// A session description.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionDescription {
+    /// Who made it.
+    pub origin: Origin,
+    /// Name of the session.
+    pub name: String,
+    /// Text for people.
+    pub info: Option<String>,
+    /// Groups of media that are copies of each other (`group:DUP`, ST 2022-7), by their `mid`.
+    pub duplicates: Vec<Vec<String>>,
+    /// The media, in order. Both legs of ST 2022-7 are media of their own.
+    pub media: Vec<Media>,
+    /// What is wrong and was accepted.
+    pub warnings: Vec<Warning>,
+}
+
+/// Something wrong that was accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// Line of the text, from 1.
+    pub line: usize,
+    /// What is wrong, and how it was understood.
+    pub text: String,
+}
+
+/// Who made a description (`o=`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// User name; absent for `-`.
+    pub user: Option<String>,
+    /// Identity of the session.
+    pub session: String,
+    /// Version of the description.
+    pub version: u64,
+    /// Address of the machine.
+    pub address: String,
+}
+
+/// One RTP stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Media {
+    /// Destination: a multicast group or a receiver's address.
+    pub destination: Ipv4Addr,
+    /// Destination's UDP port.
+    pub port: u16,
+    /// Time to live of a multicast group.
+    pub ttl: Option<u8>,
+    /// RTP payload type, 0 to 127.
+    pub payload_type: u8,
+    /// The only sources that send (`source-filter: incl`); empty: any.
+    pub sources: Vec<Ipv4Addr>,
+    /// Bandwidth in kbit/s (`b=AS`).
+    pub bandwidth: Option<u64>,
+    /// Name in groups.
+    pub mid: Option<String>,
+    /// The clock behind the timestamps.
+    pub reference_clock: Option<ReferenceClock>,
+    /// How timestamps follow from it.
+    pub media_clock: Option<MediaClock>,
+    /// What the stream carries.
+    pub essence: Essence,
+}
+
+/// What a stream carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Essence {
+    /// ST 2110-20.
+    Video(Video),
+    /// ST 2110-22.
+    Compressed(Compressed),
+    /// ST 2110-30.
+    Audio(Audio),
+    /// ST 2110-31.
+    Aes3(Aes3),
+    /// ST 2110-40.
+    Ancillary(Ancillary),
+    /// Anything else.
+    Other {
+        /// Media type, such as `video`.
+        kind: String,
+        /// Encoding and clock rate, such as `H264/90000`.
+        encoding: String,
+        /// Parameters; empty if there are none.
+        parameters: String,
+    },
+}

@@ -1,0 +1,61 @@
+//! Why a text is not a session description of ST 2110.
+
+/// A fault, with its place.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {parameter}: {fault}")]
+pub struct SdpError {
+    /// Line of the text, from 1.
+    pub line: usize,
+    /// The parameter, attribute or line type, as it is named in SDP.
+    pub parameter: String,
+    /// What is wrong with it.
+    pub fault: Fault,
+}
+
+impl SdpError {
+    pub(crate) fn new(line: usize, parameter: impl Into<String>, fault: Fault) -> Self {
+        Self {
+            line,
+            parameter: parameter.into(),
+            fault,
+        }
+    }
+
+    pub(crate) fn invalid(
+        line: usize,
+        parameter: impl Into<String>,
+        value: &str,
+        wanted: impl Into<String>,
+    ) -> Self {
+        let fault = Fault::Invalid {
+            value: value.chars().take(80).collect(),
+            wanted: wanted.into(),
+        };
+        Self::new(line, parameter, fault)
+    }
+}
+
+/// What is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// Not a line of RFC 8866.
+    #[error("{0}")]
+    Syntax(String),
+    /// Longer than any description.
+    #[error("the text is longer than {0} bytes")]
+    TooLong(usize),
+    /// It is required and not there.
+    #[error("missing")]
+    Missing,
+    /// It is there twice.
+    #[error("given twice")]
+    Twice,
+    /// Its value is wrong.
+    #[error("{value:?} is invalid: give {wanted}")]
+    Invalid {
+        /// The value, cut off after 80 characters.
+        value: String,
+        /// What is valid.
+        wanted: String,
+    },
+}

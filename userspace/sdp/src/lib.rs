@@ -1,0 +1,40 @@
+//! Session descriptions (SDP, RFC 8866) of ST 2110 essences, as typed values: parsed and written.
+//!
+//! `sdp-types` reads and writes the lines of RFC 8866. Here are the attributes of ST 2110: formats
+//! (`fmtp`) of ST 2110-20, -22, -30, -31 and -40, clocks (RFC 7273), source filters (RFC 4570), and
+//! duplicate legs (RFC 7104). No I/O, and no decision about what OnAir carries, except
+//! [`Video::carried`].
+//!
+//! Parsing accepts what plants send: parameters in any order, trailing semicolons, unknown
+//! parameters and attributes, lines that continue on the next one. It refuses what is wrong, with
+//! line and parameter. What it accepts although it is wrong is in [`SessionDescription::warnings`].
+//! Any bytes may come in: they never cause a panic.
+#![forbid(unsafe_code)]
+
+mod ancillary;
+mod audio;
+mod carried;
+mod clock;
+mod compressed;
+mod description;
+mod error;
+mod fmtp;
+mod lines;
+mod parse;
+mod rate;
+mod video;
+mod words;
+mod write;
+
+pub use ancillary::{Ancillary, AncillaryStandard, TransmissionModel};
+pub use audio::{Aes3, Audio, ChannelGroup, ChannelOrder, PcmDepth};
+pub use carried::{Carried, NotCarried};
+pub use clock::{MediaClock, ReferenceClock};
+pub use compressed::{Compressed, CompressedStandard};
+pub use description::{Essence, Media, Origin, SessionDescription, Warning};
+pub use error::{Fault, SdpError};
+pub use rate::Rate;
+pub use video::{
+    Colorimetry, Depth, Packing, Range, Sampling, Scan, SenderType, TimestampMode,
+    TransferCharacteristics, Video, VideoStandard,
+};

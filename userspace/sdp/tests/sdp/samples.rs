@@ -1,0 +1,355 @@
+//! What plants send: right, and wrong in ways that are common.
+
+use onair_sdp::{
+    Aes3, Ancillary, AncillaryStandard, Audio, Carried, ChannelGroup, Colorimetry, Compressed,
+    Depth, Essence, MediaClock, Packing, PcmDepth, Rate, ReferenceClock, Sampling, Scan,
+    SenderType, SessionDescription, TransmissionModel, Video,
+};
+
+/// Lines of a session around one medium.
+pub(crate) fn around(medium: &str) -> String {
+    format!("v=0\no=- 1 2 IN IP4 192.0.2.1\ns=Camera 1\nt=0 0\n{medium}")
+}
+
+/// A video medium with these parameters.
+pub(crate) fn video(parameters: &str) -> String {
+    around(&format!(
+        "m=video 50020 RTP/AVP 96\nc=IN IP4 239.20.1.1/64\n\
+         a=source-filter: incl IN IP4 239.20.1.1 192.0.2.1\na=rtpmap:96 raw/90000\n\
+         a=fmtp:96 {parameters}\na=mediaclk:direct=0\n\
+         a=ts-refclk:ptp=IEEE1588-2008:28-99-3A-FF-FF-D3-5F-6E:42\n"
+    ))
+}
+
+/// Parameters of 1080p50, as many senders have them.
+pub(crate) const HD: &str = "sampling=YCbCr-4:2:2; width=1920; height=1080; depth=10; \
+    exactframerate=50; TCS=SDR; colorimetry=BT709; PM=2110GPM; SSN=ST2110-20:2017; TP=2110TPN; ";
+
+pub(crate) fn parsed(text: &str) -> SessionDescription {
+    SessionDescription::parse(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+fn only_video(description: &SessionDescription) -> &Video {
+    match &description.media[..] {
+        [medium] => match &medium.essence {
+            Essence::Video(video) => video,
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn video_as_senders_describe_it_then_typed() {
+    let description = parsed(&video(HD));
+    assert_eq!(description.warnings, []);
+    assert_eq!(
+        (description.name.as_str(), &description.info),
+        ("Camera 1", &None)
+    );
+    let medium = &description.media[0];
+    assert_eq!(
+        (medium.destination.to_string(), medium.port),
+        ("239.20.1.1".into(), 50020)
+    );
+    assert_eq!((medium.ttl, medium.payload_type), (Some(64), 96));
+    assert_eq!(
+        medium.sources,
+        ["192.0.2.1".parse::<std::net::Ipv4Addr>().unwrap()]
+    );
+    let direct = MediaClock::Direct {
+        offset: 0,
+        rate: None,
+    };
+    assert_eq!(medium.media_clock, Some(direct));
+    assert_eq!(
+        medium.reference_clock,
+        Some(ReferenceClock::Ptp {
+            version: "IEEE1588-2008".into(),
+            grandmaster: [0x28, 0x99, 0x3a, 0xff, 0xff, 0xd3, 0x5f, 0x6e],
+            domain: Some(42),
+        })
+    );
+    let video = only_video(&description);
+    assert_eq!(
+        (video.width, video.height, video.rate),
+        (1920, 1080, Rate::new(50, 1).unwrap())
+    );
+    assert_eq!(
+        (video.sampling, video.depth),
+        (Sampling::YCbCr422, Depth::Ten)
+    );
+    assert_eq!(
+        (video.colorimetry, video.packing),
+        (Colorimetry::Bt709, Packing::General)
+    );
+    assert_eq!(
+        (video.sender, video.max_udp),
+        (Some(SenderType::Narrow), 1460)
+    );
+    let carried = Carried {
+        width: 1920,
+        height: 1080,
+        depth: 10,
+        rate: video.rate,
+    };
+    assert_eq!(video.carried(), Ok(carried));
+}
+
+#[test]
+fn video_every_parameter_then_each_has_its_value() {
+    let all = "PAR=12:11;TSDELAY=500; TSMODE=PRES;CMAX=7; TROFF=638 ;MAXUDP=8960;RANGE=FULL; \
+        TCS=HLG;TP=2110TPNL;SSN=ST2110-20:2022; PM=2110BPM; colorimetry=BT2100; depth=16f; \
+        segmented; interlace; exactframerate=60000/1001; height=2160 ; width = 3840; sampling=RGB";
+    let description = parsed(&video(all));
+    let video = only_video(&description);
+    assert_eq!(
+        (video.pixel_aspect, video.timestamp_delay_us),
+        ((12, 11), Some(500))
+    );
+    assert_eq!(
+        (video.cmax, video.tr_offset_us, video.max_udp),
+        (Some(7), Some(638), 8960)
+    );
+    assert_eq!(
+        (video.scan, video.depth),
+        (Scan::Segmented, Depth::SixteenFloat)
+    );
+    assert_eq!(video.rate.to_string(), "60000/1001");
+    assert_eq!(parsed(&description.to_string()), description);
+}
+
+#[test]
+fn parameters_in_other_orders_unknown_ones_and_semicolons_then_accepted() {
+    let reversed: Vec<_> = HD
+        .trim_end_matches("; ")
+        .split(';')
+        .rev()
+        .map(str::trim)
+        .collect();
+    let reversed = reversed.join(";");
+    let more = format!("progressive; X-VENDOR=1; ;;{HD}; y");
+    for parameters in [
+        reversed,
+        more,
+        HD.trim_end().trim_end_matches(';').to_owned(),
+    ] {
+        assert_eq!(
+            only_video(&parsed(&video(&parameters))),
+            only_video(&parsed(&video(HD)))
+        );
+    }
+}
+
+#[test]
+fn lines_that_continue_crlf_and_blank_lines_then_accepted_and_errors_name_the_first_line() {
+    let folded = HD
+        .replace("; height", "; \r\n   height")
+        .replace("; TCS", ";\r\n\tTCS");
+    let text = video(&folded).replace("\r\n", "\n").replace('\n', "\r\n") + "\r\n\r\n";
+    assert_eq!(only_video(&parsed(&text)), only_video(&parsed(&video(HD))));
+    let wrong = text.replace("BT709", "BT7O9");
+    let error = SessionDescription::parse(&wrong).unwrap_err();
+    assert_eq!((error.line, error.parameter.as_str()), (9, "colorimetry"));
+}
+
+#[test]
+fn interlaced_by_the_wrong_word_then_accepted_with_a_warning_and_never_written() {
+    let description = parsed(&video(&format!("{HD} interlaced; ")));
+    assert_eq!(only_video(&description).scan, Scan::Interlaced);
+    assert_eq!(description.warnings.len(), 1);
+    assert_eq!(description.warnings[0].line, 9);
+    let written = description.to_string();
+    assert!(
+        written.contains("interlace;") && !written.contains("interlaced"),
+        "{written}"
+    );
+    let refused = only_video(&description).carried().unwrap_err();
+    assert_eq!(refused.parameter, "interlace");
+}
+
+#[test]
+fn two_legs_then_both_and_their_group() {
+    let leg = |mid: &str, address: &str| {
+        format!(
+            "m=video 50020 RTP/AVP 98\nc=IN IP4 {address}/32\n\
+             a=source-filter: incl IN IP4 {address} 192.0.2.9\na=rtpmap:98 raw/90000\n\
+             a=fmtp:98 {HD}\na=ssrc:12345 cname:a@b.tv\n\
+             a=ts-refclk:ptp=IEEE1588-2008:08 00 11 FF FE 22 89 C6:42\na=mediaclk:direct=0\n\
+             a=mid:{mid}\n"
+        )
+    };
+    let media = format!(
+        "a=recvonly\na=group:DUP PRIMARY SECONDARY\n{}{}",
+        leg("PRIMARY", "239.21.1.2"),
+        leg("SECONDARY", "239.121.1.2")
+    );
+    let description = parsed(&around(&media));
+    assert_eq!(description.duplicates, [["PRIMARY", "SECONDARY"]]);
+    assert_eq!(description.media.len(), 2);
+    let clock = description.media[1].reference_clock.as_ref().unwrap();
+    assert_eq!(
+        clock.to_string(),
+        "ptp=IEEE1588-2008:08-00-11-FF-FE-22-89-C6:42"
+    );
+    assert_eq!(parsed(&description.to_string()), description);
+    let unknown = around(&media.replace("a=mid:SECONDARY", "a=mid:THIRD"));
+    assert_eq!(
+        SessionDescription::parse(&unknown).unwrap_err().parameter,
+        "group"
+    );
+}
+
+#[test]
+fn attributes_of_the_session_then_they_hold_for_its_media() {
+    let text = format!(
+        "v=0\no=- 1 2 IN IP4 192.0.2.1\ns= \nc=IN IP4 239.1.1.1/8\nt=0 0\n\
+         a=source-filter: incl IN IP4 * 192.0.2.1 192.0.2.2\n\
+         a=source-filter: incl IN IP4 239.9.9.9 192.0.2.7\n\
+         a=ts-refclk:localmac=1c-34-da-5a-be-34\na=mediaclk:sender\n\
+         m=video 5004 RTP/AVP 96 97\na=rtpmap:97 raw/90000\na=rtpmap:96 raw/90000\na=fmtp:96 {HD}\n"
+    );
+    let description = parsed(&text);
+    let medium = &description.media[0];
+    assert_eq!(
+        (medium.destination.octets(), medium.ttl),
+        ([239, 1, 1, 1], Some(8))
+    );
+    assert_eq!(medium.sources.len(), 2);
+    let mac = ReferenceClock::LocalMac([0x1c, 0x34, 0xda, 0x5a, 0xbe, 0x34]);
+    assert_eq!(
+        (&medium.reference_clock, &medium.media_clock),
+        (&Some(mac), &Some(MediaClock::Sender))
+    );
+}
+
+#[test]
+fn audio_then_channels_order_and_packet_time() {
+    let audio = |rtpmap: &str, rest: &str| {
+        parsed(&around(&format!(
+            "m=audio 50030 RTP/AVP 97\nc=IN IP4 239.30.1.2/64\na=rtpmap:97 {rtpmap}\n{rest}"
+        )))
+    };
+    let description = audio(
+        "L24/48000/8",
+        "a=fmtp:97 channel-order=SMPTE2110.(51,ST)\na=ptime:0.12\na=framecount:6\n",
+    );
+    let Essence::Audio(Audio {
+        depth,
+        sample_rate,
+        channels,
+        packet_time_us,
+        order,
+    }) = &description.media[0].essence
+    else {
+        panic!("{description:?}");
+    };
+    assert_eq!(
+        (*depth, *sample_rate, *channels),
+        (PcmDepth::L24, 48_000, 8)
+    );
+    assert_eq!(*packet_time_us, Some(125));
+    let groups = [ChannelGroup::Surround51, ChannelGroup::Stereo];
+    assert_eq!(
+        order.as_ref().map(|it| it.groups.clone()),
+        Some(groups.into())
+    );
+    assert!(
+        description.to_string().contains("a=ptime:0.125\r\n"),
+        "{description}"
+    );
+    assert_eq!(description.warnings, []);
+
+    // No parameters, another convention, and one that does not count.
+    assert_eq!(audio("L16/48000/2", "a=ptime:1.000\n").warnings, []);
+    let other = audio("L24/48000/16", "a=fmtp:97 channel-order=SVIP.(ST)\n");
+    assert_eq!(other.warnings, []);
+    assert_eq!(parsed(&other.to_string()), other);
+    let few = audio("L24/48000/4", "a=fmtp:97 channel-order=SMPTE2110.(ST)\n");
+    assert_eq!(few.warnings.len(), 1);
+}
+
+#[test]
+fn aes3_of_another_payload_type_and_with_odd_channels_then_accepted_with_warnings() {
+    let description = parsed(&around(
+        "m=audio 20000 RTP/AVP 97\nc=IN IP4 239.1.1.1/64\na=rtpmap:96 AM824/48000/5\n\
+         a=fmtp:96 channel-order=SMPTE2110.(AES3,AES3)\na=mediaclk:direct=0 rate=48000\na=ptime:1",
+    ));
+    let Essence::Aes3(Aes3 { channels, .. }) = &description.media[0].essence else {
+        panic!("{description:?}");
+    };
+    assert_eq!((*channels, description.media[0].payload_type), (5, 97));
+    let lines: Vec<_> = description.warnings.iter().map(|it| it.line).collect();
+    assert_eq!(lines, [7, 8, 7, 7]);
+}
+
+#[test]
+fn ancillary_data_then_kinds_and_models() {
+    let description = parsed(&around(
+        "m=video 20000 RTP/AVP 100\nc=IN IP4 239.1.1.1/64\na=rtpmap:100 smpte291/90000\n\
+         a=fmtp:100 DID_SDID={0x61,0x02};DID_SDID={0x41,0x5};VPID_Code=133; TM=LLTM; \
+         SSN=ST2110-40:2021;exactframerate=30000/1001;TROFF=10;\n",
+    ));
+    let expected = Ancillary {
+        kinds: vec![(0x61, 2), (0x41, 5)],
+        vpid: Some(133),
+        rate: Rate::new(30_000, 1001),
+        transmission: Some(TransmissionModel::LowLatency),
+        standard: Some(AncillaryStandard::Y2021),
+        tr_offset_us: Some(10),
+    };
+    assert_eq!(description.media[0].essence, Essence::Ancillary(expected));
+    assert_eq!(parsed(&description.to_string()), description);
+}
+
+#[test]
+fn jpeg_xs_then_typed() {
+    let description = parsed(&around(
+        "m=video 50022 RTP/AVP 98\nc=IN IP4 239.0.22.17/64\nb=AS:1219336\na=rtpmap:98 jxsv/90000\n\
+         a=fmtp:98 packetmode=0; profile=High444.12; level=4k-2; sublevel=Sublev3bpp; \
+         sampling=YCbCr-4:2:2; width=3840; height=2160; exactframerate=50; depth=10; TCS=SDR; \
+         colorimetry=BT2020; PM=2110GPM; SSN=ST2110-22:2019; TP=2110TPN; \na=ssrc:587423665\n",
+    ));
+    assert_eq!(description.media[0].bandwidth, Some(1_219_336));
+    let Essence::Compressed(Compressed {
+        slices,
+        in_order,
+        profile,
+        level,
+        ..
+    }) = &description.media[0].essence
+    else {
+        panic!("{description:?}");
+    };
+    assert_eq!((*slices, *in_order), (false, true));
+    assert_eq!(
+        (profile.as_deref(), level.as_deref()),
+        (Some("High444.12"), Some("4k-2"))
+    );
+    assert_eq!(parsed(&description.to_string()), description);
+}
+
+#[test]
+fn formats_that_are_not_carried_then_refused_by_parameter() {
+    for (from, to, parameter, told) in [
+        (
+            "YCbCr-4:2:2",
+            "YCbCr-4:4:4",
+            "sampling",
+            "sampling=YCbCr-4:4:4",
+        ),
+        ("depth=10", "depth=12", "depth", "depth=12"),
+        (
+            "depth=10",
+            "depth=10; interlace",
+            "interlace",
+            "interlace is",
+        ),
+        ("depth=10", "depth=10; MAXUDP=8960", "MAXUDP", "MAXUDP=8960"),
+    ] {
+        let description = parsed(&video(&HD.replace(from, to)));
+        let refused = only_video(&description).carried().unwrap_err();
+        assert_eq!(refused.parameter, parameter);
+        assert!(refused.to_string().starts_with(told), "{refused}");
+    }
+}

@@ -1,0 +1,85 @@
+//! Why a session's frames do not flow as they should, or are dropped.
+
+use serde::{Deserialize, Serialize};
+
+use crate::text::texts;
+
+/// A problem of a session's traffic, while it lasts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SessionProblem {
+    /// Its kind.
+    pub problem: SessionProblemKind,
+    /// One sentence for people: what is wrong, and what to do.
+    pub detail: String,
+    /// For `two_sources`: the synchronisation source that the session follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssrc: Option<u32>,
+    /// For `two_sources`: the other one, whose packets the session drops.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other_ssrc: Option<u32>,
+}
+
+/// Kind of a [`SessionProblem`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum SessionProblemKind {
+    /// The port's link is down: nothing is received or sent.
+    LinkDown,
+    /// Send: the receiver answers no ARP request, so nothing is sent.
+    PeerUnresolved,
+    /// Send: the destination is the broadcast address of the port's network, which no ARP request
+    /// resolves, so nothing is sent.
+    PeerBroadcast,
+    /// Receive: two synchronisation sources send into the flow. The session follows the first.
+    TwoSources,
+    /// Receive: packets do not fit the session's raster, so no frame is complete.
+    WrongFormat,
+    /// Receive: a client has used its quota, so its frames are dropped.
+    SlowClient,
+}
+
+texts! {
+    SessionProblemKind:
+    LinkDown "link_down", PeerUnresolved "peer_unresolved", PeerBroadcast "peer_broadcast",
+    TwoSources "two_sources", WrongFormat "wrong_format", SlowClient "slow_client"
+}
+
+impl SessionProblemKind {
+    /// Every kind.
+    pub const ALL: [Self; 6] = [
+        Self::LinkDown,
+        Self::PeerUnresolved,
+        Self::PeerBroadcast,
+        Self::TwoSources,
+        Self::WrongFormat,
+        Self::SlowClient,
+    ];
+
+    /// Whether the daemon's health reports it. A slow client harms no other.
+    #[must_use]
+    pub const fn is_of_health(self) -> bool {
+        !matches!(self, Self::SlowClient | Self::LinkDown)
+    }
+}
+
+/// What a send session knows of its receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum PeerState {
+    /// Its hardware address is known.
+    Resolved,
+    /// It has not answered an ARP request yet: nothing is sent.
+    Unresolved,
+    /// A multicast group: no hardware address is needed.
+    Multicast,
+    /// The broadcast address of the port's network: nothing is sent.
+    Broadcast,
+}
+
+texts! {
+    PeerState:
+    Resolved "resolved", Unresolved "unresolved", Multicast "multicast", Broadcast "broadcast"
+}
