@@ -164,7 +164,7 @@ impl ChannelOrder {
     pub(crate) fn write(order: Option<&Self>) -> String {
         let mut out = Written::default();
         out.maybe("channel-order", order);
-        out.finish().trim_end_matches(';').to_owned()
+        out.finish().trim_end_matches("; ").to_owned()
     }
 
     /// Channels of all groups; `None` if a symbol is of another convention.

@@ -139,8 +139,8 @@ impl Written {
         }
     }
 
-    /// The text; empty without parameters.
+    /// The text, with a blank after the last semicolon, too; empty without parameters.
     pub(crate) fn finish(self) -> String {
-        self.0.trim_end().to_owned()
+        self.0
     }
 }

@@ -1,0 +1,110 @@
+//! Session descriptions: one that we give is read by ffprobe, which then receives the stream by it, and by ourselves.
+#![forbid(unsafe_code)]
+
+use std::fs;
+use std::process::Stdio;
+
+use anyhow::{Context as _, Result};
+use onair_tests::{Raster, Rig, onairctl, resolve, send};
+use onair_types::Source;
+use serde_json::Value;
+
+const KERNEL: &str = "10.77.0.9";
+const UDP: u16 = 5004;
+
+#[test]
+fn description_of_a_send_session_then_ffprobe_receives_by_it_and_a_session_is_made_of_it()
+-> Result<()> {
+    let rig = Rig::beside_the_kernel()?;
+    resolve(rig.stage(), "10.77.0.2")?;
+    let mut control = rig.control()?;
+    let raster = Raster::new(320, 180, 60, 10);
+    let mut spec = send("out", raster, UDP, Source::Pattern);
+    spec.port = "b".into();
+    spec.flow.destination = format!("{KERNEL}:{UDP}");
+    spec.flow.payload_type = Some(112);
+    spec.video.frame_rate = "60000/1001".into();
+    control.create(&spec)?;
+    control.start("out")?;
+    control.await_view("out", "sending", |it| it.counters.frames_sent > 3)?;
+
+    let printed = onairctl(&rig, "session sdp out")?;
+    assert_eq!(printed.code, 0, "{printed:?}");
+    let got = control.get("/v1/sessions/out/sdp")?;
+    assert_eq!(got.status, 200);
+    for line in [
+        "o=- ",
+        "s=out\r\n",
+        "m=video 5004 RTP/AVP 112\r\n",
+        "c=IN IP4 10.77.0.9\r\n",
+        "a=source-filter: incl IN IP4 10.77.0.9 10.77.0.2\r\n",
+        "a=rtpmap:112 raw/90000\r\n",
+        "exactframerate=60000/1001; depth=10;",
+        "a=ts-refclk:localmac=",
+        "a=mediaclk:sender\r\n",
+    ] {
+        assert!(printed.out.contains(line), "{line}: {}", printed.out);
+    }
+    let file = rig.stage().directory().join("out.sdp");
+    fs::write(&file, &printed.out)?;
+
+    let probed = rig
+        .stage()
+        .command_inside("ffprobe")
+        .args(["-v", "error", "-protocol_whitelist", "file,rtp,udp"])
+        .args([
+            "-show_entries",
+            "stream=width,height,codec_type",
+            "-of",
+            "json",
+            "-i",
+        ])
+        .arg(&file)
+        .stdin(Stdio::null())
+        .output()
+        .context("running ffprobe")?;
+    let read: Value = serde_json::from_slice(&probed.stdout)?;
+    let stream = &read["streams"][0];
+    assert_eq!(
+        (&stream["codec_type"], &stream["width"], &stream["height"]),
+        (&"video".into(), &320.into(), &180.into()),
+        "{read} {}",
+        String::from_utf8_lossy(&probed.stderr)
+    );
+
+    // What comes back from it is the same, with our port's address.
+    let path = file.display();
+    let made = onairctl(
+        &rig,
+        &format!("session create in --port b --sdp {path} --destination 10.77.0.2:5010"),
+    )?;
+    assert_eq!(made.code, 0, "{made:?}");
+    let (ours, theirs) = (control.show("in")?, control.show("out")?);
+    assert_eq!(ours.video, theirs.video);
+    assert_eq!(ours.flow.payload_type, Some(112));
+    assert_eq!(ours.flow.source.as_deref(), Some("10.77.0.2"));
+    let received = onairctl(&rig, "session sdp in")?;
+    assert!(
+        received.out.contains("m=video 5010 RTP/AVP 112\r\n"),
+        "{received:?}"
+    );
+
+    // What is wrong, or not carried yet, is refused by name.
+    for (from, to, told) in [
+        ("depth=10", "depth=11", "line 9: depth: \"11\" is invalid"),
+        (
+            "depth=10",
+            "depth=10; interlace",
+            "interlace is not carried yet",
+        ),
+    ] {
+        fs::write(&file, printed.out.replace(from, to))?;
+        let refused = onairctl(&rig, &format!("session create other --port b --sdp {path}"))?;
+        assert_eq!(refused.code, 2, "{refused:?}");
+        assert!(refused.err.contains(told), "{refused:?}");
+    }
+    for name in ["in", "out"] {
+        control.end(name)?;
+    }
+    Ok(())
+}
