@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
+use crate::copy;
 use crate::layout::Geometry;
 use crate::memfd::Memfd;
 
@@ -66,6 +67,17 @@ impl FrameMemory {
         let at = self.place(frame, offset, bytes.len());
         // SAFETY: in bounds of the mapping; a client that reads at the same time sees a mix of old
         // and new bytes, which harms that client only.
+        unsafe { copy::copy(at, bytes.as_ptr(), bytes.len()) };
+    }
+
+    /// As [`Self::write`], by libc's memcpy: what the bench compares with.
+    ///
+    /// # Panics
+    /// As [`Self::write`].
+    #[inline]
+    pub fn write_by_memcpy(&self, frame: u32, offset: usize, bytes: &[u8]) {
+        let at = self.place(frame, offset, bytes.len());
+        // SAFETY: as in `write`.
         unsafe { at.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
     }
 

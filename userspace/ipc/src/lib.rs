@@ -26,6 +26,8 @@ pub mod scheduled;
 #[cfg(not(loom))]
 pub mod caller;
 #[cfg(not(loom))]
+mod copy;
+#[cfg(not(loom))]
 pub mod event;
 #[cfg(not(loom))]
 pub mod fence;

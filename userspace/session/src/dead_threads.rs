@@ -32,30 +32,56 @@ const LIMIT: Duration = Duration::from_secs(1);
 const REST: u32 = 10;
 
 impl<R: Runtime> SessionCore<R> {
-    /// A thread of `tgid` (in the first pid namespace) ended, or the process called exec. The event
-    /// counts are notified: the thread may have consumed the only wake-up of another thread.
-    pub(crate) fn thread_ended(&mut self, turn: &mut Turn<'_, R>, tgid: u32, exit: Option<Exit>) {
+    /// Threads of `tgid` (in the first pid namespace) ended. The event counts are notified: a thread
+    /// may have consumed the only wake-up of another thread. Only a thread whose slot still counts
+    /// it leaves something to settle: hundreds that a stop woke may end at once, with nothing left.
+    pub(crate) fn threads_ended(&mut self, turn: &mut Turn<'_, R>, tgid: u32, exits: &[Exit]) {
         if mutant!("drain: a thread's end changes nothing") {
             return;
         }
+        let mut left_a_slot = false;
         for attachment in self.clients.attached.values_mut() {
             if attachment.watched != Some(tgid) {
                 continue;
             }
-            attachment.memory.notify_all();
-            turn.effects.wake(&attachment.memory);
-            if let Some(exit) = exit
-                && attachment.exits.len() < usize::from(OWN_SLOTS)
-                && own_users(attachment)
-                    .iter()
-                    .any(|it| it.owner == exit.own_tid)
-            {
-                attachment.exits.push(exit);
+            notify(turn, attachment);
+            let users = own_users(attachment);
+            let count = mutant!(
+                "drain: of threads that end together one is settled",
+                1,
+                exits.len()
+            );
+            for exit in exits.iter().take(count) {
+                if users.iter().any(|it| it.owner == exit.own_tid) {
+                    left_a_slot = true;
+                    if attachment.exits.len() < usize::from(OWN_SLOTS) {
+                        attachment.exits.push(*exit);
+                    }
+                }
+            }
+        }
+        if left_a_slot && !self.lifecycle.is_running() {
+            self.rescan.look_for_dead(turn.now().instant);
+        }
+    }
+
+    /// The process `tgid` (in the first pid namespace) called exec: all its other threads ended.
+    pub(crate) fn program_replaced(&mut self, turn: &mut Turn<'_, R>, tgid: u32) {
+        for attachment in self.clients.attached.values_mut() {
+            if attachment.watched == Some(tgid) {
+                notify(turn, attachment);
             }
         }
         if !self.lifecycle.is_running() {
             self.rescan.look_for_dead(turn.now().instant);
         }
+    }
+
+    /// Whether an examination would settle threads that ended.
+    #[must_use]
+    pub fn has_ended_threads(&self) -> bool {
+        let mut attached = self.clients.attached.values();
+        self.rescan.dead || attached.any(|it| !it.exits.is_empty())
     }
 
     /// A helper thread examines the threads whose exits the probe reported.
@@ -326,6 +352,11 @@ fn ask<R>(
         exits,
         limit: LIMIT,
     }));
+}
+
+fn notify<R>(turn: &mut Turn<'_, R>, attachment: &Attachment) {
+    attachment.memory.notify_all();
+    turn.effects.wake(&attachment.memory);
 }
 
 /// The slots owned by one thread that count users, in order.

@@ -61,13 +61,20 @@ pub enum Event<R> {
     Violated(u64),
 
     // The kernel.
-    /// A thread of the process `tgid` (in the first pid namespace) ended; without an exit, the
-    /// process called exec. [`Event::Examine`] follows when all events at hand are in.
-    ThreadEnded {
+    /// Threads of the process `tgid` (in the first pid namespace) ended. [`Event::Examine`] follows
+    /// when all events at hand are in, if
+    /// [`SessionCore::has_ended_threads`](crate::SessionCore::has_ended_threads).
+    ThreadsEnded {
         /// The process.
         tgid: u32,
-        /// The thread.
-        exit: Option<Exit>,
+        /// The threads.
+        exits: Vec<Exit>,
+    },
+    /// The process `tgid` (in the first pid namespace) called exec. [`Event::Examine`] follows as
+    /// with [`Event::ThreadsEnded`].
+    ProgramReplaced {
+        /// The process.
+        tgid: u32,
     },
     /// Once a second: look for dead threads of clients that the probe does not watch, or of all
     /// clients because probe events were lost.

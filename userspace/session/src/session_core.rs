@@ -141,7 +141,8 @@ impl<R: Runtime> SessionCore<R> {
                 self.violated(turn, number);
                 self.advance(turn);
             }
-            Event::ThreadEnded { tgid, exit } => self.thread_ended(turn, tgid, exit),
+            Event::ThreadsEnded { tgid, exits } => self.threads_ended(turn, tgid, &exits),
+            Event::ProgramReplaced { tgid } => self.program_replaced(turn, tgid),
             Event::LookForDead { all } => self.look_for_dead_unwatched(turn, all),
             Event::HandedBack(runtime) => self.handed_back(turn, runtime),
             Event::LenderBack(lender) => {

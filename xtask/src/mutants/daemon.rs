@@ -16,6 +16,7 @@ mutants! {
     "drain: arms no kick" => Drain("drain_with_callers");
     "drain: a kick changes nothing" => Drain("drain_with_callers");
     "drain: a thread's end changes nothing" => Drain("drain_with_callers");
+    "drain: of threads that end together one is settled" => Drain("drain_with_callers");
     "evict: the poller is not told" => Drain("after_all_clients_were_evicted");
     "hand-back: evictions are not settled" => Drain("after_all_clients_were_evicted");
     "hand-back: departures are not settled" => Drain("drain_with_callers");

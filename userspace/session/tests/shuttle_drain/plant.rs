@@ -271,17 +271,21 @@ impl Plant {
     /// The kernel reports the threads that ended, then the process.
     fn report_deaths(&mut self, process: &Process) -> bool {
         let threads = process.threads.lock().unwrap().clone();
-        let mut progressed = false;
-        for tid in threads.into_keys().filter(|tid| process.is_dead(*tid)) {
-            if process.reported.lock().unwrap().0.contains(&tid) {
-                continue;
+        let mut dead: Vec<u32> = threads.into_keys().collect();
+        dead.retain(|tid| process.is_dead(*tid));
+        dead.retain(|tid| !process.reported.lock().unwrap().0.contains(tid));
+        let mut progressed = !dead.is_empty();
+        while !dead.is_empty() {
+            let together = dead.split_off(below(dead.len()));
+            process.reported.lock().unwrap().0.extend(&together);
+            let exit = |tid: u32| Exit { own_tid: tid, tid };
+            self.handle(Event::ThreadsEnded {
+                tgid: process.tgid(),
+                exits: together.into_iter().map(exit).collect(),
+            });
+            if self.core.has_ended_threads() {
+                self.handle(Event::Examine);
             }
-            process.reported.lock().unwrap().0.push(tid);
-            let exit = Some(Exit { own_tid: tid, tid });
-            let tgid = process.tgid();
-            self.handle(Event::ThreadEnded { tgid, exit });
-            self.handle(Event::Examine);
-            progressed = true;
         }
         if process.mortal.is_dead() && !process.reported.lock().unwrap().1 {
             process.reported.lock().unwrap().1 = true;

@@ -1,6 +1,6 @@
 //! Handles the messages of the pollers and the probe, and the readers of the events.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::Lender;
@@ -151,20 +151,27 @@ impl Actor {
         }
     }
 
-    /// Tells the sessions that have this process as a client; returns them.
-    fn thread_ended(&mut self, tgid: u32, exit: Option<Exit>) -> Vec<u64> {
+    /// Tells the sessions that have this process as a client; returns those to examine.
+    fn tell_clients_of(&mut self, tgid: u32, event: impl Fn() -> Event<Runtime>) -> Vec<u64> {
         let has = |session: &&Session| session.core.has_client(tgid);
         let affected = self.sessions.values().filter(has);
-        let affected: Vec<u64> = affected.map(|session| session.id.0).collect();
+        let mut affected: Vec<u64> = affected.map(|session| session.id.0).collect();
         for &id in &affected {
-            self.handle(id, Event::ThreadEnded { tgid, exit });
+            self.handle(id, event());
         }
+        let has_ended = |id: &u64| {
+            self.sessions
+                .get(id)
+                .is_some_and(|it| it.core.has_ended_threads())
+        };
+        affected.retain(has_ended);
         affected
     }
 
     pub(super) fn probe_events(&mut self, events: &[ProbeEvent]) {
-        // Each session is examined once, after all events about it: hundreds of threads may end
-        // together, and an examination reads every slot.
+        // Hundreds of threads may end together. The slots of a client are read once for all its
+        // threads, and each session is examined once, after all events about it.
+        let mut exits = BTreeMap::<u32, Vec<Exit>>::new();
         let mut affected = BTreeSet::new();
         for event in events {
             match *event {
@@ -175,9 +182,12 @@ impl Actor {
                     ..
                 } => {
                     let tid = ns_tid;
-                    affected.extend(self.thread_ended(tgid, Some(Exit { own_tid, tid })));
+                    exits.entry(tgid).or_default().push(Exit { own_tid, tid });
                 }
-                ProbeEvent::Exec { tgid, .. } => affected.extend(self.thread_ended(tgid, None)),
+                ProbeEvent::Exec { tgid, .. } => {
+                    let replaced = || Event::ProgramReplaced { tgid };
+                    affected.extend(self.tell_clients_of(tgid, replaced));
+                }
                 ProbeEvent::Overrun { lost } => {
                     tracing::warn!(
                         lost,
@@ -187,6 +197,13 @@ impl Actor {
                     affected.extend(self.sessions.keys());
                 }
             }
+        }
+        for (tgid, exits) in exits {
+            let ended = || Event::ThreadsEnded {
+                tgid,
+                exits: exits.clone(),
+            };
+            affected.extend(self.tell_clients_of(tgid, ended));
         }
         for id in affected {
             self.handle(id, Event::Examine);
