@@ -54,6 +54,12 @@ struct Lane {
     messages: ArrayQueue<ArpMessage>,
 }
 
+impl Lane {
+    fn clear(&self) {
+        while self.packets.pop().is_some() {}
+    }
+}
+
 /// What became of packets that were to be handed over.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Passed {
@@ -111,9 +117,7 @@ impl HandOver {
 
     /// Frees the packets in the lanes: their port is closed, or about to be.
     pub(super) fn clear(&self) {
-        for lane in &self.lanes {
-            while lane.packets.pop().is_some() {}
-        }
+        self.lanes.iter().for_each(Lane::clear);
     }
 }
 
@@ -138,10 +142,12 @@ impl Share {
     /// empty if there were any.
     pub(super) fn pass_on(&self, unclaimed: &[Unclaimed], arrived: &mut Burst) -> Passed {
         let flows = self.all.flows.load();
+        // A poller that has died takes nothing more.
+        let is_open = |lane: &usize| !self.all.lanes[*lane].poller.is_closed();
         let mut lanes = [None; RX_BURST];
         for Unclaimed { at, destination } in unclaimed {
-            let flow = flows.get(&flow_key(*destination));
-            lanes[*at] = flow.map(|flow| flow.lane).filter(|lane| *lane != self.own);
+            let lane = flows.get(&flow_key(*destination)).map(|flow| flow.lane);
+            lanes[*at] = lane.filter(|lane| *lane != self.own && is_open(lane));
         }
         let mut result = Passed::default();
         if lanes.iter().all(Option::is_none) {
@@ -180,6 +186,11 @@ impl Share {
             .map_while(|_| packets.pop())
             .filter_map(|packet| burst.push(packet).ok())
             .count()
+    }
+
+    /// Frees what was handed to this poller, which has closed its inbox: it ends.
+    pub(super) fn clear(&self) {
+        self.lane().clear();
     }
 
     /// What a neighbour said to another poller.

@@ -389,6 +389,10 @@ impl Poller {
         let now_ns = monotonic_ns();
         while self.handle_commands(now_ns) {}
         self.sessions.evacuate(&mut self.ports, &mut self.outbox);
+        self.ports
+            .iter()
+            .filter_map(|port| port.share.as_ref())
+            .for_each(Share::clear);
         self.counters.sessions.set(0);
         self.worker.set_processed(self.packets());
         for _ in 0..LAST_TRIES {
