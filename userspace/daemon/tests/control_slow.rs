@@ -26,9 +26,10 @@ const SLOW: Duration = Duration::from_millis(5);
 /// one that another program held up says nothing.
 const MEDIAN: Duration = Duration::from_millis(100);
 /// Every kind of step, as the control thread names them.
-const STEPS: [&str; 11] = [
+const STEPS: [&str; 12] = [
     "outbox",
     "periodic",
+    "traffic",
     "recordings",
     "memory",
     "inspections",

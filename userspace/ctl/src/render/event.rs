@@ -2,7 +2,9 @@
 
 use std::fmt::Display;
 
-use onair_types::{Blocker, Event, EventKind, Eviction, Reconciled, RecordingCounts};
+use onair_types::{
+    Blocker, Event, EventKind, Eviction, Reconciled, RecordingCounts, SessionProblem,
+};
 use serde_json::Value;
 
 use super::{bytes, printable};
@@ -71,9 +73,7 @@ fn what(kind: &EventKind) -> String {
             requester,
         } => format!("{operation}, by {requester}"),
         EventKind::CertificateCompleted { bytes: it } => bytes(*it) + " returned",
-        EventKind::SessionProblem { problem } => {
-            format!("{}: {}", problem.problem, problem.detail)
-        }
+        EventKind::SessionProblem { problem } => of_problem(problem),
         EventKind::SessionProblemOver { problem } => problem.to_string(),
         EventKind::RecordingStarted {
             recording_name,
@@ -120,6 +120,10 @@ fn of_reconciled(it: &Reconciled) -> String {
         "{} ({}): {} frames, {} slots, {}",
         it.command, it.pid, it.frames, it.slots, it.cause
     )
+}
+
+fn of_problem(it: &SessionProblem) -> String {
+    format!("{}: {}", it.problem, it.detail)
 }
 
 fn of_eviction(it: &Eviction) -> String {

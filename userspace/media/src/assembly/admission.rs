@@ -6,7 +6,7 @@ use crate::st2110_20::PayloadReject;
 
 use super::assembler::Assembler;
 use super::report::Sink;
-use super::sequence::{Arrival, first_from, nearest};
+use super::sequence::{Arrival, WINDOW, first_from, nearest};
 
 /// Sequence numbers from one frame to the next that are no reason to suspect a restart.
 const CONTIGUOUS: u64 = 1 << 10;
@@ -59,7 +59,8 @@ impl<S: Copy> Assembler<S> {
         if timestamp_after(rtp.timestamp, newest) {
             let number = first_from(highest + 1, rtp.sequence);
             let ticks = rtp.timestamp.wrapping_sub(newest);
-            if number - highest <= CONTIGUOUS || !self.is_jump(ticks, now_ns) {
+            let numbers = number - highest;
+            if numbers <= CONTIGUOUS || self.is_plausible(numbers, ticks, now_ns) {
                 return Some(self.open(rtp, number, now_ns, sink));
             }
             if self.is_silent(now_ns) {
@@ -195,6 +196,17 @@ impl<S: Copy> Assembler<S> {
     /// Whether no packet has fit for the time-out.
     const fn is_silent(&self, now_ns: u64) -> bool {
         now_ns.saturating_sub(self.last_fit_ns) >= self.config.timeout_ns
+    }
+
+    /// Whether the same source can have advanced by so much, with packets lost: timestamps as the
+    /// clock, and sequence numbers (modulo 2^16) as they did before in as many ticks.
+    fn is_plausible(&self, numbers: u64, ticks: u32, now_ns: u64) -> bool {
+        let Some((expected, of_a_frame)) = self.history.numbers_in(ticks) else {
+            return !self.is_jump(ticks, now_ns);
+        };
+        let apart = numbers.wrapping_sub(expected) % WINDOW;
+        let apart = apart.min(WINDOW - apart);
+        apart <= CONTIGUOUS.max(2 * of_a_frame) && !self.is_jump(ticks, now_ns)
     }
 
     /// Whether a timestamp went further ahead than the time since the last fitting packet.

@@ -54,6 +54,17 @@ impl History {
         self.0.back()
     }
 
+    /// Sequence numbers that `ticks` of the timestamp take, and those of one frame; `None` if too
+    /// little was seen.
+    pub(super) fn numbers_in(&self, ticks: u32) -> Option<(u64, u64)> {
+        let (first, last) = (self.0.front()?, self.0.back()?);
+        let span = u64::from(last.timestamp.wrapping_sub(first.timestamp));
+        let numbers = last.highest.saturating_sub(first.highest);
+        let frames = self.0.len() as u64 - 1;
+        let of_ticks = (u64::from(ticks) * numbers).checked_div(span)?;
+        Some((of_ticks, numbers.checked_div(frames)?))
+    }
+
     pub(super) fn add(&mut self, frame: ClosedFrame) {
         if self.0.len() == KEPT {
             self.0.pop_front();

@@ -380,6 +380,58 @@ fn packet_of_a_wild_number_amid_a_stream_then_no_frame_suffers() {
     assert_accounted(assembler.stats());
 }
 
+/// Its timestamp could be right, its sequence number could not.
+#[test]
+fn packet_of_a_wild_sequence_number_a_little_ahead_then_no_frame_suffers() {
+    let (mut assembler, mut memory) = (assembler(long()), Memory::new(&long()));
+    let mut sender = Sender::new(long(), 60);
+    for number in 0..60 {
+        let frame = sender.frame(number);
+        push_all(&mut assembler, &mut memory, &frame, number * MS / 2);
+        if number == 20 {
+            let mut wild = frame[7].clone();
+            let ahead = (sender.timestamp + 45_000).to_be_bytes();
+            wild[2..4].copy_from_slice(&[0x77, 7]);
+            wild[4..8].copy_from_slice(&ahead);
+            assembler.push(&wild, number * MS / 2, &mut memory);
+        }
+        assembler.expire(number * MS / 2, &mut memory);
+    }
+    assert_eq!(numbers(&memory), (0..60).collect::<Vec<_>>());
+    assert_eq!((assembler.stats().restarts, assembler.stats().late), (0, 1));
+    assert_accounted(assembler.stats());
+}
+
+/// A sender whose timestamps follow the time of day restarts with a random sequence number.
+#[test]
+fn source_restarts_with_other_numbers_and_timely_timestamps_then_followed_and_nothing_is_lost() {
+    let (mut assembler, mut memory) = (assembler(long()), Memory::new(&long()));
+    let mut sender = Sender::new(long(), 60);
+    for number in 0..20 {
+        push_all(
+            &mut assembler,
+            &mut memory,
+            &sender.frame(number),
+            number * 50 * MS / 3,
+        );
+    }
+    for number in 20..50 {
+        sender.frame(number);
+    }
+    sender.sequence = sender.sequence.wrapping_add(30_000);
+    for number in 50..60 {
+        push_all(
+            &mut assembler,
+            &mut memory,
+            &sender.frame(number),
+            number * 50 * MS / 3,
+        );
+    }
+    assert_eq!(numbers(&memory), (0..20).chain(50..60).collect::<Vec<_>>());
+    assert_eq!((assembler.stats().restarts, assembler.stats().lost), (1, 0));
+    assert_accounted(assembler.stats());
+}
+
 #[test]
 fn sender_without_markers_then_each_frame_is_whole_once_the_next_begins() {
     let (mut assembler, mut memory) = (assembler(long()), Memory::new(&long()));
