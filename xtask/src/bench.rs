@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 
-use crate::cargo::{cargo, root, supervised};
+use crate::cargo::{SHIPPED, cargo, root, supervised};
 use crate::{clean_up, say, setup};
 
 /// Measures, each figure beside its limit or its peer in the same run
@@ -28,7 +28,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     clean_up::report(&onair_stage::take_down_leftovers()?);
     cargo(&[
         "build",
-        "--release",
+        "--profile",
+        SHIPPED,
         "--package",
         "onair-bench",
         "--features",
@@ -42,7 +43,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             .args([
                 "run",
                 "--quiet",
-                "--release",
+                "--profile",
+                SHIPPED,
                 "--package",
                 "onair-bench",
                 "--features",

@@ -68,13 +68,30 @@ pub(crate) fn cargo_with(arguments: &[&str], environment: &[(&str, &str)]) -> Re
     Ok(())
 }
 
+/// The profile of what ships and of what the bench measures.
+pub(crate) const SHIPPED: &str = "release-lto";
+
 /// Builds the programs that the demo and the tests start, and gives their paths.
 ///
 /// # Errors
 /// When the build fails.
 pub(crate) fn build() -> Result<Vec<PathBuf>> {
-    let mut line = vec!["build", "--release", "--bins"];
-    line.extend(SYSTEM);
+    programs("release", &SYSTEM)
+}
+
+/// Builds the programs that ship, and gives their folder.
+///
+/// # Errors
+/// When the build fails.
+pub(crate) fn build_shipped() -> Result<PathBuf> {
+    let built = programs(SHIPPED, &[])?;
+    let folder = program(&built, "onaird")?.parent();
+    Ok(folder.context("a program in a folder")?.to_owned())
+}
+
+fn programs(profile: &str, packages: &[&str]) -> Result<Vec<PathBuf>> {
+    let mut line = vec!["build", "--profile", profile, "--bins"];
+    line.extend(packages);
     let programs = messages(&line)?
         .iter()
         .filter_map(|message| message["executable"].as_str().map(PathBuf::from))

@@ -24,7 +24,7 @@ Examples:
 
 It needs dpkg-dev, binutils and lowdown: `cargo xtask setup` installs them.")]
 pub(crate) struct Arguments {
-    /// Take the release programs of this folder, and build nothing
+    /// Take the programs of this folder, and build nothing
     #[arg(long, value_name = "FOLDER")]
     programs: Option<PathBuf>,
     /// Where the files go
@@ -84,8 +84,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Some(folder) => folder.clone(),
         None => {
             say::step("Programs");
-            cargo::build()?;
-            root().join("target/release")
+            cargo::build_shipped()?
         }
     };
     say::step("Package");
