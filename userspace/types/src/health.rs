@@ -212,7 +212,7 @@ pub struct PortHealth {
     #[serde(default)]
     pub wake: PortWake,
     /// Pairs of a receive and a transmit queue in use.
-    #[serde(default)]
+    #[serde(default = "one")]
     pub queues: u16,
     /// Most pairs of a receive and a transmit queue that the driver offers.
     #[serde(default)]
@@ -240,6 +240,11 @@ pub struct PortHealth {
     pub rx_handed_over: u64,
     /// Packets received that belong to no session, since the start.
     pub rx_unclaimed: u64,
+}
+
+/// What a daemon used that does not tell.
+const fn one() -> u16 {
+    1
 }
 
 /// What wakes an `adaptive` poller when it sleeps until packets arrive.

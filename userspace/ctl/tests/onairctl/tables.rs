@@ -160,7 +160,11 @@ fn table_health_not_ready_then_the_reasons_and_exit_code_1() {
             "ports": [{"name": "a", "device": "net_af_xdp0", "backend": "af_xdp", "address": "10.77.0.1/24",
                 "mac": "02:00:00:00:00:01", "link_up": false, "link_mbps": 25000, "numa_node": 1,
                 "xdp": {"native": true, "zero_copy": false}, "wake": "socket", "max_queues": 8, "offloads": ["rx VLAN_STRIP", "tx IPV4_CKSUM"], "poller": "p0", "rx_packets": 1,
-                "tx_packets": 2, "rx_missed": 3, "rx_unclaimed": 4}],
+                "tx_packets": 2, "rx_missed": 3, "rx_unclaimed": 4},
+                {"name": "b", "device": "net_af_xdp1", "backend": "af_xdp", "address": "10.77.0.2/24",
+                "mac": "02:00:00:00:00:02", "link_up": true, "queues": 2, "max_queues": 4, "poller": "p0",
+                "pollers": ["p0", "p1", "p2"], "steering": "hand_over", "rx_packets": 1, "tx_packets": 2,
+                "rx_missed": 3, "rx_handed_over": 77, "rx_unclaimed": 4}],
             "pollers": [{"name": "p0", "core": 1, "idle": "adaptive", "alive": true, "sessions": 0}]},
         "sessions": {"running": 2}});
     let ran = Played::document(503, &health).run("health");
@@ -175,6 +179,7 @@ fn table_health_not_ready_then_the_reasons_and_exit_code_1() {
             "10.77.0.1/24",
             "down",
             "1m 5s",
+            "p0, p1, p2",
         ],
     );
     let ports = Played::document(503, &health).run("port list");
@@ -185,6 +190,8 @@ fn table_health_not_ready_then_the_reasons_and_exit_code_1() {
             "net_af_xdp0",
             "25000 Mbit/s",
             "1 of 8",
+            "2 of 4",
+            "hand-over (77 packets)",
             "rx VLAN_STRIP, tx IPV4_CKSUM",
         ],
     );
