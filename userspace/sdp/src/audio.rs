@@ -182,7 +182,7 @@ impl fmt::Display for ChannelOrder {
 }
 
 /// Milliseconds as `ptime` has them, in µs: `1`, `1.000`, `0.125`, `.125`. `0.12` is 125 µs, which
-/// senders cut off.
+/// senders truncate.
 pub(crate) fn packet_time(text: &str) -> Option<u32> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let digits = |text: &str| text.bytes().all(|it| it.is_ascii_digit());

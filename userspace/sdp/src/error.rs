@@ -53,7 +53,7 @@ pub enum Fault {
     /// Its value is wrong.
     #[error("{value:?} is invalid: give {wanted}")]
     Invalid {
-        /// The value, cut off after 80 characters.
+        /// The first 80 characters of the value.
         value: String,
         /// What is valid.
         wanted: String,

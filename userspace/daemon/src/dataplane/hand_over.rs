@@ -14,8 +14,8 @@ use crossbeam_queue::ArrayQueue;
 use onair_dpdk::{Burst, Mbuf};
 use onair_media::arp::ArpMessage;
 
-use super::command::Inbox;
 use super::demux::{FlowHasher, flow_key, flow_of};
+use super::inbox::Inbox;
 use super::port::RX_BURST;
 
 /// Packets that wait for one poller: two milliseconds of 1080p60 at 10 bit, eight such sessions.
@@ -213,7 +213,7 @@ mod tests {
 
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-    use super::super::command::clear_wake;
+    use super::super::inbox::clear_wake;
     use super::*;
 
     fn flow(port: u16) -> SocketAddrV4 {

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use onair_dpdk::{RxQueue, TxQueue};
 
-use super::command::{Command, EventReceiver, Events, Inbox, Outbox, PortQueues};
+use super::command::{Command, EventReceiver, Events, Outbox, PortQueues};
 use super::config::{DataplaneError, PortInfo};
+use super::inbox::Inbox;
 use super::poller::{Poller, monotonic_ns};
 use super::port::PollerPort;
 use crate::shutdown::ThreadRegistry;

@@ -12,6 +12,7 @@ mod config;
 mod demux;
 mod hand_over;
 mod idle;
+mod inbox;
 mod manual;
 mod neighbour;
 mod placement;

@@ -8,8 +8,9 @@ use std::time::Duration;
 use onair_dpdk::{Eal, Hardware, LinkStatus, Memory, Port, PortStats};
 use onair_mutant::mutant;
 
-use super::command::{Command, EventReceiver, Events, Inbox, Outbox, PollerEvent};
+use super::command::{Command, EventReceiver, Events, Outbox, PollerEvent};
 use super::config::{DataplaneConfig, DataplaneError, PortInfo, PortJournal};
+use super::inbox::Inbox;
 use super::placement::{Load, Placement};
 use super::poller::PollerHandle;
 use super::refusal::StartRefusal;

@@ -10,10 +10,11 @@ use onair_dpdk::{Eal, RegisteredThread, RxQueue};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::time::{ClockId, clock_gettime};
 
-use super::command::{Command, Inbox, Outbox, PollerEvent, clear_wake};
+use super::command::{Command, Outbox, PollerEvent};
 use super::config::{DataplaneError, Idle, PollerNotStarted, PollerSpec, Rest};
 use super::hand_over::Share;
 use super::idle::Idler;
+use super::inbox::{Inbox, clear_wake};
 use super::port::PollerPort;
 use super::priority;
 use super::sessions::Sessions;

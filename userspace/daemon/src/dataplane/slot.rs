@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use onair_dpdk::{Eal, FlowRule, Port, PortConfig};
 
-use super::command::{Command, Events, Inbox, PollerEvent, PortQueues};
+use super::command::{Command, Events, PollerEvent, PortQueues};
 use super::config::{DataplaneConfig, DataplaneError, Idle, PortInfo, PortSpec};
 use super::hand_over::{HandOver, Share};
+use super::inbox::Inbox;
 use super::poller::PollerHandle;
 use super::port::PollerPort;
 use super::reopening::{Reopen, Reopening};
