@@ -42,6 +42,42 @@ enum NotYet {
     Dpdk(#[from] onair_dpdk::Error),
     #[error("its MTU is {now}, and was {before}")]
     Mtu { now: u16, before: u16 },
+    #[error("it has {now} of the {before} queues that it had")]
+    Queues { now: u16, before: u16 },
+}
+
+/// What sessions on a port rely on: they were admitted with it.
+#[derive(Debug, Clone, Copy)]
+struct Capacity {
+    mtu: u16,
+    queues: u16,
+}
+
+impl Capacity {
+    fn of(port: &Port) -> Self {
+        Self {
+            mtu: port.mtu(),
+            queues: port.queues(),
+        }
+    }
+
+    /// # Errors
+    /// `before` was more: packets would not fit, or a poller would have no queue to send with.
+    fn covers(self, before: Self) -> Result<(), NotYet> {
+        if self.mtu < before.mtu {
+            return Err(NotYet::Mtu {
+                now: self.mtu,
+                before: before.mtu,
+            });
+        }
+        if self.queues < before.queues {
+            return Err(NotYet::Queues {
+                now: self.queues,
+                before: before.queues,
+            });
+        }
+        Ok(())
+    }
 }
 
 impl Reopening {
@@ -71,14 +107,14 @@ impl Reopening {
 
 impl Reopen {
     fn run(self, port: Port, stop: &AtomicBool) -> Option<Port> {
-        let mtu = port.mtu();
+        let before = Capacity::of(&port);
         if let Err(error) = port.close() {
             // What a driver can do without its device differs from driver to driver.
             tracing::info!(port = self.spec.name, %error, "a port without its device is closed");
         }
         let mut last = String::new();
         while !stop.load(Ordering::Relaxed) {
-            match self.attempt(mtu) {
+            match self.attempt(before) {
                 Ok(port) => {
                     self.tell(stop);
                     return Some(port);
@@ -99,7 +135,7 @@ impl Reopen {
         None
     }
 
-    fn attempt(&self, before: u16) -> Result<Port, NotYet> {
+    fn attempt(&self, before: Capacity) -> Result<Port, NotYet> {
         let PortSpec { device, netns, .. } = &self.spec;
         let claim: DeviceClaim = device.parse()?;
         if let Some(pci) = PciDevice::of(&claim.name) {
@@ -114,11 +150,7 @@ impl Reopen {
         self.journal.before_open(&self.spec);
         let port = Port::open(&self.eal, &self.config)?;
         self.journal.after_open(&self.spec);
-        let now = port.mtu();
-        if now < before {
-            // Sessions were admitted with packets that would not fit.
-            return Err(NotYet::Mtu { now, before });
-        }
+        Capacity::of(&port).covers(before)?;
         Ok(port)
     }
 
@@ -130,5 +162,34 @@ impl Reopen {
         while self.events.push(event()).is_err() && !stop.load(Ordering::Relaxed) {
             thread::park_timeout(PAUSE);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BEFORE: Capacity = Capacity {
+        mtu: 1500,
+        queues: 2,
+    };
+
+    #[test]
+    fn device_with_less_than_before_then_not_yet_and_with_as_much_or_more_then_open() {
+        let refusal = |mtu, queues| {
+            let now = Capacity { mtu, queues };
+            now.covers(BEFORE).err().map(|it| it.to_string())
+        };
+
+        assert_eq!(refusal(1500, 2), None);
+        assert_eq!(refusal(9000, 4), None);
+        assert_eq!(
+            refusal(1400, 2).as_deref(),
+            Some("its MTU is 1400, and was 1500")
+        );
+        assert_eq!(
+            refusal(9000, 1).as_deref(),
+            Some("it has 1 of the 2 queues that it had")
+        );
     }
 }
