@@ -1,6 +1,5 @@
 //! Who is blocked, said by the daemon, by the kernel and by the tool for when the daemon is wedged;
 //! and what happens when the witnesses contradict each other.
-#![forbid(unsafe_code)]
 
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};

@@ -1,5 +1,4 @@
 //! Daemons that are terminated or killed with callers inside.
-#![forbid(unsafe_code)]
 
 use std::collections::BTreeSet;
 

@@ -1,6 +1,5 @@
 //! Clients that become other programs, multiply, or hand on what they have: their attachment ends when
 //! their own process does, and its memory is given back when no process has it.
-#![forbid(unsafe_code)]
 
 use anyhow::{Context as _, Result, ensure};
 use onair_tests::{ClientFiles, Rig, TestClient, WatchedSession, balanced};

@@ -1,5 +1,4 @@
 //! The demo, as a newcomer runs it; and what it leaves on the machine.
-#![forbid(unsafe_code)]
 
 use std::fs;
 use std::path::Path;

@@ -1,5 +1,4 @@
 //! A destroy that waits ends with whoever asked for it: the session stays, stopped.
-#![forbid(unsafe_code)]
 
 use anyhow::Result;
 use onair_tests::{Control, Raster, Rig, TestClient, receive};

@@ -1,6 +1,5 @@
 //! What an answer says has happened is on disk: the order of writes, syncs, renames and answers, the
 //! daemon killed in between, and a machine that loses its power.
-#![forbid(unsafe_code)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

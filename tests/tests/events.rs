@@ -1,5 +1,4 @@
 //! What operators are told: events as they happen, warnings while a drain is blocked, and metrics.
-#![forbid(unsafe_code)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;

@@ -1,5 +1,4 @@
 //! Clients that are cut off, one by one or all at once, while others go on; sessions that are aborted.
-#![forbid(unsafe_code)]
 
 use std::collections::BTreeSet;
 

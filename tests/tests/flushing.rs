@@ -1,5 +1,4 @@
 //! Flush by the client library, and what becomes of one that waits when its frames cannot be sent.
-#![forbid(unsafe_code)]
 
 use anyhow::Result;
 use onair_tests::{Control, Raster, Rig, TestClient, send, shutdown_status, wait_for};

@@ -1,5 +1,4 @@
 //! Stop, start and destroy under callers in processes of their own: what every one of them is told.
-#![forbid(unsafe_code)]
 
 use std::collections::BTreeSet;
 use std::fs;

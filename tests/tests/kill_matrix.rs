@@ -3,7 +3,6 @@
 //!
 //! `ONAIR_KILL_ROUNDS=10` goes through the matrix so many times; `ONAIR_KILL_SEED=N` repeats a run,
 //! as far as the scheduler allows.
-#![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,5 +1,4 @@
 //! Clients that send, and clients that do not keep up.
-#![forbid(unsafe_code)]
 
 use std::thread;
 

@@ -1,5 +1,4 @@
 //! Frames out of one port and into another: none lost, none wrong, in order.
-#![forbid(unsafe_code)]
 
 use std::time::Duration;
 

@@ -1,6 +1,5 @@
 //! Ports with two pollers: each session runs on one of them, and gets every packet of its own,
 //! whichever queue the device puts it into.
-#![forbid(unsafe_code)]
 
 use anyhow::{Context as _, Result};
 use onair_stage::Veth;

@@ -1,5 +1,4 @@
 //! Ports whose interface or namespace is taken away under a running daemon.
-#![forbid(unsafe_code)]
 
 use anyhow::Result;
 use onair_stage::Veth;

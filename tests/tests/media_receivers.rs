@@ -1,5 +1,4 @@
 //! Receivers that are not ours: what we send is what they get.
-#![forbid(unsafe_code)]
 
 use anyhow::Result;
 use onair_tests::{

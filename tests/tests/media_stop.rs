@@ -1,5 +1,4 @@
 //! Stop and start as they show on the wire.
-#![forbid(unsafe_code)]
 
 use anyhow::Result;
 use onair_tests::{Control, Deadline, Raster, RelayedVideo, Rig, Viewer, receive, send, wait_for};

@@ -2,7 +2,6 @@
 //!
 //! The relay of the harness loses, doubles and delays packets, the same in each run. Where the
 //! kernel has `netem` (many have not), it does so as well.
-#![forbid(unsafe_code)]
 
 use std::collections::HashMap;
 use std::fs;

@@ -1,5 +1,4 @@
 //! Sessions that come back when the daemon starts anew.
-#![forbid(unsafe_code)]
 
 use std::fs;
 

@@ -1,6 +1,5 @@
 //! Clients that punch holes in the memory that they can write, for which a poller would
 //! pay with page faults: they are cut off at the first, and honest ones go on.
-#![forbid(unsafe_code)]
 
 use anyhow::{Result, ensure};
 use onair_tests::{Raster, Rig, WatchedSession, send, wait_for};

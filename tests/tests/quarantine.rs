@@ -1,5 +1,4 @@
 //! Quarantined sessions with users: the name is free, the memory is kept.
-#![forbid(unsafe_code)]
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

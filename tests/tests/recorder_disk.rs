@@ -1,6 +1,5 @@
 //! Disks that are full, hang or fail, and a folder that is removed: gaps with their counts,
 //! no harm to others, and on again when it is over.
-#![forbid(unsafe_code)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,4 @@
 //! Recordings at the daemon's end, whatever ends it, and on disks that are slow, full or gone.
-#![forbid(unsafe_code)]
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,5 +1,4 @@
 //! A recording in many parts, as long as one likes: `cargo xtask test --slow` records for ten minutes.
-#![forbid(unsafe_code)]
 
 use std::time::Duration;
 

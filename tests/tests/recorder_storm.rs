@@ -1,7 +1,6 @@
 //! What was accepted is on disk: 64 producers, and an end at any moment, by SIGTERM and by SIGKILL.
 //!
 //! `ONAIR_STORM_ROUNDS=50` and `ONAIR_KILL9_ROUNDS=50` for that many moments.
-#![forbid(unsafe_code)]
 
 use std::path::Path;
 use std::time::Duration;

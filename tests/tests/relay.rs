@@ -1,5 +1,4 @@
 //! The bad network of the other tests is as bad as it says, and no worse.
-#![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a test may panic, also in its helpers")]
 
 use std::net::UdpSocket;

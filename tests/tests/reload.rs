@@ -1,5 +1,4 @@
 //! SIGHUP: what can change while the daemon runs changes, what cannot is named.
-#![forbid(unsafe_code)]
 
 use std::fs;
 

@@ -1,6 +1,5 @@
 //! What a daemon puts onto interfaces and disk goes with it, also when it is killed, and nothing
 //! else goes.
-#![forbid(unsafe_code)]
 
 use anyhow::{Context as _, Result};
 use onair_stage::Veth;

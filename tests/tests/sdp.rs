@@ -1,5 +1,4 @@
 //! Session descriptions: one that we give is read by ffprobe, which then receives the stream by it, and by ourselves.
-#![forbid(unsafe_code)]
 
 use std::fs;
 use std::process::Stdio;

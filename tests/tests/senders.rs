@@ -1,5 +1,4 @@
 //! A sender that is not ours: what GStreamer sent is what a client gets, frame by frame.
-#![forbid(unsafe_code)]
 
 use anyhow::Result;
 use onair_tests::{Raster, Rig, WholeFlow};

@@ -1,6 +1,5 @@
 //! What one user or one process may take of what belongs to all: it is told when it has its share, the
 //! others go on, and health says who it is.
-#![forbid(unsafe_code)]
 
 use anyhow::{Context as _, Result};
 use onair_tests::recorded::Recorder;

@@ -1,5 +1,4 @@
 //! The end of the daemon: clean, in order, and told as it was.
-#![forbid(unsafe_code)]
 
 use anyhow::{Context as _, Result};
 use onair_tests::{

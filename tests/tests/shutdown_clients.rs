@@ -1,5 +1,4 @@
 //! The end of the daemon with clients that are told, leave, die, or do not let go.
-#![forbid(unsafe_code)]
 
 use anyhow::{Context as _, Result, ensure};
 use onair_tests::{

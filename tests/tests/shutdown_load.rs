@@ -1,5 +1,4 @@
 //! The end of the daemon under load, again and again: nothing is lost, nothing is left.
-#![forbid(unsafe_code)]
 
 use std::time::Duration;
 

@@ -1,5 +1,4 @@
 //! Signals of every kind, and the end on request.
-#![forbid(unsafe_code)]
 
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;

@@ -1,5 +1,4 @@
 //! A start that hangs, and a second signal.
-#![forbid(unsafe_code)]
 
 use std::path::PathBuf;
 use std::process::Stdio;

@@ -1,5 +1,4 @@
 //! What the service manager hears: a stuck poller and a stuck control thread show.
-#![forbid(unsafe_code)]
 
 use std::time::Duration;
 

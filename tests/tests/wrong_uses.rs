@@ -1,6 +1,5 @@
 //! What applications do wrong, from processes of their own: each gets a typed error, and neither
 //! the daemon nor anybody else is harmed.
-#![forbid(unsafe_code)]
 
 use std::collections::BTreeSet;
 

@@ -23,6 +23,8 @@ pub(crate) const SYSTEM: [&str; 8] = [
     "--package",
     "onair-tests",
 ];
+/// The program of the whole-system tests: `tests/tests`.
+pub(crate) const SYSTEM_TESTS: &str = "system";
 /// A test program may need this long to take its own stage down.
 const GRACE: Duration = Duration::from_secs(30);
 

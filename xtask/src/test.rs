@@ -1,12 +1,10 @@
 //! `cargo xtask test`: everything that must hold, in the order in which it fails fastest.
 
-use std::fs;
-
 use anyhow::{Context as _, Result, bail};
 
 use onair_stage::{Deadline, Snapshot, Stage, take_down_leftovers};
 
-use crate::cargo::{SYSTEM, cargo, cargo_with, messages, root, supervised};
+use crate::cargo::{SYSTEM, SYSTEM_TESTS, cargo, cargo_with, messages, supervised};
 use crate::say::{self, Times};
 use crate::{clean_up, lint, setup, vm};
 
@@ -132,10 +130,9 @@ fn steps(arguments: &Arguments, times: &mut Times) -> Result<()> {
         cargo(&VICTIM)
     })?;
     times.step("Whole-system tests", || {
-        let files = system_tests()?;
-        let mut line = vec!["test", "--no-fail-fast", "--release"];
+        // The daemon's own integration tests have been run with the unit tests.
+        let mut line = vec!["test", "--release", "--test", SYSTEM_TESTS];
         line.extend(SYSTEM);
-        line.extend(files.iter().flat_map(|name| ["--test", name]));
         // One at a time: each has the machine's cores and the probe to itself.
         line.extend(["--", "--test-threads", "1"]);
         line.extend(&filters);
@@ -233,23 +230,6 @@ fn models(filters: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// The names of the whole-system tests. They are named to cargo one by one, since the daemon's own
-/// integration tests have been run with the unit tests.
-fn system_tests() -> Result<Vec<String>> {
-    let folder = root().join("tests/tests");
-    let mut names = Vec::new();
-    for file in fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))? {
-        let path = file?.path();
-        if path.extension().is_some_and(|kind| kind == "rs")
-            && let Some(name) = path.file_stem().and_then(|name| name.to_str())
-        {
-            names.push(name.to_owned());
-        }
-    }
-    names.sort();
-    Ok(names)
-}
-
 /// The gate on the words of a checker, `loom` or `shuttle`, and the session's core on it. In a target
 /// folder of its own: the flag would otherwise rebuild everything twice.
 fn words(checker: &str, tests: &[&str]) -> Result<()> {
@@ -257,4 +237,27 @@ fn words(checker: &str, tests: &[&str]) -> Result<()> {
     let target = format!("{target}/{checker}");
     let line = [&["test", "--release", "--target-dir", &target], tests].concat();
     cargo_with(&line, &[("RUSTFLAGS", &format!("--cfg {checker}"))])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use crate::cargo::root;
+
+    #[test]
+    fn each_file_of_whole_system_tests_is_in_their_program() {
+        let folder = root().join("tests/tests");
+        let main = fs::read_to_string(folder.join("main.rs")).unwrap();
+
+        for file in fs::read_dir(&folder).unwrap() {
+            let path = file.unwrap().path();
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            let line = format!("mod {name};");
+            assert!(
+                name == "main" || main.lines().any(|it| it == line),
+                "main.rs lacks `{line}`"
+            );
+        }
+    }
 }

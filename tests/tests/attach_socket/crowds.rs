@@ -10,7 +10,7 @@ use onair_tests::{Raster, RawClient, TestClient, receive, send};
 use onair_types::{Source, SpecDocument};
 use serde_json::json;
 
-use crate::scene::{scene, unharmed};
+use super::scene::{scene, unharmed};
 
 /// Connections that send kicks as fast as they can.
 struct Flood {

@@ -13,7 +13,7 @@ use onair_types::{SessionState, Source, SpecDocument};
 use rustix::io::Errno;
 use serde_json::{Value, json};
 
-use crate::scene::{scene, unharmed};
+use super::scene::{scene, unharmed};
 
 /// Longer than a test takes.
 const LONG: Duration = Duration::from_secs(100);

@@ -5,7 +5,7 @@ use onair_ipc::site;
 use onair_tests::{Config, Footprint, Raster, RawClient, receive};
 use serde_json::json;
 
-use crate::scene::{every_place, refused, scene, unharmed};
+use super::scene::{every_place, refused, scene, unharmed};
 
 #[test]
 fn challenge_not_passed_or_passed_by_another_then_probe_blind_and_no_place_is_lost() -> Result<()> {

@@ -10,7 +10,7 @@ use onair_tests::{Config, Footprint, RawClient, hello};
 use rustix::io::Errno;
 use serde_json::json;
 
-use crate::scene::{refused, scene, unharmed};
+use super::scene::{refused, scene, unharmed};
 
 #[test]
 fn packet_that_is_no_request_then_told_and_hung_up() -> Result<()> {

@@ -5,7 +5,7 @@ use onair_tests::{Config, Control, Rig, wait_for};
 use onair_types::HealthStatus;
 use serde_json::Value;
 
-pub(crate) fn scene(change: impl FnOnce(&mut Config)) -> Result<(Rig, Control)> {
+pub(super) fn scene(change: impl FnOnce(&mut Config)) -> Result<(Rig, Control)> {
     let rig = Rig::rings_with(change)?;
     let mut control = rig.control()?;
     control.receiver("cam", 5000)?;
@@ -13,7 +13,7 @@ pub(crate) fn scene(change: impl FnOnce(&mut Config)) -> Result<(Rig, Control)> 
 }
 
 /// The session has all its places, an honest client gets frames, and the daemon is well.
-pub(crate) fn unharmed(mut rig: Rig, mut control: Control) -> Result<()> {
+pub(super) fn unharmed(mut rig: Rig, mut control: Control) -> Result<()> {
     let health = control.health()?;
     assert_eq!(health.status, HealthStatus::Ok, "{:?}", health.problems);
     every_place(&rig, &mut control)?;
@@ -26,7 +26,7 @@ pub(crate) fn unharmed(mut rig: Rig, mut control: Control) -> Result<()> {
 }
 
 /// As many processes as the session allows can attach to it, and no more.
-pub(crate) fn every_place(rig: &Rig, control: &mut Control) -> Result<()> {
+pub(super) fn every_place(rig: &Rig, control: &mut Control) -> Result<()> {
     let most = control.show("cam")?.max_attachments;
     let mut clients = Vec::new();
     wait_for("every place to be free", 10, || {
@@ -46,7 +46,7 @@ pub(crate) fn every_place(rig: &Rig, control: &mut Control) -> Result<()> {
     control.deserted("cam")
 }
 
-pub(crate) fn refused(answer: &Value, code: &str) {
+pub(super) fn refused(answer: &Value, code: &str) {
     assert_eq!(
         (&answer["type"], &answer["code"]),
         (&"error".into(), &code.into()),

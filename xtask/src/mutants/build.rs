@@ -6,8 +6,7 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use super::table::{Build, Test};
-use crate::cargo::SYSTEM;
-use crate::cargo::{messages_with, root};
+use crate::cargo::{SYSTEM, SYSTEM_TESTS, messages_with, root};
 use crate::test::{LOOM, SHUTTLE};
 
 /// The test programs of one build.
@@ -24,8 +23,8 @@ pub(super) struct Program {
 }
 
 impl Programs {
-    /// Builds what `tests` need.
-    pub(super) fn build<'a>(build: Build, tests: impl Iterator<Item = &'a Test>) -> Result<Self> {
+    /// Builds what the tests of `build` need.
+    pub(super) fn build(build: Build) -> Result<Self> {
         let checker =
             |of: &[&str], flag| messages(&[&["test", "--no-run", "--release"], of].concat(), flag);
         let built = match build {
@@ -44,11 +43,8 @@ impl Programs {
             Build::System => {
                 let programs = ["build", "--release", "--bins"];
                 messages(&[&programs[..], &SYSTEM].concat(), "")?;
-                let mut files: Vec<_> = tests.filter_map(|test| test.parts().1).collect();
-                files.dedup();
-                let files: Vec<_> = files.iter().flat_map(|file| ["--test", file]).collect();
-                let line = ["test", "--no-run", "--release"];
-                messages(&[&line[..], &SYSTEM, &files].concat(), "")?
+                let line = ["test", "--no-run", "--release", "--test", SYSTEM_TESTS];
+                messages(&[&line[..], &SYSTEM].concat(), "")?
             }
         };
         Ok(Self(built.iter().filter_map(Program::read).collect()))

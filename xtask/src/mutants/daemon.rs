@@ -7,7 +7,7 @@ mutants! {
     // Witnesses.
     "W3: zero although a poller has the session" => Unit("onair-session", "pollers_before_and_after");
     "W4: always zero" => Unit("onaird", "mapping_of_words_that_a_client_has_open");
-    "W4: leaves out what departed senders still map" => System("quarantine", "sender_left_a_running_session");
+    "W4: leaves out what departed senders still map" => System("quarantine::sender_left_a_running_session");
     // The states of a session.
     "lifecycle: a stop leaves the starts that wait" => Unit("onair-session", "lifecycle_every_sequence");
     "lifecycle: drains although a start waits" => Unit("onair-session", "lifecycle_every_sequence");
@@ -23,25 +23,25 @@ mutants! {
     "destroy: memory of evicted clients is left out" => Drain("abort_under_callers");
     "quarantine: freed while a process has the memory" => Drain("quarantine_under_callers");
     // What is on disk.
-    "disk: not synced" => System("durability", "endings_over_both_sockets");
-    "disk: renamed before it is synced" => System("durability", "endings_over_both_sockets");
-    "disk: the folder of several files is not synced" => System("durability", "endings_over_both_sockets");
-    "disk: the folder of one file is not synced" => System("durability", "endings_over_both_sockets");
-    "certificate: answered before it is on disk" => System("durability", "endings_over_both_sockets");
-    "recording: not synced at its end" => System("durability", "recording_finished");
-    "recording: renamed before it is synced" => System("durability", "recording_finished");
-    "recording: its manifest is not synced" => System("durability", "recording_finished");
-    "recording: its folder is not synced" => System("durability", "recording_finished");
+    "disk: not synced" => System("durability::endings_over_both_sockets");
+    "disk: renamed before it is synced" => System("durability::endings_over_both_sockets");
+    "disk: the folder of several files is not synced" => System("durability::endings_over_both_sockets");
+    "disk: the folder of one file is not synced" => System("durability::endings_over_both_sockets");
+    "certificate: answered before it is on disk" => System("durability::endings_over_both_sockets");
+    "recording: not synced at its end" => System("durability::recording_finished");
+    "recording: renamed before it is synced" => System("durability::recording_finished");
+    "recording: its manifest is not synced" => System("durability::recording_finished");
+    "recording: its folder is not synced" => System("durability::recording_finished");
     // The recorder.
-    "recorder: takes no event" => System("recorder_storm", "system__data_integrity__then_no_loss");
+    "recorder: takes no event" => System("recorder_storm::system__data_integrity__then_no_loss");
     "recorder: does not drain at the end" => File("onair-record", "record", "drain_thread__final_drain");
     "recorder: the end does not wake the drain thread" =>
         File("onair-record", "record", "drain_thread__shutdown_wake");
     // The probe, and what is shared out.
-    "probe: text is not compared" => System("blockers_blind", "text_changed_beside_the_sites");
+    "probe: text is not compared" => System("blockers_blind::text_changed_beside_the_sites");
     "probe: sleepers are not compared" =>
-        System("blockers_blind", "site_on_a_copy_of_its_page_with_breakpoints");
-    "probe: blindness is not latched" => System("blockers_blind", "site_disarmed_while_callers_come");
+        System("blockers_blind::site_on_a_copy_of_its_page_with_breakpoints");
+    "probe: blindness is not latched" => System("blockers_blind::site_disarmed_while_callers_come");
     "shares: one user may take all" => Unit("onair-probe", "make_room_one_user_has_its_share");
     // The control thread and the log.
     "control: messages have no budget" => Unit("onaird", "source_that_is_never_empty");

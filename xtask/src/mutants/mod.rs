@@ -94,7 +94,7 @@ fn run_all(mutants: &[&Mutant]) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for (build, tests) in of_build {
         say::step(format_args!("Mutants: {build}"));
-        let programs = Programs::build(build, tests.keys())?;
+        let programs = Programs::build(build)?;
         for (test, names) in tests {
             rows.extend(run_test(&programs, test, &names)?);
         }

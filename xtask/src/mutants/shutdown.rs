@@ -23,10 +23,10 @@ mutants! {
     "jobs: the end does not wait for them" => Unit("onaird", "worker_jobs_handed_in");
     "jobs: a failed one is not counted" => Unit("onaird", "worker_jobs_that_fail");
     "shutdown: a notification that hangs is waited for" => Unit("onaird", "shutdown_mgr_each_phase_hung");
-    "shutdown: clients get no draining event" => System("shutdown", "system__sigterm__then_clean_exit");
-    "onaird: --duration is ignored" => System("shutdown", "daemon_with_a_duration_then_ends");
-    "ports: not closed at the end" => System("shutdown", "system_sigterm_under_af_xdp_traffic");
-    "session: leaks memory" => System("shutdown_load", "shutdown__memory_usage__then_no_leaks");
+    "shutdown: clients get no draining event" => System("shutdown::system__sigterm__then_clean_exit");
+    "onaird: --duration is ignored" => System("shutdown::daemon_with_a_duration_then_ends");
+    "ports: not closed at the end" => System("shutdown::system_sigterm_under_af_xdp_traffic");
+    "session: leaks memory" => System("shutdown_load::shutdown__memory_usage__then_no_leaks");
     // Signals.
     "signals: a second one counts as the first" => File("onaird", "signals", "signals_storm");
     "signals: the old handlers are not restored" => File("onaird", "signals", "signal_handler__restore");
@@ -36,7 +36,7 @@ mutants! {
     "timer: not cancelled" => Unit("onaird", "timer__cancel");
     "timer: expires late" => Unit("onaird", "timer_expires_then");
     // stop() in a signal handler.
-    "stop: says that the session is gone" => System("shutdown", "system__ctrl_c__then_clean_exit");
+    "stop: says that the session is gone" => System("shutdown::system__ctrl_c__then_clean_exit");
     "stop: takes a lock" => File("onair-ipc", "stop_in_a_handler", "interrupts_stop");
     "stop: allocates" => File("onair-ipc", "stop_in_a_handler", "nothing_is_allocated");
     "stop: changes errno" => File("onair-ipc", "stop_in_a_handler", "errno_is_kept");

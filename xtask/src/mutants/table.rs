@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::cargo::SYSTEM_TESTS;
+
 /// How the program of a test is built.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Build {
@@ -39,8 +41,8 @@ pub(super) enum Test {
     Shuttle(&'static str),
     /// `shuttle_drain`.
     Drain(&'static str),
-    /// A file of `tests/tests`.
-    System(&'static str, &'static str),
+    /// A whole-system test: its file and name.
+    System(&'static str),
 }
 
 impl Test {
@@ -61,7 +63,7 @@ impl Test {
             Self::Loom(filter) => ("onair-ipc", Some("loom_gate"), filter),
             Self::Shuttle(filter) => ("onair-ipc", Some("shuttle_gate"), filter),
             Self::Drain(filter) => ("onair-session", Some("shuttle_drain"), filter),
-            Self::System(file, filter) => ("onair-tests", Some(file), filter),
+            Self::System(filter) => ("onair-tests", Some(SYSTEM_TESTS), filter),
         }
     }
 }

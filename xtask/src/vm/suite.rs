@@ -1,6 +1,6 @@
 //! `cargo xtask vm test`: the demo and whole-system tests on the kernels of distributions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -18,7 +18,7 @@ use super::qemu::{Accel, Hardware, Nic};
 use super::report::{Outcome, Row, all_passed, count, table};
 use super::stream::Event;
 use super::{Programs, container, folder, qemu};
-use crate::cargo::{SYSTEM, messages, root};
+use crate::cargo::{SYSTEM, SYSTEM_TESTS, messages, root};
 use crate::{dist, say, setup};
 
 /// Runs the demo and whole-system tests in the machine, and reports on each
@@ -62,12 +62,21 @@ const PCI_NICS: &str = "pci_nics";
 const PACKAGE: &str = "package";
 /// Needs the Debian package, and a root for its image.
 const CONTAINER: &str = "container";
+/// The files of `tests/machine`: each is a program.
+const MACHINE: [&str; 5] = [NO_IOMMU, PLATFORM, PCI_NICS, PACKAGE, CONTAINER];
 /// What `cargo xtask test` runs.
 const SHORT: [&str; 3] = [DEMO, "destroy_wait", "blockers"];
 /// For the demo or one file of tests, at the speed of this machine.
 const LIMIT: Duration = Duration::from_secs(90);
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    for what in arguments.what.iter().filter(|what| *what != DEMO) {
+        let file = |folder: &str| root().join(format!("tests/{folder}/{what}.rs"));
+        ensure!(
+            file("tests").exists() || file("machine").exists(),
+            "no file of tests is named {what}: see tests/tests and tests/machine"
+        );
+    }
     let mut hardware = arguments.hardware.clone();
     let needs_devices = |what: &String| [PCI_NICS, PLATFORM].contains(&what.as_str());
     if arguments.what.iter().any(needs_devices) && hardware.nics.is_empty() {
@@ -114,14 +123,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
 /// What the machines get: the programs, and the tests of `what`.
 fn tree(programs: &Programs, what: &[String], mirror: &str) -> Result<Tree> {
     let mut tree = programs.tree()?;
-    let files: Vec<_> = what.iter().filter(|what| *what != DEMO).collect();
+    let files = what.iter().filter(|what| *what != DEMO);
+    let names: BTreeSet<_> = files.map(|file| program(file)).collect();
     tree.tests = if programs.built.is_some() {
-        files
+        names
             .iter()
-            .map(|name| Ok(((*name).clone(), newest(&tree.release.join("deps"), name)?)))
+            .map(|&name| Ok((name.to_owned(), newest(&tree.release.join("deps"), name)?)))
             .collect::<Result<_>>()?
     } else {
-        build(&files)?
+        build(&names)?
     };
     let asks_for = |test| what.iter().any(|what| what == test);
     if asks_for(PACKAGE) || asks_for(CONTAINER) {
@@ -193,12 +203,29 @@ fn job(what: &str) -> Job {
     let command = if what == DEMO {
         "xtask demo --programs target/release".to_owned()
     } else {
-        format!("cd tests; CARGO_MANIFEST_DIR=$PWD ../target/release/deps/{what} --test-threads 1")
+        let program = program(what);
+        let filter = if program == what {
+            String::new()
+        } else {
+            format!("{what}::")
+        };
+        format!(
+            "cd tests; CARGO_MANIFEST_DIR=$PWD ../target/release/deps/{program} --test-threads 1 {filter}"
+        )
     };
     Job {
         name: what.to_owned(),
         command,
         limit: LIMIT,
+    }
+}
+
+/// The test program with the tests of `file`.
+fn program(file: &str) -> &str {
+    if MACHINE.contains(&file) {
+        file
+    } else {
+        SYSTEM_TESTS
     }
 }
 
@@ -273,11 +300,11 @@ fn row(name: &str, outcome: Outcome) -> Row {
 }
 
 /// Builds the test programs, and gives their paths.
-fn build(files: &[&String]) -> Result<Vec<(String, PathBuf)>> {
+fn build(names: &BTreeSet<&str>) -> Result<Vec<(String, PathBuf)>> {
     let mut line = vec!["test", "--release", "--no-run"];
     line.extend(SYSTEM);
-    line.extend(files.iter().flat_map(|name| ["--test", name.as_str()]));
-    let messages = if files.is_empty() {
+    line.extend(names.iter().flat_map(|name| ["--test", name]));
+    let messages = if names.is_empty() {
         Vec::new()
     } else {
         messages(&line)?
