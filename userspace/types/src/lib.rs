@@ -70,7 +70,7 @@ pub use spec::{
     Depth, Direction, Flow, FlowDocument, FlowSource, FrameRate, SessionSpec, Source, SpecDocument,
     SpecError, SpecErrors, VideoDocument, VideoFormat,
 };
-pub use text::nearest;
+pub use text::{did_you_mean, nearest};
 pub use time::Timestamp;
 pub use verdict::{Reading, Says, Verdict, Witness, WordOf};
 pub use who::{Via, Who};

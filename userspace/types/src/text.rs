@@ -10,6 +10,12 @@ pub fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     Some(best.1)
 }
 
+/// For the end of a message about a name that does not exist: the name that the user probably meant.
+#[must_use]
+pub fn did_you_mean<'a>(text: &str, names: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(text, names).map_or_else(String::new, |name| format!(": did you mean {name:?}?"))
+}
+
 /// `as_str` and `Display` of an enum without fields, from its variants and their texts.
 macro_rules! texts {
     ($type:ident: $($variant:ident $text:literal),+) => {
@@ -106,7 +112,7 @@ pub(crate) fn shorten(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::nearest;
+    use super::{did_you_mean, nearest};
 
     #[test]
     fn nearest_slip_of_the_pen_then_what_was_meant_and_else_nothing() {
@@ -122,5 +128,10 @@ mod tests {
             assert_eq!(nearest(text, names), meant, "{text}");
         }
         assert_eq!(nearest("camera", []), None);
+        assert_eq!(
+            did_you_mean("media", ["media0"]),
+            ": did you mean \"media0\"?"
+        );
+        assert_eq!(did_you_mean("x", ["media0"]), "");
     }
 }

@@ -71,9 +71,10 @@ const LIMIT: Duration = Duration::from_secs(90);
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     for what in arguments.what.iter().filter(|what| *what != DEMO) {
-        let file = |folder: &str| root().join(format!("tests/{folder}/{what}.rs"));
+        let names = ["tests", "machine"].map(|folder| root().join("tests").join(folder).join(what));
+        let exists = |name: &PathBuf| name.exists() || name.with_extension("rs").exists();
         ensure!(
-            file("tests").exists() || file("machine").exists(),
+            names.iter().any(exists),
             "no file of tests is named {what}: see tests/tests and tests/machine"
         );
     }

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use onair_dpdk::{EalConfig, Hugepages, PortConfig};
-use onair_types::{SessionSpec, SpecDocument};
+use onair_types::{SessionSpec, SpecDocument, did_you_mean};
 
 pub use self::shutdown::{OnPollerDeath, Policy, ShutdownConfig};
 
@@ -123,11 +123,9 @@ impl Config {
                 .map_err(|errors| ConfigError::value("session.name", name, errors.to_string()))?;
             if !self.port.iter().any(|port| port.name == spec.port) {
                 let key = format!("session.{name}.port");
-                return Err(ConfigError::value(
-                    key,
-                    &spec.port,
-                    "no [[port]] has this name",
-                ));
+                let hint = did_you_mean(&spec.port, self.port.iter().map(|it| it.name.as_str()));
+                let problem = format!("no [[port]] has this name{hint}");
+                return Err(ConfigError::value(key, &spec.port, problem));
             }
             spec.persistent = true;
             Ok(spec)
@@ -152,7 +150,10 @@ impl Config {
         for port in &self.port {
             for (name, place) in port.pollers().iter().zip(self.pollers_of(port)) {
                 if place.is_none() {
-                    return Err(port.wrong(port.key(), name, "no [[poller]] has this name"));
+                    let names = self.poller.iter().map(|it| it.name.as_str());
+                    let hint = did_you_mean(name, names);
+                    let problem = format!("no [[poller]] has this name{hint}");
+                    return Err(port.wrong(port.key(), name, problem));
                 }
             }
             if port.pci()?.is_some() && !self.dpdk.pci {
@@ -262,6 +263,7 @@ mod tests {
                 "prefix length",
             ),
             (format!("{address}poller=\"q\""), "no [[poller]]"),
+            (format!("{address}poller=\"pp\""), "did you mean \"p\"?"),
             (
                 format!("{port}[dpdk]\nmemory_mb = 33"),
                 "dpdk.memory_mb = 33: too little for 1 port(s) without hugepages: give at least 34",

@@ -30,6 +30,7 @@ use onair_session::{Runtime as _, SessionCore};
 use onair_types::{
     AttachmentState, AttachmentView, Direction, EventKind, Problem, ProblemCode, SessionId,
     SessionSpec, SessionState, SessionView, StoppedBefore, Timestamp, WatchedFile, Who,
+    did_you_mean,
 };
 
 use self::attachment::Connected;
@@ -89,17 +90,14 @@ impl Session {
         index: u32,
         services: &Services,
     ) -> Result<Self, Problem> {
-        let port = services
-            .dataplane
-            .ports()
-            .iter()
-            .find(|port| port.name == spec.port)
-            .ok_or_else(|| {
-                Problem::new(
-                    ProblemCode::NoSuchPort,
-                    format!("no port is called {:?}", spec.port),
-                )
-            })?;
+        let ports = services.dataplane.ports();
+        let port = ports.iter().find(|port| port.name == spec.port);
+        let port = port.ok_or_else(|| {
+            let names = ports.iter().map(|port| port.name.as_str());
+            let hint = did_you_mean(&spec.port, names);
+            let detail = format!("no port is called {:?}{hint}", spec.port);
+            Problem::new(ProblemCode::NoSuchPort, detail)
+        })?;
         convert::check_addresses(&spec, port)?;
         let geometry = convert::geometry(&spec);
         let no_memory = |error: std::io::Error| {
