@@ -143,7 +143,7 @@ impl Lane {
             let config = ReceiveConfig {
                 port: "b".into(),
                 destination: source::destination(flow),
-                source: None,
+                sources: Vec::new(),
                 payload_type: source::PAYLOAD_TYPE,
                 format,
                 timeout_ns: ReceiveConfig::default_timeout_ns(&format),

@@ -109,6 +109,7 @@ impl Actor {
         let owner = caller.who.clone();
         match Session::create(id, spec, owner, connection, index, &self.services) {
             Ok(session) => {
+                session.join_group(&mut self.services);
                 let created = EventKind::SessionCreated {
                     direction: session.spec.direction,
                     port: session.spec.port.clone(),

@@ -36,6 +36,8 @@ fn sender(source: FrameSource) -> Sender {
         port: "a".into(),
         source_port: 5000,
         destination: SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 2), 5004),
+        ttl: 64,
+        dscp: 34,
         payload_type: 96,
         format: format(),
         source,
