@@ -28,6 +28,14 @@ pub struct Igmp {
 }
 
 impl Igmp {
+    /// A query, or a report about a group of the link itself: packets that leave are seen, too.
+    fn is_of_the_switch(&self) -> bool {
+        let records = self.records();
+        let is_of_the_link = |group: &Ipv4Addr| matches!(group.octets(), [224, 0, 0, _]);
+        let all = !records.is_empty() && records.iter().all(|(_, group, _)| is_of_the_link(group));
+        self.message[0] == 0x11 || all
+    }
+
     /// Group records of a report of IGMPv3: type, group, sources.
     #[must_use]
     pub fn records(&self) -> Vec<(u8, Ipv4Addr, Vec<Ipv4Addr>)> {
@@ -68,8 +76,7 @@ impl IgmpWatch {
     pub fn seen(&mut self) -> &[Igmp] {
         while let Some((frame, index)) = next(&self.socket) {
             let found = parse(&frame).filter(|_| index == self.index);
-            // What leaves by the interface is the querier's.
-            self.seen.extend(found.filter(|it| it.message[0] != 0x11));
+            self.seen.extend(found.filter(|it| !it.is_of_the_switch()));
         }
         &self.seen
     }

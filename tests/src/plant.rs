@@ -38,7 +38,7 @@ impl Plant {
              mcast_startup_query_interval 100 mcast_membership_interval 300 \
              mcast_last_member_interval 20 mcast_query_use_ifaddr 1"
         ))?;
-        ip("address add 10.77.0.254/24 dev br0")?;
+        ip("address add 10.77.0.254/32 dev br0")?;
         ip("link add vs type veth peer name vt")?;
         ip("address add 10.77.0.9/24 dev vs")?;
         ip("address add 10.77.0.8/24 dev vs")?;
@@ -49,6 +49,10 @@ impl Plant {
                 "link set dev {port} type bridge_slave mcast_flood off"
             ))?;
         }
+        // The kernel behind port `b` is the switch's, too: it takes packets from its own addresses.
+        let net = format!("--net=/run/netns/{namespace}");
+        let accept = "echo 1 > /proc/sys/net/ipv4/conf/vb/accept_local";
+        output("nsenter", &[&net, "sh", "-c", accept])?;
         for device in ["br0", "vt", "vs"] {
             ip(&format!("link set {device} up"))?;
         }

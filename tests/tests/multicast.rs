@@ -148,13 +148,10 @@ fn joins_answers_and_leaves(backend: Backend, by: JoinedBy) -> Result<()> {
 
     plant.igmp.forget();
     control.end("one")?;
+    let right = RIGHT.parse()?;
     plant.igmp.wait("the leave", 2, |it| {
-        it.records()
-            == [(
-                6,
-                GROUP.parse().expect("a group"),
-                vec![RIGHT.parse().expect("an address")],
-            )]
+        let mut records = it.records().into_iter();
+        records.any(|(kind, _, sources)| kind == 6 && sources.contains(&right))
     })?;
     wait_for("the switch to forget the group", PATIENCE, || {
         Ok(plant.known(GROUP)?.is_empty())
@@ -193,6 +190,8 @@ fn speaks_version_two(backend: Backend) -> Result<()> {
             .and_then(|it| it.querier)
             .is_some_and(|it| it.version == 2))
     })?;
+    // Its buffer is full of the frames.
+    plant.igmp.forget();
     control.end("one")?;
     let leave = plant
         .igmp

@@ -131,6 +131,7 @@ impl Lane {
             driver: wire.ports[1].driver().to_owned(),
             mac: wire.ports[1].mac(),
             address: (source::ADDRESS, 24),
+            gateway: None,
             pollers: vec![0],
             queues: 1,
             steers: false,

@@ -119,6 +119,7 @@ fn flows_mixed_in_every_burst_then_each_session_has_its_own_packets_only() {
         driver: far.driver().to_owned(),
         mac: far.mac(),
         address: (ADDRESS, 24),
+        gateway: None,
         pollers: vec![0],
         queues: 1,
         steers: false,

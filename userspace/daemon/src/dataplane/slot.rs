@@ -399,6 +399,7 @@ fn info(spec: &PortSpec, port: &Port) -> PortInfo {
         driver: port.driver().to_owned(),
         mac: port.mac(),
         address: spec.address,
+        gateway: spec.gateway,
         pollers: spec.pollers.clone(),
         queues: port.queues(),
         steers: port.can_steer(),

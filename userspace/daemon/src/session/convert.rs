@@ -45,10 +45,10 @@ pub(super) fn check_addresses(spec: &SessionSpec, port: &PortInfo) -> Result<(),
                 port.name
             ),
         )),
-        Direction::Send if !(destination.is_multicast() || port.is_on_link(destination)) => errors.push(SpecError::new(
+        Direction::Send if port.next_hop(destination).is_none() => errors.push(SpecError::new(
             "flow.destination",
             format!(
-                "{destination} is not in the network of port {} ({own}/{}): there is no gateway",
+                "{destination} is not in the network of port {} ({own}/{}), which has no gateway",
                 port.name, port.address.1
             ),
         )),
@@ -210,6 +210,7 @@ mod tests {
             driver: "net_ring".into(),
             mac: [2; 6],
             address: ("10.77.0.1".parse().unwrap(), 24),
+            gateway: None,
             pollers: vec![0],
             queues: 1,
             steers: false,

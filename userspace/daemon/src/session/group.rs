@@ -13,12 +13,13 @@ use crate::services::Services;
 impl Session {
     /// Joins its group, if it receives from one, until [`crate::dataplane::Dataplane::part`]. A stopped
     /// session stays in it.
-    pub fn join_group(&self, services: &mut Services) {
+    pub fn join_group(&mut self, services: &mut Services) {
         if let (Direction::Receive, Some(group)) = (self.spec.direction, self.spec.flow.group()) {
             let sources = self.spec.flow.accepted().map(|source| source.address);
             let sources: Vec<_> = sources.collect();
             let plane = &mut services.dataplane;
             plane.join(&self.spec.port, self.id.0, group, &sources);
+            self.traffic.group = self.group_membership(services);
         }
     }
 

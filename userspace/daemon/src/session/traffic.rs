@@ -138,12 +138,18 @@ impl Session {
         let since = waits.then(|| *self.traffic.waiting_since.get_or_insert(now));
         self.traffic.waiting_since = since;
         let waited = since.map(|since| now.saturating_duration_since(since))?;
+        let hop = port.next_hop(*address).unwrap_or(*address);
+        let whose = if hop == *address {
+            "receiver"
+        } else {
+            "gateway"
+        };
         (waited >= PATIENCE).then(|| {
             problem(
                 Kind::PeerUnresolved,
                 format!(
-                    "{address} answers no ARP request on port {}, and nothing is sent to it: check that \
-                     the receiver is up, has this address and is in the network of {own}/{prefix}",
+                    "{hop} answers no ARP request on port {}, and nothing is sent to {address}: check \
+                     that the {whose} is up, has this address and is in the network of {own}/{prefix}",
                     port.name
                 ),
             )

@@ -81,6 +81,7 @@ impl Rig {
             netns: None,
             xdp: XdpChoice::Auto,
             address: (address, 24),
+            gateway: None,
             pollers: pollers.to_vec(),
         };
         let poller = |name: &str| PollerSpec {

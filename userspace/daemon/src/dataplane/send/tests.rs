@@ -24,6 +24,7 @@ fn port() -> PortInfo {
         driver: "net_ring".into(),
         mac: [2, 0, 0, 0, 0, 1],
         address: (Ipv4Addr::new(10, 0, 0, 1), 24),
+        gateway: None,
         pollers: vec![0],
         queues: 1,
         steers: false,
