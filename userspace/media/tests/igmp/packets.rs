@@ -13,7 +13,7 @@ const GROUP: [u8; 4] = [239, 1, 2, 3];
 
 /// A query of a switch without address, with Router Alert; `body` is the message without its sum.
 fn packet(destination: [u8; 4], body: &[u8]) -> Vec<u8> {
-    let total = u8::try_from(24 + body.len()).unwrap();
+    let total = u8::try_from(24 + body.len()).expect("a short query");
     let mut packet = vec![0x46, 0xc0, 0, total, 0, 0, 0x40, 0, 1, 2, 0, 0, 0, 0, 0, 0];
     packet.extend(destination);
     packet.extend([0x94, 4, 0, 0]);
@@ -29,7 +29,7 @@ fn packet(destination: [u8; 4], body: &[u8]) -> Vec<u8> {
 fn v3(code: u8, group: [u8; 4], sources: &[[u8; 4]]) -> Vec<u8> {
     let mut body = vec![0x11, code, 0, 0];
     body.extend(group);
-    body.extend([0x02, 125, 0, u8::try_from(sources.len()).unwrap()]);
+    body.extend([0x02, 125, 0, u8::try_from(sources.len()).expect("a few")]);
     body.extend(sources.concat());
     body
 }

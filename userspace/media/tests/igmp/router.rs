@@ -13,7 +13,7 @@ pub(crate) struct Router {
 }
 
 fn address(bytes: &[u8]) -> Ipv4Addr {
-    let bytes: [u8; 4] = bytes.try_into().unwrap();
+    let bytes: [u8; 4] = bytes.try_into().expect("four bytes");
     bytes.into()
 }
 
