@@ -3,7 +3,7 @@
 use std::net::SocketAddrV4;
 
 use onair_media::assembly::AssemblerConfig;
-use onair_media::datagram::FlowHeader;
+use onair_media::datagram::{self, FlowHeader};
 use onair_media::ethernet::Mac;
 use onair_media::pattern::PatternWriter;
 use onair_media::st2110_20::STANDARD_RTP_BYTES;
@@ -80,6 +80,8 @@ impl FlowSender {
             destination_mac: Mac([2, 0, 0, 0, 0, 2]),
             source: SocketAddrV4::new([10, 0, 0, 1].into(), 5000),
             destination: SocketAddrV4::new([10, 0, 0, 2].into(), 5004),
+            ttl: datagram::TTL,
+            dscp: datagram::DSCP,
         };
         let ticks = self.format.rate().ticks(self.number) % (1 << 32);
         let stream = StreamHeader {

@@ -22,12 +22,14 @@ mod flow;
 mod footprint;
 mod frozen;
 mod hanging_file;
+mod igmp_watch;
 pub mod kill;
 mod neighbour;
 mod own_text;
 pub mod packet;
 pub mod pcapng;
 pub mod pci;
+mod plant;
 mod raw_client;
 mod receiver;
 pub mod recorded;
@@ -58,6 +60,7 @@ pub use flow::{FlowSender, assembler, raster};
 pub use footprint::{Footprint, bpf_objects, own_memory, still_there};
 pub use frozen::Frozen;
 pub use hanging_file::HangingFile;
+pub use igmp_watch::{Igmp, IgmpWatch, frame_on};
 pub use neighbour::resolve;
 pub use onair_stage::{
     Answer, Backend, Config, Control, Daemon, Deadline, Disk, Http, Ice, MemoryLimit, Port, QUOTA,
@@ -65,6 +68,7 @@ pub use onair_stage::{
     program, receive, send, threads, tids, until, wait_for,
 };
 pub use own_text::OwnText;
+pub use plant::Plant;
 pub use raw_client::{RawClient, hello};
 pub use receiver::{Capture, GStreamerReceiver};
 pub use relay::{Disturbance, Done, Relay};

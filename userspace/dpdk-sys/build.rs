@@ -26,6 +26,7 @@ const FUNCTIONS: &[&str] = &[
     "rte_dev_probe",
     "rte_dev_remove",
     // Ethernet ports
+    "rte_eth_allmulticast_enable",
     "rte_eth_dev_adjust_nb_rx_tx_desc",
     "rte_eth_dev_close",
     "rte_eth_dev_configure",
@@ -36,6 +37,7 @@ const FUNCTIONS: &[&str] = &[
     "rte_eth_dev_rx_intr_disable",
     "rte_eth_dev_rx_intr_enable",
     "rte_eth_dev_rx_offload_name",
+    "rte_eth_dev_set_mc_addr_list",
     "rte_eth_dev_socket_id",
     "rte_eth_dev_start",
     "rte_eth_dev_stop",

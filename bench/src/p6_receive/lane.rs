@@ -131,6 +131,7 @@ impl Lane {
             driver: wire.ports[1].driver().to_owned(),
             mac: wire.ports[1].mac(),
             address: (source::ADDRESS, 24),
+            gateway: None,
             pollers: vec![0],
             queues: 1,
             steers: false,
@@ -143,7 +144,7 @@ impl Lane {
             let config = ReceiveConfig {
                 port: "b".into(),
                 destination: source::destination(flow),
-                source: None,
+                sources: Vec::new(),
                 payload_type: source::PAYLOAD_TYPE,
                 format,
                 timeout_ns: ReceiveConfig::default_timeout_ns(&format),

@@ -91,6 +91,8 @@ impl Source {
             destination_mac: Mac([2, 0, 0, 0, 0, 2]),
             source: SocketAddrV4::new(Ipv4Addr::new(10, 77, 0, 1), 5000),
             destination: destination(self.now),
+            ttl: datagram::TTL,
+            dscp: datagram::DSCP,
         };
         let place = Place {
             flow: self.now,

@@ -3,12 +3,12 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use onair_dpdk::Wake;
+use onair_dpdk::{MulticastFilter, Wake};
 use onair_ipc::life::OwnerDeathNotifier;
 use onair_probe::{Closing, SiteKind};
 use onair_types::{
-    EventKind, PortHealth, PortSteering, PortWake, PortXdp, Probe as ProbeDocument, ProbeState,
-    Reload, Timestamp, Versions, WatchedFile, WatchedSite,
+    EventKind, PortHealth, PortMulticast, PortSteering, PortWake, PortXdp, Probe as ProbeDocument,
+    ProbeState, Reload, Timestamp, Versions, WatchedFile, WatchedSite,
 };
 
 use crate::archive::Archive;
@@ -214,6 +214,13 @@ impl Services {
                 self.hub
                     .publish(None, EventKind::PortGone { port: port.clone() });
             }
+            PollerEvent::GroupJoined { membership, joined } => {
+                if let Err(error) = joined {
+                    let (port, group) = (&membership.port, membership.group);
+                    tracing::error!(port, %group, error, "the kernel did not join a group");
+                }
+                self.dataplane.joined(membership, joined.clone());
+            }
             PollerEvent::Unplugged { poller, port } => self.dataplane.unplugged(port, *poller),
             PollerEvent::PortBack { port } => {
                 tracing::info!(port, "the device under a port is back");
@@ -291,6 +298,11 @@ impl Services {
                 native: xdp.native,
                 zero_copy: xdp.zero_copy,
             }),
+            multicast: match hardware.multicast {
+                MulticastFilter::Promiscuous => PortMulticast::Promiscuous,
+                MulticastFilter::AllMulticast => PortMulticast::AllMulticast,
+                MulticastFilter::Groups => PortMulticast::Groups,
+            },
             numa_node: hardware.numa_node,
             max_queues: hardware.max_rx_queues.min(hardware.max_tx_queues),
             offloads: hardware.offloads,

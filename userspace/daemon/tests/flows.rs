@@ -53,6 +53,8 @@ impl Flow {
             destination_mac: Mac([2, 0, 0, 0, 0, 2]),
             source: SocketAddrV4::new(Ipv4Addr::new(10, 9, 0, 1), 5000),
             destination: SocketAddrV4::new(ADDRESS, FIRST_PORT + self.number),
+            ttl: datagram::TTL,
+            dscp: datagram::DSCP,
         };
         let stream = StreamHeader {
             payload_type: 96,
@@ -84,7 +86,7 @@ fn session(flow: u16) -> (Session, Box<Runtime>) {
     let config = ReceiveConfig {
         port: "b".into(),
         destination: SocketAddrV4::new(ADDRESS, FIRST_PORT + flow),
-        source: None,
+        sources: Vec::new(),
         payload_type: 96,
         format: format(),
         timeout_ns: ReceiveConfig::default_timeout_ns(&format()),
@@ -117,6 +119,7 @@ fn flows_mixed_in_every_burst_then_each_session_has_its_own_packets_only() {
         driver: far.driver().to_owned(),
         mac: far.mac(),
         address: (ADDRESS, 24),
+        gateway: None,
         pollers: vec![0],
         queues: 1,
         steers: false,

@@ -88,6 +88,15 @@ pub enum Error {
     #[error(transparent)]
     Pci(#[from] crate::PciError),
 
+    /// The kernel did not join a multicast group.
+    #[error("cannot join {group}: {source}")]
+    Group {
+        /// The group.
+        group: std::net::Ipv4Addr,
+        /// The kernel's error.
+        source: io::Error,
+    },
+
     /// The network driver does not run XDP programs, and the port may not do without.
     #[error(
         "the driver of interface {interface} runs no XDP program: set xdp = \"auto\" or \"generic\" for the port, at the cost of processor time"

@@ -15,7 +15,7 @@ use crate::{
     Error, LogTail, Pool,
     descriptor::Descriptor,
     device::{Device, RingEnd},
-    hardware::{Hardware, LinkStatus, Wake},
+    hardware::{Hardware, LinkStatus, MulticastFilter, Wake},
     interrupt::Interrupt,
     log,
     netlink::{Mode, Route},
@@ -43,6 +43,7 @@ pub(crate) struct Ethdev {
     interrupts: Vec<Interrupt>,
     /// This port attached its XDP program, in generic mode.
     is_generic: bool,
+    multicast: MulticastFilter,
     state: DeviceState,
 }
 
@@ -82,6 +83,7 @@ impl Ethdev {
             xsk: Vec::new(),
             interrupts: Vec::new(),
             is_generic: false,
+            multicast: MulticastFilter::Promiscuous,
             state: DeviceState::Attached,
         };
         let info = ethdev.info()?;
@@ -229,8 +231,27 @@ impl Ethdev {
         let (code, _) = log::captured(|| unsafe { dpdk_sys::rte_eth_promiscuous_enable(id) });
         if code != 0 {
             tracing::debug!(target: "dpdk", device = self.subject, code, "not promiscuous");
+            // SAFETY: a started port.
+            let call = || unsafe { dpdk_sys::rte_eth_allmulticast_enable(id) };
+            let (code, _) = log::captured(call);
+            self.multicast = match code {
+                0 => MulticastFilter::AllMulticast,
+                _ => MulticastFilter::Groups,
+            };
         }
         Ok(())
+    }
+
+    /// Lets packets to these groups through, and to no other. For a started port.
+    pub(crate) fn set_groups(&self, groups: &[[u8; 6]]) -> Result<(), Error> {
+        let groups = groups.iter().map(|mac| rte_ether_addr { addr_bytes: *mac });
+        let mut groups: Vec<_> = groups.collect();
+        let count = u32::try_from(groups.len()).unwrap_or(u32::MAX);
+        // SAFETY: the driver reads `count` addresses, and keeps none of the memory.
+        let call = || unsafe {
+            dpdk_sys::rte_eth_dev_set_mc_addr_list(self.id, groups.as_mut_ptr(), count)
+        };
+        self.check("set the multicast addresses of", log::captured(call))
     }
 
     pub(crate) fn link(&self) -> LinkStatus {
@@ -259,6 +280,7 @@ impl Ethdev {
                 (true, true) => Wake::Timer,
             },
             xdp: None,
+            multicast: self.multicast,
             numa_node: u32::try_from(self.node()).ok(),
             max_rx_queues: info.max_rx_queues,
             max_tx_queues: info.max_tx_queues,

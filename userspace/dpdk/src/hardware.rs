@@ -23,6 +23,18 @@ pub enum Wake {
     Timer,
 }
 
+/// Which packets to groups a device lets through.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum MulticastFilter {
+    /// All packets: it is promiscuous.
+    #[default]
+    Promiscuous,
+    /// Packets to all groups.
+    AllMulticast,
+    /// Packets to the groups of [`crate::Port::set_groups`].
+    Groups,
+}
+
 /// Where the XDP program of an AF_XDP port may run: `port.xdp` in the daemon's configuration.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -53,6 +65,8 @@ pub struct Hardware {
     pub wake: Wake,
     /// How an AF_XDP port is attached; `None` for other ports.
     pub xdp: Option<XdpMode>,
+    /// Which packets to groups it lets through.
+    pub multicast: MulticastFilter,
     /// NUMA node, `None` if the device has none.
     pub numa_node: Option<u32>,
     /// Most receive queues.

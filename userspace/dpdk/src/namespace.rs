@@ -36,6 +36,15 @@ impl Namespace {
         }
     }
 
+    /// The same namespace once more.
+    pub(crate) fn try_clone(&self) -> Result<Self, Error> {
+        let name = self.name.clone();
+        match self.file.try_clone() {
+            Ok(file) => Ok(Self { name, file }),
+            Err(source) => Err(Error::Namespace { name, source }),
+        }
+    }
+
     fn enter(&self) -> Result<(), Error> {
         move_into_link_name_space(self.file.as_fd(), Some(LinkNameSpaceType::Network)).map_err(
             |e| Error::Namespace {

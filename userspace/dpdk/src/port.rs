@@ -10,7 +10,8 @@ use std::{
 };
 
 use crate::{
-    CloseError, DeviceClaim, Eal, Error, FlowRule, Pool, PortStats, RxQueue, TxQueue, XdpStats,
+    CloseError, DeviceClaim, Eal, Error, FlowRule, GroupJoiner, Pool, PortStats, RxQueue, TxQueue,
+    XdpStats,
     device::Device,
     hardware::{Hardware, LinkStatus, XdpChoice},
     interface::Interface,
@@ -97,6 +98,8 @@ pub struct Port {
     mtu: u16,
     hardware: Hardware,
 }
+
+const AF_PACKET: &str = "net_af_packet";
 
 /// The numbers of the ports that have an owner; locked while a port is opened or closed. Opening
 /// finds the AF_XDP socket among the new descriptors of the process.
@@ -218,6 +221,30 @@ impl Port {
     #[must_use]
     pub fn can_steer(&self) -> bool {
         self.queues() > 1 && FlowRule::is_possible(self.shared())
+    }
+
+    /// Lets the device receive packets to these groups (Ethernet addresses), and to no other. Only for
+    /// a device with [`MulticastFilter::Groups`](crate::MulticastFilter::Groups). May take
+    /// milliseconds.
+    ///
+    /// # Errors
+    /// [`Error::Dpdk`]: it has no room for them.
+    pub fn set_groups(&self, groups: &[[u8; 6]]) -> Result<(), Error> {
+        self.shared().ethdev.set_groups(groups)
+    }
+
+    /// Joins groups through the kernel, if its stack receives what the port receives: only AF_PACKET
+    /// leaves packets, and with them queries, to it. `None` for other ports.
+    #[must_use]
+    pub fn group_joiner(&self) -> Option<GroupJoiner> {
+        let interface = self
+            .interface_index()
+            .filter(|_| self.driver() == AF_PACKET)?;
+        let namespace = self.namespace.as_ref().map(Namespace::try_clone);
+        Some(GroupJoiner {
+            namespace: namespace.transpose().ok()?,
+            interface,
+        })
     }
 
     /// The kernel's index of the interface under the port, in its namespace.

@@ -9,8 +9,10 @@ use crate::udp::{self, UdpHeader, UdpReject};
 /// Bytes of the Ethernet, IPv4 and UDP headers together.
 pub const HEADER_BYTES: usize = ethernet::HEADER_BYTES + ipv4::HEADER_BYTES + udp::HEADER_BYTES;
 
-/// Time to live of sent packets.
+/// Time to live of sent packets, if nothing else is said.
 pub const TTL: u8 = 64;
+/// Differentiated services code point of sent media, if nothing else is said: AF41 (AES67).
+pub const DSCP: u8 = 34;
 
 const ETHERTYPE_AT: usize = 12;
 const IPV4_AT: usize = ethernet::HEADER_BYTES;
@@ -102,6 +104,10 @@ pub struct FlowHeader {
     pub source: SocketAddrV4,
     /// Destination address and port.
     pub destination: SocketAddrV4,
+    /// Time to live.
+    pub ttl: u8,
+    /// Differentiated services code point: 0 to 63.
+    pub dscp: u8,
 }
 
 impl FlowHeader {
@@ -118,7 +124,8 @@ impl FlowHeader {
             source: *self.source.ip(),
             destination: *self.destination.ip(),
             protocol: PROTOCOL_UDP,
-            ttl: TTL,
+            ttl: self.ttl,
+            dscp: self.dscp,
         };
         let udp = UdpHeader {
             source: self.source.port(),
@@ -146,6 +153,8 @@ mod tests {
             destination_mac: Mac([2, 0, 0, 0, 0, 2]),
             source: SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 1), 5000),
             destination: SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 2), 5004),
+            ttl: TTL,
+            dscp: DSCP,
         }
     }
 

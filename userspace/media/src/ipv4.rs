@@ -51,6 +51,8 @@ pub struct Ipv4Header {
     pub protocol: u8,
     /// Time to live.
     pub ttl: u8,
+    /// Differentiated services code point (RFC 2474 §3): 0 to 63.
+    pub dscp: u8,
 }
 
 impl Ipv4Header {
@@ -90,6 +92,7 @@ impl Ipv4Header {
             destination: Ipv4Addr::new(bytes[16], bytes[17], bytes[18], bytes[19]),
             protocol: bytes[9],
             ttl: bytes[8],
+            dscp: bytes[1] >> 2,
         };
         Ok((header, &packet[HEADER_BYTES..total]))
     }
@@ -101,6 +104,7 @@ impl Ipv4Header {
         let total = u16::try_from(HEADER_BYTES + payload_bytes).unwrap_or(u16::MAX);
         let mut bytes = [0; HEADER_BYTES];
         bytes[0] = 0x45;
+        bytes[1] = self.dscp << 2;
         bytes[2..4].copy_from_slice(&total.to_be_bytes());
         bytes[4..6].copy_from_slice(&identification.to_be_bytes());
         bytes[6..8].copy_from_slice(&DONT_FRAGMENT.to_be_bytes());
@@ -163,6 +167,7 @@ mod tests {
             destination: Ipv4Addr::new(10, 0, 0, 2),
             protocol: PROTOCOL_UDP,
             ttl: 64,
+            dscp: 34,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Essence formats and the headers below them, without I/O and without a clock.
 //!
 //! Everything here is a function of bytes and of times that the caller passes: rasters and rates
-//! ([`video`]), the headers of a datagram ([`ethernet`], [`arp`], [`ipv4`], [`udp`], [`icmp`],
+//! ([`video`]), the headers of a datagram ([`ethernet`], [`arp`], [`ipv4`], [`udp`], [`icmp`], [`igmp`],
 //! together in [`datagram`]), [`rtp`] and [`st2110_20`], the assembly of frames ([`assembly`]), the
 //! built-in test pattern ([`pattern`]) and the pacing of packets ([`pacing`]). Sockets, ports,
 //! threads and frame memory do not belong here.
@@ -16,6 +16,7 @@ mod bytes;
 pub mod datagram;
 pub mod ethernet;
 pub mod icmp;
+pub mod igmp;
 pub mod ipv4;
 pub mod pacing;
 pub mod pattern;

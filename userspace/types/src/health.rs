@@ -202,6 +202,9 @@ pub struct PortHealth {
     /// Speed of the link in Mbit/s, if the driver reports it.
     #[serde(default)]
     pub link_mbps: Option<u32>,
+    /// Which packets to multicast groups the device lets through.
+    #[serde(default)]
+    pub multicast: PortMulticast,
     /// NUMA node of the device, if it has one.
     #[serde(default)]
     pub numa_node: Option<u32>,
@@ -245,6 +248,26 @@ pub struct PortHealth {
 /// What a daemon used that does not tell.
 const fn one() -> u16 {
     1
+}
+
+/// Which packets to multicast groups a device lets through. The daemon uses the first that the driver
+/// accepts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum PortMulticast {
+    /// All packets: it is promiscuous.
+    #[default]
+    Promiscuous,
+    /// Packets to all groups.
+    AllMulticast,
+    /// Packets to the groups of the port's sessions.
+    Groups,
+}
+
+texts! {
+    PortMulticast:
+    Promiscuous "promiscuous", AllMulticast "all_multicast", Groups "groups"
 }
 
 /// What wakes an `adaptive` poller when it sleeps until packets arrive.

@@ -19,6 +19,7 @@ pub mod certificate;
 pub mod config;
 pub mod event;
 pub mod eviction;
+pub mod group;
 pub mod health;
 pub mod id;
 pub mod problem;
@@ -46,9 +47,11 @@ pub use certificate::{
 pub use config::{ActiveConfig, ConfigChange, ConfigRefusal, Reload, ReloadOutcome};
 pub use event::{Event, EventKind, EventName, NoSuchKind};
 pub use eviction::{Eviction, EvictionCause, EvictionList};
+pub use group::{GroupMembership, JoinedBy, Querier};
 pub use health::{
-    Dataplane, Health, HealthStatus, PollerHealth, PortHealth, PortSteering, PortWake, PortXdp,
-    Probe, ProbeMode, ProbeState, SessionTally, ShareUse, WatchedFile, WatchedSite,
+    Dataplane, Health, HealthStatus, PollerHealth, PortHealth, PortMulticast, PortSteering,
+    PortWake, PortXdp, Probe, ProbeMode, ProbeState, SessionTally, ShareUse, WatchedFile,
+    WatchedSite,
 };
 pub use id::{SessionId, SessionName, SessionRef};
 pub use problem::{Problem, ProblemCode, ProblemPage};

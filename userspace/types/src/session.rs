@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::group::GroupMembership;
 use crate::id::{SessionId, SessionName};
 use crate::session_problem::{PeerState, SessionProblem};
 use crate::spec::{Direction, FlowDocument, Source, VideoDocument};
@@ -96,6 +97,9 @@ pub struct SessionView {
     /// Send, while running: what is known of the receiver.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<PeerState>,
+    /// Receive from a multicast group: its membership.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<GroupMembership>,
     /// Traffic since the session's creation.
     pub counters: SessionCounters,
 }

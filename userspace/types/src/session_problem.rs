@@ -36,6 +36,8 @@ pub enum SessionProblemKind {
     TwoSources,
     /// Receive: packets do not fit the session's raster, so no frame is complete.
     WrongFormat,
+    /// Receive: the multicast group is not joined.
+    GroupNotJoined,
     /// Receive: a client has used its quota, so its frames are dropped.
     SlowClient,
 }
@@ -43,17 +45,18 @@ pub enum SessionProblemKind {
 texts! {
     SessionProblemKind:
     LinkDown "link_down", PeerUnresolved "peer_unresolved", PeerBroadcast "peer_broadcast",
-    TwoSources "two_sources", WrongFormat "wrong_format", SlowClient "slow_client"
+    TwoSources "two_sources", WrongFormat "wrong_format", GroupNotJoined "group_not_joined", SlowClient "slow_client"
 }
 
 impl SessionProblemKind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::LinkDown,
         Self::PeerUnresolved,
         Self::PeerBroadcast,
         Self::TwoSources,
         Self::WrongFormat,
+        Self::GroupNotJoined,
         Self::SlowClient,
     ];
 

@@ -64,6 +64,9 @@ pub fn receive(name: &str, raster: Raster, udp: u16) -> SpecDocument {
         flow: FlowDocument {
             destination: format!("10.77.0.2:{udp}"),
             source: None,
+            sources: None,
+            ttl: None,
+            dscp: None,
             payload_type: Some(96),
         },
         source: None,

@@ -36,7 +36,7 @@ pub(crate) struct Create {
 
     /// Read the whole specification from a JSON file; - is standard input
     #[arg(long, short, value_name = "PATH", conflicts_with_all = [
-        "name", "direction", "port", "size", "rate", "depth", "destination", "source_address",
+        "name", "direction", "port", "size", "rate", "depth", "destination", "source_address", "ttl", "dscp",
         "payload_type", "pattern", "quota", "max_attachments",
         "priority", "duration", "persistent", "sdp"])]
     file: Option<PathBuf>,
@@ -67,13 +67,23 @@ pub(crate) struct Create {
     #[arg(long, value_name = "BITS", default_value_t = 10)]
     depth: u32,
 
-    /// Destination of the packets; receive: the port's own address
+    /// Destination of the packets: an address or a multicast group; receive: the port's own address
+    /// or a group, which the daemon joins
     #[arg(long, value_name = "IPv4:PORT", required_unless_present_any = ["file", "sdp"])]
     destination: Option<String>,
 
-    /// Send: local address and UDP port. Receive: accept packets from this source only
+    /// Send: local address and UDP port. Receive: accept packets from this source only; several
+    /// times for several sources
     #[arg(long, value_name = "IPv4[:PORT]")]
-    source_address: Option<String>,
+    source_address: Vec<String>,
+
+    /// Send: time to live of the packets, 1 to 255 [default: 64]
+    #[arg(long, value_name = "HOPS")]
+    ttl: Option<u32>,
+
+    /// Send: differentiated services code point of the packets, 0 to 63 [default: 34, AF41]
+    #[arg(long, value_name = "NUMBER")]
+    dscp: Option<u32>,
 
     /// RTP payload type, 96 to 127
     #[arg(long, value_name = "NUMBER")]
@@ -135,8 +145,21 @@ impl Create {
         if let Some(destination) = &self.destination {
             flow["destination"] = json!(destination);
         }
-        if let Some(source) = &self.source_address {
-            flow["source"] = json!(source);
+        match &self.source_address[..] {
+            [] => {}
+            [source] => {
+                flow["source"] = json!(source);
+                flow.as_object_mut().map(|flow| flow.remove("sources"));
+            }
+            sources => {
+                flow["sources"] = json!(sources);
+                flow.as_object_mut().map(|flow| flow.remove("source"));
+            }
+        }
+        for (key, given) in [("ttl", self.ttl), ("dscp", self.dscp)] {
+            if let Some(given) = given {
+                flow[key] = json!(given);
+            }
         }
         if let Some(payload_type) = self.payload_type {
             flow["payload_type"] = json!(payload_type);

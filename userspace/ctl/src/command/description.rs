@@ -20,7 +20,7 @@ pub(super) struct Described {
 
 impl Described {
     /// The only ST 2110-20 video in `text`, or the first leg of it. A receive session accepts its
-    /// source only.
+    /// sources only.
     pub(super) fn read(path: &Path, text: &str, receives: bool) -> Result<Self, Failure> {
         let shown = path.display();
         let fail = |error: &dyn std::fmt::Display| Failure::Input(format!("{shown}: {error}"));
@@ -50,11 +50,15 @@ impl Described {
         let carried = video.carried().map_err(|error| fail(&error))?;
         let destination = format!("{}:{}", media.destination, media.port);
         let mut flow = json!({"destination": destination, "payload_type": media.payload_type});
+        if let (Some(ttl), false) = (media.ttl, receives) {
+            flow["ttl"] = json!(ttl);
+        }
         match media.sources[..] {
             [source] if receives => flow["source"] = json!(source.to_string()),
-            [_, _, ..] if receives => notes.push(format!(
-                "{shown}: the source filter names several sources, and a session has one or any: any"
-            )),
+            [_, _, ..] if receives => {
+                let sources = media.sources.iter().map(ToString::to_string);
+                flow["sources"] = json!(sources.collect::<Vec<_>>());
+            }
             _ => {}
         }
         Ok(Self {

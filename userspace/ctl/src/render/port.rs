@@ -43,6 +43,7 @@ pub(crate) fn devices(ports: &[PortHealth]) -> String {
                 cell(format!("{} of {}", port.queues, port.max_queues))
             }),
             ("STEERING", |port| cell(steering(port))),
+            ("MULTICAST", |port| cell(port.multicast)),
             ("OFFLOADS", |port| cell(port.offloads.join(", "))),
         ],
     )

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use comfy_table::{Cell, Color};
 use onair_types::{
-    AttachmentView, Direction, Flushed, SessionCounters, SessionList, SessionState, SessionView,
+    AttachmentView, Direction, Flushed, GroupMembership, JoinedBy, SessionCounters, SessionList,
+    SessionState, SessionView,
 };
 
 use super::{Facts, ago, bytes, cell, coloured, columns, heading, human, or_dash, printable};
@@ -35,10 +36,42 @@ fn video(view: &SessionView) -> String {
 }
 
 fn flow(view: &SessionView) -> String {
-    match &view.flow.source {
-        Some(source) => format!("{source} → {}", view.flow.destination),
-        None => format!("→ {}", view.flow.destination),
-    }
+    let flow = &view.flow;
+    let sources = flow.source.iter().chain(flow.sources.iter().flatten());
+    let sources = sources.map(String::as_str).collect::<Vec<_>>().join(", ");
+    format!("{sources} → {}", flow.destination)
+        .trim_start()
+        .to_owned()
+}
+
+/// The lines about a multicast group.
+fn membership(table: &mut Facts, group: &GroupMembership) {
+    let sources = match &group.sources[..] {
+        [] => "any source".to_owned(),
+        sources => sources.join(", "),
+    };
+    let state = match (group.joined, group.joined_by) {
+        (false, _) => "not joined",
+        (true, JoinedBy::Kernel) => "joined by the kernel",
+        (true, JoinedBy::Igmp) => "joined by the port (IGMP)",
+    };
+    let others = match group.sessions {
+        0 | 1 => String::new(),
+        count => format!(", shared by {count} sessions"),
+    };
+    table.add(
+        "group",
+        format!("{} from {sources}: {state}{others}", group.group),
+    );
+    let querier = group.querier.as_ref().map(|querier| {
+        let age = human(Duration::from_millis(querier.age_ms));
+        format!(
+            "{}, IGMPv{}, asked {age} ago",
+            querier.address, querier.version
+        )
+    });
+    let none = "none has asked: without one, switches may stop forwarding the group";
+    table.add("querier", querier.as_deref().unwrap_or(none));
 }
 
 /// Answer of `list`.
@@ -107,6 +140,9 @@ pub(crate) fn one(view: &SessionView) -> String {
     table.add("video", video(view));
     table.add("flow", flow(view));
     table.add("payload type", or_dash(view.flow.payload_type));
+    if let (Some(ttl), Some(dscp)) = (view.flow.ttl, view.flow.dscp) {
+        table.add("TTL, DSCP", format!("{ttl}, {dscp}"));
+    }
     table.add("quota", format!("{} frames an attachment", view.quota));
     if view.persistent {
         table.add("persistent", "comes back at the next start");
@@ -116,6 +152,9 @@ pub(crate) fn one(view: &SessionView) -> String {
     }
     if let Some(ssrc) = view.ssrc {
         table.add("ssrc", format!("{ssrc:#010x}"));
+    }
+    if let Some(group) = &view.group {
+        membership(&mut table, group);
     }
     if let Some(peer) = view.peer {
         table.add("receiver", peer);

@@ -24,6 +24,9 @@ pub struct Port {
     pub xdp: XdpChoice,
     /// IPv4 address and prefix length.
     pub address: String,
+    /// Address of the router for unicast to other networks.
+    #[serde(default)]
+    pub gateway: Option<String>,
     /// Name of the poller that serves it.
     #[serde(default)]
     pub poller: String,
@@ -56,6 +59,32 @@ impl Port {
                 "address",
                 &self.address,
                 format!("this is {kind}: give the address of one host, such as 10.77.0.1/24"),
+            )),
+        }
+    }
+
+    /// The router for other networks.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`]: not another host of the port's network.
+    pub fn gateway(&self) -> Result<Option<Ipv4Addr>, ConfigError> {
+        let Some(text) = &self.gateway else {
+            return Ok(None);
+        };
+        let (own, prefix) = self.ipv4()?;
+        let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
+        let is_near = |it: &Ipv4Addr| (it.to_bits() ^ own.to_bits()) & mask == 0;
+        let gateway = text.parse().ok().filter(is_near);
+        let gateway = gateway.filter(|it| *it != own && not_of_a_host(*it, prefix).is_none());
+        match gateway {
+            Some(gateway) => Ok(Some(gateway)),
+            None => Err(self.wrong(
+                "gateway",
+                text,
+                format!(
+                    "give the IPv4 address of a router in the network of {}",
+                    self.address
+                ),
             )),
         }
     }
@@ -136,6 +165,7 @@ fn not_of_a_host(address: Ipv4Addr, prefix: u8) -> Option<&'static str> {
 pub(super) fn check(ports: &[Port]) -> Result<(), ConfigError> {
     for (at, port) in ports.iter().enumerate() {
         let (address, _) = port.ipv4()?;
+        port.gateway()?;
         port.check_pollers()?;
         let claim = port.claim()?;
         for before in &ports[..at] {
@@ -186,6 +216,7 @@ mod tests {
             netns: None,
             xdp: XdpChoice::Auto,
             address: address.into(),
+            gateway: None,
             poller: "p".into(),
             pollers: Vec::new(),
         }
@@ -232,6 +263,27 @@ mod tests {
         }
         for address in ["10.0.0.1/24", "10.0.0.0/31", "10.0.0.1/31", "10.0.0.0/32"] {
             port("a", "ring:x:a", address).ipv4().unwrap();
+        }
+    }
+
+    #[test]
+    fn gateway_is_another_host_of_the_ports_network() {
+        let with = |gateway: &str| Port {
+            gateway: Some(gateway.into()),
+            ..port("a", "ring:x:a", "10.0.0.1/24")
+        };
+        let router = with("10.0.0.254").gateway().unwrap();
+        assert_eq!(router, Some(Ipv4Addr::new(10, 0, 0, 254)));
+        for wrong in [
+            "10.0.1.254",
+            "10.0.0.1",
+            "10.0.0.255",
+            "10.0.0.0",
+            "router",
+            "239.0.0.1",
+        ] {
+            let error = check(&[with(wrong)]).unwrap_err().to_string();
+            assert!(error.contains("port.a.gateway"), "{wrong}: {error}");
         }
     }
 

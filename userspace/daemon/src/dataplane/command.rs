@@ -14,6 +14,7 @@ use onair_session::{AttachRefusal, Evicted, FlushReport};
 
 use super::config::PortInfo;
 use super::inbox::{clear_wake, wake, waker};
+use super::kernel_groups::{Joined, KernelMembership};
 use super::refusal::StartRefusal;
 use super::runtime::Runtime;
 use super::tap::Tap;
@@ -61,6 +62,13 @@ pub enum Command {
     },
     /// Serve a port with these queues, whose device is back. No event follows.
     Plug(Box<PortQueues>),
+    /// Send these Ethernet frames from a port, if it has room for them. No event follows.
+    Emit {
+        /// The port's name.
+        port: String,
+        /// Whole frames.
+        frames: Vec<Vec<u8>>,
+    },
     /// Run this session. On failure [`PollerEvent::Refused`] follows, else no event.
     Start(Box<Runtime>),
     /// Stop this session. [`PollerEvent::HandedBack`] follows; for a send session, after the
@@ -250,6 +258,13 @@ pub enum PollerEvent {
         /// Whether it is up now.
         up: bool,
     },
+    /// The kernel joined a multicast group, or not.
+    GroupJoined {
+        /// The membership.
+        membership: KernelMembership,
+        /// Whether it joined.
+        joined: Joined,
+    },
     /// A poller panicked. Its sessions follow as [`PollerEvent::HandedBack`]. It takes no more
     /// commands.
     Died {
@@ -278,8 +293,13 @@ impl Events {
     /// `Err` returns the event: the queue is full.
     pub(super) fn push(&self, event: PollerEvent) -> Result<(), PollerEvent> {
         self.queue.push(event)?;
-        wake(&self.waker);
+        self.wake();
         Ok(())
+    }
+
+    /// Wakes the control thread.
+    pub(super) fn wake(&self) {
+        wake(&self.waker);
     }
 }
 

@@ -42,6 +42,8 @@ pub struct PortSpec {
     pub xdp: XdpChoice,
     /// IPv4 address and prefix length of the port, 0 to 32.
     pub address: (Ipv4Addr, u8),
+    /// Where packets to other networks go: a router in the port's network.
+    pub gateway: Option<Ipv4Addr>,
     /// Indices of its pollers in [`DataplaneConfig::pollers`]: at least one. Each has a receive and a
     /// transmit queue of its own, as far as the device has so many.
     pub pollers: Vec<usize>,
@@ -106,6 +108,8 @@ pub struct PortInfo {
     pub mac: [u8; 6],
     /// IPv4 address and prefix length.
     pub address: (Ipv4Addr, u8),
+    /// Router for other networks.
+    pub gateway: Option<Ipv4Addr>,
     /// Indices of its pollers.
     pub pollers: Vec<usize>,
     /// Its pairs of a receive and a transmit queue: the first so many pollers have one each.
@@ -122,6 +126,16 @@ impl PortInfo {
     pub fn senders(&self) -> &[usize] {
         let count = usize::from(self.queues).min(self.pollers.len());
         &self.pollers[..count]
+    }
+
+    /// The neighbour that gets unicast packets to `address`: itself, or the gateway. `None` if it is in
+    /// another network and there is no gateway.
+    #[must_use]
+    pub fn next_hop(&self, address: Ipv4Addr) -> Option<Ipv4Addr> {
+        if address.is_multicast() || self.is_on_link(address) {
+            return Some(address);
+        }
+        self.gateway
     }
 
     /// Whether `address` is the broadcast address of the port's network, or the limited one.
@@ -234,6 +248,7 @@ mod tests {
             driver: "net_ring".into(),
             mac: [2; 6],
             address: (Ipv4Addr::new(10, 1, 2, 3), prefix),
+            gateway: None,
             pollers: vec![0],
             queues: 1,
             steers: false,
@@ -248,6 +263,26 @@ mod tests {
         assert!(!port(31).is_broadcast(address(3)) && !port(32).is_broadcast(address(255)));
         assert!(port(24).is_broadcast(Ipv4Addr::BROADCAST));
         assert!(!port(24).is_broadcast(Ipv4Addr::new(10, 9, 9, 255)));
+    }
+
+    #[test]
+    fn next_hop_is_the_neighbour_itself_or_the_gateway() {
+        let near = Ipv4Addr::new(10, 1, 2, 200);
+        let far = Ipv4Addr::new(10, 1, 3, 3);
+        let gateway = Ipv4Addr::new(10, 1, 2, 254);
+        let routed = PortInfo {
+            gateway: Some(gateway),
+            ..port(24)
+        };
+        let group = Ipv4Addr::new(239, 1, 2, 3);
+        for port in [&port(24), &routed] {
+            assert_eq!(port.next_hop(near), Some(near));
+            assert_eq!(port.next_hop(group), Some(group));
+        }
+        assert_eq!(
+            (port(24).next_hop(far), routed.next_hop(far)),
+            (None, Some(gateway))
+        );
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::config::{DataplaneError, PortInfo};
 use super::inbox::Inbox;
 use super::poller::{Poller, monotonic_ns};
 use super::port::PollerPort;
+use super::queries::QueryInbox;
 use crate::shutdown::ThreadRegistry;
 
 /// A poller without a thread: its owner calls each turn, and the turn does what a polling thread
@@ -40,7 +41,8 @@ impl ManualPoller {
                 info,
                 queues: Some((receive, transmit)),
             };
-            PollerPort::new(queues, Arc::default(), None)
+            let queries = Arc::new(QueryInbox::new(Arc::clone(&events)));
+            PollerPort::new(queues, Arc::default(), None, queries)
         });
         let poller = Poller::without_thread(
             ports.collect(),

@@ -10,9 +10,11 @@ mod attachment;
 mod command;
 mod config;
 mod demux;
+mod groups;
 mod hand_over;
 mod idle;
 mod inbox;
+mod kernel_groups;
 mod manual;
 mod neighbour;
 mod placement;
@@ -20,6 +22,7 @@ mod plane;
 mod poller;
 mod port;
 mod priority;
+mod queries;
 mod receive;
 mod refusal;
 mod reopening;
@@ -35,6 +38,8 @@ pub use command::{Command, EventReceiver, PollerEvent, PollerTask, PortQueues};
 pub use config::{
     DataplaneConfig, DataplaneError, Idle, PollerSpec, PortInfo, PortJournal, PortSpec, Rest,
 };
+pub use groups::{GroupState, Joiner};
+pub use kernel_groups::{Joined, KernelMembership};
 pub use manual::ManualPoller;
 pub use placement::Placement;
 pub use plane::{Dataplane, Summary};

@@ -2,17 +2,20 @@
 
 use std::collections::HashSet;
 use std::mem;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use onair_dpdk::{Eal, Hardware, LinkStatus, Memory, Port, PortStats};
 use onair_mutant::mutant;
 
 use super::command::{Command, EventReceiver, Events, Outbox, PollerEvent};
 use super::config::{DataplaneConfig, DataplaneError, PortInfo, PortJournal};
+use super::groups::GroupState;
 use super::inbox::Inbox;
+use super::kernel_groups::{Joined, KernelGroups, KernelMembership};
 use super::placement::{Load, Placement};
-use super::poller::PollerHandle;
+use super::poller::{PollerHandle, monotonic_ns};
 use super::refusal::StartRefusal;
 use super::reopening::Reopen;
 use super::runtime::Runtime;
@@ -33,6 +36,7 @@ pub struct Dataplane {
     /// What the sessions of each poller carry.
     loads: Vec<Load>,
     eal: Option<Arc<Eal>>,
+    kernel_groups: KernelGroups,
     events: Arc<Events>,
     journal: Arc<dyn PortJournal>,
     without_iommu: bool,
@@ -62,6 +66,7 @@ impl Dataplane {
             what: "make an eventfd",
             source,
         })?;
+        let events = Arc::new(events);
         let eal = Arc::new(Eal::init(&config.eal).map_err(DataplaneError::Eal)?);
         let mut plane = Self {
             pollers: Vec::new(),
@@ -69,7 +74,8 @@ impl Dataplane {
             infos: Vec::new(),
             loads: config.pollers.iter().map(|_| Load::default()).collect(),
             eal: Some(Arc::clone(&eal)),
-            events: Arc::new(events),
+            kernel_groups: KernelGroups::new(Arc::clone(&events)),
+            events,
             journal: Arc::clone(&config.journal),
             without_iommu: config.eal.without_iommu,
         };
@@ -82,7 +88,7 @@ impl Dataplane {
                     source,
                 })?;
         for spec in &config.ports {
-            let (slot, info) = PortSlot::open(&eal, spec, &config, &inboxes)?;
+            let (slot, info) = PortSlot::open(&eal, spec, &config, &inboxes, &plane.events)?;
             plane.infos.push(info);
             plane.ports.push(slot);
         }
@@ -202,7 +208,7 @@ impl Dataplane {
     pub fn plug(&mut self, name: &str) {
         let mut slots = self.ports.iter_mut().zip(&mut self.infos);
         if let Some((slot, info)) = slots.find(|(slot, _)| slot.name() == name) {
-            slot.plug(info, &self.pollers);
+            slot.plug(info, &self.pollers, &mut self.kernel_groups);
         }
     }
 
@@ -272,6 +278,56 @@ impl Dataplane {
         let slot = slots.find(|slot| slot.name() == runtime.port());
         if let (Some(slot), Some(flow)) = (slot, runtime.listens_to()) {
             slot.release(flow, runtime.session());
+        }
+    }
+
+    /// A session wants these sources of `group` on port `name`; none of them means any. Call
+    /// [`Self::part`] when it ends.
+    pub fn join(&mut self, name: &str, session: u64, group: Ipv4Addr, sources: &[Ipv4Addr]) {
+        if let Some(slot) = self.ports.iter_mut().find(|slot| slot.name() == name) {
+            slot.join(session, group, sources, &mut self.kernel_groups);
+        }
+        self.serve_groups();
+    }
+
+    /// A session that ended wants no group any more. The last one of a group leaves it.
+    pub fn part(&mut self, session: u64) {
+        for slot in &mut self.ports {
+            slot.part(session, &mut self.kernel_groups);
+        }
+        self.serve_groups();
+    }
+
+    /// The kernel's answer, from [`PollerEvent::GroupJoined`].
+    pub fn joined(&mut self, membership: &KernelMembership, joined: Joined) {
+        let mut slots = self.ports.iter_mut();
+        if let Some(slot) = slots.find(|slot| slot.name() == membership.port) {
+            slot.joined(membership, joined);
+        }
+    }
+
+    /// Group `group` as port `name` has it; `None` if no session there wants it.
+    #[must_use]
+    pub fn membership(&self, name: &str, group: Ipv4Addr) -> Option<GroupState> {
+        self.find(name)?.membership(group)
+    }
+
+    /// When [`Self::serve_groups`] next has work.
+    #[must_use]
+    pub fn groups_due(&self) -> Option<Instant> {
+        let due_ns = self
+            .ports
+            .iter()
+            .filter_map(PortSlot::groups_due_ns)
+            .min()?;
+        let left = Duration::from_nanos(due_ns.saturating_sub(monotonic_ns()));
+        Instant::now().checked_add(left)
+    }
+
+    /// Answers queries about groups, and reports changes, as far as they are due.
+    pub fn serve_groups(&mut self) {
+        for (slot, info) in self.ports.iter_mut().zip(&self.infos) {
+            slot.serve_groups(info, &self.pollers);
         }
     }
 

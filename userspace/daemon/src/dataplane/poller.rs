@@ -272,6 +272,11 @@ impl Poller {
                     }
                     idler.set_sees_packets(see_packets(ports));
                 }
+                Command::Emit { port, frames } => {
+                    if let Some(own) = ports.iter_mut().find(|it| it.info.name == port) {
+                        own.emit(&frames);
+                    }
+                }
                 Command::Quiesce(session) => sessions.quiesce(session, now_ns),
                 Command::Attach {
                     session,

@@ -9,12 +9,14 @@ use onair_media::arp::ArpMessage;
 use onair_media::datagram::{Datagram, DatagramReject};
 use onair_media::ethernet::{self, ETHERTYPE_ARP, ETHERTYPE_IPV4, EthernetHeader, Mac};
 use onair_media::icmp;
+use onair_media::igmp::{self, Query};
 use onair_media::ipv4::{self, Ipv4Header, PROTOCOL_ICMP};
 
 use super::command::PortQueues;
 use super::config::PortInfo;
 use super::hand_over::{Passed, Share, Unclaimed};
 use super::neighbour::Neighbours;
+use super::queries::QueryInbox;
 use super::stats::PortCounters;
 use super::transmit::{Transmit, TxSink};
 
@@ -51,6 +53,7 @@ pub(super) struct PollerPort {
     pub(super) counters: Arc<PortCounters>,
     /// Of a port with several pollers.
     pub(super) share: Option<Share>,
+    queries: Arc<QueryInbox>,
 }
 
 impl PollerPort {
@@ -58,6 +61,7 @@ impl PollerPort {
         queues: PortQueues,
         counters: Arc<PortCounters>,
         share: Option<Share>,
+        queries: Arc<QueryInbox>,
     ) -> Self {
         let PortQueues { info, queues } = queues;
         let (receive, transmit) = queues.unzip();
@@ -69,6 +73,7 @@ impl PollerPort {
             info,
             counters,
             share,
+            queries,
         }
     }
 
@@ -85,6 +90,17 @@ impl PollerPort {
         let (receive, transmit) = queues.queues.unzip();
         self.receive = receive;
         self.transmit.plug(transmit);
+    }
+
+    /// Sends frames of the control thread.
+    pub(super) fn emit(&mut self, frames: &[Vec<u8>]) {
+        for frame in frames {
+            let copy = |bytes: &mut [u8]| bytes.copy_from_slice(frame);
+            if self.transmit.packet(frame.len(), copy) {
+                self.counters.igmp_sent.add(1);
+            }
+        }
+        self.transmit.flush();
     }
 
     /// Receives packets and passes the datagrams, a burst at a time, to `deliver`, which tells which
@@ -178,6 +194,7 @@ impl PollerPort {
             transmit: &mut self.transmit,
             counters: &self.counters,
             share: self.share.as_ref(),
+            queries: &self.queries,
         };
         for packet in self.arrived.iter().take(PREFETCH) {
             packet.prefetch();
@@ -211,6 +228,7 @@ struct Side<'a> {
     transmit: &'a mut Transmit,
     counters: &'a PortCounters,
     share: Option<&'a Share>,
+    queries: &'a QueryInbox,
 }
 
 impl Side<'_> {
@@ -222,6 +240,7 @@ impl Side<'_> {
             return None;
         };
         match header.ethertype {
+            ETHERTYPE_IPV4 if igmp::is_igmp(payload) => self.igmp(payload),
             ETHERTYPE_IPV4 => match Datagram::parse(payload) {
                 Ok(datagram) => return Some(datagram),
                 Err(DatagramReject::Protocol(PROTOCOL_ICMP)) => self.echo(&header, payload),
@@ -232,6 +251,20 @@ impl Side<'_> {
             _ => self.counters.rx_other.add(1),
         }
         None
+    }
+
+    /// Passes a query to the control thread, which answers it.
+    fn igmp(&mut self, packet: &[u8]) {
+        match Query::parse(packet, self.address) {
+            Ok(query) => {
+                let fits = self.queries.push(query);
+                self.counters.igmp_queries.add(fits.into());
+                self.counters.igmp_dropped.add((!fits).into());
+            }
+            // Other hosts' reports.
+            Err(igmp::IgmpReject::Type(_)) => self.counters.rx_other.add(1),
+            Err(_) => self.counters.rx_malformed.add(1),
+        }
     }
 
     fn arp(&mut self, payload: &[u8], now_ns: u64) {
@@ -279,6 +312,7 @@ impl Side<'_> {
                 destination: ip.source,
                 protocol: PROTOCOL_ICMP,
                 ttl: onair_media::datagram::TTL,
+                dscp: 0,
             };
             bytes[..ethernet::HEADER_BYTES].copy_from_slice(&back.to_bytes());
             bytes[ethernet::HEADER_BYTES..headers].copy_from_slice(&ip.to_bytes(0, size));

@@ -14,7 +14,7 @@ use super::port::Packet;
 use super::stats::SessionStats;
 use super::tap::Taps;
 
-/// The source that a session accepts packets from.
+/// A source that a session accepts packets from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SourceFilter {
     /// The sender's IPv4 address.
@@ -36,8 +36,8 @@ pub struct ReceiveConfig {
     pub port: String,
     /// The flow's destination: the port's address or a multicast group, and the UDP port.
     pub destination: SocketAddrV4,
-    /// Accepted source; `None` accepts any.
-    pub source: Option<SourceFilter>,
+    /// Accepted sources; none of them accepts any.
+    pub sources: Vec<SourceFilter>,
     /// RTP payload type, 0 to 127.
     pub payload_type: u8,
     /// Raster, bit depth and frame rate.
@@ -123,9 +123,8 @@ impl Receiver {
             },
         ) in packets.iter().enumerate()
         {
-            if let Some(filter) = self.config.source
-                && !filter.admits(datagram.source)
-            {
+            let sources = &self.config.sources;
+            if !(sources.is_empty() || sources.iter().any(|it| it.admits(datagram.source))) {
                 self.pool.stats.counters.packets_wrong_source.add(1);
                 continue;
             }

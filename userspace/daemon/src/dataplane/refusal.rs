@@ -51,7 +51,9 @@ pub enum StartRefusal {
         port: String,
     },
     /// ARP on this port cannot resolve the destination.
-    #[error("{destination} is neither in the network of port {port:?} nor a multicast group")]
+    #[error(
+        "{destination} is neither in the network of port {port:?} nor a multicast group, and the port has no gateway"
+    )]
     NotOnLink {
         /// The flow's destination.
         destination: Ipv4Addr,

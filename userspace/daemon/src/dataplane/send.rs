@@ -49,6 +49,10 @@ pub struct SendConfig {
     pub source_port: u16,
     /// Destination: a neighbour or a multicast group, and the UDP port.
     pub destination: SocketAddrV4,
+    /// Time to live of its packets.
+    pub ttl: u8,
+    /// Differentiated services code point of its packets: 0 to 63.
+    pub dscp: u8,
     /// RTP payload type, 0 to 127.
     pub payload_type: u8,
     /// Raster, bit depth and frame rate.
@@ -154,6 +158,8 @@ impl Sender {
                 destination_mac: Mac([0; 6]),
                 source: unset,
                 destination: config.destination,
+                ttl: config.ttl,
+                dscp: config.dscp,
             },
             ssrc,
             timestamp_base,

@@ -2,6 +2,8 @@
 
 mod admission;
 
+use std::net::Ipv4Addr;
+
 use arrayvec::ArrayVec;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::Lender;
@@ -61,8 +63,8 @@ impl Sessions {
             Err(refusal) => return Err((refusal, runtime)),
         };
         let port = &mut ports[index];
-        if let Some(destination) = runtime.sends_to() {
-            port.neighbours.join(*destination.ip(), now_ns);
+        if let Some(hop) = next_hop(&runtime, &port.info) {
+            port.neighbours.join(hop, now_ns);
         }
         runtime.resume(&port.info, now_ns);
         let due_ns = runtime.due_ns();
@@ -289,11 +291,9 @@ impl Sessions {
             }
             let port = &mut ports[entry.port];
             let made = port.transmit.made();
-            let next_hop = entry
-                .runtime
-                .sends_to()
-                .and_then(|to| port.neighbours.mac_of(*to.ip()));
-            entry.runtime.turn(now_ns, next_hop, &mut port.transmit);
+            let hop = next_hop(&entry.runtime, &port.info);
+            let hop = hop.and_then(|hop| port.neighbours.mac_of(hop));
+            entry.runtime.turn(now_ns, hop, &mut port.transmit);
             sent += port.transmit.made() - made;
             entry.runtime.show();
             entry.due_ns = entry.runtime.due_ns();
@@ -338,11 +338,17 @@ impl Sessions {
         if let Some(destination) = entry.runtime.listens_to() {
             self.demux.remove(entry.port, destination);
         }
-        if let Some(destination) = entry.runtime.sends_to() {
-            ports[entry.port].neighbours.part(*destination.ip());
+        let port = &mut ports[entry.port];
+        if let Some(hop) = next_hop(&entry.runtime, &port.info) {
+            port.neighbours.part(hop);
         }
         outbox.push(PollerEvent::HandedBack(entry.runtime));
     }
+}
+
+/// The neighbour to which a send session's packets go first.
+fn next_hop(runtime: &Runtime, port: &PortInfo) -> Option<Ipv4Addr> {
+    port.next_hop(*runtime.sends_to()?.ip())
 }
 
 fn report_flushed(runtime: &mut Runtime, outbox: &mut Outbox) {

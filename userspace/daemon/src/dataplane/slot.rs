@@ -2,17 +2,20 @@
 
 use std::collections::HashMap;
 use std::mem;
-use std::net::SocketAddrV4;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 
-use onair_dpdk::{Eal, FlowRule, Port, PortConfig};
+use onair_dpdk::{Eal, FlowRule, MulticastFilter, Port, PortConfig};
 
 use super::command::{Command, Events, PollerEvent, PortQueues};
 use super::config::{DataplaneConfig, DataplaneError, Idle, PortInfo, PortSpec};
+use super::groups::{GroupState, PortGroups};
 use super::hand_over::{HandOver, Share};
 use super::inbox::Inbox;
-use super::poller::PollerHandle;
+use super::kernel_groups::{Joined, KernelGroups, KernelMembership};
+use super::poller::{PollerHandle, monotonic_ns};
 use super::port::PollerPort;
+use super::queries::QueryInbox;
 use super::reopening::{Reopen, Reopening};
 use super::stats::{PortCounters, PortSnapshot};
 
@@ -28,6 +31,7 @@ pub(super) struct PortSlot {
     hand_over: Option<Arc<HandOver>>,
     /// The device's rules, each with its session.
     rules: HashMap<SocketAddrV4, (u64, FlowRule)>,
+    groups: PortGroups,
     /// The state of the link that was last published.
     published_up: bool,
 }
@@ -59,6 +63,7 @@ impl PortSlot {
         spec: &PortSpec,
         plane: &DataplaneConfig,
         inboxes: &[Arc<Inbox>],
+        events: &Arc<Events>,
     ) -> Result<(Self, PortInfo), DataplaneError> {
         let rests = |poller: &usize| plane.pollers[*poller].idle == Idle::Adaptive;
         let config = PortConfig {
@@ -74,6 +79,8 @@ impl PortSlot {
             source,
         })?;
         let info = info(spec, &port);
+        let queries = Arc::new(QueryInbox::new(Arc::clone(events)));
+        let groups = PortGroups::new(&port, queries);
         let lanes = spec.pollers.iter().map(|poller| &inboxes[*poller]);
         let slot = Self {
             spec: spec.clone(),
@@ -85,6 +92,7 @@ impl PortSlot {
             counters: spec.pollers.iter().map(|_| Arc::default()).collect(),
             hand_over: (spec.pollers.len() > 1).then(|| Arc::new(HandOver::new(lanes.cloned()))),
             rules: HashMap::new(),
+            groups,
             published_up: true,
         };
         Ok((slot, info))
@@ -136,7 +144,12 @@ impl PortSlot {
         let share = self.hand_over.as_ref();
         let share = share.map(|all| Share::new(Arc::clone(all), lane));
         let counters = Arc::clone(&self.counters[lane]);
-        Some(PollerPort::new(queues, counters, share))
+        Some(PollerPort::new(
+            queues,
+            counters,
+            share,
+            Arc::clone(self.groups.queries()),
+        ))
     }
 
     /// The place of `poller` among those of the port.
@@ -202,6 +215,9 @@ impl PortSlot {
                 let change = PollerEvent::PortLink { port: name(), up };
                 if up != self.published_up && events.push(change).is_ok() {
                     self.published_up = up;
+                    if up {
+                        self.groups.announce(monotonic_ns());
+                    }
                 }
                 return;
             }
@@ -262,7 +278,12 @@ impl PortSlot {
     }
 
     /// The port is open again: its pollers get the queues.
-    pub(super) fn plug(&mut self, known: &mut PortInfo, pollers: &[PollerHandle]) {
+    pub(super) fn plug(
+        &mut self,
+        known: &mut PortInfo,
+        pollers: &[PollerHandle],
+        kernel: &mut KernelGroups,
+    ) {
         let state = mem::replace(&mut self.state, PortState::Lost);
         let PortState::Reopening(reopening) = state else {
             self.state = state;
@@ -276,10 +297,82 @@ impl PortSlot {
         let mut unserved = self.spec.pollers.clone();
         unserved.retain(|poller| !serve(&port, known, &self.spec, *poller, pollers));
         self.published_up = true;
+        self.groups
+            .renew(&port, &self.spec.name, kernel, monotonic_ns());
         self.state = PortState::Open { port, unserved };
         let flows = self.hand_over.as_ref().map(|all| all.flows());
         for (flow, lane, session) in flows.into_iter().flatten() {
             self.steer(flow, lane, session);
+        }
+        self.filter_groups();
+    }
+
+    /// A session wants these sources of `group`; none of them means any.
+    pub(super) fn join(
+        &mut self,
+        session: u64,
+        group: Ipv4Addr,
+        sources: &[Ipv4Addr],
+        kernel: &mut KernelGroups,
+    ) {
+        self.groups.join(session, group, sources);
+        self.settle(group, kernel);
+    }
+
+    /// A session wants no group any more.
+    pub(super) fn part(&mut self, session: u64, kernel: &mut KernelGroups) {
+        for group in self.groups.part(session) {
+            self.settle(group, kernel);
+        }
+    }
+
+    fn settle(&mut self, group: Ipv4Addr, kernel: &mut KernelGroups) {
+        let port = match &self.state {
+            PortState::Open { port, .. } => Some(port),
+            _ => None,
+        };
+        let name = &self.spec.name;
+        self.groups
+            .settle(port, name, group, kernel, monotonic_ns());
+        self.filter_groups();
+    }
+
+    /// Lets the device receive the groups' packets, if it does not receive all.
+    fn filter_groups(&self) {
+        let port = self.port();
+        let port = port.filter(|it| it.hardware().multicast == MulticastFilter::Groups);
+        if let Some(port) = port
+            && let Err(error) = port.set_groups(&self.groups.macs())
+        {
+            tracing::error!(port = self.spec.name, %error, "the device does not receive all groups");
+        }
+    }
+
+    /// The kernel's answer.
+    pub(super) fn joined(&mut self, membership: &KernelMembership, joined: Joined) {
+        self.groups.joined(membership, joined);
+    }
+
+    pub(super) fn membership(&self, group: Ipv4Addr) -> Option<GroupState> {
+        self.groups.membership(group)
+    }
+
+    /// When [`Self::serve_groups`] next has work.
+    pub(super) fn groups_due_ns(&self) -> Option<u64> {
+        self.groups.due_ns()
+    }
+
+    /// Answers queries and reports changes of the groups, through the first living poller.
+    pub(super) fn serve_groups(&mut self, info: &PortInfo, pollers: &[PollerHandle]) {
+        let frames = self.groups.turn(info, monotonic_ns());
+        let mut senders = info.senders().iter().map(|poller| &pollers[*poller].inbox);
+        let Some(sender) = senders.find(|inbox| !inbox.is_closed()) else {
+            return;
+        };
+        if !frames.is_empty() {
+            let port = self.spec.name.clone();
+            // With a full queue the report is lost, as on a bad network: it is repeated.
+            let _ = sender.send(Command::Emit { port, frames });
         }
     }
 }
@@ -306,6 +399,7 @@ fn info(spec: &PortSpec, port: &Port) -> PortInfo {
         driver: port.driver().to_owned(),
         mac: port.mac(),
         address: spec.address,
+        gateway: spec.gateway,
         pollers: spec.pollers.clone(),
         queues: port.queues(),
         steers: port.can_steer(),

@@ -189,6 +189,12 @@ counters! {
         arp_sent,
         /// Echo requests answered.
         echo_answered,
+        /// Queries of IGMP received.
+        igmp_queries,
+        /// Queries dropped, because too many came.
+        igmp_dropped,
+        /// Reports of IGMP sent.
+        igmp_sent,
         /// Datagrams without a running session.
         rx_no_session,
         /// Datagrams handed to another poller of the port, which runs their session.

@@ -95,6 +95,7 @@ pub(super) fn dataplane_config(
                 netns: port.netns.clone(),
                 xdp: port.xdp,
                 address: port.ipv4()?,
+                gateway: port.gateway()?,
                 pollers: config
                     .pollers_of(port)
                     .map(|at| at.expect("checked with the configuration"))

@@ -37,18 +37,18 @@ pub(super) fn check_addresses(spec: &SessionSpec, port: &PortInfo) -> Result<(),
     let destination = *spec.flow.destination.ip();
     let mut errors = Vec::new();
     match spec.direction {
-        Direction::Receive if destination != own => errors.push(SpecError::new(
+        Direction::Receive if destination != own && !destination.is_multicast() => errors.push(SpecError::new(
             "flow.destination",
             format!(
-                "{destination} is not the address of port {}: a session receives what is sent to \
-                 {own}",
+                "{destination} is neither the address of port {}, {own}, nor a multicast group: a session \
+                 receives what is sent to one of these",
                 port.name
             ),
         )),
-        Direction::Send if !port.is_on_link(destination) => errors.push(SpecError::new(
+        Direction::Send if port.next_hop(destination).is_none() => errors.push(SpecError::new(
             "flow.destination",
             format!(
-                "{destination} is not in the network of port {} ({own}/{}): there is no gateway",
+                "{destination} is not in the network of port {} ({own}/{}), which has no gateway",
                 port.name, port.address.1
             ),
         )),
@@ -93,10 +93,13 @@ pub(super) fn runtime(
             ReceiveConfig {
                 port: port.name.clone(),
                 destination: flow.destination,
-                source: flow.source.map(|source| SourceFilter {
-                    address: source.address,
-                    port: source.port,
-                }),
+                sources: flow
+                    .accepted()
+                    .map(|source| SourceFilter {
+                        address: source.address,
+                        port: source.port,
+                    })
+                    .collect(),
                 payload_type: flow.payload_type,
                 timeout_ns: ReceiveConfig::default_timeout_ns(&format),
                 format,
@@ -113,6 +116,8 @@ pub(super) fn runtime(
                     .and_then(|source| source.port)
                     .unwrap_or_else(|| flow.destination.port()),
                 destination: flow.destination,
+                ttl: flow.ttl,
+                dscp: flow.dscp,
                 payload_type: flow.payload_type,
                 format,
                 source: match spec.source {
@@ -205,6 +210,7 @@ mod tests {
             driver: "net_ring".into(),
             mac: [2; 6],
             address: ("10.77.0.1".parse().unwrap(), 24),
+            gateway: None,
             pollers: vec![0],
             queues: 1,
             steers: false,

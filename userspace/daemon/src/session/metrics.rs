@@ -195,6 +195,20 @@ impl Session {
                 u64::from(lasts),
             );
         }
+        if let Some(group) = &self.traffic.group {
+            let labels = [
+                labels[0],
+                labels[1],
+                ("group", group.group.as_str()),
+                ("by", group.joined_by.as_str()),
+            ];
+            metrics.count(
+                "onair_session_group_joined",
+                "1 while the session's multicast group is joined.",
+                &labels,
+                u64::from(group.joined),
+            );
+        }
         self.measure_drain(metrics, &labels);
     }
 

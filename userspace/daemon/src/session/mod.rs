@@ -11,6 +11,7 @@ mod certificate;
 mod convert;
 mod driver;
 mod former_clients;
+mod group;
 mod metrics;
 mod naming;
 mod recording;
@@ -205,6 +206,7 @@ impl Session {
             link_up: self.traffic.link_up,
             ssrc: Ssrc::of(self.stats.snapshot().ssrc),
             peer: self.peer(),
+            group: self.traffic.group.clone(),
             counters: convert::counters(&self.stats),
         }
     }

@@ -9,8 +9,6 @@ use onair_types::Direction;
 use super::Session;
 use crate::dataplane::PortInfo;
 
-/// Time to live of packets to a group.
-const GROUP_TTL: u8 = 64;
 /// The standard UDP size limit of ST 2110-10, in bytes.
 const MAX_UDP: u16 = 1460;
 
@@ -21,16 +19,18 @@ impl Session {
         let flow = &self.spec.flow;
         let destination = *flow.destination.ip();
         let is_sender = self.spec.direction == Direction::Send;
-        let source = flow.source.map(|source| source.address);
-        let source = source.or(is_sender.then_some(own));
+        let mut sources: Vec<_> = flow.accepted().map(|source| source.address).collect();
+        if is_sender {
+            sources = vec![own];
+        }
         // Timestamps start at a random value, and follow the machine's own clock.
         let clock = is_sender.then_some(ReferenceClock::LocalMac(port.mac));
         let media = Media {
             destination,
             port: flow.destination.port(),
-            ttl: destination.is_multicast().then_some(GROUP_TTL),
+            ttl: destination.is_multicast().then_some(flow.ttl),
             payload_type: flow.payload_type,
-            sources: source.into_iter().collect(),
+            sources,
             bandwidth: None,
             mid: None,
             reference_clock: clock,

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use onair_ipc::sys;
 use onair_types::{
-    Direction, EventKind, PeerState, SessionProblem, SessionProblemKind as Kind, SessionState,
+    Direction, EventKind, GroupMembership, PeerState, SessionProblem, SessionProblemKind as Kind,
+    SessionState,
 };
 
 use super::Session;
@@ -42,6 +43,8 @@ impl Growth {
 pub(super) struct Traffic {
     pub(super) problems: Vec<SessionProblem>,
     pub(super) link_up: Option<bool>,
+    /// Receive, from a group.
+    pub(super) group: Option<GroupMembership>,
     waiting_since: Option<Instant>,
     other_ssrc: Growth,
     format: Growth,
@@ -56,6 +59,7 @@ impl Session {
         let port = services.dataplane.ports().iter();
         let port = port.clone().find(|port| port.name == self.spec.port);
         self.traffic.link_up = services.dataplane.link_seen(&self.spec.port);
+        self.traffic.group = self.group_membership(services);
         self.stats.note_link(self.traffic.link_up != Some(true));
         let found = match (self.state(), port) {
             (SessionState::Running, Some(port)) => {
@@ -110,6 +114,7 @@ impl Session {
             found.push(problem(Kind::LinkDown, detail));
         }
         found.extend(self.peer_problem(port, now));
+        found.extend(self.group_problem());
         found.extend(self.source_problems(&counted, now));
         found.extend(self.slow_clients(now));
         found
@@ -133,12 +138,18 @@ impl Session {
         let since = waits.then(|| *self.traffic.waiting_since.get_or_insert(now));
         self.traffic.waiting_since = since;
         let waited = since.map(|since| now.saturating_duration_since(since))?;
+        let hop = port.next_hop(*address).unwrap_or(*address);
+        let whose = if hop == *address {
+            "receiver"
+        } else {
+            "gateway"
+        };
         (waited >= PATIENCE).then(|| {
             problem(
                 Kind::PeerUnresolved,
                 format!(
-                    "{address} answers no ARP request on port {}, and nothing is sent to it: check that \
-                     the receiver is up, has this address and is in the network of {own}/{prefix}",
+                    "{hop} answers no ARP request on port {}, and nothing is sent to {address}: check \
+                     that the {whose} is up, has this address and is in the network of {own}/{prefix}",
                     port.name
                 ),
             )
@@ -231,7 +242,7 @@ pub(super) fn oldest_held_ms(it: &onair_session::Attachment) -> Option<u64> {
     Some(sys::monotonic_ns().saturating_sub(oldest) / 1_000_000)
 }
 
-const fn problem(problem: Kind, detail: String) -> SessionProblem {
+pub(super) const fn problem(problem: Kind, detail: String) -> SessionProblem {
     SessionProblem {
         problem,
         detail,

@@ -17,7 +17,7 @@ pub(crate) fn poller_panics_then_told_and_its_sessions_come_back_and_the_others_
     let config = ReceiveConfig {
         port: "c".into(),
         destination: SocketAddrV4::new(Ipv4Addr::new(10, 9, 1, 2), 5004),
-        source: None,
+        sources: Vec::new(),
         payload_type: 96,
         format: format(),
         timeout_ns: ReceiveConfig::default_timeout_ns(&format()),

@@ -81,6 +81,7 @@ impl Rig {
             netns: None,
             xdp: XdpChoice::Auto,
             address: (address, 24),
+            gateway: None,
             pollers: pollers.to_vec(),
         };
         let poller = |name: &str| PollerSpec {
@@ -277,7 +278,7 @@ pub(crate) fn receive_into(
     let config = ReceiveConfig {
         port: "b".into(),
         destination: SocketAddrV4::new(B, udp),
-        source: None,
+        sources: Vec::new(),
         payload_type: 96,
         format: format(),
         timeout_ns: ReceiveConfig::default_timeout_ns(&format()),
@@ -294,6 +295,8 @@ pub(crate) fn send_config(udp: u16, source: FrameSource) -> SendConfig {
         port: "a".into(),
         source_port: 5000,
         destination: SocketAddrV4::new(B, udp),
+        ttl: 64,
+        dscp: 34,
         payload_type: 96,
         format: format(),
         source,

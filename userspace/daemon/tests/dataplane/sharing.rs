@@ -14,7 +14,7 @@ fn receive(session: u64, udp: u16) -> Runtime {
     let config = ReceiveConfig {
         port: "e".into(),
         destination: SocketAddrV4::new(E, udp),
-        source: None,
+        sources: Vec::new(),
         payload_type: 96,
         format: format(),
         timeout_ns: ReceiveConfig::default_timeout_ns(&format()),

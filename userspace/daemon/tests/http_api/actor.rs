@@ -283,6 +283,7 @@ impl Actor {
             link_up: Some(true),
             ssrc: None,
             peer: None,
+            group: None,
             counters: SessionCounters::default(),
         };
         // As if another user's process had made it.

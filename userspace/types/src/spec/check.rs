@@ -1,14 +1,16 @@
 //! Converts a document to the checked specification and reports every invalid field.
 
+use std::net::Ipv4Addr;
 use std::ops::RangeInclusive;
 
-use super::flow::{Flow, parse_destination, parse_source};
+use super::document::FlowDocument;
+use super::flow::{Flow, FlowSource, parse_destination, parse_source};
 use super::invalid::{Invalid, shown};
 use super::video::{Depth, FrameRate, VideoFormat};
 use super::{
-    DEFAULT_ATTACHMENTS, DEFAULT_PAYLOAD_TYPE, DEFAULT_PRIORITY, DEFAULT_QUOTA, Direction,
-    MAX_ATTACHMENTS, MAX_DURATION_MS, MAX_PRIORITY, MAX_QUOTA, SessionSpec, Source, SpecDocument,
-    SpecError, SpecErrors,
+    DEFAULT_ATTACHMENTS, DEFAULT_DSCP, DEFAULT_PAYLOAD_TYPE, DEFAULT_PRIORITY, DEFAULT_QUOTA,
+    DEFAULT_TTL, Direction, MAX_ATTACHMENTS, MAX_DSCP, MAX_DURATION_MS, MAX_PRIORITY, MAX_QUOTA,
+    MAX_SOURCES, SessionSpec, Source, SpecDocument, SpecError, SpecErrors,
 };
 use crate::id::SessionName;
 
@@ -52,6 +54,30 @@ impl TryFrom<SpecDocument> for SessionSpec {
                 .map(parse_source)
                 .transpose(),
         );
+        let sources = p.take(
+            "flow.sources",
+            check_sources(document.direction, &document.flow),
+        );
+        if let (Some(destination), Some(None), Some(sources)) = (destination, flow_source, &sources)
+        {
+            let is_named = document.direction == Direction::Send || !sources.is_empty();
+            p.take("flow.source", check_group(*destination.ip(), is_named));
+        }
+        let of_sender = |given: Option<u32>| match (document.direction, given) {
+            (Direction::Receive, Some(_)) => Err(Invalid::OfSender),
+            _ => Ok(given),
+        };
+        let ttl = of_sender(document.flow.ttl)
+            .and_then(|given| within(given.unwrap_or(DEFAULT_TTL.into()), 1..=255, " hops"));
+        let ttl = p.take("flow.ttl", ttl);
+        let dscp = of_sender(document.flow.dscp).and_then(|given| {
+            within(
+                given.unwrap_or(DEFAULT_DSCP.into()),
+                0..=MAX_DSCP.into(),
+                "",
+            )
+        });
+        let dscp = p.take("flow.dscp", dscp);
         let payload_type = p.take(
             "flow.payload_type",
             document
@@ -92,7 +118,10 @@ impl TryFrom<SpecDocument> for SessionSpec {
                 flow: Flow {
                     destination: destination?,
                     source: flow_source?,
+                    sources: sources?,
                     payload_type: payload_type?,
+                    ttl: narrow(ttl?),
+                    dscp: narrow(dscp?),
                 },
                 source: source?,
                 quota: quota?,
@@ -102,7 +131,9 @@ impl TryFrom<SpecDocument> for SessionSpec {
                 persistent: document.persistent.unwrap_or_default(),
             })
         })();
-        checked.ok_or(SpecErrors(problems.0))
+        checked
+            .filter(|_| problems.0.is_empty())
+            .ok_or(SpecErrors(problems.0))
     }
 }
 
@@ -120,6 +151,38 @@ where
         most: most.into(),
         unit,
     })
+}
+
+/// A number that was checked to fit.
+fn narrow(checked: u32) -> u8 {
+    u8::try_from(checked).expect("checked to be at most 255")
+}
+
+fn check_sources(direction: Direction, flow: &FlowDocument) -> Result<Vec<FlowSource>, Invalid> {
+    let Some(sources) = &flow.sources else {
+        return Ok(Vec::new());
+    };
+    if direction == Direction::Send {
+        return Err(Invalid::SourcesOfSender);
+    }
+    if flow.source.is_some() {
+        return Err(Invalid::SourceTwice);
+    }
+    if sources.len() > MAX_SOURCES {
+        return Err(Invalid::ManySources {
+            given: sources.len(),
+            most: MAX_SOURCES,
+        });
+    }
+    sources.iter().map(|text| parse_source(text)).collect()
+}
+
+/// A group of the source-specific range needs a source.
+fn check_group(destination: Ipv4Addr, is_named: bool) -> Result<(), Invalid> {
+    if destination.octets()[0] == 232 && !is_named {
+        return Err(Invalid::NoSource(destination));
+    }
+    Ok(())
 }
 
 fn check_priority(priority: Option<u32>) -> Result<u8, Invalid> {
@@ -231,7 +294,12 @@ mod tests {
             ),
             (
                 "/flow/destination",
-                json!("239.0.0.1:5004"),
+                json!("224.0.0.251:5004"),
+                "flow.destination",
+            ),
+            (
+                "/flow/destination",
+                json!("239.0.0.1:0"),
                 "flow.destination",
             ),
             ("/flow/destination", json!("[::1]:5004"), "flow.destination"),
@@ -261,6 +329,11 @@ mod tests {
             ("source", json!("0.0.0.0")),
             ("payload_type", json!(95)),
             ("payload_type", json!(300)),
+            ("source", json!("239.0.0.1")),
+            ("sources", json!(["10.0.0.1"])),
+            ("ttl", json!(0)),
+            ("ttl", json!(256)),
+            ("dscp", json!(64)),
         ] {
             let mut spec = good();
             spec["flow"][field] = value;
@@ -291,6 +364,59 @@ mod tests {
         assert_eq!(check(spec.clone()).unwrap().source, None);
         spec["source"] = json!("pattern");
         assert_eq!(check(spec).unwrap_err().0[0].field, "source");
+    }
+
+    #[test]
+    fn spec_of_a_group_then_with_its_sources() {
+        let group = |destination: &str, flow: Value| {
+            let mut spec = good();
+            spec["direction"] = json!("receive");
+            spec["flow"] = flow;
+            spec["flow"]["destination"] = json!(destination);
+            check(spec)
+        };
+        let any = group("239.0.0.1:5004", json!({})).unwrap();
+        assert_eq!(
+            (any.flow.group(), any.flow.accepted().count()),
+            (Some(Ipv4Addr::new(239, 0, 0, 1)), 0)
+        );
+        let two = json!({"sources": ["10.0.0.1", "10.0.0.2:5000"]});
+        let two = group("232.0.0.1:5004", two).unwrap();
+        assert_eq!(two.flow.accepted().count(), 2);
+        let text = serde_json::to_string(&two).unwrap();
+        assert_eq!(serde_json::from_str::<SessionSpec>(&text).unwrap(), two);
+        let many: Vec<_> = (0..=MAX_SOURCES).map(|it| format!("10.0.0.{it}")).collect();
+        for (flow, field) in [
+            (json!({}), "flow.source"),
+            (json!({"sources": []}), "flow.source"),
+            (json!({"sources": many}), "flow.sources"),
+            (json!({"sources": ["x"]}), "flow.sources"),
+            (
+                json!({"sources": ["10.0.0.1"], "source": "10.0.0.2"}),
+                "flow.sources",
+            ),
+            (json!({"source": "10.0.0.2", "ttl": 1}), "flow.ttl"),
+            (json!({"source": "10.0.0.2", "dscp": 1}), "flow.dscp"),
+        ] {
+            let errors = group("232.0.0.1:5004", flow).unwrap_err().0;
+            assert_eq!(
+                (errors.len(), errors[0].field.as_str()),
+                (1, field),
+                "{errors:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn spec_of_a_sender_then_with_time_to_live_and_code_point() {
+        let mut spec = good();
+        spec["flow"]["destination"] = json!("239.0.0.1:5004");
+        let flow = check(spec.clone()).unwrap().flow;
+        assert_eq!((flow.ttl, flow.dscp), (64, 34));
+        spec["flow"]["ttl"] = json!(8);
+        spec["flow"]["dscp"] = json!(0);
+        let flow = check(spec).unwrap().flow;
+        assert_eq!((flow.ttl, flow.dscp), (8, 0));
     }
 
     #[test]

@@ -104,18 +104,19 @@ pub struct VideoDocument {
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", schema(as = Flow))]
 pub struct FlowDocument {
-    /// Destination of the packets, `IPv4:port`. Receive: the port's own address.
+    /// Destination of the packets, `IPv4:port`. Receive: the port's own address, or a multicast
+    /// group, which the daemon joins. No group of 224.0.0.0/24; one of 232.0.0.0/8 needs a source.
     #[cfg_attr(
         feature = "openapi",
         schema(
-            pattern = "^(22[0-3]|2[01][0-9]|1[3-9][0-9]|12[0-689]|1[01][0-9]|[1-9][0-9]?)([.](25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}:(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3})$",
+            pattern = "^(2[0-3][0-9]|1[3-9][0-9]|12[0-689]|1[01][0-9]|[1-9][0-9]?)([.](25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}:(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3})$",
             examples("10.77.0.2:5004")
         )
     )]
     pub destination: String,
     /// `IPv4` or `IPv4:port`. Send: the local address and UDP port (absent: the port's address, and
     /// the destination's UDP port). Receive: accept packets from this source only (absent: from any
-    /// source).
+    /// source; of a group, only this source is asked for).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(
         feature = "openapi",
@@ -125,6 +126,22 @@ pub struct FlowDocument {
         )
     )]
     pub source: Option<String>,
+    /// Receive, instead of `source`: accept packets from these sources only, each `IPv4` or
+    /// `IPv4:port`, 16 at most. Of a multicast group only these sources are asked for (IGMPv3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(max_items = 16, examples(json!(["10.77.0.1"]))))]
+    pub sources: Option<Vec<String>>,
+    /// Send: time to live of the packets, 1 to 255, 64 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "crate::whole::optional")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 255))]
+    pub ttl: Option<u32>,
+    /// Send: differentiated services code point of the packets (RFC 2474): 0 to 63, 34 (AF41) when
+    /// absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "crate::whole::optional")]
+    #[cfg_attr(feature = "openapi", schema(maximum = 63))]
+    pub dscp: Option<u32>,
     /// RTP payload type, from the dynamic range (RFC 3551 §6): 96 to 127, 96 when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(deserialize_with = "crate::whole::optional")]
@@ -134,6 +151,9 @@ pub struct FlowDocument {
 
 impl From<SessionSpec> for SpecDocument {
     fn from(spec: SessionSpec) -> Self {
+        let sends = spec.direction == Direction::Send;
+        let sources = spec.flow.sources.iter().map(ToString::to_string);
+        let sources: Vec<_> = sources.collect();
         Self {
             name: spec.name.into(),
             direction: spec.direction,
@@ -147,6 +167,9 @@ impl From<SessionSpec> for SpecDocument {
             flow: FlowDocument {
                 destination: spec.flow.destination.to_string(),
                 source: spec.flow.source.map(|s| s.to_string()),
+                sources: (!sources.is_empty()).then_some(sources),
+                ttl: sends.then_some(u32::from(spec.flow.ttl)),
+                dscp: sends.then_some(u32::from(spec.flow.dscp)),
                 payload_type: Some(u32::from(spec.flow.payload_type)),
             },
             source: spec.source,

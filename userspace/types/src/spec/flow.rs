@@ -6,16 +6,45 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use super::invalid::{Invalid, shown};
 
 /// Addresses and payload type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Flow {
-    /// Destination of the packets: a unicast address, a UDP port other than 0.
+    /// Destination of the packets: a unicast address or a multicast group, a UDP port other than 0.
     pub destination: SocketAddrV4,
     /// Source of the packets. Send: the local address and UDP port, `None` for the port's address
     /// and the destination's UDP port. Receive: a filter, `None` for any source.
     pub source: Option<FlowSource>,
+    /// Receive, instead of `source`: up to [`MAX_SOURCES`] of which packets are accepted.
+    pub sources: Vec<FlowSource>,
     /// RTP payload type: 96 to 127.
     pub payload_type: u8,
+    /// Send: time to live of the packets, at least 1.
+    pub ttl: u8,
+    /// Send: differentiated services code point of the packets, at most [`MAX_DSCP`].
+    pub dscp: u8,
 }
+
+impl Flow {
+    /// The sources that a receive session accepts packets from; none of them accepts any.
+    pub fn accepted(&self) -> impl Iterator<Item = FlowSource> {
+        self.source.into_iter().chain(self.sources.iter().copied())
+    }
+
+    /// The multicast group that the packets go to.
+    #[must_use]
+    pub fn group(&self) -> Option<Ipv4Addr> {
+        let address = *self.destination.ip();
+        address.is_multicast().then_some(address)
+    }
+}
+
+/// Most sources of a receive session.
+pub const MAX_SOURCES: usize = 16;
+/// Time to live of sent packets when absent: what descriptions of ST 2110 senders have in practice.
+pub const DEFAULT_TTL: u8 = 64;
+/// Code point of sent packets when absent: AF41, AES67's for media.
+pub const DEFAULT_DSCP: u8 = 34;
+/// Highest code point (RFC 2474 §3).
+pub const MAX_DSCP: u8 = 63;
 
 /// An address with or without a UDP port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,8 +66,11 @@ impl fmt::Display for FlowSource {
 
 /// Parses `IPv4:port`.
 pub(super) fn parse_destination(text: &str) -> Result<SocketAddrV4, Invalid> {
-    let socket = text.parse();
+    let socket = text.parse::<SocketAddrV4>();
     let socket = socket.map_err(|_| Invalid::Destination(shown(text)))?;
+    if is_group(*socket.ip())? {
+        return with_port(text, socket, "");
+    }
     checked(text, socket, "")
 }
 
@@ -62,6 +94,18 @@ pub(super) fn parse_source(text: &str) -> Result<FlowSource, Invalid> {
 
 fn checked(text: &str, socket: SocketAddrV4, or: &'static str) -> Result<SocketAddrV4, Invalid> {
     unicast(*socket.ip())?;
+    with_port(text, socket, or)
+}
+
+/// Whether it is a group, and one that routers forward (RFC 5771 §4).
+fn is_group(address: Ipv4Addr) -> Result<bool, Invalid> {
+    if let [224, 0, 0, _] = address.octets() {
+        return Err(Invalid::LinkLocalGroup(address));
+    }
+    Ok(address.is_multicast())
+}
+
+fn with_port(text: &str, socket: SocketAddrV4, or: &'static str) -> Result<SocketAddrV4, Invalid> {
     if socket.port() == 0 {
         let text = text.to_owned();
         return Err(Invalid::PortZero { text, or });
@@ -71,7 +115,7 @@ fn checked(text: &str, socket: SocketAddrV4, or: &'static str) -> Result<SocketA
 
 fn unicast(address: Ipv4Addr) -> Result<(), Invalid> {
     let why = if address.is_multicast() {
-        "a multicast group, and this version does not join groups"
+        "a multicast group"
     } else if address.is_broadcast() {
         "the broadcast address"
     } else if address.octets()[0] == 0 {

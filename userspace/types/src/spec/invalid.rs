@@ -38,6 +38,23 @@ pub(super) enum Invalid {
     FlowSource(String),
     #[error("{text:?}: UDP port 0 cannot be used, give 1 to 65535{or}")]
     PortZero { text: String, or: &'static str },
+    #[error(
+        "{0} is a group of one link (224.0.0.0/24), which no router forwards: give another group"
+    )]
+    LinkLocalGroup(Ipv4Addr),
+    #[error(
+        "{0} is a source-specific group (232.0.0.0/8, RFC 4607): name its sources, or give a group of \
+         another range"
+    )]
+    NoSource(Ipv4Addr),
+    #[error("{given} sources: give {most} at most")]
+    ManySources { given: usize, most: usize },
+    #[error("give `source` or `sources`, not both")]
+    SourceTwice,
+    #[error("a send session has one source, its own: leave it out")]
+    SourcesOfSender,
+    #[error("a receive session sends no packets: leave it out")]
+    OfSender,
     #[error("{address} is {why}: give a unicast address")]
     NotUnicast {
         address: Ipv4Addr,

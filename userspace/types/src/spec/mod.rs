@@ -12,7 +12,7 @@ mod video;
 
 pub use document::{FlowDocument, SpecDocument, VideoDocument};
 pub use error::{SpecError, SpecErrors};
-pub use flow::{Flow, FlowSource};
+pub use flow::{DEFAULT_DSCP, DEFAULT_TTL, Flow, FlowSource, MAX_DSCP, MAX_SOURCES};
 pub use video::{Depth, FrameRate, VideoFormat};
 
 use serde::{Deserialize, Serialize};

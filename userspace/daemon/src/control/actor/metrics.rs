@@ -367,6 +367,21 @@ fn measure_ports(services: &Services, metrics: &mut Exposition) {
                 counted.rx_handed_over,
             ),
             (
+                "onair_port_igmp_queries_total",
+                "Queries of IGMP received.",
+                counted.igmp_queries,
+            ),
+            (
+                "onair_port_igmp_queries_dropped_total",
+                "Queries of IGMP dropped, because too many came.",
+                counted.igmp_dropped,
+            ),
+            (
+                "onair_port_igmp_sent_total",
+                "Reports and leave messages of IGMP sent by the port itself.",
+                counted.igmp_sent,
+            ),
+            (
                 "onair_port_rx_errors_total",
                 "Packets that came with errors.",
                 driver.rx_errors,

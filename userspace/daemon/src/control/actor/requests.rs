@@ -108,7 +108,8 @@ impl Actor {
         let id = SessionId::new(self.services.identity.incarnation, self.counter);
         let owner = caller.who.clone();
         match Session::create(id, spec, owner, connection, index, &self.services) {
-            Ok(session) => {
+            Ok(mut session) => {
+                session.join_group(&mut self.services);
                 let created = EventKind::SessionCreated {
                     direction: session.spec.direction,
                     port: session.spec.port.clone(),

@@ -127,6 +127,7 @@ impl Actor {
 
     /// A session is gone: it is restored after a restart unless a user destroyed it.
     pub(super) fn gone(&mut self, session: &Session, via: Via) {
+        self.services.dataplane.part(session.id.0);
         let store = &mut self.services.store;
         if via == Via::Daemon {
             store.settle(&session.spec.name, session.core.generation());

@@ -25,6 +25,8 @@ pub(super) enum Task {
     Periodic,
     /// Checks the ports' links and the sessions' traffic: four times a second.
     Traffic,
+    /// Answers queries about multicast groups, and reports changes.
+    Groups,
     /// Checks whether recordings end.
     Recordings,
     /// Asks W4 about memory that waits to be freed.
@@ -46,6 +48,7 @@ impl Task {
             Self::Outbox => "outbox",
             Self::Periodic => "periodic",
             Self::Traffic => "traffic",
+            Self::Groups => "groups",
             Self::Recordings => "recordings",
             Self::Memory => "memory",
             Self::Inspections => "inspections",

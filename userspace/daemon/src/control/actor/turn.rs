@@ -221,6 +221,7 @@ impl Actor {
         let outbox = (!self.services.flush()).then_some(now);
         let more = [
             (Task::Outbox, outbox),
+            (Task::Groups, self.services.dataplane.groups_due()),
             (Task::Recordings, self.recorder.wake_at()),
             (Task::Memory, self.services.pending_reclaim.wake_at()),
             (Task::Inspections, self.services.inspector.wake_at()),
@@ -244,6 +245,7 @@ impl Actor {
             }
             Task::Periodic => self.run_periodic(now),
             Task::Traffic => self.look_at_traffic(now),
+            Task::Groups => self.services.dataplane.serve_groups(),
             Task::Recordings => self.watch_recordings(now),
             Task::Memory => self.sweep_pending_reclaim(now + TURN),
             Task::Inspections => self.services.inspector.expire(now),

@@ -100,12 +100,18 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
     }
 }
 
-/// Where the body has a list, if anywhere. No document has one, but serde accepts a list of an
-/// object's values, in the order of the fields, for the object.
+/// The only field that is a list.
+const LIST: &str = "sources";
+
+/// Where the body has a list besides [`LIST`], if anywhere. Serde accepts a list of an object's values,
+/// in the order of the fields, for the object.
 fn list_in(value: &Value) -> Option<String> {
     match value {
         Value::Array(_) => Some(String::new()),
         Value::Object(fields) => fields.iter().find_map(|(name, value)| {
+            if name == LIST && value.is_array() {
+                return None;
+            }
             list_in(value).map(|rest| match rest.as_str() {
                 "" => name.clone(),
                 rest => format!("{name}.{rest}"),

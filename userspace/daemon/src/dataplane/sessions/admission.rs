@@ -39,7 +39,7 @@ impl Sessions {
         }
         if let Some(destination) = runtime.sends_to() {
             let ip = *destination.ip();
-            if !ip.is_multicast() && !info.is_on_link(ip) {
+            if info.next_hop(ip).is_none() {
                 return Err(StartRefusal::NotOnLink {
                     destination: ip,
                     port: info.name.clone(),

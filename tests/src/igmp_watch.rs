@@ -1,0 +1,163 @@
+//! IGMP on a cable, as a packet socket sees it. Parsed by hand: a test must not agree with the product by
+//! descent.
+
+use std::net::Ipv4Addr;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+
+use anyhow::{Context as _, Result};
+use nix::sys::socket::{
+    AddressFamily, LinkAddr, SockFlag, SockProtocol, SockType, recvfrom, socket,
+};
+use onair_stage::{Deadline, Stage, output, until};
+
+/// A message of IGMP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Igmp {
+    /// Ethernet address that it goes to.
+    pub mac: [u8; 6],
+    /// Source of the packet.
+    pub source: Ipv4Addr,
+    /// Destination of the packet.
+    pub destination: Ipv4Addr,
+    /// Time to live.
+    pub ttl: u8,
+    /// The packet has the option Router Alert.
+    pub has_alert: bool,
+    /// The message: its type first.
+    pub message: Vec<u8>,
+}
+
+impl Igmp {
+    /// A query, or a report about a group of the link itself: packets that leave are seen, too.
+    fn is_of_the_switch(&self) -> bool {
+        let records = self.records();
+        let is_of_the_link = |group: &Ipv4Addr| matches!(group.octets(), [224, 0, 0, _]);
+        let all = !records.is_empty() && records.iter().all(|(_, group, _)| is_of_the_link(group));
+        self.message[0] == 0x11 || all
+    }
+
+    /// Group records of a report of IGMPv3: type, group, sources.
+    #[must_use]
+    pub fn records(&self) -> Vec<(u8, Ipv4Addr, Vec<Ipv4Addr>)> {
+        let mut records = Vec::new();
+        let mut rest = self.message.get(8..).unwrap_or_default();
+        while self.message[0] == 0x22 && rest.len() >= 8 {
+            let sources = usize::from(u16::from_be_bytes([rest[2], rest[3]]));
+            let (record, more) = rest.split_at(8 + 4 * sources);
+            let mut addresses = record[4..].chunks(4).map(address);
+            let group = addresses.next().expect("four bytes at least");
+            records.push((record[0], group, addresses.collect()));
+            rest = more;
+        }
+        records
+    }
+}
+
+/// A packet socket that sees what arrives at an interface.
+#[derive(Debug)]
+pub struct IgmpWatch {
+    socket: OwnedFd,
+    index: usize,
+    seen: Vec<Igmp>,
+}
+
+impl IgmpWatch {
+    /// Watches `interface`, inside the stage's namespace.
+    pub fn start(stage: &Stage, interface: &str) -> Result<Self> {
+        let (socket, index) = packet_socket(stage, interface)?;
+        Ok(Self {
+            socket,
+            index,
+            seen: Vec::new(),
+        })
+    }
+
+    /// All messages that came from the other end until now, the oldest first.
+    pub fn seen(&mut self) -> &[Igmp] {
+        while let Some((frame, index)) = next(&self.socket) {
+            let found = parse(&frame).filter(|_| index == self.index);
+            self.seen.extend(found.filter(|it| !it.is_of_the_switch()));
+        }
+        &self.seen
+    }
+
+    /// Forgets what was seen.
+    pub fn forget(&mut self) {
+        self.seen();
+        self.seen.clear();
+    }
+
+    /// Waits until `enough` of the messages satisfy `is`; gives the last of them.
+    pub fn wait(&mut self, what: &str, enough: usize, is: impl Fn(&Igmp) -> bool) -> Result<Igmp> {
+        let found = until(what, Deadline::seconds(30), || {
+            let found: Vec<_> = self.seen().iter().filter(|it| is(it)).cloned().collect();
+            Ok(found.last().cloned().filter(|_| found.len() >= enough))
+        });
+        found.with_context(|| format!("seen: {:?}", self.seen))
+    }
+}
+
+/// Waits for an Ethernet frame on `interface` that is as wanted.
+pub fn frame_on(stage: &Stage, interface: &str, is: impl Fn(&[u8]) -> bool) -> Result<Vec<u8>> {
+    let (socket, here) = packet_socket(stage, interface)?;
+    until("a frame on the wire", Deadline::seconds(30), || {
+        let frames = std::iter::from_fn(|| next(&socket));
+        let mut frames = frames.filter(|(frame, index)| *index == here && is(frame));
+        Ok(frames.next().map(|(frame, _)| frame))
+    })
+}
+
+/// A packet socket inside the stage's namespace, and the index of `interface`.
+fn packet_socket(stage: &Stage, interface: &str) -> Result<(OwnedFd, usize)> {
+    let shown = [
+        "-n",
+        stage.namespace(),
+        "-o",
+        "link",
+        "show",
+        "dev",
+        interface,
+    ];
+    let index = output("ip", &shown)?;
+    let (index, _) = index.split_once(':').context("no interface")?;
+    let index = index.parse()?;
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let open = || {
+        Ok(socket(
+            AddressFamily::Packet,
+            SockType::Raw,
+            flags,
+            SockProtocol::EthAll,
+        )?)
+    };
+    Ok((stage.inside(open)?, index))
+}
+
+/// The next frame of any interface, with the interface's index.
+fn next(socket: &OwnedFd) -> Option<(Vec<u8>, usize)> {
+    let mut bytes = vec![0; 2048];
+    let (count, from) = recvfrom::<LinkAddr>(socket.as_raw_fd(), &mut bytes).ok()?;
+    bytes.truncate(count);
+    Some((bytes, from?.ifindex()))
+}
+
+fn parse(frame: &[u8]) -> Option<Igmp> {
+    let ip = frame.get(14..)?;
+    if frame[12..14] != [8, 0] || *ip.get(9)? != 2 {
+        return None;
+    }
+    let header = usize::from(ip[0] & 0x0f) * 4;
+    let total = usize::from(u16::from_be_bytes([ip[2], ip[3]]));
+    Some(Igmp {
+        mac: frame[..6].try_into().ok()?,
+        source: address(&ip[12..16]),
+        destination: address(&ip[16..20]),
+        ttl: ip[8],
+        has_alert: header == 24 && ip[20..24] == [0x94, 4, 0, 0],
+        message: ip.get(header..total)?.to_vec(),
+    })
+}
+
+fn address(bytes: &[u8]) -> Ipv4Addr {
+    Ipv4Addr::new(bytes[0], bytes[1], bytes[2], bytes[3])
+}

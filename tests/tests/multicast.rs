@@ -1,0 +1,321 @@
+//! Sessions receive from multicast groups through a switch of another make, which snoops and queries;
+//! and send to groups.
+#![forbid(unsafe_code)]
+
+use std::fs;
+use std::net::UdpSocket;
+
+use anyhow::{Result, ensure};
+use onair_media::datagram;
+use onair_tests::{
+    Backend, Control, FlowSender, Plant, Raster, frame_on, onairctl, raster, receive, send,
+    wait_for,
+};
+use onair_types::{JoinedBy, Source, SpecDocument};
+use rustix::process::Signal;
+
+const GROUP: &str = "239.77.1.2";
+const RIGHT: &str = "10.77.0.9";
+const WRONG: &str = "10.77.0.8";
+const PATIENCE: u64 = 30;
+
+/// A session of the raster that [`Talker`] sends, from `GROUP` at a UDP port.
+fn member(name: &str, udp: u16, sources: &[&str]) -> SpecDocument {
+    let mut spec = receive(name, Raster::new(128, 72, 60, 10), udp);
+    spec.video.frame_rate = "60000/1001".into();
+    spec.flow.destination = format!("{GROUP}:{udp}");
+    let sources: Vec<_> = sources.iter().map(ToString::to_string).collect();
+    spec.flow.sources = (!sources.is_empty()).then_some(sources);
+    spec
+}
+
+/// A host that sends whole frames of ST 2110-20 to a group, through the kernel.
+struct Talker {
+    socket: UdpSocket,
+    flow: FlowSender,
+}
+
+impl Talker {
+    fn open(plant: &Plant, address: &str) -> Result<Self> {
+        Ok(Self {
+            socket: plant.sender(address)?,
+            flow: FlowSender::new(raster(10)),
+        })
+    }
+
+    fn frames(&mut self, udp: u16, count: usize) -> Result<()> {
+        for _ in 0..count {
+            let mut sent = Ok(0);
+            self.flow.frame(|_, packet| {
+                let rtp = &packet[datagram::HEADER_BYTES..];
+                if sent.is_ok() {
+                    sent = self.socket.send_to(rtp, (GROUP, udp));
+                }
+            });
+            sent?;
+        }
+        Ok(())
+    }
+
+    /// Sends frames until the session has received some more.
+    fn until_received(&mut self, control: &mut Control, session: &str, udp: u16) -> Result<()> {
+        let before = control.show(session)?.counters.frames_complete;
+        wait_for("frames from the group", PATIENCE, || {
+            self.frames(udp, 2)?;
+            Ok(control.show(session)?.counters.frames_complete >= before + 4)
+        })
+    }
+}
+
+fn start(control: &mut Control, spec: &SpecDocument) -> Result<()> {
+    control.create(spec)?;
+    control.start(spec.name.as_str())?;
+    Ok(())
+}
+
+/// Two sessions, one with a source and one with another: joined once, for both sources; each gets
+/// its own.
+fn joins_answers_and_leaves(backend: Backend, by: JoinedBy) -> Result<()> {
+    let mut plant = Plant::open(backend, 3)?;
+    let mut control = plant.rig.control()?;
+    start(&mut control, &member("one", 5004, &[RIGHT]))?;
+    let join = plant
+        .igmp
+        .wait("the join", 1, |it| !it.records().is_empty())?;
+    assert_eq!(join.records(), [(5, GROUP.parse()?, vec![RIGHT.parse()?])]);
+    assert_eq!((join.ttl, join.has_alert), (1, true));
+    assert_eq!(join.destination.to_string(), "224.0.0.22");
+    assert_eq!(join.mac, [1, 0, 0x5e, 0, 0, 22]);
+    let mut talker = Talker::open(&plant, RIGHT)?;
+    talker.until_received(&mut control, "one", 5004)?;
+
+    // It lasts as long as the querier asks: each second, and forgets after three.
+    plant.igmp.forget();
+    let answers = plant.igmp.wait("answers to queries", 6, |it| {
+        it.records().iter().any(|(kind, ..)| *kind == 1)
+    })?;
+    assert_eq!(
+        answers.records(),
+        [(1, GROUP.parse()?, vec![RIGHT.parse()?])]
+    );
+    let known = plant.known(GROUP)?;
+    ensure!(known.contains(RIGHT) && !known.contains(WRONG), "{known}");
+    talker.until_received(&mut control, "one", 5004)?;
+    let view = control.show("one")?;
+    let group = view.group.expect("it receives from a group");
+    assert_eq!(
+        (group.joined, group.joined_by, group.sessions),
+        (true, by, 1)
+    );
+    let querier = group.querier.expect("it has asked");
+    assert_eq!(
+        (querier.address.as_str(), querier.version),
+        ("10.77.0.254", 3)
+    );
+    ensure!(querier.age_ms < 10_000, "{querier:?}");
+
+    // The second session adds its source, and its end takes it away again.
+    plant.igmp.forget();
+    start(&mut control, &member("two", 5006, &[WRONG]))?;
+    let added = plant.igmp.wait("the second source", 1, |it| {
+        it.records().iter().any(|(kind, ..)| *kind == 5)
+    })?;
+    assert_eq!(added.records(), [(5, GROUP.parse()?, vec![WRONG.parse()?])]);
+    let mut other = Talker::open(&plant, WRONG)?;
+    other.until_received(&mut control, "two", 5006)?;
+    // It comes through the switch now, and the session refuses it.
+    wait_for("packets of the wrong source", PATIENCE, || {
+        other.frames(5004, 1)?;
+        let counters = control.show("one")?.counters;
+        Ok(counters
+            .packets_malformed
+            .get("wrong_source")
+            .is_some_and(|count| *count > 10))
+    })?;
+    let before = control.show("one")?.counters.frames_complete;
+    talker.until_received(&mut control, "one", 5004)?;
+    ensure!(control.show("one")?.counters.frames_complete > before);
+    assert_eq!(control.show("two")?.group.expect("a group").sessions, 2);
+    plant.igmp.forget();
+    control.end("two")?;
+    let blocked = plant.igmp.wait("the second source's end", 1, |it| {
+        it.records().iter().any(|(kind, ..)| *kind == 6)
+    })?;
+    assert_eq!(
+        blocked.records(),
+        [(6, GROUP.parse()?, vec![WRONG.parse()?])]
+    );
+
+    plant.igmp.forget();
+    control.end("one")?;
+    let right = RIGHT.parse()?;
+    plant.igmp.wait("the leave", 2, |it| {
+        let mut records = it.records().into_iter();
+        records.any(|(kind, _, sources)| kind == 6 && sources.contains(&right))
+    })?;
+    wait_for("the switch to forget the group", PATIENCE, || {
+        Ok(plant.known(GROUP)?.is_empty())
+    })?;
+    Ok(())
+}
+
+#[test]
+fn port_without_the_kernel_joins_once_answers_and_leaves() -> Result<()> {
+    joins_answers_and_leaves(Backend::AfXdp, JoinedBy::Igmp)
+}
+
+#[test]
+fn port_beside_the_kernel_joins_once_answers_and_leaves() -> Result<()> {
+    joins_answers_and_leaves(Backend::AfPacket, JoinedBy::Kernel)
+}
+
+/// Any source, and a querier of version 2.
+fn speaks_version_two(backend: Backend) -> Result<()> {
+    let mut plant = Plant::open(backend, 2)?;
+    let mut control = plant.rig.control()?;
+    start(&mut control, &member("one", 5004, &[]))?;
+    let answer = plant
+        .igmp
+        .wait("answers in version 2", 4, |it| it.message[0] == 0x16)?;
+    assert_eq!(
+        (answer.destination.to_string(), answer.ttl),
+        (GROUP.to_owned(), 1)
+    );
+    assert_eq!(answer.message[4..8], [239, 77, 1, 2]);
+    let mut talker = Talker::open(&plant, RIGHT)?;
+    talker.until_received(&mut control, "one", 5004)?;
+    wait_for("the querier in the view", PATIENCE, || {
+        let group = control.show("one")?.group;
+        Ok(group
+            .and_then(|it| it.querier)
+            .is_some_and(|it| it.version == 2))
+    })?;
+    // Its buffer is full of the frames.
+    plant.igmp.forget();
+    control.end("one")?;
+    let leave = plant
+        .igmp
+        .wait("the leave", 1, |it| it.message[0] == 0x17)?;
+    assert_eq!(leave.destination.to_string(), "224.0.0.2");
+    wait_for("the switch to forget the group", PATIENCE, || {
+        Ok(plant.known(GROUP)?.is_empty())
+    })
+}
+
+#[test]
+fn port_without_the_kernel_speaks_the_version_of_an_older_querier() -> Result<()> {
+    speaks_version_two(Backend::AfXdp)
+}
+
+#[test]
+fn port_beside_the_kernel_speaks_the_version_of_an_older_querier() -> Result<()> {
+    speaks_version_two(Backend::AfPacket)
+}
+
+/// The daemon is suspended until the switch has forgotten the group: the next query brings it back.
+#[test]
+fn querier_that_forgot_the_group_is_told_again() -> Result<()> {
+    let mut plant = Plant::open(Backend::AfXdp, 3)?;
+    let mut control = plant.rig.control()?;
+    start(&mut control, &member("one", 5004, &[RIGHT]))?;
+    wait_for("the switch to know", PATIENCE, || {
+        Ok(plant.known(GROUP)?.contains(RIGHT))
+    })?;
+    plant.rig.daemon()?.running().signal(Signal::STOP)?;
+    wait_for("the switch to forget", PATIENCE, || {
+        Ok(!plant.known(GROUP)?.contains(RIGHT))
+    })?;
+    plant.rig.daemon()?.running().signal(Signal::CONT)?;
+    wait_for("the switch to know again", PATIENCE, || {
+        Ok(plant.known(GROUP)?.contains(RIGHT))
+    })?;
+    Talker::open(&plant, RIGHT)?.until_received(&mut control, "one", 5004)?;
+    control.end("one")?;
+    Ok(())
+}
+
+/// A plant's description, as it is, without `--destination`.
+#[test]
+fn session_of_a_plants_description_receives_from_its_group() -> Result<()> {
+    let plant = Plant::open(Backend::AfXdp, 3)?;
+    let mut control = plant.rig.control()?;
+    let path = plant.rig.stage().directory().join("plant.sdp");
+    let text = format!(
+        "v=0\r\no=- 1443716955 1443716955 IN IP4 {RIGHT}\r\ns=camera 1\r\nt=0 0\r\n\
+         m=video 5004 RTP/AVP 96\r\nc=IN IP4 {GROUP}/32\r\n\
+         a=source-filter: incl IN IP4 {GROUP} {RIGHT}\r\na=rtpmap:96 raw/90000\r\n\
+         a=fmtp:96 sampling=YCbCr-4:2:2; width=128; height=72; exactframerate=60000/1001; depth=10; \
+         colorimetry=BT709; PM=2110GPM; SSN=ST2110-20:2017; TP=2110TPN; \r\n\
+         a=mediaclk:direct=0\r\na=ts-refclk:ptp=IEEE1588-2008:traceable\r\n"
+    );
+    fs::write(&path, text)?;
+    let made = onairctl(
+        &plant.rig,
+        &format!("session create in --port b --sdp {}", path.display()),
+    )?;
+    assert_eq!(made.code, 0, "{made:?}");
+    control.start("in")?;
+    Talker::open(&plant, RIGHT)?.until_received(&mut control, "in", 5004)?;
+    let shown = onairctl(&plant.rig, "session show in")?.out;
+    ensure!(
+        shown.contains(&format!("{GROUP} from {RIGHT}: joined by the port (IGMP)")),
+        "{shown}"
+    );
+    let given = onairctl(&plant.rig, "session sdp in")?.out;
+    let line = format!("a=source-filter: incl IN IP4 {GROUP} {RIGHT}\r\n");
+    ensure!(given.contains(&line), "{given}");
+    let metrics = plant.rig.scrape()?;
+    let joined = metrics
+        .lines()
+        .find(|line| line.starts_with("onair_session_group_joined{"));
+    ensure!(
+        joined.is_some_and(|line| line.ends_with(" 1")),
+        "{joined:?}"
+    );
+    control.end("in")?;
+    Ok(())
+}
+
+/// A host that joined the group gets what a session sends to it: the Ethernet address of the group, time
+/// to live and code point as given.
+#[test]
+fn session_that_sends_to_a_group_reaches_its_members() -> Result<()> {
+    let plant = Plant::open(Backend::AfXdp, 3)?;
+    let mut control = plant.rig.control()?;
+    let mut spec = send("out", Raster::new(128, 72, 60, 10), 5004, Source::Pattern);
+    spec.port = "b".into();
+    spec.flow.destination = format!("{GROUP}:5004");
+    spec.flow.ttl = Some(7);
+    spec.flow.dscp = Some(46);
+    start(&mut control, &spec)?;
+    let stage = plant.rig.stage();
+    let host = stage.inside(|| {
+        let socket = UdpSocket::bind((GROUP, 5004))?;
+        socket.join_multicast_v4(&GROUP.parse()?, &RIGHT.parse()?)?;
+        socket.set_nonblocking(true)?;
+        Ok(socket)
+    })?;
+    wait_for("a packet at the host", PATIENCE, || {
+        Ok(host.recv(&mut [0; 2048]).is_ok())
+    })?;
+    let frame = frame_on(stage, "vs", |frame| {
+        frame.get(23) == Some(&17) && frame[30..34] == [239, 77, 1, 2]
+    })?;
+    assert_eq!(frame[..6], [1, 0, 0x5e, 77, 1, 2]);
+    assert_eq!((frame[15], frame[22]), (46 << 2, 7));
+    assert_eq!(frame[26..30], [10, 77, 0, 2]);
+    let given = onairctl(&plant.rig, "session sdp out")?.out;
+    for line in [
+        "c=IN IP4 239.77.1.2/7\r\n",
+        "a=source-filter: incl IN IP4 239.77.1.2 10.77.0.2\r\n",
+    ] {
+        ensure!(given.contains(line), "{line}: {given}");
+    }
+    let shown = onairctl(&plant.rig, "session show out")?.out;
+    ensure!(
+        shown.contains("7, 46") && shown.contains("multicast"),
+        "{shown}"
+    );
+    control.end("out")?;
+    Ok(())
+}

@@ -1,0 +1,59 @@
+//! A receive session's multicast group.
+
+use onair_ipc::sys;
+use onair_types::{
+    Direction, GroupMembership, JoinedBy, Querier, SessionProblem, SessionProblemKind,
+};
+
+use super::Session;
+use super::traffic::problem;
+use crate::dataplane::Joiner;
+use crate::services::Services;
+
+impl Session {
+    /// Joins its group, if it receives from one, until [`crate::dataplane::Dataplane::part`]. A stopped
+    /// session stays in it.
+    pub fn join_group(&mut self, services: &mut Services) {
+        if let (Direction::Receive, Some(group)) = (self.spec.direction, self.spec.flow.group()) {
+            let sources = self.spec.flow.accepted().map(|source| source.address);
+            let sources: Vec<_> = sources.collect();
+            let plane = &mut services.dataplane;
+            plane.join(&self.spec.port, self.id.0, group, &sources);
+            self.traffic.group = self.group_membership(services);
+        }
+    }
+
+    /// Its group as the port has it now.
+    pub(super) fn group_membership(&self, services: &Services) -> Option<GroupMembership> {
+        let group = self.spec.flow.group()?;
+        let state = services.dataplane.membership(&self.spec.port, group)?;
+        (self.spec.direction == Direction::Receive).then(|| GroupMembership {
+            group: group.to_string(),
+            sources: state.sources.iter().map(ToString::to_string).collect(),
+            sessions: u32::try_from(state.sessions).unwrap_or(u32::MAX),
+            joined_by: match state.joiner {
+                Joiner::Kernel => JoinedBy::Kernel,
+                Joiner::Own => JoinedBy::Igmp,
+            },
+            joined: state.joined,
+            problem: state.problem,
+            querier: state.querier.map(|querier| Querier {
+                address: querier.address.to_string(),
+                version: querier.version.number().into(),
+                age_ms: sys::monotonic_ns().saturating_sub(querier.seen_ns) / 1_000_000,
+            }),
+        })
+    }
+
+    pub(super) fn group_problem(&self) -> Option<SessionProblem> {
+        let group = self.traffic.group.as_ref()?;
+        let reason = group.problem.as_ref()?;
+        Some(problem(
+            SessionProblemKind::GroupNotJoined,
+            format!(
+                "port {} has not joined {}, so switches may not forward its packets: {reason}",
+                self.spec.port, group.group
+            ),
+        ))
+    }
+}
