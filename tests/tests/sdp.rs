@@ -40,7 +40,7 @@ fn description_of_a_send_session_then_ffprobe_receives_by_it_and_a_session_is_ma
         "a=rtpmap:112 raw/90000\r\n",
         "exactframerate=60000/1001; depth=10;",
         "a=ts-refclk:localmac=",
-        "a=mediaclk:sender\r\n",
+        "a=mediaclk:direct=0\r\n",
     ] {
         assert!(printed.out.contains(line), "{line}: {}", printed.out);
     }

@@ -114,6 +114,17 @@ pub struct Services {
 }
 
 impl Services {
+    /// Lets senders follow the kernel's clock, and publishes that it was set.
+    pub(crate) fn follow_clock(&mut self) {
+        if let Some(by_ns) = self.dataplane.clock().follow() {
+            tracing::warn!(
+                by_ns,
+                "the clock was set: timestamps of senders make a jump"
+            );
+            self.hub.publish(None, EventKind::ClockSet { by_ns });
+        }
+    }
+
     /// Combines the parts.
     pub fn new(
         config: Config,

@@ -4,7 +4,7 @@
 //! call on AF_XDP. Every time is computed from the epoch with integers, so that rounding errors do
 //! not add up.
 
-use crate::video::FrameRate;
+use crate::video::{FrameRate, VideoFormat};
 
 /// Packets due at the same instant.
 pub const GROUP: u32 = 8;
@@ -27,6 +27,18 @@ impl Schedule {
             rate,
             packets,
         }
+    }
+
+    /// How long after its frame's time the first packet of a frame is due, in nanoseconds: TROFFSET as
+    /// ST 2110-21 §6.3.3 has it for progressive video.
+    #[must_use]
+    pub fn default_offset_ns(format: &VideoFormat) -> u64 {
+        let (lines, of) = if format.height() >= 1080 {
+            (43, 1125)
+        } else {
+            (28, 750)
+        };
+        format.rate().nanos(lines) / of
     }
 
     /// When frame `n` starts, in nanoseconds of the clock of the epoch.
@@ -88,6 +100,7 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::video::Depth;
     use proptest::prelude::*;
 
     #[test]
@@ -99,6 +112,22 @@ mod tests {
             1_000 + 86 * 1001 * 1_000_000_000
         );
         assert_eq!(schedule.frame_at(schedule.frame_start(frames)), frames);
+    }
+
+    #[test]
+    fn offset_of_the_first_packet_is_that_of_st_2110_21() {
+        let format = |width, height, num, den| {
+            let rate = FrameRate::new(num, den).unwrap();
+            VideoFormat::new(width, height, Depth::Ten, rate).unwrap()
+        };
+        for (format, offset_ns) in [
+            (format(1920, 1080, 60_000, 1001), 637_674),
+            (format(1920, 1080, 50, 1), 764_444),
+            (format(1280, 720, 50, 1), 746_666),
+            (format(3840, 2160, 60_000, 1001), 637_674),
+        ] {
+            assert_eq!(Schedule::default_offset_ns(&format), offset_ns);
+        }
     }
 
     #[test]

@@ -216,6 +216,12 @@ pub enum EventKind {
         /// It is up now.
         up: bool,
     },
+    /// Somebody set the clock that timestamps come from. Senders follow it from their next frame on:
+    /// their frames and timestamps make a jump of this length.
+    ClockSet {
+        /// By how many nanoseconds; negative if it was set back.
+        by_ns: i64,
+    },
     /// The daemon read the configuration file again.
     ConfigReloaded {
         /// Summary of the result.
@@ -300,6 +306,7 @@ names! {
     PortBack "port_back"
     PortGone "port_gone"
     PortLink "port_link"
+    ClockSet "clock_set"
     ConfigReloaded "config_reloaded"
     ShutdownPhase "shutdown_phase"
     ShutdownProgress "shutdown_progress"

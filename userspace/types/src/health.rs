@@ -40,6 +40,20 @@ pub struct Health {
     /// Limits that users share, with their use.
     #[serde(default)]
     pub shares: Vec<ShareUse>,
+    /// The clock of send sessions; absent in the answer of an older daemon.
+    #[serde(default)]
+    pub clock: Option<ClockHealth>,
+}
+
+/// The clock that frames and RTP timestamps of send sessions follow: the kernel's `CLOCK_TAI`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ClockHealth {
+    /// TAI minus UTC in seconds, as the kernel was told (adjtimex(2)). 0 means that nobody told it: then
+    /// timestamps are of UTC, not of TAI as ST 2059-1 wants them.
+    pub tai_minus_utc_s: u64,
+    /// How often the clock was set since the daemon's start, by a millisecond or more.
+    pub times_set: u64,
 }
 
 /// A limit that users share, with its use.

@@ -49,9 +49,9 @@ pub use event::{Event, EventKind, EventName, NoSuchKind};
 pub use eviction::{Eviction, EvictionCause, EvictionList};
 pub use group::{GroupMembership, JoinedBy, Querier};
 pub use health::{
-    Dataplane, Health, HealthStatus, PollerHealth, PortHealth, PortMulticast, PortSteering,
-    PortWake, PortXdp, Probe, ProbeMode, ProbeState, SessionTally, ShareUse, WatchedFile,
-    WatchedSite,
+    ClockHealth, Dataplane, Health, HealthStatus, PollerHealth, PortHealth, PortMulticast,
+    PortSteering, PortWake, PortXdp, Probe, ProbeMode, ProbeState, SessionTally, ShareUse,
+    WatchedFile, WatchedSite,
 };
 pub use id::{SessionId, SessionName, SessionRef};
 pub use problem::{Problem, ProblemCode, ProblemPage};

@@ -1,13 +1,14 @@
 //! Events, one line each.
 
 use std::fmt::Display;
+use std::time::Duration;
 
 use onair_types::{
     Blocker, Event, EventKind, Eviction, Reconciled, RecordingCounts, SessionProblem,
 };
 use serde_json::Value;
 
-use super::{bytes, printable};
+use super::{bytes, human, printable};
 
 /// An event.
 pub(crate) fn line(event: &Event) -> String {
@@ -99,6 +100,10 @@ fn what(kind: &EventKind) -> String {
         EventKind::PollerDied { poller, message } => format!("{poller}: {message}"),
         EventKind::PortBack { port } | EventKind::PortGone { port } => port.clone(),
         EventKind::PortLink { port, up } => format!("{port}: {}", if *up { "up" } else { "down" }),
+        EventKind::ClockSet { by_ns } => {
+            let by = human(Duration::from_nanos(by_ns.unsigned_abs()));
+            format!("{} by {by}", if *by_ns < 0 { "back" } else { "forward" })
+        }
         EventKind::ShutdownPhase { phase, cause } => because(phase, cause),
         EventKind::ShutdownProgress { sessions, users } => {
             format!("{users} users in {sessions} sessions")

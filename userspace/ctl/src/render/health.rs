@@ -46,6 +46,16 @@ pub(crate) fn render(health: &Health) -> String {
             health.dataplane.backend, health.dataplane.dpdk
         ),
     );
+    if let Some(clock) = &health.clock {
+        let reference = match clock.tai_minus_utc_s {
+            0 => "UTC: the kernel was not told TAI's offset".to_owned(),
+            seconds => format!("TAI, {seconds} s ahead of UTC"),
+        };
+        about.add(
+            "clock",
+            format!("{reference}; set {} times", clock.times_set),
+        );
+    }
     let mut text = about.print();
     if !health.problems.is_empty() {
         text += &heading("Problems:");

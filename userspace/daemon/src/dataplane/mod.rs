@@ -7,6 +7,7 @@
 //! state do not belong here.
 
 mod attachment;
+mod clock;
 mod command;
 mod config;
 mod demux;
@@ -34,6 +35,7 @@ mod stats;
 mod tap;
 mod transmit;
 
+pub use clock::{MediaClock, tai_minus_utc};
 pub use command::{Command, EventReceiver, PollerEvent, PollerTask, PortQueues};
 pub use config::{
     DataplaneConfig, DataplaneError, Idle, PollerSpec, PortInfo, PortJournal, PortSpec, Rest,

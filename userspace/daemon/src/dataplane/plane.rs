@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use onair_dpdk::{Eal, Hardware, LinkStatus, Memory, Port, PortStats};
 use onair_mutant::mutant;
 
+use super::clock::MediaClock;
 use super::command::{Command, EventReceiver, Events, Outbox, PollerEvent};
 use super::config::{DataplaneConfig, DataplaneError, PortInfo, PortJournal};
 use super::groups::GroupState;
@@ -36,6 +37,7 @@ pub struct Dataplane {
     /// What the sessions of each poller carry.
     loads: Vec<Load>,
     eal: Option<Arc<Eal>>,
+    clock: Arc<MediaClock>,
     kernel_groups: KernelGroups,
     events: Arc<Events>,
     journal: Arc<dyn PortJournal>,
@@ -74,6 +76,7 @@ impl Dataplane {
             infos: Vec::new(),
             loads: config.pollers.iter().map(|_| Load::default()).collect(),
             eal: Some(Arc::clone(&eal)),
+            clock: Arc::new(MediaClock::of_kernel()),
             kernel_groups: KernelGroups::new(Arc::clone(&events)),
             events,
             journal: Arc::clone(&config.journal),
@@ -176,6 +179,12 @@ impl Dataplane {
     #[must_use]
     pub fn hardware(&self, name: &str) -> Option<&Hardware> {
         Some(self.find(name)?.port()?.hardware())
+    }
+
+    /// The clock of send sessions.
+    #[must_use]
+    pub const fn clock(&self) -> &Arc<MediaClock> {
+        &self.clock
     }
 
     /// Checks whether the device under each port still exists and whether its link is up, with

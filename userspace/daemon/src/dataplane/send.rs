@@ -5,6 +5,7 @@ mod flush;
 mod leaving;
 
 use std::collections::VecDeque;
+use std::mem;
 use std::net::SocketAddrV4;
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use onair_session::FlushReport;
 
 use self::flush::Flushes;
 use super::attachment::Attachments;
+use super::clock::MediaClock;
 use super::config::PortInfo;
 use super::refusal::RuntimeError;
 use super::stats::SessionStats;
@@ -28,7 +30,7 @@ use super::transmit::{RETRY_NS, TxSink};
 
 /// Most packets of one session in a turn: other sessions must get their turn.
 pub(super) const PACKETS_A_TURN: u32 = 32;
-/// Delay of a session's first frame after its start, in nanoseconds.
+/// Least delay of a session's first frame after its start, in nanoseconds.
 const LEAD_NS: u64 = 1_000_000;
 
 /// Source of a send session's frames.
@@ -41,7 +43,7 @@ pub enum FrameSource {
 }
 
 /// Configuration of a send session.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct SendConfig {
     /// Name of the port that it sends from. The source address is the port's.
     pub port: String,
@@ -63,6 +65,8 @@ pub struct SendConfig {
     pub mtu: u16,
     /// Most attachments at once.
     pub max_attachments: usize,
+    /// The clock of its frames and timestamps.
+    pub clock: Arc<MediaClock>,
 }
 
 /// A frame that a client submitted.
@@ -98,8 +102,10 @@ pub(super) struct Sender {
     packetiser: Packetiser,
     pattern: Option<PatternWriter>,
     pattern_frames: u64,
-    /// Set at the first start and kept, so that timestamps continue after a pause.
-    schedule: Option<Schedule>,
+    /// Its slots are the frames since the SMPTE Epoch (ST 2059-1).
+    schedule: Schedule,
+    /// How far TAI is ahead of the monotonic clock, as of the last frame.
+    ahead_ns: u64,
     phase: Phase,
     queue: VecDeque<Submitted>,
     /// Client frames collected so far.
@@ -110,7 +116,6 @@ pub(super) struct Sender {
     pub(super) attachments: Attachments,
     flow: FlowHeader,
     ssrc: u32,
-    timestamp_base: u32,
     sequence: u32,
     identification: u16,
     /// The session stops: no new frame starts; at this time everything is dropped.
@@ -139,15 +144,19 @@ impl Sender {
             FrameSource::Pattern => Some(PatternWriter::new(&config.format)?),
             FrameSource::Client => None,
         };
-        // RFC 3550 §5.1: each starts at a random value.
-        let [ssrc, timestamp_base, sequence] = random()?;
+        // RFC 3550 §5.1: each starts at a random value. Timestamps do not (ST 2110-10 §7.4).
+        let [ssrc, sequence] = random()?;
+        let offset_ns = Schedule::default_offset_ns(&config.format);
+        let rate = config.format.rate();
+        let schedule = Schedule::new(offset_ns, rate, packetiser.packets());
         let unset = SocketAddrV4::new(std::net::Ipv4Addr::UNSPECIFIED, config.source_port);
         Ok(Self {
             packetiser,
             pattern,
             pattern_frames: 0,
-            schedule: None,
-            phase: Phase::Waiting { slot: 0 },
+            schedule,
+            ahead_ns: config.clock.ahead_ns(),
+            phase: Phase::Waiting { slot: u64::MAX },
             queue: VecDeque::with_capacity(64),
             collected: 0,
             flushes: Flushes::default(),
@@ -162,7 +171,6 @@ impl Sender {
                 dscp: config.dscp,
             },
             ssrc,
-            timestamp_base,
             sequence,
             identification: 0,
             quiet_at: None,
@@ -175,13 +183,8 @@ impl Sender {
 
     /// Starts the session on `port`, at the next whole frame time.
     pub(super) fn resume(&mut self, port: &PortInfo, now_ns: u64) {
-        let (rate, packets) = (self.config.format.rate(), self.packetiser.packets());
-        let slot = match &self.schedule {
-            Some(schedule) => schedule.frame_at(now_ns) + 1,
-            None => 0,
-        };
-        self.schedule
-            .get_or_insert(Schedule::new(now_ns + LEAD_NS, rate, packets));
+        self.ahead_ns = self.config.clock.ahead_ns();
+        let slot = self.schedule.frame_at(self.tai_ns(now_ns) + LEAD_NS) + 1;
         self.phase = Phase::Waiting { slot };
         self.renew(port);
         self.quiet_at = None;
@@ -241,14 +244,12 @@ impl Sender {
 
     /// When [`Self::turn`] next has work.
     pub(super) fn due_ns(&self) -> u64 {
-        let Some(schedule) = &self.schedule else {
-            return u64::MAX;
+        let next_ns = match self.phase {
+            _ if self.is_quiet() => return self.retry_ns.unwrap_or(u64::MAX),
+            Phase::Waiting { slot } => self.schedule.frame_start(slot),
+            Phase::Sending { slot, next, .. } => self.schedule.due(slot, next),
         };
-        let next = match self.phase {
-            _ if self.is_quiet() => u64::MAX,
-            Phase::Waiting { slot } => schedule.frame_start(slot),
-            Phase::Sending { slot, next, .. } => schedule.due(slot, next),
-        };
+        let next = next_ns.saturating_sub(self.ahead_ns);
         self.retry_ns.map_or(next, |retry| {
             if self.is_stalled() {
                 retry
@@ -260,9 +261,7 @@ impl Sender {
 
     /// Sends what is due at `now_ns` to `next_hop`; `None` until that address is known.
     pub(super) fn turn(&mut self, now_ns: u64, next_hop: Option<Mac>, sink: &mut impl TxSink) {
-        let Some(schedule) = self.schedule else {
-            return;
-        };
+        let schedule = self.schedule;
         self.retry_ns = None;
         self.stats
             .counters
@@ -273,10 +272,12 @@ impl Sender {
         loop {
             match self.phase {
                 Phase::Waiting { slot } => {
-                    if self.is_quiet() || now_ns < schedule.frame_start(slot) {
+                    let slot = self.follow_clock(slot, now_ns);
+                    let tai_ns = self.tai_ns(now_ns);
+                    if self.is_quiet() || tai_ns < schedule.frame_start(slot) {
                         return;
                     }
-                    let current = schedule.frame_at(now_ns);
+                    let current = schedule.frame_at(tai_ns);
                     if current > slot {
                         self.stats.counters.slots_missed.add(current - slot);
                     }
@@ -288,7 +289,7 @@ impl Sender {
                     content,
                 } => {
                     let due = schedule
-                        .due_packets(slot, now_ns)
+                        .due_packets(slot, self.tai_ns(now_ns))
                         .min(next.saturating_add(budget));
                     let sent = self.send(slot, next..due, content, now_ns, sink);
                     budget -= sent - next;
@@ -422,11 +423,27 @@ impl Sender {
         self.collect(now_ns);
     }
 
-    /// RTP timestamp of the slot: the low 32 bits of the exact tick.
+    /// RTP timestamp of the slot: the low 32 bits of the exact tick (ST 2110-10 §7.5).
     fn timestamp(&self, slot: u64) -> u32 {
         let [.., a, b, c, d] = self.config.format.rate().ticks(slot).to_be_bytes();
-        self.timestamp_base
-            .wrapping_add(u32::from_be_bytes([a, b, c, d]))
+        u32::from_be_bytes([a, b, c, d])
+    }
+
+    const fn tai_ns(&self, now_ns: u64) -> u64 {
+        now_ns.saturating_add(self.ahead_ns)
+    }
+
+    /// Takes over the clock, which may have been set since the last frame. Returns the slot to wait for:
+    /// another one if the clock was set by more than a frame.
+    fn follow_clock(&mut self, slot: u64, now_ns: u64) -> u64 {
+        let ahead_ns = self.config.clock.ahead_ns();
+        let step_ns = ahead_ns.abs_diff(mem::replace(&mut self.ahead_ns, ahead_ns));
+        if step_ns <= self.config.format.rate().nanos(1) {
+            return slot;
+        }
+        let slot = self.schedule.frame_at(self.tai_ns(now_ns)) + 1;
+        self.phase = Phase::Waiting { slot };
+        slot
     }
 
     /// Collects submitted frames and, unless the session stops, loans free frames to the clients.
@@ -489,13 +506,13 @@ impl Sender {
     }
 }
 
-fn random() -> Result<[u32; 3], RuntimeError> {
-    let mut bytes = [0u8; 12];
+fn random() -> Result<[u32; 2], RuntimeError> {
+    let mut bytes = [0u8; 8];
     let got = rustix::rand::getrandom(&mut bytes[..], rustix::rand::GetRandomFlags::empty());
     got.map_err(|error| RuntimeError::Random(error.into()))?;
     let word =
         |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
-    Ok([word(0), word(4), word(8)])
+    Ok([word(0), word(4)])
 }
 
 #[cfg(test)]

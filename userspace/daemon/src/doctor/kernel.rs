@@ -1,12 +1,10 @@
 //! The kernel: its version, its features, its clocks.
 
-use std::time::Duration;
-
-use nix::time::{ClockId, clock_gettime};
 use onair_ipc::sys;
 
 use super::finding::Finding;
 use super::host::Host;
+use crate::dataplane::tai_minus_utc;
 
 /// The oldest kernel that the whole product was run on.
 const OLDEST: (u32, u32) = (6, 1);
@@ -83,15 +81,6 @@ fn clock_source(host: &Host) -> Finding {
         "each reading of this clock is a system call or slower, and pollers read it in each turn",
         "boot with tsc=reliable if the processor's TSC is, and look in `dmesg` why the kernel left it",
     )
-}
-
-/// In seconds. The two clocks are read one after the other, hence the half second.
-fn tai_minus_utc() -> u64 {
-    let read = |clock| clock_gettime(clock).ok().map(Duration::from);
-    let clocks = read(ClockId::CLOCK_TAI).zip(read(ClockId::CLOCK_REALTIME));
-    let ahead =
-        |(tai, utc): (Duration, Duration)| (tai + Duration::from_millis(500)).saturating_sub(utc);
-    clocks.map_or(0, |clocks| ahead(clocks).as_secs())
 }
 
 fn tai_offset(seconds: u64) -> Finding {

@@ -1,6 +1,7 @@
 //! Converts between the API's types and the data plane's.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::{Geometry, VERSION};
@@ -14,7 +15,8 @@ use onair_types::{
 use super::Session;
 use super::attachment::Connected;
 use crate::dataplane::{
-    FrameSource, PortInfo, ReceiveConfig, Runtime, SendConfig, SessionStats, SourceFilter,
+    FrameSource, MediaClock, PortInfo, ReceiveConfig, Runtime, SendConfig, SessionStats,
+    SourceFilter,
 };
 
 /// Frames that a receive session assembles at the same time.
@@ -84,6 +86,7 @@ pub(super) fn runtime(
     spec: &SessionSpec,
     port: &PortInfo,
     frames: Option<FrameMemory>,
+    clock: &Arc<MediaClock>,
 ) -> Result<Runtime, Problem> {
     let format = format(spec)?;
     let flow = &spec.flow;
@@ -126,6 +129,7 @@ pub(super) fn runtime(
                 },
                 mtu: port.mtu,
                 max_attachments: 1,
+                clock: Arc::clone(clock),
             },
         ),
     };

@@ -111,7 +111,13 @@ impl Session {
             Direction::Receive => Some(FrameMemory::create(geometry, true).map_err(no_memory)?),
             Direction::Send => None,
         };
-        let runtime = Box::new(convert::runtime(id, &spec, port, frames.clone())?);
+        let runtime = Box::new(convert::runtime(
+            id,
+            &spec,
+            port,
+            frames.clone(),
+            services.dataplane.clock(),
+        )?);
         let rate = spec.video.frame_rate;
         let bytes = u64::from(spec.video.frame_bytes()) * u64::from(rate.numerator());
         let bytes = bytes / u64::from(rate.denominator());

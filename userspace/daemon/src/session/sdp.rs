@@ -23,7 +23,7 @@ impl Session {
         if is_sender {
             sources = vec![own];
         }
-        // Timestamps start at a random value, and follow the machine's own clock.
+        // Nothing tells whether that is locked to PTP.
         let clock = is_sender.then_some(ReferenceClock::LocalMac(port.mac));
         let media = Media {
             destination,
@@ -34,7 +34,10 @@ impl Session {
             bandwidth: None,
             mid: None,
             reference_clock: clock,
-            media_clock: is_sender.then_some(MediaClock::Sender),
+            media_clock: is_sender.then_some(MediaClock::Direct {
+                offset: 0,
+                rate: None,
+            }),
             essence: Essence::Video(self.described_video()),
         };
         let description = SessionDescription {

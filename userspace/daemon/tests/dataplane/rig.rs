@@ -17,8 +17,8 @@ use onair_media::pattern::verify;
 use onair_media::video::{Depth, FrameRate, VideoFormat};
 use onair_session::FlushReport;
 use onaird::dataplane::{
-    Command, Dataplane, DataplaneConfig, EventReceiver, FrameSource, Idle, PollerEvent, PollerSpec,
-    PortJournal, PortSpec, ReceiveConfig, Rest, Runtime, SendConfig, SessionStats,
+    Command, Dataplane, DataplaneConfig, EventReceiver, FrameSource, Idle, MediaClock, PollerEvent,
+    PollerSpec, PortJournal, PortSpec, ReceiveConfig, Rest, Runtime, SendConfig, SessionStats,
 };
 use onaird::shutdown::ThreadRegistry;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -302,6 +302,7 @@ pub(crate) fn send_config(udp: u16, source: FrameSource) -> SendConfig {
         source,
         mtu: 1500,
         max_attachments: 2,
+        clock: Arc::new(MediaClock::of_kernel()),
     }
 }
 

@@ -147,6 +147,7 @@ pub(crate) fn health(ready: bool) -> Health {
         sessions: SessionTally::default(),
         unwritten_certificates: 0,
         shares: Vec::new(),
+        clock: None,
     }
 }
 

@@ -1,11 +1,12 @@
 //! The daemon's health document.
 
 use onair_types::{
-    Dataplane as DataplaneDocument, Health, HealthStatus, PollerHealth, PortHealth, ProbeMode,
-    ProbeState, SessionState, SessionTally,
+    ClockHealth, Dataplane as DataplaneDocument, Health, HealthStatus, PollerHealth, PortHealth,
+    ProbeMode, ProbeState, SessionState, SessionTally,
 };
 
 use super::Actor;
+use crate::dataplane::tai_minus_utc;
 use crate::unwritten::Report;
 
 impl Actor {
@@ -55,6 +56,10 @@ impl Actor {
             sessions: self.tally(),
             unwritten_certificates: unwritten,
             shares,
+            clock: Some(ClockHealth {
+                tai_minus_utc_s: tai_minus_utc(),
+                times_set: self.services.dataplane.clock().steps(),
+            }),
         }
     }
 

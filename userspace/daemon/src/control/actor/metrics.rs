@@ -5,6 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use onair_types::{EventName, RecordingState, SessionState, ShutdownPhase, Timestamp};
 
 use super::Actor;
+use crate::dataplane::tai_minus_utc;
 use crate::exposition::Exposition;
 use crate::services::Services;
 use crate::session::Session;
@@ -110,6 +111,18 @@ impl Actor {
                 count,
             );
         }
+        metrics.count(
+            "onair_clock_tai_offset_seconds",
+            "TAI minus UTC, as the kernel was told; 0 if nobody told it.",
+            &[],
+            tai_minus_utc(),
+        );
+        metrics.count(
+            "onair_clock_steps_total",
+            "How often the clock of timestamps was set, by a millisecond or more.",
+            &[],
+            self.services.dataplane.clock().steps(),
+        );
         let memory = self.services.pending_reclaim.bytes();
         metrics.count(
             "onair_limbo_bytes",

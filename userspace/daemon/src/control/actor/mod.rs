@@ -169,6 +169,7 @@ impl Actor {
     fn look_at_traffic(&mut self, now: Instant) {
         self.traffic_at = now + TRAFFIC;
         self.services.dataplane.check_ports();
+        self.services.follow_clock();
         for session in self.sessions.values_mut() {
             session.look_at_traffic(&mut self.services, now);
         }

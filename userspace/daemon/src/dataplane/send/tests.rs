@@ -10,7 +10,10 @@ use super::super::transmit::tests::Wire;
 use super::*;
 
 const PEER: Mac = Mac([2, 0, 0, 0, 0, 2]);
+/// By the monotonic clock.
 const START_NS: u64 = 5_000_000_000;
+/// 2026-11-22T00:00:37 TAI at monotonic 0.
+const AHEAD_NS: u64 = 1_795_305_637_000_000_000;
 
 fn format() -> VideoFormat {
     VideoFormat::new(320, 18, Depth::Eight, FrameRate::new(60_000, 1001).unwrap()).unwrap()
@@ -44,6 +47,7 @@ fn sender(source: FrameSource) -> Sender {
         source,
         mtu: 1500,
         max_attachments: 2,
+        clock: Arc::new(MediaClock::ahead_by(AHEAD_NS)),
     };
     let mut sender = Sender::new(config, Arc::new(SessionStats::new(2))).unwrap();
     sender.resume(&port(), START_NS);
@@ -60,6 +64,26 @@ fn run(sender: &mut Sender, wire: &mut Wire, frames: u64) -> u64 {
             return now;
         }
     }
+}
+
+/// Offset of the first packet: 28/750 of a frame's time.
+const OFFSET_NS: u64 = 622_844;
+
+/// The first frame since the epoch that begins after the lead.
+fn first_frame() -> u64 {
+    let earliest_ns = u128::from(START_NS + LEAD_NS + AHEAD_NS - OFFSET_NS);
+    u64::try_from(earliest_ns * 60_000 / 1_001_000_000_000 + 1).unwrap()
+}
+
+/// When its first packet is due, by TAI.
+fn start_of(frame: u64) -> u64 {
+    let at_ns = u128::from(frame) * 1_001_000_000_000 / 60_000;
+    u64::try_from(at_ns).unwrap() + OFFSET_NS
+}
+
+fn timestamp_of(frame: u64) -> u32 {
+    let ticks = u128::from(frame) * 90_000 * 1001 / 60_000;
+    u32::try_from(ticks % (1 << 32)).unwrap()
 }
 
 fn rtp(packet: &[u8]) -> (RtpHeader, &[u8]) {
@@ -94,10 +118,8 @@ fn pattern_frames_of_ntsc_then_timestamps_exact_and_sequence_without_gap() {
     let mut sender = sender(FrameSource::Pattern);
     let mut wire = Wire::default();
     run(&mut sender, &mut wire, 9);
-    let base = sender.timestamp_base;
-    let rate = format().rate();
-    let expected: Vec<_> = (0..9u64)
-        .map(|n| (base.wrapping_add(u32::try_from(rate.ticks(n)).unwrap()), n))
+    let expected: Vec<_> = (0..9)
+        .map(|n| (timestamp_of(first_frame() + n), n))
         .collect();
     assert_eq!(frames(&wire), expected);
     let sequences: Vec<_> = wire
@@ -117,7 +139,7 @@ fn pattern_one_frame_then_groups_are_spread_over_its_time() {
     let mut sender = sender(FrameSource::Pattern);
     let mut wire = Wire::default();
     let start = sender.due_ns();
-    assert_eq!(start, START_NS + LEAD_NS);
+    assert_eq!(start, start_of(first_frame()) - AHEAD_NS);
     let mut groups = Vec::new();
     while sender.stats.snapshot().frames_sent == 0 {
         let (now, before) = (sender.due_ns(), wire.packets.len());
@@ -127,7 +149,7 @@ fn pattern_one_frame_then_groups_are_spread_over_its_time() {
         groups.push((now - start, wire.packets.len() - before));
     }
     let packets = u64::from(sender.packetiser.packets());
-    let period = format().rate().nanos(1);
+    let period = start_of(first_frame() + 1) - start_of(first_frame());
     for (group, (at, count)) in (0u64..).zip(&groups) {
         assert_eq!(*at, period * 8 * group / packets);
         assert!(*count == 8 || group + 1 == groups.len() as u64);
@@ -161,13 +183,11 @@ fn poller_late_by_frames_then_they_are_missed_and_timestamps_tell() {
     let mut sender = sender(FrameSource::Pattern);
     let mut wire = Wire::default();
     run(&mut sender, &mut wire, 1);
-    let schedule = sender.schedule.unwrap();
-    sender.turn(schedule.frame_start(5), Some(PEER), &mut wire);
+    let late_ns = start_of(first_frame() + 5) - AHEAD_NS;
+    sender.turn(late_ns, Some(PEER), &mut wire);
     run(&mut sender, &mut wire, 1);
     assert_eq!(sender.stats.snapshot().slots_missed, 4);
-    let gap = frames(&wire)[1].0.wrapping_sub(frames(&wire)[0].0);
-    assert_eq!(u64::from(gap), format().rate().ticks(5));
-    assert_eq!(frames(&wire)[1].1, 1);
+    assert_eq!(frames(&wire)[1], (timestamp_of(first_frame() + 5), 1));
 }
 
 #[test]
@@ -185,11 +205,8 @@ fn session_stopped_within_a_frame_then_the_frame_is_finished_and_no_other_begun(
     assert_eq!(frames(&wire).len(), 1);
     // After a restart it continues with a whole frame, at a frame time of the same clock.
     sender.resume(&port(), ended + 1_000_000_000);
-    let schedule = sender.schedule.unwrap();
-    assert_eq!(
-        sender.due_ns(),
-        schedule.frame_start(schedule.frame_at(sender.due_ns()))
-    );
+    let due_ns = sender.due_ns() + AHEAD_NS;
+    assert_eq!(due_ns, start_of(sender.schedule.frame_at(due_ns)));
     run(&mut sender, &mut wire, 1);
     assert_eq!(frames(&wire)[1].1, 1);
 }
@@ -235,4 +252,53 @@ fn client_source_without_a_client_then_no_underrun_is_counted() {
     }
     assert_eq!(sender.stats.snapshot().underruns, 0);
     assert!(wire.packets.is_empty());
+}
+
+#[test]
+fn clock_set_then_the_frame_under_way_ends_and_the_next_are_those_of_the_new_time() {
+    for step_ns in [
+        3_600_000_000_000i64,
+        -3_600_000_000_000,
+        40_000_000,
+        -40_000_000,
+    ] {
+        let mut sender = sender(FrameSource::Pattern);
+        let mut wire = Wire::default();
+        sender.turn(sender.due_ns(), Some(PEER), &mut wire);
+        sender
+            .config
+            .clock
+            .set(AHEAD_NS.saturating_add_signed(step_ns));
+        let ended_ns = run(&mut sender, &mut wire, 1);
+        run(&mut sender, &mut wire, 2);
+
+        let shown = frames(&wire);
+        assert_eq!(shown[0], (timestamp_of(first_frame()), 0));
+        let tai_ns = (ended_ns + AHEAD_NS).saturating_add_signed(step_ns);
+        let by_new_time =
+            (first_frame()..).map(|n| n.saturating_add_signed(step_ns / 16_683_334 - 4));
+        let next = by_new_time.take(9).find(|n| start_of(*n) > tai_ns).unwrap();
+        assert_eq!(shown[1].0, timestamp_of(next), "{step_ns}");
+        assert_eq!(shown[2].0, timestamp_of(next + 1), "{step_ns}");
+        assert_eq!(sender.stats.snapshot().slots_missed, 0);
+    }
+}
+
+#[test]
+fn clock_corrected_by_less_than_a_frame_then_no_frame_is_left_out_or_sent_twice() {
+    for step_ns in [2_000_000i64, -2_000_000] {
+        let mut sender = sender(FrameSource::Pattern);
+        let mut wire = Wire::default();
+        run(&mut sender, &mut wire, 2);
+        let ahead_ns = AHEAD_NS.saturating_add_signed(step_ns);
+        sender.config.clock.set(ahead_ns);
+        run(&mut sender, &mut wire, 3);
+
+        let expected: Vec<_> = (0..5)
+            .map(|n| (timestamp_of(first_frame() + n), n))
+            .collect();
+        assert_eq!(frames(&wire), expected, "{step_ns}");
+        assert_eq!(sender.due_ns(), start_of(first_frame() + 5) - ahead_ns);
+        assert_eq!(sender.stats.snapshot().slots_missed, 0);
+    }
 }
