@@ -49,9 +49,10 @@ impl Plant {
                 "link set dev {port} type bridge_slave mcast_flood off"
             ))?;
         }
-        // The kernel behind port `b` is the switch's, too: it takes packets from its own addresses.
+        // The kernel behind the ports and the hosts is the switch's, too: it takes packets from its own
+        // addresses.
         let net = format!("--net=/run/netns/{namespace}");
-        let accept = "echo 1 > /proc/sys/net/ipv4/conf/vb/accept_local";
+        let accept = "echo 1 > /proc/sys/net/ipv4/conf/all/accept_local";
         output("nsenter", &[&net, "sh", "-c", accept])?;
         for device in ["br0", "vt", "vs"] {
             ip(&format!("link set {device} up"))?;

@@ -1,5 +1,4 @@
-//! Runtime of a send session: packetises frames of the pattern or of clients, and paces packets
-//! over each frame's time.
+//! Runtime of a send session: packetises frames of the pattern or of clients, and paces packets.
 
 mod flush;
 mod leaving;
@@ -49,11 +48,11 @@ pub struct SendConfig {
     pub port: String,
     /// Source UDP port.
     pub source_port: u16,
-    /// Destination: a neighbour or a multicast group, and the UDP port.
+    /// Destination: a host or a multicast group, and the UDP port.
     pub destination: SocketAddrV4,
     /// Time to live of its packets.
     pub ttl: u8,
-    /// Differentiated services code point of its packets: 0 to 63.
+    /// DSCP of its packets: 0 to 63.
     pub dscp: u8,
     /// RTP payload type, 0 to 127.
     pub payload_type: u8,
@@ -61,7 +60,7 @@ pub struct SendConfig {
     pub format: VideoFormat,
     /// Source of the frames.
     pub source: FrameSource,
-    /// Largest IP packet in bytes. Packets never exceed ST 2110-10's standard size.
+    /// Largest IP packet in bytes, at most ST 2110-10's standard size.
     pub mtu: u16,
     /// Most attachments at once.
     pub max_attachments: usize,
@@ -69,12 +68,11 @@ pub struct SendConfig {
     pub clock: Arc<MediaClock>,
 }
 
-/// A frame that a client submitted.
+/// A frame that a client submitted, with its number in the order of collection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Submitted {
     attachment: u64,
     frame: u32,
-    /// Its number in the order of collection.
     number: u64,
 }
 

@@ -20,6 +20,22 @@ async fn body_not_understood_then_the_place_is_named() {
             "video",
             "a list",
         ),
+        (
+            &format!(
+                "{}}}",
+                good.replace(r#"{"destination":"10.0.0.1:1"}"#, r#"["10.0.0.1:1"]"#)
+            ),
+            "flow",
+            "a list",
+        ),
+        (
+            &format!(
+                "{}}}",
+                good.replace(r#":1"}"#, r#":1","sources":[["10.0.0.2"]]}"#)
+            ),
+            "flow.sources[0]",
+            "invalid type",
+        ),
         (&format!("{good}}} trailing"), "", "no JSON"),
         (&format!("{good},\"vidoe\":1}}"), "vidoe", "unknown field"),
         (

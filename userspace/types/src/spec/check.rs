@@ -41,50 +41,7 @@ impl TryFrom<SpecDocument> for SessionSpec {
             document.video.frame_rate.parse::<FrameRate>(),
         );
         let depth = p.take("video.depth", check_depth(document.video.depth));
-        let destination = p.take(
-            "flow.destination",
-            parse_destination(&document.flow.destination),
-        );
-        let flow_source = p.take(
-            "flow.source",
-            document
-                .flow
-                .source
-                .as_deref()
-                .map(parse_source)
-                .transpose(),
-        );
-        let sources = p.take(
-            "flow.sources",
-            check_sources(document.direction, &document.flow),
-        );
-        if let (Some(destination), Some(None), Some(sources)) = (destination, flow_source, &sources)
-        {
-            let is_named = document.direction == Direction::Send || !sources.is_empty();
-            p.take("flow.source", check_group(*destination.ip(), is_named));
-        }
-        let of_sender = |given: Option<u32>| match (document.direction, given) {
-            (Direction::Receive, Some(_)) => Err(Invalid::OfSender),
-            _ => Ok(given),
-        };
-        let ttl = of_sender(document.flow.ttl)
-            .and_then(|given| within(given.unwrap_or(DEFAULT_TTL.into()), 1..=255, " hops"));
-        let ttl = p.take("flow.ttl", ttl);
-        let dscp = of_sender(document.flow.dscp).and_then(|given| {
-            within(
-                given.unwrap_or(DEFAULT_DSCP.into()),
-                0..=MAX_DSCP.into(),
-                "",
-            )
-        });
-        let dscp = p.take("flow.dscp", dscp);
-        let payload_type = p.take(
-            "flow.payload_type",
-            document
-                .flow
-                .payload_type
-                .map_or(Ok(DEFAULT_PAYLOAD_TYPE), check_payload_type),
-        );
+        let flow = check_flow(document.direction, &document.flow, p);
         let source = p.take("source", check_source(document.direction, document.source));
         let quota = p.take(
             "quota",
@@ -115,14 +72,7 @@ impl TryFrom<SpecDocument> for SessionSpec {
                     frame_rate: frame_rate?,
                     depth: depth?,
                 },
-                flow: Flow {
-                    destination: destination?,
-                    source: flow_source?,
-                    sources: sources?,
-                    payload_type: payload_type?,
-                    ttl: narrow(ttl?),
-                    dscp: narrow(dscp?),
-                },
+                flow: flow?,
                 source: source?,
                 quota: quota?,
                 max_attachments: max_attachments?,
@@ -135,6 +85,48 @@ impl TryFrom<SpecDocument> for SessionSpec {
             .filter(|_| problems.0.is_empty())
             .ok_or(SpecErrors(problems.0))
     }
+}
+
+/// Addresses, payload type and marking of the packets.
+fn check_flow(direction: Direction, flow: &FlowDocument, p: &mut Problems) -> Option<Flow> {
+    let destination = p.take("flow.destination", parse_destination(&flow.destination));
+    let flow_source = p.take(
+        "flow.source",
+        flow.source.as_deref().map(parse_source).transpose(),
+    );
+    let sources = p.take("flow.sources", check_sources(direction, flow));
+    if let (Some(destination), Some(None), Some(sources)) = (destination, flow_source, &sources) {
+        let is_named = direction == Direction::Send || !sources.is_empty();
+        p.take("flow.source", check_group(*destination.ip(), is_named));
+    }
+    let of_sender = |given: Option<u32>| match (direction, given) {
+        (Direction::Receive, Some(_)) => Err(Invalid::OfSender),
+        _ => Ok(given),
+    };
+    let ttl = of_sender(flow.ttl)
+        .and_then(|given| within(given.unwrap_or(DEFAULT_TTL.into()), 1..=255, " hops"));
+    let ttl = p.take("flow.ttl", ttl);
+    let dscp = of_sender(flow.dscp).and_then(|given| {
+        within(
+            given.unwrap_or(DEFAULT_DSCP.into()),
+            0..=MAX_DSCP.into(),
+            "",
+        )
+    });
+    let dscp = p.take("flow.dscp", dscp);
+    let payload_type = p.take(
+        "flow.payload_type",
+        flow.payload_type
+            .map_or(Ok(DEFAULT_PAYLOAD_TYPE), check_payload_type),
+    );
+    Some(Flow {
+        destination: destination?,
+        source: flow_source?,
+        sources: sources?,
+        payload_type: payload_type?,
+        ttl: narrow(ttl?),
+        dscp: narrow(dscp?),
+    })
 }
 
 fn within<T>(given: T, range: RangeInclusive<T>, unit: &'static str) -> Result<T, Invalid>
