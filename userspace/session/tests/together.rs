@@ -18,8 +18,8 @@ use onair_ipc::caller::{Deadline, Lease, Refusal};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
 use onair_session::{
-    Admission, Destroy, Effect, Event, Evidence, Examination, Examined, Order, Reply, SessionCore,
-    SiteFinding, View, examine_together,
+    Admission, Destroy, Effect, Event, Evidence, Examination, Examined, Exit, Order, Reply,
+    SessionCore, SiteFinding, View, examine_together,
 };
 use onair_types::{Direction, Operation, Says, SessionId, SessionName, Via, Who};
 
@@ -80,6 +80,8 @@ struct Site {
     runtime: Option<Box<Ledgers>>,
     is_due: bool,
     is_ready: bool,
+    /// Owners of slots that helper threads are asked about.
+    suspects: Vec<u32>,
     end: Option<Box<Evidence>>,
     now: Instant,
 }
@@ -105,6 +107,7 @@ impl Site {
             runtime: None,
             is_due: false,
             is_ready: false,
+            suspects: Vec::new(),
             end: None,
             now: Instant::now(),
         };
@@ -161,6 +164,10 @@ impl Site {
                 asked_at: question.asked_at,
                 found: SiteFinding::Armed,
             }),
+            Effect::LookAtThreads(question) => {
+                let owners = question.suspects.iter().map(|slot| slot.owner);
+                self.suspects.extend(owners);
+            }
             Effect::Examine => self.is_due = true,
             Effect::Ready => self.is_ready = true,
             Effect::Destroyed { evidence, .. } => self.end = Some(evidence),
@@ -255,4 +262,40 @@ fn together_a_frame_held_in_one_then_that_one_stays_and_its_put_kicks() {
         assert!(readings.all(|it| it.says == Says::Zero), "{evidence:?}");
         assert!(evidence.disagreements.is_empty(), "{evidence:?}");
     }
+}
+
+#[test]
+fn threads_that_end_together_then_each_slot_that_one_left_is_looked_at() {
+    let mut sites = [Site::new(1)];
+    let client = sites[0].pair.client.clone();
+    let caller = std::thread::spawn(move || client.get(Deadline::Never).unwrap_err());
+    let inside = loop {
+        match sites[0].pair.memory.users().as_slice() {
+            [slot] if slot.owner != 0 => break slot.owner,
+            _ => std::thread::yield_now(),
+        }
+    };
+    let exit = |tid| Exit { own_tid: tid, tid };
+    for at in 0..3 {
+        // The others had left their slots.
+        let mut exits: Vec<_> = (1..=2).map(exit).collect();
+        exits.insert(at, exit(inside));
+        let site = &mut sites[0];
+        site.handle(Event::ThreadsEnded { tgid: 2, exits });
+        examine(&mut sites, &[], &|_| ());
+        assert_eq!(std::mem::take(&mut sites[0].suspects), [inside], "{at}");
+        sites[0].handle(Event::ThreadsLookedAt {
+            attachment: CLIENT,
+            dead: Vec::new(),
+            again: false,
+            cost: Duration::ZERO,
+        });
+    }
+    sites[0].stop(false);
+    while !caller.is_finished() {
+        sites[0].pair.memory.notify_all();
+        sites[0].pair.memory.wake_some(64);
+        std::thread::yield_now();
+    }
+    assert_eq!(caller.join().unwrap(), Refusal::Again);
 }

@@ -16,10 +16,11 @@ mutants! {
     "drain: arms no kick" => Drain("drain_with_callers");
     "drain: a kick changes nothing" => Drain("drain_with_callers");
     "drain: a thread's end changes nothing" => Drain("drain_with_callers");
-    "drain: of threads that end together one is settled" => Drain("drain_with_callers");
+    "drain: of threads that end together one is settled" =>
+        File("onair-session", "together", "threads_that_end_together");
     "drain: a kick may be lost with its thread" => Drain("drain_with_callers");
-    "together: arms the kicks of one session" => File("onair-session", "together", "a_frame_held_in_one");
-    "together: W2 before W1" => Drain("drain_of_sessions_together");
+    "together: arms the kicks of one session" => Drain("drain_of_sessions_together");
+    "together: W2 before W1" => File("onair-session", "together", "a_frame_held_in_one");
     "together: W1 of one session for all" => File("onair-session", "together", "a_frame_held_in_one");
     "together: no canary" => Unit("onaird", "walk_probe_goes_blind");
     "evict: the poller is not told" => Drain("after_all_clients_were_evicted");
