@@ -13,6 +13,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use self::site_finding::site_finding;
+use onair_probe::{Blind, Looker, Seen};
 use onair_session::Event;
 use onair_types::Blocker;
 
@@ -23,6 +24,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 const THREADS: usize = 4;
 /// Number of hanging threads above which no new ones start.
 const MAX_HANGING: usize = 64;
+/// Most questions that one look at a process's sites answers: the look has the time of one.
+const TOGETHER: usize = 64;
 
 /// The answer to one question.
 #[derive(Debug)]
@@ -45,6 +48,8 @@ pub enum Finding {
     },
     /// The helper thread has answered the requester already.
     Told,
+    /// Answers to several questions about one process.
+    Several(Vec<Finding>),
 }
 
 /// The use of a list of blockers.
@@ -64,9 +69,21 @@ pub struct Inspection {
     /// Maximum duration of the look.
     pub limit: Duration,
     /// Runs on a helper thread.
-    pub look: Box<dyn FnOnce() -> Finding + Send>,
+    pub look: Look,
     /// The answer if the look takes too long.
-    pub late: Box<dyn FnOnce() -> Finding + Send>,
+    pub late: Late,
+}
+
+/// What a helper thread does.
+pub enum Look {
+    /// This.
+    Alone(Box<dyn FnOnce() -> Finding + Send>),
+    /// A look at a client's sites: one for all such questions about its process that wait when it
+    /// begins. It begins after each of them was asked, so it is an answer to each.
+    Sites(
+        Looker,
+        Box<dyn FnOnce(Result<Seen, Blind>) -> Finding + Send>,
+    ),
 }
 
 impl fmt::Debug for Inspection {
@@ -106,10 +123,12 @@ struct Queue {
     closed: bool,
 }
 
+type Late = Box<dyn FnOnce() -> Finding + Send>;
+
 struct Running {
     about: u64,
     until: Instant,
-    late: Box<dyn FnOnce() -> Finding + Send>,
+    late: Vec<Late>,
 }
 
 impl fmt::Debug for Running {
@@ -184,7 +203,7 @@ impl Inspector {
         for running in over {
             queue.serving -= 1;
             queue.hanging.insert(running.about);
-            late.push(running.late);
+            late.extend(running.late);
             let waiting = queue.waiting.remove(&running.about);
             late.extend(waiting.into_iter().flatten().map(|it| it.late));
             queue.turns.retain(|about| *about != running.about);
@@ -237,12 +256,12 @@ impl InspectorShared {
     fn serve(&self, number: u64) {
         loop {
             let mut queue = self.queue();
-            let inspection = loop {
+            let inspections = loop {
                 if queue.closed {
                     return;
                 }
                 match queue.take() {
-                    Some(inspection) => break inspection,
+                    Some(inspections) => break inspections,
                     None => {
                         queue = self
                             .changed
@@ -251,17 +270,13 @@ impl InspectorShared {
                     }
                 }
             };
-            let Inspection {
-                about,
-                limit,
-                look,
-                late,
-            } = inspection;
-            let until = Instant::now() + limit;
+            let (about, until) = (inspections[0].about, Instant::now() + inspections[0].limit);
+            let parts = inspections.into_iter().map(|it| (it.look, it.late));
+            let (looks, late) = parts.unzip();
             let running = Running { about, until, late };
             queue.running.insert(number, running);
             drop(queue);
-            let finding = look();
+            let finding = look_at(looks);
             let mut queue = self.queue();
             if queue.running.remove(&number).is_none() {
                 // The look timed out. Another thread may have replaced this one.
@@ -281,150 +296,50 @@ impl InspectorShared {
 }
 
 impl Queue {
-    /// The next question, of the next process that no other thread is inspecting.
-    fn take(&mut self) -> Option<Inspection> {
+    /// The next question, of the next process that no other thread is inspecting; if it is about
+    /// sites, all of these about the process.
+    fn take(&mut self) -> Option<Vec<Inspection>> {
         let is_busy = |about: &u64| self.running.values().any(|it| it.about == *about);
         let at = self.turns.iter().position(|about| !is_busy(about))?;
         let about = self.turns.remove(at)?;
         let waiting = self.waiting.get_mut(&about)?;
-        let inspection = waiting.pop_front();
+        let mut taken = vec![waiting.pop_front()?];
+        let is_of_sites = |it: &Inspection| matches!(it.look, Look::Sites(..));
+        if is_of_sites(&taken[0]) {
+            let mut at = 0;
+            while at < waiting.len() && taken.len() < TOGETHER {
+                if is_of_sites(&waiting[at]) {
+                    taken.extend(waiting.remove(at));
+                } else {
+                    at += 1;
+                }
+            }
+        }
         if waiting.is_empty() {
             self.waiting.remove(&about);
         } else {
             self.turns.push_back(about);
         }
-        inspection
+        Some(taken)
     }
+}
+
+/// Runs looks that were taken together.
+fn look_at(looks: Vec<Look>) -> Finding {
+    let (mut lookers, mut told) = (Vec::new(), Vec::new());
+    for look in looks {
+        match look {
+            // It is the only one.
+            Look::Alone(look) => return look(),
+            Look::Sites(looker, tell) => {
+                lookers.push(looker);
+                told.push(tell);
+            }
+        }
+    }
+    let found = told.into_iter().zip(Looker::look_together(&lookers));
+    Finding::Several(found.map(|(tell, seen)| tell(seen)).collect())
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::mpsc::{Receiver, Sender, channel};
-
-    use onair_session::SiteFinding;
-
-    use super::*;
-
-    const LONG: Duration = Duration::from_secs(600);
-
-    /// A look that runs `first` and whose finding carries `session`.
-    fn inspection(about: u64, session: u64, first: impl FnOnce() + Send + 'static) -> Inspection {
-        let finding = |found| {
-            move || Finding::Core {
-                session,
-                event: Box::new(Event::SitesLookedAt {
-                    attachment: 0,
-                    asked_at: Instant::now(),
-                    found,
-                }),
-            }
-        };
-        let found = finding(SiteFinding::Armed);
-        Inspection {
-            about,
-            limit: LONG,
-            look: Box::new(move || {
-                first();
-                found()
-            }),
-            late: Box::new(finding(SiteFinding::Blind("late".into()))),
-        }
-    }
-
-    fn next(findings: &mut UnboundedReceiver<Finding>) -> (u64, bool) {
-        match findings.blocking_recv() {
-            Some(Finding::Core { session, event }) => match *event {
-                Event::SitesLookedAt { found, .. } => (session, found == SiteFinding::Armed),
-                other => panic!("{other:?}"),
-            },
-            other => panic!("{other:?}"),
-        }
-    }
-
-    /// A look that hangs until the sender is dropped, and a signal that it has begun.
-    fn hanging() -> (impl FnOnce() + Send, Sender<()>, Receiver<()>) {
-        let (release, held) = channel::<()>();
-        let (tell, begun) = channel();
-        let hang = move || {
-            tell.send(()).unwrap();
-            let _ = held.recv();
-        };
-        (hang, release, begun)
-    }
-
-    #[test]
-    fn questions_of_one_process_that_is_slow_then_others_are_answered_first() {
-        let mut inspector = Inspector::start().unwrap();
-        let mut findings = inspector.take_findings();
-        let (hang, release, begun) = hanging();
-        inspector.ask(inspection(1, 1, hang));
-        begun.recv().unwrap();
-        for session in 2..10 {
-            // After the first one, even if other threads are free.
-            inspector.ask(inspection(1, session, || ()));
-        }
-        for process in 2..50 {
-            inspector.ask(inspection(process, 100, || ()));
-        }
-        for _ in 2..50 {
-            assert_eq!(next(&mut findings), (100, true));
-        }
-        drop(release);
-        for session in 1..10 {
-            assert_eq!(next(&mut findings), (session, true));
-        }
-    }
-
-    #[test]
-    fn look_that_hangs_then_given_up_and_asked_again_when_it_returned() {
-        let mut inspector = Inspector::start().unwrap();
-        let mut findings = inspector.take_findings();
-        let (hang, release, begun) = hanging();
-        inspector.ask(inspection(1, 1, hang));
-        begun.recv().unwrap();
-        inspector.ask(inspection(1, 2, || ()));
-        let late = inspector.wake_at().expect("one runs");
-        inspector.expire(late - Duration::from_secs(1));
-        inspector.expire(late);
-        assert_eq!(next(&mut findings), (1, false));
-        assert_eq!(next(&mut findings), (2, false));
-        assert_eq!(inspector.wake_at(), None);
-        inspector.ask(inspection(1, 3, || ()));
-        assert_eq!(next(&mut findings), (3, false), "it still hangs");
-        drop(release);
-        loop {
-            inspector.ask(inspection(1, 4, || ()));
-            match next(&mut findings) {
-                (4, true) => break,
-                (4, false) => std::thread::yield_now(),
-                other => panic!("{other:?}: a late answer was given twice"),
-            }
-        }
-    }
-
-    #[test]
-    fn looks_of_very_many_processes_hang_then_the_next_is_answered_late_at_once() {
-        let mut inspector = Inspector::start().unwrap();
-        let mut findings = inspector.take_findings();
-        let mut held = Vec::new();
-        // The last four that hang are not replaced any more.
-        for process in 0..u64::try_from(MAX_HANGING + THREADS - 1).unwrap() {
-            let (hang, release, begun) = hanging();
-            inspector.ask(inspection(process, 1, hang));
-            begun.recv().unwrap();
-            inspector.expire(inspector.wake_at().expect("one runs"));
-            assert_eq!(next(&mut findings), (1, false));
-            held.push(release);
-        }
-        inspector.ask(inspection(1000, 2, || ()));
-        assert_eq!(next(&mut findings), (2, false));
-        drop(held);
-        loop {
-            inspector.ask(inspection(1000, 3, || ()));
-            if next(&mut findings) == (3, true) {
-                break;
-            }
-            std::thread::yield_now();
-        }
-    }
-}
+mod tests;

@@ -30,6 +30,11 @@ impl Kick {
         self.0.store(0, Ordering::SeqCst);
     }
 
+    /// Whether the request waits.
+    pub fn is_armed(&self) -> bool {
+        self.0.load(Ordering::SeqCst) != 0
+    }
+
     /// Takes the request, if there is one: true means that this caller must notify. SYNC: kick.
     #[inline(always)]
     pub fn take(&self) -> bool {
@@ -51,7 +56,9 @@ mod tests {
         let kick = Kick::unarmed();
         assert!(!kick.take());
         kick.arm();
+        assert!(kick.is_armed());
         assert!(kick.take());
+        assert!(!kick.is_armed());
         assert!(!kick.take(), "one notification for each request");
         kick.arm();
         kick.disarm();

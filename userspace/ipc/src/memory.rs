@@ -260,6 +260,11 @@ impl AttachmentMemory {
         self.kick().disarm();
     }
 
+    /// Whether no caller has taken the request. The client can write the word.
+    pub fn is_kick_armed(&self) -> bool {
+        self.kick().is_armed()
+    }
+
     /// Reads the slots that are owned or counted (the client writes them).
     pub fn slots(&self) -> Vec<SlotReading> {
         let high: &AtomicU32 = self.seg.mapping().at(layout::SEG_SLOTS_HIGH);

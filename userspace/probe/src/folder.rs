@@ -77,6 +77,7 @@ pub(crate) enum Threads {
 /// The folder.
 #[derive(Debug)]
 pub(crate) struct Folder {
+    pid: u32,
     folder: OwnedFd,
 }
 
@@ -84,7 +85,15 @@ impl Folder {
     pub(crate) fn open(pid: u32) -> io::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let folder = openat(CWD, format!("/proc/{pid}"), flags, Mode::empty())?;
-        Ok(Self { folder })
+        Ok(Self { pid, folder })
+    }
+
+    /// Whether both are of one process. A number is given to another process only when the first
+    /// one is gone, and a folder answers only while its process is there: two folders of one number
+    /// that answer *after* a look were of the same process during it, if both were opened before.
+    pub(crate) fn is_of_the_process_of(&self, other: &Self) -> bool {
+        let is_there = |it: &Self| it.file("stat").is_ok();
+        self.pid == other.pid && is_there(self) && is_there(other)
     }
 
     fn file(&self, path: &str) -> io::Result<File> {

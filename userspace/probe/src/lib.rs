@@ -49,4 +49,4 @@ pub use onair_ebpf::process::SurveyError;
 pub use onair_ebpf::sites::{Site, SiteKind};
 pub use probe::{Closing, Probe};
 pub use reading::{Reading, Waiter};
-pub use site_checker::{Seen, SiteChecker};
+pub use site_checker::{Looker, Seen, SiteChecker};

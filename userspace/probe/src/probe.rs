@@ -1,5 +1,6 @@
 //! The handle through which the daemon uses the probe.
 
+use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -234,8 +235,19 @@ impl Probe {
     /// # Errors
     /// [`ProbeError::Map`] when a map cannot be read.
     pub fn reading(&self, session: u64) -> Result<Reading, ProbeError> {
+        let mut readings = self.readings(&[session])?;
+        Ok(readings
+            .remove(&session)
+            .expect("the session was asked for"))
+    }
+
+    /// The same of several sessions, from one walk of the kernel's list: as many readings.
+    ///
+    /// # Errors
+    /// [`ProbeError::Map`] when a map cannot be read.
+    pub fn readings(&self, sessions: &[u64]) -> Result<BTreeMap<u64, Reading>, ProbeError> {
         let shared = &*self.shared;
-        reading::read(&shared.maps, &locked(&shared.registry), session)
+        reading::read(&shared.maps, &locked(&shared.registry), sessions)
     }
 
     /// Passes a canary through this process's own site, on the caller's thread (a few µs).

@@ -1,5 +1,7 @@
 //! Blocked callers of a session, as the kernel reports them.
 
+use std::collections::BTreeMap;
+
 use onair_ebpf::layout;
 use onair_ebpf::names;
 use rustix::time::{ClockId, clock_gettime};
@@ -80,38 +82,52 @@ impl Reading {
     }
 }
 
-/// Reads the list until the counter before and after it matches, a few times at most.
-pub(crate) fn read(maps: &Maps, registry: &Registry, session: u64) -> Result<Reading, ProbeError> {
-    let index = registry.index_of(session);
-    let counter = || match index {
+/// Reads each session, with one walk of the list for all of them. The list is read again, a few
+/// times at most, for the sessions whose counter before and after it does not match.
+pub(crate) fn read(
+    maps: &Maps,
+    registry: &Registry,
+    sessions: &[u64],
+) -> Result<BTreeMap<u64, Reading>, ProbeError> {
+    let index_of = |session: &u64| registry.index_of(*session);
+    let counter = |session: &u64| match index_of(session) {
         Some(index) => maps.blocked(index).map_err(ProbeError::map(names::BLOCKED)),
         None => Ok(0),
     };
-    let mut attempt = 0;
-    loop {
-        attempt += 1;
-        let before = counter()?;
-        let blocked: Vec<Waiter> = maps
-            .waiters()
-            .map_err(ProbeError::map(names::WAITERS))?
-            .into_iter()
-            .filter(|waiter| waiter.session == session)
-            .map(Waiter::from)
-            .collect();
-        let after = counter()?;
-        let settled = before == after && (index.is_none() || after == blocked.len() as u64);
-        if settled || attempt == ATTEMPTS {
-            let lost = registry
-                .lost_in(maps, session)
-                .map_err(ProbeError::map(names::ATTACHMENTS))?;
-            return Ok(Reading {
+    let counters = |of: &[u64]| of.iter().map(counter).collect::<Result<Vec<_>, _>>();
+    let mut readings = BTreeMap::new();
+    let mut left = sessions.to_vec();
+    for attempt in 1..=ATTEMPTS {
+        let before = counters(&left)?;
+        let mut waiters = BTreeMap::<u64, Vec<Waiter>>::new();
+        for waiter in maps.waiters().map_err(ProbeError::map(names::WAITERS))? {
+            let of_session = waiters.entry(waiter.session).or_default();
+            of_session.push(waiter.into());
+        }
+        let after = counters(&left)?;
+        let mut unsettled = Vec::new();
+        for ((session, before), after) in left.into_iter().zip(before).zip(after) {
+            let blocked = waiters.remove(&session).unwrap_or_default();
+            let is_listed = index_of(&session).is_none() || after == blocked.len() as u64;
+            if attempt < ATTEMPTS && !(before == after && is_listed) {
+                unsettled.push(session);
+                continue;
+            }
+            let lost = registry.lost_in(maps, session);
+            let reading = Reading {
                 blocked,
-                lost,
+                lost: lost.map_err(ProbeError::map(names::ATTACHMENTS))?,
                 counter: before.max(after),
                 at: monotonic(),
-            });
+            };
+            readings.insert(session, reading);
+        }
+        left = unsettled;
+        if left.is_empty() {
+            break;
         }
     }
+    Ok(readings)
 }
 
 /// CLOCK_MONOTONIC in ns, the clock of the BPF program.

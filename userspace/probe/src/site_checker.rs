@@ -15,7 +15,7 @@ use crate::attached::Hold;
 use crate::error::Blind;
 use crate::folder::{Folder, Mappings};
 use crate::maps::locked;
-use crate::sleepers::{Bounds, asleep_on, event_counts_in, unlisted};
+use crate::sleepers::{Bounds, Words, asleep_on, event_counts_in, unlisted};
 use crate::text::SitePage;
 
 /// Threads of a session that the probe lists as blocked, in this process's pid namespace.
@@ -121,10 +121,40 @@ impl Looker {
     /// # Errors
     /// As [`SiteChecker::look`], but for [`Blind::AddressSpaceGone`].
     pub fn look(&self) -> Result<Seen, Blind> {
-        match self.0.look() {
-            Err(Blind::AddressSpaceGone) => Ok(Seen::default()),
-            found => found,
-        }
+        without_space(self.0.look())
+    }
+
+    /// As [`Self::look`] of each, with one reading of the mappings and of the threads for those of
+    /// one process. Everything is read after the call: the answer is valid for each question that
+    /// was asked before it.
+    #[must_use]
+    pub fn look_together(lookers: &[Self]) -> Vec<Result<Seen, Blind>> {
+        let clients: Vec<&WatchedClient> = lookers.iter().map(|it| &*it.0).collect();
+        let found = match clients.as_slice() {
+            [] => Vec::new(),
+            [one] => vec![one.look()],
+            [first, ..] => {
+                let shared = WatchedClient::examine(&clients);
+                let each = clients.iter().zip(shared);
+                let own = each.map(|(client, found)| {
+                    let is_one = client.folder.is_of_the_process_of(&first.folder);
+                    if is_one || mutant!("look: one process stands for another") {
+                        client.latch(found)
+                    } else {
+                        client.look()
+                    }
+                });
+                own.collect()
+            }
+        };
+        found.into_iter().map(without_space).collect()
+    }
+}
+
+fn without_space(found: Result<Seen, Blind>) -> Result<Seen, Blind> {
+    match found {
+        Err(Blind::AddressSpaceGone) => Ok(Seen::default()),
+        found => found,
     }
 }
 
@@ -147,23 +177,41 @@ struct WatchedClient {
 
 impl WatchedClient {
     fn look(&self) -> Result<Seen, Blind> {
-        let mappings = self.folder.mappings();
-        let text = mutant!("probe: text is not compared", Ok(()), self.text(&mappings));
+        let found = Self::examine(&[self]).pop();
+        self.latch(found.expect("as many as were asked for"))
+    }
+
+    /// Examines the clients, which are attachments of one process: its mappings and the calls of
+    /// its threads are read once, through the first one's folder; everything else for each one.
+    fn examine(clients: &[&Self]) -> Vec<Result<Seen, Blind>> {
+        let Some(first) = clients.first() else {
+            return Vec::new();
+        };
+        let mappings = first.folder.mappings();
+        let texts: Vec<_> = clients
+            .iter()
+            .map(|it| mutant!("probe: text is not compared", Ok(()), it.text(&mappings)))
+            .collect();
         let sleepers = mutant!(
             "probe: sleepers are not compared",
-            Ok(Seen::default()),
-            self.sleepers(&mappings)
+            vec![Ok(Seen::default()); clients.len()],
+            Self::sleepers(clients, &mappings)
         );
-        // Last: the text may belong to the next address space, or to none.
-        if self.is_gone() {
-            return Err(Blind::AddressSpaceGone);
-        }
-        let result = match (sleepers, text) {
-            // Report a thread that sleeps unseen first, also for a client that was blind before.
-            (Err(blind @ Blind::Unlisted { .. }), _) | (_, Err(blind)) => Err(blind),
-            (sleepers, Ok(())) => sleepers,
-        };
-        self.latch(result)
+        let found = clients.iter().zip(texts).zip(sleepers);
+        found
+            .map(|((client, text), sleepers)| {
+                // Last: the text may belong to the next address space, or to none.
+                if client.is_gone() {
+                    return Err(Blind::AddressSpaceGone);
+                }
+                match (sleepers, text) {
+                    // Report a thread that sleeps unseen first, also for a client that was blind
+                    // before.
+                    (Err(blind @ Blind::Unlisted { .. }), _) | (_, Err(blind)) => Err(blind),
+                    (sleepers, Ok(())) => sleepers,
+                }
+            })
+            .collect()
     }
 
     fn text(&self, mappings: &io::Result<Mappings>) -> Result<(), Blind> {
@@ -177,14 +225,48 @@ impl WatchedClient {
         Ok(())
     }
 
-    fn sleepers(&self, mappings: &io::Result<Mappings>) -> Result<Seen, Blind> {
-        let Some((session, event_counts)) = self.event_counts.get() else {
+    fn sleepers(clients: &[&Self], mappings: &io::Result<Mappings>) -> Vec<Result<Seen, Blind>> {
+        let all = |blind: Blind| vec![Err(blind); clients.len()];
+        let Some(first) = clients.first() else {
+            return Vec::new();
+        };
+        if clients.iter().all(|it| it.event_counts.get().is_none()) {
+            return vec![Ok(Seen::default()); clients.len()];
+        }
+        let mappings = match known(mappings) {
+            Ok(mappings) => mappings,
+            Err(blind) => return all(blind),
+        };
+        let words = clients.iter().map(|it| {
+            let of = mutant!("look: one session's words for all", first, it);
+            of.words(mappings)
+        });
+        let words: Vec<Words<'_, File>> = words.collect();
+        let asleep = match asleep_on(&words, &first.folder, first.bounds) {
+            Ok(asleep) => asleep,
+            Err(blind) => return all(blind),
+        };
+        let each = clients.iter().zip(&words).zip(asleep);
+        each.map(|((it, words), asleep)| it.listed(words, asleep))
+            .collect()
+    }
+
+    fn words(&self, mappings: &Mappings) -> Words<'_, File> {
+        let event_counts = self.event_counts.get();
+        let addresses = event_counts.map(|(_, file)| event_counts_in(mappings, file));
+        Words {
+            addresses: addresses.unwrap_or_default(),
+            memory: &self.memory,
+        }
+    }
+
+    /// Whether the probe lists each of the threads that are asleep on `words`.
+    fn listed(&self, words: &Words<'_, File>, asleep: Vec<u32>) -> Result<Seen, Blind> {
+        let Some((session, _)) = self.event_counts.get() else {
             return Ok(Seen::default());
         };
-        let words = event_counts_in(known(mappings)?, event_counts);
-        let asleep = asleep_on(&words, &self.folder, &self.memory, self.bounds)?;
         let listed = || (self.listed)(*session);
-        let tids = unlisted(&asleep, &words, &self.folder, &self.memory, listed)?;
+        let tids = unlisted(&asleep, words, &self.folder, listed)?;
         if tids.is_empty() {
             Ok(Seen { asleep })
         } else {

@@ -47,18 +47,30 @@ pub(crate) fn event_counts_in(mappings: &Mappings, file: &EventCountFile) -> Vec
     addresses.flatten().collect()
 }
 
-/// The threads that sleep on one of `words`.
+/// The event counts of one attachment in its process, and the process's memory.
+pub(crate) struct Words<'a, M: ?Sized> {
+    pub(crate) addresses: Vec<u64>,
+    pub(crate) memory: &'a M,
+}
+
+impl<M: ReadAt + ?Sized> Words<'_, M> {
+    fn has_sleeper(&self, call: Call) -> bool {
+        call.waits_on(&self.addresses, self.memory)
+    }
+}
+
+/// For each of `sought`, all of one process, the threads that sleep on one of its words.
 ///
 /// # Errors
 /// [`Blind::TooManyThreads`], [`Blind::Restless`], [`Blind::Slow`], [`Blind::Proc`].
-pub(crate) fn asleep_on(
-    words: &[u64],
+pub(crate) fn asleep_on<M: ReadAt + ?Sized>(
+    sought: &[Words<'_, M>],
     folder: &Folder,
-    memory: &(impl ReadAt + ?Sized),
     bounds: Bounds,
-) -> Result<Vec<u32>, Blind> {
-    if words.is_empty() {
-        return Ok(Vec::new());
+) -> Result<Vec<Vec<u32>>, Blind> {
+    let mut asleep = vec![Vec::new(); sought.len()];
+    if sought.iter().all(|words| words.addresses.is_empty()) {
+        return Ok(asleep);
     }
     let end = Instant::now() + bounds.time;
     let limit = bounds.threads;
@@ -67,10 +79,13 @@ pub(crate) fn asleep_on(
         Threads::TooMany(count) => return Err(Blind::TooManyThreads { count, limit }),
         Threads::Restless => return Err(Blind::Restless),
     };
-    let mut asleep = Vec::new();
     for tid in threads {
-        if is_asleep_on(words, folder, memory, tid)? {
-            asleep.push(tid);
+        if let Some(call) = call_of(folder, tid)? {
+            for (words, asleep) in sought.iter().zip(&mut asleep) {
+                if words.has_sleeper(call) {
+                    asleep.push(tid);
+                }
+            }
         }
         if Instant::now() > end {
             let limit_ms = bounds.time.as_millis();
@@ -86,17 +101,17 @@ pub(crate) fn asleep_on(
 ///
 /// # Errors
 /// [`Blind::Proc`], and the errors of `listed`.
-pub(crate) fn unlisted(
+pub(crate) fn unlisted<M: ReadAt + ?Sized>(
     asleep: &[u32],
-    words: &[u64],
+    words: &Words<'_, M>,
     folder: &Folder,
-    memory: &(impl ReadAt + ?Sized),
     listed: impl FnOnce() -> Result<Vec<u32>, Blind>,
 ) -> Result<Vec<u32>, Blind> {
     let mut before = Vec::new();
     for &tid in asleep {
         let switches = switches(folder, tid)?;
-        if switches.is_some() && is_asleep_on(words, folder, memory, tid)? {
+        let call = call_of(folder, tid)?;
+        if switches.is_some() && call.is_some_and(|call| words.has_sleeper(call)) {
             before.push((tid, switches));
         }
     }
@@ -114,15 +129,10 @@ pub(crate) fn unlisted(
     Ok(unlisted)
 }
 
-fn is_asleep_on(
-    words: &[u64],
-    folder: &Folder,
-    memory: &(impl ReadAt + ?Sized),
-    tid: u32,
-) -> Result<bool, Blind> {
+/// The call in which a thread sleeps, if it sleeps in one.
+fn call_of(folder: &Folder, tid: u32) -> Result<Option<Call>, Blind> {
     let call = folder.of_thread(tid, "syscall").map_err(unreadable)?;
-    let call = call.as_deref().and_then(Call::parse);
-    Ok(call.is_some_and(|call| call.waits_on(words, memory)))
+    Ok(call.as_deref().and_then(Call::parse))
 }
 
 /// Context switches of a thread; `None` if it has ended.

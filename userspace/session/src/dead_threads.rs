@@ -39,13 +39,14 @@ impl<R: Runtime> SessionCore<R> {
         if mutant!("drain: a thread's end changes nothing") {
             return;
         }
-        let mut left_a_slot = false;
+        let (mut left_a_slot, mut lost_a_kick) = (false, false);
         for attachment in self.clients.attached.values_mut() {
             if attachment.watched != Some(tgid) {
                 continue;
             }
             notify(turn, attachment);
             let users = own_users(attachment);
+            lost_a_kick |= users.is_empty() || !attachment.memory.is_kick_armed();
             let count = mutant!(
                 "drain: of threads that end together one is settled",
                 1,
@@ -60,8 +61,13 @@ impl<R: Runtime> SessionCore<R> {
                 }
             }
         }
-        if left_a_slot && !self.lifecycle.is_running() {
+        let is_running = self.lifecycle.is_running();
+        if left_a_slot && !is_running {
             self.rescan.look_for_dead(turn.now().instant);
+        }
+        let lost_a_kick = lost_a_kick && !mutant!("drain: a kick may be lost with its thread");
+        if left_a_slot || lost_a_kick && !is_running {
+            turn.effects.push(Effect::Examine);
         }
     }
 
@@ -74,14 +80,8 @@ impl<R: Runtime> SessionCore<R> {
         }
         if !self.lifecycle.is_running() {
             self.rescan.look_for_dead(turn.now().instant);
+            turn.effects.push(Effect::Examine);
         }
-    }
-
-    /// Whether an examination would settle threads that ended.
-    #[must_use]
-    pub fn has_ended_threads(&self) -> bool {
-        let mut attached = self.clients.attached.values();
-        self.rescan.dead || attached.any(|it| !it.exits.is_empty())
     }
 
     /// A helper thread examines the threads whose exits the probe reported.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use onair_ipc::fence::Fence;
-use onair_ipc::memory::AttachmentState;
+use onair_ipc::memory::{AttachmentMemory, AttachmentState};
 use onair_mutant::mutant;
 use onair_types::{EventKind, Operation, Problem, ProblemCode, Reading, Says, StepName, Verdict};
 
@@ -14,6 +14,8 @@ use crate::lifecycle::Refusal;
 use crate::retired::RetiredMemory;
 use crate::runtime::Runtime;
 use crate::session_core::{SessionCore, Turn};
+use crate::together::{Member, advance_all};
+use crate::view::Walk;
 use crate::witness::{self, counters, ownership};
 
 /// Kicks without effect after which the client's kicks are answered only once per rescan.
@@ -29,7 +31,7 @@ impl<R: Runtime> SessionCore<R> {
             return;
         }
         kicker.fruitless_kicks += 1;
-        self.advance(turn);
+        turn.effects.push(Effect::Examine);
     }
 
     /// Begins to destroy a stopped session.
@@ -46,12 +48,17 @@ impl<R: Runtime> SessionCore<R> {
             refuse(destroy, problem);
             return;
         }
+        let waits_for_turn = destroy.waits_for_turn;
         if !self.drain(turn, destroy) {
             return;
         }
         self.forget_sites(turn);
         self.rescan.look_for_dead(turn.now().instant);
-        self.advance(turn);
+        if waits_for_turn {
+            turn.effects.push(Effect::Examine);
+        } else {
+            self.advance(turn);
+        }
     }
 
     /// Starts draining; refuses `destroy` if the state does not allow it.
@@ -64,7 +71,7 @@ impl<R: Runtime> SessionCore<R> {
         true
     }
 
-    /// Examines the witnesses because time passed.
+    /// Does what is due because time passed, and has the witnesses examined.
     pub(crate) fn tick(&mut self, turn: &mut Turn<'_, R>) {
         let now = turn.now().instant;
         if self.wake_at().is_none_or(|at| at > now) {
@@ -92,20 +99,27 @@ impl<R: Runtime> SessionCore<R> {
             // Something delays it: check whether the holder still exists.
             self.rescan.dead = true;
         }
-        self.advance(turn);
+        turn.effects.push(Effect::Examine);
     }
 
     /// Examines the witnesses and acts on the result.
     pub(crate) fn advance(&mut self, turn: &mut Turn<'_, R>) {
+        advance_all(&mut [Member::new(self, turn)]);
+    }
+
+    /// Does what comes before the witnesses are read. Returns whether they are: the session is
+    /// stopped, and not quarantined.
+    pub(crate) fn prepare(&mut self, turn: &mut Turn<'_, R>) -> bool {
         if self.is_quarantined() {
-            return self.advance_quarantine(turn);
+            self.advance_quarantine(turn);
+            return false;
         }
         self.settle_exits(turn);
         if self.lifecycle.is_running() {
             if !self.clients.awaits_a_release() {
                 self.rescan.end();
             }
-            return;
+            return false;
         }
         self.end_abandoned_wait();
         self.settle();
@@ -113,7 +127,11 @@ impl<R: Runtime> SessionCore<R> {
         if std::mem::take(&mut self.rescan.dead) {
             self.look_for_dead_threads(turn);
         }
-        let readings = self.read(turn, self.lifecycle.destroy().is_some());
+        true
+    }
+
+    /// Acts on what the witnesses said.
+    pub(crate) fn conclude(&mut self, turn: &mut Turn<'_, R>, readings: Vec<Reading>) {
         self.answer_verdicts(turn);
         let users = readings.iter().map(|reading| reading.users).sum();
         if users < std::mem::replace(&mut self.rescan.users, users) {
@@ -211,14 +229,15 @@ impl<R: Runtime> SessionCore<R> {
         Some(ProblemCode::Busy)
     }
 
-    /// Its turn in the shutdown has come: destroys it if it has no users.
-    pub(crate) fn end_in_turn(&mut self, turn: &mut Turn<'_, R>) {
-        let waiting = |destroy: &&mut Destroy| destroy.waits_for_turn;
-        let Some(destroy) = self.lifecycle.destroy_mut().filter(waiting) else {
-            return;
-        };
-        destroy.waits_for_turn = false;
-        self.advance(turn);
+    /// Its turn in the shutdown has come: a destroy that waited for it may end. Returns whether one
+    /// waited.
+    pub(crate) fn take_turn(&mut self) -> bool {
+        let destroy = self.lifecycle.destroy_mut();
+        destroy.is_some_and(|it| std::mem::take(&mut it.waits_for_turn))
+    }
+
+    /// After [`Self::take_turn`]: a destroy that has not ended waits again.
+    pub(crate) fn return_turn(&mut self) {
         if let Some(destroy) = self.lifecycle.destroy_mut() {
             destroy.waits_for_turn = true;
         }
@@ -271,28 +290,48 @@ impl<R: Runtime> SessionCore<R> {
     /// witnesses: W1 first, so that a caller that follows the protocol and that W1 does not see is
     /// not in W2 either.
     pub(crate) fn read(&mut self, turn: &Turn<'_, R>, ask_probe: bool) -> Vec<Reading> {
+        let fence = Fence::with_kicks(self.to_arm());
+        let counted = self.count(turn, &fence);
+        let walk = ask_probe.then(|| turn.view.walk(&[self.id]));
+        self.readings(turn, counted, walk.as_deref())
+    }
+
+    /// The memories whose kicks an examination arms.
+    pub(crate) fn to_arm(&self) -> impl Iterator<Item = &AttachmentMemory> {
         let memories = self.clients.memories();
-        let fence = Fence::with_kicks(memories.filter(|_| !mutant!("drain: arms no kick")));
+        memories.filter(|_| !mutant!("drain: arms no kick"))
+    }
+
+    /// Settles what is here, and reads W1 as of `fence`.
+    pub(crate) fn count(&mut self, turn: &Turn<'_, R>, fence: &Fence) -> [Reading; 2] {
         self.settle();
-        let loaned = self.loaned();
         let now_ns = || turn.now().monotonic_ns;
         let evicted_clients = self.clients.evicted.list.values();
-        let mut readings = vec![
-            counters::slots(
-                &fence,
-                self.clients.memories(),
-                evicted_clients.map(|it| &*it.attachment.memory),
-                now_ns,
-            ),
-            counters::ledger(loaned, now_ns()),
-        ];
-        if ask_probe {
+        let slots = counters::slots(
+            fence,
+            self.clients.memories(),
+            evicted_clients.map(|it| &*it.attachment.memory),
+            now_ns,
+        );
+        [slots, counters::ledger(self.loaned(), now_ns())]
+    }
+
+    /// All readings: W1 as `counted`, W2 from `walk`. W2 and W4 only with a walk.
+    pub(crate) fn readings(
+        &self,
+        turn: &Turn<'_, R>,
+        counted: [Reading; 2],
+        walk: Option<&dyn Walk>,
+    ) -> Vec<Reading> {
+        let mut readings = Vec::from(counted);
+        if let Some(walk) = walk {
             let is_out = |attachment| self.is_evicted(attachment);
             let mut sites = self.sites(turn.now().instant);
-            readings.push(turn.view.probe(&mut sites, &is_out));
+            readings.push(walk.probe(self.id, &mut sites, &is_out));
         }
-        readings.push(ownership::pollers(loaned.is_some(), now_ns()));
-        if ask_probe {
+        let is_here = self.runtime().is_some();
+        readings.push(ownership::pollers(is_here, turn.now().monotonic_ns));
+        if walk.is_some() {
             readings.push(turn.view.mapping(&self.memory()));
         }
         readings

@@ -47,6 +47,9 @@ pub enum Effect<R> {
     Keep(RetiredMemory),
     /// The session is quarantined: store the certificate, which is completed later.
     Quarantined(Box<Evidence>),
+    /// Examine the session, with others that are due ([`examine_together`](crate::examine_together)),
+    /// before the next wait for messages.
+    Examine,
     /// The session can be destroyed when its turn in the shutdown comes.
     Ready,
     /// The session is destroyed: free its memory, store the certificate, answer the request.

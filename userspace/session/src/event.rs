@@ -38,8 +38,6 @@ pub enum Event<R> {
     Verdict(Reply<Verdict>),
     /// Answer once everything is sent that clients have submitted by now, or after the time given.
     Flush(Duration, Reply<FlushedView>),
-    /// Its turn in the shutdown has come: destroy it if it has no users.
-    EndInTurn,
     /// The daemon exits while users remain.
     Abandon,
 
@@ -61,17 +59,14 @@ pub enum Event<R> {
     Violated(u64),
 
     // The kernel.
-    /// Threads of the process `tgid` (in the first pid namespace) ended. [`Event::Examine`] follows
-    /// when all events at hand are in, if
-    /// [`SessionCore::has_ended_threads`](crate::SessionCore::has_ended_threads).
+    /// Threads of the process `tgid` (in the first pid namespace) ended.
     ThreadsEnded {
         /// The process.
         tgid: u32,
         /// The threads.
         exits: Vec<Exit>,
     },
-    /// The process `tgid` (in the first pid namespace) called exec. [`Event::Examine`] follows as
-    /// with [`Event::ThreadsEnded`].
+    /// The process `tgid` (in the first pid namespace) called exec.
     ProgramReplaced {
         /// The process.
         tgid: u32,
@@ -154,7 +149,7 @@ pub struct Destroy {
     pub deadline: Option<Instant>,
     /// The requested wait, ms.
     pub deadline_ms: Option<u64>,
-    /// Without users, it still waits for [`Event::EndInTurn`].
+    /// Without users, it still waits for [`Examination::InTurn`](crate::Examination::InTurn).
     pub waits_for_turn: bool,
     /// Destination of the answer.
     pub reply: Reply<Box<Certificate>>,

@@ -11,7 +11,7 @@
 //! |---|---|
 //! | `session_core`, `event`, `effect`, `view`, `runtime` | the core and its two sides |
 //! | `lifecycle` | the states, and which may follow which |
-//! | `running`, `runs`, `drain`, `rescan`, `quarantine` | stop and start, and the way to the end |
+//! | `running`, `runs`, `drain`, `together`, `rescan`, `quarantine` | stop and start, and the way to the end |
 //! | `clients`, `admission`, `leaving`, `evicting`, `dead_threads` | how clients come and go |
 //! | `witness`, `sites`, `verdicts` | what is seen, and what follows |
 //! | `audit`, `evidence`, `retired` | what the certificate says, and the memory that it frees |
@@ -38,6 +38,7 @@ mod runs;
 mod runtime;
 mod session_core;
 mod sites;
+mod together;
 mod verdicts;
 mod view;
 mod warnings;
@@ -54,4 +55,5 @@ pub use self::retired::RetiredMemory;
 pub use self::runtime::{AttachRefusal, Evicted, FlushReport, Runtime};
 pub use self::session_core::SessionCore;
 pub use self::sites::{SiteFinding, Sites};
-pub use self::view::{Moment, Timeouts, View};
+pub use self::together::{Examination, Examined, examine_together};
+pub use self::view::{Moment, Timeouts, View, Walk};

@@ -120,7 +120,6 @@ impl<R: Runtime> SessionCore<R> {
                 self.answer_verdicts(turn);
             }
             Event::Flush(wait, reply) => self.flush(turn, wait, reply),
-            Event::EndInTurn => self.end_in_turn(turn),
             Event::Abandon => self.close_all(turn),
             Event::Admit(admission) => self.admit(turn, *admission),
             Event::Kicked(number) => self.kicked(turn, number),
@@ -229,6 +228,12 @@ impl<R: Runtime> SessionCore<R> {
 
 /// Reads; nothing here changes the session.
 impl<R: Runtime> SessionCore<R> {
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> SessionId {
+        self.id
+    }
+
     /// Number of starts, including those under earlier daemons.
     #[must_use]
     pub fn generation(&self) -> u64 {

@@ -172,7 +172,7 @@ impl<R: Runtime> SessionCore<R> {
         }
         if !self.is_looking_at_sites() {
             self.answer_verdicts(turn);
-            self.advance(turn);
+            turn.effects.push(Effect::Examine);
         }
     }
 }

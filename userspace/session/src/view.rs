@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::memory::AttachmentMemory;
-use onair_types::{Problem, Reading, Timestamp};
+use onair_types::{Problem, Reading, SessionId, Timestamp};
 
 use crate::retired::RetiredMemory;
 use crate::sites::Sites;
@@ -50,13 +50,8 @@ pub trait View {
     /// The refusal, with the reason.
     fn check_probe(&self) -> Result<(), Problem>;
 
-    /// The probe's reading (W2). `clients` has the pid of each client and what is known of its
-    /// sites; callers of attachments that are `out` (evicted) are reported but not counted.
-    fn probe(
-        &self,
-        clients: &mut dyn Iterator<Item = (u32, Sites)>,
-        out: &dyn Fn(u64) -> bool,
-    ) -> Reading;
+    /// Reads the kernel's list of blocked callers once, for all of `sessions`.
+    fn walk(&self, sessions: &[SessionId]) -> Box<dyn Walk + '_>;
 
     /// The attachment of each caller that the kernel sees blocked in the session.
     fn blocked(&self) -> Vec<u64>;
@@ -72,4 +67,17 @@ pub trait View {
 
     /// Whether the process is exiting: its death will be reported.
     fn is_process_ending(&self, pid: u32) -> bool;
+}
+
+/// One reading of the kernel's list of blocked callers.
+pub trait Walk {
+    /// The probe's reading (W2) of one of its sessions. `clients` has the pid of each client and
+    /// what is known of its sites; callers of attachments that are `out` (evicted) are reported but
+    /// not counted.
+    fn probe(
+        &self,
+        session: SessionId,
+        clients: &mut dyn Iterator<Item = (u32, Sites)>,
+        out: &dyn Fn(u64) -> bool,
+    ) -> Reading;
 }

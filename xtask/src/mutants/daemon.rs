@@ -16,7 +16,13 @@ mutants! {
     "drain: arms no kick" => Drain("drain_with_callers");
     "drain: a kick changes nothing" => Drain("drain_with_callers");
     "drain: a thread's end changes nothing" => Drain("drain_with_callers");
-    "drain: of threads that end together one is settled" => Drain("drain_with_callers");
+    "drain: of threads that end together one is settled" =>
+        File("onair-session", "together", "threads_that_end_together");
+    "drain: a kick may be lost with its thread" => Drain("drain_with_callers");
+    "together: arms the kicks of one session" => Drain("drain_of_sessions_together");
+    "together: W2 before W1" => File("onair-session", "together", "a_frame_held_in_one");
+    "together: W1 of one session for all" => File("onair-session", "together", "a_frame_held_in_one");
+    "together: no canary" => Unit("onaird", "walk_probe_goes_blind");
     "evict: the poller is not told" => Drain("after_all_clients_were_evicted");
     "hand-back: evictions are not settled" => Drain("after_all_clients_were_evicted");
     "hand-back: departures are not settled" => Drain("drain_with_callers");
@@ -42,6 +48,9 @@ mutants! {
     "probe: sleepers are not compared" =>
         System("blockers_blind::site_on_a_copy_of_its_page_with_breakpoints");
     "probe: blindness is not latched" => System("blockers_blind::site_disarmed_while_callers_come");
+    "look: one process stands for another" =>
+        File("onair-probe", "kernel", "looks_together_at_several_processes");
+    "look: one session's words for all" => File("onair-probe", "kernel", "looks_together_at_attachments");
     "shares: one user may take all" => Unit("onair-probe", "make_room_one_user_has_its_share");
     // The control thread and the log.
     "control: messages have no budget" => Unit("onaird", "source_that_is_never_empty");

@@ -13,7 +13,7 @@ use onair_probe::Waiter;
 use onair_session::Attachment;
 use onair_types::{Blocker, BlockerKind, HeldFrame, Timestamp, WaitsIn, Who, Witness};
 
-use crate::inspector::{Finding, Inspection};
+use crate::inspector::{Finding, Inspection, Look};
 use crate::services::Services;
 use crate::threads::{self, Thread, ThreadList};
 
@@ -292,10 +292,10 @@ pub fn name(
     services.inspector.ask(Inspection {
         about,
         limit: LIMIT,
-        look: Box::new(move || {
+        look: Look::Alone(Box::new(move || {
             let list = draft.list(until);
             finish(&then, list)
-        }),
+        })),
         // Does not read /proc.
         late: Box::new(move || finish(&late_then, late_draft.list(until))),
     });

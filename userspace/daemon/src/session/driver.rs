@@ -9,15 +9,15 @@ use onair_ipc::slot::SlotReading;
 use onair_ipc::sys;
 use onair_mutant::mutant;
 use onair_session::{
-    AttachRefusal, Destroy, Effect, Event, Moment, Order, RetiredMemory, SiteFinding, SiteQuestion,
-    Sites, ThreadQuestion, Timeouts, View,
+    AttachRefusal, Destroy, Effect, Event, Examination, Examined, Moment, Order, RetiredMemory,
+    SiteFinding, SiteQuestion, ThreadQuestion, Timeouts, View, Walk, examine_together,
 };
 use onair_types::{Certificate, Problem, Reading, SessionId, Timestamp};
 
 use super::{Session, certificate};
 use crate::config::ms;
 use crate::dataplane::{Command, Runtime, SessionStats};
-use crate::inspector::{Finding, Inspection, site_finding};
+use crate::inspector::{Finding, Inspection, Look, site_finding};
 use crate::services::Services;
 use crate::threads::{self, ThreadList};
 use crate::witness::mapping;
@@ -29,6 +29,8 @@ pub enum Progress {
     Lives,
     /// The client was not attached.
     NotAdmitted(AttachRefusal),
+    /// It is to be examined, with others that are.
+    Due,
     /// It can be destroyed when its turn in the shutdown comes.
     Ready,
     /// It is quarantined: its certificate, so far.
@@ -49,6 +51,42 @@ impl Session {
             stats: &self.stats,
         };
         let effects = self.core.handle(event, &seen);
+        self.execute_all(services, effects)
+    }
+
+    /// Examines these sessions together, in their order, and does what follows. Returns what it
+    /// came to for each that was examined.
+    pub fn examine_together(
+        sessions: Vec<&mut Self>,
+        services: &mut Services,
+        why: Examination,
+    ) -> Vec<(SessionId, Progress)> {
+        let mut sessions = sessions;
+        let mut parts: Vec<_> = sessions
+            .iter_mut()
+            .map(|it| {
+                let seen = Seen {
+                    services,
+                    session: it.id,
+                    poller: it.placement.poller(),
+                    stats: &it.stats,
+                };
+                (&mut it.core, seen)
+            })
+            .collect();
+        let examined = parts.iter_mut().map(|(core, view)| Examined { core, view });
+        let done = examine_together(examined.collect(), why);
+        drop(parts);
+        let mut progress = Vec::with_capacity(done.len());
+        for (id, effects) in done {
+            if let Some(session) = sessions.iter_mut().find(|it| it.id == id) {
+                progress.push((id, session.execute_all(services, effects)));
+            }
+        }
+        progress
+    }
+
+    fn execute_all(&mut self, services: &mut Services, effects: Vec<Effect<Runtime>>) -> Progress {
         let mut progress = Progress::Lives;
         for effect in effects {
             if let Some(other) = self.execute(services, effect) {
@@ -86,6 +124,7 @@ impl Session {
                 }
             }
             Effect::Keep(memory) => services.pending_reclaim.keep(self.id, memory),
+            Effect::Examine => return Some(Progress::Due),
             Effect::Ready => return Some(Progress::Ready),
             Effect::Quarantined(evidence) => {
                 let mut certificate = certificate::write(self, services, *evidence);
@@ -146,12 +185,13 @@ impl Session {
                 found,
             }),
         };
+        let found = finding;
         let limit = ms(services.config.timeouts.probe_sight_ms);
         let hangs = format!("reading it did not return within {limit:?}");
         services.inspector.ask(Inspection {
             about: u64::from(pid),
             limit,
-            look: Box::new(move || finding(site_finding(looker.look()))),
+            look: Look::Sites(looker, Box::new(move |seen| found(site_finding(seen)))),
             late: Box::new(move || finding(SiteFinding::Blind(hangs))),
         });
     }
@@ -193,7 +233,7 @@ fn look_at_threads(services: &Services, session: u64, question: ThreadQuestion) 
     services.inspector.ask(Inspection {
         about: u64::from(pid),
         limit,
-        look: Box::new(look),
+        look: Look::Alone(Box::new(look)),
         late: Box::new(move || finding(Vec::new(), true, limit)),
     });
 }
@@ -277,12 +317,8 @@ impl View for Seen<'_> {
         self.services.probe.check()
     }
 
-    fn probe(
-        &self,
-        clients: &mut dyn Iterator<Item = (u32, Sites)>,
-        out: &dyn Fn(u64) -> bool,
-    ) -> Reading {
-        self.services.probe.witness(self.session.0, clients, out)
+    fn walk(&self, sessions: &[SessionId]) -> Box<dyn Walk + '_> {
+        Box::new(self.services.probe.walk(sessions))
     }
 
     fn blocked(&self) -> Vec<u64> {

@@ -1,13 +1,18 @@
 //! W2: the callers that the kernel saw go to sleep, and whether its reading is reliable.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
+use std::collections::BTreeMap;
 
 use onair_ipc::{site, sys};
-use onair_probe::{Closing, Events, Probe, ProbeConfig, ProbeError, Waiter};
-use onair_session::Sites;
+use onair_mutant::mutant;
+use onair_probe::{
+    Closing, Events, Probe, ProbeConfig, ProbeError, Reading as ProbeReading, Waiter,
+};
 use onair_session::witness::{PROBE, some, without};
+use onair_session::{Sites, Walk};
 use onair_types::{
-    ProbeMode, ProbeState, Problem, ProblemCode, Reading, Says, Timestamp, Witness, WordOf,
+    ProbeMode, ProbeState, Problem, ProblemCode, Reading, Says, SessionId, Timestamp, Witness,
+    WordOf,
 };
 
 use crate::config::{Config, ms};
@@ -153,41 +158,55 @@ impl ProbeLink {
             .unwrap_or_default()
     }
 
-    /// The witness's reading. It is zero only if the daemon's own canary succeeds and the probe
-    /// sees each client: the client's sites are armed, and no thread of it sleeps unseen. `sites`
-    /// has each client's pid and the state of its sites. Callers of attachments that are `out`
-    /// (evicted) are reported but not counted.
-    pub fn witness(
+    /// Walks the kernel's list of blocked callers once, for these sessions.
+    pub fn walk(&self, sessions: &[SessionId]) -> ProbeWalk<'_> {
+        let ids: Vec<u64> = sessions.iter().map(|id| id.0).collect();
+        let read = |probe: &Probe| probe.readings(&ids).map_err(|error| chain(&error));
+        let readings = match &self.probe {
+            Ok(probe) => read(probe),
+            Err(reason) => Err(format!("the probe does not run: {reason}")),
+        };
+        ProbeWalk {
+            link: self,
+            readings,
+            canary: OnceCell::new(),
+        }
+    }
+
+    /// Passes the daemon's own canary.
+    fn pass_canary(&self) -> Result<(), String> {
+        let blind = |reason: String| format!("probe_blind: {reason}");
+        let probe = self.probe.as_ref().map_err(|it| blind(it.to_string()))?;
+        probe.self_test().map_err(|it| blind(it.to_string()))?;
+        self.canary_at.set(Some(Timestamp::now()));
+        Ok(())
+    }
+}
+
+/// One walk of the kernel's list of blocked callers.
+#[derive(Debug)]
+pub struct ProbeWalk<'a> {
+    link: &'a ProbeLink,
+    readings: Result<BTreeMap<u64, ProbeReading>, String>,
+    /// What became of the daemon's own canary after the walk: one for all sessions.
+    canary: OnceCell<Result<(), String>>,
+}
+
+impl Walk for ProbeWalk<'_> {
+    /// It is zero only if the daemon's own canary succeeds after the walk and the probe sees each
+    /// client: the client's sites are armed, and no thread of it sleeps unseen.
+    fn probe(
         &self,
-        session: u64,
-        sites: impl Iterator<Item = (u32, Sites)>,
-        out: impl Fn(u64) -> bool,
+        session: SessionId,
+        clients: &mut dyn Iterator<Item = (u32, Sites)>,
+        out: &dyn Fn(u64) -> bool,
     ) -> Reading {
-        let make = |says, users, left_out, detail: String| Reading {
-            witness: Witness::W2,
-            name: PROBE.into(),
-            says,
-            users,
-            left_out,
-            detail,
-            word_of: WordOf::Kernel,
-            at_monotonic_ns: sys::monotonic_ns(),
+        let reading = match &self.readings {
+            Ok(readings) => readings.get(&session.0),
+            Err(reason) => return self.unproven(reason.clone()),
         };
-        // Unproven means unknown if the probe is required; else it is only reported.
-        let unproven = |reason: String| {
-            let says = match self.mode {
-                ProbeMode::Required => Says::Unknown,
-                ProbeMode::Preferred | ProbeMode::Off => Says::NotApplicable,
-            };
-            make(says, 0, 0, reason)
-        };
-        let probe = match &self.probe {
-            Ok(probe) => probe,
-            Err(reason) => return unproven(format!("the probe does not run: {reason}")),
-        };
-        let reading = match probe.reading(session) {
-            Ok(reading) => reading,
-            Err(error) => return unproven(chain(&error)),
+        let Some(reading) = reading else {
+            return self.unproven("the session was not asked for".to_owned());
         };
         // Only callers listed by name are excluded: every other counted caller is a user.
         let left_out = reading.blocked.iter().filter(|it| out(it.attachment));
@@ -196,20 +215,34 @@ impl ProbeLink {
         let but = without(left_out, "blocked caller");
         if users > 0 {
             let detail = format!("{} blocked{but}", some(users, "caller"));
-            return make(Says::Users, users, left_out, detail);
+            return w2(Says::Users, users, left_out, detail);
         }
-        if let Err(blind) = probe.self_test() {
-            return unproven(format!("probe_blind: {blind}"));
+        let canary = self
+            .canary
+            .get_or_init(|| mutant!("together: no canary", Ok(()), self.link.pass_canary()));
+        if let Err(blind) = canary {
+            return self.unproven(blind.clone());
         }
-        self.canary_at.set(Some(Timestamp::now()));
+        self.clients(clients, left_out, &but)
+    }
+}
+
+impl ProbeWalk<'_> {
+    /// The reading of a session without a blocked caller, as its clients' sites say.
+    fn clients(
+        &self,
+        clients: &mut dyn Iterator<Item = (u32, Sites)>,
+        left_out: u64,
+        but: &str,
+    ) -> Reading {
         let (mut watched, mut unseen, mut is_unknown) = (0, None, None);
-        for (pid, sites) in sites {
+        for (pid, sites) in clients {
             match sites {
                 Sites::Armed => watched += 1,
                 // The kernel reports this without the probe, so it counts in every mode.
                 Sites::Unlisted { users, reason } => {
                     let detail = format!("in process {pid} {reason}{but}");
-                    return make(Says::Users, users, left_out, detail);
+                    return w2(Says::Users, users, left_out, detail);
                 }
                 Sites::Blind(reason) => {
                     unseen.get_or_insert(format!("probe_blind: in process {pid} {reason}"));
@@ -223,16 +256,68 @@ impl ProbeLink {
             }
         }
         // An unknown state is no reason to refuse, and no reason to continue.
-        let is_refused = self.mode == ProbeMode::Required && unseen.is_some();
+        let is_refused = self.link.mode == ProbeMode::Required && unseen.is_some();
         if let Some(detail) = is_unknown.filter(|_| !is_refused) {
-            return make(Says::Unknown, 0, left_out, detail);
+            return w2(Says::Unknown, 0, left_out, detail);
         }
         if let Some(reason) = unseen {
-            return unproven(reason);
+            return self.unproven(reason);
         }
         let watched = some(watched, "client");
         let detail =
             format!("no caller blocked or asleep{but}; {watched} watched, the canary came through");
-        make(Says::Zero, 0, left_out, detail)
+        w2(Says::Zero, 0, left_out, detail)
+    }
+
+    /// Unproven means unknown if the probe is required; else it is only reported.
+    fn unproven(&self, reason: String) -> Reading {
+        let says = match self.link.mode {
+            ProbeMode::Required => Says::Unknown,
+            ProbeMode::Preferred | ProbeMode::Off => Says::NotApplicable,
+        };
+        w2(says, 0, 0, reason)
+    }
+}
+
+fn w2(says: Says, users: u64, left_out: u64, detail: String) -> Reading {
+    Reading {
+        witness: Witness::W2,
+        name: PROBE.into(),
+        says,
+        users,
+        left_out,
+        detail,
+        word_of: WordOf::Kernel,
+        at_monotonic_ns: sys::monotonic_ns(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn walk_probe_goes_blind_after_it_then_no_session_of_it_is_zero() {
+        let (link, _events) = ProbeLink::start(&Config::default());
+        assert_eq!(link.mode(), ProbeMode::Required);
+        let sessions = [SessionId(1), SessionId(2)];
+        let says = |walk: &ProbeWalk<'_>| {
+            sessions.map(|id| walk.probe(id, &mut std::iter::empty(), &|_| false).says)
+        };
+        let walk = link.walk(&sessions);
+        assert_eq!(says(&walk), [Says::Zero; 2]);
+        let unasked = walk.probe(SessionId(3), &mut std::iter::empty(), &|_| false);
+        assert_eq!(unasked.says, Says::Unknown);
+        // The kernel's list of this walk has no caller: only the canary tells.
+        let walk = link.walk(&sessions);
+        let probe = link.probe().expect("these tests need root").clone();
+        probe
+            .begin_close()
+            .wait(std::time::Instant::now() + ms(20_000));
+        // Another test's child may hold copies of the links until its exec.
+        while probe.self_test().is_ok() {
+            std::thread::yield_now();
+        }
+        assert_eq!(says(&walk), [Says::Unknown; 2]);
     }
 }

@@ -8,6 +8,8 @@ use super::report::{Kind, Record};
 use super::{Filter, Query, Report, Version};
 
 const MS: u64 = 1_000_000;
+/// Sources of a group that queries ask about, until the answer is due. Anybody can ask.
+const PENDING_SOURCES: usize = 256;
 /// Transmissions of each change if the querier does not tell (RFC 3376 §8.1).
 const ROBUSTNESS: u8 = 2;
 /// Most time between two transmissions of a change: of IGMPv3 (§8.11), and of older ones (RFC 2236
@@ -182,13 +184,12 @@ impl Host {
         state.answer = Some(match state.answer.take() {
             None => (at_ns, asked),
             Some((pending_ns, sources)) => {
-                let whole_group = sources.is_empty() || asked.is_empty();
-                let sources = if whole_group {
-                    BTreeSet::new()
-                } else {
-                    &sources | &asked
-                };
-                (pending_ns.min(at_ns), sources)
+                let mut all = &sources | &asked;
+                // Too many to keep: then the answer is for the whole group, too (§5.2).
+                if sources.is_empty() || asked.is_empty() || all.len() > PENDING_SOURCES {
+                    all.clear();
+                }
+                (pending_ns.min(at_ns), all)
             }
         });
     }
@@ -372,4 +373,32 @@ fn count_down(state: &mut Group) {
         *left -= 1;
         *left > 0
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries_about_ever_more_sources_then_the_whole_group_is_answered_and_none_is_kept() {
+        let group = Ipv4Addr::new(239, 1, 2, 3);
+        let mut host = Host::new(1);
+        host.set(group, Filter::Any, 0);
+        for number in 0..10_000u32 {
+            let query = Query {
+                querier: Ipv4Addr::new(10, 0, 0, 9),
+                version: Version::V3,
+                group: Some(group),
+                sources: [Ipv4Addr::from_bits(number)].into_iter().collect(),
+                response_ms: 3_000_000,
+                robustness: None,
+                interval_ms: None,
+            };
+            host.query(&query, 0);
+            let (_, asked) = host.groups[&group].answer.as_ref().unwrap();
+            assert!(asked.len() <= PENDING_SOURCES);
+        }
+        let (_, asked) = host.groups[&group].answer.as_ref().unwrap();
+        assert!(asked.is_empty());
+    }
 }

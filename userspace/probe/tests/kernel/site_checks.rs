@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 
 use onair_ipc::memory::EventCountFile;
-use onair_probe::{Blind, Probe, ProbeError, Seen};
+use onair_probe::{Blind, Looker, Probe, ProbeError, Seen};
 
 use crate::common::{
     Client, SESSION, block_on, config, introduce, is_asleep, probe, program, until,
@@ -82,6 +82,89 @@ fn sites_client_with_more_threads_than_are_looked_at_then_said_why() {
     // That was about this check alone.
     client.tell("wake");
     until("the threads to be gone", || armed.checker.look().ok());
+}
+
+/// The word on which a thread of the client sleeps, by the file that it is mapped from.
+fn word_of(client: &Client, tid: u32) -> EventCountFile {
+    let pid = client.pid();
+    let call = std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/syscall")).unwrap();
+    let number = |text: &str| u64::from_str_radix(text.trim_start_matches("0x"), 16).unwrap();
+    let address = number(call.split(' ').nth(1).unwrap());
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+    let found = maps.lines().find_map(|line| {
+        let mut fields = line.split_ascii_whitespace();
+        let (start, end) = fields.next()?.split_once('-')?;
+        let offset = number(fields.nth(1)?);
+        let is_here = (number(start)..number(end)).contains(&address);
+        is_here.then(|| address - number(start) + offset)
+    });
+    let file = std::fs::metadata(program()).unwrap();
+    EventCountFile {
+        device: file.dev(),
+        inode: file.ino(),
+        offsets: [found.unwrap(); 2],
+    }
+}
+
+#[test]
+fn looks_together_at_attachments_of_one_process_then_each_by_its_own_words() {
+    let probe = probe();
+    let mut client = Client::start();
+    let tids = client.block(SESSION + 9, 1, 2);
+    let word = word_of(&client, tids[0]);
+    let beside = EventCountFile {
+        offsets: word.offsets.map(|it| it + 8),
+        ..word
+    };
+    // Nothing is registered: the probe lists none of the sleepers.
+    let armed = |session, file| {
+        let armed = block_on(probe.arm(client.pid())).unwrap();
+        armed.checker.watch_event_counts(session, file);
+        armed
+    };
+    let all = [
+        armed(SESSION, beside),
+        armed(SESSION + 1, word),
+        armed(SESSION + 2, beside),
+    ];
+    for order in [[0, 1, 2], [1, 0, 2], [2, 0, 1]] {
+        let lookers = order.map(|at| all[at].checker.looker());
+        let found = Looker::look_together(&lookers);
+        for (at, found) in order.into_iter().zip(found) {
+            match found {
+                Err(Blind::Unlisted { tids: unlisted }) if at == 1 => assert_eq!(unlisted, tids),
+                Ok(seen) if at != 1 => assert_eq!(seen, Seen::default()),
+                other => panic!("{at} of {order:?}: {other:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn looks_together_at_several_processes_then_each_by_its_own_text_and_threads() {
+    let probe = probe();
+    let mut clients: Vec<Client> = (0..4).map(|_| Client::start()).collect();
+    let armed: Vec<_> = clients
+        .iter()
+        .map(|client| block_on(probe.arm(client.pid())).unwrap())
+        .collect();
+    let looks = |first: usize| {
+        let mut lookers: Vec<_> = armed.iter().map(|it| it.checker.looker()).collect();
+        lookers.rotate_left(first);
+        let mut found = Looker::look_together(&lookers);
+        found.rotate_right(first);
+        found
+    };
+    for first in 0..4 {
+        assert!(looks(first).iter().all(Result::is_ok), "{first}");
+    }
+    clients[1].tell("restore");
+    clients[2].kill();
+    for first in 0..4 {
+        let found = looks(first);
+        let blind: Vec<_> = found.iter().map(Result::is_err).collect();
+        assert_eq!(blind, [false, true, false, false], "{first}: {found:?}");
+    }
 }
 
 #[test]

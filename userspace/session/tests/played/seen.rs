@@ -1,11 +1,12 @@
 //! What the core sees, as tests play it.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::memory::AttachmentMemory;
-use onair_session::{Moment, RetiredMemory, Sites, Timeouts, View, witness};
-use onair_types::{Problem, Reading, Says, Timestamp, Witness, WordOf};
+use onair_session::{Moment, RetiredMemory, Sites, Timeouts, View, Walk, witness};
+use onair_types::{Problem, Reading, Says, SessionId, Timestamp, Witness, WordOf};
 
 /// The longest that a poller may take.
 pub(crate) const QUIESCE: Duration = Duration::from_secs(5);
@@ -15,8 +16,11 @@ pub(crate) trait Facts {
     /// The time.
     fn now(&self) -> Instant;
 
-    /// The attachment of each caller that sleeps in a get.
-    fn asleep(&self) -> Vec<u64>;
+    /// The attachment of each caller that sleeps in a get of a session.
+    fn asleep(&self, session: SessionId) -> Vec<u64>;
+
+    /// The session.
+    fn session(&self) -> SessionId;
 
     /// Whether the process of an attachment is gone, and its death reported.
     fn is_gone(&self, attachment: u64) -> bool;
@@ -56,29 +60,13 @@ impl<F: Facts> View for Seen<F> {
         Ok(())
     }
 
-    fn probe(
-        &self,
-        clients: &mut dyn Iterator<Item = (u32, Sites)>,
-        out: &dyn Fn(u64) -> bool,
-    ) -> Reading {
-        let asleep = self.0.asleep();
-        let left_out = asleep.iter().filter(|number| out(**number)).count() as u64;
-        let users = asleep.len() as u64 - left_out;
-        let mut all = clients.map(|(_, sites)| sites);
-        let is_unknown = all.any(|sites| sites != Sites::Armed);
-        let says = match users {
-            0 if is_unknown => Says::Unknown,
-            0 => Says::Zero,
-            _ => Says::Users,
-        };
-        Reading {
-            left_out,
-            ..reading(Witness::W2, witness::PROBE, says, users)
-        }
+    fn walk(&self, sessions: &[SessionId]) -> Box<dyn Walk + '_> {
+        let asleep = sessions.iter().map(|id| (*id, self.0.asleep(*id)));
+        Box::new(List(asleep.collect()))
     }
 
     fn blocked(&self) -> Vec<u64> {
-        self.0.asleep()
+        self.0.asleep(self.0.session())
     }
 
     fn mapping(&self, memory: &RetiredMemory) -> Reading {
@@ -98,6 +86,33 @@ impl<F: Facts> View for Seen<F> {
 
     fn is_process_ending(&self, pid: u32) -> bool {
         self.0.is_ending(pid)
+    }
+}
+
+/// The callers asleep at one moment, by session.
+struct List(BTreeMap<SessionId, Vec<u64>>);
+
+impl Walk for List {
+    fn probe(
+        &self,
+        session: SessionId,
+        clients: &mut dyn Iterator<Item = (u32, Sites)>,
+        out: &dyn Fn(u64) -> bool,
+    ) -> Reading {
+        let asleep = &self.0[&session];
+        let left_out = asleep.iter().filter(|number| out(**number)).count() as u64;
+        let users = asleep.len() as u64 - left_out;
+        let mut all = clients.map(|(_, sites)| sites);
+        let is_unknown = all.any(|sites| sites != Sites::Armed);
+        let says = match users {
+            0 if is_unknown => Says::Unknown,
+            0 => Says::Zero,
+            _ => Says::Users,
+        };
+        Reading {
+            left_out,
+            ..reading(Witness::W2, witness::PROBE, says, users)
+        }
     }
 }
 

@@ -267,6 +267,7 @@ impl Site {
                 asked_at: question.asked_at,
                 found: SiteFinding::Armed,
             }),
+            Effect::Examine => self.handle(Event::Examine),
             Effect::Keep(memory) => self.give_back(&memory),
             Effect::Destroyed {
                 evidence,
@@ -306,8 +307,12 @@ impl Facts for World {
         self.now
     }
 
-    fn asleep(&self) -> Vec<u64> {
+    fn asleep(&self, _: SessionId) -> Vec<u64> {
         Vec::new()
+    }
+
+    fn session(&self) -> SessionId {
+        SessionId(SESSION)
     }
 
     fn is_gone(&self, _: u64) -> bool {

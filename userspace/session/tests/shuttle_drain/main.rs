@@ -23,14 +23,16 @@ mod schedules;
 #[path = "../played/seen.rs"]
 mod seen;
 mod tasks;
+mod together;
 
 use std::time::Duration;
 
 use onair_session::{Answer, Destroy, Event, Reply};
-use onair_types::{Operation, Says, StepName, Via, Who};
+use onair_types::{Operation, Reading, Says, StepName, Via, Who};
 
 use self::plant::{End, Plant};
 use self::schedules::{below, schedules};
+use self::together::Together;
 
 fn operator() -> Who {
     Who {
@@ -81,6 +83,43 @@ fn drain_with_callers_that_leave_and_die_ends_without_a_timer() {
         );
         assert!(evidence.disagreements.is_empty(), "{evidence:?}");
         plant.check(&evidence);
+    });
+}
+
+/// Sessions that are stopped and destroyed together, and examined together, end each for itself.
+#[test]
+fn drain_of_sessions_together_ends_each_without_a_timer() {
+    schedules(2000, || {
+        let clients: Vec<_> = (0..2 + below(2)).map(|_| (1, 1 + below(2))).collect();
+        let mut all = Together::with_clients(&clients);
+        all.run_for(below(60));
+        for _ in 0..below(3) {
+            let plant = below(all.0.len());
+            all.0[plant].kill_soon();
+        }
+        all.0.iter_mut().for_each(Plant::stop);
+        all.run_for(below([1, 20][below(2)]));
+        for _ in 0..below(3) {
+            let plant = below(all.0.len());
+            all.0[plant].kill_soon();
+        }
+        let in_turn = below(2) == 0;
+        for plant in &mut all.0 {
+            plant.handle(Event::Destroy(Destroy {
+                waits_for_turn: in_turn,
+                ..destroy(Operation::Shutdown)
+            }));
+        }
+        let ends = all.run_until_over();
+        for (plant, end) in all.0.iter_mut().zip(ends) {
+            let End::Destroyed(evidence) = end else {
+                panic!("it was not quarantined");
+            };
+            let is_zero = |it: &Reading| it.says == Says::Zero || it.name == "mapping";
+            assert!(evidence.readings.iter().all(is_zero), "{evidence:?}");
+            assert!(evidence.disagreements.is_empty(), "{evidence:?}");
+            plant.check(&evidence);
+        }
     });
 }
 

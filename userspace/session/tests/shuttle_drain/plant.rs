@@ -20,11 +20,12 @@ use crate::process::Process;
 use crate::schedules::{below, dawdle, spawn, wake_more};
 use crate::seen::{Facts, Seen};
 use crate::tasks::{Wire, caller, poller};
+use crate::together::examine;
 
 pub(crate) const FRAMES: u32 = 4;
 const QUOTA: u32 = 2;
 /// Turns of the driver without news before a session counts as one that never ends.
-const PATIENCE: usize = 4_000;
+pub(crate) const PATIENCE: usize = 4_000;
 /// Kicks after which the core may leave further ones to its timer, which fires then.
 const FRUITLESS: u32 = 4;
 /// Written over the frames once the session is destroyed.
@@ -38,18 +39,26 @@ pub(crate) enum End {
 
 /// The session with its surroundings.
 pub(crate) struct Plant {
-    core: SessionCore<Ledgers>,
+    pub(crate) core: SessionCore<Ledgers>,
+    /// The processes of every session.
+    kernel: Kernel,
     frames: FrameMemory,
     processes: Vec<Arc<Process>>,
     wire: Arc<Mutex<Wire>>,
     tasks: Vec<JoinHandle<Option<()>>>,
+    /// Tasks that kill, at some step.
+    killers: Vec<JoinHandle<Option<()>>>,
     /// Answers of helper threads that are still to come.
     answers: VecDeque<Event<Ledgers>>,
     /// Numbers of attachments whose memory was given back.
     given_back: Vec<u64>,
-    end: Option<End>,
+    pub(crate) end: Option<End>,
+    /// To be examined.
+    pub(crate) is_due: bool,
+    /// To be destroyed in its turn.
+    pub(crate) is_ready: bool,
     /// Kicks since the stop.
-    kicks: u32,
+    pub(crate) kicks: u32,
     clock: Duration,
 }
 
@@ -62,9 +71,14 @@ pub(crate) fn epoch() -> Instant {
 impl Plant {
     /// A running session with `processes` clients of `callers` threads each.
     pub(crate) fn with_clients(processes: usize, callers: usize) -> Self {
+        Self::beside(&Kernel::default(), SessionId(77), processes, callers)
+    }
+
+    /// The same, as one of the sessions of `kernel`.
+    pub(crate) fn beside(kernel: &Kernel, id: SessionId, processes: usize, callers: usize) -> Self {
         let frames = FrameMemory::create(Geometry::new(FRAMES, 100).unwrap(), true).unwrap();
         let core = SessionCore::new(
-            SessionId(77),
+            id,
             SessionName::try_from("test".to_owned()).unwrap(),
             Direction::Receive,
             Box::new(Ledgers::default()),
@@ -74,13 +88,17 @@ impl Plant {
         let wire = Arc::new(Mutex::new(Wire::default()));
         let mut plant = Self {
             core,
+            kernel: Arc::clone(kernel),
             frames,
             processes: Vec::new(),
             wire,
             tasks: Vec::new(),
+            killers: Vec::new(),
             answers: VecDeque::new(),
             given_back: Vec::new(),
             end: None,
+            is_due: false,
+            is_ready: false,
             kicks: 0,
             clock: Duration::ZERO,
         };
@@ -100,6 +118,7 @@ impl Plant {
                 watched: Some(process.tgid()),
                 quota: QUOTA,
             })));
+            kernel.lock().unwrap().push((id, Arc::clone(&process)));
             plant.processes.push(process);
         }
         plant.start();
@@ -142,7 +161,7 @@ impl Plant {
     /// Kills a thread, or a process, at some step from now on.
     pub(crate) fn kill_soon(&mut self) {
         let process = Arc::clone(&self.processes[below(self.processes.len())]);
-        self.tasks.push(spawn(vec![], move || {
+        self.killers.push(spawn(vec![], move || {
             dawdle([30, 300][below(2)]);
             let threads: Vec<_> = process.threads.lock().unwrap().values().cloned().collect();
             match threads.get(below(2 * threads.len().max(1))) {
@@ -160,16 +179,22 @@ impl Plant {
 
     /// Gives an event to the core, and does what it says.
     pub(crate) fn handle(&mut self, event: Event<Ledgers>) {
-        let seen = Seen(World {
-            processes: &self.processes,
-            now: epoch() + self.clock,
-        });
+        let seen = self.seen();
         for effect in self.core.handle(event, &seen) {
             self.execute(effect);
         }
     }
 
-    fn execute(&mut self, effect: Effect<Ledgers>) {
+    pub(crate) fn seen(&self) -> Seen<World> {
+        Seen(World {
+            session: self.core.id(),
+            kernel: Arc::clone(&self.kernel),
+            processes: self.processes.clone(),
+            now: epoch() + self.clock,
+        })
+    }
+
+    pub(crate) fn execute(&mut self, effect: Effect<Ledgers>) {
         match effect {
             Effect::Poller(order) => self.wire.lock().unwrap().orders.push_back(order),
             Effect::Wake(memory) => wake_more(&memory),
@@ -192,7 +217,9 @@ impl Plant {
                 found: SiteFinding::Armed,
             }),
             Effect::NameUsers(Named::Refusal(_, problem)) => panic!("refused: {problem:?}"),
-            Effect::NameUsers(_) | Effect::Started(_) | Effect::Quarantined(_) | Effect::Ready => {}
+            Effect::NameUsers(_) | Effect::Started(_) | Effect::Quarantined(_) => {}
+            Effect::Examine => self.is_due = true,
+            Effect::Ready => self.is_ready = true,
             Effect::NotAdmitted(reason) => panic!("{reason}"),
             Effect::Keep(memory) => self.give_back(&memory),
             Effect::Destroyed {
@@ -237,17 +264,22 @@ impl Plant {
         all.find(|it| it.number() == number).unwrap()
     }
 
-    /// One turn of the driver: what arrived, in some order. Returns whether there was something.
+    /// One turn of the driver. Returns whether something arrived.
     fn turn(&mut self) -> bool {
+        let progressed = self.take_in();
+        examine(std::slice::from_mut(self));
+        progressed
+    }
+
+    /// What arrived, in some order. Returns whether there was something.
+    pub(crate) fn take_in(&mut self) -> bool {
         thread::yield_now();
         let mut progressed = false;
         let event = self.wire.lock().unwrap().events.pop_front();
         if let Some(event) = event {
             let is_handed_back = matches!(event, Event::HandedBack(_));
             self.handle(event);
-            if is_handed_back {
-                self.handle(Event::Examine);
-            }
+            self.is_due |= is_handed_back;
             progressed = true;
         }
         if let Some(answer) = self.answers.pop_front() {
@@ -283,9 +315,6 @@ impl Plant {
                 tgid: process.tgid(),
                 exits: together.into_iter().map(exit).collect(),
             });
-            if self.core.has_ended_threads() {
-                self.handle(Event::Examine);
-            }
         }
         if process.mortal.is_dead() && !process.reported.lock().unwrap().1 {
             process.reported.lock().unwrap().1 = true;
@@ -319,10 +348,7 @@ impl Plant {
         let mut idle = 0;
         while self.end.is_none() {
             idle = if self.turn() { 0 } else { idle + 1 };
-            if idle == PATIENCE / 2 && self.kicks >= FRUITLESS {
-                self.clock += Duration::from_millis(200);
-                self.handle(Event::Tick);
-            }
+            self.let_the_timer_fire(idle);
             let state = self.core.state();
             assert!(
                 idle < PATIENCE,
@@ -334,6 +360,23 @@ impl Plant {
                 // The unmapping of a memory is no event.
                 self.handle(Event::Examine);
             }
+        }
+        self.finish()
+    }
+
+    /// A timer is due only for a session whose clients kicked it too often.
+    pub(crate) fn let_the_timer_fire(&mut self, idle: usize) {
+        if idle == PATIENCE / 2 && self.kicks >= FRUITLESS && self.end.is_none() {
+            self.clock += Duration::from_millis(200);
+            self.handle(Event::Tick);
+        }
+    }
+
+    /// The session has ended: waits for the tasks.
+    pub(crate) fn finish(&mut self) -> End {
+        // Some kill only now.
+        for killer in self.killers.drain(..) {
+            killer.join().unwrap();
         }
         let has_dead = |it: &Arc<Process>| {
             let threads = it.threads.lock().unwrap();
@@ -378,24 +421,33 @@ impl Plant {
     }
 }
 
+/// Every client process, with its session.
+pub(crate) type Kernel = Arc<Mutex<Vec<(SessionId, Arc<Process>)>>>;
+
 /// A clock that stands, the callers that sleep, the processes that are gone.
-struct World<'a> {
-    processes: &'a [Arc<Process>],
+pub(crate) struct World {
+    session: SessionId,
+    kernel: Kernel,
+    processes: Vec<Arc<Process>>,
     now: Instant,
 }
 
-impl Facts for World<'_> {
+impl Facts for World {
     fn now(&self) -> Instant {
         self.now
     }
 
-    fn asleep(&self) -> Vec<u64> {
+    fn session(&self) -> SessionId {
+        self.session
+    }
+
+    fn asleep(&self, session: SessionId) -> Vec<u64> {
         let asleep = scheduled::asleep();
         let mut all = Vec::new();
-        for process in self.processes {
+        for (of, process) in &*self.kernel.lock().unwrap() {
             let getting = process.getting.lock().unwrap();
             let inside = getting.iter().filter(|tid| asleep.contains(tid));
-            all.extend(inside.map(|_| process.number()));
+            all.extend(inside.filter(|_| *of == session).map(|_| process.number()));
         }
         all
     }

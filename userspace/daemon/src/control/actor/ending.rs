@@ -10,14 +10,15 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
-use onair_session::{Destroy, Event};
+use onair_session::{Destroy, Event, Examination};
 use onair_types::{EventKind, Operation, SessionOutcome, SessionState, SessionSummary, Via, Who};
 use serde_json::{Value, json};
 
 use super::Actor;
+use super::together::within;
 use crate::config::Policy;
 use crate::config::ms;
-use crate::inspector::{Finding, Inspection};
+use crate::inspector::{Finding, Inspection, Look};
 use crate::services::Services;
 use crate::session::{Session, SessionTotals};
 use onair_session::Reply;
@@ -165,7 +166,7 @@ impl Actor {
         self.services.inspector.ask(Inspection {
             about: DUMP,
             limit: self.shutdown.config().handler(),
-            look: Box::new(look),
+            look: Look::Alone(Box::new(look)),
             late: Box::new(|| Finding::Told),
         });
     }
@@ -307,15 +308,14 @@ impl Actor {
         }
     }
 
-    /// Destroys sessions without users, by priority. Returns whether all of them are destroyed.
+    /// Examines sessions that are due, then destroys those without users, by priority. Returns
+    /// whether nothing of it is left.
     fn destroy_ready(&mut self, turn: Instant) -> bool {
-        while let Some((_, id)) = self.ready.pop_first() {
-            self.handle(id, Event::EndInTurn);
-            if turn.elapsed() >= BUDGET && !self.ready.is_empty() {
-                return false;
-            }
-        }
-        true
+        self.examine_due(turn, BUDGET)
+            && within(turn, BUDGET, || {
+                self.examine_first(Examination::InTurn);
+                !self.ready.is_empty()
+            })
     }
 
     /// Whether the daemon waits for a session. It does not wait for a session that a blind probe

@@ -96,7 +96,7 @@ impl Actor {
         self.handle(id, Event::HandedBack(runtime));
         // Before the session may be destroyed.
         self.taps_handed_back(id);
-        self.handle(id, Event::Examine);
+        self.examine_soon(id);
     }
 
     fn attach_refused(
@@ -151,28 +151,20 @@ impl Actor {
         }
     }
 
-    /// Tells the sessions that have this process as a client; returns those to examine.
-    fn tell_clients_of(&mut self, tgid: u32, event: impl Fn() -> Event<Runtime>) -> Vec<u64> {
+    /// Tells the sessions that have this process as a client.
+    fn tell_clients_of(&mut self, tgid: u32, event: impl Fn() -> Event<Runtime>) {
         let has = |session: &&Session| session.core.has_client(tgid);
         let affected = self.sessions.values().filter(has);
-        let mut affected: Vec<u64> = affected.map(|session| session.id.0).collect();
-        for &id in &affected {
+        let affected: Vec<u64> = affected.map(|session| session.id.0).collect();
+        for id in affected {
             self.handle(id, event());
         }
-        let has_ended = |id: &u64| {
-            self.sessions
-                .get(id)
-                .is_some_and(|it| it.core.has_ended_threads())
-        };
-        affected.retain(has_ended);
-        affected
     }
 
     pub(super) fn probe_events(&mut self, events: &[ProbeEvent]) {
         // Hundreds of threads may end together. The slots of a client are read once for all its
-        // threads, and each session is examined once, after all events about it.
+        // threads, and each session is examined once, after all messages of the turn.
         let mut exits = BTreeMap::<u32, Vec<Exit>>::new();
-        let mut affected = BTreeSet::new();
         for event in events {
             match *event {
                 ProbeEvent::Exit {
@@ -186,7 +178,7 @@ impl Actor {
                 }
                 ProbeEvent::Exec { tgid, .. } => {
                     let replaced = || Event::ProgramReplaced { tgid };
-                    affected.extend(self.tell_clients_of(tgid, replaced));
+                    self.tell_clients_of(tgid, replaced);
                 }
                 ProbeEvent::Overrun { lost } => {
                     tracing::warn!(
@@ -194,7 +186,8 @@ impl Actor {
                         "probe events were lost; the daemon reads the maps again"
                     );
                     self.exits_lost = true;
-                    affected.extend(self.sessions.keys());
+                    let all: Vec<u64> = self.sessions.keys().copied().collect();
+                    all.into_iter().for_each(|id| self.examine_soon(id));
                 }
             }
         }
@@ -203,10 +196,7 @@ impl Actor {
                 tgid,
                 exits: exits.clone(),
             };
-            affected.extend(self.tell_clients_of(tgid, ended));
-        }
-        for id in affected {
-            self.handle(id, Event::Examine);
+            self.tell_clients_of(tgid, ended);
         }
     }
 }

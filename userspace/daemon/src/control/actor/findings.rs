@@ -30,6 +30,7 @@ impl Actor {
                 }
             }
             Finding::Told => {}
+            Finding::Several(findings) => findings.into_iter().for_each(|it| self.found(it)),
         }
     }
 

@@ -20,6 +20,7 @@ mod restore;
 mod retired;
 mod schedule;
 mod shares;
+mod together;
 mod turn;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -44,7 +45,7 @@ use onair_session::Reply;
 
 use ending::Ending;
 pub use ending::{ActorCommand, ActorTask, Drain, Drained};
-use schedule::{Schedule, Task};
+use schedule::{Schedule, TURN, Task};
 use turn::Sources;
 
 /// Indices in the probe's counters: the maximum number of sessions at a time.
@@ -66,6 +67,8 @@ pub struct Actor {
     free_indices: VecDeque<u32>,
     shutdown: ShutdownCoordinator,
     ending: Option<Ending>,
+    /// Priority and id of sessions to be examined in this turn.
+    due: BTreeSet<(u8, u64)>,
     /// Priority and id of sessions that the shutdown may destroy now.
     ready: BTreeSet<(u8, u64)>,
     /// Sessions whose clients are still to be told that the daemon exits.
@@ -111,6 +114,7 @@ impl Actor {
             destroyed: 0,
             free_indices: (0..INDICES).collect(),
             ending: None,
+            due: BTreeSet::new(),
             ready: BTreeSet::new(),
             announcing: BTreeSet::new(),
             periodic_at: Instant::now(),
@@ -144,6 +148,7 @@ impl Actor {
             let wake = self.wake_at();
             self.wait(&mut sources, wake, worker).await?;
             self.serve(&mut sources, worker);
+            self.examine_due(Instant::now(), TURN);
         }
         self.end();
         self.services.waking.finish();

@@ -16,6 +16,7 @@ impl Actor {
         let answer = match progress {
             // The caller that asked for these does what follows.
             Progress::Lives | Progress::NotAdmitted(_) | Progress::Quarantined(_) => return,
+            Progress::Due => return self.examine_soon(id),
             Progress::Ready => {
                 let session = self.sessions.get(&id);
                 self.ready.extend(session.map(|it| (it.spec.priority, id)));

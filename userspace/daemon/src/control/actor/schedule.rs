@@ -92,6 +92,13 @@ impl Schedule {
         self.last = Some(task);
     }
 
+    /// Charges a task with `cost` that others had for it until `ended`.
+    pub(super) fn charge(&mut self, task: Task, ended: Instant, cost: Duration) {
+        let rest = ended + (cost * REST).max(SHORTEST);
+        let until = self.rests.entry(task).or_insert(rest);
+        *until = rest.max(*until);
+    }
+
     /// Runs the due tasks until the turn's time is over.
     pub(super) fn turn(
         &mut self,
@@ -204,6 +211,18 @@ mod tests {
         schedule.ran(Task::Session(0), start, start + 3 * MS);
         assert_eq!(schedule.wake_at(&one), Some(rested));
         assert_eq!(schedule.wake_at(&Wanted::new()), None);
+    }
+
+    #[test]
+    fn task_charged_with_what_was_done_for_it_then_it_rests_the_longer_of_both() {
+        let start = Instant::now();
+        let wanted = sessions(1, start);
+        let (mut schedule, task) = (Schedule::default(), Task::Session(0));
+        schedule.ran(task, start, start + 3 * MS);
+        schedule.charge(task, start + 4 * MS, MS);
+        assert_eq!(schedule.wake_at(&wanted), Some(start + 33 * MS));
+        schedule.charge(task, start + 4 * MS, 5 * MS);
+        assert_eq!(schedule.wake_at(&wanted), Some(start + 54 * MS));
     }
 
     #[test]

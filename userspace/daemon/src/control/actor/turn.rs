@@ -1,8 +1,9 @@
 //! One turn of the control thread: serve waiting messages, do some work, let the connections run.
 //!
 //! Nothing may block a turn. It serves messages for at most 2 ms, one of each source in rotation.
-//! Then the due tasks get 2 ms. Then the connections' own tasks run, and the kernel reports new
-//! input. A source that is never empty gets its share and no more.
+//! Then the due tasks get 2 ms. After the messages and after the tasks, the sessions to which they
+//! gave a reason are examined together, for 2 ms. Then the connections' own tasks run, and the kernel
+//! reports new input. A source that is never empty gets its share and no more.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
@@ -88,7 +89,8 @@ impl Actor {
         worker: &WorkerGuard,
     ) -> std::io::Result<()> {
         tokio::task::yield_now().await;
-        let has_rest = sources.has_rest() || !self.services.waking.is_done();
+        let has_rest =
+            sources.has_rest() || !self.services.waking.is_done() || !self.due.is_empty();
         let Sources {
             inbox,
             pollers,
@@ -199,6 +201,7 @@ impl Actor {
         let mut schedule = std::mem::take(&mut self.schedule);
         schedule.turn(&wanted, Instant::now, |task, now| self.do_task(task, now));
         self.schedule = schedule;
+        self.examine_due(Instant::now(), TURN);
     }
 
     /// When the next task may run.

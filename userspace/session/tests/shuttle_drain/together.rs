@@ -1,0 +1,73 @@
+//! Several sessions that end together: the driver examines those that are due in one go.
+
+use onair_session::{Examination, Examined, examine_together};
+use onair_types::SessionId;
+
+use crate::plant::{End, Kernel, PATIENCE, Plant};
+
+/// Sessions with the same driver.
+pub(crate) struct Together(pub(crate) Vec<Plant>);
+
+impl Together {
+    /// Running sessions, each with this many clients and callers.
+    pub(crate) fn with_clients(sessions: &[(usize, usize)]) -> Self {
+        let kernel = Kernel::default();
+        let each = sessions.iter().zip(77..).map(|((processes, callers), id)| {
+            Plant::beside(&kernel, SessionId(id), *processes, *callers)
+        });
+        Self(each.collect())
+    }
+
+    /// One turn of the driver: what arrived for any of them, then one examination.
+    fn turn(&mut self) -> bool {
+        let mut progressed = false;
+        for plant in self.0.iter_mut().filter(|it| it.end.is_none()) {
+            progressed |= plant.take_in();
+        }
+        examine(&mut self.0);
+        progressed
+    }
+
+    pub(crate) fn run_for(&mut self, turns: usize) {
+        for _ in 0..turns {
+            self.turn();
+        }
+    }
+
+    /// Runs until all have ended.
+    pub(crate) fn run_until_over(&mut self) -> Vec<End> {
+        let mut idle = 0;
+        while self.0.iter().any(|it| it.end.is_none()) {
+            idle = if self.turn() { 0 } else { idle + 1 };
+            self.0.iter_mut().for_each(|it| it.let_the_timer_fire(idle));
+            assert!(idle < PATIENCE, "L2: no event ends the sessions");
+        }
+        self.0.iter_mut().map(Plant::finish).collect()
+    }
+}
+
+/// Examines the sessions that are due, then those whose turn has come.
+pub(crate) fn examine(plants: &mut [Plant]) {
+    let is_due = |it: &mut Plant| std::mem::take(&mut it.is_due);
+    examine_where(plants, Examination::Due, is_due);
+    let is_ready = |it: &mut Plant| std::mem::take(&mut it.is_ready);
+    examine_where(plants, Examination::InTurn, is_ready);
+}
+
+fn examine_where(plants: &mut [Plant], why: Examination, wanted: impl Fn(&mut Plant) -> bool) {
+    let all = plants.iter_mut();
+    let mut all: Vec<&mut Plant> = all.filter_map(|it| wanted(it).then_some(it)).collect();
+    all.retain(|it| it.end.is_none());
+    let seen: Vec<_> = all.iter().map(|it| it.seen()).collect();
+    let sessions = all.iter_mut().zip(&seen).map(|(plant, view)| Examined {
+        core: &mut plant.core,
+        view,
+    });
+    let done = examine_together(sessions.collect(), why);
+    for (id, effects) in done {
+        let plant = all.iter_mut().find(|it| it.core.id() == id).unwrap();
+        for effect in effects {
+            plant.execute(effect);
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! Sessions that are examined together, with callers that are hostile or come at the wrong moment:
+//! each session is judged by what was read of it, after its own gate was closed.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
+#[path = "played/ledgers.rs"]
+#[expect(dead_code, reason = "the sequences use all of it")]
+mod ledgers;
+#[path = "../../ipc/tests/rig/pair.rs"]
+mod rig;
+#[path = "played/seen.rs"]
+mod seen;
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use onair_ipc::caller::{Deadline, Lease, Refusal};
+use onair_ipc::frames::FrameMemory;
+use onair_ipc::layout::Geometry;
+use onair_session::{
+    Admission, Destroy, Effect, Event, Evidence, Examination, Examined, Exit, Order, Reply,
+    SessionCore, SiteFinding, View, examine_together,
+};
+use onair_types::{Direction, Operation, Says, SessionId, SessionName, Via, Who};
+
+use self::ledgers::Ledgers;
+use self::rig::Pair;
+use self::seen::{Facts, Seen};
+
+const CLIENT: u64 = 1;
+
+fn who(pid: u32) -> Who {
+    Who {
+        uid: 0,
+        gid: 0,
+        pid,
+        command: "test".into(),
+        via: Via::Control,
+    }
+}
+
+/// What the kernel shows, and what happens while it is asked.
+struct World<'a> {
+    session: SessionId,
+    /// Sessions with a caller that only the kernel sees.
+    hidden: &'a [SessionId],
+    /// Runs when the kernel's list is read for a session.
+    at_walk: &'a dyn Fn(SessionId),
+    now: Instant,
+}
+
+impl Facts for World<'_> {
+    fn now(&self) -> Instant {
+        self.now
+    }
+
+    fn session(&self) -> SessionId {
+        self.session
+    }
+
+    fn asleep(&self, session: SessionId) -> Vec<u64> {
+        (self.at_walk)(session);
+        let is_hidden = self.hidden.contains(&session);
+        is_hidden.then_some(CLIENT).into_iter().collect()
+    }
+
+    fn is_gone(&self, _: u64) -> bool {
+        false
+    }
+
+    fn is_ending(&self, _: u32) -> bool {
+        false
+    }
+}
+
+/// A session with one client.
+struct Site {
+    core: SessionCore<Ledgers>,
+    pair: Pair,
+    runtime: Option<Box<Ledgers>>,
+    is_due: bool,
+    is_ready: bool,
+    /// Owners of slots that helper threads are asked about.
+    suspects: Vec<u32>,
+    end: Option<Box<Evidence>>,
+    now: Instant,
+}
+
+impl Site {
+    /// It runs, and its poller has it.
+    fn new(id: u64) -> Self {
+        let frames = FrameMemory::create(Geometry::new(2, 100).unwrap(), true).unwrap();
+        let pair = Pair::new(CLIENT, false, &frames, true);
+        pair.memory.stop();
+        let core = SessionCore::new(
+            SessionId(id),
+            SessionName::try_from(format!("test{id}")).unwrap(),
+            Direction::Receive,
+            Box::new(Ledgers::default()),
+            Some(frames),
+            None,
+        );
+        let memory = Arc::clone(&pair.memory);
+        let mut site = Self {
+            core,
+            pair,
+            runtime: None,
+            is_due: false,
+            is_ready: false,
+            suspects: Vec::new(),
+            end: None,
+            now: Instant::now(),
+        };
+        site.handle(Event::Admit(Box::new(Admission {
+            number: CLIENT,
+            who: who(2),
+            memory,
+            frames: None,
+            watched: Some(2),
+            quota: 2,
+        })));
+        site.handle(Event::Start(Reply::unread()));
+        site
+    }
+
+    fn take(&mut self) -> Lease {
+        self.runtime.as_mut().unwrap().publish(0);
+        self.pair.client.get(Deadline::Now).unwrap()
+    }
+
+    /// Stops it, and begins to destroy it.
+    fn stop(&mut self, waits_for_turn: bool) {
+        self.handle(Event::Stop);
+        let runtime = self.runtime.take().unwrap();
+        self.handle(Event::HandedBack(runtime));
+        self.handle(Event::Destroy(Destroy {
+            who: who(1),
+            operation: Operation::Shutdown,
+            deadline: Some(self.now + Duration::from_secs(1)),
+            deadline_ms: Some(1000),
+            waits_for_turn,
+            reply: Reply::unread(),
+        }));
+        self.is_due = true;
+    }
+
+    fn handle(&mut self, event: Event<Ledgers>) {
+        let seen = Seen(World {
+            session: self.core.id(),
+            hidden: &[],
+            at_walk: &|_| (),
+            now: self.now,
+        });
+        for effect in self.core.handle(event, &seen) {
+            self.execute(effect);
+        }
+    }
+
+    fn execute(&mut self, effect: Effect<Ledgers>) {
+        match effect {
+            Effect::Poller(Order::Start(runtime)) => self.runtime = Some(runtime),
+            Effect::LookAtSites(question) => self.handle(Event::SitesLookedAt {
+                attachment: question.attachment,
+                asked_at: question.asked_at,
+                found: SiteFinding::Armed,
+            }),
+            Effect::LookAtThreads(question) => {
+                let owners = question.suspects.iter().map(|slot| slot.owner);
+                self.suspects.extend(owners);
+            }
+            Effect::Examine => self.is_due = true,
+            Effect::Ready => self.is_ready = true,
+            Effect::Destroyed { evidence, .. } => self.end = Some(evidence),
+            _ => {}
+        }
+    }
+}
+
+/// Examines the sessions that are due, and then those that are ready, until none is.
+fn examine(sites: &mut [Site], hidden: &[SessionId], at_walk: &dyn Fn(SessionId)) {
+    for why in [Examination::Due, Examination::InTurn].repeat(4) {
+        let wanted = |it: &mut Site| match why {
+            Examination::Due => std::mem::take(&mut it.is_due),
+            Examination::InTurn => std::mem::take(&mut it.is_ready),
+        };
+        let mut all: Vec<&mut Site> = sites.iter_mut().filter(|it| it.end.is_none()).collect();
+        all.retain_mut(|it| wanted(it));
+        let seen: Vec<_> = all
+            .iter()
+            .map(|it| {
+                Seen(World {
+                    session: it.core.id(),
+                    hidden,
+                    at_walk,
+                    now: it.now,
+                })
+            })
+            .collect();
+        let examined = all.iter_mut().zip(&seen).map(|(site, view)| Examined {
+            core: &mut site.core,
+            view: view as &dyn View,
+        });
+        for (id, effects) in examine_together(examined.collect(), why) {
+            let site = all.iter_mut().find(|it| it.core.id() == id).unwrap();
+            effects.into_iter().for_each(|effect| site.execute(effect));
+        }
+    }
+}
+
+fn ended(sites: &[Site]) -> Vec<bool> {
+    sites.iter().map(|it| it.end.is_some()).collect()
+}
+
+#[test]
+fn together_a_caller_that_only_the_kernel_sees_then_its_session_alone_stays() {
+    for (hidden, in_turn) in [(1, false), (2, false), (3, false), (1, true), (2, true)] {
+        let mut sites: Vec<_> = (1..=3).map(Site::new).collect();
+        sites.iter_mut().for_each(|it| it.stop(in_turn));
+        examine(&mut sites, &[SessionId(hidden)], &|_| ());
+        let expected: Vec<_> = (1..=3).map(|id| id != hidden).collect();
+        assert_eq!(ended(&sites), expected, "{hidden} {in_turn}");
+        // It was not there: the lie of the shared memory is in the certificate.
+        for site in &mut sites {
+            site.is_due = true;
+        }
+        examine(&mut sites, &[], &|_| ());
+        assert_eq!(ended(&sites), [true; 3]);
+        for site in &sites {
+            let evidence = site.end.as_ref().unwrap();
+            let expected = usize::from(site.core.id() == SessionId(hidden));
+            assert_eq!(evidence.disagreements.len(), expected, "{hidden} {in_turn}");
+        }
+    }
+}
+
+#[test]
+fn together_a_frame_held_in_one_then_that_one_stays_and_its_put_kicks() {
+    for holder in 0..3 {
+        let mut sites: Vec<_> = (1..=3).map(Site::new).collect();
+        let held = RefCell::new(Some(sites[holder].take()));
+        sites.iter_mut().for_each(|it| it.stop(false));
+        // The holder puts it when W1 of every session has been read; others try to enter theirs.
+        let clients: Vec<_> = sites.iter().map(|it| it.pair.client.clone()).collect();
+        let at_walk = |_: SessionId| {
+            if let Some(loan) = held.borrow_mut().take() {
+                clients[holder].put(loan).unwrap();
+            }
+            for client in &clients {
+                assert_eq!(client.get(Deadline::Now).unwrap_err(), Refusal::Again);
+            }
+        };
+        examine(&mut sites, &[], &at_walk);
+        let expected: Vec<_> = (0..3).map(|at| at != holder).collect();
+        assert_eq!(ended(&sites), expected, "{holder}");
+        assert!(sites[holder].pair.is_kicked(), "its kick was not armed");
+        sites[holder].handle(Event::Kicked(CLIENT));
+        examine(&mut sites, &[], &|_| ());
+        assert_eq!(ended(&sites), [true; 3]);
+        let evidence = sites[holder].end.as_ref().unwrap();
+        assert_eq!(evidence.counts.frames_returned, 1);
+        let mut readings = evidence.readings.iter().filter(|it| it.name != "mapping");
+        assert!(readings.all(|it| it.says == Says::Zero), "{evidence:?}");
+        assert!(evidence.disagreements.is_empty(), "{evidence:?}");
+    }
+}
+
+#[test]
+fn threads_that_end_together_then_each_slot_that_one_left_is_looked_at() {
+    let mut sites = [Site::new(1)];
+    let client = sites[0].pair.client.clone();
+    let caller = std::thread::spawn(move || client.get(Deadline::Never).unwrap_err());
+    let inside = loop {
+        match sites[0].pair.memory.users().as_slice() {
+            [slot] if slot.owner != 0 => break slot.owner,
+            _ => std::thread::yield_now(),
+        }
+    };
+    let exit = |tid| Exit { own_tid: tid, tid };
+    for at in 0..3 {
+        // The others had left their slots.
+        let mut exits: Vec<_> = (1..=2).map(exit).collect();
+        exits.insert(at, exit(inside));
+        let site = &mut sites[0];
+        site.handle(Event::ThreadsEnded { tgid: 2, exits });
+        examine(&mut sites, &[], &|_| ());
+        assert_eq!(std::mem::take(&mut sites[0].suspects), [inside], "{at}");
+        sites[0].handle(Event::ThreadsLookedAt {
+            attachment: CLIENT,
+            dead: Vec::new(),
+            again: false,
+            cost: Duration::ZERO,
+        });
+    }
+    sites[0].stop(false);
+    while !caller.is_finished() {
+        sites[0].pair.memory.notify_all();
+        sites[0].pair.memory.wake_some(64);
+        std::thread::yield_now();
+    }
+    assert_eq!(caller.join().unwrap(), Refusal::Again);
+}
