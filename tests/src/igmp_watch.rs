@@ -30,9 +30,13 @@ pub struct Igmp {
 impl Igmp {
     /// A query, or a report about a group of the link itself: packets that leave are seen, too.
     fn is_of_the_switch(&self) -> bool {
-        let records = self.records();
+        let records = self.records().into_iter().map(|(_, group, _)| group);
+        let mut groups: Vec<_> = records.collect();
+        if [0x12, 0x16, 0x17].contains(&self.message[0]) {
+            groups.extend(self.message.get(4..8).map(address));
+        }
         let is_of_the_link = |group: &Ipv4Addr| matches!(group.octets(), [224, 0, 0, _]);
-        let all = !records.is_empty() && records.iter().all(|(_, group, _)| is_of_the_link(group));
+        let all = !groups.is_empty() && groups.iter().all(is_of_the_link);
         self.message[0] == 0x11 || all
     }
 
