@@ -30,7 +30,7 @@ impl Schedule {
     }
 
     /// How long after its frame's time the first packet of a frame is due, in nanoseconds: TROFFSET as
-    /// ST 2110-21 §6.3.3 has it for progressive video.
+    /// ST 2110-21 has it for progressive video.
     #[must_use]
     pub fn default_offset_ns(format: &VideoFormat) -> u64 {
         let (lines, of) = if format.height() >= 1080 {

@@ -145,7 +145,7 @@ impl FrameRate {
     }
 
     /// Start of frame `n` in ticks of the 90 kHz RTP clock after frame 0, rounded down. An RTP
-    /// timestamp is its low 32 bits added to a random start (RFC 3550 §5.1).
+    /// timestamp is its low 32 bits (ST 2110-10).
     #[must_use]
     pub const fn ticks(self, n: u64) -> u64 {
         self.scaled(n, RTP_CLOCK_HZ)

@@ -142,7 +142,7 @@ impl Sender {
             FrameSource::Pattern => Some(PatternWriter::new(&config.format)?),
             FrameSource::Client => None,
         };
-        // RFC 3550 §5.1: each starts at a random value. Timestamps do not (ST 2110-10 §7.4).
+        // RFC 3550 §5.1: each starts at a random value. Timestamps do not (ST 2110-10).
         let [ssrc, sequence] = random()?;
         let offset_ns = Schedule::default_offset_ns(&config.format);
         let rate = config.format.rate();
@@ -421,7 +421,7 @@ impl Sender {
         self.collect(now_ns);
     }
 
-    /// RTP timestamp of the slot: the low 32 bits of the exact tick (ST 2110-10 §7.5).
+    /// RTP timestamp of the slot: the low 32 bits of the exact tick (ST 2110-10).
     fn timestamp(&self, slot: u64) -> u32 {
         let [.., a, b, c, d] = self.config.format.rate().ticks(slot).to_be_bytes();
         u32::from_be_bytes([a, b, c, d])
