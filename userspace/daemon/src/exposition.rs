@@ -56,6 +56,11 @@ impl Exposition {
     }
 
     fn add(&mut self, name: &'static str, help: &str, kind: MetricType, metric: Metric) {
+        debug_assert_eq!(
+            name.ends_with("_total"),
+            kind == MetricType::COUNTER,
+            "{name}: counters end in _total, and nothing else does"
+        );
         let family = self.families.entry(name).or_insert_with(|| {
             let mut family = MetricFamily::default();
             family.set_name(name.to_owned());

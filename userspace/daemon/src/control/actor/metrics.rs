@@ -117,7 +117,7 @@ impl Actor {
             &[],
             tai_minus_utc(),
         );
-        metrics.count(
+        metrics.counter(
             "onair_clock_steps_total",
             "How often the clock of timestamps was set, by a millisecond or more.",
             &[],
