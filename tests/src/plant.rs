@@ -44,7 +44,7 @@ impl Plant {
         ip("address add 10.77.0.8/24 dev vs")?;
         for port in ["va", "vt"] {
             ip(&format!("link set {port} master br0"))?;
-            // What nobody joined is not forwarded.
+            // What no port joined is not forwarded.
             ip(&format!(
                 "link set dev {port} type bridge_slave mcast_flood off"
             ))?;

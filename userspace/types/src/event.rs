@@ -216,7 +216,7 @@ pub enum EventKind {
         /// It is up now.
         up: bool,
     },
-    /// Somebody set the clock that timestamps come from. Senders follow it from their next frame on:
+    /// The clock that timestamps come from was set. Senders follow it from their next frame on:
     /// their frames and timestamps make a jump of this length.
     ClockSet {
         /// By how many nanoseconds; negative if it was set back.

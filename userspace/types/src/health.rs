@@ -49,7 +49,7 @@ pub struct Health {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ClockHealth {
-    /// TAI minus UTC in seconds, as the kernel was told (adjtimex(2)). 0 means that nobody told it: then
+    /// TAI minus UTC in seconds, as the kernel was told (adjtimex(2)). 0 means that it was not told: then
     /// timestamps are of UTC, not of TAI as ST 2059-1 wants them.
     pub tai_minus_utc_s: u64,
     /// How often the clock was set since the daemon's start, by a millisecond or more.

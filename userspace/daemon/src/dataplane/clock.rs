@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
 
-/// A change of so much is told: somebody set the clock. Smaller ones are followed without a word.
+/// A change of so much is told: the clock was set. Smaller ones are followed without a word.
 const STEP_NS: u64 = 1_000_000;
 /// Of so many measurements the one that took least time counts.
 const MEASUREMENTS: usize = 5;
@@ -80,7 +80,7 @@ impl MediaClock {
     }
 }
 
-/// TAI minus UTC in whole seconds, as the kernel was told (adjtimex(2)): 0 if nobody told it. The two
+/// TAI minus UTC in whole seconds, as the kernel was told (adjtimex(2)): 0 if it was not told. The two
 /// clocks are read one after the other, hence the half second.
 #[must_use]
 pub fn tai_minus_utc() -> u64 {

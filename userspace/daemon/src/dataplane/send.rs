@@ -2,9 +2,9 @@
 
 mod flush;
 mod leaving;
+mod timing;
 
 use std::collections::VecDeque;
-use std::mem;
 use std::net::SocketAddrV4;
 use std::sync::Arc;
 
@@ -240,23 +240,6 @@ impl Sender {
         first.map_or(self.collected, |it| it.number)
     }
 
-    /// When [`Self::turn`] next has work.
-    pub(super) fn due_ns(&self) -> u64 {
-        let next_ns = match self.phase {
-            _ if self.is_quiet() => return self.retry_ns.unwrap_or(u64::MAX),
-            Phase::Waiting { slot } => self.schedule.frame_start(slot),
-            Phase::Sending { slot, next, .. } => self.schedule.due(slot, next),
-        };
-        let next = next_ns.saturating_sub(self.ahead_ns);
-        self.retry_ns.map_or(next, |retry| {
-            if self.is_stalled() {
-                retry
-            } else {
-                retry.min(next)
-            }
-        })
-    }
-
     /// Sends what is due at `now_ns` to `next_hop`; `None` until that address is known.
     pub(super) fn turn(&mut self, now_ns: u64, next_hop: Option<Mac>, sink: &mut impl TxSink) {
         let schedule = self.schedule;
@@ -419,29 +402,6 @@ impl Sender {
         self.stats.counters.frames_sent.add(1);
         self.stats.counters.last_frame_ns.set(now_ns);
         self.collect(now_ns);
-    }
-
-    /// RTP timestamp of the slot: the low 32 bits of the exact tick (ST 2110-10).
-    fn timestamp(&self, slot: u64) -> u32 {
-        let [.., a, b, c, d] = self.config.format.rate().ticks(slot).to_be_bytes();
-        u32::from_be_bytes([a, b, c, d])
-    }
-
-    const fn tai_ns(&self, now_ns: u64) -> u64 {
-        now_ns.saturating_add(self.ahead_ns)
-    }
-
-    /// Takes over the clock, which may have been set since the last frame. Returns the slot to wait for:
-    /// another one if the clock was set by more than a frame.
-    fn follow_clock(&mut self, slot: u64, now_ns: u64) -> u64 {
-        let ahead_ns = self.config.clock.ahead_ns();
-        let step_ns = ahead_ns.abs_diff(mem::replace(&mut self.ahead_ns, ahead_ns));
-        if step_ns <= self.config.format.rate().nanos(1) {
-            return slot;
-        }
-        let slot = self.schedule.frame_at(self.tai_ns(now_ns)) + 1;
-        self.phase = Phase::Waiting { slot };
-        slot
     }
 
     /// Collects submitted frames and, unless the session stops, loans free frames to the clients.

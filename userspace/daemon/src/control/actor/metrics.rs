@@ -113,7 +113,7 @@ impl Actor {
         }
         metrics.count(
             "onair_clock_tai_offset_seconds",
-            "TAI minus UTC, as the kernel was told; 0 if nobody told it.",
+            "TAI minus UTC, as the kernel was told; 0 if it was not told.",
             &[],
             tai_minus_utc(),
         );

@@ -1,0 +1,47 @@
+//! A send session's time: its slots are the frames since the SMPTE Epoch (ST 2059-1).
+
+use std::mem;
+
+use super::{Phase, Sender};
+
+impl Sender {
+    /// When [`Self::turn`] next has work.
+    pub(in crate::dataplane) fn due_ns(&self) -> u64 {
+        let next_ns = match self.phase {
+            _ if self.is_quiet() => return self.retry_ns.unwrap_or(u64::MAX),
+            Phase::Waiting { slot } => self.schedule.frame_start(slot),
+            Phase::Sending { slot, next, .. } => self.schedule.due(slot, next),
+        };
+        let next = next_ns.saturating_sub(self.ahead_ns);
+        self.retry_ns.map_or(next, |retry| {
+            if self.is_stalled() {
+                retry
+            } else {
+                retry.min(next)
+            }
+        })
+    }
+
+    /// RTP timestamp of the slot: the low 32 bits of the exact tick (ST 2110-10).
+    pub(super) fn timestamp(&self, slot: u64) -> u32 {
+        let [.., a, b, c, d] = self.config.format.rate().ticks(slot).to_be_bytes();
+        u32::from_be_bytes([a, b, c, d])
+    }
+
+    pub(super) const fn tai_ns(&self, now_ns: u64) -> u64 {
+        now_ns.saturating_add(self.ahead_ns)
+    }
+
+    /// Takes over the clock, which may have been set since the last frame. Returns the slot to wait for:
+    /// another one if the clock was set by more than a frame.
+    pub(super) fn follow_clock(&mut self, slot: u64, now_ns: u64) -> u64 {
+        let ahead_ns = self.config.clock.ahead_ns();
+        let step_ns = ahead_ns.abs_diff(mem::replace(&mut self.ahead_ns, ahead_ns));
+        if step_ns <= self.config.format.rate().nanos(1) {
+            return slot;
+        }
+        let slot = self.schedule.frame_at(self.tai_ns(now_ns)) + 1;
+        self.phase = Phase::Waiting { slot };
+        slot
+    }
+}
