@@ -211,3 +211,40 @@ fn rtp_right_packets_with_bytes_changed_then_all_are_counted_and_the_next_flow_i
     WholeFlow::start(&rig, RASTER, 60, |_| {})?.finish()?;
     Ok(())
 }
+
+#[test]
+fn frame_held_up_for_longer_than_one_sessions_time_out_then_the_patient_one_gets_it_whole()
+-> Result<()> {
+    const PATIENT: u16 = 5_002;
+    let raster = Raster::new(16, 2, 60, 8);
+    let rig = Rig::beside_the_kernel()?;
+    let mut control = rig.control()?;
+    resolve(rig.stage(), OURS)?;
+    control.create(&receive("in", raster, WholeFlow::UDP))?;
+    let mut patient = receive("patient", raster, PATIENT);
+    patient.frame_timeout_ms = Some(10_000);
+    control.create(&patient)?;
+    control.start("in")?;
+    control.start("patient")?;
+    let socket = ClientFiles::of(&rig, "10.77.0.9")?.socket;
+    let both = |packet: &[u8]| -> Result<()> {
+        socket.send_to(packet, (OURS, PATIENT))?;
+        socket.send_to(packet, (OURS, WholeFlow::UDP))?;
+        Ok(())
+    };
+    both(&rtp(&[[32, 0, 0]], 32))?;
+    wait_for("the half frame to be closed", 10, || {
+        Ok(control.show("in")?.counters.frames_incomplete == 1)
+    })?;
+    let marked = with(rtp(&[[32, 1, 0]], 32), 1, 0x80 | 96);
+    both(&with(marked, 3, 2))?;
+    wait_for("the rest to be late", 10, || {
+        Ok(control.show("in")?.counters.packets_late == 1)
+    })?;
+    wait_for("the whole frame", 10, || {
+        Ok(control.show("patient")?.counters.frames_complete == 1)
+    })?;
+    let counters = control.show("patient")?.counters;
+    assert_eq!((counters.frames_incomplete, counters.packets_late), (0, 0));
+    Ok(())
+}

@@ -67,6 +67,10 @@ pub struct SessionView {
     /// Shutdown priority, 0 to 100, lowest first.
     #[serde(default = "default_priority")]
     pub priority: u32,
+    /// Receive: a frame is closed as incomplete after this many milliseconds without a packet of it;
+    /// absent: after three frame times, at least 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frame_timeout_ms: Option<u32>,
     /// The daemon stops the session this many milliseconds after its creation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,

@@ -1,6 +1,8 @@
 //! Session specifications as the tests use them.
 
-use onair_types::{Direction, FlowDocument, Source, SpecDocument, VideoDocument};
+use onair_types::{
+    Direction, FlowDocument, MAX_FRAME_TIMEOUT_MS, Source, SpecDocument, VideoDocument,
+};
 
 /// Frames that a client of an ample session may have at a time.
 pub const QUOTA: u32 = 64;
@@ -73,9 +75,16 @@ pub fn receive(name: &str, raster: Raster, udp: u16) -> SpecDocument {
         quota: None,
         max_attachments: None,
         priority: None,
+        frame_timeout_ms: frame_timeout_ms(),
         duration_ms: None,
         persistent: None,
     }
+}
+
+/// Longer than usual on a slow machine, whose pollers are held up for longer than 100 ms.
+fn frame_timeout_ms() -> Option<u32> {
+    let scale = crate::time_scale();
+    (scale > 1).then(|| scale.saturating_mul(100).min(MAX_FRAME_TIMEOUT_MS))
 }
 
 /// A session that sends from port `a` to UDP port `udp` of port `b`.
@@ -85,6 +94,7 @@ pub fn send(name: &str, raster: Raster, udp: u16, source: Source) -> SpecDocumen
         direction: Direction::Send,
         port: "a".to_owned(),
         source: Some(source),
+        frame_timeout_ms: None,
         ..receive(name, raster, udp)
     }
 }

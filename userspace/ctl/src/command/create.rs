@@ -38,7 +38,7 @@ pub(crate) struct Create {
     #[arg(long, short, value_name = "PATH", conflicts_with_all = [
         "name", "direction", "port", "size", "rate", "depth", "destination", "source_address", "ttl", "dscp",
         "payload_type", "pattern", "quota", "max_attachments",
-        "priority", "duration", "persistent", "sdp"])]
+        "priority", "frame_timeout", "duration", "persistent", "sdp"])]
     file: Option<PathBuf>,
 
     /// Take video, destination, source and payload type from a session description (SDP) of
@@ -104,6 +104,11 @@ pub(crate) struct Create {
     /// Shutdown priority, 0 to 100, lowest first
     #[arg(long, value_name = "NUMBER")]
     priority: Option<u32>,
+
+    /// Receive: close a frame as incomplete after this long without a packet of it, 1ms to 10s
+    /// [default: three frame times, at least 100ms]
+    #[arg(long, value_name = "TIME")]
+    frame_timeout: Option<humantime::Duration>,
 
     /// Stop the session this long after its creation, such as 90s or 2h
     #[arg(long, value_name = "TIME")]
@@ -176,6 +181,9 @@ impl Create {
         }
         if let Some(priority) = self.priority {
             put("priority", json!(priority));
+        }
+        if let Some(timeout) = self.frame_timeout {
+            put("frame_timeout_ms", json!(whole_ms(*timeout)));
         }
         if let Some(duration) = self.duration {
             put("duration_ms", json!(whole_ms(*duration)));
@@ -319,6 +327,20 @@ mod tests {
             (2, 3, 100)
         );
         assert_eq!(spec.flow.source.unwrap().to_string(), "10.0.0.1:2");
+    }
+
+    #[test]
+    fn create_frame_timeout_then_in_milliseconds() {
+        let spec = |more: &str| {
+            let given =
+                "t --direction receive --port b --size 64x32 --rate 30 --destination 10.0.0.2:1";
+            let body = create(&format!("{given} {more}")).body().unwrap();
+            serde_json::from_value::<SessionSpec>(body)
+                .unwrap()
+                .frame_timeout_ms
+        };
+        assert_eq!(spec("--frame-timeout 1s"), Some(1_000));
+        assert_eq!(spec(""), None);
     }
 
     #[test]

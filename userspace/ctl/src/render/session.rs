@@ -144,6 +144,13 @@ pub(crate) fn one(view: &SessionView) -> String {
         table.add("TTL, DSCP", format!("{ttl}, {dscp}"));
     }
     table.add("quota", format!("{} frames an attachment", view.quota));
+    if let Some(ms) = view.frame_timeout_ms {
+        let after = human(Duration::from_millis(ms.into()));
+        table.add(
+            "incomplete",
+            format!("after {after} without a packet of a frame"),
+        );
+    }
     if view.persistent {
         table.add("persistent", "comes back at the next start");
     }

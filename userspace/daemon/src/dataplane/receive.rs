@@ -43,6 +43,7 @@ pub struct ReceiveConfig {
     /// Raster, bit depth and frame rate.
     pub format: VideoFormat,
     /// Nanoseconds without a packet after which a frame is closed as incomplete; see
+    /// [`Self::default_timeout_ns`].
     pub timeout_ns: u64,
     /// Most attachments at once.
     pub max_attachments: usize,

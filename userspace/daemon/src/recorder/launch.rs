@@ -7,14 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use onair_media::assembly::AssemblerConfig;
-use onair_media::video::VideoFormat;
 use onair_record::{Format, Producer, RecordError, RecordName, Recording, SessionLabel, Spec};
 use onair_types::{Problem, ProblemCode, RecordingEnd, RecordingFormat, RecordingSpec};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::RecorderEvent;
 use super::live::{self, About, Active, Live};
-use crate::dataplane::ReceiveConfig;
 use crate::panic_text;
 use crate::shutdown::ThreadRegistry;
 
@@ -25,10 +23,8 @@ pub struct Launch {
     pub about: About,
     /// The requested specification.
     pub spec: RecordingSpec,
-    /// The session's video format.
-    pub video: VideoFormat,
-    /// The session's RTP payload type.
-    pub payload_type: u8,
+    /// How the session's frames are assembled.
+    pub assembly: AssemblerConfig,
     /// Name of the producer: the port and the polling thread.
     pub producer: String,
     /// Folder of the recordings.
@@ -117,15 +113,10 @@ fn broken(panic: &(dyn Any + Send)) -> Problem {
 /// The specification for the recorder; a [`Problem`] if the recorder rejects the name.
 fn spec(launch: &Launch) -> Result<Spec, Problem> {
     let wanted = &launch.spec;
-    let assembly = AssemblerConfig {
-        format: launch.video,
-        payload_type: launch.payload_type,
-        timeout_ns: ReceiveConfig::default_timeout_ns(&launch.video),
-    };
     let format = match wanted.format {
         RecordingFormat::Pcapng => Format::Pcapng,
-        RecordingFormat::Y4m => Format::Y4m(assembly),
-        RecordingFormat::Raw => Format::Raw(assembly),
+        RecordingFormat::Y4m => Format::Y4m(launch.assembly),
+        RecordingFormat::Raw => Format::Raw(launch.assembly),
     };
     let name = launch.about.name.as_str().parse::<RecordName>();
     let name =

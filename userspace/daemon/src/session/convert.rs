@@ -6,6 +6,7 @@ use std::sync::Arc;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::{Geometry, VERSION};
 use onair_ipc::message::Attached;
+use onair_media::assembly::AssemblerConfig;
 use onair_media::video;
 use onair_types::{
     Depth, Direction, Problem, ProblemCode, SessionCounters, SessionId, SessionSpec, Source,
@@ -69,7 +70,7 @@ pub(super) fn check_addresses(spec: &SessionSpec, port: &PortInfo) -> Result<(),
     Err(SpecErrors(errors).into())
 }
 
-pub(super) fn format(spec: &SessionSpec) -> Result<video::VideoFormat, Problem> {
+fn format(spec: &SessionSpec) -> Result<video::VideoFormat, Problem> {
     let video = &spec.video;
     let depth = match video.depth {
         Depth::Eight => video::Depth::Eight,
@@ -104,7 +105,7 @@ pub(super) fn runtime(
                     })
                     .collect(),
                 payload_type: flow.payload_type,
-                timeout_ns: ReceiveConfig::default_timeout_ns(&format),
+                timeout_ns: timeout_ns(spec, &format),
                 format,
                 max_attachments: spec.max_attachments as usize,
             },
@@ -134,6 +135,23 @@ pub(super) fn runtime(
         ),
     };
     made.map_err(|error| Problem::new(ProblemCode::InvalidSpec, error.to_string()))
+}
+
+/// How a recording assembles the session's frames: as the session does.
+pub(super) fn assembly(spec: &SessionSpec) -> Result<AssemblerConfig, Problem> {
+    let format = format(spec)?;
+    Ok(AssemblerConfig {
+        payload_type: spec.flow.payload_type,
+        timeout_ns: timeout_ns(spec, &format),
+        format,
+    })
+}
+
+fn timeout_ns(spec: &SessionSpec, format: &video::VideoFormat) -> u64 {
+    spec.frame_timeout_ms.map_or_else(
+        || ReceiveConfig::default_timeout_ns(format),
+        |ms| u64::from(ms) * 1_000_000,
+    )
 }
 
 pub(super) fn counters(stats: &SessionStats) -> SessionCounters {

@@ -201,6 +201,7 @@ impl Session {
             quota: self.spec.quota,
             max_attachments: self.spec.max_attachments,
             priority: u32::from(self.spec.priority),
+            frame_timeout_ms: self.spec.frame_timeout_ms,
             duration_ms: self.spec.duration_ms,
             persistent: self.spec.persistent,
             state: self.state(),

@@ -1,6 +1,6 @@
 //! The session's side of its recordings: moves taps into the runtime and out again.
 
-use onair_media::video::VideoFormat;
+use onair_media::assembly::AssemblerConfig;
 use onair_session::Place;
 use onair_types::Problem;
 
@@ -49,12 +49,12 @@ impl Session {
         }
     }
 
-    /// Raster, depth and rate, as the data plane has them.
+    /// How a recording assembles its frames.
     ///
     /// # Errors
     /// `invalid_spec`; never for a session that was created.
-    pub fn video_format(&self) -> Result<VideoFormat, Problem> {
-        convert::format(&self.spec)
+    pub fn assembly(&self) -> Result<AssemblerConfig, Problem> {
+        convert::assembly(&self.spec)
     }
 
     /// The producer of its packets: its port, and that port's polling thread.

@@ -272,6 +272,7 @@ impl Actor {
             quota: 4,
             max_attachments: 4,
             priority: 50,
+            frame_timeout_ms: None,
             duration_ms: None,
             persistent: false,
             state: SessionState::Running,

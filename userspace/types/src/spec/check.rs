@@ -9,8 +9,8 @@ use super::invalid::{Invalid, shown};
 use super::video::{Depth, FrameRate, VideoFormat};
 use super::{
     DEFAULT_ATTACHMENTS, DEFAULT_DSCP, DEFAULT_PAYLOAD_TYPE, DEFAULT_PRIORITY, DEFAULT_QUOTA,
-    DEFAULT_TTL, Direction, MAX_ATTACHMENTS, MAX_DSCP, MAX_DURATION_MS, MAX_PRIORITY, MAX_QUOTA,
-    MAX_SOURCES, SessionSpec, Source, SpecDocument, SpecError, SpecErrors,
+    DEFAULT_TTL, Direction, MAX_ATTACHMENTS, MAX_DSCP, MAX_DURATION_MS, MAX_FRAME_TIMEOUT_MS,
+    MAX_PRIORITY, MAX_QUOTA, MAX_SOURCES, SessionSpec, Source, SpecDocument, SpecError, SpecErrors,
 };
 use crate::id::SessionName;
 
@@ -60,6 +60,10 @@ impl TryFrom<SpecDocument> for SessionSpec {
             ),
         );
         let priority = p.take("priority", check_priority(document.priority));
+        let frame_timeout_ms = p.take(
+            "frame_timeout_ms",
+            check_frame_timeout(document.direction, document.frame_timeout_ms),
+        );
         let duration_ms = p.take("duration_ms", check_duration(document.duration_ms));
         let checked = (|| {
             Some(Self {
@@ -77,6 +81,7 @@ impl TryFrom<SpecDocument> for SessionSpec {
                 quota: quota?,
                 max_attachments: max_attachments?,
                 priority: priority?,
+                frame_timeout_ms: frame_timeout_ms?,
                 duration_ms: duration_ms?,
                 persistent: document.persistent.unwrap_or_default(),
             })
@@ -181,6 +186,16 @@ fn check_priority(priority: Option<u32>) -> Result<u8, Invalid> {
     let given = priority.unwrap_or(DEFAULT_PRIORITY.into());
     within(given, 0..=MAX_PRIORITY.into(), "")
         .map(|given| u8::try_from(given).expect("it is at most MAX_PRIORITY"))
+}
+
+fn check_frame_timeout(direction: Direction, ms: Option<u32>) -> Result<Option<u32>, Invalid> {
+    match (direction, ms) {
+        (_, None) => Ok(None),
+        (Direction::Send, Some(_)) => Err(Invalid::OfReceiver),
+        (Direction::Receive, Some(ms)) => {
+            within(ms, 1..=MAX_FRAME_TIMEOUT_MS, " milliseconds").map(Some)
+        }
+    }
 }
 
 fn check_duration(ms: Option<u64>) -> Result<Option<u64>, Invalid> {
@@ -310,6 +325,7 @@ mod tests {
             ("priority", json!(101)),
             ("priority", json!(300)),
             ("duration_ms", json!(0)),
+            ("frame_timeout_ms", json!(100)),
             ("duration_ms", json!(MAX_DURATION_MS + 1)),
         ] {
             let mut spec = good();
@@ -354,6 +370,12 @@ mod tests {
         let mut spec = good();
         spec["direction"] = json!("receive");
         assert_eq!(check(spec.clone()).unwrap().source, None);
+        for (ms, is_valid) in [(0, false), (1, true), (10_000, true), (10_001, false)] {
+            spec["frame_timeout_ms"] = json!(ms);
+            let checked = check(spec.clone()).map(|spec| spec.frame_timeout_ms);
+            assert_eq!(checked.ok(), is_valid.then_some(Some(ms)));
+        }
+        spec["frame_timeout_ms"] = json!(null);
         spec["source"] = json!("pattern");
         assert_eq!(check(spec).unwrap_err().0[0].field, "source");
     }

@@ -50,6 +50,14 @@ pub struct SpecDocument {
     #[serde(deserialize_with = "crate::whole::optional")]
     #[cfg_attr(feature = "openapi", schema(maximum = 100))]
     pub priority: Option<u32>,
+    /// Receive only: close a frame as incomplete after this many milliseconds without a packet of
+    /// it, and only then follow a sender that restarted: 1 to 10000; three frame times, at least
+    /// 100, when absent. Longer for a path that delays packets by more, at the price of later
+    /// incomplete frames.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "crate::whole::optional")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 10_000))]
+    pub frame_timeout_ms: Option<u32>,
     /// The daemon stops the session this many milliseconds after its creation: 1 to 31622400000.
     /// When absent, the daemon does not stop it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -176,6 +184,7 @@ impl From<SessionSpec> for SpecDocument {
             quota: Some(spec.quota),
             max_attachments: Some(spec.max_attachments),
             priority: Some(u32::from(spec.priority)),
+            frame_timeout_ms: spec.frame_timeout_ms,
             duration_ms: spec.duration_ms,
             persistent: spec.persistent.then_some(true),
         }

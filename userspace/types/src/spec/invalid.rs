@@ -55,6 +55,8 @@ pub(super) enum Invalid {
     SourcesOfSender,
     #[error("a receive session sends no packets: leave it out")]
     OfSender,
+    #[error("a send session assembles no frames: leave it out")]
+    OfReceiver,
     #[error("{address} is {why}: give a unicast address")]
     NotUnicast {
         address: Ipv4Addr,

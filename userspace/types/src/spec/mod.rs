@@ -34,6 +34,8 @@ pub const MAX_PRIORITY: u8 = 100;
 pub const DEFAULT_PRIORITY: u8 = 50;
 /// Longest [`SessionSpec::duration_ms`]: a year of 366 days.
 pub const MAX_DURATION_MS: u64 = 366 * 24 * 3600 * 1000;
+/// Longest [`SessionSpec::frame_timeout_ms`], in milliseconds.
+pub const MAX_FRAME_TIMEOUT_MS: u32 = 10_000;
 /// Default RTP payload type: the first of the dynamic range.
 pub const DEFAULT_PAYLOAD_TYPE: u8 = 96;
 
@@ -86,6 +88,9 @@ pub struct SessionSpec {
     pub max_attachments: u32,
     /// Shutdown priority, 0 to [`MAX_PRIORITY`]: the daemon stops and destroys lower numbers first.
     pub priority: u8,
+    /// Receive: a frame is closed as incomplete after this many milliseconds without a packet of it,
+    /// 1 to [`MAX_FRAME_TIMEOUT_MS`]; `None`: after three frame times, at least 100 ms.
+    pub frame_timeout_ms: Option<u32>,
     /// The daemon stops the session this many milliseconds after its creation; `None`: the daemon
     /// does not stop it.
     pub duration_ms: Option<u64>,
