@@ -45,6 +45,7 @@ mod recorder_storm;
 mod relay;
 mod reload;
 mod resources;
+mod retarget;
 mod sdp;
 mod senders;
 mod shares;

@@ -4,14 +4,16 @@
 use std::fs;
 use std::net::UdpSocket;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use onair_media::datagram;
 use onair_tests::{
     Backend, Control, FlowSender, Plant, Raster, frame_on, onairctl, raster, receive, send,
     wait_for,
 };
+use onair_types::api::RetargetSession;
 use onair_types::{JoinedBy, Source, SpecDocument};
 use rustix::process::Signal;
+use serde_json::{Value, json};
 
 const GROUP: &str = "239.77.1.2";
 const RIGHT: &str = "10.77.0.9";
@@ -30,6 +32,7 @@ fn member(name: &str, udp: u16, sources: &[&str]) -> SpecDocument {
 
 /// A host that sends whole frames of ST 2110-20 to a group, through the kernel.
 struct Talker {
+    group: &'static str,
     socket: UdpSocket,
     flow: FlowSender,
 }
@@ -37,6 +40,7 @@ struct Talker {
 impl Talker {
     fn open(plant: &Plant, address: &str) -> Result<Self> {
         Ok(Self {
+            group: GROUP,
             socket: plant.sender(address)?,
             flow: FlowSender::new(raster(10)),
         })
@@ -48,7 +52,7 @@ impl Talker {
             self.flow.frame(|_, packet| {
                 let rtp = &packet[datagram::HEADER_BYTES..];
                 if sent.is_ok() {
-                    sent = self.socket.send_to(rtp, (GROUP, udp));
+                    sent = self.socket.send_to(rtp, (self.group, udp));
                 }
             });
             sent?;
@@ -166,6 +170,53 @@ fn port_without_the_kernel_joins_once_answers_and_leaves() -> Result<()> {
 #[test]
 fn port_beside_the_kernel_joins_once_answers_and_leaves() -> Result<()> {
     joins_answers_and_leaves(Backend::AfPacket, JoinedBy::Kernel)
+}
+
+/// Another source of the same group, then another group: the new one is joined before the old one is
+/// left, and frames of both arrive.
+fn retargets(backend: Backend) -> Result<()> {
+    const NEXT: &str = "239.77.1.3";
+    let plant = Plant::open(backend, 3)?;
+    let mut control = plant.rig.control()?;
+    start(&mut control, &member("one", 5004, &[WRONG]))?;
+    let patch = |flow: Value| {
+        let body = json!({ "flow": flow });
+        plant.rig.control()?.on::<RetargetSession>("one", body)
+    };
+    patch(json!({"sources": [RIGHT]}))?;
+    wait_for(
+        "the switch to know the other source alone",
+        PATIENCE,
+        || {
+            let known = plant.known(GROUP)?;
+            Ok(known.contains(RIGHT) && !known.contains(WRONG))
+        },
+    )?;
+    let mut talker = Talker::open(&plant, RIGHT)?;
+    talker.until_received(&mut control, "one", 5004)?;
+    let view = patch(json!({"destination": format!("{NEXT}:5010"), "source": null}))?;
+    assert_eq!(view.group.context("a group")?.group, NEXT);
+    wait_for("the switch to know the other group alone", PATIENCE, || {
+        Ok(!plant.known(NEXT)?.is_empty() && plant.known(GROUP)?.is_empty())
+    })?;
+    talker.group = NEXT;
+    talker.until_received(&mut control, "one", 5010)?;
+    control.end("one")?;
+    wait_for("the switch to forget the other group", PATIENCE, || {
+        Ok(plant.known(NEXT)?.is_empty())
+    })
+}
+
+#[test]
+fn port_without_the_kernel_to_another_source_and_group_then_joins_it_and_leaves_the_first()
+-> Result<()> {
+    retargets(Backend::AfXdp)
+}
+
+#[test]
+fn port_beside_the_kernel_to_another_source_and_group_then_joins_it_and_leaves_the_first()
+-> Result<()> {
+    retargets(Backend::AfPacket)
 }
 
 /// Any source, and a querier of version 2.

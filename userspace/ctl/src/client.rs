@@ -142,6 +142,7 @@ impl Client {
         let method = match O::ENTRY.method {
             api::Method::Get => Method::GET,
             api::Method::Post => Method::POST,
+            api::Method::Patch => Method::PATCH,
             api::Method::Delete => Method::DELETE,
         };
         let (body, query) = input.parts();

@@ -195,8 +195,8 @@ impl Authority {
 /// One cell of a row; without a role, the cell of every peer.
 fn cell(role: Option<Role>, right: Right, own: Option<Grant>) -> Option<Grant> {
     use Right::{
-        Abort, Attach, Create, Destroy, Evict, Flush, Quarantine, Read, Record, Reload, Shutdown,
-        Start, Stop,
+        Abort, Attach, Create, Destroy, Evict, Flush, Quarantine, Read, Record, Reload, Retarget,
+        Shutdown, Start, Stop,
     };
     let any = Some(Grant::Any);
     match (role, right) {
@@ -207,7 +207,8 @@ fn cell(role: Option<Role>, right: Right, own: Option<Grant>) -> Option<Grant> {
         (_, Create) => None,
         (
             Some(Role::Attach | Role::Own) | None,
-            Read | Attach | Stop | Start | Flush | Record | Destroy | Evict | Abort | Quarantine,
+            Read | Attach | Stop | Start | Retarget | Flush | Record | Destroy | Evict | Abort
+            | Quarantine,
         ) => own,
     }
 }
@@ -263,23 +264,23 @@ mod tests {
 
     #[test]
     fn authority_every_role_and_right_then_as_the_table() {
-        // Read, create, attach; stop, start, flush, record, destroy, evict, abort, quarantine; shut down,
+        // Read, create, attach; stop, start, retarget, flush, record, destroy, evict, abort, quarantine; shut down,
         // reload.
         for (peer, expected, rank) in [
-            (peer(0, 0, &[]), "aaa aaaaaaaa aa", Rank::Root),
-            (peer(500, 500, &[]), "aaa aaaaaaaa aa", Rank::Root),
-            (peer(1000, GROUP, &[]), "aaa aaaaaaaa --", Rank::Operator),
+            (peer(0, 0, &[]), "aaa aaaaaaaaa aa", Rank::Root),
+            (peer(500, 500, &[]), "aaa aaaaaaaaa aa", Rank::Root),
+            (peer(1000, GROUP, &[]), "aaa aaaaaaaaa --", Rank::Operator),
             (
                 peer(1000, 9, &[4, GROUP]),
-                "aaa aaaaaaaa --",
+                "aaa aaaaaaaaa --",
                 Rank::Operator,
             ),
-            (peer(1000, 78, &[]), "a-a oooooooo --", Rank::Other),
-            (peer(1000, 9, &[78]), "a-a oooooooo --", Rank::Other),
-            (peer(1001, 9, &[]), "oao oooooooo --", Rank::Other),
-            (peer(1002, 9, &[]), "aaa oooooooo --", Rank::Other),
-            (peer(1001, 78, &[GROUP]), "aaa aaaaaaaa --", Rank::Operator),
-            (peer(1000, 9, &[4]), "o-o oooooooo --", Rank::Other),
+            (peer(1000, 78, &[]), "a-a ooooooooo --", Rank::Other),
+            (peer(1000, 9, &[78]), "a-a ooooooooo --", Rank::Other),
+            (peer(1001, 9, &[]), "oao ooooooooo --", Rank::Other),
+            (peer(1002, 9, &[]), "aaa ooooooooo --", Rank::Other),
+            (peer(1001, 78, &[GROUP]), "aaa aaaaaaaaa --", Rank::Operator),
+            (peer(1000, 9, &[4]), "o-o ooooooooo --", Rank::Other),
         ] {
             let expected = expected.replace(' ', "");
             assert_eq!(expected.len(), Right::ALL.len());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use onair_record::{Unfit, read_regular};
-use onair_types::{SessionName, SessionSpec, StoppedBefore, Who};
+use onair_types::{Flow, SessionName, SessionSpec, StoppedBefore, Who};
 use serde::{Deserialize, Serialize};
 
 use crate::disk;
@@ -147,6 +147,13 @@ impl Store {
             session.generation = generation;
             self.bring_up_to_date(name);
         }
+    }
+
+    /// Records the addresses of a session. `None` if it is not stored.
+    pub fn retarget(&mut self, name: &SessionName, flow: &Flow) -> Option<WriteAck> {
+        self.kept.get_mut(name)?.spec.flow = flow.clone();
+        self.bring_up_to_date(name);
+        Some(self.written(name))
     }
 
     /// Removes a session.

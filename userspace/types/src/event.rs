@@ -67,6 +67,15 @@ pub enum EventKind {
         /// Callers inside a call at the stop.
         callers: u64,
     },
+    /// A session has other addresses.
+    SessionRetargeted {
+        /// Destination of its packets before, `IPv4:port`.
+        from: String,
+        /// Destination of its packets now, `IPv4:port`.
+        to: String,
+        /// Receive: the sources that it accepts now; none for any.
+        sources: Vec<String>,
+    },
     /// A process attached.
     ClientAttached {
         /// The attachment's number.
@@ -287,6 +296,7 @@ names! {
     SessionCreated "session_created"
     SessionStarted "session_started"
     SessionStopped "session_stopped"
+    SessionRetargeted "session_retargeted"
     ClientAttached "client_attached"
     ClientLeft "client_left"
     DrainBlocked "drain_blocked"

@@ -70,8 +70,9 @@ pub use shutdown::{
     ShutdownStatus, ShutdownSummary, ThreadSummary, ThreadTraffic,
 };
 pub use spec::{
-    Depth, Direction, Flow, FlowDocument, FlowSource, FrameRate, MAX_FRAME_TIMEOUT_MS, SessionSpec,
-    Source, SpecDocument, SpecError, SpecErrors, VideoDocument, VideoFormat,
+    Depth, Direction, Flow, FlowDocument, FlowPatch, FlowSource, FrameRate, MAX_FRAME_TIMEOUT_MS,
+    SessionPatch, SessionSpec, Source, SpecDocument, SpecError, SpecErrors, VideoDocument,
+    VideoFormat,
 };
 pub use text::{did_you_mean, nearest};
 pub use time::Timestamp;

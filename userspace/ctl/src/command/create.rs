@@ -150,17 +150,7 @@ impl Create {
         if let Some(destination) = &self.destination {
             flow["destination"] = json!(destination);
         }
-        match &self.source_address[..] {
-            [] => {}
-            [source] => {
-                flow["source"] = json!(source);
-                flow.as_object_mut().map(|flow| flow.remove("sources"));
-            }
-            sources => {
-                flow["sources"] = json!(sources);
-                flow.as_object_mut().map(|flow| flow.remove("source"));
-            }
-        }
+        put_sources(&mut flow, &self.source_address);
         for (key, given) in [("ttl", self.ttl), ("dscp", self.dscp)] {
             if let Some(given) = given {
                 flow[key] = json!(given);
@@ -215,6 +205,17 @@ impl Create {
     }
 }
 
+/// Replaces the sources of a flow, if there are others.
+pub(super) fn put_sources(flow: &mut Value, sources: &[String]) {
+    let (key, value, other) = match sources {
+        [] => return,
+        [source] => ("source", json!(source), "sources"),
+        sources => ("sources", json!(sources), "source"),
+    };
+    flow[key] = value;
+    flow.as_object_mut().map(|flow| flow.remove(other));
+}
+
 /// Milliseconds, rounded up.
 fn whole_ms(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
@@ -227,7 +228,7 @@ fn read(path: &Path) -> Result<Value, Failure> {
 }
 
 /// The name for people, and the text.
-fn text_of(path: &Path) -> Result<(String, String), Failure> {
+pub(super) fn text_of(path: &Path) -> Result<(String, String), Failure> {
     let (shown, text) = if path == Path::new("-") {
         let mut text = String::new();
         let read = std::io::stdin().read_to_string(&mut text).map(|_| text);

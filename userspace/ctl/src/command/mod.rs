@@ -12,6 +12,7 @@ pub(crate) mod evict;
 pub(crate) mod health;
 pub(crate) mod port;
 pub(crate) mod record;
+mod retarget;
 pub(crate) mod session;
 pub(crate) mod shutdown;
 pub(crate) mod source;

@@ -12,6 +12,7 @@ use onair_types::{Certificate, DestroyWait, Operation, SessionRef, SessionView};
 use super::create::Create;
 use super::dry_run::{self, Wanted};
 use super::evict::Evict;
+use super::retarget::Retarget;
 use super::{certificate, show, wait, watch};
 use crate::args::{Cli, InvalidArgument, duration};
 use crate::client::Client;
@@ -56,6 +57,8 @@ Example:
         /// Session id or name
         session: SessionRef,
     },
+    /// Give a session other addresses: destination, sources, or those of an SDP
+    Retarget(Retarget),
     /// Wait until the frames that clients submitted to a send session are sent
     #[command(after_help = "\
 The command waits for the frames that were submitted before it; the session continues. Exit code 4: the
@@ -196,6 +199,7 @@ pub(crate) async fn run(cli: &Cli, client: &Client, verb: &Verb) -> Result<u8, F
         }
         Verb::Stop { session } => turn::<StopSession>(cli, client, session).await?,
         Verb::Start { session } => turn::<StartSession>(cli, client, session).await?,
+        Verb::Retarget(retarget) => return retarget.run(cli, client).await,
         Verb::Flush { session, wait } => {
             let answer = wait::flush(client, session, *wait).await?;
             show(cli, &answer, render::session::flushed)?;

@@ -45,6 +45,12 @@ fn what(kind: &EventKind) -> String {
             attachments,
             callers,
         } => format!("{attachments} attached, {callers} inside a call"),
+        EventKind::SessionRetargeted { from, to, sources } if sources.is_empty() => {
+            format!("{from} → {to}")
+        }
+        EventKind::SessionRetargeted { from, to, sources } => {
+            format!("{from} → {to}, from {}", sources.join(", "))
+        }
         EventKind::ClientAttached {
             attachment,
             pid,

@@ -6,9 +6,9 @@ use onair_types::Reload;
 use onair_types::api::{
     AbortSession, ApiOperation, CreateSession, DescribeSession, DestroySession, DestroySessionWait,
     EventQuery, EvictAll, EvictAttachment, FlushSession, ListBlockers, ListCertificates,
-    ListRecordings, ListSessions, QuarantineSession, ShowCertificate, ShowConfig, ShowHealth,
-    ShowRecording, ShowSession, ShowVerdict, StartRecording, StartSession, StopRecording,
-    StopSession,
+    ListRecordings, ListSessions, QuarantineSession, RetargetSession, ShowCertificate, ShowConfig,
+    ShowHealth, ShowRecording, ShowSession, ShowVerdict, StartRecording, StartSession,
+    StopRecording, StopSession,
 };
 
 use crate::authority::Caller;
@@ -74,7 +74,7 @@ macro_rules! actions {
 }
 
 actions! {
-    ListSessions CreateSession ShowSession StopSession StartSession DestroySession
+    ListSessions CreateSession ShowSession StopSession StartSession RetargetSession DestroySession
     DestroySessionWait FlushSession EvictAttachment EvictAll AbortSession QuarantineSession
     ListBlockers ShowVerdict DescribeSession StartRecording ListRecordings ShowRecording StopRecording
     ShowCertificate ListCertificates ShowConfig ShowHealth

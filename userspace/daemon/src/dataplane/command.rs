@@ -18,6 +18,7 @@ use super::kernel_groups::{Joined, KernelMembership};
 use super::refusal::StartRefusal;
 use super::runtime::Runtime;
 use super::tap::Tap;
+use super::target::FlowTarget;
 
 /// Capacity of the event queue, shared by all pollers.
 const EVENTS: usize = 4096;
@@ -106,6 +107,14 @@ pub enum Command {
         session: u64,
         /// Attachment number.
         attachment: u64,
+    },
+    /// Give a session these addresses between two frames. [`PollerEvent::Retargeted`] follows. If the
+    /// session is handed back first, only that event follows, and the session has its old ones.
+    Retarget {
+        /// Session id.
+        session: u64,
+        /// Its new addresses.
+        target: Box<FlowTarget>,
     },
     /// Report when the frames submitted so far are sent: [`PollerEvent::Flushed`] follows then. If
     /// the session is handed back first, only that event follows.
@@ -196,6 +205,11 @@ pub enum PollerEvent {
         ticket: u64,
         /// Frames credited. `None`: the poller does not have that lender and did nothing.
         frames: Option<u64>,
+    },
+    /// A session has the addresses of a [`Command::Retarget`].
+    Retargeted {
+        /// Session id.
+        session: u64,
     },
     /// The port has taken what was submitted to a session before a [`Command::Flush`].
     Flushed {

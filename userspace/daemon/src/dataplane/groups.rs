@@ -90,11 +90,11 @@ impl PortGroups {
         members.insert(session, filter);
     }
 
-    /// The opposite of [`Self::join`]. Returns the groups that are to be settled.
-    pub(super) fn part(&mut self, session: u64) -> Vec<Ipv4Addr> {
+    /// The opposite of [`Self::join`] for all groups but `kept`. Returns those that are to be settled.
+    pub(super) fn part(&mut self, session: u64, kept: Option<Ipv4Addr>) -> Vec<Ipv4Addr> {
         let mut parted = Vec::new();
         self.members.retain(|group, members| {
-            if members.remove(&session).is_some() {
+            if Some(*group) != kept && members.remove(&session).is_some() {
                 parted.push(*group);
             }
             !members.is_empty()

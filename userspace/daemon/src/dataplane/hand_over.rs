@@ -91,14 +91,12 @@ impl HandOver {
         is_free
     }
 
-    /// Control thread: the opposite of [`Self::claim`], if the session has the flow.
-    pub(super) fn release(&self, flow: SocketAddrV4, session: u64) {
+    /// Control thread: the opposite of [`Self::claim`] for all flows of the session but `kept`.
+    pub(super) fn release(&self, session: u64, kept: Option<SocketAddrV4>) {
         let mut flows = Flows::clone(&self.flows.load());
-        let key = flow_key(flow);
-        if flows.get(&key).is_some_and(|it| it.session == session) {
-            flows.remove(&key);
-            self.publish(flows);
-        }
+        let kept = kept.map(flow_key);
+        flows.retain(|key, flow| flow.session != session || Some(*key) == kept);
+        self.publish(flows);
     }
 
     /// Each flow, with its lane and its session.
@@ -230,9 +228,9 @@ mod tests {
         let all = two();
         assert!(all.claim(flow(1), 0, 7) && all.claim(flow(1), 0, 7));
         assert!(!all.claim(flow(1), 1, 8), "another session has it");
-        all.release(flow(1), 8);
+        all.release(8, None);
         assert!(!all.claim(flow(1), 1, 8), "that one did not have it");
-        all.release(flow(1), 7);
+        all.release(7, None);
         assert!(all.claim(flow(1), 1, 8));
     }
 

@@ -33,6 +33,7 @@ mod sessions;
 mod slot;
 mod stats;
 mod tap;
+mod target;
 mod transmit;
 
 pub use clock::{MediaClock, tai_minus_utc};
@@ -53,3 +54,4 @@ pub use send::{FrameSource, SendConfig};
 pub(crate) use stats::Ssrc;
 pub use stats::{AttachmentSnapshot, PollerSnapshot, PortSnapshot, SessionSnapshot, SessionStats};
 pub use tap::Tap;
+pub use target::FlowTarget;

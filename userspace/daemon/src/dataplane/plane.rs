@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::mem;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -283,10 +283,20 @@ impl Dataplane {
     /// A poller gave `runtime` back, or did not take it: its flow is free. Call it for each that
     /// comes back in an event.
     pub fn returned(&mut self, runtime: &Runtime) {
-        let mut slots = self.ports.iter_mut();
-        let slot = slots.find(|slot| slot.name() == runtime.port());
-        if let (Some(slot), Some(flow)) = (slot, runtime.listens_to()) {
-            slot.release(flow, runtime.session());
+        self.release(runtime.port(), runtime.session(), None);
+    }
+
+    /// A running session is to receive `flow`, too: all pollers of port `name` give its packets to
+    /// `poller`. False if another session has it.
+    pub fn claim(&mut self, name: &str, flow: SocketAddrV4, poller: usize, session: u64) -> bool {
+        let slot = self.ports.iter_mut().find(|slot| slot.name() == name);
+        slot.is_none_or(|slot| slot.claim(flow, poller, session))
+    }
+
+    /// A session has no flow of port `name` any more, or `kept` alone.
+    pub fn release(&mut self, name: &str, session: u64, kept: Option<SocketAddrV4>) {
+        if let Some(slot) = self.ports.iter_mut().find(|slot| slot.name() == name) {
+            slot.release(session, kept);
         }
     }
 
@@ -299,10 +309,10 @@ impl Dataplane {
         self.serve_groups();
     }
 
-    /// A session that ended wants no group any more. The last one of a group leaves it.
-    pub fn part(&mut self, session: u64) {
+    /// A session wants no group any more, or `kept` alone. The last one of a group leaves it.
+    pub fn part(&mut self, session: u64, kept: Option<Ipv4Addr>) {
         for slot in &mut self.ports {
-            slot.part(session, &mut self.kernel_groups);
+            slot.part(session, kept, &mut self.kernel_groups);
         }
         self.serve_groups();
     }

@@ -278,6 +278,9 @@ impl Poller {
                     }
                 }
                 Command::Quiesce(session) => sessions.quiesce(session, now_ns),
+                Command::Retarget { session, target } => {
+                    sessions.retarget(session, target, ports, now_ns);
+                }
                 Command::Attach {
                     session,
                     lender,

@@ -13,6 +13,7 @@ use super::attachment::Attachments;
 use super::port::Packet;
 use super::stats::SessionStats;
 use super::tap::Taps;
+use super::target::FlowTarget;
 
 /// A source that a session accepts packets from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,6 +163,19 @@ impl Receiver {
     pub(super) fn show(&self) {
         let sources = [self.assembler.ssrc(), self.assembler.other_ssrc()];
         self.pool.stats.show(self.assembler.stats(), sources);
+    }
+
+    pub(super) const fn is_between_frames(&self) -> bool {
+        self.assembler.under_way() == 0
+    }
+
+    /// Other addresses: the next source may count from anywhere.
+    pub(super) fn set_target(&mut self, target: FlowTarget) {
+        self.quiesce();
+        self.assembler.set_payload_type(target.payload_type);
+        self.config.payload_type = target.payload_type;
+        self.config.destination = target.destination;
+        self.config.sources = target.sources;
     }
 
     /// Drops frames under assembly: the session stops.

@@ -17,6 +17,7 @@ use super::refusal::RuntimeError;
 use super::send::{SendConfig, Sender};
 use super::stats::SessionStats;
 use super::tap::{Tap, Taps};
+use super::target::FlowTarget;
 use super::transmit::TxSink;
 
 /// A session's half of the dataplane, with its lenders and their ledgers.
@@ -28,6 +29,8 @@ pub struct Runtime {
     session: u64,
     stats: Arc<SessionStats>,
     kind: Kind,
+    /// The addresses that it gets after the frames in transit.
+    target: Option<Box<FlowTarget>>,
 }
 
 #[derive(Debug)]
@@ -60,6 +63,7 @@ impl Runtime {
             session,
             stats,
             kind: Kind::Receive(Box::new(receiver)),
+            target: None,
         })
     }
 
@@ -74,6 +78,7 @@ impl Runtime {
             session,
             stats,
             kind: Kind::Send(Box::new(sender)),
+            target: None,
         })
     }
 
@@ -129,6 +134,14 @@ impl Runtime {
         match &mut self.kind {
             Kind::Receive(receiver) => &mut receiver.taps,
             Kind::Send(sender) => &mut sender.taps,
+        }
+    }
+
+    /// Gives the session these addresses at once.
+    pub fn set_target(&mut self, target: Box<FlowTarget>) {
+        match &mut self.kind {
+            Kind::Receive(receiver) => receiver.set_target(*target),
+            Kind::Send(sender) => sender.set_target(&target),
         }
     }
 
@@ -246,6 +259,35 @@ impl Runtime {
         match &self.kind {
             Kind::Receive(_) => None,
             Kind::Send(sender) => Some(sender.config.destination),
+        }
+    }
+
+    /// The addresses that it is to get between two frames; `None`: those that it has.
+    pub(super) fn retarget(&mut self, target: Option<Box<FlowTarget>>) {
+        if let Kind::Send(sender) = &mut self.kind {
+            sender.hold_after_the_frame(target.is_some());
+        }
+        self.target = target;
+    }
+
+    /// The addresses that it is to get.
+    pub(super) fn target(&self) -> Option<&FlowTarget> {
+        self.target.as_deref()
+    }
+
+    /// Whether no frame is in transit, so that its addresses can change.
+    pub(super) fn is_between_frames(&self) -> bool {
+        match &self.kind {
+            Kind::Receive(receiver) => receiver.is_between_frames(),
+            Kind::Send(sender) => sender.is_between_frames(),
+        }
+    }
+
+    /// Changes the addresses to those of [`Self::retarget`].
+    pub(super) fn switch(&mut self) {
+        if let Some(target) = self.target.take() {
+            self.retarget(None);
+            self.set_target(target);
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod flush;
 mod leaving;
+mod retarget;
 mod timing;
 
 use std::collections::VecDeque;
@@ -118,6 +119,8 @@ pub(super) struct Sender {
     identification: u16,
     /// The session stops: no new frame starts; at this time everything is dropped.
     quiet_at: Option<u64>,
+    /// No further frame starts until it has other addresses.
+    held: bool,
     /// When to check again, if that is not a frame's or a packet's time.
     retry_ns: Option<u64>,
     stats: Arc<SessionStats>,
@@ -172,6 +175,7 @@ impl Sender {
             sequence,
             identification: 0,
             quiet_at: None,
+            held: false,
             retry_ns: None,
             stats,
             taps: Taps::default(),
@@ -208,9 +212,7 @@ impl Sender {
 
     /// Whether the session has stopped.
     pub(super) fn is_quiet(&self) -> bool {
-        self.quiet_at.is_some()
-            && self.queue.is_empty()
-            && matches!(self.phase, Phase::Waiting { .. })
+        self.quiet_at.is_some() && self.queue.is_empty() && self.is_between_frames()
     }
 
     /// Starts a flush of the frames submitted so far. [`Self::flushed`] returns its result.
@@ -255,7 +257,7 @@ impl Sender {
                 Phase::Waiting { slot } => {
                     let slot = self.follow_clock(slot, now_ns);
                     let tai_ns = self.tai_ns(now_ns);
-                    if self.is_quiet() || tai_ns < schedule.frame_start(slot) {
+                    if self.held || self.is_quiet() || tai_ns < schedule.frame_start(slot) {
                         return;
                     }
                     let current = schedule.frame_at(tai_ns);

@@ -18,6 +18,7 @@ use super::refusal::StartRefusal;
 use super::runtime::Runtime;
 use super::send::PACKETS_A_TURN;
 use super::tap::Tap;
+use super::target::FlowTarget;
 use super::transmit::RETRY_NS;
 use onair_session::{AttachRefusal, Runtime as _};
 
@@ -202,6 +203,26 @@ impl Sessions {
         }
     }
 
+    /// Gives a session other addresses after the frame in transit.
+    pub(super) fn retarget(
+        &mut self,
+        session: u64,
+        target: Box<FlowTarget>,
+        ports: &mut [PollerPort],
+        now_ns: u64,
+    ) {
+        let Some(entry) = self.find_mut(session) else {
+            return;
+        };
+        let port = &mut ports[entry.port];
+        part_target(entry, port);
+        entry.runtime.retarget(Some(target));
+        if let Some(hop) = target_hop(&entry.runtime, &port.info) {
+            port.neighbours.join(hop, now_ns);
+        }
+        entry.due_ns = now_ns;
+    }
+
     /// Adds a tap.
     pub(super) fn tap(&mut self, session: u64, tap: Box<Tap>, outbox: &mut Outbox) {
         match self.find_mut(session) {
@@ -272,6 +293,7 @@ impl Sessions {
                     entry.due_ns = entry.runtime.due_ns();
                 }
                 report(&mut entry.runtime, outbox);
+                switch(entry, index, &mut self.demux, ports, outbox);
             }
         }
         let mut sent = 0;
@@ -295,6 +317,8 @@ impl Sessions {
             let hop = hop.and_then(|hop| port.neighbours.mac_of(hop));
             entry.runtime.turn(now_ns, hop, &mut port.transmit);
             sent += port.transmit.made() - made;
+            switch(entry, index, &mut self.demux, ports, outbox);
+            let port = &mut ports[entry.port];
             entry.runtime.show();
             entry.due_ns = entry.runtime.due_ns();
             report(&mut entry.runtime, outbox);
@@ -332,13 +356,14 @@ impl Sessions {
     }
 
     fn hand_back(&mut self, index: usize, ports: &mut [PollerPort], outbox: &mut Outbox) {
-        let Some(entry) = self.entries[index].take() else {
+        let Some(mut entry) = self.entries[index].take() else {
             return;
         };
         if let Some(destination) = entry.runtime.listens_to() {
             self.demux.remove(entry.port, destination);
         }
         let port = &mut ports[entry.port];
+        part_target(&mut entry, port);
         if let Some(hop) = next_hop(&entry.runtime, &port.info) {
             port.neighbours.part(hop);
         }
@@ -349,6 +374,53 @@ impl Sessions {
 /// The neighbour to which a send session's packets go first.
 fn next_hop(runtime: &Runtime, port: &PortInfo) -> Option<Ipv4Addr> {
     port.next_hop(*runtime.sends_to()?.ip())
+}
+
+/// The same of the addresses that it is to get.
+fn target_hop(runtime: &Runtime, port: &PortInfo) -> Option<Ipv4Addr> {
+    runtime.sends_to()?;
+    port.next_hop(*runtime.target()?.destination.ip())
+}
+
+/// Forgets the addresses that the session was to get.
+fn part_target(entry: &mut SessionEntry, port: &mut PollerPort) {
+    if let Some(hop) = target_hop(&entry.runtime, &port.info) {
+        port.neighbours.part(hop);
+    }
+    entry.runtime.retarget(None);
+}
+
+/// Gives the session the addresses that wait, if no frame is in transit.
+fn switch(
+    entry: &mut SessionEntry,
+    index: usize,
+    demux: &mut Demux,
+    ports: &mut [PollerPort],
+    outbox: &mut Outbox,
+) {
+    let Some(target) = entry.runtime.target() else {
+        return;
+    };
+    if !entry.runtime.is_between_frames() {
+        return;
+    }
+    if let Some(old) = entry.runtime.listens_to()
+        && old != target.destination
+    {
+        if !demux.add(entry.port, target.destination, index) {
+            // The session that has the flow is on its way back to the control thread.
+            return;
+        }
+        demux.remove(entry.port, old);
+    }
+    let port = &mut ports[entry.port];
+    if let Some(hop) = next_hop(&entry.runtime, &port.info) {
+        port.neighbours.part(hop);
+    }
+    entry.runtime.switch();
+    outbox.push(PollerEvent::Retargeted {
+        session: entry.runtime.session(),
+    });
 }
 
 fn report_flushed(runtime: &mut Runtime, outbox: &mut Outbox) {

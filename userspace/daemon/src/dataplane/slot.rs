@@ -195,13 +195,13 @@ impl PortSlot {
         }
     }
 
-    pub(super) fn release(&mut self, flow: SocketAddrV4, session: u64) {
+    /// The session has no flow any more, or `kept` alone.
+    pub(super) fn release(&mut self, session: u64, kept: Option<SocketAddrV4>) {
         if let Some(hand_over) = &self.hand_over {
-            hand_over.release(flow, session);
+            hand_over.release(session, kept);
         }
-        if self.rules.get(&flow).is_some_and(|(of, _)| *of == session) {
-            self.rules.remove(&flow);
-        }
+        self.rules
+            .retain(|flow, (of, _)| *of != session || Some(*flow) == kept);
     }
 
     /// Looks whether the device is there and its link up, and asks the pollers for the queues of a
@@ -319,9 +319,9 @@ impl PortSlot {
         self.settle(group, kernel);
     }
 
-    /// A session wants no group any more.
-    pub(super) fn part(&mut self, session: u64, kernel: &mut KernelGroups) {
-        for group in self.groups.part(session) {
+    /// A session wants no group any more, or `kept` alone.
+    pub(super) fn part(&mut self, session: u64, kept: Option<Ipv4Addr>, kernel: &mut KernelGroups) {
+        for group in self.groups.part(session, kept) {
             self.settle(group, kernel);
         }
     }

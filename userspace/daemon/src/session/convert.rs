@@ -9,15 +9,15 @@ use onair_ipc::message::Attached;
 use onair_media::assembly::AssemblerConfig;
 use onair_media::video;
 use onair_types::{
-    Depth, Direction, Problem, ProblemCode, SessionCounters, SessionId, SessionSpec, Source,
+    Depth, Direction, Flow, Problem, ProblemCode, SessionCounters, SessionId, SessionSpec, Source,
     SpecError, SpecErrors,
 };
 
 use super::Session;
 use super::attachment::Connected;
 use crate::dataplane::{
-    FrameSource, MediaClock, PortInfo, ReceiveConfig, Runtime, SendConfig, SessionStats,
-    SourceFilter,
+    FlowTarget, FrameSource, MediaClock, PortInfo, ReceiveConfig, Runtime, SendConfig,
+    SessionStats, SourceFilter,
 };
 
 /// Frames that a receive session assembles at the same time.
@@ -82,6 +82,25 @@ fn format(spec: &SessionSpec) -> Result<video::VideoFormat, Problem> {
         .map_err(|error| Problem::new(ProblemCode::InvalidSpec, format!("video: {error}")))
 }
 
+/// The addresses of a session's packets.
+pub(super) fn target(flow: &Flow) -> FlowTarget {
+    let source_port = flow.source.and_then(|source| source.port);
+    FlowTarget {
+        destination: flow.destination,
+        payload_type: flow.payload_type,
+        sources: flow
+            .accepted()
+            .map(|source| SourceFilter {
+                address: source.address,
+                port: source.port,
+            })
+            .collect(),
+        source_port: source_port.unwrap_or_else(|| flow.destination.port()),
+        ttl: flow.ttl,
+        dscp: flow.dscp,
+    }
+}
+
 pub(super) fn runtime(
     id: SessionId,
     spec: &SessionSpec,
@@ -90,21 +109,15 @@ pub(super) fn runtime(
     clock: &Arc<MediaClock>,
 ) -> Result<Runtime, Problem> {
     let format = format(spec)?;
-    let flow = &spec.flow;
+    let target = target(&spec.flow);
     let made = match (spec.direction, frames) {
         (Direction::Receive, Some(frames)) => Runtime::receive(
             id.0,
             ReceiveConfig {
                 port: port.name.clone(),
-                destination: flow.destination,
-                sources: flow
-                    .accepted()
-                    .map(|source| SourceFilter {
-                        address: source.address,
-                        port: source.port,
-                    })
-                    .collect(),
-                payload_type: flow.payload_type,
+                destination: target.destination,
+                sources: target.sources,
+                payload_type: target.payload_type,
                 timeout_ns: timeout_ns(spec, &format),
                 format,
                 max_attachments: spec.max_attachments as usize,
@@ -115,14 +128,11 @@ pub(super) fn runtime(
             id.0,
             SendConfig {
                 port: port.name.clone(),
-                source_port: flow
-                    .source
-                    .and_then(|source| source.port)
-                    .unwrap_or_else(|| flow.destination.port()),
-                destination: flow.destination,
-                ttl: flow.ttl,
-                dscp: flow.dscp,
-                payload_type: flow.payload_type,
+                source_port: target.source_port,
+                destination: target.destination,
+                ttl: target.ttl,
+                dscp: target.dscp,
+                payload_type: target.payload_type,
                 format,
                 source: match spec.source {
                     Some(Source::Pattern) => FrameSource::Pattern,

@@ -15,6 +15,7 @@ mod group;
 mod metrics;
 mod naming;
 mod recording;
+mod retarget;
 mod sdp;
 mod totals;
 mod traffic;
@@ -71,6 +72,8 @@ pub struct Session {
     /// Its destination is the broadcast address of the port's network.
     is_broadcast: bool,
     traffic: traffic::Traffic,
+    /// The addresses that it is about to get.
+    retarget: Option<retarget::Retarget>,
     /// The clients, by the number of their attachment, until it has ended.
     connected: BTreeMap<u64, Connected>,
     former_clients: former_clients::FormerClients,
@@ -152,6 +155,7 @@ impl Session {
             proving: 0,
             is_broadcast: port.is_broadcast(*spec.flow.destination.ip()),
             traffic: traffic::Traffic::default(),
+            retarget: None,
             connected: BTreeMap::new(),
             former_clients: former_clients::FormerClients::default(),
             watched: Vec::new(),
@@ -310,11 +314,24 @@ impl Session {
         }
     }
 
-    /// Whether it receives what a session of `spec` would receive.
+    /// Whether it receives, or is about to receive, what a session of `spec` would receive.
     pub fn listens_where(&self, spec: &SessionSpec) -> bool {
+        let own = [Some(&self.spec.flow), self.next_flow()];
+        let mut own = own.into_iter().flatten();
         self.spec.direction == Direction::Receive
             && spec.direction == Direction::Receive
             && self.spec.port == spec.port
-            && self.spec.flow.destination == spec.flow.destination
+            && own.any(|flow| flow.destination == spec.flow.destination)
+    }
+
+    /// Why no session of `spec` can exist beside it.
+    pub fn has_the_flow(&self, spec: &SessionSpec) -> Problem {
+        Problem::new(
+            ProblemCode::InvalidSpec,
+            format!(
+                "session {} already receives {} on port {}",
+                self.spec.name, spec.flow.destination, spec.port
+            ),
+        )
     }
 }

@@ -62,6 +62,14 @@ impl Actor {
             Action::ShowSession(it) => it.reply.send(self.show(&it.caller, &it.target)),
             Action::StopSession(it) => it.reply.send(self.turn(&it.caller, &it.target, Stopped)),
             Action::StartSession(it) => it.reply.send(self.turn(&it.caller, &it.target, Running)),
+            Action::RetargetSession(it) => {
+                let found = self.show(&it.caller, &it.target);
+                it.reply.send(found.map(|mut view| {
+                    let destination = it.input.flow.destination;
+                    view.flow.destination = destination.unwrap_or(view.flow.destination);
+                    view
+                }));
+            }
             Action::DestroySession(it) => {
                 let destroyed = self.destroy(&it.caller, &it.target, Operation::Destroy, None);
                 it.reply.send(destroyed);

@@ -71,6 +71,11 @@ impl<S: Copy> Assembler<S> {
         &self.config
     }
 
+    /// From now on packets have this RTP payload type, 0 to 127.
+    pub const fn set_payload_type(&mut self, payload_type: u8) {
+        self.config.payload_type = payload_type;
+    }
+
     /// Counters since the constructor.
     #[must_use]
     pub const fn stats(&self) -> &AssemblyStats {

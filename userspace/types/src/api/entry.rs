@@ -11,11 +11,13 @@ pub enum Method {
     Get,
     /// Changes something.
     Post,
+    /// Changes some fields.
+    Patch,
     /// Removes.
     Delete,
 }
 
-texts! { Method: Get "GET", Post "POST", Delete "DELETE" }
+texts! { Method: Get "GET", Post "POST", Patch "PATCH", Delete "DELETE" }
 
 /// Form of an answer's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -262,6 +264,10 @@ pub(super) const fn get(path: &'static str, access: Access) -> Entry {
 
 pub(super) const fn post(path: &'static str, access: Access) -> Entry {
     Entry::new(Method::Post, path, access)
+}
+
+pub(super) const fn patch(path: &'static str, access: Access) -> Entry {
+    Entry::new(Method::Patch, path, access)
 }
 
 pub(super) const fn delete(path: &'static str, access: Access) -> Entry {

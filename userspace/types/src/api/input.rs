@@ -14,7 +14,7 @@ use crate::id::{IdError, SessionRef};
 use crate::problem::{Problem, ProblemCode};
 use crate::recording::RecordingSpec;
 use crate::request::{DestroyWait, Flush};
-use crate::spec::{SessionSpec, SpecDocument, SpecError};
+use crate::spec::{FlowPatch, SessionPatch, SessionSpec, SpecDocument, SpecError};
 
 /// What a request carries besides its subject.
 pub trait Input: Debug + Sized + Send {
@@ -108,6 +108,13 @@ macro_rules! bodies {
 
 bodies! {
     Box<SessionSpec>, SpecDocument, |spec| Ok(Box::new(SessionSpec::try_from(spec)?));
+    Box<SessionPatch>, SessionPatch, |patch: SessionPatch| {
+        if patch.flow == FlowPatch::default() {
+            let detail = "it names no field: give at least one, such as destination";
+            return Err(SpecError::new("flow", detail.to_owned()).into());
+        }
+        Ok(Box::new(patch))
+    };
     Box<RecordingSpec>, RecordingSpec, |spec: RecordingSpec| {
         match spec.check() {
             errors if errors.is_empty() => Ok(Box::new(spec)),

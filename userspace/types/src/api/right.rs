@@ -30,6 +30,8 @@ rights! {
     Stop "stop";
     /// Start a session.
     Start "start";
+    /// Change a session's addresses.
+    Retarget "retarget";
     /// Wait until what was submitted is sent.
     Flush "flush";
     /// Start and end recordings.

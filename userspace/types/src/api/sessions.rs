@@ -1,6 +1,6 @@
 //! Operations on sessions.
 
-use super::entry::{any, delete, get, post, this};
+use super::entry::{any, delete, get, patch, post, this};
 use super::{Right, Shape, operations};
 use crate::problem::ProblemCode::{
     Busy, DataplaneBusy, DeadlinePassed, DiskFailed, Draining, FramesDropped, InvalidSpec,
@@ -8,7 +8,7 @@ use crate::problem::ProblemCode::{
 };
 use crate::{
     BlockerList, Certificate, DestroyWait, Eviction, EvictionList, Flush, Flushed, SessionList,
-    SessionRef, SessionSpec, SessionView, Verdict,
+    SessionPatch, SessionRef, SessionSpec, SessionView, Verdict,
 };
 
 operations! { SESSIONS "sessions":
@@ -41,6 +41,15 @@ operations! { SESSIONS "sessions":
         post("/v1/sessions/{id}/start", this(Right::Start)).refused_in_shutdown()
             .answers("The session, running.")
             .fails(&[Draining, Quarantined, DiskFailed, DataplaneBusy]);
+
+    /// Gives a session other addresses.
+    ///
+    /// Fields that are absent stay as they are. A running session changes between two frames: the
+    /// frame that is being sent or received is finished first. The answer comes after the change.
+    RetargetSession(SessionRef, Box<SessionPatch>) -> SessionView:
+        patch("/v1/sessions/{id}", this(Right::Retarget)).refused_in_shutdown()
+            .answers("The session, with the new addresses.")
+            .fails(&[InvalidSpec, Draining, Quarantined, DiskFailed, DataplaneBusy]);
 
     /// Destroys a session now or not at all.
     ///

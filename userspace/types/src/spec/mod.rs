@@ -8,11 +8,13 @@ mod document;
 mod error;
 mod flow;
 mod invalid;
+mod patch;
 mod video;
 
 pub use document::{FlowDocument, SpecDocument, VideoDocument};
 pub use error::{SpecError, SpecErrors};
 pub use flow::{DEFAULT_DSCP, DEFAULT_TTL, Flow, FlowSource, MAX_DSCP, MAX_SOURCES};
+pub use patch::{FlowPatch, SessionPatch};
 pub use video::{Depth, FrameRate, VideoFormat};
 
 use serde::{Deserialize, Serialize};

@@ -21,6 +21,7 @@ impl Actor {
             }
             Action::StopSession(it) => self.stop(it),
             Action::StartSession(it) => self.start(it),
+            Action::RetargetSession(it) => self.retarget(it),
             Action::DestroySession(it) => self.destroy(&it.caller, &it.target, None, it.reply),
             Action::DestroySessionWait(it) => {
                 let ms = it.input.deadline_ms;

@@ -51,6 +51,7 @@ impl Actor {
             PollerEvent::Flushed { session, flushed } => {
                 self.handle(session, Event::Flushed(flushed));
             }
+            PollerEvent::Retargeted { session } => self.retargeted(session),
             PollerEvent::TapBack { tap, .. } => self.tap_back(tap),
             PollerEvent::TapRefused { session, tap } => self.tap_refused(session, tap),
             PollerEvent::ThreadCredited {
@@ -90,9 +91,10 @@ impl Actor {
     }
 
     /// A poller gave a session's runtime back, or did not take it.
-    fn handed_back(&mut self, runtime: Box<Runtime>) {
+    fn handed_back(&mut self, mut runtime: Box<Runtime>) {
         let id = runtime.session();
         self.services.dataplane.returned(&runtime);
+        self.retarget_here(&mut runtime);
         self.handle(id, Event::HandedBack(runtime));
         // Before the session may be destroyed.
         self.taps_handed_back(id);

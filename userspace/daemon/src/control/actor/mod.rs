@@ -17,6 +17,7 @@ mod recordings;
 mod reload;
 mod requests;
 mod restore;
+mod retarget;
 mod retired;
 mod schedule;
 mod shares;

@@ -87,16 +87,8 @@ impl Actor {
                 ),
             ));
         }
-        let with_a_poller = self.quarantined.values().filter(|it| it.is_with_a_poller());
-        let mut listeners = self.sessions.values().chain(with_a_poller);
-        if let Some(other) = listeners.find(|it| it.listens_where(&spec)) {
-            return Err(Problem::new(
-                ProblemCode::InvalidSpec,
-                format!(
-                    "session {} already receives {} on port {}",
-                    other.spec.name, spec.flow.destination, spec.port
-                ),
-            ));
+        if let Some(other) = self.listeners(&spec).next() {
+            return Err(other.has_the_flow(&spec));
         }
         let index = self.free_index().ok_or_else(|| {
             Problem::new(
@@ -124,6 +116,13 @@ impl Actor {
                 Err(problem)
             }
         }
+    }
+
+    /// Sessions that receive what a session of `spec` would receive.
+    pub(super) fn listeners(&self, spec: &SessionSpec) -> impl Iterator<Item = &Session> {
+        let with_a_poller = self.quarantined.values().filter(|it| it.is_with_a_poller());
+        let listeners = self.sessions.values().chain(with_a_poller);
+        listeners.filter(|it| it.listens_where(spec))
     }
 
     /// An index in the probe's counters that counts no caller any more. Evicted callers of its

@@ -125,9 +125,26 @@ impl Actor {
         }
     }
 
+    /// Persists the changed addresses of a session that is to be restored. The answer waits for the
+    /// disk.
+    pub(super) fn persist_flow(
+        &mut self,
+        id: u64,
+        reply: Reply<SessionView>,
+    ) -> Reply<SessionView> {
+        let Some(session) = self.sessions.get(&id) else {
+            return reply;
+        };
+        let (name, flow) = (&session.spec.name, &session.spec.flow);
+        match self.services.store.retarget(name, flow) {
+            Some(written) => after(written, reply),
+            None => reply,
+        }
+    }
+
     /// A session is gone: it is restored after a restart unless a user destroyed it.
     pub(super) fn gone(&mut self, session: &Session, via: Via) {
-        self.services.dataplane.part(session.id.0);
+        self.services.dataplane.part(session.id.0, None);
         let store = &mut self.services.store;
         if via == Via::Daemon {
             store.settle(&session.spec.name, session.core.generation());

@@ -88,6 +88,7 @@ pub(super) fn describe<O: ApiOperation>(document: &mut utoipa::openapi::OpenApi)
     let method = match entry.method {
         Method::Get => HttpMethod::Get,
         Method::Post => HttpMethod::Post,
+        Method::Patch => HttpMethod::Patch,
         Method::Delete => HttpMethod::Delete,
     };
     let paths = &mut document.paths;

@@ -9,9 +9,9 @@ use onair_types::api::{
     AbortSession, ApiOperation, CreateSession, DeleteSession, DescribeSession, DestroySession,
     DestroySessionWait, EvictAll, EvictAttachment, FlushSession, FollowEvents, ListBlockers,
     ListCertificates, ListProblems, ListRecordings, ListSessions, Method, QuarantineSession,
-    ReloadConfig, ShowCertificate, ShowConfig, ShowHealth, ShowKeptCertificate, ShowMetrics,
-    ShowOpenapi, ShowProblem, ShowRecording, ShowSession, ShowShutdown, ShowVerdict, ShutDown,
-    StartRecording, StartSession, StopRecording, StopSession,
+    ReloadConfig, RetargetSession, ShowCertificate, ShowConfig, ShowHealth, ShowKeptCertificate,
+    ShowMetrics, ShowOpenapi, ShowProblem, ShowRecording, ShowSession, ShowShutdown, ShowVerdict,
+    ShutDown, StartRecording, StartSession, StopRecording, StopSession,
 };
 use utoipa::openapi::OpenApi;
 
@@ -38,6 +38,7 @@ impl Routes {
         let method = match O::ENTRY.method {
             Method::Get => MethodFilter::GET,
             Method::Post => MethodFilter::POST,
+            Method::Patch => MethodFilter::PATCH,
             Method::Delete => MethodFilter::DELETE,
         };
         self.router = self.router.route(O::ENTRY.path, on(method, handler));
@@ -74,6 +75,7 @@ pub(super) fn routes() -> Routes {
         .ask::<ShowSession>()
         .ask::<StopSession>()
         .ask::<StartSession>()
+        .ask::<RetargetSession>()
         .ask::<DestroySession>()
         .ask_as::<DeleteSession, DestroySession>()
         .ask::<DestroySessionWait>()

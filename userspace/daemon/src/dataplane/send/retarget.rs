@@ -1,0 +1,26 @@
+//! Other addresses for a sender.
+
+use super::super::target::FlowTarget;
+use super::{Phase, Sender};
+
+impl Sender {
+    /// Whether to wait for other addresses after the current frame.
+    pub(in super::super) const fn hold_after_the_frame(&mut self, held: bool) {
+        self.held = held;
+    }
+
+    pub(in super::super) const fn is_between_frames(&self) -> bool {
+        matches!(self.phase, Phase::Waiting { .. })
+    }
+
+    pub(in super::super) fn set_target(&mut self, target: &FlowTarget) {
+        let (config, flow) = (&mut self.config, &mut self.flow);
+        config.destination = target.destination;
+        config.source_port = target.source_port;
+        config.payload_type = target.payload_type;
+        flow.destination = target.destination;
+        flow.source.set_port(target.source_port);
+        (config.ttl, flow.ttl) = (target.ttl, target.ttl);
+        (config.dscp, flow.dscp) = (target.dscp, target.dscp);
+    }
+}

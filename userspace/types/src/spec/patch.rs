@@ -1,0 +1,150 @@
+//! A change of a session's addresses, while it exists.
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::{SessionSpec, SpecDocument, SpecErrors};
+
+/// Body of `PATCH /v1/sessions/{id}`: fields that are absent stay as they are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SessionPatch {
+    /// Addresses and payload type.
+    pub flow: FlowPatch,
+}
+
+/// The changed addresses; each field as in the session's specification.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct FlowPatch {
+    /// Destination of the packets, `IPv4:port`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(examples("239.1.1.1:5004")))]
+    pub destination: Option<String>,
+    /// `IPv4` or `IPv4:port`. It replaces `sources`, too. `null`: receive from any source; send from
+    /// the destination's UDP port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "present")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, examples("10.77.0.1")))]
+    pub source: Option<Option<String>>,
+    /// Receive: these sources only. They replace `source`, too. `null`: any source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "present")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Vec<String>>))]
+    pub sources: Option<Option<Vec<String>>>,
+    /// Send: time to live of the packets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "crate::whole::optional")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 255))]
+    pub ttl: Option<u32>,
+    /// Send: differentiated services code point of the packets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "crate::whole::optional")]
+    #[cfg_attr(feature = "openapi", schema(maximum = 63))]
+    pub dscp: Option<u32>,
+    /// RTP payload type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "crate::whole::optional")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 96, maximum = 127))]
+    pub payload_type: Option<u32>,
+}
+
+/// A field that is there, be it `null`.
+fn present<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Option::deserialize(deserializer).map(Some)
+}
+
+impl SessionPatch {
+    /// The specification with the changes.
+    ///
+    /// # Errors
+    /// The invalid fields, also those that are invalid in their combination.
+    pub fn apply(&self, spec: &SessionSpec) -> Result<SessionSpec, SpecErrors> {
+        let mut document = SpecDocument::from(spec.clone());
+        let (flow, patch) = (&mut document.flow, &self.flow);
+        if let Some(destination) = &patch.destination {
+            flow.destination.clone_from(destination);
+        }
+        if patch.source.is_some() || patch.sources.is_some() {
+            flow.source = patch.source.clone().flatten();
+            flow.sources = patch.sources.clone().flatten();
+        }
+        flow.ttl = patch.ttl.or(flow.ttl);
+        flow.dscp = patch.dscp.or(flow.dscp);
+        flow.payload_type = patch.payload_type.or(flow.payload_type);
+        document.try_into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn patched(direction: &str, flow: Value, patch: Value) -> Result<SessionSpec, SpecErrors> {
+        let spec = json!({"name": "cam1", "direction": direction, "port": "a",
+            "video": {"width": 1280, "height": 720, "frame_rate": "60/1", "depth": 10},
+            "flow": flow});
+        let spec: SessionSpec = serde_json::from_value(spec).unwrap();
+        let patch: SessionPatch = serde_json::from_value(json!({ "flow": patch })).unwrap();
+        let sent = serde_json::to_value(&patch).unwrap();
+        assert_eq!(serde_json::from_value::<SessionPatch>(sent).unwrap(), patch);
+        patch.apply(&spec)
+    }
+
+    #[test]
+    fn patch_of_some_fields_then_the_others_stay() {
+        let flow =
+            json!({"destination": "239.0.0.1:5004", "source": "10.0.0.1", "payload_type": 97});
+        let moved = patched(
+            "receive",
+            flow.clone(),
+            json!({"destination": "239.0.0.2:6000"}),
+        );
+        let moved = moved.unwrap().flow;
+        assert_eq!(moved.destination.to_string(), "239.0.0.2:6000");
+        assert_eq!((moved.accepted().count(), moved.payload_type), (1, 97));
+        for (patch, sources) in [
+            (json!({"source": null}), 0),
+            (json!({"sources": ["10.0.0.2", "10.0.0.3"]}), 2),
+            (json!({"source": "10.0.0.9"}), 1),
+            (json!({}), 1),
+        ] {
+            let spec = patched("receive", flow.clone(), patch).unwrap();
+            assert_eq!(spec.flow.accepted().count(), sources);
+        }
+        let sent = patched(
+            "send",
+            json!({"destination": "10.0.0.2:1"}),
+            json!({"ttl": 3, "dscp": 0}),
+        );
+        let sent = sent.unwrap().flow;
+        assert_eq!((sent.ttl, sent.dscp, sent.payload_type), (3, 0, 96));
+    }
+
+    #[test]
+    fn patch_that_makes_the_whole_invalid_then_the_field_is_named() {
+        let flow = json!({"destination": "232.0.0.1:5004", "source": "10.0.0.1"});
+        for (patch, field) in [
+            (json!({"source": null}), "flow.source"),
+            (json!({"destination": "224.0.0.1:5004"}), "flow.destination"),
+            (json!({"ttl": 9}), "flow.ttl"),
+            (json!({"payload_type": 3}), "flow.payload_type"),
+        ] {
+            let errors = patched("receive", flow.clone(), patch).unwrap_err().0;
+            assert_eq!(errors[0].field, field, "{errors:?}");
+        }
+        for unknown in [
+            json!({"flow": {"port": 1}}),
+            json!({"video": {}}),
+            json!({}),
+        ] {
+            assert!(serde_json::from_value::<SessionPatch>(unknown).is_err());
+        }
+    }
+}
