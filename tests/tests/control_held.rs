@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use onair_stage::time_scale;
 use onair_tests::{
     Control, Frozen, HangingFile, Raster, Rig, TestClient, only_child, program, send, wait_for,
 };
@@ -14,7 +15,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 /// What an operator waits for `health` at most, of 100 requests 99.
-const P99: Duration = Duration::from_millis(100);
+fn p99() -> Duration {
+    Duration::from_millis(100) * time_scale()
+}
 
 /// Asks for `health` for three seconds. The time that 99 of 100 answers took at most.
 fn health_p99(control: &mut Control) -> Result<Duration> {
@@ -60,7 +63,7 @@ fn session_destroyed_while_a_start_waits_for_its_poller_then_refused_at_once_and
     refusal.refused(409, "running")?;
     drop(frozen);
     control.await_state("cam", SessionState::Running)?;
-    assert!(health_p99(&mut control)? < P99);
+    assert!(health_p99(&mut control)? < p99());
     control.stop("cam")?;
     client.leave()?;
     control.destroy_wait("cam")?;
@@ -85,7 +88,7 @@ fn client_with_thousands_of_callers_is_stopped_by_sigstop_then_health_answers() 
     }
     let took = health_p99(&mut control)?;
     client.thaw()?;
-    ensure!(took < P99, "health took {took:?}");
+    ensure!(took < p99(), "health took {took:?}");
     client.returned(usize::from(SESSIONS) * CALLERS)?;
     client.leave()?;
     for number in 0..SESSIONS {
@@ -115,7 +118,7 @@ fn crowded_client(rig: &Rig, program: &Path) -> Result<(TestClient, Pid)> {
 fn is_served(control: &mut Control, when: &str) -> Result<()> {
     control.stop("cam")?;
     let took = health_p99(control)?;
-    ensure!(took < P99, "{when}: health took {took:?}");
+    ensure!(took < p99(), "{when}: health took {took:?}");
     // Each list of blockers, each refusal, has all threads looked at.
     for _ in 0..3 {
         control.blockers("cam")?;

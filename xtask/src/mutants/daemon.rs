@@ -22,6 +22,8 @@ mutants! {
     "together: arms the kicks of one session" => Drain("drain_of_sessions_together");
     "together: W2 before W1" => File("onair-session", "together", "a_frame_held_in_one");
     "together: W1 of one session for all" => File("onair-session", "together", "a_frame_held_in_one");
+    "retarget: amid a frame" => System("retarget::sender_to_another_destination");
+    "retarget: the old flow stays taken" => System("retarget::sessions_of_a_port_with_two_pollers");
     "together: no canary" => Unit("onaird", "walk_probe_goes_blind");
     "evict: the poller is not told" => Drain("after_all_clients_were_evicted");
     "hand-back: evictions are not settled" => Drain("after_all_clients_were_evicted");

@@ -1,17 +1,19 @@
 //! HTTP/1.1 on a Unix socket, on one connection that stays open: just enough for the control API.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// One connection, kept open between requests.
+/// One connection, kept open between requests. If the daemon closed it because no request came for
+/// `http_head_ms`, the next request opens another.
 #[derive(Debug)]
 pub struct Http {
+    socket: PathBuf,
     stream: BufReader<UnixStream>,
     limit: Duration,
 }
@@ -60,17 +62,22 @@ impl Answer {
     }
 }
 
+fn open(socket: &Path, limit: Duration) -> Result<BufReader<UnixStream>> {
+    let stream = UnixStream::connect(socket)
+        .with_context(|| format!("connecting to {}", socket.display()))?;
+    stream.set_read_timeout(Some(limit))?;
+    Ok(BufReader::new(stream))
+}
+
 impl Http {
     /// Connects to `socket`. A peer that sends nothing for `limit` while an answer is due has failed.
     ///
     /// # Errors
     /// No process listens there.
     pub fn connect(socket: &Path, limit: Duration) -> Result<Self> {
-        let stream = UnixStream::connect(socket)
-            .with_context(|| format!("connecting to {}", socket.display()))?;
-        stream.set_read_timeout(Some(limit))?;
         Ok(Self {
-            stream: BufReader::new(stream),
+            socket: socket.to_owned(),
+            stream: open(socket, limit)?,
             limit,
         })
     }
@@ -89,7 +96,7 @@ impl Http {
     /// Sends a request. [`Self::answer`] waits for its answer.
     ///
     /// # Errors
-    /// The peer has closed the connection.
+    /// The peer does not read, or no process listens any more.
     pub fn send(&mut self, method: &str, path: &str, body: &Value) -> Result<()> {
         let (kind, body) = match body {
             Value::Null => ("", String::new()),
@@ -99,10 +106,15 @@ impl Http {
         let request = format!(
             "{method} {path} HTTP/1.1\r\nhost: onaird\r\n{kind}content-length: {length}\r\n\r\n{body}"
         );
-        let stream = self.stream.get_mut();
-        stream
-            .write_all(request.as_bytes())
-            .with_context(|| format!("{method} {path}"))
+        let mut sent = self.stream.get_mut().write_all(request.as_bytes());
+        if sent
+            .as_ref()
+            .is_err_and(|it| it.kind() == ErrorKind::BrokenPipe)
+        {
+            self.stream = open(&self.socket, self.limit)?;
+            sent = self.stream.get_mut().write_all(request.as_bytes());
+        }
+        sent.with_context(|| format!("{method} {path}"))
     }
 
     /// Waits for the answer to the request that was sent last.

@@ -8,6 +8,7 @@ use arrayvec::ArrayVec;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::Lender;
 use onair_ipc::slot::SlotReading;
+use onair_mutant::mutant;
 
 use super::command::{Outbox, PollerEvent};
 use super::config::PortInfo;
@@ -401,7 +402,11 @@ fn switch(
     let Some(target) = entry.runtime.target() else {
         return;
     };
-    if !entry.runtime.is_between_frames() {
+    if !mutant!(
+        "retarget: amid a frame",
+        true,
+        entry.runtime.is_between_frames()
+    ) {
         return;
     }
     if let Some(old) = entry.runtime.listens_to()

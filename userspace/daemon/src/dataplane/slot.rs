@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 
 use onair_dpdk::{Eal, FlowRule, MulticastFilter, Port, PortConfig};
+use onair_mutant::mutant;
 
 use super::command::{Command, Events, PollerEvent, PortQueues};
 use super::config::{DataplaneConfig, DataplaneError, Idle, PortInfo, PortSpec};
@@ -197,7 +198,9 @@ impl PortSlot {
 
     /// The session has no flow any more, or `kept` alone.
     pub(super) fn release(&mut self, session: u64, kept: Option<SocketAddrV4>) {
-        if let Some(hand_over) = &self.hand_over {
+        let hand_over = self.hand_over.as_ref();
+        let hand_over = hand_over.filter(|_| !mutant!("retarget: the old flow stays taken"));
+        if let Some(hand_over) = hand_over {
             hand_over.release(session, kept);
         }
         self.rules
