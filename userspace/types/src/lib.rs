@@ -70,8 +70,9 @@ pub use shutdown::{
     ShutdownStatus, ShutdownSummary, ThreadSummary, ThreadTraffic,
 };
 pub use spec::{
-    Depth, Direction, Flow, FlowDocument, FlowSource, FrameRate, SessionSpec, Source, SpecDocument,
-    SpecError, SpecErrors, VideoDocument, VideoFormat,
+    Chroma, Depth, Direction, EXTENDED_MAX_UDP, Flow, FlowDocument, FlowSource, FrameRate, Packing,
+    Pgroup, STANDARD_MAX_UDP, Sampling, Scan, SessionSpec, Source, SpecDocument, SpecError,
+    SpecErrors, VideoDocument, VideoFormat,
 };
 pub use text::{did_you_mean, nearest};
 pub use time::Timestamp;
