@@ -19,7 +19,7 @@ const PAYLOAD_TYPE: u8 = 96;
 #[must_use]
 pub fn raster(depth: u8) -> VideoFormat {
     let rate = FrameRate::new(60_000, 1001).expect("it is carried");
-    let depth = Depth::try_from(depth).expect("8 or 10");
+    let depth = Depth::from_bits(depth.into(), false).expect("8 or 10");
     VideoFormat::new(128, 72, depth, rate).expect("it is carried")
 }
 
@@ -96,7 +96,9 @@ impl FlowSender {
             let mut headers = vec![0; packet.header_bytes()];
             packet.write_headers(&stream, self.sequence, &mut headers);
             bytes.extend(&headers);
-            bytes.extend(&frame[packet.range]);
+            packet
+                .ranges()
+                .for_each(|range| bytes.extend(&frame[range]));
             give(at, &bytes);
             self.sequence = self.sequence.wrapping_add(1);
         }

@@ -75,7 +75,7 @@ pub use relay::{Disturbance, Done, Relay};
 pub use relayed_video::RelayedVideo;
 pub use rig::{Destroying, Rig};
 pub use seen::Seen;
-pub use sender::{GStreamer, frame_hashes};
+pub use sender::{GStreamer, Pixels, frame_hashes};
 pub use service_manager::ServiceManager;
 pub use traced::{Call, Traced, in_this_order};
 pub use user::User;

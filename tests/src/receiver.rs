@@ -6,6 +6,7 @@ use std::process::Stdio;
 
 use anyhow::{Context as _, Result, ensure};
 use onair_stage::{Deadline, Running, Stage, output, wait_for};
+use onair_types::Sampling;
 use rustix::process::Signal;
 
 use onair_stage::Raster;
@@ -24,12 +25,23 @@ pub struct GStreamerReceiver {
 impl GStreamerReceiver {
     /// Listens at UDP port `port` inside the stage's namespace; returns once it does.
     pub fn start(stage: &Stage, raster: Raster, payload_type: u8, port: u16) -> Result<Self> {
+        let sampling = Sampling::YCbCr422;
+        Self::start_as(stage, (raster, sampling), payload_type, port)
+    }
+
+    /// As [`Self::start`], with this sampling.
+    pub fn start_as(
+        stage: &Stage,
+        (raster, sampling): (Raster, Sampling),
+        payload_type: u8,
+        port: u16,
+    ) -> Result<Self> {
         // Its buffer holds some seconds.
         stage.sysctl_at_least("net.core.rmem_max", 64 << 20)?;
         let file = stage.directory().join("received.raw");
         let pipeline = format!(
             "udpsrc port={port} buffer-size={} ! application/x-rtp,media=video,clock-rate=90000,\
-             encoding-name=RAW,sampling=YCbCr-4:2:2,depth=(string){},width=(string){},\
+             encoding-name=RAW,sampling={sampling},depth=(string){},width=(string){},\
              height=(string){},payload={payload_type} \
              ! rtpvrawdepay ! filesink buffer-mode=unbuffered location={}",
             32 << 20,

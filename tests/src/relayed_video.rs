@@ -2,13 +2,13 @@
 
 use anyhow::{Result, ensure};
 use onair_stage::{Deadline, wait_for};
-use onair_types::{SessionCounters, Source};
+use onair_types::{SessionCounters, Source, VideoDocument};
 
 use crate::rig::Rig;
 use crate::seen::Seen;
 use crate::viewer::Viewer;
 use onair_stage::Control;
-use onair_stage::{Raster, send};
+use onair_stage::{QUOTA, Raster, receive, send};
 
 /// A running session `in`, a running session `out` that sends to it, and a viewer on `in`.
 #[derive(Debug)]
@@ -22,11 +22,26 @@ pub struct RelayedVideo {
 impl RelayedVideo {
     /// Starts both.
     pub fn start(rig: &Rig, raster: Raster, source: Source) -> Result<Self> {
+        Self::of(rig, raster, source, |_| {})
+    }
+
+    /// Starts both, with formats that `adapt` has changed.
+    pub fn of(
+        rig: &Rig,
+        raster: Raster,
+        source: Source,
+        adapt: impl Fn(&mut VideoDocument),
+    ) -> Result<Self> {
         let mut control = rig.control()?;
-        control.ample("in", raster, 5004)?;
+        let mut into = receive("in", raster, 5004);
+        into.quota = Some(QUOTA);
+        adapt(&mut into.video);
+        control.create(&into)?;
         control.start("in")?;
         let viewer = Viewer::start(rig, "in")?;
-        control.create(&send("out", raster, 5004, source))?;
+        let mut out = send("out", raster, 5004, source);
+        adapt(&mut out.video);
+        control.create(&out)?;
         control.start("out")?;
         Ok(Self { control, viewer })
     }

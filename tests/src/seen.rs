@@ -1,6 +1,6 @@
 //! What a client saw of a frame.
 
-use onair::{Buffer, Status};
+use onair::{Buffer, Field, Status};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -11,6 +11,9 @@ pub struct Seen {
     pub number: u64,
     /// RTP timestamp, in 1/90000 s.
     pub rtp_timestamp: u32,
+    /// Interlaced: 1 for a first field, 2 for a second one.
+    #[serde(default)]
+    pub field: Option<u8>,
     /// Whether it was shown as complete.
     pub complete: bool,
     /// Bytes that it says did not come.
@@ -35,6 +38,10 @@ impl Seen {
         let mut seen = Self {
             number: buffer.number(),
             rtp_timestamp: buffer.rtp_timestamp(),
+            field: buffer.field().map(|field| match field {
+                Field::First => 1,
+                Field::Second => 2,
+            }),
             complete: true,
             bytes_missing: 0,
             packets_lost: 0,
@@ -66,6 +73,7 @@ impl Seen {
         Self {
             number: 0,
             rtp_timestamp: 0,
+            field: None,
             complete: true,
             bytes_missing: 0,
             packets_lost: 0,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use onair_stage::{Deadline, Running, Stage};
+use onair_types::Sampling;
 use xxhash_rust::xxh3::xxh3_64;
 
 use onair_stage::Raster;
@@ -28,9 +29,18 @@ impl GStreamer {
         frames: u32,
         destination: (&str, u16),
     ) -> Result<Self> {
+        Self::start_as(stage, (raster, Pixels::of(raster)), frames, destination)
+    }
+
+    /// As [`Self::start`], with these pixels.
+    pub fn start_as(
+        stage: &Stage,
+        (raster, pixels): (Raster, Pixels),
+        frames: u32,
+        destination: (&str, u16),
+    ) -> Result<Self> {
         let file = stage.directory().join("sent.raw");
-        // The raw layout of these formats is that of the pgroups in RFC 4175.
-        let format = if raster.depth == 8 { "UYVY" } else { "UYVP" };
+        let format = pixels.name();
         let (host, port) = destination;
         let pipeline = format!(
             "videotestsrc pattern=ball num-buffers={frames} \
@@ -68,8 +78,86 @@ impl GStreamer {
     }
 }
 
-/// The hash (xxh3, seed 0) of each frame of `frame_bytes` in `file`, in order.
-pub fn frame_hashes(file: &Path, frame_bytes: usize) -> Result<Vec<u64>> {
+/// Pixels as GStreamer names them in its files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pixels {
+    /// 4:2:2, 8 bits. In the file as in the pgroups of RFC 4175, like all but I420.
+    Uyvy,
+    /// 4:2:2, 10 bits.
+    Uyvp,
+    /// 8 bits.
+    Rgb,
+    /// 4:2:0, 8 bits, in planes.
+    I420,
+}
+
+impl Pixels {
+    /// 4:2:2 with the raster's depth.
+    #[must_use]
+    pub const fn of(raster: Raster) -> Self {
+        if raster.depth == 8 {
+            Self::Uyvy
+        } else {
+            Self::Uyvp
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Uyvy => "UYVY",
+            Self::Uyvp => "UYVP",
+            Self::Rgb => "RGB",
+            Self::I420 => "I420",
+        }
+    }
+
+    /// The sampling in SDP.
+    #[must_use]
+    pub const fn sampling(self) -> Sampling {
+        match self {
+            Self::Uyvy | Self::Uyvp => Sampling::YCbCr422,
+            Self::Rgb => Sampling::Rgb,
+            Self::I420 => Sampling::YCbCr420,
+        }
+    }
+
+    /// Bytes of a frame, in the file and on the wire.
+    #[must_use]
+    pub const fn frame_bytes(self, raster: Raster) -> usize {
+        let pixels = (raster.width * raster.height) as usize;
+        match self {
+            Self::Uyvy | Self::Uyvp => raster.frame_bytes(),
+            Self::Rgb => pixels * 3,
+            Self::I420 => pixels * 3 / 2,
+        }
+    }
+
+    /// A frame of a file in the pgroups of RFC 4175.
+    #[must_use]
+    pub fn pgroups(self, frame: &[u8], raster: Raster) -> Vec<u8> {
+        if self != Self::I420 {
+            return frame.to_vec();
+        }
+        let (width, height) = (raster.width as usize, raster.height as usize);
+        let (luma, chroma) = frame.split_at(width * height);
+        let (blue, red) = chroma.split_at(width * height / 4);
+        let mut pgroups = Vec::with_capacity(frame.len());
+        for y in (0..height).step_by(2) {
+            for x in (0..width).step_by(2) {
+                let at = y * width + x;
+                let (upper, lower) = (&luma[at..at + 2], &luma[at + width..at + width + 2]);
+                let colour = y / 2 * (width / 2) + x / 2;
+                pgroups.extend([upper, lower].concat());
+                pgroups.extend([blue[colour], red[colour]]);
+            }
+        }
+        pgroups
+    }
+}
+
+/// The hash (xxh3, seed 0) of each frame in `file` in the pgroups of RFC 4175, in order.
+pub fn frame_hashes(file: &Path, raster: Raster, pixels: Pixels) -> Result<Vec<u64>> {
+    let frame_bytes = pixels.frame_bytes(raster);
     let size = file
         .metadata()
         .with_context(|| format!("{}", file.display()))?
@@ -84,7 +172,7 @@ pub fn frame_hashes(file: &Path, frame_bytes: usize) -> Result<Vec<u64>> {
     let mut hashes = Vec::new();
     loop {
         match reader.read_exact(&mut frame) {
-            Ok(()) => hashes.push(xxh3_64(&frame)),
+            Ok(()) => hashes.push(xxh3_64(&pixels.pgroups(&frame, raster))),
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(hashes),
             Err(error) => return Err(error.into()),
         }

@@ -6,7 +6,7 @@ use onair_types::{SessionCounters, SpecDocument};
 
 use crate::neighbour::resolve;
 use crate::rig::Rig;
-use crate::sender::{GStreamer, frame_hashes};
+use crate::sender::{GStreamer, Pixels, frame_hashes};
 use crate::viewer::Viewer;
 use onair_stage::Control;
 use onair_stage::QUOTA;
@@ -22,6 +22,7 @@ pub struct WholeFlow {
     viewer: Viewer,
     sender: GStreamer,
     raster: Raster,
+    pixels: Pixels,
     frames: u32,
 }
 
@@ -37,22 +38,34 @@ impl WholeFlow {
         frames: u32,
         adapt: impl FnOnce(&mut SpecDocument),
     ) -> Result<Self> {
+        Self::start_as(rig, (raster, Pixels::of(raster)), frames, adapt)
+    }
+
+    /// As [`Self::start`], with these pixels.
+    pub fn start_as(
+        rig: &Rig,
+        (raster, pixels): (Raster, Pixels),
+        frames: u32,
+        adapt: impl FnOnce(&mut SpecDocument),
+    ) -> Result<Self> {
         let mut control = rig.control()?;
         let mac = resolve(rig.stage(), OURS)?;
         let ours = control.health()?.dataplane.ports.remove(0).mac;
         ensure!(mac == ours, "we answered {mac} to ARP, but have {ours}");
         let mut spec = receive("in", raster, Self::UDP);
         spec.quota = Some(QUOTA);
+        spec.video.sampling = Some(pixels.sampling());
         adapt(&mut spec);
         control.create(&spec)?;
         control.start("in")?;
         let viewer = Viewer::start(rig, "in")?;
-        let sender = GStreamer::start(rig.stage(), raster, frames, (OURS, Self::UDP))?;
+        let sender = GStreamer::start_as(rig.stage(), (raster, pixels), frames, (OURS, Self::UDP))?;
         Ok(Self {
             control,
             viewer,
             sender,
             raster,
+            pixels,
             frames,
         })
     }
@@ -84,7 +97,7 @@ impl WholeFlow {
             }
         };
         let counters = self.control.destroy_wait("in")?.frames;
-        let sent = frame_hashes(&file, raster.frame_bytes())?;
+        let sent = frame_hashes(&file, raster, self.pixels)?;
         ensure!(
             sent.len() == self.frames as usize,
             "{} frames sent",

@@ -27,6 +27,7 @@ mod log;
 mod malformed;
 mod malformed_wire;
 mod media_clients;
+mod media_formats;
 mod media_loop;
 mod media_pollers;
 mod media_ports;

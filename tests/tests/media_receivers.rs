@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use onair_tests::{
-    Capture, Control, GStreamerReceiver, Raster, Rig, Seen, resolve, send, wait_for,
+    Capture, Control, GStreamerReceiver, Pixels, Raster, Rig, Seen, resolve, send, wait_for,
 };
 use onair_types::{Source, SpecDocument};
 
@@ -32,14 +32,30 @@ fn send_frames(control: &mut Control, spec: &SpecDocument) -> Result<u64> {
 }
 
 fn into_gstreamer(rig: &Rig, raster: Raster) -> Result<()> {
-    let receiver = GStreamerReceiver::start(rig.stage(), raster, PAYLOAD_TYPE, UDP)?;
-    let sent = send_frames(&mut rig.control()?, &to_the_kernel(raster))?;
-    let bytes = receiver.finish(sent, raster.frame_bytes())?;
-    assert_eq!(bytes.len() as u64, sent * raster.frame_bytes() as u64);
-    for (number, frame) in (0..sent).zip(bytes.chunks(raster.frame_bytes())) {
-        assert_eq!(Seen::bytes(frame).pattern_number(), Some(number));
+    into_gstreamer_as(rig, raster, Pixels::of(raster))
+}
+
+fn into_gstreamer_as(rig: &Rig, raster: Raster, pixels: Pixels) -> Result<()> {
+    let (sampling, size) = (pixels.sampling(), pixels.frame_bytes(raster));
+    let receiver = GStreamerReceiver::start_as(rig.stage(), (raster, sampling), PAYLOAD_TYPE, UDP)?;
+    let mut spec = to_the_kernel(raster);
+    spec.video.sampling = Some(sampling);
+    let sent = send_frames(&mut rig.control()?, &spec)?;
+    let bytes = receiver.finish(sent, size)?;
+    assert_eq!(bytes.len() as u64, sent * size as u64);
+    for (number, frame) in (0..sent).zip(bytes.chunks(size)) {
+        let frame = pixels.pgroups(frame, raster);
+        assert_eq!(Seen::bytes(&frame).pattern_number(), Some(number));
     }
     Ok(())
+}
+
+#[test]
+fn gstreamer_receives_our_pattern_in_rgb_and_420_then_each_frame_is_there_once_and_right()
+-> Result<()> {
+    let rig = Rig::beside_the_kernel()?;
+    into_gstreamer_as(&rig, Raster::new(320, 180, 60, 8), Pixels::Rgb)?;
+    into_gstreamer_as(&rig, Raster::new(640, 360, 25, 8), Pixels::I420)
 }
 
 #[test]

@@ -1,10 +1,14 @@
 //! A sender that is not ours: what GStreamer sent is what a client gets, frame by frame.
 
 use anyhow::Result;
-use onair_tests::{Raster, Rig, WholeFlow};
+use onair_tests::{Pixels, Raster, Rig, WholeFlow};
 
 fn received_is_sent(rig: &Rig, raster: Raster, frames: u32) -> Result<()> {
-    let counters = WholeFlow::start(rig, raster, frames, |_| {})?.finish()?;
+    received_as_sent(rig, (raster, Pixels::of(raster)), frames)
+}
+
+fn received_as_sent(rig: &Rig, format: (Raster, Pixels), frames: u32) -> Result<()> {
+    let counters = WholeFlow::start_as(rig, format, frames, |_| {})?.finish()?;
     assert_eq!(counters.packets_late, 0, "{counters:?}");
     assert_eq!(counters.packets_duplicate, 0, "{counters:?}");
     assert!(counters.packets_malformed.is_empty(), "{counters:?}");
@@ -23,4 +27,11 @@ fn gstreamer_sends_8_bits_in_two_sizes_then_each_frame_arrives_once_and_in_order
     let rig = Rig::beside_the_kernel()?;
     received_is_sent(&rig, Raster::new(640, 360, 50, 8), 100)?;
     received_is_sent(&rig, Raster::new(1280, 720, 25, 8), 50)
+}
+
+#[test]
+fn gstreamer_sends_rgb_and_420_then_each_frame_arrives_once_and_in_order() -> Result<()> {
+    let rig = Rig::beside_the_kernel()?;
+    received_as_sent(&rig, (Raster::new(320, 180, 60, 8), Pixels::Rgb), 120)?;
+    received_as_sent(&rig, (Raster::new(640, 360, 25, 8), Pixels::I420), 50)
 }

@@ -204,7 +204,7 @@ impl Lane {
         let begin = Instant::now();
         for (packet, place) in packets.into_iter().zip(&self.copied.places) {
             let data = &packet[place.data_at..];
-            self.copies[place.flow].write_by_memcpy(place.frame, place.range.start, data);
+            self.copies[place.flow].write_by_memcpy(place.frame, place.start, data);
         }
         Ok(each(begin.elapsed()))
     }

@@ -1,7 +1,6 @@
 //! Packets of many flows, one after the other, as their senders would send them.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::ops::Range;
 
 use anyhow::{Context as _, Result};
 use onair_media::datagram::{self, FlowHeader};
@@ -30,7 +29,7 @@ pub(super) fn destination(flow: usize) -> SocketAddrV4 {
 pub(super) struct Place {
     pub(super) flow: usize,
     pub(super) frame: u32,
-    pub(super) range: Range<usize>,
+    pub(super) start: usize,
     pub(super) data_at: usize,
     pub(super) bytes: usize,
 }
@@ -97,7 +96,7 @@ impl Source {
         let place = Place {
             flow: self.now,
             frame: flow.frame % FRAMES,
-            range: packet.range.clone(),
+            start: packet.ranges().next().context("no data")?.start,
             data_at: datagram::HEADER_BYTES + packet.header_bytes(),
             bytes: datagram::HEADER_BYTES + packet.bytes(),
         };

@@ -5,7 +5,7 @@ use std::ops::{Deref, DerefMut};
 
 use onair_ipc::caller::LoanGuard;
 
-use crate::{Error, Layout, RawBuffer, Session, Status};
+use crate::{Error, Field, Layout, RawBuffer, Scan, Session, Status};
 
 /// A frame that this process holds: its bytes and its metadata. Dropping it returns the frame. It
 /// may move to another thread.
@@ -83,6 +83,14 @@ impl<'a> Buffer<'a> {
         self.held.meta().last_packet_ns
     }
 
+    /// Receive: which field of an interlaced frame it is; `None`: a whole frame. A sender's buffers
+    /// are first and second fields in turn, in the order of [`BufferMut::submit`], the first one since the
+    /// session's start a first field.
+    #[must_use]
+    pub fn field(&self) -> Option<Field> {
+        self.held.meta().field
+    }
+
     /// Packets that contributed data.
     #[must_use]
     pub fn packets(&self) -> u32 {
@@ -141,7 +149,12 @@ impl Deref for Buffer<'_> {
 
     #[inline]
     fn deref(&self) -> &[u8] {
-        self.held.bytes()
+        let bytes = self.held.bytes();
+        if self.layout().scan != Scan::Interlaced {
+            return bytes;
+        }
+        // The second field of an odd height has a line less than the memory.
+        &bytes[..self.layout().bytes_of(self.field()).min(bytes.len())]
     }
 }
 

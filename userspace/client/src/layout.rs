@@ -1,12 +1,19 @@
 //! Layout of a frame's bytes.
 
 use onair_ipc::message::Attached;
+use onair_ipc::meta::Field;
+use onair_types::{Chroma, Depth, Pgroup, Sampling, Scan};
 
 /// Why the daemon's description of a session is inconsistent.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LayoutError {
     #[error("samples of {0} bits")]
     Depth(u32),
+    #[error("sampling {sampling:?}, scan {scan:?}")]
+    Words {
+        sampling: Option<String>,
+        scan: Option<String>,
+    },
     #[error(
         "{}x{} at {} bits and {}/{} Hz in frames of {} bytes",
         .0.width, .0.height, .0.depth, .0.rate_numerator, .0.rate_denominator, .0.geometry.frame_bytes
@@ -14,26 +21,24 @@ pub(crate) enum LayoutError {
     Sizes(Box<Attached>),
 }
 
-/// The pixel group of RFC 4175 §4.3: the smallest run of whole pixels in whole bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pgroup {
-    /// Bytes of one group.
-    pub bytes: u32,
-    /// Pixels in one group.
-    pub pixels: u32,
-}
-
-/// Layout of a frame's bytes: one plane of YCbCr-4:2:2, progressive, line after line without
-/// padding, in the pgroup order of RFC 4175 §4.3 (Cb Y0 Cr Y1).
+/// Layout of a buffer's bytes: one plane, row after row without padding, in the pixel groups of RFC
+/// 4175 §4.3. A row is a line, or with 4:2:0 two lines. If the width is no multiple of the group, the
+/// last group of a row is padded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
     /// Pixels in a line.
     pub width: u32,
-    /// Lines in a frame.
+    /// Lines in a frame, of both fields together.
     pub height: u32,
+    /// Colour components.
+    pub sampling: Sampling,
     /// Bits of a sample.
     pub depth: u32,
-    /// Bytes from one line to the next.
+    /// Whether the samples are floating point numbers.
+    pub float: bool,
+    /// Order of the lines. With [`Scan::Interlaced`] each buffer is a field.
+    pub scan: Scan,
+    /// Bytes from one row to the next.
     pub line_bytes: u32,
     /// The pixel group.
     pub pgroup: Pgroup,
@@ -42,35 +47,71 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Bytes of a frame.
+    /// Bytes of a frame, or of an interlaced one's first field, which is the larger one.
     #[must_use]
     pub fn frame_bytes(&self) -> usize {
-        self.line_bytes as usize * self.height as usize
+        self.bytes_of(None)
+    }
+
+    /// Lines of a buffer: of this field, or of a frame.
+    #[must_use]
+    pub fn lines_of(&self, field: Option<Field>) -> u32 {
+        match (self.scan, field) {
+            (Scan::Interlaced, Some(Field::Second)) => self.height / 2,
+            (Scan::Interlaced, _) => self.height.div_ceil(2),
+            (Scan::Progressive | Scan::Psf, _) => self.height,
+        }
+    }
+
+    /// Bytes of a buffer: of this field, or of a frame.
+    #[must_use]
+    pub fn bytes_of(&self, field: Option<Field>) -> usize {
+        let rows = self.lines_of(field) / self.pgroup.lines;
+        self.line_bytes as usize * rows as usize
     }
 
     /// The layout that the daemon described, if it is consistent.
     pub(crate) fn of(attached: &Attached) -> Result<Self, LayoutError> {
-        let (width, height, depth) = (attached.width, attached.height, attached.depth);
-        // Four samples (Cb Y Cr Y) for two pixels.
-        let pgroup = match depth {
-            8 | 10 | 12 | 16 => Pgroup {
-                bytes: depth / 2,
-                pixels: 2,
-            },
-            _ => return Err(LayoutError::Depth(depth)),
+        let (width, height) = (attached.width, attached.height);
+        let words = || -> Option<(Sampling, Scan)> {
+            let of = |word: &Option<String>| serde_json::Value::from(word.clone());
+            Some((
+                serde_json::from_value::<Option<_>>(of(&attached.sampling))
+                    .ok()?
+                    .unwrap_or_default(),
+                serde_json::from_value::<Option<_>>(of(&attached.scan))
+                    .ok()?
+                    .unwrap_or_default(),
+            ))
         };
-        let line_bytes = (width / pgroup.pixels).checked_mul(pgroup.bytes);
-        let bytes = line_bytes.and_then(|line| line.checked_mul(height));
+        let (sampling, scan) = words().ok_or_else(|| LayoutError::Words {
+            sampling: attached.sampling.clone(),
+            scan: attached.scan.clone(),
+        })?;
+        let depth = Depth::from_bits(attached.depth, attached.float);
+        let pgroup = depth.and_then(|depth| Pgroup::of(sampling, depth));
+        let pgroup = pgroup.ok_or(LayoutError::Depth(attached.depth))?;
+        let line_bytes = pgroup.in_line(width).checked_mul(pgroup.bytes);
+        let lines = match scan {
+            Scan::Interlaced => height.div_ceil(2),
+            Scan::Progressive | Scan::Psf => height,
+        };
+        let bytes = line_bytes.and_then(|line| line.checked_mul(lines / pgroup.lines));
+        let in_pairs = matches!(sampling.chroma(), Chroma::Half | Chroma::Quarter);
         match (line_bytes, bytes) {
             (Some(line_bytes), Some(bytes))
                 if bytes == attached.geometry.frame_bytes
-                    && width.is_multiple_of(pgroup.pixels)
+                    && (!in_pairs || width.is_multiple_of(2))
+                    && height.is_multiple_of(pgroup.lines)
                     && attached.rate_denominator != 0 =>
             {
                 Ok(Self {
                     width,
                     height,
-                    depth,
+                    sampling,
+                    depth: attached.depth,
+                    float: attached.float,
+                    scan,
                     line_bytes,
                     pgroup,
                     frame_rate: (attached.rate_numerator, attached.rate_denominator),
@@ -98,6 +139,9 @@ mod tests {
             width,
             height,
             depth,
+            sampling: None,
+            float: false,
+            scan: None,
             rate_numerator: 60,
             rate_denominator: 1,
             watched: false,
@@ -119,5 +163,32 @@ mod tests {
         assert!(Layout::of(&attached(1280, 720, 9, 1280 * 720 * 2)).is_err());
         assert!(Layout::of(&attached(1281, 720, 8, 1280 * 720 * 2)).is_err());
         assert!(Layout::of(&attached(u32::MAX, u32::MAX, 16, 8)).is_err());
+        for (sampling, scan) in [("YCbCr-4:1:1", None), ("RGB", Some("x"))] {
+            let mut attached = attached(1280, 720, 8, 1280 * 720 * 3);
+            attached.sampling = Some(sampling.to_owned());
+            attached.scan = scan.map(str::to_owned);
+            assert!(matches!(
+                Layout::of(&attached),
+                Err(LayoutError::Words { .. })
+            ));
+        }
+    }
+
+    #[test]
+    fn layout_of_fields_then_the_second_of_an_odd_height_is_shorter() {
+        let mut attached = attached(30, 487, 10, 8 * 15 * 244);
+        attached.sampling = Some("RGB".to_owned());
+        attached.scan = Some("interlaced".to_owned());
+        let layout = Layout::of(&attached).unwrap();
+        assert_eq!((layout.line_bytes, layout.frame_bytes()), (120, 120 * 244));
+        assert_eq!(layout.bytes_of(Some(Field::Second)), 120 * 243);
+        assert_eq!(
+            (layout.sampling, layout.scan),
+            (Sampling::Rgb, Scan::Interlaced)
+        );
+        attached.scan = Some("psf".to_owned());
+        assert!(Layout::of(&attached).is_err());
+        attached.geometry = Geometry::new(1, 120 * 487).unwrap();
+        assert_eq!(Layout::of(&attached).unwrap().lines_of(None), 487);
     }
 }

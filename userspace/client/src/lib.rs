@@ -46,12 +46,12 @@ pub use certificate::Certificate;
 pub use client::{Client, DEFAULT_SOCKET, SOCKET_VARIABLE};
 pub use error::{Busy, Error};
 pub use event_fd::EventFd;
-pub use layout::{Layout, Pgroup};
+pub use layout::Layout;
 pub use raw::RawBuffer;
 pub use session::Session;
 pub use status::{Incomplete, Status};
 pub use timeout::Timeout;
 
 pub use onair_ipc::event::{Event, EventKind};
-pub use onair_ipc::meta::MissingRange;
-pub use onair_types::{Blocker, SessionId, SessionSpec};
+pub use onair_ipc::meta::{Field, MissingRange};
+pub use onair_types::{Blocker, Pgroup, Sampling, Scan, SessionId, SessionSpec};

@@ -107,6 +107,8 @@ pub(crate) enum InvalidArgument {
     LongWait,
     #[error("{0:?} is no raster: write it as 1280x720")]
     Raster(String),
+    #[error("{0:?} is no number of bits: write it as 8, 10, 12, 16 or 16f")]
+    Depth(String),
     #[error("{0:?} is no size: write it as 65536, 500MB or 2GiB")]
     Size(String),
     #[error("give destroy, destroy_wait, shutdown, abort or quarantine")]

@@ -242,6 +242,15 @@ messages! {
         pub height: u32,
         /// Bits of a sample.
         pub depth: u32,
+        /// Colour components, as ST 2110-20 names them; YCbCr-4:2:2 when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub sampling: Option<String>,
+        /// Whether the samples are floating point numbers.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        pub float: bool,
+        /// Order of the lines: `progressive`, `interlaced` or `psf`; progressive when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub scan: Option<String>,
         /// Frames a second, numerator.
         pub rate_numerator: u32,
         /// Frames a second, denominator.

@@ -4,6 +4,8 @@
 //! call on AF_XDP. Every time is computed from the epoch with integers, so that rounding errors do
 //! not add up.
 
+use onair_types::Scan;
+
 use crate::video::{FrameRate, VideoFormat};
 
 /// Packets due at the same instant.
@@ -29,14 +31,16 @@ impl Schedule {
         }
     }
 
-    /// How long after its frame's time the first packet of a frame is due, in nanoseconds: TROFFSET as
-    /// ST 2110-21 has it for progressive video.
+    /// How long after its frame's time the first packet of a frame is due, in nanoseconds: the default
+    /// TROFFSET of ST 2110-21. Interlaced: of both fields, each from its own time.
     #[must_use]
     pub fn default_offset_ns(format: &VideoFormat) -> u64 {
-        let (lines, of) = if format.height() >= 1080 {
-            (43, 1125)
-        } else {
-            (28, 750)
+        let (lines, of) = match (format.scan(), format.height()) {
+            (Scan::Progressive, 1080..) => (43, 1125),
+            (Scan::Progressive, _) => (28, 750),
+            (_, ..=487) => (20, 525),
+            (_, ..=576) => (26, 625),
+            (..) => (22, 1125),
         };
         format.rate().nanos(lines) / of
     }
@@ -100,7 +104,7 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::video::Depth;
+    use crate::video::{Depth, Sampling};
     use proptest::prelude::*;
 
     #[test]
@@ -126,6 +130,16 @@ mod tests {
             (format(1280, 720, 50, 1), 746_666),
             (format(3840, 2160, 60_000, 1001), 637_674),
         ] {
+            assert_eq!(Schedule::default_offset_ns(&format), offset_ns);
+        }
+        for (height, rate, offset_ns) in [
+            (1080, (25, 1), 782_222),
+            (576, (25, 1), 1_664_000),
+            (486, (30_000, 1001), 1_271_111),
+        ] {
+            let rate = FrameRate::new(rate.0, rate.1).unwrap();
+            let samples = (Sampling::YCbCr422, Depth::Ten);
+            let format = VideoFormat::of((720, height), samples, Scan::Interlaced, rate).unwrap();
             assert_eq!(Schedule::default_offset_ns(&format), offset_ns);
         }
     }

@@ -8,7 +8,7 @@
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::bytes::array;
-use crate::video::{Depth, VideoFormat};
+use crate::video::{Chroma, Depth, Sampling, VideoFormat};
 
 /// First bytes of every frame.
 pub const MAGIC: [u8; 8] = *b"ONAIRPAT";
@@ -37,6 +37,18 @@ const BARS: [[u8; 3]; 8] = [
     [16, 128, 128],
 ];
 
+/// The same bars: R, G, B.
+const RGB_BARS: [[u8; 3]; 8] = [
+    [180, 180, 180],
+    [180, 180, 16],
+    [16, 180, 180],
+    [16, 180, 16],
+    [180, 16, 180],
+    [180, 16, 16],
+    [16, 16, 180],
+    [16, 16, 16],
+];
+
 /// Why a frame is not a valid frame of the pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PatternError {
@@ -63,7 +75,10 @@ pub struct PatternWriter {
     /// The row of bars, twice, so that any rotation of it is one slice.
     strip: Box<[u8]>,
     line_bytes: usize,
+    /// Bytes of the current frame.
     frame_bytes: usize,
+    /// Bytes of frames with even and odd numbers: the fields of an odd height differ.
+    sizes: [usize; 2],
     pgroup: usize,
     number: u64,
     at: usize,
@@ -76,24 +91,28 @@ impl PatternWriter {
     /// # Errors
     /// [`PatternError::TooSmall`]: the format's frame cannot hold number and checksum.
     pub fn new(format: &VideoFormat) -> Result<Self, PatternError> {
-        let frame_bytes = format.frame_bytes();
-        if frame_bytes < MIN_FRAME_BYTES {
-            return Err(PatternError::TooSmall(frame_bytes));
+        let sizes = [false, true].map(|second| format.rows(second) * format.line_bytes());
+        let smallest = sizes[0].min(sizes[1]);
+        if smallest < MIN_FRAME_BYTES {
+            return Err(PatternError::TooSmall(smallest));
         }
         Ok(Self {
             strip: strip(format),
             line_bytes: format.line_bytes(),
-            frame_bytes,
-            pgroup: format.depth().pgroup_bytes(),
+            frame_bytes: sizes[0],
+            sizes,
+            pgroup: format.pgroup_bytes(),
             number: 0,
             at: 0,
             hash: Xxh3::new(),
         })
     }
 
-    /// Moves to the start of frame `number`.
+    /// Moves to the start of frame `number`. Of interlaced video it is a field: the first one of a frame
+    /// if the number is even.
     pub fn start(&mut self, number: u64) {
         self.number = number;
+        self.frame_bytes = self.sizes[usize::from(number % 2 == 1)];
         self.at = 0;
         self.hash.reset();
     }
@@ -160,22 +179,45 @@ fn copy(src: &[u8], dst: &mut [u8]) -> usize {
 }
 
 fn strip(format: &VideoFormat) -> Box<[u8]> {
-    let pgroups = format.line_bytes() / format.depth().pgroup_bytes();
+    let pgroups = format.line_bytes() / format.pgroup_bytes();
     let mut strip = Vec::with_capacity(format.line_bytes() * 2);
     for at in 0..pgroups * 2 {
-        let [y, cb, cr] = BARS[at % pgroups * BARS.len() / pgroups];
-        match format.depth() {
-            Depth::Eight => strip.extend([cb, y, cr, y]),
-            Depth::Ten => {
-                // 10-bit levels are the 8-bit ones times four; most significant bit first.
-                let packed = [cb, y, cr, y]
-                    .iter()
-                    .fold(0u64, |word, level| word << 10 | u64::from(*level) << 2);
-                strip.extend(&packed.to_be_bytes()[3..]);
-            }
-        }
+        pack(format, at % pgroups * BARS.len() / pgroups, &mut strip);
     }
     strip.into_boxed_slice()
+}
+
+/// Appends a pgroup of one colour of the bars.
+fn pack(format: &VideoFormat, bar: usize, out: &mut Vec<u8>) {
+    let [y, cb, cr] = BARS[bar];
+    let (samples, repeats): (&[u8], u32) = match (format.sampling(), format.sampling().chroma()) {
+        (Sampling::Rgb | Sampling::Xyz, _) => (&RGB_BARS[bar], format.pgroup().pixels),
+        (_, Chroma::Full) => (&[cb, y, cr], format.pgroup().pixels),
+        (_, Chroma::Half) => (&[cb, y, cr, y], format.pgroup().pixels / 2),
+        (_, Chroma::Quarter) => (&[y, y, y, y, cb, cr], format.pgroup().pixels / 2),
+        (_, Chroma::None) => (&[y], format.pgroup().pixels),
+    };
+    let bits = format.depth().bits();
+    let mut word = 0u128;
+    for _ in 0..repeats {
+        for level in samples {
+            word = word << bits | u128::from(sample(*level, format.depth()));
+        }
+    }
+    out.extend(&word.to_be_bytes()[16 - format.pgroup_bytes()..]);
+}
+
+/// A sample of an 8-bit level.
+fn sample(level: u8, depth: Depth) -> u16 {
+    if !depth.is_float() {
+        return u16::from(level) << (depth.bits() - 8);
+    }
+    // Binary16 of level / 256: the leading one goes, the exponent's bias is 15.
+    let Some(top) = level.checked_ilog2() else {
+        return 0;
+    };
+    let exponent = u16::try_from(top + 7).expect("7 to 14");
+    exponent << 10 | (u16::from(level) << (10 - top)) & 0x3ff
 }
 
 /// Checks a whole frame and returns its number.
@@ -252,6 +294,43 @@ mod tests {
         let error = PatternWriter::new(&format(2, 5, Depth::Eight)).err();
         assert_eq!(error, Some(PatternError::TooSmall(20)));
         PatternWriter::new(&format(2, 6, Depth::Eight)).unwrap();
+    }
+
+    #[test]
+    fn frames_of_each_sampling_and_depth_then_full_of_levels_and_each_has_its_number() {
+        let rate = FrameRate::new(25, 1).unwrap();
+        for sampling in Sampling::ALL {
+            for depth in Depth::ALL {
+                let samples = (*sampling, *depth);
+                let format =
+                    VideoFormat::of((48, 8), samples, onair_types::Scan::Progressive, rate);
+                let Ok(format) = format else { continue };
+                let mut writer = PatternWriter::new(&format).unwrap();
+                assert_eq!(writer.strip.len(), 2 * format.line_bytes(), "{samples:?}");
+                let whole = frame(&mut writer, 5);
+                assert_eq!((whole.len(), verify(&whole)), (format.frame_bytes(), Ok(5)));
+                assert_ne!(whole[100..], frame(&mut writer, 6)[100..]);
+            }
+        }
+        assert_eq!(
+            [128, 1, 0, 180].map(|it| sample(it, Depth::SixteenFloat)),
+            [0x3800, 0x1c00, 0, 0x39a0]
+        );
+        assert_eq!(sample(180, Depth::Twelve), 2880);
+    }
+
+    #[test]
+    fn fields_of_an_odd_height_then_the_second_is_a_line_shorter() {
+        let rate = FrameRate::new(25, 1).unwrap();
+        let samples = (Sampling::YCbCr422, Depth::Ten);
+        let format =
+            VideoFormat::of((48, 7), samples, onair_types::Scan::Interlaced, rate).unwrap();
+        let mut writer = PatternWriter::new(&format).unwrap();
+        for number in 0..4 {
+            let field = frame(&mut writer, number);
+            assert_eq!(field.len(), if number % 2 == 0 { 480 } else { 360 });
+            assert_eq!(verify(&field), Ok(number));
+        }
     }
 
     proptest! {

@@ -1,20 +1,23 @@
-//! Rasters, sample depths and frame rates: uncompressed progressive YCbCr 4:2:2 video in the pgroup
-//! layout of RFC 4175 §4.3, as in ST 2110-20.
+//! Rasters, samples, scans and frame rates of uncompressed video in the pgroup layout of RFC 4175
+//! §4.3, as in ST 2110-20.
 
 use std::fmt;
 use std::str::FromStr;
 
+pub use onair_types::{Chroma, Depth, Sampling};
+use onair_types::{Pgroup, Scan, VideoFormat as Limits};
+
 /// RTP clock of video, in hertz (RFC 4175 §4.1).
 pub const RTP_CLOCK_HZ: u32 = 90_000;
 
-/// Pixels in one pgroup of 4:2:2 (RFC 4175 §4.3).
-pub const PGROUP_PIXELS: u32 = 2;
-
 /// Largest width in pixels.
-pub const MAX_WIDTH: u32 = 4096;
+pub const MAX_WIDTH: u32 = Limits::MAX_WIDTH;
 
 /// Largest height in lines.
-pub const MAX_HEIGHT: u32 = 2160;
+pub const MAX_HEIGHT: u32 = Limits::MAX_HEIGHT;
+
+/// Most bytes of a frame.
+pub const MAX_FRAME_BYTES: usize = Limits::MAX_FRAME_BYTES as usize;
 
 /// Highest frame rate in frames per second.
 pub const MAX_RATE: u32 = 120;
@@ -24,15 +27,21 @@ const NANOS_PER_SECOND: u32 = 1_000_000_000;
 /// Why OnAir does not support a format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum VideoError {
-    /// Width out of range, or odd (a pgroup has two pixels).
-    #[error("width {0} is not carried: give an even number from 2 to {MAX_WIDTH}")]
+    /// Width out of range, or odd where a pgroup needs pairs.
+    #[error("width {0} is not carried: give 1 to {MAX_WIDTH}, with 4:2:2 and 4:2:0 an even number")]
     Width(u32),
-    /// Height out of range.
-    #[error("height {0} is not carried: give a number from 1 to {MAX_HEIGHT}")]
+    /// Height out of range, or odd where a pgroup has two lines.
+    #[error("height {0} is not carried: give 1 to {MAX_HEIGHT}, with 4:2:0 an even number")]
     Height(u32),
-    /// Depth other than 8 and 10.
-    #[error("depth {0} is not carried: give 8 or 10 bits")]
-    Depth(u8),
+    /// A depth that the sampling does not have.
+    #[error("{0} has no samples of {1} bits")]
+    Depth(Sampling, Depth),
+    /// A frame larger than [`MAX_FRAME_BYTES`].
+    #[error("a frame has {0} bytes: at most {MAX_FRAME_BYTES} are carried")]
+    FrameBytes(u64),
+    /// 4:2:0 is progressive only.
+    #[error("{0} is progressive only (ST 2110-20 §6.2.5)")]
+    Progressive(Sampling),
     /// Rate that is zero, has no denominator, or is above [`MAX_RATE`].
     #[error(
         "frame rate {num}/{den} is not carried: give one above 0 and up to {MAX_RATE}, such as 60000/1001"
@@ -46,64 +55,6 @@ pub enum VideoError {
     /// Text other than `num/den`.
     #[error("frame rate is not written as a fraction: give it as 60/1 or 60000/1001")]
     RateSyntax,
-}
-
-/// Bits of a sample.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Depth {
-    /// 8 bits: a pgroup of 4 bytes, Cb Y0 Cr Y1.
-    Eight,
-    /// 10 bits: a pgroup of 5 bytes, Cb Y0 Cr Y1, most significant bit first.
-    Ten,
-}
-
-impl Depth {
-    /// Bits of a sample: 8 or 10.
-    #[must_use]
-    pub const fn bits(self) -> u8 {
-        match self {
-            Self::Eight => 8,
-            Self::Ten => 10,
-        }
-    }
-
-    /// Bytes of a pgroup, which has two pixels (RFC 4175 §4.3).
-    #[must_use]
-    pub const fn pgroup_bytes(self) -> usize {
-        match self {
-            Self::Eight => 4,
-            Self::Ten => 5,
-        }
-    }
-
-    /// Whole pgroups in this many bytes. Each depth divides by a constant.
-    #[inline]
-    #[must_use]
-    pub const fn pgroups(self, bytes: usize) -> usize {
-        match self {
-            Self::Eight => bytes / 4,
-            Self::Ten => bytes / 5,
-        }
-    }
-
-    /// Whether this many bytes are whole pgroups.
-    #[inline]
-    #[must_use]
-    pub const fn is_whole(self, bytes: usize) -> bool {
-        self.pgroups(bytes) * self.pgroup_bytes() == bytes
-    }
-}
-
-impl TryFrom<u8> for Depth {
-    type Error = VideoError;
-
-    fn try_from(bits: u8) -> Result<Self, VideoError> {
-        match bits {
-            8 => Ok(Self::Eight),
-            10 => Ok(Self::Ten),
-            other => Err(VideoError::Depth(other)),
-        }
-    }
 }
 
 /// Frames per second as an exact fraction; 60000/1001 stays 60000/1001.
@@ -123,6 +74,19 @@ impl FrameRate {
             return Err(VideoError::Rate { num, den });
         }
         Ok(Self { num, den })
+    }
+
+    /// The rate of fields of interlaced video: twice as high.
+    #[must_use]
+    pub const fn doubled(self) -> Self {
+        // A rate up to 120 has a numerator that is at most 120 times its denominator.
+        match self.num.checked_mul(2) {
+            Some(num) => Self { num, den: self.den },
+            None => Self {
+                num: self.num,
+                den: self.den / 2,
+            },
+        }
     }
 
     /// Numerator: frames in [`Self::den`] seconds.
@@ -192,50 +156,128 @@ impl FromStr for FrameRate {
     }
 }
 
-/// Raster, sample depth and frame rate of a video. Always valid.
+/// Raster, samples, scan and frame rate of a video. Always valid.
+///
+/// A *buffer* holds a frame, or with [`Scan::Interlaced`] a field. A *row* is a row of pgroups: a line, or
+/// with 4:2:0 two lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct VideoFormat {
     width: u32,
     height: u32,
+    sampling: Sampling,
     depth: Depth,
+    scan: Scan,
     rate: FrameRate,
+    pgroup: Pgroup,
+    row_pgroups: u32,
+    /// 2^20 / bytes of a pgroup, rounded up: divides lengths up to 2^16 exactly.
+    reciprocal: u32,
+    /// 2^shift pixels of a line are in a pgroup.
+    pixel_shift: u8,
+    /// 2^shift lines are in a pgroup.
+    line_shift: u8,
+    /// Line numbers below this are valid, without and with the field bit.
+    line_ends: [u16; 2],
+}
+
+/// Where a piece of a line lies in a buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Its first pgroup, counted from the buffer's first.
+    pub first: usize,
+    /// Its pgroups.
+    pub pgroups: usize,
 }
 
 impl VideoFormat {
-    /// A format of `width` × `height` pixels.
+    /// A progressive YCbCr-4:2:2 format of `width` × `height` pixels.
     ///
     /// # Errors
-    /// [`VideoError::Width`] or [`VideoError::Height`]: not supported.
+    /// [`VideoError`]: not supported.
     pub const fn new(
         width: u32,
         height: u32,
         depth: Depth,
         rate: FrameRate,
     ) -> Result<Self, VideoError> {
-        if width == 0 || width > MAX_WIDTH || !width.is_multiple_of(PGROUP_PIXELS) {
+        Self::of(
+            (width, height),
+            (Sampling::YCbCr422, depth),
+            Scan::Progressive,
+            rate,
+        )
+    }
+
+    /// A format of `width` × `height` pixels; the height is that of both fields together.
+    ///
+    /// # Errors
+    /// [`VideoError`]: not supported.
+    pub const fn of(
+        (width, height): (u32, u32),
+        (sampling, depth): (Sampling, Depth),
+        scan: Scan,
+        rate: FrameRate,
+    ) -> Result<Self, VideoError> {
+        let Some(pgroup) = Pgroup::of(sampling, depth) else {
+            return Err(VideoError::Depth(sampling, depth));
+        };
+        let in_pairs = matches!(sampling.chroma(), Chroma::Half | Chroma::Quarter);
+        if width == 0 || width > MAX_WIDTH || (in_pairs && !width.is_multiple_of(2)) {
             return Err(VideoError::Width(width));
         }
-        if height == 0 || height > MAX_HEIGHT {
+        let too_low = matches!(scan, Scan::Interlaced | Scan::Psf) && height < 2;
+        if height == 0 || height > MAX_HEIGHT || too_low || !height.is_multiple_of(pgroup.lines) {
             return Err(VideoError::Height(height));
         }
+        if pgroup.lines > 1 && !matches!(scan, Scan::Progressive) {
+            return Err(VideoError::Progressive(sampling));
+        }
+        let row_pgroups = pgroup.in_line(width);
+        let rows = height / pgroup.lines;
+        let bytes = row_pgroups as u64 * pgroup.bytes as u64 * rows as u64;
+        if bytes > MAX_FRAME_BYTES as u64 {
+            return Err(VideoError::FrameBytes(bytes));
+        }
+        let [all, first, second] = [
+            narrow(height),
+            narrow(height.div_ceil(2)),
+            narrow(height / 2),
+        ];
         Ok(Self {
             width,
             height,
+            sampling,
             depth,
+            scan,
             rate,
+            pgroup,
+            row_pgroups,
+            reciprocal: (1u32 << 20).div_ceil(pgroup.bytes),
+            pixel_shift: shift(pgroup.pixels),
+            line_shift: shift(pgroup.lines),
+            line_ends: match scan {
+                Scan::Progressive => [all, 0],
+                Scan::Interlaced | Scan::Psf => [first, second],
+            },
         })
     }
 
-    /// Pixels in a line: even, 2 to [`MAX_WIDTH`].
+    /// Pixels in a line, 1 to [`MAX_WIDTH`].
     #[must_use]
     pub const fn width(&self) -> u32 {
         self.width
     }
 
-    /// Lines in a frame: 1 to [`MAX_HEIGHT`].
+    /// Lines in a frame, of both fields together: 1 to [`MAX_HEIGHT`].
     #[must_use]
     pub const fn height(&self) -> u32 {
         self.height
+    }
+
+    /// Colour components.
+    #[must_use]
+    pub const fn sampling(&self) -> Sampling {
+        self.sampling
     }
 
     /// Bits of a sample.
@@ -244,29 +286,151 @@ impl VideoFormat {
         self.depth
     }
 
+    /// Order of the lines.
+    #[must_use]
+    pub const fn scan(&self) -> Scan {
+        self.scan
+    }
+
     /// Frames per second.
     #[must_use]
     pub const fn rate(&self) -> FrameRate {
         self.rate
     }
 
-    /// Bytes of one line; there is no padding between lines.
+    /// Buffers per second: frames, or fields.
+    #[must_use]
+    pub const fn buffer_rate(&self) -> FrameRate {
+        match self.scan {
+            Scan::Interlaced => self.rate.doubled(),
+            Scan::Progressive | Scan::Psf => self.rate,
+        }
+    }
+
+    /// The pixel group.
+    #[must_use]
+    pub const fn pgroup(&self) -> Pgroup {
+        self.pgroup
+    }
+
+    /// Bytes of a pgroup, 1 to 15.
+    #[inline]
+    #[must_use]
+    pub const fn pgroup_bytes(&self) -> usize {
+        self.pgroup.bytes as usize
+    }
+
+    /// Bytes of one row; there is no padding between rows.
     #[must_use]
     pub const fn line_bytes(&self) -> usize {
-        (self.width / PGROUP_PIXELS) as usize * self.depth.pgroup_bytes()
+        self.row_pgroups as usize * self.pgroup.bytes as usize
     }
 
-    /// Bytes of one frame, at most 22,118,400.
+    /// Rows of a buffer. An interlaced frame of an odd height has a row less in its second field.
+    #[must_use]
+    pub const fn rows(&self, second_field: bool) -> usize {
+        match (self.scan, second_field) {
+            (Scan::Progressive | Scan::Psf, _) => (self.height / self.pgroup.lines) as usize,
+            (Scan::Interlaced, false) => self.height.div_ceil(2) as usize,
+            (Scan::Interlaced, true) => (self.height / 2) as usize,
+        }
+    }
+
+    /// Rows with the field bit clear or set: of a field or a segment, or of a frame that has only
+    /// one.
+    #[must_use]
+    pub const fn segment_rows(&self, second: bool) -> usize {
+        (self.line_ends[second as usize] >> self.line_shift) as usize
+    }
+
+    /// Bytes of one buffer: a frame, or the larger field of one; at most [`MAX_FRAME_BYTES`].
     #[must_use]
     pub const fn frame_bytes(&self) -> usize {
-        self.line_bytes() * self.height as usize
+        self.line_bytes() * self.rows(false)
     }
 
-    /// Pgroups of one frame.
+    /// Pgroups of one buffer.
     #[must_use]
     pub const fn frame_pgroups(&self) -> usize {
-        (self.width / PGROUP_PIXELS) as usize * self.height as usize
+        self.row_pgroups as usize * self.rows(false)
     }
+
+    /// Pgroups of the buffer of a second field.
+    #[must_use]
+    pub const fn second_field_pgroups(&self) -> usize {
+        self.row_pgroups as usize * self.rows(true)
+    }
+
+    /// Whether `line` exists with this field bit.
+    #[inline]
+    #[must_use]
+    pub const fn has_line(&self, field: bool, line: u16) -> bool {
+        line < self.line_ends[field as usize]
+    }
+
+    /// Whole pgroups in `length` bytes, and whether these are all of them.
+    #[inline]
+    #[must_use]
+    pub const fn pgroups_in(&self, length: u16) -> (u32, bool) {
+        // Exact: the reciprocal is too large by less than 15 / 2^20, and the length is below 2^16.
+        #[expect(clippy::cast_possible_truncation, reason = "at most the length")]
+        let pgroups = ((length as u64 * self.reciprocal as u64) >> 20) as u32;
+        (pgroups, pgroups * self.pgroup.bytes == length as u32)
+    }
+
+    /// Whether a pgroup begins at this pixel of this line.
+    #[inline]
+    #[must_use]
+    pub const fn begins_pgroup(&self, line: u16, pixel: u16) -> bool {
+        let within_line = pixel as u32 & ((1 << self.pixel_shift) - 1);
+        let within_row = line as u32 & ((1 << self.line_shift) - 1);
+        within_line | within_row == 0
+    }
+
+    /// Where `pgroups` pgroups from a pixel of a line on lie in the buffer; `None` beyond the end
+    /// of the line. The line exists, and a pgroup begins there.
+    #[inline]
+    #[must_use]
+    pub const fn place(&self, field: bool, line: u16, pixel: u16, pgroups: u32) -> Option<Place> {
+        let column = pixel as u32 >> self.pixel_shift;
+        if column + pgroups > self.row_pgroups {
+            return None;
+        }
+        let row = match self.scan {
+            Scan::Progressive | Scan::Interlaced => line as usize >> self.line_shift,
+            Scan::Psf => line as usize * 2 + field as usize,
+        };
+        Some(Place {
+            first: row * self.row_pgroups as usize + column as usize,
+            pgroups: pgroups as usize,
+        })
+    }
+
+    /// The SRD row number of row `row` of a field, a segment or a whole frame.
+    #[must_use]
+    pub const fn line_of_row(&self, row: usize) -> usize {
+        row << self.line_shift
+    }
+
+    /// Offset of row `row` of a segment in the buffer, in bytes.
+    #[must_use]
+    pub const fn row_offset(&self, second: bool, row: usize) -> usize {
+        let row = match self.scan {
+            Scan::Progressive | Scan::Interlaced => row,
+            Scan::Psf => 2 * row + second as usize,
+        };
+        row * self.line_bytes()
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "at most 4")]
+const fn shift(power: u32) -> u8 {
+    power.trailing_zeros() as u8
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "lines are at most 32767")]
+const fn narrow(lines: u32) -> u16 {
+    lines as u16
 }
 
 #[cfg(test)]
@@ -290,19 +454,105 @@ mod tests {
     #[test]
     fn format_out_of_range_then_the_value_is_named() {
         let rate = FrameRate::new(25, 1).unwrap();
-        for width in [0, 1, 3, 4097, 4098, u32::MAX] {
+        for width in [0, 1, 3, 32_768, u32::MAX] {
             assert_eq!(
                 VideoFormat::new(width, 2, Depth::Eight, rate),
                 Err(VideoError::Width(width))
             );
         }
-        for height in [0, 2161, u32::MAX] {
+        for height in [0, 32_768, u32::MAX] {
             assert_eq!(
                 VideoFormat::new(2, height, Depth::Eight, rate),
                 Err(VideoError::Height(height))
             );
         }
-        assert_eq!(Depth::try_from(12), Err(VideoError::Depth(12)));
+        let of = |size, samples, scan| VideoFormat::of(size, samples, scan, rate).map(drop);
+        let quarter = Sampling::YCbCr420;
+        for (size, samples, scan, error) in [
+            (
+                (16, 3),
+                (quarter, Depth::Ten),
+                Scan::Progressive,
+                VideoError::Height(3),
+            ),
+            (
+                (15, 4),
+                (quarter, Depth::Ten),
+                Scan::Progressive,
+                VideoError::Width(15),
+            ),
+            (
+                (16, 4),
+                (quarter, Depth::Ten),
+                Scan::Psf,
+                VideoError::Progressive(quarter),
+            ),
+            (
+                (16, 4),
+                (quarter, Depth::Sixteen),
+                Scan::Progressive,
+                VideoError::Depth(quarter, Depth::Sixteen),
+            ),
+            (
+                (16, 1),
+                (Sampling::Rgb, Depth::Ten),
+                Scan::Interlaced,
+                VideoError::Height(1),
+            ),
+            (
+                (32_766, 32_767),
+                (Sampling::Key, Depth::Eight),
+                Scan::Psf,
+                VideoError::FrameBytes(32_766 * 32_767),
+            ),
+        ] {
+            assert_eq!(of(size, samples, scan), Err(error));
+        }
+        of((15, 3), (Sampling::Key, Depth::Ten), Scan::Psf).unwrap();
+    }
+
+    #[test]
+    fn format_of_any_table_entry_then_lengths_are_divided_exactly() {
+        let rate = FrameRate::new(25, 1).unwrap();
+        for sampling in Sampling::ALL {
+            for depth in Depth::ALL {
+                let format =
+                    VideoFormat::of((1920, 8), (*sampling, *depth), Scan::Progressive, rate);
+                let Ok(format) = format else { continue };
+                let bytes = format.pgroup().bytes;
+                for length in 0..=u16::MAX {
+                    let exact = u32::from(length) / bytes;
+                    let is_whole = u32::from(length) % bytes == 0;
+                    assert_eq!(format.pgroups_in(length), (exact, is_whole));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn rows_of_fields_and_segments_then_as_the_height_divides() {
+        let rate = FrameRate::new(25, 1).unwrap();
+        let of = |height, scan| {
+            VideoFormat::of((20, height), (Sampling::YCbCr422, Depth::Ten), scan, rate).unwrap()
+        };
+        let fields = of(487, Scan::Interlaced);
+        assert_eq!((fields.rows(false), fields.rows(true)), (244, 243));
+        assert_eq!(
+            (fields.frame_bytes(), fields.second_field_pgroups()),
+            (244 * 50, 2430)
+        );
+        assert!(fields.has_line(false, 243) && !fields.has_line(true, 243));
+        let place = fields.place(true, 5, 4, 8).unwrap();
+        assert_eq!((place.first, place.pgroups), (52, 8));
+        assert_eq!(fields.place(true, 5, 4, 9), None);
+        let segments = of(487, Scan::Psf);
+        assert_eq!(
+            (segments.rows(false), segments.segment_rows(true)),
+            (487, 243)
+        );
+        assert_eq!(segments.place(true, 5, 4, 8).unwrap().first, 112);
+        assert_eq!(segments.row_offset(false, 243), 486 * 50);
+        assert_eq!(fields.buffer_rate(), FrameRate::new(50, 1).unwrap());
     }
 
     #[test]

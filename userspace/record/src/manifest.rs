@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use onair_media::video::VideoFormat;
+use onair_media::video::{Sampling, VideoFormat};
 use onair_types::{RecordingEnd, RecordingFormat};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -143,7 +143,10 @@ pub struct Video {
     pub width: u32,
     /// Lines in a frame.
     pub height: u32,
-    /// Bits of a sample, 8 or 10.
+    /// Colour components; YCbCr-4:2:2 in manifests of older versions.
+    #[serde(default)]
+    pub sampling: Sampling,
+    /// Bits of a sample.
     pub depth: u8,
     /// Frames per second, as a fraction.
     pub rate: String,
@@ -158,9 +161,10 @@ impl Video {
         Self {
             width: format.width(),
             height: format.height(),
+            sampling: format.sampling(),
             depth: format.depth().bits(),
             rate: format.rate().to_string(),
-            pixel_format: crate::format::planar::pixel_format(format.depth()).to_owned(),
+            pixel_format: crate::format::planar::pixel_format(format).unwrap_or_default(),
             frame_bytes: crate::format::planar::frame_bytes(format) as u64,
         }
     }

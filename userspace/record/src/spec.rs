@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::RecordError;
 use crate::event::MAX_SNAP_LENGTH;
+use crate::format::planar;
 
 /// Suffix of a file until it is complete.
 pub(crate) const UNFINISHED: &str = "part";
@@ -215,6 +216,7 @@ impl Spec {
         if self.format.video().is_some() && self.snap_length != MAX_SNAP_LENGTH {
             return Err(RecordError::SnapVideo(self.snap_length));
         }
+        self.check_video()?;
         let seconds =
             |it: Option<Duration>| it.map(|it| it.as_millis().try_into().unwrap_or(u64::MAX));
         // A hundred years in milliseconds: deadlines stay within the range of the clock.
@@ -235,6 +237,31 @@ impl Spec {
             }
         }
         Ok(())
+    }
+
+    fn check_video(&self) -> Result<(), RecordError> {
+        let Some(video) = self.format.video() else {
+            return Ok(());
+        };
+        let format = &video.format;
+        let raw = planar::pixel_format(format);
+        let (name, or) = match self.format {
+            Format::Y4m(_) if raw.is_some() => {
+                if planar::y4m_tag(format).is_some() {
+                    return Ok(());
+                }
+                ("YUV4MPEG2", ", or raw")
+            }
+            _ if raw.is_some() => return Ok(()),
+            Format::Y4m(_) => ("YUV4MPEG2", ""),
+            _ => ("raw planes", ""),
+        };
+        let (sampling, depth) = (format.sampling(), format.depth());
+        Err(RecordError::Unwritten {
+            video: format!("{} {sampling} {depth} bit", format.scan()),
+            format: name,
+            or,
+        })
     }
 
     pub(crate) const fn is_split(&self) -> bool {

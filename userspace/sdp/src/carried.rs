@@ -1,65 +1,60 @@
 //! Which video OnAir carries today.
 
-use crate::rate::Rate;
-use crate::video::{Depth, STANDARD_MAX_UDP, Sampling, Scan, Video};
+use onair_types::{
+    Depth, EXTENDED_MAX_UDP, Packing as Cut, Pgroup, Sampling, Scan as Order, VideoDocument,
+};
 
-/// A format that OnAir carries: progressive YCbCr-4:2:2.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Carried {
-    /// Pixels in a line.
-    pub width: u32,
-    /// Lines of a frame.
-    pub height: u32,
-    /// Bits of a sample: 8 or 10.
-    pub depth: u8,
-    /// Frames per second.
-    pub rate: Rate,
-}
+use crate::video::{Packing, Scan, Video};
 
-/// A parameter that OnAir does not carry yet.
+/// A parameter that OnAir does not carry.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{parameter}{value} is not carried yet: only {carried}")]
+#[error("{parameter}={value} is not carried: only {carried}")]
 pub struct NotCarried {
     /// The parameter's name in SDP.
     pub parameter: &'static str,
-    /// `=` and its value; empty for a flag.
+    /// Its value.
     pub value: String,
     /// What is carried.
     pub carried: &'static str,
 }
 
 impl Video {
-    /// The format, if OnAir carries it.
+    /// The format as a session specification has it, if OnAir carries it.
     ///
     /// # Errors
     /// [`NotCarried`]: the first parameter that it does not carry.
-    pub fn carried(&self) -> Result<Carried, NotCarried> {
+    pub fn carried(&self) -> Result<VideoDocument, NotCarried> {
         let not = |parameter, value: String, carried| NotCarried {
             parameter,
             value,
             carried,
         };
-        if self.scan != Scan::Progressive {
-            return Err(not("interlace", String::new(), "progressive video"));
+        if Pgroup::of(self.sampling, self.depth).is_none() {
+            let value = self.depth.to_string();
+            return Err(not("depth", value, "8, 10 and 12 bits with 4:2:0"));
         }
-        if self.sampling != Sampling::YCbCr422 {
-            let value = format!("={}", self.sampling);
-            return Err(not("sampling", value, "YCbCr-4:2:2"));
+        if self.max_udp > EXTENDED_MAX_UDP {
+            let value = self.max_udp.to_string();
+            return Err(not("MAXUDP", value, "datagrams of up to 8960 bytes"));
         }
-        if self.max_udp > STANDARD_MAX_UDP {
-            let value = format!("={}", self.max_udp);
-            return Err(not("MAXUDP", value, "datagrams of up to 1460 bytes"));
-        }
-        let depth = match self.depth {
-            Depth::Eight => 8,
-            Depth::Ten => 10,
-            other => return Err(not("depth", format!("={other}"), "8 and 10 bits")),
-        };
-        Ok(Carried {
+        let given = |is: bool| is.then_some(true);
+        Ok(VideoDocument {
             width: self.width,
             height: self.height,
-            depth,
-            rate: self.rate,
+            frame_rate: self.rate.to_string(),
+            depth: self.depth.bits().into(),
+            float: given(self.depth == Depth::SixteenFloat),
+            sampling: (self.sampling != Sampling::default()).then_some(self.sampling),
+            scan: match self.scan {
+                Scan::Progressive => None,
+                Scan::Interlaced => Some(Order::Interlaced),
+                Scan::Segmented => Some(Order::Psf),
+            },
+            packing: match self.packing {
+                Packing::General => None,
+                Packing::Block => Some(Cut::Block),
+            },
+            max_udp: (self.max_udp != crate::video::STANDARD_MAX_UDP).then(|| self.max_udp.into()),
         })
     }
 }

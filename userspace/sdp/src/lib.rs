@@ -28,7 +28,7 @@ mod write;
 
 pub use ancillary::{Ancillary, AncillaryStandard, TransmissionModel};
 pub use audio::{Aes3, Audio, ChannelGroup, ChannelOrder, PcmDepth};
-pub use carried::{Carried, NotCarried};
+pub use carried::NotCarried;
 pub use clock::{MediaClock, ReferenceClock};
 pub use compressed::{Compressed, CompressedStandard};
 pub use description::{Essence, Media, Origin, SessionDescription, Warning};

@@ -4,56 +4,26 @@ use crate::description::Warning;
 use crate::error::{Fault, SdpError};
 use crate::fmtp::{Parameters, Written};
 use crate::rate::{Rate, whole};
-use crate::words::words;
+use crate::words::{Word, words};
+
+pub use onair_types::{Depth, Sampling};
 
 /// `MAXUDP` when absent: the standard UDP size limit of ST 2110-10 in bytes.
 pub(crate) const STANDARD_MAX_UDP: u16 = 1460;
 /// Largest width and height (ST 2110-20 §7.2).
 pub(crate) const MAX_SIDE: u32 = 32_767;
 
-words! {
-    /// Colour components and their subsampling.
-    Sampling {
-        /// Y′CbCr, no subsampling.
-        YCbCr444 "YCbCr-4:4:4",
-        /// Y′CbCr, half the chroma samples in a line.
-        YCbCr422 "YCbCr-4:2:2",
-        /// Y′CbCr, half the chroma samples in a line and half the lines.
-        YCbCr420 "YCbCr-4:2:0",
-        /// Constant luminance Y′CbCr, no subsampling.
-        ClYCbCr444 "CLYCbCr-4:4:4",
-        /// Constant luminance Y′CbCr, half the chroma samples in a line.
-        ClYCbCr422 "CLYCbCr-4:2:2",
-        /// Constant luminance Y′CbCr, half the chroma samples in a line and half the lines.
-        ClYCbCr420 "CLYCbCr-4:2:0",
-        /// ICtCp, no subsampling.
-        ICtCp444 "ICtCp-4:4:4",
-        /// ICtCp, half the chroma samples in a line.
-        ICtCp422 "ICtCp-4:2:2",
-        /// ICtCp, half the chroma samples in a line and half the lines.
-        ICtCp420 "ICtCp-4:2:0",
-        /// Red, green, blue.
-        Rgb "RGB",
-        /// CIE XYZ.
-        Xyz "XYZ",
-        /// A key signal.
-        Key "KEY",
+impl Word for Sampling {
+    const ALL: &'static [Self] = Self::ALL;
+    fn word(self) -> &'static str {
+        self.as_str()
     }
 }
 
-words! {
-    /// Bits of a sample.
-    Depth {
-        /// 8 bits.
-        Eight "8",
-        /// 10 bits.
-        Ten "10",
-        /// 12 bits.
-        Twelve "12",
-        /// 16 bits.
-        Sixteen "16",
-        /// 16 bits, floating point.
-        SixteenFloat "16f",
+impl Word for Depth {
+    const ALL: &'static [Self] = Self::ALL;
+    fn word(self) -> &'static str {
+        self.as_str()
     }
 }
 

@@ -70,7 +70,8 @@ pub use shutdown::{
     ShutdownStatus, ShutdownSummary, ThreadSummary, ThreadTraffic,
 };
 pub use spec::{
-    Depth, Direction, Flow, FlowDocument, FlowPatch, FlowSource, FrameRate, MAX_FRAME_TIMEOUT_MS,
+    Chroma, Depth, Direction, EXTENDED_MAX_UDP, Flow, FlowDocument, FlowPatch, FlowSource,
+    FrameRate, MAX_FRAME_TIMEOUT_MS, Packing, Pgroup, STANDARD_MAX_UDP, Sampling, Scan,
     SessionPatch, SessionSpec, Source, SpecDocument, SpecError, SpecErrors, VideoDocument,
     VideoFormat,
 };

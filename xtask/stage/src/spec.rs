@@ -51,6 +51,11 @@ impl Raster {
             height: self.height,
             frame_rate: format!("{}/1", self.rate),
             depth: self.depth,
+            float: None,
+            sampling: None,
+            scan: None,
+            packing: None,
+            max_udp: None,
         }
     }
 }

@@ -38,12 +38,12 @@ pub(crate) struct Create {
     #[arg(long, short, value_name = "PATH", conflicts_with_all = [
         "name", "direction", "port", "size", "rate", "depth", "destination", "source_address", "ttl", "dscp",
         "payload_type", "pattern", "quota", "max_attachments",
-        "priority", "frame_timeout", "duration", "persistent", "sdp"])]
+        "priority", "frame_timeout", "duration", "persistent", "sdp", "sampling", "scan", "packing", "max_udp"])]
     file: Option<PathBuf>,
 
     /// Take video, destination, source and payload type from a session description (SDP) of
     /// ST 2110-20; - is standard input. Other flags replace its addresses and payload type
-    #[arg(long, value_name = "PATH", conflicts_with_all = ["size", "rate", "depth"])]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["size", "rate", "depth", "sampling", "scan"])]
     sdp: Option<PathBuf>,
 
     /// Direction of the packets, seen from the daemon's host; with --sdp: receive if absent
@@ -54,18 +54,38 @@ pub(crate) struct Create {
     #[arg(long, required_unless_present = "file")]
     port: Option<String>,
 
-    /// Picture size: width by height in pixels, up to 4096x2160
+    /// Picture size: width by height in pixels, up to 32767x32767 and 256 MiB a frame; interlaced: the
+    /// height of both fields together
     #[arg(long, value_name = "WIDTHxHEIGHT", value_parser = size,
         required_unless_present_any = ["file", "sdp"])]
     size: Option<(u32, u32)>,
 
-    /// Frames a second: 60, or exactly 60000/1001
+    /// Frames a second: 60, or exactly 60000/1001; interlaced: half of the fields a second
     #[arg(long, required_unless_present_any = ["file", "sdp"])]
     rate: Option<String>,
 
-    /// Bits a sample: 8 or 10
-    #[arg(long, value_name = "BITS", default_value_t = 10)]
-    depth: u32,
+    /// Bits a sample: 8, 10, 12, 16, or 16f for floating point
+    #[arg(long, value_name = "BITS", default_value = "10", value_parser = depth)]
+    depth: (u32, bool),
+
+    /// Colour components as ST 2110-20 names them: YCbCr-4:2:2, YCbCr-4:4:4, YCbCr-4:2:0, CLYCbCr-…,
+    /// ICtCp-…, RGB, XYZ or KEY [default: YCbCr-4:2:2]
+    #[arg(long, value_name = "NAME")]
+    sampling: Option<String>,
+
+    /// Order of the lines: progressive, interlaced (each buffer is a field) or psf (segmented frames)
+    /// [default: progressive]
+    #[arg(long, value_name = "NAME")]
+    scan: Option<String>,
+
+    /// Send: how lines are cut into packets: general, or block (multiples of 180 bytes) [default: general]
+    #[arg(long, value_name = "NAME")]
+    packing: Option<String>,
+
+    /// Send: largest UDP datagram with its header, 576 to 8960; the port's MTU must allow it
+    /// [default: 1460]
+    #[arg(long, value_name = "BYTES")]
+    max_udp: Option<u32>,
 
     /// Destination of the packets: an address or a multicast group; receive: the port's own address
     /// or a group, which the daemon joins
@@ -145,7 +165,13 @@ impl Create {
             },
         );
         put("port", json!(self.port));
-        let (video, mut flow) = self.video_and_flow()?;
+        let (mut video, mut flow) = self.video_and_flow()?;
+        if let Some(packing) = &self.packing {
+            video["packing"] = json!(packing);
+        }
+        if let Some(max_udp) = self.max_udp {
+            video["max_udp"] = json!(max_udp);
+        }
         put("video", video);
         if let Some(destination) = &self.destination {
             flow["destination"] = json!(destination);
@@ -190,9 +216,18 @@ impl Create {
     fn video_and_flow(&self) -> Result<(Value, Value), Failure> {
         let Some(path) = &self.sdp else {
             let (width, height) = self.size.unwrap_or_default();
-            let video = json!({
-                "width": width, "height": height, "frame_rate": self.rate, "depth": self.depth,
+            let (bits, is_float) = self.depth;
+            let mut video = json!({
+                "width": width, "height": height, "frame_rate": self.rate, "depth": bits,
             });
+            if is_float {
+                video["float"] = json!(true);
+            }
+            for (key, given) in [("sampling", &self.sampling), ("scan", &self.scan)] {
+                if let Some(given) = given {
+                    video[key] = json!(given);
+                }
+            }
             return Ok((video, json!({})));
         };
         let (_, text) = text_of(path)?;
@@ -249,6 +284,13 @@ fn size(text: &str) -> Result<(u32, u32), InvalidArgument> {
     Ok((number(width)?, number(height)?))
 }
 
+/// Bits, and whether they are floating point numbers.
+fn depth(text: &str) -> Result<(u32, bool), InvalidArgument> {
+    let bits = text.strip_suffix('f').unwrap_or(text);
+    let wrong = |_| InvalidArgument::Depth(text.to_owned());
+    Ok((bits.parse().map_err(wrong)?, bits != text))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -303,11 +345,10 @@ mod tests {
         assert_eq!((spec.flow.source, spec.flow.payload_type), (None, 99));
         for (from, to, told) in [
             ("height=720; ", "", "line 9: height: missing"),
-            ("depth=10", "depth=12", "depth=12 is not carried yet"),
             (
                 "depth=10",
-                "depth=10; interlace",
-                "interlace is not carried yet",
+                "depth=10; MAXUDP=9000",
+                "MAXUDP=9000 is not carried",
             ),
             ("raw/90000", "H264/90000", "no ST 2110-20 video"),
         ] {
@@ -316,6 +357,21 @@ mod tests {
             assert!(error.to_string().contains(told), "{error}");
             assert_eq!(error.code(), crate::failure::USAGE);
         }
+    }
+
+    #[test]
+    fn create_of_any_format_then_in_the_specification() {
+        let flags = "t --direction send --port a --size 721x487 --rate 25 --destination 10.0.0.2:1 \
+            --depth 16f --sampling RGB --scan interlaced --packing block --max-udp 8960";
+        let spec: SessionSpec = serde_json::from_value(create(flags).body().unwrap()).unwrap();
+        let shown = "721x487 interlaced 25/1 fps RGB 16f bit";
+        assert_eq!(spec.video.to_string(), shown);
+        assert_eq!(
+            (spec.video.packing, spec.video.max_udp),
+            (onair_types::Packing::Block, 8960)
+        );
+        assert_eq!(depth("12").unwrap(), (12, false));
+        assert!(depth("f").is_err() && depth("ten").is_err());
     }
 
     #[test]

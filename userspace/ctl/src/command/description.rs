@@ -62,12 +62,7 @@ impl Described {
             _ => {}
         }
         Ok(Self {
-            video: json!({
-                "width": carried.width,
-                "height": carried.height,
-                "frame_rate": carried.rate.to_string(),
-                "depth": carried.depth,
-            }),
+            video: json!(carried),
             flow,
             notes,
         })

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use comfy_table::{Cell, Color};
 use onair_types::{
-    AttachmentView, Direction, Flushed, GroupMembership, JoinedBy, SessionCounters, SessionList,
-    SessionState, SessionView,
+    AttachmentView, Direction, Flushed, GroupMembership, JoinedBy, STANDARD_MAX_UDP, Sampling,
+    Scan, SessionCounters, SessionList, SessionState, SessionView,
 };
 
 use super::{Facts, ago, bytes, cell, coloured, columns, heading, human, or_dash, printable};
@@ -29,10 +29,18 @@ fn video(view: &SessionView) -> String {
         .frame_rate
         .strip_suffix("/1")
         .unwrap_or(&video.frame_rate);
-    format!(
-        "{}x{} {rate} fps {} bit",
-        video.width, video.height, video.depth
-    )
+    let scan = video.scan.unwrap_or_default();
+    let sampling = video.sampling.unwrap_or_default();
+    let mut text = format!("{}x{}", video.width, video.height);
+    if scan != Scan::default() {
+        text += &format!(" {scan}");
+    }
+    text += &format!(" {rate} fps");
+    if sampling != Sampling::default() {
+        text += &format!(" {sampling}");
+    }
+    let float = if video.float == Some(true) { "f" } else { "" };
+    text + &format!(" {}{float} bit", video.depth)
 }
 
 fn flow(view: &SessionView) -> String {
@@ -142,6 +150,11 @@ pub(crate) fn one(view: &SessionView) -> String {
     table.add("payload type", or_dash(view.flow.payload_type));
     if let (Some(ttl), Some(dscp)) = (view.flow.ttl, view.flow.dscp) {
         table.add("TTL, DSCP", format!("{ttl}, {dscp}"));
+    }
+    if view.direction == Direction::Send {
+        let packing = view.video.packing.unwrap_or_default();
+        let max_udp = view.video.max_udp.unwrap_or(STANDARD_MAX_UDP.into());
+        table.add("packing", format!("{packing}, UDP up to {max_udp} bytes"));
     }
     table.add("quota", format!("{} frames an attachment", view.quota));
     if let Some(ms) = view.frame_timeout_ms {

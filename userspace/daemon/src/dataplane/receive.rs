@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use onair_dpdk::prefetch;
 use onair_ipc::frames::FrameMemory;
-use onair_ipc::meta::{FrameMeta, MissingRange};
+use onair_ipc::meta::{Field, FrameMeta, MissingRange};
 use onair_media::assembly::{Assembler, AssemblerConfig, FrameReport, Sink};
 use onair_media::video::VideoFormat;
+use onair_types::Scan;
 
 use super::attachment::Attachments;
 use super::port::Packet;
@@ -95,6 +96,7 @@ impl Receiver {
             filling: [None; 2],
             next: 0,
             number: 0,
+            is_interlaced: config.format.scan() == Scan::Interlaced,
             attachments,
             stats,
         };
@@ -198,6 +200,7 @@ pub(super) struct FramePool {
     /// Where the search for a free frame starts: the frame that was free the longest.
     next: u32,
     number: u64,
+    is_interlaced: bool,
     pub(super) attachments: Attachments,
     stats: Arc<SessionStats>,
 }
@@ -248,14 +251,14 @@ impl Sink for FramePool {
             // A part of a larger picture. Clients would take it for a complete frame.
             return;
         }
-        let meta = describe(self.number, report);
+        let meta = describe(self.number, self.is_interlaced, report);
         self.number += 1;
         self.stats.counters.last_frame_ns.set(report.last_packet_ns);
         self.attachments.loan(frame, &meta);
     }
 }
 
-fn describe(number: u64, report: &FrameReport) -> FrameMeta {
+fn describe(number: u64, is_interlaced: bool, report: &FrameReport) -> FrameMeta {
     let narrow = |value: usize| u32::try_from(value).expect("frames are smaller than 2^32 bytes");
     let mut meta = FrameMeta {
         number,
@@ -265,6 +268,11 @@ fn describe(number: u64, report: &FrameReport) -> FrameMeta {
         packets: report.packets_received,
         packets_lost: report.packets_lost,
         bytes_missing: narrow(report.bytes_missing),
+        field: is_interlaced.then_some(if report.second_field {
+            Field::Second
+        } else {
+            Field::First
+        }),
         ..FrameMeta::default()
     };
     for (told, found) in meta.missing.iter_mut().zip(report.missing()) {

@@ -22,6 +22,20 @@ pub enum RuntimeError {
     /// The format does not fit packets of the port's MTU.
     #[error(transparent)]
     Packets(#[from] PacketiseError),
+    /// The port does not take datagrams of the wanted size.
+    #[error(
+        "datagrams of {max_udp} bytes are IP packets of {}, and port {port} takes {most} at most: lower \
+         max_udp, or leave it out",
+        u32::from(*max_udp) + 20
+    )]
+    MaxUdp {
+        /// The wanted size, UDP header included.
+        max_udp: u16,
+        /// Name of the port.
+        port: String,
+        /// Largest IP packet in bytes: by the MTU, and by the port's packet buffers.
+        most: u16,
+    },
     /// The pattern does not fit the format.
     #[error(transparent)]
     Pattern(#[from] PatternError),

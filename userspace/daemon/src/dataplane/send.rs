@@ -1,5 +1,6 @@
 //! Runtime of a send session: packetises frames of the pattern or of clients, and paces packets.
 
+mod content;
 mod flush;
 mod leaving;
 mod retarget;
@@ -12,13 +13,14 @@ use std::sync::Arc;
 use onair_media::datagram::{self, FlowHeader};
 use onair_media::ethernet::Mac;
 use onair_media::pacing::Schedule;
-use onair_media::pattern::PatternWriter;
 use onair_media::st2110_20::packetiser::StreamHeader;
-use onair_media::st2110_20::{Packetiser, STANDARD_RTP_BYTES};
+use onair_media::st2110_20::{PacketiseError, Packetiser, Packing};
 use onair_media::video::VideoFormat;
 use onair_media::{ipv4, udp};
 use onair_session::FlushReport;
+use onair_types::{STANDARD_MAX_UDP, Scan};
 
+use self::content::{Content, Fields, Pattern, Submitted};
 use self::flush::Flushes;
 use super::attachment::Attachments;
 use super::clock::MediaClock;
@@ -30,6 +32,8 @@ use super::transmit::{RETRY_NS, TxSink};
 
 /// Most packets of one session in a turn: other sessions must get their turn.
 pub(super) const PACKETS_A_TURN: u32 = 32;
+/// Largest IP packet in a packet buffer of a port: 2048 bytes, less an Ethernet header with a VLAN tag.
+const MBUF_IP_BYTES: u16 = 2048 - 18;
 /// Least delay of a session's first frame after its start, in nanoseconds.
 const LEAD_NS: u64 = 1_000_000;
 
@@ -61,26 +65,17 @@ pub struct SendConfig {
     pub format: VideoFormat,
     /// Source of the frames.
     pub source: FrameSource,
-    /// Largest IP packet in bytes, at most ST 2110-10's standard size.
+    /// Largest IP packet of the port in bytes.
     pub mtu: u16,
+    /// How lines are cut into packets.
+    pub packing: Packing,
+    /// Largest UDP datagram in bytes, UDP header included. Up to the standard size, the MTU may be
+    /// smaller.
+    pub max_udp: u16,
     /// Most attachments at once.
     pub max_attachments: usize,
     /// The clock of its frames and timestamps.
     pub clock: Arc<MediaClock>,
-}
-
-/// A frame that a client submitted, with its number in the order of collection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Submitted {
-    attachment: u64,
-    frame: u32,
-    number: u64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Content {
-    Pattern,
-    Client(Submitted),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,10 +93,11 @@ enum Phase {
 /// Packetises frames.
 pub(super) struct Sender {
     pub(super) config: SendConfig,
-    packetiser: Packetiser,
-    pattern: Option<PatternWriter>,
-    pattern_frames: u64,
-    /// Its slots are the frames since the SMPTE Epoch (ST 2059-1).
+    /// Of frames or first fields, and of second fields.
+    packetisers: [Packetiser; 2],
+    pattern: Option<Pattern>,
+    fields: Fields,
+    /// Its slots are the frames, or interlaced the fields, since the SMPTE Epoch (ST 2059-1).
     schedule: Schedule,
     /// How far TAI is ahead of the monotonic clock, as of the last frame.
     ahead_ns: u64,
@@ -139,22 +135,21 @@ impl std::fmt::Debug for Sender {
 
 impl Sender {
     pub(super) fn new(config: SendConfig, stats: Arc<SessionStats>) -> Result<Self, RuntimeError> {
-        let room = usize::from(config.mtu).saturating_sub(ipv4::HEADER_BYTES + udp::HEADER_BYTES);
-        let packetiser = Packetiser::new(config.format, room.min(STANDARD_RTP_BYTES))?;
+        let packetisers = packetisers(&config)?;
         let pattern = match config.source {
-            FrameSource::Pattern => Some(PatternWriter::new(&config.format)?),
+            FrameSource::Pattern => Some(Pattern::new(&config.format)?),
             FrameSource::Client => None,
         };
         // RFC 3550 §5.1: each starts at a random value. Timestamps do not (ST 2110-10).
         let [ssrc, sequence] = random()?;
         let offset_ns = Schedule::default_offset_ns(&config.format);
-        let rate = config.format.rate();
-        let schedule = Schedule::new(offset_ns, rate, packetiser.packets());
+        let rate = config.format.buffer_rate();
+        let schedule = Schedule::new(offset_ns, rate, packetisers[0].packets());
         let unset = SocketAddrV4::new(std::net::Ipv4Addr::UNSPECIFIED, config.source_port);
         Ok(Self {
-            packetiser,
+            packetisers,
             pattern,
-            pattern_frames: 0,
+            fields: Fields::default(),
             schedule,
             ahead_ns: config.clock.ahead_ns(),
             phase: Phase::Waiting { slot: u64::MAX },
@@ -191,6 +186,7 @@ impl Sender {
         self.renew(port);
         self.quiet_at = None;
         self.retry_ns = None;
+        self.fields = Fields::default();
         self.collect(now_ns);
     }
 
@@ -276,7 +272,7 @@ impl Sender {
                         .min(next.saturating_add(budget));
                     let sent = self.send(slot, next..due, content, now_ns, sink);
                     budget -= sent - next;
-                    if sent == self.packetiser.packets() {
+                    if sent == self.packetiser(slot).packets() {
                         self.finish(slot, content, now_ns);
                         continue;
                     }
@@ -304,13 +300,20 @@ impl Sender {
         let Some(destination_mac) = next_hop else {
             return;
         };
+        // A field is sent in a slot of its own parity only.
+        let second_field = self.is_second_field(slot);
         let content = match &mut self.pattern {
+            Some(pattern) if pattern.second_is_next() != second_field => return,
             Some(pattern) => {
-                pattern.start(self.pattern_frames);
+                pattern.start();
                 Content::Pattern
             }
-            None => match self.queue.pop_front() {
-                Some(submitted) => Content::Client(submitted),
+            None => match self.queue.front().copied() {
+                Some(next) if next.second_field != second_field => return,
+                Some(next) => {
+                    self.queue.pop_front();
+                    Content::Client(next)
+                }
                 None => {
                     let underrun = self.attachments.len() > 0;
                     self.stats.counters.underruns.add(u64::from(underrun));
@@ -340,8 +343,8 @@ impl Sender {
             timestamp: self.timestamp(slot),
             ssrc: self.ssrc,
         };
+        let packetiser = *self.packetiser(slot);
         let Self {
-            packetiser,
             pattern,
             attachments,
             flow,
@@ -371,10 +374,8 @@ impl Sender {
                 let headers = packet.write_headers(&stream, *sequence, rtp);
                 let data = &mut rtp[headers..];
                 match (frames, pattern.as_mut()) {
-                    (Some((frames, frame)), _) => frames.read(frame, packet.range.start, data),
-                    (None, Some(pattern)) => {
-                        pattern.fill(data);
-                    }
+                    (Some((frames, frame)), _) => content::read(frames, frame, &packet, data),
+                    (None, Some(pattern)) => pattern.fill(&packet, data),
                     (None, None) => data.fill(0),
                 }
                 taps.offer(bytes, now_ns);
@@ -398,7 +399,7 @@ impl Sender {
     fn finish(&mut self, slot: u64, content: Content, now_ns: u64) {
         self.phase = Phase::Waiting { slot: slot + 1 };
         match content {
-            Content::Pattern => self.pattern_frames += 1,
+            Content::Pattern => self.pattern.iter_mut().for_each(Pattern::finish),
             Content::Client(submitted) => self.flushes.sent(submitted.number),
         }
         self.stats.counters.frames_sent.add(1);
@@ -421,6 +422,7 @@ impl Sender {
                     attachment: number,
                     frame,
                     number: self.collected,
+                    second_field: self.fields.next(number, self.config.format.scan()),
                 });
                 self.collected += 1;
             }
@@ -446,6 +448,15 @@ impl Sender {
         }
     }
 
+    /// Whether second fields are sent in the slot.
+    fn is_second_field(&self, slot: u64) -> bool {
+        self.config.format.scan() == Scan::Interlaced && slot % 2 == 1
+    }
+
+    fn packetiser(&self, slot: u64) -> &Packetiser {
+        &self.packetisers[usize::from(self.is_second_field(slot))]
+    }
+
     fn under_way(&self) -> Option<Submitted> {
         match self.phase {
             Phase::Sending {
@@ -466,6 +477,24 @@ impl Sender {
     }
 }
 
+/// Packetisers of the frames or first fields, and of the second fields.
+fn packetisers(config: &SendConfig) -> Result<[Packetiser; 2], RuntimeError> {
+    let needed = usize::from(config.max_udp) + ipv4::HEADER_BYTES;
+    let most = config.mtu.min(MBUF_IP_BYTES);
+    if config.max_udp > STANDARD_MAX_UDP && needed > most.into() {
+        return Err(RuntimeError::MaxUdp {
+            max_udp: config.max_udp,
+            port: config.port.clone(),
+            most,
+        });
+    }
+    let room = needed.min(most.into());
+    let room = room.saturating_sub(ipv4::HEADER_BYTES + udp::HEADER_BYTES);
+    let of = |second| Packetiser::of(config.format, second, config.packing, room);
+    let both = of(false).and_then(|first| Ok([first, of(true)?]));
+    both.map_err(|error: PacketiseError| error.into())
+}
+
 fn random() -> Result<[u32; 2], RuntimeError> {
     let mut bytes = [0u8; 8];
     let got = rustix::rand::getrandom(&mut bytes[..], rustix::rand::GetRandomFlags::empty());
@@ -475,5 +504,7 @@ fn random() -> Result<[u32; 2], RuntimeError> {
     Ok([word(0), word(4)])
 }
 
+#[cfg(test)]
+mod scan_tests;
 #[cfg(test)]
 mod tests;

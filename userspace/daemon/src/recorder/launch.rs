@@ -143,7 +143,9 @@ fn spec(launch: &Launch) -> Result<Spec, Problem> {
 /// The answer to a start that failed.
 fn problem(error: &RecordError) -> Problem {
     let code = match error {
-        RecordError::Value { .. } | RecordError::SnapVideo(_) => ProblemCode::InvalidRequest,
+        RecordError::Value { .. } | RecordError::SnapVideo(_) | RecordError::Unwritten { .. } => {
+            ProblemCode::InvalidRequest
+        }
         RecordError::Exists(_) => ProblemCode::NameTaken,
         _ => ProblemCode::DiskFailed,
     };

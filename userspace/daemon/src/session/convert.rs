@@ -9,8 +9,8 @@ use onair_ipc::message::Attached;
 use onair_media::assembly::AssemblerConfig;
 use onair_media::video;
 use onair_types::{
-    Depth, Direction, Flow, Problem, ProblemCode, SessionCounters, SessionId, SessionSpec, Source,
-    SpecError, SpecErrors,
+    Direction, Flow, Problem, ProblemCode, Sampling, Scan, SessionCounters, SessionId, SessionSpec,
+    Source, SpecError, SpecErrors,
 };
 
 use super::Session;
@@ -31,7 +31,7 @@ pub(super) fn geometry(spec: &SessionSpec) -> Geometry {
         Direction::Send => spec.quota,
     };
     Geometry::new(frames, spec.video.frame_bytes())
-        .expect("a checked specification has 1 to 8194 frames of at most 23 MB")
+        .expect("a checked specification has 1 to 8194 frames of at most 256 MiB")
 }
 
 /// Whether the port can serve the flow's addresses.
@@ -72,13 +72,10 @@ pub(super) fn check_addresses(spec: &SessionSpec, port: &PortInfo) -> Result<(),
 
 fn format(spec: &SessionSpec) -> Result<video::VideoFormat, Problem> {
     let video = &spec.video;
-    let depth = match video.depth {
-        Depth::Eight => video::Depth::Eight,
-        Depth::Ten => video::Depth::Ten,
-    };
+    let (size, samples) = ((video.width, video.height), (video.sampling, video.depth));
     let rate = video.frame_rate;
     video::FrameRate::new(rate.numerator(), rate.denominator())
-        .and_then(|rate| video::VideoFormat::new(video.width, video.height, depth, rate))
+        .and_then(|rate| video::VideoFormat::of(size, samples, video.scan, rate))
         .map_err(|error| Problem::new(ProblemCode::InvalidSpec, format!("video: {error}")))
 }
 
@@ -139,6 +136,8 @@ pub(super) fn runtime(
                     _ => FrameSource::Client,
                 },
                 mtu: port.mtu,
+                packing: spec.video.packing,
+                max_udp: spec.video.max_udp,
                 max_attachments: 1,
                 clock: Arc::clone(clock),
             },
@@ -212,7 +211,10 @@ pub(super) fn attached(session: &Session, number: u64, connected: &Connected) ->
         geometry: session.geometry,
         width: video.width,
         height: video.height,
-        depth: video.depth.bits(),
+        depth: video.depth.bits().into(),
+        sampling: (video.sampling != Sampling::default()).then(|| video.sampling.to_string()),
+        float: video.depth.is_float(),
+        scan: (video.scan != Scan::default()).then(|| video.scan.to_string()),
         rate_numerator: video.frame_rate.numerator(),
         rate_denominator: video.frame_rate.denominator(),
         watched: connected.watched.is_some(),

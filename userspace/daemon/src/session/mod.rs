@@ -121,9 +121,9 @@ impl Session {
             frames.clone(),
             services.dataplane.clock(),
         )?);
-        let rate = spec.video.frame_rate;
-        let bytes = u64::from(spec.video.frame_bytes()) * u64::from(rate.numerator());
-        let bytes = bytes / u64::from(rate.denominator());
+        let (numerator, denominator) = spec.video.buffer_rate();
+        let bytes = u64::from(spec.video.frame_bytes()) * u64::from(numerator);
+        let bytes = bytes / u64::from(denominator);
         let sends = spec.direction == Direction::Send;
         let plane = &services.dataplane;
         let place = |works: &dyn Fn(usize) -> bool| plane.place(port, sends, bytes, works);

@@ -1,16 +1,13 @@
 //! A session as a session description.
 
 use onair_sdp::{
-    Colorimetry, Depth, Essence, Media, MediaClock, Origin, Packing, Range, Rate, ReferenceClock,
-    Sampling, Scan, SenderType, SessionDescription, TransferCharacteristics, Video, VideoStandard,
+    Colorimetry, Essence, Media, MediaClock, Origin, Packing, Range, Rate, ReferenceClock, Scan,
+    SenderType, SessionDescription, TransferCharacteristics, Video, VideoStandard,
 };
-use onair_types::Direction;
+use onair_types::{Direction, Packing as Cut, Scan as Order};
 
 use super::Session;
 use crate::dataplane::PortInfo;
-
-/// The standard UDP size limit of ST 2110-10, in bytes.
-const MAX_UDP: u16 = 1460;
 
 impl Session {
     /// The session in SDP: what it sends from `port`, or what it receives there.
@@ -63,22 +60,26 @@ impl Session {
         let rate = Rate::new(rate.numerator(), rate.denominator());
         let is_sender = self.spec.direction == Direction::Send;
         Video {
-            sampling: Sampling::YCbCr422,
-            depth: match video.depth {
-                onair_types::Depth::Eight => Depth::Eight,
-                onair_types::Depth::Ten => Depth::Ten,
-            },
+            sampling: video.sampling,
+            depth: video.depth,
             width: video.width,
             height: video.height,
             rate: rate.expect("a checked specification has a rate above 0"),
-            scan: Scan::Progressive,
+            scan: match video.scan {
+                Order::Progressive => Scan::Progressive,
+                Order::Interlaced => Scan::Interlaced,
+                Order::Psf => Scan::Segmented,
+            },
             colorimetry: Colorimetry::Unspecified,
             transfer: TransferCharacteristics::Unspecified,
             range: Range::Narrow,
-            packing: Packing::General,
+            packing: match video.packing {
+                Cut::General => Packing::General,
+                Cut::Block => Packing::Block,
+            },
             standard: VideoStandard::Y2017,
             sender: is_sender.then_some(SenderType::Wide),
-            max_udp: MAX_UDP,
+            max_udp: video.max_udp,
             pixel_aspect: (1, 1),
             tr_offset_us: None,
             cmax: None,

@@ -17,7 +17,13 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// A problem that packets or drops show is over when none came for this long.
 const CALM: Duration = Duration::from_secs(5);
 /// Reasons of refused packets that a source of another format causes.
-const FORMAT: [&str; 3] = ["interlaced", "bad_srd_range", "bad_pgroup_alignment"];
+const FORMAT: [&str; 5] = [
+    "interlaced",
+    "progressive",
+    "field_mismatch",
+    "bad_srd_range",
+    "bad_pgroup_alignment",
+];
 
 /// A counter that grows while a problem lasts.
 #[derive(Debug, Default)]
@@ -177,13 +183,10 @@ impl Session {
         let refused = refused.filter(|(reason, _)| FORMAT.contains(&reason.name()));
         let refused: u64 = refused.map(|(_, count)| count).sum();
         if self.traffic.format.lasts(refused, now) {
-            let video = &self.spec.video;
             let detail = format!(
-                "packets do not fit {}x{} {} bit ({refused} refused): the source sends another \
-                 format; create the session with that one",
-                video.width,
-                video.height,
-                video.depth.bits()
+                "packets do not fit {} ({refused} refused): the source sends another format; create \
+                 the session with that one",
+                self.spec.video
             );
             found.push(problem(Kind::WrongFormat, detail));
         }

@@ -16,6 +16,7 @@ use onair_ipc::message::Attached;
 use onair_media::pattern::verify;
 use onair_media::video::{Depth, FrameRate, VideoFormat};
 use onair_session::FlushReport;
+use onair_types::Packing;
 use onaird::dataplane::{
     Command, Dataplane, DataplaneConfig, EventReceiver, FrameSource, Idle, MediaClock, PollerEvent,
     PollerSpec, PortJournal, PortSpec, ReceiveConfig, Rest, Runtime, SendConfig, SessionStats,
@@ -228,6 +229,9 @@ impl Rig {
             width: format.width(),
             height: format.height(),
             depth: format.depth().bits().into(),
+            sampling: None,
+            float: false,
+            scan: None,
             rate_numerator: format.rate().num(),
             rate_denominator: format.rate().den(),
             watched: false,
@@ -301,6 +305,8 @@ pub(crate) fn send_config(udp: u16, source: FrameSource) -> SendConfig {
         format: format(),
         source,
         mtu: 1500,
+        packing: Packing::General,
+        max_udp: 1460,
         max_attachments: 2,
         clock: Arc::new(MediaClock::of_kernel()),
     }

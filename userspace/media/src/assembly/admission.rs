@@ -1,12 +1,15 @@
 //! Which frame a packet belongs to: one in assembly, a new one, or one that is closed; and which
 //! source the assembler follows.
 
+use onair_types::Scan;
+
 use crate::rtp::{RtpHeader, timestamp_after};
 use crate::st2110_20::PayloadReject;
 
 use super::assembler::Assembler;
 use super::report::Sink;
 use super::sequence::{Arrival, WINDOW, first_from, nearest};
+use super::stats::Malformed;
 
 /// Sequence numbers from one frame to the next that are no reason to suspect a restart.
 const CONTIGUOUS: u64 = 1 << 10;
@@ -19,6 +22,9 @@ const JUMP_TICKS: u32 = 90_000;
 
 /// How long after a frame its packets may arrive again. Later ones are of a source that replays.
 const REPLAY_NS: u64 = 2_000_000_000;
+
+/// Frames after a field bit in a progressive session that are not shown as complete.
+const INTERLACED_FRAMES: u8 = 8;
 
 impl<S: Copy> Assembler<S> {
     /// Follows another source, unless the current one sends: two sources in one flow must not undo
@@ -49,33 +55,34 @@ impl<S: Copy> Assembler<S> {
     pub(super) fn admit(
         &mut self,
         rtp: &RtpHeader,
+        field: bool,
         now_ns: u64,
         sink: &mut impl Sink<Slot = S>,
     ) -> Option<(usize, u64)> {
         let Some((newest, highest)) = self.newest() else {
             let number = self.sequence.start(rtp.sequence);
-            return Some(self.open(rtp, number, now_ns, sink));
+            return Some(self.open((rtp, field), number, now_ns, sink));
         };
         if timestamp_after(rtp.timestamp, newest) {
             let number = first_from(highest + 1, rtp.sequence);
             let ticks = rtp.timestamp.wrapping_sub(newest);
             let numbers = number - highest;
             if numbers <= CONTIGUOUS || self.is_plausible(numbers, ticks, now_ns) {
-                return Some(self.open(rtp, number, now_ns, sink));
+                return Some(self.open((rtp, field), number, now_ns, sink));
             }
             if self.is_silent(now_ns) {
-                return Some(self.restart(rtp, now_ns, sink));
+                return Some(self.restart((rtp, field), now_ns, sink));
             }
-            return self.stray(rtp, now_ns, sink);
+            return self.stray((rtp, field), now_ns, sink);
         }
         let Some((start, end)) = self.gap(rtp.timestamp) else {
-            return self.pass(rtp, now_ns, sink);
+            return self.pass((rtp, field), now_ns, sink);
         };
         let number = first_from(start, rtp.sequence);
         if number < end {
-            return Some(self.open(rtp, number, now_ns, sink));
+            return Some(self.open((rtp, field), number, now_ns, sink));
         }
-        self.stray(rtp, now_ns, sink)
+        self.stray((rtp, field), now_ns, sink)
     }
 
     /// Numbers of a frame between the last closed one and one in assembly; `None` if there is no
@@ -95,21 +102,27 @@ impl<S: Copy> Assembler<S> {
     /// Handles a packet whose frame is closed.
     fn pass(
         &mut self,
-        rtp: &RtpHeader,
+        (rtp, field): (&RtpHeader, bool),
         now_ns: u64,
         sink: &mut impl Sink<Slot = S>,
     ) -> Option<(usize, u64)> {
         let end = (self.active > 0).then_some(self.frames[0].lowest);
         let Some(passed) = self.history.locate(rtp, end) else {
-            return self.stray(rtp, now_ns, sink);
+            return self.stray((rtp, field), now_ns, sink);
         };
         let arrival = self.sequence.receive(passed.number);
         let came_before = matches!(arrival, Arrival::Duplicate | Arrival::Forgotten);
         if came_before && now_ns.saturating_sub(passed.closed_ns) >= REPLAY_NS {
-            return self.stray(rtp, now_ns, sink);
+            return self.stray((rtp, field), now_ns, sink);
         }
         self.last_late_ns = now_ns;
-        if arrival == Arrival::Duplicate {
+        let is_interlaced = self.config.format.scan() == Scan::Interlaced;
+        if is_interlaced && passed.field.is_some_and(|it| it != field) {
+            // The second segment of a frame: as many rows as a field, but the same timestamp.
+            self.note_reordered(arrival);
+            self.stats.malformed.add(Malformed::FieldMismatch);
+            self.wrong_frames = self.wrong_frames.max(1);
+        } else if arrival == Arrival::Duplicate {
             self.stats.duplicate += 1;
         } else {
             self.note_reordered(arrival);
@@ -122,12 +135,12 @@ impl<S: Copy> Assembler<S> {
     /// it and the current source is silent.
     fn stray(
         &mut self,
-        rtp: &RtpHeader,
+        (rtp, field): (&RtpHeader, bool),
         now_ns: u64,
         sink: &mut impl Sink<Slot = S>,
     ) -> Option<(usize, u64)> {
         if self.candidate.note(rtp) && self.is_silent(now_ns) {
-            return Some(self.restart(rtp, now_ns, sink));
+            return Some(self.restart((rtp, field), now_ns, sink));
         }
         self.stats.late += 1;
         None
@@ -135,7 +148,7 @@ impl<S: Copy> Assembler<S> {
 
     fn restart(
         &mut self,
-        rtp: &RtpHeader,
+        (rtp, field): (&RtpHeader, bool),
         now_ns: u64,
         sink: &mut impl Sink<Slot = S>,
     ) -> (usize, u64) {
@@ -143,7 +156,7 @@ impl<S: Copy> Assembler<S> {
         self.close(sink);
         self.forget();
         let number = self.sequence.start(rtp.sequence);
-        self.open(rtp, number, now_ns, sink)
+        self.open((rtp, field), number, now_ns, sink)
     }
 
     /// Counts a packet whose payload does not fit the session, and notes that it arrived.
@@ -164,17 +177,23 @@ impl<S: Copy> Assembler<S> {
             PayloadReject::Range { .. }
                 | PayloadReject::Alignment { .. }
                 | PayloadReject::Interlaced
+                | PayloadReject::Progressive(_)
         );
         let number = if let Some(place) = self.find(rtp.timestamp) {
             let frame = &mut self.frames[place];
             let number = nearest(frame.highest, rtp.sequence);
-            frame.note_edges(rtp, number);
+            frame.note_refused(rtp, number);
             frame.wrong_format |= wrong_format;
             Some(number)
         } else if let Some((newest, highest)) = self.newest()
             && timestamp_after(rtp.timestamp, newest)
         {
-            self.wrong_format |= wrong_format;
+            // Every other field of an interlaced source fits a progressive session of half the height.
+            let frames = match reason {
+                PayloadReject::Interlaced => INTERLACED_FRAMES,
+                _ => u8::from(wrong_format),
+            };
+            self.wrong_frames = self.wrong_frames.max(frames);
             let number = first_from(highest + 1, rtp.sequence);
             (number - highest < BEFORE_THE_FIRST).then_some(number)
         } else {

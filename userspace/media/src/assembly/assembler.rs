@@ -1,7 +1,9 @@
 //! Assembles packets into frames.
 
+use onair_types::Scan;
+
 use crate::rtp::{RtpHeader, timestamp_after};
-use crate::st2110_20::Segments;
+use crate::st2110_20::{PayloadReject, Segments};
 use crate::video::VideoFormat;
 
 use super::coverage::Coverage;
@@ -36,8 +38,8 @@ pub struct Assembler<S> {
     pub(super) sequence: Sequence,
     pub(super) history: History,
     pub(super) candidate: Candidate,
-    /// Packets that do not fit the raster came since the last frame was opened.
-    pub(super) wrong_format: bool,
+    /// So many frames that open next are of a source that sends another format.
+    pub(super) wrong_frames: u8,
     pub(super) last_fit_ns: u64,
     /// Last packet of the current source that came late or again.
     pub(super) last_late_ns: u64,
@@ -58,7 +60,7 @@ impl<S: Copy> Assembler<S> {
             sequence: Sequence::new(),
             history: History::new(),
             candidate: Candidate::default(),
-            wrong_format: false,
+            wrong_frames: 0,
             last_fit_ns: 0,
             last_late_ns: 0,
             stats: AssemblyStats::default(),
@@ -108,15 +110,15 @@ impl<S: Copy> Assembler<S> {
     pub fn push(&mut self, packet: &[u8], now_ns: u64, sink: &mut impl Sink<Slot = S>) {
         self.stats.packets += 1;
         self.stats.bytes += packet.len() as u64;
-        let config = self.config;
+        let format = self.config.format;
         let (rtp, payload) = match RtpHeader::parse(packet) {
             Ok(parsed) => parsed,
             Err(reason) => return self.stats.malformed.add(reason.into()),
         };
-        if rtp.payload_type != config.payload_type {
+        if rtp.payload_type != self.config.payload_type {
             return self.stats.malformed.add(Malformed::BadPayloadType);
         }
-        match Segments::parse(payload, &config.format) {
+        match Segments::parse(payload, &format) {
             Ok(segments) => self.take(&rtp, segments, now_ns, sink),
             Err(reason) => self.refuse(&rtp, reason, sink),
         }
@@ -191,11 +193,14 @@ impl<S: Copy> Assembler<S> {
         }
         let found = match self.find(rtp.timestamp) {
             Some(place) => Some((place, nearest(self.frames[place].highest, rtp.sequence))),
-            None => self.admit(rtp, now_ns, sink),
+            None => self.admit(rtp, segments.field(), now_ns, sink),
         };
         let Some((place, number)) = found else {
             return;
         };
+        if self.frames[place].field != segments.field() && self.config.format.scan() != Scan::Psf {
+            return self.refuse(rtp, PayloadReject::FieldMismatch, sink);
+        }
         match self.sequence.receive(number) {
             Arrival::Newest => {}
             Arrival::Duplicate => return self.note_duplicate(place, now_ns),
@@ -215,7 +220,7 @@ impl<S: Copy> Assembler<S> {
         sink: &mut impl Sink<Slot = S>,
     ) {
         let frame = &mut self.frames[place];
-        frame.note(rtp, number, now_ns);
+        frame.note(rtp, segments.field(), number, now_ns);
         let Some(slot) = frame.slot else {
             self.stats.no_buffer += 1;
             return;
@@ -223,9 +228,7 @@ impl<S: Copy> Assembler<S> {
         self.stats.accepted += 1;
         for segment in segments {
             sink.write(slot, segment.offset, segment.bytes);
-            frame
-                .coverage
-                .add(segment.offset..segment.offset + segment.bytes.len());
+            frame.coverage.add(segment.place);
         }
         if frame.is_over() {
             self.close_to(place, now_ns, sink);
@@ -250,7 +253,7 @@ impl<S: Copy> Assembler<S> {
     pub(super) fn forget(&mut self) {
         self.history.clear();
         self.candidate = Candidate::default();
-        self.wrong_format = false;
+        self.wrong_frames = 0;
     }
 
     /// Timestamp and highest number of the newest frame, in assembly or closed.
@@ -272,7 +275,7 @@ impl<S: Copy> Assembler<S> {
     #[inline(never)]
     pub(super) fn open(
         &mut self,
-        rtp: &RtpHeader,
+        (rtp, field): (&RtpHeader, bool),
         number: u64,
         now_ns: u64,
         sink: &mut impl Sink<Slot = S>,
@@ -289,8 +292,15 @@ impl<S: Copy> Assembler<S> {
         let place = self.active;
         self.active += 1;
         let frame = &mut self.frames[place];
-        frame.begin(timestamp, slot, number, now_ns);
-        frame.wrong_format = std::mem::take(&mut self.wrong_format);
+        frame.begin(
+            &self.config.format,
+            (timestamp, field),
+            slot,
+            number,
+            now_ns,
+        );
+        frame.wrong_format = self.wrong_frames > 0;
+        self.wrong_frames = self.wrong_frames.saturating_sub(1);
         if place == 1 && timestamp_after(self.frames[0].timestamp, timestamp) {
             self.frames.swap(0, 1);
             return (0, number);
@@ -324,6 +334,7 @@ impl<S: Copy> Assembler<S> {
         self.stats.lost += self.sequence.settle(frame.highest + 1);
         self.history.add(ClosedFrame {
             timestamp: frame.timestamp,
+            field: frame.field,
             lowest: frame.lowest,
             highest: frame.highest,
             closed_ns: now_ns,
@@ -346,7 +357,7 @@ impl<S: Copy> Assembler<S> {
             .last()
             .map_or(frame.lowest, |last| frame.lowest.min(last.highest + 1));
         let own_end = frame.highest + 1;
-        let end = if frame.marker_seen {
+        let end = if frame.marker_seen() {
             own_end
         } else {
             next.map_or(own_end, |next| next.max(own_end))

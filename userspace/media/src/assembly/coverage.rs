@@ -1,10 +1,8 @@
 //! Arrived pgroups of a frame, one bit each: no overlap, repetition or crafted length makes an
 //! incomplete frame look complete.
 
-use std::ops::Range;
-
 use crate::bits;
-use crate::video::{Depth, VideoFormat};
+use crate::video::{Place, VideoFormat};
 
 /// A range of bytes of a frame that did not arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -21,7 +19,7 @@ pub struct Coverage {
     words: Box<[u64]>,
     pgroups: usize,
     covered: usize,
-    depth: Depth,
+    pgroup_bytes: usize,
 }
 
 impl Coverage {
@@ -33,7 +31,7 @@ impl Coverage {
             words: vec![0; pgroups.div_ceil(64)].into_boxed_slice(),
             pgroups,
             covered: 0,
-            depth: format.depth(),
+            pgroup_bytes: format.pgroup_bytes(),
         }
     }
 
@@ -43,19 +41,23 @@ impl Coverage {
         self.covered = 0;
     }
 
-    /// Marks the bytes `range` as arrived. Returns how many of them are new. Counts only pgroups
-    /// that lie completely in the range and in the frame.
+    /// Clears the bitmap for a frame of `pgroups`, at most those of the format.
+    pub(super) fn clear_for(&mut self, pgroups: usize) {
+        self.clear();
+        self.pgroups = pgroups.min(self.words.len() * 64);
+    }
+
+    /// Marks pgroups as arrived. Returns how many of them are new. Counts only those that lie in the
+    /// frame.
     #[inline]
-    pub fn add(&mut self, range: Range<usize>) -> usize {
-        let bytes = self.depth.pgroup_bytes();
-        let first = self.depth.pgroups(range.start.saturating_add(bytes - 1));
-        let end = self.depth.pgroups(range.end).min(self.pgroups);
-        if first >= end {
+    pub fn add(&mut self, place: Place) -> usize {
+        let end = place.first.saturating_add(place.pgroups).min(self.pgroups);
+        if place.first >= end {
             return 0;
         }
-        let fresh = bits::set(&mut self.words, first..end);
+        let fresh = bits::set(&mut self.words, place.first..end);
         self.covered += fresh;
-        fresh * bytes
+        fresh
     }
 
     /// Whether every byte arrived.
@@ -75,13 +77,13 @@ impl Coverage {
     /// Bytes that arrived.
     #[inline]
     pub(super) const fn covered_bytes(&self) -> usize {
-        self.covered * self.depth.pgroup_bytes()
+        self.covered * self.pgroup_bytes
     }
 
     /// Bytes that did not arrive.
     #[must_use]
     pub const fn bytes_missing(&self) -> usize {
-        (self.pgroups - self.covered) * self.depth.pgroup_bytes()
+        (self.pgroups - self.covered) * self.pgroup_bytes
     }
 
     /// Ranges that did not arrive, in order.
@@ -91,8 +93,8 @@ impl Coverage {
             let start = bits::find(&self.words, at, self.pgroups, false)?;
             at = bits::find(&self.words, start, self.pgroups, true).unwrap_or(self.pgroups);
             Some(MissingRange {
-                offset: start * self.depth.pgroup_bytes(),
-                len: (at - start) * self.depth.pgroup_bytes(),
+                offset: start * self.pgroup_bytes,
+                len: (at - start) * self.pgroup_bytes,
             })
         })
     }
@@ -101,7 +103,7 @@ impl Coverage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::video::FrameRate;
+    use crate::video::{Depth, FrameRate};
     use proptest::prelude::*;
 
     fn coverage() -> Coverage {
@@ -119,7 +121,7 @@ mod tests {
             for (start, len) in ranges {
                 let end = (start + len).min(130);
                 let fresh = oracle[start..end].iter().filter(|came| !**came).count();
-                prop_assert_eq!(coverage.add(start * 5..(start + len) * 5), fresh * 5);
+                prop_assert_eq!(coverage.add(Place { first: start, pgroups: len }), fresh);
                 oracle[start..end].fill(true);
                 let missing = oracle.iter().filter(|came| !**came).count();
                 prop_assert_eq!(coverage.bytes_missing(), missing * 5);
@@ -135,12 +137,18 @@ mod tests {
     }
 
     #[test]
-    fn coverage_parts_of_a_pgroup_then_do_not_count() {
+    fn coverage_beyond_the_frame_then_does_not_count() {
         let mut coverage = coverage();
-        assert_eq!(coverage.add(1..9), 0);
-        assert_eq!(coverage.add(1..10), 5);
-        assert_eq!(coverage.add(10_000..20_000), 0);
+        let place = |first, pgroups| Place { first, pgroups };
+        assert_eq!(coverage.add(place(129, 9)), 1);
+        assert_eq!(coverage.add(place(130, 1)), 0);
+        assert_eq!(coverage.add(place(usize::MAX, usize::MAX)), 0);
         coverage.clear();
         assert_eq!(coverage.bytes_missing(), 650);
+        coverage.clear_for(100);
+        assert_eq!(
+            (coverage.add(place(0, 130)), coverage.is_complete()),
+            (100, true)
+        );
     }
 }

@@ -1,6 +1,9 @@
 //! One frame in assembly.
 
+use onair_types::Scan;
+
 use crate::rtp::RtpHeader;
+use crate::video::VideoFormat;
 
 use super::coverage::{Coverage, MissingRange};
 use super::report::{FrameReport, LISTED_RANGES};
@@ -15,7 +18,13 @@ pub(super) struct Frame<S> {
     /// Lowest and highest unwrapped sequence number.
     pub(super) lowest: u64,
     pub(super) highest: u64,
-    pub(super) marker_seen: bool,
+    /// Field bit of its first packet.
+    pub(super) field: bool,
+    /// One bit each for the field bit clear or set: packets came, and the marker came.
+    seen: u8,
+    markers: u8,
+    /// The markers after which the frame may be over.
+    wanted: u8,
     /// Packets of it do not fit the session's raster: it is a part of a larger picture.
     pub(super) wrong_format: bool,
     pub(super) received: u32,
@@ -32,7 +41,10 @@ impl<S: Copy> Frame<S> {
             slot: None,
             lowest: 0,
             highest: 0,
-            marker_seen: false,
+            field: false,
+            seen: 0,
+            markers: 0,
+            wanted: 0,
             wrong_format: false,
             received: 0,
             duplicates: 0,
@@ -41,14 +53,28 @@ impl<S: Copy> Frame<S> {
         }
     }
 
-    /// Begins the frame of a packet with the unwrapped sequence number `number`.
-    pub(super) fn begin(&mut self, timestamp: u32, slot: Option<S>, number: u64, now_ns: u64) {
-        self.coverage.clear();
+    /// Begins the frame of a packet with the field bit `field` and the unwrapped sequence number
+    /// `number`.
+    pub(super) fn begin(
+        &mut self,
+        format: &VideoFormat,
+        (timestamp, field): (u32, bool),
+        slot: Option<S>,
+        number: u64,
+        now_ns: u64,
+    ) {
+        let (pgroups, wanted) = match (format.scan(), field) {
+            (Scan::Progressive, _) | (Scan::Interlaced, false) => (format.frame_pgroups(), 0b01),
+            (Scan::Interlaced, true) => (format.second_field_pgroups(), 0b10),
+            (Scan::Psf, _) => (format.frame_pgroups(), 0b11),
+        };
+        self.coverage.clear_for(pgroups);
+        (self.field, self.wanted) = (field, wanted);
+        (self.seen, self.markers) = (0, 0);
         self.timestamp = timestamp;
         self.slot = slot;
         self.lowest = number;
         self.highest = number;
-        self.marker_seen = false;
         self.wrong_format = false;
         self.received = 0;
         self.duplicates = 0;
@@ -58,31 +84,51 @@ impl<S: Copy> Frame<S> {
 
     /// Notes a packet whose bytes fit the frame.
     #[inline]
-    pub(super) fn note(&mut self, rtp: &RtpHeader, number: u64, now_ns: u64) {
-        self.note_edges(rtp, number);
+    pub(super) fn note(&mut self, rtp: &RtpHeader, field: bool, number: u64, now_ns: u64) {
+        self.note_edges(number);
+        self.seen |= 1 << u8::from(field);
+        self.markers |= u8::from(rtp.marker) << u8::from(field);
         self.received = self.received.saturating_add(1);
         self.last_packet_ns = now_ns;
     }
 
-    /// Notes where in the stream a packet of the frame lies.
+    /// Notes a packet of the frame that does not fit it.
+    pub(super) fn note_refused(&mut self, rtp: &RtpHeader, number: u64) {
+        self.note_edges(number);
+        if rtp.marker {
+            self.markers |= self.wanted;
+        }
+    }
+
     #[inline]
-    pub(super) fn note_edges(&mut self, rtp: &RtpHeader, number: u64) {
+    fn note_edges(&mut self, number: u64) {
         self.lowest = self.lowest.min(number);
         self.highest = self.highest.max(number);
-        self.marker_seen |= rtp.marker;
+    }
+
+    /// Whether the packet after which none follows arrived: of segmented video, both.
+    #[inline]
+    pub(super) const fn marker_seen(&self) -> bool {
+        self.markers & self.wanted == self.wanted
+    }
+
+    /// Whether a segment came to its end and nothing of the other came: the source sends fields.
+    const fn is_a_field(&self) -> bool {
+        self.wanted == 0b11 && self.seen != 0b11 && self.markers == self.seen
     }
 
     /// Whether every byte arrived, and the packet after which none follows. Without the second
     /// condition a part of a larger picture would pass for a frame.
     #[inline]
     pub(super) const fn is_over(&self) -> bool {
-        self.marker_seen && self.coverage.is_complete()
+        self.marker_seen() && self.coverage.is_complete()
     }
 
     pub(super) fn report(&self, lost: u64) -> FrameReport {
         let mut listed = [MissingRange::default(); LISTED_RANGES];
         let mut listed_count = 0;
-        let complete = self.coverage.is_complete() && !self.wrong_format;
+        let wrong_format = self.wrong_format || self.is_a_field();
+        let complete = self.coverage.is_complete() && !wrong_format;
         if !complete {
             for (place, range) in listed.iter_mut().zip(self.coverage.missing()) {
                 *place = range;
@@ -104,8 +150,9 @@ impl<S: Copy> Frame<S> {
             duplicates: self.duplicates,
             first_packet_ns: self.first_packet_ns,
             last_packet_ns: self.last_packet_ns,
-            marker_seen: self.marker_seen,
-            wrong_format: self.wrong_format,
+            marker_seen: self.marker_seen(),
+            wrong_format,
+            second_field: self.field && self.wanted == 0b10,
         }
     }
 }

@@ -20,6 +20,8 @@ const TICKS_BEFORE_THE_FIRST: u32 = 90_000;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ClosedFrame {
     pub(super) timestamp: u32,
+    /// Field bit of its first packet.
+    pub(super) field: bool,
     /// Lowest and highest unwrapped sequence number of its packets.
     pub(super) lowest: u64,
     pub(super) highest: u64,
@@ -33,6 +35,8 @@ pub(super) struct Passed {
     pub(super) number: u64,
     /// When its frame was closed, or the one before it.
     pub(super) closed_ns: u64,
+    /// Field bit of its frame; `None` if that was never seen.
+    pub(super) field: Option<bool>,
 }
 
 /// The last closed frames of one source, in the order of their timestamps.
@@ -98,12 +102,17 @@ impl History {
         if number >= end.unwrap_or(start + WINDOW) {
             return None;
         }
-        if let Some(own) = before.filter(|it| it.timestamp == rtp.timestamp) {
+        let own = before.filter(|it| it.timestamp == rtp.timestamp);
+        if let Some(own) = own {
             let own_end = &mut self.0[next - 1].highest;
             *own_end = number.max(own.highest);
         }
         let closed_ns = before.or(self.0.front().copied())?.closed_ns;
-        Some(Passed { number, closed_ns })
+        Some(Passed {
+            number,
+            closed_ns,
+            field: own.map(|it| it.field),
+        })
     }
 }
 
@@ -118,6 +127,7 @@ mod tests {
             let lowest = 100_000 + u64::from(at) * 10;
             history.add(ClosedFrame {
                 timestamp: 5000 + at * 1500,
+                field: false,
                 lowest,
                 highest: lowest + 9,
                 closed_ns: u64::from(at),

@@ -5,7 +5,7 @@ use super::coverage::MissingRange;
 /// Most ranges in a report; there may be more.
 pub const LISTED_RANGES: usize = 4;
 
-/// A finished frame.
+/// A finished frame, or of interlaced video a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FrameReport {
     /// Its RTP timestamp, 90 kHz.
@@ -34,6 +34,8 @@ pub struct FrameReport {
     /// Whether packets of it, or of the time before it, do not fit the raster: the source sends
     /// another format.
     pub wrong_format: bool,
+    /// Interlaced: it is the second field of its frame.
+    pub second_field: bool,
 }
 
 impl FrameReport {

@@ -16,7 +16,7 @@ pub enum Malformed {
     BadPayloadType,
     /// More SRD headers than supported.
     TooManySrds,
-    /// Field bit set: interlaced.
+    /// Field bit set in a progressive session: interlaced or segmented.
     Interlaced,
     /// An SRD outside the raster.
     BadSrdRange,
@@ -24,11 +24,15 @@ pub enum Malformed {
     BadPgroupAlignment,
     /// SRD lengths that do not match the payload.
     BadLength,
+    /// A line of a whole frame in a session of fields or segments: progressive.
+    Progressive,
+    /// A field bit that differs from that of the field's other packets.
+    FieldMismatch,
 }
 
 impl Malformed {
     /// Every reason, in the order of [`MalformedCounts`].
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Truncated,
         Self::BadVersion,
         Self::BadPadding,
@@ -38,6 +42,8 @@ impl Malformed {
         Self::BadSrdRange,
         Self::BadPgroupAlignment,
         Self::BadLength,
+        Self::Progressive,
+        Self::FieldMismatch,
     ];
 
     /// Name in statistics and metrics.
@@ -53,6 +59,8 @@ impl Malformed {
             Self::BadSrdRange => "bad_srd_range",
             Self::BadPgroupAlignment => "bad_pgroup_alignment",
             Self::BadLength => "bad_length",
+            Self::Progressive => "progressive",
+            Self::FieldMismatch => "field_mismatch",
         }
     }
 }
@@ -73,6 +81,8 @@ impl From<PayloadReject> for Malformed {
             PayloadReject::Truncated => Self::Truncated,
             PayloadReject::TooManySrds => Self::TooManySrds,
             PayloadReject::Interlaced => Self::Interlaced,
+            PayloadReject::Progressive(_) => Self::Progressive,
+            PayloadReject::FieldMismatch => Self::FieldMismatch,
             PayloadReject::Range { .. } => Self::BadSrdRange,
             PayloadReject::Alignment { .. } => Self::BadPgroupAlignment,
             PayloadReject::Length { .. } => Self::BadLength,
@@ -162,6 +172,6 @@ mod tests {
         let names: std::collections::HashSet<_> =
             Malformed::ALL.iter().map(|reason| reason.name()).collect();
         assert_eq!(names.len(), Malformed::ALL.len());
-        assert_eq!(counts.total(), 9);
+        assert_eq!(counts.total(), 11);
     }
 }

@@ -6,7 +6,7 @@
 pub mod packetiser;
 pub mod payload;
 
-pub use packetiser::{Packet, PacketiseError, Packetiser};
+pub use packetiser::{Packet, PacketiseError, Packetiser, Packing};
 pub use payload::{PayloadReject, Segment, Segments, SrdHeader};
 
 /// Bytes of the extended sequence number before the SRD headers (RFC 4175 §4.2).
@@ -26,3 +26,9 @@ pub const STANDARD_UDP_BYTES: usize = 1460;
 
 /// Largest RTP packet within [`STANDARD_UDP_BYTES`], bytes.
 pub const STANDARD_RTP_BYTES: usize = STANDARD_UDP_BYTES - crate::udp::HEADER_BYTES;
+
+/// Extended UDP size limit of ST 2110-10 §6.4 in bytes, UDP header included.
+pub const EXTENDED_UDP_BYTES: usize = 8960;
+
+/// Largest RTP packet within [`EXTENDED_UDP_BYTES`], bytes.
+pub const EXTENDED_RTP_BYTES: usize = EXTENDED_UDP_BYTES - crate::udp::HEADER_BYTES;

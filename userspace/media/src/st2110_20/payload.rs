@@ -1,7 +1,9 @@
 //! Parses a payload: every header is checked against the raster before any byte is used.
 
+use onair_types::Scan;
+
 use crate::bytes::u16_at;
-use crate::video::{PGROUP_PIXELS, VideoFormat};
+use crate::video::{Place, VideoFormat};
 
 use super::{EXTENDED_SEQUENCE_BYTES, MAX_READ_SRDS, SRD_HEADER_BYTES};
 
@@ -14,9 +16,16 @@ pub enum PayloadReject {
     /// More than [`MAX_READ_SRDS`] SRD headers.
     #[error("more than {MAX_READ_SRDS} SRD headers in a packet")]
     TooManySrds,
-    /// The field bit is set: interlaced and segmented video are not supported.
-    #[error("field bit is set: only progressive video is supported")]
+    /// The field bit is set, and the session is progressive.
+    #[error("field bit is set: the video is interlaced or segmented")]
     Interlaced,
+    /// The line is none of the first field but one of the frame, and the session has fields or
+    /// segments.
+    #[error("line {0} without the field bit: the video is progressive")]
+    Progressive(u16),
+    /// The field bit differs from that of the field's other packets, or within the packet.
+    #[error("the field bit differs within a field")]
+    FieldMismatch,
     /// A line outside the raster, or bytes beyond the end of a line.
     #[error("SRD of {length} bytes at line {line}, pixel {pixel} lies outside the raster")]
     Range {
@@ -27,9 +36,11 @@ pub enum PayloadReject {
         /// Bytes of the SRD.
         length: u16,
     },
-    /// A length or an offset that splits a pgroup.
-    #[error("SRD of {length} bytes at pixel {pixel} splits a pgroup")]
+    /// A length, an offset or a line that splits a pgroup.
+    #[error("SRD of {length} bytes at line {line}, pixel {pixel} splits a pgroup")]
     Alignment {
+        /// Line from 0.
+        line: u16,
         /// Pixel from 0.
         pixel: u16,
         /// Bytes of the SRD.
@@ -50,7 +61,7 @@ pub enum PayloadReject {
 pub struct SrdHeader {
     /// Bytes of this line in the packet.
     pub length: u16,
-    /// Second field of an interlaced frame.
+    /// Second field of an interlaced frame, or second segment.
     pub field: bool,
     /// Line from 0, 15 bits.
     pub line: u16,
@@ -86,38 +97,58 @@ impl SrdHeader {
         [a, b, c, d, e, f]
     }
 
-    /// Offset of the SRD in a frame, in bytes. An error if it is not within a line of `format`.
+    /// Where the SRD lies in a buffer. An error if it is not within a line of `format`.
     #[inline]
-    fn place(&self, format: &VideoFormat) -> Result<usize, PayloadReject> {
+    fn place(&self, format: &VideoFormat) -> Result<Place, PayloadReject> {
         let &Self {
             length,
+            field,
             line,
             pixel,
             ..
         } = self;
-        let depth = format.depth();
-        if self.field {
-            return Err(PayloadReject::Interlaced);
+        if !format.has_line(field, line) {
+            return Err(self.outside(format));
         }
-        if !u32::from(pixel).is_multiple_of(PGROUP_PIXELS) || !depth.is_whole(usize::from(length)) {
-            return Err(PayloadReject::Alignment { pixel, length });
-        }
-        let start = usize::from(pixel) / PGROUP_PIXELS as usize * depth.pgroup_bytes();
-        if u32::from(line) >= format.height() || start + usize::from(length) > format.line_bytes() {
-            return Err(PayloadReject::Range {
+        let (pgroups, is_whole) = format.pgroups_in(length);
+        if !is_whole || !format.begins_pgroup(line, pixel) {
+            return Err(PayloadReject::Alignment {
                 line,
                 pixel,
                 length,
             });
         }
-        Ok(usize::from(line) * format.line_bytes() + start)
+        let place = format.place(field, line, pixel, pgroups);
+        place.ok_or(PayloadReject::Range {
+            line,
+            pixel,
+            length,
+        })
+    }
+
+    /// Why there is no such line.
+    #[cold]
+    fn outside(&self, format: &VideoFormat) -> PayloadReject {
+        match (format.scan(), self.field) {
+            (Scan::Progressive, true) => PayloadReject::Interlaced,
+            (Scan::Interlaced | Scan::Psf, false) if u32::from(self.line) < format.height() => {
+                PayloadReject::Progressive(self.line)
+            }
+            _ => PayloadReject::Range {
+                line: self.line,
+                pixel: self.pixel,
+                length: self.length,
+            },
+        }
     }
 }
 
-/// Bytes of a packet, and their place in the frame.
+/// Bytes of a packet, and their place in the buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Segment<'a> {
-    /// Offset of the first byte in the frame; a multiple of the pgroup.
+    /// The pgroups.
+    pub place: Place,
+    /// Offset of the first byte in the buffer; a multiple of the pgroup.
     pub offset: usize,
     /// The bytes: whole pgroups within one line. Empty for an SRD of length 0.
     pub bytes: &'a [u8],
@@ -128,9 +159,10 @@ pub struct Segment<'a> {
 pub struct Segments<'a> {
     payload: &'a [u8],
     format: &'a VideoFormat,
-    /// Offset of the next segment in the frame, and its length. Nearly every packet has only one
-    /// segment, found during the check.
-    next: (usize, u16),
+    field: bool,
+    /// Place of the next segment, and its length. Nearly every packet has only one segment, found
+    /// during the check.
+    next: (Place, u16),
     /// Offset of the header after that, and offset of the next segment's bytes.
     header: usize,
     data: usize,
@@ -157,6 +189,9 @@ impl<'a> Segments<'a> {
             }
             let header = SrdHeader::parse(payload, at).ok_or(PayloadReject::Truncated)?;
             header.place(format)?;
+            if header.field != first.field {
+                return Err(PayloadReject::FieldMismatch);
+            }
             announced += usize::from(header.length);
             at += SRD_HEADER_BYTES;
             count += 1;
@@ -169,11 +204,19 @@ impl<'a> Segments<'a> {
         Ok(Self {
             payload,
             format,
+            field: first.field,
             next,
             header: EXTENDED_SEQUENCE_BYTES + SRD_HEADER_BYTES,
             data: at,
             left: count,
         })
+    }
+
+    /// Whether the field bit is set.
+    #[inline]
+    #[must_use]
+    pub const fn field(&self) -> bool {
+        self.field
     }
 }
 
@@ -183,7 +226,7 @@ impl<'a> Iterator for Segments<'a> {
     #[inline]
     fn next(&mut self) -> Option<Segment<'a>> {
         self.left = self.left.checked_sub(1)?;
-        let (offset, length) = self.next;
+        let (place, length) = self.next;
         let end = self.data + usize::from(length);
         let bytes = self.payload.get(self.data..end)?;
         self.data = end;
@@ -192,14 +235,18 @@ impl<'a> Iterator for Segments<'a> {
             self.next = (header.place(self.format).ok()?, header.length);
             self.header += SRD_HEADER_BYTES;
         }
-        Some(Segment { offset, bytes })
+        Some(Segment {
+            place,
+            offset: place.first * self.format.pgroup_bytes(),
+            bytes,
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::video::{Depth, FrameRate};
+    use crate::video::{Depth, FrameRate, Sampling};
     use proptest::prelude::*;
 
     fn format() -> VideoFormat {
@@ -221,7 +268,7 @@ mod tests {
         headers
             .iter()
             .for_each(|header| payload.extend(header.to_bytes()));
-        payload.extend((0..data).map(|at| u8::try_from(at).unwrap()));
+        payload.extend((0..data).map(|at| at.to_le_bytes()[0]));
         payload
     }
 
@@ -245,6 +292,10 @@ mod tests {
         assert_eq!(
             segments,
             [Segment {
+                place: Place {
+                    first: 0,
+                    pgroups: 0
+                },
                 offset: 0,
                 bytes: &[]
             }]
@@ -264,25 +315,18 @@ mod tests {
             pixel,
             length,
         };
+        let alignment = |line, pixel, length| PayloadReject::Alignment {
+            line,
+            pixel,
+            length,
+        };
         assert_eq!(reject(&[], 0), PayloadReject::Truncated);
         assert_eq!(reject(&[srd(5, 0, 0, true)], 5), PayloadReject::Truncated);
         assert_eq!(reject(&[srd(5, 4, 0, false)], 5), range(4, 0, 5));
         assert_eq!(reject(&[srd(5, 0, 8, false)], 5), range(0, 8, 5));
         assert_eq!(reject(&[srd(25, 0, 0, false)], 25), range(0, 0, 25));
-        assert_eq!(
-            reject(&[srd(4, 0, 0, false)], 4),
-            PayloadReject::Alignment {
-                pixel: 0,
-                length: 4
-            }
-        );
-        assert_eq!(
-            reject(&[srd(5, 0, 1, false)], 5),
-            PayloadReject::Alignment {
-                pixel: 1,
-                length: 5
-            }
-        );
+        assert_eq!(reject(&[srd(4, 0, 0, false)], 4), alignment(0, 0, 4));
+        assert_eq!(reject(&[srd(5, 0, 1, false)], 5), alignment(0, 1, 5));
         let length = |announced, present| PayloadReject::Length { announced, present };
         assert_eq!(reject(&[srd(10, 0, 0, false)], 5), length(10, 5));
         assert_eq!(reject(&[srd(5, 0, 0, false)], 6), length(5, 6));
@@ -297,6 +341,49 @@ mod tests {
         );
     }
 
+    #[test]
+    fn payload_of_another_scan_or_of_an_odd_row_then_rejected_by_reason() {
+        let rate = FrameRate::new(25, 1).unwrap();
+        let of = |sampling, scan, headers: &[SrdHeader], data| {
+            let format = VideoFormat::of((8, 6), (sampling, Depth::Eight), scan, rate).unwrap();
+            let payload = payload(headers, data);
+            Segments::parse(&payload, &format).map(|mut it| it.next().unwrap().offset)
+        };
+        let second = |length, line| SrdHeader {
+            field: true,
+            ..srd(length, line, 0, false)
+        };
+        let half = |scan, headers: &[SrdHeader]| of(Sampling::YCbCr422, scan, headers, 4);
+        for scan in [Scan::Interlaced, Scan::Psf] {
+            let found = half(scan, &[srd(4, 3, 0, false)]);
+            assert_eq!(found, Err(PayloadReject::Progressive(3)));
+            let range = |line| {
+                Err(PayloadReject::Range {
+                    line,
+                    pixel: 0,
+                    length: 4,
+                })
+            };
+            assert_eq!(half(scan, &[second(4, 3)]), range(3));
+            assert_eq!(half(scan, &[srd(4, 6, 0, false)]), range(6));
+            let mixed = [srd(4, 0, 0, true), second(0, 1)];
+            assert_eq!(half(scan, &mixed), Err(PayloadReject::FieldMismatch));
+        }
+        assert_eq!(half(Scan::Interlaced, &[second(4, 2)]), Ok(32));
+        assert_eq!(half(Scan::Psf, &[second(4, 2)]), Ok(80));
+        let quarter = |line| {
+            let headers = [srd(6, line, 0, false)];
+            of(Sampling::YCbCr420, Scan::Progressive, &headers, 6)
+        };
+        assert_eq!(quarter(4), Ok(48));
+        let odd = PayloadReject::Alignment {
+            line: 3,
+            pixel: 0,
+            length: 6,
+        };
+        assert_eq!(quarter(3), Err(odd));
+    }
+
     proptest! {
         #[test]
         fn payload_any_bytes_then_no_panic_and_segments_lie_in_the_frame(
@@ -307,6 +394,33 @@ mod tests {
                 for segment in segments {
                     prop_assert!(segment.offset + segment.bytes.len() <= format.frame_bytes());
                     prop_assert!(segment.bytes.len().is_multiple_of(5));
+                }
+            }
+        }
+
+        #[test]
+        fn payload_any_headers_in_any_format_then_segments_lie_in_the_frame(
+            sampling in prop::sample::select(Sampling::ALL), depth in prop::sample::select(Depth::ALL),
+            scan in prop::sample::select(vec![Scan::Progressive, Scan::Interlaced, Scan::Psf]),
+            width in 1u32..40, height in 2u32..20,
+            headers in prop::collection::vec((0u16..80, any::<bool>(), 0u16..22, 0u16..44), 1..5),
+        ) {
+            let rate = FrameRate::new(25, 1).unwrap();
+            let format = VideoFormat::of((width, height), (sampling, depth), scan, rate);
+            prop_assume!(format.is_ok());
+            let format = format.unwrap();
+            let last = headers.len() - 1;
+            let all: Vec<_> = headers.iter().enumerate().map(|(at, &(length, field, line, pixel))| SrdHeader {
+                length, field, line, continuation: at < last, pixel,
+            }).collect();
+            let data = headers.iter().map(|it| usize::from(it.0)).sum();
+            let payload = payload(&all, data);
+            if let Ok(segments) = Segments::parse(&payload, &format) {
+                for segment in segments {
+                    let end = segment.place.first + segment.place.pgroups;
+                    prop_assert!(end <= format.frame_pgroups());
+                    prop_assert_eq!(segment.bytes.len(), segment.place.pgroups * format.pgroup_bytes());
+                    prop_assert_eq!(segment.offset, segment.place.first * format.pgroup_bytes());
                 }
             }
         }

@@ -5,4 +5,5 @@ mod rig;
 
 mod cases;
 mod closed;
+mod formats;
 mod properties;

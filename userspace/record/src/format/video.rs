@@ -6,7 +6,7 @@
 use onair_media::assembly::{Assembler, AssemblerConfig, FrameReport, Sink};
 use onair_media::datagram::Datagram;
 use onair_media::ethernet::{ETHERTYPE_IPV4, EthernetHeader};
-use onair_media::video::{Depth, VideoFormat};
+use onair_media::video::VideoFormat;
 
 use crate::event::Event;
 use crate::files::Files;
@@ -21,10 +21,7 @@ pub(crate) const FRAME_LINE: &[u8] = b"FRAME\n";
 /// First line of a YUV4MPEG2 file.
 pub(crate) fn stream_line(format: &VideoFormat) -> String {
     let rate = format.rate();
-    let layout = match format.depth() {
-        Depth::Eight => "C422",
-        Depth::Ten => "C422p10 XYSCSS=422P10",
-    };
+    let layout = planar::y4m_tag(format).unwrap_or_default();
     // Square samples, progressive, BT.709 levels.
     format!(
         "YUV4MPEG2 W{} H{} F{}:{} Ip A1:1 {layout} XCOLORRANGE=LIMITED\n",

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use onair_media::video::{Depth, VideoFormat};
-use onair_types::RecordingFormat;
+use onair_types::{RecordingFormat, Scan};
 
 use crate::format::planar;
 use crate::format::video::{FRAME_LINE, stream_line};
@@ -44,7 +44,9 @@ pub(super) fn read(mut reader: impl Read, manifest: &Manifest) -> io::Result<Con
 }
 
 fn format(video: &Video) -> Option<VideoFormat> {
-    let depth = Depth::try_from(video.depth).ok()?;
+    let depth = Depth::from_bits(video.depth.into(), false)?;
     let rate = video.rate.parse().ok()?;
-    VideoFormat::new(video.width, video.height, depth, rate).ok()
+    let (size, samples) = ((video.width, video.height), (video.sampling, depth));
+    let format = VideoFormat::of(size, samples, Scan::Progressive, rate).ok()?;
+    planar::pixel_format(&format).map(|_| format)
 }

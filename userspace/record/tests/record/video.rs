@@ -35,7 +35,7 @@ fn planes(format: &VideoFormat, pgroups: &[u8]) -> Vec<u8> {
     let all = [of(&[1, 3]), of(&[0]), of(&[2])].concat();
     match format.depth() {
         Depth::Eight => all.into_iter().map(|it| it.to_le_bytes()[0]).collect(),
-        Depth::Ten => all.into_iter().flat_map(u16::to_le_bytes).collect(),
+        _ => all.into_iter().flat_map(u16::to_le_bytes).collect(),
     }
 }
 

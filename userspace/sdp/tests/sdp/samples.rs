@@ -1,9 +1,11 @@
 //! What plants send: right, and wrong in ways that are common.
 
+use serde_json::json;
+
 use onair_sdp::{
-    Aes3, Ancillary, AncillaryStandard, Audio, Carried, ChannelGroup, Colorimetry, Compressed,
-    Depth, Essence, MediaClock, Packing, PcmDepth, Rate, ReferenceClock, Sampling, Scan,
-    SenderType, SessionDescription, TransmissionModel, Video,
+    Aes3, Ancillary, AncillaryStandard, Audio, ChannelGroup, Colorimetry, Compressed, Depth,
+    Essence, MediaClock, Packing, PcmDepth, Rate, ReferenceClock, Sampling, Scan, SenderType,
+    SessionDescription, TransmissionModel, Video,
 };
 
 /// Lines of a session around one medium.
@@ -87,13 +89,9 @@ fn video_as_senders_describe_it_then_typed() {
         (video.sender, video.max_udp),
         (Some(SenderType::Narrow), 1460)
     );
-    let carried = Carried {
-        width: 1920,
-        height: 1080,
-        depth: 10,
-        rate: video.rate,
-    };
-    assert_eq!(video.carried(), Ok(carried));
+    let carried = serde_json::to_value(video.carried().unwrap()).unwrap();
+    let expected = serde_json::json!({"width": 1920, "height": 1080, "frame_rate": video.rate.to_string(), "depth": 10});
+    assert_eq!(carried, expected);
 }
 
 #[test]
@@ -164,8 +162,8 @@ fn interlaced_by_the_wrong_word_then_accepted_with_a_warning_and_never_written()
         written.contains("interlace;") && !written.contains("interlaced"),
         "{written}"
     );
-    let refused = only_video(&description).carried().unwrap_err();
-    assert_eq!(refused.parameter, "interlace");
+    let carried = only_video(&description).carried().unwrap();
+    assert_eq!(carried.scan, Some(onair_types::Scan::Interlaced));
 }
 
 #[test]
@@ -330,24 +328,54 @@ fn jpeg_xs_then_typed() {
 }
 
 #[test]
-fn formats_that_are_not_carried_then_refused_by_parameter() {
-    for (from, to, parameter, told) in [
+fn formats_of_each_parameter_then_carried_as_the_session_has_them() {
+    let carried = |from: &str, to: &str| {
+        let description = parsed(&video(&HD.replace(from, to)));
+        only_video(&description).carried()
+    };
+    for (from, to, field, value) in [
         (
             "YCbCr-4:2:2",
-            "YCbCr-4:4:4",
+            "CLYCbCr-4:4:4",
             "sampling",
-            "sampling=YCbCr-4:4:4",
+            json!("CLYCbCr-4:4:4"),
         ),
-        ("depth=10", "depth=12", "depth", "depth=12"),
+        ("depth=10", "depth=12", "depth", json!(12)),
+        ("depth=10", "depth=16f", "float", json!(true)),
         (
             "depth=10",
             "depth=10; interlace",
-            "interlace",
-            "interlace is",
+            "scan",
+            json!("interlaced"),
         ),
-        ("depth=10", "depth=10; MAXUDP=8960", "MAXUDP", "MAXUDP=8960"),
+        (
+            "depth=10",
+            "depth=10; interlace; segmented",
+            "scan",
+            json!("psf"),
+        ),
+        ("2110GPM", "2110BPM", "packing", json!("block")),
+        ("depth=10", "depth=10; MAXUDP=8960", "max_udp", json!(8960)),
     ] {
-        let description = parsed(&video(&HD.replace(from, to)));
+        let found = serde_json::to_value(carried(from, to).unwrap()).unwrap();
+        assert_eq!(found[field], value, "{to}");
+    }
+    for (from, to, parameter, told) in [
+        ("depth=10", "depth=10; MAXUDP=8961", "MAXUDP", "MAXUDP=8961"),
+        (
+            "YCbCr-4:2:2; ",
+            "YCbCr-4:2:0; depth=16; ",
+            "depth",
+            "depth=16",
+        ),
+    ] {
+        let whole = HD.replace(from, to);
+        let whole = if parameter == "depth" {
+            whole.replace("depth=10", "x=y")
+        } else {
+            whole
+        };
+        let description = parsed(&video(&whole));
         let refused = only_video(&description).carried().unwrap_err();
         assert_eq!(refused.parameter, parameter);
         assert!(refused.to_string().starts_with(told), "{refused}");

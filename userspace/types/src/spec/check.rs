@@ -3,10 +3,10 @@
 use std::net::Ipv4Addr;
 use std::ops::RangeInclusive;
 
+use super::check_video::check_video;
 use super::document::FlowDocument;
 use super::flow::{Flow, FlowSource, parse_destination, parse_source};
 use super::invalid::{Invalid, shown};
-use super::video::{Depth, FrameRate, VideoFormat};
 use super::{
     DEFAULT_ATTACHMENTS, DEFAULT_DSCP, DEFAULT_PAYLOAD_TYPE, DEFAULT_PRIORITY, DEFAULT_QUOTA,
     DEFAULT_TTL, Direction, MAX_ATTACHMENTS, MAX_DSCP, MAX_DURATION_MS, MAX_FRAME_TIMEOUT_MS,
@@ -16,10 +16,14 @@ use crate::id::SessionName;
 
 /// Collects problems.
 #[derive(Default)]
-struct Problems(Vec<SpecError>);
+pub(super) struct Problems(Vec<SpecError>);
 
 impl Problems {
-    fn take<T, E: std::error::Error>(&mut self, field: &str, result: Result<T, E>) -> Option<T> {
+    pub(super) fn take<T, E: std::error::Error>(
+        &mut self,
+        field: &str,
+        result: Result<T, E>,
+    ) -> Option<T> {
         result
             .map_err(|e| self.0.push(SpecError::new(field, e.to_string())))
             .ok()
@@ -34,13 +38,7 @@ impl TryFrom<SpecDocument> for SessionSpec {
         let p = &mut problems;
         let name = p.take("name", document.name.parse::<SessionName>());
         let port = p.take("port", check_port(document.port));
-        let width = p.take("video.width", check_width(document.video.width));
-        let height = p.take("video.height", check_height(document.video.height));
-        let frame_rate = p.take(
-            "video.frame_rate",
-            document.video.frame_rate.parse::<FrameRate>(),
-        );
-        let depth = p.take("video.depth", check_depth(document.video.depth));
+        let video = check_video(&document.video, p);
         let flow = check_flow(document.direction, &document.flow, p);
         let source = p.take("source", check_source(document.direction, document.source));
         let quota = p.take(
@@ -70,12 +68,7 @@ impl TryFrom<SpecDocument> for SessionSpec {
                 name: name?,
                 direction: document.direction,
                 port: port?,
-                video: VideoFormat {
-                    width: width?,
-                    height: height?,
-                    frame_rate: frame_rate?,
-                    depth: depth?,
-                },
+                video: video?,
                 flow: flow?,
                 source: source?,
                 quota: quota?,
@@ -134,7 +127,11 @@ fn check_flow(direction: Direction, flow: &FlowDocument, p: &mut Problems) -> Op
     })
 }
 
-fn within<T>(given: T, range: RangeInclusive<T>, unit: &'static str) -> Result<T, Invalid>
+pub(super) fn within<T>(
+    given: T,
+    range: RangeInclusive<T>,
+    unit: &'static str,
+) -> Result<T, Invalid>
 where
     T: Copy + PartialOrd + Into<u64>,
 {
@@ -214,23 +211,6 @@ fn check_port(port: String) -> Result<String, Invalid> {
     Ok(port)
 }
 
-fn check_width(width: u32) -> Result<u32, Invalid> {
-    let range = VideoFormat::MIN_WIDTH..=VideoFormat::MAX_WIDTH;
-    match within(width, range, " pixels")? {
-        odd if !odd.is_multiple_of(2) => Err(Invalid::OddWidth(odd)),
-        width => Ok(width),
-    }
-}
-
-fn check_height(height: u32) -> Result<u32, Invalid> {
-    let range = VideoFormat::MIN_HEIGHT..=VideoFormat::MAX_HEIGHT;
-    within(height, range, " lines")
-}
-
-fn check_depth(bits: u32) -> Result<Depth, Invalid> {
-    Depth::from_bits(bits).ok_or(Invalid::Depth(bits))
-}
-
 fn check_payload_type(number: u32) -> Result<u8, Invalid> {
     let dynamic = u8::try_from(number).ok().filter(|n| (96..=127).contains(n));
     dynamic.ok_or(Invalid::PayloadType(number))
@@ -287,12 +267,12 @@ mod tests {
             ("/name", json!("0123456789abcdef"), "name"),
             ("/port", json!(""), "port"),
             ("/video/width", json!(1281), "video.width"),
-            ("/video/width", json!(4098), "video.width"),
+            ("/video/width", json!(32_768), "video.width"),
             ("/video/width", json!(0), "video.width"),
             ("/video/height", json!(0), "video.height"),
-            ("/video/height", json!(2161), "video.height"),
+            ("/video/height", json!(32_768), "video.height"),
             ("/video/frame_rate", json!("59.94"), "video.frame_rate"),
-            ("/video/depth", json!(12), "video.depth"),
+            ("/video/depth", json!(14), "video.depth"),
             ("/flow/destination", json!("10.77.0.2"), "flow.destination"),
             (
                 "/flow/destination",

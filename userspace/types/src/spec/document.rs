@@ -2,12 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::sampling::Sampling;
+use super::video::{Packing, STANDARD_MAX_UDP, Scan, VideoFormat};
 use super::{Direction, SessionSpec, Source};
 
 /// Body of `POST /v1/sessions`.
 ///
-/// Essence: ST 2110-20 video, progressive, YCbCr-4:2:2, in the pgroup layout of RFC 4175 §4.3, over
-/// UDP/IPv4.
+/// Essence: ST 2110-20 video, in the pgroup layout of RFC 4175 §4.3, over UDP/IPv4.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -27,7 +28,7 @@ pub struct SpecDocument {
         schema(pattern = "^[A-Za-z0-9._-]{1,63}$", examples("a"))
     )]
     pub port: String,
-    /// Picture size, rate and depth.
+    /// Picture size, rate, samples, and order of the lines.
     pub video: VideoDocument,
     /// Addresses and payload type.
     pub flow: FlowDocument,
@@ -70,24 +71,25 @@ pub struct SpecDocument {
     pub persistent: Option<bool>,
 }
 
-/// Picture size, rate and depth.
+/// Picture size, rate, samples, order of the lines, and how they are sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", schema(as = VideoFormat))]
 pub struct VideoDocument {
-    /// Pixels in a line: even, 16 to 4096.
+    /// Pixels in a line: 16 to 32767, even with 4:2:2 and 4:2:0.
     #[serde(deserialize_with = "crate::whole::number")]
     #[cfg_attr(
         feature = "openapi",
-        schema(minimum = 16, maximum = 4096, multiple_of = 2, examples(1280))
+        schema(minimum = 16, maximum = 32767, examples(1280))
     )]
     pub width: u32,
-    /// Lines in a frame: 2 to 2160.
+    /// Lines in a frame, of both fields together if interlaced: 2 to 32767, even with 4:2:0. A frame
+    /// has at most 268435456 bytes.
     #[serde(deserialize_with = "crate::whole::number")]
     #[cfg_attr(
         feature = "openapi",
-        schema(minimum = 2, maximum = 2160, examples(720))
+        schema(minimum = 2, maximum = 32767, examples(720))
     )]
     pub height: u32,
     /// Frames a second as the exact ratio of ST 2110-20 §7.2: `60/1`, `60`, `30000/1001`.
@@ -97,13 +99,33 @@ pub struct VideoDocument {
         schema(pattern = "^[1-9][0-9]{0,5}(/[1-9][0-9]{0,5})?$", examples("60/1"))
     )]
     pub frame_rate: String,
-    /// Bits a sample: 8 or 10.
+    /// Bits a sample: 8, 10, 12 or 16; 4:2:0 has no 16.
     #[serde(deserialize_with = "crate::whole::number")]
     #[cfg_attr(
         feature = "openapi",
-        schema(minimum = 8, maximum = 10, multiple_of = 2, examples(10))
+        schema(minimum = 8, maximum = 16, multiple_of = 2, examples(10))
     )]
     pub depth: u32,
+    /// With 16 bits: the samples are floating point numbers (`16f` of ST 2110-20); `false` when
+    /// absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub float: Option<bool>,
+    /// Colour components; `YCbCr-4:2:2` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampling: Option<Sampling>,
+    /// Order of the lines; `progressive` when absent. With `interlaced` each buffer is a field, with
+    /// `psf` a frame.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scan: Option<Scan>,
+    /// How a sender cuts lines into packets; `general` when absent. A receiver accepts both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub packing: Option<Packing>,
+    /// Largest UDP datagram that a sender makes in bytes, UDP header included: 576 to 8960, 1460
+    /// when absent (ST 2110-10 §6.3). The port's MTU must allow it. A receiver accepts any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "crate::whole::optional")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 576, maximum = 8960))]
+    pub max_udp: Option<u32>,
 }
 
 /// Addresses and payload type.
@@ -157,6 +179,26 @@ pub struct FlowDocument {
     pub payload_type: Option<u32>,
 }
 
+/// What is the default stays out: documents of older versions read the same.
+impl From<VideoFormat> for VideoDocument {
+    fn from(video: VideoFormat) -> Self {
+        fn other<T: PartialEq>(value: T, default: T) -> Option<T> {
+            (value != default).then_some(value)
+        }
+        Self {
+            width: video.width,
+            height: video.height,
+            frame_rate: video.frame_rate.to_string(),
+            depth: video.depth.bits().into(),
+            float: other(video.depth.is_float(), false),
+            sampling: other(video.sampling, Sampling::default()),
+            scan: other(video.scan, Scan::default()),
+            packing: other(video.packing, Packing::default()),
+            max_udp: other(video.max_udp, STANDARD_MAX_UDP).map(u32::from),
+        }
+    }
+}
+
 impl From<SessionSpec> for SpecDocument {
     fn from(spec: SessionSpec) -> Self {
         let sends = spec.direction == Direction::Send;
@@ -166,12 +208,7 @@ impl From<SessionSpec> for SpecDocument {
             name: spec.name.into(),
             direction: spec.direction,
             port: spec.port,
-            video: VideoDocument {
-                width: spec.video.width,
-                height: spec.video.height,
-                frame_rate: spec.video.frame_rate.to_string(),
-                depth: spec.video.depth.bits(),
-            },
+            video: spec.video.into(),
             flow: FlowDocument {
                 destination: spec.flow.destination.to_string(),
                 source: spec.flow.source.map(|s| s.to_string()),

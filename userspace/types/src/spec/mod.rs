@@ -4,18 +4,21 @@
 //! is valid. The conversion reports every invalid field, not only the first.
 
 mod check;
+mod check_video;
 mod document;
 mod error;
 mod flow;
 mod invalid;
 mod patch;
+mod sampling;
 mod video;
 
 pub use document::{FlowDocument, SpecDocument, VideoDocument};
 pub use error::{SpecError, SpecErrors};
 pub use flow::{DEFAULT_DSCP, DEFAULT_TTL, Flow, FlowSource, MAX_DSCP, MAX_SOURCES};
 pub use patch::{FlowPatch, SessionPatch};
-pub use video::{Depth, FrameRate, VideoFormat};
+pub use sampling::{Chroma, Depth, Pgroup, Sampling};
+pub use video::{EXTENDED_MAX_UDP, FrameRate, Packing, STANDARD_MAX_UDP, Scan, VideoFormat};
 
 use serde::{Deserialize, Serialize};
 
@@ -78,7 +81,7 @@ pub struct SessionSpec {
     pub direction: Direction,
     /// Name of the port in the daemon's configuration: 1 to 63 of `[A-Za-z0-9._-]`.
     pub port: String,
-    /// Picture size, rate and depth.
+    /// Picture size, rate, samples, and order of the lines.
     pub video: VideoFormat,
     /// Addresses and payload type.
     pub flow: Flow,

@@ -1,96 +1,128 @@
-//! Picture size, rate and depth of progressive 4:2:2 video.
+//! Picture size, rate, samples, and the order of the lines.
 
 use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-/// Picture size, rate and depth. YCbCr-4:2:2, progressive.
+use serde::{Deserialize, Serialize};
+
+use super::sampling::{Depth, Pgroup, Sampling};
+use crate::text::texts;
+
+/// Order of the lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Scan {
+    /// Whole frames.
+    #[default]
+    Progressive,
+    /// Two fields of different times a frame. Each buffer is a field.
+    Interlaced,
+    /// Progressive segmented frames: whole frames, sent as two segments like fields.
+    Psf,
+}
+
+texts! { Scan: Progressive "progressive", Interlaced "interlaced", Psf "psf" }
+
+/// How lines are cut into packets (ST 2110-20 §6.3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Packing {
+    /// General packing mode: any number of whole pixel groups.
+    #[default]
+    General,
+    /// Block packing mode: multiples of 180 bytes.
+    Block,
+}
+
+texts! { Packing: General "general", Block "block" }
+
+/// Standard UDP size limit of ST 2110-10 in bytes, UDP header included.
+pub const STANDARD_MAX_UDP: u16 = 1460;
+/// Extended UDP size limit of ST 2110-10 in bytes, UDP header included.
+pub const EXTENDED_MAX_UDP: u16 = 8960;
+
+/// Picture size, rate, samples, order of the lines, and how they are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct VideoFormat {
-    /// Pixels in a line: even, [`VideoFormat::MIN_WIDTH`] to [`VideoFormat::MAX_WIDTH`].
+    /// Pixels in a line: [`VideoFormat::MIN_WIDTH`] to [`VideoFormat::MAX_WIDTH`], even with 4:2:2
+    /// and 4:2:0.
     pub width: u32,
-    /// Lines in a frame: [`VideoFormat::MIN_HEIGHT`] to [`VideoFormat::MAX_HEIGHT`].
+    /// Lines in a frame, of both fields together if interlaced: [`VideoFormat::MIN_HEIGHT`] to
+    /// [`VideoFormat::MAX_HEIGHT`], even with 4:2:0.
     pub height: u32,
-    /// Frames a second.
+    /// Frames a second; fields come twice as often.
     pub frame_rate: FrameRate,
+    /// Colour components.
+    pub sampling: Sampling,
     /// Bits a sample.
     pub depth: Depth,
+    /// Order of the lines; with 4:2:0 progressive.
+    pub scan: Scan,
+    /// How a sender cuts lines into packets.
+    pub packing: Packing,
+    /// Largest UDP datagram that a sender makes, UDP header included.
+    pub max_udp: u16,
 }
 
 impl VideoFormat {
-    /// Smallest width, in pixels. From here on, the pattern's 24 bytes of number and checksum fit
-    /// any frame.
+    /// Smallest width, in pixels.
     pub const MIN_WIDTH: u32 = 16;
-    /// Largest width, in pixels.
-    pub const MAX_WIDTH: u32 = 4096;
+    /// Largest width, in pixels (ST 2110-20 §7.2).
+    pub const MAX_WIDTH: u32 = 32_767;
     /// Smallest height, in lines.
     pub const MIN_HEIGHT: u32 = 2;
-    /// Largest height, in lines.
-    pub const MAX_HEIGHT: u32 = 2160;
+    /// Largest height, in lines (ST 2110-20 §7.2).
+    pub const MAX_HEIGHT: u32 = 32_767;
+    /// Most bytes of a frame: more than 8192x4320 needs with three samples of 16 bits.
+    pub const MAX_FRAME_BYTES: u32 = 1 << 28;
 
-    /// Bytes of a line in the pgroup layout (RFC 4175 §4.3): 4 bytes for 2 pixels at 8 bits, 5 at
-    /// 10 bits.
+    /// Bytes from one row of pixel groups to the next: of a line, or of two lines with 4:2:0.
     #[must_use]
     pub fn line_bytes(&self) -> u32 {
-        self.width / 2 * self.depth.pgroup_bytes()
+        let pgroup = self.pgroup();
+        pgroup.in_line(self.width) * pgroup.bytes
     }
 
-    /// Bytes of a frame in the pgroup layout.
+    /// Bytes of one buffer: a frame, or the first field of an interlaced one, in the layout of RFC
+    /// 4175 §4.3.
     #[must_use]
     pub fn frame_bytes(&self) -> u32 {
-        self.line_bytes() * self.height
+        let lines = match self.scan {
+            Scan::Progressive | Scan::Psf => self.height,
+            Scan::Interlaced => self.height.div_ceil(2),
+        };
+        self.line_bytes() * (lines / self.pgroup().lines)
+    }
+
+    /// The pixel group.
+    #[must_use]
+    pub fn pgroup(&self) -> Pgroup {
+        Pgroup::of(self.sampling, self.depth).expect("a checked format has a pixel group")
+    }
+
+    /// Buffers a second, as a fraction: frames, or fields.
+    #[must_use]
+    pub fn buffer_rate(&self) -> (u32, u32) {
+        let fields = if self.scan == Scan::Interlaced { 2 } else { 1 };
+        let rate = self.frame_rate;
+        (rate.numerator() * fields, rate.denominator())
     }
 }
 
 impl fmt::Display for VideoFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}x{} {} fps {} bit",
-            self.width,
-            self.height,
-            self.frame_rate,
-            self.depth.bits()
-        )
-    }
-}
-
-/// Bits a sample.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Depth {
-    /// 8 bits: a pgroup is 4 bytes.
-    Eight,
-    /// 10 bits: a pgroup is 5 bytes.
-    Ten,
-}
-
-impl Depth {
-    /// The number of bits: 8 or 10.
-    #[must_use]
-    pub fn bits(self) -> u32 {
-        match self {
-            Self::Eight => 8,
-            Self::Ten => 10,
+        write!(f, "{}x{}", self.width, self.height)?;
+        if self.scan != Scan::Progressive {
+            write!(f, " {}", self.scan)?;
         }
-    }
-
-    /// Bytes of one pgroup, that is of two pixels (RFC 4175 §4.3, table 1).
-    #[must_use]
-    pub fn pgroup_bytes(self) -> u32 {
-        match self {
-            Self::Eight => 4,
-            Self::Ten => 5,
+        write!(f, " {} fps", self.frame_rate)?;
+        if self.sampling != Sampling::default() {
+            write!(f, " {}", self.sampling)?;
         }
-    }
-
-    /// The depth with this many bits, if there is one.
-    #[must_use]
-    pub fn from_bits(bits: u32) -> Option<Self> {
-        match bits {
-            8 => Some(Self::Eight),
-            10 => Some(Self::Ten),
-            _ => None,
-        }
+        write!(f, " {} bit", self.depth)
     }
 }
 
@@ -237,11 +269,26 @@ mod tests {
             width: 1280,
             height: 720,
             frame_rate: FrameRate::new(60, 1).unwrap(),
+            sampling: Sampling::YCbCr422,
             depth: Depth::Eight,
+            scan: Scan::Progressive,
+            packing: Packing::General,
+            max_udp: STANDARD_MAX_UDP,
         };
         assert_eq!(format.frame_bytes(), 1280 * 720 * 2);
         format.depth = Depth::Ten;
         assert_eq!(format.frame_bytes(), 1280 * 720 * 5 / 2);
         assert_eq!(format.to_string(), "1280x720 60/1 fps 10 bit");
+        (format.sampling, format.depth) = (Sampling::YCbCr420, Depth::Ten);
+        assert_eq!(format.frame_bytes(), 1280 * 720 * 15 / 8);
+        (format.sampling, format.scan, format.height) = (Sampling::Rgb, Scan::Interlaced, 487);
+        format.width = 722;
+        assert_eq!(
+            (format.line_bytes(), format.frame_bytes()),
+            (181 * 15, 181 * 15 * 244)
+        );
+        assert_eq!(format.buffer_rate(), (120, 1));
+        let shown = "722x487 interlaced 60/1 fps RGB 10 bit";
+        assert_eq!(format.to_string(), shown);
     }
 }

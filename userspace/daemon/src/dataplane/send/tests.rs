@@ -11,15 +11,15 @@ use super::*;
 
 const PEER: Mac = Mac([2, 0, 0, 0, 0, 2]);
 /// By the monotonic clock.
-const START_NS: u64 = 5_000_000_000;
+pub(super) const START_NS: u64 = 5_000_000_000;
 /// 2026-11-22T00:00:37 TAI at monotonic 0.
-const AHEAD_NS: u64 = 1_795_305_637_000_000_000;
+pub(super) const AHEAD_NS: u64 = 1_795_305_637_000_000_000;
 
 fn format() -> VideoFormat {
     VideoFormat::new(320, 18, Depth::Eight, FrameRate::new(60_000, 1001).unwrap()).unwrap()
 }
 
-fn port() -> PortInfo {
+pub(super) fn port() -> PortInfo {
     PortInfo {
         name: "a".into(),
         device: "ring:w:a".into(),
@@ -35,8 +35,8 @@ fn port() -> PortInfo {
     }
 }
 
-fn sender(source: FrameSource) -> Sender {
-    let config = SendConfig {
+pub(super) fn config(source: FrameSource) -> SendConfig {
+    SendConfig {
         port: "a".into(),
         source_port: 5000,
         destination: SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 2), 5004),
@@ -46,16 +46,21 @@ fn sender(source: FrameSource) -> Sender {
         format: format(),
         source,
         mtu: 1500,
+        packing: Packing::General,
+        max_udp: STANDARD_MAX_UDP,
         max_attachments: 2,
         clock: Arc::new(MediaClock::ahead_by(AHEAD_NS)),
-    };
-    let mut sender = Sender::new(config, Arc::new(SessionStats::new(2))).unwrap();
+    }
+}
+
+fn sender(source: FrameSource) -> Sender {
+    let mut sender = Sender::new(config(source), Arc::new(SessionStats::new(2))).unwrap();
     sender.resume(&port(), START_NS);
     sender
 }
 
 /// Steps from due time to due time until `frames` are sent. Returns when the last packet was sent.
-fn run(sender: &mut Sender, wire: &mut Wire, frames: u64) -> u64 {
+pub(super) fn run(sender: &mut Sender, wire: &mut Wire, frames: u64) -> u64 {
     let goal = sender.stats.snapshot().frames_sent + frames;
     loop {
         let now = sender.due_ns();
@@ -86,7 +91,7 @@ fn timestamp_of(frame: u64) -> u32 {
     u32::try_from(ticks % (1 << 32)).unwrap()
 }
 
-fn rtp(packet: &[u8]) -> (RtpHeader, &[u8]) {
+pub(super) fn rtp(packet: &[u8]) -> (RtpHeader, &[u8]) {
     let (ethernet, _) = EthernetHeader::parse(packet).unwrap();
     assert_eq!(
         (ethernet.destination, ethernet.source),
@@ -148,7 +153,7 @@ fn pattern_one_frame_then_groups_are_spread_over_its_time() {
         sender.turn(now, Some(PEER), &mut wire);
         groups.push((now - start, wire.packets.len() - before));
     }
-    let packets = u64::from(sender.packetiser.packets());
+    let packets = u64::from(sender.packetiser(0).packets());
     let period = start_of(first_frame() + 1) - start_of(first_frame());
     for (group, (at, count)) in (0u64..).zip(&groups) {
         assert_eq!(*at, period * 8 * group / packets);

@@ -1,4 +1,5 @@
-//! A send session's time: its slots are the frames since the SMPTE Epoch (ST 2059-1).
+//! A send session's time: its slots are the frames, or interlaced the fields, since the SMPTE Epoch
+//! (ST 2059-1).
 
 use std::mem;
 
@@ -24,7 +25,7 @@ impl Sender {
 
     /// RTP timestamp of the slot: the low 32 bits of the exact tick (ST 2110-10).
     pub(super) fn timestamp(&self, slot: u64) -> u32 {
-        let [.., a, b, c, d] = self.config.format.rate().ticks(slot).to_be_bytes();
+        let [.., a, b, c, d] = self.config.format.buffer_rate().ticks(slot).to_be_bytes();
         u32::from_be_bytes([a, b, c, d])
     }
 

@@ -1,0 +1,128 @@
+//! Every sampling and depth, fields, segments and block packing, out of one port and into another.
+
+use anyhow::{Context as _, Result};
+use onair_tests::{Deadline, Raster, RelayedVideo, Rig, Seen};
+use onair_types::{Depth, Packing, Pgroup, Sampling, Scan, Source, VideoDocument};
+
+/// Buffers of each format.
+const BUFFERS: u64 = 8;
+
+/// Sends the pattern until `BUFFERS` buffers have come, and looks at each.
+fn carry(rig: &Rig, raster: Raster, adapt: impl Fn(&mut VideoDocument)) -> Result<Vec<Seen>> {
+    let mut video = RelayedVideo::of(rig, raster, Source::Pattern, adapt)?;
+    video.viewer.wait(BUFFERS, Deadline::seconds(40))?;
+    let (_, seen) = video.end()?;
+    assert!(seen.len() as u64 >= BUFFERS);
+    for frame in &seen {
+        assert!(frame.complete, "{frame:?}");
+        assert_eq!(frame.pattern_number(), Some(frame.number), "{frame:?}");
+    }
+    Ok(seen)
+}
+
+#[test]
+fn pattern_in_each_sampling_and_depth_then_none_is_lost_or_wrong() -> Result<()> {
+    let rig = Rig::pair()?;
+    let mut formats = 0;
+    for sampling in Sampling::ALL {
+        for depth in Depth::ALL {
+            if Pgroup::of(*sampling, *depth).is_none() {
+                continue;
+            }
+            // No multiple of a pgroup of four pixels.
+            let raster = Raster::new(102, 62, 60, depth.bits().into());
+            carry(&rig, raster, |video| {
+                video.sampling = Some(*sampling);
+                video.float = Some(depth.is_float());
+            })
+            .with_context(|| format!("{sampling} {depth}"))?;
+            formats += 1;
+        }
+    }
+    assert_eq!(formats, 54);
+    Ok(())
+}
+
+#[test]
+fn pattern_in_fields_then_each_comes_with_its_parity_and_its_time() -> Result<()> {
+    let rig = Rig::pair()?;
+    for (height, sampling) in [(62, Sampling::YCbCr422), (487, Sampling::Rgb)] {
+        let seen = carry(&rig, Raster::new(102, height, 25, 10), |video| {
+            video.sampling = Some(sampling);
+            video.scan = Some(Scan::Interlaced);
+        })?;
+        for field in &seen {
+            let second = u8::try_from(field.number % 2)?;
+            assert_eq!(field.field, Some(1 + second), "{field:?}");
+        }
+        for pair in seen.windows(2) {
+            let ticks = pair[1].rtp_timestamp.wrapping_sub(pair[0].rtp_timestamp);
+            // A field's time may pass unused when the machine is busy, but never that of one only.
+            let fields = pair[1].number - pair[0].number;
+            assert_eq!(u64::from(ticks / 1800) % 2, fields % 2, "{pair:?}");
+            assert_eq!(ticks % 1800, 0, "{pair:?}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn client_submits_fields_in_turn_then_each_comes_with_its_parity() -> Result<()> {
+    const FIELDS: u64 = 41;
+    let rig = Rig::pair()?;
+    let adapt = |video: &mut VideoDocument| video.scan = Some(Scan::Interlaced);
+    let raster = Raster::new(320, 180, 25, 10);
+    let mut video = RelayedVideo::of(&rig, raster, Source::Client, adapt)?;
+    let mut source = rig.user("out")?;
+    source.say(format_args!("submit {FIELDS}"))?;
+    source.say("detach")?;
+    source.leave()?;
+    video.viewer.wait(FIELDS, Deadline::seconds(20))?;
+    let (out, seen) = video.end()?;
+    assert_eq!(out.frames_sent, FIELDS);
+    for (number, field) in (0..FIELDS).zip(&seen) {
+        assert!(field.complete && field.checksum_right, "{field:?}");
+        let second = u8::try_from(number % 2)?;
+        assert_eq!((field.head[0], field.field), (number, Some(1 + second)));
+        let slot = field.rtp_timestamp.wrapping_sub(seen[0].rtp_timestamp) / 1800;
+        assert_eq!(u64::from(slot) % 2, number % 2, "{field:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn pattern_in_segments_then_whole_frames_come() -> Result<()> {
+    let rig = Rig::pair()?;
+    for height in [62, 487] {
+        let seen = carry(&rig, Raster::new(320, height, 25, 10), |video| {
+            video.scan = Some(Scan::Psf);
+        })?;
+        assert!(seen.iter().all(|frame| frame.field.is_none()));
+    }
+    Ok(())
+}
+
+#[test]
+fn pattern_in_blocks_then_none_is_lost_or_wrong() -> Result<()> {
+    let rig = Rig::pair()?;
+    for (sampling, depth) in [(Sampling::YCbCr422, 10), (Sampling::Rgb, 12)] {
+        for scan in [Scan::Progressive, Scan::Interlaced] {
+            carry(&rig, Raster::new(1280, 90, 25, depth), |video| {
+                video.sampling = Some(sampling);
+                video.scan = Some(scan);
+                video.packing = Some(Packing::Block);
+            })?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn datagrams_above_the_ports_mtu_then_refused() -> Result<()> {
+    let rig = Rig::pair()?;
+    let adapt = |video: &mut VideoDocument| video.max_udp = Some(8960);
+    let refused = RelayedVideo::of(&rig, Raster::SMALL, Source::Pattern, adapt);
+    let error = format!("{:#}", refused.err().context("it was created")?);
+    assert!(error.contains("port a takes 1500 at most"), "{error}");
+    Ok(())
+}

@@ -1,0 +1,166 @@
+//! Checks of the video format.
+
+use super::check::{Problems, within};
+use super::document::VideoDocument;
+use super::invalid::Invalid;
+use super::sampling::{Chroma, Depth, Pgroup, Sampling};
+use super::video::{EXTENDED_MAX_UDP, FrameRate, STANDARD_MAX_UDP, Scan, VideoFormat};
+
+/// Smallest `max_udp`: what each host must accept in one piece (RFC 1122 §3.3.2).
+const LEAST_MAX_UDP: u32 = 576;
+
+pub(super) fn check_video(video: &VideoDocument, p: &mut Problems) -> Option<VideoFormat> {
+    let sampling = video.sampling.unwrap_or_default();
+    let width = p.take("video.width", check_width(video.width, sampling));
+    let height = p.take("video.height", check_height(video.height, sampling));
+    let frame_rate = p.take("video.frame_rate", video.frame_rate.parse::<FrameRate>());
+    let is_float = video.float.unwrap_or_default();
+    let depth = p.take("video.depth", check_depth(video.depth, is_float, sampling));
+    let scan = p.take(
+        "video.scan",
+        check_scan(video.scan.unwrap_or_default(), sampling),
+    );
+    let max_udp = within(
+        video.max_udp.unwrap_or(STANDARD_MAX_UDP.into()),
+        LEAST_MAX_UDP..=EXTENDED_MAX_UDP.into(),
+        " bytes",
+    );
+    let max_udp = p.take("video.max_udp", max_udp);
+    let format = VideoFormat {
+        width: width?,
+        height: height?,
+        frame_rate: frame_rate?,
+        sampling,
+        depth: depth?,
+        scan: scan?,
+        packing: video.packing.unwrap_or_default(),
+        max_udp: u16::try_from(max_udp?).expect("at most EXTENDED_MAX_UDP"),
+    };
+    p.take("video.height", check_size(&format))?;
+    Some(format)
+}
+
+fn check_width(width: u32, sampling: Sampling) -> Result<u32, Invalid> {
+    let range = VideoFormat::MIN_WIDTH..=VideoFormat::MAX_WIDTH;
+    let width = within(width, range, " pixels")?;
+    let in_pairs = matches!(sampling.chroma(), Chroma::Half | Chroma::Quarter);
+    if in_pairs && !width.is_multiple_of(2) {
+        return Err(Invalid::OddWidth(width));
+    }
+    Ok(width)
+}
+
+fn check_height(height: u32, sampling: Sampling) -> Result<u32, Invalid> {
+    let range = VideoFormat::MIN_HEIGHT..=VideoFormat::MAX_HEIGHT;
+    let height = within(height, range, " lines")?;
+    if sampling.chroma() == Chroma::Quarter && !height.is_multiple_of(2) {
+        return Err(Invalid::OddHeight(height));
+    }
+    Ok(height)
+}
+
+fn check_depth(bits: u32, is_float: bool, sampling: Sampling) -> Result<Depth, Invalid> {
+    let depth = Depth::from_bits(bits, is_float);
+    let depth = depth.ok_or(match Depth::from_bits(bits, false) {
+        Some(_) => Invalid::Float(bits),
+        None => Invalid::Depth(bits),
+    })?;
+    if Pgroup::of(sampling, depth).is_none() {
+        return Err(Invalid::NoPgroup { sampling, depth });
+    }
+    Ok(depth)
+}
+
+fn check_scan(scan: Scan, sampling: Sampling) -> Result<Scan, Invalid> {
+    if scan != Scan::Progressive && sampling.chroma() == Chroma::Quarter {
+        return Err(Invalid::Progressive(sampling));
+    }
+    Ok(scan)
+}
+
+fn check_size(format: &VideoFormat) -> Result<(), Invalid> {
+    let bytes = u64::from(format.line_bytes()) * u64::from(format.height);
+    let bytes = bytes / u64::from(format.pgroup().lines);
+    if bytes > u64::from(VideoFormat::MAX_FRAME_BYTES) {
+        return Err(Invalid::FrameBytes {
+            given: bytes,
+            most: VideoFormat::MAX_FRAME_BYTES,
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{SessionSpec, SpecDocument};
+
+    fn check(video: Value) -> Result<VideoFormat, Vec<String>> {
+        let mut spec = json!({"name": "cam1", "direction": "send", "port": "a",
+            "video": {"width": 720, "height": 486, "frame_rate": "30000/1001", "depth": 10},
+            "flow": {"destination": "10.77.0.2:5004"}});
+        let changed = video.as_object().unwrap().clone();
+        spec["video"].as_object_mut().unwrap().extend(changed);
+        let document: SpecDocument = serde_json::from_value(spec).unwrap();
+        let spec = SessionSpec::try_from(document);
+        let spec =
+            spec.map_err(|errors| errors.0.into_iter().map(|it| it.field).collect::<Vec<_>>())?;
+        let text = serde_json::to_string(&spec).unwrap();
+        assert_eq!(serde_json::from_str::<SessionSpec>(&text).unwrap(), spec);
+        Ok(spec.video)
+    }
+
+    #[test]
+    fn video_of_each_sampling_and_depth_then_checked_and_written_as_it_was() {
+        for sampling in Sampling::ALL {
+            for depth in Depth::ALL {
+                let video =
+                    json!({"sampling": sampling, "depth": depth.bits(), "float": depth.is_float()});
+                let valid = Pgroup::of(*sampling, *depth).is_some();
+                let checked = check(video);
+                assert_eq!(checked.is_ok(), valid, "{sampling} {depth}: {checked:?}");
+                if let Ok(format) = checked {
+                    assert_eq!((format.sampling, format.depth), (*sampling, *depth));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn video_sizes_that_the_sampling_or_the_memory_does_not_allow_then_refused_by_field() {
+        for (video, field) in [
+            (json!({"width": 721}), "video.width"),
+            (
+                json!({"sampling": "YCbCr-4:2:0", "height": 487}),
+                "video.height",
+            ),
+            (
+                json!({"sampling": "YCbCr-4:2:0", "width": 721}),
+                "video.width",
+            ),
+            (
+                json!({"sampling": "YCbCr-4:2:0", "scan": "interlaced"}),
+                "video.scan",
+            ),
+            (json!({"depth": 12, "float": true}), "video.depth"),
+            (json!({"max_udp": 8961}), "video.max_udp"),
+            (json!({"max_udp": 575}), "video.max_udp"),
+            (
+                json!({"sampling": "RGB", "width": 32_767, "height": 32_767}),
+                "video.height",
+            ),
+        ] {
+            assert_eq!(check(video.clone()), Err(vec![field.to_owned()]), "{video}");
+        }
+        for video in [
+            json!({"sampling": "RGB", "width": 721, "height": 487, "scan": "interlaced"}),
+            json!({"height": 487, "scan": "psf", "packing": "block", "max_udp": 8960}),
+            json!({"sampling": "RGB", "depth": 16, "width": 8192, "height": 4320}),
+            json!({"sampling": "KEY", "depth": 8, "width": 32_767, "height": 8192}),
+        ] {
+            check(video.clone()).unwrap_or_else(|errors| panic!("{video}: {errors:?}"));
+        }
+    }
+}
