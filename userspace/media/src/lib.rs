@@ -2,7 +2,8 @@
 //!
 //! Everything here is a function of bytes and of times that the caller passes: rasters and rates
 //! ([`video`]), the headers of a datagram ([`ethernet`], [`arp`], [`ipv4`], [`udp`], [`icmp`], [`igmp`],
-//! together in [`datagram`]), [`rtp`], [`media_time`] and [`st2110_20`], the timing of senders ([`st2110_21`]), the assembly of frames ([`assembly`]), the
+//! together in [`datagram`]), [`rtp`], [`media_time`] and [`st2110_20`], the timing of senders ([`st2110_21`]), streams of
+//! unknown format ([`survey`]), the assembly of frames ([`assembly`]), the
 //! built-in test pattern ([`pattern`]) and the pacing of packets ([`pacing`]). Sockets, ports,
 //! threads and frame memory do not belong here.
 //!
@@ -24,5 +25,6 @@ pub mod pattern;
 pub mod rtp;
 pub mod st2110_20;
 pub mod st2110_21;
+pub mod survey;
 pub mod udp;
 pub mod video;

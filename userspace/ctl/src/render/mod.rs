@@ -3,6 +3,7 @@
 //! Processes choose the names of processes and threads. Such text reaches a terminal only through
 //! [`printable`].
 
+pub(crate) mod analysis;
 pub(crate) mod blocker;
 pub(crate) mod certificate;
 pub(crate) mod config;

@@ -47,6 +47,20 @@ impl Measurement {
     /// # Errors
     /// [`ScheduleError`]: a value of the stream is out of range.
     pub fn new(stream: &Stream) -> Result<Self, ScheduleError> {
+        Self::with_levels(stream, CINST_LEVELS, VRX_LEVELS)
+    }
+
+    /// As [`Self::new`], with so many levels of the network model, and of the virtual receive buffer on
+    /// either side of 0.
+    ///
+    /// # Errors
+    /// [`ScheduleError`]: a value of the stream is out of range.
+    pub fn with_many_levels(stream: &Stream, levels: u16) -> Result<Self, ScheduleError> {
+        let levels = i64::from(levels);
+        Self::with_levels(stream, levels, (-levels, levels))
+    }
+
+    fn with_levels(stream: &Stream, cinst: i64, vrx: (i64, i64)) -> Result<Self, ScheduleError> {
         let schedule = Schedule::new(stream)?;
         Ok(Self {
             stream: *stream,
@@ -54,8 +68,8 @@ impl Measurement {
             limits: Limits::new(stream),
             network: NetworkModel::new(&schedule),
             buffer: ReceiveBuffer::new(&schedule),
-            cinst: Levels::new(0..=CINST_LEVELS),
-            vrx: Levels::new(VRX_LEVELS.0..=VRX_LEVELS.1),
+            cinst: Levels::new(0..=cinst),
+            vrx: Levels::new(vrx.0..=vrx.1),
             first: FirstPackets::default(),
             next: Next::Unknown,
             units: 0,
