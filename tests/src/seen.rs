@@ -11,6 +11,8 @@ pub struct Seen {
     pub number: u64,
     /// RTP timestamp, in 1/90000 s.
     pub rtp_timestamp: u32,
+    /// Its time since the SMPTE Epoch, in TAI, ns.
+    pub media_time_ns: Option<u64>,
     /// Whether it was shown as complete.
     pub complete: bool,
     /// Bytes that it says did not come.
@@ -35,6 +37,7 @@ impl Seen {
         let mut seen = Self {
             number: buffer.number(),
             rtp_timestamp: buffer.rtp_timestamp(),
+            media_time_ns: buffer.media_time_ns(),
             complete: true,
             bytes_missing: 0,
             packets_lost: 0,
@@ -66,6 +69,7 @@ impl Seen {
         Self {
             number: 0,
             rtp_timestamp: 0,
+            media_time_ns: None,
             complete: true,
             bytes_missing: 0,
             packets_lost: 0,

@@ -35,6 +35,8 @@ fn pattern_sent_then_each_timestamp_is_that_of_a_frame_since_the_epoch() -> Resu
         let whole = whole.into_iter().find(|it| (begin..end).contains(it));
         let whole = whole.with_context(|| format!("not between {begin} and {end}: {frame:?}"))?;
         assert!(whole.is_multiple_of(ticks), "{frame:?}");
+        let media_ns = whole * 1_000_000_000 / 90_000;
+        assert_eq!(frame.media_time_ns.map(u128::from), Some(media_ns));
     }
     let clock = health.clock.context("health tells the clock")?;
     let offset_s = clock.tai_minus_utc_s;

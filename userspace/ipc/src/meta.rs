@@ -36,6 +36,9 @@ pub struct FrameMeta {
     pub bytes_missing: u32,
     /// The first missing ranges; unused entries are empty.
     pub missing: [MissingRange; MISSING_RANGES],
+    /// The time that the RTP timestamp names: nanoseconds since the SMPTE Epoch (TAI). 0 if it is not
+    /// known, because sender and daemon follow different clocks.
+    pub media_time_ns: u64,
 }
 
 impl FrameMeta {
@@ -58,7 +61,8 @@ pub struct MetaWords {
     packets_lost: AtomicU32,
     bytes_missing: AtomicU32,
     missing: [AtomicU64; MISSING_RANGES],
-    _spare: [AtomicU64; 6],
+    _spare: [AtomicU64; 5],
+    media_time_ns: AtomicU64,
 }
 
 const _: () = assert!(size_of::<MetaWords>() == META_BYTES);
@@ -77,6 +81,7 @@ impl MetaWords {
         self.packets.store(meta.packets, relaxed);
         self.packets_lost.store(meta.packets_lost, relaxed);
         self.bytes_missing.store(meta.bytes_missing, relaxed);
+        self.media_time_ns.store(meta.media_time_ns, relaxed);
         for (word, range) in self.missing.iter().zip(meta.missing) {
             word.store(
                 u64::from(range.offset) << 32 | u64::from(range.len),
@@ -96,6 +101,7 @@ impl MetaWords {
             packets: self.packets.load(relaxed),
             packets_lost: self.packets_lost.load(relaxed),
             bytes_missing: self.bytes_missing.load(relaxed),
+            media_time_ns: self.media_time_ns.load(relaxed),
             missing: core::array::from_fn(|i| {
                 let word = self.missing[i].load(relaxed);
                 MissingRange {

@@ -10,6 +10,7 @@ use onair_media::ethernet::Mac;
 use onair_session::{AttachRefusal, Evicted, FlushReport, Runtime as _};
 
 use super::attachment::{Attachments, Parts};
+use super::clock::MediaClock;
 use super::config::PortInfo;
 use super::port::Packet;
 use super::receive::{ReceiveConfig, Receiver};
@@ -61,6 +62,15 @@ impl Runtime {
             stats,
             kind: Kind::Receive(Box::new(receiver)),
         })
+    }
+
+    /// Gives the frames of a receive session the times of their timestamps by `clock`.
+    #[must_use]
+    pub fn following(mut self, clock: &Arc<MediaClock>) -> Self {
+        if let Kind::Receive(receiver) = &mut self.kind {
+            receiver.follow(Arc::clone(clock));
+        }
+        self
     }
 
     /// Creates a send session.
