@@ -17,6 +17,7 @@ pub(crate) mod problem;
 pub(crate) mod recording;
 pub(crate) mod session;
 pub(crate) mod shutdown;
+pub(crate) mod timing;
 pub(crate) mod verdict;
 pub(crate) mod verification;
 

@@ -33,6 +33,7 @@ mod sessions;
 mod slot;
 mod stats;
 mod tap;
+mod timing;
 mod transmit;
 
 pub use clock::{MediaClock, tai_minus_utc};

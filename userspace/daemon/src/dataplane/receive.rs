@@ -15,6 +15,7 @@ use super::clock::MediaClock;
 use super::port::Packet;
 use super::stats::SessionStats;
 use super::tap::Taps;
+use super::timing::Timing;
 
 /// A source that a session accepts packets from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,12 +76,14 @@ pub(super) struct Receiver {
     assembler: Assembler<u32>,
     pub(super) pool: FramePool,
     pub(super) taps: Taps,
+    timing: Option<Timing>,
 }
 
 impl Receiver {
     pub(super) fn new(
         config: ReceiveConfig,
         frames: FrameMemory,
+        timing: Option<Timing>,
         stats: Arc<SessionStats>,
     ) -> Self {
         let assembler = Assembler::new(AssemblerConfig {
@@ -107,11 +110,15 @@ impl Receiver {
             assembler,
             pool,
             taps: Taps::default(),
+            timing,
         }
     }
 
     /// Gives frames the times of their timestamps by `clock`.
     pub(super) fn follow(&mut self, clock: Arc<MediaClock>) {
+        if let Some(timing) = &mut self.timing {
+            timing.follow(Arc::clone(&clock));
+        }
         self.pool.clock = Some(clock);
     }
 
@@ -142,6 +149,9 @@ impl Receiver {
             self.taps.offer(frame, now_ns);
             self.assembler
                 .push(datagram.payload, now_ns, &mut self.pool);
+            if let Some(timing) = &mut self.timing {
+                timing.packet(datagram.payload, self.assembler.ssrc(), now_ns);
+            }
             if at + PAYLOADS_AHEAD < packets.len() {
                 let size = datagram.payload.len();
                 self.fetch_place((PAYLOADS_AHEAD - 1) * size, size);

@@ -18,6 +18,7 @@ use super::refusal::RuntimeError;
 use super::send::{SendConfig, Sender};
 use super::stats::SessionStats;
 use super::tap::{Tap, Taps};
+use super::timing::Timing;
 use super::transmit::TxSink;
 
 /// A session's half of the dataplane, with its lenders and their ledgers.
@@ -55,8 +56,10 @@ impl Runtime {
         if frames.count() < 2 {
             return Err(RuntimeError::FrameCount(frames.count()));
         }
-        let stats = Arc::new(SessionStats::new(config.max_attachments));
-        let receiver = Receiver::new(config, frames, Arc::clone(&stats));
+        let timing = Timing::new(&config.format);
+        let stats = SessionStats::new(config.max_attachments);
+        let stats = Arc::new(stats.with_timing(timing.as_ref().map(Timing::share)));
+        let receiver = Receiver::new(config, frames, timing, Arc::clone(&stats));
         Ok(Self {
             session,
             stats,
@@ -64,7 +67,8 @@ impl Runtime {
         })
     }
 
-    /// Gives the frames of a receive session the times of their timestamps by `clock`.
+    /// Gives the frames of a receive session the times of their timestamps by `clock`, and compares its
+    /// packets with it.
     #[must_use]
     pub fn following(mut self, clock: &Arc<MediaClock>) -> Self {
         if let Kind::Receive(receiver) = &mut self.kind {

@@ -16,6 +16,7 @@ mod metrics;
 mod naming;
 mod recording;
 mod sdp;
+mod timing;
 mod totals;
 mod traffic;
 
@@ -213,6 +214,7 @@ impl Session {
             ssrc: Ssrc::of(self.stats.snapshot().ssrc),
             peer: self.peer(),
             group: self.traffic.group.clone(),
+            timing: self.timing(),
             counters: convert::counters(&self.stats),
         }
     }

@@ -69,6 +69,12 @@ impl Intervals {
             .map(|(at, count)| (lower_end(at), *count))
     }
 
+    /// Becomes equal to `other`. Does not allocate.
+    pub fn copy_from(&mut self, other: &Self) {
+        self.counts.copy_from_slice(&*other.counts);
+        (self.extremes, self.sum, self.total) = (other.extremes, other.sum, other.total);
+    }
+
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.counts.fill(0);

@@ -81,6 +81,13 @@ impl Levels {
             .map(|(count, level)| (level, *count))
     }
 
+    /// Becomes equal to `other`, which has the same range. Does not allocate then.
+    pub fn copy_from(&mut self, other: &Self) {
+        self.counts.clone_from(&other.counts);
+        (self.lowest, self.extremes) = (other.lowest, other.extremes);
+        (self.sum, self.total, self.outside) = (other.sum, other.total, other.outside);
+    }
+
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.counts.fill(0);

@@ -15,6 +15,9 @@ const CINST_LEVELS: i64 = 1023;
 /// Levels of the virtual receive buffer that are told apart.
 const VRX_LEVELS: (i64, i64) = (-256, 1023);
 
+/// How far the first packets may be from the times of their timestamps.
+const SAME_CLOCK_NS: f64 = 1e9;
+
 /// Which packet comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
@@ -93,6 +96,20 @@ impl Measurement {
         self.next = Next::Unknown;
         self.units = 0;
         Ok(())
+    }
+
+    /// Becomes equal to `other`, which tells apart as many levels. Does not allocate then.
+    pub fn copy_from(&mut self, other: &Self) {
+        self.cinst.copy_from(&other.cinst);
+        self.vrx.copy_from(&other.vrx);
+        self.stream = other.stream;
+        self.schedule = other.schedule;
+        self.limits = other.limits;
+        self.network = other.network;
+        self.buffer = other.buffer;
+        self.first = other.first;
+        self.next = other.next;
+        self.units = other.units;
     }
 
     /// Adds a packet that came at `at_ns` of a steady clock and at `tai_ns` since the epoch; without the
@@ -175,6 +192,14 @@ impl Measurement {
     #[must_use]
     pub const fn units(&self) -> u64 {
         self.units
+    }
+
+    /// Whether the first packets came within a second of the times of their timestamps: sender and measured
+    /// times follow the same clock. `None` if no such times were given.
+    #[must_use]
+    pub fn same_clock(&self) -> Option<bool> {
+        let mean = self.first.after_timestamp_ns.mean()?;
+        Some(mean.abs() < SAME_CLOCK_NS)
     }
 
     /// The verdict on everything that was measured, without the virtual receive buffer if `with_vrx` is

@@ -40,7 +40,7 @@ pub use intervals::Intervals;
 pub use levels::Levels;
 pub use limits::Limits;
 pub use measurement::Measurement;
-pub use monitor::Monitor;
+pub use monitor::{Monitor, Second};
 pub use network::NetworkModel;
 pub use receive_buffer::ReceiveBuffer;
 pub use schedule::{Reads, Schedule, ScheduleError, Stream};

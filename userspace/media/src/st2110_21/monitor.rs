@@ -22,6 +22,17 @@ struct Window {
     vrx: Option<(i64, i64)>,
 }
 
+/// The figures of a second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Second {
+    /// Highest level of the network model.
+    pub cinst: u64,
+    /// Lowest and highest level of the virtual receive buffer, if both ends follow the same clock.
+    pub vrx: Option<(i64, i64)>,
+    /// The verdict on these.
+    pub verdict: Verdict,
+}
+
 impl Window {
     #[inline]
     fn add(&mut self, cinst: u64, vrx: Option<i64>) {
@@ -45,7 +56,7 @@ pub struct Monitor {
     source: Option<u32>,
     others: u32,
     window: Window,
-    last: Option<Verdict>,
+    last: Option<Second>,
     restarts: u64,
 }
 
@@ -127,7 +138,12 @@ impl Monitor {
         if self.window.started_ns > 0 {
             let Window { cinst, vrx, .. } = self.window;
             let limits = self.measurement.limits();
-            self.last = Some(verdict(limits, self.stream.reads, cinst, vrx));
+            let vrx = vrx.filter(|_| self.measurement.same_clock() == Some(true));
+            self.last = Some(Second {
+                cinst,
+                vrx,
+                verdict: verdict(limits, self.stream.reads, cinst, vrx),
+            });
         }
         self.window = Window {
             started_ns: at_ns,
@@ -157,10 +173,26 @@ impl Monitor {
         &self.spacing
     }
 
-    /// The verdict on the last whole second.
+    /// The last whole second.
     #[must_use]
-    pub const fn last_second(&self) -> Option<Verdict> {
+    pub const fn last_second(&self) -> Option<Second> {
         self.last
+    }
+
+    /// When the last whole second ended; 0 before.
+    #[must_use]
+    pub const fn ended_ns(&self) -> u64 {
+        self.window.started_ns
+    }
+
+    /// Becomes equal to `other`. Does not allocate.
+    pub fn copy_from(&mut self, other: &Self) {
+        self.spacing.copy_from(&other.spacing);
+        self.measurement.copy_from(&other.measurement);
+        (self.stream, self.units) = (other.stream, other.units);
+        (self.learnt, self.source, self.others) = (other.learnt, other.source, other.others);
+        (self.window, self.last) = (other.window, other.last);
+        self.restarts = other.restarts;
     }
 
     /// How often the measurement started again.

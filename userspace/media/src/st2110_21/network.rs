@@ -37,6 +37,11 @@ impl NetworkModel {
         let Some(last_ns) = self.last_ns.replace(at_ns) else {
             return 0;
         };
+        if at_ns == last_ns {
+            // Packets of one burst.
+            self.level = self.level.saturating_add(1);
+            return self.level.unsigned_abs();
+        }
         let passed = i128::from(at_ns) - i128::from(last_ns);
         let time = passed * i128::from(self.den) + i128::from(self.rest);
         let drained = match i64::try_from(time) {

@@ -17,6 +17,8 @@ pub struct ReceiveBuffer {
 struct Unit {
     /// TVD less one spacing, in parts of a nanosecond.
     origin: i128,
+    /// Time of the last packet.
+    last_ns: Option<u64>,
     drained: i64,
     level: i64,
 }
@@ -43,6 +45,7 @@ impl ReceiveBuffer {
         let first_read = number * schedule.period() + schedule.offset();
         self.unit = Some(Unit {
             origin: first_read - schedule.spacing(),
+            last_ns: None,
             drained: 0,
             level: 0,
         });
@@ -54,6 +57,11 @@ impl ReceiveBuffer {
     #[inline]
     pub fn packet(&mut self, tai_ns: u64) -> Option<i64> {
         let unit = self.unit.as_mut()?;
+        if unit.last_ns.replace(tai_ns) == Some(tai_ns) {
+            // Packets of one burst.
+            unit.level = unit.level.saturating_add(1);
+            return Some(unit.level);
+        }
         let since = i128::from(tai_ns) * self.schedule.scale() - unit.origin;
         let spacing = self.schedule.spacing();
         let (reads, rest) = match (i64::try_from(since), i64::try_from(spacing)) {

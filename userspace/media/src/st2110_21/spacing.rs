@@ -52,6 +52,13 @@ impl Spacing {
         })
     }
 
+    /// Becomes equal to `other`. Does not allocate.
+    pub fn copy_from(&mut self, other: &Self) {
+        self.intervals.copy_from(&other.intervals);
+        (self.within, self.after_marker) = (other.within, other.after_marker);
+        self.last = other.last;
+    }
+
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.intervals.clear();

@@ -173,7 +173,7 @@ fn monitor_learns_measures_and_starts_again_with_another_source() {
     );
     assert_eq!(measurement.first_packets().rtp_offset_ticks.max(), Some(0));
     assert_eq!(
-        monitor.last_second().unwrap().complies,
+        monitor.last_second().unwrap().verdict.complies,
         Some(SenderType::Narrow)
     );
 
