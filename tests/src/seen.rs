@@ -14,6 +14,8 @@ pub struct Seen {
     /// Interlaced: 1 for a first field, 2 for a second one.
     #[serde(default)]
     pub field: Option<u8>,
+    /// Its time since the SMPTE Epoch, in TAI, ns.
+    pub media_time_ns: Option<u64>,
     /// Whether it was shown as complete.
     pub complete: bool,
     /// Bytes that it says did not come.
@@ -42,6 +44,7 @@ impl Seen {
                 Field::First => 1,
                 Field::Second => 2,
             }),
+            media_time_ns: buffer.media_time_ns(),
             complete: true,
             bytes_missing: 0,
             packets_lost: 0,
@@ -74,6 +77,7 @@ impl Seen {
             number: 0,
             rtp_timestamp: 0,
             field: None,
+            media_time_ns: None,
             complete: true,
             bytes_missing: 0,
             packets_lost: 0,

@@ -71,6 +71,14 @@ impl<'a> Buffer<'a> {
         self.held.meta().rtp_timestamp
     }
 
+    /// The time that the RTP timestamp names, unwrapped: nanoseconds since the SMPTE Epoch, in TAI.
+    /// `None` if it is not within 10 s of the time of reception: then sender and daemon follow
+    /// different clocks. The daemon's clock is `CLOCK_TAI` of its host.
+    #[must_use]
+    pub fn media_time_ns(&self) -> Option<u64> {
+        Some(self.held.meta().media_time_ns).filter(|ns| *ns > 0)
+    }
+
     /// When the poller took the first packet from the port: CLOCK_MONOTONIC, ns.
     #[must_use]
     pub fn first_packet_ns(&self) -> u64 {

@@ -6,7 +6,8 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use crate::command::{
-    certificate, completions, config, doctor, events, health, port, record, session, shutdown,
+    analyze, certificate, completions, config, doctor, events, health, port, record, session,
+    shutdown,
 };
 
 /// Inspect and control onaird sessions
@@ -27,6 +28,7 @@ Examples:
   onairctl session stop cam1
   onairctl session destroy cam1 --wait 5s
   onairctl session evict cam1 --pid 4711
+  onairctl analyze capture.pcap
   onairctl record start cam1 --format pcapng --duration 10s
   onairctl --json session certificate cam1
 
@@ -86,6 +88,8 @@ pub(crate) enum Noun {
     Health(health::Show),
     /// Check whether this machine can run the daemon, and what to change
     Doctor(doctor::Doctor),
+    /// Measure the RTP streams of a capture file: loss, and timing by ST 2110-21
+    Analyze(analyze::Analyze),
     /// Shut the daemon down in order
     Shutdown(shutdown::Shutdown),
     /// Print a completion script for a shell

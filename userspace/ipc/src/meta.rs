@@ -38,6 +38,9 @@ pub struct FrameMeta {
     pub missing: [MissingRange; MISSING_RANGES],
     /// Which field of an interlaced frame it is; `None`: a whole frame.
     pub field: Option<Field>,
+    /// The time that the RTP timestamp names: nanoseconds since the SMPTE Epoch (TAI). 0 if it is not
+    /// known, because sender and daemon follow different clocks.
+    pub media_time_ns: u64,
 }
 
 /// A field of an interlaced frame.
@@ -91,7 +94,8 @@ pub struct MetaWords {
     missing: [AtomicU64; MISSING_RANGES],
     field: AtomicU32,
     _spare_half: AtomicU32,
-    _spare: [AtomicU64; 5],
+    _spare: [AtomicU64; 4],
+    media_time_ns: AtomicU64,
 }
 
 const _: () = assert!(size_of::<MetaWords>() == META_BYTES);
@@ -111,6 +115,7 @@ impl MetaWords {
         self.packets_lost.store(meta.packets_lost, relaxed);
         self.bytes_missing.store(meta.bytes_missing, relaxed);
         self.field.store(Field::word(meta.field), relaxed);
+        self.media_time_ns.store(meta.media_time_ns, relaxed);
         for (word, range) in self.missing.iter().zip(meta.missing) {
             word.store(
                 u64::from(range.offset) << 32 | u64::from(range.len),
@@ -131,6 +136,7 @@ impl MetaWords {
             packets_lost: self.packets_lost.load(relaxed),
             bytes_missing: self.bytes_missing.load(relaxed),
             field: Field::of(self.field.load(relaxed)),
+            media_time_ns: self.media_time_ns.load(relaxed),
             missing: core::array::from_fn(|i| {
                 let word = self.missing[i].load(relaxed);
                 MissingRange {

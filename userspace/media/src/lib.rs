@@ -2,7 +2,8 @@
 //!
 //! Everything here is a function of bytes and of times that the caller passes: rasters and rates
 //! ([`video`]), the headers of a datagram ([`ethernet`], [`arp`], [`ipv4`], [`udp`], [`icmp`], [`igmp`],
-//! together in [`datagram`]), [`rtp`] and [`st2110_20`], the assembly of frames ([`assembly`]), the
+//! together in [`datagram`]), [`rtp`], [`media_time`] and [`st2110_20`], the timing of senders ([`st2110_21`]), streams of
+//! unknown format ([`survey`]), the assembly of frames ([`assembly`]), the
 //! built-in test pattern ([`pattern`]) and the pacing of packets ([`pacing`]). Sockets, ports,
 //! threads and frame memory do not belong here.
 //!
@@ -18,9 +19,12 @@ pub mod ethernet;
 pub mod icmp;
 pub mod igmp;
 pub mod ipv4;
+pub mod media_time;
 pub mod pacing;
 pub mod pattern;
 pub mod rtp;
 pub mod st2110_20;
+pub mod st2110_21;
+pub mod survey;
 pub mod udp;
 pub mod video;

@@ -44,6 +44,24 @@ impl RtpHeader {
     /// [`RtpReject`]: the first reason that applies.
     #[inline]
     pub fn parse(packet: &[u8]) -> Result<(Self, &[u8]), RtpReject> {
+        let (header, payload) = Self::parse_start(packet)?;
+        if packet[0] & 0x20 == 0 {
+            return Ok((header, payload));
+        }
+        // The last byte counts the padding, itself included.
+        let padding = *payload.last().ok_or(RtpReject::Truncated)?;
+        match payload.len().checked_sub(usize::from(padding)) {
+            Some(kept) if padding > 0 => Ok((header, &payload[..kept])),
+            _ => Err(RtpReject::Padding(padding)),
+        }
+    }
+
+    /// Splits a packet of which maybe only the start was captured: padding stays in the payload.
+    ///
+    /// # Errors
+    /// [`RtpReject`]: the first reason that applies.
+    #[inline]
+    pub fn parse_start(packet: &[u8]) -> Result<(Self, &[u8]), RtpReject> {
         let first = *packet.first().ok_or(RtpReject::Truncated)?;
         if first >> 6 != VERSION {
             return Err(RtpReject::Version(first >> 6));
@@ -52,8 +70,8 @@ impl RtpHeader {
             .split_first_chunk::<HEADER_BYTES>()
             .ok_or(RtpReject::Truncated)?;
         let header = Self::fixed(bytes);
-        if first == VERSION << 6 {
-            // The usual case: only header and payload.
+        if first & 0x1f == 0 {
+            // The usual case: no contributing sources and no extension.
             return Ok((header, rest));
         }
         let contributing = usize::from(first & 0x0f);
@@ -64,15 +82,7 @@ impl RtpHeader {
             start += 4 + usize::from(words) * 4;
         }
         let payload = packet.get(start..).ok_or(RtpReject::Truncated)?;
-        if first & 0x20 == 0 {
-            return Ok((header, payload));
-        }
-        // The last byte counts the padding, itself included.
-        let padding = *payload.last().ok_or(RtpReject::Truncated)?;
-        match payload.len().checked_sub(usize::from(padding)) {
-            Some(kept) if padding > 0 => Ok((header, &payload[..kept])),
-            _ => Err(RtpReject::Padding(padding)),
-        }
+        Ok((header, payload))
     }
 
     #[inline]

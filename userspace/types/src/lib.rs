@@ -30,6 +30,7 @@ pub mod session_problem;
 pub mod shutdown;
 pub mod spec;
 pub mod time;
+pub mod timing;
 pub mod verdict;
 pub mod who;
 
@@ -77,5 +78,9 @@ pub use spec::{
 };
 pub use text::{did_you_mean, nearest};
 pub use time::Timestamp;
+pub use timing::{
+    Compliance, ComplianceVerdict, SessionTiming, TimingInterval, TimingLevel, TimingLevels,
+    TimingRange, TimingSchedule, TimingSource,
+};
 pub use verdict::{Reading, Says, Verdict, Witness, WordOf};
 pub use who::{Via, Who};

@@ -10,6 +10,7 @@ use crate::session_problem::{PeerState, SessionProblem};
 use crate::spec::{Direction, FlowDocument, Source, VideoDocument};
 use crate::text::texts;
 use crate::time::Timestamp;
+use crate::timing::SessionTiming;
 use crate::who::Who;
 
 /// State of a session: `created → running ⇄ stopped → draining → destroyed`, or `→ quarantined →
@@ -104,6 +105,9 @@ pub struct SessionView {
     /// Receive from a multicast group: its membership.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<GroupMembership>,
+    /// Receive: timing of the packets; absent before some frames have arrived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timing: Option<SessionTiming>,
     /// Traffic since the session's creation.
     pub counters: SessionCounters,
 }

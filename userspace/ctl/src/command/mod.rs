@@ -1,5 +1,6 @@
 //! Commands, one noun a file: arguments, requests, exit codes.
 
+pub(crate) mod analyze;
 pub(crate) mod certificate;
 pub(crate) mod completions;
 pub(crate) mod config;
@@ -37,6 +38,7 @@ pub(crate) async fn run(cli: &Cli, client: &Client) -> Result<u8, Failure> {
         Noun::Health(health) => health.run(cli, client).await,
         Noun::Port(verb) => port::run(cli, client, verb).await,
         Noun::Doctor(doctor) => doctor.run(cli),
+        Noun::Analyze(analyze) => analyze.run(cli),
         Noun::Shutdown(shutdown) => shutdown.run(cli, client).await,
         Noun::Completions(shell) => completions::run(shell),
     }

@@ -3,6 +3,7 @@
 //! Processes choose the names of processes and threads. Such text reaches a terminal only through
 //! [`printable`].
 
+pub(crate) mod analysis;
 pub(crate) mod blocker;
 pub(crate) mod certificate;
 pub(crate) mod config;
@@ -16,6 +17,7 @@ pub(crate) mod problem;
 pub(crate) mod recording;
 pub(crate) mod session;
 pub(crate) mod shutdown;
+pub(crate) mod timing;
 pub(crate) mod verdict;
 pub(crate) mod verification;
 

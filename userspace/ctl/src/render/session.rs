@@ -192,6 +192,10 @@ pub(crate) fn one(view: &SessionView) -> String {
             text.push('\n');
         }
     }
+    if let Some(timing) = &view.timing {
+        text += &heading("Timing (ST 2110-21):");
+        text += &super::timing::facts(timing);
+    }
     text += &heading(&format!(
         "Attachments ({} of {}):",
         view.attachments.len(),

@@ -4,6 +4,7 @@
 mod played;
 mod recordings;
 
+mod analyses;
 mod certificates;
 mod documents;
 mod ends;

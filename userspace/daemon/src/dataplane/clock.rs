@@ -1,7 +1,7 @@
 //! The time that senders follow: TAI, as the kernel has it (`CLOCK_TAI`, clock_gettime(2)). The SMPTE
 //! Epoch, from which ST 2059-1 counts frames, is the epoch of TAI.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
@@ -17,6 +17,8 @@ const MEASUREMENTS: usize = 5;
 pub struct MediaClock {
     ahead_ns: AtomicU64,
     steps: AtomicU64,
+    /// The kernel was told how far TAI is ahead of UTC.
+    is_tai: AtomicBool,
 }
 
 /// One reading of the kernel's clocks.
@@ -31,7 +33,9 @@ impl MediaClock {
     /// The kernel's clock as it is now.
     #[must_use]
     pub fn of_kernel() -> Self {
-        Self::ahead_by(measure().ahead_ns)
+        let clock = Self::ahead_by(measure().ahead_ns);
+        clock.note_tai(tai_minus_utc() > 0);
+        clock
     }
 
     /// A clock that is `ahead_ns` nanoseconds ahead of the monotonic one.
@@ -40,6 +44,7 @@ impl MediaClock {
         Self {
             ahead_ns: AtomicU64::new(ahead_ns),
             steps: AtomicU64::new(0),
+            is_tai: AtomicBool::new(true),
         }
     }
 
@@ -47,6 +52,16 @@ impl MediaClock {
     #[must_use]
     pub fn ahead_ns(&self) -> u64 {
         self.ahead_ns.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is TAI: otherwise the kernel's `CLOCK_TAI` is UTC.
+    #[must_use]
+    pub fn is_tai(&self) -> bool {
+        self.is_tai.load(Ordering::Relaxed)
+    }
+
+    fn note_tai(&self, is_tai: bool) {
+        self.is_tai.store(is_tai, Ordering::Relaxed);
     }
 
     #[cfg(test)]
@@ -63,6 +78,7 @@ impl MediaClock {
     /// Follows the kernel's clock. Returns by how many nanoseconds it was set, if that is a millisecond
     /// or more.
     pub fn follow(&self) -> Option<i64> {
+        self.note_tai(tai_minus_utc() > 0);
         self.take(measure())
     }
 

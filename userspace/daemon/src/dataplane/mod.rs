@@ -34,6 +34,7 @@ mod slot;
 mod stats;
 mod tap;
 mod target;
+mod timing;
 mod transmit;
 
 pub use clock::{MediaClock, tai_minus_utc};

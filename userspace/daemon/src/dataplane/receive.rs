@@ -7,14 +7,17 @@ use onair_dpdk::prefetch;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::meta::{Field, FrameMeta, MissingRange};
 use onair_media::assembly::{Assembler, AssemblerConfig, FrameReport, Sink};
-use onair_media::video::VideoFormat;
+use onair_media::media_time;
+use onair_media::video::{RTP_CLOCK_HZ, VideoFormat};
 use onair_types::Scan;
 
 use super::attachment::Attachments;
+use super::clock::MediaClock;
 use super::port::Packet;
 use super::stats::SessionStats;
 use super::tap::Taps;
 use super::target::FlowTarget;
+use super::timing::Timing;
 
 /// A source that a session accepts packets from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +63,9 @@ impl ReceiveConfig {
     }
 }
 
+/// A frame's media time is known if it is within this time of the reception. More than any network and
+/// processing delays; less than the 37 s by which a sender of UTC is behind.
+const SAME_CLOCK_NS: u64 = 10_000_000_000;
 /// How many packets ahead the poller prefetches the destination in the frame. Without it each copy
 /// waits for memory.
 const PAYLOADS_AHEAD: usize = 2;
@@ -73,12 +79,14 @@ pub(super) struct Receiver {
     assembler: Assembler<u32>,
     pub(super) pool: FramePool,
     pub(super) taps: Taps,
+    timing: Option<Timing>,
 }
 
 impl Receiver {
     pub(super) fn new(
         config: ReceiveConfig,
         frames: FrameMemory,
+        timing: Option<Timing>,
         stats: Arc<SessionStats>,
     ) -> Self {
         let assembler = Assembler::new(AssemblerConfig {
@@ -99,13 +107,23 @@ impl Receiver {
             is_interlaced: config.format.scan() == Scan::Interlaced,
             attachments,
             stats,
+            clock: None,
         };
         Self {
             config,
             assembler,
             pool,
             taps: Taps::default(),
+            timing,
         }
+    }
+
+    /// Gives frames the times of their timestamps by `clock`.
+    pub(super) fn follow(&mut self, clock: Arc<MediaClock>) {
+        if let Some(timing) = &mut self.timing {
+            timing.follow(Arc::clone(&clock));
+        }
+        self.pool.clock = Some(clock);
     }
 
     /// Prefetches what the next packets touch: with many sessions, the data of one session has left
@@ -135,6 +153,9 @@ impl Receiver {
             self.taps.offer(frame, now_ns);
             self.assembler
                 .push(datagram.payload, now_ns, &mut self.pool);
+            if let Some(timing) = &mut self.timing {
+                timing.packet(datagram.payload, self.assembler.ssrc(), now_ns);
+            }
             if at + PAYLOADS_AHEAD < packets.len() {
                 let size = datagram.payload.len();
                 self.fetch_place((PAYLOADS_AHEAD - 1) * size, size);
@@ -203,6 +224,7 @@ pub(super) struct FramePool {
     is_interlaced: bool,
     pub(super) attachments: Attachments,
     stats: Arc<SessionStats>,
+    clock: Option<Arc<MediaClock>>,
 }
 
 impl FramePool {
@@ -251,10 +273,24 @@ impl Sink for FramePool {
             // A part of a larger picture. Clients would take it for a complete frame.
             return;
         }
-        let meta = describe(self.number, self.is_interlaced, report);
+        let mut meta = describe(self.number, self.is_interlaced, report);
+        if let Some(clock) = &self.clock {
+            let tai_ns = report.first_packet_ns.saturating_add(clock.ahead_ns());
+            meta.media_time_ns = media_time(report.rtp_timestamp, tai_ns);
+        }
         self.number += 1;
         self.stats.counters.last_frame_ns.set(report.last_packet_ns);
         self.attachments.loan(frame, &meta);
+    }
+}
+
+/// The time of a timestamp that came at `tai_ns`; 0 if its sender follows another clock.
+fn media_time(rtp_timestamp: u32, tai_ns: u64) -> u64 {
+    let ns = media_time::nearest_ns(rtp_timestamp, RTP_CLOCK_HZ, tai_ns);
+    if ns.abs_diff(tai_ns) <= SAME_CLOCK_NS {
+        ns
+    } else {
+        0
     }
 }
 
@@ -282,4 +318,22 @@ fn describe(number: u64, is_interlaced: bool, report: &FrameReport) -> FrameMeta
         };
     }
     meta
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timestamp_is_unwrapped_unless_its_sender_follows_another_clock() {
+        let second = 1_000_000_000;
+        let sent_ns = 1_790_000_000 * second;
+        let timestamp = |seconds: u64| (seconds * 90_000 % (1 << 32)).try_into().unwrap();
+        let sent = timestamp(1_790_000_000);
+        assert_eq!(media_time(sent, sent_ns), sent_ns);
+        assert_eq!(media_time(sent, sent_ns + 9 * second), sent_ns);
+        assert_eq!(media_time(sent, sent_ns - 9 * second), sent_ns);
+        assert_eq!(media_time(sent, sent_ns + 37 * second), 0);
+        assert_eq!(media_time(sent, 5 * second), 0);
+    }
 }

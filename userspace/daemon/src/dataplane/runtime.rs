@@ -10,6 +10,7 @@ use onair_media::ethernet::Mac;
 use onair_session::{AttachRefusal, Evicted, FlushReport, Runtime as _};
 
 use super::attachment::{Attachments, Parts};
+use super::clock::MediaClock;
 use super::config::PortInfo;
 use super::port::Packet;
 use super::receive::{ReceiveConfig, Receiver};
@@ -18,6 +19,7 @@ use super::send::{SendConfig, Sender};
 use super::stats::SessionStats;
 use super::tap::{Tap, Taps};
 use super::target::FlowTarget;
+use super::timing::Timing;
 use super::transmit::TxSink;
 
 /// A session's half of the dataplane, with its lenders and their ledgers.
@@ -57,14 +59,26 @@ impl Runtime {
         if frames.count() < 2 {
             return Err(RuntimeError::FrameCount(frames.count()));
         }
-        let stats = Arc::new(SessionStats::new(config.max_attachments));
-        let receiver = Receiver::new(config, frames, Arc::clone(&stats));
+        let timing = Timing::new(&config.format);
+        let stats = SessionStats::new(config.max_attachments);
+        let stats = Arc::new(stats.with_timing(timing.as_ref().map(Timing::share)));
+        let receiver = Receiver::new(config, frames, timing, Arc::clone(&stats));
         Ok(Self {
             session,
             stats,
             kind: Kind::Receive(Box::new(receiver)),
             target: None,
         })
+    }
+
+    /// Gives the frames of a receive session the times of their timestamps by `clock`, and compares its
+    /// packets with it.
+    #[must_use]
+    pub fn following(mut self, clock: &Arc<MediaClock>) -> Self {
+        if let Kind::Receive(receiver) = &mut self.kind {
+            receiver.follow(Arc::clone(clock));
+        }
+        self
     }
 
     /// Creates a send session.

@@ -4,9 +4,13 @@
 //! a load and a store. All accesses are relaxed: they order nothing, and a reader may see one
 //! before another.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use onair_media::assembly::{AssemblyStats, Malformed, MalformedCounts};
+use onair_media::st2110_21::Monitor;
+
+use super::timing::TimingShare;
 
 /// A counter that one thread writes at a time.
 #[derive(Debug, Default)]
@@ -240,6 +244,7 @@ pub struct SessionStats {
     attachments: Box<[AttachmentCounters]>,
     /// The control thread sees no carrier on the port.
     is_link_down: AtomicBool,
+    timing: Option<Arc<TimingShare>>,
 }
 
 impl SessionStats {
@@ -251,6 +256,20 @@ impl SessionStats {
                 .map(|_| AttachmentCounters::default())
                 .collect(),
             is_link_down: AtomicBool::new(false),
+            timing: None,
+        }
+    }
+
+    pub(super) fn with_timing(mut self, timing: Option<Arc<TimingShare>>) -> Self {
+        self.timing = timing;
+        self
+    }
+
+    /// Takes the newest measurement of the packets' timing in exchange for the last one. A receive session
+    /// has one each second in which packets arrive.
+    pub fn take_timing(&self, held: &mut Option<Box<Monitor>>) {
+        if let Some(timing) = &self.timing {
+            timing.take(held);
         }
     }
 

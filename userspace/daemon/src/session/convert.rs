@@ -120,7 +120,8 @@ pub(super) fn runtime(
                 max_attachments: spec.max_attachments as usize,
             },
             frames,
-        ),
+        )
+        .map(|runtime| runtime.following(clock)),
         _ => Runtime::send(
             id.0,
             SendConfig {

@@ -209,6 +209,7 @@ impl Session {
                 u64::from(group.joined),
             );
         }
+        self.measure_timing(metrics, labels);
         self.measure_drain(metrics, &labels);
     }
 

@@ -17,6 +17,7 @@ mod naming;
 mod recording;
 mod retarget;
 mod sdp;
+mod timing;
 mod totals;
 mod traffic;
 
@@ -218,6 +219,7 @@ impl Session {
             ssrc: Ssrc::of(self.stats.snapshot().ssrc),
             peer: self.peer(),
             group: self.traffic.group.clone(),
+            timing: self.timing(),
             counters: convert::counters(&self.stats),
         }
     }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use onair_ipc::sys;
+use onair_media::st2110_21::Monitor;
 use onair_types::{
     Direction, EventKind, GroupMembership, PeerState, SessionProblem, SessionProblemKind as Kind,
     SessionState,
@@ -51,6 +52,8 @@ pub(super) struct Traffic {
     pub(super) link_up: Option<bool>,
     /// Receive, from a group.
     pub(super) group: Option<GroupMembership>,
+    /// Receive: the newest measurement of the packets' timing.
+    pub(super) timing: Option<Box<Monitor>>,
     waiting_since: Option<Instant>,
     other_ssrc: Growth,
     format: Growth,
@@ -66,6 +69,7 @@ impl Session {
         let port = port.clone().find(|port| port.name == self.spec.port);
         self.traffic.link_up = services.dataplane.link_seen(&self.spec.port);
         self.traffic.group = self.group_membership(services);
+        self.stats.take_timing(&mut self.traffic.timing);
         self.stats.note_link(self.traffic.link_up != Some(true));
         let found = match (self.state(), port) {
             (SessionState::Running, Some(port)) => {

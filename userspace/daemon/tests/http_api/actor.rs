@@ -293,6 +293,7 @@ impl Actor {
             ssrc: None,
             peer: None,
             group: None,
+            timing: None,
             counters: SessionCounters::default(),
         };
         // As if another user's process had made it.

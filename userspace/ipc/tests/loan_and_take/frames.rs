@@ -22,6 +22,7 @@ fn get_published_then_contents_meta_and_credit() {
         let meta = FrameMeta {
             number: round.into(),
             bytes_missing: round % 2,
+            media_time_ns: u64::MAX - u64::from(round),
             ..FrameMeta::default()
         };
         session.lender.publish(frame, &meta).unwrap();

@@ -1,0 +1,293 @@
+//! One stream of a capture: its timing, and its document.
+
+use onair_media::media_time;
+use onair_media::rtp::RtpHeader;
+use onair_media::st2110_21::{Measurement, Reads, Summary, Verdict};
+use onair_media::survey::Essence;
+
+use super::document::{
+    self, Bucket, Count, Extremes, Flow, Histogram, Intervals, Level, Limits, Timing,
+};
+use super::format::Format;
+use super::table::{Found, Key};
+
+/// Levels of either model that are told apart: packets of the largest frame.
+const LEVELS: u16 = 20_000;
+/// A capture within this time of the RTP timestamps follows the sender's clock.
+const SAME_CLOCK_NS: f64 = 500e6;
+/// TAI minus UTC since 2017.
+const TAI_MINUS_UTC_NS: f64 = 37e9;
+const NANOS_PER_SECOND: u64 = 1_000_000_000;
+
+/// A stream in the second pass.
+#[derive(Debug)]
+pub(super) struct Measured {
+    found: Found,
+    format: Format,
+    timing: Option<Measurement>,
+    delay: Delay,
+}
+
+/// How long after the time of its RTP timestamp each packet came.
+#[derive(Debug, Default, Clone, Copy)]
+struct Delay {
+    all: Summary,
+    second: Option<(u64, Summary)>,
+    /// Largest difference within a second: TS-DF.
+    variation_ns: i64,
+}
+
+impl Delay {
+    fn add(&mut self, at_ns: u64, delay_ns: i64) {
+        self.all.add(delay_ns);
+        let start = match self.second {
+            Some((start, _)) if at_ns.saturating_sub(start) < NANOS_PER_SECOND => start,
+            _ => {
+                self.second = None;
+                at_ns
+            }
+        };
+        let second = &mut self.second.get_or_insert((start, Summary::default())).1;
+        second.add(delay_ns);
+        if let (Some(min), Some(max)) = (second.min(), second.max()) {
+            self.variation_ns = self.variation_ns.max(max.saturating_sub(min));
+        }
+    }
+}
+
+/// Which clock the times of a capture follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Clock {
+    Tai,
+    Utc,
+    Other,
+}
+
+impl Clock {
+    fn of(mean_delay_ns: Option<f64>) -> Self {
+        let near = |ns: f64| ns.abs() < SAME_CLOCK_NS;
+        match mean_delay_ns {
+            Some(delay) if near(delay) => Self::Tai,
+            Some(delay) if near(delay + TAI_MINUS_UTC_NS) => Self::Utc,
+            _ => Self::Other,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Tai => "tai",
+            Self::Utc => "utc",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl Measured {
+    pub(super) fn new(found: Found, format: Format) -> Self {
+        let timing = format.stream.as_ref();
+        let timing = timing.and_then(|it| Measurement::with_many_levels(it, LEVELS).ok());
+        Self {
+            found,
+            format,
+            timing,
+            delay: Delay::default(),
+        }
+    }
+
+    pub(super) const fn key(&self) -> &Key {
+        &self.found.key
+    }
+
+    pub(super) const fn measures(&self) -> bool {
+        self.format.clock_hz.is_some()
+    }
+
+    pub(super) fn packet(&mut self, at_ns: u64, rtp: &RtpHeader) {
+        if let Some(timing) = &mut self.timing {
+            timing.packet(at_ns, Some(at_ns), rtp);
+        }
+        if let Some(hz) = self.format.clock_hz {
+            let sent_ns = media_time::nearest_ns(rtp.timestamp, hz, at_ns);
+            let delay = i128::from(at_ns) - i128::from(sent_ns);
+            self.delay
+                .add(at_ns, i64::try_from(delay).unwrap_or(i64::MAX));
+        }
+    }
+
+    pub(super) fn document(&self) -> Flow {
+        let Found { key, dscp, survey } = &self.found;
+        let sequences = survey.sequences();
+        let spacing = survey.spacing();
+        let duration_ns = survey.last_ns().saturating_sub(survey.first_ns());
+        let bits = u128::from(survey.bytes()) * 8 * u128::from(NANOS_PER_SECOND);
+        let rate = bits.checked_div(duration_ns.into());
+        Flow {
+            source: key.source.to_string(),
+            destination: key.destination.to_string(),
+            vlan: key.vlan,
+            ssrc: key.ssrc,
+            payload_type: survey.payload_type(),
+            other_payload_types: survey.other_types(),
+            dscp: *dscp,
+            essence: self.format.essence.name(),
+            essence_is_guess: !self.format.described,
+            packets: survey.packets(),
+            bytes: survey.bytes(),
+            bits_per_second: rate.and_then(|it| u64::try_from(it).ok()),
+            first_ns: survey.first_ns(),
+            last_ns: survey.last_ns(),
+            times_back: survey.back(),
+            lost: sequences.lost(),
+            gaps: sequences.gaps(),
+            duplicates: sequences.duplicates(),
+            late: sequences.late(),
+            markers: survey.markers(),
+            second_field_packets: self.is_raw().then_some(survey.raster().second_field),
+            packets_per_unit: counts(survey.units().occurred().map(|(of, n)| (of.into(), n))),
+            timestamp_steps: counts(survey.steps().occurred().map(|(of, n)| (of.into(), n))),
+            other_timestamp_steps: survey.steps().others(),
+            payload_bytes: extremes(survey.sizes()),
+            intervals: intervals(spacing.intervals.min(), &spacing.intervals),
+            within_unit_ns: extremes(&spacing.within),
+            after_marker_ns: extremes(&spacing.after_marker),
+            video: self.video(),
+            audio: self.audio(),
+            after_timestamp_ns: extremes(&self.delay.all),
+            clock: self.clock().map(Clock::name),
+            timing: self.timing.as_ref().and_then(|it| self.timing(it)),
+        }
+    }
+
+    fn is_raw(&self) -> bool {
+        self.format.essence == Essence::Video
+    }
+
+    fn clock(&self) -> Option<Clock> {
+        let first = self.timing.as_ref().map(Measurement::first_packets);
+        let mean = first.and_then(|it| it.after_timestamp_ns.mean());
+        let mean = mean.or(self.delay.all.mean())?;
+        Some(Clock::of(Some(mean)))
+    }
+
+    fn video(&self) -> Option<document::Video> {
+        let stream = self.format.stream.as_ref()?;
+        let raster = self.found.survey.raster();
+        let raw = self.is_raw();
+        Some(document::Video {
+            width: self.format.width,
+            height: raw.then_some(stream.height),
+            interlaced: stream.interlaced,
+            segmented: self.format.segmented,
+            frame_rate: format!("{}/{}", stream.rate.0, stream.rate.1),
+            pgroup: raster.pgroup().filter(|_| raw),
+            continued_packets: raw.then_some(raster.continued),
+            invalid_packets: raw.then_some(raster.invalid),
+            described_sender: self.format.sender,
+            guessed: self.format.guessed.clone(),
+        })
+    }
+
+    fn audio(&self) -> Option<document::Audio> {
+        if self.format.essence != Essence::Audio {
+            return None;
+        }
+        let samples = self.format.samples?;
+        Some(document::Audio {
+            sample_rate: self.format.clock_hz?,
+            samples,
+            delay_variation_ns: self.delay.variation_ns,
+        })
+    }
+
+    fn timing(&self, measured: &Measurement) -> Option<Timing> {
+        let raw = self.is_raw();
+        let clock = self.clock().unwrap_or(Clock::Other);
+        let judged = raw && clock == Clock::Tai;
+        let schedule = measured.schedule();
+        let limits = measured.limits();
+        let stream = measured.stream();
+        let first = measured.first_packets();
+        Some(Timing {
+            schedule: match stream.reads {
+                Reads::Gapped => "gapped",
+                Reads::Linear => "linear",
+            },
+            packets: stream.packets,
+            units: measured.units(),
+            trs_ns: schedule.spacing_ns(),
+            tr_offset_ns: schedule.offset_ns(),
+            tdrain_ns: schedule.drain_ns(),
+            limits: Limits {
+                cmax_narrow: limits.cmax_narrow,
+                cmax_wide: limits.cmax_wide,
+                vrx_full_narrow: limits.vrx_full_narrow,
+                vrx_full_wide: limits.vrx_full_wide,
+            },
+            cinst: histogram(measured.cinst())?,
+            vrx: histogram(measured.vrx()).filter(|_| raw),
+            vrx_is_judged: judged,
+            first_packet_ns: extremes(&first.after_start_ns),
+            first_packet_after_timestamp_ns: extremes(&first.after_timestamp_ns),
+            rtp_offset_ticks: extremes(&first.rtp_offset_ticks),
+            margin_ns: extremes(&first.margin_ns),
+            verdict: verdict(measured.verdict(judged)?),
+        })
+    }
+}
+
+fn verdict(found: Verdict) -> document::Verdict {
+    document::Verdict {
+        compliance: found.complies.map_or("not_compliant", |it| it.name()),
+        reason: found.reason.map(|reason| document::Reason {
+            quantity: reason.quantity.name(),
+            figure: reason.figure,
+            limit: reason.limit,
+            text: reason.to_string(),
+        }),
+    }
+}
+
+fn counts(of: impl Iterator<Item = (i64, u64)>) -> Vec<Count> {
+    let mut all: Vec<_> = of.map(|(value, count)| Count { value, count }).collect();
+    all.sort_by_key(|it| it.value);
+    all
+}
+
+fn extremes(of: &Summary) -> Option<Extremes> {
+    Some(Extremes {
+        min: of.min()?,
+        mean: of.mean()?,
+        max: of.max()?,
+    })
+}
+
+fn intervals(min_ns: Option<u64>, of: &onair_media::st2110_21::Intervals) -> Option<Intervals> {
+    Some(Intervals {
+        min_ns: min_ns?,
+        mean_ns: of.mean()?,
+        max_ns: of.max()?,
+        histogram: of
+            .occurred()
+            .map(|(from_ns, packets)| Bucket { from_ns, packets })
+            .collect(),
+    })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "percentages")]
+fn histogram(of: &onair_media::st2110_21::Levels) -> Option<Histogram> {
+    let total = of.total() as f64;
+    Some(Histogram {
+        min: of.min()?,
+        mean: of.mean()?,
+        max: of.max()?,
+        outside: of.outside(),
+        histogram: of
+            .occurred()
+            .map(|(level, packets)| Level {
+                level,
+                packets,
+                percent: packets as f64 * 100.0 / total,
+            })
+            .collect(),
+    })
+}

@@ -1,0 +1,174 @@
+//! The streams of a capture: found in a first pass, measured in a second one.
+
+use std::collections::HashMap;
+use std::net::SocketAddrV4;
+
+use onair_media::survey::{CapturedPacket, Essence, NotRtp, Survey};
+
+use super::capture::Frame;
+use super::document;
+use super::flow::Measured;
+use super::format::Formats;
+
+/// Most streams; packets of others are counted together.
+const MAX_FLOWS: usize = 512;
+/// A stream of fewer packets and of no known essence is taken for chance.
+const MIN_PACKETS: u64 = 3;
+const NANOS_PER_SECOND: i64 = 1_000_000_000;
+
+/// What makes a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    pub(super) vlan: Option<u16>,
+    pub(super) source: SocketAddrV4,
+    pub(super) destination: SocketAddrV4,
+    pub(super) ssrc: u32,
+}
+
+impl Key {
+    const fn of(packet: &CapturedPacket<'_>) -> Self {
+        Self {
+            vlan: packet.vlan,
+            source: packet.source,
+            destination: packet.destination,
+            ssrc: packet.rtp.ssrc,
+        }
+    }
+}
+
+/// Packets that belong to no stream of the table.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Others {
+    pub(super) other_protocol: u64,
+    pub(super) fragments: u64,
+    pub(super) damaged: u64,
+    pub(super) other_udp: u64,
+    pub(super) other_flow: u64,
+    pub(super) beyond_limit: u64,
+    pub(super) stray: u64,
+}
+
+/// A stream that was found.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    pub(super) key: Key,
+    pub(super) dscp: u8,
+    pub(super) survey: Survey,
+}
+
+/// The first pass.
+#[derive(Debug)]
+pub(super) struct Table {
+    only: Option<SocketAddrV4>,
+    tai_offset_ns: i64,
+    places: HashMap<Key, usize>,
+    found: Vec<Found>,
+    others: Others,
+}
+
+impl Table {
+    pub(super) fn new(only: Option<SocketAddrV4>, tai_offset_s: i64) -> Self {
+        Self {
+            only,
+            tai_offset_ns: tai_offset_s * NANOS_PER_SECOND,
+            places: HashMap::new(),
+            found: Vec::new(),
+            others: Others::default(),
+        }
+    }
+
+    pub(super) fn find(&mut self, frame: Frame<'_>) {
+        let packet = match CapturedPacket::parse(frame.link, frame.bytes) {
+            Ok(packet) => packet,
+            Err(reason) => {
+                let others = &mut self.others;
+                *match reason {
+                    NotRtp::OtherProtocol => &mut others.other_protocol,
+                    NotRtp::Fragment => &mut others.fragments,
+                    NotRtp::Damaged => &mut others.damaged,
+                    NotRtp::OtherUdp => &mut others.other_udp,
+                } += 1;
+                return;
+            }
+        };
+        if self.only.is_some_and(|only| only != packet.destination) {
+            self.others.other_flow += 1;
+            return;
+        }
+        let key = Key::of(&packet);
+        let place = match self.places.get(&key) {
+            Some(place) => *place,
+            None if self.found.len() == MAX_FLOWS => {
+                self.others.beyond_limit += 1;
+                return;
+            }
+            None => {
+                self.places.insert(key, self.found.len());
+                self.found.push(Found {
+                    key,
+                    dscp: packet.dscp,
+                    survey: Survey::default(),
+                });
+                self.found.len() - 1
+            }
+        };
+        let at_ns = frame.at_ns.saturating_add_signed(self.tai_offset_ns);
+        self.found[place].survey.packet(at_ns, &packet);
+    }
+
+    /// The streams, ready for the second pass.
+    pub(super) fn measured(self, formats: &Formats) -> MeasuredTable {
+        let mut others = self.others;
+        let mut flows = Vec::new();
+        for found in self.found {
+            let format = formats.of(found.key.destination, &found.survey);
+            let packets = found.survey.packets();
+            if packets < MIN_PACKETS && format.essence == Essence::Unknown {
+                others.stray += packets;
+                continue;
+            }
+            flows.push(Measured::new(found, format));
+        }
+        let keys = flows.iter().map(|flow| *flow.key());
+        MeasuredTable {
+            tai_offset_ns: self.tai_offset_ns,
+            places: keys.enumerate().map(|(place, key)| (key, place)).collect(),
+            flows,
+            others,
+        }
+    }
+}
+
+/// The second pass.
+#[derive(Debug)]
+pub(super) struct MeasuredTable {
+    tai_offset_ns: i64,
+    places: HashMap<Key, usize>,
+    flows: Vec<Measured>,
+    others: Others,
+}
+
+impl MeasuredTable {
+    /// Whether there is something to measure.
+    pub(super) fn any(&self) -> bool {
+        self.flows.iter().any(Measured::measures)
+    }
+
+    pub(super) fn add(&mut self, frame: Frame<'_>) {
+        let Ok(packet) = CapturedPacket::parse(frame.link, frame.bytes) else {
+            return;
+        };
+        if let Some(place) = self.places.get(&Key::of(&packet)) {
+            let at_ns = frame.at_ns.saturating_add_signed(self.tai_offset_ns);
+            self.flows[*place].packet(at_ns, &packet.rtp);
+        }
+    }
+
+    pub(super) const fn others(&self) -> Others {
+        self.others
+    }
+
+    pub(super) fn flows(&self) -> Vec<document::Flow> {
+        self.flows.iter().map(Measured::document).collect()
+    }
+}

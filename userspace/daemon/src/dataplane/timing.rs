@@ -1,0 +1,125 @@
+//! The timing of a receive session's packets, measured by its poller and read by the control thread.
+
+use std::sync::Arc;
+
+use crossbeam_queue::ArrayQueue;
+use onair_media::rtp::RtpHeader;
+use onair_media::st2110_21::Monitor;
+use onair_media::video::VideoFormat;
+
+use super::clock::MediaClock;
+
+/// Two copies of the measurement, which go back and forth: the poller neither waits nor allocates.
+#[derive(Debug)]
+pub(super) struct TimingShare {
+    ready: ArrayQueue<Box<Monitor>>,
+    free: ArrayQueue<Box<Monitor>>,
+}
+
+impl TimingShare {
+    fn new(monitor: &Monitor) -> Self {
+        let (ready, free) = (ArrayQueue::new(1), ArrayQueue::new(2));
+        for _ in 0..2 {
+            // It has room for both.
+            let _ = free.push(Box::new(monitor.clone()));
+        }
+        Self { ready, free }
+    }
+
+    /// The poller: offers a copy. What was offered before and not taken is replaced.
+    fn offer(&self, monitor: &Monitor) {
+        let Some(mut copy) = self.free.pop().or_else(|| self.ready.pop()) else {
+            return;
+        };
+        copy.copy_from(monitor);
+        if let Some(older) = self.ready.force_push(copy) {
+            // It has room for both.
+            let _ = self.free.push(older);
+        }
+    }
+
+    /// The control thread: takes the newest copy in exchange for the last one.
+    pub(super) fn take(&self, held: &mut Option<Box<Monitor>>) {
+        if let Some(newer) = self.ready.pop()
+            && let Some(older) = held.replace(newer)
+        {
+            // It has room for both.
+            let _ = self.free.push(older);
+        }
+    }
+}
+
+/// The poller's half.
+#[derive(Debug)]
+pub(super) struct Timing {
+    monitor: Box<Monitor>,
+    share: Arc<TimingShare>,
+    clock: Option<Arc<MediaClock>>,
+}
+
+impl Timing {
+    /// For packets of `format`; `None` if its rate cannot be measured.
+    pub(super) fn new(format: &VideoFormat) -> Option<Self> {
+        let rate = format.rate();
+        let monitor = Monitor::new(format.height(), false, (rate.num(), rate.den()))?;
+        Some(Self {
+            share: Arc::new(TimingShare::new(&monitor)),
+            monitor: Box::new(monitor),
+            clock: None,
+        })
+    }
+
+    pub(super) fn share(&self) -> Arc<TimingShare> {
+        Arc::clone(&self.share)
+    }
+
+    pub(super) fn follow(&mut self, clock: Arc<MediaClock>) {
+        self.clock = Some(clock);
+    }
+
+    /// Adds a packet that was received at `now_ns`, if it is of the source that the session follows.
+    #[inline]
+    pub(super) fn packet(&mut self, payload: &[u8], ssrc: Option<u32>, now_ns: u64) {
+        let Ok((rtp, _)) = RtpHeader::parse_start(payload) else {
+            return;
+        };
+        if ssrc != Some(rtp.ssrc) {
+            return;
+        }
+        let clock = self.clock.as_ref().filter(|clock| clock.is_tai());
+        let tai_ns = clock.map(|clock| now_ns.saturating_add(clock.ahead_ns()));
+        if self.monitor.packet(now_ns, tai_ns, &rtp) {
+            self.share.offer(&self.monitor);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_thread_gets_the_newest_copy_and_the_poller_never_waits() {
+        let header = |sequence| RtpHeader {
+            marker: false,
+            payload_type: 96,
+            sequence,
+            timestamp: 0,
+            ssrc: 1,
+        };
+        let mut monitor = Monitor::new(1080, false, (50, 1)).unwrap();
+        let share = TimingShare::new(&monitor);
+        let mut held = None;
+        share.take(&mut held);
+        assert!(held.is_none());
+        for round in 1..20u64 {
+            for sequence in 0..3 {
+                monitor.packet(round * 10 + sequence, None, &header(0));
+                share.offer(&monitor);
+            }
+            share.take(&mut held);
+            let total = |it: &Monitor| it.spacing().intervals.total();
+            assert_eq!(held.as_deref().map(total), Some(total(&monitor)));
+        }
+    }
+}

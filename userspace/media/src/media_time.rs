@@ -1,0 +1,69 @@
+//! RTP timestamps as times (ST 2110-10 §7): ticks since the SMPTE Epoch, of which a packet carries the low
+//! 32 bits.
+
+const NANOS_PER_SECOND: u128 = 1_000_000_000;
+
+/// The time of `timestamp`, a count of ticks of `hz` Hz, in nanoseconds since the epoch, rounded down: of all
+/// times that have this timestamp the nearest to `near_ns`. That is 13 hours away at most at 90 kHz.
+///
+/// A rate of 0 Hz, and a time before the epoch, give 0.
+#[must_use]
+pub const fn nearest_ns(timestamp: u32, hz: u32, near_ns: u64) -> u64 {
+    if hz == 0 {
+        return 0;
+    }
+    let near = near_ns as u128 * hz as u128 / NANOS_PER_SECOND;
+    #[expect(clippy::cast_possible_truncation, reason = "timestamps wrap")]
+    let ahead = timestamp.wrapping_sub(near as u32).cast_signed();
+    let ticks = near.saturating_add_signed(ahead as i128);
+    let ns = ticks * NANOS_PER_SECOND / hz as u128;
+    if ns > u64::MAX as u128 {
+        return u64::MAX;
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "compared above")]
+    {
+        ns as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn timestamp_across_a_wrap_is_unwrapped_to_the_nearest_time() {
+        // 2^32 ticks of 90 kHz are 47,721.858 s.
+        let wrap_ns = (1u64 << 32) * 100_000 / 9;
+        let wraps = 37_000;
+        let near_ns = wrap_ns * wraps + 500;
+        let second = 1_000_000_000;
+        assert!(nearest_ns(0, 90_000, near_ns).abs_diff(near_ns) < 1_000_000);
+        let before = nearest_ns(u32::MAX - 89_999, 90_000, near_ns);
+        assert!(before.abs_diff(near_ns - second) < 1_000_000);
+        let after = nearest_ns(90_000, 90_000, near_ns);
+        assert!(after.abs_diff(near_ns + second) < 1_000_000);
+        assert_eq!(nearest_ns(u32::MAX, 90_000, 0), 0, "before the epoch");
+        assert_eq!(nearest_ns(5, 0, 7), 0);
+        assert_eq!(nearest_ns(0, 1, u64::MAX), 4_294_967_296 * 4 * second);
+    }
+
+    proptest! {
+        #[test]
+        fn time_of_any_tick_is_found_from_near_it(
+            ticks in 1u64 << 33..1 << 47,
+            hz in prop::sample::select(vec![44_100u32, 48_000, 90_000, 96_000]),
+            away_ns in -20_000_000_000_000i64..20_000_000_000_000,
+        ) {
+            let tick_ns = |ticks: u64| {
+                u64::try_from(u128::from(ticks) * NANOS_PER_SECOND / u128::from(hz)).unwrap()
+            };
+            let time_ns = tick_ns(ticks);
+            prop_assume!(away_ns.unsigned_abs() < time_ns);
+            #[expect(clippy::cast_possible_truncation, reason = "timestamps wrap")]
+            let timestamp = ticks as u32;
+            let found = nearest_ns(timestamp, hz, time_ns.strict_add_signed(away_ns));
+            prop_assert_eq!(found, time_ns);
+        }
+    }
+}

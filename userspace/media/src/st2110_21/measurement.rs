@@ -1,0 +1,214 @@
+//! All figures of one stream whose format is known.
+
+use crate::rtp::{RtpHeader, timestamp_after};
+
+use super::first_packet::FirstPackets;
+use super::levels::Levels;
+use super::limits::Limits;
+use super::network::NetworkModel;
+use super::receive_buffer::ReceiveBuffer;
+use super::schedule::{Schedule, ScheduleError, Stream};
+use super::verdict::{Verdict, verdict};
+
+/// Levels of the network model that are told apart.
+const CINST_LEVELS: i64 = 1023;
+/// Levels of the virtual receive buffer that are told apart.
+const VRX_LEVELS: (i64, i64) = (-256, 1023);
+
+/// How far the first packets may be from the times of their timestamps.
+const SAME_CLOCK_NS: f64 = 1e9;
+
+/// Which packet comes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// Nothing was seen yet, or packets of a unit without its start.
+    Unknown,
+    /// The first packet of a unit.
+    Start,
+    /// Another packet of the unit with this timestamp.
+    Within(u32),
+}
+
+/// The measurement of one stream: constant memory, two divisions a packet.
+#[derive(Debug, Clone)]
+pub struct Measurement {
+    stream: Stream,
+    schedule: Schedule,
+    limits: Limits,
+    network: NetworkModel,
+    buffer: ReceiveBuffer,
+    cinst: Levels,
+    vrx: Levels,
+    first: FirstPackets,
+    next: Next,
+    units: u64,
+}
+
+impl Measurement {
+    /// The measurement of `stream`, before its first packet.
+    ///
+    /// # Errors
+    /// [`ScheduleError`]: a value of the stream is out of range.
+    pub fn new(stream: &Stream) -> Result<Self, ScheduleError> {
+        Self::with_levels(stream, CINST_LEVELS, VRX_LEVELS)
+    }
+
+    /// As [`Self::new`], with so many levels of the network model, and of the virtual receive buffer on
+    /// either side of 0.
+    ///
+    /// # Errors
+    /// [`ScheduleError`]: a value of the stream is out of range.
+    pub fn with_many_levels(stream: &Stream, levels: u16) -> Result<Self, ScheduleError> {
+        let levels = i64::from(levels);
+        Self::with_levels(stream, levels, (-levels, levels))
+    }
+
+    fn with_levels(stream: &Stream, cinst: i64, vrx: (i64, i64)) -> Result<Self, ScheduleError> {
+        let schedule = Schedule::new(stream)?;
+        Ok(Self {
+            stream: *stream,
+            schedule,
+            limits: Limits::new(stream),
+            network: NetworkModel::new(&schedule),
+            buffer: ReceiveBuffer::new(&schedule),
+            cinst: Levels::new(0..=cinst),
+            vrx: Levels::new(vrx.0..=vrx.1),
+            first: FirstPackets::default(),
+            next: Next::Unknown,
+            units: 0,
+        })
+    }
+
+    /// Starts again, for another stream. Does not allocate.
+    ///
+    /// # Errors
+    /// [`ScheduleError`]: a value of the stream is out of range. Nothing changed.
+    pub fn restart(&mut self, stream: &Stream) -> Result<(), ScheduleError> {
+        let schedule = Schedule::new(stream)?;
+        self.stream = *stream;
+        self.schedule = schedule;
+        self.limits = Limits::new(stream);
+        self.network = NetworkModel::new(&schedule);
+        self.buffer = ReceiveBuffer::new(&schedule);
+        self.cinst.clear();
+        self.vrx.clear();
+        self.first = FirstPackets::default();
+        self.next = Next::Unknown;
+        self.units = 0;
+        Ok(())
+    }
+
+    /// Becomes equal to `other`, which tells apart as many levels. Does not allocate then.
+    pub fn copy_from(&mut self, other: &Self) {
+        self.cinst.copy_from(&other.cinst);
+        self.vrx.copy_from(&other.vrx);
+        self.stream = other.stream;
+        self.schedule = other.schedule;
+        self.limits = other.limits;
+        self.network = other.network;
+        self.buffer = other.buffer;
+        self.first = other.first;
+        self.next = other.next;
+        self.units = other.units;
+    }
+
+    /// Adds a packet that came at `at_ns` of a steady clock and at `tai_ns` since the epoch; without the
+    /// latter the virtual receive buffer and the first packets are not measured. Returns the levels of
+    /// both models.
+    #[inline]
+    pub fn packet(
+        &mut self,
+        at_ns: u64,
+        tai_ns: Option<u64>,
+        rtp: &RtpHeader,
+    ) -> (u64, Option<i64>) {
+        let cinst = self.network.packet(at_ns);
+        self.cinst.add(i64::try_from(cinst).unwrap_or(i64::MAX));
+        let starts = match self.next {
+            Next::Unknown => false,
+            Next::Start => true,
+            // The marker was lost.
+            Next::Within(timestamp) => timestamp_after(rtp.timestamp, timestamp),
+        };
+        if starts {
+            self.units += 1;
+            self.next = Next::Within(rtp.timestamp);
+            if let Some(tai_ns) = tai_ns {
+                let margin_ns = self.buffer.start(tai_ns);
+                self.first
+                    .add(&self.schedule, tai_ns, rtp.timestamp, margin_ns);
+            }
+        }
+        let vrx = match (self.next, tai_ns) {
+            (Next::Within(_), Some(tai_ns)) => self.buffer.packet(tai_ns),
+            _ => None,
+        };
+        if let Some(level) = vrx {
+            self.vrx.add(level);
+        }
+        if rtp.marker {
+            self.next = Next::Start;
+        }
+        (cinst, vrx)
+    }
+
+    /// The stream as it was given.
+    #[must_use]
+    pub const fn stream(&self) -> &Stream {
+        &self.stream
+    }
+
+    /// Its times.
+    #[must_use]
+    pub const fn schedule(&self) -> &Schedule {
+        &self.schedule
+    }
+
+    /// Its limits.
+    #[must_use]
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Levels of the network model that packets found.
+    #[must_use]
+    pub const fn cinst(&self) -> &Levels {
+        &self.cinst
+    }
+
+    /// Levels of the virtual receive buffer after packets.
+    #[must_use]
+    pub const fn vrx(&self) -> &Levels {
+        &self.vrx
+    }
+
+    /// What the first packets of frames or fields show.
+    #[must_use]
+    pub const fn first_packets(&self) -> &FirstPackets {
+        &self.first
+    }
+
+    /// Frames or fields that started.
+    #[must_use]
+    pub const fn units(&self) -> u64 {
+        self.units
+    }
+
+    /// Whether the first packets came within a second of the times of their timestamps: sender and measured
+    /// times follow the same clock. `None` if no such times were given.
+    #[must_use]
+    pub fn same_clock(&self) -> Option<bool> {
+        let mean = self.first.after_timestamp_ns.mean()?;
+        Some(mean.abs() < SAME_CLOCK_NS)
+    }
+
+    /// The verdict on everything that was measured, without the virtual receive buffer if `with_vrx` is
+    /// false or if it has no packet. `None` without a packet.
+    #[must_use]
+    pub fn verdict(&self, with_vrx: bool) -> Option<Verdict> {
+        let cinst = u64::try_from(self.cinst.max()?).unwrap_or(0);
+        let vrx = self.vrx.min().zip(self.vrx.max());
+        let vrx = vrx.filter(|_| with_vrx);
+        Some(verdict(&self.limits, self.stream.reads, cinst, vrx))
+    }
+}

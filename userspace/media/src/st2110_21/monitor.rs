@@ -1,0 +1,203 @@
+//! The measurement of a stream that shows only while it runs how many packets its frames have.
+
+use crate::rtp::RtpHeader;
+
+use super::measurement::Measurement;
+use super::schedule::{Reads, Stream};
+use super::spacing::{Spacing, UnitPackets};
+use super::verdict::{Verdict, verdict};
+
+/// Units of the same number of packets that decide it.
+const MIN_UNITS: u64 = 3;
+/// Units of another number of packets, one after the other, that start the measurement again.
+const MAX_OTHERS: u32 = 4;
+/// How long the figures of a window are collected, in nanoseconds.
+const WINDOW_NS: u64 = 1_000_000_000;
+
+/// Extremes of the figures in a window of time.
+#[derive(Debug, Clone, Copy, Default)]
+struct Window {
+    started_ns: u64,
+    cinst: u64,
+    vrx: Option<(i64, i64)>,
+}
+
+/// The figures of a second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Second {
+    /// Highest level of the network model.
+    pub cinst: u64,
+    /// Lowest and highest level of the virtual receive buffer, if both ends follow the same clock.
+    pub vrx: Option<(i64, i64)>,
+    /// The verdict on these.
+    pub verdict: Verdict,
+}
+
+impl Window {
+    #[inline]
+    fn add(&mut self, cinst: u64, vrx: Option<i64>) {
+        self.cinst = self.cinst.max(cinst);
+        if let Some(level) = vrx {
+            let (min, max) = self.vrx.unwrap_or((level, level));
+            self.vrx = Some((min.min(level), max.max(level)));
+        }
+    }
+}
+
+/// Learns the packets of a unit and the schedule, then measures. Starts again when the source or the number
+/// of packets changes.
+#[derive(Debug, Clone)]
+pub struct Monitor {
+    stream: Stream,
+    spacing: Spacing,
+    units: UnitPackets,
+    measurement: Measurement,
+    learnt: bool,
+    source: Option<u32>,
+    others: u32,
+    window: Window,
+    last: Option<Second>,
+    restarts: u64,
+}
+
+impl Monitor {
+    /// For a stream of this height and rate of frames; `None` if the rate is out of range.
+    #[must_use]
+    pub fn new(height: u32, interlaced: bool, rate: (u32, u32)) -> Option<Self> {
+        let stream = Stream {
+            height,
+            interlaced,
+            rate,
+            packets: 1,
+            reads: Reads::Linear,
+            offset_ns: None,
+        };
+        Some(Self {
+            stream,
+            spacing: Spacing::default(),
+            units: UnitPackets::default(),
+            measurement: Measurement::new(&stream).ok()?,
+            learnt: false,
+            source: None,
+            others: 0,
+            window: Window::default(),
+            last: None,
+            restarts: 0,
+        })
+    }
+
+    /// Adds a packet; times as for [`Measurement::packet`]. Returns whether a second has passed: then
+    /// [`Self::last_second`] is new.
+    #[inline]
+    pub fn packet(&mut self, at_ns: u64, tai_ns: Option<u64>, rtp: &RtpHeader) -> bool {
+        if self.source != Some(rtp.ssrc) {
+            if self.source.is_some() {
+                self.start_again();
+            }
+            self.source = Some(rtp.ssrc);
+        }
+        self.spacing.packet(at_ns, rtp.marker);
+        if let Some(packets) = self.units.packet(rtp.sequence, rtp.marker) {
+            self.unit(packets);
+        }
+        if !self.learnt {
+            return false;
+        }
+        let (cinst, vrx) = self.measurement.packet(at_ns, tai_ns, rtp);
+        let ended = at_ns.saturating_sub(self.window.started_ns) >= WINDOW_NS;
+        if ended {
+            self.end_window(at_ns);
+        }
+        self.window.add(cinst, vrx);
+        ended
+    }
+
+    #[inline(never)]
+    fn unit(&mut self, packets: u32) {
+        if self.learnt {
+            self.others = if packets == self.stream.packets {
+                0
+            } else {
+                self.others + 1
+            };
+            if self.others >= MAX_OTHERS {
+                self.start_again();
+            }
+            return;
+        }
+        let usual = self.units.usual().filter(|(_, units)| *units >= MIN_UNITS);
+        let (Some((packets, _)), Some(reads)) = (usual, self.spacing.reads()) else {
+            return;
+        };
+        self.stream.packets = packets;
+        self.stream.reads = reads;
+        self.learnt = self.measurement.restart(&self.stream).is_ok();
+    }
+
+    fn end_window(&mut self, at_ns: u64) {
+        if self.window.started_ns > 0 {
+            let Window { cinst, vrx, .. } = self.window;
+            let limits = self.measurement.limits();
+            let vrx = vrx.filter(|_| self.measurement.same_clock() == Some(true));
+            self.last = Some(Second {
+                cinst,
+                vrx,
+                verdict: verdict(limits, self.stream.reads, cinst, vrx),
+            });
+        }
+        self.window = Window {
+            started_ns: at_ns,
+            ..Window::default()
+        };
+    }
+
+    fn start_again(&mut self) {
+        self.spacing.clear();
+        self.units = UnitPackets::default();
+        self.learnt = false;
+        self.others = 0;
+        self.window = Window::default();
+        self.last = None;
+        self.restarts += 1;
+    }
+
+    /// The measurement since the packets of a frame were learnt; `None` before.
+    #[must_use]
+    pub fn measurement(&self) -> Option<&Measurement> {
+        self.learnt.then_some(&self.measurement)
+    }
+
+    /// The times between packets.
+    #[must_use]
+    pub const fn spacing(&self) -> &Spacing {
+        &self.spacing
+    }
+
+    /// The last whole second.
+    #[must_use]
+    pub const fn last_second(&self) -> Option<Second> {
+        self.last
+    }
+
+    /// When the last whole second ended; 0 before.
+    #[must_use]
+    pub const fn ended_ns(&self) -> u64 {
+        self.window.started_ns
+    }
+
+    /// Becomes equal to `other`. Does not allocate.
+    pub fn copy_from(&mut self, other: &Self) {
+        self.spacing.copy_from(&other.spacing);
+        self.measurement.copy_from(&other.measurement);
+        (self.stream, self.units) = (other.stream, other.units);
+        (self.learnt, self.source, self.others) = (other.learnt, other.source, other.others);
+        (self.window, self.last) = (other.window, other.last);
+        self.restarts = other.restarts;
+    }
+
+    /// How often the measurement started again.
+    #[must_use]
+    pub const fn restarts(&self) -> u64 {
+        self.restarts
+    }
+}

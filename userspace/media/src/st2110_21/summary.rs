@@ -1,0 +1,45 @@
+//! Smallest, mean and largest of a figure.
+
+/// A figure over all its occurrences, with constant memory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Summary {
+    extremes: Option<(i64, i64)>,
+    sum: i128,
+    total: u64,
+}
+
+impl Summary {
+    /// Adds one occurrence.
+    #[inline]
+    pub fn add(&mut self, value: i64) {
+        let (min, max) = self.extremes.unwrap_or((value, value));
+        self.extremes = Some((min.min(value), max.max(value)));
+        self.sum += i128::from(value);
+        self.total += 1;
+    }
+
+    /// Occurrences.
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// Smallest.
+    #[must_use]
+    pub fn min(&self) -> Option<i64> {
+        Some(self.extremes?.0)
+    }
+
+    /// Largest.
+    #[must_use]
+    pub fn max(&self) -> Option<i64> {
+        Some(self.extremes?.1)
+    }
+
+    /// Mean.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a mean for people")]
+    pub fn mean(&self) -> Option<f64> {
+        (self.total > 0).then(|| self.sum as f64 / self.total as f64)
+    }
+}

@@ -1,0 +1,215 @@
+//! Guesses from what a stream shows.
+
+use std::fmt;
+
+use super::steps::Steps;
+use super::stream::Survey;
+
+/// RTP ticks of video and ancillary data in a second.
+const VIDEO_HZ: u32 = 90_000;
+/// Frames or fields a second that are usual: numerator and denominator.
+pub const VIDEO_RATES: [(u32, u32); 13] = [
+    (24_000, 1001),
+    (24, 1),
+    (25, 1),
+    (30_000, 1001),
+    (30, 1),
+    (48_000, 1001),
+    (48, 1),
+    (50, 1),
+    (60_000, 1001),
+    (60, 1),
+    (100, 1),
+    (120_000, 1001),
+    (120, 1),
+];
+/// Clocks of audio, in hertz.
+const AUDIO_CLOCKS: [u32; 3] = [44_100, 48_000, 96_000];
+
+/// What a stream seems to carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Essence {
+    /// Uncompressed video, ST 2110-20.
+    Video,
+    /// JPEG XS, ST 2110-22.
+    JpegXs,
+    /// Audio, ST 2110-30 or -31.
+    Audio,
+    /// Ancillary data, ST 2110-40.
+    Ancillary,
+    /// Timed text, ST 2110-43.
+    TimedText,
+    /// None of these.
+    Unknown,
+}
+
+impl Essence {
+    /// Name in documents.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Video => "video",
+            Self::JpegXs => "jpeg_xs",
+            Self::Audio => "audio",
+            Self::Ancillary => "ancillary",
+            Self::TimedText => "timed_text",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// The essence of the stream that `survey` has seen.
+    #[must_use]
+    pub fn of(survey: &Survey) -> Self {
+        let packets = survey.packets();
+        // A damaged packet in a hundred does not change the guess.
+        let nearly_all = |count: u64| packets > 0 && count >= packets - packets / 100;
+        let formats = survey.formats();
+        if nearly_all(formats.ancillary) {
+            Self::Ancillary
+        } else if nearly_all(formats.timed_text) {
+            Self::TimedText
+        } else if nearly_all(formats.jpeg_xs) {
+            Self::JpegXs
+        } else if nearly_all(survey.raster().valid) && survey.markers() > 0 {
+            Self::Video
+        } else if nearly_all(packets - survey.markers()) && audio_step(survey).is_some() {
+            Self::Audio
+        } else {
+            Self::Unknown
+        }
+    }
+}
+
+impl fmt::Display for Essence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Video => "video",
+            Self::JpegXs => "JPEG XS",
+            Self::Audio => "audio",
+            Self::Ancillary => "ancillary data",
+            Self::TimedText => "timed text",
+            Self::Unknown => "unknown",
+        })
+    }
+}
+
+/// Samples of a packet, if nearly all packets have as many.
+fn audio_step(survey: &Survey) -> Option<u32> {
+    let (step, count) = survey.steps().occurred().max_by_key(|it| it.1)?;
+    let (_, total) = survey.steps().sum();
+    let usual = u32::try_from(step).ok().filter(|step| *step > 0)?;
+    (count >= total - total / 20).then_some(usual)
+}
+
+/// A rate that a stream seems to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// Numerator.
+    pub num: u32,
+    /// Denominator.
+    pub den: u32,
+}
+
+impl Rate {
+    /// Units a second, from marker to marker, of a stream of 90 kHz.
+    #[must_use]
+    pub fn of_units(steps: &Steps) -> Option<Self> {
+        let kinds = || steps.occurred().filter(|it| it.0 >= 0);
+        let (usual, times) = kinds().filter(|it| it.0 > 0).max_by_key(|it| it.1)?;
+        // The segments of a frame have the same timestamp.
+        let still: u64 = kinds().filter(|it| it.0 == 0).map(|it| it.1).sum();
+        let units = if still * 2 > times { 2.0 } else { 1.0 };
+        let near = kinds().filter(|it| it.0.abs_diff(usual) <= 1);
+        let (ticks, count) = near.fold((0.0, 0.0), |(ticks, count), (step, times)| {
+            #[expect(clippy::cast_precision_loss, reason = "counts of a guess")]
+            let times = times as f64;
+            (ticks + f64::from(step) * times, count + times)
+        });
+        let ticks = ticks / count / units;
+        let ticks_of = |(num, den)| f64::from(VIDEO_HZ) * f64::from(den) / f64::from(num);
+        let away = |rate| (ticks_of(rate) - ticks).abs();
+        let known = VIDEO_RATES.into_iter().map(|rate| (rate, away(rate)));
+        let nearest = known.reduce(|best, it| if it.1 < best.1 { it } else { best })?;
+        if nearest.1 <= 1.0 / units {
+            let (num, den) = nearest.0;
+            return Some(Self { num, den });
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "rounded, and in range")]
+        #[expect(clippy::cast_sign_loss, reason = "positive")]
+        let den = ticks.round().clamp(1.0, 1e6) as u32;
+        Some(Self { num: VIDEO_HZ, den })
+    }
+
+    /// Frames a second of a stream with so many units a second.
+    #[must_use]
+    pub const fn of_frames(self, interlaced: bool) -> Self {
+        let Self { num, den } = self;
+        match interlaced {
+            false => self,
+            true if num.is_multiple_of(2) => Self { num: num / 2, den },
+            true => Self { num, den: den * 2 },
+        }
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.num, self.den)
+    }
+}
+
+impl Survey {
+    /// Samples of an audio packet, and the samples a second of the clock that is nearest to what the times
+    /// of the packets say.
+    #[must_use]
+    pub fn audio(&self) -> Option<(u32, u32)> {
+        let samples = audio_step(self)?;
+        let (ticks, _) = self.steps().sum();
+        let ns = self.last_ns().checked_sub(self.first_ns())?;
+        if ns == 0 {
+            return None;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a guess")]
+        let hz = ticks as f64 * 1e9 / ns as f64;
+        let away = |clock: u32| (f64::from(clock) - hz).abs();
+        let clocks = AUDIO_CLOCKS.into_iter();
+        let nearest = clocks.reduce(|best, it| if away(it) < away(best) { it } else { best })?;
+        Some((samples, nearest))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rate_of_timestamps_is_the_usual_one() {
+        for (num, den) in VIDEO_RATES {
+            let mut steps = Steps::default();
+            for n in 0..200u64 {
+                let ticks = n * 90_000 * u64::from(den) / u64::from(num);
+                steps.add(u32::try_from(ticks).unwrap());
+            }
+            let rate = Rate::of_units(&steps).unwrap();
+            assert_eq!(rate, Rate { num, den });
+        }
+        let mut segments = Steps::default();
+        for n in 0..20 {
+            segments.add(n * 3600);
+            segments.add(n * 3600);
+        }
+        let units = Rate::of_units(&segments).unwrap();
+        assert_eq!(units, Rate { num: 50, den: 1 });
+        assert_eq!(units.of_frames(true), Rate { num: 25, den: 1 });
+        let mut odd = Steps::default();
+        (0..9).for_each(|n| odd.add(n * 7000));
+        assert_eq!(
+            Rate::of_units(&odd),
+            Some(Rate {
+                num: 90_000,
+                den: 7000
+            })
+        );
+        assert_eq!(Rate::of_units(&Steps::default()), None);
+    }
+}

@@ -1,0 +1,171 @@
+//! The timing of a receive session's packets: ST 2110-21.
+
+use serde::{Deserialize, Serialize};
+
+use crate::text::texts;
+
+/// Timing of the packets of a receive session, measured while they arrive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SessionTiming {
+    /// Where the times of the packets come from.
+    pub source: TimingSource,
+    /// Time since the last measured second ended, in milliseconds.
+    pub age_ms: u64,
+    /// Packets of a frame, learnt from the stream.
+    pub packets_per_frame: u32,
+    /// The packet read schedule that the stream seems to follow.
+    pub schedule: TimingSchedule,
+    /// Levels of the network model (Cinst) since the measurement began.
+    pub cinst: TimingLevels,
+    /// CMAX of a narrow sender.
+    pub cmax_narrow: u64,
+    /// CMAX of a wide sender.
+    pub cmax_wide: u64,
+    /// Levels of the virtual receive buffer (VRX) since the measurement began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vrx: Option<TimingLevels>,
+    /// Why VRX is not measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vrx_not_measured: Option<String>,
+    /// `VRX_FULL` of a narrow sender.
+    pub vrx_full_narrow: u64,
+    /// `VRX_FULL` of a wide sender.
+    pub vrx_full_wide: u64,
+    /// First packet time: from the start of a frame to its first packet, in nanoseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_packet_ns: Option<TimingRange>,
+    /// From the time of the RTP timestamp to the first packet of the frame, in nanoseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_packet_after_timestamp_ns: Option<TimingRange>,
+    /// Ticks by which the RTP timestamp is ahead of the start of the frame.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rtp_offset_ticks: Option<TimingRange>,
+    /// From the first packet of a frame to the time at which a receiver reads it, in nanoseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub margin_ns: Option<TimingRange>,
+    /// Times between packets, in nanoseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval_ns: Option<TimingRange>,
+    /// How often each time between packets occurred.
+    pub intervals: Vec<TimingInterval>,
+    /// Verdict on the last second; absent before its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compliance: Option<Compliance>,
+    /// Verdict on everything since the measurement began.
+    pub compliance_since_start: Compliance,
+    /// How often the measurement began again, because the source or the packets of a frame changed.
+    pub restarts: u64,
+}
+
+/// Where the times of packets come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum TimingSource {
+    /// The poller's clock, read once for the packets that it takes together: bursts look longer than
+    /// they are on the wire, so that Cinst is overstated.
+    Poll,
+}
+
+texts! { TimingSource: Poll "poll" }
+
+/// A packet read schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum TimingSchedule {
+    /// Packets in the active part of the picture only.
+    Gapped,
+    /// Packets spread over the whole frame.
+    Linear,
+}
+
+texts! { TimingSchedule: Gapped "gapped", Linear "linear" }
+
+/// Levels of a model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TimingLevels {
+    /// Lowest.
+    pub min: i64,
+    /// Mean, in thousandths.
+    pub mean_thousandths: i64,
+    /// Highest.
+    pub max: i64,
+    /// Packets at each level, lowest first. Levels beyond the first 63 are counted with the highest.
+    pub histogram: Vec<TimingLevel>,
+}
+
+/// Packets at a level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TimingLevel {
+    /// The level.
+    pub level: i64,
+    /// Packets.
+    pub packets: u64,
+}
+
+/// Times between packets that are at least this, and less than that of the next entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TimingInterval {
+    /// Nanoseconds.
+    pub from_ns: u64,
+    /// Packets.
+    pub packets: u64,
+}
+
+/// A figure over all its occurrences.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TimingRange {
+    /// Smallest.
+    pub min: i64,
+    /// Mean, rounded.
+    pub mean: i64,
+    /// Largest.
+    pub max: i64,
+}
+
+/// A verdict by ST 2110-21.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Compliance {
+    /// The strictest sender type that the figures comply with.
+    pub verdict: ComplianceVerdict,
+    /// What forbids the next stricter type: the figure beside its limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// A sender type of ST 2110-21, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ComplianceVerdict {
+    /// Type N.
+    Narrow,
+    /// Type NL.
+    NarrowLinear,
+    /// Type W.
+    Wide,
+    /// None of these.
+    NotCompliant,
+}
+
+texts! {
+    ComplianceVerdict:
+    Narrow "narrow", NarrowLinear "narrow_linear", Wide "wide", NotCompliant "not_compliant"
+}
+
+impl ComplianceVerdict {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::Narrow,
+        Self::NarrowLinear,
+        Self::Wide,
+        Self::NotCompliant,
+    ];
+}
