@@ -55,6 +55,7 @@ mod shutdown_clients;
 mod shutdown_load;
 mod shutdown_signals;
 mod shutdown_start;
+mod snapshot;
 mod traffic;
 mod watchdog;
 mod wrong_uses;

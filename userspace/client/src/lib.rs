@@ -36,6 +36,7 @@ mod error;
 mod event_fd;
 mod layout;
 mod line;
+mod pixels;
 mod raw;
 mod session;
 mod status;
@@ -54,4 +55,5 @@ pub use timeout::Timeout;
 
 pub use onair_ipc::event::{Event, EventKind};
 pub use onair_ipc::meta::{Field, MissingRange};
+pub use onair_pixels::{ConvertError, Picture, PixelFormat, Plane, Planes, weave};
 pub use onair_types::{Blocker, Pgroup, Sampling, Scan, SessionId, SessionSpec};

@@ -64,6 +64,9 @@ pub(crate) enum Failure {
         "the answer does not match this API ({0}): check that onaird of this version listens on the socket"
     )]
     Alien(String),
+    /// No frame for a picture.
+    #[error("{0}")]
+    NoFrame(&'static str),
     /// An input file is unusable.
     #[error("{0}")]
     Input(String),
@@ -96,7 +99,9 @@ impl Failure {
             | Self::Broken { .. }
             | Self::Ended { .. } => UNREACHABLE,
             Self::Input(_) => USAGE,
-            Self::Alien(_) | Self::Output(_) | Self::NoDaemonProgram { .. } => REFUSED,
+            Self::Alien(_) | Self::NoFrame(_) | Self::Output(_) | Self::NoDaemonProgram { .. } => {
+                REFUSED
+            }
             Self::Refused(problem) => match problem.code {
                 ProblemCode::Busy | ProblemCode::DeadlinePassed | ProblemCode::Quarantined => BUSY,
                 ProblemCode::NoSuchSession

@@ -16,6 +16,7 @@ pub(crate) mod record;
 mod retarget;
 pub(crate) mod session;
 pub(crate) mod shutdown;
+mod snapshot;
 pub(crate) mod source;
 pub(crate) mod wait;
 pub(crate) mod watch;

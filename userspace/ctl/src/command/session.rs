@@ -13,6 +13,7 @@ use super::create::Create;
 use super::dry_run::{self, Wanted};
 use super::evict::Evict;
 use super::retarget::Retarget;
+use super::snapshot::Snapshot;
 use super::{certificate, show, wait, watch};
 use crate::args::{Cli, InvalidArgument, duration};
 use crate::client::Client;
@@ -171,6 +172,8 @@ Examples:
         /// Session id or name
         session: SessionRef,
     },
+    /// Write the next frame of a receive session as a picture (PNG)
+    Snapshot(Snapshot),
     /// Show the certificate of a destroyed session
     #[command(after_help = "\
 Examples:
@@ -254,6 +257,7 @@ pub(crate) async fn run(cli: &Cli, client: &Client, verb: &Verb) -> Result<u8, F
             let answer = client.call::<DescribeSession>(session, &()).await?;
             show(cli, &answer, |text: &String| render::description(text))?;
         }
+        Verb::Snapshot(snapshot) => return snapshot.run(cli),
         Verb::Certificate { session } => return certificate::show(cli, client, session).await,
     }
     Ok(DONE)

@@ -6,6 +6,7 @@ use crossbeam_queue::ArrayQueue;
 use onair_media::rtp::RtpHeader;
 use onair_media::st2110_21::Monitor;
 use onair_media::video::VideoFormat;
+use onair_types::Scan;
 
 use super::clock::MediaClock;
 
@@ -61,7 +62,9 @@ impl Timing {
     /// For packets of `format`; `None` if its rate cannot be measured.
     pub(super) fn new(format: &VideoFormat) -> Option<Self> {
         let rate = format.rate();
-        let monitor = Monitor::new(format.height(), false, (rate.num(), rate.den()))?;
+        // Segments of PsF are sent as fields are (ST 2110-21 §6.3).
+        let in_fields = format.scan() != Scan::Progressive;
+        let monitor = Monitor::new(format.height(), in_fields, (rate.num(), rate.den()))?;
         Some(Self {
             share: Arc::new(TimingShare::new(&monitor)),
             monitor: Box::new(monitor),

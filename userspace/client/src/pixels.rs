@@ -1,0 +1,65 @@
+//! The pixels of a buffer in the pixel formats that applications use.
+
+use onair_types::Depth;
+
+use crate::{Buffer, BufferMut, ConvertError, Field, Layout, Picture, PixelFormat};
+
+impl Layout {
+    /// The picture in a buffer: of this field, or of a frame. It says which pixel formats hold it
+    /// ([`PixelFormat::of`]) and how many bytes they need ([`PixelFormat::planes`]).
+    #[must_use]
+    pub fn picture(&self, field: Option<Field>) -> Picture {
+        self.picture_of(self.lines_of(field))
+    }
+
+    /// The picture of a whole frame, also if each buffer is a field: for [`onair_pixels::weave`].
+    #[must_use]
+    pub fn frame_picture(&self) -> Picture {
+        self.picture_of(self.height)
+    }
+
+    fn picture_of(&self, lines: u32) -> Picture {
+        let depth = Depth::from_bits(self.depth, self.float);
+        let picture = depth.and_then(|depth| Picture::new(self.width, lines, self.sampling, depth));
+        picture.expect("the daemon's description was checked to have whole pixel groups")
+    }
+}
+
+impl Buffer<'_> {
+    /// Writes the pixels to `pixels` in another format, in the planes of [`PixelFormat::planes`]. No
+    /// sample changes. It converts in this process, at each call.
+    ///
+    /// ```no_run
+    /// # use onair::{Buffer, ConvertError, PixelFormat};
+    /// fn v210(buffer: &Buffer<'_>) -> Result<Vec<u8>, ConvertError> {
+    ///     let picture = buffer.layout().picture(buffer.field());
+    ///     let mut pixels = vec![0; PixelFormat::V210.planes(&picture).bytes];
+    ///     buffer.unpack(PixelFormat::V210, &mut pixels)?;
+    ///     Ok(pixels)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ConvertError`]: the format has other components or another depth, or `pixels` is too small.
+    pub fn unpack(&self, format: PixelFormat, pixels: &mut [u8]) -> Result<(), ConvertError> {
+        let picture = self.layout().picture(self.field());
+        onair_pixels::unpack(&picture, self, format, pixels)
+    }
+}
+
+impl BufferMut<'_> {
+    /// Fills the buffer with `pixels`, which are in the planes of [`PixelFormat::planes`]; `field` says
+    /// which field of an interlaced frame they are. It converts in this process, at each call.
+    ///
+    /// # Errors
+    /// [`ConvertError`]: the format has other components or another depth, or `pixels` is too small.
+    pub fn pack(
+        &mut self,
+        format: PixelFormat,
+        field: Option<Field>,
+        pixels: &[u8],
+    ) -> Result<(), ConvertError> {
+        let picture = self.layout().picture(field);
+        onair_pixels::pack(&picture, format, pixels, self)
+    }
+}

@@ -1,0 +1,21 @@
+//! The pixels of a buffer in the pixel formats that applications use, and back.
+//!
+//! A buffer has the pixel groups of RFC 4175 §4.3. [`unpack`] writes its samples in a [`PixelFormat`],
+//! [`pack`] does the opposite, both without changing a sample: only formats with the same components and
+//! depth are offered. [`weave`] makes a frame of two fields. [`rgb8`] makes a picture for the screen of any buffer. No I/O; the caller gives all
+//! memory but that of one row.
+#![forbid(unsafe_code)]
+
+mod bits;
+mod convert;
+mod picture;
+mod pixel_format;
+mod rgb;
+mod row;
+mod weave;
+
+pub use convert::{ConvertError, pack, unpack};
+pub use picture::Picture;
+pub use pixel_format::{PixelFormat, Plane, Planes, UnknownFormat};
+pub use rgb::rgb8;
+pub use weave::weave;

@@ -1,0 +1,151 @@
+//! The samples of one row of pixel groups, by component.
+
+use onair_types::{Chroma, Depth};
+
+use crate::bits::{Reader, Writer};
+use crate::picture::Picture;
+
+/// Samples of a row: of one line, or with 4:2:0 of two.
+#[derive(Debug)]
+pub(crate) struct Row {
+    /// Y′, R, X or key.
+    pub(crate) first: Vec<u16>,
+    /// Cb, G or Y; half as many with 4:2:2 and 4:2:0.
+    pub(crate) second: Vec<u16>,
+    /// Cr, B or Z.
+    pub(crate) third: Vec<u16>,
+    /// 4:2:0: Y′ of the lower line.
+    pub(crate) lower: Vec<u16>,
+}
+
+impl Row {
+    /// A row of `picture`, black.
+    pub(crate) fn new(picture: &Picture) -> Self {
+        let width = picture.width;
+        let (chroma, lower) = match picture.sampling.chroma() {
+            Chroma::Full => (width, 0),
+            Chroma::Half => (width / 2, 0),
+            Chroma::Quarter => (width / 2, width),
+            Chroma::None => (0, 0),
+        };
+        Self {
+            first: vec![0; width],
+            second: vec![0; chroma],
+            third: vec![0; chroma],
+            lower: vec![0; lower],
+        }
+    }
+
+    /// Reads the samples of `pgroups`, a row of `picture`.
+    pub(crate) fn read(&mut self, picture: &Picture, pgroups: &[u8]) {
+        match (picture.sampling.chroma(), picture.depth) {
+            (Chroma::Half, Depth::Eight) => {
+                self.read_half(pgroups.chunks_exact(4), |it| {
+                    [0, 1, 2, 3].map(|at| it[at].into())
+                });
+            }
+            (Chroma::Half, Depth::Ten) => self.read_half(pgroups.chunks_exact(5), ten),
+            _ => self.read_any(picture, pgroups),
+        }
+    }
+
+    /// 4:2:2 whose pixel groups have two pixels.
+    #[inline]
+    fn read_half<'a>(
+        &mut self,
+        pgroups: impl Iterator<Item = &'a [u8]>,
+        samples: impl Fn(&[u8]) -> [u16; 4],
+    ) {
+        let chroma = self.second.iter_mut().zip(&mut self.third);
+        let places = self.first.chunks_exact_mut(2).zip(chroma);
+        for (pgroup, (luma, (blue, red))) in pgroups.zip(places) {
+            let [cb, y0, cr, y1] = samples(pgroup);
+            luma.copy_from_slice(&[y0, y1]);
+            (*blue, *red) = (cb, cr);
+        }
+    }
+
+    fn read_any(&mut self, picture: &Picture, pgroups: &[u8]) {
+        let mut bits = Reader::new(pgroups, picture.depth.bits().into());
+        let mut next = || bits.next();
+        let chroma = self.second.iter_mut().zip(&mut self.third);
+        match picture.sampling.chroma() {
+            Chroma::None => self.first.fill_with(next),
+            Chroma::Full if picture.is_rgb_order() => {
+                for (first, (second, third)) in self.first.iter_mut().zip(chroma) {
+                    (*first, *second, *third) = (next(), next(), next());
+                }
+            }
+            Chroma::Full => {
+                for (first, (second, third)) in self.first.iter_mut().zip(chroma) {
+                    (*second, *first, *third) = (next(), next(), next());
+                }
+            }
+            Chroma::Half => {
+                for (luma, (blue, red)) in self.first.chunks_exact_mut(2).zip(chroma) {
+                    (*blue, luma[0], *red, luma[1]) = (next(), next(), next(), next());
+                }
+            }
+            Chroma::Quarter => {
+                let lines = self.first.chunks_exact_mut(2);
+                let lines = lines.zip(self.lower.chunks_exact_mut(2));
+                for ((upper, lower), (blue, red)) in lines.zip(chroma) {
+                    (upper[0], upper[1]) = (next(), next());
+                    (lower[0], lower[1]) = (next(), next());
+                    (*blue, *red) = (next(), next());
+                }
+            }
+        }
+    }
+
+    /// Writes the samples as `pgroups`, a row of `picture`.
+    pub(crate) fn write(&self, picture: &Picture, pgroups: &mut [u8]) {
+        let mut bits = Writer::new(pgroups, picture.depth.bits().into());
+        let mut put = |samples: &[u16]| samples.iter().for_each(|it| bits.put(*it));
+        let chroma = self.second.iter().zip(&self.third);
+        match picture.sampling.chroma() {
+            Chroma::None => put(&self.first),
+            Chroma::Full => {
+                for (first, (second, third)) in self.first.iter().zip(chroma) {
+                    if picture.is_rgb_order() {
+                        put(&[*first, *second, *third]);
+                    } else {
+                        put(&[*second, *first, *third]);
+                    }
+                }
+            }
+            Chroma::Half => {
+                for (luma, (blue, red)) in self.first.chunks_exact(2).zip(chroma) {
+                    put(&[*blue, luma[0], *red, luma[1]]);
+                }
+            }
+            Chroma::Quarter => {
+                let lines = self.first.chunks_exact(2).zip(self.lower.chunks_exact(2));
+                for ((upper, lower), (blue, red)) in lines.zip(chroma) {
+                    put(&[upper[0], upper[1], lower[0], lower[1], *blue, *red]);
+                }
+            }
+        }
+        bits.finish();
+    }
+}
+
+impl Picture {
+    /// R G B, X Y Z; else Cb Y′ Cr.
+    pub(crate) fn is_rgb_order(&self) -> bool {
+        use onair_types::Sampling;
+        matches!(self.sampling, Sampling::Rgb | Sampling::Xyz)
+    }
+}
+
+/// Cb, Y0, Cr, Y1 of 10 bits.
+#[inline]
+fn ten(pgroup: &[u8]) -> [u16; 4] {
+    let [a, b, c, d, e] = [0, 1, 2, 3, 4].map(|at| u16::from(pgroup[at]));
+    [
+        a << 2 | b >> 6,
+        (b & 0x3f) << 4 | c >> 4,
+        (c & 0x0f) << 6 | d >> 2,
+        (d & 0x03) << 8 | e,
+    ]
+}
