@@ -1,7 +1,6 @@
 //! Sessions get other addresses while they run: between two frames, and no frame is lost.
 
 use std::net::UdpSocket;
-use std::thread;
 
 use anyhow::{Context as _, Result};
 use onair_tests::packet::rtp;
@@ -208,20 +207,21 @@ fn frame_that_does_not_end_then_the_change_waits_and_a_stop_ends_the_wait() -> R
     wait_for("half a frame", 10, || {
         Ok(control.show("in")?.counters.packets == 1)
     })?;
-    let waiting = thread::spawn({
-        let mut control = rig.control()?;
-        move || retarget(&mut control, "in", &to(OTHER))
-    });
-    wait_for("the first change to be under way", 10, || {
-        Ok(refusal(&mut control, "in", &json!({"payload_type": 97}))? == "dataplane_busy")
-    })?;
+    let mut operator = rig.control()?.into_http();
+    operator.send("PATCH", "/v1/sessions/in", &json!({ "flow": to(OTHER) }))?;
+    // What came before them was taken before they are answered.
+    for _ in 0..3 {
+        control.health()?;
+    }
+    let second = json!({"payload_type": 97});
+    assert_eq!(refusal(&mut control, "in", &second)?, "dataplane_busy");
     // Both flows are taken meanwhile.
     for udp in [ONE, OTHER] {
         let answer = control.try_create(&receive("more", Raster::SMALL, udp))?;
         assert_eq!(answer.code(), "invalid_spec");
     }
     control.stop("in")?;
-    let view = waiting.join().expect("no panic")?;
+    let view: SessionView = operator.answer()?.document()?;
     assert_eq!(view.flow.destination, format!("10.77.0.2:{OTHER}"));
     control.create(&receive("more", Raster::SMALL, ONE))?;
     Ok(())

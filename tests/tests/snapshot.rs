@@ -1,10 +1,9 @@
 //! One frame of a session as a picture.
 
-use std::fs;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use onair_tests::{Raster, Rig, onairctl, output, send};
+use onair_tests::{Raster, Rig, onairctl, send};
 use onair_types::Source;
 
 /// The picture's red, green and blue, as FFmpeg reads it.
