@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use anyhow::{Context as _, Result};
 use onair_tests::{Raster, Rig, onairctl, resolve, send};
-use onair_types::Source;
+use onair_types::{Scan, Source};
 use serde_json::Value;
 
 const KERNEL: &str = "10.77.0.9";
@@ -88,13 +88,28 @@ fn description_of_a_send_session_then_ffprobe_receives_by_it_and_a_session_is_ma
         "{received:?}"
     );
 
-    // What is wrong, or not carried yet, is refused by name.
+    // So is interlaced video in another packing.
+    let other = printed.out.replace("depth=10", "depth=12; interlace");
+    fs::write(&file, other.replace("2110GPM", "2110BPM"))?;
+    let made = onairctl(
+        &rig,
+        &format!("session create fields --port b --sdp {path} --destination 10.77.0.2:5012"),
+    )?;
+    assert_eq!(made.code, 0, "{made:?}");
+    let video = control.show("fields")?.video;
+    assert_eq!((video.scan, video.depth), (Some(Scan::Interlaced), 12));
+    let received = onairctl(&rig, "session sdp fields")?;
+    for word in ["interlace;", "depth=12;", "PM=2110BPM;"] {
+        assert!(received.out.contains(word), "{received:?}");
+    }
+
+    // What is wrong, or not carried, is refused by name.
     for (from, to, told) in [
         ("depth=10", "depth=11", "line 9: depth: \"11\" is invalid"),
         (
             "depth=10",
-            "depth=10; interlace",
-            "interlace is not carried yet",
+            "depth=10; MAXUDP=9000",
+            "MAXUDP=9000 is not carried",
         ),
     ] {
         fs::write(&file, printed.out.replace(from, to))?;
@@ -102,7 +117,7 @@ fn description_of_a_send_session_then_ffprobe_receives_by_it_and_a_session_is_ma
         assert_eq!(refused.code, 2, "{refused:?}");
         assert!(refused.err.contains(told), "{refused:?}");
     }
-    for name in ["in", "out"] {
+    for name in ["in", "fields", "out"] {
         control.end(name)?;
     }
     Ok(())

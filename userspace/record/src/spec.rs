@@ -323,4 +323,38 @@ mod tests {
         assert!(named(|it| it.duration = Some(Duration::ZERO)).contains("duration_ms 0"));
         assert!(named(|it| it.duration = Some(Duration::MAX)).contains("duration_ms"));
     }
+
+    #[test]
+    fn spec_of_video_that_the_files_cannot_hold_then_refused_with_another_way() {
+        use onair_media::video::{Depth, FrameRate, Sampling, VideoFormat};
+        use onair_types::Scan;
+
+        let check = |y4m: bool, sampling, depth, scan| {
+            let rate = FrameRate::new(25, 1).unwrap();
+            let format = VideoFormat::of((16, 4), (sampling, depth), scan, rate).unwrap();
+            let config = AssemblerConfig {
+                format,
+                payload_type: 96,
+                timeout_ns: 1,
+            };
+            let format = if y4m {
+                Format::Y4m(config)
+            } else {
+                Format::Raw(config)
+            };
+            let spec = Spec::new("/tmp", "a".parse().unwrap(), format);
+            spec.check().map_err(|error| error.to_string())
+        };
+        let (half, rgb) = (Sampling::YCbCr422, Sampling::Rgb);
+        for y4m in [true, false] {
+            check(y4m, half, Depth::Twelve, Scan::Psf).unwrap();
+            let fields = check(y4m, half, Depth::Ten, Scan::Interlaced).unwrap_err();
+            assert!(fields.contains("interlaced YCbCr-4:2:2 10 bit"), "{fields}");
+            assert!(fields.ends_with("record pcapng"), "{fields}");
+            check(y4m, rgb, Depth::SixteenFloat, Scan::Progressive).unwrap_err();
+        }
+        check(false, rgb, Depth::Ten, Scan::Progressive).unwrap();
+        let colours = check(true, rgb, Depth::Ten, Scan::Progressive).unwrap_err();
+        assert!(colours.ends_with("record pcapng, or raw"), "{colours}");
+    }
 }

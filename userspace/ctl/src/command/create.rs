@@ -343,6 +343,23 @@ mod tests {
         let spec: SessionSpec = serde_json::from_value(create(&more).body().unwrap()).unwrap();
         assert_eq!(spec.flow.destination.to_string(), "10.0.0.2:7000");
         assert_eq!((spec.flow.source, spec.flow.payload_type), (None, 99));
+        for (from, to, shown) in [
+            ("depth=10", "depth=12", "1280x720 60000/1001 fps 12 bit"),
+            (
+                "depth=10",
+                "depth=10; interlace",
+                "1280x720 interlaced 60000/1001 fps 10 bit",
+            ),
+            (
+                "YCbCr-4:2:2",
+                "YCbCr-4:2:0",
+                "1280x720 60000/1001 fps YCbCr-4:2:0 10 bit",
+            ),
+        ] {
+            fs::write(&path, text.replace(from, to)).unwrap();
+            let spec: SessionSpec = serde_json::from_value(create(&given).body().unwrap()).unwrap();
+            assert_eq!(spec.video.to_string(), shown);
+        }
         for (from, to, told) in [
             ("height=720; ", "", "line 9: height: missing"),
             (

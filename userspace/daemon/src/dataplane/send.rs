@@ -14,13 +14,12 @@ use onair_media::datagram::{self, FlowHeader};
 use onair_media::ethernet::Mac;
 use onair_media::pacing::Schedule;
 use onair_media::st2110_20::packetiser::StreamHeader;
-use onair_media::st2110_20::{PacketiseError, Packetiser, Packing};
+use onair_media::st2110_20::{Packetiser, Packing};
 use onair_media::video::VideoFormat;
-use onair_media::{ipv4, udp};
 use onair_session::FlushReport;
-use onair_types::{STANDARD_MAX_UDP, Scan};
+use onair_types::Scan;
 
-use self::content::{Content, Fields, Pattern, Submitted};
+use self::content::{Content, Fields, Pattern, Submitted, packetisers};
 use self::flush::Flushes;
 use super::attachment::Attachments;
 use super::clock::MediaClock;
@@ -32,8 +31,6 @@ use super::transmit::{RETRY_NS, TxSink};
 
 /// Most packets of one session in a turn: other sessions must get their turn.
 pub(super) const PACKETS_A_TURN: u32 = 32;
-/// Largest IP packet in a packet buffer of a port: 2048 bytes, less an Ethernet header with a VLAN tag.
-const MBUF_IP_BYTES: u16 = 2048 - 18;
 /// Least delay of a session's first frame after its start, in nanoseconds.
 const LEAD_NS: u64 = 1_000_000;
 
@@ -475,24 +472,6 @@ impl Sender {
     fn patience(&self, now_ns: u64) -> u64 {
         now_ns.saturating_add(self.config.format.rate().nanos(self.queue.len() as u64 + 3))
     }
-}
-
-/// Packetisers of the frames or first fields, and of the second fields.
-fn packetisers(config: &SendConfig) -> Result<[Packetiser; 2], RuntimeError> {
-    let needed = usize::from(config.max_udp) + ipv4::HEADER_BYTES;
-    let most = config.mtu.min(MBUF_IP_BYTES);
-    if config.max_udp > STANDARD_MAX_UDP && needed > most.into() {
-        return Err(RuntimeError::MaxUdp {
-            max_udp: config.max_udp,
-            port: config.port.clone(),
-            most,
-        });
-    }
-    let room = needed.min(most.into());
-    let room = room.saturating_sub(ipv4::HEADER_BYTES + udp::HEADER_BYTES);
-    let of = |second| Packetiser::of(config.format, second, config.packing, room);
-    let both = of(false).and_then(|first| Ok([first, of(true)?]));
-    both.map_err(|error: PacketiseError| error.into())
 }
 
 fn random() -> Result<[u32; 2], RuntimeError> {

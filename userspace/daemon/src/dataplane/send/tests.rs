@@ -6,6 +6,8 @@ use onair_media::rtp::RtpHeader;
 use onair_media::st2110_20::Segments;
 use onair_media::video::{Depth, FrameRate};
 
+use onair_types::STANDARD_MAX_UDP;
+
 use super::super::transmit::tests::Wire;
 use super::*;
 
