@@ -82,10 +82,11 @@ macro_rules! formats {
                 match self { $(Self::$format => $ffmpeg,)+ }
             }
 
-            /// GStreamer's name of it (`video/x-raw, format=`).
+            /// GStreamer's name of it (`video/x-raw, format=`); `None`: GStreamer 1.22 has none.
             #[must_use]
-            pub const fn gstreamer(self) -> &'static str {
-                match self { $(Self::$format => $gstreamer,)+ }
+            pub const fn gstreamer(self) -> Option<&'static str> {
+                let name = match self { $(Self::$format => $gstreamer,)+ };
+                if name.is_empty() { None } else { Some(name) }
             }
 
             /// Samples a pixel, whether it is red, green and blue, bits, arrangement.
@@ -111,6 +112,8 @@ formats! {
     Y210 "y210le" "Y210" (Half, false, 10, Yuyv16);
     /// 4:2:2, 12 bits, three planes.
     Yuv422p12 "yuv422p12le" "I422_12LE" (Half, false, 12, Planar);
+    /// 4:2:2, 16 bits, three planes.
+    Yuv422p16 "yuv422p16le" "" (Half, false, 16, Planar);
     /// 4:2:0, 8 bits, three planes.
     Yuv420p "yuv420p" "I420" (Quarter, false, 8, Planar);
     /// 4:2:0, 10 bits, three planes.
@@ -123,6 +126,8 @@ formats! {
     Yuv444p10 "yuv444p10le" "Y444_10LE" (Full, false, 10, Planar);
     /// 4:4:4, 12 bits, three planes.
     Yuv444p12 "yuv444p12le" "Y444_12LE" (Full, false, 12, Planar);
+    /// 4:4:4, 16 bits, three planes.
+    Yuv444p16 "yuv444p16le" "Y444_16LE" (Full, false, 16, Planar);
     /// Red, green, blue, 8 bits, packed: the bytes of the buffer itself.
     Rgb24 "rgb24" "RGB" (Full, true, 8, Rgb);
     /// Red, green, blue, 8 bits, and an opaque alpha.
@@ -133,8 +138,16 @@ formats! {
     Gbrp10 "gbrp10le" "GBR_10LE" (Full, true, 10, PlanarGbr);
     /// Green, blue, red, 12 bits, three planes.
     Gbrp12 "gbrp12le" "GBR_12LE" (Full, true, 12, PlanarGbr);
+    /// Green, blue, red, 16 bits, three planes.
+    Gbrp16 "gbrp16le" "" (Full, true, 16, PlanarGbr);
     /// A key, 8 bits: the bytes of the buffer itself.
     Gray "gray" "GRAY8" (None, false, 8, Planar);
+    /// A key, 10 bits.
+    Gray10 "gray10le" "" (None, false, 10, Planar);
+    /// A key, 12 bits.
+    Gray12 "gray12le" "" (None, false, 12, Planar);
+    /// A key, 16 bits.
+    Gray16 "gray16le" "GRAY16_LE" (None, false, 16, Planar);
 }
 
 impl PixelFormat {
@@ -149,10 +162,20 @@ impl PixelFormat {
     pub fn holds(self, picture: &Picture) -> bool {
         let (chroma, rgb, bits, _) = self.kind();
         let is = picture.sampling;
-        chroma == is.chroma()
+        !picture.depth.is_float()
+            && chroma == is.chroma()
             && bits == picture.depth.bits()
             && rgb == (is == Sampling::Rgb)
             && is != Sampling::Xyz
+    }
+
+    /// Whether each component has a plane of its own.
+    #[must_use]
+    pub const fn is_planar(self) -> bool {
+        matches!(
+            self.arrangement(),
+            Arrangement::Planar | Arrangement::PlanarGbr
+        )
     }
 
     pub(crate) const fn arrangement(self) -> Arrangement {
@@ -198,7 +221,7 @@ impl std::str::FromStr for PixelFormat {
     type Err = UnknownFormat;
 
     fn from_str(name: &str) -> Result<Self, UnknownFormat> {
-        let is = |it: &&Self| it.ffmpeg() == name || it.gstreamer() == name;
+        let is = |it: &&Self| it.ffmpeg() == name || it.gstreamer() == Some(name);
         let found = Self::ALL.iter().find(is).copied();
         found.ok_or_else(|| UnknownFormat(name.chars().take(40).collect()))
     }

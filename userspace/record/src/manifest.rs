@@ -164,7 +164,9 @@ impl Video {
             sampling: format.sampling(),
             depth: format.depth().bits(),
             rate: format.rate().to_string(),
-            pixel_format: crate::format::planar::pixel_format(format).unwrap_or_default(),
+            pixel_format: crate::format::planar::pixel_format(format)
+                .unwrap_or_default()
+                .to_owned(),
             frame_bytes: crate::format::planar::frame_bytes(format) as u64,
         }
     }

@@ -1,25 +1,26 @@
 //! Frames in files: one plane for each component, from the pgroups of RFC 4175.
 
-use onair_media::video::{Chroma, Depth, Sampling, VideoFormat};
+use onair_media::video::{Sampling, VideoFormat};
+use onair_pixels::{Picture, PixelFormat, unpack};
 use onair_types::Scan;
 
-/// FFmpeg's name of the pixel format; `None` if frames of the format are not written.
-pub(crate) fn pixel_format(format: &VideoFormat) -> Option<String> {
-    if format.depth().is_float() || format.scan() == Scan::Interlaced {
+/// The planar pixel format of such frames; `None` if they are not written.
+fn planar(format: &VideoFormat) -> Option<(Picture, PixelFormat)> {
+    if format.scan() == Scan::Interlaced {
         return None;
     }
-    let planes = match (format.sampling(), format.sampling().chroma()) {
-        (Sampling::Xyz, _) => return None,
-        (Sampling::Rgb, _) => "gbrp",
-        (_, Chroma::Full) => "yuv444p",
-        (_, Chroma::Half) => "yuv422p",
-        (_, Chroma::Quarter) => "yuv420p",
-        (_, Chroma::None) => "gray",
-    };
-    Some(match format.depth().bits() {
-        8 => planes.to_owned(),
-        bits => format!("{planes}{bits}le"),
-    })
+    let (size, samples) = (
+        (format.width(), format.height()),
+        (format.sampling(), format.depth()),
+    );
+    let picture = Picture::new(size.0, size.1, samples.0, samples.1)?;
+    let planar = PixelFormat::of(&picture).find(|it| it.is_planar())?;
+    Some((picture, planar))
+}
+
+/// FFmpeg's name of the pixel format; `None` if frames of the format are not written.
+pub(crate) fn pixel_format(format: &VideoFormat) -> Option<&'static str> {
+    planar(format).map(|(_, planar)| planar.ffmpeg())
 }
 
 /// Tag of the pixel format in YUV4MPEG2; `None` if it has none.
@@ -41,176 +42,26 @@ pub(crate) fn y4m_tag(format: &VideoFormat) -> Option<String> {
     })
 }
 
-/// Bytes of a sample in the file.
-const fn sample_bytes(depth: Depth) -> usize {
-    if depth.bits() == 8 { 1 } else { 2 }
-}
-
-/// Samples of each plane in the file.
-const fn planes(format: &VideoFormat) -> [usize; 3] {
-    let all = format.width() as usize * format.height() as usize;
-    match format.sampling().chroma() {
-        Chroma::Full => [all, all, all],
-        Chroma::Half => [all, all / 2, all / 2],
-        Chroma::Quarter => [all, all / 4, all / 4],
-        Chroma::None => [all, 0, 0],
-    }
-}
-
-/// Bytes of a frame in the file.
-pub(crate) const fn frame_bytes(format: &VideoFormat) -> usize {
-    let [first, second, third] = planes(format);
-    (first + second + third) * sample_bytes(format.depth())
+/// Bytes of a frame in the file; 0 if frames of the format are not written.
+pub(crate) fn frame_bytes(format: &VideoFormat) -> usize {
+    planar(format).map_or(0, |(picture, planar)| planar.planes(&picture).bytes)
 }
 
 /// Appends the planes of the frame `pgroups`: Y, Cb and Cr, or G, B and R.
 pub(crate) fn write(format: &VideoFormat, pgroups: &[u8], out: &mut Vec<u8>) {
+    let Some((picture, planar)) = planar(format) else {
+        return;
+    };
     let start = out.len();
-    out.resize(start + frame_bytes(format), 0);
-    let whole = &mut out[start..];
-    let [first, second, _] = planes(format).map(|it| it * sample_bytes(format.depth()));
-    let (luma, others) = whole.split_at_mut(first);
-    let (blue, red) = others.split_at_mut(second);
-    match (format.sampling().chroma(), format.depth()) {
-        (Chroma::Half, Depth::Eight) => write_eight(pgroups, luma, blue, red),
-        (Chroma::Half, Depth::Ten) => write_ten(pgroups, luma, blue, red),
-        _ => write_any(format, pgroups, [luma, blue, red]),
-    }
-}
-
-fn write_eight(pgroups: &[u8], luma: &mut [u8], blue: &mut [u8], red: &mut [u8]) {
-    let places = luma.chunks_exact_mut(2).zip(blue).zip(red);
-    for (pgroup, ((luma, blue), red)) in pgroups.chunks_exact(4).zip(places) {
-        *blue = pgroup[0];
-        *red = pgroup[2];
-        luma.copy_from_slice(&[pgroup[1], pgroup[3]]);
-    }
-}
-
-fn write_ten(pgroups: &[u8], luma: &mut [u8], blue: &mut [u8], red: &mut [u8]) {
-    let colours = blue.chunks_exact_mut(2).zip(red.chunks_exact_mut(2));
-    let places = luma.chunks_exact_mut(4).zip(colours);
-    for (pgroup, (luma, (blue, red))) in pgroups.chunks_exact(5).zip(places) {
-        let [cb, y0, cr, y1] = samples(pgroup);
-        blue.copy_from_slice(&cb.to_le_bytes());
-        red.copy_from_slice(&cr.to_le_bytes());
-        luma[..2].copy_from_slice(&y0.to_le_bytes());
-        luma[2..].copy_from_slice(&y1.to_le_bytes());
-    }
-}
-
-/// Four samples of 10 bits, most significant bit first: Cb, Y0, Cr, Y1 (RFC 4175 §4.3).
-fn samples(pgroup: &[u8]) -> [u16; 4] {
-    let [a, b, c, d, e] = [0, 1, 2, 3, 4].map(|at| u16::from(pgroup[at]));
-    [
-        a << 2 | b >> 6,
-        (b & 0x3f) << 4 | c >> 4,
-        (c & 0x0f) << 6 | d >> 2,
-        (d & 0x03) << 8 | e,
-    ]
-}
-
-/// The samples of a pgroup, most significant bit first.
-struct Bits {
-    word: u128,
-    left: usize,
-    bits: usize,
-}
-
-impl Bits {
-    fn new(pgroup: &[u8], depth: Depth) -> Self {
-        let word = pgroup
-            .iter()
-            .fold(0, |word, byte| word << 8 | u128::from(*byte));
-        Self {
-            word,
-            left: pgroup.len() * 8,
-            bits: depth.bits().into(),
-        }
-    }
-}
-
-impl Iterator for Bits {
-    type Item = u16;
-
-    fn next(&mut self) -> Option<u16> {
-        self.left = self.left.checked_sub(self.bits)?;
-        let [.., high, low] = (self.word >> self.left).to_be_bytes();
-        let mask = u16::MAX >> (16 - self.bits);
-        Some(u16::from_be_bytes([high, low]) & mask)
-    }
-}
-
-/// Puts samples into planes.
-struct Planes<'a> {
-    planes: [&'a mut [u8]; 3],
-    size: usize,
-    /// Samples in a line of each plane. What lies beyond is padding of the last pgroup.
-    widths: [usize; 3],
-}
-
-impl Planes<'_> {
-    fn put(&mut self, plane: usize, line: usize, column: usize, sample: u16) {
-        if column >= self.widths[plane] {
-            return;
-        }
-        let at = (line * self.widths[plane] + column) * self.size;
-        self.planes[plane][at..at + self.size].copy_from_slice(&sample.to_le_bytes()[..self.size]);
-    }
-}
-
-fn write_any(format: &VideoFormat, pgroups: &[u8], planes: [&mut [u8]; 3]) {
-    let width = format.width() as usize;
-    let chroma = format.sampling().chroma();
-    let subsampled = matches!(chroma, Chroma::Half | Chroma::Quarter);
-    let half = if subsampled { width / 2 } else { width };
-    let mut planes = Planes {
-        planes,
-        size: sample_bytes(format.depth()),
-        widths: [width, half, half],
-    };
-    // Three planes in the order of the components in a pgroup: Cb Y Cr, or R G B.
-    let order = match format.sampling() {
-        Sampling::Rgb => [2, 0, 1],
-        _ => [1, 0, 2],
-    };
-    let pixels = format.pgroup().pixels as usize;
-    for (row, line) in pgroups.chunks_exact(format.line_bytes()).enumerate() {
-        for (at, pgroup) in line.chunks_exact(format.pgroup_bytes()).enumerate() {
-            let mut samples = Bits::new(pgroup, format.depth());
-            let mut take = || samples.next().unwrap_or_default();
-            let first = at * pixels;
-            match chroma {
-                Chroma::None => (first..first + pixels).for_each(|x| planes.put(0, row, x, take())),
-                Chroma::Full => {
-                    for x in first..first + pixels {
-                        order.iter().for_each(|it| planes.put(*it, row, x, take()));
-                    }
-                }
-                Chroma::Half => {
-                    planes.put(1, row, first / 2, take());
-                    planes.put(0, row, first, take());
-                    planes.put(2, row, first / 2, take());
-                    planes.put(0, row, first + 1, take());
-                }
-                Chroma::Quarter => {
-                    for x in (first..first + pixels).step_by(2) {
-                        for (line, x) in [(0, x), (0, x + 1), (1, x), (1, x + 1)] {
-                            planes.put(0, 2 * row + line, x, take());
-                        }
-                        planes.put(1, row, x / 2, take());
-                        planes.put(2, row, x / 2, take());
-                    }
-                }
-            }
-        }
-    }
+    out.resize(start + planar.planes(&picture).bytes, 0);
+    let written = unpack(&picture, pgroups, planar, &mut out[start..]);
+    written.expect("a frame of the format, and as many bytes as its planes have");
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use onair_media::video::FrameRate;
+    use onair_media::video::{Chroma, Depth, FrameRate};
     use proptest::prelude::*;
 
     fn of(size: (u32, u32), samples: (Sampling, Depth), scan: Scan) -> Option<VideoFormat> {
@@ -223,9 +74,9 @@ mod tests {
             let format = of((16, 4), (sampling, depth), scan).unwrap();
             (pixel_format(&format), y4m_tag(&format))
         };
-        let some = |pixels: &str, tag: &str| {
+        let some = |pixels: &'static str, tag: &str| {
             let tag = (!tag.is_empty()).then(|| tag.to_owned());
-            (Some(pixels.to_owned()), tag)
+            (Some(pixels), tag)
         };
         use Sampling::*;
         let whole = Scan::Progressive;
@@ -288,12 +139,6 @@ mod tests {
             let planes = luma.into_iter().chain(blue).chain(red);
             let expected: Vec<u8> = planes.flat_map(|it: u16| it.to_le_bytes().into_iter().take(if ten { 2 } else { 1 })).collect();
             prop_assert_eq!(&out[1..], &expected);
-            let mut slowly = vec![0; frame_bytes(&format)];
-            let [luma, chroma, _] = planes_of(&format);
-            let (first, rest) = slowly.split_at_mut(luma);
-            let (second, third) = rest.split_at_mut(chroma);
-            write_any(&format, &packed, [first, second, third]);
-            prop_assert_eq!(&slowly, &expected);
         }
 
         #[test]
@@ -356,9 +201,5 @@ mod tests {
             write(&format, &packed, &mut out);
             prop_assert_eq!(out, expected);
         }
-    }
-
-    fn planes_of(format: &VideoFormat) -> [usize; 3] {
-        planes(format).map(|it| it * sample_bytes(format.depth()))
     }
 }
