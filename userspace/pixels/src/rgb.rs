@@ -48,9 +48,8 @@ pub fn rgb8(picture: &Picture, pgroups: &[u8]) -> Option<Vec<u8>> {
     for pgroups in pgroups.chunks_exact(picture.row_bytes()).take(picture.rows) {
         row.read(picture, pgroups);
         for luma in [&row.first, &row.lower] {
-            for at in 0..luma.len() {
-                out.extend(pixel(picture, &row, luma[at], at));
-            }
+            let pixels = luma.iter().enumerate();
+            out.extend(pixels.flat_map(|(at, first)| pixel(picture, &row, *first, at)));
         }
     }
     Some(out)
