@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use clap::Args;
 use onair_types::api::{RetargetSession, Sent, ShowSession};
-use onair_types::{Direction, MAX_FRAME_TIMEOUT_MS, SessionRef, VideoDocument};
+use onair_types::{
+    Direction, MAX_FRAME_TIMEOUT_MS, Packing, STANDARD_MAX_UDP, SessionRef, VideoDocument,
+    VideoFormat,
+};
 use serde_json::{Map, Value, json};
 
 use super::create::{put_sources, text_of};
@@ -122,13 +125,12 @@ fn described(path: &Path, direction: Direction, video: &VideoDocument) -> Result
     for note in described.notes {
         eprintln!("onairctl: {}", render::printable(&note));
     }
-    let video = json!(video);
-    let differs = |key: &&String| described.video[key.as_str()] != video[key.as_str()];
-    let keys = described.video.as_object().into_iter().flat_map(Map::keys);
-    if let Some(key) = keys.into_iter().find(differs) {
+    let its = serde_json::from_value::<VideoDocument>(described.video);
+    let its = its.map_err(|error| Failure::Input(format!("{shown}: {error}")))?;
+    let (its, own) = (format(&its)?, format(video)?);
+    if its != own {
         return Err(Failure::Input(format!(
-            "{shown} has {key} {}, but the session has {}: create another session for it",
-            described.video[key], video[key]
+            "{shown} describes {its}, but the session has {own}: create another session for it"
         )));
     }
     let mut flow = described.flow;
@@ -137,6 +139,16 @@ fn described(path: &Path, direction: Direction, video: &VideoDocument) -> Result
         flow["source"] = Value::Null;
     }
     Ok(flow)
+}
+
+/// What sender and receiver must agree on: a receiver takes packets of any size and packing.
+fn format(video: &VideoDocument) -> Result<VideoFormat, Failure> {
+    let format = VideoFormat::try_from(video).map_err(|error| Failure::Input(error.to_string()))?;
+    Ok(VideoFormat {
+        packing: Packing::default(),
+        max_udp: STANDARD_MAX_UDP,
+        ..format
+    })
 }
 
 #[cfg(test)]
@@ -197,8 +209,19 @@ mod tests {
         let flow = described(&path, Direction::Receive, &video).unwrap();
         let expected = json!({"destination": "192.0.2.7:5006", "payload_type": 98, "source": null});
         assert_eq!(flow, expected);
+        // How a sender packs its lines is no matter for a receiver.
+        video.packing = Some(Packing::Block);
+        assert_eq!(
+            described(&path, Direction::Receive, &video).unwrap(),
+            expected
+        );
         video.depth = 8;
         let error = described(&path, Direction::Receive, &video).unwrap_err();
-        assert!(error.to_string().contains("has depth 10, but"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("describes 1280x720 60/1 fps 10 bit, but the session has"),
+            "{error}"
+        );
     }
 }

@@ -152,7 +152,8 @@ async fn method_not_taken_then_405_with_allow() {
     for (method, path, allow) in [
         ("PUT", "/v1/sessions", "GET,HEAD,POST"),
         ("GET", "/v1/sessions/x/stop", "POST"),
-        ("PATCH", "/v1/sessions/x", "GET,HEAD,DELETE"),
+        ("PUT", "/v1/sessions/x", "GET,HEAD,PATCH,DELETE"),
+        ("PATCH", "/v1/sessions", "GET,HEAD,POST"),
         ("BREW", "/v1/health", "GET,HEAD"),
     ] {
         let answer = api.ask(method, path, None).await;

@@ -16,7 +16,7 @@ use crate::id::SessionName;
 
 /// Collects problems.
 #[derive(Default)]
-pub(super) struct Problems(Vec<SpecError>);
+pub(super) struct Problems(pub(super) Vec<SpecError>);
 
 impl Problems {
     pub(super) fn take<T, E: std::error::Error>(

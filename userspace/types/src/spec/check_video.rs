@@ -1,5 +1,6 @@
 //! Checks of the video format.
 
+use super::SpecErrors;
 use super::check::{Problems, within};
 use super::document::VideoDocument;
 use super::invalid::Invalid;
@@ -8,6 +9,15 @@ use super::video::{EXTENDED_MAX_UDP, FrameRate, STANDARD_MAX_UDP, Scan, VideoFor
 
 /// Smallest `max_udp`: what each host must accept in one piece (RFC 1122 §3.3.2).
 const LEAST_MAX_UDP: u32 = 576;
+
+impl TryFrom<&VideoDocument> for VideoFormat {
+    type Error = SpecErrors;
+
+    fn try_from(video: &VideoDocument) -> Result<Self, SpecErrors> {
+        let mut problems = Problems::default();
+        check_video(video, &mut problems).ok_or(SpecErrors(problems.0))
+    }
+}
 
 pub(super) fn check_video(video: &VideoDocument, p: &mut Problems) -> Option<VideoFormat> {
     let sampling = video.sampling.unwrap_or_default();
