@@ -81,6 +81,10 @@ pub(crate) const PACKAGES: &[Package] = &[
         "ffmpeg",
         "tests: a reader of recorded video that is not ours",
     ),
+    package(
+        "linuxptp",
+        "tests: ptp4l, the PTP clock of a plant, which is not ours",
+    ),
     package("mount", "tests: file systems of a test's own"),
     package(
         "strace",
