@@ -19,7 +19,7 @@ pub const WAITER_SIZE: usize = 80;
 /// Size in bytes of [`AttachmentKey`].
 pub const ATTACHMENT_KEY_SIZE: usize = 16;
 /// Size in bytes of [`Attachment`].
-pub const ATTACHMENT_SIZE: usize = 32;
+pub const ATTACHMENT_SIZE: usize = 40;
 /// Size in bytes of [`Client`].
 pub const CLIENT_SIZE: usize = 8;
 /// Size in bytes of [`Canary`].
@@ -80,6 +80,9 @@ mirror! {
         start_boottime: u64,
         /// Threads inside that found no room in `waiters`.
         lost: u64,
+        /// Threads in `waiters` under this attachment: never too low, and a second count beside
+        /// `blocked`.
+        inside: u64,
         /// Index into `blocked`.
         index: u32,
         /// Zero.

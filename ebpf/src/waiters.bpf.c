@@ -192,6 +192,18 @@ static __always_inline void mark_lost(struct onair_attachment *a, __u64 session)
 	mark->set = 1;
 }
 
+/*
+ * One thread less under the attachment of `was`. If the process has another one
+ * there by now, that one's count never included it.
+ */
+static __always_inline void leave_attachment(const struct onair_waiter *was)
+{
+	struct onair_attachment *a = attachment_of(was->tgid, was->session);
+
+	if (a && a->attachment == was->attachment && (__s64)a->inside > 0)
+		__sync_fetch_and_add(&a->inside, -1);
+}
+
 static __always_inline void canary(struct pt_regs *ctx, struct task_struct *task, __u64 id)
 {
 	__u64 token = ctx->si;
@@ -266,20 +278,26 @@ int wait_begin(struct pt_regs *ctx)
 	old = bpf_map_lookup_elem(&waiters, &id);
 	/* Raised before the insert, lowered after the delete: never below the truth. */
 	count(w.index, 1);
+	if (a)
+		__sync_fetch_and_add(&a->inside, 1);
 	if (old) {
-		__u32 was = old->index;
+		struct onair_waiter was = *old;
 
 		err = bpf_map_update_elem(&waiters, &id, &w, BPF_EXIST);
-		if (!err)
-			count(was, -1);
+		if (!err) {
+			count(was.index, -1);
+			leave_attachment(&was);
+		}
 		stat(ONAIR_STAT_BEGIN_AGAIN);
 	} else {
 		err = bpf_map_update_elem(&waiters, &id, &w, BPF_NOEXIST);
 	}
 	if (err) {
 		count(w.index, -1);
-		if (a)
+		if (a) {
+			leave_attachment(&w);
 			mark_lost(a, session);
+		}
 		stat(err == -7 /* E2BIG */ ? ONAIR_STAT_FULL : ONAIR_STAT_ERROR);
 		return 0;
 	}
@@ -300,6 +318,7 @@ static __always_inline bool leave(__u64 id, struct onair_waiter *was)
 		return false;
 	}
 	count(was->index, -1);
+	leave_attachment(was);
 	return true;
 }
 

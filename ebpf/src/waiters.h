@@ -43,6 +43,7 @@ struct onair_attachment {
 	__u64 attachment;
 	__u64 start_boottime;	/* of the group leader; 0 = do not compare */
 	__u64 lost;		/* threads inside that found no room in `waiters` */
+	__u64 inside;		/* threads in `waiters` under this attachment */
 	__u32 index;
 	__u32 pad;
 };
@@ -113,7 +114,7 @@ enum onair_stat {
 
 _Static_assert(sizeof(struct onair_waiter) == 80, "layout.rs: WAITER_SIZE");
 _Static_assert(sizeof(struct onair_attachment_key) == 16, "layout.rs: ATTACHMENT_KEY_SIZE");
-_Static_assert(sizeof(struct onair_attachment) == 32, "layout.rs: ATTACHMENT_SIZE");
+_Static_assert(sizeof(struct onair_attachment) == 40, "layout.rs: ATTACHMENT_SIZE");
 _Static_assert(sizeof(struct onair_client) == 8, "layout.rs: CLIENT_SIZE");
 _Static_assert(sizeof(struct onair_canary) == 48, "layout.rs: CANARY_SIZE");
 _Static_assert(sizeof(struct onair_event) == 80, "layout.rs: EVENT_SIZE");

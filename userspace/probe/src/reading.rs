@@ -69,11 +69,25 @@ pub struct Reading {
     /// The programs' own count. Incremented before a thread is listed and decremented after: never
     /// too low.
     pub counter: u64,
+    /// Whether the list was read. It is not when both counts say zero: that of the session, and those
+    /// of its attachments, which the programs keep apart from each other.
+    pub listed: bool,
     /// Time of the reading: CLOCK_MONOTONIC, ns.
     pub at: u64,
 }
 
 impl Reading {
+    /// Two counts say zero.
+    fn zero() -> Self {
+        Self {
+            blocked: Vec::new(),
+            lost: 0,
+            counter: 0,
+            listed: false,
+            at: monotonic(),
+        }
+    }
+
     /// Users to assume: the maximum of the list with the lost threads, and the counter.
     pub fn users(&self) -> u64 {
         self.counter
@@ -82,8 +96,9 @@ impl Reading {
     }
 }
 
-/// Reads each session, with one walk of the list for all of them. The list is read again, a few
-/// times at most, for the sessions whose counter before and after it does not match.
+/// Reads each session, with one walk of the list for all of them whose counts are not zero. The list
+/// is read again, a few times at most, for the sessions whose counter before and after it does not
+/// match.
 pub(crate) fn read(
     maps: &Maps,
     registry: &Registry,
@@ -96,8 +111,20 @@ pub(crate) fn read(
     };
     let counters = |of: &[u64]| of.iter().map(counter).collect::<Result<Vec<_>, _>>();
     let mut readings = BTreeMap::new();
-    let mut left = sessions.to_vec();
+    let mut left = Vec::new();
+    for session in sessions {
+        let is_zero = index_of(session).is_some() && counter(session)? == 0;
+        let is_empty = || registry.is_empty(maps, *session);
+        if is_zero && is_empty().map_err(ProbeError::map(names::ATTACHMENTS))? {
+            readings.insert(*session, Reading::zero());
+        } else {
+            left.push(*session);
+        }
+    }
     for attempt in 1..=ATTEMPTS {
+        if left.is_empty() {
+            break;
+        }
         let before = counters(&left)?;
         let mut waiters = BTreeMap::<u64, Vec<Waiter>>::new();
         for waiter in maps.waiters().map_err(ProbeError::map(names::WAITERS))? {
@@ -118,14 +145,12 @@ pub(crate) fn read(
                 blocked,
                 lost: lost.map_err(ProbeError::map(names::ATTACHMENTS))?,
                 counter: before.max(after),
+                listed: true,
                 at: monotonic(),
             };
             readings.insert(session, reading);
         }
         left = unsettled;
-        if left.is_empty() {
-            break;
-        }
     }
     Ok(readings)
 }

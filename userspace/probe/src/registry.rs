@@ -71,6 +71,7 @@ impl Registry {
             attachment,
             start_boottime: proof.start_boottime,
             lost,
+            inside: 0,
             index,
             pad: 0,
         };
@@ -182,6 +183,7 @@ impl Registry {
             attachment: heir,
             start_boottime,
             lost: lost_of(maps, tgid, session)?,
+            inside: 0,
             index: self.index_of(session).unwrap_or_default(),
             pad: 0,
         };
@@ -233,6 +235,20 @@ impl Registry {
     /// Index of a session, if it ever had an attachment.
     pub(crate) fn index_of(&self, session: u64) -> Option<u32> {
         self.index_of.get(&session).copied()
+    }
+
+    /// Whether a session has attachments, and none of them counts a thread, listed or lost.
+    pub(crate) fn is_empty(&self, maps: &Maps, session: u64) -> Result<bool, aya::maps::MapError> {
+        let Some(processes) = self.sessions.get(&session) else {
+            return Ok(false);
+        };
+        for &tgid in processes.keys() {
+            let value = maps.attachment(&key(tgid, session))?;
+            if value.is_none_or(|value| value.inside > 0 || value.lost > 0) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Threads inside a session that are missing from the full map.

@@ -10,6 +10,7 @@
 mod common;
 
 mod calls;
+mod counts;
 mod files;
 mod registration;
 mod site_checks;
