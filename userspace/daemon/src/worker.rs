@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Instant;
 
+use onair_ipc::sys;
 use onair_mutant::mutant;
 
 use crate::panic_text;
@@ -224,6 +225,8 @@ fn run<J>(
     most: usize,
     mut work: impl FnMut(Vec<J>) -> Vec<io::Result<()>>,
 ) {
+    // The control thread hands in several jobs in a turn, and ends the turn first.
+    sys::wake_up_without_preemption();
     let mut done = 0;
     while let Ok(first) = jobs.recv() {
         let waiting = jobs.try_iter().take(most - 1);
@@ -268,6 +271,22 @@ mod tests {
     /// Maximum time that a test waits for an event.
     fn later() -> Instant {
         Instant::now() + Duration::from_secs(30)
+    }
+
+    #[test]
+    fn worker_wakes_up_then_it_preempts_nothing() {
+        let (told, policy) = channel();
+        let worker = Worker::start(&ThreadRegistry::default(), "worker", move |()| {
+            let stat = std::fs::read_to_string("/proc/thread-self/stat")?;
+            // Field 41, proc_pid_stat(5); the third one is the first after the name.
+            let fields = stat.rsplit_once(')').map(|(_, fields)| fields.to_owned());
+            let policy = fields.and_then(|it| it.split_ascii_whitespace().nth(38)?.parse().ok());
+            told.send(policy).map_err(io::Error::other)
+        });
+        let worker = worker.unwrap();
+        worker.hand_in(()).unwrap();
+        assert_eq!(policy.recv(), Ok(Some(libc::SCHED_BATCH)));
+        worker.close(later()).unwrap();
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
+use std::string::FromUtf8Error;
 
 use onair_ebpf::process::FileKey;
 use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, StatxFlags, fstat, makedev, openat, statx};
@@ -13,10 +14,14 @@ use rustix::io::Errno;
 
 /// Most bytes read of `maps`: 65,530 mappings with short names.
 const MAX_MAPS: u64 = 16 << 20;
+/// Bytes of a usual `maps`: 300 mappings.
+const USUAL_MAPS: usize = 32 << 10;
 /// Most listings while threads start and end.
 const LISTINGS: usize = 16;
 /// Most bytes read of a file under `task/TID`.
 const MAX_TASK: u64 = 16 << 10;
+/// Bytes of a usual file there: `status` is the longest.
+const USUAL_TASK: usize = 2 << 10;
 
 /// One line of `/proc/PID/maps`, proc_pid_maps(5).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,19 +106,22 @@ impl Folder {
         Ok(openat(&self.folder, path, flags, Mode::empty())?.into())
     }
 
-    fn read(&self, path: &str, limit: u64) -> io::Result<String> {
-        let mut bytes = Vec::new();
+    /// The text of a file of at most `limit` bytes. The kernel makes it anew for each read: there
+    /// are few if `usual` bytes suffice.
+    fn read(&self, path: &str, (usual, limit): (usize, u64)) -> io::Result<String> {
+        let mut bytes = Vec::with_capacity(usual);
         self.file(path)?.take(limit + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > limit {
             let text = format!("{path} is longer than {limit} bytes");
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
         }
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+        let lossy = |error: FromUtf8Error| String::from_utf8_lossy(error.as_bytes()).into_owned();
+        Ok(String::from_utf8(bytes).unwrap_or_else(lossy))
     }
 
     /// A file of a thread; `None` when the thread has ended.
     pub(crate) fn of_thread(&self, tid: u32, name: &str) -> io::Result<Option<String>> {
-        match self.read(&format!("task/{tid}/{name}"), MAX_TASK) {
+        match self.read(&format!("task/{tid}/{name}"), (USUAL_TASK, MAX_TASK)) {
             Ok(text) => Ok(Some(text)),
             Err(error) if has_ended(&error) => Ok(None),
             Err(error) => Err(error),
@@ -124,7 +132,7 @@ impl Folder {
     /// exited before the others. Empty after the end of the process.
     pub(crate) fn mappings(&self) -> io::Result<Mappings> {
         let parse = |text: String| text.lines().filter_map(MapLine::parse).collect();
-        let lines: Vec<MapLine> = match self.read("maps", MAX_MAPS) {
+        let lines: Vec<MapLine> = match self.read("maps", (USUAL_MAPS, MAX_MAPS)) {
             Ok(text) => parse(text),
             Err(error) if has_ended(&error) => Vec::new(),
             Err(error) => return Err(error),
@@ -134,7 +142,7 @@ impl Folder {
             return Ok(Mappings { thread, lines });
         }
         for tid in self.listed()? {
-            match self.read(&format!("task/{tid}/maps"), MAX_MAPS) {
+            match self.read(&format!("task/{tid}/maps"), (USUAL_MAPS, MAX_MAPS)) {
                 Ok(text) if !text.is_empty() => {
                     let (thread, lines) = (Some(tid), parse(text));
                     return Ok(Mappings { thread, lines });

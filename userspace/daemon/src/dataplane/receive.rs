@@ -161,6 +161,9 @@ impl Receiver {
                 self.fetch_place((PAYLOADS_AHEAD - 1) * size, size);
             }
         }
+        if let Some(timing) = &mut self.timing {
+            timing.end_burst();
+        }
     }
 
     /// Prefetches `bytes` bytes of the current frame, `ahead` bytes after the place of the next

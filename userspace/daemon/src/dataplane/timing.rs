@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crossbeam_queue::ArrayQueue;
-use onair_media::rtp::RtpHeader;
+use onair_media::rtp::{HEADER_BYTES, RtpHeader};
 use onair_media::st2110_21::Monitor;
 use onair_media::video::VideoFormat;
 use onair_types::Scan;
@@ -56,6 +56,28 @@ pub(super) struct Timing {
     monitor: Box<Monitor>,
     share: Arc<TimingShare>,
     clock: Option<Arc<MediaClock>>,
+    /// What the packets that came with the last one, and are no other to the measurement, begin with.
+    alike: Option<Start>,
+    /// Packets like it that the measurement does not know yet.
+    repeats: u32,
+}
+
+/// The RTP header (RFC 3550 §5.1) without the sequence number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Start([u8; 2], [u8; 8]);
+
+impl Start {
+    #[inline]
+    fn of(packet: &[u8]) -> Option<Self> {
+        let &[a, b, _, _, ref rest @ ..] = packet.first_chunk::<HEADER_BYTES>()?;
+        Some(Self([a, b], *rest))
+    }
+
+    /// Whether it is a whole header that is not a frame's last.
+    const fn is_plain(self) -> bool {
+        let Self([first, second], _) = self;
+        first & 0x1f == 0 && second & 0x80 == 0
+    }
 }
 
 impl Timing {
@@ -69,6 +91,8 @@ impl Timing {
             share: Arc::new(TimingShare::new(&monitor)),
             monitor: Box::new(monitor),
             clock: None,
+            alike: None,
+            repeats: 0,
         })
     }
 
@@ -81,8 +105,15 @@ impl Timing {
     }
 
     /// Adds a packet that was received at `now_ns`, if it is of the source that the session follows.
+    /// Those of one burst have one time; [`Self::end_burst`] follows.
     #[inline]
     pub(super) fn packet(&mut self, payload: &[u8], ssrc: Option<u32>, now_ns: u64) {
+        let start = Start::of(payload);
+        if start.is_some() && start == self.alike {
+            self.repeats += 1;
+            return;
+        }
+        self.end_burst();
         let Ok((rtp, _)) = RtpHeader::parse_start(payload) else {
             return;
         };
@@ -94,11 +125,24 @@ impl Timing {
         if self.monitor.packet(now_ns, tai_ns, &rtp) {
             self.share.offer(&self.monitor);
         }
+        self.alike = start.filter(|it| it.is_plain());
+    }
+
+    /// The next packet has another time.
+    #[inline]
+    pub(super) fn end_burst(&mut self) {
+        self.alike = None;
+        let repeats = std::mem::take(&mut self.repeats);
+        if repeats > 0 {
+            self.monitor.repeat(repeats);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use onair_media::video::{Depth, FrameRate};
+
     use super::*;
 
     #[test]
@@ -124,5 +168,45 @@ mod tests {
             let total = |it: &Monitor| it.spacing().intervals.total();
             assert_eq!(held.as_deref().map(total), Some(total(&monitor)));
         }
+    }
+
+    #[test]
+    fn bursts_are_measured_as_their_packets_one_by_one() {
+        let format = VideoFormat::new(1920, 1080, Depth::Ten, FrameRate::new(50, 1).unwrap());
+        let mut timing = Timing::new(&format.unwrap()).unwrap();
+        let mut single = timing.monitor.clone();
+        let packet = |timestamp: u32, ssrc: u32, marker: bool| {
+            let header = RtpHeader {
+                marker,
+                payload_type: 96,
+                // A thousand packets a frame. Those in between need no numbers of their own.
+                sequence: (timestamp / 1800 * 1000).try_into().unwrap(),
+                timestamp,
+                ssrc,
+            };
+            header.to_bytes().to_vec()
+        };
+        for (burst, now_ns) in (1..200u32).zip((0..).step_by(700_000)) {
+            let timestamp = burst / 20 * 1800;
+            let mut packets = vec![packet(timestamp, 1, false); 9];
+            packets.insert(3, packet(timestamp, 2, false));
+            packets.insert(6, packet(timestamp, 1, false)[..11].to_vec());
+            // One contributing source, which is not there.
+            let mut truncated = packet(timestamp, 1, false);
+            truncated[0] |= 1;
+            packets.push(truncated.clone());
+            packets.push(truncated);
+            packets.push(packet(timestamp, 1, burst % 20 == 19));
+            for packet in packets {
+                timing.packet(&packet, Some(1), now_ns);
+                match RtpHeader::parse_start(&packet) {
+                    Ok((rtp, _)) if rtp.ssrc == 1 => single.packet(now_ns, None, &rtp),
+                    _ => false,
+                };
+            }
+            timing.end_burst();
+        }
+        assert!(single.measurement().is_some());
+        assert_eq!(format!("{:?}", timing.monitor), format!("{single:?}"));
     }
 }

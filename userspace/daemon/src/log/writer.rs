@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use onair_ipc::sys;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use serde_json::Value;
@@ -48,6 +49,7 @@ pub(super) fn start(format: LogFormat) -> io::Result<&'static Log> {
     std::thread::Builder::new()
         .name("log".into())
         .spawn(move || {
+            sys::wake_up_without_preemption();
             loop {
                 let line = own.next();
                 own.wrote(write(io::stderr(), &line).is_err());

@@ -37,6 +37,16 @@ impl Intervals {
         self.total += 1;
     }
 
+    /// Adds `times` times no interval at all: packets that came together.
+    #[inline]
+    pub fn add_zeros(&mut self, times: u64) {
+        if times > 0 {
+            self.add(0);
+            self.counts[0] += times - 1;
+            self.total += times - 1;
+        }
+    }
+
     /// Intervals counted.
     #[must_use]
     pub const fn total(&self) -> u64 {

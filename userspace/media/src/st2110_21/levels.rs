@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 /// A histogram of whole levels with constant memory. Exact within its range; what lies outside is counted
 /// at the range's ends, but minimum, maximum and mean stay exact.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Levels {
     lowest: i64,
     counts: Box<[u64]>,
@@ -40,6 +40,23 @@ impl Levels {
         self.extremes = Some((min.min(level), max.max(level)));
         self.sum += i128::from(level);
         self.total += 1;
+    }
+
+    /// Adds `times` occurrences: `first`, then each one higher than the one before.
+    #[inline]
+    pub fn add_rising(&mut self, first: i64, times: u32) {
+        let place = |level: i64| usize::try_from(level.checked_sub(self.lowest)?).ok();
+        let last = first.saturating_add(i64::from(times) - 1);
+        let places = place(first).zip(place(last));
+        let counts = places.and_then(|(first, last)| self.counts.get_mut(first..=last));
+        let Some(counts) = counts.filter(|counts| !counts.is_empty()) else {
+            return (0..times).for_each(|step| self.add(first.saturating_add(step.into())));
+        };
+        counts.iter_mut().for_each(|count| *count += 1);
+        let (min, max) = self.extremes.unwrap_or((first, last));
+        self.extremes = Some((min.min(first), max.max(last)));
+        self.sum += (i128::from(first) + i128::from(last)) * i128::from(times) / 2;
+        self.total += u64::from(times);
     }
 
     /// Packets counted.
@@ -101,6 +118,7 @@ impl Levels {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn levels_are_counted_and_those_outside_at_the_ends() {
@@ -122,5 +140,18 @@ mod tests {
         assert_eq!(levels.occurred().count(), 0);
         levels.add(2);
         assert_eq!(levels.mean(), Some(2.0));
+    }
+
+    proptest! {
+        #[test]
+        fn rising_levels_are_added_as_one_by_one(
+            first in prop_oneof![-12i64..12, Just(i64::MAX - 2), Just(i64::MIN)],
+            times in 0u32..12,
+        ) {
+            let (mut together, mut single) = (Levels::new(-3..=7), Levels::new(-3..=7));
+            together.add_rising(first, times);
+            (0..times).for_each(|step| single.add(first.saturating_add(step.into())));
+            prop_assert_eq!(together, single);
+        }
     }
 }

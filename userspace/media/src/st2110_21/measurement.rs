@@ -41,6 +41,8 @@ pub struct Measurement {
     vrx: Levels,
     first: FirstPackets,
     next: Next,
+    /// The last packet's level of the receive buffer.
+    last_vrx: Option<i64>,
     units: u64,
 }
 
@@ -75,6 +77,7 @@ impl Measurement {
             vrx: Levels::new(vrx.0..=vrx.1),
             first: FirstPackets::default(),
             next: Next::Unknown,
+            last_vrx: None,
             units: 0,
         })
     }
@@ -94,6 +97,7 @@ impl Measurement {
         self.vrx.clear();
         self.first = FirstPackets::default();
         self.next = Next::Unknown;
+        self.last_vrx = None;
         self.units = 0;
         Ok(())
     }
@@ -109,6 +113,7 @@ impl Measurement {
         self.buffer = other.buffer;
         self.first = other.first;
         self.next = other.next;
+        self.last_vrx = other.last_vrx;
         self.units = other.units;
     }
 
@@ -146,10 +151,28 @@ impl Measurement {
         if let Some(level) = vrx {
             self.vrx.add(level);
         }
+        self.last_vrx = vrx;
         if rtp.marker {
             self.next = Next::Start;
         }
         (cinst, vrx)
+    }
+
+    /// `times` more packets of the last one's unit and time; neither it nor they have the marker. What
+    /// [`Self::packet`] gives for the last of them.
+    #[inline]
+    pub fn repeat(&mut self, times: u32) -> (u64, Option<i64>) {
+        let first = |last: i64| last.saturating_sub(i64::from(times) - 1);
+        let cinst = self.network.repeat(times);
+        let highest = i64::try_from(cinst).unwrap_or(i64::MAX);
+        self.cinst.add_rising(first(highest), times);
+        if self.last_vrx.is_some() {
+            self.last_vrx = self.buffer.repeat(times);
+        }
+        if let Some(level) = self.last_vrx {
+            self.vrx.add_rising(first(level), times);
+        }
+        (cinst, self.last_vrx)
     }
 
     /// The stream as it was given.

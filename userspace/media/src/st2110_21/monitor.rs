@@ -112,6 +112,20 @@ impl Monitor {
         ended
     }
 
+    /// `times` more packets of the last one's unit and time; neither it nor they have the marker. The same
+    /// as so many calls of [`Self::packet`], for the price of one.
+    #[inline]
+    pub fn repeat(&mut self, times: u32) {
+        if times == 0 {
+            return;
+        }
+        self.spacing.repeat(times.into());
+        if self.learnt {
+            let (cinst, vrx) = self.measurement.repeat(times);
+            self.window.add(cinst, vrx);
+        }
+    }
+
     #[inline(never)]
     fn unit(&mut self, packets: u32) {
         if self.learnt {
@@ -199,5 +213,57 @@ impl Monitor {
     #[must_use]
     pub const fn restarts(&self) -> u64 {
         self.restarts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// What a packet is, beside the packets of its burst.
+    #[derive(Debug, Clone, Copy)]
+    struct Step {
+        after_ns: u64,
+        repeats: u32,
+        marker: bool,
+        has_tai: bool,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let marker = prop::bool::weighted(0.2);
+        let after_ns = prop_oneof![1_000u64..20_000, Just(600_000_000)];
+        let step = (after_ns, 0u32..40, marker, prop::bool::weighted(0.9));
+        step.prop_map(|(after_ns, repeats, marker, has_tai)| Step {
+            after_ns,
+            repeats: if marker { 0 } else { repeats },
+            marker,
+            has_tai,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn packets_of_a_burst_together_are_the_same_as_one_by_one(
+            steps in prop::collection::vec(step(), 1..400),
+        ) {
+            let new = || Monitor::new(1080, false, (50, 1)).unwrap();
+            let (mut together, mut single) = (new(), new());
+            let (mut now_ns, mut sequence, mut timestamp) = (1_790_000_000_000_000_000, 0u16, 0u32);
+            for Step { after_ns, repeats, marker, has_tai } in steps {
+                now_ns += after_ns;
+                let tai_ns = has_tai.then_some(now_ns + 37_000_000_000);
+                let mut rtp = RtpHeader { marker, payload_type: 96, sequence, timestamp, ssrc: 1 };
+                together.packet(now_ns, tai_ns, &rtp);
+                together.repeat(repeats);
+                for _ in 0..=repeats {
+                    single.packet(now_ns, tai_ns, &rtp);
+                    rtp.sequence = rtp.sequence.wrapping_add(1);
+                }
+                sequence = rtp.sequence;
+                timestamp = timestamp.wrapping_add(if marker { 1800 } else { 0 });
+            }
+            prop_assert_eq!(format!("{together:?}"), format!("{single:?}"));
+        }
     }
 }

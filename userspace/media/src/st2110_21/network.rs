@@ -65,6 +65,13 @@ impl NetworkModel {
         self.level = self.level.saturating_add(1).saturating_sub(drained).max(0);
         self.level.unsigned_abs()
     }
+
+    /// `times` more packets at the time of the last one. The level that the last of them finds.
+    #[inline]
+    pub fn repeat(&mut self, times: u32) -> u64 {
+        self.level = self.level.saturating_add(times.into());
+        self.level.unsigned_abs()
+    }
 }
 
 #[cfg(test)]

@@ -80,6 +80,14 @@ impl ReceiveBuffer {
         Some(unit.level)
     }
 
+    /// `times` more packets at the time of the last one. The level after them.
+    #[inline]
+    pub fn repeat(&mut self, times: u32) -> Option<i64> {
+        let unit = self.unit.as_mut()?;
+        unit.level = unit.level.saturating_add(times.into());
+        Some(unit.level)
+    }
+
     /// Reads at a time exactly on a read, as LIST's doubles round it.
     #[cold]
     #[expect(clippy::cast_possible_truncation, reason = "saturates")]

@@ -37,6 +37,13 @@ impl Spacing {
         }
     }
 
+    /// `times` more packets at the time of the last one; neither it nor they have the marker.
+    #[inline]
+    pub fn repeat(&mut self, times: u64) {
+        self.intervals.add_zeros(times);
+        self.within.add_zeros(times);
+    }
+
     /// The schedule that the stream seems to follow; `None` before it has paused three times.
     #[must_use]
     pub fn reads(&self) -> Option<Reads> {

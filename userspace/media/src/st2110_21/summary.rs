@@ -18,6 +18,15 @@ impl Summary {
         self.total += 1;
     }
 
+    /// Adds `times` occurrences of 0.
+    #[inline]
+    pub fn add_zeros(&mut self, times: u64) {
+        if times > 0 {
+            self.add(0);
+            self.total += times - 1;
+        }
+    }
+
     /// Occurrences.
     #[must_use]
     pub const fn total(&self) -> u64 {
