@@ -386,6 +386,8 @@ pub struct ShutdownHandoff {
     pub archive: HandoffCell<Archive>,
     /// Persisted sessions.
     pub store: HandoffCell<Store>,
+    /// Detects clients that change their memory with system calls.
+    pub guard: HandoffCell<FileGuard>,
     /// Memory that waits for W4.
     pub pending_reclaim: HandoffCell<PendingReclaim>,
 }
@@ -399,6 +401,7 @@ impl ShutdownHandoff {
         self.dataplane.put(services.dataplane);
         self.archive.put(services.archive);
         self.store.put(services.store);
+        self.guard.put(services.guard);
         self.pending_reclaim.put(services.pending_reclaim);
         services.hub
     }

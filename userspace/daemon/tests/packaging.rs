@@ -81,9 +81,9 @@ fn longest_end() -> Duration {
     let graceful = Duration::from_millis(config.timeouts.graceful_ms);
     // Beside each other: users leave, recordings come to the disk.
     let graceful = (graceful + end.handler()).max(config.recorder.finish());
-    // Sockets, certificates, sessions, pollers and ports, probe, reclaimer, control thread,
-    // metrics, what the kernel keeps.
-    let parts = 9;
+    // Sockets; beside each other certificates, sessions, pollers and ports, probe, file guard;
+    // reclaimer, control thread, metrics, what the kernel keeps.
+    let parts = 6;
     graceful + end.handler() + (end.cleanup() + end.force()) * parts
 }
 

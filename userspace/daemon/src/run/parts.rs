@@ -21,11 +21,13 @@ use crate::shutdown::{Late, Limit, ShutdownCoordinator, Waiting};
 /// Order in which the parts end in phase 3, after the sockets: lowest first. Gaps are for
 /// additions.
 mod order {
-    pub(super) const ARCHIVE: u8 = 10;
-    pub(super) const STORE: u8 = 15;
-    /// In parallel: each waits for other parts of the kernel, and neither needs the other.
-    pub(super) const DATAPLANE: u8 = 20;
-    pub(super) const PROBE: u8 = DATAPLANE;
+    /// In parallel: each waits for the disk or for another part of the kernel, and none needs
+    /// another.
+    pub(super) const ARCHIVE: u8 = 20;
+    pub(super) const STORE: u8 = ARCHIVE;
+    pub(super) const DATAPLANE: u8 = ARCHIVE;
+    pub(super) const PROBE: u8 = ARCHIVE;
+    pub(super) const GUARD: u8 = ARCHIVE;
     pub(super) const RECLAIMER: u8 = 40;
     pub(super) const CONTROL: u8 = 50;
     pub(super) const RESOURCES: u8 = 60;
@@ -178,6 +180,12 @@ pub(super) fn register_handoff(
         if !closing.wait(Instant::now() + waiting.remaining() / 2) {
             tracing::warn!("the kernel is still detaching the probe: the process ends after that");
         }
+        Ok(())
+    });
+    let guard = handoff.guard.clone();
+    shutdown.register_cleanup("file guard", order::GUARD, move |_| {
+        // Its end waits for the kernel, some 15 ms.
+        drop(guard.take().ok_or(NotReleased)?);
         Ok(())
     });
     let pending_reclaim = handoff.pending_reclaim.clone();
