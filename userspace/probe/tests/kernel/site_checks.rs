@@ -110,7 +110,9 @@ fn word_of(client: &Client, tid: u32) -> EventCountFile {
 fn looks_together_at_attachments_of_one_process_then_each_by_its_own_words() {
     let probe = probe();
     let mut client = Client::start();
-    let tids = client.block(SESSION + 9, 1, 2);
+    let mut tids = client.block(SESSION + 9, 1, 2);
+    // They tell their numbers in any order; the kernel lists them in this one.
+    tids.sort_unstable();
     let word = word_of(&client, tids[0]);
     let beside = EventCountFile {
         offsets: word.offsets.map(|it| it + 8),
