@@ -76,5 +76,8 @@ fn caller_of_an_earlier_attachment_then_the_list_is_read_until_it_leaves() {
     let reading = probe.reading(SESSION).unwrap();
     assert_eq!((reading.users(), reading.listed), (0, false));
     probe.unregister(proof.tgid, SESSION, 1).unwrap();
-    assert!(probe.reading(SESSION).unwrap().listed, "no attachment counts");
+    assert!(
+        probe.reading(SESSION).unwrap().listed,
+        "no attachment counts"
+    );
 }
