@@ -22,8 +22,10 @@ mod flow;
 mod footprint;
 mod frozen;
 mod hanging_file;
+mod hostile_clock;
 mod igmp_watch;
 pub mod kill;
+mod linuxptp;
 mod neighbour;
 mod own_text;
 pub mod packet;
@@ -60,7 +62,9 @@ pub use flow::{FlowSender, assembler, raster};
 pub use footprint::{Footprint, bpf_objects, own_memory, still_there};
 pub use frozen::Frozen;
 pub use hanging_file::HangingFile;
+pub use hostile_clock::{HostileClock, Hostility};
 pub use igmp_watch::{Igmp, IgmpWatch, frame_on};
+pub use linuxptp::Ptp4l;
 pub use neighbour::resolve;
 pub use onair_stage::{
     Answer, Backend, Config, Control, Daemon, Deadline, Disk, Http, Ice, MemoryLimit, Port, QUOTA,

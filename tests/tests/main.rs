@@ -36,6 +36,7 @@ mod media_stop;
 mod multicast;
 mod netem;
 mod persistence;
+mod ptp;
 mod punching;
 mod quarantine;
 mod recorder;

@@ -23,6 +23,7 @@ pub mod notify;
 pub mod panic_text;
 pub mod peer;
 pub mod pending_reclaim;
+pub mod ptp;
 pub mod recorder;
 pub mod resources;
 pub mod run;

@@ -2,13 +2,14 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use onair_dpdk::{MulticastFilter, Wake};
 use onair_ipc::life::OwnerDeathNotifier;
 use onair_probe::{Closing, SiteKind};
 use onair_types::{
     EventKind, PortHealth, PortMulticast, PortSteering, PortWake, PortXdp, Probe as ProbeDocument,
-    ProbeState, Reload, Timestamp, Versions, WatchedFile, WatchedSite,
+    ProbeState, PtpState, Reload, Timestamp, Versions, WatchedFile, WatchedSite,
 };
 
 use crate::archive::Archive;
@@ -20,6 +21,7 @@ use crate::events::Hub;
 use crate::file_guard::FileGuard;
 use crate::inspector::Inspector;
 use crate::pending_reclaim::PendingReclaim;
+use crate::ptp::PtpWatch;
 use crate::store::Store;
 use crate::waking::Waking;
 use crate::witness::probe::ProbeLink;
@@ -69,6 +71,17 @@ pub struct OnDisk {
     pub incarnation: u32,
 }
 
+/// Threads that work for the control thread.
+#[derive(Debug)]
+pub struct Helpers {
+    /// Unmaps memory.
+    pub pending_reclaim: PendingReclaim,
+    /// Inspects client processes.
+    pub inspector: Inspector,
+    /// Asks ptp4l.
+    pub ptp: PtpWatch,
+}
+
 /// Services and shared state of the sessions.
 #[derive(Debug)]
 pub struct Services {
@@ -106,6 +119,8 @@ pub struct Services {
     pub hub: Hub,
     /// The connections of both sockets, for health.
     pub connections: Vec<Connections>,
+    /// What ptp4l says about the clock.
+    pub ptp: PtpWatch,
     probe_published: (ProbeState, Option<String>),
     outbox: VecDeque<(usize, Command)>,
     dead: HashSet<usize>,
@@ -125,6 +140,27 @@ impl Services {
         }
     }
 
+    /// Takes over what ptp4l said last, and publishes what has changed.
+    pub(crate) fn follow_ptp(&mut self, now: Instant) {
+        for event in self.ptp.follow(now) {
+            match &event {
+                EventKind::PtpGrandmaster {
+                    grandmaster,
+                    domain,
+                } => tracing::info!(grandmaster, domain, "ptp4l has another grandmaster"),
+                EventKind::PtpState {
+                    state: state @ (PtpState::Unlocked | PtpState::Lost),
+                    reason,
+                } => {
+                    tracing::warn!(%state, reason, "the clock does not follow a PTP grandmaster");
+                }
+                EventKind::PtpState { state, .. } => tracing::info!(%state, "PTP"),
+                _ => {}
+            }
+            self.hub.publish(None, event);
+        }
+    }
+
     /// Combines the parts.
     pub fn new(
         config: Config,
@@ -132,9 +168,13 @@ impl Services {
         probe: ProbeLink,
         death_notifier: OwnerDeathNotifier,
         on_disk: OnDisk,
-        pending_reclaim: PendingReclaim,
-        inspector: Inspector,
+        helpers: Helpers,
     ) -> Self {
+        let Helpers {
+            pending_reclaim,
+            inspector,
+            ptp,
+        } = helpers;
         let OnDisk {
             archive,
             store,
@@ -160,6 +200,7 @@ impl Services {
             pending_reclaim,
             guard: FileGuard::new(),
             inspector,
+            ptp,
             brake: Brake::default(),
             waking: Waking::default(),
             outbox: VecDeque::new(),

@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
@@ -96,6 +97,31 @@ pub fn bind_socket(
     before_listen(&socket).map_err(refused("set an option"))?;
     listen(&socket, BACKLOG).map_err(|e| refused("listen")(e.into()))?;
     Ok(BoundSocket { socket, file })
+}
+
+/// A datagram socket that is bound to `path`, for its owner alone (0600). A file that a killed process
+/// left there is replaced.
+///
+/// # Errors
+/// [`SocketError`]: another process has it, the file is not a socket, or the system refuses.
+pub fn bind_datagram(path: &Path) -> Result<(UnixDatagram, SocketFile), SocketError> {
+    let refused = |what: &'static str| {
+        move |error: io::Error| SocketError::System {
+            path: path.to_owned(),
+            what,
+            error,
+        }
+    };
+    remove_stale(path)?;
+    let socket = UnixDatagram::bind(path).map_err(refused("bind"))?;
+    let meta = fs::symlink_metadata(path).map_err(refused("read the file's status"))?;
+    let file = SocketFile {
+        path: path.to_owned(),
+        identity: (meta.dev(), meta.ino()),
+    };
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))
+        .map_err(refused("set the mode"))?;
+    Ok((socket, file))
 }
 
 /// Removes the file of a socket on which no process listens, as a killed daemon leaves it. Returns
@@ -252,6 +278,22 @@ mod tests {
         let second = bind_at(&path).unwrap();
         drop(first);
         UnixStream::connect(second.file.path()).unwrap();
+    }
+
+    #[test]
+    fn datagram_socket_of_a_living_process_is_left_alone_and_one_of_a_killed_process_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control.ptp");
+        let (living, file) = bind_datagram(&path).unwrap();
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o600);
+        assert!(matches!(bind_datagram(&path), Err(SocketError::InUse(_))));
+        // As a killed process leaves it.
+        std::mem::forget(file);
+        drop(living);
+        assert!(path.exists());
+        drop(bind_datagram(&path).unwrap());
+        assert!(!path.exists());
     }
 
     #[test]

@@ -18,6 +18,9 @@ fn metrics(text: &str) -> BTreeSet<&str> {
 /// The metrics that the daemon serves.
 fn served() -> BTreeSet<&'static str> {
     let mut served = metrics(include_str!("../src/control/actor/metrics.rs"));
+    served.extend(metrics(include_str!(
+        "../src/control/actor/clock_metrics.rs"
+    )));
     served.extend(metrics(include_str!("../src/session/metrics.rs")));
     served
 }

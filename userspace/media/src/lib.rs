@@ -4,7 +4,8 @@
 //! ([`video`]), the headers of a datagram ([`ethernet`], [`arp`], [`ipv4`], [`udp`], [`icmp`], [`igmp`],
 //! together in [`datagram`]), [`rtp`], [`media_time`] and [`st2110_20`], the timing of senders ([`st2110_21`]), streams of
 //! unknown format ([`survey`]), the assembly of frames ([`assembly`]), the
-//! built-in test pattern ([`pattern`]) and the pacing of packets ([`pacing`]). Sockets, ports,
+//! built-in test pattern ([`pattern`]), the pacing of packets ([`pacing`]) and questions to the clock's PTP
+//! daemon ([`ptp`]). Sockets, ports,
 //! threads and frame memory do not belong here.
 //!
 //! Only constructors allocate, and no input causes a panic.
@@ -22,6 +23,7 @@ pub mod ipv4;
 pub mod media_time;
 pub mod pacing;
 pub mod pattern;
+pub mod ptp;
 pub mod rtp;
 pub mod st2110_20;
 pub mod st2110_21;

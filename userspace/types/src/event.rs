@@ -11,6 +11,7 @@ use crate::config::ReloadOutcome;
 use crate::eviction::Eviction;
 use crate::health::ProbeState;
 use crate::id::{SessionId, SessionName};
+use crate::ptp::PtpState;
 use crate::recording::{
     RecordingCounts, RecordingEnd, RecordingFormat, RecordingId, RecordingName, RecordingState,
 };
@@ -231,6 +232,21 @@ pub enum EventKind {
         /// By how many nanoseconds; negative if it was set back.
         by_ns: i64,
     },
+    /// The clock began to follow a PTP grandmaster, or stopped. Descriptions of send sessions name
+    /// the grandmaster while it is locked.
+    PtpState {
+        /// The new state.
+        state: PtpState,
+        /// Why it is not locked, and what to do.
+        reason: Option<String>,
+    },
+    /// ptp4l has another grandmaster than before, or its first one.
+    PtpGrandmaster {
+        /// Its identity.
+        grandmaster: String,
+        /// PTP domain.
+        domain: u8,
+    },
     /// The daemon read the configuration file again.
     ConfigReloaded {
         /// Summary of the result.
@@ -317,6 +333,8 @@ names! {
     PortGone "port_gone"
     PortLink "port_link"
     ClockSet "clock_set"
+    PtpState "ptp_state"
+    PtpGrandmaster "ptp_grandmaster"
     ConfigReloaded "config_reloaded"
     ShutdownPhase "shutdown_phase"
     ShutdownProgress "shutdown_progress"

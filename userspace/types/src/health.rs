@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::SessionName;
+use crate::ptp::PtpHealth;
 use crate::text::texts;
 use crate::time::Timestamp;
 
@@ -54,6 +55,9 @@ pub struct ClockHealth {
     pub tai_minus_utc_s: u64,
     /// How often the clock was set since the daemon's start, by a millisecond or more.
     pub times_set: u64,
+    /// What ptp4l says about it; absent in the answer of an older daemon.
+    #[serde(default)]
+    pub ptp: Option<PtpHealth>,
 }
 
 /// A limit that users share, with its use.

@@ -23,6 +23,7 @@ pub mod group;
 pub mod health;
 pub mod id;
 pub mod problem;
+pub mod ptp;
 pub mod recording;
 pub mod request;
 pub mod session;
@@ -56,6 +57,9 @@ pub use health::{
 };
 pub use id::{SessionId, SessionName, SessionRef};
 pub use problem::{Problem, ProblemCode, ProblemPage};
+pub use ptp::{
+    PtpGrandmaster, PtpHardwareClock, PtpHealth, PtpPort, PtpPortState, PtpState, PtpTimestamping,
+};
 pub use recording::{
     ProducerCounts, RecordedFile, RecordedFrames, RecordingCounts, RecordingEnd, RecordingError,
     RecordingFormat, RecordingId, RecordingList, RecordingName, RecordingRef, RecordingRepair,

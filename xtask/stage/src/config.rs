@@ -149,6 +149,10 @@ impl Config {
             self.shared_links,
             self.probe_keys
         );
+        // A ptp4l of the machine is no part of a stage.
+        if !self.more.contains("[clock]") {
+            text += "[clock]\nptp_socket = \"off\"\n";
+        }
         // The last core: the first one has the interrupts and most of the other threads.
         let core = std::thread::available_parallelism().map_or(0, |cores| cores.get() - 1);
         for at in 0..self.pollers {

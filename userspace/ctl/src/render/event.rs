@@ -110,6 +110,11 @@ fn what(kind: &EventKind) -> String {
             let by = human(Duration::from_nanos(by_ns.unsigned_abs()));
             format!("{} by {by}", if *by_ns < 0 { "back" } else { "forward" })
         }
+        EventKind::PtpState { state, reason } => because(state, reason),
+        EventKind::PtpGrandmaster {
+            grandmaster,
+            domain,
+        } => format!("{grandmaster} in domain {domain}"),
         EventKind::ShutdownPhase { phase, cause } => because(phase, cause),
         EventKind::ShutdownProgress { sessions, users } => {
             format!("{users} users in {sessions} sessions")

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use comfy_table::{Cell, Color};
-use onair_types::{Dataplane, Health, HealthStatus, Probe, ProbeState, ShareUse};
+use onair_types::{
+    Dataplane, Health, HealthStatus, Probe, ProbeState, PtpHealth, PtpState, ShareUse,
+};
 
 use super::{Facts, ago, cell, coloured, columns, heading, human, or_dash, port, printable};
 
@@ -55,6 +57,9 @@ pub(crate) fn render(health: &Health) -> String {
             "clock",
             format!("{reference}; set {} times", clock.times_set),
         );
+        if let Some(ptp) = &clock.ptp {
+            about.add_cell("PTP", ptp_cell(ptp));
+        }
     }
     let mut text = about.print();
     if !health.problems.is_empty() {
@@ -123,6 +128,46 @@ fn probe(probe: &Probe) -> Cell {
             ProbeState::Off => Color::Yellow,
         },
     )
+}
+
+/// State, grandmaster, port, offset. Why it is not locked is among the problems.
+fn ptp_cell(ptp: &PtpHealth) -> Cell {
+    let mut parts = vec![ptp.state.to_string()];
+    if let Some(it) = &ptp.grandmaster {
+        let own = if it.is_this_machine {
+            ", this machine"
+        } else {
+            ""
+        };
+        let (id, domain, class) = (&it.identity, it.domain, it.clock_class);
+        parts.push(format!(
+            "grandmaster {id} in domain {domain} (class {class}{own})"
+        ));
+    }
+    if let Some(port) = &ptp.port {
+        let interface = port.interface.as_deref().map(|it| format!(" ({it})"));
+        let stamps = port.timestamping.map(|it| format!(", {it} timestamps"));
+        parts.push(format!(
+            "port {}{} {}{}",
+            port.number,
+            interface.unwrap_or_default(),
+            port.state,
+            stamps.unwrap_or_default()
+        ));
+    }
+    parts.extend(ptp.offset_ns.map(|ns| format!("offset {ns} ns")));
+    if let Some(clock) = &ptp.hardware_clock {
+        let ahead = clock
+            .tai_ahead_ns
+            .map_or_else(|| "?".into(), |ns| ns.to_string());
+        parts.push(format!("CLOCK_TAI {ahead} ns ahead of {}", clock.device));
+    }
+    let colour = match ptp.state {
+        PtpState::Locked => Color::Green,
+        PtpState::Off | PtpState::Absent => Color::Reset,
+        PtpState::Unlocked | PtpState::Lost => Color::Yellow,
+    };
+    coloured(parts.join("; "), colour)
 }
 
 fn plane(plane: &Dataplane) -> String {

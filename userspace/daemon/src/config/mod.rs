@@ -1,5 +1,6 @@
 //! The configuration file (TOML): every limit and time-out. One source file a section.
 
+mod clock;
 mod control;
 mod error;
 mod limits;
@@ -25,6 +26,7 @@ use onair_types::{SessionSpec, SpecDocument, did_you_mean};
 
 pub use self::shutdown::{OnPollerDeath, Policy, ShutdownConfig};
 
+pub use clock::Clock;
 pub use control::{Attach, Control, Role, RoleOf};
 pub use error::ConfigError;
 pub use limits::Limits;
@@ -61,6 +63,8 @@ pub struct Config {
     pub session: Vec<SpecDocument>,
     /// The eBPF probe.
     pub probe: ProbeSection,
+    /// What ptp4l is asked about the clock.
+    pub clock: Clock,
     /// The log.
     pub log: Log,
     /// Metrics over TCP.
@@ -108,6 +112,13 @@ impl Config {
         port.pollers().iter().map(place)
     }
 
+    /// Path of the socket that ptp4l answers to: beside the control socket, where each daemon has a
+    /// name of its own.
+    #[must_use]
+    pub fn ptp_reply_socket(&self) -> PathBuf {
+        self.control.socket.with_extension("ptp")
+    }
+
     /// Sessions created at every start.
     ///
     /// # Errors
@@ -139,6 +150,7 @@ impl Config {
         self.attach.check(&self.control)?;
         self.state.check()?;
         self.metrics.check()?;
+        self.clock.check()?;
         self.recorder.check()?;
         self.timeouts.check()?;
         self.limits.check()?;
@@ -240,6 +252,10 @@ mod tests {
 [recorder] min_free_mb = 16777217 => 0 to 16777216
 [recorder] finish_ms = 0 => 1 to 600000
 [recorder] folder = "recordings" => recorder.folder = recordings: give an absolute path
+[clock] ptp_socket = "on" => clock.ptp_socket = on: give "auto", "off", or the absolute path
+[clock] ptp_domain = 128 => clock.ptp_domain = 128: give 0 to 127
+[clock] max_offset_us = 0 => clock.max_offset_us = 0: give 1 to 1000000
+[clock] phc = "ptp0" => clock.phc = ptp0: give "auto", "none", or a device
 [state] certificate_days = 40000 => 0 to 36500
 [[poller]] name="p"; core=0; [[poller]] name="q"; core=0 => poller.q.core = 0: poller p runs on this core"#;
 

@@ -34,7 +34,7 @@ const LIVE: [(&str, &str); 20] = [
 ];
 
 /// Why a table's keys need a restart.
-const REASONS: [(&str, &str); 13] = [
+const REASONS: [(&str, &str); 14] = [
     (
         "control",
         "roles are read and the socket is bound at the start",
@@ -49,6 +49,7 @@ const REASONS: [(&str, &str); 13] = [
     ("poller", "pollers are started and pinned at the start"),
     ("port", "ports are opened at the start"),
     ("probe", "the probe is loaded at the start"),
+    ("clock", "the thread that asks ptp4l reads it at the start"),
     (
         "session",
         "sessions of the file are created at the start: use `onairctl session` now",

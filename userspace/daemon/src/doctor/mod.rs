@@ -5,6 +5,7 @@
 
 mod access;
 mod af_xdp;
+mod clock;
 mod devices;
 mod features;
 mod finding;
@@ -27,6 +28,7 @@ pub fn examine(config: &Config) -> Vec<Finding> {
     onair_ipc::sys::ignore_sigio();
     let mut findings = kernel::check(&host);
     findings.extend(features::check());
+    findings.extend(clock::check(config));
     findings.extend(probe::check(config));
     findings.push(af_xdp::check());
     findings.extend(processors::check(&host, config));

@@ -48,6 +48,9 @@ pub(super) fn resources(config: &Config) -> Vec<Resource> {
         Resource::socket_file(&config.control.socket),
         Resource::socket_file(&config.attach.socket),
     ];
+    if config.clock.question().is_some() {
+        resources.push(Resource::socket_file(&config.ptp_reply_socket()));
+    }
     let ports = config.port.iter();
     resources.extend(
         ports.filter_map(|port| Resource::port(&port.name, &port.device, port.netns.as_deref())),

@@ -1,5 +1,6 @@
 //! Starts the parts of the daemon, in order.
 
+use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,11 +30,12 @@ use crate::control::thread::ControlThread;
 use crate::dataplane::Dataplane;
 use crate::inspector::Inspector;
 use crate::pending_reclaim::PendingReclaim;
+use crate::ptp::PtpWatch;
 use crate::recorder::{Live, Recorder};
 use crate::resources::Resources;
-use crate::services::{OnDisk, Services, ShutdownHandoff};
+use crate::services::{Helpers, OnDisk, Services, ShutdownHandoff};
 use crate::shutdown::ShutdownCoordinator;
-use crate::socket_file::{SocketFile, bind_socket, resolve_group};
+use crate::socket_file::{SocketFile, bind_datagram, bind_socket, resolve_group};
 use crate::store::Store;
 use crate::witness::probe::ProbeLink;
 
@@ -75,7 +77,8 @@ pub(super) fn start(
     let sockets = Sockets::bind(&config, group, &runtime)?;
     resources.note_sockets()?;
     go_on(shutdown)?;
-    let (services, probe_events) = start_services(config, shutdown, &resources, on_disk)?;
+    let ptp = start_ptp(&config, sockets.ptp)?;
+    let (services, probe_events) = start_services(config, shutdown, &resources, on_disk, ptp)?;
     let results = Results::default();
     let recorder = start_recorder(&services, shutdown, &results.recordings)?;
     let config = &services.config;
@@ -142,6 +145,8 @@ struct Sockets {
     http_file: SocketFile,
     attach: Listener,
     metrics: Option<TcpListener>,
+    /// For the answers of ptp4l.
+    ptp: Option<(UnixDatagram, SocketFile)>,
 }
 
 impl Sockets {
@@ -156,11 +161,14 @@ impl Sockets {
         })?;
         let attach = Listener::bind(&attach.socket, mode(&attach.mode), group)?;
         let metrics = config.metrics.listen.map(metrics::bind).transpose();
+        let asks = config.clock.question().is_some();
+        let ptp = asks.then(|| bind_datagram(&config.ptp_reply_socket()));
         Ok(Self {
             http: UnixListener::from_std(http.socket.into())
                 .map_err(system("cannot poll the control socket"))?,
             http_file: http.file,
             attach,
+            ptp: ptp.transpose()?,
             metrics: metrics.map_err(system("cannot listen on metrics.listen"))?,
         })
     }
@@ -172,6 +180,7 @@ fn start_services(
     shutdown: &ShutdownCoordinator,
     resources: &Resources,
     on_disk: OnDisk,
+    ptp: PtpWatch,
 ) -> Result<(Services, Option<Events>), RunError> {
     let threads = shutdown.threads();
     let pending_reclaim = PendingReclaim::open(threads).map_err(system("cannot start a thread"))?;
@@ -189,10 +198,25 @@ fn start_services(
         probe,
         death_notifier,
         on_disk,
-        pending_reclaim,
-        inspector,
+        Helpers {
+            pending_reclaim,
+            inspector,
+            ptp,
+        },
     );
     Ok((services, events))
+}
+
+/// The thread that asks ptp4l, if it is to be asked.
+fn start_ptp(
+    config: &Config,
+    socket: Option<(UnixDatagram, SocketFile)>,
+) -> Result<PtpWatch, RunError> {
+    match (config.clock.question(), socket) {
+        (Some(question), Some((socket, file))) => PtpWatch::start(question, socket, file)
+            .map_err(system("cannot start the thread that asks ptp4l")),
+        _ => Ok(PtpWatch::off()),
+    }
 }
 
 /// The recordings; a thread scans their folder.

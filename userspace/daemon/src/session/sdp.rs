@@ -8,10 +8,30 @@ use onair_types::{Direction, Packing as Cut, Scan as Order};
 
 use super::Session;
 use crate::dataplane::PortInfo;
+use crate::ptp::{PtpWatch, Reference};
+
+/// Version of PTP that ST 2059-2 uses.
+const PTP: &str = "IEEE1588-2008";
+
+fn reference_clock(port: &PortInfo, ptp: Option<Reference>) -> ReferenceClock {
+    match ptp {
+        Some(Reference {
+            grandmaster,
+            domain,
+        }) => ReferenceClock::Ptp {
+            version: PTP.into(),
+            grandmaster,
+            domain: Some(domain),
+        },
+        None => ReferenceClock::LocalMac(port.mac),
+    }
+}
 
 impl Session {
     /// The session in SDP: what it sends from `port`, or what it receives there.
-    pub fn sdp(&self, port: &PortInfo) -> String {
+    ///
+    /// Its clock is the PTP grandmaster while `ptp` is locked (ST 2110-10 §8.2), else the port.
+    pub fn sdp(&self, port: &PortInfo, ptp: &PtpWatch) -> String {
         let own = port.address.0;
         let flow = &self.spec.flow;
         let destination = *flow.destination.ip();
@@ -20,8 +40,7 @@ impl Session {
         if is_sender {
             sources = vec![own];
         }
-        // Nothing tells whether that is locked to PTP.
-        let clock = is_sender.then_some(ReferenceClock::LocalMac(port.mac));
+        let clock = is_sender.then(|| reference_clock(port, ptp.status().reference));
         let media = Media {
             destination,
             port: flow.destination.port(),
@@ -41,7 +60,8 @@ impl Session {
             origin: Origin {
                 user: None,
                 session: self.id.0.to_string(),
-                version: 1,
+                // It grows with each change of the clock (RFC 8866 §5.2).
+                version: 1 + ptp.changes(),
                 address: own.to_string(),
             },
             name: self.spec.name.to_string(),

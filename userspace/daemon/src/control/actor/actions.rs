@@ -91,7 +91,7 @@ impl Actor {
             let detail = format!("port {} is not here any more", session.spec.port);
             Problem::new(ProblemCode::Internal, detail)
         })?;
-        Ok(session.sdp(port))
+        Ok(session.sdp(port, &self.services.ptp))
     }
 
     fn stop(&mut self, asked: Asked<StopSession>) {

@@ -2,7 +2,7 @@
 
 use onair_types::{
     ClockHealth, Dataplane as DataplaneDocument, Health, HealthStatus, PollerHealth, PortHealth,
-    ProbeMode, ProbeState, SessionState, SessionTally,
+    ProbeMode, ProbeState, PtpHealth, PtpState, SessionState, SessionTally,
 };
 
 use super::Actor;
@@ -26,6 +26,7 @@ impl Actor {
             probe.mode == ProbeMode::Required && probe.state != ProbeState::Watching;
         let dataplane = self.dataplane_health(&mut problems);
         let shares = self.shares(&mut problems);
+        let ptp = self.ptp_health(&mut problems);
         for session in self.sessions.values() {
             let of_health = session.problems().iter();
             let of_health = of_health.filter(|it| it.problem.is_of_health());
@@ -59,8 +60,25 @@ impl Actor {
             clock: Some(ClockHealth {
                 tai_minus_utc_s: tai_minus_utc(),
                 times_set: self.services.dataplane.clock().steps(),
+                ptp: Some(ptp),
             }),
         }
+    }
+
+    /// A clock that does not follow its grandmaster is a problem; that there is no ptp4l is one if
+    /// the configuration names it.
+    fn ptp_health(&self, problems: &mut Vec<String>) -> PtpHealth {
+        let ptp = self.services.ptp.status().health.clone();
+        let is_problem = match ptp.state {
+            PtpState::Off | PtpState::Locked => false,
+            PtpState::Absent => self.services.config.clock.names_a_ptp4l(),
+            PtpState::Unlocked | PtpState::Lost => true,
+        };
+        if is_problem {
+            let reason = ptp.reason.as_deref().unwrap_or("it was not asked yet");
+            problems.push(format!("PTP is {}: {reason}", ptp.state));
+        }
+        ptp
     }
 
     /// Lists what is not on disk. Returns the number of certificates that are not.

@@ -5,13 +5,12 @@ use std::time::{Duration, UNIX_EPOCH};
 use onair_types::{EventName, RecordingState, SessionState, ShutdownPhase, Timestamp};
 
 use super::Actor;
-use crate::dataplane::tai_minus_utc;
 use crate::exposition::Exposition;
 use crate::services::Services;
 use crate::session::Session;
 
 /// Counters of events: kind, metric, help.
-const EVENTS: [(EventName, &str, &str); 13] = [
+const EVENTS: [(EventName, &str, &str); 14] = [
     (
         EventName::SessionCreated,
         "onair_sessions_created_total",
@@ -73,6 +72,11 @@ const EVENTS: [(EventName, &str, &str); 13] = [
         "Recordings that ended.",
     ),
     (
+        EventName::PtpGrandmaster,
+        "onair_ptp_grandmaster_changes_total",
+        "Times that ptp4l had a new grandmaster, the first one included.",
+    ),
+    (
         EventName::PollerDied,
         "onair_poller_deaths_total",
         "Polling threads that died.",
@@ -89,6 +93,7 @@ impl Actor {
         measure_ports(&self.services, &mut metrics);
         measure_pollers(&self.services, &mut metrics);
         measure_probe(&self.services, &mut metrics);
+        super::clock_metrics::measure(&self.services, &mut metrics);
         metrics
     }
 
@@ -111,18 +116,6 @@ impl Actor {
                 count,
             );
         }
-        metrics.count(
-            "onair_clock_tai_offset_seconds",
-            "TAI minus UTC, as the kernel was told; 0 if it was not told.",
-            &[],
-            tai_minus_utc(),
-        );
-        metrics.counter(
-            "onair_clock_steps_total",
-            "How often the clock of timestamps was set, by a millisecond or more.",
-            &[],
-            self.services.dataplane.clock().steps(),
-        );
         let memory = self.services.pending_reclaim.bytes();
         metrics.count(
             "onair_limbo_bytes",

@@ -7,6 +7,7 @@
 
 mod actions;
 mod clients;
+mod clock_metrics;
 mod ending;
 mod events;
 mod evictions;
@@ -176,6 +177,7 @@ impl Actor {
         self.traffic_at = now + TRAFFIC;
         self.services.dataplane.check_ports();
         self.services.follow_clock();
+        self.services.follow_ptp(now);
         for session in self.sessions.values_mut() {
             session.look_at_traffic(&mut self.services, now);
         }

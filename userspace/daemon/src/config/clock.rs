@@ -1,0 +1,85 @@
+//! `[clock]`: what ptp4l is asked about the clock.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::ConfigError;
+use super::error::within;
+use crate::ptp::{PhcSetting, Question};
+
+/// Sockets of ptp4l that `auto` tries: for writing, which tells more, and read-only (linuxptp 4.0),
+/// which every user may ask.
+const SOCKETS: [&str; 2] = ["/var/run/ptp4l", "/var/run/ptp4lro"];
+/// Longest path of a socket, bytes (unix(7)).
+const LONGEST: usize = 107;
+
+/// `[clock]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Clock {
+    /// Management socket of ptp4l: a path, `auto` or `off`.
+    pub ptp_socket: String,
+    /// PTP domain; absent: the one that ptp4l answers in.
+    pub ptp_domain: Option<u8>,
+    /// Largest offset of a clock that counts as locked, µs.
+    pub max_offset_us: u64,
+    /// Clock that ptp4l steers: a device such as `/dev/ptp0`, `auto`, or `none` for the system's.
+    pub phc: String,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self {
+            ptp_socket: "auto".into(),
+            ptp_domain: None,
+            max_offset_us: 100,
+            phc: "auto".into(),
+        }
+    }
+}
+
+impl Clock {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        let socket = &self.ptp_socket;
+        let is_path = socket.starts_with('/') && socket.len() <= LONGEST;
+        if !is_path && !["auto", "off"].contains(&socket.as_str()) {
+            let problem =
+                "give \"auto\", \"off\", or the absolute path of ptp4l's socket, at most 107 bytes";
+            return Err(ConfigError::value("clock.ptp_socket", socket, problem));
+        }
+        if !self.phc.starts_with('/') && !["auto", "none"].contains(&self.phc.as_str()) {
+            let problem = "give \"auto\", \"none\", or a device such as /dev/ptp0";
+            return Err(ConfigError::value("clock.phc", &self.phc, problem));
+        }
+        within("clock.max_offset_us", self.max_offset_us, 1..=1_000_000)?;
+        // Others are reserved (IEEE 1588-2008, table 2).
+        within("clock.ptp_domain", self.ptp_domain.unwrap_or(0), 0..=127)
+    }
+
+    /// Whether the file names a ptp4l, so that its absence is a problem.
+    #[must_use]
+    pub fn names_a_ptp4l(&self) -> bool {
+        self.ptp_socket.starts_with('/')
+    }
+
+    /// What is to be asked; `None` if ptp4l is not.
+    #[must_use]
+    pub fn question(&self) -> Option<Question> {
+        let peers = match self.ptp_socket.as_str() {
+            "off" => return None,
+            "auto" => SOCKETS.map(PathBuf::from).to_vec(),
+            path => vec![PathBuf::from(path)],
+        };
+        Some(Question {
+            peers,
+            domain: self.ptp_domain,
+            max_offset_us: self.max_offset_us,
+            phc: match self.phc.as_str() {
+                "auto" => PhcSetting::Auto,
+                "none" => PhcSetting::None,
+                path => PhcSetting::Device(path.into()),
+            },
+        })
+    }
+}

@@ -1,0 +1,126 @@
+//! What the rest of the daemon sees of PTP.
+
+use onair_types::{
+    EventKind, PtpGrandmaster, PtpHardwareClock, PtpHealth, PtpPort, PtpPortState, PtpState,
+};
+
+use super::judge::timestamping;
+use super::{Reading, SteeredClock};
+
+/// The grandmaster that a description names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// Its identity.
+    pub grandmaster: [u8; 8],
+    /// PTP domain.
+    pub domain: u8,
+}
+
+/// The state, and its document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// As the API shows it.
+    pub health: PtpHealth,
+    /// The reference of timestamps: only while locked.
+    pub reference: Option<Reference>,
+}
+
+impl Status {
+    /// Nothing is known.
+    #[must_use]
+    pub fn empty(state: PtpState, reason: Option<String>) -> Self {
+        Self {
+            health: PtpHealth {
+                state,
+                reason,
+                socket: None,
+                grandmaster: None,
+                port: None,
+                offset_ns: None,
+                path_delay_ns: None,
+                hardware_clock: None,
+            },
+            reference: None,
+        }
+    }
+
+    /// What ptp4l answered on `socket`, with the state that follows from it.
+    #[must_use]
+    pub fn of(
+        reading: &Reading,
+        socket: String,
+        clock: &SteeredClock,
+        state: PtpState,
+        reason: Option<String>,
+    ) -> Self {
+        let grandmaster = &reading.parent.grandmaster;
+        let domain = reading.clock.domain;
+        let link = reading.port.link.as_ref();
+        // A port that hears no grandmaster names its own clock as one.
+        let has_one = !reading.is_grandmaster() || reading.port.state == PtpPortState::Master;
+        Self {
+            health: PtpHealth {
+                state,
+                reason,
+                socket: Some(socket),
+                grandmaster: has_one.then(|| PtpGrandmaster {
+                    identity: grandmaster.to_string(),
+                    domain,
+                    clock_class: reading.parent.clock_class,
+                    steps_removed: reading.current.steps_removed,
+                    is_this_machine: reading.is_grandmaster(),
+                    tai_minus_utc_s: reading.time.utc_offset_s,
+                    is_utc_offset_valid: reading.time.is_utc_offset_valid,
+                    is_ptp_timescale: reading.time.is_ptp_timescale,
+                }),
+                port: Some(PtpPort {
+                    number: reading.port.port.number,
+                    state: reading.port.state,
+                    interface: link.map(|(_, name)| name.to_string()),
+                    timestamping: timestamping(reading),
+                }),
+                offset_ns: Some(reading.current.offset_ns),
+                path_delay_ns: Some(reading.current.path_delay_ns),
+                hardware_clock: match clock {
+                    SteeredClock::Hardware {
+                        device,
+                        tai_ahead_ns,
+                    } => Some(PtpHardwareClock {
+                        device: device.clone(),
+                        tai_ahead_ns: tai_ahead_ns.as_ref().ok().copied(),
+                    }),
+                    SteeredClock::System | SteeredClock::Unknown(_) => None,
+                },
+            },
+            reference: (state == PtpState::Locked).then_some(Reference {
+                grandmaster: grandmaster.0,
+                domain,
+            }),
+        }
+    }
+
+    /// The events from `before` to this status.
+    #[must_use]
+    pub fn events_since(&self, before: &Self) -> Vec<EventKind> {
+        let mut events = Vec::new();
+        let name = |status: &Self| {
+            let grandmaster = status.health.grandmaster.as_ref();
+            grandmaster.map(|it| (it.identity.clone(), it.domain))
+        };
+        if let Some((grandmaster, domain)) = name(self)
+            && name(before).as_ref() != Some(&(grandmaster.clone(), domain))
+        {
+            events.push(EventKind::PtpGrandmaster {
+                grandmaster,
+                domain,
+            });
+        }
+        if self.health.state != before.health.state {
+            events.push(EventKind::PtpState {
+                state: self.health.state,
+                reason: self.health.reason.clone(),
+            });
+        }
+        events
+    }
+}
