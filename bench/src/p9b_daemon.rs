@@ -26,7 +26,7 @@ const fn is_death(round: u32) -> bool {
 }
 
 pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
-    let deaths = run.either(30, 4);
+    let deaths = run.either(30, 12);
     let mut rows = vec![];
     for count in [1, 64] {
         run.case(format!("N = {count}"), deaths);

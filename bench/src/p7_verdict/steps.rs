@@ -24,7 +24,7 @@ const STEPS: [(StepName, &str); 5] = [
 const ANSWER: &str = "→ in the owner's hands";
 
 pub(super) fn rows(rig: &Rig, run: &Run) -> Result<Vec<Row>> {
-    let rounds = run.either(30, 4);
+    let rounds = run.either(30, 12);
     let mut rows = vec![];
     for callers in CALLERS {
         run.case(format!("steps, {callers} callers"), rounds);
