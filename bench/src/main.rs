@@ -27,6 +27,8 @@ mod p20_control;
 mod p21_memory;
 mod p22_isolation;
 mod p23_wires;
+mod p24_recorder;
+mod p25_crowd;
 mod p2_idle;
 mod p3_get_put;
 mod p4_wake;

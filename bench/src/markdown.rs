@@ -100,8 +100,8 @@ fn in_short(row: &Row) -> String {
 fn all(document: &Document) -> Result<String> {
     let mut text = format!(
         "Measured {} on {}{}.\n\n\
-         | id | variant | unit | p50 | p99 | p99.9 | max | samples | beside | its p50 | its p99 | ratio | ± | load | target | met |\n\
-         |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
+         | id | variant | unit | p50 | p99 | p99.9 | p99.99 | max | samples | beside | its p50 | its p99 | ratio | ± | load | target | met |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
         document.machine.at,
         document.machine,
         if document.machine.quick {
@@ -124,6 +124,7 @@ fn all(document: &Document) -> Result<String> {
             number(row.p50),
             number(row.p99),
             number(row.detail.p99_9),
+            number(row.detail.p99_99),
             number(row.max),
             row.samples.to_string(),
             row.reference_name.clone(),

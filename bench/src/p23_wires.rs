@@ -23,31 +23,24 @@ use crate::testpmd::{SETTLE, Testpmd, WINDOW};
 const UDP: u16 = 6000;
 /// Sessions of 1080p at 120 frames a second, more than a core can do.
 const SATURATING: u16 = 8;
-/// Name and device of the two ports of each wire, by the number of its poller.
+/// The two ports of each wire, by the number of its poller.
 const WIRES: [[Port; 2]; 2] = [
+    rig::ONE_WIRE,
     [
-        wire_end("a", "ring:first:a", "10.77.0.1/24", 0),
-        wire_end("b", "ring:first:b", "10.77.0.2/24", 0),
-    ],
-    [
-        wire_end("c", "ring:second:a", "10.78.0.1/24", 1),
-        wire_end("d", "ring:second:b", "10.78.0.2/24", 1),
+        Port {
+            name: "c",
+            device: "ring:second:a",
+            address: "10.78.0.1/24",
+            poller: 1,
+        },
+        Port {
+            name: "d",
+            device: "ring:second:b",
+            address: "10.78.0.2/24",
+            poller: 1,
+        },
     ],
 ];
-
-const fn wire_end(
-    name: &'static str,
-    device: &'static str,
-    address: &'static str,
-    poller: usize,
-) -> Port {
-    Port {
-        name,
-        device,
-        address,
-        poller,
-    }
-}
 
 /// Packets and bytes of all ports so far.
 #[derive(Clone, Copy, Debug, Default)]

@@ -8,6 +8,7 @@ use crate::{
     p1_stop, p2_idle, p3_get_put, p4_wake, p5_gstreamer, p5_packets, p6_receive, p7_verdict,
     p8_probe, p9_killed, p9b_daemon, p10_shutdown, p11_drain, p12_create, p14_start, p15_handler,
     p16_recording, p18_latency, p19_glass, p20_control, p21_memory, p22_isolation, p23_wires,
+    p24_recorder, p25_crowd,
 };
 
 /// A property; the ids are those of `docs/performance.md`.
@@ -85,10 +86,16 @@ pub(crate) enum Property {
     /// Cost of a packet without any kernel
     #[value(name = "P23")]
     Wires,
+    /// A session that is recorded
+    #[value(name = "P24")]
+    Recorder,
+    /// Thousands of callers, and clients that die together
+    #[value(name = "P25")]
+    Crowd,
 }
 
 impl Property {
-    pub(crate) const ALL: [Self; 24] = [
+    pub(crate) const ALL: [Self; 26] = [
         Self::Stop,
         Self::Idle,
         Self::GetPut,
@@ -113,6 +120,8 @@ impl Property {
         Self::Memory,
         Self::Isolation,
         Self::Wires,
+        Self::Recorder,
+        Self::Crowd,
     ];
 
     /// Its id.
@@ -142,6 +151,8 @@ impl Property {
             Self::Memory => "P21",
             Self::Isolation => "P22",
             Self::Wires => "P23",
+            Self::Recorder => "P24",
+            Self::Crowd => "P25",
         }
     }
 
@@ -185,6 +196,8 @@ impl Property {
             Self::Memory => p21_memory::measure(run),
             Self::Isolation => p22_isolation::measure(run),
             Self::Wires => p23_wires::measure(run),
+            Self::Recorder => p24_recorder::measure(run),
+            Self::Crowd => p25_crowd::measure(run),
             Self::Layouts => unreachable!("it is absent"),
         }
     }
@@ -216,6 +229,8 @@ impl Property {
             Self::Memory => "memory, descriptors and mappings of a session",
             Self::Isolation => "30 sessions while another comes and goes",
             Self::Wires => "cost of a packet without any kernel",
+            Self::Recorder => "a session that is recorded",
+            Self::Crowd => "thousands of callers, and clients that die together",
         }
     }
 }

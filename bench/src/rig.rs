@@ -97,6 +97,22 @@ fn pollers(count: usize, idle: &str) -> Result<String> {
     Ok(text)
 }
 
+/// The two ends of one wire, both of poller 0.
+pub(crate) const ONE_WIRE: [Port; 2] = [
+    Port {
+        name: "a",
+        device: "ring:first:a",
+        address: "10.77.0.1/24",
+        poller: 0,
+    },
+    Port {
+        name: "b",
+        device: "ring:first:b",
+        address: "10.77.0.2/24",
+        poller: 0,
+    },
+];
+
 /// A daemon with `count` pollers and `ports`, all of them ends of wires inside the daemon. It is not
 /// started yet.
 pub(crate) fn wires(count: usize, idle: &str, ports: &[Port]) -> Result<Rig> {
