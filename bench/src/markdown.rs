@@ -74,7 +74,12 @@ fn measured(line: &str, rows: &[Row]) -> Option<String> {
     let aims = own.iter().filter(|row| !row.target.is_empty());
     let mut told: Vec<_> = aims.map(|row| in_short(row)).collect();
     if told.is_empty() {
-        told = own.iter().map(|row| row.variant.clone()).collect();
+        let others = own.iter().filter(|row| row.samples == 0);
+        told = others.map(|row| row.variant.clone()).collect();
+        let measured = own.len() - told.len();
+        if measured > 0 {
+            told.insert(0, format!("rows without a target: {measured}"));
+        }
     }
     if told.is_empty() {
         return None;
@@ -173,6 +178,18 @@ mod tests {
             page,
             "a second time changes nothing"
         );
+    }
+
+    #[test]
+    fn page_of_rows_without_a_target_then_their_number_and_what_is_absent() {
+        let ours: Samples = [12.0].into_iter().collect();
+        let rows = vec![
+            Row::of("P1", "N = 1", "µs", &ours),
+            Row::absent("P1", "no core for N = 2"),
+        ];
+        let page = fill(PAGE, &Document::new(Machine::default(), rows)).unwrap();
+        let cell = "| rows without a target: 1; absent: no core for N = 2 |";
+        assert!(page.contains(cell), "{page}");
     }
 
     #[test]

@@ -40,7 +40,7 @@ fn crowds(rig: &mut Rig, run: &Run) -> Result<Vec<Row>> {
     let mut control = rig.control()?;
     let client = Client::at(rig.attach_socket());
     let (mut rows, mut alone, mut standing) = (vec![], vec![], 0);
-    for others in [0, 64, 1_000] {
+    for others in run.either(vec![0, 64, 1_000], vec![0, 64]) {
         while standing < others {
             control.create(&tiny(&format!("other{standing}"), UDP + BATCH + standing))?;
             standing += 1;

@@ -79,7 +79,7 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
             continue;
         }
         let ports: Vec<_> = WIRES.into_iter().take(pollers).flatten().collect();
-        let mut rig = rig::wires(pollers, "busy", &ports)?;
+        let mut rig = rig::wires(pollers, "adaptive", &ports)?;
         let done = rig
             .start_daemon()
             .and_then(|()| saturated(&mut rig, pollers, run));
