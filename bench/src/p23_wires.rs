@@ -8,6 +8,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use onair_media::st2110_20::{Packetiser, STANDARD_RTP_BYTES};
+use onair_media::video::{Depth, FrameRate, VideoFormat};
 use onair_stage::{Control, Raster, Rig, receive, send, wait_for};
 use onair_types::api::ShowMetrics;
 use onair_types::{Source, SpecDocument};
@@ -135,15 +137,23 @@ fn saturated(rig: &mut Rig, pollers: usize, run: &Run) -> Result<Vec<Row>> {
             .more_is_better(),
     ];
     if pollers == 1 {
-        for (name, raster, packets) in [
-            ("1080p59.94", Raster::new(1920, 1080, 60, 10), 4_320.0),
-            ("2160p59.94", Raster::new(3840, 2160, 60, 10), 17_280.0),
+        for (name, raster) in [
+            ("1080p59.94", Raster::new(1920, 1080, 60, 10)),
+            ("2160p59.94", Raster::new(3840, 2160, 60, 10)),
         ] {
-            let by_rate = rate.ranks().median() * 1e3 / (packets * 60_000.0 / 1_001.0);
+            let by_rate = rate.ranks().median() * 1e3 / packets_a_second(raster)?;
             rows.push(carried(&mut control, name, raster, by_rate, run)?.pinned(&pinned));
         }
     }
     Ok(rows)
+}
+
+/// Of a session at 59.94 frames a second in 10 bit.
+fn packets_a_second(raster: Raster) -> Result<f64> {
+    let rate = FrameRate::new(60_000, 1_001)?;
+    let format = VideoFormat::new(raster.width, raster.height, Depth::Ten, rate)?;
+    let packetiser = Packetiser::new(format, STANDARD_RTP_BYTES)?;
+    Ok(f64::from(packetiser.packets()) * 60_000.0 / 1_001.0)
 }
 
 /// The largest number of sessions that pass whole, tried from a little above `by_rate` down.
