@@ -73,7 +73,7 @@ use crate::run::{Length, Run};
     args_conflicts_with_subcommands = true,
     after_help = "Examples:\n  \
         cargo xtask bench                      everything, less than 15 minutes\n  \
-        cargo xtask bench --quick              everything, fewer samples, less than 3 minutes\n  \
+        cargo xtask bench --quick              everything, fewer samples, less than 4 minutes\n  \
         cargo xtask bench --only P1,P3         two properties\n  \
         cargo xtask bench --json bench.json    with a file for programs: `machine`, `results`\n  \
         cargo xtask bench --plots plots        with SVG pictures\n  \

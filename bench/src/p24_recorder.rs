@@ -89,7 +89,7 @@ fn recorded<T>(
 }
 
 fn saturated(control: &mut Control, run: &Run) -> Result<Vec<Row>> {
-    begin(control, Raster::new(4096, 2160, 120, 10))?;
+    begin(control, Raster::new(7680, 4320, 60, 10))?;
     let turns = run.either(10, 3);
     run.case("one session, more than a core can do", turns);
     let (mut on, mut off, mut total) = <(Samples, Samples, Recorded)>::default();
