@@ -173,8 +173,12 @@ fn carried(
         run.step();
         let before = Seen::look(control)?;
         begin(control, 1, n, raster, "60000/1001")?;
+        // The first frames are late: the poller touches the pages of their memory for the first time.
+        std::thread::sleep(Duration::from_secs(1));
+        let first = missed(control, n)?;
         std::thread::sleep(run.either(3, 1) * Duration::from_secs(1));
-        let (missed, incomplete) = finish(control, 1, n)?;
+        let missed = missed(control, n)? - first;
+        let incomplete = finish(control, 1, n)?;
         let after = Seen::look(control)?;
         let lost = (after.sent - before.sent) - (after.received - before.received);
         if lost == 0.0 && incomplete == 0.0 && missed == 0.0 {
@@ -228,10 +232,16 @@ fn begin(
     Ok(())
 }
 
-/// Stops and destroys them, the sending ones first. Frame times that senders missed, and frames that
-/// receivers saw incomplete.
-fn finish(control: &mut Control, pollers: usize, count: u16) -> Result<(f64, f64)> {
-    let (mut missed, mut incomplete) = (0.0, 0.0);
+/// Frame times that the senders of the first wire missed so far.
+fn missed(control: &mut Control, count: u16) -> Result<f64> {
+    let senders = (0..count).map(|at| control.show(format!("send0x{at}")));
+    let missed = senders.map(|view| Ok(float(view?.counters.slots_missed)));
+    missed.sum()
+}
+
+/// Stops and destroys them, the sending ones first. Frames that receivers saw incomplete.
+fn finish(control: &mut Control, pollers: usize, count: u16) -> Result<f64> {
+    let mut incomplete = 0.0;
     for way in ["send", "receive"] {
         let names = (0..pollers).flat_map(|wire| (0..count).map(move |at| (wire, at)));
         let names: Vec<_> = names
@@ -239,7 +249,6 @@ fn finish(control: &mut Control, pollers: usize, count: u16) -> Result<(f64, f64
             .collect();
         for name in &names {
             let counters = control.stop(name)?.counters;
-            missed += float(counters.slots_missed);
             incomplete += float(counters.frames_incomplete);
         }
         // What is on the wire arrives before the receivers stop.
@@ -250,5 +259,5 @@ fn finish(control: &mut Control, pollers: usize, count: u16) -> Result<(f64, f64
             })?;
         }
     }
-    Ok((missed, incomplete))
+    Ok(incomplete)
 }
