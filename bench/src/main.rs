@@ -6,8 +6,10 @@
 #![forbid(unsafe_code)]
 
 mod board;
+mod busy_core;
 mod compare;
 mod document;
+mod frame_consumer;
 mod host;
 mod machine;
 mod markdown;
@@ -18,7 +20,15 @@ mod p12_create;
 mod p14_start;
 mod p15_handler;
 mod p16_recording;
+mod p18_latency;
+mod p19_glass;
 mod p1_stop;
+mod p20_control;
+mod p21_memory;
+mod p22_isolation;
+mod p23_wires;
+mod p24_recorder;
+mod p25_crowd;
 mod p2_idle;
 mod p3_get_put;
 mod p4_wake;
@@ -38,6 +48,7 @@ mod run;
 mod samples;
 mod show;
 mod testpmd;
+mod thread_clock;
 mod users;
 
 use std::path::PathBuf;
@@ -52,7 +63,7 @@ use crate::machine::Machine;
 use crate::markdown::Markdown;
 use crate::property::Property;
 use crate::row::Row;
-use crate::run::Run;
+use crate::run::{Length, Run};
 
 /// Measures OnAir, each figure beside its limit or its peer in the same run
 #[derive(Parser)]
@@ -62,7 +73,7 @@ use crate::run::Run;
     args_conflicts_with_subcommands = true,
     after_help = "Examples:\n  \
         cargo xtask bench                      everything, less than 15 minutes\n  \
-        cargo xtask bench --quick              everything, fewer samples, less than 3 minutes\n  \
+        cargo xtask bench --quick              everything, fewer samples, less than 4 minutes\n  \
         cargo xtask bench --only P1,P3         two properties\n  \
         cargo xtask bench --json bench.json    with a file for programs: `machine`, `results`\n  \
         cargo xtask bench --plots plots        with SVG pictures\n  \
@@ -76,6 +87,9 @@ struct Arguments {
     /// Fewer samples
     #[arg(long)]
     quick: bool,
+    /// Ten minutes for each case of the frame latency (P18), for its p99.99
+    #[arg(long, conflicts_with = "quick")]
+    long: bool,
     /// Writes the result to this file as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -116,6 +130,10 @@ enum Command {
     Handler(p15_handler::Handler),
     #[command(hide = true)]
     Users(users::Users),
+    #[command(hide = true)]
+    FrameConsumer(frame_consumer::Consumer),
+    #[command(hide = true)]
+    BusyCore(busy_core::BusyCore),
 }
 
 impl Command {
@@ -133,6 +151,8 @@ impl Command {
             Self::StaleCallers(role) => role.run(),
             Self::Handler(role) => role.run(),
             Self::Users(role) => role.run(),
+            Self::FrameConsumer(role) => role.run(),
+            Self::BusyCore(role) => role.run(),
         }
     }
 }
@@ -165,7 +185,11 @@ fn main() -> Result<()> {
 
 /// The rows, and what could not be measured.
 fn measure(arguments: &Arguments) -> (Vec<Row>, Vec<String>) {
-    let run = Run::new(arguments.quick);
+    let run = Run::new(match arguments {
+        Arguments { quick: true, .. } => Length::Quick,
+        Arguments { long: true, .. } => Length::Long,
+        _ => Length::Whole,
+    });
     let (mut rows, mut failures) = (vec![], vec![]);
     for property in Property::ALL {
         if !arguments.only.is_empty() && !arguments.only.contains(&property) {

@@ -74,7 +74,12 @@ fn measured(line: &str, rows: &[Row]) -> Option<String> {
     let aims = own.iter().filter(|row| !row.target.is_empty());
     let mut told: Vec<_> = aims.map(|row| in_short(row)).collect();
     if told.is_empty() {
-        told = own.iter().map(|row| row.variant.clone()).collect();
+        let others = own.iter().filter(|row| row.samples == 0);
+        told = others.map(|row| row.variant.clone()).collect();
+        let measured = own.len() - told.len();
+        if measured > 0 {
+            told.insert(0, format!("rows without a target: {measured}"));
+        }
     }
     if told.is_empty() {
         return None;
@@ -100,8 +105,8 @@ fn in_short(row: &Row) -> String {
 fn all(document: &Document) -> Result<String> {
     let mut text = format!(
         "Measured {} on {}{}.\n\n\
-         | id | variant | unit | p50 | p99 | p99.9 | max | samples | beside | its p50 | its p99 | ratio | ± | load | target | met |\n\
-         |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
+         | id | variant | unit | p50 | p99 | p99.9 | p99.99 | max | samples | beside | its p50 | its p99 | ratio | ± | load | target | met |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
         document.machine.at,
         document.machine,
         if document.machine.quick {
@@ -124,6 +129,7 @@ fn all(document: &Document) -> Result<String> {
             number(row.p50),
             number(row.p99),
             number(row.detail.p99_9),
+            number(row.detail.p99_99),
             number(row.max),
             row.samples.to_string(),
             row.reference_name.clone(),
@@ -172,6 +178,18 @@ mod tests {
             page,
             "a second time changes nothing"
         );
+    }
+
+    #[test]
+    fn page_of_rows_without_a_target_then_their_number_and_what_is_absent() {
+        let ours: Samples = [12.0].into_iter().collect();
+        let rows = vec![
+            Row::of("P1", "N = 1", "µs", &ours),
+            Row::absent("P1", "no core for N = 2"),
+        ];
+        let page = fill(PAGE, &Document::new(Machine::default(), rows)).unwrap();
+        let cell = "| rows without a target: 1; absent: no core for N = 2 |";
+        assert!(page.contains(cell), "{page}");
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::rig;
 use crate::row::Row;
 use crate::run::Run;
 use crate::samples::{Samples, float};
-use crate::testpmd::{self, Testpmd};
+use crate::testpmd::{self, SETTLE, Testpmd, WINDOW};
 
 /// `N` sessions of `WIDTH x HEIGHT`, `DEPTH`, at `RATE`: together more than a core can do.
 type Case = (u16, u32, u32, u32, &'static str);
@@ -41,10 +41,6 @@ const CASES: [Case; 9] = [
 ];
 /// The case that the target is set for.
 const AIMED: u16 = 4;
-/// What one turn measures …
-const WINDOW: Duration = Duration::from_millis(200);
-/// … after so long, for caches and rings to be as they are under way.
-const SETTLE: Duration = Duration::from_millis(50);
 const TESTPMD: &str = "dpdk-testpmd, io, both ways";
 
 /// Packets and bytes at the two ports so far.
@@ -91,7 +87,7 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
 
 impl Loop {
     fn rows(&mut self, run: &Run, rig: &mut Rig) -> Result<Vec<Row>> {
-        let few = |case: &&Case| !run.quick || [1, AIMED, 64].contains(&case.0);
+        let few = |case: &&Case| !run.is_quick() || [1, AIMED, 64].contains(&case.0);
         let cases: Vec<_> = CASES.iter().filter(few).collect();
         run.case("sessions", cases.len());
         let (mut rows, mut peer) = (vec![], Samples::default());
@@ -153,7 +149,7 @@ impl Loop {
         let (mut sent, mut spans) = (0.0, 0.0);
         for _ in 0..self.windows {
             rig.daemon()?.running().signal(Signal::STOP)?;
-            let its = turn_of(testpmd);
+            let its = testpmd.turn();
             // Also when that failed: who stands still cannot be ended.
             rig.daemon()?.running().signal(Signal::CONT)?;
             beside.push(its?);
@@ -310,13 +306,4 @@ fn timing_rows(timing: &SessionTiming) -> Vec<Row> {
     let vrx = timing.vrx.as_ref();
     let vrx = vrx.map(|it| row("VRX", it.max, "VRX_FULL, narrow", timing.vrx_full_narrow));
     [cinst].into_iter().chain(vrx).collect()
-}
-
-/// testpmd's turn.
-fn turn_of(testpmd: &mut Testpmd) -> Result<f64> {
-    testpmd.pause(false)?;
-    std::thread::sleep(SETTLE);
-    let rate = testpmd.rate(WINDOW)?;
-    testpmd.pause(true)?;
-    Ok(rate)
 }

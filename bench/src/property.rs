@@ -7,7 +7,8 @@ use crate::run::Run;
 use crate::{
     p1_stop, p2_idle, p3_get_put, p4_wake, p5_gstreamer, p5_packets, p6_receive, p7_verdict,
     p8_probe, p9_killed, p9b_daemon, p10_shutdown, p11_drain, p12_create, p14_start, p15_handler,
-    p16_recording,
+    p16_recording, p18_latency, p19_glass, p20_control, p21_memory, p22_isolation, p23_wires,
+    p24_recorder, p25_crowd,
 };
 
 /// A property; the ids are those of `docs/performance.md`.
@@ -67,10 +68,34 @@ pub(crate) enum Property {
     /// Layout conversions
     #[value(name = "P17")]
     Layouts,
+    /// Last packet of a frame → its consumer
+    #[value(name = "P18")]
+    Latency,
+    /// Submit → get, across the wire
+    #[value(name = "P19")]
+    GlassToGlass,
+    /// The control thread's processor for an operation
+    #[value(name = "P20")]
+    Control,
+    /// Memory, descriptors and mappings of a session
+    #[value(name = "P21")]
+    Memory,
+    /// 30 sessions while another comes and goes
+    #[value(name = "P22")]
+    Isolation,
+    /// Cost of a packet without any kernel
+    #[value(name = "P23")]
+    Wires,
+    /// A session that is recorded
+    #[value(name = "P24")]
+    Recorder,
+    /// Thousands of callers, and clients that die together
+    #[value(name = "P25")]
+    Crowd,
 }
 
 impl Property {
-    pub(crate) const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 26] = [
         Self::Stop,
         Self::Idle,
         Self::GetPut,
@@ -89,6 +114,14 @@ impl Property {
         Self::Handler,
         Self::Recording,
         Self::Layouts,
+        Self::Latency,
+        Self::GlassToGlass,
+        Self::Control,
+        Self::Memory,
+        Self::Isolation,
+        Self::Wires,
+        Self::Recorder,
+        Self::Crowd,
     ];
 
     /// Its id.
@@ -112,6 +145,14 @@ impl Property {
             Self::Handler => "P15",
             Self::Recording => "P16",
             Self::Layouts => "P17",
+            Self::Latency => "P18",
+            Self::GlassToGlass => "P19",
+            Self::Control => "P20",
+            Self::Memory => "P21",
+            Self::Isolation => "P22",
+            Self::Wires => "P23",
+            Self::Recorder => "P24",
+            Self::Crowd => "P25",
         }
     }
 
@@ -149,6 +190,14 @@ impl Property {
             Self::Handler => p15_handler::measure(run),
             Self::FinalDrain => p11_drain::measure(run),
             Self::Recording => p16_recording::measure(run),
+            Self::Latency => p18_latency::measure(run),
+            Self::GlassToGlass => p19_glass::measure(run),
+            Self::Control => p20_control::measure(run),
+            Self::Memory => p21_memory::measure(run),
+            Self::Isolation => p22_isolation::measure(run),
+            Self::Wires => p23_wires::measure(run),
+            Self::Recorder => p24_recorder::measure(run),
+            Self::Crowd => p25_crowd::measure(run),
             Self::Layouts => unreachable!("it is absent"),
         }
     }
@@ -174,6 +223,14 @@ impl Property {
             Self::Handler => "signal handler",
             Self::Recording => "thread stop, flush, fsync of a recording",
             Self::Layouts => "layout conversions",
+            Self::Latency => "last packet of a frame → its consumer",
+            Self::GlassToGlass => "submit → get, across the wire",
+            Self::Control => "the control thread's processor for an operation",
+            Self::Memory => "memory, descriptors and mappings of a session",
+            Self::Isolation => "30 sessions while another comes and goes",
+            Self::Wires => "cost of a packet without any kernel",
+            Self::Recorder => "a session that is recorded",
+            Self::Crowd => "thousands of callers, and clients that die together",
         }
     }
 }
@@ -185,6 +242,7 @@ mod tests {
     use clap::ValueEnum as _;
 
     use super::*;
+    use crate::run::Length;
 
     #[test]
     fn properties_all_then_each_id_once_and_as_asked_for() {
@@ -199,7 +257,7 @@ mod tests {
 
     #[test]
     fn property_absent_then_one_row_that_is_not_met() {
-        let run = Run::new(true);
+        let run = Run::new(Length::Quick);
         for property in Property::ALL.into_iter().filter(|it| it.absent().is_some()) {
             let rows = property.measure(&run).unwrap();
             assert_eq!(rows.len(), 1);

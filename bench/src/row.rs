@@ -40,6 +40,8 @@ pub(crate) struct Detail {
     pub(crate) id: String,
     pub(crate) variant: String,
     pub(crate) p99_9: Option<f64>,
+    /// Of at least ten thousand samples.
+    pub(crate) p99_99: Option<f64>,
     /// The reference's 99th percentile.
     pub(crate) reference_p99: Option<f64>,
     /// Which thread ran where.
@@ -72,6 +74,9 @@ impl Row {
             id: id.to_owned(),
             variant: variant.clone(),
             p99_9: finite(ranks.per_mille(999)),
+            p99_99: (ours.len() >= 10_000)
+                .then(|| ranks.per_ten_thousand(9_999))
+                .and_then(finite),
             noise: spread(&ours.block_medians()),
             histogram: ours.tail().unwrap_or_default(),
             ..Detail::default()
@@ -235,6 +240,13 @@ mod tests {
         assert_eq!(failed.met, Some(false));
         let empty = Row::of("P1", "N = 1", "µs", &Samples::default()).target("", |_| true);
         assert_eq!(empty.met, Some(false), "nothing was measured");
+    }
+
+    #[test]
+    fn row_p99_99_then_only_of_ten_thousand_samples() {
+        let of = |count: u32| Row::of("P18", "", "µs", &(1..=count).map(f64::from).collect());
+        assert_eq!(of(9_999).detail.p99_99, None);
+        assert_eq!(of(10_000).detail.p99_99, Some(9_999.0));
     }
 
     #[test]

@@ -2,21 +2,40 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+/// How much is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Length {
+    /// Fewer samples.
+    Quick,
+    Whole,
+    /// As `Whole`; a row whose last percentiles need it takes ten minutes for each case.
+    Long,
+}
+
 /// What a property is measured with.
 #[derive(Debug)]
 pub(crate) struct Run {
-    /// Fewer samples.
-    pub(crate) quick: bool,
+    length: Length,
     bar: ProgressBar,
 }
 
 impl Run {
-    pub(crate) fn new(quick: bool) -> Self {
+    pub(crate) fn new(length: Length) -> Self {
         let bar = ProgressBar::no_length().with_style(
             ProgressStyle::with_template("   {spinner} {msg} {wide_bar} {pos}/{len} ({elapsed})")
                 .expect("the template is a constant and right"),
         );
-        Self { quick, bar }
+        Self { length, bar }
+    }
+
+    /// Whether there are fewer samples.
+    pub(crate) fn is_quick(&self) -> bool {
+        self.length == Length::Quick
+    }
+
+    /// Whether a row may take ten minutes.
+    pub(crate) fn is_long(&self) -> bool {
+        self.length == Length::Long
     }
 
     /// `samples`, or a tenth of them.
@@ -26,7 +45,7 @@ impl Run {
 
     /// The one, or the other when there is little time.
     pub(crate) fn either<T>(&self, whole: T, quick: T) -> T {
-        if self.quick { quick } else { whole }
+        if self.is_quick() { quick } else { whole }
     }
 
     /// Begins a case of `steps` steps.

@@ -111,7 +111,12 @@ pub(crate) struct Ranks(Vec<f64>);
 impl Ranks {
     /// The value that `per_mille` of 1000 samples do not exceed (nearest rank). NaN without samples.
     pub(crate) fn per_mille(&self, per_mille: usize) -> f64 {
-        let rank = (per_mille * self.0.len()).div_ceil(1000);
+        self.per_ten_thousand(10 * per_mille)
+    }
+
+    /// The same of 10,000 samples.
+    pub(crate) fn per_ten_thousand(&self, share: usize) -> f64 {
+        let rank = (share * self.0.len()).div_ceil(10_000);
         self.0
             .get(rank.saturating_sub(1))
             .copied()

@@ -12,8 +12,8 @@ pub(crate) fn table(rows: &[Row]) -> Table {
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_header(
             [
-                "id", "variant", "unit", "p50", "p99", "p99.9", "max", "samples", "beside", "p50",
-                "p99", "ratio", "target", "met",
+                "id", "variant", "unit", "p50", "p99", "p99.9", "p99.99", "max", "samples",
+                "beside", "p50", "p99", "ratio", "target", "met",
             ]
             .map(|title| Cell::new(title).add_attribute(Attribute::Bold)),
         );
@@ -31,6 +31,7 @@ pub(crate) fn table(rows: &[Row]) -> Table {
             right(row.p50),
             right(row.p99),
             right(row.detail.p99_9),
+            right(row.detail.p99_99),
             right(row.max),
             Cell::new(row.samples).set_alignment(CellAlignment::Right),
             Cell::new(&row.reference_name),

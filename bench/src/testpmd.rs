@@ -1,5 +1,5 @@
-//! dpdk-testpmd on the stage's second cable: what it receives on one end it sends on the other, both
-//! ways, on one core, without looking at it.
+//! dpdk-testpmd: what it receives on one of two ports it sends on the other, both ways, on one core,
+//! without looking at it.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{ChildStdin, ChildStdout, Stdio};
@@ -11,6 +11,10 @@ use rustix::process::Signal;
 
 use crate::samples::float;
 
+/// What one turn measures …
+pub(crate) const WINDOW: Duration = Duration::from_millis(200);
+/// … after so long, for caches and rings to be as they are under way.
+pub(crate) const SETTLE: Duration = Duration::from_millis(50);
 /// Bytes of its packets, as those of full ST 2110-20 packets.
 pub(crate) const BYTES: u32 = 1480;
 
@@ -22,8 +26,26 @@ pub(crate) struct Testpmd {
 }
 
 impl Testpmd {
-    /// Starts it on `core`, forwarding.
+    /// Starts it on `core`, forwarding between the two ends of the stage's second cable.
     pub(crate) fn start(stage: &Stage, core: usize, hugepages: bool) -> Result<Self> {
+        let ports = [
+            "--vdev=net_af_xdp_ta,iface=ta",
+            "--vdev=net_af_xdp_tb,iface=tb",
+        ];
+        Self::between(stage, core, hugepages, ports)
+    }
+
+    /// Starts it on `core`, forwarding between two ports that each receive what they send: no kernel.
+    pub(crate) fn between_rings(stage: &Stage, core: usize, hugepages: bool) -> Result<Self> {
+        Self::between(
+            stage,
+            core,
+            hugepages,
+            ["--vdev=net_ring0", "--vdev=net_ring1"],
+        )
+    }
+
+    fn between(stage: &Stage, core: usize, hugepages: bool, ports: [&str; 2]) -> Result<Self> {
         let other = usize::from(core == 0);
         let memory: &[&str] = if hugepages {
             &["--in-memory", "-m", "192"]
@@ -39,10 +61,7 @@ impl Testpmd {
             .args(["--no-pci", "--no-telemetry", "--iova-mode=va"])
             .args(memory)
             .arg(format!("--lcores=0@{other},1@{core}"))
-            .args([
-                "--vdev=net_af_xdp_ta,iface=ta",
-                "--vdev=net_af_xdp_tb,iface=tb",
-            ])
+            .args(ports)
             .args(["--", "--interactive", "--nb-cores=1", "--forward-mode=io"])
             .args(["--rxd=2048", "--txd=2048", "--burst=32"])
             .args(["--total-num-mbufs=16384", &format!("--txpkts={BYTES}")])
@@ -94,6 +113,15 @@ impl Testpmd {
         std::thread::sleep(window);
         let more = self.received()? - before;
         Ok(float(more) / begin.elapsed().as_secs_f64() / 1_000.0)
+    }
+
+    /// Has it go on for a window, and stand still again; its rate.
+    pub(crate) fn turn(&mut self) -> Result<f64> {
+        self.pause(false)?;
+        std::thread::sleep(SETTLE);
+        let rate = self.rate(WINDOW)?;
+        self.pause(true)?;
+        Ok(rate)
     }
 
     /// Has it stand still, or go on.

@@ -5,10 +5,12 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 use onair::{Client, Error, Timeout};
+use onair_ipc::sys;
 use onair_stage::{Actor, Deadline, Stage, wait_for};
 
 /// A process of users. It says "ready" when all of it is as it was asked for, and lives until its
-/// standard input ends or it is killed.
+/// standard input ends or it is killed; with blocked threads, until all of them have returned. Then it
+/// says when the last one did.
 #[derive(clap::Args)]
 pub(crate) struct Users {
     #[arg(long)]
@@ -94,14 +96,23 @@ impl Users {
             let threads: Vec<_> = attached
                 .iter()
                 .flat_map(|session| (0..self.blocked).map(move |_| session))
-                .map(|session| scope.spawn(|| session.buffer_get(Timeout::NEVER).map(drop)))
+                .map(|session| {
+                    scope.spawn(|| {
+                        let ended = session.buffer_get(Timeout::NEVER).map(drop);
+                        (ended, sys::monotonic_ns())
+                    })
+                })
                 .collect();
             println!("{{\"event\": \"ready\"}}");
+            let mut last = None;
             for thread in threads {
                 match thread.join() {
-                    Ok(Err(Error::Stopped | Error::Stale)) => {}
+                    Ok((Err(Error::Stopped | Error::Stale), at)) => last = last.max(Some(at)),
                     other => bail!("a stop was expected, not {other:?}"),
                 }
+            }
+            if let Some(at) = last {
+                println!("{{\"event\": \"returned\", \"at\": {at}}}");
             }
             Ok(())
         })?;

@@ -1,0 +1,37 @@
+//! Processor time of one thread between two looks, by the kernel's own account.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use onair_stage::{cpu_time, threads_named, wait_for};
+
+/// The account is exact while the thread sleeps, so each look waits until it does.
+pub(crate) struct ThreadClock {
+    pid: u32,
+    tid: u32,
+    seen: Duration,
+}
+
+impl ThreadClock {
+    /// Of the thread `name` of process `pid`.
+    pub(crate) fn of(pid: u32, name: &str) -> Result<Self> {
+        let tid = threads_named(pid, name)?
+            .pop_first()
+            .with_context(|| format!("process {pid} has no thread {name}"))?;
+        let seen = Duration::ZERO;
+        Ok(Self { pid, tid, seen })
+    }
+
+    /// µs since the last look.
+    pub(crate) fn lap(&mut self) -> Result<f64> {
+        let mut now = cpu_time(self.pid, self.tid)?;
+        wait_for("the thread to sleep", 10, || {
+            let before = std::mem::replace(&mut now, cpu_time(self.pid, self.tid)?);
+            std::thread::sleep(Duration::from_millis(1));
+            Ok(before == now && cpu_time(self.pid, self.tid)? == now)
+        })?;
+        let lap = now.saturating_sub(self.seen);
+        self.seen = now;
+        Ok(lap.as_secs_f64() * 1e6)
+    }
+}
