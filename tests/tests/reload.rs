@@ -111,7 +111,7 @@ fn sighup_more_or_less_is_made_of_the_probe_then_taken_but_it_is_not_switched_of
     let mut rig = Rig::rings()?;
     let probe = |rig: &Rig| Ok::<_, anyhow::Error>(rig.control()?.health()?.probe.mode);
     let mode = |from: &'static str, to: &'static str| {
-        move |text: String| text.replace(&format!("\"{from}\""), &format!("\"{to}\""))
+        move |text: String| text.replace(&format!("mode = \"{from}\""), &format!("mode = \"{to}\""))
     };
     let done = hang_up(&mut rig, mode("required", "preferred"))?;
     assert_eq!(done.outcome, ReloadOutcome::Applied, "{done:#?}");
