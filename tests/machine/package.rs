@@ -1,5 +1,6 @@
 //! The Debian package under the machine's own systemd: installed, started, reloaded, restarted under
-//! a client, upgraded, purged. For the machine of `cargo xtask vm test`: it changes the system.
+//! a client, upgraded, purged; and with ports on PCI devices, which the daemon opens without being root.
+//! For the machine of `cargo xtask vm test`: it changes the system.
 #![forbid(unsafe_code)]
 
 use std::fs;
@@ -7,7 +8,8 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use onair_stage::{Actor, Deadline};
+use onair_stage::{Actor, Deadline, until};
+use onair_tests::pci::{self, PATIENCE};
 use onair_tests::{output, ports_on_a_cable, program};
 use serde_json::Value;
 
@@ -128,5 +130,77 @@ fn package_installed_started_reloaded_upgraded_and_purged_then_each_as_an_operat
         ensure!(!Path::new(path).exists(), "{path} is still there");
     }
     ensure!(property("LoadState")? == "not-found");
+    Ok(())
+}
+
+/// What an operator writes for `devices`, as docs/operations.md says, with frames from one to the other.
+fn on_pci(config: &str, devices: &[String; 2]) -> Result<String> {
+    let ports = config.find("[[port]]").context("its port")?;
+    let mut ours = config[..ports].to_owned();
+    ours += "[dpdk]\nhugepages = \"require\"\nmemory_mb = 256\npci = true\n";
+    for (name, device, address) in [
+        ("a", &devices[0], "10.77.0.1/24"),
+        ("b", &devices[1], "10.77.0.2/24"),
+    ] {
+        ours += &format!(
+            "[[port]]\nname = \"{name}\"\ndevice = \"{device}\"\naddress = \"{address}\"\npoller = \"p0\"\n"
+        );
+    }
+    for (name, rest) in [
+        ("wall", "direction = \"receive\"\nport = \"b\""),
+        (
+            "studio",
+            "direction = \"send\"\nport = \"a\"\nsource = \"pattern\"",
+        ),
+    ] {
+        ours += &format!(
+            "[[session]]\nname = \"{name}\"\n{rest}\n\
+             video = {{ width = 320, height = 180, frame_rate = \"10/1\", depth = 8 }}\n\
+             flow = {{ destination = \"10.77.0.2:5004\" }}\n"
+        );
+    }
+    Ok(ours)
+}
+
+/// Frames arrive at a client, each whole and right.
+fn frames_arrive() -> Result<()> {
+    let mut client = Command::new(program("onair-verify")?);
+    let mut client = Actor::start(
+        "onair-verify",
+        client.args(["/run/onair/attach.sock", "wall", "2"]),
+    )?;
+    let enough = client.hear("20 frames", Deadline::seconds(PATIENCE), |line| {
+        line["verified"].as_u64() >= Some(20)
+    })?;
+    ensure!(enough["wrong"] == 0, "{enough}");
+    Ok(())
+}
+
+#[test]
+fn ports_on_pci_devices_under_the_unit_then_frames_arrive_after_each_kind_of_end() -> Result<()> {
+    fs::write("/proc/sys/vm/nr_hugepages", "256")?;
+    run("dpkg", &["--install", PACKAGE])?;
+    let example = fs::read_to_string(CONFIG)?;
+    for devices in pci::pairs("vfio-pci")? {
+        fs::write(CONFIG, on_pci(&example, &devices)?)?;
+        run("systemctl", &["restart", "onaird"])?;
+        let first = running()?;
+        let user = run("ps", &["--no-headers", "-o", "user", "--pid", &first])?;
+        ensure!(user == "onaird", "the daemon runs as {user}");
+        frames_arrive()?;
+
+        run("systemctl", &["kill", "--signal", "SIGKILL", "onaird"])?;
+        until("systemd to start another", Deadline::seconds(PATIENCE), || {
+            Ok(running().is_ok_and(|pid| pid != first).then_some(()))
+        })?;
+        frames_arrive()?;
+
+        run("onairctl", &["session", "stop", "wall"])?;
+        run("onairctl", &["session", "destroy", "wall", "--wait", "20s"])?;
+        run("onairctl", &["certificate", "verify", "wall"])?;
+        run("systemctl", &["stop", "onaird"])?;
+        ensure!(property("Result")? == "success", "{}", property("Result")?);
+    }
+    run("dpkg", &["--purge", "onair"])?;
     Ok(())
 }

@@ -58,7 +58,7 @@ const NO_IOMMU: &str = "no_iommu";
 const PLATFORM: &str = "platform";
 /// Needs pairs of devices.
 const PCI_NICS: &str = "pci_nics";
-/// Needs the Debian package.
+/// Needs the Debian package, and pairs of devices.
 const PACKAGE: &str = "package";
 /// Needs the Debian package, and a root for its image.
 const CONTAINER: &str = "container";
@@ -79,7 +79,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
         );
     }
     let mut hardware = arguments.hardware.clone();
-    let needs_devices = |what: &String| [PCI_NICS, PLATFORM].contains(&what.as_str());
+    let needs_devices = |what: &String| [PCI_NICS, PLATFORM, PACKAGE].contains(&what.as_str());
     if arguments.what.iter().any(needs_devices) && hardware.nics.is_empty() {
         hardware.nics = vec![Nic::Virtio, Nic::E1000e, Nic::Vmxnet3];
     }
