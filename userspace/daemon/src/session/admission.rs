@@ -124,7 +124,7 @@ impl Session {
         self.connected.insert(number, connected);
         let admitted = self.handle(services, Event::Admit(Box::new(admission)));
         if let Progress::NotAdmitted(refused) = admitted {
-            self.connected.remove(&number);
+            self.connected.remove(number);
             return Err(limit(refused.to_string()));
         }
         let owner = (self.id.0, number);

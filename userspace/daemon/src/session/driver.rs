@@ -104,12 +104,12 @@ impl Session {
             Effect::Wake(memory) => services.waking.enter(&memory),
             Effect::WakeNow => services.waking.turn(),
             Effect::Closed(number) => {
-                if let Some(connected) = self.connected.get_mut(&number) {
+                if let Some(connected) = self.connected.get_mut(number) {
                     connected.close(services, self.id.0, number);
                 }
             }
             Effect::Left(number) => {
-                if let Some(connected) = self.connected.remove(&number) {
+                if let Some(connected) = self.connected.remove(number) {
                     self.note_former_client(services, number, &connected.client);
                 }
             }
@@ -171,7 +171,7 @@ impl Session {
             pid,
             asked_at,
         } = question;
-        let connected = self.connected.get(&attachment);
+        let connected = self.connected.get(attachment);
         let Some(watched) = connected.and_then(|it| it.watched.as_ref()) else {
             return;
         };

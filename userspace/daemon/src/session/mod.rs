@@ -8,6 +8,7 @@ mod admission;
 pub mod attachment;
 pub mod blockers;
 mod certificate;
+mod connected;
 mod convert;
 mod driver;
 mod former_clients;
@@ -21,7 +22,6 @@ mod timing;
 mod totals;
 mod traffic;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -36,8 +36,9 @@ use onair_types::{
     did_you_mean,
 };
 
-use self::attachment::Connected;
 pub use self::certificate::complete;
+use self::connected::ConnectedClients;
+pub use self::connected::ConnectionChange;
 pub use self::driver::Progress;
 pub use self::recording::Untapped;
 pub use self::totals::SessionTotals;
@@ -76,7 +77,7 @@ pub struct Session {
     /// The addresses that it is about to get.
     retarget: Option<retarget::Retarget>,
     /// The clients, by the number of their attachment, until it has ended.
-    connected: BTreeMap<u64, Connected>,
+    connected: ConnectedClients,
     former_clients: former_clients::FormerClients,
     /// Files watched for its clients, including clients that have left.
     watched: Vec<WatchedFile>,
@@ -157,7 +158,7 @@ impl Session {
             is_broadcast: port.is_broadcast(*spec.flow.destination.ip()),
             traffic: traffic::Traffic::default(),
             retarget: None,
-            connected: BTreeMap::new(),
+            connected: ConnectedClients::default(),
             former_clients: former_clients::FormerClients::default(),
             watched: Vec::new(),
             spec,
@@ -272,15 +273,23 @@ impl Session {
 
     /// Library name and version of a client, as it reports them.
     fn library(&self, number: u64) -> &str {
-        let connected = self.connected.get(&number);
+        let connected = self.connected.get(number);
         connected.map_or("", |it| &it.client.library)
     }
 
     /// The attachment that `connection` carries, even if it was evicted.
     pub fn attachment_of(&self, connection: u64) -> Option<u64> {
-        let mut all = self.connected.iter();
-        let carried = all.find(|(_, it)| it.client.connection == connection)?;
-        Some(*carried.0)
+        self.connected.carried_by(connection)
+    }
+
+    /// Which connections carry an attachment of it since the last call, and which no longer do.
+    pub fn take_connection_changes(&mut self) -> Vec<ConnectionChange> {
+        self.connected.take_changes()
+    }
+
+    /// No connection carries an attachment of it any more.
+    pub fn close_connections(&mut self) {
+        self.connected.clear();
     }
 
     /// The connection of a client closed. `outlived` is dropped when its attachment has ended.
@@ -289,7 +298,7 @@ impl Session {
         number: u64,
         outlived: tokio::sync::oneshot::Sender<std::convert::Infallible>,
     ) {
-        if let Some(connected) = self.connected.get_mut(&number) {
+        if let Some(connected) = self.connected.get_mut(number) {
             connected.outlived = Some(outlived);
         }
     }

@@ -77,7 +77,7 @@ impl Actor {
     }
 
     fn list(&self) -> SessionList {
-        let all = self.sessions.values().chain(self.quarantined.values());
+        let all = self.sessions.all();
         let mut sessions: Vec<_> = all.map(Session::view).collect();
         sessions.sort_by_key(|it| it.id);
         SessionList { sessions }
@@ -101,7 +101,7 @@ impl Actor {
         };
         let reply = self.persist_desired_state(id, false, reply);
         self.handle(id, Event::Stop);
-        let view = self.sessions.get(&id).map(Session::view);
+        let view = self.sessions.get(id).map(Session::view);
         self.handle(id, Event::Examine);
         let gone = || Problem::new(ProblemCode::StaleSession, "destroyed meanwhile");
         reply.send(view.ok_or_else(gone));

@@ -34,7 +34,7 @@ impl Actor {
                 reply.send(self.reserve(&caller, &session));
             }
             AttachAction::Release { session } => {
-                if let Some(session) = self.sessions.get_mut(&session) {
+                if let Some(mut session) = self.sessions.get_mut(session) {
                     session.unreserve();
                 }
             }
@@ -46,13 +46,15 @@ impl Actor {
             } => {
                 reply.send(self.admit(session, *client, watched.map(|it| *it)));
             }
-            AttachAction::Detach { connection, reply } => match self.carried_by(connection) {
-                Some((id, number)) => self.handle(id, Event::Detach(number, reply)),
-                // The session was destroyed: only the client's part of detaching is left.
-                None => {
-                    reply.send(Ok(()));
+            AttachAction::Detach { connection, reply } => {
+                match self.sessions.carried_by(connection) {
+                    Some((id, number)) => self.handle(id, Event::Detach(number, reply)),
+                    // The session was destroyed: only the client's part of detaching is left.
+                    None => {
+                        reply.send(Ok(()));
+                    }
                 }
-            },
+            }
             AttachAction::Flush {
                 connection,
                 wait,
@@ -80,8 +82,8 @@ impl Actor {
                 connection,
                 attached,
             } => {
-                if let Some((id, number)) = self.carried_by(connection)
-                    && let Some((session, _)) = self.with(id)
+                if let Some((id, number)) = self.sessions.carried_by(connection)
+                    && let Some((mut session, _)) = self.with(id)
                 {
                     session.note_hung_up(number, attached);
                 }
@@ -101,7 +103,7 @@ impl Actor {
         connection: ConnectionId,
         event: impl FnOnce(u64) -> Event<Runtime>,
     ) {
-        if let Some((id, number)) = self.carried_by(connection) {
+        if let Some((id, number)) = self.sessions.carried_by(connection) {
             self.handle(id, event(number));
         }
     }
@@ -112,7 +114,7 @@ impl Actor {
         client: Client,
         watched: Option<Watched>,
     ) -> Result<Admission, Problem> {
-        let Some(session) = self.sessions.get_mut(&session) else {
+        let Some(mut session) = self.sessions.get_mut(session) else {
             return Err(stale(&SessionId(session).into()));
         };
         self.attachments += 1;
@@ -163,7 +165,7 @@ impl Actor {
             _ => Watching::Off,
         };
         let is_over = self.is_short_of(0);
-        let session = self.sessions.get_mut(&id).expect("just found");
+        let mut session = self.sessions.get_mut(id).expect("just found");
         if is_over && session.spec.direction == Direction::Send {
             // Each sender has its own frames, and clients that left may still have theirs.
             return Err(Problem::new(
@@ -186,14 +188,8 @@ impl Actor {
 
     /// The session of `connection`'s client, unless the client was evicted.
     fn attached_by(&self, connection: ConnectionId) -> Option<u64> {
-        let (id, number) = self.carried_by(connection)?;
-        let session = self.sessions.get(&id)?;
+        let (id, number) = self.sessions.carried_by(connection)?;
+        let session = self.sessions.get(id)?;
         session.has(number).then_some(id)
-    }
-
-    pub(super) fn carried_by(&self, connection: ConnectionId) -> Option<(u64, u64)> {
-        let all = self.sessions.values().chain(self.quarantined.values());
-        all.into_iter()
-            .find_map(|session| Some((session.id.0, session.attachment_of(connection)?)))
     }
 }

@@ -138,7 +138,7 @@ impl Ending {
 impl Actor {
     pub(super) fn order(&mut self, order: ActorCommand) {
         match order {
-            ActorCommand::Announce => self.announcing.extend(self.sessions.keys()),
+            ActorCommand::Announce => self.announcing.extend(self.sessions.ids()),
             ActorCommand::Drain(drain) => self.begin_ending(drain),
             ActorCommand::Publish(kind) => self.services.hub.publish(None, kind),
             ActorCommand::Dump(reply) => self.dump(reply),
@@ -148,7 +148,7 @@ impl Actor {
 
     /// A helper thread names the users of the sessions, and answers.
     fn dump(&self, reply: SyncSender<Value>) {
-        let all = self.sessions.values().chain(self.quarantined.values());
+        let all = self.sessions.all();
         let sessions: Vec<_> = all
             .map(|session| (session.view(), session.draft_blockers(&self.services)))
             .collect();
@@ -197,14 +197,14 @@ impl Actor {
             forced: None,
             totals: all
                 .iter()
-                .filter_map(|(_, id)| Some(self.sessions.get(id)?.totals()))
+                .filter_map(|(_, id)| Some(self.sessions.get(*id)?.totals()))
                 .collect(),
         });
     }
 
     /// Priority and id of each session, in the order of the shutdown.
     fn by_priority(&self) -> Vec<(u8, u64)> {
-        let all = self.sessions.values();
+        let all = self.sessions.living();
         let mut all: Vec<_> = all.map(|it| (it.spec.priority, it.id.0)).collect();
         all.sort_unstable();
         all
@@ -221,7 +221,7 @@ impl Actor {
         let over = self.stop_all(&mut ending, turn) && self.destroy_all(&mut ending, turn);
         if turn >= ending.count_at || over {
             ending.count_at = turn + COUNT_PAUSE;
-            let users = self.sessions.values().map(|it| it.core.users()).sum();
+            let users = self.sessions.living().map(|it| it.core.users()).sum();
             let sessions = self.sessions.len() as u64;
             self.shutdown.set_progress(sessions, users);
         }
@@ -235,7 +235,7 @@ impl Actor {
             let Some(id) = self.announcing.pop_first() else {
                 return;
             };
-            if let Some(session) = self.sessions.get(&id) {
+            if let Some(session) = self.sessions.get(id) {
                 session.announce_end();
             }
         }
@@ -244,7 +244,7 @@ impl Actor {
     /// Stops all sessions. Returns whether all are stopped.
     fn stop_all(&mut self, ending: &mut Ending, turn: Instant) -> bool {
         while let Some(id) = ending.to_stop.pop_front() {
-            if let Some(session) = self.sessions.get_mut(&id) {
+            if let Some(mut session) = self.sessions.get_mut(id) {
                 // Before its callers get EAGAIN.
                 if self.announcing.remove(&id) {
                     session.announce_end();
@@ -298,7 +298,7 @@ impl Actor {
                 ending.to_destroy = class;
                 continue;
             }
-            ending.held.retain(|id| self.sessions.contains_key(id));
+            ending.held.retain(|id| self.sessions.get(*id).is_some());
             if !is_up && ending.held.iter().any(is_draining) {
                 return false;
             }
@@ -321,7 +321,7 @@ impl Actor {
     /// Whether the daemon waits for a session. It does not wait for a session that a blind probe
     /// blocks: nothing can end that one.
     fn is_draining(&self, id: u64) -> bool {
-        let session = self.sessions.get(&id);
+        let session = self.sessions.get(id);
         session.is_some_and(|it| it.state() == SessionState::Draining)
     }
 
@@ -333,7 +333,7 @@ impl Actor {
             return false;
         }
         // Destroys whose time is up give up now: their timers may fire after this.
-        let ids: Vec<u64> = self.sessions.keys().copied().collect();
+        let ids: Vec<u64> = self.sessions.ids().collect();
         for id in ids {
             self.handle(id, Event::Examine);
         }
@@ -341,7 +341,7 @@ impl Actor {
         let left = self.by_priority();
         let patience = ms(self.services.config.timeouts.quiesce_ms);
         for &(_, id) in &left {
-            let Some(session) = self.sessions.get_mut(&id) else {
+            let Some(session) = self.sessions.get(id) else {
                 continue;
             };
             tracing::warn!(session = %session.id, name = %session.spec.name, ?policy, "still in use");
@@ -363,7 +363,7 @@ impl Actor {
     /// Begins to destroy a session, unless that is in progress.
     fn end_session(&mut self, id: u64, ending: &Ending) {
         let idle = |session: &Session| session.state() != SessionState::Draining;
-        if !self.sessions.get(&id).is_some_and(idle) {
+        if !self.sessions.get(id).is_some_and(idle) {
             return;
         }
         let left = ending
@@ -395,7 +395,7 @@ impl Actor {
             .map(|totals| {
                 let id = totals.id.0;
                 let was_forced = ending.forced.as_ref().is_some_and(|it| it.contains(&id));
-                match (self.sessions.get(&id), self.quarantined.get(&id)) {
+                match (self.sessions.get(id), self.sessions.quarantined(id)) {
                     (Some(left), _) => totals.close(
                         SessionOutcome::Abandoned,
                         left.draft_blockers(&self.services).list(until),
@@ -411,9 +411,10 @@ impl Actor {
                 }
             })
             .collect();
-        for session in self.sessions.values_mut() {
-            let _ = session.handle(&mut self.services, Event::Abandon);
-        }
+        let services = &mut self.services;
+        self.sessions.change_each(|session| {
+            let _ = session.handle(services, Event::Abandon);
+        });
         let drained = Drained {
             sessions,
             destroyed: self.destroyed,

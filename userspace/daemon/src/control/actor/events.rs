@@ -156,7 +156,7 @@ impl Actor {
     /// Tells the sessions that have this process as a client.
     fn tell_clients_of(&mut self, tgid: u32, event: impl Fn() -> Event<Runtime>) {
         let has = |session: &&Session| session.core.has_client(tgid);
-        let affected = self.sessions.values().filter(has);
+        let affected = self.sessions.living().filter(has);
         let affected: Vec<u64> = affected.map(|session| session.id.0).collect();
         for id in affected {
             self.handle(id, event());
@@ -188,7 +188,7 @@ impl Actor {
                         "probe events were lost; the daemon reads the maps again"
                     );
                     self.exits_lost = true;
-                    let all: Vec<u64> = self.sessions.keys().copied().collect();
+                    let all: Vec<u64> = self.sessions.ids().collect();
                     all.into_iter().for_each(|id| self.examine_soon(id));
                 }
             }

@@ -103,7 +103,7 @@ impl Actor {
     pub(super) fn quarantine_those_looked_at(&mut self) {
         let sessions = &self.sessions;
         let is_due = |(id, ..): &mut (u64, Who, Reply<Box<Certificate>>)| {
-            let session = sessions.get(id);
+            let session = sessions.get(*id);
             session.is_none_or(|session| !session.core.is_looking_at_sites())
         };
         let due: Vec<_> = self.quarantines.extract_if(.., is_due).collect();
@@ -115,21 +115,20 @@ impl Actor {
     }
 
     fn quarantine_this(&mut self, id: u64, who: Who) -> Result<Box<Certificate>, Problem> {
-        let Some(session) = self.sessions.get_mut(&id) else {
+        let Some(mut session) = self.sessions.get_mut(id) else {
             let gone = "the session is gone";
             return Err(Problem::new(ProblemCode::StaleSession, gone));
         };
         let via = who.via;
         session.core.check_quarantine()?;
-        let Progress::Quarantined(certificate) =
-            session.handle(&mut self.services, Event::Quarantine(who))
-        else {
+        let progress = session.handle(&mut self.services, Event::Quarantine(who));
+        drop(session);
+        let Progress::Quarantined(certificate) = progress else {
             let what = "the session was not quarantined";
             return Err(Problem::new(ProblemCode::Internal, what));
         };
-        if let Some(session) = self.sessions.remove(&id) {
-            self.gone(&session, via);
-            self.quarantined.insert(id, session);
+        if let Some(session) = self.sessions.set_aside(id) {
+            Self::gone(&mut self.services, session, via);
         }
         self.end_recordings_of(id);
         // Possibly no process had any of its memory.
@@ -145,7 +144,7 @@ impl Actor {
     /// existing ones.
     pub(super) fn find_any(&self, caller: &Caller, session: &SessionRef) -> Result<u64, Problem> {
         if let SessionRef::Id(id) = session
-            && let Some(found) = self.quarantined.get(&id.0)
+            && let Some(found) = self.sessions.quarantined(id.0)
         {
             caller.require(Some(found.owner.uid))?;
             return Ok(id.0);

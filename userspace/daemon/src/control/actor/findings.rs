@@ -19,7 +19,7 @@ impl Actor {
                 blockers,
                 purpose,
             } => {
-                let Some((session, services)) = self.with(session) else {
+                let Some((mut session, services)) = self.with(session) else {
                     return;
                 };
                 match purpose {

@@ -27,7 +27,7 @@ impl Actor {
         let dataplane = self.dataplane_health(&mut problems);
         let shares = self.shares(&mut problems);
         let ptp = self.ptp_health(&mut problems);
-        for session in self.sessions.values() {
+        for session in self.sessions.living() {
             let of_health = session.problems().iter();
             let of_health = of_health.filter(|it| it.problem.is_of_health());
             problems.extend(
@@ -105,7 +105,7 @@ impl Actor {
             destroyed: self.destroyed,
             ..SessionTally::default()
         };
-        for session in self.sessions.values().chain(self.quarantined.values()) {
+        for session in self.sessions.all() {
             match session.state() {
                 SessionState::Created => tally.created += 1,
                 SessionState::Running => tally.running += 1,

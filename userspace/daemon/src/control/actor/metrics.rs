@@ -98,7 +98,7 @@ impl Actor {
     }
 
     fn measure_sessions(&self, metrics: &mut Exposition) {
-        for session in self.sessions.values().chain(self.quarantined.values()) {
+        for session in self.sessions.all() {
             session.measure(&self.services, metrics);
         }
         let tally = self.tally();
@@ -123,7 +123,7 @@ impl Actor {
             &[],
             memory,
         );
-        let quarantined = self.quarantined.values().map(Session::taken_bytes);
+        let quarantined = self.sessions.in_quarantine().map(Session::taken_bytes);
         metrics.count(
             "onair_quarantined_bytes",
             "Memory of quarantined sessions.",

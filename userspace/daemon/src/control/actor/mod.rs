@@ -21,11 +21,12 @@ mod restore;
 mod retarget;
 mod retired;
 mod schedule;
+mod sessions;
 mod shares;
 mod together;
 mod turn;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use onair_probe::Events;
@@ -48,6 +49,7 @@ use onair_session::Reply;
 use ending::Ending;
 pub use ending::{ActorCommand, ActorTask, Drain, Drained};
 use schedule::{Schedule, TURN, Task};
+use sessions::{SessionMut, Sessions};
 use turn::Sources;
 
 /// Indices in the probe's counters: the maximum number of sessions at a time.
@@ -60,9 +62,7 @@ const TRAFFIC: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub struct Actor {
     services: Services,
-    sessions: BTreeMap<u64, Session>,
-    /// Quarantined sessions, which have no name any more, until their last holder is gone.
-    quarantined: BTreeMap<u64, Session>,
+    sessions: Sessions,
     counter: u32,
     attachments: u64,
     destroyed: u64,
@@ -109,8 +109,7 @@ impl Actor {
         Self {
             services,
             shutdown,
-            sessions: BTreeMap::new(),
-            quarantined: BTreeMap::new(),
+            sessions: Sessions::default(),
             counter: 0,
             attachments: 0,
             destroyed: 0,
@@ -165,11 +164,11 @@ impl Actor {
         self.services.archive.trim();
         self.services.archive.retry();
         self.services.store.retry();
-        for session in self.sessions.values_mut() {
-            let all = self.exits_lost;
+        let (services, all) = (&mut self.services, self.exits_lost);
+        self.sessions.change_each(|session| {
             // It only asks helper threads.
-            let _ = session.handle(&mut self.services, Event::LookForDead { all });
-        }
+            let _ = session.handle(services, Event::LookForDead { all });
+        });
     }
 
     /// Checks that notice within a second what a port or a session no longer does.
@@ -178,9 +177,9 @@ impl Actor {
         self.services.dataplane.check_ports();
         self.services.follow_clock();
         self.services.follow_ptp(now);
-        for session in self.sessions.values_mut() {
-            session.look_at_traffic(&mut self.services, now);
-        }
+        let services = &mut self.services;
+        let look = |session: &mut Session| session.look_at_traffic(services, now);
+        self.sessions.change_each(look);
     }
 
     /// Tells the service manager that this thread and every living poller make progress.
@@ -205,7 +204,7 @@ impl Actor {
     /// A client changed its memory with a system call.
     fn memory_touched(&mut self) {
         for (session, attachment) in self.services.guard.touched() {
-            if self.sessions.contains_key(&session) {
+            if self.sessions.get(session).is_some() {
                 self.handle(session, Event::MemoryTouched(attachment));
             }
         }
@@ -213,21 +212,20 @@ impl Actor {
 
     /// A session that exists.
     fn any(&self, id: u64) -> &Session {
-        let found = self.sessions.get(&id).or_else(|| self.quarantined.get(&id));
-        found.expect("just found")
+        self.sessions.any(id).expect("just found")
     }
 
     /// A session, if it exists or is quarantined, with the services.
-    fn with(&mut self, id: u64) -> Option<(&mut Session, &mut Services)> {
-        let found = self.sessions.get_mut(&id);
-        let found = found.or_else(|| self.quarantined.get_mut(&id))?;
-        Some((found, &mut self.services))
+    fn with(&mut self, id: u64) -> Option<(SessionMut<'_>, &mut Services)> {
+        Some((self.sessions.any_mut(id)?, &mut self.services))
     }
 
     /// Gives an event to a session, if it exists or is quarantined, and does what follows.
     fn handle(&mut self, id: u64, event: Event<Runtime>) {
-        if let Some((session, services)) = self.with(id) {
-            let progress = session.handle(services, event);
+        let handled = self
+            .with(id)
+            .map(|(mut session, services)| session.handle(services, event));
+        if let Some(progress) = handled {
             self.follow(id, progress);
         }
     }

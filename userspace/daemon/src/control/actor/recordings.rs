@@ -52,7 +52,7 @@ impl Actor {
             );
             return Err(Problem::new(ProblemCode::LimitReached, detail));
         }
-        let session = &self.sessions[&id];
+        let session = &self.sessions[id];
         let name = match &spec.name {
             Some(name) if self.recorder.has_running(name) => {
                 let detail = format!("a recording named {name} exists");
@@ -101,7 +101,7 @@ impl Actor {
         let about = launch.about.clone();
         let entry = Entry {
             starter: caller.who.clone(),
-            owner: self.sessions[&about.session.0].owner.uid,
+            owner: self.sessions[about.session.0].owner.uid,
             started_at: Timestamp::now(),
             ended_at: None,
             end: None,
@@ -227,7 +227,7 @@ impl Actor {
             format = %entry.about.format, "recording"
         );
         let mut end = None;
-        if let Some(session) = self.sessions.get_mut(&session) {
+        if let Some(mut session) = self.sessions.get_mut(session) {
             session.tap(&mut self.services, Tap::new(id, producer));
         } else {
             drop(producer);
@@ -281,9 +281,8 @@ impl Actor {
         }
         let session = entry.about.session.0;
         let ask = self.ending.is_none();
-        let quarantined = self.quarantined.get_mut(&session);
-        let session = self.sessions.get_mut(&session).or(quarantined);
-        let untapped = session.map_or(Untapped::Nowhere, |it| {
+        let session = self.sessions.any_mut(session);
+        let untapped = session.map_or(Untapped::Nowhere, |mut it| {
             it.untap(&mut self.services, id, ask)
         });
         match untapped {
@@ -362,9 +361,8 @@ impl Actor {
     /// A poller no longer had the session: it is here, or with a poller again.
     pub(super) fn tap_refused(&mut self, session: u64, tap: Box<Tap>) {
         let id = tap.recording();
-        let quarantined = self.quarantined.get_mut(&session);
-        match self.sessions.get_mut(&session).or(quarantined) {
-            Some(session) => session.tap(&mut self.services, tap),
+        match self.sessions.any_mut(session) {
+            Some(mut session) => session.tap(&mut self.services, tap),
             None => drop(tap),
         }
         self.fetch_tap(id);

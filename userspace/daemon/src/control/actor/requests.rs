@@ -32,8 +32,7 @@ impl Actor {
 
     /// Frame memory of all sessions, including destroyed ones that a process still maps.
     pub(super) fn taken_bytes(&self) -> u64 {
-        let all = self.sessions.values().chain(self.quarantined.values());
-        all.map(Session::taken_bytes).sum::<u64>() + self.services.pending_reclaim.bytes()
+        self.sessions.taken_bytes() + self.services.pending_reclaim.bytes()
     }
 
     /// Whether `wanted` more bytes of frame memory exceed the limit. Before it decides, it frees
@@ -56,7 +55,7 @@ impl Actor {
         if self.shutdown.is_shutting_down() {
             return Err(shutting_down());
         }
-        if self.sessions.values().any(|it| it.spec.name == spec.name) {
+        if self.sessions.named(&spec.name).is_some() {
             return Err(Problem::new(
                 ProblemCode::NameTaken,
                 format!("a session named {} exists", spec.name),
@@ -108,7 +107,7 @@ impl Actor {
                     owner: session.owner.clone(),
                 };
                 self.services.hub.publish(Some(session.subject()), created);
-                self.sessions.insert(id.0, session);
+                self.sessions.insert(session);
                 Ok(id.0)
             }
             Err(problem) => {
@@ -120,8 +119,11 @@ impl Actor {
 
     /// Sessions that receive what a session of `spec` would receive.
     pub(super) fn listeners(&self, spec: &SessionSpec) -> impl Iterator<Item = &Session> {
-        let with_a_poller = self.quarantined.values().filter(|it| it.is_with_a_poller());
-        let listeners = self.sessions.values().chain(with_a_poller);
+        let with_a_poller = self
+            .sessions
+            .in_quarantine()
+            .filter(|it| it.is_with_a_poller());
+        let listeners = self.sessions.living().chain(with_a_poller);
         listeners.filter(|it| it.listens_where(spec))
     }
 
@@ -178,7 +180,7 @@ impl Actor {
         {
             return Err(Problem::new(
                 ProblemCode::CertificatePending,
-                format!("session {} still exists", self.sessions[&id].spec.name),
+                format!("session {} still exists", self.sessions[id].spec.name),
             ));
         }
         if let Some(certificate) = self.services.archive.present(session) {
@@ -188,7 +190,7 @@ impl Actor {
         match self.find(caller, session) {
             Ok(id) => Err(Problem::new(
                 ProblemCode::CertificatePending,
-                format!("session {} still exists", self.sessions[&id].spec.name),
+                format!("session {} still exists", self.sessions[id].spec.name),
             )),
             Err(problem) => Err(problem),
         }
@@ -197,8 +199,8 @@ impl Actor {
     /// The existing session, if the caller's grant covers it.
     pub(super) fn find(&self, caller: &Caller, session: &SessionRef) -> Result<u64, Problem> {
         let found = match session {
-            SessionRef::Id(id) => self.sessions.get(&id.0),
-            SessionRef::Name(name) => self.sessions.values().find(|it| it.spec.name == *name),
+            SessionRef::Id(id) => self.sessions.get(id.0),
+            SessionRef::Name(name) => self.sessions.named(name),
         };
         match found {
             Some(found) => {
@@ -212,8 +214,8 @@ impl Actor {
     /// The session that `connection`'s process created, and the attachment.
     pub(super) fn owned_by(&self, connection: ConnectionId) -> Result<(u64, u64), Problem> {
         let gone = || Problem::new(ProblemCode::StaleSession, "the session is gone");
-        let (id, number) = self.carried_by(connection).ok_or_else(gone)?;
-        let session = self.sessions.get(&id).ok_or_else(gone)?;
+        let (id, number) = self.sessions.carried_by(connection).ok_or_else(gone)?;
+        let session = self.sessions.get(id).ok_or_else(gone)?;
         if !session.has(number) {
             return Err(gone());
         }
@@ -229,7 +231,7 @@ impl Actor {
 
     pub(super) fn missing(&self, session: &SessionRef) -> Problem {
         if let SessionRef::Id(id) = session
-            && let Some(found) = self.quarantined.get(&id.0)
+            && let Some(found) = self.sessions.quarantined(id.0)
         {
             return quarantined(&found.spec.name);
         }

@@ -10,6 +10,7 @@ use onair_types::{
 use super::Actor;
 use crate::authority::Caller;
 use crate::authority::Grant;
+use crate::services::Services;
 use crate::session::Session;
 use crate::store::{PersistedSession, ahead};
 use crate::unwritten::{WriteAck, WriteError};
@@ -75,7 +76,7 @@ impl Actor {
         kept.generation = ahead(generation, generation);
         // Nothing waits for it: if the daemon is killed first, it is created again.
         drop(self.services.store.keep(kept));
-        if let Some((session, _)) = self.with(id) {
+        if let Some((mut session, _)) = self.with(id) {
             session.continue_from(generation, stopped);
         }
         if running {
@@ -87,7 +88,7 @@ impl Actor {
 
     /// Persists a session whose creator asked for it. The answer waits for the disk.
     pub(super) fn keep(&mut self, id: u64, reply: Reply<SessionView>) -> Reply<SessionView> {
-        let Some(session) = self.sessions.get(&id).filter(|it| it.spec.persistent) else {
+        let Some(session) = self.sessions.get(id).filter(|it| it.spec.persistent) else {
             return reply;
         };
         let written = self.services.store.keep(PersistedSession {
@@ -109,7 +110,7 @@ impl Actor {
         running: bool,
         reply: Reply<SessionView>,
     ) -> Reply<SessionView> {
-        let Some(session) = self.sessions.get(&id) else {
+        let Some(session) = self.sessions.get(id) else {
             return reply;
         };
         let generation = session.core.generation() + u64::from(running);
@@ -132,7 +133,7 @@ impl Actor {
         id: u64,
         reply: Reply<SessionView>,
     ) -> Reply<SessionView> {
-        let Some(session) = self.sessions.get(&id) else {
+        let Some(session) = self.sessions.get(id) else {
             return reply;
         };
         let (name, flow) = (&session.spec.name, &session.spec.flow);
@@ -143,9 +144,9 @@ impl Actor {
     }
 
     /// A session is gone: it is restored after a restart unless a user destroyed it.
-    pub(super) fn gone(&mut self, session: &Session, via: Via) {
-        self.services.dataplane.part(session.id.0, None);
-        let store = &mut self.services.store;
+    pub(super) fn gone(services: &mut Services, session: &Session, via: Via) {
+        services.dataplane.part(session.id.0, None);
+        let store = &mut services.store;
         if via == Via::Daemon {
             store.settle(&session.spec.name, session.core.generation());
         } else {

@@ -12,7 +12,7 @@ impl Actor {
     pub(super) fn retarget(&mut self, asked: Asked<RetargetSession>) {
         let found = self.find(&asked.caller, &asked.target);
         let wanted = found.and_then(|id| {
-            let spec = asked.input.apply(&self.sessions[&id].spec)?;
+            let spec = asked.input.apply(&self.sessions[id].spec)?;
             self.check_retarget(id, &spec).map(|()| (id, spec))
         });
         let Some(((id, spec), reply)) = asked.reply.or_refuse(wanted) else {
@@ -20,13 +20,13 @@ impl Actor {
         };
         let done = self
             .with(id)
-            .and_then(|(session, services)| session.retarget(services, spec.flow, reply));
+            .and_then(|(mut session, services)| session.retarget(services, spec.flow, reply));
         self.answer_retarget(id, done);
     }
 
     fn check_retarget(&self, id: u64, spec: &SessionSpec) -> Result<(), Problem> {
         let id = self.not_ending(id)?;
-        let session = &self.sessions[&id];
+        let session = &self.sessions[id];
         session.check_retarget(&self.services, spec)?;
         match self.listeners(spec).find(|it| it.id != session.id) {
             Some(other) => Err(other.has_the_flow(spec)),
@@ -38,7 +38,7 @@ impl Actor {
     pub(super) fn retargeted(&mut self, id: u64) {
         let done = self
             .with(id)
-            .and_then(|(session, services)| session.retargeted(services));
+            .and_then(|(mut session, services)| session.retargeted(services));
         self.answer_retarget(id, done);
     }
 
@@ -47,7 +47,7 @@ impl Actor {
         let id = runtime.session();
         let done = self
             .with(id)
-            .and_then(|(session, services)| session.retarget_here(services, runtime));
+            .and_then(|(mut session, services)| session.retarget_here(services, runtime));
         self.answer_retarget(id, done);
     }
 

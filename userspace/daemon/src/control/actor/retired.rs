@@ -18,20 +18,20 @@ impl Actor {
             Progress::Lives | Progress::NotAdmitted(_) | Progress::Quarantined(_) => return,
             Progress::Due => return self.examine_soon(id),
             Progress::Ready => {
-                let session = self.sessions.get(&id);
+                let session = self.sessions.get(id);
                 self.ready.extend(session.map(|it| (it.spec.priority, id)));
                 return;
             }
             Progress::Destroyed(certificate, destroy) => Some((certificate, destroy)),
             Progress::Freed => None,
         };
-        let gone = self.sessions.remove(&id);
+        let gone = self.sessions.remove(id);
         if let (Some(session), Some((_, destroy))) = (&gone, &answer) {
-            self.gone(session, destroy.who.via);
+            Self::gone(&mut self.services, session, destroy.who.via);
         }
         // Its taps are gone with it.
         self.end_recordings_of(id);
-        if let Some(session) = gone.or_else(|| self.quarantined.remove(&id)) {
+        if let Some(session) = gone.or_else(|| self.sessions.remove_quarantined(id)) {
             // At the end of the list: the kernel's count at an index may have to reach zero first.
             self.free_indices.push_back(session.index);
             self.destroyed += 1;

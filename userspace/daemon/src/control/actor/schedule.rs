@@ -84,6 +84,11 @@ impl Schedule {
         due
     }
 
+    /// Whether a task that is due may have to wait.
+    pub(super) fn rests(&self, task: Task) -> bool {
+        self.rests.contains_key(&task)
+    }
+
     /// Records that a task ran.
     pub(super) fn ran(&mut self, task: Task, began: Instant, ended: Instant) {
         let cost = ended.saturating_duration_since(began);

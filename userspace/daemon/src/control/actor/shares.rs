@@ -17,7 +17,7 @@ impl Actor {
             problems.extend(usage.problem());
             shares.push(document(None, &usage));
         }
-        let former_clients = self.sessions.values();
+        let former_clients = self.sessions.living();
         let former_clients = former_clients.map(|session| session.former_clients_usage(services));
         let former_clients: Vec<_> = former_clients.collect();
         for (name, usage) in &former_clients {

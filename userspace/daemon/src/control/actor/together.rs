@@ -17,7 +17,7 @@ const TOGETHER: usize = 16;
 impl Actor {
     /// The session is to be examined in this turn.
     pub(super) fn examine_soon(&mut self, id: u64) {
-        let session = self.sessions.get(&id).or_else(|| self.quarantined.get(&id));
+        let session = self.sessions.any(id);
         self.due.extend(session.map(|it| (it.spec.priority, id)));
     }
 
@@ -44,16 +44,15 @@ impl Actor {
             };
             some.insert(id);
         }
-        let (Some(first), Some(last)) = (some.first(), some.last()) else {
+        if some.is_empty() {
             return;
-        };
+        }
         self.services.brake.step("examine");
-        let living = self.sessions.range_mut(first..=last);
-        let living = living.chain(self.quarantined.range_mut(first..=last));
-        let wanted = living.filter(|(id, _)| some.contains(id));
-        let mut wanted: Vec<&mut Session> = wanted.map(|(_, session)| session).collect();
-        wanted.sort_by_key(|it| (it.spec.priority, it.id));
-        let done = Session::examine_together(wanted, &mut self.services, why);
+        let services = &mut self.services;
+        let done = self.sessions.change_together(&some, |mut wanted| {
+            wanted.sort_by_key(|it| (it.spec.priority, it.id));
+            Session::examine_together(wanted, services, why)
+        });
         let ended = Instant::now();
         let share = ended.duration_since(began) / u32::try_from(some.len()).unwrap_or(u32::MAX);
         for (id, progress) in done {

@@ -233,9 +233,14 @@ impl Actor {
         ];
         let due = more.into_iter().filter_map(|(task, at)| Some((task, at?)));
         wanted.extend(due);
-        let sessions = self.sessions.values().chain(self.quarantined.values());
-        let sessions = sessions.filter_map(|it| Some((Task::Session(it.id.0), it.core.wake_at()?)));
-        wanted.extend(sessions);
+        for (at, id) in self.sessions.due() {
+            let task = Task::Session(id);
+            wanted.insert(task, at);
+            // No later one may run before it.
+            if at > now && !self.schedule.rests(task) {
+                break;
+            }
+        }
         wanted
     }
 

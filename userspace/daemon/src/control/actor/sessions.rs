@@ -1,0 +1,306 @@
+//! All sessions, and how they are found: by id, by name, by a client's connection, by due time.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::{self, Deref, DerefMut};
+use std::time::Instant;
+
+use onair_types::SessionName;
+
+use crate::control::attach::ConnectionId;
+use crate::session::{ConnectionChange, Session};
+
+/// The sessions that exist, and those in quarantine, which have no name any more.
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    living: BTreeMap<u64, Session>,
+    quarantined: BTreeMap<u64, Session>,
+    names: HashMap<SessionName, u64>,
+    index: Index,
+}
+
+/// What is kept of each session so that no request and no turn walks over all of them.
+#[derive(Debug, Default)]
+struct Index {
+    facts: HashMap<u64, Facts>,
+    /// Due times and ids.
+    due: BTreeSet<(Instant, u64)>,
+    /// Connections, with the session of the attachment that each carries.
+    carried: BTreeSet<(ConnectionId, u64)>,
+    /// Frame memory of all.
+    bytes: u64,
+}
+
+/// What the index has of a session.
+#[derive(Clone, Copy, Debug, Default)]
+struct Facts {
+    wake_at: Option<Instant>,
+    bytes: u64,
+}
+
+impl Facts {
+    fn of(session: &Session) -> Self {
+        Self {
+            wake_at: session.core.wake_at(),
+            bytes: session.taken_bytes(),
+        }
+    }
+}
+
+impl Index {
+    /// Notes what a session is now.
+    fn note(&mut self, session: &mut Session) {
+        let id = session.id.0;
+        for change in session.take_connection_changes() {
+            self.carry(id, change);
+        }
+        self.replace(id, Some(Facts::of(session)));
+    }
+
+    /// The session is gone.
+    fn forget(&mut self, session: &mut Session) {
+        session.close_connections();
+        self.note(session);
+        self.replace(session.id.0, None);
+    }
+
+    fn carry(&mut self, id: u64, change: ConnectionChange) {
+        let carried = (change.connection, id);
+        if change.is_carried {
+            self.carried.insert(carried);
+        } else {
+            self.carried.remove(&carried);
+        }
+    }
+
+    fn replace(&mut self, id: u64, now: Option<Facts>) {
+        let before = match now {
+            Some(facts) => self.facts.insert(id, facts),
+            None => self.facts.remove(&id),
+        };
+        let (before, now) = (before.unwrap_or_default(), now.unwrap_or_default());
+        if before.wake_at != now.wake_at {
+            if let Some(at) = before.wake_at {
+                self.due.remove(&(at, id));
+            }
+            self.due.extend(now.wake_at.map(|at| (at, id)));
+        }
+        self.bytes = self.bytes - before.bytes + now.bytes;
+    }
+}
+
+/// A session that may be changed. What the index has of it is brought up to date at the end.
+#[derive(Debug)]
+pub(super) struct SessionMut<'a> {
+    session: &'a mut Session,
+    index: &'a mut Index,
+}
+
+impl Deref for SessionMut<'_> {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        self.session
+    }
+}
+
+impl DerefMut for SessionMut<'_> {
+    fn deref_mut(&mut self) -> &mut Session {
+        self.session
+    }
+}
+
+impl Drop for SessionMut<'_> {
+    fn drop(&mut self) {
+        self.index.note(self.session);
+    }
+}
+
+impl Sessions {
+    /// Number of those that exist.
+    pub(super) fn len(&self) -> usize {
+        self.living.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.living.is_empty()
+    }
+
+    /// One that exists.
+    pub(super) fn get(&self, id: u64) -> Option<&Session> {
+        self.living.get(&id)
+    }
+
+    /// As [`Self::get`], to change it.
+    pub(super) fn get_mut(&mut self, id: u64) -> Option<SessionMut<'_>> {
+        let session = self.living.get_mut(&id)?;
+        let index = &mut self.index;
+        Some(SessionMut { session, index })
+    }
+
+    /// One in quarantine.
+    pub(super) fn quarantined(&self, id: u64) -> Option<&Session> {
+        self.quarantined.get(&id)
+    }
+
+    /// One that exists or is in quarantine.
+    pub(super) fn any(&self, id: u64) -> Option<&Session> {
+        self.living.get(&id).or_else(|| self.quarantined.get(&id))
+    }
+
+    /// As [`Self::any`], to change it.
+    pub(super) fn any_mut(&mut self, id: u64) -> Option<SessionMut<'_>> {
+        let found = self.living.get_mut(&id);
+        let session = found.or_else(|| self.quarantined.get_mut(&id))?;
+        let index = &mut self.index;
+        Some(SessionMut { session, index })
+    }
+
+    /// The one that exists under a name.
+    pub(super) fn named(&self, name: &SessionName) -> Option<&Session> {
+        self.get(*self.names.get(name)?)
+    }
+
+    /// The session of the attachment that a connection carries, even if it was evicted, and the
+    /// attachment's number.
+    pub(super) fn carried_by(&self, connection: ConnectionId) -> Option<(u64, u64)> {
+        let carried = self.index.carried.range((connection, 0)..);
+        let mut carried = carried.take_while(|(of, _)| *of == connection);
+        carried.find_map(|(_, id)| Some((*id, self.any(*id)?.attachment_of(connection)?)))
+    }
+
+    /// Frame memory of all.
+    pub(super) fn taken_bytes(&self) -> u64 {
+        self.index.bytes
+    }
+
+    /// Due times and ids, the first one first.
+    pub(super) fn due(&self) -> impl Iterator<Item = (Instant, u64)> {
+        self.index.due.iter().copied()
+    }
+
+    /// Ids of those that exist.
+    pub(super) fn ids(&self) -> impl Iterator<Item = u64> {
+        self.living.keys().copied()
+    }
+
+    /// Those that exist.
+    pub(super) fn living(&self) -> impl Iterator<Item = &Session> {
+        self.living.values()
+    }
+
+    /// Those in quarantine.
+    pub(super) fn in_quarantine(&self) -> impl Iterator<Item = &Session> {
+        self.quarantined.values()
+    }
+
+    /// Those that exist, then those in quarantine.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Session> {
+        self.living().chain(self.in_quarantine())
+    }
+
+    /// Changes each that exists.
+    pub(super) fn change_each(&mut self, mut change: impl FnMut(&mut Session)) {
+        for session in self.living.values_mut() {
+            change(session);
+            self.index.note(session);
+        }
+    }
+
+    /// Changes those of `ids` that exist or are in quarantine, together.
+    pub(super) fn change_together<T>(
+        &mut self,
+        ids: &BTreeSet<u64>,
+        change: impl FnOnce(Vec<&mut Session>) -> T,
+    ) -> T {
+        let (Some(first), Some(last)) = (ids.first(), ids.last()) else {
+            return change(Vec::new());
+        };
+        let living = self.living.range_mut(first..=last);
+        let all = living.chain(self.quarantined.range_mut(first..=last));
+        let wanted = all.filter(|(id, _)| ids.contains(id));
+        let changed = change(wanted.map(|(_, session)| session).collect());
+        for id in ids {
+            // Dropped at once, which brings the index up to date.
+            self.any_mut(*id);
+        }
+        changed
+    }
+
+    /// Adds one whose name no other has.
+    pub(super) fn insert(&mut self, mut session: Session) {
+        self.index.note(&mut session);
+        self.names.insert(session.spec.name.clone(), session.id.0);
+        self.living.insert(session.id.0, session);
+    }
+
+    /// Takes its name from one that exists, which stays in quarantine.
+    pub(super) fn set_aside(&mut self, id: u64) -> Option<&Session> {
+        let session = self.living.remove(&id)?;
+        self.names.remove(&session.spec.name);
+        Some(self.quarantined.entry(id).or_insert(session))
+    }
+
+    /// Removes one that exists.
+    pub(super) fn remove(&mut self, id: u64) -> Option<Session> {
+        let mut session = self.living.remove(&id)?;
+        self.names.remove(&session.spec.name);
+        self.index.forget(&mut session);
+        Some(session)
+    }
+
+    /// Removes one in quarantine.
+    pub(super) fn remove_quarantined(&mut self, id: u64) -> Option<Session> {
+        let mut session = self.quarantined.remove(&id)?;
+        self.index.forget(&mut session);
+        Some(session)
+    }
+}
+
+impl ops::Index<u64> for Sessions {
+    type Output = Session;
+
+    /// # Panics
+    /// If it does not exist: only for one that was just found.
+    fn index(&self, id: u64) -> &Session {
+        self.get(id).expect("just found")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn any_changes_then_due_times_and_bytes_are_those_of_a_walk(
+            changes in proptest::collection::vec(
+                (0..8_u64, proptest::option::of((proptest::option::of(0..20_u64), 0..1000_u64))),
+                0..60,
+            ),
+        ) {
+            let start = Instant::now();
+            let (mut index, mut all) = (Index::default(), BTreeMap::new());
+            for (id, change) in changes {
+                let facts = change.map(|(at, bytes)| Facts {
+                    wake_at: at.map(|at| start + Duration::from_secs(at)),
+                    bytes,
+                });
+                index.replace(id, facts);
+                match facts {
+                    Some(facts) => all.insert(id, facts),
+                    None => all.remove(&id),
+                };
+                let due = all.iter().filter_map(|(id, it)| Some((it.wake_at?, *id)));
+                let mut due: Vec<_> = due.collect();
+                due.sort_unstable();
+                prop_assert_eq!(Vec::from_iter(index.due.iter().copied()), due);
+                prop_assert_eq!(index.bytes, all.values().map(|it| it.bytes).sum::<u64>());
+                prop_assert_eq!(index.facts.len(), all.len());
+            }
+        }
+    }
+}
