@@ -190,9 +190,11 @@ fn ports_on_pci_devices_under_the_unit_then_frames_arrive_after_each_kind_of_end
         frames_arrive()?;
 
         run("systemctl", &["kill", "--signal", "SIGKILL", "onaird"])?;
-        until("systemd to start another", Deadline::seconds(PATIENCE), || {
-            Ok(running().is_ok_and(|pid| pid != first).then_some(()))
-        })?;
+        until(
+            "systemd to start another",
+            Deadline::seconds(PATIENCE),
+            || Ok(running().is_ok_and(|pid| pid != first).then_some(())),
+        )?;
         frames_arrive()?;
 
         run("onairctl", &["session", "stop", "wall"])?;

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use onair_tests::{
     Backend, Config, Control, Daemon, Deadline, Rig, Stage, TestClient, children, only_child,
     output, program, until, wait_for,
@@ -159,21 +159,31 @@ fn daemon_as_pid_1_then_reaps_serves_its_namespace_refuses_others_and_ends_with_
     Ok(())
 }
 
-#[test]
-fn daemon_with_the_units_capabilities_only_then_ports_probe_and_destroy_work() -> Result<()> {
+/// The capabilities that a unit, or a part of one, gives, without `CAP_`, in lower case.
+fn capabilities_of(unit: &str) -> Result<Vec<String>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let unit = fs::read_to_string(root.join("packaging/systemd/onaird.service"))?;
-    let given = unit
+    let unit = fs::read_to_string(root.join("packaging/systemd").join(unit))?;
+    let mut given = unit
         .lines()
-        .find_map(|line| line.strip_prefix("CapabilityBoundingSet="));
-    let bounding: String = given
-        .context("the unit's capabilities")?
-        .split(' ')
-        .filter_map(|name| name.strip_prefix("CAP_"))
-        .map(|name| format!(",+{}", name.to_lowercase()))
-        .collect();
-    let mut rig = Rig::pair()?;
+        .filter_map(|line| line.strip_prefix("CapabilityBoundingSet="));
+    let given = given.find(|it| !it.is_empty());
+    let given = given.context("the unit's capabilities")?.split(' ');
+    let names = given.filter_map(|name| name.strip_prefix("CAP_"));
+    Ok(names.map(str::to_lowercase).collect())
+}
+
+/// The first two numbers of the running kernel's version.
+fn kernel() -> Result<(u32, u32)> {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    let mut numbers = release.split('.').map(str::parse);
+    let mut next = || numbers.next().context("a number");
+    Ok((next()??, next()??))
+}
+
+/// A daemon of `rig` that has the capabilities `given` and no other.
+fn bounded(rig: &mut Rig, given: &[String]) -> Result<Daemon> {
     rig.stop_daemon()?;
+    let bounding: String = given.iter().map(|name| format!(",+{name}")).collect();
     let bounded = script(
         rig.stage(),
         "bounded",
@@ -184,15 +194,53 @@ fn daemon_with_the_units_capabilities_only_then_ports_probe_and_destroy_work() -
     )?;
     let daemon = Daemon::start(rig.stage(), &bounded, &rig.config, Deadline::seconds(30))?;
     let status = fs::read_to_string(format!("/proc/{}/status", daemon.pid()))?;
-    assert!(!status.contains("CapEff:\t000001ffffffffff"), "{status}");
+    let effective = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:\t"));
+    let effective = u64::from_str_radix(effective.context("CapEff")?, 16)?;
+    ensure!(
+        effective.count_ones() as usize == given.len(),
+        "{effective:x} for {given:?}"
+    );
+    Ok(daemon)
+}
+
+/// Ports and probe work, and a session whose caller left is destroyed.
+fn works(rig: &Rig) -> Result<()> {
     let mut control = rig.control()?;
     let health = control.health()?;
-    assert!(health.ready, "{:?}", health.problems);
+    ensure!(health.ready, "{:?}", health.problems);
     control.receiver("cam", 5000)?;
     let mut client = rig.test_client()?;
     let pid = client.pid();
-    blocked_named_and_destroyed(&mut control, &mut client, pid)?;
-    drop(control);
+    blocked_named_and_destroyed(&mut control, &mut client, pid)
+}
+
+#[test]
+fn daemon_with_the_units_capabilities_only_then_ports_probe_and_destroy_work() -> Result<()> {
+    let mut rig = Rig::pair()?;
+    let daemon = bounded(&mut rig, &capabilities_of("onaird.service")?)?;
+    works(&rig)?;
+    assert!(daemon.stop(Deadline::seconds(30))?.success());
+    Ok(())
+}
+
+#[test]
+fn daemon_without_sys_admin_then_it_works_where_sites_share_links_and_says_that_it_is_blind_elsewhere()
+-> Result<()> {
+    let mut rig = Rig::pair()?;
+    let daemon = bounded(&mut rig, &capabilities_of("without-sys-admin.conf")?)?;
+    // uprobe.multi came with it.
+    if kernel()? >= (6, 6) {
+        works(&rig)?;
+    } else {
+        let health = rig.control()?.health()?;
+        let names_it = |problem: &String| problem.contains("CAP_SYS_ADMIN");
+        assert!(
+            !health.ready && health.problems.iter().any(names_it),
+            "{health:#?}"
+        );
+    }
     assert!(daemon.stop(Deadline::seconds(30))?.success());
     Ok(())
 }

@@ -31,9 +31,10 @@ fn packaging(path: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Keys with their values, the last one of each; without sections, which share no key.
-fn unit() -> BTreeMap<String, String> {
-    let text = packaging("systemd/onaird.service");
+/// Keys of a unit, or of a part of one, with their values, the last one of each; without sections,
+/// which share no key.
+fn unit(name: &str) -> BTreeMap<String, String> {
+    let text = packaging(&format!("systemd/{name}"));
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     lines
         .filter_map(|line| line.split_once('='))
@@ -73,6 +74,13 @@ fn words(value: &Value) -> Vec<&str> {
         .collect()
 }
 
+fn capabilities(unit: &BTreeMap<String, String>) -> BTreeSet<&str> {
+    let words = unit["CapabilityBoundingSet"].split(' ');
+    words
+        .map(|word| word.strip_prefix("CAP_").unwrap())
+        .collect()
+}
+
 /// The longest that an end can take by the defaults: users leave, requests are answered, and each
 /// part that is cleaned up takes all of its time and is then forced.
 fn longest_end() -> Duration {
@@ -89,7 +97,7 @@ fn longest_end() -> Duration {
 
 #[test]
 fn unit_against_the_defaults_then_paths_times_and_capabilities_agree() {
-    let unit = unit();
+    let unit = unit("onaird.service");
     let config = Config::default();
     let directory = |key: &str, root: &str| PathBuf::from(root).join(&unit[key]);
     let runtime = directory("RuntimeDirectory", "/run");
@@ -108,11 +116,7 @@ fn unit_against_the_defaults_then_paths_times_and_capabilities_agree() {
     assert!(seconds("TimeoutStartSec") > previous + Duration::from_secs(10));
     // A poller that is stuck is noticed, a busy machine is not.
     assert!((10..=60).contains(&seconds("WatchdogSec").as_secs()));
-    let given: BTreeSet<&str> = unit["CapabilityBoundingSet"]
-        .split(' ')
-        .map(|word| word.strip_prefix("CAP_").unwrap())
-        .collect();
-    assert_eq!(given, CAPABILITIES.into());
+    assert_eq!(capabilities(&unit), CAPABILITIES.into());
     // It is not root, so it has them only if they are given to it.
     assert_eq!(unit["AmbientCapabilities"], unit["CapabilityBoundingSet"]);
     assert!(packaging("debian/onair.sysusers").contains(&format!("u {} ", unit["User"])));
@@ -128,6 +132,16 @@ fn unit_against_the_defaults_then_paths_times_and_capabilities_agree() {
             "{hidden} hides clients or interfaces"
         );
     }
+}
+
+#[test]
+fn part_without_sys_admin_then_what_stands_in_for_it_and_nothing_else_is_added() {
+    let part = unit("without-sys-admin.conf");
+    let mut expected = BTreeSet::from(CAPABILITIES);
+    expected.remove("SYS_ADMIN");
+    expected.extend(["BPF", "PERFMON", "CHECKPOINT_RESTORE"]);
+    assert_eq!(capabilities(&part), expected);
+    assert_eq!(part["AmbientCapabilities"], part["CapabilityBoundingSet"]);
 }
 
 #[test]

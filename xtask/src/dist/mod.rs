@@ -34,11 +34,16 @@ pub(crate) struct Arguments {
 
 const PROGRAMS: [&str; 3] = ["onaird", "onairctl", "onair-waiters"];
 /// A file of the tree, its place on the target, its mode.
-const FILES: [(&str, &str, u32); 9] = [
+const FILES: [(&str, &str, u32); 10] = [
     ("packaging/onaird.toml", "etc/onair/onaird.toml", 0o644),
     (
         "packaging/systemd/onaird.service",
         "lib/systemd/system/onaird.service",
+        0o644,
+    ),
+    (
+        "packaging/systemd/without-sys-admin.conf",
+        "usr/share/doc/onair/examples/without-sys-admin.conf",
         0o644,
     ),
     (
