@@ -98,6 +98,7 @@ impl Drop for HostileClock {
     fn drop(&mut self) {
         self.ended.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
             thread.join().ok();
         }
     }
@@ -112,7 +113,7 @@ fn serve(
     let mut number: u8 = 0;
     while !ended.load(Ordering::Relaxed) {
         if hostility == Hostility::Deaf {
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::park();
             continue;
         }
         let Ok((length, peer)) = socket.recv_from(&mut buffer) else {
