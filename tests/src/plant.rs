@@ -8,6 +8,7 @@ use onair_stage::{Backend, Config, output};
 
 use crate::igmp_watch::IgmpWatch;
 use crate::rig::Rig;
+use crate::trunk::{VLAN, trunk};
 
 /// A daemon with port `b` (10.77.0.2), the switch (10.77.0.254), and a host that is 10.77.0.9 and
 /// 10.77.0.8.
@@ -25,6 +26,22 @@ impl Plant {
     pub fn open(backend: Backend, version: u8) -> Result<Self> {
         let mut config = Config::pair(backend);
         config.ports.retain(|port| port.name == "b");
+        Self::of(config, version)
+    }
+
+    /// The same, with a switch whose port `va` is a [`trunk`](crate::trunk()) port, and more keys of the
+    /// daemon's port.
+    pub fn in_a_vlan(backend: Backend, keys: &str) -> Result<Self> {
+        let mut config = Config::pair(backend);
+        config.ports.retain(|port| port.name == "b");
+        config.ports[0].keys = format!("vlan = {VLAN}\n{keys}");
+        let plant = Self::of(config, 3)?;
+        trunk(plant.rig.stage(), "va")?;
+        Ok(plant)
+    }
+
+    /// A plant with a configuration of one's own.
+    pub fn of(config: Config, version: u8) -> Result<Self> {
         let rig = Rig::with(config, |_| {})?;
         let namespace = rig.stage().namespace().to_owned();
         let ip = |arguments: &str| {

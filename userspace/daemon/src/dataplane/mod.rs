@@ -36,6 +36,7 @@ mod tap;
 mod target;
 mod timing;
 mod transmit;
+mod vlan;
 
 pub use clock::{MediaClock, tai_minus_utc};
 pub use command::{Command, EventReceiver, PollerEvent, PollerTask, PortQueues};

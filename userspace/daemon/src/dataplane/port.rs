@@ -11,6 +11,7 @@ use onair_media::ethernet::{self, ETHERTYPE_ARP, ETHERTYPE_IPV4, EthernetHeader,
 use onair_media::icmp;
 use onair_media::igmp::{self, Query};
 use onair_media::ipv4::{self, Ipv4Header, PROTOCOL_ICMP};
+use onair_media::vlan::id_of;
 
 use super::command::PortQueues;
 use super::config::PortInfo;
@@ -19,6 +20,7 @@ use super::neighbour::Neighbours;
 use super::queries::QueryInbox;
 use super::stats::PortCounters;
 use super::transmit::{Transmit, TxSink};
+use super::vlan;
 
 /// Packets taken from a port in one burst.
 pub(super) const RX_BURST: usize = 32;
@@ -67,7 +69,7 @@ impl PollerPort {
         let (receive, transmit) = queues.unzip();
         Self {
             neighbours: Neighbours::new(Mac(info.mac), info.address.0),
-            transmit: Transmit::new(transmit, Arc::clone(&counters)),
+            transmit: Transmit::new(transmit, info.vlan, Arc::clone(&counters)),
             receive,
             arrived: Burst::with_limit(RX_BURST),
             info,
@@ -161,6 +163,9 @@ impl PollerPort {
         if count == 0 {
             return 0;
         }
+        if let Some(own) = self.info.vlan {
+            vlan::take_own(&mut self.arrived, own.id, &self.counters);
+        }
         let mut unclaimed = NoSession::new();
         let size = self.sort(now_ns, deliver, &mut unclaimed);
         self.counters.rx_bytes.add(size);
@@ -235,7 +240,7 @@ impl Side<'_> {
     /// Answers requests to the port itself, and counts packets without a session.
     #[inline(never)]
     fn sort<'a>(&mut self, frame: &'a [u8], now_ns: u64) -> Option<Datagram<'a>> {
-        let Ok((header, payload)) = EthernetHeader::parse(frame) else {
+        let Ok((mut header, mut payload)) = EthernetHeader::parse(frame) else {
             self.counters.rx_malformed.add(1);
             return None;
         };
@@ -255,6 +260,22 @@ impl Side<'_> {
 
     /// Passes a query to the control thread, which answers it.
     fn igmp(&mut self, packet: &[u8]) {
+        match id_of(frame) {
+            None => {}
+            // A priority without a VLAN.
+            Some(0) => {
+                let inner = payload.split_first_chunk();
+                let Some((&[_, _, high, low], rest)) = inner else {
+                    self.counters.rx_malformed.add(1);
+                    return None;
+                };
+                (header.ethertype, payload) = (u16::from_be_bytes([high, low]), rest);
+            }
+            Some(_) => {
+                self.counters.rx_other_vlan.add(1);
+                return None;
+            }
+        }
         match Query::parse(packet, self.address) {
             Ok(query) => {
                 let fits = self.queries.push(query);

@@ -33,6 +33,10 @@ impl SourceFilter {
         *source.ip() == self.address && self.port.is_none_or(|port| port == source.port())
     }
 }
+    /// Largest UDP datagram of the flow in bytes, UDP header included.
+    pub max_udp: u16,
+    /// Largest IP packet of the port in bytes.
+    pub mtu: u16,
 
 /// Configuration of a receive session.
 #[derive(Debug, Clone, PartialEq, Eq)]

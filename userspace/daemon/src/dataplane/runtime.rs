@@ -46,13 +46,14 @@ impl Runtime {
     /// each attachment, so that one is always free.
     ///
     /// # Errors
-    /// [`RuntimeError`]: the memory is too small.
+    /// [`RuntimeError`]: the memory is too small, or the port's MTU.
     pub fn receive(
         session: u64,
         config: ReceiveConfig,
         frames: FrameMemory,
     ) -> Result<Self, RuntimeError> {
         let (have, need) = (frames.frame_bytes() as usize, config.format.frame_bytes());
+        RuntimeError::check_max_udp(config.max_udp, &config.port, config.mtu)?;
         if have < need {
             return Err(RuntimeError::FrameBytes { have, need });
         }

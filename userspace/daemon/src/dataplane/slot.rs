@@ -72,6 +72,7 @@ impl PortSlot {
             busy: plane.port_busy,
             xdp: spec.xdp,
             queues: u16::try_from(spec.pollers.len()).unwrap_or(u16::MAX),
+            mtu: spec.mtu,
             interrupt: spec.pollers.iter().any(rests),
             ..PortConfig::new(&spec.name, &spec.device)
         };
@@ -81,7 +82,7 @@ impl PortSlot {
         })?;
         let info = info(spec, &port);
         let queries = Arc::new(QueryInbox::new(Arc::clone(events)));
-        let groups = PortGroups::new(&port, queries);
+        let groups = PortGroups::new(&port, &info, queries);
         let lanes = spec.pollers.iter().map(|poller| &inboxes[*poller]);
         let slot = Self {
             spec: spec.clone(),
@@ -186,6 +187,7 @@ impl PortSlot {
         else {
             return;
         };
+            .filter(|_| self.spec.vlan.is_none())
         match port.steer(flow, queue) {
             Ok(rule) => {
                 self.rules.insert(flow, (session, rule));
@@ -405,7 +407,8 @@ fn info(spec: &PortSpec, port: &Port) -> PortInfo {
         gateway: spec.gateway,
         pollers: spec.pollers.clone(),
         queues: port.queues(),
-        steers: port.can_steer(),
+        // The rules are for packets without a tag.
+        steers: spec.vlan.is_none() && port.can_steer(),
         mtu: port.mtu(),
     }
 }
@@ -416,5 +419,6 @@ fn queues(port: &Port, info: PortInfo, lane: usize) -> PortQueues {
     PortQueues {
         info,
         queues: port.rx_queue(lane).zip(port.tx_queue(lane)),
+        vlan: spec.vlan,
     }
 }
