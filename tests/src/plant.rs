@@ -4,7 +4,7 @@
 use std::net::UdpSocket;
 
 use anyhow::{Context as _, Result};
-use onair_stage::{Backend, Config, output};
+use onair_stage::{Backend, Config, Veth, output};
 
 use crate::igmp_watch::IgmpWatch;
 use crate::rig::Rig;
@@ -60,11 +60,7 @@ impl Plant {
         ip("address add 10.77.0.9/24 dev vs")?;
         ip("address add 10.77.0.8/24 dev vs")?;
         for port in ["va", "vt"] {
-            ip(&format!("link set {port} master br0"))?;
-            // What no port joined is not forwarded.
-            ip(&format!(
-                "link set dev {port} type bridge_slave mcast_flood off"
-            ))?;
+            at_the_switch(&namespace, port)?;
         }
         // The kernel behind the ports and the hosts is the switch's, too: it takes packets from its own
         // addresses.
@@ -75,6 +71,13 @@ impl Plant {
             ip(&format!("link set {device} up"))?;
         }
         Ok(Self { rig, igmp })
+    }
+
+    /// Makes the cable between the daemon and the switch again, of which it was deprived.
+    pub fn plug_in(&self) -> Result<()> {
+        let stage = self.rig.stage();
+        stage.veth(&Veth::bare("va", "vb"))?;
+        at_the_switch(stage.namespace(), "va")
     }
 
     /// A socket of the host that sends from `address`.
@@ -92,4 +95,12 @@ impl Plant {
         let lines = lines.filter(|line| line.contains(&format!("grp {group} ")));
         Ok(lines.collect::<Vec<_>>().join("\n"))
     }
+}
+
+/// Makes `port` one of the switch's, to which it forwards no group that was not joined there.
+fn at_the_switch(namespace: &str, port: &str) -> Result<()> {
+    let ip = ["-n", namespace, "link", "set", "dev", port];
+    output("ip", &[&ip[..], &["master", "br0"]].concat())?;
+    let slave = ["type", "bridge_slave", "mcast_flood", "off"];
+    output("ip", &[&ip[..], &slave].concat()).map(drop)
 }

@@ -58,12 +58,7 @@ impl Talker {
     }
 
     /// Sends frames until the session has received some more.
-    pub fn until_received(
-        &mut self,
-        control: &mut Control,
-        session: &str,
-        udp: u16,
-    ) -> Result<()> {
+    pub fn until_received(&mut self, control: &mut Control, session: &str, udp: u16) -> Result<()> {
         let before = control.show(session)?.counters.frames_complete;
         wait_for("frames from the group", 30, || {
             self.frames(udp, 2)?;

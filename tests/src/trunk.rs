@@ -52,5 +52,9 @@ pub fn trunk(stage: &Stage, interface: &str) -> Result<()> {
 /// `interface` is no trunk port any more.
 pub fn no_trunk(stage: &Stage, interface: &str) -> Result<()> {
     let namespace = stage.namespace();
-    output("tc", &["-n", namespace, "qdisc", "del", "dev", interface, "clsact"]).map(drop)
+    output(
+        "tc",
+        &["-n", namespace, "qdisc", "del", "dev", interface, "clsact"],
+    )
+    .map(drop)
 }

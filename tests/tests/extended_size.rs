@@ -40,7 +40,10 @@ fn frames_in_datagrams_of_the_extended_size_then_whole_and_tshark_reads_their_si
         assert_eq!(port.mtu, 9000, "{port:?}");
     }
     let listed = onairctl(&rig, "port list")?.out;
-    assert!(listed.contains("MTU") && listed.contains("9000"), "{listed}");
+    assert!(
+        listed.contains("MTU") && listed.contains("9000"),
+        "{listed}"
+    );
     let capture = Capture::start(rig.stage(), "vb")?;
     carry(&rig, MAX_UDP)?;
     let rows = capture.finish(5004, &["udp.length", "ip.len", "rtp.marker"])?;
@@ -74,7 +77,10 @@ fn af_xdp_then_packets_up_to_what_a_page_takes_and_a_larger_mtu_is_refused() -> 
     drop(rig);
     let refused = Rig::with_mtu(Config::pair(Backend::AfXdp), 9000);
     let refused = format!("{:#}", refused.err().context("it was opened")?);
-    for told in ["has an MTU of 9000 bytes, and a port on AF_XDP takes 3438", "AF_PACKET"] {
+    for told in [
+        "has an MTU of 9000 bytes, and a port on AF_XDP takes 3438",
+        "AF_PACKET",
+    ] {
         assert!(refused.contains(told), "{refused}");
     }
     Ok(())
@@ -88,7 +94,10 @@ fn datagrams_above_the_ports_mtu_then_refused_with_what_to_do() -> Result<()> {
     let out = send("out", WIDE, 5004, Source::Pattern);
     for (port, mut spec) in [("b", into), ("a", out)] {
         extended(&mut spec.video);
-        let error = format!("{:#}", control.create(&spec).err().context("it was created")?);
+        let error = format!(
+            "{:#}",
+            control.create(&spec).err().context("it was created")?
+        );
         let told = format!("IP packets of 8980, and port {port} has an MTU of 1500");
         assert!(error.contains(&told) && error.contains("1480"), "{error}");
         assert!(error.contains("invalid_spec"), "{error}");

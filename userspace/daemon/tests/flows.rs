@@ -122,7 +122,7 @@ fn flows_mixed_in_every_burst_then_each_session_has_its_own_packets_only() {
         mac: far.mac(),
         address: (ADDRESS, 24),
         vlan: None,
-            gateway: None,
+        gateway: None,
         pollers: vec![0],
         queues: 1,
         steers: false,

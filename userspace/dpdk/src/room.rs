@@ -63,7 +63,10 @@ impl Room {
                 (frame - PACKET_HEADER, Some(frame))
             }
             // Drivers receive into steps of 1024 bytes, of which some need the FCS, too.
-            Driver::Other => (STANDARD.max((mtu + HEADER + 4).next_multiple_of(1024)), None),
+            Driver::Other => (
+                STANDARD.max((mtu + HEADER + 4).next_multiple_of(1024)),
+                None,
+            ),
         };
         Self {
             data: u16::try_from(data).expect("at most three pages"),

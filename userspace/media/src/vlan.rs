@@ -92,7 +92,10 @@ mod tests {
 
     #[test]
     fn frame_tagged_then_as_the_standard_has_it_and_untagged_as_before() {
-        let vlan = |priority| Vlan { id: 0x123, priority };
+        let vlan = |priority| Vlan {
+            id: 0x123,
+            priority,
+        };
         let packet = packet(DSCP);
         let bytes = tagged(&packet, vlan(None));
         assert_eq!(bytes[..12], packet[..12]);
@@ -121,7 +124,13 @@ mod tests {
     #[test]
     fn frame_without_a_tag_or_cut_then_none() {
         assert_eq!(id_of(&packet(0)), None);
-        let bytes = tagged(&packet(0), Vlan { id: 7, priority: None });
+        let bytes = tagged(
+            &packet(0),
+            Vlan {
+                id: 7,
+                priority: None,
+            },
+        );
         for length in 0..16 {
             assert_eq!(id_of(&bytes[..length]), None);
         }

@@ -1,6 +1,6 @@
 //! A port as its poller uses it: sorts received packets, answers ARP and echo requests.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 
 use arrayvec::ArrayVec;
@@ -41,7 +41,19 @@ pub(super) struct Packet<'a> {
 }
 
 /// The datagrams of a burst that have no session at their poller.
-pub(super) type NoSession = ArrayVec<Unclaimed, RX_BURST>;
+#[derive(Debug)]
+pub(super) struct NoSession<'a> {
+    pub(super) packets: ArrayVec<Unclaimed, RX_BURST>,
+    share: Option<&'a Share>,
+}
+
+impl NoSession<'_> {
+    /// Whether a session of another poller receives this.
+    pub(super) fn has_elsewhere(&self, destination: SocketAddrV4, source: SocketAddrV4) -> bool {
+        let share = self.share;
+        share.is_some_and(|share| share.has_elsewhere(destination, source))
+    }
+}
 
 /// A poller's queues of the port, and its neighbours.
 #[derive(Debug)]
@@ -110,7 +122,7 @@ impl PollerPort {
     pub(super) fn poll(
         &mut self,
         now_ns: u64,
-        mut deliver: impl FnMut(&[Packet<'_>], &mut NoSession),
+        mut deliver: impl FnMut(&[Packet<'_>], &mut NoSession<'_>),
     ) -> bool {
         let handed = self.take_handed(now_ns, &mut deliver);
         for turn in 0..RX_BURSTS_A_TURN {
@@ -126,7 +138,7 @@ impl PollerPort {
     fn take_handed(
         &mut self,
         now_ns: u64,
-        deliver: &mut impl FnMut(&[Packet<'_>], &mut NoSession),
+        deliver: &mut impl FnMut(&[Packet<'_>], &mut NoSession<'_>),
     ) -> bool {
         let Some(share) = &self.share else {
             return false;
@@ -142,8 +154,7 @@ impl PollerPort {
                 break;
             }
             // Its session may have ended since it was handed over.
-            let mut unclaimed = NoSession::new();
-            self.sort(now_ns, deliver, &mut unclaimed);
+            let (_, unclaimed) = self.sort(now_ns, deliver);
             self.counters.rx_no_session.add(unclaimed.len() as u64);
             self.arrived.clear();
             worked = true;
@@ -154,7 +165,7 @@ impl PollerPort {
     fn burst(
         &mut self,
         now_ns: u64,
-        deliver: &mut impl FnMut(&[Packet<'_>], &mut NoSession),
+        deliver: &mut impl FnMut(&[Packet<'_>], &mut NoSession<'_>),
     ) -> usize {
         let Some(receive) = &mut self.receive else {
             return 0;
@@ -166,8 +177,7 @@ impl PollerPort {
         if let Some(own) = self.info.vlan {
             vlan::take_own(&mut self.arrived, own.id, &self.counters);
         }
-        let mut unclaimed = NoSession::new();
-        let size = self.sort(now_ns, deliver, &mut unclaimed);
+        let (size, unclaimed) = self.sort(now_ns, deliver);
         self.counters.rx_bytes.add(size);
         self.counters.rx_packets.add(count as u64);
         if !unclaimed.is_empty() {
@@ -184,13 +194,13 @@ impl PollerPort {
         count
     }
 
-    /// Answers what is for the port itself, and passes the datagrams on. Returns the bytes of all.
+    /// Answers what is for the port itself, and passes the datagrams on. Returns the bytes of all, and
+    /// what has no session.
     fn sort(
         &mut self,
         now_ns: u64,
-        deliver: &mut impl FnMut(&[Packet<'_>], &mut NoSession),
-        unclaimed: &mut NoSession,
-    ) -> u64 {
+        deliver: &mut impl FnMut(&[Packet<'_>], &mut NoSession<'_>),
+    ) -> (u64, ArrayVec<Unclaimed, RX_BURST>) {
         let mut size = 0;
         let mut side = Side {
             mac: Mac(self.info.mac),
@@ -220,8 +230,12 @@ impl PollerPort {
                 });
             }
         }
-        deliver(&packets, unclaimed);
-        size
+        let mut unclaimed = NoSession {
+            packets: ArrayVec::new(),
+            share: self.share.as_ref(),
+        };
+        deliver(&packets, &mut unclaimed);
+        (size, unclaimed.packets)
     }
 }
 
@@ -244,22 +258,6 @@ impl Side<'_> {
             self.counters.rx_malformed.add(1);
             return None;
         };
-        match header.ethertype {
-            ETHERTYPE_IPV4 if igmp::is_igmp(payload) => self.igmp(payload),
-            ETHERTYPE_IPV4 => match Datagram::parse(payload) {
-                Ok(datagram) => return Some(datagram),
-                Err(DatagramReject::Protocol(PROTOCOL_ICMP)) => self.echo(&header, payload),
-                Err(DatagramReject::Protocol(_)) => self.counters.rx_other.add(1),
-                Err(_) => self.counters.rx_malformed.add(1),
-            },
-            ETHERTYPE_ARP => self.arp(payload, now_ns),
-            _ => self.counters.rx_other.add(1),
-        }
-        None
-    }
-
-    /// Passes a query to the control thread, which answers it.
-    fn igmp(&mut self, packet: &[u8]) {
         match id_of(frame) {
             None => {}
             // A priority without a VLAN.
@@ -276,6 +274,22 @@ impl Side<'_> {
                 return None;
             }
         }
+        match header.ethertype {
+            ETHERTYPE_IPV4 if igmp::is_igmp(payload) => self.igmp(payload),
+            ETHERTYPE_IPV4 => match Datagram::parse(payload) {
+                Ok(datagram) => return Some(datagram),
+                Err(DatagramReject::Protocol(PROTOCOL_ICMP)) => self.echo(&header, payload),
+                Err(DatagramReject::Protocol(_)) => self.counters.rx_other.add(1),
+                Err(_) => self.counters.rx_malformed.add(1),
+            },
+            ETHERTYPE_ARP => self.arp(payload, now_ns),
+            _ => self.counters.rx_other.add(1),
+        }
+        None
+    }
+
+    /// Passes a query to the control thread, which answers it.
+    fn igmp(&mut self, packet: &[u8]) {
         match Query::parse(packet, self.address) {
             Ok(query) => {
                 let fits = self.queries.push(query);

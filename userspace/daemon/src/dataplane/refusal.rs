@@ -80,7 +80,7 @@ pub enum StartRefusal {
     #[error("session {0:016x} is already running")]
     Twice(u64),
     /// Another session receives this flow.
-    #[error("another session of the port receives {0}")]
+    #[error("another session of the port receives {0} from the same source")]
     FlowInUse(SocketAddrV4),
     /// Packets to this destination do not reach the port.
     #[error("{destination} is neither the address of port {port:?} nor a multicast group")]

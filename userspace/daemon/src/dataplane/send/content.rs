@@ -11,7 +11,6 @@ use onair_types::Scan;
 use super::SendConfig;
 use crate::dataplane::refusal::RuntimeError;
 
-
 /// A buffer that a client submitted, with its number in the order of collection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Submitted {

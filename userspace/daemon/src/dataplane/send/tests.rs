@@ -30,7 +30,7 @@ pub(super) fn port() -> PortInfo {
         mac: [2, 0, 0, 0, 0, 1],
         address: (Ipv4Addr::new(10, 0, 0, 1), 24),
         vlan: None,
-            gateway: None,
+        gateway: None,
         pollers: vec![0],
         queues: 1,
         steers: false,
