@@ -333,8 +333,11 @@ impl Session {
             && spec.direction == Direction::Receive
             && self.spec.port == spec.port
             && own.any(|flow| {
-                let [own, other] = [flow, &spec.flow].map(convert::target);
-                own.received().meets(&other.received())
+                let meets = || {
+                    let [own, other] = [flow, &spec.flow].map(convert::target);
+                    own.received().meets(&other.received())
+                };
+                flow.destination == spec.flow.destination && meets()
             })
     }
 
