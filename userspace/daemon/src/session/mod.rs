@@ -22,6 +22,7 @@ mod timing;
 mod totals;
 mod traffic;
 
+use std::net::SocketAddrV4;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -323,6 +324,11 @@ impl Session {
         for attachment in self.core.attachments() {
             attachment.memory.notify(ClientEvent::Draining, 0);
         }
+    }
+
+    /// Its destination, and the one that it is about to get.
+    pub fn destinations(&self) -> [Option<SocketAddrV4>; 2] {
+        [Some(&self.spec.flow), self.next_flow()].map(|flow| flow.map(|it| it.destination))
     }
 
     /// Whether it receives, or is about to receive, what a session of `spec` would receive.

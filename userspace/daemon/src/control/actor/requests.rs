@@ -119,12 +119,13 @@ impl Actor {
 
     /// Sessions that receive what a session of `spec` would receive.
     pub(super) fn listeners(&self, spec: &SessionSpec) -> impl Iterator<Item = &Session> {
-        let with_a_poller = self
-            .sessions
-            .in_quarantine()
-            .filter(|it| it.is_with_a_poller());
-        let listeners = self.sessions.living().chain(with_a_poller);
-        listeners.filter(|it| it.listens_where(spec))
+        let found = self.sessions.of_destination(spec.flow.destination);
+        // A quarantined one keeps its flow until its poller has handed it back.
+        let holds = |it: &&Session| {
+            let is_living = self.sessions.get(it.id.0).is_some();
+            is_living || it.is_with_a_poller()
+        };
+        found.filter(move |it| holds(it) && it.listens_where(spec))
     }
 
     /// An index in the probe's counters that counts no caller any more. Evicted callers of its

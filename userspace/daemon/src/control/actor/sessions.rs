@@ -1,6 +1,8 @@
-//! All sessions, and how they are found: by id, by name, by a client's connection, by due time.
+//! All sessions, and how they are found: by id, by name, by destination, by a client's connection, by
+//! due time.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::SocketAddrV4;
 use std::ops::{self, Deref, DerefMut};
 use std::time::Instant;
 
@@ -24,6 +26,8 @@ struct Index {
     facts: HashMap<u64, Facts>,
     /// Due times and ids.
     due: BTreeSet<(Instant, u64)>,
+    /// Destinations, with the sessions that have them or are about to.
+    destinations: BTreeSet<(SocketAddrV4, u64)>,
     /// Connections, with the session of the attachment that each carries.
     carried: BTreeSet<(ConnectionId, u64)>,
     /// Frame memory of all.
@@ -34,6 +38,7 @@ struct Index {
 #[derive(Clone, Copy, Debug, Default)]
 struct Facts {
     wake_at: Option<Instant>,
+    destinations: [Option<SocketAddrV4>; 2],
     bytes: u64,
 }
 
@@ -41,6 +46,7 @@ impl Facts {
     fn of(session: &Session) -> Self {
         Self {
             wake_at: session.core.wake_at(),
+            destinations: session.destinations(),
             bytes: session.taken_bytes(),
         }
     }
@@ -83,6 +89,13 @@ impl Index {
                 self.due.remove(&(at, id));
             }
             self.due.extend(now.wake_at.map(|at| (at, id)));
+        }
+        if before.destinations != now.destinations {
+            for destination in before.destinations.into_iter().flatten() {
+                self.destinations.remove(&(destination, id));
+            }
+            let destinations = now.destinations.into_iter().flatten();
+            self.destinations.extend(destinations.map(|it| (it, id)));
         }
         self.bytes = self.bytes - before.bytes + now.bytes;
     }
@@ -166,6 +179,13 @@ impl Sessions {
         let carried = self.index.carried.range((connection, 0)..);
         let mut carried = carried.take_while(|(of, _)| *of == connection);
         carried.find_map(|(_, id)| Some((*id, self.any(*id)?.attachment_of(connection)?)))
+    }
+
+    /// Those, existing or in quarantine, that have this destination or are about to.
+    pub(super) fn of_destination(&self, wanted: SocketAddrV4) -> impl Iterator<Item = &Session> {
+        let all = self.index.destinations.range((wanted, 0)..);
+        let all = all.take_while(move |(destination, _)| *destination == wanted);
+        all.filter_map(|(_, id)| self.any(*id))
     }
 
     /// Frame memory of all.
@@ -274,19 +294,24 @@ mod tests {
 
     use super::*;
 
+    fn destination(port: u16) -> SocketAddrV4 {
+        SocketAddrV4::new([239, 0, 0, 1].into(), 5000 + port)
+    }
+
     proptest! {
         #[test]
-        fn any_changes_then_due_times_and_bytes_are_those_of_a_walk(
+        fn any_changes_then_due_times_destinations_and_bytes_are_those_of_a_walk(
             changes in proptest::collection::vec(
-                (0..8_u64, proptest::option::of((proptest::option::of(0..20_u64), 0..1000_u64))),
+                (0..8_u64, proptest::option::of((proptest::option::of(0..20_u64), 0..4_u16, 0..1000_u64))),
                 0..60,
             ),
         ) {
             let start = Instant::now();
             let (mut index, mut all) = (Index::default(), BTreeMap::new());
             for (id, change) in changes {
-                let facts = change.map(|(at, bytes)| Facts {
+                let facts = change.map(|(at, port, bytes)| Facts {
                     wake_at: at.map(|at| start + Duration::from_secs(at)),
+                    destinations: [Some(destination(port)), (port > 1).then(|| destination(port / 2))],
                     bytes,
                 });
                 index.replace(id, facts);
@@ -298,6 +323,10 @@ mod tests {
                 let mut due: Vec<_> = due.collect();
                 due.sort_unstable();
                 prop_assert_eq!(Vec::from_iter(index.due.iter().copied()), due);
+                let destinations = all.iter().flat_map(|(id, it)| {
+                    it.destinations.into_iter().flatten().map(|destination| (destination, *id))
+                });
+                prop_assert_eq!(&index.destinations, &destinations.collect());
                 prop_assert_eq!(index.bytes, all.values().map(|it| it.bytes).sum::<u64>());
                 prop_assert_eq!(index.facts.len(), all.len());
             }
