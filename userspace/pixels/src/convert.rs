@@ -3,6 +3,7 @@
 use crate::picture::Picture;
 use crate::pixel_format::{Arrangement, PixelFormat, Plane};
 use crate::row::Row;
+use crate::simd::{self, Simd};
 
 /// Why nothing was converted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -71,15 +72,30 @@ pub fn unpack(
     format: PixelFormat,
     pixels: &mut [u8],
 ) -> Result<(), ConvertError> {
+    unpack_with(Simd::widest(), picture, pgroups, format, pixels)
+}
+
+/// [`unpack`]; `None`: without vector instructions, which is the reference for them.
+pub(crate) fn unpack_with(
+    simd: Option<Simd>,
+    picture: &Picture,
+    pgroups: &[u8],
+    format: PixelFormat,
+    pixels: &mut [u8],
+) -> Result<(), ConvertError> {
     check(picture, format, pgroups.len(), pixels.len())?;
     let planes = format.planes(picture);
+    let (pgroups, pixels) = (&pgroups[..picture.bytes()], &mut pixels[..planes.bytes]);
     if is_same(format) {
-        pixels[..planes.bytes].copy_from_slice(&pgroups[..planes.bytes]);
+        pixels.copy_from_slice(pgroups);
+        return Ok(());
+    }
+    if simd.is_some_and(|simd| simd::unpack(simd, picture, pgroups, format, pixels)) {
         return Ok(());
     }
     let mut row = Row::new(picture);
     let rows = pgroups.chunks_exact(picture.row_bytes());
-    for (at, pgroups) in rows.take(picture.rows).enumerate() {
+    for (at, pgroups) in rows.enumerate() {
         row.read(picture, pgroups);
         put(&row, format, at, planes.all(), pixels);
     }
@@ -97,15 +113,30 @@ pub fn pack(
     pixels: &[u8],
     pgroups: &mut [u8],
 ) -> Result<(), ConvertError> {
+    pack_with(Simd::widest(), picture, format, pixels, pgroups)
+}
+
+/// [`pack`]; `None`: without vector instructions, which is the reference for them.
+pub(crate) fn pack_with(
+    simd: Option<Simd>,
+    picture: &Picture,
+    format: PixelFormat,
+    pixels: &[u8],
+    pgroups: &mut [u8],
+) -> Result<(), ConvertError> {
     check(picture, format, pgroups.len(), pixels.len())?;
     let planes = format.planes(picture);
+    let (pixels, pgroups) = (&pixels[..planes.bytes], &mut pgroups[..picture.bytes()]);
     if is_same(format) {
-        pgroups[..planes.bytes].copy_from_slice(&pixels[..planes.bytes]);
+        pgroups.copy_from_slice(pixels);
+        return Ok(());
+    }
+    if simd.is_some_and(|simd| simd::pack(simd, picture, format, pixels, pgroups)) {
         return Ok(());
     }
     let mut row = Row::new(picture);
     let rows = pgroups.chunks_exact_mut(picture.row_bytes());
-    for (at, pgroups) in rows.take(picture.rows).enumerate() {
+    for (at, pgroups) in rows.enumerate() {
         take(&mut row, format, at, planes.all(), pixels);
         row.write(picture, pgroups);
     }
