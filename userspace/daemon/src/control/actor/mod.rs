@@ -22,6 +22,7 @@ mod retarget;
 mod retired;
 mod schedule;
 mod shares;
+mod snapshots;
 mod together;
 mod turn;
 
@@ -48,6 +49,7 @@ use onair_session::Reply;
 use ending::Ending;
 pub use ending::{ActorCommand, ActorTask, Drain, Drained};
 use schedule::{Schedule, TURN, Task};
+use snapshots::Snapshots;
 use turn::Sources;
 
 /// Indices in the probe's counters: the maximum number of sessions at a time.
@@ -86,6 +88,7 @@ pub struct Actor {
     /// Probe events were lost: the probe did not report every thread that ended.
     exits_lost: bool,
     recorder: Recorder,
+    snapshots: Snapshots,
     /// Quarantines that wait for a look at the clients' sites.
     quarantines: Vec<(u64, Who, Reply<Box<Certificate>>)>,
 }
@@ -106,8 +109,10 @@ pub struct Inbox {
 impl Actor {
     /// An actor without sessions.
     pub fn new(services: Services, recorder: Recorder, shutdown: ShutdownCoordinator) -> Self {
+        let snapshots = Snapshots::new(services.config.limits.snapshots_share());
         Self {
             services,
+            snapshots,
             shutdown,
             sessions: BTreeMap::new(),
             quarantined: BTreeMap::new(),
