@@ -13,8 +13,9 @@ use std::arch::is_x86_feature_detected;
 
 use onair_types::{Chroma, Depth};
 
+use crate::lines::Lines;
 use crate::picture::Picture;
-use crate::pixel_format::{PixelFormat, Planes};
+use crate::pixel_format::PixelFormat;
 
 /// Vector instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,22 +40,28 @@ impl Simd {
     }
 }
 
-/// The luma plane and both chroma planes.
-fn planes_mut<'a>(planes: &Planes, pixels: &'a mut [u8]) -> [&'a mut [u8]; 3] {
-    let all = planes.all();
-    let (luma, chroma) = pixels.split_at_mut(all[1].offset);
-    let (blue, red) = chroma.split_at_mut(all[2].offset - all[1].offset);
-    [luma, blue, red]
+/// A conversion that has kernels, in both directions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kernel {
+    PlanesOfTen,
+    PlanesOfEight,
+    Y210,
+    V210,
 }
 
-fn planes_ref<'a>(planes: &Planes, pixels: &'a [u8]) -> [&'a [u8]; 3] {
-    let all = planes.all();
-    let (luma, chroma) = pixels.split_at(all[1].offset);
-    let (blue, red) = chroma.split_at(all[2].offset - all[1].offset);
-    [luma, blue, red]
+impl Kernel {
+    fn of(picture: &Picture, format: PixelFormat) -> Option<Self> {
+        match (picture.sampling.chroma(), picture.depth, format) {
+            (Chroma::Half, Depth::Ten, PixelFormat::Yuv422p10) => Some(Self::PlanesOfTen),
+            (Chroma::Half, Depth::Eight, PixelFormat::Yuv422p) => Some(Self::PlanesOfEight),
+            (Chroma::Half, Depth::Ten, PixelFormat::Y210) => Some(Self::Y210),
+            (Chroma::Half, Depth::Ten, PixelFormat::V210) => Some(Self::V210),
+            _ => None,
+        }
+    }
 }
 
-/// Calls a kernel for each instruction set.
+/// Calls a kernel of an instruction set.
 macro_rules! call {
     ($simd:expr, $kernel:ident($($argument:expr),*)) => {{
         assert!($simd.is_here(), "{:?} is not here", $simd);
@@ -67,68 +74,110 @@ macro_rules! call {
     }};
 }
 
-/// [`unpack`](crate::unpack) of buffers that have exactly the picture's bytes. `false`: there is no
-/// kernel for it, and nothing was written.
+impl Simd {
+    /// One line, or several without padding between them. `line` has a slice for each plane.
+    fn unpack(self, kernel: Kernel, pgroups: &[u8], line: [&mut [u8]; 3]) {
+        match (kernel, line) {
+            (Kernel::PlanesOfTen, line) => call!(self, planes_of_ten(pgroups, line)),
+            (Kernel::PlanesOfEight, line) => call!(self, planes_of_eight(pgroups, line)),
+            (Kernel::Y210, [line, ..]) => call!(self, y210_of_ten(pgroups, line)),
+            (Kernel::V210, [line, ..]) => call!(self, v210_of_ten(pgroups, line)),
+        }
+    }
+
+    /// The opposite of [`Self::unpack`].
+    fn pack(self, kernel: Kernel, line: [&[u8]; 3], pgroups: &mut [u8]) {
+        match (kernel, line) {
+            (Kernel::PlanesOfTen, line) => call!(self, ten_of_planes(line, pgroups)),
+            (Kernel::PlanesOfEight, line) => call!(self, eight_of_planes(line, pgroups)),
+            (Kernel::Y210, [line, ..]) => call!(self, ten_of_y210(line, pgroups)),
+            (Kernel::V210, [line, ..]) => call!(self, ten_of_v210(line, pgroups)),
+        }
+    }
+}
+
+/// Whether all lines are as one: each plane has them without padding, and the buffer has all.
+fn are_one_line(kernel: Kernel, lines: Lines) -> bool {
+    lines == Lines::All && kernel != Kernel::V210
+}
+
+/// [`unpack_lines`](crate::unpack_lines) of buffers that have exactly the bytes of these lines and of the
+/// frame. `false`: there is no kernel for it, and nothing was written.
 pub(crate) fn unpack(
     simd: Simd,
-    picture: &Picture,
+    (picture, lines): (&Picture, Lines),
     pgroups: &[u8],
     format: PixelFormat,
     pixels: &mut [u8],
 ) -> bool {
+    let Some(kernel) = Kernel::of(picture, format) else {
+        return false;
+    };
     let planes = format.planes(picture);
-    match (picture.sampling.chroma(), picture.depth, format) {
-        (Chroma::Half, Depth::Ten, PixelFormat::Yuv422p10) => {
-            let planes = planes_mut(&planes, pixels);
-            call!(simd, planes_of_ten(pgroups, planes));
-        }
-        (Chroma::Half, Depth::Eight, PixelFormat::Yuv422p) => {
-            let planes = planes_mut(&planes, pixels);
-            call!(simd, planes_of_eight(pgroups, planes));
-        }
-        (Chroma::Half, Depth::Ten, PixelFormat::Y210) => {
-            call!(simd, y210_of_ten(pgroups, pixels));
-        }
-        (Chroma::Half, Depth::Ten, PixelFormat::V210) => {
-            let rows = pgroups.chunks_exact(picture.row_bytes());
-            for (row, line) in rows.zip(pixels.chunks_exact_mut(planes.all()[0].stride)) {
-                call!(simd, v210_of_ten(row, line));
+    let rows = pgroups.chunks_exact(picture.row_bytes());
+    match *planes.all() {
+        [luma, blue, red] => {
+            let (first, chroma) = pixels.split_at_mut(blue.offset);
+            let (second, third) = chroma.split_at_mut(red.offset - blue.offset);
+            if are_one_line(kernel, lines) {
+                simd.unpack(kernel, pgroups, [first, second, third]);
+                return true;
+            }
+            let chroma = lines.of_mut(second, blue.stride);
+            let chroma = chroma.zip(lines.of_mut(third, red.stride));
+            let all = lines.of_mut(first, luma.stride).zip(chroma);
+            for (row, (luma, (blue, red))) in rows.zip(all) {
+                simd.unpack(kernel, row, [luma, blue, red]);
             }
         }
-        _ => return false,
+        _ if are_one_line(kernel, lines) => {
+            simd.unpack(kernel, pgroups, [pixels, &mut [], &mut []])
+        }
+        _ => {
+            for (row, line) in rows.zip(lines.of_mut(pixels, planes.all()[0].stride)) {
+                simd.unpack(kernel, row, [line, &mut [], &mut []]);
+            }
+        }
     }
     true
 }
 
-/// [`pack`](crate::pack) of buffers that have exactly the picture's bytes. `false`: there is no kernel
-/// for it, and nothing was written.
+/// [`pack_lines`](crate::pack_lines) of buffers that have exactly the bytes of these lines and of the
+/// frame. `false`: there is no kernel for it, and nothing was written.
 pub(crate) fn pack(
     simd: Simd,
-    picture: &Picture,
+    (picture, lines): (&Picture, Lines),
     format: PixelFormat,
     pixels: &[u8],
     pgroups: &mut [u8],
 ) -> bool {
+    let Some(kernel) = Kernel::of(picture, format) else {
+        return false;
+    };
     let planes = format.planes(picture);
-    match (picture.sampling.chroma(), picture.depth, format) {
-        (Chroma::Half, Depth::Ten, PixelFormat::Yuv422p10) => {
-            let planes = planes_ref(&planes, pixels);
-            call!(simd, ten_of_planes(planes, pgroups));
-        }
-        (Chroma::Half, Depth::Eight, PixelFormat::Yuv422p) => {
-            let planes = planes_ref(&planes, pixels);
-            call!(simd, eight_of_planes(planes, pgroups));
-        }
-        (Chroma::Half, Depth::Ten, PixelFormat::Y210) => {
-            call!(simd, ten_of_y210(pixels, pgroups));
-        }
-        (Chroma::Half, Depth::Ten, PixelFormat::V210) => {
+    match *planes.all() {
+        [luma, blue, red] => {
+            let (first, chroma) = pixels.split_at(blue.offset);
+            let (second, third) = chroma.split_at(red.offset - blue.offset);
+            if are_one_line(kernel, lines) {
+                simd.pack(kernel, [first, second, third], pgroups);
+                return true;
+            }
+            let chroma = lines.of(second, blue.stride);
+            let chroma = chroma.zip(lines.of(third, red.stride));
+            let all = lines.of(first, luma.stride).zip(chroma);
             let rows = pgroups.chunks_exact_mut(picture.row_bytes());
-            for (row, line) in rows.zip(pixels.chunks_exact(planes.all()[0].stride)) {
-                call!(simd, ten_of_v210(line, row));
+            for (row, (luma, (blue, red))) in rows.zip(all) {
+                simd.pack(kernel, [luma, blue, red], row);
             }
         }
-        _ => return false,
+        _ if are_one_line(kernel, lines) => simd.pack(kernel, [pixels, &[], &[]], pgroups),
+        _ => {
+            let rows = pgroups.chunks_exact_mut(picture.row_bytes());
+            for (row, line) in rows.zip(lines.of(pixels, planes.all()[0].stride)) {
+                simd.pack(kernel, [line, &[], &[]], row);
+            }
+        }
     }
     true
 }

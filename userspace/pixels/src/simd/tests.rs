@@ -75,32 +75,34 @@ fn fill(bytes: &mut [u8], mut seed: u64) {
 }
 
 /// Both ways by each instruction set beside the reference, with each buffer at both fences.
-fn compare(width: u32, lines: u32, (format, depth): (PixelFormat, Depth), seed: u64) {
-    let picture = Picture::new(width, lines, Sampling::YCbCr422, depth).unwrap();
-    let (packed, unpacked) = (picture.bytes(), format.planes(&picture).bytes);
+fn compare(size: (u32, u32), lines: Lines, (format, depth): (PixelFormat, Depth), seed: u64) {
+    let picture = Picture::new(size.0, size.1, Sampling::YCbCr422, depth).unwrap();
+    let part = (&picture, lines);
+    let (packed, unpacked) = (picture.bytes_of(lines), format.planes(&picture).bytes);
     let [mut from, mut to] = [(); 2].map(|()| Fenced::new(packed.max(unpacked)));
     for simd in [Simd::Ssse3, Simd::Avx2] {
         assert!(simd.is_here(), "this test needs a processor with {simd:?}");
         for at_end in [true, false] {
-            let what = format!("{format}, {width}x{lines}, {simd:?}");
+            let what = format!("{format}, {size:?}, {lines:?}, {simd:?}");
 
             let pgroups = from.slice(packed, at_end);
             fill(pgroups, seed);
-            let mut expected = vec![1; unpacked];
-            unpack_with(None, &picture, pgroups, format, &mut expected).unwrap();
+            // Lines of the other field stay.
+            let mut expected = vec![2; unpacked];
+            unpack_with(None, part, pgroups, format, &mut expected).unwrap();
             let pixels = to.slice(unpacked, at_end);
             pixels.fill(2);
-            unpack_with(Some(simd), &picture, pgroups, format, pixels).unwrap();
+            unpack_with(Some(simd), part, pgroups, format, pixels).unwrap();
             assert!(pixels == expected, "{what}: unpacked");
 
             // Any pixels, also with bits above the depth.
             let pixels = from.slice(unpacked, at_end);
             fill(pixels, seed);
             let mut expected = vec![1; packed];
-            pack_with(None, &picture, format, pixels, &mut expected).unwrap();
+            pack_with(None, part, format, pixels, &mut expected).unwrap();
             let pgroups = to.slice(packed, at_end);
             pgroups.fill(2);
-            pack_with(Some(simd), &picture, format, pixels, pgroups).unwrap();
+            pack_with(Some(simd), part, format, pixels, pgroups).unwrap();
             assert!(pgroups == expected, "{what}: packed");
         }
     }
@@ -110,8 +112,10 @@ fn compare(width: u32, lines: u32, (format, depth): (PixelFormat, Depth), seed: 
 fn kernels_of_each_width_then_as_the_reference_and_no_byte_beyond_the_buffers() {
     for format in FORMATS {
         for width in (2..=260).step_by(2) {
-            compare(width, 1, format, width.into());
-            compare(width, 3, format, width.into());
+            compare((width, 1), Lines::All, format, width.into());
+            compare((width, 3), Lines::All, format, width.into());
+            compare((width, 3), Lines::First, format, width.into());
+            compare((width, 3), Lines::Second, format, width.into());
         }
     }
 }
@@ -127,16 +131,18 @@ fn formats_with_a_kernel_then_used() {
             vec![0; picture.bytes()],
             vec![0; format.planes(&picture).bytes],
         );
-        assert!(unpack(simd, &picture, &pgroups, format, &mut pixels));
-        assert!(pack(simd, &picture, format, &pixels, &mut pgroups));
+        let all = (&picture, Lines::All);
+        assert!(unpack(simd, all, &pgroups, format, &mut pixels));
+        assert!(pack(simd, all, format, &pixels, &mut pgroups));
     }
 }
 
 proptest! {
     #[test]
     fn kernels_of_any_samples_and_size_then_as_the_reference(
-        pairs in 1u32..1_100, lines in 1u32..4, at in 0..FORMATS.len(), seed: u64,
+        pairs in 1u32..1_100, height in 1u32..5, part in 0usize..3, at in 0..FORMATS.len(), seed: u64,
     ) {
-        compare(pairs * 2, lines, FORMATS[at], seed);
+        let lines = [Lines::All, Lines::First, Lines::Second][part];
+        compare((pairs * 2, height), lines, FORMATS[at], seed);
     }
 }
