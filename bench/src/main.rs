@@ -20,6 +20,7 @@ mod p12_create;
 mod p14_start;
 mod p15_handler;
 mod p16_recording;
+mod p17_layouts;
 mod p18_latency;
 mod p19_glass;
 mod p1_stop;
@@ -196,9 +197,7 @@ fn measure(arguments: &Arguments) -> (Vec<Row>, Vec<String>) {
             continue;
         }
         let (id, title) = (property.id(), property.title());
-        if property.absent().is_none() {
-            eprintln!("{} {id} {title}", style("measuring").cyan().for_stderr());
-        }
+        eprintln!("{} {id} {title}", style("measuring").cyan().for_stderr());
         let load = machine::load();
         let measured = property.measure(&run);
         run.end();

@@ -7,8 +7,8 @@ use crate::run::Run;
 use crate::{
     p1_stop, p2_idle, p3_get_put, p4_wake, p5_gstreamer, p5_packets, p6_receive, p7_verdict,
     p8_probe, p9_killed, p9b_daemon, p10_shutdown, p11_drain, p12_create, p14_start, p15_handler,
-    p16_recording, p18_latency, p19_glass, p20_control, p21_memory, p22_isolation, p23_wires,
-    p24_recorder, p25_crowd,
+    p16_recording, p17_layouts, p18_latency, p19_glass, p20_control, p21_memory, p22_isolation,
+    p23_wires, p24_recorder, p25_crowd,
 };
 
 /// A property; the ids are those of `docs/performance.md`.
@@ -156,18 +156,7 @@ impl Property {
         }
     }
 
-    /// Why there is nothing to measure; `None` if there is.
-    pub(crate) fn absent(self) -> Option<&'static str> {
-        match self {
-            Self::Layouts => Some("layout conversions are not built"),
-            _ => None,
-        }
-    }
-
     pub(crate) fn measure(self, run: &Run) -> Result<Vec<Row>> {
-        if let Some(why) = self.absent() {
-            return Ok(vec![Row::absent(self.id(), why)]);
-        }
         match self {
             Self::Stop => p1_stop::measure(run),
             Self::Idle => p2_idle::measure(run),
@@ -190,6 +179,7 @@ impl Property {
             Self::Handler => p15_handler::measure(run),
             Self::FinalDrain => p11_drain::measure(run),
             Self::Recording => p16_recording::measure(run),
+            Self::Layouts => p17_layouts::measure(run),
             Self::Latency => p18_latency::measure(run),
             Self::GlassToGlass => p19_glass::measure(run),
             Self::Control => p20_control::measure(run),
@@ -198,7 +188,6 @@ impl Property {
             Self::Wires => p23_wires::measure(run),
             Self::Recorder => p24_recorder::measure(run),
             Self::Crowd => p25_crowd::measure(run),
-            Self::Layouts => unreachable!("it is absent"),
         }
     }
 
@@ -242,7 +231,6 @@ mod tests {
     use clap::ValueEnum as _;
 
     use super::*;
-    use crate::run::Length;
 
     #[test]
     fn properties_all_then_each_id_once_and_as_asked_for() {
@@ -252,21 +240,6 @@ mod tests {
         for property in Property::ALL {
             let asked = Property::from_str(property.id(), true);
             assert_eq!(asked, Ok(property));
-        }
-    }
-
-    #[test]
-    fn property_absent_then_one_row_that_is_not_met() {
-        let run = Run::new(Length::Quick);
-        for property in Property::ALL.into_iter().filter(|it| it.absent().is_some()) {
-            let rows = property.measure(&run).unwrap();
-            assert_eq!(rows.len(), 1);
-            assert_eq!((rows[0].met, rows[0].samples), (None, 0));
-            assert!(
-                rows[0].variant.starts_with("absent: "),
-                "{}",
-                rows[0].variant
-            );
         }
     }
 }

@@ -1,10 +1,15 @@
-//! One frame of a session as a picture.
+//! One frame of a session as a picture: by a client, and by the daemon itself.
 
-use std::process::Command;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
-use onair_tests::{Raster, Rig, onairctl, send};
-use onair_types::Source;
+use onair_tests::{Config, Raster, Rig, User, onairctl, receive, send};
+use onair_types::{Scan, Source};
+use serde_json::Value;
+
+/// Has no right to a session of others.
+const OTHER_USER: User = User::new(54_321, 54_321);
 
 /// The picture's red, green and blue, as FFmpeg reads it.
 fn pixels(path: &str) -> Result<Vec<u8>> {
@@ -67,5 +72,144 @@ fn snapshot_of_a_session_then_a_picture_that_ffmpeg_reads_and_the_place_is_free_
         "session snapshot none -o x.png --attach-socket /nowhere",
     )?;
     ensure!(none.code == 3, "{none:?}");
+    Ok(())
+}
+
+/// What the control socket answers.
+struct Answer {
+    status: u16,
+    kind: String,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    /// The status and the code of a problem.
+    fn problem(&self) -> Result<(u16, String)> {
+        assert_eq!(self.kind, "application/problem+json");
+        let problem: Value = serde_json::from_slice(&self.body)?;
+        let code = problem["code"].as_str().context("a problem has a code")?;
+        Ok((self.status, code.to_owned()))
+    }
+}
+
+/// curl, which asks for a snapshot.
+fn ask(rig: &Rig, user: Option<User>, session: &str) -> Result<Child> {
+    let mut curl = Command::new("curl");
+    curl.args(["--silent", "--show-error", "--max-time", "30"]);
+    curl.args([
+        "--write-out",
+        "\n%{http_code} %{content_type}",
+        "--unix-socket",
+    ]);
+    curl.arg(Config::control_socket(rig.stage()));
+    curl.arg(format!("http://onaird/v1/sessions/{session}/snapshot"));
+    if let Some(user) = user {
+        curl.uid(user.uid).gid(user.gid);
+    }
+    let curl = curl.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    curl.context("curl")
+}
+
+fn answer(curl: Child) -> Result<Answer> {
+    let done = curl.wait_with_output()?;
+    ensure!(done.status.success(), "{done:?}");
+    let at = done.stdout.iter().rposition(|byte| *byte == b'\n');
+    let (body, told) = done.stdout.split_at(at.context("a last line")?);
+    let (status, kind) = std::str::from_utf8(told)?
+        .trim()
+        .split_once(' ')
+        .context("two words")?;
+    Ok(Answer {
+        status: status.parse()?,
+        kind: kind.to_owned(),
+        body: body.to_owned(),
+    })
+}
+
+fn problem_of(rig: &Rig, user: Option<User>, session: &str) -> Result<(u16, String)> {
+    answer(ask(rig, user, session)?)?.problem()
+}
+
+#[test]
+fn snapshot_over_http_then_a_picture_of_each_side_and_each_scan_or_the_reason() -> Result<()> {
+    let (rig, mut control) = Rig::with_control()?;
+    let path = rig.stage().directory().join("cam.png");
+    let path = path.to_str().context("a path of UTF-8")?;
+    let cases = [
+        (8, Scan::Progressive),
+        (10, Scan::Progressive),
+        (10, Scan::Interlaced),
+        (10, Scan::Psf),
+    ];
+    for (at, (depth, scan)) in cases.into_iter().enumerate() {
+        let raster = Raster::new(320, 180, 30, depth);
+        let udp = 5000 + u16::try_from(at)?;
+        let (cam, out) = (format!("cam{at}"), format!("out{at}"));
+        let (mut from, mut to) = (
+            receive(&cam, raster, udp),
+            send(&out, raster, udp, Source::Pattern),
+        );
+        for spec in [&mut from, &mut to] {
+            spec.video.scan = Some(scan);
+        }
+        control.create(&from)?;
+        control.create(&to)?;
+        // Both ends, twice: the pattern moves.
+        for session in [&cam, &out] {
+            let mut seen = Vec::new();
+            for _ in 0..2 {
+                let told = answer(ask(&rig, None, session)?)?;
+                assert_eq!((told.status, told.kind.as_str()), (200, "image/png"));
+                std::fs::write(path, told.body)?;
+                let picture = pixels(path)?;
+                assert_eq!(picture.len(), 320 * 180 * 3, "{session}");
+                seen.push(picture);
+            }
+            let colours: std::collections::BTreeSet<_> = seen[0].chunks(3).collect();
+            ensure!(colours.len() > 8, "{session}: {colours:?}");
+            ensure!(seen[0] != seen[1], "{session}");
+        }
+        // No client was needed, and no tap stays: the session can be destroyed at once.
+        assert!(control.show(&cam)?.attachments.is_empty());
+        control.stop(&out)?;
+        let none = (409, "no_picture".to_owned());
+        assert_eq!(problem_of(&rig, None, &cam)?, none, "nothing comes");
+        control.stop(&cam)?;
+        assert_eq!(problem_of(&rig, None, &cam)?, none, "it is stopped");
+        control.destroy(&cam)?;
+        assert_eq!(problem_of(&rig, None, &cam)?.0, 410);
+    }
+    Ok(())
+}
+
+#[test]
+fn snapshots_of_one_who_may_not_or_too_many_at_a_time_then_refused_and_the_places_free_again()
+-> Result<()> {
+    let rig = Rig::rings()?;
+    User::let_in(rig.stage())?;
+    let mut control = rig.control()?;
+    control.create(&receive("cam", Raster::SMALL, 5000))?;
+    let refused = problem_of(&rig, Some(OTHER_USER), "cam")?;
+    assert_eq!(refused, (403, "forbidden".to_owned()));
+
+    // Nothing comes, so each keeps its place for seconds.
+    let asked: Vec<_> = (0..12).map(|_| ask(&rig, None, "cam")).collect();
+    let mut codes = Vec::new();
+    for curl in asked {
+        codes.push(answer(curl?)?.problem()?);
+    }
+    let none = (409, "no_picture".to_owned());
+    let full = (429, "limit_reached".to_owned());
+    ensure!(
+        codes.iter().all(|it| *it == none || *it == full),
+        "{codes:?}"
+    );
+    ensure!(codes.contains(&none) && codes.contains(&full), "{codes:?}");
+    assert_eq!(problem_of(&rig, None, "cam")?, none);
+    let shares = control.health()?.shares;
+    let ours = shares.iter().find(|it| it.key == "limits.snapshots");
+    let ours = ours.context("the share is in health")?;
+    assert_eq!((ours.used, ours.limit), (0, 4));
+    ensure!(ours.refused > 0, "{ours:?}");
     Ok(())
 }

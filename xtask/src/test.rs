@@ -150,7 +150,7 @@ fn steps(arguments: &Arguments, times: &mut Times) -> Result<()> {
 /// Unit tests of what needs neither DPDK nor the gate's own instructions, each block of memory
 /// accounted for. Properties are tried a few times only: here it is not about them.
 fn valgrind() -> Result<()> {
-    const SUBJECTS: [&str; 3] = ["onair_types", "onair_media", "onairctl"];
+    const SUBJECTS: [&str; 4] = ["onair_types", "onair_media", "onair_pixels", "onairctl"];
     let build = [
         "test",
         "--workspace",

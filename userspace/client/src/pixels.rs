@@ -1,5 +1,6 @@
 //! The pixels of a buffer in the pixel formats that applications use.
 
+use onair_pixels::Lines;
 use onair_types::Depth;
 
 use crate::{Buffer, BufferMut, ConvertError, Field, Layout, Picture, PixelFormat};
@@ -61,5 +62,24 @@ impl BufferMut<'_> {
     ) -> Result<(), ConvertError> {
         let picture = self.layout().picture(field);
         onair_pixels::pack(&picture, format, pixels, self)
+    }
+
+    /// As [`Self::pack`], of `pixels` that are a whole frame ([`Layout::frame_picture`]): the buffer gets
+    /// the lines of `field`.
+    ///
+    /// # Errors
+    /// As [`Self::pack`].
+    pub fn pack_field(
+        &mut self,
+        format: PixelFormat,
+        field: Field,
+        pixels: &[u8],
+    ) -> Result<(), ConvertError> {
+        let lines = match field {
+            Field::First => Lines::First,
+            Field::Second => Lines::Second,
+        };
+        let picture = self.layout().frame_picture();
+        onair_pixels::pack_lines(&picture, lines, format, pixels, self)
     }
 }

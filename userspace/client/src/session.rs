@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use onair_ipc::caller::Attachment;
+use onair_ipc::caller::{Attachment, Deadline};
 use onair_ipc::event::Event;
 use onair_ipc::message::Attached;
 use onair_types::{SessionId, SessionSpec};
@@ -121,7 +121,12 @@ impl Session {
     /// [`Error::TimedOut`] (`ETIMEDOUT`), [`Error::Stale`] (`ESTALE`). Never `EINTR`.
     #[inline(always)]
     pub fn buffer_get(&self, timeout: Timeout) -> Result<Buffer<'_>, Error> {
-        match self.attachment.take(timeout.deadline()) {
+        self.get_until(timeout.deadline())
+    }
+
+    #[inline(always)]
+    pub(crate) fn get_until(&self, deadline: Deadline) -> Result<Buffer<'_>, Error> {
+        match self.attachment.take(deadline) {
             Ok(held) => Ok(Buffer::new(self, held)),
             Err(refusal) => Err(refusal.into()),
         }

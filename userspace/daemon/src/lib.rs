@@ -31,6 +31,7 @@ mod seldom;
 pub mod services;
 pub mod session;
 pub mod shutdown;
+pub mod snapshot;
 pub mod socket_file;
 pub mod store;
 pub mod summary;

@@ -1,8 +1,10 @@
 //! Between pixel groups and pixel formats.
 
+use crate::lines::Lines;
 use crate::picture::Picture;
 use crate::pixel_format::{Arrangement, PixelFormat, Plane};
 use crate::row::Row;
+use crate::simd::{self, Simd};
 
 /// Why nothing was converted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,6 +35,7 @@ pub enum ConvertError {
 
 fn check(
     picture: &Picture,
+    lines: Lines,
     format: PixelFormat,
     pgroups: usize,
     pixels: usize,
@@ -50,7 +53,7 @@ fn check(
         });
     }
     for (what, have, need) in [
-        ("pixel groups", pgroups, picture.bytes()),
+        ("pixel groups", pgroups, picture.bytes_of(lines)),
         ("pixels", pixels, format.planes(picture).bytes),
     ] {
         if have < need {
@@ -71,17 +74,54 @@ pub fn unpack(
     format: PixelFormat,
     pixels: &mut [u8],
 ) -> Result<(), ConvertError> {
-    check(picture, format, pgroups.len(), pixels.len())?;
+    unpack_lines(picture, Lines::All, pgroups, format, pixels)
+}
+
+/// As [`unpack`], of a buffer that has only these lines of the frame `picture`: `pixels` are the whole
+/// frame, and its other lines stay as they are.
+///
+/// # Errors
+/// As [`unpack`].
+pub fn unpack_lines(
+    picture: &Picture,
+    lines: Lines,
+    pgroups: &[u8],
+    format: PixelFormat,
+    pixels: &mut [u8],
+) -> Result<(), ConvertError> {
+    unpack_with(Simd::widest(), (picture, lines), pgroups, format, pixels)
+}
+
+/// [`unpack_lines`]; `None`: without vector instructions, which is the reference for them.
+pub(crate) fn unpack_with(
+    simd: Option<Simd>,
+    (picture, lines): (&Picture, Lines),
+    pgroups: &[u8],
+    format: PixelFormat,
+    pixels: &mut [u8],
+) -> Result<(), ConvertError> {
+    check(picture, lines, format, pgroups.len(), pixels.len())?;
     let planes = format.planes(picture);
+    let pgroups = &pgroups[..picture.bytes_of(lines)];
+    let pixels = &mut pixels[..planes.bytes];
+    let rows = pgroups.chunks_exact(picture.row_bytes());
+    if is_same(format) && lines == Lines::All {
+        pixels.copy_from_slice(pgroups);
+        return Ok(());
+    }
     if is_same(format) {
-        pixels[..planes.bytes].copy_from_slice(&pgroups[..planes.bytes]);
+        let out = lines.of_mut(pixels, planes.all()[0].stride);
+        out.zip(rows)
+            .for_each(|(line, row)| line.copy_from_slice(row));
+        return Ok(());
+    }
+    if simd.is_some_and(|simd| simd::unpack(simd, (picture, lines), pgroups, format, pixels)) {
         return Ok(());
     }
     let mut row = Row::new(picture);
-    let rows = pgroups.chunks_exact(picture.row_bytes());
-    for (at, pgroups) in rows.take(picture.rows).enumerate() {
+    for (at, pgroups) in rows.enumerate() {
         row.read(picture, pgroups);
-        put(&row, format, at, planes.all(), pixels);
+        put(&row, format, lines.row(at), planes.all(), pixels);
     }
     Ok(())
 }
@@ -97,16 +137,53 @@ pub fn pack(
     pixels: &[u8],
     pgroups: &mut [u8],
 ) -> Result<(), ConvertError> {
-    check(picture, format, pgroups.len(), pixels.len())?;
+    pack_lines(picture, Lines::All, format, pixels, pgroups)
+}
+
+/// As [`pack`], to a buffer that has only these lines of the frame `picture`, whose pixels are `pixels`.
+///
+/// # Errors
+/// As [`pack`].
+pub fn pack_lines(
+    picture: &Picture,
+    lines: Lines,
+    format: PixelFormat,
+    pixels: &[u8],
+    pgroups: &mut [u8],
+) -> Result<(), ConvertError> {
+    pack_with(Simd::widest(), (picture, lines), format, pixels, pgroups)
+}
+
+/// [`pack_lines`]; `None`: without vector instructions, which is the reference for them.
+pub(crate) fn pack_with(
+    simd: Option<Simd>,
+    (picture, lines): (&Picture, Lines),
+    format: PixelFormat,
+    pixels: &[u8],
+    pgroups: &mut [u8],
+) -> Result<(), ConvertError> {
+    check(picture, lines, format, pgroups.len(), pixels.len())?;
     let planes = format.planes(picture);
+    let pixels = &pixels[..planes.bytes];
+    let pgroups = &mut pgroups[..picture.bytes_of(lines)];
+    if is_same(format) && lines == Lines::All {
+        pgroups.copy_from_slice(pixels);
+        return Ok(());
+    }
     if is_same(format) {
-        pgroups[..planes.bytes].copy_from_slice(&pixels[..planes.bytes]);
+        let rows = pgroups.chunks_exact_mut(picture.row_bytes());
+        let from = lines.of(pixels, planes.all()[0].stride);
+        rows.zip(from)
+            .for_each(|(row, line)| row.copy_from_slice(line));
+        return Ok(());
+    }
+    if simd.is_some_and(|simd| simd::pack(simd, (picture, lines), format, pixels, pgroups)) {
         return Ok(());
     }
     let mut row = Row::new(picture);
     let rows = pgroups.chunks_exact_mut(picture.row_bytes());
-    for (at, pgroups) in rows.take(picture.rows).enumerate() {
-        take(&mut row, format, at, planes.all(), pixels);
+    for (at, pgroups) in rows.enumerate() {
+        take(&mut row, format, lines.row(at), planes.all(), pixels);
         row.write(picture, pgroups);
     }
     Ok(())

@@ -2,19 +2,25 @@
 //!
 //! A buffer has the pixel groups of RFC 4175 §4.3. [`unpack`] writes its samples in a [`PixelFormat`],
 //! [`pack`] does the opposite, both without changing a sample: only formats with the same components and
-//! depth are offered. [`weave`] makes a frame of two fields. [`rgb8`] makes a picture for the screen of any buffer. No I/O; the caller gives all
-//! memory but that of one row.
-#![forbid(unsafe_code)]
+//! depth are offered. Conversions of 4:2:2 use the vector instructions that the processor has (`simd`).
+//! [`unpack_lines`] and [`pack_lines`] do the same with a field of a frame, [`weave`] makes a frame of two
+//! fields. [`rgb8`] makes a picture for the screen of any buffer. No I/O;
+//! the caller gives all memory but that of one row.
+#![deny(unsafe_code)]
 
 mod bits;
 mod convert;
+mod lines;
 mod picture;
 mod pixel_format;
 mod rgb;
 mod row;
+#[expect(unsafe_code, reason = "vector instructions that the processor has")]
+mod simd;
 mod weave;
 
-pub use convert::{ConvertError, pack, unpack};
+pub use convert::{ConvertError, pack, pack_lines, unpack, unpack_lines};
+pub use lines::Lines;
 pub use picture::Picture;
 pub use pixel_format::{PixelFormat, Plane, Planes, UnknownFormat};
 pub use rgb::rgb8;

@@ -4,7 +4,7 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use onair_pixels::{Picture, PixelFormat, unpack};
+use onair_pixels::{Lines, Picture, PixelFormat, pack_lines, unpack, unpack_lines};
 use onair_types::{Depth, Sampling};
 
 const WIDTH: u32 = 50;
@@ -141,4 +141,53 @@ fn names_and_sizes_then_those_that_ffmpeg_has() {
         }
     }
     assert!(seen >= PixelFormat::ALL.len() - 1, "{seen}");
+}
+
+/// Two fields, each written into its lines of a frame, are the frame that FFmpeg weaves of them.
+#[test]
+fn fields_in_a_frame_then_as_ffmpeg_weaves_them_and_back() {
+    let mut seen = 0;
+    for (sampling, depth) in [
+        (Sampling::YCbCr422, Depth::Eight),
+        (Sampling::YCbCr422, Depth::Ten),
+        (Sampling::YCbCr444, Depth::Ten),
+        (Sampling::Rgb, Depth::Eight),
+        (Sampling::Rgb, Depth::Ten),
+    ] {
+        let (frame, _) = picture(sampling, depth);
+        let field = Picture::new(WIDTH, LINES / 2, sampling, depth).unwrap();
+        let fields = [Lines::First, Lines::Second].map(|lines| {
+            assert_eq!(frame.bytes_of(lines), field.bytes());
+            // From another byte on, so that the fields differ.
+            let skipped = usize::from(lines == Lines::Second);
+            let pgroups = random(field.bytes() + skipped).split_off(skipped);
+            (lines, pgroups)
+        });
+        // FFmpeg has v210 as a codec, and not as a pixel format.
+        for format in PixelFormat::of(&frame).filter(|it| *it != PixelFormat::V210) {
+            let mut pixels = vec![1; format.planes(&frame).bytes];
+            let mut sequence = Vec::new();
+            for (lines, pgroups) in &fields {
+                unpack_lines(&frame, *lines, pgroups, format, &mut pixels).unwrap();
+                sequence.extend(unpacked(&field, pgroups, format));
+            }
+            let half = LINES / 2;
+            let arguments = format!(
+                "-f rawvideo -video_size {WIDTH}x{half} -pixel_format {format} -i - \
+                 -vf weave=first_field=top -pix_fmt {format} -f rawvideo -"
+            );
+            let theirs = ffmpeg(&arguments, &sequence);
+            assert!(theirs == pixels, "{format}");
+            for (lines, pgroups) in &fields {
+                let mut back = vec![9; pgroups.len()];
+                pack_lines(&frame, *lines, format, &pixels, &mut back).unwrap();
+                assert_eq!(
+                    unpacked(&field, &back, format),
+                    unpacked(&field, pgroups, format)
+                );
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen >= 9, "{seen}");
 }

@@ -20,6 +20,7 @@ mod format;
 mod gaps;
 mod gate;
 mod manifest;
+mod packets;
 mod producer;
 mod recording;
 mod repair;
@@ -35,6 +36,7 @@ pub use manifest::{
     FileReport, FrameLeftOut, Frames, Gap, LISTED, MANIFEST_VERSION, Manifest, Repair,
     RepairedFile, Stage, Time, Video,
 };
+pub use packets::PacketReader;
 pub use producer::Producer;
 pub use recording::{FlushError, Recording, Status};
 pub use repair::{LeftAlone, Repaired, repair};

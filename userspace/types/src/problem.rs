@@ -104,6 +104,10 @@ codes! {
     /// A flush: some submitted frames will not be sent.
     FramesDropped "frames_dropped" 409 "Submitted frames were dropped"
         "Submit them again; the session's counters say how many were dropped and why.";
+    /// There is no picture of the session: it is stopped, no complete frame came in time, or its
+    /// frames cannot be shown.
+    NoPicture "no_picture" 409 "No picture of the session"
+        "`onairctl session show` says what the session receives or sends; start it if it is stopped.";
     /// The session is not destroyed, so it has no certificate.
     CertificatePending "certificate_pending" 409 "No certificate yet"
         "Destroy the session first.";

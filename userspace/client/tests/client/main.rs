@@ -9,6 +9,7 @@ mod ending;
 mod event_fd;
 mod evicted;
 mod fake;
+mod frames;
 mod guards;
 mod hostile;
 mod stopping;

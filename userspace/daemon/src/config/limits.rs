@@ -25,6 +25,8 @@ pub struct Limits {
     pub uid_percent: u32,
     /// Part of the rest that one process may have, percent, 1 to 100.
     pub process_percent: u32,
+    /// Most snapshots under way at a time, 1 to 64.
+    pub snapshots: usize,
     /// Frame memory of all sessions, MiB.
     pub frame_memory_mb: u64,
     /// Most connections on the control socket, 1 to 4096.
@@ -45,6 +47,7 @@ impl Default for Limits {
             reserve_percent: 10,
             uid_percent: 80,
             process_percent: 50,
+            snapshots: 4,
             frame_memory_mb: 4096,
             http_connections: 128,
             http_head_bytes: 8 * 1024,
@@ -62,6 +65,7 @@ impl Limits {
         within(RESERVE_KEY, self.reserve_percent, 0..=50)?;
         within(UID_KEY, self.uid_percent, 1..=100)?;
         within(PROCESS_KEY, self.process_percent, 1..=100)?;
+        within("limits.snapshots", self.snapshots, 1..=64)?;
         within("limits.frame_memory_mb", self.frame_memory_mb, 1..=1 << 24)?;
         within("limits.http_connections", self.http_connections, 1..=4096)?;
         within(
@@ -90,6 +94,12 @@ impl Limits {
         let what = "connections on the attach socket";
         let limit = self.connections as usize;
         Share::new(what, "limits.connections", limit, self.percent())
+    }
+
+    /// Limit of snapshots that are under way.
+    pub fn snapshots_share(&self) -> Share {
+        let what = "snapshots under way";
+        Share::new(what, "limits.snapshots", self.snapshots, self.percent())
     }
 
     /// Limit of clients that have left a session and still keep its memory. Root's processes have

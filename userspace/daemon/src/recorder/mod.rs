@@ -35,6 +35,13 @@ pub enum RecorderEvent {
         /// The error, if any.
         failure: Option<RecordingFailure>,
     },
+    /// A picture of a session is made, as a PNG, or there is none.
+    Pictured {
+        /// Snapshot id, of the same numbers as recordings.
+        snapshot: u64,
+        /// The picture.
+        result: Result<Vec<u8>, Box<onair_types::Problem>>,
+    },
     /// Previous daemons' recordings in the folder, repaired if needed.
     Found(Vec<RecordingView>),
 }

@@ -116,6 +116,10 @@ impl Actor {
                 let found = self.find(&it.caller, &it.target);
                 it.reply.send(found.map(|_| "v=0\r\n".to_owned()));
             }
+            Action::ShowPicture(it) => {
+                let found = self.find(&it.caller, &it.target);
+                it.reply.send(found.map(|_| b"a picture".to_vec()));
+            }
             Action::ShowCertificate(it) => it.reply.send(self.certificate(&it.target)),
             Action::ListCertificates(it) => it.reply.send(Ok(self.certificates(&it.input))),
             Action::Subscribe {

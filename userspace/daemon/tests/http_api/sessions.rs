@@ -196,6 +196,20 @@ async fn session_described_then_sdp_as_text() {
 }
 
 #[tokio::test]
+async fn session_pictured_then_bytes_as_png() {
+    let api = served();
+    create(&api, "cam1").await;
+    let answer = api.get("/v1/sessions/cam1/snapshot").await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("content-type"), Some("image/png"));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    assert_eq!(
+        api.get("/v1/sessions/none/snapshot").await.code(),
+        "no_such_session"
+    );
+}
+
+#[tokio::test]
 async fn session_destroy_wait_then_certificate_with_the_deadline() {
     let api = served();
     create(&api, "cam1").await;

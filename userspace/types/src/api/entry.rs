@@ -30,6 +30,8 @@ pub enum Shape {
     Object,
     /// Text.
     Text,
+    /// Bytes, no text.
+    Bytes,
 }
 
 /// Where a parameter is.

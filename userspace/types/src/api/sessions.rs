@@ -4,7 +4,8 @@ use super::entry::{any, delete, get, patch, post, this};
 use super::{Right, Shape, operations};
 use crate::problem::ProblemCode::{
     Busy, DataplaneBusy, DeadlinePassed, DiskFailed, Draining, FramesDropped, InvalidSpec,
-    LimitReached, NameTaken, NoSuchAttachment, NoSuchPort, ProbeBlind, Quarantined, Running,
+    LimitReached, NameTaken, NoPicture, NoSuchAttachment, NoSuchPort, ProbeBlind, Quarantined,
+    Running,
 };
 use crate::{
     BlockerList, Certificate, DestroyWait, Eviction, EvictionList, Flush, Flushed, SessionList,
@@ -122,6 +123,15 @@ operations! { SESSIONS "sessions":
     DescribeSession(SessionRef, ()) -> String:
         get("/v1/sessions/{id}/sdp", this(Right::Read)).answers("The session description.")
             .of(Shape::Text, "application/sdp");
+
+    /// Shows a session's next complete frame as a picture.
+    ///
+    /// A PNG of 8 bits red, green and blue, for looking at: narrow range, BT.709, or BT.601 up to 576
+    /// lines; of ICtCp and XYZ only the intensity. Two fields become one frame. It takes no place of the
+    /// session's clients. The answer comes with the frame, or after three seconds without one.
+    ShowPicture(SessionRef, ()) -> Vec<u8>:
+        get("/v1/sessions/{id}/snapshot", this(Right::Read)).answers("The picture.")
+            .of(Shape::Bytes, "image/png").fails(&[NoPicture, LimitReached]);
 
     /// Lists the users of a session.
     ListBlockers(SessionRef, ()) -> BlockerList:

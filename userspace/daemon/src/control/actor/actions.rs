@@ -45,6 +45,7 @@ impl Actor {
                 let found = self.find_any(&it.caller, &it.target);
                 it.reply.send(found.and_then(|id| self.describe(id)));
             }
+            Action::ShowPicture(it) => self.show_picture(it),
             Action::StartRecording(it) => {
                 self.record(&it.caller, &it.target, *it.input, it.reply);
             }

@@ -23,6 +23,7 @@ mod retired;
 mod schedule;
 mod sessions;
 mod shares;
+mod snapshots;
 mod together;
 mod turn;
 
@@ -50,6 +51,7 @@ use ending::Ending;
 pub use ending::{ActorCommand, ActorTask, Drain, Drained};
 use schedule::{Schedule, TURN, Task};
 use sessions::{SessionMut, Sessions};
+use snapshots::Snapshots;
 use turn::Sources;
 
 /// Indices in the probe's counters: the maximum number of sessions at a time.
@@ -86,6 +88,7 @@ pub struct Actor {
     /// Probe events were lost: the probe did not report every thread that ended.
     exits_lost: bool,
     recorder: Recorder,
+    snapshots: Snapshots,
     /// Quarantines that wait for a look at the clients' sites.
     quarantines: Vec<(u64, Who, Reply<Box<Certificate>>)>,
 }
@@ -106,8 +109,10 @@ pub struct Inbox {
 impl Actor {
     /// An actor without sessions.
     pub fn new(services: Services, recorder: Recorder, shutdown: ShutdownCoordinator) -> Self {
+        let snapshots = Snapshots::new(services.config.limits.snapshots_share());
         Self {
             services,
+            snapshots,
             shutdown,
             sessions: Sessions::default(),
             counter: 0,

@@ -199,6 +199,7 @@ impl Actor {
                 result: Err(problem),
             } => self.not_launched(recording, *problem),
             RecorderEvent::Ended { recording, failure } => self.recording_over(recording, failure),
+            RecorderEvent::Pictured { snapshot, result } => self.pictured(snapshot, result),
             RecorderEvent::Found(views) => {
                 views
                     .into_iter()

@@ -17,6 +17,9 @@ impl Actor {
             problems.extend(usage.problem());
             shares.push(document(None, &usage));
         }
+        // Full for seconds at most, and those who are refused are told: no problem.
+        let snapshots = self.snapshots.usage();
+        shares.push(document(None, &snapshots));
         let former_clients = self.sessions.living();
         let former_clients = former_clients.map(|session| session.former_clients_usage(services));
         let former_clients: Vec<_> = former_clients.collect();

@@ -8,7 +8,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use onair_types::api::{
     ApiOperation as _, CreateSession, DescribeSession, ListProblems, ListRecordings, ListSessions,
-    ShowHealth, ShowOpenapi, ShowProblem, StartRecording,
+    ShowHealth, ShowOpenapi, ShowPicture, ShowProblem, StartRecording,
 };
 use onair_types::{Health, ProblemCode, ProblemPage};
 use serde::Serialize;
@@ -69,6 +69,19 @@ pub(super) async fn sdp(
     let text = admitted.ask::<DescribeSession>(&api).await?;
     let kind = HeaderValue::from_static(DescribeSession::ENTRY.media_type);
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
+}
+
+/// A picture of a session.
+pub(super) async fn picture(
+    State(api): State<Api>,
+    admitted: Admitted<ShowPicture>,
+) -> Result<Response, Refusal> {
+    let png = admitted.ask::<ShowPicture>(&api).await?;
+    let kind = HeaderValue::from_static(ShowPicture::ENTRY.media_type);
+    // The next one is another frame.
+    let fresh = HeaderValue::from_static("no-store");
+    let headers = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, fresh)];
+    Ok((headers, png).into_response())
 }
 
 /// Every problem code.

@@ -69,6 +69,10 @@ pub(super) fn describe<O: ApiOperation>(document: &mut utoipa::openapi::OpenApi)
         Shape::List => Array::new(register::<O::Document>(schemas)).into(),
         Shape::Object => Object::new().into(),
         Shape::Text => Object::with_type(Type::String).into(),
+        Shape::Bytes => ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary)))
+            .into(),
     };
     operation = operation.response(entry.status.to_string(), success(&entry, answer.clone()));
     let errors = entry.all_errors(O::Target::ERRORS, O::Input::IS_BODY);

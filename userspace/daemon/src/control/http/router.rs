@@ -10,8 +10,8 @@ use onair_types::api::{
     DestroySessionWait, EvictAll, EvictAttachment, FlushSession, FollowEvents, ListBlockers,
     ListCertificates, ListProblems, ListRecordings, ListSessions, Method, QuarantineSession,
     ReloadConfig, RetargetSession, ShowCertificate, ShowConfig, ShowHealth, ShowKeptCertificate,
-    ShowMetrics, ShowOpenapi, ShowProblem, ShowRecording, ShowSession, ShowShutdown, ShowVerdict,
-    ShutDown, StartRecording, StartSession, StopRecording, StopSession,
+    ShowMetrics, ShowOpenapi, ShowPicture, ShowProblem, ShowRecording, ShowSession, ShowShutdown,
+    ShowVerdict, ShutDown, StartRecording, StartSession, StopRecording, StopSession,
 };
 use utoipa::openapi::OpenApi;
 
@@ -87,6 +87,7 @@ pub(super) fn routes() -> Routes {
         .ask::<ListBlockers>()
         .ask::<ShowVerdict>()
         .serve::<DescribeSession, _>(answers::sdp)
+        .serve::<ShowPicture, _>(answers::picture)
         .serve::<StartRecording, _>(answers::recording)
         .ask::<ListRecordings>()
         .ask::<ShowRecording>()

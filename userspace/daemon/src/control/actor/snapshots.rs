@@ -1,0 +1,99 @@
+//! Pictures of sessions on request: taps the session, and answers when the picture is made.
+
+use std::collections::BTreeMap;
+
+use onair_probe::share::{Owner, Share, Table, Usage};
+use onair_session::Reply;
+use onair_types::api::ShowPicture;
+use onair_types::{Problem, ProblemCode, SessionState};
+
+use super::Actor;
+use super::requests::shutting_down;
+use crate::control::action::Asked;
+use crate::dataplane::Tap;
+use crate::session::Untapped;
+use crate::snapshot::{self, NoPicture};
+
+/// The snapshots that are under way.
+#[derive(Debug)]
+pub(super) struct Snapshots {
+    under_way: BTreeMap<u64, Snapshot>,
+    places: Table,
+}
+
+#[derive(Debug)]
+struct Snapshot {
+    session: u64,
+    owner: Owner,
+    reply: Reply<Vec<u8>>,
+}
+
+impl Snapshots {
+    pub(super) fn new(share: Share) -> Self {
+        Self {
+            under_way: BTreeMap::new(),
+            places: Table::new(share),
+        }
+    }
+
+    pub(super) fn usage(&self) -> Usage {
+        self.places.usage()
+    }
+}
+
+impl Actor {
+    pub(super) fn show_picture(&mut self, asked: Asked<ShowPicture>) {
+        let owner = asked.caller.owner();
+        let found = self.find(&asked.caller, &asked.target);
+        let begun = found.and_then(|session| self.begin_snapshot(session, owner));
+        if let Some(((id, session), reply)) = asked.reply.or_refuse(begun) {
+            let snapshot = Snapshot {
+                session,
+                owner,
+                reply,
+            };
+            self.snapshots.under_way.insert(id, snapshot);
+        }
+    }
+
+    fn begin_snapshot(&mut self, id: u64, owner: Owner) -> Result<(u64, u64), Problem> {
+        if self.shutdown.is_shutting_down() {
+            return Err(shutting_down());
+        }
+        let mut session = self.sessions.get_mut(id).expect("just found");
+        let state = session.state();
+        if state != SessionState::Running {
+            return Err(NoPicture::Stopped(state).into());
+        }
+        let assembly = session.assembly()?;
+        let places = &mut self.snapshots.places;
+        let taken = places.take(owner);
+        taken.map_err(|full| Problem::new(ProblemCode::LimitReached, full.to_string()))?;
+        // The number of a recording that is never listed: a tap has one.
+        let snapshot = self.recorder.next_id().0;
+        match snapshot::begin(snapshot, assembly, &self.recorder.events) {
+            Ok(producer) => {
+                session.tap(&mut self.services, Tap::new(snapshot, producer));
+                Ok((snapshot, id))
+            }
+            Err(problem) => {
+                places.give_back(owner);
+                Err(problem)
+            }
+        }
+    }
+
+    /// A picture is made, or there is none.
+    pub(super) fn pictured(&mut self, id: u64, result: Result<Vec<u8>, Box<Problem>>) {
+        let Some(snapshot) = self.snapshots.under_way.remove(&id) else {
+            return;
+        };
+        let session = self.sessions.any_mut(snapshot.session);
+        let untapped = session.map(|mut it| it.untap(&mut self.services, id, true));
+        if let Some(Untapped::Here(tap)) = untapped {
+            drop(tap);
+        }
+        self.snapshots.places.give_back(snapshot.owner);
+        snapshot.reply.send(result.map_err(|problem| *problem));
+    }
+}

@@ -1,0 +1,147 @@
+//! The next complete frame of a flow.
+
+use std::time::{Duration, Instant};
+
+use onair_media::assembly::{Assembler, AssemblerConfig, FrameReport, Sink};
+use onair_media::datagram::Datagram;
+use onair_media::ethernet::{ETHERTYPE_IPV4, EthernetHeader};
+use onair_media::video::VideoFormat;
+use onair_record::PacketReader;
+use onair_types::Scan;
+
+use super::picture::{self, NoPicture};
+
+/// Wait for more packets: a fraction of what the ring has room for.
+const PAUSE: Duration = Duration::from_micros(500);
+/// Frames in memory at a time: two in assembly, and a first field.
+const FRAMES: usize = 3;
+
+/// The pixel groups of the next complete frame, of interlaced video both fields of one.
+pub(super) fn next(
+    mut packets: PacketReader,
+    config: AssemblerConfig,
+    until: Instant,
+) -> Result<Vec<u8>, NoPicture> {
+    let mut assembler = Assembler::new(config);
+    let mut frames = Frames::new(config.format);
+    let mut seen = 0_u64;
+    loop {
+        // Asked first: what a producer offered before it went is read below.
+        let is_last = packets.is_abandoned();
+        let any = packets.read(|at_ns, bytes| {
+            seen += 1;
+            if let Some(rtp) = rtp(bytes)
+                && frames.whole.is_none()
+            {
+                assembler.push(rtp, at_ns, &mut frames);
+            }
+        });
+        if let Some(frame) = frames.whole.take() {
+            return Ok(frame);
+        }
+        match (any, is_last) {
+            (false, true) => return Err(NoPicture::Ended),
+            _ if Instant::now() >= until => {
+                return Err(NoPicture::Late {
+                    packets: seen,
+                    incomplete: frames.incomplete,
+                });
+            }
+            (false, false) => std::thread::sleep(PAUSE),
+            (true, _) => {}
+        }
+    }
+}
+
+/// The RTP packet in an Ethernet frame.
+fn rtp(bytes: &[u8]) -> Option<&[u8]> {
+    let (ethernet, packet) = EthernetHeader::parse(bytes).ok()?;
+    if ethernet.ethertype != ETHERTYPE_IPV4 {
+        return None;
+    }
+    Some(Datagram::parse(packet).ok()?.payload)
+}
+
+/// Memory of frames, and the first whole one.
+pub(super) struct Frames {
+    format: VideoFormat,
+    slots: Vec<Vec<u8>>,
+    free: Vec<usize>,
+    /// Interlaced: the last complete first field, with its RTP timestamp.
+    first: Option<(u32, usize)>,
+    pub(super) whole: Option<Vec<u8>>,
+    incomplete: u64,
+}
+
+impl Frames {
+    pub(super) fn new(format: VideoFormat) -> Self {
+        Self {
+            format,
+            slots: Vec::new(),
+            free: Vec::new(),
+            first: None,
+            whole: None,
+            incomplete: 0,
+        }
+    }
+
+    /// Whether both timestamps, of 90 kHz, are of one frame: they are less than a frame time apart.
+    fn are_of_one_frame(&self, first: u32, second: u32) -> bool {
+        let rate = self.format.rate();
+        let ticks = u64::from(second.wrapping_sub(first));
+        ticks * u64::from(rate.num()) < 90_000 * u64::from(rate.den())
+    }
+
+    fn complete(&mut self, slot: usize, report: &FrameReport) {
+        let is_field = self.format.scan() == Scan::Interlaced;
+        match (is_field, report.second_field, self.first.take()) {
+            (false, ..) => self.whole = Some(std::mem::take(&mut self.slots[slot])),
+            (true, false, before) => {
+                self.free.extend(before.map(|(_, slot)| slot));
+                self.first = Some((report.rtp_timestamp, slot));
+            }
+            (true, true, Some((at, first))) if self.are_of_one_frame(at, report.rtp_timestamp) => {
+                self.whole = picture::woven(&self.format, &self.slots[first], &self.slots[slot]);
+                self.free.extend([first, slot]);
+            }
+            (true, true, before) => {
+                self.free.extend(before.map(|(_, slot)| slot));
+                self.free.push(slot);
+            }
+        }
+    }
+}
+
+impl Sink for Frames {
+    type Slot = usize;
+
+    fn open(&mut self, _: u32) -> Option<usize> {
+        if let Some(slot) = self.free.pop() {
+            return Some(slot);
+        }
+        if self.slots.len() == FRAMES {
+            return None;
+        }
+        self.slots.push(vec![0; self.format.frame_bytes()]);
+        Some(self.slots.len() - 1)
+    }
+
+    fn write(&mut self, slot: usize, offset: usize, bytes: &[u8]) {
+        // The memory of a whole frame was taken out.
+        if let Some(place) = self.slots[slot].get_mut(offset..offset + bytes.len()) {
+            place.copy_from_slice(bytes);
+        }
+    }
+
+    fn finish(&mut self, slot: usize, report: &FrameReport) {
+        if self.whole.is_some() {
+            return;
+        }
+        if report.complete {
+            self.complete(slot, report);
+        } else {
+            self.incomplete += 1;
+            self.free.push(slot);
+        }
+    }
+}

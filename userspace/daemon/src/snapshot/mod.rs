@@ -1,0 +1,73 @@
+//! Pictures of running sessions.
+//!
+//! The control thread taps the session as a recording does, and a thread of its own assembles the next
+//! complete frame from the packets and makes the picture (`picture.rs`). So a picture takes no place of
+//! the session's clients and no buffer of its frames; it costs the poller a copy of each packet until the
+//! frame is complete, for [`WAIT`] at most. `limits.snapshots` bounds how many there are at a time.
+
+mod frame;
+mod picture;
+#[cfg(test)]
+mod tests;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use onair_media::assembly::AssemblerConfig;
+use onair_record::{PacketReader, Producer};
+use onair_types::{Problem, ProblemCode};
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::panic_text;
+use crate::recorder::RecorderEvent;
+
+pub use self::picture::NoPicture;
+
+/// Wait for a complete frame, at most.
+const WAIT: Duration = Duration::from_secs(3);
+/// Room for the packets of 10 ms of 2160p60.
+const RING_BYTES: usize = 16 << 20;
+/// Largest frame: 8192x4320 of 10 bits in 4:2:2, and less.
+const MOST_FRAME_BYTES: usize = 96 << 20;
+
+/// Starts a thread that makes one picture. It sends [`RecorderEvent::Pictured`], in any case.
+///
+/// # Errors
+/// `no_picture` if there cannot be one, `internal` without a thread.
+pub fn begin(
+    snapshot: u64,
+    assembly: AssemblerConfig,
+    events: &UnboundedSender<RecorderEvent>,
+) -> Result<Producer, Problem> {
+    picture::can_be_shown(&assembly.format, MOST_FRAME_BYTES).map_err(Problem::from)?;
+    let (producer, packets) = PacketReader::new("snapshot", RING_BYTES);
+    let events = events.clone();
+    let spawned = std::thread::Builder::new()
+        .name("snapshot".into())
+        .spawn(move || {
+            let until = Instant::now() + WAIT;
+            // The requester gets an answer, and its place is free again, also after a panic.
+            let made = catch_unwind(AssertUnwindSafe(|| {
+                let frame = frame::next(packets, assembly, until)?;
+                picture::png(&assembly.format, &frame)
+            }));
+            let result = match made {
+                Ok(made) => made.map_err(|none| Box::new(none.into())),
+                Err(panic) => {
+                    let reason = panic_text::of(&*panic);
+                    tracing::error!(reason, "a snapshot panicked");
+                    let detail = format!("the snapshot failed: {reason}");
+                    Err(Box::new(Problem::new(ProblemCode::Internal, detail)))
+                }
+            };
+            // A control thread that has ended needs no picture.
+            let _ = events.send(RecorderEvent::Pictured { snapshot, result });
+        });
+    match spawned {
+        Ok(_) => Ok(producer),
+        Err(error) => Err(Problem::new(
+            ProblemCode::Internal,
+            format!("cannot start a thread: {error}"),
+        )),
+    }
+}

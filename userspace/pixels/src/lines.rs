@@ -1,0 +1,56 @@
+//! The lines of a frame that a buffer has.
+
+use crate::picture::Picture;
+
+/// Which rows of a frame a buffer has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lines {
+    /// All.
+    All,
+    /// 0, 2, 4 …: the first field of an interlaced frame.
+    First,
+    /// 1, 3, 5 …: the second field.
+    Second,
+}
+
+impl Lines {
+    /// The first row, and the distance from one to the next.
+    const fn place(self) -> (usize, usize) {
+        match self {
+            Self::All => (0, 1),
+            Self::First => (0, 2),
+            Self::Second => (1, 2),
+        }
+    }
+
+    /// The row of the frame that row `at` of the buffer is.
+    pub(crate) const fn row(self, at: usize) -> usize {
+        let (first, step) = self.place();
+        first + at * step
+    }
+
+    /// Its lines of a plane whose lines have `stride` bytes.
+    pub(crate) fn of(self, plane: &[u8], stride: usize) -> impl Iterator<Item = &[u8]> {
+        let (first, step) = self.place();
+        plane.chunks_exact(stride).skip(first).step_by(step)
+    }
+
+    /// As [`Self::of`], to write.
+    pub(crate) fn of_mut(self, plane: &mut [u8], stride: usize) -> impl Iterator<Item = &mut [u8]> {
+        let (first, step) = self.place();
+        plane.chunks_exact_mut(stride).skip(first).step_by(step)
+    }
+}
+
+impl Picture {
+    /// Bytes of the buffer that has these lines of the frame.
+    #[must_use]
+    pub fn bytes_of(&self, lines: Lines) -> usize {
+        let rows = match lines {
+            Lines::All => self.rows,
+            Lines::First => self.rows.div_ceil(2),
+            Lines::Second => self.rows / 2,
+        };
+        self.row_bytes() * rows
+    }
+}

@@ -1,0 +1,118 @@
+//! Buffers, block by block.
+//!
+//! A kernel reads `READ` bytes and writes `WRITE`, of which `IN` and `OUT` count: the rest is in the way
+//! of whole vectors, and the next block reads and writes it again. Each function is inlined into a
+//! function that has the vector instructions, so that the kernel is inlined, too.
+
+use std::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_storeu_si128};
+
+/// 16 bytes from `at` on.
+#[inline(always)]
+pub(super) fn load(bytes: &[u8], at: usize) -> __m128i {
+    let bytes: &[u8; 16] = bytes[at..]
+        .first_chunk()
+        .expect("a block has whole vectors");
+    // SAFETY: 16 bytes that are readable; SSE2 is in each x86-64 processor.
+    unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }
+}
+
+/// Writes 16 bytes from `at` on.
+#[inline(always)]
+pub(super) fn store(bytes: &mut [u8], at: usize, vector: __m128i) {
+    let bytes: &mut [u8; 16] = bytes[at..]
+        .first_chunk_mut()
+        .expect("a block has whole vectors");
+    // SAFETY: 16 bytes that are writable; SSE2 is in each x86-64 processor.
+    unsafe { _mm_storeu_si128(bytes.as_mut_ptr().cast(), vector) }
+}
+
+/// Up to `N` bytes from `at` on, then zeros.
+fn rest<const N: usize>(bytes: &[u8], at: usize, most: usize) -> [u8; N] {
+    let mut block = [0; N];
+    let bytes = bytes.get(at..).unwrap_or_default();
+    let count = bytes.len().min(most);
+    block[..count].copy_from_slice(&bytes[..count]);
+    block
+}
+
+/// Writes as many bytes of `block` from `at` on as there is room for.
+fn put(bytes: &mut [u8], at: usize, block: &[u8]) {
+    let bytes = bytes.get_mut(at..).unwrap_or_default();
+    let count = bytes.len().min(block.len());
+    bytes[..count].copy_from_slice(&block[..count]);
+}
+
+/// From one buffer to one. Fills `to`; past the end of `from` there are zeros.
+#[inline(always)]
+pub(super) fn packed<const IN: usize, const READ: usize, const OUT: usize, const WRITE: usize>(
+    from: &[u8],
+    to: &mut [u8],
+    kernel: impl Fn(&[u8; READ], &mut [u8; WRITE]),
+) {
+    let (mut read, mut written) = (0, 0);
+    while let (Some(input), Some(output)) =
+        (from[read..].first_chunk(), to[written..].first_chunk_mut())
+    {
+        kernel(input, output);
+        (read, written) = (read + IN, written + OUT);
+    }
+    while written < to.len() {
+        let mut output = [0; WRITE];
+        kernel(&rest(from, read, IN), &mut output);
+        put(to, written, &output[..OUT]);
+        (read, written) = (read + IN, written + OUT);
+    }
+}
+
+/// From one buffer to three planes: `Y` bytes of luma a block, `C` of each chroma plane.
+#[inline(always)]
+pub(super) fn apart<const IN: usize, const READ: usize, const Y: usize, const C: usize>(
+    from: &[u8],
+    [luma, blue, red]: [&mut [u8]; 3],
+    kernel: impl Fn(&[u8; READ], &mut [u8; Y], &mut [u8; C], &mut [u8; C]),
+) {
+    let (mut read, mut block) = (0, 0);
+    while let (Some(input), Some(y), Some(cb), Some(cr)) = (
+        from[read..].first_chunk(),
+        luma[block * Y..].first_chunk_mut(),
+        blue[block * C..].first_chunk_mut(),
+        red[block * C..].first_chunk_mut(),
+    ) {
+        kernel(input, y, cb, cr);
+        (read, block) = (read + IN, block + 1);
+    }
+    while read < from.len() {
+        let (mut y, mut cb, mut cr) = ([0; Y], [0; C], [0; C]);
+        kernel(&rest(from, read, IN), &mut y, &mut cb, &mut cr);
+        put(luma, block * Y, &y);
+        put(blue, block * C, &cb);
+        put(red, block * C, &cr);
+        (read, block) = (read + IN, block + 1);
+    }
+}
+
+/// From three planes to one buffer: the opposite of [`apart`].
+#[inline(always)]
+pub(super) fn together<const Y: usize, const C: usize, const OUT: usize, const WRITE: usize>(
+    [luma, blue, red]: [&[u8]; 3],
+    to: &mut [u8],
+    kernel: impl Fn(&[u8; Y], &[u8; C], &[u8; C], &mut [u8; WRITE]),
+) {
+    let (mut written, mut block) = (0, 0);
+    while let (Some(y), Some(cb), Some(cr), Some(output)) = (
+        luma[block * Y..].first_chunk(),
+        blue[block * C..].first_chunk(),
+        red[block * C..].first_chunk(),
+        to[written..].first_chunk_mut(),
+    ) {
+        kernel(y, cb, cr, output);
+        (written, block) = (written + OUT, block + 1);
+    }
+    while written < to.len() {
+        let mut output = [0; WRITE];
+        let (y, at) = (rest(luma, block * Y, Y), block * C);
+        kernel(&y, &rest(blue, at, C), &rest(red, at, C), &mut output);
+        put(to, written, &output[..OUT]);
+        (written, block) = (written + OUT, block + 1);
+    }
+}
