@@ -13,6 +13,7 @@ mod tests;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
+use onair_ipc::sys;
 use onair_media::assembly::AssemblerConfig;
 use onair_record::{PacketReader, Producer};
 use onair_types::{Problem, ProblemCode};
@@ -45,6 +46,7 @@ pub fn begin(
     let spawned = std::thread::Builder::new()
         .name("snapshot".into())
         .spawn(move || {
+            sys::wake_up_without_preemption();
             let until = Instant::now() + WAIT;
             // The requester gets an answer, and its place is free again, also after a panic.
             let made = catch_unwind(AssertUnwindSafe(|| {

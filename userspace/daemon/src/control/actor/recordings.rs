@@ -356,6 +356,7 @@ impl Actor {
         let id = tap.recording();
         // Dropped on this thread, which may free memory.
         drop(tap);
+        self.snapshots.tapped_no_more(id);
         self.finish_recording(id);
     }
 
@@ -366,11 +367,13 @@ impl Actor {
             Some(mut session) => session.tap(&mut self.services, tap),
             None => drop(tap),
         }
+        self.snapshot_tap_refused(id);
         self.fetch_tap(id);
     }
 
     /// A session was handed back, and its taps with it.
     pub(super) fn taps_handed_back(&mut self, session: u64) {
+        self.snapshot_taps_handed_back(session);
         for id in self.recorder.of_session(session) {
             if self.ending.is_some() {
                 self.end_recording(id, RecordingEnd::Shutdown);

@@ -18,6 +18,8 @@ use crate::snapshot::{self, NoPicture};
 #[derive(Debug)]
 pub(super) struct Snapshots {
     under_way: BTreeMap<u64, Snapshot>,
+    /// Those that are over and whose tap is still with a poller, with their session.
+    tapped: BTreeMap<u64, u64>,
     places: Table,
 }
 
@@ -32,12 +34,18 @@ impl Snapshots {
     pub(super) fn new(share: Share) -> Self {
         Self {
             under_way: BTreeMap::new(),
+            tapped: BTreeMap::new(),
             places: Table::new(share),
         }
     }
 
     pub(super) fn usage(&self) -> Usage {
         self.places.usage()
+    }
+
+    /// A poller sent the tap of a recording or of a snapshot back.
+    pub(super) fn tapped_no_more(&mut self, id: u64) {
+        self.tapped.remove(&id);
     }
 }
 
@@ -88,12 +96,41 @@ impl Actor {
         let Some(snapshot) = self.snapshots.under_way.remove(&id) else {
             return;
         };
-        let session = self.sessions.any_mut(snapshot.session);
-        let untapped = session.map(|mut it| it.untap(&mut self.services, id, true));
-        if let Some(Untapped::Here(tap)) = untapped {
-            drop(tap);
-        }
+        self.fetch_snapshot_tap(id, snapshot.session, true);
         self.snapshots.places.give_back(snapshot.owner);
         snapshot.reply.send(result.map_err(|problem| *problem));
+    }
+
+    /// Takes the tap of a snapshot that is over if it is here; else, with `ask`, has it sent back.
+    fn fetch_snapshot_tap(&mut self, id: u64, session: u64, ask: bool) {
+        let untapped = match self.sessions.any_mut(session) {
+            Some(mut session) => session.untap(&mut self.services, id, ask),
+            None => Untapped::Nowhere,
+        };
+        match untapped {
+            Untapped::Awaited => {
+                self.snapshots.tapped.insert(id, session);
+            }
+            Untapped::Here(_) | Untapped::Nowhere => {
+                self.snapshots.tapped.remove(&id);
+            }
+        }
+    }
+
+    /// A session was handed back, and its taps with it.
+    pub(super) fn snapshot_taps_handed_back(&mut self, session: u64) {
+        let tapped = self.snapshots.tapped.iter();
+        let its = tapped.filter(|(_, of)| **of == session);
+        let its: Vec<u64> = its.map(|(id, _)| *id).collect();
+        for id in its {
+            self.fetch_snapshot_tap(id, session, false);
+        }
+    }
+
+    /// A poller refused a tap, which is with its session again.
+    pub(super) fn snapshot_tap_refused(&mut self, id: u64) {
+        if let Some(session) = self.snapshots.tapped.remove(&id) {
+            self.fetch_snapshot_tap(id, session, true);
+        }
     }
 }
