@@ -98,7 +98,7 @@ fn first_field_alone_at_a_time_out_and_at_a_stop_then_kept_and_returned() {
 
     publish(&fake, 2, Some(Field::First), 2, 1);
     assert!(matches!(frames.get(Timeout::NOW), Err(Error::TimedOut)));
-    // A stop must not find a frame that nobody looks at.
+    // A first field that is kept must not hold up a drain.
     fake.stop();
     assert!(matches!(frames.get(Timeout::NOW), Err(Error::Stopped)));
     assert_eq!(session.buffers_held(), 0);

@@ -17,7 +17,7 @@ const FORMATS: [(PixelFormat, Depth); 4] = [
     (PixelFormat::Yuv422p, Depth::Eight),
 ];
 
-/// Pages of memory between two that no code may touch.
+/// Memory between two pages without access rights.
 struct Fenced {
     start: *mut u8,
     mapped: usize,
