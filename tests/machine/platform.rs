@@ -191,6 +191,7 @@ fn device_with_flow_rules_then_nothing_is_handed_over() -> Result<()> {
             device: "net_tap0,iface=oatap".into(),
             inside: true,
             address: "10.77.0.2/24".into(),
+            keys: String::new(),
         }],
         ..Config::pair(Backend::AfXdp)
     };

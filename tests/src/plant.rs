@@ -4,10 +4,11 @@
 use std::net::UdpSocket;
 
 use anyhow::{Context as _, Result};
-use onair_stage::{Backend, Config, output};
+use onair_stage::{Backend, Config, Veth, output};
 
 use crate::igmp_watch::IgmpWatch;
 use crate::rig::Rig;
+use crate::trunk::{VLAN, trunk};
 
 /// A daemon with port `b` (10.77.0.2), the switch (10.77.0.254), and a host that is 10.77.0.9 and
 /// 10.77.0.8.
@@ -25,6 +26,22 @@ impl Plant {
     pub fn open(backend: Backend, version: u8) -> Result<Self> {
         let mut config = Config::pair(backend);
         config.ports.retain(|port| port.name == "b");
+        Self::of(config, version)
+    }
+
+    /// The same, with a switch whose port `va` is a [`trunk`](crate::trunk()) port, and more keys of the
+    /// daemon's port.
+    pub fn in_a_vlan(backend: Backend, keys: &str) -> Result<Self> {
+        let mut config = Config::pair(backend);
+        config.ports.retain(|port| port.name == "b");
+        config.ports[0].keys = format!("vlan = {VLAN}\n{keys}");
+        let plant = Self::of(config, 3)?;
+        trunk(plant.rig.stage(), "va")?;
+        Ok(plant)
+    }
+
+    /// A plant with a configuration of one's own.
+    pub fn of(config: Config, version: u8) -> Result<Self> {
         let rig = Rig::with(config, |_| {})?;
         let namespace = rig.stage().namespace().to_owned();
         let ip = |arguments: &str| {
@@ -43,11 +60,7 @@ impl Plant {
         ip("address add 10.77.0.9/24 dev vs")?;
         ip("address add 10.77.0.8/24 dev vs")?;
         for port in ["va", "vt"] {
-            ip(&format!("link set {port} master br0"))?;
-            // What no port joined is not forwarded.
-            ip(&format!(
-                "link set dev {port} type bridge_slave mcast_flood off"
-            ))?;
+            at_the_switch(&namespace, port)?;
         }
         // The kernel behind the ports and the hosts is the switch's, too: it takes packets from its own
         // addresses.
@@ -58,6 +71,13 @@ impl Plant {
             ip(&format!("link set {device} up"))?;
         }
         Ok(Self { rig, igmp })
+    }
+
+    /// Makes the cable between the daemon and the switch again, of which it was deprived.
+    pub fn plug_in(&self) -> Result<()> {
+        let stage = self.rig.stage();
+        stage.veth(&Veth::bare("va", "vb"))?;
+        at_the_switch(stage.namespace(), "va")
     }
 
     /// A socket of the host that sends from `address`.
@@ -75,4 +95,12 @@ impl Plant {
         let lines = lines.filter(|line| line.contains(&format!("grp {group} ")));
         Ok(lines.collect::<Vec<_>>().join("\n"))
     }
+}
+
+/// Makes `port` one of the switch's, to which it forwards no group that was not joined there.
+fn at_the_switch(namespace: &str, port: &str) -> Result<()> {
+    let ip = ["-n", namespace, "link", "set", "dev", port];
+    output("ip", &[&ip[..], &["master", "br0"]].concat())?;
+    let slave = ["type", "bridge_slave", "mcast_flood", "off"];
+    output("ip", &[&ip[..], &slave].concat()).map(drop)
 }

@@ -57,13 +57,18 @@ impl Rig {
     pub fn beside_the_kernel() -> Result<Self> {
         let mut config = Config::pair(Backend::AfXdp);
         config.ports.retain(|port| port.name == "b");
-        Self::put_up(config, Some("10.77.0.9/24"), |_| {})
+        Self::put_up(config, (Some("10.77.0.9/24"), 1500), |_| {})
     }
 
     /// As [`Rig::pair`], with a configuration of one's own and additional settings of the daemon's
     /// command (environment, arguments).
     pub fn with(config: Config, prepare: impl FnOnce(&mut Command)) -> Result<Self> {
-        Self::put_up(config, None, prepare)
+        Self::put_up(config, (None, 1500), prepare)
+    }
+
+    /// As [`Rig::with`], on a cable for IP packets of `mtu` bytes.
+    pub fn with_mtu(config: Config, mtu: u16) -> Result<Self> {
+        Self::put_up(config, (None, mtu), |_| {})
     }
 
     /// Two ports `a` and `b` at the ends of a wire inside the daemon: no interface and no hugepage
@@ -106,12 +111,13 @@ impl Rig {
 
     fn put_up(
         mut config: Config,
-        kernel: Option<&'static str>,
+        (kernel, mtu): (Option<&'static str>, u16),
         prepare: impl FnOnce(&mut Command),
     ) -> Result<Self> {
         let stage = Stage::open("test")?;
         let mut cable = Veth::bare("va", "vb");
         cable.a.address = kernel;
+        cable.mtu = mtu;
         stage.veth(&cable)?;
         config.hugepages = stage.hugepages(MEMORY_MB)?;
         let mut rig = onair_stage::Rig::new(stage, config);

@@ -116,13 +116,3 @@ fn pattern_in_blocks_then_none_is_lost_or_wrong() -> Result<()> {
     }
     Ok(())
 }
-
-#[test]
-fn datagrams_above_the_ports_mtu_then_refused() -> Result<()> {
-    let rig = Rig::pair()?;
-    let adapt = |video: &mut VideoDocument| video.max_udp = Some(8960);
-    let refused = RelayedVideo::of(&rig, Raster::SMALL, Source::Pattern, adapt);
-    let error = format!("{:#}", refused.err().context("it was created")?);
-    assert!(error.contains("port a takes 1500 at most"), "{error}");
-    Ok(())
-}

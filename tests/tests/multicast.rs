@@ -5,70 +5,17 @@ use std::fs;
 use std::net::UdpSocket;
 
 use anyhow::{Context as _, Result, ensure};
-use onair_media::datagram;
 use onair_tests::{
-    Backend, Control, FlowSender, Plant, Raster, frame_on, onairctl, raster, receive, send,
-    wait_for,
+    Backend, Control, GROUP, Plant, Raster, Talker, frame_on, member, onairctl, send, wait_for,
 };
 use onair_types::api::RetargetSession;
 use onair_types::{JoinedBy, Source, SpecDocument};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-const GROUP: &str = "239.77.1.2";
 const RIGHT: &str = "10.77.0.9";
 const WRONG: &str = "10.77.0.8";
 const PATIENCE: u64 = 30;
-
-/// A session of the raster that [`Talker`] sends, from `GROUP` at a UDP port.
-fn member(name: &str, udp: u16, sources: &[&str]) -> SpecDocument {
-    let mut spec = receive(name, Raster::new(128, 72, 60, 10), udp);
-    spec.video.frame_rate = "60000/1001".into();
-    spec.flow.destination = format!("{GROUP}:{udp}");
-    let sources: Vec<_> = sources.iter().map(ToString::to_string).collect();
-    spec.flow.sources = (!sources.is_empty()).then_some(sources);
-    spec
-}
-
-/// A host that sends whole frames of ST 2110-20 to a group, through the kernel.
-struct Talker {
-    group: &'static str,
-    socket: UdpSocket,
-    flow: FlowSender,
-}
-
-impl Talker {
-    fn open(plant: &Plant, address: &str) -> Result<Self> {
-        Ok(Self {
-            group: GROUP,
-            socket: plant.sender(address)?,
-            flow: FlowSender::new(raster(10)),
-        })
-    }
-
-    fn frames(&mut self, udp: u16, count: usize) -> Result<()> {
-        for _ in 0..count {
-            let mut sent = Ok(0);
-            self.flow.frame(|_, packet| {
-                let rtp = &packet[datagram::HEADER_BYTES..];
-                if sent.is_ok() {
-                    sent = self.socket.send_to(rtp, (self.group, udp));
-                }
-            });
-            sent?;
-        }
-        Ok(())
-    }
-
-    /// Sends frames until the session has received some more.
-    fn until_received(&mut self, control: &mut Control, session: &str, udp: u16) -> Result<()> {
-        let before = control.show(session)?.counters.frames_complete;
-        wait_for("frames from the group", PATIENCE, || {
-            self.frames(udp, 2)?;
-            Ok(control.show(session)?.counters.frames_complete >= before + 4)
-        })
-    }
-}
 
 fn start(control: &mut Control, spec: &SpecDocument) -> Result<()> {
     control.create(spec)?;

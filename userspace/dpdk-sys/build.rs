@@ -60,13 +60,13 @@ const FUNCTIONS: &[&str] = &[
 ];
 
 /// Types that no allowed function names in its signature.
-const TYPES: &[&str] = &["onair_mbuf_offset", "rte_mbuf"];
+const TYPES: &[&str] = &["onair_mbuf_flag", "onair_mbuf_offset", "rte_mbuf"];
 
 /// Constants; those of the shim stand for what bindgen cannot read.
 const CONSTANTS: &[&str] = &[
     "ONAIR_.*",
     "RTE_ETH_SPEED_NUM_UNKNOWN",
-    "RTE_MBUF_DEFAULT_BUF_SIZE",
+    "RTE_PKTMBUF_HEADROOM",
     "RTE_VER_MONTH",
     "RTE_VER_YEAR",
 ];

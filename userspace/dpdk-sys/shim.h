@@ -93,4 +93,11 @@ enum onair_mbuf_offset {
 	ONAIR_MBUF_PKT_LEN = offsetof(struct rte_mbuf, pkt_len),
 	ONAIR_MBUF_BUF_LEN = offsetof(struct rte_mbuf, buf_len),
 	ONAIR_MBUF_POOL = offsetof(struct rte_mbuf, pool),
+	ONAIR_MBUF_OL_FLAGS = offsetof(struct rte_mbuf, ol_flags),
+	ONAIR_MBUF_VLAN_TCI = offsetof(struct rte_mbuf, vlan_tci),
+};
+
+/* Flags of a packet that the device has set (rte_mbuf_core.h). */
+enum onair_mbuf_flag {
+	ONAIR_MBUF_VLAN_STRIPPED = RTE_MBUF_F_RX_VLAN_STRIPPED,
 };

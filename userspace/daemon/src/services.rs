@@ -326,6 +326,16 @@ impl Services {
         }
         let hardware = self.dataplane.hardware(name).cloned().unwrap_or_default();
         let counted = self.dataplane.port_counters(&port.name).unwrap_or_default();
+        let refused = counted.rx_untagged + counted.rx_other_vlan;
+        if let Some(vlan) = port.vlan
+            && counted.rx_untagged > 0
+            && counted.rx_packets == refused
+        {
+            problems.push(format!(
+                "port {name} takes packets of VLAN {} and gets none, but {} without a tag: let the switch send tags, and a NIC of AF_XDP keep them (`ethtool -K INTERFACE rxvlan off`)",
+                vlan.id, counted.rx_untagged
+            ));
+        }
         let driver = self.dataplane.port_stats(&port.name);
         let missed = driver.map_or(0, |stats| {
             let xdp = stats.xdp.map_or(0, |xdp| xdp.rx_ring_full + xdp.rx_dropped);
@@ -339,6 +349,8 @@ impl Services {
             backend: backend(&port.driver),
             address: format!("{}/{}", port.address.0, port.address.1),
             mac: format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}"),
+            mtu: port.mtu,
+            vlan: port.vlan.map(|vlan| vlan.id),
             link_up: is_up,
             link_mbps: link.and_then(|link| link.mbps),
             wake: match hardware.wake {
@@ -371,6 +383,8 @@ impl Services {
             rx_missed: missed + counted.rx_hand_over_full,
             rx_handed_over: counted.rx_handed_over,
             rx_unclaimed: counted.rx_no_session,
+            rx_untagged: counted.rx_untagged,
+            rx_other_vlan: counted.rx_other_vlan,
         }
     }
 

@@ -89,6 +89,8 @@ fn session(flow: u16) -> (Session, Box<Runtime>) {
         sources: Vec::new(),
         payload_type: 96,
         format: format(),
+        max_udp: 1460,
+        mtu: 1500,
         timeout_ns: ReceiveConfig::default_timeout_ns(&format()),
         max_attachments: 1,
     };
@@ -119,6 +121,7 @@ fn flows_mixed_in_every_burst_then_each_session_has_its_own_packets_only() {
         driver: far.driver().to_owned(),
         mac: far.mac(),
         address: (ADDRESS, 24),
+        vlan: None,
         gateway: None,
         pollers: vec![0],
         queues: 1,

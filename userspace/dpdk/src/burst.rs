@@ -66,6 +66,12 @@ impl Burst {
         self.mbufs.pop()
     }
 
+    /// Keeps the packets for which `keep` is true, in order, and frees the others.
+    #[inline]
+    pub fn retain(&mut self, keep: impl FnMut(&mut Mbuf) -> bool) {
+        self.mbufs.retain(keep);
+    }
+
     /// Removes all packets, in order.
     pub fn drain(&mut self) -> impl Iterator<Item = Mbuf> {
         self.mbufs.drain(..)

@@ -48,6 +48,28 @@ impl Device {
         device
     }
 
+    /// The interface of an AF_PACKET device.
+    pub(crate) fn packet_interface(&self) -> Option<String> {
+        match self {
+            Self::Dpdk { arguments, .. } => packet_interface(&arguments.to_string_lossy()),
+            Self::Ring(_) => None,
+        }
+    }
+
+    /// The same with frames of so many bytes in the ring of an AF_PACKET socket; a size that is in the
+    /// string stays.
+    pub(crate) fn with_ring_frames(&self, bytes: u32) -> Self {
+        let mut device = self.clone();
+        if let Self::Dpdk { arguments, .. } = &mut device
+            && let Ok(text) = arguments.to_str()
+            && value(text, "framesz").is_none()
+            && let Ok(more) = CString::new(format!("{text},blocksz={bytes},framesz={bytes}"))
+        {
+            *arguments = more;
+        }
+        device
+    }
+
     pub(crate) fn pci(&self) -> Option<PciDevice> {
         match self {
             Self::Ring(_) => None,
@@ -217,6 +239,23 @@ mod tests {
             };
             assert_eq!(arguments.to_str().unwrap(), expected);
         }
+    }
+
+    #[test]
+    fn device_with_ring_frames_tells_the_driver_unless_the_string_does() {
+        let tell = |text: &str| {
+            let device: Device = text.parse().unwrap();
+            match device.with_ring_frames(12_288) {
+                Device::Dpdk { arguments, .. } => arguments.into_string().unwrap(),
+                Device::Ring(_) => panic!("no ring"),
+            }
+        };
+        assert_eq!(
+            tell("net_af_packet0,iface=va"),
+            "net_af_packet0,iface=va,blocksz=12288,framesz=12288"
+        );
+        let told = "net_af_packet0,iface=va,framesz=4096";
+        assert_eq!(tell(told), told);
     }
 
     #[test]

@@ -108,7 +108,7 @@ pub enum Error {
 
     /// Packets of the interface can be larger than the buffers of a port on AF_XDP.
     #[error(
-        "interface {interface} has an MTU of {mtu} bytes, and a port on AF_XDP takes {most}: `ip link set {interface} mtu 1500`, or use the device through vfio-pci"
+        "interface {interface} has an MTU of {mtu} bytes, and a port on AF_XDP takes {most}, because a packet must fit a page: `ip link set {interface} mtu 1500`, or use the device through vfio-pci or AF_PACKET"
     )]
     Mtu {
         /// The interface.
@@ -117,6 +117,19 @@ pub enum Error {
         mtu: u32,
         /// The largest that fits.
         most: u32,
+    },
+
+    /// The interface has another MTU than the port is to have.
+    #[error(
+        "interface {interface} has an MTU of {mtu} bytes, and the port's key mtu is {wanted}: `ip link set {interface} mtu {wanted}`, or leave the key out"
+    )]
+    OtherMtu {
+        /// The interface.
+        interface: String,
+        /// Its MTU.
+        mtu: u32,
+        /// The port's.
+        wanted: u16,
     },
 
     /// Another port, in this process or another OnAir, has the device or its AF_XDP queue.

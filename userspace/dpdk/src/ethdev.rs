@@ -168,19 +168,22 @@ impl Ethdev {
         Ok(info.max_rx_queues.min(info.max_tx_queues))
     }
 
-    /// Sets up a pair of queues on each of `pools`, then starts. After an error the port can only be
+    /// Sets up a pair of queues on each of `pools`, for IP packets of `mtu` bytes if that is given,
+    /// then starts. After an error the port can only be
     /// dropped: drivers do not support a second set-up.
     pub(crate) fn start(
         &mut self,
         pools: &[Pool],
-        mut rx: u16,
-        mut tx: u16,
+        (mut rx, mut tx): (u16, u16),
         with_interrupt: bool,
+        mtu: Option<u16>,
     ) -> Result<(), Error> {
         let id = self.id;
         let queues = u16::try_from(pools.len()).expect("as many as a driver has");
         let mut conf = rte_eth_conf::default();
         conf.intr_conf.set_rxq(with_interrupt.into());
+        // 0 is Ethernet's.
+        conf.rxmode.mtu = mtu.unwrap_or(0).into();
         if queues > 1 {
             // Each flow in one queue, so that its packets stay in order.
             let offered = self.info()?.flow_type_rss_offloads;

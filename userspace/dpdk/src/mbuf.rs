@@ -98,6 +98,27 @@ impl Mbuf {
         unsafe { slice::from_raw_parts_mut(self.start(), self.len()) }
     }
 
+    /// The control information of a VLAN tag that the device has taken out of the packet.
+    #[inline]
+    #[must_use]
+    pub fn stripped_tag(&self) -> Option<u16> {
+        let flags: u64 = self.field(dpdk_sys::ONAIR_MBUF_OL_FLAGS);
+        let is_stripped = flags & u64::from(dpdk_sys::ONAIR_MBUF_VLAN_STRIPPED) != 0;
+        is_stripped.then(|| self.field(dpdk_sys::ONAIR_MBUF_VLAN_TCI))
+    }
+
+    /// Shortens the packet by its first `length` bytes, at most all.
+    #[inline]
+    pub fn trim_front(&mut self, length: usize) {
+        let length = length.min(self.len());
+        let offset: u16 = self.field(dpdk_sys::ONAIR_MBUF_DATA_OFF);
+        let left = u16::try_from(self.len() - length).expect("less than before");
+        let length = u16::try_from(length).expect("at most all");
+        self.set_field::<u16>(dpdk_sys::ONAIR_MBUF_DATA_OFF, offset + length);
+        self.set_field::<u16>(dpdk_sys::ONAIR_MBUF_DATA_LEN, left);
+        self.set_field::<u32>(dpdk_sys::ONAIR_MBUF_PKT_LEN, u32::from(left));
+    }
+
     /// Free bytes after the packet.
     #[inline]
     #[must_use]

@@ -12,9 +12,14 @@ use std::{
 
 use dpdk_sys::rte_mempool;
 
-use crate::{Burst, Eal, Error, Mbuf, eal::Alive, log};
+use crate::{
+    Burst, ETHERNET_MTU, Eal, Error, Mbuf,
+    eal::Alive,
+    log,
+    room::{Driver, Room},
+};
 
-/// A pool of mbufs of 2048 bytes.
+/// A pool of mbufs: of 2048 bytes each, or as a port needs them.
 ///
 /// Each mbuf is in the pool (in its ring or in a registered thread's cache), with a driver, or held
 /// by this program. A dropped pool keeps its memory until all its mbufs are back.
@@ -48,15 +53,16 @@ impl Pool {
     /// [`Error::Invalid`] for a bad name, [`Error::Dpdk`] if there is no memory or the name is
     /// taken, [`Error::PoolScattered`].
     pub fn new(eal: &Eal, name: &str, mbufs: u32) -> Result<Self, Error> {
-        Self::on_node(eal, name, mbufs, -1, true)
+        let room = Room::new(Driver::Other, ETHERNET_MTU);
+        Self::on_node(eal, name, (mbufs, room), -1, true)
     }
 
-    /// As [`Pool::new`], on a NUMA node; -1 is any. With physical addresses it lies in several
+    /// As [`Pool::new`], of mbufs with this room, on a NUMA node; -1 is any. With physical addresses it lies in several
     /// pieces, which only AF_XDP cannot use.
     pub(crate) fn on_node(
         eal: &Eal,
         name: &str,
-        mbufs: u32,
+        (mbufs, room): (u32, Room),
         node: i32,
         in_one_piece: bool,
     ) -> Result<Self, Error> {
@@ -73,15 +79,20 @@ impl Pool {
         // DPDK requires at least one and a half caches in a pool, and at most 512 mbufs in a cache;
         // with eight caches every thread gets some.
         let cache = (mbufs / 8).min(256);
-        let room = u16::try_from(dpdk_sys::RTE_MBUF_DEFAULT_BUF_SIZE).expect("2176");
+        let headroom = u16::try_from(dpdk_sys::RTE_PKTMBUF_HEADROOM).expect("128");
+        let bytes = room.data + headroom;
         // SAFETY: EAL is up, `eal` proves it; the name is copied.
         let create =
-            || unsafe { dpdk_sys::onair_pool_create(c_name.as_ptr(), mbufs, cache, room, node) };
+            || unsafe { dpdk_sys::onair_pool_create(c_name.as_ptr(), mbufs, cache, bytes, node) };
         let (raw, log) = log::captured(create);
         let Some(raw) = NonNull::new(raw) else {
             // SAFETY: reads a thread-local of DPDK's.
             let errno = unsafe { dpdk_sys::onair_errno() };
-            let subject = format!("{name:?} of {mbufs} mbufs");
+            let subject = format!(
+                "{name:?} of {mbufs} mbufs of {} bytes, some {} MiB of memory_mb",
+                room.data,
+                room.plain_mb(mbufs)
+            );
             return Err(Error::dpdk("make the pool", subject, -errno, log));
         };
         // SAFETY: a live pool, made with that word.

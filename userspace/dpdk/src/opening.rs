@@ -11,7 +11,7 @@ use std::{
 use rustix::net::{sockopt, xdp::XdpOptionsFlags};
 
 use crate::{
-    Eal, Error, Pool, PortConfig, channels,
+    ETHERNET_MTU, Eal, Error, MOST_MTU, Pool, PortConfig, channels,
     claim::{Claim, Taken},
     device::Device,
     ethdev::Ethdev,
@@ -21,6 +21,7 @@ use crate::{
     netlink::{Mode, Route},
     pci::PciDevice,
     queue::OpenPort,
+    room::{Driver, Room},
 };
 
 /// Pause between two attempts at a busy queue.
@@ -52,10 +53,10 @@ pub(crate) fn open_here(
     device: &Device,
     open: &BTreeSet<u16>,
 ) -> Result<Opened, Error> {
+    let mtu = mtu_of(config, device)?;
     let Some(queue) = device.xdp() else {
-        return open_plain(eal, config, device, open);
+        return open_plain(eal, config, (device, mtu), open);
     };
-    check_mtu(&queue.interface)?;
     let first: u16 = queue.start.parse().unwrap_or(0);
     let room = channels::count(&queue.interface).saturating_sub(first);
     let queues = config.queues.min(room).max(1);
@@ -63,7 +64,8 @@ pub(crate) fn open_here(
         .and_next(queues)
         .map(|queue| Claim::on(&queue, &config.device, config.busy))
         .collect::<Result<_, _>>()?;
-    let attempt = |setup| start(eal, config, &device.with_queues(queues), open, setup);
+    let device = &device.with_queues(queues);
+    let attempt = |setup| start(eal, config, (device, mtu), open, setup);
     let started = match config.xdp {
         XdpChoice::Generic => patiently(config, || attempt(Setup::Generic)),
         XdpChoice::Native => patiently(config, || attempt(Setup::Plain)),
@@ -88,7 +90,7 @@ pub(crate) fn open_here(
 fn open_plain(
     eal: &Eal,
     config: &PortConfig,
-    device: &Device,
+    (device, mtu): (&Device, Mtu),
     open: &BTreeSet<u16>,
 ) -> Result<Opened, Error> {
     let device = device.with_queues(config.queues);
@@ -96,14 +98,14 @@ fn open_plain(
     let lock = pci.as_ref().map(PciDevice::claim).transpose()?.flatten();
     let taken = lock.map_or(Taken::Nothing, Taken::Device);
     if config.interrupt && pci.is_some() {
-        match log::trial(|| start(eal, config, &device, open, Setup::Interrupt)) {
+        match log::trial(|| start(eal, config, (&device, mtu), open, Setup::Interrupt)) {
             Ok(started) => return Ok(opened(config, &device, started, taken)),
             Err(error) => {
                 tracing::debug!(target: "dpdk", port = config.name, "without interrupt: {error}");
             }
         }
     }
-    let started = start(eal, config, &device, open, Setup::Plain)?;
+    let started = start(eal, config, (&device, mtu), open, Setup::Plain)?;
     Ok(opened(config, &device, started, taken))
 }
 
@@ -139,17 +141,60 @@ fn opened(
     }
 }
 
-/// The kernel drops a packet that does not fit, and counts it where nobody looks.
-fn check_mtu(interface: &str) -> Result<(), Error> {
+/// The MTU that a port is to have.
+#[derive(Debug, Clone, Copy)]
+enum Mtu {
+    /// The kernel's interface has it, which the administrator configures.
+    OfInterface(u16),
+    /// The device gets it.
+    ToSet(u16),
+    /// The wire inside the process has none.
+    OfRing(u16),
+}
+
+impl Mtu {
+    const fn bytes(self) -> u16 {
+        match self {
+            Self::OfInterface(bytes) | Self::ToSet(bytes) | Self::OfRing(bytes) => bytes,
+        }
+    }
+}
+
+/// Checks that the interface has the MTU that the port is to have, and that AF_XDP takes it: the kernel
+/// drops a packet that does not fit, and counts it where nobody looks.
+fn mtu_of(config: &PortConfig, device: &Device) -> Result<Mtu, Error> {
+    let wanted = config.mtu.unwrap_or(ETHERNET_MTU);
+    let xdp = device.xdp().map(|queue| queue.interface.clone());
+    let is_on_xdp = xdp.is_some();
+    let Some(interface) = xdp.or_else(|| device.packet_interface()) else {
+        return Ok(match device {
+            Device::Ring(_) => Mtu::OfRing(wanted),
+            Device::Dpdk { .. } => Mtu::ToSet(wanted),
+        });
+    };
     // Without an answer opening the port reports the reason.
-    let found = Route::open().and_then(|route| route.find(interface));
-    match found {
-        Ok(Some(found)) if found.mtu > PortConfig::XDP_MTU => Err(Error::Mtu {
-            interface: interface.to_owned(),
-            mtu: found.mtu,
-            most: PortConfig::XDP_MTU,
+    let found = Route::open().and_then(|route| route.find(&interface));
+    let Some(mtu) = found.ok().flatten().map(|found| found.mtu) else {
+        return Ok(Mtu::OfInterface(wanted));
+    };
+    if is_on_xdp && mtu > PortConfig::XDP_MTU {
+        let most = PortConfig::XDP_MTU;
+        return Err(Error::Mtu {
+            interface,
+            mtu,
+            most,
+        });
+    }
+    match config.mtu {
+        Some(wanted) if mtu != u32::from(wanted) => Err(Error::OtherMtu {
+            interface,
+            mtu,
+            wanted,
         }),
-        _ => Ok(()),
+        _ => {
+            let bytes = u16::try_from(mtu).unwrap_or(u16::MAX);
+            Ok(Mtu::OfInterface(bytes.min(MOST_MTU)))
+        }
     }
 }
 
@@ -171,17 +216,26 @@ fn xdp_mode(device: &Device, socket: BorrowedFd<'_>) -> Option<XdpMode> {
 fn start(
     eal: &Eal,
     config: &PortConfig,
-    device: &Device,
+    (device, mtu): (&Device, Mtu),
     open: &BTreeSet<u16>,
     setup: Setup,
 ) -> Result<(Ethdev, Vec<Pool>, u16), Error> {
     static SERIAL: AtomicU32 = AtomicU32::new(0);
+    let driver = match device {
+        _ if device.xdp().is_some() => Driver::AfXdp,
+        _ if device.packet_interface().is_some() => Driver::AfPacket,
+        _ => Driver::Other,
+    };
+    let room = Room::new(driver, mtu.bytes());
+    let config = &config.for_room(room);
+    let framed = room.ring_frame.map(|bytes| device.with_ring_frames(bytes));
+    let device = framed.as_ref().unwrap_or(device);
     let mut ethdev = Ethdev::attach(device, &config.device, |id| open.contains(&id))?;
     let is_af_xdp = ethdev.is_af_xdp();
     let node = ethdev.node();
     let pool = || {
         let name = format!("onair-port{}", SERIAL.fetch_add(1, Ordering::Relaxed));
-        let mut pool = Pool::on_node(eal, &name, config.mbufs, node, is_af_xdp)?;
+        let mut pool = Pool::on_node(eal, &name, (config.mbufs, room), node, is_af_xdp)?;
         if is_af_xdp {
             pool.expect_swallowed();
         }
@@ -195,8 +249,14 @@ fn start(
     if setup == Setup::Generic {
         ethdev.attach_generic()?;
     }
-    let started = ethdev.start(&pools, rx, tx, setup == Setup::Interrupt);
-    match started.and_then(|()| ethdev.mtu()) {
+    // Without the key the driver chooses.
+    let to_set = config.mtu.filter(|_| matches!(mtu, Mtu::ToSet(_)));
+    let started = ethdev.start(&pools, (rx, tx), setup == Setup::Interrupt, to_set);
+    let mtu = started.and_then(|()| match mtu {
+        Mtu::ToSet(_) => ethdev.mtu(),
+        Mtu::OfInterface(bytes) | Mtu::OfRing(bytes) => Ok(bytes),
+    });
+    match mtu {
         Ok(mtu) => Ok((ethdev, pools, mtu)),
         Err(error) => {
             // The driver first: it has mbufs of the pools.

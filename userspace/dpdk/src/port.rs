@@ -19,6 +19,7 @@ use crate::{
     opening,
     queue::{OpenPort, QueuePair},
     removal,
+    room::{self, Driver, Room},
 };
 
 /// Configuration of a port.
@@ -48,19 +49,44 @@ pub struct PortConfig {
     pub busy: Duration,
     /// Where the XDP program of an AF_XDP port runs. No other port has one.
     pub xdp: XdpChoice,
+    /// The largest IP packet in bytes, from [`LEAST_MTU`](crate::LEAST_MTU) to
+    /// [`MOST_MTU`](crate::MOST_MTU): a kernel's interface must have it, any other device gets it.
+    /// `None`: what the interface has, else [`ETHERNET_MTU`](crate::ETHERNET_MTU).
+    pub mtu: Option<u16>,
     /// Whether a PCI device's interrupt is set up, for pollers that sleep. Without effect if its
     /// driver has none.
     pub interrupt: bool,
 }
 
 impl PortConfig {
-    /// Memory for one pair of queues without hugepages, in MiB: each mbuf of the pool takes a page of its
-    /// own, since none crosses a page's end.
-    pub const PLAIN_MEMORY_MB: u32 = 34;
+    /// The largest MTU of an interface under AF_XDP, in bytes: a page, less what DPDK and the kernel
+    /// have in it, an Ethernet header and a VLAN tag.
+    pub const XDP_MTU: u32 = room::XDP_MTU;
 
-    /// The largest MTU of an interface under AF_XDP, in bytes: an mbuf's 2048, less the kernel's 256
-    /// of headroom, an Ethernet header and a VLAN tag.
-    pub const XDP_MTU: u32 = 2048 - 256 - 14 - 4;
+    /// Mbufs and places of a ring for jumbo frames, which are six times as large as others.
+    const JUMBO_MBUFS: u32 = 4096;
+    const JUMBO_DESCRIPTORS: u16 = 1024;
+
+    /// Memory for one pair of queues of a port with this MTU without hugepages, in MiB.
+    #[must_use]
+    pub fn plain_memory_mb(mtu: u16) -> u32 {
+        // Of all drivers' buffers those of AF_PACKET are the largest.
+        let room = Room::new(Driver::AfPacket, mtu);
+        let config = Self::new("", "").for_room(room);
+        // And some for the rings of DPDK.
+        room.plain_mb(config.mbufs) + 2
+    }
+
+    /// With as many mbufs and places as packets of this size need.
+    pub(crate) fn for_room(&self, room: Room) -> Self {
+        let mut config = self.clone();
+        if room.is_jumbo() {
+            config.mbufs = config.mbufs.min(Self::JUMBO_MBUFS);
+            config.rx_descriptors = config.rx_descriptors.min(Self::JUMBO_DESCRIPTORS);
+            config.tx_descriptors = config.tx_descriptors.min(Self::JUMBO_DESCRIPTORS);
+        }
+        config
+    }
 
     /// One pair of queues: two rings of 2048 places and a pool of 8192 mbufs.
     #[must_use]
@@ -75,6 +101,7 @@ impl PortConfig {
             mbufs: 8192,
             busy: Duration::from_secs(2),
             xdp: XdpChoice::Auto,
+            mtu: None,
             interrupt: false,
         }
     }

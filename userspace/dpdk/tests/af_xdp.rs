@@ -132,11 +132,31 @@ fn generic_mode_carries_everything_and_leaves_the_link_clean(veth: &Veth, eal: &
 
 fn largest_packet_passes_and_a_larger_mtu_is_refused(veth: &Veth, eal: &Eal) {
     let set = |mtu: u32| ["va", "vb"].map(|end| veth.ip(&format!("link set {end} mtu {mtu}")));
-    set(PortConfig::XDP_MTU);
+    // The largest that fits a usual buffer, and the largest of all.
+    for mtu in [1774, PortConfig::XDP_MTU] {
+        largest_packet_passes(veth, eal, mtu);
+    }
+    set(PortConfig::XDP_MTU + 1);
+    let refused = Port::open(eal, &veth::config(&veth.namespace, "a")).unwrap_err();
+    assert!(matches!(refused, Error::Mtu { .. }), "{refused}");
+    set(1500);
+    let other = PortConfig {
+        mtu: Some(1600),
+        ..veth::config(&veth.namespace, "a")
+    };
+    let refused = Port::open(eal, &other).unwrap_err().to_string();
+    assert!(refused.contains("ip link set va mtu 1600"), "{refused}");
+}
+
+fn largest_packet_passes(veth: &Veth, eal: &Eal, mtu: u32) {
+    for end in ["va", "vb"] {
+        veth.ip(&format!("link set {end} mtu {mtu}"));
+    }
     let (a, b) = veth.open(eal);
+    assert_eq!(u32::from(a.mtu()), mtu);
     let (mut tx, mut rx) = (a.tx_queue(0).unwrap(), b.rx_queue(0).unwrap());
     // With a VLAN tag.
-    let length = PortConfig::XDP_MTU as usize + 18;
+    let length = mtu as usize + 18;
     let mut burst = Burst::new();
     let mut packet = tx.alloc().unwrap();
     fill(packet.append(length).unwrap(), a.mac(), b.mac(), 7);
@@ -150,10 +170,6 @@ fn largest_packet_passes_and_a_larger_mtu_is_refused(veth: &Veth, eal: &Eal) {
     drop((burst, tx, rx));
     a.close().unwrap();
     b.close().unwrap();
-    set(PortConfig::XDP_MTU + 1);
-    let refused = Port::open(eal, &veth::config(&veth.namespace, "a")).unwrap_err();
-    assert!(matches!(refused, Error::Mtu { .. }), "{refused}");
-    set(1500);
 }
 
 fn deleted_under_its_port(veth: &Veth, eal: &Eal) {

@@ -30,3 +30,4 @@ pub mod st2110_21;
 pub mod survey;
 pub mod udp;
 pub mod video;
+pub mod vlan;

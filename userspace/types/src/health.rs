@@ -215,6 +215,12 @@ pub struct PortHealth {
     /// Ethernet address.
     #[cfg_attr(feature = "openapi", schema(examples("02:00:00:00:00:01")))]
     pub mac: String,
+    /// Largest IP packet in bytes.
+    #[serde(default = "ethernet")]
+    pub mtu: u16,
+    /// Its VLAN; absent without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vlan: Option<u16>,
     /// The link is up.
     pub link_up: bool,
     /// Speed of the link in Mbit/s, if the driver reports it.
@@ -261,6 +267,18 @@ pub struct PortHealth {
     pub rx_handed_over: u64,
     /// Packets received that belong to no session, since the start.
     pub rx_unclaimed: u64,
+    /// Packets received without the tag of the port's VLAN, since the start.
+    #[serde(default)]
+    pub rx_untagged: u64,
+    /// Packets received with the tag of another VLAN, or with a tag at a port without a VLAN, since the
+    /// start.
+    #[serde(default)]
+    pub rx_other_vlan: u64,
+}
+
+/// The MTU of a daemon that does not tell.
+const fn ethernet() -> u16 {
+    1500
 }
 
 /// What a daemon used that does not tell.

@@ -62,6 +62,8 @@ pub struct Port {
     pub inside: bool,
     /// `address/prefix`.
     pub address: String,
+    /// More keys, as they are.
+    pub keys: String,
 }
 
 /// What a test or the demo may want to be different from one daemon to the next; the rest is as
@@ -99,6 +101,7 @@ impl Config {
             device: backend.device(&format!("v{name}")),
             inside: backend != Backend::Ring,
             address: address.to_owned(),
+            keys: String::new(),
         };
         Self {
             ports: vec![port("a", "10.77.0.1/24"), port("b", "10.77.0.2/24")],
@@ -171,8 +174,8 @@ impl Config {
             };
             let _ = write!(
                 text,
-                "[[port]]\nname = \"{}\"\ndevice = \"{}\"\n{netns}address = \"{}\"\n{pollers}\n",
-                port.name, port.device, port.address
+                "[[port]]\nname = \"{}\"\ndevice = \"{}\"\n{netns}address = \"{}\"\n{pollers}\n{}\n",
+                port.name, port.device, port.address, port.keys
             );
         }
         text + &self.more

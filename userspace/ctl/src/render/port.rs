@@ -14,6 +14,8 @@ pub(super) fn traffic(ports: &[PortHealth]) -> String {
             ("DRIVER", |port| cell(&port.backend)),
             ("ADDRESS", |port| cell(&port.address)),
             ("MAC", |port| cell(&port.mac)),
+            ("MTU", |port| cell(port.mtu)),
+            ("VLAN", |port| cell(or_dash(port.vlan))),
             ("LINK", link),
             ("POLLER", |port| cell(pollers(port))),
             ("RECEIVED", |port| cell(port.rx_packets)),
@@ -33,6 +35,7 @@ pub(crate) fn devices(ports: &[PortHealth]) -> String {
             ("DEVICE", |port| cell(&port.device)),
             ("DRIVER", |port| cell(driver(port))),
             ("ADDRESS", |port| cell(&port.address)),
+            ("MTU", |port| cell(port.mtu)),
             ("LINK", link),
             ("SPEED", |port| {
                 cell(or_dash(port.link_mbps.map(|mbps| format!("{mbps} Mbit/s"))))

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use onair_dpdk::{EalConfig, Hugepages, PortConfig};
+use onair_dpdk::{ETHERNET_MTU, EalConfig, Hugepages, PortConfig};
 use onair_types::{SessionSpec, SpecDocument, did_you_mean};
 
 pub use self::shutdown::{OnPollerDeath, Policy, ShutdownConfig};
@@ -179,8 +179,11 @@ impl Config {
     /// Checks that the ports' packets fit the memory that DPDK reserves at the start. From hugepages
     /// it takes what it needs.
     fn check_memory(&self) -> Result<(), ConfigError> {
-        let queues: usize = self.port.iter().map(|port| port.pollers().len()).sum();
-        let needed = queues * PortConfig::PLAIN_MEMORY_MB as usize;
+        let of = |port: &Port| {
+            let mtu = port.mtu.unwrap_or(ETHERNET_MTU);
+            port.pollers().len() * PortConfig::plain_memory_mb(mtu) as usize
+        };
+        let needed: usize = self.port.iter().map(of).sum();
         if self.dpdk.without_iommu && self.dpdk.hugepages == Hugepages::Never {
             let problem = "dpdk.without_iommu needs hugepages: set \"require\"";
             return Err(ConfigError::value("dpdk.hugepages", "never", problem));
@@ -283,6 +286,10 @@ mod tests {
             (
                 format!("{port}[dpdk]\nmemory_mb = 33"),
                 "dpdk.memory_mb = 33: too little for 1 port(s) without hugepages: give at least 34",
+            ),
+            (
+                format!("{port}mtu = 9000\n[dpdk]\nmemory_mb = 65"),
+                "dpdk.memory_mb = 65: too little for 1 port(s) without hugepages: give at least 66",
             ),
             (
                 port.replace("ring:x:a", "0000:3b:00.0"),

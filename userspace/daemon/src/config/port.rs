@@ -3,7 +3,8 @@
 use std::net::Ipv4Addr;
 use std::slice;
 
-use onair_dpdk::{DeviceClaim, PciDevice, XdpChoice};
+use onair_dpdk::{DeviceClaim, LEAST_MTU, MOST_MTU, PciDevice, PortConfig, XdpChoice};
+use onair_media::vlan::{LEAST_ID, MOST_ID, MOST_PRIORITY, Vlan};
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
@@ -24,6 +25,15 @@ pub struct Port {
     pub xdp: XdpChoice,
     /// IPv4 address and prefix length.
     pub address: String,
+    /// Largest IP packet in bytes. Absent: what the interface has, else 1500.
+    #[serde(default)]
+    pub mtu: Option<u16>,
+    /// Id of the VLAN that its packets are in, 1 to 4094. Absent: they have no tag.
+    #[serde(default)]
+    pub vlan: Option<u16>,
+    /// Priority code point of the tags, 0 to 7. Absent: that of each packet's DSCP.
+    #[serde(default)]
+    pub vlan_priority: Option<u8>,
     /// Address of the router for unicast to other networks.
     #[serde(default)]
     pub gateway: Option<String>,
@@ -124,6 +134,48 @@ impl Port {
         }
     }
 
+    /// Its MTU in bytes, as far as the configuration tells.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`]: out of range, or more than AF_XDP takes.
+    pub fn mtu(&self) -> Result<Option<u16>, ConfigError> {
+        let Some(mtu) = self.mtu else {
+            return Ok(None);
+        };
+        let is_on_xdp = self.claim()?.name.starts_with("net_af_xdp");
+        if !(LEAST_MTU..=MOST_MTU).contains(&mtu) {
+            let problem = format!("give {LEAST_MTU} to {MOST_MTU}");
+            return Err(self.wrong("mtu", &mtu.to_string(), problem));
+        }
+        if is_on_xdp && u32::from(mtu) > PortConfig::XDP_MTU {
+            let problem = format!(
+                "a port on AF_XDP takes {} at most: use the device through vfio-pci or AF_PACKET",
+                PortConfig::XDP_MTU
+            );
+            return Err(self.wrong("mtu", &mtu.to_string(), problem));
+        }
+        Ok(Some(mtu))
+    }
+
+    /// Its VLAN.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`]: out of range, or a priority without a VLAN.
+    pub fn vlan(&self) -> Result<Option<Vlan>, ConfigError> {
+        let priority = self.vlan_priority;
+        if let Some(priority) = priority.filter(|it| *it > MOST_PRIORITY || self.vlan.is_none()) {
+            let problem = format!("give 0 to {MOST_PRIORITY}, beside `vlan`");
+            return Err(self.wrong("vlan_priority", &priority.to_string(), problem));
+        }
+        match self.vlan {
+            Some(id) if !(LEAST_ID..=MOST_ID).contains(&id) => {
+                let problem = format!("give {LEAST_ID} to {MOST_ID}");
+                Err(self.wrong("vlan", &id.to_string(), problem))
+            }
+            id => Ok(id.map(|id| Vlan { id, priority })),
+        }
+    }
+
     fn check_pollers(&self) -> Result<(), ConfigError> {
         if self.poller.is_empty() == self.pollers.is_empty() {
             let problem = "give the name of a [[poller]], or several in `pollers`";
@@ -166,6 +218,8 @@ pub(super) fn check(ports: &[Port]) -> Result<(), ConfigError> {
     for (at, port) in ports.iter().enumerate() {
         let (address, _) = port.ipv4()?;
         port.gateway()?;
+        port.mtu()?;
+        port.vlan()?;
         port.check_pollers()?;
         let claim = port.claim()?;
         for before in &ports[..at] {
@@ -216,6 +270,9 @@ mod tests {
             netns: None,
             xdp: XdpChoice::Auto,
             address: address.into(),
+            mtu: None,
+            vlan: None,
+            vlan_priority: None,
             gateway: None,
             poller: "p".into(),
             pollers: Vec::new(),
@@ -284,6 +341,48 @@ mod tests {
         ] {
             let error = check(&[with(wrong)]).unwrap_err().to_string();
             assert!(error.contains("port.a.gateway"), "{wrong}: {error}");
+        }
+    }
+
+    #[test]
+    fn mtu_is_one_that_the_device_can_have() {
+        let with = |device: &str, mtu| Port {
+            mtu: Some(mtu),
+            ..port("a", device, "10.0.0.1/24")
+        };
+        for (device, mtu) in [("ring:x:a", 9216), ("net_af_xdp0,iface=eth1", 3438)] {
+            assert_eq!(with(device, mtu).mtu().unwrap(), Some(mtu));
+        }
+        for (device, mtu, problem) in [
+            ("ring:x:a", 575, "give 576 to 9216"),
+            ("ring:x:a", 9217, "give 576 to 9216"),
+            ("net_af_xdp0,iface=eth1", 3439, "AF_XDP takes 3438 at most"),
+        ] {
+            let error = check(&[with(device, mtu)]).unwrap_err().to_string();
+            assert!(error.contains(problem), "{error}");
+        }
+    }
+
+    #[test]
+    fn vlan_is_one_that_a_tag_can_have() {
+        let with = |vlan, vlan_priority| Port {
+            vlan,
+            vlan_priority,
+            ..port("a", "ring:x:a", "10.0.0.1/24")
+        };
+        for vlan in [1, 4094] {
+            let priority = Some(7);
+            let found = with(Some(vlan), priority).vlan().unwrap();
+            assert_eq!(found, Some(Vlan { id: vlan, priority }));
+        }
+        for (vlan, priority, problem) in [
+            (Some(0), None, "port.a.vlan = 0: give 1 to 4094"),
+            (Some(4095), None, "give 1 to 4094"),
+            (Some(100), Some(8), "port.a.vlan_priority = 8: give 0 to 7"),
+            (None, Some(3), "beside `vlan`"),
+        ] {
+            let error = check(&[with(vlan, priority)]).unwrap_err().to_string();
+            assert!(error.contains(problem), "{error}");
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onair_dpdk::{EalConfig, XdpChoice};
+use onair_media::vlan::Vlan;
 
 /// Configuration of the dataplane. It does not change after the start.
 #[derive(Debug, Clone)]
@@ -40,8 +41,12 @@ pub struct PortSpec {
     pub netns: Option<String>,
     /// Where the XDP program of a port on AF_XDP runs.
     pub xdp: XdpChoice,
+    /// Largest IP packet in bytes, see [`onair_dpdk::PortConfig::mtu`].
+    pub mtu: Option<u16>,
     /// IPv4 address and prefix length of the port, 0 to 32.
     pub address: (Ipv4Addr, u8),
+    /// Its VLAN; `None` for frames without a tag.
+    pub vlan: Option<Vlan>,
     /// Where packets to other networks go: a router in the port's network.
     pub gateway: Option<Ipv4Addr>,
     /// Indices of its pollers in [`DataplaneConfig::pollers`]: at least one. Each has a receive and a
@@ -108,6 +113,8 @@ pub struct PortInfo {
     pub mac: [u8; 6],
     /// IPv4 address and prefix length.
     pub address: (Ipv4Addr, u8),
+    /// Its VLAN; `None` for frames without a tag.
+    pub vlan: Option<Vlan>,
     /// Router for other networks.
     pub gateway: Option<Ipv4Addr>,
     /// Indices of its pollers.
@@ -248,6 +255,7 @@ mod tests {
             driver: "net_ring".into(),
             mac: [2; 6],
             address: (Ipv4Addr::new(10, 1, 2, 3), prefix),
+            vlan: None,
             gateway: None,
             pollers: vec![0],
             queues: 1,

@@ -1,8 +1,11 @@
-//! Finds the session of a datagram by its destination.
+//! Finds the session of a datagram by its destination and, where sessions of one destination differ by
+//! their sources, by its source.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::net::SocketAddrV4;
+
+use super::flow::{ReceivedFlow, SourceFilter, admit, meet};
 
 /// Hashes by multiplication. That is enough: only clients that may create sessions choose
 /// destinations.
@@ -27,32 +30,77 @@ impl Hasher for FlowHasher {
     }
 }
 
+/// One session's part of a destination.
+#[derive(Debug)]
+struct Route {
+    /// None of them: any.
+    sources: Box<[SourceFilter]>,
+    entry: usize,
+}
+
+/// Where a datagram belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    /// To this entry.
+    Entry(usize),
+    /// To none: this entry alone receives its destination, and not from its source.
+    Refused(usize),
+    /// To none.
+    Nothing,
+}
+
 /// The flows that one poller's sessions receive.
 #[derive(Debug, Default)]
 pub(super) struct Demux {
-    entries: HashMap<u64, usize, BuildHasherDefault<FlowHasher>>,
+    /// Of one destination, no two meet.
+    routes: HashMap<u64, Vec<Route>, BuildHasherDefault<FlowHasher>>,
 }
 
 impl Demux {
-    /// The entry of a flow; `None` if no session receives it.
     #[inline]
-    pub(super) fn entry(&self, port: usize, destination: SocketAddrV4) -> Option<usize> {
-        self.entries.get(&key(port, destination)).copied()
+    pub(super) fn find(
+        &self,
+        port: usize,
+        destination: SocketAddrV4,
+        source: SocketAddrV4,
+    ) -> Found {
+        let Some(routes) = self.routes.get(&key(port, destination)) else {
+            return Found::Nothing;
+        };
+        match routes.iter().find(|it| admit(&it.sources, source)) {
+            Some(route) => Found::Entry(route.entry),
+            None => match &routes[..] {
+                [alone] => Found::Refused(alone.entry),
+                _ => Found::Nothing,
+            },
+        }
     }
 
-    /// Routes a flow to `entry`. False if the flow is taken.
-    pub(super) fn add(&mut self, port: usize, destination: SocketAddrV4, entry: usize) -> bool {
-        let key = key(port, destination);
-        if self.entries.contains_key(&key) {
+    /// Routes a flow to `entry`, which then has no other of that destination. False if another entry has
+    /// packets of it.
+    pub(super) fn add(&mut self, port: usize, flow: ReceivedFlow<'_>, entry: usize) -> bool {
+        let routes = self.routes.entry(key(port, flow.destination)).or_default();
+        let meets = |route: &Route| route.entry != entry && meet(&route.sources, flow.sources);
+        if routes.iter().any(meets) {
             return false;
         }
-        self.entries.insert(key, entry);
+        routes.retain(|route| route.entry != entry);
+        routes.push(Route {
+            sources: flow.sources.into(),
+            entry,
+        });
         true
     }
 
-    /// Removes a flow.
-    pub(super) fn remove(&mut self, port: usize, destination: SocketAddrV4) {
-        self.entries.remove(&key(port, destination));
+    /// Removes the flow of `entry` with this destination.
+    pub(super) fn remove(&mut self, port: usize, destination: SocketAddrV4, entry: usize) {
+        let key = key(port, destination);
+        if let Some(routes) = self.routes.get_mut(&key) {
+            routes.retain(|route| route.entry != entry);
+            if routes.is_empty() {
+                self.routes.remove(&key);
+            }
+        }
     }
 }
 
@@ -60,12 +108,12 @@ fn key(port: usize, destination: SocketAddrV4) -> u64 {
     (port as u64) << 48 | flow_key(destination)
 }
 
-/// A flow in 48 bits.
+/// A destination in 48 bits.
 pub(super) fn flow_key(destination: SocketAddrV4) -> u64 {
     u64::from(destination.ip().to_bits()) << 16 | u64::from(destination.port())
 }
 
-/// The flow of a key.
+/// The destination of a key.
 pub(super) fn flow_of(key: u64) -> SocketAddrV4 {
     let [_, _, a, b, c, d, high, low] = key.to_be_bytes();
     SocketAddrV4::new([a, b, c, d].into(), u16::from_be_bytes([high, low]))
@@ -73,27 +121,66 @@ pub(super) fn flow_of(key: u64) -> SocketAddrV4 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::net::Ipv4Addr;
 
-    fn flow(last: u8, port: u16) -> SocketAddrV4 {
+    use super::super::flow::tests::source;
+    use super::*;
+
+    fn address(last: u8, port: u16) -> SocketAddrV4 {
         SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, last), port)
     }
 
+    fn flow(destination: SocketAddrV4, sources: &[SourceFilter]) -> ReceivedFlow<'_> {
+        ReceivedFlow {
+            destination,
+            sources,
+        }
+    }
+
     #[test]
-    fn demux_flows_added_and_removed_then_each_finds_its_seat_only() {
+    fn demux_flows_added_and_removed_then_each_finds_its_entry_only() {
         let mut demux = Demux::default();
+        let any = address(99, 5000);
         for entry in 0u8..200 {
-            assert!(demux.add(0, flow(entry, 5004), usize::from(entry)));
+            let flow = flow(address(entry, 5004), &[]);
+            assert!(demux.add(0, flow, usize::from(entry)));
         }
-        assert!(!demux.add(0, flow(7, 5004), 1));
+        assert!(!demux.add(0, flow(address(7, 5004), &[]), 1));
+        let find = |demux: &Demux, port, to| demux.find(port, to, any);
         for entry in 0u8..200 {
-            assert_eq!(demux.entry(0, flow(entry, 5004)), Some(usize::from(entry)));
-            assert_eq!(demux.entry(0, flow(entry, 5005)), None);
-            assert_eq!(demux.entry(1, flow(entry, 5004)), None);
+            let found = find(&demux, 0, address(entry, 5004));
+            assert_eq!(found, Found::Entry(entry.into()));
+            assert_eq!(find(&demux, 0, address(entry, 5005)), Found::Nothing);
+            assert_eq!(find(&demux, 1, address(entry, 5004)), Found::Nothing);
         }
-        assert_eq!(flow_of(flow_key(flow(7, 5004))), flow(7, 5004));
-        demux.remove(0, flow(7, 5004));
-        assert_eq!(demux.entry(0, flow(7, 5004)), None);
+        assert_eq!(flow_of(flow_key(address(7, 5004))), address(7, 5004));
+        demux.remove(0, address(7, 5004), 7);
+        assert_eq!(find(&demux, 0, address(7, 5004)), Found::Nothing);
+    }
+
+    #[test]
+    fn demux_one_destination_and_two_sources_then_each_has_its_own() {
+        let mut demux = Demux::default();
+        let group = address(200, 5004);
+        let [one, two] = [source(1, None), source(2, None)];
+        let from = |last| address(last, 5000);
+        assert!(demux.add(0, flow(group, &[one]), 7));
+        assert_eq!(demux.find(0, group, from(2)), Found::Refused(7));
+        assert!(!demux.add(0, flow(group, &[]), 8), "any source meets one");
+        assert!(!demux.add(0, flow(group, &[two, one]), 8));
+        assert!(demux.add(0, flow(group, &[two]), 8));
+        for (last, entry) in [(1, 7), (2, 8)] {
+            assert_eq!(demux.find(0, group, from(last)), Found::Entry(entry));
+        }
+        assert_eq!(demux.find(0, group, from(3)), Found::Nothing);
+        // The first turns to another source, but not to that of the second.
+        assert!(!demux.add(0, flow(group, &[two]), 7));
+        assert_eq!(demux.find(0, group, from(1)), Found::Entry(7));
+        assert!(demux.add(0, flow(group, &[source(3, None)]), 7));
+        assert_eq!(demux.find(0, group, from(1)), Found::Nothing);
+        assert_eq!(demux.find(0, group, from(3)), Found::Entry(7));
+        demux.remove(0, group, 8);
+        demux.remove(0, group, 7);
+        assert_eq!(demux.find(0, group, from(3)), Found::Nothing);
     }
 }

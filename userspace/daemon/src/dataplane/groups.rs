@@ -61,12 +61,13 @@ pub(super) struct PortGroups {
 }
 
 impl PortGroups {
-    pub(super) fn new(port: &Port, queries: Arc<QueryInbox>) -> Self {
+    pub(super) fn new(port: &Port, info: &PortInfo, queries: Arc<QueryInbox>) -> Self {
         let [.., a, b, c, d] = port.mac();
         Self {
+            // The kernel's sockets are at the interface, which is in no VLAN.
             joiner: match port.group_joiner() {
-                Some(_) => Joiner::Kernel,
-                None => Joiner::Own,
+                Some(_) if info.vlan.is_none() => Joiner::Kernel,
+                _ => Joiner::Own,
             },
             members: BTreeMap::new(),
             host: Host::new(u32::from_be_bytes([a, b, c, d]).into()),

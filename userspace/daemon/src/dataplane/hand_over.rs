@@ -15,6 +15,7 @@ use onair_dpdk::{Burst, Mbuf};
 use onair_media::arp::ArpMessage;
 
 use super::demux::{FlowHasher, flow_key, flow_of};
+use super::flow::{ReceivedFlow, SourceFilter, admit, meet};
 use super::inbox::Inbox;
 use super::port::RX_BURST;
 
@@ -29,6 +30,7 @@ pub(super) struct Unclaimed {
     /// Its place in the burst.
     pub(super) at: usize,
     pub(super) destination: SocketAddrV4,
+    pub(super) source: SocketAddrV4,
 }
 
 /// The lanes of one port, and which of them each flow takes.
@@ -38,10 +40,13 @@ pub(super) struct HandOver {
     lanes: Box<[Lane]>,
 }
 
-type Flows = HashMap<u64, Flow, BuildHasherDefault<FlowHasher>>;
+/// By destination.
+type Flows = HashMap<u64, Vec<Flow>, BuildHasherDefault<FlowHasher>>;
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Flow {
+    /// None of them: any.
+    sources: Box<[SourceFilter]>,
     lane: usize,
     session: u64,
 }
@@ -82,29 +87,43 @@ impl HandOver {
         }
     }
 
-    /// Control thread: sends a flow to a lane from now on. False if another session has it.
-    pub(super) fn claim(&self, flow: SocketAddrV4, lane: usize, session: u64) -> bool {
+    /// Control thread: sends a flow to a lane from now on. False if another session has packets of it.
+    pub(super) fn claim(&self, flow: ReceivedFlow<'_>, lane: usize, session: u64) -> bool {
         let mut flows = Flows::clone(&self.flows.load());
-        let place = flows.entry(flow_key(flow));
-        let is_free = place.or_insert(Flow { lane, session }).session == session;
+        let beside = flows.entry(flow_key(flow.destination)).or_default();
+        let meets = |it: &Flow| it.session != session && meet(&it.sources, flow.sources);
+        if beside.iter().any(meets) {
+            return false;
+        }
+        beside.push(Flow {
+            sources: flow.sources.into(),
+            lane,
+            session,
+        });
         self.publish(flows);
-        is_free
+        true
     }
 
     /// Control thread: the opposite of [`Self::claim`] for all flows of the session but `kept`.
-    pub(super) fn release(&self, session: u64, kept: Option<SocketAddrV4>) {
+    pub(super) fn release(&self, session: u64, kept: Option<ReceivedFlow<'_>>) {
         let mut flows = Flows::clone(&self.flows.load());
-        let kept = kept.map(flow_key);
-        flows.retain(|key, flow| flow.session != session || Some(*key) == kept);
+        flows.retain(|key, beside| {
+            let kept = kept.filter(|it| flow_key(it.destination) == *key);
+            beside.retain(|it| {
+                it.session != session || kept.is_some_and(|kept| kept.sources == &*it.sources)
+            });
+            !beside.is_empty()
+        });
         self.publish(flows);
     }
 
-    /// Each flow, with its lane and its session.
+    /// Each flow's destination, with its lane and its session.
     pub(super) fn flows(&self) -> Vec<(SocketAddrV4, usize, u64)> {
         let flows = self.flows.load();
-        let each = flows
-            .iter()
-            .map(|(key, it)| (flow_of(*key), it.lane, it.session));
+        let each = flows.iter().flat_map(|(key, beside)| {
+            let each = beside.iter();
+            each.map(|it| (flow_of(*key), it.lane, it.session))
+        });
         each.collect()
     }
 
@@ -140,12 +159,14 @@ impl Share {
     /// empty if there were any.
     pub(super) fn pass_on(&self, unclaimed: &[Unclaimed], arrived: &mut Burst) -> Passed {
         let flows = self.all.flows.load();
-        // A poller that has died takes nothing more.
-        let is_open = |lane: &usize| !self.all.lanes[*lane].poller.is_closed();
         let mut lanes = [None; RX_BURST];
-        for Unclaimed { at, destination } in unclaimed {
-            let lane = flows.get(&flow_key(*destination)).map(|flow| flow.lane);
-            lanes[*at] = lane.filter(|lane| *lane != self.own && is_open(lane));
+        for Unclaimed {
+            at,
+            destination,
+            source,
+        } in unclaimed
+        {
+            lanes[*at] = self.other_lane(&flows, *destination, *source);
         }
         let mut result = Passed::default();
         if lanes.iter().all(Option::is_none) {
@@ -164,6 +185,27 @@ impl Share {
             }
         }
         result
+    }
+
+    /// Whether a session of another poller receives this.
+    pub(super) fn has_elsewhere(&self, destination: SocketAddrV4, source: SocketAddrV4) -> bool {
+        let flows = self.all.flows.load();
+        self.other_lane(&flows, destination, source).is_some()
+    }
+
+    /// The lane of another poller's session, unless that poller has died: it takes nothing more.
+    fn other_lane(
+        &self,
+        flows: &Flows,
+        destination: SocketAddrV4,
+        source: SocketAddrV4,
+    ) -> Option<usize> {
+        let beside = flows.get(&flow_key(destination))?;
+        let mut lanes = beside
+            .iter()
+            .filter(|it| admit(&it.sources, source))
+            .map(|it| it.lane);
+        lanes.find(|lane| *lane != self.own && !self.all.lanes[*lane].poller.is_closed())
     }
 
     /// Tells the other pollers what a neighbour said: each sends by itself.
@@ -211,11 +253,15 @@ mod tests {
 
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+    use super::super::flow::tests::source;
     use super::super::inbox::clear_wake;
     use super::*;
 
-    fn flow(port: u16) -> SocketAddrV4 {
-        SocketAddrV4::new(Ipv4Addr::new(239, 1, 1, 1), port)
+    fn flow(port: u16) -> ReceivedFlow<'static> {
+        ReceivedFlow {
+            destination: SocketAddrV4::new(Ipv4Addr::new(239, 1, 1, 1), port),
+            sources: &[],
+        }
     }
 
     fn two() -> Arc<HandOver> {
@@ -232,6 +278,29 @@ mod tests {
         assert!(!all.claim(flow(1), 1, 8), "that one did not have it");
         all.release(7, None);
         assert!(all.claim(flow(1), 1, 8));
+    }
+
+    #[test]
+    fn two_sessions_of_one_destination_have_a_lane_for_each_source() {
+        let all = two();
+        let [one, other] = [source(1, None), source(2, None)];
+        fn of(sources: &[SourceFilter]) -> ReceivedFlow<'_> {
+            ReceivedFlow { sources, ..flow(1) }
+        }
+        let from = |last| SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, last), 5000);
+        assert!(all.claim(of(&[one]), 0, 7));
+        assert!(!all.claim(of(&[one, other]), 1, 8) && !all.claim(of(&[]), 1, 8));
+        assert!(all.claim(of(&[other]), 1, 8));
+        let share = Share::new(Arc::clone(&all), 0);
+        let elsewhere = |last| share.has_elsewhere(flow(1).destination, from(last));
+        assert_eq!([1, 2, 3].map(elsewhere), [false, true, false]);
+        // It turns to another source: until it has let go, it has both.
+        let third = source(3, None);
+        assert!(all.claim(of(&[third]), 1, 8));
+        assert_eq!([1, 2, 3].map(elsewhere), [false, true, true]);
+        all.release(8, Some(of(&[third])));
+        assert_eq!([1, 2, 3].map(elsewhere), [false, false, true]);
+        assert_eq!(all.flows().len(), 2);
     }
 
     /// A poller that sleeps without a time limit, and one that hands it a message as soon as it took

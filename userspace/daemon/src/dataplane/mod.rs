@@ -11,6 +11,7 @@ mod clock;
 mod command;
 mod config;
 mod demux;
+mod flow;
 mod groups;
 mod hand_over;
 mod idle;
@@ -36,19 +37,21 @@ mod tap;
 mod target;
 mod timing;
 mod transmit;
+mod vlan;
 
 pub use clock::{MediaClock, tai_minus_utc};
 pub use command::{Command, EventReceiver, PollerEvent, PollerTask, PortQueues};
 pub use config::{
     DataplaneConfig, DataplaneError, Idle, PollerSpec, PortInfo, PortJournal, PortSpec, Rest,
 };
+pub use flow::{ReceivedFlow, SourceFilter};
 pub use groups::{GroupState, Joiner};
 pub use kernel_groups::{Joined, KernelMembership};
 pub use manual::ManualPoller;
 pub use placement::Placement;
 pub use plane::{Dataplane, Summary};
 pub use poller::thread_name;
-pub use receive::{ReceiveConfig, SourceFilter};
+pub use receive::ReceiveConfig;
 pub use refusal::{RuntimeError, StartRefusal};
 pub use runtime::Runtime;
 pub use send::{FrameSource, SendConfig};

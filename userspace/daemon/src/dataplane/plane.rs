@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::mem;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use onair_mutant::mutant;
 use super::clock::MediaClock;
 use super::command::{Command, EventReceiver, Events, Outbox, PollerEvent};
 use super::config::{DataplaneConfig, DataplaneError, PortInfo, PortJournal};
+use super::flow::ReceivedFlow;
 use super::groups::GroupState;
 use super::inbox::Inbox;
 use super::kernel_groups::{Joined, KernelGroups, KernelMembership};
@@ -266,7 +267,7 @@ impl Dataplane {
         if let (Some(slot), Some(flow)) = (slot, runtime.listens_to())
             && !slot.claim(flow, poller, runtime.session())
         {
-            let reason = StartRefusal::FlowInUse(flow);
+            let reason = StartRefusal::FlowInUse(flow.destination);
             let refused = PollerEvent::Refused { runtime, reason };
             return self.events.push(refused).map_err(|event| match event {
                 PollerEvent::Refused { runtime, .. } => Command::Start(runtime),
@@ -288,13 +289,19 @@ impl Dataplane {
 
     /// A running session is to receive `flow`, too: all pollers of port `name` give its packets to
     /// `poller`. False if another session has it.
-    pub fn claim(&mut self, name: &str, flow: SocketAddrV4, poller: usize, session: u64) -> bool {
+    pub fn claim(
+        &mut self,
+        name: &str,
+        flow: ReceivedFlow<'_>,
+        poller: usize,
+        session: u64,
+    ) -> bool {
         let slot = self.ports.iter_mut().find(|slot| slot.name() == name);
         slot.is_none_or(|slot| slot.claim(flow, poller, session))
     }
 
     /// A session has no flow of port `name` any more, or `kept` alone.
-    pub fn release(&mut self, name: &str, session: u64, kept: Option<SocketAddrV4>) {
+    pub fn release(&mut self, name: &str, session: u64, kept: Option<ReceivedFlow<'_>>) {
         if let Some(slot) = self.ports.iter_mut().find(|slot| slot.name() == name) {
             slot.release(session, kept);
         }

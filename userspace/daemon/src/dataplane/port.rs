@@ -1,6 +1,6 @@
 //! A port as its poller uses it: sorts received packets, answers ARP and echo requests.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 
 use arrayvec::ArrayVec;
@@ -11,6 +11,7 @@ use onair_media::ethernet::{self, ETHERTYPE_ARP, ETHERTYPE_IPV4, EthernetHeader,
 use onair_media::icmp;
 use onair_media::igmp::{self, Query};
 use onair_media::ipv4::{self, Ipv4Header, PROTOCOL_ICMP};
+use onair_media::vlan::id_of;
 
 use super::command::PortQueues;
 use super::config::PortInfo;
@@ -19,6 +20,7 @@ use super::neighbour::Neighbours;
 use super::queries::QueryInbox;
 use super::stats::PortCounters;
 use super::transmit::{Transmit, TxSink};
+use super::vlan;
 
 /// Packets taken from a port in one burst.
 pub(super) const RX_BURST: usize = 32;
@@ -39,7 +41,19 @@ pub(super) struct Packet<'a> {
 }
 
 /// The datagrams of a burst that have no session at their poller.
-pub(super) type NoSession = ArrayVec<Unclaimed, RX_BURST>;
+#[derive(Debug)]
+pub(super) struct NoSession<'a> {
+    pub(super) packets: ArrayVec<Unclaimed, RX_BURST>,
+    share: Option<&'a Share>,
+}
+
+impl NoSession<'_> {
+    /// Whether a session of another poller receives this.
+    pub(super) fn has_elsewhere(&self, destination: SocketAddrV4, source: SocketAddrV4) -> bool {
+        let share = self.share;
+        share.is_some_and(|share| share.has_elsewhere(destination, source))
+    }
+}
 
 /// A poller's queues of the port, and its neighbours.
 #[derive(Debug)]
@@ -67,7 +81,7 @@ impl PollerPort {
         let (receive, transmit) = queues.unzip();
         Self {
             neighbours: Neighbours::new(Mac(info.mac), info.address.0),
-            transmit: Transmit::new(transmit, Arc::clone(&counters)),
+            transmit: Transmit::new(transmit, info.vlan, Arc::clone(&counters)),
             receive,
             arrived: Burst::with_limit(RX_BURST),
             info,
@@ -108,7 +122,7 @@ impl PollerPort {
     pub(super) fn poll(
         &mut self,
         now_ns: u64,
-        mut deliver: impl FnMut(&[Packet<'_>], &mut NoSession),
+        mut deliver: impl FnMut(&[Packet<'_>], &mut NoSession<'_>),
     ) -> bool {
         let handed = self.take_handed(now_ns, &mut deliver);
         for turn in 0..RX_BURSTS_A_TURN {
@@ -124,7 +138,7 @@ impl PollerPort {
     fn take_handed(
         &mut self,
         now_ns: u64,
-        deliver: &mut impl FnMut(&[Packet<'_>], &mut NoSession),
+        deliver: &mut impl FnMut(&[Packet<'_>], &mut NoSession<'_>),
     ) -> bool {
         let Some(share) = &self.share else {
             return false;
@@ -140,8 +154,7 @@ impl PollerPort {
                 break;
             }
             // Its session may have ended since it was handed over.
-            let mut unclaimed = NoSession::new();
-            self.sort(now_ns, deliver, &mut unclaimed);
+            let (_, unclaimed) = self.sort(now_ns, deliver);
             self.counters.rx_no_session.add(unclaimed.len() as u64);
             self.arrived.clear();
             worked = true;
@@ -152,7 +165,7 @@ impl PollerPort {
     fn burst(
         &mut self,
         now_ns: u64,
-        deliver: &mut impl FnMut(&[Packet<'_>], &mut NoSession),
+        deliver: &mut impl FnMut(&[Packet<'_>], &mut NoSession<'_>),
     ) -> usize {
         let Some(receive) = &mut self.receive else {
             return 0;
@@ -161,8 +174,10 @@ impl PollerPort {
         if count == 0 {
             return 0;
         }
-        let mut unclaimed = NoSession::new();
-        let size = self.sort(now_ns, deliver, &mut unclaimed);
+        if let Some(own) = self.info.vlan {
+            vlan::take_own(&mut self.arrived, own.id, &self.counters);
+        }
+        let (size, unclaimed) = self.sort(now_ns, deliver);
         self.counters.rx_bytes.add(size);
         self.counters.rx_packets.add(count as u64);
         if !unclaimed.is_empty() {
@@ -179,13 +194,13 @@ impl PollerPort {
         count
     }
 
-    /// Answers what is for the port itself, and passes the datagrams on. Returns the bytes of all.
+    /// Answers what is for the port itself, and passes the datagrams on. Returns the bytes of all, and
+    /// what has no session.
     fn sort(
         &mut self,
         now_ns: u64,
-        deliver: &mut impl FnMut(&[Packet<'_>], &mut NoSession),
-        unclaimed: &mut NoSession,
-    ) -> u64 {
+        deliver: &mut impl FnMut(&[Packet<'_>], &mut NoSession<'_>),
+    ) -> (u64, ArrayVec<Unclaimed, RX_BURST>) {
         let mut size = 0;
         let mut side = Side {
             mac: Mac(self.info.mac),
@@ -215,8 +230,12 @@ impl PollerPort {
                 });
             }
         }
-        deliver(&packets, unclaimed);
-        size
+        let mut unclaimed = NoSession {
+            packets: ArrayVec::new(),
+            share: self.share.as_ref(),
+        };
+        deliver(&packets, &mut unclaimed);
+        (size, unclaimed.packets)
     }
 }
 
@@ -235,10 +254,26 @@ impl Side<'_> {
     /// Answers requests to the port itself, and counts packets without a session.
     #[inline(never)]
     fn sort<'a>(&mut self, frame: &'a [u8], now_ns: u64) -> Option<Datagram<'a>> {
-        let Ok((header, payload)) = EthernetHeader::parse(frame) else {
+        let Ok((mut header, mut payload)) = EthernetHeader::parse(frame) else {
             self.counters.rx_malformed.add(1);
             return None;
         };
+        match id_of(frame) {
+            None => {}
+            // A priority without a VLAN.
+            Some(0) => {
+                let inner = payload.split_first_chunk();
+                let Some((&[_, _, high, low], rest)) = inner else {
+                    self.counters.rx_malformed.add(1);
+                    return None;
+                };
+                (header.ethertype, payload) = (u16::from_be_bytes([high, low]), rest);
+            }
+            Some(_) => {
+                self.counters.rx_other_vlan.add(1);
+                return None;
+            }
+        }
         match header.ethertype {
             ETHERTYPE_IPV4 if igmp::is_igmp(payload) => self.igmp(payload),
             ETHERTYPE_IPV4 => match Datagram::parse(payload) {

@@ -1,6 +1,6 @@
 //! Runtime of a receive session: assembles packets into frames, loans frames to every attachment.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::SocketAddrV4;
 use std::sync::Arc;
 
 use onair_dpdk::prefetch;
@@ -13,26 +13,12 @@ use onair_types::Scan;
 
 use super::attachment::Attachments;
 use super::clock::MediaClock;
+use super::flow::{SourceFilter, admit};
 use super::port::Packet;
 use super::stats::SessionStats;
 use super::tap::Taps;
 use super::target::FlowTarget;
 use super::timing::Timing;
-
-/// A source that a session accepts packets from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SourceFilter {
-    /// The sender's IPv4 address.
-    pub address: Ipv4Addr,
-    /// The sender's UDP port; `None` accepts any.
-    pub port: Option<u16>,
-}
-
-impl SourceFilter {
-    fn admits(&self, source: SocketAddrV4) -> bool {
-        *source.ip() == self.address && self.port.is_none_or(|port| port == source.port())
-    }
-}
 
 /// Configuration of a receive session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +33,10 @@ pub struct ReceiveConfig {
     pub payload_type: u8,
     /// Raster, bit depth and frame rate.
     pub format: VideoFormat,
+    /// Largest UDP datagram of the flow in bytes, UDP header included.
+    pub max_udp: u16,
+    /// Largest IP packet of the port in bytes.
+    pub mtu: u16,
     /// Nanoseconds without a packet after which a frame is closed as incomplete; see
     /// [`Self::default_timeout_ns`].
     pub timeout_ns: u64,
@@ -145,8 +135,7 @@ impl Receiver {
             },
         ) in packets.iter().enumerate()
         {
-            let sources = &self.config.sources;
-            if !(sources.is_empty() || sources.iter().any(|it| it.admits(datagram.source))) {
+            if !admit(&self.config.sources, datagram.source) {
                 self.pool.stats.counters.packets_wrong_source.add(1);
                 continue;
             }

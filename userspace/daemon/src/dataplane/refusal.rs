@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use onair_media::pattern::PatternError;
 use onair_media::st2110_20::PacketiseError;
+use onair_types::STANDARD_MAX_UDP;
 
 /// Why a runtime cannot be created.
 #[derive(Debug, thiserror::Error)]
@@ -24,17 +25,19 @@ pub enum RuntimeError {
     Packets(#[from] PacketiseError),
     /// The port does not take datagrams of the wanted size.
     #[error(
-        "datagrams of {max_udp} bytes are IP packets of {}, and port {port} takes {most} at most: lower \
-         max_udp, or leave it out",
-        u32::from(*max_udp) + 20
+        "datagrams of {max_udp} bytes are IP packets of {needed}, and port {port} has an MTU of {mtu}: give \
+         the port and its network an MTU of at least {needed}, or lower max_udp to {}",
+        mtu - IPV4_BYTES
     )]
     MaxUdp {
         /// The wanted size, UDP header included.
         max_udp: u16,
         /// Name of the port.
         port: String,
-        /// Largest IP packet in bytes: by the MTU, and by the port's packet buffers.
-        most: u16,
+        /// The port's MTU: its largest IP packet in bytes.
+        mtu: u16,
+        /// The IP packet of such a datagram in bytes.
+        needed: u32,
     },
     /// The pattern does not fit the format.
     #[error(transparent)]
@@ -42,6 +45,29 @@ pub enum RuntimeError {
     /// The kernel returned no random numbers.
     #[error("cannot get random numbers: {0}")]
     Random(std::io::Error),
+}
+
+/// An IPv4 header without options.
+const IPV4_BYTES: u16 = 20;
+
+impl RuntimeError {
+    /// Checks that datagrams of `max_udp` bytes fit the port's MTU. With the standard size, packets are
+    /// as large as the port allows.
+    ///
+    /// # Errors
+    /// [`Self::MaxUdp`].
+    pub(super) fn check_max_udp(max_udp: u16, port: &str, mtu: u16) -> Result<(), Self> {
+        let needed = u32::from(max_udp) + u32::from(IPV4_BYTES);
+        if max_udp <= STANDARD_MAX_UDP || needed <= mtu.into() {
+            return Ok(());
+        }
+        Err(Self::MaxUdp {
+            max_udp,
+            port: port.to_owned(),
+            mtu,
+            needed,
+        })
+    }
 }
 
 /// Why a session cannot start.
@@ -54,7 +80,7 @@ pub enum StartRefusal {
     #[error("session {0:016x} is already running")]
     Twice(u64),
     /// Another session receives this flow.
-    #[error("another session of the port receives {0}")]
+    #[error("another session of the port receives {0} from the same source")]
     FlowInUse(SocketAddrV4),
     /// Packets to this destination do not reach the port.
     #[error("{destination} is neither the address of port {port:?} nor a multicast group")]

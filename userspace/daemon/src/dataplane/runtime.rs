@@ -12,6 +12,7 @@ use onair_session::{AttachRefusal, Evicted, FlushReport, Runtime as _};
 use super::attachment::{Attachments, Parts};
 use super::clock::MediaClock;
 use super::config::PortInfo;
+use super::flow::ReceivedFlow;
 use super::port::Packet;
 use super::receive::{ReceiveConfig, Receiver};
 use super::refusal::RuntimeError;
@@ -46,12 +47,13 @@ impl Runtime {
     /// each attachment, so that one is always free.
     ///
     /// # Errors
-    /// [`RuntimeError`]: the memory is too small.
+    /// [`RuntimeError`]: the memory is too small, or the port's MTU.
     pub fn receive(
         session: u64,
         config: ReceiveConfig,
         frames: FrameMemory,
     ) -> Result<Self, RuntimeError> {
+        RuntimeError::check_max_udp(config.max_udp, &config.port, config.mtu)?;
         let (have, need) = (frames.frame_bytes() as usize, config.format.frame_bytes());
         if have < need {
             return Err(RuntimeError::FrameBytes { have, need });
@@ -260,10 +262,13 @@ impl onair_session::Runtime for Runtime {
 
 /// Methods for the poller.
 impl Runtime {
-    /// The destination that a receive session receives.
-    pub(super) fn listens_to(&self) -> Option<SocketAddrV4> {
+    /// What a receive session receives.
+    pub(super) fn listens_to(&self) -> Option<ReceivedFlow<'_>> {
         match &self.kind {
-            Kind::Receive(receiver) => Some(receiver.config.destination),
+            Kind::Receive(receiver) => Some(ReceivedFlow {
+                destination: receiver.config.destination,
+                sources: &receiver.config.sources,
+            }),
             Kind::Send(_) => None,
         }
     }

@@ -12,7 +12,7 @@ use onair_mutant::mutant;
 
 use super::command::{Outbox, PollerEvent};
 use super::config::PortInfo;
-use super::demux::Demux;
+use super::demux::{Demux, Found};
 use super::hand_over::Unclaimed;
 use super::port::{NoSession, Packet, PollerPort, RECEIVED_A_TURN, RX_BURST};
 use super::refusal::StartRefusal;
@@ -241,24 +241,33 @@ impl Sessions {
         }
     }
 
-    /// Delivers packets received at `port` to their sessions; consecutive packets of one flow go
-    /// together. Those without a session are added to `unclaimed`.
+    /// Delivers packets received at `port` to their sessions; consecutive packets of one flow
+    /// and source go together. Those without a session are added to `unclaimed`.
     pub(super) fn deliver(
         &mut self,
         port: usize,
         packets: &[Packet<'_>],
         now_ns: u64,
-        unclaimed: &mut NoSession,
+        unclaimed: &mut NoSession<'_>,
     ) {
         let mut runs = ArrayVec::<_, RX_BURST>::new();
-        let to = |packet: &Packet<'_>| packet.datagram.destination;
-        for run in packets.chunk_by(|one, next| to(one) == to(next)) {
-            let index = self.demux.entry(port, to(&run[0]));
+        let ends = |packet: &Packet<'_>| (packet.datagram.destination, packet.datagram.source);
+        for run in packets.chunk_by(|one, next| ends(one) == ends(next)) {
+            let (destination, source) = ends(&run[0]);
+            let index = match self.demux.find(port, destination, source) {
+                Found::Entry(index) => Some(index),
+                // That session counts it, unless one of another poller has it.
+                Found::Refused(index) if !unclaimed.has_elsewhere(destination, source) => {
+                    Some(index)
+                }
+                Found::Refused(_) | Found::Nothing => None,
+            };
             let found = index.and_then(|index| Some((index, self.entries[index].as_ref()?)));
             let Some((index, entry)) = found else {
-                unclaimed.extend(run.iter().map(|packet| Unclaimed {
+                unclaimed.packets.extend(run.iter().map(|packet| Unclaimed {
                     at: packet.at,
-                    destination: packet.datagram.destination,
+                    destination,
+                    source,
                 }));
                 continue;
             };
@@ -360,8 +369,8 @@ impl Sessions {
         let Some(mut entry) = self.entries[index].take() else {
             return;
         };
-        if let Some(destination) = entry.runtime.listens_to() {
-            self.demux.remove(entry.port, destination);
+        if let Some(flow) = entry.runtime.listens_to() {
+            self.demux.remove(entry.port, flow.destination, index);
         }
         let port = &mut ports[entry.port];
         part_target(&mut entry, port);
@@ -410,13 +419,15 @@ fn switch(
         return;
     }
     if let Some(old) = entry.runtime.listens_to()
-        && old != target.destination
+        && old != target.received()
     {
-        if !demux.add(entry.port, target.destination, index) {
+        if !demux.add(entry.port, target.received(), index) {
             // The session that has the flow is on its way back to the control thread.
             return;
         }
-        demux.remove(entry.port, old);
+        if old.destination != target.destination {
+            demux.remove(entry.port, old.destination, index);
+        }
     }
     let port = &mut ports[entry.port];
     if let Some(hop) = next_hop(&entry.runtime, &port.info) {

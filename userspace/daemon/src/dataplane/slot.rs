@@ -10,6 +10,7 @@ use onair_mutant::mutant;
 
 use super::command::{Command, Events, PollerEvent, PortQueues};
 use super::config::{DataplaneConfig, DataplaneError, Idle, PortInfo, PortSpec};
+use super::flow::ReceivedFlow;
 use super::groups::{GroupState, PortGroups};
 use super::hand_over::{HandOver, Share};
 use super::inbox::Inbox;
@@ -71,6 +72,7 @@ impl PortSlot {
             netns: spec.netns.clone(),
             busy: plane.port_busy,
             xdp: spec.xdp,
+            mtu: spec.mtu,
             queues: u16::try_from(spec.pollers.len()).unwrap_or(u16::MAX),
             interrupt: spec.pollers.iter().any(rests),
             ..PortConfig::new(&spec.name, &spec.device)
@@ -81,7 +83,7 @@ impl PortSlot {
         })?;
         let info = info(spec, &port);
         let queries = Arc::new(QueryInbox::new(Arc::clone(events)));
-        let groups = PortGroups::new(&port, queries);
+        let groups = PortGroups::new(&port, &info, queries);
         let lanes = spec.pollers.iter().map(|poller| &inboxes[*poller]);
         let slot = Self {
             spec: spec.clone(),
@@ -165,23 +167,28 @@ impl PortSlot {
     }
 
     /// Sends a flow to `poller`, whichever queue it arrives at. False if another session has it.
-    pub(super) fn claim(&mut self, flow: SocketAddrV4, poller: usize, session: u64) -> bool {
+    pub(super) fn claim(&mut self, flow: ReceivedFlow<'_>, poller: usize, session: u64) -> bool {
         // A poller alone knows its flows; one without the port refuses the session.
         let Some((hand_over, lane)) = self.hand_over.as_ref().zip(self.lane(poller)) else {
             return true;
         };
         let is_free = hand_over.claim(flow, lane, session);
         if is_free {
-            self.steer(flow, lane, session);
+            self.steer(flow.destination, lane, session);
         }
         is_free
     }
 
-    /// Lets the device put the flow into the queue of its poller, if it can.
+    /// Lets the device put the packets to a destination into the queue of its poller, if it can. Of two
+    /// sessions of one destination the second gets its packets from the poller of the first.
     fn steer(&mut self, flow: SocketAddrV4, lane: usize, session: u64) {
+        if self.rules.contains_key(&flow) {
+            return;
+        }
         let queue = u16::try_from(lane).unwrap_or(u16::MAX);
         let Some(port) = self
             .port()
+            .filter(|_| self.spec.vlan.is_none())
             .filter(|port| queue < port.queues() && port.can_steer())
         else {
             return;
@@ -197,14 +204,24 @@ impl PortSlot {
     }
 
     /// The session has no flow any more, or `kept` alone.
-    pub(super) fn release(&mut self, session: u64, kept: Option<SocketAddrV4>) {
+    pub(super) fn release(&mut self, session: u64, kept: Option<ReceivedFlow<'_>>) {
         let hand_over = self.hand_over.as_ref();
         let hand_over = hand_over.filter(|_| !mutant!("retarget: the old flow stays taken"));
         if let Some(hand_over) = hand_over {
             hand_over.release(session, kept);
         }
-        self.rules
-            .retain(|flow, (of, _)| *of != session || Some(*flow) == kept);
+        let kept = kept.map(|it| it.destination);
+        let is_over = |flow: &SocketAddrV4, of: u64| of == session && Some(*flow) != kept;
+        let over: Vec<_> = self
+            .rules
+            .extract_if(|flow, (of, _)| is_over(flow, *of))
+            .map(|(flow, _)| flow)
+            .collect();
+        let flows = self.hand_over.as_ref().map(|all| all.flows());
+        let flows = flows.into_iter().flatten();
+        for (flow, lane, session) in flows.filter(|(flow, ..)| over.contains(flow)) {
+            self.steer(flow, lane, session);
+        }
     }
 
     /// Looks whether the device is there and its link up, and asks the pollers for the queues of a
@@ -402,10 +419,12 @@ fn info(spec: &PortSpec, port: &Port) -> PortInfo {
         driver: port.driver().to_owned(),
         mac: port.mac(),
         address: spec.address,
+        vlan: spec.vlan,
         gateway: spec.gateway,
         pollers: spec.pollers.clone(),
         queues: port.queues(),
-        steers: port.can_steer(),
+        // The rules are for packets without a tag.
+        steers: spec.vlan.is_none() && port.can_steer(),
         mtu: port.mtu(),
     }
 }

@@ -207,6 +207,10 @@ counters! {
         rx_hand_over_full,
         /// Packets of other protocols.
         rx_other,
+        /// Packets without the tag of the port's VLAN.
+        rx_untagged,
+        /// Packets with the tag of another VLAN, or with a tag at a port without a VLAN.
+        rx_other_vlan,
         /// Packets with a broken or unusable header below RTP (fragments, options, lengths).
         rx_malformed,
         /// Packets sent.

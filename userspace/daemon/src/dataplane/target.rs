@@ -2,7 +2,7 @@
 
 use std::net::SocketAddrV4;
 
-use super::receive::SourceFilter;
+use super::flow::{ReceivedFlow, SourceFilter};
 
 /// Where a session's packets come from and go to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,4 +20,15 @@ pub struct FlowTarget {
     pub ttl: u8,
     /// Send: DSCP of its packets, 0 to 63.
     pub dscp: u8,
+}
+
+impl FlowTarget {
+    /// What a receive session with this target receives.
+    #[must_use]
+    pub fn received(&self) -> ReceivedFlow<'_> {
+        ReceivedFlow {
+            destination: self.destination,
+            sources: &self.sources,
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use onair_dpdk::{Burst, TxQueue};
+use onair_media::vlan::{TAG_BYTES, Vlan};
 
 use super::stats::PortCounters;
 
@@ -25,15 +26,21 @@ pub(super) struct Transmit {
     /// packets.
     queue: Option<TxQueue>,
     burst: Burst,
+    vlan: Option<Vlan>,
     counters: Arc<PortCounters>,
     made: u64,
 }
 
 impl Transmit {
-    pub(super) fn new(queue: Option<TxQueue>, counters: Arc<PortCounters>) -> Self {
+    pub(super) fn new(
+        queue: Option<TxQueue>,
+        vlan: Option<Vlan>,
+        counters: Arc<PortCounters>,
+    ) -> Self {
         Self {
             queue,
             burst: Burst::with_limit(TX_BURST),
+            vlan,
             counters,
             made: 0,
         }
@@ -94,10 +101,14 @@ impl TxSink for Transmit {
             self.counters.tx_no_mbuf.add(1);
             return false;
         };
-        let Some(bytes) = packet.append(size) else {
+        let tag = self.vlan.map_or(0, |_| TAG_BYTES);
+        let Some(bytes) = packet.append(tag + size) else {
             return false;
         };
-        fill(bytes);
+        fill(&mut bytes[tag..]);
+        if let Some(vlan) = self.vlan {
+            vlan.tag(bytes);
+        }
         self.made += 1;
         self.burst.push(packet).is_ok()
     }

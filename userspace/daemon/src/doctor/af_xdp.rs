@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use onair_dpdk::{Eal, EalConfig, Hugepages, Port, PortConfig};
+use onair_dpdk::{ETHERNET_MTU, Eal, EalConfig, Hugepages, Port, PortConfig};
 
 use super::finding::Finding;
 
@@ -67,7 +67,7 @@ pub(super) fn check() -> Finding {
     };
     let config = EalConfig {
         hugepages: Hugepages::Never,
-        memory_mb: 2 * PortConfig::PLAIN_MEMORY_MB,
+        memory_mb: 2 * PortConfig::plain_memory_mb(ETHERNET_MTU),
         ..EalConfig::default()
     };
     let opened = Eal::init(&config).and_then(|eal| {

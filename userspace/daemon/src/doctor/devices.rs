@@ -126,7 +126,7 @@ fn mtu(host: &Host, port: &Port, interface: &str) -> Finding {
     match mtu {
         Some(mtu) if is_on_xdp && mtu > u64::from(PortConfig::XDP_MTU) => {
             Finding::fail(check, mtu.to_string()).because(
-                "packets that do not fit AF_XDP's buffers (an MTU of 1774) are dropped",
+                "on AF_XDP a packet must fit a page (an MTU of 3438)",
                 format!("ip link set {interface} mtu {MTU}"),
             )
         }

@@ -97,7 +97,9 @@ pub(super) fn dataplane_config(
                 device: port.device.clone(),
                 netns: port.netns.clone(),
                 xdp: port.xdp,
+                mtu: port.mtu()?,
                 address: port.ipv4()?,
+                vlan: port.vlan()?,
                 gateway: port.gateway()?,
                 pollers: config
                     .pollers_of(port)

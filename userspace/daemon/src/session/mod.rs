@@ -31,7 +31,7 @@ use onair_ipc::layout::Geometry;
 use onair_mutant::mutant;
 use onair_session::{Runtime as _, SessionCore};
 use onair_types::{
-    AttachmentState, AttachmentView, Direction, EventKind, Problem, ProblemCode, SessionId,
+    AttachmentState, AttachmentView, Direction, EventKind, Flow, Problem, ProblemCode, SessionId,
     SessionSpec, SessionState, SessionView, StoppedBefore, Timestamp, WatchedFile, Who,
     did_you_mean,
 };
@@ -323,7 +323,10 @@ impl Session {
         self.spec.direction == Direction::Receive
             && spec.direction == Direction::Receive
             && self.spec.port == spec.port
-            && own.any(|flow| flow.destination == spec.flow.destination)
+            && own.any(|flow| {
+                let [own, other] = [flow, &spec.flow].map(convert::target);
+                own.received().meets(&other.received())
+            })
     }
 
     /// Why no session of `spec` can exist beside it.
@@ -331,9 +334,21 @@ impl Session {
         Problem::new(
             ProblemCode::InvalidSpec,
             format!(
-                "session {} already receives {} on port {}",
-                self.spec.name, spec.flow.destination, spec.port
+                "session {} already receives {} on port {} from {}: two sessions can share it only if both name their \
+                 sources (flow.sources), and none that the other has",
+                self.spec.name,
+                spec.flow.destination,
+                spec.port,
+                from_where(&self.spec.flow)
             ),
         )
+    }
+}
+
+fn from_where(flow: &Flow) -> String {
+    let sources: Vec<_> = flow.accepted().map(|it| it.to_string()).collect();
+    match &sources[..] {
+        [] => "any source".to_owned(),
+        sources => sources.join(", "),
     }
 }

@@ -61,9 +61,8 @@ impl Session {
             Place::Poller => {
                 let poller = self.placement.poller();
                 if self.spec.direction == Direction::Receive {
-                    let (port, destination) = (&self.spec.port, flow.destination);
                     let plane = &mut services.dataplane;
-                    if !plane.claim(port, destination, poller, self.id.0) {
+                    if !plane.claim(&self.spec.port, target.received(), poller, self.id.0) {
                         reply.send(Err(self.is_busy("cannot have this flow yet")));
                         return None;
                     }
@@ -133,7 +132,8 @@ impl Session {
         let port = ports.find(|port| port.name == self.spec.port);
         self.is_broadcast = port.is_some_and(|port| port.is_broadcast(*destination.ip()));
         let plane = &mut services.dataplane;
-        plane.release(&self.spec.port, id, Some(destination));
+        let target = convert::target(&self.spec.flow);
+        plane.release(&self.spec.port, id, Some(target.received()));
         self.join_group(services);
         services.dataplane.part(id, self.spec.flow.group());
         self.traffic.group = self.group_membership(services);

@@ -20,6 +20,8 @@ pub(crate) fn poller_panics_then_told_and_its_sessions_come_back_and_the_others_
         sources: Vec::new(),
         payload_type: 96,
         format: format(),
+        max_udp: 1460,
+        mtu: 1500,
         timeout_ns: ReceiveConfig::default_timeout_ns(&format()),
         max_attachments: 1,
     };

@@ -81,7 +81,9 @@ impl Rig {
             device: format!("ring:{wire}"),
             netns: None,
             xdp: XdpChoice::Auto,
+            mtu: None,
             address: (address, 24),
+            vlan: None,
             gateway: None,
             pollers: pollers.to_vec(),
         };
@@ -285,6 +287,8 @@ pub(crate) fn receive_into(
         sources: Vec::new(),
         payload_type: 96,
         format: format(),
+        max_udp: 1460,
+        mtu: 1500,
         timeout_ns: ReceiveConfig::default_timeout_ns(&format()),
         max_attachments: attachments,
     };

@@ -17,6 +17,8 @@ fn receive(session: u64, udp: u16) -> Runtime {
         sources: Vec::new(),
         payload_type: 96,
         format: format(),
+        max_udp: 1460,
+        mtu: 1500,
         timeout_ns: ReceiveConfig::default_timeout_ns(&format()),
         max_attachments: 1,
     };

@@ -404,6 +404,8 @@ fn measure_ports(services: &Services, metrics: &mut Exposition) {
             ("no_session", counted.rx_no_session),
             ("other_protocol", counted.rx_other),
             ("malformed", counted.rx_malformed),
+            ("untagged", counted.rx_untagged),
+            ("other_vlan", counted.rx_other_vlan),
         ] {
             metrics.counter(
                 "onair_port_rx_unclaimed_total",

@@ -6,13 +6,10 @@ use onair_media::pattern::{PatternError, PatternWriter};
 use onair_media::st2110_20::{Packet, PacketiseError, Packetiser};
 use onair_media::video::VideoFormat;
 use onair_media::{ipv4, udp};
-use onair_types::{STANDARD_MAX_UDP, Scan};
+use onair_types::Scan;
 
 use super::SendConfig;
 use crate::dataplane::refusal::RuntimeError;
-
-/// Largest IP packet in a packet buffer of a port: 2048 bytes, less an Ethernet header with a VLAN tag.
-const MBUF_IP_BYTES: u16 = 2048 - 18;
 
 /// A buffer that a client submitted, with its number in the order of collection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,16 +158,9 @@ pub(super) fn read(frames: &FrameMemory, frame: u32, packet: &Packet, mut data: 
 
 /// Packetisers of the frames or first fields, and of the second fields.
 pub(super) fn packetisers(config: &SendConfig) -> Result<[Packetiser; 2], RuntimeError> {
+    RuntimeError::check_max_udp(config.max_udp, &config.port, config.mtu)?;
     let needed = usize::from(config.max_udp) + ipv4::HEADER_BYTES;
-    let most = config.mtu.min(MBUF_IP_BYTES);
-    if config.max_udp > STANDARD_MAX_UDP && needed > most.into() {
-        return Err(RuntimeError::MaxUdp {
-            max_udp: config.max_udp,
-            port: config.port.clone(),
-            most,
-        });
-    }
-    let room = needed.min(most.into());
+    let room = needed.min(config.mtu.into());
     let room = room.saturating_sub(ipv4::HEADER_BYTES + udp::HEADER_BYTES);
     let of = |second| Packetiser::of(config.format, second, config.packing, room);
     let both = of(false).and_then(|first| Ok([first, of(true)?]));

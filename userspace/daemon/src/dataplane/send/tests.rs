@@ -29,6 +29,7 @@ pub(super) fn port() -> PortInfo {
         driver: "net_ring".into(),
         mac: [2, 0, 0, 0, 0, 1],
         address: (Ipv4Addr::new(10, 0, 0, 1), 24),
+        vlan: None,
         gateway: None,
         pollers: vec![0],
         queues: 1,

@@ -25,16 +25,16 @@ impl Sessions {
             .iter()
             .position(Option::is_none)
             .unwrap_or(self.entries.len());
-        if let Some(destination) = runtime.listens_to() {
-            let ip = *destination.ip();
+        if let Some(flow) = runtime.listens_to() {
+            let ip = *flow.destination.ip();
             if ip != info.address.0 && !ip.is_multicast() {
                 return Err(StartRefusal::NotOurs {
                     destination: ip,
                     port: info.name.clone(),
                 });
             }
-            if !self.demux.add(index, destination, entry) {
-                return Err(StartRefusal::FlowInUse(destination));
+            if !self.demux.add(index, flow, entry) {
+                return Err(StartRefusal::FlowInUse(flow.destination));
             }
         }
         if let Some(destination) = runtime.sends_to() {

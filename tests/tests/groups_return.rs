@@ -1,0 +1,84 @@
+//! Multicast groups of a port with several pollers, and after its device went away.
+
+use anyhow::Result;
+use onair_tests::{
+    Backend, Config, Deadline, GROUP, Plant, Talker, member, output, until, wait_for,
+};
+use onair_types::HealthStatus;
+
+const SOURCES: [&str; 2] = ["10.77.0.9", "10.77.0.8"];
+const PATIENCE: u64 = 30;
+
+/// Sessions of one group, one on each poller, go on receiving after the interface was made again: the
+/// switch has forgotten the group with its port, so it was joined anew.
+fn joins_again(backend: Backend, pollers: usize) -> Result<()> {
+    let mut config = Config {
+        pollers,
+        ..Config::pair(backend)
+    };
+    config.ports.retain(|port| port.name == "b");
+    let mut plant = Plant::of(config, 3)?;
+    let mut control = plant.rig.control()?;
+    for (at, udp) in [(0, 5004), (1, 5006)] {
+        let name = format!("in{at}");
+        control.create(&member(&name, udp, &SOURCES))?;
+        control.start(&name)?;
+    }
+    if pollers == 2 {
+        let [one, other] = [control.show("in0")?.poller, control.show("in1")?.poller];
+        assert_ne!(one, other, "one on each");
+    }
+    let joined = |it: &onair_tests::Igmp| it.records().iter().any(|(kind, ..)| *kind == 5);
+    if pollers == 2 && backend == Backend::AfXdp {
+        plant.igmp.wait("the join", 1, joined)?;
+        // The group is joined once, and queries are answered once, whichever poller has them.
+        let answered = |it: &onair_tests::Igmp| it.records().iter().any(|(kind, ..)| *kind == 1);
+        plant.igmp.wait("answers to queries", 4, answered)?;
+    }
+    let mut talker = Talker::open(&plant, SOURCES[0])?;
+    for _ in 0..2 {
+        wait_for("the switch to know the group", PATIENCE, || {
+            let known = plant.known(GROUP)?;
+            Ok(SOURCES.iter().all(|it| known.contains(it)))
+        })?;
+        talker.until_received(&mut control, "in0", 5004)?;
+        talker.until_received(&mut control, "in1", 5006)?;
+        let namespace = plant.rig.stage().namespace();
+        output("ip", &["-n", namespace, "link", "delete", "va"])?;
+        until("health to name it", Deadline::seconds(PATIENCE), || {
+            let problems = control.health()?.problems;
+            let named = problems
+                .iter()
+                .any(|it| it.contains("there is no interface vb"));
+            Ok(named.then_some(()))
+        })?;
+        plant.plug_in()?;
+        until("the port to be back", Deadline::seconds(PATIENCE), || {
+            let health = control.health()?;
+            Ok((health.status == HealthStatus::Ok).then_some(()))
+        })?;
+    }
+    wait_for("the switch to know the group again", PATIENCE, || {
+        Ok(plant.known(GROUP)?.contains(SOURCES[1]))
+    })?;
+    talker.until_received(&mut control, "in0", 5004)?;
+    talker.until_received(&mut control, "in1", 5006)?;
+    control.end("in0")?;
+    talker.until_received(&mut control, "in1", 5006)?;
+    control.end("in1")?;
+    wait_for("the switch to forget the group", PATIENCE, || {
+        Ok(plant.known(GROUP)?.is_empty())
+    })
+}
+
+#[test]
+fn interface_without_the_kernel_made_again_then_its_groups_are_joined_again() -> Result<()> {
+    joins_again(Backend::AfXdp, 1)?;
+    joins_again(Backend::AfXdp, 2)
+}
+
+#[test]
+fn interface_beside_the_kernel_made_again_then_its_groups_are_joined_again() -> Result<()> {
+    joins_again(Backend::AfPacket, 1)?;
+    joins_again(Backend::AfPacket, 2)
+}

@@ -1,0 +1,165 @@
+//! Several receive sessions of one multicast group and UDP port, each for a source of its own (RFC 4607).
+
+use anyhow::{Context as _, Result, ensure};
+use onair_tests::{Backend, Config, Control, GROUP, Plant, Talker, member, wait_for};
+use onair_types::SpecDocument;
+use onair_types::api::RetargetSession;
+use serde_json::{Value, json};
+
+const ONE: &str = "10.77.0.9";
+const OTHER: &str = "10.77.0.8";
+const UDP: u16 = 5004;
+const PATIENCE: u64 = 30;
+
+fn start(control: &mut Control, spec: &SpecDocument) -> Result<()> {
+    control.create(spec)?;
+    control.start(spec.name.as_str())?;
+    Ok(())
+}
+
+fn plant(backend: Backend, pollers: usize) -> Result<Plant> {
+    let mut config = Config {
+        pollers,
+        ..Config::pair(backend)
+    };
+    config.ports.retain(|port| port.name == "b");
+    Plant::of(config, 3)
+}
+
+fn packets(control: &mut Control, session: &str) -> Result<u64> {
+    Ok(control.show(session)?.counters.packets)
+}
+
+/// Each gets the packets of its own source and no other, and counts no wrong one.
+fn each_has_its_own(backend: Backend, pollers: usize) -> Result<()> {
+    let plant = plant(backend, pollers)?;
+    let mut control = plant.rig.control()?;
+    start(&mut control, &member("one", UDP, &[ONE]))?;
+    start(&mut control, &member("other", UDP, &[OTHER]))?;
+    if pollers == 2 {
+        let [one, other] = [control.show("one")?.poller, control.show("other")?.poller];
+        assert_ne!(one, other, "one on each");
+    }
+    wait_for("the switch to know both sources", PATIENCE, || {
+        let known = plant.known(GROUP)?;
+        Ok(known.contains(ONE) && known.contains(OTHER))
+    })?;
+    let mut talkers = [Talker::open(&plant, ONE)?, Talker::open(&plant, OTHER)?];
+    for (talker, session, silent) in [(0, "one", "other"), (1, "other", "one")] {
+        let before = packets(&mut control, silent)?;
+        talkers[talker].until_received(&mut control, session, UDP)?;
+        assert_eq!(packets(&mut control, silent)?, before, "{silent}");
+    }
+    // Both at a time, packet for packet.
+    for _ in 0..20 {
+        for talker in &mut talkers {
+            talker.frames(UDP, 1)?;
+        }
+    }
+    for session in ["one", "other"] {
+        wait_for("whole frames of both", PATIENCE, || {
+            Ok(control.show(session)?.counters.frames_complete >= 20)
+        })?;
+        let counters = control.show(session)?.counters;
+        ensure!(counters.packets_malformed.is_empty(), "{counters:?}");
+        ensure!(counters.ssrc_changes == 0, "{counters:?}");
+    }
+    let group = control.show("one")?.group.context("a group")?;
+    assert_eq!((group.sessions, group.sources.len()), (2, 2));
+
+    // The end of one changes nothing for the other.
+    control.end("one")?;
+    talkers[1].until_received(&mut control, "other", UDP)?;
+    wait_for("the switch to forget its source alone", PATIENCE, || {
+        let known = plant.known(GROUP)?;
+        Ok(!known.contains(ONE) && known.contains(OTHER))
+    })?;
+    // Another takes its place.
+    start(&mut control, &member("again", UDP, &[ONE]))?;
+    talkers[0].until_received(&mut control, "again", UDP)?;
+    talkers[1].until_received(&mut control, "other", UDP)?;
+    control.end("again")?;
+    control.end("other")?;
+    Ok(())
+}
+
+#[test]
+fn two_sources_of_a_group_then_each_session_has_its_own() -> Result<()> {
+    each_has_its_own(Backend::AfXdp, 1)
+}
+
+#[test]
+fn two_sources_of_a_group_on_two_pollers_then_each_session_has_its_own() -> Result<()> {
+    each_has_its_own(Backend::AfXdp, 2)?;
+    each_has_its_own(Backend::AfPacket, 2)
+}
+
+/// On a port with several pollers, too, the session counts what comes from a source that none accepts.
+#[test]
+fn source_of_no_session_then_counted_by_the_only_one_of_the_group() -> Result<()> {
+    let plant = plant(Backend::AfXdp, 2)?;
+    let mut control = plant.rig.control()?;
+    start(&mut control, &member("one", UDP, &[ONE]))?;
+    // What makes the switch forward the other source.
+    start(&mut control, &member("far", UDP + 2, &[OTHER]))?;
+    let mut other = Talker::open(&plant, OTHER)?;
+    wait_for("packets of the wrong source", PATIENCE, || {
+        other.frames(UDP, 1)?;
+        let counters = control.show("one")?.counters;
+        Ok(counters.packets_malformed.get("wrong_source") > Some(&10))
+    })?;
+    assert_eq!(packets(&mut control, "one")?, 0);
+    control.end("far")?;
+    control.end("one")?;
+    Ok(())
+}
+
+#[test]
+fn flows_that_a_packet_could_belong_to_both_then_refused_with_what_to_do() -> Result<()> {
+    let plant = plant(Backend::AfXdp, 1)?;
+    let mut control = plant.rig.control()?;
+    start(&mut control, &member("one", UDP, &[ONE]))?;
+    let refused = |control: &mut Control, sources: &[&str]| -> Result<String> {
+        let refused = control.create(&member("next", UDP, sources)).err();
+        Ok(format!("{:#}", refused.context("it was created")?))
+    };
+    for sources in [&[][..], &[ONE], &[OTHER, ONE]] {
+        let error = refused(&mut control, sources)?;
+        for told in ["session one already receives", ONE, "flow.sources"] {
+            assert!(error.contains(told), "{sources:?}: {error}");
+        }
+    }
+    start(&mut control, &member("any", UDP + 2, &[]))?;
+    let error = control.create(&member("next", UDP + 2, &[ONE])).err();
+    let error = format!("{:#}", error.context("it was created")?);
+    assert!(error.contains("from any source"), "{error}");
+    Ok(())
+}
+
+/// A running session turns to another source of its group: not to the one that another session has.
+#[test]
+fn session_to_another_source_of_the_group_then_it_has_that_and_not_one_of_its_neighbour()
+-> Result<()> {
+    for pollers in [1, 2] {
+        let plant = plant(Backend::AfXdp, pollers)?;
+        let mut control = plant.rig.control()?;
+        start(&mut control, &member("one", UDP, &[ONE]))?;
+        start(&mut control, &member("other", UDP, &[OTHER]))?;
+        let to = |sources: Value| {
+            let body = json!({"flow": {"sources": sources}});
+            plant.rig.control()?.on::<RetargetSession>("one", body)
+        };
+        let refused = to(json!([OTHER])).err().context("it was changed")?;
+        assert!(format!("{refused:#}").contains("session other already receives"));
+        to(json!(["10.77.0.7"]))?;
+        // The source is free now.
+        start(&mut control, &member("next", UDP, &[ONE]))?;
+        Talker::open(&plant, ONE)?.until_received(&mut control, "next", UDP)?;
+        Talker::open(&plant, OTHER)?.until_received(&mut control, "other", UDP)?;
+        assert_eq!(packets(&mut control, "one")?, 0);
+        for session in ["next", "other", "one"] {
+            control.end(session)?;
+        }
+    }
+    Ok(())
+}
