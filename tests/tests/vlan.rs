@@ -29,6 +29,11 @@ fn speaks(backend: Backend, keys: &str, priority: &str) -> Result<()> {
     let stage = plant.rig.stage();
     let mut control = plant.rig.control()?;
     assert_eq!(port(&mut control)?.vlan, Some(VLAN));
+    let listed = onairctl(&plant.rig, "port list")?.out;
+    ensure!(
+        listed.contains("VLAN") && listed.contains("100"),
+        "{listed}"
+    );
     resolve(stage, "10.77.0.2")?;
     ping(stage, "10.77.0.2".parse()?)?;
 

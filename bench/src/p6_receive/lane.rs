@@ -131,6 +131,7 @@ impl Lane {
             driver: wire.ports[1].driver().to_owned(),
             mac: wire.ports[1].mac(),
             address: (source::ADDRESS, 24),
+            vlan: None,
             gateway: None,
             pollers: vec![0],
             queues: 1,
@@ -147,6 +148,8 @@ impl Lane {
                 sources: Vec::new(),
                 payload_type: source::PAYLOAD_TYPE,
                 format,
+                max_udp: 1460,
+                mtu: 1500,
                 timeout_ns: ReceiveConfig::default_timeout_ns(&format),
                 max_attachments: 1,
             };

@@ -36,6 +36,7 @@ pub(crate) fn devices(ports: &[PortHealth]) -> String {
             ("DRIVER", |port| cell(driver(port))),
             ("ADDRESS", |port| cell(&port.address)),
             ("MTU", |port| cell(port.mtu)),
+            ("VLAN", |port| cell(or_dash(port.vlan))),
             ("LINK", link),
             ("SPEED", |port| {
                 cell(or_dash(port.link_mbps.map(|mbps| format!("{mbps} Mbit/s"))))
