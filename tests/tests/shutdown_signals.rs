@@ -50,7 +50,7 @@ fn shutdown__concurrent_signals__then_single_shutdown() -> Result<()> {
     in_order(&summary);
     assert!(!summary.forced);
     let log = rig.last_log();
-    assert_eq!(log.matches("phase=draining").count(), 1, "{log}");
+    assert_eq!(log.matches("shutdown phase=draining").count(), 1, "{log}");
     Ok(())
 }
 

@@ -122,25 +122,38 @@ impl<'a> Killer<'a> {
 
     /// Destroys the session that a victim may have created, and may have destroyed.
     fn end_own(&mut self, name: &str) -> Result<()> {
+        let mut answer = None;
         wait_for(format_args!("{name} to be destroyed"), PATIENCE, || {
-            let stop = self.control.try_on::<StopSession>(name, Value::Null)?;
-            if GONE.contains(&stop.code()) {
-                return Ok(true);
+            if !self.is_destroyed(name)? {
+                return Ok(false);
             }
-            // The destroy of its owner may be under way: it outlives the owner.
-            ensure!(matches!(stop.code(), "" | "draining"), "{}", stop.json);
-            let answer = self.control.try_destroy_wait(name, 10_000)?;
-            let done = answer.code().is_empty() || GONE.contains(&answer.code());
-            ensure!(done || answer.code() == "draining", "{}", answer.json);
-            Ok(done)
+            let certificate = self.control.try_on::<ShowCertificate>(name, Value::Null)?;
+            // Its owner's request to create it was still on the way.
+            let is_late = certificate.code() == "certificate_pending";
+            answer = Some(certificate);
+            Ok(!is_late)
         })?;
-        let answer = self.control.try_on::<ShowCertificate>(name, Value::Null)?;
+        let answer = answer.context("it was asked for")?;
         if answer.code() == "no_such_session" {
             return Ok(());
         }
         let certificate: Certificate = answer.document()?;
         let certificate = self.control.completed(certificate.session)?;
         audit(&certificate, &[], (0, 0)).with_context(|| name.to_owned())
+    }
+
+    /// Destroys a session, if it is there and its users let it. Returns whether it is gone.
+    fn is_destroyed(&mut self, name: &str) -> Result<bool> {
+        let stop = self.control.try_on::<StopSession>(name, Value::Null)?;
+        if GONE.contains(&stop.code()) {
+            return Ok(true);
+        }
+        // The destroy of its owner may be under way: it outlives the owner.
+        ensure!(matches!(stop.code(), "" | "draining"), "{}", stop.json);
+        let answer = self.control.try_destroy_wait(name, 10_000)?;
+        let done = answer.code().is_empty() || GONE.contains(&answer.code());
+        ensure!(done || answer.code() == "draining", "{}", answer.json);
+        Ok(done)
     }
 }
 
