@@ -229,7 +229,7 @@ fn daemon_with_the_units_capabilities_only_then_ports_probe_and_destroy_work() -
 fn daemon_without_sys_admin_then_it_works_where_sites_share_links_and_says_that_it_is_blind_elsewhere()
 -> Result<()> {
     // A port in a namespace needs it.
-    let mut rig = Rig::rings_and("")?;
+    let mut rig = Rig::rings()?;
     let daemon = bounded(&mut rig, &capabilities_of("without-sys-admin.conf")?)?;
     // uprobe.multi came with it.
     if kernel()? >= (6, 6) {

@@ -70,7 +70,8 @@ fn sender_stopped_and_started_then_silent_from_a_frame_boundary_and_goes_on() ->
 #[test]
 fn receiver_stopped_and_started_amid_frames_then_at_most_one_is_incomplete_and_says_so()
 -> Result<()> {
-    let rig = Rig::pair()?;
+    // Without a kernel between them, which drops packets while a slow machine serves other threads.
+    let rig = Rig::rings()?;
     let raster = Raster::SMALL;
     let mut control = rig.control()?;
     control.create(&receive("in", raster, 5004))?;
