@@ -1,5 +1,7 @@
 //! Which fields are of one frame.
 
+use onair_pixels::are_of_one_frame;
+
 use crate::Field;
 
 /// Fields of one frame, or one whose other one did not come.
@@ -14,7 +16,7 @@ pub(crate) enum Pair<B> {
 #[derive(Debug)]
 pub(crate) struct Pairing<B> {
     /// Frames a second: numerator and denominator.
-    rate: (u64, u64),
+    rate: (u32, u32),
     /// A first field with its RTP timestamp.
     first: Option<(u32, B)>,
     /// A second field without its first one, which came behind another frame's first one.
@@ -24,17 +26,10 @@ pub(crate) struct Pairing<B> {
 impl<B> Pairing<B> {
     pub(crate) fn new(numerator: u32, denominator: u32) -> Self {
         Self {
-            rate: (numerator.into(), denominator.into()),
+            rate: (numerator, denominator),
             first: None,
             second: None,
         }
-    }
-
-    /// Fields of one frame are half a frame time apart, or have one time; those of two frames, one and
-    /// a half or more.
-    fn are_of_one_frame(&self, first: u32, second: u32) -> bool {
-        let ticks = u64::from(second.wrapping_sub(first));
-        ticks * self.rate.0 < 90_000 * self.rate.1
     }
 
     /// Takes the next field, whose RTP timestamp is `ticks`. Returns the frame that is finished by it.
@@ -47,7 +42,7 @@ impl<B> Pairing<B> {
             }
             (Field::Second, None) => Some(Pair::Second(buffer)),
             (Field::Second, Some((at, first))) => {
-                if self.are_of_one_frame(at, ticks) {
+                if are_of_one_frame(self.rate, at, ticks) {
                     return Some(Pair::Both(first, buffer));
                 }
                 self.second = Some(buffer);

@@ -24,4 +24,4 @@ pub use lines::Lines;
 pub use picture::Picture;
 pub use pixel_format::{PixelFormat, Plane, Planes, UnknownFormat};
 pub use rgb::rgb8;
-pub use weave::weave;
+pub use weave::{are_of_one_frame, weave};

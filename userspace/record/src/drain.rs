@@ -33,9 +33,6 @@ const BATCH: usize = 256 * 1024;
 /// Shortest and longest sleep.
 const NAP: Duration = Duration::from_micros(100);
 const SLEEP: Duration = Duration::from_millis(20);
-/// Highest input rate of a ring: 10 Gb/s. The thread sleeps at most half of the time that fills a
-/// ring.
-const BYTES_PER_MS: usize = 1_250_000;
 /// Time after which taken events are written, even if they do not fill a block.
 const SETTLE: Duration = Duration::from_millis(100);
 /// Interval of statistics, manifest, and retries after a fault.
@@ -141,22 +138,18 @@ impl Drain {
     /// Registers new producers.
     fn take_in(&mut self) {
         for (totals, ring) in self.shared.joined() {
-            let capacity = ring.capacity();
+            let longest = ring.longest_sleep();
             self.files.join(totals);
             self.rings.push(Some(ring));
-            let millis = (capacity / BYTES_PER_MS / 2) as u64;
-            self.sleep = self.sleep.min(Duration::from_millis(millis).max(NAP));
+            self.sleep = self.sleep.min(longest.max(NAP));
         }
     }
 
     /// Longest sleep that the smallest ring allows.
     fn longest_sleep(&self) -> Duration {
-        let smallest = self.rings.iter().flatten().map(RingReader::capacity).min();
-        let Some(size) = smallest else {
-            return SLEEP;
-        };
-        let micros = size * 500 / BYTES_PER_MS;
-        Duration::from_micros(micros as u64).clamp(NAP, SLEEP)
+        let rings = self.rings.iter().flatten();
+        let longest = rings.map(RingReader::longest_sleep).min();
+        longest.unwrap_or(SLEEP).clamp(NAP, SLEEP)
     }
 
     /// Takes the events in the rings and writes whole blocks. Returns the fill of the fullest ring,

@@ -1,6 +1,7 @@
 //! A producer without files: one reader takes its packets.
 
 use std::sync::Arc;
+use std::thread;
 
 use crate::event::MAX_SNAP_LENGTH;
 use crate::gate::ProducerGate;
@@ -38,6 +39,11 @@ impl PacketReader {
             true
         });
         read > 0
+    }
+
+    /// Waits for packets, as long as the ring has room for those that come meanwhile.
+    pub fn rest(&self) {
+        thread::park_timeout(self.ring.longest_sleep());
     }
 
     /// Whether the producer is gone: what waits is the last.

@@ -3,10 +3,14 @@
 //! An event has a head of 16 bytes (time, length on the wire, captured length), 24 more bytes if
 //! events are missing before it, and its captured bytes.
 
+use std::time::Duration;
+
 use rtrb::{Consumer, RingBuffer};
 
 use crate::event::{Event, Missed};
 
+/// Highest input rate of a ring: 10 Gb/s.
+const BYTES_PER_MS: usize = 1_250_000;
 const HEAD: usize = 16;
 const HEAD_WITH_GAP: usize = HEAD + 24;
 /// Flag in the captured length: events are missing before this one.
@@ -94,6 +98,12 @@ impl RingReader {
     /// Size in bytes.
     pub(crate) const fn capacity(&self) -> usize {
         self.capacity
+    }
+
+    /// How long its reader may sleep: half of the time that fills it. A writer is a polling thread, and
+    /// wakes no reader.
+    pub(crate) const fn longest_sleep(&self) -> Duration {
+        Duration::from_micros((self.capacity * 500 / BYTES_PER_MS) as u64)
     }
 
     /// Whether the writer is gone.

@@ -95,6 +95,8 @@ impl HandOver {
         if beside.iter().any(meets) {
             return false;
         }
+        // A session that turns to what it has already has it once.
+        beside.retain(|it| it.session != session || *it.sources != *flow.sources);
         beside.push(Flow {
             sources: flow.sources.into(),
             lane,
@@ -298,6 +300,8 @@ mod tests {
         let third = source(3, None);
         assert!(all.claim(of(&[third]), 1, 8));
         assert_eq!([1, 2, 3].map(elsewhere), [false, true, true]);
+        // It turns to what it has already.
+        assert!(all.claim(of(&[third]), 1, 8));
         all.release(8, Some(of(&[third])));
         assert_eq!([1, 2, 3].map(elsewhere), [false, false, true]);
         assert_eq!(all.flows().len(), 2);

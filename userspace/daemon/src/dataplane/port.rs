@@ -43,7 +43,7 @@ pub(super) struct Packet<'a> {
 /// The datagrams of a burst that have no session at their poller.
 #[derive(Debug)]
 pub(super) struct NoSession<'a> {
-    pub(super) packets: ArrayVec<Unclaimed, RX_BURST>,
+    pub(super) packets: &'a mut ArrayVec<Unclaimed, RX_BURST>,
     share: Option<&'a Share>,
 }
 
@@ -154,7 +154,8 @@ impl PollerPort {
                 break;
             }
             // Its session may have ended since it was handed over.
-            let (_, unclaimed) = self.sort(now_ns, deliver);
+            let mut unclaimed = ArrayVec::new();
+            self.sort(now_ns, deliver, &mut unclaimed);
             self.counters.rx_no_session.add(unclaimed.len() as u64);
             self.arrived.clear();
             worked = true;
@@ -177,7 +178,8 @@ impl PollerPort {
         if let Some(own) = self.info.vlan {
             vlan::take_own(&mut self.arrived, own.id, &self.counters);
         }
-        let (size, unclaimed) = self.sort(now_ns, deliver);
+        let mut unclaimed = ArrayVec::new();
+        let size = self.sort(now_ns, deliver, &mut unclaimed);
         self.counters.rx_bytes.add(size);
         self.counters.rx_packets.add(count as u64);
         if !unclaimed.is_empty() {
@@ -194,13 +196,14 @@ impl PollerPort {
         count
     }
 
-    /// Answers what is for the port itself, and passes the datagrams on. Returns the bytes of all, and
-    /// what has no session.
+    /// Answers what is for the port itself, and passes the datagrams on. Those without a session are
+    /// added to `unclaimed`. Returns the bytes of all.
     fn sort(
         &mut self,
         now_ns: u64,
         deliver: &mut impl FnMut(&[Packet<'_>], &mut NoSession<'_>),
-    ) -> (u64, ArrayVec<Unclaimed, RX_BURST>) {
+        unclaimed: &mut ArrayVec<Unclaimed, RX_BURST>,
+    ) -> u64 {
         let mut size = 0;
         let mut side = Side {
             mac: Mac(self.info.mac),
@@ -231,11 +234,11 @@ impl PollerPort {
             }
         }
         let mut unclaimed = NoSession {
-            packets: ArrayVec::new(),
+            packets: unclaimed,
             share: self.share.as_ref(),
         };
         deliver(&packets, &mut unclaimed);
-        (size, unclaimed.packets)
+        size
     }
 }
 

@@ -1,6 +1,6 @@
 //! The next complete frame of a flow.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use onair_media::assembly::{Assembler, AssemblerConfig, FrameReport, Sink};
 use onair_media::datagram::Datagram;
@@ -11,8 +11,6 @@ use onair_types::Scan;
 
 use super::picture::{self, NoPicture};
 
-/// Wait for more packets: a fraction of what the ring has room for.
-const PAUSE: Duration = Duration::from_micros(500);
 /// Frames in memory at a time: two in assembly, and a first field.
 const FRAMES: usize = 3;
 
@@ -47,7 +45,7 @@ pub(super) fn next(
                     incomplete: frames.incomplete,
                 });
             }
-            (false, false) => std::thread::sleep(PAUSE),
+            (false, false) => packets.rest(),
             (true, _) => {}
         }
     }
@@ -85,11 +83,9 @@ impl Frames {
         }
     }
 
-    /// Whether both timestamps, of 90 kHz, are of one frame: they are less than a frame time apart.
     fn are_of_one_frame(&self, first: u32, second: u32) -> bool {
         let rate = self.format.rate();
-        let ticks = u64::from(second.wrapping_sub(first));
-        ticks * u64::from(rate.num()) < 90_000 * u64::from(rate.den())
+        onair_pixels::are_of_one_frame((rate.num(), rate.den()), first, second)
     }
 
     fn complete(&mut self, slot: usize, report: &FrameReport) {
