@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use onair_tests::{Raster, Rig, onairctl, receive, signal};
-use onair_types::api::StopSession;
-use onair_types::{HealthStatus, SessionState, SessionView};
+use onair_types::api::{QuarantineSession, StopSession};
+use onair_types::{Certificate, HealthStatus, SessionState, SessionView};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -119,6 +119,19 @@ fn session_that_came_back_stopped_then_each_ending_gives_a_certificate_that_hold
 #[test]
 fn session_persistent_and_destroyed_while_the_daemon_drains_then_back_only_if_no_operator_asked()
 -> Result<()> {
+    // The daemon destroys them itself after a tenth of a second. A request may come too late.
+    for _ in 0..10 {
+        if let Some(back) = back_after_requests_in_time()? {
+            assert_eq!(back, ["left"]);
+            return Ok(());
+        }
+    }
+    bail!("each time the daemon was first");
+}
+
+/// The sessions that come back after a shutdown in which an operator destroyed one and quarantined
+/// another; nothing if the daemon had destroyed one of both before.
+fn back_after_requests_in_time() -> Result<Option<Vec<String>>> {
     let mut rig = Rig::rings_and("[timeouts]\ngraceful_ms = 60000\n")?;
     let mut control = rig.control()?;
     // The others are not destroyed before the first one is.
@@ -138,18 +151,23 @@ fn session_persistent_and_destroyed_while_the_daemon_drains_then_back_only_if_no
     client.say("hold 1")?;
     signal(&mut rig, Signal::TERM)?;
     control.await_state("held", SessionState::Draining)?;
-    control.destroy_wait("destroyed")?;
-    control.quarantine("quarantined")?;
+    for answer in [
+        control.try_destroy_wait("destroyed", 10_000)?,
+        control.try_on::<QuarantineSession>("quarantined", Value::Null)?,
+    ] {
+        if answer.status == 410 {
+            return Ok(None);
+        }
+        answer.document::<Certificate>()?;
+    }
     control.abort("held")?;
     let (status, summary) = rig.daemon_ends()?;
     assert_eq!(status, 0, "{summary:#?}");
     rig.start_daemon()?;
-    let back: Vec<_> = sessions(&rig)?
-        .into_iter()
-        .map(|it| it.name.to_string())
-        .collect();
-    assert_eq!(back, ["left"]);
-    Ok(())
+    let back = sessions(&rig)?;
+    Ok(Some(
+        back.into_iter().map(|it| it.name.to_string()).collect(),
+    ))
 }
 
 #[test]
