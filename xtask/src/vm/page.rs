@@ -1,6 +1,5 @@
 //! `docs/platforms.md`: what each kernel and each device gave, as tests/machine/platform.rs reports it.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::report::{Outcome, Row};
@@ -11,9 +10,11 @@ const HEAD: &str = "\
 # Platforms
 
 What OnAir does on each kernel and each PCI device, as it was seen in virtual machines. `cargo xtask vm test --page
-docs/platforms.md` wrote this page: run it again after a change, do not edit it. The devices are QEMU's models, the
-processor was emulated: the page says what works, not how fast. A physical NIC was not tried.
+docs/platforms.md` wrote this page: run it again after a change, do not edit it. A run replaces what it tried and keeps
+the rest, unless the kernel is another one. The devices are QEMU's models, the processor was emulated: the page says
+what works, not how fast. A physical NIC was not tried.
 ";
+const TESTS: &str = "Tests";
 
 /// One line of a report.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,88 +39,149 @@ pub(super) fn seen<'a>(kernel: &'a str, output: &'a str) -> impl Iterator<Item =
     })
 }
 
-/// The page.
-pub(super) fn page(rows: &[Row], seen: &[Seen]) -> String {
-    let mut kernels: Vec<&str> = Vec::new();
-    for row in rows {
-        if !kernels.contains(&row.kernel.as_str()) {
-            kernels.push(&row.kernel);
-        }
-    }
-    let found = |kernel: &str, of: &str, what: &str| {
-        let is_it = |it: &&Seen| it.kernel == kernel && it.of == of && it.what == what;
-        let line = seen.iter().find(is_it);
-        line.map_or_else(|| "not tried".to_owned(), |line| line.found.clone())
-    };
-    let mut page = HEAD.to_owned();
-    let mut subjects: Vec<&str> = Vec::new();
+/// The page `before`, with what was seen since.
+pub(super) fn page(before: &str, rows: &[Row], seen: &[Seen]) -> String {
+    let mut page = Page::read(before);
     for line in seen {
-        if !subjects.contains(&line.of.as_str()) {
-            subjects.push(&line.of);
-        }
-    }
-    for of in subjects {
-        let title = match of {
+        let title = match line.of.as_str() {
             "kernel" => "Kernel features".to_owned(),
             driver => format!("Devices of the driver {driver}"),
         };
-        let what: Vec<_> = unique(
-            seen.iter()
-                .filter(|line| line.of == of)
-                .map(|line| &line.what),
-        );
-        table(&mut page, &title, &kernels, &what, |kernel, what| {
-            found(kernel, of, what)
-        });
+        page.put(&title, &line.what, &line.kernel, &line.found);
     }
-    let tests: Vec<_> = unique(rows.iter().map(|row| &row.what));
-    table(&mut page, "Tests", &kernels, &tests, |kernel, what| {
-        let row = rows
-            .iter()
-            .find(|row| row.kernel == kernel && row.what == what);
-        row.map_or_else(|| "not run".to_owned(), outcome)
-    });
-    page
+    for row in rows {
+        if let Some(outcome) = outcome(row) {
+            page.put(TESTS, &row.what, &row.kernel, &outcome);
+        }
+    }
+    page.to_string()
+}
+
+fn outcome(row: &Row) -> Option<String> {
+    let (passed, failed) = row.tests;
+    match row.outcome {
+        Outcome::Passed if passed == 0 => Some("passed".to_owned()),
+        Outcome::Passed => Some(format!("{passed} passed")),
+        Outcome::Failed(_) => Some(format!("{failed} failed, {passed} passed")),
+        Outcome::NotRun => None,
+    }
+}
+
+/// One cell.
+#[derive(Debug)]
+struct Cell {
+    title: String,
+    row: String,
+    kernel: String,
+    text: String,
+}
+
+/// The cells, in the order in which they were first seen.
+#[derive(Debug, Default)]
+struct Page(Vec<Cell>);
+
+impl Page {
+    /// The tables of a page that was written before.
+    fn read(text: &str) -> Self {
+        let mut page = Self::default();
+        let mut title = "";
+        let mut kernels: Vec<&str> = Vec::new();
+        for line in text.lines() {
+            if let Some(found) = line.strip_prefix("## ") {
+                title = found;
+            }
+            let Some(line) = line.strip_prefix("| ") else {
+                continue;
+            };
+            let mut cells = line.trim_end_matches('|').split('|').map(str::trim);
+            match cells.next() {
+                Some("") => kernels = cells.collect(),
+                Some(row) => {
+                    for (kernel, text) in kernels.iter().zip(cells) {
+                        page.put(title, row, kernel, text);
+                    }
+                }
+                None => {}
+            }
+        }
+        page.0.retain(|it| it.text != missing(&it.title));
+        page
+    }
+
+    /// Sets a cell. Another kernel of the same distribution goes with all that was seen on it.
+    fn put(&mut self, title: &str, row: &str, kernel: &str, text: &str) {
+        let text = text.replace('|', "/");
+        self.0
+            .retain(|it| it.kernel == kernel || distribution(&it.kernel) != distribution(kernel));
+        let is_it = |it: &&mut Cell| it.title == title && it.row == row && it.kernel == kernel;
+        match self.0.iter_mut().find(is_it) {
+            Some(cell) => cell.text = text,
+            None => self.0.push(Cell {
+                title: title.to_owned(),
+                row: row.to_owned(),
+                kernel: kernel.to_owned(),
+                text,
+            }),
+        }
+    }
+
+    /// The titles, and last the one of the tests.
+    fn titles(&self) -> Vec<&str> {
+        let mut titles = unique(self.0.iter().map(|it| &it.title));
+        titles.sort_by_key(|title| *title == TESTS);
+        titles
+    }
+}
+
+impl std::fmt::Display for Page {
+    fn fmt(&self, page: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut kernels = unique(self.0.iter().map(|it| &it.kernel));
+        kernels.sort_unstable();
+        page.write_str(HEAD)?;
+        for title in self.titles() {
+            write!(page, "\n## {title}\n\n| |")?;
+            for kernel in &kernels {
+                write!(page, " {kernel} |")?;
+            }
+            write!(page, "\n|---|{}\n", "---|".repeat(kernels.len()))?;
+            let cells = || self.0.iter().filter(|it| it.title == title);
+            for row in unique(cells().map(|it| &it.row)) {
+                write!(page, "| {row} |")?;
+                for kernel in &kernels {
+                    let is_it = |it: &&Cell| it.row == row && it.kernel == *kernel;
+                    let cell = cells().find(is_it);
+                    let text = cell.map_or_else(|| missing(title), |it| &it.text);
+                    write!(page, " {text} |")?;
+                }
+                page.write_char('\n')?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The name before the kernel's version.
+fn distribution(kernel: &str) -> &str {
+    kernel.split(' ').next().unwrap_or(kernel)
+}
+
+/// The text of a cell without a finding.
+fn missing(title: &str) -> &'static str {
+    match title {
+        TESTS => "not run",
+        _ => "not tried",
+    }
 }
 
 /// Each value once, in the order of the first.
 fn unique<'a>(values: impl Iterator<Item = &'a String>) -> Vec<&'a str> {
-    let mut known = BTreeSet::new();
-    values
-        .map(String::as_str)
-        .filter(|value| known.insert(*value))
-        .collect()
-}
-
-fn outcome(row: &Row) -> String {
-    let (passed, failed) = row.tests;
-    match row.outcome {
-        Outcome::Passed if passed == 0 => "passed".to_owned(),
-        Outcome::Passed => format!("{passed} passed"),
-        Outcome::Failed(_) => format!("{failed} failed, {passed} passed"),
-        Outcome::NotRun => "not run".to_owned(),
-    }
-}
-
-fn table(
-    page: &mut String,
-    title: &str,
-    kernels: &[&str],
-    rows: &[&str],
-    cell: impl Fn(&str, &str) -> String,
-) {
-    let _ = write!(page, "\n## {title}\n\n| |");
-    for kernel in kernels {
-        let _ = write!(page, " {kernel} |");
-    }
-    let _ = write!(page, "\n|---|{}\n", "---|".repeat(kernels.len()));
-    for row in rows {
-        let _ = write!(page, "| {row} |");
-        for kernel in kernels {
-            let _ = write!(page, " {} |", cell(kernel, row));
+    let mut known = Vec::new();
+    for value in values {
+        if !known.contains(&value.as_str()) {
+            known.push(value.as_str());
         }
-        page.push('\n');
     }
+    known
 }
 
 #[cfg(test)]
@@ -128,26 +190,73 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn page_has_a_column_for_each_kernel_and_says_what_was_not_tried() {
-        let row = |kernel: &str, outcome| Row {
+    fn row(kernel: &str, what: &str, outcome: Outcome) -> Row {
+        Row {
             kernel: kernel.to_owned(),
-            what: "gate".to_owned(),
+            what: what.to_owned(),
             outcome,
             tests: (2, 1),
             time: Duration::ZERO,
-        };
-        let rows = [row("old", Outcome::Passed), row("new", Outcome::Failed(1))];
-        let output = "noise\n@platform|kernel|probe|loaded\r\n@platform|e1000e|AF_XDP|yes | x\n";
-        let lines: Vec<_> = seen("old", output).collect();
-        assert_eq!(lines.len(), 2);
-        let page = page(&rows, &lines);
-        for part in [
-            "## Kernel features\n\n| | old | new |\n|---|---|---|\n| probe | loaded | not tried |\n",
-            "## Devices of the driver e1000e\n",
-            "| gate | 2 passed | 1 failed, 2 passed |\n",
-        ] {
-            assert!(page.contains(part), "{part} in {page}");
         }
+    }
+
+    fn lines(kernel: &str) -> Vec<Seen> {
+        let output = "noise\n@platform|kernel|probe|loaded\r\n@platform|e1000e|AF_XDP|yes | x\n";
+        seen(kernel, output).collect()
+    }
+
+    #[track_caller]
+    fn has(page: &str, part: &str) {
+        assert!(page.contains(part), "{part} in {page}");
+    }
+
+    #[test]
+    fn page_has_a_column_for_each_kernel_and_says_what_was_not_tried() {
+        let rows = [
+            row("old (6.1)", "gate", Outcome::Passed),
+            row("new (6.12)", "gate", Outcome::Failed(1)),
+            row("new (6.12)", "demo", Outcome::NotRun),
+        ];
+        let page = page("", &rows, &lines("old (6.1)"));
+        has(
+            &page,
+            "## Kernel features\n\n| | new (6.12) | old (6.1) |\n|---|---|---|\n| probe | not tried | loaded |\n",
+        );
+        has(&page, "## Devices of the driver e1000e\n");
+        has(
+            &page,
+            "## Tests\n\n| | new (6.12) | old (6.1) |\n|---|---|---|\n| gate | 1 failed, 2 passed | 2 passed |\n",
+        );
+        assert!(!page.contains("demo"), "{page}");
+    }
+
+    #[test]
+    fn page_written_again_then_what_was_not_tried_now_stays() {
+        let first = page(
+            "",
+            &[row("old (6.1)", "gate", Outcome::Passed)],
+            &lines("old (6.1)"),
+        );
+        assert_eq!(page(&first, &[], &[]), first);
+        let second = page(
+            &first,
+            &[row("new (6.12)", "evict", Outcome::Passed)],
+            &lines("new (6.12)"),
+        );
+        has(&second, "| probe | loaded | loaded |\n");
+        has(&second, "| AF_XDP | yes / x | yes / x |\n");
+        has(
+            &second,
+            "| gate | not run | 2 passed |\n| evict | 2 passed | not run |\n",
+        );
+        // Another kernel of a distribution: nothing of the one before counts for it.
+        let third = page(
+            &second,
+            &[row("old (6.2)", "evict", Outcome::Failed(1))],
+            &[],
+        );
+        assert!(!third.contains("old (6.1)"), "{third}");
+        has(&third, "| probe | loaded | not tried |\n");
+        has(&third, "| evict | 2 passed | 1 failed, 2 passed |\n");
     }
 }

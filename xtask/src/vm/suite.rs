@@ -1,10 +1,10 @@
 //! `cargo xtask vm test`: the demo and whole-system tests on the kernels of distributions.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};
+use std::{fs, io};
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -107,18 +107,26 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
                 console: Console::Captured,
             };
             rows.extend(on(&machine, &mut seen)?);
+            if let Some(file) = &arguments.page {
+                write_page(file, &rows, &seen)?;
+            }
         }
     }
     print!("{}", table(&rows));
-    if let Some(file) = &arguments.page {
-        fs::write(file, page::page(&rows, &seen))
-            .with_context(|| format!("writing {}", file.display()))?;
-    }
     Ok(if all_passed(&rows) {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+fn write_page(file: &Path, rows: &[Row], seen: &[Seen]) -> Result<()> {
+    let before = match fs::read_to_string(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        read => read.with_context(|| format!("reading {}", file.display()))?,
+    };
+    fs::write(file, page::page(&before, rows, seen))
+        .with_context(|| format!("writing {}", file.display()))
 }
 
 /// What the machines get: the programs, and the tests of `what`.
