@@ -2,7 +2,7 @@
 //!
 //! A buffer has the pixel groups of RFC 4175 §4.3. [`unpack`] writes its samples in a [`PixelFormat`],
 //! [`pack`] does the opposite, both without changing a sample: only formats with the same components and
-//! depth are offered. Conversions of 4:2:2 use the vector instructions that the processor has (`simd`).
+//! depth are offered. Conversions use the vector instructions that the processor has (`simd`).
 //! [`unpack_lines`] and [`pack_lines`] do the same with a field of a frame, [`weave`] makes a frame of two
 //! fields. [`rgb8`] makes a picture for the screen of any buffer. No I/O;
 //! the caller gives all memory but that of one row.

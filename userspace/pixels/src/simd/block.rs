@@ -64,54 +64,71 @@ pub(super) fn packed<const IN: usize, const READ: usize, const OUT: usize, const
     }
 }
 
-/// From one buffer to three planes: `Y` bytes of luma a block, `C` of each chroma plane.
+/// From one buffer to up to four lines: `Y` bytes of the first, `L` of the second (0 without one), `C` of
+/// the others a block.
 #[inline(always)]
-pub(super) fn apart<const IN: usize, const READ: usize, const Y: usize, const C: usize>(
+pub(super) fn apart<
+    const IN: usize,
+    const READ: usize,
+    const Y: usize,
+    const L: usize,
+    const C: usize,
+>(
     from: &[u8],
-    [luma, blue, red]: [&mut [u8]; 3],
-    kernel: impl Fn(&[u8; READ], &mut [u8; Y], &mut [u8; C], &mut [u8; C]),
+    [upper, lower, blue, red]: [&mut [u8]; 4],
+    kernel: impl Fn(&[u8; READ], &mut [u8; Y], &mut [u8; L], &mut [u8; C], &mut [u8; C]),
 ) {
     let (mut read, mut block) = (0, 0);
-    while let (Some(input), Some(y), Some(cb), Some(cr)) = (
+    while let (Some(input), Some(y), Some(l), Some(cb), Some(cr)) = (
         from[read..].first_chunk(),
-        luma[block * Y..].first_chunk_mut(),
+        upper[block * Y..].first_chunk_mut(),
+        lower[block * L..].first_chunk_mut(),
         blue[block * C..].first_chunk_mut(),
         red[block * C..].first_chunk_mut(),
     ) {
-        kernel(input, y, cb, cr);
+        kernel(input, y, l, cb, cr);
         (read, block) = (read + IN, block + 1);
     }
     while read < from.len() {
-        let (mut y, mut cb, mut cr) = ([0; Y], [0; C], [0; C]);
-        kernel(&rest(from, read, IN), &mut y, &mut cb, &mut cr);
-        put(luma, block * Y, &y);
+        let (mut y, mut l, mut cb, mut cr) = ([0; Y], [0; L], [0; C], [0; C]);
+        kernel(&rest(from, read, IN), &mut y, &mut l, &mut cb, &mut cr);
+        put(upper, block * Y, &y);
+        put(lower, block * L, &l);
         put(blue, block * C, &cb);
         put(red, block * C, &cr);
         (read, block) = (read + IN, block + 1);
     }
 }
 
-/// From three planes to one buffer: the opposite of [`apart`].
+/// From up to four lines to one buffer: the opposite of [`apart`].
 #[inline(always)]
-pub(super) fn together<const Y: usize, const C: usize, const OUT: usize, const WRITE: usize>(
-    [luma, blue, red]: [&[u8]; 3],
+pub(super) fn together<
+    const Y: usize,
+    const L: usize,
+    const C: usize,
+    const OUT: usize,
+    const WRITE: usize,
+>(
+    [upper, lower, blue, red]: [&[u8]; 4],
     to: &mut [u8],
-    kernel: impl Fn(&[u8; Y], &[u8; C], &[u8; C], &mut [u8; WRITE]),
+    kernel: impl Fn(&[u8; Y], &[u8; L], &[u8; C], &[u8; C], &mut [u8; WRITE]),
 ) {
     let (mut written, mut block) = (0, 0);
-    while let (Some(y), Some(cb), Some(cr), Some(output)) = (
-        luma[block * Y..].first_chunk(),
+    while let (Some(y), Some(l), Some(cb), Some(cr), Some(output)) = (
+        upper[block * Y..].first_chunk(),
+        lower[block * L..].first_chunk(),
         blue[block * C..].first_chunk(),
         red[block * C..].first_chunk(),
         to[written..].first_chunk_mut(),
     ) {
-        kernel(y, cb, cr, output);
+        kernel(y, l, cb, cr, output);
         (written, block) = (written + OUT, block + 1);
     }
     while written < to.len() {
         let mut output = [0; WRITE];
-        let (y, at) = (rest(luma, block * Y, Y), block * C);
-        kernel(&y, &rest(blue, at, C), &rest(red, at, C), &mut output);
+        let (y, l) = (rest(upper, block * Y, Y), rest(lower, block * L, L));
+        let (cb, cr) = (rest(blue, block * C, C), rest(red, block * C, C));
+        kernel(&y, &l, &cb, &cr, &mut output);
         put(to, written, &output[..OUT]);
         (written, block) = (written + OUT, block + 1);
     }

@@ -1,53 +1,16 @@
 //! The kernels, once for vectors of 16 bytes and once for two of them side by side.
 //!
-//! Samples of 10 bits: a byte shuffle puts the two bytes that have a sample into one 16-bit lane; a
+//! Samples of 10 and 12 bits: a byte shuffle puts the two bytes that have a sample into one 16-bit lane; a
 //! multiplication shifts each lane by its own 0, 2, 4 or 6 bits, which drops the bits of the sample
-//! before; then the sample is in the lane's highest 10 bits. The way back adds the shifted samples in
+//! before; then the sample is in the lane's highest bits. The way back adds the shifted samples in
 //! pairs (`pmaddwd`), then pairs of pairs, and a shuffle turns 40 bits into bytes.
 //!
 //! A vector of 32 bytes has in its upper half the next block, `STEP` bytes further: both halves do
 //! the same.
 
-/// Places of bytes that a shuffle leaves zero.
-const ZERO: u8 = 0x80;
+use super::shuffles::{BY_PLANE, IN_ORDER, ZERO, scales_of, words, words_of};
 
-/// Shuffle: the bytes of samples 0 to 7 of ten bits, low byte first, in this order.
-const fn words_of(order: [u8; 8]) -> [u8; 16] {
-    let mut bytes = [0; 16];
-    let mut at = 0;
-    while at < 8 {
-        let first = order[at] * 10 / 8;
-        (bytes[2 * at], bytes[2 * at + 1]) = (first + 1, first);
-        at += 1;
-    }
-    bytes
-}
-
-/// Multipliers that bring these samples to the highest bits of their lanes, low byte first.
-const fn scales_of(order: [u8; 8]) -> [u8; 16] {
-    let mut bytes = [0; 16];
-    let mut at = 0;
-    while at < 8 {
-        bytes[2 * at] = 1 << (order[at] * 10 % 8);
-        at += 1;
-    }
-    bytes
-}
-
-/// The same 16-bit number in each lane, low byte first.
-const fn words(low: u8, high: u8) -> [u8; 16] {
-    let mut bytes = [low; 16];
-    let mut at = 1;
-    while at < 16 {
-        bytes[at] = high;
-        at += 2;
-    }
-    bytes
-}
-
-/// Of Cb Y0 Cr Y1 Cb Y2 Cr Y3: luma, then Cb, then Cr.
-const BY_PLANE: [u8; 8] = [1, 3, 5, 7, 0, 4, 2, 6];
-/// The same of two vectors' worth of bytes.
+/// Of Cb Y0 Cr Y1 … of 8 bits, 16 of them: luma, then Cb, then Cr.
 const BYTES_BY_PLANE: [u8; 16] = [1, 3, 5, 7, 9, 11, 13, 15, 0, 4, 8, 12, 2, 6, 10, 14];
 /// Of Cb Y0 Cr Y1 …: Y0 Cb Y1 Cr.
 const LUMA_FIRST: [u8; 8] = [1, 0, 3, 2, 5, 4, 7, 6];
@@ -56,6 +19,18 @@ const CHROMA_FIRST: [u8; 16] = [2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12
 /// The low 40 bits of both 64-bit lanes, highest byte first.
 const FORTY: [u8; 16] = [
     4, 3, 2, 1, 0, 12, 11, 10, 9, 8, ZERO, ZERO, ZERO, ZERO, ZERO, ZERO,
+];
+
+/// Four numbers of 24 bits, highest byte first.
+const TWENTY_FOUR: [u8; 16] = [
+    2, 1, 0, 6, 5, 4, 10, 9, 8, 14, 13, 12, ZERO, ZERO, ZERO, ZERO,
+];
+/// R G B of four pixels, and a place for alpha.
+const COLOURS: [u8; 16] = [0, 1, 2, ZERO, 3, 4, 5, ZERO, 6, 7, 8, ZERO, 9, 10, 11, ZERO];
+const OPAQUE: [u8; 16] = [0, 0, 0, 255, 0, 0, 0, 255, 0, 0, 0, 255, 0, 0, 0, 255];
+/// The way back.
+const WITHOUT_ALPHA: [u8; 16] = [
+    0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, ZERO, ZERO, ZERO, ZERO,
 ];
 
 /// v210: of the samples a, b, c of each word, a and c.
@@ -79,18 +54,62 @@ const SIXTY_SECOND: [u8; 16] = [
 
 macro_rules! kernels {
     ($feature:literal) => {
-        use super::super::block::{apart, load, packed, store, together};
+        use super::super::block::{load, packed, store};
+        use super::super::planes::depth;
         use super::*;
 
-        /// Two pixel groups of 10 bits as 8 numbers, in the highest bits of their lanes.
+        /// Samples of 10 or 12 bits in the highest bits of their lanes. Bits below may be those of the
+        /// next one.
         #[target_feature(enable = $feature)]
         #[inline]
-        fn numbers(pgroups: V, order: [u8; 8]) -> V {
-            let words = shuffle(pgroups, each(words_of(order)));
-            multiply(words, each(scales_of(order)))
+        fn high_numbers<const BITS: u8>(pgroups: V, order: [u8; 8]) -> V {
+            let words = shuffle(pgroups, each(words_of(BITS, order)));
+            multiply(words, each(scales_of(BITS, order)))
         }
 
-        /// The opposite: Cb Y Cr Y … of 10 bits each as 10 bytes.
+        /// Samples of a vector's worth of pixel groups, each in a lane: 16 of 8 bits, or 8.
+        #[target_feature(enable = $feature)]
+        #[inline]
+        fn numbers<const BITS: u8>(pgroups: V) -> V {
+            match BITS {
+                8 => pgroups,
+                _ => wide_numbers::<BITS>(pgroups, IN_ORDER),
+            }
+        }
+
+        /// 4:2:2: luma, then Cb, then Cr.
+        #[target_feature(enable = $feature)]
+        #[inline]
+        fn numbers_by_plane<const BITS: u8>(pgroups: V) -> V {
+            match BITS {
+                8 => shuffle(pgroups, each(BYTES_BY_PLANE)),
+                _ => wide_numbers::<BITS>(pgroups, BY_PLANE),
+            }
+        }
+
+        #[target_feature(enable = $feature)]
+        #[inline]
+        fn wide_numbers<const BITS: u8>(pgroups: V, order: [u8; 8]) -> V {
+            match BITS {
+                10 => down_16::<6>(high_numbers::<BITS>(pgroups, order)),
+                12 => down_16::<4>(high_numbers::<BITS>(pgroups, order)),
+                _ => shuffle(pgroups, each(words_of(BITS, order))),
+            }
+        }
+
+        /// The opposite of [`numbers`], without the bits above the depth.
+        #[target_feature(enable = $feature)]
+        #[inline]
+        fn packed_bytes<const BITS: u8>(samples: V) -> V {
+            match BITS {
+                8 => samples,
+                10 => ten_bytes(and(samples, each(words(0x03ff)))),
+                12 => twelve_bytes(and(samples, each(words(0x0fff)))),
+                _ => shuffle(samples, each(words_of(BITS, IN_ORDER))),
+            }
+        }
+
+        /// Eight samples of 10 bits.
         #[target_feature(enable = $feature)]
         #[inline]
         fn ten_bytes(samples: V) -> V {
@@ -100,6 +119,35 @@ macro_rules! kernels {
             let up = [0, 0, 16, 0, 0, 0, 0, 0, 0, 0, 16, 0, 0, 0, 0, 0];
             let forty = or(multiply_even(twenty, each(up)), down_64::<32>(twenty));
             shuffle(forty, each(FORTY))
+        }
+
+        /// Eight samples of 12 bits.
+        #[target_feature(enable = $feature)]
+        #[inline]
+        fn twelve_bytes(samples: V) -> V {
+            // 4096 and 1: two samples in each 32-bit lane.
+            let scales = [0, 16, 1, 0, 0, 16, 1, 0, 0, 16, 1, 0, 0, 16, 1, 0];
+            shuffle(multiply_add(samples, each(scales)), each(TWENTY_FOUR))
+        }
+
+        /// Lanes of `SIZE` bytes of the lower halves of both, in turns.
+        #[target_feature(enable = $feature)]
+        #[inline]
+        fn low<const SIZE: usize>(first: V, second: V) -> V {
+            match SIZE {
+                1 => low_8(first, second),
+                _ => low_16(first, second),
+            }
+        }
+
+        /// The same of the upper halves.
+        #[target_feature(enable = $feature)]
+        #[inline]
+        fn high<const SIZE: usize>(first: V, second: V) -> V {
+            match SIZE {
+                1 => high_8(first, second),
+                _ => high_16(first, second),
+            }
         }
 
         /// Four vectors that each have luma, Cb and Cr (8, 4 and 4 bytes) as two of luma, one of Cb
@@ -114,39 +162,34 @@ macro_rules! kernels {
             [luma[0], luma[1], low_64(one, other), high_64(one, other)]
         }
 
+        depth!($feature, eight, 8);
+        depth!($feature, ten, 10);
+        depth!($feature, twelve, 12);
+        depth!($feature, sixteen, 16);
+
         #[target_feature(enable = $feature)]
-        pub(in super::super) fn planes_of_ten(pgroups: &[u8], planes: [&mut [u8]; 3]) {
-            const IN: usize = 40;
-            apart::<{ IN * WIDE }, { IN * WIDE + 6 }, { 32 * WIDE }, { 16 * WIDE }>(
+        pub(in super::super) fn rgba_of_eight(pgroups: &[u8], pixels: &mut [u8]) {
+            packed::<{ 12 * WIDE }, { 12 * WIDE + 4 }, { 16 * WIDE }, { 16 * WIDE }>(
                 pgroups,
-                planes,
-                |from, luma, blue, red| {
-                    let of = |at: usize| {
-                        let pgroups = read::<IN>(from, at * 10);
-                        down_16::<6>(numbers(pgroups, BY_PLANE))
-                    };
-                    let [y0, y1, cb, cr] = by_plane([of(0), of(1), of(2), of(3)]);
-                    write::<32>(luma, 0, y0);
-                    write::<32>(luma, 16, y1);
-                    write::<16>(blue, 0, cb);
-                    write::<16>(red, 0, cr);
+                pixels,
+                |from, to| {
+                    let colours = shuffle(read::<12>(from, 0), each(COLOURS));
+                    write::<16>(to, 0, or(colours, each(OPAQUE)));
                 },
             );
         }
 
         #[target_feature(enable = $feature)]
-        pub(in super::super) fn planes_of_eight(pgroups: &[u8], planes: [&mut [u8]; 3]) {
-            const IN: usize = 64;
-            apart::<{ IN * WIDE }, { IN * WIDE }, { 32 * WIDE }, { 16 * WIDE }>(
+        pub(in super::super) fn eight_of_rgba(pixels: &[u8], pgroups: &mut [u8]) {
+            const OUT: usize = 12;
+            packed::<{ 16 * WIDE }, { 16 * WIDE }, { OUT * WIDE }, { OUT * WIDE + 4 }>(
+                pixels,
                 pgroups,
-                planes,
-                |from, luma, blue, red| {
-                    let of = |at: usize| shuffle(read::<IN>(from, at * 16), each(BYTES_BY_PLANE));
-                    let [y0, y1, cb, cr] = by_plane([of(0), of(1), of(2), of(3)]);
-                    write::<32>(luma, 0, y0);
-                    write::<32>(luma, 16, y1);
-                    write::<16>(blue, 0, cb);
-                    write::<16>(red, 0, cr);
+                |from, to| {
+                    let colours = shuffle(read::<16>(from, 0), each(WITHOUT_ALPHA));
+                    for half in 0..WIDE {
+                        store(to, half * OUT, half_of(colours, half));
+                    }
                 },
             );
         }
@@ -157,8 +200,8 @@ macro_rules! kernels {
                 pgroups,
                 pixels,
                 |from, to| {
-                    let numbers = numbers(read::<10>(from, 0), LUMA_FIRST);
-                    write::<16>(to, 0, and(numbers, each(words(0xc0, 0xff))));
+                    let numbers = high_numbers::<10>(read::<10>(from, 0), LUMA_FIRST);
+                    write::<16>(to, 0, and(numbers, each(words(0xffc0))));
                 },
             );
         }
@@ -170,58 +213,11 @@ macro_rules! kernels {
                 line,
                 |from, to| {
                     let pgroups = read::<15>(from, 0);
-                    let outer = multiply_high(numbers(pgroups, OUTER), each(OUTER_DOWN));
+                    let outer = multiply_high(high_numbers::<10>(pgroups, OUTER), each(OUTER_DOWN));
                     let outer = and(outer, each(OUTER_BITS));
                     // The lower lanes have another sample, which falls out below.
-                    let middle = down_32::<22>(numbers(pgroups, MIDDLE));
+                    let middle = down_32::<22>(high_numbers::<10>(pgroups, MIDDLE));
                     write::<16>(to, 0, or(outer, up_32::<10>(middle)));
-                },
-            );
-        }
-
-        #[target_feature(enable = $feature)]
-        pub(in super::super) fn ten_of_planes(planes: [&[u8]; 3], pgroups: &mut [u8]) {
-            const OUT: usize = 40;
-            together::<{ 32 * WIDE }, { 16 * WIDE }, { OUT * WIDE }, { OUT * WIDE + 6 }>(
-                planes,
-                pgroups,
-                |luma, blue, red, to| {
-                    let ten = each(words(0xff, 0x03));
-                    let y0 = and(read::<32>(luma, 0), ten);
-                    let y1 = and(read::<32>(luma, 16), ten);
-                    let cb = and(read::<16>(blue, 0), ten);
-                    let cr = and(read::<16>(red, 0), ten);
-                    let (one, other) = (low_16(cb, cr), high_16(cb, cr));
-                    let all = [
-                        ten_bytes(low_16(one, y0)),
-                        ten_bytes(high_16(one, y0)),
-                        ten_bytes(low_16(other, y1)),
-                        ten_bytes(high_16(other, y1)),
-                    ];
-                    // Each write ends in bytes of the next one, so the order counts.
-                    for half in 0..WIDE {
-                        for (at, vector) in all.into_iter().enumerate() {
-                            store(to, half * OUT + at * 10, half_of(vector, half));
-                        }
-                    }
-                },
-            );
-        }
-
-        #[target_feature(enable = $feature)]
-        pub(in super::super) fn eight_of_planes(planes: [&[u8]; 3], pgroups: &mut [u8]) {
-            const OUT: usize = 64;
-            together::<{ 32 * WIDE }, { 16 * WIDE }, { OUT * WIDE }, { OUT * WIDE }>(
-                planes,
-                pgroups,
-                |luma, blue, red, to| {
-                    let (y0, y1) = (read::<32>(luma, 0), read::<32>(luma, 16));
-                    let (cb, cr) = (read::<16>(blue, 0), read::<16>(red, 0));
-                    let (one, other) = (low_8(cb, cr), high_8(cb, cr));
-                    write::<OUT>(to, 0, low_8(one, y0));
-                    write::<OUT>(to, 16, high_8(one, y0));
-                    write::<OUT>(to, 32, low_8(other, y1));
-                    write::<OUT>(to, 48, high_8(other, y1));
                 },
             );
         }

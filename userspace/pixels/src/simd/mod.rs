@@ -1,4 +1,4 @@
-//! Conversions of 4:2:2 by vector instructions that the processor has.
+//! Conversions by vector instructions that the processor has.
 //!
 //! [`convert`](crate::convert) has the reference: what is here gives the same bytes. The kernels take
 //! blocks of a fixed size, as references to arrays, so that the compiler sees that no block leaves its
@@ -6,6 +6,8 @@
 
 mod block;
 mod kernels;
+mod planes;
+mod shuffles;
 #[cfg(test)]
 mod tests;
 
@@ -15,7 +17,7 @@ use onair_types::{Chroma, Depth};
 
 use crate::lines::Lines;
 use crate::picture::Picture;
-use crate::pixel_format::PixelFormat;
+use crate::pixel_format::{Arrangement, PixelFormat, Plane};
 
 /// Vector instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,62 +45,127 @@ impl Simd {
 /// A conversion that has kernels, in both directions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kernel {
-    PlanesOfTen,
-    PlanesOfEight,
+    /// A plane for each component.
+    Planes(Chroma, Depth),
     Y210,
     V210,
+    Rgba,
 }
 
 impl Kernel {
+    /// Of a format that holds the picture, and that has not its very bytes.
     fn of(picture: &Picture, format: PixelFormat) -> Option<Self> {
-        match (picture.sampling.chroma(), picture.depth, format) {
-            (Chroma::Half, Depth::Ten, PixelFormat::Yuv422p10) => Some(Self::PlanesOfTen),
-            (Chroma::Half, Depth::Eight, PixelFormat::Yuv422p) => Some(Self::PlanesOfEight),
-            (Chroma::Half, Depth::Ten, PixelFormat::Y210) => Some(Self::Y210),
-            (Chroma::Half, Depth::Ten, PixelFormat::V210) => Some(Self::V210),
-            _ => None,
+        match format.arrangement() {
+            Arrangement::Planar | Arrangement::PlanarGbr => {
+                Some(Self::Planes(picture.sampling.chroma(), picture.depth))
+            }
+            Arrangement::Yuyv16 => Some(Self::Y210),
+            Arrangement::V210 => Some(Self::V210),
+            Arrangement::Rgba => Some(Self::Rgba),
+            Arrangement::Uyvy | Arrangement::Rgb => None,
         }
     }
 }
 
 /// Calls a kernel of an instruction set.
 macro_rules! call {
-    ($simd:expr, $kernel:ident($($argument:expr),*)) => {{
+    ($simd:expr, [$($kernel:ident)::+] $arguments:tt) => {{
         assert!($simd.is_here(), "{:?} is not here", $simd);
         match $simd {
             // SAFETY: the processor has the instructions.
-            Simd::Ssse3 => unsafe { kernels::ssse3::$kernel($($argument),*) },
+            Simd::Ssse3 => unsafe { kernels::ssse3::$($kernel)::+ $arguments },
             // SAFETY: the processor has the instructions.
-            Simd::Avx2 => unsafe { kernels::avx2::$kernel($($argument),*) },
+            Simd::Avx2 => unsafe { kernels::avx2::$($kernel)::+ $arguments },
         }
     }};
+    ($simd:expr, $kernel:ident $arguments:tt) => { call!($simd, [$kernel] $arguments) };
 }
 
+/// Calls a kernel of a depth.
+macro_rules! call_depth {
+    ($simd:expr, $depth:expr, $kernel:ident $arguments:tt) => {
+        match $depth {
+            Depth::Eight => call!($simd, [eight::$kernel] $arguments),
+            Depth::Ten => call!($simd, [ten::$kernel] $arguments),
+            Depth::Twelve => call!($simd, [twelve::$kernel] $arguments),
+            Depth::Sixteen | Depth::SixteenFloat => call!($simd, [sixteen::$kernel] $arguments),
+        }
+    };
+}
+
+/// A line of each plane: luma or the first component, with 4:2:0 the next line of luma, the second
+/// component, the third. Without padding between them, several lines are as one.
+type Line<'a> = [&'a mut [u8]; 4];
+
 impl Simd {
-    /// One line, or several without padding between them. `line` has a slice for each plane.
-    fn unpack(self, kernel: Kernel, pgroups: &[u8], line: [&mut [u8]; 3]) {
+    /// One row of pixel groups, or several without padding between them.
+    fn unpack(self, kernel: Kernel, pgroups: &[u8], line: Line<'_>) {
         match (kernel, line) {
-            (Kernel::PlanesOfTen, line) => call!(self, planes_of_ten(pgroups, line)),
-            (Kernel::PlanesOfEight, line) => call!(self, planes_of_eight(pgroups, line)),
+            (Kernel::Planes(Chroma::Full, depth), line) => {
+                call_depth!(self, depth, full(pgroups, line));
+            }
+            (Kernel::Planes(Chroma::Half, depth), line) => {
+                call_depth!(self, depth, half(pgroups, line));
+            }
+            (Kernel::Planes(Chroma::Quarter, depth), line) => {
+                call_depth!(self, depth, quarter(pgroups, line));
+            }
+            (Kernel::Planes(Chroma::None, depth), [line, ..]) => {
+                call_depth!(self, depth, alone(pgroups, line));
+            }
             (Kernel::Y210, [line, ..]) => call!(self, y210_of_ten(pgroups, line)),
             (Kernel::V210, [line, ..]) => call!(self, v210_of_ten(pgroups, line)),
+            (Kernel::Rgba, [line, ..]) => call!(self, rgba_of_eight(pgroups, line)),
         }
     }
 
     /// The opposite of [`Self::unpack`].
-    fn pack(self, kernel: Kernel, line: [&[u8]; 3], pgroups: &mut [u8]) {
+    fn pack(self, kernel: Kernel, line: [&[u8]; 4], pgroups: &mut [u8]) {
         match (kernel, line) {
-            (Kernel::PlanesOfTen, line) => call!(self, ten_of_planes(line, pgroups)),
-            (Kernel::PlanesOfEight, line) => call!(self, eight_of_planes(line, pgroups)),
+            (Kernel::Planes(Chroma::Full, depth), line) => {
+                call_depth!(self, depth, of_full(line, pgroups));
+            }
+            (Kernel::Planes(Chroma::Half, depth), line) => {
+                call_depth!(self, depth, of_half(line, pgroups));
+            }
+            (Kernel::Planes(Chroma::Quarter, depth), line) => {
+                call_depth!(self, depth, of_quarter(line, pgroups));
+            }
+            (Kernel::Planes(Chroma::None, depth), [line, ..]) => {
+                call_depth!(self, depth, of_alone(line, pgroups));
+            }
             (Kernel::Y210, [line, ..]) => call!(self, ten_of_y210(line, pgroups)),
             (Kernel::V210, [line, ..]) => call!(self, ten_of_v210(line, pgroups)),
+            (Kernel::Rgba, [line, ..]) => call!(self, eight_of_rgba(line, pgroups)),
         }
     }
 }
 
-/// Whether all lines are as one: each plane has them without padding, and the buffer has all.
-fn are_one_line(kernel: Kernel, lines: Lines) -> bool {
-    lines == Lines::All && kernel != Kernel::V210
+/// Whether all lines are as one: neither pixel groups nor planes have padding, a row is a line, and the
+/// buffer has all.
+fn are_one_line(kernel: Kernel, picture: &Picture, lines: Lines) -> bool {
+    let is_whole = picture
+        .width()
+        .is_multiple_of(picture.pgroup.pixels as usize);
+    let is_line = !matches!(kernel, Kernel::V210 | Kernel::Planes(Chroma::Quarter, _));
+    lines == Lines::All && is_whole && is_line
+}
+
+/// The order of the components in pixel groups, as places of their planes.
+fn order(picture: &Picture, format: PixelFormat) -> [usize; 3] {
+    match (format.arrangement(), picture.sampling.chroma()) {
+        // R G B of planes G B R.
+        (Arrangement::PlanarGbr, _) => [2, 0, 1],
+        // Cb Y Cr of planes Y Cb Cr.
+        (Arrangement::Planar, Chroma::Full) => [1, 0, 2],
+        _ => [0, 1, 2],
+    }
+}
+
+/// The bytes of row `at` in a plane: a line, or with 4:2:0 both lines of luma.
+fn row_of(plane: &Plane, at: usize, rows: usize) -> std::ops::Range<usize> {
+    let bytes = plane.stride * plane.lines / rows;
+    at * bytes..(at + 1) * bytes
 }
 
 /// [`unpack_lines`](crate::unpack_lines) of buffers that have exactly the bytes of these lines and of the
@@ -114,29 +181,36 @@ pub(crate) fn unpack(
         return false;
     };
     let planes = format.planes(picture);
-    let rows = pgroups.chunks_exact(picture.row_bytes());
-    match *planes.all() {
-        [luma, blue, red] => {
-            let (first, chroma) = pixels.split_at_mut(blue.offset);
-            let (second, third) = chroma.split_at_mut(red.offset - blue.offset);
-            if are_one_line(kernel, lines) {
-                simd.unpack(kernel, pgroups, [first, second, third]);
-                return true;
-            }
-            let chroma = lines.of_mut(second, blue.stride);
-            let chroma = chroma.zip(lines.of_mut(third, red.stride));
-            let all = lines.of_mut(first, luma.stride).zip(chroma);
-            for (row, (luma, (blue, red))) in rows.zip(all) {
-                simd.unpack(kernel, row, [luma, blue, red]);
+    let mut parts: [&mut [u8]; 3] = Default::default();
+    let mut rest = pixels;
+    for (part, plane) in parts.iter_mut().zip(planes.all()) {
+        (*part, rest) = rest.split_at_mut(plane.stride * plane.lines);
+    }
+    let order = order(picture, format);
+    let mut unpack = |pgroups: &[u8], row: Option<usize>| {
+        let mut components: [&mut [u8]; 3] = Default::default();
+        for (place, part) in parts.iter_mut().enumerate() {
+            let bytes = match (row, planes.all().get(place)) {
+                (Some(row), Some(plane)) => &mut part[row_of(plane, row, picture.rows)],
+                _ => &mut part[..],
+            };
+            if let Some(component) = order.iter().position(|it| *it == place) {
+                components[component] = bytes;
             }
         }
-        _ if are_one_line(kernel, lines) => {
-            simd.unpack(kernel, pgroups, [pixels, &mut [], &mut []])
-        }
-        _ => {
-            for (row, line) in rows.zip(lines.of_mut(pixels, planes.all()[0].stride)) {
-                simd.unpack(kernel, row, [line, &mut [], &mut []]);
-            }
+        let [first, second, third] = components;
+        let upper = match kernel {
+            Kernel::Planes(Chroma::Quarter, _) => first.len() / 2,
+            _ => first.len(),
+        };
+        let (first, lower) = first.split_at_mut(upper);
+        simd.unpack(kernel, pgroups, [first, lower, second, third]);
+    };
+    if are_one_line(kernel, picture, lines) {
+        unpack(pgroups, None);
+    } else {
+        for (at, pgroups) in pgroups.chunks_exact(picture.row_bytes()).enumerate() {
+            unpack(pgroups, Some(lines.row(at)));
         }
     }
     true
@@ -155,28 +229,31 @@ pub(crate) fn pack(
         return false;
     };
     let planes = format.planes(picture);
-    match *planes.all() {
-        [luma, blue, red] => {
-            let (first, chroma) = pixels.split_at(blue.offset);
-            let (second, third) = chroma.split_at(red.offset - blue.offset);
-            if are_one_line(kernel, lines) {
-                simd.pack(kernel, [first, second, third], pgroups);
-                return true;
+    let order = order(picture, format);
+    let pack = |row: Option<usize>, pgroups: &mut [u8]| {
+        let [first, second, third] = order.map(|place| {
+            let Some(plane) = planes.all().get(place) else {
+                return &[][..];
+            };
+            let part = &pixels[plane.offset..][..plane.stride * plane.lines];
+            match row {
+                Some(row) => &part[row_of(plane, row, picture.rows)],
+                None => part,
             }
-            let chroma = lines.of(second, blue.stride);
-            let chroma = chroma.zip(lines.of(third, red.stride));
-            let all = lines.of(first, luma.stride).zip(chroma);
-            let rows = pgroups.chunks_exact_mut(picture.row_bytes());
-            for (row, (luma, (blue, red))) in rows.zip(all) {
-                simd.pack(kernel, [luma, blue, red], row);
-            }
-        }
-        _ if are_one_line(kernel, lines) => simd.pack(kernel, [pixels, &[], &[]], pgroups),
-        _ => {
-            let rows = pgroups.chunks_exact_mut(picture.row_bytes());
-            for (row, line) in rows.zip(lines.of(pixels, planes.all()[0].stride)) {
-                simd.pack(kernel, [line, &[], &[]], row);
-            }
+        });
+        let upper = match kernel {
+            Kernel::Planes(Chroma::Quarter, _) => first.len() / 2,
+            _ => first.len(),
+        };
+        let (first, lower) = first.split_at(upper);
+        simd.pack(kernel, [first, lower, second, third], pgroups);
+    };
+    if are_one_line(kernel, picture, lines) {
+        pack(None, pgroups);
+    } else {
+        let rows = pgroups.chunks_exact_mut(picture.row_bytes());
+        for (at, pgroups) in rows.enumerate() {
+            pack(Some(lines.row(at)), pgroups);
         }
     }
     true
