@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::http::{Answer, Http};
 use crate::spec::{QUOTA, Raster, receive, send};
-use crate::until::{Deadline, until, wait_for};
+use crate::until::{Deadline, time_scale, until, wait_for};
 
 /// Longest time for any answer. A daemon that is slower is wedged.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -34,7 +34,7 @@ impl Control {
     /// # Errors
     /// No process listens there.
     pub fn connect(socket: &Path) -> Result<Self> {
-        Ok(Self(Http::connect(socket, LIMIT)?))
+        Ok(Self(Http::connect(socket, LIMIT * time_scale())?))
     }
 
     /// The connection, for a request whose answer is to be read later, or never.
@@ -252,12 +252,14 @@ impl Control {
         self.try_on::<DestroySessionWait>(session, within(deadline_ms))
     }
 
-    /// Destroys a session as soon as its last user has left, within ten seconds.
+    /// Destroys a session as soon as its last user has left, within ten seconds, or longer on a slow
+    /// machine.
     pub fn destroy_wait(&mut self, session: impl Display) -> Result<Certificate> {
-        self.try_destroy_wait(session, 10_000)?.document()
+        let deadline_ms = 10_000 * u64::from(time_scale());
+        self.try_destroy_wait(session, deadline_ms)?.document()
     }
 
-    /// Stops a session, and destroys it as soon as its last user has left, within ten seconds.
+    /// Stops a session, and destroys it as [`Self::destroy_wait`] does.
     pub fn end(&mut self, session: impl Display) -> Result<Certificate> {
         let session = session.to_string();
         self.stop(&session)?;
