@@ -86,14 +86,23 @@ fn interface_of(host: &Host, config: &Config, port: &Port, interface: &str) -> V
     }
     let driver = host.target(&format!("{folder}/device/driver"));
     let driver = driver.unwrap_or_else(|| "virtual".to_owned());
-    vec![
+    let mut findings = vec![
         link(host, port, interface, &driver),
         firmware(port, interface),
         queues(host, port, interface),
         mtu(host, port, interface),
         clock(host, port, interface),
         node(host, config, port, interface),
-    ]
+    ];
+    if port.vlan.is_some() && is_on_xdp(port) {
+        let features = ethtool("-k", interface);
+        findings.push(tags(port, interface, features.as_deref()));
+    }
+    findings
+}
+
+fn is_on_xdp(port: &Port) -> bool {
+    port.device.trim_start().starts_with("net_af_xdp")
 }
 
 fn missing(check: String, interface: &str, list: &str) -> Finding {
@@ -122,9 +131,8 @@ fn link(host: &Host, port: &Port, interface: &str, driver: &str) -> Finding {
 fn mtu(host: &Host, port: &Port, interface: &str) -> Finding {
     let check = format!("mtu: {}", port.name);
     let mtu = host.number(&format!("sys/class/net/{interface}/mtu"));
-    let is_on_xdp = port.device.trim_start().starts_with("net_af_xdp");
     match mtu {
-        Some(mtu) if is_on_xdp && mtu > u64::from(PortConfig::XDP_MTU) => {
+        Some(mtu) if is_on_xdp(port) && mtu > u64::from(PortConfig::XDP_MTU) => {
             Finding::fail(check, mtu.to_string()).because(
                 "on AF_XDP a packet must fit a page (an MTU of 3438)",
                 format!("ip link set {interface} mtu {MTU}"),
@@ -135,6 +143,25 @@ fn mtu(host: &Host, port: &Port, interface: &str) -> Finding {
             "a datagram of ST 2110 does not fit",
             format!("ip link set {interface} mtu {MTU}"),
         ),
+    }
+}
+
+/// Whether the NIC leaves VLAN tags in the packets; `features` are what `ethtool -k` prints.
+fn tags(port: &Port, interface: &str, features: Option<&str>) -> Finding {
+    let check = format!("vlan tags: {}", port.name);
+    let mut lines = features.unwrap_or_default().lines();
+    let state = lines.find_map(|line| line.trim().strip_prefix("rx-vlan-offload: "));
+    match state {
+        Some(state) if state.starts_with("on") => Finding::warning(
+            check,
+            format!("{interface} may take them out"),
+        )
+        .because(
+            "AF_XDP gets packets without the tags that the NIC took out, and the port drops them",
+            format!("ethtool -K {interface} rxvlan off"),
+        ),
+        Some(_) => Finding::ok(check, "left in the packets"),
+        None => Finding::ok(check, "not known: ethtool does not say"),
     }
 }
 
@@ -263,5 +290,23 @@ mod tests {
         write("sys/class/net/eth1/device/ptp/ptp0/dev", "");
         write("sys/devices/system/node/node1/cpulist", "2-3\n");
         assert_eq!(levels(), [Ok; 6]);
+    }
+
+    #[test]
+    fn nic_that_takes_vlan_tags_out_is_told() {
+        let config: Config = toml::from_str(
+            "[[poller]]\nname=\"p\"\ncore=2\n[[port]]\nname=\"a\"\npoller=\"p\"\n\
+             device=\"net_af_xdp0,iface=eth1\"\naddress=\"10.0.0.1/24\"\nvlan=100",
+        )
+        .unwrap();
+        let of = |features| tags(&config.port[0], "eth1", features);
+        let on = of(Some("Features for eth1:\nrx-vlan-offload: on [fixed]\n"));
+        assert_eq!(on.level, Warning);
+        let off = of(Some("rx-checksumming: on\nrx-vlan-offload: off\n"));
+        assert_eq!((off.level, of(None).level), (Ok, Ok));
+        // Beside the other checks of the interface.
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("sys/class/net/eth1")).unwrap();
+        assert_eq!(check(&Host::at(folder.path()), &config).len(), 7);
     }
 }
