@@ -91,7 +91,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     without_iommu.nics = vec![Nic::E1000e];
     let (others, ours): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.name == NO_IOMMU);
     for &kernel in &arguments.kernels {
-        clear_reports(kernel)?;
+        clear_reports(kernel, &arguments.what)?;
         for (hardware, jobs) in [(&hardware, &ours), (&without_iommu, &others)] {
             if jobs.is_empty() {
                 continue;
@@ -180,7 +180,7 @@ pub(crate) fn short() -> Result<Option<String>> {
         Ok(had) => had,
         Err(reason) => return Ok(Some(format!("{reason:#}"))),
     };
-    clear_reports(kernel)?;
+    clear_reports(kernel, &what)?;
     let machine = Machine {
         image,
         hardware,
@@ -195,12 +195,17 @@ pub(crate) fn short() -> Result<Option<String>> {
     Ok(None)
 }
 
-fn clear_reports(kernel: Kernel) -> Result<()> {
+/// Removes the reports of what runs again. Those of other tests stay, as the page keeps their results.
+fn clear_reports(kernel: Kernel, what: &[String]) -> Result<()> {
     let reports = reports(&kernel.to_string());
-    if reports.exists() {
-        folder::remove(&reports)?;
+    fs::create_dir_all(&reports)?;
+    for what in what {
+        let report = reports.join(format!("{what}.log"));
+        if report.exists() {
+            fs::remove_file(&report)?;
+        }
     }
-    Ok(fs::create_dir_all(&reports)?)
+    Ok(())
 }
 
 /// Where the output of each test on `kernel` goes.
