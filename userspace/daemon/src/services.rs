@@ -9,14 +9,15 @@ use onair_ipc::life::OwnerDeathNotifier;
 use onair_probe::{Closing, SiteKind};
 use onair_types::{
     EventKind, PortHealth, PortMulticast, PortSteering, PortWake, PortXdp, Probe as ProbeDocument,
-    ProbeState, PtpState, Reload, Timestamp, Versions, WatchedFile, WatchedSite,
+    ProbeState, Problem, ProblemCode, PtpState, Reload, Timestamp, Versions, WatchedFile,
+    WatchedSite,
 };
 
 use crate::archive::Archive;
 use crate::brake::Brake;
 use crate::config::Config;
 use crate::connections::Connections;
-use crate::dataplane::{Command, Dataplane, EventReceiver, PollerEvent, PortInfo};
+use crate::dataplane::{Command, Dataplane, EventReceiver, Placement, PollerEvent, PortInfo};
 use crate::events::Hub;
 use crate::file_guard::FileGuard;
 use crate::inspector::Inspector;
@@ -241,6 +242,26 @@ impl Services {
         std::mem::take(&mut self.bounced)
     }
 
+    /// Name of a poller or converter.
+    pub fn poller_name(&self, index: usize) -> String {
+        let poller = self.config.poller.get(index).map(|it| it.name.clone());
+        let converter = || self.dataplane.converter_name(index);
+        poller.or_else(converter).unwrap_or_default()
+    }
+
+    /// Places a converted session of `bytes_per_second` on a converter.
+    ///
+    /// # Errors
+    /// `limit_reached`: no thread can be started.
+    pub fn place_converter(&mut self, bytes_per_second: u64) -> Result<Placement, Problem> {
+        let (most, dead) = (self.config.limits.converters, &self.dead);
+        let works = |it: usize| !dead.contains(&it);
+        let placed = self
+            .dataplane
+            .place_converter(bytes_per_second, most, works);
+        placed.map_err(|error| Problem::new(ProblemCode::LimitReached, error.to_string()))
+    }
+
     /// Whether a poller works.
     pub fn is_alive(&self, poller: usize) -> bool {
         !self.dead.contains(&poller)
@@ -252,9 +273,8 @@ impl Services {
             PollerEvent::Died { poller, message } => {
                 tracing::error!(poller, message, "a poller died: its sessions are stopped");
                 self.dead.insert(*poller);
-                let poller = self.config.poller.get(*poller);
                 let died = EventKind::PollerDied {
-                    poller: poller.map(|it| it.name.clone()).unwrap_or_default(),
+                    poller: self.poller_name(*poller),
                     message: message.clone(),
                 };
                 self.hub.publish(None, died);
