@@ -49,7 +49,7 @@ pub struct SessionView {
     /// Its name.
     pub name: SessionName,
     /// The session whose frames it converts, and to what; absent for a session of packets. Its
-    /// `port`, `video` and `flow` are those of its source.
+    /// `port`, `video` and `flow` are those that its source had at its creation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub convert: Option<Convert>,
     /// Direction of the packets.
