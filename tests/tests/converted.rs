@@ -286,10 +286,9 @@ fn converted_session_destroyed_under_blocked_callers_then_a_certificate_and_the_
     let callers = user.block(4)?;
     assert_eq!(control.blocking_tids("cam-v210")?, callers);
     control.stop("cam-v210")?;
+    let certificate = control.destroy_wait("cam-v210")?;
     assert_eq!(user.all_returned(4, "EAGAIN")?, callers);
-    let destroying = rig.destroying("cam-v210")?;
     user.leave()?;
-    let certificate = destroying.certificate()?;
     assert_eq!(certificate.name.as_str(), "cam-v210");
     let ran = onairctl(&rig, "certificate verify cam-v210")?;
     assert_eq!(ran.code, 0, "{ran:?}");

@@ -1,5 +1,7 @@
 //! The services that every session uses, in one place that the actor owns.
 
+mod pollers;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -9,15 +11,14 @@ use onair_ipc::life::OwnerDeathNotifier;
 use onair_probe::{Closing, SiteKind};
 use onair_types::{
     EventKind, PortHealth, PortMulticast, PortSteering, PortWake, PortXdp, Probe as ProbeDocument,
-    ProbeState, Problem, ProblemCode, PtpState, Reload, Timestamp, Versions, WatchedFile,
-    WatchedSite,
+    ProbeState, PtpState, Reload, Timestamp, Versions, WatchedFile, WatchedSite,
 };
 
 use crate::archive::Archive;
 use crate::brake::Brake;
 use crate::config::Config;
 use crate::connections::Connections;
-use crate::dataplane::{Command, Dataplane, EventReceiver, Placement, PollerEvent, PortInfo};
+use crate::dataplane::{Command, Dataplane, EventReceiver, PollerEvent, PortInfo};
 use crate::events::Hub;
 use crate::file_guard::FileGuard;
 use crate::inspector::Inspector;
@@ -240,26 +241,6 @@ impl Services {
     /// Commands for sessions and attachments that were in transit to a poller that died.
     pub fn take_bounced(&mut self) -> Vec<Command> {
         std::mem::take(&mut self.bounced)
-    }
-
-    /// Name of a poller or converter.
-    pub fn poller_name(&self, index: usize) -> String {
-        let poller = self.config.poller.get(index).map(|it| it.name.clone());
-        let converter = || self.dataplane.converter_name(index);
-        poller.or_else(converter).unwrap_or_default()
-    }
-
-    /// Places a converted session of `bytes_per_second` on a converter.
-    ///
-    /// # Errors
-    /// `limit_reached`: no thread can be started.
-    pub fn place_converter(&mut self, bytes_per_second: u64) -> Result<Placement, Problem> {
-        let (most, dead) = (self.config.limits.converters, &self.dead);
-        let works = |it: usize| !dead.contains(&it);
-        let placed = self
-            .dataplane
-            .place_converter(bytes_per_second, most, works);
-        placed.map_err(|error| Problem::new(ProblemCode::LimitReached, error.to_string()))
     }
 
     /// Whether a poller works.

@@ -207,24 +207,25 @@ impl Session {
         Some(*source)
     }
 
-    /// Makes the way for a source's frames: that source's end of it. `None` if the session is with its
-    /// converter: it has a source, or looks for one when it is started again.
+    /// Makes the way for a source's frames: that source's end of it. `runtime` is its own, if the core does
+    /// not have it. `None` if the session is with its converter: it looks again when it comes back.
     pub fn connect_to(
         &mut self,
         services: &Services,
-        source: SessionId,
-        quota: u32,
+        source: (SessionId, u32),
+        runtime: Option<&mut Runtime>,
     ) -> Option<Outlet> {
+        let (source, quota) = source;
         let (outlet, intake) =
             services
                 .dataplane
                 .outlet(self.placement.poller(), quota, &self.stats)?;
-        let Place::Here(runtime) = self.core.place() else {
-            return None;
-        };
+        match (runtime, self.core.place()) {
+            (Some(runtime), _) | (None, Place::Here(runtime)) => runtime.connect(intake),
+            (None, Place::Poller | Place::Returning) => return None,
+        }
         self.source.link = Some((source, outlet.handle()));
         self.source.state = SourceState::Running;
-        runtime.connect(intake);
         Some(outlet)
     }
 

@@ -16,7 +16,7 @@ const MAX_LAYOUT: usize = 32;
 #[serde(deny_unknown_fields)]
 pub struct Convert {
     /// Name of a receive session of the daemon, its source. If no session has that name any more, the
-    /// converted session gets no frames; it looks for its source again when it is started.
+    /// converted session gets no frames; it looks for its source again when it is stopped or started.
     pub from: SessionName,
     /// Layout of the buffers, by the name that FFmpeg or GStreamer has for it, such as `v210`. It has the
     /// components and the depth of the source's video.

@@ -116,7 +116,7 @@ impl Actor {
             return;
         };
         let reply = self.persist_desired_state(id, true, reply);
-        self.look_for_source(id);
+        self.look_for_source(id, None);
         self.handle(id, Event::Start(reply));
     }
 

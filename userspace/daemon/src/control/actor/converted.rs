@@ -6,6 +6,7 @@ use onair_types::{NewSession, Problem, SessionId, SessionRef, SessionSpec, Sessi
 
 use super::Actor;
 use crate::authority::Caller;
+use crate::dataplane::Runtime;
 
 impl Actor {
     /// The complete specification of a session: a converted one has its port, video and addresses from its
@@ -25,9 +26,10 @@ impl Actor {
         Ok(converted.of(&source.spec))
     }
 
-    /// Connects a converted session that has no source with the session of that name, if it is stopped or
-    /// new. Without one it gets no frames, and its problems say why.
-    pub(super) fn look_for_source(&mut self, id: u64) {
+    /// Connects a converted session that has no source with the session of that name: one that is new or
+    /// stopped, or just comes back from its converter with `runtime`. Without a source it gets no frames, and
+    /// its problems say why.
+    pub(super) fn look_for_source(&mut self, id: u64, runtime: Option<&mut Runtime>) {
         let is_there = |source: SessionId| self.sessions.get(source.0).is_some();
         let Some(session) = self.sessions.get(id) else {
             return;
@@ -47,7 +49,7 @@ impl Actor {
             None => Err("no session has that name".to_owned()),
         };
         match found {
-            Ok(source) => self.connect(id, source),
+            Ok(source) => self.connect(id, source, runtime),
             Err(reason) => {
                 tracing::warn!(session = %session.spec.name, reason, "a converted session has no source");
                 if let Some(mut session) = self.sessions.get_mut(id) {
@@ -57,13 +59,13 @@ impl Actor {
         }
     }
 
-    fn connect(&mut self, id: u64, source: SessionId) {
-        let quota = self.sessions[source.0].spec.quota;
+    fn connect(&mut self, id: u64, source: SessionId, runtime: Option<&mut Runtime>) {
+        let source = (source, self.sessions[source.0].spec.quota);
         let outlet = self
             .with(id)
-            .and_then(|(mut session, services)| session.connect_to(services, source, quota));
+            .and_then(|(mut session, services)| session.connect_to(services, source, runtime));
         if let Some(outlet) = outlet
-            && let Some((mut source, services)) = self.with(source.0)
+            && let Some((mut source, services)) = self.with(source.0.0)
         {
             source.add_outlet(services, outlet);
         }

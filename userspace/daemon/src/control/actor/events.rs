@@ -100,6 +100,8 @@ impl Actor {
         let id = runtime.session();
         self.services.dataplane.returned(&runtime);
         self.retarget_here(&mut runtime);
+        // A start may wait for it.
+        self.look_for_source(id, Some(&mut runtime));
         self.handle(id, Event::HandedBack(runtime));
         self.disconnect_quarantined(id);
         // Before the session may be destroyed.

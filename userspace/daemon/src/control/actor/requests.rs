@@ -110,7 +110,7 @@ impl Actor {
                 };
                 self.services.hub.publish(Some(session.subject()), created);
                 self.sessions.insert(session);
-                self.look_for_source(id.0);
+                self.look_for_source(id.0, None);
                 Ok(id.0)
             }
             Err(problem) => {
