@@ -29,7 +29,8 @@ impl Dataplane {
             let index = self.pollers.len();
             let outbox = Outbox::new(Arc::clone(&self.events));
             let name = converter_name(index - self.polling);
-            let handle = PollerHandle::start_converter(index, &name, outbox, &self.threads)?;
+            let placed = (outbox, self.cores.clone());
+            let handle = PollerHandle::start_converter(index, &name, placed, &self.threads)?;
             self.pollers.push(handle);
             self.loads.push(Load::default());
         }

@@ -191,8 +191,8 @@ impl Intake {
 
     /// The converted session starts: the source hands frames over from now on.
     pub(super) fn open(&mut self) {
-        self.last = None;
         self.give_back();
+        self.last = None;
         self.link.is_running.store(true, Ordering::Relaxed);
     }
 

@@ -47,6 +47,8 @@ pub struct Dataplane {
     journal: Arc<dyn PortJournal>,
     without_iommu: bool,
     pub(super) threads: ThreadRegistry,
+    /// The pollers' cores.
+    pub(super) cores: Vec<usize>,
 }
 
 /// Totals from start to shutdown.
@@ -88,6 +90,7 @@ impl Dataplane {
             journal: Arc::clone(&config.journal),
             without_iommu: config.eal.without_iommu,
             threads: threads.clone(),
+            cores: config.pollers.iter().map(|it| it.core).collect(),
         };
         let inboxes = config.pollers.iter().map(|_| Inbox::new().map(Arc::new));
         let inboxes =

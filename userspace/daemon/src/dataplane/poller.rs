@@ -69,11 +69,11 @@ impl PollerHandle {
     }
 
     /// Starts a converter: it has no ports, no core of its own and no raised priority, and sleeps until a
-    /// frame or a command comes. Returns once it runs.
+    /// frame or a command comes. It keeps off the pollers' `cores`. Returns once it runs.
     pub(super) fn start_converter(
         index: usize,
         name: &str,
-        outbox: Outbox,
+        (outbox, cores): (Outbox, Vec<usize>),
         threads: &ThreadRegistry,
     ) -> Result<Self, DataplaneError> {
         let inbox = Inbox::new().map_err(|source| DataplaneError::System {
@@ -94,7 +94,10 @@ impl PollerHandle {
             counters: Arc::default(),
             worker: threads.register(&thread_name(name)),
         };
-        Self::spawn(poller, name, || Ok(None))
+        Self::spawn(poller, name, move || {
+            priority::keep_off(&cores);
+            Ok(None)
+        })
     }
 
     fn spawn(

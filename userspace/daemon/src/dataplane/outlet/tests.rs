@@ -54,6 +54,17 @@ fn frames_given_to_a_slow_converter_then_two_are_out_and_the_others_counted() {
 }
 
 #[test]
+fn frame_given_while_the_converted_session_stops_then_it_is_not_converted_and_counts_no_step() {
+    let (mut outlet, mut intake, memory) = ends(2);
+    intake.open();
+    outlet.give(1, &meta(1), &memory);
+    intake.open();
+    outlet.give(2, &meta(9), &memory);
+    let (frame, steps) = intake.take().unwrap();
+    assert_eq!((frame.meta().number, steps), (9, 1));
+}
+
+#[test]
 fn source_of_a_quota_of_one_then_one_frame_is_out() {
     let (mut outlet, mut intake, memory) = ends(1);
     intake.open();
