@@ -51,7 +51,7 @@ impl Actor {
         match found {
             Ok(source) => self.connect(id, source, runtime),
             Err(reason) => {
-                tracing::warn!(session = %session.spec.name, reason, "a converted session has no source");
+                tracing::info!(session = %session.spec.name, reason, "a converted session has no source");
                 if let Some(mut session) = self.sessions.get_mut(id) {
                     session.note_no_source(reason);
                 }
