@@ -126,6 +126,7 @@ fn admit(socket: &OwnedFd, attachment: u64, geometry: Geometry) -> Result<Hosted
         scan: None,
         rate_numerator: 60,
         rate_denominator: 1,
+        layout: None,
         watched: false,
     };
     answer(

@@ -8,6 +8,7 @@ mod certificates;
 mod clock;
 mod containers;
 mod control_held;
+mod converted;
 mod deaths_daemon;
 mod deaths_processes;
 mod deaths_programs;

@@ -1,6 +1,6 @@
 //! Whole frames, also of a session whose buffers are fields.
 
-use onair_pixels::{Lines, unpack_lines};
+use onair_pixels::Lines;
 
 use crate::pairing::{Pair, Pairing};
 use crate::{Buffer, ConvertError, Error, Field, PixelFormat, Session, Status, Timeout};
@@ -121,7 +121,8 @@ impl<'a> Frame<'a> {
     /// field's. Lines of a field that did not come stay as they are. No sample changes.
     ///
     /// # Errors
-    /// [`ConvertError`]: the format has other components or another depth, or `pixels` is too small.
+    /// [`ConvertError`]: the format has other components or another depth, or `pixels` is too small; or the
+    /// buffers are of a converted session in another format.
     pub fn unpack(&self, format: PixelFormat, pixels: &mut [u8]) -> Result<(), ConvertError> {
         let is_whole = matches!(self.0, Parts::Whole(_));
         self.buffers().try_for_each(|buffer| {
@@ -130,8 +131,9 @@ impl<'a> Frame<'a> {
                 Some(Field::Second) => Lines::Second,
                 _ => Lines::First,
             };
-            let picture = buffer.layout().frame_picture();
-            unpack_lines(&picture, lines, buffer, format, pixels)
+            let layout = buffer.layout();
+            let picture = layout.frame_picture();
+            layout.write_lines(&picture, lines, (buffer, format), pixels)
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use onair_ipc::message::Attached;
 use onair_ipc::meta::Field;
+use onair_pixels::{Picture, PixelFormat, Planes};
 use onair_types::{Chroma, Depth, Pgroup, Sampling, Scan};
 
 /// Why the daemon's description of a session is inconsistent.
@@ -9,6 +10,8 @@ use onair_types::{Chroma, Depth, Pgroup, Sampling, Scan};
 pub(crate) enum LayoutError {
     #[error("samples of {0} bits")]
     Depth(u32),
+    #[error("buffers in the layout {layout:?}, which this library does not know")]
+    Name { layout: String },
     #[error("sampling {sampling:?}, scan {scan:?}")]
     Words {
         sampling: Option<String>,
@@ -23,7 +26,8 @@ pub(crate) enum LayoutError {
 
 /// Layout of a buffer's bytes: one plane, row after row without padding, in the pixel groups of RFC
 /// 4175 §4.3. A row is a line, or with 4:2:0 two lines. If the width is no multiple of the group, the
-/// last group of a row is padded.
+/// last group of a row is padded. The buffers of a converted session are in a pixel format instead:
+/// [`Layout::pixel_format`], [`Layout::planes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
     /// Pixels in a line.
@@ -38,10 +42,12 @@ pub struct Layout {
     pub float: bool,
     /// Order of the lines. With [`Scan::Interlaced`] each buffer is a field.
     pub scan: Scan,
-    /// Bytes from one row to the next.
+    /// Bytes from one row to the next; of a converted session, in its source's buffers.
     pub line_bytes: u32,
-    /// The pixel group.
+    /// The pixel group; of a converted session, of its source.
     pub pgroup: Pgroup,
+    /// Pixel format of a converted session's buffers; `None`: pixel groups.
+    pub pixel_format: Option<PixelFormat>,
     /// Frames a second, as numerator and denominator: (60000, 1001) is 59.94.
     pub frame_rate: (u32, u32),
 }
@@ -66,8 +72,19 @@ impl Layout {
     /// Bytes of a buffer: of this field, or of a frame.
     #[must_use]
     pub fn bytes_of(&self, field: Option<Field>) -> usize {
+        if let Some(planes) = self.planes(field) {
+            return planes.bytes;
+        }
         let rows = self.lines_of(field) / self.pgroup.lines;
         self.line_bytes as usize * rows as usize
+    }
+
+    /// Where the samples of a converted session's buffer lie, of this field or of a frame: offset, stride and
+    /// lines of each plane. `None`: pixel groups.
+    #[must_use]
+    pub fn planes(&self, field: Option<Field>) -> Option<Planes> {
+        let format = self.pixel_format?;
+        Some(format.planes(&self.picture(field)))
     }
 
     /// The layout that the daemon described, if it is consistent.
@@ -97,15 +114,22 @@ impl Layout {
             Scan::Progressive | Scan::Psf => height,
         };
         let bytes = line_bytes.and_then(|line| line.checked_mul(lines / pgroup.lines));
+        let pixel_format = attached.layout.as_ref().map(|name| {
+            let unknown = |_| LayoutError::Name {
+                layout: name.clone(),
+            };
+            name.parse::<PixelFormat>().map_err(unknown)
+        });
+        let pixel_format = pixel_format.transpose()?;
         let in_pairs = matches!(sampling.chroma(), Chroma::Half | Chroma::Quarter);
         match (line_bytes, bytes) {
             (Some(line_bytes), Some(bytes))
-                if bytes == attached.geometry.frame_bytes
+                if (pixel_format.is_some() || bytes == attached.geometry.frame_bytes)
                     && (!in_pairs || width.is_multiple_of(2))
                     && height.is_multiple_of(pgroup.lines)
                     && attached.rate_denominator != 0 =>
             {
-                Ok(Self {
+                let layout = Self {
                     width,
                     height,
                     sampling,
@@ -114,11 +138,33 @@ impl Layout {
                     scan,
                     line_bytes,
                     pgroup,
+                    pixel_format,
                     frame_rate: (attached.rate_numerator, attached.rate_denominator),
-                })
+                };
+                if layout.holds_itself(attached) {
+                    Ok(layout)
+                } else {
+                    Err(LayoutError::Sizes(Box::new(attached.clone())))
+                }
             }
             _ => Err(LayoutError::Sizes(Box::new(attached.clone()))),
         }
+    }
+}
+
+impl Layout {
+    /// Whether a converted session's buffers have the size that its pixel format needs.
+    fn holds_itself(&self, attached: &Attached) -> bool {
+        let Some(format) = self.pixel_format else {
+            return true;
+        };
+        let depth = Depth::from_bits(self.depth, self.float);
+        let lines = self.lines_of(None);
+        let picture = depth.and_then(|it| Picture::new(self.width, lines, self.sampling, it));
+        picture.is_some_and(|picture| {
+            format.holds(&picture)
+                && format.planes(&picture).bytes == attached.geometry.frame_bytes as usize
+        })
     }
 }
 
@@ -144,6 +190,7 @@ mod tests {
             scan: None,
             rate_numerator: 60,
             rate_denominator: 1,
+            layout: None,
             watched: false,
         }
     }
@@ -171,6 +218,26 @@ mod tests {
                 Layout::of(&attached),
                 Err(LayoutError::Words { .. })
             ));
+        }
+    }
+
+    #[test]
+    fn layout_of_a_converted_session_then_its_planes() {
+        let mut attached = attached(1280, 720, 10, 1280 * 720 * 4);
+        attached.layout = Some("yuv422p10le".to_owned());
+        let layout = Layout::of(&attached).unwrap();
+        assert_eq!(layout.pixel_format, Some(PixelFormat::Yuv422p10));
+        let planes = layout.planes(None).unwrap();
+        let planes: Vec<_> = planes
+            .all()
+            .iter()
+            .map(|it| (it.offset, it.stride))
+            .collect();
+        assert_eq!(planes, [(0, 2560), (1_843_200, 1280), (2_764_800, 1280)]);
+        assert_eq!(layout.frame_bytes(), 1280 * 720 * 4);
+        for wrong in ["v210", "rgba", "v211"] {
+            attached.layout = Some(wrong.to_owned());
+            assert!(Layout::of(&attached).is_err(), "{wrong}");
         }
     }
 

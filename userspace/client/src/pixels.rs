@@ -1,6 +1,6 @@
 //! The pixels of a buffer in the pixel formats that applications use.
 
-use onair_pixels::Lines;
+use onair_pixels::{Lines, place_lines};
 use onair_types::Depth;
 
 use crate::{Buffer, BufferMut, ConvertError, Field, Layout, Picture, PixelFormat};
@@ -19,6 +19,24 @@ impl Layout {
         self.picture_of(self.height)
     }
 
+    /// Writes these lines of the frame `picture`, which are in a buffer, in a pixel format.
+    pub(crate) fn write_lines(
+        &self,
+        picture: &Picture,
+        lines: Lines,
+        (bytes, format): (&[u8], PixelFormat),
+        pixels: &mut [u8],
+    ) -> Result<(), ConvertError> {
+        match self.pixel_format {
+            None => onair_pixels::unpack_lines(picture, lines, bytes, format, pixels),
+            Some(own) if own == format => place_lines(picture, lines, format, bytes, pixels),
+            Some(layout) => Err(ConvertError::Converted {
+                layout,
+                wanted: format,
+            }),
+        }
+    }
+
     fn picture_of(&self, lines: u32) -> Picture {
         let depth = Depth::from_bits(self.depth, self.float);
         let picture = depth.and_then(|depth| Picture::new(self.width, lines, self.sampling, depth));
@@ -28,7 +46,8 @@ impl Layout {
 
 impl Buffer<'_> {
     /// Writes the pixels to `pixels` in another format, in the planes of [`PixelFormat::planes`]. No
-    /// sample changes. It converts in this process, at each call.
+    /// sample changes. It converts in this process, at each call; of a converted session's buffer it copies
+    /// the bytes, which are in its format already.
     ///
     /// ```no_run
     /// # use onair::{Buffer, ConvertError, PixelFormat};
@@ -41,10 +60,12 @@ impl Buffer<'_> {
     /// ```
     ///
     /// # Errors
-    /// [`ConvertError`]: the format has other components or another depth, or `pixels` is too small.
+    /// [`ConvertError`]: the format has other components or another depth, or `pixels` is too small; or the
+    /// buffer is of a converted session in another format.
     pub fn unpack(&self, format: PixelFormat, pixels: &mut [u8]) -> Result<(), ConvertError> {
         let picture = self.layout().picture(self.field());
-        onair_pixels::unpack(&picture, self, format, pixels)
+        self.layout()
+            .write_lines(&picture, Lines::All, (self, format), pixels)
     }
 }
 

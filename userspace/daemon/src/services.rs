@@ -1,5 +1,7 @@
 //! The services that every session uses, in one place that the actor owns.
 
+mod pollers;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -252,9 +254,8 @@ impl Services {
             PollerEvent::Died { poller, message } => {
                 tracing::error!(poller, message, "a poller died: its sessions are stopped");
                 self.dead.insert(*poller);
-                let poller = self.config.poller.get(*poller);
                 let died = EventKind::PollerDied {
-                    poller: poller.map(|it| it.name.clone()).unwrap_or_default(),
+                    poller: self.poller_name(*poller),
                     message: message.clone(),
                 };
                 self.hub.publish(None, died);

@@ -255,6 +255,9 @@ messages! {
         pub rate_numerator: u32,
         /// Frames a second, denominator.
         pub rate_denominator: u32,
+        /// Layout of the buffers, by FFmpeg's name; pixel groups of RFC 4175 when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub layout: Option<String>,
         /// Whether the daemon's probe watches this process.
         pub watched: bool,
     }

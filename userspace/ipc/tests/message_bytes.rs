@@ -24,6 +24,12 @@ const ANSWERS: &[&str] = &[
         r#""width":16,"height":2,"depth":8,"rate_numerator":60000,"rate_denominator":1001,"#,
         r#""watched":true}"#,
     ),
+    concat!(
+        r#"{"type":"attached","session":"0000000000000002","name":"cam-v210","attachment":1,"owner":false,"#,
+        r#""sends":false,"version":3,"geometry":{"frames":8,"frame_bytes":64,"frame_stride":4096},"#,
+        r#""width":16,"height":2,"depth":10,"rate_numerator":60000,"rate_denominator":1001,"#,
+        r#""layout":"v210","watched":true}"#,
+    ),
     r#"{"type":"detached"}"#,
     r#"{"type":"flushed","frames_sent":3}"#,
     r#"{"type":"destroyed","certificate":{"session":"0000000000000001"}}"#,

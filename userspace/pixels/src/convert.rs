@@ -21,6 +21,16 @@ pub enum ConvertError {
         /// Pixel formats that hold it, by FFmpeg's names; `none` if there are none.
         offered: String,
     },
+    /// The buffer is of a converted session, in another layout.
+    #[error(
+        "the buffer is in {layout} already, not in {wanted}: give {layout}, or attach to the session's source"
+    )]
+    Converted {
+        /// Layout of the buffer.
+        layout: PixelFormat,
+        /// The pixel format that was asked for.
+        wanted: PixelFormat,
+    },
     /// A buffer is too small.
     #[error("{what}: {have} bytes, but the picture needs {need}")]
     Bytes {
@@ -33,6 +43,22 @@ pub enum ConvertError {
     },
 }
 
+impl ConvertError {
+    /// `format` does not hold the picture.
+    pub(crate) fn format(picture: &Picture, format: PixelFormat) -> Self {
+        let offered: Vec<_> = PixelFormat::of(picture).map(PixelFormat::ffmpeg).collect();
+        Self::Format {
+            format,
+            sampling: picture.sampling,
+            depth: picture.depth,
+            offered: match &offered[..] {
+                [] => "none".to_owned(),
+                offered => offered.join(", "),
+            },
+        }
+    }
+}
+
 fn check(
     picture: &Picture,
     lines: Lines,
@@ -41,16 +67,7 @@ fn check(
     pixels: usize,
 ) -> Result<(), ConvertError> {
     if !format.holds(picture) {
-        let offered: Vec<_> = PixelFormat::of(picture).map(PixelFormat::ffmpeg).collect();
-        return Err(ConvertError::Format {
-            format,
-            sampling: picture.sampling,
-            depth: picture.depth,
-            offered: match &offered[..] {
-                [] => "none".to_owned(),
-                offered => offered.join(", "),
-            },
-        });
+        return Err(ConvertError::format(picture, format));
     }
     for (what, have, need) in [
         ("pixel groups", pgroups, picture.bytes_of(lines)),

@@ -3,7 +3,8 @@
 //! A buffer has the pixel groups of RFC 4175 §4.3. [`unpack`] writes its samples in a [`PixelFormat`],
 //! [`pack`] does the opposite, both without changing a sample: only formats with the same components and
 //! depth are offered. Conversions use the vector instructions that the processor has (`simd`).
-//! [`unpack_lines`] and [`pack_lines`] do the same with a field of a frame, [`weave`] makes a frame of two
+//! [`unpack_lines`] and [`pack_lines`] do the same with a field of a frame, [`place_lines`] with one that is
+//! converted already, [`weave`] makes a frame of two
 //! fields. [`rgb8`] makes a picture for the screen of any buffer. No I/O;
 //! the caller gives all memory but that of one row.
 #![deny(unsafe_code)]
@@ -13,6 +14,7 @@ mod convert;
 mod lines;
 mod picture;
 mod pixel_format;
+mod place;
 mod rgb;
 mod row;
 #[expect(unsafe_code, reason = "vector instructions that the processor has")]
@@ -23,5 +25,6 @@ pub use convert::{ConvertError, pack, pack_lines, unpack, unpack_lines};
 pub use lines::Lines;
 pub use picture::Picture;
 pub use pixel_format::{PixelFormat, Plane, Planes, UnknownFormat};
+pub use place::place_lines;
 pub use rgb::rgb8;
 pub use weave::{are_of_one_frame, weave};

@@ -23,6 +23,15 @@ impl Lines {
         }
     }
 
+    /// Rows of a buffer with these of a frame's `rows`.
+    pub(crate) const fn rows_of(self, rows: usize) -> usize {
+        match self {
+            Self::All => rows,
+            Self::First => rows.div_ceil(2),
+            Self::Second => rows / 2,
+        }
+    }
+
     /// The row of the frame that row `at` of the buffer is.
     pub(crate) const fn row(self, at: usize) -> usize {
         let (first, step) = self.place();
@@ -46,11 +55,6 @@ impl Picture {
     /// Bytes of the buffer that has these lines of the frame.
     #[must_use]
     pub fn bytes_of(&self, lines: Lines) -> usize {
-        let rows = match lines {
-            Lines::All => self.rows,
-            Lines::First => self.rows.div_ceil(2),
-            Lines::Second => self.rows / 2,
-        };
-        self.row_bytes() * rows
+        self.row_bytes() * lines.rows_of(self.rows)
     }
 }

@@ -75,10 +75,10 @@ pub use shutdown::{
     ShutdownStatus, ShutdownSummary, ThreadSummary, ThreadTraffic,
 };
 pub use spec::{
-    Chroma, Depth, Direction, EXTENDED_MAX_UDP, Flow, FlowDocument, FlowPatch, FlowSource,
-    FrameRate, MAX_FRAME_TIMEOUT_MS, Packing, Pgroup, STANDARD_MAX_UDP, Sampling, Scan,
-    SessionPatch, SessionSpec, Source, SpecDocument, SpecError, SpecErrors, VideoDocument,
-    VideoFormat,
+    Chroma, Convert, ConvertedSession, Depth, Direction, EXTENDED_MAX_UDP, Flow, FlowDocument,
+    FlowPatch, FlowSource, FrameRate, MAX_FRAME_TIMEOUT_MS, NewSession, NewSessionDocument,
+    Packing, Pgroup, STANDARD_MAX_UDP, Sampling, Scan, SessionPatch, SessionSpec, Source,
+    SpecDocument, SpecError, SpecErrors, VideoDocument, VideoFormat,
 };
 pub use text::{did_you_mean, nearest};
 pub use time::Timestamp;

@@ -108,6 +108,10 @@ codes! {
     /// frames cannot be shown.
     NoPicture "no_picture" 409 "No picture of the session"
         "`onairctl session show` says what the session receives or sends; start it if it is stopped.";
+    /// A converted session has no packets: it cannot be recorded, described, retargeted or shown as a
+    /// picture.
+    NoPackets "no_packets" 409 "The session has no packets"
+        "Use its source, which `onairctl session show` names.";
     /// The session is not destroyed, so it has no certificate.
     CertificatePending "certificate_pending" 409 "No certificate yet"
         "Destroy the session first.";

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::group::GroupMembership;
 use crate::id::{SessionId, SessionName};
 use crate::session_problem::{PeerState, SessionProblem};
-use crate::spec::{Direction, FlowDocument, Source, VideoDocument};
+use crate::spec::{Convert, Direction, FlowDocument, Source, VideoDocument};
 use crate::text::texts;
 use crate::time::Timestamp;
 use crate::timing::SessionTiming;
@@ -48,11 +48,15 @@ pub struct SessionView {
     pub id: SessionId,
     /// Its name.
     pub name: SessionName,
+    /// The session whose frames it converts, and to what; absent for a session of packets. Its
+    /// `port`, `video` and `flow` are those that its source had at its creation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub convert: Option<Convert>,
     /// Direction of the packets.
     pub direction: Direction,
     /// Name of its port.
     pub port: String,
-    /// Name of the poller that runs it.
+    /// Name of the poller that runs it, or of the converter.
     #[serde(default)]
     pub poller: String,
     /// Picture size, rate and depth.
@@ -89,6 +93,9 @@ pub struct SessionView {
     pub stopped_at: Option<Timestamp>,
     /// Attached processes.
     pub attachments: Vec<AttachmentView>,
+    /// Converted sessions that have its frames. Each has the place of one attachment.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub converted_sessions: u64,
     /// What is wrong with its traffic now, with what to do. Empty unless the session is running.
     #[serde(default)]
     pub problems: Vec<SessionProblem>,
@@ -210,6 +217,8 @@ pub struct SessionCounters {
     pub frames_no_link: u64,
     /// Frame times of a sender that passed while the poller or the port was behind.
     pub slots_missed: u64,
+    /// Frames of a converted session's source that were not converted, because the converter was behind.
+    pub frames_not_converted: u64,
     /// Packets of a frame for which no buffer was free.
     pub packets_no_buffer: u64,
     /// Packets of another synchronisation source, dropped while the followed one sends.
@@ -226,6 +235,14 @@ pub struct SessionCounters {
 pub struct SessionList {
     /// Every live session, oldest first.
     pub sessions: Vec<SessionView>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 fn default_priority() -> u32 {

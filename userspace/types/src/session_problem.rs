@@ -38,6 +38,10 @@ pub enum SessionProblemKind {
     WrongFormat,
     /// Receive: the multicast group is not joined.
     GroupNotJoined,
+    /// Converted: its source does not run, so no frames come.
+    SourceStopped,
+    /// Converted: it has no source, so no frames come.
+    SourceGone,
     /// Receive: a client has used its quota, so its frames are dropped.
     SlowClient,
 }
@@ -45,25 +49,31 @@ pub enum SessionProblemKind {
 texts! {
     SessionProblemKind:
     LinkDown "link_down", PeerUnresolved "peer_unresolved", PeerBroadcast "peer_broadcast",
-    TwoSources "two_sources", WrongFormat "wrong_format", GroupNotJoined "group_not_joined", SlowClient "slow_client"
+    TwoSources "two_sources", WrongFormat "wrong_format", GroupNotJoined "group_not_joined",
+    SourceStopped "source_stopped", SourceGone "source_gone", SlowClient "slow_client"
 }
 
 impl SessionProblemKind {
     /// Every kind.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::LinkDown,
         Self::PeerUnresolved,
         Self::PeerBroadcast,
         Self::TwoSources,
         Self::WrongFormat,
         Self::GroupNotJoined,
+        Self::SourceStopped,
+        Self::SourceGone,
         Self::SlowClient,
     ];
 
-    /// Whether the daemon's health reports it. A slow client harms no other.
+    /// Whether the daemon's health reports it. A slow client harms no other; an operator stopped a source.
     #[must_use]
     pub const fn is_of_health(self) -> bool {
-        !matches!(self, Self::SlowClient | Self::LinkDown)
+        !matches!(
+            self,
+            Self::SlowClient | Self::LinkDown | Self::SourceStopped
+        )
     }
 }
 

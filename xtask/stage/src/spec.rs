@@ -76,6 +76,7 @@ pub fn receive(name: &str, raster: Raster, udp: u16) -> SpecDocument {
             dscp: None,
             payload_type: Some(96),
         },
+        convert: None,
         source: None,
         quota: None,
         max_attachments: None,

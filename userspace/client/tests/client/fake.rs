@@ -470,6 +470,7 @@ pub(crate) fn attached(attachment: u64, sends: bool, owner: bool) -> Attached {
         scan: None,
         rate_numerator: 60,
         rate_denominator: 1,
+        layout: None,
         watched: true,
     }
 }

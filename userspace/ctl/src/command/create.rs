@@ -22,6 +22,7 @@ Examples:
   onairctl session create test --direction send --port a --size 1920x1080 --rate 60000/1001 \\
       --destination 10.77.0.2:5004 --pattern
   onairctl session create cam1 --port b --sdp cam1.sdp --destination 10.77.0.2:5004
+  onairctl session create cam1-v210 --from cam1 --layout v210
   onairctl session create --file cam1.json
   jq '.name = \"cam2\"' cam1.json | onairctl session create --file -
 
@@ -38,8 +39,19 @@ pub(crate) struct Create {
     #[arg(long, short, value_name = "PATH", conflicts_with_all = [
         "name", "direction", "port", "size", "rate", "depth", "destination", "source_address", "ttl", "dscp",
         "payload_type", "pattern", "quota", "max_attachments",
-        "priority", "frame_timeout", "duration", "persistent", "sdp", "sampling", "scan", "packing", "max_udp"])]
+        "priority", "frame_timeout", "duration", "persistent", "sdp", "sampling", "scan", "packing", "max_udp", "from", "layout"])]
     file: Option<PathBuf>,
+
+    /// Convert the frames of this receive session, instead of receiving packets; needs --layout
+    #[arg(long, value_name = "SESSION", requires = "layout", conflicts_with_all = [
+        "direction", "port", "size", "rate", "depth", "destination", "source_address", "ttl", "dscp",
+        "payload_type", "pattern", "frame_timeout", "sdp", "sampling", "scan", "packing", "max_udp"])]
+    from: Option<SessionName>,
+
+    /// Layout of a converted session's buffers, as FFmpeg or GStreamer names it: v210, uyvy422,
+    /// yuv422p10le, I422_10LE, … It has the components and the depth of the source
+    #[arg(long, value_name = "NAME", requires = "from")]
+    layout: Option<String>,
 
     /// Take video, destination, source and payload type from a session description (SDP) of
     /// ST 2110-20; - is standard input. Other flags replace its addresses and payload type
@@ -47,21 +59,21 @@ pub(crate) struct Create {
     sdp: Option<PathBuf>,
 
     /// Direction of the packets, seen from the daemon's host; with --sdp: receive if absent
-    #[arg(long, required_unless_present_any = ["file", "sdp"])]
+    #[arg(long, required_unless_present_any = ["file", "sdp", "from"])]
     direction: Option<Way>,
 
     /// Name of a port in the daemon's configuration
-    #[arg(long, required_unless_present = "file")]
+    #[arg(long, required_unless_present_any = ["file", "from"])]
     port: Option<String>,
 
     /// Picture size: width by height in pixels, up to 32767x32767 and 256 MiB a frame; interlaced: the
     /// height of both fields together
     #[arg(long, value_name = "WIDTHxHEIGHT", value_parser = size,
-        required_unless_present_any = ["file", "sdp"])]
+        required_unless_present_any = ["file", "sdp", "from"])]
     size: Option<(u32, u32)>,
 
     /// Frames a second: 60, or exactly 60000/1001; interlaced: half of the fields a second
-    #[arg(long, required_unless_present_any = ["file", "sdp"])]
+    #[arg(long, required_unless_present_any = ["file", "sdp", "from"])]
     rate: Option<String>,
 
     /// Bits a sample: 8, 10, 12, 16, or 16f for floating point
@@ -89,7 +101,7 @@ pub(crate) struct Create {
 
     /// Destination of the packets: an address or a multicast group; receive: the port's own address
     /// or a group, which the daemon joins
-    #[arg(long, value_name = "IPv4:PORT", required_unless_present_any = ["file", "sdp"])]
+    #[arg(long, value_name = "IPv4:PORT", required_unless_present_any = ["file", "sdp", "from"])]
     destination: Option<String>,
 
     /// Send: local address and UDP port. Receive: accept packets from this source only; several
@@ -157,6 +169,11 @@ impl Create {
         let mut spec = Map::new();
         let mut put = |key: &str, value: Value| drop(spec.insert(key.to_owned(), value));
         put("name", json!(self.name));
+        if let Some(from) = &self.from {
+            put("convert", json!({ "from": from, "layout": self.layout }));
+            self.put_common(&mut spec);
+            return Ok(Value::Object(spec));
+        }
         put(
             "direction",
             match self.direction {
@@ -189,6 +206,18 @@ impl Create {
         if self.pattern {
             put("source", json!("pattern"));
         }
+        if let Some(timeout) = self.frame_timeout {
+            put("frame_timeout_ms", json!(whole_ms(*timeout)));
+        }
+        self.put_common(&mut spec);
+        Ok(Value::Object(spec))
+    }
+}
+
+impl Create {
+    /// What every session has.
+    fn put_common(&self, spec: &mut Map<String, Value>) {
+        let mut put = |key: &str, value: Value| drop(spec.insert(key.to_owned(), value));
         if let Some(quota) = self.quota {
             put("quota", json!(quota));
         }
@@ -198,20 +227,14 @@ impl Create {
         if let Some(priority) = self.priority {
             put("priority", json!(priority));
         }
-        if let Some(timeout) = self.frame_timeout {
-            put("frame_timeout_ms", json!(whole_ms(*timeout)));
-        }
         if let Some(duration) = self.duration {
             put("duration_ms", json!(whole_ms(*duration)));
         }
         if self.persistent {
             put("persistent", json!(true));
         }
-        Ok(Value::Object(spec))
     }
-}
 
-impl Create {
     /// Video and flow, from the description or the flags.
     fn video_and_flow(&self) -> Result<(Value, Value), Failure> {
         let Some(path) = &self.sdp else {
@@ -401,6 +424,26 @@ mod tests {
             (2, 3, 100)
         );
         assert_eq!(spec.flow.source.unwrap().to_string(), "10.0.0.1:2");
+    }
+
+    #[test]
+    fn create_converted_then_only_what_it_has_itself() {
+        let body = create("cam-v210 --from cam --layout v210 --quota 2 --persistent").body();
+        assert_eq!(
+            body.unwrap().to_string(),
+            r#"{"name":"cam-v210","convert":{"from":"cam","layout":"v210"},"quota":2,"persistent":true}"#
+        );
+        for wrong in [
+            "--from cam",
+            "--layout v210",
+            "--from cam --layout v210 --port b",
+        ] {
+            let given = format!("onairctl session create x {wrong}");
+            assert!(
+                Cli::try_parse_from(given.split_whitespace()).is_err(),
+                "{wrong}"
+            );
+        }
     }
 
     #[test]

@@ -67,6 +67,13 @@ impl Snapshot {
             );
             return Err(Failure::Input(what));
         }
+        if let Some(layout) = session.layout().pixel_format {
+            let what = format!(
+                "session {} has its frames in the layout {layout}: give its source, which `onairctl session show` names",
+                self.session
+            );
+            return Err(Failure::Input(what));
+        }
         let frame = self.frame(&session)?;
         let layout = *session.layout();
         // The place is free again before the picture is written.

@@ -44,6 +44,9 @@ fn video(view: &SessionView) -> String {
 }
 
 fn flow(view: &SessionView) -> String {
+    if let Some(convert) = &view.convert {
+        return format!("{} as {}", convert.from, convert.layout);
+    }
     let flow = &view.flow;
     let sources = flow.source.iter().chain(flow.sources.iter().flatten());
     let sources = sources.map(String::as_str).collect::<Vec<_>>().join(", ");
@@ -95,7 +98,10 @@ pub(crate) fn list(list: &SessionList) -> String {
             ("ID", |view| cell(view.id)),
             ("STATE", |view| state(view.state)),
             ("DIRECTION", |view| cell(view.direction)),
-            ("PORT", |view| cell(&view.port)),
+            ("PORT", |view| {
+                let port = Some(&view.port).filter(|_| view.convert.is_none());
+                cell(or_dash(port))
+            }),
             ("VIDEO", |view| cell(video(view))),
             ("FLOW", |view| cell(flow(view))),
             ("ATTACHED", |view| {
@@ -143,11 +149,20 @@ pub(crate) fn one(view: &SessionView) -> String {
     table.add("id", view.id);
     table.add_cell("state", state(view.state));
     table.add("direction", direction);
-    table.add("port", &view.port);
-    table.add("poller", &view.poller);
-    table.add("video", video(view));
-    table.add("flow", flow(view));
-    table.add("payload type", or_dash(view.flow.payload_type));
+    if let Some(convert) = &view.convert {
+        table.add(
+            "converts",
+            format!("{} to {}", convert.from, convert.layout),
+        );
+        table.add("converter", &view.poller);
+        table.add("video", video(view));
+    } else {
+        table.add("port", &view.port);
+        table.add("poller", &view.poller);
+        table.add("video", video(view));
+        table.add("flow", flow(view));
+        table.add("payload type", or_dash(view.flow.payload_type));
+    }
     if let (Some(ttl), Some(dscp)) = (view.flow.ttl, view.flow.dscp) {
         table.add("TTL, DSCP", format!("{ttl}, {dscp}"));
     }
@@ -196,8 +211,13 @@ pub(crate) fn one(view: &SessionView) -> String {
         text += &heading("Timing (ST 2110-21):");
         text += &super::timing::facts(timing);
     }
+    let converted = match view.converted_sessions {
+        0 => String::new(),
+        1 => ", 1 place is a converted session's".to_owned(),
+        many => format!(", {many} places are converted sessions'"),
+    };
     text += &heading(&format!(
-        "Attachments ({} of {}):",
+        "Attachments ({} of {}{converted}):",
         view.attachments.len(),
         view.max_attachments
     ));
@@ -242,6 +262,7 @@ pub(crate) fn counters(counters: &SessionCounters) -> String {
         ("frames sent", counters.frames_sent),
         ("frames of another format", counters.frames_wrong_format),
         ("frames without a buffer", counters.frames_no_buffer),
+        ("frames not converted", counters.frames_not_converted),
         ("frames not sent, link down", counters.frames_no_link),
         ("frames dropped, stop", counters.frames_dropped_stop),
         (

@@ -27,6 +27,8 @@ pub struct Limits {
     pub process_percent: u32,
     /// Most snapshots under way at a time, 1 to 64.
     pub snapshots: usize,
+    /// Most threads that convert frames, 1 to 64. Each is made when a session needs it.
+    pub converters: usize,
     /// Frame memory of all sessions, MiB.
     pub frame_memory_mb: u64,
     /// Most connections on the control socket, 1 to 4096.
@@ -48,6 +50,7 @@ impl Default for Limits {
             uid_percent: 80,
             process_percent: 50,
             snapshots: 4,
+            converters: 1,
             frame_memory_mb: 4096,
             http_connections: 128,
             http_head_bytes: 8 * 1024,
@@ -66,6 +69,7 @@ impl Limits {
         within(UID_KEY, self.uid_percent, 1..=100)?;
         within(PROCESS_KEY, self.process_percent, 1..=100)?;
         within("limits.snapshots", self.snapshots, 1..=64)?;
+        within("limits.converters", self.converters, 1..=64)?;
         within("limits.frame_memory_mb", self.frame_memory_mb, 1..=1 << 24)?;
         within("limits.http_connections", self.http_connections, 1..=4096)?;
         within(

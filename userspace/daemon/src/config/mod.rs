@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use onair_dpdk::{ETHERNET_MTU, EalConfig, Hugepages, PortConfig};
-use onair_types::{SessionSpec, SpecDocument, did_you_mean};
+use onair_types::{NewSession, NewSessionDocument, SessionSpec, did_you_mean};
 
 pub use self::shutdown::{OnPollerDeath, Policy, ShutdownConfig};
 
@@ -60,7 +60,7 @@ pub struct Config {
     /// Ports.
     pub port: Vec<Port>,
     /// Sessions created at every start.
-    pub session: Vec<SpecDocument>,
+    pub session: Vec<NewSessionDocument>,
     /// The eBPF probe.
     pub probe: ProbeSection,
     /// What ptp4l is asked about the clock.
@@ -119,19 +119,28 @@ impl Config {
         self.control.socket.with_extension("ptp")
     }
 
-    /// Sessions created at every start.
+    /// Sessions created at every start, converted ones after their sources.
     ///
     /// # Errors
     /// [`ConfigError::Value`] for the first invalid field.
     pub fn sessions(&self) -> Result<Vec<SessionSpec>, ConfigError> {
         let mut names = HashSet::new();
-        let sessions = self.session.iter().map(|document| {
+        let mut converted = Vec::new();
+        let mut sessions = Vec::new();
+        for document in &self.session {
             let name = &document.name;
             if !names.insert(name) {
                 return Err(ConfigError::value("session.name", name, "given twice"));
             }
-            let mut spec = SessionSpec::try_from(document.clone())
-                .map_err(|errors| ConfigError::value("session.name", name, errors.to_string()))?;
+            let session = NewSession::try_from(document.clone())
+                .map_err(|problem| ConfigError::value("session.name", name, problem.detail))?;
+            let mut spec = match session {
+                NewSession::OfPackets(spec) => *spec,
+                NewSession::Converted(session) => {
+                    converted.push(session);
+                    continue;
+                }
+            };
             if !self.port.iter().any(|port| port.name == spec.port) {
                 let key = format!("session.{name}.port");
                 let hint = did_you_mean(&spec.port, self.port.iter().map(|it| it.name.as_str()));
@@ -139,9 +148,21 @@ impl Config {
                 return Err(ConfigError::value(key, &spec.port, problem));
             }
             spec.persistent = true;
-            Ok(spec)
-        });
-        sessions.collect()
+            sessions.push(spec);
+        }
+        for mut session in converted {
+            let (name, from) = (&session.name, &session.convert.from);
+            let source = sessions.iter().find(|it| it.name == *from);
+            let is_source = |it: &&SessionSpec| it.convert.is_none();
+            let Some(source) = source.filter(is_source).cloned() else {
+                let key = format!("session.{name}.convert.from");
+                let problem = "no [[session]] that receives packets has this name";
+                return Err(ConfigError::value(key, from, problem));
+            };
+            session.persistent = true;
+            sessions.push(session.of(&source));
+        }
+        Ok(sessions)
     }
 
     fn check(&self) -> Result<(), ConfigError> {

@@ -15,6 +15,7 @@ use onair_session::{AttachRefusal, Evicted, FlushReport};
 use super::config::PortInfo;
 use super::inbox::{clear_wake, wake, waker};
 use super::kernel_groups::{Joined, KernelMembership};
+use super::outlet::Outlet;
 use super::refusal::StartRefusal;
 use super::runtime::Runtime;
 use super::tap::Tap;
@@ -124,6 +125,14 @@ pub enum Command {
         /// Identifies the request.
         ticket: u64,
     },
+    /// Hand the finished frames of a receive session to a converted session, too. If the poller does not
+    /// have the session, [`PollerEvent::LinkRefused`] follows, else no event.
+    Link {
+        /// Session id.
+        session: u64,
+        /// The source's end.
+        outlet: Box<Outlet>,
+    },
     /// Copy the session's packets to this recording. If the poller does not have the session,
     /// [`PollerEvent::TapRefused`] follows, else no event.
     Tap {
@@ -217,6 +226,13 @@ pub enum PollerEvent {
         session: u64,
         /// What happened to the frames.
         flushed: FlushReport,
+    },
+    /// An outlet was not added: the poller does not have the session.
+    LinkRefused {
+        /// Session id.
+        session: u64,
+        /// The outlet, unchanged.
+        outlet: Box<Outlet>,
     },
     /// A tap was removed from a session.
     TapBack {

@@ -33,7 +33,12 @@ impl Placement {
         })
     }
 
-    /// Index of the poller.
+    /// Whether no session is placed there.
+    pub(super) fn is_free(load: &Load) -> bool {
+        load.load(Ordering::Relaxed) == 0
+    }
+
+    /// Index of the poller or converter.
     #[must_use]
     pub const fn poller(&self) -> usize {
         self.poller

@@ -32,17 +32,23 @@ use crate::shutdown::{Late, ThreadRegistry};
 #[derive(Debug)]
 pub struct Dataplane {
     // Fields drop in this order.
-    pollers: Vec<PollerHandle>,
+    /// The pollers of the configuration, then the converters.
+    pub(super) pollers: Vec<PollerHandle>,
+    /// How many of them poll ports.
+    pub(super) polling: usize,
     ports: Vec<PortSlot>,
     infos: Vec<PortInfo>,
     /// What the sessions of each poller carry.
-    loads: Vec<Load>,
+    pub(super) loads: Vec<Load>,
     eal: Option<Arc<Eal>>,
     clock: Arc<MediaClock>,
     kernel_groups: KernelGroups,
-    events: Arc<Events>,
+    pub(super) events: Arc<Events>,
     journal: Arc<dyn PortJournal>,
     without_iommu: bool,
+    pub(super) threads: ThreadRegistry,
+    /// The pollers' cores.
+    pub(super) cores: Vec<usize>,
 }
 
 /// Totals from start to shutdown.
@@ -73,6 +79,7 @@ impl Dataplane {
         let eal = Arc::new(Eal::init(&config.eal).map_err(DataplaneError::Eal)?);
         let mut plane = Self {
             pollers: Vec::new(),
+            polling: config.pollers.len(),
             ports: Vec::new(),
             infos: Vec::new(),
             loads: config.pollers.iter().map(|_| Load::default()).collect(),
@@ -82,6 +89,8 @@ impl Dataplane {
             events,
             journal: Arc::clone(&config.journal),
             without_iommu: config.eal.without_iommu,
+            threads: threads.clone(),
+            cores: config.pollers.iter().map(|it| it.core).collect(),
         };
         let inboxes = config.pollers.iter().map(|_| Inbox::new().map(Arc::new));
         let inboxes =
@@ -263,7 +272,7 @@ impl Dataplane {
         runtime: Box<Runtime>,
     ) -> Result<(), Command> {
         let mut slots = self.ports.iter_mut();
-        let slot = slots.find(|slot| slot.name() == runtime.port());
+        let slot = slots.find(|slot| Some(slot.name()) == runtime.port());
         if let (Some(slot), Some(flow)) = (slot, runtime.listens_to())
             && !slot.claim(flow, poller, runtime.session())
         {
@@ -284,7 +293,9 @@ impl Dataplane {
     /// A poller gave `runtime` back, or did not take it: its flow is free. Call it for each that
     /// comes back in an event.
     pub fn returned(&mut self, runtime: &Runtime) {
-        self.release(runtime.port(), runtime.session(), None);
+        if let Some(port) = runtime.port() {
+            self.release(port, runtime.session(), None);
+        }
     }
 
     /// A running session is to receive `flow`, too: all pollers of port `name` give its packets to
@@ -391,6 +402,7 @@ impl Dataplane {
             pollers: self
                 .pollers
                 .iter()
+                .take(self.polling)
                 .map(|poller| poller.counters.snapshot())
                 .collect(),
             ports: self

@@ -1,5 +1,5 @@
 //! A polling thread: pinned, at a raised priority, and the only owner of its ports' queues and
-//! sessions.
+//! sessions. Without ports, and neither pinned nor raised, it is a converter.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, mpsc};
@@ -51,25 +51,65 @@ impl PollerHandle {
         (inbox, outbox): (Arc<Inbox>, Outbox),
         threads: &ThreadRegistry,
     ) -> Result<Self, DataplaneError> {
-        let counters = Arc::new(PollerCounters::default());
         let name = thread_name(&spec.name);
-        let worker = threads.register(&name);
-        let idler = Idler::new(spec.idle, spec.rest, see_packets(&ports));
         let poller = Poller {
             index,
+            idler: Idler::new(spec.idle, spec.rest, see_packets(&ports)),
             ports,
             sessions: Sessions::default(),
-            inbox: Arc::clone(&inbox),
+            inbox,
             outbox,
-            idler,
-            counters: Arc::clone(&counters),
-            worker,
+            counters: Arc::default(),
+            worker: threads.register(&name),
         };
-        let (ready, started) = mpsc::channel();
         let (eal, core) = (Arc::clone(eal), spec.core);
+        Self::spawn(poller, &spec.name, move || {
+            Ok(Some((prepare(&eal, core)?, eal)))
+        })
+    }
+
+    /// Starts a converter: it has no ports, no core of its own and no raised priority, and sleeps until a
+    /// frame or a command comes. It keeps off the pollers' `cores`. Returns once it runs.
+    pub(super) fn start_converter(
+        index: usize,
+        name: &str,
+        (outbox, cores): (Outbox, Vec<usize>),
+        threads: &ThreadRegistry,
+    ) -> Result<Self, DataplaneError> {
+        let inbox = Inbox::new().map_err(|source| DataplaneError::System {
+            what: "make an eventfd",
+            source,
+        })?;
+        let rest = Rest {
+            spin: Duration::ZERO,
+            ..Rest::default()
+        };
+        let poller = Poller {
+            index,
+            ports: Vec::new(),
+            sessions: Sessions::default(),
+            inbox: Arc::new(inbox),
+            outbox,
+            idler: Idler::new(Idle::Adaptive, rest, true),
+            counters: Arc::default(),
+            worker: threads.register(&thread_name(name)),
+        };
+        Self::spawn(poller, name, move || {
+            priority::keep_off(&cores);
+            Ok(None)
+        })
+    }
+
+    fn spawn(
+        poller: Poller,
+        name: &str,
+        prepare: impl FnOnce() -> Result<Prepared, PollerNotStarted> + Send + 'static,
+    ) -> Result<Self, DataplaneError> {
+        let (inbox, counters) = (Arc::clone(&poller.inbox), Arc::clone(&poller.counters));
+        let (ready, started) = mpsc::channel();
         let thread = thread::Builder::new()
-            .name(name.clone())
-            .spawn(move || poller.live(&eal, core, &ready))
+            .name(thread_name(name))
+            .spawn(move || poller.live(prepare, &ready))
             .map_err(|source| DataplaneError::System {
                 what: "start a thread",
                 source,
@@ -79,7 +119,7 @@ impl PollerHandle {
                 return Ok(Self {
                     inbox,
                     counters,
-                    name,
+                    name: thread_name(name),
                     thread: Some(thread),
                 });
             }
@@ -89,7 +129,7 @@ impl PollerHandle {
         // The thread has reported why it ends, or its panic is on standard error.
         let _ = thread.join();
         Err(DataplaneError::Poller {
-            poller: spec.name.clone(),
+            poller: name.to_owned(),
             reason,
         })
     }
@@ -134,8 +174,12 @@ impl Poller {
         }
     }
 
-    fn live(mut self, eal: &Eal, core: usize, ready: &mpsc::Sender<Result<(), PollerNotStarted>>) {
-        let registered = match prepare(eal, core) {
+    fn live(
+        mut self,
+        prepare: impl FnOnce() -> Result<Prepared, PollerNotStarted>,
+        ready: &mpsc::Sender<Result<(), PollerNotStarted>>,
+    ) {
+        let registered = match prepare() {
             Ok(registered) => registered,
             Err(reason) => {
                 // The starting thread waits for this message.
@@ -179,11 +223,12 @@ impl Poller {
         worked
     }
 
-    /// Lets packets wake the poller, also those that other pollers hand over. Returns whether another
+    /// Lets packets wake the poller, also those that other pollers hand over, and frames to be converted. Returns whether another
     /// turn must come before the sleep.
     fn arm(&mut self) -> bool {
         self.inbox.doze();
-        self.ports.iter_mut().fold(false, |must_look, port| {
+        let given = self.ports.is_empty() && self.sessions.has_source_frame();
+        self.ports.iter_mut().fold(given, |must_look, port| {
             let queue = port.receive.as_mut().is_some_and(RxQueue::arm);
             let handed = port.share.as_ref().is_some_and(Share::has_some);
             queue | handed | must_look
@@ -218,6 +263,9 @@ impl Poller {
         worked |= self
             .sessions
             .turn(now_ns, &mut self.ports, &mut self.outbox);
+        if self.ports.is_empty() {
+            worked |= self.sessions.convert_next(&mut self.outbox);
+        }
         for port in &mut self.ports {
             if port.neighbours.due_ns() <= now_ns {
                 let asked = port.neighbours.turn(now_ns, &mut port.transmit);
@@ -306,6 +354,7 @@ impl Poller {
                 } => {
                     sessions.release(session, attachment);
                 }
+                Command::Link { session, outlet } => sessions.link(session, outlet, outbox),
                 Command::Tap { session, tap } => sessions.tap(session, tap, outbox),
                 Command::Untap { session, recording } => {
                     sessions.untap(session, recording, outbox);
@@ -422,6 +471,9 @@ fn see_packets(ports: &[PollerPort]) -> bool {
     let mut queues = ports.iter().filter_map(|port| port.receive.as_ref());
     queues.all(|queue| queue.wait_fd().is_some())
 }
+
+/// What a polling thread needs of DPDK; a converter needs nothing.
+type Prepared = Option<(RegisteredThread, Arc<Eal>)>;
 
 fn prepare(eal: &Eal, core: usize) -> Result<RegisteredThread, PollerNotStarted> {
     if !core_affinity::set_for_current(core_affinity::CoreId { id: core }) {

@@ -11,12 +11,36 @@ use std::io::ErrorKind;
 use std::num::NonZeroU64;
 
 use rustix::process::{getpid, getsid, setpriority_process};
-use rustix::thread::set_current_timer_slack;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity, set_current_timer_slack};
 
 const NICEST: i32 = -20;
 const AUTOGROUP: &str = "/proc/self/autogroup";
 /// Timer slack in nanoseconds. The default of 50 µs is a group of packets.
 const TIMER_SLACK_NS: NonZeroU64 = NonZeroU64::MIN;
+
+/// Keeps the calling thread off the pollers' cores, if there are others: a busy poller leaves a
+/// thread of the usual priority about a hundredth of its core (sched(7)), and the kernel may let it wait there.
+pub(super) fn keep_off(cores: &[usize]) {
+    let kept = sched_getaffinity(None).and_then(|allowed| {
+        let others = without(allowed, cores);
+        if others.count() == 0 {
+            tracing::warn!(
+                "each core has a poller: frames are converted beside them, and may be late"
+            );
+            return Ok(());
+        }
+        sched_setaffinity(None, &others)
+    });
+    if let Err(error) = kept {
+        tracing::warn!("a converter may run on a poller's core: {error}");
+    }
+}
+
+fn without(mut allowed: CpuSet, cores: &[usize]) -> CpuSet {
+    let known = cores.iter().filter(|core| **core < CpuSet::MAX_CPU);
+    known.for_each(|core| allowed.unset(*core));
+    allowed
+}
 
 /// Raises the priority of the calling thread, which polls on `core`. Failures are logged: the
 /// poller then works, but runs late when other processes use the core.
@@ -39,5 +63,22 @@ pub(super) fn raise(core: usize) {
         // The kernel allows one change in 100 ms: another poller has just made the same one.
         Err(error) if error.kind() == ErrorKind::WouldBlock => {}
         Err(error) => tracing::warn!("{AUTOGROUP} stays as it is: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cores_of_pollers_then_the_others_are_left() {
+        let mut allowed = CpuSet::new();
+        for core in [0, 2, 5] {
+            allowed.set(core);
+        }
+        let left = without(allowed, &[2, 3, CpuSet::MAX_CPU]);
+        let left: Vec<_> = (0..8).filter(|core| left.is_set(*core)).collect();
+        assert_eq!(left, [0, 5]);
+        assert_eq!(without(allowed, &[0, 2, 5]).count(), 0);
     }
 }

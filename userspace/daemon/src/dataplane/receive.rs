@@ -14,6 +14,7 @@ use onair_types::Scan;
 use super::attachment::Attachments;
 use super::clock::MediaClock;
 use super::flow::{SourceFilter, admit};
+use super::outlets::Outlets;
 use super::port::Packet;
 use super::stats::SessionStats;
 use super::tap::Taps;
@@ -56,6 +57,8 @@ impl ReceiveConfig {
 /// A frame's media time is known if it is within this time of the reception. More than any network and
 /// processing delays; less than the 37 s by which a sender of UTC is behind.
 const SAME_CLOCK_NS: u64 = 10_000_000_000;
+/// Pause between two looks of a stopping session at its outlets: a conversion takes some milliseconds.
+const LOOK_AGAIN_NS: u64 = 100_000;
 /// How many packets ahead the poller prefetches the destination in the frame. Without it each copy
 /// waits for memory.
 const PAYLOADS_AHEAD: usize = 2;
@@ -70,6 +73,8 @@ pub(super) struct Receiver {
     pub(super) pool: FramePool,
     pub(super) taps: Taps,
     timing: Option<Timing>,
+    /// The session stops, and looks again at this time whether its outlets have all frames back.
+    waits_until_ns: Option<u64>,
 }
 
 impl Receiver {
@@ -96,6 +101,7 @@ impl Receiver {
             number: 0,
             is_interlaced: config.format.scan() == Scan::Interlaced,
             attachments,
+            outlets: Outlets::new(config.max_attachments),
             stats,
             clock: None,
         };
@@ -105,6 +111,7 @@ impl Receiver {
             pool,
             taps: Taps::default(),
             timing,
+            waits_until_ns: None,
         }
     }
 
@@ -128,6 +135,9 @@ impl Receiver {
 
     /// Handles packets of the flow.
     pub(super) fn packets(&mut self, packets: &[Packet<'_>], now_ns: u64) {
+        if self.waits_until_ns.is_some() {
+            return;
+        }
         for (
             at,
             Packet {
@@ -167,11 +177,15 @@ impl Receiver {
     /// Closes overdue frames.
     pub(super) fn turn(&mut self, now_ns: u64) {
         self.assembler.expire(now_ns, &mut self.pool);
+        if let Some(until_ns) = &mut self.waits_until_ns {
+            *until_ns = now_ns + LOOK_AGAIN_NS;
+        }
     }
 
     /// When [`Self::turn`] next has work.
     pub(super) fn due_ns(&self) -> u64 {
-        self.assembler.deadline().unwrap_or(u64::MAX)
+        let deadline_ns = self.assembler.deadline().unwrap_or(u64::MAX);
+        self.waits_until_ns.unwrap_or(u64::MAX).min(deadline_ns)
     }
 
     /// Publishes the counters.
@@ -193,7 +207,25 @@ impl Receiver {
         self.config.sources = target.sources;
     }
 
-    /// Drops frames under assembly: the session stops.
+    /// The session starts.
+    pub(super) const fn resume(&mut self) {
+        self.waits_until_ns = None;
+    }
+
+    /// The session stops: no converter gets a frame any more. [`Self::is_quiet`] waits for the frames that
+    /// are being converted.
+    pub(super) fn stop(&mut self, now_ns: u64) {
+        self.quiesce();
+        self.pool.outlets.withdraw();
+        self.waits_until_ns = Some(now_ns);
+    }
+
+    /// Whether no converter reads a frame.
+    pub(super) fn is_quiet(&mut self) -> bool {
+        self.pool.outlets.are_empty()
+    }
+
+    /// Drops frames under assembly.
     pub(super) fn quiesce(&mut self) {
         let pool = &mut self.pool;
         self.assembler.reset(|frame| {
@@ -215,6 +247,7 @@ pub(super) struct FramePool {
     number: u64,
     is_interlaced: bool,
     pub(super) attachments: Attachments,
+    pub(super) outlets: Outlets,
     stats: Arc<SessionStats>,
     clock: Option<Arc<MediaClock>>,
 }
@@ -226,9 +259,11 @@ impl FramePool {
 
     fn free_frame(&self) -> Option<u32> {
         let count = self.frames.count();
-        (self.next..count)
-            .chain(0..self.next)
-            .find(|frame| !self.filling.contains(&Some(*frame)) && !self.attachments.have(*frame))
+        (self.next..count).chain(0..self.next).find(|frame| {
+            !self.filling.contains(&Some(*frame))
+                && !self.attachments.have(*frame)
+                && !self.outlets.have(*frame)
+        })
     }
 
     fn put_down(&mut self, frame: u32) {
@@ -247,6 +282,7 @@ impl Sink for FramePool {
         let place = self.filling.iter().position(Option::is_none)?;
         let frame = self.free_frame().or_else(|| {
             self.attachments.reap();
+            self.outlets.reap();
             self.free_frame()
         })?;
         self.filling[place] = Some(frame);
@@ -273,6 +309,7 @@ impl Sink for FramePool {
         self.number += 1;
         self.stats.counters.last_frame_ns.set(report.last_packet_ns);
         self.attachments.loan(frame, &meta);
+        self.outlets.give(frame, &meta, &self.frames);
     }
 }
 

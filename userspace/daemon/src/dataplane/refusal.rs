@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use onair_media::pattern::PatternError;
 use onair_media::st2110_20::PacketiseError;
+use onair_pixels::PixelFormat;
 use onair_types::STANDARD_MAX_UDP;
 
 /// Why a runtime cannot be created.
@@ -20,6 +21,9 @@ pub enum RuntimeError {
     /// The assembler fills two frames at once.
     #[error("the memory has {0} frames: give 2 plus the quota of each attachment")]
     FrameCount(u32),
+    /// The layout of a converted session has other components or another depth.
+    #[error("the layout {0} does not hold the source's video")]
+    Layout(PixelFormat),
     /// The format does not fit packets of the port's MTU.
     #[error(transparent)]
     Packets(#[from] PacketiseError),

@@ -1,5 +1,7 @@
 //! The poller's half of one session. It moves to the poller and back.
 
+mod converting;
+
 use std::net::SocketAddrV4;
 use std::sync::Arc;
 
@@ -12,6 +14,7 @@ use onair_session::{AttachRefusal, Evicted, FlushReport, Runtime as _};
 use super::attachment::{Attachments, Parts};
 use super::clock::MediaClock;
 use super::config::PortInfo;
+use super::converter::Converter;
 use super::flow::ReceivedFlow;
 use super::port::Packet;
 use super::receive::{ReceiveConfig, Receiver};
@@ -40,6 +43,7 @@ pub struct Runtime {
 enum Kind {
     Receive(Box<Receiver>),
     Send(Box<Sender>),
+    Convert(Box<Converter>),
 }
 
 impl Runtime {
@@ -110,12 +114,13 @@ impl Runtime {
         &self.stats
     }
 
-    /// Name of the port that the session uses.
+    /// Name of the port that the session uses; a converted session has none.
     #[must_use]
-    pub fn port(&self) -> &str {
+    pub fn port(&self) -> Option<&str> {
         match &self.kind {
-            Kind::Receive(receiver) => &receiver.config.port,
-            Kind::Send(sender) => &sender.config.port,
+            Kind::Receive(receiver) => Some(&receiver.config.port),
+            Kind::Send(sender) => Some(&sender.config.port),
+            Kind::Convert(_) => None,
         }
     }
 
@@ -129,27 +134,32 @@ impl Runtime {
     /// Adds a tap. The recording gets the packets that the session accepts, or those that it gives
     /// to its port.
     pub fn tap(&mut self, tap: Box<Tap>) {
-        self.taps_mut().add(tap);
+        if let Some(taps) = self.taps_mut() {
+            taps.add(tap);
+        }
     }
 
     /// Removes the tap of this recording.
     pub fn untap(&mut self, recording: u64) -> Option<Box<Tap>> {
-        self.taps_mut().remove(recording)
+        self.taps_mut()?.remove(recording)
     }
 
     /// Ids of the recordings with a tap.
     pub fn recordings(&self) -> impl Iterator<Item = u64> {
         let taps = match &self.kind {
-            Kind::Receive(receiver) => &receiver.taps,
-            Kind::Send(sender) => &sender.taps,
+            Kind::Receive(receiver) => Some(&receiver.taps),
+            Kind::Send(sender) => Some(&sender.taps),
+            Kind::Convert(_) => None,
         };
-        taps.recordings()
+        taps.into_iter().flat_map(Taps::recordings)
     }
 
-    fn taps_mut(&mut self) -> &mut Taps {
+    /// A converted session has no packets, and so no taps.
+    fn taps_mut(&mut self) -> Option<&mut Taps> {
         match &mut self.kind {
-            Kind::Receive(receiver) => &mut receiver.taps,
-            Kind::Send(sender) => &mut sender.taps,
+            Kind::Receive(receiver) => Some(&mut receiver.taps),
+            Kind::Send(sender) => Some(&mut sender.taps),
+            Kind::Convert(_) => None,
         }
     }
 
@@ -158,6 +168,7 @@ impl Runtime {
         match &mut self.kind {
             Kind::Receive(receiver) => receiver.set_target(*target),
             Kind::Send(sender) => sender.set_target(&target),
+            Kind::Convert(_) => {}
         }
     }
 
@@ -173,6 +184,7 @@ impl Runtime {
         let geometry = lender.memory().geometry();
         match (&self.kind, frames) {
             (Kind::Receive(receiver), None) => geometry.frames >= receiver.pool.count(),
+            (Kind::Convert(converter), None) => geometry.frames >= converter.count(),
             (Kind::Send(sender), Some(frames)) => {
                 geometry.frames >= frames.count()
                     && frames.frame_bytes() as usize >= sender.config.format.frame_bytes()
@@ -185,6 +197,7 @@ impl Runtime {
         match &self.kind {
             Kind::Receive(receiver) => &receiver.pool.attachments,
             Kind::Send(sender) => &sender.attachments,
+            Kind::Convert(converter) => &converter.attachments,
         }
     }
 
@@ -192,6 +205,7 @@ impl Runtime {
         match &mut self.kind {
             Kind::Receive(receiver) => &mut receiver.pool.attachments,
             Kind::Send(sender) => &mut sender.attachments,
+            Kind::Convert(converter) => &mut converter.attachments,
         }
     }
 }
@@ -229,15 +243,15 @@ impl onair_session::Runtime for Runtime {
 
     fn detach(&mut self, attachment: u64) -> Option<(Box<Lender>, Option<FrameMemory>)> {
         match &mut self.kind {
-            Kind::Receive(receiver) => receiver.pool.attachments.remove(attachment),
             Kind::Send(sender) => sender.remove(attachment),
+            Kind::Receive(_) | Kind::Convert(_) => self.attachments_mut().remove(attachment),
         }
     }
 
     fn evict(&mut self, attachment: u64) -> Option<Evicted> {
         match &mut self.kind {
-            Kind::Receive(receiver) => receiver.pool.attachments.evict(attachment),
             Kind::Send(sender) => sender.evict(attachment),
+            Kind::Receive(_) | Kind::Convert(_) => self.attachments_mut().evict(attachment),
         }
     }
 
@@ -247,14 +261,14 @@ impl onair_session::Runtime for Runtime {
 
     fn flushed(&mut self) -> Option<FlushReport> {
         match &mut self.kind {
-            Kind::Receive(_) => None,
+            Kind::Receive(_) | Kind::Convert(_) => None,
             Kind::Send(sender) => sender.flushed(),
         }
     }
 
     fn unsent(&self) -> u64 {
         match &self.kind {
-            Kind::Receive(_) => 0,
+            Kind::Receive(_) | Kind::Convert(_) => 0,
             Kind::Send(sender) => sender.unsent(),
         }
     }
@@ -269,14 +283,14 @@ impl Runtime {
                 destination: receiver.config.destination,
                 sources: &receiver.config.sources,
             }),
-            Kind::Send(_) => None,
+            Kind::Send(_) | Kind::Convert(_) => None,
         }
     }
 
     /// The destination that a send session sends to.
     pub(super) fn sends_to(&self) -> Option<SocketAddrV4> {
         match &self.kind {
-            Kind::Receive(_) => None,
+            Kind::Receive(_) | Kind::Convert(_) => None,
             Kind::Send(sender) => Some(sender.config.destination),
         }
     }
@@ -299,6 +313,7 @@ impl Runtime {
         match &self.kind {
             Kind::Receive(receiver) => receiver.is_between_frames(),
             Kind::Send(sender) => sender.is_between_frames(),
+            Kind::Convert(_) => true,
         }
     }
 
@@ -310,9 +325,13 @@ impl Runtime {
         }
     }
 
-    pub(super) fn resume(&mut self, port: &PortInfo, now_ns: u64) {
-        if let Kind::Send(sender) = &mut self.kind {
-            sender.resume(port, now_ns);
+    /// The session starts; a converted session without a port.
+    pub(super) fn resume(&mut self, port: Option<&PortInfo>, now_ns: u64) {
+        match (&mut self.kind, port) {
+            (Kind::Send(sender), Some(port)) => sender.resume(port, now_ns),
+            (Kind::Receive(receiver), _) => receiver.resume(),
+            (Kind::Convert(converter), _) => converter.resume(),
+            (Kind::Send(_), None) => {}
         }
     }
 
@@ -342,6 +361,7 @@ impl Runtime {
         match &mut self.kind {
             Kind::Receive(receiver) => receiver.turn(now_ns),
             Kind::Send(sender) => sender.turn(now_ns, next_hop, sink),
+            Kind::Convert(_) => {}
         }
     }
 
@@ -356,14 +376,16 @@ impl Runtime {
         match &self.kind {
             Kind::Receive(receiver) => receiver.due_ns(),
             Kind::Send(sender) => sender.due_ns(),
+            Kind::Convert(_) => u64::MAX,
         }
     }
 
     /// Stops the session.
     pub(super) fn quiesce(&mut self, now_ns: u64) {
         match &mut self.kind {
-            Kind::Receive(receiver) => receiver.quiesce(),
+            Kind::Receive(receiver) => receiver.stop(now_ns),
             Kind::Send(sender) => sender.quiesce(now_ns),
+            Kind::Convert(converter) => converter.quiesce(),
         }
     }
 
@@ -377,16 +399,17 @@ impl Runtime {
     /// Whether [`Self::flushed`] has a result.
     pub(super) fn has_flushed(&self) -> bool {
         match &self.kind {
-            Kind::Receive(_) => false,
+            Kind::Receive(_) | Kind::Convert(_) => false,
             Kind::Send(sender) => sender.has_flushed(),
         }
     }
 
-    /// Whether, after [`Self::quiesce`], no frame is pending.
-    pub(super) fn is_quiet(&self) -> bool {
-        match &self.kind {
-            Kind::Receive(_) => true,
+    /// Whether, after [`Self::quiesce`], no frame is pending, and no converter reads one.
+    pub(super) fn is_quiet(&mut self) -> bool {
+        match &mut self.kind {
+            Kind::Receive(receiver) => receiver.is_quiet(),
             Kind::Send(sender) => sender.is_quiet(),
+            Kind::Convert(_) => true,
         }
     }
 
@@ -394,8 +417,8 @@ impl Runtime {
     /// sent.
     pub(super) fn dismiss(&mut self, attachment: u64, now_ns: u64) {
         match &mut self.kind {
-            Kind::Receive(receiver) => {
-                if let Some(leaving) = receiver.pool.attachments.get_mut(attachment) {
+            Kind::Receive(_) | Kind::Convert(_) => {
+                if let Some(leaving) = self.attachments_mut().get_mut(attachment) {
                     leaving.leaves_at = Some(now_ns);
                 }
             }
@@ -408,8 +431,8 @@ impl Runtime {
     /// The next removed attachment.
     pub(super) fn detached(&mut self) -> Option<Parts> {
         match &mut self.kind {
-            Kind::Receive(receiver) => {
-                let attachments = &mut receiver.pool.attachments;
+            Kind::Receive(_) | Kind::Convert(_) => {
+                let attachments = self.attachments_mut();
                 let left = attachments.iter().position(|it| it.leaves_at.is_some())?;
                 Some(attachments.take(left))
             }

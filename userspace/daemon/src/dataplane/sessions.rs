@@ -1,6 +1,7 @@
 //! Sessions that one poller runs.
 
 mod admission;
+mod converting;
 
 use std::net::Ipv4Addr;
 
@@ -14,6 +15,7 @@ use super::command::{Outbox, PollerEvent};
 use super::config::PortInfo;
 use super::demux::{Demux, Found};
 use super::hand_over::Unclaimed;
+use super::outlet::Outlet;
 use super::port::{NoSession, Packet, PollerPort, RECEIVED_A_TURN, RX_BURST};
 use super::refusal::StartRefusal;
 use super::runtime::Runtime;
@@ -31,7 +33,8 @@ const SENT_A_TURN: u64 = RECEIVED_A_TURN as u64 - PACKETS_A_TURN as u64;
 #[derive(Debug)]
 struct SessionEntry {
     runtime: Box<Runtime>,
-    port: usize,
+    /// `None`: it converts.
+    port: Option<usize>,
     due_ns: u64,
     /// A packet arrived for it in this turn.
     touched: bool,
@@ -64,11 +67,14 @@ impl Sessions {
             Ok(places) => places,
             Err(refusal) => return Err((refusal, runtime)),
         };
-        let port = &mut ports[index];
-        if let Some(hop) = next_hop(&runtime, &port.info) {
-            port.neighbours.join(hop, now_ns);
-        }
-        runtime.resume(&port.info, now_ns);
+        let port = index.map(|index| &mut ports[index]);
+        let info = port.map(|port| {
+            if let Some(hop) = next_hop(&runtime, &port.info) {
+                port.neighbours.join(hop, now_ns);
+            }
+            &port.info
+        });
+        runtime.resume(info, now_ns);
         let due_ns = runtime.due_ns();
         if entry == self.entries.len() {
             self.entries.push(None);
@@ -87,7 +93,7 @@ impl Sessions {
     /// The port at `index` has another device.
     pub(super) fn renew(&mut self, index: usize, port: &PortInfo) {
         for entry in self.entries.iter_mut().flatten() {
-            if entry.port == index {
+            if entry.port == Some(index) {
                 entry.runtime.renew(port);
             }
         }
@@ -215,13 +221,23 @@ impl Sessions {
         let Some(entry) = self.find_mut(session) else {
             return;
         };
-        let port = &mut ports[entry.port];
+        let Some(port) = entry.port.map(|port| &mut ports[port]) else {
+            return;
+        };
         part_target(entry, port);
         entry.runtime.retarget(Some(target));
         if let Some(hop) = target_hop(&entry.runtime, &port.info) {
             port.neighbours.join(hop, now_ns);
         }
         entry.due_ns = now_ns;
+    }
+
+    /// Adds an outlet.
+    pub(super) fn link(&mut self, session: u64, outlet: Box<Outlet>, outbox: &mut Outbox) {
+        match self.find_mut(session) {
+            Some(entry) => entry.runtime.add_outlet(*outlet),
+            None => outbox.push(PollerEvent::LinkRefused { session, outlet }),
+        }
     }
 
     /// Adds a tap.
@@ -321,18 +337,19 @@ impl Sessions {
                 self.first = index;
                 break;
             }
-            let port = &mut ports[entry.port];
-            let made = port.transmit.made();
-            let hop = next_hop(&entry.runtime, &port.info);
-            let hop = hop.and_then(|hop| port.neighbours.mac_of(hop));
-            entry.runtime.turn(now_ns, hop, &mut port.transmit);
-            sent += port.transmit.made() - made;
-            switch(entry, index, &mut self.demux, ports, outbox);
-            let port = &mut ports[entry.port];
+            if let Some(port) = entry.port.map(|port| &mut ports[port]) {
+                let made = port.transmit.made();
+                let hop = next_hop(&entry.runtime, &port.info);
+                let hop = hop.and_then(|hop| port.neighbours.mac_of(hop));
+                entry.runtime.turn(now_ns, hop, &mut port.transmit);
+                sent += port.transmit.made() - made;
+                switch(entry, index, &mut self.demux, ports, outbox);
+            }
             entry.runtime.show();
             entry.due_ns = entry.runtime.due_ns();
             report(&mut entry.runtime, outbox);
-            if entry.runtime.has_flushed() {
+            if let Some(port) = entry.port.filter(|_| entry.runtime.has_flushed()) {
+                let port = &mut ports[port];
                 // Its last packets may still be in this buffer.
                 port.transmit.flush();
                 if port.transmit.is_stuck() {
@@ -369,13 +386,15 @@ impl Sessions {
         let Some(mut entry) = self.entries[index].take() else {
             return;
         };
-        if let Some(flow) = entry.runtime.listens_to() {
-            self.demux.remove(entry.port, flow.destination, index);
-        }
-        let port = &mut ports[entry.port];
-        part_target(&mut entry, port);
-        if let Some(hop) = next_hop(&entry.runtime, &port.info) {
-            port.neighbours.part(hop);
+        if let Some(at) = entry.port {
+            if let Some(flow) = entry.runtime.listens_to() {
+                self.demux.remove(at, flow.destination, index);
+            }
+            let port = &mut ports[at];
+            part_target(&mut entry, port);
+            if let Some(hop) = next_hop(&entry.runtime, &port.info) {
+                port.neighbours.part(hop);
+            }
         }
         outbox.push(PollerEvent::HandedBack(entry.runtime));
     }
@@ -408,7 +427,7 @@ fn switch(
     ports: &mut [PollerPort],
     outbox: &mut Outbox,
 ) {
-    let Some(target) = entry.runtime.target() else {
+    let (Some(target), Some(port)) = (entry.runtime.target(), entry.port) else {
         return;
     };
     if !mutant!(
@@ -421,15 +440,15 @@ fn switch(
     if let Some(old) = entry.runtime.listens_to()
         && old != target.received()
     {
-        if !demux.add(entry.port, target.received(), index) {
+        if !demux.add(port, target.received(), index) {
             // The session that has the flow is on its way back to the control thread.
             return;
         }
         if old.destination != target.destination {
-            demux.remove(entry.port, old.destination, index);
+            demux.remove(port, old.destination, index);
         }
     }
-    let port = &mut ports[entry.port];
+    let port = &mut ports[port];
     if let Some(hop) = next_hop(&entry.runtime, &port.info) {
         port.neighbours.part(hop);
     }

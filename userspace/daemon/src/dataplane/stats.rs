@@ -135,6 +135,9 @@ counters! {
         /// Receive: frames not loaned to an attachment, or revoked from it, because its quota was
         /// used up. One for each attachment.
         frames_dropped_slow,
+        /// Converted: frames of the source that were not converted, because the converter was behind.
+        /// The source's poller counts them.
+        frames_not_converted,
         /// Send: frames whose last packet was given to the port.
         frames_sent,
         /// Send: frames that clients submitted.

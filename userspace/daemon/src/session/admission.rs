@@ -25,9 +25,13 @@ impl Session {
             return Err(Problem::new(
                 ProblemCode::LimitReached,
                 format!(
-                    "session {} has {} attachments, as many as it allows",
+                    "session {} has {} attachments{}, as many as it allows",
                     self.spec.name,
-                    self.most()
+                    u64::from(self.most()) - self.outlets_taken(),
+                    match self.outlets_taken() {
+                        0 => String::new(),
+                        converted => format!(" and {converted} converted sessions"),
+                    }
                 ),
             ));
         }
@@ -50,7 +54,7 @@ impl Session {
         }
     }
 
-    fn check_not_draining(&self) -> Result<(), Problem> {
+    pub(super) fn check_not_draining(&self) -> Result<(), Problem> {
         if self.core.is_draining() {
             return Err(Problem::new(
                 ProblemCode::Draining,
@@ -62,7 +66,8 @@ impl Session {
 
     /// Whether all attachment slots are taken.
     pub fn is_full(&self) -> bool {
-        self.core.places_taken() + u64::from(self.proving) >= u64::from(self.most())
+        let taken = self.core.places_taken() + u64::from(self.proving) + self.outlets_taken();
+        taken >= u64::from(self.most())
     }
 
     /// Returns a reservation.

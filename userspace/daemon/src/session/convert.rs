@@ -13,8 +13,8 @@ use onair_types::{
     Source, SpecError, SpecErrors,
 };
 
-use super::Session;
 use super::attachment::Connected;
+use super::{Session, converted};
 use crate::dataplane::{
     FlowTarget, FrameSource, MediaClock, PortInfo, ReceiveConfig, Runtime, SendConfig,
     SessionStats, SourceFilter,
@@ -22,15 +22,19 @@ use crate::dataplane::{
 
 /// Frames that a receive session assembles at the same time.
 const UNDER_ASSEMBLY: u32 = 2;
+/// Frames that a converted session writes at the same time.
+const UNDER_CONVERSION: u32 = 1;
 
 /// Memory layout of the session. A reader can use its whole quota without taking a frame from
 /// another reader; a sender's client can fill its quota of frames.
 pub(super) fn geometry(spec: &SessionSpec) -> Geometry {
-    let frames = match spec.direction {
-        Direction::Receive => UNDER_ASSEMBLY + spec.quota * spec.max_attachments,
-        Direction::Send => spec.quota,
+    let of_clients = spec.quota * spec.max_attachments;
+    let (frames, bytes) = match (converted::buffer_bytes(spec), spec.direction) {
+        (Some(bytes), _) => (UNDER_CONVERSION + of_clients, bytes),
+        (None, Direction::Receive) => (UNDER_ASSEMBLY + of_clients, spec.video.frame_bytes()),
+        (None, Direction::Send) => (spec.quota, spec.video.frame_bytes()),
     };
-    Geometry::new(frames, spec.video.frame_bytes())
+    Geometry::new(frames, bytes)
         .expect("a checked specification has 1 to 8194 frames of at most 256 MiB")
 }
 
@@ -193,6 +197,7 @@ pub(super) fn counters(stats: &SessionStats) -> SessionCounters {
         frames_wrong_format: now.frames_wrong_format,
         frames_dropped_stop: now.frames_dropped_stop,
         frames_dropped_detached: now.frames_dropped_detached,
+        frames_not_converted: now.frames_not_converted,
         frames_no_link: now.frames_no_link,
         slots_missed: now.slots_missed,
         packets_no_buffer: now.packets_no_buffer,
@@ -220,6 +225,7 @@ pub(super) fn attached(session: &Session, number: u64, connected: &Connected) ->
         scan: (video.scan != Scan::default()).then(|| video.scan.to_string()),
         rate_numerator: video.frame_rate.numerator(),
         rate_denominator: video.frame_rate.denominator(),
+        layout: session.spec.convert.as_ref().map(|it| it.layout.clone()),
         watched: connected.watched.is_some(),
     }
 }

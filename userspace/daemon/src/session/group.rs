@@ -14,6 +14,9 @@ impl Session {
     /// Joins its group, if it receives from one, until [`crate::dataplane::Dataplane::part`]. A stopped
     /// session stays in it.
     pub fn join_group(&mut self, services: &mut Services) {
+        if self.is_converted() {
+            return;
+        }
         if let (Direction::Receive, Some(group)) = (self.spec.direction, self.spec.flow.group()) {
             let sources = self.spec.flow.accepted().map(|source| source.address);
             let sources: Vec<_> = sources.collect();
@@ -27,21 +30,23 @@ impl Session {
     pub(super) fn group_membership(&self, services: &Services) -> Option<GroupMembership> {
         let group = self.spec.flow.group()?;
         let state = services.dataplane.membership(&self.spec.port, group)?;
-        (self.spec.direction == Direction::Receive).then(|| GroupMembership {
-            group: group.to_string(),
-            sources: state.sources.iter().map(ToString::to_string).collect(),
-            sessions: u32::try_from(state.sessions).unwrap_or(u32::MAX),
-            joined_by: match state.joiner {
-                Joiner::Kernel => JoinedBy::Kernel,
-                Joiner::Own => JoinedBy::Igmp,
-            },
-            joined: state.joined,
-            problem: state.problem,
-            querier: state.querier.map(|querier| Querier {
-                address: querier.address.to_string(),
-                version: querier.version.number().into(),
-                age_ms: sys::monotonic_ns().saturating_sub(querier.seen_ns) / 1_000_000,
-            }),
+        (self.spec.direction == Direction::Receive && !self.is_converted()).then(|| {
+            GroupMembership {
+                group: group.to_string(),
+                sources: state.sources.iter().map(ToString::to_string).collect(),
+                sessions: u32::try_from(state.sessions).unwrap_or(u32::MAX),
+                joined_by: match state.joiner {
+                    Joiner::Kernel => JoinedBy::Kernel,
+                    Joiner::Own => JoinedBy::Igmp,
+                },
+                joined: state.joined,
+                problem: state.problem,
+                querier: state.querier.map(|querier| Querier {
+                    address: querier.address.to_string(),
+                    version: querier.version.number().into(),
+                    age_ms: sys::monotonic_ns().saturating_sub(querier.seen_ns) / 1_000_000,
+                }),
+            }
         })
     }
 

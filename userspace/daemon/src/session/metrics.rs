@@ -7,7 +7,7 @@ use crate::exposition::Exposition;
 use crate::services::Services;
 
 /// Counters of the pollers: the name there, the metric, its help.
-const COUNTERS: [(&str, &str, &str); 21] = [
+const COUNTERS: [(&str, &str, &str); 22] = [
     (
         "packets",
         "onair_session_packets_total",
@@ -102,6 +102,11 @@ const COUNTERS: [(&str, &str, &str); 21] = [
         "slots_missed",
         "onair_session_slots_missed_total",
         "Frame times that passed while the poller or the port was behind.",
+    ),
+    (
+        "frames_not_converted",
+        "onair_session_frames_not_converted_total",
+        "Frames of a converted session's source that were not converted, because the converter was behind.",
     ),
     (
         "frames_no_link",

@@ -10,6 +10,7 @@ pub mod blockers;
 mod certificate;
 mod connected;
 mod convert;
+mod converted;
 mod driver;
 mod former_clients;
 mod group;
@@ -43,7 +44,7 @@ pub use self::connected::ConnectionChange;
 pub use self::driver::Progress;
 pub use self::recording::Untapped;
 pub use self::totals::SessionTotals;
-use crate::dataplane::{Placement, Runtime, SessionStats, Ssrc};
+use crate::dataplane::{OutletHandle, Placement, PortInfo, Runtime, SessionStats, Ssrc};
 use crate::events::Subject;
 use crate::services::Services;
 
@@ -75,6 +76,10 @@ pub struct Session {
     /// Its destination is the broadcast address of the port's network.
     is_broadcast: bool,
     traffic: traffic::Traffic,
+    /// Of a converted session.
+    source: converted::Source,
+    /// Converted sessions that have its frames.
+    outlets: Vec<OutletHandle>,
     /// The addresses that it is about to get.
     retarget: Option<retarget::Retarget>,
     /// The clients, by the number of their attachment, until it has ended.
@@ -95,17 +100,9 @@ impl Session {
         owner: Who,
         owner_connection: Option<u64>,
         index: u32,
-        services: &Services,
+        services: &mut Services,
     ) -> Result<Self, Problem> {
-        let ports = services.dataplane.ports();
-        let port = ports.iter().find(|port| port.name == spec.port);
-        let port = port.ok_or_else(|| {
-            let names = ports.iter().map(|port| port.name.as_str());
-            let hint = did_you_mean(&spec.port, names);
-            let detail = format!("no port is called {:?}{hint}", spec.port);
-            Problem::new(ProblemCode::NoSuchPort, detail)
-        })?;
-        convert::check_addresses(&spec, port)?;
+        let conversion = converted::config(&spec)?;
         let geometry = convert::geometry(&spec);
         let no_memory = |error: std::io::Error| {
             Problem::new(
@@ -117,22 +114,23 @@ impl Session {
             Direction::Receive => Some(FrameMemory::create(geometry, true).map_err(no_memory)?),
             Direction::Send => None,
         };
-        let runtime = Box::new(convert::runtime(
-            id,
-            &spec,
-            port,
-            frames.clone(),
-            services.dataplane.clock(),
-        )?);
         let (numerator, denominator) = spec.video.buffer_rate();
         let bytes = u64::from(spec.video.frame_bytes()) * u64::from(numerator);
         let bytes = bytes / u64::from(denominator);
-        let sends = spec.direction == Direction::Send;
-        let plane = &services.dataplane;
-        let place = |works: &dyn Fn(usize) -> bool| plane.place(port, sends, bytes, works);
-        // With dead pollers only, a start says so.
-        let placement = place(&|poller| services.is_alive(poller)).or_else(|| place(&|_| true));
-        let placement = placement.expect("a port has a poller with a queue");
+        let (runtime, placement, is_broadcast) = match (conversion, &frames) {
+            (Some(conversion), Some(frames)) => {
+                let runtime = converted::runtime(id, conversion, frames.clone())?;
+                (runtime, services.place_converter(bytes)?, false)
+            }
+            _ => {
+                let port = port_of(&spec, services)?;
+                let clock = services.dataplane.clock();
+                let runtime = convert::runtime(id, &spec, port, frames.clone(), clock)?;
+                let is_broadcast = port.is_broadcast(*spec.flow.destination.ip());
+                (runtime, place(&spec, port, bytes, services), is_broadcast)
+            }
+        };
+        let runtime = Box::new(runtime);
         let expires_at = spec
             .duration_ms
             .and_then(|ms| Instant::now().checked_add(Duration::from_millis(ms)));
@@ -141,7 +139,7 @@ impl Session {
             owner,
             owner_connection,
             index,
-            poller: services.config.poller[placement.poller()].name.clone(),
+            poller: services.poller_name(placement.poller()),
             placement,
             created_at: Timestamp::now(),
             stats: runtime.stats().clone(),
@@ -156,8 +154,10 @@ impl Session {
             geometry,
             frames,
             proving: 0,
-            is_broadcast: port.is_broadcast(*spec.flow.destination.ip()),
+            is_broadcast,
             traffic: traffic::Traffic::default(),
+            source: converted::Source::default(),
+            outlets: Vec::new(),
             retarget: None,
             connected: ConnectedClients::default(),
             former_clients: former_clients::FormerClients::default(),
@@ -170,6 +170,14 @@ impl Session {
     /// stopped it as `stopped` says.
     pub fn continue_from(&mut self, generation: u64, stopped: Option<StoppedBefore>) {
         self.core.continue_from(generation, stopped, driver::now());
+    }
+
+    /// Checks the layout of a converted session.
+    ///
+    /// # Errors
+    /// `invalid_spec`, with the layouts that there are.
+    pub fn check_layout(spec: &SessionSpec) -> Result<(), Problem> {
+        converted::config(spec).map(drop)
     }
 
     /// Maximum frame memory of a session with this specification, in bytes.
@@ -199,6 +207,7 @@ impl Session {
         SessionView {
             id: self.id,
             name: self.spec.name.clone(),
+            convert: self.spec.convert.clone(),
             direction: self.spec.direction,
             port: self.spec.port.clone(),
             poller: self.poller.clone(),
@@ -216,6 +225,7 @@ impl Session {
             created_at: self.created_at,
             stopped_at: self.core.stopped_at(),
             attachments: self.attachment_views(),
+            converted_sessions: self.outlets_taken(),
             problems: self.problems().to_vec(),
             link_up: self.traffic.link_up,
             ssrc: Ssrc::of(self.stats.snapshot().ssrc),
@@ -328,6 +338,9 @@ impl Session {
 
     /// Its destination, and the one that it is about to get.
     pub fn destinations(&self) -> [Option<SocketAddrV4>; 2] {
+        if self.is_converted() {
+            return [None; 2];
+        }
         [Some(&self.spec.flow), self.next_flow()].map(|flow| flow.map(|it| it.destination))
     }
 
@@ -336,6 +349,7 @@ impl Session {
         let own = [Some(&self.spec.flow), self.next_flow()];
         let mut own = own.into_iter().flatten();
         self.spec.direction == Direction::Receive
+            && spec.convert.is_none()
             && spec.direction == Direction::Receive
             && self.spec.port == spec.port
             && own.any(|flow| {
@@ -361,6 +375,30 @@ impl Session {
             ),
         )
     }
+}
+
+/// The port of a session of packets, which can serve its addresses.
+fn port_of<'a>(spec: &SessionSpec, services: &'a Services) -> Result<&'a PortInfo, Problem> {
+    let ports = services.dataplane.ports();
+    let port = ports.iter().find(|port| port.name == spec.port);
+    let port = port.ok_or_else(|| {
+        let names = ports.iter().map(|port| port.name.as_str());
+        let hint = did_you_mean(&spec.port, names);
+        let detail = format!("no port is called {:?}{hint}", spec.port);
+        Problem::new(ProblemCode::NoSuchPort, detail)
+    })?;
+    convert::check_addresses(spec, port)?;
+    Ok(port)
+}
+
+/// The poller of a session of packets.
+fn place(spec: &SessionSpec, port: &PortInfo, bytes: u64, services: &Services) -> Placement {
+    let sends = spec.direction == Direction::Send;
+    let plane = &services.dataplane;
+    let place = |works: &dyn Fn(usize) -> bool| plane.place(port, sends, bytes, works);
+    // With dead pollers only, a start says so.
+    let placement = place(&|poller| services.is_alive(poller)).or_else(|| place(&|_| true));
+    placement.expect("a port has a poller with a queue")
 }
 
 fn from_where(flow: &Flow) -> String {

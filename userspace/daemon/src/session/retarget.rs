@@ -23,6 +23,7 @@ impl Session {
     /// # Errors
     /// `invalid_spec`; `draining`; `dataplane_busy`: it is just stopping, or changes already.
     pub fn check_retarget(&self, services: &Services, spec: &SessionSpec) -> Result<(), Problem> {
+        self.check_has_packets()?;
         let mut ports = services.dataplane.ports().iter();
         if let Some(port) = ports.find(|port| port.name == spec.port) {
             convert::check_addresses(spec, port)?;

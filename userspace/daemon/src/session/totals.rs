@@ -21,9 +21,10 @@ pub struct SessionTotals {
 }
 
 /// Counters that are losses.
-const DROPS: [&str; 14] = [
+const DROPS: [&str; 15] = [
     "packets_other_ssrc",
     "frames_no_link",
+    "frames_not_converted",
     "packets_malformed",
     "packets_wrong_source",
     "packets_duplicate",

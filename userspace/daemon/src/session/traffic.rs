@@ -65,9 +65,10 @@ impl Session {
     /// Compares the counters with those of the last look, and publishes the problems that began or
     /// ended.
     pub fn look_at_traffic(&mut self, services: &mut Services, now: Instant) {
-        let port = services.dataplane.ports().iter();
-        let port = port.clone().find(|port| port.name == self.spec.port);
-        self.traffic.link_up = services.dataplane.link_seen(&self.spec.port);
+        let is_own = |port: &&PortInfo| !self.is_converted() && port.name == self.spec.port;
+        let port = services.dataplane.ports().iter().find(is_own);
+        let link = port.and_then(|port| services.dataplane.link_seen(&port.name));
+        self.traffic.link_up = link;
         self.traffic.group = self.group_membership(services);
         self.stats.take_timing(&mut self.traffic.timing);
         self.stats.note_link(self.traffic.link_up != Some(true));
@@ -76,6 +77,7 @@ impl Session {
                 let port = port.clone();
                 self.find_problems(&port, now)
             }
+            (SessionState::Running, None) => self.converted_problems(now),
             _ => Vec::new(),
         };
         let before = std::mem::replace(&mut self.traffic.problems, found);
@@ -126,6 +128,12 @@ impl Session {
         found.extend(self.peer_problem(port, now));
         found.extend(self.group_problem());
         found.extend(self.source_problems(&counted, now));
+        found.extend(self.slow_clients(now));
+        found
+    }
+
+    fn converted_problems(&mut self, now: Instant) -> Vec<SessionProblem> {
+        let mut found = Vec::from_iter(self.source_problem());
         found.extend(self.slow_clients(now));
         found
     }

@@ -236,6 +236,7 @@ impl Rig {
             scan: None,
             rate_numerator: format.rate().num(),
             rate_denominator: format.rate().den(),
+            layout: None,
             watched: false,
         };
         let files = [ctl, seg, frames.for_client().unwrap()];

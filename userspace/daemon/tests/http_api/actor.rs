@@ -6,10 +6,10 @@ use std::time::Duration;
 use onair_types::api::{DestroySessionWait, EventQuery, RecordingQuery};
 use onair_types::{
     ActiveConfig, BlockerList, Certificate, CertificateList, CertificateQuery, EventKind, Eviction,
-    EvictionCause, EvictionList, Flush, Flushed, Operation, Problem, ProblemCode, RecordingCounts,
-    RecordingId, RecordingList, RecordingRef, RecordingSpec, RecordingState, RecordingView, Reload,
-    ReloadOutcome, SessionCounters, SessionId, SessionList, SessionRef, SessionSpec, SessionState,
-    SessionView, SpecDocument, Timestamp,
+    EvictionCause, EvictionList, Flush, Flushed, NewSession, Operation, Problem, ProblemCode,
+    RecordingCounts, RecordingId, RecordingList, RecordingRef, RecordingSpec, RecordingState,
+    RecordingView, Reload, ReloadOutcome, SessionCounters, SessionId, SessionList, SessionRef,
+    SessionState, SessionView, SpecDocument, Timestamp,
 };
 use onaird::authority::Caller;
 use onaird::control::action::{Action, Asked};
@@ -57,7 +57,7 @@ impl Actor {
     fn answer(&mut self, action: Action) {
         use SessionState::{Running, Stopped};
         match action {
-            Action::CreateSession(it) => it.reply.send(self.create(&it.caller, *it.input)),
+            Action::CreateSession(it) => it.reply.send(self.create(&it.caller, it.input)),
             Action::ListSessions(it) => it.reply.send(Ok(self.list())),
             Action::ShowSession(it) => it.reply.send(self.show(&it.caller, &it.target)),
             Action::StopSession(it) => it.reply.send(self.turn(&it.caller, &it.target, Stopped)),
@@ -256,7 +256,11 @@ impl Actor {
         found.cloned().ok_or_else(lives)
     }
 
-    fn create(&mut self, caller: &Caller, spec: SessionSpec) -> Result<SessionView, Problem> {
+    fn create(&mut self, caller: &Caller, session: NewSession) -> Result<SessionView, Problem> {
+        let NewSession::OfPackets(spec) = session else {
+            let detail = "no session has that name";
+            return Err(Problem::new(ProblemCode::NoSuchSession, detail));
+        };
         if spec.port == "reply-is-dropped" {
             panic!("this session's creation ends the actor");
         }
@@ -270,11 +274,12 @@ impl Actor {
         }
         let number = u32::try_from(self.sessions.len() + self.gone.len() + 1).unwrap();
         let name = spec.name.clone();
-        let document = SpecDocument::from(spec);
+        let document = SpecDocument::from(*spec);
         let busy = name.as_str().starts_with("busy");
         let view = SessionView {
             id: SessionId::new(0x6920_a1c3, number),
             name,
+            convert: None,
             direction: document.direction,
             port: document.port,
             poller: "p0".into(),
@@ -292,6 +297,7 @@ impl Actor {
             created_at: Timestamp::now(),
             stopped_at: None,
             attachments: busy.then(attachment).into_iter().collect(),
+            converted_sessions: 0,
             problems: Vec::new(),
             link_up: Some(true),
             ssrc: None,

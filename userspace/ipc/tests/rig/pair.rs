@@ -37,6 +37,7 @@ pub(crate) fn attached(number: u64, sends: bool, geometry: Geometry) -> Attached
         scan: None,
         rate_numerator: 60,
         rate_denominator: 1,
+        layout: None,
         watched: false,
     }
 }

@@ -14,7 +14,7 @@ use crate::id::{IdError, SessionRef};
 use crate::problem::{Problem, ProblemCode};
 use crate::recording::RecordingSpec;
 use crate::request::{DestroyWait, Flush};
-use crate::spec::{FlowPatch, SessionPatch, SessionSpec, SpecDocument, SpecError};
+use crate::spec::{FlowPatch, NewSession, NewSessionDocument, SessionPatch, SpecError};
 
 /// What a request carries besides its subject.
 pub trait Input: Debug + Sized + Send {
@@ -107,7 +107,7 @@ macro_rules! bodies {
 }
 
 bodies! {
-    Box<SessionSpec>, SpecDocument, |spec| Ok(Box::new(SessionSpec::try_from(spec)?));
+    NewSession, NewSessionDocument, NewSession::try_from;
     Box<SessionPatch>, SessionPatch, |patch: SessionPatch| {
         if patch.flow == FlowPatch::default() {
             let detail = "it names no field: give at least one, such as destination";

@@ -3,7 +3,7 @@
 use super::entry::{any, get, post, this};
 use super::{RecordingQuery, Right, operations};
 use crate::problem::ProblemCode::{
-    DeadlinePassed, DiskFailed, LimitReached, NameTaken, Quarantined,
+    DeadlinePassed, DiskFailed, LimitReached, NameTaken, NoPackets, Quarantined,
 };
 use crate::{RecordingList, RecordingRef, RecordingSpec, RecordingView, SessionRef};
 
@@ -17,7 +17,7 @@ operations! { RECORDINGS "recordings":
     /// does.
     StartRecording(SessionRef, Box<RecordingSpec>) -> RecordingView:
         post("/v1/sessions/{id}/recordings", this(Right::Record)).creates()
-            .answers("The recording.").fails(&[NameTaken, DiskFailed, Quarantined, LimitReached]);
+            .answers("The recording.").fails(&[NameTaken, NoPackets, DiskFailed, Quarantined, LimitReached]);
 
     /// Lists recordings that run, and ended ones: the newest thousand since the daemon's start, or
     /// found in the folder then.

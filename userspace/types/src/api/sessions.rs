@@ -4,12 +4,12 @@ use super::entry::{any, delete, get, patch, post, this};
 use super::{Right, Shape, operations};
 use crate::problem::ProblemCode::{
     Busy, DataplaneBusy, DeadlinePassed, DiskFailed, Draining, FramesDropped, InvalidSpec,
-    LimitReached, NameTaken, NoPicture, NoSuchAttachment, NoSuchPort, ProbeBlind, Quarantined,
-    Running,
+    LimitReached, NameTaken, NoPackets, NoPicture, NoSuchAttachment, NoSuchPort, NoSuchSession,
+    ProbeBlind, Quarantined, Running,
 };
 use crate::{
-    BlockerList, Certificate, DestroyWait, Eviction, EvictionList, Flush, Flushed, SessionList,
-    SessionPatch, SessionRef, SessionSpec, SessionView, Verdict,
+    BlockerList, Certificate, DestroyWait, Eviction, EvictionList, Flush, Flushed, NewSession,
+    SessionList, SessionPatch, SessionRef, SessionView, Verdict,
 };
 
 operations! { SESSIONS "sessions":
@@ -19,10 +19,11 @@ operations! { SESSIONS "sessions":
 
     /// Creates a session.
     ///
-    /// The caller's uid owns it.
-    CreateSession((), Box<SessionSpec>) -> SessionView:
+    /// The caller's uid owns it. With `convert` its frames are those of another session, in another
+    /// layout; the caller needs the right to attach to that session.
+    CreateSession((), NewSession) -> SessionView:
         post("/v1/sessions", any(Right::Create)).creates().answers("The new session.")
-            .fails(&[InvalidSpec, NoSuchPort, NameTaken, LimitReached, DiskFailed, DataplaneBusy]);
+            .fails(&[InvalidSpec, NoSuchPort, NoSuchSession, NameTaken, LimitReached, DiskFailed, DataplaneBusy]);
 
     /// Shows one session.
     ShowSession(SessionRef, ()) -> SessionView:
@@ -50,7 +51,7 @@ operations! { SESSIONS "sessions":
     RetargetSession(SessionRef, Box<SessionPatch>) -> SessionView:
         patch("/v1/sessions/{id}", this(Right::Retarget)).refused_in_shutdown()
             .answers("The session, with the new addresses.")
-            .fails(&[InvalidSpec, Draining, Quarantined, DiskFailed, DataplaneBusy]);
+            .fails(&[InvalidSpec, NoPackets, Draining, Quarantined, DiskFailed, DataplaneBusy]);
 
     /// Destroys a session now or not at all.
     ///
@@ -122,7 +123,7 @@ operations! { SESSIONS "sessions":
     /// and ST 2110-20 §7.
     DescribeSession(SessionRef, ()) -> String:
         get("/v1/sessions/{id}/sdp", this(Right::Read)).answers("The session description.")
-            .of(Shape::Text, "application/sdp");
+            .of(Shape::Text, "application/sdp").fails(&[NoPackets]);
 
     /// Shows a session's next complete frame as a picture.
     ///
@@ -131,7 +132,7 @@ operations! { SESSIONS "sessions":
     /// session's clients. The answer comes with the frame, or after three seconds without one.
     ShowPicture(SessionRef, ()) -> Vec<u8>:
         get("/v1/sessions/{id}/snapshot", this(Right::Read)).answers("The picture.")
-            .of(Shape::Bytes, "image/png").fails(&[NoPicture, LimitReached]);
+            .of(Shape::Bytes, "image/png").fails(&[NoPicture, NoPackets, LimitReached]);
 
     /// Lists the users of a session.
     ListBlockers(SessionRef, ()) -> BlockerList:

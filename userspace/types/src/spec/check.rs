@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use std::ops::RangeInclusive;
 
 use super::check_video::check_video;
+use super::convert::check_layout;
 use super::document::FlowDocument;
 use super::flow::{Flow, FlowSource, parse_destination, parse_source};
 use super::invalid::{Invalid, shown};
@@ -40,23 +41,16 @@ impl TryFrom<SpecDocument> for SessionSpec {
         let port = p.take("port", check_port(document.port));
         let video = check_video(&document.video, p);
         let flow = check_flow(document.direction, &document.flow, p);
+        if let Some(convert) = &document.convert {
+            p.take("convert.layout", check_layout(&convert.layout));
+            if document.direction == Direction::Send {
+                p.take::<(), _>("direction", Err(Invalid::ConvertedSender));
+            }
+        }
         let source = p.take("source", check_source(document.direction, document.source));
-        let quota = p.take(
-            "quota",
-            within(
-                document.quota.unwrap_or(DEFAULT_QUOTA),
-                1..=MAX_QUOTA,
-                " frames",
-            ),
-        );
-        let max_attachments = p.take(
-            "max_attachments",
-            within(
-                document.max_attachments.unwrap_or(DEFAULT_ATTACHMENTS),
-                1..=MAX_ATTACHMENTS,
-                " attachments",
-            ),
-        );
+        let quota = p.take("quota", check_quota(document.quota));
+        let attachments = check_attachments(document.max_attachments);
+        let max_attachments = p.take("max_attachments", attachments);
         let priority = p.take("priority", check_priority(document.priority));
         let frame_timeout_ms = p.take(
             "frame_timeout_ms",
@@ -70,6 +64,7 @@ impl TryFrom<SpecDocument> for SessionSpec {
                 port: port?,
                 video: video?,
                 flow: flow?,
+                convert: document.convert,
                 source: source?,
                 quota: quota?,
                 max_attachments: max_attachments?,
@@ -179,7 +174,16 @@ fn check_group(destination: Ipv4Addr, is_named: bool) -> Result<(), Invalid> {
     Ok(())
 }
 
-fn check_priority(priority: Option<u32>) -> Result<u8, Invalid> {
+pub(super) fn check_quota(frames: Option<u32>) -> Result<u32, Invalid> {
+    within(frames.unwrap_or(DEFAULT_QUOTA), 1..=MAX_QUOTA, " frames")
+}
+
+pub(super) fn check_attachments(number: Option<u32>) -> Result<u32, Invalid> {
+    let given = number.unwrap_or(DEFAULT_ATTACHMENTS);
+    within(given, 1..=MAX_ATTACHMENTS, " attachments")
+}
+
+pub(super) fn check_priority(priority: Option<u32>) -> Result<u8, Invalid> {
     let given = priority.unwrap_or(DEFAULT_PRIORITY.into());
     within(given, 0..=MAX_PRIORITY.into(), "")
         .map(|given| u8::try_from(given).expect("it is at most MAX_PRIORITY"))
@@ -195,7 +199,7 @@ fn check_frame_timeout(direction: Direction, ms: Option<u32>) -> Result<Option<u
     }
 }
 
-fn check_duration(ms: Option<u64>) -> Result<Option<u64>, Invalid> {
+pub(super) fn check_duration(ms: Option<u64>) -> Result<Option<u64>, Invalid> {
     match ms {
         None => Ok(None),
         Some(0) => Err(Invalid::NoDuration),

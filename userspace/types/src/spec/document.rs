@@ -1,72 +1,54 @@
-//! The session specification as JSON. Only its shape is checked.
+//! The complete session specification as JSON. Only its shape is checked.
 
 use serde::{Deserialize, Serialize};
 
 use super::sampling::Sampling;
 use super::video::{Packing, STANDARD_MAX_UDP, Scan, VideoFormat};
-use super::{Direction, SessionSpec, Source};
+use super::{Convert, Direction, SessionSpec, Source};
 
-/// Body of `POST /v1/sessions`.
-///
-/// Essence: ST 2110-20 video, in the pgroup layout of RFC 4175 §4.3, over UDP/IPv4.
+/// The specification of a session as documents of the daemon have it: all that
+/// [`NewSessionDocument`](super::NewSessionDocument) has, and of a converted session also what it has from its
+/// source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "openapi", schema(as = SessionSpec))]
 pub struct SpecDocument {
-    /// Unique among the live sessions: `[a-z0-9][a-z0-9._-]{0,62}`, not sixteen hex digits.
-    #[cfg_attr(
-        feature = "openapi",
-        schema(pattern = "^[a-z0-9][a-z0-9._-]{0,62}$", examples("cam1"))
-    )]
+    /// Unique among the live sessions.
     pub name: String,
     /// Direction of the packets.
     pub direction: Direction,
     /// Name of a port in the daemon's configuration.
-    #[cfg_attr(
-        feature = "openapi",
-        schema(pattern = "^[A-Za-z0-9._-]{1,63}$", examples("a"))
-    )]
     pub port: String,
     /// Picture size, rate, samples, and order of the lines.
     pub video: VideoDocument,
     /// Addresses and payload type.
     pub flow: FlowDocument,
+    /// The session whose frames are converted, and to what; absent for a session of packets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub convert: Option<Convert>,
     /// Send only: source of the frames; `client` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,
-    /// Frames that one attachment may hold on loan at a time: 1 to 64, 4 when absent.
+    /// Frames that one attachment may hold on loan at a time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(deserialize_with = "crate::whole::optional")]
-    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 64))]
     pub quota: Option<u32>,
-    /// Attachments at a time: 1 to 128, 4 when absent.
+    /// Attachments at a time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(deserialize_with = "crate::whole::optional")]
-    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 128))]
     pub max_attachments: Option<u32>,
-    /// Shutdown priority: 0 to 100, 50 when absent. The daemon stops and destroys sessions with a
-    /// lower number first.
+    /// Shutdown priority.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(deserialize_with = "crate::whole::optional")]
-    #[cfg_attr(feature = "openapi", schema(maximum = 100))]
     pub priority: Option<u32>,
-    /// Receive only: close a frame as incomplete after this many milliseconds without a packet of
-    /// it, and only then follow a sender that restarted: 1 to 10000; three frame times, at least
-    /// 100, when absent. Longer for a path that delays packets by more, at the price of later
-    /// incomplete frames.
+    /// Receive only: close a frame as incomplete after this many milliseconds without a packet of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(deserialize_with = "crate::whole::optional")]
-    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 10_000))]
     pub frame_timeout_ms: Option<u32>,
-    /// The daemon stops the session this many milliseconds after its creation: 1 to 31622400000.
-    /// When absent, the daemon does not stop it.
+    /// The daemon stops the session this many milliseconds after its creation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(deserialize_with = "crate::whole::optional")]
-    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 31_622_400_000_u64))]
     pub duration_ms: Option<u64>,
-    /// Restore the session when the daemon restarts, unless a user destroyed it; `false` when
-    /// absent.
+    /// Restore the session when the daemon restarts, unless a user destroyed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub persistent: Option<bool>,
 }
@@ -217,6 +199,7 @@ impl From<SessionSpec> for SpecDocument {
                 dscp: sends.then_some(u32::from(spec.flow.dscp)),
                 payload_type: Some(u32::from(spec.flow.payload_type)),
             },
+            convert: spec.convert,
             source: spec.source,
             quota: Some(spec.quota),
             max_attachments: Some(spec.max_attachments),

@@ -70,6 +70,12 @@ pub(super) enum Invalid {
     OfSender,
     #[error("a send session assembles no frames: leave it out")]
     OfReceiver,
+    #[error("a converted session has that of its source: leave it out")]
+    OfPackets,
+    #[error("a converted session has no packets to send: give \"receive\"")]
+    ConvertedSender,
+    #[error("{0:?} is no layout: give the name that FFmpeg or GStreamer has, such as v210")]
+    Layout(String),
     #[error("{address} is {why}: give a unicast address")]
     NotUnicast {
         address: Ipv4Addr,

@@ -5,17 +5,21 @@
 
 mod check;
 mod check_video;
+mod convert;
 mod document;
 mod error;
 mod flow;
 mod invalid;
+mod new_session;
 mod patch;
 mod sampling;
 mod video;
 
+pub use convert::{Convert, ConvertedSession};
 pub use document::{FlowDocument, SpecDocument, VideoDocument};
 pub use error::{SpecError, SpecErrors};
 pub use flow::{DEFAULT_DSCP, DEFAULT_TTL, Flow, FlowSource, MAX_DSCP, MAX_SOURCES};
+pub use new_session::{NewSession, NewSessionDocument};
 pub use patch::{FlowPatch, SessionPatch};
 pub use sampling::{Chroma, Depth, Pgroup, Sampling};
 pub use video::{EXTENDED_MAX_UDP, FrameRate, Packing, STANDARD_MAX_UDP, Scan, VideoFormat};
@@ -85,6 +89,8 @@ pub struct SessionSpec {
     pub video: VideoFormat,
     /// Addresses and payload type.
     pub flow: Flow,
+    /// The session whose frames are converted, and to what; `None` for a session of packets.
+    pub convert: Option<Convert>,
     /// `Some` for a send session, `None` for a receive session.
     pub source: Option<Source>,
     /// Frames that one attachment may hold on loan at a time: 1 to [`MAX_QUOTA`].

@@ -14,7 +14,7 @@ impl Actor {
     pub(super) fn action(&mut self, action: Action) {
         match action {
             Action::ListSessions(it) => it.reply.send(Ok(self.list())),
-            Action::CreateSession(it) => self.create(&it.caller, *it.input, None, it.reply),
+            Action::CreateSession(it) => self.create(&it.caller, it.input, None, it.reply),
             Action::ShowSession(it) => {
                 let found = self.find_any(&it.caller, &it.target);
                 it.reply.send(found.map(|id| self.any(id).view()));
@@ -86,6 +86,7 @@ impl Actor {
 
     fn describe(&self, id: u64) -> Result<String, Problem> {
         let session = self.any(id);
+        session.check_has_packets()?;
         let mut ports = self.services.dataplane.ports().iter();
         let port = ports.find(|port| port.name == session.spec.port);
         let port = port.ok_or_else(|| {
@@ -115,6 +116,7 @@ impl Actor {
             return;
         };
         let reply = self.persist_desired_state(id, true, reply);
+        self.look_for_source(id, None);
         self.handle(id, Event::Start(reply));
     }
 

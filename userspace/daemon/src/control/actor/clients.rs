@@ -23,9 +23,9 @@ impl Actor {
             AttachAction::Create {
                 caller,
                 connection,
-                spec,
+                session,
                 reply,
-            } => self.create(&caller, *spec, Some(connection), reply),
+            } => self.create(&caller, *session, Some(connection), reply),
             AttachAction::Reserve {
                 caller,
                 session,

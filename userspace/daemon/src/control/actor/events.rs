@@ -52,6 +52,11 @@ impl Actor {
                 self.handle(session, Event::Flushed(flushed));
             }
             PollerEvent::Retargeted { session } => self.retargeted(session),
+            PollerEvent::LinkRefused { session, outlet } => {
+                if let Some((mut session, services)) = self.with(session) {
+                    session.place_outlet(services, outlet);
+                }
+            }
             PollerEvent::TapBack { tap, .. } => self.tap_back(tap),
             PollerEvent::TapRefused { session, tap } => self.tap_refused(session, tap),
             PollerEvent::ThreadCredited {
@@ -95,7 +100,10 @@ impl Actor {
         let id = runtime.session();
         self.services.dataplane.returned(&runtime);
         self.retarget_here(&mut runtime);
+        // A start may wait for it.
+        self.look_for_source(id, Some(&mut runtime));
         self.handle(id, Event::HandedBack(runtime));
+        self.disconnect_quarantined(id);
         // Before the session may be destroyed.
         self.taps_handed_back(id);
         self.examine_soon(id);
@@ -144,8 +152,7 @@ impl Actor {
             return;
         };
         if self.shutdown.config().on_poller_death == OnPollerDeath::Drain {
-            let pollers = &self.services.config.poller;
-            let name = pollers.get(*poller).map_or("?", |it| it.name.as_str());
+            let name = self.services.poller_name(*poller);
             self.shutdown.begin(Cause::PartEnded {
                 part: format!("poller {name}"),
                 reason: message.clone(),

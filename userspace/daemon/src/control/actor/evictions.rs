@@ -130,6 +130,7 @@ impl Actor {
         if let Some(session) = self.sessions.set_aside(id) {
             Self::gone(&mut self.services, session, via);
         }
+        self.disconnect_quarantined(id);
         self.end_recordings_of(id);
         // Possibly no process had any of its memory.
         self.handle(id, Event::Examine);

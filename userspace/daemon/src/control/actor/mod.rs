@@ -8,6 +8,7 @@
 mod actions;
 mod clients;
 mod clock_metrics;
+mod converted;
 mod ending;
 mod events;
 mod evictions;
@@ -182,6 +183,7 @@ impl Actor {
         self.services.dataplane.check_ports();
         self.services.follow_clock();
         self.services.follow_ptp(now);
+        self.note_sources();
         let services = &mut self.services;
         let look = |session: &mut Session| session.look_at_traffic(services, now);
         self.sessions.change_each(look);
@@ -199,7 +201,7 @@ impl Actor {
             Look::Feed => notify::send("WATCHDOG=1"),
             Look::Stuck(pollers) => {
                 for poller in pollers {
-                    let name = &services.config.poller[poller].name;
+                    let name = services.poller_name(poller);
                     tracing::error!(name, "a poller makes no turn: the watchdog is not fed");
                 }
             }

@@ -41,6 +41,7 @@ impl Actor {
         spec: RecordingSpec,
     ) -> Result<Launch, Problem> {
         let id = self.find(caller, session)?;
+        self.sessions[id].check_has_packets()?;
         if self.shutdown.is_shutting_down() {
             return Err(shutting_down());
         }

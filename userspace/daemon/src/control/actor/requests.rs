@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use onair_session::{Destroy, Event};
 use onair_types::{
-    Certificate, EventKind, Operation, Problem, ProblemCode, SessionId, SessionName, SessionRef,
-    SessionSpec, SessionView, Who,
+    Certificate, EventKind, NewSession, Operation, Problem, ProblemCode, SessionId, SessionName,
+    SessionRef, SessionSpec, SessionView, Who,
 };
 
 use super::Actor;
@@ -19,11 +19,12 @@ impl Actor {
     pub(super) fn create(
         &mut self,
         caller: &Caller,
-        spec: SessionSpec,
+        session: NewSession,
         connection: Option<ConnectionId>,
         reply: Reply<SessionView>,
     ) {
-        let made = self.make(caller, spec, connection);
+        let spec = self.complete(caller, session);
+        let made = spec.and_then(|spec| self.make(caller, spec, connection));
         if let Some((id, reply)) = reply.or_refuse(made) {
             let reply = self.keep(id, reply);
             self.handle(id, Event::Start(reply));
@@ -72,6 +73,7 @@ impl Actor {
             ));
         }
         let most_mb = limits.frame_memory_mb;
+        Session::check_layout(&spec)?;
         let wanted = Session::memory_bytes(&spec);
         if self.is_short_of(wanted) {
             let taken = self.taken_bytes();
@@ -98,7 +100,7 @@ impl Actor {
         self.counter += 1;
         let id = SessionId::new(self.services.identity.incarnation, self.counter);
         let owner = caller.who.clone();
-        match Session::create(id, spec, owner, connection, index, &self.services) {
+        match Session::create(id, spec, owner, connection, index, &mut self.services) {
             Ok(mut session) => {
                 session.join_group(&mut self.services);
                 let created = EventKind::SessionCreated {
@@ -108,6 +110,7 @@ impl Actor {
                 };
                 self.services.hub.publish(Some(session.subject()), created);
                 self.sessions.insert(session);
+                self.look_for_source(id.0, None);
                 Ok(id.0)
             }
             Err(problem) => {

@@ -48,7 +48,11 @@ impl Actor {
             });
         }
         let others: Vec<PersistedSession> = self.services.store.all().cloned().collect();
-        for kept in others.into_iter().filter(|kept| !kept.configured) {
+        let others = others.into_iter().filter(|kept| !kept.configured);
+        let (converted, of_packets): (Vec<_>, Vec<_>) =
+            others.partition(|kept| kept.spec.convert.is_some());
+        // Sources come before the sessions that look for them.
+        for kept in of_packets.into_iter().chain(converted) {
             self.bring_back(kept);
         }
     }

@@ -69,6 +69,7 @@ impl Actor {
             return Err(shutting_down());
         }
         let mut session = self.sessions.get_mut(id).expect("just found");
+        session.check_has_packets()?;
         let state = session.state();
         if state != SessionState::Running {
             return Err(NoPicture::Stopped(state).into());

@@ -17,7 +17,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use onair_ipc::message::{Attached, DESCRIPTORS};
-use onair_types::{Certificate, Flushed, Problem, SessionRef, SessionSpec, SessionView, Who};
+use onair_types::{Certificate, Flushed, NewSession, Problem, SessionRef, SessionView, Who};
 use tokio::sync::oneshot;
 
 use crate::authority::Caller;
@@ -73,7 +73,7 @@ pub enum AttachAction {
         /// The requesting connection.
         connection: ConnectionId,
         /// The specification.
-        spec: Box<SessionSpec>,
+        session: Box<NewSession>,
         /// The new session.
         reply: Reply<SessionView>,
     },

@@ -11,7 +11,9 @@ use onair_ipc::message::{
 };
 use onair_probe::{Armed, Probe, ProbeError};
 use onair_types::api::{Access, Right};
-use onair_types::{Certificate, Problem, ProblemCode, SessionRef, Who};
+use onair_types::{
+    Certificate, NewSession, NewSessionDocument, Problem, ProblemCode, SessionRef, Who,
+};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -185,15 +187,15 @@ impl Connection {
             .authority
             .admit(&self.peer, Access::ThisSession(Right::Create))?;
         let _operation = self.shutdown.begin_operation()?;
-        let spec = serde_json::from_value(create.spec)
+        let document: NewSessionDocument = serde_json::from_value(create.spec)
             .map_err(|error| Problem::new(ProblemCode::InvalidSpec, error.to_string()))?;
-        let spec = Box::new(spec);
+        let session = Box::new(NewSession::try_from(document)?);
         let connection = self.id;
         let view = self
             .ask(|reply| AttachAction::Create {
                 caller,
                 connection,
-                spec,
+                session,
                 reply,
             })
             .await?;

@@ -6,25 +6,26 @@ use super::super::runtime::Runtime;
 use super::Sessions;
 
 impl Sessions {
-    /// The session's port and a free entry. The flow is added.
+    /// The session's port, unless it converts, and a free entry. The flow is added.
     pub(super) fn admit(
         &mut self,
         runtime: &Runtime,
         ports: &[PollerPort],
-    ) -> Result<(usize, usize), StartRefusal> {
+    ) -> Result<(Option<usize>, usize), StartRefusal> {
         if self.find(runtime.session()).is_some() {
             return Err(StartRefusal::Twice(runtime.session()));
         }
-        let index = ports
-            .iter()
-            .position(|port| port.info.name == runtime.port());
-        let index = index.ok_or_else(|| StartRefusal::UnknownPort(runtime.port().to_owned()))?;
-        let info = &ports[index].info;
         let entry = self
             .entries
             .iter()
             .position(Option::is_none)
             .unwrap_or(self.entries.len());
+        let Some(name) = runtime.port() else {
+            return Ok((None, entry));
+        };
+        let index = ports.iter().position(|port| port.info.name == name);
+        let index = index.ok_or_else(|| StartRefusal::UnknownPort(name.to_owned()))?;
+        let info = &ports[index].info;
         if let Some(flow) = runtime.listens_to() {
             let ip = *flow.destination.ip();
             if ip != info.address.0 && !ip.is_multicast() {
@@ -46,6 +47,6 @@ impl Sessions {
                 });
             }
         }
-        Ok((index, entry))
+        Ok((Some(index), entry))
     }
 }

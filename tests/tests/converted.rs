@@ -1,0 +1,464 @@
+//! Sessions whose frames are those of another session, in another layout.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, ensure};
+use onair::{Buffer, Field, PixelFormat, Session, Timeout};
+use onair_tests::{Config, Control, QUOTA, Raster, Rig, onairctl, receive, send, wait_for};
+use onair_types::{
+    ProblemCode, ReconciledCause, Scan, SessionProblemKind as Kind, SessionState, SessionView,
+    Source, SpecDocument,
+};
+use serde_json::{Value, json};
+
+/// Of the source.
+const RASTER: Raster = Raster::new(320, 180, 50, 10);
+/// As FFmpeg names it, and as the client library does.
+const LAYOUTS: [(&str, PixelFormat); 2] = [
+    ("v210", PixelFormat::V210),
+    ("yuv422p10le", PixelFormat::Yuv422p10),
+];
+
+fn body(name: &str, layout: &str) -> Value {
+    json!({ "name": name, "convert": { "from": "cam", "layout": layout }, "quota": 16 })
+}
+
+fn convert(control: &mut Control, name: &str, layout: &str) -> Result<SessionView> {
+    let answer = control.request("POST", "/v1/sessions", &body(name, layout))?;
+    answer.document()
+}
+
+/// A session `cam` that receives the pattern of a session `out`, which is to be started.
+fn cam(control: &mut Control) -> Result<()> {
+    control.create(&SpecDocument {
+        quota: Some(QUOTA),
+        ..receive("cam", RASTER, 5000)
+    })?;
+    Ok(())
+}
+
+fn out(control: &mut Control) -> Result<()> {
+    control.create(&send("out", RASTER, 5000, Source::Pattern))?;
+    Ok(())
+}
+
+fn attach(rig: &Rig, session: &str) -> Result<Session> {
+    Ok(Session::attach(
+        Config::attach_socket(rig.stage()),
+        session,
+    )?)
+}
+
+/// Its bytes by the timestamp of the frame.
+fn take<T>(
+    session: &Session,
+    frames: usize,
+    of: impl Fn(&Buffer<'_>) -> Result<T>,
+) -> Result<BTreeMap<u32, T>> {
+    let mut taken = BTreeMap::new();
+    for _ in 0..frames {
+        let buffer = session.buffer_get(Timeout::millis(10_000))?;
+        ensure!(buffer.status().is_complete(), "{buffer:?}");
+        taken.insert(buffer.rtp_timestamp(), of(&buffer)?);
+    }
+    Ok(taken)
+}
+
+/// What FFmpeg's reader of pixel groups and its encoder make of them.
+fn by_ffmpeg(pgroups: &[u8], to: &str) -> Result<Vec<u8>> {
+    let (width, height) = (RASTER.width, RASTER.height);
+    let from = format!("-f bitpacked -video_size {width}x{height} -pixel_format yuv422p10 -i -");
+    let mut child = Command::new("ffmpeg")
+        .args(["-v", "error", "-nostdin"])
+        .args(from.split(' ').chain(to.split(' ')))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut input = child.stdin.take().context("stdin")?;
+    let pgroups = pgroups.to_vec();
+    let written = std::thread::spawn(move || input.write_all(&pgroups));
+    let done = child.wait_with_output()?;
+    ensure!(done.status.success(), "{done:?}");
+    written.join().expect("it does not panic")?;
+    Ok(done.stdout)
+}
+
+fn problems(view: &SessionView) -> Vec<Kind> {
+    view.problems.iter().map(|it| it.problem).collect()
+}
+
+#[test]
+fn frames_converted_to_two_layouts_then_each_client_gets_the_bytes_of_its_own_conversion()
+-> Result<()> {
+    const FRAMES: usize = 60;
+    let (rig, mut control) = Rig::with_control()?;
+    cam(&mut control)?;
+    let source = attach(&rig, "cam")?;
+    let mut converted = Vec::new();
+    for (layout, format) in LAYOUTS {
+        let name = format!("cam-{layout}");
+        let view = convert(&mut control, &name, layout)?;
+        assert_eq!(view.state, SessionState::Running);
+        let convert = view.convert.context("it converts")?;
+        assert_eq!(
+            (convert.from.as_str(), convert.layout.as_str()),
+            ("cam", layout)
+        );
+        // Two clients of each.
+        for _ in 0..2 {
+            let session = rig.user(&name)?;
+            converted.push((session, format));
+        }
+    }
+    let clients = LAYOUTS.map(|(layout, format)| (attach(&rig, &format!("cam-{layout}")), format));
+    out(&mut control)?;
+    for (client, format) in clients {
+        let client = client?;
+        let layout = client.layout();
+        assert_eq!(layout.pixel_format, Some(format));
+        let planes = layout.planes(None).context("planes")?;
+        assert_eq!(layout.frame_bytes(), planes.bytes);
+        let bytes = take(&client, FRAMES, |buffer| Ok(buffer.to_vec()))?;
+        let expected = take(&source, FRAMES, |buffer| {
+            let mut pixels = vec![0; planes.bytes];
+            buffer.unpack(format, &mut pixels)?;
+            Ok((pixels, buffer.to_vec()))
+        })?;
+        let mut compared = 0;
+        for (ticks, bytes) in &bytes {
+            let Some((pixels, pgroups)) = expected.get(ticks) else {
+                continue;
+            };
+            ensure!(bytes == pixels, "{format}: the frame of {ticks}");
+            if compared == 0 {
+                let to = match format {
+                    PixelFormat::V210 => None,
+                    _ => Some(format!("-f rawvideo -pix_fmt {format} -")),
+                };
+                if let Some(to) = to {
+                    ensure!(
+                        *bytes == by_ffmpeg(pgroups, &to)?,
+                        "{format}: FFmpeg's bytes"
+                    );
+                }
+            }
+            compared += 1;
+        }
+        ensure!(
+            compared >= FRAMES / 3,
+            "{format}: {compared} frames were of both"
+        );
+        client.detach()?;
+    }
+    for (mut user, format) in converted {
+        let held = user.say("hold 2")?;
+        ensure!(
+            held["numbers"].as_array().is_some_and(|it| it.len() == 2),
+            "{format}: {held}"
+        );
+        user.say("put-all")?;
+        user.leave()?;
+    }
+    let view = control.show("cam")?;
+    assert_eq!(
+        (view.converted_sessions, view.counters.frames_no_buffer),
+        (2, 0)
+    );
+    Ok(())
+}
+
+#[test]
+fn fields_converted_then_each_field_and_the_whole_frame_as_by_the_client() -> Result<()> {
+    let (rig, mut control) = Rig::with_control()?;
+    let interlaced = |mut spec: SpecDocument| {
+        // An odd height: the second field has a line less.
+        spec.video.height = 181;
+        spec.video.frame_rate = "25/1".to_owned();
+        spec.video.scan = Some(Scan::Interlaced);
+        spec
+    };
+    control.create(&interlaced(SpecDocument {
+        quota: Some(QUOTA),
+        ..receive("cam", RASTER, 5000)
+    }))?;
+    convert(&mut control, "cam-v210", "v210")?;
+    let (source, converted) = (attach(&rig, "cam")?, attach(&rig, "cam-v210")?);
+    control.create(&interlaced(send("out", RASTER, 5000, Source::Pattern)))?;
+    let format = PixelFormat::V210;
+    let of_frame = source.layout().frame_picture();
+    let mut pixels = vec![0; format.planes(&of_frame).bytes];
+    let mut frames = BTreeMap::new();
+    let mut whole = converted.frames();
+    for _ in 0..10 {
+        let frame = whole.get(Timeout::millis(10_000))?;
+        if frame.missing().is_some() {
+            continue;
+        }
+        let fields: Vec<_> = frame
+            .buffers()
+            .map(|field| (field.field(), field.len()))
+            .collect();
+        let lines = [
+            (Some(Field::First), 91 * 896),
+            (Some(Field::Second), 90 * 896),
+        ];
+        assert_eq!(fields, lines);
+        frame.unpack(format, &mut pixels)?;
+        let first = frame.buffers().next().context("a field")?;
+        frames.insert(first.rtp_timestamp(), pixels.clone());
+    }
+    let mut compared = 0;
+    let mut whole = source.frames();
+    for _ in 0..10 {
+        let frame = whole.get(Timeout::millis(10_000))?;
+        let first = frame.buffers().next().context("a field")?;
+        if let Some(expected) = frames.get(&first.rtp_timestamp()) {
+            frame.unpack(format, &mut pixels)?;
+            ensure!(
+                pixels == *expected,
+                "the frame of {}",
+                first.rtp_timestamp()
+            );
+            compared += 1;
+        }
+    }
+    ensure!(compared > 2, "{compared} frames were of both");
+    Ok(())
+}
+
+#[test]
+fn source_stopped_started_and_destroyed_under_blocked_callers_of_the_converted_session()
+-> Result<()> {
+    let (rig, mut control) = Rig::with_control()?;
+    cam(&mut control)?;
+    out(&mut control)?;
+    convert(&mut control, "cam-v210", "v210")?;
+    let mut user = rig.user("cam-v210")?;
+    user.say("get 10000")?;
+
+    control.stop("cam")?;
+    control.await_view("cam-v210", "without frames", |it| {
+        problems(it) == [Kind::SourceStopped]
+    })?;
+    user.say("drain")?;
+    let callers = user.block(3)?;
+    assert_eq!(control.blocking_tids("cam-v210")?, callers);
+    let before = control.show("cam-v210")?.counters.frames_complete;
+    control.start("cam")?;
+    control.await_view("cam-v210", "running again", |it| {
+        it.problems.is_empty() && it.counters.frames_complete > before + 10
+    })?;
+
+    control.stop("cam")?;
+    user.asleep(&callers)?;
+    let certificate = control.destroy_wait("cam")?;
+    ensure!(certificate.reconciled.is_empty(), "{certificate:?}");
+    control.await_view("cam-v210", "without a source", |it| {
+        problems(it) == [Kind::SourceGone]
+    })?;
+    let health = control.health()?;
+    let told = health.problems.iter().any(|it| it.contains("cam-v210"));
+    ensure!(told, "{health:?}");
+    assert_eq!(control.blocking_tids("cam-v210")?, callers);
+
+    // Another source of that name: it is found at the next start.
+    cam(&mut control)?;
+    control.stop("cam-v210")?;
+    assert_eq!(user.all_returned(3, "EAGAIN")?, callers);
+    control.start("cam-v210")?;
+    user.say("get 10000")?;
+    control.await_view("cam-v210", "without a problem", |it| it.problems.is_empty())?;
+    user.leave()?;
+    control.end("cam-v210")?;
+    control.end("cam")?;
+    Ok(())
+}
+
+#[test]
+fn converted_session_destroyed_under_blocked_callers_then_a_certificate_and_the_source_goes_on()
+-> Result<()> {
+    let (rig, mut control) = Rig::with_control()?;
+    cam(&mut control)?;
+    convert(&mut control, "cam-v210", "v210")?;
+    let mut user = rig.user("cam-v210")?;
+    let callers = user.block(4)?;
+    assert_eq!(control.blocking_tids("cam-v210")?, callers);
+    control.stop("cam-v210")?;
+    let certificate = control.destroy_wait("cam-v210")?;
+    assert_eq!(user.all_returned(4, "EAGAIN")?, callers);
+    user.leave()?;
+    assert_eq!(certificate.name.as_str(), "cam-v210");
+    let ran = onairctl(&rig, "certificate verify cam-v210")?;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    // Its place of the source's clients is free again.
+    assert_eq!(control.show("cam")?.converted_sessions, 0);
+    out(&mut control)?;
+    let source = attach(&rig, "cam")?;
+    take(&source, 10, |_| Ok(()))?;
+    Ok(())
+}
+
+#[test]
+fn client_killed_and_client_stuck_then_the_source_loses_nothing() -> Result<()> {
+    let (rig, mut control) = Rig::with_control()?;
+    cam(&mut control)?;
+    convert(&mut control, "cam-v210", "v210")?;
+    let source = attach(&rig, "cam")?;
+    let mut victim = rig.user("cam-v210")?;
+    let mut stuck = rig.user("cam-v210")?;
+    out(&mut control)?;
+    victim.say("hold 3")?;
+    stuck.say("hold 16")?;
+    let pid = victim.pid();
+    victim.kill()?;
+    let frames = take(&source, 200, |buffer| Ok(buffer.number()))?;
+    let numbers: Vec<_> = frames.values().copied().collect();
+    ensure!(
+        numbers.windows(2).all(|it| it[1] == it[0] + 1),
+        "{numbers:?}"
+    );
+    let view = control.show("cam")?;
+    assert_eq!(
+        (
+            view.counters.frames_no_buffer,
+            view.counters.frames_dropped_slow
+        ),
+        (0, 0)
+    );
+    control.await_view("cam-v210", "slow for one client", |it| {
+        problems(it) == [Kind::SlowClient]
+    })?;
+    stuck.leave()?;
+    control.deserted("cam-v210")?;
+    let certificate = control.end("cam-v210")?;
+    let settled: Vec<_> = certificate
+        .reconciled
+        .iter()
+        .filter(|it| it.pid == pid)
+        .collect();
+    ensure!(
+        matches!(settled[..], [it] if (it.cause, it.frames) == (ReconciledCause::ProcessDied, 3)),
+        "{settled:?}"
+    );
+    Ok(())
+}
+
+#[test]
+fn converted_session_is_limited_as_any_other_and_refused_what_needs_packets() -> Result<()> {
+    let rig = Rig::rings_and("[limits]\nframe_memory_mb = 40\n")?;
+    let mut control = rig.control()?;
+    control.create(&SpecDocument {
+        quota: Some(2),
+        max_attachments: Some(2),
+        ..receive("cam", RASTER, 5000)
+    })?;
+    out(&mut control)?;
+    let refused = |control: &mut Control, body: Value, code: ProblemCode, says: &str| {
+        let answer = control.request("POST", "/v1/sessions", &body)?;
+        answer.refused(code.status(), code.as_str())?;
+        let text = answer.json.to_string();
+        ensure!(text.contains(says), "{says}: {text}");
+        anyhow::Ok(())
+    };
+    let invalid = ProblemCode::InvalidSpec;
+    refused(&mut control, body("x", "rgba"), invalid, "v210, y210le")?;
+    refused(
+        &mut control,
+        body("x", "v211"),
+        invalid,
+        "give one of yuv422p10le",
+    )?;
+    let mut of_sender = body("x", "v210");
+    of_sender["convert"]["from"] = json!("out");
+    refused(&mut control, of_sender, invalid, "convert.from")?;
+    let mut of_nothing = body("x", "v210");
+    of_nothing["convert"]["from"] = json!("nothing");
+    let no_such = ProblemCode::NoSuchSession;
+    refused(&mut control, of_nothing, no_such, "nothing")?;
+    let mut large = body("x", "v210");
+    large["quota"] = json!(64);
+    large["max_attachments"] = json!(4);
+    let limit = ProblemCode::LimitReached;
+    refused(&mut control, large, limit, "limits.frame_memory_mb")?;
+
+    let view = convert(&mut control, "cam-v210", "I422_10LE")?;
+    assert_eq!(view.state, SessionState::Running);
+    let mut of_converted = body("x", "v210");
+    of_converted["convert"]["from"] = json!("cam-v210");
+    refused(&mut control, of_converted, invalid, "give its source, cam")?;
+    for (method, path, body) in [
+        ("POST", "recordings", json!({"format": "pcapng"})),
+        ("GET", "snapshot", Value::Null),
+        ("GET", "sdp", Value::Null),
+        (
+            "PATCH",
+            "",
+            json!({"flow": {"destination": "10.77.0.2:5001"}}),
+        ),
+    ] {
+        let path = format!("/v1/sessions/cam-v210/{path}");
+        let answer = control.request(method, path.trim_end_matches('/'), &body)?;
+        answer.refused(409, "no_packets")?;
+    }
+    // A converted session takes the place of a client.
+    convert(&mut control, "second", "v210")?;
+    refused(
+        &mut control,
+        body("third", "v210"),
+        limit,
+        "max_attachments",
+    )?;
+    let full = attach(&rig, "cam").err().context("no place is free")?;
+    ensure!(full.to_string().contains("2 converted sessions"), "{full}");
+    let listed = onairctl(&rig, "session list")?;
+    ensure!(listed.out.contains("cam as I422_10LE"), "{listed:?}");
+    let shown = onairctl(&rig, "session show cam-v210")?;
+    ensure!(shown.out.contains("cam to I422_10LE"), "{shown:?}");
+    Ok(())
+}
+
+#[test]
+fn daemon_restarted_then_converted_sessions_come_back_with_their_sources() -> Result<()> {
+    const CONFIGURED: &str = r#"
+        [[session]]
+        name = "a-configured"
+        convert = { from = "studio", layout = "UYVY" }
+        [[session]]
+        name = "studio"
+        direction = "receive"
+        port = "b"
+        video = { width = 320, height = 180, frame_rate = "60/1", depth = 8 }
+        flow = { destination = "10.77.0.2:5002" }
+    "#;
+    let mut rig = Rig::rings_and(CONFIGURED)?;
+    let mut control = rig.control()?;
+    control.create(&SpecDocument {
+        persistent: Some(true),
+        ..receive("cam", RASTER, 5000)
+    })?;
+    // Its name comes first.
+    let created = onairctl(
+        &rig,
+        "session create a-cam --from cam --layout v210 --persistent",
+    )?;
+    assert_eq!(created.code, 0, "{created:?}");
+    rig.kill_daemon()?;
+    rig.start_daemon()?;
+    let mut control = rig.control()?;
+    out(&mut control)?;
+    control.pattern("studio-out", 5002)?;
+    for (name, format) in [
+        ("a-cam", PixelFormat::V210),
+        ("a-configured", PixelFormat::Uyvy),
+    ] {
+        let client = attach(&rig, name)?;
+        assert_eq!(client.layout().pixel_format, Some(format));
+        take(&client, 5, |_| Ok(()))?;
+        wait_for("no problem", 30, || {
+            Ok(control.show(name)?.problems.is_empty())
+        })?;
+    }
+    Ok(())
+}

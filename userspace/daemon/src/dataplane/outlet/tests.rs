@@ -1,0 +1,170 @@
+//! Every frame comes back once, whatever either end does.
+
+use onair_ipc::layout::Geometry;
+use proptest::prelude::*;
+
+use super::*;
+
+fn ends(quota: u32) -> (Outlet, Intake, FrameMemory) {
+    let inbox = Arc::new(Inbox::new().unwrap());
+    let stats = Arc::new(SessionStats::new(1));
+    let memory = FrameMemory::create(Geometry::new(8, 64).unwrap(), true).unwrap();
+    let (outlet, intake) = outlet(quota, inbox, stats);
+    (outlet, intake, memory)
+}
+
+fn meta(number: u64) -> FrameMeta {
+    FrameMeta {
+        number,
+        ..FrameMeta::default()
+    }
+}
+
+fn not_converted(outlet: &Outlet) -> u64 {
+    outlet.link.stats.counters.frames_not_converted.get()
+}
+
+#[test]
+fn frames_given_to_a_slow_converter_then_two_are_out_and_the_others_counted() {
+    let (mut outlet, mut intake, memory) = ends(4);
+    outlet.give(0, &meta(0), &memory);
+    assert!(outlet.is_empty(), "the converted session does not run yet");
+    intake.open();
+    for frame in 1..6 {
+        outlet.give(frame, &meta(frame.into()), &memory);
+    }
+    assert_eq!(
+        (outlet.has(1), outlet.has(2), outlet.has(3)),
+        (true, true, false)
+    );
+    assert_eq!(not_converted(&outlet), 3);
+    let (first, steps) = intake.take().unwrap();
+    assert_eq!((first.meta().number, steps), (1, 1));
+    outlet.reap();
+    assert!(outlet.has(1), "it is being read");
+    drop(first);
+    outlet.give(6, &meta(6), &memory);
+    assert_eq!((outlet.has(1), outlet.has(6)), (false, true));
+    assert_eq!(intake.take().unwrap().1, 1);
+    assert_eq!(
+        intake.take().unwrap().1,
+        4,
+        "three frames were left out before it"
+    );
+}
+
+#[test]
+fn frame_given_while_the_converted_session_stops_then_it_is_not_converted_and_counts_no_step() {
+    let (mut outlet, mut intake, memory) = ends(2);
+    intake.open();
+    outlet.give(1, &meta(1), &memory);
+    intake.open();
+    outlet.give(2, &meta(9), &memory);
+    let (frame, steps) = intake.take().unwrap();
+    assert_eq!((frame.meta().number, steps), (9, 1));
+}
+
+#[test]
+fn source_of_a_quota_of_one_then_one_frame_is_out() {
+    let (mut outlet, mut intake, memory) = ends(1);
+    intake.open();
+    outlet.give(1, &meta(1), &memory);
+    outlet.give(2, &meta(2), &memory);
+    assert_eq!(
+        (outlet.has(1), outlet.has(2), not_converted(&outlet)),
+        (true, false, 1)
+    );
+}
+
+#[test]
+fn source_that_stops_then_it_waits_only_for_the_frame_in_conversion() {
+    let (mut outlet, mut intake, memory) = ends(2);
+    intake.open();
+    outlet.give(1, &meta(1), &memory);
+    outlet.give(2, &meta(2), &memory);
+    let converting = intake.take().unwrap();
+    outlet.withdraw();
+    assert_eq!((outlet.has(1), outlet.has(2)), (true, false));
+    assert!(!intake.has_some());
+    drop(converting);
+    outlet.reap();
+    assert!(outlet.is_empty());
+}
+
+#[test]
+fn ends_that_are_gone_then_the_other_one_sees_it() {
+    let (mut outlet, mut intake, memory) = ends(2);
+    intake.open();
+    outlet.give(1, &meta(1), &memory);
+    let handle = outlet.handle();
+    assert!(!handle.is_over() && !handle.is_without_source());
+    drop(intake);
+    outlet.reap();
+    assert!(outlet.is_empty() && outlet.is_over() && handle.is_over());
+    outlet.give(2, &meta(2), &memory);
+    assert!(outlet.is_empty());
+    let (outlet, mut intake, _) = ends(2);
+    let handle = outlet.handle();
+    drop(outlet);
+    assert!(handle.is_without_source() && intake.take().is_none());
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Give,
+    Reap,
+    Withdraw,
+    Take,
+    Finish,
+    Open,
+    Close,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let each = [
+        Step::Give,
+        Step::Give,
+        Step::Reap,
+        Step::Withdraw,
+        Step::Take,
+        Step::Finish,
+        Step::Open,
+        Step::Close,
+    ];
+    proptest::collection::vec(proptest::sample::select(each.to_vec()), 0..200)
+}
+
+proptest! {
+    #[test]
+    fn any_steps_of_both_ends_then_no_frame_is_used_while_it_is_read_and_all_come_back(
+        steps in steps(), quota in 1..4_u32,
+    ) {
+        let (mut outlet, mut intake, memory) = ends(quota);
+        intake.open();
+        let mut reading: Vec<SourceFrame> = Vec::new();
+        for (number, step) in (0..).zip(steps) {
+            match step {
+                Step::Give => {
+                    // As the pool: a frame that the outlet does not have.
+                    if let Some(free) = (0..8).find(|frame| !outlet.has(*frame)) {
+                        prop_assert!(reading.iter().all(|it| it.given.frame != free));
+                        outlet.give(free, &meta(number), &memory);
+                    }
+                }
+                Step::Reap => outlet.reap(),
+                Step::Withdraw => outlet.withdraw(),
+                Step::Take => reading.extend(intake.take().map(|(frame, _)| frame)),
+                Step::Finish => drop(reading.pop()),
+                Step::Open => intake.open(),
+                Step::Close => intake.close(),
+            }
+            prop_assert!(outlet.out.len() <= MOST.min(quota as usize));
+            prop_assert!(reading.iter().all(|it| outlet.has(it.given.frame)));
+        }
+        reading.clear();
+        intake.close();
+        outlet.reap();
+        prop_assert!(outlet.is_empty(), "{:?}", outlet.out);
+        prop_assert!(outlet.link.returned.is_empty() && outlet.link.given.is_empty());
+    }
+}

@@ -1,0 +1,189 @@
+//! Converts a buffer of pixel groups to another layout, a strip of lines at a time.
+//!
+//! A strip and its pixels stay in the processor's cache. Frame memory is shared with clients, so it is
+//! copied from and to, and never borrowed.
+
+use onair_pixels::{Picture, PixelFormat, Plane, unpack};
+use onair_types::{Depth, Sampling};
+
+/// Bytes of a strip's pixel groups, about: half of a usual second-level cache has two of them.
+const STRIP: usize = 128 * 1024;
+
+/// The picture in a buffer, and the layout that it gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Shape {
+    pub(super) width: u32,
+    pub(super) sampling: Sampling,
+    pub(super) depth: Depth,
+    pub(super) layout: PixelFormat,
+}
+
+impl Shape {
+    /// A picture of so many lines; `None` if it does not consist of whole pixel groups, or if the layout
+    /// does not hold it.
+    pub(super) fn picture(&self, lines: u32) -> Option<Picture> {
+        let picture = Picture::new(self.width, lines, self.sampling, self.depth)?;
+        self.layout.holds(&picture).then_some(picture)
+    }
+}
+
+/// Converts, with memory for one strip.
+#[derive(Debug)]
+pub(super) struct Strips {
+    shape: Shape,
+    /// Lines of a strip, whole rows of pixel groups.
+    lines: u32,
+    pgroups: Vec<u8>,
+    pixels: Vec<u8>,
+}
+
+impl Strips {
+    /// For pictures of at most `lines` lines; `None` as [`Shape::picture`].
+    pub(super) fn new(shape: Shape, lines: u32) -> Option<Self> {
+        let whole = shape.picture(lines)?;
+        let rows = whole.bytes() / whole.row_bytes();
+        let lines_in_row = u32::try_from(whole.lines() / rows).ok()?;
+        let rows = (STRIP / whole.row_bytes()).clamp(1, rows);
+        let lines = u32::try_from(rows).ok()? * lines_in_row;
+        let strip = shape.picture(lines)?;
+        Some(Self {
+            shape,
+            lines,
+            pgroups: vec![0; strip.bytes()],
+            pixels: vec![0; shape.layout.planes(&strip).bytes],
+        })
+    }
+
+    /// Converts a picture of `lines` lines. `read` copies its pixel groups from an offset on, `write` gets the
+    /// pixels of each part of a plane with their offset.
+    pub(super) fn convert(
+        &mut self,
+        lines: u32,
+        read: impl Fn(usize, &mut [u8]),
+        write: impl Fn(usize, &[u8]),
+    ) {
+        let Some(whole) = self.shape.picture(lines) else {
+            return;
+        };
+        let planes = self.shape.layout.planes(&whole);
+        let mut from = 0;
+        let mut done = 0;
+        while done < lines {
+            let now = self.lines.min(lines - done);
+            let Some(strip) = self.shape.picture(now) else {
+                return;
+            };
+            let parts = self.shape.layout.planes(&strip);
+            let pgroups = &mut self.pgroups[..strip.bytes()];
+            let pixels = &mut self.pixels[..parts.bytes];
+            read(from, pgroups);
+            unpack(&strip, pgroups, self.shape.layout, pixels)
+                .expect("the layout holds the picture, and the memory is of its size");
+            for (plane, part) in planes.all().iter().zip(parts.all()) {
+                let at = plane.offset + first_line(part, now, done) * plane.stride;
+                write(
+                    at,
+                    &pixels[part.offset..part.offset + part.stride * part.lines],
+                );
+            }
+            from += strip.bytes();
+            done += now;
+        }
+    }
+}
+
+/// The plane's line that a strip begins with: a plane may have half of the picture's lines.
+fn first_line(part: &Plane, strip_lines: u32, done: u32) -> usize {
+    done as usize * part.lines / strip_lines as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use onair_types::Chroma;
+
+    use super::*;
+
+    fn samples(bytes: usize) -> Vec<u8> {
+        let mut state = 7u32;
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        };
+        (0..bytes).map(|_| next()).collect()
+    }
+
+    fn all_shapes(width: u32, lines: u32) -> Vec<(Shape, Picture)> {
+        let samplings = [
+            Sampling::YCbCr422,
+            Sampling::YCbCr420,
+            Sampling::YCbCr444,
+            Sampling::Rgb,
+            Sampling::Key,
+        ];
+        let depths = [8, 10, 12, 16].map(|bits| Depth::from_bits(bits, false).unwrap());
+        let mut shapes = Vec::new();
+        for (sampling, depth) in samplings
+            .into_iter()
+            .flat_map(|it| depths.map(|depth| (it, depth)))
+        {
+            let Some(picture) = Picture::new(width, lines, sampling, depth) else {
+                continue;
+            };
+            shapes.extend(PixelFormat::of(&picture).map(|layout| {
+                let shape = Shape {
+                    width,
+                    sampling,
+                    depth,
+                    layout,
+                };
+                (shape, picture)
+            }));
+        }
+        shapes
+    }
+
+    #[test]
+    fn picture_converted_in_strips_then_as_converted_at_once_in_every_layout() {
+        let mut seen = 0;
+        for (width, lines) in [(1920, 270), (1922, 62), (64, 2), (8192, 36)] {
+            for (shape, picture) in all_shapes(width, lines) {
+                let pgroups = samples(picture.bytes());
+                let mut expected = vec![0; shape.layout.planes(&picture).bytes];
+                unpack(&picture, &pgroups, shape.layout, &mut expected).unwrap();
+                let pixels = RefCell::new(vec![0xEE; expected.len()]);
+                let mut strips = Strips::new(shape, lines).unwrap();
+                strips.convert(
+                    lines,
+                    |at, bytes| bytes.copy_from_slice(&pgroups[at..at + bytes.len()]),
+                    |at, bytes| pixels.borrow_mut()[at..at + bytes.len()].copy_from_slice(bytes),
+                );
+                assert!(*pixels.borrow() == expected, "{shape:?} of {lines} lines");
+                seen += 1;
+            }
+        }
+        assert!(seen >= PixelFormat::ALL.len(), "{seen}");
+    }
+
+    #[test]
+    fn second_field_of_an_odd_height_then_a_line_less() {
+        let depth = Depth::from_bits(10, false).unwrap();
+        let shape = Shape {
+            width: 1920,
+            sampling: Sampling::YCbCr422,
+            depth,
+            layout: PixelFormat::V210,
+        };
+        assert_eq!(Sampling::YCbCr422.chroma(), Chroma::Half);
+        let mut strips = Strips::new(shape, 244).unwrap();
+        let end = RefCell::new((0, 0));
+        let read = |at: usize, bytes: &mut [u8]| {
+            bytes.fill(0);
+            end.borrow_mut().0 = at + bytes.len();
+        };
+        let write = |at: usize, bytes: &[u8]| end.borrow_mut().1 = at + bytes.len();
+        strips.convert(243, read, write);
+        assert_eq!(*end.borrow(), (1920 * 5 / 2 * 243, 5120 * 243));
+    }
+}

@@ -1,0 +1,274 @@
+//! A session whose frames are those of another session, in another layout.
+
+use onair_ipc::frames::FrameMemory;
+use onair_pixels::{Picture, PixelFormat};
+use onair_session::Place;
+use onair_types::{
+    Direction, Problem, ProblemCode, SessionId, SessionProblem, SessionProblemKind as Kind,
+    SessionSpec, SessionState, SpecError, SpecErrors, VideoFormat,
+};
+
+use super::Session;
+use super::traffic::problem;
+use crate::dataplane::{Command, ConvertConfig, Outlet, OutletHandle, Runtime};
+use crate::services::Services;
+
+/// Where a converted session's frames come from.
+#[derive(Debug, Default)]
+pub(super) struct Source {
+    /// `None`: it never had one.
+    link: Option<(SessionId, OutletHandle)>,
+    /// Why it has none, or its state at the last look.
+    state: SourceState,
+}
+
+/// What a converted session's source is, at a look.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum SourceState {
+    /// It runs.
+    #[default]
+    Running,
+    /// It is there, and does not run.
+    Stopped,
+    /// It is gone, or cannot be the source: the reason.
+    Gone(String),
+}
+
+/// How a session is converted; `None` for a session of packets.
+///
+/// # Errors
+/// `invalid_spec`, with the layouts that hold the video.
+pub(super) fn config(spec: &SessionSpec) -> Result<Option<ConvertConfig>, Problem> {
+    let Some(convert) = &spec.convert else {
+        return Ok(None);
+    };
+    let video = &spec.video;
+    let of_layout = |problem: String| {
+        let errors = vec![SpecError::new("convert.layout", problem)];
+        Problem::from(SpecErrors(errors))
+    };
+    let layout = convert.layout.parse::<PixelFormat>();
+    let layout = layout.map_err(|_| {
+        let given = &convert.layout;
+        of_layout(format!(
+            "{given:?} is no layout that OnAir makes: {}",
+            offered(video)
+        ))
+    })?;
+    let config = ConvertConfig {
+        width: video.width,
+        height: video.height,
+        sampling: video.sampling,
+        depth: video.depth,
+        scan: video.scan,
+        layout,
+        max_attachments: spec.max_attachments as usize,
+    };
+    match config.frame_bytes() {
+        None => Err(of_layout(format!(
+            "{layout} does not hold {video}: {}",
+            offered(video)
+        ))),
+        Some(bytes) if bytes > VideoFormat::MAX_FRAME_BYTES as usize => Err(of_layout(format!(
+            "a buffer has {bytes} bytes in it, and {} are supported: give a smaller layout",
+            VideoFormat::MAX_FRAME_BYTES
+        ))),
+        Some(_) => Ok(Some(config)),
+    }
+}
+
+/// The layouts that hold the video.
+fn offered(video: &VideoFormat) -> String {
+    let lines = match video.scan {
+        onair_types::Scan::Interlaced => video.height.div_ceil(2),
+        _ => video.height,
+    };
+    let picture = Picture::new(video.width, lines, video.sampling, video.depth);
+    let all: Vec<_> = picture
+        .iter()
+        .flat_map(PixelFormat::of)
+        .map(PixelFormat::ffmpeg)
+        .collect();
+    match &all[..] {
+        [] => format!("no layout holds {video}"),
+        all => format!("give one of {}", all.join(", ")),
+    }
+}
+
+/// Bytes of a converted session's buffers; `None` for a session of packets.
+pub(super) fn buffer_bytes(spec: &SessionSpec) -> Option<u32> {
+    let config = config(spec).ok()??;
+    u32::try_from(config.frame_bytes()?).ok()
+}
+
+/// The runtime of a converted session.
+///
+/// # Errors
+/// `invalid_spec`; never for a checked specification.
+pub(super) fn runtime(
+    id: SessionId,
+    config: ConvertConfig,
+    frames: FrameMemory,
+) -> Result<Runtime, Problem> {
+    Runtime::convert(id.0, config, frames)
+        .map_err(|error| Problem::new(ProblemCode::InvalidSpec, error.to_string()))
+}
+
+impl Session {
+    /// Whether its frames are those of another session.
+    pub const fn is_converted(&self) -> bool {
+        self.spec.convert.is_some()
+    }
+
+    /// Whether it has packets.
+    ///
+    /// # Errors
+    /// `no_packets`.
+    pub fn check_has_packets(&self) -> Result<(), Problem> {
+        let Some(convert) = &self.spec.convert else {
+            return Ok(());
+        };
+        let (name, from) = (&self.spec.name, &convert.from);
+        let detail =
+            format!("session {name} converts the frames of session {from}, and has no packets");
+        Err(Problem::new(ProblemCode::NoPackets, detail))
+    }
+
+    /// Whether the session can be the source of one more converted session of `video`.
+    ///
+    /// # Errors
+    /// `invalid_spec` for `convert.from`, `limit_reached`, `draining`.
+    pub fn check_source(&self, video: &VideoFormat) -> Result<(), Problem> {
+        let name = &self.spec.name;
+        let invalid = |problem: String| {
+            let errors = vec![SpecError::new("convert.from", problem)];
+            Err(Problem::from(SpecErrors(errors)))
+        };
+        if let Some(convert) = &self.spec.convert {
+            let from = &convert.from;
+            return invalid(format!(
+                "session {name} is itself converted: give its source, {from}"
+            ));
+        }
+        if self.spec.direction == Direction::Send {
+            return invalid(format!("session {name} sends: give a receive session"));
+        }
+        if self.spec.video != *video {
+            return invalid(format!(
+                "session {name} has {} now, and the converted session is for {video}: create it again",
+                self.spec.video
+            ));
+        }
+        self.check_not_draining()?;
+        if self.is_full() {
+            let detail = format!(
+                "session {name} has {} clients and converted sessions, as many as it allows \
+                 (max_attachments): a converted session takes the place of a client",
+                self.spec.max_attachments
+            );
+            return Err(Problem::new(ProblemCode::LimitReached, detail));
+        }
+        Ok(())
+    }
+
+    /// Converted sessions that have a place of its clients.
+    pub(super) fn outlets_taken(&self) -> u64 {
+        self.outlets.iter().filter(|it| !it.is_over()).count() as u64
+    }
+
+    /// Hands its finished frames to a converted session, too, which then has a place of its clients.
+    pub fn add_outlet(&mut self, services: &mut Services, outlet: Outlet) {
+        self.outlets.retain(|it| !it.is_over());
+        self.outlets.push(outlet.handle());
+        self.place_outlet(services, Box::new(outlet));
+    }
+
+    /// Puts an outlet to the runtime, wherever that is. A poller that has handed the session back meanwhile
+    /// refuses, and this runs again.
+    pub fn place_outlet(&mut self, services: &mut Services, outlet: Box<Outlet>) {
+        match self.core.place() {
+            Place::Here(runtime) => runtime.add_outlet(*outlet),
+            Place::Poller | Place::Returning => {
+                let session = self.id.0;
+                services.command(self.placement.poller(), Command::Link { session, outlet });
+            }
+        }
+    }
+
+    /// Whether it has a source that still exists.
+    pub fn has_source(&self) -> bool {
+        let link = self.source.link.as_ref();
+        link.is_some_and(|(_, outlet)| !outlet.is_without_source())
+    }
+
+    /// The session that its frames come from, if that still exists.
+    pub fn source(&self) -> Option<SessionId> {
+        let (source, _) = self.source.link.as_ref().filter(|_| self.has_source())?;
+        Some(*source)
+    }
+
+    /// Makes the way for a source's frames: that source's end of it. `runtime` is its own, if the core does
+    /// not have it. `None` if the session is with its converter: it looks again when it comes back.
+    pub fn connect_to(
+        &mut self,
+        services: &Services,
+        source: (SessionId, u32),
+        runtime: Option<&mut Runtime>,
+    ) -> Option<Outlet> {
+        let (source, quota) = source;
+        let (outlet, intake) =
+            services
+                .dataplane
+                .outlet(self.placement.poller(), quota, &self.stats)?;
+        match (runtime, self.core.place()) {
+            (Some(runtime), _) | (None, Place::Here(runtime)) => runtime.connect(intake),
+            (None, Place::Poller | Place::Returning) => return None,
+        }
+        self.source.link = Some((source, outlet.handle()));
+        self.source.state = SourceState::Running;
+        Some(outlet)
+    }
+
+    /// The session looked for a source, and has none.
+    pub fn note_no_source(&mut self, reason: String) {
+        self.source.state = SourceState::Gone(reason);
+    }
+
+    /// It is quarantined: it needs no source any more.
+    pub fn disconnect(&mut self) {
+        if let Place::Here(runtime) = self.core.place() {
+            runtime.disconnect();
+        }
+    }
+
+    /// Notes the state of its source; `None`: it has none.
+    pub fn note_source(&mut self, state: Option<SessionState>) {
+        let gone = || match &self.source.state {
+            SourceState::Gone(reason) => SourceState::Gone(reason.clone()),
+            _ => SourceState::Gone("it was destroyed".to_owned()),
+        };
+        self.source.state = match state {
+            Some(SessionState::Running) => SourceState::Running,
+            Some(_) => SourceState::Stopped,
+            None => gone(),
+        };
+    }
+
+    pub(super) fn source_problem(&self) -> Option<SessionProblem> {
+        let from = &self.spec.convert.as_ref()?.from;
+        match &self.source.state {
+            SourceState::Running => None,
+            SourceState::Stopped => Some(problem(
+                Kind::SourceStopped,
+                format!("session {from}, whose frames it converts, does not run: start it"),
+            )),
+            SourceState::Gone(reason) => Some(problem(
+                Kind::SourceGone,
+                format!(
+                    "it has no source, session {from}: {reason}. Create that session, then stop and start \
+                     this one"
+                ),
+            )),
+        }
+    }
+}
