@@ -76,7 +76,7 @@ pub use shutdown::{
 };
 pub use spec::{
     Chroma, Depth, Direction, EXTENDED_MAX_UDP, Flow, FlowDocument, FlowPatch, FlowSource,
-    FrameRate, MAX_FRAME_TIMEOUT_MS, Packing, Pgroup, STANDARD_MAX_UDP, Sampling, Scan,
+    FrameRate, MAX_FRAME_TIMEOUT_MS, Packing, Pgroup, STANDARD_MAX_UDP, Sampling, Scan, SenderType,
     SessionPatch, SessionSpec, Source, SpecDocument, SpecError, SpecErrors, VideoDocument,
     VideoFormat,
 };
