@@ -160,7 +160,14 @@ fn client_that_holds_its_quota_then_named_with_what_it_misses_and_since_when() -
     wait_for("the problem to be over", PATIENCE, || {
         Ok(video.control.show("in")?.problems.is_empty())
     })?;
-    let (_, seen) = video.end()?;
+    video.control.stop("out")?;
+    video.settle()?;
+    video.control.stop("in")?;
+    let seen = video.viewer.seen()?;
     assert!(seen.iter().all(|it| it.complete));
+    assert!(seen.windows(2).all(|it| it[1].number == it[0].number + 1));
+    for name in ["out", "in"] {
+        video.control.end(name)?;
+    }
     Ok(())
 }

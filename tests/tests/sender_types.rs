@@ -172,7 +172,10 @@ fn sender_of_each_type_then_described_spread_and_judged_as_that() -> Result<()> 
         if sender != SenderType::Wide {
             assert_eq!(flow["timing"]["schedule"], schedule, "{flow:#}");
         }
-        assert!(flow["timing"]["compliance"].is_string(), "{flow:#}");
+        assert!(
+            flow["timing"]["verdict"]["compliance"].is_string(),
+            "{flow:#}"
+        );
         for name in ["out", "in"] {
             control.end(name)?;
         }

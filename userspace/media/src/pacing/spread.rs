@@ -55,9 +55,9 @@ impl Spread {
                 let half_line = half_line(&stream, of);
                 let most = (limits.cmax_narrow / 2).min(full / 2).max(1);
                 let group = u32::try_from(most).map_or(MAX_GROUP, |it| it.min(MAX_GROUP));
-                // What the buffer has left beside a group, and half a packet: so no packet comes in
-                // the instant of a read.
-                let early = full.saturating_sub(u64::from(group) + half_line);
+                // What the buffer has left beside a group and one packet, because the receiver's clock
+                // is not quite ours; and half a packet: so none comes in the instant of a read.
+                let early = full.saturating_sub(u64::from(group) + 1 + half_line);
                 (group, spacing(2 * early + 1))
             }
         };

@@ -292,8 +292,8 @@ fn lead_is_what_the_receivers_buffer_has_left() {
     };
     // VRX_FULL is 8 packets of the standard size, and 1 of the extended size; groups are of 2 and 1.
     for (case, reads) in [
-        (hd(SenderType::Narrow), 6.5),
-        (hd(SenderType::NarrowLinear), 6.5),
+        (hd(SenderType::Narrow), 5.5),
+        (hd(SenderType::NarrowLinear), 5.5),
         (extended(SenderType::Narrow), 0.5),
         (extended(SenderType::NarrowLinear), 0.5),
     ] {
