@@ -134,7 +134,8 @@ fn sender_of_each_type_then_described_spread_and_judged_as_that() -> Result<()> 
         control.start("in")?;
         control.start("out")?;
         frames_come(&mut control, 2)?;
-        control.record("out", "sent", "pcapng", &json!({"snap_length": 96}))?;
+        let name = format!("sent-{sender}");
+        control.record("out", &name, "pcapng", &json!({"snap_length": 96}))?;
         await_verdict(&mut control)?;
         let view = control.show("in")?;
         let timing = view.timing.context("it was there")?;
@@ -153,7 +154,7 @@ fn sender_of_each_type_then_described_spread_and_judged_as_that() -> Result<()> 
         let said = format!("as its sender says ({})", sender.as_str().replace('_', " "));
         assert!(shown.out.contains(&said), "{shown:?}");
 
-        let view = control.stop_recording("sent")?;
+        let view = control.stop_recording(&name)?;
         let [file] = &files(&view)[..] else {
             anyhow::bail!("one file: {view:?}");
         };
