@@ -47,6 +47,7 @@ mod rig;
 mod row;
 mod run;
 mod samples;
+mod sender_types;
 mod show;
 mod testpmd;
 mod thread_clock;

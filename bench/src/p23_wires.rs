@@ -20,6 +20,7 @@ use crate::rig::{self, Port};
 use crate::row::Row;
 use crate::run::Run;
 use crate::samples::{Samples, float};
+use crate::sender_types;
 use crate::testpmd::{SETTLE, Testpmd, WINDOW};
 
 const UDP: u16 = 6000;
@@ -137,6 +138,14 @@ fn saturated(rig: &mut Rig, pollers: usize, run: &Run) -> Result<Vec<Row>> {
             .more_is_better(),
     ];
     if pollers == 1 {
+        let [sender, receiver] = &WIRES[0];
+        let (address, _) = receiver.address.split_once('/').context("a prefix")?;
+        let ends = sender_types::Ends {
+            sender: sender.name,
+            receiver: receiver.name,
+            address,
+        };
+        rows.extend(sender_types::rows("P23", &mut control, &ends, run)?);
         for (name, raster) in [
             ("1080p59.94", Raster::new(1920, 1080, 60, 10)),
             ("2160p59.94", Raster::new(3840, 2160, 60, 10)),

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use onair_stage::{Control, Raster, Rig, receive, send, wait_for};
+use onair_types::Source;
 use onair_types::api::ShowMetrics;
-use onair_types::{SessionTiming, Source};
 
 use rustix::process::Signal;
 
@@ -23,6 +23,7 @@ use crate::rig;
 use crate::row::Row;
 use crate::run::Run;
 use crate::samples::{Samples, float};
+use crate::sender_types;
 use crate::testpmd::{self, SETTLE, Testpmd, WINDOW};
 
 /// `N` sessions of `WIDTH x HEIGHT`, `DEPTH`, at `RATE`: together more than a core can do.
@@ -175,10 +176,16 @@ impl Loop {
         })
     }
 
-    /// The largest number of 1080p59.94 sessions that pass whole, and the timing of one of them.
+    /// The timing of a 1080p59.94 session of each sender type, and the largest number of sessions that
+    /// pass whole.
     fn largest(&mut self, run: &Run, peer: &Samples) -> Result<Vec<Row>> {
         let (mut most, mut packets) = (0, 0.0);
-        let mut rows = vec![];
+        let ends = sender_types::Ends {
+            sender: "a",
+            receiver: "b",
+            address: "10.77.0.2",
+        };
+        let mut rows = sender_types::rows("P5", &mut self.control, &ends, run)?;
         run.case("1080p59.94", 6);
         for n in 1..=6 {
             let case = (n, 1920, 1080, 10, "60000/1001");
@@ -189,10 +196,6 @@ impl Loop {
             std::thread::sleep(run.either(4, 2) * Duration::from_secs(1));
             let span = begin.elapsed().as_secs_f64();
             let seen = self.seen()?;
-            if n == 1 {
-                let timing = self.control.show("receive0")?.timing;
-                rows.extend(timing.iter().flat_map(timing_rows));
-            }
             let (frames, incomplete) = self.finish(n)?;
             let after = self.seen()?;
             let is_whole = after.sent - before.sent == after.received - before.received
@@ -281,29 +284,4 @@ impl Loop {
             received: of("rx_packets", "b")?,
         })
     }
-}
-
-/// The levels of ST 2110-21 that the packets of our sender reach, by the times of the poller that receives
-/// them, beside the limits of a narrow sender. The poller reads its clock once a turn, and one poller has
-/// both ends: Cinst is overstated.
-fn timing_rows(timing: &SessionTiming) -> Vec<Row> {
-    let row = |name: &str, level: i64, limit: &str, most: u64| {
-        let level = Samples::from_iter([float(level.unsigned_abs())]);
-        Row::of(
-            "P5",
-            format!("{name}, 1080p59.94, by the poller's clock"),
-            "packets",
-            &level,
-        )
-        .limit(limit, float(most))
-    };
-    let cinst = row(
-        "Cinst",
-        timing.cinst.max,
-        "CMAX, narrow",
-        timing.cmax_narrow,
-    );
-    let vrx = timing.vrx.as_ref();
-    let vrx = vrx.map(|it| row("VRX", it.max, "VRX_FULL, narrow", timing.vrx_full_narrow));
-    [cinst].into_iter().chain(vrx).collect()
 }

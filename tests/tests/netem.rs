@@ -14,8 +14,8 @@ use std::thread::JoinHandle;
 use anyhow::{Context as _, Result, anyhow, ensure};
 use onair::{Session, Timeout};
 use onair_tests::{
-    Config, Control, Deadline, Disturbance, Done, GStreamer, Raster, Relay, Rig, Seen, output,
-    resolve, wait_for,
+    Config, Control, Deadline, Disturbance, Done, GStreamer, Raster, Relay, Rig, Seen, onairctl,
+    output, resolve, wait_for,
 };
 use onair_types::SessionCounters;
 use xxhash_rust::xxh3::xxh3_64;
@@ -65,14 +65,8 @@ impl Client {
         })
     }
 
-    /// Ends it once the last frame has been closed, by the time-out if it must be.
-    fn finish(mut self, file: &Path) -> Result<Passed> {
-        let bytes = fs::read(file)?;
-        let sent: Vec<_> = bytes
-            .chunks(RASTER.frame_bytes())
-            .map(<[u8]>::to_vec)
-            .collect();
-        ensure!(sent.len() == FRAMES as usize, "{} frames sent", sent.len());
+    /// Waits until the last frame has been closed, by the time-out if it must be, and taken.
+    fn settle(&mut self) -> Result<SessionCounters> {
         let mut counters = SessionCounters::default();
         wait_for("all frames to be taken", 20, || {
             counters = self.control.show("in")?.counters;
@@ -82,6 +76,18 @@ impl Client {
             Ok(all)
         })
         .with_context(|| format!("{counters:?}"))?;
+        Ok(counters)
+    }
+
+    /// Ends it once it has settled.
+    fn finish(mut self, file: &Path) -> Result<Passed> {
+        let bytes = fs::read(file)?;
+        let sent: Vec<_> = bytes
+            .chunks(RASTER.frame_bytes())
+            .map(<[u8]>::to_vec)
+            .collect();
+        ensure!(sent.len() == FRAMES as usize, "{} frames sent", sent.len());
+        self.settle()?;
         self.control.stop("in")?;
         let shown = self
             .thread
@@ -210,6 +216,51 @@ fn packets_lost_doubled_and_delayed_then_no_frame_is_shown_as_more_than_came() -
     assert_eq!(counters.packets_duplicate, done.doubled, "{counters:?}");
     assert_eq!(counters.packets_late, 0, "{counters:?}");
     Ok(())
+}
+
+#[test]
+fn packets_that_come_after_their_frame_was_closed_then_late_and_lost_no_more() -> Result<()> {
+    let rig = Rig::beside_the_kernel()?;
+    let mut client = Client::start(&rig)?;
+    let ours = format!("{}:{}", OURS.0, OURS.1).parse()?;
+    // Up to two frames late.
+    let late = Disturbance {
+        delayed: 20,
+        depth: 168,
+        ..Disturbance::default()
+    };
+    let relay = Relay::start(rig.stage(), ours, late)?;
+    let entrance = ("127.0.0.1", relay.entrance().port());
+    let sender = GStreamer::start(rig.stage(), RASTER, FRAMES, entrance)?;
+    let file = sender.finish(Deadline::seconds(60))?;
+    let done = relay.finish()?;
+    let counters = client.settle()?;
+    assert_eq!(counters.packets, done.came, "{counters:?}");
+    assert!(counters.packets_late > 0, "{counters:?}");
+    assert!(counters.frames_incomplete > 0, "{counters:?}");
+    assert_eq!(
+        counters.packets_lost, 0,
+        "all came in the end: {counters:?}"
+    );
+
+    // So say the tool, for people and for programs, and the metrics: there both counts only grow.
+    let shown = onairctl(&rig, "session show in")?;
+    let says = |text: &str| shown.out.lines().any(|line| line.contains(text));
+    assert!(says("packets late") && !says("packets lost"), "{shown:?}");
+    let json = onairctl(&rig, "session show in --json")?.json()?;
+    assert_eq!(json["counters"]["packets_lost"], 0, "{json:#}");
+    assert_eq!(json["counters"]["packets_late"], counters.packets_late);
+    let scraped = rig.scrape()?;
+    let metric = |name: &str| -> Result<u64> {
+        let begin = format!("onair_session_{name}_total{{");
+        let line = scraped.lines().find(|line| line.starts_with(&begin));
+        let number = line.and_then(|line| line.rsplit_once(' '));
+        Ok(number.with_context(|| format!("no {begin}"))?.1.parse()?)
+    };
+    let arrived = metric("packets_lost_arrived")?;
+    assert_eq!(metric("packets_lost")?, arrived);
+    assert!(arrived > 0 && arrived <= counters.packets_late, "{arrived}");
+    is_honest(&client.finish(&file)?)
 }
 
 /// Lets the kernel disturb what leaves `va`; `false` when it cannot.

@@ -1,10 +1,11 @@
 //! Which video OnAir carries today.
 
 use onair_types::{
-    Depth, EXTENDED_MAX_UDP, Packing as Cut, Pgroup, Sampling, Scan as Order, VideoDocument,
+    Depth, EXTENDED_MAX_UDP, Packing as Cut, Pgroup, Sampling, Scan as Order, SenderType as Spread,
+    VideoDocument,
 };
 
-use crate::video::{Packing, Scan, Video};
+use crate::video::{Packing, Scan, SenderType, Video};
 
 /// A parameter that OnAir does not carry.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,6 +56,11 @@ impl Video {
                 Packing::Block => Some(Cut::Block),
             },
             max_udp: (self.max_udp != crate::video::STANDARD_MAX_UDP).then(|| self.max_udp.into()),
+            sender_type: self.sender.map(|it| match it {
+                SenderType::Narrow => Spread::Narrow,
+                SenderType::NarrowLinear => Spread::NarrowLinear,
+                SenderType::Wide => Spread::Wide,
+            }),
         })
     }
 }

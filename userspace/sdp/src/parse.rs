@@ -256,6 +256,10 @@ fn essence(
             parameters: String::new(),
         });
     };
+    if encoding.is_empty() {
+        let wanted = "an encoding after the payload type, such as raw/90000";
+        return Err(SdpError::invalid(line, "rtpmap", encoding, wanted));
+    }
     let fmtp = of_type(all, "fmtp", payload_type, warnings)?;
     let (at, text) = fmtp.unwrap_or((all.start, ""));
     let parameters = |repeats| Parameters::parse(at, text, repeats);

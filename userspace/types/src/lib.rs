@@ -77,8 +77,8 @@ pub use shutdown::{
 pub use spec::{
     Chroma, Convert, ConvertedSession, Depth, Direction, EXTENDED_MAX_UDP, Flow, FlowDocument,
     FlowPatch, FlowSource, FrameRate, MAX_FRAME_TIMEOUT_MS, NewSession, NewSessionDocument,
-    Packing, Pgroup, STANDARD_MAX_UDP, Sampling, Scan, SessionPatch, SessionSpec, Source,
-    SpecDocument, SpecError, SpecErrors, VideoDocument, VideoFormat,
+    Packing, Pgroup, STANDARD_MAX_UDP, Sampling, Scan, SenderType, SessionPatch, SessionSpec,
+    Source, SpecDocument, SpecError, SpecErrors, VideoDocument, VideoFormat,
 };
 pub use text::{did_you_mean, nearest};
 pub use time::Timestamp;

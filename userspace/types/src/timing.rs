@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::spec::SenderType;
 use crate::text::texts;
 
 /// Timing of the packets of a receive session, measured while they arrive.
@@ -138,6 +139,13 @@ pub struct Compliance {
     /// What forbids the next stricter type: the figure beside its limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The type that the sender says it is, if the session's specification has it
+    /// (`video.sender_type`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared: Option<SenderType>,
+    /// Whether the figures comply with that type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_declared: Option<bool>,
 }
 
 /// A sender type of ST 2110-21, or none.

@@ -56,6 +56,7 @@ impl Raster {
             scan: None,
             packing: None,
             max_udp: None,
+            sender_type: None,
         }
     }
 }

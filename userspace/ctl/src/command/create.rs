@@ -99,6 +99,11 @@ pub(crate) struct Create {
     #[arg(long, value_name = "BYTES")]
     max_udp: Option<u32>,
 
+    /// Send: how packets are spread, by ST 2110-21: narrow, narrow_linear or wide [default: wide];
+    /// receive: the type that the sender says it is, by which its timing is judged
+    #[arg(long, value_name = "TYPE")]
+    sender_type: Option<String>,
+
     /// Destination of the packets: an address or a multicast group; receive: the port's own address
     /// or a group, which the daemon joins
     #[arg(long, value_name = "IPv4:PORT", required_unless_present_any = ["file", "sdp", "from"])]
@@ -188,6 +193,9 @@ impl Create {
         }
         if let Some(max_udp) = self.max_udp {
             video["max_udp"] = json!(max_udp);
+        }
+        if let Some(sender_type) = &self.sender_type {
+            video["sender_type"] = json!(sender_type);
         }
         put("video", video);
         if let Some(destination) = &self.destination {
@@ -355,6 +363,8 @@ mod tests {
         let given = format!("cam1 --port b --sdp {}", path.display());
         let spec: SessionSpec = serde_json::from_value(create(&given).body().unwrap()).unwrap();
         assert_eq!(spec.video.to_string(), "1280x720 60000/1001 fps 10 bit");
+        let sender_type = spec.video.sender_type;
+        assert_eq!(sender_type, Some(onair_types::SenderType::Narrow));
         assert_eq!(spec.flow.destination.to_string(), "192.0.2.7:5006");
         assert_eq!(spec.flow.source.unwrap().to_string(), "192.0.2.1");
         assert_eq!(
@@ -402,7 +412,7 @@ mod tests {
     #[test]
     fn create_of_any_format_then_in_the_specification() {
         let flags = "t --direction send --port a --size 721x487 --rate 25 --destination 10.0.0.2:1 \
-            --depth 16f --sampling RGB --scan interlaced --packing block --max-udp 8960";
+            --depth 16f --sampling RGB --scan interlaced --packing block --max-udp 8960 --sender-type narrow_linear";
         let spec: SessionSpec = serde_json::from_value(create(flags).body().unwrap()).unwrap();
         let shown = "721x487 interlaced 25/1 fps RGB 16f bit";
         assert_eq!(spec.video.to_string(), shown);
@@ -410,6 +420,8 @@ mod tests {
             (spec.video.packing, spec.video.max_udp),
             (onair_types::Packing::Block, 8960)
         );
+        let sender_type = spec.video.sender_type;
+        assert_eq!(sender_type, Some(onair_types::SenderType::NarrowLinear));
         assert_eq!(depth("12").unwrap(), (12, false));
         assert!(depth("f").is_err() && depth("ten").is_err());
     }

@@ -141,12 +141,13 @@ fn described(path: &Path, direction: Direction, video: &VideoDocument) -> Result
     Ok(flow)
 }
 
-/// What sender and receiver must agree on: a receiver takes packets of any size and packing.
+/// What sender and receiver must agree on: a receiver takes packets of any size, packing and timing.
 fn format(video: &VideoDocument) -> Result<VideoFormat, Failure> {
     let format = VideoFormat::try_from(video).map_err(|error| Failure::Input(error.to_string()))?;
     Ok(VideoFormat {
         packing: Packing::default(),
         max_udp: STANDARD_MAX_UDP,
+        sender_type: None,
         ..format
     })
 }

@@ -170,6 +170,9 @@ pub(crate) fn one(view: &SessionView) -> String {
         let packing = view.video.packing.unwrap_or_default();
         let max_udp = view.video.max_udp.unwrap_or(STANDARD_MAX_UDP.into());
         table.add("packing", format!("{packing}, UDP up to {max_udp} bytes"));
+        table.add("sender type", view.video.sender_type.unwrap_or_default());
+    } else if let Some(sender) = view.video.sender_type {
+        table.add("sender type", format!("{sender}, as its sender says"));
     }
     table.add("quota", format!("{} frames an attachment", view.quota));
     if let Some(ms) = view.frame_timeout_ms {

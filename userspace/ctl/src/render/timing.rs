@@ -59,7 +59,17 @@ fn verdict(compliance: &Compliance) -> Cell {
         ComplianceVerdict::Wide => Color::Yellow,
         ComplianceVerdict::NotCompliant => Color::Red,
     };
-    let name = compliance.verdict.as_str().replace('_', " ");
+    let colour = match compliance.as_declared {
+        Some(true) => Color::Green,
+        Some(false) => Color::Red,
+        None => colour,
+    };
+    let mut name = compliance.verdict.as_str().replace('_', " ");
+    if let (Some(declared), Some(is_as)) = (compliance.declared, compliance.as_declared) {
+        let declared = declared.as_str().replace('_', " ");
+        let not = if is_as { "" } else { "not " };
+        name += &format!(", {not}as its sender says ({declared})");
+    }
     match &compliance.reason {
         Some(reason) => coloured(format!("{name}: {reason}"), colour),
         None => coloured(name, colour),

@@ -9,7 +9,7 @@ use onair_ipc::meta::{Field, FrameMeta, MissingRange};
 use onair_media::assembly::{Assembler, AssemblerConfig, FrameReport, Sink};
 use onair_media::media_time;
 use onair_media::video::{RTP_CLOCK_HZ, VideoFormat};
-use onair_types::Scan;
+use onair_types::{Scan, SenderType};
 
 use super::attachment::Attachments;
 use super::clock::MediaClock;
@@ -116,6 +116,12 @@ impl Receiver {
     }
 
     /// Gives frames the times of their timestamps by `clock`.
+    pub(super) fn declare(&mut self, sender: Option<SenderType>) {
+        if let Some(timing) = &mut self.timing {
+            timing.declare(sender);
+        }
+    }
+
     pub(super) fn follow(&mut self, clock: Arc<MediaClock>) {
         if let Some(timing) = &mut self.timing {
             timing.follow(Arc::clone(&clock));

@@ -10,6 +10,7 @@ use onair_ipc::lender::{Lender, Violation};
 use onair_media::ethernet::Mac;
 
 use onair_session::{AttachRefusal, Evicted, FlushReport, Runtime as _};
+use onair_types::SenderType;
 
 use super::attachment::{Attachments, Parts};
 use super::clock::MediaClock;
@@ -83,6 +84,15 @@ impl Runtime {
     pub fn following(mut self, clock: &Arc<MediaClock>) -> Self {
         if let Kind::Receive(receiver) = &mut self.kind {
             receiver.follow(Arc::clone(clock));
+        }
+        self
+    }
+
+    /// Judges the timing of a receive session's packets by the type that their sender says it is.
+    #[must_use]
+    pub fn of_sender(mut self, declared: Option<SenderType>) -> Self {
+        if let Kind::Receive(receiver) = &mut self.kind {
+            receiver.declare(declared);
         }
         self
     }

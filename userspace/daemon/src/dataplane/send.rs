@@ -12,12 +12,12 @@ use std::sync::Arc;
 
 use onair_media::datagram::{self, FlowHeader};
 use onair_media::ethernet::Mac;
-use onair_media::pacing::Schedule;
+use onair_media::pacing::{Pacer, Schedule};
 use onair_media::st2110_20::packetiser::StreamHeader;
 use onair_media::st2110_20::{Packetiser, Packing};
 use onair_media::video::VideoFormat;
 use onair_session::FlushReport;
-use onair_types::Scan;
+use onair_types::{Scan, SenderType};
 
 use self::content::{Content, Fields, Pattern, Submitted, packetisers};
 use self::flush::Flushes;
@@ -69,6 +69,8 @@ pub struct SendConfig {
     /// Largest UDP datagram in bytes, UDP header included. Up to the standard size, the MTU may be
     /// smaller.
     pub max_udp: u16,
+    /// How the packets are spread over a frame.
+    pub sender_type: SenderType,
     /// Most attachments at once.
     pub max_attachments: usize,
     /// The clock of its frames and timestamps.
@@ -95,7 +97,7 @@ pub(super) struct Sender {
     pattern: Option<Pattern>,
     fields: Fields,
     /// Its slots are the frames, or interlaced the fields, since the SMPTE Epoch (ST 2059-1).
-    schedule: Schedule,
+    pacer: Pacer,
     /// How far TAI is ahead of the monotonic clock, as of the last frame.
     ahead_ns: u64,
     phase: Phase,
@@ -139,15 +141,13 @@ impl Sender {
         };
         // RFC 3550 §5.1: each starts at a random value. Timestamps do not (ST 2110-10).
         let [ssrc, sequence] = random()?;
-        let offset_ns = Schedule::default_offset_ns(&config.format);
-        let rate = config.format.buffer_rate();
-        let schedule = Schedule::new(offset_ns, rate, packetisers[0].packets());
+        let pacer = Pacer::new(&packetisers[0], config.sender_type, config.max_udp);
         let unset = SocketAddrV4::new(std::net::Ipv4Addr::UNSPECIFIED, config.source_port);
         Ok(Self {
             packetisers,
             pattern,
             fields: Fields::default(),
-            schedule,
+            pacer,
             ahead_ns: config.clock.ahead_ns(),
             phase: Phase::Waiting { slot: u64::MAX },
             queue: VecDeque::with_capacity(64),
@@ -178,7 +178,7 @@ impl Sender {
     /// Starts the session on `port`, at the next whole frame time.
     pub(super) fn resume(&mut self, port: &PortInfo, now_ns: u64) {
         self.ahead_ns = self.config.clock.ahead_ns();
-        let slot = self.schedule.frame_at(self.tai_ns(now_ns) + LEAD_NS) + 1;
+        let slot = self.schedule().frame_at(self.tai_ns(now_ns) + LEAD_NS) + 1;
         self.phase = Phase::Waiting { slot };
         self.renew(port);
         self.quiet_at = None;
@@ -237,7 +237,7 @@ impl Sender {
 
     /// Sends what is due at `now_ns` to `next_hop`; `None` until that address is known.
     pub(super) fn turn(&mut self, now_ns: u64, next_hop: Option<Mac>, sink: &mut impl TxSink) {
-        let schedule = self.schedule;
+        let schedule = *self.schedule();
         self.retry_ns = None;
         self.stats
             .counters
@@ -264,10 +264,10 @@ impl Sender {
                     next,
                     content,
                 } => {
-                    let due = schedule
-                        .due_packets(slot, self.tai_ns(now_ns))
-                        .min(next.saturating_add(budget));
+                    let ready = self.pacer.ready(slot, next, now_ns, self.ahead_ns);
+                    let due = ready.min(next.saturating_add(budget));
                     let sent = self.send(slot, next..due, content, now_ns, sink);
+                    self.pacer.sent(sent - next, now_ns);
                     budget -= sent - next;
                     if sent == self.packetiser(slot).packets() {
                         self.finish(slot, content, now_ns);
@@ -487,3 +487,5 @@ fn random() -> Result<[u32; 2], RuntimeError> {
 mod scan_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod type_tests;

@@ -6,7 +6,7 @@ use crossbeam_queue::ArrayQueue;
 use onair_media::rtp::{HEADER_BYTES, RtpHeader};
 use onair_media::st2110_21::Monitor;
 use onair_media::video::VideoFormat;
-use onair_types::Scan;
+use onair_types::{Scan, SenderType};
 
 use super::clock::MediaClock;
 
@@ -98,6 +98,10 @@ impl Timing {
 
     pub(super) fn share(&self) -> Arc<TimingShare> {
         Arc::clone(&self.share)
+    }
+
+    pub(super) fn declare(&mut self, sender: Option<SenderType>) {
+        *self.monitor = self.monitor.clone().declared_as(sender);
     }
 
     pub(super) fn follow(&mut self, clock: Arc<MediaClock>) {

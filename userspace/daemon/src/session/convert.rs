@@ -127,7 +127,10 @@ pub(super) fn runtime(
             },
             frames,
         )
-        .map(|runtime| runtime.following(clock)),
+        .map(|runtime| {
+            let runtime = runtime.following(clock);
+            runtime.of_sender(spec.video.sender_type)
+        }),
         _ => Runtime::send(
             id.0,
             SendConfig {
@@ -145,6 +148,7 @@ pub(super) fn runtime(
                 mtu: port.mtu,
                 packing: spec.video.packing,
                 max_udp: spec.video.max_udp,
+                sender_type: spec.video.sender_type.unwrap_or_default(),
                 max_attachments: 1,
                 clock: Arc::clone(clock),
             },

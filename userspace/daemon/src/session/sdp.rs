@@ -4,7 +4,7 @@ use onair_sdp::{
     Colorimetry, Essence, Media, MediaClock, Origin, Packing, Range, Rate, ReferenceClock, Scan,
     SenderType, SessionDescription, TransferCharacteristics, Video, VideoStandard,
 };
-use onair_types::{Direction, Packing as Cut, Scan as Order};
+use onair_types::{Direction, Packing as Cut, Scan as Order, SenderType as Spread};
 
 use super::Session;
 use crate::dataplane::PortInfo;
@@ -78,7 +78,6 @@ impl Session {
         let video = &self.spec.video;
         let rate = video.frame_rate;
         let rate = Rate::new(rate.numerator(), rate.denominator());
-        let is_sender = self.spec.direction == Direction::Send;
         Video {
             sampling: video.sampling,
             depth: video.depth,
@@ -98,7 +97,11 @@ impl Session {
                 Cut::Block => Packing::Block,
             },
             standard: VideoStandard::Y2017,
-            sender: is_sender.then_some(SenderType::Wide),
+            sender: video.sender_type.map(|it| match it {
+                Spread::Narrow => SenderType::Narrow,
+                Spread::NarrowLinear => SenderType::NarrowLinear,
+                Spread::Wide => SenderType::Wide,
+            }),
             max_udp: video.max_udp,
             pixel_aspect: (1, 1),
             tr_offset_us: None,

@@ -3,8 +3,8 @@
 use onair_ipc::sys;
 use onair_media::st2110_21::{Intervals, Levels, Monitor, Reads, Summary, Verdict};
 use onair_types::{
-    Compliance, ComplianceVerdict, SessionState, SessionTiming, TimingInterval, TimingLevel,
-    TimingLevels, TimingRange, TimingSchedule, TimingSource,
+    Compliance, ComplianceVerdict, SenderType, SessionState, SessionTiming, TimingInterval,
+    TimingLevel, TimingLevels, TimingRange, TimingSchedule, TimingSource,
 };
 
 use super::Session;
@@ -52,6 +52,15 @@ impl Session {
                     );
                 }
             }
+        }
+        let judged = timing.compliance.as_ref();
+        if let Some(is_as) = judged.and_then(|it| it.as_declared) {
+            metrics.count(
+                "onair_session_sender_as_declared",
+                "1 if the last second complies with the sender type that the session's specification has.",
+                &labels,
+                u64::from(is_as),
+            );
         }
         for verdict in ComplianceVerdict::ALL {
             let is_it = timing.compliance.as_ref().map(|it| it.verdict) == Some(verdict);
@@ -104,8 +113,8 @@ fn document(monitor: &Monitor, now_ns: u64) -> Option<SessionTiming> {
             .occurred()
             .map(|(from_ns, packets)| TimingInterval { from_ns, packets })
             .collect(),
-        compliance: second.map(|it| compliance(it.verdict)),
-        compliance_since_start: compliance(measured.verdict(compared)?),
+        compliance: second.map(|it| compliance(it.verdict, monitor.declared())),
+        compliance_since_start: compliance(measured.verdict(compared)?, monitor.declared()),
         restarts: monitor.restarts(),
     })
 }
@@ -124,8 +133,7 @@ fn not_measured(same_clock: Option<bool>, away_ns: Option<f64>) -> Option<String
     }
 }
 
-fn compliance(found: Verdict) -> Compliance {
-    use onair_media::st2110_21::SenderType;
+fn compliance(found: Verdict, declared: Option<SenderType>) -> Compliance {
     Compliance {
         verdict: match found.complies {
             Some(SenderType::Narrow) => ComplianceVerdict::Narrow,
@@ -134,6 +142,8 @@ fn compliance(found: Verdict) -> Compliance {
             None => ComplianceVerdict::NotCompliant,
         },
         reason: found.reason.map(|reason| reason.to_string()),
+        declared,
+        as_declared: declared.map(|it| found.is_as(it)),
     }
 }
 
@@ -191,12 +201,22 @@ mod tests {
 
     /// A monitor that has seen two seconds of bursts of four, 20 packets a frame, 50 frames a second.
     fn monitor(tai_ahead_ns: Option<i64>) -> (Monitor, u64) {
-        let mut monitor = Monitor::new(1080, false, (50, 1)).unwrap();
+        monitor_of(None, 4, tai_ahead_ns)
+    }
+
+    /// The same in bursts of `burst`, of a sender that says what it is.
+    fn monitor_of(
+        declared: Option<SenderType>,
+        burst: u64,
+        tai_ahead_ns: Option<i64>,
+    ) -> (Monitor, u64) {
+        let monitor = Monitor::new(1080, false, (50, 1)).unwrap();
+        let mut monitor = monitor.declared_as(declared);
         let start = 1_790_000_000_000_000_000_u64;
         let mut now_ns = 0;
         for packet in 0..2_100u64 {
             let (frame, index) = (packet / 20, packet % 20);
-            now_ns = start + frame * 20_000_000 + 800_000 + index / 4 * 4_000_000;
+            now_ns = start + frame * 20_000_000 + 800_000 + index / burst * burst * 1_000_000;
             let header = RtpHeader {
                 marker: index == 19,
                 payload_type: 96,
@@ -233,6 +253,53 @@ mod tests {
         let old = document(&monitor, now_ns + 5_000_000_000).unwrap();
         assert_eq!(old.compliance, None);
         assert!(old.age_ms >= 5_000);
+    }
+
+    #[test]
+    fn verdict_is_by_the_type_that_the_sender_says_it_is() {
+        use SenderType::{Narrow, NarrowLinear, Wide};
+        for (declared, burst, gapped, verdict, as_declared) in [
+            (None, 4, false, ComplianceVerdict::NarrowLinear, None),
+            (Some(Narrow), 4, true, ComplianceVerdict::Narrow, Some(true)),
+            (Some(Narrow), 10, true, ComplianceVerdict::Wide, Some(false)),
+            (
+                Some(NarrowLinear),
+                4,
+                false,
+                ComplianceVerdict::NarrowLinear,
+                Some(true),
+            ),
+            (
+                Some(NarrowLinear),
+                10,
+                false,
+                ComplianceVerdict::Wide,
+                Some(false),
+            ),
+            (Some(Wide), 10, false, ComplianceVerdict::Wide, Some(true)),
+            // Better than it says.
+            (
+                Some(Wide),
+                4,
+                false,
+                ComplianceVerdict::NarrowLinear,
+                Some(true),
+            ),
+            (
+                Some(Wide),
+                20,
+                false,
+                ComplianceVerdict::NotCompliant,
+                Some(false),
+            ),
+        ] {
+            let (monitor, now_ns) = monitor_of(declared, burst, Some(0));
+            let timing = document(&monitor, now_ns).unwrap();
+            assert_eq!(timing.schedule == TimingSchedule::Gapped, gapped);
+            let found = timing.compliance.unwrap();
+            assert_eq!(found.verdict, verdict, "{declared:?} {burst}");
+            assert_eq!((found.declared, found.as_declared), (declared, as_declared));
+        }
     }
 
     #[test]

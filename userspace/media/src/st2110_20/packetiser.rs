@@ -132,6 +132,12 @@ impl Packetiser {
         self.segments[0] + self.segments[1]
     }
 
+    /// Packets of the frame or field, and 0; PsF: of each segment.
+    #[must_use]
+    pub const fn segments(&self) -> [u32; 2] {
+        self.segments
+    }
+
     /// Data bytes in every packet; the last packet may have fewer.
     #[must_use]
     pub const fn payload_bytes(&self) -> usize {

@@ -1,5 +1,7 @@
 //! What ST 2110-21 allows a sender.
 
+use onair_types::STANDARD_MAX_UDP;
+
 use super::schedule::{Reads, Stream, active};
 
 /// Bytes of the largest IP packet, as EBU LIST takes it for every stream: VRX limits of streams with
@@ -23,6 +25,17 @@ impl Limits {
     /// The limits of `stream`; its schedule must be valid.
     #[must_use]
     pub fn new(stream: &Stream) -> Self {
+        Self::of_packets(stream, MAX_IP)
+    }
+
+    /// The limits as the standard has them for a sender of datagrams of at most `max_udp` bytes
+    /// (`MAXUDP`), where a size below the standard one counts as that.
+    #[must_use]
+    pub fn of_sender(stream: &Stream, max_udp: u16) -> Self {
+        Self::of_packets(stream, max_udp.max(STANDARD_MAX_UDP).into())
+    }
+
+    fn of_packets(stream: &Stream, max_bytes: u64) -> Self {
         let (active, lines) = active(stream);
         // Units a second: the standard counts packets of a unit over its period.
         let units = u128::from(stream.rate.0) * if stream.interlaced { 2 } else { 1 };
@@ -34,8 +47,8 @@ impl Limits {
         Self {
             cmax_narrow: whole(43_200, (lines, active)).max(4),
             cmax_wide: whole(21_600, (1, 1)).max(16),
-            vrx_full_narrow: whole(27_000, (1, 1)).max(1500 * 8 / MAX_IP),
-            vrx_full_wide: whole(300, (1, 1)).max(1500 * 720 / MAX_IP),
+            vrx_full_narrow: whole(27_000, (1, 1)).max(1500 * 8 / max_bytes),
+            vrx_full_wide: whole(300, (1, 1)).max(1500 * 720 / max_bytes),
         }
     }
 

@@ -30,7 +30,7 @@ mod measurement;
 mod monitor;
 mod network;
 mod receive_buffer;
-mod schedule;
+pub(crate) mod schedule;
 mod spacing;
 mod summary;
 mod verdict;

@@ -5,7 +5,7 @@ use crate::rtp::RtpHeader;
 use super::measurement::Measurement;
 use super::schedule::{Reads, Stream};
 use super::spacing::{Spacing, UnitPackets};
-use super::verdict::{Verdict, verdict};
+use super::verdict::{SenderType, Verdict, verdict};
 
 /// Units of the same number of packets that decide it.
 const MIN_UNITS: u64 = 3;
@@ -49,6 +49,8 @@ impl Window {
 #[derive(Debug, Clone)]
 pub struct Monitor {
     stream: Stream,
+    /// What the sender says it is.
+    declared: Option<SenderType>,
     spacing: Spacing,
     units: UnitPackets,
     measurement: Measurement,
@@ -74,6 +76,7 @@ impl Monitor {
         };
         Some(Self {
             stream,
+            declared: None,
             spacing: Spacing::default(),
             units: UnitPackets::default(),
             measurement: Measurement::new(&stream).ok()?,
@@ -84,6 +87,20 @@ impl Monitor {
             last: None,
             restarts: 0,
         })
+    }
+
+    /// The same stream, of a sender that says it is of this type: that decides the schedule, not the
+    /// pauses between its packets.
+    #[must_use]
+    pub const fn declared_as(mut self, sender: Option<SenderType>) -> Self {
+        self.declared = sender;
+        self
+    }
+
+    /// What the sender says it is.
+    #[must_use]
+    pub const fn declared(&self) -> Option<SenderType> {
+        self.declared
     }
 
     /// Adds a packet; times as for [`Measurement::packet`]. Returns whether a second has passed: then
@@ -140,7 +157,9 @@ impl Monitor {
             return;
         }
         let usual = self.units.usual().filter(|(_, units)| *units >= MIN_UNITS);
-        let (Some((packets, _)), Some(reads)) = (usual, self.spacing.reads()) else {
+        let declared = self.declared.map(Reads::of);
+        let reads = declared.or_else(|| self.spacing.reads());
+        let (Some((packets, _)), Some(reads)) = (usual, reads) else {
             return;
         };
         self.stream.packets = packets;
@@ -203,7 +222,7 @@ impl Monitor {
     pub fn copy_from(&mut self, other: &Self) {
         self.spacing.copy_from(&other.spacing);
         self.measurement.copy_from(&other.measurement);
-        (self.stream, self.units) = (other.stream, other.units);
+        (self.stream, self.declared, self.units) = (other.stream, other.declared, other.units);
         (self.learnt, self.source, self.others) = (other.learnt, other.source, other.others);
         (self.window, self.last) = (other.window, other.last);
         self.restarts = other.restarts;

@@ -21,13 +21,68 @@ impl NetworkModel {
     pub fn new(schedule: &Schedule) -> Self {
         let (num, den) = schedule.drain();
         let signed = |it: u64| i64::try_from(it).expect("a part of a period: below 2^60");
+        Self::draining(signed(num), signed(den))
+    }
+
+    /// The empty bucket of a stream with `num` / `den` units a second (frames, fields or segments), each of
+    /// `packets` packets.
+    #[must_use]
+    pub fn of_units(num: u32, den: u32, packets: u32) -> Self {
+        // TDRAIN: the period over 1.1 times the packets.
+        Self::draining(
+            i64::from(den) * 10_000_000_000,
+            i64::from(num.max(1)) * 11 * i64::from(packets.max(1)),
+        )
+    }
+
+    const fn draining(num: i64, den: i64) -> Self {
         Self {
-            num: signed(num),
-            den: signed(den),
+            num,
+            den,
             last_ns: None,
             rest: 0,
             level: 0,
         }
+    }
+
+    /// The level that a packet at `at_ns`, not before the last one, would find.
+    #[must_use]
+    pub fn level_at(&self, at_ns: u64) -> u64 {
+        let Some(last_ns) = self.last_ns else {
+            return 0;
+        };
+        let passed = i128::from(at_ns.saturating_sub(last_ns));
+        let time = passed * i128::from(self.den) + i128::from(self.rest);
+        let drained = time / i128::from(self.num);
+        let level = (i128::from(self.level) + 1 - drained).max(0);
+        u64::try_from(level).unwrap_or(u64::MAX)
+    }
+
+    /// The first time in whole nanoseconds at which a packet would find at most `level`; 0 before the
+    /// first packet.
+    #[must_use]
+    pub fn falls_to(&self, level: u64) -> u64 {
+        let Some(last_ns) = self.last_ns else {
+            return 0;
+        };
+        let drains = i128::from(self.level) + 1 - i128::from(level);
+        if drains <= 0 {
+            return last_ns;
+        }
+        let time = drains * i128::from(self.num) - i128::from(self.rest);
+        let den = i128::from(self.den);
+        let passed = u64::try_from((time + den - 1) / den).unwrap_or(u64::MAX);
+        last_ns.saturating_add(passed)
+    }
+
+    /// Nanoseconds in which so many packets drain, rounded up.
+    #[must_use]
+    pub fn drains_in_ns(&self, packets: u64) -> u64 {
+        let (num, den) = (
+            u128::from(self.num.unsigned_abs()),
+            u128::from(self.den.unsigned_abs()),
+        );
+        u64::try_from((u128::from(packets) * num).div_ceil(den)).unwrap_or(u64::MAX)
     }
 
     /// The level that a packet at `at_ns` finds: Cinst. A packet with an earlier time than the one
@@ -130,7 +185,14 @@ mod tests {
                     / (i128::from(den) * 10_000_000_000);
                 level = (level + 1 - (now - cleared)).max(0);
                 cleared = now;
+                let foreseen = i128::from(model.level_at(at));
+                prop_assert_eq!(foreseen, level);
                 prop_assert_eq!(i128::from(model.packet(at)), level);
+                for wanted in 0..4 {
+                    let when = model.falls_to(wanted);
+                    prop_assert!(model.level_at(when) <= wanted);
+                    prop_assert!(when == at || model.level_at(when - 1) > wanted);
+                }
             }
         }
     }

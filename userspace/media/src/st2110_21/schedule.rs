@@ -1,5 +1,7 @@
 //! When a receiver reads the packets of a stream: the packet read schedule (ST 2110-21 §6).
 
+use onair_types::SenderType;
+
 /// Highest numerator and denominator of a rate.
 const MAX_RATE_TERM: u32 = 1_000_000;
 /// Most packets in a frame or field.
@@ -13,6 +15,17 @@ pub enum Reads {
     Gapped,
     /// Packets spread evenly over the whole period (§6.4).
     Linear,
+}
+
+impl Reads {
+    /// The schedule of a sender type (§7): a receiver reads wide senders linearly.
+    #[must_use]
+    pub const fn of(sender: SenderType) -> Self {
+        match sender {
+            SenderType::Narrow => Self::Gapped,
+            SenderType::NarrowLinear | SenderType::Wide => Self::Linear,
+        }
+    }
 }
 
 /// A video stream, as far as its timing needs it.
@@ -210,7 +223,7 @@ impl Schedule {
 }
 
 /// Active and total lines, by which the gapped schedule compresses (§6.3.2, §6.3.3).
-pub(super) const fn active(stream: &Stream) -> (u64, u64) {
+pub(crate) const fn active(stream: &Stream) -> (u64, u64) {
     match (stream.reads, stream.interlaced, stream.height) {
         (Reads::Linear, ..) => (1, 1),
         (Reads::Gapped, true, 0..576) => (487, 525),
@@ -220,7 +233,7 @@ pub(super) const fn active(stream: &Stream) -> (u64, u64) {
 }
 
 /// Default TROFFSET as a part of the frame's period (§6.3.2, §6.3.3).
-const fn default_offset(stream: &Stream) -> (u64, u64) {
+pub(crate) const fn default_offset(stream: &Stream) -> (u64, u64) {
     match (stream.interlaced, stream.height) {
         (false, 0..1080) => (28, 750),
         (false, _) => (43, 1125),

@@ -2,31 +2,10 @@
 
 use std::fmt;
 
+pub use onair_types::SenderType;
+
 use super::limits::Limits;
 use super::schedule::Reads;
-
-/// A sender type of ST 2110-21 §7.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum SenderType {
-    /// Type N.
-    Narrow,
-    /// Type NL.
-    NarrowLinear,
-    /// Type W.
-    Wide,
-}
-
-impl SenderType {
-    /// Name in documents.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Narrow => "narrow",
-            Self::NarrowLinear => "narrow_linear",
-            Self::Wide => "wide",
-        }
-    }
-}
 
 /// A figure that has a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -60,6 +39,14 @@ pub struct Reason {
     pub figure: i64,
     /// The limit.
     pub limit: i64,
+}
+
+impl Verdict {
+    /// Whether a sender that says it is of this type complies with it, on the schedule of that type.
+    #[must_use]
+    pub fn is_as(&self, declared: SenderType) -> bool {
+        self.complies.is_some_and(|it| it <= declared)
+    }
 }
 
 impl fmt::Display for Reason {

@@ -1,5 +1,7 @@
 //! Streams made by hand through the measurement of ST 2110-21.
 
+mod pacing;
+
 use onair_media::rtp::RtpHeader;
 use onair_media::st2110_21::{Measurement, Monitor, Quantity, Reads, Schedule, SenderType, Stream};
 

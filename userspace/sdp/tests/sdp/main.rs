@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod captures;
+mod corpus;
 mod faults;
 mod properties;
 mod samples;

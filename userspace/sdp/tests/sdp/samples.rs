@@ -90,7 +90,7 @@ fn video_as_senders_describe_it_then_typed() {
         (Some(SenderType::Narrow), 1460)
     );
     let carried = serde_json::to_value(video.carried().unwrap()).unwrap();
-    let expected = serde_json::json!({"width": 1920, "height": 1080, "frame_rate": video.rate.to_string(), "depth": 10});
+    let expected = serde_json::json!({"width": 1920, "height": 1080, "frame_rate": video.rate.to_string(), "depth": 10, "sender_type": "narrow"});
     assert_eq!(carried, expected);
 }
 

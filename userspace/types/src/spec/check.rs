@@ -39,7 +39,13 @@ impl TryFrom<SpecDocument> for SessionSpec {
         let p = &mut problems;
         let name = p.take("name", document.name.parse::<SessionName>());
         let port = p.take("port", check_port(document.port));
-        let video = check_video(&document.video, p);
+        let mut video = check_video(&document.video, p);
+        if document.direction == Direction::Send
+            && let Some(video) = &mut video
+        {
+            // Told in each document: a receiver must know it.
+            video.sender_type.get_or_insert_default();
+        }
         let flow = check_flow(document.direction, &document.flow, p);
         if let Some(convert) = &document.convert {
             p.take("convert.layout", check_layout(&convert.layout));
@@ -231,6 +237,7 @@ fn check_source(direction: Direction, source: Option<Source>) -> Result<Option<S
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::SenderType;
     use serde_json::{Value, json};
 
     fn good() -> Value {
@@ -251,6 +258,7 @@ mod tests {
         assert_eq!((spec.quota, spec.max_attachments), (4, 4));
         assert_eq!(spec.flow.payload_type, 96);
         assert_eq!(spec.source, Some(Source::Client));
+        assert_eq!(spec.video.sender_type, Some(SenderType::Wide));
         assert_eq!(spec.flow.source, None);
     }
 
@@ -353,7 +361,8 @@ mod tests {
     fn spec_receive_with_a_source_then_refused() {
         let mut spec = good();
         spec["direction"] = json!("receive");
-        assert_eq!(check(spec.clone()).unwrap().source, None);
+        let checked = check(spec.clone()).unwrap();
+        assert_eq!((checked.source, checked.video.sender_type), (None, None));
         for (ms, is_valid) in [(0, false), (1, true), (10_000, true), (10_001, false)] {
             spec["frame_timeout_ms"] = json!(ms);
             let checked = check(spec.clone()).map(|spec| spec.frame_timeout_ms);

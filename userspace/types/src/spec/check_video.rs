@@ -45,6 +45,7 @@ pub(super) fn check_video(video: &VideoDocument, p: &mut Problems) -> Option<Vid
         scan: scan?,
         packing: video.packing.unwrap_or_default(),
         max_udp: u16::try_from(max_udp?).expect("at most EXTENDED_MAX_UDP"),
+        sender_type: video.sender_type,
     };
     p.take("video.height", check_size(&format))?;
     Some(format)

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::sampling::Sampling;
-use super::video::{Packing, STANDARD_MAX_UDP, Scan, VideoFormat};
+use super::video::{Packing, STANDARD_MAX_UDP, Scan, SenderType, VideoFormat};
 use super::{Convert, Direction, SessionSpec, Source};
 
 /// The specification of a session as documents of the daemon have it: all that
@@ -108,6 +108,11 @@ pub struct VideoDocument {
     #[serde(deserialize_with = "crate::whole::optional")]
     #[cfg_attr(feature = "openapi", schema(minimum = 576, maximum = 8960))]
     pub max_udp: Option<u32>,
+    /// Send: how the packets are spread, by the sender types of ST 2110-21 §7; `wide` when absent.
+    /// Receive: the type that the sender says it is, by which its timing is judged; when absent, the
+    /// packets show whether it is gapped or linear.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender_type: Option<SenderType>,
 }
 
 /// Addresses and payload type.
@@ -177,6 +182,7 @@ impl From<VideoFormat> for VideoDocument {
             scan: other(video.scan, Scan::default()),
             packing: other(video.packing, Packing::default()),
             max_udp: other(video.max_udp, STANDARD_MAX_UDP).map(u32::from),
+            sender_type: video.sender_type,
         }
     }
 }

@@ -22,7 +22,9 @@ pub use flow::{DEFAULT_DSCP, DEFAULT_TTL, Flow, FlowSource, MAX_DSCP, MAX_SOURCE
 pub use new_session::{NewSession, NewSessionDocument};
 pub use patch::{FlowPatch, SessionPatch};
 pub use sampling::{Chroma, Depth, Pgroup, Sampling};
-pub use video::{EXTENDED_MAX_UDP, FrameRate, Packing, STANDARD_MAX_UDP, Scan, VideoFormat};
+pub use video::{
+    EXTENDED_MAX_UDP, FrameRate, Packing, STANDARD_MAX_UDP, Scan, SenderType, VideoFormat,
+};
 
 use serde::{Deserialize, Serialize};
 

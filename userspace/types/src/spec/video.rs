@@ -39,6 +39,29 @@ pub enum Packing {
 
 texts! { Packing: General "general", Block "block" }
 
+/// How evenly a sender spreads its packets: its type (ST 2110-21 §7).
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum SenderType {
+    /// Type N: a few packets at a time, in the active part of the picture only (gapped).
+    Narrow,
+    /// Type NL: a few packets at a time, over the whole frame (linear).
+    NarrowLinear,
+    /// Type W: bursts, over the whole frame.
+    #[default]
+    Wide,
+}
+
+texts! { SenderType: Narrow "narrow", NarrowLinear "narrow_linear", Wide "wide" }
+
+impl SenderType {
+    /// All of them, strictest first.
+    pub const ALL: [Self; 3] = [Self::Narrow, Self::NarrowLinear, Self::Wide];
+}
+
 /// Standard UDP size limit of ST 2110-10 in bytes, UDP header included.
 pub const STANDARD_MAX_UDP: u16 = 1460;
 /// Extended UDP size limit of ST 2110-10 in bytes, UDP header included.
@@ -65,6 +88,9 @@ pub struct VideoFormat {
     pub packing: Packing,
     /// Largest UDP datagram that a sender makes, UDP header included.
     pub max_udp: u16,
+    /// Send: how the packets are spread; a checked specification of a send session has it. Receive: the
+    /// type that the sender says it is (`TP` in SDP), by which its timing is judged.
+    pub sender_type: Option<SenderType>,
 }
 
 impl VideoFormat {
@@ -274,6 +300,7 @@ mod tests {
             scan: Scan::Progressive,
             packing: Packing::General,
             max_udp: STANDARD_MAX_UDP,
+            sender_type: None,
         };
         assert_eq!(format.frame_bytes(), 1280 * 720 * 2);
         format.depth = Depth::Ten;

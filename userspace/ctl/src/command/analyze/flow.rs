@@ -237,7 +237,7 @@ impl Measured {
 
 fn verdict(found: Verdict) -> document::Verdict {
     document::Verdict {
-        compliance: found.complies.map_or("not_compliant", |it| it.name()),
+        compliance: found.complies.map_or("not_compliant", |it| it.as_str()),
         reason: found.reason.map(|reason| document::Reason {
             quantity: reason.quantity.name(),
             figure: reason.figure,

@@ -55,7 +55,8 @@ fn fields_then_in_turn_each_in_a_slot_of_its_parity_with_its_own_time() {
         let found = buffers(&sent(Scan::Interlaced, packing, 9), Scan::Interlaced);
         assert_eq!(found.len(), 9);
         // Half of a frame's time is 1501.5 ticks: the second field's timestamp is rounded down.
-        let offset_ns = 33_366_666 * 20 / 525;
+        // Half of the default offset.
+        let offset_ns = 33_366_666 * 20 / 525 / 2;
         let earliest_ns = u128::from(START_NS + AHEAD_NS + LEAD_NS - offset_ns);
         let slot = earliest_ns * 60_000 / 1_001_000_000_000 + 1;
         let first_field = slot + slot % 2;

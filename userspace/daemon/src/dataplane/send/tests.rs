@@ -11,7 +11,7 @@ use onair_types::STANDARD_MAX_UDP;
 use super::super::transmit::tests::Wire;
 use super::*;
 
-const PEER: Mac = Mac([2, 0, 0, 0, 0, 2]);
+pub(super) const PEER: Mac = Mac([2, 0, 0, 0, 0, 2]);
 /// By the monotonic clock.
 pub(super) const START_NS: u64 = 5_000_000_000;
 /// 2026-11-22T00:00:37 TAI at monotonic 0.
@@ -51,6 +51,7 @@ pub(super) fn config(source: FrameSource) -> SendConfig {
         mtu: 1500,
         packing: Packing::General,
         max_udp: STANDARD_MAX_UDP,
+        sender_type: SenderType::Wide,
         max_attachments: 2,
         clock: Arc::new(MediaClock::ahead_by(AHEAD_NS)),
     }
@@ -74,8 +75,8 @@ pub(super) fn run(sender: &mut Sender, wire: &mut Wire, frames: u64) -> u64 {
     }
 }
 
-/// Offset of the first packet: 28/750 of a frame's time.
-const OFFSET_NS: u64 = 622_844;
+/// When the first packet is due: half of 28/750 of a frame's time before that offset.
+const OFFSET_NS: u64 = 311_422;
 
 /// The first frame since the epoch that begins after the lead.
 fn first_frame() -> u64 {
@@ -214,7 +215,7 @@ fn session_stopped_within_a_frame_then_the_frame_is_finished_and_no_other_begun(
     // After a restart it continues with a whole frame, at a frame time of the same clock.
     sender.resume(&port(), ended + 1_000_000_000);
     let due_ns = sender.due_ns() + AHEAD_NS;
-    assert_eq!(due_ns, start_of(sender.schedule.frame_at(due_ns)));
+    assert_eq!(due_ns, start_of(sender.schedule().frame_at(due_ns)));
     run(&mut sender, &mut wire, 1);
     assert_eq!(frames(&wire)[1].1, 1);
 }

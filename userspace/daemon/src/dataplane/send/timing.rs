@@ -3,24 +3,30 @@
 
 use std::mem;
 
-use super::{Phase, Sender};
+use super::{Phase, Schedule, Sender};
 
 impl Sender {
     /// When [`Self::turn`] next has work.
     pub(in crate::dataplane) fn due_ns(&self) -> u64 {
         let next_ns = match self.phase {
             _ if self.is_quiet() => return self.retry_ns.unwrap_or(u64::MAX),
-            Phase::Waiting { slot } => self.schedule.frame_start(slot),
-            Phase::Sending { slot, next, .. } => self.schedule.due(slot, next),
+            Phase::Waiting { slot } => {
+                let start = self.schedule().frame_start(slot);
+                start.saturating_sub(self.ahead_ns)
+            }
+            Phase::Sending { slot, next, .. } => self.pacer.next_ns(slot, next, self.ahead_ns),
         };
-        let next = next_ns.saturating_sub(self.ahead_ns);
-        self.retry_ns.map_or(next, |retry| {
+        self.retry_ns.map_or(next_ns, |retry| {
             if self.is_stalled() {
                 retry
             } else {
-                retry.min(next)
+                retry.min(next_ns)
             }
         })
+    }
+
+    pub(super) const fn schedule(&self) -> &Schedule {
+        self.pacer.schedule()
     }
 
     /// RTP timestamp of the slot: the low 32 bits of the exact tick (ST 2110-10).
@@ -41,7 +47,7 @@ impl Sender {
         if step_ns <= self.config.format.rate().nanos(1) {
             return slot;
         }
-        let slot = self.schedule.frame_at(self.tai_ns(now_ns)) + 1;
+        let slot = self.schedule().frame_at(self.tai_ns(now_ns)) + 1;
         self.phase = Phase::Waiting { slot };
         slot
     }

@@ -1,0 +1,173 @@
+//! Frames that a session cannot show: whose fault it is, in the view, by the tool, in the health and in the metrics.
+
+use anyhow::{Context as _, Result};
+use onair::{Session, Timeout};
+use onair_tests::{
+    Config, Control, Deadline, QUOTA, Raster, RelayedVideo, Rig, onairctl, receive, send, until,
+    wait_for,
+};
+use onair_types::{HealthStatus, Scan, SessionProblem, SessionProblemKind, Source};
+
+const PATIENCE: u64 = 20;
+
+fn problem(
+    control: &mut Control,
+    session: &str,
+    kind: SessionProblemKind,
+) -> Result<SessionProblem> {
+    let what = format!("{kind} of {session}");
+    until(what, Deadline::seconds(PATIENCE), || {
+        let view = control.show(session)?;
+        Ok(view.problems.into_iter().find(|it| it.problem == kind))
+    })
+}
+
+/// The metric of a session.
+fn metric(rig: &Rig, name: &str, session: &str) -> Result<u64> {
+    let scraped = rig.scrape()?;
+    let (begin, label) = (format!("{name}{{"), format!("\"{session}\""));
+    let mut lines = scraped.lines();
+    let line = lines.find(|line| line.starts_with(&begin) && line.contains(&label));
+    let number = line.and_then(|line| line.rsplit_once(' '));
+    let (_, number) = number.with_context(|| format!("no {name} of {session}"))?;
+    Ok(number.parse()?)
+}
+
+#[test]
+fn sender_of_fields_into_a_session_of_frames_then_counted_as_another_format_everywhere()
+-> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    // The same raster twice: one sender of frames, one of fields.
+    for (name, udp, scan) in [
+        ("right", 5004, None),
+        ("wrong", 5006, Some(Scan::Interlaced)),
+    ] {
+        control.create(&receive(name, Raster::SMALL, udp))?;
+        control.start(name)?;
+        let mut spec = send(&format!("to-{name}"), Raster::SMALL, udp, Source::Pattern);
+        spec.video.scan = scan;
+        control.create(&spec)?;
+        control.start(format!("to-{name}"))?;
+    }
+    let found = problem(&mut control, "wrong", SessionProblemKind::WrongFormat)?;
+    assert!(
+        found.detail.contains("packets do not fit 320x180"),
+        "{found:?}"
+    );
+    let health = control.health()?;
+    assert_eq!(health.status, HealthStatus::Degraded);
+    control.await_view("wrong", "some frames", |it| {
+        it.counters.frames_wrong_format > 5
+    })?;
+    for name in ["right", "wrong"] {
+        control.stop(format!("to-{name}"))?;
+        let sent = control.show(format!("to-{name}"))?.counters.packets;
+        wait_for("what was sent to be received", PATIENCE, || {
+            Ok(control.show(name)?.counters.packets >= sent)
+        })?;
+        control.stop(name)?;
+    }
+
+    let counters = control.show("wrong")?.counters;
+    assert_eq!(counters.frames_complete, 0, "{counters:?}");
+    assert!(counters.frames_wrong_format <= counters.frames_incomplete);
+    let reason = counters.packets_malformed.get("interlaced");
+    assert!(reason.is_some_and(|count| *count > 0), "{counters:?}");
+    let shown = onairctl(&rig, "session show wrong")?;
+    let row = shown
+        .out
+        .lines()
+        .find(|it| it.contains("frames of another format"));
+    let count = counters.frames_wrong_format;
+    assert!(
+        row.is_some_and(|it| it.contains(&count.to_string())),
+        "{shown:?}"
+    );
+    let json = onairctl(&rig, "session show wrong --json")?.json()?;
+    assert_eq!(json["counters"]["frames_wrong_format"], count, "{json:#}");
+    let name = "onair_session_frames_wrong_format_total";
+    assert_eq!(metric(&rig, name, "wrong")?, count);
+
+    // The one beside it has nothing of that.
+    let counters = control.show("right")?.counters;
+    assert!(counters.frames_complete > 0);
+    assert_eq!(
+        (counters.frames_wrong_format, counters.frames_incomplete),
+        (0, 0)
+    );
+    assert_eq!(metric(&rig, name, "right")?, 0);
+    for name in ["right", "wrong", "to-right", "to-wrong"] {
+        control.end(name)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn client_that_holds_its_quota_then_named_with_what_it_misses_and_since_when() -> Result<()> {
+    let rig = Rig::rings()?;
+    let mut video = RelayedVideo::start(&rig, Raster::SMALL, Source::Pattern)?;
+    let slow = Session::attach(Config::attach_socket(rig.stage()), "in")?;
+    let held = (0..QUOTA)
+        .map(|_| Ok(slow.buffer_get(Timeout::millis(10_000))?))
+        .collect::<Result<Vec<_>>>()?;
+    let own = std::process::id();
+    let found = problem(&mut video.control, "in", SessionProblemKind::SlowClient)?;
+    assert!(found.detail.contains(&format!("({own}): ")), "{found:?}");
+    assert!(found.detail.contains("oldest frame held for "), "{found:?}");
+    assert!(
+        found.detail.contains(&format!("quota of {QUOTA} frames")),
+        "{found:?}"
+    );
+
+    // Only that one, in the view, in the table and in the metrics; it is no fault of the daemon.
+    assert_eq!(video.control.health()?.status, HealthStatus::Ok);
+    let view = video.control.show("in")?;
+    let (its, others): (Vec<_>, Vec<_>) = view.attachments.iter().partition(|it| it.pid == own);
+    let [its] = &its[..] else {
+        anyhow::bail!("one attachment of this process: {view:?}");
+    };
+    assert_eq!(its.held, u64::from(QUOTA), "{its:?}");
+    assert!(its.frames_dropped_slow > 0, "{its:?}");
+    let since = its.oldest_held_ms.context("it holds frames")?;
+    assert!(!others.is_empty());
+    assert!(
+        others.iter().all(|it| it.frames_dropped_slow == 0),
+        "{others:?}"
+    );
+    let later = video.control.show("in")?;
+    let later = later.attachments.into_iter().find(|it| it.pid == own);
+    let later = later.context("it is attached")?;
+    assert!(later.oldest_held_ms >= Some(since), "{later:?}");
+    let shown = onairctl(&rig, "session show in")?;
+    assert!(shown.out.contains("DROPPED"), "{shown:?}");
+    assert!(
+        shown.out.contains("a client has used its quota"),
+        "{shown:?}"
+    );
+    let json = onairctl(&rig, "session show in --json")?.json()?;
+    let problems = json["problems"].as_array().context("problems")?;
+    assert!(
+        problems.iter().any(|it| it["problem"] == "slow_client"),
+        "{json:#}"
+    );
+    let dropped = metric(&rig, "onair_session_frames_dropped_slow_total", "in")?;
+    assert!(dropped >= its.frames_dropped_slow, "{dropped} {its:?}");
+
+    // It is over when the client keeps up.
+    drop(held);
+    slow.detach()?;
+    wait_for("the problem to be over", PATIENCE, || {
+        Ok(video.control.show("in")?.problems.is_empty())
+    })?;
+    video.control.stop("out")?;
+    video.settle()?;
+    video.control.stop("in")?;
+    let seen = video.viewer.seen()?;
+    assert!(seen.iter().all(|it| it.complete));
+    assert!(seen.windows(2).all(|it| it[1].number == it[0].number + 1));
+    for name in ["out", "in"] {
+        video.control.end(name)?;
+    }
+    Ok(())
+}
