@@ -1,6 +1,6 @@
 //! Multicast groups of a port with several pollers, and after its device went away.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use onair_tests::{
     Backend, Config, Deadline, GROUP, Plant, Talker, member, output, until, wait_for,
 };
@@ -53,10 +53,13 @@ fn joins_again(backend: Backend, pollers: usize) -> Result<()> {
             Ok(named.then_some(()))
         })?;
         plant.plug_in()?;
+        let mut problems = Vec::new();
         until("the port to be back", Deadline::seconds(PATIENCE), || {
             let health = control.health()?;
+            problems = health.problems;
             Ok((health.status == HealthStatus::Ok).then_some(()))
-        })?;
+        })
+        .with_context(|| format!("{problems:#?}"))?;
     }
     wait_for("the switch to know the group again", PATIENCE, || {
         Ok(plant.known(GROUP)?.contains(SOURCES[1]))

@@ -300,12 +300,29 @@ fn roles_given_to_a_group_and_to_users_then_each_may_do_what_its_role_says() -> 
     assert_eq!(OWNER.test_client(stage)?.errno("attach cam")?, "EACCES");
     let mine = serde_json::to_value(receive("mine", Raster::SMALL, 5001))?;
     assert_eq!(OWNER.ask(stage, "POST", "/v1/sessions", &mine)?.0, 201);
+    let convert = |name: &str, from: &str| json!({ "name": name, "convert": { "from": from, "layout": "UYVY" } });
+    let (status, problem) = OWNER.ask(stage, "POST", "/v1/sessions", &convert("spy", "cam"))?;
+    assert_eq!((status, &problem["code"]), (403, &json!("forbidden")));
+    let own = convert("mine-uyvy", "mine");
+    assert_eq!(OWNER.ask(stage, "POST", "/v1/sessions", &own)?.0, 201);
     forbidden(attach_only, "mine")?;
     for what in ["stop", "start", "evict", "stop", "destroy"] {
         let path = format!("/v1/sessions/mine/{what}");
         let (status, answer) = OWNER.ask(stage, "POST", &path, &Value::Null)?;
         assert_eq!(status, 200, "{what}: {answer}");
     }
+
+    // The name is free now. What another user makes under it is not the converted session's source.
+    control.receiver("mine", 5001)?;
+    for what in ["stop", "start"] {
+        let path = format!("/v1/sessions/mine-uyvy/{what}");
+        assert_eq!(OWNER.ask(stage, "POST", &path, &Value::Null)?.0, 200);
+    }
+    control.await_view("mine-uyvy", "without a source", |it| {
+        let mut problems = it.problems.iter();
+        problems.any(|it| it.detail.contains("another user's"))
+    })?;
+    assert_eq!(control.show("mine")?.converted_sessions, 0);
 
     // Nothing of all that reached the session.
     let cam = control.show("cam")?;

@@ -29,6 +29,8 @@ pub struct Caller {
     pub who: Who,
     /// The sessions on which it may do this.
     pub grant: Grant,
+    /// The sessions whose frames it may have.
+    pub attach: Grant,
     /// Its rank in shared tables of places.
     pub rank: Rank,
 }
@@ -165,6 +167,7 @@ impl Authority {
         };
         Ok(Caller {
             grant: granted.map_err(|right| self.denied(peer, right))?,
+            attach: self.grant(peer, Right::Attach).unwrap_or(own),
             who: peer.who.clone(),
             rank: self.rank(peer),
         })
@@ -312,6 +315,7 @@ mod tests {
         let caller = Caller {
             who: peer(1000, 1000, &[]).who,
             grant: Grant::OwnedBy(1000),
+            attach: Grant::OwnedBy(1000),
             rank: Rank::Other,
         };
         assert!(caller.require(Some(1000)).is_ok());

@@ -162,6 +162,7 @@ pub(crate) fn root() -> Caller {
             via: Via::Daemon,
         },
         grant: onaird::authority::Grant::Any,
+        attach: onaird::authority::Grant::Any,
         rank: onair_probe::share::Rank::Root,
     }
 }

@@ -25,6 +25,18 @@ pub struct Convert {
         schema(pattern = "^[A-Za-z0-9_]{1,32}$", examples("v210"))
     )]
     pub layout: String,
+    /// Set by the daemon, whatever a request says: the creator may attach to sessions of this user only, so
+    /// the source is one of them. Absent: any session may be the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_owner: Option<u32>,
+}
+
+impl Convert {
+    /// Whether a session of the user `owner` may be the source.
+    #[must_use]
+    pub fn may_have(&self, owner: u32) -> bool {
+        self.source_owner.is_none_or(|uid| uid == owner)
+    }
 }
 
 /// A converted session to be created. All that it has from its source is still to be added.

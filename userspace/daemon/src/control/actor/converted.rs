@@ -5,23 +5,31 @@ use std::collections::BTreeMap;
 use onair_types::{NewSession, Problem, SessionId, SessionRef, SessionSpec, SessionState};
 
 use super::Actor;
-use crate::authority::Caller;
+use crate::authority::{Caller, Grant};
 use crate::dataplane::Runtime;
 
 impl Actor {
     /// The complete specification of a session: a converted one has its port, video and addresses from its
-    /// source, to which the caller must have the right.
+    /// source, to which the caller must have the right to attach. Creating sessions is another right.
     pub(super) fn complete(
         &self,
         caller: &Caller,
         session: NewSession,
     ) -> Result<SessionSpec, Problem> {
-        let converted = match session {
+        let mut converted = match session {
             NewSession::OfPackets(spec) => return Ok(*spec),
             NewSession::Converted(converted) => converted,
         };
         let from = SessionRef::Name(converted.convert.from.clone());
-        let source = &self.sessions[self.find(caller, &from)?];
+        let caller = Caller {
+            grant: caller.attach,
+            ..caller.clone()
+        };
+        let source = &self.sessions[self.find(&caller, &from)?];
+        converted.convert.source_owner = match caller.attach {
+            Grant::Any => None,
+            Grant::OwnedBy(uid) => Some(uid),
+        };
         source.check_source(&source.spec.video)?;
         Ok(converted.of(&source.spec))
     }
@@ -42,6 +50,9 @@ impl Actor {
         };
         let video = session.spec.video;
         let found = match self.sessions.named(&convert.from) {
+            Some(source) if !convert.may_have(source.owner.uid) => {
+                Err("the session of that name is another user's".to_owned())
+            }
             Some(source) => source
                 .check_source(&video)
                 .map(|()| source.id)

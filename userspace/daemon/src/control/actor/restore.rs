@@ -63,6 +63,7 @@ impl Actor {
         let caller = Caller {
             who: kept.owner.clone(),
             grant: Grant::Any,
+            attach: Grant::Any,
             rank: Rank::Root,
         };
         let name = kept.spec.name.clone();
