@@ -223,8 +223,8 @@ impl Poller {
         worked
     }
 
-    /// Lets packets wake the poller, also those that other pollers hand over, and frames to be converted. Returns whether another
-    /// turn must come before the sleep.
+    /// Lets packets wake the poller, also those that other pollers hand over, and a converter the frames
+    /// that it is given. Returns whether another turn must come before the sleep.
     fn arm(&mut self) -> bool {
         self.inbox.doze();
         let given = self.ports.is_empty() && self.sessions.has_source_frame();

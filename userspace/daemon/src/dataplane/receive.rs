@@ -115,13 +115,14 @@ impl Receiver {
         }
     }
 
-    /// Gives frames the times of their timestamps by `clock`.
+    /// Judges the packets' timing by the type that their sender says it is.
     pub(super) fn declare(&mut self, sender: Option<SenderType>) {
         if let Some(timing) = &mut self.timing {
             timing.declare(sender);
         }
     }
 
+    /// Gives frames the times of their timestamps by `clock`.
     pub(super) fn follow(&mut self, clock: Arc<MediaClock>) {
         if let Some(timing) = &mut self.timing {
             timing.follow(Arc::clone(&clock));
