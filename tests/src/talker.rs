@@ -28,6 +28,8 @@ pub fn member(name: &str, udp: u16, sources: &[&str]) -> SpecDocument {
 pub struct Talker {
     /// Where it sends to: [`GROUP`] at first.
     pub group: &'static str,
+    /// How many packets it has sent.
+    pub sent: u64,
     socket: UdpSocket,
     flow: FlowSender,
 }
@@ -37,6 +39,7 @@ impl Talker {
     pub fn open(plant: &Plant, address: &str) -> Result<Self> {
         Ok(Self {
             group: GROUP,
+            sent: 0,
             socket: plant.sender(address)?,
             flow: FlowSender::new(raster(10)),
         })
@@ -45,14 +48,15 @@ impl Talker {
     /// Sends so many frames to a UDP port of the group.
     pub fn frames(&mut self, udp: u16, count: usize) -> Result<()> {
         for _ in 0..count {
-            let mut sent = Ok(0);
+            let mut result = Ok(0);
             self.flow.frame(|_, packet| {
                 let rtp = &packet[datagram::HEADER_BYTES..];
-                if sent.is_ok() {
-                    sent = self.socket.send_to(rtp, (self.group, udp));
+                if result.is_ok() {
+                    result = self.socket.send_to(rtp, (self.group, udp));
+                    self.sent += u64::from(result.is_ok());
                 }
             });
-            sent?;
+            result?;
         }
         Ok(())
     }
