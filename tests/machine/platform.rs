@@ -61,6 +61,7 @@ fn each_device_carries_frames_in_each_way_that_its_driver_has() -> Result<()> {
         let model = bind(&pair[0], None)?;
         bind(&pair[1], None)?;
         let interfaces = [interface(&pair[0])?, interface(&pair[1])?];
+        channels(&interfaces, 1);
         for (way, driver) in [("AF_XDP", "net_af_xdp"), ("AF_PACKET", "net_af_packet")] {
             let names = interfaces.each_ref();
             let ports = names.map(|name| format!("{driver}_{name},iface={name}"));
@@ -91,6 +92,15 @@ fn interface(device: &str) -> Result<String> {
     let name = name.to_string_lossy().into_owned();
     output("ip", &["link", "set", &name, "up"])?;
     Ok(name)
+}
+
+/// Leaves the NIC so many queues, if it has more and its driver can: a port on AF_XDP reads one for each poller.
+fn channels(interfaces: &[String; 2], pollers: u8) {
+    for name in interfaces {
+        let count = pollers.to_string();
+        // Refused where the driver has as many, or no choice.
+        let _ = output("ethtool", &["--set-channels", name, "combined", &count]);
+    }
 }
 
 /// Whether frames go from one port to the other: `yes`, with how, or the reason.
@@ -127,6 +137,7 @@ fn two_pollers_on_each_device_then_each_session_gets_its_own() -> Result<()> {
         bind(&pair[1], None)?;
         report(&model, "two pollers, vfio-pci", &text(&found))?;
         let names = [interface(&pair[0])?, interface(&pair[1])?];
+        channels(&names, 2);
         let ports = names.map(|name| format!("net_af_xdp_{name},iface={name}"));
         let over_xdp = shared(&ports);
         report(&model, "two pollers, AF_XDP", &text(&over_xdp))?;

@@ -35,6 +35,8 @@ pub const fn assembler(format: VideoFormat) -> AssemblerConfig {
 
 /// Sends frames, packet by packet.
 pub struct FlowSender {
+    /// Who sends, in each packet.
+    pub ssrc: u32,
     format: VideoFormat,
     packetiser: Packetiser,
     pattern: PatternWriter,
@@ -51,6 +53,7 @@ impl FlowSender {
     pub fn new(format: VideoFormat) -> Self {
         let packetiser = Packetiser::new(format, STANDARD_RTP_BYTES);
         Self {
+            ssrc: 7,
             format,
             packetiser: packetiser.expect("packets are large enough"),
             pattern: PatternWriter::new(&format).expect("frames are large enough"),
@@ -87,7 +90,7 @@ impl FlowSender {
         let stream = StreamHeader {
             payload_type: PAYLOAD_TYPE,
             timestamp: u32::try_from(ticks).expect("below 2^32"),
-            ssrc: 7,
+            ssrc: self.ssrc,
         };
         let at = 1_700_000_000_000_000_000 + self.format.rate().nanos(self.number);
         for index in 0..self.packetiser.packets() {

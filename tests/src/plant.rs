@@ -50,11 +50,14 @@ impl Plant {
         };
         let igmp = IgmpWatch::start(rig.stage(), "va")?;
         ip(&format!(
-            "link add br0 type bridge mcast_snooping 1 mcast_querier 1 mcast_igmp_version {version} \
+            "link add br0 type bridge mcast_snooping 1 mcast_igmp_version {version} \
              mcast_query_interval 100 mcast_query_response_interval 50 \
              mcast_startup_query_interval 100 mcast_membership_interval 300 \
              mcast_last_member_interval 20 mcast_query_use_ifaddr 1"
         ))?;
+        // Once the intervals are set: the kernel forwards to members a response interval after this, by
+        // default ten seconds.
+        ip("link set br0 type bridge mcast_querier 1")?;
         ip("address add 10.77.0.254/32 dev br0")?;
         ip("link add vs type veth peer name vt")?;
         ip("address add 10.77.0.9/24 dev vs")?;

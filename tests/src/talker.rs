@@ -1,6 +1,6 @@
 //! A host of a [`Plant`] that sends to a multicast group.
 
-use std::net::UdpSocket;
+use std::net::{Ipv4Addr, UdpSocket};
 
 use anyhow::Result;
 use onair_media::datagram;
@@ -28,35 +28,33 @@ pub fn member(name: &str, udp: u16, sources: &[&str]) -> SpecDocument {
 pub struct Talker {
     /// Where it sends to: [`GROUP`] at first.
     pub group: &'static str,
-    /// How many packets it has sent.
-    pub sent: u64,
     socket: UdpSocket,
     flow: FlowSender,
 }
 
 impl Talker {
-    /// The host of `plant`, sending from one of its addresses.
+    /// The host of `plant`, sending from one of its addresses, with that as its SSRC.
     pub fn open(plant: &Plant, address: &str) -> Result<Self> {
+        let mut flow = FlowSender::new(raster(10));
+        flow.ssrc = address.parse::<Ipv4Addr>()?.to_bits();
         Ok(Self {
             group: GROUP,
-            sent: 0,
             socket: plant.sender(address)?,
-            flow: FlowSender::new(raster(10)),
+            flow,
         })
     }
 
     /// Sends so many frames to a UDP port of the group.
     pub fn frames(&mut self, udp: u16, count: usize) -> Result<()> {
         for _ in 0..count {
-            let mut result = Ok(0);
+            let mut sent = Ok(0);
             self.flow.frame(|_, packet| {
                 let rtp = &packet[datagram::HEADER_BYTES..];
-                if result.is_ok() {
-                    result = self.socket.send_to(rtp, (self.group, udp));
-                    self.sent += u64::from(result.is_ok());
+                if sent.is_ok() {
+                    sent = self.socket.send_to(rtp, (self.group, udp));
                 }
             });
-            result?;
+            sent?;
         }
         Ok(())
     }

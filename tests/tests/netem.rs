@@ -14,10 +14,10 @@ use std::thread::JoinHandle;
 use anyhow::{Context as _, Result, anyhow, ensure};
 use onair::{Session, Timeout};
 use onair_tests::{
-    Config, Control, Deadline, Disturbance, Done, GStreamer, Raster, Relay, Rig, Seen, onairctl,
-    output, resolve, wait_for,
+    Config, Control, Deadline, Disturbance, Done, GStreamer, QUOTA, Raster, Relay, Rig, Seen,
+    onairctl, output, receive, resolve, wait_for,
 };
-use onair_types::SessionCounters;
+use onair_types::{SessionCounters, SpecDocument};
 use xxhash_rust::xxh3::xxh3_64;
 
 const OURS: (&str, u16) = ("10.77.0.2", 5004);
@@ -45,7 +45,12 @@ impl Client {
     fn start(rig: &Rig) -> Result<Self> {
         resolve(rig.stage(), OURS.0)?;
         let mut control = rig.control()?;
-        control.ample("in", RASTER, OURS.1)?;
+        // A sender that is held up on a busy machine loses no frame to the time-out.
+        control.create(&SpecDocument {
+            quota: Some(QUOTA),
+            frame_timeout_ms: Some(1000),
+            ..receive("in", RASTER, OURS.1)
+        })?;
         control.start("in")?;
         let session = Session::attach(Config::attach_socket(rig.stage()), "in")?;
         let taken = Arc::new(AtomicU64::new(0));
@@ -141,7 +146,8 @@ fn is_honest(outcome: &Passed) -> Result<()> {
     let (&begin, &place) = places.iter().next().context("no complete frame at all")?;
     let begin = begin.wrapping_sub(u32::try_from(place)? * 90_000 / RASTER.rate);
     for (seen, bytes) in outcome.shown.iter().filter(|(seen, _)| !seen.complete) {
-        assert!(seen.bytes_missing > 0 && seen.packets_lost > 0, "{seen:?}");
+        // No packet of it is lost if the frame was closed by the time-out: the rest came late.
+        assert!(seen.bytes_missing > 0, "{seen:?}");
         assert!(!seen.missing.is_empty(), "{seen:?}");
         let ticks = seen.rtp_timestamp.wrapping_sub(begin);
         // GStreamer's timestamps are a tick too early or too late.

@@ -224,7 +224,7 @@ fn disk_full_where_a_part_begins_then_there_is_no_empty_one() -> Result<()> {
     let folder = stage.tmpfs("small", 16 * MIB)?;
     let mut spec = Spec::new(&folder, "rec".parse()?, Format::Pcapng);
     (spec.snap_length, spec.ring_bytes) = (96, 1 << 20);
-    (spec.min_free_bytes, spec.split_size) = (8 * MIB, Some(64 << 10));
+    (spec.min_free_bytes, spec.split_size) = (8 * MIB, Some(MIB / 4));
     let mut taken = Taken::of(spec)?;
     taken.offer_until("the disk to be full", |it| it.state == DrainState::Degraded)?;
     let manifest = taken.finish()?;

@@ -42,8 +42,10 @@ fn speaks(backend: Backend, keys: &str, priority: &str) -> Result<()> {
         Ok(plant.known(GROUP)?.contains(HOST))
     })?;
     Talker::open(&plant, HOST)?.until_received(&mut control, "in", 5004)?;
-    let group = control.show("in")?.group.context("a group")?;
-    ensure!(group.joined && group.querier.is_some(), "{group:?}");
+    wait_for("the querier to be heard", PATIENCE, || {
+        let group = control.show("in")?.group.context("a group")?;
+        Ok(group.joined && group.querier.is_some())
+    })?;
 
     let host = stage.inside(|| {
         let socket = UdpSocket::bind((HOST, 5010))?;

@@ -60,6 +60,16 @@ pub(crate) fn open_here(
     let first: u16 = queue.start.parse().unwrap_or(0);
     let room = channels::count(&queue.interface).saturating_sub(first);
     let queues = config.queues.min(room).max(1);
+    // With another first queue, rules of the operator's own say what comes to the port.
+    if first == 0 && room > queues {
+        let interface = &queue.interface;
+        tracing::warn!(
+            target: "dpdk",
+            port = config.name,
+            "{interface} has {room} queues, of which this port reads {queues}; packets that the NIC puts into \
+             another do not reach it: `ethtool --set-channels {interface} combined {queues}`, or a rule for each flow"
+        );
+    }
     let claims = queue
         .and_next(queues)
         .map(|queue| Claim::on(&queue, &config.device, config.busy))

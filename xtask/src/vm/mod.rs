@@ -178,8 +178,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
             say::good(format_args!("image: {}", image.folder.display()));
             Ok(ExitCode::SUCCESS)
         }
-        Command::Run(run) => run_command(run),
-        Command::Shell(shell) => run_shell(&shell.machine),
+        Command::Run(run) => {
+            qemu::require_models(&run.machine.hardware.nics)?;
+            run_command(run)
+        }
+        Command::Shell(shell) => {
+            qemu::require_models(&shell.machine.hardware.nics)?;
+            run_shell(&shell.machine)
+        }
         Command::Test(test) => suite::run(test),
     }
 }

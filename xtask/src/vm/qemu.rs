@@ -6,6 +6,7 @@ use std::{fmt, fs};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::ValueEnum;
+use onair_stage::output;
 
 use super::console::Console;
 use super::image::Image;
@@ -52,6 +53,27 @@ pub(crate) enum Nic {
     Virtio,
     E1000e,
     Vmxnet3,
+    /// Needs QEMU 8.0
+    Igb,
+}
+
+impl Nic {
+    /// The name that QEMU has for it.
+    const fn model(self) -> &'static str {
+        match self {
+            Self::Virtio => "virtio-net-pci",
+            Self::E1000e => "e1000e",
+            Self::Vmxnet3 => "vmxnet3",
+            Self::Igb => "igb",
+        }
+    }
+
+    /// The models that this QEMU has.
+    pub(crate) fn all() -> Result<Vec<Self>> {
+        let help = output(QEMU, &["-machine", "none", "-device", "help"])?;
+        let has = |nic: &Self| help.contains(&format!("name \"{}\"", nic.model()));
+        Ok(Self::value_variants().iter().copied().filter(has).collect())
+    }
 }
 
 /// What executes the machine, decided.
@@ -90,6 +112,22 @@ pub(crate) fn require_programs() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Refuses models of devices that QEMU does not have.
+pub(crate) fn require_models(nics: &[Nic]) -> Result<()> {
+    if nics.is_empty() {
+        return Ok(());
+    }
+    let there = Nic::all()?;
+    let missing = nics.iter().find(|nic| !there.contains(nic));
+    missing.map_or(Ok(()), |nic| {
+        let model = nic.model();
+        bail!(
+            "this QEMU has no device {model}: a newer one may have it (igb: QEMU 8.0, on Debian 12 \
+             `apt-get install -t bookworm-backports qemu-system-x86`)"
+        );
+    })
 }
 
 /// Decides what executes the machine.
@@ -248,13 +286,13 @@ fn monitor(run: &Path) -> Vec<String> {
 
 /// Two devices on a hub of their own, each behind a port of the root complex that takes it out and in.
 fn pair(hub: usize, nic: Nic, without_iommu: bool) -> impl Iterator<Item = String> {
-    let model = match nic {
-        Nic::Virtio if without_iommu => "virtio-net-pci,disable-legacy=on",
+    let options = match nic {
+        Nic::Virtio if without_iommu => ",disable-legacy=on",
         // Behind the IOMMU, as a device of its own would be.
-        Nic::Virtio => "virtio-net-pci,disable-legacy=on,iommu_platform=on",
-        Nic::E1000e => "e1000e",
-        Nic::Vmxnet3 => "vmxnet3",
+        Nic::Virtio => ",disable-legacy=on,iommu_platform=on",
+        Nic::E1000e | Nic::Vmxnet3 | Nic::Igb => "",
     };
+    let model = nic.model();
     (0..2).flat_map(move |end| {
         let slot = 0x10 + 2 * hub + end;
         [
@@ -264,7 +302,7 @@ fn pair(hub: usize, nic: Nic, without_iommu: bool) -> impl Iterator<Item = Strin
             format!("pcie-root-port,id=r{hub}{end},bus=pcie.0,addr={slot:#x},chassis={slot}"),
             "-device".to_owned(),
             format!(
-                "{model},id=d{hub}{end},netdev=n{hub}{end},bus=r{hub}{end},mac=52:54:00:00:{hub:02x}:{end:02x}"
+                "{model}{options},id=d{hub}{end},netdev=n{hub}{end},bus=r{hub}{end},mac=52:54:00:00:{hub:02x}:{end:02x}"
             ),
         ]
     })

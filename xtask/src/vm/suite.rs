@@ -79,9 +79,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
         );
     }
     let mut hardware = arguments.hardware.clone();
+    qemu::require_models(&hardware.nics)?;
     let needs_devices = |what: &String| [PCI_NICS, PLATFORM, PACKAGE].contains(&what.as_str());
     if arguments.what.iter().any(needs_devices) && hardware.nics.is_empty() {
-        hardware.nics = vec![Nic::Virtio, Nic::E1000e, Nic::Vmxnet3];
+        hardware.nics = Nic::all()?;
     }
     let tree = tree(&arguments.programs, &arguments.what, &arguments.mirror)?;
     let jobs: Vec<_> = arguments.what.iter().map(|what| job(what)).collect();
