@@ -153,7 +153,7 @@ impl Session {
         if self.spec.direction == Direction::Send {
             return invalid(format!("session {name} sends: give a receive session"));
         }
-        if self.spec.video != *video {
+        if !self.spec.video.has_frames_of(video) {
             return invalid(format!(
                 "session {name} has {} now, and the converted session is for {video}: create it again",
                 self.spec.video
