@@ -1,10 +1,15 @@
-//! Converted sessions at the edges: large frames off the wire, and several sessions on several converters.
+//! Converted sessions at the edges: large frames off the wire, several sessions on several converters, frames with
+//! holes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::UdpSocket;
 
 use anyhow::{Context as _, Result, ensure};
-use onair::{PixelFormat, Session, Timeout};
-use onair_tests::{Config, Control, QUOTA, Raster, Rig, receive, send};
+use onair::{Buffer, Incomplete, PixelFormat, Session, Status, Timeout};
+use onair_media::st2110_20::STANDARD_RTP_BYTES;
+use onair_media::st2110_20::packetiser::{Packetiser, StreamHeader};
+use onair_media::video::{Depth, FrameRate, VideoFormat};
+use onair_tests::{Config, Control, QUOTA, Raster, Rig, receive, resolve, send};
 use onair_types::{SessionView, Source, SpecDocument};
 use serde_json::json;
 
@@ -129,5 +134,77 @@ fn three_sessions_on_two_converters_then_each_has_the_bytes_of_its_own_layout() 
         .context("it has one")?];
     let left = attach(&rig, &format!("cam-{shared}"))?;
     compare(&source, &left, 5)?;
+    Ok(())
+}
+
+fn incomplete(buffer: &Buffer<'_>) -> Result<Incomplete> {
+    match buffer.status() {
+        Status::Incomplete(what) => Ok(what),
+        Status::Complete => anyhow::bail!("{buffer:?}"),
+    }
+}
+
+#[test]
+fn frame_with_holes_then_the_converted_one_names_their_lines() -> Result<()> {
+    const RASTER: Raster = Raster::new(320, 180, 25, 10);
+    /// Packets that do not come.
+    const LOST: [u32; 3] = [3, 40, 41];
+    let rig = Rig::beside_the_kernel()?;
+    let mut control = rig.control()?;
+    resolve(rig.stage(), "10.77.0.2")?;
+    control.create(&receive("cam", RASTER, 5000))?;
+    control.start("cam")?;
+    convert(&mut control, PixelFormat::V210, 4)?;
+    let source = attach(&rig, "cam")?;
+    let converted = attach(&rig, "cam-v210")?;
+    let socket = rig.stage().inside(|| {
+        let socket = UdpSocket::bind("10.77.0.9:0")?;
+        socket.connect(("10.77.0.2", 5000))?;
+        Ok(socket)
+    })?;
+    let rate = FrameRate::new(RASTER.rate, 1)?;
+    let format = VideoFormat::new(RASTER.width, RASTER.height, Depth::Ten, rate)?;
+    let packetiser = Packetiser::new(format, STANDARD_RTP_BYTES)?;
+    let stream = StreamHeader {
+        payload_type: 96,
+        timestamp: 3600,
+        ssrc: 7,
+    };
+    let line = RASTER.frame_bytes() / RASTER.height as usize;
+    let mut expected = BTreeSet::new();
+    for index in 0..packetiser.packets() {
+        let packet = packetiser.packet(index).context("below the count")?;
+        if LOST.contains(&index) {
+            let bytes = packet.ranges().flatten();
+            expected.extend(bytes.map(|byte| byte / line));
+            continue;
+        }
+        let mut bytes = vec![0; packet.header_bytes()];
+        packet.write_headers(&stream, index, &mut bytes);
+        packet
+            .ranges()
+            .for_each(|range| bytes.extend(range.map(|at| at.to_le_bytes()[0])));
+        socket.send(&bytes)?;
+    }
+    let ours = source.buffer_get(PATIENCE)?;
+    let theirs = converted.buffer_get(PATIENCE)?;
+    let (of_ours, of_theirs) = (incomplete(&ours)?, incomplete(&theirs)?);
+    for what in [of_ours, of_theirs] {
+        assert_eq!(
+            (what.packets_lost, what.bytes_missing),
+            (3, of_ours.bytes_missing)
+        );
+        let lines: BTreeSet<_> = what.lines().flatten().map(|it| it as usize).collect();
+        assert_eq!(lines, expected, "{what:?}");
+    }
+    // Both packets side by side are one range.
+    assert_eq!(
+        (of_ours.ranges().count(), of_theirs.ranges().count()),
+        (2, 0)
+    );
+    // Beside the holes, and in them, it is what the client library makes of the source's.
+    let mut pixels = vec![0; theirs.len()];
+    ours.unpack(PixelFormat::V210, &mut pixels)?;
+    ensure!(*theirs == pixels[..], "other bytes");
     Ok(())
 }
