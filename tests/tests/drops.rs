@@ -2,25 +2,10 @@
 
 use anyhow::{Context as _, Result};
 use onair::{Session, Timeout};
-use onair_tests::{
-    Config, Control, Deadline, QUOTA, Raster, RelayedVideo, Rig, onairctl, receive, send, until,
-    wait_for,
-};
-use onair_types::{HealthStatus, Scan, SessionProblem, SessionProblemKind, Source};
+use onair_tests::{Config, QUOTA, Raster, RelayedVideo, Rig, onairctl, receive, send, wait_for};
+use onair_types::{HealthStatus, Scan, SessionProblemKind, Source};
 
 const PATIENCE: u64 = 20;
-
-fn problem(
-    control: &mut Control,
-    session: &str,
-    kind: SessionProblemKind,
-) -> Result<SessionProblem> {
-    let what = format!("{kind} of {session}");
-    until(what, Deadline::seconds(PATIENCE), || {
-        let view = control.show(session)?;
-        Ok(view.problems.into_iter().find(|it| it.problem == kind))
-    })
-}
 
 /// The metric of a session.
 fn metric(rig: &Rig, name: &str, session: &str) -> Result<u64> {
@@ -50,7 +35,7 @@ fn sender_of_fields_into_a_session_of_frames_then_counted_as_another_format_ever
         control.create(&spec)?;
         control.start(format!("to-{name}"))?;
     }
-    let found = problem(&mut control, "wrong", SessionProblemKind::WrongFormat)?;
+    let found = control.await_problem("wrong", SessionProblemKind::WrongFormat)?;
     assert!(
         found.detail.contains("packets do not fit 320x180"),
         "{found:?}"
@@ -112,7 +97,9 @@ fn client_that_holds_its_quota_then_named_with_what_it_misses_and_since_when() -
         .map(|_| Ok(slow.buffer_get(Timeout::millis(10_000))?))
         .collect::<Result<Vec<_>>>()?;
     let own = std::process::id();
-    let found = problem(&mut video.control, "in", SessionProblemKind::SlowClient)?;
+    let found = video
+        .control
+        .await_problem("in", SessionProblemKind::SlowClient)?;
     assert!(found.detail.contains(&format!("({own}): ")), "{found:?}");
     assert!(found.detail.contains("oldest frame held for "), "{found:?}");
     assert!(

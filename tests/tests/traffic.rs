@@ -5,29 +5,11 @@ use std::net::UdpSocket;
 
 use anyhow::{Context as _, Result};
 use onair_tests::packet::{rtp, with};
-use onair_tests::{
-    Control, Raster, Rig, WholeFlow, output, receive, resolve, send, until, wait_for,
-};
-use onair_types::{HealthStatus, PeerState, SessionProblem, SessionProblemKind, Source};
+use onair_tests::{Raster, Rig, WholeFlow, output, receive, resolve, send, until, wait_for};
+use onair_types::{HealthStatus, PeerState, SessionProblemKind, Source};
 
 const OURS: &str = "10.77.0.2";
 const PATIENCE: u64 = 20;
-
-/// Waits for a problem of `session`.
-fn problem(
-    control: &mut Control,
-    session: &str,
-    kind: SessionProblemKind,
-) -> Result<SessionProblem> {
-    until(
-        format_args!("{kind} of {session}"),
-        onair_tests::Deadline::seconds(PATIENCE),
-        || {
-            let view = control.show(session)?;
-            Ok(view.problems.into_iter().find(|it| it.problem == kind))
-        },
-    )
-}
 
 /// Kinds of the problems that events told of, as they began and as they ended.
 fn told(rig: &Rig) -> Result<[BTreeSet<String>; 2]> {
@@ -133,7 +115,7 @@ fn receivers_that_cannot_be_reached_then_told_with_what_to_do() -> Result<()> {
         spec.flow.destination = format!("{address}:5004");
         control.create(&spec)?;
         control.start(name)?;
-        let found = problem(&mut control, name, kind)?;
+        let found = control.await_problem(name, kind)?;
         assert!(found.detail.contains(address), "{found:?}");
         let view = control.show(name)?;
         assert_eq!((view.peer, view.counters.frames_sent), (Some(peer), 0));
@@ -174,7 +156,7 @@ fn link_down_then_no_frame_counts_as_sent_until_it_is_up() -> Result<()> {
     let namespace = rig.stage().namespace().to_owned();
     let switch = |to| output("ip", &["-n", &namespace, "link", "set", "va", to]);
     switch("down")?;
-    problem(&mut control, "out", SessionProblemKind::LinkDown)?;
+    control.await_problem("out", SessionProblemKind::LinkDown)?;
     control.await_view("out", "not sending", |it| it.counters.frames_no_link > 3)?;
     let before = control.show("out")?.counters;
     control.await_view("out", "not sending for longer", |it| {

@@ -19,13 +19,13 @@ use crate::{clean_up, lint, setup, vm};
 Examples:
   cargo xtask test               all of it
   cargo xtask test --fast        all but the model checks
-  cargo xtask test --slow        with 50 random moments where there are a few, and long recordings: hours
+  cargo xtask test --slow        with 50 random moments where there are a few, long recordings and a long soak: hours
   cargo xtask test stop destroy  only tests with `stop` or `destroy` in their names; no lint")]
 pub(crate) struct Arguments {
     /// Leave out the model checks
     #[arg(long)]
     fast: bool,
-    /// Whole-system tests with many more rounds, and long recordings
+    /// Whole-system tests with many more rounds, long recordings, and ten minutes of video
     #[arg(long)]
     slow: bool,
     /// Only tests that have one of these in their names
@@ -57,13 +57,14 @@ pub(crate) const SHUTTLE: [&str; 8] = [
 /// Tests with this in their names search millions of states: they have a step of their own.
 const MODELS: &str = "model::";
 /// What `--slow` has the whole-system tests do.
-const SLOW: [(&str, &str); 7] = [
+const SLOW: [(&str, &str); 8] = [
     ("ONAIR_KILL_ROUNDS", "4"),
     ("ONAIR_KILL9_ROUNDS", "50"),
     ("ONAIR_LEAK_CYCLES", "2000"),
     ("ONAIR_LONG_SECONDS", "600"),
     ("ONAIR_RECORD_ROUNDS", "50"),
     ("ONAIR_SHUTDOWN_ROUNDS", "50"),
+    ("ONAIR_SOAK_SECONDS", "600"),
     ("ONAIR_STORM_ROUNDS", "50"),
 ];
 /// Address space of a model check, in bytes. A model that has grown out of bounds must fail, not

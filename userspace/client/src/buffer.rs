@@ -108,7 +108,7 @@ impl<'a> Buffer<'a> {
     /// Whether every byte arrived, and what is missing if not.
     #[must_use]
     pub fn status(&self) -> Status {
-        Status::from(&self.held.meta())
+        Status::of(&self.held.meta(), self.layout())
     }
 
     /// Send session: the frame, writable. A buffer of a receive session is returned as the error.

@@ -75,7 +75,11 @@ impl Session {
     /// [`Error::NotHeld`] for a handle of another session or attachment.
     pub fn raw_status(&self, raw: RawBuffer) -> Result<(u64, u32, Status), Error> {
         let meta = self.attachment.meta_raw(raw.lease)?;
-        Ok((meta.number, meta.rtp_timestamp, Status::from(&meta)))
+        Ok((
+            meta.number,
+            meta.rtp_timestamp,
+            Status::of(&meta, self.layout()),
+        ))
     }
 
     fn check(&self, raw: RawBuffer) -> Result<(), Refusal> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use onair_record::{Unfit, read_regular};
-use onair_types::{Flow, SessionName, SessionSpec, StoppedBefore, Who};
+use onair_types::{SessionName, SessionSpec, StoppedBefore, Who};
 use serde::{Deserialize, Serialize};
 
 use crate::disk;
@@ -149,9 +149,11 @@ impl Store {
         }
     }
 
-    /// Records the addresses of a session. `None` if it is not stored.
-    pub fn retarget(&mut self, name: &SessionName, flow: &Flow) -> Option<WriteAck> {
-        self.kept.get_mut(name)?.spec.flow = flow.clone();
+    /// Records the addresses and the timing of a session. `None` if it is not stored.
+    pub fn retarget(&mut self, changed: &SessionSpec) -> Option<WriteAck> {
+        let name = &changed.name;
+        let spec = &mut self.kept.get_mut(name)?.spec;
+        (spec.flow, spec.video) = (changed.flow.clone(), changed.video);
         self.bring_up_to_date(name);
         Some(self.written(name))
     }

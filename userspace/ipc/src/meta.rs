@@ -34,7 +34,7 @@ pub struct FrameMeta {
     pub packets_lost: u32,
     /// Bytes that never arrived; 0 exactly when the frame is complete.
     pub bytes_missing: u32,
-    /// The first missing ranges; unused entries are empty.
+    /// The first missing ranges; unused entries are empty. Of a converted session in its source's buffer.
     pub missing: [MissingRange; MISSING_RANGES],
     /// Which field of an interlaced frame it is; `None`: a whole frame.
     pub field: Option<Field>,

@@ -61,6 +61,8 @@ impl Video {
                 SenderType::NarrowLinear => Spread::NarrowLinear,
                 SenderType::Wide => Spread::Wide,
             }),
+            tr_offset_us: self.tr_offset_us,
+            cmax: self.cmax,
         })
     }
 }

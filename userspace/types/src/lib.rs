@@ -78,7 +78,7 @@ pub use spec::{
     Chroma, Convert, ConvertedSession, Depth, Direction, EXTENDED_MAX_UDP, Flow, FlowDocument,
     FlowPatch, FlowSource, FrameRate, MAX_FRAME_TIMEOUT_MS, NewSession, NewSessionDocument,
     Packing, Pgroup, STANDARD_MAX_UDP, Sampling, Scan, SenderType, SessionPatch, SessionSpec,
-    Source, SpecDocument, SpecError, SpecErrors, VideoDocument, VideoFormat,
+    Source, SpecDocument, SpecError, SpecErrors, VideoDocument, VideoFormat, VideoPatch,
 };
 pub use text::{did_you_mean, nearest};
 pub use time::Timestamp;

@@ -17,6 +17,9 @@ pub struct SessionTiming {
     pub packets_per_frame: u32,
     /// The packet read schedule that the stream seems to follow.
     pub schedule: TimingSchedule,
+    /// TROFFSET by which the packets are judged, in nanoseconds: that of the session's specification
+    /// (`video.tr_offset_us`), or the default.
+    pub tr_offset_ns: u64,
     /// Levels of the network model (Cinst) since the measurement began.
     pub cinst: TimingLevels,
     /// CMAX of a narrow sender.
@@ -143,9 +146,16 @@ pub struct Compliance {
     /// (`video.sender_type`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub declared: Option<SenderType>,
-    /// Whether the figures comply with that type.
+    /// CMAX that the sender says, if the session's specification has it (`video.cmax`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared_cmax: Option<u32>,
+    /// Whether the figures comply with that type and CMAX. A CMAX above that of the type allows no more
+    /// than the type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub as_declared: Option<bool>,
+    /// Why the figures do not comply with what the sender says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_as_declared: Option<String>,
 }
 
 /// A sender type of ST 2110-21, or none.

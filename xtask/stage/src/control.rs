@@ -12,8 +12,9 @@ use onair_types::api::{
     ShowCertificate, ShowHealth, ShowSession, ShowVerdict, StartSession, StopSession,
 };
 use onair_types::{
-    BlockerList, Certificate, Eviction, Flushed, Health, Memory, SessionId, SessionRef,
-    SessionState, SessionView, Source, SpecDocument, Verdict, verify,
+    BlockerList, Certificate, Eviction, Flushed, Health, Memory, SessionId, SessionProblem,
+    SessionProblemKind, SessionRef, SessionState, SessionView, Source, SpecDocument, Verdict,
+    verify,
 };
 use serde_json::{Value, json};
 
@@ -297,6 +298,25 @@ impl Control {
         wait_for(format_args!("{session} to be {what}"), 30, || {
             Ok(wanted(&self.show(session)?))
         })
+    }
+
+    /// Waits until a session has a problem of this kind, and gives it.
+    ///
+    /// # Errors
+    /// Not within half a minute.
+    pub fn await_problem(
+        &mut self,
+        session: &str,
+        kind: SessionProblemKind,
+    ) -> Result<SessionProblem> {
+        until(
+            format_args!("{kind} of {session}"),
+            Deadline::seconds(30),
+            || {
+                let problems = self.show(session)?.problems;
+                Ok(problems.into_iter().find(|it| it.problem == kind))
+            },
+        )
     }
 }
 

@@ -57,6 +57,8 @@ impl Raster {
             packing: None,
             max_udp: None,
             sender_type: None,
+            tr_offset_us: None,
+            cmax: None,
         }
     }
 }

@@ -51,6 +51,38 @@ fn buffer_incomplete_then_says_what_is_missing() {
 }
 
 #[test]
+fn buffer_incomplete_then_says_which_lines_lack_something() {
+    let (fake, session) = Fake::attached();
+    let line = session.layout().line_bytes;
+    let range = |offset, len| MissingRange { offset, len };
+    for (missing, expected) in [
+        (vec![range(0, 1)], vec![0..1]),
+        (vec![range(line - 1, 2)], vec![0..2]),
+        (vec![range(line, 2 * line)], vec![1..3]),
+        // Both of one line, and of neighbours.
+        (vec![range(line, 4), range(line + 8, line)], vec![1..3]),
+        (
+            vec![range(0, 4), range(3 * line, 4), range(4 * line, 4)],
+            vec![0..1, 3..5],
+        ),
+    ] {
+        let mut meta = FrameMeta {
+            bytes_missing: missing.iter().map(|it| it.len).sum(),
+            ..FrameMeta::default()
+        };
+        meta.missing[..missing.len()].copy_from_slice(&missing);
+        fake.world().members[0].lender.publish(0, &meta).unwrap();
+        let buffer = session.buffer_get(Timeout::NOW).unwrap();
+        let Status::Incomplete(what) = buffer.status() else {
+            panic!("{buffer:?}");
+        };
+        assert_eq!(what.lines().collect::<Vec<_>>(), expected, "{missing:?}");
+        drop(buffer);
+        assert_eq!(fake.reap(), [0]);
+    }
+}
+
+#[test]
 fn buffers_sixteen_threads_then_each_frame_once_and_whole() {
     const COUNT: u64 = 4_000;
     let (fake, session) = Fake::attached();

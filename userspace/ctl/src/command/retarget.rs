@@ -6,8 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use onair_types::api::{RetargetSession, Sent, ShowSession};
 use onair_types::{
-    Direction, MAX_FRAME_TIMEOUT_MS, Packing, STANDARD_MAX_UDP, SessionRef, VideoDocument,
-    VideoFormat,
+    Direction, MAX_FRAME_TIMEOUT_MS, SessionRef, VideoDocument, VideoFormat, VideoPatch,
 };
 use serde_json::{Map, Value, json};
 
@@ -47,7 +46,8 @@ pub(crate) struct Retarget {
 #[group(required = true, multiple = true)]
 struct Flow {
     /// Take destination, sources and payload type from a session description (SDP) of the same video
-    /// format; - is standard input. Other flags replace its values
+    /// format, and of a receive session also what the sender says of its timing (TP, TROFF, CMAX); - is
+    /// standard input. Other flags replace its values
     #[arg(long, value_name = "PATH")]
     sdp: Option<PathBuf>,
 
@@ -102,23 +102,34 @@ impl Flow {
 
 impl Retarget {
     pub(crate) async fn run(&self, cli: &Cli, client: &Client) -> Result<u8, Failure> {
+        let mut body = json!({});
         let described = match &self.flow.sdp {
             None => Value::Object(Map::new()),
             Some(path) => {
                 let shown = client.call::<ShowSession>(&self.session, &()).await?;
                 let view = shown.read()?;
-                described(path, view.direction, &view.video)?
+                let (flow, timing) = described(path, view.direction, &view.video)?;
+                if let Some(timing) = timing {
+                    body["video"] = json!(timing);
+                }
+                flow
             }
         };
-        let body = Sent::Body(json!({ "flow": self.flow.over(described) }));
+        body["flow"] = self.flow.over(described);
+        let body = Sent::Body(body);
         let answer = client.send::<RetargetSession>(&self.session, body, LONGEST_FRAME);
         show(cli, &answer.await?, render::session::one)?;
         Ok(DONE)
     }
 }
 
-/// The flow of the description at `path`, which is of the session's video format.
-fn described(path: &Path, direction: Direction, video: &VideoDocument) -> Result<Value, Failure> {
+/// The flow of the description at `path`, which is of the session's video format, and what the sender says of
+/// its packets' timing, by which a receive session is judged. A send session has its own.
+fn described(
+    path: &Path,
+    direction: Direction,
+    video: &VideoDocument,
+) -> Result<(Value, Option<VideoPatch>), Failure> {
     let (shown, text) = text_of(path)?;
     let receives = direction == Direction::Receive;
     let described = Described::read(path, &text, receives)?;
@@ -128,7 +139,7 @@ fn described(path: &Path, direction: Direction, video: &VideoDocument) -> Result
     let its = serde_json::from_value::<VideoDocument>(described.video);
     let its = its.map_err(|error| Failure::Input(format!("{shown}: {error}")))?;
     let (its, own) = (format(&its)?, format(video)?);
-    if its != own {
+    if !its.has_frames_of(&own) {
         return Err(Failure::Input(format!(
             "{shown} describes {its}, but the session has {own}: create another session for it"
         )));
@@ -138,18 +149,16 @@ fn described(path: &Path, direction: Direction, video: &VideoDocument) -> Result
     if receives && !has("source") && !has("sources") {
         flow["source"] = Value::Null;
     }
-    Ok(flow)
+    let timing = receives.then_some(VideoPatch {
+        sender_type: Some(its.sender_type),
+        tr_offset_us: Some(its.tr_offset_us),
+        cmax: Some(its.cmax),
+    });
+    Ok((flow, timing))
 }
 
-/// What sender and receiver must agree on: a receiver takes packets of any size, packing and timing.
 fn format(video: &VideoDocument) -> Result<VideoFormat, Failure> {
-    let format = VideoFormat::try_from(video).map_err(|error| Failure::Input(error.to_string()))?;
-    Ok(VideoFormat {
-        packing: Packing::default(),
-        max_udp: STANDARD_MAX_UDP,
-        sender_type: None,
-        ..format
-    })
+    VideoFormat::try_from(video).map_err(|error| Failure::Input(error.to_string()))
 }
 
 #[cfg(test)]
@@ -158,7 +167,7 @@ mod tests {
     use crate::args::Noun;
     use crate::command::session::Verb;
     use clap::Parser;
-    use onair_types::SessionPatch;
+    use onair_types::{Packing, SessionPatch};
 
     fn flow(flags: &str, described: Value) -> Value {
         let args = ["onairctl", "session", "retarget", "cam1"].into_iter();
@@ -199,7 +208,7 @@ mod tests {
         let text = "v=0\no=- 1 1 IN IP4 192.0.2.1\ns=x\nt=0 0\nm=video 5006 RTP/AVP 98\n\
             c=IN IP4 192.0.2.7\na=rtpmap:98 raw/90000\na=fmtp:98 sampling=YCbCr-4:2:2; width=1280; \
             height=720; exactframerate=60; depth=10; colorimetry=BT709; PM=2110GPM; \
-            SSN=ST2110-20:2017; TP=2110TPN; \n";
+            SSN=ST2110-20:2017; TP=2110TPN; TROFF=600; \n";
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("cam2.sdp");
         std::fs::write(&path, text).unwrap();
@@ -207,13 +216,17 @@ mod tests {
             json!({"width": 1280, "height": 720, "frame_rate": "60/1", "depth": 10}),
         )
         .unwrap();
-        let flow = described(&path, Direction::Receive, &video).unwrap();
+        let (flow, timing) = described(&path, Direction::Receive, &video).unwrap();
         let expected = json!({"destination": "192.0.2.7:5006", "payload_type": 98, "source": null});
         assert_eq!(flow, expected);
+        let expected_timing = json!({"sender_type": "narrow", "tr_offset_us": 600, "cmax": null});
+        assert_eq!(json!(timing), expected_timing);
+        let (_, of_sender) = described(&path, Direction::Send, &video).unwrap();
+        assert_eq!(of_sender, None);
         // How a sender packs its lines is no matter for a receiver.
         video.packing = Some(Packing::Block);
         assert_eq!(
-            described(&path, Direction::Receive, &video).unwrap(),
+            described(&path, Direction::Receive, &video).unwrap().0,
             expected
         );
         video.depth = 8;

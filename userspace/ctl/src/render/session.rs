@@ -174,6 +174,12 @@ pub(crate) fn one(view: &SessionView) -> String {
     } else if let Some(sender) = view.video.sender_type {
         table.add("sender type", format!("{sender}, as its sender says"));
     }
+    if let Some(us) = view.video.tr_offset_us {
+        table.add("TROFFSET", format!("{us} µs"));
+    }
+    if let Some(packets) = view.video.cmax {
+        table.add("CMAX", format!("{packets} packets"));
+    }
     table.add("quota", format!("{} frames an attachment", view.quota));
     if let Some(ms) = view.frame_timeout_ms {
         let after = human(Duration::from_millis(ms.into()));

@@ -46,7 +46,11 @@ pub(super) fn facts(timing: &SessionTiming) -> String {
     let packets = timing.packets_per_frame;
     facts.add(
         "sender",
-        format!("{}, {packets} packets a frame", timing.schedule),
+        format!(
+            "{}, {packets} packets a frame, TROFFSET {} µs",
+            timing.schedule,
+            timing.tr_offset_ns.div_ceil(1000)
+        ),
     );
     let source = format!("{}: read once for the packets of a turn", timing.source);
     facts.add("times of packets", source);
@@ -66,11 +70,18 @@ fn verdict(compliance: &Compliance) -> Cell {
     };
     let mut name = compliance.verdict.as_str().replace('_', " ");
     if let (Some(declared), Some(is_as)) = (compliance.declared, compliance.as_declared) {
-        let declared = declared.as_str().replace('_', " ");
+        let mut declared = declared.as_str().replace('_', " ");
+        if let Some(cmax) = compliance.declared_cmax {
+            declared += &format!(", CMAX {cmax}");
+        }
         let not = if is_as { "" } else { "not " };
         name += &format!(", {not}as its sender says ({declared})");
     }
-    match &compliance.reason {
+    match compliance
+        .not_as_declared
+        .as_ref()
+        .or(compliance.reason.as_ref())
+    {
         Some(reason) => coloured(format!("{name}: {reason}"), colour),
         None => coloured(name, colour),
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use onair_ipc::frames::FrameMemory;
-use onair_ipc::meta::{Field, FrameMeta, MissingRange};
+use onair_ipc::meta::{Field, FrameMeta};
 use onair_pixels::PixelFormat;
 use onair_types::{Depth, Sampling, Scan};
 
@@ -174,11 +174,11 @@ impl Converter {
     }
 }
 
-/// As the source describes it. The ranges of missing bytes are of its own layout, and are left out.
+/// As the source describes it. The ranges of missing bytes stay those of rows of pixel groups: a client knows these
+/// rows, and tells the lines.
 fn described(source: &SourceFrame, number: u64) -> FrameMeta {
     FrameMeta {
         number,
-        missing: [MissingRange::default(); onair_ipc::meta::MISSING_RANGES],
         ..*source.meta()
     }
 }

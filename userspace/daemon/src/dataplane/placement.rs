@@ -38,6 +38,12 @@ impl Placement {
         load.load(Ordering::Relaxed) == 0
     }
 
+    /// What the session carries, in bytes of video a second.
+    #[must_use]
+    pub const fn bytes_per_second(&self) -> u64 {
+        self.bytes_per_second
+    }
+
     /// Index of the poller or converter.
     #[must_use]
     pub const fn poller(&self) -> usize {

@@ -8,8 +8,9 @@ use onair_ipc::frames::FrameMemory;
 use onair_ipc::meta::{Field, FrameMeta, MissingRange};
 use onair_media::assembly::{Assembler, AssemblerConfig, FrameReport, Sink};
 use onair_media::media_time;
+use onair_media::st2110_21::Declared;
 use onair_media::video::{RTP_CLOCK_HZ, VideoFormat};
-use onair_types::{Scan, SenderType};
+use onair_types::Scan;
 
 use super::attachment::Attachments;
 use super::clock::MediaClock;
@@ -115,10 +116,10 @@ impl Receiver {
         }
     }
 
-    /// Judges the packets' timing by the type that their sender says it is.
-    pub(super) fn declare(&mut self, sender: Option<SenderType>) {
+    /// Judges the packets' timing by what their sender says of it.
+    pub(super) fn declare(&mut self, declared: Declared) {
         if let Some(timing) = &mut self.timing {
-            timing.declare(sender);
+            timing.declare(declared);
         }
     }
 
@@ -212,6 +213,7 @@ impl Receiver {
         self.config.payload_type = target.payload_type;
         self.config.destination = target.destination;
         self.config.sources = target.sources;
+        self.declare(target.timing);
     }
 
     /// The session starts.

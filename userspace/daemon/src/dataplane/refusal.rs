@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use onair_media::pattern::PatternError;
 use onair_media::st2110_20::PacketiseError;
 use onair_pixels::PixelFormat;
-use onair_types::STANDARD_MAX_UDP;
+use onair_types::{STANDARD_MAX_UDP, SenderType};
 
 /// Why a runtime cannot be created.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +42,19 @@ pub enum RuntimeError {
         mtu: u16,
         /// The IP packet of such a datagram in bytes.
         needed: u32,
+    },
+    /// The sender type allows fewer packets at once.
+    #[error(
+        "CMAX {given} is above what a sender of type {sender} may have with this video, {most}: give 1 to {most} \
+         or leave it out (ST 2110-21 §6.6.1)"
+    )]
+    Cmax {
+        /// The wanted CMAX.
+        given: u32,
+        /// CMAX of the type.
+        most: u64,
+        /// The type.
+        sender: SenderType,
     },
     /// The pattern does not fit the format.
     #[error(transparent)]

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::{Lender, Violation};
 use onair_media::ethernet::Mac;
+use onair_media::st2110_21::Declared;
 
 use onair_session::{AttachRefusal, Evicted, FlushReport, Runtime as _};
-use onair_types::SenderType;
 
 use super::attachment::{Attachments, Parts};
 use super::clock::MediaClock;
@@ -88,9 +88,9 @@ impl Runtime {
         self
     }
 
-    /// Judges the timing of a receive session's packets by the type that their sender says it is.
+    /// Judges the timing of a receive session's packets by what their sender says of it.
     #[must_use]
-    pub fn of_sender(mut self, declared: Option<SenderType>) -> Self {
+    pub fn of_sender(mut self, declared: Declared) -> Self {
         if let Kind::Receive(receiver) = &mut self.kind {
             receiver.declare(declared);
         }

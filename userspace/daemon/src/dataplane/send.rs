@@ -15,12 +15,14 @@ use onair_media::ethernet::Mac;
 use onair_media::pacing::{Pacer, Schedule};
 use onair_media::st2110_20::packetiser::StreamHeader;
 use onair_media::st2110_20::{Packetiser, Packing};
+use onair_media::st2110_21::Declared;
 use onair_media::video::VideoFormat;
 use onair_session::FlushReport;
-use onair_types::{Scan, SenderType};
+use onair_types::Scan;
 
 use self::content::{Content, Fields, Pattern, Submitted, packetisers};
 use self::flush::Flushes;
+use self::timing::pacer;
 use super::attachment::Attachments;
 use super::clock::MediaClock;
 use super::config::PortInfo;
@@ -69,8 +71,8 @@ pub struct SendConfig {
     /// Largest UDP datagram in bytes, UDP header included. Up to the standard size, the MTU may be
     /// smaller.
     pub max_udp: u16,
-    /// How the packets are spread over a frame.
-    pub sender_type: SenderType,
+    /// How the packets are spread over a frame, as the session's description says.
+    pub timing: Declared,
     /// Most attachments at once.
     pub max_attachments: usize,
     /// The clock of its frames and timestamps.
@@ -141,7 +143,7 @@ impl Sender {
         };
         // RFC 3550 §5.1: each starts at a random value. Timestamps do not (ST 2110-10).
         let [ssrc, sequence] = random()?;
-        let pacer = Pacer::new(&packetisers[0], config.sender_type, config.max_udp);
+        let pacer = pacer(&packetisers[0], &config.timing, config.max_udp)?;
         let unset = SocketAddrV4::new(std::net::Ipv4Addr::UNSPECIFIED, config.source_port);
         Ok(Self {
             packetisers,

@@ -1,6 +1,8 @@
-//! The addresses of a session's packets, as far as they change while the session exists.
+//! The addresses and the timing of a session's packets, as far as they change while the session exists.
 
 use std::net::SocketAddrV4;
+
+use onair_media::st2110_21::Declared;
 
 use super::flow::{ReceivedFlow, SourceFilter};
 
@@ -20,6 +22,8 @@ pub struct FlowTarget {
     pub ttl: u8,
     /// Send: DSCP of its packets, 0 to 63.
     pub dscp: u8,
+    /// Send: how its packets are spread. Receive: what the sender says of that.
+    pub timing: Declared,
 }
 
 impl FlowTarget {

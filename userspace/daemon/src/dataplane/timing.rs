@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use crossbeam_queue::ArrayQueue;
 use onair_media::rtp::{HEADER_BYTES, RtpHeader};
-use onair_media::st2110_21::Monitor;
+use onair_media::st2110_21::{Declared, Monitor};
 use onair_media::video::VideoFormat;
-use onair_types::{Scan, SenderType};
+use onair_types::Scan;
 
 use super::clock::MediaClock;
 
@@ -100,8 +100,9 @@ impl Timing {
         Arc::clone(&self.share)
     }
 
-    pub(super) fn declare(&mut self, sender: Option<SenderType>) {
-        *self.monitor = self.monitor.clone().declared_as(sender);
+    pub(super) fn declare(&mut self, declared: Declared) {
+        self.end_burst();
+        self.monitor.declare(declared);
     }
 
     pub(super) fn follow(&mut self, clock: Arc<MediaClock>) {

@@ -7,17 +7,18 @@ use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::{Geometry, VERSION};
 use onair_ipc::message::Attached;
 use onair_media::assembly::AssemblerConfig;
+use onair_media::st2110_21::Declared;
 use onair_media::video;
 use onair_types::{
     Direction, Flow, Problem, ProblemCode, Sampling, Scan, SessionCounters, SessionId, SessionSpec,
-    Source, SpecError, SpecErrors,
+    Source, SpecError, SpecErrors, VideoFormat,
 };
 
 use super::attachment::Connected;
 use super::{Session, converted};
 use crate::dataplane::{
-    FlowTarget, FrameSource, MediaClock, PortInfo, ReceiveConfig, Runtime, SendConfig,
-    SessionStats, SourceFilter,
+    FlowTarget, FrameSource, MediaClock, PortInfo, ReceiveConfig, Runtime, RuntimeError,
+    SendConfig, SessionStats, SourceFilter,
 };
 
 /// Frames that a receive session assembles at the same time.
@@ -83,8 +84,8 @@ fn format(spec: &SessionSpec) -> Result<video::VideoFormat, Problem> {
         .map_err(|error| Problem::new(ProblemCode::InvalidSpec, format!("video: {error}")))
 }
 
-/// The addresses of a session's packets.
-pub(super) fn target(flow: &Flow) -> FlowTarget {
+/// The addresses and the timing of a session's packets.
+pub(super) fn target(flow: &Flow, video: &VideoFormat) -> FlowTarget {
     let source_port = flow.source.and_then(|source| source.port);
     FlowTarget {
         destination: flow.destination,
@@ -99,7 +100,62 @@ pub(super) fn target(flow: &Flow) -> FlowTarget {
         source_port: source_port.unwrap_or_else(|| flow.destination.port()),
         ttl: flow.ttl,
         dscp: flow.dscp,
+        timing: Declared::from(video),
     }
+}
+
+/// Whether a sender can keep to the timing of the specification; what a receiver's sender says, any can.
+///
+/// # Errors
+/// `invalid_spec`.
+pub(super) fn check_timing(
+    spec: &SessionSpec,
+    port: &PortInfo,
+    clock: &Arc<MediaClock>,
+) -> Result<(), Problem> {
+    if spec.direction == Direction::Receive {
+        return Ok(());
+    }
+    send_config(spec, port, clock)?
+        .check_timing()
+        .map_err(refused)
+}
+
+/// The specification's fields are in the error where there is one.
+fn refused(error: RuntimeError) -> Problem {
+    match error {
+        RuntimeError::Cmax { .. } => {
+            SpecErrors(vec![SpecError::new("video.cmax", error.to_string())]).into()
+        }
+        error => Problem::new(ProblemCode::InvalidSpec, error.to_string()),
+    }
+}
+
+fn send_config(
+    spec: &SessionSpec,
+    port: &PortInfo,
+    clock: &Arc<MediaClock>,
+) -> Result<SendConfig, Problem> {
+    let target = target(&spec.flow, &spec.video);
+    Ok(SendConfig {
+        port: port.name.clone(),
+        source_port: target.source_port,
+        destination: target.destination,
+        ttl: target.ttl,
+        dscp: target.dscp,
+        payload_type: target.payload_type,
+        format: format(spec)?,
+        source: match spec.source {
+            Some(Source::Pattern) => FrameSource::Pattern,
+            _ => FrameSource::Client,
+        },
+        mtu: port.mtu,
+        packing: spec.video.packing,
+        max_udp: spec.video.max_udp,
+        timing: target.timing,
+        max_attachments: 1,
+        clock: Arc::clone(clock),
+    })
 }
 
 pub(super) fn runtime(
@@ -110,7 +166,7 @@ pub(super) fn runtime(
     clock: &Arc<MediaClock>,
 ) -> Result<Runtime, Problem> {
     let format = format(spec)?;
-    let target = target(&spec.flow);
+    let target = target(&spec.flow, &spec.video);
     let made = match (spec.direction, frames) {
         (Direction::Receive, Some(frames)) => Runtime::receive(
             id.0,
@@ -129,32 +185,11 @@ pub(super) fn runtime(
         )
         .map(|runtime| {
             let runtime = runtime.following(clock);
-            runtime.of_sender(spec.video.sender_type)
+            runtime.of_sender(target.timing)
         }),
-        _ => Runtime::send(
-            id.0,
-            SendConfig {
-                port: port.name.clone(),
-                source_port: target.source_port,
-                destination: target.destination,
-                ttl: target.ttl,
-                dscp: target.dscp,
-                payload_type: target.payload_type,
-                format,
-                source: match spec.source {
-                    Some(Source::Pattern) => FrameSource::Pattern,
-                    _ => FrameSource::Client,
-                },
-                mtu: port.mtu,
-                packing: spec.video.packing,
-                max_udp: spec.video.max_udp,
-                sender_type: spec.video.sender_type.unwrap_or_default(),
-                max_attachments: 1,
-                clock: Arc::clone(clock),
-            },
-        ),
+        _ => Runtime::send(id.0, send_config(spec, port, clock)?),
     };
-    made.map_err(|error| Problem::new(ProblemCode::InvalidSpec, error.to_string()))
+    made.map_err(refused)
 }
 
 /// How a recording assembles the session's frames: as the session does.

@@ -153,7 +153,7 @@ impl Session {
         if self.spec.direction == Direction::Send {
             return invalid(format!("session {name} sends: give a receive session"));
         }
-        if self.spec.video != *video {
+        if !self.spec.video.has_frames_of(video) {
             return invalid(format!(
                 "session {name} has {} now, and the converted session is for {video}: create it again",
                 self.spec.video
@@ -239,6 +239,27 @@ impl Session {
         if let Place::Here(runtime) = self.core.place() {
             runtime.disconnect();
         }
+    }
+
+    /// A converted session whose converter has died gets another one, and looks for its source again. (The poller of
+    /// a port is not replaced: it has the port's queues.)
+    ///
+    /// # Errors
+    /// `limit_reached`: no thread can be started.
+    pub fn leave_dead_converter(&mut self, services: &mut Services) -> Result<(), Problem> {
+        if !self.is_converted() || services.is_alive(self.placement.poller()) {
+            return Ok(());
+        }
+        let Place::Here(runtime) = self.core.place() else {
+            return Ok(());
+        };
+        // Its source's frames would wake the dead one.
+        runtime.disconnect();
+        self.source.link = None;
+        let placed = services.place_converter(self.placement.bytes_per_second())?;
+        self.poller = services.poller_name(placed.poller());
+        self.placement = placed;
+        Ok(())
     }
 
     /// Notes the state of its source; `None`: it has none.

@@ -354,7 +354,8 @@ impl Session {
             && self.spec.port == spec.port
             && own.any(|flow| {
                 let meets = || {
-                    let [own, other] = [flow, &spec.flow].map(convert::target);
+                    let [own, other] =
+                        [flow, &spec.flow].map(|it| convert::target(it, &spec.video));
                     own.received().meets(&other.received())
                 };
                 flow.destination == spec.flow.destination && meets()

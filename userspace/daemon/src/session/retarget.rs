@@ -1,20 +1,30 @@
-//! Gives the session other addresses: at once, or through its poller between two frames.
+//! Gives the session other addresses, or its packets another timing: at once, or through its poller between two frames.
 //!
 //! A running receiver has the new flow and group before it gives up the old ones, so that the frame
 //! in transit is complete.
 
 use onair_session::{Place, Reply};
-use onair_types::{Direction, EventKind, Flow, Problem, ProblemCode, SessionSpec, SessionView};
+use onair_types::{
+    Direction, EventKind, Flow, Problem, ProblemCode, SessionSpec, SessionView, VideoFormat,
+};
 
 use super::{Session, convert};
 use crate::dataplane::{Command, Runtime};
 use crate::services::Services;
 
-/// Addresses that the session gets as soon as its poller is between two frames.
+/// Addresses and timing that the session gets as soon as its poller is between two frames.
 #[derive(Debug)]
 pub(super) struct Retarget {
-    flow: Flow,
+    next: Next,
     reply: Reply<SessionView>,
+}
+
+/// The part of a specification that changes.
+#[derive(Debug)]
+struct Next {
+    flow: Flow,
+    /// Of the session's own frames.
+    video: VideoFormat,
 }
 
 impl Session {
@@ -27,6 +37,7 @@ impl Session {
         let mut ports = services.dataplane.ports().iter();
         if let Some(port) = ports.find(|port| port.name == spec.port) {
             convert::check_addresses(spec, port)?;
+            convert::check_timing(spec, port, services.dataplane.clock())?;
         }
         if self.core.is_draining() {
             let detail = format!("session {} is being destroyed", self.spec.name);
@@ -43,19 +54,23 @@ impl Session {
         Problem::new(ProblemCode::DataplaneBusy, detail)
     }
 
-    /// Changes to the addresses of `flow`, which were checked. Returns the reply if that is done;
+    /// Changes to the addresses and the timing of `spec`, which were checked. Returns the reply if that is done;
     /// else [`Self::retargeted`] or [`Self::retarget_here`] returns it.
     pub fn retarget(
         &mut self,
         services: &mut Services,
-        flow: Flow,
+        spec: SessionSpec,
         reply: Reply<SessionView>,
     ) -> Option<Reply<SessionView>> {
-        let target = Box::new(convert::target(&flow));
+        let target = Box::new(convert::target(&spec.flow, &spec.video));
+        let next = Next {
+            flow: spec.flow,
+            video: spec.video,
+        };
         match self.core.place() {
             Place::Here(runtime) => {
                 runtime.set_target(target);
-                self.adopt(services, flow);
+                self.adopt(services, next);
                 return Some(reply);
             }
             Place::Returning => reply.send(Err(self.is_busy("is just stopping"))),
@@ -67,11 +82,11 @@ impl Session {
                         reply.send(Err(self.is_busy("cannot have this flow yet")));
                         return None;
                     }
-                    self.join_next_group(services, &flow);
+                    self.join_next_group(services, &next.flow);
                 }
                 let session = self.id.0;
                 services.command(poller, Command::Retarget { session, target });
-                self.retarget = Some(Retarget { flow, reply });
+                self.retarget = Some(Retarget { next, reply });
             }
         }
         None
@@ -97,13 +112,13 @@ impl Session {
 
     /// Addresses that the session is about to get.
     pub(super) fn next_flow(&self) -> Option<&Flow> {
-        self.retarget.as_ref().map(|it| &it.flow)
+        self.retarget.as_ref().map(|it| &it.next.flow)
     }
 
     /// The poller changed the addresses.
     pub fn retargeted(&mut self, services: &mut Services) -> Option<Reply<SessionView>> {
-        let Retarget { flow, reply } = self.retarget.take()?;
-        self.adopt(services, flow);
+        let Retarget { next, reply } = self.retarget.take()?;
+        self.adopt(services, next);
         Some(reply)
     }
 
@@ -113,12 +128,15 @@ impl Session {
         services: &mut Services,
         runtime: &mut Runtime,
     ) -> Option<Reply<SessionView>> {
-        runtime.set_target(Box::new(convert::target(self.next_flow()?)));
+        let Next { flow, video } = &self.retarget.as_ref()?.next;
+        runtime.set_target(Box::new(convert::target(flow, video)));
         self.retargeted(services)
     }
 
-    /// The session has the addresses of `flow`, and gives up the others.
-    fn adopt(&mut self, services: &mut Services, flow: Flow) {
+    /// The session has the addresses and the timing of `next`, and gives up the others.
+    fn adopt(&mut self, services: &mut Services, next: Next) {
+        let Next { flow, video } = next;
+        self.spec.video = video;
         let retargeted = EventKind::SessionRetargeted {
             from: self.spec.flow.destination.to_string(),
             to: flow.destination.to_string(),
@@ -133,7 +151,7 @@ impl Session {
         let port = ports.find(|port| port.name == self.spec.port);
         self.is_broadcast = port.is_some_and(|port| port.is_broadcast(*destination.ip()));
         let plane = &mut services.dataplane;
-        let target = convert::target(&self.spec.flow);
+        let target = convert::target(&self.spec.flow, &self.spec.video);
         plane.release(&self.spec.port, id, Some(target.received()));
         self.join_group(services);
         services.dataplane.part(id, self.spec.flow.group());

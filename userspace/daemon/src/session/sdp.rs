@@ -104,8 +104,8 @@ impl Session {
             }),
             max_udp: video.max_udp,
             pixel_aspect: (1, 1),
-            tr_offset_us: None,
-            cmax: None,
+            tr_offset_us: video.tr_offset_us,
+            cmax: video.cmax,
             timestamps: None,
             timestamp_delay_us: None,
         }

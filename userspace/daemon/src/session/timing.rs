@@ -1,7 +1,9 @@
 //! The timing of a receive session's packets, as the API shows it.
 
 use onair_ipc::sys;
-use onair_media::st2110_21::{Intervals, Levels, Monitor, Reads, Summary, Verdict};
+use onair_media::st2110_21::{
+    Declared, Intervals, Judgement, Levels, Monitor, Reads, Summary, Verdict,
+};
 use onair_types::{
     Compliance, ComplianceVerdict, SenderType, SessionState, SessionTiming, TimingInterval,
     TimingLevel, TimingLevels, TimingRange, TimingSchedule, TimingSource,
@@ -89,6 +91,8 @@ fn document(monitor: &Monitor, now_ns: u64) -> Option<SessionTiming> {
     let range = |of: &Summary| range(of).filter(|_| same_clock.is_some());
     let second = monitor.last_second().filter(|_| age_ns < OLD_NS);
     let intervals = &monitor.spacing().intervals;
+    let declared = &monitor.declared();
+    let highest = u64::try_from(measured.cinst().max()?).unwrap_or(0);
     Some(SessionTiming {
         source: TimingSource::Poll,
         age_ms: age_ns / 1_000_000,
@@ -97,6 +101,7 @@ fn document(monitor: &Monitor, now_ns: u64) -> Option<SessionTiming> {
             Reads::Gapped => TimingSchedule::Gapped,
             Reads::Linear => TimingSchedule::Linear,
         },
+        tr_offset_ns: whole_ns(measured.schedule().offset_ns()),
         cinst: levels(measured.cinst())?,
         cmax_narrow: limits.cmax_narrow,
         cmax_wide: limits.cmax_wide,
@@ -113,8 +118,8 @@ fn document(monitor: &Monitor, now_ns: u64) -> Option<SessionTiming> {
             .occurred()
             .map(|(from_ns, packets)| TimingInterval { from_ns, packets })
             .collect(),
-        compliance: second.map(|it| compliance(it.verdict, monitor.declared())),
-        compliance_since_start: compliance(measured.verdict(compared)?, monitor.declared()),
+        compliance: second.map(|it| compliance(it.verdict, it.cinst, declared)),
+        compliance_since_start: compliance(measured.verdict(compared)?, highest, declared),
         restarts: monitor.restarts(),
     })
 }
@@ -133,7 +138,8 @@ fn not_measured(same_clock: Option<bool>, away_ns: Option<f64>) -> Option<String
     }
 }
 
-fn compliance(found: Verdict, declared: Option<SenderType>) -> Compliance {
+fn compliance(found: Verdict, cinst: u64, declared: &Declared) -> Compliance {
+    let judgement = declared.judge(&found, cinst);
     Compliance {
         verdict: match found.complies {
             Some(SenderType::Narrow) => ComplianceVerdict::Narrow,
@@ -142,8 +148,13 @@ fn compliance(found: Verdict, declared: Option<SenderType>) -> Compliance {
             None => ComplianceVerdict::NotCompliant,
         },
         reason: found.reason.map(|reason| reason.to_string()),
-        declared,
-        as_declared: declared.map(|it| found.is_as(it)),
+        declared: declared.sender,
+        declared_cmax: declared.cmax,
+        as_declared: judgement.map(|it| it == Judgement::AsDeclared),
+        not_as_declared: match judgement {
+            Some(Judgement::Not(Some(reason))) => Some(reason.to_string()),
+            _ => None,
+        },
     }
 }
 
@@ -153,6 +164,15 @@ fn compliance(found: Verdict, declared: Option<SenderType>) -> Compliance {
 )]
 fn whole(mean: f64) -> i64 {
     mean.round() as i64
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a second at most, and not below 0"
+)]
+fn whole_ns(offset_ns: f64) -> u64 {
+    offset_ns.round() as u64
 }
 
 fn range(of: &Summary) -> Option<TimingRange> {
@@ -210,13 +230,27 @@ mod tests {
         burst: u64,
         tai_ahead_ns: Option<i64>,
     ) -> (Monitor, u64) {
+        let declared = Declared {
+            sender: declared,
+            ..Declared::default()
+        };
+        monitor_that(declared, burst, 800_000, tai_ahead_ns)
+    }
+
+    /// The same, with the first packet of a frame `first_ns` after its time.
+    fn monitor_that(
+        declared: Declared,
+        burst: u64,
+        first_ns: u64,
+        tai_ahead_ns: Option<i64>,
+    ) -> (Monitor, u64) {
         let monitor = Monitor::new(1080, false, (50, 1)).unwrap();
         let mut monitor = monitor.declared_as(declared);
         let start = 1_790_000_000_000_000_000_u64;
         let mut now_ns = 0;
         for packet in 0..2_100u64 {
             let (frame, index) = (packet / 20, packet % 20);
-            now_ns = start + frame * 20_000_000 + 800_000 + index / burst * burst * 1_000_000;
+            now_ns = start + frame * 20_000_000 + first_ns + index / burst * burst * 1_000_000;
             let header = RtpHeader {
                 marker: index == 19,
                 payload_type: 96,
@@ -299,6 +333,52 @@ mod tests {
             let found = timing.compliance.unwrap();
             assert_eq!(found.verdict, verdict, "{declared:?} {burst}");
             assert_eq!((found.declared, found.as_declared), (declared, as_declared));
+        }
+    }
+
+    #[test]
+    fn verdict_is_by_the_offset_and_the_cmax_that_the_sender_says() {
+        let narrow_linear = Some(SenderType::NarrowLinear);
+        for (offset_us, cmax, first_us, as_declared, told) in [
+            // The default is 764 µs.
+            (None, None, 700, true, None),
+            (None, None, 6_000, false, Some("VRX -5 is below 0")),
+            (Some(6_100), None, 6_000, true, None),
+            (Some(0), None, 6_000, false, Some("VRX -6 is below 0")),
+            (Some(19_990), None, 19_900, true, None),
+            (Some(6_100), Some(3), 6_000, true, None),
+            (
+                Some(6_100),
+                Some(2),
+                6_000,
+                false,
+                Some("Cinst 3 is above CMAX 2"),
+            ),
+            // Above that of the type.
+            (Some(6_100), Some(100), 6_000, true, None),
+        ] {
+            let declared = Declared {
+                sender: narrow_linear,
+                offset_ns: offset_us.map(|us| us * 1000),
+                cmax,
+            };
+            let (monitor, now_ns) = monitor_that(declared, 4, first_us * 1000, Some(0));
+            let timing = document(&monitor, now_ns).unwrap();
+            let shown = format!("{declared:?}: {timing:?}");
+            assert_eq!(
+                timing.tr_offset_ns,
+                offset_us.map_or(764_444, |us| us * 1000)
+            );
+            for found in [timing.compliance.unwrap(), timing.compliance_since_start] {
+                assert_eq!(found.as_declared, Some(as_declared), "{shown}");
+                assert_eq!((found.declared, found.declared_cmax), (narrow_linear, cmax));
+                let why = found.not_as_declared.as_deref();
+                assert_eq!(why.is_some(), told.is_some(), "{shown}");
+                assert!(
+                    why.unwrap_or_default().contains(told.unwrap_or_default()),
+                    "{shown}"
+                );
+            }
         }
     }
 

@@ -312,7 +312,7 @@ pub(crate) fn send_config(udp: u16, source: FrameSource) -> SendConfig {
         mtu: 1500,
         packing: Packing::General,
         max_udp: 1460,
-        sender_type: onair_types::SenderType::Wide,
+        timing: onair_types::SenderType::Wide.into(),
         max_attachments: 2,
         clock: Arc::new(MediaClock::of_kernel()),
     }

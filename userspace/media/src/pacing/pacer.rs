@@ -1,23 +1,24 @@
 //! What a sender may send now.
 
-use onair_types::{Scan, SenderType};
+use onair_types::Scan;
 
 use super::schedule::Schedule;
 use super::spread::Spread;
 use crate::st2110_20::Packetiser;
-use crate::st2110_21::NetworkModel;
+use crate::st2110_21::{Declared, NetworkModel};
 
 /// A frame may end by this part of its period after the next one is due, before its sender gives up the
 /// limit of its type.
 const GRACE: u64 = 4;
 
-/// The schedule of one send session, and what its type allows. A narrow sender that was held up catches up
-/// as fast as the network model empties, a tenth faster than the stream, without a burst above CMAX. If a
+/// The schedule of one send session, and what its type allows. A narrow sender, or a wide one with a CMAX of its
+/// own, that was held up catches up as fast as the network model empties, a tenth faster than the stream, without a burst above CMAX. If a
 /// frame could not end in its time that way, its rest goes at once: no frame's time is missed for it.
 #[derive(Debug, Clone, Copy)]
 pub struct Pacer {
     schedule: Schedule,
     bucket: Option<Bucket>,
+    cmax: u64,
 }
 
 /// The network compatibility model, and what it may hold. The sender counts each packet as held when it
@@ -48,12 +49,14 @@ impl Bucket {
 }
 
 impl Pacer {
-    /// For the frames, or first fields, of `packetiser`, in datagrams of at most `max_udp` bytes.
+    /// For the frames, or first fields, of `packetiser`, in datagrams of at most `max_udp` bytes. Without a type
+    /// it is the default one; a declared CMAX above [`Self::cmax_of_type`] counts as that.
     #[must_use]
-    pub fn new(packetiser: &Packetiser, sender: SenderType, max_udp: u16) -> Self {
+    pub fn new(packetiser: &Packetiser, declared: impl Into<Declared>, max_udp: u16) -> Self {
+        let declared = declared.into();
         let format = packetiser.format();
         let unit = packetiser.segments()[0];
-        let spread = Spread::new(format, sender, unit, max_udp);
+        let spread = Spread::new(format, &declared, unit, max_udp);
         let rate = format.rate();
         let units = if format.scan() == Scan::Progressive {
             1
@@ -61,12 +64,19 @@ impl Pacer {
             2
         };
         Self {
-            schedule: Schedule::of(packetiser, sender, &spread),
+            schedule: Schedule::of(packetiser, declared.sender.unwrap_or_default(), &spread),
+            cmax: spread.cmax,
             bucket: spread.most.map(|most| Bucket {
                 model: NetworkModel::of_units(units * rate.num(), rate.den(), unit),
                 most,
             }),
         }
+    }
+
+    /// The most packets that the sender type lets the network model hold: CMAX of ST 2110-21 §6.6.1.
+    #[must_use]
+    pub const fn cmax_of_type(&self) -> u64 {
+        self.cmax
     }
 
     /// When packets are due.

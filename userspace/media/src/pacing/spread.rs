@@ -3,7 +3,7 @@
 use onair_types::{Scan, SenderType};
 
 use crate::st2110_21::schedule::{active, default_offset};
-use crate::st2110_21::{Limits, Reads, Stream};
+use crate::st2110_21::{Declared, Limits, Reads, Stream};
 use crate::video::VideoFormat;
 
 /// Most packets of a group: each group may cost a system call (AF_XDP).
@@ -20,17 +20,20 @@ pub(super) struct Spread {
     pub(super) first_ns: u64,
     /// The most packets that the network model may hold; `None`: the sender does not look at it.
     pub(super) most: Option<u64>,
+    /// CMAX of the sender type.
+    pub(super) cmax: u64,
 }
 
 impl Spread {
     /// For units (frames, fields or segments) of `packets` packets at most, in datagrams of at most
-    /// `max_udp` bytes.
+    /// `max_udp` bytes. A declared CMAX above that of the type counts as that.
     pub(super) fn new(
         format: &VideoFormat,
-        sender: SenderType,
+        declared: &Declared,
         packets: u32,
         max_udp: u16,
     ) -> Self {
+        let sender = declared.sender.unwrap_or_default();
         let rate = format.rate();
         let stream = Stream {
             height: format.height(),
@@ -38,23 +41,27 @@ impl Spread {
             rate: (rate.num(), rate.den()),
             packets: packets.max(1),
             reads: Reads::of(sender),
-            offset_ns: None,
+            offset_ns: declared.offset_ns,
         };
         let limits = Limits::of_sender(&stream, max_udp);
         let (offset, of) = default_offset(&stream);
-        let offset_ns = rate.nanos(offset) / of;
+        let offset_ns = declared.offset_ns.unwrap_or(rate.nanos(offset) / of);
+        let cmax = limits.cmax_of(sender);
+        let declared_cmax = declared.cmax.map(|it| u64::from(it).min(cmax));
         let active = active(&stream);
         let units = if stream.interlaced { 2 } else { 1 };
         let spacing = |halves: u64| {
             rate.nanos(halves) * active.0 / (2 * units * active.1 * u64::from(stream.packets))
         };
         let (group, lead_ns) = match sender {
-            SenderType::Wide => (MAX_GROUP, spacing(limits.vrx_full_wide)),
+            SenderType::Wide => {
+                let group = declared_cmax.map_or(MAX_GROUP, at_once);
+                (group, spacing(limits.vrx_full_wide))
+            }
             SenderType::Narrow | SenderType::NarrowLinear => {
                 let full = limits.vrx_full_narrow;
                 let half_line = half_line(&stream, of);
-                let most = (limits.cmax_narrow / 2).min(full / 2).max(1);
-                let group = u32::try_from(most).map_or(MAX_GROUP, |it| it.min(MAX_GROUP));
+                let group = at_once(declared_cmax.unwrap_or(cmax).min(full));
                 // What the buffer has left beside a group and one packet, because the receiver's clock
                 // is not quite ours; and half a packet: so none comes in the instant of a read.
                 let early = full.saturating_sub(u64::from(group) + 1 + half_line);
@@ -67,11 +74,19 @@ impl Spread {
             // Not before half of the offset: a small picture's packets are far apart.
             first_ns: offset_ns - lead_ns.min(offset_ns / 2),
             most: match sender {
-                SenderType::Wide => None,
-                SenderType::Narrow | SenderType::NarrowLinear => Some(limits.cmax_narrow),
+                SenderType::Wide => declared_cmax,
+                SenderType::Narrow | SenderType::NarrowLinear => {
+                    Some(declared_cmax.unwrap_or(cmax))
+                }
             },
+            cmax,
         }
     }
+}
+
+/// The packets that go together, of `most` that a model may hold.
+fn at_once(most: u64) -> u32 {
+    u32::try_from(most / 2).map_or(MAX_GROUP, |half| half.clamp(1, MAX_GROUP))
 }
 
 /// Reads in half a line, rounded up: by so much a receiver reads the second field later than half a

@@ -33,7 +33,7 @@ impl FirstPackets {
         rtp_timestamp: u32,
         margin_ns: i64,
     ) {
-        let unit = schedule.unit_at(tai_ns);
+        let unit = schedule.unit_of_first(tai_ns);
         self.margin_ns.add(margin_ns);
         self.after_start_ns
             .add(less(tai_ns, schedule.start_ns(unit)));

@@ -12,6 +12,9 @@
 //! - A *unit* is what one marker ends: a frame, or a field if the video is interlaced. Each unit starts at
 //!   a whole number of unit periods since the epoch, plus TROFFSET; the half line that the second field
 //!   has later in ST 2110-21 is not applied.
+//! - If the sender says its TROFFSET, a unit is the one whose time plus TROFFSET is nearest to its first packet:
+//!   with an offset near a period, LIST's rule (the unit in whose time the packet comes) takes a packet that is
+//!   a little late for one of the next unit.
 //! - The network model starts with the first packet of the capture at level 0 and is never reset.
 //! - The virtual receive buffer starts with the first packet after a marker, and again with each unit.
 //!   A packet before TVD counts as read late by as many packets as fit into the time that is left. If a
@@ -22,6 +25,7 @@
 //! A packet costs two divisions, and memory is constant after construction. Not here: sockets,
 //! clocks, and the assembly of frames.
 
+mod declared;
 mod first_packet;
 mod intervals;
 mod levels;
@@ -35,6 +39,7 @@ mod spacing;
 mod summary;
 mod verdict;
 
+pub use declared::{Declared, Judgement};
 pub use first_packet::{FirstPackets, TICKS_PER_SECOND};
 pub use intervals::Intervals;
 pub use levels::Levels;

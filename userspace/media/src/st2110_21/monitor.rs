@@ -2,10 +2,11 @@
 
 use crate::rtp::RtpHeader;
 
+use super::declared::Declared;
 use super::measurement::Measurement;
 use super::schedule::{Reads, Stream};
 use super::spacing::{Spacing, UnitPackets};
-use super::verdict::{SenderType, Verdict, verdict};
+use super::verdict::{Verdict, verdict};
 
 /// Units of the same number of packets that decide it.
 const MIN_UNITS: u64 = 3;
@@ -50,7 +51,7 @@ impl Window {
 pub struct Monitor {
     stream: Stream,
     /// What the sender says it is.
-    declared: Option<SenderType>,
+    declared: Declared,
     spacing: Spacing,
     units: UnitPackets,
     measurement: Measurement,
@@ -76,7 +77,7 @@ impl Monitor {
         };
         Some(Self {
             stream,
-            declared: None,
+            declared: Declared::default(),
             spacing: Spacing::default(),
             units: UnitPackets::default(),
             measurement: Measurement::new(&stream).ok()?,
@@ -89,17 +90,29 @@ impl Monitor {
         })
     }
 
-    /// The same stream, of a sender that says it is of this type: that decides the schedule, not the
-    /// pauses between its packets.
+    /// The same stream, of a sender that says this of itself: its type decides the schedule, not the pauses
+    /// between its packets. What was measured before counts no more.
     #[must_use]
-    pub const fn declared_as(mut self, sender: Option<SenderType>) -> Self {
-        self.declared = sender;
+    pub fn declared_as(mut self, declared: Declared) -> Self {
+        self.declare(declared);
         self
     }
 
-    /// What the sender says it is.
+    /// As [`Self::declared_as`]. Does not allocate.
+    pub fn declare(&mut self, declared: Declared) {
+        if declared == self.declared {
+            return;
+        }
+        self.declared = declared;
+        self.stream.offset_ns = declared.offset_ns;
+        if self.source.is_some() {
+            self.start_again();
+        }
+    }
+
+    /// What the sender says of itself.
     #[must_use]
-    pub const fn declared(&self) -> Option<SenderType> {
+    pub const fn declared(&self) -> Declared {
         self.declared
     }
 
@@ -157,7 +170,7 @@ impl Monitor {
             return;
         }
         let usual = self.units.usual().filter(|(_, units)| *units >= MIN_UNITS);
-        let declared = self.declared.map(Reads::of);
+        let declared = self.declared.sender.map(Reads::of);
         let reads = declared.or_else(|| self.spacing.reads());
         let (Some((packets, _)), Some(reads)) = (usual, reads) else {
             return;

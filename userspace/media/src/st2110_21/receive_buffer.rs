@@ -41,7 +41,7 @@ impl ReceiveBuffer {
     pub fn start(&mut self, tai_ns: u64) -> i64 {
         let schedule = &self.schedule;
         let at = i128::from(tai_ns) * schedule.scale();
-        let number = i128::from(schedule.unit_at(tai_ns));
+        let number = i128::from(schedule.unit_of_first(tai_ns));
         let first_read = number * schedule.period() + schedule.offset();
         self.unit = Some(Unit {
             origin: first_read - schedule.spacing(),

@@ -95,6 +95,8 @@ pub struct Schedule {
     period: i128,
     spacing: i128,
     offset: i128,
+    /// The offset is not the default.
+    has_own_offset: bool,
     /// Frames or fields a second.
     rate: (u64, u64),
     /// Drain period of the network model: `drain.0 / drain.1` nanoseconds.
@@ -144,6 +146,7 @@ impl Schedule {
             period: scaled(period),
             spacing: scaled(spacing),
             offset: scaled(offset),
+            has_own_offset: stream.offset_ns.is_some(),
             drain: (narrow(drain.num), narrow(drain.den)),
         })
     }
@@ -199,6 +202,17 @@ impl Schedule {
     pub fn unit_at(&self, tai_ns: u64) -> u64 {
         let at = i128::from(tai_ns) * self.scale;
         u64::try_from(at / self.period).unwrap_or(u64::MAX)
+    }
+
+    /// The frame or field whose first packet comes at `tai_ns`: by the default offset, the one in whose time
+    /// it comes, as EBU LIST has it; by an offset of the sender's own, the one with the nearest first read.
+    #[must_use]
+    pub(super) fn unit_of_first(&self, tai_ns: u64) -> u64 {
+        if !self.has_own_offset {
+            return self.unit_at(tai_ns);
+        }
+        let at = i128::from(tai_ns) * self.scale - self.offset + self.period / 2;
+        u64::try_from(at / self.period).unwrap_or(0)
     }
 
     /// When frame or field `unit` starts, in nanoseconds since the epoch, rounded down.
@@ -324,6 +338,36 @@ mod tests {
         assert_eq!(schedule.unit_at(start), unit);
         assert_eq!(schedule.unit_at(start - 1), unit - 1);
         assert_eq!(schedule.read_ns(unit, 0), start + 637_675);
+    }
+
+    #[test]
+    fn first_packet_near_an_own_offset_is_of_the_unit_of_that_offset() {
+        let of = |offset_ns| {
+            let stream = Stream {
+                offset_ns,
+                ..progressive(1080, (50, 1), 4320)
+            };
+            Schedule::new(&stream).unwrap()
+        };
+        let start: i64 = 50_000 * 20_000_000;
+        // One that comes a little early or late is still of its unit.
+        for (offset_ns, after_ns) in [
+            (0, -300),
+            (0, 400),
+            (19_999_000, -900_000),
+            (19_999_000, 9_000),
+        ] {
+            let offset_ns: i64 = offset_ns;
+            let tai_ns = start + offset_ns + after_ns;
+            let schedule = of(Some(offset_ns.unsigned_abs()));
+            assert_eq!(schedule.unit_of_first(tai_ns.unsigned_abs()), 50_000);
+        }
+        let default = of(None);
+        assert_eq!(
+            default.unit_of_first(start.unsigned_abs() + 19_999_999),
+            50_000
+        );
+        assert_eq!(default.unit_of_first(start.unsigned_abs() - 1), 49_999);
     }
 
     #[test]

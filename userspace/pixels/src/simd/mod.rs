@@ -162,6 +162,14 @@ fn order(picture: &Picture, format: PixelFormat) -> [usize; 3] {
     }
 }
 
+/// Bytes of the first component that are the upper line of a row: with 4:2:0 half of them, else all.
+const fn upper(kernel: Kernel, first: usize) -> usize {
+    match kernel {
+        Kernel::Planes(Chroma::Quarter, _) => first / 2,
+        _ => first,
+    }
+}
+
 /// The bytes of row `at` in a plane: a line, or with 4:2:0 both lines of luma.
 fn row_of(plane: &Plane, at: usize, rows: usize) -> std::ops::Range<usize> {
     let bytes = plane.stride * plane.lines / rows;
@@ -199,11 +207,7 @@ pub(crate) fn unpack(
             }
         }
         let [first, second, third] = components;
-        let upper = match kernel {
-            Kernel::Planes(Chroma::Quarter, _) => first.len() / 2,
-            _ => first.len(),
-        };
-        let (first, lower) = first.split_at_mut(upper);
+        let (first, lower) = first.split_at_mut(upper(kernel, first.len()));
         simd.unpack(kernel, pgroups, [first, lower, second, third]);
     };
     if are_one_line(kernel, picture, lines) {
@@ -241,11 +245,7 @@ pub(crate) fn pack(
                 None => part,
             }
         });
-        let upper = match kernel {
-            Kernel::Planes(Chroma::Quarter, _) => first.len() / 2,
-            _ => first.len(),
-        };
-        let (first, lower) = first.split_at(upper);
+        let (first, lower) = first.split_at(upper(kernel, first.len()));
         simd.pack(kernel, [first, lower, second, third], pgroups);
     };
     if are_one_line(kernel, picture, lines) {

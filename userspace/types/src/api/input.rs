@@ -14,7 +14,7 @@ use crate::id::{IdError, SessionRef};
 use crate::problem::{Problem, ProblemCode};
 use crate::recording::RecordingSpec;
 use crate::request::{DestroyWait, Flush};
-use crate::spec::{FlowPatch, NewSession, NewSessionDocument, SessionPatch, SpecError};
+use crate::spec::{NewSession, NewSessionDocument, SessionPatch, SpecError};
 
 /// What a request carries besides its subject.
 pub trait Input: Debug + Sized + Send {
@@ -109,7 +109,7 @@ macro_rules! bodies {
 bodies! {
     NewSession, NewSessionDocument, NewSession::try_from;
     Box<SessionPatch>, SessionPatch, |patch: SessionPatch| {
-        if patch.flow == FlowPatch::default() {
+        if patch.is_empty() {
             let detail = "it names no field: give at least one, such as destination";
             return Err(SpecError::new("flow", detail.to_owned()).into());
         }

@@ -44,13 +44,13 @@ operations! { SESSIONS "sessions":
             .answers("The session, running.")
             .fails(&[Draining, Quarantined, DiskFailed, DataplaneBusy]);
 
-    /// Gives a session other addresses.
+    /// Gives a session other addresses, or its packets another timing.
     ///
     /// Fields that are absent stay as they are. A running session changes between two frames: the
     /// frame that is being sent or received is finished first. The answer comes after the change.
     RetargetSession(SessionRef, Box<SessionPatch>) -> SessionView:
         patch("/v1/sessions/{id}", this(Right::Retarget)).refused_in_shutdown()
-            .answers("The session, with the new addresses.")
+            .answers("The session, with the changes.")
             .fails(&[InvalidSpec, NoPackets, Draining, Quarantined, DiskFailed, DataplaneBusy]);
 
     /// Destroys a session now or not at all.

@@ -36,6 +36,12 @@ pub(super) fn check_video(video: &VideoDocument, p: &mut Problems) -> Option<Vid
         " bytes",
     );
     let max_udp = p.take("video.max_udp", max_udp);
+    let tr_offset = frame_rate.map(|rate| check_tr_offset(video.tr_offset_us, rate));
+    let tr_offset_us = tr_offset.and_then(|it| p.take("video.tr_offset_us", it));
+    let cmax = video
+        .cmax
+        .map(|packets| within(packets, 1..=u32::MAX, " packets"));
+    let cmax = p.take("video.cmax", cmax.transpose());
     let format = VideoFormat {
         width: width?,
         height: height?,
@@ -46,6 +52,8 @@ pub(super) fn check_video(video: &VideoDocument, p: &mut Problems) -> Option<Vid
         packing: video.packing.unwrap_or_default(),
         max_udp: u16::try_from(max_udp?).expect("at most EXTENDED_MAX_UDP"),
         sender_type: video.sender_type,
+        tr_offset_us: tr_offset_us?,
+        cmax: cmax?,
     };
     p.take("video.height", check_size(&format))?;
     Some(format)
@@ -80,6 +88,14 @@ fn check_depth(bits: u32, is_float: bool, sampling: Sampling) -> Result<Depth, I
         return Err(Invalid::NoPgroup { sampling, depth });
     }
     Ok(depth)
+}
+
+/// Less than a frame (ST 2110-21 §6.2): more would be the offset of another frame.
+fn check_tr_offset(us: Option<u32>, rate: FrameRate) -> Result<Option<u32>, Invalid> {
+    let last_us = rate.offset(1).as_nanos().saturating_sub(1) / 1000;
+    let most = u32::try_from(last_us).unwrap_or(u32::MAX);
+    us.map(|us| within(us, 0..=most, " microseconds, less than a frame"))
+        .transpose()
 }
 
 fn check_scan(scan: Scan, sampling: Sampling) -> Result<Scan, Invalid> {
@@ -158,6 +174,16 @@ mod tests {
             (json!({"depth": 12, "float": true}), "video.depth"),
             (json!({"max_udp": 8961}), "video.max_udp"),
             (json!({"max_udp": 575}), "video.max_udp"),
+            (json!({"tr_offset_us": 33_367}), "video.tr_offset_us"),
+            (
+                json!({"frame_rate": "120", "tr_offset_us": 9_000}),
+                "video.tr_offset_us",
+            ),
+            (
+                json!({"frame_rate": "25", "tr_offset_us": 40_000}),
+                "video.tr_offset_us",
+            ),
+            (json!({"cmax": 0}), "video.cmax"),
             (
                 json!({"sampling": "RGB", "width": 32_767, "height": 32_767}),
                 "video.height",
@@ -170,6 +196,9 @@ mod tests {
             json!({"height": 487, "scan": "psf", "packing": "block", "max_udp": 8960}),
             json!({"sampling": "RGB", "depth": 16, "width": 8192, "height": 4320}),
             json!({"sampling": "KEY", "depth": 8, "width": 32_767, "height": 8192}),
+            json!({"tr_offset_us": 33_366, "cmax": 1}),
+            json!({"frame_rate": "25", "tr_offset_us": 39_999, "sender_type": "narrow"}),
+            json!({"tr_offset_us": 0, "cmax": 4_000_000_000_u32}),
         ] {
             check(video.clone()).unwrap_or_else(|errors| panic!("{video}: {errors:?}"));
         }

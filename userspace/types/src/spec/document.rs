@@ -113,6 +113,20 @@ pub struct VideoDocument {
     /// packets show whether it is gapped or linear.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sender_type: Option<SenderType>,
+    /// TROFFSET of ST 2110-21 in microseconds, less than a frame: how long after a frame's time a receiver reads
+    /// its first packet (`TROFF` in SDP); the default of the raster when absent. Send: frames start by
+    /// it. Receive: what the sender says, by which its timing is judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "crate::whole::optional")]
+    #[cfg_attr(feature = "openapi", schema(maximum = 999_999, examples(638)))]
+    pub tr_offset_us: Option<u32>,
+    /// Most packets that the network model of ST 2110-21 may hold (`CMAX` in SDP); the limit of the sender
+    /// type when absent. Send: the sender keeps to it; at most the limit of its type. Receive: what the
+    /// sender says, by which its timing is judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "crate::whole::optional")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, examples(4)))]
+    pub cmax: Option<u32>,
 }
 
 /// Addresses and payload type.
@@ -183,6 +197,8 @@ impl From<VideoFormat> for VideoDocument {
             packing: other(video.packing, Packing::default()),
             max_udp: other(video.max_udp, STANDARD_MAX_UDP).map(u32::from),
             sender_type: video.sender_type,
+            tr_offset_us: video.tr_offset_us,
+            cmax: video.cmax,
         }
     }
 }

@@ -20,7 +20,7 @@ pub use document::{FlowDocument, SpecDocument, VideoDocument};
 pub use error::{SpecError, SpecErrors};
 pub use flow::{DEFAULT_DSCP, DEFAULT_TTL, Flow, FlowSource, MAX_DSCP, MAX_SOURCES};
 pub use new_session::{NewSession, NewSessionDocument};
-pub use patch::{FlowPatch, SessionPatch};
+pub use patch::{FlowPatch, SessionPatch, VideoPatch};
 pub use sampling::{Chroma, Depth, Pgroup, Sampling};
 pub use video::{
     EXTENDED_MAX_UDP, FrameRate, Packing, STANDARD_MAX_UDP, Scan, SenderType, VideoFormat,

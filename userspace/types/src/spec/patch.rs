@@ -1,8 +1,8 @@
-//! A change of a session's addresses, while it exists.
+//! A change of a session's addresses, and of its packets' timing, while it exists.
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{SessionSpec, SpecDocument, SpecErrors};
+use super::{SenderType, SessionSpec, SpecDocument, SpecErrors};
 
 /// Body of `PATCH /v1/sessions/{id}`: fields that are absent stay as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -10,7 +10,34 @@ use super::{SessionSpec, SpecDocument, SpecErrors};
 #[serde(deny_unknown_fields)]
 pub struct SessionPatch {
     /// Addresses and payload type.
+    #[serde(default)]
     pub flow: FlowPatch,
+    /// The timing of the packets.
+    #[serde(default)]
+    pub video: VideoPatch,
+}
+
+/// The changed timing of the packets (ST 2110-21); each field as in the session's specification, and `null` for
+/// none: a sender then has the default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct VideoPatch {
+    /// How the packets are spread, or what the sender says of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "present")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<SenderType>))]
+    pub sender_type: Option<Option<SenderType>>,
+    /// TROFFSET in microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "present_number")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>, maximum = 999_999))]
+    pub tr_offset_us: Option<Option<u32>>,
+    /// Most packets that the network model may hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "present_number")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>, minimum = 1))]
+    pub cmax: Option<Option<u32>>,
 }
 
 /// The changed addresses; each field as in the session's specification.
@@ -59,7 +86,20 @@ where
     Option::deserialize(deserializer).map(Some)
 }
 
+/// As [`present`], of a number that is written as [`crate::whole`] reads it.
+fn present_number<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<u32>>, D::Error> {
+    crate::whole::optional(deserializer).map(Some)
+}
+
 impl SessionPatch {
+    /// Whether it changes nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// The specification with the changes.
     ///
     /// # Errors
@@ -77,6 +117,10 @@ impl SessionPatch {
         flow.ttl = patch.ttl.or(flow.ttl);
         flow.dscp = patch.dscp.or(flow.dscp);
         flow.payload_type = patch.payload_type.or(flow.payload_type);
+        let (video, patch) = (&mut document.video, &self.video);
+        video.sender_type = patch.sender_type.unwrap_or(video.sender_type);
+        video.tr_offset_us = patch.tr_offset_us.unwrap_or(video.tr_offset_us);
+        video.cmax = patch.cmax.unwrap_or(video.cmax);
         document.try_into()
     }
 }
@@ -128,6 +172,50 @@ mod tests {
     }
 
     #[test]
+    fn patch_of_the_timing_then_the_addresses_stay_and_null_is_none() {
+        let spec = |direction: &str| -> SessionSpec {
+            let spec = json!({"name": "cam1", "direction": direction, "port": "a",
+                "video": {"width": 1280, "height": 720, "frame_rate": "50", "depth": 10,
+                    "sender_type": "narrow", "tr_offset_us": 700, "cmax": 3},
+                "flow": {"destination": "10.0.0.2:1"}});
+            serde_json::from_value(spec).unwrap()
+        };
+        let timing = |spec: &SessionSpec| {
+            let video = spec.video;
+            (video.sender_type, video.tr_offset_us, video.cmax)
+        };
+        let narrow = Some(SenderType::Narrow);
+        for (direction, patch, expected) in [
+            ("receive", json!({}), (narrow, Some(700), Some(3))),
+            (
+                "receive",
+                json!({"tr_offset_us": 0}),
+                (narrow, Some(0), Some(3)),
+            ),
+            (
+                "receive",
+                json!({"sender_type": null, "tr_offset_us": null, "cmax": null}),
+                (None, None, None),
+            ),
+            (
+                "send",
+                json!({"sender_type": null, "cmax": 4}),
+                (Some(SenderType::Wide), Some(700), Some(4)),
+            ),
+        ] {
+            let patch: SessionPatch = serde_json::from_value(json!({ "video": patch })).unwrap();
+            let before = spec(direction);
+            let after = patch.apply(&before).unwrap();
+            assert_eq!((timing(&after), &after.flow), (expected, &before.flow));
+            assert_eq!(patch.is_empty(), after == before);
+        }
+        let late: SessionPatch =
+            serde_json::from_value(json!({"video": {"tr_offset_us": 20_000}})).unwrap();
+        let errors = late.apply(&spec("receive")).unwrap_err().0;
+        assert_eq!(errors[0].field, "video.tr_offset_us");
+    }
+
+    #[test]
     fn patch_that_makes_the_whole_invalid_then_the_field_is_named() {
         let flow = json!({"destination": "232.0.0.1:5004", "source": "10.0.0.1"});
         for (patch, field) in [
@@ -141,8 +229,8 @@ mod tests {
         }
         for unknown in [
             json!({"flow": {"port": 1}}),
-            json!({"video": {}}),
-            json!({}),
+            json!({"video": {"width": 1}}),
+            json!({"video": {"cmax": "x"}}),
         ] {
             assert!(serde_json::from_value::<SessionPatch>(unknown).is_err());
         }

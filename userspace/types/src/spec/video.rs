@@ -91,6 +91,13 @@ pub struct VideoFormat {
     /// Send: how the packets are spread; a checked specification of a send session has it. Receive: the
     /// type that the sender says it is (`TP` in SDP), by which its timing is judged.
     pub sender_type: Option<SenderType>,
+    /// TROFFSET in µs, less than a frame: from the frame's time to the read of its first packet (`TROFF` in
+    /// SDP). `None`: the default of ST 2110-21 for the raster. Send: frames start by it. Receive: what the
+    /// sender says.
+    pub tr_offset_us: Option<u32>,
+    /// Most packets that the network model may hold, 1 or more (`CMAX` in SDP). `None`: the limit of the
+    /// sender type. Send: the sender keeps to it. Receive: what the sender says.
+    pub cmax: Option<u32>,
 }
 
 impl VideoFormat {
@@ -121,6 +128,21 @@ impl VideoFormat {
             Scan::Interlaced => self.height.div_ceil(2),
         };
         self.line_bytes() * (lines / self.pgroup().lines)
+    }
+
+    /// Whether frames of both have the same size, rate, samples and order of lines, so the same buffers: how
+    /// a sender packs and spreads them is no matter.
+    #[must_use]
+    pub fn has_frames_of(&self, other: &Self) -> bool {
+        let frames = |it: &Self| Self {
+            packing: Packing::default(),
+            max_udp: STANDARD_MAX_UDP,
+            sender_type: None,
+            tr_offset_us: None,
+            cmax: None,
+            ..*it
+        };
+        frames(self) == frames(other)
     }
 
     /// The pixel group.
@@ -301,6 +323,8 @@ mod tests {
             packing: Packing::General,
             max_udp: STANDARD_MAX_UDP,
             sender_type: None,
+            tr_offset_us: None,
+            cmax: None,
         };
         assert_eq!(format.frame_bytes(), 1280 * 720 * 2);
         format.depth = Depth::Ten;

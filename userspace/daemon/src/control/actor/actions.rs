@@ -112,6 +112,10 @@ impl Actor {
     fn start(&mut self, asked: Asked<StartSession>) {
         let found = self.find(&asked.caller, &asked.target);
         let found = found.and_then(|id| self.not_ending(id));
+        let found = found.and_then(|id| match self.with(id) {
+            Some((mut session, services)) => session.leave_dead_converter(services).map(|()| id),
+            None => Ok(id),
+        });
         let Some((id, reply)) = asked.reply.or_refuse(found) else {
             return;
         };

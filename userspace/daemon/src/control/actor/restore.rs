@@ -141,8 +141,7 @@ impl Actor {
         let Some(session) = self.sessions.get(id) else {
             return reply;
         };
-        let (name, flow) = (&session.spec.name, &session.spec.flow);
-        match self.services.store.retarget(name, flow) {
+        match self.services.store.retarget(&session.spec) {
             Some(written) => after(written, reply),
             None => reply,
         }

@@ -20,7 +20,7 @@ impl Actor {
         };
         let done = self
             .with(id)
-            .and_then(|(mut session, services)| session.retarget(services, spec.flow, reply));
+            .and_then(|(mut session, services)| session.retarget(services, spec, reply));
         self.answer_retarget(id, done);
     }
 

@@ -1,6 +1,7 @@
-//! Other addresses for a sender.
+//! Other addresses and another timing for a sender.
 
 use super::super::target::FlowTarget;
+use super::timing::pacer;
 use super::{Phase, Sender};
 
 impl Sender {
@@ -22,5 +23,10 @@ impl Sender {
         flow.source.set_port(target.source_port);
         (config.ttl, flow.ttl) = (target.ttl, target.ttl);
         (config.dscp, flow.dscp) = (target.dscp, target.dscp);
+        // The control thread has checked it: what it refuses does not come here.
+        if let Ok(pacer) = pacer(&self.packetisers[0], &target.timing, config.max_udp) {
+            config.timing = target.timing;
+            self.pacer = pacer;
+        }
     }
 }

@@ -10,6 +10,7 @@ use onair_types::STANDARD_MAX_UDP;
 
 use super::super::transmit::tests::Wire;
 use super::*;
+use onair_types::SenderType;
 
 pub(super) const PEER: Mac = Mac([2, 0, 0, 0, 0, 2]);
 /// By the monotonic clock.
@@ -51,7 +52,7 @@ pub(super) fn config(source: FrameSource) -> SendConfig {
         mtu: 1500,
         packing: Packing::General,
         max_udp: STANDARD_MAX_UDP,
-        sender_type: SenderType::Wide,
+        timing: SenderType::Wide.into(),
         max_attachments: 2,
         clock: Arc::new(MediaClock::ahead_by(AHEAD_NS)),
     }

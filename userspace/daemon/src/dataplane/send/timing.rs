@@ -3,7 +3,44 @@
 
 use std::mem;
 
-use super::{Phase, Schedule, Sender};
+use onair_media::pacing::Pacer;
+use onair_media::st2110_20::Packetiser;
+use onair_media::st2110_21::Declared;
+
+use super::{Phase, Schedule, SendConfig, Sender, packetisers};
+use crate::dataplane::refusal::RuntimeError;
+
+/// The pacer of a sender of the frames of `packetiser`.
+///
+/// # Errors
+/// [`RuntimeError::Cmax`]: the sender type does not allow so many packets.
+pub(super) fn pacer(
+    packetiser: &Packetiser,
+    timing: &Declared,
+    max_udp: u16,
+) -> Result<Pacer, RuntimeError> {
+    let pacer = Pacer::new(packetiser, *timing, max_udp);
+    let most = pacer.cmax_of_type();
+    match timing.cmax {
+        Some(given) if u64::from(given) > most => Err(RuntimeError::Cmax {
+            given,
+            most,
+            sender: timing.sender.unwrap_or_default(),
+        }),
+        _ => Ok(pacer),
+    }
+}
+
+impl SendConfig {
+    /// Whether a sender can keep to the timing.
+    ///
+    /// # Errors
+    /// [`RuntimeError`]: what [`Runtime::send`](crate::dataplane::Runtime::send) would refuse, too.
+    pub fn check_timing(&self) -> Result<(), RuntimeError> {
+        let [frames, _] = packetisers(self)?;
+        pacer(&frames, &self.timing, self.max_udp).map(|_| ())
+    }
+}
 
 impl Sender {
     /// When [`Self::turn`] next has work.

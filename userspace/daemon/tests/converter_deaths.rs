@@ -1,0 +1,115 @@
+//! A converter of a whole daemon panics: its sessions are stopped, their source goes on, and they start again on another one.
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod in_process;
+
+use in_process::InProcess;
+use onair::{Error, PixelFormat, Session, Timeout};
+use onaird::dataplane::{Command, PollerTask};
+use onaird::shutdown::Cause;
+use serde_json::{Value, json};
+
+const PATIENCE: Timeout = Timeout::millis(60_000);
+/// Its number, after the only poller's.
+const CONVERTER: usize = 1;
+const FRAMES: u64 = 10;
+
+fn spec(name: &str, direction: &str, port: &str) -> Value {
+    json!({
+        "name": name, "direction": direction, "port": port,
+        "source": (direction == "send").then_some("pattern"), "quota": 16,
+        "video": {"width": 96, "height": 32, "frame_rate": "10", "depth": 10},
+        "flow": {"destination": "10.9.2.2:5004"},
+    })
+}
+
+/// A frame of the converted session is what the client library makes of the source's.
+fn frame_of_both(source: &Session, converted: &Session) {
+    let mut pixels = vec![0; converted.layout().frame_bytes()];
+    let mut ours = source.buffer_get(PATIENCE).unwrap();
+    let mut theirs = converted.buffer_get(PATIENCE).unwrap();
+    // The one that is behind takes its next.
+    while ours.rtp_timestamp() != theirs.rtp_timestamp() {
+        if ours.rtp_timestamp() < theirs.rtp_timestamp() {
+            drop(ours);
+            ours = source.buffer_get(PATIENCE).unwrap();
+        } else {
+            drop(theirs);
+            theirs = converted.buffer_get(PATIENCE).unwrap();
+        }
+    }
+    ours.unpack(PixelFormat::V210, &mut pixels).unwrap();
+    assert_eq!(*theirs, pixels[..]);
+}
+
+#[test]
+fn daemon_its_converter_panics_then_the_source_goes_on_and_a_start_takes_another_converter() {
+    let more = "[probe]\nmode = \"off\"\n[shutdown]\non_poller_death = \"continue\"\n\
+         [[port]]\nname = \"b\"\ndevice = \"ring:in-process:b\"\naddress = \"10.9.2.2/24\"\n\
+         poller = \"p0\"\n";
+    let daemon = InProcess::start(more, |_| ());
+    let post = |path: &str, body: &Value| daemon.ask("POST", path, body);
+    assert_eq!(post("/v1/sessions", &spec("cam", "receive", "b")).0, 201);
+    let converted = |name: &str| {
+        let convert = json!({"from": "cam", "layout": "v210"});
+        let body = json!({"name": name, "convert": convert, "quota": 16});
+        let (status, view) = post("/v1/sessions", &body);
+        assert_eq!(status, 201, "{view}");
+        view["poller"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(converted("cam-v210"), "convert0");
+    let attach = |name: &str| Session::attach(daemon.folder().join("attach.sock"), name).unwrap();
+    let (source, copies) = (attach("cam"), attach("cam-v210"));
+    assert_eq!(post("/v1/sessions", &spec("out", "send", "a")).0, 201);
+    frame_of_both(&source, &copies);
+
+    daemon.started.on_the_control_thread(|services| {
+        services.command(
+            CONVERTER,
+            Command::Run(PollerTask::new(|| panic!("on purpose"))),
+        );
+    });
+    daemon.until("/v1/sessions/cam-v210", |it| it["state"] == "stopped");
+    let ended = loop {
+        if let Err(error) = copies.buffer_get(PATIENCE) {
+            break error;
+        }
+    };
+    assert!(matches!(ended, Error::Stopped), "{ended:?}");
+    // No frame of the source stays with the dead one, and its clients miss none.
+    let first = source.buffer_get(PATIENCE).unwrap().number();
+    for number in first + 1..first + FRAMES {
+        assert_eq!(source.buffer_get(PATIENCE).unwrap().number(), number);
+    }
+    let (_, view) = daemon.ask("GET", "/v1/sessions/cam", &Value::Null);
+    let counters = &view["counters"];
+    assert_eq!(counters["frames_no_buffer"], 0, "{counters}");
+
+    let (status, view) = post("/v1/sessions/cam-v210/start", &Value::Null);
+    assert_eq!(
+        (status, &view["poller"]),
+        (200, &json!("convert1")),
+        "{view}"
+    );
+    daemon.until("/v1/sessions/cam-v210", |it| {
+        it["state"] == "running" && it["problems"].as_array().is_none_or(Vec::is_empty)
+    });
+    frame_of_both(&source, &copies);
+    // The dead one counts as none of `limits.converters`.
+    assert_eq!(converted("second"), "convert1");
+    let (_, view) = daemon.ask("GET", "/v1/sessions/cam", &Value::Null);
+    assert_eq!(view["converted_sessions"], 2, "{view}");
+
+    copies.detach().unwrap();
+    source.detach().unwrap();
+    for name in ["cam", "cam-v210", "second"] {
+        let path = format!("/v1/sessions/{name}");
+        assert_eq!(post(&format!("{path}/stop"), &Value::Null).0, 200);
+        let wait = json!({"deadline_ms": 60_000});
+        let (status, answer) = post(&format!("{path}/destroy_wait"), &wait);
+        assert_eq!(status, 200, "{name}: {answer}");
+    }
+    daemon.coordinator.begin(Cause::Signal(15));
+    assert_eq!(daemon.ended().sessions[0].outcome.as_str(), "destroyed");
+}
