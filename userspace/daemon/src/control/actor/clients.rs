@@ -8,6 +8,7 @@ use onair_types::{
 };
 
 use super::Actor;
+use super::layouts::InLayout;
 use super::requests::{shutting_down, stale};
 use crate::authority::Caller;
 use crate::control::attach::{
@@ -29,9 +30,10 @@ impl Actor {
             AttachAction::Reserve {
                 caller,
                 session,
+                layout,
                 reply,
             } => {
-                reply.send(self.reserve(&caller, &session));
+                reply.send(self.reserve(&caller, &session, layout.as_deref()));
             }
             AttachAction::Release { session } => {
                 if let Some(mut session) = self.sessions.get_mut(session) {
@@ -147,6 +149,7 @@ impl Actor {
         &mut self,
         caller: &Caller,
         session: &SessionRef,
+        layout: Option<&str>,
     ) -> Result<Reserved, Problem> {
         if self.shutdown.is_shutting_down() {
             return Err(shutting_down());
@@ -159,6 +162,12 @@ impl Actor {
             }
         })?;
         self.services.probe.check()?;
+        let id = match layout.map(|it| self.in_layout(caller, id, it)) {
+            None => id,
+            Some(InLayout::Session(converted)) => converted,
+            Some(InLayout::NotYet(problem)) => return Ok(Reserved::NotYet(problem)),
+            Some(InLayout::Refused(problem)) => return Err(problem),
+        };
         let watching = match (self.services.probe.probe(), self.services.probe.mode()) {
             (Some(probe), ProbeMode::Required) => Watching::Required(probe.clone()),
             (Some(probe), ProbeMode::Preferred) => Watching::Preferred(probe.clone()),
@@ -174,7 +183,10 @@ impl Actor {
             ));
         }
         if let Err(problem) = session.reserve(&self.services, caller.owner()) {
-            return if session.is_full() && session.core.is_settling() {
+            let is_settling = session.core.is_settling();
+            let is_full = session.is_full();
+            drop(session);
+            return if is_full && (is_settling || self.has_unused_follower(id)) {
                 Ok(Reserved::NotYet(problem))
             } else {
                 Err(problem)

@@ -42,7 +42,7 @@ impl Actor {
         let Some(session) = self.sessions.get(id) else {
             return;
         };
-        if session.source().is_some_and(is_there) {
+        if session.source().is_some_and(is_there) || !session.may_look_for_source() {
             return;
         }
         let Some(convert) = &session.spec.convert else {
