@@ -44,7 +44,7 @@ fn ended(control: &mut Control, session: SessionId) -> Result<Certificate> {
     wait_for("the daemon to end it", 30, || {
         Ok(control.try_show(session)?.code() == "stale_session")
     })?;
-    let certificate = control.completed(session)?;
+    let certificate = control.certificate(session)?;
     assert_eq!(certificate.operation, Operation::DestroyWait);
     assert_eq!(certificate.requester.command, "onaird");
     Ok(certificate)

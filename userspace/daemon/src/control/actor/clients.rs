@@ -8,6 +8,7 @@ use onair_types::{
 };
 
 use super::Actor;
+use super::follower::UNUSED;
 use super::layouts::InLayout;
 use super::requests::{shutting_down, stale};
 use crate::authority::Caller;
@@ -165,7 +166,7 @@ impl Actor {
         let id = match layout.map(|it| self.in_layout(caller, id, it)) {
             None => id,
             Some(InLayout::Session(converted)) => converted,
-            Some(InLayout::NotYet(problem)) => return Ok(Reserved::NotYet(problem)),
+            Some(InLayout::NotYet(problem)) => return Ok(not_yet(problem, UNUSED)),
             Some(InLayout::Refused(problem)) => return Err(problem),
         };
         let watching = match (self.services.probe.probe(), self.services.probe.mode()) {
@@ -186,10 +187,10 @@ impl Actor {
             let is_settling = session.core.is_settling();
             let is_full = session.is_full();
             drop(session);
-            return if is_full && (is_settling || self.has_unused_follower(id)) {
-                Ok(Reserved::NotYet(problem))
-            } else {
-                Err(problem)
+            return match is_full {
+                true if self.has_unused_follower(id) => Ok(not_yet(problem, UNUSED)),
+                true if is_settling => Ok(not_yet(problem, Duration::ZERO)),
+                _ => Err(problem),
             };
         }
         Ok(Reserved::Reservation(Reservation {
@@ -204,4 +205,8 @@ impl Actor {
         let session = self.sessions.get(id)?;
         session.has(number).then_some(id)
     }
+}
+
+fn not_yet(problem: Problem, longer: Duration) -> Reserved {
+    Reserved::NotYet { problem, longer }
 }

@@ -58,7 +58,12 @@ pub enum Reserved {
     /// The session is full, and a client that has left it is being settled, or a converted session
     /// without clients is about to end: the requester asks again. If there is no time for that, this is
     /// the refusal.
-    NotYet(Problem),
+    NotYet {
+        /// The refusal.
+        problem: Problem,
+        /// How much longer than usual to ask: such a session ends after an interval.
+        longer: Duration,
+    },
 }
 
 /// The actor's answer to an admitted client: the message, and `ctl`, `seg`, `frames`.

@@ -277,8 +277,10 @@ impl Connection {
                 .await?;
             match reserved {
                 Reserved::Reservation(reservation) => return Ok((place, reservation)),
-                Reserved::NotYet(problem) if Instant::now() >= until => return Err(problem),
-                Reserved::NotYet(_) => drop(place),
+                Reserved::NotYet { problem, longer } if Instant::now() >= until + longer => {
+                    return Err(problem);
+                }
+                Reserved::NotYet { .. } => drop(place),
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LAST_PAUSE);
