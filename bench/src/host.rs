@@ -97,6 +97,7 @@ fn admit(socket: &OwnedFd, attachment: u64, geometry: Geometry) -> Result<Hosted
         protocol: PROTOCOL,
         daemon: "onair-bench".into(),
         tags: false,
+        layouts: false,
     });
     answer(socket, &welcome, &[])?;
     let request = next(socket)?.context("the client hung up")?;

@@ -14,7 +14,7 @@ use onair_types::{
 use serde_json::{Value, json};
 
 /// Of the source.
-const RASTER: Raster = Raster::new(320, 180, 50, 10);
+pub(crate) const RASTER: Raster = Raster::new(320, 180, 50, 10);
 /// As FFmpeg names it, and as the client library does.
 const LAYOUTS: [(&str, PixelFormat); 2] = [
     ("v210", PixelFormat::V210),
@@ -25,13 +25,13 @@ fn body(name: &str, layout: &str) -> Value {
     json!({ "name": name, "convert": { "from": "cam", "layout": layout }, "quota": 16 })
 }
 
-fn convert(control: &mut Control, name: &str, layout: &str) -> Result<SessionView> {
+pub(crate) fn convert(control: &mut Control, name: &str, layout: &str) -> Result<SessionView> {
     let answer = control.request("POST", "/v1/sessions", &body(name, layout))?;
     answer.document()
 }
 
 /// A session `cam` that receives the pattern of a session `out`, which is to be started.
-fn cam(control: &mut Control) -> Result<()> {
+pub(crate) fn cam(control: &mut Control) -> Result<()> {
     control.create(&SpecDocument {
         quota: Some(QUOTA),
         ..receive("cam", RASTER, 5000)
@@ -39,7 +39,7 @@ fn cam(control: &mut Control) -> Result<()> {
     Ok(())
 }
 
-fn out(control: &mut Control) -> Result<()> {
+pub(crate) fn out(control: &mut Control) -> Result<()> {
     control.create(&send("out", RASTER, 5000, Source::Pattern))?;
     Ok(())
 }
@@ -52,7 +52,7 @@ fn attach(rig: &Rig, session: &str) -> Result<Session> {
 }
 
 /// Its bytes by the timestamp of the frame.
-fn take<T>(
+pub(crate) fn take<T>(
     session: &Session,
     frames: usize,
     of: impl Fn(&Buffer<'_>) -> Result<T>,
@@ -67,7 +67,7 @@ fn take<T>(
 }
 
 /// What FFmpeg's reader of pixel groups and its encoder make of them.
-fn by_ffmpeg(pgroups: &[u8], to: &str) -> Result<Vec<u8>> {
+pub(crate) fn by_ffmpeg(pgroups: &[u8], to: &str) -> Result<Vec<u8>> {
     let (width, height) = (RASTER.width, RASTER.height);
     let from = format!("-f bitpacked -video_size {width}x{height} -pixel_format yuv422p10 -i -");
     let mut child = Command::new("ffmpeg")

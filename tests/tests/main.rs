@@ -28,6 +28,7 @@ mod gate;
 mod groups_return;
 mod kill_destroy;
 mod kill_matrix;
+mod layouts;
 mod leaks;
 mod log;
 mod malformed;

@@ -1,4 +1,5 @@
-//! Gets frames of a session in four threads until Ctrl-C: `receive SESSION`.
+//! Gets frames of a session in four threads until Ctrl-C: `receive SESSION`, or `receive SESSION v210` to have
+//! them in that pixel format, converted by the daemon.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -23,9 +24,13 @@ fn take(session: &Session, whole: &AtomicU64) -> Result<(), Error> {
     }
 }
 
-fn main() -> Result<(), Error> {
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     let name = std::env::args().nth(1).unwrap_or_else(|| "cam1".into());
-    let session = Client::from_env().attach(&name)?;
+    let client = Client::from_env();
+    let session = match std::env::args().nth(2) {
+        Some(format) => client.attach_as(&name, format.parse()?)?,
+        None => client.attach(&name)?,
+    };
     println!("{}: {:?}", session.name(), session.layout());
     let whole = AtomicU64::new(0);
     std::thread::scope(|scope| {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use onair_ipc::caller::Attachment;
 use onair_ipc::message::{Attach, Attached, ChallengeOrAttached, Create, DESCRIPTORS, Proved};
 use onair_ipc::{label, site, sys};
+use onair_pixels::PixelFormat;
 use onair_types::{SessionId, SessionSpec};
 
 use crate::connection::Connection;
@@ -78,7 +79,42 @@ impl Client {
     /// `limit_reached`, `probe_blind`, …), [`Error::NoDaemon`], [`Error::NoAnswer`],
     /// [`Error::Protocol`].
     pub fn attach(&self, session: &str) -> Result<Session, Error> {
-        self.attach_on(self.open()?, session)
+        self.attach_on(self.open()?, session, None)
+    }
+
+    /// Attaches this process to the frames of a receive session in the pixel format `format`: each buffer has
+    /// the pixels, in the planes that [`Layout::planes`] describes. The daemon converts each frame once for all
+    /// clients that ask for this format; this process attaches to the converted session that it makes for them,
+    /// or that exists. That one stops and starts with `session`, and ends some seconds after its last client has
+    /// left.
+    ///
+    /// ```no_run
+    /// use onair::{Client, PixelFormat, Timeout};
+    ///
+    /// let session = Client::from_env().attach_as("studio", PixelFormat::V210)?;
+    /// let planes = session.layout().planes(None).expect("it has a pixel format");
+    /// let buffer = session.buffer_get(Timeout::NEVER)?;
+    /// for plane in planes.all() {
+    ///     let line = &buffer[plane.offset..][..plane.stride];
+    ///     println!("{} lines, the first one begins with {:x?}", plane.lines, &line[..4]);
+    /// }
+    /// # Ok::<(), onair::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with `invalid_spec` if the format does not hold the session's video, or the session
+    /// sends or is itself converted; with `limit_reached` if the session has no place for one more converted
+    /// session, or the daemon no memory. [`Error::Protocol`] if the daemon does not make layouts at attach. Those
+    /// of [`Client::attach`].
+    pub fn attach_as(&self, session: &str, format: PixelFormat) -> Result<Session, Error> {
+        let connection = self.open()?;
+        if !connection.takes_layouts() {
+            return Err(Error::Protocol(format!(
+                "this daemon makes no layout when a client attaches; create a converted session in {format} and \
+                 attach to that"
+            )));
+        }
+        self.attach_on(connection, session, Some(format))
     }
 
     /// Creates a session that this process owns, and attaches to it. The owner may end the session:
@@ -95,16 +131,22 @@ impl Client {
             .map_err(|error| Error::Protocol(format!("cannot write the specification: {error}")))?;
         let (created, _) = connection.ask(Create { spec }, name)?;
         label!("create.created");
-        self.attach_on(connection, &created.session)
+        self.attach_on(connection, &created.session, None)
     }
 
     fn open(&self) -> Result<Connection, Error> {
         Connection::open(&self.path, self.patience)
     }
 
-    fn attach_on(&self, connection: Connection, session: &str) -> Result<Session, Error> {
+    fn attach_on(
+        &self,
+        connection: Connection,
+        session: &str,
+        format: Option<PixelFormat>,
+    ) -> Result<Session, Error> {
         let request = Attach {
             session: session.to_owned(),
+            layout: format.map(|it| it.ffmpeg().to_owned()),
         };
         let (attached, descriptors) = match connection.ask(request, session)? {
             (ChallengeOrAttached::Attached(attached), descriptors) => (attached, descriptors),
@@ -123,6 +165,12 @@ impl Client {
         let layout = Layout::of(&attached).map_err(|what| {
             Error::Protocol(format!("invalid description of the session: {what}"))
         })?;
+        if format.is_some() && layout.pixel_format != format {
+            return Err(Error::Protocol(format!(
+                "{format:?} was asked for, and the buffers are in {:?}",
+                attached.layout
+            )));
+        }
         label!("attach.described");
         let line = Line::new(connection.takes_tags());
         let attachment = map(&attached, id, descriptors, connection)?;

@@ -218,6 +218,7 @@ pub(crate) struct Connection {
     socket: OwnedFd,
     patience: Duration,
     tags: bool,
+    layouts: bool,
 }
 
 impl Connection {
@@ -227,6 +228,7 @@ impl Connection {
             socket: open(path, patience)?,
             patience,
             tags: false,
+            layouts: false,
         };
         label!("attach.connected");
         let hello = Hello {
@@ -242,6 +244,7 @@ impl Connection {
             )));
         }
         this.tags = welcome.tags;
+        this.layouts = welcome.layouts;
         Ok(this)
     }
 
@@ -267,6 +270,11 @@ impl Connection {
     /// Whether the daemon supports tagged requests.
     pub(crate) fn takes_tags(&self) -> bool {
         self.tags
+    }
+
+    /// Whether the daemon takes a layout with an attach.
+    pub(crate) fn takes_layouts(&self) -> bool {
+        self.layouts
     }
 
     /// The socket, for the attachment.

@@ -167,6 +167,10 @@ messages! {
     Attach "attach" -> ChallengeOrAttached {
         /// Session name or id.
         pub session: String,
+        /// Layout that the buffers must have, as FFmpeg or GStreamer names it; as the session has them when
+        /// absent. To a daemon whose `welcome` has no `layouts`, this field is an unknown one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub layout: Option<String>,
     }
 
     /// Reports that the client passed the token of the challenge through the site.
@@ -206,6 +210,9 @@ messages! {
         /// Whether it supports tagged requests, and so an `abort` beside another request.
         #[serde(default)]
         pub tags: bool,
+        /// Whether `attach` may have a layout.
+        #[serde(default)]
+        pub layouts: bool,
     }
 
     /// Answer to `create`.
@@ -356,7 +363,11 @@ mod tests {
         let (_, welcome) = read_response(old.as_bytes()).unwrap();
         assert!(matches!(
             welcome,
-            Response::Welcome(Welcome { tags: false, .. })
+            Response::Welcome(Welcome {
+                tags: false,
+                layouts: false,
+                ..
+            })
         ));
     }
 }

@@ -6,6 +6,7 @@ const REQUESTS: &[&str] = &[
     r#"{"type":"hello","protocol":2,"library":"onair 1","sites":true}"#,
     r#"{"type":"create","spec":{"name":"cam"}}"#,
     r#"{"type":"attach","session":"cam"}"#,
+    r#"{"type":"attach","session":"cam","layout":"v210"}"#,
     r#"{"type":"proved"}"#,
     r#"{"type":"detach"}"#,
     r#"{"type":"flush","wait_ms":5}"#,
@@ -15,7 +16,7 @@ const REQUESTS: &[&str] = &[
 ];
 
 const ANSWERS: &[&str] = &[
-    r#"{"type":"welcome","protocol":2,"daemon":"onaird 1","tags":true}"#,
+    r#"{"type":"welcome","protocol":2,"daemon":"onaird 1","tags":true,"layouts":true}"#,
     r#"{"type":"created","session":"0000000000000001"}"#,
     r#"{"type":"challenge","token":"0123456789abcdef"}"#,
     concat!(

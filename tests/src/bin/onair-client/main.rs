@@ -5,7 +5,7 @@
 //! (`errno` by name, `message`, `blockers`). What its threads have to tell comes as lines with an
 //! `event`. It ends when stdin does, whatever its threads do.
 //!
-//! Sessions: `attach NAME`, `create SPEC` (JSON), `use N` (the Nth attached, from 0; the newest is
+//! Sessions: `attach NAME` (and a pixel format, if given), `create SPEC` (JSON), `use N` (the Nth attached, from 0; the newest is
 //! used otherwise), `stop`, `start`, `pulse` (both at once), `is-stopped`, `is-ending`, `wait-started MS`,
 //! `poll MS` (an event), `detach`, `destroy`, `destroy-wait MS`, `abort`, `drop`.
 //!

@@ -13,7 +13,11 @@ impl TestClient {
     pub(crate) fn session_command(&mut self, word: &str, rest: &str) -> Result<Reply> {
         Ok(match word {
             "attach" => {
-                let session = Client::at(&self.socket).attach(rest);
+                let client = Client::at(&self.socket);
+                let session = match rest.split_once(' ') {
+                    Some((name, format)) => client.attach_as(name, format.parse()?),
+                    None => client.attach(rest),
+                };
                 session.map(|session| self.enter(session))
             }
             "create" => {
@@ -70,6 +74,7 @@ impl TestClient {
     fn enter(&mut self, session: Session) -> Value {
         let about = json!({
             "session": session.id().to_string(),
+            "name": session.name(),
             "attachment": session.attachment(),
             "owner": session.is_owner(),
             "watched": session.is_watched(),

@@ -334,11 +334,12 @@ fn answer(
     let response = match request {
         Request::Hello(hello) => {
             assert_eq!(hello.protocol, PROTOCOL);
-            let (protocol, daemon, tags) = (PROTOCOL, "fake 1".into(), true);
+            let (protocol, daemon) = (PROTOCOL, "fake 1".into());
             Welcome {
                 protocol,
                 daemon,
-                tags,
+                tags: true,
+                layouts: true,
             }
             .into()
         }
@@ -349,7 +350,7 @@ fn answer(
             let session = format!("{SESSION:016x}");
             Created { session }.into()
         }
-        Request::Attach(Attach { session }) if session == "test" || session.len() == 16 => {
+        Request::Attach(Attach { session, .. }) if session == "test" || session.len() == 16 => {
             let token = TOKEN.into();
             Challenge { token }.into()
         }

@@ -3,11 +3,11 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
-use onair::{Client, Error, Session, Timeout};
+use onair::{Client, Error, PixelFormat, Session, Timeout};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
 use onair_ipc::memory::AttachmentMemory;
-use onair_ipc::message::{Challenge, Detached, MAX_PACKET, PROTOCOL, Response, Welcome};
+use onair_ipc::message::{Attached, Challenge, Detached, MAX_PACKET, PROTOCOL, Response, Welcome};
 
 use crate::fake::{FRAME_BYTES, FRAMES, SESSION, attached};
 use crate::wire::{listen, packet, reply};
@@ -75,6 +75,7 @@ fn welcome() -> (Vec<u8>, usize) {
         protocol: PROTOCOL,
         daemon: "hostile 1".into(),
         tags: false,
+        layouts: false,
     };
     (bytes(welcome), 0)
 }
@@ -98,6 +99,7 @@ fn answer_garbage_wrong_kind_or_too_long_then_eproto() {
         protocol: PROTOCOL + 1,
         daemon: "onaird 9".into(),
         tags: false,
+        layouts: false,
     };
     assert!(protocol_error(vec![(bytes(later), 0)]).contains("onaird 9"));
     for token in ["", "xyz", "+000000000000000", "00000000000000001"] {
@@ -134,6 +136,38 @@ fn attached_contradicts_itself_or_its_memory_then_eproto() {
     for wrong in wrong {
         let answer = bytes(wrong);
         protocol_error(vec![welcome(), (answer, 3)]);
+    }
+}
+
+#[test]
+fn layout_asked_of_a_daemon_that_knows_none_or_answered_with_another_then_eproto() {
+    let of = |script| {
+        let hostile = Hostile::playing(vec![script]);
+        match Client::at(&hostile.path).attach_as("test", PixelFormat::Uyvy) {
+            Err(Error::Protocol(what)) => what,
+            other => panic!("{other:?}"),
+        }
+    };
+    let made = (bytes(attached(1, false, false)), 3);
+    let what = of(vec![welcome(), made.clone()]);
+    assert!(
+        what.contains("create a converted session in uyvy422"),
+        "{what}"
+    );
+    let later = Welcome {
+        protocol: PROTOCOL,
+        daemon: "hostile 2".into(),
+        tags: true,
+        layouts: true,
+    };
+    // In pixel groups, and in another layout of the same size.
+    let of_size = Attached {
+        layout: Some("yuv422p".into()),
+        ..attached(1, false, false)
+    };
+    for answer in [made, (bytes(of_size), 3)] {
+        let what = of(vec![(bytes(later.clone()), 0), answer]);
+        assert!(what.contains("asked for"), "{what}");
     }
 }
 

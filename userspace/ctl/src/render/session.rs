@@ -152,7 +152,13 @@ pub(crate) fn one(view: &SessionView) -> String {
     if let Some(convert) = &view.convert {
         table.add(
             "converts",
-            format!("{} to {}", convert.from, convert.layout),
+            match convert.follows_source {
+                false => format!("{} to {}", convert.from, convert.layout),
+                true => format!(
+                    "{} to {}, made for clients: it ends with its source, or without clients",
+                    convert.from, convert.layout
+                ),
+            },
         );
         table.add("converter", &view.poller);
         table.add("video", video(view));

@@ -54,7 +54,11 @@ impl Session {
         }
     }
 
-    pub(super) fn check_not_draining(&self) -> Result<(), Problem> {
+    /// Whether it can have clients.
+    ///
+    /// # Errors
+    /// `draining`.
+    pub fn check_not_draining(&self) -> Result<(), Problem> {
         if self.core.is_draining() {
             return Err(Problem::new(
                 ProblemCode::Draining,
@@ -68,6 +72,11 @@ impl Session {
     pub fn is_full(&self) -> bool {
         let taken = self.core.places_taken() + u64::from(self.proving) + self.outlets_taken();
         taken >= u64::from(self.most())
+    }
+
+    /// Whether a client is attached, is about to attach, or left and is still being settled.
+    pub fn has_clients(&self) -> bool {
+        self.core.places_taken() > 0 || self.proving > 0
     }
 
     /// Returns a reservation.

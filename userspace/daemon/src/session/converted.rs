@@ -4,8 +4,9 @@ use onair_ipc::frames::FrameMemory;
 use onair_pixels::{Picture, PixelFormat};
 use onair_session::Place;
 use onair_types::{
-    Direction, Problem, ProblemCode, SessionId, SessionProblem, SessionProblemKind as Kind,
-    SessionSpec, SessionState, SpecError, SpecErrors, VideoFormat,
+    Convert, ConvertedSession, Direction, Problem, ProblemCode, SessionId, SessionName,
+    SessionProblem, SessionProblemKind as Kind, SessionSpec, SessionState, SpecError, SpecErrors,
+    VideoFormat,
 };
 
 use super::Session;
@@ -118,6 +119,72 @@ impl Session {
     /// Whether its frames are those of another session.
     pub const fn is_converted(&self) -> bool {
         self.spec.convert.is_some()
+    }
+
+    /// Layout of its buffers; `None`: pixel groups.
+    pub fn layout(&self) -> Option<PixelFormat> {
+        let convert = self.spec.convert.as_ref()?;
+        convert.layout.parse().ok()
+    }
+
+    /// The layout in which a client wants its frames. `None`: its own buffers have it.
+    ///
+    /// # Errors
+    /// `invalid_spec`, with what to do: there is no such layout, or it does not hold the video, or the session
+    /// cannot be a source.
+    pub fn layout_for_clients(&self, wanted: &str) -> Result<Option<PixelFormat>, Problem> {
+        let (name, own) = (&self.spec.name, self.layout());
+        let layout = wanted.parse::<PixelFormat>().ok();
+        if own.is_some() && own == layout {
+            return Ok(None);
+        }
+        let refused = |detail: String| Err(Problem::new(ProblemCode::InvalidSpec, detail));
+        if let Some(Convert { from, layout, .. }) = &self.spec.convert {
+            return refused(format!(
+                "session {name} is itself converted, to {layout}: attach to its source, {from}, in another layout"
+            ));
+        }
+        if self.spec.direction == Direction::Send {
+            return refused(format!(
+                "session {name} sends: a layout is for the clients of a receive session"
+            ));
+        }
+        let video = &self.spec.video;
+        match layout {
+            None => refused(format!(
+                "{wanted:?} is no layout that OnAir makes: {}",
+                offered(video)
+            )),
+            Some(layout) => Ok(Some(layout)),
+        }
+    }
+
+    /// The session that converts its frames for clients.
+    pub fn follower(&self, name: SessionName, layout: PixelFormat) -> SessionSpec {
+        let spec = &self.spec;
+        let converted = ConvertedSession {
+            name,
+            convert: Convert {
+                from: spec.name.clone(),
+                layout: layout.ffmpeg().to_owned(),
+                source_owner: Some(self.owner.uid),
+                follows_source: true,
+            },
+            quota: spec.quota,
+            max_attachments: spec.max_attachments,
+            priority: spec.priority,
+            duration_ms: None,
+            persistent: false,
+        };
+        converted.of(spec)
+    }
+
+    /// Whether it may look for a session of its source's name. One that was made for clients ends with its
+    /// first source.
+    pub fn may_look_for_source(&self) -> bool {
+        let convert = self.spec.convert.as_ref();
+        let ends_with_it = convert.is_some_and(|it| it.follows_source);
+        !(ends_with_it && self.source.link.is_some())
     }
 
     /// Whether it has packets.

@@ -29,6 +29,11 @@ pub struct Convert {
     /// the source is one of them. Absent: any session may be the source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_owner: Option<u32>,
+    /// Set by the daemon, whatever a request says: the daemon made the session when a client attached to the
+    /// source in this layout. The session stops, starts and ends with its source, and ends some seconds after its
+    /// last client has left. `false` when absent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub follows_source: bool,
 }
 
 impl Convert {
@@ -110,7 +115,10 @@ impl TryFrom<NewSessionDocument> for ConvertedSession {
         let checked = (|| {
             Some(Self {
                 name: name?,
-                convert: document.convert?,
+                convert: Convert {
+                    follows_source: false,
+                    ..document.convert?
+                },
                 quota: quota?,
                 max_attachments: max_attachments?,
                 priority: priority?,
@@ -178,6 +186,16 @@ mod tests {
         let stored = serde_json::to_value(&spec).unwrap();
         assert_eq!(stored["convert"]["layout"], "v210");
         assert_eq!(serde_json::from_value::<SessionSpec>(stored).unwrap(), spec);
+    }
+
+    #[test]
+    fn converted_session_of_a_request_then_it_never_follows_its_source() {
+        let mut document = converted();
+        document["convert"]["follows_source"] = json!(true);
+        let NewSession::Converted(session) = accept(document).unwrap() else {
+            panic!("it has `convert`");
+        };
+        assert!(!session.convert.follows_source);
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use onair_session::{Answer, Event};
+use onair_session::{Answer, Event, Reply};
 use onair_types::api::{FlushSession, ListBlockers, ShowVerdict, StartSession, StopSession};
-use onair_types::{Problem, ProblemCode, SessionList};
+use onair_types::{Problem, ProblemCode, SessionList, SessionView};
 
 use super::Actor;
 use crate::control::action::{Action, Asked};
@@ -102,9 +102,7 @@ impl Actor {
             return;
         };
         let reply = self.persist_desired_state(id, false, reply);
-        self.handle(id, Event::Stop);
-        let view = self.sessions.get(id).map(Session::view);
-        self.handle(id, Event::Examine);
+        let view = self.stop_session(id);
         let gone = || Problem::new(ProblemCode::StaleSession, "destroyed meanwhile");
         reply.send(view.ok_or_else(gone));
     }
@@ -112,14 +110,24 @@ impl Actor {
     fn start(&mut self, asked: Asked<StartSession>) {
         let found = self.find(&asked.caller, &asked.target);
         let found = found.and_then(|id| self.not_ending(id));
-        let found = found.and_then(|id| match self.with(id) {
-            Some((mut session, services)) => session.leave_dead_converter(services).map(|()| id),
-            None => Ok(id),
-        });
+        let found = found.and_then(|id| self.leave_dead_converter(id).map(|()| id));
         let Some((id, reply)) = asked.reply.or_refuse(found) else {
             return;
         };
         let reply = self.persist_desired_state(id, true, reply);
+        self.start_session(id, reply);
+    }
+
+    /// Stops a session; the session as it is then.
+    pub(super) fn stop_session(&mut self, id: u64) -> Option<SessionView> {
+        self.handle(id, Event::Stop);
+        let view = self.sessions.get(id).map(Session::view);
+        self.handle(id, Event::Examine);
+        view
+    }
+
+    /// Starts a session.
+    pub(super) fn start_session(&mut self, id: u64, reply: Reply<SessionView>) {
         self.look_for_source(id, None);
         self.handle(id, Event::Start(reply));
     }

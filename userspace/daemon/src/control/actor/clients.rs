@@ -8,6 +8,8 @@ use onair_types::{
 };
 
 use super::Actor;
+use super::follower::UNUSED;
+use super::layouts::InLayout;
 use super::requests::{shutting_down, stale};
 use crate::authority::Caller;
 use crate::control::attach::{
@@ -29,9 +31,10 @@ impl Actor {
             AttachAction::Reserve {
                 caller,
                 session,
+                layout,
                 reply,
             } => {
-                reply.send(self.reserve(&caller, &session));
+                reply.send(self.reserve(&caller, &session, layout.as_deref()));
             }
             AttachAction::Release { session } => {
                 if let Some(mut session) = self.sessions.get_mut(session) {
@@ -147,6 +150,7 @@ impl Actor {
         &mut self,
         caller: &Caller,
         session: &SessionRef,
+        layout: Option<&str>,
     ) -> Result<Reserved, Problem> {
         if self.shutdown.is_shutting_down() {
             return Err(shutting_down());
@@ -159,6 +163,12 @@ impl Actor {
             }
         })?;
         self.services.probe.check()?;
+        let id = match layout.map(|it| self.in_layout(caller, id, it)) {
+            None => id,
+            Some(InLayout::Session(converted)) => converted,
+            Some(InLayout::NotYet(problem)) => return Ok(not_yet(problem, UNUSED)),
+            Some(InLayout::Refused(problem)) => return Err(problem),
+        };
         let watching = match (self.services.probe.probe(), self.services.probe.mode()) {
             (Some(probe), ProbeMode::Required) => Watching::Required(probe.clone()),
             (Some(probe), ProbeMode::Preferred) => Watching::Preferred(probe.clone()),
@@ -174,10 +184,13 @@ impl Actor {
             ));
         }
         if let Err(problem) = session.reserve(&self.services, caller.owner()) {
-            return if session.is_full() && session.core.is_settling() {
-                Ok(Reserved::NotYet(problem))
-            } else {
-                Err(problem)
+            let is_settling = session.core.is_settling();
+            let is_full = session.is_full();
+            drop(session);
+            return match is_full {
+                true if self.has_unused_follower(id) => Ok(not_yet(problem, UNUSED)),
+                true if is_settling => Ok(not_yet(problem, Duration::ZERO)),
+                _ => Err(problem),
             };
         }
         Ok(Reserved::Reservation(Reservation {
@@ -192,4 +205,8 @@ impl Actor {
         let session = self.sessions.get(id)?;
         session.has(number).then_some(id)
     }
+}
+
+fn not_yet(problem: Problem, longer: Duration) -> Reserved {
+    Reserved::NotYet { problem, longer }
 }

@@ -42,7 +42,7 @@ impl Actor {
         let Some(session) = self.sessions.get(id) else {
             return;
         };
-        if session.source().is_some_and(is_there) {
+        if session.source().is_some_and(is_there) || !session.may_look_for_source() {
             return;
         }
         let Some(convert) = &session.spec.convert else {
@@ -80,6 +80,16 @@ impl Actor {
         {
             source.add_outlet(services, outlet);
         }
+    }
+
+    /// Before a start: a converted session whose converter has died gets another one.
+    ///
+    /// # Errors
+    /// `limit_reached`.
+    pub(super) fn leave_dead_converter(&mut self, id: u64) -> Result<(), Problem> {
+        self.with(id).map_or(Ok(()), |(mut session, services)| {
+            session.leave_dead_converter(services)
+        })
     }
 
     /// A quarantined session needs no source, whose place for a client becomes free.

@@ -13,7 +13,9 @@ mod ending;
 mod events;
 mod evictions;
 mod findings;
+mod follower;
 mod health;
+mod layouts;
 mod metrics;
 mod recordings;
 mod reload;
@@ -28,7 +30,7 @@ mod snapshots;
 mod together;
 mod turn;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use onair_probe::Events;
@@ -50,6 +52,7 @@ use onair_session::Reply;
 
 use ending::Ending;
 pub use ending::{ActorCommand, ActorTask, Drain, Drained};
+use follower::Follower;
 use schedule::{Schedule, TURN, Task};
 use sessions::{SessionMut, Sessions};
 use snapshots::Snapshots;
@@ -90,6 +93,8 @@ pub struct Actor {
     exits_lost: bool,
     recorder: Recorder,
     snapshots: Snapshots,
+    /// Sessions that were made for clients.
+    followers: BTreeMap<u64, Follower>,
     /// Quarantines that wait for a look at the clients' sites.
     quarantines: Vec<(u64, Who, Reply<Box<Certificate>>)>,
 }
@@ -131,6 +136,7 @@ impl Actor {
             watchdog: Watchdog::from_environment(),
             exits_lost: false,
             recorder,
+            followers: BTreeMap::new(),
             quarantines: Vec::new(),
         }
     }

@@ -184,7 +184,8 @@ fn not_kept(session: &SessionView, error: &WriteError) -> Problem {
     Problem::new(ProblemCode::DiskFailed, detail)
 }
 
-fn this_daemon() -> Who {
+/// The daemon, as the requester of what it does by itself.
+pub(super) fn this_daemon() -> Who {
     Who {
         uid: rustix::process::geteuid().as_raw(),
         gid: rustix::process::getegid().as_raw(),

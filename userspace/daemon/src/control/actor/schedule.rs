@@ -35,6 +35,8 @@ pub(super) enum Task {
     Inspections,
     /// Tells clients that the daemon exits, a few sessions at a time.
     Announce,
+    /// Stops, starts and ends sessions that were made for clients, as their sources do.
+    Followers,
     /// Continues the daemon's shutdown.
     Ending,
     /// Examines one session: its witnesses, its deadlines, its warnings.
@@ -53,6 +55,7 @@ impl Task {
             Self::Memory => "memory",
             Self::Inspections => "inspections",
             Self::Announce => "announce",
+            Self::Followers => "followers",
             Self::Ending => "ending",
             Self::Session(_) => "session",
         }

@@ -6,7 +6,7 @@ use std::net::SocketAddrV4;
 use std::ops::{self, Deref, DerefMut};
 use std::time::Instant;
 
-use onair_types::SessionName;
+use onair_types::{SessionName, SessionState};
 
 use crate::control::attach::ConnectionId;
 use crate::session::{ConnectionChange, Session};
@@ -32,6 +32,9 @@ struct Index {
     carried: BTreeSet<(ConnectionId, u64)>,
     /// Frame memory of all.
     bytes: u64,
+    /// A session was started, stopped or removed, or got its first client, or lost its last one, since the last
+    /// look.
+    has_news: bool,
 }
 
 /// What the index has of a session.
@@ -40,6 +43,7 @@ struct Facts {
     wake_at: Option<Instant>,
     destinations: [Option<SocketAddrV4>; 2],
     bytes: u64,
+    course: Option<(SessionState, u64, bool)>,
 }
 
 impl Facts {
@@ -48,6 +52,11 @@ impl Facts {
             wake_at: session.core.wake_at(),
             destinations: session.destinations(),
             bytes: session.taken_bytes(),
+            course: Some((
+                session.state(),
+                session.core.generation(),
+                session.has_clients(),
+            )),
         }
     }
 }
@@ -98,6 +107,7 @@ impl Index {
             self.destinations.extend(destinations.map(|it| (it, id)));
         }
         self.bytes = self.bytes - before.bytes + now.bytes;
+        self.has_news |= before.course != now.course;
     }
 }
 
@@ -191,6 +201,17 @@ impl Sessions {
     /// Frame memory of all.
     pub(super) fn taken_bytes(&self) -> u64 {
         self.index.bytes
+    }
+
+    /// Whether a session was started, stopped or removed, or got its first client, or lost its last one, since
+    /// [`Self::set_news`].
+    pub(super) fn has_news(&self) -> bool {
+        self.index.has_news
+    }
+
+    /// What [`Self::has_news`] says until the next change.
+    pub(super) fn set_news(&mut self, has_news: bool) {
+        self.index.has_news = has_news;
     }
 
     /// Due times and ids, the first one first.
@@ -313,6 +334,7 @@ mod tests {
                     wake_at: at.map(|at| start + Duration::from_secs(at)),
                     destinations: [Some(destination(port)), (port > 1).then(|| destination(port / 2))],
                     bytes,
+                    course: None,
                 });
                 index.replace(id, facts);
                 match facts {

@@ -229,6 +229,7 @@ impl Actor {
             (Task::Memory, self.services.pending_reclaim.wake_at()),
             (Task::Inspections, self.services.inspector.wake_at()),
             (Task::Announce, (!self.announcing.is_empty()).then_some(now)),
+            (Task::Followers, self.followers_due(now)),
             (Task::Ending, self.ending.as_ref().map(|it| it.wake_at())),
         ];
         let due = more.into_iter().filter_map(|(task, at)| Some((task, at?)));
@@ -258,6 +259,7 @@ impl Actor {
             Task::Memory => self.sweep_pending_reclaim(now + TURN),
             Task::Inspections => self.services.inspector.expire(now),
             Task::Announce => self.announce_some(),
+            Task::Followers => self.follow_sources(now),
             // `is_over` handles it in each turn.
             Task::Ending => {}
             Task::Session(id) => self.handle(id, Event::Tick),

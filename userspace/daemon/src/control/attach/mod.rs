@@ -55,9 +55,15 @@ pub struct Reservation {
 pub enum Reserved {
     /// It is reserved.
     Reservation(Reservation),
-    /// The session is full, and a client that has left it is being settled: the requester asks
-    /// again. If there is no time for that, this is the refusal.
-    NotYet(Problem),
+    /// The session is full, and a client that has left it is being settled, or a converted session
+    /// without clients is about to end: the requester asks again. If there is no time for that, this is
+    /// the refusal.
+    NotYet {
+        /// The refusal.
+        problem: Problem,
+        /// How much longer than usual to ask: such a session ends after an interval.
+        longer: Duration,
+    },
 }
 
 /// The actor's answer to an admitted client: the message, and `ctl`, `seg`, `frames`.
@@ -83,6 +89,8 @@ pub enum AttachAction {
         caller: Caller,
         /// The session's id or name.
         session: SessionRef,
+        /// Layout that the buffers must have; `None`: as the session has them.
+        layout: Option<String>,
         /// The reservation.
         reply: Reply<Reserved>,
     },

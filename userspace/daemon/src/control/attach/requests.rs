@@ -156,6 +156,7 @@ fn welcome(hello: &Hello) -> Handled {
             protocol: PROTOCOL,
             daemon: concat!("onaird ", env!("CARGO_PKG_VERSION")).into(),
             tags: true,
+            layouts: true,
         };
         return Handled::plain(welcome, Stage::Ready);
     }
@@ -205,19 +206,20 @@ impl Connection {
     }
 
     async fn attach(&self, attach: &Attach) -> Handled {
-        let begun = self.begin(&attach.session).await;
+        let begun = self.begin(attach).await;
         begun.unwrap_or_else(|problem| Handled::plain(refuse(problem), Stage::Ready))
     }
 
-    async fn begin(&self, session: &str) -> Result<Handled, Problem> {
+    async fn begin(&self, attach: &Attach) -> Result<Handled, Problem> {
         let caller = self
             .authority
             .admit(&self.peer, Access::ThisSession(Right::Attach))?;
         let _operation = self.shutdown.begin_operation()?;
-        let session: SessionRef = session.parse().map_err(|error: onair_types::id::IdError| {
+        let session = attach.session.parse();
+        let session: SessionRef = session.map_err(|error: onair_types::id::IdError| {
             Problem::new(ProblemCode::InvalidRequest, error.to_string())
         })?;
-        let (place, reservation) = self.reservation(&caller, &session).await?;
+        let (place, reservation) = self.reservation(&caller, &session, &attach.layout).await?;
         let (probe, required) = match &reservation.watching {
             Watching::Required(probe) => (probe.clone(), true),
             Watching::Preferred(probe) => (probe.clone(), false),
@@ -251,30 +253,34 @@ impl Connection {
     }
 
     /// Takes a place among the clients that are being proven, and a reservation of the session. A
-    /// client that left just before may still have the reservation: this waits until it is settled,
-    /// and tries again.
+    /// client that left just before may still have the reservation, or an unused converted session
+    /// that is about to end: this waits until it is settled, and tries again.
     async fn reservation(
         &self,
         caller: &Caller,
         session: &SessionRef,
+        layout: &Option<String>,
     ) -> Result<(Place, Reservation), Problem> {
         let until = Instant::now() + self.places.patience();
         let mut pause = FIRST_PAUSE;
         loop {
             // Before the reservation: a client that waits for a place takes no slot of the session.
             let place = self.places.take(self.peer.who.uid).await?;
-            let (caller, session) = (caller.clone(), session.clone());
+            let (caller, session, layout) = (caller.clone(), session.clone(), layout.clone());
             let reserved = self
                 .ask(|reply| AttachAction::Reserve {
                     caller,
                     session,
+                    layout,
                     reply,
                 })
                 .await?;
             match reserved {
                 Reserved::Reservation(reservation) => return Ok((place, reservation)),
-                Reserved::NotYet(problem) if Instant::now() >= until => return Err(problem),
-                Reserved::NotYet(_) => drop(place),
+                Reserved::NotYet { problem, longer } if Instant::now() >= until + longer => {
+                    return Err(problem);
+                }
+                Reserved::NotYet { .. } => drop(place),
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LAST_PAUSE);
