@@ -165,10 +165,10 @@ impl Client {
         let layout = Layout::of(&attached).map_err(|what| {
             Error::Protocol(format!("invalid description of the session: {what}"))
         })?;
-        if format.is_some() && layout.pixel_format != format {
+        if let Some(format) = format.filter(|it| layout.pixel_format != Some(*it)) {
+            let got = attached.layout.as_deref().unwrap_or("pixel groups");
             return Err(Error::Protocol(format!(
-                "{format:?} was asked for, and the buffers are in {:?}",
-                attached.layout
+                "{format} was asked for, and the buffers are in {got}"
             )));
         }
         label!("attach.described");
