@@ -2,7 +2,6 @@
 
 use onair_types::VideoFormat;
 
-use super::limits::Limits;
 use super::verdict::{Quantity, Reason, SenderType, Verdict};
 
 /// The parameters of a session description that ST 2110-21 §8 has: `TP`, `TROFF` and `CMAX`.
@@ -71,28 +70,11 @@ fn above(cinst: u64, limit: u32) -> Option<Reason> {
     })
 }
 
-impl Limits {
-    /// CMAX of a sender of this type.
-    #[must_use]
-    pub const fn cmax_of(&self, sender: SenderType) -> u64 {
-        match sender {
-            SenderType::Narrow | SenderType::NarrowLinear => self.cmax_narrow,
-            SenderType::Wide => self.cmax_wide,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::st2110_21::{Reads, verdict};
-
-    const LIMITS: Limits = Limits {
-        cmax_narrow: 4,
-        cmax_wide: 16,
-        vrx_full_narrow: 8,
-        vrx_full_wide: 720,
-    };
+    use crate::st2110_21::Reads;
+    use crate::st2110_21::verdict::{tests::LIMITS, verdict};
 
     #[test]
     fn figures_are_judged_by_the_smaller_of_the_declared_cmax_and_that_of_the_type() {

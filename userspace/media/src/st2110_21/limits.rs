@@ -1,6 +1,6 @@
 //! What ST 2110-21 allows a sender.
 
-use onair_types::STANDARD_MAX_UDP;
+use onair_types::{STANDARD_MAX_UDP, SenderType};
 
 use super::schedule::{Reads, Stream, active};
 
@@ -57,6 +57,15 @@ impl Limits {
     pub fn cmax_of_both(stream: &Stream) -> (u64, u64) {
         let of = |reads| Self::new(&Stream { reads, ..*stream }).cmax_narrow;
         (of(Reads::Gapped), of(Reads::Linear))
+    }
+
+    /// CMAX of a sender of this type.
+    #[must_use]
+    pub const fn cmax_of(&self, sender: SenderType) -> u64 {
+        match sender {
+            SenderType::Narrow | SenderType::NarrowLinear => self.cmax_narrow,
+            SenderType::Wide => self.cmax_wide,
+        }
     }
 }
 

@@ -116,10 +116,10 @@ pub fn verdict(limits: &Limits, reads: Reads, cinst: u64, vrx: Option<(i64, i64)
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits {
+    pub(in crate::st2110_21) const LIMITS: Limits = Limits {
         cmax_narrow: 4,
         cmax_wide: 16,
         vrx_full_narrow: 8,
