@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::text::{as_string, looks_like_id, reference, shorten};
 
 /// Longest [`SessionName`], in bytes.
-const NAME_MAX: usize = 63;
+pub const NAME_MAX: usize = 63;
 
 /// A session's identity. No later session and no later daemon reuses it.
 ///

@@ -5,14 +5,13 @@ use std::time::{Duration, Instant};
 
 use onair_pixels::PixelFormat;
 use onair_types::SessionName;
+use onair_types::id::NAME_MAX;
 
 /// Such a session stays for this long without a client: a client that leaves and comes back, or the next one,
 /// finds it.
 pub(super) const UNUSED: Duration = Duration::from_secs(3);
 /// Pause before another try to end one.
 const AGAIN: Duration = Duration::from_secs(1);
-/// Longest name of a session, in bytes.
-const LONGEST_NAME: usize = 63;
 
 /// The course of one such session.
 #[derive(Debug, Default)]
@@ -112,7 +111,7 @@ pub(super) fn name(
         };
         let end = format!("-{layout}{number}");
         let source = source.as_str();
-        let room = source.len().min(LONGEST_NAME - end.len());
+        let room = source.len().min(NAME_MAX - end.len());
         let name = format!("{}{end}", &source[..room]);
         name.parse::<SessionName>()
             .expect("a name begins it, and layouts have letters and digits")
@@ -237,10 +236,10 @@ mod tests {
         assert_eq!(name(&cam, PixelFormat::V210, free), parse("cam-v210"));
         let third = name(&cam, PixelFormat::V210, |it| taken.contains(it));
         assert_eq!(third, parse("cam-v210-3"));
-        let long = parse(&"c".repeat(LONGEST_NAME));
+        let long = parse(&"c".repeat(NAME_MAX));
         for format in PixelFormat::ALL {
             let cut = name(&long, *format, free);
-            assert_eq!(cut.as_str().len(), LONGEST_NAME);
+            assert_eq!(cut.as_str().len(), NAME_MAX);
             let numbered = name(&long, *format, |it| *it == cut);
             assert!(numbered.as_str().ends_with("-2"), "{numbered}");
         }
