@@ -4,7 +4,9 @@
 //! of whole vectors, and the next block reads and writes it again. Each function is inlined into a
 //! function that has the vector instructions, so that the kernel is inlined, too.
 
-use std::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_storeu_si128};
+use std::arch::x86_64::{__m128i, _MM_HINT_T0, _mm_loadu_si128, _mm_prefetch, _mm_storeu_si128};
+
+const CACHE_LINE: usize = 64;
 
 /// 16 bytes from `at` on.
 #[inline(always)]
@@ -24,6 +26,16 @@ pub(super) fn store(bytes: &mut [u8], at: usize, vector: __m128i) {
         .expect("a block has whole vectors");
     // SAFETY: 16 bytes that are writable; SSE2 is in each x86-64 processor.
     unsafe { _mm_storeu_si128(bytes.as_mut_ptr().cast(), vector) }
+}
+
+/// Has the processor fetch what lies `by` bytes after the block.
+#[inline(always)]
+fn fetch_after<const N: usize>(block: &[u8; N], by: usize) {
+    for line in block.chunks(CACHE_LINE) {
+        let next = line.as_ptr().wrapping_add(by);
+        // SAFETY: a hint; it reads nothing, wherever it points.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(next.cast()) }
+    }
 }
 
 /// Up to `N` bytes from `at` on, then zeros.
@@ -101,6 +113,9 @@ pub(super) fn apart<
 }
 
 /// From up to four lines to one buffer: the opposite of [`apart`].
+///
+/// With two lines of luma, the next two lie behind them, and the next ones of chroma behind theirs. The processor
+/// does not foresee that: each line is too short for it to learn.
 #[inline(always)]
 pub(super) fn together<
     const Y: usize,
@@ -121,6 +136,12 @@ pub(super) fn together<
         red[block * C..].first_chunk(),
         to[written..].first_chunk_mut(),
     ) {
+        if L > 0 {
+            fetch_after(y, upper.len() + lower.len());
+            fetch_after(l, upper.len() + lower.len());
+            fetch_after(cb, blue.len());
+            fetch_after(cr, red.len());
+        }
         kernel(y, l, cb, cr, output);
         (written, block) = (written + OUT, block + 1);
     }
