@@ -92,8 +92,12 @@ fn problems(view: &SessionView) -> Vec<Kind> {
 #[test]
 fn frames_converted_to_two_layouts_then_each_client_gets_the_bytes_of_its_own_conversion()
 -> Result<()> {
+    two_layouts(Rig::with_control()?)
+}
+
+/// Two converted sessions, with two clients each.
+pub(crate) fn two_layouts((rig, mut control): (Rig, Control)) -> Result<()> {
     const FRAMES: usize = 60;
-    let (rig, mut control) = Rig::with_control()?;
     cam(&mut control)?;
     let source = attach(&rig, "cam")?;
     let mut converted = Vec::new();
@@ -171,7 +175,11 @@ fn frames_converted_to_two_layouts_then_each_client_gets_the_bytes_of_its_own_co
 
 #[test]
 fn fields_converted_then_each_field_and_the_whole_frame_as_by_the_client() -> Result<()> {
-    let (rig, mut control) = Rig::with_control()?;
+    fields(Rig::with_control()?)
+}
+
+/// A converted session of fields.
+pub(crate) fn fields((rig, mut control): (Rig, Control)) -> Result<()> {
     let interlaced = |mut spec: SpecDocument| {
         // An odd height: the second field has a line less.
         spec.video.height = 181;
@@ -231,7 +239,11 @@ fn fields_converted_then_each_field_and_the_whole_frame_as_by_the_client() -> Re
 #[test]
 fn source_stopped_started_and_destroyed_under_blocked_callers_of_the_converted_session()
 -> Result<()> {
-    let (rig, mut control) = Rig::with_control()?;
+    source_ends(Rig::with_control()?)
+}
+
+/// The source is stopped, started, destroyed and made again.
+pub(crate) fn source_ends((rig, mut control): (Rig, Control)) -> Result<()> {
     cam(&mut control)?;
     out(&mut control)?;
     convert(&mut control, "cam-v210", "v210")?;
@@ -279,7 +291,11 @@ fn source_stopped_started_and_destroyed_under_blocked_callers_of_the_converted_s
 #[test]
 fn converted_session_destroyed_under_blocked_callers_then_a_certificate_and_the_source_goes_on()
 -> Result<()> {
-    let (rig, mut control) = Rig::with_control()?;
+    converted_ends(Rig::with_control()?)
+}
+
+/// The converted session is destroyed under blocked callers.
+pub(crate) fn converted_ends((rig, mut control): (Rig, Control)) -> Result<()> {
     cam(&mut control)?;
     convert(&mut control, "cam-v210", "v210")?;
     let mut user = rig.user("cam-v210")?;

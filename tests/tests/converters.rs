@@ -15,14 +15,18 @@ use serde_json::json;
 
 const PATIENCE: Timeout = Timeout::millis(30_000);
 
-fn attach(rig: &Rig, session: &str) -> Result<Session> {
+pub(crate) fn attach(rig: &Rig, session: &str) -> Result<Session> {
     Ok(Session::attach(
         Config::attach_socket(rig.stage()),
         session,
     )?)
 }
 
-fn convert(control: &mut Control, format: PixelFormat, quota: u32) -> Result<SessionView> {
+pub(crate) fn convert(
+    control: &mut Control,
+    format: PixelFormat,
+    quota: u32,
+) -> Result<SessionView> {
     let body = json!({
         "name": format!("cam-{format}"), "quota": quota, "max_attachments": 1,
         "convert": {"from": "cam", "layout": format.to_string()},
@@ -32,7 +36,7 @@ fn convert(control: &mut Control, format: PixelFormat, quota: u32) -> Result<Ses
 
 /// Takes frames of the source and of its converted session in turn, until `wanted` are of both: these have
 /// the bytes that the client library makes of the source's.
-fn compare(source: &Session, converted: &Session, wanted: usize) -> Result<()> {
+pub(crate) fn compare(source: &Session, converted: &Session, wanted: usize) -> Result<()> {
     let format = converted.layout().pixel_format.context("a layout")?;
     let bytes = converted.layout().frame_bytes();
     let (mut ours, mut theirs) = (BTreeMap::new(), BTreeMap::new());

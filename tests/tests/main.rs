@@ -10,6 +10,7 @@ mod containers;
 mod control_held;
 mod converted;
 mod converters;
+mod converting_pollers;
 mod deaths_daemon;
 mod deaths_processes;
 mod deaths_programs;

@@ -1,4 +1,5 @@
-//! A converter of a whole daemon panics: its sessions are stopped, their source goes on, and they start again on another one.
+//! The threads of a whole daemon that convert panic: their sessions are stopped, the source goes on, and they start
+//! again on another one.
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -11,8 +12,9 @@ use onaird::shutdown::Cause;
 use serde_json::{Value, json};
 
 const PATIENCE: Timeout = Timeout::millis(60_000);
-/// Its number, after the only poller's.
-const CONVERTER: usize = 1;
+/// The thread that converts, by its number, and the one that does when it is dead: a poller of the source's port, then
+/// a converter, whose numbers come after the pollers'.
+const THREADS: [(usize, &str); 2] = [(0, "convert0"), (2, "convert1")];
 const FRAMES: u64 = 10;
 
 fn spec(name: &str, direction: &str, port: &str) -> Value {
@@ -44,10 +46,11 @@ fn frame_of_both(source: &Session, converted: &Session) {
 }
 
 #[test]
-fn daemon_its_converter_panics_then_the_source_goes_on_and_a_start_takes_another_converter() {
+fn daemon_threads_that_convert_panic_then_the_source_goes_on_and_a_start_takes_another_thread() {
     let more = "[probe]\nmode = \"off\"\n[shutdown]\non_poller_death = \"continue\"\n\
+         [[poller]]\nname = \"p1\"\ncore = 1\nconverts = true\n\
          [[port]]\nname = \"b\"\ndevice = \"ring:in-process:b\"\naddress = \"10.9.2.2/24\"\n\
-         poller = \"p0\"\n";
+         pollers = [\"p0\", \"p1\"]\n";
     let daemon = InProcess::start(more, |_| ());
     let post = |path: &str, body: &Value| daemon.ask("POST", path, body);
     assert_eq!(post("/v1/sessions", &spec("cam", "receive", "b")).0, 201);
@@ -58,44 +61,40 @@ fn daemon_its_converter_panics_then_the_source_goes_on_and_a_start_takes_another
         assert_eq!(status, 201, "{view}");
         view["poller"].as_str().unwrap().to_owned()
     };
-    assert_eq!(converted("cam-v210"), "convert0");
+    assert_eq!(converted("cam-v210"), "p1");
     let attach = |name: &str| Session::attach(daemon.folder().join("attach.sock"), name).unwrap();
     let (source, copies) = (attach("cam"), attach("cam-v210"));
     assert_eq!(post("/v1/sessions", &spec("out", "send", "a")).0, 201);
     frame_of_both(&source, &copies);
 
-    daemon.started.on_the_control_thread(|services| {
-        services.command(
-            CONVERTER,
-            Command::Run(PollerTask::new(|| panic!("on purpose"))),
-        );
-    });
-    daemon.until("/v1/sessions/cam-v210", |it| it["state"] == "stopped");
-    let ended = loop {
-        if let Err(error) = copies.buffer_get(PATIENCE) {
-            break error;
+    for (thread, next) in THREADS {
+        daemon.started.on_the_control_thread(move |services| {
+            let panics = PollerTask::new(|| panic!("on purpose"));
+            services.command(thread, Command::Run(panics));
+        });
+        daemon.until("/v1/sessions/cam-v210", |it| it["state"] == "stopped");
+        let ended = loop {
+            if let Err(error) = copies.buffer_get(PATIENCE) {
+                break error;
+            }
+        };
+        assert!(matches!(ended, Error::Stopped), "{ended:?}");
+        // No frame of the source stays with the dead one, and its clients miss none.
+        let first = source.buffer_get(PATIENCE).unwrap().number();
+        for number in first + 1..first + FRAMES {
+            assert_eq!(source.buffer_get(PATIENCE).unwrap().number(), number);
         }
-    };
-    assert!(matches!(ended, Error::Stopped), "{ended:?}");
-    // No frame of the source stays with the dead one, and its clients miss none.
-    let first = source.buffer_get(PATIENCE).unwrap().number();
-    for number in first + 1..first + FRAMES {
-        assert_eq!(source.buffer_get(PATIENCE).unwrap().number(), number);
-    }
-    let (_, view) = daemon.ask("GET", "/v1/sessions/cam", &Value::Null);
-    let counters = &view["counters"];
-    assert_eq!(counters["frames_no_buffer"], 0, "{counters}");
+        let (_, view) = daemon.ask("GET", "/v1/sessions/cam", &Value::Null);
+        let counters = &view["counters"];
+        assert_eq!(counters["frames_no_buffer"], 0, "{counters}");
 
-    let (status, view) = post("/v1/sessions/cam-v210/start", &Value::Null);
-    assert_eq!(
-        (status, &view["poller"]),
-        (200, &json!("convert1")),
-        "{view}"
-    );
-    daemon.until("/v1/sessions/cam-v210", |it| {
-        it["state"] == "running" && it["problems"].as_array().is_none_or(Vec::is_empty)
-    });
-    frame_of_both(&source, &copies);
+        let (status, view) = post("/v1/sessions/cam-v210/start", &Value::Null);
+        assert_eq!((status, &view["poller"]), (200, &json!(next)), "{view}");
+        daemon.until("/v1/sessions/cam-v210", |it| {
+            it["state"] == "running" && it["problems"].as_array().is_none_or(Vec::is_empty)
+        });
+        frame_of_both(&source, &copies);
+    }
     // The dead one counts as none of `limits.converters`.
     assert_eq!(converted("second"), "convert1");
     let (_, view) = daemon.ask("GET", "/v1/sessions/cam", &Value::Null);

@@ -74,6 +74,8 @@ pub struct Config {
     pub ports: Vec<Port>,
     /// Pollers, all of which serve each port: `p0` on the last core, `p1` on the one before …
     pub pollers: usize,
+    /// More keys of each poller, as they are.
+    pub poller_keys: String,
     /// `required`, `preferred` or `off`.
     pub probe: &'static str,
     /// Whether the probe sites of a file share a link, where the kernel can.
@@ -106,6 +108,7 @@ impl Config {
         Self {
             ports: vec![port("a", "10.77.0.1/24"), port("b", "10.77.0.2/24")],
             pollers: 1,
+            poller_keys: String::new(),
             probe: "required",
             shared_links: true,
             probe_keys: String::new(),
@@ -159,7 +162,8 @@ impl Config {
         // The last core: the first one has the interrupts and most of the other threads.
         let core = std::thread::available_parallelism().map_or(0, |cores| cores.get() - 1);
         for at in 0..self.pollers {
-            let _ = write!(text, "[[poller]]\nname = \"p{at}\"\ncore = {}\n", core - at);
+            let (core, keys) = (core - at, &self.poller_keys);
+            let _ = write!(text, "[[poller]]\nname = \"p{at}\"\ncore = {core}\n{keys}");
         }
         let names: Vec<_> = (0..self.pollers).map(|at| format!("\"p{at}\"")).collect();
         let pollers = match &names[..] {

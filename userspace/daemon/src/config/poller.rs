@@ -37,6 +37,10 @@ pub struct Poller {
     /// Adaptive: longest sleep if no descriptor reports packets, µs.
     #[serde(default = "nap_us")]
     pub nap_us: u64,
+    /// Converts the frames of the sessions of its ports, too, instead of a thread of
+    /// [`limits.converters`](super::Limits::converters).
+    #[serde(default)]
+    pub converts: bool,
 }
 
 const fn spin_us() -> u64 {

@@ -11,7 +11,7 @@ use super::attachment::Attachments;
 use super::outlet::{Intake, SourceFrame};
 use super::refusal::RuntimeError;
 use super::stats::SessionStats;
-use super::strips::{Shape, Strips};
+use super::strips::{Progress, Shape, Strips};
 
 /// Configuration of a converted session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +60,15 @@ impl ConvertConfig {
     }
 }
 
+/// A frame of the source that is being converted into `frame`.
+#[derive(Debug)]
+struct UnderWay {
+    source: SourceFrame,
+    frame: u32,
+    number: u64,
+    progress: Progress,
+}
+
 /// Converts the frames of the source.
 #[derive(Debug)]
 pub(super) struct Converter {
@@ -67,6 +76,7 @@ pub(super) struct Converter {
     strips: Strips,
     /// `None`: it was never connected.
     intake: Option<Intake>,
+    under_way: Option<UnderWay>,
     frames: FrameMemory,
     /// Where the search for a free frame starts: the frame that was free the longest.
     next: u32,
@@ -95,6 +105,7 @@ impl Converter {
             config,
             strips,
             intake: None,
+            under_way: None,
             frames,
             next: 0,
             number: 0,
@@ -117,21 +128,60 @@ impl Converter {
         self.intake = None;
     }
 
+    /// Packets wait for the thread that converts.
+    pub(super) const fn run_beside_packets(&mut self, beside: bool) {
+        self.strips.shorten(beside);
+    }
+
     pub(super) fn resume(&mut self) {
         self.intake.iter_mut().for_each(Intake::open);
     }
 
+    /// Gives all frames back to the source. The one under way is dropped.
     pub(super) fn quiesce(&mut self) {
+        if self.under_way.take().is_some() {
+            self.stats.counters.frames_dropped_stop.add(1);
+        }
         self.intake.iter_mut().for_each(Intake::close);
     }
 
-    /// Whether a frame waits.
+    /// Whether a frame waits, or is under way.
     pub(super) fn has_some(&self) -> bool {
-        self.intake.as_ref().is_some_and(Intake::has_some)
+        self.is_amid_a_frame() || self.intake.as_ref().is_some_and(Intake::has_some)
     }
 
-    /// Converts the next frame of the source and loans it. Returns whether there was one.
-    pub(super) fn convert_next(&mut self) -> bool {
+    /// Whether a frame is under way.
+    pub(super) const fn is_amid_a_frame(&self) -> bool {
+        self.under_way.is_some()
+    }
+
+    /// Converts a strip of the frame under way, or of the next one. With its last strip a frame is loaned. Returns
+    /// whether there was one.
+    pub(super) fn convert_strip(&mut self) -> bool {
+        if self.under_way.is_none() && !self.begin() {
+            return false;
+        }
+        if let Some(UnderWay {
+            source,
+            frame,
+            progress,
+            ..
+        }) = &mut self.under_way
+        {
+            self.strips.convert_next(
+                progress,
+                |at, bytes| source.read(at, bytes),
+                |at, bytes| self.frames.write(*frame, at, bytes),
+            );
+        }
+        if let Some(done) = self.under_way.take_if(|it| it.progress.is_over()) {
+            self.loan(done);
+        }
+        true
+    }
+
+    /// Takes the next frame of the source. Without a free frame for it, it is dropped. Returns whether there was one.
+    fn begin(&mut self) -> bool {
         let Some((source, steps)) = self.intake.as_mut().and_then(Intake::take) else {
             return false;
         };
@@ -141,13 +191,23 @@ impl Converter {
             return true;
         };
         self.next = (frame + 1) % self.frames.count();
-        let lines = self.config.lines_of(source.meta().field);
-        self.strips.convert(
-            lines,
-            |at, bytes| source.read(at, bytes),
-            |at, bytes| self.frames.write(frame, at, bytes),
-        );
-        let meta = described(&source, self.number - 1);
+        self.under_way = Some(UnderWay {
+            progress: Progress::of(self.config.lines_of(source.meta().field)),
+            source,
+            frame,
+            number: self.number - 1,
+        });
+        true
+    }
+
+    fn loan(&mut self, done: UnderWay) {
+        let UnderWay {
+            source,
+            frame,
+            number,
+            ..
+        } = done;
+        let meta = described(&source, number);
         // The source may fill it again before the clients have this one.
         drop(source);
         self.attachments.loan(frame, &meta);
@@ -158,7 +218,6 @@ impl Converter {
             counters.frames_incomplete.add(1);
         }
         counters.last_frame_ns.set(meta.last_packet_ns);
-        true
     }
 
     fn free_frame(&mut self) -> Option<u32> {
@@ -182,3 +241,6 @@ fn described(source: &SourceFrame, number: u64) -> FrameMeta {
         ..*source.meta()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -223,11 +223,11 @@ impl Poller {
         worked
     }
 
-    /// Lets packets wake the poller, also those that other pollers hand over, and a converter the frames
-    /// that it is given. Returns whether another turn must come before the sleep.
+    /// Lets packets wake the poller, also those that other pollers hand over, and the frames that
+    /// its converted sessions are given. Returns whether another turn must come before the sleep.
     fn arm(&mut self) -> bool {
         self.inbox.doze();
-        let given = self.ports.is_empty() && self.sessions.has_source_frame();
+        let given = self.sessions.has_source_frame();
         self.ports.iter_mut().fold(given, |must_look, port| {
             let queue = port.receive.as_mut().is_some_and(RxQueue::arm);
             let handed = port.share.as_ref().is_some_and(Share::has_some);
@@ -263,9 +263,6 @@ impl Poller {
         worked |= self
             .sessions
             .turn(now_ns, &mut self.ports, &mut self.outbox);
-        if self.ports.is_empty() {
-            worked |= self.sessions.convert_next(&mut self.outbox);
-        }
         for port in &mut self.ports {
             if port.neighbours.due_ns() <= now_ns {
                 let asked = port.neighbours.turn(now_ns, &mut port.transmit);
@@ -273,6 +270,7 @@ impl Poller {
             }
             port.transmit.flush();
         }
+        worked |= self.sessions.convert_strip(&mut self.outbox);
         self.counters.turns.add(1);
         if self.worker.is_flush_wanted() {
             let remaining = self.backlog();

@@ -6,6 +6,7 @@ mod converting;
 use std::net::Ipv4Addr;
 
 use arrayvec::ArrayVec;
+use converting::Converting;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::Lender;
 use onair_ipc::slot::SlotReading;
@@ -49,6 +50,7 @@ pub(super) struct Sessions {
     touched: Vec<usize>,
     /// The entry that sends first.
     first: usize,
+    converting: Converting,
 }
 
 impl Sessions {
@@ -67,6 +69,7 @@ impl Sessions {
             Ok(places) => places,
             Err(refusal) => return Err((refusal, runtime)),
         };
+        self.converting.add(entry, &mut runtime, !ports.is_empty());
         let port = index.map(|index| &mut ports[index]);
         let info = port.map(|port| {
             if let Some(hop) = next_hop(&runtime, &port.info) {
@@ -386,6 +389,7 @@ impl Sessions {
         let Some(mut entry) = self.entries[index].take() else {
             return;
         };
+        self.converting.remove(index, &mut entry.runtime);
         if let Some(at) = entry.port {
             if let Some(flow) = entry.runtime.listens_to() {
                 self.demux.remove(at, flow.destination, index);

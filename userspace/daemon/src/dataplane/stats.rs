@@ -129,7 +129,7 @@ counters! {
         frames_wrong_format,
         /// Receive: frames without memory.
         frames_no_buffer,
-        /// Frames dropped because the session stopped. Receive: half assembled. Send: not sent in
+        /// Frames dropped because the session stopped. Receive and convert: half done. Send: not sent in
         /// time, or submitted after the stop.
         frames_dropped_stop,
         /// Receive: frames not loaned to an attachment, or revoked from it, because its quota was

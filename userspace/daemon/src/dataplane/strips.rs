@@ -7,7 +7,9 @@ use onair_pixels::{Picture, PixelFormat, Plane, unpack};
 use onair_types::{Depth, Sampling};
 
 /// Bytes of a strip's pixel groups, about: half of a usual second-level cache has two of them.
-const STRIP: usize = 128 * 1024;
+const LONG: usize = 128 * 1024;
+/// The same beside packets, which wait for the strip: some µs. Planar layouts then take a quarter more time.
+const SHORT: usize = 16 * 1024;
 
 /// The picture in a buffer, and the layout that it gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,64 +33,97 @@ impl Shape {
 #[derive(Debug)]
 pub(super) struct Strips {
     shape: Shape,
-    /// Lines of a strip, whole rows of pixel groups.
-    lines: u32,
+    /// Lines of a long and of a short strip, whole rows of pixel groups.
+    lines: [u32; 2],
+    is_short: bool,
     pgroups: Vec<u8>,
     pixels: Vec<u8>,
 }
 
 impl Strips {
-    /// For pictures of at most `lines` lines; `None` as [`Shape::picture`].
+    /// For pictures of at most `lines` lines, in long strips; `None` as [`Shape::picture`].
     pub(super) fn new(shape: Shape, lines: u32) -> Option<Self> {
         let whole = shape.picture(lines)?;
         let rows = whole.bytes() / whole.row_bytes();
         let lines_in_row = u32::try_from(whole.lines() / rows).ok()?;
-        let rows = (STRIP / whole.row_bytes()).clamp(1, rows);
-        let lines = u32::try_from(rows).ok()? * lines_in_row;
-        let strip = shape.picture(lines)?;
+        let lines = [LONG, SHORT].map(|bytes| {
+            let rows = (bytes / whole.row_bytes()).clamp(1, rows);
+            u32::try_from(rows).unwrap_or(u32::MAX) * lines_in_row
+        });
+        let strip = shape.picture(lines[0])?;
         Some(Self {
             shape,
             lines,
+            is_short: false,
             pgroups: vec![0; strip.bytes()],
             pixels: vec![0; shape.layout.planes(&strip).bytes],
         })
     }
 
-    /// Converts a picture of `lines` lines. `read` copies its pixel groups from an offset on, `write` gets the
+    /// Makes the strips short, or long.
+    pub(super) const fn shorten(&mut self, is_short: bool) {
+        self.is_short = is_short;
+    }
+
+    /// Converts the next strip of a picture. `read` copies its pixel groups from an offset on, `write` gets the
     /// pixels of each part of a plane with their offset.
-    pub(super) fn convert(
+    pub(super) fn convert_next(
         &mut self,
-        lines: u32,
+        progress: &mut Progress,
         read: impl Fn(usize, &mut [u8]),
         write: impl Fn(usize, &[u8]),
     ) {
-        let Some(whole) = self.shape.picture(lines) else {
+        let Progress { lines, done, from } = *progress;
+        let now = self.lines[usize::from(self.is_short)].min(lines - done);
+        let pictures = self.shape.picture(lines).zip(self.shape.picture(now));
+        let Some((whole, strip)) = pictures else {
+            progress.done = lines;
             return;
         };
         let planes = self.shape.layout.planes(&whole);
-        let mut from = 0;
-        let mut done = 0;
-        while done < lines {
-            let now = self.lines.min(lines - done);
-            let Some(strip) = self.shape.picture(now) else {
-                return;
-            };
-            let parts = self.shape.layout.planes(&strip);
-            let pgroups = &mut self.pgroups[..strip.bytes()];
-            let pixels = &mut self.pixels[..parts.bytes];
-            read(from, pgroups);
-            unpack(&strip, pgroups, self.shape.layout, pixels)
-                .expect("the layout holds the picture, and the memory is of its size");
-            for (plane, part) in planes.all().iter().zip(parts.all()) {
-                let at = plane.offset + first_line(part, now, done) * plane.stride;
-                write(
-                    at,
-                    &pixels[part.offset..part.offset + part.stride * part.lines],
-                );
-            }
-            from += strip.bytes();
-            done += now;
+        let parts = self.shape.layout.planes(&strip);
+        let pgroups = &mut self.pgroups[..strip.bytes()];
+        let pixels = &mut self.pixels[..parts.bytes];
+        read(from, pgroups);
+        unpack(&strip, pgroups, self.shape.layout, pixels)
+            .expect("the layout holds the picture, and the memory is of its size");
+        for (plane, part) in planes.all().iter().zip(parts.all()) {
+            let at = plane.offset + first_line(part, now, done) * plane.stride;
+            write(
+                at,
+                &pixels[part.offset..part.offset + part.stride * part.lines],
+            );
         }
+        *progress = Progress {
+            lines,
+            done: done + now,
+            from: from + strip.bytes(),
+        };
+    }
+}
+
+/// How far a picture is converted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Progress {
+    lines: u32,
+    done: u32,
+    /// Bytes of pixel groups of the lines that are done.
+    from: usize,
+}
+
+impl Progress {
+    /// Nothing of a picture of so many lines.
+    pub(super) const fn of(lines: u32) -> Self {
+        Self {
+            lines,
+            done: 0,
+            from: 0,
+        }
+    }
+
+    /// Whether the whole picture is converted.
+    pub(super) const fn is_over(&self) -> bool {
+        self.done == self.lines
     }
 }
 
@@ -104,6 +139,18 @@ mod tests {
     use onair_types::Chroma;
 
     use super::*;
+
+    fn convert(
+        strips: &mut Strips,
+        lines: u32,
+        read: impl Fn(usize, &mut [u8]),
+        write: impl Fn(usize, &[u8]),
+    ) {
+        let mut progress = Progress::of(lines);
+        while !progress.is_over() {
+            strips.convert_next(&mut progress, &read, &write);
+        }
+    }
 
     fn samples(bytes: usize) -> Vec<u8> {
         let mut state = 7u32;
@@ -152,14 +199,20 @@ mod tests {
                 let pgroups = samples(picture.bytes());
                 let mut expected = vec![0; shape.layout.planes(&picture).bytes];
                 unpack(&picture, &pgroups, shape.layout, &mut expected).unwrap();
-                let pixels = RefCell::new(vec![0xEE; expected.len()]);
                 let mut strips = Strips::new(shape, lines).unwrap();
-                strips.convert(
-                    lines,
-                    |at, bytes| bytes.copy_from_slice(&pgroups[at..at + bytes.len()]),
-                    |at, bytes| pixels.borrow_mut()[at..at + bytes.len()].copy_from_slice(bytes),
-                );
-                assert!(*pixels.borrow() == expected, "{shape:?} of {lines} lines");
+                for is_short in [false, true] {
+                    strips.shorten(is_short);
+                    let pixels = RefCell::new(vec![0xEE; expected.len()]);
+                    convert(
+                        &mut strips,
+                        lines,
+                        |at, bytes| bytes.copy_from_slice(&pgroups[at..at + bytes.len()]),
+                        |at, bytes| {
+                            pixels.borrow_mut()[at..at + bytes.len()].copy_from_slice(bytes)
+                        },
+                    );
+                    assert!(*pixels.borrow() == expected, "{shape:?} of {lines} lines");
+                }
                 seen += 1;
             }
         }
@@ -183,7 +236,7 @@ mod tests {
             end.borrow_mut().0 = at + bytes.len();
         };
         let write = |at: usize, bytes: &[u8]| end.borrow_mut().1 = at + bytes.len();
-        strips.convert(243, read, write);
+        convert(&mut strips, 243, read, write);
         assert_eq!(*end.borrow(), (1920 * 5 / 2 * 243, 5120 * 243));
     }
 }

@@ -323,7 +323,8 @@ impl Session {
         // Its source's frames would wake the dead one.
         runtime.disconnect();
         self.source.link = None;
-        let placed = services.place_converter(self.placement.bytes_per_second())?;
+        let bytes = self.placement.bytes_per_second();
+        let placed = services.place_converted(&self.spec.port, bytes)?;
         self.poller = services.poller_name(placed.poller());
         self.placement = placed;
         Ok(())

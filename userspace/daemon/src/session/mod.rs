@@ -120,7 +120,7 @@ impl Session {
         let (runtime, placement, is_broadcast) = match (conversion, &frames) {
             (Some(conversion), Some(frames)) => {
                 let runtime = converted::runtime(id, conversion, frames.clone())?;
-                (runtime, services.place_converter(bytes)?, false)
+                (runtime, services.place_converted(&spec.port, bytes)?, false)
             }
             _ => {
                 let port = port_of(&spec, services)?;

@@ -33,14 +33,14 @@ impl Runtime {
 
     /// Converts the frames that come in here from the next start on.
     pub fn connect(&mut self, intake: Intake) {
-        if let Kind::Convert(converter) = &mut self.kind {
+        if let Some(converter) = self.converter_mut() {
             converter.connect(intake);
         }
     }
 
     /// Has no source any more.
     pub fn disconnect(&mut self) {
-        if let Kind::Convert(converter) = &mut self.kind {
+        if let Some(converter) = self.converter_mut() {
             converter.disconnect();
         }
     }
@@ -55,19 +55,19 @@ impl Runtime {
 
 /// Methods for the thread that converts.
 impl Runtime {
-    /// Whether a frame waits to be converted.
-    pub(in super::super) fn has_source_frame(&self) -> bool {
+    /// The converted session's half.
+    pub(in super::super) fn converter(&self) -> Option<&Converter> {
         match &self.kind {
-            Kind::Convert(converter) => converter.has_some(),
-            Kind::Receive(_) | Kind::Send(_) => false,
+            Kind::Convert(converter) => Some(converter),
+            Kind::Receive(_) | Kind::Send(_) => None,
         }
     }
 
-    /// Converts a frame that waits. Returns whether there was one.
-    pub(in super::super) fn convert_next(&mut self) -> bool {
+    /// The converted session's half.
+    pub(in super::super) fn converter_mut(&mut self) -> Option<&mut Converter> {
         match &mut self.kind {
-            Kind::Convert(converter) => converter.convert_next(),
-            Kind::Receive(_) | Kind::Send(_) => false,
+            Kind::Convert(converter) => Some(converter),
+            Kind::Receive(_) | Kind::Send(_) => None,
         }
     }
 }

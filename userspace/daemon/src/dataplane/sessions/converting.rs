@@ -1,29 +1,65 @@
-//! The sessions that convert, on a thread without ports.
+//! The sessions of a poller that convert.
+//!
+//! Conversion takes what the packets leave: a turn has one strip, for however many converted sessions, of however many
+//! clients.
+
+use std::collections::VecDeque;
 
 use super::super::command::Outbox;
+use super::super::converter::Converter;
+use super::super::runtime::Runtime;
 use super::{Sessions, report};
 
+/// The entries that convert; the first one has the next turn.
+#[derive(Debug, Default)]
+pub(super) struct Converting(VecDeque<usize>);
+
+impl Converting {
+    /// The session of entry `index` starts, on a thread with ports or without.
+    pub(super) fn add(&mut self, index: usize, runtime: &mut Runtime, has_ports: bool) {
+        if let Some(converter) = runtime.converter_mut() {
+            converter.run_beside_packets(has_ports);
+            self.0.push_back(index);
+        }
+    }
+
+    /// The session of entry `index` goes back: its source's frames do so before it.
+    pub(super) fn remove(&mut self, index: usize, runtime: &mut Runtime) {
+        if let Some(converter) = runtime.converter_mut() {
+            converter.quiesce();
+            self.0.retain(|it| *it != index);
+        }
+    }
+}
+
 impl Sessions {
-    /// Converts a frame of the next session that has one: commands are served between two frames, and each
-    /// session gets its turn. Returns whether there was one.
-    pub(in super::super) fn convert_next(&mut self, outbox: &mut Outbox) -> bool {
-        let first = self.first.min(self.entries.len());
-        for index in (first..self.entries.len()).chain(0..first) {
-            let Some(entry) = &mut self.entries[index] else {
-                continue;
-            };
-            if entry.runtime.convert_next() {
-                report(&mut entry.runtime, outbox);
-                self.first = index + 1;
+    /// Converts a strip of a frame, and the next session's after the last one of a frame. Returns whether there was one.
+    pub(in super::super) fn convert_strip(&mut self, outbox: &mut Outbox) -> bool {
+        let converting = &mut self.converting.0;
+        for _ in 0..converting.len() {
+            let entry = self.entries[converting[0]].as_mut();
+            if let Some(runtime) = entry.map(|it| &mut it.runtime)
+                && let Some(converter) = runtime.converter_mut()
+                && converter.convert_strip()
+            {
+                if !converter.is_amid_a_frame() {
+                    report(runtime, outbox);
+                    converting.rotate_left(1);
+                }
                 return true;
             }
+            converting.rotate_left(1);
         }
         false
     }
 
     /// Whether a frame waits to be converted.
     pub(in super::super) fn has_source_frame(&self) -> bool {
-        let mut entries = self.entries.iter().flatten();
-        entries.any(|entry| entry.runtime.has_source_frame())
+        let mut entries = self
+            .converting
+            .0
+            .iter()
+            .filter_map(|it| self.entries[*it].as_ref());
+        entries.any(|it| it.runtime.converter().is_some_and(Converter::has_some))
     }
 }
