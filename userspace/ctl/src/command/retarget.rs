@@ -21,7 +21,7 @@ use crate::render;
 /// The frame in transit ends within the longest `frame_timeout_ms`.
 const LONGEST_FRAME: Duration = Duration::from_millis(MAX_FRAME_TIMEOUT_MS as u64);
 
-/// Other addresses for a session.
+/// Other addresses for a session, or another timing of its packets.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 A running session changes between two frames: the frame that is being sent or received is finished
@@ -33,18 +33,19 @@ Examples:
   onairctl session retarget cam1 --sdp cam2.sdp
   onairctl session retarget out --destination 239.20.1.7:5004 --ttl 16
   onairctl session retarget cam1 --source-address 10.77.0.1
-  onairctl session retarget cam1 --any-source")]
+  onairctl session retarget cam1 --any-source
+  onairctl session retarget out --sender-type narrow --tr-offset 600")]
 pub(crate) struct Retarget {
     /// Session id or name
     session: SessionRef,
 
     #[command(flatten)]
-    flow: Flow,
+    changes: Changes,
 }
 
 #[derive(Debug, Args)]
 #[group(required = true, multiple = true)]
-struct Flow {
+struct Changes {
     /// Take destination, sources and payload type from a session description (SDP) of the same video
     /// format, and of a receive session also what the sender says of its timing (TP, TROFF, CMAX); - is
     /// standard input. Other flags replace its values
@@ -75,11 +76,39 @@ struct Flow {
     /// RTP payload type, 96 to 127
     #[arg(long, value_name = "NUMBER")]
     payload_type: Option<u32>,
+
+    /// Send: how packets are spread, by ST 2110-21: narrow, narrow_linear or wide; receive: the type that the
+    /// sender says it is
+    #[arg(long, value_name = "TYPE")]
+    sender_type: Option<String>,
+
+    /// TROFFSET of ST 2110-21 in microseconds, less than a frame: of a sender's frames, or as the sender says
+    #[arg(long, value_name = "MICROSECONDS")]
+    tr_offset: Option<u32>,
+
+    /// Most packets that the network model of ST 2110-21 may hold: of a sender, or as the sender says
+    #[arg(long, value_name = "PACKETS")]
+    cmax: Option<u32>,
 }
 
-impl Flow {
-    /// The flags over `described`, the flow of a description.
-    fn over(&self, mut described: Value) -> Value {
+impl Changes {
+    /// The flags of the timing over that of a description.
+    fn timing_over(&self, described: Option<VideoPatch>) -> Value {
+        let mut timing = json!(described.unwrap_or_default());
+        for (key, given) in [
+            ("sender_type", self.sender_type.as_ref().map(|it| json!(it))),
+            ("tr_offset_us", self.tr_offset.map(|it| json!(it))),
+            ("cmax", self.cmax.map(|it| json!(it))),
+        ] {
+            if let Some(given) = given {
+                timing[key] = given;
+            }
+        }
+        timing
+    }
+
+    /// The flags of the flow over `described`, the flow of a description.
+    fn flow_over(&self, mut described: Value) -> Value {
         let flow = &mut described;
         for (key, given) in [
             ("destination", self.destination.as_ref().map(|it| json!(it))),
@@ -102,21 +131,18 @@ impl Flow {
 
 impl Retarget {
     pub(crate) async fn run(&self, cli: &Cli, client: &Client) -> Result<u8, Failure> {
-        let mut body = json!({});
-        let described = match &self.flow.sdp {
-            None => Value::Object(Map::new()),
+        let (flow, timing) = match &self.changes.sdp {
+            None => (Value::Object(Map::new()), None),
             Some(path) => {
                 let shown = client.call::<ShowSession>(&self.session, &()).await?;
                 let view = shown.read()?;
-                let (flow, timing) = described(path, view.direction, &view.video)?;
-                if let Some(timing) = timing {
-                    body["video"] = json!(timing);
-                }
-                flow
+                described(path, view.direction, &view.video)?
             }
         };
-        body["flow"] = self.flow.over(described);
-        let body = Sent::Body(body);
+        let body = Sent::Body(json!({
+            "flow": self.changes.flow_over(flow),
+            "video": self.changes.timing_over(timing),
+        }));
         let answer = client.send::<RetargetSession>(&self.session, body, LONGEST_FRAME);
         show(cli, &answer.await?, render::session::one)?;
         Ok(DONE)
@@ -169,11 +195,11 @@ mod tests {
     use clap::Parser;
     use onair_types::{Packing, SessionPatch};
 
-    fn flow(flags: &str, described: Value) -> Value {
+    fn changes(flags: &str) -> Changes {
         let args = ["onairctl", "session", "retarget", "cam1"].into_iter();
         let cli = Cli::try_parse_from(args.chain(flags.split_whitespace())).unwrap();
         match cli.noun {
-            Noun::Session(Verb::Retarget(retarget)) => retarget.flow.over(described),
+            Noun::Session(Verb::Retarget(retarget)) => retarget.changes,
             other => panic!("{other:?}"),
         }
     }
@@ -195,10 +221,27 @@ mod tests {
                 json!({"destination": "239.0.0.1:5004", "sources": ["10.0.0.2", "10.0.0.3"]}),
             ),
         ] {
-            let flow = flow(flags, described);
+            let flow = changes(flags).flow_over(described);
             assert_eq!(flow, expected, "{flags}");
             serde_json::from_value::<SessionPatch>(json!({ "flow": flow })).unwrap();
         }
+        let described = VideoPatch {
+            tr_offset_us: Some(Some(600)),
+            cmax: Some(None),
+            ..VideoPatch::default()
+        };
+        for (flags, expected) in [
+            ("--ttl 3", json!({"tr_offset_us": 600, "cmax": null})),
+            (
+                "--sender-type wide --tr-offset 0 --cmax 4",
+                json!({"sender_type": "wide", "tr_offset_us": 0, "cmax": 4}),
+            ),
+        ] {
+            let timing = changes(flags).timing_over(Some(described));
+            assert_eq!(timing, expected, "{flags}");
+            serde_json::from_value::<SessionPatch>(json!({ "video": timing })).unwrap();
+        }
+        assert_eq!(changes("--ttl 3").timing_over(None), json!({}));
         let nothing = ["onairctl", "session", "retarget", "cam1"];
         assert!(Cli::try_parse_from(nothing).is_err());
     }

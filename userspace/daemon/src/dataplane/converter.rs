@@ -243,4 +243,4 @@ fn described(source: &SourceFrame, number: u64) -> FrameMeta {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

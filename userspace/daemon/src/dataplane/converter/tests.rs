@@ -7,10 +7,11 @@ use super::super::inbox::Inbox;
 use super::super::outlet::{Outlet, outlet};
 use super::*;
 
-const LINES: u32 = 9;
+/// Lines of a frame, each a short strip.
+pub(in super::super) const LINES: u32 = 9;
 
-/// Wide enough that a short strip is one line.
-fn config() -> ConvertConfig {
+/// Wide enough for that.
+pub(in super::super) fn config() -> ConvertConfig {
     ConvertConfig {
         width: 8192,
         height: LINES,
@@ -22,42 +23,56 @@ fn config() -> ConvertConfig {
     }
 }
 
-struct Ends {
+/// A source of frames.
+pub(in super::super) struct Source {
     outlet: Outlet,
-    converter: Converter,
-    /// Of the source.
     memory: FrameMemory,
+}
+
+impl Source {
+    /// With the way to a converted session that counts in `stats`.
+    pub(in super::super) fn of(stats: &Arc<SessionStats>) -> (Self, Intake) {
+        let pgroups = Geometry::new(4, 8192 * 5 / 2 * LINES).unwrap();
+        let memory = FrameMemory::create(pgroups, true).unwrap();
+        let inbox = Arc::new(Inbox::new().unwrap());
+        let (outlet, intake) = outlet(4, inbox, Arc::clone(stats));
+        (Self { outlet, memory }, intake)
+    }
+
+    pub(in super::super) fn give(&mut self, number: u64) {
+        let meta = FrameMeta {
+            number,
+            ..FrameMeta::default()
+        };
+        let frame = u32::try_from(number % 4).unwrap();
+        self.outlet.give(frame, &meta, &self.memory);
+    }
+}
+
+/// Memory of a converted session.
+pub(in super::super) fn frames() -> FrameMemory {
+    let bytes = u32::try_from(config().frame_bytes().unwrap()).unwrap();
+    FrameMemory::create(Geometry::new(3, bytes).unwrap(), true).unwrap()
+}
+
+struct Ends {
+    source: Source,
+    converter: Converter,
     stats: Arc<SessionStats>,
 }
 
 fn ends() -> Ends {
-    let config = config();
     let stats = Arc::new(SessionStats::new(1));
-    let bytes = u32::try_from(config.frame_bytes().unwrap()).unwrap();
-    let frames = FrameMemory::create(Geometry::new(3, bytes).unwrap(), true).unwrap();
-    let mut converter = Converter::new(config, frames, Arc::clone(&stats)).unwrap();
+    let mut converter = Converter::new(config(), frames(), Arc::clone(&stats)).unwrap();
     converter.run_beside_packets(true);
-    let pgroups = Geometry::new(4, 8192 * 5 / 2 * LINES).unwrap();
-    let memory = FrameMemory::create(pgroups, true).unwrap();
-    let inbox = Arc::new(Inbox::new().unwrap());
-    let (outlet, intake) = outlet(4, inbox, Arc::clone(&stats));
+    let (source, intake) = Source::of(&stats);
     converter.connect(intake);
     converter.resume();
     Ends {
-        outlet,
+        source,
         converter,
-        memory,
         stats,
     }
-}
-
-fn give(ends: &mut Ends, number: u64) {
-    let meta = FrameMeta {
-        number,
-        ..FrameMeta::default()
-    };
-    let frame = u32::try_from(number % 4).unwrap();
-    ends.outlet.give(frame, &meta, &ends.memory);
 }
 
 /// Frames converted, and dropped by a stop.
@@ -73,37 +88,37 @@ fn counted(ends: &Ends) -> (u64, u64) {
 fn frame_in_short_strips_then_the_source_has_it_back_after_the_last_line() {
     let mut ends = ends();
     assert!(!ends.converter.convert_strip(), "no frame waits");
-    give(&mut ends, 1);
+    ends.source.give(1);
     assert!(ends.converter.has_some());
     for _ in 1..LINES {
         assert!(ends.converter.convert_strip());
         assert!(ends.converter.is_amid_a_frame());
-        ends.outlet.reap();
-        assert!(ends.outlet.has(1));
+        ends.source.outlet.reap();
+        assert!(ends.source.outlet.has(1));
     }
     assert_eq!(counted(&ends), (0, 0));
     assert!(ends.converter.convert_strip());
     assert!(!ends.converter.is_amid_a_frame() && !ends.converter.has_some());
-    ends.outlet.reap();
-    assert!(ends.outlet.is_empty());
+    ends.source.outlet.reap();
+    assert!(ends.source.outlet.is_empty());
     assert_eq!(counted(&ends), (1, 0));
 }
 
 #[test]
 fn session_stopped_amid_a_frame_then_the_source_has_all_back_and_the_next_start_begins_anew() {
     let mut ends = ends();
-    give(&mut ends, 1);
-    give(&mut ends, 2);
+    ends.source.give(1);
+    ends.source.give(2);
     assert!(ends.converter.convert_strip());
     ends.converter.quiesce();
-    ends.outlet.reap();
-    assert!(ends.outlet.is_empty());
+    ends.source.outlet.reap();
+    assert!(ends.source.outlet.is_empty());
     assert_eq!(counted(&ends), (0, 1));
     // Again, when it is handed back.
     ends.converter.quiesce();
     assert_eq!(counted(&ends), (0, 1));
     ends.converter.resume();
-    give(&mut ends, 3);
+    ends.source.give(3);
     (0..LINES).for_each(|_| assert!(ends.converter.convert_strip()));
     assert_eq!(counted(&ends), (1, 1));
 }
@@ -119,7 +134,7 @@ proptest! {
             match step {
                 0 => {
                     number += 1;
-                    give(&mut ends, number);
+                    ends.source.give(number);
                 }
                 1 => ends.converter.quiesce(),
                 2 => ends.converter.resume(),
@@ -129,8 +144,8 @@ proptest! {
             }
         }
         ends.converter.quiesce();
-        ends.outlet.reap();
-        prop_assert!(ends.outlet.is_empty());
+        ends.source.outlet.reap();
+        prop_assert!(ends.source.outlet.is_empty());
         let (converted, dropped) = counted(&ends);
         let left_out = ends.stats.counters.frames_not_converted.get();
         prop_assert!(converted + dropped + left_out <= number);

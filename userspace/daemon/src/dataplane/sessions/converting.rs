@@ -63,3 +63,54 @@ impl Sessions {
         entries.any(|it| it.runtime.converter().is_some_and(Converter::has_some))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::super::command::Events;
+    use super::super::super::converter::tests::{LINES, Source, config, frames};
+    use super::*;
+
+    #[test]
+    fn frames_of_three_sessions_then_one_strip_a_turn_and_a_whole_frame_of_each_in_turn() {
+        let mut sessions = Sessions::default();
+        let mut outbox = Outbox::new(Arc::new(Events::new().unwrap()));
+        let mut sources = Vec::new();
+        for session in 0..3 {
+            let mut runtime = Box::new(Runtime::convert(session, config(), frames()).unwrap());
+            let stats = Arc::clone(runtime.stats());
+            let (source, intake) = Source::of(&stats);
+            runtime.connect(intake);
+            assert!(sessions.start(runtime, &mut [], 0).is_ok());
+            sources.push((source, stats));
+        }
+        for entry in sessions.entries.iter_mut().flatten() {
+            let converter = entry.runtime.converter_mut().unwrap();
+            converter.run_beside_packets(true);
+        }
+        for (source, _) in &mut sources {
+            source.give(1);
+            source.give(2);
+        }
+        let mut finished = Vec::new();
+        for turn in 1..=6 * LINES {
+            assert!(sessions.has_source_frame());
+            assert!(sessions.convert_strip(&mut outbox), "{turn}");
+            let counts = sources
+                .iter()
+                .map(|(_, stats)| stats.counters.frames_complete.get());
+            finished.push(counts.collect::<Vec<_>>());
+        }
+        assert!(!sessions.has_source_frame() && !sessions.convert_strip(&mut outbox));
+        for frame in 0..6 {
+            let end = (frame + 1) * LINES as usize - 1;
+            let after: u64 = finished[end].iter().sum();
+            assert_eq!(after, frame as u64 + 1);
+            if frame < 3 {
+                let order: Vec<_> = (0..3).map(|it| u64::from(it <= frame)).collect();
+                assert_eq!(finished[end], order);
+            }
+        }
+    }
+}
