@@ -46,7 +46,8 @@ pub enum SiteFinding {
     Blind(String),
 }
 
-/// An older answer does not count.
+/// An older answer does not count, unless the client may not be looked at again yet: where looks are slow, or clients
+/// many, no moment would come otherwise at which all answers count.
 const FRESH: Duration = Duration::from_millis(100);
 /// After a look at a client's memory, it is left alone for this many times the look's duration.
 const REST: u32 = 10;
@@ -72,8 +73,8 @@ impl Look {
 }
 
 impl SiteLooks {
-    /// What a verdict at `now` may use: an answer to a question asked after `since`. An answer that
-    /// the sites are *not* armed counts until they may be looked at again.
+    /// What a verdict at `now` may use: an answer to a question asked after `since`, until the sites may be looked at
+    /// again.
     fn known(&self, since: Option<Instant>, now: Instant) -> Sites {
         let Some(look) = &self.last else {
             return Sites::Unknown;
@@ -81,7 +82,7 @@ impl SiteLooks {
         let rests = now < look.rests_until();
         let counts = since.is_none_or(|since| look.asked_at >= since);
         match &look.found {
-            SiteFinding::Armed if counts && now <= look.asked_at + FRESH => Sites::Armed,
+            SiteFinding::Armed if counts && (rests || now <= look.asked_at + FRESH) => Sites::Armed,
             SiteFinding::Unlisted { users, reason } if counts && rests => Sites::Unlisted {
                 users: *users,
                 reason: reason.clone(),
@@ -179,6 +180,8 @@ impl<R: Runtime> SessionCore<R> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+
     use super::*;
 
     const MS: Duration = Duration::from_millis(1);
@@ -214,5 +217,31 @@ mod tests {
         let blind = Sites::Blind("b".into());
         assert_eq!(looks.known(Some(at + MS), at + 32 * MS), blind);
         assert_eq!(looks.known(Some(at + MS), at + 33 * MS), Sites::Unknown);
+    }
+
+    #[test]
+    fn looks_slow_and_one_after_the_other_then_a_moment_comes_when_all_are_known() {
+        const LOOK: Duration = Duration::from_millis(60);
+        for clients in [1, 2, 12, 300] {
+            let start = Instant::now();
+            let mut now = start;
+            let mut looks: Vec<_> = (0..clients).map(|_| SiteLooks::default()).collect();
+            let mut asked = VecDeque::new();
+            let known = |it: &SiteLooks, now| it.known(Some(start), now) == Sites::Armed;
+            while !looks.iter().all(|it| known(it, now)) {
+                for (client, look) in looks.iter_mut().enumerate() {
+                    let rests = look.last.as_ref().is_some_and(|it| it.rests_until() > now);
+                    if !known(look, now) && !look.is_asked && !rests {
+                        look.is_asked = true;
+                        asked.push_back((client, now));
+                    }
+                }
+                now += LOOK;
+                if let Some((client, asked_at)) = asked.pop_front() {
+                    looks[client] = looked(asked_at, now - asked_at, SiteFinding::Armed);
+                }
+                assert!(now < start + LOOK * clients * 3, "{clients} clients");
+            }
+        }
     }
 }
