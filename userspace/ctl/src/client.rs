@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::net::UnixStream;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Socket};
 use crate::stream::Stream;
 
 /// A client of the control socket.
@@ -151,6 +151,7 @@ impl Client {
             UnixStream::connect(&self.socket)
                 .await
                 .map_err(|error| Failure::Unreachable {
+                    kind: Socket::Control,
                     socket: self.socket.clone(),
                     error,
                 })?;

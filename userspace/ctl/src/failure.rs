@@ -29,8 +29,9 @@ pub(crate) const FORGED: u8 = 6;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     /// The connection to the socket failed.
-    #[error("cannot reach the daemon at {}: {error}: {}", socket.display(), advice(error))]
+    #[error("cannot reach the daemon at {}: {error}: {}", socket.display(), advice(error, kind))]
     Unreachable {
+        kind: Socket,
         socket: PathBuf,
         error: std::io::Error,
     },
@@ -75,18 +76,29 @@ pub(crate) enum Failure {
     Output(#[from] std::io::Error),
 }
 
-fn advice(error: &std::io::Error) -> &'static str {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => {
+/// A socket of the daemon.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Socket {
+    Control,
+    Attach,
+}
+
+fn advice(error: &std::io::Error, socket: &Socket) -> &'static str {
+    match (error.kind(), socket) {
+        (std::io::ErrorKind::NotFound, Socket::Control) => {
             "start onaird, or give its socket with --socket or ONAIR_SOCKET"
         }
-        std::io::ErrorKind::ConnectionRefused => {
+        (std::io::ErrorKind::NotFound, Socket::Attach) => {
+            "start onaird, or give its attach socket with --attach-socket or ONAIR_ATTACH"
+        }
+        (std::io::ErrorKind::ConnectionRefused, _) => {
             "no process listens on it (the daemon was killed); start onaird"
         }
-        std::io::ErrorKind::PermissionDenied => {
+        (std::io::ErrorKind::PermissionDenied, _) => {
             "run this as root or as a member of the socket's group"
         }
-        _ => "check that the path is onaird's control socket",
+        (_, Socket::Control) => "check that the path is onaird's control socket",
+        (_, Socket::Attach) => "check that the path is onaird's attach socket",
     }
 }
 

@@ -12,7 +12,7 @@ use onair_types::{Problem, ProblemCode, SessionRef};
 use serde_json::json;
 
 use crate::args::{Cli, InvalidArgument, duration};
-use crate::failure::{DONE, Failure};
+use crate::failure::{DONE, Failure, Socket};
 use crate::output;
 
 /// A frame to write.
@@ -143,6 +143,7 @@ fn of_client(error: Error) -> Failure {
         }
         Error::NoDaemon { path, source } => {
             return Failure::Unreachable {
+                kind: Socket::Attach,
                 socket: path.clone(),
                 error: source.kind().into(),
             };
