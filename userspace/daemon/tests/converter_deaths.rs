@@ -6,7 +6,7 @@
 mod in_process;
 
 use in_process::InProcess;
-use onair::{Error, PixelFormat, Session, Timeout};
+use onair::{Client, Error, PixelFormat, Session, Timeout};
 use onaird::dataplane::{Command, PollerTask};
 use onaird::shutdown::Cause;
 use serde_json::{Value, json};
@@ -64,6 +64,9 @@ fn daemon_threads_that_convert_panic_then_the_source_goes_on_and_a_start_takes_a
     assert_eq!(converted("cam-v210"), "p1");
     let attach = |name: &str| Session::attach(daemon.folder().join("attach.sock"), name).unwrap();
     let (source, copies) = (attach("cam"), attach("cam-v210"));
+    let by_layout = Client::at(daemon.folder().join("attach.sock"))
+        .attach_as("cam", PixelFormat::Y210)
+        .unwrap();
     assert_eq!(post("/v1/sessions", &spec("out", "send", "a")).0, 201);
     frame_of_both(&source, &copies);
 
@@ -94,12 +97,18 @@ fn daemon_threads_that_convert_panic_then_the_source_goes_on_and_a_start_takes_a
             it["state"] == "running" && it["problems"].as_array().is_none_or(Vec::is_empty)
         });
         frame_of_both(&source, &copies);
+        // One that was made for clients is started by itself, but once: the next thread may die of the same frame.
+        let follows = daemon.until("/v1/sessions/cam-y210le", |it| {
+            it["state"] == if thread == 0 { "running" } else { "stopped" }
+        });
+        assert_eq!(follows["poller"], "convert0", "{follows}");
     }
     // The dead one counts as none of `limits.converters`.
     assert_eq!(converted("second"), "convert1");
     let (_, view) = daemon.ask("GET", "/v1/sessions/cam", &Value::Null);
-    assert_eq!(view["converted_sessions"], 2, "{view}");
+    assert_eq!(view["converted_sessions"], 3, "{view}");
 
+    by_layout.detach().unwrap();
     copies.detach().unwrap();
     source.detach().unwrap();
     for name in ["cam", "cam-v210", "second"] {

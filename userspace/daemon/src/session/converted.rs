@@ -308,13 +308,18 @@ impl Session {
         }
     }
 
+    /// Whether the poller or converter that it is placed on lives.
+    pub fn has_live_thread(&self, services: &Services) -> bool {
+        services.is_alive(self.placement.poller())
+    }
+
     /// A converted session whose converter has died gets another one, and looks for its source again. (The poller of
     /// a port is not replaced: it has the port's queues.)
     ///
     /// # Errors
     /// `limit_reached`: no thread can be started.
     pub fn leave_dead_converter(&mut self, services: &mut Services) -> Result<(), Problem> {
-        if !self.is_converted() || services.is_alive(self.placement.poller()) {
+        if !self.is_converted() || self.has_live_thread(services) {
             return Ok(());
         }
         let Place::Here(runtime) = self.core.place() else {

@@ -18,6 +18,10 @@ const AGAIN: Duration = Duration::from_secs(1);
 pub(super) struct Follower {
     /// Number of the source's start that it followed last; `None`: it followed the stop, or there was no start.
     started: Option<u64>,
+    /// It ran, and nobody has stopped it.
+    ran: bool,
+    /// It was started on another thread since the source's start.
+    was_revived: bool,
     /// Since when it has no client.
     unused_since: Option<Instant>,
     /// When to look again, although nothing happens.
@@ -40,9 +44,20 @@ pub(super) enum Source {
 pub(super) struct Seen {
     pub(super) source: Source,
     pub(super) runs: bool,
+    pub(super) thread: Thread,
     /// It waits to be destroyed.
     pub(super) is_draining: bool,
     pub(super) has_clients: bool,
+}
+
+/// The thread that converts the session's frames, at a look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Thread {
+    Lives,
+    /// It is dead, and the session is on its way back.
+    Dying,
+    /// It is dead, and the session is here.
+    Dead,
 }
 
 /// What to do with the session.
@@ -56,12 +71,15 @@ pub(super) enum Step {
 
 impl Follower {
     /// The next step, which is done before the next look. Each start and each stop of the source is followed
-    /// once, so that an operator's own stop of the session lasts until the source is started again.
+    /// once, so that an operator's own stop of the session lasts until the source is started again. If the thread that
+    /// converts dies, the session is started on another one; but once for each start of the source, because the next
+    /// thread may die of the same frame.
     pub(super) fn next(&mut self, seen: Seen, now: Instant) -> Option<Step> {
         self.look_at = None;
         if seen.has_clients {
             self.unused_since = None;
         }
+        self.ran = seen.runs || self.ran && seen.thread != Thread::Lives;
         if seen.is_draining {
             return None;
         }
@@ -86,7 +104,13 @@ impl Follower {
         }
         if self.started != running {
             self.started = running;
+            self.was_revived = false;
             return (!seen.runs).then_some(Step::Start);
+        }
+        let is_orphan = self.ran && seen.thread == Thread::Dead;
+        if running.is_some() && is_orphan && !self.was_revived {
+            self.was_revived = true;
+            return Some(Step::Start);
         }
         None
     }
@@ -141,6 +165,7 @@ mod tests {
                 seen: Seen {
                     source: Source::Running(1),
                     runs: false,
+                    thread: Thread::Lives,
                     is_draining: false,
                     has_clients: true,
                 },
@@ -157,7 +182,7 @@ mod tests {
                 assert!(steps.len() < 3, "{steps:?}");
                 steps.push(step);
                 match step {
-                    Step::Start => self.seen.runs = true,
+                    Step::Start => (self.seen.runs, self.seen.thread) = (true, Thread::Lives),
                     Step::Stop => self.seen.runs = false,
                     Step::End => (self.seen.runs, self.seen.is_draining) = (false, true),
                 }
@@ -193,6 +218,27 @@ mod tests {
         assert_eq!(world.source(Source::Running(2)), []);
         assert_eq!(world.source(Source::Stopped), [Step::Stop]);
         assert_eq!(world.source(Source::Running(3)), [Step::Start]);
+    }
+
+    #[test]
+    fn thread_dies_then_started_on_another_one_once_for_each_start_of_the_source() {
+        let mut world = World::running();
+        let die = |world: &mut World| {
+            (world.seen.runs, world.seen.thread) = (false, Thread::Dying);
+            assert_eq!(world.settle(), []);
+            world.seen.thread = Thread::Dead;
+            world.settle()
+        };
+        assert_eq!(die(&mut world), [Step::Start]);
+        assert_eq!(die(&mut world), []);
+        assert_eq!(world.source(Source::Stopped), [Step::Stop]);
+        assert_eq!(world.source(Source::Running(2)), [Step::Start]);
+        assert_eq!(die(&mut world), [Step::Start]);
+        // An operator has stopped it before.
+        assert_eq!(world.source(Source::Running(3)), [Step::Stop, Step::Start]);
+        world.seen.runs = false;
+        assert_eq!(world.settle(), []);
+        assert_eq!(die(&mut world), []);
     }
 
     #[test]

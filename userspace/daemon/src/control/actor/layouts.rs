@@ -10,7 +10,7 @@ use onair_session::Reply;
 use onair_types::{DestroyWait, Problem, SessionId, SessionState};
 
 use super::Actor;
-use super::follower::{self, Follower, Seen, Source, Step};
+use super::follower::{self, Follower, Seen, Source, Step, Thread};
 use super::restore::this_daemon;
 use super::schedule::TURN;
 use crate::authority::{Caller, Grant};
@@ -149,6 +149,11 @@ impl Actor {
                 Some(_) => Source::Stopped,
             },
             runs: session.state() == SessionState::Running,
+            thread: match session.state() {
+                _ if session.has_live_thread(&self.services) => Thread::Lives,
+                SessionState::Stopped => Thread::Dead,
+                _ => Thread::Dying,
+            },
             is_draining: session.core.is_draining(),
             has_clients: session.has_clients(),
         })
