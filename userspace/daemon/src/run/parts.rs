@@ -161,7 +161,7 @@ pub(super) fn register_handoff(
         // Half of the time is left for the ports.
         let flushed = dataplane.flush(&threads, waiting.remaining() / 2);
         let is_port_lost = dataplane.has_lost_a_port();
-        let summary = dataplane.shutdown();
+        let summary = dataplane.shutdown(waiting.remaining() / 2);
         result.put(summary?);
         match flushed {
             Err(late) if is_port_lost => {
