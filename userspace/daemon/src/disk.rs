@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use onair_mutant::mutant;
+use rustix::fs::{Advice, fadvise};
 
 /// Mode of new files: other users must not be able to write them, with any umask.
 const MODE: u32 = 0o644;
@@ -16,21 +17,23 @@ const MODE: u32 = 0o644;
 /// # Errors
 /// The system's; the old file is unchanged then, unless only the sync of the folder failed.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    take_place(path, part(path, bytes))?;
+    take_place(path, synced(path, part(path, bytes)))?;
     sync_folder(path)
 }
 
-/// The same for several files of one folder: all are written before the first one is synced, so
-/// that the disk takes them together. Returns the result for each file.
+/// The same for several files of one folder: the disk gets all before the first one is synced, and
+/// all are synced before the first one is renamed, so that it takes them together. Returns the result
+/// for each file.
 pub fn replace_all(folder: &Path, files: &[(PathBuf, Vec<u8>)]) -> Vec<io::Result<()>> {
     let parts: Vec<_> = files
         .iter()
-        .map(|(path, bytes)| part(path, bytes))
+        .map(|(path, bytes)| part(path, bytes).inspect(begin_write))
         .collect();
-    let files = files.iter().zip(parts);
-    let mut done: Vec<_> = files
-        .map(|((path, _), part)| take_place(path, part))
-        .collect();
+    let paths = || files.iter().map(|(path, _)| path);
+    let parts = paths().zip(parts);
+    let all: Vec<_> = parts.map(|(path, part)| synced(path, part)).collect();
+    let all = paths().zip(all);
+    let mut done: Vec<_> = all.map(|(path, it)| take_place(path, it)).collect();
     let sync = |folder: File| {
         mutant!(
             "disk: the folder of several files is not synced",
@@ -68,22 +71,31 @@ fn part(path: &Path, bytes: &[u8]) -> io::Result<File> {
     Ok(file)
 }
 
-/// Syncs a part and renames it to its final name. A part that fails is removed.
-fn take_place(path: &Path, part: io::Result<File>) -> io::Result<()> {
-    let done = part.and_then(|part| {
-        let early = mutant!("disk: renamed before it is synced");
-        if early {
-            fs::rename(beside(path), path)?;
-        }
-        if !mutant!("disk: not synced") {
-            part.sync_all()?;
-        }
-        if early {
-            Ok(())
-        } else {
-            fs::rename(beside(path), path)
-        }
-    });
+/// Lets the kernel begin to write a part to the disk: with the file's blocks allocated, the first sync
+/// of several files commits the file system's journal for all of them (ext4). Does not wait.
+fn begin_write(part: &File) {
+    // Only a hint (posix_fadvise(2)): the sync follows.
+    let _ = fadvise(part, 0, None, Advice::DontNeed);
+}
+
+fn synced(path: &Path, part: io::Result<File>) -> io::Result<()> {
+    let part = part?;
+    let early = mutant!("disk: renamed before it is synced");
+    if early {
+        fs::rename(beside(path), path)?;
+    }
+    if !mutant!("disk: not synced") {
+        part.sync_all()?;
+    }
+    if early {
+        fs::rename(path, beside(path))?;
+    }
+    Ok(())
+}
+
+/// Renames a synced part to its final name. A part that failed is removed.
+fn take_place(path: &Path, synced: io::Result<()>) -> io::Result<()> {
+    let done = synced.and_then(|()| fs::rename(beside(path), path));
     if done.is_err() {
         // The part may not exist; the next try overwrites it.
         let _ = fs::remove_file(beside(path));

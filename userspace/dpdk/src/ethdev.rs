@@ -20,7 +20,7 @@ use crate::{
     log,
     netlink::{Mode, Route},
     ring,
-    xsk::Xsk,
+    xsk::{Forgotten, Xsk},
 };
 
 /// The step that fails if an AF_XDP queue is still busy.
@@ -309,13 +309,14 @@ impl Ethdev {
     }
 
     /// Stops, closes and removes the port. Continues after a failed step, and returns the first
-    /// failure.
-    pub(crate) fn shut(&mut self) -> Result<(), Error> {
+    /// failure. What the driver has left open must be dropped before the pools are.
+    pub(crate) fn shut(&mut self) -> (Forgotten, Result<(), Error>) {
         let id = self.id;
+        let mut forgotten = Forgotten::default();
         let mut result = Ok(());
         let before = mem::replace(&mut self.state, DeviceState::Shut);
         if before == DeviceState::Shut {
-            return result;
+            return (forgotten, result);
         }
         self.interrupts.clear();
         if before == DeviceState::Started {
@@ -331,9 +332,7 @@ impl Ethdev {
         let call = || unsafe { dpdk_sys::rte_eth_dev_close(id) };
         result = result.and(self.check("close", log::captured(call)));
         if let Some(before_close) = before_close {
-            let xsk = mem::take(&mut self.xsk).into_iter();
-            let forgotten: usize = xsk.map(|it| it.reap(&before_close)).sum();
-            tracing::debug!(target: "dpdk", device = self.subject, forgotten, "descriptors");
+            forgotten = Xsk::forgotten(mem::take(&mut self.xsk), &before_close);
         }
         if self.is_generic
             && let Err(error) =
@@ -350,7 +349,7 @@ impl Ethdev {
         if let Some(end) = self.ring.take() {
             ring::detach(&end);
         }
-        result
+        (forgotten, result)
     }
 
     fn check(&self, operation: &'static str, result: (c_int, LogTail)) -> Result<(), Error> {
@@ -370,7 +369,8 @@ fn bits(word: u64) -> impl Iterator<Item = u64> {
 
 impl Drop for Ethdev {
     fn drop(&mut self) {
-        if let Err(error) = self.shut() {
+        let (_forgotten, result) = self.shut();
+        if let Err(error) = result {
             tracing::error!(target: "dpdk", "{error}");
         }
     }

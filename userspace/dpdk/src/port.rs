@@ -128,8 +128,8 @@ pub struct Port {
 
 const AF_PACKET: &str = "net_af_packet";
 
-/// The numbers of the ports that have an owner; locked while a port is opened or closed. Opening
-/// finds the AF_XDP socket among the new descriptors of the process.
+/// The numbers of the ports that have an owner; locked while a driver opens or closes a port: the
+/// driver's sockets are found among the new descriptors of the process.
 static OPEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
 
 impl Port {
@@ -351,12 +351,16 @@ impl Port {
         };
         let mut open = operations();
         let id = shared.ethdev.id;
-        let result = namespace::run(self.namespace.as_ref(), || shared.ethdev.shut());
-        // Without the thread or the namespace the port is shut here; the driver then leaves its
-        // changes on the interface.
-        let result = result.and_then(|result| result);
-        drop(shared);
+        let shut = namespace::run(self.namespace.as_ref(), || shared.ethdev.shut());
+        let (forgotten, result) = shut.unwrap_or_else(|no_namespace| {
+            // The driver leaves its changes on the interface.
+            (shared.ethdev.shut().0, Err(no_namespace))
+        });
         open.remove(&id);
+        drop(open);
+        // It waits for the kernel: another port may be closed meanwhile.
+        drop(forgotten);
+        drop(shared);
         Some(result)
     }
 }

@@ -23,19 +23,13 @@ impl Xsk {
         Self { socket, all }
     }
 
-    /// Closes the descriptors that the driver has left open, also those that it opened to close the
-    /// port, since `before_close`. Call it only after `rte_eth_dev_close`. Returns their number.
-    ///
-    /// The driver of DPDK 22.11.5 to 22.11.11 never closes its socket, so the interface's queue
-    /// stays busy until the process ends. It also leaves two descriptors of its program and a map
-    /// of it open. With a fixed driver this does nothing.
-    pub(crate) fn reap(self, before_close: &[Descriptor]) -> usize {
-        let later = driver_opened_since(before_close);
-        let count = |descriptor: Descriptor| {
-            // SAFETY: the driver opened it and will not use it again.
-            usize::from(unsafe { descriptor.close_if_same() })
-        };
-        self.all.into_iter().chain(later).map(count).sum()
+    /// Descriptors that the driver has left open, also those that it opened to close the port, since
+    /// `before_close`. Call it only after `rte_eth_dev_close`, while no other port is being opened or
+    /// closed.
+    pub(crate) fn forgotten(all: Vec<Self>, before_close: &[Descriptor]) -> Forgotten {
+        let mut forgotten: Vec<_> = all.into_iter().flat_map(|xsk| xsk.all).collect();
+        forgotten.extend(driver_opened_since(before_close));
+        Forgotten(forgotten)
     }
 
     /// The socket, for sleeping.
@@ -45,6 +39,29 @@ impl Xsk {
     pub(crate) unsafe fn socket(&self) -> Option<BorrowedFd<'_>> {
         // SAFETY: an open port keeps its socket open.
         self.socket.map(|fd| unsafe { BorrowedFd::borrow_raw(fd) })
+    }
+}
+
+/// What the driver of a closed port has left open. Dropping it closes it, which waits for the kernel:
+/// some 30 ms for a socket.
+///
+/// The driver of DPDK 22.11.5 to 22.11.11 never closes its socket, so the interface's queue stays
+/// busy until the process ends. It also leaves two descriptors of its program and a map of it open.
+/// With a fixed driver this does nothing.
+#[derive(Debug, Default)]
+#[must_use = "the memory that the socket uses must outlive it"]
+pub(crate) struct Forgotten(Vec<Descriptor>);
+
+impl Drop for Forgotten {
+    fn drop(&mut self) {
+        let close = |descriptor: Descriptor| {
+            // SAFETY: the driver opened it and will not use it again.
+            usize::from(unsafe { descriptor.close_if_same() })
+        };
+        let closed: usize = self.0.drain(..).map(close).sum();
+        if closed > 0 {
+            tracing::debug!(target: "dpdk", closed, "descriptors that the driver left open");
+        }
     }
 }
 

@@ -4,7 +4,7 @@
     reason = "clippy.toml allows it in test functions, not in their helpers"
 )]
 
-use std::{fs, os::fd::BorrowedFd, time::Duration};
+use std::{fs, os::fd::BorrowedFd, thread, time::Duration};
 
 use onair_dpdk::{Burst, Eal, Error, Port, PortConfig, RegisteredThread, Wake, XdpChoice, XdpMode};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -98,6 +98,17 @@ fn af_xdp_ports_on_a_veth_pair_carry_everything_and_leave_the_link_clean() {
         exchange((&mut tx, mac_b), (&mut rx, mac_a), 3000);
     }
     assert_eq!(descriptors(), before, "nothing is left open");
+    veth.assert_clean();
+
+    for _ in 0..5 {
+        let (a, b) = veth.open(&eal);
+        thread::scope(|scope| {
+            let other = scope.spawn(|| b.close());
+            a.close().unwrap();
+            other.join().unwrap().unwrap();
+        });
+    }
+    assert_eq!(descriptors(), before, "two threads leave nothing open");
     veth.assert_clean();
 
     generic_mode_carries_everything_and_leaves_the_link_clean(&veth, &eal);

@@ -38,6 +38,29 @@ struct Route {
     entry: usize,
 }
 
+/// The routes of one destination: usually one, beside its key, so that a packet finds it without
+/// another wait for memory.
+#[derive(Debug)]
+struct Routes {
+    first: Route,
+    others: Vec<Route>,
+}
+
+impl Routes {
+    fn iter(&self) -> impl Iterator<Item = &Route> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+
+    /// Removes the route of `entry`; `None` if no other is left.
+    fn without(mut self, entry: usize) -> Option<Self> {
+        self.others.retain(|route| route.entry != entry);
+        if self.first.entry == entry {
+            self.first = self.others.pop()?;
+        }
+        Some(self)
+    }
+}
+
 /// Where a datagram belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Found {
@@ -53,7 +76,7 @@ pub(super) enum Found {
 #[derive(Debug, Default)]
 pub(super) struct Demux {
     /// Of one destination, no two meet.
-    routes: HashMap<u64, Vec<Route>, BuildHasherDefault<FlowHasher>>,
+    routes: HashMap<u64, Routes, BuildHasherDefault<FlowHasher>>,
 }
 
 impl Demux {
@@ -69,37 +92,44 @@ impl Demux {
         };
         match routes.iter().find(|it| admit(&it.sources, source)) {
             Some(route) => Found::Entry(route.entry),
-            None => match &routes[..] {
-                [alone] => Found::Refused(alone.entry),
-                _ => Found::Nothing,
-            },
+            None if routes.others.is_empty() => Found::Refused(routes.first.entry),
+            None => Found::Nothing,
         }
     }
 
     /// Routes a flow to `entry`, which then has no other of that destination. False if another entry has
     /// packets of it.
     pub(super) fn add(&mut self, port: usize, flow: ReceivedFlow<'_>, entry: usize) -> bool {
-        let routes = self.routes.entry(key(port, flow.destination)).or_default();
+        let key = key(port, flow.destination);
         let meets = |route: &Route| route.entry != entry && meet(&route.sources, flow.sources);
-        if routes.iter().any(meets) {
+        let routes = self.routes.get(&key);
+        if routes.is_some_and(|routes| routes.iter().any(meets)) {
             return false;
         }
-        routes.retain(|route| route.entry != entry);
-        routes.push(Route {
+        let route = Route {
             sources: flow.sources.into(),
             entry,
-        });
+        };
+        let others = self.routes.remove(&key).and_then(|it| it.without(entry));
+        let routes = match others {
+            Some(mut routes) => {
+                routes.others.push(route);
+                routes
+            }
+            None => Routes {
+                first: route,
+                others: Vec::new(),
+            },
+        };
+        self.routes.insert(key, routes);
         true
     }
 
     /// Removes the flow of `entry` with this destination.
     pub(super) fn remove(&mut self, port: usize, destination: SocketAddrV4, entry: usize) {
         let key = key(port, destination);
-        if let Some(routes) = self.routes.get_mut(&key) {
-            routes.retain(|route| route.entry != entry);
-            if routes.is_empty() {
-                self.routes.remove(&key);
-            }
+        if let Some(routes) = self.routes.remove(&key).and_then(|it| it.without(entry)) {
+            self.routes.insert(key, routes);
         }
     }
 }

@@ -8,6 +8,7 @@
 
 mod attachment;
 mod clock;
+mod closing;
 mod command;
 mod config;
 mod converter;

@@ -131,14 +131,21 @@ impl Receiver {
         self.pool.clock = Some(clock);
     }
 
-    /// Prefetches what the next packets touch: with many sessions, the data of one session has left
-    /// the cache by its next turn.
+    /// Prefetches what `self` points to and the next `packets` packets touch.
     #[inline]
-    pub(super) fn fetch(&self) {
-        prefetch(self);
-        prefetch(&self.pool.stats.counters);
-        self.assembler.next_words().for_each(prefetch);
+    pub(super) fn fetch_places(&self, packets: usize) {
+        let words = self.assembler.next_words(packets * FULL_PAYLOAD);
+        words.for_each(prefetch);
         self.fetch_place(0, PAYLOADS_AHEAD * FULL_PAYLOAD);
+        self.timing.iter().for_each(Timing::fetch);
+    }
+
+    /// Prefetches what that points to, for packets at `now_ns`.
+    #[inline]
+    pub(super) fn fetch_counts(&self, now_ns: u64) {
+        if let Some(timing) = &self.timing {
+            timing.fetch_counts(now_ns);
+        }
     }
 
     /// Handles packets of the flow.

@@ -5,6 +5,7 @@ mod converting;
 use std::net::SocketAddrV4;
 use std::sync::Arc;
 
+use onair_dpdk::prefetch;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::{Lender, Violation};
 use onair_media::ethernet::Mac;
@@ -40,9 +41,26 @@ pub struct Runtime {
     target: Option<Box<FlowTarget>>,
 }
 
+/// Parts of what packets of a session touch beside its [`Runtime`], each found through the one before. With many sessions
+/// they have left the cache by the session's next turn: the poller fetches a part of all sessions
+/// before the next part, so that it waits for memory once a part, not once a session.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Fetch {
+    Places,
+    Counts,
+}
+
+impl Fetch {
+    pub(super) const ALL: [Self; 2] = [Self::Places, Self::Counts];
+}
+
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a runtime is boxed: with many sessions, another box is another wait for memory"
+)]
 enum Kind {
-    Receive(Box<Receiver>),
+    Receive(Receiver),
     Send(Box<Sender>),
     Convert(Box<Converter>),
 }
@@ -73,7 +91,7 @@ impl Runtime {
         Ok(Self {
             session,
             stats,
-            kind: Kind::Receive(Box::new(receiver)),
+            kind: Kind::Receive(receiver),
             target: None,
         })
     }
@@ -352,11 +370,18 @@ impl Runtime {
         }
     }
 
-    /// Prefetches what [`Self::packets`] will touch.
+    /// Prefetches a part of what [`Self::packets`] will touch with so many packets.
     #[inline]
-    pub(super) fn fetch(&self) {
-        if let Kind::Receive(receiver) = &self.kind {
-            receiver.fetch();
+    pub(super) fn fetch(&self, part: Fetch, packets: usize, now_ns: u64) {
+        let Kind::Receive(receiver) = &self.kind else {
+            return;
+        };
+        match part {
+            Fetch::Places => {
+                prefetch(&self.stats.counters);
+                receiver.fetch_places(packets);
+            }
+            Fetch::Counts => receiver.fetch_counts(now_ns),
         }
     }
 

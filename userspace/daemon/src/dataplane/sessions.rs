@@ -7,6 +7,7 @@ use std::net::Ipv4Addr;
 
 use arrayvec::ArrayVec;
 use converting::Converting;
+use onair_dpdk::prefetch;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::Lender;
 use onair_ipc::slot::SlotReading;
@@ -19,7 +20,7 @@ use super::hand_over::Unclaimed;
 use super::outlet::Outlet;
 use super::port::{NoSession, Packet, PollerPort, RECEIVED_A_TURN, RX_BURST};
 use super::refusal::StartRefusal;
-use super::runtime::Runtime;
+use super::runtime::{Fetch, Runtime};
 use super::send::PACKETS_A_TURN;
 use super::tap::Tap;
 use super::target::FlowTarget;
@@ -290,8 +291,15 @@ impl Sessions {
                 }));
                 continue;
             };
-            entry.runtime.fetch();
+            prefetch(&*entry.runtime);
             runs.push((index, run));
+        }
+        for part in Fetch::ALL {
+            for (index, run) in &runs {
+                if let Some(entry) = &self.entries[*index] {
+                    entry.runtime.fetch(part, run.len(), now_ns);
+                }
+            }
         }
         for (index, run) in runs {
             let Some(entry) = &mut self.entries[index] else {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crossbeam_queue::ArrayQueue;
+use onair_dpdk::prefetch;
 use onair_media::rtp::{HEADER_BYTES, RtpHeader};
 use onair_media::st2110_21::{Declared, Monitor};
 use onair_media::video::VideoFormat;
@@ -107,6 +108,18 @@ impl Timing {
 
     pub(super) fn follow(&mut self, clock: Arc<MediaClock>) {
         self.clock = Some(clock);
+    }
+
+    /// Prefetches the measurement.
+    #[inline]
+    pub(super) fn fetch(&self) {
+        prefetch(&*self.monitor);
+    }
+
+    /// Prefetches the counts that a packet at `now_ns` will change, which the measurement points to.
+    #[inline]
+    pub(super) fn fetch_counts(&self, now_ns: u64) {
+        self.monitor.next_counts(now_ns).for_each(prefetch);
     }
 
     /// Adds a packet that was received at `now_ns`, if it is of the source that the session follows.

@@ -22,15 +22,16 @@ use crate::shutdown::{Late, Limit, ShutdownCoordinator, Waiting};
 /// additions.
 mod order {
     /// In parallel: each waits for the disk or for another part of the kernel, and none needs
-    /// another.
+    /// another. The probe's end began with that of the last session; the kernel takes the longest for
+    /// it, and nothing needs it: its turn comes last.
     pub(super) const ARCHIVE: u8 = 20;
     pub(super) const STORE: u8 = ARCHIVE;
     pub(super) const DATAPLANE: u8 = ARCHIVE;
-    pub(super) const PROBE: u8 = ARCHIVE;
     pub(super) const GUARD: u8 = ARCHIVE;
     pub(super) const RECLAIMER: u8 = 40;
     pub(super) const CONTROL: u8 = 50;
     pub(super) const RESOURCES: u8 = 60;
+    pub(super) const PROBE: u8 = RESOURCES;
 }
 
 /// Ensures that nothing stays in the kernel or on disk, however the daemon ends, even if it cannot
@@ -161,7 +162,7 @@ pub(super) fn register_handoff(
         // Half of the time is left for the ports.
         let flushed = dataplane.flush(&threads, waiting.remaining() / 2);
         let is_port_lost = dataplane.has_lost_a_port();
-        let summary = dataplane.shutdown();
+        let summary = dataplane.shutdown(waiting.remaining() / 2);
         result.put(summary?);
         match flushed {
             Err(late) if is_port_lost => {

@@ -12,6 +12,8 @@ mod receiving;
 mod sending;
 mod sharing;
 
+use std::time::Duration;
+
 use onaird::dataplane::PollerEvent;
 
 use crate::rig::{Rig, receive};
@@ -43,7 +45,7 @@ fn dataplane_over_a_wire_in_one_process_then_each_scenario_holds() {
     let (runtime, _frames) = receive(99, 6000, 1);
     rig.start(runtime);
     let events = rig.plane.events();
-    let summary = rig.plane.shutdown().unwrap();
+    let summary = rig.plane.shutdown(Duration::from_secs(30)).unwrap();
     assert!(
         summary.ports[..2]
             .iter()

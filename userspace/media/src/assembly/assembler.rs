@@ -124,14 +124,12 @@ impl<S: Copy> Assembler<S> {
         }
     }
 
-    /// The bitmap words that the next in-order packet will change. For prefetching.
+    /// Words of the bitmaps that the next in-order packets, of `bytes` bytes of video, will change: one
+    /// of each cache line. For prefetching.
     #[inline]
-    pub fn next_words(&self) -> impl Iterator<Item = &u64> {
-        [
-            self.sequence.next_word(),
-            self.frames[0].coverage.next_word(),
-        ]
-        .into_iter()
+    pub fn next_words(&self, bytes: usize) -> impl Iterator<Item = &u64> {
+        let coverage = self.frames[0].coverage.next_lines(bytes);
+        std::iter::once(self.sequence.next_word()).chain(coverage)
     }
 
     /// Frame and byte offset of the next in-order packet. A guess, for prefetching.

@@ -67,11 +67,12 @@ impl Coverage {
         self.covered == self.pgroups
     }
 
-    /// The bitmap word for the next in-order pgroup.
+    /// A word of each cache line of the bitmap that the next `bytes` in-order bytes will change.
     #[inline]
-    pub(super) fn next_word(&self) -> &u64 {
-        let last = self.words.len() - 1;
-        &self.words[(self.covered / 64).min(last)]
+    pub(super) fn next_lines(&self, bytes: usize) -> impl Iterator<Item = &u64> {
+        let end = self.covered + bytes / self.pgroup_bytes;
+        let words = self.covered / 64..(end / 64 + 1).min(self.words.len());
+        self.words.get(words).into_iter().flatten().step_by(8)
     }
 
     /// Bytes that arrived.
@@ -109,6 +110,22 @@ mod tests {
     fn coverage() -> Coverage {
         let rate = FrameRate::new(25, 1).unwrap();
         Coverage::new(&VideoFormat::new(26, 10, Depth::Ten, rate).unwrap())
+    }
+
+    #[test]
+    fn coverage_next_lines_then_a_word_of_each_and_none_beyond_the_frame() {
+        let rate = FrameRate::new(25, 1).unwrap();
+        let format = VideoFormat::new(1920, 1080, Depth::Ten, rate).unwrap();
+        let mut coverage = Coverage::new(&format);
+        let (pgroups, line) = (format.frame_pgroups(), 512 * format.pgroup_bytes());
+        let lines = |it: &Coverage, bytes| it.next_lines(bytes).count();
+        assert_eq!(
+            [0, line - 1, line, 5 * line].map(|it| lines(&coverage, it)),
+            [1, 1, 2, 6]
+        );
+        let first = 0;
+        coverage.add(Place { first, pgroups });
+        assert_eq!(lines(&coverage, 5 * line), 0);
     }
 
     proptest! {

@@ -175,6 +175,14 @@ impl Measurement {
         (cinst, self.last_vrx)
     }
 
+    /// Counts that the next packet of a stream that is in time will change. A guess.
+    #[inline]
+    pub(super) fn next_counts(&self) -> [&u64; 2] {
+        // Each level is a packet that still waits: none, after a pause.
+        let vrx = self.last_vrx.unwrap_or_default();
+        [self.cinst.count_at(0), self.vrx.count_at(vrx)]
+    }
+
     /// The stream as it was given.
     #[must_use]
     pub const fn stream(&self) -> &Stream {

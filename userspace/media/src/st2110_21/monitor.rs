@@ -156,6 +156,13 @@ impl Monitor {
         }
     }
 
+    /// Counts that a packet at `at_ns` will probably change. For prefetching.
+    #[inline]
+    pub fn next_counts(&self, at_ns: u64) -> impl Iterator<Item = &u64> {
+        let spacing = self.spacing.next_counts(at_ns).into_iter();
+        spacing.chain(self.measurement.next_counts())
+    }
+
     #[inline(never)]
     fn unit(&mut self, packets: u32) {
         if self.learnt {

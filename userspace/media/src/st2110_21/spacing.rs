@@ -44,6 +44,13 @@ impl Spacing {
         self.within.add_zeros(times);
     }
 
+    /// The counts that a packet at `at_ns`, and others that come with it, will change.
+    #[inline]
+    pub(super) fn next_counts(&self, at_ns: u64) -> [&u64; 2] {
+        let last_ns = self.last.map_or(at_ns, |(last_ns, _)| last_ns);
+        self.intervals.next_counts(at_ns.saturating_sub(last_ns))
+    }
+
     /// The schedule that the stream seems to follow; `None` before it has paused three times.
     #[must_use]
     pub fn reads(&self) -> Option<Reads> {
