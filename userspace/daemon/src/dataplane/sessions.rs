@@ -2,6 +2,7 @@
 
 mod admission;
 mod converting;
+mod retarget;
 
 use std::net::Ipv4Addr;
 
@@ -11,7 +12,6 @@ use onair_dpdk::prefetch;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::Lender;
 use onair_ipc::slot::SlotReading;
-use onair_mutant::mutant;
 
 use super::command::{Outbox, PollerEvent};
 use super::config::PortInfo;
@@ -23,9 +23,9 @@ use super::refusal::StartRefusal;
 use super::runtime::{Fetch, Runtime};
 use super::send::PACKETS_A_TURN;
 use super::tap::Tap;
-use super::target::FlowTarget;
 use super::transmit::RETRY_NS;
 use onair_session::{AttachRefusal, Runtime as _};
+use retarget::{part_target, switch};
 
 /// After this many packets, the other sessions send in the poller's next turn. In a delayed poller
 /// every session is behind; together they must not send faster than the poller receives, or packets
@@ -214,28 +214,6 @@ impl Sessions {
         }
     }
 
-    /// Gives a session other addresses after the frame in transit.
-    pub(super) fn retarget(
-        &mut self,
-        session: u64,
-        target: Box<FlowTarget>,
-        ports: &mut [PollerPort],
-        now_ns: u64,
-    ) {
-        let Some(entry) = self.find_mut(session) else {
-            return;
-        };
-        let Some(port) = entry.port.map(|port| &mut ports[port]) else {
-            return;
-        };
-        part_target(entry, port);
-        entry.runtime.retarget(Some(target));
-        if let Some(hop) = target_hop(&entry.runtime, &port.info) {
-            port.neighbours.join(hop, now_ns);
-        }
-        entry.due_ns = now_ns;
-    }
-
     /// Adds an outlet.
     pub(super) fn link(&mut self, session: u64, outlet: Box<Outlet>, outbox: &mut Outbox) {
         match self.find_mut(session) {
@@ -415,59 +393,6 @@ impl Sessions {
 /// The neighbour to which a send session's packets go first.
 fn next_hop(runtime: &Runtime, port: &PortInfo) -> Option<Ipv4Addr> {
     port.next_hop(*runtime.sends_to()?.ip())
-}
-
-/// The same of the addresses that it is to get.
-fn target_hop(runtime: &Runtime, port: &PortInfo) -> Option<Ipv4Addr> {
-    runtime.sends_to()?;
-    port.next_hop(*runtime.target()?.destination.ip())
-}
-
-/// Forgets the addresses that the session was to get.
-fn part_target(entry: &mut SessionEntry, port: &mut PollerPort) {
-    if let Some(hop) = target_hop(&entry.runtime, &port.info) {
-        port.neighbours.part(hop);
-    }
-    entry.runtime.retarget(None);
-}
-
-/// Gives the session the addresses that wait, if no frame is in transit.
-fn switch(
-    entry: &mut SessionEntry,
-    index: usize,
-    demux: &mut Demux,
-    ports: &mut [PollerPort],
-    outbox: &mut Outbox,
-) {
-    let (Some(target), Some(port)) = (entry.runtime.target(), entry.port) else {
-        return;
-    };
-    if !mutant!(
-        "retarget: amid a frame",
-        true,
-        entry.runtime.is_between_frames()
-    ) {
-        return;
-    }
-    if let Some(old) = entry.runtime.listens_to()
-        && old != target.received()
-    {
-        if !demux.add(port, target.received(), index) {
-            // The session that has the flow is on its way back to the control thread.
-            return;
-        }
-        if old.destination != target.destination {
-            demux.remove(port, old.destination, index);
-        }
-    }
-    let port = &mut ports[port];
-    if let Some(hop) = next_hop(&entry.runtime, &port.info) {
-        port.neighbours.part(hop);
-    }
-    entry.runtime.switch();
-    outbox.push(PollerEvent::Retargeted {
-        session: entry.runtime.session(),
-    });
 }
 
 fn report_flushed(runtime: &mut Runtime, outbox: &mut Outbox) {
