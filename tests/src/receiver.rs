@@ -1,15 +1,12 @@
 //! Receivers that are not ours: GStreamer writes the frames, tshark dissects the packets.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use onair_stage::{Deadline, Running, Stage, output, wait_for};
-use onair_types::Sampling;
 use rustix::process::Signal;
-
-use onair_stage::Raster;
 
 /// How long a tool may take to listen, and to end.
 const PATIENCE: u64 = 20;
@@ -23,31 +20,16 @@ pub struct GStreamerReceiver {
 }
 
 impl GStreamerReceiver {
-    /// Listens at UDP port `port` inside the stage's namespace; returns once it does.
-    pub fn start(stage: &Stage, raster: Raster, payload_type: u8, port: u16) -> Result<Self> {
-        let sampling = Sampling::YCbCr422;
-        Self::start_as(stage, (raster, sampling), payload_type, port)
-    }
-
-    /// As [`Self::start`], with this sampling.
-    pub fn start_as(
-        stage: &Stage,
-        (raster, sampling): (Raster, Sampling),
-        payload_type: u8,
-        port: u16,
-    ) -> Result<Self> {
+    /// Listens inside the stage's namespace for what a session description says, as GStreamer's own parser
+    /// reads it; returns once it does.
+    pub fn start(stage: &Stage, description: &str) -> Result<Self> {
+        let (port, caps) = caps_of(stage, description)?;
         // Its buffer holds some seconds.
         stage.sysctl_at_least("net.core.rmem_max", 64 << 20)?;
         let file = stage.directory().join("received.raw");
         let pipeline = format!(
-            "udpsrc port={port} buffer-size={} ! application/x-rtp,media=video,clock-rate=90000,\
-             encoding-name=RAW,sampling={sampling},depth=(string){},width=(string){},\
-             height=(string){},payload={payload_type} \
-             ! rtpvrawdepay ! filesink buffer-mode=unbuffered location={}",
+            "udpsrc port={port} buffer-size={} ! {caps} ! rtpvrawdepay ! filesink buffer-mode=unbuffered location={}",
             32 << 20,
-            raster.depth,
-            raster.width,
-            raster.height,
             file.display()
         );
         let child = stage
@@ -82,6 +64,29 @@ impl GStreamerReceiver {
         self.running.wait(Deadline::seconds(PATIENCE))?;
         Ok(fs::read(&self.file)?)
     }
+}
+
+/// UDP port and caps of the first media of a session description, by `sdp_caps.c`.
+fn caps_of(stage: &Stage, description: &str) -> Result<(u16, String)> {
+    let source = stage.directory().join("sdp_caps.c");
+    let program = stage.directory().join("sdp_caps");
+    fs::write(&source, include_str!("sdp_caps.c"))?;
+    let compiled = Command::new("gcc")
+        .args(["-Wall", "-o"])
+        .args([&program, &source])
+        .args(["-l:libgstsdp-1.0.so.0", "-l:libgstreamer-1.0.so.0"])
+        .status()
+        .context("gcc is needed")?;
+    ensure!(compiled.success(), "gcc could not compile sdp_caps.c");
+    let file = stage.directory().join("described.sdp");
+    fs::write(&file, description)?;
+    let parsed = Command::new(program).stdin(File::open(file)?).output()?;
+    ensure!(parsed.status.success(), "{parsed:?}: {description}");
+    let text = String::from_utf8(parsed.stdout)?;
+    let (port, caps) = text.trim().split_once('\n').context("port and caps")?;
+    // As its documentation wants: the parser does not know that the media comes over RTP.
+    let caps = caps.replace("application/x-unknown", "application/x-rtp");
+    Ok((port.parse()?, caps.replace(' ', "")))
 }
 
 /// A `tshark` that keeps what passes an interface. It is killed when dropped.

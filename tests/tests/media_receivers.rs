@@ -1,8 +1,9 @@
-//! Receivers that are not ours: what we send is what they get.
+//! Receivers that are not ours: what we send is what they get, by our session descriptions.
 
 use anyhow::Result;
 use onair_tests::{
-    Capture, Control, GStreamerReceiver, Pixels, Raster, Rig, Seen, resolve, send, wait_for,
+    Capture, Control, GStreamerReceiver, Pixels, Raster, Rig, Seen, onairctl, resolve, send,
+    wait_for,
 };
 use onair_types::{Source, SpecDocument};
 
@@ -36,11 +37,15 @@ fn into_gstreamer(rig: &Rig, raster: Raster) -> Result<()> {
 }
 
 fn into_gstreamer_as(rig: &Rig, raster: Raster, pixels: Pixels) -> Result<()> {
-    let (sampling, size) = (pixels.sampling(), pixels.frame_bytes(raster));
-    let receiver = GStreamerReceiver::start_as(rig.stage(), (raster, sampling), PAYLOAD_TYPE, UDP)?;
+    let size = pixels.frame_bytes(raster);
+    let mut control = rig.control()?;
     let mut spec = to_the_kernel(raster);
-    spec.video.sampling = Some(sampling);
-    let sent = send_frames(&mut rig.control()?, &spec)?;
+    spec.video.sampling = Some(pixels.sampling());
+    control.create(&spec)?;
+    let described = onairctl(rig, "session sdp out")?;
+    control.end("out")?;
+    let receiver = GStreamerReceiver::start(rig.stage(), &described.out)?;
+    let sent = send_frames(&mut control, &spec)?;
     let bytes = receiver.finish(sent, size)?;
     assert_eq!(bytes.len() as u64, sent * size as u64);
     for (number, frame) in (0..sent).zip(bytes.chunks(size)) {
