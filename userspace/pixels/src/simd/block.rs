@@ -115,7 +115,8 @@ pub(super) fn apart<
 /// From up to four lines to one buffer: the opposite of [`apart`].
 ///
 /// With two lines of luma, the next two lie behind them, and the next ones of chroma behind theirs. The processor
-/// does not foresee that: each line is too short for it to learn.
+/// does not foresee that: each line is too short for it to learn. (Of a field the next row lies further, and nothing
+/// is gained.)
 #[inline(always)]
 pub(super) fn together<
     const Y: usize,
