@@ -171,6 +171,20 @@ fn valgrind() -> Result<()> {
     if programs.len() != SUBJECTS.len() {
         bail!("cargo made other test programs than those of {SUBJECTS:?}: {programs:?}");
     }
+    // Each uses one core only.
+    std::thread::scope(|scope| {
+        let running: Vec<_> = programs
+            .iter()
+            .map(|program| scope.spawn(move || without_leaks(program)))
+            .collect();
+        running.into_iter().try_for_each(|it| match it.join() {
+            Ok(done) => done,
+            Err(panic) => std::panic::resume_unwind(panic),
+        })
+    })
+}
+
+fn without_leaks(program: &str) -> Result<()> {
     let options = [
         "--quiet",
         "--leak-check=full",
@@ -179,18 +193,16 @@ fn valgrind() -> Result<()> {
         "--errors-for-leak-kinds=definite,indirect",
         "--error-exitcode=9",
     ];
-    for program in programs {
-        say::command(format_args!("valgrind {} {program}", options.join(" ")));
-        let done = supervised("valgrind", |command| {
-            command
-                .args(options)
-                .arg(&program)
-                .args(["--quiet", "--test-threads", "1"])
-                .env("PROPTEST_CASES", "2");
-        })?;
-        if !done.status.success() {
-            bail!("{program} leaks, or fails under valgrind ({})", done.status);
-        }
+    say::command(format_args!("valgrind {} {program}", options.join(" ")));
+    let done = supervised("valgrind", |command| {
+        command
+            .args(options)
+            .arg(program)
+            .args(["--quiet", "--test-threads", "1"])
+            .env("PROPTEST_CASES", "2");
+    })?;
+    if !done.status.success() {
+        bail!("{program} leaks, or fails under valgrind ({})", done.status);
     }
     Ok(())
 }
