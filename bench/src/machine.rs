@@ -36,6 +36,9 @@ pub(crate) struct Machine {
     pub(crate) noise: Noise,
     /// Figures with fewer samples.
     pub(crate) quick: bool,
+    /// Beside a busy process on each core.
+    #[serde(default)]
+    pub(crate) loaded: bool,
 }
 
 impl Machine {
@@ -66,6 +69,7 @@ impl Machine {
             load: load(),
             noise: noise::probe(LISTEN)?,
             quick,
+            loaded: false,
         })
     }
 }
@@ -86,6 +90,7 @@ impl fmt::Display for Machine {
             kernel,
             load,
             noise,
+            loaded,
             ..
         } = self;
         let mhz = self
@@ -94,11 +99,16 @@ impl fmt::Display for Machine {
         write!(
             f,
             "{cores} cores of {processor}{mhz}, {} GiB, Linux {kernel}, load {load:.2} at the start; \
-             noise: others had {:.2} % of it, {:.0} gaps a second and core, the longest {:.0} µs",
+             noise: others had {:.2} % of it, {:.0} gaps a second and core, the longest {:.0} µs{}",
             memory_mib / 1024,
             noise.stolen_percent,
             noise.gaps_per_second,
             noise.gap_max_us.unwrap_or(0.0),
+            if *loaded {
+                "; beside a busy process on each core"
+            } else {
+                ""
+            },
         )
     }
 }

@@ -58,6 +58,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, bail};
 use clap::{Parser, Subcommand};
 use console::style;
+use onair_stage::Stage;
 
 use crate::compare::Compare;
 use crate::document::Document;
@@ -77,6 +78,7 @@ use crate::run::{Length, Run};
         cargo xtask bench                      everything, less than 15 minutes\n  \
         cargo xtask bench --quick              everything, fewer samples, less than 4 minutes\n  \
         cargo xtask bench --only P1,P3         two properties\n  \
+        cargo xtask bench --only P1 --loaded   beside a busy process on each core\n  \
         cargo xtask bench --json bench.json    with a file for programs: `machine`, `results`\n  \
         cargo xtask bench --plots plots        with SVG pictures\n  \
         cargo xtask bench compare a.json b.json\n\n\
@@ -92,6 +94,9 @@ struct Arguments {
     /// Ten minutes for each case of the frame latency (P18), for its p99.99
     #[arg(long, conflicts_with = "quick")]
     long: bool,
+    /// A process on each core that uses all of it, beside everything that is measured
+    #[arg(long)]
+    loaded: bool,
     /// Writes the result to this file as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -164,14 +169,24 @@ fn main() -> Result<()> {
     if let Some(command) = &arguments.command {
         return command.run();
     }
-    let machine = Machine::look(arguments.quick)?;
+    let machine = Machine {
+        loaded: arguments.loaded,
+        ..Machine::look(arguments.quick)?
+    };
     println!("{}", style(&machine).bold());
     if cfg!(debug_assertions) {
         let warning =
             "a debug build: the figures mean nothing (cargo xtask bench builds for release)";
         println!("{}", style(warning).yellow());
     }
+    let stage = Stage::open("bench-load")?;
+    let load = match arguments.loaded {
+        true => busy_core::on_each(&stage)?,
+        false => vec![],
+    };
     let (rows, failures) = measure(&arguments);
+    drop(load);
+    stage.take_down()?;
     println!("{}", show::table(&rows));
     if let Some(folder) = &arguments.plots {
         draw(&rows, folder)?;
