@@ -27,6 +27,7 @@ mod fields;
 mod flushing;
 mod gate;
 mod groups_return;
+mod guardian;
 mod kill_destroy;
 mod kill_matrix;
 mod layouts;

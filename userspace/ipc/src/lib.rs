@@ -33,6 +33,8 @@ pub mod event;
 pub mod fence;
 #[cfg(not(loom))]
 pub mod frames;
+#[cfg(not(any(loom, shuttle)))]
+pub mod guardian;
 #[cfg(not(loom))]
 pub mod layout;
 #[cfg(not(loom))]

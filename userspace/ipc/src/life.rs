@@ -108,6 +108,8 @@ impl OwnerDeathNotifier {
                 let set = unsafe {
                     libc::syscall(libc::SYS_set_robust_list, address, size_of::<ListHead>())
                 };
+                // It dies before the threads that have more to do.
+                sys::run_first();
                 let answer = if set == 0 {
                     Ok(sys::gettid())
                 } else {

@@ -57,6 +57,18 @@ pub fn wake_up_without_preemption() -> bool {
     unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const priority) == 0 }
 }
 
+/// From now on the calling thread runs before the others that wake up with it: with a real-time
+/// priority, or at nice −20 where that is refused (sched(7)). For a thread that never computes.
+pub fn run_first() {
+    let priority = libc::sched_param { sched_priority: 1 };
+    // SAFETY: `priority` is a valid structure for the kernel to read.
+    unsafe {
+        if libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const priority) != 0 {
+            libc::setpriority(libc::PRIO_PROCESS, 0, -20);
+        }
+    }
+}
+
 #[cfg(shuttle)]
 fn clock_ns(_: libc::clockid_t) -> u64 {
     crate::scheduled::now_ns()

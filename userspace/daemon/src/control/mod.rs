@@ -7,7 +7,9 @@
 pub mod action;
 pub mod actor;
 pub mod attach;
+pub mod guardian;
 pub mod handle;
 pub mod http;
 pub mod metrics;
+mod readable;
 pub mod thread;

@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 
+use onair_ipc::guardian::Guardian;
 use onair_mutant::mutant;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
@@ -12,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::actor::{Actor, ActorCommand, Inbox};
 use super::attach::{self, AttachAction, Listener};
+use super::guardian;
 use super::handle::ControlHandle;
 use super::http;
 use super::metrics;
@@ -20,6 +22,7 @@ use crate::connections::Connections;
 use crate::events::Hub;
 use crate::panic_text;
 use crate::recorder::Recorder;
+use crate::resources::Resources;
 use crate::services::{Services, ShutdownHandoff};
 use crate::shutdown::{Cause, ShutdownCoordinator, WorkerGuard};
 use crate::socket_file::SocketFile;
@@ -49,6 +52,8 @@ pub struct ControlThread {
     pub shutdown: ShutdownCoordinator,
     /// Cancelled to close the sockets.
     pub close: CancellationToken,
+    /// The daemon's guardian, if it has one, and where the next one is recorded.
+    pub guardian: (Option<Guardian>, Resources),
 }
 
 /// The running thread.
@@ -104,6 +109,7 @@ impl ControlThread {
             handoff,
             shutdown,
             close,
+            guardian: (guardian, resources),
         } = self;
         let config = &services.config;
         let metrics_limits = metrics::limits(config);
@@ -114,6 +120,8 @@ impl ControlThread {
         services.connections = vec![attach_connections.clone(), http_connections.clone()];
         let local = LocalSet::new();
         local.block_on(&runtime, async move {
+            // Ends with the set of tasks, when the sessions and the sockets have ended.
+            tokio::task::spawn_local(guardian::keep(guardian, resources));
             let watched = |part, task| {
                 let (shutdown, close) = (shutdown.clone(), close.clone());
                 tokio::task::spawn_local(watch(part, task, shutdown, close))

@@ -22,6 +22,9 @@ const MOST_BYTES: u64 = 16 << 20;
 pub struct JournalState {
     /// The daemon that wrote it.
     pub owner: Owner,
+    /// Its guardian, which has its files and its memory a little longer.
+    #[serde(default)]
+    pub guardian: Option<Owner>,
     /// High half of the session ids that this daemon gives out; never used again.
     pub incarnation: u32,
     /// Resources that it has created or is about to create, in this order.

@@ -42,21 +42,16 @@ impl StateLock {
         let folder = File::open(dir).map_err(system("open the folder"))?;
         let begin = Instant::now();
         let mut has_logged = false;
-        let mut wait = |owner: Option<&Owner>| -> Result<(), ResourceError> {
+        let mut wait = |owner: &dyn Fn() -> String| -> Result<(), ResourceError> {
             if begin.elapsed() >= patience {
                 return Err(ResourceError::InUse {
                     dir: dir.to_owned(),
-                    owner: owner
-                        .cloned()
-                        .map_or_else(|| "another daemon".into(), |it| it.to_string()),
+                    owner: owner(),
                 });
             }
             if !has_logged {
                 has_logged = true;
-                tracing::info!(
-                    owner = owner.map(|it| it.pid),
-                    "waiting for the previous daemon to exit"
-                );
+                tracing::info!(owner = owner(), "waiting for the previous daemon to exit");
             }
             std::thread::sleep(PAUSE);
             Ok(())
@@ -76,19 +71,32 @@ impl StateLock {
                     owner: owner.expect("it lives").to_string(),
                 });
             }
-            wait(owner.as_ref())?;
+            wait(&|| {
+                let named = owner.as_ref().map(Owner::to_string);
+                named.unwrap_or_else(|| "another daemon".into())
+            })?;
         }
         // The kernel closes its files one after the other: the lock may be free before its sockets
         // and links.
         if let Some(state) = journal.read().map_err(system("read the journal in"))? {
             let me = Owner::me().map_err(system("read /proc for"))?;
-            let is_there = || {
-                let status = state.owner.status().map_err(system("read /proc for"))?;
-                Ok(state.owner != me
-                    && matches!(status, ProcessStatus::Dying | ProcessStatus::Lives))
+            let is_there = |process: &Owner| {
+                let status = process.status().map_err(system("read /proc for"))?;
+                Ok(*process != me && matches!(status, ProcessStatus::Dying | ProcessStatus::Lives))
             };
-            while is_there()? {
-                wait(Some(&state.owner))?;
+            while is_there(&state.owner)? {
+                wait(&|| state.owner.to_string())?;
+            }
+            // It has what the daemon had, and ends by itself.
+            if let Some(guardian) = &state.guardian {
+                while is_there(guardian)? {
+                    wait(&|| {
+                        format!(
+                            "process {}, the guardian of the dead {},",
+                            guardian.pid, state.owner
+                        )
+                    })?;
+                }
             }
         }
         Ok(Self { _folder: folder })

@@ -77,6 +77,7 @@ impl Resources {
         let before = journal.read().map_err(system("read the journal in"))?;
         let mut state = JournalState {
             owner: Owner::me().map_err(system("read /proc for"))?,
+            guardian: None,
             incarnation: 0,
             resources: Vec::new(),
             not_undone: Vec::new(),
@@ -175,6 +176,17 @@ impl Resources {
     /// [`ResourceError::System`].
     pub fn note_port(&self, name: &str) -> Result<(), ResourceError> {
         self.note_those(|it| matches!(it, Resource::Port { name: own, .. } if own == name))
+    }
+
+    /// Records the guardian of this process: the next daemon waits for its end, too.
+    ///
+    /// # Errors
+    /// [`ResourceError::System`].
+    pub fn note_guardian(&self, pid: u32) -> Result<(), ResourceError> {
+        let mut inner = self.inner();
+        // If it is gone already, there is nothing to wait for.
+        inner.state.guardian = Owner::of(pid).ok();
+        inner.save()
     }
 
     /// Names of the registered resources.

@@ -42,8 +42,16 @@ impl Owner {
     /// # Errors
     /// `/proc` is not readable.
     pub fn me() -> std::io::Result<Self> {
-        let pid = std::process::id();
-        let no_stat = || std::io::Error::other("cannot read /proc/self/stat: mount /proc");
+        Self::of(std::process::id())
+    }
+
+    /// A process in the pid namespace of this one.
+    ///
+    /// # Errors
+    /// The process is gone, or `/proc` is not readable.
+    pub(super) fn of(pid: u32) -> std::io::Result<Self> {
+        let no_stat =
+            || std::io::Error::other(format!("cannot read /proc/{pid}/stat: mount /proc"));
         Ok(Self {
             pid,
             started_ticks: started_ticks(pid).ok_or_else(no_stat)?,

@@ -1,5 +1,6 @@
 use std::fs;
 use std::os::unix::net::UnixListener;
+use std::process::Command;
 
 use super::*;
 
@@ -27,6 +28,22 @@ fn state_dir_of_a_living_daemon_then_refused_and_named() {
         "{text}"
     );
     drop(first);
+    Resources::open(folder.path(), PATIENCE).unwrap();
+}
+
+#[test]
+fn state_dir_of_a_dead_daemon_whose_guardian_lives_then_the_next_one_waits_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut guardian = Command::new("sleep").arg("60").spawn().unwrap();
+    let first = Resources::open(folder.path(), PATIENCE).unwrap();
+    first.note_guardian(guardian.id()).unwrap();
+    killed(first);
+    let refused = Resources::open(folder.path(), PATIENCE).unwrap_err();
+    let text = refused.to_string();
+    let named = format!("process {}, the guardian of", guardian.id());
+    assert!(text.starts_with(&named), "{text}");
+    guardian.kill().unwrap();
+    guardian.wait().unwrap();
     Resources::open(folder.path(), PATIENCE).unwrap();
 }
 

@@ -24,6 +24,7 @@ use crate::authority::Authority;
 use crate::config::{self, Config};
 use crate::control::actor::Inbox;
 use crate::control::attach::Listener;
+use crate::control::guardian;
 use crate::control::handle::ControlHandle;
 use crate::control::metrics;
 use crate::control::thread::ControlThread;
@@ -107,6 +108,7 @@ pub(super) fn start(
         handoff: handoff.clone(),
         shutdown: shutdown.clone(),
         close: close.clone(),
+        guardian: (guardian::start(&resources), Resources::clone(&resources)),
     };
     let control = control.start();
     let control = control.map_err(system("cannot start the control thread"))?;

@@ -2,6 +2,8 @@
 //! its client.
 #![allow(dead_code, reason = "each test program uses a part")]
 
+#[cfg(not(shuttle))]
+pub(crate) mod daemon;
 mod pair;
 #[cfg(not(shuttle))]
 pub(crate) mod threads;

@@ -5,7 +5,7 @@
 //! gave a reason are examined together, for 2 ms. Then the connections' own tasks run, and the kernel
 //! reports new input. A source that is never empty gets its share and no more.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::time::Instant;
 
 use onair_probe::{Events, ProbeEvent};
@@ -15,6 +15,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::schedule::{TURN, Wanted, serve_within_a_turn};
 use super::{Actor, Inbox, Task};
+use crate::control::readable::readable;
 use crate::inspector::Finding;
 use crate::recorder::RecorderEvent;
 use crate::shutdown::WorkerGuard;
@@ -265,15 +266,6 @@ impl Actor {
             Task::Session(id) => self.handle(id, Event::Tick),
         }
     }
-}
-
-#[expect(
-    deprecated,
-    reason = "the replacement is unsafe; an OwnedFd never changes the descriptor it has"
-)]
-fn readable(source: impl AsFd) -> std::io::Result<AsyncFd<OwnedFd>> {
-    let own = source.as_fd().try_clone_to_owned()?;
-    AsyncFd::with_interest(own, tokio::io::Interest::READABLE)
 }
 
 async fn recv(events: &mut Option<UnboundedReceiver<RecorderEvent>>) -> Option<RecorderEvent> {
