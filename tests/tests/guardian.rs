@@ -6,7 +6,7 @@ use std::os::unix::process::ExitStatusExt as _;
 
 use anyhow::{Context as _, Result, ensure};
 use onair_stage::ProcessId;
-use onair_tests::{Deadline, QUOTA, Raster, Rig, TestClient, receive, send, threads, wait_for};
+use onair_tests::{Deadline, Raster, Rig, TestClient, receive, send, threads, wait_for};
 use onair_types::{Source, SpecDocument};
 use rustix::process::Signal;
 
@@ -113,7 +113,8 @@ fn daemon_out_of_memory_then_callers_are_told_and_nothing_is_left() -> Result<()
     limit.hold(rig.daemon()?.pid())?;
     let mut control = rig.control()?;
     control.create(&SpecDocument {
-        quota: Some(QUOTA),
+        quota: Some(4),
+        max_attachments: Some(1),
         ..receive("large", LARGE, 5002)
     })?;
     control.create(&send("pattern", LARGE, 5002, Source::Pattern))?;
