@@ -226,13 +226,16 @@ fn run<J>(
     mut work: impl FnMut(Vec<J>) -> Vec<io::Result<()>>,
 ) {
     // The control thread hands in several jobs in a turn, and ends the turn first.
-    sys::wake_up_without_preemption();
+    sys::preempt_at_wake_up(false);
     let mut done = 0;
     while let Ok(first) = jobs.recv() {
         let waiting = jobs.try_iter().take(most - 1);
         let batch: Vec<J> = std::iter::once(first).chain(waiting).flatten().collect();
         if !batch.is_empty() {
             let count = batch.len();
+            // From here on it is the disk that wakes it up: on a busy machine each wait for a turn
+            // would come on top of the disk's.
+            sys::preempt_at_wake_up(true);
             match catch_unwind(AssertUnwindSafe(|| work(batch))) {
                 Ok(results) => {
                     for error in results.into_iter().filter_map(Result::err) {
@@ -245,6 +248,7 @@ fn run<J>(
                     (0..count).for_each(|_| tally.fail(JobError::Panicked(message.clone())));
                 }
             }
+            sys::preempt_at_wake_up(false);
             done += count as u64;
             guard.set_processed(done);
         }

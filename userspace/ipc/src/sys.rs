@@ -48,13 +48,18 @@ pub fn membarrier_supported() -> bool {
     offered >= 0 && offered & i64::from(libc::MEMBARRIER_CMD_GLOBAL_EXPEDITED) != 0
 }
 
-/// From now on the calling thread preempts no other when it wakes up (SCHED_BATCH, sched(7)): for
-/// threads on which nothing waits in the microseconds in which the one that woke them goes on. False
-/// if a seccomp filter refuses it; the thread then works as before.
-pub fn wake_up_without_preemption() -> bool {
+/// Whether the calling thread may preempt another one when it wakes up (SCHED_OTHER), or waits for its
+/// turn (SCHED_BATCH, sched(7)): for a time in which nothing waits for it in the microseconds in which
+/// the thread that wakes it goes on. False if a seccomp filter refuses it; the thread then works as
+/// before.
+pub fn preempt_at_wake_up(is_wanted: bool) -> bool {
+    let policy = match is_wanted {
+        true => libc::SCHED_OTHER,
+        false => libc::SCHED_BATCH,
+    };
     let priority = libc::sched_param { sched_priority: 0 };
     // SAFETY: `priority` is a valid structure for the kernel to read.
-    unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const priority) == 0 }
+    unsafe { libc::sched_setscheduler(0, policy, &raw const priority) == 0 }
 }
 
 /// From now on the calling thread runs before the others that wake up with it: with a real-time

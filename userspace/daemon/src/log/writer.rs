@@ -49,7 +49,7 @@ pub(super) fn start(format: LogFormat) -> io::Result<&'static Log> {
     std::thread::Builder::new()
         .name("log".into())
         .spawn(move || {
-            sys::wake_up_without_preemption();
+            sys::preempt_at_wake_up(false);
             loop {
                 let line = own.next();
                 own.wrote(write(io::stderr(), &line).is_err());

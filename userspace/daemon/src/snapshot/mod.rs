@@ -46,7 +46,7 @@ pub fn begin(
     let spawned = std::thread::Builder::new()
         .name("snapshot".into())
         .spawn(move || {
-            sys::wake_up_without_preemption();
+            sys::preempt_at_wake_up(false);
             let until = Instant::now() + WAIT;
             // The requester gets an answer, and its place is free again, also after a panic.
             let made = catch_unwind(AssertUnwindSafe(|| {
