@@ -205,13 +205,14 @@ fn machine_loses_its_power_right_after_an_answer_then_nothing_of_it_is_lost() ->
     Ok(())
 }
 
-/// A recording of some events, to be finished.
-fn recording(folder: &Path) -> Result<Recording> {
+/// A recording, to be finished. All of its `events` events are in its ring.
+fn recording(folder: &Path, events: u64) -> Result<Recording> {
     let mut spec = Spec::new(folder, "rec".parse()?, Format::Pcapng);
-    spec.min_free_bytes = 0;
+    (spec.min_free_bytes, spec.sleep) = (0, Some(PATIENCE));
     let recording = Recording::start(spec)?;
     let mut producer = recording.producer(&name(0))?;
-    for number in 0..1000 {
+    recording.flush(std::time::Instant::now() + PATIENCE)?;
+    for number in 0..events {
         assert!(producer.offer(number, 1400, &event(0, number)));
     }
     Ok(recording)
@@ -221,7 +222,7 @@ fn recording(folder: &Path) -> Result<Recording> {
 fn recording_finished_then_synced_and_renamed_and_its_folder_synced() -> Result<()> {
     let stage = Stage::open("durability")?;
     let folder = stage.directory().join("recordings");
-    let recording = recording(&folder)?;
+    let recording = recording(&folder, 1000)?;
     let traced = Traced::attach(&stage, std::process::id(), &[])?;
     let manifest = recording.finish(RecordingEnd::Stopped, std::time::Instant::now() + PATIENCE)?;
     let calls = traced.end()?;
@@ -250,7 +251,8 @@ fn machine_loses_its_power_right_after_a_recording_has_ended_then_all_of_it_is_t
     let stage = Stage::open("durability")?;
     let disk = stage.disk("disk", stage.directory(), 64 * MIB)?;
     let folder = disk.path().join("recordings");
-    let recording = recording(&folder)?;
+    // Some blocks, which are written past the page cache, and what is behind them.
+    let recording = recording(&folder, 30_000)?;
     let manifest = recording.finish(RecordingEnd::Stopped, std::time::Instant::now() + PATIENCE)?;
     let lost = stage.after_power_loss(&disk, "lost")?.join("recordings");
     for name in ["rec.json", &manifest.files[0].name] {

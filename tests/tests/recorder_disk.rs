@@ -206,6 +206,35 @@ fn disk_full_to_the_end_then_the_file_opens_and_what_is_lost_is_counted() -> Res
 }
 
 #[test]
+fn disk_full_in_the_final_drain_then_the_file_opens_and_what_is_lost_is_counted() -> Result<()> {
+    let stage = Stage::open("disk")?;
+    // The one takes no direct writes, or copies them; the other one takes them.
+    let memory = stage.tmpfs("small", 32 * MIB)?;
+    let disk = stage.disk("disk", stage.directory(), 32 * MIB)?;
+    for folder in [memory, disk.path().join("recordings")] {
+        let mut spec = Spec::new(&folder, "rec".parse()?, Format::Pcapng);
+        (spec.snap_length, spec.ring_bytes, spec.min_free_bytes) = (96, 48 << 20, 0);
+        spec.sleep = Some(PATIENCE);
+        let mut taken = Taken::of(spec)?;
+        taken.offer(1000);
+        // From here on the drain thread sleeps.
+        taken.recording.flush(soon())?;
+        while taken.status().totals.dropped.ring_full == 0 {
+            taken.offer(1000);
+        }
+        let manifest = taken.finish()?;
+        let totals = manifest.totals;
+        ensure!(totals.lost.disk_full > 0, "{totals:?}");
+        ensure!(totals.written > 100_000, "{totals:?}");
+        let told = manifest.problems.join("\n");
+        ensure!(told.contains("No space"), "{told}");
+        let lost = usize::try_from(totals.lost.disk_full)?;
+        taken.check(&folder, &manifest, lost)?;
+    }
+    stage.take_down()
+}
+
+#[test]
 fn disk_full_of_a_recordings_own_file_then_that_is_removed_and_it_goes_on() -> Result<()> {
     let (stage, folder, mut taken) = on_full_disk(16 * MIB)?;
     fs::remove_file(folder.join("rec.pcapng.part"))?;

@@ -171,6 +171,53 @@ fn recording_killed_at_any_moment_then_repaired_and_what_is_said_fits() -> Resul
 }
 
 #[test]
+fn recording_killed_in_its_final_drain_then_repaired_with_each_block_that_was_written() -> Result<()>
+{
+    let stage = Stage::open("kill9")?;
+    // A file system that has direct writes.
+    let disk = stage.disk("disk", stage.directory(), 128 << 20)?;
+    for write in [1u64, 2, 4] {
+        let folder = disk.path().join(format!("write{write}"));
+        let mut wanted = Wanted::new(&folder);
+        (wanted.producers, wanted.rate) = (4, 4_000_000);
+        (wanted.ring_bytes, wanted.fills_rings) = (4 << 20, true);
+        // At that write of the thread that writes directly, which is not done any more.
+        let kill = format!("inject=pwritev:signal=SIGKILL:when={write}");
+        let said = stage.directory().join("strace").display().to_string();
+        let wrap = [
+            "strace",
+            "-D",
+            "-f",
+            "-qq",
+            "-o",
+            &said,
+            "-e",
+            "trace=pwritev",
+            "-e",
+            &kill,
+        ];
+        let mut storm = Storm::start(&wanted, &wrap)?;
+        storm.ready()?;
+        storm.signal(Signal::TERM)?;
+        storm.killed()?;
+        let manifest = repaired(&folder)?.context("it had not begun")?;
+        let found: u64 = numbers(&captures(&folder, &manifest)?)?
+            .values()
+            .map(|it| it.len() as u64)
+            .sum();
+        let totals = manifest.totals;
+        ensure!(found == totals.written, "{found}, {totals:?}");
+        // Each write is a block at least, at whose end a packet may be cut.
+        let least = (write - 1) << 20;
+        ensure!(
+            manifest.bytes() + 4096 > least,
+            "write {write}: {manifest:?}"
+        );
+    }
+    stage.take_down()
+}
+
+#[test]
 fn video_killed_at_any_moment_then_repaired_and_ffprobe_counts_the_frames() -> Result<()> {
     let stage = Stage::open("kill9")?;
     let mut dice = Dice::new(13);

@@ -65,6 +65,17 @@ impl Storm {
         serde_json::from_str(&text).context("what it said")
     }
 
+    /// Waits until it dies of SIGKILL.
+    pub fn killed(mut self) -> Result<()> {
+        let status = self.running.wait(Deadline::seconds(60))?;
+        let signal = std::os::unix::process::ExitStatusExt::signal(&status);
+        ensure!(
+            signal == Some(Signal::KILL.as_raw()),
+            "it ended with {status}"
+        );
+        Ok(())
+    }
+
     /// SIGKILL, and waits for its end.
     pub fn kill(mut self) -> Result<()> {
         self.running.kill().map(drop)

@@ -21,6 +21,8 @@ pub struct Wanted {
     pub min_free_bytes: u64,
     /// Bytes of a part.
     pub split_size: Option<u64>,
+    /// The drain thread sleeps until the end wakes it; it says `ready` when a ring is full.
+    pub fills_rings: bool,
 }
 
 impl Wanted {
@@ -35,6 +37,7 @@ impl Wanted {
             ring_bytes: 1 << 20,
             min_free_bytes: 0,
             split_size: None,
+            fills_rings: false,
         }
     }
 }

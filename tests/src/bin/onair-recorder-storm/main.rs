@@ -44,6 +44,9 @@ fn main() -> Result<()> {
             false => thread.offer_events(),
         }));
     }
+    while wanted.fills_rings && lock(&recording).status().totals.dropped.ring_full == 0 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
     println!("ready");
     let report = shutdown.run();
 
@@ -84,6 +87,7 @@ fn spec(wanted: &Wanted) -> Spec {
     spec.ring_bytes = wanted.ring_bytes;
     spec.min_free_bytes = wanted.min_free_bytes;
     spec.split_size = wanted.split_size;
+    spec.sleep = wanted.fills_rings.then_some(Duration::from_secs(3600));
     spec
 }
 

@@ -21,6 +21,7 @@ mod hooks;
 mod operations;
 mod orphans;
 mod parts;
+mod pipe;
 mod sequence;
 mod signals;
 mod start;

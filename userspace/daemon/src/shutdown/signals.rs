@@ -7,12 +7,13 @@
 //! | SIGUSR1 | [`ShutdownCoordinator::dump`], one line of JSON on standard error |
 //! | SIGCHLD | reaps orphans |
 //!
-//! The handlers are signal-hook's: they record the signal and write to a pipe, and do not allocate
-//! or lock. signal-hook installs them permanently, with `SA_RESTART` but an empty mask. So this
-//! module installs them again with each other's signals blocked, and [`Signals::restore`] puts the
-//! previous dispositions back; both through [`Disposition`].
+//! The handlers are signal-hook's: they set a flag and write to a pipe ([`SignalPipe`]), and do not
+//! allocate, lock or wait. signal-hook installs them permanently, with `SA_RESTART` but an empty mask.
+//! So this module installs them again with each other's signals blocked, and [`Signals::restore`] puts
+//! the previous dispositions back; both through [`Disposition`].
 
 use std::collections::BTreeMap;
+use std::mem::take;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
@@ -23,12 +24,12 @@ use std::time::{Duration, Instant};
 use onair_ipc::sys::Disposition;
 use onair_mutant::mutant;
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1};
-use signal_hook::iterator::{Handle, Signals as Incoming};
 
 use super::cause::Cause;
 use super::coordinator::ShutdownCoordinator;
 use super::emergency;
 use super::orphans;
+use super::pipe::{HandlerActions, SignalPipe};
 use crate::log;
 
 /// The signals that are handled. Each is blocked while another one's handler runs.
@@ -54,7 +55,7 @@ pub enum SignalError {
 #[derive(Debug)]
 pub struct Signals {
     before: Vec<Disposition>,
-    handle: Option<Handle>,
+    actions: HandlerActions,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -80,14 +81,14 @@ impl Signals {
         // From here on drop restores everything.
         let mut signals = Self {
             before: Vec::new(),
-            handle: None,
+            actions: HandlerActions::default(),
             threads: Vec::new(),
         };
         for signal in HANDLED {
             signals.before.push(Disposition::of(signal)?);
         }
-        let mut incoming = Incoming::new(HANDLED)?;
-        signals.handle = Some(incoming.handle());
+        let (actions, pipe) = SignalPipe::open(&HANDLED)?;
+        signals.actions = actions;
         let mut handlers = HANDLERS.lock().unwrap_or_else(PoisonError::into_inner);
         for signal in HANDLED {
             let handler = match handlers.get(&signal) {
@@ -116,12 +117,12 @@ impl Signals {
         let thread = Builder::new().name("signals".into()).spawn(move || {
             // Orphans that ended before the handler existed: no signal reports them again.
             orphans::reap();
-            for signal in incoming.forever() {
+            pipe.run(|signal| {
                 if catch_unwind(AssertUnwindSafe(|| taker.take(signal))).is_err() {
                     emergency::say(emergency::PANIC);
                     taker.shutdown.begin(Cause::Signal(signal));
                 }
-            }
+            });
         })?;
         signals.threads.push(thread);
         Ok(signals)
@@ -143,9 +144,8 @@ impl Drop for Signals {
                 tracing::error!(%error, ?before, "cannot restore a signal's handler");
             }
         }
-        if let Some(handle) = self.handle.take() {
-            handle.close();
-        }
+        // The thread `signals` takes what they wrote, and ends.
+        drop(take(&mut self.actions));
         // `signals` first: it owns the channel to `tasks`.
         for thread in self.threads.drain(..).rev() {
             // The thread caught and reported its panic.

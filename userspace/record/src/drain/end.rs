@@ -51,6 +51,7 @@ impl Drain {
     fn final_drain(&mut self) {
         let mut rounds = Rounds::default();
         let shared = Arc::clone(&self.shared);
+        self.files.write_directly();
         loop {
             // Checked before the rings: a producer that has left has put its events into its ring.
             let out = shared.gate.all_out(|| shared.producers(), &mut rounds);

@@ -44,6 +44,11 @@ impl Folder {
         &self.path
     }
 
+    /// The recording's name.
+    pub(crate) fn stem(&self) -> &str {
+        &self.stem
+    }
+
     /// Creates the folder if it does not exist.
     pub(crate) fn make(&self) -> io::Result<()> {
         std::fs::create_dir_all(&self.path)

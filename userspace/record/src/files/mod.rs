@@ -1,6 +1,8 @@
 //! Files of a recording: consecutive parts, each written in blocks, synced while it grows, and
 //! renamed when it is complete. This module does not interpret the bytes.
 
+mod behind;
+mod block;
 pub(crate) mod careful;
 mod fault;
 mod folder;
@@ -58,6 +60,8 @@ pub(crate) struct Files {
     fault: Option<Fault>,
     /// The recording ends during a fault; unwritten events are lost for this reason.
     giving_up: Option<Loss>,
+    /// No event comes any more: see [`Self::write_directly`].
+    directly: bool,
     unsynced: u64,
     syncing: u64,
     pub(crate) problems: Vec<String>,
@@ -86,6 +90,7 @@ impl Files {
             syncer: Some(syncer),
             fault: None,
             giving_up: None,
+            directly: false,
             unsynced: 0,
             syncing: 0,
             problems: Vec::new(),
@@ -187,6 +192,13 @@ impl Files {
         self.fault.as_ref()
     }
 
+    /// From now on whole blocks are written past the page cache, where that is possible: no
+    /// processor copies them. While events come it is not done: the page cache takes up what a disk
+    /// is late, the few blocks under way do not.
+    pub(crate) fn write_directly(&mut self) {
+        self.directly = true;
+    }
+
     /// Writes whole blocks, or with `all` everything. `false` during a fault.
     pub(crate) fn pump(&mut self, all: bool) -> bool {
         if let Some(loss) = self.giving_up {
@@ -213,7 +225,12 @@ impl Files {
             .front_mut()
             .expect("there is always a present part");
         let before = part.in_file();
-        let result = part.write(all, &self.folder, &self.producers);
+        let (folder, producers) = (&self.folder, &self.producers[..]);
+        let given = match self.directly {
+            true => part.write_behind(all, folder, producers, &self.summer),
+            false => Ok(()),
+        };
+        let result = given.and_then(|()| part.write(all, folder, producers));
         self.unsynced += part.in_file() - before;
         // Also during a fault: some of it may be in the file.
         if let Some(written) = part.take_written(|| self.summer.spare()) {
@@ -226,6 +243,7 @@ impl Files {
     /// Drops the buffered bytes: they will be in no file.
     fn drop_waiting(&mut self, loss: Loss) {
         for part in &mut self.parts {
+            part.land(true, &self.producers, &self.summer);
             match (part.give_up(loss, &self.producers), part.file()) {
                 (Ok(Some(size)), Some(file)) => self.summer.cut(file, size),
                 (Ok(_), _) => {}

@@ -10,9 +10,11 @@ use std::sync::Arc;
 use crate::manifest::{FileReport, Time};
 use crate::totals::{Loss, ProducerTotals};
 
+use super::behind::{WriteBehind, Written};
+use super::block::{BLOCK, Block};
 use super::fault::Fault;
 use super::folder::Folder;
-use super::sum::{BLOCK, block};
+use super::sum::Summer;
 
 /// Consecutive events of one producer share a mark up to this many bytes.
 const MARK_BYTES: u64 = 64 * 1024;
@@ -36,11 +38,14 @@ pub(crate) struct Part {
     pub(crate) number: u32,
     pub(crate) name: String,
     file: Option<Arc<File>>,
-    staged: Vec<u8>,
+    staged: Block,
     /// Bytes of `staged` that are in the file.
     sent: usize,
     /// Bytes in the file.
     offset: u64,
+    /// Blocks behind them, that another thread writes, and their bytes. `staged` follows.
+    behind: WriteBehind,
+    flying: usize,
     /// Length up to which the file has only complete events.
     whole: u64,
     marks: VecDeque<Mark>,
@@ -60,9 +65,11 @@ impl Part {
             number,
             name,
             file: None,
-            staged: block(),
+            staged: Block::new(),
             sent: 0,
             offset: 0,
+            behind: WriteBehind::default(),
+            flying: 0,
             whole: 0,
             marks: VecDeque::new(),
             events: 0,
@@ -80,9 +87,9 @@ impl Part {
         self.offset + self.waiting() as u64
     }
 
-    /// Buffered bytes.
+    /// Buffered bytes, also those under way.
     pub(crate) fn waiting(&self) -> usize {
-        self.staged.len() - self.sent
+        self.flying + self.staged.len() - self.sent
     }
 
     /// Bytes in the file.
@@ -100,7 +107,7 @@ impl Part {
 
     /// Buffer for the next bytes.
     pub(crate) fn out(&mut self) -> &mut Vec<u8> {
-        &mut self.staged
+        self.staged.out()
     }
 
     /// Marks the bytes since the last mark as `events` of `producer`, or as the format's own.
@@ -158,8 +165,9 @@ impl Part {
         folder: &Folder,
         producers: &[Arc<ProducerTotals>],
     ) -> Result<(), Fault> {
-        loop {
-            let waiting = self.waiting();
+        // What is buffered comes behind what is under way.
+        while self.flying == 0 {
+            let waiting = self.staged.len() - self.sent;
             let place = usize::try_from(self.offset % BLOCK as u64).expect("below a block");
             let size = match BLOCK - place {
                 room if waiting >= room => room,
@@ -174,13 +182,70 @@ impl Part {
         Ok(())
     }
 
+    /// Has whole blocks written past the page cache, where that is possible, and takes the results.
+    /// With `all` it waits for them. What remains is for [`Self::write`].
+    pub(crate) fn write_behind(
+        &mut self,
+        all: bool,
+        folder: &Folder,
+        producers: &[Arc<ProducerTotals>],
+        summer: &Summer,
+    ) -> Result<(), Fault> {
+        let file = Arc::clone(self.open(folder)?);
+        let whole = self.staged.len() / BLOCK * BLOCK;
+        let at = self.offset + self.flying as u64;
+        let bytes = &self.staged.bytes()[..whole];
+        if whole > 0 && self.sent == 0 && self.behind.takes(folder.stem(), &file, (bytes, at)) {
+            folder.has_place(&file, self.flying + whole)?;
+            let mut block = std::mem::replace(&mut self.staged, summer.spare());
+            let rest = &block.bytes()[whole..];
+            self.staged.out().extend_from_slice(rest);
+            block.truncate(whole);
+            self.flying += whole;
+            self.behind.give(block, at);
+        }
+        // Whole blocks that were not given are written behind those under way.
+        self.land(all || self.staged.len() >= BLOCK, producers, summer);
+        Ok(())
+    }
+
+    /// Takes the results of what is under way, with `all` of all of it.
+    pub(crate) fn land(&mut self, all: bool, producers: &[Arc<ProducerTotals>], summer: &Summer) {
+        while let Some(Written { block, is_written }) = self.behind.next(all) {
+            if !is_written {
+                self.take_back(block);
+                return;
+            }
+            self.flying -= block.len();
+            self.offset += block.len() as u64;
+            self.settle(producers);
+            summer.add(block);
+        }
+    }
+
+    /// `first` and what is under way behind it was not written: [`Self::write`] writes it.
+    fn take_back(&mut self, first: Block) {
+        let mut staged = first;
+        while let Some(next) = self.behind.next(true) {
+            staged.out().extend_from_slice(next.block.bytes());
+        }
+        staged.out().extend_from_slice(self.staged.bytes());
+        (self.staged, self.flying) = (staged, 0);
+        self.behind.refuse();
+        if let Some(file) = &self.file {
+            // Some of it may be in the file. If this fails, so does the write.
+            let _ = rustix::fs::ftruncate(file.as_fd(), self.offset);
+        }
+    }
+
     /// Takes the bytes of `staged` that are in the file, for its sum; the rest moves into `spare`.
-    pub(crate) fn take_written(&mut self, spare: impl FnOnce() -> Vec<u8>) -> Option<Vec<u8>> {
+    pub(crate) fn take_written(&mut self, spare: impl FnOnce() -> Block) -> Option<Block> {
         if self.sent == 0 {
             return None;
         }
         let mut written = std::mem::replace(&mut self.staged, spare());
-        self.staged.extend_from_slice(&written[self.sent..]);
+        let rest = &written.bytes()[self.sent..];
+        self.staged.out().extend_from_slice(rest);
         written.truncate(self.sent);
         self.sent = 0;
         Some(written)
@@ -191,7 +256,7 @@ impl Part {
         folder.has_place(&file, size)?;
         let end = self.sent + size;
         while self.sent < end {
-            match file.write_at(&self.staged[self.sent..end], self.offset) {
+            match file.write_at(&self.staged.bytes()[self.sent..end], self.offset) {
                 Ok(0) => {
                     let error = io::Error::from(io::ErrorKind::WriteZero);
                     return Err(Fault::system(format!("writing {}", self.name), error));
@@ -243,7 +308,7 @@ impl Part {
                 producers[producer].lose(loss, mark.events);
             }
         }
-        self.staged.clear();
+        self.staged.truncate(0);
         self.sent = 0;
         match &self.file {
             Some(file) if self.offset > self.whole => {
@@ -266,9 +331,10 @@ impl Part {
         self.events
     }
 
-    /// No bytes follow: frees the buffer.
+    /// No bytes follow: frees the buffer and ends the thread.
     pub(crate) fn seal(&mut self) {
-        self.staged = Vec::new();
+        self.staged.free();
+        self.behind.refuse();
     }
 
     /// Whether the file was removed from outside.
@@ -291,3 +357,6 @@ impl Part {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

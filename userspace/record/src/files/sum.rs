@@ -10,8 +10,8 @@ use std::thread::{self, JoinHandle};
 
 use sha2::{Digest as _, Sha256};
 
-/// Block size and alignment in the file, bytes.
-pub(crate) const BLOCK: usize = 1 << 20;
+use super::block::{BLOCK, Block};
+
 /// Most blocks in its queue; above it the drain thread waits.
 const WAITING: usize = 16;
 
@@ -21,7 +21,7 @@ pub(crate) type Sum = Receiver<io::Result<String>>;
 /// Jobs, in the order of the bytes in the file.
 enum SumJob {
     /// The next bytes of the file.
-    Add(Vec<u8>),
+    Add(Block),
     /// The file was truncated to this many bytes.
     Cut(Arc<File>, u64),
     /// The file is complete: send its sum. The next bytes belong to another file.
@@ -31,7 +31,7 @@ enum SumJob {
 /// The drain thread's handle.
 pub(crate) struct Summer {
     jobs: Option<SyncSender<SumJob>>,
-    spare: Receiver<Vec<u8>>,
+    spare: Receiver<Block>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -58,13 +58,13 @@ impl Summer {
     }
 
     /// An empty block, reused if possible.
-    pub(crate) fn spare(&self) -> Vec<u8> {
-        self.spare.try_recv().unwrap_or_else(|_| block())
+    pub(crate) fn spare(&self) -> Block {
+        self.spare.try_recv().unwrap_or_else(|_| Block::new())
     }
 
     /// Adds the file's next bytes.
-    pub(crate) fn add(&self, bytes: Vec<u8>) {
-        self.give(SumJob::Add(bytes));
+    pub(crate) fn add(&self, block: Block) {
+        self.give(SumJob::Add(block));
     }
 
     /// The file was truncated to `bytes` bytes.
@@ -90,22 +90,16 @@ impl Drop for Summer {
     }
 }
 
-/// An empty block, with room for bytes added after its end before it is written.
-pub(crate) fn block() -> Vec<u8> {
-    Vec::with_capacity(BLOCK + BLOCK / 2)
-}
-
-fn run(inbox: &Receiver<SumJob>, used: &Sender<Vec<u8>>) {
+fn run(inbox: &Receiver<SumJob>, used: &Sender<Block>) {
     let mut hash = Ok(Sha256::new());
     for job in inbox {
         match job {
-            SumJob::Add(mut bytes) => {
+            SumJob::Add(block) => {
                 if let Ok(hash) = &mut hash {
-                    hash.update(&bytes);
+                    hash.update(block.bytes());
                 }
-                bytes.clear();
                 // The drain thread may have ended.
-                let _ = used.send(bytes);
+                let _ = used.send(block.emptied());
             }
             // The sum includes the removed bytes: only in this case the file is read again.
             SumJob::Cut(file, size) => hash = hash_of(&file, size),

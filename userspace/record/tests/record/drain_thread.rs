@@ -95,6 +95,53 @@ fn drain_thread__final_drain__then_all_data_written() {
     }
 }
 
+/// The rings hold all of it when the end begins, so that it goes to the files past the page cache,
+/// where the file system has that.
+#[test]
+fn drain_thread_final_drain_of_many_blocks_then_each_event_once_on_a_disk_and_in_memory() {
+    for (place, split_size) in [
+        (std::env::temp_dir(), None),
+        ("/dev/shm".into(), Some(3 << 20)),
+    ] {
+        let folder = tempfile::tempdir_in(place).unwrap();
+        let mut spec = spec(folder.path());
+        spec.sleep = Some(Duration::from_secs(3600));
+        (spec.ring_bytes, spec.split_size) = (8 << 20, split_size);
+        let mut recording = Recording::start(spec).unwrap();
+        let mut producers = [
+            recording.producer("a").unwrap(),
+            recording.producer("b").unwrap(),
+        ];
+        let mut offered = [0u64; 2];
+        for is_full in [false, true] {
+            for (name, producer) in (0u32..).zip(&mut producers) {
+                let next = &mut offered[name as usize];
+                while producer.offer(*next, 96, &packet(name, *next)) {
+                    *next += 1;
+                    if !is_full && *next == 100 {
+                        break;
+                    }
+                }
+            }
+            if !is_full {
+                // Leaves the file at an odd place, and the drain thread asleep.
+                recording.flush(soon()).unwrap();
+            }
+        }
+        let manifest = finish(&mut recording);
+        assert!(manifest.bytes() > 16 << 20, "{}", manifest.bytes());
+        let mut next = [0u64; 2];
+        for file in &manifest.files {
+            for packet in capture(&folder.path().join(&file.name)).packets {
+                let (name, number) = number(&packet.bytes);
+                assert_eq!(number, next[name as usize]);
+                next[name as usize] += 1;
+            }
+        }
+        assert_eq!(next, offered);
+    }
+}
+
 #[test]
 fn timer_expires_after_the_cut_then_ignored() {
     const DURATION: Duration = Duration::from_secs(1);
