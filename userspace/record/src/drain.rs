@@ -120,6 +120,9 @@ impl Drain {
             if self.shared.is_ending() {
                 return;
             }
+            if self.shared.gate.door() == Door::Closed {
+                self.files.write_directly();
+            }
             // Read before the rings: events accepted before the flush are taken.
             let flush = self.shared.flush_wanted();
             self.take_in();
