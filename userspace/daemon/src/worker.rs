@@ -277,19 +277,32 @@ mod tests {
         Instant::now() + Duration::from_secs(30)
     }
 
+    /// The policy of a thread of this process: field 41, proc_pid_stat(5). The third field is the
+    /// first after the name.
+    fn policy_of(thread: &str) -> i32 {
+        let stat = std::fs::read_to_string(format!("/proc/self/task/{thread}/stat")).unwrap();
+        let (_, fields) = stat.rsplit_once(')').unwrap();
+        let policy = fields.split_ascii_whitespace().nth(38).unwrap();
+        policy.parse().unwrap()
+    }
+
     #[test]
-    fn worker_wakes_up_then_it_preempts_nothing() {
-        let (told, policy) = channel();
+    fn worker_waits_for_a_job_then_it_will_preempt_nothing_and_amid_a_job_it_does() {
+        let (told, tid) = channel();
         let worker = Worker::start(&ThreadRegistry::default(), "worker", move |()| {
-            let stat = std::fs::read_to_string("/proc/thread-self/stat")?;
-            // Field 41, proc_pid_stat(5); the third one is the first after the name.
-            let fields = stat.rsplit_once(')').map(|(_, fields)| fields.to_owned());
-            let policy = fields.and_then(|it| it.split_ascii_whitespace().nth(38)?.parse().ok());
-            told.send(policy).map_err(io::Error::other)
+            let own = sys::gettid().to_string();
+            let policy = policy_of(&own);
+            told.send((own, policy)).map_err(io::Error::other)
         });
         let worker = worker.unwrap();
         worker.hand_in(()).unwrap();
-        assert_eq!(policy.recv(), Ok(Some(libc::SCHED_BATCH)));
+        let (tid, amid) = tid.recv().unwrap();
+        assert_eq!(amid, libc::SCHED_OTHER);
+        let limit = later();
+        while policy_of(&tid) != libc::SCHED_BATCH {
+            assert!(Instant::now() < limit, "it waits as any thread does");
+            std::thread::yield_now();
+        }
         worker.close(later()).unwrap();
     }
 
