@@ -179,14 +179,14 @@ fn main() -> Result<()> {
             "a debug build: the figures mean nothing (cargo xtask bench builds for release)";
         println!("{}", style(warning).yellow());
     }
-    let stage = Stage::open("bench-load")?;
-    let load = match arguments.loaded {
-        true => busy_core::on_each(&stage)?,
-        false => vec![],
-    };
+    let stage = arguments.loaded.then(|| Stage::open("bench-load"));
+    let stage = stage.transpose()?;
+    let load = stage.as_ref().map(busy_core::on_each).transpose()?;
     let (rows, failures) = measure(&arguments);
     drop(load);
-    stage.take_down()?;
+    if let Some(stage) = stage {
+        stage.take_down()?;
+    }
     println!("{}", show::table(&rows));
     if let Some(folder) = &arguments.plots {
         draw(&rows, folder)?;

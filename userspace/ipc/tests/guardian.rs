@@ -19,10 +19,13 @@ use rustix::pipe::pipe;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, test_kill_process};
 use tempfile::TempDir;
 
-use rig::daemon::{Daemon, play};
+use rig::daemon::{Daemon, play, system_call};
 use rig::threads::{Sleeper, Taken, again, is_child, is_readable, until};
 
 const CALLERS: usize = 8;
+/// What two processes have in common: kcmp(2).
+const KCMP_VM: libc::c_long = 1;
+const KCMP_FILES: libc::c_long = 2;
 const FOLDER: &str = "STATE_DIRECTORY";
 /// Longer than the guardian takes to close a file.
 const MOMENT: Duration = Duration::from_millis(100);
@@ -30,17 +33,15 @@ const MOMENT: Duration = Duration::from_millis(100);
 /// The child's side: has a lock on the folder and prints its guardian's pid. For each line that it
 /// reads it ends the guardian and starts another one.
 fn serve() {
+    let mut guardian = Guardian::start().unwrap();
+    // The guardian has also what the daemon opens later.
     let lock = File::open(std::env::var_os(FOLDER).unwrap()).unwrap();
     flock(&lock, FlockOperation::NonBlockingLockExclusive).unwrap();
-    let start = || {
-        let guardian = Guardian::start().unwrap();
-        println!("guardian {}", guardian.pid());
-        guardian
-    };
-    let mut guardian = start();
+    println!("guardian {}", guardian.pid());
     for _ in std::io::stdin().lines() {
         drop(guardian);
-        guardian = start();
+        guardian = Guardian::start().unwrap();
+        println!("guardian {}", guardian.pid());
     }
 }
 
@@ -166,6 +167,14 @@ fn guardian_gets_signals_then_only_kill_ends_it_and_the_daemon_ends_it_and_start
     }
     let mut guarded = Guarded::start(TEST);
     let pid = guarded.guardian.as_raw_nonzero();
+    for what in [KCMP_VM, KCMP_FILES] {
+        let pids = [guarded.daemon.child.id().into(), pid.get().into(), what];
+        assert_eq!(
+            system_call(libc::SYS_kcmp, pids),
+            0,
+            "it has its own {what}"
+        );
+    }
     let name = || std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap();
     until("it has no name", || name().trim_end() == NAME);
     for signal in [Signal::TERM, Signal::INT, Signal::HUP, Signal::USR1] {

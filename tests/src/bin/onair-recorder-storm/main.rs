@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use onair_record::{Format, Manifest, Recording, Spec};
 use onair_tests::storm::{SNAP_LENGTH, StormResult, Wanted, name};
-use onair_tests::{assembler, raster};
+use onair_tests::{assembler, raster, wait_for};
 use onair_types::RecordingEnd;
 use onaird::config::ShutdownConfig;
 use onaird::shutdown::{ShutdownCoordinator, Signals};
@@ -44,8 +44,10 @@ fn main() -> Result<()> {
             false => thread.offer_events(),
         }));
     }
-    while wanted.fills_rings && lock(&recording).status().totals.dropped.ring_full == 0 {
-        std::thread::sleep(Duration::from_millis(1));
+    if wanted.fills_rings {
+        wait_for("a ring to be full", 60, || {
+            Ok(lock(&recording).status().totals.dropped.ring_full > 0)
+        })?;
     }
     println!("ready");
     let report = shutdown.run();

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::readable::readable;
 use crate::resources::Resources;
 
-/// From a guardian's death to the next one.
+/// From a guardian's death to the next one: who kills each of them costs no more than one a second.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Starts a guardian and writes it to the journal. Waits for the disk. Without a guardian the daemon
@@ -35,6 +35,7 @@ pub(super) async fn keep(mut guardian: Option<Guardian>, resources: Resources) {
             std::future::pending::<()>().await;
         }
         tracing::warn!("the daemon's guardian was killed; the next one starts in a second");
+        drop(running);
         tokio::time::sleep(PAUSE).await;
         let (tell, told) = oneshot::channel();
         let resources = resources.clone();

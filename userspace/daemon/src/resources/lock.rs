@@ -1,6 +1,7 @@
 //! One daemon a state directory: the daemon that has the folder's lock may write in the folder, and
 //! may undo what the journal names.
 
+use std::fmt::Display;
 use std::fs::File;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -42,16 +43,16 @@ impl StateLock {
         let folder = File::open(dir).map_err(system("open the folder"))?;
         let begin = Instant::now();
         let mut has_logged = false;
-        let mut wait = |owner: &dyn Fn() -> String| -> Result<(), ResourceError> {
+        let mut wait = |owner: &dyn Display| -> Result<(), ResourceError> {
             if begin.elapsed() >= patience {
                 return Err(ResourceError::InUse {
                     dir: dir.to_owned(),
-                    owner: owner(),
+                    owner: owner.to_string(),
                 });
             }
             if !has_logged {
                 has_logged = true;
-                tracing::info!(owner = owner(), "waiting for the previous daemon to exit");
+                tracing::info!(%owner, "waiting for the previous daemon to exit");
             }
             std::thread::sleep(PAUSE);
             Ok(())
@@ -71,10 +72,10 @@ impl StateLock {
                     owner: owner.expect("it lives").to_string(),
                 });
             }
-            wait(&|| {
-                let named = owner.as_ref().map(Owner::to_string);
-                named.unwrap_or_else(|| "another daemon".into())
-            })?;
+            match &owner {
+                Some(owner) => wait(owner)?,
+                None => wait(&"another daemon")?,
+            }
         }
         // The kernel closes its files one after the other: the lock may be free before its sockets
         // and links.
@@ -85,17 +86,15 @@ impl StateLock {
                 Ok(*process != me && matches!(status, ProcessStatus::Dying | ProcessStatus::Lives))
             };
             while is_there(&state.owner)? {
-                wait(&|| state.owner.to_string())?;
+                wait(&state.owner)?;
             }
             // It has what the daemon had, and ends by itself.
             if let Some(guardian) = &state.guardian {
+                let (pid, owner) = (guardian.pid, &state.owner);
                 while is_there(guardian)? {
-                    wait(&|| {
-                        format!(
-                            "process {}, the guardian of the dead {},",
-                            guardian.pid, state.owner
-                        )
-                    })?;
+                    wait(&format_args!(
+                        "process {pid}, the guardian of the dead {owner},"
+                    ))?;
                 }
             }
         }
