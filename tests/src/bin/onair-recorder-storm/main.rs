@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use onair_record::{Format, Manifest, Recording, Spec};
+use onair_stage::{FUTEX, calls, threads_named};
 use onair_tests::storm::{SNAP_LENGTH, StormResult, Wanted, name};
 use onair_tests::{assembler, raster, wait_for};
 use onair_types::RecordingEnd;
@@ -27,9 +28,14 @@ fn main() -> Result<()> {
     let recording = Arc::new(Mutex::new(Recording::start(spec(&wanted))?));
     let manifest = register(&shutdown, &recording);
 
+    let producers = (0..wanted.producers).map(|number| lock(&recording).producer(&name(number)));
+    let producers = producers.collect::<Result<Vec<_>, _>>()?;
+    if wanted.fills_rings {
+        // Once it has work, it may keep up and never sleep.
+        wait_for("the drain thread to sleep", 60, drain_sleeps)?;
+    }
     let mut threads = Vec::new();
-    for number in 0..wanted.producers {
-        let producer = lock(&recording).producer(&name(number))?;
+    for (number, producer) in (0..).zip(producers) {
         let worker = shutdown.threads().register(&name(number));
         let thread = producer::Thread {
             number,
@@ -74,6 +80,18 @@ fn main() -> Result<()> {
     serde_json::to_writer(&mut out, &outcome)?;
     out.flush()?;
     Ok(())
+}
+
+const DRAIN: &str = "rec-storm";
+
+/// Whether the drain thread waits in futex(2).
+fn drain_sleeps() -> Result<bool> {
+    let pid = std::process::id();
+    let drain = threads_named(pid, DRAIN)?;
+    let calls = calls(pid)?;
+    Ok(calls
+        .iter()
+        .any(|(tid, number, _)| drain.contains(tid) && *number == FUTEX))
 }
 
 fn spec(wanted: &Wanted) -> Spec {
