@@ -12,6 +12,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 use std::ptr;
 
+use onair_mutant::mutant;
 use rustix::process::{PidfdFlags, getpid, pidfd_open};
 
 /// Its name in `ps` and in `/proc/PID/comm`.
@@ -43,17 +44,27 @@ impl Guardian {
     /// The kernel's: no process, no memory, refused by a seccomp filter.
     pub fn start() -> io::Result<Self> {
         // Readable when all threads of the daemon are dead (pidfd_open(2)).
-        let daemon = pidfd_open(getpid(), PidfdFlags::empty())?;
+        let daemon = mutant!(
+            "guardian: does not wait for the daemon's death",
+            rustix::event::eventfd(1, rustix::event::EventfdFlags::CLOEXEC),
+            pidfd_open(getpid(), PidfdFlags::empty())
+        )?;
+        let memory = mutant!("guardian: memory of its own", 0, libc::CLONE_VM);
+        let files = mutant!("guardian: files of its own", 0, libc::CLONE_FILES);
         let stack = Stack::reserve()?;
         let mut process: RawFd = -1;
-        let blocked = BlockedSignals::block()?;
+        let blocked = mutant!(
+            "guardian: any signal ends it",
+            None,
+            Some(BlockedSignals::block()?)
+        );
         // SAFETY: `guard` uses nothing but its stack, a static and system calls: not the storage of the
         // calling thread, whose address it inherits. The stack lives until the guardian was waited for.
         let pid = unsafe {
             libc::clone(
                 guard,
                 stack.top(),
-                libc::CLONE_VM | libc::CLONE_FILES | libc::CLONE_PIDFD,
+                memory | files | libc::CLONE_PIDFD,
                 ptr::without_provenance_mut(
                     usize::try_from(daemon.as_raw_fd()).unwrap_or_default(),
                 ),

@@ -45,6 +45,21 @@ mutants! {
     "recorder: does not drain at the end" => File("onair-record", "record", "drain_thread__final_drain");
     "recorder: the end does not wake the drain thread" =>
         File("onair-record", "record", "drain_thread__shutdown_wake");
+    "direct writes: a refused one counts" => Unit("onair-record", "part_whose_file_takes_no_more");
+    "direct writes: those behind a refused one are lost" => Unit("onair-record", "part_whose_file_takes_no_more");
+    "direct writes: the end does not wait for them" => Unit("onair-record", "part_written_behind");
+    // A dying daemon.
+    "guardian: memory of its own" => File("onair-ipc", "guardian", "guardian_gets_signals");
+    "guardian: files of its own" => File("onair-ipc", "guardian", "guardian_killed_daemon");
+    "guardian: does not wait for the daemon's death" => File("onair-ipc", "guardian", "guardian_killed_daemon");
+    "guardian: any signal ends it" => File("onair-ipc", "guardian", "guardian_gets_signals");
+    "guardian: none takes its place" => System("guardian::guardian_killed");
+    "start: beside the last daemon's guardian" => Unit("onaird", "state_dir_of_a_dead_daemon");
+    // Sessions that the daemon makes for clients.
+    "follower: ends with its last client" => Unit("onaird", "session_unused_then_ended");
+    "follower: outlives its source" => Unit("onaird", "source_gone_then_ended");
+    "follower: revived again and again" => Unit("onaird", "thread_dies_then_started");
+    "follower: a stop of its source is not followed" => Unit("onaird", "source_stopped_and_started");
     // The probe, and what is shared out.
     "probe: text is not compared" => System("blockers_blind::text_changed_beside_the_sites");
     "probe: sleepers are not compared" =>

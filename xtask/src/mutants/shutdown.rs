@@ -29,6 +29,7 @@ mutants! {
     "session: leaks memory" => System("shutdown_load::shutdown__memory_usage__then_no_leaks");
     // Signals.
     "signals: a second one counts as the first" => File("onaird", "signals", "signals_storm");
+    "signals: of two kinds one is seen" => Unit("onaird", "signals_before_the_thread_looks");
     "signals: the old handlers are not restored" => File("onaird", "signals", "signal_handler__restore");
     "signals: without SA_RESTART" => File("onaird", "signals", "signal_handler__sa_restart");
     // Timers.

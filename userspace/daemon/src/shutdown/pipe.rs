@@ -10,6 +10,7 @@ use std::io::{self, Read as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use onair_mutant::mutant;
 use signal_hook::SigId;
 use signal_hook::flag;
 use signal_hook::low_level::{pipe, unregister};
@@ -56,7 +57,8 @@ impl SignalPipe {
     pub(super) fn run(mut self, mut each: impl FnMut(i32)) {
         let mut bytes = [0; 4096];
         while !matches!(self.reader.read(&mut bytes), Ok(0)) {
-            for (signal, flag) in &self.flags {
+            let seen = mutant!("signals: of two kinds one is seen", 1, self.flags.len());
+            for (signal, flag) in &self.flags[..seen] {
                 // SYNC: none. The pipe orders: the handler stores before it writes.
                 if flag.swap(false, Ordering::SeqCst) {
                     each(*signal);

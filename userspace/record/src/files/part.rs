@@ -7,6 +7,8 @@ use std::os::fd::AsFd as _;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
+use onair_mutant::mutant;
+
 use crate::manifest::{FileReport, Time};
 use crate::totals::{Loss, ProducerTotals};
 
@@ -205,6 +207,7 @@ impl Part {
             self.behind.give(block, at);
         }
         // Whole blocks that were not given are written behind those under way.
+        let all = all && !mutant!("direct writes: the end does not wait for them");
         self.land(all || self.staged.len() >= BLOCK, producers, summer);
         Ok(())
     }
@@ -227,7 +230,9 @@ impl Part {
     fn take_back(&mut self, first: Block) {
         let mut staged = first;
         while let Some(next) = self.behind.next(true) {
-            staged.out().extend_from_slice(next.block.bytes());
+            if !mutant!("direct writes: those behind a refused one are lost") {
+                staged.out().extend_from_slice(next.block.bytes());
+            }
         }
         staged.out().extend_from_slice(self.staged.bytes());
         (self.staged, self.flying) = (staged, 0);

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use onair_mutant::mutant;
 use onair_pixels::PixelFormat;
 use onair_types::SessionName;
 use onair_types::id::NAME_MAX;
@@ -83,11 +84,16 @@ impl Follower {
         if seen.is_draining {
             return None;
         }
-        if seen.source == Source::Gone {
+        if seen.source == Source::Gone && !mutant!("follower: outlives its source") {
             return self.end(now);
         }
         if !seen.has_clients {
-            let until = *self.unused_since.get_or_insert(now) + UNUSED;
+            let unused = mutant!(
+                "follower: ends with its last client",
+                Duration::ZERO,
+                UNUSED
+            );
+            let until = *self.unused_since.get_or_insert(now) + unused;
             if now >= until {
                 return self.end(now);
             }
@@ -97,7 +103,10 @@ impl Follower {
             Source::Running(start) => Some(start),
             Source::Stopped | Source::Gone => None,
         };
-        if self.started.is_some() && self.started != running {
+        if self.started.is_some()
+            && self.started != running
+            && !mutant!("follower: a stop of its source is not followed")
+        {
             self.started = None;
             // Also if it does not run: a start may wait.
             return Some(Step::Stop);
@@ -108,7 +117,8 @@ impl Follower {
             return (!seen.runs).then_some(Step::Start);
         }
         let is_orphan = self.ran && seen.thread == Thread::Dead;
-        if running.is_some() && is_orphan && !self.was_revived {
+        let may = !self.was_revived || mutant!("follower: revived again and again");
+        if running.is_some() && is_orphan && may {
             self.was_revived = true;
             return Some(Step::Start);
         }
