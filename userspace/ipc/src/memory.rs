@@ -17,7 +17,7 @@ use crate::kick::Kick;
 use crate::layout::{self, Geometry, OWN_SLOTS, SLOTS};
 use crate::memfd::Memfd;
 use crate::meta::MetaWords;
-use crate::slot::{Slot, SlotReading};
+use crate::slot::{self, Slot, SlotReading};
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use crate::sys;
 
@@ -214,6 +214,15 @@ impl AttachmentMemory {
         self.notify_watch();
     }
 
+    /// A thread of the client has ended, perhaps before it passed on what woke it: changes every event
+    /// count, and wakes one sleeper of each, and one caller that waits for a start.
+    pub fn thread_ended(&self) {
+        self.notify_all();
+        if !mutant!("exit: wakes none that waits for a start") {
+            sys::futex_wake(self.gate().word(), ONE);
+        }
+    }
+
     /// Sleepers on the word with the most, read after a notification (the client writes the words).
     pub fn sleepers(&self) -> u32 {
         let event_counts = [self.frame_ready(), self.event_ready()];
@@ -267,8 +276,7 @@ impl AttachmentMemory {
 
     /// Reads the slots that are owned or counted (the client writes them).
     pub fn slots(&self) -> Vec<SlotReading> {
-        let high: &AtomicU32 = self.seg.mapping().at(layout::SEG_SLOTS_HIGH);
-        let high = (high.load(Ordering::Relaxed) as usize).min(OWN_SLOTS as usize);
+        let high = (self.slots_high() as usize).min(OWN_SLOTS as usize);
         let slots = self.slot_words();
         (0..high)
             .chain([OWN_SLOTS as usize])
@@ -285,11 +293,10 @@ impl AttachmentMemory {
 
     /// The slots that seem to count a user, for display. A decision needs [`Self::users_at`].
     pub fn users(&self) -> Vec<SlotReading> {
-        let gate = self.session_gate();
-        self.slots()
-            .into_iter()
-            .filter(|slot| slot.is_user(gate, slot.index == OWN_SLOTS))
-            .collect()
+        let mut users: Vec<_> =
+            slot::users(self.slot_words(), self.slots_high(), self.session_gate()).collect();
+        users.reverse();
+        users
     }
 
     /// Empties the slot of a dead thread, if it still belongs to that thread, and changes the event
@@ -384,6 +391,11 @@ impl AttachmentMemory {
 
     fn state_word(&self) -> &AtomicU32 {
         self.ctl.mapping().at(layout::CTL_STATE)
+    }
+
+    fn slots_high(&self) -> u32 {
+        let high: &AtomicU32 = self.seg.mapping().at(layout::SEG_SLOTS_HIGH);
+        high.load(Ordering::Relaxed)
     }
 
     fn slot_words(&self) -> &[Slot] {

@@ -243,6 +243,18 @@ impl SlotReading {
     }
 }
 
+/// The slots of an attachment that count a user of a session whose closed gate is `gate`, the last
+/// one first: threads that leave in the order in which they came find another one soon. `slots` are
+/// all of it, the shared one at the end; `high` is one past the highest that was ever claimed.
+pub fn users(slots: &[Slot], high: u32, gate: u32) -> impl Iterator<Item = SlotReading> {
+    let shared = slots.len() - 1;
+    let own = (0..shared.min(high as usize)).rev();
+    std::iter::once(shared).chain(own).filter_map(move |at| {
+        let reading = slots[at].read(u16::try_from(at).expect("at most 128"));
+        reading.is_user(gate, at == shared).then_some(reading)
+    })
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;

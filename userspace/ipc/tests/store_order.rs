@@ -131,7 +131,7 @@ fn drain_against_a_caller_that_leaves_then_one_sees_the_other() {
         },
         || {
             slot.exit(true);
-            kick.0.take()
+            kick.0.take(|| false)
         },
         || {
             kick.0.arm();
@@ -140,4 +140,27 @@ fn drain_against_a_caller_that_leaves_then_one_sees_the_other() {
         },
     );
     assert_eq!(missed, 0, "a caller left, and the drain waits for it");
+}
+
+#[test]
+fn callers_two_that_leave_at_once_then_one_of_them_kicks() {
+    let kick = Line(Kick::unarmed());
+    let slots = [Slot::vacant(), Slot::vacant()];
+    let leave = |who: usize| {
+        slots[who].exit(true);
+        kick.0.take(|| slots[1 - who].read(0).count > 0)
+    };
+    let missed = missed(
+        || {
+            for slot in &slots {
+                if slot.read(0).count == 0 {
+                    slot.enter(Operation::Get, true);
+                }
+            }
+            kick.0.arm();
+        },
+        || leave(0),
+        || leave(1),
+    );
+    assert_eq!(missed, 0, "each left the kick to the other");
 }

@@ -355,7 +355,7 @@ fn ask<R>(
 }
 
 fn notify<R>(turn: &mut Turn<'_, R>, attachment: &Attachment) {
-    attachment.memory.notify_all();
+    attachment.memory.thread_ended();
     turn.effects.wake(&attachment.memory);
 }
 

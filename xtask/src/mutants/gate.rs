@@ -22,6 +22,7 @@ mutants! {
     "stop: wakes as many as the client says" => Unit("onaird", "waking_sleepers_that_count_often");
     "wake-ups: all at once, by the daemon" => File("onair-ipc", "hostile", "words_slept_on");
     "start: a woken caller wakes no other" => Shuttle("session_pulses");
+    "exit: wakes none that waits for a start" => Shuttle("callers_that_wait_for_a_start");
     "local stop: one event count less" => Shuttle("local_pulses");
     "local stop: no event count" => Shuttle("local_pulses");
     // Sleeping.
@@ -59,6 +60,10 @@ mutants! {
     "kick: looked at before the count goes down" => Shuttle("drain");
     "kick: not after a put" => File("onair-ipc", "loan_and_take", "put_after_stop");
     "kick: taken by two" => Unit("onair-ipc", "kick_armed");
+    "kick: no fence before the look at the others" =>
+        File("onair-ipc", "store_order", "callers_two_that_leave");
+    "kick: taken, then kept for another one" => Shuttle("drain");
+    "kick: waits for one that has acknowledged" => Shuttle("drain");
     "kick: not armed for a drain" => File("onair-ipc", "loan_and_take", "put_after_stop");
     "ledger: a returned frame is not counted" => File("onair-ipc", "loan_and_take", "put_after_stop");
     // Evict.

@@ -30,7 +30,7 @@ use crate::mapping::{Access, Mapping};
 use crate::memory::AttachmentState;
 use crate::message::{Attached, KICK};
 use crate::pins::Pins;
-use crate::slot::Operation;
+use crate::slot::{self, Operation};
 use crate::sync::{AtomicU32, AtomicU64};
 use crate::{life, sys};
 
@@ -391,14 +391,27 @@ impl Attachment {
             || words.event_head().load(Ordering::Acquire) < words.events().tail()
     }
 
-    /// Sends the kick if the daemon requested one. A full socket means that one is pending.
+    /// Sends the kick if the daemon requested one and no caller is inside, who will send it. A full
+    /// socket means that one is pending.
     #[inline(always)]
     fn kick_look(&self) {
-        if self.words.kick().take() {
+        if self.words.kick().take(|| self.is_user_inside()) {
             label!("kick.taken");
             self.send_kick();
             label!("kick.sent");
         }
+    }
+
+    /// Whether a slot counts a user, as the daemon sees it.
+    fn is_user_inside(&self) -> bool {
+        let words = &self.words;
+        let high = words.slots_high().load(Ordering::Relaxed);
+        let gate = mutant!(
+            "kick: waits for one that has acknowledged",
+            u32::MAX,
+            words.session_gate().load()
+        );
+        slot::users(words.slots(), high, gate).next().is_some()
     }
 
     #[cold]

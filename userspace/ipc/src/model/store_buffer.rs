@@ -32,6 +32,8 @@ enum Variant {
     BarrierBeforeGate,
     /// Mutant: the barrier comes before the kick is armed.
     BarrierBeforeArm,
+    /// Mutant: a caller that leaves looks at the other one's count before its own has reached memory.
+    NoFenceAtLast,
 }
 
 /// A broken invariant.
@@ -45,7 +47,7 @@ enum Violation {
 
 plain! {
     /// The next step of a caller.
-    enum CallerAt { Outside, LoadGate, Inside, ExitSlot, LookAtKick, TakeKick, }
+    enum CallerAt { Outside, LoadGate, Inside, ExitSlot, LookAtKick, Fence, LookAtOther, TakeKick, }
 
     /// The next step of the control thread.
     enum DrainAt { CloseGate, ArmKick, Barrier, ReadCount, Decide, Destroyed, }
@@ -162,8 +164,17 @@ impl StoreBuffer {
                 next.store_count(who, 0, locked);
                 (LookAtKick, "count -= 1")
             }
-            LookAtKick if state.kick => (TakeKick, "read the kick"),
+            LookAtKick if state.kick => (Fence, "read the kick"),
             LookAtKick => (Outside, "read the kick"),
+            Fence => {
+                if self.0 != Variant::NoFenceAtLast {
+                    next.retire_all(who);
+                }
+                (LookAtOther, "full fence")
+            }
+            // Its own count is 0, wherever the store is.
+            LookAtOther if state.count[1 - who] > 0 => (Outside, "read the other's count"),
+            LookAtOther => (TakeKick, "read the other's count"),
             TakeKick => {
                 next.retire_all(who);
                 next.message |= state.kick;
@@ -189,7 +200,7 @@ impl StoreBuffer {
             (Variant::BarrierBeforeGate, Barrier) => CloseGate,
             (Variant::BarrierBeforeArm, CloseGate) => Barrier,
             (Variant::BarrierBeforeArm, Barrier) => ArmKick,
-            (Variant::Base, ArmKick) => Barrier,
+            (Variant::Base | Variant::NoFenceAtLast, ArmKick) => Barrier,
             (_, CloseGate) => ArmKick,
             (_, ArmKick | Barrier) => ReadCount,
             (_, other) => other,
@@ -272,5 +283,11 @@ fn store_buffer_mutant_barrier_before_gate_then_caught() {
 #[test]
 fn store_buffer_mutant_barrier_before_arm_then_caught() {
     let mutant = StoreBuffer(Variant::BarrierBeforeArm);
+    is_caught(&mutant, Violation::LostNotification);
+}
+
+#[test]
+fn store_buffer_mutant_no_fence_at_last_then_caught() {
+    let mutant = StoreBuffer(Variant::NoFenceAtLast);
     is_caught(&mutant, Violation::LostNotification);
 }

@@ -45,7 +45,7 @@ impl Leave {
 impl Notifying for Leave {
     fn finish(&self) -> bool {
         self.slot.exit(self.plain);
-        self.kick.take()
+        self.kick.take(|| false)
     }
 
     fn arm_and_scan(&self) -> bool {
@@ -78,7 +78,7 @@ impl Notifying for Put {
         self.word
             .release(1, 0)
             .expect("the frame is held by this caller");
-        self.kick.take()
+        self.kick.take(|| false)
     }
 
     fn arm_and_scan(&self) -> bool {
@@ -141,6 +141,58 @@ fn finish_while_draining<N: Notifying>(words: N) {
     let seen = words.arm_and_scan();
     let kicked = caller.join().expect("the caller returns");
     assert!(seen || kicked, "{LOST}");
+}
+
+/// Two callers that leave, on the crate's words.
+struct Two {
+    slots: [Slot; 2],
+    kick: Kick,
+}
+
+impl Two {
+    fn inside() -> Self {
+        let slots = [Slot::vacant(), Slot::vacant()];
+        for slot in &slots {
+            slot.enter(Operation::Get, true);
+        }
+        Self {
+            slots,
+            kick: Kick::unarmed(),
+        }
+    }
+}
+
+impl Two {
+    /// Caller `who` leaves. Returns whether it notifies.
+    fn leave(&self, who: usize) -> bool {
+        self.slots[who].exit(true);
+        self.kick.take(|| self.slots[1 - who].read(0).count > 0)
+    }
+
+    /// Whether no caller is counted any more, after the kick was armed.
+    fn arm_and_scan(&self) -> bool {
+        self.kick.arm();
+        heavy();
+        self.slots.iter().all(|slot| slot.read(0).count == 0)
+    }
+}
+
+/// Both leave while the drain arms and scans: it sees that, or one of them notifies.
+fn both_leave_while_draining() {
+    let words = Arc::new(Two::inside());
+    let leave = |who| {
+        let words = Arc::clone(&words);
+        thread::spawn(move || words.leave(who))
+    };
+    let callers = [leave(0), leave(1)];
+    let seen = words.arm_and_scan();
+    let kicked = callers.map(|it| it.join().expect("the caller returns"));
+    assert!(seen || kicked.contains(&true), "{LOST}");
+}
+
+#[test]
+fn kick_two_leave_then_not_lost() {
+    holds(both_leave_while_draining);
 }
 
 #[test]

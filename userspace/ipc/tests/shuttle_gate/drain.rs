@@ -24,7 +24,7 @@ fn drain_of_a_few_callers_then_kicked_by_the_last() {
         if below(2) == 0 {
             lender.publish(0, &FrameMeta::default()).unwrap();
         }
-        let callers: Vec<_> = (0..1 + below(2))
+        let callers: Vec<_> = (0..1 + below(4))
             .map(|_| {
                 let client = pair.client.clone();
                 let deadline = [Deadline::Now, Deadline::Never][below(2)];

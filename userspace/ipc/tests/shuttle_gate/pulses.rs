@@ -9,6 +9,7 @@ use onair_ipc::frames::FrameMemory;
 use onair_ipc::gate::Gate;
 use onair_ipc::layout::{self, Geometry};
 use onair_ipc::memory::AttachmentState;
+use onair_ipc::scheduled::Mortal;
 use onair_ipc::{scheduled, sys};
 use shuttle::thread;
 
@@ -184,5 +185,39 @@ fn both_gates_pulsed_at_once_with_timers_then_again_and_no_caller_is_left_asleep
         for caller in callers {
             assert!(caller.join().unwrap().unwrap() <= 2, "once for each stop");
         }
+    });
+}
+
+/// The one that the daemon wakes wakes the others, unless it dies first: then its exit does.
+#[test]
+fn callers_that_wait_for_a_start_and_the_woken_one_dies_then_the_others_return() {
+    schedules(3000, || {
+        let frames = FrameMemory::create(Geometry::new(2, 100).unwrap(), true).unwrap();
+        let pair = Arc::new(pair(below(2) as u64, &frames));
+        pair.memory.stop();
+        let mortal = Mortal::default();
+        let mut mortals = vec![mortal.clone()];
+        let callers: Vec<_> = (0..3)
+            .map(|_| {
+                let client = pair.client.clone();
+                let wait = move || client.wait_started(Deadline::Never);
+                spawn(std::mem::take(&mut mortals), wait)
+            })
+            .collect();
+        let reaper = {
+            let memory = pair.memory.clone();
+            spawn(vec![], move || {
+                dawdle(80);
+                mortal.kill();
+                memory.thread_ended();
+            })
+        };
+        dawdle(60);
+        pair.memory.start();
+        for caller in callers {
+            // None: it was killed.
+            assert!(matches!(caller.join().unwrap(), None | Some(Ok(()))));
+        }
+        reaper.join().unwrap();
     });
 }

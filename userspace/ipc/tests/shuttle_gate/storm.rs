@@ -369,7 +369,7 @@ fn reaper(session: Arc<Session>, deaths: bool) -> Thread {
             if let Some(thread) = thread {
                 thread.kill();
                 // A thread's exit is reported, and the daemon notifies.
-                process.pair.memory.notify_all();
+                process.pair.memory.thread_ended();
                 wake_more(&process.pair.memory);
             }
         }

@@ -21,9 +21,8 @@ impl Explorer {
             LoadTail | LoadHead | ReadEntry | ClaimHead | Take | AdvanceHead => {
                 self.pop(now, who, next)
             }
-            ExitSlot | LookAtKickEarly | LookAtKick | TakeKick | SendKick => {
-                self.leave(now, who, next)
-            }
+            ExitSlot | LookAtKickEarly | LookAtKick | LookAtSlot0 | LookAtSlot1 | TakeKick
+            | SendKick => self.leave(now, who, next),
             Return => self.come_back(now, who, next)?,
             Holding | PutAgain => self.put(now, who, next, steps)?,
             StartLocal | StartSession | StartState | StartSleep | StartAsleep => {
@@ -202,8 +201,16 @@ impl Explorer {
                 };
                 (at, "count -= 1")
             }
-            LookAtKick if now.kick => (TakeKick, "read kick"),
+            LookAtKick if now.kick => {
+                next.kick = !self.is(Mutant::TakesThenLooks);
+                (LookAtSlot0, "read kick")
+            }
             LookAtKick => (Return, "read kick"),
+            LookAtSlot0 if self.is_user(now, 0) => (Return, "read a slot: another will kick"),
+            LookAtSlot0 => (LookAtSlot1, "read a slot"),
+            LookAtSlot1 if self.is_user(now, 1) => (Return, "read a slot: another will kick"),
+            LookAtSlot1 if self.is(Mutant::TakesThenLooks) => (SendKick, "read a slot"),
+            LookAtSlot1 => (TakeKick, "read a slot"),
             TakeKick => {
                 next.kick = false;
                 let at = if now.kick { SendKick } else { Return };
@@ -216,6 +223,13 @@ impl Explorer {
         };
         next.client[who].at = at;
         Move::Step(action)
+    }
+
+    /// Whether slot `at` counts a user, for a caller that leaves.
+    fn is_user(&self, now: &GateState, at: usize) -> bool {
+        let slot = now.slot[at];
+        let acknowledged = slot.ack == now.session_gate && !self.scenario.shared_slot;
+        slot.count > 0 && (!acknowledged || self.is(Mutant::AckedWillKick))
     }
 
     /// Back to the application, after a call or a put.

@@ -10,7 +10,7 @@ plain! {
         Outside, EnterSlot, LoadLocalGate, LoadSessionGate, Acknowledge,
         LoadHead, ReadEntry, Take, AdvanceHead,
         JoinCount, Listen, CheckGates, AskWhy, CheckDeadline, FutexWait, Asleep, PartCount, PassOn,
-        ExitSlot, LookAtKick, TakeKick, SendKick, Return,
+        ExitSlot, LookAtKick, LookAtSlot0, LookAtSlot1, TakeKick, SendKick, Return,
         Holding, PutAgain,
         StartLocal, StartSession, StartState, StartSleep, StartAsleep,
         JoinLate, PartLate, LookAtKickEarly, ClaimHead, LoadTail,
@@ -125,9 +125,8 @@ impl Client {
     pub(super) fn is_past_the_gates(&self) -> bool {
         match self.at {
             EnterSlot | LoadLocalGate | LoadSessionGate | Acknowledge => false,
-            ExitSlot | LookAtKickEarly | LookAtKick | TakeKick | SendKick | Return => {
-                self.outcome == CallOutcome::Taken
-            }
+            ExitSlot | LookAtKickEarly | LookAtKick | LookAtSlot0 | LookAtSlot1 | TakeKick
+            | SendKick | Return => self.outcome == CallOutcome::Taken,
             _ => self.is_inside(),
         }
     }
@@ -142,6 +141,8 @@ impl Client {
                 | ExitSlot
                 | LookAtKickEarly
                 | LookAtKick
+                | LookAtSlot0
+                | LookAtSlot1
                 | TakeKick
                 | SendKick
                 | Return

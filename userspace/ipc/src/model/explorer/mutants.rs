@@ -40,6 +40,10 @@ mutants! { caught {
     BitNotGen, bit_not_gen_is_caught: NO_FRAME_ONLY with local_pulses = 1 => LostStop;
     /// A leaving caller reads the kick before it lowers its count.
     KickBeforeSub, kick_before_sub_is_caught: ONE_FRAME => LostNotification;
+    /// A leaving caller leaves the kick to one that has acknowledged the stop, and reads no kick.
+    AckedWillKick, acked_will_kick_is_caught: NO_FRAME with calls = 2 => LostNotification;
+    /// A leaving caller takes the kick before it knows that it is the last one.
+    TakesThenLooks, takes_then_looks_is_caught: NO_FRAME => LostNotification;
     /// The drain arms the kick after its scan.
     ArmAfterScan, arm_after_scan_is_caught: ONE_FRAME => LostNotification;
     /// A bounced call does not read the kick.
