@@ -48,12 +48,19 @@ impl<R: Runtime> SessionCore<R> {
             refuse(destroy, problem);
             return;
         }
-        let waits_for_turn = destroy.waits_for_turn;
+        let (waits_for_turn, waits) = (destroy.waits_for_turn, destroy.deadline.is_some());
         if !self.drain(turn, destroy) {
             return;
         }
         self.forget_sites(turn);
-        self.rescan.look_for_dead(turn.now().instant);
+        let now = turn.now().instant;
+        if waits {
+            // Callers that the stop woke want to leave on the cores that a look would take, some 20 µs a
+            // thread. Dead ones are looked for when something delays the session.
+            self.rescan.begin(now);
+        } else {
+            self.rescan.look_for_dead(now);
+        }
         if waits_for_turn {
             turn.effects.push(Effect::Examine);
         } else {
