@@ -250,7 +250,7 @@ fn tried(place: &Path, control: &mut Control, hostility: Hostility, word: &str) 
     let is_tried = || match hostility {
         Hostility::Deaf => true,
         Hostility::Flood => hostile.sent() > 2_000,
-        _ => hostile.requests() > 300,
+        _ => hostile.requests() > 100,
     };
     wait_for("it to be asked", PATIENCE, || {
         let ptp = ptp(control)?;

@@ -1,6 +1,6 @@
 //! `cargo xtask test`: everything that must hold, in the order in which it fails fastest.
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
 use onair_stage::{Deadline, Snapshot, Stage, take_down_leftovers};
 
@@ -54,6 +54,8 @@ pub(crate) const SHUTTLE: [&str; 8] = [
     "--test",
     "shuttle_drain",
 ];
+/// What needs neither DPDK nor the gate's own instructions: each block of memory is accounted for.
+const UNDER_VALGRIND: [&str; 4] = ["onair_types", "onair_media", "onair_pixels", "onairctl"];
 /// Tests with this in their names search millions of states: they have a step of their own.
 const MODELS: &str = "model::";
 /// What `--slow` has the whole-system tests do.
@@ -111,11 +113,12 @@ fn steps(arguments: &Arguments, times: &mut Times) -> Result<()> {
         line.extend(&filters);
         cargo(&line)
     })?;
-    if all && !arguments.fast {
-        times.step("Leaks (valgrind)", valgrind)?;
-    }
     if !arguments.fast {
-        times.step("Model checks: interleavings", || models(&filters))?;
+        let models = unit_tests_of(&["onair_ipc"])?;
+        let leaks = unit_tests_of(if all { &UNDER_VALGRIND } else { &[] })?;
+        times.step("Model checks: interleavings; leaks (valgrind)", || {
+            side_by_side(&models[0], &filters, &leaks)
+        })?;
         if all {
             times.step("Model checks: orderings (loom)", || words("loom", &LOOM))?;
             times.step("Model checks: long schedules (shuttle)", || {
@@ -148,10 +151,8 @@ fn steps(arguments: &Arguments, times: &mut Times) -> Result<()> {
     Ok(())
 }
 
-/// Unit tests of what needs neither DPDK nor the gate's own instructions, each block of memory
-/// accounted for. Properties are tried a few times only: here it is not about them.
-fn valgrind() -> Result<()> {
-    const SUBJECTS: [&str; 4] = ["onair_types", "onair_media", "onair_pixels", "onairctl"];
+/// The programs with the unit tests of these libraries and programs.
+fn unit_tests_of(names: &[&str]) -> Result<Vec<String>> {
     let build = [
         "test",
         "--workspace",
@@ -164,26 +165,33 @@ fn valgrind() -> Result<()> {
         .filter(|message| {
             let target = &message["target"];
             let is_unit = message["profile"]["test"] == true && target["kind"][0] != "test";
-            is_unit && SUBJECTS.iter().any(|name| target["name"] == *name)
+            is_unit && names.iter().any(|name| target["name"] == *name)
         })
         .filter_map(|message| Some(message["executable"].as_str()?.to_owned()))
         .collect();
-    if programs.len() != SUBJECTS.len() {
-        bail!("cargo made other test programs than those of {SUBJECTS:?}: {programs:?}");
+    if programs.len() != names.len() {
+        bail!("cargo made other test programs than those of {names:?}: {programs:?}");
     }
-    // Each uses one core only.
+    Ok(programs)
+}
+
+/// The model checks of `models`, beside each of `under_valgrind`, which uses one core only.
+fn side_by_side(models: &str, filters: &[&str], under_valgrind: &[String]) -> Result<()> {
     std::thread::scope(|scope| {
-        let running: Vec<_> = programs
+        let leaks: Vec<_> = under_valgrind
             .iter()
             .map(|program| scope.spawn(move || without_leaks(program)))
             .collect();
-        running.into_iter().try_for_each(|it| match it.join() {
+        let checked = check_models(models, filters);
+        let leaks = leaks.into_iter().map(|it| match it.join() {
             Ok(done) => done,
             Err(panic) => std::panic::resume_unwind(panic),
-        })
+        });
+        std::iter::once(checked).chain(leaks).collect()
     })
 }
 
+/// Properties are tried a few times only: here it is not about them.
 fn without_leaks(program: &str) -> Result<()> {
     let options = [
         "--quiet",
@@ -208,20 +216,7 @@ fn without_leaks(program: &str) -> Result<()> {
 }
 
 /// The exhaustive searches, which are unit tests of `onair-ipc`, under a limit on their memory.
-fn models(filters: &[&str]) -> Result<()> {
-    let build = [
-        "test",
-        "--workspace",
-        "--exclude",
-        "onair-tests",
-        "--lib",
-        "--no-run",
-    ];
-    let program = messages(&build)?
-        .into_iter()
-        .filter(|message| message["target"]["name"] == "onair_ipc")
-        .find_map(|message| Some(message["executable"].as_str()?.to_owned()))
-        .context("cargo made no test program of onair-ipc")?;
+fn check_models(program: &str, filters: &[&str]) -> Result<()> {
     let filters: Vec<_> = if filters.is_empty() {
         vec![MODELS]
     } else {
@@ -234,7 +229,7 @@ fn models(filters: &[&str]) -> Result<()> {
     let done = supervised("prlimit", |command| {
         command
             .arg(format!("--as={MODEL_LIMIT}"))
-            .arg(&program)
+            .arg(program)
             .args(&filters);
     })?;
     if !done.status.success() {

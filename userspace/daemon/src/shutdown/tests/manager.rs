@@ -163,7 +163,8 @@ fn shutdown_mgr_each_phase_hung_in_turn_then_forced_in_its_time() {
     ];
     for (name, register) in hung {
         let coordinator = with(|config| {
-            config.handler_ms = 50;
+            // Also of the notification behind a hung one, however busy the machine is.
+            config.handler_ms = 1_000;
             config.cleanup_ms = 50;
         });
         register(&coordinator);
