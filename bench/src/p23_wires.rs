@@ -1,6 +1,7 @@
 //! P23: what a packet costs without any kernel: whole sessions between two ports at the ends of a wire
-//! inside the daemon (DPDK rings, which pass packets by pointer), as a NIC would show it. Beside
-//! dpdk-testpmd between two ring ports on the same core, in turns.
+//! inside the daemon, as a NIC would show it. Beside dpdk-testpmd between two such ports on the same
+//! core, in turns. A wire is a pair of DPDK rings, which pass packets by pointer, or a memif, which
+//! copies each packet into shared memory and out of it.
 //!
 //! With one poller, and with two that each have a wire of their own. Each core sends and receives. Then
 //! the number of 1080p59.94 and 2160p59.94 sessions that a core carries whole.
@@ -26,7 +27,49 @@ use crate::testpmd::{SETTLE, Testpmd, WINDOW};
 const UDP: u16 = 6000;
 /// Sessions of 1080p at 120 frames a second, more than a core can do.
 const SATURATING: u16 = 8;
-/// The two ports of each wire, by the number of its poller.
+/// What passes packets on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Medium {
+    Ring,
+    Memif,
+}
+
+impl Medium {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Ring => "rings",
+            Self::Memif => "memif",
+        }
+    }
+
+    /// The daemon's ports, of one poller each.
+    fn ports(self, pollers: usize) -> Vec<Port> {
+        match self {
+            Self::Ring => WIRES.into_iter().take(pollers).flatten().collect(),
+            Self::Memif => {
+                let mut ports = rig::ONE_WIRE;
+                // Their sockets have no file (unix(7), *abstract*).
+                ports[0].device = "net_memif0,role=server,socket=onair-bench";
+                ports[1].device = "net_memif1,role=client,socket=onair-bench";
+                ports.into()
+            }
+        }
+    }
+
+    /// testpmd's ports. Each ring port receives what it sends.
+    const fn ports_of_testpmd(self) -> [&'static str; 2] {
+        match self {
+            Self::Ring => ["--vdev=net_ring0", "--vdev=net_ring1"],
+            Self::Memif => [
+                "--vdev=net_memif0,role=server,socket=onair-bench-peer",
+                "--vdev=net_memif1,role=client,socket=onair-bench-peer",
+            ],
+        }
+    }
+}
+
+/// The two ports of each wire, by the number of its poller. A memif has the names and addresses of the
+/// first.
 const WIRES: [[Port; 2]; 2] = [
     rig::ONE_WIRE,
     [
@@ -73,7 +116,7 @@ impl Seen {
 pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
     let cores = place::cores()?;
     let mut rows = vec![];
-    for pollers in [1, 2] {
+    for (medium, pollers) in [(Medium::Ring, 1), (Medium::Memif, 1), (Medium::Ring, 2)] {
         if pollers > cores.len() {
             rows.push(Row::absent(
                 "P23",
@@ -81,11 +124,10 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
             ));
             continue;
         }
-        let ports: Vec<_> = WIRES.into_iter().take(pollers).flatten().collect();
-        let mut rig = rig::wires(pollers, "adaptive", &ports)?;
+        let mut rig = rig::wires(pollers, "adaptive", &medium.ports(pollers))?;
         let done = rig
             .start_daemon()
-            .and_then(|()| saturated(&mut rig, pollers, run));
+            .and_then(|()| saturated(&mut rig, medium, pollers, run));
         rows.extend(rig.end(done)?);
     }
     rows.push(Row::absent(
@@ -95,14 +137,15 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-fn saturated(rig: &mut Rig, pollers: usize, run: &Run) -> Result<Vec<Row>> {
+fn saturated(rig: &mut Rig, medium: Medium, pollers: usize, run: &Run) -> Result<Vec<Row>> {
     let core = *place::cores()?.last().context("no core")?;
     let mut control = rig.control()?;
     let windows = run.either(12, 6);
-    run.case(format!("{pollers} pollers"), windows);
+    run.case(format!("{pollers} pollers, {}", medium.name()), windows);
     let raster = Raster::new(1920, 1080, 120, 10);
     begin(&mut control, pollers, SATURATING, raster, "120/1")?;
-    let mut testpmd = Testpmd::between_rings(rig.stage(), core, rig.config.hugepages)?;
+    let ports = medium.ports_of_testpmd();
+    let mut testpmd = Testpmd::between(rig.stage(), core, rig.config.hugepages, ports)?;
     testpmd.pause(true)?;
     let (mut rate, mut bandwidth, mut peer) = <(Samples, Samples, Samples)>::default();
     let each = float(pollers as u64);
@@ -123,21 +166,23 @@ fn saturated(rig: &mut Rig, pollers: usize, run: &Run) -> Result<Vec<Row>> {
     testpmd.pause(false)?;
     testpmd.quit()?;
     finish(&mut control, pollers, SATURATING)?;
-    let name = match pollers {
-        1 => "one poller".to_owned(),
-        more => format!("{more} pollers, a core of them"),
+    let name = match (medium, pollers) {
+        (Medium::Ring, 1) => "one poller".to_owned(),
+        (Medium::Ring, more) => format!("{more} pollers, a core of them"),
+        (Medium::Memif, _) => "one poller, over memif".to_owned(),
     };
+    let peer_name = format!("dpdk-testpmd, io, between {}", medium.name());
     let pinned = format!("pollers on the last {pollers} cores, testpmd on core {core}");
     let mut rows = vec![
         Row::of("P23", format!("sent and received, {name}"), "kpps", &rate)
-            .beside("dpdk-testpmd, io, between rings", &rate, &peer)
+            .beside(&peer_name, &rate, &peer)
             .pinned(&pinned)
             .more_is_better(),
         Row::of("P23", format!("each way, {name}"), "Gb/s", &bandwidth)
             .pinned(&pinned)
             .more_is_better(),
     ];
-    if pollers == 1 {
+    if (medium, pollers) == (Medium::Ring, 1) {
         let [sender, receiver] = &WIRES[0];
         let (address, _) = receiver.address.split_once('/').context("a prefix")?;
         let ends = sender_types::Ends {

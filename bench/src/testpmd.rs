@@ -35,17 +35,13 @@ impl Testpmd {
         Self::between(stage, core, hugepages, ports)
     }
 
-    /// Starts it on `core`, forwarding between two ports that each receive what they send: no kernel.
-    pub(crate) fn between_rings(stage: &Stage, core: usize, hugepages: bool) -> Result<Self> {
-        Self::between(
-            stage,
-            core,
-            hugepages,
-            ["--vdev=net_ring0", "--vdev=net_ring1"],
-        )
-    }
-
-    fn between(stage: &Stage, core: usize, hugepages: bool, ports: [&str; 2]) -> Result<Self> {
+    /// Starts it on `core`, forwarding between two `ports`, as its options name them.
+    pub(crate) fn between(
+        stage: &Stage,
+        core: usize,
+        hugepages: bool,
+        ports: [&str; 2],
+    ) -> Result<Self> {
         let other = usize::from(core == 0);
         let memory: &[&str] = if hugepages {
             &["--in-memory", "-m", "192"]
