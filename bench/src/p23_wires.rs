@@ -27,6 +27,7 @@ use crate::testpmd::{SETTLE, Testpmd, WINDOW};
 const UDP: u16 = 6000;
 /// Sessions of 1080p at 120 frames a second, more than a core can do.
 const SATURATING: u16 = 8;
+
 /// What passes packets on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Medium {
