@@ -13,11 +13,16 @@ pub(crate) struct ThreadClock {
 }
 
 impl ThreadClock {
-    /// Of the thread `name` of process `pid`.
+    /// Of the thread `name` of process `pid`. Looks again if there is none: the kernel's listing ends
+    /// early where a thread ends meanwhile.
     pub(crate) fn of(pid: u32, name: &str) -> Result<Self> {
-        let tid = threads_named(pid, name)?
-            .pop_first()
-            .with_context(|| format!("process {pid} has no thread {name}"))?;
+        let mut tid = None;
+        let found = wait_for("the thread", 10, || {
+            tid = threads_named(pid, name)?.pop_first();
+            Ok(tid.is_some())
+        });
+        found.with_context(|| format!("process {pid} has no thread {name}"))?;
+        let tid = tid.context("it was found")?;
         let seen = Duration::ZERO;
         Ok(Self { pid, tid, seen })
     }
