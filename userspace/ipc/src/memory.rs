@@ -14,7 +14,7 @@ use crate::fence::Fence;
 use crate::frame_word::{FrameState, FrameWord};
 use crate::gate::Gate;
 use crate::kick::Kick;
-use crate::layout::{self, Geometry, OWN_SLOTS, SLOTS};
+use crate::layout::{self, Geometry, SLOTS};
 use crate::memfd::Memfd;
 use crate::meta::MetaWords;
 use crate::slot::{self, Slot, SlotReading};
@@ -276,11 +276,7 @@ impl AttachmentMemory {
 
     /// Reads the slots that are owned or counted (the client writes them).
     pub fn slots(&self) -> Vec<SlotReading> {
-        let high = (self.slots_high() as usize).min(OWN_SLOTS as usize);
-        let slots = self.slot_words();
-        (0..high)
-            .chain([OWN_SLOTS as usize])
-            .map(|i| slots[i].read(u16::try_from(i).expect("at most 128")))
+        slot::readings(self.slot_words(), self.slots_high())
             .filter(|reading| reading.owner != 0 || reading.count != 0)
             .collect()
     }
@@ -293,10 +289,7 @@ impl AttachmentMemory {
 
     /// The slots that seem to count a user, for display. A decision needs [`Self::users_at`].
     pub fn users(&self) -> Vec<SlotReading> {
-        let mut users: Vec<_> =
-            slot::users(self.slot_words(), self.slots_high(), self.session_gate()).collect();
-        users.reverse();
-        users
+        slot::users(self.slot_words(), self.slots_high(), self.session_gate()).collect()
     }
 
     /// Empties the slot of a dead thread, if it still belongs to that thread, and changes the event

@@ -243,16 +243,19 @@ impl SlotReading {
     }
 }
 
-/// The slots of an attachment that count a user of a session whose closed gate is `gate`, the last
-/// one first: threads that leave in the order in which they came find another one soon. `slots` are
-/// all of it, the shared one at the end; `high` is one past the highest that was ever claimed.
-pub fn users(slots: &[Slot], high: u32, gate: u32) -> impl Iterator<Item = SlotReading> {
+/// Reads the slots of an attachment: `slots` are all of them, the shared one at the end; `high` is one
+/// past the highest that was ever claimed.
+pub fn readings(slots: &[Slot], high: u32) -> impl DoubleEndedIterator<Item = SlotReading> {
     let shared = slots.len() - 1;
-    let own = (0..shared.min(high as usize)).rev();
-    std::iter::once(shared).chain(own).filter_map(move |at| {
-        let reading = slots[at].read(u16::try_from(at).expect("at most 128"));
-        reading.is_user(gate, at == shared).then_some(reading)
-    })
+    let own = 0..shared.min(high as usize);
+    let read = |at: usize| slots[at].read(u16::try_from(at).expect("at most 128"));
+    own.chain([shared]).map(read)
+}
+
+/// Those that count a user of a session whose closed gate is `gate`.
+pub fn users(slots: &[Slot], high: u32, gate: u32) -> impl DoubleEndedIterator<Item = SlotReading> {
+    let shared = slots.len() - 1;
+    readings(slots, high).filter(move |it| it.is_user(gate, usize::from(it.index) == shared))
 }
 
 #[cfg(all(test, not(loom)))]

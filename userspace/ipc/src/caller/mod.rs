@@ -7,6 +7,7 @@ mod call;
 mod claim;
 mod files;
 mod fork;
+mod kicking;
 mod lease;
 mod leaving;
 mod loan_guard;
@@ -16,7 +17,7 @@ mod words;
 
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Weak};
 
 use onair_mutant::mutant;
@@ -28,9 +29,9 @@ use crate::label;
 use crate::layout::{self, Geometry};
 use crate::mapping::{Access, Mapping};
 use crate::memory::AttachmentState;
-use crate::message::{Attached, KICK};
+use crate::message::Attached;
 use crate::pins::Pins;
-use crate::slot::{self, Operation};
+use crate::slot::Operation;
 use crate::sync::{AtomicU32, AtomicU64};
 use crate::{life, sys};
 
@@ -389,46 +390,6 @@ impl Attachment {
         }
         words.ready_head().load(Ordering::Acquire) < words.ready_tail().load(Ordering::Acquire)
             || words.event_head().load(Ordering::Acquire) < words.events().tail()
-    }
-
-    /// Sends the kick if the daemon requested one and no caller is inside, who will send it. A full
-    /// socket means that one is pending.
-    #[inline(always)]
-    fn kick_look(&self) {
-        if self.words.kick().take(|| self.is_user_inside()) {
-            label!("kick.taken");
-            self.send_kick();
-            label!("kick.sent");
-        }
-    }
-
-    /// Whether a slot counts a user, as the daemon sees it.
-    fn is_user_inside(&self) -> bool {
-        let words = &self.words;
-        let high = words.slots_high().load(Ordering::Relaxed);
-        let gate = mutant!(
-            "kick: waits for one that has acknowledged",
-            u32::MAX,
-            words.session_gate().load()
-        );
-        slot::users(words.slots(), high, gate).next().is_some()
-    }
-
-    #[cold]
-    fn send_kick(&self) {
-        // SAFETY: a one-byte buffer on a descriptor that we own; errno is restored for callers
-        // within signal handlers.
-        unsafe {
-            let errno = libc::__errno_location();
-            let saved = *errno;
-            libc::send(
-                self.socket.as_raw_fd(),
-                core::slice::from_ref(&KICK).as_ptr().cast(),
-                1,
-                libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
-            );
-            *errno = saved;
-        }
     }
 
     fn ring_all(&self) {
