@@ -8,14 +8,19 @@ use anyhow::{Context as _, Result};
 use onair_record::{Format, Recording, Spec};
 use onair_tests::storm::{event, name};
 use onair_tests::{
-    Control, Raster, Rig, Stage, TestClient, Traced, in_this_order, onairctl, receive,
+    Control, Raster, Rig, Stage, TestClient, Traced, in_this_order, onairctl, receive, wait_for,
 };
 use onair_types::RecordingEnd;
 use onair_types::api::ShowCertificate;
 use onair_types::{Certificate, SessionId};
+use onaird::archive::Archive;
+use onaird::config::Retention;
+use onaird::shutdown::ThreadRegistry;
 use serde_json::Value;
 
 const MIB: u64 = 1 << 20;
+/// The write-ahead log of certificates, as strace shows its descriptor.
+const LOG: &str = "/certificates.wal>";
 
 /// The ways to end a session over the control socket, each with a name for the session.
 const ENDINGS: [(&str, End); 4] = [
@@ -51,7 +56,7 @@ fn owner(rig: &Rig, name: &str, number: u16) -> Result<TestClient> {
 }
 
 #[test]
-fn endings_over_both_sockets_then_synced_and_renamed_and_synced_and_then_answered() -> Result<()> {
+fn endings_over_both_sockets_then_logged_and_synced_and_renamed_and_then_answered() -> Result<()> {
     let (mut rig, mut control) = Rig::with_control()?;
     for (number, (name, _)) in (0..).zip(ENDINGS) {
         stopped(&mut control, name, number, true)?;
@@ -72,6 +77,8 @@ fn endings_over_both_sockets_then_synced_and_renamed_and_synced_and_then_answere
         let certificate: Certificate = serde_json::from_value(certificate.clone())?;
         ended.push((name, certificate.session));
     }
+    // Not before that: a file that is synced later could be synced before the answer, too.
+    settled(&rig)?;
     let calls = traced.end()?;
     for (name, id) in ended {
         let id = id.to_string();
@@ -80,11 +87,22 @@ fn endings_over_both_sockets_then_synced_and_renamed_and_synced_and_then_answere
         in_this_order(
             &calls,
             &[
-                &["write(", &part],
-                &["fsync(", &part],
+                &["pwrite64(", LOG, &id],
+                &["fdatasync(", LOG],
                 &["rename", &part],
-                &["fsync(", "/certificates>"],
                 &answer,
+            ],
+        )?;
+        in_this_order(&calls, &[&["write(", &part], &["rename", &part]])?;
+        // And later, before the log begins anew.
+        let own = format!("certificates/{id}.json>");
+        in_this_order(
+            &calls,
+            &[
+                &["rename", &part],
+                &["fsync(", &own],
+                &["fsync(", "/certificates>"],
+                &["pwrite64(", LOG, "\"\\n"],
             ],
         )?;
         let file = format!("sessions/{name}.json\"");
@@ -95,6 +113,13 @@ fn endings_over_both_sockets_then_synced_and_renamed_and_synced_and_then_answere
         .with_context(|| format!("the file of session {name}"))?;
     }
     Ok(())
+}
+
+/// Waits until every certificate has a synced file of its own: then the log begins with white space.
+fn settled(rig: &Rig) -> Result<()> {
+    wait_for("the log of certificates to begin anew", 30, || {
+        Ok(fs::read(state(rig, "certificates.wal"))?.first() == Some(&b'\n'))
+    })
 }
 
 /// What lies in the folder of certificates, each of which holds.
@@ -141,18 +166,22 @@ fn daemon_killed_while_a_certificate_is_written_then_the_next_one_finds_a_whole_
 -> Result<()> {
     let mut rig = Rig::rings()?;
     let mut there = Vec::new();
-    for (number, (call, nth, is_there)) in (0..).zip([
-        // Written and not synced; synced and not renamed; renamed, and the folder not synced.
-        ("fsync", 1, false),
-        ("rename", 1, false),
-        ("fsync", 2, true),
+    for (number, (call, nth, is_answered, is_there)) in (0..).zip([
+        // Neither logged nor written; logged, and not synced; synced, and without its name.
+        ("pwrite64", 1, false, false),
+        ("fdatasync", 1, false, true),
+        ("rename", 1, false, true),
+        // Its file is not synced; the folder is not; the log still has it.
+        ("fsync", 1, true, true),
+        ("fsync", 2, true, true),
+        ("pwrite64", 2, true, true),
     ]) {
         let mut control = rig.control()?;
         let id = stopped(&mut control, "cam", number, false)?;
         let pid = rig.daemon()?.pid();
         let traced = Traced::killing(rig.stage(), pid, &["archive"], call, nth)?;
         let answer = control.destroy("cam");
-        assert!(answer.is_err(), "{call} {nth}: answered, {answer:?}");
+        assert_eq!(answer.is_ok(), is_answered, "{call} {nth}: {answer:?}");
         traced.killed()?;
         rig.kill_daemon()?;
         rig.start_daemon()?;
@@ -166,6 +195,16 @@ fn daemon_killed_while_a_certificate_is_written_then_the_next_one_finds_a_whole_
         assert!(!log.contains("not a certificate"), "{log}");
     }
     Ok(())
+}
+
+/// The certificates that a daemon finds in `lost`, what a loss of power left of its state directory.
+fn recovered(lost: &Path) -> Result<Vec<String>> {
+    let retention = Retention {
+        count: 1000,
+        age: None,
+    };
+    drop(Archive::open(lost, retention, &ThreadRegistry::default())?);
+    whole(&lost.join("certificates"))
 }
 
 #[test]
@@ -191,7 +230,7 @@ fn machine_loses_its_power_right_after_an_answer_then_nothing_of_it_is_lost() ->
         let lost = rig
             .stage()
             .after_power_loss(&disk, &format!("after-{name}"))?;
-        assert_eq!(whole(&lost.join("certificates"))?, ids, "{name}");
+        assert_eq!(recovered(&lost)?, ids, "{name}");
         assert!(!lost.join(format!("sessions/{name}.json")).exists());
         // Of one without a file that is removed and synced beside it.
         let name = format!("{name}-again");
@@ -200,8 +239,30 @@ fn machine_loses_its_power_right_after_an_answer_then_nothing_of_it_is_lost() ->
         let lost = rig
             .stage()
             .after_power_loss(&disk, &format!("after-{name}"))?;
-        assert_eq!(whole(&lost.join("certificates"))?, ids, "{name}");
+        assert_eq!(recovered(&lost)?, ids, "{name}");
     }
+    // The files of an earlier moment are synced, the last one is in the log only: a daemon finds all.
+    settled(&rig)?;
+    let id = stopped(&mut control, "last", 100, false)?;
+    ids.push(id.to_string());
+    control.destroy("last")?;
+    let lost = rig.stage().after_power_loss(&disk, "last")?;
+    rig.kill_daemon()?;
+    fs::remove_dir_all(state(&rig, "certificates"))?;
+    fs::create_dir(state(&rig, "certificates"))?;
+    for there in fs::read_dir(lost.join("certificates"))? {
+        let there = there?.path();
+        let name = there.file_name().context("a name")?;
+        fs::copy(&there, state(&rig, "certificates").join(name))?;
+    }
+    fs::copy(
+        lost.join("certificates.wal"),
+        state(&rig, "certificates.wal"),
+    )?;
+    rig.start_daemon()?;
+    assert_eq!(whole(&state(&rig, "certificates"))?, ids);
+    let ran = onairctl(&rig, &format!("certificate verify {}", ids.join(" ")))?;
+    assert_eq!(ran.code, 0, "{ran:?}");
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! Certificates: in memory for requests, on disk for later daemons.
 
 mod files;
+mod wal;
 
 use std::collections::{HashSet, VecDeque};
 use std::path::Path;
@@ -12,13 +13,15 @@ use onair_types::{
 };
 
 pub use self::files::file_name;
-use self::files::{is_own_part, read, work};
+use self::files::{Files, is_own_part, read};
 use crate::config::Retention;
 use crate::disk;
 use crate::shutdown::ThreadRegistry;
 use crate::unwritten::{Report, Unwritten, WriteAck, WriteError};
 use crate::worker::{JobsNotDone, Worker};
 
+/// Name of the write-ahead log in `state.dir`.
+const WAL: &str = "certificates.wal";
 /// Maximum number of files written at once.
 const BATCH: usize = 64;
 
@@ -34,6 +37,8 @@ pub struct Archive {
     issued: Vec<(Operation, u64)>,
     unwritten: Arc<Unwritten<SessionId>>,
     writer: Worker<ArchiveJob>,
+    /// Whether a write was handed in since the last [`ArchiveJob::Settle`].
+    is_unsettled: bool,
 }
 
 /// What is not on disk at the end.
@@ -51,21 +56,25 @@ pub enum NotOnDisk {
 enum ArchiveJob {
     Write(Arc<Certificate>),
     Remove(SessionId),
+    /// Sync the files that only the write-ahead log keeps safe.
+    Settle,
 }
 
 impl Archive {
-    /// Reads the files that an earlier daemon left in `dir` and starts the writer, one of the
+    /// Reads the files that an earlier daemon left in the folder `state` and starts the writer, one of the
     /// daemon's `threads`. An invalid file is left alone and named in the log.
     ///
     /// # Errors
     /// The directory cannot be created, or the thread cannot be started.
     pub fn open(
-        dir: &Path,
+        state: &Path,
         retention: Retention,
         threads: &ThreadRegistry,
     ) -> std::io::Result<Self> {
-        let dir = dir.join("certificates");
+        let dir = state.join("certificates");
         std::fs::create_dir_all(&dir)?;
+        let unwritten = Arc::new(Unwritten::default());
+        let mut files = Files::open(&dir, state.join(WAL), &unwritten)?;
         let mut kept: Vec<Arc<Certificate>> = Vec::new();
         for entry in std::fs::read_dir(&dir)? {
             let path = entry?.path();
@@ -83,8 +92,6 @@ impl Archive {
             }
         }
         kept.sort_by_key(|certificate| certificate.issued_at);
-        let unwritten = Arc::new(Unwritten::default());
-        let own = Arc::clone(&unwritten);
         let mut archive = Self {
             sessions: kept.iter().map(|kept| kept.session).collect(),
             kept: kept.into(),
@@ -92,8 +99,9 @@ impl Archive {
             issued: Vec::new(),
             unwritten,
             writer: Worker::start_in_batches(threads, "archive", BATCH, move |jobs| {
-                work(&dir, &own, &jobs)
+                files.work(&jobs)
             })?,
+            is_unsettled: false,
         };
         archive.trim();
         Ok(archive)
@@ -137,25 +145,37 @@ impl Archive {
         self.unwritten.report(Instant::now())
     }
 
+    /// Has the files synced that only the write-ahead log keeps safe.
+    pub fn settle(&mut self) {
+        if std::mem::take(&mut self.is_unsettled) {
+            // A writer that has ended was logged when a certificate was stored.
+            let _ = self.writer.hand_in(ArchiveJob::Settle);
+        }
+    }
+
     /// Writes failed certificates again whose pause is over.
-    pub fn retry(&self) {
+    pub fn retry(&mut self) {
         self.write_again(self.unwritten.due(Instant::now()));
     }
 
     /// Writes the certificates of `sessions` again, except those that are no longer stored: the
     /// writer removes their files.
-    fn write_again(&self, sessions: Vec<SessionId>) {
+    fn write_again(&mut self, sessions: Vec<SessionId>) {
         if sessions.is_empty() {
             return;
         }
         let sessions: HashSet<SessionId> = sessions.into_iter().collect();
-        let again = self.kept.iter();
-        again
-            .filter(|kept| sessions.contains(&kept.session))
-            .for_each(|certificate| self.write(certificate, true));
+        let again = self
+            .kept
+            .iter()
+            .filter(|kept| sessions.contains(&kept.session));
+        for certificate in again.cloned().collect::<Vec<_>>() {
+            self.write(&certificate, true);
+        }
     }
 
-    fn write(&self, certificate: &Arc<Certificate>, is_known: bool) {
+    fn write(&mut self, certificate: &Arc<Certificate>, is_known: bool) {
+        self.is_unsettled = true;
         let (session, now) = (certificate.session, Instant::now());
         self.unwritten.begin(&session, is_known, now);
         if self
@@ -225,8 +245,9 @@ impl Archive {
     ///
     /// # Errors
     /// What is not on disk.
-    pub fn close(self, deadline: Instant) -> Result<(), NotOnDisk> {
+    pub fn close(mut self, deadline: Instant) -> Result<(), NotOnDisk> {
         self.write_again(self.unwritten.failed());
+        self.settle();
         self.writer.close(deadline)?;
         match self.unwritten.report(Instant::now()) {
             None => Ok(()),

@@ -6,7 +6,8 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use onair_mutant::mutant;
-use rustix::fs::{Advice, fadvise};
+use onair_record::{Unfit, open_regular};
+use rustix::fs::{Advice, OFlags, fadvise};
 
 /// Mode of new files: other users must not be able to write them, with any umask.
 const MODE: u32 = 0o644;
@@ -17,7 +18,7 @@ const MODE: u32 = 0o644;
 /// # Errors
 /// The system's; the old file is unchanged then, unless only the sync of the folder failed.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    take_place(path, synced(path, part(path, bytes)))?;
+    take_place(path, part(path, bytes).and_then(|part| synced(path, &part)))?;
     sync_folder(path)
 }
 
@@ -25,28 +26,70 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// all are synced before the first one is renamed, so that it takes them together. Returns the result
 /// for each file.
 pub fn replace_all(folder: &Path, files: &[(PathBuf, Vec<u8>)]) -> Vec<io::Result<()>> {
-    let parts: Vec<_> = files
-        .iter()
-        .map(|(path, bytes)| part(path, bytes).inspect(begin_write))
-        .collect();
-    let paths = || files.iter().map(|(path, _)| path);
-    let parts = paths().zip(parts);
-    let all: Vec<_> = parts.map(|(path, part)| synced(path, part)).collect();
-    let all = paths().zip(all);
-    let mut done: Vec<_> = all.map(|(path, it)| take_place(path, it)).collect();
-    let sync = |folder: File| {
-        mutant!(
-            "disk: the folder of several files is not synced",
-            Ok(()),
-            folder.sync_all()
-        )
-    };
-    if let Err(error) = File::open(folder).and_then(sync) {
+    let mut done = Parts::write(files).synced().take_places();
+    if let Err(error) = sync(folder) {
         for result in done.iter_mut().filter(|result| result.is_ok()) {
             *result = Err(io::Error::new(error.kind(), error.to_string()));
         }
     }
     done
+}
+
+/// Files beside those that they will replace, written.
+#[derive(Debug)]
+pub struct Parts<'a>(Vec<(&'a Path, io::Result<File>)>);
+
+impl<'a> Parts<'a> {
+    /// Writes a part for each of `files`, and does not sync it.
+    pub fn write(files: &'a [(PathBuf, Vec<u8>)]) -> Self {
+        let parts = files.iter();
+        Self(
+            parts
+                .map(|(path, bytes)| (&**path, part(path, bytes)))
+                .collect(),
+        )
+    }
+
+    fn synced(mut self) -> Self {
+        let written = self.0.iter().filter_map(|(_, part)| part.as_ref().ok());
+        written.for_each(begin_write);
+        for (path, part) in &mut self.0 {
+            if let Ok(file) = part
+                && let Err(error) = synced(path, file)
+            {
+                *part = Err(error);
+            }
+        }
+        self
+    }
+
+    /// Renames each part to its final name. One that failed is removed. Returns the result for each.
+    pub fn take_places(self) -> Vec<io::Result<()>> {
+        let parts = self.0.into_iter();
+        parts
+            .map(|(path, part)| take_place(path, part.map(drop)))
+            .collect()
+    }
+}
+
+/// Syncs files of one folder that took their places before, and the folder. A missing file is no
+/// error: it was removed since.
+///
+/// # Errors
+/// The system's. What a file had may be lost then, even if another sync of it succeeds.
+pub fn sync_all(folder: &Path, paths: &[PathBuf]) -> io::Result<()> {
+    let mut files = Vec::with_capacity(paths.len());
+    for path in paths {
+        match open_regular(path, OFlags::RDONLY) {
+            Err(Unfit::System(error)) if error.kind() == io::ErrorKind::NotFound => {}
+            file => files.push(file?),
+        }
+    }
+    files.iter().for_each(begin_write);
+    files
+        .iter()
+        .try_for_each(|file| mutant!("disk: not synced later", Ok(()), file.sync_all()))?;
+    sync(folder)
 }
 
 fn part(path: &Path, bytes: &[u8]) -> io::Result<File> {
@@ -73,13 +116,12 @@ fn part(path: &Path, bytes: &[u8]) -> io::Result<File> {
 
 /// Lets the kernel begin to write a part to the disk: with the file's blocks allocated, the first sync
 /// of several files commits the file system's journal for all of them (ext4). Does not wait.
-fn begin_write(part: &File) {
+pub fn begin_write(part: &File) {
     // Only a hint (posix_fadvise(2)): the sync follows.
     let _ = fadvise(part, 0, None, Advice::DontNeed);
 }
 
-fn synced(path: &Path, part: io::Result<File>) -> io::Result<()> {
-    let part = part?;
+fn synced(path: &Path, part: &File) -> io::Result<()> {
     let early = mutant!("disk: renamed before it is synced");
     if early {
         fs::rename(beside(path), path)?;
@@ -93,9 +135,9 @@ fn synced(path: &Path, part: io::Result<File>) -> io::Result<()> {
     Ok(())
 }
 
-/// Renames a synced part to its final name. A part that failed is removed.
-fn take_place(path: &Path, synced: io::Result<()>) -> io::Result<()> {
-    let done = synced.and_then(|()| fs::rename(beside(path), path));
+/// Renames a part to its final name. A part that failed is removed.
+fn take_place(path: &Path, written: io::Result<()>) -> io::Result<()> {
+    let done = written.and_then(|()| fs::rename(beside(path), path));
     if done.is_err() {
         // The part may not exist; the next try overwrites it.
         let _ = fs::remove_file(beside(path));
@@ -140,6 +182,15 @@ fn sync_folder(path: &Path) -> io::Result<()> {
         Some(folder) => File::open(folder)?.sync_all(),
         None => Ok(()),
     }
+}
+
+fn sync(folder: &Path) -> io::Result<()> {
+    let folder = File::open(folder)?;
+    mutant!(
+        "disk: the folder of several files is not synced",
+        Ok(()),
+        folder.sync_all()
+    )
 }
 
 #[cfg(test)]

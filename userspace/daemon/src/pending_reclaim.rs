@@ -52,14 +52,14 @@ impl PendingReclaim {
         })
     }
 
-    /// Frees a session's retired memory at once, with that of the attachments that left it while it
-    /// ran, if no process has it any more. Returns the bytes and the reading that allowed it. Keeps
-    /// the memory otherwise.
-    pub fn free_or_keep(
+    /// Returns a session's retired memory, with that of the attachments that left it while it ran, if
+    /// no process has it any more, and the reading that says so: [`Self::free`] it. Keeps the memory
+    /// otherwise.
+    pub fn take_or_keep(
         &mut self,
         session: SessionId,
         mut retired: RetiredMemory,
-    ) -> Option<(u64, Reading)> {
+    ) -> Option<(RetiredMemory, Reading)> {
         let is_part = |it: &Waiting| it.session == session && !it.is_whole;
         let (parts, others): (Vec<_>, _) = self.waiting.drain(..).partition(is_part);
         self.waiting = others.into();
@@ -71,9 +71,7 @@ impl PendingReclaim {
             self.wait(session, true, retired);
             return None;
         }
-        let bytes = retired.bytes();
-        self.unmap(retired);
-        Some((bytes, reading))
+        Some((retired, reading))
     }
 
     /// Keeps the retired memory of attachments that have left a session until no process has it any
@@ -123,7 +121,8 @@ impl PendingReclaim {
         (!self.waiting.is_empty()).then_some(self.look_at)
     }
 
-    fn unmap(&self, retired: RetiredMemory) {
+    /// Unmaps memory that no process has any more, on a thread of its own.
+    pub fn free(&self, retired: RetiredMemory) {
         // Without the thread it is dropped here: slow but safe.
         if let Err(rejected) = self.reclaimer.hand_in(retired) {
             drop(rejected);
@@ -161,7 +160,7 @@ impl PendingReclaim {
                 if it.is_whole {
                     done.push((it.session, it.retired.bytes(), reading));
                 }
-                self.unmap(it.retired);
+                self.free(it.retired);
             }
             if Instant::now() >= until {
                 break;

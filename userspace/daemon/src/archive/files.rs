@@ -1,17 +1,20 @@
-//! The files of the archive: one for each certificate, named after its session.
+//! The files of the archive: one for each certificate, named after its session, and the write-ahead
+//! log.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use onair_record::{Unfit, read_regular};
-use onair_types::{Certificate, SessionId, Unverifiable};
+use onair_types::{Certificate, Memory, SessionId, Unverifiable};
 use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::ArchiveJob;
-use crate::disk;
+use super::wal::{self, Wal};
+use crate::disk::{self, Parts};
 use crate::unwritten::{Change, Unwritten, WriteError};
 
 /// Largest file that is read, in bytes; the daemon's own files have a tenth of it.
@@ -64,79 +67,231 @@ pub(super) fn read(file: &Path) -> Result<Certificate, Foreign> {
     Ok(certificate)
 }
 
-/// Runs the jobs in order, and consecutive writes together. A failed write is kept in `unwritten`;
-/// it is not one of the failures counted here.
-pub(super) fn work(
-    dir: &Path,
-    unwritten: &Unwritten<SessionId>,
-    jobs: &[ArchiveJob],
-) -> Vec<io::Result<()>> {
-    let both_write = |a: &ArchiveJob, b: &ArchiveJob| {
-        matches!((a, b), (ArchiveJob::Write(_), ArchiveJob::Write(_)))
-    };
-    let done = jobs.chunk_by(both_write).flat_map(|alike| match alike {
-        [ArchiveJob::Remove(session)] => vec![remove(dir, unwritten, *session)],
-        writes => {
-            for (job, result) in writes.iter().zip(write(dir, writes)) {
-                if let ArchiveJob::Write(certificate) = job {
-                    note(dir, unwritten, certificate, &result);
+/// The files, as the writer's thread sees them. A certificate is safe once the write-ahead log has
+/// it; its file, which is there by then, is synced later.
+#[derive(Debug)]
+pub(super) struct Files {
+    dir: PathBuf,
+    wal_path: PathBuf,
+    /// `None` after a failure: each file is synced at once until there is a new log.
+    wal: Option<Wal>,
+    has_warned: bool,
+    /// Certificates that only the log keeps safe, by session.
+    unsynced: BTreeMap<u64, Arc<Certificate>>,
+    unwritten: Arc<Unwritten<SessionId>>,
+}
+
+impl Files {
+    /// Writes and syncs the files of all certificates in the log of an earlier daemon, and begins a
+    /// new log.
+    ///
+    /// # Errors
+    /// The files cannot be written. The log is unchanged then.
+    pub(super) fn open(
+        dir: &Path,
+        wal_path: PathBuf,
+        unwritten: &Arc<Unwritten<SessionId>>,
+    ) -> io::Result<Self> {
+        recover(dir, &wal_path)?;
+        let mut files = Self {
+            dir: dir.to_owned(),
+            wal_path,
+            wal: None,
+            has_warned: false,
+            unsynced: BTreeMap::new(),
+            unwritten: Arc::clone(unwritten),
+        };
+        files.settle();
+        Ok(files)
+    }
+
+    /// Runs the jobs in order, and consecutive writes together. A failed write is kept in
+    /// `unwritten`; it is not one of the failures counted here.
+    pub(super) fn work(&mut self, jobs: &[ArchiveJob]) -> Vec<io::Result<()>> {
+        let both_write = |a: &ArchiveJob, b: &ArchiveJob| {
+            matches!((a, b), (ArchiveJob::Write(_), ArchiveJob::Write(_)))
+        };
+        let mut done = Vec::with_capacity(jobs.len());
+        for alike in jobs.chunk_by(both_write) {
+            match alike {
+                [ArchiveJob::Remove(session)] => done.push(self.remove(*session)),
+                [ArchiveJob::Settle] => {
+                    self.settle();
+                    done.push(Ok(()));
+                }
+                writes => {
+                    self.write(writes);
+                    done.extend(writes.iter().map(|_| Ok(())));
                 }
             }
-            writes.iter().map(|_| Ok(())).collect()
         }
-    });
-    done.collect()
-}
+        done
+    }
 
-fn remove(dir: &Path, unwritten: &Unwritten<SessionId>, session: SessionId) -> io::Result<()> {
-    unwritten.forget(&session);
-    disk::remove(&path(dir, session)).inspect_err(|error| {
-        tracing::error!(%session, %error, dir = %dir.display(), "cannot remove an old certificate");
-    })
-}
+    fn remove(&mut self, session: SessionId) -> io::Result<()> {
+        self.unwritten.forget(&session);
+        self.unsynced.remove(&session.0);
+        let dir = &self.dir;
+        disk::remove(&path(dir, session)).inspect_err(|error| {
+            tracing::error!(%session, %error, dir = %dir.display(), "cannot remove an old certificate");
+        })
+    }
 
-/// Records the result of a write, and logs what an operator must know.
-fn note(
-    dir: &Path,
-    unwritten: &Unwritten<SessionId>,
-    certificate: &Certificate,
-    result: &Result<(), WriteError>,
-) {
-    let (session, name) = (certificate.session, &certificate.name);
-    let error = result.as_ref().err().map(tracing::field::display);
-    match unwritten.end(&session, result, Instant::now()) {
-        Change::None => {}
-        Change::Failed => tracing::error!(
-            %session, %name, error, dir = %dir.display(),
-            "cannot write a certificate: it stays in memory, and the daemon retries until it is on disk"
-        ),
-        Change::Recovered(tries) => {
-            tracing::info!(%session, %name, tries, "the certificate is on disk now");
+    /// Writes certificates; of several for one session, only the last form.
+    fn write(&mut self, jobs: &[ArchiveJob]) {
+        let certificates = jobs.iter().filter_map(|job| match job {
+            ArchiveJob::Write(certificate) => Some(certificate),
+            ArchiveJob::Remove(_) | ArchiveJob::Settle => None,
+        });
+        let latest: BTreeMap<u64, _> = certificates.clone().map(|it| (it.session.0, it)).collect();
+        let files: Vec<_> = latest.values().map(|it| file(&self.dir, it)).collect();
+        let (results, is_logged) = match self.write_logged(&files) {
+            Some(results) => (results, true),
+            None => (disk::replace_all(&self.dir, &files), false),
+        };
+        let mut of_session = BTreeMap::new();
+        for ((session, certificate), result) in latest.into_iter().zip(results) {
+            match &result {
+                Ok(()) if is_logged => {
+                    self.unsynced.insert(session, Arc::clone(certificate));
+                }
+                Ok(()) => {
+                    self.unsynced.remove(&session);
+                }
+                Err(_) => {}
+            }
+            of_session.insert(session, result.map_err(WriteError::from));
+        }
+        for certificate in certificates {
+            self.note(certificate, &of_session[&certificate.session.0]);
+        }
+    }
+
+    /// Writes files that the log keeps safe, and returns the result for each; `None` without a log,
+    /// or if it failed. While the disk writes the log, the files are written beside their places.
+    fn write_logged(&mut self, files: &[(PathBuf, Vec<u8>)]) -> Option<Vec<io::Result<()>>> {
+        if !self.append(files) {
+            return None;
+        }
+        let parts = Parts::write(files);
+        match self.wal.as_ref()?.sync() {
+            Ok(()) => Some(parts.take_places()),
+            Err(error) => {
+                self.abandon_log(&error);
+                None
+            }
+        }
+    }
+
+    /// Writes files into the log; makes room first if it is full. Returns whether they are in it.
+    fn append(&mut self, files: &[(PathBuf, Vec<u8>)]) -> bool {
+        let texts: Vec<_> = files.iter().map(|(_, text)| text).collect();
+        for has_made_room in [false, true] {
+            match self.wal.as_mut().map(|wal| wal.append(&texts)) {
+                Some(Ok(true)) => return true,
+                Some(Ok(false)) if !has_made_room => self.settle(),
+                Some(Err(error)) => self.abandon_log(&error),
+                // No log, or none that is large enough.
+                Some(Ok(false)) | None => break,
+            }
+        }
+        false
+    }
+
+    /// Syncs the files that only the log keeps safe, and begins the log anew. Files that the disk
+    /// does not take are written once more, and then count as not written: the log stays as it is
+    /// until the disk has them.
+    fn settle(&mut self) {
+        if let Some(wal) = &mut self.wal {
+            let files: Vec<_> = self
+                .unsynced
+                .values()
+                .map(|it| path(&self.dir, it.session))
+                .collect();
+            match disk::sync_all(&self.dir, &files).and_then(|()| wal.restart()) {
+                Ok(()) => return self.unsynced.clear(),
+                Err(error) => self.abandon_log(&error),
+            }
+        }
+        let unsynced = std::mem::take(&mut self.unsynced);
+        let files: Vec<_> = unsynced.values().map(|it| file(&self.dir, it)).collect();
+        for ((session, certificate), result) in unsynced
+            .into_iter()
+            .zip(disk::replace_all(&self.dir, &files))
+        {
+            if let Err(error) = result {
+                self.unwritten
+                    .begin(&certificate.session, true, Instant::now());
+                self.note(&certificate, &Err(error.into()));
+                self.unsynced.insert(session, certificate);
+            }
+        }
+        if self.unsynced.is_empty() {
+            match Wal::create(&self.wal_path) {
+                Ok(wal) => (self.wal, self.has_warned) = (Some(wal), false),
+                Err(error) => self.abandon_log(&error),
+            }
+        }
+    }
+
+    fn abandon_log(&mut self, error: &io::Error) {
+        self.wal = None;
+        if !std::mem::replace(&mut self.has_warned, true) {
+            tracing::warn!(
+                path = %self.wal_path.display(), %error,
+                "the log of certificates cannot be written: each certificate is synced by itself, which takes longer"
+            );
+        }
+    }
+
+    /// Records the result of a write, and logs what an operator must know.
+    fn note(&self, certificate: &Certificate, result: &Result<(), WriteError>) {
+        let (session, name) = (certificate.session, &certificate.name);
+        let error = result.as_ref().err().map(tracing::field::display);
+        match self.unwritten.end(&session, result, Instant::now()) {
+            Change::None => {}
+            Change::Failed => tracing::error!(
+                %session, %name, error, dir = %self.dir.display(),
+                "cannot write a certificate: it stays in memory, and the daemon retries until it is on disk"
+            ),
+            Change::Recovered(tries) => {
+                tracing::info!(%session, %name, tries, "the certificate is on disk now");
+            }
         }
     }
 }
 
-/// Writes certificates; of several for one session, only the last form.
-fn write(dir: &Path, jobs: &[ArchiveJob]) -> Vec<Result<(), WriteError>> {
-    let certificates = jobs.iter().filter_map(|job| match job {
-        ArchiveJob::Write(certificate) => Some(certificate),
-        ArchiveJob::Remove(_) => None,
-    });
-    let latest: BTreeMap<u64, _> = certificates.clone().map(|it| (it.session.0, it)).collect();
-    let files = latest.values().map(|&certificate| {
-        let certificate: &Certificate = certificate;
-        let mut text = serde_json::to_vec_pretty(certificate).expect("maps have text keys");
-        text.push(b'\n');
-        (path(dir, certificate.session), text)
-    });
-    let written = disk::replace_all(dir, &files.collect::<Vec<_>>());
-    let written = written
-        .into_iter()
-        .map(|result| result.map_err(WriteError::from));
-    let results: BTreeMap<u64, _> = latest.into_keys().zip(written).collect();
-    certificates
-        .map(|certificate| results[&certificate.session.0].clone())
-        .collect()
+/// Writes and syncs the files of the certificates in the log of an earlier daemon. A file with the
+/// completed form of one that is pending in the log is newer.
+fn recover(dir: &Path, wal_path: &Path) -> io::Result<()> {
+    let logged = match wal::read(wal_path) {
+        Ok(logged) => logged,
+        Err(Unfit::System(error)) => return Err(error),
+        Err(error) => {
+            let aside = disk::set_aside(wal_path)?;
+            tracing::error!(path = %aside.display(), %error, "set aside a file that is not the log of certificates");
+            return Ok(());
+        }
+    };
+    let latest: BTreeMap<u64, _> = logged.into_iter().map(|it| (it.session.0, it)).collect();
+    let is_pending = |it: &Certificate| matches!(it.memory, Memory::Pending { .. });
+    let is_newer = |it: &Certificate| {
+        let there = std::fs::read(path(dir, it.session)).ok();
+        let there = there.and_then(|text| wal::whole(&text));
+        is_pending(it) && there.is_some_and(|there| !is_pending(&there))
+    };
+    let missing: Vec<_> = latest
+        .values()
+        .filter(|it| !is_newer(it))
+        .map(|it| file(dir, it))
+        .collect();
+    disk::replace_all(dir, &missing).into_iter().collect()
+}
+
+fn file(dir: &Path, certificate: &Certificate) -> (PathBuf, Vec<u8>) {
+    let mut text = serde_json::to_vec_pretty(certificate).expect("maps have text keys");
+    text.push(b'\n');
+    (path(dir, certificate.session), text)
 }
 
 fn path(dir: &Path, session: SessionId) -> PathBuf {

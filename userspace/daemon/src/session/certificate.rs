@@ -64,11 +64,13 @@ pub(super) fn conclude(
     services: &mut Services,
     retired: RetiredMemory,
 ) {
-    match services
-        .pending_reclaim
-        .free_or_keep(certificate.session, retired)
-    {
-        Some((bytes, reading)) => complete(certificate, services, bytes, reading),
+    let session = certificate.session;
+    match services.pending_reclaim.take_or_keep(session, retired) {
+        Some((retired, reading)) => {
+            complete(certificate, services, retired.bytes(), reading);
+            // After that: the requester waits for the archive's thread.
+            services.pending_reclaim.free(retired);
+        }
         None => {
             certificate.seal();
             services.archive.keep(certificate.clone());

@@ -175,6 +175,7 @@ impl Actor {
         self.services.publish_probe_state();
         self.services.archive.trim();
         self.services.archive.retry();
+        self.services.archive.settle();
         self.services.store.retry();
         let (services, all) = (&mut self.services, self.exits_lost);
         self.sessions.change_each(|session| {
