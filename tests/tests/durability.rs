@@ -115,6 +115,37 @@ fn endings_over_both_sockets_then_logged_and_synced_and_renamed_and_then_answere
     Ok(())
 }
 
+#[test]
+fn log_of_certificates_cannot_be_written_then_each_file_is_synced_before_the_answer() -> Result<()>
+{
+    let (mut rig, _) = Rig::with_control()?;
+    rig.stop_daemon()?;
+    // Something that the daemon cannot replace is where it begins the log.
+    fs::create_dir_all(state(&rig, "certificates.wal.part/x"))?;
+    rig.start_daemon()?;
+    let log = rig.daemon()?.log();
+    assert!(
+        log.contains("the log of certificates cannot be written"),
+        "{log}"
+    );
+    let mut control = rig.control()?;
+    let id = stopped(&mut control, "cam", 0, true)?.to_string();
+    let pid = rig.daemon()?.pid();
+    let traced = Traced::attach(rig.stage(), pid, &["archive", "control"])?;
+    control.destroy("cam")?;
+    let part = format!("certificates/{id}.json.part");
+    in_this_order(
+        &traced.end()?,
+        &[
+            &["write(", &part],
+            &["fsync(", &part],
+            &["rename", &part],
+            &["fsync(", "/certificates>"],
+            &[&id, "<socket:"],
+        ],
+    )
+}
+
 /// Waits until every certificate has a synced file of its own: then the log begins with white space.
 fn settled(rig: &Rig) -> Result<()> {
     wait_for("the log of certificates to begin anew", 30, || {

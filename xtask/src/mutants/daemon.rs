@@ -31,10 +31,16 @@ mutants! {
     "destroy: memory of evicted clients is left out" => Drain("abort_under_callers");
     "quarantine: freed while a process has the memory" => Drain("quarantine_under_callers");
     // What is on disk.
-    "disk: not synced" => System("durability::endings_over_both_sockets");
-    "disk: renamed before it is synced" => System("durability::endings_over_both_sockets");
+    "disk: not synced" => System("durability::log_of_certificates_cannot_be_written");
+    "disk: renamed before it is synced" => System("durability::log_of_certificates_cannot_be_written");
+    "disk: not synced later" => System("durability::endings_over_both_sockets");
     "disk: the folder of several files is not synced" => System("durability::endings_over_both_sockets");
     "disk: the folder of one file is not synced" => System("durability::endings_over_both_sockets");
+    "wal: not synced" => System("durability::endings_over_both_sockets");
+    "wal: records of an earlier round count" => Unit("onaird", "log_begun_anew");
+    "wal: the digest is not checked" => Unit("onaird", "record_of_which_a_block_is_missing");
+    "archive: a pending form replaces the completed one" => Unit("onaird", "pending_in_the_log");
+    "archive: a new log before the disk has the files" => Unit("onaird", "files_that_cannot_be_synced_later");
     "certificate: answered before it is on disk" => System("durability::endings_over_both_sockets");
     "recording: not synced at its end" => System("durability::recording_finished");
     "recording: renamed before it is synced" => System("durability::recording_finished");

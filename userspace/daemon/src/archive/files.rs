@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use onair_mutant::mutant;
 use onair_record::{Unfit, read_regular};
 use onair_types::{Certificate, Memory, SessionId, Unverifiable};
 use serde::Deserialize as _;
@@ -226,7 +227,12 @@ impl Files {
                 self.unsynced.insert(session, certificate);
             }
         }
-        if self.unsynced.is_empty() {
+        let is_safe = self.unsynced.is_empty();
+        if mutant!(
+            "archive: a new log before the disk has the files",
+            true,
+            is_safe
+        ) {
             match Wal::create(&self.wal_path) {
                 Ok(wal) => (self.wal, self.has_warned) = (Some(wal), false),
                 Err(error) => self.abandon_log(&error),
@@ -278,7 +284,9 @@ fn recover(dir: &Path, wal_path: &Path) -> io::Result<()> {
     let is_newer = |it: &Certificate| {
         let there = std::fs::read(path(dir, it.session)).ok();
         let there = there.and_then(|text| wal::whole(&text));
-        is_pending(it) && there.is_some_and(|there| !is_pending(&there))
+        let is_pending_only =
+            is_pending(it) && !mutant!("archive: a pending form replaces the completed one");
+        is_pending_only && there.is_some_and(|there| !is_pending(&there))
     };
     let missing: Vec<_> = latest
         .values()

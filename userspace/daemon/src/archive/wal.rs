@@ -118,7 +118,8 @@ fn certificates(log: &[u8]) -> Vec<Certificate> {
     let mut found = Vec::new();
     let (mut rest, mut expected) = (log, None);
     while let Some((sequence, certificate, bytes)) = first(rest) {
-        if expected.is_some_and(|expected| sequence != expected) {
+        let is_next = expected.is_none_or(|expected| sequence == expected);
+        if !mutant!("wal: records of an earlier round count", true, is_next) {
             break;
         }
         found.push(certificate);
@@ -151,6 +152,7 @@ pub(super) fn whole(text: &[u8]) -> Option<Certificate> {
     let checks = onair_types::verify(&document).ok()?.checks;
     let holds = |check: &Check| check.name == "digest" && check.outcome == CheckOutcome::Holds;
     let is_whole = checks.iter().any(holds);
+    let is_whole = mutant!("wal: the digest is not checked", true, is_whole);
     is_whole.then(|| Certificate::deserialize(document).ok())?
 }
 
