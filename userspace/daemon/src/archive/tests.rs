@@ -378,21 +378,24 @@ fn files_that_cannot_be_synced_later_then_reported_and_written_again_and_the_log
     let folder = dir.path().join("certificates");
     std::fs::remove_dir_all(&folder).unwrap();
     archive.settle();
+    // After that.
+    archive.keep(certificate(2, Duration::ZERO));
+    assert!(written(&archive, 2).is_err());
+    assert_eq!(archive.unwritten().unwrap().count, 2);
+    let logged = wal::read(&dir.path().join(WAL)).unwrap();
+    assert_eq!(logged[0].session, SessionId(1));
     let deadline = Instant::now() + Duration::from_secs(30);
-    while archive.unwritten().is_none() && Instant::now() < deadline {
-        std::thread::yield_now();
-    }
-    assert_eq!(archive.unwritten().unwrap().count, 1);
-    assert_eq!(wal::read(&dir.path().join(WAL)).unwrap().len(), 1);
     std::fs::create_dir(&folder).unwrap();
     while archive.unwritten().is_some() && Instant::now() < deadline {
         archive.retry();
         std::thread::yield_now();
     }
-    assert_eq!(names(dir.path()), ["0000000000000001.json"]);
-    // With a new log.
-    keep(&mut archive, certificate(2, Duration::ZERO));
-    close(archive);
-    assert_eq!(wal::read(&dir.path().join(WAL)).unwrap().len(), 0);
     assert_eq!(names(dir.path()).len(), 2);
+    // With a new log.
+    archive.settle();
+    keep(&mut archive, certificate(3, Duration::ZERO));
+    let logged = wal::read(&dir.path().join(WAL)).unwrap();
+    assert_eq!(logged[0].session, SessionId(3));
+    close(archive);
+    assert_eq!(names(dir.path()).len(), 3);
 }
