@@ -35,6 +35,7 @@ impl<R: Runtime> SessionCore<R> {
     /// Threads of `tgid` (in the first pid namespace) ended. The event counts are notified: a thread
     /// may have consumed the only wake-up of another thread. Only a thread whose slot still counts
     /// it leaves something to settle: hundreds that a stop woke may end at once, with nothing left.
+    /// And only while the session waits for users, a thread may have died before its kick.
     pub(crate) fn threads_ended(&mut self, turn: &mut Turn<'_, R>, tgid: u32, exits: &[Exit]) {
         if mutant!("drain: a thread's end changes nothing") {
             return;
@@ -65,7 +66,13 @@ impl<R: Runtime> SessionCore<R> {
         if left_a_slot && !is_running {
             self.rescan.look_for_dead(turn.now().instant);
         }
-        let lost_a_kick = lost_a_kick && !mutant!("drain: a kick may be lost with its thread");
+        let lost_a_kick = lost_a_kick
+            && mutant!(
+                "drain: each end of a thread has the witnesses examined",
+                true,
+                self.rescan.awaits_users
+            )
+            && !mutant!("drain: a kick may be lost with its thread");
         if left_a_slot || lost_a_kick && !is_running {
             turn.effects.push(Effect::Examine);
         }

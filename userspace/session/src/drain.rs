@@ -146,6 +146,7 @@ impl<R: Runtime> SessionCore<R> {
         }
         let found = witness::verdict(&readings);
         let seen = Seen::of(&readings);
+        self.rescan.awaits_users = !seen.no_caller_or_loan() || seen.probe == Says::Users;
         if seen.no_caller_or_loan() && !found.disagreement {
             // The time when W1 was read, not the time when the others had been read too.
             let mut then = turn.now();

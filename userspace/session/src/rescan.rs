@@ -33,6 +33,10 @@ pub(crate) struct Rescan {
     pub(crate) exits: Due,
     /// Users at the last rescan.
     pub(crate) users: u64,
+    /// Whether the last examination since the stop saw a caller or a loan, or there was none. Then
+    /// the end of a thread may be the only sign that they have left. A caller that comes later finds
+    /// the gate closed; an examination that sees it waits for it again.
+    pub(crate) awaits_users: bool,
 }
 
 impl Default for Rescan {
@@ -43,6 +47,7 @@ impl Default for Rescan {
             dead: false,
             exits: Due::default(),
             users: 0,
+            awaits_users: true,
         }
     }
 }

@@ -41,6 +41,7 @@ impl<R: Runtime> SessionCore<R> {
             .map(|slot| slot.calls())
             .sum();
         self.clients.forgive_kicks();
+        self.rescan.awaits_users |= !mutant!("stop: users of the last run count");
         self.clients.memories().for_each(AttachmentMemory::stop);
         for attachment in self.clients.attached.values() {
             turn.effects.wake(&attachment.memory);

@@ -19,7 +19,7 @@ use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
 use onair_session::{
     Admission, Destroy, Effect, Event, Evidence, Examination, Examined, Exit, Order, Reply,
-    SessionCore, SiteFinding, View, examine_together,
+    SessionCore, SiteFinding, SiteQuestion, View, examine_together,
 };
 use onair_types::{Direction, Operation, Says, SessionId, SessionName, Via, Who};
 
@@ -84,6 +84,8 @@ struct Site {
     suspects: Vec<u32>,
     end: Option<Box<Evidence>>,
     now: Instant,
+    /// What helper threads are asked of sites waits here, if this is `Some`.
+    unanswered: Option<Vec<SiteQuestion>>,
 }
 
 impl Site {
@@ -110,6 +112,7 @@ impl Site {
             suspects: Vec::new(),
             end: None,
             now: Instant::now(),
+            unanswered: None,
         };
         site.handle(Event::Admit(Box::new(Admission {
             number: CLIENT,
@@ -156,14 +159,22 @@ impl Site {
         }
     }
 
+    /// The sites are armed.
+    fn answer(&mut self, question: SiteQuestion) {
+        self.handle(Event::SitesLookedAt {
+            attachment: question.attachment,
+            asked_at: question.asked_at,
+            found: SiteFinding::Armed,
+        });
+    }
+
     fn execute(&mut self, effect: Effect<Ledgers>) {
         match effect {
             Effect::Poller(Order::Start(runtime)) => self.runtime = Some(runtime),
-            Effect::LookAtSites(question) => self.handle(Event::SitesLookedAt {
-                attachment: question.attachment,
-                asked_at: question.asked_at,
-                found: SiteFinding::Armed,
-            }),
+            Effect::LookAtSites(question) => match &mut self.unanswered {
+                Some(questions) => questions.push(question),
+                None => self.answer(question),
+            },
             Effect::LookAtThreads(question) => {
                 let owners = question.suspects.iter().map(|slot| slot.owner);
                 self.suspects.extend(owners);
@@ -298,4 +309,48 @@ fn threads_that_end_together_then_each_slot_that_one_left_is_looked_at() {
         std::thread::yield_now();
     }
     assert_eq!(caller.join().unwrap(), Refusal::Again);
+}
+
+#[test]
+fn threads_end_then_examined_unless_the_last_examination_saw_no_caller_and_no_loan() {
+    let mut sites = [Site::new(1)];
+    sites[0].unanswered = Some(Vec::new());
+    let end_threads = |site: &mut Site| {
+        let exits = vec![Exit { own_tid: 9, tid: 9 }];
+        site.handle(Event::ThreadsEnded { tgid: 2, exits });
+        std::mem::take(&mut site.is_due)
+    };
+    // A run whose users have left.
+    sites[0].handle(Event::Stop);
+    let runtime = sites[0].runtime.take().unwrap();
+    sites[0].handle(Event::HandedBack(runtime));
+    sites[0].is_due = true;
+    examine(&mut sites, &[], &|_| ());
+    assert!(!end_threads(&mut sites[0]), "the run before");
+    sites[0].handle(Event::Start(Reply::unread()));
+    let held = sites[0].take();
+    assert!(!end_threads(&mut sites[0]), "it runs");
+    sites[0].stop(false);
+    sites[0].is_due = false;
+    assert!(end_threads(&mut sites[0]), "not examined yet");
+    sites[0].is_due = true;
+    examine(&mut sites, &[], &|_| ());
+    assert!(end_threads(&mut sites[0]), "a frame is out");
+    let client = sites[0].pair.client.clone();
+    client.put(held).unwrap();
+    // Its thread died before it could kick.
+    assert!(sites[0].pair.is_kicked());
+    assert!(end_threads(&mut sites[0]));
+    sites[0].is_due = true;
+    examine(&mut sites, &[SessionId(1)], &|_| ());
+    assert!(end_threads(&mut sites[0]), "the kernel sees a caller");
+    sites[0].is_due = true;
+    examine(&mut sites, &[], &|_| ());
+    // Only the sites are to be looked at still: hundreds of threads may end meanwhile.
+    assert!(!end_threads(&mut sites[0]));
+    let questions = sites[0].unanswered.take().unwrap();
+    assert_eq!(ended(&sites), [false]);
+    questions.into_iter().for_each(|it| sites[0].answer(it));
+    examine(&mut sites, &[], &|_| ());
+    assert_eq!(ended(&sites), [true]);
 }

@@ -19,6 +19,8 @@ mutants! {
     "drain: of threads that end together one is settled" =>
         File("onair-session", "together", "threads_that_end_together");
     "drain: a kick may be lost with its thread" => Drain("drain_with_callers");
+    "drain: each end of a thread has the witnesses examined" => File("onair-session", "together", "threads_end_then_examined");
+    "stop: users of the last run count" => File("onair-session", "together", "threads_end_then_examined");
     "together: arms the kicks of one session" => Drain("drain_of_sessions_together");
     "together: W2 before W1" => File("onair-session", "together", "a_frame_held_in_one");
     "together: W1 of one session for all" => File("onair-session", "together", "a_frame_held_in_one");
