@@ -268,7 +268,7 @@ impl Files {
 }
 
 /// Writes and syncs the files of the certificates in the log of an earlier daemon. A file with the
-/// completed form of one that is pending in the log is newer.
+/// completed form of a certificate is never replaced by an earlier form.
 fn recover(dir: &Path, wal_path: &Path) -> io::Result<()> {
     let logged = match wal::read(wal_path) {
         Ok(logged) => logged,
@@ -280,17 +280,16 @@ fn recover(dir: &Path, wal_path: &Path) -> io::Result<()> {
         }
     };
     let latest: BTreeMap<u64, _> = logged.into_iter().map(|it| (it.session.0, it)).collect();
-    let is_pending = |it: &Certificate| matches!(it.memory, Memory::Pending { .. });
-    let is_newer = |it: &Certificate| {
+    let is_completed = |it: &Certificate| matches!(it.memory, Memory::Returned { .. });
+    let is_older = |it: &Certificate| {
         let there = std::fs::read(path(dir, it.session)).ok();
         let there = there.and_then(|text| wal::whole(&text));
-        let is_pending_only =
-            is_pending(it) && !mutant!("archive: a pending form replaces the completed one");
-        is_pending_only && there.is_some_and(|there| !is_pending(&there))
+        let is_older = !is_completed(it) && there.is_some_and(|there| is_completed(&there));
+        is_older && !mutant!("archive: a pending form replaces the completed one")
     };
     let missing: Vec<_> = latest
         .values()
-        .filter(|it| !is_newer(it))
+        .filter(|it| !is_older(it))
         .map(|it| file(dir, it))
         .collect();
     disk::replace_all(dir, &missing).into_iter().collect()
