@@ -151,8 +151,11 @@ pub(super) fn whole(text: &[u8]) -> Option<Certificate> {
     let document: Value = serde_json::from_slice(text).ok()?;
     let checks = onair_types::verify(&document).ok()?.checks;
     let holds = |check: &Check| check.name == "digest" && check.outcome == CheckOutcome::Holds;
-    let is_whole = checks.iter().any(holds);
-    let is_whole = mutant!("wal: the digest is not checked", true, is_whole);
+    let is_whole = mutant!(
+        "wal: the digest is not checked",
+        true,
+        checks.iter().any(holds)
+    );
     is_whole.then(|| Certificate::deserialize(document).ok())?
 }
 
