@@ -131,11 +131,20 @@ impl Site {
         self.pair.client.get(Deadline::Now).unwrap()
     }
 
-    /// Stops it, and begins to destroy it.
-    fn stop(&mut self, waits_for_turn: bool) {
+    /// Stops it; its poller hands it back.
+    fn halt(&mut self) {
         self.handle(Event::Stop);
         let runtime = self.runtime.take().unwrap();
         self.handle(Event::HandedBack(runtime));
+    }
+
+    /// Stops it, and begins to destroy it.
+    fn stop(&mut self, waits_for_turn: bool) {
+        self.halt();
+        self.destroy(waits_for_turn);
+    }
+
+    fn destroy(&mut self, waits_for_turn: bool) {
         self.handle(Event::Destroy(Destroy {
             who: who(1),
             operation: Operation::Shutdown,
@@ -321,18 +330,17 @@ fn threads_end_then_examined_unless_the_last_examination_saw_no_caller_and_no_lo
         std::mem::take(&mut site.is_due)
     };
     // A run whose users have left.
-    sites[0].handle(Event::Stop);
-    let runtime = sites[0].runtime.take().unwrap();
-    sites[0].handle(Event::HandedBack(runtime));
+    sites[0].halt();
     sites[0].is_due = true;
     examine(&mut sites, &[], &|_| ());
     assert!(!end_threads(&mut sites[0]), "the run before");
     sites[0].handle(Event::Start(Reply::unread()));
     let held = sites[0].take();
     assert!(!end_threads(&mut sites[0]), "it runs");
-    sites[0].stop(false);
+    sites[0].halt();
     sites[0].is_due = false;
-    assert!(end_threads(&mut sites[0]), "not examined yet");
+    assert!(end_threads(&mut sites[0]), "not examined since the stop");
+    sites[0].destroy(false);
     sites[0].is_due = true;
     examine(&mut sites, &[], &|_| ());
     assert!(end_threads(&mut sites[0]), "a frame is out");
