@@ -91,6 +91,9 @@ impl Archive {
                 }
             }
         }
+        // In the form of the log, whatever lies in their places.
+        kept.retain(|it| files.unsynced().all(|logged| logged.session != it.session));
+        kept.extend(files.unsynced().cloned());
         kept.sort_by_key(|certificate| certificate.issued_at);
         let mut archive = Self {
             sessions: kept.iter().map(|kept| kept.session).collect(),
@@ -111,6 +114,7 @@ impl Archive {
     pub fn keep(&mut self, certificate: Certificate) {
         let certificate = Arc::new(certificate);
         let is_new = self.sessions.insert(certificate.session);
+        self.is_unsettled = true;
         self.write(&certificate, !is_new);
         if is_new {
             let operation = certificate.operation;
@@ -164,18 +168,15 @@ impl Archive {
         if sessions.is_empty() {
             return;
         }
+        self.is_unsettled = true;
         let sessions: HashSet<SessionId> = sessions.into_iter().collect();
-        let again = self
-            .kept
-            .iter()
-            .filter(|kept| sessions.contains(&kept.session));
-        for certificate in again.cloned().collect::<Vec<_>>() {
-            self.write(&certificate, true);
-        }
+        let again = self.kept.iter();
+        again
+            .filter(|kept| sessions.contains(&kept.session))
+            .for_each(|certificate| self.write(certificate, true));
     }
 
-    fn write(&mut self, certificate: &Arc<Certificate>, is_known: bool) {
-        self.is_unsettled = true;
+    fn write(&self, certificate: &Arc<Certificate>, is_known: bool) {
         let (session, now) = (certificate.session, Instant::now());
         self.unwritten.begin(&session, is_known, now);
         if self
@@ -256,5 +257,7 @@ impl Archive {
     }
 }
 
+#[cfg(test)]
+mod log_tests;
 #[cfg(test)]
 mod tests;

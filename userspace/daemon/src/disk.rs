@@ -26,6 +26,9 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// all are synced before the first one is renamed, so that it takes them together. Returns the result
 /// for each file.
 pub fn replace_all(folder: &Path, files: &[(PathBuf, Vec<u8>)]) -> Vec<io::Result<()>> {
+    if files.is_empty() {
+        return Vec::new();
+    }
     let mut done = Parts::write(files).synced().take_places();
     if let Err(error) = sync(folder) {
         for result in done.iter_mut().filter(|result| result.is_ok()) {
@@ -78,6 +81,9 @@ impl<'a> Parts<'a> {
 /// # Errors
 /// The system's. What a file had may be lost then, even if another sync of it succeeds.
 pub fn sync_all(folder: &Path, paths: &[PathBuf]) -> io::Result<()> {
+    if paths.is_empty() {
+        return Ok(());
+    }
     let mut files = Vec::with_capacity(paths.len());
     for path in paths {
         match open_regular(path, OFlags::RDONLY) {

@@ -84,26 +84,30 @@ pub(super) struct Files {
 
 impl Files {
     /// Writes and syncs the files of all certificates in the log of an earlier daemon, and begins a
-    /// new log.
+    /// new log. Those that cannot be written are [`Self::unsynced`].
     ///
     /// # Errors
-    /// The files cannot be written. The log is unchanged then.
+    /// The log cannot be read.
     pub(super) fn open(
         dir: &Path,
         wal_path: PathBuf,
         unwritten: &Arc<Unwritten<SessionId>>,
     ) -> io::Result<Self> {
-        recover(dir, &wal_path)?;
         let mut files = Self {
             dir: dir.to_owned(),
+            unsynced: logged(dir, &wal_path)?,
             wal_path,
             wal: None,
             has_warned: false,
-            unsynced: BTreeMap::new(),
             unwritten: Arc::clone(unwritten),
         };
         files.settle();
         Ok(files)
+    }
+
+    /// Certificates whose files are not synced.
+    pub(super) fn unsynced(&self) -> impl Iterator<Item = &Arc<Certificate>> {
+        self.unsynced.values()
     }
 
     /// Runs the jobs in order, and consecutive writes together. A failed write is kept in
@@ -267,19 +271,18 @@ impl Files {
     }
 }
 
-/// Writes and syncs the files of the certificates in the log of an earlier daemon. A file with the
-/// completed form of a certificate is never replaced by an earlier form.
-fn recover(dir: &Path, wal_path: &Path) -> io::Result<()> {
+/// The certificates in the log of an earlier daemon, by session: of several forms the last. The
+/// completed form in a file is never older.
+fn logged(dir: &Path, wal_path: &Path) -> io::Result<BTreeMap<u64, Arc<Certificate>>> {
     let logged = match wal::read(wal_path) {
         Ok(logged) => logged,
         Err(Unfit::System(error)) => return Err(error),
         Err(error) => {
             let aside = disk::set_aside(wal_path)?;
             tracing::error!(path = %aside.display(), %error, "set aside a file that is not the log of certificates");
-            return Ok(());
+            Vec::new()
         }
     };
-    let latest: BTreeMap<u64, _> = logged.into_iter().map(|it| (it.session.0, it)).collect();
     let is_completed = |it: &Certificate| matches!(it.memory, Memory::Returned { .. });
     let is_older = |it: &Certificate| {
         let there = std::fs::read(path(dir, it.session)).ok();
@@ -287,12 +290,10 @@ fn recover(dir: &Path, wal_path: &Path) -> io::Result<()> {
         let is_older = !is_completed(it) && there.is_some_and(|there| is_completed(&there));
         is_older && !mutant!("archive: a pending form replaces the completed one")
     };
-    let missing: Vec<_> = latest
-        .values()
-        .filter(|it| !is_older(it))
-        .map(|it| file(dir, it))
-        .collect();
-    disk::replace_all(dir, &missing).into_iter().collect()
+    let logged = logged.into_iter().map(|it| (it.session.0, Arc::new(it)));
+    let mut latest: BTreeMap<u64, _> = logged.collect();
+    latest.retain(|_, it| !is_older(it));
+    Ok(latest)
 }
 
 fn file(dir: &Path, certificate: &Certificate) -> (PathBuf, Vec<u8>) {

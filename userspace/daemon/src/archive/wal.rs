@@ -62,10 +62,10 @@ impl Wal {
     /// # Errors
     /// The system's. The log must not be used any more.
     pub(super) fn append(&mut self, texts: &[impl AsRef<[u8]>]) -> io::Result<bool> {
-        let numbered = (self.sequence..).zip(texts);
-        let records: Vec<u8> = numbered
-            .flat_map(|(sequence, text)| record(sequence, text.as_ref()))
-            .collect();
+        let mut records = Vec::new();
+        for (sequence, text) in (self.sequence..).zip(texts) {
+            add_record(&mut records, sequence, text.as_ref());
+        }
         if self.offset + records.len() > BYTES {
             return Ok(false);
         }
@@ -107,11 +107,11 @@ pub(super) fn read(path: &Path) -> Result<Vec<Certificate>, Unfit> {
     }
 }
 
-fn record(sequence: u64, text: &[u8]) -> Vec<u8> {
-    let mut record = format!("{WORD} {sequence} {}\n", text.len()).into_bytes();
-    record.extend_from_slice(text);
-    record.resize(record.len().next_multiple_of(BLOCK), FILL);
-    record
+fn add_record(records: &mut Vec<u8>, sequence: u64, text: &[u8]) {
+    records.extend_from_slice(format!("{WORD} {sequence} {}\n", text.len()).as_bytes());
+    records.extend_from_slice(text);
+    // Each begins at a block.
+    records.resize(records.len().next_multiple_of(BLOCK), FILL);
 }
 
 fn certificates(log: &[u8]) -> Vec<Certificate> {
