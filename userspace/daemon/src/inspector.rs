@@ -179,11 +179,16 @@ impl Inspector {
         let about = inspection.about;
         let waiting = queue.waiting.entry(about).or_default();
         waiting.push_back(inspection);
-        if waiting.len() == 1 {
+        let is_first = waiting.len() == 1;
+        if is_first {
             queue.turns.push_back(about);
         }
+        // A thread that inspects the process looks for more when it is done.
+        let wakes = is_first && !queue.is_busy(about);
         drop(queue);
-        self.shared.changed.notify_one();
+        if wakes {
+            self.shared.changed.notify_one();
+        }
     }
 
     /// When the first running look times out.
@@ -296,11 +301,15 @@ impl InspectorShared {
 }
 
 impl Queue {
+    /// Whether a thread inspects this process now.
+    fn is_busy(&self, about: u64) -> bool {
+        self.running.values().any(|it| it.about == about)
+    }
+
     /// The next question, of the next process that no other thread is inspecting; if it is about
     /// sites, all of these about the process.
     fn take(&mut self) -> Option<Vec<Inspection>> {
-        let is_busy = |about: &u64| self.running.values().any(|it| it.about == *about);
-        let at = self.turns.iter().position(|about| !is_busy(about))?;
+        let at = self.turns.iter().position(|about| !self.is_busy(*about))?;
         let about = self.turns.remove(at)?;
         let waiting = self.waiting.get_mut(&about)?;
         let mut taken = vec![waiting.pop_front()?];

@@ -185,6 +185,8 @@ impl<R: Runtime> SessionCore<R> {
         if found.destroyable || aborts {
             if waits_for_turn {
                 turn.effects.push(Effect::Ready);
+                // It is examined in its turn.
+                self.rescan.end();
                 return;
             }
             self.audit.note(StepName::Verdict, turn.now());
@@ -197,6 +199,16 @@ impl<R: Runtime> SessionCore<R> {
             self.look_at_sites(turn);
         }
         let now = turn.now().instant;
+        let awaits_sites_only = seen.no_caller_or_loan()
+            && seen.pollers == Says::Zero
+            && seen.probe == Says::Unknown
+            && self.is_looking_at_sites();
+        if awaits_sites_only {
+            // It is examined when the answer comes.
+            self.rescan.end();
+        } else if !mutant!("drain: without rescans once they have ended") {
+            self.rescan.resume(now);
+        }
         let code = match deadline {
             Some(deadline) if now < deadline => return,
             Some(_) if operation == Operation::Abort => ProblemCode::DataplaneBusy,

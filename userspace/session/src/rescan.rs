@@ -65,6 +65,13 @@ impl Rescan {
         self.begin(now);
     }
 
+    /// Starts over if the rescans have ended.
+    pub(crate) fn resume(&mut self, now: Instant) {
+        if self.at.is_none() {
+            self.begin(now);
+        }
+    }
+
     pub(crate) fn again(&mut self, now: Instant) {
         self.pause = (self.pause * 2).min(RESCAN.1);
         self.at = Some(now + self.pause);

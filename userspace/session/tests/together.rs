@@ -199,31 +199,40 @@ impl Site {
 /// Examines the sessions that are due, and then those that are ready, until none is.
 fn examine(sites: &mut [Site], hidden: &[SessionId], at_walk: &dyn Fn(SessionId)) {
     for why in [Examination::Due, Examination::InTurn].repeat(4) {
-        let wanted = |it: &mut Site| match why {
-            Examination::Due => std::mem::take(&mut it.is_due),
-            Examination::InTurn => std::mem::take(&mut it.is_ready),
-        };
-        let mut all: Vec<&mut Site> = sites.iter_mut().filter(|it| it.end.is_none()).collect();
-        all.retain_mut(|it| wanted(it));
-        let seen: Vec<_> = all
-            .iter()
-            .map(|it| {
-                Seen(World {
-                    session: it.core.id(),
-                    hidden,
-                    at_walk,
-                    now: it.now,
-                })
+        examine_once(sites, why, hidden, at_walk);
+    }
+}
+
+fn examine_once(
+    sites: &mut [Site],
+    why: Examination,
+    hidden: &[SessionId],
+    at_walk: &dyn Fn(SessionId),
+) {
+    let wanted = |it: &mut Site| match why {
+        Examination::Due => std::mem::take(&mut it.is_due),
+        Examination::InTurn => std::mem::take(&mut it.is_ready),
+    };
+    let mut all: Vec<&mut Site> = sites.iter_mut().filter(|it| it.end.is_none()).collect();
+    all.retain_mut(|it| wanted(it));
+    let seen: Vec<_> = all
+        .iter()
+        .map(|it| {
+            Seen(World {
+                session: it.core.id(),
+                hidden,
+                at_walk,
+                now: it.now,
             })
-            .collect();
-        let examined = all.iter_mut().zip(&seen).map(|(site, view)| Examined {
-            core: &mut site.core,
-            view: view as &dyn View,
-        });
-        for (id, effects) in examine_together(examined.collect(), why) {
-            let site = all.iter_mut().find(|it| it.core.id() == id).unwrap();
-            effects.into_iter().for_each(|effect| site.execute(effect));
-        }
+        })
+        .collect();
+    let examined = all.iter_mut().zip(&seen).map(|(site, view)| Examined {
+        core: &mut site.core,
+        view: view as &dyn View,
+    });
+    for (id, effects) in examine_together(examined.collect(), why) {
+        let site = all.iter_mut().find(|it| it.core.id() == id).unwrap();
+        effects.into_iter().for_each(|effect| site.execute(effect));
     }
 }
 
@@ -282,6 +291,28 @@ fn together_a_frame_held_in_one_then_that_one_stays_and_its_put_kicks() {
         assert!(readings.all(|it| it.says == Says::Zero), "{evidence:?}");
         assert!(evidence.disagreements.is_empty(), "{evidence:?}");
     }
+}
+
+#[test]
+fn rescans_end_while_the_sites_or_its_turn_is_awaited_and_go_on_if_it_cannot_end_then() {
+    let rescans = |site: &Site| site.core.wake_at().unwrap() <= site.now + Duration::from_millis(1);
+    let mut sites = [Site::new(1)];
+    sites[0].unanswered = Some(Vec::new());
+    sites[0].stop(true);
+    assert!(rescans(&sites[0]));
+    examine_once(&mut sites, Examination::Due, &[], &|_| ());
+    let questions = sites[0].unanswered.take().unwrap();
+    assert!(questions.len() == 1 && !rescans(&sites[0]));
+    sites[0].answer(questions[0]);
+    examine_once(&mut sites, Examination::Due, &[], &|_| ());
+    assert!(sites[0].is_ready && !rescans(&sites[0]));
+    let hidden = [SessionId(1)];
+    examine_once(&mut sites, Examination::InTurn, &hidden, &|_| ());
+    assert!(sites[0].end.is_none() && rescans(&sites[0]));
+    sites[0].now += Duration::from_millis(1);
+    sites[0].handle(Event::Tick);
+    examine(&mut sites, &[], &|_| ());
+    assert!(sites[0].end.is_some());
 }
 
 #[test]

@@ -20,6 +20,7 @@ mutants! {
         File("onair-session", "together", "threads_that_end_together");
     "drain: a kick may be lost with its thread" => Drain("drain_with_callers");
     "drain: each end of a thread has the witnesses examined" => File("onair-session", "together", "threads_end_then_examined");
+    "drain: without rescans once they have ended" => File("onair-session", "together", "rescans_end_while");
     "stop: users of the last run count" => File("onair-session", "together", "threads_end_then_examined");
     "together: arms the kicks of one session" => Drain("drain_of_sessions_together");
     "together: W2 before W1" => File("onair-session", "together", "a_frame_held_in_one");
