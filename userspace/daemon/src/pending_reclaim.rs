@@ -53,13 +53,15 @@ impl PendingReclaim {
     }
 
     /// Returns a session's retired memory, with that of the attachments that left it while it ran, if
-    /// no process has it any more, and the reading that says so: [`Self::free`] it. Keeps the memory
-    /// otherwise.
+    /// no process has it any more, and W4's reading that says so: [`Self::free`] it.
+    ///
+    /// # Errors
+    /// W4's reading, if a process has it: the memory is kept.
     pub fn take_or_keep(
         &mut self,
         session: SessionId,
         mut retired: RetiredMemory,
-    ) -> Option<(RetiredMemory, Reading)> {
+    ) -> Result<(RetiredMemory, Reading), Reading> {
         let is_part = |it: &Waiting| it.session == session && !it.is_whole;
         let (parts, others): (Vec<_>, _) = self.waiting.drain(..).partition(is_part);
         self.waiting = others.into();
@@ -69,9 +71,9 @@ impl PendingReclaim {
         let reading = mapping::of(&retired);
         if reading.says != Says::Zero {
             self.wait(session, true, retired);
-            return None;
+            return Err(reading);
         }
-        Some((retired, reading))
+        Ok((retired, reading))
     }
 
     /// Keeps the retired memory of attachments that have left a session until no process has it any

@@ -93,12 +93,16 @@ impl Folder {
         Ok(Self { pid, folder })
     }
 
-    /// Whether both are of one process. A number is given to another process only when the first
-    /// one is gone, and a folder answers only while its process is there: two folders of one number
-    /// that answer *after* a look were of the same process during it, if both were opened before.
-    pub(crate) fn is_of_the_process_of(&self, other: &Self) -> bool {
-        let is_there = |it: &Self| it.file("stat").is_ok();
-        self.pid == other.pid && is_there(self) && is_there(other)
+    /// The process's number.
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Whether its process is there. A number is given to another process only when the first one
+    /// is gone, and a folder answers only while its process is there: two folders of one number that
+    /// answer *after* a look were of the same process during it, if both were opened before.
+    pub(crate) fn is_there(&self) -> bool {
+        self.file("stat").is_ok()
     }
 
     fn file(&self, path: &str) -> io::Result<File> {

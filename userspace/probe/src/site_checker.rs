@@ -135,9 +135,11 @@ impl Looker {
             [one] => vec![one.look()],
             [first, ..] => {
                 let shared = WatchedClient::examine(&clients);
+                let first = first.folder.is_there().then_some(&first.folder);
                 let each = clients.iter().zip(shared);
                 let own = each.map(|(client, found)| {
-                    let is_one = client.folder.is_of_the_process_of(&first.folder);
+                    let is_one = first.is_some_and(|it| it.pid() == client.folder.pid())
+                        && client.folder.is_there();
                     if is_one || mutant!("look: one process stands for another") {
                         client.latch(found)
                     } else {

@@ -55,11 +55,13 @@ pub(crate) struct Words<'a, M: ?Sized> {
 
 impl<M: ReadAt + ?Sized> Words<'_, M> {
     fn has_sleeper(&self, call: Call) -> bool {
-        call.waits_on(&self.addresses, self.memory)
+        let waits_on = call.words(self.memory);
+        waits_on.iter().any(|word| self.addresses.contains(word))
     }
 }
 
-/// For each of `sought`, all of one process, the threads that sleep on one of its words.
+/// For each of `sought`, all of one process, the threads that sleep on one of its words. What a thread
+/// sleeps on is read once, through the memory of the first.
 ///
 /// # Errors
 /// [`Blind::TooManyThreads`], [`Blind::Restless`], [`Blind::Slow`], [`Blind::Proc`].
@@ -69,9 +71,14 @@ pub(crate) fn asleep_on<M: ReadAt + ?Sized>(
     bounds: Bounds,
 ) -> Result<Vec<Vec<u32>>, Blind> {
     let mut asleep = vec![Vec::new(); sought.len()];
-    if sought.iter().all(|words| words.addresses.is_empty()) {
+    let each = sought.iter().enumerate();
+    let mut places: Vec<(u64, usize)> = each
+        .flat_map(|(at, words)| words.addresses.iter().map(move |address| (*address, at)))
+        .collect();
+    places.sort_unstable();
+    let Some(memory) = sought.first().filter(|_| !places.is_empty()) else {
         return Ok(asleep);
-    }
+    };
     let end = Instant::now() + bounds.time;
     let limit = bounds.threads;
     let threads = match folder.threads(limit).map_err(unreadable)? {
@@ -80,10 +87,13 @@ pub(crate) fn asleep_on<M: ReadAt + ?Sized>(
         Threads::Restless => return Err(Blind::Restless),
     };
     for tid in threads {
-        if let Some(call) = call_of(folder, tid)? {
-            for (words, asleep) in sought.iter().zip(&mut asleep) {
-                if words.has_sleeper(call) {
-                    asleep.push(tid);
+        let call = call_of(folder, tid)?;
+        for address in call.map_or(Vec::new(), |call| call.words(memory.memory)) {
+            let first = places.partition_point(|(it, _)| *it < address);
+            let here = places[first..].iter();
+            for (_, at) in here.take_while(|(it, _)| *it == address) {
+                if asleep[*at].last() != Some(&tid) {
+                    asleep[*at].push(tid);
                 }
             }
         }
@@ -169,14 +179,15 @@ impl Call {
         Some(Self { number, arguments })
     }
 
-    fn waits_on(self, words: &[u64], memory: &(impl ReadAt + ?Sized)) -> bool {
+    /// Addresses of the words on which it waits.
+    fn words(self, memory: &(impl ReadAt + ?Sized)) -> Vec<u64> {
         let [first, count] = self.arguments;
         if ONE_WORD.contains(&self.number) {
-            return words.contains(&first);
+            return vec![first];
         }
         let count = usize::try_from(count).ok().filter(|it| *it <= MAX_WORDS);
         let Some(count) = count.filter(|_| self.number == MANY_WORDS) else {
-            return false;
+            return Vec::new();
         };
         let mut array = [0; ENTRY * MAX_WORDS];
         let bytes = &mut array[..ENTRY * count];
@@ -184,10 +195,7 @@ impl Call {
         let read = memory.read_at(bytes, first).unwrap_or(0).min(bytes.len());
         let entries = bytes[..read].chunks_exact(ENTRY);
         let addresses = entries.filter_map(|entry| entry[8..].first_chunk());
-        addresses
-            .copied()
-            .map(u64::from_ne_bytes)
-            .any(|address| words.contains(&address))
+        addresses.copied().map(u64::from_ne_bytes).collect()
     }
 }
 
@@ -213,7 +221,9 @@ mod tests {
         // Value, address, flags of each.
         let array = Array(vec![0, 0x40, 2, 0, 0x80, 2]);
         let waits = |line: &str, words: &[u64]| {
-            Call::parse(line).is_some_and(|call| call.waits_on(words, &array))
+            let call = Call::parse(line);
+            let on = call.map_or(Vec::new(), |call| call.words(&array));
+            on.iter().any(|word| words.contains(word))
         };
         let end = "0x2 0x0 0x0 0x0 0x7ffdeadbee00 0x7f0001\n";
         for number in ["202", "455", "219"] {

@@ -35,9 +35,20 @@ impl<R: Runtime> SessionCore<R> {
     /// Threads of `tgid` (in the first pid namespace) ended. The event counts are notified: a thread
     /// may have consumed the only wake-up of another thread. Only a thread whose slot still counts
     /// it leaves something to settle: hundreds that a stop woke may end at once, with nothing left.
-    /// And only while the session waits for users, a thread may have died before its kick.
+    /// Nothing changes in a stopped session that waits for no users: no caller is there to be woken,
+    /// and none that died before its kick. A caller that comes later finds the gate closed; if its
+    /// thread ends then, before it has left, the next examination sees it.
     pub(crate) fn threads_ended(&mut self, turn: &mut Turn<'_, R>, tgid: u32, exits: &[Exit]) {
         if mutant!("drain: a thread's end changes nothing") {
+            return;
+        }
+        let is_running = self.lifecycle.is_running();
+        let awaits_users = mutant!(
+            "drain: each end of a thread has the witnesses examined",
+            true,
+            self.rescan.awaits_users
+        );
+        if !is_running && !awaits_users {
             return;
         }
         let (mut left_a_slot, mut lost_a_kick) = (false, false);
@@ -62,17 +73,10 @@ impl<R: Runtime> SessionCore<R> {
                 }
             }
         }
-        let is_running = self.lifecycle.is_running();
         if left_a_slot && !is_running {
             self.rescan.look_for_dead(turn.now().instant);
         }
-        let lost_a_kick = lost_a_kick
-            && mutant!(
-                "drain: each end of a thread has the witnesses examined",
-                true,
-                self.rescan.awaits_users
-            )
-            && !mutant!("drain: a kick may be lost with its thread");
+        let lost_a_kick = lost_a_kick && !mutant!("drain: a kick may be lost with its thread");
         if left_a_slot || lost_a_kick && !is_running {
             turn.effects.push(Effect::Examine);
         }

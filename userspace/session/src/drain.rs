@@ -165,7 +165,7 @@ impl<R: Runtime> SessionCore<R> {
     fn decide(
         &mut self,
         turn: &mut Turn<'_, R>,
-        readings: Vec<Reading>,
+        mut readings: Vec<Reading>,
         seen: Seen,
         found: witness::Finding,
     ) {
@@ -174,6 +174,9 @@ impl<R: Runtime> SessionCore<R> {
         };
         let (operation, deadline) = (destroy.operation, destroy.deadline);
         let waits_for_turn = destroy.waits_for_turn;
+        if found.disagreement {
+            self.add_mapping(turn, &mut readings);
+        }
         self.note_disagreement(
             turn,
             found.disagreement.then_some((&readings[..], &found.reason)),
@@ -218,6 +221,9 @@ impl<R: Runtime> SessionCore<R> {
                 None => return,
             },
         };
+        if !found.disagreement {
+            self.add_mapping(turn, &mut readings);
+        }
         self.give_up(turn, code, found.reason, readings);
     }
 
@@ -313,7 +319,17 @@ impl<R: Runtime> SessionCore<R> {
         let fence = Fence::with_kicks(self.to_arm());
         let counted = self.count(turn, &fence);
         let walk = ask_probe.then(|| turn.view.walk(&[self.id]));
-        self.readings(turn, counted, walk.as_deref())
+        let mut readings = self.readings(turn, counted, walk.as_deref());
+        if ask_probe {
+            self.add_mapping(turn, &mut readings);
+        }
+        readings
+    }
+
+    /// Adds W4. It is not needed to destroy a session: the driver adds it to a certificate when it
+    /// frees the memory.
+    fn add_mapping(&self, turn: &Turn<'_, R>, readings: &mut Vec<Reading>) {
+        readings.push(turn.view.mapping(&self.memory()));
     }
 
     /// The memories whose kicks an examination arms.
@@ -336,7 +352,7 @@ impl<R: Runtime> SessionCore<R> {
         [slots, counters::ledger(self.loaned(), now_ns())]
     }
 
-    /// All readings: W1 as `counted`, W2 from `walk`. W2 and W4 only with a walk.
+    /// The readings that decide: W1 as `counted`, W2 from `walk` if there is one, W3.
     pub(crate) fn readings(
         &self,
         turn: &Turn<'_, R>,
@@ -351,9 +367,6 @@ impl<R: Runtime> SessionCore<R> {
         }
         let is_here = self.runtime().is_some();
         readings.push(ownership::pollers(is_here, turn.now().monotonic_ns));
-        if walk.is_some() {
-            readings.push(turn.view.mapping(&self.memory()));
-        }
         readings
     }
 

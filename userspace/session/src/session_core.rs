@@ -129,11 +129,11 @@ impl<R: Runtime> SessionCore<R> {
             }
             Event::HungUp(number) => {
                 self.hung_up(turn, number);
-                self.advance(turn);
+                turn.effects.push(Effect::Examine);
             }
             Event::ProcessEnded(number) => {
                 self.process_ended(turn, number);
-                self.advance(turn);
+                turn.effects.push(Effect::Examine);
             }
             Event::MemoryTouched(number) => self.memory_touched(turn, number),
             Event::Violated(number) => {

@@ -66,12 +66,13 @@ pub(super) fn conclude(
 ) {
     let session = certificate.session;
     match services.pending_reclaim.take_or_keep(session, retired) {
-        Some((retired, reading)) => {
+        Ok((retired, reading)) => {
             complete(certificate, services, retired.bytes(), reading);
             // After that: the requester waits for the archive's thread.
             services.pending_reclaim.free(retired);
         }
-        None => {
+        Err(reading) => {
+            set_mapping(certificate, reading);
             certificate.seal();
             services.archive.keep(certificate.clone());
         }
@@ -93,10 +94,7 @@ pub fn complete(
         monotonic_ns: reading.at_monotonic_ns,
         since_stop_us: reading.at_monotonic_ns.saturating_sub(began) / 1000,
     });
-    certificate
-        .readings
-        .retain(|old| old.witness != reading.witness);
-    certificate.readings.push(reading);
+    set_mapping(certificate, reading);
     certificate.memory = Memory::Returned {
         bytes,
         at: Timestamp::now(),
@@ -111,4 +109,11 @@ pub fn complete(
     let completed = EventKind::CertificateCompleted { bytes };
     services.hub.publish(Some(about), completed);
     services.archive.keep(certificate.clone());
+}
+
+/// W4's last reading, of all memory that the session had.
+fn set_mapping(certificate: &mut Certificate, reading: Reading) {
+    let readings = &mut certificate.readings;
+    readings.retain(|old| old.witness != reading.witness);
+    readings.push(reading);
 }
