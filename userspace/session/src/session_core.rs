@@ -146,7 +146,7 @@ impl<R: Runtime> SessionCore<R> {
             Event::HandedBack(runtime) => self.handed_back(turn, runtime),
             Event::LenderBack(lender) => {
                 self.lender_back(turn, *lender);
-                self.advance(turn);
+                turn.effects.push(Effect::Examine);
             }
             Event::AttachRefused {
                 lender,
@@ -155,7 +155,7 @@ impl<R: Runtime> SessionCore<R> {
             } => self.attach_refused(turn, lender, frames, reason),
             Event::Evicted(evicted) => {
                 self.evicted(turn, evicted);
-                self.advance(turn);
+                turn.effects.push(Effect::Examine);
             }
             Event::ThreadCredited {
                 attachment,
@@ -170,7 +170,7 @@ impl<R: Runtime> SessionCore<R> {
                 cost,
             } => {
                 self.threads_looked_at(turn, attachment, &dead, again, cost);
-                self.advance(turn);
+                turn.effects.push(Effect::Examine);
             }
             Event::SitesLookedAt {
                 attachment,
