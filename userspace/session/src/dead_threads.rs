@@ -32,25 +32,31 @@ const LIMIT: Duration = Duration::from_secs(1);
 const REST: u32 = 10;
 
 impl<R: Runtime> SessionCore<R> {
-    /// Threads of `tgid` (in the first pid namespace) ended. The event counts are notified: a thread
-    /// may have consumed the only wake-up of another thread. Only a thread whose slot still counts
-    /// it leaves something to settle: hundreds that a stop woke may end at once, with nothing left.
-    /// Nothing changes in a stopped session that waits for no users: no caller is there to be woken,
-    /// and none that died before its kick. A caller that comes later finds the gate closed; if its
-    /// thread ends then, before it has left, the next examination sees it.
-    pub(crate) fn threads_ended(&mut self, turn: &mut Turn<'_, R>, tgid: u32, exits: &[Exit]) {
-        if mutant!("drain: a thread's end changes nothing") {
-            return;
-        }
-        let is_running = self.lifecycle.is_running();
+    /// Whether [`Event::ThreadsEnded`](crate::Event::ThreadsEnded) of this process (in the first pid
+    /// namespace) may change something: not in a stopped session that waits for no users. No caller is there
+    /// to be woken, and none that died before its kick. A caller that comes later finds the gate closed; if
+    /// its thread ends then, before it has left, the next examination sees it.
+    #[must_use]
+    pub fn follows_threads_of(&self, tgid: u32) -> bool {
         let awaits_users = mutant!(
             "drain: each end of a thread has the witnesses examined",
             true,
             self.rescan.awaits_users
         );
-        if !is_running && !awaits_users {
+        (self.lifecycle.is_running() || awaits_users) && self.has_client(tgid)
+    }
+
+    /// Threads of `tgid` (in the first pid namespace) ended. The event counts are notified: a thread
+    /// may have consumed the only wake-up of another thread. Only a thread whose slot still counts
+    /// it leaves something to settle: hundreds that a stop woke may end at once, with nothing left.
+    pub(crate) fn threads_ended(&mut self, turn: &mut Turn<'_, R>, tgid: u32, exits: &[Exit]) {
+        if mutant!("drain: a thread's end changes nothing") {
             return;
         }
+        if !self.follows_threads_of(tgid) {
+            return;
+        }
+        let is_running = self.lifecycle.is_running();
         let (mut left_a_slot, mut lost_a_kick) = (false, false);
         for attachment in self.clients.attached.values_mut() {
             if attachment.watched != Some(tgid) {

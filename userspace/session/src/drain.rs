@@ -7,6 +7,7 @@ use onair_ipc::memory::{AttachmentMemory, AttachmentState};
 use onair_mutant::mutant;
 use onair_types::{EventKind, Operation, Problem, ProblemCode, Reading, Says, StepName, Verdict};
 
+use crate::attachment::Attachment;
 use crate::effect::{Effect, Named};
 use crate::event::Destroy;
 use crate::evidence::Issue;
@@ -20,6 +21,11 @@ use crate::witness::{self, counters, ownership};
 
 /// Kicks without effect after which the client's kicks are answered only once per rescan.
 const FRUITLESS: u32 = 4;
+/// Pause between two rescans from which on they also look for threads that ended inside a call: 15 ms
+/// after the first of them, or 63 ms if the probe watches all clients. A busy machine needs some time to
+/// let hundreds of callers leave.
+const PATIENCE: Duration = Duration::from_millis(16);
+const PATIENCE_WATCHED: Duration = Duration::from_millis(64);
 
 impl<R: Runtime> SessionCore<R> {
     /// A caller of `attachment` left while the session drains.
@@ -102,10 +108,14 @@ impl<R: Runtime> SessionCore<R> {
         }
         self.sweep_disconnected(turn);
         self.sweep_evicted_clients(turn, now);
-        if self.rescan.pause >= Duration::from_millis(16) {
-            // Something delays it: check whether the holder still exists.
-            self.rescan.dead = true;
-        }
+        // Something delays it: check whether the holder still exists. The probe has told of the ends of
+        // watched threads before, unless it lost them.
+        let is_watched = |it: &Attachment| it.watched.is_some();
+        let patience = match self.clients.attached.values().all(is_watched) {
+            true => PATIENCE_WATCHED,
+            false => PATIENCE,
+        };
+        self.rescan.dead |= self.rescan.pause >= patience;
         turn.effects.push(Effect::Examine);
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::Lender;
 use onair_probe::ProbeEvent;
-use onair_session::{AttachRefusal, Event, Exit};
+use onair_session::{AttachRefusal, Event, Exit, SessionCore};
 use onair_types::{EventName, Problem, SessionRef};
 
 use super::Actor;
@@ -13,7 +13,6 @@ use crate::authority::Caller;
 use crate::config::OnPollerDeath;
 use crate::dataplane::{Command, PollerEvent, Runtime};
 use crate::events::{Interest, LastSeen, Subscription};
-use crate::session::Session;
 use crate::shutdown::Cause;
 
 impl Actor {
@@ -160,10 +159,13 @@ impl Actor {
         }
     }
 
-    /// Tells the sessions that have this process as a client.
-    fn tell_clients_of(&mut self, tgid: u32, event: impl Fn() -> Event<Runtime>) {
-        let has = |session: &&Session| session.core.has_client(tgid);
-        let affected = self.sessions.living().filter(has);
+    /// Gives the event to those sessions.
+    fn tell(
+        &mut self,
+        wanted: impl Fn(&SessionCore<Runtime>) -> bool,
+        event: impl Fn() -> Event<Runtime>,
+    ) {
+        let affected = self.sessions.living().filter(|it| wanted(&it.core));
         let affected: Vec<u64> = affected.map(|session| session.id.0).collect();
         for id in affected {
             self.handle(id, event());
@@ -187,7 +189,7 @@ impl Actor {
                 }
                 ProbeEvent::Exec { tgid, .. } => {
                     let replaced = || Event::ProgramReplaced { tgid };
-                    self.tell_clients_of(tgid, replaced);
+                    self.tell(|it| it.has_client(tgid), replaced);
                 }
                 ProbeEvent::Overrun { lost } => {
                     tracing::warn!(
@@ -205,7 +207,7 @@ impl Actor {
                 tgid,
                 exits: exits.clone(),
             };
-            self.tell_clients_of(tgid, ended);
+            self.tell(|it| it.follows_threads_of(tgid), ended);
         }
     }
 }
