@@ -32,18 +32,13 @@ const LIMIT: Duration = Duration::from_secs(1);
 const REST: u32 = 10;
 
 impl<R: Runtime> SessionCore<R> {
-    /// Whether [`Event::ThreadsEnded`](crate::Event::ThreadsEnded) of this process (in the first pid
-    /// namespace) may change something: not in a stopped session that waits for no users. No caller is there
-    /// to be woken, and none that died before its kick. A caller that comes later finds the gate closed; if
-    /// its thread ends then, before it has left, the next examination sees it.
+    /// Whether the ends of threads of the process `tgid` (in the first pid namespace) may change something.
+    /// Not in a session that is being destroyed and waits for no users: no caller is there that died before
+    /// its kick, and its end wakes all who sleep. A caller that comes later finds the gate closed; an
+    /// examination that sees it looks for dead threads.
     #[must_use]
     pub fn follows_threads_of(&self, tgid: u32) -> bool {
-        let awaits_users = mutant!(
-            "drain: each end of a thread has the witnesses examined",
-            true,
-            self.rescan.awaits_users
-        );
-        (self.lifecycle.is_running() || awaits_users) && self.has_client(tgid)
+        (self.rescan.awaits_users || !self.is_draining()) && self.has_client(tgid)
     }
 
     /// Threads of `tgid` (in the first pid namespace) ended. The event counts are notified: a thread
@@ -56,7 +51,6 @@ impl<R: Runtime> SessionCore<R> {
         if !self.follows_threads_of(tgid) {
             return;
         }
-        let is_running = self.lifecycle.is_running();
         let (mut left_a_slot, mut lost_a_kick) = (false, false);
         for attachment in self.clients.attached.values_mut() {
             if attachment.watched != Some(tgid) {
@@ -79,10 +73,17 @@ impl<R: Runtime> SessionCore<R> {
                 }
             }
         }
+        let is_running = self.lifecycle.is_running();
         if left_a_slot && !is_running {
             self.rescan.look_for_dead(turn.now().instant);
         }
-        let lost_a_kick = lost_a_kick && !mutant!("drain: a kick may be lost with its thread");
+        let lost_a_kick = lost_a_kick
+            && mutant!(
+                "drain: each end of a thread has the witnesses examined",
+                true,
+                self.rescan.awaits_users
+            )
+            && !mutant!("drain: a kick may be lost with its thread");
         if left_a_slot || lost_a_kick && !is_running {
             turn.effects.push(Effect::Examine);
         }

@@ -156,7 +156,13 @@ impl<R: Runtime> SessionCore<R> {
         }
         let found = witness::verdict(&readings);
         let seen = Seen::of(&readings);
-        self.rescan.awaits_users = !seen.no_caller_or_loan() || seen.probe == Says::Users;
+        let awaits_users = !seen.no_caller_or_loan() || seen.probe == Says::Users;
+        let awaited_users = std::mem::replace(&mut self.rescan.awaits_users, awaits_users);
+        if awaits_users && !awaited_users && !mutant!("drain: ends of threads are not made up for") {
+            // Its thread may have ended since, which was not followed.
+            self.rescan.dead = true;
+            turn.effects.push(Effect::Examine);
+        }
         if seen.no_caller_or_loan() && !found.disagreement {
             // The time when W1 was read, not the time when the others had been read too.
             let mut then = turn.now();

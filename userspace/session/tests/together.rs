@@ -12,6 +12,7 @@ mod seen;
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use onair_ipc::caller::{Deadline, Lease, Refusal};
@@ -129,6 +130,28 @@ impl Site {
     fn take(&mut self) -> Lease {
         self.runtime.as_mut().unwrap().publish(0);
         self.pair.client.get(Deadline::Now).unwrap()
+    }
+
+    /// A caller that is blocked in it, and the owner of its slot.
+    fn block(&self) -> (JoinHandle<Refusal>, u32) {
+        let client = self.pair.client.clone();
+        let caller = std::thread::spawn(move || client.get(Deadline::Never).unwrap_err());
+        loop {
+            match self.pair.memory.users().as_slice() {
+                [slot] if slot.owner != 0 => return (caller, slot.owner),
+                _ => std::thread::yield_now(),
+            }
+        }
+    }
+
+    /// Wakes the caller of a stopped session until it has left.
+    fn join(&self, caller: JoinHandle<Refusal>) {
+        while !caller.is_finished() {
+            self.pair.memory.notify_all();
+            self.pair.memory.wake_some(64);
+            std::thread::yield_now();
+        }
+        assert_eq!(caller.join().unwrap(), Refusal::Again);
     }
 
     /// Stops it; its poller hands it back.
@@ -318,14 +341,7 @@ fn rescans_end_while_the_sites_or_its_turn_is_awaited_and_go_on_if_it_cannot_end
 #[test]
 fn threads_that_end_together_then_each_slot_that_one_left_is_looked_at() {
     let mut sites = [Site::new(1)];
-    let client = sites[0].pair.client.clone();
-    let caller = std::thread::spawn(move || client.get(Deadline::Never).unwrap_err());
-    let inside = loop {
-        match sites[0].pair.memory.users().as_slice() {
-            [slot] if slot.owner != 0 => break slot.owner,
-            _ => std::thread::yield_now(),
-        }
-    };
+    let (caller, inside) = sites[0].block();
     let exit = |tid| Exit { own_tid: tid, tid };
     for at in 0..3 {
         // The others had left their slots.
@@ -343,12 +359,31 @@ fn threads_that_end_together_then_each_slot_that_one_left_is_looked_at() {
         });
     }
     sites[0].stop(false);
-    while !caller.is_finished() {
-        sites[0].pair.memory.notify_all();
-        sites[0].pair.memory.wake_some(64);
-        std::thread::yield_now();
-    }
-    assert_eq!(caller.join().unwrap(), Refusal::Again);
+    sites[0].join(caller);
+}
+
+#[test]
+fn thread_ends_inside_amid_a_destroy_without_users_then_looked_for_as_soon_as_it_is_seen() {
+    let mut sites = [Site::new(1)];
+    sites[0].unanswered = Some(Vec::new());
+    sites[0].stop(false);
+    examine(&mut sites, &[], &|_| ());
+    // As a caller that found the gate open just before: it is seen by the next examination only.
+    sites[0].pair.memory.start();
+    let (caller, inside) = sites[0].block();
+    let exits = vec![Exit {
+        own_tid: inside,
+        tid: inside,
+    }];
+    sites[0].handle(Event::ThreadsEnded { tgid: 2, exits });
+    examine(&mut sites, &[], &|_| ());
+    assert!(sites[0].suspects.is_empty());
+    let questions = sites[0].unanswered.take().unwrap();
+    questions.into_iter().for_each(|it| sites[0].answer(it));
+    examine(&mut sites, &[], &|_| ());
+    assert_eq!(sites[0].suspects, [inside]);
+    sites[0].pair.memory.stop();
+    sites[0].join(caller);
 }
 
 #[test]

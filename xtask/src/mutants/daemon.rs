@@ -21,6 +21,7 @@ mutants! {
     "drain: a kick may be lost with its thread" => Drain("drain_with_callers");
     "drain: each end of a thread has the witnesses examined" => File("onair-session", "together", "threads_end_then_examined");
     "drain: without rescans once they have ended" => File("onair-session", "together", "rescans_end_while");
+    "drain: ends of threads are not made up for" => File("onair-session", "together", "thread_ends_inside_amid");
     "stop: users of the last run count" => File("onair-session", "together", "threads_end_then_examined");
     "together: arms the kicks of one session" => Drain("drain_of_sessions_together");
     "together: W2 before W1" => File("onair-session", "together", "a_frame_held_in_one");
