@@ -24,9 +24,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 const THREADS: usize = 4;
 /// Number of hanging threads above which no new ones start.
 const MAX_HANGING: usize = 64;
-/// Most questions that one look at a process's sites answers, some 20 µs each: the look has the time of
-/// one.
-const TOGETHER: usize = 1024;
+/// Most questions that one look at a process's sites answers, 0.1 ms each or more while threads of the
+/// process end: the look has the time of one.
+const TOGETHER: usize = 128;
 
 /// The answer to one question.
 #[derive(Debug)]

@@ -158,8 +158,9 @@ impl<R: Runtime> SessionCore<R> {
         let seen = Seen::of(&readings);
         let awaits_users = !seen.no_caller_or_loan() || seen.probe == Says::Users;
         let awaited_users = std::mem::replace(&mut self.rescan.awaits_users, awaits_users);
-        if awaits_users && !awaited_users && !mutant!("drain: ends of threads are not made up for") {
-            // Its thread may have ended since, which was not followed.
+        let is_late = awaits_users && !awaited_users && self.is_draining();
+        if is_late && !mutant!("drain: ends of threads are not made up for") {
+            // The thread of the late caller may have ended since, which was not followed.
             self.rescan.dead = true;
             turn.effects.push(Effect::Examine);
         }
@@ -237,9 +238,7 @@ impl<R: Runtime> SessionCore<R> {
                 None => return,
             },
         };
-        if !found.disagreement {
-            self.add_mapping(turn, &mut readings);
-        }
+        self.add_mapping(turn, &mut readings);
         self.give_up(turn, code, found.reason, readings);
     }
 
@@ -342,10 +341,12 @@ impl<R: Runtime> SessionCore<R> {
         readings
     }
 
-    /// Adds W4. It is not needed to destroy a session: the driver adds it to a certificate when it
-    /// frees the memory.
+    /// Adds W4, if it is not there. A destroy does not need it: the driver adds it to the certificate
+    /// when it frees the memory.
     fn add_mapping(&self, turn: &Turn<'_, R>, readings: &mut Vec<Reading>) {
-        readings.push(turn.view.mapping(&self.memory()));
+        if readings.iter().all(|it| it.name != witness::MAPPING) {
+            readings.push(turn.view.mapping(&self.memory()));
+        }
     }
 
     /// The memories whose kicks an examination arms.
