@@ -7,7 +7,6 @@ use onair_ipc::frames::FrameMemory;
 use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::slot::SlotReading;
 use onair_ipc::sys;
-use onair_mutant::mutant;
 use onair_session::{
     AttachRefusal, Destroy, Effect, Event, Examination, Examined, Moment, Order, RetiredMemory,
     SiteFinding, SiteQuestion, ThreadQuestion, Timeouts, View, Walk, examine_together,
@@ -327,11 +326,7 @@ impl View for Seen<'_> {
     }
 
     fn mapping(&self, memory: &RetiredMemory) -> Reading {
-        let mut all = if mutant!("W4: leaves out what departed senders still map") {
-            RetiredMemory::default()
-        } else {
-            self.services.pending_reclaim.parts(self.session)
-        };
+        let mut all = self.services.pending_reclaim.parts(self.session);
         all.words.extend_from_slice(&memory.words);
         all.frames.extend_from_slice(&memory.frames);
         mapping::of(&all)
