@@ -76,7 +76,7 @@ pub(crate) fn asleep_on<M: ReadAt + ?Sized>(
         .flat_map(|(at, words)| words.addresses.iter().map(move |address| (*address, at)))
         .collect();
     places.sort_unstable();
-    let Some(memory) = sought.first().filter(|_| !places.is_empty()) else {
+    let Some(Words { memory, .. }) = sought.first().filter(|_| !places.is_empty()) else {
         return Ok(asleep);
     };
     let end = Instant::now() + bounds.time;
@@ -88,7 +88,7 @@ pub(crate) fn asleep_on<M: ReadAt + ?Sized>(
     };
     for tid in threads {
         let call = call_of(folder, tid)?;
-        for address in call.map_or(Vec::new(), |call| call.words(memory.memory)) {
+        for address in call.map_or(Vec::new(), |call| call.words(*memory)) {
             let first = places.partition_point(|(it, _)| *it < address);
             let here = places[first..].iter();
             for (_, at) in here.take_while(|(it, _)| *it == address) {

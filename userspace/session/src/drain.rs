@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use onair_ipc::fence::Fence;
-use onair_ipc::memory::{AttachmentMemory, AttachmentState};
+use onair_ipc::memory::AttachmentState;
 use onair_mutant::mutant;
 use onair_types::{EventKind, Operation, Problem, ProblemCode, Reading, Says, StepName, Verdict};
 
@@ -12,12 +11,12 @@ use crate::effect::{Effect, Named};
 use crate::event::Destroy;
 use crate::evidence::Issue;
 use crate::lifecycle::Refusal;
+use crate::readings::Seen;
 use crate::retired::RetiredMemory;
 use crate::runtime::Runtime;
 use crate::session_core::{SessionCore, Turn};
 use crate::together::{Member, advance_all};
-use crate::view::Walk;
-use crate::witness::{self, counters, ownership};
+use crate::witness;
 
 /// Kicks without effect after which the client's kicks are answered only once per rescan.
 const FRUITLESS: u32 = 4;
@@ -161,8 +160,7 @@ impl<R: Runtime> SessionCore<R> {
         let is_late = awaits_users && !awaited_users && self.is_draining();
         if is_late && !mutant!("drain: ends of threads are not made up for") {
             // The thread of the late caller may have ended since, which was not followed.
-            self.rescan.dead = true;
-            turn.effects.push(Effect::Examine);
+            self.look_for_dead_threads(turn);
         }
         if seen.no_caller_or_loan() && !found.disagreement {
             // The time when W1 was read, not the time when the others had been read too.
@@ -327,66 +325,6 @@ impl<R: Runtime> SessionCore<R> {
         refuse_with_users(turn, destroy, problem);
     }
 
-    /// Arms the kicks, makes the callers' stores visible, settles what is here, and reads the
-    /// witnesses: W1 first, so that a caller that follows the protocol and that W1 does not see is
-    /// not in W2 either.
-    pub(crate) fn read(&mut self, turn: &Turn<'_, R>, ask_probe: bool) -> Vec<Reading> {
-        let fence = Fence::with_kicks(self.to_arm());
-        let counted = self.count(turn, &fence);
-        let walk = ask_probe.then(|| turn.view.walk(&[self.id]));
-        let mut readings = self.readings(turn, counted, walk.as_deref());
-        if ask_probe {
-            self.add_mapping(turn, &mut readings);
-        }
-        readings
-    }
-
-    /// Adds W4, if it is not there. A destroy does not need it: the driver adds it to the certificate
-    /// when it frees the memory.
-    fn add_mapping(&self, turn: &Turn<'_, R>, readings: &mut Vec<Reading>) {
-        if readings.iter().all(|it| it.name != witness::MAPPING) {
-            readings.push(turn.view.mapping(&self.memory()));
-        }
-    }
-
-    /// The memories whose kicks an examination arms.
-    pub(crate) fn to_arm(&self) -> impl Iterator<Item = &AttachmentMemory> {
-        let memories = self.clients.memories();
-        memories.filter(|_| !mutant!("drain: arms no kick"))
-    }
-
-    /// Settles what is here, and reads W1 as of `fence`.
-    pub(crate) fn count(&mut self, turn: &Turn<'_, R>, fence: &Fence) -> [Reading; 2] {
-        self.settle();
-        let now_ns = || turn.now().monotonic_ns;
-        let evicted_clients = self.clients.evicted.list.values();
-        let slots = counters::slots(
-            fence,
-            self.clients.memories(),
-            evicted_clients.map(|it| &*it.attachment.memory),
-            now_ns,
-        );
-        [slots, counters::ledger(self.loaned(), now_ns())]
-    }
-
-    /// The readings that decide: W1 as `counted`, W2 from `walk` if there is one, W3.
-    pub(crate) fn readings(
-        &self,
-        turn: &Turn<'_, R>,
-        counted: [Reading; 2],
-        walk: Option<&dyn Walk>,
-    ) -> Vec<Reading> {
-        let mut readings = Vec::from(counted);
-        if let Some(walk) = walk {
-            let is_out = |attachment| self.is_evicted(attachment);
-            let mut sites = self.sites(turn.now().instant);
-            readings.push(walk.probe(self.id, &mut sites, &is_out));
-        }
-        let is_here = self.runtime().is_some();
-        readings.push(ownership::pollers(is_here, turn.now().monotonic_ns));
-        readings
-    }
-
     /// All memory of a session that has ended and to which no runtime refers. Answers the requests
     /// that still wait for the session.
     pub(crate) fn take_memory(&mut self) -> RetiredMemory {
@@ -445,34 +383,6 @@ impl<R: Runtime> SessionCore<R> {
         for attachment in self.clients.attached.values() {
             attachment.close(AttachmentState::Gone, &mut turn.effects);
         }
-    }
-}
-
-/// What each witness says.
-#[derive(Clone, Copy)]
-struct Seen {
-    slots: Says,
-    ledger: Says,
-    probe: Says,
-    pollers: Says,
-}
-
-impl Seen {
-    fn of(readings: &[Reading]) -> Self {
-        let says = |name: &str| {
-            let reading = readings.iter().find(|reading| reading.name == name);
-            reading.map_or(Says::NotApplicable, |reading| reading.says)
-        };
-        Self {
-            slots: says(witness::SLOTS),
-            ledger: says(witness::LEDGER),
-            probe: says(witness::PROBE),
-            pollers: says(witness::POLLERS),
-        }
-    }
-
-    fn no_caller_or_loan(self) -> bool {
-        self.slots == Says::Zero && self.ledger == Says::Zero
     }
 }
 

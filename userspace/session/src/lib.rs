@@ -30,6 +30,7 @@ mod flushing;
 mod leaving;
 mod lifecycle;
 mod quarantine;
+mod readings;
 mod reply;
 mod rescan;
 mod retired;

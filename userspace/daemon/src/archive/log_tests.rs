@@ -37,6 +37,15 @@ fn keep(archive: &mut Archive, certificate: Certificate) {
     written(archive, number).unwrap();
 }
 
+/// Retries what could not be written until all is.
+fn retry(archive: &mut Archive) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while archive.unwritten().is_some() && Instant::now() < deadline {
+        archive.retry();
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn power_lost_with_files_that_are_not_synced_then_the_next_archive_has_all_of_them() {
     for with_names in [false, true] {
@@ -154,12 +163,8 @@ fn files_that_cannot_be_synced_later_then_reported_and_written_again_and_the_log
     assert_eq!(archive.unwritten().unwrap().count, 2);
     let logged = wal::read(&dir.path().join(WAL)).unwrap();
     assert_eq!(logged[0].session, SessionId(1));
-    let deadline = Instant::now() + Duration::from_secs(30);
     std::fs::create_dir(&folder).unwrap();
-    while archive.unwritten().is_some() && Instant::now() < deadline {
-        archive.retry();
-        std::thread::yield_now();
-    }
+    retry(&mut archive);
     assert_eq!(names(dir.path()).len(), 2);
     // With a new log.
     archive.settle();
@@ -189,11 +194,7 @@ fn record_that_cannot_be_written_back_then_reported_and_retried_and_the_log_stay
     );
     assert_eq!(wal::read(&lost.path().join(WAL)).unwrap().len(), 2);
     std::fs::remove_dir_all(&blocked).unwrap();
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while archive.unwritten().is_some() && Instant::now() < deadline {
-        archive.retry();
-        std::thread::yield_now();
-    }
+    retry(&mut archive);
     assert!(blocked.is_file());
     close(archive);
     assert_eq!(listed(&open(lost.path(), FOR_EVER)).len(), 2);
