@@ -7,7 +7,7 @@
 //!
 //! A helper that returns a `Result` fails if what it is called for does not happen, or not in time.
 //!
-//! Each test needs root, the packages of `cargo xtask setup`, and the programs that
+//! Each test needs root, the packages of `cargo xtask setup --for test`, and the programs that
 //! `cargo xtask test` builds first; it fails without them.
 #![forbid(unsafe_code)]
 

@@ -63,7 +63,8 @@ impl Traced {
             command.args(["-p", &thread.to_string()]);
         }
         let child = command.stdin(Stdio::null()).spawn();
-        let child = child.context("strace: is it installed? `cargo xtask setup` installs it")?;
+        let child =
+            child.context("strace: is it installed? `cargo xtask setup --for test` installs it")?;
         let strace = Running::new("strace", child)?;
         let tracer = format!("TracerPid:\t{}", strace.pid());
         wait_for("strace to be attached", 30, || {

@@ -145,7 +145,7 @@ fn log_json_and_a_start_that_fails_then_each_line_is_an_object() -> Result<()> {
     let (mut rig, reader) = with_a_pipe(|config| config.more = JSON.into(), "off")?;
     let text = read_all(reader);
     // The folder is in use; and a filter that is none.
-    for (filter, status) in [("debug", 1), ("onaird=nonsense", 6)] {
+    for (filter, status) in [("debug", 1), ("info", 1), ("onaird=nonsense", 6)] {
         let mut second = rig.stage().command(program("onaird")?);
         second
             .arg("--config")
@@ -155,6 +155,9 @@ fn log_json_and_a_start_that_fails_then_each_line_is_an_object() -> Result<()> {
         let lines = objects(&String::from_utf8(said.stderr)?)?;
         let last = lines.last().context("a line")?;
         assert_eq!(last["level"], "ERROR", "{last:#}");
+        // The phases of its end do not hide the error.
+        let is_quiet = lines.iter().all(|line| message(line) != "shutdown");
+        assert!(is_quiet || filter == "debug", "{lines:#?}");
     }
     signal(&mut rig, Signal::TERM)?;
     rig.daemon_ends()?;

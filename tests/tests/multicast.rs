@@ -255,7 +255,7 @@ fn session_of_a_plants_description_receives_from_its_group() -> Result<()> {
     Talker::open(&plant, RIGHT)?.until_received(&mut control, "in", 5004)?;
     let shown = onairctl(&plant.rig, "session show in")?.out;
     ensure!(
-        shown.contains(&format!("{GROUP} from {RIGHT}: joined by the port (IGMP)")),
+        shown.contains(&format!("{GROUP} from {RIGHT}: joined by the port (IGMP")),
         "{shown}"
     );
     let given = onairctl(&plant.rig, "session sdp in")?.out;

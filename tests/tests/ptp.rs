@@ -28,6 +28,7 @@ fn rig(stage: Stage) -> Result<(Rig, Control)> {
     let mut control = rig.control()?;
     let mut spec = send("out", Raster::SMALL, 5004, Source::Pattern);
     spec.port = "b".into();
+    spec.flow.destination = "10.77.0.1:5004".into();
     control.create(&spec)?;
     Ok((rig, control))
 }

@@ -6,7 +6,7 @@ use onair_tests::{
     Backend, Capture, Config, Deadline, QUOTA, Raster, Rig, Stage, Viewer, onairctl, output,
     receive, send, wait_for,
 };
-use onair_types::Source;
+use onair_types::{PeerState, SessionProblemKind, Source};
 
 const NEAR: &str = "10.77.0.254";
 const FAR: &str = "10.78.0.254";
@@ -85,7 +85,7 @@ fn session_behind_a_router_beside_the_kernel_then_frames_arrive_with_one_hop_les
 }
 
 #[test]
-fn router_that_does_not_answer_then_the_session_says_so_and_sends_when_it_does() -> Result<()> {
+fn router_falls_silent_or_never_answers_then_told_until_it_does() -> Result<()> {
     let rig = rig(Backend::AfXdp, true)?;
     let mut control = rig.control()?;
     let ip = |arguments: &[&str]| {
@@ -107,7 +107,22 @@ fn router_that_does_not_answer_then_the_session_says_so_and_sends_when_it_does()
     ip(&["address", "add", "10.77.0.254/24", "dev", "ra"])?;
     wait_for("frames through it", 30, || {
         Ok(control.show("out")?.counters.frames_sent > 10)
-    })
+    })?;
+    control.await_view("out", "no problem", |it| it.problems.is_empty())?;
+    // It answered, and does no more: frames still go there for a time.
+    ip(&["address", "del", "10.77.0.254/24", "dev", "ra"])?;
+    let told = control.await_problem("out", SessionProblemKind::PeerUnresolved)?;
+    assert!(told.detail.contains(NEAR), "{told:?}");
+    let view = control.show("out")?;
+    assert_eq!(view.peer, Some(PeerState::Unresolved));
+    control.await_view("out", "more frames", |it| {
+        it.counters.frames_sent > view.counters.frames_sent
+    })?;
+    ip(&["address", "add", "10.77.0.254/24", "dev", "ra"])?;
+    control.await_view("out", "an answer", |it| {
+        it.problems.is_empty() && it.peer == Some(PeerState::Resolved)
+    })?;
+    Ok(())
 }
 
 #[test]

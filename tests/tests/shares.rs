@@ -18,7 +18,7 @@ const OTHER: User = User::new(54_323, GROUP);
 
 fn scene(change: impl FnOnce(&mut Config)) -> Result<(Rig, Control)> {
     let rig = Rig::rings_with(|config| {
-        config.control = format!("group = \"{GROUP}\"\n");
+        config.control = format!("group = \"{GROUP}\"\ngroup_role = \"operate\"\n");
         change(config);
     })?;
     User::let_in(rig.stage())?;
@@ -251,7 +251,7 @@ fn changes(session: &str, attachment: u64) -> Vec<(String, Value)> {
 fn roles_given_to_a_group_and_to_users_then_each_may_do_what_its_role_says() -> Result<()> {
     const OWNER: User = User::new(54_325, 54_325);
     let (rig, mut control) = scene(|config| {
-        config.control += "group_role = \"attach\"\n";
+        config.control = config.control.replace("operate", "attach");
         for (user, role) in [(OTHER, "operate"), (OWNER, "own")] {
             let uid = user.uid;
             config.control += &format!("[[control.role]]\nuser = \"{uid}\"\nrole = \"{role}\"\n");

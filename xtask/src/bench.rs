@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
 const FEATURES: &str = "onair-bench/iceoryx2";
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    setup::when_missing()?;
+    setup::when_missing(setup::Purpose::Bench)?;
     clean_up::report(&onair_stage::take_down_leftovers()?);
     cargo(&[
         "build",

@@ -1,7 +1,8 @@
 //! Running cargo, and other long commands, as children that end when we do.
 
+use std::io::{self, BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::LazyLock;
 use std::time::Duration;
 use std::{env, fs};
@@ -73,12 +74,28 @@ pub(crate) fn cargo_with(arguments: &[&str], environment: &[(&str, &str)]) -> Re
 /// The profile of what ships and of what the bench measures.
 pub(crate) const SHIPPED: &str = "release-lto";
 
-/// Builds the programs that the demo and the tests start, and gives their paths.
+/// Builds the programs that the tests start, and gives their paths.
 ///
 /// # Errors
 /// When the build fails.
 pub(crate) fn build() -> Result<Vec<PathBuf>> {
     programs("release", &SYSTEM)
+}
+
+/// Builds the programs that the demo starts: those of the release build if there is one, which is what was
+/// tested; else with a profile that builds in half the time.
+///
+/// # Errors
+/// When the build fails.
+pub(crate) fn build_for_demo() -> Result<Vec<PathBuf>> {
+    let is_built = target().join("release/onaird").exists();
+    programs(if is_built { "release" } else { "demo" }, &SYSTEM)
+}
+
+/// Cargo's target folder.
+pub(crate) fn target() -> PathBuf {
+    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
+    root().join(target)
 }
 
 /// Builds the programs that ship, and gives their folder.
@@ -164,6 +181,34 @@ pub(crate) fn program<'a>(programs: &'a [PathBuf], name: &str) -> Result<&'a Pat
 /// Runs `program` in the workspace's folder to its end. A signal that ends us ends it and all that
 /// it has started first; after a SIGKILL of ours the next run does so.
 pub(crate) fn supervised(program: &str, prepare: impl FnOnce(&mut Command)) -> Result<Output> {
+    supervised_by(program, prepare, Child::wait_with_output)
+}
+
+/// Like [`supervised`], and gives each line of its standard output to `line`.
+pub(crate) fn streamed(
+    program: &str,
+    prepare: impl FnOnce(&mut Command),
+    mut line: impl FnMut(&str),
+) -> Result<ExitStatus> {
+    let prepare = |command: &mut Command| {
+        command.stdout(Stdio::piped());
+        prepare(command);
+    };
+    supervised_by(program, prepare, |mut child| {
+        if let Some(stdout) = child.stdout.take() {
+            for text in BufReader::new(stdout).split(b'\n') {
+                line(&String::from_utf8_lossy(&text?));
+            }
+        }
+        child.wait()
+    })
+}
+
+fn supervised_by<T>(
+    program: &str,
+    prepare: impl FnOnce(&mut Command),
+    wait: impl FnOnce(Child) -> io::Result<T>,
+) -> Result<T> {
     let run = Run::next()?;
     let mut command = run.command(program);
     command
@@ -178,6 +223,6 @@ pub(crate) fn supervised(program: &str, prepare: impl FnOnce(&mut Command)) -> R
     })?;
     command
         .spawn()
-        .and_then(std::process::Child::wait_with_output)
+        .and_then(wait)
         .with_context(|| format!("running {program}"))
 }

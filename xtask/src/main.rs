@@ -10,6 +10,7 @@ mod cargo;
 mod clean_up;
 mod demo;
 mod dist;
+mod history;
 mod lint;
 mod mutants;
 #[cfg(test)]
@@ -37,7 +38,7 @@ Examples:
   cargo xtask demo                       the whole story in under a minute, with real packets
   cargo xtask test                       lint, unit tests, model checks, whole-system tests
   cargo xtask test --fast gate           what has `gate` in its name, and no model checks
-  cargo xtask setup --check              which packages are missing
+  cargo xtask setup --for test --check   which packages are missing
   cargo xtask vm test                    the demo and some tests on Debian 12's kernel, in QEMU
   cargo xtask dist                       a Debian package
   cargo xtask bench --json bench.json    the figures, each beside its reference

@@ -1,10 +1,15 @@
 //! `cargo xtask test`: everything that must hold, in the order in which it fails fastest.
 
-use anyhow::{Result, bail};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
 
 use onair_stage::{Deadline, Snapshot, Stage, take_down_leftovers};
 
-use crate::cargo::{SYSTEM, SYSTEM_TESTS, cargo, cargo_with, messages, supervised};
+use crate::cargo::{
+    SYSTEM, SYSTEM_TESTS, cargo, cargo_with, messages, root, streamed, supervised, target,
+};
+use crate::history::TestTimes;
 use crate::say::{self, Times};
 use crate::{clean_up, lint, setup, vm};
 
@@ -74,7 +79,7 @@ const SLOW: [(&str, &str); 8] = [
 const MODEL_LIMIT: u64 = 12 << 30;
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    setup::when_missing()?;
+    setup::when_missing(setup::Purpose::Test)?;
     clean_up::report(&take_down_leftovers()?);
     let before = Snapshot::take()?;
     // Some tests make namespaces by themselves; with a stage of ours beneath them, what ip-netns(8)
@@ -134,19 +139,42 @@ fn steps(arguments: &Arguments, times: &mut Times) -> Result<()> {
         cargo(&VICTIM)
     })?;
     times.step("Whole-system tests", || {
-        // The daemon's own integration tests have been run with the unit tests.
-        let mut line = vec!["test", "--release", "--test", SYSTEM_TESTS];
-        line.extend(SYSTEM);
-        // One at a time: each has the machine's cores and the probe to itself.
-        line.extend(["--", "--test-threads", "1"]);
-        line.extend(&filters);
-        cargo_with(&line, if arguments.slow { &SLOW } else { &[] })
+        whole_system(arguments.slow, &filters)
     })?;
     if all && !arguments.fast {
         let left_out = times.step("On Debian 12's own kernel", vm::short)?;
         if let Some(reason) = left_out {
             say::warning(format_args!("no virtual machine here, left out: {reason}"));
         }
+    }
+    Ok(())
+}
+
+/// The whole-system tests, with the progress of each. The daemon's own integration tests have been run with
+/// the unit tests.
+fn whole_system(is_slow: bool, filters: &[&str]) -> Result<()> {
+    let mut build = vec!["test", "--release", "--no-run", "--test", SYSTEM_TESTS];
+    build.extend(SYSTEM);
+    let built = messages(&build)?;
+    let program = built
+        .iter()
+        .filter(|it| it["profile"]["test"] == true && it["target"]["name"] == SYSTEM_TESTS)
+        .find_map(|it| it["executable"].as_str())
+        .context("cargo named no program of the whole-system tests")?;
+    // One at a time: each has the machine's cores and the probe to itself.
+    let options = [&["--test-threads", "1"], filters].concat();
+    say::command(format_args!("{program} {}", options.join(" ")));
+    let mut tests = TestTimes::open();
+    let prepare = |command: &mut Command| {
+        command.args(&options).current_dir(root().join("tests"));
+        if is_slow {
+            command.envs(SLOW);
+        }
+    };
+    let status = streamed(program, prepare, |line| println!("{}", tests.line(line)))?;
+    tests.close().context("writing the times of the tests")?;
+    if !status.success() {
+        bail!("a whole-system test failed ({status})");
     }
     Ok(())
 }
@@ -241,8 +269,7 @@ fn check_models(program: &str, filters: &[&str]) -> Result<()> {
 /// The gate on the words of a checker, `loom` or `shuttle`, and the session's core on it. In a target
 /// folder of its own: the flag would otherwise rebuild everything twice.
 fn words(checker: &str, tests: &[&str]) -> Result<()> {
-    let target = std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".to_owned());
-    let target = format!("{target}/{checker}");
+    let target = target().join(checker).display().to_string();
     let line = [&["test", "--release", "--target-dir", &target], tests].concat();
     cargo_with(&line, &[("RUSTFLAGS", &format!("--cfg {checker}"))])
 }

@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::command::{
     analyze, certificate, completions, config, doctor, events, health, port, record, session,
-    shutdown,
+    shutdown, top,
 };
 
 /// Inspect and control onaird sessions
@@ -25,8 +25,8 @@ Examples:
   onairctl doctor
   onairctl health
   onairctl session list
-  onairctl session stop cam1
-  onairctl session destroy cam1 --wait 5s
+  onairctl top
+  onairctl session destroy cam1 --stop --wait 5s
   onairctl session evict cam1 --pid 4711
   onairctl analyze capture.pcap
   onairctl record start cam1 --format pcapng --duration 10s
@@ -57,7 +57,7 @@ pub(crate) struct Cli {
     pub(crate) json: bool,
 
     /// Fail if the daemon does not answer within this time (a --wait is added to it)
-    #[arg(long, global = true, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    #[arg(long, global = true, value_name = "DURATION", default_value = "10s", value_parser = duration, allow_hyphen_values = true)]
     pub(crate) timeout: Duration,
 
     #[command(subcommand)]
@@ -81,6 +81,8 @@ pub(crate) enum Noun {
     /// Show the active configuration or reload the file
     #[command(subcommand)]
     Config(config::Verb),
+    /// Watch sessions, pollers and ports live
+    Top(top::Top),
     /// List the ports with their devices and links
     #[command(subcommand)]
     Port(port::Verb),
@@ -101,6 +103,10 @@ pub(crate) enum Noun {
 pub(crate) enum InvalidArgument {
     #[error("{0}: write it as 500ms, 5s or 1m30s")]
     Duration(humantime::DurationError),
+    #[error("a duration cannot be negative: write it as 500ms, 5s or 1m30s")]
+    Negative,
+    #[error("no duration: give one, such as 5s, before the next flag")]
+    Flag,
     #[error("{0}; or a moment as 2026-01-31T12:00:00Z")]
     Moment(Box<Self>),
     #[error("that is before the beginning of time")]
@@ -121,7 +127,11 @@ pub(crate) enum InvalidArgument {
 
 /// Parses a duration with a unit: `500ms`, `5s`, `1m30s`.
 pub(crate) fn duration(text: &str) -> Result<Duration, InvalidArgument> {
-    humantime::parse_duration(text).map_err(InvalidArgument::Duration)
+    match text.strip_prefix('-') {
+        Some(rest) if rest.starts_with('-') => Err(InvalidArgument::Flag),
+        Some(_) => Err(InvalidArgument::Negative),
+        None => humantime::parse_duration(text).map_err(InvalidArgument::Duration),
+    }
 }
 
 #[cfg(test)]
@@ -162,6 +172,46 @@ mod tests {
     }
 
     #[test]
+    fn cli_negative_duration_or_number_anywhere_then_said() {
+        let create = "session create a --direction send --port a --size 16x2 --rate 60 \
+             --destination 10.0.0.1:1";
+        for (args, said) in [
+            ("session destroy x --wait -5s", "cannot be negative"),
+            ("session destroy x --wait -5", "cannot be negative"),
+            ("session destroy x --wait --dry-run", "no duration"),
+            ("session flush x --wait -5s", "cannot be negative"),
+            ("session snapshot x -o p --wait -5s", "cannot be negative"),
+            ("session blockers x --watch=-5s", "cannot be negative"),
+            ("--timeout -5s health", "cannot be negative"),
+            ("certificate list --since -5s", "cannot be negative"),
+            ("record start x -f raw --duration -5s", "cannot be negative"),
+            (
+                "record start x -f raw --split-duration -5s",
+                "cannot be negative",
+            ),
+            ("record start x -f raw --size -5", "write it as 65536"),
+            (
+                "record start x -f raw --split-size -5MB",
+                "write it as 65536",
+            ),
+            ("record start x -f raw --snap-length -5", "-5 is not in"),
+            (&format!("{create} --duration -5s"), "cannot be negative"),
+            (
+                &format!("{create} --frame-timeout -5s"),
+                "cannot be negative",
+            ),
+            (&format!("{create} --priority -5"), "-5 is not in"),
+            (&format!("{create} --ttl -5"), "-5 is not in"),
+            (&format!("{create} --tr-offset -5"), "-5 is not in"),
+        ] {
+            let all = ["onairctl"].into_iter().chain(args.split_whitespace());
+            let error = Cli::try_parse_from(all).unwrap_err();
+            let text = error.to_string();
+            assert!(text.contains(said), "{args}: {text}");
+        }
+    }
+
+    #[test]
     fn cli_wrong_usage_then_error() {
         let cases: &[&[&str]] = &[
             &["session", "stop"],
@@ -169,6 +219,7 @@ mod tests {
             &["session", "destroy", "x", "--wait", "5"],
             &["session", "destroy", "x", "--wait", "2days"],
             &["session", "destroy", "x", "--wait", "2s", "--dry-run"],
+            &["session", "destroy", "x", "--stop", "--dry-run"],
             &["session", "evict", "x"],
             &["session", "evict", "x", "--all", "--pid", "1"],
             &["session", "evict", "x", "--attachment", "one"],

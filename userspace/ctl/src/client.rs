@@ -16,7 +16,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::net::UnixStream;
 
-use crate::failure::{Failure, Socket};
+use crate::failure::Failure;
+use crate::reach::Socket;
 use crate::stream::Stream;
 
 /// A client of the control socket.

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use onair_types::{Problem, ProblemCode};
 
-use crate::args::Cli;
-use crate::{output, render};
+use crate::args::{Cli, Noun};
+use crate::command::session;
+use crate::reach::{self, Socket};
+use crate::{flags, output, render};
 
 /// Success.
 pub(crate) const DONE: u8 = 0;
@@ -29,7 +31,7 @@ pub(crate) const FORGED: u8 = 6;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     /// The connection to the socket failed.
-    #[error("cannot reach the daemon at {}: {error}: {}", socket.display(), advice(error, kind))]
+    #[error("cannot reach the daemon at {}: {error}: {}", socket.display(), reach::advice(error, *kind, socket))]
     Unreachable {
         kind: Socket,
         socket: PathBuf,
@@ -76,32 +78,6 @@ pub(crate) enum Failure {
     Output(#[from] std::io::Error),
 }
 
-/// A socket of the daemon.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Socket {
-    Control,
-    Attach,
-}
-
-fn advice(error: &std::io::Error, socket: &Socket) -> &'static str {
-    match (error.kind(), socket) {
-        (std::io::ErrorKind::NotFound, Socket::Control) => {
-            "start onaird, or give its socket with --socket or ONAIR_SOCKET"
-        }
-        (std::io::ErrorKind::NotFound, Socket::Attach) => {
-            "start onaird, or give its attach socket with --attach-socket or ONAIR_ATTACH"
-        }
-        (std::io::ErrorKind::ConnectionRefused, _) => {
-            "no process listens on it (the daemon was killed); start onaird"
-        }
-        (std::io::ErrorKind::PermissionDenied, _) => {
-            "run this as root or as a member of the socket's group"
-        }
-        (_, Socket::Control) => "check that the path is onaird's control socket",
-        (_, Socket::Attach) => "check that the path is onaird's attach socket",
-    }
-}
-
 impl Failure {
     /// The exit code of this failure.
     pub(crate) fn code(&self) -> u8 {
@@ -139,13 +115,14 @@ impl Failure {
             Self::Refused(problem) if cli.json => {
                 // The exit code reports the problem if standard output is closed.
                 drop(output::json(problem.as_ref()));
+                let problem = flags::translated(cli, problem);
                 format!("onairctl: {}\n", render::printable(&problem.to_string()))
             }
             Self::Refused(problem) => {
                 // This text goes to standard error, which may be a terminal when standard output is
                 // not.
                 console::set_colors_enabled(console::colors_enabled_stderr());
-                render::problem::render(problem)
+                render::problem::render(&flags::translated(cli, problem), advice(cli, problem.code))
             }
             other => format!("onairctl: {}\n", render::printable(&other.to_string())),
         };
@@ -153,4 +130,22 @@ impl Failure {
         drop(std::io::stderr().write_all(text.as_bytes()));
         self.code()
     }
+}
+
+/// What to do about `code`: for a certificate, the list of certificates helps, not that of sessions.
+fn advice(cli: &Cli, code: ProblemCode) -> &'static str {
+    match code {
+        ProblemCode::NoSuchSession if is_about_certificates(cli) => {
+            "`onairctl certificate list` lists the certificates."
+        }
+        code => code.advice(),
+    }
+}
+
+/// Whether the session that the command names is one that is destroyed.
+pub(crate) fn is_about_certificates(cli: &Cli) -> bool {
+    matches!(
+        &cli.noun,
+        Noun::Certificate(_) | Noun::Session(session::Verb::Certificate { .. })
+    )
 }

@@ -8,10 +8,13 @@ mod args;
 mod client;
 mod command;
 mod failure;
+mod flags;
 mod names;
 mod output;
+mod reach;
 mod render;
 mod stream;
+mod webhook;
 
 use std::process::ExitCode;
 
@@ -24,7 +27,7 @@ fn main() -> ExitCode {
     CompleteEnv::with_factory(names::completing)
         .var(command::completions::VARIABLE)
         .complete();
-    let cli = Cli::parse();
+    let cli = Cli::parse_from(command::watch::joined(std::env::args_os()));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
@@ -40,7 +43,7 @@ fn main() -> ExitCode {
         Ok(code) => code.into(),
         Err(failure) => {
             let code = failure.report(&cli);
-            if let Some(name) = runtime.block_on(names::meant(&client, &failure)) {
+            if let Some(name) = runtime.block_on(names::meant(&cli, &client, &failure)) {
                 eprintln!("Did you mean {name}?");
             }
             code.into()

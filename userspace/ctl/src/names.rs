@@ -13,7 +13,7 @@ use onair_types::{CertificateQuery, ProblemCode, SessionRef, nearest};
 
 use crate::args::Cli;
 use crate::client::Client;
-use crate::failure::Failure;
+use crate::failure::{Failure, is_about_certificates};
 use crate::render::printable;
 
 /// How long a shell waits for candidates.
@@ -117,11 +117,12 @@ async fn names(
 }
 
 /// The existing name most like the one that the daemon does not know.
-pub(crate) async fn meant(client: &Client, failure: &Failure) -> Option<String> {
+pub(crate) async fn meant(cli: &Cli, client: &Client, failure: &Failure) -> Option<String> {
     let Failure::Refused(problem) = failure else {
         return None;
     };
     let id = match problem.code {
+        ProblemCode::NoSuchSession if is_about_certificates(cli) => "certificate",
         ProblemCode::NoSuchSession => "session",
         ProblemCode::NoSuchRecording => "recording",
         ProblemCode::NoSuchPort => "port",

@@ -22,6 +22,15 @@ pub(crate) struct Stream {
     buffer: Vec<u8>,
 }
 
+/// One event of a stream.
+#[derive(Debug)]
+pub(crate) struct Message {
+    /// Its id, for a reader that reconnects; a `lost` event has none.
+    pub(crate) id: Option<String>,
+    /// Its JSON, on one line.
+    pub(crate) data: String,
+}
+
 impl Stream {
     pub(crate) fn new(client: Client, body: Incoming) -> Self {
         Self {
@@ -31,12 +40,19 @@ impl Stream {
         }
     }
 
-    /// The next event's data, on one line. The end of the stream is a failure.
-    pub(crate) async fn next(&mut self) -> Result<String, Failure> {
+    /// The next event. The end of the stream is a failure.
+    pub(crate) async fn next(&mut self) -> Result<Message, Failure> {
+        let (mut id, mut data) = (None, None);
         loop {
             let line = self.line().await?;
-            if let Some(data) = line.strip_prefix("data:") {
-                return Ok(data.trim_start().to_owned());
+            if let Some(value) = line.strip_prefix("data:") {
+                data = Some(value.trim_start().to_owned());
+            } else if let Some(value) = line.strip_prefix("id:") {
+                id = Some(value.trim_start().to_owned());
+            } else if line.is_empty()
+                && let Some(data) = data.take()
+            {
+                return Ok(Message { id, data });
             }
         }
     }

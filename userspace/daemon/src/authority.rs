@@ -14,6 +14,7 @@
 
 use std::sync::Arc;
 
+use onair_mutant::mutant;
 use onair_probe::share::{Owner, Rank};
 use onair_types::api::{Access, Right};
 use onair_types::{Problem, ProblemCode, Who};
@@ -33,6 +34,8 @@ pub struct Caller {
     pub attach: Grant,
     /// Its rank in shared tables of places.
     pub rank: Rank,
+    /// Entity tags of which the session must have one; empty: any.
+    pub if_match: Vec<String>,
 }
 
 impl Caller {
@@ -52,6 +55,22 @@ impl Caller {
                 self.who
             ),
         ))
+    }
+
+    /// Checks the condition of the request.
+    ///
+    /// # Errors
+    /// `precondition_failed`: the session has another tag.
+    pub fn require_tag(&self, tag: impl FnOnce() -> String) -> Result<(), Problem> {
+        if self.if_match.is_empty() || mutant!("If-Match: not checked") {
+            return Ok(());
+        }
+        let tag = tag();
+        if self.if_match.contains(&tag) {
+            return Ok(());
+        }
+        let detail = format!("the session has the ETag {tag} now, which If-Match does not name");
+        Err(Problem::new(ProblemCode::PreconditionFailed, detail))
     }
 
     /// The owner of the places that it takes.
@@ -170,6 +189,7 @@ impl Authority {
             attach: self.grant(peer, Right::Attach).unwrap_or(own),
             who: peer.who.clone(),
             rank: self.rank(peer),
+            if_match: Vec::new(),
         })
     }
 
@@ -317,6 +337,7 @@ mod tests {
             grant: Grant::OwnedBy(1000),
             attach: Grant::OwnedBy(1000),
             rank: Rank::Other,
+            if_match: Vec::new(),
         };
         assert!(caller.require(Some(1000)).is_ok());
         assert_eq!(

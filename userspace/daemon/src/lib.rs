@@ -17,6 +17,7 @@ pub mod error_chain;
 pub mod events;
 pub mod exposition;
 pub mod file_guard;
+mod growth;
 pub mod inspector;
 pub mod log;
 pub mod notify;

@@ -23,6 +23,7 @@ use signal_hook::low_level;
 #[command(
     version,
     after_help = "Examples:\n  \
+        onaird --demo\n  \
         onaird --config /etc/onair/onaird.toml\n  \
         onaird --config onaird.toml --check-config\n  \
         onaird --doctor\n  \
@@ -45,8 +46,11 @@ use signal_hook::low_level;
 )]
 struct Arguments {
     /// Configuration file (TOML), a regular file.
-    #[arg(long, value_name = "FILE", required_unless_present = "doctor")]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["doctor", "demo"])]
     config: Option<PathBuf>,
+    /// Run without a file and without a NIC: the session `camera` sends a pattern, `studio` receives it.
+    #[arg(long, conflicts_with = "config")]
+    demo: bool,
     /// Check whether this machine can run the daemon, print what to change, and exit: 0 if nothing
     /// failed, else 1. With --config it also checks the machine against that configuration.
     #[arg(long)]
@@ -54,11 +58,12 @@ struct Arguments {
     /// With --doctor: print JSON.
     #[arg(long, requires = "doctor")]
     json: bool,
-    /// Check the configuration and exit.
+    /// Check the configuration, and that the machine has its devices, and exit: 0, 6 for an invalid
+    /// configuration, or 1 for a missing device.
     #[arg(long)]
     check_config: bool,
     /// Shut down in order after this time, such as 90s or 2h.
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = duration, allow_hyphen_values = true)]
     duration: Option<Duration>,
     /// Write the result to this file at exit, as JSON. The daemon does not wait for the reader of a
     /// FIFO.
@@ -66,14 +71,29 @@ struct Arguments {
     summary_json: Option<PathBuf>,
 }
 
+/// Parses the value of `--duration`.
+fn duration(text: &str) -> Result<Duration, String> {
+    if text.starts_with('-') {
+        return Err("a duration cannot be negative: write it as 90s or 2h".to_owned());
+    }
+    humantime::parse_duration(text).map_err(|error| format!("{error}: write it as 90s or 2h"))
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let config = arguments.config.as_deref();
-    let config = config.map_or_else(|| Ok(Config::default()), Config::load);
+    let config = match &arguments.config {
+        Some(path) => Config::load(path),
+        None if arguments.demo => Ok(Config::demo()),
+        None => Ok(Config::default()),
+    };
     let checked = config.and_then(|config| {
         // The doctor reports the cores itself.
         if !arguments.doctor {
-            config.check_cores()?;
+            config.cores()?;
+            config.check_has_port()?;
+        }
+        if arguments.check_config {
+            config.check_devices()?;
         }
         Ok(config)
     });
@@ -81,14 +101,14 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => {
             log::fatal(&error);
-            return code(Exit::NotConfigured);
+            return code(error.exit());
         }
     };
     if arguments.doctor {
         return examine(&config, arguments.json);
     }
     if arguments.check_config {
-        let file = arguments.config.unwrap_or_default();
+        let file = arguments.config.unwrap_or_else(|| "--demo".into());
         println!("{}: ok", file.display());
         return code(Exit::Clean);
     }
@@ -135,7 +155,7 @@ fn serve(arguments: &Arguments, config: Config) -> u8 {
         Ok(outcome) => say(arguments, &summary::summary(outcome)),
         Err(error) => {
             log::fatal(&error);
-            Exit::Failed.status()
+            error.exit().status()
         }
     }
 }
@@ -151,6 +171,15 @@ enum StartError {
     Timer(#[source] std::io::Error),
     #[error(transparent)]
     Run(#[from] RunError),
+}
+
+impl StartError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Run(RunError::Config(error)) => error.exit(),
+            _ => Exit::Failed,
+        }
+    }
 }
 
 fn ended(arguments: &Arguments, config: Config) -> Result<RunOutcome, StartError> {
@@ -177,6 +206,9 @@ fn ended(arguments: &Arguments, config: Config) -> Result<RunOutcome, StartError
     }
     let ready = |_: &Started| {
         tracing::info!("ready");
+        if arguments.demo {
+            print!("{TRY}");
+        }
         notify::send("READY=1");
     };
     Ok(run(config, &coordinator, ready)?)
@@ -197,6 +229,14 @@ fn say(arguments: &Arguments, summary: &ShutdownSummary) -> u8 {
 fn code(exit: Exit) -> ExitCode {
     ExitCode::from(exit.status())
 }
+
+/// What to do with the sessions of `--demo`.
+const TRY: &str = "\
+Try these in another terminal, and end the demo with Ctrl-C:
+  onairctl top
+  onairctl session show studio --watch
+  onairctl session snapshot studio -o studio.png
+";
 
 /// One hour: longer than any usual TimeoutStopSec.
 const NEVER_US: u64 = 3_600_000_000;

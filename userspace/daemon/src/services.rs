@@ -1,6 +1,7 @@
 //! The services that every session uses, in one place that the actor owns.
 
 mod pollers;
+mod port_watch;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +15,7 @@ use onair_types::{
     ProbeState, PtpState, Reload, Timestamp, Versions, WatchedFile, WatchedSite,
 };
 
+use self::port_watch::PortWatch;
 use crate::archive::Archive;
 use crate::brake::Brake;
 use crate::config::Config;
@@ -127,6 +129,7 @@ pub struct Services {
     outbox: VecDeque<(usize, Command)>,
     dead: HashSet<usize>,
     gone: HashMap<String, String>,
+    port_watch: PortWatch,
     bounced: Vec<Command>,
 }
 
@@ -208,6 +211,7 @@ impl Services {
             outbox: VecDeque::new(),
             dead: HashSet::new(),
             gone: HashMap::new(),
+            port_watch: PortWatch::default(),
             bounced: Vec::new(),
         }
     }
@@ -316,15 +320,10 @@ impl Services {
         let name = &port.name;
         let link = self.dataplane.link(name);
         let is_up = link.is_some_and(|link| link.is_up);
-        if let Some(reason) = self.gone.get(name) {
-            problems.push(format!(
-                "port {name} has no device: {reason}. The daemon opens it again when it can, and tries each second"
-            ));
-        } else if !is_up {
-            problems.push(format!(
-                "the link of port {name} is down: check the cable and the other end"
-            ));
+        if !is_up || self.gone.contains_key(name) {
+            problems.push(self.link_problem(name));
         }
+        problems.extend_from_slice(self.port_problems(name));
         let hardware = self.dataplane.hardware(name).cloned().unwrap_or_default();
         let counted = self.dataplane.port_counters(&port.name).unwrap_or_default();
         let refused = counted.rx_untagged + counted.rx_other_vlan;
@@ -338,10 +337,7 @@ impl Services {
             ));
         }
         let driver = self.dataplane.port_stats(&port.name);
-        let missed = driver.map_or(0, |stats| {
-            let xdp = stats.xdp.map_or(0, |xdp| xdp.rx_ring_full + xdp.rx_dropped);
-            stats.rx_missed + stats.rx_no_mbuf + xdp
-        });
+        let missed = driver.map_or(0, |stats| stats.missed());
         let [a, b, c, d, e, f] = port.mac;
         let poller = |at: &usize| self.config.poller[*at].name.clone();
         PortHealth {
@@ -384,6 +380,7 @@ impl Services {
             rx_missed: missed + counted.rx_hand_over_full,
             rx_handed_over: counted.rx_handed_over,
             rx_unclaimed: counted.rx_no_session,
+            rx_malformed: counted.rx_malformed,
             rx_untagged: counted.rx_untagged,
             rx_other_vlan: counted.rx_other_vlan,
         }

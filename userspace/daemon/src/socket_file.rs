@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -51,8 +51,8 @@ impl Drop for SocketFile {
 }
 
 /// Listens at `path` with a socket of `kind` (`STREAM` or `SEQPACKET`); the file gets `mode`
-/// (permission bits) and, if given, the group `group` (a gid). `before_listen` may set options that
-/// must be set before the first connection. A missing folder is created (0755).
+/// (permission bits) and, if given, the group `group` (a gid). A missing folder is created (0755). The
+/// kernel refuses descriptors that a peer sends, where it can.
 ///
 /// A file that a killed daemon left behind is replaced: a socket on which no process listens.
 ///
@@ -63,7 +63,6 @@ pub fn bind_socket(
     kind: SocketType,
     mode: u32,
     group: Option<u32>,
-    before_listen: impl FnOnce(&OwnedFd) -> io::Result<()>,
 ) -> Result<BoundSocket, SocketError> {
     let refused = |what: &'static str| {
         move |error: io::Error| SocketError::System {
@@ -94,9 +93,22 @@ pub fn bind_socket(
         std::os::unix::fs::chown(path, None, Some(group)).map_err(refused("set the group"))?;
     }
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(refused("set the mode"))?;
-    before_listen(&socket).map_err(refused("set an option"))?;
+    // Before the first connection, which has the option from its listener.
+    refuse_descriptors(&socket, path);
     listen(&socket, BACKLOG).map_err(|e| refused("listen")(e.into()))?;
     Ok(BoundSocket { socket, file })
+}
+
+/// Has the kernel refuse descriptors that a peer sends: the last close of a socket that lingers would hold
+/// the thread that reads or closes this one.
+fn refuse_descriptors(socket: &impl AsFd, path: &Path) {
+    if let Err(error) = onair_ipc::sys::refuse_descriptors(socket.as_fd()) {
+        tracing::warn!(
+            path = %path.display(), %error,
+            "this kernel cannot refuse descriptors on a socket (6.16 can): a hostile client can delay the \
+             control thread by sending sockets that linger"
+        );
+    }
 }
 
 /// A datagram socket that is bound to `path`, for its owner alone (0600). A file that a killed process
@@ -114,6 +126,7 @@ pub fn bind_datagram(path: &Path) -> Result<(UnixDatagram, SocketFile), SocketEr
     };
     remove_stale(path)?;
     let socket = UnixDatagram::bind(path).map_err(refused("bind"))?;
+    refuse_descriptors(&socket, path);
     let meta = fs::symlink_metadata(path).map_err(refused("read the file's status"))?;
     let file = SocketFile {
         path: path.to_owned(),
@@ -224,7 +237,7 @@ mod tests {
     use std::os::unix::net::{UnixListener, UnixStream};
 
     fn bind_at(path: &Path) -> Result<BoundSocket, SocketError> {
-        bind_socket(path, SocketType::STREAM, 0o640, None, |_| Ok(()))
+        bind_socket(path, SocketType::STREAM, 0o640, None)
     }
 
     #[test]
@@ -255,7 +268,7 @@ mod tests {
         let path = folder.path().join("control.sock");
         let _living = UnixListener::bind(&path).unwrap();
         assert!(matches!(bind_at(&path), Err(SocketError::InUse(_))));
-        let other = bind_socket(&path, SocketType::SEQPACKET, 0o600, None, |_| Ok(()));
+        let other = bind_socket(&path, SocketType::SEQPACKET, 0o600, None);
         assert!(matches!(other, Err(SocketError::InUse(_))));
         UnixStream::connect(&path).unwrap();
     }

@@ -80,7 +80,7 @@ fn keys(table: &str, value: &Value, found: &mut BTreeMap<String, Value>) {
 fn configuration_page_then_each_key_with_its_default_and_no_other() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("onaird.toml");
-    let one_of_each = "[[control.role]]\nuser = \"root\"\nrole = \"own\"\n[[poller]]\nname = \"p\"\ncore = 0\n\
+    let one_of_each = "[[control.role]]\nuser = \"root\"\nrole = \"own\"\n[[poller]]\nname = \"p\"\n\
          [[port]]\nname = \"a\"\ndevice = \"ring:x:a\"\naddress = \"10.0.0.1/24\"\npoller = \"p\"\n";
     fs::write(&file, one_of_each).unwrap();
     let config = serde_json::to_value(Config::load(&file).unwrap()).unwrap();

@@ -7,6 +7,7 @@ use serde_yaml_ng::Value;
 
 const BOARD: &str = include_str!("../../../packaging/grafana/onair.json");
 const RULES: &str = include_str!("../../../packaging/prometheus/onair.rules.yml");
+const RULE_TESTS: &str = include_str!("../../../packaging/prometheus/onair.tests.yml");
 const PAGE: &str = include_str!("../../../docs/operations.md");
 
 /// The names of OnAir's metrics in `text`.
@@ -48,6 +49,27 @@ fn rules_name_metrics_that_the_daemon_has_and_say_what_to_do() {
         assert!(["critical", "warning"].contains(&severity.as_str()));
     }
     assert!(rules.len() >= 10 && named >= 10);
+}
+
+#[test]
+fn rules_have_a_case_that_raises_each_and_one_that_raises_none() {
+    let tests: Value = serde_yaml_ng::from_str(RULE_TESTS).unwrap();
+    let (quiet, raised) = (&tests["tests"][0], &tests["tests"][1]);
+    let series = |test: &Value| serde_yaml_ng::to_string(&test["input_series"]).unwrap();
+    let served = served();
+    for rule in rules() {
+        let alert = format!("alertname=\"{}\"", text(&rule["alert"]));
+        let expected = serde_yaml_ng::to_string(&raised["promql_expr_test"]).unwrap();
+        assert!(expected.contains(&alert), "{alert}");
+        for metric in metrics(&text(&rule["expr"])) {
+            assert!(series(quiet).contains(metric), "{metric}");
+        }
+    }
+    for test in [quiet, raised] {
+        let series = series(test);
+        let unknown = metrics(&series).into_iter().find(|it| !served.contains(it));
+        assert_eq!(unknown, None);
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Descriptors of this process that the driver opened, identified by the kernel's ids: a
+//! Descriptors of this process that a driver opened, identified by the kernel's ids: a
 //! descriptor's number may soon belong to another file, an id never does.
 
 use std::{
@@ -8,11 +8,13 @@ use std::{
     str::FromStr,
 };
 
-/// Kernel objects of an AF_XDP port.
+/// Kernel objects of an AF_XDP or AF_PACKET port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Its socket.
     XdpSocket { inode: u64 },
+    /// Its socket of AF_PACKET.
+    PacketSocket { inode: u64 },
     /// The program that steers packets to the socket.
     XdpProgram { id: u32 },
     /// A BPF map, possibly of that program.
@@ -49,14 +51,15 @@ impl Descriptor {
             "anon_inode:bpf-prog" if described(fd, "prog_type") == Some(6) => Kind::XdpProgram {
                 id: described(fd, "prog_id")?,
             },
-            socket if is_xdp(fd) => Kind::XdpSocket {
-                inode: socket
-                    .strip_prefix("socket:[")?
-                    .strip_suffix(']')?
-                    .parse()
-                    .ok()?,
-            },
-            _ => return None,
+            other => {
+                let inode = other.strip_prefix("socket:[")?.strip_suffix(']')?;
+                let inode = inode.parse().ok()?;
+                match domain(fd) {
+                    Some(libc::AF_XDP) => Kind::XdpSocket { inode },
+                    Some(libc::AF_PACKET) => Kind::PacketSocket { inode },
+                    _ => return None,
+                }
+            }
         };
         Some(Self { fd, kind })
     }
@@ -73,7 +76,7 @@ impl Descriptor {
     pub(crate) fn maps_of_program(&self) -> Vec<u32> {
         match self.kind {
             Kind::XdpProgram { .. } => map_ids(self.fd),
-            Kind::XdpSocket { .. } | Kind::Map { .. } => Vec::new(),
+            Kind::XdpSocket { .. } | Kind::PacketSocket { .. } | Kind::Map { .. } => Vec::new(),
         }
     }
 
@@ -99,7 +102,8 @@ fn described<T: FromStr>(fd: RawFd, key: &str) -> Option<T> {
     value.trim().parse().ok()
 }
 
-fn is_xdp(fd: RawFd) -> bool {
+/// The domain of a socket.
+fn domain(fd: RawFd) -> Option<c_int> {
     let mut domain: c_int = 0;
     let mut length: libc::socklen_t = 4;
     // SAFETY: writes at most `length` bytes into `domain`. For a descriptor that is not a socket,
@@ -113,7 +117,7 @@ fn is_xdp(fd: RawFd) -> bool {
             &raw mut length,
         )
     };
-    code == 0 && domain == libc::AF_XDP
+    (code == 0).then_some(domain)
 }
 
 /// The beginning of `struct bpf_prog_info` (linux/bpf.h).

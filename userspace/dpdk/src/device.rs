@@ -56,16 +56,24 @@ impl Device {
         }
     }
 
-    /// The same with frames of so many bytes in the ring of an AF_PACKET socket; a size that is in the
-    /// string stays.
-    pub(crate) fn with_ring_frames(&self, bytes: u32) -> Self {
+    /// An AF_PACKET device with so many slots in each ring of its sockets, of so many bytes each if that is
+    /// given; what is in the string stays.
+    pub(crate) fn with_ring(&self, slots: u32, bytes: Option<u32>) -> Self {
         let mut device = self.clone();
+        let is_packet = self.packet_interface().is_some();
         if let Self::Dpdk { arguments, .. } = &mut device
+            && is_packet
             && let Ok(text) = arguments.to_str()
-            && value(text, "framesz").is_none()
-            && let Ok(more) = CString::new(format!("{text},blocksz={bytes},framesz={bytes}"))
         {
-            *arguments = more;
+            let is_free = |key| value(text, key).is_none();
+            let mut more = text.to_owned();
+            if let Some(bytes) = bytes.filter(|_| is_free("framesz")) {
+                more += &format!(",blocksz={bytes},framesz={bytes}");
+            }
+            if is_free("framecnt") {
+                more += &format!(",framecnt={slots}");
+            }
+            *arguments = CString::new(more).expect("neither part has a NUL byte");
         }
         device
     }
@@ -242,20 +250,23 @@ mod tests {
     }
 
     #[test]
-    fn device_with_ring_frames_tells_the_driver_unless_the_string_does() {
-        let tell = |text: &str| {
+    fn device_with_a_ring_tells_the_driver_unless_the_string_does() {
+        let tell = |text: &str, bytes| {
             let device: Device = text.parse().unwrap();
-            match device.with_ring_frames(12_288) {
+            match device.with_ring(8192, bytes) {
                 Device::Dpdk { arguments, .. } => arguments.into_string().unwrap(),
                 Device::Ring(_) => panic!("no ring"),
             }
         };
+        let plain = "net_af_packet0,iface=va";
+        assert_eq!(tell(plain, None), format!("{plain},framecnt=8192"));
         assert_eq!(
-            tell("net_af_packet0,iface=va"),
-            "net_af_packet0,iface=va,blocksz=12288,framesz=12288"
+            tell(plain, Some(12_288)),
+            format!("{plain},blocksz=12288,framesz=12288,framecnt=8192")
         );
-        let told = "net_af_packet0,iface=va,framesz=4096";
-        assert_eq!(tell(told), told);
+        let told = "net_af_packet0,iface=va,framesz=4096,framecnt=64";
+        assert_eq!(tell(told, Some(12_288)), told);
+        assert_eq!(tell("net_af_xdp0,iface=va", None), "net_af_xdp0,iface=va");
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::{
     interrupt::Interrupt,
     log,
     netlink::{Mode, Route},
+    packet_socket::PacketSockets,
     ring,
     xsk::{Forgotten, Xsk},
 };
@@ -39,6 +40,8 @@ pub(crate) struct Ethdev {
     ring: Option<RingEnd>,
     /// Of each pair of queues on AF_XDP, what the driver opened for it.
     xsk: Vec<Xsk>,
+    /// On AF_PACKET.
+    packet_sockets: PacketSockets,
     /// Of each receive queue, if all have one.
     interrupts: Vec<Interrupt>,
     /// This port attached its XDP program, in generic mode.
@@ -67,6 +70,8 @@ impl Ethdev {
         subject: &str,
         is_ours: impl Fn(u16) -> bool,
     ) -> Result<Self, Error> {
+        // Its driver opens them here, those of AF_XDP when a queue is set up.
+        let before = device.packet_interface().map(|_| Descriptor::all());
         let (id, ring) = match device {
             Device::Ring(end) => (ring::attach(end, subject)?, Some(end.clone())),
             Device::Dpdk {
@@ -81,6 +86,9 @@ impl Ethdev {
             interface_index: 0,
             ring,
             xsk: Vec::new(),
+            packet_sockets: before.map_or_else(PacketSockets::default, |before| {
+                PacketSockets::opened_since(&before)
+            }),
             interrupts: Vec::new(),
             is_generic: false,
             multicast: MulticastFilter::Promiscuous,
@@ -120,6 +128,12 @@ impl Ethdev {
         let xsk = self.xsk.get(usize::from(queue));
         // SAFETY: while `self` is borrowed, no code shuts it.
         xsk.and_then(|xsk| unsafe { xsk.socket() })
+    }
+
+    /// Packets that the kernel dropped because a ring of AF_PACKET was full.
+    pub(crate) fn ring_drops(&self) -> u64 {
+        // SAFETY: while `self` is borrowed, no code shuts it.
+        unsafe { self.packet_sockets.dropped() }
     }
 
     /// What becomes readable when packets arrive at a receive queue.
@@ -319,6 +333,7 @@ impl Ethdev {
             return (forgotten, result);
         }
         self.interrupts.clear();
+        self.packet_sockets = PacketSockets::default();
         if before == DeviceState::Started {
             // Closing does not clear it: it would stay on the interface.
             // SAFETY: a started port.

@@ -52,8 +52,24 @@ impl Interface {
     pub(crate) fn is_running(&self) -> bool {
         /// `linux/sockios.h`.
         const SIOCGIFFLAGS: Opcode = 0x8913;
+        // SAFETY: the kernel writes the flags.
+        let flags = self.ask::<SIOCGIFFLAGS, _>(|it| unsafe { it.ifr_ifru.ifru_flags });
+        flags.is_some_and(|flags| i32::from(flags) & libc::IFF_RUNNING != 0)
+    }
+
+    /// Its MTU now, as [`Interface::is_running`]; `None` if it is gone.
+    pub(crate) fn mtu(&self) -> Option<u32> {
+        /// `linux/sockios.h`.
+        const SIOCGIFMTU: Opcode = 0x8921;
+        // SAFETY: the kernel writes the MTU.
+        let mtu = self.ask::<SIOCGIFMTU, _>(|it| unsafe { it.ifr_ifru.ifru_mtu });
+        u32::try_from(mtu?).ok()
+    }
+
+    /// What the kernel answers to a question with a `struct ifreq`.
+    fn ask<const QUESTION: Opcode, T>(&self, read: impl Fn(&libc::ifreq) -> T) -> Option<T> {
         let name = netdevice::index_to_name_inlined(self.socket.as_fd(), self.index.get());
-        let Ok(name) = name else { return false };
+        let name = name.ok()?;
         let mut request = libc::ifreq {
             ifr_name: [0; libc::IFNAMSIZ],
             ifr_ifru: libc::__c_anonymous_ifr_ifru { ifru_flags: 0 },
@@ -61,11 +77,9 @@ impl Interface {
         for (to, from) in request.ifr_name.iter_mut().zip(name.as_bytes()) {
             *to = from.cast_signed();
         }
-        // SAFETY: SIOCGIFFLAGS reads the name and writes the flags of a `struct ifreq`.
-        let done = unsafe { ioctl(&self.socket, Updater::<SIOCGIFFLAGS, _>::new(&mut request)) };
-        // SAFETY: the kernel wrote the flags, and the zeros of before are flags, too.
-        let flags = unsafe { request.ifr_ifru.ifru_flags };
-        done.is_ok() && i32::from(flags) & libc::IFF_RUNNING != 0
+        // SAFETY: these questions read the name and write one member of a `struct ifreq`.
+        let done = unsafe { ioctl(&self.socket, Updater::<QUESTION, _>::new(&mut request)) };
+        done.ok().map(|()| read(&request))
     }
 }
 
@@ -81,6 +95,7 @@ mod tests {
         );
         assert!(loopback.is_present() && loopback.is_running());
         assert!(!none.is_present() && !none.is_running());
+        assert!(loopback.mtu().is_some_and(|mtu| mtu > 0) && none.mtu().is_none());
         assert!(Interface::of(0).is_none());
     }
 }

@@ -43,6 +43,7 @@ mod mempool;
 mod namespace;
 mod netlink;
 mod opening;
+mod packet_socket;
 mod pci;
 mod port;
 mod prefetch;

@@ -238,8 +238,7 @@ fn start(
     };
     let room = Room::new(driver, mtu.bytes());
     let config = &config.for_room(room);
-    let framed = room.ring_frame.map(|bytes| device.with_ring_frames(bytes));
-    let device = framed.as_ref().unwrap_or(device);
+    let device = &device.with_ring(room.ring_slots(), room.ring_frame);
     let mut ethdev = Ethdev::attach(device, &config.device, |id| open.contains(&id))?;
     let is_af_xdp = ethdev.is_af_xdp();
     let node = ethdev.node();

@@ -280,6 +280,13 @@ impl Port {
         self.interface.as_ref().map(Interface::index)
     }
 
+    /// The MTU that the interface under the port has now; it may have changed since [`Port::mtu`]. Two
+    /// system calls.
+    #[must_use]
+    pub fn interface_mtu(&self) -> Option<u32> {
+        self.interface.as_ref()?.mtu()
+    }
+
     /// Whether the device under the port still exists: its interface, if it has one, else the PCI
     /// device, which the kernel may want back. One system call. Without it the port receives and
     /// sends nothing, and the driver does not report that.
@@ -317,6 +324,7 @@ impl Port {
         // SAFETY: writes the structure. A driver without counters leaves it zero.
         unsafe { dpdk_sys::rte_eth_stats_get(ethdev.id, &raw mut stats) };
         PortStats {
+            ring_full: ethdev.ring_drops(),
             xdp: XdpStats::sum((0..self.queues()).filter_map(|queue| ethdev.xsk(queue))),
             ..PortStats::from(&stats)
         }

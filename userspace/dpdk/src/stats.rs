@@ -24,8 +24,19 @@ pub struct PortStats {
     pub tx_errors: u64,
     /// How often the driver found the pool exhausted.
     pub rx_no_mbuf: u64,
+    /// Of an AF_PACKET port: packets that the kernel dropped because the ring was full.
+    pub ring_full: u64,
     /// Of an AF_XDP port: its sockets' own counters.
     pub xdp: Option<XdpStats>,
+}
+
+impl PortStats {
+    /// Packets that arrived and were dropped before the poller had them, wherever that was counted.
+    #[must_use]
+    pub fn missed(&self) -> u64 {
+        let xdp = self.xdp.map_or(0, |xdp| xdp.rx_ring_full + xdp.rx_dropped);
+        self.rx_missed + self.rx_no_mbuf + self.ring_full + xdp
+    }
 }
 
 /// Counters of an AF_XDP socket (`XDP_STATISTICS`, Linux
@@ -85,6 +96,7 @@ impl From<&dpdk_sys::rte_eth_stats> for PortStats {
             rx_errors: stats.ierrors,
             tx_errors: stats.oerrors,
             rx_no_mbuf: stats.rx_nombuf,
+            ring_full: 0,
             xdp: None,
         }
     }

@@ -74,6 +74,7 @@ fn driver_opened_since(before: &[Descriptor]) -> Vec<Descriptor> {
     new.retain(|descriptor| match descriptor.kind() {
         Kind::XdpSocket { .. } | Kind::XdpProgram { .. } => true,
         Kind::Map { id } => maps.contains(&id),
+        Kind::PacketSocket { .. } => false,
     });
     new
 }

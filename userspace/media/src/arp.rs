@@ -112,9 +112,18 @@ impl ArpMessage {
     /// The message with its Ethernet header: a request is a broadcast, a reply goes to its target.
     #[must_use]
     pub fn to_frame(&self) -> [u8; FRAME_BYTES] {
-        let (operation, destination) = match self.operation {
-            Operation::Request => (1u16, Mac::BROADCAST),
-            Operation::Reply => (2, self.target_mac),
+        self.to_frame_for(match self.operation {
+            Operation::Request => Mac::BROADCAST,
+            Operation::Reply => self.target_mac,
+        })
+    }
+
+    /// The message with its Ethernet header, to one host only.
+    #[must_use]
+    pub fn to_frame_for(&self, destination: Mac) -> [u8; FRAME_BYTES] {
+        let operation = match self.operation {
+            Operation::Request => 1u16,
+            Operation::Reply => 2,
         };
         let ethernet = EthernetHeader {
             destination,

@@ -18,7 +18,7 @@ fn ffmpeg(arguments: &str, input: &[u8]) -> Vec<u8> {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .expect("ffmpeg is installed by `cargo xtask setup`");
+        .expect("ffmpeg is installed by `cargo xtask setup --for test`");
     // Less than a pipe takes.
     child.stdin.take().unwrap().write_all(input).unwrap();
     let done = child.wait_with_output().unwrap();

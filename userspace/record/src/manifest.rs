@@ -256,6 +256,13 @@ impl Manifest {
         self.files.iter().map(|file| file.bytes).sum()
     }
 
+    /// Counts the written frames: those in the files, not those that only came as far as a buffer.
+    pub(crate) fn count_frames(&mut self) {
+        if let Some(frames) = &mut self.frames {
+            frames.written = self.files.iter().filter_map(|file| file.frames).sum();
+        }
+    }
+
     /// Files of an ended recording that the disk did not take completely. Their events count as
     /// lost.
     pub fn unfinished(&self) -> impl Iterator<Item = &FileReport> {

@@ -249,7 +249,7 @@ fn essence(
     payload_type: u8,
     warnings: &mut Vec<Warning>,
 ) -> Result<Essence, SdpError> {
-    let Some((line, encoding)) = of_type(all, "rtpmap", payload_type, warnings)? else {
+    let Some((line, encoding)) = of_type(all, "rtpmap", payload_type)? else {
         return Ok(Essence::Other {
             kind: raw.media.clone(),
             encoding: String::new(),
@@ -260,7 +260,7 @@ fn essence(
         let wanted = "an encoding after the payload type, such as raw/90000";
         return Err(SdpError::invalid(line, "rtpmap", encoding, wanted));
     }
-    let fmtp = of_type(all, "fmtp", payload_type, warnings)?;
+    let fmtp = of_type(all, "fmtp", payload_type)?;
     let (at, text) = fmtp.unwrap_or((all.start, ""));
     let parameters = |repeats| Parameters::parse(at, text, repeats);
     let (name, rest) = encoding.split_once('/').unwrap_or((encoding, ""));
@@ -349,15 +349,14 @@ fn audio(
     }))
 }
 
-/// The text of `a=NAME:PT text` for this payload type. If there is only one, and it is of another
-/// type, that is taken for a slip.
+/// The text of `a=NAME:PT text` for this payload type, the first of the `m=` line. There may be others,
+/// of the formats after it, but not others alone.
 fn of_type<'a>(
     all: &Attributes<'a>,
     name: &str,
     payload_type: u8,
-    warnings: &mut Vec<Warning>,
 ) -> Result<Option<(usize, &'a str)>, SdpError> {
-    let mut others = Vec::new();
+    let mut other = None;
     for line in all.own.iter().filter(|it| it.name == name) {
         let (number, text) = line.value.split_once(' ').unwrap_or((line.value, ""));
         let Some(number) = whole(number).filter(|it| *it < 128) else {
@@ -367,18 +366,14 @@ fn of_type<'a>(
         if number == u32::from(payload_type) {
             return Ok(Some((line.number, text.trim())));
         }
-        others.push((line.number, text.trim(), number));
+        other.get_or_insert((line.number, number));
     }
-    Ok(match others[..] {
-        [(line, text, number)] => {
-            warnings.push(Warning {
-                line,
-                text: format!("{name} is of payload type {number}, and m= of {payload_type}"),
-            });
-            Some((line, text))
-        }
-        _ => None,
-    })
+    let Some((line, number)) = other else {
+        return Ok(None);
+    };
+    let wanted = format!("{payload_type}, the payload type of the m= line");
+    let number = number.to_string();
+    Err(SdpError::invalid(line, name, &number, wanted))
 }
 
 /// `a=group:DUP MID MID` (RFC 7104).

@@ -81,7 +81,8 @@ impl<R: Runtime> SessionCore<R> {
             return;
         }
         if !turn.view.poller_is_alive() {
-            let what = "the poller of the session's port has died: restart the daemon";
+            let what =
+                "no poller of the session's port works, because they died: restart the daemon";
             return refuse_starts(replies, ProblemCode::DataplaneBusy, what);
         }
         self.settle_leaving(turn);

@@ -24,6 +24,9 @@ pub struct GroupMembership {
     /// Why it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+    /// The version of IGMP in force, that of the oldest present querier, if the port speaks it itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub igmp_version: Option<u32>,
     /// The querier of the link; absent if none has asked since the daemon started. Without one,
     /// switches may stop forwarding the group after some minutes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -41,6 +44,9 @@ pub struct Querier {
     pub version: u32,
     /// Time since its last query, in milliseconds.
     pub age_ms: u64,
+    /// It has not asked for longer than its interval allows: it is gone.
+    #[serde(default)]
+    pub is_gone: bool,
 }
 
 /// Who joined a multicast group.

@@ -267,6 +267,10 @@ pub struct PortHealth {
     pub rx_handed_over: u64,
     /// Packets received that belong to no session, since the start.
     pub rx_unclaimed: u64,
+    /// Packets received with a broken or unusable header below RTP (truncated, fragments, options), since
+    /// the start.
+    #[serde(default)]
+    pub rx_malformed: u64,
     /// Packets received without the tag of the port's VLAN, since the start.
     #[serde(default)]
     pub rx_untagged: u64,

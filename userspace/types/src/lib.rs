@@ -24,6 +24,7 @@ pub mod health;
 pub mod id;
 pub mod problem;
 pub mod ptp;
+pub mod recent;
 pub mod recording;
 pub mod request;
 pub mod session;
@@ -35,6 +36,7 @@ pub mod timing;
 pub mod verdict;
 pub mod who;
 
+mod etag;
 mod text;
 mod whole;
 
@@ -60,6 +62,7 @@ pub use problem::{Problem, ProblemCode, ProblemPage};
 pub use ptp::{
     PtpGrandmaster, PtpHardwareClock, PtpHealth, PtpPort, PtpPortState, PtpState, PtpTimestamping,
 };
+pub use recent::RecentTraffic;
 pub use recording::{
     ProducerCounts, RecordedFile, RecordedFrames, RecordingCounts, RecordingEnd, RecordingError,
     RecordingFormat, RecordingId, RecordingList, RecordingName, RecordingRef, RecordingRepair,

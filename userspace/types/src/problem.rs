@@ -112,12 +112,21 @@ codes! {
     /// picture.
     NoPackets "no_packets" 409 "The session has no packets"
         "Use its source, which `onairctl session show` names.";
+    /// The session has changed since the answer whose ETag the request names in If-Match.
+    PreconditionFailed "precondition_failed" 412 "The session has changed"
+        "GET the session again, and decide again.";
+    /// An Idempotency-Key that another request of this user had.
+    KeyReused "key_reused" 422 "The key belongs to another request"
+        "Give each request a key of its own.";
+    /// A request with the same Idempotency-Key is being carried out.
+    InProgress "in_progress" 409 "The request is being carried out"
+        "Send it again shortly, with the same key.";
     /// The session is not destroyed, so it has no certificate.
     CertificatePending "certificate_pending" 409 "No certificate yet"
         "Destroy the session first.";
     /// The peer's credentials do not permit the request.
     Forbidden "forbidden" 403 "Not allowed"
-        "Send the request as root, as the daemon's user, as a member of the socket's group or as the session's owner.";
+        "Send the request as root, as the daemon's user or as the session's owner, or give this user a role in the configuration ([[control.role]]).";
     /// A limit of the daemon or of its configuration is reached.
     LimitReached "limit_reached" 429 "A limit is reached"
         "Destroy what is no longer needed, or raise the limit.";

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::group::GroupMembership;
 use crate::id::{SessionId, SessionName};
+use crate::recent::RecentTraffic;
 use crate::session_problem::{PeerState, SessionProblem};
 use crate::spec::{Convert, Direction, FlowDocument, Source, VideoDocument};
 use crate::text::texts;
@@ -115,6 +116,9 @@ pub struct SessionView {
     /// Receive: timing of the packets; absent before some frames have arrived.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timing: Option<SessionTiming>,
+    /// Its rates now; absent unless the session is running, and in its first moments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recent: Option<RecentTraffic>,
     /// Traffic since the session's creation.
     pub counters: SessionCounters,
 }

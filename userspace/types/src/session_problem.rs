@@ -27,7 +27,8 @@ pub struct SessionProblem {
 pub enum SessionProblemKind {
     /// The port's link is down: nothing is received or sent.
     LinkDown,
-    /// Send: the receiver answers no ARP request, so nothing is sent.
+    /// Send: the receiver, or the gateway towards it, answers no ARP request, so nothing is sent; to
+    /// one that answered before, only for a time.
     PeerUnresolved,
     /// Send: the destination is the broadcast address of the port's network, which no ARP request
     /// resolves, so nothing is sent.
@@ -38,6 +39,8 @@ pub enum SessionProblemKind {
     WrongFormat,
     /// Receive: the multicast group is not joined.
     GroupNotJoined,
+    /// Receive: the querier of the group's link asks no more, so switches may stop forwarding the group.
+    QuerierGone,
     /// Converted: its source does not run, so no frames come.
     SourceStopped,
     /// Converted: it has no source, so no frames come.
@@ -49,19 +52,20 @@ pub enum SessionProblemKind {
 texts! {
     SessionProblemKind:
     LinkDown "link_down", PeerUnresolved "peer_unresolved", PeerBroadcast "peer_broadcast",
-    TwoSources "two_sources", WrongFormat "wrong_format", GroupNotJoined "group_not_joined",
+    TwoSources "two_sources", WrongFormat "wrong_format", GroupNotJoined "group_not_joined", QuerierGone "querier_gone",
     SourceStopped "source_stopped", SourceGone "source_gone", SlowClient "slow_client"
 }
 
 impl SessionProblemKind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::LinkDown,
         Self::PeerUnresolved,
         Self::PeerBroadcast,
         Self::TwoSources,
         Self::WrongFormat,
         Self::GroupNotJoined,
+        Self::QuerierGone,
         Self::SourceStopped,
         Self::SourceGone,
         Self::SlowClient,
@@ -84,7 +88,7 @@ impl SessionProblemKind {
 pub enum PeerState {
     /// Its hardware address is known.
     Resolved,
-    /// It has not answered an ARP request yet: nothing is sent.
+    /// It leaves ARP requests unanswered: nothing is sent, or to its last hardware address for a time.
     Unresolved,
     /// A multicast group: no hardware address is needed.
     Multicast,

@@ -71,12 +71,12 @@ enum Need {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    setup::when_missing()?;
+    setup::when_missing(setup::Purpose::Demo)?;
     let programs = match &arguments.programs {
         Some(folder) => cargo::programs_in(folder)?,
         None => {
             say::step("Build");
-            cargo::build()?
+            cargo::build_for_demo()?
         }
     };
     clean_up::report(&take_down_leftovers()?);

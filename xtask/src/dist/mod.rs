@@ -12,7 +12,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::cargo::{self, root};
-use crate::say;
+use crate::{say, setup};
 
 /// Builds the Debian package, a tarball of the same files, an SBOM, and their checksums
 #[derive(clap::Args)]
@@ -22,7 +22,7 @@ Examples:
   cargo xtask dist --out /tmp/dist
   apt install ./target/dist/onair_*.deb          then: onairctl doctor
 
-It needs dpkg-dev, binutils and lowdown: `cargo xtask setup` installs them.")]
+It installs the packages that it needs (`cargo xtask setup --for dist --check` lists them).")]
 pub(crate) struct Arguments {
     /// Take the programs of this folder, and build nothing
     #[arg(long, value_name = "FOLDER")]
@@ -34,7 +34,7 @@ pub(crate) struct Arguments {
 
 const PROGRAMS: [&str; 3] = ["onaird", "onairctl", "onair-waiters"];
 /// A file of the tree, its place on the target, its mode.
-const FILES: [(&str, &str, u32); 10] = [
+const FILES: [(&str, &str, u32); 12] = [
     ("packaging/onaird.toml", "etc/onair/onaird.toml", 0o644),
     (
         "packaging/systemd/onaird.service",
@@ -54,6 +54,16 @@ const FILES: [(&str, &str, u32); 10] = [
     (
         "packaging/debian/onair.udev",
         "lib/udev/rules.d/60-onair.rules",
+        0o644,
+    ),
+    (
+        "packaging/prometheus/onair.rules.yml",
+        "usr/share/onair/prometheus/onair.rules.yml",
+        0o644,
+    ),
+    (
+        "packaging/grafana/onair.json",
+        "usr/share/onair/grafana/onair.json",
         0o644,
     ),
     (
@@ -85,6 +95,7 @@ const SCRIPTS: [&str; 3] = ["postinst", "prerm", "postrm"];
 const REVISION: &str = concat!(env!("CARGO_PKG_VERSION"), "-1");
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    setup::when_missing(setup::Purpose::Dist)?;
     let programs = match &arguments.programs {
         Some(folder) => folder.clone(),
         None => {

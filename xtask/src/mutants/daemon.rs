@@ -26,6 +26,9 @@ mutants! {
     "together: arms the kicks of one session" => Drain("drain_of_sessions_together");
     "together: W2 before W1" => File("onair-session", "together", "a_frame_held_in_one");
     "together: W1 of one session for all" => File("onair-session", "together", "a_frame_held_in_one");
+    "poller: its queues die with it" => File("onaird", "poller_heirs", "session_of_a_dead_poller");
+    "neighbour: silence is not seen" => Unit("onaird", "neighbour_falls_silent");
+    "neighbour: a silent one is sent to for ever" => Unit("onaird", "neighbour_falls_silent");
     "retarget: amid a frame" => System("retarget::sender_to_another_destination");
     "retarget: the old flow stays taken" => System("retarget::sessions_of_a_port_with_two_pollers");
     "together: no canary" => Unit("onaird", "walk_probe_goes_blind");
@@ -79,9 +82,11 @@ mutants! {
         File("onair-probe", "kernel", "looks_together_at_several_processes");
     "look: one session's words for all" => File("onair-probe", "kernel", "looks_together_at_attachments");
     "shares: one user may take all" => Unit("onair-probe", "make_room_one_user_has_its_share");
+    "If-Match: not checked" => File("onaird", "http_api", "if_match_of_a_changed_session");
     // The control thread and the log.
     "control: messages have no budget" => Unit("onaird", "source_that_is_never_empty");
     "control: tasks have no budget" => Unit("onaird", "turn_with_more_tasks");
+    "start: any process of the guardian's number is killed" => Unit("onaird", "process_of_another_name_or_start_time");
     "control: a task does not rest" => Unit("onaird", "task_ran_for_long");
     "log: a full queue blocks" => Unit("onaird", "lines_more_than_there_is_room_for");
 }

@@ -75,7 +75,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         }
         return Ok(());
     }
-    setup::when_missing()?;
+    setup::when_missing(setup::Purpose::Test)?;
     clean_up::report(&take_down_leftovers()?);
     let stage = Stage::open("mutants")?;
     let begun = Instant::now();

@@ -6,42 +6,47 @@ mod packages;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
-pub(crate) use packages::PACKAGES;
-use packages::{Package, VM_PACKAGES};
+use packages::Package;
+pub(crate) use packages::Purpose;
+pub(crate) use packages::packages_for;
 
 use crate::say;
 
 /// Installs the Debian packages that are missing, and checks the machine
 ///
-/// It changes nothing when nothing is missing. `demo`, `test` and `bench` call it by themselves.
+/// It changes nothing when nothing is missing. `demo`, `test`, `bench` and `dist` call it by themselves.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  cargo xtask setup            install what is missing
-  cargo xtask setup --check    only say what is missing; exit status 1 if anything is
-  cargo xtask setup --vm       also what `cargo xtask vm` needs: QEMU and mmdebstrap
+  cargo xtask setup                     install what building and the demo need
+  cargo xtask setup --for test,bench    also the third-party tools beside which OnAir is tested and measured
+  cargo xtask setup --for run           only what programs that were built elsewhere need
+  cargo xtask setup --for test --check  only say what is missing; exit status 1 if anything is
 
 On another system than Debian it lists the packages: find those of the same purpose there.")]
 pub(crate) struct Arguments {
     /// Change nothing, only report; exit status 1 when something is missing
     #[arg(long)]
     check: bool,
-    /// Also the packages of `cargo xtask vm`
-    #[arg(long)]
-    vm: bool,
+    /// What the machine is for
+    #[arg(
+        long = "for",
+        value_enum,
+        value_delimiter = ',',
+        value_name = "PURPOSE",
+        default_value = "demo"
+    )]
+    purposes: Vec<Purpose>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     say::step("Machine");
     let lacks = machine(true);
     if let Some(system) = machine::not_debian() {
-        bail!("{}", elsewhere(&system));
+        bail!("{}", elsewhere(&system, &arguments.purposes));
     }
     say::step("Packages");
-    let mut packages = PACKAGES.to_vec();
-    if arguments.vm {
-        packages.extend(VM_PACKAGES);
-    }
+    let packages = packages_for(&arguments.purposes);
     let missing = missing(&packages)?;
     for package in &packages {
         let line = format!("{:<26} {}", package.name, package.reason);
@@ -68,19 +73,20 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// What the other commands call first: quiet when nothing is missing.
+/// What the other commands call first: quiet when nothing is missing for `purpose`.
 ///
 /// # Errors
 /// When the machine is not fit, or the packages cannot be installed.
-pub(crate) fn when_missing() -> Result<()> {
+pub(crate) fn when_missing(purpose: Purpose) -> Result<()> {
     if machine(false) > 0 {
         bail!("this machine is not fit to run OnAir: see above");
     }
     if let Some(system) = machine::not_debian() {
-        say::warning(elsewhere(&system));
+        say::warning(elsewhere(&system, &[purpose]));
         return Ok(());
     }
-    let missing = missing(PACKAGES)?;
+    let packages = packages_for(&[purpose]);
+    let missing = missing(&packages)?;
     if !missing.is_empty() {
         say::step("Setup: packages that are missing");
         for package in &missing {
@@ -99,7 +105,7 @@ pub(crate) fn with_machine_packages() -> Result<()> {
     if let Some(system) = machine::not_debian() {
         bail!("this is {system}, and only Debian's packages are known by name");
     }
-    install(&missing(VM_PACKAGES)?)
+    install(&missing(&packages_for(&[Purpose::Vm]))?)
 }
 
 /// Looks at the machine; gives how many things it lacks.
@@ -118,8 +124,8 @@ fn machine(tell_all: bool) -> usize {
         .count()
 }
 
-fn elsewhere(system: &str) -> String {
-    let list: Vec<_> = PACKAGES
+fn elsewhere(system: &str, purposes: &[Purpose]) -> String {
+    let list: Vec<_> = packages_for(purposes)
         .iter()
         .map(|package| format!("  {:<26} {}", package.name, package.reason))
         .collect();

@@ -1,5 +1,7 @@
 //! The Debian packages, each with its reason: the one list.
 
+use clap::ValueEnum;
+
 /// A package and what it is for.
 #[derive(Clone, Copy)]
 pub(crate) struct Package {
@@ -7,8 +9,55 @@ pub(crate) struct Package {
     pub(crate) name: &'static str,
     /// Its name where that one is gone.
     pub(crate) later: Option<&'static str>,
-    /// What needs it.
+    /// The purposes that need it, and then what each needs it for.
     pub(crate) reason: &'static str,
+}
+
+/// What a machine is set up for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Purpose {
+    /// `cargo xtask demo`, and building the programs
+    Demo,
+    /// `cargo xtask test`
+    Test,
+    /// `cargo xtask bench`
+    Bench,
+    /// `cargo xtask dist`
+    Dist,
+    /// Only starting programs that were built elsewhere
+    Run,
+    /// `cargo xtask vm`
+    Vm,
+}
+
+impl Purpose {
+    /// Words with which the reason of a package that it needs begins.
+    fn words(self) -> &'static [&'static str] {
+        match self {
+            Self::Demo => &["build", "demo"],
+            // A test builds, plays the demo, and makes a package.
+            Self::Test => &["build", "demo", "test", "dist"],
+            Self::Bench => &["build", "demo", "bench"],
+            Self::Dist => &["build", "dist"],
+            Self::Run => &["run"],
+            Self::Vm => &["vm"],
+        }
+    }
+}
+
+impl Package {
+    /// Whether the purpose needs it.
+    pub(crate) fn is_for(&self, purpose: Purpose) -> bool {
+        let (purposes, _) = self.reason.split_once(": ").unwrap_or_default();
+        let mut own = purposes.split(", ");
+        own.any(|own| purpose.words().contains(&own))
+    }
+}
+
+/// The packages that one of the purposes needs, in the order of the list.
+pub(crate) fn packages_for(purposes: &[Purpose]) -> Vec<Package> {
+    let is_needed = |package: &&Package| purposes.iter().any(|it| package.is_for(*it));
+    PACKAGES.iter().filter(is_needed).copied().collect()
 }
 
 const fn package(name: &'static str, reason: &'static str) -> Package {
@@ -28,7 +77,7 @@ const fn versioned(name: &'static str, later: &'static str, reason: &'static str
     }
 }
 
-/// All that is needed beyond what rustup needs, in the order of the build.
+/// All that is needed beyond what rustup needs, in the order of the build. [`Purpose`] reads the reasons.
 pub(crate) const PACKAGES: &[Package] = &[
     package(
         "gcc",
@@ -45,7 +94,7 @@ pub(crate) const PACKAGES: &[Package] = &[
     package("pkg-config", "build: finds DPDK and libelf"),
     package(
         "libdpdk-dev",
-        "build and run: DPDK, its headers and all its drivers",
+        "build: DPDK, its headers and all its drivers",
     ),
     versioned(
         "libclang-14-dev",
@@ -56,58 +105,54 @@ pub(crate) const PACKAGES: &[Package] = &[
     package("libbpf-dev", "build: headers of the BPF program"),
     package("libelf-dev", "build: libbpf inside onair-waiters"),
     package("zlib1g-dev", "build: libbpf inside onair-waiters"),
-    package(
-        "iproute2",
-        "demo and tests: network namespaces and veth pairs",
-    ),
+    package("iproute2", "demo, test: network namespaces and veth pairs"),
     package(
         "bpftool",
-        "demo and tests: which BPF objects are there, before and after",
+        "demo, test: which BPF objects are there, before and after",
     ),
     package(
         "curl",
-        "tests: a client of the control socket that is not ours",
+        "test: a client of the control socket that is not ours",
     ),
     package(
         "valgrind",
-        "tests: memory that is lost or used wrongly, where DPDK is not needed",
+        "test: memory that is lost or used wrongly, where DPDK is not needed",
     ),
-    package("tshark", "tests: a reader of packets that is not ours"),
+    package("tshark", "test: a reader of packets that is not ours"),
     package(
         "wireshark-common",
-        "tests: capinfos, which counts the packets of a recording",
+        "test: capinfos, which counts the packets of a recording",
     ),
     package(
         "ffmpeg",
-        "tests: a reader of recorded video that is not ours",
+        "test: a reader of recorded video that is not ours",
     ),
     package(
         "linuxptp",
-        "tests: ptp4l, the PTP clock of a plant, which is not ours",
+        "test: ptp4l, the PTP clock of a plant, which is not ours",
     ),
-    package("mount", "tests: file systems of a test's own"),
+    package("mount", "test: file systems of a test's own"),
     package(
         "strace",
-        "tests: the order of what is written, synced and answered",
+        "test: the order of what is written, synced and answered",
     ),
     package(
         "e2fsprogs",
-        "tests: a disk of a test's own, which hangs or fails",
+        "test: a disk of a test's own, which hangs or fails",
     ),
     package(
         "dpdk-dev",
         "bench: dpdk-testpmd, beside which packets are counted",
     ),
-    package("gstreamer1.0-tools", "tests: a sender that is not ours"),
-    package("gstreamer1.0-plugins-base", "tests: videotestsrc"),
+    package("gstreamer1.0-tools", "test: a sender that is not ours"),
+    package("gstreamer1.0-plugins-base", "test: videotestsrc"),
     package(
         "gstreamer1.0-plugins-good",
-        "tests, bench: udpsrc, rtpvrawdepay and back",
+        "test, bench: udpsrc, rtpvrawdepay and back",
     ),
-];
-
-/// What `cargo xtask vm` needs beyond that, for `--vm`.
-pub(crate) const VM_PACKAGES: &[Package] = &[
+    package("librte-meta-net", "run: DPDK and its network drivers"),
+    package("librte-meta-mempool", "run: DPDK's memory pools"),
+    package("librte-meta-bus", "run: DPDK's buses, PCI among them"),
     package("qemu-system-x86", "vm: runs the machine"),
     package("mmdebstrap", "vm: builds its root image"),
 ];
@@ -119,10 +164,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn packages_listed_then_each_once_with_a_reason() {
-        let all = [PACKAGES, VM_PACKAGES].concat();
-        let names: BTreeSet<_> = all.iter().map(|package| package.name).collect();
-        assert_eq!(names.len(), all.len());
-        assert!(all.iter().all(|package| package.reason.contains(": ")));
+    fn packages_are_listed_once_each_for_a_known_purpose() {
+        let names: BTreeSet<_> = PACKAGES.iter().map(|package| package.name).collect();
+        assert_eq!(names.len(), PACKAGES.len());
+        for package in PACKAGES {
+            let purposes = Purpose::value_variants();
+            assert!(
+                purposes.iter().any(|it| package.is_for(*it)),
+                "{}: {}",
+                package.name,
+                package.reason
+            );
+        }
+    }
+
+    #[test]
+    fn demo_needs_no_third_party_tools_and_a_test_all_of_them() {
+        let names = |purpose| {
+            let packages = packages_for(&[purpose]).into_iter();
+            packages.map(|it| it.name).collect::<BTreeSet<_>>()
+        };
+        let (demo, test) = (names(Purpose::Demo), names(Purpose::Test));
+        assert!(demo.is_subset(&test) && demo.contains("libdpdk-dev"));
+        for tool in ["ffmpeg", "tshark", "gstreamer1.0-tools", "valgrind"] {
+            assert!(test.contains(tool) && !demo.contains(tool), "{tool}");
+        }
+        assert!(!names(Purpose::Run).contains("libdpdk-dev"));
     }
 }

@@ -1,20 +1,14 @@
 //! Folders below `target/vm`; those of a run go with it.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::{env, fs};
 
 use anyhow::{Context as _, Result, ensure};
 use onair_stage::{Guard, Run, guard};
 
-use crate::cargo::root;
+use crate::cargo::target;
 use crate::say;
-
-/// Cargo's target folder.
-pub(crate) fn target() -> PathBuf {
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
-    root().join(target)
-}
 
 /// `target/vm`.
 pub(crate) fn base() -> PathBuf {

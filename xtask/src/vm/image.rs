@@ -13,13 +13,15 @@ use clap::ValueEnum;
 use super::folder::{self, RunFolder};
 use crate::cargo::supervised;
 use crate::say;
-use crate::setup::PACKAGES;
+use crate::setup::{Purpose, packages_for};
 
 /// Debian's own name for the mirror that is near.
 pub(crate) const MIRROR: &str = "http://deb.debian.org/debian";
 
 /// The user space of every image: the programs are built on it.
 pub(crate) const SUITE: &str = "bookworm";
+/// What the machine is set up for.
+const IN_THE_MACHINE: [Purpose; 2] = [Purpose::Test, Purpose::Bench];
 /// What makes a machine of the packages that OnAir needs.
 const MACHINE_PACKAGES: [&str; 12] = [
     "linux-image-amd64",
@@ -136,7 +138,11 @@ impl Recipe {
         }
         let packages: Vec<_> = MACHINE_PACKAGES
             .into_iter()
-            .chain(PACKAGES.iter().map(|package| package.name))
+            .chain(
+                packages_for(&IN_THE_MACHINE)
+                    .iter()
+                    .map(|package| package.name),
+            )
             .collect();
         Self {
             name: kernel.to_string(),
@@ -346,7 +352,7 @@ mod tests {
         let recipe = Recipe::new(Kernel::Debian12, MIRROR);
         let packages: Vec<_> = recipe.packages.split(',').collect();
         assert!(
-            PACKAGES
+            packages_for(&IN_THE_MACHINE)
                 .iter()
                 .all(|package| packages.contains(&package.name))
         );

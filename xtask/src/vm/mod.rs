@@ -37,8 +37,8 @@ use stream::Event;
 
 /// Runs OnAir in a virtual machine with a Debian kernel
 ///
-/// It needs QEMU and mmdebstrap: `cargo xtask setup --vm` installs them. Software emulation is enough.
-/// The root image is Debian 12 with the packages that `cargo xtask setup` names. With `--kernel debian13`
+/// It needs QEMU and mmdebstrap: `cargo xtask setup --for vm` installs them. Software emulation is enough.
+/// The root image is Debian 12 with the packages of `cargo xtask setup --for test,bench`. With `--kernel debian13`
 /// only the kernel is Debian 13's: the programs are linked with the DPDK of this machine.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -154,7 +154,7 @@ impl Programs {
         cargo::build()?;
         cargo::cargo(&VICTIM)?;
         Ok(Tree {
-            release: folder::target().join("release"),
+            release: cargo::target().join("release"),
             folder: root().to_owned(),
             tests: Vec::new(),
             files: Vec::new(),

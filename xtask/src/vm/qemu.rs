@@ -107,7 +107,7 @@ pub(crate) fn require_programs() -> Result<()> {
             .status();
         if let Err(error) = found {
             bail!(
-                "cannot run {program}: {error}. `cargo xtask setup --vm` installs it (package {package})"
+                "cannot run {program}: {error}. `cargo xtask setup --for vm` installs it (package {package})"
             );
         }
     }

@@ -22,7 +22,7 @@ pub fn output(program: &str, arguments: &[&str]) -> Result<String> {
         .stdin(Stdio::null())
         .output()
         .with_context(|| {
-            format!("{} did not start: is {program} installed? `cargo xtask setup --check` lists what is missing", line())
+            format!("{} did not start: is {program} installed? `cargo xtask setup --for test --check` lists what is missing", line())
         })?;
     if !done.status.success() {
         bail!(

@@ -38,10 +38,10 @@ Examples:
         #[arg(long, value_name = "OPERATION", value_parser = operation)]
         operation: Option<Operation>,
         /// Only certificates issued since: 90s, 1h, 7days (ago), or 2026-01-31T12:00:00Z
-        #[arg(long, value_name = "AGO|TIME", value_parser = since)]
+        #[arg(long, value_name = "AGO|TIME", value_parser = since, allow_hyphen_values = true)]
         since: Option<Timestamp>,
         /// At most this many, newest first
-        #[arg(long, value_name = "NUMBER")]
+        #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
         limit: Option<usize>,
     },
     /// Show one certificate, from the daemon or from a file

@@ -3,14 +3,17 @@
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use onair_types::SessionName;
+use onair_types::api::{CreateSession, Sent, ShowHealth};
 use serde_json::{Map, Value, json};
 
 use super::description::Described;
-use crate::args::InvalidArgument;
-use crate::failure::Failure;
+use crate::args::{Cli, InvalidArgument, duration};
+use crate::client::Client;
+use crate::failure::{DONE, Failure};
 use crate::render;
 
 /// A session's specification.
@@ -62,18 +65,18 @@ pub(crate) struct Create {
     #[arg(long, required_unless_present_any = ["file", "sdp", "from"])]
     direction: Option<Way>,
 
-    /// Name of a port in the daemon's configuration
-    #[arg(long, required_unless_present_any = ["file", "from"])]
+    /// Name of a port in the daemon's configuration [default: the only port]
+    #[arg(long)]
     port: Option<String>,
 
     /// Picture size: width by height in pixels, up to 32767x32767 and 256 MiB a frame; interlaced: the
     /// height of both fields together
-    #[arg(long, value_name = "WIDTHxHEIGHT", value_parser = size,
+    #[arg(long, value_name = "WIDTHxHEIGHT", value_parser = size, allow_hyphen_values = true,
         required_unless_present_any = ["file", "sdp", "from"])]
     size: Option<(u32, u32)>,
 
     /// Frames a second: 60, or exactly 60000/1001; interlaced: half of the fields a second
-    #[arg(long, required_unless_present_any = ["file", "sdp", "from"])]
+    #[arg(long, allow_negative_numbers = true, required_unless_present_any = ["file", "sdp", "from"])]
     rate: Option<String>,
 
     /// Bits a sample: 8, 10, 12, 16, or 16f for floating point
@@ -96,7 +99,7 @@ pub(crate) struct Create {
 
     /// Send: largest UDP datagram with its header, 576 to 8960; the port's MTU must allow it
     /// [default: 1460]
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, value_name = "BYTES", allow_negative_numbers = true)]
     max_udp: Option<u32>,
 
     /// Send: how packets are spread, by ST 2110-21: narrow, narrow_linear or wide [default: wide];
@@ -106,12 +109,12 @@ pub(crate) struct Create {
 
     /// TROFFSET of ST 2110-21 in microseconds, less than a frame: send: frames start by it; receive: what
     /// the sender says (TROFF) [default: that of the picture's height]
-    #[arg(long, value_name = "MICROSECONDS")]
+    #[arg(long, value_name = "MICROSECONDS", allow_negative_numbers = true)]
     tr_offset: Option<u32>,
 
     /// Most packets that the network model of ST 2110-21 may hold: send: the sender keeps to it; receive:
     /// what the sender says (CMAX) [default: that of the sender type]
-    #[arg(long, value_name = "PACKETS")]
+    #[arg(long, value_name = "PACKETS", allow_negative_numbers = true)]
     cmax: Option<u32>,
 
     /// Destination of the packets: an address or a multicast group; receive: the port's own address
@@ -125,15 +128,15 @@ pub(crate) struct Create {
     source_address: Vec<String>,
 
     /// Send: time to live of the packets, 1 to 255 [default: 64]
-    #[arg(long, value_name = "HOPS")]
+    #[arg(long, value_name = "HOPS", allow_negative_numbers = true)]
     ttl: Option<u32>,
 
     /// Send: differentiated services code point of the packets, 0 to 63 [default: 34, AF41]
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     dscp: Option<u32>,
 
     /// RTP payload type, 96 to 127
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     payload_type: Option<u32>,
 
     /// Send the built-in moving pattern instead of a client's frames
@@ -141,25 +144,25 @@ pub(crate) struct Create {
     pattern: bool,
 
     /// Frames that one attachment may hold on loan at a time
-    #[arg(long, value_name = "FRAMES")]
+    #[arg(long, value_name = "FRAMES", allow_negative_numbers = true)]
     quota: Option<u32>,
 
     /// Attachments at a time
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     max_attachments: Option<u32>,
 
     /// Shutdown priority, 0 to 100, lowest first
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     priority: Option<u32>,
 
     /// Receive: close a frame as incomplete after this long without a packet of it, 1ms to 10s
     /// [default: three frame times, at least 100ms]
-    #[arg(long, value_name = "TIME")]
-    frame_timeout: Option<humantime::Duration>,
+    #[arg(long, value_name = "TIME", value_parser = duration, allow_hyphen_values = true)]
+    frame_timeout: Option<Duration>,
 
     /// Stop the session this long after its creation, such as 90s or 2h
-    #[arg(long, value_name = "TIME")]
-    duration: Option<humantime::Duration>,
+    #[arg(long, value_name = "TIME", value_parser = duration, allow_hyphen_values = true)]
+    duration: Option<Duration>,
 
     /// Restore the session when the daemon restarts, unless a user destroyed it
     #[arg(long)]
@@ -176,6 +179,21 @@ enum Way {
 }
 
 impl Create {
+    pub(crate) async fn run(&self, cli: &Cli, client: &Client) -> Result<u8, Failure> {
+        let mut body = self.body()?;
+        if self.port.is_none() && self.file.is_none() && self.from.is_none() {
+            body["port"] = json!(only_port(client).await?);
+        }
+        let created = client.send::<CreateSession>(&(), Sent::Body(body), Duration::ZERO);
+        super::show(cli, &created.await?, render::session::one)?;
+        Ok(DONE)
+    }
+
+    /// Whether fields of the body come from a file.
+    pub(crate) fn reads_a_file(&self) -> bool {
+        self.file.is_some() || self.sdp.is_some()
+    }
+
     /// The request body. The daemon validates it.
     pub(crate) fn body(&self) -> Result<Value, Failure> {
         if let Some(path) = &self.file {
@@ -196,7 +214,9 @@ impl Create {
                 Some(Way::Receive) | None => json!("receive"),
             },
         );
-        put("port", json!(self.port));
+        if let Some(port) = &self.port {
+            put("port", json!(port));
+        }
         let (mut video, mut flow) = self.video_and_flow()?;
         if let Some(packing) = &self.packing {
             video["packing"] = json!(packing);
@@ -231,7 +251,7 @@ impl Create {
             put("source", json!("pattern"));
         }
         if let Some(timeout) = self.frame_timeout {
-            put("frame_timeout_ms", json!(whole_ms(*timeout)));
+            put("frame_timeout_ms", json!(whole_ms(timeout)));
         }
         self.put_common(&mut spec);
         Ok(Value::Object(spec))
@@ -252,7 +272,7 @@ impl Create {
             put("priority", json!(priority));
         }
         if let Some(duration) = self.duration {
-            put("duration_ms", json!(whole_ms(*duration)));
+            put("duration_ms", json!(whole_ms(duration)));
         }
         if self.persistent {
             put("persistent", json!(true));
@@ -287,6 +307,19 @@ impl Create {
     }
 }
 
+/// The name of the daemon's port, if it has one alone.
+async fn only_port(client: &Client) -> Result<String, Failure> {
+    let health = client.call::<ShowHealth>(&(), &()).await?.read()?;
+    let names = health.dataplane.ports.into_iter().map(|port| port.name);
+    match &names.collect::<Vec<_>>()[..] {
+        [one] => Ok(one.clone()),
+        several => Err(Failure::Input(format!(
+            "give --port: the daemon has the ports {}",
+            several.join(", ")
+        ))),
+    }
+}
+
 /// Replaces the sources of a flow, if there are others.
 pub(super) fn put_sources(flow: &mut Value, sources: &[String]) {
     let (key, value, other) = match sources {
@@ -299,7 +332,7 @@ pub(super) fn put_sources(flow: &mut Value, sources: &[String]) {
 }
 
 /// Milliseconds, rounded up.
-fn whole_ms(duration: std::time::Duration) -> u64 {
+fn whole_ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 

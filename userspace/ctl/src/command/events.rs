@@ -1,5 +1,7 @@
 //! `onairctl events`.
 
+use std::time::Duration;
+
 use clap::Args;
 use onair_types::api::EventQuery;
 use onair_types::{Event, EventName, SessionRef};
@@ -7,8 +9,14 @@ use serde_json::Value;
 
 use crate::args::Cli;
 use crate::client::Client;
-use crate::failure::Failure;
+use crate::failure::{Failure, UNREACHABLE};
+use crate::webhook::Webhook;
 use crate::{output, render};
+
+/// Pause after a failed delivery or connection; it doubles up to [`LONGEST`].
+const PAUSE: Duration = Duration::from_secs(1);
+/// Longest such pause.
+const LONGEST: Duration = Duration::from_secs(30);
 
 /// Filters and starting point.
 #[derive(Debug, Args)]
@@ -17,10 +25,15 @@ Prints one line per event, until Ctrl-C or until the daemon ends (exit code 3). 
 is the event's JSON. A `lost` event means that this program was too slow, or reconnected too late. It
 counts the missing events.
 
+With --webhook the program posts each event's JSON to an HTTP receiver instead, in order and at least
+once, and prints only failures. It waits for a receiver or a daemon that is away and then continues after
+the last accepted event, so it can run as a service.
+
 Examples:
   onairctl events
   onairctl events --session cam1 --kind drain_blocked,evicted
-  onairctl --json events --after 0 | jq -r 'select(.kind == \"reconciled\") | .name'")]
+  onairctl --json events --after 0 | jq -r 'select(.kind == \"reconciled\") | .name'
+  onairctl events --webhook http://127.0.0.1:9000/onair --kind session_problem,poller_died")]
 pub(crate) struct Events {
     /// Only events of this session: an id or a name
     #[arg(long, short, value_name = "SESSION")]
@@ -35,6 +48,9 @@ pub(crate) struct Events {
     /// Follow new events; this is the default
     #[arg(long, short)]
     follow: bool,
+    /// Post each event to this HTTP receiver
+    #[arg(long, value_name = "URL")]
+    webhook: Option<Webhook>,
 }
 
 impl Events {
@@ -43,9 +59,12 @@ impl Events {
             session: self.session.clone(),
             kinds: self.kind.clone(),
         };
+        if let Some(webhook) = &self.webhook {
+            return Err(self.forward(client, &query, webhook).await);
+        }
         let mut stream = client.follow(&query, self.after.as_deref()).await?;
         loop {
-            let data = stream.next().await?;
+            let data = stream.next().await?.data;
             let event: Value =
                 serde_json::from_str(&data).map_err(|e| Failure::Alien(e.to_string()))?;
             if cli.json {
@@ -59,5 +78,49 @@ impl Events {
             };
             output::text(&line)?;
         }
+    }
+
+    /// Posts events until a failure that a later attempt cannot cure.
+    async fn forward(&self, client: &Client, query: &EventQuery, webhook: &Webhook) -> Failure {
+        let mut accepted = self.after.clone();
+        let mut retry = Retry::default();
+        loop {
+            let failure = match client.follow(query, accepted.as_deref()).await {
+                Err(failure) => failure,
+                Ok(mut stream) => loop {
+                    let message = match stream.next().await {
+                        Ok(message) => message,
+                        Err(failure) => break failure,
+                    };
+                    while let Err(error) = webhook.post(&message.data).await {
+                        retry.after(&error).await;
+                    }
+                    retry = Retry::default();
+                    accepted = message.id.or(accepted);
+                },
+            };
+            if failure.code() != UNREACHABLE {
+                return failure;
+            }
+            retry.after(&failure).await;
+        }
+    }
+}
+
+/// Attempts that failed in a row.
+#[derive(Debug, Default)]
+struct Retry {
+    failed: u32,
+}
+
+impl Retry {
+    /// Reports the first failure of a row, and waits.
+    async fn after(&mut self, error: &(dyn std::error::Error + Sync)) {
+        if self.failed == 0 {
+            eprintln!("onairctl: {error}; trying again until it succeeds");
+        }
+        let pause = PAUSE.saturating_mul(1 << self.failed.min(5)).min(LONGEST);
+        self.failed += 1;
+        tokio::time::sleep(pause).await;
     }
 }

@@ -39,11 +39,11 @@ pub(crate) struct Evict {
 #[group(required = true, multiple = false)]
 struct Whom {
     /// Evict the attachment with this number
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     attachment: Option<u64>,
 
     /// Evict every attachment of this process
-    #[arg(long, value_name = "PID")]
+    #[arg(long, value_name = "PID", allow_negative_numbers = true)]
     pid: Option<u32>,
 
     /// Evict every attachment

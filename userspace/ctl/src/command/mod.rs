@@ -18,6 +18,7 @@ pub(crate) mod session;
 pub(crate) mod shutdown;
 mod snapshot;
 pub(crate) mod source;
+pub(crate) mod top;
 pub(crate) mod wait;
 pub(crate) mod watch;
 
@@ -37,6 +38,7 @@ pub(crate) async fn run(cli: &Cli, client: &Client) -> Result<u8, Failure> {
         Noun::Events(events) => events.run(cli, client).await,
         Noun::Config(verb) => config::run(cli, client, verb).await,
         Noun::Health(health) => health.run(cli, client).await,
+        Noun::Top(top) => top.run(cli, client).await,
         Noun::Port(verb) => port::run(cli, client, verb).await,
         Noun::Doctor(doctor) => doctor.run(cli),
         Noun::Analyze(analyze) => analyze.run(cli),

@@ -98,23 +98,28 @@ pub(crate) struct Start {
     name: Option<RecordingName>,
 
     /// End the recording after this time, such as 90s or 2h
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[arg(long, value_name = "TIME", value_parser = duration, allow_hyphen_values = true)]
     duration: Option<Duration>,
 
     /// End the recording when its files have this many bytes, such as 500MB or 2GiB
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[arg(long, value_name = "SIZE", value_parser = size, allow_hyphen_values = true)]
     size: Option<u64>,
 
     /// Keep this many bytes of each packet, Ethernet header included (pcapng)
-    #[arg(long, value_name = "BYTES", visible_alias = "snaplen")]
+    #[arg(
+        long,
+        value_name = "BYTES",
+        visible_alias = "snaplen",
+        allow_negative_numbers = true
+    )]
     snap_length: Option<u32>,
 
     /// Start a new file before the current one exceeds this size
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[arg(long, value_name = "SIZE", value_parser = size, allow_hyphen_values = true)]
     split_size: Option<u64>,
 
     /// Start a new file after this time
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[arg(long, value_name = "TIME", value_parser = duration, allow_hyphen_values = true)]
     split_duration: Option<Duration>,
 
     /// Wait until the recording has ended

@@ -66,15 +66,15 @@ struct Changes {
     any_source: bool,
 
     /// Send: time to live of the packets, 1 to 255
-    #[arg(long, value_name = "HOPS")]
+    #[arg(long, value_name = "HOPS", allow_negative_numbers = true)]
     ttl: Option<u32>,
 
     /// Send: differentiated services code point of the packets, 0 to 63
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     dscp: Option<u32>,
 
     /// RTP payload type, 96 to 127
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     payload_type: Option<u32>,
 
     /// Send: how packets are spread, by ST 2110-21: narrow, narrow_linear or wide; receive: the type that the
@@ -83,11 +83,11 @@ struct Changes {
     sender_type: Option<String>,
 
     /// TROFFSET of ST 2110-21 in microseconds, less than a frame: of a sender's frames, or as the sender says
-    #[arg(long, value_name = "MICROSECONDS")]
+    #[arg(long, value_name = "MICROSECONDS", allow_negative_numbers = true)]
     tr_offset: Option<u32>,
 
     /// Most packets that the network model of ST 2110-21 may hold: of a sender, or as the sender says
-    #[arg(long, value_name = "PACKETS")]
+    #[arg(long, value_name = "PACKETS", allow_negative_numbers = true)]
     cmax: Option<u32>,
 }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use clap::Subcommand;
 use onair_types::api::{
-    AbortSession, ApiOperation, CreateSession, DescribeSession, DestroySession, ListBlockers,
-    ListSessions, QuarantineSession, Sent, ShowSession, ShowVerdict, StartSession, StopSession,
+    AbortSession, ApiOperation, DescribeSession, DestroySession, ListBlockers, ListSessions,
+    QuarantineSession, ShowSession, ShowVerdict, StartSession, StopSession,
 };
 use onair_types::{Certificate, DestroyWait, Operation, SessionRef, SessionView};
 
@@ -14,7 +14,8 @@ use super::dry_run::{self, Wanted};
 use super::evict::Evict;
 use super::retarget::Retarget;
 use super::snapshot::Snapshot;
-use super::{certificate, show, wait, watch};
+use super::watch::Watch;
+use super::{certificate, show, wait};
 use crate::args::{Cli, InvalidArgument, duration};
 use crate::client::Client;
 use crate::failure::{BUSY, DONE, Failure};
@@ -31,16 +32,23 @@ pub(crate) enum Verb {
         after_help = "\
 Examples:
   onairctl session list
+  onairctl session list --watch 250ms
   onairctl --json session list | jq -r '.sessions[] | select(.state == \"running\") | .name'"
     )]
-    List,
-    /// Show one session, its attachments and its counters
+    List {
+        #[command(flatten)]
+        watch: Watch,
+    },
+    /// Show one session: what is wrong, its signal, its attachments and its counters
     #[command(after_help = "\
-Example:
-  onairctl session show cam1")]
+Examples:
+  onairctl session show cam1
+  onairctl session show cam1 --watch")]
     Show {
         /// Session id or name
         session: SessionRef,
+        #[command(flatten)]
+        watch: Watch,
     },
     /// Stop a session: its callers return EAGAIN at once. Does nothing if it is stopped
     #[command(after_help = "\
@@ -74,7 +82,7 @@ Examples:
         /// Session id or name
         session: SessionRef,
         /// Wait at most this long: 500ms, 5s, 1m30s
-        #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = longest)]
+        #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = longest, allow_hyphen_values = true)]
         wait: Duration,
     },
     /// Destroy a stopped session now or not at all, and print its certificate
@@ -83,15 +91,18 @@ Without --wait, a session in use stays unchanged (exit code 4, with the blockers
 daemon destroys it as soon as the last user leaves. Ctrl-C ends the wait; the session stays stopped.
 
 Examples:
+  onairctl session destroy cam1 --stop --wait 5s
   onairctl session stop cam1 && onairctl session destroy cam1
-  onairctl session destroy cam1 --wait 5s
   onairctl session destroy cam1 --dry-run")]
     Destroy {
         /// Session id or name
         session: SessionRef,
         /// Wait for the users to leave, at most this long: 500ms, 5s, 1m30s
-        #[arg(long, value_name = "DURATION", value_parser = longest)]
+        #[arg(long, value_name = "DURATION", value_parser = longest, allow_hyphen_values = true)]
         wait: Option<Duration>,
+        /// Stop the session first
+        #[arg(long, conflicts_with = "dry_run")]
+        stop: bool,
         /// Forecast the result and change nothing (exit code 0: it would pass; 4: it would be
         /// refused)
         #[arg(long, conflicts_with = "wait")]
@@ -141,15 +152,13 @@ destroyed (exit code 0). On a terminal each list replaces the previous one; with
 Examples:
   onairctl session blockers cam1
   onairctl session blockers cam1 --watch
-  onairctl session blockers cam1 --watch=250ms
+  onairctl session blockers cam1 --watch 250ms
   onairctl --json session blockers cam1 | jq -r '.blockers[].pid' | sort -u")]
     Blockers {
         /// Session id or name
         session: SessionRef,
-        /// Repeat until the session is destroyed
-        #[arg(long, value_name = "INTERVAL", num_args = 0..=1, require_equals = true,
-            default_missing_value = "1s", value_parser = watch::interval)]
-        watch: Option<Duration>,
+        #[command(flatten)]
+        watch: Watch,
     },
     /// Show what each witness reports now, and whether a destroy would pass; changes nothing
     #[command(after_help = "\
@@ -187,18 +196,23 @@ Examples:
 
 pub(crate) async fn run(cli: &Cli, client: &Client, verb: &Verb) -> Result<u8, Failure> {
     match verb {
-        Verb::Create(create) => {
-            let body = Sent::Body(create.body()?);
-            let created = client.send::<CreateSession>(&(), body, Duration::ZERO);
-            show(cli, &created.await?, render::session::one)?;
+        Verb::Create(create) => return create.run(cli, client).await,
+        Verb::List { watch } => {
+            let look = async || {
+                let answer = client.call::<ListSessions>(&(), &()).await?;
+                answer.look(render::session::list)
+            };
+            return watch.run(cli, None, look).await;
         }
-        Verb::List => {
-            let answer = client.call::<ListSessions>(&(), &()).await?;
-            show(cli, &answer, render::session::list)?;
-        }
-        Verb::Show { session } => {
-            let answer = client.call::<ShowSession>(session, &()).await?;
-            show(cli, &answer, render::session::one)?;
+        Verb::Show { session, watch } => {
+            let mut target = session.clone();
+            let look = async || {
+                let answer = client.call::<ShowSession>(&target, &()).await?;
+                // By id: another session may take the name.
+                target = answer.read()?.id.into();
+                answer.look(render::session::one)
+            };
+            return watch.run(cli, Some(session), look).await;
         }
         Verb::Stop { session } => turn::<StopSession>(cli, client, session).await?,
         Verb::Start { session } => turn::<StartSession>(cli, client, session).await?,
@@ -209,22 +223,21 @@ pub(crate) async fn run(cli: &Cli, client: &Client, verb: &Verb) -> Result<u8, F
         }
         Verb::Destroy {
             session,
-            wait: Some(wait),
-            ..
+            wait,
+            stop,
+            dry_run,
         } => {
-            let answer = wait::destroy(client, session, *wait).await?;
+            let mut target = session.clone();
+            if *stop {
+                let stopped = client.call::<StopSession>(session, &()).await?;
+                target = stopped.read()?.id.into();
+            }
+            let Some(wait) = wait else {
+                let forecast = forecast(Operation::Destroy, *dry_run);
+                return end::<DestroySession>(cli, client, &target, forecast).await;
+            };
+            let answer = wait::destroy(client, &target, *wait).await?;
             certificate::present(cli, &answer)?;
-        }
-        Verb::Destroy {
-            session, dry_run, ..
-        } => {
-            return end::<DestroySession>(
-                cli,
-                client,
-                session,
-                forecast(Operation::Destroy, *dry_run),
-            )
-            .await;
         }
         Verb::Quarantine { session, dry_run } => {
             return end::<QuarantineSession>(
@@ -240,13 +253,14 @@ pub(crate) async fn run(cli: &Cli, client: &Client, verb: &Verb) -> Result<u8, F
                 .await;
         }
         Verb::Evict(evict) => return evict.run(cli, client).await,
-        Verb::Blockers {
-            session,
-            watch: Some(pause),
-        } => return watch::blockers(cli, client, session, *pause).await,
-        Verb::Blockers { session, .. } => {
-            let answer = client.call::<ListBlockers>(session, &()).await?;
-            show(cli, &answer, render::blocker::list)?;
+        Verb::Blockers { session, watch } => {
+            let mut target = session.clone();
+            let look = async || {
+                let answer = client.call::<ListBlockers>(&target, &()).await?;
+                target = answer.read()?.session.into();
+                answer.look(render::blocker::list)
+            };
+            return watch.run(cli, Some(session), look).await;
         }
         Verb::Verdict { session } => {
             let answer = client.call::<ShowVerdict>(session, &()).await?;

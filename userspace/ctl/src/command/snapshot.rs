@@ -12,8 +12,9 @@ use onair_types::{Problem, ProblemCode, SessionRef};
 use serde_json::json;
 
 use crate::args::{Cli, InvalidArgument, duration};
-use crate::failure::{DONE, Failure, Socket};
+use crate::failure::{DONE, Failure};
 use crate::output;
+use crate::reach::Socket;
 
 /// A frame to write.
 #[derive(Debug, Args)]
@@ -35,7 +36,7 @@ pub(crate) struct Snapshot {
     output: PathBuf,
 
     /// Wait at most this long for a complete frame
-    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = wait)]
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = wait, allow_hyphen_values = true)]
     wait: Duration,
 
     /// Attach socket of the daemon

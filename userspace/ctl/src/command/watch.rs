@@ -1,46 +1,77 @@
-//! `onairctl session blockers --watch`.
+//! `--watch`: a look repeated until its session is gone.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
+use clap::Args;
 use console::Term;
-use onair_types::api::ListBlockers;
-use onair_types::{BlockerList, Problem, ProblemCode, SessionRef};
+use onair_types::{Problem, ProblemCode, SessionRef, Timestamp};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::args::{Cli, InvalidArgument, duration};
-use crate::client::Client;
+use crate::client::Answer;
 use crate::failure::{DONE, Failure};
-use crate::{output, render};
+use crate::output;
 
-/// Shortest `--watch` interval.
+/// Shortest interval.
 const SHORTEST: Duration = Duration::from_millis(100);
 
-/// Prints the users of a session repeatedly, until the session is destroyed.
-pub(crate) async fn blockers(
-    cli: &Cli,
-    client: &Client,
-    session: &SessionRef,
-    pause: Duration,
-) -> Result<u8, Failure> {
-    let mut target = session.clone();
-    let mut first = true;
-    loop {
-        let answer = match client.call::<ListBlockers>(&target, &()).await {
-            Ok(answer) => answer,
-            Err(Failure::Refused(problem)) if !first && is_gone(&problem) => {
-                if !cli.json {
-                    output::text(&format!("{session} is destroyed.\n"))?;
+/// The flag.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Watch {
+    /// Repeat every second, or at this interval, until the session is destroyed or Ctrl-C
+    #[arg(long, value_name = "INTERVAL", num_args = 0..=1, require_equals = true,
+        default_missing_value = "1s", value_parser = interval)]
+    watch: Option<Duration>,
+}
+
+/// What one look shows.
+pub(crate) struct Look {
+    pub(crate) document: Value,
+    pub(crate) text: String,
+}
+
+impl<T: DeserializeOwned> Answer<T> {
+    /// The document, and its text for people.
+    pub(crate) fn look(self, render: impl FnOnce(&T) -> String) -> Result<Look, Failure> {
+        let text = render(&self.read()?);
+        let document = self.value;
+        Ok(Look { document, text })
+    }
+}
+
+impl Watch {
+    /// Prints what `look` returns, once or repeatedly, until `session` is gone.
+    pub(crate) async fn run(
+        self,
+        cli: &Cli,
+        session: Option<&SessionRef>,
+        mut look: impl AsyncFnMut() -> Result<Look, Failure>,
+    ) -> Result<u8, Failure> {
+        let mut first = true;
+        loop {
+            let seen = match look().await {
+                Ok(seen) => seen,
+                Err(Failure::Refused(problem)) if !first && is_gone(&problem) => {
+                    if let (Some(session), false) = (session, cli.json) {
+                        output::text(&format!("{session} is destroyed.\n"))?;
+                    }
+                    return Ok(DONE);
+                }
+                Err(failure) => return Err(failure),
+            };
+            let Some(pause) = self.watch else {
+                match cli.json {
+                    true => output::json(&seen.document)?,
+                    false => output::text(&seen.text)?,
                 }
                 return Ok(DONE);
-            }
-            Err(failure) => return Err(failure),
-        };
-        let list = answer.read()?;
-        // By id: another session may take the name.
-        target = list.session.into();
-        picture(cli, &answer.value, &list, first)?;
-        first = false;
-        tokio::time::sleep(pause).await;
+            };
+            picture(cli, &seen, first)?;
+            first = false;
+            tokio::time::sleep(pause).await;
+        }
     }
 }
 
@@ -51,16 +82,14 @@ fn is_gone(problem: &Problem) -> bool {
     )
 }
 
-/// On a terminal replaces the previous list; elsewhere appends.
-fn picture(cli: &Cli, answer: &Value, list: &BlockerList, first: bool) -> Result<(), Failure> {
+/// On a terminal replaces the previous look; elsewhere appends.
+fn picture(cli: &Cli, seen: &Look, first: bool) -> Result<(), Failure> {
     if cli.json {
-        return Ok(output::json_line(answer)?);
+        return Ok(output::json_line(&seen.document)?);
     }
-    let terminal = Term::stdout();
-    let text = format!("{}\n{}", list.at, render::blocker::list(list));
-    if terminal.is_term() {
-        terminal.clear_screen()?;
-        output::text(&text)?;
+    let text = format!("{}\n{}", Timestamp::now(), seen.text);
+    if Term::stdout().is_term() {
+        output::screen(&text)?;
     } else {
         let gap = if first { "" } else { "\n" };
         output::text(&format!("{gap}{text}"))?;
@@ -75,4 +104,65 @@ pub(crate) fn interval(text: &str) -> Result<Duration, InvalidArgument> {
         return Err(InvalidArgument::ShortInterval);
     }
     Ok(pause)
+}
+
+/// Joins `--watch 250ms` to `--watch=250ms`. The parser knows no value that may be absent before
+/// another argument: it would take `cam1` of `--watch cam1`.
+pub(crate) fn joined(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut joined: Vec<OsString> = Vec::new();
+    let mut is_plain = true;
+    for argument in arguments {
+        let text = argument.to_str().unwrap_or_default();
+        is_plain &= text != "--";
+        match joined.last_mut() {
+            Some(last) if is_plain && last == "--watch" && is_interval(text) => {
+                last.push("=");
+                last.push(&argument);
+            }
+            _ => joined.push(argument),
+        }
+    }
+    joined
+}
+
+fn is_interval(text: &str) -> bool {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number || duration(text).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser as _;
+
+    fn parsed(arguments: &str) -> Result<Cli, clap::Error> {
+        let arguments = arguments.split_whitespace().map(OsString::from);
+        Cli::try_parse_from(joined(arguments))
+    }
+
+    #[test]
+    fn watch_takes_an_interval_and_no_session() {
+        for arguments in [
+            "onairctl session list --watch",
+            "onairctl session list --watch 250ms",
+            "onairctl session list --watch=250ms --json",
+            "onairctl session show --watch cam1",
+            "onairctl session show --watch 250ms cam1",
+            "onairctl session show cam1 --watch 2s --json",
+            "onairctl session blockers cam1 --watch",
+            "onairctl top --interval 500ms",
+        ] {
+            if let Err(error) = parsed(arguments) {
+                panic!("{arguments}: {error}");
+            }
+        }
+        for (arguments, expected) in [
+            ("onairctl session list --watch 5", "write it as 500ms"),
+            ("onairctl session list --watch 50ms", "shortest interval"),
+            ("onairctl session show --watch 1s", "<SESSION>"),
+        ] {
+            let error = parsed(arguments).unwrap_err().to_string();
+            assert!(error.contains(expected), "{arguments}: {error}");
+        }
+    }
 }

@@ -17,7 +17,9 @@ pub(crate) mod problem;
 pub(crate) mod recording;
 pub(crate) mod session;
 pub(crate) mod shutdown;
+mod signal;
 pub(crate) mod timing;
+pub(crate) mod top;
 pub(crate) mod verdict;
 pub(crate) mod verification;
 

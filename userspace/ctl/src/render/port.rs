@@ -22,6 +22,7 @@ pub(super) fn traffic(ports: &[PortHealth]) -> String {
             ("SENT", |port| cell(port.tx_packets)),
             ("MISSED", |port| cell(port.rx_missed)),
             ("UNCLAIMED", |port| cell(port.rx_unclaimed)),
+            ("MALFORMED", |port| cell(port.rx_malformed)),
         ],
     )
 }
@@ -88,7 +89,7 @@ fn wake(port: &PortHealth) -> &'static str {
     }
 }
 
-fn link(port: &PortHealth) -> Cell {
+pub(super) fn link(port: &PortHealth) -> Cell {
     if port.link_up {
         coloured("up", Color::Green)
     } else {

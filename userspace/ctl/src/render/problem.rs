@@ -6,8 +6,8 @@ use onair_types::Problem;
 
 use super::{blocker, heading, printable, verdict};
 
-/// The text for standard error.
-pub(crate) fn render(problem: &Problem) -> String {
+/// The text for standard error; `advice` says what to do.
+pub(crate) fn render(problem: &Problem, advice: &str) -> String {
     let mut text = format!(
         "{} {} [{}]\n",
         console::style("onairctl:").for_stderr().red(),
@@ -29,7 +29,6 @@ pub(crate) fn render(problem: &Problem) -> String {
         text += &heading("Witnesses:");
         text += &verdict::rows(&found.readings);
     }
-    let advice = problem.code.advice();
     let gap = if text.lines().count() > 1 { "\n" } else { "" };
     writeln!(text, "{gap}What to do: {advice}").expect("a string takes every write");
     text

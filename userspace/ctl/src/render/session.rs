@@ -8,9 +8,9 @@ use onair_types::{
     Scan, SessionCounters, SessionList, SessionState, SessionView,
 };
 
-use super::{Facts, ago, bytes, cell, coloured, columns, heading, human, or_dash, printable};
+use super::{Facts, ago, bytes, cell, coloured, columns, heading, human, or_dash, signal};
 
-fn state(state: SessionState) -> Cell {
+pub(super) fn state(state: SessionState) -> Cell {
     coloured(
         state,
         match state {
@@ -62,9 +62,12 @@ fn membership(table: &mut Facts, group: &GroupMembership) {
         sources => sources.join(", "),
     };
     let state = match (group.joined, group.joined_by) {
-        (false, _) => "not joined",
-        (true, JoinedBy::Kernel) => "joined by the kernel",
-        (true, JoinedBy::Igmp) => "joined by the port (IGMP)",
+        (false, _) => "not joined".to_owned(),
+        (true, JoinedBy::Kernel) => "joined by the kernel".to_owned(),
+        (true, JoinedBy::Igmp) => {
+            let version = group.igmp_version.map(|it| format!("v{it}"));
+            format!("joined by the port (IGMP{})", version.unwrap_or_default())
+        }
     };
     let others = match group.sessions {
         0 | 1 => String::new(),
@@ -77,8 +80,10 @@ fn membership(table: &mut Facts, group: &GroupMembership) {
     let querier = group.querier.as_ref().map(|querier| {
         let age = human(Duration::from_millis(querier.age_ms));
         format!(
-            "{}, IGMPv{}, asked {age} ago",
-            querier.address, querier.version
+            "{}, asked {age} ago with IGMPv{}{}",
+            querier.address,
+            querier.version,
+            if querier.is_gone { ": it is gone" } else { "" }
         )
     });
     let none = "none has asked: without one, switches may stop forwarding the group";
@@ -97,6 +102,8 @@ pub(crate) fn list(list: &SessionList) -> String {
             ("NAME", |view| cell(&view.name)),
             ("ID", |view| cell(view.id)),
             ("STATE", |view| state(view.state)),
+            ("FPS", |view| cell(or_dash(signal::fps(view)))),
+            ("LOSS", |view| cell(or_dash(signal::loss(view)))),
             ("DIRECTION", |view| cell(view.direction)),
             ("PORT", |view| {
                 let port = Some(&view.port).filter(|_| view.convert.is_none());
@@ -145,6 +152,7 @@ pub(crate) fn one(view: &SessionView) -> String {
         Some(source) => format!("{}, frames from {source}", view.direction),
         None => view.direction.to_string(),
     };
+    signal::facts(&mut table, view);
     table.add("name", &view.name);
     table.add("id", view.id);
     table.add_cell("state", state(view.state));
@@ -214,14 +222,8 @@ pub(crate) fn one(view: &SessionView) -> String {
     if view.stopped_at.is_some() {
         table.add("stopped", ago(view.stopped_at));
     }
-    let mut text = table.print();
-    if !view.problems.is_empty() {
-        text += &heading("Problems:");
-        for one in &view.problems {
-            text += &printable(&format!("{}: {}", one.problem, one.detail));
-            text.push('\n');
-        }
-    }
+    let mut text = signal::problems(view);
+    text += &table.print();
     if let Some(timing) = &view.timing {
         text += &heading("Timing (ST 2110-21):");
         text += &super::timing::facts(timing);

@@ -16,9 +16,20 @@ pub(crate) fn session() -> Value {
         "stopped_at": null,
         "attachments": [{"attachment": 1, "pid": 4711, "command": "play\u{1b}[2Jer", "uid": 1000,
             "client_version": "0.1.0", "lent": 2, "threads_inside": 3, "state": "attached"}],
+        "recent": {"frames_per_1000_s": 59_940, "bits_per_second": 1_326_000_000, "lost_ppm": 1_200,
+            "last_frame_at": AT},
         "counters": {"frames_complete": 600, "packets": 9000, "bytes": 2_097_152,
             "packets_malformed": {"too_short": 2}},
         "of_a_later_version": true})
+}
+
+pub(crate) fn health(ready: bool) -> Value {
+    json!({"status": if ready { "degraded" } else { "probe_blind" }, "live": true, "ready": ready,
+        "problems": ["the probe does not see: no permission"], "version": "0.1.0", "pid": 5,
+        "boot_id": "b", "started_at": AT, "uptime_ms": 1,
+        "probe": {"mode": "required", "state": "blind", "reason": null, "canary_at": null, "files": []},
+        "dataplane": {"backend": "ring", "dpdk": "22.11", "hugepages": false, "ports": [], "pollers": []},
+        "sessions": {}})
 }
 
 pub(crate) fn blocker() -> Value {

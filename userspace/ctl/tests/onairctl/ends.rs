@@ -3,7 +3,7 @@
 use onair_types::ProblemCode;
 use serde_json::{Value, json};
 
-use crate::documents::{AT, all_in, blocker, reading, session};
+use crate::documents::{AT, all_in, blocker, health, reading, session};
 use crate::played::{Played, Ran};
 
 fn stopped() -> Value {
@@ -112,15 +112,6 @@ fn evict_of_a_process_then_each_of_its_attachments_and_no_other() {
     let nobody = Played::document(200, &json!({"evicted": []}));
     let ran = nobody.run("session evict cam1 --all");
     assert_eq!((ran.code, &*ran.out), (0, "No client was attached.\n"));
-}
-
-fn health(ready: bool) -> Value {
-    json!({"status": if ready { "degraded" } else { "probe_blind" }, "live": true, "ready": ready,
-        "problems": ["the probe does not see: no permission"], "version": "0.1.0", "pid": 5,
-        "boot_id": "b", "started_at": AT, "uptime_ms": 1,
-        "probe": {"mode": "required", "state": "blind", "reason": null, "canary_at": null, "files": []},
-        "dataplane": {"backend": "ring", "dpdk": "22.11", "hugepages": false, "ports": [], "pollers": []},
-        "sessions": {}})
 }
 
 #[test]

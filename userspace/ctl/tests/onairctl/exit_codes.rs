@@ -49,6 +49,20 @@ fn exit_code_daemon_not_reachable_then_3_with_advice() {
 }
 
 #[test]
+fn certificate_of_an_unknown_session_then_the_certificates_are_hinted_at() {
+    let daemon = Played::code(ProblemCode::NoSuchSession);
+    for args in [
+        "certificate verify nix",
+        "certificate show nix",
+        "session certificate nix",
+    ] {
+        let ran = daemon.run(args);
+        assert!(ran.err.contains("`onairctl certificate list`"), "{ran:?}");
+        assert!(!ran.err.contains("live sessions"), "{ran:?}");
+    }
+}
+
+#[test]
 fn exit_code_daemon_says_nothing_then_3() {
     let ran = Played::new(None).run("--timeout 50ms session list");
     assert_eq!(ran.code, 3, "{ran:?}");

@@ -6,6 +6,7 @@ use std::process::Stdio;
 use onair_types::ProblemCode;
 use serde_json::{Value, json};
 
+use crate::documents::{certificate, health, session};
 use crate::played::{Played, Request};
 
 fn sent(args: &str) -> Request {
@@ -93,6 +94,43 @@ fn request_destroy_with_wait_then_the_deadline_in_milliseconds() {
         request.head.contains("content-type: application/json\r\n"),
         "{}",
         request.head
+    );
+}
+
+#[test]
+fn destroy_with_stop_then_both_and_the_second_by_id() {
+    let daemon = Played::script(&[
+        ("POST /v1/sessions/cam1/stop", session()),
+        ("POST /v1/sessions/6920a1c300000001/destroy", certificate()),
+    ]);
+    let ran = daemon.run("session destroy cam1 --stop");
+    assert_eq!(ran.code, 0, "{ran:?}");
+}
+
+#[test]
+fn create_without_a_port_then_the_only_one_or_their_names() {
+    let port = |name: &str| {
+        json!({"name": name, "device": "ring:x:a", "backend": "ring", "address": "10.77.0.1/24",
+            "mac": "02:00:00:00:00:01", "link_up": true, "poller": "p", "rx_packets": 0,
+            "tx_packets": 0, "rx_missed": 0, "rx_unclaimed": 0})
+    };
+    let mut one = health(true);
+    one["dataplane"]["ports"] = json!([port("a")]);
+    let mut two = one.clone();
+    two["dataplane"]["ports"] = json!([port("a"), port("b")]);
+    let create =
+        "session create x --direction send --size 64x64 --rate 60 --destination 10.0.0.2:5004";
+    let daemon = Played::script(&[("GET /v1/health", one), ("POST /v1/sessions", session())]);
+    assert_eq!(daemon.run(create).code, 0);
+    daemon.requests.recv().unwrap();
+    let body: Value = serde_json::from_str(&daemon.requests.recv().unwrap().body).unwrap();
+    assert_eq!(body["port"], "a");
+    let ran = Played::script(&[("GET /v1/health", two)]).run(create);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(
+        ran.err
+            .contains("give --port: the daemon has the ports a, b"),
+        "{ran:?}"
     );
 }
 

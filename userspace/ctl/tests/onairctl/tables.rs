@@ -3,7 +3,7 @@
 use onair_types::{Problem, ProblemCode, SpecError};
 use serde_json::{Value, json};
 
-use crate::documents::{AT, all_in, blocker, certificate, reading, session, who};
+use crate::documents::{AT, all_in, blocker, certificate, health, reading, session, who};
 use crate::played::Played;
 
 #[test]
@@ -17,6 +17,8 @@ fn table_sessions_then_a_line_each_without_colours() {
             "cam1",
             "6920a1c300000001",
             "running",
+            "59.94",
+            "0.1 %",
             "1280x720 60 fps 10 bit",
             "→ 10.77.0.2:5004",
             "1/4",
@@ -42,6 +44,52 @@ fn table_one_session_then_its_parts_and_nothing_a_terminal_obeys() {
         ],
     );
     assert!(!ran.out.contains('\u{1b}'), "{:?}", ran.out);
+}
+
+#[test]
+fn table_one_session_then_problems_and_rates_come_first() {
+    let mut document = session();
+    document["problems"] =
+        json!([{"problem": "two_sources", "detail": "SSRC 8 sends into the flow of 7"}]);
+    let ran = Played::document(200, &document).run("session show cam1");
+    let first: Vec<_> = ran.out.lines().take(6).collect();
+    assert_eq!(first[0], "two_sources: SSRC 8 sends into the flow of 7");
+    all_in(
+        &first.join("\n"),
+        &["59.94 of 60", "1.32 Gbit/s", "0.1 %", "last frame"],
+    );
+}
+
+#[test]
+fn top_off_a_terminal_then_one_look_as_table_or_json() {
+    let daemon = Played::script(&[
+        ("GET /v1/sessions", json!({"sessions": [session()]})),
+        ("GET /v1/health", health(true)),
+    ]);
+    let ran = daemon.run("top");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    all_in(
+        &ran.out,
+        &["cam1", "59.94", "1.32 Gbit/s", "POLLER", "PORT"],
+    );
+    let ran = daemon.run("top --json");
+    let document: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(document["sessions"], json!([session()]));
+    assert_eq!(document["ports"], health(true)["dataplane"]["ports"]);
+}
+
+#[test]
+fn show_watched_then_lines_until_the_session_is_gone() {
+    let gone = serde_json::to_value(Problem::new(ProblemCode::StaleSession, "gone")).unwrap();
+    let daemon = Played::script(&[
+        ("GET /v1/sessions/cam1", session()),
+        ("GET /v1/sessions/6920a1c300000001", session()),
+        ("GET /v1/sessions/6920a1c300000001", gone),
+    ]);
+    let ran = daemon.run("session show --watch 100ms cam1");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(ran.out.matches("1280x720").count(), 2, "{}", ran.out);
+    assert!(ran.out.ends_with("cam1 is destroyed.\n"), "{}", ran.out);
 }
 
 #[test]
@@ -233,5 +281,5 @@ fn problem_of_several_fields_then_each_on_its_line() {
     let ran = Played::problem(&problem)
         .run("session create a --direction send --port a --size 1281x2 --rate 60 --destination 10.0.0.1:1");
     assert_eq!(ran.code, 1, "{ran:?}");
-    all_in(&ran.err, &["\n  name: is bad\n  video.width: is odd\n"]);
+    all_in(&ran.err, &["\n  name: is bad\n  --size: is odd\n"]);
 }

@@ -67,7 +67,7 @@ impl Default for Control {
             socket: "/run/onair/control.sock".into(),
             mode: "0660".into(),
             group: None,
-            group_role: Role::Operate,
+            group_role: Role::Attach,
             role: Vec::new(),
         }
     }

@@ -4,7 +4,9 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-use onair_types::nearest;
+use super::wording::plain;
+
+use crate::shutdown::Exit;
 
 /// Why a configuration is invalid.
 #[derive(Debug, thiserror::Error)]
@@ -18,12 +20,14 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// The file is not TOML, or has an unknown key or a wrong type.
-    #[error("{path}: {}{}", plain(source), meant(source.message()))]
+    #[error("{path}: {}{advice}", plain(source))]
     Parse {
         /// Path of the file.
         path: PathBuf,
         /// Position and reason.
         source: Box<toml::de::Error>,
+        /// What to do, as lines; may be empty.
+        advice: String,
     },
     /// A value is invalid.
     #[error("{key} = {value}: {problem}")]
@@ -35,32 +39,44 @@ pub enum ConfigError {
         /// What is wrong, and which values are valid.
         problem: String,
     },
-}
-
-/// The parser's text, with Rust's types in words.
-fn plain(error: &toml::de::Error) -> String {
-    let types = ["u64", "u32", "u16", "u8", "usize"];
-    types.iter().fold(error.to_string(), |text, name| {
-        let end = format!("expected {name}\n");
-        text.replace(
-            &end,
-            "expected a whole number that is not negative and not so large\n",
-        )
-    })
-}
-
-/// What the parser expected that is most like the unknown key or value.
-fn meant(message: &str) -> String {
-    // unknown field `a`, expected one of `b`, `c`
-    let mut quoted = message.split('`').skip(1).step_by(2);
-    let meant = quoted
-        .next()
-        .filter(|_| message.starts_with("unknown "))
-        .and_then(|unknown| nearest(unknown, quoted));
-    meant.map_or_else(String::new, |name| format!("Did you mean `{name}`?\n"))
+    /// The machine does not have what a valid value names, or not yet.
+    #[error("{key} = {value}: {problem}")]
+    Machine {
+        /// The key, with its table.
+        key: String,
+        /// The value in the file.
+        value: String,
+        /// What is missing, and what to do.
+        problem: String,
+    },
 }
 
 impl ConfigError {
+    /// The same of the machine: another start may succeed with this configuration.
+    pub(super) fn of_machine(self) -> Self {
+        match self {
+            Self::Value {
+                key,
+                value,
+                problem,
+            } => Self::Machine {
+                key,
+                value,
+                problem,
+            },
+            other => other,
+        }
+    }
+
+    /// The exit status that tells it.
+    #[must_use]
+    pub const fn exit(&self) -> Exit {
+        match self {
+            Self::Machine { .. } => Exit::Failed,
+            Self::Read { .. } | Self::Parse { .. } | Self::Value { .. } => Exit::NotConfigured,
+        }
+    }
+
     /// Invalid value of `key` (with its table). `problem` says which values are valid.
     pub fn value(key: impl Into<String>, value: impl Display, problem: impl Into<String>) -> Self {
         Self::Value {
@@ -89,27 +105,4 @@ pub(super) fn within<T: PartialOrd + Display>(
         value,
         format!("give {least} to {most}"),
     ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::meant;
-
-    #[test]
-    fn unknown_key_or_value_then_the_nearest_that_is_known() {
-        for (message, expected) in [
-            (
-                "unknown field `socked`, expected one of `mode`, `socket`, `group`",
-                "Did you mean `socket`?\n",
-            ),
-            (
-                "unknown variant `requird`, expected `required` or `off`",
-                "Did you mean `required`?\n",
-            ),
-            ("unknown field `nix`, expected one of `mode`, `socket`", ""),
-            ("missing field `name`", ""),
-        ] {
-            assert_eq!(meant(message), expected);
-        }
-    }
 }

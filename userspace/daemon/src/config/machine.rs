@@ -5,34 +5,44 @@ use std::collections::BTreeSet;
 use onair_dpdk::Link;
 use rustix::thread::{CapabilitySet, CpuSet, capabilities, sched_getaffinity};
 
-use super::{Config, ConfigError};
+use super::{Config, ConfigError, Poller, Port};
 
 impl Config {
-    /// Checks that the cores of the pollers exist and that this process may use them.
+    /// The core of each poller: its own, or the highest that the process may use and no poller has.
     ///
     /// # Errors
-    /// [`ConfigError::Value`] names the first other core, and the cores that there are.
-    pub fn check_cores(&self) -> Result<(), ConfigError> {
+    /// [`ConfigError::Value`] names the first core that the process cannot use, and those that it
+    /// can, or the first poller for which there is none.
+    pub fn cores(&self) -> Result<Vec<usize>, ConfigError> {
         // Without an answer the poller reports what the kernel says when it is pinned.
-        let Ok(set) = sched_getaffinity(None) else {
-            return Ok(());
-        };
-        let cores = (0..CpuSet::MAX_CPU).filter(|core| set.is_set(*core));
-        self.cores_are_among(&cores.collect())
+        let usable = sched_getaffinity(None).ok().map(|set| {
+            let cores = 0..CpuSet::MAX_CPU;
+            cores.filter(|core| set.is_set(*core)).collect()
+        });
+        self.cores_among(usable.as_ref())
     }
 
-    fn cores_are_among(&self, cores: &BTreeSet<usize>) -> Result<(), ConfigError> {
-        match self.poller.iter().find(|it| !cores.contains(&it.core)) {
-            None => Ok(()),
-            Some(poller) => {
-                let usable = cores.iter().map(usize::to_string).collect::<Vec<_>>();
+    fn cores_among(&self, usable: Option<&BTreeSet<usize>>) -> Result<Vec<usize>, ConfigError> {
+        let given: BTreeSet<_> = self.poller.iter().filter_map(|it| it.core).collect();
+        let mut free = usable.into_iter().flatten().rev();
+        let mut free = free.by_ref().filter(|core| !given.contains(core));
+        let core_of = |poller: &Poller| match (poller.core, usable) {
+            (Some(core), Some(usable)) if !usable.contains(&core) => {
+                let usable = usable.iter().map(usize::to_string).collect::<Vec<_>>();
                 let problem = format!(
                     "the process cannot use this core: give one of {}",
                     usable.join(", ")
                 );
-                Err(ConfigError::value(poller.key("core"), poller.core, problem))
+                Err(ConfigError::value(poller.key("core"), core, problem))
             }
-        }
+            (Some(core), _) => Ok(core),
+            (None, _) => free.next().copied().ok_or_else(|| {
+                let problem = "no core is left for this poller: have fewer pollers, or let the \
+                               process use more cores";
+                ConfigError::value(poller.key("core"), "automatic", problem)
+            }),
+        };
+        self.poller.iter().map(core_of).collect()
     }
 
     /// Checks what a start needs: a port, their interfaces and PCI devices, and the capabilities of this process.
@@ -40,34 +50,59 @@ impl Config {
     /// # Errors
     /// [`ConfigError`]: the key, and what to do.
     pub fn check_for_start(&self) -> Result<(), ConfigError> {
+        self.check_has_port()?;
+        // Without an answer the call that needs a capability reports that it may not.
+        if let Ok(own) = capabilities(None) {
+            self.permitted_with(own.effective)
+                .map_err(ConfigError::of_machine)?;
+        }
+        self.check_devices()
+    }
+
+    /// Checks that there is a port.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`].
+    pub fn check_has_port(&self) -> Result<(), ConfigError> {
         if self.port.is_empty() {
             let problem = "give at least one [[port]]: a session needs a port";
             return Err(ConfigError::value("port", "[]", problem));
         }
-        // Without an answer the call that needs a capability reports that it may not.
-        if let Ok(own) = capabilities(None) {
-            self.permitted_with(own.effective)?;
+        Ok(())
+    }
+
+    /// Checks that the machine has the ports' namespaces, interfaces and PCI devices, without opening them.
+    ///
+    /// # Errors
+    /// [`ConfigError::Machine`]: the first that it has not.
+    pub fn check_devices(&self) -> Result<(), ConfigError> {
+        let check = |port| self.check_device(port).map_err(ConfigError::of_machine);
+        self.port.iter().try_for_each(check)
+    }
+
+    fn check_device(&self, port: &Port) -> Result<(), ConfigError> {
+        if let Some(device) = port.pci()? {
+            let usable = device.check(self.dpdk.without_iommu);
+            usable.map_err(|error| port.wrong("device", &port.device, error.to_string()))?;
         }
-        for port in &self.port {
-            if let Some(device) = port.pci()? {
-                let usable = device.check(self.dpdk.without_iommu);
-                usable.map_err(|error| port.wrong("device", &port.device, error.to_string()))?;
-            }
-            // An error is one of the namespace: opening the port reports it, in the same words.
-            let link = Link::of(&port.device, port.netns.as_deref()).ok().flatten();
-            let is_missing = link
-                .as_ref()
-                .is_some_and(|link| matches!(link.state(), Ok(None)));
-            if let (Some(link), true) = (link, is_missing) {
-                let at = port.netns.as_deref().map_or_else(
+        let netns = port.netns.as_deref();
+        let found = Link::of(&port.device, netns)
+            .and_then(|link| link.map(|link| Ok((link.state()?, link))).transpose());
+        match found {
+            Ok(Some((None, link))) => {
+                let at = netns.map_or_else(
                     || "`ip link` shows those that exist".to_owned(),
                     |netns| format!("`ip -n {netns} link` shows those that exist there"),
                 );
                 let problem = format!("there is no interface {}: {at}", link.interface());
-                return Err(port.wrong("device", &port.device, problem));
+                Err(port.wrong("device", &port.device, problem))
             }
+            // Opening the port would report it in the same words.
+            Err(error @ onair_dpdk::Error::Namespace { .. }) => {
+                Err(port.wrong("netns", netns.unwrap_or(""), error.to_string()))
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Whether the ports can be opened. A probe that is not permitted is reported as blind, later.
@@ -101,6 +136,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shutdown::Exit;
 
     fn config(text: &str) -> Config {
         toml::from_str(text).unwrap()
@@ -109,9 +145,21 @@ mod tests {
     #[test]
     fn cores_that_do_not_exist_are_refused_with_those_that_do() {
         let config = config("[[poller]]\nname=\"p\"\ncore=9\n");
-        let error = config.cores_are_among(&[0, 2].into()).unwrap_err();
+        let error = config.cores_among(Some(&[0, 2].into())).unwrap_err();
         assert!(error.to_string().ends_with("give one of 0, 2"), "{error}");
-        config.cores_are_among(&[9].into()).unwrap();
+        assert_eq!(config.cores_among(Some(&[9].into())).unwrap(), [9]);
+    }
+
+    #[test]
+    fn poller_without_a_core_gets_the_highest_that_no_poller_has() {
+        let text =
+            "[[poller]]\nname=\"p\"\n[[poller]]\nname=\"q\"\ncore=3\n[[poller]]\nname=\"r\"\n";
+        let config = config(text);
+        let cores = config.cores_among(Some(&[0, 1, 2, 3].into())).unwrap();
+        assert_eq!(cores, [2, 3, 1]);
+        let error = config.cores_among(Some(&[2, 3].into())).unwrap_err();
+        let expected = "poller.r.core = automatic: no core is left";
+        assert!(error.to_string().starts_with(expected), "{error}");
     }
 
     #[test]
@@ -141,10 +189,14 @@ mod tests {
     fn interface_that_does_not_exist_is_refused() {
         let port = "[[port]]\nname=\"a\"\naddress=\"10.0.0.1/24\"\npoller=\"p\"\n";
         let config = config(&format!("{port}device=\"net_af_xdp0,iface=onair-none\""));
-        let error = config.check_for_start().unwrap_err().to_string();
+        let error = config.check_for_start().unwrap_err();
+        assert_eq!(error.exit(), Exit::Failed, "it may come: a retry is right");
+        let error = error.to_string();
         assert!(
             error.contains("there is no interface onair-none"),
             "{error}"
         );
+        let error = Config::default().check_for_start().unwrap_err();
+        assert_eq!(error.exit(), Exit::NotConfigured, "{error}");
     }
 }

@@ -15,6 +15,7 @@ pub mod reload;
 mod shutdown;
 mod state;
 mod timeouts;
+mod wording;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use onair_dpdk::{ETHERNET_MTU, EalConfig, Hugepages, PortConfig};
-use onair_types::{NewSession, NewSessionDocument, SessionSpec, did_you_mean};
+use onair_types::{NewSession, NewSessionDocument, Problem, SessionSpec, SpecErrors, did_you_mean};
 
 pub use self::shutdown::{OnPollerDeath, Policy, ShutdownConfig};
 
@@ -87,6 +88,14 @@ fn read(path: &Path) -> std::io::Result<String> {
     String::from_utf8(bytes).map_err(std::io::Error::other)
 }
 
+/// What is wrong with a session, each field with its problem.
+fn wrong(problem: Problem) -> String {
+    match problem.errors.len() {
+        0 | 1 => problem.detail,
+        _ => SpecErrors(problem.errors).to_string(),
+    }
+}
+
 impl Config {
     /// Reads and checks a file.
     ///
@@ -99,11 +108,21 @@ impl Config {
         })?;
         let mut config: Self = toml::from_str(&text).map_err(|source| ConfigError::Parse {
             path: path.to_owned(),
+            advice: wording::advice(&text, &source),
             source: Box::new(source),
         })?;
         config.check()?;
         config.file = Some(path.to_owned());
         Ok(config)
+    }
+
+    /// The configuration of `--demo`: a sender and a receiver in one process.
+    ///
+    /// # Panics
+    /// Never: a test reads it.
+    #[must_use]
+    pub fn demo() -> Self {
+        toml::from_str(include_str!("demo.toml")).expect("a test reads it")
     }
 
     /// Indices of the pollers that serve a port; `None` for a name that no poller has.
@@ -133,7 +152,7 @@ impl Config {
                 return Err(ConfigError::value("session.name", name, "given twice"));
             }
             let session = NewSession::try_from(document.clone())
-                .map_err(|problem| ConfigError::value("session.name", name, problem.detail))?;
+                .map_err(|problem| ConfigError::value("session.name", name, wrong(problem)))?;
             let mut spec = match session {
                 NewSession::OfPackets(spec) => *spec,
                 NewSession::Converted(session) => {
@@ -243,6 +262,15 @@ mod tests {
         assert_eq!(config.timeouts.graceful_ms, 10_000);
     }
 
+    #[test]
+    fn demo_needs_no_device_and_sends_to_itself() {
+        let config = Config::demo();
+        config.check().unwrap();
+        assert!(config.port.iter().all(|it| it.device.starts_with("ring:")));
+        let sessions = config.sessions().unwrap();
+        assert_eq!(sessions[0].flow.destination, sessions[1].flow.destination);
+    }
+
     /// What is wrong, with `; ` between two lines of it, and what the error says.
     const WRONG: &str = r#"[control] socked = 1 => unknown field `socked`
 [control] mode = "999" => octal mode
@@ -338,6 +366,14 @@ mod tests {
         assert_eq!((sessions[0].quota, sessions[0].persistent), (2, true));
         for (text, expected) in [
             (table("quota=65"), "quota"),
+            (
+                "[[session]]\nname=\"cam\"".to_owned(),
+                "direction: missing; port: missing; video: missing; flow: missing",
+            ),
+            (
+                table("quota=65").replace("width=64", "width=65"),
+                "video.width: 65 is odd",
+            ),
             (table("nix=1"), "unknown field `nix`"),
             (table("").replace("port=\"a\"", "port=\"z\""), "no [[port]]"),
             (

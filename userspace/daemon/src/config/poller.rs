@@ -22,8 +22,9 @@ pub enum Idle {
 pub struct Poller {
     /// Name of the poller.
     pub name: String,
-    /// CPU to pin the thread to.
-    pub core: usize,
+    /// CPU to pin the thread to. Absent: a free one, see [`Config::cores`](super::Config::cores).
+    #[serde(default)]
+    pub core: Option<usize>,
     /// Idle policy.
     #[serde(default)]
     pub idle: Idle,
@@ -82,12 +83,12 @@ pub(super) fn check(pollers: &[Poller]) -> Result<(), ConfigError> {
                 let key = "poller.name";
                 return Err(ConfigError::value(key, &poller.name, "given twice"));
             }
-            if poller.core == before.core {
+            if let (Some(core), true) = (poller.core, poller.core == before.core) {
                 let problem = format!(
                     "poller {} runs on this core: give each poller a core of its own",
                     before.name
                 );
-                return Err(ConfigError::value(poller.key("core"), poller.core, problem));
+                return Err(ConfigError::value(poller.key("core"), core, problem));
             }
         }
     }

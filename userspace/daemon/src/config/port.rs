@@ -5,9 +5,27 @@ use std::slice;
 
 use onair_dpdk::{DeviceClaim, LEAST_MTU, MOST_MTU, PciDevice, PortConfig, XdpChoice};
 use onair_media::vlan::{LEAST_ID, MOST_ID, MOST_PRIORITY, Vlan};
+use onair_types::did_you_mean;
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
+
+/// DPDK's drivers without a device on a bus, by the beginning of their devices' names.
+const VIRTUAL: [&str; 11] = [
+    "net_af_xdp",
+    "net_af_packet",
+    "net_ring",
+    "net_memif",
+    "net_null",
+    "net_pcap",
+    "net_tap",
+    "net_vhost",
+    "net_virtio_user",
+    "net_bonding",
+    "net_failsafe",
+];
+/// Other notations of DPDK for a device on a bus.
+const BUSES: [&str; 3] = ["pci:", "auxiliary:", "vmbus:"];
 
 /// `[[port]]`
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -105,6 +123,30 @@ impl Port {
         claim.map_err(|error: onair_dpdk::Error| {
             self.wrong("device", &self.device, error.to_string())
         })
+    }
+
+    /// Checks that DPDK has a driver of this name, and that the string names the interface if that driver
+    /// needs one: DPDK would say so only at the start.
+    fn check_device(&self) -> Result<(), ConfigError> {
+        let claim = self.claim()?;
+        if self.device.starts_with("ring:") || self.pci()?.is_some() {
+            return Ok(());
+        }
+        let driver = claim.name.trim_end_matches(|it: char| it.is_ascii_digit());
+        let is_virtual = VIRTUAL.iter().any(|known| claim.name.starts_with(known));
+        if !is_virtual && !BUSES.iter().any(|bus| claim.name.starts_with(bus)) {
+            let problem = format!(
+                "no driver has this name{}: give net_af_xdp0,iface=eth1, or net_af_packet0,iface=eth1, or a PCI \
+                 address such as 0000:3b:00.0, or ring:NAME:a",
+                did_you_mean(driver, VIRTUAL.into_iter())
+            );
+            return Err(self.wrong("device", &self.device, problem));
+        }
+        if driver.starts_with("net_af_") && claim.interface.as_deref().unwrap_or("").is_empty() {
+            let problem = format!("it names no interface: give {},iface=eth1", claim.name);
+            return Err(self.wrong("device", &self.device, problem));
+        }
+        Ok(())
     }
 
     /// Its device, if that is a PCI device.
@@ -218,6 +260,7 @@ pub(super) fn check(ports: &[Port]) -> Result<(), ConfigError> {
     for (at, port) in ports.iter().enumerate() {
         let (address, _) = port.ipv4()?;
         port.gateway()?;
+        port.check_device()?;
         port.mtu()?;
         port.vlan()?;
         port.check_pollers()?;
@@ -360,6 +403,24 @@ mod tests {
         ] {
             let error = check(&[with(device, mtu)]).unwrap_err().to_string();
             assert!(error.contains(problem), "{error}");
+        }
+    }
+
+    #[test]
+    fn device_of_no_driver_or_without_its_interface_then_refused() {
+        for (device, problem) in [
+            ("net_af_xpd0,iface=eth1", "did you mean \"net_af_xdp\"?"),
+            ("eth1", "no driver has this name"),
+            ("0000:3b:00", "a PCI address such as 0000:3b:00.0"),
+            ("net_af_xdp0", "give net_af_xdp0,iface=eth1"),
+            ("net_af_packet0,ifcae=eth1", "it names no interface"),
+        ] {
+            let error = check(&[port("a", device, "10.0.0.1/24")]);
+            let error = error.unwrap_err().to_string();
+            assert!(error.contains(problem), "{error}");
+        }
+        for device in ["net_memif0,role=server", "0000:3b:00.0", "ring:x:a"] {
+            check(&[port("a", device, "10.0.0.1/24")]).unwrap();
         }
     }
 

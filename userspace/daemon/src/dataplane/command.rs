@@ -64,6 +64,8 @@ pub enum Command {
     },
     /// Serve a port with these queues, whose device is back. No event follows.
     Plug(Box<PortQueues>),
+    /// Serve these queues of a port, too, whose poller has died. No event follows.
+    Adopt(Box<PortQueues>),
     /// Send these Ethernet frames from a port, if it has room for them. No event follows.
     Emit {
         /// The port's name.

@@ -128,13 +128,6 @@ pub struct PortInfo {
 }
 
 impl PortInfo {
-    /// The pollers that have a queue of the port, and so can send.
-    #[must_use]
-    pub fn senders(&self) -> &[usize] {
-        let count = usize::from(self.queues).min(self.pollers.len());
-        &self.pollers[..count]
-    }
-
     /// The neighbour that gets unicast packets to `address`: itself, or the gateway. `None` if it is in
     /// another network and there is no gateway.
     #[must_use]

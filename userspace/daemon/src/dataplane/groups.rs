@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use onair_dpdk::Port;
 use onair_media::ethernet::Mac;
-use onair_media::igmp::{Filter, Host, Querier};
+use onair_media::igmp::{Filter, Host, Querier, Version};
 
 use super::config::PortInfo;
 use super::kernel_groups::{Joined, KernelGroups, KernelMembership as Socket};
@@ -44,6 +44,10 @@ pub struct GroupState {
     pub problem: Option<String>,
     /// The querier of the port's link, if one has asked.
     pub querier: Option<Querier>,
+    /// It asks no more.
+    pub misses_querier: bool,
+    /// The version of IGMP in force, if the port speaks it itself.
+    pub version: Option<Version>,
 }
 
 /// The groups of one port.
@@ -210,7 +214,7 @@ impl PortGroups {
     }
 
     /// A group as the port has it; `None` if no session wants it.
-    pub(super) fn membership(&self, group: Ipv4Addr) -> Option<GroupState> {
+    pub(super) fn membership(&self, group: Ipv4Addr, now_ns: u64) -> Option<GroupState> {
         let members = self.members.get(&group)?;
         let sockets = self.sockets.iter().filter(|((of, _), _)| *of == group);
         let answers: Vec<_> = sockets.map(|(_, answer)| answer).collect();
@@ -230,6 +234,8 @@ impl PortGroups {
             },
             problem: problem.cloned(),
             querier: self.host.querier(),
+            misses_querier: self.host.misses_querier(now_ns),
+            version: (self.joiner == Joiner::Own).then(|| self.host.version_at(now_ns)),
         })
     }
 }

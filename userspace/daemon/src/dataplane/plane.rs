@@ -155,6 +155,12 @@ impl Dataplane {
         Some(self.find(name)?.counted())
     }
 
+    /// The core of poller `index`.
+    #[must_use]
+    pub fn core(&self, index: usize) -> Option<usize> {
+        self.cores.get(index).copied()
+    }
+
     /// Counters of poller `index`.
     #[must_use]
     pub fn poller_counters(&self, index: usize) -> Option<PollerSnapshot> {
@@ -183,6 +189,12 @@ impl Dataplane {
     #[must_use]
     pub fn link_seen(&self, name: &str) -> Option<bool> {
         self.find(name)?.published_up()
+    }
+
+    /// The MTU that the interface under port `name` has now, if there is one. A few system calls.
+    #[must_use]
+    pub fn interface_mtu(&self, name: &str) -> Option<u32> {
+        self.find(name)?.port()?.interface_mtu()
     }
 
     /// The device of port `name`.
@@ -242,8 +254,13 @@ impl Dataplane {
         bytes_per_second: u64,
         works: impl Fn(usize) -> bool,
     ) -> Option<Placement> {
-        let pollers = if sends { port.senders() } else { &port.pollers };
-        let pollers = pollers.iter().copied().filter(|poller| works(*poller));
+        let senders = || Some(self.find(&port.name)?.senders(port));
+        let pollers = if sends {
+            senders().unwrap_or_default()
+        } else {
+            port.pollers.clone()
+        };
+        let pollers = pollers.into_iter().filter(|poller| works(*poller));
         Placement::on_one_of(pollers, &self.loads, bytes_per_second)
     }
 

@@ -229,7 +229,8 @@ impl Poller {
         self.inbox.doze();
         let given = self.sessions.has_source_frame();
         self.ports.iter_mut().fold(given, |must_look, port| {
-            let queue = port.receive.as_mut().is_some_and(RxQueue::arm);
+            let queues = port.receive.iter_mut();
+            let queue = queues.fold(false, |must_look, queue| queue.arm() | must_look);
             let handed = port.share.as_ref().is_some_and(Share::has_some);
             queue | handed | must_look
         })
@@ -238,7 +239,7 @@ impl Poller {
     fn disarm(&mut self) {
         self.inbox.rouse();
         let ports = self.ports.iter_mut();
-        let queues = ports.filter_map(|port| port.receive.as_mut());
+        let queues = ports.flat_map(|port| &mut port.receive);
         queues.for_each(RxQueue::disarm);
     }
 
@@ -315,6 +316,13 @@ impl Poller {
                     if let Some(port) = port {
                         ports[port].plug(*queues, now_ns);
                         sessions.renew(port, &ports[port].info);
+                    }
+                    idler.set_sees_packets(see_packets(ports));
+                }
+                Command::Adopt(queues) => {
+                    let port = ports.iter_mut().find(|it| it.info.name == queues.info.name);
+                    if let Some(port) = port {
+                        port.adopt(*queues);
                     }
                     idler.set_sees_packets(see_packets(ports));
                 }
@@ -424,7 +432,7 @@ impl Poller {
 
     /// Sleeps until a packet or a command arrives, or the time is up.
     fn sleep(&self, ns: u64) {
-        let queues = self.ports.iter().filter_map(|port| port.receive.as_ref());
+        let queues = self.ports.iter().flat_map(|port| &port.receive);
         let waits = queues.filter_map(RxQueue::wait_fd);
         let mut fds: Vec<_> = waits
             .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
@@ -466,7 +474,7 @@ impl Poller {
 
 /// Whether a packet at any of `ports` wakes the poller. A port without a device has no packets.
 fn see_packets(ports: &[PollerPort]) -> bool {
-    let mut queues = ports.iter().filter_map(|port| port.receive.as_ref());
+    let mut queues = ports.iter().flat_map(|port| &port.receive);
     queues.all(|queue| queue.wait_fd().is_some())
 }
 

@@ -61,8 +61,9 @@ pub(super) struct PollerPort {
     pub(super) info: PortInfo,
     pub(super) transmit: Transmit,
     pub(super) neighbours: Neighbours,
-    /// `None` while the port's device is gone, or if the device has none for this poller.
-    pub(super) receive: Option<RxQueue>,
+    /// None while the port's device is gone, or if the device has none for this poller; more than one
+    /// after the death of another.
+    pub(super) receive: Vec<RxQueue>,
     pub(super) arrived: Burst,
     pub(super) counters: Arc<PortCounters>,
     /// Of a port with several pollers.
@@ -82,7 +83,7 @@ impl PollerPort {
         Self {
             neighbours: Neighbours::new(Mac(info.mac), info.address.0),
             transmit: Transmit::new(transmit, info.vlan, Arc::clone(&counters)),
-            receive,
+            receive: Vec::from_iter(receive),
             arrived: Burst::with_limit(RX_BURST),
             info,
             counters,
@@ -93,7 +94,7 @@ impl PollerPort {
 
     /// Gives up its queues: the device is gone.
     pub(super) fn unplug(&mut self) {
-        self.receive = None;
+        self.receive.clear();
         self.transmit.unplug();
     }
 
@@ -102,8 +103,17 @@ impl PollerPort {
         self.neighbours.renew(Mac(queues.info.mac), now_ns);
         self.info = queues.info;
         let (receive, transmit) = queues.queues.unzip();
-        self.receive = receive;
+        self.receive = Vec::from_iter(receive);
         self.transmit.plug(transmit);
+    }
+
+    /// Takes the queues of a poller that has died, too. One to send with is enough.
+    pub(super) fn adopt(&mut self, queues: PortQueues) {
+        let (receive, transmit) = queues.queues.unzip();
+        self.receive.extend(receive);
+        if !self.transmit.has_queue() {
+            self.transmit.plug(transmit);
+        }
     }
 
     /// Sends frames of the control thread.
@@ -124,14 +134,17 @@ impl PollerPort {
         now_ns: u64,
         mut deliver: impl FnMut(&[Packet<'_>], &mut NoSession<'_>),
     ) -> bool {
-        let handed = self.take_handed(now_ns, &mut deliver);
-        for turn in 0..RX_BURSTS_A_TURN {
-            let count = self.burst(now_ns, &mut deliver);
-            if count < RX_BURST {
-                return handed || turn > 0 || count > 0;
+        let mut worked = self.take_handed(now_ns, &mut deliver);
+        for queue in 0..self.receive.len() {
+            for _ in 0..RX_BURSTS_A_TURN {
+                let count = self.burst(queue, now_ns, &mut deliver);
+                worked |= count > 0;
+                if count < RX_BURST {
+                    break;
+                }
             }
         }
-        true
+        worked
     }
 
     /// Takes what other pollers handed to this one.
@@ -165,13 +178,11 @@ impl PollerPort {
 
     fn burst(
         &mut self,
+        queue: usize,
         now_ns: u64,
         deliver: &mut impl FnMut(&[Packet<'_>], &mut NoSession<'_>),
     ) -> usize {
-        let Some(receive) = &mut self.receive else {
-            return 0;
-        };
-        let count = receive.burst(&mut self.arrived);
+        let count = self.receive[queue].burst(&mut self.arrived);
         if count == 0 {
             return 0;
         }

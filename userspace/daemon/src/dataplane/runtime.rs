@@ -8,7 +8,6 @@ use std::sync::Arc;
 use onair_dpdk::prefetch;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::{Lender, Violation};
-use onair_media::ethernet::Mac;
 use onair_media::st2110_21::Declared;
 
 use onair_session::{AttachRefusal, Evicted, FlushReport, Runtime as _};
@@ -18,6 +17,7 @@ use super::clock::MediaClock;
 use super::config::PortInfo;
 use super::converter::Converter;
 use super::flow::ReceivedFlow;
+use super::neighbour::NextHop;
 use super::port::Packet;
 use super::receive::{ReceiveConfig, Receiver};
 use super::refusal::RuntimeError;
@@ -392,7 +392,7 @@ impl Runtime {
         }
     }
 
-    pub(super) fn turn(&mut self, now_ns: u64, next_hop: Option<Mac>, sink: &mut impl TxSink) {
+    pub(super) fn turn(&mut self, now_ns: u64, next_hop: NextHop, sink: &mut impl TxSink) {
         match &mut self.kind {
             Kind::Receive(receiver) => receiver.turn(now_ns),
             Kind::Send(sender) => sender.turn(now_ns, next_hop, sink),

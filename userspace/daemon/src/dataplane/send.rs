@@ -26,6 +26,7 @@ use self::timing::pacer;
 use super::attachment::Attachments;
 use super::clock::MediaClock;
 use super::config::PortInfo;
+use super::neighbour::NextHop;
 use super::refusal::RuntimeError;
 use super::stats::SessionStats;
 use super::tap::Taps;
@@ -237,14 +238,16 @@ impl Sender {
         first.map_or(self.collected, |it| it.number)
     }
 
-    /// Sends what is due at `now_ns` to `next_hop`; `None` until that address is known.
-    pub(super) fn turn(&mut self, now_ns: u64, next_hop: Option<Mac>, sink: &mut impl TxSink) {
+    /// Sends what is due at `now_ns` to `next_hop`.
+    pub(super) fn turn(&mut self, now_ns: u64, next_hop: NextHop, sink: &mut impl TxSink) {
         let schedule = *self.schedule();
         self.retry_ns = None;
-        self.stats
-            .counters
-            .waiting_for_arp
-            .set(u64::from(next_hop.is_none()));
+        let counters = &self.stats.counters;
+        let answers = matches!(next_hop, NextHop::Known(_));
+        counters.waiting_for_arp.set(u64::from(!answers));
+        let is_silent = matches!(next_hop, NextHop::Silent(_));
+        counters.silent_neighbour.set(u64::from(is_silent));
+        let next_hop = next_hop.mac();
         self.give_up(now_ns, next_hop);
         let mut budget = PACKETS_A_TURN;
         loop {

@@ -17,6 +17,7 @@ use super::command::{Outbox, PollerEvent};
 use super::config::PortInfo;
 use super::demux::{Demux, Found};
 use super::hand_over::Unclaimed;
+use super::neighbour::NextHop;
 use super::outlet::Outlet;
 use super::port::{NoSession, Packet, PollerPort, RECEIVED_A_TURN, RX_BURST};
 use super::refusal::StartRefusal;
@@ -329,7 +330,7 @@ impl Sessions {
             if let Some(port) = entry.port.map(|port| &mut ports[port]) {
                 let made = port.transmit.made();
                 let hop = next_hop(&entry.runtime, &port.info);
-                let hop = hop.and_then(|hop| port.neighbours.mac_of(hop));
+                let hop = hop.map_or(NextHop::Unknown, |hop| port.neighbours.hop(hop));
                 entry.runtime.turn(now_ns, hop, &mut port.transmit);
                 sent += port.transmit.made() - made;
                 switch(entry, index, &mut self.demux, ports, outbox);

@@ -34,6 +34,8 @@ pub(super) struct PortSlot {
     /// The device's rules, each with its session.
     rules: HashMap<SocketAddrV4, (u64, FlowRule)>,
     groups: PortGroups,
+    /// The pollers that have the queues of those that died, by place.
+    heirs: HashMap<usize, usize>,
     /// The state of the link that was last published.
     published_up: bool,
 }
@@ -96,6 +98,7 @@ impl PortSlot {
             hand_over: (spec.pollers.len() > 1).then(|| Arc::new(HandOver::new(lanes.cloned()))),
             rules: HashMap::new(),
             groups,
+            heirs: HashMap::new(),
             published_up: true,
         };
         Ok((slot, info))
@@ -231,6 +234,7 @@ impl PortSlot {
         match &mut self.state {
             PortState::Open { port, unserved } if port.is_present() => {
                 unserved.retain(|poller| !serve(port, info, &self.spec, *poller, pollers));
+                bequeath(port, info, &mut self.heirs, pollers);
                 let up = port.link().is_up;
                 let change = PollerEvent::PortLink { port: name(), up };
                 if up != self.published_up && events.push(change).is_ok() {
@@ -314,6 +318,7 @@ impl PortSlot {
             return;
         };
         *known = info(&self.spec, &port);
+        self.heirs.clear();
         let mut unserved = self.spec.pollers.clone();
         unserved.retain(|poller| !serve(&port, known, &self.spec, *poller, pollers));
         self.published_up = true;
@@ -374,7 +379,7 @@ impl PortSlot {
     }
 
     pub(super) fn membership(&self, group: Ipv4Addr) -> Option<GroupState> {
-        self.groups.membership(group)
+        self.groups.membership(group, monotonic_ns())
     }
 
     /// When [`Self::serve_groups`] next has work.
@@ -382,10 +387,18 @@ impl PortSlot {
         self.groups.due_ns()
     }
 
+    /// The pollers that have a queue of the port, and so can send.
+    pub(super) fn senders(&self, info: &PortInfo) -> Vec<usize> {
+        let own = info.pollers.iter().take(info.queues.into()).enumerate();
+        let heir = |(lane, poller)| self.heirs.get(&lane).copied().unwrap_or(poller);
+        own.map(|(lane, poller)| heir((lane, *poller))).collect()
+    }
+
     /// Answers queries and reports changes of the groups, through the first living poller.
     pub(super) fn serve_groups(&mut self, info: &PortInfo, pollers: &[PollerHandle]) {
         let frames = self.groups.turn(info, monotonic_ns());
-        let mut senders = info.senders().iter().map(|poller| &pollers[*poller].inbox);
+        let senders = self.senders(info).into_iter();
+        let mut senders = senders.map(|poller| &pollers[poller].inbox);
         let Some(sender) = senders.find(|inbox| !inbox.is_closed()) else {
             return;
         };
@@ -409,6 +422,44 @@ fn serve(
     let lane = lane.expect("one of the port's");
     let plug = Command::Plug(Box::new(queues(port, info.clone(), lane)));
     pollers[poller].inbox.send(plug).is_ok()
+}
+
+/// Gives the queues of pollers that have died to living ones of the port: their packets are handed over
+/// from there. `heirs` are those that have such queues, by the place of the dead.
+fn bequeath(
+    port: &Port,
+    info: &PortInfo,
+    heirs: &mut HashMap<usize, usize>,
+    pollers: &[PollerHandle],
+) {
+    let lives = |poller: &usize| !pollers[*poller].inbox.is_closed();
+    let with_queue = usize::from(info.queues).min(info.pollers.len());
+    for (lane, first) in info.pollers.iter().take(with_queue).enumerate() {
+        if lives(heirs.get(&lane).unwrap_or(first)) || mutant!("poller: its queues die with it") {
+            continue;
+        }
+        let (own, others) = info.pollers.split_at(with_queue);
+        // One without a queue of its own first.
+        let Some(heir) = others.iter().chain(own).copied().find(lives) else {
+            return;
+        };
+        // Without them its thread has not ended yet.
+        let queues = queues(port, info.clone(), lane);
+        if queues.queues.is_some()
+            && pollers[heir]
+                .inbox
+                .send(Command::Adopt(Box::new(queues)))
+                .is_ok()
+        {
+            tracing::warn!(
+                port = info.name,
+                queue = lane,
+                heir = pollers[heir].name,
+                "the queues of a dead poller have another one"
+            );
+            heirs.insert(lane, heir);
+        }
+    }
 }
 
 fn info(spec: &PortSpec, port: &Port) -> PortInfo {

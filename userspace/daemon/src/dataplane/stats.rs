@@ -150,8 +150,10 @@ counters! {
         slots_missed,
         /// Send: frame times that passed while the port's link was down; nothing was sent.
         frames_no_link,
-        /// Send: 1 while the receiver's hardware address is unknown; nothing is sent.
+        /// Send: 1 while the neighbour has answered no ARP request, or answers none any more.
         waiting_for_arp,
+        /// Send: 1 while packets go to the last address of a neighbour that answers none any more.
+        silent_neighbour,
         /// Time of the last finished frame: CLOCK_MONOTONIC, ns; 0 before the first.
         last_frame_ns,
         /// Values in shared memory that a correct client cannot write.

@@ -57,6 +57,11 @@ impl Transmit {
         self.queue = queue;
     }
 
+    /// Whether it can send.
+    pub(super) const fn has_queue(&self) -> bool {
+        self.queue.is_some()
+    }
+
     /// Packets queued so far.
     pub(super) fn made(&self) -> u64 {
         self.made

@@ -232,15 +232,17 @@ fn node(host: &Host, config: &Config, port: &Port, interface: &str) -> Finding {
         return Finding::ok(check, "the device is on no node");
     };
     let near = host.list(&format!("sys/devices/system/node/node{node}/cpulist"));
-    let mut pollers = config
-        .pollers_of(port)
-        .flatten()
-        .map(|at| &config.poller[at]);
-    match pollers.find(|poller| !near.contains(&poller.core)) {
+    let cores = config.cores().unwrap_or_default();
+    let pollers = config.pollers_of(port).flatten();
+    let mut placed = pollers.filter_map(|at| {
+        let poller = &config.poller[at];
+        Some((poller, poller.core.or(cores.get(at).copied())?))
+    });
+    match placed.find(|(_, core)| !near.contains(core)) {
         None => Finding::ok(check, format!("device and pollers are on node {node}")),
-        Some(poller) => Finding::warning(
+        Some((poller, core)) => Finding::warning(
             check,
-            format!("the device is on node {node}, core {} is not", poller.core),
+            format!("the device is on node {node}, core {core} is not"),
         )
         .because(
             "each packet crosses between the nodes",

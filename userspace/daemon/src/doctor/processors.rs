@@ -8,22 +8,22 @@ use super::host::{Host, numbers};
 const CPU: &str = "sys/devices/system/cpu";
 
 pub(super) fn check(host: &Host, config: &Config) -> Vec<Finding> {
-    let mut findings = vec![match config.check_cores() {
-        Ok(()) => Finding::ok("cores", format!("pollers: {}", config.poller.len())),
+    let cores = config.cores();
+    let mut findings = vec![match &cores {
+        Ok(_) => Finding::ok("cores", format!("pollers: {}", config.poller.len())),
         Err(error) => Finding::fail("cores", error.to_string()).because(
             "a poller is pinned to its core",
             "change poller.*.core, or the service's CPUAffinity or cpuset",
         ),
     }];
-    for poller in &config.poller {
-        findings.push(isolation(host, poller));
-        findings.push(governor(host, poller));
+    for (poller, core) in config.poller.iter().zip(cores.into_iter().flatten()) {
+        findings.push(isolation(host, poller, core));
+        findings.push(governor(host, core));
     }
     findings
 }
 
-fn isolation(host: &Host, poller: &Poller) -> Finding {
-    let core = poller.core;
+fn isolation(host: &Host, poller: &Poller, core: usize) -> Finding {
     let check = format!("isolation: core {core}");
     let interrupts = interrupts(host, core);
     if !host.list(&format!("{CPU}/isolated")).contains(&core) {
@@ -85,8 +85,7 @@ fn interrupts(host: &Host, core: usize) -> usize {
     served.iter().filter(|it| of(it).contains(&core)).count()
 }
 
-fn governor(host: &Host, poller: &Poller) -> Finding {
-    let core = poller.core;
+fn governor(host: &Host, core: usize) -> Finding {
     let check = format!("governor: core {core}");
     let governor = host.text(&format!("{CPU}/cpu{core}/cpufreq/scaling_governor"));
     match governor.as_deref() {
@@ -114,16 +113,13 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         };
-        let poller = Poller {
-            core: 2,
-            ..toml::from_str("name=\"p\"\ncore=0").unwrap()
-        };
+        let poller: Poller = toml::from_str("name=\"p\"").unwrap();
         let host = Host::at(folder.path());
-        let shared = isolation(&host, &poller);
+        let shared = isolation(&host, &poller, 2);
         assert_eq!(shared.level, Warning);
         assert!(shared.mend.contains("isolcpus=2"), "{shared:?}");
         write("sys/devices/system/cpu/isolated", "1-3\n");
-        assert_eq!(isolation(&host, &poller).level, Ok);
+        assert_eq!(isolation(&host, &poller, 2).level, Ok);
         let process = |pid: u32, name: &str, parent: u32, cores: &str| {
             let text = format!("Name:\t{name}\nPPid:\t{parent}\nCpus_allowed_list:\t{cores}\n");
             write(&format!("proc/{pid}/status"), &text);
@@ -131,25 +127,25 @@ mod tests {
         process(7, "kworker", 2, "0-3");
         process(8, "sshd", 1, "0-1");
         process(9, "onaird", 1, "0-3");
-        assert_eq!(isolation(&host, &poller).level, Ok);
+        assert_eq!(isolation(&host, &poller, 2).level, Ok);
         process(10, "stress", 1, "2-3");
-        let pinned = isolation(&host, &poller);
+        let pinned = isolation(&host, &poller, 2);
         assert_eq!(pinned.level, Warning);
         assert!(pinned.found.contains("stress (10)"), "{pinned:?}");
         fs::remove_dir_all(folder.path().join("proc/10")).unwrap();
         write("proc/irq/9/effective_affinity_list", "2\n");
         write("proc/irq/10/effective_affinity_list", "0-1\n");
-        let interrupted = isolation(&host, &poller);
+        let interrupted = isolation(&host, &poller, 2);
         assert!(
             interrupted.found.contains("1 interrupts"),
             "{interrupted:?}"
         );
 
-        assert_eq!(governor(&host, &poller).level, Ok);
+        assert_eq!(governor(&host, 2).level, Ok);
         write(
             "sys/devices/system/cpu/cpu2/cpufreq/scaling_governor",
             "powersave\n",
         );
-        assert_eq!(governor(&host, &poller).level, Warning);
+        assert_eq!(governor(&host, 2).level, Warning);
     }
 }

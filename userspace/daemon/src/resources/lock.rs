@@ -11,11 +11,15 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use super::ResourceError;
-use super::journal::Journal;
+use super::journal::{Journal, JournalState};
 use super::owner::{Owner, ProcessStatus};
 
 /// Interval between two checks of a dying daemon.
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// Share of the patience, as a divisor, after which a dead daemon's guardian is killed. It ends by itself
+/// some milliseconds after its daemon.
+const GUARDIAN_SHARE: u32 = 8;
 
 /// The lock. It ends with the process.
 #[derive(Debug)]
@@ -24,6 +28,12 @@ pub(super) struct StateLock {
 }
 
 impl StateLock {
+    /// Another descriptor of the lock, as a guardian has it.
+    #[cfg(test)]
+    pub(super) fn try_clone(&self) -> File {
+        self._folder.try_clone().expect("a descriptor is free")
+    }
+
     /// Creates the folder if needed and locks it. Waits up to `patience` for a killed daemon that
     /// the kernel still takes down (75 to 145 ms for each of its BPF links). Does not wait for a
     /// running one.
@@ -42,63 +52,128 @@ impl StateLock {
         std::fs::create_dir_all(dir).map_err(system("make the folder"))?;
         // Lock the folder itself: no lock file is left over.
         let folder = File::open(dir).map_err(system("open the folder"))?;
+        let me = Owner::me().map_err(system("read /proc for"))?;
         let begin = Instant::now();
-        let mut has_logged = false;
-        let mut wait = |owner: &dyn Display| -> Result<(), ResourceError> {
-            if begin.elapsed() >= patience {
-                return Err(ResourceError::InUse {
-                    dir: dir.to_owned(),
-                    owner: owner.to_string(),
-                });
+        let (mut has_logged, mut has_tried) = (false, false);
+        loop {
+            let is_locked = match flock(&folder, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => true,
+                Err(Errno::WOULDBLOCK) => false,
+                Err(error) => return Err(system("lock the folder")(error.into())),
+            };
+            // The kernel closes a dead daemon's files one after the other: the lock may be free before
+            // its sockets and links.
+            let state = journal.read().map_err(system("read the journal in"))?;
+            let found = Predecessor::of(state.as_ref(), is_locked.then_some(&me))
+                .map_err(system("read /proc for"))?;
+            let is_over = match found {
+                Predecessor::Daemon(_, ProcessStatus::Lives) if !is_locked => true,
+                Predecessor::Gone if is_locked => return Ok(Self { _folder: folder }),
+                _ => begin.elapsed() >= patience,
+            };
+            if is_over {
+                return Err(found.refusal(dir));
             }
             if !has_logged {
                 has_logged = true;
-                tracing::info!(%owner, "waiting for the previous daemon to exit");
+                tracing::info!(owner = %found, "waiting for the previous daemon to exit");
+            }
+            if let Predecessor::Guardian { guardian, .. } = found
+                && !has_tried
+                && begin.elapsed() >= patience / GUARDIAN_SHARE
+            {
+                has_tried = true;
+                end_guardian(guardian);
             }
             std::thread::sleep(PAUSE);
-            Ok(())
+        }
+    }
+}
+
+/// What a new daemon waits for.
+#[derive(Clone, Copy)]
+enum Predecessor<'a> {
+    /// The daemon that wrote the journal.
+    Daemon(&'a Owner, ProcessStatus),
+    /// The daemon is dead, its guardian has its files.
+    Guardian {
+        daemon: &'a Owner,
+        guardian: &'a Owner,
+    },
+    /// Nothing that the journal names. Without the lock: a daemon that has not written it yet.
+    Gone,
+}
+
+impl<'a> Predecessor<'a> {
+    /// `me`: this process, if it has the lock.
+    fn of(state: Option<&'a JournalState>, me: Option<&Owner>) -> std::io::Result<Self> {
+        let Some(state) = state else {
+            return Ok(Self::Gone);
         };
-        loop {
-            match flock(&folder, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => break,
-                Err(Errno::WOULDBLOCK) => {}
-                Err(error) => return Err(system("lock the folder")(error.into())),
-            }
-            let state = journal.read().map_err(system("read the journal in"))?;
-            let owner = state.map(|state| state.owner);
-            let status = owner.as_ref().map(Owner::status).transpose();
-            if status.map_err(system("read /proc for"))? == Some(ProcessStatus::Lives) {
-                return Err(ResourceError::InUse {
-                    dir: dir.to_owned(),
-                    owner: owner.expect("it lives").to_string(),
-                });
-            }
-            match &owner {
-                Some(owner) => wait(owner)?,
-                None => wait(&"another daemon")?,
-            }
+        let daemon = &state.owner;
+        let status = daemon.status()?;
+        if matches!(status, ProcessStatus::Lives) {
+            return Ok(if Some(daemon) == me {
+                Self::Gone
+            } else {
+                Self::Daemon(daemon, status)
+            });
         }
-        // The kernel closes its files one after the other: the lock may be free before its sockets
-        // and links.
-        if let Some(state) = journal.read().map_err(system("read the journal in"))? {
-            let me = Owner::me().map_err(system("read /proc for"))?;
-            let is_there = |process: &Owner| {
-                let status = process.status().map_err(system("read /proc for"))?;
-                Ok(*process != me && matches!(status, ProcessStatus::Dying | ProcessStatus::Lives))
-            };
-            while is_there(&state.owner)? {
-                wait(&state.owner)?;
-            }
-            // It has what the daemon had, and ends by itself.
-            if let Some(guardian) = &state.guardian {
-                let (pid, owner) = (guardian.pid, &state.owner);
-                while !mutant!("start: beside the last daemon's guardian") && is_there(guardian)? {
-                    wait(&format_args!(
-                        "process {pid}, the guardian of the dead {owner},"
-                    ))?;
-                }
-            }
+        if let Some(guardian) = &state.guardian
+            && !mutant!("start: beside the last daemon's guardian")
+            && matches!(
+                guardian.status()?,
+                ProcessStatus::Dying | ProcessStatus::Lives
+            )
+        {
+            return Ok(Self::Guardian { daemon, guardian });
         }
-        Ok(Self { _folder: folder })
+        Ok(match status {
+            ProcessStatus::Dying => Self::Daemon(daemon, status),
+            _ => Self::Gone,
+        })
+    }
+
+    fn refusal(self, dir: &Path) -> ResourceError {
+        let (dir, user) = (dir.to_owned(), self.to_string());
+        match self {
+            Self::Guardian { guardian, .. } => ResourceError::GuardianRemains {
+                dir,
+                user,
+                pid: guardian.pid,
+            },
+            _ => ResourceError::InUse { dir, owner: user },
+        }
+    }
+}
+
+impl Display for Predecessor<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Daemon(daemon, _) => daemon.fmt(f),
+            Self::Guardian { daemon, guardian } => {
+                let pid = guardian.pid;
+                write!(f, "process {pid}, the guardian of the dead {daemon},")
+            }
+            Self::Gone => f.write_str("another daemon"),
+        }
+    }
+}
+
+/// Ends a guardian that did not end with its daemon: it is stopped or frozen, or gets no processor.
+fn end_guardian(guardian: &Owner) {
+    let pid = guardian.pid;
+    match guardian.kill(onair_ipc::guardian::NAME) {
+        Ok(true) => tracing::warn!(
+            pid,
+            "killed the guardian of the previous daemon: it did not end with that daemon"
+        ),
+        // It has ended meanwhile, or another process has its number.
+        Ok(false) => {}
+        Err(error) => tracing::warn!(
+            pid,
+            %error,
+            "cannot kill the guardian of the previous daemon, which did not end with that daemon"
+        ),
     }
 }

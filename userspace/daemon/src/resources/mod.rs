@@ -33,6 +33,16 @@ pub enum ResourceError {
         /// The other daemon.
         owner: String,
     },
+    /// The guardian of a dead daemon does not end.
+    #[error("{user} still has the files of state.dir {}: end it with `kill -9 {pid}`", dir.display())]
+    GuardianRemains {
+        /// The state directory.
+        dir: PathBuf,
+        /// The guardian and its daemon.
+        user: String,
+        /// The guardian's process id.
+        pid: u32,
+    },
     /// A system call failed.
     #[error("cannot {what} {}: {error}", path.display())]
     System {

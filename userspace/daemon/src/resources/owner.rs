@@ -4,6 +4,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use onair_mutant::mutant;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 
 use crate::threads::Stat;
@@ -82,6 +84,35 @@ impl Owner {
             },
         )
     }
+
+    /// Kills it if it is certainly this process and its name is `name`. Returns whether it was killed.
+    ///
+    /// # Errors
+    /// `/proc` is not readable, or the kernel refuses the signal.
+    pub(super) fn kill(&self, name: &str) -> std::io::Result<bool> {
+        let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) else {
+            return Ok(false);
+        };
+        // What is checked below is of this descriptor's process: if the number was given to another one
+        // before, the start time differs; if it is given later, the descriptor's process is gone.
+        let process = match pidfd_open(pid, PidfdFlags::empty()) {
+            Err(rustix::io::Errno::SRCH) => return Ok(false),
+            opened => opened?,
+        };
+        let comm = fs::read_to_string(format!("/proc/{}/comm", self.pid)).unwrap_or_default();
+        let is_it = self.status()? == ProcessStatus::Lives && comm.trim_end() == name;
+        if !mutant!(
+            "start: any process of the guardian's number is killed",
+            true,
+            is_it
+        ) {
+            return Ok(false);
+        }
+        match pidfd_send_signal(&process, Signal::KILL) {
+            Err(rustix::io::Errno::SRCH) => Ok(false),
+            sent => Ok(sent.map(|()| true)?),
+        }
+    }
 }
 
 impl std::fmt::Display for Owner {
@@ -102,6 +133,23 @@ fn started_ticks(pid: u32) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::process::Command;
+
+    #[test]
+    fn process_of_another_name_or_start_time_is_not_killed() {
+        let mut other = Command::new("sleep").arg("60").spawn().unwrap();
+        let owner = Owner::of(other.id()).unwrap();
+        assert!(!owner.kill("onaird-guardian").unwrap());
+        let started_ticks = owner.started_ticks + 1;
+        let later = Owner {
+            started_ticks,
+            ..owner
+        };
+        assert!(!later.kill("sleep").unwrap());
+        assert!(other.try_wait().unwrap().is_none(), "it lives");
+        other.kill().unwrap();
+        other.wait().unwrap();
+    }
 
     #[test]
     fn owner_of_each_kind_then_its_fate() {
@@ -119,10 +167,7 @@ mod tests {
 
     #[test]
     fn owner_killed_then_gone() {
-        let mut child = std::process::Command::new("sleep")
-            .arg("60")
-            .spawn()
-            .unwrap();
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
         let owner = Owner {
             pid: child.id(),
             started_ticks: started_ticks(child.id()).unwrap(),

@@ -42,9 +42,36 @@ fn state_dir_of_a_dead_daemon_whose_guardian_lives_then_the_next_one_waits_for_i
     let text = refused.to_string();
     let named = format!("process {}, the guardian of", guardian.id());
     assert!(text.starts_with(&named), "{text}");
+    // It is not called as a guardian is: another process may have its number.
+    assert_eq!(guardian.try_wait().unwrap(), None);
     guardian.kill().unwrap();
     guardian.wait().unwrap();
     Resources::open(folder.path(), PATIENCE).unwrap();
+}
+
+#[test]
+fn state_dir_of_a_dead_daemon_whose_guardian_is_stopped_then_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join(onair_ipc::guardian::NAME);
+    fs::copy("/bin/sleep", &program).unwrap();
+    let state = folder.path().join("state");
+    let first = Resources::open(&state, PATIENCE).unwrap();
+    // It has the folder's lock, as it has all files of its daemon.
+    let locked = first.inner()._lock.try_clone();
+    let mut guardian = Command::new(&program)
+        .arg("60")
+        .stdin(locked)
+        .spawn()
+        .unwrap();
+    let pid = guardian.id();
+    let process = rustix::process::Pid::from_child(&guardian);
+    rustix::process::kill_process(process, rustix::process::Signal::STOP).unwrap();
+    first.note_guardian(pid).unwrap();
+    killed(first);
+    let waits = std::thread::spawn(move || guardian.wait().unwrap());
+    Resources::open(&state, Duration::from_secs(60)).unwrap();
+    let ended = waits.join().unwrap();
+    assert_eq!(ended.to_string(), "signal: 9 (SIGKILL)");
 }
 
 #[test]

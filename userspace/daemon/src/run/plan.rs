@@ -108,12 +108,20 @@ pub(super) fn dataplane_config(
             })
         })
         .collect::<Result<_, ConfigError>>()?;
-    let pollers = config
-        .poller
-        .iter()
-        .map(|poller| PollerSpec {
+    let pollers = config.poller.iter().zip(config.cores()?);
+    let pollers = pollers
+        .inspect(|(poller, core)| {
+            if poller.core.is_none() {
+                tracing::info!(
+                    poller = poller.name,
+                    core,
+                    "the configuration names no core: this one is free"
+                );
+            }
+        })
+        .map(|(poller, core)| PollerSpec {
             name: poller.name.clone(),
-            core: poller.core,
+            core,
             idle: match poller.idle {
                 config::Idle::Adaptive => Idle::Adaptive,
                 config::Idle::Busy => Idle::Busy,

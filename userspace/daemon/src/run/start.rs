@@ -158,9 +158,7 @@ impl Sockets {
             |text: &str| u32::from_str_radix(text, 8).expect("checked with the configuration");
         let (control, attach) = (&config.control, &config.attach);
         let stream = SocketType::STREAM;
-        let http = bind_socket(&control.socket, stream, mode(&control.mode), group, |_| {
-            Ok(())
-        })?;
+        let http = bind_socket(&control.socket, stream, mode(&control.mode), group)?;
         let attach = Listener::bind(&attach.socket, mode(&attach.mode), group)?;
         let metrics = config.metrics.listen.map(metrics::bind).transpose();
         let asks = config.clock.question().is_some();

@@ -53,6 +53,14 @@ pub(super) fn check_addresses(spec: &SessionSpec, port: &PortInfo) -> Result<(),
                 port.name
             ),
         )),
+        Direction::Send if destination == own => errors.push(SpecError::new(
+            "flow.destination",
+            format!(
+                "{destination} is the address of port {} itself, which receives nothing that it sends: give the \
+                 receiver's address",
+                port.name
+            ),
+        )),
         Direction::Send if port.next_hop(destination).is_none() => errors.push(SpecError::new(
             "flow.destination",
             format!(
@@ -315,6 +323,8 @@ mod tests {
     fn addresses_of_others_then_refused_by_field() {
         let fields = problems("receive", "10.77.0.2:5004", None);
         assert_eq!(fields, ["flow.destination"]);
+        let fields = problems("send", "10.77.0.1:5004", None);
+        assert_eq!(fields, ["flow.destination"], "the port itself");
         let fields = problems("send", "10.78.0.2:5004", Some("10.77.0.9"));
         assert_eq!(fields, ["flow.destination", "flow.source"]);
     }

@@ -313,18 +313,28 @@ impl Session {
         services.is_alive(self.placement.poller())
     }
 
-    /// A converted session whose converter has died gets another one, and looks for its source again. (The poller of
-    /// a port is not replaced: it has the port's queues.)
+    /// A session whose poller or converter has died gets another one. A converted one looks for its source
+    /// again; one of packets stays if no other poller of its port lives.
     ///
     /// # Errors
     /// `limit_reached`: no thread can be started.
-    pub fn leave_dead_converter(&mut self, services: &mut Services) -> Result<(), Problem> {
-        if !self.is_converted() || self.has_live_thread(services) {
+    pub fn leave_dead_thread(&mut self, services: &mut Services) -> Result<(), Problem> {
+        if self.has_live_thread(services) {
             return Ok(());
         }
+        let is_converted = self.is_converted();
         let Place::Here(runtime) = self.core.place() else {
             return Ok(());
         };
+        if !is_converted {
+            let bytes = self.placement.bytes_per_second();
+            let mut ports = services.dataplane.ports().iter();
+            if let Some(port) = ports.find(|port| port.name == self.spec.port) {
+                self.placement = super::place(&self.spec, port, bytes, services);
+                self.poller = services.poller_name(self.placement.poller());
+            }
+            return Ok(());
+        }
         // Its source's frames would wake the dead one.
         runtime.disconnect();
         self.source.link = None;

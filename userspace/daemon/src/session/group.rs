@@ -41,13 +41,31 @@ impl Session {
                 },
                 joined: state.joined,
                 problem: state.problem,
+                igmp_version: state.version.map(|version| version.number().into()),
                 querier: state.querier.map(|querier| Querier {
                     address: querier.address.to_string(),
                     version: querier.version.number().into(),
                     age_ms: sys::monotonic_ns().saturating_sub(querier.seen_ns) / 1_000_000,
+                    is_gone: state.misses_querier,
                 }),
             }
         })
+    }
+
+    pub(super) fn querier_problem(&self) -> Option<SessionProblem> {
+        let group = self.traffic.group.as_ref()?;
+        let querier = group.querier.as_ref().filter(|it| it.is_gone)?;
+        Some(problem(
+            SessionProblemKind::QuerierGone,
+            format!(
+                "the querier {} of port {} has not asked for {} s, so switches may stop forwarding {}: look after it, or \
+                 enable another one",
+                querier.address,
+                self.spec.port,
+                querier.age_ms / 1000,
+                group.group
+            ),
+        ))
     }
 
     pub(super) fn group_problem(&self) -> Option<SessionProblem> {

@@ -248,6 +248,7 @@ mod tests {
         let left_out = [
             "packets_malformed",
             "waiting_for_arp",
+            "silent_neighbour",
             "last_frame_ns",
             "ssrc",
             "other_ssrc",

@@ -16,6 +16,7 @@ mod former_clients;
 mod group;
 mod metrics;
 mod naming;
+mod recent;
 mod recording;
 mod retarget;
 mod sdp;
@@ -232,6 +233,7 @@ impl Session {
             peer: self.peer(),
             group: self.traffic.group.clone(),
             timing: self.timing(),
+            recent: self.recent(),
             counters: convert::counters(&self.stats),
         }
     }

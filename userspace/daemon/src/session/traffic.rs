@@ -10,13 +10,13 @@ use onair_types::{
 };
 
 use super::Session;
+use super::recent::Looks;
 use crate::dataplane::{PortInfo, SessionSnapshot, Ssrc};
+use crate::growth::Growth;
 use crate::services::Services;
 
 /// A receiver that does not answer ARP for this long is a problem: five requests.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// A problem that packets or drops show is over when none came for this long.
-const CALM: Duration = Duration::from_secs(5);
 /// Reasons of refused packets that a source of another format causes.
 const FORMAT: [&str; 5] = [
     "interlaced",
@@ -25,25 +25,6 @@ const FORMAT: [&str; 5] = [
     "bad_srd_range",
     "bad_pgroup_alignment",
 ];
-
-/// A counter that grows while a problem lasts.
-#[derive(Debug, Default)]
-struct Growth {
-    seen: u64,
-    grew_at: Option<Instant>,
-}
-
-impl Growth {
-    /// Whether it grew at this look or within [`CALM`].
-    fn lasts(&mut self, value: u64, now: Instant) -> bool {
-        if value > self.seen {
-            self.grew_at = Some(now);
-        }
-        self.seen = value;
-        self.grew_at
-            .is_some_and(|at| now.saturating_duration_since(at) < CALM)
-    }
-}
 
 /// Problems of one session's traffic.
 #[derive(Debug, Default)]
@@ -54,6 +35,7 @@ pub(super) struct Traffic {
     pub(super) group: Option<GroupMembership>,
     /// Receive: the newest measurement of the packets' timing.
     pub(super) timing: Option<Box<Monitor>>,
+    pub(super) recent: Looks,
     waiting_since: Option<Instant>,
     other_ssrc: Growth,
     format: Growth,
@@ -71,11 +53,12 @@ impl Session {
         self.traffic.link_up = link;
         self.traffic.group = self.group_membership(services);
         self.stats.take_timing(&mut self.traffic.timing);
+        self.look_at_rates();
         self.stats.note_link(self.traffic.link_up != Some(true));
         let found = match (self.state(), port) {
             (SessionState::Running, Some(port)) => {
                 let port = port.clone();
-                self.find_problems(&port, now)
+                self.find_problems(services, &port, now)
             }
             (SessionState::Running, None) => self.converted_problems(now),
             _ => Vec::new(),
@@ -115,18 +98,21 @@ impl Session {
         })
     }
 
-    fn find_problems(&mut self, port: &PortInfo, now: Instant) -> Vec<SessionProblem> {
+    fn find_problems(
+        &mut self,
+        services: &Services,
+        port: &PortInfo,
+        now: Instant,
+    ) -> Vec<SessionProblem> {
         let counted = self.stats.snapshot();
         let mut found = Vec::new();
         if self.traffic.link_up != Some(true) {
-            let detail = format!(
-                "the link of port {} is down: check the cable and the other end",
-                port.name
-            );
+            let detail = services.link_problem(&port.name);
             found.push(problem(Kind::LinkDown, detail));
         }
         found.extend(self.peer_problem(port, now));
         found.extend(self.group_problem());
+        found.extend(self.querier_problem());
         found.extend(self.source_problems(&counted, now));
         found.extend(self.slow_clients(now));
         found
@@ -152,22 +138,36 @@ impl Session {
             ));
         }
         // Without a link no request leaves: that is the problem then.
+        let hop = port.next_hop(*address).unwrap_or(*address);
         let waits = peer == Some(PeerState::Unresolved) && self.traffic.link_up == Some(true);
         let since = waits.then(|| *self.traffic.waiting_since.get_or_insert(now));
         self.traffic.waiting_since = since;
         let waited = since.map(|since| now.saturating_duration_since(since))?;
-        let hop = port.next_hop(*address).unwrap_or(*address);
+        // It has left its requests unanswered already.
+        let is_silent = self.stats.snapshot().silent_neighbour == 1;
+        let (answers, sent) = if is_silent {
+            let held = "go to its last hardware address for 30 s, then none are sent";
+            (
+                "answers no ARP request any more",
+                format!("packets to {address} {held}"),
+            )
+        } else {
+            (
+                "answers no ARP request",
+                format!("nothing is sent to {address}"),
+            )
+        };
         let whose = if hop == *address {
             "receiver"
         } else {
             "gateway"
         };
-        (waited >= PATIENCE).then(|| {
+        (is_silent || waited >= PATIENCE).then(|| {
             problem(
                 Kind::PeerUnresolved,
                 format!(
-                    "{hop} answers no ARP request on port {}, and nothing is sent to {address}: check \
-                     that the {whose} is up, has this address and is in the network of {own}/{prefix}",
+                    "{hop} {answers} on port {}, and {sent}: check that the {whose} is up, has this address \
+                     and is in the network of {own}/{prefix}",
                     port.name
                 ),
             )
@@ -263,22 +263,5 @@ pub(super) const fn problem(problem: Kind, detail: String) -> SessionProblem {
         detail,
         ssrc: None,
         other_ssrc: None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn counter_that_grew_then_the_problem_lasts_until_it_is_calm() {
-        let start = Instant::now();
-        let mut growth = Growth::default();
-        assert!(!growth.lasts(0, start));
-        assert!(growth.lasts(3, start));
-        assert!(growth.lasts(3, start + CALM / 2));
-        assert!(growth.lasts(4, start + CALM / 2));
-        assert!(growth.lasts(4, start + CALM));
-        assert!(!growth.lasts(4, start + CALM * 2));
     }
 }

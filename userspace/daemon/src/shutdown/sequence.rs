@@ -131,9 +131,15 @@ impl CoordinatorShared {
             us: None,
         };
         ledger.phases.push((time, began.1));
-        let cause = ledger.cause.as_ref().map(ToString::to_string);
+        let cause = ledger.cause.clone();
         drop(ledger);
-        tracing::info!(%phase, cause = cause.unwrap_or_default(), "shutdown");
+        // The error of a failed start is the one line that matters: its phases do not hide it.
+        if let Some(Cause::StartFailed) = cause {
+            tracing::debug!(%phase, "shutdown");
+        } else {
+            let cause = cause.map(|it| it.to_string()).unwrap_or_default();
+            tracing::info!(%phase, cause, "shutdown");
+        }
         self.publish_progress();
     }
 

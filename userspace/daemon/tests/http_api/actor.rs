@@ -304,6 +304,7 @@ impl Actor {
             peer: None,
             group: None,
             timing: None,
+            recent: None,
             counters: SessionCounters::default(),
         };
         // As if another user's process had made it.
@@ -328,6 +329,7 @@ impl Actor {
             return Err(Problem::new(code, format!("{session} is not here")));
         };
         caller.require(Some(self.sessions[at].owner))?;
+        caller.require_tag(|| self.sessions[at].view.etag())?;
         Ok(at)
     }
 

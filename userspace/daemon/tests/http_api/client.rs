@@ -90,7 +90,7 @@ pub(crate) fn limited(change: impl FnOnce(&mut Limits)) -> Served {
 pub(crate) fn served_with(limits: Limits, prepare: impl FnOnce(&mut Actor)) -> Served {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("control.sock");
-    let bound = bind_socket(&path, SocketType::STREAM, 0o666, None, |_| Ok(())).unwrap();
+    let bound = bind_socket(&path, SocketType::STREAM, 0o666, None).unwrap();
     let listener = UnixListener::from_std(bound.socket.into()).unwrap();
     let (handle, actions) = ControlHandle::new(8, Duration::from_secs(1));
     let (hangups_in, hangups) = mpsc::unbounded_channel();
@@ -145,7 +145,21 @@ impl Served {
     }
 
     pub(crate) async fn ask(&self, method: &str, path: &str, body: Option<&str>) -> Answer {
+        self.ask_with("", method, path, body).await
+    }
+
+    /// With a further header.
+    pub(crate) async fn ask_with(
+        &self,
+        header: &str,
+        method: &str,
+        path: &str,
+        body: Option<&str>,
+    ) -> Answer {
         let mut request = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n");
+        if !header.is_empty() {
+            request += &format!("{header}\r\n");
+        }
         if let Some(body) = body {
             request += &format!(
                 "Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",

@@ -163,6 +163,7 @@ pub(crate) fn root() -> Caller {
         },
         grant: onaird::authority::Grant::Any,
         attach: onaird::authority::Grant::Any,
+        if_match: Vec::new(),
         rank: onair_probe::share::Rank::Root,
     }
 }

@@ -6,6 +6,7 @@ mod client;
 mod documents;
 
 mod bodies;
+mod conditions;
 mod connections;
 mod document;
 mod events;

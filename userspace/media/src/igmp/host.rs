@@ -18,6 +18,8 @@ const UNSOLICITED_MS: u64 = 1_000;
 const OLDER_UNSOLICITED_MS: u64 = 10_000;
 /// Interval of general queries if the querier does not tell (§8.2).
 const QUERY_INTERVAL_MS: u64 = 125_000;
+/// Time for an answer if the querier does not tell (§8.3).
+const RESPONSE_MS: u64 = 10_000;
 
 /// The querier of a port's link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +102,28 @@ impl Host {
     #[must_use]
     pub const fn querier(&self) -> Option<Querier> {
         self.querier
+    }
+
+    /// The version that the host speaks: the oldest of a present querier (§7.2.1).
+    #[must_use]
+    pub const fn version_at(&self, now_ns: u64) -> Version {
+        if now_ns < self.v1_until_ns {
+            Version::V1
+        } else if now_ns < self.v2_until_ns {
+            Version::V2
+        } else {
+            Version::V3
+        }
+    }
+
+    /// Whether a querier asked, and none has asked for as long as another would wait before it takes over
+    /// (§8.5).
+    #[must_use]
+    pub fn misses_querier(&self, now_ns: u64) -> bool {
+        let present_ms = u64::from(self.robustness) * self.interval_ms + RESPONSE_MS / 2;
+        self.querier.is_some_and(|querier| {
+            now_ns.saturating_sub(querier.seen_ns) > present_ms.saturating_mul(MS)
+        })
     }
 
     /// Wants the sources of `filter` of `group` from now on. The first report is due at once.
@@ -218,13 +242,7 @@ impl Host {
     /// Speaks the oldest version of a present querier. A change of it cancels what is pending
     /// (§7.2.1).
     fn settle_version(&mut self, now_ns: u64) {
-        let version = if now_ns < self.v1_until_ns {
-            Version::V1
-        } else if now_ns < self.v2_until_ns {
-            Version::V2
-        } else {
-            Version::V3
-        };
+        let version = self.version_at(now_ns);
         if mem::replace(&mut self.version, version) == version {
             return;
         }

@@ -259,3 +259,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn querier_stays_away_then_missed_after_its_interval_and_the_version_in_force_is_told() {
+    let mut host = Host::new(3);
+    assert!(!host.misses_querier(10_000 * S), "none ever asked");
+    host.query(&query(Version::V2, None, 1_000), S);
+    host.query(&query(Version::V3, None, 1_000), 2 * S);
+    assert_eq!(host.querier().unwrap().version, Version::V3);
+    assert_eq!(host.version_at(3 * S), Version::V2);
+    assert_eq!(host.version_at(300 * S), Version::V3);
+    // Two intervals of 125 s, and half the time for an answer.
+    assert!(!host.misses_querier(257 * S) && host.misses_querier(258 * S));
+    host.query(&query(Version::V3, None, 1_000), 300 * S);
+    assert!(!host.misses_querier(301 * S));
+}

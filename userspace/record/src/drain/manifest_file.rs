@@ -23,6 +23,7 @@ impl Drain {
         }
         (manifest.gaps, manifest.gaps_more) = self.gaps.list(self.files.producers());
         manifest.frames = self.encoder.frames().cloned();
+        manifest.count_frames();
         manifest.problems.clone_from(&self.files.problems);
         if self.files.problems_more > 0 {
             let more = format!("and {} more", self.files.problems_more);

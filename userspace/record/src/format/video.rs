@@ -132,7 +132,6 @@ impl Video {
             out.extend_from_slice(FRAME_LINE);
         }
         planar::write(&format, &self.flows[producer].buffer.slots[slot], out);
-        self.frames.written += 1;
         let packets = u64::from(report.packets_received);
         let bytes = format.frame_bytes() as u64;
         files.mark_frame(producer, packets, bytes, report.first_packet_ns);

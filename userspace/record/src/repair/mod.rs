@@ -128,6 +128,7 @@ fn complete(claim: Claim, path: &Path, names: &[String]) -> io::Result<Manifest>
         found.mend(&folder)?;
     }
     verdict::write(&mut manifest, &found, plans, at, last_known);
+    manifest.count_frames();
     manifest_file.finish(&text(&manifest))?;
     Ok(manifest)
 }

@@ -135,7 +135,8 @@ pub(crate) fn check_sum(file: &Path, expected: &str) {
 
 pub(crate) fn run(program: &str, arguments: &[&str]) -> String {
     let done = Command::new(program).args(arguments).output();
-    let done = done.unwrap_or_else(|error| panic!("{program}: {error}: `cargo xtask setup`"));
+    let done =
+        done.unwrap_or_else(|error| panic!("{program}: {error}: `cargo xtask setup --for test`"));
     assert!(
         done.status.success(),
         "{program} {arguments:?}: {}",

@@ -164,6 +164,79 @@ fn video_packets_missing_doubled_and_foreign_then_no_incomplete_frame_and_each_i
 }
 
 #[test]
+fn video_file_removed_then_its_frames_are_not_counted() {
+    let format = raster(8);
+    let (folder, mut recording) = start(|spec| *spec = y4m(&spec.folder, format));
+    let mut producer = recording.producer("a").unwrap();
+    let mut sender = FlowSender::new(format);
+    let mut send = || {
+        sender.frame(|at, packet| assert!(producer.offer(at, packet.len() as u32, packet)));
+    };
+    send();
+    recording.flush(soon()).unwrap();
+    fs::remove_file(folder.path().join("rec.y4m.part")).unwrap();
+    send();
+    let manifest = finish(&mut recording);
+    let in_files: u64 = manifest.files.iter().filter_map(|it| it.frames).sum();
+    assert_eq!(manifest.frames.unwrap().written, in_files);
+    assert_eq!(
+        manifest.totals.lost.removed,
+        sender.packets() * (2 - in_files)
+    );
+}
+
+/// A file system in memory, at most this large.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn new(size: &str) -> Self {
+        let disk = Self(tempfile::tempdir().unwrap());
+        let (size, path) = (format!("size={size}"), disk.0.path().to_string_lossy());
+        run("mount", &["-t", "tmpfs", "-o", &size, "tmpfs", &path]);
+        disk
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        run("umount", &["-l", &self.0.path().to_string_lossy()]);
+    }
+}
+
+#[test]
+fn video_disk_full_then_frames_in_the_file_are_counted() {
+    let (format, frame_bytes) = (raster(8), 128 * 72 * 2);
+    for has_lines in [true, false] {
+        let disk = SmallDisk::new("256k");
+        let (_folder, mut recording) = start(|spec| {
+            *spec = y4m(disk.0.path(), format);
+            if !has_lines {
+                spec.format = Format::Raw(assembler(format));
+            }
+        });
+        let mut producer = recording.producer("a").unwrap();
+        let mut sender = FlowSender::new(format);
+        for _ in 0..60 {
+            sender.frame(|at, packet| {
+                producer.offer(at, packet.len() as u32, packet);
+            });
+        }
+        let manifest = finish(&mut recording);
+        let (frames, file) = (manifest.frames.as_ref().unwrap(), &manifest.files[0]);
+        let name = disk.0.path().join(&file.name);
+        let in_file = if has_lines {
+            frames_by_ffprobe(&name)
+        } else {
+            name.metadata().unwrap().len() / frame_bytes
+        };
+        assert!((1..60).contains(&in_file), "{in_file}");
+        assert_eq!((frames.written, file.frames), (in_file, Some(in_file)));
+        assert_eq!(manifest.totals.written, in_file * sender.packets());
+        assert!(manifest.totals.lost.disk_full > 0 && manifest.totals.balance());
+    }
+}
+
+#[test]
 fn video_split_then_at_frames_and_each_part_opens() {
     let format = raster(8);
     let frame_file_bytes = 128 * 72 * 2 + 6;

@@ -70,6 +70,8 @@ fn line_wrong_then_named() {
         ("m=video 50020", "m=video 99999", 5, "Media port"),
         ("RTP/AVP 96", "UDP 96", 5, "m"),
         ("RTP/AVP 96", "RTP/AVP 128", 5, "m"),
+        ("fmtp:96", "fmtp:97", 9, "fmtp"),
+        ("rtpmap:96", "rtpmap:97", 8, "rtpmap"),
         ("c=IN IP4 239.20.1.1/64\n", "", 5, "c"),
         ("239.20.1.1/64", "239.20.1/64", 6, "c"),
         ("239.20.1.1/64", "239.20.1.1/640", 6, "c"),

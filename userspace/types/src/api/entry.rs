@@ -99,6 +99,29 @@ impl Parameter {
     }
 }
 
+/// Header with the key of a request that may be sent twice (draft-ietf-httpapi-idempotency-key-header).
+pub const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
+
+/// Header parameter of every operation that changes a session.
+const IF_MATCH: Parameter = Parameter {
+    place: Place::Header,
+    ..Parameter::path(
+        "If-Match",
+        Kind::TextOrNull,
+        "The `ETag` of an earlier answer: refused if the session has changed since.",
+    )
+};
+
+/// Header parameter of every operation that creates something.
+const KEY: Parameter = Parameter {
+    place: Place::Header,
+    ..Parameter::path(
+        IDEMPOTENCY_KEY,
+        Kind::TextOrNull,
+        "Any text: the same request with the same key, within ten minutes, gets the first answer again.",
+    )
+};
+
 /// The static part of an operation's declaration.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
@@ -223,6 +246,26 @@ impl Entry {
         }
     }
 
+    /// Whether it changes a session, and may depend on the session's entity tag.
+    #[must_use]
+    pub fn is_conditional(&self) -> bool {
+        self.method != Method::Get && self.path.starts_with("/v1/sessions/{id}")
+    }
+
+    /// Whether it creates something, and may have a key.
+    #[must_use]
+    pub const fn is_repeatable(&self) -> bool {
+        self.status == 201
+    }
+
+    /// Its parameters in headers.
+    pub fn headers(&self) -> impl Iterator<Item = &'static Parameter> + use<> {
+        let condition = self.is_conditional().then_some(&IF_MATCH);
+        condition
+            .into_iter()
+            .chain(self.is_repeatable().then_some(&KEY))
+    }
+
     /// The operation's id in the API's description.
     #[must_use]
     pub fn id(&self) -> String {
@@ -252,6 +295,12 @@ impl Entry {
         }
         if takes_body {
             all.push(Code::UnsupportedMediaType);
+        }
+        if self.is_conditional() {
+            all.push(Code::PreconditionFailed);
+        }
+        if self.is_repeatable() {
+            all.extend([Code::KeyReused, Code::InProgress]);
         }
         if self.asks_control_thread {
             all.extend([Code::Overloaded, Code::ShuttingDown, Code::Internal]);

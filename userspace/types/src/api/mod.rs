@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 
 pub use certificates::*;
 pub use daemon::*;
-pub use entry::{Entry, Kind, Method, Parameter, Place, Shape};
+pub use entry::{Entry, IDEMPOTENCY_KEY, Kind, Method, Parameter, Place, Shape};
 pub use input::{EventQuery, Input, RecordingQuery, Sent};
 pub use recordings::*;
 pub use right::{Access, Right};

@@ -226,12 +226,8 @@ mod tests {
     fn session_without_packets_and_without_a_source_then_invalid_request() {
         let problem = accept(json!({"name": "a", "port": "b"})).unwrap_err();
         assert_eq!(problem.code, ProblemCode::InvalidRequest);
-        let missing: Vec<_> = problem
-            .errors
-            .iter()
-            .map(|it| it.problem.as_str())
-            .collect();
-        let named = ["direction", "video", "flow"].map(|it| format!("missing field `{it}`"));
-        assert_eq!(missing, named);
+        let missing = ["direction", "video", "flow"].map(|it| crate::SpecError::new(it, "missing"));
+        assert_eq!(problem.errors, missing);
+        assert_eq!(problem.detail, "3 invalid fields: direction, video, flow");
     }
 }

@@ -76,9 +76,10 @@ pub struct VideoDocument {
     pub height: u32,
     /// Frames a second as the exact ratio of ST 2110-20 §7.2: `60/1`, `60`, `30000/1001`.
     /// 1 to 120.
+    #[serde(deserialize_with = "super::video::frame_rate_text")]
     #[cfg_attr(
         feature = "openapi",
-        schema(pattern = "^[1-9][0-9]{0,5}(/[1-9][0-9]{0,5})?$", examples("60/1"))
+        schema(value_type = String, pattern = "^[1-9][0-9]{0,5}(/[1-9][0-9]{0,5})?$", examples("60/1"))
     )]
     pub frame_rate: String,
     /// Bits a sample: 8, 10, 12 or 16; 4:2:0 has no 16.

@@ -111,7 +111,7 @@ impl TryFrom<NewSessionDocument> for NewSession {
         else {
             let missing = document
                 .missing()
-                .map(|field| SpecError::new("", format!("missing field `{field}`")));
+                .map(|field| SpecError::new(field, "missing"));
             return Err(Problem::of_fields(
                 ProblemCode::InvalidRequest,
                 missing.collect(),

@@ -110,7 +110,7 @@ impl Actor {
     fn start(&mut self, asked: Asked<StartSession>) {
         let found = self.find(&asked.caller, &asked.target);
         let found = found.and_then(|id| self.not_ending(id));
-        let found = found.and_then(|id| self.leave_dead_converter(id).map(|()| id));
+        let found = found.and_then(|id| self.leave_dead_thread(id).map(|()| id));
         let Some((id, reply)) = asked.reply.or_refuse(found) else {
             return;
         };

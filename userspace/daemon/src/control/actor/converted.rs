@@ -86,9 +86,9 @@ impl Actor {
     ///
     /// # Errors
     /// `limit_reached`.
-    pub(super) fn leave_dead_converter(&mut self, id: u64) -> Result<(), Problem> {
+    pub(super) fn leave_dead_thread(&mut self, id: u64) -> Result<(), Problem> {
         self.with(id).map_or(Ok(()), |(mut session, services)| {
-            session.leave_dead_converter(services)
+            session.leave_dead_thread(services)
         })
     }
 

@@ -140,7 +140,10 @@ impl Actor {
             .enumerate()
             .map(|(index, poller)| PollerHealth {
                 name: poller.name.clone(),
-                core: u32::try_from(poller.core).unwrap_or(u32::MAX),
+                core: plane
+                    .core(index)
+                    .and_then(|core| u32::try_from(core).ok())
+                    .unwrap_or(u32::MAX),
                 idle: match poller.idle {
                     crate::config::Idle::Adaptive => "adaptive".into(),
                     crate::config::Idle::Busy => "busy".into(),

@@ -67,6 +67,7 @@ impl Actor {
             grant: Grant::Any,
             attach: Grant::Any,
             rank: Rank::Root,
+            if_match: Vec::new(),
         };
         match self.make(&owner, spec, None) {
             Ok(id) => {
@@ -125,7 +126,7 @@ impl Actor {
             };
             match step {
                 // No requester reads this answer.
-                Step::Start => match self.leave_dead_converter(id) {
+                Step::Start => match self.leave_dead_thread(id) {
                     Ok(()) => self.start_session(id, Reply::unread()),
                     Err(problem) => tracing::warn!(%problem, "made for clients, not started"),
                 },

@@ -338,9 +338,6 @@ fn measure_ports(services: &Services, metrics: &mut Exposition) {
             .dataplane
             .port_stats(&port.name)
             .unwrap_or_default();
-        let xdp = driver
-            .xdp
-            .map_or(0, |xdp| xdp.rx_ring_full + xdp.rx_dropped);
         for (name, help, value) in [
             (
                 "onair_port_rx_packets_total",
@@ -365,7 +362,7 @@ fn measure_ports(services: &Services, metrics: &mut Exposition) {
             (
                 "onair_port_rx_missed_total",
                 "Packets that the driver missed or dropped, or that one poller could not hand to another.",
-                driver.rx_missed + driver.rx_no_mbuf + xdp + counted.rx_hand_over_full,
+                driver.missed() + counted.rx_hand_over_full,
             ),
             (
                 "onair_port_rx_handed_over_total",

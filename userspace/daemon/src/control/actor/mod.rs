@@ -173,6 +173,7 @@ impl Actor {
         self.periodic_at = now + ms(self.services.config.timeouts.patrol_ms);
         self.services.probe.test();
         self.services.publish_probe_state();
+        self.services.look_at_ports(now);
         self.services.archive.trim();
         self.services.archive.retry();
         self.services.archive.settle();

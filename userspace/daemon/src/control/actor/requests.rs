@@ -209,6 +209,7 @@ impl Actor {
         match found {
             Some(found) => {
                 caller.require(Some(found.owner.uid))?;
+                caller.require_tag(|| found.view().etag())?;
                 Ok(found.id.0)
             }
             None => Err(self.missing(session)),

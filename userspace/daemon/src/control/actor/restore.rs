@@ -65,6 +65,7 @@ impl Actor {
             grant: Grant::Any,
             attach: Grant::Any,
             rank: Rank::Root,
+            if_match: Vec::new(),
         };
         let name = kept.spec.name.clone();
         let id = match self.make(&caller, kept.spec.clone(), None) {

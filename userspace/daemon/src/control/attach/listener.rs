@@ -1,6 +1,5 @@
 //! Listens on the attach socket.
 
-use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Duration;
 
@@ -42,16 +41,7 @@ impl Listener {
     /// [`SocketError`]: another process listens there, the file is not a socket, or the system
     /// refuses.
     pub fn bind(path: &Path, mode: u32, group: Option<u32>) -> Result<Self, SocketError> {
-        let bound = bind_socket(path, SocketType::SEQPACKET, mode, group, |socket| {
-            if let Err(error) = onair_ipc::sys::refuse_descriptors(socket.as_fd()) {
-                tracing::warn!(
-                    %error,
-                    "this kernel cannot refuse descriptors on a socket (6.16 can): a hostile \
-                     client can delay the control thread by sending sockets that linger"
-                );
-            }
-            Ok(())
-        })?;
+        let bound = bind_socket(path, SocketType::SEQPACKET, mode, group)?;
         let socket = UnixSeqpacketListener::try_from(bound.socket);
         Ok(Self {
             socket: socket.map_err(|error| SocketError::System {

@@ -5,8 +5,8 @@ use onair_types::ProblemCode;
 use onair_types::api::{ApiOperation, Input, Target};
 
 use super::api::Api;
-use super::body;
 use super::refusal::Refusal;
+use super::{body, condition};
 use crate::authority::Caller;
 use crate::control::action::{Action, Asked};
 use crate::peer::Peer;
@@ -40,7 +40,8 @@ impl<O: ApiOperation> FromRequest<Api> for Admitted<O> {
         };
         let peer = parts.extensions.get::<Peer>();
         let peer = peer.expect("each connection adds its peer to its requests");
-        let caller = api.authority.admit(peer, O::ENTRY.access)?;
+        let mut caller = api.authority.admit(peer, O::ENTRY.access)?;
+        caller.if_match = condition::if_match(&parts.headers, &O::ENTRY)?;
         let operation = O::ENTRY.refused_in_shutdown;
         let operation = operation.then(|| api.shutdown.begin_operation());
         let _operation = operation.transpose()?;

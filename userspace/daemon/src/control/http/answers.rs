@@ -1,44 +1,90 @@
 //! Answers that are more than a document of the actor: another status, a header, a fixed text.
 
 use std::fmt::Display;
+use std::time::Instant;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use onair_types::api::{
-    ApiOperation as _, CreateSession, DescribeSession, ListProblems, ListRecordings, ListSessions,
-    ShowHealth, ShowOpenapi, ShowPicture, ShowProblem, StartRecording,
+    ApiOperation, CreateSession, DescribeSession, Input as _, ListProblems, ListRecordings,
+    ListSessions, ShowHealth, ShowOpenapi, ShowPicture, ShowProblem, StartRecording,
 };
-use onair_types::{Health, ProblemCode, ProblemPage};
+use onair_types::{Health, ProblemCode, ProblemPage, SessionView};
 use serde::Serialize;
 
 use super::admitted::Admitted;
 use super::api::Api;
 use super::refusal::Refusal;
+use super::replay::{self, Created, Key};
+use crate::control::action::{Action, Asked};
 
 /// The new session, and its path.
 pub(super) async fn session(
     State(api): State<Api>,
+    headers: HeaderMap,
     admitted: Admitted<CreateSession>,
-) -> Result<Response, Refusal> {
-    let view = admitted.ask::<CreateSession>(&api).await?;
-    Ok(created(ListSessions::ENTRY.path, view.id, &view))
+) -> Result<Created, Refusal> {
+    create(api, &headers, admitted, |view: &SessionView| {
+        let etag = Some(view.etag());
+        created(ListSessions::ENTRY.path, view.id, etag, view)
+    })
+    .await
 }
 
 /// The new recording, and its path.
 pub(super) async fn recording(
     State(api): State<Api>,
+    headers: HeaderMap,
     admitted: Admitted<StartRecording>,
-) -> Result<Response, Refusal> {
-    let view = admitted.ask::<StartRecording>(&api).await?;
-    Ok(created(ListRecordings::ENTRY.path, view.id, &view))
+) -> Result<Created, Refusal> {
+    create(api, &headers, admitted, |view| {
+        created(ListRecordings::ENTRY.path, view.id, None, view)
+    })
+    .await
 }
 
-fn created(folder: &str, id: impl Display, view: &impl Serialize) -> Response {
-    let place = HeaderValue::try_from(format!("{folder}/{id}"));
-    let place = place.expect("hex digits are a header's value");
-    (StatusCode::CREATED, [(header::LOCATION, place)], Json(view)).into_response()
+/// Creates something, or gives the answer of the same request that came before.
+async fn create<O: ApiOperation>(
+    api: Api,
+    headers: &HeaderMap,
+    admitted: Admitted<O>,
+    created: impl FnOnce(&O::Answer) -> Created + Send + 'static,
+) -> Result<Created, Refusal>
+where
+    Action: From<Asked<O>>,
+{
+    let Some(key) = Key::of(headers, admitted.caller.who.uid)? else {
+        return admitted.ask::<O>(&api).await.map(|answer| created(&answer));
+    };
+    let request = replay::Request {
+        path: O::path(&admitted.target),
+        input: admitted.input.sent(),
+    };
+    if let Some(answer) = api.replays.begin(&key, request, Instant::now())? {
+        return Ok(answer);
+    }
+    // The answer is kept also if the requester does not wait for it.
+    let task = tokio::spawn(async move {
+        let answer = admitted.ask::<O>(&api).await;
+        let answer = answer.map(|answer| created(&answer));
+        api.replays.end(&key, answer.as_ref().ok());
+        answer
+    });
+    task.await.unwrap_or_else(|_| {
+        let detail = "the request was not carried out";
+        Err(Refusal::new(ProblemCode::Internal, detail))
+    })
+}
+
+fn created(folder: &str, id: impl Display, etag: Option<String>, view: &impl Serialize) -> Created {
+    let document = serde_json::to_vec(view).expect("an answer's maps have text keys");
+    Created {
+        location: format!("{folder}/{id}"),
+        etag,
+        document: document.into(),
+    }
 }
 
 /// The health; its status says whether the daemon is ready.

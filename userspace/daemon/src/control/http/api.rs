@@ -3,6 +3,7 @@
 use axum::body::Bytes;
 
 use super::limits::Limits;
+use super::replay::Replays;
 use crate::authority::Authority;
 use crate::control::handle::ControlHandle;
 use crate::shutdown::ShutdownCoordinator;
@@ -15,4 +16,5 @@ pub(super) struct Api {
     pub(super) limits: Limits,
     pub(super) shutdown: ShutdownCoordinator,
     pub(super) openapi: Bytes,
+    pub(super) replays: Replays,
 }

@@ -9,6 +9,7 @@ mod admitted;
 mod answers;
 mod api;
 mod body;
+mod condition;
 mod config;
 mod connection;
 mod events;
@@ -17,6 +18,7 @@ mod limits;
 mod metrics;
 mod openapi;
 mod refusal;
+mod replay;
 mod router;
 mod shutdown;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use onair_types::api::{
     ApiOperation, Described, Entry, Input, Kind, Method, Parameter, Place, Shape, Target,
 };
-use onair_types::{EventName, Problem, ProblemCode};
+use onair_types::{EventName, Problem, ProblemCode, SessionView};
 use utoipa::OpenApi as _;
 use utoipa::openapi::path::{OperationBuilder, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBodyBuilder;
@@ -53,7 +53,8 @@ pub(super) fn describe<O: ApiOperation>(document: &mut utoipa::openapi::OpenApi)
     let mut text = || lines.next().map(|lines| lines.join("\n"));
     operation = operation.summary(text()).description(text());
     let variables = entry.variables.unwrap_or(O::Target::VARIABLES);
-    for it in variables.iter().chain(O::Input::PARAMETERS) {
+    let inputs = variables.iter().chain(O::Input::PARAMETERS);
+    for it in inputs.chain(entry.headers()) {
         operation = operation.parameter(parameter(it));
     }
     if O::Input::IS_BODY {
@@ -74,7 +75,14 @@ pub(super) fn describe<O: ApiOperation>(document: &mut utoipa::openapi::OpenApi)
             .format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary)))
             .into(),
     };
-    operation = operation.response(entry.status.to_string(), success(&entry, answer.clone()));
+    let mut done = success(&entry, answer.clone());
+    if O::Document::name() == SessionView::name() {
+        let text = HeaderBuilder::new().schema(Some(Object::with_type(Type::String)));
+        let header = text.description(Some("For `If-Match`: changes with what requests change."));
+        done.headers
+            .insert("ETag".to_owned(), header.build().into());
+    }
+    operation = operation.response(entry.status.to_string(), done);
     let errors = entry.all_errors(O::Target::ERRORS, O::Input::IS_BODY);
     for (status, response) in failures(&errors) {
         operation = operation.response(status.to_string(), response);

@@ -2,9 +2,11 @@
 
 use axum::extract::State;
 use axum::handler::Handler;
+use axum::http::header;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodFilter, on};
 use axum::{Json, Router};
+use onair_types::SessionView;
 use onair_types::api::{
     AbortSession, ApiOperation, CreateSession, DeleteSession, DescribeSession, DestroySession,
     DestroySessionWait, EvictAll, EvictAttachment, FlushSession, FollowEvents, ListBlockers,
@@ -19,6 +21,7 @@ use super::admitted::Admitted;
 use super::api::Api;
 use super::limits::Limits;
 use super::refusal::Refusal;
+use super::replay::Replays;
 use super::{answers, config, events, guard, metrics, openapi, shutdown};
 use crate::authority::Authority;
 use crate::control::action::{Action, Asked};
@@ -53,6 +56,18 @@ impl Routes {
         self.ask_as::<O, O>()
     }
 
+    /// Adds an operation that the actor answers with a session, which has an entity tag.
+    fn ask_session<O>(self) -> Self
+    where
+        O: ApiOperation<Answer = SessionView>,
+        Action: From<Asked<O>>,
+    {
+        self.serve::<O, _>(async |State(api): State<Api>, admitted: Admitted<O>| {
+            let view = admitted.ask::<O>(&api).await?;
+            Ok::<_, Refusal>(([(header::ETAG, view.etag())], Json(view)))
+        })
+    }
+
     /// Adds an operation that is a second name of `A`.
     fn ask_as<O, A>(self) -> Self
     where
@@ -72,10 +87,10 @@ pub(super) fn routes() -> Routes {
     Routes { router, document }
         .ask::<ListSessions>()
         .serve::<CreateSession, _>(answers::session)
-        .ask::<ShowSession>()
-        .ask::<StopSession>()
-        .ask::<StartSession>()
-        .ask::<RetargetSession>()
+        .ask_session::<ShowSession>()
+        .ask_session::<StopSession>()
+        .ask_session::<StartSession>()
+        .ask_session::<RetargetSession>()
         .ask::<DestroySession>()
         .ask_as::<DeleteSession, DestroySession>()
         .ask::<DestroySessionWait>()
@@ -128,6 +143,7 @@ pub(super) fn router(
         limits,
         shutdown: shutdown.clone(),
         openapi: document().into(),
+        replays: Replays::default(),
     };
     routes()
         .router

@@ -69,7 +69,7 @@ pub(super) fn run(sender: &mut Sender, wire: &mut Wire, frames: u64) -> u64 {
     let goal = sender.stats.snapshot().frames_sent + frames;
     loop {
         let now = sender.due_ns();
-        sender.turn(now, Some(PEER), wire);
+        sender.turn(now, NextHop::Known(PEER), wire);
         if sender.stats.snapshot().frames_sent == goal {
             return now;
         }
@@ -153,9 +153,9 @@ fn pattern_one_frame_then_groups_are_spread_over_its_time() {
     let mut groups = Vec::new();
     while sender.stats.snapshot().frames_sent == 0 {
         let (now, before) = (sender.due_ns(), wire.packets.len());
-        sender.turn(now - 1, Some(PEER), &mut wire);
+        sender.turn(now - 1, NextHop::Known(PEER), &mut wire);
         assert_eq!(wire.packets.len(), before, "nothing goes early");
-        sender.turn(now, Some(PEER), &mut wire);
+        sender.turn(now, NextHop::Known(PEER), &mut wire);
         groups.push((now - start, wire.packets.len() - before));
     }
     let packets = u64::from(sender.packetiser(0).packets());
@@ -174,7 +174,7 @@ fn port_takes_nothing_for_a_while_then_the_frame_goes_on_where_it_stopped() {
         ..Wire::default()
     };
     let now = sender.due_ns();
-    sender.turn(now, Some(PEER), &mut wire);
+    sender.turn(now, NextHop::Known(PEER), &mut wire);
     assert_eq!(wire.packets.len(), 3);
     assert_eq!(sender.due_ns(), now + RETRY_NS);
     wire.room = usize::MAX;
@@ -194,7 +194,7 @@ fn poller_late_by_frames_then_they_are_missed_and_timestamps_tell() {
     let mut wire = Wire::default();
     run(&mut sender, &mut wire, 1);
     let late_ns = start_of(first_frame() + 5) - AHEAD_NS;
-    sender.turn(late_ns, Some(PEER), &mut wire);
+    sender.turn(late_ns, NextHop::Known(PEER), &mut wire);
     run(&mut sender, &mut wire, 1);
     assert_eq!(sender.stats.snapshot().slots_missed, 4);
     assert_eq!(frames(&wire)[1], (timestamp_of(first_frame() + 5), 1));
@@ -205,13 +205,13 @@ fn session_stopped_within_a_frame_then_the_frame_is_finished_and_no_other_begun(
     let mut sender = sender(FrameSource::Pattern);
     let mut wire = Wire::default();
     let now = sender.due_ns();
-    sender.turn(now, Some(PEER), &mut wire);
+    sender.turn(now, NextHop::Known(PEER), &mut wire);
     sender.quiesce(now);
     assert!(!sender.is_quiet());
     let ended = run(&mut sender, &mut wire, 1);
     assert!(sender.is_quiet());
     assert_eq!(sender.due_ns(), u64::MAX);
-    sender.turn(ended + 1_000_000_000, Some(PEER), &mut wire);
+    sender.turn(ended + 1_000_000_000, NextHop::Known(PEER), &mut wire);
     assert_eq!(frames(&wire).len(), 1);
     // After a restart it continues with a whole frame, at a frame time of the same clock.
     sender.resume(&port(), ended + 1_000_000_000);
@@ -229,11 +229,11 @@ fn session_stopped_with_a_stuck_port_then_quiet_in_time_and_the_frame_is_counted
         ..Wire::default()
     };
     let now = sender.due_ns();
-    sender.turn(now, Some(PEER), &mut wire);
+    sender.turn(now, NextHop::Known(PEER), &mut wire);
     sender.quiesce(now);
     let mut turns = 0;
     while !sender.is_quiet() {
-        sender.turn(sender.due_ns(), Some(PEER), &mut wire);
+        sender.turn(sender.due_ns(), NextHop::Known(PEER), &mut wire);
         turns += 1;
         assert!(turns < 1000, "not quiet after {turns} turns");
     }
@@ -245,7 +245,7 @@ fn neighbour_unknown_then_nothing_is_sent_and_stop_is_at_once() {
     let mut sender = sender(FrameSource::Pattern);
     let mut wire = Wire::default();
     for _ in 0..5 {
-        sender.turn(sender.due_ns(), None, &mut wire);
+        sender.turn(sender.due_ns(), NextHop::Unknown, &mut wire);
     }
     assert!(wire.packets.is_empty());
     assert_eq!(sender.stats.snapshot().waiting_for_arp, 1);
@@ -258,7 +258,7 @@ fn client_source_without_a_client_then_no_underrun_is_counted() {
     let mut sender = sender(FrameSource::Client);
     let mut wire = Wire::default();
     for _ in 0..5 {
-        sender.turn(sender.due_ns(), Some(PEER), &mut wire);
+        sender.turn(sender.due_ns(), NextHop::Known(PEER), &mut wire);
     }
     assert_eq!(sender.stats.snapshot().underruns, 0);
     assert!(wire.packets.is_empty());
@@ -274,7 +274,7 @@ fn clock_set_then_the_frame_under_way_ends_and_the_next_are_those_of_the_new_tim
     ] {
         let mut sender = sender(FrameSource::Pattern);
         let mut wire = Wire::default();
-        sender.turn(sender.due_ns(), Some(PEER), &mut wire);
+        sender.turn(sender.due_ns(), NextHop::Known(PEER), &mut wire);
         sender
             .config
             .clock

@@ -51,7 +51,8 @@ impl Rig {
     /// A turn, `late_ns` after it is due.
     fn turn(&mut self, late_ns: u64) {
         let now_ns = self.sender.due_ns() + late_ns;
-        self.sender.turn(now_ns, Some(PEER), &mut self.wire);
+        self.sender
+            .turn(now_ns, NextHop::Known(PEER), &mut self.wire);
         self.largest = self.largest.max(self.wire.packets.len());
         for packet in self.wire.packets.drain(..) {
             let (header, _) = rtp(&packet);

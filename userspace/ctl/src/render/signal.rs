@@ -1,0 +1,98 @@
+//! What an operator asks first: is there a picture, and is it the right one?
+
+use onair_types::{Direction, Scan, SessionView};
+
+use super::{Facts, ago, or_dash, printable};
+
+/// What is wrong, above everything else.
+pub(super) fn problems(view: &SessionView) -> String {
+    let mut text = String::new();
+    for one in &view.problems {
+        let kind = console::style(one.problem).red().bold();
+        text += &format!("{kind}: {}\n", printable(&one.detail));
+    }
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    text
+}
+
+/// The signal, the rates and the time of the last frame.
+pub(super) fn facts(table: &mut Facts, view: &SessionView) {
+    let Some(recent) = view.recent else {
+        return;
+    };
+    if let Some(fps) = fps(view) {
+        table.add("frames a second", format!("{fps} of {}", nominal(view)));
+    }
+    table.add("bit rate", or_dash(rate(view)));
+    if let Some(loss) = loss(view) {
+        let lost = view.counters.packets_lost;
+        table.add("loss", format!("{loss}, {lost} packets since the creation"));
+    }
+    table.add("last frame", ago(recent.last_frame_at));
+}
+
+/// Frames a second now. Two fields are a frame.
+pub(super) fn fps(view: &SessionView) -> Option<String> {
+    let thousandths = view.recent?.frames_per_1000_s / buffers_a_frame(view);
+    let hundredths = thousandths.saturating_add(5) / 10;
+    let (whole, part) = (hundredths / 100, hundredths % 100);
+    Some(match part {
+        0 => whole.to_string(),
+        _ => format!("{whole}.{part:02}"),
+    })
+}
+
+fn buffers_a_frame(view: &SessionView) -> u64 {
+    match view.video.scan {
+        Some(Scan::Interlaced) => 2,
+        _ => 1,
+    }
+}
+
+/// The rate of the specification: `60`, `59.94`.
+pub(super) fn nominal(view: &SessionView) -> String {
+    let rate = &view.video.frame_rate;
+    let (numerator, denominator) = rate.split_once('/').unwrap_or((rate, "1"));
+    match (numerator.parse::<u64>(), denominator.parse::<u64>()) {
+        (Ok(numerator), Ok(denominator)) if denominator > 0 => {
+            let hundredths = numerator
+                .saturating_mul(100)
+                .saturating_add(denominator / 2)
+                / denominator;
+            match hundredths % 100 {
+                0 => (hundredths / 100).to_string(),
+                part => format!("{}.{part:02}", hundredths / 100),
+            }
+        }
+        _ => rate.clone(),
+    }
+}
+
+/// Lost packets of a receive session, in percent.
+pub(super) fn loss(view: &SessionView) -> Option<String> {
+    let ppm = view.recent?.lost_ppm;
+    let is_measured = view.direction == Direction::Receive && view.convert.is_none();
+    is_measured.then(|| match ppm {
+        0 => "0 %".to_owned(),
+        1..1_000 => "<0.1 %".to_owned(),
+        _ => format!("{}.{} %", ppm / 10_000, ppm % 10_000 / 1_000),
+    })
+}
+
+/// Bits of RTP a second, in decimal units.
+pub(super) fn rate(view: &SessionView) -> Option<String> {
+    let per_second = view.recent?.bits_per_second;
+    let (unit, of_one) = match per_second {
+        0..1_000_000 => ("kbit/s", 1_000),
+        1_000_000..1_000_000_000 => ("Mbit/s", 1_000_000),
+        _ => ("Gbit/s", 1_000_000_000),
+    };
+    let hundredths = per_second.saturating_mul(100) / of_one;
+    Some(format!(
+        "{}.{:02} {unit}",
+        hundredths / 100,
+        hundredths % 100
+    ))
+}

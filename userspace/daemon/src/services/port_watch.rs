@@ -1,0 +1,130 @@
+//! What is wrong with a port's traffic: found by comparing its counters, and its MTU, from look to look.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use super::Services;
+use crate::growth::Growth;
+
+/// How long a loss stays in the health: a look each minute finds it.
+const CALM: Duration = Duration::from_secs(60);
+
+/// What a look reads of one port.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    /// Packets dropped before their poller had them.
+    missed: u64,
+    /// Packets with a broken header below RTP.
+    malformed: u64,
+    /// MTU of the interface, if there is one.
+    mtu_now: Option<u32>,
+    /// That at the time of the open.
+    mtu: u16,
+}
+
+/// One port, from look to look.
+#[derive(Debug, Default)]
+struct Watched {
+    missed: Growth,
+    malformed: Growth,
+    problems: Vec<String>,
+}
+
+/// The ports, by name.
+#[derive(Debug, Default)]
+pub(super) struct PortWatch(HashMap<String, Watched>);
+
+impl Watched {
+    fn look(&mut self, name: &str, seen: &Seen, now: Instant) {
+        self.problems.clear();
+        let &Seen {
+            missed,
+            malformed,
+            mtu_now,
+            mtu,
+        } = seen;
+        if self.missed.lasts_for(missed, now, CALM) {
+            self.problems.push(format!(
+                "port {name} has missed {missed} packets, the last within a minute: its poller is late; give it a core \
+                 of its own or fewer sessions, or the port a larger ring"
+            ));
+        }
+        if self.malformed.lasts_for(malformed, now, CALM) {
+            self.problems.push(format!(
+                "port {name} has refused {malformed} packets that are truncated, fragments or otherwise broken below \
+                 RTP, the last within a minute: look for their sender, or for a smaller MTU on the way"
+            ));
+        }
+        if let Some(now) = mtu_now.filter(|now| *now < mtu.into()) {
+            self.problems.push(format!(
+                "the interface of port {name} has an MTU of {now}, and had {mtu} when it was opened: longer packets are \
+                 lost; give it {mtu} again (`ip link set INTERFACE mtu {mtu}`), or restart the daemon"
+            ));
+        }
+    }
+}
+
+impl Services {
+    /// Looks at the ports' counters and interfaces.
+    pub fn look_at_ports(&mut self, now: Instant) {
+        for port in self.dataplane.ports() {
+            let name = &port.name;
+            let driver = self.dataplane.port_stats(name).unwrap_or_default();
+            let counted = self.dataplane.port_counters(name).unwrap_or_default();
+            let seen = Seen {
+                missed: driver.missed() + counted.rx_hand_over_full,
+                malformed: counted.rx_malformed,
+                mtu_now: self.dataplane.interface_mtu(name),
+                mtu: port.mtu,
+            };
+            let watched = self.port_watch.0.entry(name.clone()).or_default();
+            watched.look(name, &seen, now);
+        }
+    }
+
+    /// What the last look found at a port.
+    pub(super) fn port_problems(&self, name: &str) -> &[String] {
+        let watched = self.port_watch.0.get(name);
+        watched.map_or(&[], |watched| &watched.problems)
+    }
+
+    /// Why a port has no link: its device is gone, or the cable.
+    pub fn link_problem(&self, name: &str) -> String {
+        match self.gone.get(name) {
+            Some(reason) => format!(
+                "port {name} has no device: {reason}. The daemon opens it again when it can, and tries each second"
+            ),
+            None => {
+                format!("the link of port {name} is down: check the cable and the other end")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn port_that_loses_packets_then_told_for_a_minute_and_a_lower_mtu_while_it_lasts() {
+        let start = Instant::now();
+        let mut watched = Watched::default();
+        let mut look = |missed, malformed, mtu_now, at| {
+            let seen = Seen {
+                missed,
+                malformed,
+                mtu_now: Some(mtu_now),
+                mtu: 1500,
+            };
+            watched.look("a", &seen, start + Duration::from_secs(at));
+            watched.problems.join("\n")
+        };
+        assert_eq!(look(0, 0, 1500, 0), "");
+        assert!(look(4, 0, 9000, 1).starts_with("port a has missed 4 packets"));
+        assert!(look(4, 2, 1500, 2).contains("has refused 2 packets that are truncated"));
+        assert_ne!(look(4, 2, 1500, 61), "");
+        let lowered = look(4, 2, 1400, 62);
+        assert!(lowered.starts_with("the interface of port a has an MTU of 1400, and had 1500"));
+        assert_eq!(look(4, 2, 1500, 63), "");
+    }
+}

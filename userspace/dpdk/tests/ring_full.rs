@@ -1,0 +1,72 @@
+//! The ring of an AF_PACKET port: it keeps what comes within 20 ms, and what it cannot is counted. Needs
+//! root.
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy.toml allows it in test functions, not in their helpers"
+)]
+
+use std::time::{Duration, Instant};
+
+use onair_dpdk::{Burst, Port, PortConfig, RegisteredThread};
+use onair_stage::{Stage, Veth};
+
+mod common;
+
+/// 20 ms of 1080p60 at 10 bit.
+const KEPT: usize = 5_200;
+/// More than any ring of this test has slots.
+const TOO_MANY: usize = 10_000;
+
+fn send(port: &Port, count: usize) {
+    let mut tx = port.tx_queue(0).unwrap();
+    let mut out = Burst::new();
+    let patience = Instant::now() + Duration::from_secs(20);
+    for _ in 0..count {
+        let mut packet = tx.alloc().unwrap();
+        packet.append(1400).unwrap().fill(0xff);
+        out.push(packet).unwrap();
+        while !out.is_empty() {
+            tx.burst(&mut out);
+            assert!(Instant::now() < patience, "the port does not send");
+        }
+    }
+}
+
+/// Takes `count` packets.
+fn take(port: &Port, count: usize) {
+    let mut rx = port.rx_queue(0).unwrap();
+    let mut burst = Burst::new();
+    let mut taken = 0;
+    let patience = Instant::now() + Duration::from_secs(20);
+    while taken < count {
+        taken += rx.burst(&mut burst);
+        burst.clear();
+        assert!(Instant::now() < patience, "{taken} of {count}");
+    }
+}
+
+#[test]
+fn packets_of_a_late_poller_are_kept_for_20_ms_and_then_counted_as_missed() {
+    let stage = Stage::open("dpdk").unwrap();
+    stage.veth(&Veth::bare("va", "vb")).unwrap();
+    let eal = common::eal();
+    let registered = RegisteredThread::new(&eal).unwrap();
+    let config = |end: &str| PortConfig {
+        netns: Some(stage.namespace().to_owned()),
+        ..PortConfig::new(end, format!("net_af_packet_{end},iface=v{end}"))
+    };
+    let a = Port::open(&eal, &config("a")).unwrap();
+    let b = Port::open(&eal, &config("b")).unwrap();
+    send(&a, KEPT);
+    take(&b, KEPT);
+    assert_eq!(b.stats().missed(), 0);
+    send(&a, TOO_MANY);
+    let missed = b.stats().missed();
+    assert!(missed > 0);
+    assert_eq!(b.stats().missed(), missed, "a look changes nothing");
+    take(&b, TOO_MANY - usize::try_from(missed).unwrap());
+    a.close().unwrap();
+    b.close().unwrap();
+    drop(registered);
+    eal.cleanup().unwrap();
+}
