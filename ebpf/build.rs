@@ -1,4 +1,4 @@
-//! Compiles `src/waiters.bpf.c` with clang for the BPF target.
+//! Compiles the programs in `src` with clang for the BPF target.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, exit};
@@ -9,19 +9,26 @@ const COMPILERS: [&str; 6] = [
 ];
 
 fn main() {
-    println!("cargo::rerun-if-changed=src/waiters.bpf.c");
     println!("cargo::rerun-if-changed=src/waiters.h");
     println!("cargo::rerun-if-env-changed=ONAIR_CLANG");
 
     let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
-    let object = out.join("waiters.bpf.o");
     let Some(clang) = compiler() else {
         fail("no clang found (tried $ONAIR_CLANG, clang-14 … clang-19, clang)");
     };
     if !Path::new("/usr/include/bpf/bpf_helpers.h").exists() {
         fail("/usr/include/bpf/bpf_helpers.h is missing (package libbpf-dev)");
     }
-    let mut command = Command::new(&clang);
+    for name in ["waiters", "descriptors"] {
+        println!("cargo::rerun-if-changed=src/{name}.bpf.c");
+        compile(&clang, name, &out);
+    }
+}
+
+/// Compiles `src/NAME.bpf.c` to `NAME.bpf.o` in `out`.
+fn compile(clang: &str, name: &str, out: &Path) {
+    let source = format!("src/{name}.bpf.c");
+    let mut command = Command::new(clang);
     command
         .args([
             "-O2",
@@ -39,12 +46,12 @@ fn main() {
             "-fdebug-prefix-map={}=.",
             std::env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR")
         ))
-        .args(["-c", "src/waiters.bpf.c", "-o"])
-        .arg(&object);
+        .args(["-c", &source, "-o"])
+        .arg(out.join(format!("{name}.bpf.o")));
     match command.output() {
         Ok(output) if output.status.success() => {}
         Ok(output) => fail(&format!(
-            "{clang} could not compile src/waiters.bpf.c:\n{}",
+            "{clang} could not compile {source}:\n{}",
             String::from_utf8_lossy(&output.stderr)
         )),
         Err(error) => fail(&format!("{clang} could not be run: {error}")),

@@ -1,4 +1,4 @@
-//! The BPF program that observes blocked callers, its structs and its probe sites.
+//! The BPF programs: one observes blocked callers, with its structs and probe sites; one refuses descriptors.
 //!
 //! Here lives what every loader of the program needs and nothing that loads it:
 //! the object's bytes, the mirrors of its structs ([`layout`]), the names of its
@@ -24,10 +24,20 @@ struct Aligned<Bytes: ?Sized>(Bytes);
 
 static OBJECT: &Aligned<[u8]> =
     &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/waiters.bpf.o")));
+static DESCRIPTORS: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!(
+    env!("OUT_DIR"),
+    "/descriptors.bpf.o"
+)));
 
-/// The compiled program: an ELF relocatable for the BPF machine, with BTF, 8-byte aligned.
+/// The programs that observe blocked callers: an ELF relocatable for the BPF machine, with BTF, 8-byte
+/// aligned.
 pub fn object() -> &'static [u8] {
     &OBJECT.0
+}
+
+/// The program that refuses descriptors, [`names::REFUSE_DESCRIPTORS`]: as [`object`].
+pub fn descriptors() -> &'static [u8] {
+    &DESCRIPTORS.0
 }
 
 #[cfg(test)]

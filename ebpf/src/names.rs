@@ -16,6 +16,11 @@ pub const TRACEPOINT_EXIT: &str = "sched_process_exit";
 /// Raw tracepoint at the change of a process's image.
 pub const TRACEPOINT_EXEC: &str = "sched_process_exec";
 
+/// Program of [`crate::descriptors`], on the kernel's function [`SENDMSG`].
+pub const REFUSE_DESCRIPTORS: &str = "refuse_descriptors";
+/// What sendmsg(2) asks first.
+pub const SENDMSG: &str = "security_socket_sendmsg";
+
 /// Hash, `tgid << 32 | tid` → [`crate::layout::Waiter`].
 pub const WAITERS: &str = "waiters";
 /// Hash, [`crate::layout::AttachmentKey`] → [`crate::layout::Attachment`].

@@ -17,6 +17,7 @@ mod deaths_processes;
 mod deaths_programs;
 mod deaths_threads;
 mod demo;
+mod descriptors;
 mod destroy_wait;
 mod doctor;
 mod drops;

@@ -26,6 +26,7 @@ pub mod peer;
 pub mod pending_reclaim;
 pub mod ptp;
 pub mod recorder;
+pub mod refused_descriptors;
 pub mod resources;
 pub mod run;
 mod seldom;

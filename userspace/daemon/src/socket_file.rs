@@ -3,11 +3,12 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
+use onair_ipc::sys::refuse_descriptors;
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with,
@@ -93,22 +94,11 @@ pub fn bind_socket(
         std::os::unix::fs::chown(path, None, Some(group)).map_err(refused("set the group"))?;
     }
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(refused("set the mode"))?;
-    // Before the first connection, which has the option from its listener.
-    refuse_descriptors(&socket, path);
+    // Before the first connection, which has the option from its listener. On older kernels a program of
+    // the daemon's does it.
+    let _ = refuse_descriptors(socket.as_fd());
     listen(&socket, BACKLOG).map_err(|e| refused("listen")(e.into()))?;
     Ok(BoundSocket { socket, file })
-}
-
-/// Has the kernel refuse descriptors that a peer sends: the last close of a socket that lingers would hold
-/// the thread that reads or closes this one.
-fn refuse_descriptors(socket: &impl AsFd, path: &Path) {
-    if let Err(error) = onair_ipc::sys::refuse_descriptors(socket.as_fd()) {
-        tracing::warn!(
-            path = %path.display(), %error,
-            "this kernel cannot refuse descriptors on a socket (6.16 can): a hostile client can delay the \
-             control thread by sending sockets that linger"
-        );
-    }
 }
 
 /// A datagram socket that is bound to `path`, for its owner alone (0600). A file that a killed process
@@ -126,7 +116,7 @@ pub fn bind_datagram(path: &Path) -> Result<(UnixDatagram, SocketFile), SocketEr
     };
     remove_stale(path)?;
     let socket = UnixDatagram::bind(path).map_err(refused("bind"))?;
-    refuse_descriptors(&socket, path);
+    let _ = refuse_descriptors(socket.as_fd());
     let meta = fs::symlink_metadata(path).map_err(refused("read the file's status"))?;
     let file = SocketFile {
         path: path.to_owned(),

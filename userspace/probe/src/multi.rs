@@ -5,19 +5,19 @@
 //! that, and links are dropped in parallel. aya 0.14 cannot load such programs: its parser prepares
 //! the instructions, and this module makes the system calls.
 
-use std::collections::{HashMap, HashSet};
-use std::ffi::{CStr, CString};
+use std::collections::HashMap;
+use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 use aya::Ebpf;
 use aya::maps::{Map, MapData};
+use aya_obj::Object;
 use aya_obj::btf::Btf;
-use aya_obj::generated::bpf_insn;
-use aya_obj::{Function, Object};
 use onair_ebpf::sites::{Site, SiteKind};
 use onair_ipc::sys::bpf;
 
 use crate::error::Unlinked;
+use crate::program::{program, sections};
 
 /// The programs of both kinds of sites.
 #[derive(Debug)]
@@ -43,19 +43,13 @@ impl Multi {
             let descriptor = descriptors.get(name.as_str())?;
             Some((name.as_str(), *descriptor, map))
         });
-        let text: HashSet<usize> = object
-            .functions
-            .keys()
-            .map(|(section, _)| *section)
-            .collect();
+        let text = sections(&object);
         object.relocate_maps(made, &text)?;
         object.relocate_calls(&text)?;
         let load = |kind: SiteKind| {
             let name = kind.name();
-            let program = object.programs.get(name).ok_or(Unlinked::Program(name))?;
-            let function = object.functions.get(&program.function_key());
-            let function = function.ok_or(Unlinked::Program(name))?;
-            loaded(name, &program.license, function)
+            let (license, instructions) = program(&object, name)?;
+            Ok::<_, Unlinked>(bpf::load_uprobe(name, license, &instructions)?)
         };
         let multi = Self {
             begin: load(SiteKind::WaitBegin)?,
@@ -92,19 +86,6 @@ impl Multi {
         }
         Ok(links)
     }
-}
-
-fn loaded(name: &str, license: &CStr, function: &Function) -> Result<OwnedFd, Unlinked> {
-    let instructions: Vec<u64> = function.instructions.iter().map(word).collect();
-    Ok(bpf::load_uprobe(name, license, &instructions)?)
-}
-
-/// An instruction in the kernel's form (`struct bpf_insn`).
-fn word(instruction: &bpf_insn) -> u64 {
-    let [o0, o1] = instruction.off.to_ne_bytes();
-    let [i0, i1, i2, i3] = instruction.imm.to_ne_bytes();
-    let registers = instruction.dst_reg() | instruction.src_reg() << 4;
-    u64::from_ne_bytes([instruction.code, registers, o0, o1, i0, i1, i2, i3])
 }
 
 /// A map of a kind that the programs use.

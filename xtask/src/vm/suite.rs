@@ -47,7 +47,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE")]
     page: Option<PathBuf>,
     /// `demo`, or the name of a file in tests/tests or tests/machine without its extension
-    #[arg(default_values = ["demo", "destroy_wait", "quarantine", "blockers", "gate", PCI_NICS, PLATFORM, PACKAGE, CONTAINER, NO_IOMMU])]
+    #[arg(default_values = ["demo", "descriptors", "destroy_wait", "quarantine", "blockers", "gate", PCI_NICS, PLATFORM, PACKAGE, CONTAINER, NO_IOMMU])]
     what: Vec<String>,
 }
 
@@ -65,7 +65,7 @@ const CONTAINER: &str = "container";
 /// The files of `tests/machine`: each is a program.
 const MACHINE: [&str; 5] = [NO_IOMMU, PLATFORM, PCI_NICS, PACKAGE, CONTAINER];
 /// What `cargo xtask test` runs.
-const SHORT: [&str; 3] = [DEMO, "destroy_wait", "blockers"];
+const SHORT: [&str; 4] = [DEMO, "descriptors", "destroy_wait", "blockers"];
 /// For the demo or one file of tests, at the speed of this machine.
 const LIMIT: Duration = Duration::from_secs(90);
 

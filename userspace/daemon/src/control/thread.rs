@@ -22,6 +22,7 @@ use crate::connections::Connections;
 use crate::events::Hub;
 use crate::panic_text;
 use crate::recorder::Recorder;
+use crate::refused_descriptors::DescriptorRefusal;
 use crate::resources::Resources;
 use crate::services::{Services, ShutdownHandoff};
 use crate::shutdown::{Cause, ShutdownCoordinator, WorkerGuard};
@@ -32,6 +33,8 @@ use crate::socket_file::SocketFile;
 pub struct ControlThread {
     /// The thread's event loop.
     pub runtime: Runtime,
+    /// What strangers cannot send to the sockets, if the kernel refuses it.
+    pub descriptors: Option<DescriptorRefusal>,
     /// The control socket, its file, and the queue to the actor.
     pub http: (tokio::net::UnixListener, SocketFile, ControlHandle),
     /// The metrics socket, if configured.
@@ -99,6 +102,7 @@ impl ControlThread {
     fn serve(self, worker: &WorkerGuard) -> std::io::Result<()> {
         let Self {
             runtime,
+            descriptors: _refused,
             http: (http_listener, http_file, handle),
             metrics,
             attach: (listener, actions),

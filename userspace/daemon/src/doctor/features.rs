@@ -8,6 +8,8 @@ use onair_ipc::memfd::Memfd;
 use onair_ipc::sys::{self, Waited};
 
 use super::finding::Finding;
+use crate::error_chain::chain;
+use crate::refused_descriptors::DescriptorRefusal;
 
 pub(super) fn check() -> Vec<Finding> {
     vec![
@@ -44,17 +46,17 @@ fn peer_pidfd() -> Finding {
     Finding::ok("peer pidfd", found)
 }
 
-/// `SO_PASSRIGHTS`.
+/// `SO_PASSRIGHTS`, or a program in the kernel.
 fn refused_descriptors() -> Finding {
     let check = "refused descriptors";
-    let pair = UnixStream::pair();
-    if pair.is_ok_and(|(one, _other)| sys::refuse_descriptors(one.as_fd()).is_ok()) {
-        return Finding::ok(check, "yes");
+    match DescriptorRefusal::start() {
+        Ok(DescriptorRefusal::Sockets) => Finding::ok(check, "yes"),
+        Ok(DescriptorRefusal::Program(_)) => Finding::ok(check, "yes, by a BPF program"),
+        Err(error) => Finding::warning(check, format!("no: {}", chain(&error))).because(
+            "a hostile client can delay the control thread by sending sockets that linger when closed",
+            "give the daemon CAP_BPF and CAP_PERFMON, or use Linux 6.16 or later",
+        ),
     }
-    Finding::warning(check, "no").because(
-        "a hostile client can delay the control thread by sending sockets that linger when closed",
-        "use Linux 6.16 or later if clients are not trusted",
-    )
 }
 
 /// `F_SETLEASE` on a sealed memory file, fcntl(2).

@@ -29,10 +29,12 @@ use crate::control::handle::ControlHandle;
 use crate::control::metrics;
 use crate::control::thread::ControlThread;
 use crate::dataplane::Dataplane;
+use crate::error_chain::chain;
 use crate::inspector::Inspector;
 use crate::pending_reclaim::PendingReclaim;
 use crate::ptp::PtpWatch;
 use crate::recorder::{Live, Recorder};
+use crate::refused_descriptors::DescriptorRefusal;
 use crate::resources::Resources;
 use crate::services::{Helpers, OnDisk, Services, ShutdownHandoff};
 use crate::shutdown::ShutdownCoordinator;
@@ -74,6 +76,15 @@ pub(super) fn start(
         .enable_all()
         .build()
         .map_err(system("cannot start the control thread's event loop"))?;
+    let descriptors = DescriptorRefusal::start()
+        .inspect_err(|error| {
+            tracing::warn!(
+                reason = chain(error),
+                "this kernel does not refuse descriptors on the daemon's sockets: a hostile client can delay the \
+                 control thread by sending sockets that linger"
+            );
+        })
+        .ok();
     // The sockets are taken first: a second daemon fails here, before it touches a port.
     let sockets = Sockets::bind(&config, group, &runtime)?;
     resources.note_sockets()?;
@@ -93,6 +104,7 @@ pub(super) fn start(
     let (handoff, close) = (ShutdownHandoff::default(), CancellationToken::new());
     let control = ControlThread {
         runtime,
+        descriptors,
         http: (sockets.http, sockets.http_file, handle),
         metrics: sockets.metrics,
         attach: (sockets.attach, attach_sender),

@@ -1,5 +1,6 @@
 //! BPF system calls that aya does not offer (bpf(2)): a program, and a link, for many uprobes at
-//! once (`BPF_TRACE_UPROBE_MULTI`, Linux 6.6), and reading many entries of a map at once
+//! once (`BPF_TRACE_UPROBE_MULTI`, Linux 6.6), a program that answers for a function of the kernel
+//! (`BPF_MODIFY_RETURN`, Linux 5.7; its cookie 6.0), and reading many entries of a map at once
 //! (`BPF_MAP_LOOKUP_BATCH`, Linux 5.6).
 //!
 //! The kernel's verifier decides at load time what a program may do.
@@ -13,6 +14,8 @@ const BPF_OBJ_GET_INFO_BY_FD: c_long = 15;
 const BPF_MAP_LOOKUP_BATCH: c_long = 24;
 const BPF_LINK_CREATE: c_long = 28;
 const BPF_PROG_TYPE_KPROBE: u32 = 2;
+const BPF_PROG_TYPE_TRACING: u32 = 26;
+const BPF_MODIFY_RETURN: u32 = 26;
 const BPF_TRACE_UPROBE_MULTI: u32 = 48;
 const BPF_MAP_TYPE_HASH: u32 = 1;
 
@@ -34,6 +37,14 @@ struct Load {
     name: [u8; 16],
     interface: u32,
     expected_attach_type: u32,
+    types: u32,
+    function_size: u32,
+    functions: u64,
+    function_count: u32,
+    line_size: u32,
+    lines: u64,
+    line_count: u32,
+    attach_type_id: u32,
 }
 
 /// `union bpf_attr`, of `BPF_LINK_CREATE` for uprobes.
@@ -52,6 +63,18 @@ struct Link {
     uprobe_flags: u32,
     pid: u32,
     pad: u32,
+}
+
+/// `union bpf_attr`, of `BPF_LINK_CREATE` for a function of the kernel.
+#[repr(C)]
+struct FunctionLink {
+    program: u32,
+    target: u32,
+    attach_type: u32,
+    flags: u32,
+    target_type_id: u32,
+    pad: u32,
+    cookie: u64,
 }
 
 /// `union bpf_attr`, of `BPF_OBJ_GET_INFO_BY_FD`.
@@ -169,14 +192,63 @@ impl<const V: usize> Entries<V> {
 /// `EINVAL` also if the kernel is older than 6.6; `EPERM`; the verifier's errors, without its
 /// messages.
 pub fn load_uprobe(name: &str, license: &CStr, instructions: &[u64]) -> io::Result<OwnedFd> {
-    let mut request = Load {
+    let request = Load {
         kind: BPF_PROG_TYPE_KPROBE,
-        count: length(instructions.len())?,
-        instructions: address(instructions.as_ptr()),
-        license: address(license.as_ptr()),
         expected_attach_type: BPF_TRACE_UPROBE_MULTI,
         ..Load::default()
     };
+    load(request, name, license, instructions)
+}
+
+/// Loads a program for [`answer_for`]: it is asked before the function that has `function` as its
+/// number in the kernel's types, and an answer other than zero is that function's. `name` is truncated to
+/// 15 bytes.
+///
+/// # Errors
+/// `EINVAL` also if the kernel does not allow it for this function; `EPERM`; the verifier's errors,
+/// without its messages.
+pub fn load_answer(
+    name: &str,
+    license: &CStr,
+    instructions: &[u64],
+    function: u32,
+) -> io::Result<OwnedFd> {
+    let request = Load {
+        kind: BPF_PROG_TYPE_TRACING,
+        expected_attach_type: BPF_MODIFY_RETURN,
+        attach_type_id: function,
+        ..Load::default()
+    };
+    load(request, name, license, instructions)
+}
+
+/// Attaches a program of [`load_answer`], which gets `cookie`. Closing the descriptor removes the link.
+///
+/// # Errors
+/// The kernel's.
+pub fn answer_for(program: BorrowedFd<'_>, cookie: u64) -> io::Result<OwnedFd> {
+    let request = FunctionLink {
+        program: program.as_raw_fd().cast_unsigned(),
+        target: 0,
+        attach_type: BPF_MODIFY_RETURN,
+        flags: 0,
+        target_type_id: 0,
+        pad: 0,
+        cookie,
+    };
+    // SAFETY: the form that the command reads; it has no pointers. It returns a descriptor.
+    unsafe { descriptor(BPF_LINK_CREATE, &request) }
+}
+
+fn load(
+    mut request: Load,
+    name: &str,
+    license: &CStr,
+    instructions: &[u64],
+) -> io::Result<OwnedFd> {
+    request.count = length(instructions.len())?;
+    request.instructions = address(instructions.as_ptr());
+    request.license = address(license.as_ptr());
     let kept = request.name.len() - 1;
     for (place, byte) in request.name.iter_mut().zip(name.bytes().take(kept)) {
         *place = byte;
