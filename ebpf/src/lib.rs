@@ -1,4 +1,5 @@
-//! The BPF programs: one observes blocked callers, with its structs and probe sites; one refuses descriptors.
+//! The BPF programs: one observes blocked callers, with its structs and probe sites; one refuses descriptors, one counts a
+//! file's openings.
 //!
 //! Here lives what every loader of the program needs and nothing that loads it:
 //! the object's bytes, the mirrors of its structs ([`layout`]), the names of its
@@ -29,6 +30,9 @@ static DESCRIPTORS: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!(
     "/descriptors.bpf.o"
 )));
 
+static OPENINGS: &Aligned<[u8]> =
+    &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/openings.bpf.o")));
+
 /// The programs that observe blocked callers: an ELF relocatable for the BPF machine, with BTF, 8-byte
 /// aligned.
 pub fn object() -> &'static [u8] {
@@ -38,6 +42,11 @@ pub fn object() -> &'static [u8] {
 /// The program that refuses descriptors, [`names::REFUSE_DESCRIPTORS`]: as [`object`].
 pub fn descriptors() -> &'static [u8] {
     &DESCRIPTORS.0
+}
+
+/// The program that counts the openings of a file, [`names::OPENINGS`]: as [`object`].
+pub fn openings() -> &'static [u8] {
+    &OPENINGS.0
 }
 
 #[cfg(test)]

@@ -18,6 +18,8 @@ pub const TRACEPOINT_EXEC: &str = "sched_process_exec";
 
 /// Program of [`crate::descriptors`], on the kernel's function [`SENDMSG`].
 pub const REFUSE_DESCRIPTORS: &str = "refuse_descriptors";
+/// Program of [`crate::openings`], never attached.
+pub const OPENINGS: &str = "openings";
 /// What sendmsg(2) asks first.
 pub const SENDMSG: &str = "security_socket_sendmsg";
 

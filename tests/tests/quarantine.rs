@@ -1,6 +1,7 @@
 //! Quarantined sessions with users: the name is free, the memory is kept.
 
 use std::collections::BTreeSet;
+use std::os::fd::AsRawFd as _;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
@@ -10,6 +11,7 @@ use onair_types::{
     BlockerKind, Certificate, Memory, Operation, ReconciledCause, SessionState, Source,
     SpecDocument,
 };
+use rustix::fs::{Mode, OFlags, open};
 use serde_json::Value;
 
 /// Longer than the daemon uses what a look at a client's sites found.
@@ -164,6 +166,44 @@ fn session_quarantined_and_its_memory_passed_on_then_kept_for_another_process() 
     control.completed(certificate.session)?;
     drop(sockets);
     unlisted(&mut control, &certificate)
+}
+
+#[test]
+fn frames_of_a_destroyed_session_kept_by_o_path_then_pending_and_counted_until_they_are_closed()
+-> Result<()> {
+    let (rig, mut control) = Rig::with_cam()?;
+    let client = rig.user("cam")?;
+    let ClientFiles { sockets, memory } = ClientFiles::of(client.pid())?;
+    drop(sockets);
+    let hidden: Vec<_> = memory
+        .iter()
+        .map(|file| {
+            let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+            open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
+        })
+        .collect::<Result<_, _>>()?;
+    drop(memory);
+    client.leave()?;
+    let certificate = control.end("cam")?;
+    let Memory::Pending { bytes, .. } = certificate.memory else {
+        panic!("a process has the files: {:?}", certificate.memory);
+    };
+    let scraped = rig.scrape()?;
+    let mut lines = scraped.lines();
+    let counted = lines.find_map(|line| line.strip_prefix("onair_frame_memory_bytes "));
+    assert_eq!(
+        counted,
+        Some(bytes.to_string().as_str()),
+        "the limit counts them"
+    );
+    drop(hidden);
+    let complete = control.completed(certificate.session)?;
+    assert!(
+        matches!(complete.memory, Memory::Returned { .. }),
+        "{:?}",
+        complete.memory
+    );
+    Ok(())
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use crate::copy;
@@ -135,11 +135,11 @@ impl FrameMemory {
     }
 
     /// The memory file.
-    pub fn file(&self) -> BorrowedFd<'_> {
-        self.memfd.as_fd()
+    pub fn file(&self) -> &Memfd {
+        &self.memfd
     }
 
-    /// Witness W4; see [`Memfd::is_sole_user`].
+    /// Whether no other process has the frames; see [`Memfd::is_sole_user`].
     ///
     /// # Errors
     /// The kernel's errors other than "another user exists".

@@ -122,7 +122,12 @@ impl AttachmentMemory {
         Ok((self.ctl.for_client()?, self.seg.for_client()?))
     }
 
-    /// Witness W4 for the words; see [`Memfd::is_sole_user`].
+    /// The memory files.
+    pub fn files(&self) -> [&Memfd; 2] {
+        [&self.ctl, &self.seg]
+    }
+
+    /// Whether no other process has the words; see [`Memfd::is_sole_user`].
     ///
     /// # Errors
     /// The kernel's errors other than "another user exists".

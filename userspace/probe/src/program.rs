@@ -4,9 +4,22 @@ use std::collections::HashSet;
 use std::ffi::CStr;
 
 use aya_obj::Object;
+use aya_obj::btf::Btf;
 use aya_obj::generated::bpf_insn;
 
 use crate::error::Unlinked;
+
+/// An object without maps, fitted to the kernel's types.
+///
+/// # Errors
+/// [`Unlinked`]: it does not fit.
+pub(crate) fn fitted(object: &'static [u8], types: &Btf) -> Result<Object, Unlinked> {
+    let mut object = Object::parse(object)?;
+    object.relocate_btf(types)?;
+    let text = sections(&object);
+    object.relocate_calls(&text)?;
+    Ok(object)
+}
 
 /// The license and the instructions of a program of `object`, whose relocations were applied.
 ///

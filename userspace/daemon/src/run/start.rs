@@ -40,6 +40,7 @@ use crate::services::{Helpers, OnDisk, Services, ShutdownHandoff};
 use crate::shutdown::ShutdownCoordinator;
 use crate::socket_file::{SocketFile, bind_datagram, bind_socket, resolve_group};
 use crate::store::Store;
+use crate::witness::mapping;
 use crate::witness::probe::ProbeLink;
 
 /// Maximum number of requests in the actor's queue.
@@ -85,6 +86,7 @@ pub(super) fn start(
             );
         })
         .ok();
+    mapping::prepare();
     // The sockets are taken first: a second daemon fails here, before it touches a port.
     let sockets = Sockets::bind(&config, group, &runtime)?;
     resources.note_sockets()?;

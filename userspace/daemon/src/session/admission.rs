@@ -1,6 +1,6 @@
 //! How a client joins a session.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 
 use onair_ipc::frames::FrameMemory;
@@ -144,7 +144,7 @@ impl Session {
         let owner = (self.id.0, number);
         services.guard.watch(memory.writable(), owner);
         if let Some(frames) = &own_frames {
-            services.guard.watch(frames.file(), owner);
+            services.guard.watch(frames.file().as_fd(), owner);
         }
         tracing::info!(
             session = %self.id, attachment = number, pid = who.pid, command = %who.command,

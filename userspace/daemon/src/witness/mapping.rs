@@ -1,25 +1,48 @@
 //! W4: whether any process still has the session's memory open or mapped.
 
+use std::io;
+use std::os::fd::AsFd as _;
+use std::sync::LazyLock;
+
 use onair_ipc::frames::FrameMemory;
+use onair_ipc::memfd::Memfd;
 use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::sys;
 use onair_mutant::mutant;
+use onair_probe::Openings;
 use onair_session::RetiredMemory;
 use onair_session::witness::{MAPPING, some};
 use onair_types::{Reading, Says, Witness, WordOf};
 
-/// Asks the kernel for a write lease on each file: it grants one only if no process has the file
-/// open.
+use crate::error_chain::chain;
+
+/// Counts what the lease leaves out.
+static OPENINGS: LazyLock<Option<Openings>> = LazyLock::new(|| {
+    Openings::load()
+        .inspect_err(|error| {
+            tracing::warn!(
+                reason = chain(error),
+                "W4 does not see descriptors that a client opened with O_PATH: they keep memory that no limit counts"
+            );
+        })
+        .ok()
+});
+
+/// Loads what W4 needs, before the first session ends.
+pub fn prepare() {
+    LazyLock::force(&OPENINGS);
+}
+
+/// Asks the kernel for a write lease on each file, which it grants only if no process has the file open,
+/// and for the number of its openings.
 pub fn mapping<'a>(
     words: impl Iterator<Item = &'a AttachmentMemory>,
     frames: impl Iterator<Item = &'a FrameMemory>,
 ) -> Reading {
     let mut held = 0;
     let mut failed = None;
-    let answers = words
-        .map(AttachmentMemory::is_sole_user)
-        .chain(frames.map(FrameMemory::is_sole_user));
-    for answer in answers {
+    let words = words.map(|words| words.files().into_iter().try_fold(true, and_sole));
+    for answer in words.chain(frames.map(|frames| and_sole(true, frames.file()))) {
         match answer {
             Ok(true) => {}
             Ok(false) if mutant!("W4: always zero") => {}
@@ -50,6 +73,19 @@ pub fn mapping<'a>(
         detail,
         word_of: WordOf::Kernel,
         at_monotonic_ns: sys::monotonic_ns(),
+    }
+}
+
+/// Whether `sole` and only this process has the file, in any way.
+fn and_sole(sole: bool, file: &Memfd) -> io::Result<bool> {
+    if !sole || !file.is_sole_user()? {
+        return Ok(false);
+    }
+    match &*OPENINGS {
+        Some(openings) if !mutant!("W4: no openings are counted") => {
+            Ok(openings.of(file.as_fd())? == 1)
+        }
+        _ => Ok(true),
     }
 }
 

@@ -10,10 +10,12 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 const BPF_PROG_LOAD: c_long = 5;
+const BPF_PROG_TEST_RUN: c_long = 10;
 const BPF_OBJ_GET_INFO_BY_FD: c_long = 15;
 const BPF_MAP_LOOKUP_BATCH: c_long = 24;
 const BPF_LINK_CREATE: c_long = 28;
 const BPF_PROG_TYPE_KPROBE: u32 = 2;
+const BPF_PROG_TYPE_RAW_TRACEPOINT: u32 = 17;
 const BPF_PROG_TYPE_TRACING: u32 = 26;
 const BPF_MODIFY_RETURN: u32 = 26;
 const BPF_TRACE_UPROBE_MULTI: u32 = 48;
@@ -75,6 +77,24 @@ struct FunctionLink {
     target_type_id: u32,
     pad: u32,
     cookie: u64,
+}
+
+/// `union bpf_attr`, of `BPF_PROG_TEST_RUN`.
+#[derive(Default)]
+#[repr(C)]
+struct Run {
+    program: u32,
+    answer: u32,
+    data_sizes: [u32; 2],
+    data: [u64; 2],
+    repeat: u32,
+    duration: u32,
+    context_size: u32,
+    context_room: u32,
+    context: u64,
+    context_after: u64,
+    flags: u32,
+    processor: u32,
 }
 
 /// `union bpf_attr`, of `BPF_OBJ_GET_INFO_BY_FD`.
@@ -238,6 +258,36 @@ pub fn answer_for(program: BorrowedFd<'_>, cookie: u64) -> io::Result<OwnedFd> {
     };
     // SAFETY: the form that the command reads; it has no pointers. It returns a descriptor.
     unsafe { descriptor(BPF_LINK_CREATE, &request) }
+}
+
+/// Loads a program for [`run`]. `name` is truncated to 15 bytes.
+///
+/// # Errors
+/// `EPERM`; the verifier's errors, without its messages.
+pub fn load_question(name: &str, license: &CStr, instructions: &[u64]) -> io::Result<OwnedFd> {
+    let request = Load {
+        kind: BPF_PROG_TYPE_RAW_TRACEPOINT,
+        ..Load::default()
+    };
+    load(request, name, license, instructions)
+}
+
+/// Runs a program of [`load_question`] once, in this thread. Returns its answer.
+///
+/// # Errors
+/// The kernel's: `ENOTSUPP` before Linux 5.10.
+pub fn run(program: BorrowedFd<'_>, argument: u64) -> io::Result<u32> {
+    let context = [argument];
+    let mut request = Run {
+        program: program.as_raw_fd().cast_unsigned(),
+        context_size: length(size_of_val(&context))?,
+        context: address(context.as_ptr()),
+        ..Run::default()
+    };
+    // SAFETY: the context outlives the call, and has as many bytes as the request says; the kernel writes only
+    // to the request.
+    unsafe { bpf(BPF_PROG_TEST_RUN, &raw mut request) }?;
+    Ok(request.answer)
 }
 
 fn load(
