@@ -1,7 +1,10 @@
 //! What one user or one process may take of what belongs to all: it is told when it has its share, the
 //! others go on, and health says who it is.
 
-use anyhow::{Context as _, Result};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
 use onair_tests::recorded::Recorder;
 use onair_tests::{
     Config, Control, Deadline, HangingFile, Raster, Rig, Stage, TestClient, User, receive, wait_for,
@@ -113,7 +116,7 @@ fn attach_socket_taken_by_silent_connections_of_another_user_then_others_attach_
         user.test_client(rig.stage())?.say("attach cam")?;
     }
     let said = problem(&mut control, &["limits.connections", "uid 54321"])?;
-    assert!(said.contains("9 of 9"), "{said}");
+    assert!(said.contains("may only fill 9"), "{said}");
     logged(&mut rig, &["limits.connections", "54321"])?;
     drop(other);
     well_again(&mut control)
@@ -140,6 +143,56 @@ fn attach_socket_a_client_says_no_hello_then_closed_in_time_and_logged() -> Resu
 }
 
 #[test]
+fn attach_socket_filled_by_users_without_a_role_then_a_user_with_one_attaches() -> Result<()> {
+    let rig = Rig::rings_with(|config| {
+        config.control = format!("group = \"{GROUP}\"\ngroup_role = \"attach\"\n");
+        config.more += "[limits]\nconnections = 40\n[timeouts]\nhello_ms = 600000\n";
+    })?;
+    let mut control = rig.control()?;
+    User::let_in(rig.stage())?;
+    control.receiver("cam", 5000)?;
+    let socket = Config::attach_socket(rig.stage());
+    let mut strangers = Vec::new();
+    for uid in [54_321, 54_324, 54_325] {
+        let mut stranger = User::new(uid, uid).test_client(rig.stage())?;
+        stranger.say(format_args!("connect seqpacket 40 {}", socket.display()))?;
+        strangers.push(stranger);
+    }
+    wait_for("those without a place to be closed", 30, || {
+        let open = strangers.iter_mut().map(|it| {
+            let answer = it.say("open-connections")?;
+            answer["open"].as_u64().context("a number")
+        });
+        Ok(open.sum::<Result<u64>>()? == 18)
+    })?;
+    OTHER.test_client(rig.stage())?.say("attach cam")?;
+    problem(&mut control, &["limits.connections", "no role", "18"])?;
+    drop(strangers);
+    well_again(&mut control)
+}
+
+#[test]
+fn attach_socket_a_client_says_hello_and_attaches_to_nothing_then_closed_in_time() -> Result<()> {
+    let (mut rig, mut control) = scene(|config| config.more += "[timeouts]\nhello_ms = 400\n")?;
+    let idle = rig.raw_client()?;
+    let mut honest = rig.user("cam")?;
+    // What it asks for in vain gives it no more time.
+    let unknown = json!({ "type": "attach", "session": "none" }).to_string();
+    let deadline = Deadline::seconds(30);
+    // The end of the connection may overtake its reason.
+    while idle.send(unknown.as_bytes()).is_ok() && idle.hear().is_ok_and(|it| it.is_some()) {
+        ensure!(!deadline.passed(), "it is served still");
+        thread::sleep(Duration::from_millis(50));
+    }
+    logged(&mut rig, &["no attach"])?;
+    assert_eq!(honest.errno("get 0")?, "ETIMEDOUT");
+    // Without an attachment again, it has as long again.
+    honest.say("detach")?;
+    honest.say("attach cam")?;
+    well_again(&mut control)
+}
+
+#[test]
 fn control_socket_taken_by_silent_connections_of_another_user_then_root_and_the_group_are_served()
 -> Result<()> {
     let (mut rig, mut control) = scene(|config| {
@@ -147,7 +200,7 @@ fn control_socket_taken_by_silent_connections_of_another_user_then_root_and_the_
     })?;
     let socket = Config::control_socket(rig.stage());
     let mut others = Vec::new();
-    // Two of them: each may have less than is free, together they may have all of it.
+    // Two of them, without a role: together they have half of what is free.
     for uid in [54_321, 54_324] {
         let mut other = User::new(uid, uid).test_client(rig.stage())?;
         other.say(format_args!("connect stream 40 {}", socket.display()))?;
@@ -162,7 +215,7 @@ fn control_socket_taken_by_silent_connections_of_another_user_then_root_and_the_
     }
     problem(
         &mut control,
-        &["limits.http_connections", "18 of 18", "uid 5432"],
+        &["limits.http_connections", "no role", "only fill 9"],
     )?;
     logged(&mut rig, &["limits.http_connections", "5432"])?;
     drop(others);

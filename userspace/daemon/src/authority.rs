@@ -157,8 +157,10 @@ impl Authority {
             Rank::Root
         } else if self.roles_of(peer).any(|role| role == Role::Operate) {
             Rank::Operator
-        } else {
+        } else if self.roles_of(peer).next().is_some() {
             Rank::Other
+        } else {
+            Rank::Stranger
         }
     }
 

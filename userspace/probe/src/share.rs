@@ -2,7 +2,7 @@
 //!
 //! Pure counting. A table has a limit. Some places are reserved: half of these for root and the
 //! operators, half for root alone. Of the rest one user may have a part, and one process a smaller
-//! part, so that no client takes everything.
+//! part, so that no client takes everything. Users without a role fill no more than half of the rest.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -19,6 +19,8 @@ pub const PROCESS_KEY: &str = "limits.process_percent";
 /// Places open to a process, the lowest rank first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rank {
+    /// Half of the unreserved places: users without a role, all of them together.
+    Stranger,
     /// Unreserved places.
     Other,
     /// Half of the reserved places, too.
@@ -118,6 +120,7 @@ impl Share {
     #[must_use]
     pub const fn open_to(&self, rank: Rank) -> usize {
         match rank {
+            Rank::Stranger => (self.limit - self.reserve).div_ceil(2),
             Rank::Other => self.limit - self.reserve,
             Rank::Operator => self.limit - self.reserve.div_ceil(2),
             Rank::Root => self.limit,
@@ -222,6 +225,11 @@ impl fmt::Display for Refused {
                 f,
                 "uid {uid} has {used} of {most} {what} that one user may have ({key} = {limit}, \
                  {UID_KEY}): end some of its processes, or raise the limit",
+            ),
+            Bound::All if owner.rank == Rank::Stranger => write!(
+                f,
+                "all users have {used} of {limit} {what} ({key}); uid {uid} has no role, and users without \
+                 one may only fill {most}: give it a role ([control] roles), or raise the limit"
             ),
             Bound::All if owner.rank == Rank::Root => write!(
                 f,
@@ -426,6 +434,13 @@ mod tests {
     fn table_filled_rank_by_rank_then_each_finds_its_reserve() {
         let mut table = Table::new(share(40));
         // 4 are reserved.
+        assert_eq!(fill(&mut table, owner(8, 10, Rank::Stranger)), 18);
+        assert_eq!(fill(&mut table, owner(9, 11, Rank::Stranger)), 0);
+        let refused = table.usage().problem().unwrap();
+        assert!(refused.contains("uid 9 has no role"), "{refused}");
+        for _ in 0..18 {
+            table.give_back(owner(8, 10, Rank::Stranger));
+        }
         assert_eq!(fill(&mut table, owner(1, 10, Rank::Other)), 18);
         assert_eq!(fill(&mut table, owner(1, 11, Rank::Other)), 10);
         assert_eq!(fill(&mut table, owner(2, 12, Rank::Other)), 8);

@@ -25,7 +25,7 @@ pub struct Timeouts {
     pub probe_slow_ms: u64,
     /// A client's answer to the challenge.
     pub prove_ms: u64,
-    /// A client's first message on the attach socket.
+    /// A client's first message on the attach socket, and then its attachment.
     pub hello_ms: u64,
     /// A client's reading of what is sent to it on the attach socket.
     pub attach_send_ms: u64,

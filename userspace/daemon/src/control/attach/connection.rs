@@ -35,7 +35,7 @@ pub struct Limits {
     pub proving_per_uid: u32,
     /// Maximum wait for a place among them.
     pub place: Duration,
-    /// From the connection to the hello.
+    /// From the connection to the hello, and then without an attachment.
     pub hello: Duration,
     /// From the challenge to the proof.
     pub prove: Duration,
@@ -143,21 +143,24 @@ async fn converse(
     silent: &Silent,
 ) -> (End, Stage) {
     let mut stage = Stage::New;
-    let hello_by = Instant::now() + limits.hello;
+    // Since the connection, the hello, or the end of its attachment. No refused request moves it.
+    let mut idle_since = Instant::now();
     let mut buffer = vec![0; MAX_PACKET];
     let mut packets = 0;
     loop {
         let answer_by = match &stage {
-            Stage::New => Some(hello_by),
+            Stage::New | Stage::Ready => Some(idle_since + limits.hello),
             Stage::Proving(proving) => Some(proving.since + limits.prove),
-            Stage::Ready | Stage::Attached => None,
+            Stage::Attached => None,
         };
         let packet = tokio::select! {
             biased;
             _ = death.readable() => return (End::ProcessEnded, stage),
-            () = until(answer_by), if matches!(stage, Stage::New) => {
-                silent.note(&connection.peer);
-                let refused = refusal(ProblemCode::InvalidRequest, "no hello arrived in time (timeouts.hello_ms)");
+            () = until(answer_by), if matches!(stage, Stage::New | Stage::Ready) => {
+                let missing = if matches!(stage, Stage::New) { "no hello" } else { "no attach" };
+                silent.note(&connection.peer, missing);
+                let why = format!("{missing} arrived in time (timeouts.hello_ms)");
+                let refused = refusal(ProblemCode::InvalidRequest, why);
                 send(socket, 0, &refused, &[], limits.send).await;
                 return (End::HungUp, stage);
             }
@@ -189,6 +192,7 @@ async fn converse(
             connection.library = printable(&hello.library);
             connection.sites = hello.sites;
         }
+        let was_idle = matches!(stage, Stage::Ready);
         let answered = match stage {
             Stage::Attached => {
                 let first = Asked::new(connection, tag, request);
@@ -202,6 +206,9 @@ async fn converse(
         match answered {
             Ok(next) => stage = next,
             Err(end) => return end,
+        }
+        if !was_idle {
+            idle_since = Instant::now();
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Clients that connect and send no hello.
+//! Clients that connect and send no hello, or attach to nothing.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -12,12 +12,12 @@ use crate::seldom::Seldom;
 pub(super) struct Silent(Rc<RefCell<Seldom>>);
 
 impl Silent {
-    pub(super) fn note(&self, peer: &Peer) {
+    pub(super) fn note(&self, peer: &Peer, missing: &str) {
         if let Some(more) = self.0.borrow_mut().note(Instant::now()) {
             let (uid, pid, command) = (peer.who.uid, peer.who.pid, &peer.who.command);
             tracing::warn!(
                 uid, pid, %command, more,
-                "closed a connection on the attach socket: no hello arrived in time"
+                "closed a connection on the attach socket: {missing} arrived in time"
             );
         }
     }
