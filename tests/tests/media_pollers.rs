@@ -149,7 +149,7 @@ fn interface_of_two_pollers_made_again_then_the_same_sessions_go_on() -> Result<
             output("ip", &["-n", namespace, "link", "delete", "va"])?;
             until(
                 "health to name the interface",
-                Deadline::seconds(20),
+                Deadline::seconds(60),
                 || {
                     let problems = control.health()?.problems;
                     let names = |problem: &String| problem.contains("there is no interface v");
@@ -157,14 +157,14 @@ fn interface_of_two_pollers_made_again_then_the_same_sessions_go_on() -> Result<
                 },
             )?;
             rig.stage().veth(&Veth::bare("va", "vb"))?;
-            until("both ports to be back", Deadline::seconds(20), || {
+            until("both ports to be back", Deadline::seconds(60), || {
                 let health = control.health()?;
                 Ok((health.status == HealthStatus::Ok).then_some(()))
             })?;
             for at in 0..FLOWS {
                 let name = format!("in{at}");
                 let before = control.show(&name)?.counters.frames_complete;
-                wait_for("more frames", 20, || {
+                wait_for("more frames", 60, || {
                     Ok(control.show(&name)?.counters.frames_complete > before + 20)
                 })?;
             }
