@@ -139,6 +139,9 @@ pub struct TimingRange {
 pub struct Compliance {
     /// The strictest sender type that the figures comply with.
     pub verdict: ComplianceVerdict,
+    /// Packets that the verdict is based on.
+    #[serde(default)]
+    pub packets: u64,
     /// What forbids the next stricter type: the figure beside its limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

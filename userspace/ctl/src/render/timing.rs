@@ -77,6 +77,7 @@ fn verdict(compliance: &Compliance) -> Cell {
         let not = if is_as { "" } else { "not " };
         name += &format!(", {not}as its sender says ({declared})");
     }
+    name += &format!(" ({} packets)", compliance.packets);
     match compliance
         .not_as_declared
         .as_ref()

@@ -118,8 +118,17 @@ fn document(monitor: &Monitor, now_ns: u64) -> Option<SessionTiming> {
             .occurred()
             .map(|(from_ns, packets)| TimingInterval { from_ns, packets })
             .collect(),
-        compliance: second.map(|it| compliance(it.verdict, it.cinst, declared)),
-        compliance_since_start: compliance(measured.verdict(compared)?, highest, declared),
+        compliance: second.map(|it| compliance(it.verdict, it.packets, it.cinst, declared)),
+        compliance_since_start: compliance(
+            measured.verdict(compared)?,
+            measured
+                .cinst()
+                .occurred()
+                .map(|(_, packets)| packets)
+                .sum(),
+            highest,
+            declared,
+        ),
         restarts: monitor.restarts(),
     })
 }
@@ -138,7 +147,7 @@ fn not_measured(same_clock: Option<bool>, away_ns: Option<f64>) -> Option<String
     }
 }
 
-fn compliance(found: Verdict, cinst: u64, declared: &Declared) -> Compliance {
+fn compliance(found: Verdict, packets: u64, cinst: u64, declared: &Declared) -> Compliance {
     let judgement = declared.judge(&found, cinst);
     Compliance {
         verdict: match found.complies {
@@ -147,6 +156,7 @@ fn compliance(found: Verdict, cinst: u64, declared: &Declared) -> Compliance {
             Some(SenderType::Wide) => ComplianceVerdict::Wide,
             None => ComplianceVerdict::NotCompliant,
         },
+        packets,
         reason: found.reason.map(|reason| reason.to_string()),
         declared: declared.sender,
         declared_cmax: declared.cmax,

@@ -19,6 +19,7 @@ const WINDOW_NS: u64 = 1_000_000_000;
 #[derive(Debug, Clone, Copy, Default)]
 struct Window {
     started_ns: u64,
+    packets: u64,
     cinst: u64,
     vrx: Option<(i64, i64)>,
 }
@@ -26,6 +27,8 @@ struct Window {
 /// The figures of a second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Second {
+    /// Packets that the figures are of: those of one unit (frame or field) at least.
+    pub packets: u64,
     /// Highest level of the network model.
     pub cinst: u64,
     /// Lowest and highest level of the virtual receive buffer, if both ends follow the same clock.
@@ -36,7 +39,8 @@ pub struct Second {
 
 impl Window {
     #[inline]
-    fn add(&mut self, cinst: u64, vrx: Option<i64>) {
+    fn add(&mut self, packets: u32, cinst: u64, vrx: Option<i64>) {
+        self.packets += u64::from(packets);
         self.cinst = self.cinst.max(cinst);
         if let Some(level) = vrx {
             let (min, max) = self.vrx.unwrap_or((level, level));
@@ -138,7 +142,7 @@ impl Monitor {
         if ended {
             self.end_window(at_ns);
         }
-        self.window.add(cinst, vrx);
+        self.window.add(1, cinst, vrx);
         ended
     }
 
@@ -152,7 +156,7 @@ impl Monitor {
         self.spacing.repeat(times.into());
         if self.learnt {
             let (cinst, vrx) = self.measurement.repeat(times);
-            self.window.add(cinst, vrx);
+            self.window.add(times, cinst, vrx);
         }
     }
 
@@ -188,16 +192,21 @@ impl Monitor {
     }
 
     fn end_window(&mut self, at_ns: u64) {
-        if self.window.started_ns > 0 {
-            let Window { cinst, vrx, .. } = self.window;
-            let limits = self.measurement.limits();
+        let Window {
+            packets,
+            cinst,
+            vrx,
+            ..
+        } = self.window;
+        self.last = (packets >= self.stream.packets.into()).then(|| {
             let vrx = vrx.filter(|_| self.measurement.same_clock() == Some(true));
-            self.last = Some(Second {
+            Second {
+                packets,
                 cinst,
                 vrx,
-                verdict: verdict(limits, self.stream.reads, cinst, vrx),
-            });
-        }
+                verdict: verdict(self.measurement.limits(), self.stream.reads, cinst, vrx),
+            }
+        });
         self.window = Window {
             started_ns: at_ns,
             ..Window::default()
@@ -226,7 +235,7 @@ impl Monitor {
         &self.spacing
     }
 
-    /// The last whole second.
+    /// The last second, or what came of it before the source paused; `None` if less than a unit came.
     #[must_use]
     pub const fn last_second(&self) -> Option<Second> {
         self.last
@@ -304,5 +313,31 @@ mod tests {
             }
             prop_assert_eq!(format!("{together:?}"), format!("{single:?}"));
         }
+    }
+
+    #[test]
+    fn verdict_needs_a_whole_unit_and_ends_with_a_window_that_has_none() {
+        let mut monitor = Monitor::new(1080, false, (50, 1)).unwrap();
+        let mut feed = |packet: u64, now_ns: u64| {
+            let rtp = RtpHeader {
+                marker: packet % 20 == 19,
+                payload_type: 96,
+                sequence: u16::try_from(packet).unwrap(),
+                timestamp: u32::try_from(packet / 20 * 1800).unwrap(),
+                ssrc: 1,
+            };
+            monitor.packet(now_ns, None, &rtp);
+            monitor.last_second()
+        };
+        let start = 1_790_000_000_000_000_000;
+        let at = |packet| start + packet * 1_000_000;
+        let published: Vec<_> = (0..1_500).filter_map(|it| feed(it, at(it))).collect();
+        let first = published.first().unwrap();
+        assert_eq!(first.packets, 1_000);
+        // The rest of that second is published when the source returns.
+        let back = feed(1_500, at(1_500) + 2_000_000_000).unwrap();
+        assert!((20..1_000).contains(&back.packets), "{back:?}");
+        // One packet, then a pause: no verdict.
+        assert_eq!(feed(1_501, at(1_501) + 4_000_000_000), None);
     }
 }
