@@ -180,6 +180,8 @@ impl Session {
         if self.traffic.other_ssrc.lasts(others, now)
             && let (Some(ssrc), Some(other)) =
                 (Ssrc::of(counted.ssrc), Ssrc::of(counted.other_ssrc))
+            // The session follows the other one by now: a restarted sender, not two.
+            && ssrc != other
         {
             let detail = format!(
                 "SSRC {other:#010x} sends into the flow of SSRC {ssrc:#010x}, which the session \
