@@ -29,6 +29,25 @@ impl Growth {
     }
 }
 
+/// Two counters that grow side by side. Where one takes over from the other, both grow at one look at most.
+#[derive(Debug, Default)]
+pub(crate) struct SideBySide {
+    seen: [u64; 2],
+    grew: bool,
+    times: u64,
+}
+
+impl SideBySide {
+    /// How often both grew at this look and at the one before.
+    pub(crate) fn look(&mut self, values: [u64; 2]) -> u64 {
+        let grew = values.iter().zip(self.seen).all(|(now, seen)| *now > seen);
+        self.seen = values;
+        let again = std::mem::replace(&mut self.grew, grew) && grew;
+        self.times += u64::from(again);
+        self.times
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,5 +62,18 @@ mod tests {
         assert!(growth.lasts(4, start + CALM / 2));
         assert!(growth.lasts(4, start + CALM));
         assert!(!growth.lasts(4, start + CALM * 2));
+    }
+
+    #[test]
+    fn counters_that_grow_one_after_the_other_are_not_side_by_side() {
+        let mut counters = SideBySide::default();
+        assert_eq!(counters.look([5, 0]), 0);
+        // The second begins, and the first ends.
+        assert_eq!(counters.look([9, 3]), 0);
+        assert_eq!(counters.look([9, 7]), 0);
+        assert_eq!(counters.look([9, 9]), 0);
+        assert_eq!(counters.look([10, 10]), 0);
+        assert_eq!(counters.look([11, 11]), 1);
+        assert_eq!(counters.look([12, 12]), 2);
     }
 }

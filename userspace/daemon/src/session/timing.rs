@@ -83,6 +83,11 @@ const fn float(level: i64) -> f64 {
 
 fn document(monitor: &Monitor, now_ns: u64) -> Option<SessionTiming> {
     let measured = monitor.measurement()?;
+    let packets = measured.cinst().total();
+    // Of less than a unit there is nothing to say.
+    if packets < measured.stream().packets.into() {
+        return None;
+    }
     let age_ns = now_ns.saturating_sub(monitor.ended_ns());
     let limits = measured.limits();
     let first = measured.first_packets();
@@ -119,16 +124,7 @@ fn document(monitor: &Monitor, now_ns: u64) -> Option<SessionTiming> {
             .map(|(from_ns, packets)| TimingInterval { from_ns, packets })
             .collect(),
         compliance: second.map(|it| compliance(it.verdict, it.packets, it.cinst, declared)),
-        compliance_since_start: compliance(
-            measured.verdict(compared)?,
-            measured
-                .cinst()
-                .occurred()
-                .map(|(_, packets)| packets)
-                .sum(),
-            highest,
-            declared,
-        ),
+        compliance_since_start: compliance(measured.verdict(compared)?, packets, highest, declared),
         restarts: monitor.restarts(),
     })
 }

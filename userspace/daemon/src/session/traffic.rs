@@ -12,7 +12,7 @@ use onair_types::{
 use super::Session;
 use super::recent::Looks;
 use crate::dataplane::{PortInfo, SessionSnapshot, Ssrc};
-use crate::growth::Growth;
+use crate::growth::{Growth, SideBySide};
 use crate::services::Services;
 
 /// A receiver that does not answer ARP for this long is a problem: five requests.
@@ -37,7 +37,9 @@ pub(super) struct Traffic {
     pub(super) timing: Option<Box<Monitor>>,
     pub(super) recent: Looks,
     waiting_since: Option<Instant>,
-    other_ssrc: Growth,
+    /// Packets of the source that the session follows, and of others.
+    sources: SideBySide,
+    two_sources: Growth,
     format: Growth,
     /// The clients' dropped frames, by attachment.
     slow: Vec<(u64, Growth)>,
@@ -177,10 +179,13 @@ impl Session {
     fn source_problems(&mut self, counted: &SessionSnapshot, now: Instant) -> Vec<SessionProblem> {
         let mut found = Vec::new();
         let others = counted.packets_other_ssrc;
-        if self.traffic.other_ssrc.lasts(others, now)
+        // A sender that restarts with another SSRC is no second one.
+        let followed = counted.packets.saturating_sub(others);
+        let both = self.traffic.sources.look([followed, others]);
+        if self.traffic.two_sources.lasts(both, now)
             && let (Some(ssrc), Some(other)) =
                 (Ssrc::of(counted.ssrc), Ssrc::of(counted.other_ssrc))
-            // The session follows the other one by now: a restarted sender, not two.
+            // The session follows the other one by now.
             && ssrc != other
         {
             let detail = format!(
