@@ -72,8 +72,8 @@ Example:
     #[command(after_help = "\
 The command waits for the frames that were submitted before it; the session continues. Exit code 4: the
 time passed first; nothing changed. Exit code 1: frames were dropped, because the daemon evicted their
-client, or because the session stopped and could not send them. A stopped session and a receive session
-have no frames to send: the command returns at once.
+client, or because the session stopped and could not send them. A stopped session has no frames to send:
+the command returns at once. A receive session is refused.
 
 Examples:
   onairctl session flush out

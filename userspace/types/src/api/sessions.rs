@@ -78,8 +78,8 @@ operations! { SESSIONS "sessions":
     /// Waits until what clients have submitted to a send session is sent.
     ///
     /// It covers what was submitted before the request, and nothing later. The session continues, even
-    /// if the deadline passes first. A stopped session and a receive session have nothing submitted:
-    /// the answer comes at once.
+    /// if the deadline passes first. A stopped session has nothing submitted: the answer comes at once. A
+    /// receive session is refused: its clients submit nothing.
     FlushSession(SessionRef, Flush) -> Flushed:
         post("/v1/sessions/{id}/flush", this(Right::Flush)).answers("All sent.")
             .fails(&[DeadlinePassed, FramesDropped, Quarantined, LimitReached]);

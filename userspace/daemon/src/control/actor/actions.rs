@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use onair_session::{Answer, Event, Reply};
 use onair_types::api::{FlushSession, ListBlockers, ShowVerdict, StartSession, StopSession};
-use onair_types::{Problem, ProblemCode, SessionList, SessionView};
+use onair_types::{Direction, Problem, ProblemCode, SessionList, SessionView};
 
 use super::Actor;
 use crate::control::action::{Action, Asked};
@@ -137,6 +137,15 @@ impl Actor {
         let Some((id, reply)) = asked.reply.or_refuse(found) else {
             return;
         };
+        let session = self.any(id);
+        if session.spec.direction == Direction::Receive {
+            let detail = format!(
+                "session {} receives: a flush waits for frames that clients submitted to a send session",
+                session.spec.name
+            );
+            reply.send(Err(Problem::new(ProblemCode::InvalidRequest, detail)));
+            return;
+        }
         let wait = Duration::from_millis(asked.input.deadline_ms);
         self.handle(id, Event::Flush(wait, reply));
     }
