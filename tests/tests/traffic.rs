@@ -5,7 +5,9 @@ use std::net::UdpSocket;
 
 use anyhow::{Context as _, Result};
 use onair_tests::packet::{rtp, with};
-use onair_tests::{Raster, Rig, WholeFlow, output, receive, resolve, send, until, wait_for};
+use onair_tests::{
+    Deadline, Raster, Rig, WholeFlow, output, receive, resolve, send, until, wait_for,
+};
 use onair_types::{HealthStatus, PeerState, SessionProblemKind, Source};
 
 const OURS: &str = "10.77.0.2";
@@ -35,6 +37,15 @@ fn kinds<const N: usize>(kinds: [&str; N]) -> BTreeSet<String> {
     kinds.map(str::to_owned).into()
 }
 
+/// A socket of the kernel that sends into the session's flow.
+fn sender(rig: &Rig) -> Result<UdpSocket> {
+    rig.stage().inside(|| {
+        let socket = UdpSocket::bind("10.77.0.9:0")?;
+        socket.connect((OURS, WholeFlow::UDP))?;
+        Ok(socket)
+    })
+}
+
 #[test]
 fn two_senders_into_one_flow_then_both_are_named_and_the_first_is_followed() -> Result<()> {
     let rig = Rig::beside_the_kernel()?;
@@ -42,29 +53,21 @@ fn two_senders_into_one_flow_then_both_are_named_and_the_first_is_followed() -> 
     resolve(rig.stage(), OURS)?;
     control.create(&receive("in", Raster::SMALL, WholeFlow::UDP))?;
     control.start("in")?;
-    let socket = rig.stage().inside(|| {
-        let socket = UdpSocket::bind("10.77.0.9:0")?;
-        socket.connect((OURS, WholeFlow::UDP))?;
-        Ok(socket)
-    })?;
+    let socket = sender(&rig)?;
     let first = rtp(&[[640, 3, 0]], 640);
     let other = with(first.clone(), 8, 0xaa);
-    let found = until(
-        "two sources",
-        onair_tests::Deadline::seconds(PATIENCE),
-        || {
-            for at in 0..100 {
-                let numbered = |packet: &[u8]| with(packet.to_owned(), 3, at);
-                socket.send(&numbered(&first))?;
-                socket.send(&numbered(&other))?;
-            }
-            let view = control.show("in")?;
-            Ok(view
-                .problems
-                .into_iter()
-                .find(|it| it.problem == SessionProblemKind::TwoSources))
-        },
-    )?;
+    let found = until("two sources", Deadline::seconds(PATIENCE), || {
+        for at in 0..100 {
+            let numbered = |packet: &[u8]| with(packet.to_owned(), 3, at);
+            socket.send(&numbered(&first))?;
+            socket.send(&numbered(&other))?;
+        }
+        let view = control.show("in")?;
+        Ok(view
+            .problems
+            .into_iter()
+            .find(|it| it.problem == SessionProblemKind::TwoSources))
+    })?;
     assert_eq!(
         (found.ssrc, found.other_ssrc),
         (Some(0xdead_beef), Some(0xaaad_beef))
@@ -103,11 +106,7 @@ fn sender_that_restarts_with_another_ssrc_then_followed_and_no_problem() -> Resu
     spec.frame_timeout_ms = Some(3_000);
     control.create(&spec)?;
     control.start("in")?;
-    let socket = rig.stage().inside(|| {
-        let socket = UdpSocket::bind("10.77.0.9:0")?;
-        socket.connect((OURS, WholeFlow::UDP))?;
-        Ok(socket)
-    })?;
+    let socket = sender(&rig)?;
     let first = rtp(&[[640, 3, 0]], 640);
     let again = with(first.clone(), 8, 0xaa);
     for (sender, ssrc) in [(first, 0xdead_beef), (again, 0xaaad_beef)] {
@@ -124,7 +123,7 @@ fn sender_that_restarts_with_another_ssrc_then_followed_and_no_problem() -> Resu
         })?;
     }
     // As long as a problem that began is told of.
-    let calm = onair_tests::Deadline::seconds(6);
+    let calm = Deadline::seconds(6);
     wait_for("a problem that would still be told of", PATIENCE, || {
         assert_eq!(control.show("in")?.problems, []);
         Ok(calm.passed())
