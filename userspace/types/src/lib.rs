@@ -30,6 +30,7 @@ pub mod request;
 pub mod session;
 pub mod session_problem;
 pub mod shutdown;
+pub mod signal;
 pub mod spec;
 pub mod time;
 pub mod timing;
@@ -77,6 +78,7 @@ pub use shutdown::{
     PartOutcome, PartReport, PhaseTime, PortSummary, SessionOutcome, SessionSummary, ShutdownPhase,
     ShutdownStatus, ShutdownSummary, ThreadSummary, ThreadTraffic,
 };
+pub use signal::{Arriving, ArrivingSamples, Signal, SignalState};
 pub use spec::{
     Chroma, Convert, ConvertedSession, Depth, Direction, EXTENDED_MAX_UDP, Flow, FlowDocument,
     FlowPatch, FlowSource, FrameRate, MAX_FRAME_TIMEOUT_MS, NewSession, NewSessionDocument,

@@ -8,6 +8,7 @@ use crate::group::GroupMembership;
 use crate::id::{SessionId, SessionName};
 use crate::recent::RecentTraffic;
 use crate::session_problem::{PeerState, SessionProblem};
+use crate::signal::Signal;
 use crate::spec::{Convert, Direction, FlowDocument, Source, VideoDocument};
 use crate::text::texts;
 use crate::time::Timestamp;
@@ -97,6 +98,9 @@ pub struct SessionView {
     /// Converted sessions that have its frames. Each has the place of one attachment.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub converted_sessions: u64,
+    /// Whether it has a picture, and the right one; absent unless the session is running.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<Signal>,
     /// What is wrong with its traffic now, with what to do. Empty unless the session is running.
     #[serde(default)]
     pub problems: Vec<SessionProblem>,

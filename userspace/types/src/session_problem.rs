@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::signal::SignalState;
 use crate::text::texts;
 
 /// A problem of a session's traffic, while it lasts.
@@ -35,8 +36,16 @@ pub enum SessionProblemKind {
     PeerBroadcast,
     /// Receive: two synchronisation sources send into the flow. The session follows the first.
     TwoSources,
-    /// Receive: packets do not fit the session's raster, so no frame is complete.
+    /// Receive: another sender than before.
+    SenderChanged,
+    /// Receive: another raster, rate, packing or payload type arrives than the session has.
     WrongFormat,
+    /// Receive: no packet arrives. Send: no frame is sent.
+    NoSignal,
+    /// Receive: packets are lost or late. Send: frame times pass without a frame.
+    Impaired,
+    /// Receive: the RTP timestamps jump, drift against this host's clock, or do not follow TAI.
+    Timestamps,
     /// Receive: the multicast group is not joined.
     GroupNotJoined,
     /// Receive: the querier of the group's link asks no more, so switches may stop forwarding the group.
@@ -52,18 +61,23 @@ pub enum SessionProblemKind {
 texts! {
     SessionProblemKind:
     LinkDown "link_down", PeerUnresolved "peer_unresolved", PeerBroadcast "peer_broadcast",
-    TwoSources "two_sources", WrongFormat "wrong_format", GroupNotJoined "group_not_joined", QuerierGone "querier_gone",
+    TwoSources "two_sources", SenderChanged "sender_changed", WrongFormat "wrong_format",
+    NoSignal "no_signal", Impaired "impaired", Timestamps "timestamps", GroupNotJoined "group_not_joined", QuerierGone "querier_gone",
     SourceStopped "source_stopped", SourceGone "source_gone", SlowClient "slow_client"
 }
 
 impl SessionProblemKind {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 14] = [
         Self::LinkDown,
         Self::PeerUnresolved,
         Self::PeerBroadcast,
         Self::TwoSources,
+        Self::SenderChanged,
         Self::WrongFormat,
+        Self::NoSignal,
+        Self::Impaired,
+        Self::Timestamps,
         Self::GroupNotJoined,
         Self::QuerierGone,
         Self::SourceStopped,
@@ -76,8 +90,28 @@ impl SessionProblemKind {
     pub const fn is_of_health(self) -> bool {
         !matches!(
             self,
-            Self::SlowClient | Self::LinkDown | Self::SourceStopped
+            Self::SlowClient | Self::LinkDown | Self::SourceStopped | Self::SenderChanged
         )
+    }
+
+    /// The state of the signal while it lasts.
+    #[must_use]
+    pub const fn signal(self) -> SignalState {
+        match self {
+            Self::LinkDown
+            | Self::PeerUnresolved
+            | Self::PeerBroadcast
+            | Self::GroupNotJoined
+            | Self::SourceStopped
+            | Self::SourceGone
+            | Self::NoSignal => SignalState::Absent,
+            Self::WrongFormat => SignalState::Mismatch,
+            Self::TwoSources | Self::SenderChanged => SignalState::OtherSender,
+            Self::Impaired => SignalState::Impaired,
+            Self::Timestamps => SignalState::Timestamps,
+            // Frames arrive; a client or a switch may do without them.
+            Self::QuerierGone | Self::SlowClient => SignalState::Ok,
+        }
     }
 }
 

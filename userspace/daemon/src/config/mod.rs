@@ -13,6 +13,7 @@ mod probe;
 mod recorder;
 pub mod reload;
 mod shutdown;
+mod signal;
 mod state;
 mod timeouts;
 mod wording;
@@ -37,6 +38,7 @@ pub use poller::{Idle, Poller};
 pub use port::Port;
 pub use probe::ProbeSection;
 pub use recorder::Recorder;
+pub use signal::Signal;
 pub use state::{Retention, StateConfig};
 pub use timeouts::Timeouts;
 pub(crate) use timeouts::ms;
@@ -72,6 +74,8 @@ pub struct Config {
     pub metrics: Metrics,
     /// Recordings.
     pub recorder: Recorder,
+    /// When a session has no picture, or not the right one.
+    pub signal: Signal,
     /// Time-outs.
     pub timeouts: Timeouts,
     /// Limits.
@@ -192,6 +196,7 @@ impl Config {
         self.metrics.check()?;
         self.clock.check()?;
         self.recorder.check()?;
+        self.signal.check()?;
         self.timeouts.check()?;
         self.limits.check()?;
         self.shutdown.check()?;

@@ -10,7 +10,7 @@ use super::{Config, ConfigError};
 use crate::log::FilterError;
 
 /// Keys that the daemon reads whenever it needs them. It reads every other key at the start.
-const LIVE: [(&str, &str); 20] = [
+const LIVE: [(&str, &str); 24] = [
     ("log", "filter"),
     ("limits", "sessions"),
     ("limits", "frame_memory_mb"),
@@ -19,6 +19,10 @@ const LIVE: [(&str, &str); 20] = [
     ("recorder", "max_recordings"),
     ("recorder", "ring_mb"),
     ("recorder", "min_free_mb"),
+    ("signal", "absent_ms"),
+    ("signal", "loss_ppm"),
+    ("signal", "drift_ppm"),
+    ("signal", "hold_ms"),
     ("timeouts", "quiesce_ms"),
     ("timeouts", "durable_ms"),
     ("timeouts", "patrol_ms"),

@@ -17,7 +17,8 @@ use super::clock::MediaClock;
 use super::flow::{SourceFilter, admit};
 use super::outlets::Outlets;
 use super::port::Packet;
-use super::stats::SessionStats;
+use super::stats::{FrameClock, Sender, SessionStats};
+use super::survey::Surveyor;
 use super::tap::Taps;
 use super::target::FlowTarget;
 use super::timing::Timing;
@@ -74,6 +75,7 @@ pub(super) struct Receiver {
     pub(super) pool: FramePool,
     pub(super) taps: Taps,
     timing: Option<Timing>,
+    surveyor: Surveyor,
     /// The session stops, and looks again at this time whether its outlets have all frames back.
     waits_until_ns: Option<u64>,
 }
@@ -103,7 +105,7 @@ impl Receiver {
             is_interlaced: config.format.scan() == Scan::Interlaced,
             attachments,
             outlets: Outlets::new(config.max_attachments),
-            stats,
+            stats: Arc::clone(&stats),
             clock: None,
         };
         Self {
@@ -112,6 +114,7 @@ impl Receiver {
             pool,
             taps: Taps::default(),
             timing,
+            surveyor: Surveyor::new(Arc::clone(&stats.survey)),
             waits_until_ns: None,
         }
     }
@@ -153,6 +156,9 @@ impl Receiver {
         if self.waits_until_ns.is_some() {
             return;
         }
+        if self.surveyor.is_on() {
+            self.surveyor.packets(packets, &self.config.sources, now_ns);
+        }
         for (
             at,
             Packet {
@@ -161,7 +167,11 @@ impl Receiver {
         ) in packets.iter().enumerate()
         {
             if !admit(&self.config.sources, datagram.source) {
-                self.pool.stats.counters.packets_wrong_source.add(1);
+                let counters = &self.pool.stats.counters;
+                counters.packets_wrong_source.add(1);
+                counters
+                    .other_sender
+                    .set(Sender::to_counter(datagram.source));
                 continue;
             }
             self.taps.offer(frame, now_ns);
@@ -174,6 +184,15 @@ impl Receiver {
                 let size = datagram.payload.len();
                 self.fetch_place((PAYLOADS_AHEAD - 1) * size, size);
             }
+        }
+        if let Some(last) = packets.last().map(|it| it.datagram.source)
+            && admit(&self.config.sources, last)
+        {
+            self.pool
+                .stats
+                .counters
+                .sender
+                .set(Sender::to_counter(last));
         }
         if let Some(timing) = &mut self.timing {
             timing.end_burst();
@@ -323,7 +342,10 @@ impl Sink for FramePool {
             meta.media_time_ns = media_time(report.rtp_timestamp, tai_ns);
         }
         self.number += 1;
-        self.stats.counters.last_frame_ns.set(report.last_packet_ns);
+        let counters = &self.stats.counters;
+        counters.last_frame_ns.set(report.last_packet_ns);
+        let clock = FrameClock::to_counter(report.rtp_timestamp, report.first_packet_ns);
+        counters.frame_clock.set(clock);
         self.attachments.loan(frame, &meta);
         self.outlets.give(frame, &meta, &self.frames);
     }

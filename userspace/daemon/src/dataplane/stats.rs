@@ -4,12 +4,15 @@
 //! a load and a store. All accesses are relaxed: they order nothing, and a reader may see one
 //! before another.
 
+use std::net::SocketAddrV4;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use onair_media::assembly::{AssemblyStats, Malformed, MalformedCounts};
 use onair_media::st2110_21::Monitor;
+use onair_media::survey::Survey;
 
+use super::survey::SurveyShare;
 use super::timing::TimingShare;
 
 /// A counter that one thread writes at a time.
@@ -88,6 +91,46 @@ impl Ssrc {
     }
 }
 
+/// An address in a counter: 0 is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sender;
+
+impl Sender {
+    pub(super) fn to_counter(address: SocketAddrV4) -> u64 {
+        u64::from(address.ip().to_bits()) << 16 | u64::from(address.port())
+    }
+
+    /// The address; `None` if there is none.
+    pub(crate) fn of(counter: u64) -> Option<SocketAddrV4> {
+        let ip = u32::try_from(counter >> 16).ok().filter(|ip| *ip > 0)?;
+        let port = u16::try_from(counter & 0xffff).unwrap_or(0);
+        Some(SocketAddrV4::new(ip.into(), port))
+    }
+}
+
+/// An RTP timestamp beside a time, in one counter, so that no reader sees one without the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FrameClock {
+    /// The timestamp.
+    pub(crate) timestamp: u32,
+    /// The time in units of 1,024 ns, modulo 2^32: 73 minutes.
+    pub(crate) units: u32,
+}
+
+impl FrameClock {
+    pub(super) fn to_counter(timestamp: u32, ns: u64) -> u64 {
+        u64::from(timestamp) << 32 | ns >> 10 & u64::from(u32::MAX)
+    }
+
+    pub(crate) fn of(counter: u64) -> Self {
+        let half = |value: u64| u32::try_from(value & u64::from(u32::MAX)).unwrap_or(0);
+        Self {
+            timestamp: half(counter >> 32),
+            units: half(counter),
+        }
+    }
+}
+
 counters! {
     /// Counters of one session.
     SessionCounters,
@@ -162,6 +205,13 @@ counters! {
         ssrc,
         /// Receive: the last other one; see [`Ssrc`].
         other_ssrc,
+        /// Receive: where the last accepted packet came from; see [`Sender`].
+        sender,
+        /// Receive: where the last packet came from that the session's filter rejects; see [`Sender`].
+        other_sender,
+        /// Receive: RTP timestamp of the last finished frame, and when its first packet came; see
+        /// [`FrameClock`].
+        frame_clock,
     }
 }
 
@@ -254,6 +304,7 @@ pub struct SessionStats {
     /// The control thread sees no carrier on the port.
     is_link_down: AtomicBool,
     timing: Option<Arc<TimingShare>>,
+    pub(super) survey: Arc<SurveyShare>,
 }
 
 impl SessionStats {
@@ -266,6 +317,7 @@ impl SessionStats {
                 .collect(),
             is_link_down: AtomicBool::new(false),
             timing: None,
+            survey: Arc::default(),
         }
     }
 
@@ -280,6 +332,17 @@ impl SessionStats {
         if let Some(timing) = &self.timing {
             timing.take(held);
         }
+    }
+
+    /// Asks for a survey of what arrives; [`Self::take_survey`] has it when packets have come for 0.2 s.
+    pub fn request_survey(&self) {
+        self.survey.request();
+    }
+
+    /// The survey that was asked for, once.
+    #[must_use]
+    pub fn take_survey(&self) -> Option<Box<Survey>> {
+        self.survey.take()
     }
 
     /// Whether the port's link was down at the control thread's last look.

@@ -83,7 +83,7 @@ pub(super) fn check_addresses(spec: &SessionSpec, port: &PortInfo) -> Result<(),
     Err(SpecErrors(errors).into())
 }
 
-fn format(spec: &SessionSpec) -> Result<video::VideoFormat, Problem> {
+pub(super) fn format(spec: &SessionSpec) -> Result<video::VideoFormat, Problem> {
     let video = &spec.video;
     let (size, samples) = ((video.width, video.height), (video.sampling, video.depth));
     let rate = video.frame_rate;

@@ -1,6 +1,6 @@
 //! A session's counters, for Prometheus.
 
-use onair_types::{SessionProblemKind, SessionState};
+use onair_types::{SessionProblemKind, SessionState, SignalState};
 
 use super::Session;
 use crate::exposition::Exposition;
@@ -200,6 +200,15 @@ impl Session {
                 u64::from(lasts),
             );
         }
+        let signal = self.signal().map(|it| it.state);
+        for state in SignalState::ALL {
+            metrics.count(
+                "onair_session_signal",
+                "1 for the state of the session's signal; 0 everywhere unless the session is running.",
+                &[labels[0], labels[1], ("state", state.as_str())],
+                u64::from(signal == Some(state)),
+            );
+        }
         if let Some(group) = &self.traffic.group {
             let labels = [
                 labels[0],
@@ -244,7 +253,7 @@ mod tests {
 
     #[test]
     fn counters_every_one_of_the_pollers_then_a_metric_or_left_out_on_purpose() {
-        // A sum of others, a flag, a time, and names of sources.
+        // A sum of others, flags, times, and names of sources.
         let left_out = [
             "packets_malformed",
             "waiting_for_arp",
@@ -252,6 +261,9 @@ mod tests {
             "last_frame_ns",
             "ssrc",
             "other_ssrc",
+            "sender",
+            "other_sender",
+            "frame_clock",
         ];
         for (name, _) in SessionSnapshot::default().iter() {
             let metrics = COUNTERS.iter().filter(|(known, ..)| *known == name).count();

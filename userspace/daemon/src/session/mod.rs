@@ -16,10 +16,13 @@ mod former_clients;
 mod group;
 mod metrics;
 mod naming;
+mod presence;
 mod recent;
 mod recording;
 mod retarget;
 mod sdp;
+mod sender_clock;
+mod signal;
 mod timing;
 mod totals;
 mod traffic;
@@ -227,6 +230,7 @@ impl Session {
             stopped_at: self.core.stopped_at(),
             attachments: self.attachment_views(),
             converted_sessions: self.outlets_taken(),
+            signal: self.signal().cloned(),
             problems: self.problems().to_vec(),
             link_up: self.traffic.link_up,
             ssrc: Ssrc::of(self.stats.snapshot().ssrc),

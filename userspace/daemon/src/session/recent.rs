@@ -21,6 +21,9 @@ struct Look {
     packets: u64,
     bytes: u64,
     lost: u64,
+    late: u64,
+    /// Frame times of a sender without a frame.
+    missed: u64,
 }
 
 impl Look {
@@ -37,6 +40,8 @@ impl Look {
             lost: counted
                 .packets_lost
                 .saturating_sub(counted.packets_lost_arrived),
+            late: counted.packets_late,
+            missed: counted.underruns + counted.slots_missed,
         }
     }
 
@@ -84,6 +89,33 @@ fn per_second(count: u64, ns: u64) -> u64 {
 #[derive(Debug, Default)]
 pub(super) struct Looks(VecDeque<Look>);
 
+impl Looks {
+    /// How many of a million packets were late.
+    pub(super) fn late_ppm(&self) -> u64 {
+        self.share(|it| it.late, |it| it.packets)
+    }
+
+    /// How many of a million frame times of a sender had no frame.
+    pub(super) fn missed_ppm(&self) -> u64 {
+        self.share(|it| it.missed, |it| it.frames + it.missed)
+    }
+
+    /// Whether packets came between the last two looks.
+    pub(super) fn has_packets(&self) -> bool {
+        let mut newest = self.0.iter().rev().map(|it| it.packets);
+        newest.next() > newest.next()
+    }
+
+    fn share(&self, part: fn(&Look) -> u64, whole: fn(&Look) -> u64) -> u64 {
+        let (Some(first), Some(last)) = (self.0.front(), self.0.back()) else {
+            return 0;
+        };
+        let grown = |of: fn(&Look) -> u64| of(last).saturating_sub(of(first));
+        let share = grown(part).saturating_mul(1_000_000);
+        share.checked_div(grown(whole)).unwrap_or(0)
+    }
+}
+
 impl Session {
     /// Remembers the counters.
     pub(super) fn look_at_rates(&mut self) {
@@ -129,7 +161,7 @@ mod tests {
             last_frame_ns: last_frame_ms * MS,
             packets: frames * 100,
             bytes: frames * 125_000,
-            lost: 0,
+            ..Look::default()
         }
     }
 

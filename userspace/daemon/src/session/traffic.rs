@@ -6,25 +6,18 @@ use onair_ipc::sys;
 use onair_media::st2110_21::Monitor;
 use onair_types::{
     Direction, EventKind, GroupMembership, PeerState, SessionProblem, SessionProblemKind as Kind,
-    SessionState,
+    SessionState, Signal, SignalState, Timestamp,
 };
 
 use super::Session;
 use super::recent::Looks;
+use super::signal::Watch;
 use crate::dataplane::{PortInfo, SessionSnapshot, Ssrc};
 use crate::growth::{Growth, SideBySide};
 use crate::services::Services;
 
 /// A receiver that does not answer ARP for this long is a problem: five requests.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Reasons of refused packets that a source of another format causes.
-const FORMAT: [&str; 5] = [
-    "interlaced",
-    "progressive",
-    "field_mismatch",
-    "bad_srd_range",
-    "bad_pgroup_alignment",
-];
 
 /// Problems of one session's traffic.
 #[derive(Debug, Default)]
@@ -40,7 +33,8 @@ pub(super) struct Traffic {
     /// Packets of the source that the session follows, and of others.
     sources: SideBySide,
     two_sources: Growth,
-    format: Growth,
+    pub(super) signal: Watch,
+    pub(super) state: Option<Signal>,
     /// The clients' dropped frames, by attachment.
     slow: Vec<(u64, Growth)>,
 }
@@ -66,6 +60,7 @@ impl Session {
             _ => Vec::new(),
         };
         let before = std::mem::replace(&mut self.traffic.problems, found);
+        self.note_signal(Timestamp::now());
         let is_in = |list: &[SessionProblem], kind| list.iter().any(|it| it.problem == kind);
         for kind in Kind::ALL {
             let now = &self.traffic.problems;
@@ -115,7 +110,14 @@ impl Session {
         found.extend(self.peer_problem(port, now));
         found.extend(self.group_problem());
         found.extend(self.querier_problem());
-        found.extend(self.source_problems(&counted, now));
+        found.extend(self.two_sources(&counted, now));
+        let has_cause = found
+            .iter()
+            .any(|it| it.problem.signal() == SignalState::Absent);
+        found.extend(match self.spec.direction {
+            Direction::Receive => self.received_problems(services, &counted, has_cause, now),
+            Direction::Send => self.sent_problems(services, &counted, has_cause, now),
+        });
         found.extend(self.slow_clients(now));
         found
     }
@@ -176,40 +178,26 @@ impl Session {
         })
     }
 
-    fn source_problems(&mut self, counted: &SessionSnapshot, now: Instant) -> Vec<SessionProblem> {
-        let mut found = Vec::new();
+    /// Two synchronisation sources in one flow.
+    fn two_sources(&mut self, counted: &SessionSnapshot, now: Instant) -> Option<SessionProblem> {
         let others = counted.packets_other_ssrc;
         // A sender that restarts with another SSRC is no second one.
         let followed = counted.packets.saturating_sub(others);
         let both = self.traffic.sources.look([followed, others]);
-        if self.traffic.two_sources.lasts(both, now)
-            && let (Some(ssrc), Some(other)) =
-                (Ssrc::of(counted.ssrc), Ssrc::of(counted.other_ssrc))
-            // The session follows the other one by now.
-            && ssrc != other
-        {
+        let lasts = self.traffic.two_sources.lasts(both, now);
+        let (ssrc, other) = (Ssrc::of(counted.ssrc)?, Ssrc::of(counted.other_ssrc)?);
+        // The session follows the other one by now, if they are the same.
+        (lasts && ssrc != other).then(|| {
             let detail = format!(
                 "SSRC {other:#010x} sends into the flow of SSRC {ssrc:#010x}, which the session \
                  follows ({others} packets dropped): stop one sender, or set flow.source"
             );
-            found.push(SessionProblem {
+            SessionProblem {
                 ssrc: Some(ssrc),
                 other_ssrc: Some(other),
                 ..problem(Kind::TwoSources, detail)
-            });
-        }
-        let refused = self.stats.malformed();
-        let refused = refused.filter(|(reason, _)| FORMAT.contains(&reason.name()));
-        let refused: u64 = refused.map(|(_, count)| count).sum();
-        if self.traffic.format.lasts(refused, now) {
-            let detail = format!(
-                "packets do not fit {} ({refused} refused): the source sends another format; create \
-                 the session with that one",
-                self.spec.video
-            );
-            found.push(problem(Kind::WrongFormat, detail));
-        }
-        found
+            }
+        })
     }
 
     /// The clients whose frames are dropped because they have used their quota.

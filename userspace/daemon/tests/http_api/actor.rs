@@ -277,6 +277,7 @@ impl Actor {
         let document = SpecDocument::from(*spec);
         let busy = name.as_str().starts_with("busy");
         let view = SessionView {
+            signal: None,
             id: SessionId::new(0x6920_a1c3, number),
             name,
             convert: None,

@@ -99,7 +99,29 @@ impl<'a> CapturedPacket<'a> {
                 (None, frame.get(bytes..).ok_or(NotRtp::Damaged)?)
             }
         };
-        let udp = Udp::parse(packet)?;
+        Self::of(Udp::parse(packet)?, vlan)
+    }
+
+    /// Parses the payload of a whole datagram.
+    ///
+    /// # Errors
+    /// [`NotRtp`]: what it is instead.
+    pub fn of_datagram(
+        source: SocketAddrV4,
+        destination: SocketAddrV4,
+        payload: &'a [u8],
+    ) -> Result<Self, NotRtp> {
+        let udp = Udp {
+            source,
+            destination,
+            dscp: 0,
+            payload,
+            payload_bytes: payload.len(),
+        };
+        Self::of(udp, None)
+    }
+
+    fn of(udp: Udp<'a>, vlan: Option<u16>) -> Result<Self, NotRtp> {
         let bytes = udp.payload_bytes;
         if bytes < rtp::HEADER_BYTES {
             return Err(NotRtp::OtherUdp);

@@ -6,6 +6,7 @@
 
 mod frame;
 mod guess;
+mod picture;
 mod sequences;
 mod steps;
 mod stream;
@@ -13,6 +14,7 @@ mod video;
 
 pub use frame::{CapturedPacket, Link, NotRtp};
 pub use guess::{Essence, Rate, VIDEO_RATES};
+pub use picture::Picture;
 pub use sequences::Sequences;
 pub use steps::Steps;
 pub use stream::Survey;

@@ -34,6 +34,15 @@ impl Steps {
         self.kinds.iter().copied().filter(|it| it.1 > 0)
     }
 
+    /// Whether values come twice, as those of the two segments of a PsF frame do.
+    #[must_use]
+    pub fn repeat(&self) -> bool {
+        let forward = self.occurred().filter(|it| it.0 > 0);
+        let usual = forward.map(|it| it.1).max();
+        let still: u64 = self.occurred().filter(|it| it.0 == 0).map(|it| it.1).sum();
+        usual.is_some_and(|times| still * 2 > times)
+    }
+
     /// Steps beyond the first eight kinds.
     #[must_use]
     pub const fn others(&self) -> u64 {

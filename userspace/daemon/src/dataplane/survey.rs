@@ -1,0 +1,115 @@
+//! Surveys of what arrives for a receive session: asked for by the control thread, made by the poller.
+
+use std::net::SocketAddrV4;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossbeam_queue::ArrayQueue;
+use onair_media::survey::{CapturedPacket, Survey};
+
+use super::flow::{SourceFilter, admit};
+use super::port::Packet;
+
+/// How long a survey lasts.
+const LONG_NS: u64 = 200_000_000;
+/// After which pause it begins anew.
+const PAUSE_NS: u64 = 1_000_000_000;
+
+/// A survey goes to the poller empty and comes back full: the poller neither waits nor allocates.
+#[derive(Debug)]
+pub(super) struct SurveyShare {
+    is_wanted: AtomicBool,
+    empty: ArrayQueue<Box<Survey>>,
+    full: ArrayQueue<Box<Survey>>,
+}
+
+impl Default for SurveyShare {
+    fn default() -> Self {
+        Self {
+            is_wanted: AtomicBool::new(false),
+            empty: ArrayQueue::new(1),
+            full: ArrayQueue::new(1),
+        }
+    }
+}
+
+impl SurveyShare {
+    /// The control thread: asks for a survey. Without effect while one is asked for.
+    pub(super) fn request(&self) {
+        if !self.is_wanted.load(Ordering::Relaxed) {
+            // The poller took the last one.
+            let _ = self.empty.push(Box::default());
+            self.is_wanted.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// The control thread: the survey that is done.
+    pub(super) fn take(&self) -> Option<Box<Survey>> {
+        self.full.pop()
+    }
+}
+
+/// The poller's half.
+#[derive(Debug)]
+pub(super) struct Surveyor {
+    share: Arc<SurveyShare>,
+    running: Option<Box<Survey>>,
+    ssrc: Option<u32>,
+}
+
+impl Surveyor {
+    pub(super) const fn new(share: Arc<SurveyShare>) -> Self {
+        Self {
+            share,
+            running: None,
+            ssrc: None,
+        }
+    }
+
+    /// Whether [`Self::packets`] has work.
+    #[inline]
+    pub(super) fn is_on(&self) -> bool {
+        self.running.is_some() || self.share.is_wanted.load(Ordering::Relaxed)
+    }
+
+    /// Adds those packets of a burst that `sources` admits; of several synchronisation sources, those of the
+    /// first.
+    #[cold]
+    pub(super) fn packets(
+        &mut self,
+        packets: &[Packet<'_>],
+        sources: &[SourceFilter],
+        now_ns: u64,
+    ) {
+        if self.running.is_none() {
+            self.running = self.share.empty.pop();
+            self.share.is_wanted.store(false, Ordering::Relaxed);
+            self.ssrc = None;
+        }
+        let Some(survey) = &mut self.running else {
+            return;
+        };
+        if now_ns.saturating_sub(survey.last_ns()) > PAUSE_NS {
+            **survey = Survey::default();
+            self.ssrc = None;
+        }
+        let admitted = packets
+            .iter()
+            .map(|it| &it.datagram)
+            .filter(|it| admit(sources, it.source));
+        for datagram in admitted {
+            let (source, destination): (SocketAddrV4, _) = (datagram.source, datagram.destination);
+            let packet = CapturedPacket::of_datagram(source, destination, datagram.payload);
+            if let Ok(packet) = packet
+                && *self.ssrc.get_or_insert(packet.rtp.ssrc) == packet.rtp.ssrc
+            {
+                survey.packet(now_ns, &packet);
+            }
+        }
+        let is_done = survey.packets() > 0 && survey.last_ns() - survey.first_ns() >= LONG_NS;
+        if is_done && let Some(survey) = self.running.take() {
+            // One that was not taken is older.
+            drop(self.share.full.force_push(survey));
+        }
+    }
+}

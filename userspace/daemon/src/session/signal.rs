@@ -1,0 +1,603 @@
+//! Whether a running session has a picture, and the right one: found by comparing its counters from look to
+//! look, and by surveys of what arrives.
+
+use std::time::{Duration, Instant};
+
+use onair_ipc::sys;
+use onair_media::survey::{Essence, Picture, Survey};
+use onair_types::{
+    Arriving, ArrivingSamples, Direction, RecentTraffic, Scan, SessionProblem,
+    SessionProblemKind as Kind, Signal, SignalState, Timestamp,
+};
+
+use super::presence::{Absence, Presence};
+use super::sender_clock::{Finding, SenderClock};
+use super::traffic::problem;
+use super::{Session, convert};
+use crate::config;
+use crate::dataplane::{FrameClock, Sender, SessionSnapshot};
+use crate::growth::Growth;
+use crate::services::Services;
+
+/// Time between two surveys of a source that sends the session's format.
+const SURVEY_EVERY: Duration = Duration::from_secs(10);
+/// Looks that must show a fault before it is one.
+const LOOKS: u32 = 2;
+/// Reasons of refused packets that a source of another format causes.
+const FORMAT: [&str; 5] = [
+    "interlaced",
+    "progressive",
+    "field_mismatch",
+    "bad_srd_range",
+    "bad_pgroup_alignment",
+];
+
+/// What the looks at a running session have shown.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    /// Packets that fit, or sent frames.
+    fitting: Presence,
+    /// Packets from the session's sources, of any kind.
+    any: Presence,
+    /// Packets from other sources.
+    strangers: Growth,
+    /// Packets whose headers belong to another format.
+    refused: Growth,
+    survey_at: Option<Instant>,
+    arriving: Option<(Arriving, bool)>,
+    /// Surveys in a row that showed another format.
+    others: u32,
+    ssrc: u64,
+    senders: Senders,
+    losses: u32,
+    lost: u64,
+    impaired: Growth,
+    clock: SenderClock,
+    drifts: u32,
+    clock_faults: Growth,
+    clock_fault: String,
+}
+
+impl Watch {
+    /// The session does not run: what comes next may be another source.
+    fn pause(&mut self) {
+        self.fitting = Presence::default();
+        self.any = Presence::default();
+        self.survey_at = None;
+        self.arriving = None;
+        self.others = 0;
+        self.losses = 0;
+        self.clock.restart();
+    }
+}
+
+/// Where the packets come from.
+#[derive(Debug, Default)]
+struct Senders {
+    last: u64,
+    followed: u64,
+    before: u64,
+    changes: u64,
+    changed: Growth,
+}
+
+impl Senders {
+    /// The sender before, for some time after the packets of two looks came from another address.
+    fn look(&mut self, sender: u64, now: Instant, hold: Duration) -> Option<u64> {
+        let is_settled = sender == self.last && sender != 0;
+        self.last = sender;
+        if is_settled && sender != self.followed {
+            let before = std::mem::replace(&mut self.followed, sender);
+            if before != 0 {
+                self.before = before;
+                self.changes += 1;
+            }
+        }
+        let lasts = self.changed.lasts_for(self.changes, now, hold);
+        lasts.then_some(self.before)
+    }
+}
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+fn percent(ppm: u64) -> String {
+    format!("{}.{:02} %", ppm / 10_000, ppm % 10_000 / 100)
+}
+
+impl Session {
+    /// The problems of a receive session's signal.
+    pub(super) fn received_problems(
+        &mut self,
+        services: &Services,
+        counted: &SessionSnapshot,
+        has_cause: bool,
+        now: Instant,
+    ) -> Vec<SessionProblem> {
+        let settings = services.config.signal;
+        let patience = ms(settings.absent_ms).max(self.frame_times(3));
+        let unfitting = counted.packets_malformed + counted.packets_other_ssrc;
+        let fitting = counted.packets.saturating_sub(unfitting);
+        let watch = &mut self.traffic.signal;
+        let none_fits = watch.fitting.look(fitting, now, patience);
+        let absent = watch.any.look(counted.packets, now, patience);
+        let strangers = watch
+            .strangers
+            .lasts_for(counted.packets_wrong_source, now, patience);
+        let mut found = Vec::new();
+        match (absent, none_fits) {
+            (Some(absence), _) if !has_cause => {
+                let stranger = Sender::of(counted.other_sender).filter(|_| strangers);
+                found.push(problem(Kind::NoSignal, self.no_packets(absence, stranger)));
+            }
+            (Some(_), _) => {}
+            (None, none_fits) => {
+                self.survey(now);
+                found.extend(self.mismatch(none_fits.is_some(), now));
+                found.extend(self.changed_sender(counted, ms(settings.hold_ms), now));
+                found.extend(self.losses(counted, settings, now));
+                found.extend(self.timestamps(services, counted, settings, now));
+            }
+        }
+        found
+    }
+
+    /// The problems of a send session's signal.
+    pub(super) fn sent_problems(
+        &mut self,
+        services: &Services,
+        counted: &SessionSnapshot,
+        has_cause: bool,
+        now: Instant,
+    ) -> Vec<SessionProblem> {
+        let settings = services.config.signal;
+        let patience = ms(settings.absent_ms).max(self.frame_times(3));
+        let absent = self
+            .traffic
+            .signal
+            .fitting
+            .look(counted.frames_sent, now, patience);
+        let mut found = Vec::new();
+        match absent {
+            Some(absence) if !has_cause => {
+                found.push(problem(Kind::NoSignal, self.no_frames(absence)));
+            }
+            Some(_) => {}
+            None => found.extend(self.late_frames(settings, now)),
+        }
+        found
+    }
+
+    fn frame_times(&self, count: u32) -> Duration {
+        let (numerator, denominator) = self.spec.video.buffer_rate();
+        Duration::from_secs(u64::from(count * denominator)) / numerator.max(1)
+    }
+
+    fn no_packets(&self, absence: Absence, stranger: Option<std::net::SocketAddrV4>) -> String {
+        let destination = self.spec.flow.destination;
+        let since = absence.since;
+        if let Some(stranger) = stranger {
+            let accepted = self.spec.flow.accepted().map(|it| it.to_string());
+            let accepted: Vec<_> = accepted.collect();
+            return format!(
+                "packets to {destination} come from {stranger}, and the session accepts only {}: correct the source                  with `onairctl session retarget {} --source-address {}`, or start the right sender",
+                accepted.join(", "),
+                self.spec.name,
+                stranger.ip()
+            );
+        }
+        let what = if absence.is_from_start {
+            format!("no packet to {destination} has arrived since the start at {since}")
+        } else {
+            format!("no packet to {destination} arrives since {since}")
+        };
+        let group = self.traffic.group.as_ref().filter(|it| it.joined);
+        match group {
+            Some(group) if group.querier.is_none() => format!(
+                "{what}; {} is joined, but no querier asks on port {}: enable one, because without it switches                  forward no group; then check that the sender is on",
+                group.group, self.spec.port
+            ),
+            _ => format!(
+                "{what}: check that the sender is on and sends to this address and UDP port"
+            ),
+        }
+    }
+
+    fn no_frames(&self, absence: Absence) -> String {
+        let since = absence.since;
+        let clients: Vec<_> = self
+            .core
+            .attachments()
+            .map(|it| format!("{} ({})", it.who.command, it.who.pid))
+            .collect();
+        let what = match (self.spec.source, clients.is_empty()) {
+            (Some(onair_types::Source::Pattern), _) => {
+                return format!(
+                    "no frame is sent since {since}: `onairctl port list` shows the port"
+                );
+            }
+            (_, true) => "no client is attached: start the program that submits frames".to_owned(),
+            (_, false) => format!(
+                "{} submits none: `onairctl session blockers {}` shows what it waits for",
+                clients.join(", "),
+                self.spec.name
+            ),
+        };
+        let from = if absence.is_from_start {
+            "since the start at "
+        } else {
+            "since "
+        };
+        format!("no frame is sent {from}{since}; {what}")
+    }
+
+    /// Asks for a survey when one is due, and reads the one that is done.
+    fn survey(&mut self, now: Instant) {
+        let counted = self.stats.snapshot();
+        let watch = &mut self.traffic.signal;
+        if counted.ssrc != watch.ssrc {
+            watch.ssrc = counted.ssrc;
+            watch.survey_at = None;
+        }
+        if watch.survey_at.is_none_or(|at| now >= at) {
+            self.stats.request_survey();
+            watch.survey_at = Some(now + SURVEY_EVERY);
+        }
+        let Some(survey) = self.stats.take_survey() else {
+            return;
+        };
+        let picture = survey.picture();
+        let is_other = self.is_other(&survey, picture.as_ref());
+        let arriving = arriving(&survey, picture.as_ref(), counted.sender);
+        let watch = &mut self.traffic.signal;
+        watch.others = if is_other { watch.others + 1 } else { 0 };
+        if is_other {
+            watch.survey_at = Some(now);
+        }
+        watch.arriving = Some((arriving, is_other));
+    }
+
+    fn is_other(&self, survey: &Survey, picture: Option<&Picture>) -> bool {
+        let own = u32::from(self.spec.flow.payload_type);
+        if survey.payload_type().is_some_and(|it| u32::from(it) != own) {
+            return true;
+        }
+        match (Essence::of(survey), picture) {
+            (Essence::Video, Some(picture)) => {
+                convert::format(&self.spec).is_ok_and(|it| picture.differs_from(&it))
+            }
+            (Essence::Video | Essence::Unknown, _) => false,
+            _ => true,
+        }
+    }
+
+    /// Another format or payload type than the session has. `none_fits`: no packet fits for some time.
+    fn mismatch(&mut self, none_fits: bool, now: Instant) -> Option<SessionProblem> {
+        let refused = self.stats.malformed();
+        let refused = refused.filter(|(reason, _)| FORMAT.contains(&reason.name()));
+        let refused: u64 = refused.map(|(_, count)| count).sum();
+        let watch = &mut self.traffic.signal;
+        let is_refused = watch.refused.lasts(refused, now);
+        let is_surveyed = watch.others >= LOOKS || watch.others > 0 && none_fits;
+        if !(is_surveyed || is_refused || none_fits) {
+            return None;
+        }
+        let seen = watch.arriving.as_ref().filter(|it| it.1);
+        let seen = seen.map(|it| it.0.clone());
+        let configured = format!(
+            "{} with payload type {} is configured",
+            self.spec.video, self.spec.flow.payload_type
+        );
+        let detail = match seen {
+            Some(seen) => format!(
+                "{} arrives, {configured}: {}",
+                told(&seen),
+                self.advice(&seen)
+            ),
+            None => {
+                let refused = self.stats.snapshot().packets_malformed;
+                format!(
+                    "packets do not fit {} ({refused} refused): the source sends another format; create the session                      with that one",
+                    self.spec.video
+                )
+            }
+        };
+        Some(problem(Kind::WrongFormat, detail))
+    }
+
+    /// The command that would fit what arrives.
+    fn advice(&self, seen: &Arriving) -> String {
+        let name = &self.spec.name;
+        let own = u32::from(self.spec.flow.payload_type);
+        if seen.essence != Essence::Video.name() {
+            return format!(
+                "this is no ST 2110-20 video; send video to {}, or retarget the session",
+                self.spec.flow.destination
+            );
+        }
+        let is_same = convert::format(&self.spec).is_ok_and(|it| {
+            seen.width.is_none_or(|width| width == it.width())
+                && seen.height.is_none_or(|height| height == it.height())
+                && seen.scan.is_none_or(|scan| scan == it.scan())
+                && (seen.samples.is_empty()
+                    || seen.samples.iter().any(|one| one.sampling == it.sampling()))
+                && seen
+                    .frame_rate
+                    .as_ref()
+                    .is_none_or(|rate| *rate == self.spec.video.frame_rate.to_string())
+        });
+        let payload_type = match seen.payload_type {
+            arrives if arrives == own => String::new(),
+            arrives => format!(" --payload-type {arrives}"),
+        };
+        if is_same && !payload_type.is_empty() {
+            return format!("`onairctl session retarget {name}{payload_type}`");
+        }
+        let mut flags = String::new();
+        if let (Some(width), Some(height)) = (seen.width, seen.height) {
+            flags += &format!(" --size {width}x{height}");
+        }
+        if let Some(rate) = &seen.frame_rate {
+            flags += &format!(" --rate {}", rate.strip_suffix("/1").unwrap_or(rate));
+        }
+        if let Some(scan) = seen.scan.filter(|it| *it != Scan::Progressive) {
+            flags += &format!(" --scan {scan}");
+        }
+        if let Some(one) = seen.samples.first() {
+            let float = if one.float { "f" } else { "" };
+            flags += &format!(" --sampling {} --depth {}{float}", one.sampling, one.depth);
+        }
+        format!(
+            "destroy the session and create it with{flags}{payload_type}, or correct the sender"
+        )
+    }
+
+    fn changed_sender(
+        &mut self,
+        counted: &SessionSnapshot,
+        hold: Duration,
+        now: Instant,
+    ) -> Option<SessionProblem> {
+        let senders = &mut self.traffic.signal.senders;
+        let before = Sender::of(senders.look(counted.sender, now, hold)?)?;
+        let sender = Sender::of(counted.sender)?;
+        Some(problem(
+            Kind::SenderChanged,
+            format!(
+                "packets come from {sender} now, and came from {before} before: if that is not meant, stop {sender}, or                  accept only one with `onairctl session retarget {} --source-address {}`",
+                self.spec.name,
+                before.ip()
+            ),
+        ))
+    }
+
+    /// Packets that were lost or late, at two looks of the last second at least.
+    fn losses(
+        &mut self,
+        counted: &SessionSnapshot,
+        settings: config::Signal,
+        now: Instant,
+    ) -> Option<SessionProblem> {
+        let lost_ppm = self.recent().map_or(0, |it| it.lost_ppm);
+        let late_ppm = self.traffic.recent.late_ppm();
+        let net = counted
+            .packets_lost
+            .saturating_sub(counted.packets_lost_arrived);
+        let bad = net + counted.packets_late;
+        let watch = &mut self.traffic.signal;
+        let grew = std::mem::replace(&mut watch.lost, bad) < bad;
+        if lost_ppm.max(late_ppm) < settings.loss_ppm {
+            watch.losses = 0;
+        } else if grew {
+            watch.losses += 1;
+        }
+        let seen = if watch.losses >= LOOKS {
+            bad
+        } else {
+            watch.impaired.seen()
+        };
+        let lasts = watch.impaired.lasts_for(seen, now, ms(settings.hold_ms));
+        lasts.then(|| {
+            problem(
+                Kind::Impaired,
+                format!(
+                    "{} of the packets lost and {} late in the last second ({net} lost and {} late since the creation):                      check the counters of the switches on the way, and `onairctl port list` for drops of this host",
+                    percent(lost_ppm),
+                    percent(late_ppm),
+                    counted.packets_late
+                ),
+            )
+        })
+    }
+
+    /// Frame times of a sender that passed without a frame.
+    fn late_frames(&mut self, settings: config::Signal, now: Instant) -> Option<SessionProblem> {
+        let missed_ppm = self.traffic.recent.missed_ppm();
+        let counted = self.stats.snapshot();
+        let missed = counted.underruns + counted.slots_missed;
+        let watch = &mut self.traffic.signal;
+        let grew = std::mem::replace(&mut watch.lost, missed) < missed;
+        if missed_ppm < settings.loss_ppm.saturating_mul(10) {
+            watch.losses = 0;
+        } else if grew {
+            watch.losses += 1;
+        }
+        let seen = if watch.losses >= LOOKS {
+            missed
+        } else {
+            watch.impaired.seen()
+        };
+        let lasts = watch.impaired.lasts_for(seen, now, ms(settings.hold_ms));
+        lasts.then(|| {
+            problem(
+                Kind::Impaired,
+                format!(
+                    "{} of the frame times in the last second passed without a frame ({} because the client had none                      ready, {} because the poller or the port was behind, since the creation)",
+                    percent(missed_ppm),
+                    counted.underruns,
+                    counted.slots_missed
+                ),
+            )
+        })
+    }
+
+    /// Timestamps that jump, drift, or are not of TAI. Judged while frames come at the session's rate.
+    fn timestamps(
+        &mut self,
+        services: &Services,
+        counted: &SessionSnapshot,
+        settings: config::Signal,
+        now: Instant,
+    ) -> Option<SessionProblem> {
+        let is_steady = self.recent().is_some_and(|it| self.has_its_rate(&it));
+        let not_tai = self
+            .away_from_tai_ns()
+            .filter(|_| services.dataplane.clock().is_tai());
+        let watch = &mut self.traffic.signal;
+        if !is_steady || counted.ssrc != watch.ssrc {
+            watch.clock.restart();
+            watch.drifts = 0;
+        } else {
+            match watch.clock.look(FrameClock::of(counted.frame_clock)) {
+                Some(Finding::Jump(us)) => {
+                    let seconds = us.unsigned_abs();
+                    watch.clock_fault = format!(
+                        "the sender's RTP timestamps jumped {} by {}.{:03} s at {}: restart the sender, or check its                          clock",
+                        if us < 0 { "back" } else { "ahead" },
+                        seconds / 1_000_000,
+                        seconds % 1_000_000 / 1_000,
+                        Timestamp::now()
+                    );
+                    let seen = watch.clock_faults.seen() + 1;
+                    watch.clock_faults.lasts(seen, now);
+                }
+                Some(Finding::Drift(ppm)) if ppm.unsigned_abs() > settings.drift_ppm => {
+                    watch.drifts += 1;
+                    if watch.drifts >= LOOKS {
+                        watch.clock_fault = format!(
+                            "the sender's clock is {} ppm {} than this host's, so frames will be late or missing: let                              both follow the same PTP grandmaster",
+                            ppm.unsigned_abs(),
+                            if ppm > 0 { "faster" } else { "slower" }
+                        );
+                        let seen = watch.clock_faults.seen() + 1;
+                        watch.clock_faults.lasts(seen, now);
+                    }
+                }
+                _ => watch.drifts = 0,
+            }
+        }
+        let seen = watch.clock_faults.seen();
+        if watch
+            .clock_faults
+            .lasts_for(seen, now, ms(settings.hold_ms))
+        {
+            return Some(problem(Kind::Timestamps, watch.clock_fault.clone()));
+        }
+        let away_ns = not_tai.filter(|_| is_steady)?;
+        Some(problem(
+            Kind::Timestamps,
+            format!(
+                "the sender's RTP timestamps do not follow TAI: packets arrive {:.3} s after the time of their timestamps;                  let the sender follow PTP",
+                away_ns / 1e9
+            ),
+        ))
+    }
+
+    /// Whether frames come at the session's rate, by 2 %.
+    fn has_its_rate(&self, recent: &RecentTraffic) -> bool {
+        let (numerator, denominator) = self.spec.video.buffer_rate();
+        let nominal = u64::from(numerator) * 1_000 / u64::from(denominator.max(1));
+        recent.frames_per_1000_s.abs_diff(nominal) * 50 <= nominal
+    }
+
+    /// The signal by the problems that were found.
+    pub(super) fn note_signal(&mut self, now_at: Timestamp) {
+        let is_running = self.state() == onair_types::SessionState::Running;
+        if !is_running {
+            self.traffic.state = None;
+            self.traffic.signal.pause();
+            return;
+        }
+        let arrives = self.spec.direction == Direction::Receive
+            && !self.is_converted()
+            && self.traffic.recent.has_packets();
+        let found = self.traffic.problems.iter();
+        let found = found.filter(|it| !(arrives && it.problem == Kind::GroupNotJoined));
+        let first = found.min_by_key(|it| match it.problem.signal() {
+            SignalState::Ok => (1, SignalState::Ok),
+            state => (0, state),
+        });
+        let (state, reason) = first.map_or((SignalState::Ok, None), |it| {
+            let state = it.problem.signal();
+            let reason = (state != SignalState::Ok).then(|| it.detail.clone());
+            (state, reason)
+        });
+        let since = match &self.traffic.state {
+            Some(before) if before.state == state => before.since,
+            _ => now_at,
+        };
+        let arriving = self.traffic.signal.arriving.as_ref();
+        self.traffic.state = Some(Signal {
+            state,
+            since,
+            reason,
+            arriving: arriving.map(|it| it.0.clone()),
+        });
+    }
+
+    /// The signal at the last look.
+    pub fn signal(&self) -> Option<&Signal> {
+        self.traffic.state.as_ref()
+    }
+
+    fn away_from_tai_ns(&self) -> Option<f64> {
+        let monitor = self.traffic.timing.as_deref()?;
+        let age_ns = sys::monotonic_ns().saturating_sub(monitor.ended_ns());
+        let measured = monitor.measurement().filter(|_| age_ns < 3_000_000_000)?;
+        let is_away = measured.same_clock() == Some(false);
+        let first = measured.first_packets();
+        is_away.then(|| first.after_timestamp_ns.mean()).flatten()
+    }
+}
+
+/// What a survey shows.
+fn arriving(survey: &Survey, picture: Option<&Picture>, sender: u64) -> Arriving {
+    let samples = picture.into_iter().flat_map(Picture::samples);
+    Arriving {
+        essence: Essence::of(survey).name().to_owned(),
+        payload_type: survey.payload_type().map_or(0, u32::from),
+        sender: Sender::of(sender).map(|it| it.to_string()),
+        width: picture.and_then(|it| it.width),
+        height: picture.map(|it| it.height),
+        frame_rate: picture.and_then(|it| it.rate).map(|it| it.to_string()),
+        scan: picture.map(|it| it.scan),
+        samples: samples
+            .map(|(sampling, depth)| ArrivingSamples {
+                sampling,
+                depth: depth.bits().into(),
+                float: depth.is_float(),
+            })
+            .collect(),
+    }
+}
+
+/// What arrives, for people.
+fn told(seen: &Arriving) -> String {
+    let mut text = match (&seen.width, &seen.height) {
+        (Some(width), Some(height)) => format!("{width}x{height}"),
+        (None, Some(height)) => format!("{height} lines"),
+        _ => seen.essence.replace('_', " "),
+    };
+    if let Some(scan) = seen.scan.filter(|it| *it != Scan::Progressive) {
+        text += &format!(" {scan}");
+    }
+    if let Some(rate) = &seen.frame_rate {
+        text += &format!(" {rate} fps");
+    }
+    if let Some(one) = seen.samples.first() {
+        let float = if one.float { "f" } else { "" };
+        text += &format!(" {} {}{float} bit", one.sampling, one.depth);
+    }
+    text + &format!(" with payload type {}", seen.payload_type)
+}
