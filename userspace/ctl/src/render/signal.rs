@@ -1,6 +1,6 @@
 //! What an operator asks first: is there a picture, and is it the right one?
 
-use onair_types::{Direction, Scan, SessionView};
+use onair_types::{Direction, ListedSession, Scan, SessionView};
 
 use super::{Facts, ago, or_dash, printable};
 
@@ -22,11 +22,12 @@ pub(super) fn facts(table: &mut Facts, view: &SessionView) {
     let Some(recent) = view.recent else {
         return;
     };
-    if let Some(fps) = fps(view) {
-        table.add("frames a second", format!("{fps} of {}", nominal(view)));
+    let listed = ListedSession::from(view);
+    if let Some(fps) = fps(&listed) {
+        table.add("frames a second", format!("{fps} of {}", nominal(&listed)));
     }
-    table.add("bit rate", or_dash(rate(view)));
-    if let Some(loss) = loss(view) {
+    table.add("bit rate", or_dash(rate(&listed)));
+    if let Some(loss) = loss(&listed) {
         let lost = view.counters.packets_lost;
         table.add("loss", format!("{loss}, {lost} packets since the creation"));
     }
@@ -34,8 +35,8 @@ pub(super) fn facts(table: &mut Facts, view: &SessionView) {
 }
 
 /// Frames a second now. Two fields are a frame.
-pub(super) fn fps(view: &SessionView) -> Option<String> {
-    let thousandths = view.recent?.frames_per_1000_s / buffers_a_frame(view);
+pub(super) fn fps(listed: &ListedSession) -> Option<String> {
+    let thousandths = listed.recent?.frames_per_1000_s / buffers_a_frame(listed);
     let hundredths = thousandths.saturating_add(5) / 10;
     let (whole, part) = (hundredths / 100, hundredths % 100);
     Some(match part {
@@ -44,16 +45,16 @@ pub(super) fn fps(view: &SessionView) -> Option<String> {
     })
 }
 
-fn buffers_a_frame(view: &SessionView) -> u64 {
-    match view.video.scan {
+fn buffers_a_frame(listed: &ListedSession) -> u64 {
+    match listed.scan {
         Some(Scan::Interlaced) => 2,
         _ => 1,
     }
 }
 
 /// The rate of the specification: `60`, `59.94`.
-pub(super) fn nominal(view: &SessionView) -> String {
-    let rate = &view.video.frame_rate;
+pub(super) fn nominal(listed: &ListedSession) -> String {
+    let rate = &listed.frame_rate;
     let (numerator, denominator) = rate.split_once('/').unwrap_or((rate, "1"));
     match (numerator.parse::<u64>(), denominator.parse::<u64>()) {
         (Ok(numerator), Ok(denominator)) if denominator > 0 => {
@@ -71,9 +72,9 @@ pub(super) fn nominal(view: &SessionView) -> String {
 }
 
 /// Lost packets of a receive session, in percent.
-pub(super) fn loss(view: &SessionView) -> Option<String> {
-    let ppm = view.recent?.lost_ppm;
-    let is_measured = view.direction == Direction::Receive && view.convert.is_none();
+pub(super) fn loss(listed: &ListedSession) -> Option<String> {
+    let ppm = listed.recent?.lost_ppm;
+    let is_measured = listed.direction == Direction::Receive && listed.convert.is_none();
     is_measured.then(|| match ppm {
         0 => "0 %".to_owned(),
         1..1_000 => "<0.1 %".to_owned(),
@@ -82,8 +83,8 @@ pub(super) fn loss(view: &SessionView) -> Option<String> {
 }
 
 /// Bits of RTP a second, in decimal units.
-pub(super) fn rate(view: &SessionView) -> Option<String> {
-    let per_second = view.recent?.bits_per_second;
+pub(super) fn rate(listed: &ListedSession) -> Option<String> {
+    let per_second = listed.recent?.bits_per_second;
     let (unit, of_one) = match per_second {
         0..1_000_000 => ("kbit/s", 1_000),
         1_000_000..1_000_000_000 => ("Mbit/s", 1_000_000),
