@@ -70,6 +70,7 @@ mod shutdown_clients;
 mod shutdown_load;
 mod shutdown_signals;
 mod shutdown_start;
+mod signal;
 mod snapshot;
 mod soak;
 mod traffic;

@@ -5,13 +5,15 @@ use std::fs;
 use anyhow::{Result, bail};
 use onair_tests::{Raster, Rig, onairctl, receive, signal};
 use onair_types::api::{QuarantineSession, StopSession};
-use onair_types::{Certificate, HealthStatus, SessionState, SessionView};
+use onair_types::{Certificate, HealthStatus, SessionList, SessionState, SessionView};
 use rustix::process::Signal;
 use serde_json::Value;
 
 fn sessions(rig: &Rig) -> Result<Vec<SessionView>> {
-    let answer = rig.control()?.get("/v1/sessions")?;
-    Ok(serde_json::from_value(answer.json["sessions"].clone())?)
+    let answer = rig.control()?.get("/v1/sessions?full=true")?;
+    let list: SessionList = serde_json::from_value(answer.json)?;
+    let views = list.sessions.into_iter().filter_map(|it| it.view);
+    Ok(views.map(|view| *view).collect())
 }
 
 #[test]

@@ -109,8 +109,9 @@ fn sender_that_restarts_with_another_ssrc_then_followed_and_no_problem() -> Resu
     let socket = sender(&rig)?;
     let first = rtp(&[[640, 3, 0]], 640);
     let again = with(first.clone(), 8, 0xaa);
-    for (sender, ssrc) in [(first, 0xdead_beef), (again, 0xaaad_beef)] {
-        let mut at = 0_u16;
+    let mut at = 0_u16;
+    for (sender, ssrc) in [(first, 0xdead_beef), (again.clone(), 0xaaad_beef)] {
+        at = 0;
         wait_for("the sender to be followed", PATIENCE, || {
             for _ in 0..10 {
                 at = at.wrapping_add(1);
@@ -125,6 +126,9 @@ fn sender_that_restarts_with_another_ssrc_then_followed_and_no_problem() -> Resu
     // As long as a problem that began is told of.
     let calm = Deadline::seconds(6);
     wait_for("a problem that would still be told of", PATIENCE, || {
+        at = at.wrapping_add(1);
+        let [high, low] = at.to_be_bytes();
+        socket.send(&with(with(again.clone(), 2, high), 3, low))?;
         assert_eq!(control.show("in")?.problems, []);
         Ok(calm.passed())
     })?;

@@ -1,5 +1,6 @@
 //! Failures of a command and their exit codes.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -122,7 +123,7 @@ impl Failure {
                 // This text goes to standard error, which may be a terminal when standard output is
                 // not.
                 console::set_colors_enabled(console::colors_enabled_stderr());
-                render::problem::render(&flags::translated(cli, problem), advice(cli, problem.code))
+                render::problem::render(&flags::translated(cli, problem), &advice(cli, problem))
             }
             other => format!("onairctl: {}\n", render::printable(&other.to_string())),
         };
@@ -132,14 +133,31 @@ impl Failure {
     }
 }
 
-/// What to do about `code`: for a certificate, the list of certificates helps, not that of sessions.
-fn advice(cli: &Cli, code: ProblemCode) -> &'static str {
-    match code {
-        ProblemCode::NoSuchSession if is_about_certificates(cli) => {
+/// What to do about `problem` of this command.
+fn advice(cli: &Cli, problem: &Problem) -> String {
+    let general = match (problem.code, &cli.noun) {
+        (ProblemCode::NoSuchSession, _) if is_about_certificates(cli) => {
             "`onairctl certificate list` lists the certificates."
         }
-        code => code.advice(),
+        (ProblemCode::DeadlinePassed, Noun::Session(session::Verb::Flush { .. })) => {
+            "Wait longer; the flush has changed nothing."
+        }
+        (ProblemCode::DeadlinePassed, Noun::Session(_)) => {
+            "End or evict these users, or wait longer; the session stays stopped."
+        }
+        (ProblemCode::DeadlinePassed, Noun::Record(_)) => {
+            "Wait: the recording finishes as soon as the disk allows it."
+        }
+        (code, _) => code.advice(),
+    };
+    let stopped = problem.blockers.iter();
+    let stopped = stopped.filter(|it| it.kernel_state.as_deref() == Some("stopped"));
+    let pids: BTreeSet<_> = stopped.map(|it| it.pid.to_string()).collect();
+    if pids.is_empty() {
+        return general.to_owned();
     }
+    let pids = pids.into_iter().collect::<Vec<_>>().join(" ");
+    format!("Let stopped processes go on: `kill -CONT {pids}`. {general}")
 }
 
 /// Whether the session that the command names is one that is destroyed.

@@ -7,7 +7,8 @@ use std::time::Duration;
 use clap::{ArgMatches, Command, CommandFactory as _};
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use onair_types::api::{
-    ListCertificates, ListRecordings, ListSessions, RecordingQuery, ShowHealth,
+    ListCertificates, ListRecordings, ListSessions, RecordingQuery, SessionQuery, ShowHealth,
+    ShowSession,
 };
 use onair_types::{CertificateQuery, ProblemCode, SessionRef, nearest};
 
@@ -79,17 +80,20 @@ async fn names(
     id: &str,
     session: Option<&SessionRef>,
 ) -> Result<Vec<(String, String)>, Failure> {
-    let sessions = async || client.call::<ListSessions>(&(), &()).await?.read();
     Ok(match id {
         "session" => {
-            let list = sessions().await?.sessions.into_iter();
+            let query = SessionQuery::default();
+            let list = client.call::<ListSessions>(&(), &query).await?.read()?;
+            let list = list.sessions.into_iter();
             list.map(|it| (it.name.to_string(), it.state.to_string()))
                 .collect()
         }
         "attachment" => {
-            let mut list = sessions().await?.sessions.into_iter();
-            let one = list.find(|it| session.is_some_and(|session| session.names(it.id, &it.name)));
-            let list = one.into_iter().flat_map(|it| it.attachments);
+            let Some(session) = session else {
+                return Ok(Vec::new());
+            };
+            let view = client.call::<ShowSession>(session, &()).await?.read()?;
+            let list = view.attachments.into_iter();
             list.map(|it| (it.attachment.to_string(), it.command))
                 .collect()
         }

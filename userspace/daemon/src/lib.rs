@@ -10,6 +10,7 @@ pub mod brake;
 pub mod config;
 pub mod connections;
 pub mod control;
+mod core_list;
 pub mod dataplane;
 pub mod disk;
 pub mod doctor;

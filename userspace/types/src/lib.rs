@@ -22,6 +22,7 @@ pub mod eviction;
 pub mod group;
 pub mod health;
 pub mod id;
+pub mod listed;
 pub mod problem;
 pub mod ptp;
 pub mod recent;
@@ -59,6 +60,7 @@ pub use health::{
     WatchedFile, WatchedSite,
 };
 pub use id::{SessionId, SessionName, SessionRef};
+pub use listed::{ListedSession, SessionList};
 pub use problem::{Problem, ProblemCode, ProblemPage};
 pub use ptp::{
     PtpGrandmaster, PtpHardwareClock, PtpHealth, PtpPort, PtpPortState, PtpState, PtpTimestamping,
@@ -70,9 +72,7 @@ pub use recording::{
     RecordingSpec, RecordingState, RecordingSummary, RecordingView,
 };
 pub use request::{DestroyWait, Flush, Flushed};
-pub use session::{
-    AttachmentState, AttachmentView, SessionCounters, SessionList, SessionState, SessionView,
-};
+pub use session::{AttachmentState, AttachmentView, SessionCounters, SessionState, SessionView};
 pub use session_problem::{PeerState, SessionProblem, SessionProblemKind};
 pub use shutdown::{
     PartOutcome, PartReport, PhaseTime, PortSummary, SessionOutcome, SessionSummary, ShutdownPhase,

@@ -237,14 +237,6 @@ pub struct SessionCounters {
     pub restarts: u64,
 }
 
-/// Answer of `GET /v1/sessions`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct SessionList {
-    /// Every live session, oldest first.
-    pub sessions: Vec<SessionView>,
-}
-
 #[expect(
     clippy::trivially_copy_pass_by_ref,
     reason = "serde passes a reference"

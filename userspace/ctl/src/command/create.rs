@@ -1,5 +1,7 @@
 //! `onairctl session create`: a specification from flags or from a file.
 
+mod arriving;
+
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -25,6 +27,7 @@ Examples:
   onairctl session create test --direction send --port a --size 1920x1080 --rate 60000/1001 \\
       --destination 10.77.0.2:5004 --pattern
   onairctl session create cam1 --port b --sdp cam1.sdp --destination 10.77.0.2:5004
+  onairctl session create cam1 --like-what-arrives --destination 239.1.1.1:5004
   onairctl session create cam1-v210 --from cam1 --layout v210
   onairctl session create --file cam1.json
   jq '.name = \"cam2\"' cam1.json | onairctl session create --file -
@@ -61,8 +64,15 @@ pub(crate) struct Create {
     #[arg(long, value_name = "PATH", conflicts_with_all = ["size", "rate", "depth", "sampling", "scan"])]
     sdp: Option<PathBuf>,
 
-    /// Direction of the packets, seen from the daemon's host; with --sdp: receive if absent
-    #[arg(long, required_unless_present_any = ["file", "sdp", "from"])]
+    /// Receive what arrives: measure raster, rate, samples and payload type from its packets, with a session
+    /// for the time being; of samples with the same packing the usual ones are taken
+    #[arg(long, conflicts_with_all = [
+        "file", "from", "sdp", "size", "rate", "depth", "sampling", "scan", "payload_type", "pattern"])]
+    like_what_arrives: bool,
+
+    /// Direction of the packets, seen from the daemon's host; with --sdp and --like-what-arrives: receive if
+    /// absent
+    #[arg(long, required_unless_present_any = ["file", "sdp", "from", "like_what_arrives"])]
     direction: Option<Way>,
 
     /// Name of a port in the daemon's configuration [default: the only port]
@@ -72,11 +82,11 @@ pub(crate) struct Create {
     /// Picture size: width by height in pixels, up to 32767x32767 and 256 MiB a frame; interlaced: the
     /// height of both fields together
     #[arg(long, value_name = "WIDTHxHEIGHT", value_parser = size, allow_hyphen_values = true,
-        required_unless_present_any = ["file", "sdp", "from"])]
+        required_unless_present_any = ["file", "sdp", "from", "like_what_arrives"])]
     size: Option<(u32, u32)>,
 
     /// Frames a second: 60, or exactly 60000/1001; interlaced: half of the fields a second
-    #[arg(long, allow_negative_numbers = true, required_unless_present_any = ["file", "sdp", "from"])]
+    #[arg(long, allow_negative_numbers = true, required_unless_present_any = ["file", "sdp", "from", "like_what_arrives"])]
     rate: Option<String>,
 
     /// Bits a sample: 8, 10, 12, 16, or 16f for floating point
@@ -183,6 +193,13 @@ impl Create {
         let mut body = self.body()?;
         if self.port.is_none() && self.file.is_none() && self.from.is_none() {
             body["port"] = json!(only_port(client).await?);
+        }
+        if self.like_what_arrives {
+            if matches!(self.direction, Some(Way::Send)) {
+                let text = "--like-what-arrives is for --direction receive";
+                return Err(Failure::Input(text.to_owned()));
+            }
+            arriving::measure(client, &mut body).await?;
         }
         let created = client.send::<CreateSession>(&(), Sent::Body(body), Duration::ZERO);
         super::show(cli, &created.await?, render::session::one)?;

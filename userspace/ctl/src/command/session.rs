@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Subcommand;
 use onair_types::api::{
     AbortSession, ApiOperation, DescribeSession, DestroySession, ListBlockers, ListSessions,
-    QuarantineSession, ShowSession, ShowVerdict, StartSession, StopSession,
+    QuarantineSession, SessionQuery, ShowSession, ShowVerdict, StartSession, StopSession,
 };
 use onair_types::{Certificate, DestroyWait, Operation, SessionRef, SessionView};
 
@@ -199,7 +199,9 @@ pub(crate) async fn run(cli: &Cli, client: &Client, verb: &Verb) -> Result<u8, F
         Verb::Create(create) => return create.run(cli, client).await,
         Verb::List { watch } => {
             let look = async || {
-                let answer = client.call::<ListSessions>(&(), &()).await?;
+                let answer = client
+                    .call::<ListSessions>(&(), &SessionQuery::default())
+                    .await?;
                 answer.look(render::session::list)
             };
             return watch.run(cli, None, look).await;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use console::Term;
-use onair_types::api::{ListSessions, ShowHealth};
+use onair_types::api::{ListSessions, SessionQuery, ShowHealth};
 use onair_types::{Health, SessionList, Timestamp};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use serde_json::{Value, json};
@@ -73,7 +73,9 @@ impl Top {
 }
 
 async fn look(client: &Client) -> Result<(Answer<SessionList>, Answer<Health>), Failure> {
-    let sessions = client.call::<ListSessions>(&(), &()).await?;
+    let sessions = client
+        .call::<ListSessions>(&(), &SessionQuery::default())
+        .await?;
     Ok((sessions, client.call::<ShowHealth>(&(), &()).await?))
 }
 

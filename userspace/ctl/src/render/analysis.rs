@@ -111,6 +111,10 @@ fn facts(flow: &Flow) -> String {
         );
         add("audio", text);
     }
+    if flow.content.is_some() {
+        let text = "not analyzed: only the RTP headers and the times are";
+        add("content", text.to_owned());
+    }
     if let Some(bits) = flow.bits_per_second {
         #[expect(clippy::cast_precision_loss, reason = "for people")]
         let megabits = bits as f64 / 1e6;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use comfy_table::{Cell, Color};
 use onair_types::{
-    AttachmentView, Direction, Flushed, GroupMembership, JoinedBy, STANDARD_MAX_UDP, Sampling,
-    Scan, SessionCounters, SessionList, SessionState, SessionView,
+    AttachmentView, Direction, Flushed, GroupMembership, JoinedBy, ListedSession, STANDARD_MAX_UDP,
+    SessionCounters, SessionList, SessionState, SessionView,
 };
 
 use super::{Facts, ago, bytes, cell, coloured, columns, heading, human, or_dash, signal};
@@ -23,36 +23,23 @@ pub(super) fn state(state: SessionState) -> Cell {
     )
 }
 
-fn video(view: &SessionView) -> String {
-    let video = &view.video;
-    let rate = video
-        .frame_rate
-        .strip_suffix("/1")
-        .unwrap_or(&video.frame_rate);
-    let scan = video.scan.unwrap_or_default();
-    let sampling = video.sampling.unwrap_or_default();
-    let mut text = format!("{}x{}", video.width, video.height);
-    if scan != Scan::default() {
-        text += &format!(" {scan}");
-    }
-    text += &format!(" {rate} fps");
-    if sampling != Sampling::default() {
-        text += &format!(" {sampling}");
-    }
-    let float = if video.float == Some(true) { "f" } else { "" };
-    text + &format!(" {}{float} bit", video.depth)
-}
-
 fn flow(view: &SessionView) -> String {
-    if let Some(convert) = &view.convert {
-        return format!("{} as {}", convert.from, convert.layout);
-    }
-    let flow = &view.flow;
-    let sources = flow.source.iter().chain(flow.sources.iter().flatten());
+    let sources = view
+        .flow
+        .source
+        .iter()
+        .chain(view.flow.sources.iter().flatten());
     let sources = sources.map(String::as_str).collect::<Vec<_>>().join(", ");
-    format!("{sources} → {}", flow.destination)
+    format!("{sources} → {}", view.flow.destination)
         .trim_start()
         .to_owned()
+}
+
+fn listed_flow(listed: &ListedSession) -> String {
+    match &listed.convert {
+        Some(convert) => format!("{} as {}", convert.from, convert.layout),
+        None => format!("→ {}", listed.destination),
+    }
 }
 
 /// The lines about a multicast group.
@@ -102,6 +89,7 @@ pub(crate) fn list(list: &SessionList) -> String {
             ("NAME", |view| cell(&view.name)),
             ("ID", |view| cell(view.id)),
             ("STATE", |view| state(view.state)),
+            ("SIGNAL", |view| signal::lamp(view.signal)),
             ("FPS", |view| cell(or_dash(signal::fps(view)))),
             ("LOSS", |view| cell(or_dash(signal::loss(view)))),
             ("DIRECTION", |view| cell(view.direction)),
@@ -109,20 +97,10 @@ pub(crate) fn list(list: &SessionList) -> String {
                 let port = Some(&view.port).filter(|_| view.convert.is_none());
                 cell(or_dash(port))
             }),
-            ("VIDEO", |view| cell(video(view))),
-            ("FLOW", |view| cell(flow(view))),
+            ("VIDEO", |view| cell(&view.video)),
+            ("FLOW", |view| cell(listed_flow(view))),
             ("ATTACHED", |view| {
-                cell(format!(
-                    "{}/{}",
-                    view.attachments.len(),
-                    view.max_attachments
-                ))
-            }),
-            ("FRAMES", |view| {
-                cell(match view.direction {
-                    Direction::Receive => view.counters.frames_complete,
-                    Direction::Send => view.counters.frames_sent,
-                })
+                cell(format!("{}/{}", view.attachments, view.max_attachments))
             }),
             ("AGE", |view| cell(human(view.created_at.age()))),
         ],
@@ -169,11 +147,11 @@ pub(crate) fn one(view: &SessionView) -> String {
             },
         );
         table.add("converter", &view.poller);
-        table.add("video", video(view));
+        table.add("video", &view.video);
     } else {
         table.add("port", &view.port);
         table.add("poller", &view.poller);
-        table.add("video", video(view));
+        table.add("video", &view.video);
         table.add("flow", flow(view));
         table.add("payload type", or_dash(view.flow.payload_type));
     }

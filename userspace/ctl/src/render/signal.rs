@@ -1,8 +1,9 @@
 //! What an operator asks first: is there a picture, and is it the right one?
 
-use onair_types::{Direction, Scan, SessionView};
+use comfy_table::{Cell, Color};
+use onair_types::{Arriving, Direction, ListedSession, Scan, SessionView, SignalState};
 
-use super::{Facts, ago, or_dash, printable};
+use super::{Facts, ago, cell, coloured, human, or_dash, printable};
 
 /// What is wrong, above everything else.
 pub(super) fn problems(view: &SessionView) -> String {
@@ -19,23 +20,69 @@ pub(super) fn problems(view: &SessionView) -> String {
 
 /// The signal, the rates and the time of the last frame.
 pub(super) fn facts(table: &mut Facts, view: &SessionView) {
+    if let Some(signal) = &view.signal {
+        let lasts = human(signal.since.age());
+        table.add("signal", format!("{} for {lasts}", signal.state));
+        if let Some(arriving) = &signal.arriving {
+            table.add("arriving", measured(arriving));
+        }
+    }
     let Some(recent) = view.recent else {
         return;
     };
-    if let Some(fps) = fps(view) {
-        table.add("frames a second", format!("{fps} of {}", nominal(view)));
+    let listed = ListedSession::from(view);
+    if let Some(fps) = fps(&listed) {
+        table.add("frames a second", format!("{fps} of {}", nominal(&listed)));
     }
-    table.add("bit rate", or_dash(rate(view)));
-    if let Some(loss) = loss(view) {
+    table.add("bit rate", or_dash(rate(&listed)));
+    if let Some(loss) = loss(&listed) {
         let lost = view.counters.packets_lost;
         table.add("loss", format!("{loss}, {lost} packets since the creation"));
     }
     table.add("last frame", ago(recent.last_frame_at));
 }
 
+/// The state of a signal as a lamp.
+pub(super) fn lamp(signal: Option<SignalState>) -> Cell {
+    let Some(state) = signal else {
+        return cell(or_dash(None::<&str>));
+    };
+    let colour = match state {
+        SignalState::Ok => Color::Green,
+        SignalState::Absent | SignalState::Mismatch => Color::Red,
+        SignalState::OtherSender | SignalState::Impaired | SignalState::Timestamps => Color::Yellow,
+    };
+    coloured(format!("● {state}"), colour)
+}
+
+/// What arrives, as the packets show it.
+fn measured(arriving: &Arriving) -> String {
+    let mut parts = vec![printable(&arriving.essence)];
+    match (arriving.width, arriving.height) {
+        (Some(width), Some(height)) => parts.push(format!("{width}x{height}")),
+        (None, Some(height)) => parts.push(format!("{height} lines")),
+        _ => {}
+    }
+    parts.extend(arriving.scan.map(|it| it.to_string()));
+    let rate = arriving.frame_rate.as_deref();
+    parts.extend(rate.map(|it| format!("{} fps", printable(it))));
+    let samples = arriving.samples.iter().map(|it| {
+        let float = if it.float { "f" } else { "" };
+        format!("{} {}{float} bit", it.sampling, it.depth)
+    });
+    let samples: Vec<_> = samples.collect();
+    if !samples.is_empty() {
+        parts.push(samples.join(" or "));
+    }
+    parts.push(format!("payload type {}", arriving.payload_type));
+    let sender = arriving.sender.as_deref();
+    parts.extend(sender.map(|it| format!("from {}", printable(it))));
+    parts.join(", ")
+}
+
 /// Frames a second now. Two fields are a frame.
-pub(super) fn fps(view: &SessionView) -> Option<String> {
-    let thousandths = view.recent?.frames_per_1000_s / buffers_a_frame(view);
+pub(super) fn fps(listed: &ListedSession) -> Option<String> {
+    let thousandths = listed.recent?.frames_per_1000_s / buffers_a_frame(listed);
     let hundredths = thousandths.saturating_add(5) / 10;
     let (whole, part) = (hundredths / 100, hundredths % 100);
     Some(match part {
@@ -44,16 +91,16 @@ pub(super) fn fps(view: &SessionView) -> Option<String> {
     })
 }
 
-fn buffers_a_frame(view: &SessionView) -> u64 {
-    match view.video.scan {
+fn buffers_a_frame(listed: &ListedSession) -> u64 {
+    match listed.scan {
         Some(Scan::Interlaced) => 2,
         _ => 1,
     }
 }
 
 /// The rate of the specification: `60`, `59.94`.
-pub(super) fn nominal(view: &SessionView) -> String {
-    let rate = &view.video.frame_rate;
+pub(super) fn nominal(listed: &ListedSession) -> String {
+    let rate = &listed.frame_rate;
     let (numerator, denominator) = rate.split_once('/').unwrap_or((rate, "1"));
     match (numerator.parse::<u64>(), denominator.parse::<u64>()) {
         (Ok(numerator), Ok(denominator)) if denominator > 0 => {
@@ -71,9 +118,9 @@ pub(super) fn nominal(view: &SessionView) -> String {
 }
 
 /// Lost packets of a receive session, in percent.
-pub(super) fn loss(view: &SessionView) -> Option<String> {
-    let ppm = view.recent?.lost_ppm;
-    let is_measured = view.direction == Direction::Receive && view.convert.is_none();
+pub(super) fn loss(listed: &ListedSession) -> Option<String> {
+    let ppm = listed.recent?.lost_ppm;
+    let is_measured = listed.direction == Direction::Receive && listed.convert.is_none();
     is_measured.then(|| match ppm {
         0 => "0 %".to_owned(),
         1..1_000 => "<0.1 %".to_owned(),
@@ -82,8 +129,8 @@ pub(super) fn loss(view: &SessionView) -> Option<String> {
 }
 
 /// Bits of RTP a second, in decimal units.
-pub(super) fn rate(view: &SessionView) -> Option<String> {
-    let per_second = view.recent?.bits_per_second;
+pub(super) fn rate(listed: &ListedSession) -> Option<String> {
+    let per_second = listed.recent?.bits_per_second;
     let (unit, of_one) = match per_second {
         0..1_000_000 => ("kbit/s", 1_000),
         1_000_000..1_000_000_000 => ("Mbit/s", 1_000_000),

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use comfy_table::{Cell, Color};
-use onair_types::{Health, PollerHealth, PortHealth, SessionView};
+use onair_types::{Health, ListedSession, PollerHealth, PortHealth};
 
 use super::session::state;
 use super::{ago, cell, coloured, columns, human, or_dash, port, print, printable, signal, table};
 
 /// Both answers as text, and the ports' rates since an earlier one of that age.
 pub(crate) fn text(
-    sessions: &[SessionView],
+    sessions: &[ListedSession],
     health: &Health,
     before: Option<(&Health, Duration)>,
 ) -> String {
@@ -68,12 +68,13 @@ fn rate(
     more.saturating_mul(1000).checked_div(ms)
 }
 
-fn sessions_table(sessions: &[SessionView]) -> String {
+fn sessions_table(sessions: &[ListedSession]) -> String {
     columns(
         sessions,
         &[
             ("SESSION", |view| cell(&view.name)),
             ("STATE", |view| state(view.state)),
+            ("SIGNAL", |view| signal::lamp(view.signal)),
             ("FPS", |view| cell(or_dash(signal::fps(view)))),
             ("OF", |view| cell(signal::nominal(view))),
             ("RATE", |view| cell(or_dash(signal::rate(view)))),
@@ -83,10 +84,9 @@ fn sessions_table(sessions: &[SessionView]) -> String {
             }),
             ("DIRECTION", |view| cell(view.direction)),
             ("POLLER", |view| cell(&view.poller)),
-            ("CLIENTS", |view| cell(view.attachments.len())),
+            ("CLIENTS", |view| cell(view.attachments)),
             ("PROBLEM", |view| {
-                let first = view.problems.first().map(|it| it.problem);
-                cell(or_dash(first)).fg(Color::Red)
+                cell(or_dash(view.problems.first())).fg(Color::Red)
             }),
         ],
     )

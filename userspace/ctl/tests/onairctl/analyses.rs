@@ -8,6 +8,7 @@ use onair_media::ethernet::Mac;
 use onair_media::rtp::RtpHeader;
 use onair_media::st2110_20::SrdHeader;
 use onair_media::st2110_21::{Reads, Schedule, Stream};
+use onair_types::Scan;
 use serde_json::Value;
 
 use crate::played::{Ran, onairctl, ran};
@@ -126,36 +127,45 @@ fn udp(payload: &[u8]) -> Vec<u8> {
     [&flow.to_bytes(1, payload.len())[..], payload].concat()
 }
 
-/// Frames of video, each packet 1 to 2 µs after its read time.
+/// Frames of progressive video.
 fn video(frames: u64) -> Vec<(u64, Vec<u8>)> {
+    video_of(Scan::Progressive, frames)
+}
+
+/// Frames of video, each packet 1 to 2 µs after its read time. Two segments have one timestamp.
+fn video_of(scan: Scan, frames: u64) -> Vec<(u64, Vec<u8>)> {
+    let units: u32 = if scan == Scan::Psf { 2 } else { 1 };
+    let of_unit = PACKETS / units;
     let schedule = Schedule::new(&Stream {
         height: 1080,
-        interlaced: false,
+        scan,
         rate: (25, 1),
-        packets: PACKETS,
+        packets: of_unit,
         reads: Reads::Gapped,
         offset_ns: None,
     });
     let schedule = schedule.unwrap();
     let packet = |frame: u64, packet: u32| {
         let number = u32::try_from(frame).unwrap() * PACKETS + packet;
+        let (unit, index) = (packet / of_unit, packet % of_unit);
         let rtp = RtpHeader {
-            marker: packet + 1 == PACKETS,
+            marker: index + 1 == of_unit,
             payload_type: 96,
             sequence: u16::try_from((65_500 + number) & 0xffff).unwrap(),
             timestamp: u32::try_from(((FRAME + frame) * 3600) & 0xffff_ffff).unwrap(),
             ssrc: 0x1234,
         };
-        // Two packets of 960 pixels, 4:2:2 in 10 bits, of each line; the last line is 1079.
+        // Two packets of 960 pixels, 4:2:2 in 10 bits, of each line; the last line is that of the raster.
         let row = SrdHeader {
             length: 2400,
-            field: false,
-            line: u16::try_from(1079 - (PACKETS - 1 - packet) / 2).unwrap(),
+            field: unit == 1,
+            line: u16::try_from(1080 / units - 1 - (of_unit - 1 - index) / 2).unwrap(),
             continuation: false,
             pixel: u16::try_from(packet % 2 * 960).unwrap(),
         };
         let payload = [&rtp.to_bytes()[..], &[0, 0], &row.to_bytes(), &[7; 2400]].concat();
-        let at_ns = schedule.read_ns(FRAME + frame, packet) / 1000 * 1000 + 2000;
+        let unit = (FRAME + frame) * u64::from(units) + u64::from(unit);
+        let at_ns = schedule.read_ns(unit, index) / 1000 * 1000 + 2000;
         (at_ns, udp(&payload))
     };
     let frames = 0..frames;
@@ -281,6 +291,49 @@ fn analysis_with_options_or_a_description_guesses_less() {
         described["flows"][0]["video"]["described_sender"],
         "2110TPN"
     );
+}
+
+#[test]
+fn segments_then_their_one_timestamp_is_no_offset() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = Written::ALL[0].file(&video_of(Scan::Psf, 10));
+    let document = analyzed(&folder, &file, GAPPED);
+    let flow = &document["flows"][0];
+    let video = &flow["video"];
+    assert_eq!(
+        (&video["interlaced"], &video["segmented"]),
+        (&true.into(), &true.into())
+    );
+    assert_eq!(video["frame_rate"], "25/1");
+    assert_eq!(flow["content"], Value::Null);
+    let offset = &flow["timing"]["rtp_offset_ticks"];
+    assert_eq!((&offset["min"], &offset["max"]), (&0.into(), &0.into()));
+    assert_eq!(flow["timing"]["verdict"]["compliance"], "narrow");
+}
+
+#[test]
+fn ancillary_data_then_its_content_is_said_to_be_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let packet = |number: u16| {
+        let rtp = RtpHeader {
+            marker: true,
+            payload_type: 100,
+            sequence: number,
+            timestamp: u32::from(number) * 3600,
+            ssrc: 0x40,
+        };
+        // RFC 8331: no ancillary packet in this frame.
+        let payload = [&rtp.to_bytes()[..], &[0; 8]].concat();
+        (u64::from(number) * 40_000_000, udp(&payload))
+    };
+    let frames: Vec<_> = (0..10).map(packet).collect();
+    let document = analyzed(&folder, &Written::ALL[0].file(&frames), "");
+    let flow = &document["flows"][0];
+    assert_eq!(flow["essence"], "ancillary", "{flow}");
+    assert_eq!(flow["content"], "not_analyzed");
+    let table = ran(onairctl("analyze").arg(folder.path().join("capture")));
+    let said = "not analyzed: only the RTP headers and the times are";
+    assert!(table.out.contains(said), "{}", table.out);
 }
 
 #[test]

@@ -23,6 +23,17 @@ pub(crate) fn session() -> Value {
         "of_a_later_version": true})
 }
 
+/// As [`session`], in a list.
+pub(crate) fn listed() -> Value {
+    json!({"id": "6920a1c300000001", "name": "cam1", "direction": "receive", "state": "running", "port": "b",
+        "destination": "10.77.0.2:5004", "video": "1280x720 60 fps 10 bit", "frame_rate": "60/1",
+        "attachments": 1, "max_attachments": 4, "owner": 0, "created_at": AT,
+        "problems": ["two_sources"],
+        "recent": {"frames_per_1000_s": 59_940, "bits_per_second": 1_326_000_000, "lost_ppm": 1_200,
+            "last_frame_at": AT},
+        "of_a_later_version": true})
+}
+
 pub(crate) fn health(ready: bool) -> Value {
     json!({"status": if ready { "degraded" } else { "probe_blind" }, "live": true, "ready": ready,
         "problems": ["the probe does not see: no permission"], "version": "0.1.0", "pid": 5,

@@ -3,7 +3,7 @@
 use onair_types::{Problem, ProblemCode};
 use serde_json::json;
 
-use crate::documents::session;
+use crate::documents::{listed, session};
 use crate::played::{Played, onairctl, ran};
 
 /// What a shell gets for the last word of `args`, which may be empty.
@@ -20,15 +20,17 @@ fn candidates(daemon: &Played, args: &str) -> Vec<String> {
 }
 
 fn daemon() -> Played {
-    let mut second = session();
+    let mut second = listed();
     second["name"] = json!("studio");
-    second["attachments"][0]["attachment"] = json!(7);
+    let mut studio = session();
+    studio["attachments"][0]["attachment"] = json!(7);
     let certificate = json!({"session": "6920a1c300000009", "name": "gone", "operation": "abort",
         "requester": crate::documents::who(), "issued_at": crate::documents::AT,
         "memory": {"state": "pending", "bytes": 1, "held_by": []}, "reconciled": 0, "disagreements": 0});
     let unknown = |code, detail| serde_json::to_value(Problem::new(code, detail)).unwrap();
     Played::script(&[
-        ("GET /v1/sessions", json!({"sessions": [session(), second]})),
+        ("GET /v1/sessions", json!({"sessions": [listed(), second]})),
+        ("GET /v1/sessions/studio", studio),
         (
             "GET /v1/recordings",
             json!({"recordings": [crate::recordings::recording("recording")]}),

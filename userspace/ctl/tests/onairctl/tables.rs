@@ -3,12 +3,12 @@
 use onair_types::{Problem, ProblemCode, SpecError};
 use serde_json::{Value, json};
 
-use crate::documents::{AT, all_in, blocker, certificate, health, reading, session, who};
+use crate::documents::{AT, all_in, blocker, certificate, health, listed, reading, session, who};
 use crate::played::Played;
 
 #[test]
 fn table_sessions_then_a_line_each_without_colours() {
-    let ran = Played::document(200, &json!({"sessions": [session()]})).run("session list");
+    let ran = Played::document(200, &json!({"sessions": [listed()]})).run("session list");
     assert_eq!(ran.code, 0, "{ran:?}");
     all_in(
         &ran.out,
@@ -22,7 +22,6 @@ fn table_sessions_then_a_line_each_without_colours() {
             "1280x720 60 fps 10 bit",
             "→ 10.77.0.2:5004",
             "1/4",
-            "600",
         ],
     );
     assert_eq!(ran.out.lines().count(), 2, "{}", ran.out);
@@ -63,18 +62,25 @@ fn table_one_session_then_problems_and_rates_come_first() {
 #[test]
 fn top_off_a_terminal_then_one_look_as_table_or_json() {
     let daemon = Played::script(&[
-        ("GET /v1/sessions", json!({"sessions": [session()]})),
+        ("GET /v1/sessions", json!({"sessions": [listed()]})),
         ("GET /v1/health", health(true)),
     ]);
     let ran = daemon.run("top");
     assert_eq!(ran.code, 0, "{ran:?}");
     all_in(
         &ran.out,
-        &["cam1", "59.94", "1.32 Gbit/s", "POLLER", "PORT"],
+        &[
+            "cam1",
+            "59.94",
+            "1.32 Gbit/s",
+            "two_sources",
+            "POLLER",
+            "PORT",
+        ],
     );
     let ran = daemon.run("top --json");
     let document: Value = serde_json::from_str(&ran.out).unwrap();
-    assert_eq!(document["sessions"], json!([session()]));
+    assert_eq!(document["sessions"], json!([listed()]));
     assert_eq!(document["ports"], health(true)["dataplane"]["ports"]);
 }
 

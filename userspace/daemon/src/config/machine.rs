@@ -1,31 +1,38 @@
 //! What a configuration asks of the machine, checked before the daemon creates anything.
 
 use std::collections::BTreeSet;
+use std::{fs, thread};
 
 use onair_dpdk::Link;
-use rustix::thread::{CapabilitySet, CpuSet, capabilities, sched_getaffinity};
+use rustix::thread::{CapabilitySet, CpuSet, capabilities, sched_getaffinity, sched_setaffinity};
 
 use super::{Config, ConfigError, Poller, Port};
+use crate::core_list::numbers;
 
 impl Config {
-    /// The core of each poller: its own, or the highest that the process may use and no poller has.
+    /// The core of each poller: its own, or the highest that the process may use and no poller has,
+    /// isolated ones first.
     ///
     /// # Errors
     /// [`ConfigError::Value`] names the first core that the process cannot use, and those that it
     /// can, or the first poller for which there is none.
     pub fn cores(&self) -> Result<Vec<usize>, ConfigError> {
+        let isolated = isolated();
         // Without an answer the poller reports what the kernel says when it is pinned.
-        let usable = sched_getaffinity(None).ok().map(|set| {
-            let cores = 0..CpuSet::MAX_CPU;
-            cores.filter(|core| set.is_set(*core)).collect()
-        });
-        self.cores_among(usable.as_ref())
+        let usable = sched_getaffinity(None).ok();
+        let usable = usable.map(|set| cores_in(&set).chain(isolated.iter().copied()).collect());
+        self.cores_among(usable.as_ref(), &isolated)
     }
 
-    fn cores_among(&self, usable: Option<&BTreeSet<usize>>) -> Result<Vec<usize>, ConfigError> {
+    fn cores_among(
+        &self,
+        usable: Option<&BTreeSet<usize>>,
+        isolated: &BTreeSet<usize>,
+    ) -> Result<Vec<usize>, ConfigError> {
         let given: BTreeSet<_> = self.poller.iter().filter_map(|it| it.core).collect();
-        let mut free = usable.into_iter().flatten().rev();
-        let mut free = free.by_ref().filter(|core| !given.contains(core));
+        let free = usable.into_iter().flatten();
+        let mut free: Vec<_> = free.filter(|core| !given.contains(core)).collect();
+        free.sort_by_key(|core| (isolated.contains(core), **core));
         let core_of = |poller: &Poller| match (poller.core, usable) {
             (Some(core), Some(usable)) if !usable.contains(&core) => {
                 let usable = usable.iter().map(usize::to_string).collect::<Vec<_>>();
@@ -36,7 +43,7 @@ impl Config {
                 Err(ConfigError::value(poller.key("core"), core, problem))
             }
             (Some(core), _) => Ok(core),
-            (None, _) => free.next().copied().ok_or_else(|| {
+            (None, _) => free.pop().copied().ok_or_else(|| {
                 let problem = "no core is left for this poller: have fewer pollers, or let the \
                                process use more cores";
                 ConfigError::value(poller.key("core"), "automatic", problem)
@@ -133,6 +140,28 @@ impl Config {
     }
 }
 
+fn cores_in(set: &CpuSet) -> impl Iterator<Item = usize> {
+    (0..CpuSet::MAX_CPU).filter(|core| set.is_set(*core))
+}
+
+/// The isolated cores that a thread of this process may be pinned to. The kernel leaves them out of the
+/// affinity that a process starts with (`isolcpus` in Documentation/admin-guide/kernel-parameters.txt).
+fn isolated() -> BTreeSet<usize> {
+    let list = fs::read_to_string("/sys/devices/system/cpu/isolated").unwrap_or_default();
+    let mut wanted = CpuSet::new();
+    for core in numbers(&list).range(..CpuSet::MAX_CPU) {
+        wanted.set(*core);
+    }
+    // The kernel answers with the ones that the thread's cpuset allows.
+    let try_out = move || {
+        sched_setaffinity(None, &wanted).ok()?;
+        sched_getaffinity(None).ok()
+    };
+    let tried = thread::Builder::new().spawn(try_out).ok();
+    let permitted = tried.and_then(|it| it.join().ok()).flatten();
+    permitted.iter().flat_map(cores_in).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,9 +174,12 @@ mod tests {
     #[test]
     fn cores_that_do_not_exist_are_refused_with_those_that_do() {
         let config = config("[[poller]]\nname=\"p\"\ncore=9\n");
-        let error = config.cores_among(Some(&[0, 2].into())).unwrap_err();
+        let error = config
+            .cores_among(Some(&[0, 2].into()), &[].into())
+            .unwrap_err();
         assert!(error.to_string().ends_with("give one of 0, 2"), "{error}");
-        assert_eq!(config.cores_among(Some(&[9].into())).unwrap(), [9]);
+        let cores = config.cores_among(Some(&[9].into()), &[].into());
+        assert_eq!(cores.unwrap(), [9]);
     }
 
     #[test]
@@ -155,9 +187,14 @@ mod tests {
         let text =
             "[[poller]]\nname=\"p\"\n[[poller]]\nname=\"q\"\ncore=3\n[[poller]]\nname=\"r\"\n";
         let config = config(text);
-        let cores = config.cores_among(Some(&[0, 1, 2, 3].into())).unwrap();
-        assert_eq!(cores, [2, 3, 1]);
-        let error = config.cores_among(Some(&[2, 3].into())).unwrap_err();
+        let cores = |usable: &[usize], isolated: &[usize]| {
+            let usable = usable.iter().copied().collect();
+            config.cores_among(Some(&usable), &isolated.iter().copied().collect())
+        };
+        assert_eq!(cores(&[0, 1, 2, 3], &[]).unwrap(), [2, 3, 1]);
+        assert_eq!(cores(&[0, 1, 2, 3, 4], &[1]).unwrap(), [1, 3, 4]);
+        assert_eq!(cores(&[0, 1, 2, 3, 4], &[1, 2, 3]).unwrap(), [2, 3, 1]);
+        let error = cores(&[2, 3], &[]).unwrap_err();
         let expected = "poller.r.core = automatic: no core is left";
         assert!(error.to_string().starts_with(expected), "{error}");
     }

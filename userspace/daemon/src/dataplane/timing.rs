@@ -7,7 +7,6 @@ use onair_dpdk::prefetch;
 use onair_media::rtp::{HEADER_BYTES, RtpHeader};
 use onair_media::st2110_21::{Declared, Monitor};
 use onair_media::video::VideoFormat;
-use onair_types::Scan;
 
 use super::clock::MediaClock;
 
@@ -85,9 +84,7 @@ impl Timing {
     /// For packets of `format`; `None` if its rate cannot be measured.
     pub(super) fn new(format: &VideoFormat) -> Option<Self> {
         let rate = format.rate();
-        // Segments of PsF are sent as fields are (ST 2110-21 §6.3).
-        let in_fields = format.scan() != Scan::Progressive;
-        let monitor = Monitor::new(format.height(), in_fields, (rate.num(), rate.den()))?;
+        let monitor = Monitor::new(format.height(), format.scan(), (rate.num(), rate.den()))?;
         Some(Self {
             share: Arc::new(TimingShare::new(&monitor)),
             monitor: Box::new(monitor),
@@ -162,6 +159,7 @@ mod tests {
     use onair_media::video::{Depth, FrameRate};
 
     use super::*;
+    use onair_types::Scan;
 
     #[test]
     fn control_thread_gets_the_newest_copy_and_the_poller_never_waits() {
@@ -172,7 +170,7 @@ mod tests {
             timestamp: 0,
             ssrc: 1,
         };
-        let mut monitor = Monitor::new(1080, false, (50, 1)).unwrap();
+        let mut monitor = Monitor::new(1080, Scan::Progressive, (50, 1)).unwrap();
         let share = TimingShare::new(&monitor);
         let mut held = None;
         share.take(&mut held);

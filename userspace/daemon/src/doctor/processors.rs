@@ -3,7 +3,8 @@
 use crate::config::{Config, Poller};
 
 use super::finding::Finding;
-use super::host::{Host, numbers};
+use super::host::Host;
+use crate::core_list::numbers;
 
 const CPU: &str = "sys/devices/system/cpu";
 

@@ -102,7 +102,28 @@ impl Draft {
             .map(|it| only_the_kernel_saw(it, self.now, deadline));
         blockers.extend(unseen);
         blockers.extend(self.more.iter().cloned());
+        for blocker in &mut blockers {
+            note_if_stopped(blocker, deadline);
+        }
         blockers
+    }
+}
+
+/// State in `/proc/PID/status` of a process after SIGSTOP or SIGTSTP.
+const STOPPED: &str = "stopped";
+
+/// Says of a stopped process how it goes on: it returns nothing until then.
+fn note_if_stopped(blocker: &mut Blocker, deadline: Instant) {
+    let pid = blocker.pid;
+    let state = blocker.kernel_state.clone().or_else(|| {
+        let in_time = Instant::now() < deadline;
+        Some(in_time.then(|| threads::read(pid, pid)).flatten()?.state)
+    });
+    if state.as_deref() == Some(STOPPED) {
+        let stopped = format!("its process is stopped: `kill -CONT {pid}` lets it go on");
+        let notes = blocker.note.take().into_iter().chain([stopped]);
+        blocker.note = Some(notes.collect::<Vec<_>>().join("; "));
+        blocker.kernel_state = state;
     }
 }
 
@@ -349,4 +370,48 @@ fn ms(now: u64, then: u64) -> u64 {
 
 fn wall(then: u64, now: u64) -> Timestamp {
     Timestamp(SystemTime::now() - Duration::from_nanos(now.saturating_sub(then)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+
+    use super::*;
+
+    #[test]
+    fn blocker_of_a_stopped_process_then_noted_how_it_goes_on() {
+        let mut child = Command::new("sleep").arg("600").spawn().unwrap();
+        let pid = Pid::from_child(&child);
+        let mut blocker = Blocker {
+            pid: child.id(),
+            tid: None,
+            command: "sleep".into(),
+            thread: String::new(),
+            attachment: Some(1),
+            client_version: String::new(),
+            kind: BlockerKind::Holding,
+            since: None,
+            blocked_for_ms: None,
+            waits_in: None,
+            kernel_state: None,
+            wait_channel: None,
+            held_frames: Vec::new(),
+            seen_by: vec![Witness::W1],
+            note: Some("possibly forgotten".into()),
+        };
+        let deadline = Instant::now() + LIMIT;
+        note_if_stopped(&mut blocker, deadline);
+        assert_eq!(blocker.note.as_deref(), Some("possibly forgotten"));
+        kill_process(pid, Signal::STOP).unwrap();
+        // Returns once the kernel has stopped it.
+        waitpid(Some(pid), WaitOptions::UNTRACED).unwrap();
+        note_if_stopped(&mut blocker, deadline);
+        let note = blocker.note.unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let expected = format!("kill -CONT {}", child.id());
+        assert!(note.contains(&expected), "{note}");
+    }
 }

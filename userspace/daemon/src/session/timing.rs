@@ -224,6 +224,7 @@ fn levels(of: &Levels) -> Option<TimingLevels> {
 mod tests {
     use super::*;
     use onair_media::rtp::RtpHeader;
+    use onair_types::Scan;
 
     /// A monitor that has seen two seconds of bursts of four, 20 packets a frame, 50 frames a second.
     fn monitor(tai_ahead_ns: Option<i64>) -> (Monitor, u64) {
@@ -250,7 +251,7 @@ mod tests {
         first_ns: u64,
         tai_ahead_ns: Option<i64>,
     ) -> (Monitor, u64) {
-        let monitor = Monitor::new(1080, false, (50, 1)).unwrap();
+        let monitor = Monitor::new(1080, Scan::Progressive, (50, 1)).unwrap();
         let mut monitor = monitor.declared_as(declared);
         let start = 1_790_000_000_000_000_000_u64;
         let mut now_ns = 0;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use onair_types::api::{DestroySessionWait, EventQuery, RecordingQuery};
+use onair_types::api::{DestroySessionWait, EventQuery, RecordingQuery, SessionQuery};
 use onair_types::{
     ActiveConfig, BlockerList, Certificate, CertificateList, CertificateQuery, EventKind, Eviction,
     EvictionCause, EvictionList, Flush, Flushed, NewSession, Operation, Problem, ProblemCode,
@@ -58,7 +58,7 @@ impl Actor {
         use SessionState::{Running, Stopped};
         match action {
             Action::CreateSession(it) => it.reply.send(self.create(&it.caller, it.input)),
-            Action::ListSessions(it) => it.reply.send(Ok(self.list())),
+            Action::ListSessions(it) => it.reply.send(Ok(self.list(&it.input))),
             Action::ShowSession(it) => it.reply.send(self.show(&it.caller, &it.target)),
             Action::StopSession(it) => it.reply.send(self.turn(&it.caller, &it.target, Stopped)),
             Action::StartSession(it) => it.reply.send(self.turn(&it.caller, &it.target, Running)),
@@ -145,9 +145,9 @@ impl Actor {
         }
     }
 
-    fn list(&self) -> SessionList {
-        let sessions = self.sessions.iter().map(|s| s.view.clone()).collect();
-        SessionList { sessions }
+    fn list(&self, query: &SessionQuery) -> SessionList {
+        let all = self.sessions.iter().map(|it| (it.view.id, &it.view));
+        SessionList::page(query, all, SessionView::clone)
     }
 
     fn show(&self, caller: &Caller, session: &SessionRef) -> Result<SessionView, Problem> {

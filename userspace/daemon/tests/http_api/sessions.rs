@@ -35,10 +35,56 @@ async fn session_create_and_show_then_by_id_and_by_name() {
     let place = answer.header("location").unwrap();
     assert_eq!(api.get(place).await.json(), view);
     assert_eq!(api.get("/v1/sessions/cam1").await.json(), view);
+}
+
+#[tokio::test]
+async fn sessions_listed_then_short_in_pages_and_whole_on_request() {
+    let api = served();
+    for name in ["cam1", "cam2", "cam3"] {
+        create(&api, name).await;
+    }
+    let names = |page: &Value| -> Vec<String> {
+        let sessions = page["sessions"].as_array().unwrap().iter();
+        sessions
+            .map(|it| it["name"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let all = api.get("/v1/sessions").await.json();
+    assert_eq!(names(&all), ["cam1", "cam2", "cam3"]);
+    assert_eq!(all["next"], Value::Null);
+    let view = api.get("/v1/sessions/cam1").await.json();
     assert_eq!(
-        api.get("/v1/sessions").await.json(),
-        json!({"sessions": [view]})
+        all["sessions"][0],
+        json!({"id": view["id"], "name": "cam1", "direction": "receive", "state": "running", "port": "a",
+            "poller": view["poller"], "destination": "10.77.0.2:5004",
+            "video": "1280x720 60 fps 10 bit", "frame_rate": "60/1",
+            "attachments": view["attachments"].as_array().unwrap().len(),
+            "max_attachments": view["max_attachments"], "owner": 0, "created_at": view["created_at"],
+            "problems": []})
     );
+    let first = api.get("/v1/sessions?limit=2").await.json();
+    assert_eq!(names(&first), ["cam1", "cam2"]);
+    let rest = format!(
+        "/v1/sessions?limit=2&full=true&after={}",
+        first["next"].as_str().unwrap()
+    );
+    let rest = api.get(&rest).await.json();
+    assert_eq!(
+        (names(&rest), &rest["next"]),
+        (vec!["cam3".into()], &Value::Null)
+    );
+    let whole = api.get("/v1/sessions/cam3").await.json();
+    assert_eq!(rest["sessions"][0]["view"], whole);
+    for (query, field) in [
+        ("limit=0", "limit"),
+        ("after=cam1", "after"),
+        ("full=1", "full"),
+    ] {
+        let refused = api.get(&format!("/v1/sessions?{query}")).await;
+        assert_eq!(refused.problem().errors[0].field, field, "{query}");
+    }
+    let made = api.post("/v1/sessions?full=true", &spec("cam4")).await;
+    assert_eq!(made.code(), "invalid_request");
 }
 
 #[tokio::test]

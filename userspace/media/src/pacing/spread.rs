@@ -1,6 +1,6 @@
 //! How a sender type spreads the packets of a unit: the group that goes together, and its lead.
 
-use onair_types::{Scan, SenderType};
+use onair_types::SenderType;
 
 use crate::st2110_21::schedule::{active, default_offset};
 use crate::st2110_21::{Declared, Limits, Reads, Stream};
@@ -37,7 +37,7 @@ impl Spread {
         let rate = format.rate();
         let stream = Stream {
             height: format.height(),
-            interlaced: format.scan() != Scan::Progressive,
+            scan: format.scan(),
             rate: (rate.num(), rate.den()),
             packets: packets.max(1),
             reads: Reads::of(sender),
@@ -49,7 +49,7 @@ impl Spread {
         let cmax = limits.cmax_of(sender);
         let declared_cmax = declared.cmax.map(|it| u64::from(it).min(cmax));
         let active = active(&stream);
-        let units = if stream.interlaced { 2 } else { 1 };
+        let units = u64::from(stream.units_a_frame());
         let spacing = |halves: u64| {
             rate.nanos(halves) * active.0 / (2 * units * active.1 * u64::from(stream.packets))
         };
@@ -94,7 +94,7 @@ fn at_once(most: u64) -> u32 {
 fn half_line(stream: &Stream, lines: u64) -> u64 {
     let (active, of) = active(stream);
     let reads = u64::from(stream.packets) * of;
-    if stream.interlaced {
+    if stream.units_a_frame() == 2 {
         reads.div_ceil(lines * active)
     } else {
         0

@@ -38,7 +38,7 @@ impl Limits {
     fn of_packets(stream: &Stream, max_bytes: u64) -> Self {
         let (active, lines) = active(stream);
         // Units a second: the standard counts packets of a unit over its period.
-        let units = u128::from(stream.rate.0) * if stream.interlaced { 2 } else { 1 };
+        let units = u128::from(stream.rate.0) * u128::from(stream.units_a_frame());
         let packets = u128::from(stream.packets) * units;
         let whole = |over: u64, (num, den): (u64, u64)| {
             let den = u128::from(over) * u128::from(stream.rate.1.max(1)) * u128::from(den);
@@ -72,6 +72,7 @@ impl Limits {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use onair_types::Scan;
 
     #[test]
     fn limits_of_common_formats_are_those_of_the_standard() {
@@ -84,7 +85,7 @@ mod tests {
         ] {
             let stream = Stream {
                 height,
-                interlaced: false,
+                scan: Scan::Progressive,
                 rate,
                 packets,
                 reads: Reads::Gapped,
@@ -102,7 +103,7 @@ mod tests {
     fn limits_of_interlaced_video_count_fields() {
         let stream = Stream {
             height: 1080,
-            interlaced: true,
+            scan: Scan::Interlaced,
             rate: (30_000, 1001),
             packets: 2160,
             reads: Reads::Gapped,

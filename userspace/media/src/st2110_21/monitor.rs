@@ -1,5 +1,7 @@
 //! The measurement of a stream that shows only while it runs how many packets its frames have.
 
+use onair_types::Scan;
+
 use crate::rtp::RtpHeader;
 
 use super::declared::Declared;
@@ -70,10 +72,10 @@ pub struct Monitor {
 impl Monitor {
     /// For a stream of this height and rate of frames; `None` if the rate is out of range.
     #[must_use]
-    pub fn new(height: u32, interlaced: bool, rate: (u32, u32)) -> Option<Self> {
+    pub fn new(height: u32, scan: Scan, rate: (u32, u32)) -> Option<Self> {
         let stream = Stream {
             height,
-            interlaced,
+            scan,
             rate,
             packets: 1,
             reads: Reads::Linear,
@@ -295,7 +297,7 @@ mod tests {
         fn packets_of_a_burst_together_are_the_same_as_one_by_one(
             steps in prop::collection::vec(step(), 1..400),
         ) {
-            let new = || Monitor::new(1080, false, (50, 1)).unwrap();
+            let new = || Monitor::new(1080, Scan::Progressive, (50, 1)).unwrap();
             let (mut together, mut single) = (new(), new());
             let (mut now_ns, mut sequence, mut timestamp) = (1_790_000_000_000_000_000, 0u16, 0u32);
             for Step { after_ns, repeats, marker, has_tai } in steps {
@@ -317,7 +319,7 @@ mod tests {
 
     #[test]
     fn verdict_needs_a_whole_unit_and_ends_with_a_window_that_has_none() {
-        let mut monitor = Monitor::new(1080, false, (50, 1)).unwrap();
+        let mut monitor = Monitor::new(1080, Scan::Progressive, (50, 1)).unwrap();
         let mut feed = |packet: u64, now_ns: u64| {
             let rtp = RtpHeader {
                 marker: packet % 20 == 19,

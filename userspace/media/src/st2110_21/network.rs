@@ -133,12 +133,13 @@ impl NetworkModel {
 mod tests {
     use super::super::schedule::{Reads, Stream};
     use super::*;
+    use onair_types::Scan;
     use proptest::prelude::*;
 
     fn stream(rate: (u32, u32), packets: u32) -> Stream {
         Stream {
             height: 1080,
-            interlaced: false,
+            scan: Scan::Progressive,
             rate,
             packets,
             reads: Reads::Gapped,

@@ -108,12 +108,13 @@ fn divide(since: i128, spacing: i128) -> (i64, i64) {
 mod tests {
     use super::super::schedule::{Reads, Stream};
     use super::*;
+    use onair_types::Scan;
     use proptest::prelude::*;
 
-    fn stream(interlaced: bool, packets: u32) -> Stream {
+    fn stream(scan: Scan, packets: u32) -> Stream {
         Stream {
             height: 1080,
-            interlaced,
+            scan,
             rate: (30_000, 1001),
             packets,
             reads: Reads::Gapped,
@@ -125,7 +126,7 @@ mod tests {
 
     #[test]
     fn perfect_sender_finds_the_buffer_empty() {
-        let schedule = Schedule::new(&stream(false, 4320)).unwrap();
+        let schedule = Schedule::new(&stream(Scan::Progressive, 4320)).unwrap();
         let mut buffer = ReceiveBuffer::new(&schedule);
         for unit in UNIT..UNIT + 3 {
             // Each packet comes right after its read time: it is read at once.
@@ -139,7 +140,7 @@ mod tests {
 
     #[test]
     fn early_sender_fills_and_late_frame_empties() {
-        let schedule = Schedule::new(&stream(true, 2160)).unwrap();
+        let schedule = Schedule::new(&stream(Scan::Interlaced, 2160)).unwrap();
         let mut buffer = ReceiveBuffer::new(&schedule);
         assert_eq!(buffer.packet(1), None);
         let at = schedule.read_ns(UNIT, 0);
@@ -153,7 +154,8 @@ mod tests {
 
     #[test]
     fn any_time_is_no_panic() {
-        let mut buffer = ReceiveBuffer::new(&Schedule::new(&stream(false, 131_071)).unwrap());
+        let mut buffer =
+            ReceiveBuffer::new(&Schedule::new(&stream(Scan::Progressive, 131_071)).unwrap());
         for at in [0, u64::MAX, 1, u64::MAX] {
             buffer.start(at);
             for at in [0, u64::MAX, 1, u64::MAX] {
@@ -167,22 +169,23 @@ mod tests {
         /// differ by one.
         #[test]
         fn level_is_that_of_the_slow_oracle(
-            interlaced: bool,
+            scan in prop::sample::select(vec![Scan::Progressive, Scan::Interlaced, Scan::Psf]),
             packets in 1u32..20_000,
             first in -2_000_000i64..2_000_000,
             gaps in prop::collection::vec(0u64..20_000, 1..200),
         ) {
-            let schedule = Schedule::new(&stream(interlaced, packets)).unwrap();
+            let schedule = Schedule::new(&stream(scan, packets)).unwrap();
             let mut buffer = ReceiveBuffer::new(&schedule);
             let mut at = (schedule.start_ns(UNIT) + 2_500_000).strict_add_signed(first);
             buffer.start(at);
             // In 1/(30000 * 2 * 1125 * packets) ns.
-            let fields = if interlaced { 2 } else { 1 };
+            let is_whole = scan == Scan::Progressive;
+            let fields = if is_whole { 1 } else { 2 };
             let unit = 30_000 * 2 * 1125 * i128::from(packets);
             let frame = 1_001_000_000_000 * (unit / 30_000);
             let period = frame / fields;
             let spacing = period * 1080 / 1125 / i128::from(packets);
-            let offset = frame * if interlaced { 22 } else { 43 } / 1125;
+            let offset = frame * if is_whole { 43 } else { 22 } / 1125;
             let number = i128::from(at) * unit / period;
             let (mut level, mut drained) = (0i128, 0i128);
             for gap in gaps {

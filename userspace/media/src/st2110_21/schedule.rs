@@ -1,6 +1,6 @@
 //! When a receiver reads the packets of a stream: the packet read schedule (ST 2110-21 §6).
 
-use onair_types::SenderType;
+use onair_types::{Scan, SenderType};
 
 /// Highest numerator and denominator of a rate.
 const MAX_RATE_TERM: u32 = 1_000_000;
@@ -33,8 +33,9 @@ impl Reads {
 pub struct Stream {
     /// Lines of the whole frame.
     pub height: u32,
-    /// Two fields or segments a frame, each ended by a marker.
-    pub interlaced: bool,
+    /// Fields or segments: two a frame, each ended by a marker. Segments of a frame have its timestamp
+    /// (ST 2110-20 §6.1.5).
+    pub scan: Scan,
     /// Frames a second: numerator and denominator. Not the fields of interlaced video.
     pub rate: (u32, u32),
     /// Packets of a frame, or of a field if the video is interlaced.
@@ -43,6 +44,17 @@ pub struct Stream {
     pub reads: Reads,
     /// TROFFSET in nanoseconds; `None` for the default of ST 2110-21.
     pub offset_ns: Option<u64>,
+}
+
+impl Stream {
+    /// Units of a frame: itself, or its two fields or segments.
+    #[must_use]
+    pub const fn units_a_frame(&self) -> u32 {
+        match self.scan {
+            Scan::Progressive => 1,
+            Scan::Interlaced | Scan::Psf => 2,
+        }
+    }
 }
 
 /// Why no schedule can be computed.
@@ -99,6 +111,8 @@ pub struct Schedule {
     has_own_offset: bool,
     /// Frames or fields a second.
     rate: (u64, u64),
+    /// Two units have the timestamp of the first.
+    is_segmented: bool,
     /// Drain period of the network model: `drain.0 / drain.1` nanoseconds.
     drain: (u64, u64),
 }
@@ -126,7 +140,7 @@ impl Schedule {
             u128::from(rate.1) * u128::from(NANOS_PER_SECOND),
             rate.0.into(),
         );
-        let units = if stream.interlaced { 2 } else { 1 };
+        let units = u64::from(stream.units_a_frame());
         let period = frame.times(1, units);
         let (active, lines) = active(stream);
         let spacing = period.times(active, lines * u64::from(packets));
@@ -146,6 +160,7 @@ impl Schedule {
             period: scaled(period),
             spacing: scaled(spacing),
             offset: scaled(offset),
+            is_segmented: stream.scan == Scan::Psf,
             has_own_offset: stream.offset_ns.is_some(),
             drain: (narrow(drain.num), narrow(drain.den)),
         })
@@ -215,6 +230,16 @@ impl Schedule {
         u64::try_from(at / self.period).unwrap_or(0)
     }
 
+    /// The unit at whose start the RTP timestamp of `unit` is.
+    #[must_use]
+    pub(super) const fn stamped(&self, unit: u64) -> u64 {
+        if self.is_segmented {
+            unit - unit % 2
+        } else {
+            unit
+        }
+    }
+
     /// When frame or field `unit` starts, in nanoseconds since the epoch, rounded down.
     #[must_use]
     pub fn start_ns(&self, unit: u64) -> u64 {
@@ -238,22 +263,22 @@ impl Schedule {
 
 /// Active and total lines, by which the gapped schedule compresses (§6.3.2, §6.3.3).
 pub(crate) const fn active(stream: &Stream) -> (u64, u64) {
-    match (stream.reads, stream.interlaced, stream.height) {
+    match (stream.reads, stream.units_a_frame(), stream.height) {
         (Reads::Linear, ..) => (1, 1),
-        (Reads::Gapped, true, 0..576) => (487, 525),
-        (Reads::Gapped, true, 576..1080) => (576, 625),
+        (Reads::Gapped, 2, 0..576) => (487, 525),
+        (Reads::Gapped, 2, 576..1080) => (576, 625),
         (Reads::Gapped, ..) => (1080, 1125),
     }
 }
 
 /// Default TROFFSET as a part of the frame's period (§6.3.2, §6.3.3).
 pub(crate) const fn default_offset(stream: &Stream) -> (u64, u64) {
-    match (stream.interlaced, stream.height) {
-        (false, 0..1080) => (28, 750),
-        (false, _) => (43, 1125),
-        (true, 0..576) => (20, 525),
-        (true, 576..1080) => (26, 625),
-        (true, _) => (22, 1125),
+    match (stream.units_a_frame(), stream.height) {
+        (2, 0..576) => (20, 525),
+        (2, 576..1080) => (26, 625),
+        (2, _) => (22, 1125),
+        (_, 0..1080) => (28, 750),
+        (_, _) => (43, 1125),
     }
 }
 
@@ -278,7 +303,7 @@ mod tests {
     const fn progressive(height: u32, rate: (u32, u32), packets: u32) -> Stream {
         Stream {
             height,
-            interlaced: false,
+            scan: Scan::Progressive,
             rate,
             packets,
             reads: Reads::Gapped,
@@ -319,7 +344,7 @@ mod tests {
             (486, (30_000, 1001), 640, 24_180.90, 1_271_111.11),
         ] {
             let stream = Stream {
-                interlaced: true,
+                scan: Scan::Interlaced,
                 ..progressive(height, rate, packets)
             };
             let schedule = Schedule::new(&stream).unwrap();

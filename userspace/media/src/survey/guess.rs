@@ -116,7 +116,7 @@ impl Rate {
     pub fn of_units(steps: &Steps) -> Option<Self> {
         let kinds = || steps.occurred().filter(|it| it.0 >= 0);
         let (usual, _) = kinds().filter(|it| it.0 > 0).max_by_key(|it| it.1)?;
-        let units = if steps.repeat() { 2.0 } else { 1.0 };
+        let units = if steps.are_in_pairs() { 2.0 } else { 1.0 };
         let near = kinds().filter(|it| it.0.abs_diff(usual) <= 1);
         let (ticks, count) = near.fold((0.0, 0.0), |(ticks, count), (step, times)| {
             #[expect(clippy::cast_precision_loss, reason = "counts of a guess")]
@@ -196,11 +196,13 @@ mod tests {
             segments.add(n * 3600);
             segments.add(n * 3600);
         }
+        assert!(segments.are_in_pairs());
         let units = Rate::of_units(&segments).unwrap();
         assert_eq!(units, Rate { num: 50, den: 1 });
         assert_eq!(units.of_frames(true), Rate { num: 25, den: 1 });
         let mut odd = Steps::default();
         (0..9).for_each(|n| odd.add(n * 7000));
+        assert!(!odd.are_in_pairs());
         assert_eq!(
             Rate::of_units(&odd),
             Some(Rate {

@@ -33,7 +33,7 @@ impl Survey {
             return None;
         }
         let raster = self.raster();
-        let scan = match (raster.interlaced(), self.steps().repeat()) {
+        let scan = match (raster.interlaced(), self.steps().are_in_pairs()) {
             (false, _) => Scan::Progressive,
             (true, false) => Scan::Interlaced,
             (true, true) => Scan::Psf,
@@ -96,4 +96,117 @@ fn ratio(sampling: Sampling, depth: Depth) -> Option<(u32, u32)> {
         (common, rest) = (rest, common % rest);
     }
     Some((pixels / common, bytes / common))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, SocketAddrV4};
+
+    use super::*;
+    use crate::st2110_20::packetiser::{Packetiser, Packing, StreamHeader};
+    use crate::survey::CapturedPacket;
+    use crate::video::FrameRate;
+
+    type Case = ((u32, u32), (Sampling, Depth), Scan, (u32, u32));
+
+    fn format(((width, height), samples, scan, (num, den)): Case) -> VideoFormat {
+        let rate = FrameRate::new(num, den).unwrap();
+        VideoFormat::of((width, height), samples, scan, rate).unwrap()
+    }
+
+    /// A quarter of a second of a video.
+    fn survey(case: Case) -> Survey {
+        let ((_, _), _, scan, (num, den)) = case;
+        let fields = if scan == Scan::Interlaced { 2 } else { 1 };
+        let units = u64::from(num) * fields / u64::from(den) / 4 + 2;
+        let of_field =
+            |second| Packetiser::of(format(case), second, Packing::General, 1452).unwrap();
+        let packetisers = [of_field(false), of_field(fields == 2)];
+        let mut survey = Survey::default();
+        let mut sequence = 7;
+        let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 5004);
+        for unit in 0..units {
+            let ticks = unit * 90_000 * u64::from(den) / (u64::from(num) * fields);
+            let header = StreamHeader {
+                payload_type: 112,
+                timestamp: u32::try_from(ticks).unwrap(),
+                ssrc: 5,
+            };
+            let packetiser = &packetisers[usize::from(unit % 2 == 1)];
+            for index in 0..packetiser.packets() {
+                let packet = packetiser.packet(index).unwrap();
+                let mut bytes = [0; 2000];
+                let end = packet.write_headers(&header, sequence, &mut bytes);
+                let rows: usize = packet.ranges().map(|it| it.len()).sum();
+                sequence += 1;
+                let datagram = &bytes[..end + rows];
+                let parsed = CapturedPacket::of_datagram(address, address, datagram).unwrap();
+                survey.packet(unit * 1_000_000, &parsed);
+            }
+        }
+        survey
+    }
+
+    const CASES: [Case; 6] = [
+        (
+            (1280, 720),
+            (Sampling::YCbCr422, Depth::Ten),
+            Scan::Progressive,
+            (60_000, 1001),
+        ),
+        (
+            (1920, 1080),
+            (Sampling::YCbCr422, Depth::Eight),
+            Scan::Interlaced,
+            (25, 1),
+        ),
+        (
+            (1920, 1080),
+            (Sampling::YCbCr422, Depth::Ten),
+            Scan::Psf,
+            (24_000, 1001),
+        ),
+        (
+            (1920, 1080),
+            (Sampling::Rgb, Depth::Ten),
+            Scan::Progressive,
+            (50, 1),
+        ),
+        (
+            (1280, 720),
+            (Sampling::YCbCr420, Depth::Eight),
+            Scan::Progressive,
+            (60, 1),
+        ),
+        (
+            (720, 487),
+            (Sampling::YCbCr422, Depth::Ten),
+            Scan::Interlaced,
+            (30_000, 1001),
+        ),
+    ];
+
+    #[test]
+    fn picture_is_that_of_the_packets_and_of_no_other_format() {
+        for case in CASES {
+            let picture = survey(case).picture().unwrap();
+            let ((width, _), samples, scan, (num, den)) = case;
+            assert_eq!(
+                (picture.width, picture.scan),
+                (Some(width), scan),
+                "{case:?}"
+            );
+            assert_eq!(picture.rate, Some(Rate { num, den }), "{case:?}");
+            assert!(picture.samples().any(|it| it == samples), "{case:?}");
+            for other in CASES {
+                let differs = picture.differs_from(&format(other));
+                assert_eq!(differs, other != case, "{case:?} {other:?}");
+            }
+            for rate in [(25, 1), (30, 1), (60, 1), (24, 1)] {
+                let other = (case.0, case.1, case.2, rate);
+                let differs = picture.differs_from(&format(other));
+                assert_eq!(differs, other != case, "{case:?} {other:?}");
+            }
+        }
+    }
 }

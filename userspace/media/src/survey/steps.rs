@@ -34,13 +34,13 @@ impl Steps {
         self.kinds.iter().copied().filter(|it| it.1 > 0)
     }
 
-    /// Whether values come twice, as those of the two segments of a PsF frame do.
+    /// Whether the timestamps are those of segments: two have the same.
     #[must_use]
-    pub fn repeat(&self) -> bool {
-        let forward = self.occurred().filter(|it| it.0 > 0);
-        let usual = forward.map(|it| it.1).max();
-        let still: u64 = self.occurred().filter(|it| it.0 == 0).map(|it| it.1).sum();
-        usual.is_some_and(|times| still * 2 > times)
+    pub fn are_in_pairs(&self) -> bool {
+        let of = |is_kind: fn(i32) -> bool| self.occurred().filter(move |it| is_kind(it.0));
+        let usual = of(|step| step > 0).map(|it| it.1).max();
+        let still: u64 = of(|step| step == 0).map(|it| it.1).sum();
+        usual.is_some_and(|usual| still * 2 > usual)
     }
 
     /// Steps beyond the first eight kinds.

@@ -4,6 +4,7 @@ mod pacing;
 
 use onair_media::rtp::RtpHeader;
 use onair_media::st2110_21::{Measurement, Monitor, Quantity, Reads, Schedule, SenderType, Stream};
+use onair_types::Scan;
 
 const PACKETS: u32 = 4320;
 /// A frame of 2026, since the epoch.
@@ -12,7 +13,7 @@ const FRAME: u64 = 1_790_000_000 * 50;
 const fn stream(reads: Reads) -> Stream {
     Stream {
         height: 1080,
-        interlaced: false,
+        scan: Scan::Progressive,
         rate: (50, 1),
         packets: PACKETS,
         reads,
@@ -150,7 +151,7 @@ fn lost_packets_and_markers_do_not_shift_the_units() {
 #[test]
 fn monitor_learns_measures_and_starts_again_with_another_source() {
     let mut sender = Sender::new(Reads::Gapped);
-    let mut monitor = Monitor::new(1080, false, (50, 1)).unwrap();
+    let mut monitor = Monitor::new(1080, Scan::Progressive, (50, 1)).unwrap();
     let mut seconds = 0;
     let mut feed = |monitor: &mut Monitor, packets: Vec<_>| {
         for (at_ns, header) in packets {

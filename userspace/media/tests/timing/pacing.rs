@@ -82,7 +82,7 @@ impl Case {
         };
         let stream = Stream {
             height: self.size.1,
-            interlaced: self.scan != Scan::Progressive,
+            scan: self.scan,
             rate: self.rate,
             packets: first,
             reads: Reads::of(self.sender),

@@ -56,6 +56,8 @@ pub enum Kind {
     UpTo(usize),
     /// A moment (RFC 3339).
     Time,
+    /// `true` or `false`.
+    Flag,
     /// Any text.
     Text,
     /// Any text, or null.

@@ -64,7 +64,7 @@ fn body(document: &impl Serialize) -> Sent {
 }
 
 /// The given fields of a query.
-fn query<const N: usize>(fields: [(&'static str, Option<String>); N]) -> Sent {
+pub(super) fn query<const N: usize>(fields: [(&'static str, Option<String>); N]) -> Sent {
     let given = fields.into_iter().filter_map(|(k, v)| Some((k, v?)));
     Sent::Query(given.collect())
 }
@@ -135,13 +135,21 @@ fn at_most_a_day(deadline_ms: u64) -> Result<(), Problem> {
 }
 
 /// A field of a query, parsed; the error names the field.
-fn field<T, E: Display>(
+pub(super) fn field<T, E: Display>(
     name: &str,
     text: Option<String>,
     parse: impl FnOnce(&str) -> Result<T, E>,
 ) -> Result<Option<T>, Problem> {
     let parsed = text.as_deref().map(parse).transpose();
     parsed.map_err(|error| SpecError::new(name, error.to_string()).into())
+}
+
+/// Parses a number of entries from 1 to `most`.
+pub(super) fn up_to(most: usize) -> impl FnOnce(&str) -> Result<usize, String> {
+    move |text| {
+        let limit = text.parse().ok().filter(|limit| (1..=most).contains(limit));
+        limit.ok_or_else(|| format!("{text:?} is not a valid limit: give 1 to {most}"))
+    }
 }
 
 /// A field with one of the texts that `T` has in JSON.
@@ -183,15 +191,11 @@ impl Input for CertificateQuery {
     ];
 
     fn accept(fields: CertificateFields) -> Result<Self, Problem> {
-        let most = Self::MOST;
         Ok(Self {
             session: field("name", fields.name, str::parse::<SessionRef>)?,
             operation: field("operation", fields.operation, json_text)?,
             since: field("since", fields.since, json_text)?,
-            limit: field("limit", fields.limit, |text| {
-                let limit = text.parse().ok().filter(|limit| (1..=most).contains(limit));
-                limit.ok_or_else(|| format!("{text:?} is not a valid limit: give 1 to {most}"))
-            })?,
+            limit: field("limit", fields.limit, up_to(Self::MOST))?,
         })
     }
 

@@ -11,6 +11,7 @@ mod entry;
 mod input;
 mod recordings;
 mod right;
+mod session_query;
 mod sessions;
 mod target;
 
@@ -23,6 +24,7 @@ pub use entry::{Entry, IDEMPOTENCY_KEY, Kind, Method, Parameter, Place, Shape};
 pub use input::{EventQuery, Input, RecordingQuery, Sent};
 pub use recordings::*;
 pub use right::{Access, Right};
+pub use session_query::SessionQuery;
 pub use sessions::*;
 pub use target::Target;
 

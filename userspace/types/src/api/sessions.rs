@@ -1,7 +1,7 @@
 //! Operations on sessions.
 
 use super::entry::{any, delete, get, patch, post, this};
-use super::{Right, Shape, operations};
+use super::{Right, SessionQuery, Shape, operations};
 use crate::problem::ProblemCode::{
     Busy, DataplaneBusy, DeadlinePassed, DiskFailed, Draining, FramesDropped, InvalidSpec,
     LimitReached, NameTaken, NoPackets, NoPicture, NoSuchAttachment, NoSuchPort, NoSuchSession,
@@ -13,8 +13,11 @@ use crate::{
 };
 
 operations! { SESSIONS "sessions":
-    /// Lists all existing sessions.
-    ListSessions((), ()) -> SessionList:
+    /// Lists existing sessions.
+    ///
+    /// Of each what tells it from others, and whether it is well; with `full`, or in the answer about one,
+    /// everything.
+    ListSessions((), SessionQuery) -> SessionList:
         get("/v1/sessions", any(Right::Read)).answers("Sessions, oldest first.");
 
     /// Creates a session.

@@ -1,5 +1,7 @@
 //! The complete session specification as JSON. Only its shape is checked.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::sampling::Sampling;
@@ -128,6 +130,23 @@ pub struct VideoDocument {
     #[serde(deserialize_with = "crate::whole::optional")]
     #[cfg_attr(feature = "openapi", schema(minimum = 1, examples(4)))]
     pub cmax: Option<u32>,
+}
+
+/// For people: `1920x1080 60000/1001 fps 10 bit`, with the scan and the sampling if they are not the default ones.
+impl fmt::Display for VideoDocument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rate = &self.frame_rate;
+        write!(f, "{}x{}", self.width, self.height)?;
+        if let Some(scan) = self.scan.filter(|it| *it != Scan::default()) {
+            write!(f, " {scan}")?;
+        }
+        write!(f, " {} fps", rate.strip_suffix("/1").unwrap_or(rate))?;
+        if let Some(sampling) = self.sampling.filter(|it| *it != Sampling::default()) {
+            write!(f, " {sampling}")?;
+        }
+        let float = if self.float == Some(true) { "f" } else { "" };
+        write!(f, " {}{float} bit", self.depth)
+    }
 }
 
 /// Addresses and payload type.

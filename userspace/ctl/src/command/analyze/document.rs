@@ -72,6 +72,9 @@ pub(crate) struct Flow {
     pub(crate) dscp: u8,
     pub(crate) essence: &'static str,
     pub(crate) essence_is_guess: bool,
+    /// `not_analyzed`: only RTP headers and times are; absent for video, whose rows are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) content: Option<&'static str>,
     pub(crate) packets: u64,
     pub(crate) bytes: u64,
     pub(crate) bits_per_second: Option<u64>,

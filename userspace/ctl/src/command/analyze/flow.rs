@@ -4,6 +4,7 @@ use onair_media::media_time;
 use onair_media::rtp::RtpHeader;
 use onair_media::st2110_21::{Measurement, Reads, Summary, Verdict};
 use onair_media::survey::Essence;
+use onair_types::Scan;
 
 use super::document::{
     self, Bucket, Count, Extremes, Flow, Histogram, Intervals, Level, Limits, Timing,
@@ -131,6 +132,7 @@ impl Measured {
             dscp: *dscp,
             essence: self.format.essence.name(),
             essence_is_guess: !self.format.described,
+            content: (!self.is_raw()).then_some("not_analyzed"),
             packets: survey.packets(),
             bytes: survey.bytes(),
             bits_per_second: rate.and_then(|it| u64::try_from(it).ok()),
@@ -176,8 +178,8 @@ impl Measured {
         Some(document::Video {
             width: self.format.width,
             height: raw.then_some(stream.height),
-            interlaced: stream.interlaced,
-            segmented: self.format.segmented,
+            interlaced: stream.units_a_frame() == 2,
+            segmented: raw.then_some(stream.scan == Scan::Psf),
             frame_rate: format!("{}/{}", stream.rate.0, stream.rate.1),
             pgroup: raster.pgroup().filter(|_| raw),
             continued_packets: raw.then_some(raster.continued),

@@ -5,7 +5,10 @@ use std::net::SocketAddrV4;
 
 use onair_media::st2110_21::{Reads, Stream};
 use onair_media::survey::{Essence, Rate, Survey};
-use onair_sdp::{Essence as Described, Media, Scan, SenderType, SessionDescription};
+use onair_sdp::{
+    Essence as Described, Media, Scan as DescribedScan, SenderType, SessionDescription,
+};
+use onair_types::Scan;
 
 use crate::failure::Failure;
 
@@ -31,7 +34,6 @@ pub(super) struct Format {
     /// From the session description; otherwise a guess, or from options.
     pub(super) described: bool,
     pub(super) width: Option<u32>,
-    pub(super) segmented: Option<bool>,
     pub(super) sender: Option<&'static str>,
     /// Of video and JPEG XS whose packets a frame are known.
     pub(super) stream: Option<Stream>,
@@ -85,7 +87,6 @@ impl Formats {
             essence: Essence::of(survey),
             described: media.is_some(),
             width: None,
-            segmented: None,
             sender: None,
             stream: None,
             samples: None,
@@ -133,10 +134,15 @@ impl Formats {
         let is_raw = format.essence == Essence::Video;
         let scan = video.map(|it| it.scan);
         guess("scan", self.interlaced || scan.is_some() || !is_raw);
-        let interlaced = match scan {
-            _ if self.interlaced => true,
-            Some(scan) => scan != Scan::Progressive,
-            None => is_raw && raster.interlaced(),
+        let seen = self.interlaced || is_raw && raster.interlaced();
+        let scan = match scan {
+            Some(DescribedScan::Segmented) => Scan::Psf,
+            Some(DescribedScan::Interlaced) => Scan::Interlaced,
+            Some(DescribedScan::Progressive) if !self.interlaced => Scan::Progressive,
+            None if !seen => Scan::Progressive,
+            // Only segments have the same timestamp.
+            _ if survey.steps().are_in_pairs() => Scan::Psf,
+            _ => Scan::Interlaced,
         };
         let height = self.height.or(video.map(|it| it.height));
         guess("height", height.is_some() || !is_raw);
@@ -157,15 +163,15 @@ impl Formats {
             .map(|it| it.width)
             .or(raster.width())
             .filter(|_| is_raw);
-        format.segmented = scan.map(|it| it == Scan::Segmented);
-        let guessed_rate = Rate::of_units(survey.steps()).map(|it| it.of_frames(interlaced));
+        let guessed_rate =
+            Rate::of_units(survey.steps()).map(|it| it.of_frames(scan != Scan::Progressive));
         let rate = rate.or(guessed_rate.map(|it| (it.num, it.den)));
         let packets = self.packets.or(survey.units().usual().map(|it| it.0));
         let offset = video.and_then(|it| it.tr_offset_us);
         if let (Some(rate), Some(packets)) = (rate, packets) {
             format.stream = Some(Stream {
                 height: height.unwrap_or(if is_raw { raster.height() } else { 1080 }),
-                interlaced,
+                scan,
                 rate,
                 packets,
                 reads: reads.or(survey.spacing().reads()).unwrap_or(Reads::Linear),

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use onair_session::{Answer, Event, Reply};
-use onair_types::api::{FlushSession, ListBlockers, ShowVerdict, StartSession, StopSession};
+use onair_types::api::{
+    FlushSession, ListBlockers, SessionQuery, ShowVerdict, StartSession, StopSession,
+};
 use onair_types::{Direction, Problem, ProblemCode, SessionList, SessionView};
 
 use super::Actor;
@@ -13,7 +15,7 @@ use crate::session::Session;
 impl Actor {
     pub(super) fn action(&mut self, action: Action) {
         match action {
-            Action::ListSessions(it) => it.reply.send(Ok(self.list())),
+            Action::ListSessions(it) => it.reply.send(Ok(self.list(&it.input))),
             Action::CreateSession(it) => self.create(&it.caller, it.input, None, it.reply),
             Action::ShowSession(it) => {
                 let found = self.find_any(&it.caller, &it.target);
@@ -77,11 +79,9 @@ impl Actor {
         }
     }
 
-    fn list(&self) -> SessionList {
-        let all = self.sessions.all();
-        let mut sessions: Vec<_> = all.map(Session::view).collect();
-        sessions.sort_by_key(|it| it.id);
-        SessionList { sessions }
+    fn list(&self, query: &SessionQuery) -> SessionList {
+        let all = self.sessions.all().map(|session| (session.id, session));
+        SessionList::page(query, all, Session::view)
     }
 
     fn describe(&self, id: u64) -> Result<String, Problem> {

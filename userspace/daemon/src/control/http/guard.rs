@@ -5,7 +5,9 @@ use axum::http::{Method, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use onair_types::ProblemCode;
-use onair_types::api::{ApiOperation as _, FollowEvents, ListCertificates, ListRecordings};
+use onair_types::api::{
+    ApiOperation as _, FollowEvents, ListCertificates, ListRecordings, ListSessions,
+};
 
 use super::limits::Limits;
 use super::refusal::Refusal;
@@ -13,8 +15,9 @@ use super::refusal::Refusal;
 /// Longest part of a target that an answer repeats, in characters.
 const SHOWN: usize = 100;
 
-/// Paths that take a query. Each refuses parameters that it does not know.
-const WITH_QUERY: [&str; 3] = [
+/// Paths that take a query when they are read. Each refuses parameters that it does not know.
+const WITH_QUERY: [&str; 4] = [
+    ListSessions::ENTRY.path,
     ListCertificates::ENTRY.path,
     FollowEvents::ENTRY.path,
     ListRecordings::ENTRY.path,
@@ -43,7 +46,8 @@ pub(super) async fn check(State(limits): State<Limits>, request: Request, next: 
         )
         .into_response();
     }
-    let takes_query = WITH_QUERY.contains(&uri.path());
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    let takes_query = is_read && WITH_QUERY.contains(&uri.path());
     if let Some(query) = uri
         .query()
         .filter(|query| !query.is_empty() && !takes_query)
@@ -51,7 +55,7 @@ pub(super) async fn check(State(limits): State<Limits>, request: Request, next: 
         let query: String = query.chars().take(SHOWN).collect();
         return Refusal::new(
             ProblemCode::InvalidRequest,
-            format!("this path takes no query, but got \"?{query}\""),
+            format!("this request takes no query, but got \"?{query}\""),
         )
         .into_response();
     }

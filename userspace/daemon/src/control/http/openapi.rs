@@ -129,6 +129,7 @@ fn parameter(it: &Parameter) -> utoipa::openapi::path::Parameter {
         Kind::Time => text()
             .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
             .into(),
+        Kind::Flag => ObjectBuilder::new().schema_type(Type::Boolean).into(),
         Kind::Text => text().into(),
         Kind::TextOrNull => ObjectBuilder::new()
             .schema_type(

@@ -2,7 +2,7 @@
 
 use onair_media::st2110_21::{Measurement, Reads, Stream, Verdict};
 use onair_media::video::{Depth, FrameRate};
-use onair_types::SenderType;
+use onair_types::{Scan, SenderType};
 
 use super::super::target::FlowTarget;
 use super::super::transmit::tests::Wire;
@@ -34,7 +34,7 @@ impl Rig {
         sender.resume(&port(), START_NS);
         let stream = Stream {
             height: 1080,
-            interlaced: false,
+            scan: Scan::Progressive,
             rate: (50, 1),
             packets: sender.packetiser(0).packets(),
             reads: Reads::of(timing.sender.unwrap()),

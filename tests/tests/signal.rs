@@ -1,0 +1,188 @@
+//! Is there a picture, and is it the right one: the state, the sentence and the metric of each fault.
+
+use anyhow::{Context as _, Result};
+use onair_tests::{
+    Deadline, Disturbance, GStreamer, Raster, Relay, Rig, onairctl, receive, resolve, send, until,
+};
+use onair_types::{HealthStatus, Scan, SessionState, Signal, SignalState, Source, SpecDocument};
+
+const RASTER: Raster = Raster::new(1280, 720, 25, 8);
+const UDP: u16 = 5004;
+
+/// The signal of `session`, when it is in this state.
+fn signal(rig: &Rig, session: &str, state: SignalState) -> Result<Signal> {
+    let mut control = rig.control()?;
+    let patience = Deadline::seconds(30);
+    let mut last = None;
+    let found = until(format_args!("the signal {state}"), patience, || {
+        last = control.show(session)?.signal;
+        Ok(last.clone().filter(|it| it.state == state))
+    });
+    found.with_context(|| format!("{last:?}"))
+}
+
+/// Whether the metric of this state is 1.
+fn is_measured(rig: &Rig, session: &str, state: SignalState) -> Result<bool> {
+    let scraped = rig.scrape()?;
+    let mut lines = scraped.lines();
+    Ok(lines.any(|line| {
+        line.starts_with("onair_session_signal{")
+            && line.contains(&format!("session=\"{session}\""))
+            && line.contains(&format!("state=\"{state}\""))
+            && line.ends_with(" 1")
+    }))
+}
+
+#[test]
+fn source_that_comes_goes_and_differs_is_told_with_what_to_do() -> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    control.create(&receive("in", RASTER, UDP))?;
+    control.start("in")?;
+    let absent = signal(&rig, "in", SignalState::Absent)?;
+    let reason = absent.reason.context("a reason")?;
+    assert!(
+        reason.contains("10.77.0.2:5004 has arrived since the start"),
+        "{reason}"
+    );
+    assert!(is_measured(&rig, "in", SignalState::Absent)?);
+    let health = control.health()?;
+    assert_eq!(health.status, HealthStatus::Degraded);
+    assert!(
+        health
+            .problems
+            .iter()
+            .any(|it| it.starts_with("session in: "))
+    );
+
+    let right = send("out", RASTER, UDP, Source::Pattern);
+    type Change = fn(&mut SpecDocument);
+    let others: [(Change, &str); 5] = [
+        (
+            |it| it.flow.payload_type = Some(112),
+            "retarget in --payload-type 112",
+        ),
+        (|it| it.video.width = 640, "--size 640x720"),
+        (
+            |it| it.video.frame_rate = "30000/1001".to_owned(),
+            "--rate 30000/1001",
+        ),
+        (
+            |it| it.video.depth = 10,
+            "--sampling YCbCr-4:2:2 --depth 10",
+        ),
+        (|it| it.video.scan = Some(Scan::Psf), "--scan psf"),
+    ];
+    for (change, command) in others {
+        let mut other = right.clone();
+        change(&mut other);
+        control.create(&other)?;
+        control.start("out")?;
+        let reason = until("the command that fits", Deadline::seconds(30), || {
+            let signal = control.show("in")?.signal;
+            let signal = signal.filter(|it| it.state == SignalState::Mismatch);
+            let reason = signal.and_then(|it| it.reason);
+            Ok(reason.filter(|it| it.contains(command)))
+        });
+        reason.with_context(|| format!("{command}: {:?}", control.show("in")))?;
+        assert!(is_measured(&rig, "in", SignalState::Mismatch)?);
+        control.end("out")?;
+        let absent = signal(&rig, "in", SignalState::Absent)?;
+        let reason = absent.reason.context("a reason")?;
+        assert!(reason.contains("arrives since"), "{reason}");
+    }
+
+    control.create(&right)?;
+    control.start("out")?;
+    let ok = signal(&rig, "in", SignalState::Ok)?;
+    assert_eq!(ok.reason, None);
+    assert!(is_measured(&rig, "in", SignalState::Ok)?);
+    let arriving = until("a survey", Deadline::seconds(30), || {
+        Ok(control.show("in")?.signal.and_then(|it| it.arriving))
+    })?;
+    assert_eq!((arriving.width, arriving.height), (Some(1280), Some(720)));
+    assert_eq!(arriving.frame_rate.as_deref(), Some("25/1"));
+    let listed = onairctl(&rig, "session list")?;
+    assert!(listed.out.contains("● ok"), "{listed:?}");
+
+    // Only another source is accepted.
+    let mut filtered = receive("in2", RASTER, UDP + 2);
+    filtered.flow.source = Some("10.77.0.9".to_owned());
+    control.create(&filtered)?;
+    control.start("in2")?;
+    control.create(&SpecDocument {
+        name: "out2".to_owned(),
+        ..send("out2", RASTER, UDP + 2, Source::Pattern)
+    })?;
+    control.start("out2")?;
+    let reason = until("the other source", Deadline::seconds(30), || {
+        let reason = control.show("in2")?.signal.and_then(|it| it.reason);
+        Ok(reason.filter(|it| it.contains("come from 10.77.0.1")))
+    })?;
+    assert!(
+        reason.contains("retarget in2 --source-address 10.77.0.1"),
+        "{reason}"
+    );
+
+    // A sender whose client is not there.
+    control.create(&send("quiet", RASTER, UDP + 4, Source::Client))?;
+    control.start("quiet")?;
+    let absent = signal(&rig, "quiet", SignalState::Absent)?;
+    let reason = absent.reason.context("a reason")?;
+    assert!(reason.contains("no client is attached"), "{reason}");
+    for name in ["in", "out", "in2", "out2", "quiet"] {
+        control.end(name)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn session_like_what_arrives_has_its_format() -> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    let create = "session create cam --like-what-arrives --port b --destination 10.77.0.2:5004";
+    let none = onairctl(&rig, create)?;
+    assert_eq!(none.code, 2, "{none:?}");
+    assert!(none.err.contains("no packet to 10.77.0.2:5004"), "{none:?}");
+    let mut sent = send("out", Raster::new(1280, 720, 50, 10), UDP, Source::Pattern);
+    (sent.video.scan, sent.flow.payload_type) = (Some(Scan::Interlaced), Some(99));
+    sent.video.frame_rate = "25/1".to_owned();
+    control.create(&sent)?;
+    control.start("out")?;
+    let created = onairctl(&rig, create)?;
+    assert_eq!(created.code, 0, "{created:?}");
+    let view = control.show("cam")?;
+    assert_eq!(view.state, SessionState::Created);
+    assert_eq!(view.video, sent.video);
+    assert_eq!(view.flow.payload_type, Some(99));
+    control.start("cam")?;
+    control.await_view("cam", "with fields", |it| it.counters.frames_complete > 10)?;
+    signal(&rig, "cam", SignalState::Ok)?;
+    control.end("cam")?;
+    control.end("out")?;
+    Ok(())
+}
+
+#[test]
+fn network_that_loses_impairs_the_signal() -> Result<()> {
+    let rig = Rig::beside_the_kernel()?;
+    resolve(rig.stage(), "10.77.0.2")?;
+    let mut control = rig.control()?;
+    let raster = Raster::new(320, 180, 60, 8);
+    control.create(&receive("in", raster, UDP))?;
+    control.start("in")?;
+    let loses = Disturbance {
+        lost: 20,
+        ..Disturbance::default()
+    };
+    let relay = Relay::start(rig.stage(), "10.77.0.2:5004".parse()?, loses)?;
+    let entrance = ("127.0.0.1", relay.entrance().port());
+    let sender = GStreamer::start(rig.stage(), raster, 900, entrance)?;
+    let impaired = signal(&rig, "in", SignalState::Impaired)?;
+    let reason = impaired.reason.context("a reason")?;
+    assert!(reason.contains("of the packets lost"), "{reason}");
+    sender.finish(Deadline::seconds(60))?;
+    relay.finish()?;
+    control.end("in")?;
+    Ok(())
+}

@@ -1,0 +1,95 @@
+//! `--like-what-arrives`: the format of a new session, measured from the packets that arrive for it.
+
+use std::time::Duration;
+
+use onair_types::api::{CreateSession, Sent, ShowSession, StartSession};
+use onair_types::{Arriving, SessionRef, Signal};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::client::Client;
+use crate::command::wait;
+use crate::failure::Failure;
+use crate::render;
+
+/// How long packets are waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Between two looks.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// Users of the session that measures: none, but a stop takes a moment.
+const END: Duration = Duration::from_secs(5);
+
+/// Puts the format and the payload type of what arrives into `body`. A session with its name and flow, and the
+/// smallest picture, measures it and is destroyed again.
+pub(super) async fn measure(client: &Client, body: &mut Value) -> Result<(), Failure> {
+    let mut probe = body.clone();
+    probe["video"] = json!({"width": 16, "height": 2, "frame_rate": "25", "depth": 8});
+    (probe["quota"], probe["max_attachments"]) = (json!(1), json!(1));
+    probe["persistent"] = json!(false);
+    let created = client.send::<CreateSession>(&(), Sent::Body(probe), Duration::ZERO);
+    let session = SessionRef::Id(created.await?.read()?.id);
+    let seen = watch(client, &session).await;
+    let ended = wait::destroy(client, &session, END).await;
+    let arriving = seen?;
+    ended?;
+    body["video"] = video(&arriving)?;
+    body["flow"]["payload_type"] = json!(arriving.payload_type);
+    Ok(())
+}
+
+/// Starts the session, and waits for what arrives.
+async fn watch(client: &Client, session: &SessionRef) -> Result<Arriving, Failure> {
+    client.call::<StartSession>(session, &()).await?;
+    let deadline = Instant::now() + PATIENCE;
+    let mut signal: Option<Signal> = None;
+    while Instant::now() < deadline {
+        tokio::time::sleep(LOOK_AGAIN).await;
+        signal = client
+            .call::<ShowSession>(session, &())
+            .await?
+            .read()?
+            .signal;
+        if let Some(arriving) = signal.as_mut().and_then(|it| it.arriving.take()) {
+            return Ok(arriving);
+        }
+    }
+    let reason = signal.and_then(|it| it.reason);
+    let reason = reason.unwrap_or_else(|| "too few packets arrived to measure a format".to_owned());
+    Err(Failure::Input(format!(
+        "no format was measured within {}: {}",
+        render::human(PATIENCE),
+        render::printable(&reason)
+    )))
+}
+
+/// The video of a new session.
+fn video(arriving: &Arriving) -> Result<Value, Failure> {
+    let essence = render::printable(&arriving.essence);
+    let Some(height) = arriving.height else {
+        return Err(Failure::Input(format!(
+            "{essence} arrives, no ST 2110-20 video that a session can have"
+        )));
+    };
+    let (Some(width), Some(samples)) = (arriving.width, arriving.samples.first()) else {
+        return Err(Failure::Input(format!(
+            "video of {height} lines arrives, and each packet has a whole line, which does not show its width: give --size, \
+             --rate and --depth"
+        )));
+    };
+    let Some(rate) = &arriving.frame_rate else {
+        return Err(Failure::Input(format!(
+            "video of {width}x{height} arrives, whose timestamps show no frame rate: give --size, --rate and --depth"
+        )));
+    };
+    let mut video = json!({
+        "width": width, "height": height, "frame_rate": rate, "depth": samples.depth,
+        "sampling": samples.sampling,
+    });
+    if samples.float {
+        video["float"] = json!(true);
+    }
+    if let Some(scan) = arriving.scan {
+        video["scan"] = json!(scan);
+    }
+    Ok(video)
+}

@@ -1,0 +1,73 @@
+//! The query of the list of sessions.
+
+use serde::Deserialize;
+
+use super::entry::{Kind, Parameter};
+use super::input::{Input, Sent, field, query, up_to};
+use crate::id::SessionId;
+use crate::problem::Problem;
+
+/// Which sessions a list has, and how much of each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SessionQuery {
+    /// At most so many, from 1 to [`Self::MOST`]; `None`: all.
+    pub limit: Option<usize>,
+    /// Only sessions that are younger than this one, which may be gone.
+    pub after: Option<SessionId>,
+    /// Each as a whole, too.
+    pub full: bool,
+}
+
+impl SessionQuery {
+    /// Largest limit.
+    pub const MOST: usize = 1024;
+}
+
+/// The query of `GET /v1/sessions`, not parsed yet.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SessionFields {
+    limit: Option<String>,
+    after: Option<String>,
+    full: Option<String>,
+}
+
+impl Input for SessionQuery {
+    type Document = SessionFields;
+    const IS_BODY: bool = false;
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::query(
+            "limit",
+            Kind::UpTo(Self::MOST),
+            "Maximum number; the oldest ones. All when absent.",
+        ),
+        Parameter::query(
+            "after",
+            Kind::Name,
+            "`next` of the page before: only sessions younger than that id.",
+        ),
+        Parameter::query("full", Kind::Flag, "Each session with its whole `view`."),
+    ];
+
+    fn accept(fields: SessionFields) -> Result<Self, Problem> {
+        let full = field("full", fields.full, |text| match text {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            _ => Err(format!("{text:?} is neither true nor false")),
+        })?;
+        Ok(Self {
+            limit: field("limit", fields.limit, up_to(Self::MOST))?,
+            after: field("after", fields.after, str::parse)?,
+            full: full.unwrap_or_default(),
+        })
+    }
+
+    fn sent(&self) -> Sent {
+        query([
+            ("limit", self.limit.map(|it| it.to_string())),
+            ("after", self.after.map(|it| it.to_string())),
+            ("full", self.full.then(|| "true".to_owned())),
+        ])
+    }
+}
