@@ -151,7 +151,7 @@ fn advice(cli: &Cli, problem: &Problem) -> String {
         (code, _) => code.advice(),
     };
     let stopped = problem.blockers.iter();
-    let stopped = stopped.filter(|it| it.kernel_state.as_deref() == Some("stopped"));
+    let stopped = stopped.filter(|it| it.is_stopped());
     let pids: BTreeSet<_> = stopped.map(|it| it.pid.to_string()).collect();
     if pids.is_empty() {
         return general.to_owned();

@@ -204,10 +204,11 @@ fn ended(arguments: &Arguments, config: Config) -> Result<RunOutcome, StartError
             timer.cancel();
         });
     }
+    let what_to_try = what_to_try(&config);
     let ready = |_: &Started| {
         tracing::info!("ready");
         if arguments.demo {
-            print!("{TRY}");
+            print!("{what_to_try}");
         }
         notify::send("READY=1");
     };
@@ -231,12 +232,17 @@ fn code(exit: Exit) -> ExitCode {
 }
 
 /// What to do with the sessions of `--demo`.
-const TRY: &str = "\
-Try these in another terminal, and end the demo with Ctrl-C:
-  onairctl top
-  onairctl session show studio --watch
-  onairctl session snapshot studio -o studio.png
-";
+fn what_to_try(config: &Config) -> String {
+    format!(
+        "Try these in another terminal, and end the demo with Ctrl-C:\n  \
+         export ONAIR_SOCKET={} ONAIR_ATTACH={}\n  \
+         onairctl top\n  \
+         onairctl session show studio --watch\n  \
+         onairctl session snapshot studio -o studio.png\n",
+        config.control.socket.display(),
+        config.attach.socket.display()
+    )
+}
 
 /// One hour: longer than any usual TimeoutStopSec.
 const NEVER_US: u64 = 3_600_000_000;

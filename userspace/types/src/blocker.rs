@@ -34,7 +34,8 @@ pub struct Blocker {
     /// The call that the thread is in; absent for a mere holder.
     pub waits_in: Option<WaitsIn>,
     /// State of the thread, from the kernel (`State` in `/proc/PID/task/TID/status`), as `running`,
-    /// `sleeping`, `disk sleep`, `stopped`; absent when no thread can be named.
+    /// `sleeping`, `disk sleep`, `stopped`; absent when no thread can be named and the process is not
+    /// stopped.
     #[serde(default)]
     pub kernel_state: Option<String>,
     /// Kernel function that the thread sleeps in (`/proc/PID/task/TID/wchan`), if the kernel shows
@@ -47,6 +48,17 @@ pub struct Blocker {
     pub seen_by: Vec<Witness>,
     /// More information or advice, in one sentence.
     pub note: Option<String>,
+}
+
+impl Blocker {
+    /// [`Self::kernel_state`] of a stopped process.
+    pub const STOPPED: &str = "stopped";
+
+    /// Whether its process is stopped, by SIGSTOP or SIGTSTP: it does nothing until SIGCONT.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.kernel_state.as_deref() == Some(Self::STOPPED)
+    }
 }
 
 /// One line for logs: process and thread, call, duration, frames. The process chose the names; they
@@ -69,7 +81,9 @@ impl std::fmt::Display for Blocker {
         if let Some(ms) = self.blocked_for_ms {
             write!(f, " for {}", seconds(ms))?;
         }
-        if let (BlockerKind::Inside, Some(state)) = (self.kind, &self.kernel_state) {
+        if self.is_stopped() {
+            write!(f, ", stopped (`kill -CONT {}`)", self.pid)?;
+        } else if let (BlockerKind::Inside, Some(state)) = (self.kind, &self.kernel_state) {
             let channel = self.wait_channel.as_deref().unwrap_or("no wait channel");
             write!(f, " ({state}, {channel})")?;
         }
@@ -190,6 +204,12 @@ mod tests {
             blocker.to_string(),
             "player 4711/4712 (reader) inside in buffer_get (sleeping, futex_wait_queue), \
              holds frame 2 (1.0 s), 5 (0.0 s)"
+        );
+        blocker.kernel_state = Some("stopped".into());
+        blocker.held_frames.clear();
+        assert_eq!(
+            blocker.to_string(),
+            "player 4711/4712 (reader) inside in buffer_get, stopped (`kill -CONT 4711`)"
         );
     }
 }

@@ -38,7 +38,7 @@ fn exit_code_each_problem_then_as_help_says() {
 }
 
 #[test]
-fn deadline_passed_then_advice_for_this_operation_and_stopped_users() {
+fn deadline_passed_then_advice_for_what_was_asked_for() {
     let daemon = Played::code(ProblemCode::DeadlinePassed);
     for (args, advice) in [
         (

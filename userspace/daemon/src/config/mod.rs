@@ -274,6 +274,11 @@ mod tests {
         assert!(config.port.iter().all(|it| it.device.starts_with("ring:")));
         let sessions = config.sessions().unwrap();
         assert_eq!(sessions[0].flow.destination, sessions[1].flow.destination);
+        // Beside another daemon.
+        let other = Config::default();
+        assert_ne!(config.control.socket, other.control.socket);
+        assert_ne!(config.attach.socket, other.attach.socket);
+        assert_ne!(config.state.dir, other.state.dir);
     }
 
     /// What is wrong, with `; ` between two lines of it, and what the error says.

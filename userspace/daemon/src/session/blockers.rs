@@ -109,21 +109,17 @@ impl Draft {
     }
 }
 
-/// State in `/proc/PID/status` of a process after SIGSTOP or SIGTSTP.
-const STOPPED: &str = "stopped";
-
 /// Says of a stopped process how it goes on: it returns nothing until then.
 fn note_if_stopped(blocker: &mut Blocker, deadline: Instant) {
     let pid = blocker.pid;
-    let state = blocker.kernel_state.clone().or_else(|| {
-        let in_time = Instant::now() < deadline;
-        Some(in_time.then(|| threads::read(pid, pid)).flatten()?.state)
-    });
-    if state.as_deref() == Some(STOPPED) {
+    if blocker.kernel_state.is_none() && Instant::now() < deadline {
+        let state = threads::read(pid, pid).map(|thread| thread.state);
+        blocker.kernel_state = state.filter(|state| state == Blocker::STOPPED);
+    }
+    if blocker.is_stopped() {
         let stopped = format!("its process is stopped: `kill -CONT {pid}` lets it go on");
         let notes = blocker.note.take().into_iter().chain([stopped]);
         blocker.note = Some(notes.collect::<Vec<_>>().join("; "));
-        blocker.kernel_state = state;
     }
 }
 
@@ -404,6 +400,7 @@ mod tests {
         let deadline = Instant::now() + LIMIT;
         note_if_stopped(&mut blocker, deadline);
         assert_eq!(blocker.note.as_deref(), Some("possibly forgotten"));
+        assert_eq!(blocker.kernel_state, None);
         kill_process(pid, Signal::STOP).unwrap();
         // Returns once the kernel has stopped it.
         waitpid(Some(pid), WaitOptions::UNTRACED).unwrap();
