@@ -58,6 +58,8 @@ pub struct Session {
     pub spec: SessionSpec,
     /// The user that created it.
     pub owner: Who,
+    /// The user whose shares it takes: the creator, or the client for which the daemon made it.
+    pub charged_to: u32,
     /// The connection that created it: the only one that may destroy it over the attach socket.
     pub owner_connection: Option<u64>,
     /// Its index in the probe's counters.
@@ -137,6 +139,7 @@ impl Session {
             .and_then(|ms| Instant::now().checked_add(Duration::from_millis(ms)));
         Ok(Self {
             id,
+            charged_to: owner.uid,
             owner,
             owner_connection,
             index,
