@@ -383,6 +383,23 @@ fn frame_memory_pinned_by_one_user_then_only_it_is_refused() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn health_of_a_user_without_a_role_then_names_no_session_of_others() -> Result<()> {
+    let (rig, mut control) = scene(|_| {})?;
+    let body = json!({ "name": "cam-v210", "convert": { "from": "cam", "layout": "UYVY" } });
+    let (status, answer) = User::new(0, 0).ask(rig.stage(), "POST", "/v1/sessions", &body)?;
+    assert_eq!(status, 201, "{answer}");
+    control.end("cam")?;
+    // The converted session has no source any more.
+    problem(&mut control, &["session cam-v210"])?;
+    let (_, seen) = OTHER_USER.ask(rig.stage(), "GET", "/v1/health", &Value::Null)?;
+    let text = seen.to_string();
+    ensure!(!text.contains("cam"), "{text}");
+    assert_eq!(seen["status"], "degraded", "{text}");
+    ensure!(text.contains("does not let you read: 1"), "{text}");
+    Ok(())
+}
+
 /// Every request that ends, begins or records others' use of `session`, or makes a session.
 fn changes(session: &str, attachment: u64) -> Vec<(String, Value)> {
     let wait = json!({ "deadline_ms": 0 });

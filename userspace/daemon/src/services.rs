@@ -103,8 +103,8 @@ pub struct Services {
     pub archive: Archive,
     /// Persisted sessions.
     pub store: Store,
-    /// Sessions that were not restored, with the reason.
-    pub missing: Vec<String>,
+    /// Owners of the sessions that were not restored, with the reason.
+    pub missing: Vec<(u32, String)>,
     /// The result of the last reload.
     pub last_reload: Option<Reload>,
     /// Memory that waits for W4.

@@ -45,6 +45,7 @@ pub use self::connected::ConnectionChange;
 pub use self::driver::Progress;
 pub use self::recording::Untapped;
 pub use self::totals::SessionTotals;
+use crate::authority::Grant;
 use crate::dataplane::{OutletHandle, Placement, PortInfo, Runtime, SessionStats, Ssrc};
 use crate::events::Subject;
 use crate::services::Services;
@@ -367,17 +368,20 @@ impl Session {
             })
     }
 
-    /// Why no session of `spec` can exist beside it.
-    pub fn has_the_flow(&self, spec: &SessionSpec) -> Problem {
+    /// Why no session of `spec` can exist beside it. Names it if `grant` covers it.
+    pub fn has_the_flow(&self, spec: &SessionSpec, grant: Grant) -> Problem {
+        let (who, from) = if grant.covers(Some(self.owner.uid)) {
+            let from = format!(" from {}", from_where(&self.spec.flow));
+            (format!("session {}", self.spec.name), from)
+        } else {
+            ("another user's session".to_owned(), String::new())
+        };
         Problem::new(
             ProblemCode::InvalidSpec,
             format!(
-                "session {} already receives {} on port {} from {}: two sessions can share it only if both name their \
+                "{who} already receives {} on port {}{from}: two sessions can share it only if both name their \
                  sources (flow.sources), and none that the other has",
-                self.spec.name,
-                spec.flow.destination,
-                spec.port,
-                from_where(&self.spec.flow)
+                spec.flow.destination, spec.port,
             ),
         )
     }

@@ -62,7 +62,7 @@ impl Actor {
         });
         let spec = from.follower(name, layout);
         let owner = from.owner.clone();
-        match self.make(owner, caller.owner(), spec, None) {
+        match self.make(owner, caller.owner(), caller.attach, spec, None) {
             Ok(id) => {
                 tracing::info!(session = %self.sessions[id].spec.name, client = %caller.who, "made for clients");
                 self.followers.insert(id, Follower::default());

@@ -10,7 +10,7 @@ use onair_types::{
 };
 
 use super::Actor;
-use crate::authority::Caller;
+use crate::authority::{Caller, Grant};
 use crate::control::attach::ConnectionId;
 use crate::session::Session;
 use onair_session::Reply;
@@ -24,8 +24,15 @@ impl Actor {
         reply: Reply<SessionView>,
     ) {
         let spec = self.complete(caller, session);
-        let made =
-            spec.and_then(|spec| self.make(caller.who.clone(), caller.owner(), spec, connection));
+        let made = spec.and_then(|spec| {
+            self.make(
+                caller.who.clone(),
+                caller.owner(),
+                caller.attach,
+                spec,
+                connection,
+            )
+        });
         if let Some((id, reply)) = reply.or_refuse(made) {
             let reply = self.keep(id, reply);
             self.handle(id, Event::Start(reply));
@@ -37,11 +44,13 @@ impl Actor {
         self.sessions.taken_bytes() + self.services.pending_reclaim.bytes()
     }
 
-    /// Makes a session of `owner`, which takes the shares of `charged`.
+    /// Makes a session of `owner`, which takes the shares of `charged`. A refusal names no session
+    /// beyond those of `seen`.
     pub(super) fn make(
         &mut self,
         owner: Who,
         charged: Owner,
+        seen: Grant,
         spec: SessionSpec,
         connection: Option<ConnectionId>,
     ) -> Result<u64, Problem> {
@@ -57,7 +66,7 @@ impl Actor {
         Session::check_layout(&spec)?;
         self.check_session(charged, Session::memory_bytes(&spec))?;
         if let Some(other) = self.listeners(&spec).next() {
-            return Err(other.has_the_flow(&spec));
+            return Err(other.has_the_flow(&spec, seen));
         }
         let index = self.free_index().ok_or_else(|| {
             Problem::new(

@@ -8,6 +8,7 @@ use onair_types::{
 };
 
 use super::Actor;
+use crate::authority::Grant;
 use crate::services::Services;
 use crate::session::Session;
 use crate::store::{PersistedSession, ahead};
@@ -62,12 +63,18 @@ impl Actor {
         let (uid, pid, rank) = (kept.owner.uid, 0, Rank::Root);
         let charged = Owner { uid, pid, rank };
         let name = kept.spec.name.clone();
-        let id = match self.make(kept.owner.clone(), charged, kept.spec.clone(), None) {
+        let id = match self.make(
+            kept.owner.clone(),
+            charged,
+            Grant::Any,
+            kept.spec.clone(),
+            None,
+        ) {
             Ok(id) => id,
             Err(problem) => {
                 let detail = format!("session {name} does not come back: {problem}");
                 tracing::error!("{detail}");
-                self.services.missing.push(detail);
+                self.services.missing.push((uid, detail));
                 return;
             }
         };

@@ -7,6 +7,7 @@ use onair_types::{Problem, ProblemCode, SessionName, ShareUse};
 
 use super::Actor;
 use super::schedule::TURN;
+use crate::authority::Grant;
 
 /// Requests for a session or a recording that were refused since the start, by the limit.
 #[derive(Debug, Default)]
@@ -131,8 +132,14 @@ impl Actor {
         table
     }
 
-    /// The use of each limit; adds what is wrong to `problems`.
-    pub(super) fn shares(&self, problems: &mut Vec<String>) -> Vec<ShareUse> {
+    /// The use of each limit; adds what is wrong to `problems`, or to `of_sessions` with the session's
+    /// owner. Names only sessions that `grant` covers.
+    pub(super) fn shares(
+        &self,
+        grant: Grant,
+        problems: &mut Vec<String>,
+        of_sessions: &mut Vec<(u32, String)>,
+    ) -> Vec<ShareUse> {
         let services = &self.services;
         let connections = services.connections.iter().map(|it| it.usage());
         let probe = services.probe.probe().into_iter();
@@ -159,16 +166,21 @@ impl Actor {
             shares.push(document(None, &usage));
         }
         let former_clients = self.sessions.living();
-        let former_clients = former_clients.map(|session| session.former_clients_usage(services));
+        let former_clients = former_clients.map(|session| {
+            let (name, usage) = session.former_clients_usage(services);
+            (session.owner.uid, name, usage)
+        });
         let former_clients: Vec<_> = former_clients.collect();
-        for (name, usage) in &former_clients {
+        for (owner, name, usage) in &former_clients {
             let problem = usage.problem();
-            problems.extend(problem.map(|problem| format!("session {name}: {problem}")));
+            let problem = problem.map(|problem| (*owner, format!("session {name}: {problem}")));
+            of_sessions.extend(problem);
         }
         let fullest = former_clients
             .into_iter()
-            .max_by_key(|(_, usage)| usage.used);
-        shares.extend(fullest.map(|(name, usage)| document(Some(name), &usage)));
+            .filter(|(owner, ..)| grant.covers(Some(*owner)))
+            .max_by_key(|(_, _, usage)| usage.used);
+        shares.extend(fullest.map(|(_, name, usage)| document(Some(name), &usage)));
         shares
     }
 }
