@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::Arc;
 
-use onair_types::{Via, Who};
+use onair_types::{Via, Who, printable};
 
 /// A connected process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,11 +67,7 @@ pub fn command_of(pid: u32) -> String {
         return String::new();
     }
     let comm = fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
-    String::from_utf8_lossy(&comm)
-        .trim_end_matches('\n')
-        .chars()
-        .map(|c| if c.is_control() { '?' } else { c })
-        .collect()
+    printable(String::from_utf8_lossy(&comm).trim_end_matches('\n'))
 }
 
 #[cfg(test)]

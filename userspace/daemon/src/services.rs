@@ -475,7 +475,7 @@ pub fn file_document(file: &onair_probe::WatchedFile) -> WatchedFile {
         file_offset: site.offset,
     });
     WatchedFile {
-        path: file.path.clone(),
+        path: onair_types::printable(&file.path),
         device: file.device,
         inode: file.inode,
         build_id: file.build_id.clone(),

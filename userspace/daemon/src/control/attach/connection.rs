@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use onair_ipc::message::{Destroy, MAX_PACKET, Request, Tag};
-use onair_types::ProblemCode;
+use onair_types::{ProblemCode, printable};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -25,6 +25,8 @@ use crate::config::{Config, ms};
 use crate::peer::Peer;
 use crate::shutdown::ShutdownCoordinator;
 
+/// Longest name and version of a client's library.
+const LIBRARY_CHARS: usize = 64;
 /// Packets of one client served before others get a turn.
 const PACKETS_A_TURN: u32 = 16;
 
@@ -189,7 +191,8 @@ async fn converse(
             Packet::Request(tag, request) => (tag, request),
         };
         if let Request::Hello(hello) = &request {
-            connection.library = printable(&hello.library);
+            let library = printable(&hello.library);
+            connection.library = library.chars().take(LIBRARY_CHARS).collect();
             connection.sites = hello.sites;
         }
         let was_idle = matches!(stage, Stage::Ready);
@@ -373,11 +376,4 @@ async fn until(time: Option<Instant>) {
         Some(time) => tokio::time::sleep_until(time).await,
         None => std::future::pending().await,
     }
-}
-
-fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '?' } else { c })
-        .take(64)
-        .collect()
 }
