@@ -18,7 +18,7 @@ use super::identify::watch;
 use super::places::Places;
 use super::requests::{Connection, Handled, Stage, handle, release, send_action};
 use super::silent::Silent;
-use super::wire::{Packet, receive, refusal, send};
+use super::wire::{Packet, discard_unread, receive, refusal, send};
 use super::{AttachAction, ConnectionId};
 use crate::authority::Authority;
 use crate::config::{Config, ms};
@@ -95,6 +95,7 @@ pub(super) async fn serve(
         sites: false,
     };
     let (end, stage) = converse(&mut connection, &socket, &death, limits, &silent).await;
+    discard_unread(&socket);
     match (stage, end) {
         (Stage::Proving(proving), _) => release(&connection.actions, *proving).await,
         (Stage::Attached, End::ProcessEnded) => {
