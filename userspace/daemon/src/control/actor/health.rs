@@ -23,6 +23,7 @@ impl Actor {
         if probe.state == ProbeState::Off {
             problems.push("the probe is off: certificates have no reading from the kernel".into());
         }
+        problems.extend(self.services.guard.problem().map(str::to_owned));
         let mut of_sessions = self.services.missing.clone();
         let unwritten = self.unwritten(grant, &mut problems);
         let required_and_blind =
