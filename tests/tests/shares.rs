@@ -7,9 +7,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use onair_tests::recorded::Recorder;
 use onair_tests::{
-    Config, Control, Deadline, HangingFile, Raster, Rig, Stage, TestClient, User, receive, wait_for,
+    ClientFiles, Config, Control, Deadline, HangingFile, Raster, Rig, Stage, TestClient, User,
+    receive, wait_for,
 };
-use onair_types::{HealthStatus, RecordingState, SessionState};
+use onair_types::{HealthStatus, Memory, RecordingState, SessionState, SpecDocument};
 use serde_json::{Value, json};
 
 const GROUP: u32 = 54_330;
@@ -275,6 +276,128 @@ fn arming_files_of_one_user_hang_then_clients_of_others_attach_meanwhile() -> Re
         slow.event("answered", Deadline::seconds(30))?;
     }
     well_again(&mut control)
+}
+
+/// A daemon whose group has the role `own`.
+fn scene_of_owners(more: &str) -> Result<(Rig, Control)> {
+    let rig = Rig::rings_with(|config| {
+        config.control = format!("group = \"{GROUP}\"\ngroup_role = \"own\"\n");
+        config.more += more;
+    })?;
+    User::let_in(rig.stage())?;
+    let control = rig.control()?;
+    Ok((rig, control))
+}
+
+/// `user` asks for a session at UDP port `udp` that has 2 + 4 x `quota` frames.
+fn ask_session(rig: &Rig, user: User, udp: u16, quota: u32) -> Result<(u16, Value)> {
+    let spec = SpecDocument {
+        quota: Some(quota),
+        max_attachments: Some(4),
+        ..receive(&format!("s-{udp}"), Raster::SMALL, udp)
+    };
+    let spec = serde_json::to_value(spec)?;
+    user.ask(rig.stage(), "POST", "/v1/sessions", &spec)
+}
+
+/// Takes what `user` gets; returns how many, and the refusal.
+fn take_all(mut ask: impl FnMut(u16) -> Result<(u16, Value)>) -> Result<(u16, String)> {
+    for number in 0..30 {
+        let (status, answer) = ask(number)?;
+        if status == 429 {
+            assert_eq!(answer["code"], "limit_reached", "{answer}");
+            let detail = answer["detail"].as_str().context("a detail")?;
+            return Ok((number, detail.to_owned()));
+        }
+        assert_eq!(status, 201, "{answer}");
+    }
+    anyhow::bail!("it got all that it asked for")
+}
+
+#[test]
+fn sessions_and_recordings_of_one_user_then_others_have_theirs() -> Result<()> {
+    let (rig, mut control) = scene_of_owners(
+        "[limits]\nsessions = 10\n[recorder]\nmax_recordings = 4\nmin_free_mb = 1\nring_mb = 16\n",
+    )?;
+    let (count, refusal) = take_all(|number| ask_session(&rig, GREEDY, 5000 + number, 1))?;
+    assert_eq!(count, 7, "{refusal}");
+    for words in ["limits.sessions", "uid 54322 has 7 of 7", "destroy"] {
+        ensure!(refusal.contains(words), "{words} in {refusal}");
+    }
+    for (user, udp) in [(OTHER, 5020), (User::new(0, 0), 5021)] {
+        let (status, answer) = ask_session(&rig, user, udp, 1)?;
+        assert_eq!(status, 201, "{answer}");
+    }
+    let record = |user: User, session: &str| {
+        let path = format!("/v1/sessions/{session}/recordings");
+        user.ask(rig.stage(), "POST", &path, &json!({ "format": "raw" }))
+    };
+    let (count, refusal) = take_all(|number| record(GREEDY, &format!("s-{}", 5000 + number)))?;
+    assert_eq!(count, 2, "{refusal}");
+    for words in ["recorder.max_recordings", "uid 54322 has 2 of 2", "stop"] {
+        ensure!(refusal.contains(words), "{words} in {refusal}");
+    }
+    for (user, session) in [(OTHER, "s-5020"), (User::new(0, 0), "s-5021")] {
+        let (status, answer) = record(user, session)?;
+        assert_eq!(status, 201, "{answer}");
+    }
+    for key in ["limits.sessions", "recorder.max_recordings"] {
+        let shares = control.health()?.shares;
+        let share = shares.iter().find(|it| it.key == key).context(key)?;
+        assert_eq!((share.greatest_uid, share.refused), (Some(GREEDY.uid), 1));
+    }
+    Ok(())
+}
+
+#[test]
+fn frame_memory_pinned_by_one_user_then_only_it_is_refused() -> Result<()> {
+    // The frames of a session are 9 MiB.
+    const QUOTA: u32 = 20;
+    let (rig, mut control) = scene_of_owners("[limits]\nframe_memory_mb = 60\n")?;
+    let (count, refusal) = take_all(|number| ask_session(&rig, GREEDY, 5000 + number, QUOTA))?;
+    assert_eq!(count, 4, "{refusal}");
+    for words in ["limits.frame_memory_mb", "uid 54322", "of 44 MiB", "quota"] {
+        ensure!(refusal.contains(words), "{words} in {refusal}");
+    }
+    let mut client = GREEDY.test_client(rig.stage())?;
+    client.say("attach s-5000")?;
+    let ClientFiles { sockets, memory } = ClientFiles::of(client.pid())?;
+    drop(sockets);
+    client.leave()?;
+    let certificate = control.end("s-5000")?;
+    ensure!(matches!(certificate.memory, Memory::Pending { .. }));
+    // What it pins stays charged to it.
+    let (status, answer) = ask_session(&rig, GREEDY, 5010, QUOTA)?;
+    assert_eq!(status, 429, "{answer}");
+    for (user, udp) in [(OTHER, 5020), (User::new(0, 0), 5021)] {
+        let (status, answer) = ask_session(&rig, user, udp, QUOTA)?;
+        assert_eq!(status, 201, "{answer}");
+    }
+    drop(memory);
+    control.completed(certificate.session)?;
+    let (status, answer) = ask_session(&rig, GREEDY, 5010, QUOTA)?;
+    assert_eq!(status, 429, "only reserved memory is left: {answer}");
+    control.end("s-5021")?;
+    let (status, answer) = ask_session(&rig, GREEDY, 5010, QUOTA)?;
+    assert_eq!(status, 201, "{answer}");
+    Ok(())
+}
+
+#[test]
+fn health_of_a_user_without_a_role_then_names_no_session_of_others() -> Result<()> {
+    let (rig, mut control) = scene(|_| {})?;
+    let body = json!({ "name": "cam-v210", "convert": { "from": "cam", "layout": "UYVY" } });
+    let (status, answer) = User::new(0, 0).ask(rig.stage(), "POST", "/v1/sessions", &body)?;
+    assert_eq!(status, 201, "{answer}");
+    control.end("cam")?;
+    // The converted session has no source any more.
+    problem(&mut control, &["session cam-v210"])?;
+    let (_, seen) = OTHER_USER.ask(rig.stage(), "GET", "/v1/health", &Value::Null)?;
+    let text = seen.to_string();
+    ensure!(!text.contains("cam"), "{text}");
+    assert_eq!(seen["status"], "degraded", "{text}");
+    ensure!(text.contains("does not let you read: 1"), "{text}");
+    Ok(())
 }
 
 /// Every request that ends, begins or records others' use of `session`, or makes a session.

@@ -179,7 +179,7 @@ impl Authority {
     pub fn admit(&self, peer: &Peer, access: Access) -> Result<Caller, Problem> {
         let own = Grant::OwnedBy(peer.who.uid);
         let granted = match access {
-            Access::Everyone => Ok(own),
+            Access::Everyone => Ok(self.grant(peer, Right::Read).unwrap_or(own)),
             Access::ThisSession(right) => self.grant(peer, right).ok_or(right),
             Access::AnySession(right) => self
                 .grant(peer, right)
@@ -324,6 +324,19 @@ mod tests {
         );
         let create = table().admit(&peer(1000, 9, &[]), Access::ThisSession(Right::Create));
         assert!(create.unwrap_err().detail.contains("no role"));
+    }
+
+    #[test]
+    fn authority_request_open_to_everyone_then_granted_what_it_may_read() {
+        for (peer, grant) in [
+            (peer(0, 0, &[]), Grant::Any),
+            (peer(1000, 78, &[]), Grant::Any),
+            (peer(1001, 9, &[]), Grant::OwnedBy(1001)),
+            (peer(1003, 9, &[]), Grant::OwnedBy(1003)),
+        ] {
+            let caller = table().admit(&peer, Access::Everyone).unwrap();
+            assert_eq!(caller.grant, grant, "{peer:?}");
+        }
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub type Owner = (u64, u64);
 pub struct FileGuard {
     inotify: Option<OwnedFd>,
     owners: HashMap<i32, Owner>,
+    /// Why it does not watch everything.
+    problem: Option<String>,
 }
 
 impl FileGuard {
@@ -28,17 +30,34 @@ impl FileGuard {
     /// logs that.
     #[must_use]
     pub fn new() -> Self {
-        let inotify = init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK);
-        if let Err(error) = &inotify {
-            tracing::warn!(
-                %error,
-                "cannot detect clients that punch holes in their memory: raise fs.inotify.max_user_instances"
-            );
-        }
-        Self {
-            inotify: inotify.ok(),
+        Self::of(init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK))
+    }
+
+    fn of(inotify: Result<OwnedFd, Errno>) -> Self {
+        let mut guard = Self {
+            inotify: None,
             owners: HashMap::new(),
+            problem: None,
+        };
+        match inotify {
+            Ok(inotify) => guard.inotify = Some(inotify),
+            Err(error) => guard.note(format!(
+                "cannot detect clients that punch holes in their memory ({error}): raise \
+                 fs.inotify.max_user_instances, and restart the daemon"
+            )),
         }
+        guard
+    }
+
+    /// Why it does not watch every client's memory, for health.
+    #[must_use]
+    pub fn problem(&self) -> Option<&str> {
+        self.problem.as_deref()
+    }
+
+    fn note(&mut self, problem: String) {
+        tracing::warn!("{problem}");
+        self.problem = Some(problem);
     }
 
     /// Readable when [`Self::touched`] has something to report; `None` if nothing is watched.
@@ -56,11 +75,13 @@ impl FileGuard {
         match add_watch(inotify, path, WatchFlags::MODIFY | WatchFlags::ONESHOT) {
             Ok(watch) => {
                 self.owners.insert(watch, owner);
+                self.problem = None;
             }
-            Err(error) => tracing::warn!(
-                %error, attachment = owner.1,
-                "cannot detect whether this client punches holes in its memory: raise fs.inotify.max_user_watches"
-            ),
+            Err(error) => self.note(format!(
+                "cannot detect whether the client of attachment {} punches holes in its memory ({error}): \
+                 raise fs.inotify.max_user_watches",
+                owner.1
+            )),
         }
     }
 
@@ -106,6 +127,14 @@ mod tests {
     use rustix::fs::{FallocateFlags, fallocate};
 
     use super::*;
+
+    #[test]
+    fn guard_without_an_inotify_instance_then_a_problem_with_advice() {
+        assert_eq!(FileGuard::new().problem(), None);
+        let guard = FileGuard::of(Err(Errno::MFILE));
+        let problem = guard.problem().unwrap();
+        assert!(problem.contains("max_user_instances"), "{problem}");
+    }
 
     #[test]
     fn file_written_through_its_mapping_then_nothing_and_punched_then_its_owner_once() {

@@ -21,6 +21,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 struct Waiting {
     session: SessionId,
+    /// The user whose share of the frame memory it takes.
+    charged_to: u32,
     /// It is the memory of a whole session: a certificate waits to be completed.
     is_whole: bool,
     retired: RetiredMemory,
@@ -61,6 +63,7 @@ impl PendingReclaim {
     pub fn take_or_keep(
         &mut self,
         session: SessionId,
+        charged_to: u32,
         mut retired: RetiredMemory,
     ) -> Result<(RetiredMemory, Reading), Reading> {
         let is_part = |it: &Waiting| it.session == session && !it.is_whole;
@@ -73,24 +76,31 @@ impl PendingReclaim {
         }
         let reading = mapping::of(&retired);
         if reading.says != Says::Zero {
-            self.wait(session, true, retired);
+            self.wait(session, charged_to, true, retired);
             return Err(reading);
         }
         Ok((retired, reading))
     }
 
     /// Keeps the retired memory of attachments that have left a session until no process has it any
-    /// more.
-    pub fn keep(&mut self, session: SessionId, retired: RetiredMemory) {
-        self.wait(session, false, retired);
+    /// more. It takes the share of the user `charged_to`.
+    pub fn keep(&mut self, session: SessionId, charged_to: u32, retired: RetiredMemory) {
+        self.wait(session, charged_to, false, retired);
     }
 
-    fn wait(&mut self, session: SessionId, is_whole: bool, retired: RetiredMemory) {
+    fn wait(
+        &mut self,
+        session: SessionId,
+        charged_to: u32,
+        is_whole: bool,
+        retired: RetiredMemory,
+    ) {
         if self.waiting.is_empty() {
             self.look_at = Instant::now() + PAUSE;
         }
         self.waiting.push_back(Waiting {
             session,
+            charged_to,
             is_whole,
             retired,
         });
@@ -146,7 +156,13 @@ impl PendingReclaim {
 
     /// Bytes that wait.
     pub fn bytes(&self) -> u64 {
-        self.waiting.iter().map(|it| it.retired.bytes()).sum()
+        self.bytes_by_user().map(|(_, bytes)| bytes).sum()
+    }
+
+    /// Bytes that wait, with the user that they are charged to; a user comes several times.
+    pub fn bytes_by_user(&self) -> impl Iterator<Item = (u32, u64)> {
+        let all = self.waiting.iter();
+        all.map(|it| (it.charged_to, it.retired.bytes()))
     }
 
     /// Frees memory that no process has any more, until `until` at most; the next sweep begins with

@@ -103,8 +103,8 @@ pub struct Services {
     pub archive: Archive,
     /// Persisted sessions.
     pub store: Store,
-    /// Sessions that were not restored, with the reason.
-    pub missing: Vec<String>,
+    /// Owners of the sessions that were not restored, with the reason.
+    pub missing: Vec<(u32, String)>,
     /// The result of the last reload.
     pub last_reload: Option<Reload>,
     /// Memory that waits for W4.
@@ -475,7 +475,7 @@ pub fn file_document(file: &onair_probe::WatchedFile) -> WatchedFile {
         file_offset: site.offset,
     });
     WatchedFile {
-        path: file.path.clone(),
+        path: onair_types::printable(&file.path),
         device: file.device,
         inode: file.inode,
         build_id: file.build_id.clone(),

@@ -4,6 +4,8 @@ use std::cell::OnceCell;
 use std::fs;
 use std::path::Path;
 
+use onair_types::printable;
+
 /// One thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Thread {
@@ -209,12 +211,6 @@ pub fn read(pid: u32, tid: u32) -> Option<Thread> {
 pub fn wait_channel(pid: u32, tid: u32) -> Option<String> {
     let channel = fs::read_to_string(format!("/proc/{pid}/task/{tid}/wchan")).ok()?;
     (!channel.is_empty() && channel != "0").then_some(channel)
-}
-
-fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '?' } else { c })
-        .collect()
 }
 
 #[cfg(test)]

@@ -198,6 +198,41 @@ pub fn peer_pidfd(socket: std::os::fd::BorrowedFd<'_>) -> io::Result<std::os::fd
     Ok(unsafe { std::os::fd::OwnedFd::from_raw_fd(pidfd) })
 }
 
+/// Supplementary groups of the process that connected `socket`, at the time of the connect
+/// (`SO_PEERGROUPS`, Linux 4.13).
+///
+/// # Errors
+/// `ENODATA` if the socket has no peer credentials.
+pub fn peer_groups(socket: std::os::fd::BorrowedFd<'_>) -> io::Result<Vec<u32>> {
+    use std::os::fd::AsRawFd;
+    // A process has at most NGROUPS_MAX of them; `len` bytes are asked for until they suffice.
+    let mut groups = vec![0_u32; 64];
+    loop {
+        let size = size_of_val(groups.as_slice());
+        let mut len = libc::socklen_t::try_from(size).map_err(io::Error::other)?;
+        // SAFETY: the kernel writes at most `len` bytes, which `groups` has, and the needed length.
+        let result = unsafe {
+            libc::getsockopt(
+                socket.as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_PEERGROUPS,
+                groups.as_mut_ptr().cast(),
+                &mut len,
+            )
+        };
+        let needed = len as usize / size_of::<u32>();
+        if result == 0 {
+            groups.truncate(needed);
+            return Ok(groups);
+        }
+        let error = io::Error::last_os_error();
+        if error.raw_os_error() != Some(libc::ERANGE) || needed <= groups.len() {
+            return Err(error);
+        }
+        groups.resize(needed, 0);
+    }
+}
+
 /// Ignores SIGIO, which the kernel sends to the holder of a lease that another process breaks, and
 /// whose default action ends the process. Part of the daemon's start, before the first
 /// [`is_sole_user`](crate::memfd::Memfd::is_sole_user).

@@ -70,6 +70,15 @@ impl Percent {
     };
 }
 
+/// How texts name the places of a table.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// Places that count as one: 1, or more for a table of bytes.
+    pub unit: usize,
+    /// What frees a place.
+    pub remedy: &'static str,
+}
+
 /// A table's limit with its shares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Share {
@@ -87,6 +96,8 @@ pub struct Share {
     pub per_process: usize,
     /// Share of one process of root.
     pub per_process_of_root: usize,
+    /// How texts name places, where they are not those of a process.
+    pub terms: Option<&'static Terms>,
 }
 
 impl Share {
@@ -106,6 +117,23 @@ impl Share {
             per_uid: least_one(part(free, percent.uid)),
             per_process: least_one(part(free, percent.process)),
             per_process_of_root: limit,
+            terms: None,
+        }
+    }
+
+    /// The same, with these terms in texts.
+    #[must_use]
+    pub const fn with_terms(mut self, terms: &'static Terms) -> Self {
+        self.terms = Some(terms);
+        self
+    }
+
+    /// A number of places, as texts count them.
+    #[must_use]
+    pub const fn shown(&self, places: usize) -> usize {
+        match self.terms {
+            Some(terms) => places.div_ceil(terms.unit),
+            None => places,
         }
     }
 
@@ -209,22 +237,25 @@ impl std::error::Error for Refused {}
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            share, owner, used, ..
-        } = self;
-        let (what, key, limit, most) = (share.what, share.key, share.limit, self.most);
-        let uid = owner.uid;
+        let Self { share, owner, .. } = self;
+        let (what, key, uid) = (share.what, share.key, owner.uid);
+        let [used, limit, most] = [self.used, share.limit, self.most].map(|it| share.shown(it));
+        let end = match (share.terms, self.bound) {
+            (Some(terms), _) => terms.remedy,
+            (None, Bound::Uid) => "end some of its processes",
+            (None, Bound::Process | Bound::All) => "end some of them",
+        };
         match self.bound {
             Bound::Process => write!(
                 f,
                 "process {} of uid {uid} has {used} of {most} {what} that one process may have \
-                 ({key} = {limit}, {PROCESS_KEY}): end some of them, or raise the limit",
+                 ({key} = {limit}, {PROCESS_KEY}): {end}, or raise the limit",
                 owner.pid
             ),
             Bound::Uid => write!(
                 f,
                 "uid {uid} has {used} of {most} {what} that one user may have ({key} = {limit}, \
-                 {UID_KEY}): end some of its processes, or raise the limit",
+                 {UID_KEY}): {end}, or raise the limit",
             ),
             Bound::All if owner.rank == Rank::Stranger => write!(
                 f,
@@ -233,13 +264,12 @@ impl fmt::Display for Refused {
             ),
             Bound::All if owner.rank == Rank::Root => write!(
                 f,
-                "all users have {used} of {most} {what} ({key} = {limit}): end some of them, or raise \
-                 the limit"
+                "all users have {used} of {most} {what} ({key} = {limit}): {end}, or raise the limit"
             ),
             Bound::All => write!(
                 f,
                 "all users have {used} of {most} {what} that are not reserved ({key} = {limit}, \
-                 {RESERVE_KEY}), uid {uid} wants one more: end some of them, or raise the limit"
+                 {RESERVE_KEY}), uid {uid} wants more: {end}, or raise the limit"
             ),
         }
     }
@@ -315,8 +345,7 @@ impl Table {
     /// # Errors
     /// [`Refused`]; the call then takes nothing.
     pub fn take(&mut self, owner: Owner) -> Result<(), Refused> {
-        let checked = self.share.check(owner, self.used_by(owner), 1);
-        if let Err(refused) = checked {
+        if let Err(refused) = self.check(owner, 1) {
             self.refused += 1;
             self.last = Some(refused);
             return Err(refused);
@@ -325,11 +354,24 @@ impl Table {
         Ok(())
     }
 
+    /// Whether `wanted` more places are free for `owner`.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn check(&self, owner: Owner, wanted: usize) -> Result<(), Refused> {
+        self.share.check(owner, self.used_by(owner), wanted)
+    }
+
     /// Counts a place that is already taken, without checking the bounds.
     pub fn count(&mut self, uid: u32, pid: u32) {
-        self.used += 1;
-        *self.by_uid.entry(uid).or_default() += 1;
-        *self.by_process.entry(pid).or_default() += 1;
+        self.count_all(uid, pid, 1);
+    }
+
+    /// As [`Self::count`], for several places.
+    pub fn count_all(&mut self, uid: u32, pid: u32, places: usize) {
+        self.used += places;
+        *self.by_uid.entry(uid).or_default() += places;
+        *self.by_process.entry(pid).or_default() += places;
     }
 
     /// Frees a place that was taken for `owner`.
@@ -488,6 +530,36 @@ mod tests {
         (1..18).for_each(|_| table.give_back(greedy));
         assert_eq!((table.usage().used, table.usage().greatest), (0, None));
         assert!(table.by_process.is_empty());
+    }
+
+    #[test]
+    fn table_of_bytes_one_user_has_its_share_then_it_alone_is_refused() {
+        const MIB: usize = 1 << 20;
+        const TERMS: &Terms = &Terms {
+            unit: MIB,
+            remedy: "destroy some of its sessions",
+        };
+        let share = share(100 * MIB).with_terms(TERMS);
+        let mut table = Table::new(share);
+        let greedy = owner(1, 0, Rank::Other);
+        assert_eq!(table.check(greedy, 72 * MIB), Ok(()));
+        table.count_all(1, 0, 72 * MIB);
+        let refused = table.check(greedy, 1).unwrap_err().to_string();
+        for words in [
+            "uid 1 has 72 of 72",
+            UID_KEY,
+            "destroy some of its sessions",
+        ] {
+            assert!(refused.contains(words), "{refused}");
+        }
+        assert_eq!(table.check(owner(2, 0, Rank::Other), 18 * MIB), Ok(()));
+        table.count_all(2, 0, 18 * MIB);
+        assert_eq!(
+            table.check(owner(3, 0, Rank::Other), 1).unwrap_err().bound,
+            Bound::All
+        );
+        assert_eq!(table.check(owner(4, 0, Rank::Operator), 5 * MIB), Ok(()));
+        assert_eq!(table.check(Owner::root(0), 10 * MIB), Ok(()));
     }
 
     #[test]

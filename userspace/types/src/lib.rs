@@ -85,7 +85,7 @@ pub use spec::{
     Packing, Pgroup, STANDARD_MAX_UDP, Sampling, Scan, SenderType, SessionPatch, SessionSpec,
     Source, SpecDocument, SpecError, SpecErrors, VideoDocument, VideoFormat, VideoPatch,
 };
-pub use text::{did_you_mean, nearest};
+pub use text::{did_you_mean, is_unprintable, nearest, printable};
 pub use time::Timestamp;
 pub use timing::{
     Compliance, ComplianceVerdict, SessionTiming, TimingInterval, TimingLevel, TimingLevels,

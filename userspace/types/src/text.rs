@@ -1,5 +1,48 @@
 //! Texts of types that a document names by a word.
 
+/// `text` that another process chose, for terminals and logs: `?` stands for each character that
+/// controls them or is invisible.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    let shown = |c| if is_unprintable(c) { '?' } else { c };
+    text.chars().map(shown).collect()
+}
+
+/// Whether `c` controls a terminal, the direction of the text, or has no width: control and format
+/// characters (Unicode categories Cc and Cf), line and paragraph separators, and fillers.
+#[must_use]
+pub fn is_unprintable(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{ad}'
+                | '\u{34f}'
+                | '\u{600}'..='\u{605}'
+                | '\u{61c}'
+                | '\u{6dd}'
+                | '\u{70f}'
+                | '\u{890}'..='\u{891}'
+                | '\u{8e2}'
+                | '\u{115f}'..='\u{1160}'
+                | '\u{17b4}'..='\u{17b5}'
+                | '\u{180b}'..='\u{180f}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{3164}'
+                | '\u{fe00}'..='\u{fe0f}'
+                | '\u{feff}'
+                | '\u{ffa0}'
+                | '\u{fff0}'..='\u{fffb}'
+                | '\u{110bd}'
+                | '\u{110cd}'
+                | '\u{13430}'..='\u{1343f}'
+                | '\u{1bca0}'..='\u{1bca3}'
+                | '\u{1d173}'..='\u{1d17a}'
+                | '\u{e0000}'..='\u{e0fff}'
+        )
+}
+
 /// The candidate that a user who wrote `text` probably meant.
 #[must_use]
 pub fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
@@ -112,7 +155,21 @@ pub(crate) fn shorten(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{did_you_mean, nearest};
+    use super::{did_you_mean, nearest, printable};
+
+    #[test]
+    fn printable_text_of_another_process_then_nothing_hidden_in_it() {
+        for (text, shown) in [
+            ("onair 1.0 (müller, 東京)", "onair 1.0 (müller, 東京)"),
+            ("a\u{202e}cod", "a?cod"),
+            ("a\u{2066}b\u{2069}", "a?b?"),
+            ("\u{1b}[2Jx\n\u{9b}", "?[2Jx??"),
+            ("ro\u{200b}ot\u{feff}\u{ad}", "ro?ot??"),
+            ("\u{200f}\u{61c}\u{2028}\u{e0041}", "????"),
+        ] {
+            assert_eq!(printable(text), shown);
+        }
+    }
 
     #[test]
     fn nearest_slip_of_the_pen_then_what_was_meant_and_else_nothing() {

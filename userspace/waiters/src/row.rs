@@ -86,12 +86,12 @@ pub(crate) fn command(pid: u32) -> String {
 
 pub(crate) fn name(path: &str) -> String {
     let bytes = fs::read(path).unwrap_or_default();
-    // Names may contain control characters, which a terminal would interpret.
+    // Names may contain characters that control a terminal or hide in it.
     String::from_utf8_lossy(&bytes)
         .trim_end_matches('\n')
         .chars()
         .map(|c| {
-            if c.is_control() {
+            if onair_types::is_unprintable(c) {
                 char::REPLACEMENT_CHARACTER
             } else {
                 c

@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table};
-use onair_types::Timestamp;
+use onair_types::{Timestamp, is_unprintable};
 
 /// A table with a header line and without a frame.
 pub(crate) fn table(heads: &[&str]) -> Table {
@@ -121,11 +121,11 @@ pub(crate) fn heading(text: &str) -> String {
     format!("\n{}\n", console::style(text).bold())
 }
 
-/// `text` without characters that control a terminal.
+/// `text` without characters that control a terminal or hide in it.
 pub(crate) fn printable(text: &str) -> String {
     text.chars()
         .map(|c| {
-            if c.is_control() && c != '\n' {
+            if is_unprintable(c) && c != '\n' {
                 '\u{fffd}'
             } else {
                 c

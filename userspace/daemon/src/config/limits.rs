@@ -1,10 +1,26 @@
 //! `[limits]`.
 
-use onair_probe::share::{PROCESS_KEY, Percent, RESERVE_KEY, Share, UID_KEY};
+use onair_probe::share::{PROCESS_KEY, Percent, RESERVE_KEY, Share, Terms, UID_KEY};
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
 use super::error::within;
+
+const MIB: usize = 1 << 20;
+const DESTROY: &str = "destroy sessions and end the processes that keep their memory";
+/// Terms of the limits that are no places of a process.
+const SESSIONS: &Terms = &Terms {
+    unit: 1,
+    remedy: DESTROY,
+};
+const FRAME_MEMORY: &Terms = &Terms {
+    unit: MIB,
+    remedy: DESTROY,
+};
+const RECORDINGS: &Terms = &Terms {
+    unit: 1,
+    remedy: "stop some of them",
+};
 
 /// `[limits]`
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -104,6 +120,25 @@ impl Limits {
     pub fn snapshots_share(&self) -> Share {
         let what = "snapshots under way";
         Share::new(what, "limits.snapshots", self.snapshots, self.percent())
+    }
+
+    /// Limit of sessions.
+    pub fn sessions_share(&self) -> Share {
+        let limit = self.sessions as usize;
+        Share::new("sessions", "limits.sessions", limit, self.percent()).with_terms(SESSIONS)
+    }
+
+    /// Limit of frame memory, in bytes.
+    pub fn frame_memory_share(&self) -> Share {
+        let limit = usize::try_from(self.frame_memory_mb).unwrap_or(usize::MAX / MIB) * MIB;
+        let (what, key) = ("MiB of frame memory", "limits.frame_memory_mb");
+        Share::new(what, key, limit, self.percent()).with_terms(FRAME_MEMORY)
+    }
+
+    /// Limit of recordings, `most` together.
+    pub fn recordings_share(&self, most: usize) -> Share {
+        let (what, key) = ("recordings", "recorder.max_recordings");
+        Share::new(what, key, most, self.percent()).with_terms(RECORDINGS)
     }
 
     /// Limit of clients that have left a session and still keep its memory. Root's processes have

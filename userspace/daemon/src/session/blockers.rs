@@ -131,7 +131,7 @@ fn only_the_kernel_saw(waiter: &Waiter, now: u64, deadline: Instant) -> Blocker 
         pid,
         tid: Some(tid),
         command: crate::peer::command_of(pid),
-        thread: waiter.comm.clone(),
+        thread: onair_types::printable(&waiter.comm),
         attachment: Some(waiter.attachment),
         client_version: String::new(),
         kind: BlockerKind::Blocked,

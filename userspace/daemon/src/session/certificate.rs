@@ -62,10 +62,14 @@ pub(super) fn write(session: &Session, services: &Services, evidence: Evidence) 
 pub(super) fn conclude(
     certificate: &mut Certificate,
     services: &mut Services,
+    charged_to: u32,
     retired: RetiredMemory,
 ) {
     let session = certificate.session;
-    match services.pending_reclaim.take_or_keep(session, retired) {
+    match services
+        .pending_reclaim
+        .take_or_keep(session, charged_to, retired)
+    {
         Ok((retired, reading)) => {
             complete(certificate, services, retired.bytes(), reading);
             // After that: the requester waits for the archive's thread.

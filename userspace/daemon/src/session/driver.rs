@@ -122,7 +122,11 @@ impl Session {
                     reply.send(Ok(self.view()));
                 }
             }
-            Effect::Keep(memory) => services.pending_reclaim.keep(self.id, memory),
+            Effect::Keep(memory) => {
+                services
+                    .pending_reclaim
+                    .keep(self.id, self.charged_to, memory);
+            }
             Effect::Examine => return Some(Progress::Due),
             Effect::Ready => return Some(Progress::Ready),
             Effect::Quarantined(evidence) => {
@@ -137,7 +141,7 @@ impl Session {
                 destroy,
             } => {
                 let mut certificate = certificate::write(self, services, *evidence);
-                certificate::conclude(&mut certificate, services, retired);
+                certificate::conclude(&mut certificate, services, self.charged_to, retired);
                 self.connected.clear();
                 return Some(Progress::Destroyed(Box::new(certificate), destroy));
             }
@@ -153,9 +157,11 @@ impl Session {
                         certificate.counts = counts;
                         certificate.reconciled = reconciled;
                         certificate.evicted = evicted;
-                        certificate::conclude(&mut certificate, services, retired);
+                        certificate::conclude(&mut certificate, services, self.charged_to, retired);
                     }
-                    None => services.pending_reclaim.keep(self.id, retired),
+                    None => services
+                        .pending_reclaim
+                        .keep(self.id, self.charged_to, retired),
                 }
                 self.connected.clear();
                 return Some(Progress::Freed);

@@ -48,6 +48,7 @@ pub use self::connected::ConnectionChange;
 pub use self::driver::Progress;
 pub use self::recording::Untapped;
 pub use self::totals::SessionTotals;
+use crate::authority::Grant;
 use crate::dataplane::{OutletHandle, Placement, PortInfo, Runtime, SessionStats, Ssrc};
 use crate::events::Subject;
 use crate::services::Services;
@@ -61,6 +62,8 @@ pub struct Session {
     pub spec: SessionSpec,
     /// The user that created it.
     pub owner: Who,
+    /// The user whose shares it takes: the creator, or the client for which the daemon made it.
+    pub charged_to: u32,
     /// The connection that created it: the only one that may destroy it over the attach socket.
     pub owner_connection: Option<u64>,
     /// Its index in the probe's counters.
@@ -140,6 +143,7 @@ impl Session {
             .and_then(|ms| Instant::now().checked_add(Duration::from_millis(ms)));
         Ok(Self {
             id,
+            charged_to: owner.uid,
             owner,
             owner_connection,
             index,
@@ -368,17 +372,20 @@ impl Session {
             })
     }
 
-    /// Why no session of `spec` can exist beside it.
-    pub fn has_the_flow(&self, spec: &SessionSpec) -> Problem {
+    /// Why no session of `spec` can exist beside it. Names it if `grant` covers it.
+    pub fn has_the_flow(&self, spec: &SessionSpec, grant: Grant) -> Problem {
+        let (who, from) = if grant.covers(Some(self.owner.uid)) {
+            let from = format!(" from {}", from_where(&self.spec.flow));
+            (format!("session {}", self.spec.name), from)
+        } else {
+            ("another user's session".to_owned(), String::new())
+        };
         Problem::new(
             ProblemCode::InvalidSpec,
             format!(
-                "session {} already receives {} on port {} from {}: two sessions can share it only if both name their \
+                "{who} already receives {} on port {}{from}: two sessions can share it only if both name their \
                  sources (flow.sources), and none that the other has",
-                self.spec.name,
-                spec.flow.destination,
-                spec.port,
-                from_where(&self.spec.flow)
+                spec.flow.destination, spec.port,
             ),
         )
     }

@@ -23,7 +23,8 @@ operations! { DAEMON "daemon":
 
     /// Shows the daemon's health.
     ///
-    /// For every process that may connect: a liveness probe needs no rights of its own.
+    /// For every process that may connect: a liveness probe needs no rights of its own. A reader that may
+    /// not read every session gets only the number of the problems of others' sessions.
     ShowHealth((), ()) -> Health:
         get("/v1/health", Everyone).answers("Ready.").or_not_ready(
             "Not ready: the same body says why. A problem if the daemon is overloaded or shutting \

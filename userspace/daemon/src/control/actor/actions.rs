@@ -75,7 +75,7 @@ impl Actor {
             Action::Metrics { reply } => reply.send(Ok(self.metrics())),
             Action::ShowConfig(it) => it.reply.send(Ok(self.active_config())),
             Action::Reload { loaded, reply } => reply.send(Ok(self.reload(loaded))),
-            Action::ShowHealth(it) => it.reply.send(Ok(self.health())),
+            Action::ShowHealth(it) => it.reply.send(Ok(self.health(it.caller.grant))),
         }
     }
 

@@ -174,15 +174,11 @@ impl Actor {
             (Some(probe), ProbeMode::Preferred) => Watching::Preferred(probe.clone()),
             _ => Watching::Off,
         };
-        let is_over = self.is_short_of(0);
-        let mut session = self.sessions.get_mut(id).expect("just found");
-        if is_over && session.spec.direction == Direction::Send {
-            // Each sender has its own frames, and clients that left may still have theirs.
-            return Err(Problem::new(
-                ProblemCode::LimitReached,
-                "senders that have left still use all of limits.frame_memory_mb: stop these processes",
-            ));
+        let session = &self.sessions[id];
+        if session.spec.direction == Direction::Send {
+            self.check_left_memory(session.charged_to)?;
         }
+        let mut session = self.sessions.get_mut(id).expect("just found");
         if let Err(problem) = session.reserve(&self.services, caller.owner()) {
             let is_settling = session.core.is_settling();
             let is_full = session.is_full();

@@ -6,11 +6,14 @@ use onair_types::{
 };
 
 use super::Actor;
+use crate::authority::Grant;
 use crate::dataplane::tai_minus_utc;
 use crate::unwritten::Report;
 
 impl Actor {
-    pub(super) fn health(&self) -> Health {
+    /// The health as a caller sees it that may read the sessions of `grant`: it gets only the number of
+    /// the other sessions' problems.
+    pub(super) fn health(&self, grant: Grant) -> Health {
         let probe = self.services.probe_document(Vec::new());
         let mut problems = Vec::new();
         if probe.state == ProbeState::Blind {
@@ -20,19 +23,31 @@ impl Actor {
         if probe.state == ProbeState::Off {
             problems.push("the probe is off: certificates have no reading from the kernel".into());
         }
-        problems.extend(self.services.missing.iter().cloned());
-        let unwritten = self.unwritten(&mut problems);
+        problems.extend(self.services.guard.problem().map(str::to_owned));
+        let mut of_sessions = self.services.missing.clone();
+        let unwritten = self.unwritten(grant, &mut problems);
         let required_and_blind =
             probe.mode == ProbeMode::Required && probe.state != ProbeState::Watching;
         let dataplane = self.dataplane_health(&mut problems);
-        let shares = self.shares(&mut problems);
+        let shares = self.shares(grant, &mut problems, &mut of_sessions);
         let ptp = self.ptp_health(&mut problems);
         for session in self.sessions.living() {
             let of_health = session.problems().iter();
             let of_health = of_health.filter(|it| it.problem.is_of_health());
-            problems.extend(
-                of_health.map(|it| format!("session {}: {}", session.spec.name, it.detail)),
-            );
+            of_sessions.extend(of_health.map(|it| {
+                let text = format!("session {}: {}", session.spec.name, it.detail);
+                (session.owner.uid, text)
+            }));
+        }
+        let (seen, hidden): (Vec<_>, Vec<_>) = of_sessions
+            .into_iter()
+            .partition(|(owner, _)| grant.covers(Some(*owner)));
+        problems.extend(seen.into_iter().map(|(_, text)| text));
+        if !hidden.is_empty() {
+            let count = hidden.len();
+            problems.push(format!(
+                "problems of sessions that your role does not let you read: {count}; ask an operator"
+            ));
         }
         let status = if required_and_blind {
             HealthStatus::ProbeBlind
@@ -82,20 +97,27 @@ impl Actor {
     }
 
     /// Lists what is not on disk. Returns the number of certificates that are not.
-    fn unwritten(&self, problems: &mut Vec<String>) -> u64 {
+    fn unwritten(&self, grant: Grant, problems: &mut Vec<String>) -> u64 {
+        // The detail names sessions.
+        let detail_for = |detail: String| match grant {
+            Grant::Any => detail,
+            Grant::OwnedBy(_) => "an operator sees which".to_owned(),
+        };
         let dir = self.services.config.state.dir.display();
         if let Some(Report { count, detail }) = self.services.store.unwritten() {
             problems.push(format!(
-                "the files of {count} sessions in {dir}/sessions are not up to date ({detail}): repair \
-                 the disk; the daemon retries"
+                "the files of {count} sessions in {dir}/sessions are not up to date ({}): repair \
+                 the disk; the daemon retries",
+                detail_for(detail)
             ));
         }
         let Some(Report { count, detail }) = self.services.archive.unwritten() else {
             return 0;
         };
         problems.push(format!(
-            "{count} certificates are not on disk in {dir}/certificates ({detail}): repair the disk; \
-             the daemon retries"
+            "{count} certificates are not on disk in {dir}/certificates ({}): repair the disk; \
+             the daemon retries",
+            detail_for(detail)
         ));
         count
     }

@@ -5,7 +5,6 @@
 
 use std::time::{Duration, Instant};
 
-use onair_probe::share::Rank;
 use onair_session::Reply;
 use onair_types::{DestroyWait, Problem, SessionId, SessionState};
 
@@ -13,7 +12,7 @@ use super::Actor;
 use super::follower::{self, Follower, Seen, Source, Step, Thread};
 use super::restore::this_daemon;
 use super::schedule::TURN;
-use crate::authority::{Caller, Grant};
+use crate::authority::Caller;
 use crate::session::Session;
 
 /// The session for a client that wants a layout.
@@ -62,14 +61,8 @@ impl Actor {
             self.sessions.named(name).is_some()
         });
         let spec = from.follower(name, layout);
-        let owner = Caller {
-            who: from.owner.clone(),
-            grant: Grant::Any,
-            attach: Grant::Any,
-            rank: Rank::Root,
-            if_match: Vec::new(),
-        };
-        match self.make(&owner, spec, None) {
+        let owner = from.owner.clone();
+        match self.make(owner, caller.owner(), caller.attach, spec, None) {
             Ok(id) => {
                 tracing::info!(session = %self.sessions[id].spec.name, client = %caller.who, "made for clients");
                 self.followers.insert(id, Follower::default());

@@ -118,7 +118,7 @@ impl Actor {
         }
         let memory = self.services.pending_reclaim.bytes();
         metrics.count(
-            "onair_limbo_bytes",
+            "onair_pending_reclaim_bytes",
             "Memory of destroyed sessions and of clients that left, still mapped by a process.",
             &[],
             memory,

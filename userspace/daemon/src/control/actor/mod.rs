@@ -55,6 +55,7 @@ pub use ending::{ActorCommand, ActorTask, Drain, Drained};
 use follower::Follower;
 use schedule::{Schedule, TURN, Task};
 use sessions::{SessionMut, Sessions};
+use shares::Refusals;
 use snapshots::Snapshots;
 use turn::Sources;
 
@@ -93,6 +94,7 @@ pub struct Actor {
     exits_lost: bool,
     recorder: Recorder,
     snapshots: Snapshots,
+    refusals: Refusals,
     /// Sessions that were made for clients.
     followers: BTreeMap<u64, Follower>,
     /// Quarantines that wait for a look at the clients' sites.
@@ -119,6 +121,7 @@ impl Actor {
         Self {
             services,
             snapshots,
+            refusals: Refusals::default(),
             shutdown,
             sessions: Sessions::default(),
             counter: 0,

@@ -45,14 +45,8 @@ impl Actor {
         if self.shutdown.is_shutting_down() {
             return Err(shutting_down());
         }
+        self.check_recording(caller.owner())?;
         let config = &self.services.config.recorder;
-        if self.recorder.list.len() >= config.max_recordings {
-            let detail = format!(
-                "{} recordings run, the maximum of recorder.max_recordings",
-                config.max_recordings
-            );
-            return Err(Problem::new(ProblemCode::LimitReached, detail));
-        }
         let session = &self.sessions[id];
         let name = match &spec.name {
             Some(name) if self.recorder.has_running(name) => {

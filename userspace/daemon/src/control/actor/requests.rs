@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use onair_probe::share::Owner;
 use onair_session::{Destroy, Event};
 use onair_types::{
     Certificate, EventKind, NewSession, Operation, Problem, ProblemCode, SessionId, SessionName,
@@ -9,8 +10,7 @@ use onair_types::{
 };
 
 use super::Actor;
-use super::schedule::TURN;
-use crate::authority::Caller;
+use crate::authority::{Caller, Grant};
 use crate::control::attach::ConnectionId;
 use crate::session::Session;
 use onair_session::Reply;
@@ -24,7 +24,15 @@ impl Actor {
         reply: Reply<SessionView>,
     ) {
         let spec = self.complete(caller, session);
-        let made = spec.and_then(|spec| self.make(caller, spec, connection));
+        let made = spec.and_then(|spec| {
+            self.make(
+                caller.who.clone(),
+                caller.owner(),
+                caller.attach,
+                spec,
+                connection,
+            )
+        });
         if let Some((id, reply)) = reply.or_refuse(made) {
             let reply = self.keep(id, reply);
             self.handle(id, Event::Start(reply));
@@ -36,20 +44,13 @@ impl Actor {
         self.sessions.taken_bytes() + self.services.pending_reclaim.bytes()
     }
 
-    /// Whether `wanted` more bytes of frame memory exceed the limit. Before it decides, it frees
-    /// memory that no process has any more.
-    pub(super) fn is_short_of(&mut self, wanted: u64) -> bool {
-        let most = self.services.config.limits.frame_memory_mb << 20;
-        let is_short = |actor: &Self| actor.taken_bytes() + wanted > most;
-        if is_short(self) {
-            self.sweep_pending_reclaim(Instant::now() + TURN);
-        }
-        is_short(self)
-    }
-
+    /// Makes a session of `owner`, which takes the shares of `charged`. A refusal names no session
+    /// beyond those of `seen`.
     pub(super) fn make(
         &mut self,
-        caller: &Caller,
+        owner: Who,
+        charged: Owner,
+        seen: Grant,
         spec: SessionSpec,
         connection: Option<ConnectionId>,
     ) -> Result<u64, Problem> {
@@ -62,34 +63,10 @@ impl Actor {
                 format!("a session named {} exists", spec.name),
             ));
         }
-        let limits = &self.services.config.limits;
-        if self.sessions.len() as u64 >= u64::from(limits.sessions) {
-            return Err(Problem::new(
-                ProblemCode::LimitReached,
-                format!(
-                    "{} sessions exist, the maximum of limits.sessions",
-                    limits.sessions
-                ),
-            ));
-        }
-        let most_mb = limits.frame_memory_mb;
         Session::check_layout(&spec)?;
-        let wanted = Session::memory_bytes(&spec);
-        if self.is_short_of(wanted) {
-            let taken = self.taken_bytes();
-            return Err(Problem::new(
-                ProblemCode::LimitReached,
-                format!(
-                    "the session needs {} MiB for its frames, {} of {} MiB \
-                     (limits.frame_memory_mb) are in use: lower quota or max_attachments",
-                    wanted.div_ceil(1 << 20),
-                    taken.div_ceil(1 << 20),
-                    most_mb
-                ),
-            ));
-        }
+        self.check_session(charged, Session::memory_bytes(&spec))?;
         if let Some(other) = self.listeners(&spec).next() {
-            return Err(other.has_the_flow(&spec));
+            return Err(other.has_the_flow(&spec, seen));
         }
         let index = self.free_index().ok_or_else(|| {
             Problem::new(
@@ -99,9 +76,9 @@ impl Actor {
         })?;
         self.counter += 1;
         let id = SessionId::new(self.services.identity.incarnation, self.counter);
-        let owner = caller.who.clone();
         match Session::create(id, spec, owner, connection, index, &mut self.services) {
             Ok(mut session) => {
+                session.charged_to = charged.uid;
                 session.join_group(&mut self.services);
                 let created = EventKind::SessionCreated {
                     direction: session.spec.direction,

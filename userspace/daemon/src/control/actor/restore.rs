@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use onair_probe::share::Rank;
+use onair_probe::share::{Owner, Rank};
 use onair_types::{
     Problem, ProblemCode, SessionName, SessionView, StoppedBefore, Timestamp, Via, Who,
 };
 
 use super::Actor;
-use crate::authority::Caller;
 use crate::authority::Grant;
 use crate::services::Services;
 use crate::session::Session;
@@ -60,20 +59,22 @@ impl Actor {
     fn bring_back(&mut self, mut kept: PersistedSession) {
         // That process may be gone, and another may have its pid.
         kept.owner.pid = 0;
-        let caller = Caller {
-            who: kept.owner.clone(),
-            grant: Grant::Any,
-            attach: Grant::Any,
-            rank: Rank::Root,
-            if_match: Vec::new(),
-        };
+        // It had its share when it was created: no share keeps it from being restored.
+        let (uid, pid, rank) = (kept.owner.uid, 0, Rank::Root);
+        let charged = Owner { uid, pid, rank };
         let name = kept.spec.name.clone();
-        let id = match self.make(&caller, kept.spec.clone(), None) {
+        let id = match self.make(
+            kept.owner.clone(),
+            charged,
+            Grant::Any,
+            kept.spec.clone(),
+            None,
+        ) {
             Ok(id) => id,
             Err(problem) => {
                 let detail = format!("session {name} does not come back: {problem}");
                 tracing::error!("{detail}");
-                self.services.missing.push(detail);
+                self.services.missing.push((uid, detail));
                 return;
             }
         };

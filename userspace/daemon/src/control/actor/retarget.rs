@@ -5,6 +5,7 @@ use onair_types::api::RetargetSession;
 use onair_types::{Problem, SessionSpec, SessionView};
 
 use super::Actor;
+use crate::authority::Grant;
 use crate::control::action::Asked;
 use crate::dataplane::Runtime;
 
@@ -13,7 +14,8 @@ impl Actor {
         let found = self.find(&asked.caller, &asked.target);
         let wanted = found.and_then(|id| {
             let spec = asked.input.apply(&self.sessions[id].spec)?;
-            self.check_retarget(id, &spec).map(|()| (id, spec))
+            self.check_retarget(id, &spec, asked.caller.attach)
+                .map(|()| (id, spec))
         });
         let Some(((id, spec), reply)) = asked.reply.or_refuse(wanted) else {
             return;
@@ -24,12 +26,12 @@ impl Actor {
         self.answer_retarget(id, done);
     }
 
-    fn check_retarget(&self, id: u64, spec: &SessionSpec) -> Result<(), Problem> {
+    fn check_retarget(&self, id: u64, spec: &SessionSpec, seen: Grant) -> Result<(), Problem> {
         let id = self.not_ending(id)?;
         let session = &self.sessions[id];
         session.check_retarget(&self.services, spec)?;
         match self.listeners(spec).find(|it| it.id != session.id) {
-            Some(other) => Err(other.has_the_flow(spec)),
+            Some(other) => Err(other.has_the_flow(spec, seen)),
             None => Ok(()),
         }
     }

@@ -30,6 +30,8 @@ struct Index {
     destinations: BTreeSet<(SocketAddrV4, u64)>,
     /// Connections, with the session of the attachment that each carries.
     carried: BTreeSet<(ConnectionId, u64)>,
+    /// What each user has.
+    users: BTreeMap<u32, Taken>,
     /// Frame memory of all.
     bytes: u64,
     /// A session was started, stopped or removed, or got its first client, or lost its last one, since the last
@@ -37,12 +39,25 @@ struct Index {
     has_news: bool,
 }
 
+/// What one user has of the limits for all sessions, also in quarantine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Taken {
+    /// Sessions.
+    pub(super) sessions: u64,
+    /// Their frame memory.
+    pub(super) bytes: u64,
+    /// The part of it that clients have which left or were evicted.
+    pub(super) left_bytes: u64,
+}
+
 /// What the index has of a session.
 #[derive(Clone, Copy, Debug, Default)]
 struct Facts {
     wake_at: Option<Instant>,
     destinations: [Option<SocketAddrV4>; 2],
+    charged_to: Option<u32>,
     bytes: u64,
+    left_bytes: u64,
     course: Option<(SessionState, u64, bool)>,
 }
 
@@ -51,7 +66,9 @@ impl Facts {
         Self {
             wake_at: session.core.wake_at(),
             destinations: session.destinations(),
+            charged_to: Some(session.charged_to),
             bytes: session.taken_bytes(),
+            left_bytes: session.core.left_frame_bytes(),
             course: Some((
                 session.state(),
                 session.core.generation(),
@@ -107,7 +124,27 @@ impl Index {
             self.destinations.extend(destinations.map(|it| (it, id)));
         }
         self.bytes = self.bytes - before.bytes + now.bytes;
+        self.charge(before, now);
         self.has_news |= before.course != now.course;
+    }
+
+    fn charge(&mut self, before: Facts, now: Facts) {
+        if let Some(uid) = now.charged_to {
+            let taken = self.users.entry(uid).or_default();
+            taken.sessions += 1;
+            taken.bytes += now.bytes;
+            taken.left_bytes += now.left_bytes;
+        }
+        if let Some(uid) = before.charged_to
+            && let Some(taken) = self.users.get_mut(&uid)
+        {
+            taken.sessions -= 1;
+            taken.bytes -= before.bytes;
+            taken.left_bytes -= before.left_bytes;
+            if taken.sessions == 0 {
+                self.users.remove(&uid);
+            }
+        }
     }
 }
 
@@ -139,6 +176,11 @@ impl Drop for SessionMut<'_> {
 }
 
 impl Sessions {
+    /// What each user has, by uid.
+    pub(super) fn taken(&self) -> impl Iterator<Item = (u32, Taken)> {
+        self.index.users.iter().map(|(uid, taken)| (*uid, *taken))
+    }
+
     /// Number of those that exist.
     pub(super) fn len(&self) -> usize {
         self.living.len()
@@ -333,7 +375,9 @@ mod tests {
                 let facts = change.map(|(at, port, bytes)| Facts {
                     wake_at: at.map(|at| start + Duration::from_secs(at)),
                     destinations: [Some(destination(port)), (port > 1).then(|| destination(port / 2))],
+                    charged_to: Some(u32::from(port)),
                     bytes,
+                    left_bytes: bytes / 2,
                     course: None,
                 });
                 index.replace(id, facts);
@@ -350,6 +394,14 @@ mod tests {
                 });
                 prop_assert_eq!(&index.destinations, &destinations.collect());
                 prop_assert_eq!(index.bytes, all.values().map(|it| it.bytes).sum::<u64>());
+                let mut users = BTreeMap::<u32, Taken>::new();
+                for it in all.values() {
+                    let taken = users.entry(it.charged_to.unwrap()).or_default();
+                    taken.sessions += 1;
+                    taken.bytes += it.bytes;
+                    taken.left_bytes += it.left_bytes;
+                }
+                prop_assert_eq!(&index.users, &users);
                 prop_assert_eq!(index.facts.len(), all.len());
             }
         }

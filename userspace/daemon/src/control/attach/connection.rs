@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use onair_ipc::message::{Destroy, MAX_PACKET, Request, Tag};
-use onair_types::ProblemCode;
+use onair_types::{ProblemCode, printable};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -18,13 +18,15 @@ use super::identify::watch;
 use super::places::Places;
 use super::requests::{Connection, Handled, Stage, handle, release, send_action};
 use super::silent::Silent;
-use super::wire::{Packet, receive, refusal, send};
+use super::wire::{Packet, discard_unread, receive, refusal, send};
 use super::{AttachAction, ConnectionId};
 use crate::authority::Authority;
 use crate::config::{Config, ms};
 use crate::peer::Peer;
 use crate::shutdown::ShutdownCoordinator;
 
+/// Longest name and version of a client's library.
+const LIBRARY_CHARS: usize = 64;
 /// Packets of one client served before others get a turn.
 const PACKETS_A_TURN: u32 = 16;
 
@@ -93,6 +95,7 @@ pub(super) async fn serve(
         sites: false,
     };
     let (end, stage) = converse(&mut connection, &socket, &death, limits, &silent).await;
+    discard_unread(&socket);
     match (stage, end) {
         (Stage::Proving(proving), _) => release(&connection.actions, *proving).await,
         (Stage::Attached, End::ProcessEnded) => {
@@ -189,7 +192,8 @@ async fn converse(
             Packet::Request(tag, request) => (tag, request),
         };
         if let Request::Hello(hello) = &request {
-            connection.library = printable(&hello.library);
+            let library = printable(&hello.library);
+            connection.library = library.chars().take(LIBRARY_CHARS).collect();
             connection.sites = hello.sites;
         }
         let was_idle = matches!(stage, Stage::Ready);
@@ -373,11 +377,4 @@ async fn until(time: Option<Instant>) {
         Some(time) => tokio::time::sleep_until(time).await,
         None => std::future::pending().await,
     }
-}
-
-fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '?' } else { c })
-        .take(64)
-        .collect()
 }

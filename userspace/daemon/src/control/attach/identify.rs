@@ -35,7 +35,13 @@ pub(super) fn identify(socket: &UnixSeqpacket) -> Result<(Peer, OwnedFd), Proble
         pidfd_open(pid, PidfdFlags::empty()).map_err(std::io::Error::from)
     });
     let pidfd = pidfd.map_err(|error| failed(&format!("your process has ended: {error}")))?;
-    let peer = Peer::read(credentials.uid(), credentials.gid(), pid, Via::Attach);
+    let peer = Peer::read(
+        borrow(socket),
+        credentials.uid(),
+        credentials.gid(),
+        pid,
+        Via::Attach,
+    );
     Ok((peer, pidfd))
 }
 

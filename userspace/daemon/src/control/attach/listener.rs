@@ -14,7 +14,7 @@ use super::connection::{self, Limits};
 use super::identify::identify;
 use super::places::Places;
 use super::silent::Silent;
-use super::wire::{refusal, refuse, send};
+use super::wire::{discard_unread, refusal, refuse, send};
 use super::{AttachAction, ConnectionId};
 use crate::authority::Authority;
 use crate::connections::{Connections, TurnedAway};
@@ -85,6 +85,7 @@ impl Listener {
                 Ok(identity) => identity,
                 Err(refused) => {
                     send(&socket, 0, &refuse(refused), &[], TURN_AWAY).await;
+                    discard_unread(&socket);
                     continue;
                 }
             };
@@ -96,6 +97,7 @@ impl Listener {
                     let refused = refusal(ProblemCode::LimitReached, refused.to_string());
                     // A client that does not read is dropped as well.
                     send(&socket, 0, &refused, &[], TURN_AWAY).await;
+                    discard_unread(&socket);
                     continue;
                 }
             };

@@ -1,10 +1,12 @@
 //! Reads and writes packets.
 
+use std::net::Shutdown;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use onair_ipc::message::{KICK, MAX_PACKET, Refused, Request, Response, Tag, read_request, write};
 use onair_types::{Problem, ProblemCode};
+use rustix::net::RecvFlags;
 use tokio_seqpacket::UnixSeqpacket;
 use tokio_seqpacket::ancillary::AncillaryMessageWriter;
 
@@ -61,6 +63,23 @@ pub(super) async fn send(
     matches!(tokio::time::timeout(patience, sent).await, Ok(Ok(_)))
 }
 
+/// Most packets that [`discard_unread`] takes.
+const UNREAD: usize = 4096;
+
+/// Before a socket is closed: takes no more packets, and discards those that wait. Otherwise the
+/// client reads ECONNRESET before its refusal (unix(7)). It does not block.
+pub(super) fn discard_unread(socket: &UnixSeqpacket) {
+    if socket.shutdown(Shutdown::Read).is_err() {
+        return;
+    }
+    let mut byte = [0; 1];
+    let next = || rustix::net::recv(socket.as_async_fd(), &mut byte[..], RecvFlags::DONTWAIT);
+    std::iter::repeat_with(next)
+        .take(UNREAD)
+        .take_while(|it| matches!(it, Ok((_, length)) if *length > 0))
+        .for_each(drop);
+}
+
 pub(super) fn refuse(problem: Problem) -> Response {
     Response::Refused(Refused {
         code: problem.code.to_string(),
@@ -75,4 +94,26 @@ pub(super) fn refuse(problem: Problem) -> Response {
 
 pub(super) fn refusal(code: ProblemCode, message: impl Into<String>) -> Response {
     refuse(Problem::new(code, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn socket_closed_with_unread_packets_then_the_refusal_is_read() {
+        let (client, socket) = UnixSeqpacket::pair().unwrap();
+        for _ in 0..3 {
+            client.send(b"unread").await.unwrap();
+        }
+        let refused = refusal(ProblemCode::LimitReached, "full");
+        assert!(send(&socket, 0, &refused, &[], Duration::from_secs(30)).await);
+        discard_unread(&socket);
+        assert!(client.send(b"more").await.is_err());
+        drop(socket);
+        let mut buffer = vec![0; MAX_PACKET];
+        let length = client.recv(&mut buffer).await.unwrap().bytes_read();
+        assert!(buffer[..length].windows(4).any(|it| it == b"full"));
+        assert_eq!(client.recv(&mut buffer).await.unwrap().bytes_read(), 0);
+    }
 }

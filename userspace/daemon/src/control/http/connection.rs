@@ -1,6 +1,7 @@
 //! Connections: accepted, limited in number and time, served, and closed in order.
 
 use std::io;
+use std::os::fd::AsFd as _;
 use std::time::Duration;
 
 use axum::Router;
@@ -208,7 +209,13 @@ fn peer_of(stream: &UnixStream) -> io::Result<Peer> {
     // The pid is 0 if it is not visible from the daemon's namespace.
     let pid = credentials.pid().and_then(|pid| u32::try_from(pid).ok());
     let (uid, gid) = (credentials.uid(), credentials.gid());
-    Ok(Peer::read(uid, gid, pid.unwrap_or(0), Via::Control))
+    Ok(Peer::read(
+        stream.as_fd(),
+        uid,
+        gid,
+        pid.unwrap_or(0),
+        Via::Control,
+    ))
 }
 
 /// The answer to every request of a connection without a place.
