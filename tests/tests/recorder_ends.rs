@@ -11,8 +11,8 @@ use onair_tests::{
     Config, Control, Daemon, Deadline, Dice, Frozen, Raster, Rig, Viewer, send, until, wait_for,
 };
 use onair_types::{
-    PartOutcome, RecordingEnd, RecordingState, RecordingSummary, RecordingView, SessionCounters,
-    ShutdownSummary, Source,
+    HealthStatus, PartOutcome, RecordingEnd, RecordingState, RecordingSummary, RecordingView,
+    SessionCounters, SessionProblemKind, ShutdownSummary, Source,
 };
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -323,8 +323,28 @@ fn disk_that_does_not_answer_for_a_while_then_a_counted_gap_and_a_client_loses_n
         Ok((view.counts.dropped.get("ring_full") > Some(&100)).then_some(view))
     })?;
     assert!(degraded.counts.pending > 0, "{degraded:#?}");
+    let problem = control.await_problem("in", SessionProblemKind::RecordingLoses)?;
+    assert!(
+        problem.detail.starts_with("recording slow has lost "),
+        "{problem:?}"
+    );
+    let health = control.health()?;
+    assert_eq!(health.status, HealthStatus::Degraded);
+    assert!(
+        health
+            .problems
+            .iter()
+            .any(|it| it.contains("session in: recording slow")),
+        "{health:#?}"
+    );
+    let view = control.recording("slow")?;
+    assert_eq!(view.state, RecordingState::Degraded, "{view:#?}");
     frames_come(&mut control, 20)?;
     drop(frozen);
+    wait_for("no more to be lost", 30, || {
+        let over = control.show("in")?.problems.is_empty();
+        Ok(over && control.recording("slow")?.state == RecordingState::Recording)
+    })?;
     frames_come(&mut control, 20)?;
     control.stop("out")?;
     let seen = viewer.finish(&mut control, Deadline::seconds(20))?;
@@ -339,6 +359,10 @@ fn disk_that_does_not_answer_for_a_while_then_a_counted_gap_and_a_client_loses_n
     assert_eq!(view.counts.written, view.counts.accepted, "{view:#?}");
     assert!(view.counts.dropped["ring_full"] > 100, "{view:#?}");
     assert!(view.gaps > 0, "{view:#?}");
+    assert_eq!(view.counts.missing, view.counts.dropped["ring_full"]);
+    let again = onair_tests::onairctl(&rig, "record stop slow")?;
+    let missing = format!("warning: {} of ", view.counts.missing);
+    assert!(again.code == 7 && again.err.contains(&missing), "{again:?}");
     let file = &files(&view)[0];
     assert_eq!(capinfos(file)?, view.counts.written);
     // The gap stands in the file, where others read it: as many as are missing.

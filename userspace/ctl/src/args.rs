@@ -39,7 +39,8 @@ Exit codes:
   3  the daemon cannot be reached or does not answer
   4  the session is in use (also: verdict and --dry-run, if the operation would be refused)
   5  no such session, attachment or recording, or it is gone
-  6  a certificate is invalid"
+  6  a certificate is invalid
+  7  a recording has ended, and packets are missing in it"
 )]
 pub(crate) struct Cli {
     /// Control socket of the daemon

@@ -26,6 +26,8 @@ pub(crate) const ABSENT: u8 = 5;
 
 /// A certificate is invalid.
 pub(crate) const FORGED: u8 = 6;
+/// A recording has ended, and packets are missing in it.
+pub(crate) const INCOMPLETE: u8 = 7;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]

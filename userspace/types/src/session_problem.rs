@@ -47,18 +47,21 @@ pub enum SessionProblemKind {
     SourceGone,
     /// Receive: a client has used its quota, so its frames are dropped.
     SlowClient,
+    /// A running recording of the session does not keep all packets.
+    RecordingLoses,
 }
 
 texts! {
     SessionProblemKind:
     LinkDown "link_down", PeerUnresolved "peer_unresolved", PeerBroadcast "peer_broadcast",
     TwoSources "two_sources", WrongFormat "wrong_format", GroupNotJoined "group_not_joined", QuerierGone "querier_gone",
-    SourceStopped "source_stopped", SourceGone "source_gone", SlowClient "slow_client"
+    SourceStopped "source_stopped", SourceGone "source_gone", SlowClient "slow_client",
+    RecordingLoses "recording_loses"
 }
 
 impl SessionProblemKind {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::LinkDown,
         Self::PeerUnresolved,
         Self::PeerBroadcast,
@@ -69,6 +72,7 @@ impl SessionProblemKind {
         Self::SourceStopped,
         Self::SourceGone,
         Self::SlowClient,
+        Self::RecordingLoses,
     ];
 
     /// Whether the daemon's health reports it. A slow client harms no other; an operator stopped a source.

@@ -43,6 +43,8 @@ pub(super) struct Traffic {
     format: Growth,
     /// The clients' dropped frames, by attachment.
     slow: Vec<(u64, Growth)>,
+    /// The recordings that do not keep all packets, each with its reason.
+    pub(super) degraded_recordings: Vec<String>,
 }
 
 impl Session {
@@ -117,6 +119,7 @@ impl Session {
         found.extend(self.querier_problem());
         found.extend(self.source_problems(&counted, now));
         found.extend(self.slow_clients(now));
+        found.extend(self.recording_problem());
         found
     }
 
