@@ -181,7 +181,6 @@ mod tests {
             ("session destroy x --wait -5", "cannot be negative"),
             ("session destroy x --wait --dry-run", "no duration"),
             ("session flush x --wait -5s", "cannot be negative"),
-            ("session snapshot x -o p --wait -5s", "cannot be negative"),
             ("session blockers x --watch=-5s", "cannot be negative"),
             ("--timeout -5s health", "cannot be negative"),
             ("certificate list --since -5s", "cannot be negative"),
