@@ -173,6 +173,54 @@ fn daemon_terminated_at_random_moments_under_traffic_then_files_are_whole_and_th
 }
 
 #[test]
+#[expect(non_snake_case, reason = "the name that the requirements give")]
+fn system__data_integrity__then_no_loss() -> Result<()> {
+    let mut dice = Dice::new(0x00da_7a00);
+    let mut rig = rig()?;
+    for round in 0..3 {
+        let names = ["one", "other"].map(|it| format!("{it}{round}"));
+        let recordings = names.each_ref().map(|it| (&**it, "pcapng"));
+        let mut control = recorded(&rig, Raster::SMALL, &recordings)?;
+        frames_come(&mut control, 5)?;
+        // Any moment will do: this is no waiting for something.
+        std::thread::sleep(Duration::from_micros(dice.roll(300_000)));
+        let (status, summary) = rig.terminated()?;
+        assert_eq!(status, 0, "{summary:#?}");
+        let mut films = Vec::new();
+        for name in &names {
+            let recording = exact(&summary, name)?;
+            let counts = &recording.counts;
+            let after_the_end = counts.dropped.get("not_accepting").copied();
+            assert_eq!(counts.missing, 0, "{counts:#?}");
+            assert_eq!(counts.lost_in_all(), 0, "{counts:#?}");
+            let accepted = counts.arrived - after_the_end.unwrap_or(0);
+            let packets = tshark(&whole(&rig, &recording))?;
+            assert_eq!(packets.len() as u64, accepted, "{counts:#?}");
+            films.push(packets);
+        }
+        // From the first packet on, each once and in order: RTP's own numbers, and the same bytes in both.
+        for packets in &films {
+            let numbers = packets.iter().map(|it| &it.payload[2..4]);
+            let numbers: Vec<_> = numbers
+                .map(|it| u16::from_be_bytes([it[0], it[1]]))
+                .collect();
+            let is_next = |it: &[u16]| it[1] == it[0].wrapping_add(1);
+            assert!(
+                numbers.windows(2).all(is_next),
+                "round {round}: {numbers:?}"
+            );
+        }
+        let same = films[0].iter().zip(&films[1]);
+        assert!(
+            same.into_iter()
+                .all(|(one, other)| one.payload == other.payload)
+        );
+        rig.start_daemon()?;
+    }
+    Ok(())
+}
+
+#[test]
 fn daemon_terminated_at_the_time_when_a_recording_ends_by_itself_then_it_ends_once_and_is_whole()
 -> Result<()> {
     let mut dice = Dice::new(0x0d1c_e0b6);
