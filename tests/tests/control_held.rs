@@ -3,10 +3,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
-use onair_stage::time_scale;
+use anyhow::{Context as _, Result};
 use onair_tests::{
     Control, Frozen, HangingFile, Raster, Rig, TestClient, only_child, program, send, wait_for,
 };
@@ -14,22 +12,9 @@ use onair_types::{SessionState, Source};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-/// What an operator waits for `health` at most, of 100 requests 99.
-fn p99() -> Duration {
-    Duration::from_millis(100) * time_scale()
-}
-
-/// Asks for `health` for three seconds. The time that 99 of 100 answers took at most.
-fn health_p99(control: &mut Control) -> Result<Duration> {
-    let begin = Instant::now();
-    let mut took = Vec::new();
-    while begin.elapsed() < Duration::from_secs(3) || took.len() < 100 {
-        let asked = Instant::now();
-        control.health()?;
-        took.push(asked.elapsed());
-    }
-    took.sort_unstable();
-    Ok(took[took.len() * 99 / 100])
+/// Health answers each of 100 requests. How fast: P20 and P25 of the benchmark.
+fn answers(control: &mut Control) -> Result<()> {
+    (0..100).try_for_each(|_| control.health().map(drop))
 }
 
 /// A send session `cam` with frames that wait to be sent, whose poller does not run; it was stopped and
@@ -63,7 +48,7 @@ fn session_destroyed_while_a_start_waits_for_its_poller_then_refused_at_once_and
     refusal.refused(409, "running")?;
     drop(frozen);
     control.await_state("cam", SessionState::Running)?;
-    assert!(health_p99(&mut control)? < p99());
+    answers(&mut control)?;
     control.stop("cam")?;
     client.leave()?;
     control.destroy_wait("cam")?;
@@ -86,9 +71,8 @@ fn client_with_thousands_of_callers_is_stopped_by_sigstop_then_health_answers() 
     for number in 0..SESSIONS {
         control.stop(format!("cam{number}"))?;
     }
-    let took = health_p99(&mut control)?;
+    answers(&mut control)?;
     client.thaw()?;
-    ensure!(took < p99(), "health took {took:?}");
     client.returned(usize::from(SESSIONS) * CALLERS)?;
     client.leave()?;
     for number in 0..SESSIONS {
@@ -117,8 +101,7 @@ fn crowded_client(rig: &Rig, program: &Path) -> Result<(TestClient, Pid)> {
 /// Stops `cam`, has all threads of its client looked at, and starts it again. Health answers.
 fn is_served(control: &mut Control, when: &str) -> Result<()> {
     control.stop("cam")?;
-    let took = health_p99(control)?;
-    ensure!(took < p99(), "{when}: health took {took:?}");
+    answers(control).with_context(|| when.to_owned())?;
     // Each list of blockers, each refusal, has all threads looked at.
     for _ in 0..3 {
         control.blockers("cam")?;
@@ -151,14 +134,8 @@ fn client_with_8000_threads_in_a_pid_namespace_counts_itself_inside_and_its_prog
     kill_process(process, Signal::STOP)?;
     is_served(&mut control, "it stands, and its file hangs")?;
     control.stop("cam")?;
-    let begun = Instant::now();
     rig.daemon()?.running().signal(Signal::TERM)?;
     wait_for("the end to begin", 20, || Ok(!control.health()?.ready))?;
-    let took = begun.elapsed();
-    ensure!(
-        took < Duration::from_secs(1),
-        "the end began after {took:?}"
-    );
     kill_process(process, Signal::KILL)?;
     drop(file);
     Ok(())

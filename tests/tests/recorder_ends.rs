@@ -11,8 +11,8 @@ use onair_tests::{
     Config, Control, Daemon, Deadline, Dice, Frozen, Raster, Rig, Viewer, send, until, wait_for,
 };
 use onair_types::{
-    PartOutcome, RecordingEnd, RecordingState, RecordingSummary, RecordingView, SessionCounters,
-    ShutdownSummary, Source,
+    HealthStatus, PartOutcome, RecordingEnd, RecordingState, RecordingSummary, RecordingView,
+    SessionCounters, SessionProblemKind, ShutdownSummary, Source,
 };
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -173,6 +173,54 @@ fn daemon_terminated_at_random_moments_under_traffic_then_files_are_whole_and_th
 }
 
 #[test]
+#[expect(non_snake_case, reason = "the name that the requirements give")]
+fn system__data_integrity__then_no_loss() -> Result<()> {
+    let mut dice = Dice::new(0x00da_7a00);
+    let mut rig = rig()?;
+    for round in 0..3 {
+        let names = ["one", "other"].map(|it| format!("{it}{round}"));
+        let recordings = names.each_ref().map(|it| (&**it, "pcapng"));
+        let mut control = recorded(&rig, Raster::SMALL, &recordings)?;
+        frames_come(&mut control, 5)?;
+        // Any moment will do: this is no waiting for something.
+        std::thread::sleep(Duration::from_micros(dice.roll(300_000)));
+        let (status, summary) = rig.terminated()?;
+        assert_eq!(status, 0, "{summary:#?}");
+        let mut films = Vec::new();
+        for name in &names {
+            let recording = exact(&summary, name)?;
+            let counts = &recording.counts;
+            let after_the_end = counts.dropped.get("not_accepting").copied();
+            assert_eq!(counts.missing, 0, "{counts:#?}");
+            assert_eq!(counts.lost_in_all(), 0, "{counts:#?}");
+            let accepted = counts.arrived - after_the_end.unwrap_or(0);
+            let packets = tshark(&whole(&rig, &recording))?;
+            assert_eq!(packets.len() as u64, accepted, "{counts:#?}");
+            films.push(packets);
+        }
+        // From the first packet on, each once and in order: RTP's own numbers, and the same bytes in both.
+        for packets in &films {
+            let numbers = packets.iter().map(|it| &it.payload[2..4]);
+            let numbers: Vec<_> = numbers
+                .map(|it| u16::from_be_bytes([it[0], it[1]]))
+                .collect();
+            let is_next = |it: &[u16]| it[1] == it[0].wrapping_add(1);
+            assert!(
+                numbers.windows(2).all(is_next),
+                "round {round}: {numbers:?}"
+            );
+        }
+        let same = films[0].iter().zip(&films[1]);
+        assert!(
+            same.into_iter()
+                .all(|(one, other)| one.payload == other.payload)
+        );
+        rig.start_daemon()?;
+    }
+    Ok(())
+}
+
+#[test]
 fn daemon_terminated_at_the_time_when_a_recording_ends_by_itself_then_it_ends_once_and_is_whole()
 -> Result<()> {
     let mut dice = Dice::new(0x0d1c_e0b6);
@@ -323,8 +371,28 @@ fn disk_that_does_not_answer_for_a_while_then_a_counted_gap_and_a_client_loses_n
         Ok((view.counts.dropped.get("ring_full") > Some(&100)).then_some(view))
     })?;
     assert!(degraded.counts.pending > 0, "{degraded:#?}");
+    let problem = control.await_problem("in", SessionProblemKind::RecordingLoses)?;
+    assert!(
+        problem.detail.starts_with("recording slow has lost "),
+        "{problem:?}"
+    );
+    let health = control.health()?;
+    assert_eq!(health.status, HealthStatus::Degraded);
+    assert!(
+        health
+            .problems
+            .iter()
+            .any(|it| it.contains("session in: recording slow")),
+        "{health:#?}"
+    );
+    let view = control.recording("slow")?;
+    assert_eq!(view.state, RecordingState::Degraded, "{view:#?}");
     frames_come(&mut control, 20)?;
     drop(frozen);
+    wait_for("no more to be lost", 30, || {
+        let over = control.show("in")?.problems.is_empty();
+        Ok(over && control.recording("slow")?.state == RecordingState::Recording)
+    })?;
     frames_come(&mut control, 20)?;
     control.stop("out")?;
     let seen = viewer.finish(&mut control, Deadline::seconds(20))?;
@@ -339,6 +407,10 @@ fn disk_that_does_not_answer_for_a_while_then_a_counted_gap_and_a_client_loses_n
     assert_eq!(view.counts.written, view.counts.accepted, "{view:#?}");
     assert!(view.counts.dropped["ring_full"] > 100, "{view:#?}");
     assert!(view.gaps > 0, "{view:#?}");
+    assert_eq!(view.counts.missing, view.counts.dropped["ring_full"]);
+    let again = onair_tests::onairctl(&rig, "record stop slow")?;
+    let missing = format!("warning: {} of ", view.counts.missing);
+    assert!(again.code == 7 && again.err.contains(&missing), "{again:?}");
     let file = &files(&view)[0];
     assert_eq!(capinfos(file)?, view.counts.written);
     // The gap stands in the file, where others read it: as many as are missing.

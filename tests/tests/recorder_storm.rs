@@ -50,8 +50,7 @@ fn packets_by_tshark(file: &Path) -> Result<u64> {
 }
 
 #[test]
-#[expect(non_snake_case, reason = "the name that the requirements give")]
-fn system__data_integrity__then_no_loss() -> Result<()> {
+fn recorder_of_64_producers_ended_at_any_moment_then_no_loss() -> Result<()> {
     let stage = Stage::open("storm")?;
     let mut dice = Dice::new(5);
     let mut written = 0;

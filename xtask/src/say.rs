@@ -56,9 +56,12 @@ pub(crate) fn wait<T>(what: impl Display, work: impl FnOnce(&ProgressBar) -> T) 
     result
 }
 
-/// Times of steps, for the summary.
+/// Times of steps, and what was left out, for the summary.
 #[derive(Default)]
-pub(crate) struct Times(Vec<(String, Duration)>);
+pub(crate) struct Times {
+    steps: Vec<(String, Duration)>,
+    left_out: Vec<String>,
+}
 
 impl Times {
     /// Does `work` under the title `what`, and notes how long it took.
@@ -66,30 +69,38 @@ impl Times {
         step(&what);
         let begin = Instant::now();
         let result = work();
-        self.0.push((what.to_string(), begin.elapsed()));
+        self.steps.push((what.to_string(), begin.elapsed()));
         result
     }
 
-    /// A line a step, and the sum.
+    /// Notes what does not run on this machine.
+    pub(crate) fn leave_out(&mut self, what: impl Display) {
+        self.left_out.push(what.to_string());
+    }
+
+    /// A line a step, the sum, and what was left out.
     pub(crate) fn summary(&self) {
         step("Summary");
         let width = self
-            .0
+            .steps
             .iter()
             .map(|(what, _)| what.chars().count())
             .max()
             .unwrap_or(0);
-        for (what, time) in &self.0 {
+        for (what, time) in &self.steps {
             note(format_args!(
                 "{what:<width$}  {:>7.1} s",
                 time.as_secs_f64()
             ));
         }
-        let all: Duration = self.0.iter().map(|(_, time)| *time).sum();
+        let all: Duration = self.steps.iter().map(|(_, time)| *time).sum();
         note(format_args!(
             "{:<width$}  {:>7.1} s",
             "all",
             all.as_secs_f64()
         ));
+        for what in &self.left_out {
+            warning(format_args!("left out: {what}"));
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-use onair_stage::{Deadline, Snapshot, Stage, take_down_leftovers};
+use onair_stage::{Deadline, Snapshot, Stage, output, take_down_leftovers};
 
 use crate::cargo::{
     SYSTEM, SYSTEM_TESTS, cargo, cargo_with, messages, root, streamed, supervised, target,
@@ -138,21 +138,44 @@ fn steps(arguments: &Arguments, times: &mut Times) -> Result<()> {
         // By itself: nothing else may be built with the points at which it dies.
         cargo(&VICTIM)
     })?;
+    let netem = netem()?;
+    if let Netem::Absent = netem {
+        times.leave_out("tests that need netem: this kernel has none (CONFIG_NET_SCH_NETEM)");
+    }
     times.step("Whole-system tests", || {
-        whole_system(arguments.slow, &filters)
+        whole_system(arguments.slow, netem, &filters)
     })?;
     if all && !arguments.fast {
         let left_out = times.step("On Debian 12's own kernel", vm::short)?;
         if let Some(reason) = left_out {
-            say::warning(format_args!("no virtual machine here, left out: {reason}"));
+            times.leave_out(format_args!("no virtual machine here: {reason}"));
         }
     }
     Ok(())
 }
 
+/// Whether this kernel can disturb a network itself.
+#[derive(Clone, Copy)]
+enum Netem {
+    Present,
+    Absent,
+}
+
+fn netem() -> Result<Netem> {
+    let stage = Stage::open("netem")?;
+    let line = format!("-n {} qdisc add dev lo root netem", stage.namespace());
+    let tried = output("tc", &line.split(' ').collect::<Vec<_>>());
+    stage.take_down()?;
+    match tried {
+        Ok(_) => Ok(Netem::Present),
+        Err(error) if format!("{error:#}").contains("qdisc kind is unknown") => Ok(Netem::Absent),
+        Err(error) => Err(error),
+    }
+}
+
 /// The whole-system tests, with the progress of each. The daemon's own integration tests have been run with
 /// the unit tests.
-fn whole_system(is_slow: bool, filters: &[&str]) -> Result<()> {
+fn whole_system(is_slow: bool, netem: Netem, filters: &[&str]) -> Result<()> {
     let mut build = vec!["test", "--release", "--no-run", "--test", SYSTEM_TESTS];
     build.extend(SYSTEM);
     let built = messages(&build)?;
@@ -162,7 +185,12 @@ fn whole_system(is_slow: bool, filters: &[&str]) -> Result<()> {
         .find_map(|it| it["executable"].as_str())
         .context("cargo named no program of the whole-system tests")?;
     // One at a time: each has the machine's cores and the probe to itself.
-    let options = [&["--test-threads", "1"], filters].concat();
+    // The ignored ones are those that need netem.
+    let ignored: &[&str] = match netem {
+        Netem::Present => &["--include-ignored"],
+        Netem::Absent => &[],
+    };
+    let options = [&["--test-threads", "1"], ignored, filters].concat();
     say::command(format_args!("{program} {}", options.join(" ")));
     let mut tests = TestTimes::open();
     let prepare = |command: &mut Command| {

@@ -39,7 +39,8 @@ Exit codes:
   3  the daemon cannot be reached or does not answer
   4  the session is in use (also: verdict and --dry-run, if the operation would be refused)
   5  no such session, attachment or recording, or it is gone
-  6  a certificate is invalid"
+  6  a certificate is invalid
+  7  a recording has ended, and packets are missing in it"
 )]
 pub(crate) struct Cli {
     /// Control socket of the daemon
@@ -121,6 +122,8 @@ pub(crate) enum InvalidArgument {
     Depth(String),
     #[error("{0:?} is no size: write it as 65536, 500MB or 2GiB")]
     Size(String),
+    #[error("write it as 25 or 30000/1001")]
+    Rate,
     #[error("give destroy, destroy_wait, shutdown, abort or quarantine")]
     Operation,
 }
@@ -180,7 +183,6 @@ mod tests {
             ("session destroy x --wait -5", "cannot be negative"),
             ("session destroy x --wait --dry-run", "no duration"),
             ("session flush x --wait -5s", "cannot be negative"),
-            ("session snapshot x -o p --wait -5s", "cannot be negative"),
             ("session blockers x --watch=-5s", "cannot be negative"),
             ("--timeout -5s health", "cannot be negative"),
             ("certificate list --since -5s", "cannot be negative"),

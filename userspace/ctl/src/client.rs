@@ -17,7 +17,6 @@ use serde_json::Value;
 use tokio::net::UnixStream;
 
 use crate::failure::Failure;
-use crate::reach::Socket;
 use crate::stream::Stream;
 
 /// A client of the control socket.
@@ -70,20 +69,56 @@ impl Client {
         input: Sent,
         extra: Duration,
     ) -> Result<Answer<O::Document>, Failure> {
+        let whole = self.whole::<O>(target, input, extra).await?;
+        if O::ENTRY.shape == Shape::Text && whole.status.is_success() {
+            let text = String::from_utf8_lossy(&whole.bytes).into_owned();
+            return Ok(Answer::new(Value::String(text)));
+        }
+        Ok(Answer::new(whole.understand()?))
+    }
+
+    /// Requests an operation that answers with bytes, and may take `extra` longer than others.
+    pub(crate) async fn bytes<O: ApiOperation>(
+        &self,
+        target: &O::Target,
+        input: Sent,
+        extra: Duration,
+    ) -> Result<Bytes, Failure> {
+        let whole = self.whole::<O>(target, input, extra).await?;
+        if whole.status.is_success() {
+            return Ok(whole.bytes);
+        }
+        whole.understand()?;
+        Err(Failure::Alien(format!(
+            "HTTP {} and no bytes",
+            whole.status
+        )))
+    }
+
+    async fn whole<O: ApiOperation>(
+        &self,
+        target: &O::Target,
+        input: Sent,
+        extra: Duration,
+    ) -> Result<Whole, Failure> {
         let patience = self.patience.saturating_add(extra);
         let exchange = async {
             let response = self.request::<O>(target, input, HeaderMap::new()).await?;
-            let (status, is_problem) = (response.status(), is_problem(&response));
-            let body = response.into_body().collect().await;
-            let bytes = body.map_err(|e| self.broken(e))?.to_bytes();
-            if O::ENTRY.shape == Shape::Text && status.is_success() {
-                return Ok(Value::String(String::from_utf8_lossy(&bytes).into_owned()));
-            }
-            understand(status, is_problem, &bytes)
+            self.read(response).await
         };
         let answer = tokio::time::timeout(patience, exchange).await;
-        let value = answer.unwrap_or_else(|_| Err(self.no_answer(patience)));
-        Ok(Answer::new(value?))
+        answer.unwrap_or_else(|_| Err(self.no_answer(patience)))
+    }
+
+    async fn read(&self, response: Response<Incoming>) -> Result<Whole, Failure> {
+        let (status, is_problem) = (response.status(), is_problem(&response));
+        let body = response.into_body().collect().await;
+        let bytes = body.map_err(|error| self.broken(error))?.to_bytes();
+        Ok(Whole {
+            status,
+            is_problem,
+            bytes,
+        })
     }
 
     /// Follows the server-sent events, starting after the event `after`.
@@ -105,9 +140,7 @@ impl Client {
         if status == StatusCode::OK && !is_problem {
             return Ok(Stream::new(self.clone(), response.into_body()));
         }
-        let body = response.into_body().collect().await;
-        let bytes = body.map_err(|e| self.broken(e))?.to_bytes();
-        match understand(status, is_problem, &bytes) {
+        match self.read(response).await?.understand() {
             Err(failure) => Err(failure),
             Ok(_) => Err(Failure::Alien(format!("HTTP {status} and no events"))),
         }
@@ -152,7 +185,6 @@ impl Client {
             UnixStream::connect(&self.socket)
                 .await
                 .map_err(|error| Failure::Unreachable {
-                    kind: Socket::Control,
                     socket: self.socket.clone(),
                     error,
                 })?;
@@ -185,15 +217,27 @@ fn is_problem(response: &Response<Incoming>) -> bool {
     kind.is_some_and(|kind| kind.as_bytes() == Problem::MEDIA_TYPE.as_bytes())
 }
 
-fn understand(status: StatusCode, is_problem: bool, bytes: &[u8]) -> Result<Value, Failure> {
-    let alien = |error: &dyn std::fmt::Display| Failure::Alien(format!("HTTP {status}: {error}"));
-    if is_problem {
-        let problem = serde_json::from_slice(bytes).map_err(|e| alien(&e))?;
-        return Err(Failure::Refused(problem));
+/// An answer of HTTP, read to its end.
+struct Whole {
+    status: StatusCode,
+    is_problem: bool,
+    bytes: Bytes,
+}
+
+impl Whole {
+    /// The document, or the problem.
+    fn understand(&self) -> Result<Value, Failure> {
+        let status = self.status;
+        let alien =
+            |error: &dyn std::fmt::Display| Failure::Alien(format!("HTTP {status}: {error}"));
+        if self.is_problem {
+            let problem = serde_json::from_slice(&self.bytes).map_err(|e| alien(&e))?;
+            return Err(Failure::Refused(problem));
+        }
+        // Health of a daemon that is not ready is 503 with a document.
+        if !status.is_success() && status != StatusCode::SERVICE_UNAVAILABLE {
+            return Err(alien(&"an error without a problem document"));
+        }
+        serde_json::from_slice(&self.bytes).map_err(|e| alien(&e))
     }
-    // Health of a daemon that is not ready is 503 with a document.
-    if !status.is_success() && status != StatusCode::SERVICE_UNAVAILABLE {
-        return Err(alien(&"an error without a problem document"));
-    }
-    serde_json::from_slice(bytes).map_err(|e| alien(&e))
 }

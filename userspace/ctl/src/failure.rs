@@ -9,8 +9,7 @@ use onair_types::{Problem, ProblemCode};
 
 use crate::args::{Cli, Noun};
 use crate::command::session;
-use crate::reach::{self, Socket};
-use crate::{flags, output, render};
+use crate::{flags, output, reach, render};
 
 /// Success.
 pub(crate) const DONE: u8 = 0;
@@ -27,14 +26,15 @@ pub(crate) const ABSENT: u8 = 5;
 
 /// A certificate is invalid.
 pub(crate) const FORGED: u8 = 6;
+/// A recording has ended, and packets are missing in it.
+pub(crate) const INCOMPLETE: u8 = 7;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     /// The connection to the socket failed.
-    #[error("cannot reach the daemon at {}: {error}: {}", socket.display(), reach::advice(error, *kind, socket))]
+    #[error("cannot reach the daemon at {}: {error}: {}", socket.display(), reach::advice(error, socket))]
     Unreachable {
-        kind: Socket,
         socket: PathBuf,
         error: std::io::Error,
     },
@@ -68,9 +68,6 @@ pub(crate) enum Failure {
         "the answer does not match this API ({0}): check that onaird of this version listens on the socket"
     )]
     Alien(String),
-    /// No frame for a picture.
-    #[error("{0}")]
-    NoFrame(&'static str),
     /// An input file is unusable.
     #[error("{0}")]
     Input(String),
@@ -88,9 +85,7 @@ impl Failure {
             | Self::Broken { .. }
             | Self::Ended { .. } => UNREACHABLE,
             Self::Input(_) => USAGE,
-            Self::Alien(_) | Self::NoFrame(_) | Self::Output(_) | Self::NoDaemonProgram { .. } => {
-                REFUSED
-            }
+            Self::Alien(_) | Self::Output(_) | Self::NoDaemonProgram { .. } => REFUSED,
             Self::Refused(problem) => match problem.code {
                 ProblemCode::Busy | ProblemCode::DeadlinePassed | ProblemCode::Quarantined => BUSY,
                 ProblemCode::NoSuchSession

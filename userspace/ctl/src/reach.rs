@@ -6,28 +6,15 @@ use std::path::Path;
 
 use rustix::process::{getegid, geteuid, getgroups};
 
-/// A socket of the daemon.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Socket {
-    Control,
-    Attach,
-}
-
-/// What to do about `error` of a connection to `path`.
-pub(crate) fn advice(error: &Error, kind: Socket, path: &Path) -> String {
-    let text = match (error.kind(), kind) {
-        (ErrorKind::NotFound, Socket::Control) => {
-            "start onaird, or give its socket with --socket or ONAIR_SOCKET"
-        }
-        (ErrorKind::NotFound, Socket::Attach) => {
-            "start onaird, or give its attach socket with --attach-socket or ONAIR_ATTACH"
-        }
-        (ErrorKind::ConnectionRefused, _) => {
+/// What to do about `error` of a connection to the control socket at `path`.
+pub(crate) fn advice(error: &Error, path: &Path) -> String {
+    let text = match error.kind() {
+        ErrorKind::NotFound => "start onaird, or give its socket with --socket or ONAIR_SOCKET",
+        ErrorKind::ConnectionRefused => {
             "no process listens on it (the daemon was killed); start onaird"
         }
-        (ErrorKind::PermissionDenied, _) => return permission(path, &User::current()),
-        (_, Socket::Control) => "check that the path is onaird's control socket",
-        (_, Socket::Attach) => "check that the path is onaird's attach socket",
+        ErrorKind::PermissionDenied => return permission(path, &User::current()),
+        _ => "check that the path is onaird's control socket",
     };
     text.to_owned()
 }

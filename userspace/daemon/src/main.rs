@@ -71,12 +71,21 @@ struct Arguments {
     summary_json: Option<PathBuf>,
 }
 
+/// Why the value of `--duration` is invalid.
+#[derive(Debug, thiserror::Error)]
+enum InvalidDuration {
+    #[error("a duration cannot be negative: write it as 90s or 2h")]
+    Negative,
+    #[error("{0}: write it as 90s or 2h")]
+    Form(humantime::DurationError),
+}
+
 /// Parses the value of `--duration`.
-fn duration(text: &str) -> Result<Duration, String> {
+fn duration(text: &str) -> Result<Duration, InvalidDuration> {
     if text.starts_with('-') {
-        return Err("a duration cannot be negative: write it as 90s or 2h".to_owned());
+        return Err(InvalidDuration::Negative);
     }
-    humantime::parse_duration(text).map_err(|error| format!("{error}: write it as 90s or 2h"))
+    humantime::parse_duration(text).map_err(InvalidDuration::Form)
 }
 
 fn main() -> ExitCode {

@@ -274,7 +274,7 @@ impl Services {
             PollerEvent::GroupJoined { membership, joined } => {
                 if let Err(error) = joined {
                     let (port, group) = (&membership.port, membership.group);
-                    tracing::error!(port, %group, error, "the kernel did not join a group");
+                    tracing::error!(port, %group, %error, "the kernel did not join a group");
                 }
                 self.dataplane.joined(membership, joined.clone());
             }

@@ -95,6 +95,28 @@ impl Counts {
         self.pending += other.pending;
     }
 
+    /// Events that the recorder or its disk failed to keep. Not those after the end, and not those
+    /// that are in no frame because of the sender or the network.
+    #[must_use]
+    pub const fn missing(&self) -> u64 {
+        // No `..`: a new reason must be judged here.
+        let Dropped {
+            ring_full,
+            disk_full,
+            disk_fault,
+            not_accepting: _,
+        } = self.dropped;
+        let Lost {
+            disk_full: unwritten,
+            disk_fault: broken,
+            removed,
+            incomplete_frame: _,
+            no_frame: _,
+            killed,
+        } = self.lost;
+        ring_full + disk_full + disk_fault + unwritten + broken + removed + killed
+    }
+
     /// Whether both sums are correct.
     #[must_use]
     pub const fn balance(&self) -> bool {

@@ -56,6 +56,8 @@ pub enum SessionProblemKind {
     SourceGone,
     /// Receive: a client has used its quota, so its frames are dropped.
     SlowClient,
+    /// A running recording of the session does not keep all packets.
+    RecordingLoses,
 }
 
 texts! {
@@ -63,12 +65,13 @@ texts! {
     LinkDown "link_down", PeerUnresolved "peer_unresolved", PeerBroadcast "peer_broadcast",
     TwoSources "two_sources", SenderChanged "sender_changed", WrongFormat "wrong_format",
     NoSignal "no_signal", Impaired "impaired", Timestamps "timestamps", GroupNotJoined "group_not_joined", QuerierGone "querier_gone",
-    SourceStopped "source_stopped", SourceGone "source_gone", SlowClient "slow_client"
+    SourceStopped "source_stopped", SourceGone "source_gone", SlowClient "slow_client",
+    RecordingLoses "recording_loses"
 }
 
 impl SessionProblemKind {
     /// Every kind.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::LinkDown,
         Self::PeerUnresolved,
         Self::PeerBroadcast,
@@ -83,6 +86,7 @@ impl SessionProblemKind {
         Self::SourceStopped,
         Self::SourceGone,
         Self::SlowClient,
+        Self::RecordingLoses,
     ];
 
     /// Whether the daemon's health reports it. A slow client harms no other; an operator stopped a source.
@@ -110,7 +114,7 @@ impl SessionProblemKind {
             Self::Impaired => SignalState::Impaired,
             Self::Timestamps => SignalState::Timestamps,
             // Frames arrive; a client or a switch may do without them.
-            Self::QuerierGone | Self::SlowClient => SignalState::Ok,
+            Self::QuerierGone | Self::SlowClient | Self::RecordingLoses => SignalState::Ok,
         }
     }
 }

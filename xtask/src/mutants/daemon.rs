@@ -55,7 +55,7 @@ mutants! {
     "recording: its manifest is not synced" => System("durability::recording_finished");
     "recording: its folder is not synced" => System("durability::recording_finished");
     // The recorder.
-    "recorder: takes no event" => System("recorder_storm::system__data_integrity__then_no_loss");
+    "recorder: takes no event" => System("recorder_ends::system__data_integrity__then_no_loss");
     "recorder: does not drain at the end" => File("onair-record", "record", "drain_thread__final_drain");
     "recorder: the end does not wake the drain thread" =>
         File("onair-record", "record", "drain_thread__shutdown_wake");

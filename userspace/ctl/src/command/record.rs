@@ -14,7 +14,7 @@ use onair_types::{
 use super::{show, wait};
 use crate::args::{Cli, InvalidArgument, duration};
 use crate::client::{Answer, Client};
-use crate::failure::{DONE, Failure, REFUSED};
+use crate::failure::{DONE, Failure, INCOMPLETE, REFUSED};
 use crate::render;
 
 /// Longest `recorder.finish_ms`, after which the daemon answers a stop.
@@ -29,9 +29,9 @@ pub(crate) enum Verb {
     Start(Box<Start>),
     /// End a recording and wait until its files are complete. Does nothing if it has ended
     #[command(after_help = "\
-The recording accepts no packet after this. Exit code 0: its files are complete and on disk; 1: it
-failed; 4: the files are not complete after recorder.finish_ms. `onairctl record show` then reports when
-they are.
+The recording accepts no packet after this. Exit code 0: its files are complete and on disk; 7: the same,
+but packets are missing in them, as the warning says; 1: it failed; 4: the files are not complete after
+recorder.finish_ms. `onairctl record show` then reports when they are.
 
 Examples:
   onairctl record stop cam1-take2
@@ -73,7 +73,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Returns when the recording accepts packets; with --wait, when it has ended (exit code 0: its files are
-complete; 1: it failed). Ctrl-C ends the wait; the recording continues. `onairctl record stop`,
+complete; 7: the same, but packets are missing in them, as the warning says; 1: it failed). Ctrl-C ends the wait; the recording continues. `onairctl record stop`,
 --duration, --size, the end of the session and the end of the daemon each end a recording. pcapng files
 have each packet as it was on the wire. y4m and raw files have complete frames; incomplete frames are
 left out.
@@ -151,7 +151,7 @@ impl Start {
         }
         let ended = until_over(client, begun).await?;
         let view = show(cli, &ended, render::recording::one)?;
-        Ok(code(&view))
+        Ok(judge(&view))
     }
 }
 
@@ -166,7 +166,7 @@ pub(crate) async fn run(cli: &Cli, client: &Client, verb: &Verb) -> Result<u8, F
                 .await;
             bar.finish_and_clear();
             let view = show(cli, &ended?, render::recording::one)?;
-            return Ok(code(&view));
+            return Ok(judge(&view));
         }
         Verb::List { session } => {
             let session = session.clone();
@@ -208,9 +208,15 @@ async fn until_over(
     result
 }
 
-fn code(view: &RecordingView) -> u8 {
+/// The exit code of a recording that has ended. Warns on standard error if packets are missing.
+fn judge(view: &RecordingView) -> u8 {
+    let warning = render::recording::missing(view);
+    if let Some(warning) = &warning {
+        eprintln!("onairctl: warning: {warning}");
+    }
     match view.state {
         RecordingState::Failed => REFUSED,
+        _ if warning.is_some() => INCOMPLETE,
         _ => DONE,
     }
 }

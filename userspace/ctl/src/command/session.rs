@@ -181,7 +181,7 @@ Examples:
         /// Session id or name
         session: SessionRef,
     },
-    /// Write the next frame of a receive session as a picture (PNG)
+    /// Write the next frame of a session as a picture (PNG)
     Snapshot(Snapshot),
     /// Show the certificate of a destroyed session
     #[command(after_help = "\
@@ -273,7 +273,7 @@ pub(crate) async fn run(cli: &Cli, client: &Client, verb: &Verb) -> Result<u8, F
             let answer = client.call::<DescribeSession>(session, &()).await?;
             show(cli, &answer, |text: &String| render::description(text))?;
         }
-        Verb::Snapshot(snapshot) => return snapshot.run(cli),
+        Verb::Snapshot(snapshot) => return snapshot.run(cli, client).await,
         Verb::Certificate { session } => return certificate::show(cli, client, session).await,
     }
     Ok(DONE)

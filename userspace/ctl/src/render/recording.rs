@@ -97,6 +97,9 @@ pub(crate) fn one(view: &RecordingView) -> String {
     }
     text += &heading("Counts:");
     text += &counts(view);
+    if let Some(missing) = missing(view) {
+        text += &format!("{missing}\n");
+    }
     if let Some(repair) = &view.repair {
         text += &heading("Repaired:");
         text += &format!("{}\n", printable(&repair.says));
@@ -150,6 +153,29 @@ fn with_reasons(total: u64, reasons: &BTreeMap<String, u64>) -> String {
         .map(|(reason, count)| format!("{reason} {count}"))
         .collect();
     format!("{total} ({})", reasons.join(", "))
+}
+
+/// How many packets are missing, their share, and why; `None` if none are.
+pub(crate) fn missing(view: &RecordingView) -> Option<String> {
+    let counts = &view.counts;
+    if counts.missing == 0 {
+        return None;
+    }
+    let percent = counts.missing_percent();
+    let share = if percent < 0.1 {
+        "less than 0.1 %".to_owned()
+    } else {
+        format!("{percent:.1} %")
+    };
+    let text = format!(
+        "{} of {} packets ({share}) are missing in recording {}: dropped {}, lost {}",
+        counts.missing,
+        counts.arrived,
+        view.name,
+        with_reasons(counts.dropped_in_all(), &counts.dropped),
+        with_reasons(counts.lost_in_all(), &counts.lost),
+    );
+    Some(printable(&text))
 }
 
 /// The state and counts of a recording, on one line.

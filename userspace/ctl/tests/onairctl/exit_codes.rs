@@ -174,6 +174,7 @@ fn help_read_then_exit_codes_and_examples_are_there() {
         "Exit codes:",
         "  4  the session is in use",
         "  6  a certificate is invalid",
+        "  7  a recording has ended, and packets are missing in it",
         "ONAIR_SOCKET",
     ] {
         assert!(ran.out.contains(word), "{word}: {}", ran.out);

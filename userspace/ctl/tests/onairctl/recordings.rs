@@ -8,7 +8,7 @@ use crate::played::Played;
 
 pub(crate) fn recording(state: &str) -> Value {
     let counts = json!({"arrived": 1000, "accepted": 990, "dropped": {"ring_full": 10},
-        "written": 980, "written_bytes": 94_080, "lost": {"disk_fault": 10}, "pending": 0});
+        "written": 980, "written_bytes": 94_080, "lost": {"disk_fault": 10}, "pending": 0, "missing": 20});
     let mut producer = counts.clone();
     producer["name"] = json!("b (onair-p0)");
     json!({"id": "6920a1c300000001", "name": "take2", "session": "6920a1c300000002",
@@ -71,7 +71,7 @@ fn table_one_recording_then_files_counts_and_repair() {
 fn record_start_with_wait_then_looked_at_until_it_has_ended() {
     let start = "POST /v1/sessions/cam1/recordings";
     let look = "GET /v1/recordings/6920a1c300000001";
-    for (last, code) in [("finished", 0), ("failed", 1)] {
+    for (last, code) in [("finished", 7), ("failed", 1)] {
         let daemon = Played::script(&[
             (start, recording("recording")),
             (look, recording("degraded")),
@@ -82,6 +82,9 @@ fn record_start_with_wait_then_looked_at_until_it_has_ended() {
         assert_eq!(ran.code, code, "{ran:?}");
         let document: Value = serde_json::from_str(&ran.out).unwrap();
         assert_eq!(document, recording(last));
+        let warning =
+            "onairctl: warning: 20 of 1000 packets (2.0 %) are missing in recording take2";
+        assert!(ran.err.contains(warning), "{ran:?}");
         assert_eq!(daemon.requests.try_iter().count(), 4);
     }
 }
@@ -92,6 +95,13 @@ fn record_stop_not_in_time_or_failed_then_4_or_1() {
     assert_eq!(Played::problem(&late).run("record stop take2").code, 4);
     let failed = Played::document(200, &recording("failed")).run("record stop take2");
     assert_eq!(failed.code, 1, "{failed:?}");
-    let done = Played::document(200, &recording("finished")).run("record stop take2");
-    assert_eq!(done.code, 0, "{done:?}");
+    let missing = Played::document(200, &recording("finished")).run("record stop take2");
+    assert_eq!(missing.code, 7, "{missing:?}");
+    assert!(missing.err.contains("20 of 1000"), "{missing:?}");
+    // Neither the packets after the end, nor those of frames that the network left incomplete.
+    let mut whole = recording("finished");
+    whole["counts"] = json!({"arrived": 1000, "accepted": 990, "dropped": {"not_accepting": 10},
+        "written": 980, "lost": {"incomplete_frame": 10}});
+    let done = Played::document(200, &whole).run("record stop take2");
+    assert_eq!((done.code, done.err.as_str()), (0, ""), "{done:?}");
 }

@@ -232,7 +232,7 @@ impl PortGroups {
                     !answers.is_empty() && answers.iter().all(|it| matches!(it, Some(Ok(()))))
                 }
             },
-            problem: problem.cloned(),
+            problem: problem.map(ToString::to_string),
             querier: self.host.querier(),
             misses_querier: self.host.misses_querier(now_ns),
             version: (self.joiner == Joiner::Own).then(|| self.host.version_at(now_ns)),

@@ -23,7 +23,21 @@ pub struct KernelMembership {
 }
 
 /// Whether the kernel joined, or why not.
-pub type Joined = Result<(), String>;
+pub type Joined = Result<(), NotJoined>;
+
+/// Why the kernel did not join a group.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum NotJoined {
+    /// It refused.
+    #[error(transparent)]
+    Refused(Arc<onair_dpdk::Error>),
+    /// No thread can be started.
+    #[error("no thread to join it: {0}")]
+    NoThread(Arc<std::io::Error>),
+    /// The thread panicked.
+    #[error("the thread that joins groups has ended")]
+    NoMoreThread,
+}
 
 #[derive(Debug)]
 enum Task {
@@ -55,13 +69,13 @@ impl KernelGroups {
             let thread = thread::Builder::new().name("onair-groups".to_owned());
             match thread.spawn(move || run(&todo, &events)) {
                 Ok(thread) => self.thread = Some((tasks, thread)),
-                Err(error) => return Err(format!("no thread to join it: {error}")),
+                Err(error) => return Err(NotJoined::NoThread(Arc::new(error))),
             }
         }
         if self.tell(Task::Join(membership, joiner)) {
             return Ok(());
         }
-        Err("the thread that joins groups has ended".to_owned())
+        Err(NotJoined::NoMoreThread)
     }
 
     pub(super) fn leave(&self, membership: KernelMembership) {
@@ -98,7 +112,7 @@ fn run(todo: &Receiver<Task>, events: &Events) {
             Task::Join(membership, joiner) => {
                 let joined = joiner.join(membership.group, membership.source);
                 let joined = joined.map(|socket| drop(sockets.insert(membership.clone(), socket)));
-                let joined = joined.map_err(|error| error.to_string());
+                let joined = joined.map_err(|error| NotJoined::Refused(Arc::new(error)));
                 // With a full queue of events the membership counts as not yet joined.
                 let _ = events.push(PollerEvent::GroupJoined { membership, joined });
             }

@@ -54,7 +54,7 @@ pub use config::{
 pub use converter::ConvertConfig;
 pub use flow::{ReceivedFlow, SourceFilter};
 pub use groups::{GroupState, Joiner};
-pub use kernel_groups::{Joined, KernelMembership};
+pub use kernel_groups::{Joined, KernelMembership, NotJoined};
 pub use manual::ManualPoller;
 pub use outlet::{Intake, Outlet, OutletHandle};
 pub use placement::Placement;

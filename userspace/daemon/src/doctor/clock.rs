@@ -7,7 +7,7 @@ use onair_types::PtpPortState;
 use super::finding::Finding;
 use crate::config::Config;
 use crate::dataplane::tai_minus_utc;
-use crate::ptp::{Client, Fault, Question, Reading, SteeredClock, judge};
+use crate::ptp::{Client, Fault, Question, Reading, Silence, SteeredClock, judge};
 use crate::socket_file::{SocketError, bind_datagram};
 
 /// Why the state of PTP matters.
@@ -25,12 +25,24 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
             let clock = SteeredClock::of(&reading, &question.phc);
             found(&reading, &socket, &clock, question.max_offset_us)
         }
-        Err(reason) => vec![not_reached(reason, config.clock.names_a_ptp4l())],
+        Err(reason) => vec![not_reached(
+            reason.to_string(),
+            config.clock.names_a_ptp4l(),
+        )],
     }
 }
 
+/// Why there is no answer of ptp4l.
+#[derive(Debug, thiserror::Error)]
+enum NotAsked {
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    #[error(transparent)]
+    Silent(#[from] Silence),
+}
+
 /// One inquiry, on a socket that is removed at its end.
-fn ask(config: &Config, question: &Question) -> Result<(Reading, String), String> {
+fn ask(config: &Config, question: &Question) -> Result<(Reading, String), NotAsked> {
     // ptp4l answers to a path, which must be one that it sees: /tmp may be private to it.
     let folders = [
         config.control.socket.parent(),
@@ -40,10 +52,9 @@ fn ask(config: &Config, question: &Question) -> Result<(Reading, String), String
     let folder = folders.into_iter().find(|it| it.is_dir());
     let folder = folder.unwrap_or(Path::new("/run"));
     let own = folder.join(format!("onair-doctor.{}.ptp", std::process::id()));
-    let said = |error: SocketError| error.to_string();
-    let (socket, _file) = bind_datagram(&own).map_err(said)?;
+    let (socket, _file) = bind_datagram(&own)?;
     let mut client = Client::new(socket, own, question.peers.clone(), question.domain);
-    let reading = client.ask().map_err(|silence| silence.to_string())?;
+    let reading = client.ask()?;
     let peer = client.peer().unwrap_or(Path::new(""));
     Ok((reading, peer.display().to_string()))
 }

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::time::{ClockId, clock_gettime};
 use onair_media::ptp::ClockIdentity;
 use onair_types::PtpTimestamping;
@@ -24,7 +25,7 @@ pub enum SteeredClock {
         /// Its device.
         device: String,
         /// `CLOCK_TAI` minus it, ns, or why it cannot be read.
-        tai_ahead_ns: Result<i64, String>,
+        tai_ahead_ns: nix::Result<i64>,
     },
     /// Not known, for this reason.
     Unknown(String),
@@ -81,7 +82,7 @@ impl SteeredClock {
     fn compared(device: &Path) -> Self {
         Self::Hardware {
             device: device.display().to_string(),
-            tai_ahead_ns: tai_ahead_of(device).map_err(|error| error.to_string()),
+            tai_ahead_ns: tai_ahead_of(device),
         }
     }
 }
@@ -106,11 +107,12 @@ fn interface_of(clock: ClockIdentity, interfaces: &Path) -> Option<PathBuf> {
 }
 
 /// `CLOCK_TAI` minus the hardware clock of `device`, in nanoseconds.
-fn tai_ahead_of(device: &Path) -> std::io::Result<i64> {
-    let device = File::open(device)?;
+fn tai_ahead_of(device: &Path) -> nix::Result<i64> {
+    let errno = |error: std::io::Error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
+    let device = File::open(device).map_err(errno)?;
     // A clock by its descriptor: FD_TO_CLOCKID of clock_gettime(2).
     let id = ClockId::from_raw((!device.as_raw_fd() << 3) | 3);
-    Ok(ahead(ClockId::CLOCK_TAI, id)?)
+    ahead(ClockId::CLOCK_TAI, id)
 }
 
 /// How far `one` is ahead of `other`, in nanoseconds.

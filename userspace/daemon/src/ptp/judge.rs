@@ -63,7 +63,7 @@ pub enum Fault {
         /// Device of the hardware clock.
         device: String,
         /// The kernel's error.
-        error: String,
+        error: nix::errno::Errno,
     },
     /// It is not known which clock ptp4l steers.
     #[error("it is not known which clock ptp4l steers ({0}): set clock.phc")]
@@ -135,7 +135,7 @@ pub fn judge(
         } => match tai_ahead_ns {
             Err(error) => Err(Fault::Unreadable {
                 device: device.clone(),
-                error: error.clone(),
+                error: *error,
             }),
             Ok(ahead_ns) if is_too_far(*ahead_ns) => Err(Fault::System {
                 device: device.clone(),
@@ -254,7 +254,7 @@ pub(crate) mod tests {
         let away = with(hardware(Ok(-37_000_000_000)), 37).unwrap_err();
         assert!(away.is_a_measurement(), "{away}");
         assert!(away.to_string().contains("phc2sys -a -r"), "{away}");
-        let unreadable = with(hardware(Err("not permitted".into())), 37);
+        let unreadable = with(hardware(Err(nix::errno::Errno::EPERM)), 37);
         assert!(matches!(unreadable, Err(Fault::Unreadable { .. })));
         let unknown = with(SteeredClock::Unknown("no port".into()), 37);
         assert!(matches!(unknown, Err(Fault::Unknown(_))));

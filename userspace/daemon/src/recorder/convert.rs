@@ -52,6 +52,7 @@ pub(super) fn counts(counts: &Counts) -> RecordingCounts {
         written_bytes: counts.written_bytes,
         lost: named(&lost),
         pending: counts.pending,
+        missing: counts.missing(),
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::live::{About, Active, Live, worker_name};
 use super::{RecorderEvent, convert, startup};
 use crate::events::Subject;
+use crate::growth::Growth;
 use crate::shutdown::ThreadRegistry;
 use onair_session::Reply;
 
@@ -70,6 +71,8 @@ pub struct Entry {
     pub end: Option<RecordingEnd>,
     /// What kept it from writing at the last check.
     pub reason: Option<String>,
+    /// Packets dropped because its ring was full.
+    pub(crate) ring_full: Growth,
     /// Requesters that wait for the end, with deadlines.
     pub stops: Vec<(Instant, Reply<RecordingView>)>,
     /// Current phase.
@@ -119,6 +122,23 @@ impl Entry {
             Phase::Running(_) => RecordingState::Recording,
             Phase::Cut { .. } | Phase::Finishing(_) => RecordingState::Finishing,
         }
+    }
+
+    /// What keeps it from recording every packet now, with the packets missing so far.
+    #[must_use]
+    pub fn degraded(&self) -> Option<String> {
+        let Phase::Running(active) = &self.phase else {
+            return None;
+        };
+        let reason = self.reason.as_ref()?;
+        let counts = convert::counts(&active.status().totals);
+        Some(format!(
+            "recording {} has lost {} of {} packets ({:.1} %): {reason}",
+            self.about.name,
+            counts.missing,
+            counts.arrived,
+            counts.missing_percent()
+        ))
     }
 
     /// Audience of its events: the users that may see its session.

@@ -68,6 +68,8 @@ impl About {
 pub struct Look {
     /// What keeps it from recording every packet.
     pub reason: Option<String>,
+    /// Packets dropped so far because its ring was full.
+    pub ring_full: u64,
     /// Why it accepts no more.
     pub end: Option<RecordingEnd>,
 }
@@ -151,6 +153,7 @@ impl Active {
         };
         Look {
             reason: status.reason.filter(|_| end.is_none()),
+            ring_full: status.totals.dropped.ring_full,
             end,
         }
     }

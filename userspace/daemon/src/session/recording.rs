@@ -2,8 +2,9 @@
 
 use onair_media::assembly::AssemblerConfig;
 use onair_session::Place;
-use onair_types::Problem;
+use onair_types::{Problem, SessionProblem, SessionProblemKind};
 
+use super::traffic::problem;
 use super::{Session, convert};
 use crate::dataplane::{Command, Tap};
 use crate::services::Services;
@@ -47,6 +48,18 @@ impl Session {
                 Untapped::Awaited
             }
         }
+    }
+
+    /// Takes note of its recordings that do not keep all packets, each with its reason.
+    pub fn note_degraded_recordings(&mut self, degraded: Vec<String>) {
+        self.traffic.degraded_recordings = degraded;
+    }
+
+    /// The problem of the recordings that were noted.
+    pub(super) fn recording_problem(&self) -> Option<SessionProblem> {
+        let degraded = &self.traffic.degraded_recordings;
+        let detail = degraded.join("; ");
+        (!degraded.is_empty()).then(|| problem(SessionProblemKind::RecordingLoses, detail))
     }
 
     /// How a recording assembles its frames.

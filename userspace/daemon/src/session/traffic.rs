@@ -37,6 +37,8 @@ pub(super) struct Traffic {
     pub(super) state: Option<Signal>,
     /// The clients' dropped frames, by attachment.
     slow: Vec<(u64, Growth)>,
+    /// The recordings that do not keep all packets, each with its reason.
+    pub(super) degraded_recordings: Vec<String>,
 }
 
 impl Session {
@@ -119,6 +121,7 @@ impl Session {
             Direction::Send => self.sent_problems(services, &counted, has_cause, now),
         });
         found.extend(self.slow_clients(now));
+        found.extend(self.recording_problem());
         found
     }
 

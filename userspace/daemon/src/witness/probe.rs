@@ -36,6 +36,19 @@ enum NoProbe {
     Failed(ProbeError),
 }
 
+/// Why the kernel's list of blocked callers proves nothing.
+#[derive(Debug, thiserror::Error)]
+enum Unproven<'a> {
+    #[error("the probe does not run: {0}")]
+    NoProbe(&'a NoProbe),
+    #[error("{}", chain(.0))]
+    Unread(ProbeError),
+    #[error("probe_blind: {0}")]
+    Blind(&'a NoProbe),
+    #[error("probe_blind: {0}")]
+    CanaryLost(onair_probe::Blind),
+}
+
 fn own_site(session: u64, argument: u64) {
     site::between(session, argument, &mut || {});
 }
@@ -161,10 +174,10 @@ impl ProbeLink {
     /// Walks the kernel's list of blocked callers once, for these sessions.
     pub fn walk(&self, sessions: &[SessionId]) -> ProbeWalk<'_> {
         let ids: Vec<u64> = sessions.iter().map(|id| id.0).collect();
-        let read = |probe: &Probe| probe.readings(&ids).map_err(|error| chain(&error));
+        let read = |probe: &Probe| probe.readings(&ids).map_err(Unproven::Unread);
         let readings = match &self.probe {
             Ok(probe) => read(probe),
-            Err(reason) => Err(format!("the probe does not run: {reason}")),
+            Err(reason) => Err(Unproven::NoProbe(reason)),
         };
         ProbeWalk {
             link: self,
@@ -174,10 +187,9 @@ impl ProbeLink {
     }
 
     /// Passes the daemon's own canary.
-    fn pass_canary(&self) -> Result<(), String> {
-        let blind = |reason: String| format!("probe_blind: {reason}");
-        let probe = self.probe.as_ref().map_err(|it| blind(it.to_string()))?;
-        probe.self_test().map_err(|it| blind(it.to_string()))?;
+    fn pass_canary(&self) -> Result<(), Unproven<'_>> {
+        let probe = self.probe.as_ref().map_err(Unproven::Blind)?;
+        probe.self_test().map_err(Unproven::CanaryLost)?;
         self.canary_at.set(Some(Timestamp::now()));
         Ok(())
     }
@@ -187,9 +199,9 @@ impl ProbeLink {
 #[derive(Debug)]
 pub struct ProbeWalk<'a> {
     link: &'a ProbeLink,
-    readings: Result<BTreeMap<u64, ProbeReading>, String>,
+    readings: Result<BTreeMap<u64, ProbeReading>, Unproven<'a>>,
     /// What became of the daemon's own canary after the walk: one for all sessions.
-    canary: OnceCell<Result<(), String>>,
+    canary: OnceCell<Result<(), Unproven<'a>>>,
 }
 
 impl Walk for ProbeWalk<'_> {
@@ -203,7 +215,7 @@ impl Walk for ProbeWalk<'_> {
     ) -> Reading {
         let reading = match &self.readings {
             Ok(readings) => readings.get(&session.0),
-            Err(reason) => return self.unproven(reason.clone()),
+            Err(reason) => return self.unproven(reason.to_string()),
         };
         let Some(reading) = reading else {
             return self.unproven("the session was not asked for".to_owned());
@@ -221,7 +233,7 @@ impl Walk for ProbeWalk<'_> {
             .canary
             .get_or_init(|| mutant!("together: no canary", Ok(()), self.link.pass_canary()));
         if let Err(blind) = canary {
-            return self.unproven(blind.clone());
+            return self.unproven(blind.to_string());
         }
         self.clients(clients, left_out, &but)
     }

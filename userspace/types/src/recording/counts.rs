@@ -28,6 +28,9 @@ pub struct RecordingCounts {
     pub lost: BTreeMap<String, u64>,
     /// Of the accepted packets, those not yet written.
     pub pending: u64,
+    /// Packets that the recorder or its disk failed to keep: those dropped as `ring_full`, `disk_full`
+    /// or `disk_fault`, and those lost as `disk_full`, `disk_fault`, `removed` or `killed`.
+    pub missing: u64,
 }
 
 impl RecordingCounts {
@@ -41,6 +44,16 @@ impl RecordingCounts {
     #[must_use]
     pub fn lost_in_all(&self) -> u64 {
         self.lost.values().sum()
+    }
+
+    /// Share of the packets that should be in the files and are [`missing`](Self::missing), in percent.
+    #[must_use]
+    pub fn missing_percent(&self) -> f64 {
+        let late = self.dropped.get("not_accepting").copied().unwrap_or(0);
+        let of = self.arrived.saturating_sub(late).max(self.missing).max(1);
+        #[expect(clippy::cast_precision_loss, reason = "a share for people")]
+        let share = self.missing as f64 / of as f64;
+        100.0 * share
     }
 
     /// Whether both equations are true.

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::args::Cli;
+use crate::args::{Cli, InvalidArgument};
 use crate::failure::Failure;
 use crate::{output, render};
 
@@ -130,11 +130,11 @@ fn progress(file: &CaptureFile) -> ProgressBar {
 }
 
 /// A rate above 0 as a fraction or a whole number.
-fn rate(text: &str) -> Result<(u32, u32), String> {
+fn rate(text: &str) -> Result<(u32, u32), InvalidArgument> {
     let (num, den) = text.split_once('/').unwrap_or((text, "1"));
     match (num.trim().parse(), den.trim().parse()) {
         (Ok(num @ 1..=1_000_000), Ok(den @ 1..=1_000_000)) => Ok((num, den)),
-        _ => Err("write it as 25 or 30000/1001".to_owned()),
+        _ => Err(InvalidArgument::Rate),
     }
 }
 
@@ -144,8 +144,8 @@ mod tests {
 
     #[test]
     fn rate_is_a_number_or_a_fraction() {
-        assert_eq!(rate("25"), Ok((25, 1)));
-        assert_eq!(rate("30000/1001"), Ok((30_000, 1001)));
+        assert_eq!(rate("25").unwrap(), (25, 1));
+        assert_eq!(rate("30000/1001").unwrap(), (30_000, 1001));
         for wrong in ["", "0", "1/0", "-1", "29.97", "99999999999/1"] {
             assert!(rate(wrong).is_err(), "{wrong}");
         }

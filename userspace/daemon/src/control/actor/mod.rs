@@ -195,6 +195,7 @@ impl Actor {
         self.services.follow_clock();
         self.services.follow_ptp(now);
         self.note_sources();
+        self.note_degraded_recordings();
         let services = &mut self.services;
         let look = |session: &mut Session| session.look_at_traffic(services, now);
         self.sessions.change_each(look);

@@ -1,5 +1,6 @@
 //! Recordings: starts, watches and ends them, on request and with their sessions.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use onair_types::{
@@ -12,12 +13,16 @@ use super::requests::shutting_down;
 use crate::authority::Caller;
 use crate::config::ms;
 use crate::dataplane::Tap;
+use crate::growth::Growth;
 use crate::recorder::{About, Entry, Launch, Launched, Phase, RecorderEvent, RecordingFailure};
 use crate::session::Untapped;
 use onair_session::Reply;
 
 /// Pause between two checks of running recordings: degraded, or at their own end.
 const LOOK_PAUSE: Duration = Duration::from_millis(100);
+/// Why a recording is degraded that drops packets while its disk works.
+const TOO_SLOW: &str = "packets come faster than they are written: use a faster disk, a larger \
+    recorder.ring_mb, or a snap length";
 
 impl Actor {
     /// Starts a recording; answers once it takes packets.
@@ -101,6 +106,7 @@ impl Actor {
             ended_at: None,
             end: None,
             reason: None,
+            ring_full: Growth::default(),
             stops: Vec::new(),
             phase: Phase::Starting {
                 reply: Some(reply),
@@ -400,7 +406,7 @@ impl Actor {
         for id in ids {
             self.expire_stops(id, now);
             match &self.recorder.list[&id].phase {
-                Phase::Running(_) if is_look => self.look_at_recording(id),
+                Phase::Running(_) if is_look => self.look_at_recording(id, now),
                 // Its message was lost with the thread that had it.
                 Phase::Finishing(active) if is_look && active.is_over() => {
                     let failure = active.failure();
@@ -418,13 +424,15 @@ impl Actor {
 
     /// Publishes when it becomes degraded and when it recovers, and ends it if it has reached its
     /// end.
-    fn look_at_recording(&mut self, id: u64) {
+    fn look_at_recording(&mut self, id: u64, now: Instant) {
         let Some(entry) = self.recorder.list.get_mut(&id) else {
             return;
         };
         let Some(active) = entry.active() else { return };
         let look = active.look();
-        let reason = look.reason;
+        let drops = entry.ring_full.lasts(look.ring_full, now);
+        let too_slow = (drops && look.end.is_none()).then(|| TOO_SLOW.to_owned());
+        let reason = look.reason.or(too_slow);
         let (recording, recording_name) = (entry.about.id, entry.about.name.clone());
         let kind = match (&entry.reason, &reason) {
             (before, Some(reason)) if before.as_ref() != Some(reason) => {
@@ -451,6 +459,21 @@ impl Actor {
         if let Some(end) = look.end {
             self.end_recording(id, end);
         }
+    }
+
+    /// Tells each session which of its recordings do not keep all packets.
+    pub(super) fn note_degraded_recordings(&mut self) {
+        let mut degraded: BTreeMap<u64, Vec<String>> = BTreeMap::new();
+        for entry in self.recorder.list.values() {
+            if let Some(detail) = entry.degraded() {
+                let session = entry.about.session.0;
+                degraded.entry(session).or_default().push(detail);
+            }
+        }
+        self.sessions.change_each(|session| {
+            let its = degraded.remove(&session.id.0);
+            session.note_degraded_recordings(its.unwrap_or_default());
+        });
     }
 
     fn expire_stops(&mut self, id: u64, now: Instant) {

@@ -6,25 +6,23 @@ use super::*;
 #[expect(non_snake_case, reason = "the name that the requirements give")]
 fn shutdown_mgr__flush_request__then_buffers_empty() {
     let registry = ThreadRegistry::default();
-    let worker = Worker::start(&registry, "worker");
-    let stands = worker.taken.lock().unwrap();
-    (0..1000).for_each(|number| worker.queue.push(number).unwrap());
-    // The request comes while the buffer is full; then the worker continues.
+    let writer = Writer::start(&registry, "writer");
+    let stands = writer.taken.lock().unwrap();
+    writer.hand_in(0..1000);
+    // The request comes while the jobs wait; then the writer continues.
     let go_on = || {
-        assert!(!worker.queue.is_empty());
+        assert!(stands.is_empty());
         drop(stands);
-        worker.thread.thread().unpark();
+        writer.hand_in(1000..1001);
     };
     let flushed = registry.flush_all(PATIENCE, go_on).unwrap();
-    assert!(worker.queue.is_empty());
+    assert_eq!(writer.taken(), 1001);
     let expected = FlushedWorker {
-        processed: 1000,
+        processed: 1001,
         remaining: 0,
     };
     assert_eq!(flushed, [expected]);
-    assert_eq!(*worker.taken.lock().unwrap(), (0..1000).collect::<Vec<_>>());
-    registry.stop_accepting();
-    worker.thread.join().unwrap();
+    assert!(writer.close().into_iter().eq(0..=1000));
 }
 
 #[test]
@@ -56,25 +54,22 @@ fn flush_worker_that_cannot_then_late_by_name() {
 #[expect(non_snake_case, reason = "the name that the requirements give")]
 fn multi_thread__flush__then_all_complete() {
     let registry = ThreadRegistry::default();
-    let workers: Vec<_> = (0..16)
-        .map(|number| Worker::start(&registry, &format!("worker-{number}")))
+    let writers: Vec<_> = (0..16)
+        .map(|number| Writer::start(&registry, &format!("writer-{number}")))
         .collect();
-    let stand: Vec<_> = workers.iter().map(|it| it.taken.lock().unwrap()).collect();
-    for worker in &workers {
-        (0..500).for_each(|number| worker.queue.push(number).unwrap());
-    }
+    let stand: Vec<_> = writers.iter().map(|it| it.taken.lock().unwrap()).collect();
+    writers.iter().for_each(|it| it.hand_in(0..500));
     let go_on = || {
+        assert!(stand.iter().all(|it| it.is_empty()));
         drop(stand);
-        workers.iter().for_each(|it| it.thread.thread().unpark());
+        writers.iter().for_each(|it| it.hand_in(500..501));
     };
     let flushed = registry.flush_all(PATIENCE, go_on).unwrap();
     assert_eq!(flushed.len(), 16);
-    assert!(
-        flushed
-            .iter()
-            .all(|it| it.processed == 500 && it.remaining == 0)
-    );
-    assert!(workers.iter().all(|it| it.queue.is_empty()));
-    registry.stop_accepting();
-    workers.into_iter().for_each(|it| it.thread.join().unwrap());
+    let is_empty = |it: &FlushedWorker| it.processed == 501 && it.remaining == 0;
+    assert!(flushed.iter().all(is_empty), "{flushed:?}");
+    assert!(writers.iter().all(|it| it.taken() == 501));
+    for writer in writers {
+        assert!(writer.close().into_iter().eq(0..=500));
+    }
 }

@@ -1,15 +1,16 @@
 //! The coordinator and the workers, without a daemon: the process does not end.
 
 use crate::config::ShutdownConfig;
+use std::ops::Range;
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_queue::ArrayQueue;
 use onair_types::{PartOutcome, ShutdownPhase};
 
 use super::coordinator::part;
 use super::*;
+use crate::worker::Worker;
 
 mod flush;
 mod manager;
@@ -46,46 +47,35 @@ fn names(report: &Report, outcome: PartOutcome) -> Vec<&str> {
         .collect()
 }
 
-/// A thread that takes numbers from its own queue, one at a time. It blocks while a test has
-/// `taken` locked.
-struct Worker {
-    queue: Arc<ArrayQueue<u64>>,
+/// The daemon's own writer thread, whose jobs are numbers. It blocks while a test has `taken` locked.
+struct Writer {
     taken: Arc<Mutex<Vec<u64>>>,
-    thread: thread::JoinHandle<()>,
+    worker: Worker<u64>,
 }
 
-impl Worker {
-    /// It ends once it does not accept and its queue is empty.
+impl Writer {
     fn start(registry: &ThreadRegistry, name: &str) -> Self {
-        let queue = Arc::new(ArrayQueue::<u64>::new(4096));
-        let taken = Arc::new(Mutex::new(Vec::new()));
-        let mut guard = registry.register(name);
-        let (own, out) = (Arc::clone(&queue), Arc::clone(&taken));
-        let thread = thread::spawn(move || {
-            loop {
-                // Read before the queue: it takes what was queued before the flag.
-                let accepting = guard.is_accepting();
-                match own.pop() {
-                    Some(number) => {
-                        out.lock().unwrap().push(number);
-                        guard.count_processed(1);
-                        guard.flush_progress(own.len() as u64);
-                    }
-                    None if !accepting => {
-                        guard.flush_progress(0);
-                        return;
-                    }
-                    None => {
-                        guard.flush_progress(own.len() as u64);
-                        thread::park_timeout(Duration::from_millis(1));
-                    }
-                }
-            }
+        let taken: Arc<Mutex<Vec<u64>>> = Arc::default();
+        let out = Arc::clone(&taken);
+        let worker = Worker::start(registry, name, move |number| {
+            out.lock().unwrap().push(number);
+            Ok(())
         });
-        Self {
-            queue,
-            taken,
-            thread,
-        }
+        let worker = worker.unwrap();
+        Self { taken, worker }
+    }
+
+    fn hand_in(&self, mut numbers: Range<u64>) {
+        numbers.try_for_each(|it| self.worker.hand_in(it)).unwrap();
+    }
+
+    fn taken(&self) -> usize {
+        self.taken.lock().unwrap().len()
+    }
+
+    /// Ends it, as the daemon does. Returns what it has taken.
+    fn close(self) -> Vec<u64> {
+        self.worker.close(Instant::now() + PATIENCE).unwrap();
+        std::mem::take(&mut self.taken.lock().unwrap())
     }
 }

@@ -1,6 +1,13 @@
 //! Workers: accepting, stopping, panicking.
 
+use std::path::Path;
+
+use onair_media::assembly::AssemblerConfig;
+use onair_media::video::{Depth, FrameRate, VideoFormat};
+use onair_types::{RecordingEnd, RecordingFormat, RecordingId, RecordingSpec, SessionId};
+
 use super::*;
+use crate::recorder::{About, Launch, Launched, Live, RecorderEvent};
 
 #[test]
 #[expect(non_snake_case, reason = "the name that the requirements give")]
@@ -34,22 +41,75 @@ fn shutdown_mgr__stop_threads__then_accepting_false() {
 #[expect(non_snake_case, reason = "the name that the requirements give")]
 fn thread_registry__shutdown__then_all_threads_stop() {
     let registry = ThreadRegistry::default();
-    let workers: Vec<_> = (0..8)
-        .map(|number| Worker::start(&registry, &format!("worker-{number}")))
+    let folder = tempfile::tempdir().unwrap();
+    let writers: Vec<_> = (0..4)
+        .map(|number| Writer::start(&registry, &format!("writer-{number}")))
+        .collect();
+    let mut recordings: Vec<_> = (0..4)
+        .map(|number| recording(&registry, folder.path(), number))
         .collect();
     let stuck = registry.register("stuck");
-    for worker in &workers {
-        (0..100).for_each(|number| worker.queue.push(number).unwrap());
+    writers.iter().for_each(|it| it.hand_in(0..100));
+    for it in &mut recordings {
+        (0..100).for_each(|at| assert!(it.producer.offer(at, 64, &[0; 64])));
     }
     registry.stop_accepting();
+    for it in &recordings {
+        it.active.finish(RecordingEnd::Shutdown, drop);
+    }
+    for writer in writers {
+        assert_eq!(writer.close().len(), 100, "nothing is lost");
+    }
     let Late(names) = registry.wait_all_stopped(SHORT).unwrap_err();
     assert!(names.contains(&"stuck".to_owned()) && !registry.all_stopped());
     drop(stuck);
     registry.wait_all_stopped(PATIENCE).unwrap();
     assert!(registry.all_stopped());
-    for worker in workers {
-        worker.thread.join().unwrap();
-        assert_eq!(worker.taken.lock().unwrap().len(), 100, "nothing is lost");
+    for it in recordings {
+        let totals = it.active.manifest().unwrap().totals;
+        assert_eq!((totals.written, totals.lost.total()), (100, 0));
+    }
+}
+
+/// A recording, as the daemon starts it.
+fn recording(threads: &ThreadRegistry, folder: &Path, number: u32) -> Launched {
+    let rate = FrameRate::new(60, 1).unwrap();
+    let launch = Launch {
+        about: About {
+            id: RecordingId::new(1, number),
+            name: format!("take-{number}").parse().unwrap(),
+            session: SessionId::new(1, 1),
+            session_name: "cam".parse().unwrap(),
+            format: RecordingFormat::Pcapng,
+        },
+        spec: RecordingSpec {
+            format: RecordingFormat::Pcapng,
+            name: None,
+            duration_ms: None,
+            size_bytes: None,
+            snap_length: None,
+            split_size_bytes: None,
+            split_duration_ms: None,
+        },
+        assembly: AssemblerConfig {
+            format: VideoFormat::new(32, 16, Depth::Eight, rate).unwrap(),
+            payload_type: 96,
+            timeout_ns: 1_000_000_000,
+        },
+        producer: "a (onair-p0)".to_owned(),
+        folder: folder.to_owned(),
+        ring_bytes: 1 << 20,
+        min_free_bytes: 0,
+        patience: PATIENCE,
+    };
+    let (events, mut inbox) = tokio::sync::mpsc::unbounded_channel();
+    let live = Live::default();
+    launch
+        .begin(&live, threads, &Arc::default(), &events)
+        .unwrap();
+    match inbox.blocking_recv() {
+        Some(RecorderEvent::Launched { result, .. }) => *result.unwrap(),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -69,28 +129,26 @@ fn thread_registry_worker_panics_then_stopped_and_named() {
 #[test]
 #[expect(non_snake_case, reason = "the name that the requirements give")]
 fn shutdown__64_threads__then_under_100ms() {
-    // Other processes use the machine too: the best of a few runs is the cost of the code.
-    let best = (0..10).map(|_| end_64_threads()).min().unwrap();
-    assert!(best < Duration::from_millis(100), "{best:?}");
+    // Other processes use the machine too: half of the runs may be disturbed, the code may not.
+    let mut took: Vec<_> = (0..9).map(|_| end_64_threads()).collect();
+    took.sort_unstable();
+    assert!(took[4] < Duration::from_millis(100), "{took:?}");
 }
 
 fn end_64_threads() -> Duration {
     let coordinator = coordinator();
-    let registry = coordinator.threads().clone();
-    let workers: Vec<_> = (0..64)
-        .map(|number| Worker::start(&registry, &format!("worker-{number}")))
+    let writers: Vec<_> = (0..64)
+        .map(|number| Writer::start(coordinator.threads(), &format!("writer-{number}")))
         .collect();
-    for worker in &workers {
-        (0..100).for_each(|number| worker.queue.push(number).unwrap());
-    }
-    coordinator.register_shutdown_waiter("workers", 50, PATIENCE, move |waiting| {
+    writers.iter().for_each(|it| it.hand_in(0..100));
+    let registry = coordinator.threads().clone();
+    coordinator.register_shutdown_waiter("writers", 50, PATIENCE, move |waiting| {
+        for writer in writers {
+            assert_eq!(writer.close().len(), 100);
+        }
         Ok(registry.wait_all_stopped(waiting.remaining())?)
     });
     let report = ended(&coordinator);
     assert_eq!(report.troubled().count(), 0);
-    for worker in workers {
-        worker.thread.join().unwrap();
-        assert_eq!(worker.taken.lock().unwrap().len(), 100);
-    }
     report.took
 }
