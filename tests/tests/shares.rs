@@ -241,6 +241,11 @@ fn memory_kept_by_one_process_that_comes_and_goes_then_only_it_is_refused() -> R
     for user in [GREEDY, OTHER, User::new(0, 0)] {
         user.test_client(rig.stage())?.say("attach cam")?;
     }
+    let certificate = control.end("cam")?;
+    let Memory::Pending { held_by, .. } = &certificate.memory else {
+        panic!("{:?}", certificate.memory);
+    };
+    assert_eq!(held_by, &[greedy.pid()]);
     greedy.kill()?;
     well_again(&mut control)
 }

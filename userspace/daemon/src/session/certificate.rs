@@ -1,5 +1,8 @@
 //! The certificate: the core's evidence for a destroy, with what the daemon knows.
 
+use std::sync::Arc;
+
+use onair_ipc::memory::AttachmentMemory;
 use onair_probe::Armed;
 use onair_session::{Evidence, RetiredMemory};
 use onair_types::{Certificate, EventKind, Memory, Reading, StepName, Timestamp, WatchedFile};
@@ -23,10 +26,21 @@ pub(super) fn add_files(files: &mut Vec<WatchedFile>, armed: Option<&Armed>) {
     }
 }
 
-/// Creates the certificate, unsealed.
-pub(super) fn write(session: &Session, services: &Services, evidence: Evidence) -> Certificate {
+/// Creates the certificate, unsealed. `retired` are the words that are no longer with the core.
+pub(super) fn write(
+    session: &Session,
+    services: &Services,
+    evidence: Evidence,
+    retired: &[Arc<AttachmentMemory>],
+) -> Certificate {
     let identity = &services.identity;
     let left = services.pending_reclaim.parts(session.id).bytes();
+    let mut held_by = evidence.held_by;
+    for pid in session.former_holders(services, retired) {
+        if !held_by.contains(&pid) {
+            held_by.push(pid);
+        }
+    }
     Certificate {
         format: Certificate::FORMAT,
         session: session.id,
@@ -49,7 +63,7 @@ pub(super) fn write(session: &Session, services: &Services, evidence: Evidence) 
         frames: convert::counters(&session.stats),
         memory: Memory::Pending {
             bytes: evidence.bytes + left,
-            held_by: evidence.held_by,
+            held_by,
         },
         disagreements: evidence.disagreements,
         digest: None,

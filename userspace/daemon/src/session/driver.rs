@@ -130,7 +130,7 @@ impl Session {
             Effect::Examine => return Some(Progress::Due),
             Effect::Ready => return Some(Progress::Ready),
             Effect::Quarantined(evidence) => {
-                let mut certificate = certificate::write(self, services, *evidence);
+                let mut certificate = certificate::write(self, services, *evidence, &[]);
                 certificate.seal();
                 services.archive.keep(certificate.clone());
                 return Some(Progress::Quarantined(Box::new(certificate)));
@@ -140,7 +140,7 @@ impl Session {
                 retired,
                 destroy,
             } => {
-                let mut certificate = certificate::write(self, services, *evidence);
+                let mut certificate = certificate::write(self, services, *evidence, &retired.words);
                 certificate::conclude(&mut certificate, services, self.charged_to, retired);
                 self.connected.clear();
                 return Some(Progress::Destroyed(Box::new(certificate), destroy));

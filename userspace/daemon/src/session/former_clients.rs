@@ -2,7 +2,9 @@
 //! daemon descriptors and address space, so their number is limited per process, per user and in
 //! total.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
+use std::sync::Arc;
 
 use onair_ipc::memory::AttachmentMemory;
 use onair_probe::share::{Owner, Refused, Share, Table, Usage};
@@ -11,18 +13,61 @@ use onair_types::SessionName;
 use super::Session;
 use super::attachment::Client;
 use crate::services::Services;
+use crate::threads::Stat;
 use crate::witness::mapping::is_free;
 
 /// Owners of the memory that clients have left behind.
 #[derive(Debug, Default)]
 pub(super) struct FormerClients {
-    /// Uid and pid by attachment, for clients that may still have the memory.
-    of: HashMap<u64, (u32, u32)>,
+    /// By attachment, those that may still have the memory.
+    of: HashMap<u64, FormerClient>,
     refused: u64,
     last: Option<Owner>,
 }
 
+#[derive(Clone, Copy, Debug)]
+struct FormerClient {
+    uid: u32,
+    pid: u32,
+    /// Start time of its process; `None` if it had ended.
+    started_ticks: Option<u64>,
+}
+
+impl FormerClient {
+    fn of(client: &Client) -> Self {
+        let (uid, pid) = (client.who.uid, client.who.pid);
+        Self {
+            uid,
+            pid,
+            started_ticks: started_ticks(pid),
+        }
+    }
+
+    /// Whether its process lives, and its pid is not another's now.
+    fn lives(&self) -> bool {
+        self.started_ticks.is_some() && started_ticks(self.pid) == self.started_ticks
+    }
+}
+
+fn started_ticks(pid: u32) -> Option<u64> {
+    Stat::read(Path::new(&format!("/proc/{pid}")))?.number(22)
+}
+
 impl Session {
+    /// Pids of living clients that left and still have memory of the session, also of `retired`.
+    pub(super) fn former_holders(
+        &self,
+        services: &Services,
+        retired: &[Arc<AttachmentMemory>],
+    ) -> BTreeSet<u32> {
+        let retired = retired.iter().map(|words| &**words);
+        let all = self.memory_left_behind(services).chain(retired);
+        let held = all.filter(|words| !is_free(words));
+        let clients = held.filter_map(|words| self.former_clients.of.get(&words.attachment()));
+        let living = clients.filter(|it| it.lives());
+        living.map(|it| it.pid).collect()
+    }
+
     /// Records a client that has left; its memory is put aside already.
     pub(super) fn note_former_client(&mut self, services: &Services, number: u64, client: &Client) {
         let kept: Vec<u64> = self
@@ -32,8 +77,8 @@ impl Session {
         self.former_clients
             .of
             .retain(|number, _| kept.contains(number));
-        let who = (client.who.uid, client.who.pid);
-        self.former_clients.of.insert(number, who);
+        let former = FormerClient::of(client);
+        self.former_clients.of.insert(number, former);
     }
 
     /// Whether one more client of `owner` may attach, given the clients that left.
@@ -86,8 +131,8 @@ impl Session {
         let left = self
             .memory_left_behind(services)
             .filter(|words| keeps(words));
-        let left =
-            left.filter_map(|words| self.former_clients.of.get(&words.attachment()).copied());
+        let left = left.filter_map(|words| self.former_clients.of.get(&words.attachment()));
+        let left = left.map(|it| (it.uid, it.pid));
         let mut table = Table::new(share);
         for (uid, pid) in evicted.chain(left) {
             table.count(uid, pid);

@@ -31,7 +31,7 @@ impl Session {
             held.into_iter().for_each(|blocker| draft.add(blocker));
         }
         if self.core.is_quarantined() {
-            self.add_mappers(&mut draft);
+            self.add_mappers(services, &mut draft);
         }
         draft
     }
@@ -110,7 +110,7 @@ impl Session {
     }
 
     /// Adds the processes that block only the memory.
-    fn add_mappers(&self, draft: &mut Draft) {
+    fn add_mappers(&self, services: &Services, draft: &mut Draft) {
         let mapper = |pid, (command, version): (&str, &str), attachment, note: &str| Blocker {
             pid,
             tid: None,
@@ -137,6 +137,11 @@ impl Session {
                 "the session is quarantined; its memory is freed when this process releases it";
             let named = (who.command.as_str(), self.library(it.number));
             draft.add(mapper(who.pid, named, Some(it.number), note));
+        }
+        for pid in self.former_holders(services, &[]) {
+            let note = "it left the session and keeps its memory";
+            let command = crate::peer::command_of(pid);
+            draft.add(mapper(pid, (&command, ""), None, note));
         }
         if draft.is_empty() && self.core.is_mapped(mapping::of) {
             let note =
