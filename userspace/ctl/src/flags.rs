@@ -124,7 +124,14 @@ mod tests {
 
     #[test]
     fn flags_of_create_retarget_and_record_then_in_the_table() {
-        let not_of_the_body = ["--file", "--sdp", "--any-source", "--wait", "--help"];
+        let not_of_the_body = [
+            "--file",
+            "--sdp",
+            "--any-source",
+            "--wait",
+            "--help",
+            "--like-what-arrives",
+        ];
         for (path, table) in [
             (["session", "create"], SESSION),
             (["session", "retarget"], SESSION),
