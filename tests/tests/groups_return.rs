@@ -4,7 +4,6 @@ use anyhow::{Context as _, Result};
 use onair_tests::{
     Backend, Config, Deadline, GROUP, Plant, Talker, member, output, until, wait_for,
 };
-use onair_types::HealthStatus;
 
 const SOURCES: [&str; 2] = ["10.77.0.9", "10.77.0.8"];
 const PATIENCE: u64 = 30;
@@ -55,9 +54,8 @@ fn joins_again(backend: Backend, pollers: usize) -> Result<()> {
         plant.plug_in()?;
         let mut problems = Vec::new();
         until("the port to be back", Deadline::seconds(PATIENCE), || {
-            let health = control.health()?;
-            problems = health.problems;
-            Ok((health.status == HealthStatus::Ok).then_some(()))
+            problems = control.troubles()?;
+            Ok(problems.is_empty().then_some(()))
         })
         .with_context(|| format!("{problems:#?}"))?;
     }

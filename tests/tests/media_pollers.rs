@@ -7,7 +7,7 @@ use onair_tests::{
     Backend, Config, Control, Deadline, Raster, Rig, Viewer, onairctl, output, send, until,
     wait_for,
 };
-use onair_types::{HealthStatus, PortHealth, PortSteering, Source};
+use onair_types::{PortHealth, PortSteering, Source};
 
 const FLOWS: u16 = 4;
 
@@ -158,8 +158,7 @@ fn interface_of_two_pollers_made_again_then_the_same_sessions_go_on() -> Result<
             )?;
             rig.stage().veth(&Veth::bare("va", "vb"))?;
             until("both ports to be back", Deadline::seconds(60), || {
-                let health = control.health()?;
-                Ok((health.status == HealthStatus::Ok).then_some(()))
+                Ok(control.troubles()?.is_empty().then_some(()))
             })?;
             for at in 0..FLOWS {
                 let name = format!("in{at}");

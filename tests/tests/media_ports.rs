@@ -70,8 +70,7 @@ fn interface_made_again_then_the_same_sessions_go_on_without_a_restart() -> Resu
         )?;
         rig.stage().veth(&Veth::bare("va", "vb"))?;
         until("both ports to be back", Deadline::seconds(20), || {
-            let health = video.control.health()?;
-            Ok((health.status == HealthStatus::Ok).then_some(()))
+            Ok(video.control.troubles()?.is_empty().then_some(()))
         })?;
         let more = video.viewer.taken()? + 20;
         video.viewer.wait(more, Deadline::seconds(20))?;

@@ -10,7 +10,9 @@ use onair_tests::{
     ClientFiles, Config, Control, Deadline, HangingFile, Raster, Rig, Stage, TestClient, User,
     receive, wait_for,
 };
-use onair_types::{HealthStatus, Memory, RecordingState, SessionState, SpecDocument};
+use onair_types::{
+    HealthStatus, Memory, RecordingState, SessionProblemKind, SessionState, SpecDocument,
+};
 use serde_json::{Value, json};
 
 const GROUP: u32 = 54_330;
@@ -49,7 +51,7 @@ fn problem(control: &mut Control, words: &[&str]) -> Result<String> {
 /// Waits until health has no problem any more.
 fn well_again(control: &mut Control) -> Result<()> {
     wait_for("health to be well", 30, || {
-        Ok(control.health()?.status == HealthStatus::Ok)
+        Ok(control.troubles()?.is_empty())
     })
 }
 
@@ -394,8 +396,10 @@ fn health_of_a_user_without_a_role_then_names_no_session_of_others() -> Result<(
     let body = json!({ "name": "cam-v210", "convert": { "from": "cam", "layout": "UYVY" } });
     let (status, answer) = User::new(0, 0).ask(rig.stage(), "POST", "/v1/sessions", &body)?;
     assert_eq!(status, 201, "{answer}");
+    control.start("cam-v210")?;
     control.end("cam")?;
     // The converted session has no source any more.
+    control.await_problem("cam-v210", SessionProblemKind::SourceGone)?;
     problem(&mut control, &["session cam-v210"])?;
     let (_, seen) = OTHER_USER.ask(rig.stage(), "GET", "/v1/health", &Value::Null)?;
     let text = seen.to_string();

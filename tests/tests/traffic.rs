@@ -86,12 +86,11 @@ fn two_senders_into_one_flow_then_both_are_named_and_the_first_is_followed() -> 
         health.problems
     );
     wait_for("the problem to be over", PATIENCE, || {
-        Ok(control.show("in")?.problems.is_empty())
+        let mut problems = control.show("in")?.problems.into_iter();
+        Ok(problems.all(|it| it.problem != SessionProblemKind::TwoSources))
     })?;
-    assert_eq!(
-        told(&rig)?,
-        [kinds(["two_sources"]), kinds(["two_sources"])]
-    );
+    let [began, over] = told(&rig)?;
+    assert!(began.contains("two_sources") && over.contains("two_sources"));
     control.end("in")?;
     Ok(())
 }

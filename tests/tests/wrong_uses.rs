@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
 use onair_tests::{Control, Raster, Rig, TestClient, blocked, receive, wait_for};
-use onair_types::{BlockerKind, HealthStatus, SessionState};
+use onair_types::{BlockerKind, SessionState};
 use serde_json::{Value, json};
 
 /// A daemon, and a client of a session of its own that waits in `buffer_get` all along.
@@ -59,8 +59,8 @@ impl Scene {
 
     /// The daemon is the one that it was and well, and the bystander gets frames.
     fn unharmed(mut self) -> Result<()> {
-        let health = self.control.health()?;
-        assert_eq!((health.status, health.pid), (HealthStatus::Ok, self.daemon));
+        assert_eq!(self.control.troubles()?, [""; 0]);
+        assert_eq!(self.control.health()?.pid, self.daemon);
         // The backstop of a wait wakes it once a second for a moment.
         wait_for("the bystander to wait", 10, || {
             let waiting = blocked(self.bystander.pid())?;

@@ -114,6 +114,18 @@ impl Control {
         Ok(serde_json::from_value(answer.json)?)
     }
 
+    /// What health names, but for sessions that are sent nothing, or send nothing: those of most tests.
+    ///
+    /// # Errors
+    /// As [`Self::health`].
+    pub fn troubles(&mut self) -> Result<Vec<String>> {
+        let mut problems = self.health()?.problems;
+        let is_silence =
+            |it: &String| it.contains("no packet to ") || it.contains("no frame is sent ");
+        problems.retain(|it| !is_silence(it));
+        Ok(problems)
+    }
+
     /// Creates a session; the answer may be a refusal.
     pub fn try_create(&mut self, spec: &SpecDocument) -> Result<Answer> {
         self.ask::<CreateSession>(&(), Sent::Body(serde_json::to_value(spec)?))

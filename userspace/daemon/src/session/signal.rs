@@ -117,8 +117,7 @@ impl Session {
     ) -> Vec<SessionProblem> {
         let settings = services.config.signal;
         let patience = ms(settings.absent_ms).max(self.frame_times(3));
-        let unfitting = counted.packets_malformed + counted.packets_other_ssrc;
-        let fitting = counted.packets.saturating_sub(unfitting);
+        let fitting = counted.packets.saturating_sub(counted.packets_malformed);
         let watch = &mut self.traffic.signal;
         let none_fits = watch.fitting.look(fitting, now, patience);
         let absent = watch.any.look(counted.packets, now, patience);
@@ -181,7 +180,8 @@ impl Session {
             let accepted = self.spec.flow.accepted().map(|it| it.to_string());
             let accepted: Vec<_> = accepted.collect();
             return format!(
-                "packets to {destination} come from {stranger}, and the session accepts only {}: correct the source                  with `onairctl session retarget {} --source-address {}`, or start the right sender",
+                "packets to {destination} come from {stranger}, and the session accepts only {}: correct the source \
+                     with `onairctl session retarget {} --source-address {}`, or start the right sender",
                 accepted.join(", "),
                 self.spec.name,
                 stranger.ip()
@@ -195,7 +195,8 @@ impl Session {
         let group = self.traffic.group.as_ref().filter(|it| it.joined);
         match group {
             Some(group) if group.querier.is_none() => format!(
-                "{what}; {} is joined, but no querier asks on port {}: enable one, because without it switches                  forward no group; then check that the sender is on",
+                "{what}; {} is joined, but no querier asks on port {}: enable one, because without it switches \
+                     forward no group; then check that the sender is on",
                 group.group, self.spec.port
             ),
             _ => format!(
@@ -298,7 +299,8 @@ impl Session {
             None => {
                 let refused = self.stats.snapshot().packets_malformed;
                 format!(
-                    "packets do not fit {} ({refused} refused): the source sends another format; create the session                      with that one",
+                    "packets do not fit {} ({refused} refused): the source sends another format; create the session \
+                     with that one",
                     self.spec.video
                 )
             }
@@ -365,7 +367,8 @@ impl Session {
         Some(problem(
             Kind::SenderChanged,
             format!(
-                "packets come from {sender} now, and came from {before} before: if that is not meant, stop {sender}, or                  accept only one with `onairctl session retarget {} --source-address {}`",
+                "packets come from {sender} now, and came from {before} before: if that is not meant, stop {sender}, or \
+                     accept only one with `onairctl session retarget {} --source-address {}`",
                 self.spec.name,
                 before.ip()
             ),
@@ -402,7 +405,8 @@ impl Session {
             problem(
                 Kind::Impaired,
                 format!(
-                    "{} of the packets lost and {} late in the last second ({net} lost and {} late since the creation):                      check the counters of the switches on the way, and `onairctl port list` for drops of this host",
+                    "{} of the packets lost and {} late in the last second ({net} lost and {} late since the creation): \
+                     check the counters of the switches on the way, and `onairctl port list` for drops of this host",
                     percent(lost_ppm),
                     percent(late_ppm),
                     counted.packets_late
@@ -433,7 +437,8 @@ impl Session {
             problem(
                 Kind::Impaired,
                 format!(
-                    "{} of the frame times in the last second passed without a frame ({} because the client had none                      ready, {} because the poller or the port was behind, since the creation)",
+                    "{} of the frame times in the last second passed without a frame ({} because the client had none \
+                     ready, {} because the poller or the port was behind, since the creation)",
                     percent(missed_ppm),
                     counted.underruns,
                     counted.slots_missed
@@ -463,7 +468,8 @@ impl Session {
                 Some(Finding::Jump(us)) => {
                     let seconds = us.unsigned_abs();
                     watch.clock_fault = format!(
-                        "the sender's RTP timestamps jumped {} by {}.{:03} s at {}: restart the sender, or check its                          clock",
+                        "the sender's RTP timestamps jumped {} by {}.{:03} s at {}: restart the sender, or check its \
+                     clock",
                         if us < 0 { "back" } else { "ahead" },
                         seconds / 1_000_000,
                         seconds % 1_000_000 / 1_000,
@@ -476,7 +482,8 @@ impl Session {
                     watch.drifts += 1;
                     if watch.drifts >= LOOKS {
                         watch.clock_fault = format!(
-                            "the sender's clock is {} ppm {} than this host's, so frames will be late or missing: let                              both follow the same PTP grandmaster",
+                            "the sender's clock is {} ppm {} than this host's, so frames will be late or missing: let \
+                     both follow the same PTP grandmaster",
                             ppm.unsigned_abs(),
                             if ppm > 0 { "faster" } else { "slower" }
                         );

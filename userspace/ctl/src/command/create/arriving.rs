@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use onair_types::api::{CreateSession, Sent, ShowSession, StartSession};
+use onair_types::api::{CreateSession, Sent, ShowSession, StartSession, StopSession};
 use onair_types::{Arriving, SessionRef, Signal};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -29,9 +29,9 @@ pub(super) async fn measure(client: &Client, body: &mut Value) -> Result<(), Fai
     let created = client.send::<CreateSession>(&(), Sent::Body(probe), Duration::ZERO);
     let session = SessionRef::Id(created.await?.read()?.id);
     let seen = watch(client, &session).await;
-    let ended = wait::destroy(client, &session, END).await;
+    client.call::<StopSession>(&session, &()).await?;
+    wait::destroy(client, &session, END).await?;
     let arriving = seen?;
-    ended?;
     body["video"] = video(&arriving)?;
     body["flow"]["payload_type"] = json!(arriving.payload_type);
     Ok(())
