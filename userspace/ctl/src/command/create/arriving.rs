@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use onair_types::api::{CreateSession, Sent, ShowSession, StartSession, StopSession};
+use onair_types::api::{CreateSession, Sent, ShowSession, StopSession};
 use onair_types::{Arriving, SessionRef, Signal};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -37,9 +37,8 @@ pub(super) async fn measure(client: &Client, body: &mut Value) -> Result<(), Fai
     Ok(())
 }
 
-/// Starts the session, and waits for what arrives.
+/// Waits for what arrives.
 async fn watch(client: &Client, session: &SessionRef) -> Result<Arriving, Failure> {
-    client.call::<StartSession>(session, &()).await?;
     let deadline = Instant::now() + PATIENCE;
     let mut signal: Option<Signal> = None;
     while Instant::now() < deadline {
