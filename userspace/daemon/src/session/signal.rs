@@ -60,6 +60,20 @@ impl Watch {
         self.losses = 0;
         self.clock.restart();
     }
+
+    /// Whether `lost` grew at several looks, each time by many, within `hold`.
+    fn is_impaired(&mut self, lost: u64, is_many: bool, now: Instant, hold: Duration) -> bool {
+        let grew = std::mem::replace(&mut self.lost, lost) < lost;
+        self.losses = match (is_many, grew) {
+            (false, _) => 0,
+            (true, grew) => self.losses + u32::from(grew),
+        };
+        let seen = match self.losses {
+            LOOKS.. => lost,
+            _ => self.impaired.seen(),
+        };
+        self.impaired.lasts_for(seen, now, hold)
+    }
 }
 
 /// Where the packets come from.
@@ -257,19 +271,10 @@ impl Session {
             .packets_lost
             .saturating_sub(counted.packets_lost_arrived);
         let bad = net + counted.packets_late;
+        let is_many = lost_ppm.max(late_ppm) >= settings.loss_ppm;
+        let hold = ms(settings.hold_ms);
         let watch = &mut self.traffic.signal;
-        let grew = std::mem::replace(&mut watch.lost, bad) < bad;
-        if lost_ppm.max(late_ppm) < settings.loss_ppm {
-            watch.losses = 0;
-        } else if grew {
-            watch.losses += 1;
-        }
-        let seen = if watch.losses >= LOOKS {
-            bad
-        } else {
-            watch.impaired.seen()
-        };
-        let lasts = watch.impaired.lasts_for(seen, now, ms(settings.hold_ms));
+        let lasts = watch.is_impaired(bad, is_many, now, hold);
         lasts.then(|| {
             problem(
                 Kind::Impaired,
@@ -289,19 +294,10 @@ impl Session {
         let missed_ppm = self.traffic.recent.missed_ppm();
         let counted = self.stats.snapshot();
         let missed = counted.underruns + counted.slots_missed;
+        let is_many = missed_ppm >= settings.loss_ppm.saturating_mul(10);
+        let hold = ms(settings.hold_ms);
         let watch = &mut self.traffic.signal;
-        let grew = std::mem::replace(&mut watch.lost, missed) < missed;
-        if missed_ppm < settings.loss_ppm.saturating_mul(10) {
-            watch.losses = 0;
-        } else if grew {
-            watch.losses += 1;
-        }
-        let seen = if watch.losses >= LOOKS {
-            missed
-        } else {
-            watch.impaired.seen()
-        };
-        let lasts = watch.impaired.lasts_for(seen, now, ms(settings.hold_ms));
+        let lasts = watch.is_impaired(missed, is_many, now, hold);
         lasts.then(|| {
             problem(
                 Kind::Impaired,
