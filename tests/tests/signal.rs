@@ -178,7 +178,7 @@ fn network_that_loses_impairs_the_signal() -> Result<()> {
     let sender = GStreamer::start(rig.stage(), raster, 900, entrance)?;
     let impaired = signal(&rig, "in", SignalState::Impaired)?;
     let reason = impaired.reason.context("a reason")?;
-    assert!(reason.contains("of the packets lost"), "{reason}");
+    assert!(reason.contains("of the packets were lost"), "{reason}");
     sender.finish(Deadline::seconds(60))?;
     relay.finish()?;
     control.end("in")?;

@@ -275,17 +275,26 @@ impl Session {
         let hold = ms(settings.hold_ms);
         let watch = &mut self.traffic.signal;
         let lasts = watch.is_impaired(bad, is_many, now, hold);
-        lasts.then(|| {
-            problem(
-                Kind::Impaired,
-                format!(
-                    "{} of the packets lost and {} late in the last second ({net} lost and {} late since the creation): \
-                     check the counters of the switches on the way, and `onairctl port list` for drops of this host",
-                    percent(lost_ppm),
-                    percent(late_ppm),
-                    counted.packets_late
-                ),
+        let parts = [
+            (lost_ppm, net, "lost"),
+            (late_ppm, counted.packets_late, "late"),
+        ];
+        let parts = parts.into_iter().filter(|(ppm, ..)| *ppm > 0);
+        let parts = parts.map(|(ppm, count, how)| {
+            let share = percent(ppm);
+            format!(
+                "{share} of the packets were {how} in the last second ({count} since the creation)"
             )
+        });
+        lasts.then(|| {
+            let parts: Vec<_> = parts.collect();
+            let what = if parts.is_empty() {
+                format!("packets were lost or late less than {hold:?} ago")
+            } else {
+                parts.join(", ")
+            };
+            let advice = "check the counters of the switches on the way, and `onairctl port list` for drops of this host";
+            problem(Kind::Impaired, format!("{what}: {advice}"))
         })
     }
 
