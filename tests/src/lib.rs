@@ -33,6 +33,7 @@ pub mod packet;
 pub mod pcapng;
 pub mod pci;
 mod plant;
+mod prometheus;
 mod raw_client;
 mod receiver;
 pub mod recorded;
@@ -77,6 +78,7 @@ pub use onair_stage::{
 };
 pub use own_text::OwnText;
 pub use plant::Plant;
+pub use prometheus::Prometheus;
 pub use raw_client::{RawClient, hello};
 pub use receiver::{Capture, GStreamerReceiver};
 pub use relay::{Disturbance, Done, Relay};

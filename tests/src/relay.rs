@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -44,11 +44,43 @@ pub struct Done {
     pub delayed: u64,
 }
 
+/// What is wrong with the sender's clock, as its RTP timestamps show it.
+#[derive(Debug, Default)]
+struct ClockFault {
+    ahead_ticks: AtomicU32,
+    fast_ppm: AtomicI32,
+}
+
+impl ClockFault {
+    /// Changes the timestamp (RFC 3550, section 5.1) of a packet; `first` is that of the first packet.
+    fn apply(&self, packet: &mut [u8], first: &mut Option<u32>) {
+        let Some(bytes) = packet
+            .get_mut(4..8)
+            .and_then(|it| it.first_chunk_mut::<4>())
+        else {
+            return;
+        };
+        let timestamp = u32::from_be_bytes(*bytes);
+        let since = i64::from(
+            timestamp
+                .wrapping_sub(*first.get_or_insert(timestamp))
+                .cast_signed(),
+        );
+        let fast = since * i64::from(self.fast_ppm.load(Ordering::Relaxed)) / 1_000_000;
+        let shifted =
+            i64::from(timestamp) + fast + i64::from(self.ahead_ticks.load(Ordering::Relaxed));
+        *bytes = u32::try_from(shifted.rem_euclid(1 << 32))
+            .expect("below 2^32")
+            .to_be_bytes();
+    }
+}
+
 /// A relay at work, inside a stage's namespace.
 #[derive(Debug)]
 pub struct Relay {
     entrance: SocketAddr,
     end: Arc<AtomicBool>,
+    clock: Arc<ClockFault>,
     thread: JoinHandle<Result<Done>>,
 }
 
@@ -66,6 +98,8 @@ impl Relay {
         })?;
         let end = Arc::new(AtomicBool::new(false));
         let ended = Arc::clone(&end);
+        let clock = Arc::new(ClockFault::default());
+        let wrong = Arc::clone(&clock);
         let address = entrance.local_addr()?;
         let thread = std::thread::Builder::new()
             .name("relay".into())
@@ -73,11 +107,12 @@ impl Relay {
                 // A frame that is interrupted for too long is rightly taken for incomplete. Linux
                 // sets it for the calling thread alone.
                 setpriority_process(None, -15)?;
-                relay(&entrance, &exit, disturbance, &ended)
+                relay(&entrance, &exit, disturbance, &wrong, &ended)
             })?;
         Ok(Self {
             entrance: address,
             end,
+            clock,
             thread,
         })
     }
@@ -86,6 +121,16 @@ impl Relay {
     #[must_use]
     pub fn entrance(&self) -> SocketAddr {
         self.entrance
+    }
+
+    /// From now on the timestamps are ahead by so many ticks of 90 kHz.
+    pub fn jump(&self, ticks: u32) {
+        self.clock.ahead_ticks.store(ticks, Ordering::Relaxed);
+    }
+
+    /// From now on the sender's clock is faster by `ppm`.
+    pub fn drift(&self, ppm: i32) {
+        self.clock.fast_ppm.store(ppm, Ordering::Relaxed);
     }
 
     /// Ends it once no packet has come for a moment, and says what it has done.
@@ -101,12 +146,14 @@ fn relay(
     entrance: &UdpSocket,
     exit: &UdpSocket,
     disturbance: Disturbance,
+    clock: &ClockFault,
     ended: &AtomicBool,
 ) -> Result<Done> {
     let mut dice = Dice::new(0x9E37_79B9_7F4A_7C15);
     let mut held: VecDeque<(u64, Vec<u8>)> = VecDeque::new();
     let mut done = Done::default();
     let mut packet = [0; 65_536];
+    let mut first = None;
     loop {
         let length = match entrance.recv(&mut packet) {
             Ok(length) => length,
@@ -121,7 +168,8 @@ fn relay(
             }
             Err(error) => return Err(error.into()),
         };
-        let packet = &packet[..length];
+        let packet = &mut packet[..length];
+        clock.apply(packet, &mut first);
         done.came += 1;
         if dice.one_of(disturbance.lost) {
             done.lost += 1;

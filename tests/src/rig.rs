@@ -55,8 +55,14 @@ impl Rig {
     /// One port `b` (10.77.0.2, AF_XDP), whose cable ends at the kernel's own stack (10.77.0.9):
     /// for senders that are not ours, inside the stage's namespace.
     pub fn beside_the_kernel() -> Result<Self> {
+        Self::beside_the_kernel_and("")
+    }
+
+    /// As [`Rig::beside_the_kernel`], with `more` at the end of the configuration, as TOML.
+    pub fn beside_the_kernel_and(more: &str) -> Result<Self> {
         let mut config = Config::pair(Backend::AfXdp);
         config.ports.retain(|port| port.name == "b");
+        more.clone_into(&mut config.more);
         Self::put_up(config, (Some("10.77.0.9/24"), 1500), |_| {})
     }
 

@@ -37,13 +37,25 @@ fn descriptors_sent_on_every_way_then_refused_by_the_kernel() -> Result<()> {
         for way in ["nothing", "to_another"] {
             assert_eq!(answers[way], 0, "{kind}: {answers:?}");
         }
-        for way in ["descriptor", "io_uring", "amid_connect"] {
+        let kinds = [
+            "lingering socket",
+            "/dev/fuse",
+            "userfaultfd",
+            "unix socket",
+            "many",
+        ];
+        for way in ["descriptor", "io_uring", "amid_connect"]
+            .into_iter()
+            .chain(kinds)
+        {
             assert_eq!(
                 answers[way],
                 Errno::PERM.raw_os_error(),
                 "{kind}, {way}: {answers:?}"
             );
         }
+        // Newer kernels refuse it themselves, with another error.
+        ensure!(answers["io_uring instance"] != 0, "{kind}: {answers:?}");
         assert_eq!(answers["not_connected"], Errno::NOTCONN.raw_os_error());
         // A stream refuses the address, if nothing else does.
         ensure!(answers["second_of_two"] != 0, "{kind}: {answers:?}");

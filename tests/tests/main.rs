@@ -1,6 +1,7 @@
 //! The whole-system tests.
 #![forbid(unsafe_code)]
 
+mod alerts;
 mod attach_socket;
 mod blockers;
 mod blockers_blind;

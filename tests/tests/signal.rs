@@ -2,7 +2,8 @@
 
 use anyhow::{Context as _, Result};
 use onair_tests::{
-    Deadline, Disturbance, GStreamer, Raster, Relay, Rig, onairctl, receive, resolve, send, until,
+    Deadline, Disturbance, GStreamer, Raster, Relay, Rig, member, onairctl, receive, resolve, send,
+    until,
 };
 use onair_types::{HealthStatus, Scan, Signal, SignalState, Source, SpecDocument};
 
@@ -130,7 +131,15 @@ fn source_that_comes_goes_and_differs_is_told_with_what_to_do() -> Result<()> {
     let absent = signal(&rig, "quiet", SignalState::Absent)?;
     let reason = absent.reason.context("a reason")?;
     assert!(reason.contains("no client is attached"), "{reason}");
-    for name in ["in", "out", "in2", "out2", "quiet"] {
+    // A group on a network without a querier.
+    control.create(&member("group", UDP, &[]))?;
+    let reason = until("the missing querier", Deadline::seconds(30), || {
+        let reason = control.show("group")?.signal.and_then(|it| it.reason);
+        Ok(reason.filter(|it| it.contains("querier")))
+    });
+    let reason = reason.with_context(|| format!("{:?}", control.show("group")))?;
+    assert!(reason.contains("no querier asks on port b"), "{reason}");
+    for name in ["in", "out", "in2", "out2", "quiet", "group"] {
         control.end(name)?;
     }
     Ok(())

@@ -4,8 +4,11 @@
  * name, and 0 if the kernel took it, or the errno.
  */
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/io_uring.h>
+#include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,18 +21,22 @@
 
 static struct sockaddr_un address = { .sun_family = AF_UNIX };
 static int kind;
+/* What is sent. */
+static int descriptor = 1;
+
+/* SCM_MAX_FD of the kernel. */
+enum { MANY = 253 };
 
 struct message {
 	struct msghdr header;
 	struct iovec part;
-	char control[CMSG_SPACE(sizeof(int))];
+	char control[CMSG_SPACE(MANY * sizeof(int))];
 };
 
-/* A byte, and a descriptor if `with`. */
+/* A byte, and the descriptor so often. */
 static struct msghdr *build(struct message *m, int with)
 {
 	static char byte = 'x';
-	int descriptor = 1;
 	struct cmsghdr *c;
 
 	memset(m, 0, sizeof(*m));
@@ -39,12 +46,13 @@ static struct msghdr *build(struct message *m, int with)
 	if (!with)
 		return &m->header;
 	m->header.msg_control = m->control;
-	m->header.msg_controllen = sizeof(m->control);
+	m->header.msg_controllen = CMSG_SPACE(with * sizeof(int));
 	c = CMSG_FIRSTHDR(&m->header);
 	c->cmsg_level = SOL_SOCKET;
 	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(descriptor));
-	memcpy(CMSG_DATA(c), &descriptor, sizeof(descriptor));
+	c->cmsg_len = CMSG_LEN(with * sizeof(int));
+	for (int i = 0; i < with; i++)
+		memcpy(CMSG_DATA(c) + i * sizeof(int), &descriptor, sizeof(int));
 	return &m->header;
 }
 
@@ -150,6 +158,57 @@ static long amid_connect(void)
 	return -1;
 }
 
+/* A TCP connection to this process, with bytes that its close waits for. */
+static int lingering(void)
+{
+	struct sockaddr_in here = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct linger wait = { .l_onoff = 1, .l_linger = 60 };
+	socklen_t length = sizeof(here);
+	int listener = socket(AF_INET, SOCK_STREAM, 0), s = socket(AF_INET, SOCK_STREAM, 0);
+	static char bytes[1 << 16];
+
+	bind(listener, (struct sockaddr *)&here, sizeof(here));
+	listen(listener, 1);
+	getsockname(listener, (struct sockaddr *)&here, &length);
+	if (connect(s, (struct sockaddr *)&here, sizeof(here)))
+		return -1;
+	setsockopt(s, SOL_SOCKET, SO_LINGER, &wait, sizeof(wait));
+	while (send(s, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+		;
+	return s;
+}
+
+static int ring(void)
+{
+	struct io_uring_params p = { 0 };
+
+	return syscall(SYS_io_uring_setup, 1, &p);
+}
+
+/* Descriptors whose close can wait, or which keep memory; and the last one as often as a message can have it. */
+static void kinds(void)
+{
+	struct { const char *name; int descriptor; } all[] = {
+		{ "lingering socket", lingering() },
+		{ "/dev/fuse", open("/dev/fuse", O_RDWR) },
+		{ "userfaultfd", syscall(SYS_userfaultfd, O_CLOEXEC) },
+		{ "io_uring instance", ring() },
+		{ "unix socket", unconnected() },
+	};
+	struct message m;
+
+	for (unsigned i = 0; i < sizeof(all) / sizeof(*all); i++) {
+		descriptor = all[i].descriptor;
+		if (descriptor < 0) {
+			perror(all[i].name);
+			exit(1);
+		}
+		say(all[i].name, sendmsg(connected(), build(&m, 1), MSG_NOSIGNAL));
+	}
+	say("many", sendmsg(connected(), build(&m, MANY), MSG_NOSIGNAL));
+	descriptor = 1;
+}
+
 int main(int count, char **arguments)
 {
 	struct message m;
@@ -161,6 +220,7 @@ int main(int count, char **arguments)
 	kind = strcmp(arguments[2], "stream") ? SOCK_SEQPACKET : SOCK_STREAM;
 	say("nothing", sendmsg(connected(), build(&m, 0), MSG_NOSIGNAL));
 	say("descriptor", sendmsg(connected(), build(&m, 1), MSG_NOSIGNAL));
+	kinds();
 	say("not_connected", sendmsg(unconnected(), build(&m, 1), MSG_NOSIGNAL));
 	say("second_of_two", second_of_two(connected()));
 	say("io_uring", by_io_uring(connected()));

@@ -2,7 +2,9 @@
 
 mod machine;
 mod packages;
+mod unpacked;
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
@@ -10,6 +12,7 @@ use packages::Package;
 pub(crate) use packages::Purpose;
 pub(crate) use packages::packages_for;
 
+use crate::cargo::root;
 use crate::say;
 
 /// Installs the Debian packages that are missing, and checks the machine
@@ -56,16 +59,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             say::good(line);
         }
     }
+    for (package, reason) in unpacked::missing(&arguments.purposes) {
+        say::warning(format_args!("missing: {package:<26} {reason}"));
+    }
     if arguments.check {
-        if lacks + missing.len() > 0 {
-            bail!(
-                "{} missing: `cargo xtask setup` installs packages",
-                lacks + missing.len()
-            );
+        let count = lacks + missing.len() + unpacked::missing(&arguments.purposes).count();
+        if count > 0 {
+            bail!("{count} missing: `cargo xtask setup` installs packages");
         }
         return Ok(());
     }
     install(&missing)?;
+    unpacked::when_missing(&arguments.purposes)?;
     if lacks > 0 {
         bail!("this machine is not fit to run OnAir: see above");
     }
@@ -94,7 +99,7 @@ pub(crate) fn when_missing(purpose: Purpose) -> Result<()> {
         }
         install(&missing)?;
     }
-    Ok(())
+    unpacked::when_missing(&[purpose])
 }
 
 /// What a virtual machine needs: installed if it is missing.
@@ -189,12 +194,17 @@ fn install(missing: &[&Package]) -> Result<()> {
 }
 
 fn apt(arguments: &[&str]) -> Result<()> {
+    apt_in(root(), arguments)
+}
+
+fn apt_in(folder: &Path, arguments: &[&str]) -> Result<()> {
     let line = format!("apt-get {}", arguments.join(" "));
     say::command(&line);
     // Not among the commands that a signal ends: dpkg must not be stopped midway.
     let status = Command::new("apt-get")
         .args(["--quiet", "--quiet", "-o", "DPkg::Lock::Timeout=300"])
         .args(arguments)
+        .current_dir(folder)
         .env("DEBIAN_FRONTEND", "noninteractive")
         .stdin(Stdio::null())
         .stdout(std::io::stderr())

@@ -77,6 +77,9 @@ const fn versioned(name: &'static str, later: &'static str, reason: &'static str
     }
 }
 
+/// Packages of which the test only takes programs, unpacked below `target`: installed, they would start a service.
+pub(crate) const UNPACKED: &[(&str, &str)] = &[("prometheus", "test: raises the alerts that ship")];
+
 /// All that is needed beyond what rustup needs, in the order of the build. [`Purpose`] reads the reasons.
 pub(crate) const PACKAGES: &[Package] = &[
     package(

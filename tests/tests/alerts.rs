@@ -1,0 +1,189 @@
+//! The alerts that ship, raised by Debian's own Prometheus from a daemon that is really in that fault.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use onair::{Session, Timeout};
+use onair_tests::{
+    Config, Deadline, Disturbance, GStreamer, Prometheus, QUOTA, Raster, Relay, Rig, onairctl,
+    output, receive, resolve, send, until,
+};
+use onair_types::{Source, SpecDocument};
+
+const RASTER: Raster = Raster::new(320, 180, 25, 8);
+
+/// A daemon with metrics for the Prometheus beside it.
+fn metrics(port: u16) -> String {
+    format!("[metrics]\nlisten = \"127.0.0.1:{port}\"\n")
+}
+
+fn run(rig: &Rig, spec: &SpecDocument) -> Result<()> {
+    rig.control()?.create(spec).map(drop)
+}
+
+/// A client of `session` that submits 12 frames a second until the session is gone.
+fn slow_writer(rig: &Rig, session: &str) -> Result<std::thread::JoinHandle<()>> {
+    let session = Session::attach(Config::attach_socket(rig.stage()), session)?;
+    Ok(std::thread::spawn(move || {
+        while let Ok(buffer) = session.buffer_get_mut(Timeout::millis(10_000)) {
+            if buffer.submit().is_err() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(80));
+        }
+    }))
+}
+
+#[test]
+fn rules_and_their_cases_pass_promtool() -> Result<()> {
+    let promtool = Prometheus::program("promtool")?;
+    let promtool = promtool.to_str().context("a path in UTF-8")?;
+    for (what, file) in [("check", "onair.rules.yml"), ("test", "onair.tests.yml")] {
+        let file = Prometheus::rules().join(file);
+        let file = file.to_str().context("a path in UTF-8")?;
+        output(promtool, &[what, "rules", file])?;
+    }
+    Ok(())
+}
+
+#[test]
+fn sessions_with_faults_then_their_alerts_fire_and_none_before() -> Result<()> {
+    let port = Prometheus::free_port()?;
+    let mut rig = Rig::rings_and(metrics(port))?;
+    let spec = SpecDocument {
+        quota: Some(QUOTA),
+        ..receive("in", RASTER, 5004)
+    };
+    run(&rig, &spec)?;
+    run(&rig, &send("out", RASTER, 5004, Source::Pattern))?;
+    let prometheus = Prometheus::start(rig.stage(), port)?;
+    // Longer than any problem must last before it alerts.
+    let calm = Deadline::seconds(10);
+    until("a calm time", Deadline::seconds(30), || {
+        assert_eq!(prometheus.firing()?, [].into());
+        Ok(calm.passed().then_some(()))
+    })?;
+
+    run(&rig, &receive("silent", RASTER, 5010))?;
+    run(&rig, &receive("wrong", RASTER, 5012))?;
+    let wide = Raster::new(640, 180, 25, 8);
+    run(&rig, &send("wide", wide, 5012, Source::Pattern))?;
+    run(&rig, &receive("twins", RASTER, 5014))?;
+    run(&rig, &send("one", RASTER, 5014, Source::Pattern))?;
+    run(&rig, &send("two", RASTER, 5014, Source::Pattern))?;
+    run(&rig, &send("late", RASTER, 5016, Source::Client))?;
+    let late = slow_writer(&rig, "late")?;
+    let slow = Session::attach(Config::attach_socket(rig.stage()), "in")?;
+    let held = (0..QUOTA)
+        .map(|_| Ok(slow.buffer_get(Timeout::millis(10_000))?))
+        .collect::<Result<Vec<_>>>()?;
+    let mut control = rig.control()?;
+    control.receiver("cam", 5018)?;
+    let frozen = rig.frozen("cam", 1)?;
+    control.stop("cam")?;
+    let destroying = rig.destroying("cam")?;
+    prometheus.wait(&[
+        "OnAirNoSignal silent",
+        "OnAirWrongSignal wrong",
+        "OnAirOtherSender twins",
+        "OnAirSignalImpaired late",
+        "OnAirFramesDropped in",
+        "OnAirDrainBlocked cam",
+    ])?;
+    drop(held);
+    drop(slow);
+    frozen.kill()?;
+    destroying.certificate()?;
+    control.end("late")?;
+    late.join().ok();
+
+    rig.kill_daemon()?;
+    until("no answer", Deadline::seconds(30), || {
+        Ok((prometheus.query("up")? == ["0"]).then_some(()))
+    })?;
+    rig.start_daemon()?;
+    prometheus.wait(&["OnAirRestarted"])?;
+    Ok(())
+}
+
+#[test]
+fn clock_that_jumps_or_runs_fast_and_link_that_goes_down_then_their_alerts_fire() -> Result<()> {
+    let port = Prometheus::free_port()?;
+    let more = metrics(port) + "[signal]\nhold_ms = 3000\n";
+    let rig = Rig::beside_the_kernel_and(&more)?;
+    let prometheus = Prometheus::start(rig.stage(), port)?;
+    resolve(rig.stage(), "10.77.0.2")?;
+    run(&rig, &receive("in", RASTER, 5004))?;
+    let to = "10.77.0.2:5004".parse()?;
+    let relay = Relay::start(rig.stage(), to, Disturbance::default())?;
+    let entrance = ("127.0.0.1", relay.entrance().port());
+    let sender = GStreamer::start(rig.stage(), RASTER, 3_000, entrance)?;
+    let mut control = rig.control()?;
+    let mut reason = |what: &str| {
+        let found = until(what, Deadline::seconds(40), || {
+            let reason = control.show("in")?.signal.and_then(|it| it.reason);
+            Ok(reason.filter(|it| it.contains(what)))
+        });
+        found.with_context(|| format!("{:?}", control.show("in")))
+    };
+    rig.control()?
+        .await_view("in", "with a steady picture", |it| {
+            it.counters.frames_complete > 50
+        })?;
+    relay.jump(2 * 90_000);
+    reason("jumped ahead by 2.0")?;
+    prometheus.wait(&["OnAirTimestamps in"])?;
+    // Less than the difference between 60 and 59.94, which is another rate.
+    relay.drift(500);
+    let drifts = reason("ppm faster")?;
+    let (ppm, _) = drifts.split_once(" ppm").context("ppm")?;
+    let ppm: i32 = ppm.rsplit(' ').next().context("a number")?.parse()?;
+    assert!((ppm - 500).abs() < 150, "{drifts}");
+    drop(sender);
+    let namespace = rig.stage().namespace();
+    output("ip", &["-n", namespace, "link", "set", "va", "down"])?;
+    prometheus.wait(&["OnAirPortDown b"])?;
+    relay.finish().ok();
+    Ok(())
+}
+
+#[test]
+fn disks_that_are_full_and_process_that_keeps_memory_then_their_alerts_fire() -> Result<()> {
+    let port = Prometheus::free_port()?;
+    let mut rig = Rig::rings()?;
+    let disk = rig.stage().tmpfs("disk", 12 << 20)?;
+    rig.stage().tmpfs("state/certificates", 1 << 20)?;
+    rig.stop_daemon()?;
+    let recorder = format!(
+        "[recorder]\nfolder = \"{}\"\nmin_free_mb = 8\nring_mb = 1\n",
+        disk.display()
+    );
+    rig.config.more = recorder + &metrics(port);
+    rig.start_daemon()?;
+    let prometheus = Prometheus::start(rig.stage(), port)?;
+    let mut control = rig.control()?;
+    run(&rig, &receive("in", RASTER, 5004))?;
+    run(&rig, &send("out", RASTER, 5004, Source::Pattern))?;
+    let started = onairctl(&rig, "record start in --name full --format pcapng")?;
+    assert_eq!(started.code, 0, "{started:?}");
+
+    // It keeps a frame of a session that ended without it.
+    control.receiver("kept", 5010)?;
+    control.pattern("source", 5010)?;
+    let mut holder = rig.user("kept")?;
+    holder.say("hold 1")?;
+    let certificates = rig.stage().directory().join("state/certificates");
+    let mut ballast = File::create(certificates.join("ballast"))?;
+    while ballast.write_all(&[1; 4096]).is_ok() {}
+    control.stop("kept")?;
+    control.quarantine("kept")?;
+    // The alert waits for minutes: its rule only.
+    let kept = "onair_quarantined_bytes > 0 or onair_pending_reclaim_bytes > 0";
+    until(kept, Deadline::seconds(30), || {
+        Ok(prometheus.query(kept)?.first().map(drop))
+    })?;
+    prometheus.wait(&["OnAirRecordingDegraded", "OnAirCertificatesNotOnDisk"])?;
+    Ok(())
+}

@@ -1,0 +1,56 @@
+//! Programs of Debian packages that are unpacked below `target`, and not installed.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::packages::UNPACKED;
+use super::{Purpose, apt, apt_in};
+use crate::cargo::target;
+use crate::say;
+
+/// Where the package lies, as in the root of a machine that has it.
+fn folder(package: &str) -> PathBuf {
+    target().join("third-party").join(package)
+}
+
+/// The packages that one of `purposes` needs and that are not unpacked, with their reasons.
+pub(super) fn missing(purposes: &[Purpose]) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let is_for_test = purposes.contains(&Purpose::Test);
+    let all = UNPACKED.iter().filter(move |_| is_for_test).copied();
+    all.filter(|(package, _)| !folder(package).exists())
+}
+
+/// Downloads and unpacks them.
+pub(super) fn when_missing(purposes: &[Purpose]) -> Result<()> {
+    for (package, reason) in missing(purposes) {
+        say::note(format_args!(
+            "{package:<26} {reason} (unpacked, not installed)"
+        ));
+        let folder = folder(package);
+        let work = folder.with_extension("new");
+        if work.exists() {
+            fs::remove_dir_all(&work)?;
+        }
+        fs::create_dir_all(&work)?;
+        if apt_in(&work, &["download", package]).is_err() {
+            apt(&["update"])?;
+            apt_in(&work, &["download", package])?;
+        }
+        let archive = fs::read_dir(&work)?
+            .next()
+            .context("apt-get left no file")??;
+        let status = Command::new("dpkg-deb")
+            .arg("--extract")
+            .args([archive.path(), work.clone()])
+            .status()
+            .context("running dpkg-deb")?;
+        ensure!(status.success(), "dpkg-deb --extract failed ({status})");
+        fs::remove_file(archive.path())?;
+        // Whole, or not there.
+        fs::rename(&work, &folder)?;
+    }
+    Ok(())
+}
