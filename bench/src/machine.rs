@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs;
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -18,6 +19,9 @@ const LISTEN: Duration = Duration::from_secs(1);
 pub(crate) struct Machine {
     /// When the run began, UTC.
     pub(crate) at: String,
+    /// Commit of the source tree, with `-dirty` if files differ from it; empty if git does not know it.
+    #[serde(default)]
+    pub(crate) commit: String,
     /// Model of the processor.
     pub(crate) processor: String,
     /// Cores that the bench may use.
@@ -54,6 +58,7 @@ impl Machine {
         let governor = "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor";
         Ok(Self {
             at: humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string(),
+            commit: commit(),
             processor: of_info("model name").unwrap_or_else(|| "unknown".into()),
             cores: place::cores()?.len(),
             mhz: of_info("cpu MHz").and_then(|mhz| mhz.parse().ok()),
@@ -74,11 +79,37 @@ impl Machine {
     }
 }
 
+fn commit() -> String {
+    let asked = Command::new("git")
+        .args(["-C", env!("CARGO_MANIFEST_DIR"), "describe"])
+        .args(["--always", "--dirty", "--abbrev=12", "--exclude=*"])
+        .output();
+    match asked {
+        Ok(output) if output.status.success() => {
+            String::from_utf8_lossy(&output.stdout).trim().to_owned()
+        }
+        _ => String::new(),
+    }
+}
+
 /// Runnable threads, the mean of the last minute.
 pub(crate) fn load() -> f64 {
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let first = load.split(' ').next().unwrap_or_default();
     first.parse().unwrap_or(f64::NAN)
+}
+
+impl Machine {
+    /// Date, processor and kernel, for a picture.
+    pub(crate) fn stamp(&self) -> String {
+        let Self {
+            at,
+            processor,
+            kernel,
+            ..
+        } = self;
+        format!("{at}, {processor}, Linux {kernel}")
+    }
 }
 
 impl fmt::Display for Machine {

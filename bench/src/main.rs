@@ -148,7 +148,12 @@ impl Command {
         match self {
             Self::Compare(compare) => compare.run(),
             Self::Markdown(markdown) => markdown.run(),
-            Self::Plot { result, folder } => draw(&Document::read(result)?.results, folder),
+            Self::Plot { result, folder } => {
+                let Document {
+                    machine, results, ..
+                } = Document::read(result)?;
+                draw(&results, &machine, folder)
+            }
             Self::StopCallers(role) => role.run(),
             Self::IdleCallers(role) => role.run(),
             Self::WakeConsumer(role) => role.run(),
@@ -189,7 +194,7 @@ fn main() -> Result<()> {
     }
     println!("{}", show::table(&rows));
     if let Some(folder) = &arguments.plots {
-        draw(&rows, folder)?;
+        draw(&rows, &machine, folder)?;
     }
     if let Some(path) = &arguments.json {
         Document::new(machine, rows).write(path)?;
@@ -231,8 +236,8 @@ fn measure(arguments: &Arguments) -> (Vec<Row>, Vec<String>) {
     (rows, failures)
 }
 
-fn draw(rows: &[Row], folder: &std::path::Path) -> Result<()> {
-    let drawn = plot::draw(rows, folder).context("drawing the plots")?;
+fn draw(rows: &[Row], machine: &Machine, folder: &std::path::Path) -> Result<()> {
+    let drawn = plot::draw(rows, &machine.stamp(), folder).context("drawing the plots")?;
     match drawn.as_slice() {
         [] => println!("nothing was measured that there is a picture of"),
         names => println!("{}: {}", folder.display(), names.join(", ")),

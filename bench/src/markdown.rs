@@ -1,4 +1,4 @@
-//! The result in `docs/performance.md`: the column "measured", and the table of all rows.
+//! `docs/results/bench.md`: a result as a page, with the stamp of its run.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -6,20 +6,18 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, ensure};
 
 use crate::document::Document;
+use crate::machine::Machine;
+use crate::property::Property;
 use crate::row::Row;
 use crate::show::number;
 
-const BEGIN: &str = "<!-- bench: begin -->";
-const END: &str = "<!-- bench: end -->";
-
-/// Writes a result into a page: fills the last column of the table of properties, and all rows
+/// Writes a result as a page: the stamp of the run, and all rows
 #[derive(clap::Args)]
 #[command(after_help = "\
-The page has a table whose lines begin with `| P1 |` and so on: the last cell of each is replaced. Between
-the lines `<!-- bench: begin -->` and `<!-- bench: end -->` stand the machine and all rows.
+The page is replaced as a whole. It names the commit, the date, the machine and the kernel of the run.
 
 Example:
-  cargo xtask bench --json bench.json && cargo xtask bench markdown bench.json docs/performance.md")]
+  cargo xtask bench --json bench.json && cargo xtask bench markdown bench.json docs/results/bench.md")]
 pub(crate) struct Markdown {
     /// A result, as `--json` wrote it
     result: PathBuf,
@@ -29,173 +27,150 @@ pub(crate) struct Markdown {
 
 impl Markdown {
     pub(crate) fn run(&self) -> Result<()> {
-        let document = Document::read(&self.result)?;
-        let page = std::fs::read_to_string(&self.page)
-            .with_context(|| format!("reading {}", self.page.display()))?;
-        let page = fill(&page, &document)
-            .with_context(|| format!("{} is not such a page", self.page.display()))?;
+        let page = page(&Document::read(&self.result)?)?;
         std::fs::write(&self.page, page).with_context(|| format!("writing {}", self.page.display()))
     }
 }
 
-fn fill(page: &str, document: &Document) -> Result<String> {
-    let (before, rest) = page.split_once(BEGIN).context(BEGIN)?;
-    let (_, after) = rest.split_once(END).context(END)?;
-    let mut filled = 0;
-    let mut text = String::new();
-    let mut is_its_table = false;
-    for line in before.lines() {
-        is_its_table = line.ends_with("| measured |") || is_its_table && line.starts_with('|');
-        match measured(line, &document.results).filter(|_| is_its_table) {
-            Some(line) => {
-                filled += 1;
-                text += &line;
-            }
-            None => text += line,
-        }
-        text.push('\n');
-    }
-    ensure!(
-        filled > 0,
-        "no table of it has the column \"measured\", and a line that begins with `| P1 |` or another id"
-    );
-    let all = all(document)?;
-    Ok(format!("{text}{BEGIN}\n{all}{END}{after}"))
-}
+const HEAD: &str = "\
+# Results of the bench
 
-/// The line with its last cell replaced, if it is one of a property that was measured.
-fn measured(line: &str, rows: &[Row]) -> Option<String> {
-    let cells: Vec<_> = line
-        .strip_prefix("| ")?
-        .strip_suffix(" |")?
-        .split(" | ")
-        .collect();
-    let own: Vec<_> = rows.iter().filter(|row| row.id == cells[0]).collect();
-    let aims = own.iter().filter(|row| !row.target.is_empty());
-    let mut told: Vec<_> = aims.map(|row| in_short(row)).collect();
-    if told.is_empty() {
-        let others = own.iter().filter(|row| row.samples == 0);
-        told = others.map(|row| row.variant.clone()).collect();
-        let measured = own.len() - told.len();
-        if measured > 0 {
-            told.insert(0, format!("rows without a target: {measured}"));
-        }
-    }
-    if told.is_empty() {
-        return None;
-    }
-    let kept = &cells[..cells.len() - 1];
-    Some(format!("| {} | {} |", kept.join(" | "), told.join("; ")))
-}
+`cargo xtask bench markdown` wrote this page: run it again after a change, do not edit it.
+[performance.md](../performance.md) explains the rows.
+";
 
-/// `N = 64: 162 µs, 1.11 ×, yes`.
-fn in_short(row: &Row) -> String {
-    let ratio = row.ratio.map_or(String::new(), |ratio| {
-        format!(", {} ×", number(Some(ratio)))
-    });
-    let met = if row.met == Some(true) {
-        "yes"
-    } else {
-        "**no**"
-    };
-    let value = number(row.value);
-    format!("{}: {value} {}{ratio}, {met}", row.variant, row.unit)
-}
+const COLUMNS: &str = "\
+| variant | unit | p50 | p99 | p99.9 | p99.99 | max | samples | beside | its p50 | its p99 | ratio | ± | load | target | met |
+|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|
+";
 
-fn all(document: &Document) -> Result<String> {
-    let mut text = format!(
-        "Measured {} on {}{}.\n\n\
-         | id | variant | unit | p50 | p99 | p99.9 | p99.99 | max | samples | beside | its p50 | its p99 | ratio | ± | load | target | met |\n\
-         |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
-        document.machine.at,
-        document.machine,
-        if document.machine.quick {
-            "; with `--quick`"
-        } else {
-            ""
-        },
-    );
+fn page(document: &Document) -> Result<String> {
+    ensure!(!document.results.is_empty(), "the result has no rows");
+    let mut text = format!("{HEAD}\n{}", stamp(&document.machine));
+    let mut section = "";
     for row in &document.results {
-        let met = match row.met {
-            Some(true) => "yes",
-            Some(false) => "**no**",
-            None => "–",
-        };
-        let noise = row.detail.noise.map(|noise| 100.0 * noise);
-        let cells = [
-            row.id.clone(),
-            row.variant.clone(),
-            row.unit.clone(),
-            number(row.p50),
-            number(row.p99),
-            number(row.detail.p99_9),
-            number(row.detail.p99_99),
-            number(row.max),
-            row.samples.to_string(),
-            row.reference_name.clone(),
-            number(row.reference),
-            number(row.detail.reference_p99),
-            number(row.ratio),
-            noise.map_or("–".into(), |percent| format!("{percent:.0} %")),
-            number(row.detail.load),
-            row.target.clone(),
-            met.into(),
-        ];
-        writeln!(text, "| {} |", cells.join(" | "))?;
+        if row.id != section {
+            section = &row.id;
+            write!(text, "\n## {section}\n\n{}{COLUMNS}", title(section))?;
+        }
+        line(&mut text, row)?;
     }
     Ok(text)
+}
+
+/// What the property measures, as a paragraph; empty for a property of another version.
+fn title(id: &str) -> String {
+    let property = Property::ALL.iter().find(|property| property.id() == id);
+    property.map_or(String::new(), |property| {
+        format!("{}\n\n", property.title())
+    })
+}
+
+fn stamp(machine: &Machine) -> String {
+    let Machine {
+        at,
+        cores,
+        processor,
+        memory_mib,
+        kernel,
+        load,
+        noise,
+        quick,
+        loaded,
+        ..
+    } = machine;
+    let commit = match machine.commit.as_str() {
+        "" => "not recorded",
+        commit => commit,
+    };
+    let mhz = machine
+        .mhz
+        .map_or(String::new(), |mhz| format!(" at {mhz:.0} MHz"));
+    let quick = if *quick { "; `--quick`" } else { "" };
+    let loaded = if *loaded { "; `--loaded`" } else { "" };
+    format!(
+        "- Commit: {commit}\n\
+         - Date: {at}\n\
+         - Machine: {cores} cores of {processor}{mhz}, {} GiB\n\
+         - Kernel: Linux {kernel}\n\
+         - Load at the start: {load:.2}; other processes had {:.2} % of the machine{quick}{loaded}\n",
+        memory_mib / 1024,
+        noise.stolen_percent,
+    )
+}
+
+fn line(text: &mut String, row: &Row) -> Result<()> {
+    let met = match row.met {
+        Some(true) => "yes",
+        Some(false) => "**no**",
+        None => "–",
+    };
+    let noise = row.detail.noise.map(|noise| 100.0 * noise);
+    let cells = [
+        row.variant.clone(),
+        row.unit.clone(),
+        number(row.p50),
+        number(row.p99),
+        number(row.detail.p99_9),
+        number(row.detail.p99_99),
+        number(row.max),
+        row.samples.to_string(),
+        row.reference_name.clone(),
+        number(row.reference),
+        number(row.detail.reference_p99),
+        number(row.ratio),
+        noise.map_or("–".into(), |percent| format!("{percent:.0} %")),
+        number(row.detail.load),
+        row.target.clone(),
+        met.into(),
+    ];
+    writeln!(text, "| {} |", cells.join(" | "))?;
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::machine::Machine;
     use crate::samples::Samples;
 
-    const PAGE: &str = "# Page\n\n| id | property | target | measured |\n|---|---|---|---|\n\
-        | P1 | stop | ≤ 1.2 × | old |\n| P9 | kill | p99 < 1 ms | as it was |\n\n\
-        | id | cause |\n|---|---|\n| P1 | as found |\n\n\
-        <!-- bench: begin -->\nold\n<!-- bench: end -->\n\nAfter.\n";
-
-    #[test]
-    fn page_filled_then_own_cells_and_block_replaced_and_nothing_else() {
+    fn rows() -> Vec<Row> {
         let ours: Samples = [12.0, 12.0, 12.0].into_iter().collect();
-        let row = Row::of("P1", "N = 1", "µs", &ours)
-            .limit("FUTEX_WAKE", 10.0)
-            .target("≤ 1.2 ×", |row| row.ratio_at_most(1.2));
-        let document = Document::new(Machine::default(), vec![row]);
-        let page = fill(PAGE, &document).unwrap();
-        assert!(
-            page.contains("| P1 | stop | ≤ 1.2 × | N = 1: 12.0 µs, 1.20 ×, yes |"),
-            "{page}"
-        );
-        assert!(page.contains("| P9 | kill | p99 < 1 ms | as it was |"));
-        assert!(page.contains("| P1 | as found |"), "{page}");
-        assert!(!page.contains("old"));
-        assert!(page.ends_with("<!-- bench: end -->\n\nAfter.\n"));
-        assert_eq!(
-            fill(&page, &document).unwrap(),
-            page,
-            "a second time changes nothing"
-        );
+        vec![
+            Row::of("P1", "N = 1", "µs", &ours)
+                .limit("FUTEX_WAKE", 10.0)
+                .target("≤ 1.1 ×", |row| row.ratio_at_most(1.1)),
+            Row::absent("P9", "not built"),
+        ]
     }
 
     #[test]
-    fn page_of_rows_without_a_target_then_their_number_and_what_is_absent() {
-        let ours: Samples = [12.0].into_iter().collect();
-        let rows = vec![
-            Row::of("P1", "N = 1", "µs", &ours),
-            Row::absent("P1", "no core for N = 2"),
-        ];
-        let page = fill(PAGE, &Document::new(Machine::default(), rows)).unwrap();
-        let cell = "| rows without a target: 1; absent: no core for N = 2 |";
-        assert!(page.contains(cell), "{page}");
+    fn page_has_the_stamp_and_each_row_under_its_property() {
+        let machine = Machine {
+            at: "2026-11-25T04:00:00Z".into(),
+            commit: "8253c97b".into(),
+            kernel: "6.18.1".into(),
+            processor: "EPYC".into(),
+            cores: 2,
+            quick: true,
+            ..Machine::default()
+        };
+        let page = page(&Document::new(machine, rows())).unwrap();
+        for part in [
+            "- Commit: 8253c97b\n- Date: 2026-11-25T04:00:00Z\n- Machine: 2 cores of EPYC, 0 GiB\n",
+            "- Kernel: Linux 6.18.1\n",
+            "; `--quick`\n",
+            "\n## P1\n\nstop → the last of N blocked callers has returned\n\n| variant |",
+            "| ≤ 1.1 × | **no** |\n\n## P9\n",
+            "| absent: not built |",
+        ] {
+            assert!(page.contains(part), "{part} in {page}");
+        }
     }
 
     #[test]
-    fn page_without_marks_or_lines_then_refused() {
-        let document = Document::default();
-        assert!(fill("# Page\n", &document).is_err());
-        assert!(fill(PAGE, &document).is_err(), "nothing was measured");
+    fn page_of_a_result_without_a_commit_says_so_and_one_without_rows_is_refused() {
+        let known = page(&Document::new(Machine::default(), rows())).unwrap();
+        assert!(known.contains("- Commit: not recorded\n"), "{known}");
+        assert!(page(&Document::default()).is_err());
     }
 }

@@ -101,7 +101,6 @@ impl Loop {
                 bytes,
             } = self.saturated(case, rig, &mut testpmd)?;
             beside.iter().for_each(|rate| peer.push(*rate));
-            let n = f64::from(case.0);
             let name = format!("N = {} each way, {}x{}", case.0, case.1, case.2);
             let pinned = format!(
                 "poller and testpmd on core {}; {bytes:.0} bytes a packet here, {} there",
@@ -112,8 +111,7 @@ impl Loop {
             let row = Row::of("P5", &name, "kpps", &rate)
                 .beside(TESTPMD, &rate, &beside)
                 .pinned(&pinned)
-                .more_is_better()
-                .point("sessions", n);
+                .more_is_better();
             let none_lost = lost == 0.0;
             rows.push(match case.0 {
                 AIMED => row.target("≥ 0.95 ×, none lost", |row| {
@@ -122,11 +120,7 @@ impl Loop {
                 _ => row,
             });
             let share: Samples = Samples::from_iter([lost]);
-            rows.push(
-                Row::of("P5", format!("lost, {name}"), "kpps", &share)
-                    .pinned(&pinned)
-                    .point("sessions lost", n),
-            );
+            rows.push(Row::of("P5", format!("lost, {name}"), "kpps", &share).pinned(&pinned));
             run.step();
         }
         testpmd.pause(false)?;

@@ -1,4 +1,4 @@
-//! The plots: four pictures that show at a glance what the table has in figures.
+//! The plots: what a table of figures does not show at a glance.
 
 use std::fs;
 use std::path::Path;
@@ -12,42 +12,29 @@ const SIZE: (u32, u32) = (900, 540);
 const OURS: RGBColor = RGBColor(0, 90, 181);
 const TAIL: RGBColor = RGBColor(120, 170, 225);
 const LIMIT: RGBColor = RGBColor(220, 50, 32);
-/// Of the parts of a stack, one after the other.
-const PARTS: [RGBColor; 7] = [
-    RGBColor(0, 90, 181),
-    RGBColor(86, 180, 233),
-    RGBColor(0, 158, 115),
-    RGBColor(240, 228, 66),
-    RGBColor(230, 159, 0),
-    RGBColor(213, 94, 0),
-    RGBColor(204, 121, 167),
-];
-
-/// Draws what `rows` have points for into `folder`; the names of the files.
-pub(crate) fn draw(rows: &[Row], folder: &Path) -> Result<Vec<String>> {
+/// Draws what `rows` have points for into `folder`, with the `stamp` of their run; the names of the files.
+pub(crate) fn draw(rows: &[Row], stamp: &str, folder: &Path) -> Result<Vec<String>> {
     fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
     let mut drawn = vec![];
-    let mut keep = |name: &str, draw: &dyn Fn(&Path) -> Result<bool>| -> Result<()> {
-        let name = format!("{name}.svg");
-        if draw(&folder.join(&name)).with_context(|| name.clone())? {
+    for picture in &PICTURES {
+        let name = format!("{}.svg", picture.name);
+        let path = folder.join(&name);
+        if picture
+            .draw(&path, rows, stamp)
+            .with_context(|| name.clone())?
+        {
             drawn.push(name);
         }
-        Ok(())
-    };
-    for picture in &PICTURES {
-        keep(picture.name, &|path| picture.draw(path, rows))?;
     }
-    keep("certificate", &|path| stack(path, rows))?;
     Ok(drawn)
 }
 
-const PICTURES: [Picture; 3] = [
+const PICTURES: [Picture; 2] = [
     Picture {
         name: "stop",
         title: "Stop → the last of N blocked callers has returned",
         across: "blocked callers",
         up: "µs",
-        log: true,
         lines: &[
             ("p99", TAIL, "stop", |row| row.p99),
             ("p50", OURS, "stop", |row| row.p50),
@@ -64,22 +51,9 @@ const PICTURES: [Picture; 3] = [
         title: "Processor that N blocked callers use, all together",
         across: "callers",
         up: "% of a core",
-        log: true,
         lines: &[
             ("blocked in buffer_get", OURS, "idle", |row| row.value),
             ("polling each 100 µs", LIMIT, "idle", |row| row.reference),
-        ],
-    },
-    Picture {
-        name: "sessions",
-        title: "Packets sent and received on one core, and lost, with N sessions",
-        across: "sessions in each direction",
-        up: "thousand packets a second",
-        log: false,
-        lines: &[
-            ("rate", OURS, "sessions", |row| row.value),
-            ("lost", PARTS[5], "sessions lost", |row| row.value),
-            ("dpdk-testpmd", LIMIT, "sessions", |row| row.reference),
         ],
     },
 ];
@@ -109,8 +83,6 @@ struct Picture {
     title: &'static str,
     across: &'static str,
     up: &'static str,
-    /// Each step upwards is ten times as much.
-    log: bool,
     lines: &'static [Line],
 }
 
@@ -119,17 +91,14 @@ fn right(n: f64) -> f64 {
     n.max(1.0).log2()
 }
 
-impl Picture {
-    fn up(&self, value: f64) -> f64 {
-        if self.log {
-            value.max(1e-4).log10()
-        } else {
-            value
-        }
-    }
+/// A step upwards is ten times as much.
+fn up(value: f64) -> f64 {
+    value.max(1e-4).log10()
+}
 
+impl Picture {
     /// Whether there was something to draw.
-    fn draw(&self, path: &Path, rows: &[Row]) -> Result<bool> {
+    fn draw(&self, path: &Path, rows: &[Row], stamp: &str) -> Result<bool> {
         let lines = self.lines.iter();
         let lines =
             lines.map(|&(name, colour, of, figure)| (name, colour, curve(rows, of, figure)));
@@ -140,15 +109,9 @@ impl Picture {
         }
         let most = |values: &mut dyn Iterator<Item = f64>| values.fold(f64::MIN, f64::max);
         let widest = most(&mut points().map(|point| right(point.0))).max(1.0);
-        let highest = most(&mut points().map(|point| self.up(point.1)));
-        let lowest = points()
-            .map(|point| self.up(point.1))
-            .fold(f64::MAX, f64::min);
-        let upwards = if self.log {
-            lowest.floor()..highest.ceil().max(lowest.floor() + 1.0)
-        } else {
-            0.0..highest * 1.15
-        };
+        let highest = most(&mut points().map(|point| up(point.1)));
+        let lowest = points().map(|point| up(point.1)).fold(f64::MAX, f64::min);
+        let upwards = lowest.floor()..highest.ceil().max(lowest.floor() + 1.0);
         let root = SVGBackend::new(path, SIZE).into_drawing_area();
         root.fill(&WHITE).map_err(bad)?;
         let mut chart = ChartBuilder::on(&root)
@@ -158,19 +121,12 @@ impl Picture {
             .y_label_area_size(70)
             .build_cartesian_2d(-0.1..widest + 0.1, upwards)
             .map_err(bad)?;
-        let log = self.log;
         chart
             .configure_mesh()
             .x_labels(12)
             .x_label_formatter(&|at| label(at.exp2(), *at))
-            .y_label_formatter(&|at| {
-                if log {
-                    label(10f64.powf(*at), *at)
-                } else {
-                    format!("{at:.0}")
-                }
-            })
-            .x_desc(self.across)
+            .y_label_formatter(&|at| label(10f64.powf(*at), *at))
+            .x_desc(format!("{} ({stamp})", self.across))
             .y_desc(self.up)
             .label_style(("sans-serif", 14))
             .draw()
@@ -179,7 +135,7 @@ impl Picture {
             let style = colour.stroke_width(2);
             let placed: Vec<_> = points
                 .iter()
-                .map(|point| (right(point.0), self.up(point.1)))
+                .map(|point| (right(point.0), up(point.1)))
                 .collect();
             chart
                 .draw_series(LineSeries::new(placed.iter().copied(), style))
@@ -224,80 +180,6 @@ fn legend(chart: &mut Chart<'_>) -> Result<()> {
         .map_err(bad)
 }
 
-/// What the steps from stop to certificate take, one on the other, for each number of callers: rows
-/// with the point `("certificate/STEP", callers)`.
-fn stack(path: &Path, rows: &[Row]) -> Result<bool> {
-    let mut steps: Vec<String> = vec![];
-    let mut columns: Vec<f64> = vec![];
-    for row in rows {
-        let Some((curve, at)) = &row.detail.point else {
-            continue;
-        };
-        let Some(step) = curve.strip_prefix("certificate/") else {
-            continue;
-        };
-        if !steps.iter().any(|known| known == step) {
-            steps.push(step.to_owned());
-        }
-        if !columns.contains(at) {
-            columns.push(*at);
-        }
-    }
-    if columns.is_empty() {
-        return Ok(false);
-    }
-    let value = |step: &str, at: f64| {
-        let points = curve(rows, &format!("certificate/{step}"), |row| row.value);
-        let found = points.iter().find(|point| point.0 == at);
-        found.map_or(0.0, |point| point.1)
-    };
-    let height = |at: f64| steps.iter().map(|step| value(step, at)).sum::<f64>();
-    let highest = columns.iter().map(|at| height(*at)).fold(1.0, f64::max);
-    let width = f64::from(u32::try_from(columns.len())?);
-    let root = SVGBackend::new(path, SIZE).into_drawing_area();
-    root.fill(&WHITE).map_err(bad)?;
-    let mut chart = ChartBuilder::on(&root)
-        .caption(
-            "From stop to certificate, by step (medians)",
-            ("sans-serif", 22),
-        )
-        .margin(16)
-        .x_label_area_size(44)
-        .y_label_area_size(70)
-        .build_cartesian_2d(0.0..width, 0.0..highest * 1.5)
-        .map_err(bad)?;
-    chart
-        .configure_mesh()
-        .disable_x_mesh()
-        .x_labels(2 * columns.len() + 1)
-        .x_label_formatter(&|at| {
-            let mut middles = columns.iter().zip(0u32..);
-            let found = middles.find(|(_, place)| (f64::from(*place) + 0.5 - at).abs() < 0.01);
-            found.map_or(String::new(), |(callers, _)| format!("{callers}"))
-        })
-        .x_desc("blocked callers at the stop")
-        .y_desc("µs")
-        .label_style(("sans-serif", 14))
-        .draw()
-        .map_err(bad)?;
-    for (index, step) in steps.iter().enumerate() {
-        let colour = PARTS[index % PARTS.len()];
-        let boxes = columns.iter().zip(0u32..).map(|(at, place)| {
-            let below: f64 = steps[..index].iter().map(|step| value(step, *at)).sum();
-            let (left, top) = (f64::from(place) + 0.2, below + value(step, *at));
-            Rectangle::new([(left, below), (left + 0.6, top)], colour.filled())
-        });
-        chart
-            .draw_series(boxes)
-            .map_err(bad)?
-            .label(step)
-            .legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 14, y + 5)], colour.filled()));
-    }
-    legend(&mut chart)?;
-    root.present().map_err(bad)?;
-    Ok(true)
-}
-
 fn bad<E: std::error::Error>(error: E) -> anyhow::Error {
     anyhow!("drawing: {error}")
 }
@@ -321,18 +203,14 @@ mod tests {
         for at in [1.0, 64.0, 1024.0] {
             rows.push(row("stop", at, 3.0 * at));
             rows.push(row("idle", at, 0.001 * at));
-            rows.push(row("sessions", at, 700.0));
-            rows.push(row("certificate/gates closed", at, 10.0));
-            rows.push(row("certificate/verdict", at, 20.0 + at));
         }
-        let drawn = draw(&rows, folder.path()).unwrap();
-        assert_eq!(
-            drawn,
-            ["stop.svg", "idle.svg", "sessions.svg", "certificate.svg"]
-        );
+        let drawn = draw(&rows, "2026-11-25", folder.path()).unwrap();
+        assert_eq!(drawn, ["stop.svg", "idle.svg"]);
         for name in drawn {
             let text = fs::read_to_string(folder.path().join(name)).unwrap();
-            assert!(text.contains("</svg>") && text.contains("1024"), "{text}");
+            for part in ["</svg>", "1024", "(2026-11-25)"] {
+                assert!(text.contains(part), "{part} in {text}");
+            }
         }
     }
 
@@ -340,6 +218,6 @@ mod tests {
     fn plots_of_rows_without_points_then_none() {
         let folder = tempfile::tempdir().unwrap();
         let rows = [Row::absent("P17", "not built")];
-        assert!(draw(&rows, folder.path()).unwrap().is_empty());
+        assert!(draw(&rows, "2026-11-25", folder.path()).unwrap().is_empty());
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     p23_wires, p24_recorder, p25_crowd,
 };
 
-/// A property; the ids are those of `docs/performance.md`.
+/// A property; the ids are those of `docs/results/bench.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Property {
     /// Stop → the last of N blocked callers has returned

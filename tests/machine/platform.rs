@@ -1,4 +1,4 @@
-//! What this machine's kernel and devices give OnAir: the lines of docs/platforms.md, which
+//! What this machine's kernel and devices give OnAir: the lines of docs/results/platforms.md, which
 //! `cargo xtask vm test --page` writes. It needs the pairs of devices of `cargo xtask vm test`.
 #![forbid(unsafe_code)]
 

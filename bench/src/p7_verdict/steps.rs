@@ -46,10 +46,7 @@ pub(super) fn rows(rig: &Rig, run: &Run) -> Result<Vec<Row>> {
         let names = STEPS.iter().map(|(_, name)| *name).chain([ANSWER]);
         for (name, samples) in names.zip(&times) {
             let variant = format!("{callers} blocked: {name}");
-            rows.push(
-                Row::of("P7", variant, "µs", samples)
-                    .point(&format!("certificate/{name}"), f64::from(callers)),
-            );
+            rows.push(Row::of("P7", variant, "µs", samples));
         }
     }
     Ok(rows)

@@ -27,6 +27,11 @@
 //! Not in this crate: HTTP, DPDK, and unsafe code. Crate `onair-ipc` handles the shared memory.
 #![forbid(unsafe_code)]
 
+/// The programs of the page compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/client.md")]
+mod page {}
+
 mod buffer;
 mod certificate;
 mod client;

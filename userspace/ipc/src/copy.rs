@@ -2,7 +2,7 @@
 //!
 //! A frame is larger than the caches, so the copy waits for the lines that it replaces. Aligned
 //! stores of whole vectors, with nothing between them, keep more of these waits in parallel than
-//! libc's memcpy does at a packet's size (`docs/performance.md`, P6).
+//! libc's memcpy does at a packet's size (P6 of the bench).
 
 use std::arch::is_x86_feature_detected;
 use std::arch::x86_64::{

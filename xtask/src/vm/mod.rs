@@ -14,6 +14,7 @@ mod page;
 mod payload;
 mod qemu;
 mod report;
+mod stamp;
 mod stream;
 mod suite;
 

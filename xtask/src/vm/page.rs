@@ -1,18 +1,20 @@
-//! `docs/platforms.md`: what each kernel and each device gave, as tests/machine/platform.rs reports it.
+//! `docs/results/platforms.md`: what each kernel and each device gave, as tests/machine/platform.rs reports it.
 
 use std::fmt::Write as _;
 
 use super::report::{Outcome, Row};
+use super::stamp::Stamp;
 
 /// Begins a line of the report: `@platform|OF|WHAT|FOUND`.
 const MARK: &str = "@platform|";
 const HEAD: &str = "\
 # Platforms
 
-What OnAir does on each kernel and each PCI device, as it was seen in virtual machines. `cargo xtask vm test --page
-docs/platforms.md` wrote this page: run it again after a change, do not edit it. A run replaces what it tried and keeps
-the rest, unless the kernel is another one. The devices are QEMU's models, the processor was emulated: the page says
-what works, not how fast. A physical NIC was not tried.
+What OnAir does on each kernel and each PCI device, in virtual machines. `cargo xtask vm test --page
+docs/results/platforms.md` wrote this page: run it again after a change, do not edit it. A run replaces the cells that it
+tried and keeps the others, unless the kernel is another one. Each cell ends with the day and the commit of its run; a
+cell without them is of a run before 2026-11-24, whose commit was not recorded. The devices are QEMU's models: the page
+says what works, not how fast. A physical NIC was not tried.
 ";
 const TESTS: &str = "Tests";
 
@@ -23,6 +25,18 @@ pub(super) struct Seen {
     of: String,
     what: String,
     found: String,
+}
+
+impl Seen {
+    /// The virtual machine of `kernel`.
+    pub(super) fn machine(kernel: &str, found: String) -> Self {
+        Self {
+            kernel: kernel.to_owned(),
+            of: "machine".to_owned(),
+            what: "virtual machine".to_owned(),
+            found,
+        }
+    }
 }
 
 /// The lines for the page in the `output` of a test on `kernel`.
@@ -39,19 +53,20 @@ pub(super) fn seen<'a>(kernel: &'a str, output: &'a str) -> impl Iterator<Item =
     })
 }
 
-/// The page `before`, with what was seen since.
-pub(super) fn page(before: &str, rows: &[Row], seen: &[Seen]) -> String {
+/// The page `before`, with what was seen in the run of `stamp`.
+pub(super) fn page(before: &str, rows: &[Row], seen: &[Seen], stamp: &Stamp) -> String {
     let mut page = Page::read(before);
     for line in seen {
         let title = match line.of.as_str() {
             "kernel" => "Kernel features".to_owned(),
+            "machine" => "Machine".to_owned(),
             driver => format!("Devices of the driver {driver}"),
         };
-        page.put(&title, &line.what, &line.kernel, &line.found);
+        page.put(&title, &line.what, &line.kernel, &stamp.on(&line.found));
     }
     for row in rows {
         if let Some(outcome) = outcome(row) {
-            page.put(TESTS, &row.what, &row.kernel, &outcome);
+            page.put(TESTS, &row.what, &row.kernel, &stamp.on(&outcome));
         }
     }
     page.to_string()
@@ -200,6 +215,13 @@ mod tests {
         }
     }
 
+    fn stamp() -> Stamp {
+        Stamp {
+            day: "2026-11-25".to_owned(),
+            commit: "8253c97b".to_owned(),
+        }
+    }
+
     fn lines(kernel: &str) -> Vec<Seen> {
         let output = "noise\n@platform|kernel|probe|loaded\r\n@platform|e1000e|AF_XDP|yes | x\n";
         seen(kernel, output).collect()
@@ -217,46 +239,64 @@ mod tests {
             row("new (6.12)", "gate", Outcome::Failed(1)),
             row("new (6.12)", "demo", Outcome::NotRun),
         ];
-        let page = page("", &rows, &lines("old (6.1)"));
+        let page = page("", &rows, &lines("old (6.1)"), &stamp());
         has(
             &page,
-            "## Kernel features\n\n| | new (6.12) | old (6.1) |\n|---|---|---|\n| probe | not tried | loaded |\n",
+            "## Kernel features\n\n| | new (6.12) | old (6.1) |\n|---|---|---|\n| probe | not tried | loaded (2026-11-25, 8253c97b) |\n",
         );
         has(&page, "## Devices of the driver e1000e\n");
         has(
             &page,
-            "## Tests\n\n| | new (6.12) | old (6.1) |\n|---|---|---|\n| gate | 1 failed, 2 passed | 2 passed |\n",
+            "## Tests\n\n| | new (6.12) | old (6.1) |\n|---|---|---|\n| gate | 1 failed, 2 passed (2026-11-25, 8253c97b) | 2 passed (2026-11-25, 8253c97b) |\n",
         );
         assert!(!page.contains("demo"), "{page}");
     }
 
     #[test]
-    fn page_written_again_then_what_was_not_tried_now_stays() {
+    fn page_written_again_then_what_was_not_tried_now_stays_with_its_stamp() {
         let first = page(
             "",
             &[row("old (6.1)", "gate", Outcome::Passed)],
             &lines("old (6.1)"),
+            &stamp(),
         );
-        assert_eq!(page(&first, &[], &[]), first);
+        assert_eq!(page(&first, &[], &[], &stamp()), first);
+        let later = Stamp {
+            day: "2026-11-26".to_owned(),
+            commit: String::new(),
+        };
         let second = page(
             &first,
             &[row("new (6.12)", "evict", Outcome::Passed)],
             &lines("new (6.12)"),
+            &later,
         );
-        has(&second, "| probe | loaded | loaded |\n");
-        has(&second, "| AF_XDP | yes / x | yes / x |\n");
         has(
             &second,
-            "| gate | not run | 2 passed |\n| evict | 2 passed | not run |\n",
+            "| probe | loaded (2026-11-26, commit not known) | loaded (2026-11-25, 8253c97b) |\n",
+        );
+        has(&second, "| AF_XDP | yes / x (2026-11-26, ");
+        has(
+            &second,
+            "| gate | not run | 2 passed (2026-11-25, 8253c97b) |\n\
+             | evict | 2 passed (2026-11-26, commit not known) | not run |\n",
         );
         // Another kernel of a distribution: nothing of the one before counts for it.
         let third = page(
             &second,
             &[row("old (6.2)", "evict", Outcome::Failed(1))],
-            &[],
+            &[Seen::machine("old (6.2)", "q35".to_owned())],
+            &later,
         );
         assert!(!third.contains("old (6.1)"), "{third}");
-        has(&third, "| probe | loaded | not tried |\n");
-        has(&third, "| evict | 2 passed | 1 failed, 2 passed |\n");
+        has(
+            &third,
+            "| probe | loaded (2026-11-26, commit not known) | not tried |\n",
+        );
+        has(
+            &third,
+            "## Machine\n\n| | new (6.12) | old (6.2) |\n|---|---|---|\n| virtual machine | not tried | q35 (2026-11-26, ",
+        );
+        has(&third, "| 1 failed, 2 passed (2026-11-26, ");
     }
 }

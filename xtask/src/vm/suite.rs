@@ -16,6 +16,7 @@ use super::page::{self, Seen};
 use super::payload::Tree;
 use super::qemu::{Accel, Hardware, Nic};
 use super::report::{Outcome, Row, all_passed, count, table};
+use super::stamp::{Stamp, processor};
 use super::stream::Event;
 use super::{Programs, container, folder, qemu};
 use crate::cargo::{SYSTEM, SYSTEM_TESTS, messages, root};
@@ -27,7 +28,7 @@ use crate::{dist, say, setup};
 Examples:
   cargo xtask vm test
   cargo xtask vm test --kernel debian12,debian13
-  cargo xtask vm test --kernel debian12,debian13 --page docs/platforms.md
+  cargo xtask vm test --kernel debian12,debian13 --page docs/results/platforms.md
   cargo xtask vm test --accel tcg demo evict     the demo and the file tests/tests/evict.rs
 
 The table is on stdout; the output of each is in target/vm/reports. With software emulation it takes some minutes.
@@ -43,7 +44,7 @@ pub(super) struct Arguments {
     hardware: Hardware,
     #[command(flatten)]
     programs: Programs,
-    /// Write what was seen as a page, such as docs/platforms.md
+    /// Write what was seen as a page, such as docs/results/platforms.md
     #[arg(long, value_name = "FILE")]
     page: Option<PathBuf>,
     /// `demo`, or the name of a file in tests/tests or tests/machine without its extension
@@ -87,6 +88,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let tree = tree(&arguments.programs, &arguments.what, &arguments.mirror)?;
     let jobs: Vec<_> = arguments.what.iter().map(|what| job(what)).collect();
     let (mut rows, mut seen) = (Vec::new(), Vec::new());
+    let stamp = Stamp::now();
     let mut without_iommu = hardware.clone();
     without_iommu.without_iommu = true;
     without_iommu.nics = vec![Nic::E1000e];
@@ -109,7 +111,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
             };
             rows.extend(on(&machine, &mut seen)?);
             if let Some(file) = &arguments.page {
-                write_page(file, &rows, &seen)?;
+                write_page(file, &rows, &seen, &stamp)?;
             }
         }
     }
@@ -121,12 +123,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     })
 }
 
-fn write_page(file: &Path, rows: &[Row], seen: &[Seen]) -> Result<()> {
+fn write_page(file: &Path, rows: &[Row], seen: &[Seen], stamp: &Stamp) -> Result<()> {
     let before = match fs::read_to_string(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         read => read.with_context(|| format!("reading {}", file.display()))?,
     };
-    fs::write(file, page::page(&before, rows, seen))
+    fs::write(file, page::page(&before, rows, seen, stamp))
         .with_context(|| format!("writing {}", file.display()))
 }
 
@@ -254,7 +256,10 @@ fn on(machine: &Machine, seen: &mut Vec<Seen>) -> Result<Vec<Row>> {
     let booted = machine.boot(|event| {
         boot::tell(&event);
         match event {
-            Event::Booted { release, .. } => kernel = format!("{kernel} ({release})"),
+            Event::Booted { release, .. } => {
+                kernel = format!("{kernel} ({release})");
+                seen.push(Seen::machine(&kernel, described(machine)));
+            }
             Event::Begun { name } => {
                 say::note(format_args!("{name} …"));
                 begin = Instant::now();
@@ -290,6 +295,16 @@ fn on(machine: &Machine, seen: &mut Vec<Seen>) -> Result<Vec<Row>> {
                 .unwrap_or_else(|| row(&job.name, Outcome::NotRun))
         })
         .collect())
+}
+
+/// The virtual machine and what executes it.
+fn described(machine: &Machine) -> String {
+    let Hardware { cpus, memory, .. } = &machine.hardware;
+    let by = machine.acceleration;
+    format!(
+        "QEMU q35, {cpus} processors, {memory} MB, by {by} on {}",
+        processor()
+    )
 }
 
 fn ended(name: &str, status: u8, output: &[u8], time: Duration) -> Row {
