@@ -26,7 +26,7 @@ fn pages_name_only_files_that_exist() {
         "CONTRIBUTING.md",
         "docs/glossary.md",
         "docs/architecture.md",
-        "docs/use.md",
+        "docs/failure-and-upgrade.md",
     ] {
         let text = fs::read_to_string(root().join(page)).unwrap();
         for path in paths(&text) {
