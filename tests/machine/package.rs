@@ -133,7 +133,7 @@ fn package_installed_started_reloaded_upgraded_and_purged_then_each_as_an_operat
     Ok(())
 }
 
-/// What an operator writes for `devices`, as docs/operations.md says, with frames from one to the other.
+/// What an operator writes for `devices`, as docs/nic.md says, with frames from one to the other.
 fn on_pci(config: &str, devices: &[String; 2]) -> Result<String> {
     let ports = config.find("[[port]]").context("its port")?;
     let mut ours = config[..ports].to_owned();

@@ -2,13 +2,15 @@
 #![expect(clippy::unwrap_used, reason = "clippy does not take helpers for tests")]
 
 use std::collections::BTreeSet;
+use std::fs;
 
 use serde_yaml_ng::Value;
 
 const BOARD: &str = include_str!("../../../packaging/grafana/onair.json");
 const RULES: &str = include_str!("../../../packaging/prometheus/onair.rules.yml");
 const RULE_TESTS: &str = include_str!("../../../packaging/prometheus/onair.tests.yml");
-const PAGE: &str = include_str!("../../../docs/operations.md");
+const PAGE: &str = include_str!("../../../docs/monitoring.md");
+const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs");
 
 /// The names of OnAir's metrics in `text`.
 fn metrics(text: &str) -> BTreeSet<&str> {
@@ -90,6 +92,53 @@ fn alerts_of_the_page_are_the_rules_but_for_the_two_that_it_names() {
     let on_the_page: BTreeSet<_> = on_the_page.map(str::to_owned).collect();
     let all: BTreeSet<_> = rules().iter().map(|rule| text(&rule["alert"])).collect();
     assert_eq!(on_the_page, all);
+}
+
+/// Asserts that the page `docs/NAME.md` has a section with the title.
+fn assert_section(name: &str, title: &str) {
+    let page = fs::read_to_string(format!("{DOCS}/{name}.md"));
+    let page = page.unwrap_or_else(|error| panic!("docs/{name}.md: {error}"));
+    let mut titles = page.lines().filter(|line| line.starts_with('#'));
+    assert!(
+        titles.any(|line| line.trim_start_matches(['#', ' ']) == title),
+        "docs/{name}.md has no section {title}"
+    );
+}
+
+/// The title of an anchor as pages have it: all letters small, a hyphen for each space.
+fn anchor(title: &str) -> String {
+    title.to_lowercase().replace(' ', "-")
+}
+
+#[test]
+fn actions_and_panels_name_sections_of_pages_that_exist() {
+    let mut named = 0;
+    let texts = [RULES, BOARD].into_iter().flat_map(str::lines);
+    for line in texts.filter(|line| line.contains("docs/") && !line.starts_with('#')) {
+        let (_, rest) = line.split_once("docs/").unwrap();
+        let (name, rest) = rest.split_once(".md: ").unwrap();
+        let title = rest.split(['"', '.']).next().unwrap();
+        assert_section(name, title);
+        named += 1;
+    }
+    assert!(named >= 10, "{named}");
+}
+
+#[test]
+fn remedies_of_the_page_exist() {
+    let mut linked = 0;
+    for link in PAGE.split("](").skip(1) {
+        let target = link.split(')').next().unwrap();
+        let Some((file, section)) = target.split_once('#') else {
+            continue;
+        };
+        let page = fs::read_to_string(format!("{DOCS}/{file}")).unwrap();
+        let mut titles = page.lines().filter(|line| line.starts_with('#'));
+        let is_there = titles.any(|line| anchor(line.trim_start_matches(['#', ' '])) == section);
+        assert!(is_there, "{target}");
+        linked += 1;
+    }
+    assert!(linked >= 15, "{linked}");
 }
 
 #[test]

@@ -34,7 +34,7 @@ pub(crate) struct Arguments {
 
 const PROGRAMS: [&str; 3] = ["onaird", "onairctl", "onair-waiters"];
 /// A file of the tree, its place on the target, its mode.
-const FILES: [(&str, &str, u32); 12] = [
+const FILES: [(&str, &str, u32); 9] = [
     ("packaging/onaird.toml", "etc/onair/onaird.toml", 0o644),
     (
         "packaging/systemd/onaird.service",
@@ -66,23 +66,25 @@ const FILES: [(&str, &str, u32); 12] = [
         "usr/share/onair/grafana/onair.json",
         0o644,
     ),
-    (
-        "docs/operations.md",
-        "usr/share/doc/onair/operations.md",
-        0o644,
-    ),
-    (
-        "docs/configuration.md",
-        "usr/share/doc/onair/configuration.md",
-        0o644,
-    ),
-    ("docs/use.md", "usr/share/doc/onair/use.md", 0o644),
     ("LICENSE-MIT", "usr/share/doc/onair/LICENSE-MIT", 0o644),
     (
         "LICENSE-APACHE",
         "usr/share/doc/onair/LICENSE-APACHE",
         0o644,
     ),
+];
+/// Pages of `docs` that an operator needs without the sources.
+const PAGES: [&str; 10] = [
+    "clock.md",
+    "configuration.md",
+    "failure-and-upgrade.md",
+    "first-stream.md",
+    "limits.md",
+    "monitoring.md",
+    "nic.md",
+    "operate.md",
+    "security.md",
+    "troubleshoot.md",
 ];
 /// A shell, and where its completions go.
 const COMPLETIONS: [(&str, &str); 3] = [
@@ -156,6 +158,10 @@ fn lay_out(programs: &Path, package: &Path) -> Result<()> {
     }
     for (from, to, mode) in FILES {
         copy(&root().join(from), &package.join(to), mode)?;
+    }
+    for page in PAGES {
+        let to = package.join("usr/share/doc/onair").join(page);
+        copy(&root().join("docs").join(page), &to, 0o644)?;
     }
     for (shell, to) in COMPLETIONS {
         let script = done(Command::new(programs.join("onairctl")).args(["completions", shell]))?;

@@ -293,7 +293,7 @@ impl Session {
             } else {
                 parts.join(", ")
             };
-            let advice = "check the counters of the switches on the way, and `onairctl port list` for drops of this host";
+            let advice = "check the counters of the switches on the way, and `onairctl health` for drops of this host";
             problem(Kind::Impaired, format!("{what}: {advice}"))
         })
     }
