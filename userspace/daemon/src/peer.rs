@@ -19,6 +19,11 @@ pub struct Peer {
 impl Peer {
     /// The peer of `socket` with these credentials (SO_PEERCRED, unix(7)); its groups are those of the
     /// connect, too (SO_PEERGROUPS), also if its pid is not visible here.
+    ///
+    /// If the peer has exited and left its socket to another process, `pid` may be a third one's by now: then
+    /// `command` names the wrong process in logs, events and certificates. No right depends on either; only the
+    /// share of one process among those of its user does. The attach socket, where the death of the process counts,
+    /// has a pidfd that is proven.
     #[must_use]
     pub fn read(socket: BorrowedFd<'_>, uid: u32, gid: u32, pid: u32, via: Via) -> Self {
         let groups = sys::peer_groups(socket).unwrap_or_else(|error| {

@@ -254,15 +254,14 @@ mod tests {
         Err(io::Error::other("no space").into())
     }
 
-    fn told(written: WriteAck) -> Result<(), String> {
-        let result = written.blocking_recv().unwrap();
-        result.map_err(|error| error.to_string())
+    fn told(written: WriteAck) -> Result<(), WriteError> {
+        written.blocking_recv().unwrap()
     }
 
     #[test]
     fn write_under_way_and_done_then_those_that_wait_hear_of_the_last_one() {
         let (unwritten, now) = (Unwritten::default(), Instant::now());
-        assert_eq!(told(unwritten.written(&1)), Ok(()));
+        assert!(told(unwritten.written(&1)).is_ok());
         unwritten.begin(&1, false, now);
         unwritten.begin(&1, false, now);
         let mut written = unwritten.written(&1);
@@ -270,7 +269,7 @@ mod tests {
         assert!(written.try_recv().is_err(), "a later write is under way");
         assert!(!unwritten.has_failed(&1));
         assert_eq!(unwritten.end(&1, &Ok(()), now), Change::Recovered(1));
-        assert_eq!(told(written), Ok(()));
+        assert!(told(written).is_ok());
         assert!(unwritten.is_written(&1));
     }
 
@@ -280,8 +279,9 @@ mod tests {
         unwritten.begin(&7, false, now);
         let written = unwritten.written(&7);
         assert_eq!(unwritten.end(&7, &failed(), now), Change::Failed);
-        assert_eq!(told(written), Err("no space".to_owned()));
-        assert_eq!(told(unwritten.written(&7)), Err("no space".to_owned()));
+        for written in [written, unwritten.written(&7)] {
+            assert_eq!(told(written).unwrap_err().to_string(), "no space");
+        }
         assert_eq!(unwritten.failed(), [7]);
         let mut last = Duration::ZERO;
         for _ in 0..40 {

@@ -88,6 +88,8 @@ mutants! {
     "control: messages have no budget" => Unit("onaird", "source_that_is_never_empty");
     "control: tasks have no budget" => Unit("onaird", "turn_with_more_tasks");
     "start: any process of the guardian's number is killed" => Unit("onaird", "process_of_another_name_or_start_time");
+    "attach: an early packet proves its sender" => Unit("onaird", "request_sent_before_the_open");
+    "attach: any sender will do" => Unit("onaird", "packet_of_another_process");
     "control: a task does not rest" => Unit("onaird", "task_ran_for_long");
     "log: a full queue blocks" => Unit("onaird", "lines_more_than_there_is_room_for");
 }

@@ -23,7 +23,7 @@
 //! blocks), `exec-inside PROGRAM` (one becomes another program inside a wait), `leader-exit` (the main
 //! thread ends, another one goes on).
 //!
-//! Processes: `abort-process`, `segv`, `eat MEGABYTES`, `fork` (event `forked`: how the calls of the child went,
+//! Processes: `abort-process`, `segv`, `eat MEGABYTES`, `heap` (bytes of its heap that are in use), `fork` (event `forked`: how the calls of the child went,
 //! which lives on), `run N PROGRAM` (one after the other), `adopt PID` (maps what that process has of
 //! the daemon's memory), `abandon` (unmaps it).
 //!
@@ -96,7 +96,7 @@ impl TestClient {
             "exit-inside" | "exit-taking" | "reincarnate" | "exec-inside" => {
                 self.dying_command(word, rest)?
             }
-            "abort-process" | "segv" | "eat" | "fork" | "run" | "adopt" | "abandon" => {
+            "abort-process" | "segv" | "eat" | "heap" | "fork" | "run" | "adopt" | "abandon" => {
                 self.process_command(word, rest)?
             }
             "clear-slots" | "count-me" | "scribble" | "doze" | "punch" | "canary" | "exec"

@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use fork::Fork;
 use onair::{Error, Timeout};
 use onair_ipc::mapping::{Access, Mapping};
+use onair_ipc::sys::heap_bytes;
 use onair_tests::errno_name;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use serde_json::{Value, json};
@@ -33,6 +34,7 @@ impl TestClient {
                 self.eaten.push(eat(rest.parse()?));
                 Value::Null
             }
+            "heap" => json!({ "bytes": heap_bytes() }),
             "fork" => self.fork()?,
             "run" => {
                 let (count, program) = rest.split_once(' ').context("how often, and a program")?;

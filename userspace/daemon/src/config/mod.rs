@@ -110,13 +110,19 @@ impl Config {
             path: path.to_owned(),
             source,
         })?;
-        let mut config: Self = toml::from_str(&text).map_err(|source| ConfigError::Parse {
+        let mut config = Self::parse(&text, path)?;
+        config.file = Some(path.to_owned());
+        Ok(config)
+    }
+
+    /// Checks `text`, which errors say is in the file `path`.
+    fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let config: Self = toml::from_str(text).map_err(|source| ConfigError::Parse {
             path: path.to_owned(),
-            advice: wording::advice(&text, &source),
+            advice: wording::advice(text, &source),
             source: Box::new(source),
         })?;
         config.check()?;
-        config.file = Some(path.to_owned());
         Ok(config)
     }
 
@@ -251,10 +257,8 @@ mod tests {
     use super::*;
     use onair_types::ProbeMode;
 
-    fn parse(text: &str) -> Result<Config, String> {
-        let config: Config = toml::from_str(text).map_err(|e| e.to_string())?;
-        config.check().map_err(|e| e.to_string())?;
-        Ok(config)
+    fn parse(text: &str) -> Result<Config, ConfigError> {
+        Config::parse(text, Path::new("onaird.toml"))
     }
 
     const PORT: &str =
@@ -326,7 +330,7 @@ mod tests {
         for case in WRONG.lines() {
             let (text, expected) = case.split_once(" => ").unwrap();
             let text = text.replace("] ", "]\n").replace("; ", "\n");
-            let error = parse(&text).unwrap_err();
+            let error = parse(&text).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
     }
@@ -355,7 +359,7 @@ mod tests {
                 "port.a.device = 0000:3b:00.0: this is a PCI device: set dpdk.pci = true",
             ),
         ] {
-            let error = parse(&text).unwrap_err();
+            let error = parse(&text).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
         assert!(parse(&port).is_ok());
@@ -391,7 +395,7 @@ mod tests {
                 "given twice",
             ),
         ] {
-            let error = parse(&text).unwrap_err();
+            let error = parse(&text).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
     }

@@ -36,10 +36,12 @@ impl Default for SurveyShare {
 impl SurveyShare {
     /// The control thread: asks for a survey. Without effect while one is asked for.
     pub(super) fn request(&self) {
-        if !self.is_wanted.load(Ordering::Relaxed) {
-            // The poller took the last one.
-            let _ = self.empty.push(Box::default());
-            self.is_wanted.store(true, Ordering::Relaxed);
+        // SYNC: survey-request. Acquire: the poller has taken the last one, so there is room for another.
+        if !self.is_wanted.load(Ordering::Acquire) {
+            let pushed = self.empty.push(Box::default());
+            debug_assert!(pushed.is_ok(), "a survey is requested once");
+            // SYNC: survey-request. Release: the poller finds the survey in the queue.
+            self.is_wanted.store(true, Ordering::Release);
         }
     }
 
@@ -69,7 +71,8 @@ impl Surveyor {
     /// Whether [`Self::packets`] has work.
     #[inline]
     pub(super) fn is_on(&self) -> bool {
-        self.running.is_some() || self.share.is_wanted.load(Ordering::Relaxed)
+        // SYNC: survey-request. Acquire: the other side of `request`.
+        self.running.is_some() || self.share.is_wanted.load(Ordering::Acquire)
     }
 
     /// Adds those packets of a burst that `sources` admits; of several synchronisation sources, those of the
@@ -83,7 +86,8 @@ impl Surveyor {
     ) {
         if self.running.is_none() {
             self.running = self.share.empty.pop();
-            self.share.is_wanted.store(false, Ordering::Relaxed);
+            // SYNC: survey-request. Release: the queue is empty before the next request.
+            self.share.is_wanted.store(false, Ordering::Release);
             self.ssrc = None;
         }
         let Some(survey) = &mut self.running else {

@@ -28,7 +28,7 @@ const LOOKS: u32 = 2;
 pub(super) struct Watch {
     /// Packets that fit, or sent frames.
     fitting: Presence,
-    /// Packets from the session's sources, of any kind.
+    /// Packets from the session's sources, of any kind, or sent frames.
     any: Presence,
     /// Packets from other sources.
     strangers: Growth,
@@ -112,8 +112,9 @@ fn percent(ppm: u64) -> String {
 }
 
 impl Session {
-    /// The problems of a receive session's signal.
-    pub(super) fn received_problems(
+    /// The problems of the session's signal. `has_cause`: a problem that was found already says why nothing
+    /// comes.
+    pub(super) fn signal_problems(
         &mut self,
         services: &Services,
         counted: &SessionSnapshot,
@@ -122,54 +123,52 @@ impl Session {
     ) -> Vec<SessionProblem> {
         let settings = services.config.signal;
         let patience = ms(settings.absent_ms).max(self.frame_times(3));
-        let fitting = counted.packets.saturating_sub(counted.packets_malformed);
         let watch = &mut self.traffic.signal;
-        let none_fits = watch.fitting.look(fitting, now, patience);
-        let absent = watch.any.look(counted.packets, now, patience);
+        let (fitting, any) = match self.spec.direction {
+            Direction::Receive => {
+                let malformed = counted.packets_malformed;
+                (counted.packets.saturating_sub(malformed), counted.packets)
+            }
+            Direction::Send => (counted.frames_sent, counted.frames_sent),
+        };
+        let none_fits = watch.fitting.look(fitting, now, patience).is_some();
+        let absent = watch.any.look(any, now, patience);
         let strangers = watch
             .strangers
             .lasts_for(counted.packets_wrong_source, now, patience);
-        let mut found = Vec::new();
-        match (absent, none_fits) {
-            (Some(absence), _) if !has_cause => {
-                let stranger = Sender::of(counted.other_sender).filter(|_| strangers);
-                found.push(problem(Kind::NoSignal, self.no_packets(absence, stranger)));
-            }
-            (Some(_), _) => {}
-            (None, none_fits) => {
-                self.survey(now);
-                found.extend(self.mismatch(none_fits.is_some(), now));
-                found.extend(self.changed_sender(counted, ms(settings.hold_ms), now));
-                found.extend(self.losses(counted, settings, now));
-                found.extend(self.timestamps(services, counted, settings, now));
-            }
+        let Some(absence) = absent else {
+            return match self.spec.direction {
+                Direction::Receive => self.received_problems(services, counted, none_fits, now),
+                Direction::Send => Vec::from_iter(self.late_frames(settings, now)),
+            };
+        };
+        if has_cause {
+            return Vec::new();
         }
-        found
+        let detail = match self.spec.direction {
+            Direction::Receive => {
+                let stranger = Sender::of(counted.other_sender).filter(|_| strangers);
+                self.no_packets(absence, stranger)
+            }
+            Direction::Send => self.no_frames(absence),
+        };
+        vec![problem(Kind::NoSignal, detail)]
     }
 
-    /// The problems of a send session's signal.
-    pub(super) fn sent_problems(
+    /// The problems of packets that arrive; `none_fits`: none of them for some time.
+    fn received_problems(
         &mut self,
         services: &Services,
         counted: &SessionSnapshot,
-        has_cause: bool,
+        none_fits: bool,
         now: Instant,
     ) -> Vec<SessionProblem> {
         let settings = services.config.signal;
-        let patience = ms(settings.absent_ms).max(self.frame_times(3));
-        let absent = self
-            .traffic
-            .signal
-            .fitting
-            .look(counted.frames_sent, now, patience);
-        let mut found = Vec::new();
-        match absent {
-            Some(absence) if !has_cause => {
-                found.push(problem(Kind::NoSignal, self.no_frames(absence)));
-            }
-            Some(_) => {}
-            None => found.extend(self.late_frames(settings, now)),
-        }
+        self.survey(now);
+        let mut found = Vec::from_iter(self.mismatch(none_fits, now));
+        found.extend(self.changed_sender(counted, ms(settings.hold_ms), now));
+        found.extend(self.losses(counted, settings, now));
+        found.extend(self.timestamps(services, counted, settings, now));
         found
     }
 

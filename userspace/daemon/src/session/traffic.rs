@@ -116,10 +116,7 @@ impl Session {
         let has_cause = found
             .iter()
             .any(|it| it.problem.signal() == SignalState::Absent);
-        found.extend(match self.spec.direction {
-            Direction::Receive => self.received_problems(services, &counted, has_cause, now),
-            Direction::Send => self.sent_problems(services, &counted, has_cause, now),
-        });
+        found.extend(self.signal_problems(services, &counted, has_cause, now));
         found.extend(self.slow_clients(now));
         found.extend(self.recording_problem());
         found

@@ -332,33 +332,28 @@ impl ThreadRegistry {
         collect(self.threads().iter().map(|it| it.wait_stopped(deadline))).map(drop)
     }
 
-    /// Asks every live worker to empty its buffers, calls `wake` so that none of them sleeps, and
-    /// waits for all.
+    /// Asks each live worker with one of `names` to empty its buffers, calls `wake` so that none of
+    /// them sleeps, and waits for all.
     ///
     /// # Errors
     /// [`Late`]: the workers whose buffers are not empty after `timeout`.
-    pub fn flush_all(
-        &self,
-        timeout: Duration,
-        wake: impl FnOnce(),
-    ) -> Result<Vec<FlushedWorker>, Late> {
-        flush(self.threads(), timeout, wake)
-    }
-
-    /// [`Self::flush_all`] for the workers of these names.
-    ///
-    /// # Errors
-    /// As [`Self::flush_all`].
     pub fn flush<'a>(
         &self,
         names: impl Iterator<Item = &'a str>,
         timeout: Duration,
         wake: impl FnOnce(),
     ) -> Result<Vec<FlushedWorker>, Late> {
+        let deadline = Instant::now() + timeout;
         let names: Vec<&str> = names.collect();
         let mut threads = self.threads();
-        threads.retain(|thread| names.contains(&thread.name()));
-        flush(threads, timeout, wake)
+        threads.retain(|it| names.contains(&it.name()) && !it.is_stopped());
+        if mutant!("flush: one of several is asked") {
+            threads.truncate(1);
+        }
+        let numbers: Vec<u64> = threads.iter().map(|it| it.request_flush()).collect();
+        wake();
+        let waits = threads.iter().zip(numbers);
+        collect(waits.map(|(thread, number)| thread.wait_flushed(number, deadline)))
     }
 
     /// The counters of every worker.
@@ -371,22 +366,6 @@ impl ThreadRegistry {
         // No code panics while it holds this lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn flush(
-    mut threads: Vec<Arc<ThreadState>>,
-    timeout: Duration,
-    wake: impl FnOnce(),
-) -> Result<Vec<FlushedWorker>, Late> {
-    let deadline = Instant::now() + timeout;
-    threads.retain(|thread| !thread.is_stopped());
-    if mutant!("flush: one of several is asked") {
-        threads.truncate(1);
-    }
-    let numbers: Vec<u64> = threads.iter().map(|it| it.request_flush()).collect();
-    wake();
-    let waits = threads.iter().zip(numbers);
-    collect(waits.map(|(thread, number)| thread.wait_flushed(number, deadline)))
 }
 
 /// All results, or the names of all late workers.

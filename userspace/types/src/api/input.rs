@@ -144,11 +144,22 @@ pub(super) fn field<T, E: Display>(
     parsed.map_err(|error| SpecError::new(name, error.to_string()).into())
 }
 
+/// Not a number of entries, or not one of the range.
+#[derive(Debug, thiserror::Error)]
+#[error("{text:?} is not a valid limit: give 1 to {most}")]
+pub(super) struct LimitError {
+    text: String,
+    most: usize,
+}
+
 /// Parses a number of entries from 1 to `most`.
-pub(super) fn up_to(most: usize) -> impl FnOnce(&str) -> Result<usize, String> {
+pub(super) fn up_to(most: usize) -> impl FnOnce(&str) -> Result<usize, LimitError> {
     move |text| {
         let limit = text.parse().ok().filter(|limit| (1..=most).contains(limit));
-        limit.ok_or_else(|| format!("{text:?} is not a valid limit: give 1 to {most}"))
+        limit.ok_or_else(|| LimitError {
+            text: text.to_owned(),
+            most,
+        })
     }
 }
 

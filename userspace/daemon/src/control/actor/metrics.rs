@@ -171,6 +171,12 @@ impl Actor {
             &[],
             unix(services.identity.started_at),
         );
+        metrics.count(
+            "onair_heap_bytes",
+            "Bytes of the daemon's heap that are in use.",
+            &[],
+            onair_ipc::sys::heap_bytes(),
+        );
         for (kind, name, help) in EVENTS {
             metrics.counter(name, help, &[], services.hub.count(kind));
         }

@@ -14,15 +14,15 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_seqpacket::UnixSeqpacket;
 
-use super::identify::watch;
+use super::identify::{Identity, borrow, watch};
 use super::places::Places;
 use super::requests::{Connection, Handled, Stage, handle, release, send_action};
 use super::silent::Silent;
-use super::wire::{Packet, discard_unread, receive, refusal, send};
+use super::unproven::{Unproven, name_senders};
+use super::wire::{Packet, discard_unread, receive, receive_named, refusal, refuse, send};
 use super::{AttachAction, ConnectionId};
 use crate::authority::Authority;
 use crate::config::{Config, ms};
-use crate::peer::Peer;
 use crate::shutdown::ShutdownCoordinator;
 
 /// Longest name and version of a client's library.
@@ -68,7 +68,7 @@ impl Limits {
 pub(super) async fn serve(
     id: ConnectionId,
     socket: UnixSeqpacket,
-    (peer, pidfd): (Peer, OwnedFd),
+    identity: Identity,
     actions: mpsc::Sender<AttachAction>,
     authority: Authority,
     limits: Limits,
@@ -76,6 +76,11 @@ pub(super) async fn serve(
     silent: Silent,
     shutdown: ShutdownCoordinator,
 ) {
+    let Identity {
+        peer,
+        pidfd,
+        unproven,
+    } = identity;
     let death = match watch(&pidfd) {
         Ok(death) => death,
         Err(error) => {
@@ -94,7 +99,7 @@ pub(super) async fn serve(
         library: String::new(),
         sites: false,
     };
-    let (end, stage) = converse(&mut connection, &socket, &death, limits, &silent).await;
+    let (end, stage) = converse(&mut connection, &socket, &death, unproven, limits, &silent).await;
     discard_unread(&socket);
     match (stage, end) {
         (Stage::Proving(proving), _) => release(&connection.actions, *proving).await,
@@ -142,6 +147,7 @@ async fn converse(
     connection: &mut Connection,
     socket: &UnixSeqpacket,
     death: &AsyncFd<OwnedFd>,
+    mut unproven: Option<Unproven>,
     limits: Limits,
     silent: &Silent,
 ) -> (End, Stage) {
@@ -156,7 +162,7 @@ async fn converse(
             Stage::Proving(proving) => Some(proving.since + limits.prove),
             Stage::Attached => None,
         };
-        let packet = tokio::select! {
+        let (packet, sender) = tokio::select! {
             biased;
             _ = death.readable() => return (End::ProcessEnded, stage),
             () = until(answer_by), if matches!(stage, Stage::New | Stage::Ready) => {
@@ -172,7 +178,12 @@ async fn converse(
                 send(socket, 0, &refused, &[], limits.send).await;
                 return (End::HungUp, stage);
             }
-            packet = receive(socket, &mut buffer) => packet,
+            received = async {
+                match unproven {
+                    Some(_) => receive_named(socket, &mut buffer).await,
+                    None => (receive(socket, &mut buffer).await, None),
+                }
+            } => received,
         };
         packets += 1;
         if packets % PACKETS_A_TURN == 0 {
@@ -191,6 +202,20 @@ async fn converse(
             }
             Packet::Request(tag, request) => (tag, request),
         };
+        if let Some(it) = &mut unproven {
+            match it.is_proven(&request, sender, connection.pidfd.as_fd(), borrow(socket)) {
+                Ok(true) => {
+                    unproven = None;
+                    // Credentials that are not read are dropped: a failure changes nothing.
+                    let _ = name_senders(borrow(socket), false);
+                }
+                Ok(false) => {}
+                Err(problem) => {
+                    send(socket, tag, &refuse(problem), &[], limits.send).await;
+                    return (End::HungUp, stage);
+                }
+            }
+        }
         if let Request::Hello(hello) = &request {
             let library = printable(&hello.library);
             connection.library = library.chars().take(LIBRARY_CHARS).collect();

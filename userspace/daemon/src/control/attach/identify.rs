@@ -4,48 +4,68 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 
 use onair_ipc::sys;
 use onair_types::{Problem, ProblemCode, Via};
-use rustix::process::{PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::io::unix::AsyncFd;
 use tokio_seqpacket::UnixSeqpacket;
 
+use super::unproven::{Unproven, name_senders};
 use crate::peer::Peer;
 
-pub(super) fn identify(socket: &UnixSeqpacket) -> Result<(Peer, OwnedFd), Problem> {
+/// A connected process.
+#[derive(Debug)]
+pub(super) struct Identity {
+    pub(super) peer: Peer,
+    pub(super) pidfd: OwnedFd,
+    /// Before Linux 6.5: the pidfd may be another process's.
+    pub(super) unproven: Option<Unproven>,
+}
+
+pub(super) fn identify(socket: &UnixSeqpacket) -> Result<Identity, Problem> {
+    identity(socket, sys::peer_pidfd(borrow(socket)).ok())
+}
+
+/// `by_socket`: the connection's pidfd, where the kernel gives it.
+fn identity(socket: &UnixSeqpacket, by_socket: Option<OwnedFd>) -> Result<Identity, Problem> {
     let failed = |what: &str| Problem::new(ProblemCode::Forbidden, what);
     let credentials = socket
         .peer_cred()
         .map_err(|error| failed(&format!("cannot read the peer's credentials: {error}")))?;
-    let pid = credentials
-        .pid()
-        .and_then(|pid| u32::try_from(pid).ok())
-        .filter(|pid| *pid != 0)
-        .ok_or_else(|| {
-            failed(
-                "your process is not visible from the daemon's pid namespace: run the daemon in \
+    let pid = credentials.pid().and_then(Pid::from_raw).ok_or_else(|| {
+        failed(
+            "your process is not visible from the daemon's pid namespace: run the daemon in \
                  the host's (hostPID: true), or the client beside it",
-            )
-        })?;
-    let by_socket = sys::peer_pidfd(borrow(socket));
-    let pidfd = by_socket.or_else(|_| {
-        // Linux before 6.5: by pid. The connection is new, so the pid is still valid.
-        let pid = i32::try_from(pid)
-            .ok()
-            .and_then(rustix::process::Pid::from_raw)
-            .ok_or_else(|| std::io::Error::from(std::io::ErrorKind::NotFound))?;
-        pidfd_open(pid, PidfdFlags::empty()).map_err(std::io::Error::from)
-    });
-    let pidfd = pidfd.map_err(|error| failed(&format!("your process has ended: {error}")))?;
+        )
+    })?;
+    let number = pid.as_raw_nonzero().get().unsigned_abs();
+    let (pidfd, unproven) = match by_socket {
+        Some(pidfd) => (pidfd, None),
+        None => {
+            let by_number = open_by_number(socket, pid);
+            let pidfd =
+                by_number.map_err(|error| failed(&format!("your process has ended: {error}")))?;
+            (pidfd, Some(Unproven::new(number, borrow(socket))))
+        }
+    };
     let peer = Peer::read(
         borrow(socket),
         credentials.uid(),
         credentials.gid(),
-        pid,
+        number,
         Via::Attach,
     );
-    Ok((peer, pidfd))
+    Ok(Identity {
+        peer,
+        pidfd,
+        unproven,
+    })
 }
 
-fn borrow(socket: &UnixSeqpacket) -> BorrowedFd<'_> {
+fn open_by_number(socket: &UnixSeqpacket, pid: Pid) -> std::io::Result<OwnedFd> {
+    name_senders(borrow(socket), true)?;
+    Ok(pidfd_open(pid, PidfdFlags::empty())?)
+}
+
+pub(super) fn borrow(socket: &UnixSeqpacket) -> BorrowedFd<'_> {
     socket.as_async_fd().get_ref().as_fd()
 }
 

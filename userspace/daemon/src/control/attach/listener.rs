@@ -90,7 +90,7 @@ impl Listener {
                 }
             };
             // The identity decides whether there is a place for it, so it is read first.
-            let place = match connections.take(authority.owner(&identity.0)) {
+            let place = match connections.take(authority.owner(&identity.peer)) {
                 Ok(place) => place,
                 Err(refused) => {
                     turned_away.note(&refused);

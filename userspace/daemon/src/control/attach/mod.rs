@@ -10,6 +10,7 @@ mod listener;
 mod places;
 mod requests;
 mod silent;
+mod unproven;
 mod wire;
 
 use std::convert::Infallible;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use onair_ipc::message::{KICK, MAX_PACKET, Refused, Request, Response, Tag, read_request, write};
 use onair_types::{Problem, ProblemCode};
 use rustix::net::RecvFlags;
-use tokio_seqpacket::UnixSeqpacket;
-use tokio_seqpacket::ancillary::AncillaryMessageWriter;
+use tokio_seqpacket::ancillary::{AncillaryMessage, AncillaryMessageWriter};
+use tokio_seqpacket::{MessageInfo, UnixSeqpacket};
 
 /// A packet as received.
 pub(super) enum Packet {
@@ -20,7 +20,35 @@ pub(super) enum Packet {
 
 pub(super) async fn receive(socket: &UnixSeqpacket, buffer: &mut [u8]) -> Packet {
     // No control buffer: the kernel drops descriptors that a client sends.
-    match socket.recv(buffer).await {
+    let received = socket.recv(buffer).await;
+    packet(received, buffer)
+}
+
+/// Room for a sender's credentials, and for no descriptor: the kernel drops those.
+#[repr(align(8))]
+struct Credentials([u8; 32]);
+
+/// As [`receive`], with the number of the process that sent the packet, if the socket names senders.
+pub(super) async fn receive_named(
+    socket: &UnixSeqpacket,
+    buffer: &mut [u8],
+) -> (Packet, Option<u32>) {
+    let mut space = Credentials([0; 32]);
+    let received = socket.recv_with_ancillary(buffer, &mut space.0).await;
+    let mut sender = None;
+    let received = received.map(|(info, ancillary)| {
+        for message in ancillary.messages() {
+            if let AncillaryMessage::Credentials(mut of) = message {
+                sender = of.next().and_then(|it| it.pid()?.try_into().ok());
+            }
+        }
+        info
+    });
+    (packet(received, buffer), sender)
+}
+
+fn packet(received: std::io::Result<MessageInfo>, buffer: &[u8]) -> Packet {
+    match received {
         Ok(info) if info.bytes_read() == 0 => Packet::End,
         Ok(info) if info.truncated() => Packet::Bad(format!("longer than {MAX_PACKET} bytes")),
         Ok(info) => match &buffer[..info.bytes_read()] {

@@ -15,7 +15,8 @@ fn shutdown_mgr__flush_request__then_buffers_empty() {
         drop(stands);
         writer.hand_in(1000..1001);
     };
-    let flushed = registry.flush_all(PATIENCE, go_on).unwrap();
+    let names = ["writer"].into_iter();
+    let flushed = registry.flush(names, PATIENCE, go_on).unwrap();
     assert_eq!(writer.taken(), 1001);
     let expected = FlushedWorker {
         processed: 1001,
@@ -54,8 +55,10 @@ fn flush_worker_that_cannot_then_late_by_name() {
 #[expect(non_snake_case, reason = "the name that the requirements give")]
 fn multi_thread__flush__then_all_complete() {
     let registry = ThreadRegistry::default();
-    let writers: Vec<_> = (0..16)
-        .map(|number| Writer::start(&registry, &format!("writer-{number}")))
+    let names: Vec<_> = (0..16).map(|it| format!("writer-{it}")).collect();
+    let writers: Vec<_> = names
+        .iter()
+        .map(|name| Writer::start(&registry, name))
         .collect();
     let stand: Vec<_> = writers.iter().map(|it| it.taken.lock().unwrap()).collect();
     writers.iter().for_each(|it| it.hand_in(0..500));
@@ -64,7 +67,8 @@ fn multi_thread__flush__then_all_complete() {
         drop(stand);
         writers.iter().for_each(|it| it.hand_in(500..501));
     };
-    let flushed = registry.flush_all(PATIENCE, go_on).unwrap();
+    let names = names.iter().map(String::as_str);
+    let flushed = registry.flush(names, PATIENCE, go_on).unwrap();
     assert_eq!(flushed.len(), 16);
     let is_empty = |it: &FlushedWorker| it.processed == 501 && it.remaining == 0;
     assert!(flushed.iter().all(is_empty), "{flushed:?}");
