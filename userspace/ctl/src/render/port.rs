@@ -48,6 +48,7 @@ pub(crate) fn devices(ports: &[PortHealth]) -> String {
                 cell(format!("{} of {}", port.queues, port.max_queues))
             }),
             ("RING", |port| cell(ring(port))),
+            ("MISSED", |port| cell(port.rx_missed)),
             ("STEERING", |port| cell(steering(port))),
             ("MULTICAST", |port| cell(port.multicast)),
             ("OFFLOADS", |port| cell(port.offloads.join(", "))),

@@ -377,7 +377,7 @@ mod tests {
         let mut monitor = Monitor::new(1080, Scan::Progressive, (50, 1)).unwrap();
         let start = 1_790_000_000_000_000_000;
         let at = |packet: u64| start + packet * 1_000_000;
-        let mut feed = |monitor: &mut Monitor, packets: std::ops::Range<u64>, pause_ns: u64| {
+        let feed = |monitor: &mut Monitor, packets: std::ops::Range<u64>, pause_ns: u64| {
             for packet in packets {
                 let rtp = RtpHeader {
                     marker: packet % 20 == 19,
