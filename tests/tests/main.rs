@@ -33,6 +33,7 @@ mod groups_return;
 mod guardian;
 mod kill_destroy;
 mod kill_matrix;
+mod late_poller;
 mod layouts;
 mod leaks;
 mod log;

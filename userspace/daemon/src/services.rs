@@ -2,6 +2,7 @@
 
 mod pollers;
 mod port_watch;
+mod ring_watch;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -340,6 +341,7 @@ impl Services {
         let missed = driver.map_or(0, |stats| stats.missed());
         let [a, b, c, d, e, f] = port.mac;
         let poller = |at: &usize| self.config.poller[*at].name.clone();
+        let ring = self.ring_of(port);
         PortHealth {
             name: port.name.clone(),
             device: port.device.clone(),
@@ -366,6 +368,8 @@ impl Services {
             },
             numa_node: hardware.numa_node,
             max_queues: hardware.max_rx_queues.min(hardware.max_tx_queues),
+            rx_ring: ring.map(|(packets, _)| packets),
+            rx_ring_ms: ring.and_then(|(_, keeps_ms)| keeps_ms),
             offloads: hardware.offloads,
             poller: poller(&port.pollers[0]),
             pollers: port.pollers.iter().map(poller).collect(),

@@ -78,6 +78,16 @@ impl Device {
         device
     }
 
+    /// Slots of each ring of an AF_PACKET device, if they are in the string.
+    pub(crate) fn ring_slots(&self) -> Option<u32> {
+        match self {
+            Self::Dpdk { arguments, .. } => value(&arguments.to_string_lossy(), "framecnt")?
+                .parse()
+                .ok(),
+            Self::Ring(_) => None,
+        }
+    }
+
     pub(crate) fn pci(&self) -> Option<PciDevice> {
         match self {
             Self::Ring(_) => None,
@@ -264,6 +274,8 @@ mod tests {
             tell(plain, Some(12_288)),
             format!("{plain},blocksz=12288,framesz=12288,framecnt=8192")
         );
+        let device: Device = plain.parse().unwrap();
+        assert_eq!(device.with_ring(64, None).ring_slots(), Some(64));
         let told = "net_af_packet0,iface=va,framesz=4096,framecnt=64";
         assert_eq!(tell(told, Some(12_288)), told);
         assert_eq!(tell("net_af_xdp0,iface=va", None), "net_af_xdp0,iface=va");

@@ -47,6 +47,8 @@ pub(crate) struct Ethdev {
     /// This port attached its XDP program, in generic mode.
     is_generic: bool,
     multicast: MulticastFilter,
+    /// Places of each receive ring, as far as the driver tells.
+    rx_places: u16,
     state: DeviceState,
 }
 
@@ -92,6 +94,7 @@ impl Ethdev {
             interrupts: Vec::new(),
             is_generic: false,
             multicast: MulticastFilter::Promiscuous,
+            rx_places: 0,
             state: DeviceState::Attached,
         };
         let info = ethdev.info()?;
@@ -182,6 +185,16 @@ impl Ethdev {
         Ok(info.max_rx_queues.min(info.max_tx_queues))
     }
 
+    /// Places of each receive ring, after [`Ethdev::start`].
+    pub(crate) const fn rx_places(&self) -> u16 {
+        self.rx_places
+    }
+
+    /// The most places of a receive ring.
+    pub(crate) fn most_rx_places(&self) -> Option<u16> {
+        Some(self.info().ok()?.rx_desc_lim.nb_max)
+    }
+
     /// Sets up a pair of queues on each of `pools`, for IP packets of `mtu` bytes if that is given,
     /// then starts. After an error the port can only be
     /// dropped: drivers do not support a second set-up.
@@ -216,6 +229,7 @@ impl Ethdev {
         if (rx, tx) != (wanted_rx, wanted_tx) {
             tracing::info!(target: "dpdk", device = self.subject, rx, tx, "driver wants other rings");
         }
+        self.rx_places = rx;
         // Any node: the pool decides.
         let node = self.node().cast_unsigned();
         for (pool, queue) in pools.iter().zip(0..) {
@@ -297,6 +311,7 @@ impl Ethdev {
                 (true, true) => Wake::Timer,
             },
             xdp: None,
+            rx_ring: None,
             multicast: self.multicast,
             numa_node: u32::try_from(self.node()).ok(),
             max_rx_queues: info.max_rx_queues,

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::RxRing;
+
 /// The state of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LinkStatus {
@@ -69,6 +71,8 @@ pub struct Hardware {
     pub multicast: MulticastFilter,
     /// NUMA node, `None` if the device has none.
     pub numa_node: Option<u32>,
+    /// The receive ring of each queue; `None` of a wire in this process, whose sender waits for room.
+    pub rx_ring: Option<RxRing>,
     /// Most receive queues.
     pub max_rx_queues: u16,
     /// Most transmit queues.

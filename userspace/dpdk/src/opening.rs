@@ -22,6 +22,7 @@ use crate::{
     pci::PciDevice,
     queue::OpenPort,
     room::{Driver, Room},
+    rx_ring::{MOST_RX_RING, RxRing},
 };
 
 /// Pause between two attempts at a busy queue.
@@ -44,6 +45,15 @@ pub(crate) struct Opened {
     pub(crate) interface: Option<Interface>,
     pub(crate) mac: [u8; 6],
     pub(crate) mtu: u16,
+    pub(crate) rx_ring: Option<RxRing>,
+}
+
+/// A device that was just started.
+struct Started {
+    ethdev: Ethdev,
+    pools: Vec<Pool>,
+    mtu: u16,
+    rx_ring: Option<RxRing>,
 }
 
 /// Opens the port, in its namespace.
@@ -136,17 +146,19 @@ fn patiently<T>(config: &PortConfig, attempt: impl Fn() -> Result<T, Error>) -> 
     }
 }
 
-fn opened(
-    config: &PortConfig,
-    device: &Device,
-    (ethdev, pools, mtu): (Ethdev, Vec<Pool>, u16),
-    taken: Taken,
-) -> Opened {
+fn opened(config: &PortConfig, device: &Device, started: Started, taken: Taken) -> Opened {
+    let Started {
+        ethdev,
+        pools,
+        mtu,
+        rx_ring,
+    } = started;
     Opened {
         xdp: ethdev.xsk(0).and_then(|socket| xdp_mode(device, socket)),
         interface: Interface::of(ethdev.interface_index()),
         mac: ethdev.mac().unwrap_or_else(|| made_up_mac(&config.device)),
         mtu,
+        rx_ring,
         shared: OpenPort::new(ethdev, pools, taken),
     }
 }
@@ -229,7 +241,7 @@ fn start(
     (device, mtu): (&Device, Mtu),
     open: &BTreeSet<u16>,
     setup: Setup,
-) -> Result<(Ethdev, Vec<Pool>, u16), Error> {
+) -> Result<Started, Error> {
     static SERIAL: AtomicU32 = AtomicU32::new(0);
     let driver = match device {
         _ if device.xdp().is_some() => Driver::AfXdp,
@@ -237,8 +249,8 @@ fn start(
         _ => Driver::Other,
     };
     let room = Room::new(driver, mtu.bytes());
-    let config = &config.for_room(room);
-    let device = &device.with_ring(room.ring_slots(), room.ring_frame);
+    let (config, packets) = &config.sized(driver, room);
+    let device = &device.with_ring((*packets).into(), room.ring_frame);
     let mut ethdev = Ethdev::attach(device, &config.device, |id| open.contains(&id))?;
     let is_af_xdp = ethdev.is_af_xdp();
     let node = ethdev.node();
@@ -254,7 +266,7 @@ fn start(
     let pools = (0..queues)
         .map(|_| pool())
         .collect::<Result<Vec<_>, Error>>()?;
-    let (rx, tx) = (config.rx_descriptors, config.tx_descriptors);
+    let (rx, tx) = (*packets, config.tx_descriptors);
     if setup == Setup::Generic {
         ethdev.attach_generic()?;
     }
@@ -265,8 +277,14 @@ fn start(
         Mtu::ToSet(_) => ethdev.mtu(),
         Mtu::OfInterface(bytes) | Mtu::OfRing(bytes) => Ok(bytes),
     });
+    let rx_ring = rx_ring(&ethdev, device, driver);
     match mtu {
-        Ok(mtu) => Ok((ethdev, pools, mtu)),
+        Ok(mtu) => Ok(Started {
+            ethdev,
+            pools,
+            mtu,
+            rx_ring,
+        }),
         Err(error) => {
             // The driver first: it has mbufs of the pools.
             drop(ethdev);
@@ -274,6 +292,21 @@ fn start(
             Err(error)
         }
     }
+}
+
+/// The receive ring of a device that was started.
+fn rx_ring(ethdev: &Ethdev, device: &Device, driver: Driver) -> Option<RxRing> {
+    let (packets, most) = match driver {
+        Driver::AfPacket => (device.ring_slots()?, MOST_RX_RING),
+        Driver::AfXdp => (ethdev.rx_places().into(), ethdev.rx_places()),
+        Driver::Other if ethdev.is_ring() => return None,
+        Driver::Other => (
+            ethdev.rx_places().into(),
+            ethdev.most_rx_places()?.min(MOST_RX_RING),
+        ),
+    };
+    let most = u32::from(most).max(packets);
+    Some(RxRing { packets, most })
 }
 
 /// A locally administered unicast address (IEEE 802, 8.2): 02:6f:61 and the

@@ -20,6 +20,7 @@ use crate::{
     queue::{OpenPort, QueuePair},
     removal,
     room::{self, Driver, Room},
+    rx_ring,
 };
 
 /// Configuration of a port.
@@ -34,15 +35,17 @@ pub struct PortConfig {
     /// The network namespace (under `/run/netns`) of the device's interface. Only the thread that
     /// opens or closes the port enters it.
     pub netns: Option<String>,
-    /// Places in the receive ring. With fewer than 2048, AF_XDP loses packets.
-    pub rx_descriptors: u16,
+    /// Packets that the receive ring of each queue holds, from [`LEAST_RX_RING`](crate::LEAST_RX_RING) to
+    /// [`MOST_RX_RING`](crate::MOST_RX_RING), rounded up to a power of two and down to what the device has. On
+    /// AF_XDP without effect. `None`: 20 ms of two sessions of 1080p60, as far as the driver and `mbufs` have room.
+    pub rx_ring: Option<u16>,
     /// Places in the transmit ring.
     pub tx_descriptors: u16,
     /// Pairs of a receive and a transmit queue, at least 1. A device that has fewer gets as many as
     /// it has.
     pub queues: u16,
     /// Mbufs in the pool of each pair, for both directions. AF_XDP keeps 2048 of them for receiving,
-    /// and as many again can be in transmission.
+    /// and as many again can be in transmission. A larger `rx_ring` adds its own.
     pub mbufs: u32,
     /// How long its AF_XDP queue may stay busy: the kernel frees it some time after its socket is
     /// closed, by this process or by the end of a killed daemon.
@@ -67,35 +70,41 @@ impl PortConfig {
     const JUMBO_MBUFS: u32 = 4096;
     const JUMBO_DESCRIPTORS: u16 = 1024;
 
-    /// Memory for one pair of queues of a port with this MTU without hugepages, in MiB.
+    /// Memory for one pair of queues of a port with this MTU without hugepages, in MiB, of which a PCI device
+    /// may have a receive ring of its own size.
     #[must_use]
-    pub fn plain_memory_mb(mtu: u16) -> u32 {
+    pub fn plain_memory_mb(mtu: u16, pci_ring: Option<u16>) -> u32 {
         // Of all drivers' buffers those of AF_PACKET are the largest.
         let room = Room::new(Driver::AfPacket, mtu);
-        let config = Self::new("", "").for_room(room);
+        let config = Self {
+            rx_ring: pci_ring,
+            ..Self::new("", "")
+        };
+        let (config, _) = config.sized(Driver::Other, room);
         // And some for the rings of DPDK.
         room.plain_mb(config.mbufs) + 2
     }
 
-    /// With as many mbufs and places as packets of this size need.
-    pub(crate) fn for_room(&self, room: Room) -> Self {
+    /// With as many mbufs and places as packets of this size need, and the packets of its receive ring.
+    pub(crate) fn sized(&self, driver: Driver, room: Room) -> (Self, u16) {
         let mut config = self.clone();
         if room.is_jumbo() {
             config.mbufs = config.mbufs.min(Self::JUMBO_MBUFS);
-            config.rx_descriptors = config.rx_descriptors.min(Self::JUMBO_DESCRIPTORS);
             config.tx_descriptors = config.tx_descriptors.min(Self::JUMBO_DESCRIPTORS);
         }
-        config
+        let packets = rx_ring::packets(driver, room, config.rx_ring);
+        config.mbufs += rx_ring::more_buffers(driver, room, packets);
+        (config, packets)
     }
 
-    /// One pair of queues: two rings of 2048 places and a pool of 8192 mbufs.
+    /// One pair of queues: a ring of 2048 places to send, and a pool of 8192 mbufs.
     #[must_use]
     pub fn new(name: impl Into<String>, device: impl Into<String>) -> Self {
         Self {
             name: name.into(),
             device: device.into(),
             netns: None,
-            rx_descriptors: 2048,
+            rx_ring: None,
             tx_descriptors: 2048,
             queues: 1,
             mbufs: 8192,
@@ -155,6 +164,7 @@ impl Port {
         Ok(Self {
             hardware: Hardware {
                 xdp: opened.xdp,
+                rx_ring: opened.rx_ring,
                 ..opened.shared.ethdev.hardware()?
             },
             shared: Some(Arc::new(opened.shared)),

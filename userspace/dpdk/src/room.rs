@@ -50,12 +50,6 @@ pub(crate) struct Room {
     pub(crate) ring_frame: Option<u32>,
 }
 
-/// Slots of each ring of an AF_PACKET socket: 20 ms of one and a half sessions of 1080p60 at 10 bit. One
-/// for receiving and one for sending take 32 MiB together.
-const RING_SLOTS: u32 = 8192;
-/// Of jumbo frames, for the same time: 48 MiB together.
-const JUMBO_RING_SLOTS: u32 = 2048;
-
 impl Room {
     pub(crate) fn new(driver: Driver, mtu: u16) -> Self {
         let mtu = u32::from(mtu.min(MOST_MTU));
@@ -83,15 +77,6 @@ impl Room {
     /// Whether the packets are so large that fewer places carry as much.
     pub(crate) fn is_jumbo(self) -> bool {
         u32::from(self.data) > XDP_LARGE
-    }
-
-    /// Slots of each ring of an AF_PACKET socket.
-    pub(crate) fn ring_slots(self) -> u32 {
-        if self.is_jumbo() {
-            JUMBO_RING_SLOTS
-        } else {
-            RING_SLOTS
-        }
     }
 
     /// Memory of `mbufs` such buffers without hugepages, in MiB: none begins in a page that another

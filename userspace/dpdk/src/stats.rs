@@ -34,7 +34,8 @@ impl PortStats {
     /// Packets that arrived and were dropped before the poller had them, wherever that was counted.
     #[must_use]
     pub fn missed(&self) -> u64 {
-        let xdp = self.xdp.map_or(0, |xdp| xdp.rx_ring_full + xdp.rx_dropped);
+        // The driver counts `xdp.rx_dropped` in `rx_missed`.
+        let xdp = self.xdp.map_or(0, |xdp| xdp.rx_ring_full);
         self.rx_missed + self.rx_no_mbuf + self.ring_full + xdp
     }
 }
@@ -99,5 +100,27 @@ impl From<&dpdk_sys::rte_eth_stats> for PortStats {
             ring_full: 0,
             xdp: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packet_that_af_xdp_dropped_is_missed_once() {
+        let xdp = XdpStats {
+            rx_dropped: 3,
+            rx_ring_full: 4,
+            ..XdpStats::default()
+        };
+        let stats = PortStats {
+            // DPDK's driver adds `rx_dropped` of its sockets.
+            rx_missed: 3,
+            rx_no_mbuf: 1,
+            xdp: Some(xdp),
+            ..PortStats::default()
+        };
+        assert_eq!(stats.missed(), 8);
     }
 }

@@ -244,6 +244,13 @@ pub struct PortHealth {
     /// Most pairs of a receive and a transmit queue that the driver offers.
     #[serde(default)]
     pub max_queues: u16,
+    /// Packets that the receive ring of each queue holds; absent of a wire in the daemon, whose sender waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rx_ring: Option<u32>,
+    /// How long these rings keep what comes, in ms, at the packet rate of the last second and with flows spread
+    /// evenly over the queues: a poller that is late for longer loses packets. Absent if nothing comes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rx_ring_ms: Option<u64>,
     /// Offloads that the driver offers, by DPDK's names. OnAir uses none.
     #[serde(default)]
     pub offloads: Vec<String>,

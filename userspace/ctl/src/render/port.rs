@@ -47,6 +47,8 @@ pub(crate) fn devices(ports: &[PortHealth]) -> String {
             ("QUEUES", |port| {
                 cell(format!("{} of {}", port.queues, port.max_queues))
             }),
+            ("RING", |port| cell(ring(port))),
+            ("MISSED", |port| cell(port.rx_missed)),
             ("STEERING", |port| cell(steering(port))),
             ("MULTICAST", |port| cell(port.multicast)),
             ("OFFLOADS", |port| cell(port.offloads.join(", "))),
@@ -69,6 +71,14 @@ fn pollers(port: &PortHealth) -> String {
         return port.poller.clone();
     }
     port.pollers.join(", ")
+}
+
+/// The receive ring of each queue, and how long it keeps what comes: `16384 (31 ms)`.
+fn ring(port: &PortHealth) -> String {
+    match (port.rx_ring, port.rx_ring_ms) {
+        (Some(packets), Some(ms)) => format!("{packets} ({ms} ms)"),
+        (packets, _) => or_dash(packets),
+    }
 }
 
 /// How a packet comes to its session's poller: `hand-over (12 packets)`.

@@ -230,11 +230,13 @@ impl Config {
     /// Checks that the ports' packets fit the memory that DPDK reserves at the start. From hugepages
     /// it takes what it needs.
     fn check_memory(&self) -> Result<(), ConfigError> {
-        let of = |port: &Port| {
+        let mut needed = 0;
+        for port in &self.port {
             let mtu = port.mtu.unwrap_or(ETHERNET_MTU);
-            port.pollers().len() * PortConfig::plain_memory_mb(mtu) as usize
-        };
-        let needed: usize = self.port.iter().map(of).sum();
+            // Other rings are the kernel's memory.
+            let pci_ring = port.rx_ring.filter(|_| !port.device.starts_with("net_"));
+            needed += port.pollers().len() * PortConfig::plain_memory_mb(mtu, pci_ring) as usize;
+        }
         if self.dpdk.without_iommu && self.dpdk.hugepages == Hugepages::Never {
             let problem = "dpdk.without_iommu needs hugepages: set \"require\"";
             return Err(ConfigError::value("dpdk.hugepages", "never", problem));

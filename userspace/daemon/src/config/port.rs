@@ -3,7 +3,9 @@
 use std::net::Ipv4Addr;
 use std::slice;
 
-use onair_dpdk::{DeviceClaim, LEAST_MTU, MOST_MTU, PciDevice, PortConfig, XdpChoice};
+use onair_dpdk::{
+    DeviceClaim, LEAST_MTU, LEAST_RX_RING, MOST_MTU, MOST_RX_RING, PciDevice, PortConfig, XdpChoice,
+};
 use onair_media::vlan::{LEAST_ID, MOST_ID, MOST_PRIORITY, Vlan};
 use onair_types::did_you_mean;
 use serde::{Deserialize, Serialize};
@@ -46,6 +48,10 @@ pub struct Port {
     /// Largest IP packet in bytes. Absent: what the interface has, else 1500.
     #[serde(default)]
     pub mtu: Option<u16>,
+    /// Packets that the receive ring of each queue holds, 64 to 32768. Absent: 20 ms of two sessions of 1080p60, as
+    /// far as the device has room.
+    #[serde(default)]
+    pub rx_ring: Option<u16>,
     /// Id of the VLAN that its packets are in, 1 to 4094. Absent: they have no tag.
     #[serde(default)]
     pub vlan: Option<u16>,
@@ -199,6 +205,31 @@ impl Port {
         Ok(Some(mtu))
     }
 
+    /// Packets of its receive rings, as far as the configuration tells.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`]: out of range, or the device has no such ring.
+    pub fn rx_ring(&self) -> Result<Option<u16>, ConfigError> {
+        let Some(packets) = self.rx_ring else {
+            return Ok(None);
+        };
+        let name = self.claim()?.name;
+        let problem = if name.starts_with("net_af_xdp") {
+            "DPDK's driver of AF_XDP gives each queue 2048 packets, and cannot give more: leave the key out, and give \
+             the port another poller, which has a queue of its own"
+        } else if self.device.starts_with("ring:") {
+            "a wire in the daemon has no receive ring, its sender waits: leave the key out"
+        } else if self.device.contains("framecnt=") {
+            "the device string has `framecnt`, too: give one of them"
+        } else if !(LEAST_RX_RING..=MOST_RX_RING).contains(&packets) {
+            let problem = format!("give {LEAST_RX_RING} to {MOST_RX_RING} packets");
+            return Err(self.wrong("rx_ring", &packets.to_string(), problem));
+        } else {
+            return Ok(Some(packets));
+        };
+        Err(self.wrong("rx_ring", &packets.to_string(), problem))
+    }
+
     /// Its VLAN.
     ///
     /// # Errors
@@ -262,6 +293,7 @@ pub(super) fn check(ports: &[Port]) -> Result<(), ConfigError> {
         port.gateway()?;
         port.check_device()?;
         port.mtu()?;
+        port.rx_ring()?;
         port.vlan()?;
         port.check_pollers()?;
         let claim = port.claim()?;
@@ -314,6 +346,7 @@ mod tests {
             xdp: XdpChoice::Auto,
             address: address.into(),
             mtu: None,
+            rx_ring: None,
             vlan: None,
             vlan_priority: None,
             gateway: None,
@@ -403,6 +436,38 @@ mod tests {
         ] {
             let error = check(&[with(device, mtu)]).unwrap_err().to_string();
             assert!(error.contains(problem), "{error}");
+        }
+    }
+
+    #[test]
+    fn receive_ring_is_one_that_the_device_can_have() {
+        let with = |device: &str, rx_ring| Port {
+            rx_ring: Some(rx_ring),
+            ..port("a", device, "10.0.0.1/24")
+        };
+        for device in ["net_af_packet0,iface=eth1", "0000:3b:00.0"] {
+            assert_eq!(with(device, 8192).rx_ring().unwrap(), Some(8192));
+        }
+        for (device, rx_ring, problem) in [
+            ("0000:3b:00.0", 63, "give 64 to 32768 packets"),
+            ("0000:3b:00.0", 32_769, "give 64 to 32768 packets"),
+            (
+                "net_af_xdp0,iface=eth1",
+                4096,
+                "give the port another poller",
+            ),
+            ("ring:x:a", 4096, "its sender waits"),
+            (
+                "net_af_packet0,iface=eth1,framecnt=64",
+                4096,
+                "give one of them",
+            ),
+        ] {
+            let error = check(&[with(device, rx_ring)]).unwrap_err().to_string();
+            assert!(
+                error.starts_with("port.a.rx_ring = ") && error.contains(problem),
+                "{error}"
+            );
         }
     }
 

@@ -43,6 +43,8 @@ pub struct PortSpec {
     pub xdp: XdpChoice,
     /// Largest IP packet in bytes, see [`onair_dpdk::PortConfig::mtu`].
     pub mtu: Option<u16>,
+    /// Packets of each receive ring, see [`onair_dpdk::PortConfig::rx_ring`].
+    pub rx_ring: Option<u16>,
     /// IPv4 address and prefix length of the port, 0 to 32.
     pub address: (Ipv4Addr, u8),
     /// Its VLAN; `None` for frames without a tag.

@@ -208,9 +208,12 @@ impl Receiver {
         }
     }
 
-    /// Closes overdue frames.
+    /// Closes overdue frames, and the measured second of a source that has paused.
     pub(super) fn turn(&mut self, now_ns: u64) {
         self.assembler.expire(now_ns, &mut self.pool);
+        if let Some(timing) = &mut self.timing {
+            timing.turn(now_ns);
+        }
         if let Some(until_ns) = &mut self.waits_until_ns {
             *until_ns = now_ns + LOOK_AGAIN_NS;
         }
@@ -219,7 +222,9 @@ impl Receiver {
     /// When [`Self::turn`] next has work.
     pub(super) fn due_ns(&self) -> u64 {
         let deadline_ns = self.assembler.deadline().unwrap_or(u64::MAX);
-        self.waits_until_ns.unwrap_or(u64::MAX).min(deadline_ns)
+        let measured_ns = self.timing.as_ref().map_or(u64::MAX, Timing::due_ns);
+        let until_ns = self.waits_until_ns.unwrap_or(u64::MAX);
+        until_ns.min(deadline_ns).min(measured_ns)
     }
 
     /// Publishes the counters.

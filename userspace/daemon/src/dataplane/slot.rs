@@ -75,6 +75,7 @@ impl PortSlot {
             busy: plane.port_busy,
             xdp: spec.xdp,
             mtu: spec.mtu,
+            rx_ring: spec.rx_ring,
             queues: u16::try_from(spec.pollers.len()).unwrap_or(u16::MAX),
             interrupt: spec.pollers.iter().any(rests),
             ..PortConfig::new(&spec.name, &spec.device)

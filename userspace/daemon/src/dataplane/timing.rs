@@ -143,6 +143,19 @@ impl Timing {
         self.alike = start.filter(|it| it.is_plain());
     }
 
+    /// Offers the last second of a source that has paused, when it is over.
+    pub(super) fn turn(&mut self, now_ns: u64) {
+        if self.monitor.pause(now_ns) {
+            self.share.offer(&self.monitor);
+        }
+    }
+
+    /// When [`Self::turn`] next has work, unless packets come.
+    #[inline]
+    pub(super) fn due_ns(&self) -> u64 {
+        self.monitor.due_ns().unwrap_or(u64::MAX)
+    }
+
     /// The next packet has another time.
     #[inline]
     pub(super) fn end_burst(&mut self) {

@@ -67,7 +67,7 @@ pub(super) fn check() -> Finding {
     };
     let config = EalConfig {
         hugepages: Hugepages::Never,
-        memory_mb: 2 * PortConfig::plain_memory_mb(ETHERNET_MTU),
+        memory_mb: 2 * PortConfig::plain_memory_mb(ETHERNET_MTU, None),
         ..EalConfig::default()
     };
     let opened = Eal::init(&config).and_then(|eal| {

@@ -98,6 +98,7 @@ pub(super) fn dataplane_config(
                 netns: port.netns.clone(),
                 xdp: port.xdp,
                 mtu: port.mtu()?,
+                rx_ring: port.rx_ring()?,
                 address: port.ipv4()?,
                 vlan: port.vlan()?,
                 gateway: port.gateway()?,

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::Services;
+use super::ring_watch::{RingWatch, Rings};
+use crate::dataplane::{Dataplane, PortInfo};
 use crate::growth::Growth;
 
 /// How long a loss stays in the health: a look each minute finds it.
@@ -12,6 +14,8 @@ const CALM: Duration = Duration::from_secs(60);
 /// What a look reads of one port.
 #[derive(Clone, Copy, Debug, Default)]
 struct Seen {
+    /// Packets that came, those that were missed, too.
+    arrived: u64,
     /// Packets dropped before their poller had them.
     missed: u64,
     /// Packets with a broken header below RTP.
@@ -27,6 +31,7 @@ struct Seen {
 struct Watched {
     missed: Growth,
     malformed: Growth,
+    ring: RingWatch,
     problems: Vec<String>,
 }
 
@@ -35,9 +40,10 @@ struct Watched {
 pub(super) struct PortWatch(HashMap<String, Watched>);
 
 impl Watched {
-    fn look(&mut self, name: &str, seen: &Seen, now: Instant) {
+    fn look(&mut self, name: &str, rings: Option<Rings>, seen: &Seen, now: Instant) {
         self.problems.clear();
         let &Seen {
+            arrived,
             missed,
             malformed,
             mtu_now,
@@ -46,9 +52,11 @@ impl Watched {
         if self.missed.lasts_for(missed, now, CALM) {
             self.problems.push(format!(
                 "port {name} has missed {missed} packets, the last within a minute: its poller is late; give it a core \
-                 of its own or fewer sessions, or the port a larger ring"
+                 of its own or fewer sessions, or the port another poller"
             ));
         }
+        let short = rings.and_then(|it| self.ring.look(name, it, arrived, now, CALM));
+        self.problems.extend(short);
         if self.malformed.lasts_for(malformed, now, CALM) {
             self.problems.push(format!(
                 "port {name} has refused {malformed} packets that are truncated, fragments or otherwise broken below \
@@ -71,15 +79,25 @@ impl Services {
             let name = &port.name;
             let driver = self.dataplane.port_stats(name).unwrap_or_default();
             let counted = self.dataplane.port_counters(name).unwrap_or_default();
+            let missed = driver.missed() + counted.rx_hand_over_full;
             let seen = Seen {
-                missed: driver.missed() + counted.rx_hand_over_full,
+                arrived: counted.rx_packets + driver.missed(),
+                missed,
                 malformed: counted.rx_malformed,
                 mtu_now: self.dataplane.interface_mtu(name),
                 mtu: port.mtu,
             };
             let watched = self.port_watch.0.entry(name.clone()).or_default();
-            watched.look(name, &seen, now);
+            watched.look(name, rings(&self.dataplane, port), &seen, now);
         }
+    }
+
+    /// Packets that each receive ring of a port holds, and for how long in ms they keep what comes.
+    pub(super) fn ring_of(&self, port: &PortInfo) -> Option<(u32, Option<u64>)> {
+        let rings = rings(&self.dataplane, port)?;
+        let watched = self.port_watch.0.get(&port.name);
+        let keeps_ms = watched.and_then(|it| it.ring.keeps_ms(rings));
+        Some((rings.each.packets, keeps_ms))
     }
 
     /// What the last look found at a port.
@@ -101,6 +119,13 @@ impl Services {
     }
 }
 
+fn rings(dataplane: &Dataplane, port: &PortInfo) -> Option<Rings> {
+    Some(Rings {
+        each: dataplane.hardware(&port.name)?.rx_ring?,
+        queues: port.queues,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,12 +136,13 @@ mod tests {
         let mut watched = Watched::default();
         let mut look = |missed, malformed, mtu_now, at| {
             let seen = Seen {
+                arrived: 0,
                 missed,
                 malformed,
                 mtu_now: Some(mtu_now),
                 mtu: 1500,
             };
-            watched.look("a", &seen, start + Duration::from_secs(at));
+            watched.look("a", None, &seen, start + Duration::from_secs(at));
             watched.problems.join("\n")
         };
         assert_eq!(look(0, 0, 1500, 0), "");

@@ -25,6 +25,9 @@ fn dataplane_over_a_wire_in_one_process_then_each_scenario_holds() {
     receiving::pattern_sent_and_received_then_each_frame_verified_and_none_lost(&mut rig);
     receiving::session_stopped_and_started_again_then_goes_on_at_a_frame_boundary(&mut rig);
     receiving::session_stopped_while_packets_pour_in_then_handed_back_and_no_frame_leaks(&mut rig);
+    receiving::source_that_pauses_then_the_timing_of_its_last_part_of_a_second_is_published(
+        &mut rig,
+    );
     clients::slow_consumer_takes_nothing_then_only_its_own_frames_drop(&mut rig);
     clients::reader_evicted_with_frames_then_they_are_written_only_after_their_release(&mut rig);
     clients::thread_dead_in_a_running_session_then_credited_once_by_who_has_the_ledger(&mut rig);

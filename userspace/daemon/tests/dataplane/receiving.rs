@@ -1,11 +1,13 @@
 //! Frames from the wire to clients.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Instant;
 
+use onair_media::st2110_21::Monitor;
 use onair_media::video::{Depth, FrameRate, VideoFormat};
 use onair_session::Runtime as _;
-use onaird::dataplane::{Command, FrameSource, Runtime, SendConfig};
+use onaird::dataplane::{Command, FrameSource, Runtime, SendConfig, SessionStats};
 
 use crate::rig::{AMPLE, PATIENCE, Rig, reason, receive, send, send_config, wait};
 
@@ -81,6 +83,32 @@ pub(crate) fn session_stopped_and_started_again_then_goes_on_at_a_frame_boundary
     }
     assert_eq!(stats.snapshot().frames_incomplete, 0);
     assert_eq!(stats.snapshot().packets_lost, 0);
+}
+
+pub(crate) fn source_that_pauses_then_the_timing_of_its_last_part_of_a_second_is_published(
+    rig: &mut Rig,
+) {
+    let (receiver, _frames) = receive(40, 5040, 1);
+    let stats = Arc::clone(receiver.stats());
+    rig.start(receiver);
+    rig.start(send(41, 5040, FrameSource::Pattern));
+    let held = RefCell::new(None);
+    let look = |stats: &SessionStats| {
+        let mut held = held.borrow_mut();
+        stats.take_timing(&mut held);
+        let monitor = held.as_deref();
+        let is_judged = monitor.and_then(Monitor::last_second).is_some();
+        (is_judged, monitor.map_or(0, Monitor::ended_ns))
+    };
+    wait(&stats, "a verdict", |it| look(it).0);
+    let (_, ended_ns) = look(&stats);
+    let packets = stats.snapshot().packets;
+    wait(&stats, "more packets", |it| {
+        it.snapshot().packets > packets + 1_000
+    });
+    rig.stop(41);
+    wait(&stats, "the rest", |it| look(it).1 > ended_ns);
+    rig.stop(40);
 }
 
 /// The command to stop may come in the very turn in which packets of the session do.

@@ -82,6 +82,7 @@ impl Rig {
             netns: None,
             xdp: XdpChoice::Auto,
             mtu: None,
+            rx_ring: None,
             address: (address, 24),
             vlan: None,
             gateway: None,

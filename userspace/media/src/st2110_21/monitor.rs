@@ -20,7 +20,10 @@ const WINDOW_NS: u64 = 1_000_000_000;
 /// Extremes of the figures in a window of time.
 #[derive(Debug, Clone, Copy, Default)]
 struct Window {
-    started_ns: u64,
+    /// The time of its first packet; `None` before that.
+    started_ns: Option<u64>,
+    /// The time of its last packet.
+    last_ns: u64,
     packets: u64,
     cinst: u64,
     vrx: Option<(i64, i64)>,
@@ -66,6 +69,7 @@ pub struct Monitor {
     others: u32,
     window: Window,
     last: Option<Second>,
+    ended_ns: u64,
     restarts: u64,
 }
 
@@ -92,6 +96,7 @@ impl Monitor {
             others: 0,
             window: Window::default(),
             last: None,
+            ended_ns: 0,
             restarts: 0,
         })
     }
@@ -122,8 +127,8 @@ impl Monitor {
         self.declared
     }
 
-    /// Adds a packet; times as for [`Measurement::packet`]. Returns whether a second has passed: then
-    /// [`Self::last_second`] is new.
+    /// Adds a packet; times as for [`Measurement::packet`]. Returns whether a second begins with it: then
+    /// [`Self::last_second`] may be new.
     #[inline]
     pub fn packet(&mut self, at_ns: u64, tai_ns: Option<u64>, rtp: &RtpHeader) -> bool {
         if self.source != Some(rtp.ssrc) {
@@ -140,12 +145,35 @@ impl Monitor {
             return false;
         }
         let (cinst, vrx) = self.measurement.packet(at_ns, tai_ns, rtp);
-        let ended = at_ns.saturating_sub(self.window.started_ns) >= WINDOW_NS;
-        if ended {
-            self.end_window(at_ns);
+        let begins = self.due_ns().is_none_or(|due_ns| due_ns <= at_ns);
+        if begins {
+            self.end_window();
+            self.window.started_ns = Some(at_ns);
         }
+        self.window.last_ns = at_ns;
         self.window.add(1, cinst, vrx);
-        ended
+        begins
+    }
+
+    /// When [`Self::pause`] has work, unless a packet comes before; `None` without packets since the last
+    /// second ended.
+    #[inline]
+    #[must_use]
+    pub const fn due_ns(&self) -> Option<u64> {
+        match self.window.started_ns {
+            Some(started_ns) => Some(started_ns.saturating_add(WINDOW_NS)),
+            None => None,
+        }
+    }
+
+    /// Ends the second if it is over at `now_ns`: a source that has paused sends no packet that would end it.
+    /// Returns whether [`Self::last_second`] is new.
+    pub fn pause(&mut self, now_ns: u64) -> bool {
+        let is_over = self.due_ns().is_some_and(|due_ns| due_ns <= now_ns);
+        if is_over {
+            self.end_window();
+        }
+        is_over
     }
 
     /// `times` more packets of the last one's unit and time; neither it nor they have the marker. The same
@@ -193,13 +221,18 @@ impl Monitor {
         self.learnt = self.measurement.restart(&self.stream).is_ok();
     }
 
-    fn end_window(&mut self, at_ns: u64) {
+    fn end_window(&mut self) {
         let Window {
+            started_ns,
+            last_ns,
             packets,
             cinst,
             vrx,
-            ..
-        } = self.window;
+        } = std::mem::take(&mut self.window);
+        if started_ns.is_none() {
+            return;
+        }
+        self.ended_ns = last_ns;
         self.last = (packets >= self.stream.packets.into()).then(|| {
             let vrx = vrx.filter(|_| self.measurement.same_clock() == Some(true));
             Second {
@@ -209,10 +242,6 @@ impl Monitor {
                 verdict: verdict(self.measurement.limits(), self.stream.reads, cinst, vrx),
             }
         });
-        self.window = Window {
-            started_ns: at_ns,
-            ..Window::default()
-        };
     }
 
     fn start_again(&mut self) {
@@ -243,10 +272,10 @@ impl Monitor {
         self.last
     }
 
-    /// When the last whole second ended; 0 before.
+    /// The time of the last packet of the last second; 0 before.
     #[must_use]
     pub const fn ended_ns(&self) -> u64 {
-        self.window.started_ns
+        self.ended_ns
     }
 
     /// Becomes equal to `other`. Does not allocate.
@@ -256,7 +285,7 @@ impl Monitor {
         (self.stream, self.declared, self.units) = (other.stream, other.declared, other.units);
         (self.learnt, self.source, self.others) = (other.learnt, other.source, other.others);
         (self.window, self.last) = (other.window, other.last);
-        self.restarts = other.restarts;
+        (self.ended_ns, self.restarts) = (other.ended_ns, other.restarts);
     }
 
     /// How often the measurement started again.
@@ -336,10 +365,50 @@ mod tests {
         let published: Vec<_> = (0..1_500).filter_map(|it| feed(it, at(it))).collect();
         let first = published.first().unwrap();
         assert_eq!(first.packets, 1_000);
-        // The rest of that second is published when the source returns.
+        // Without a look the rest of that second is published when the source returns.
         let back = feed(1_500, at(1_500) + 2_000_000_000).unwrap();
         assert!((20..1_000).contains(&back.packets), "{back:?}");
         // One packet, then a pause: no verdict.
         assert_eq!(feed(1_501, at(1_501) + 4_000_000_000), None);
+    }
+
+    #[test]
+    fn source_that_pauses_then_its_second_ends_without_it_at_the_time_of_its_last_packet() {
+        let mut monitor = Monitor::new(1080, Scan::Progressive, (50, 1)).unwrap();
+        let start = 1_790_000_000_000_000_000;
+        let at = |packet: u64| start + packet * 1_000_000;
+        let feed = |monitor: &mut Monitor, packets: std::ops::Range<u64>, pause_ns: u64| {
+            for packet in packets {
+                let rtp = RtpHeader {
+                    marker: packet % 20 == 19,
+                    payload_type: 96,
+                    sequence: u16::try_from(packet).unwrap(),
+                    timestamp: u32::try_from(packet / 20 * 1800).unwrap(),
+                    ssrc: 1,
+                };
+                monitor.packet(at(packet) + pause_ns, None, &rtp);
+            }
+        };
+        assert_eq!(monitor.due_ns(), None);
+        feed(&mut monitor, 0..1_500, 0);
+        let first = monitor.last_second().unwrap();
+        let due_ns = monitor.due_ns().unwrap();
+        assert!(!monitor.pause(due_ns - 1));
+        assert_eq!(monitor.last_second(), Some(first));
+        assert!(monitor.pause(due_ns) && !monitor.pause(due_ns));
+        let rest = monitor.last_second().unwrap();
+        assert!((20..1_000).contains(&rest.packets), "{rest:?}");
+        assert_eq!((monitor.ended_ns(), monitor.due_ns()), (at(1_499), None));
+        // Its return changes nothing of that.
+        let pause_ns = 5_000_000_000;
+        feed(&mut monitor, 1_500..1_501, pause_ns);
+        assert_eq!(
+            (monitor.last_second(), monitor.ended_ns()),
+            (Some(rest), at(1_499))
+        );
+        assert_eq!(monitor.due_ns(), Some(at(1_500) + pause_ns + WINDOW_NS));
+        // Less than a unit: no verdict.
+        assert!(monitor.pause(u64::MAX));
+        assert_eq!(monitor.last_second(), None);
     }
 }
