@@ -1,38 +1,66 @@
-//! The pages of the project name its files: a file that moved is found by a test.
+//! `cargo xtask pages`: the parts of the pages that follow from the code, and the lint of all pages.
 
-use std::fs;
-use std::path::Path;
+use anyhow::{Result, bail};
+use clap::CommandFactory as _;
+use onair_pages::{Fault, command, generated, read};
 
-use crate::cargo::root;
+use crate::cargo::{cargo_with, root};
+use crate::say;
 
-/// Where a page may begin a path.
-const BASES: [&str; 4] = ["", "userspace", "userspace/daemon/src", "userspace/daemon"];
+/// Tests that write pages, by crate and the beginning of their names.
+const WRITERS: [(&str, &str); 3] = [
+    ("onair-types", "page_"),
+    ("onaird", "page_"),
+    ("onairctl", "page_"),
+];
 
-/// The words of a page that look like the path of a source file: `session/drain.rs`.
-fn paths(page: &str) -> impl Iterator<Item = &str> {
-    let words = page.split(|letter: char| letter.is_whitespace() || "`,;:()|".contains(letter));
-    words.filter(|word| word.contains('/') && word.ends_with(".rs") && !word.contains(['*', '{']))
-}
+/// Write the parts of the pages that follow from the code, and check all pages
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  cargo xtask pages")]
+pub(crate) struct Arguments {}
 
-fn exists(path: &str) -> bool {
-    let mut bases = BASES.iter().map(|base| root().join(base).join(path));
-    bases.any(|path: std::path::PathBuf| Path::exists(&path))
-}
-
-#[test]
-fn pages_name_only_files_that_exist() {
-    let mut checked = 0;
-    for page in [
-        "CONTRIBUTING.md",
-        "docs/glossary.md",
-        "docs/architecture.md",
-        "docs/use.md",
-    ] {
-        let text = fs::read_to_string(root().join(page)).unwrap();
-        for path in paths(&text) {
-            assert!(exists(path), "{page} names {path}, which is not there");
-            checked += 1;
-        }
+pub(crate) fn run(_: &Arguments) -> Result<()> {
+    for (package, tests) in WRITERS {
+        let line = ["test", "--quiet", "--package", package, tests];
+        cargo_with(&line, &[(generated::VARIABLE, "1")])?;
     }
-    assert!(checked > 30, "only {checked} paths found");
+    check()
+}
+
+/// Checks every page.
+///
+/// # Errors
+/// A page has a fault.
+pub(crate) fn check() -> Result<()> {
+    let found = faults()?;
+    for fault in &found {
+        say::failure(fault);
+    }
+    match found.len() {
+        0 => Ok(()),
+        count => bail!("{count} faults of the pages"),
+    }
+}
+
+fn faults() -> Result<Vec<Fault>> {
+    let mut found = onair_pages::faults(root())?;
+    let pages = read(root())?;
+    found.extend(command::faults(
+        &pages,
+        "cargo xtask",
+        crate::Arguments::command(),
+    ));
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_then_no_fault() {
+        let found = faults().unwrap();
+        let said: Vec<_> = found.iter().map(ToString::to_string).collect();
+        assert!(found.is_empty(), "\n{}", said.join("\n"));
+    }
 }

@@ -149,6 +149,14 @@ mod tests {
     }
 
     #[test]
+    fn pages_then_no_command_line_that_onairctl_does_not_take() {
+        let pages = onair_pages::read(&onair_pages::root()).unwrap();
+        let found = onair_pages::command::faults(&pages, "onairctl", Cli::command());
+        let said: Vec<_> = found.iter().map(ToString::to_string).collect();
+        assert!(found.is_empty(), "\n{}", said.join("\n"));
+    }
+
+    #[test]
     fn cli_every_command_then_help_has_an_example() {
         fn walk(command: &clap::Command, path: &str) {
             let path = format!("{path} {}", command.get_name());
