@@ -7,11 +7,10 @@ use onair_pages::{Fault, command, generated, read};
 use crate::cargo::{cargo_with, root};
 use crate::say;
 
-/// Tests that write pages, by crate and the beginning of their names.
-const WRITERS: [(&str, &str); 3] = [
-    ("onair-types", "page_"),
-    ("onaird", "page_"),
-    ("onairctl", "page_"),
+/// Crates and the tests that write pages.
+const WRITERS: [[&str; 4]; 2] = [
+    ["onaird", "--test", "pages", "page_of_"],
+    ["onairctl", "--bin", "onairctl", "page_of_"],
 ];
 
 /// Write the parts of the pages that follow from the code, and check all pages
@@ -20,8 +19,11 @@ const WRITERS: [(&str, &str); 3] = [
 pub(crate) struct Arguments {}
 
 pub(crate) fn run(_: &Arguments) -> Result<()> {
-    for (package, tests) in WRITERS {
-        let line = ["test", "--quiet", "--package", package, tests];
+    for tests in WRITERS {
+        let line: Vec<_> = ["test", "--quiet", "--package"]
+            .into_iter()
+            .chain(tests)
+            .collect();
         cargo_with(&line, &[(generated::VARIABLE, "1")])?;
     }
     check()

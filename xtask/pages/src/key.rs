@@ -29,9 +29,10 @@ pub(crate) fn known(all: &[Page]) -> Keys {
                 keys.entry(table.clone()).or_default();
             }
         }
-        let cell = line.strip_prefix("| `").and_then(|it| it.split_once("` |"));
-        if let (Some((key, _)), Some(own)) = (cell, keys.get_mut(&table)) {
-            own.insert(key.to_owned());
+        // "- `key = default`, …"
+        let code = line.strip_prefix("- `").and_then(|it| it.split('`').next());
+        if let (Some(code), Some(own)) = (code, keys.get_mut(&table)) {
+            own.extend(code.split(' ').next().map(str::to_owned));
         }
     }
     keys
@@ -110,8 +111,8 @@ pub(crate) fn faults(page: &Page, keys: &Keys) -> Vec<Fault> {
 mod tests {
     use super::*;
 
-    const CONFIGURATION: &str = "## `[limits]`\n\n| key |\n|---|\n| `sessions` | x |\n\n\
-         ### `[[control.role]]`: roles\n| `user` | x |\n## Other\n| `a` | b |\n";
+    const CONFIGURATION: &str = "## `[limits]`\n\n- `sessions = 256`, 1–1024, live. Sessions.\n\n\
+         ### `[[control.role]]`: roles\n- `user`: none. A user.\n## Other\n- `a`: b\n";
 
     #[test]
     fn keys_of_which_some_are_unknown_then_those_are_named() {

@@ -10,6 +10,7 @@ mod fault;
 pub mod generated;
 mod key;
 mod link;
+mod mention;
 mod metric;
 mod page;
 mod path;
@@ -38,6 +39,7 @@ pub fn faults(root: &Path) -> io::Result<Vec<Fault>> {
     let sources = Sources::read(root)?;
     let keys = key::known(&all);
     let mut found = budget::faults(&all);
+    found.extend(mention::faults(&sources, root)?);
     for page in &all {
         found.extend(link::faults(page, &all, root));
         // A decision may name what is gone; a result belongs to its commit.
