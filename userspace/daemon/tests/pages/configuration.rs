@@ -27,10 +27,10 @@ impl Source {
         let userspace = root().join("userspace");
         let dpdk = userspace.join("dpdk/src");
         let elsewhere = [
-            &*dpdk.join("eal.rs"),
-            &dpdk.join("memory.rs"),
-            &dpdk.join("hardware.rs"),
-            &userspace.join("types/src/health.rs"),
+            dpdk.join("eal.rs"),
+            dpdk.join("memory.rs"),
+            dpdk.join("hardware.rs"),
+            userspace.join("types/src/health.rs"),
         ];
         let config = load(ONE_OF_EACH).unwrap();
         Self {
@@ -116,7 +116,7 @@ impl Source {
             let _ = write!(facts, ", {}–{}{unit}", grouped(least), grouped(most));
             self.ranges += 1;
         }
-        if LIVE.contains(&(table, name)) {
+        if LIVE.contains(&(table, name.as_str())) {
             facts += ", live";
         }
         self.keys.insert(key);

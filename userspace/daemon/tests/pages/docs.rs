@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A field or a variant.
 #[derive(Debug, Default)]
@@ -23,11 +23,11 @@ pub(crate) struct Type {
     has_default: bool,
 }
 
-/// The public types in the files of `folder` and in `files`, by name.
-pub(crate) fn types(folder: &Path, files: &[&Path]) -> BTreeMap<String, Type> {
+/// The public types in the files of `folder` and in `files`, by name; of two that of `folder`.
+pub(crate) fn types(folder: &Path, files: &[PathBuf]) -> BTreeMap<String, Type> {
     let own = fs::read_dir(folder).unwrap();
     let own = own.map(|entry| entry.unwrap().path());
-    let all = own.chain(files.iter().map(|path| path.to_path_buf()));
+    let all = own.chain(files.iter().cloned());
     let sources = all.filter(|path| path.extension().is_some_and(|it| it == "rs"));
     let mut types = BTreeMap::new();
     for path in sources {
@@ -63,10 +63,12 @@ fn read(source: &str, types: &mut BTreeMap<String, Type>) {
             };
             open = Some((name.to_owned(), new));
         } else if line == "}" {
-            types.extend(open.take());
+            if let Some((name, new)) = open.take() {
+                types.entry(name).or_insert(new);
+            }
         } else {
             let mut item = std::mem::take(&mut above);
-            let is_own = line.len() == text.len() + 4;
+            let is_own = line.len() == text.len() + 4 && text != "},";
             let Some((_, owner)) = open.as_mut().filter(|_| is_own) else {
                 continue;
             };

@@ -32,7 +32,8 @@ fn largest(kind: &str) -> Option<i64> {
 pub(crate) fn of(config: &Value, path: &str, kind: &str) -> Option<(u64, u64)> {
     let mut wrong = config.clone();
     *wrong.pointer_mut(path)? = largest(kind)?.into();
-    let wrong = toml::to_string(&without_null(wrong)).unwrap();
+    let wrong = toml::Value::try_from(without_null(wrong)).unwrap();
+    let wrong = toml::to_string(&wrong).unwrap();
     let error = load(&wrong).err()?;
     let (_, range) = error.rsplit_once("give ")?;
     let (least, most) = range.split_once(" to ")?;

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
 
 use nix::errno::Errno;
 use onair_pages::{generated, root};
@@ -73,7 +72,7 @@ fn page_of_reference_then_its_errors_are_those_of_the_api() {
 #[test]
 fn page_of_reference_then_its_events_are_those_of_the_api() {
     let folder = root().join("userspace/types/src");
-    let types = docs::types(Path::new(&folder), &[]);
+    let types = docs::types(&folder, &[]);
     let kinds = &types["EventKind"].items;
     assert_eq!(kinds.len(), EventName::ALL.len());
     let names = EventName::ALL.iter().zip(kinds);
