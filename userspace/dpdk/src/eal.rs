@@ -16,14 +16,12 @@ use serde::{Deserialize, Serialize};
 use crate::{Error, Hugepages, Memory, environment, log, mempool, removal};
 
 /// `[dpdk]`: DPDK's memory and devices
-///
-/// The frames of sessions are not in this memory, but in memory files: `limits.frame_memory_mb`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EalConfig {
     /// Which pages DPDK uses.
     pub hugepages: Hugepages,
-    /// MiB for the packets of all ports. Of plain pages at least 34 for each poller of a port (66
+    /// MiB for the packets of all ports, not for frames. Of plain pages at least 34 for each poller of a port (66
     /// with an `mtu` of 9000).
     pub memory_mb: u32,
     /// DPDK may open the PCI devices of the ports.

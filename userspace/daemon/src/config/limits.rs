@@ -51,8 +51,7 @@ pub struct Limits {
     pub process_percent: u32,
     /// Snapshots under way at a time. One takes 16 MiB and about six frames of memory.
     pub snapshots: usize,
-    /// Threads that convert frames, if no poller of the source's port `converts`. Each is made when
-    /// a session needs it.
+    /// Threads that convert frames, if no poller of the source's port `converts`.
     pub converters: usize,
     /// Frames of all sessions together. A receive session needs 2 + `quota` × `max_attachments`
     /// frames, a send session `quota`.

@@ -101,7 +101,7 @@ pub struct Config {
     /// video = { width = 1280, height = 720, frame_rate = "60/1", depth = 8 }
     /// flow = { destination = "10.77.0.2:5004" }
     ///
-    /// [[session]]                                   # the same frames as v210
+    /// [[session]]
     /// name = "studio-v210"
     /// convert = { from = "studio", layout = "v210" }
     /// ```

@@ -15,7 +15,7 @@ use super::error::within;
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Recorder {
-    /// Absolute path. Without it: `recordings` in `state.dir`. The first recording creates it.
+    /// Absolute path. Without it: `recordings` in `state.dir`.
     pub folder: Option<PathBuf>,
     /// Recordings that run or finish at a time. 0: none can start.
     pub max_recordings: usize,

@@ -14,9 +14,6 @@ const MACHINE: RangeInclusive<u64> = 1..=600_000;
 const PEOPLE: RangeInclusive<u64> = 0..=86_400_000;
 
 /// `[timeouts]`: how long the daemon waits
-///
-/// How long an incomplete frame waits for packets follows from the session's rate, or is its
-/// `frame_timeout_ms`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Timeouts {

@@ -17,6 +17,8 @@ struct Source {
     types: BTreeMap<String, Type>,
     /// A configuration with one of each table.
     config: Value,
+    /// Types of values that are on the page.
+    explained: BTreeSet<String>,
     /// Keys that are on the page.
     keys: BTreeSet<String>,
     ranges: usize,
@@ -36,6 +38,7 @@ impl Source {
         Self {
             types: docs::types(&userspace.join("daemon/src/config"), &elsewhere),
             config: serde_json::to_value(config).unwrap(),
+            explained: BTreeSet::new(),
             keys: BTreeSet::new(),
             ranges: 0,
         }
@@ -73,11 +76,11 @@ impl Source {
                 continue;
             }
             keys += &self.key(name, field);
-            for variant in types
-                .get(bare(&field.kind))
-                .into_iter()
-                .flat_map(|it| &it.items)
-            {
+            let kind = bare(&field.kind);
+            if !self.explained.insert(kind.to_owned()) {
+                continue;
+            }
+            for variant in types.get(kind).into_iter().flat_map(|it| &it.items) {
                 let (name, what) = (snake(&variant.name), variant.docs.join(" "));
                 let _ = writeln!(keys, "  - `{name}`: {what}");
             }
@@ -150,9 +153,6 @@ fn unit(name: &str) -> &'static str {
         Some("ms") => " ms",
         Some("us") => " µs",
         Some("mb") => " MiB",
-        Some("percent") => " percent",
-        Some("ppm") => " ppm",
-        Some("bytes") => " bytes",
         _ => "",
     }
 }

@@ -10,8 +10,6 @@ use onair_types::api::{Access, entries};
 use onair_types::{EventName, ProblemCode};
 use onaird::shutdown::Exit;
 
-use crate::docs;
-
 const PAGE: &str = "docs/reference.md";
 
 /// Lines in columns, as a block of code: a table of Markdown has a word for each border.
@@ -71,14 +69,7 @@ fn page_of_reference_then_its_errors_are_those_of_the_api() {
 
 #[test]
 fn page_of_reference_then_its_events_are_those_of_the_api() {
-    let folder = root().join("userspace/types/src");
-    let types = docs::types(&folder, &[]);
-    let kinds = &types["EventKind"].items;
-    assert_eq!(kinds.len(), EventName::ALL.len());
-    let names = EventName::ALL.iter().zip(kinds);
-    let rows: Vec<_> = names
-        .map(|(name, kind)| [name.to_string(), kind.docs.join(" ")])
-        .collect();
+    let rows: Vec<_> = EventName::ALL.iter().map(|it| [it.to_string()]).collect();
     check("events", &block(&rows));
 }
 
@@ -92,7 +83,7 @@ fn metrics() -> BTreeMap<String, String> {
     ] {
         let path = root().join("userspace/daemon/src").join(file);
         let source = fs::read_to_string(path).unwrap();
-        let mut rest = source.as_str();
+        let mut rest = source.split("#[cfg(test)]").next().unwrap();
         while let Some((_, from)) = rest.split_once("\"onair_") {
             let (name, after) = from.split_once('"').unwrap();
             let help = after.split('"').nth(1).unwrap();
