@@ -5,15 +5,16 @@ use std::process::Stdio;
 use anyhow::{Result, bail, ensure};
 
 use crate::cargo::{cargo, supervised};
-use crate::say;
+use crate::{pages, say};
 
-/// Formatting, clippy on everything, and cargo-deny and cargo-machete where they are installed
+/// Check formatting, clippy, the pages, and cargo-deny and cargo-machete where they are installed
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  cargo xtask lint\n\nTo mend the formatting: cargo fmt --all")]
 pub(crate) struct Arguments {}
 
 pub(crate) fn run(_: &Arguments) -> Result<()> {
     cargo(&["fmt", "--all", "--check"])?;
+    pages::check()?;
     clippy("--workspace --all-targets")?;
     // Tests that only a virtual machine runs.
     let machine = "--test container --test no_iommu --test package --test pci_nics --test platform";

@@ -1,4 +1,4 @@
-//! `cargo xtask setup | demo | test | lint | mutants | bench | stage | clean-up | vm | dist`: one file a command.
+//! `cargo xtask setup | demo | test | lint | pages | mutants | bench | stage | clean-up | vm | dist`: one file a command.
 //!
 //! What only the commands share lives here too ([`cargo`], [`say`]); what they put up on the
 //! machine is `onair-stage`. Of the product only `onair-types` is linked, so that this builds before
@@ -13,11 +13,12 @@ mod dist;
 mod history;
 mod lint;
 mod mutants;
-#[cfg(test)]
 mod pages;
 mod say;
 mod setup;
 mod stage;
+#[cfg(test)]
+mod sync_names;
 mod test;
 mod vm;
 
@@ -51,6 +52,7 @@ enum Command {
     Demo(demo::Arguments),
     Test(test::Arguments),
     Lint(lint::Arguments),
+    Pages(pages::Arguments),
     Mutants(mutants::Arguments),
     Bench(bench::Arguments),
     Stage(stage::Arguments),
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Lint(arguments) => lint::run(&arguments),
+        Command::Pages(arguments) => pages::run(&arguments),
         Command::Mutants(arguments) => mutants::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Stage(arguments) => stage::run(&arguments),

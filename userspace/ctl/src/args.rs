@@ -31,6 +31,7 @@ Examples:
   onairctl analyze capture.pcap
   onairctl record start cam1 --format pcapng --duration 10s
   onairctl --json session certificate cam1
+  onairctl help topics
 
 Exit codes:
   0  done
@@ -140,12 +141,27 @@ pub(crate) fn duration(text: &str) -> Result<Duration, InvalidArgument> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::topics::{LIST, TOPICS};
     use clap::CommandFactory;
     use clap::error::ErrorKind;
 
     #[test]
     fn cli_definition_then_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn pages_then_no_command_line_that_onairctl_does_not_take() {
+        let pages = onair_pages::read(&onair_pages::root()).unwrap();
+        let mut command = Cli::command();
+        command.build();
+        let topics = TOPICS.iter().map(|(topic, _)| *topic).chain([LIST]);
+        let command = command.mut_subcommand("help", |help| {
+            help.subcommands(topics.map(clap::Command::new))
+        });
+        let found = onair_pages::command::faults(&pages, "onairctl", command);
+        let said: Vec<_> = found.iter().map(ToString::to_string).collect();
+        assert!(found.is_empty(), "\n{}", said.join("\n"));
     }
 
     #[test]

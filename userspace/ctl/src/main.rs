@@ -12,8 +12,11 @@ mod flags;
 mod names;
 mod output;
 mod reach;
+#[cfg(test)]
+mod reference;
 mod render;
 mod stream;
+mod topics;
 mod webhook;
 
 use std::process::ExitCode;
@@ -27,7 +30,13 @@ fn main() -> ExitCode {
     CompleteEnv::with_factory(names::completing)
         .var(command::completions::VARIABLE)
         .complete();
-    let cli = Cli::parse_from(command::watch::joined(std::env::args_os()));
+    let arguments: Vec<_> = std::env::args_os().collect();
+    if let Some(page) = topics::asked(&arguments) {
+        // The reader may have seen enough: `onairctl help nic | head`.
+        drop(output::text(&page));
+        return failure::DONE.into();
+    }
+    let cli = Cli::parse_from(command::watch::joined(arguments));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();

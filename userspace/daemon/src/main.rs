@@ -275,3 +275,19 @@ fn notify_systemd(status: &ShutdownStatus) {
         "STOPPING=1\nSTATUS={text}\nWATCHDOG_USEC={NEVER_US}"
     ));
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+    use onair_pages::{command, read, root};
+
+    use super::Arguments;
+
+    #[test]
+    fn pages_then_no_command_line_that_onaird_does_not_take() {
+        let pages = read(&root()).unwrap();
+        let found = command::faults(&pages, "onaird", Arguments::command());
+        let said: Vec<_> = found.iter().map(ToString::to_string).collect();
+        assert!(found.is_empty(), "\n{}", said.join("\n"));
+    }
+}

@@ -15,25 +15,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Hugepages, Memory, environment, log, mempool, removal};
 
-/// Configuration of EAL: `[dpdk]` in the daemon's configuration.
+/// `[dpdk]`: DPDK's memory and devices
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EalConfig {
-    /// Page size policy.
+    /// Which pages DPDK uses.
     pub hugepages: Hugepages,
-    /// Memory for all ports together, in MiB, at least 1. EAL uses hugepages only if this much is
-    /// free; of plain pages it reserves this much.
+    /// MiB for the packets of all ports, not for frames. Of plain pages at least 34 for each poller of a port (66
+    /// with an `mtu` of 9000).
     pub memory_mb: u32,
-    /// Whether PCI devices bound to a DPDK driver may be used.
+    /// DPDK may open the PCI devices of the ports.
     pub pci: bool,
-    /// Whether PCI devices may be used that no IOMMU isolates: DPDK then gives them physical
-    /// addresses, and they can write to all memory. It needs hugepages.
+    /// Also PCI devices that no IOMMU isolates: a fault in one overwrites any memory of the
+    /// machine. It needs hugepages.
     pub without_iommu: bool,
     /// The device strings of the ports on PCI devices: EAL opens these devices and no other.
     #[serde(skip)]
     pub pci_devices: Vec<String>,
-    /// Appended to EAL's arguments unchanged. An unknown argument makes EAL print its usage on
-    /// standard output and fail.
+    /// Further arguments for the EAL, such as `["--log-level", "pmd:debug"]`.
     pub extra_args: Vec<String>,
 }
 

@@ -41,12 +41,12 @@ pub enum MulticastFilter {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum XdpChoice {
-    /// In the network driver; in the kernel's stack if the driver refuses.
+    /// in the network driver; if that refuses, in the kernel's stack, which costs CPU time.
     #[default]
     Auto,
-    /// In the network driver, or the port is not opened.
+    /// in the network driver, or the daemon does not start.
     Native,
-    /// In the kernel's stack.
+    /// in the kernel's stack.
     Generic,
 }
 

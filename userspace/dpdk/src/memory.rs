@@ -20,12 +20,12 @@ const GLANCE: Duration = Duration::from_millis(5);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Hugepages {
-    /// Hugepages if enough are free, plain pages otherwise.
+    /// hugepages if `memory_mb` of them are free at the start, else plain pages.
     #[default]
     Auto,
-    /// Hugepages only; otherwise the start fails.
+    /// hugepages, or the daemon does not start.
     Require,
-    /// Plain pages. Pure mbuf work is about four times slower; AF_XDP works.
+    /// plain pages. Pure mbuf work is about four times slower; AF_XDP works.
     Never,
 }
 

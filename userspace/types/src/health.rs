@@ -113,11 +113,11 @@ texts! { HealthStatus: Ok "ok", Degraded "degraded", ProbeBlind "probe_blind" }
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ProbeMode {
-    /// Without it the daemon refuses attaches and destroys.
+    /// without a proven probe the daemon refuses each attach and each destroy.
     Required,
-    /// Used if it works. If not, health and log say so.
+    /// used if it works. If not, health and log say so.
     Preferred,
-    /// Not used; every certificate records that.
+    /// not used; every certificate records that.
     Off,
 }
 

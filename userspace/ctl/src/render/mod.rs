@@ -12,6 +12,7 @@ pub(crate) mod eviction;
 pub(crate) mod falling;
 pub(crate) mod forecast;
 pub(crate) mod health;
+pub(crate) mod page;
 pub(crate) mod port;
 pub(crate) mod problem;
 pub(crate) mod recording;

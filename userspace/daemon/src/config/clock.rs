@@ -14,17 +14,22 @@ const SOCKETS: [&str; 2] = ["/var/run/ptp4l", "/var/run/ptp4lro"];
 /// Longest path of a socket, bytes (unix(7)).
 const LONGEST: usize = 107;
 
-/// `[clock]`
+/// `[clock]`: what ptp4l says about the clock
+///
+/// See [clock.md](clock.md). ptp4l answers to a socket beside the control socket (`control.ptp` for
+/// `control.sock`): it must see that path.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Clock {
-    /// Management socket of ptp4l: a path, `auto` or `off`.
+    /// Management socket of ptp4l: an absolute path, with which an absent ptp4l is a problem of
+    /// `health`; `auto`: `/var/run/ptp4l`, else `/var/run/ptp4lro`; `off`.
     pub ptp_socket: String,
-    /// PTP domain; absent: the one that ptp4l answers in.
+    /// PTP domain. Without it: the one in which ptp4l answers.
     pub ptp_domain: Option<u8>,
-    /// Largest offset of a clock that counts as locked, µs.
+    /// Largest offset of a locked clock. Three measurements beyond it end the lock.
     pub max_offset_us: u64,
-    /// Clock that ptp4l steers: a device such as `/dev/ptp0`, `auto`, or `none` for the system's.
+    /// The hardware clock that ptp4l steers, such as `/dev/ptp0`; `auto`: ptp4l or its interface
+    /// names it; `none`: ptp4l steers the system's clock.
     pub phc: String,
 }
 

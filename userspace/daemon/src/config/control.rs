@@ -6,15 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
 
-/// `[control]`
+/// `[control]`: the socket for operators (HTTP/JSON)
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Control {
-    /// Path of the HTTP socket.
+    /// Path, at most 107 bytes. The daemon creates a missing folder (0755).
     pub socket: PathBuf,
-    /// File mode of the socket, octal.
+    /// Mode of the socket's file, an octal string.
     pub mode: String,
-    /// Group of the socket.
+    /// Group of both sockets' files, by name or number.
     pub group: Option<String>,
     /// Role of the members of `group`.
     pub group_role: Role,
@@ -22,16 +22,15 @@ pub struct Control {
     pub role: Vec<RoleOf>,
 }
 
-/// Role of a user's or a group's processes. With several roles, a process may do what any of them
-/// allows.
+/// Role of a user's or a group's processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// May do everything except shut the daemon down and reload its configuration.
+    /// everything with every session. Not: shut the daemon down, reload its configuration.
     Operate,
-    /// May see and use every session; may change only its own.
+    /// see and use every session; change only its own. It cannot create sessions.
     Attach,
-    /// May create sessions and do everything with them; nothing with sessions of others.
+    /// create sessions and do everything with them; nothing with sessions of others.
     Own,
 }
 
@@ -47,17 +46,30 @@ impl Role {
     }
 }
 
-/// `[[control.role]]`: exactly one of `user` and `group`.
+/// `[[control.role]]`: rights of other users and groups (repeatable)
+///
+/// A process may do what any of its roles allows; root and the daemon's user may do everything. A
+/// user without a role has the rights of `own`, but cannot create sessions. Roles do not open the
+/// sockets: `mode` and `group` decide first.
+///
+/// ```toml
+/// [control]
+/// group = "onair"
+///
+/// [[control.role]]
+/// group = "onair-operators"     # its members are in "onair", too, or cannot connect
+/// role = "operate"
+/// ```
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct RoleOf {
-    /// A user, by name or number.
+    /// A user, by name or number. Give `user` or `group`, not both.
     #[serde(default)]
     pub user: Option<String>,
-    /// A group, by name or number.
+    /// A group, by name or number; also a supplementary one.
     #[serde(default)]
     pub group: Option<String>,
-    /// The role.
+    /// What its processes may do, as `group_role`.
     pub role: Role,
 }
 
@@ -73,13 +85,15 @@ impl Default for Control {
     }
 }
 
-/// `[attach]`
+/// `[attach]`: the socket for clients
+///
+/// The daemon replaces only a socket on which no daemon listens.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Attach {
-    /// Path of the SOCK_SEQPACKET socket.
+    /// Path, at most 107 bytes, different from `control.socket`.
     pub socket: PathBuf,
-    /// File mode of the socket, octal.
+    /// Mode of the socket's file.
     pub mode: String,
 }
 

@@ -23,35 +23,44 @@ const RECORDINGS: &Terms = &Terms {
 };
 
 /// `[limits]`
+///
+/// **Shares.** All users share `sessions`, `frame_memory_mb`, `connections`, `http_connections`,
+/// `snapshots`, `departed` (of each session), `recorder.max_recordings`, `probe.max_files`,
+/// `probe.max_sites` and `probe.max_looks`. Of each, `reserve_percent` is reserved: half for root
+/// and the role `operate`, half for root alone. Of the rest one user may have `uid_percent`, one
+/// process `process_percent`; users without a role together half. A refusal names the limit and its
+/// key; `health` shows each. Sessions, frame memory and recordings count for the user that created
+/// them.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Most sessions, 1 to 1024.
+    /// Sessions at a time, also quarantined ones.
     pub sessions: u32,
-    /// Most connections on the attach socket, 1 to 65,536.
+    /// Connections on the attach socket at a time.
     pub connections: u32,
-    /// Most clients of one user in arming and proof at once, 1 to 1024; others wait.
+    /// Clients of one user that are armed and proven at a time; others wait.
     pub proving_per_uid: u32,
-    /// Most clients that have left one session, or were evicted, and still keep its memory, 2 to
-    /// 1024.
+    /// Clients of one session that have left it, or were evicted, and keep its memory. With more it
+    /// admits no client.
     pub departed: usize,
-    /// Part of each limit reserved for root and the operators, percent, 0 to 50.
+    /// Part of each shared limit that is reserved.
     pub reserve_percent: u32,
-    /// Part of the rest that one user may have, percent, 1 to 100.
+    /// Part of what is not reserved that one user may have.
     pub uid_percent: u32,
-    /// Part of the rest that one process may have, percent, 1 to 100.
+    /// Part of what is not reserved that one process may have.
     pub process_percent: u32,
-    /// Most snapshots under way at a time, 1 to 64.
+    /// Snapshots under way at a time. One takes 16 MiB and about six frames of memory.
     pub snapshots: usize,
-    /// Most threads that convert frames, 1 to 64. Each is made when a session needs it.
+    /// Threads that convert frames, if no poller of the source's port `converts`.
     pub converters: usize,
-    /// Frame memory of all sessions, MiB.
+    /// Frames of all sessions together. A receive session needs 2 + `quota` × `max_attachments`
+    /// frames, a send session `quota`.
     pub frame_memory_mb: u64,
-    /// Most connections on the control socket, 1 to 4096.
+    /// Connections on the control socket at a time. A quarter of them may follow `/v1/events`.
     pub http_connections: usize,
-    /// Longest request head on the control socket, bytes.
+    /// A request's head.
     pub http_head_bytes: usize,
-    /// Longest request body on the control socket, bytes.
+    /// A request's body.
     pub http_body_bytes: usize,
 }
 

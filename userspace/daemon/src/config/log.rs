@@ -6,20 +6,24 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LogFormat {
-    /// Text for humans.
+    /// for people.
     #[default]
     Text,
-    /// One JSON object a line.
+    /// one JSON object a line.
     Json,
 }
 
-/// `[log]`
+/// `[log]`: lines on standard error
+///
+/// Without a reader the daemon buffers 1 MiB of lines, and drops and counts further ones
+/// (`onair_log_lines_dropped_total`).
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Log {
-    /// Line format.
+    /// Format of each line, except for errors of the configuration.
     pub format: LogFormat,
-    /// Filter, such as `info` or `info,dpdk=debug`. The variable ONAIR_LOG overrides it.
+    /// For example `info,dpdk=debug`. It never drops the summary, panics and the error that ends a
+    /// start.
     pub filter: String,
 }
 

@@ -7,13 +7,16 @@ use serde::{Deserialize, Serialize};
 use super::ConfigError;
 use super::error::within;
 
-/// `[metrics]`
+/// `[metrics]`: metrics over TCP
+///
+/// Every peer that reaches this port can read the metrics, with names of sessions, ports and
+/// pollers. The control socket always serves them, too.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Metrics {
-    /// TCP address that serves `GET /metrics` without credentials; absent: off.
+    /// Address and port that serve `GET /metrics`, such as `"127.0.0.1:9090"`.
     pub listen: Option<SocketAddr>,
-    /// Most connections at once; others wait.
+    /// Connections at a time; others wait.
     pub connections: usize,
 }
 

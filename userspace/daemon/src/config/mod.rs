@@ -43,7 +43,32 @@ pub use state::{Retention, StateConfig};
 pub use timeouts::Timeouts;
 pub(crate) use timeouts::ms;
 
-/// The whole configuration.
+/// `onaird --config FILE` reads one TOML file, a regular file. `--check-config` reports the first
+/// error and exits. An unknown key, a wrong type or an invalid value is an error (exit status 6)
+/// that names the key and a valid value. A missing namespace, interface or PCI device has status 1:
+/// a later start may find it.
+///
+/// ```toml
+/// # Two ports in one process, wired to each other: no NIC, no namespace needed.
+/// [[poller]]
+/// name = "p0"
+///
+/// [[port]]
+/// name = "a"
+/// device = "ring:demo:a"
+/// address = "10.77.0.1/24"
+/// poller = "p0"
+///
+/// [[port]]
+/// name = "b"
+/// device = "ring:demo:b"
+/// address = "10.77.0.2/24"
+/// poller = "p0"
+/// ```
+///
+/// Each key stands with its default, its range, and `live` if a [reload](#reload) changes it in a
+/// running daemon. The variable `ONAIR_LOG` overrides `log.filter`; `ONAIR_SOCKET` names the
+/// control socket to `onairctl`, `ONAIR_ATTACH` the attach socket to clients.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
@@ -62,7 +87,26 @@ pub struct Config {
     pub poller: Vec<Poller>,
     /// Ports.
     pub port: Vec<Port>,
-    /// Sessions created at every start.
+    /// `[[session]]`: a session that the daemon creates at each start (repeatable)
+    ///
+    /// The body of `POST /v1/sessions` as TOML. The next start restores a stopped session stopped,
+    /// and creates a destroyed one again. `health` names each session that the daemon cannot
+    /// create.
+    ///
+    /// ```toml
+    /// [[session]]
+    /// name = "studio"
+    /// direction = "receive"
+    /// port = "b"
+    /// video = { width = 1280, height = 720, frame_rate = "60/1", depth = 8 }
+    /// flow = { destination = "10.77.0.2:5004" }
+    ///
+    /// [[session]]
+    /// name = "studio-v210"
+    /// convert = { from = "studio", layout = "v210" }
+    /// ```
+    ///
+    /// The source of a converted session must be in this file.
     pub session: Vec<NewSessionDocument>,
     /// The eBPF probe.
     pub probe: ProbeSection,

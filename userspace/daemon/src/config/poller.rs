@@ -9,37 +9,42 @@ use super::error::within;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Idle {
-    /// Spins for a moment, then sleeps until a packet is due or arrives.
+    /// spins for `spin_us`, then sleeps until a packet, a command or the next due time.
     #[default]
     Adaptive,
-    /// Always spins.
+    /// always spins: the core is at 100 %.
     Busy,
 }
 
-/// `[[poller]]`
+/// `[[poller]]`: a polling thread (repeatable)
+///
+/// A port has a descriptor to sleep on if it is on AF_XDP, or if its driver passes the interrupt on
+/// (column WAKE of `onairctl port list`).
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Poller {
-    /// Name of the poller.
+    /// Unique.
     pub name: String,
-    /// CPU to pin the thread to. Absent: a free one, see [`Config::cores`](super::Config::cores).
+    /// The CPU to pin it to. Without it: the highest free one, isolated ones (`isolcpus`) first;
+    /// `onairctl health` names it.
     #[serde(default)]
     pub core: Option<usize>,
-    /// Idle policy.
+    /// What it does without work.
     #[serde(default)]
     pub idle: Idle,
-    /// Adaptive: time to spin after the last packet, µs.
+    /// Adaptive: time to spin after the last packet.
     #[serde(default = "spin_us")]
     pub spin_us: u64,
-    /// Adaptive: wake-up time, µs. The poller spins, not sleeps, for work due sooner than twice
+    /// Adaptive: time that a wake-up takes. The poller spins for work that is due sooner than twice
     /// this.
     #[serde(default = "wake_us")]
     pub wake_us: u64,
-    /// Adaptive: longest sleep if no descriptor reports packets, µs.
+    /// Adaptive: longest sleep if a port has no descriptor to sleep on.
     #[serde(default = "nap_us")]
     pub nap_us: u64,
-    /// Converts the frames of the sessions of its ports, too, instead of a thread of
-    /// [`limits.converters`](super::Limits::converters).
+    /// Convert the frames of its ports' sessions here, not on a thread of `limits.converters`.
+    /// Packets wait 2 to 4 µs for each part of a frame: give senders of the types 2110TPN and
+    /// 2110TPNL another poller. One poller of a port may convert.
     #[serde(default)]
     pub converts: bool,
 }

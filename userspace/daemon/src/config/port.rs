@@ -29,43 +29,65 @@ const VIRTUAL: [&str; 11] = [
 /// Other notations of DPDK for a device on a bus.
 const BUSES: [&str; 3] = ["pci:", "auxiliary:", "vmbus:"];
 
-/// `[[port]]`
+/// `[[port]]`: a DPDK port (repeatable)
+///
+/// Device strings; the part before the comma must be unique:
+///
+/// - `net_af_xdp0,iface=eth1`: an interface of the kernel, over AF_XDP. `start_queue=N` for a queue
+/// other than 0; `force_copy=1` where a driver's zero-copy fails; `busy_budget=N` for preferred
+/// busy polling.
+/// - `net_af_packet0,iface=eth1`: the same over AF_PACKET; slower. `framecnt=N` for rings of other
+/// than 8192 slots.
+/// - `0000:3b:00.0`: a PCI device, with `dpdk.pci = true`: [nic.md](nic.md).
+/// - `ring:NAME:a` and `ring:NAME:b`: two ends of a wire inside the daemon.
+///
+/// Each of several pollers has its own queues, as far as the device has so many. A new session goes
+/// to the poller that carries the least, and stays there. A device with flow rules (`rte_flow`)
+/// puts each flow into the queue of its poller; with any other device the pollers hand packets over
+/// to each other. `onairctl port list` shows queues and steering. AF_XDP uses the queues from
+/// `start_queue` on: `ethtool --set-channels eth1 combined 2`.
+///
+/// A NIC may take the VLAN tag out of a packet before XDP sees it: run `ethtool -K eth1 rxvlan
+/// off`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Port {
-    /// Name that sessions use.
+    /// Sessions use this name; unique.
     pub name: String,
-    /// DPDK device string, or `ring:NAME:a` / `ring:NAME:b` for the ends of an in-process ring.
+    /// A device string, see below.
     pub device: String,
-    /// Network namespace (a name under /run/netns) that contains the device.
+    /// Network namespace of the device's interface (a name under `/run/netns`).
     #[serde(default)]
     pub netns: Option<String>,
     /// Where the XDP program of a port on AF_XDP runs.
     #[serde(default)]
     pub xdp: XdpChoice,
-    /// IPv4 address and prefix length.
+    /// IPv4 address and prefix length, such as `10.77.0.1/24`.
     pub address: String,
-    /// Largest IP packet in bytes. Absent: what the interface has, else 1500.
+    /// Largest IP packet, bytes; with AF_XDP 3438 at most. Without it: what the interface has, else
+    /// 1500. An interface of the kernel must have it, too; a PCI device gets it. `max_udp` 8960
+    /// needs 8980.
     #[serde(default)]
     pub mtu: Option<u16>,
-    /// Packets that the receive ring of each queue holds, 64 to 32768. Absent: 20 ms of two sessions of 1080p60, as
-    /// far as the device has room.
+    /// Packets that the receive ring of each queue holds, 64 to 32768, rounded up to a power of two, and
+    /// down to what the device has. Without it: AF_PACKET 16384, 20 ms of two sessions of 1080p60, and
+    /// 64 MiB of the kernel for each poller; PCI 4096; with jumbo frames 2048. AF_XDP has 2048 and
+    /// refuses it, as `ring` does.
     #[serde(default)]
     pub rx_ring: Option<u16>,
-    /// Id of the VLAN that its packets are in, 1 to 4094. Absent: they have no tag.
+    /// Id of the VLAN that the port sends and receives in. Without it: no tag.
     #[serde(default)]
     pub vlan: Option<u16>,
-    /// Priority code point of the tags, 0 to 7. Absent: that of each packet's DSCP.
+    /// Priority of the tags. Without it: the highest three bits of each packet's DSCP.
     #[serde(default)]
     pub vlan_priority: Option<u8>,
-    /// Address of the router for unicast to other networks.
+    /// Router for unicast to other networks. Without it a send session to one is refused.
     #[serde(default)]
     pub gateway: Option<String>,
-    /// Name of the poller that serves it.
+    /// Name of the `[[poller]]` that serves it; or give `pollers`.
     #[serde(default)]
     pub poller: String,
-    /// Names of the pollers that serve it together, instead of `poller`. Each has a receive and a
-    /// transmit queue of its own, as far as the device has so many.
+    /// Names of the `[[poller]]`s that serve it together, such as `["p0", "p1"]`.
     #[serde(default)]
     pub pollers: Vec<String>,
 }

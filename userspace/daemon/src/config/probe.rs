@@ -6,27 +6,30 @@ use serde::{Deserialize, Serialize};
 use super::ConfigError;
 use super::error::within;
 
-/// `[probe]`
+/// `[probe]`: the eBPF probe
+///
+/// It needs a kernel with BTF. It cannot watch a client under Valgrind: such a client attaches only
+/// with `preferred` or `off`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProbeSection {
-    /// Whether attach and destroy require the probe.
+    /// Whether attach and destroy require the probe. A reload changes it between `required` and
+    /// `preferred` only.
     pub mode: ProbeMode,
-    /// Most client files watched at once.
+    /// Clients' programs and libraries that are watched at a time.
     pub max_files: usize,
-    /// Most sites watched at once, over all files.
+    /// Sites in these files. Each adds 0.1 s to the daemon's shutdown without shared links.
     pub max_sites: usize,
-    /// Whether the sites of a file share a link, if the kernel supports it (Linux 6.6).
+    /// The sites of a file share a link if the kernel can: Linux 6.6.
     pub shared_links: bool,
-    /// Most concurrent inspections of client files, including those that hang.
+    /// Concurrent inspections of clients' files, each on a thread; also hung ones.
     pub max_looks: usize,
-    /// Most attachments watched at once. The kernel reserves memory for them at the start.
+    /// Attachments that are watched at a time, at least `limits.connections`.
     pub max_attachments: u32,
-    /// Most callers blocked at once, over all sessions. The kernel reserves memory for them at the
-    /// start.
+    /// Blocked callers of all sessions. Above it the daemon destroys nothing.
     pub max_blocked: u32,
-    /// Most threads of a client that the probe checks. A client with more threads is not proven
-    /// visible.
+    /// Threads of one client. With more, only `abort` and `quarantine` end its session if
+    /// `required`.
     pub max_threads: usize,
 }
 

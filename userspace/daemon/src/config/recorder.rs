@@ -8,19 +8,23 @@ use serde::{Deserialize, Serialize};
 use super::ConfigError;
 use super::error::within;
 
-/// `[recorder]`
+/// `[recorder]`: recordings
+///
+/// **The daemon never removes a finished recording.** At its start it repairs interrupted ones.
+/// [recording-format.md](recording-format.md) describes the files.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Recorder {
-    /// Folder of the recordings; absent: `recordings` in `state.dir`.
+    /// Absolute path. Without it: `recordings` in `state.dir`.
     pub folder: Option<PathBuf>,
-    /// Most concurrent recordings, 0 to 64. 0: none.
+    /// Recordings that run or finish at a time. 0: none can start.
     pub max_recordings: usize,
-    /// Ring memory of each recording, 1 to 16,384 MiB.
+    /// Buffer of each recording: 64 MiB are a fifth of a second of 1080p60 in 10 bit.
     pub ring_mb: u64,
-    /// MiB to leave free on the disk: below this the recorder does not write.
+    /// Space to keep free on the disk. Below it the recorder counts packets and writes none.
     pub min_free_mb: u64,
-    /// Milliseconds to write out a recording at its end.
+    /// Time to write the buffers when a recording ends. Then a stop answers `deadline_passed`; a
+    /// shutdown leaves the recording to be repaired.
     pub finish_ms: u64,
 }
 

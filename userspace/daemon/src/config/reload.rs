@@ -1,4 +1,9 @@
-//! Which changes of the configuration file apply to a running daemon.
+//! `reload`: which changes of the file apply to a running daemon.
+//!
+//! SIGHUP (`systemctl reload onaird`) or `onairctl config reload` (root and the daemon's user) make the
+//! daemon read the file again. Keys marked `live` apply at once; the recorder's to recordings that
+//! start after it. Any other change is refused, with the key and the reason. An invalid file is
+//! rejected; the current configuration stays. `onairctl config show` has every current value.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,7 +15,7 @@ use super::{Config, ConfigError};
 use crate::log::FilterError;
 
 /// Keys that the daemon reads whenever it needs them. It reads every other key at the start.
-const LIVE: [(&str, &str); 24] = [
+pub const LIVE: [(&str, &str); 24] = [
     ("log", "filter"),
     ("limits", "sessions"),
     ("limits", "frame_memory_mb"),

@@ -5,17 +5,18 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
+use super::error::within;
 
 /// What happens to a session that is still in use after the graceful time-out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Policy {
-    /// Report it and abandon it: exit status 4.
+    /// it names them, their calls return `ESTALE`, status 4.
     #[default]
     Refuse,
-    /// Evict its users and destroy it.
+    /// it evicts their users and destroys them.
     Evict,
-    /// Quarantine it with its users; its memory is freed when they leave.
+    /// it quarantines them; their memory is freed when their users are gone.
     Quarantine,
 }
 
@@ -23,29 +24,32 @@ pub enum Policy {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnPollerDeath {
-    /// Continue with the other pollers; stop the poller's sessions.
+    /// continue with the other pollers; the poller's sessions are stopped.
     #[default]
     Continue,
-    /// Shut down in order.
+    /// shut down in order, status 1.
     Drain,
 }
 
-/// `[shutdown]`, times in milliseconds. `timeouts.graceful_ms` limits how long users may take to
-/// leave.
+/// `[shutdown]`: how the daemon shuts down
+///
+/// Set the grace period of the service manager (systemd's `TimeoutStopSec`, Kubernetes'
+/// `terminationGracePeriodSeconds`) longer than `timeouts.graceful_ms` (or `recorder.finish_ms`, if
+/// that is more) + 3 × `handler_ms` + 5 × `cleanup_ms`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ShutdownConfig {
-    /// What happens to sessions that are still in use.
+    /// What happens to sessions that are still in use after `timeouts.graceful_ms`.
     pub policy: Policy,
-    /// Time-out of each socket, thread, port and the probe to end.
+    /// Time for threads, ports, probe and files to end, each.
     pub cleanup_ms: u64,
-    /// Time-out of requests in flight.
+    /// Time for requests under way, and for the control thread after the graceful time-out.
     pub handler_ms: u64,
-    /// A signal this soon after the first counts as the same one; a later one forces.
+    /// A signal within this time after the acknowledgement of the first counts as the same signal.
     pub debounce_ms: u64,
-    /// Time-out of each part after a forced shutdown; then it is left behind.
+    /// Time for each part to end after a second signal. Then the daemon abandons the part.
     pub force_ms: u64,
-    /// What to do after a panic of a poller.
+    /// When a poller has panicked.
     pub on_poller_death: OnPollerDeath,
 }
 
@@ -77,11 +81,7 @@ impl ShutdownConfig {
             ("debounce_ms", self.debounce_ms),
             ("force_ms", self.force_ms),
         ] {
-            if value > DAY_MS {
-                let problem = "give at most one day, 86400000";
-                let key = format!("shutdown.{key}");
-                return Err(ConfigError::value(key, value, problem));
-            }
+            within(&format!("shutdown.{key}"), value, 0..=DAY_MS)?;
         }
         Ok(())
     }

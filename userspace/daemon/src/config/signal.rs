@@ -5,18 +5,19 @@ use serde::{Deserialize, Serialize};
 use super::ConfigError;
 use super::error::within;
 
-/// `[signal]`
+/// `[signal]`: when a session has no picture, or not the right one
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Signal {
-    /// Without a packet, or a sent frame, for this long a session has no signal, ms.
+    /// Without a packet, or a sent frame, for this long a session has no signal; at least three
+    /// frame times.
     pub absent_ms: u64,
     /// Lost or late packets in a million, in the last second, with which a signal is impaired; also
     /// frame times without a frame, in ten thousand.
     pub loss_ppm: u64,
-    /// A sender whose clock differs from this host's by more has wrong timestamps, ppm.
+    /// Largest drift of a sender's clock against this host's.
     pub drift_ppm: u64,
-    /// A fault is over when it has not been seen for this long, ms.
+    /// A fault is over when it has not been seen for this long.
     pub hold_ms: u64,
 }
 

@@ -13,51 +13,51 @@ const MACHINE: RangeInclusive<u64> = 1..=600_000;
 /// A day, ms: the most for a wait for people.
 const PEOPLE: RangeInclusive<u64> = 0..=86_400_000;
 
-/// `[timeouts]`, all in milliseconds. Each entry names what the daemon waits for.
+/// `[timeouts]`: how long the daemon waits
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Timeouts {
-    /// Arming of the probe in a client's files.
+    /// To arm the probe in a client's files.
     pub probe_arm_ms: u64,
-    /// Reading of one client's sites; the control thread waits for it.
+    /// To check one client's sites and threads; then the probe is blind for its session.
     pub probe_sight_ms: u64,
-    /// Attaching to one file by the kernel. After it the probe is reported blind.
+    /// For the kernel to attach to one file; then `health` reports `probe_blind`.
     pub probe_slow_ms: u64,
-    /// A client's answer to the challenge.
+    /// For a client to answer the challenge.
     pub prove_ms: u64,
-    /// A client's first message on the attach socket, and then its attachment.
+    /// For a client to send hello on the attach socket, and then to attach.
     pub hello_ms: u64,
-    /// A client's reading of what is sent to it on the attach socket.
+    /// For a client to read a message on the attach socket.
     pub attach_send_ms: u64,
-    /// A poller's hand-back of a stopped session.
+    /// For a poller to hand a stopped session back; then `dataplane_busy`.
     pub quiesce_ms: u64,
-    /// Writing of a certificate to disk. After it, the answer to a destroy says that the
-    /// certificate is not yet there.
+    /// For a certificate to be on disk, before the answer says that it is not.
     pub durable_ms: u64,
-    /// A free place in the control thread's queue, or among a user's clients in proof.
+    /// For a place in the control thread's queue, in `limits.proving_per_uid`, or in a full
+    /// session.
     pub overload_ms: u64,
-    /// The kernel's teardown of a killed previous daemon, before this one starts.
+    /// For the kernel to remove a killed daemon, at the start.
     pub previous_ms: u64,
-    /// A previous owner's release of a port's queue.
+    /// For a port's AF_XDP queue that a previous owner still has.
     pub port_busy_ms: u64,
-    /// A request head on the control socket, and the pause between two requests.
+    /// For a request's head on the control socket, and between two requests.
     pub http_head_ms: u64,
-    /// A request head on `metrics.listen`.
+    /// For a request's head on `metrics.listen`.
     pub metrics_head_ms: u64,
-    /// A request body.
+    /// For a request's body.
     pub http_body_ms: u64,
-    /// A reader's next read of an answer.
+    /// That a reader may read nothing of an answer.
     pub http_write_ms: u64,
-    /// Interval of comments on the event stream.
+    /// Between two comments on `/v1/events`.
     pub http_keep_alive_ms: u64,
-    /// Pending answers when the control socket closes.
+    /// For answers under way when the control socket closes.
     pub http_farewell_ms: u64,
-    /// Interval of the periodic check of ports, probe and old certificates.
+    /// Between two periodic checks.
     pub patrol_ms: u64,
-    /// Delay from a stop to the first warning about remaining users. The next follow at twice, four
-    /// times, … as much. 0: none.
+    /// From a stop to the first warning that names the remaining users; each next takes twice as
+    /// long. 0: none.
     pub drain_warning_ms: u64,
-    /// Users' leaving during a shutdown.
+    /// For users to leave after SIGTERM or SIGINT.
     pub graceful_ms: u64,
 }
 

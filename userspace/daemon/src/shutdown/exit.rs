@@ -1,6 +1,6 @@
 //! Exit statuses of `onaird`, in one table.
 
-/// Exit status and its reason. docs/configuration.md has the same table.
+/// Exit status and its reason. docs/reference.md lists them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// Ended in order.

@@ -36,6 +36,6 @@ pub use exit::Exit;
 pub use operations::{ActiveOperationGuard, ShuttingDown};
 pub use parts::{Limit, PartError, Waiting};
 pub use sequence::Report;
-pub use signals::{HANDLED, SignalError, Signals};
+pub use signals::{HANDLED, SignalError, Signals, meaning};
 pub use wakeup::Wakeup;
 pub use workers::{FlushedWorker, Late, ThreadRegistry, ThreadReport, ThreadState, WorkerGuard};

@@ -1,12 +1,5 @@
 //! Signals: the action of each, and the thread that runs it.
 //!
-//! | signal | what it does |
-//! |---|---|
-//! | SIGTERM, SIGINT | begins the shutdown. Signals within `debounce_ms` of its acknowledgement count as the same one. A later one forces the shutdown, also while the daemon still starts. One that comes another `debounce_ms` later is the last resort |
-//! | SIGHUP | [`ShutdownCoordinator::reload`] |
-//! | SIGUSR1 | [`ShutdownCoordinator::dump`], one line of JSON on standard error |
-//! | SIGCHLD | reaps orphans |
-//!
 //! The handlers are signal-hook's: they set a flag and write to a pipe ([`SignalPipe`]), and do not
 //! allocate, lock or wait. signal-hook installs them permanently, with `SA_RESTART` but an empty mask.
 //! So this module installs them again with each other's signals blocked, and [`Signals::restore`] puts
@@ -34,6 +27,26 @@ use crate::log;
 
 /// The signals that are handled. Each is blocked while another one's handler runs.
 pub const HANDLED: [i32; 5] = [SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD];
+
+/// What a signal of [`HANDLED`] does, for the documentation.
+#[must_use]
+pub const fn meaning(signal: i32) -> &'static str {
+    match signal {
+        SIGTERM => {
+            "shuts the daemon down. A start finishes first. Clients get the event `draining`. The \
+             daemon stops every session, and destroys each as its last user leaves, for at most \
+             `timeouts.graceful_ms`. Signals within `shutdown.debounce_ms` count as one. A later \
+             one forces: the daemon waits for no user any longer, and a start ends. A third, \
+             `debounce_ms` later again, ends the process at once. `onairctl shutdown` and \
+             `--duration 90s` have the effect of the first, and never force."
+        }
+        SIGINT => "the same.",
+        SIGHUP => "reloads the configuration.",
+        SIGUSR1 => "prints the state on standard error, one line of JSON.",
+        SIGCHLD => "reaps orphans, as PID 1 or as a subreaper.",
+        _ => "",
+    }
+}
 
 /// One installation in a process.
 static INSTALLED: AtomicBool = AtomicBool::new(false);
