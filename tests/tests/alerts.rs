@@ -10,7 +10,7 @@ use onair_tests::{
     Config, Deadline, Disturbance, GStreamer, Prometheus, QUOTA, Raster, Relay, Rig, onairctl,
     output, receive, resolve, send, until,
 };
-use onair_types::{Source, SpecDocument};
+use onair_types::{SignalState, Source, SpecDocument};
 
 const RASTER: Raster = Raster::new(320, 180, 25, 8);
 
@@ -141,6 +141,24 @@ fn clock_that_jumps_or_runs_fast_and_link_that_goes_down_then_their_alerts_fire(
     let (ppm, _) = drifts.split_once(" ppm").context("ppm")?;
     let ppm: i32 = ppm.rsplit(' ').next().context("a number")?.parse()?;
     assert!((ppm - 500).abs() < 150, "{drifts}");
+    relay.drift(0);
+    relay.jump(0);
+    // Another sender has another SSRC and other timestamps: that is no jump.
+    until("the signal to be ok", Deadline::seconds(40), || {
+        let signal = control.show("in")?.signal;
+        Ok(signal.filter(|it| it.state == SignalState::Ok))
+    })?;
+    drop(sender);
+    let sender = GStreamer::start(rig.stage(), RASTER, 3_000, entrance)?;
+    let calm = Deadline::seconds(6);
+    until("a calm time", Deadline::seconds(30), || {
+        let signal = control.show("in")?.signal;
+        let jumps = signal
+            .and_then(|it| it.reason)
+            .filter(|it| it.contains("timestamps"));
+        assert_eq!(jumps, None);
+        Ok(calm.passed().then_some(()))
+    })?;
     drop(sender);
     let namespace = rig.stage().namespace();
     output("ip", &["-n", namespace, "link", "set", "va", "down"])?;

@@ -94,7 +94,7 @@ fn alerts_of_the_page_are_the_rules_but_for_the_two_that_it_names() {
     assert_eq!(on_the_page, all);
 }
 
-/// Asserts that the page `docs/NAME.md` has a section with the title.
+/// Asserts that a page has a section with the title.
 fn assert_section(name: &str, title: &str) {
     let page = fs::read_to_string(format!("{DOCS}/{name}.md"));
     let page = page.unwrap_or_else(|error| panic!("docs/{name}.md: {error}"));

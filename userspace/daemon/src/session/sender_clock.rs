@@ -41,10 +41,7 @@ impl SenderClock {
         let sender_us = i64::from(ticks) * 100 / 9;
         let behind_us = host_us - sender_us;
         if behind_us.abs() > JUMP_US {
-            *self = Self {
-                last: self.last,
-                ..Self::default()
-            };
+            self.interrupt();
             return Some(Finding::Jump(-behind_us));
         }
         self.behind_us += behind_us;
@@ -68,6 +65,14 @@ impl SenderClock {
         let elapsed = last.0 - first.0;
         let is_whole = self.parts.len() == PARTS && elapsed > 0;
         is_whole.then(|| Finding::Drift((first.1 - last.1) * 1_000_000 / elapsed))
+    }
+
+    /// Frames come too early or too late to measure a drift. A jump meanwhile is found afterwards.
+    pub(super) fn interrupt(&mut self) {
+        *self = Self {
+            last: self.last,
+            ..Self::default()
+        };
     }
 
     /// Another sender, or a pause.
@@ -109,6 +114,18 @@ mod tests {
         for ppm in [-900, 0, 300, 5_000] {
             assert!(drift(ppm).abs_diff(ppm) < 60, "{ppm}: {}", drift(ppm));
         }
+    }
+
+    #[test]
+    fn jump_while_frames_are_unsteady_is_found_afterwards() {
+        let mut clock = SenderClock::default();
+        clock.look(frame(0, 0, 0));
+        clock.interrupt();
+        assert_eq!(clock.look(frame(250_000, 0, 0)), None);
+        clock.interrupt();
+        let mut later = frame(750_000, 0, 0);
+        later.timestamp = later.timestamp.wrapping_add(90_000);
+        assert!(matches!(clock.look(later), Some(Finding::Jump(_))));
     }
 
     #[test]

@@ -39,6 +39,7 @@ pub(super) struct Watch {
     /// Surveys in a row that showed another format.
     others: u32,
     ssrc: u64,
+    ssrc_at: Option<Instant>,
     senders: Senders,
     losses: u32,
     lost: u64,
@@ -142,6 +143,7 @@ impl Session {
                 Direction::Send => Vec::from_iter(self.late_frames(settings, now)),
             };
         };
+        watch.clock.restart();
         if has_cause {
             return Vec::new();
         }
@@ -332,9 +334,15 @@ impl Session {
         let not_tai = self
             .away_from_tai_ns()
             .filter(|_| services.dataplane.clock().is_tai());
+        let frames = self.frame_times(3);
         let watch = &mut self.traffic.signal;
-        if !is_steady || counted.ssrc != watch.ssrc {
+        // A frame of the sender before may be the newest one still.
+        let settles = ms(settings.absent_ms).max(frames);
+        if watch.ssrc_at.is_some_and(|at| now < at + settles) {
             watch.clock.restart();
+            watch.drifts = 0;
+        } else if !is_steady {
+            watch.clock.interrupt();
             watch.drifts = 0;
         } else {
             match watch.clock.look(FrameClock::of(counted.frame_clock)) {
@@ -384,11 +392,11 @@ impl Session {
         ))
     }
 
-    /// Whether frames come at the session's rate, by 2 %.
+    /// Whether frames come at the session's rate, by 10 %: a sender's jitter is in it.
     fn has_its_rate(&self, recent: &RecentTraffic) -> bool {
         let (numerator, denominator) = self.spec.video.buffer_rate();
         let nominal = u64::from(numerator) * 1_000 / u64::from(denominator.max(1));
-        recent.frames_per_1000_s.abs_diff(nominal) * 50 <= nominal
+        recent.frames_per_1000_s.abs_diff(nominal) * 10 <= nominal
     }
 
     /// The signal by the problems that were found.

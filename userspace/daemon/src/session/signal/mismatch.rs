@@ -28,6 +28,7 @@ impl Session {
         let watch = &mut self.traffic.signal;
         if counted.ssrc != watch.ssrc {
             watch.ssrc = counted.ssrc;
+            watch.ssrc_at = Some(now);
             watch.survey_at = None;
         }
         if watch.survey_at.is_none_or(|at| now >= at) {
