@@ -17,7 +17,7 @@ fn late(backend: Backend, keys: &str, packets: u64, ring: u64) -> Result<()> {
     let mut config = Config::pair(backend);
     config.ports.retain(|port| port.name == "b");
     config.ports[0].keys = keys.to_owned();
-    let rig = Rig::with(config, |_| {})?;
+    let mut rig = Rig::with(config, |_| {})?;
     let before = port(&rig)?;
     assert_eq!(
         (before.rx_missed, before.rx_ring),

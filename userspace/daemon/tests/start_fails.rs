@@ -1,6 +1,5 @@
 //! A start that fails: standard error has the error, and nothing of an end.
 #![forbid(unsafe_code)]
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::process::Command;
 

@@ -34,10 +34,9 @@ const BUSES: [&str; 3] = ["pci:", "auxiliary:", "vmbus:"];
 /// Device strings; the part before the comma must be unique:
 ///
 /// - `net_af_xdp0,iface=eth1`: an interface of the kernel, over AF_XDP. `start_queue=N` for a queue
-/// other than 0; `force_copy=1` where a driver's zero-copy fails; `busy_budget=N` for preferred
-/// busy polling.
-/// - `net_af_packet0,iface=eth1`: the same over AF_PACKET; slower. `framecnt=N` for rings of other
-/// than 8192 slots.
+///   other than 0; `force_copy=1` where a driver's zero-copy fails; `busy_budget=N` for preferred
+///   busy polling.
+/// - `net_af_packet0,iface=eth1`: the same over AF_PACKET; slower.
 /// - `0000:3b:00.0`: a PCI device, with `dpdk.pci = true`: [nic.md](nic.md).
 /// - `ring:NAME:a` and `ring:NAME:b`: two ends of a wire inside the daemon.
 ///

@@ -128,7 +128,8 @@ impl Rate {
         let away = |rate| (ticks_of(rate) - ticks).abs();
         let known = VIDEO_RATES.into_iter().map(|rate| (rate, away(rate)));
         let nearest = known.reduce(|best, it| if it.1 < best.1 { it } else { best })?;
-        if nearest.1 <= 1.0 / units {
+        // 60 and 59.94 differ by 1/1000: a sender whose clock is off by less has the nearest rate.
+        if nearest.1 <= (1.0 / units).max(ticks / 1_000.0) {
             let (num, den) = nearest.0;
             return Some(Self { num, den });
         }
@@ -182,14 +183,18 @@ mod tests {
 
     #[test]
     fn rate_of_timestamps_is_the_usual_one() {
-        for (num, den) in VIDEO_RATES {
+        let clocks = [1_000_000, 999_700, 1_000_300];
+        for ((num, den), clock) in VIDEO_RATES
+            .into_iter()
+            .flat_map(|it| clocks.map(|clock| (it, clock)))
+        {
             let mut steps = Steps::default();
             for n in 0..200u64 {
-                let ticks = n * 90_000 * u64::from(den) / u64::from(num);
+                let ticks = n * 90_000 * u64::from(den) * clock / (u64::from(num) * 1_000_000);
                 steps.add(u32::try_from(ticks).unwrap());
             }
             let rate = Rate::of_units(&steps).unwrap();
-            assert_eq!(rate, Rate { num, den });
+            assert_eq!(rate, Rate { num, den }, "clock {clock}");
         }
         let mut segments = Steps::default();
         for n in 0..20 {
