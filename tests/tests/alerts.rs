@@ -128,12 +128,17 @@ fn clock_that_jumps_or_runs_fast_and_link_that_goes_down_then_their_alerts_fire(
         });
         found.with_context(|| format!("{:?}", control.show("in")))
     };
+    // The clock is judged once frames have come at their rate for some seconds.
     rig.control()?
         .await_view("in", "with a steady picture", |it| {
-            it.counters.frames_complete > 50
+            it.counters.frames_complete > 150
         })?;
     relay.jump(2 * 90_000);
-    reason("jumped ahead by 2.0")?;
+    let jumped = reason("jumped ahead by")?;
+    assert!(
+        jumped.contains("by 2.0") || jumped.contains("by 1.9"),
+        "{jumped}"
+    );
     prometheus.wait(&["OnAirTimestamps in"])?;
     // Less than the difference between 60 and 59.94, which is another rate.
     relay.drift(500);
