@@ -51,27 +51,41 @@ struct ClockFault {
     fast_ppm: AtomicI32,
 }
 
+/// The clock's error until now, and since which timestamp it grows how fast.
+#[derive(Debug, Default)]
+struct Error {
+    ticks: i64,
+    since: Option<u32>,
+    ppm: i32,
+}
+
+impl Error {
+    fn at(&mut self, timestamp: u32, ppm: i32) -> i64 {
+        let since = *self.since.get_or_insert(timestamp);
+        let passed = i64::from(timestamp.wrapping_sub(since).cast_signed());
+        let error = self.ticks + passed * i64::from(self.ppm) / 1_000_000;
+        if self.ppm != ppm {
+            (self.ticks, self.since, self.ppm) = (error, Some(timestamp), ppm);
+        }
+        error
+    }
+}
+
 impl ClockFault {
-    /// Changes the timestamp (RFC 3550, section 5.1) of a packet; `first` is that of the first packet.
-    fn apply(&self, packet: &mut [u8], first: &mut Option<u32>) {
-        let Some(bytes) = packet
+    /// Changes the timestamp (RFC 3550, section 5.1) of a packet.
+    fn apply(&self, packet: &mut [u8], error: &mut Error) {
+        let bytes = packet
             .get_mut(4..8)
-            .and_then(|it| it.first_chunk_mut::<4>())
-        else {
+            .and_then(|it| it.first_chunk_mut::<4>());
+        let Some(bytes) = bytes else {
             return;
         };
         let timestamp = u32::from_be_bytes(*bytes);
-        let since = i64::from(
-            timestamp
-                .wrapping_sub(*first.get_or_insert(timestamp))
-                .cast_signed(),
-        );
-        let fast = since * i64::from(self.fast_ppm.load(Ordering::Relaxed)) / 1_000_000;
-        let shifted =
-            i64::from(timestamp) + fast + i64::from(self.ahead_ticks.load(Ordering::Relaxed));
-        *bytes = u32::try_from(shifted.rem_euclid(1 << 32))
-            .expect("below 2^32")
-            .to_be_bytes();
+        let fast = error.at(timestamp, self.fast_ppm.load(Ordering::Relaxed));
+        let ahead = self.ahead_ticks.load(Ordering::Relaxed);
+        let wrong = i64::from(timestamp) + fast + i64::from(ahead);
+        let wrong = u32::try_from(wrong.rem_euclid(1 << 32)).expect("below 2^32");
+        *bytes = wrong.to_be_bytes();
     }
 }
 
@@ -153,7 +167,7 @@ fn relay(
     let mut held: VecDeque<(u64, Vec<u8>)> = VecDeque::new();
     let mut done = Done::default();
     let mut packet = [0; 65_536];
-    let mut first = None;
+    let mut error = Error::default();
     loop {
         let length = match entrance.recv(&mut packet) {
             Ok(length) => length,
@@ -169,7 +183,7 @@ fn relay(
             Err(error) => return Err(error.into()),
         };
         let packet = &mut packet[..length];
-        clock.apply(packet, &mut first);
+        clock.apply(packet, &mut error);
         done.came += 1;
         if dice.one_of(disturbance.lost) {
             done.lost += 1;
