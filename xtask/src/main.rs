@@ -16,6 +16,7 @@ mod mutants;
 mod pages;
 mod say;
 mod setup;
+mod size;
 mod stage;
 #[cfg(test)]
 mod sync_names;

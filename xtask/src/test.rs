@@ -11,7 +11,7 @@ use crate::cargo::{
 };
 use crate::history::TestTimes;
 use crate::say::{self, Times};
-use crate::{clean_up, lint, setup, vm};
+use crate::{clean_up, lint, setup, size, vm};
 
 /// Lints, then runs the unit tests, the model checks and the whole-system tests
 ///
@@ -89,6 +89,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let result = steps(arguments, &mut times);
     stage.take_down()?;
     times.summary();
+    match size::line() {
+        Ok(line) => say::note(line),
+        Err(error) => say::warning(format_args!("no sizes: {error:#}")),
+    }
     result?;
     let left = before.difference(Deadline::seconds(10))?.more;
     if !left.is_empty() {
