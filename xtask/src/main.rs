@@ -18,8 +18,6 @@ mod say;
 mod setup;
 mod size;
 mod stage;
-#[cfg(test)]
-mod sync_names;
 mod test;
 mod vm;
 

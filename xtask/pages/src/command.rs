@@ -21,9 +21,11 @@ pub fn faults(pages: &[Page], program: &str, mut command: Command) -> Vec<Fault>
     command.build();
     let mut found = Vec::new();
     for page in pages.iter().filter(|page| !page.is_record()) {
-        let mut lines = page.inline();
-        let blocks = page.blocks();
-        let shells = blocks.iter().filter(|it| SHELLS.contains(&&*it.language));
+        let mut lines = page.inline.clone();
+        let shells = page
+            .blocks
+            .iter()
+            .filter(|it| SHELLS.contains(&&*it.language));
         lines.extend(shells.flat_map(commands));
         for code in lines {
             for words in command_lines(&code.text, program) {

@@ -85,14 +85,14 @@ fn of_block(keys: &Keys, block: &crate::page::Block) -> Vec<(usize, String)> {
 
 pub(crate) fn faults(page: &Page, keys: &Keys) -> Vec<Fault> {
     let mut unknown = Vec::new();
-    for code in page.inline() {
+    for code in &page.inline {
         if let Some((table, key)) = named(keys, &code.text)
             && !is_known(keys, table, key)
         {
             unknown.push((code.line, format!("{table}.{key}")));
         }
     }
-    let blocks = page.blocks();
+    let blocks = &page.blocks;
     let toml = blocks.iter().filter(|block| block.language == "toml");
     unknown.extend(toml.flat_map(|block| of_block(keys, block)));
     let fault = |(line, key)| {

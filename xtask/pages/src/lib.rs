@@ -15,6 +15,7 @@ mod metric;
 mod page;
 mod path;
 mod source;
+mod sync_name;
 mod test_name;
 
 use std::io;
@@ -49,6 +50,7 @@ pub fn faults(root: &Path) -> io::Result<Vec<Fault>> {
         found.extend(path::faults(page, &sources));
         found.extend(metric::faults(page, &sources));
         found.extend(key::faults(page, &keys));
+        found.extend(sync_name::faults(page, &sources));
         found.extend(test_name::faults(page, &sources));
     }
     found.sort();

@@ -4,48 +4,29 @@ use std::path::Path;
 
 use crate::{Fault, Page};
 
-/// The targets of `line`, outside inline code.
-fn targets(line: &str) -> Vec<String> {
-    let prose: String = line.split('`').step_by(2).collect();
-    let mut found = Vec::new();
-    for (begin, end) in [("](", ')'), ("src=\"", '"'), ("href=\"", '"')] {
-        let mut parts = prose.split(begin);
-        parts.next();
-        let ends = parts.filter_map(|part| part.split(end).next());
-        found.extend(ends.map(str::to_owned));
-    }
-    // `[name]: target`
-    let defined = prose.strip_prefix('[').and_then(|it| it.split_once("]: "));
-    found.extend(defined.map(|(_, target)| target.to_owned()));
-    let bare = |target: &String| target.split(' ').next().unwrap_or_default().to_owned();
-    found.iter().map(bare).collect()
-}
-
 pub(crate) fn faults(page: &Page, all: &[Page], root: &Path) -> Vec<Fault> {
     let mut found = Vec::new();
-    for (line, text) in page.prose() {
-        for target in targets(text) {
-            if target.contains(':') || target.is_empty() {
-                continue;
-            }
-            let (file, anchor) = target.split_once('#').unwrap_or((&target, ""));
-            let path = match file {
-                "" => page.path.clone(),
-                file => joined(&page.path, file),
-            };
-            let mut fault = |what: String, remedy| {
-                found.push(Fault::new(&page.path, line, what, remedy));
-            };
-            if !root.join(&path).exists() {
-                let what = format!("a link to {path}, which does not exist");
-                fault(what, "link to a page or file that exists");
-            } else if let Some(other) = all.iter().find(|it| it.path == path)
-                && !anchor.is_empty()
-                && !other.anchors().iter().any(|it| it == anchor)
-            {
-                let what = format!("a link to #{anchor}, and {path} has no such heading");
-                fault(what, "link to a heading that exists");
-            }
+    for (line, target) in &page.links {
+        if target.contains(':') || target.is_empty() {
+            continue;
+        }
+        let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+        let path = match file {
+            "" => page.path.clone(),
+            file => joined(&page.path, file),
+        };
+        let mut fault = |what: String, remedy| {
+            found.push(Fault::new(&page.path, *line, what, remedy));
+        };
+        if !root.join(&path).exists() {
+            let what = format!("a link to {path}, which does not exist");
+            fault(what, "link to a page or file that exists");
+        } else if let Some(other) = all.iter().find(|it| it.path == path)
+            && !anchor.is_empty()
+            && !other.anchors.iter().any(|it| it == anchor)
+        {
+            let what = format!("a link to #{anchor}, and {path} has no such heading");
+            fault(what, "link to a heading that exists");
         }
     }
     found

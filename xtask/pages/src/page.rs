@@ -1,14 +1,25 @@
-//! A page of Markdown: its text, inline code, and blocks of code, with line numbers.
+//! A page of Markdown: its text, links, anchors, inline code, and blocks of code, with line numbers.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::{fs, io};
 
+use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
+
 /// A page.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Page {
     /// Its path from the root.
     pub path: String,
     text: String,
+    /// Inline code; it may begin on one line of a paragraph and end on the next.
+    pub(crate) inline: Vec<Code>,
+    /// Blocks of code.
+    pub(crate) blocks: Vec<Block>,
+    /// Targets of links and images, with their lines.
+    pub(crate) links: Vec<(usize, String)>,
+    /// The anchors of its headings, as GitHub makes them, and those that it sets itself.
+    pub(crate) anchors: Vec<String>,
 }
 
 /// Code of a page.
@@ -55,9 +66,83 @@ impl Page {
     /// A page of this text.
     #[must_use]
     pub fn new(path: &str, text: &str) -> Self {
-        Self {
+        let mut page = Self {
             path: path.to_owned(),
             text: text.to_owned(),
+            ..Self::default()
+        };
+        let line_of = |at: usize| 1 + text[..at].matches('\n').count();
+        // The heading or the block that has begun.
+        let (mut heading, mut is_block) = (None::<String>, false);
+        for (event, range) in Parser::new_ext(text, Options::ENABLE_TABLES).into_offset_iter() {
+            let line = line_of(range.start);
+            match event {
+                Event::Start(Tag::Heading { .. }) => heading = Some(String::new()),
+                Event::End(TagEnd::Heading(_)) => {
+                    page.add_heading(&heading.take().unwrap_or_default())
+                }
+                Event::Start(Tag::CodeBlock(kind)) => {
+                    is_block = true;
+                    let language = match kind {
+                        CodeBlockKind::Fenced(language) => language.into_string(),
+                        CodeBlockKind::Indented => String::new(),
+                    };
+                    let lines = Vec::new();
+                    page.blocks.push(Block { language, lines });
+                }
+                Event::End(TagEnd::CodeBlock) => is_block = false,
+                Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
+                    page.links.push((line, dest_url.into_string()));
+                }
+                Event::Code(text) => {
+                    heading.iter_mut().for_each(|it| it.push_str(&text));
+                    let text = text.into_string();
+                    page.inline.push(Code { line, text });
+                }
+                Event::Text(text) => {
+                    heading.iter_mut().for_each(|it| it.push_str(&text));
+                    if let Some(block) = page.blocks.last_mut().filter(|_| is_block) {
+                        block
+                            .lines
+                            .extend((line..).zip(text.lines()).map(|(line, text)| Code {
+                                line,
+                                text: text.to_owned(),
+                            }));
+                    }
+                }
+                Event::Html(html) | Event::InlineHtml(html) => page.add_html(line, &html),
+                _ => {}
+            }
+        }
+        page
+    }
+
+    /// A heading's anchor; of several that are equal each further one has a number.
+    fn add_heading(&mut self, title: &str) {
+        let slug: String = title
+            .to_lowercase()
+            .chars()
+            .filter(|it| it.is_alphanumeric() || [' ', '-', '_'].contains(it))
+            .map(|it| if it == ' ' { '-' } else { it })
+            .collect();
+        let numbered = (1..).map(|number| format!("{slug}-{number}"));
+        let mut names = std::iter::once(slug.clone()).chain(numbered);
+        let name = names.find(|name| !self.anchors.contains(name));
+        self.anchors.extend(name);
+    }
+
+    fn add_html(&mut self, line: usize, html: &str) {
+        let values = |key: &str| {
+            let parts = html.split(key).skip(1);
+            let values = parts.filter_map(|part| part.split('"').next());
+            values.map(str::to_owned).collect::<Vec<_>>()
+        };
+        for key in ["id=\"", "name=\""] {
+            self.anchors.extend(values(key));
+        }
+        for key in ["src=\"", "href=\""] {
+            self.links
+                .extend(values(key).into_iter().map(|it| (line, it)));
         }
     }
 
@@ -74,143 +159,19 @@ impl Page {
         self.is_decision() || self.path.starts_with("docs/results/")
     }
 
-    /// Lines with their numbers; the language of the block for those within one, fences included.
-    fn lines(&self) -> impl Iterator<Item = (usize, Option<String>, &str)> {
-        let mut block: Option<String> = None;
-        self.text.lines().enumerate().map(move |(at, line)| {
-            let Some(language) = line.trim_start().strip_prefix("```") else {
-                return (at + 1, block.clone(), line);
-            };
-            let opened = block.take();
-            if opened.is_none() {
-                block = Some(language.trim().to_owned());
-            }
-            (at + 1, opened.or_else(|| block.clone()), "```")
-        })
-    }
-
     /// Lines outside blocks of code, with their numbers.
     pub(crate) fn prose(&self) -> impl Iterator<Item = (usize, &str)> {
-        let lines = self.lines();
-        lines.filter_map(|(number, block, line)| block.is_none().then_some((number, line)))
-    }
-
-    /// Blocks of code.
-    pub(crate) fn blocks(&self) -> Vec<Block> {
-        let mut blocks = Vec::<Block>::new();
-        let mut is_open = false;
-        for (line, language, text) in self.lines() {
-            let Some(language) = language else { continue };
-            if text == "```" {
-                is_open = !is_open;
-                if is_open {
-                    let lines = Vec::new();
-                    blocks.push(Block { language, lines });
-                }
-            } else if let Some(block) = blocks.last_mut() {
-                let text = text.to_owned();
-                block.lines.push(Code { line, text });
-            }
-        }
-        blocks
-    }
-
-    /// Inline code; it may begin on one line of a paragraph and end on the next.
-    pub(crate) fn inline(&self) -> Vec<Code> {
-        let mut found = Vec::new();
-        // Code that has begun, with the length of its fence.
-        let mut open: Option<(usize, Code)> = None;
-        for (line, text) in self.prose() {
-            if text.trim().is_empty() {
-                open = None;
-                continue;
-            }
-            if let Some((_, code)) = &mut open {
-                code.text.push(' ');
-            }
-            let mut rest = text;
-            while !rest.is_empty() {
-                let ticks = rest.len() - rest.trim_start_matches('`').len();
-                if ticks > 0 {
-                    match open.take() {
-                        Some((fence, code)) if fence == ticks => found.push(code),
-                        Some((fence, mut code)) => {
-                            code.text += &rest[..ticks];
-                            open = Some((fence, code));
-                        }
-                        None => {
-                            let text = String::new();
-                            open = Some((ticks, Code { line, text }));
-                        }
-                    }
-                    rest = &rest[ticks..];
-                    continue;
-                }
-                let end = rest.find('`').unwrap_or(rest.len());
-                if let Some((_, code)) = &mut open {
-                    code.text += rest[..end].trim_start_matches(if code.text.ends_with(' ') {
-                        " "
-                    } else {
-                        "\0"
-                    });
-                }
-                rest = &rest[end..];
-            }
-            // A row of a table ends its code.
-            if text.trim_start().starts_with('|') {
-                open = None;
-            }
-        }
-        for code in &mut found {
-            code.text = code.text.replace("\\|", "|");
-        }
-        found
+        let lines = self.blocks.iter().flat_map(|block| &block.lines);
+        let code: HashSet<usize> = lines.map(|it| it.line).collect();
+        let lines = (1..).zip(self.text.lines());
+        lines.filter(move |(number, _)| !code.contains(number))
     }
 
     /// All code: inline, and each line of the blocks.
-    pub(crate) fn code(&self) -> Vec<Code> {
-        let blocks = self.blocks().into_iter();
-        let mut all: Vec<_> = blocks.flat_map(|block| block.lines).collect();
-        all.extend(self.inline());
-        all
+    pub(crate) fn code(&self) -> impl Iterator<Item = &Code> {
+        let lines = self.blocks.iter().flat_map(|block| &block.lines);
+        lines.chain(&self.inline)
     }
-
-    /// The anchors of its headings, as GitHub makes them, and those that it sets itself.
-    pub(crate) fn anchors(&self) -> Vec<String> {
-        let mut anchors = Vec::<String>::new();
-        for (_, line) in self.prose() {
-            for set in ["id=\"", "name=\""] {
-                let mut parts = line.split(set);
-                parts.next();
-                let ids = parts.filter_map(|part| part.split('"').next());
-                anchors.extend(ids.map(str::to_owned));
-            }
-            let title = line.trim_start_matches('#');
-            if title.len() < line.len() && title.starts_with(' ') {
-                let slug = slug(title.trim());
-                let numbered = (1..).map(|number| format!("{slug}-{number}"));
-                let mut names = std::iter::once(slug.clone()).chain(numbered);
-                anchors.extend(names.find(|name| !anchors.contains(name)));
-            }
-        }
-        anchors
-    }
-}
-
-fn slug(title: &str) -> String {
-    let mut slug = String::new();
-    let mut rest = title;
-    // Of a link only its text counts.
-    while let Some((before, link)) = rest.split_once("](") {
-        slug += before;
-        rest = link.split_once(')').map_or("", |(_, after)| after);
-    }
-    slug += rest;
-    slug.to_lowercase()
-        .chars()
-        .filter(|it| it.is_alphanumeric() || [' ', '-', '_'].contains(it))
-        .map(|it| if it == ' ' { '-' } else { it })
-        .collect()
 }
 
 #[cfg(test)]
@@ -222,6 +183,7 @@ Inline `a b` and ``c`d``, and `e
 f` here.
 
 | `x \\| y` | open ` |
+|---|---|
 # One `two`: three's, [four](five.md)
 ```sh
 run --it
@@ -233,9 +195,9 @@ run --it
     fn page_then_code_with_its_lines() {
         let page = Page::new("docs/x.md", TEXT);
         let inline: Vec<_> = page
-            .inline()
-            .into_iter()
-            .map(|it| (it.line, it.text))
+            .inline
+            .iter()
+            .map(|it| (it.line, it.text.clone()))
             .collect();
         let expected = [
             (1, "two"),
@@ -243,20 +205,20 @@ run --it
             (2, "c`d"),
             (2, "e f"),
             (5, "x | y"),
-            (6, "two"),
+            (7, "two"),
         ];
         assert_eq!(inline, expected.map(|(line, text)| (line, text.to_owned())));
-        let blocks = page.blocks();
+        let blocks = &page.blocks;
         assert_eq!(blocks.len(), 1);
         assert_eq!(blocks[0].language, "sh");
         let text = "run --it".to_owned();
-        assert_eq!(blocks[0].lines, [Code { line: 8, text }]);
+        assert_eq!(blocks[0].lines, [Code { line: 9, text }]);
     }
 
     #[test]
     fn headings_then_anchors_of_github() {
         let page = Page::new("docs/x.md", TEXT);
         let own = "one-two-threes-four";
-        assert_eq!(page.anchors(), [own, &format!("{own}-1"), "own"]);
+        assert_eq!(page.anchors, [own, &format!("{own}-1"), "own"]);
     }
 }

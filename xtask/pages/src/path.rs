@@ -20,7 +20,7 @@ fn is_source(path: &str) -> bool {
 
 pub(crate) fn faults(page: &Page, sources: &Sources) -> Vec<Fault> {
     let mut found = Vec::new();
-    for code in page.inline() {
+    for code in &page.inline {
         let path = code.text.as_str();
         let ending = format!("/{path}");
         let is_there = |file: &String| *file == path || file.ends_with(&ending);

@@ -1,6 +1,6 @@
 //! The files of the repository, and the names in its code.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 use std::{fs, io};
 
@@ -11,6 +11,8 @@ pub(crate) struct Sources {
     pub(crate) files: Vec<String>,
     /// Names in Rust and C, comments left out, and the workspace's crates.
     names: HashSet<String>,
+    /// The pairs of atomic accesses that the product's comments name.
+    pub(crate) sync_names: BTreeSet<String>,
 }
 
 /// Folders without sources.
@@ -32,7 +34,11 @@ impl Sources {
                     continue;
                 }
                 if path.ends_with(".rs") || path.ends_with(".c") || path.ends_with(".h") {
-                    sources.add(&fs::read_to_string(root.join(&path))?);
+                    let text = fs::read_to_string(root.join(&path))?;
+                    sources.add(&text);
+                    if path.starts_with("userspace/") {
+                        sources.add_sync_names(&text);
+                    }
                 }
                 if name == "Cargo.toml" {
                     sources.add(&fs::read_to_string(root.join(&path))?.replace('-', "_"));
@@ -51,6 +57,15 @@ impl Sources {
             let is_comment = code.trim_start().starts_with("//");
             let names = code.split(|it| !is_in_name(it)).filter(|_| !is_comment);
             self.names.extend(names.map(str::to_owned));
+        }
+    }
+
+    /// Adds the names behind each `SYNC:` in `text`.
+    pub(crate) fn add_sync_names(&mut self, text: &str) {
+        for rest in text.split("SYNC: ").skip(1) {
+            let names = rest.split(['.', '(', ')', '\n']).next().unwrap_or_default();
+            let names = names.split(',').map(|name| name.trim().to_owned());
+            self.sync_names.extend(names.filter(|name| name != "none"));
         }
     }
 

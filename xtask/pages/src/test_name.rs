@@ -13,7 +13,7 @@ pub(crate) fn faults(page: &Page, sources: &Sources) -> Vec<Fault> {
     if !PAGES.contains(&&*page.path) {
         return found;
     }
-    for code in page.inline() {
+    for code in &page.inline {
         for name in code.text.split("::") {
             let is_in_name = |it: char| it.is_ascii_lowercase() || it.is_ascii_digit() || it == '_';
             let is_test = name.chars().all(is_in_name)
