@@ -4,8 +4,29 @@ use std::ffi::OsString;
 
 use crate::render::page;
 
-/// Each topic with its page.
-pub(crate) const TOPICS: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/topics.rs"));
+/// A topic with its page.
+macro_rules! topics {
+    ($($name:literal),+ $(,)?) => {
+        &[$(($name, include_str!(concat!("../../../docs/", $name, ".md")))),+]
+    };
+}
+
+/// Each topic, in the order of `onairctl help topics`.
+pub(crate) const TOPICS: &[(&str, &str)] = topics![
+    "first-stream",
+    "nic",
+    "operate",
+    "troubleshoot",
+    "failure-and-upgrade",
+    "monitoring",
+    "security",
+    "clock",
+    "kubernetes",
+    "limits",
+    "timing",
+    "client",
+    "formats",
+];
 /// The topic that lists the others.
 pub(crate) const LIST: &str = "topics";
 
