@@ -59,8 +59,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             say::good(line);
         }
     }
-    for (package, reason) in unpacked::missing(&arguments.purposes) {
-        say::warning(format_args!("missing: {package:<26} {reason}"));
+    for Package { name, reason, .. } in unpacked::missing(&arguments.purposes) {
+        say::warning(format_args!("missing: {name:<26} {reason}"));
     }
     if arguments.check {
         let count = lacks + missing.len() + unpacked::missing(&arguments.purposes).count();

@@ -56,8 +56,16 @@ impl Package {
 
 /// The packages that one of the purposes needs, in the order of the list.
 pub(crate) fn packages_for(purposes: &[Purpose]) -> Vec<Package> {
-    let is_needed = |package: &&Package| purposes.iter().any(|it| package.is_for(*it));
-    PACKAGES.iter().filter(is_needed).copied().collect()
+    needed(PACKAGES, purposes).collect()
+}
+
+/// Those of `packages` that one of the purposes needs.
+pub(crate) fn needed(
+    packages: &'static [Package],
+    purposes: &[Purpose],
+) -> impl Iterator<Item = Package> {
+    let is_needed = |package: &Package| purposes.iter().any(|it| package.is_for(*it));
+    packages.iter().copied().filter(is_needed)
 }
 
 const fn package(name: &'static str, reason: &'static str) -> Package {
@@ -78,7 +86,8 @@ const fn versioned(name: &'static str, later: &'static str, reason: &'static str
 }
 
 /// Packages of which the test only takes programs, unpacked below `target`: installed, they would start a service.
-pub(crate) const UNPACKED: &[(&str, &str)] = &[("prometheus", "test: raises the alerts that ship")];
+pub(crate) const UNPACKED: &[Package] =
+    &[package("prometheus", "test: raises the alerts that ship")];
 
 /// All that is needed beyond what rustup needs, in the order of the build. [`Purpose`] reads the reasons.
 pub(crate) const PACKAGES: &[Package] = &[

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::packages::UNPACKED;
+use super::packages::{Package, UNPACKED, needed};
 use super::{Purpose, apt, apt_in};
 use crate::cargo::target;
 use crate::say;
@@ -16,28 +16,26 @@ fn folder(package: &str) -> PathBuf {
     target().join("third-party").join(package)
 }
 
-/// The packages that one of `purposes` needs and that are not unpacked, with their reasons.
-pub(super) fn missing(purposes: &[Purpose]) -> impl Iterator<Item = (&'static str, &'static str)> {
-    let is_for_test = purposes.contains(&Purpose::Test);
-    let all = UNPACKED.iter().filter(move |_| is_for_test).copied();
-    all.filter(|(package, _)| !folder(package).exists())
+/// The packages that one of `purposes` needs and that are not unpacked.
+pub(super) fn missing(purposes: &[Purpose]) -> impl Iterator<Item = Package> {
+    needed(UNPACKED, purposes).filter(|package| !folder(package.name).exists())
 }
 
 /// Downloads and unpacks them.
 pub(super) fn when_missing(purposes: &[Purpose]) -> Result<()> {
-    for (package, reason) in missing(purposes) {
+    for Package { name, reason, .. } in missing(purposes) {
         say::note(format_args!(
-            "{package:<26} {reason} (unpacked, not installed)"
+            "{name:<26} {reason} (unpacked, not installed)"
         ));
-        let folder = folder(package);
+        let folder = folder(name);
         let work = folder.with_extension("new");
         if work.exists() {
             fs::remove_dir_all(&work)?;
         }
         fs::create_dir_all(&work)?;
-        if apt_in(&work, &["download", package]).is_err() {
+        if apt_in(&work, &["download", name]).is_err() {
             apt(&["update"])?;
-            apt_in(&work, &["download", package])?;
+            apt_in(&work, &["download", name])?;
         }
         let archive = fs::read_dir(&work)?
             .next()
