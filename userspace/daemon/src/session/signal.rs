@@ -2,21 +2,20 @@
 //! look, and by surveys of what arrives.
 
 mod mismatch;
+mod timestamps;
 
 use std::time::{Duration, Instant};
 
-use onair_ipc::sys;
 use onair_types::{
-    Arriving, Direction, RecentTraffic, SessionProblem, SessionProblemKind as Kind, Signal,
-    SignalState, Timestamp,
+    Arriving, Direction, SessionProblem, SessionProblemKind as Kind, Signal, SignalState, Timestamp,
 };
 
 use super::Session;
 use super::presence::{Absence, Presence};
-use super::sender_clock::{Finding, SenderClock};
+use super::sender_clock::SenderClock;
 use super::traffic::problem;
 use crate::config;
-use crate::dataplane::{FrameClock, Sender, SessionSnapshot};
+use crate::dataplane::{Sender, SessionSnapshot};
 use crate::growth::Growth;
 use crate::services::Services;
 
@@ -322,83 +321,6 @@ impl Session {
         })
     }
 
-    /// Timestamps that jump, drift, or are not of TAI. Judged while frames come at the session's rate.
-    fn timestamps(
-        &mut self,
-        services: &Services,
-        counted: &SessionSnapshot,
-        settings: config::Signal,
-        now: Instant,
-    ) -> Option<SessionProblem> {
-        let is_steady = self.recent().is_some_and(|it| self.has_its_rate(&it));
-        let not_tai = self
-            .away_from_tai_ns()
-            .filter(|_| services.dataplane.clock().is_tai());
-        let frames = self.frame_times(3);
-        let watch = &mut self.traffic.signal;
-        // A frame of the sender before may be the newest one still.
-        let settles = ms(settings.absent_ms).max(frames);
-        if watch.ssrc_at.is_some_and(|at| now < at + settles) {
-            watch.clock.restart();
-            watch.drifts = 0;
-        } else if !is_steady {
-            watch.clock.interrupt();
-            watch.drifts = 0;
-        } else {
-            match watch.clock.look(FrameClock::of(counted.frame_clock)) {
-                Some(Finding::Jump(us)) => {
-                    let seconds = us.unsigned_abs();
-                    watch.clock_fault = format!(
-                        "the sender's RTP timestamps jumped {} by {}.{:03} s at {}: restart the sender, or check its \
-                     clock",
-                        if us < 0 { "back" } else { "ahead" },
-                        seconds / 1_000_000,
-                        seconds % 1_000_000 / 1_000,
-                        Timestamp::now()
-                    );
-                    let seen = watch.clock_faults.seen() + 1;
-                    watch.clock_faults.lasts(seen, now);
-                }
-                Some(Finding::Drift(ppm)) if ppm.unsigned_abs() > settings.drift_ppm => {
-                    watch.drifts += 1;
-                    if watch.drifts >= LOOKS {
-                        watch.clock_fault = format!(
-                            "the sender's clock is {} ppm {} than this host's, so frames will be late or missing: let \
-                     both follow the same PTP grandmaster",
-                            ppm.unsigned_abs(),
-                            if ppm > 0 { "faster" } else { "slower" }
-                        );
-                        let seen = watch.clock_faults.seen() + 1;
-                        watch.clock_faults.lasts(seen, now);
-                    }
-                }
-                _ => watch.drifts = 0,
-            }
-        }
-        let seen = watch.clock_faults.seen();
-        if watch
-            .clock_faults
-            .lasts_for(seen, now, ms(settings.hold_ms))
-        {
-            return Some(problem(Kind::Timestamps, watch.clock_fault.clone()));
-        }
-        let away_ns = not_tai.filter(|_| is_steady)?;
-        Some(problem(
-            Kind::Timestamps,
-            format!(
-                "the sender's RTP timestamps do not follow TAI: packets arrive {:.3} s after the time of their timestamps;                  let the sender follow PTP",
-                away_ns / 1e9
-            ),
-        ))
-    }
-
-    /// Whether frames come at the session's rate, by 10 %: a sender's jitter is in it.
-    fn has_its_rate(&self, recent: &RecentTraffic) -> bool {
-        let (numerator, denominator) = self.spec.video.buffer_rate();
-        let nominal = u64::from(numerator) * 1_000 / u64::from(denominator.max(1));
-        recent.frames_per_1000_s.abs_diff(nominal) * 10 <= nominal
-    }
-
     /// The signal by the problems that were found.
     pub(super) fn note_signal(&mut self, now_at: Timestamp) {
         let is_running = self.state() == onair_types::SessionState::Running;
@@ -437,14 +359,5 @@ impl Session {
     /// The signal at the last look.
     pub fn signal(&self) -> Option<&Signal> {
         self.traffic.state.as_ref()
-    }
-
-    fn away_from_tai_ns(&self) -> Option<f64> {
-        let monitor = self.traffic.timing.as_deref()?;
-        let age_ns = sys::monotonic_ns().saturating_sub(monitor.ended_ns());
-        let measured = monitor.measurement().filter(|_| age_ns < 3_000_000_000)?;
-        let is_away = measured.same_clock() == Some(false);
-        let first = measured.first_packets();
-        is_away.then(|| first.after_timestamp_ns.mean()).flatten()
     }
 }
