@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::Write as _;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use onair::{Session, Timeout};
@@ -23,15 +22,21 @@ fn run(rig: &Rig, spec: &SpecDocument) -> Result<()> {
     rig.control()?.create(spec).map(drop)
 }
 
-/// A client of `session` that submits 12 frames a second until the session is gone.
-fn slow_writer(rig: &Rig, session: &str) -> Result<std::thread::JoinHandle<()>> {
-    let session = Session::attach(Config::attach_socket(rig.stage()), session)?;
+/// A client of the send session `session` that submits a frame for every second one that `clock` receives.
+fn slow_writer(rig: &Rig, session: &str, clock: &str) -> Result<std::thread::JoinHandle<()>> {
+    let attach = |name| Session::attach(Config::attach_socket(rig.stage()), name);
+    let (session, clock) = (attach(session)?, attach(clock)?);
     Ok(std::thread::spawn(move || {
+        let tick = || clock.buffer_get(Timeout::millis(10_000)).map(drop);
         while let Ok(buffer) = session.buffer_get_mut(Timeout::millis(10_000)) {
-            if buffer.submit().is_err() {
+            if buffer
+                .submit()
+                .and_then(|_| tick())
+                .and_then(|()| tick())
+                .is_err()
+            {
                 return;
             }
-            std::thread::sleep(Duration::from_millis(80));
         }
     }))
 }
@@ -74,7 +79,7 @@ fn sessions_with_faults_then_their_alerts_fire_and_none_before() -> Result<()> {
     run(&rig, &send("one", RASTER, 5014, Source::Pattern))?;
     run(&rig, &send("two", RASTER, 5014, Source::Pattern))?;
     run(&rig, &send("late", RASTER, 5016, Source::Client))?;
-    let late = slow_writer(&rig, "late")?;
+    let late = slow_writer(&rig, "late", "in")?;
     let slow = Session::attach(Config::attach_socket(rig.stage()), "in")?;
     let held = (0..QUOTA)
         .map(|_| Ok(slow.buffer_get(Timeout::millis(10_000))?))

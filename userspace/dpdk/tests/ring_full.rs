@@ -1,5 +1,5 @@
-//! The receive ring of an AF_PACKET port: it keeps what comes within 20 ms, and what it cannot is counted; that of
-//! an AF_XDP port counts each lost packet once. Needs root.
+//! The receive ring of an AF_PACKET port: it keeps what comes within 20 ms, and what it cannot is counted.
+//! Needs root.
 #![allow(
     clippy::unwrap_used,
     reason = "clippy.toml allows it in test functions, not in their helpers"

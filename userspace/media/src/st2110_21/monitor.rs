@@ -346,22 +346,29 @@ mod tests {
         }
     }
 
+    /// The nth packet of a source of 50 frames a second, of 20 packets each.
+    fn header(packet: u64) -> RtpHeader {
+        RtpHeader {
+            marker: packet % 20 == 19,
+            payload_type: 96,
+            sequence: u16::try_from(packet).unwrap(),
+            timestamp: u32::try_from(packet / 20 * 1800).unwrap(),
+            ssrc: 1,
+        }
+    }
+
+    /// When it comes, in ns.
+    fn at(packet: u64) -> u64 {
+        1_790_000_000_000_000_000 + packet * 1_000_000
+    }
+
     #[test]
     fn verdict_needs_a_whole_unit_and_ends_with_a_window_that_has_none() {
         let mut monitor = Monitor::new(1080, Scan::Progressive, (50, 1)).unwrap();
         let mut feed = |packet: u64, now_ns: u64| {
-            let rtp = RtpHeader {
-                marker: packet % 20 == 19,
-                payload_type: 96,
-                sequence: u16::try_from(packet).unwrap(),
-                timestamp: u32::try_from(packet / 20 * 1800).unwrap(),
-                ssrc: 1,
-            };
-            monitor.packet(now_ns, None, &rtp);
+            monitor.packet(now_ns, None, &header(packet));
             monitor.last_second()
         };
-        let start = 1_790_000_000_000_000_000;
-        let at = |packet| start + packet * 1_000_000;
         let published: Vec<_> = (0..1_500).filter_map(|it| feed(it, at(it))).collect();
         let first = published.first().unwrap();
         assert_eq!(first.packets, 1_000);
@@ -375,18 +382,9 @@ mod tests {
     #[test]
     fn source_that_pauses_then_its_second_ends_without_it_at_the_time_of_its_last_packet() {
         let mut monitor = Monitor::new(1080, Scan::Progressive, (50, 1)).unwrap();
-        let start = 1_790_000_000_000_000_000;
-        let at = |packet: u64| start + packet * 1_000_000;
         let feed = |monitor: &mut Monitor, packets: std::ops::Range<u64>, pause_ns: u64| {
             for packet in packets {
-                let rtp = RtpHeader {
-                    marker: packet % 20 == 19,
-                    payload_type: 96,
-                    sequence: u16::try_from(packet).unwrap(),
-                    timestamp: u32::try_from(packet / 20 * 1800).unwrap(),
-                    ssrc: 1,
-                };
-                monitor.packet(at(packet) + pause_ns, None, &rtp);
+                monitor.packet(at(packet) + pause_ns, None, &header(packet));
             }
         };
         assert_eq!(monitor.due_ns(), None);
