@@ -79,7 +79,7 @@ fn sessions_with_faults_then_their_alerts_fire_and_none_before() -> Result<()> {
     run(&rig, &send("one", RASTER, 5014, Source::Pattern))?;
     run(&rig, &send("two", RASTER, 5014, Source::Pattern))?;
     run(&rig, &send("late", RASTER, 5016, Source::Client))?;
-    let late = slow_writer(&rig, "late", "in")?;
+    let late = slow_writer(&rig, "late", "twins")?;
     let slow = Session::attach(Config::attach_socket(rig.stage()), "in")?;
     let held = (0..QUOTA)
         .map(|_| Ok(slow.buffer_get(Timeout::millis(10_000))?))

@@ -134,8 +134,9 @@ fn sender_that_restarts_with_another_ssrc_then_followed_and_no_problem() -> Resu
     let counters = control.show("in")?.counters;
     assert_eq!(counters.ssrc_changes, 1);
     assert!(counters.packets_other_ssrc > 0, "{counters:?}");
-    assert_eq!(told(&rig)?, [kinds([]), kinds([])]);
+    // Ended first: reading what was told takes as long as a signal may be absent.
     control.end("in")?;
+    assert_eq!(told(&rig)?, [kinds([]), kinds([])]);
     Ok(())
 }
 
