@@ -64,7 +64,8 @@ const UNDER_VALGRIND: [&str; 4] = ["onair_types", "onair_media", "onair_pixels",
 /// Tests with this in their names search millions of states: they have a step of their own.
 const MODELS: &str = "model::";
 /// What `--slow` has the whole-system tests do.
-const SLOW: [(&str, &str); 8] = [
+const SLOW: [(&str, &str); 9] = [
+    ("ONAIR_CALM_SECONDS", "600"),
     ("ONAIR_KILL_ROUNDS", "4"),
     ("ONAIR_KILL9_ROUNDS", "50"),
     ("ONAIR_LEAK_CYCLES", "2000"),
