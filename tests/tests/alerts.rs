@@ -2,14 +2,18 @@
 
 use std::fs::File;
 use std::io::Write as _;
+use std::thread;
 
 use anyhow::{Context as _, Result};
+use nix::libc::{EPERM, SYS_bpf};
 use onair::{Session, Timeout};
+use onair_stage::Veth;
 use onair_tests::{
-    Config, Deadline, Disturbance, GStreamer, Prometheus, QUOTA, Raster, Relay, Rig, onairctl,
-    output, receive, resolve, send, until,
+    Backend, Config, Deadline, Disturbance, GStreamer, Prometheus, Ptp4l, QUOTA, Raster, Relay,
+    Rig, Stage, onairctl, output, receive, resolve, send, until,
 };
 use onair_types::{SignalState, Source, SpecDocument};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
 
 const RASTER: Raster = Raster::new(320, 180, 25, 8);
 
@@ -23,10 +27,10 @@ fn run(rig: &Rig, spec: &SpecDocument) -> Result<()> {
 }
 
 /// A client of the send session `session` that submits a frame for every second one that `clock` receives.
-fn slow_writer(rig: &Rig, session: &str, clock: &str) -> Result<std::thread::JoinHandle<()>> {
+fn slow_writer(rig: &Rig, session: &str, clock: &str) -> Result<thread::JoinHandle<()>> {
     let attach = |name| Session::attach(Config::attach_socket(rig.stage()), name);
     let (session, clock) = (attach(session)?, attach(clock)?);
-    Ok(std::thread::spawn(move || {
+    Ok(thread::spawn(move || {
         let tick = || clock.buffer_get(Timeout::millis(10_000)).map(drop);
         while let Ok(buffer) = session.buffer_get_mut(Timeout::millis(10_000)) {
             if buffer
@@ -219,4 +223,45 @@ fn disks_that_are_full_and_process_that_keeps_memory_then_their_alerts_fire() ->
     })?;
     prometheus.wait(&["OnAirRecordingDegraded", "OnAirCertificatesNotOnDisk"])?;
     Ok(())
+}
+
+/// From now on the kernel refuses bpf(2) to this thread, and to the threads and processes that it starts.
+fn refuse_bpf() -> Result<()> {
+    let refused = SeccompAction::Errno(EPERM.unsigned_abs());
+    let rules = [(SYS_bpf, vec![])].into();
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, refused, TargetArch::x86_64)?;
+    Ok(seccompiler::apply_filter(&BpfProgram::try_from(filter)?)?)
+}
+
+fn blind_and_unlocked() -> Result<()> {
+    refuse_bpf()?;
+    let port = Prometheus::free_port()?;
+    let stage = Stage::open("test")?;
+    stage.veth(&Veth::bare("ptpm", "ptps"))?;
+    let mut config = Config::pair(Backend::Ring);
+    config.probe = "preferred";
+    let clock = Ptp4l::socket_of_the_slave(&stage);
+    let clock = format!("[clock]\nptp_socket = \"{}\"\n", clock.display());
+    config.more = clock + &metrics(port);
+    let mut rig = onair_stage::Rig::new(stage, config);
+    rig.start_daemon()?;
+    let rig = Rig::from(rig);
+    let prometheus = Prometheus::start(rig.stage(), port)?;
+    // A slave that hears no grandmaster.
+    let _slave = Ptp4l::slave(rig.stage(), "ptps")?;
+    let mut unanswered = send("out", RASTER, 5004, Source::Pattern);
+    unanswered.flow.destination = "10.77.0.99:5004".to_owned();
+    run(&rig, &unanswered)?;
+    // The alert waits for a minute: its rule only.
+    let blind = "onair_probe_state{state=\"blind\"} == 1";
+    until(blind, Deadline::seconds(30), || {
+        Ok(prometheus.query(blind)?.first().map(drop))
+    })?;
+    prometheus.wait(&["OnAirClockNotLocked", "OnAirSessionProblem out"])
+}
+
+#[test]
+fn no_bpf_no_grandmaster_and_no_receiver_then_alerts() -> Result<()> {
+    let tried = thread::spawn(blind_and_unlocked).join();
+    tried.map_err(|_| anyhow::anyhow!("it panicked"))?
 }
