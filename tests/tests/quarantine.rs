@@ -1,11 +1,11 @@
 //! Quarantined sessions with users: the name is free, the memory is kept.
 
 use std::collections::BTreeSet;
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use onair_tests::{ClientFiles, Control, Frozen, Raster, Rig, receive, send, wait_for};
+use onair_tests::{ClientFiles, Control, Frozen, Raster, Rig, TestClient, receive, send, wait_for};
 use onair_types::api::{ListSessions, QuarantineSession};
 use onair_types::{
     BlockerKind, Certificate, Memory, Operation, ReconciledCause, SessionState, Source,
@@ -168,22 +168,58 @@ fn session_quarantined_and_its_memory_passed_on_then_kept_for_another_process() 
     unlisted(&mut control, &certificate)
 }
 
+/// Descriptors with O_PATH of the memory of `client`, which leaves.
+fn hidden(client: TestClient) -> Result<Vec<OwnedFd>> {
+    let ClientFiles { memory, .. } = ClientFiles::of(client.pid())?;
+    let again = memory.iter().map(|file| {
+        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+        Ok(open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)
+    });
+    let all = again.collect::<Result<_>>()?;
+    client.leave()?;
+    Ok(all)
+}
+
+#[test]
+fn frames_kept_by_o_path_in_five_rounds_then_within_the_limit() -> Result<()> {
+    // A session takes a third of the limit, five would take more than the kernel lets the daemon have.
+    let large = Raster::new(1920, 1080, 25, 10);
+    let mut rig = Rig::rings_and("[limits]\nframe_memory_mb = 128\n")?;
+    let kernels = rig.stage().memory_limit(192 << 20)?;
+    kernels.hold(rig.daemon()?.pid())?;
+    let mut control = rig.control()?;
+    let spec = SpecDocument {
+        quota: Some(4),
+        max_attachments: Some(1),
+        ..receive("cam", large, 5000)
+    };
+    let mut kept = Vec::new();
+    let mut refused = 0;
+    for _ in 0..5 {
+        let created = control.try_create(&spec)?;
+        if created.status == 201 {
+            kept.push(hidden(rig.user("cam")?)?);
+            let certificate = control.end("cam")?;
+            assert!(matches!(certificate.memory, Memory::Pending { .. }));
+        } else {
+            assert_eq!(created.code(), "limit_reached");
+            refused += 1;
+        }
+    }
+    assert!(kept.len() > 1 && refused > 0, "{} kept", kept.len());
+    assert_eq!(kernels.kills()?, 0);
+    drop(kept);
+    wait_for("the memory to be given back", 30, || {
+        Ok(control.try_create(&spec)?.status == 201)
+    })
+}
+
 #[test]
 fn frames_of_a_destroyed_session_kept_by_o_path_then_pending_and_counted_until_they_are_closed()
 -> Result<()> {
     let (rig, mut control) = Rig::with_cam()?;
     let client = rig.user("cam")?;
-    let ClientFiles { sockets, memory } = ClientFiles::of(client.pid())?;
-    drop(sockets);
-    let hidden: Vec<_> = memory
-        .iter()
-        .map(|file| {
-            let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-            open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
-        })
-        .collect::<Result<_, _>>()?;
-    drop(memory);
-    client.leave()?;
+    let hidden = hidden(client)?;
     let certificate = control.end("cam")?;
     let Memory::Pending { bytes, .. } = certificate.memory else {
         panic!("a process has the files: {:?}", certificate.memory);
