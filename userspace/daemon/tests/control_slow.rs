@@ -22,9 +22,12 @@ const SOCKET: &str = "ONAIR_CONTROL_SLOW_SOCKET";
 const SESSIONS: usize = 12;
 /// Longer than the work of a turn may take.
 const SLOW: Duration = Duration::from_millis(5);
-/// Half of the answers come in this time. A step that held the control thread would hold them all;
-/// one that another program held up says nothing.
-const MEDIAN: Duration = Duration::from_millis(100);
+/// Half of the answers come in the first time, 99 of 100 in the second: a step that held the control thread
+/// would hold them all, another program holds up a few.
+const IN_TIME: [(usize, Duration); 2] = [
+    (49, Duration::from_millis(100)),
+    (98, Duration::from_secs(1)),
+];
 /// Every kind of step, as the control thread names them.
 const STEPS: [&str; 12] = [
     "outbox",
@@ -78,8 +81,8 @@ fn spec(number: usize) -> Value {
     })
 }
 
-/// The time that half of 100 answers took at most.
-fn health_median(daemon: &InProcess) -> Duration {
+/// Asks for health 100 times.
+fn health_in_time(daemon: &InProcess, slow: &str) {
     let mut took: Vec<Duration> = (0..100)
         .map(|_| {
             let asked = Instant::now();
@@ -89,7 +92,10 @@ fn health_median(daemon: &InProcess) -> Duration {
         })
         .collect();
     took.sort_unstable();
-    took[49]
+    for (place, limit) in IN_TIME {
+        let took = took[place];
+        assert!(took < limit, "{slow} is slow, and health takes {took:?}");
+    }
 }
 
 #[test]
@@ -116,24 +122,19 @@ fn control_thread_one_kind_of_step_is_slow_then_it_answers_and_the_end_begins() 
         daemon
             .started
             .on_the_control_thread(move |services| services.brake.set(step, SLOW));
-        let took = health_median(&daemon);
-        assert!(took < MEDIAN, "{step} is slow, and health takes {took:?}");
+        health_in_time(&daemon, step);
     }
     // The slowest of all at the end.
     daemon
         .started
         .on_the_control_thread(|services| services.brake.set("session", 4 * SLOW));
-    let took = health_median(&daemon);
-    assert!(
-        took < MEDIAN,
-        "sessions are slow, and health takes {took:?}"
-    );
+    health_in_time(&daemon, "session");
     let begun = Instant::now();
     daemon.coordinator.begin(Cause::Signal(15));
     daemon.until("/v1/health", |health| health["ready"] == false);
     let took = begun.elapsed();
     assert!(
-        took < Duration::from_secs(10),
+        took < Duration::from_secs(1),
         "the end began after {took:?}"
     );
     kill(pid, Signal::SIGKILL).unwrap();

@@ -26,7 +26,7 @@ pub struct Poller {
     /// Unique.
     pub name: String,
     /// The CPU to pin it to. Without it: the highest free one, isolated ones (`isolcpus`) first;
-    /// `onairctl health` names it.
+    /// `onairctl health` names it. Two daemons on a host would choose the same: name it in both.
     #[serde(default)]
     pub core: Option<usize>,
     /// What it does without work.
