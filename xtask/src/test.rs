@@ -16,7 +16,7 @@ use crate::{clean_up, lint, setup, size, vm};
 /// Lints, then runs the unit tests, the model checks and the whole-system tests
 ///
 /// Clippy and the unit tests use the `dev` profile, where arithmetic that overflows panics. The
-/// whole-system tests use the same `release` programs as the demo. In each profile the same
+/// whole-system tests use `release` programs. In each profile the same
 /// packages are always chosen together: another choice would mean other features of the
 /// dependencies, and building them again.
 #[derive(clap::Args)]

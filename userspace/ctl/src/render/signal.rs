@@ -66,14 +66,16 @@ fn measured(arriving: &Arriving) -> String {
     parts.extend(arriving.scan.map(|it| it.to_string()));
     let rate = arriving.frame_rate.as_deref();
     parts.extend(rate.map(|it| format!("{} fps", printable(it))));
-    let samples = arriving.samples.iter().map(|it| {
+    // The usual ones are first.
+    parts.extend(arriving.samples.first().map(|it| {
         let float = if it.float { "f" } else { "" };
-        format!("{} {}{float} bit", it.sampling, it.depth)
-    });
-    let samples: Vec<_> = samples.collect();
-    if !samples.is_empty() {
-        parts.push(samples.join(" or "));
-    }
+        let more = if arriving.samples.len() > 1 {
+            " (or another with this packing)"
+        } else {
+            ""
+        };
+        format!("{} {}{float} bit{more}", it.sampling, it.depth)
+    }));
     parts.push(format!("payload type {}", arriving.payload_type));
     let sender = arriving.sender.as_deref();
     parts.extend(sender.map(|it| format!("from {}", printable(it))));
