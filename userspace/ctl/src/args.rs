@@ -38,8 +38,7 @@ Exit codes:
   1  refused or failed (also: health, if the daemon is not ready)
   2  wrong usage, or an unreadable file
   3  the daemon cannot be reached or does not answer
-  4  the session is in use (also: verdict and --dry-run, if the operation would be refused; upgrade, if
-     sessions are on air)
+  4  the session is in use (also: verdict, upgrade and --dry-run, if the operation would be refused)
   5  no such session, attachment or recording, or it is gone
   6  a certificate is invalid
   7  a recording has ended, and packets are missing in it"
