@@ -1,5 +1,5 @@
 //! The Debian package under the machine's own systemd: installed, started, reloaded, restarted under
-//! a client, upgraded, purged; and with ports on PCI devices, which the daemon opens without being root.
+//! a client, upgraded with a session on air and without, purged; and with ports on PCI devices, which the daemon opens without being root.
 //! For the machine of `cargo xtask vm test`: it changes the system.
 #![forbid(unsafe_code)]
 
@@ -113,20 +113,27 @@ fn package_installed_started_reloaded_upgraded_and_purged_then_each_as_an_operat
         line["event"] == "returned"
     })?;
 
-    // A new version of the package restarts a daemon that runs, and keeps what the operator wrote.
+    // A new version of the package leaves a session on air, and keeps what the operator wrote.
     let written = fs::read_to_string(CONFIG)?;
+    run("onairctl", SPEC)?;
+    let said = run("dpkg", &["--install", PACKAGE])?;
+    ensure!(said.contains("onairctl upgrade"), "{said}");
+    ensure!(running()? == second);
+    ensure!(output("onairctl", &["upgrade"]).is_err());
+    ensure!(output("dpkg", &["--remove", "onair"]).is_err());
+    ensure!(running()? == second);
+    run("onairctl", &["upgrade", "--stop-sessions"])?;
+    let third = running()?;
+    ensure!(third != second);
+    // Without one it restarts the daemon.
     run("dpkg", &["--install", PACKAGE])?;
-    ensure!(running()? != second);
+    ensure!(running()? != third);
     ensure!(fs::read_to_string(CONFIG)? == written);
-    ensure!(Path::new("/var/lib/onair").exists());
 
     run("dpkg", &["--purge", "onair"])?;
-    for path in [
-        "/usr/bin/onaird",
-        "/var/lib/onair",
-        CONFIG,
-        "/run/onair/control.sock",
-    ] {
+    let certificates = fs::read_dir("/var/lib/onair/certificates")?;
+    ensure!(certificates.count() > 0, "a purge keeps them");
+    for path in ["/usr/bin/onaird", CONFIG, "/run/onair/control.sock"] {
         ensure!(!Path::new(path).exists(), "{path} is still there");
     }
     ensure!(property("LoadState")? == "not-found");

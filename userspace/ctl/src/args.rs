@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::command::{
     analyze, certificate, completions, config, doctor, events, health, port, record, session,
-    shutdown, top,
+    shutdown, top, upgrade,
 };
 
 /// Inspect and control onaird sessions
@@ -38,7 +38,7 @@ Exit codes:
   1  refused or failed (also: health, if the daemon is not ready)
   2  wrong usage, or an unreadable file
   3  the daemon cannot be reached or does not answer
-  4  the session is in use (also: verdict and --dry-run, if the operation would be refused)
+  4  the session is in use (also: verdict, upgrade and --dry-run, if the operation would be refused)
   5  no such session, attachment or recording, or it is gone
   6  a certificate is invalid
   7  a recording has ended, and packets are missing in it"
@@ -94,6 +94,8 @@ pub(crate) enum Noun {
     Doctor(doctor::Doctor),
     /// Measure the RTP streams of a capture file: loss, and timing by ST 2110-21
     Analyze(analyze::Analyze),
+    /// Restart the service with the installed program
+    Upgrade(upgrade::Upgrade),
     /// Shut the daemon down in order
     Shutdown(shutdown::Shutdown),
     /// Print a completion script for a shell

@@ -8,7 +8,7 @@ use std::time::Duration;
 use onair_types::{Problem, ProblemCode};
 
 use crate::args::{Cli, Noun};
-use crate::command::session;
+use crate::command::{session, upgrade::UpgradeError};
 use crate::{flags, output, reach, render};
 
 /// Success.
@@ -71,6 +71,9 @@ pub(crate) enum Failure {
     /// An input file is unusable.
     #[error("{0}")]
     Input(String),
+    /// The installed program does not run.
+    #[error(transparent)]
+    Upgrade(#[from] UpgradeError),
     /// Writing to standard output failed.
     #[error("cannot write: {0}")]
     Output(#[from] std::io::Error),
@@ -85,6 +88,7 @@ impl Failure {
             | Self::Broken { .. }
             | Self::Ended { .. } => UNREACHABLE,
             Self::Input(_) => USAGE,
+            Self::Upgrade(error) => error.code(),
             Self::Alien(_) | Self::Output(_) | Self::NoDaemonProgram { .. } => REFUSED,
             Self::Refused(problem) => match problem.code {
                 ProblemCode::Busy | ProblemCode::DeadlinePassed | ProblemCode::Quarantined => BUSY,

@@ -5,12 +5,12 @@ use crate::{Fault, Page};
 /// A page and its most words, as `wc -w` counts them.
 const PAGES: [(&str, usize); 25] = [
     ("README.md", 700),
-    ("CONTRIBUTING.md", 600),
+    ("CONTRIBUTING.md", 610),
     ("docs/first-stream.md", 1000),
     ("docs/nic.md", 1200),
     ("docs/operate.md", 1500),
     ("docs/troubleshoot.md", 2000),
-    ("docs/failure-and-upgrade.md", 800),
+    ("docs/failure-and-upgrade.md", 920),
     ("docs/monitoring.md", 400),
     ("docs/security.md", 800),
     ("docs/clock.md", 600),

@@ -1,6 +1,9 @@
 //! `cargo xtask dist`: a Debian package, a tarball of the same files, a list of what they are made of (SBOM), and
-//! the checksums.
+//! the checksums. `--check` tries the package as an operator uses it.
 
+mod check;
+mod container;
+mod life_cycle;
 mod manual;
 mod sbom;
 
@@ -20,6 +23,7 @@ use crate::{say, setup};
 Examples:
   cargo xtask dist
   cargo xtask dist --out /tmp/dist
+  cargo xtask dist --check                       with lintian, and the package's life in a container of Debian 12
   apt install ./target/dist/onair_*.deb          then: onairctl doctor
 
 It installs the packages that it needs (`cargo xtask setup --for dist --check` lists them).")]
@@ -30,11 +34,14 @@ pub(crate) struct Arguments {
     /// Where the files go
     #[arg(long, value_name = "FOLDER", default_value = "target/dist")]
     out: PathBuf,
+    /// Check the package: lintian; upgrades, downgrades and removals under sessions on air
+    #[arg(long)]
+    check: bool,
 }
 
 const PROGRAMS: [&str; 3] = ["onaird", "onairctl", "onair-waiters"];
 /// A file of the tree, its place on the target, its mode.
-const FILES: [(&str, &str, u32); 9] = [
+const FILES: [(&str, &str, u32); 12] = [
     ("packaging/onaird.toml", "etc/onair/onaird.toml", 0o644),
     (
         "packaging/systemd/onaird.service",
@@ -66,6 +73,17 @@ const FILES: [(&str, &str, u32); 9] = [
         "usr/share/onair/grafana/onair.json",
         0o644,
     ),
+    (
+        "packaging/debian/copyright",
+        "usr/share/doc/onair/copyright",
+        0o644,
+    ),
+    (
+        "packaging/debian/lintian-overrides",
+        "usr/share/lintian/overrides/onair",
+        0o644,
+    ),
+    ("CHANGELOG.md", "usr/share/doc/onair/changelog", 0o644),
     ("LICENSE-MIT", "usr/share/doc/onair/LICENSE-MIT", 0o644),
     (
         "LICENSE-APACHE",
@@ -95,6 +113,8 @@ const COMPLETIONS: [(&str, &str); 3] = [
 const SCRIPTS: [&str; 3] = ["postinst", "prerm", "postrm"];
 /// Debian's first build of this version.
 const REVISION: &str = concat!(env!("CARGO_PKG_VERSION"), "-1");
+/// No mailbox (RFC 2606).
+const MAINTAINER: &str = "The OnAir authors <onair@onair.invalid>";
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     setup::when_missing(setup::Purpose::Dist)?;
@@ -112,6 +132,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         let entry = entry?;
         let kb = entry.metadata()?.len() / 1024;
         say::good(format_args!("{} ({kb} kB)", entry.path().display()));
+    }
+    if arguments.check {
+        check::run(&deb, arguments.programs.as_deref())?;
     }
     Ok(())
 }
@@ -168,13 +191,21 @@ fn lay_out(programs: &Path, package: &Path) -> Result<()> {
         write(&package.join(to), script.as_bytes(), 0o644)?;
     }
     manual::write(programs, package)?;
-    let notice =
-        "OnAir is licensed under MIT OR Apache-2.0, its BPF program under MIT OR GPL-2.0.\n";
+    let date = done(Command::new("date").args(["--utc", "--rfc-email"]))?;
+    let changes = format!(
+        "onair ({REVISION}) bookworm; urgency=medium\n\n  * What changed: changelog.gz.\n\n -- {MAINTAINER}  {date}"
+    );
+    let documents = package.join("usr/share/doc/onair");
     write(
-        &package.join("usr/share/doc/onair/copyright"),
-        notice.as_bytes(),
+        &documents.join("changelog.Debian"),
+        changes.as_bytes(),
         0o644,
-    )
+    )?;
+    let mut gzip = Command::new("gzip");
+    gzip.args(["--best", "--no-name", "--recursive"]);
+    gzip.arg(package.join("usr/share/man"));
+    done(gzip.args(["changelog", "changelog.Debian"].map(|name| documents.join(name))))?;
+    Ok(())
 }
 
 /// What the programs link and load, as a `Depends` field.
@@ -221,13 +252,14 @@ pub(crate) fn depends_of(deb: &Path) -> Result<Vec<String>> {
 
 fn describe(package: &Path, depends: &str) -> Result<()> {
     let control = format!(
-        "Package: onair\nVersion: {REVISION}\nArchitecture: amd64\nMaintainer: The OnAir authors <onair@localhost>\n\
+        "Package: onair\nVersion: {REVISION}\nArchitecture: amd64\nMaintainer: {MAINTAINER}\n\
          Section: video\nPriority: optional\nDepends: {depends}\n\
          Recommends: dpdk, iproute2, librte-meta-net\n\
          Description: media session daemon for SMPTE ST 2110\n \
-         onaird moves ST 2110 media through DPDK on pinned cores and hands frames to other\n \
-         processes through shared memory. It destroys a session only after counters and an\n \
-         eBPF probe say that it has no users, and issues a certificate of that.\n"
+         onaird moves ST 2110 media through DPDK on pinned cores and hands frames to\n \
+         other processes through shared memory. It destroys a session only after\n \
+         counters and an eBPF probe say that it has no users, and issues a certificate\n \
+         of that.\n"
     );
     let folder = package.join("DEBIAN");
     write(&folder.join("control"), control.as_bytes(), 0o644)?;
@@ -236,6 +268,13 @@ fn describe(package: &Path, depends: &str) -> Result<()> {
         b"/etc/onair/onaird.toml\n",
         0o644,
     )?;
+    // For `dpkg --verify`.
+    let mut sums = Command::new("sh");
+    sums.args([
+        "-c",
+        "find etc lib usr -type f -exec md5sum {} + > DEBIAN/md5sums",
+    ]);
+    done(sums.current_dir(package))?;
     for name in SCRIPTS {
         copy(
             &root().join("packaging/debian").join(name),

@@ -22,7 +22,7 @@ pub(crate) enum Purpose {
     Test,
     /// `cargo xtask bench`
     Bench,
-    /// `cargo xtask dist`
+    /// `cargo xtask dist`, and its `--check`
     Dist,
     /// Only starting programs that were built elsewhere
     Run,
@@ -38,7 +38,7 @@ impl Purpose {
             // A test builds, plays the demo, and makes a package.
             Self::Test => &["build", "demo", "test", "dist"],
             Self::Bench => &["build", "demo", "bench"],
-            Self::Dist => &["build", "dist"],
+            Self::Dist => &["build", "dist", "check"],
             Self::Run => &["run"],
             Self::Vm => &["vm"],
         }
@@ -166,7 +166,12 @@ pub(crate) const PACKAGES: &[Package] = &[
     package("librte-meta-mempool", "run: DPDK's memory pools"),
     package("librte-meta-bus", "run: DPDK's buses, PCI among them"),
     package("qemu-system-x86", "vm: runs the machine"),
-    package("mmdebstrap", "vm: builds its root image"),
+    package("mmdebstrap", "vm, check: builds roots of Debian"),
+    package("lintian", "check: Debian's rules for packages"),
+    package(
+        "systemd-container",
+        "check: systemd-nspawn, in which the package lives and dies",
+    ),
 ];
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The root on which the test `container` builds the image: the machine has no archive.
+//! Roots of containers: a tarball of Debian with what our package depends on.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -12,19 +12,19 @@ use super::image::{SUITE, sources};
 use crate::cargo::supervised;
 use crate::{dist, say};
 
-/// What the Containerfile installs beside our package.
-const BESIDE: [&str; 2] = ["librte-meta-net", "iproute2"];
+/// What the Containerfile installs beside our package: the test `container` builds it in a machine without an archive.
+pub(super) const BESIDE: [&str; 2] = ["librte-meta-net", "iproute2"];
 
-/// A tarball of Debian with what `package` depends on, and without it; built if there is none of
-/// the same inputs.
+/// A tarball of Debian with `beside` and what `package` depends on, and without it; built if there is none
+/// of the same inputs.
 ///
 /// # Errors
 /// When it cannot be built.
-pub(crate) fn base(package: &Path, mirror: &str) -> Result<PathBuf> {
+pub(crate) fn base(package: &Path, beside: &[&str], mirror: &str) -> Result<PathBuf> {
     let depends = dist::depends_of(package)?;
-    let packages = [&depends[..], &BESIDE.map(str::to_owned)]
-        .concat()
-        .join(",");
+    let depends = depends.iter().map(String::as_str);
+    let packages: Vec<_> = depends.chain(beside.iter().copied()).collect();
+    let packages = packages.join(",");
     let mut hasher = DefaultHasher::new();
     (&packages, mirror).hash(&mut hasher);
     let images = folder::base().join("images");
@@ -32,7 +32,7 @@ pub(crate) fn base(package: &Path, mirror: &str) -> Result<PathBuf> {
     if base.exists() {
         return Ok(base);
     }
-    say::step("Root of the container image: about a minute, once");
+    say::note("a root of Debian 12: one to two minutes, once");
     let work = RunFolder::new()?;
     let tarball = work.path().join("base.tar");
     let done = supervised("mmdebstrap", |command| {

@@ -6,9 +6,9 @@
 
 mod boot;
 mod console;
-mod container;
-mod folder;
-mod image;
+pub(crate) mod container;
+pub(crate) mod folder;
+pub(crate) mod image;
 mod job;
 mod page;
 mod payload;

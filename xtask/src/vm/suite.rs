@@ -149,7 +149,7 @@ fn tree(programs: &Programs, what: &[String], mirror: &str) -> Result<Tree> {
     if asks_for(PACKAGE) || asks_for(CONTAINER) {
         let package = dist::build(&tree.release, &folder::base().join("dist"))?;
         if asks_for(CONTAINER) {
-            let base = container::base(&package, mirror)?;
+            let base = container::base(&package, &container::BESIDE, mirror)?;
             tree.files.push(("base.tar", base));
         }
         tree.files.push(("onair.deb", package));

@@ -29,7 +29,7 @@ pub(crate) struct Doctor {
 impl Doctor {
     /// Replaces this process by the daemon's program. Returns only if that fails.
     pub(crate) fn run(&self, cli: &Cli) -> Result<u8, Failure> {
-        let program = beside(env::current_exe().ok().as_deref());
+        let program = daemon_program();
         let mut command = Command::new(&program);
         command.arg("--doctor");
         if cli.json {
@@ -41,6 +41,11 @@ impl Doctor {
         let error = command.exec();
         Err(Failure::NoDaemonProgram { program, error })
     }
+}
+
+/// The daemon's program: in the folder of this one, else in PATH.
+pub(super) fn daemon_program() -> PathBuf {
+    beside(env::current_exe().ok().as_deref())
 }
 
 /// `onaird` in the folder of `own`, else the one in PATH.

@@ -19,6 +19,7 @@ pub(crate) mod shutdown;
 mod snapshot;
 pub(crate) mod source;
 pub(crate) mod top;
+pub(crate) mod upgrade;
 pub(crate) mod wait;
 pub(crate) mod watch;
 
@@ -42,6 +43,7 @@ pub(crate) async fn run(cli: &Cli, client: &Client) -> Result<u8, Failure> {
         Noun::Port(verb) => port::run(cli, client, verb).await,
         Noun::Doctor(doctor) => doctor.run(cli),
         Noun::Analyze(analyze) => analyze.run(cli),
+        Noun::Upgrade(upgrade) => upgrade.run(cli, client).await,
         Noun::Shutdown(shutdown) => shutdown.run(cli, client).await,
         Noun::Completions(shell) => completions::run(shell),
     }

@@ -13,3 +13,4 @@ mod exit_codes;
 mod names;
 mod requests;
 mod tables;
+mod upgrades;

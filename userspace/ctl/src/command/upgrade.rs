@@ -1,0 +1,446 @@
+//! `onairctl upgrade`: puts the installed program in the place of the running one.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use onair_types::api::{
+    ListRecordings, ListSessions, RecordingQuery, SessionQuery, ShowConfig, ShowHealth,
+};
+use onair_types::{Health, ListedSession, RecordingName, SessionName, SessionState};
+use serde::Serialize;
+
+use super::doctor::daemon_program;
+use super::wait::line;
+use crate::args::Cli;
+use crate::client::Client;
+use crate::failure::{BUSY, DONE, Failure, REFUSED};
+use crate::{output, render};
+
+/// The unit of the package.
+const UNIT: &str = "onaird.service";
+/// Poll interval.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// Arguments of `upgrade`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A package that is installed while sessions are on air leaves the old program running. This command restarts
+the service: `systemctl restart onaird`. First it checks that the installed program starts and accepts the
+configuration. Then it waits until the new daemon is ready, and until each persistent session runs again.
+Clients must attach again.
+
+Exit code 0: the installed program runs; 1: the restart is not possible, or failed; 3: no answer; 4: sessions
+are on air, and --stop-sessions is missing. With --dry-run: the same, without the restart.
+
+Examples:
+  onairctl upgrade --dry-run
+  onairctl upgrade
+  onairctl upgrade --stop-sessions")]
+pub(crate) struct Upgrade {
+    /// Restart although sessions are on air: all go off air, persistent ones come back
+    #[arg(long)]
+    stop_sessions: bool,
+    /// Restart nothing: only show what would happen
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Why the installed program does not run.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UpgradeError {
+    #[error("the installed {} does not start: {text}: nothing was restarted; install the package again", program.display())]
+    Program { program: PathBuf, text: String },
+    #[error(
+        "the installed onaird refuses the configuration: {0}: nothing was restarted; change the file"
+    )]
+    Configuration(String),
+    #[error(
+        "systemd cannot restart the daemon ({0}): end it with `onairctl shutdown --watch`, then start onaird as \
+         before"
+    )]
+    NoSystemd(String),
+    #[error(
+        "pid {running} listens on the socket, and it is not the main process of {UNIT} ({unit}): restart it where \
+         it was started"
+    )]
+    OtherProcess { running: u32, unit: String },
+    #[error(
+        "not restarted: {0} on air; to take {them} off air: onairctl upgrade --stop-sessions",
+        them = if *.1 == 1 { "it" } else { "them" }
+    )]
+    OnAir(String, usize),
+    #[error("onaird {installed} did not start: {text}\n{}", remedy(previous))]
+    NotStarted {
+        installed: String,
+        previous: String,
+        text: String,
+    },
+    #[error("after the restart {text}\n{}", remedy(previous))]
+    NotWell { previous: String, text: String },
+}
+
+impl UpgradeError {
+    pub(crate) fn code(&self) -> u8 {
+        match self {
+            Self::OnAir(..) => BUSY,
+            _ => REFUSED,
+        }
+    }
+}
+
+/// What to do when the new daemon is not as it should be.
+fn remedy(previous: &str) -> String {
+    format!(
+        "Why:  journalctl -u onaird -n 50; onairctl health\n\
+         Back: apt install --allow-downgrades ./onair_{previous}-*.deb && systemctl reset-failed onaird && \
+         systemctl restart onaird"
+    )
+}
+
+/// A daemon.
+#[derive(Debug, Serialize)]
+struct Daemon {
+    version: String,
+    pid: u32,
+}
+
+impl From<&Health> for Daemon {
+    fn from(health: &Health) -> Self {
+        Self {
+            version: health.version.clone(),
+            pid: health.pid,
+        }
+    }
+}
+
+/// A live session.
+#[derive(Debug, Serialize)]
+struct LiveSession {
+    name: SessionName,
+    state: SessionState,
+    attachments: u64,
+    /// The next daemon has it, too.
+    comes_back: bool,
+}
+
+impl From<&ListedSession> for LiveSession {
+    fn from(session: &ListedSession) -> Self {
+        let view = session.view.as_ref();
+        Self {
+            name: session.name.clone(),
+            state: session.state,
+            attachments: session.attachments,
+            comes_back: view.is_some_and(|view| view.persistent),
+        }
+    }
+}
+
+/// The document of `--json`.
+#[derive(Debug, Serialize)]
+struct Report {
+    /// Version of the installed program.
+    installed: String,
+    /// The daemon that runs, before a restart.
+    running: Daemon,
+    /// It does not run the installed program.
+    restart_needed: bool,
+    /// Its sessions.
+    sessions: Vec<LiveSession>,
+    /// Its recordings under way.
+    recordings: Vec<RecordingName>,
+    /// The daemon after a restart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    restarted: Option<Daemon>,
+}
+
+impl Report {
+    fn on_air(&self) -> impl Iterator<Item = &LiveSession> {
+        let sessions = self.sessions.iter();
+        sessions.filter(|it| it.state == SessionState::Running)
+    }
+
+    fn render(&self) -> String {
+        let mut about = render::Facts::default();
+        about.add("installed", format!("onaird {}", self.installed));
+        let Daemon { version, pid } = &self.running;
+        let same = match self.restart_needed {
+            true => "another program",
+            false => "the installed program",
+        };
+        about.add("running", format!("onaird {version}, pid {pid}: {same}"));
+        about.add("on air", counted(self.on_air().count()));
+        let mut text = about.print();
+        if !self.restart_needed {
+            return text + "nothing to do\n";
+        }
+        if !self.sessions.is_empty() {
+            text += "\n";
+            text += &render::columns(
+                &self.sessions,
+                &[
+                    ("SESSION", |it| render::cell(&it.name)),
+                    ("STATE", |it| render::cell(it.state)),
+                    ("CLIENTS", |it| render::cell(it.attachments)),
+                    ("AFTER THE RESTART", |it| match it.comes_back {
+                        true => render::cell("back (persistent)"),
+                        false => render::cell("gone"),
+                    }),
+                ],
+            );
+        }
+        for recording in &self.recordings {
+            text += &format!("recording {recording} ends with the restart\n");
+        }
+        text
+    }
+}
+
+fn counted(sessions: usize) -> String {
+    match sessions {
+        1 => "1 session".to_owned(),
+        count => format!("{count} sessions"),
+    }
+}
+
+impl Upgrade {
+    pub(crate) async fn run(&self, cli: &Cli, client: &Client) -> Result<u8, Failure> {
+        let program = daemon_program();
+        let installed = version(&program)?;
+        let mut report = report(client, &program, installed).await?;
+        if !report.restart_needed {
+            print(cli, &report)?;
+            return Ok(DONE);
+        }
+        let possible = self.possible(client, &report, &program).await;
+        if self.dry_run || possible.is_err() {
+            print(cli, &report)?;
+            return possible.map(|()| DONE);
+        }
+        if !cli.json {
+            output::text(&report.render())?;
+        }
+        let started = Instant::now();
+        restart(&report).await?;
+        let health = settled(cli, client, &report, &program).await?;
+        report.restarted = Some((&health).into());
+        if cli.json {
+            output::json(&report)?;
+        } else {
+            output::text(&format!(
+                "\nonaird {}, pid {}, is {} after {}; each persistent session is as before\n",
+                health.version,
+                health.pid,
+                health.status,
+                render::human(started.elapsed())
+            ))?;
+        }
+        Ok(DONE)
+    }
+
+    /// Whether the restart may begin.
+    async fn possible(
+        &self,
+        client: &Client,
+        report: &Report,
+        program: &Path,
+    ) -> Result<(), Failure> {
+        let show = ["show", UNIT, "--property=MainPID", "--value"];
+        let unit = systemctl(&show).map_err(UpgradeError::NoSystemd)?;
+        let (running, unit) = (report.running.pid, unit.trim());
+        if unit != running.to_string() {
+            let unit = match unit {
+                "" | "0" => "it does not run".to_owned(),
+                pid => format!("pid {pid}"),
+            };
+            return Err(UpgradeError::OtherProcess { running, unit }.into());
+        }
+        let config = client.call::<ShowConfig>(&(), &()).await?.read()?;
+        if let Some(file) = config.file {
+            let mut check = Command::new(program);
+            check.args(["--config", &file, "--check-config"]);
+            finished(&mut check).map_err(UpgradeError::Configuration)?;
+        }
+        match report.on_air().count() {
+            0 => Ok(()),
+            _ if self.stop_sessions => Ok(()),
+            count => {
+                let verb = if count == 1 { "is" } else { "are" };
+                let text = format!("{} {verb}", counted(count));
+                Err(UpgradeError::OnAir(text, count).into())
+            }
+        }
+    }
+}
+
+fn print(cli: &Cli, report: &Report) -> std::io::Result<()> {
+    if cli.json {
+        output::json(report)
+    } else {
+        output::text(&report.render())
+    }
+}
+
+/// What runs, what is installed, and what a restart does.
+async fn report(client: &Client, program: &Path, installed: String) -> Result<Report, Failure> {
+    let health = client.call::<ShowHealth>(&(), &()).await?.read()?;
+    let query = RecordingQuery { session: None };
+    let recordings = client.call::<ListRecordings>(&(), &query).await?.read()?;
+    let recordings = recordings.recordings.into_iter();
+    Ok(Report {
+        restart_needed: is_other(&health, program, &installed),
+        installed,
+        running: (&health).into(),
+        sessions: sessions(client).await?,
+        recordings: recordings
+            .filter(|it| !it.state.is_over())
+            .map(|it| it.name)
+            .collect(),
+        restarted: None,
+    })
+}
+
+async fn sessions(client: &Client) -> Result<Vec<LiveSession>, Failure> {
+    let query = SessionQuery {
+        full: true,
+        ..SessionQuery::default()
+    };
+    let list = client.call::<ListSessions>(&(), &query).await?.read()?;
+    Ok(list.sessions.iter().map(LiveSession::from).collect())
+}
+
+/// Whether the daemon runs another program than the installed one. A package of the same version replaces the file;
+/// only root may compare it.
+fn is_other(health: &Health, program: &Path, installed: &str) -> bool {
+    let running = fs::metadata(format!("/proc/{}/exe", health.pid));
+    let file = |it: fs::Metadata| (it.dev(), it.ino());
+    let is_same = match (running, fs::metadata(program)) {
+        (Ok(running), Ok(program)) => file(running) == file(program),
+        _ => health.version == installed,
+    };
+    !is_same
+}
+
+/// The version of the program `onaird`, which shows that it can be run.
+fn version(program: &Path) -> Result<String, UpgradeError> {
+    let text = finished(Command::new(program).arg("--version"));
+    let version = text.and_then(|text| {
+        let version = text.strip_prefix("onaird ").map(str::trim);
+        version
+            .map(str::to_owned)
+            .ok_or_else(|| format!("--version prints {text:?}"))
+    });
+    version.map_err(|text| {
+        let program = program.to_owned();
+        UpgradeError::Program { program, text }
+    })
+}
+
+/// Restarts the service, and waits until systemd calls it started.
+async fn restart(report: &Report) -> Result<(), Failure> {
+    let bar = line();
+    bar.set_message("systemctl restart onaird: at most three minutes");
+    let not_started = |text| UpgradeError::NotStarted {
+        installed: report.installed.clone(),
+        previous: report.running.version.clone(),
+        text,
+    };
+    let mut restart = Command::new("systemctl");
+    restart
+        .args(["restart", UNIT])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let mut child = restart
+        .spawn()
+        .map_err(|error| not_started(error.to_string()))?;
+    while child.try_wait()?.is_none() {
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+    bar.finish_and_clear();
+    succeeded(&child.wait_with_output()?).map_err(not_started)?;
+    Ok(())
+}
+
+/// The health of the new daemon, once it is ready and its persistent sessions are as before.
+async fn settled(
+    cli: &Cli,
+    client: &Client,
+    report: &Report,
+    program: &Path,
+) -> Result<Health, Failure> {
+    let end = Instant::now() + cli.timeout;
+    loop {
+        let text = match look(client, report, program).await {
+            Ok(Ok(health)) => return Ok(health),
+            Ok(Err(text)) => text,
+            Err(failure) => failure.to_string(),
+        };
+        if Instant::now() >= end {
+            let previous = report.running.version.clone();
+            return Err(UpgradeError::NotWell { previous, text }.into());
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// The health of the new daemon, or what is not yet well.
+async fn look(
+    client: &Client,
+    report: &Report,
+    program: &Path,
+) -> Result<Result<Health, String>, Failure> {
+    let health = client.call::<ShowHealth>(&(), &()).await?.read()?;
+    if health.version != report.installed || is_other(&health, program, &report.installed) {
+        return Ok(Err(format!(
+            "onaird {} runs, not the installed one ({})",
+            health.version, report.installed
+        )));
+    }
+    if !health.ready {
+        let problems = health.problems.join("; ");
+        return Ok(Err(format!("the daemon is not ready: {problems}")));
+    }
+    let now = sessions(client).await?;
+    let persistent = report.sessions.iter().filter(|it| it.comes_back);
+    let missing: Vec<_> = persistent
+        .filter(|it| {
+            let is_as_before =
+                |other: &LiveSession| other.name == it.name && other.state == it.state;
+            !now.iter().any(is_as_before)
+        })
+        .map(|it| format!("{} is not {}", it.name, it.state))
+        .collect();
+    Ok(match missing[..] {
+        [] => Ok(health),
+        _ => Err(missing.join(", ")),
+    })
+}
+
+fn systemctl(arguments: &[&str]) -> Result<String, String> {
+    finished(Command::new("systemctl").args(arguments))
+}
+
+/// Runs a program to its end: what it prints, or why it failed.
+fn finished(command: &mut Command) -> Result<String, String> {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| error.to_string())?;
+    succeeded(&output)
+}
+
+fn succeeded(output: &Output) -> Result<String, String> {
+    let text = |bytes: &[u8]| render::printable(&String::from_utf8_lossy(bytes));
+    if output.status.success() {
+        return Ok(text(&output.stdout));
+    }
+    let errors = text(&output.stderr);
+    Err(match errors.trim() {
+        "" => output.status.to_string(),
+        errors => errors.to_owned(),
+    })
+}
