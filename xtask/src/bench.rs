@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 
-use crate::cargo::{SHIPPED, cargo, root, supervised};
+use crate::cargo::{RUSTFLAGS, SHIPPED, cargo_with, remapped, root, supervised};
 use crate::{clean_up, say, setup};
 
 /// Measures, each figure beside its limit or its peer in the same run
@@ -26,7 +26,8 @@ const FEATURES: &str = "onair-bench/iceoryx2";
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     setup::when_missing(setup::Purpose::Bench)?;
     clean_up::report(&onair_stage::take_down_leftovers()?);
-    cargo(&[
+    let flags = remapped();
+    let line = [
         "build",
         "--profile",
         SHIPPED,
@@ -36,7 +37,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         FEATURES,
         "--package",
         "onaird",
-    ])?;
+    ];
+    cargo_with(&line, &[(RUSTFLAGS, &flags)])?;
     let here = std::env::current_dir().unwrap_or_else(|_| root().to_owned());
     let done = supervised("cargo", |command| {
         command
@@ -52,6 +54,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
                 "--",
             ])
             .args(&arguments.arguments)
+            .env(RUSTFLAGS, &flags)
             .current_dir(here);
     })?;
     if !done.status.success() {

@@ -73,13 +73,16 @@ pub(crate) fn cargo_with(arguments: &[&str], environment: &[(&str, &str)]) -> Re
 
 /// The profile of what ships and of what the bench measures.
 pub(crate) const SHIPPED: &str = "release-lto";
+/// Flags of rustc, between them [`SEPARATOR`].
+pub(crate) const RUSTFLAGS: &str = "CARGO_ENCODED_RUSTFLAGS";
+const SEPARATOR: &str = "\u{1f}";
 
 /// Builds the programs that the tests start, and gives their paths.
 ///
 /// # Errors
 /// When the build fails.
 pub(crate) fn build() -> Result<Vec<PathBuf>> {
-    programs("release", &SYSTEM)
+    programs("release", &SYSTEM, &[])
 }
 
 /// Builds the programs that the demo starts: those of the release build if there is one, which is what was
@@ -89,7 +92,8 @@ pub(crate) fn build() -> Result<Vec<PathBuf>> {
 /// When the build fails.
 pub(crate) fn build_for_demo() -> Result<Vec<PathBuf>> {
     let is_built = target().join("release/onaird").exists();
-    programs(if is_built { "release" } else { "demo" }, &SYSTEM)
+    let profile = if is_built { "release" } else { "demo" };
+    programs(profile, &SYSTEM, &[])
 }
 
 /// Cargo's target folder.
@@ -103,15 +107,36 @@ pub(crate) fn target() -> PathBuf {
 /// # Errors
 /// When the build fails.
 pub(crate) fn build_shipped() -> Result<PathBuf> {
-    let built = programs(SHIPPED, &[])?;
+    let built = programs(SHIPPED, &[], &[(RUSTFLAGS, &remapped())])?;
     let folder = program(&built, "onaird")?.parent();
     Ok(folder.context("a program in a folder")?.to_owned())
 }
 
-fn programs(profile: &str, packages: &[&str]) -> Result<Vec<PathBuf>> {
+/// [`RUSTFLAGS`] with which a program has no path of the machine that built it, and is the same in another folder.
+pub(crate) fn remapped() -> String {
+    let own = env::var(RUSTFLAGS).unwrap_or_default();
+    let plain = env::var("RUSTFLAGS").unwrap_or_default();
+    let mut flags: Vec<_> = plain.split_whitespace().map(str::to_owned).collect();
+    flags.extend(own.split(SEPARATOR).map(str::to_owned));
+    let home = env::var_os("HOME").map(|home| Path::new(&home).join(".cargo"));
+    let cargo = env::var_os("CARGO_HOME").map(PathBuf::from).or(home);
+    let folders = [(Some(root().to_owned()), "onair"), (cargo, "cargo")];
+    for (folder, name) in folders {
+        let folder = folder.map(|it| it.display().to_string());
+        flags.extend(folder.map(|it| format!("--remap-path-prefix={it}=/{name}")));
+    }
+    flags.retain(|it| !it.is_empty());
+    flags.join(SEPARATOR)
+}
+
+fn programs(
+    profile: &str,
+    packages: &[&str],
+    environment: &[(&str, &str)],
+) -> Result<Vec<PathBuf>> {
     let mut line = vec!["build", "--profile", profile, "--bins"];
     line.extend(packages);
-    let programs = messages(&line)?
+    let programs = messages_with(&line, environment)?
         .iter()
         .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
         .collect();
