@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 
-use crate::cargo::{RUSTFLAGS, SHIPPED, cargo_with, remapped, root, supervised};
+use crate::cargo::{SHIPPED, cargo_with, remapped, root, supervised};
 use crate::{clean_up, say, setup};
 
 /// Measures, each figure beside its limit or its peer in the same run
@@ -27,6 +27,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     setup::when_missing(setup::Purpose::Bench)?;
     clean_up::report(&onair_stage::take_down_leftovers()?);
     let flags = remapped();
+    let variables = flags.each_ref().map(|(name, value)| (*name, &**value));
     let line = [
         "build",
         "--profile",
@@ -38,7 +39,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         "--package",
         "onaird",
     ];
-    cargo_with(&line, &[(RUSTFLAGS, &flags)])?;
+    cargo_with(&line, &variables)?;
     let here = std::env::current_dir().unwrap_or_else(|_| root().to_owned());
     let done = supervised("cargo", |command| {
         command
@@ -54,7 +55,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
                 "--",
             ])
             .args(&arguments.arguments)
-            .env(RUSTFLAGS, &flags)
+            .envs(variables)
             .current_dir(here);
     })?;
     if !done.status.success() {

@@ -74,7 +74,7 @@ pub(crate) fn cargo_with(arguments: &[&str], environment: &[(&str, &str)]) -> Re
 /// The profile of what ships and of what the bench measures.
 pub(crate) const SHIPPED: &str = "release-lto";
 /// Flags of rustc, between them [`SEPARATOR`].
-pub(crate) const RUSTFLAGS: &str = "CARGO_ENCODED_RUSTFLAGS";
+const RUSTFLAGS: &str = "CARGO_ENCODED_RUSTFLAGS";
 const SEPARATOR: &str = "\u{1f}";
 
 /// Builds the programs that the tests start, and gives their paths.
@@ -107,26 +107,30 @@ pub(crate) fn target() -> PathBuf {
 /// # Errors
 /// When the build fails.
 pub(crate) fn build_shipped() -> Result<PathBuf> {
-    let built = programs(SHIPPED, &[], &[(RUSTFLAGS, &remapped())])?;
+    let flags = remapped();
+    let flags = flags.each_ref().map(|(name, value)| (*name, &**value));
+    let built = programs(SHIPPED, &[], &flags)?;
     let folder = program(&built, "onaird")?.parent();
     Ok(folder.context("a program in a folder")?.to_owned())
 }
 
-/// [`RUSTFLAGS`] with which a program has no path of the machine that built it, and is the same in another folder.
-pub(crate) fn remapped() -> String {
-    let own = env::var(RUSTFLAGS).unwrap_or_default();
-    let plain = env::var("RUSTFLAGS").unwrap_or_default();
-    let mut flags: Vec<_> = plain.split_whitespace().map(str::to_owned).collect();
-    flags.extend(own.split(SEPARATOR).map(str::to_owned));
+/// Flags of rustc and of the C compiler with which a program has no path of the machine that built it, and is the same
+/// when it is built in another folder.
+pub(crate) fn remapped() -> [(&'static str, String); 2] {
+    let words = |name| env::var(name).unwrap_or_default();
+    let mut rust: Vec<_> = words("RUSTFLAGS").split(' ').map(str::to_owned).collect();
+    rust.extend(words(RUSTFLAGS).split(SEPARATOR).map(str::to_owned));
+    let mut c = words("CFLAGS");
     let home = env::var_os("HOME").map(|home| Path::new(&home).join(".cargo"));
     let cargo = env::var_os("CARGO_HOME").map(PathBuf::from).or(home);
-    let folders = [(Some(root().to_owned()), "onair"), (cargo, "cargo")];
-    for (folder, name) in folders {
-        let folder = folder.map(|it| it.display().to_string());
-        flags.extend(folder.map(|it| format!("--remap-path-prefix={it}=/{name}")));
+    for (folder, name) in [(Some(root().to_owned()), "onair"), (cargo, "cargo")] {
+        let Some(folder) = folder else { continue };
+        let map = format!("{}=/{name}", folder.display());
+        rust.push(format!("--remap-path-prefix={map}"));
+        c += &format!(" -ffile-prefix-map={map}");
     }
-    flags.retain(|it| !it.is_empty());
-    flags.join(SEPARATOR)
+    rust.retain(|it| !it.is_empty());
+    [(RUSTFLAGS, rust.join(SEPARATOR)), ("CFLAGS", c)]
 }
 
 fn programs(
