@@ -48,6 +48,7 @@ mod media_receivers;
 mod media_stop;
 mod multicast;
 mod netem;
+mod pages;
 mod persistence;
 mod ptp;
 mod punching;

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 
-use crate::cargo::{SHIPPED, cargo, root, supervised};
+use crate::cargo::{SHIPPED, cargo_with, remapped, root, supervised};
 use crate::{clean_up, say, setup};
 
 /// Measures, each figure beside its limit or its peer in the same run
@@ -26,7 +26,9 @@ const FEATURES: &str = "onair-bench/iceoryx2";
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     setup::when_missing(setup::Purpose::Bench)?;
     clean_up::report(&onair_stage::take_down_leftovers()?);
-    cargo(&[
+    let flags = remapped();
+    let variables = flags.each_ref().map(|(name, value)| (*name, &**value));
+    let line = [
         "build",
         "--profile",
         SHIPPED,
@@ -36,7 +38,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         FEATURES,
         "--package",
         "onaird",
-    ])?;
+    ];
+    cargo_with(&line, &variables)?;
     let here = std::env::current_dir().unwrap_or_else(|_| root().to_owned());
     let done = supervised("cargo", |command| {
         command
@@ -52,6 +55,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
                 "--",
             ])
             .args(&arguments.arguments)
+            .envs(variables)
             .current_dir(here);
     })?;
     if !done.status.success() {

@@ -73,13 +73,16 @@ pub(crate) fn cargo_with(arguments: &[&str], environment: &[(&str, &str)]) -> Re
 
 /// The profile of what ships and of what the bench measures.
 pub(crate) const SHIPPED: &str = "release-lto";
+/// Flags of rustc, between them [`SEPARATOR`].
+const RUSTFLAGS: &str = "CARGO_ENCODED_RUSTFLAGS";
+const SEPARATOR: &str = "\u{1f}";
 
 /// Builds the programs that the tests start, and gives their paths.
 ///
 /// # Errors
 /// When the build fails.
 pub(crate) fn build() -> Result<Vec<PathBuf>> {
-    programs("release", &SYSTEM)
+    programs("release", &SYSTEM, &[])
 }
 
 /// Builds the programs that the demo starts: those of the release build if there is one, which is what was
@@ -89,7 +92,7 @@ pub(crate) fn build() -> Result<Vec<PathBuf>> {
 /// When the build fails.
 pub(crate) fn build_for_demo() -> Result<Vec<PathBuf>> {
     let is_built = target().join("release/onaird").exists();
-    programs(if is_built { "release" } else { "dev" }, &SYSTEM)
+    programs(if is_built { "release" } else { "dev" }, &SYSTEM, &[])
 }
 
 /// Cargo's target folder.
@@ -103,15 +106,40 @@ pub(crate) fn target() -> PathBuf {
 /// # Errors
 /// When the build fails.
 pub(crate) fn build_shipped() -> Result<PathBuf> {
-    let built = programs(SHIPPED, &[])?;
+    let flags = remapped();
+    let flags = flags.each_ref().map(|(name, value)| (*name, &**value));
+    let built = programs(SHIPPED, &[], &flags)?;
     let folder = program(&built, "onaird")?.parent();
     Ok(folder.context("a program in a folder")?.to_owned())
 }
 
-fn programs(profile: &str, packages: &[&str]) -> Result<Vec<PathBuf>> {
+/// Flags of rustc and of the C compiler with which a program has no path of the machine that built it, and is the same
+/// when it is built in another folder.
+pub(crate) fn remapped() -> [(&'static str, String); 2] {
+    let words = |name| env::var(name).unwrap_or_default();
+    let mut rust: Vec<_> = words("RUSTFLAGS").split(' ').map(str::to_owned).collect();
+    rust.extend(words(RUSTFLAGS).split(SEPARATOR).map(str::to_owned));
+    let mut c = words("CFLAGS");
+    let home = env::var_os("HOME").map(|home| Path::new(&home).join(".cargo"));
+    let cargo = env::var_os("CARGO_HOME").map(PathBuf::from).or(home);
+    for (folder, name) in [(Some(root().to_owned()), "onair"), (cargo, "cargo")] {
+        let Some(folder) = folder else { continue };
+        let map = format!("{}=/{name}", folder.display());
+        rust.push(format!("--remap-path-prefix={map}"));
+        c += &format!(" -ffile-prefix-map={map}");
+    }
+    rust.retain(|it| !it.is_empty());
+    [(RUSTFLAGS, rust.join(SEPARATOR)), ("CFLAGS", c)]
+}
+
+fn programs(
+    profile: &str,
+    packages: &[&str],
+    environment: &[(&str, &str)],
+) -> Result<Vec<PathBuf>> {
     let mut line = vec!["build", "--profile", profile, "--bins"];
     line.extend(packages);
-    let programs = messages(&line)?
+    let programs = messages_with(&line, environment)?
         .iter()
         .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
         .collect();

@@ -9,6 +9,7 @@ mod bench;
 mod cargo;
 mod clean_up;
 mod demo;
+mod deny;
 mod dist;
 mod history;
 mod lint;

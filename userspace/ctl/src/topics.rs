@@ -23,6 +23,7 @@ pub(crate) const TOPICS: &[(&str, &str)] = topics![
     "clock",
     "kubernetes",
     "limits",
+    "stable",
     "timing",
     "client",
     "formats",

@@ -3,9 +3,9 @@
 use crate::{Fault, Page};
 
 /// A page and its most words, as `wc -w` counts them.
-const PAGES: [(&str, usize); 25] = [
+const PAGES: [(&str, usize); 26] = [
     ("README.md", 700),
-    ("CONTRIBUTING.md", 610),
+    ("CONTRIBUTING.md", 650),
     ("docs/first-stream.md", 1000),
     ("docs/nic.md", 1200),
     ("docs/operate.md", 1500),
@@ -16,6 +16,7 @@ const PAGES: [(&str, usize); 25] = [
     ("docs/clock.md", 600),
     ("docs/kubernetes.md", 400),
     ("docs/limits.md", 500),
+    ("docs/stable.md", 350),
     ("docs/timing.md", 1100),
     ("docs/performance.md", 900),
     ("docs/sizing.md", 700),

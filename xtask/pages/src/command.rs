@@ -4,16 +4,30 @@ use std::collections::VecDeque;
 
 use clap::{Arg, Command};
 
-use crate::page::{Block, Code};
-use crate::{Fault, Page};
+use crate::page::Code;
+use crate::{Block, Fault, Page};
 
+const PROMPT: &str = "$ ";
 /// What may stand before a program.
 const BEFORE: [&str; 6] = ["$", "sudo", "exec", "time", "nice", "env"];
 /// Where the next command begins, or this one has ended.
 const ENDS: [&str; 9] = ["|", "||", "&&", "&", ";", ">", ">>", "<", "2>"];
 /// Languages of blocks with commands.
-const SHELLS: [&str; 4] = ["", "sh", "bash", "console"];
+const SHELLS: [&str; 3] = ["sh", "bash", "console"];
+/// Those of blocks that may show one.
+const SHOWN: [&str; 2] = ["", "text"];
 const REMEDY: &str = "write a command line that `--help` has";
+
+/// A command of a block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Its line in the page.
+    pub line: usize,
+    /// The command, that of several lines on one, without its prompt.
+    pub text: String,
+    /// The lines that it prints, by the page.
+    pub output: Vec<String>,
+}
 
 /// The command lines of `pages` that `program` does not take. Its name may be of several words, as `cargo xtask`.
 #[must_use]
@@ -21,12 +35,11 @@ pub fn faults(pages: &[Page], program: &str, mut command: Command) -> Vec<Fault>
     command.build();
     let mut found = Vec::new();
     for page in pages.iter().filter(|page| !page.is_record()) {
-        let mut lines = page.inline.clone();
-        let shells = page
-            .blocks
-            .iter()
-            .filter(|it| SHELLS.contains(&&*it.language));
-        lines.extend(shells.flat_map(commands));
+        let may_have = |it: &&Block| it.has_commands() || SHOWN.contains(&&*it.language);
+        let blocks = page.blocks.iter().filter(may_have);
+        let steps = blocks.flat_map(steps);
+        let steps = steps.map(|Step { line, text, .. }| Code { line, text });
+        let lines = page.inline.iter().cloned().chain(steps);
         for code in lines {
             for words in command_lines(&code.text, program) {
                 if let Err(what) = check(&command, program, words) {
@@ -38,26 +51,41 @@ pub fn faults(pages: &[Page], program: &str, mut command: Command) -> Vec<Fault>
     found
 }
 
-/// The commands of a block, those of several lines on one. If some lines begin with a prompt, the others are output.
-fn commands(block: &Block) -> Vec<Code> {
-    let has_prompt = |code: &Code| code.text.trim_start().starts_with("$ ");
+impl Block {
+    /// Whether its language is that of a shell.
+    #[must_use]
+    pub fn has_commands(&self) -> bool {
+        SHELLS.contains(&&*self.language)
+    }
+}
+
+/// The commands of a block. If some lines begin with a prompt, the others are output.
+#[must_use]
+pub fn steps(block: &Block) -> Vec<Step> {
+    let has_prompt = |it: &Code| it.text.trim_start().starts_with(PROMPT);
     let has_prompts = block.lines.iter().any(has_prompt);
-    let mut commands = Vec::<Code>::new();
+    let mut steps = Vec::<Step>::new();
     let mut goes_on = false;
     for code in &block.lines {
         let text = code.text.trim();
-        let begun = text.trim_end_matches('\\');
-        match commands.last_mut().filter(|_| goes_on) {
-            Some(last) => last.text += begun,
-            None if has_prompts && !has_prompt(code) => continue,
-            None => commands.push(Code {
+        let command = text.strip_prefix(PROMPT);
+        let begun = command.unwrap_or(text).trim_end_matches('\\');
+        match steps.last_mut() {
+            Some(last) if goes_on => last.text += begun,
+            Some(last) if has_prompts && command.is_none() => {
+                last.output.push(code.text.clone());
+                continue;
+            }
+            None if has_prompts && command.is_none() => continue,
+            _ => steps.push(Step {
                 line: code.line,
                 text: begun.to_owned(),
+                output: Vec::new(),
             }),
         }
         goes_on = text.ends_with('\\');
     }
-    commands
+    steps
 }
 
 /// What stands behind `program` in each of the commands of `line`.
@@ -206,6 +234,17 @@ mod tests {
             ```console\n$ onairctl session list\nonairctl nonsense\n```\n\
             ```toml\nonairctl nonsense\n```\n";
         assert_eq!(said(text), Vec::<String>::new());
+    }
+
+    #[test]
+    fn block_with_prompts_then_the_other_lines_are_output() {
+        let text = "# A b\n```console\n$ cat x\n  y\n$ onairctl \\\n  list\n```\n";
+        let page = Page::new("docs/a.md", text);
+        assert_eq!(page.blocks[0].section, "a-b");
+        let steps = steps(&page.blocks[0]);
+        let steps: Vec<_> = steps.iter().map(|it| (it.line, &*it.text)).collect();
+        assert_eq!(steps, [(3, "cat x"), (5, "onairctl list")]);
+        assert_eq!(super::steps(&page.blocks[0])[0].output, ["  y"]);
     }
 
     #[test]

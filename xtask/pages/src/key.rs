@@ -61,7 +61,7 @@ fn named<'a>(keys: &Keys, code: &'a str) -> Option<(&'a str, &'a str)> {
 }
 
 /// The unknown keys of a block of TOML with their lines.
-fn of_block(keys: &Keys, block: &crate::page::Block) -> Vec<(usize, String)> {
+fn of_block(keys: &Keys, block: &crate::Block) -> Vec<(usize, String)> {
     let mut table = String::new();
     let mut found = Vec::new();
     for code in &block.lines {

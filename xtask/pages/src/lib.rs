@@ -22,7 +22,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use fault::Fault;
-pub use page::{Page, read};
+pub use page::{Block, Code, Page, read};
 use source::Sources;
 
 /// The folder of the workspace that this crate was built in.

@@ -14,8 +14,8 @@ pub struct Page {
     text: String,
     /// Inline code; it may begin on one line of a paragraph and end on the next.
     pub(crate) inline: Vec<Code>,
-    /// Blocks of code.
-    pub(crate) blocks: Vec<Block>,
+    /// Blocks of code, in their order.
+    pub blocks: Vec<Block>,
     /// Targets of links and images, with their lines.
     pub(crate) links: Vec<(usize, String)>,
     /// The anchors of its headings, as GitHub makes them, and those that it sets itself.
@@ -24,18 +24,22 @@ pub struct Page {
 
 /// Code of a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Code {
+pub struct Code {
     /// The line, from 1.
-    pub(crate) line: usize,
-    pub(crate) text: String,
+    pub line: usize,
+    /// The code, without what marks it.
+    pub text: String,
 }
 
 /// A block of code.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Block {
+pub struct Block {
+    /// The anchor of the heading that it is under; empty before the first one.
+    pub section: String,
     /// What stands behind the fence, such as `sh`.
-    pub(crate) language: String,
-    pub(crate) lines: Vec<Code>,
+    pub language: String,
+    /// Its lines.
+    pub lines: Vec<Code>,
 }
 
 /// Every page below `root`: README.md, CONTRIBUTING.md, and those in `docs`.
@@ -87,8 +91,11 @@ impl Page {
                         CodeBlockKind::Fenced(language) => language.into_string(),
                         CodeBlockKind::Indented => String::new(),
                     };
-                    let lines = Vec::new();
-                    page.blocks.push(Block { language, lines });
+                    page.blocks.push(Block {
+                        section: page.anchors.last().cloned().unwrap_or_default(),
+                        language,
+                        lines: Vec::new(),
+                    });
                 }
                 Event::End(TagEnd::CodeBlock) => is_block = false,
                 Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {

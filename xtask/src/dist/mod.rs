@@ -1,6 +1,7 @@
 //! `cargo xtask dist`: a Debian package, a tarball of the same files, a list of what they are made of (SBOM), and
 //! the checksums. `--check` tries the package as an operator uses it.
 
+mod archive;
 mod check;
 mod container;
 mod life_cycle;
@@ -22,7 +23,7 @@ use crate::{say, setup};
 #[command(after_help = "\
 Examples:
   cargo xtask dist
-  cargo xtask dist --out /tmp/dist
+  cargo xtask dist --out /tmp/dist --sign KEYID
   cargo xtask dist --check                       with lintian, and the package's life in a container of Debian 12
   apt install ./target/dist/onair_*.deb          then: onairctl doctor
 
@@ -31,6 +32,9 @@ pub(crate) struct Arguments {
     /// Take the programs of this folder, and build nothing
     #[arg(long, value_name = "FOLDER")]
     programs: Option<PathBuf>,
+    /// Sign the checksums with this key of gpg
+    #[arg(long, value_name = "KEYID")]
+    sign: Option<String>,
     /// Where the files go
     #[arg(long, value_name = "FOLDER", default_value = "target/dist")]
     out: PathBuf,
@@ -92,7 +96,7 @@ const FILES: [(&str, &str, u32); 12] = [
     ),
 ];
 /// Pages of `docs` that an operator needs without the sources.
-const PAGES: [&str; 10] = [
+const PAGES: [&str; 11] = [
     "clock.md",
     "configuration.md",
     "failure-and-upgrade.md",
@@ -102,6 +106,7 @@ const PAGES: [&str; 10] = [
     "nic.md",
     "operate.md",
     "security.md",
+    "stable.md",
     "troubleshoot.md",
 ];
 /// A shell, and where its completions go.
@@ -128,6 +133,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     say::step("Package");
     let deb = build(&programs, &arguments.out)?;
     let out = deb.parent().context("a file in a folder")?;
+    if let Some(key) = &arguments.sign {
+        archive::sign(Command::new("gpg"), out, key)?;
+    }
     for entry in fs::read_dir(out)? {
         let entry = entry?;
         let kb = entry.metadata()?.len() / 1024;
@@ -145,21 +153,17 @@ pub(crate) fn build(programs: &Path, out: &Path) -> Result<PathBuf> {
     if out.exists() {
         fs::remove_dir_all(out)?;
     }
-    let name = format!("onair_{REVISION}_amd64");
+    let (name, epoch) = (format!("onair_{REVISION}_amd64"), archive::epoch()?);
+    archive::fix_modes();
     let [deb, tarball, sbom] = ["deb", "tar.xz", "cdx.json"].map(|it| format!("{name}.{it}"));
     fs::create_dir_all(out.join("work"))?;
     let out = out.canonicalize()?;
     let work = out.join("work");
     let package = work.join(&name);
     lay_out(programs, &package)?;
-    let mut tar = Command::new("tar");
-    tar.args(["--owner=0", "--group=0", "-cJf"])
-        .arg(out.join(&tarball));
-    done(tar.arg("-C").args([&work, Path::new(&name)]))?;
+    archive::tar(&work, &name, &out.join(&tarball), &epoch)?;
     describe(&package, &depends(&work, &package)?)?;
-    let mut dpkg = Command::new("dpkg-deb");
-    dpkg.args(["--root-owner-group", "--build"]);
-    done(dpkg.args([&package, &out.join(&deb)]))?;
+    archive::deb(&package, &out.join(&deb), &epoch)?;
     fs::remove_dir_all(&work)?;
     sbom::write(&out.join(&sbom), &depends_of(&out.join(&deb))?)?;
     let sums = done(
@@ -177,7 +181,10 @@ fn lay_out(programs: &Path, package: &Path) -> Result<()> {
         let own = package.join("usr/bin").join(name);
         copy(&programs.join(name), &own, 0o755)?;
         // The names of functions stay: they show in a backtrace.
-        done(Command::new("strip").arg("--strip-debug").arg(&own))?;
+        // The build id covers the debug information, which has the folder of the build.
+        let mut strip = Command::new("strip");
+        strip.args(["--strip-debug", "--remove-section=.note.gnu.build-id"]);
+        done(strip.arg(&own))?;
     }
     for (from, to, mode) in FILES {
         copy(&root().join(from), &package.join(to), mode)?;

@@ -13,7 +13,7 @@ pub(crate) use packages::Purpose;
 pub(crate) use packages::packages_for;
 
 use crate::cargo::root;
-use crate::say;
+use crate::{deny, say};
 
 /// Installs the Debian packages that are missing, and checks the machine
 ///
@@ -62,15 +62,23 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     for Package { name, reason, .. } in unpacked::missing(&arguments.purposes) {
         say::warning(format_args!("missing: {name:<26} {reason}"));
     }
+    let lacks_deny = arguments.purposes.contains(&Purpose::Test) && !deny::is_installed()?;
+    if lacks_deny {
+        say::warning("missing: cargo-deny                 test: checks the crates of others");
+    }
     if arguments.check {
-        let count = lacks + missing.len() + unpacked::missing(&arguments.purposes).count();
+        let unpacked = unpacked::missing(&arguments.purposes).count();
+        let count = lacks + missing.len() + unpacked + usize::from(lacks_deny);
         if count > 0 {
-            bail!("{count} missing: `cargo xtask setup` installs packages");
+            bail!("{count} missing: `cargo xtask setup` installs them");
         }
         return Ok(());
     }
     install(&missing)?;
     unpacked::when_missing(&arguments.purposes)?;
+    if lacks_deny {
+        deny::install()?;
+    }
     if lacks > 0 {
         bail!("this machine is not fit to run OnAir: see above");
     }
@@ -98,6 +106,9 @@ pub(crate) fn when_missing(purpose: Purpose) -> Result<()> {
             say::note(format_args!("{:<26} {}", package.name, package.reason));
         }
         install(&missing)?;
+    }
+    if purpose == Purpose::Test {
+        deny::install()?;
     }
     unpacked::when_missing(&[purpose])
 }

@@ -102,6 +102,7 @@ pub(crate) const PACKAGES: &[Package] = &[
         "dist: the manual page of the configuration from docs/configuration.md",
     ),
     package("xz-utils", "dist: the tarball"),
+    package("gnupg", "dist: signs the checksums"),
     package("make", "build: libbpf inside onair-waiters"),
     package("pkg-config", "build: finds DPDK and libelf"),
     package(
