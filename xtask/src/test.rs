@@ -1,5 +1,6 @@
 //! `cargo xtask test`: everything that must hold, in the order in which it fails fastest.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
@@ -136,20 +137,13 @@ fn steps(arguments: &Arguments, times: &mut Times) -> Result<()> {
             })?;
         }
     }
-    times.step("Programs", || {
-        let mut line = vec!["build", "--release", "--bins"];
-        line.extend(SYSTEM);
-        cargo(&line)?;
-        // By itself: nothing else may be built with the points at which it dies.
-        cargo(&VICTIM)
+    let program = times.step("Programs", whole_system_program)?;
+    let netem = times.step("Whole-system tests", || {
+        whole_system(&program, arguments.slow, &filters)
     })?;
-    let netem = netem()?;
     if let Netem::Absent = netem {
         times.leave_out("tests that need netem: this kernel has none (CONFIG_NET_SCH_NETEM)");
     }
-    times.step("Whole-system tests", || {
-        whole_system(arguments.slow, netem, &filters)
-    })?;
     if all && !arguments.fast {
         let left_out = times.step("On Debian 12's own kernel", vm::short)?;
         if let Some(reason) = left_out {
@@ -161,7 +155,7 @@ fn steps(arguments: &Arguments, times: &mut Times) -> Result<()> {
 
 /// Whether this kernel can disturb a network itself.
 #[derive(Clone, Copy)]
-enum Netem {
+pub(crate) enum Netem {
     Present,
     Absent,
 }
@@ -178,17 +172,29 @@ fn netem() -> Result<Netem> {
     }
 }
 
-/// The whole-system tests, with the progress of each. The daemon's own integration tests have been run with
-/// the unit tests.
-fn whole_system(is_slow: bool, netem: Netem, filters: &[&str]) -> Result<()> {
+/// The program of the whole-system tests, built with what it starts.
+pub(crate) fn whole_system_program() -> Result<PathBuf> {
+    let mut line = vec!["build", "--release", "--bins"];
+    line.extend(SYSTEM);
+    cargo(&line)?;
+    // By itself: nothing else may be built with the points at which it dies.
+    cargo(&VICTIM)?;
     let mut build = vec!["test", "--release", "--no-run", "--test", SYSTEM_TESTS];
     build.extend(SYSTEM);
     let built = messages(&build)?;
     let program = built
         .iter()
         .filter(|it| it["profile"]["test"] == true && it["target"]["name"] == SYSTEM_TESTS)
-        .find_map(|it| it["executable"].as_str())
-        .context("cargo named no program of the whole-system tests")?;
+        .find_map(|it| it["executable"].as_str());
+    program
+        .map(PathBuf::from)
+        .context("cargo named no program of the whole-system tests")
+}
+
+/// Runs the whole-system tests, with the progress of each. `program` starts what is in the folder above its own. The
+/// daemon's own integration tests have been run with the unit tests.
+pub(crate) fn whole_system(program: &Path, is_slow: bool, filters: &[&str]) -> Result<Netem> {
+    let netem = netem()?;
     // One at a time: each has the machine's cores and the probe to itself.
     // The ignored ones are those that need netem.
     let ignored: &[&str] = match netem {
@@ -196,7 +202,7 @@ fn whole_system(is_slow: bool, netem: Netem, filters: &[&str]) -> Result<()> {
         Netem::Absent => &[],
     };
     let options = [&["--test-threads", "1"], ignored, filters].concat();
-    say::command(format_args!("{program} {}", options.join(" ")));
+    say::command(format_args!("{} {}", program.display(), options.join(" ")));
     let mut tests = TestTimes::open();
     let prepare = |command: &mut Command| {
         command.args(&options).current_dir(root().join("tests"));
@@ -204,12 +210,13 @@ fn whole_system(is_slow: bool, netem: Netem, filters: &[&str]) -> Result<()> {
             command.envs(SLOW);
         }
     };
-    let status = streamed(program, prepare, |line| println!("{}", tests.line(line)))?;
+    let name = program.to_str().context("a path in UTF-8")?;
+    let status = streamed(name, prepare, |line| println!("{}", tests.line(line)))?;
     tests.close().context("writing the times of the tests")?;
     if !status.success() {
         bail!("a whole-system test failed ({status})");
     }
-    Ok(())
+    Ok(netem)
 }
 
 /// The programs with the unit tests of these libraries and programs.

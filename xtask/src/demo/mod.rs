@@ -13,7 +13,7 @@ mod report;
 mod scene;
 mod summary;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Result, bail};
@@ -109,6 +109,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         bail!("the demo failed");
     }
     Ok(())
+}
+
+/// Runs the demo with the programs in this folder.
+pub(crate) fn of(programs: &Path) -> Result<()> {
+    run(&Arguments {
+        json: None,
+        require: Vec::new(),
+        without: Vec::new(),
+        seconds: 5,
+        programs: Some(programs.to_owned()),
+    })
 }
 
 /// What the demo can do without.

@@ -1,18 +1,31 @@
-//! `cargo xtask dist --check`: Debian's rules, then the package's life.
+//! `cargo xtask dist --check`: Debian's rules, the package's life, and the demo and the whole-system tests with the
+//! programs that ship.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
+use onair_stage::Stage;
 
-use super::life_cycle;
-use crate::cargo::{self, program, programs_in, supervised};
-use crate::{clean_up, say};
+use super::{PROGRAMS, life_cycle};
+use crate::cargo::{supervised, target};
+use crate::{clean_up, demo, say, test};
 
 /// A client that takes frames and checks each.
 const CLIENT: &str = "onair-verify";
+/// What the tests start beside the package's programs.
+const TESTS_OWN: [&str; 5] = [
+    CLIENT,
+    "onair-client",
+    "onair-recorder-storm",
+    "onair-victim",
+    "pipe",
+];
+/// Below the target folder, where the programs that ship stand beside them.
+const FOLDER: &str = "shipped";
 
-/// Checks the package `deb`; `programs` has the client, too, or it is built.
-pub(super) fn run(deb: &Path, programs: Option<&Path>) -> Result<()> {
+/// Checks the package `deb`, made of `programs`.
+pub(super) fn run(deb: &Path, programs: &Path) -> Result<()> {
     say::step("Lintian");
     let done = supervised("lintian", |command| {
         command
@@ -23,11 +36,39 @@ pub(super) fn run(deb: &Path, programs: Option<&Path>) -> Result<()> {
     ensure!(done.status.success(), "lintian found faults: see above");
     say::good("no error and no warning");
 
-    let built = match programs {
-        Some(folder) => programs_in(folder)?,
-        None => cargo::build()?,
-    };
-    say::step("Life cycle in a container of Debian 12");
+    say::step("The tests' own programs");
+    let tests = beside(programs, &test::whole_system_program()?)?;
+    let folder = target().join(FOLDER);
     clean_up::report(&onair_stage::take_down_leftovers()?);
-    life_cycle::run(deb, program(&built, CLIENT)?)
+    say::step("Life cycle in a container of Debian 12");
+    life_cycle::run(deb, &folder.join(CLIENT))?;
+    demo::of(&folder)?;
+    say::step("Whole-system tests");
+    // Beneath those that make namespaces by themselves.
+    let stage = Stage::open("tests")?;
+    let result = test::whole_system(&tests, false, &[]);
+    stage.take_down()?;
+    result.map(drop)
+}
+
+/// Puts the programs that ship beside those of the tests, in a folder of their own; the program `tests` there.
+fn beside(programs: &Path, tests: &Path) -> Result<PathBuf> {
+    let folder = target().join(FOLDER);
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::create_dir_all(folder.join("deps"))?;
+    let copy = |from: &Path, to: &Path| {
+        fs::copy(from, to).with_context(|| format!("copying {}", from.display()))
+    };
+    let built = tests.ancestors().nth(2).context("a target folder")?;
+    for name in TESTS_OWN {
+        copy(&built.join(name), &folder.join(name))?;
+    }
+    for name in PROGRAMS {
+        copy(&programs.join(name), &folder.join(name))?;
+    }
+    let own = folder.join("deps/system");
+    copy(tests, &own)?;
+    Ok(own)
 }

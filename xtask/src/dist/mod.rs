@@ -24,7 +24,7 @@ use crate::{say, setup};
 Examples:
   cargo xtask dist
   cargo xtask dist --out /tmp/dist --sign KEYID
-  cargo xtask dist --check                       with lintian, and the package's life in a container of Debian 12
+  cargo xtask dist --check                       before a release
   apt install ./target/dist/onair_*.deb          then: onairctl doctor
 
 It installs the packages that it needs (`cargo xtask setup --for dist --check` lists them).")]
@@ -38,14 +38,15 @@ pub(crate) struct Arguments {
     /// Where the files go
     #[arg(long, value_name = "FOLDER", default_value = "target/dist")]
     out: PathBuf,
-    /// Check the package: lintian; upgrades, downgrades and removals under sessions on air
+    /// Check the package: lintian; upgrades, downgrades and removals under sessions on air; the demo and the whole-system
+    /// tests with its programs. About half an hour
     #[arg(long)]
     check: bool,
 }
 
 const PROGRAMS: [&str; 3] = ["onaird", "onairctl", "onair-waiters"];
 /// A file of the tree, its place on the target, its mode.
-const FILES: [(&str, &str, u32); 12] = [
+const FILES: [(&str, &str, u32); 13] = [
     ("packaging/onaird.toml", "etc/onair/onaird.toml", 0o644),
     (
         "packaging/systemd/onaird.service",
@@ -60,6 +61,11 @@ const FILES: [(&str, &str, u32); 12] = [
     (
         "packaging/debian/onair.sysusers",
         "usr/lib/sysusers.d/onair.conf",
+        0o644,
+    ),
+    (
+        "packaging/debian/onair.needrestart",
+        "etc/needrestart/conf.d/onair.conf",
         0o644,
     ),
     (
@@ -122,7 +128,10 @@ const REVISION: &str = concat!(env!("CARGO_PKG_VERSION"), "-1");
 const MAINTAINER: &str = "The OnAir authors <onair@onair.invalid>";
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    setup::when_missing(setup::Purpose::Dist)?;
+    setup::when_missing(match arguments.check {
+        true => setup::Purpose::Check,
+        false => setup::Purpose::Dist,
+    })?;
     let programs = match &arguments.programs {
         Some(folder) => folder.clone(),
         None => {
@@ -142,7 +151,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         say::good(format_args!("{} ({kb} kB)", entry.path().display()));
     }
     if arguments.check {
-        check::run(&deb, arguments.programs.as_deref())?;
+        check::run(&deb, &programs)?;
     }
     Ok(())
 }
@@ -272,7 +281,7 @@ fn describe(package: &Path, depends: &str) -> Result<()> {
     write(&folder.join("control"), control.as_bytes(), 0o644)?;
     write(
         &folder.join("conffiles"),
-        b"/etc/onair/onaird.toml\n",
+        b"/etc/onair/onaird.toml\n/etc/needrestart/conf.d/onair.conf\n",
         0o644,
     )?;
     // For `dpkg --verify`.

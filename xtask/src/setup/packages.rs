@@ -22,8 +22,10 @@ pub(crate) enum Purpose {
     Test,
     /// `cargo xtask bench`
     Bench,
-    /// `cargo xtask dist`, and its `--check`
+    /// `cargo xtask dist`
     Dist,
+    /// `cargo xtask dist --check`
+    Check,
     /// Only starting programs that were built elsewhere
     Run,
     /// `cargo xtask vm`
@@ -38,7 +40,8 @@ impl Purpose {
             // A test builds, plays the demo, and makes a package.
             Self::Test => &["build", "demo", "test", "dist"],
             Self::Bench => &["build", "demo", "bench"],
-            Self::Dist => &["build", "dist", "check"],
+            Self::Dist => &["build", "dist"],
+            Self::Check => &["build", "demo", "test", "dist", "check"],
             Self::Run => &["run"],
             Self::Vm => &["vm"],
         }
