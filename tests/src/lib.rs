@@ -33,7 +33,6 @@ pub mod packet;
 pub mod pcapng;
 pub mod pci;
 mod plant;
-mod prometheus;
 mod raw_client;
 mod receiver;
 pub mod recorded;
@@ -72,13 +71,12 @@ pub use igmp_watch::{Igmp, IgmpWatch, frame_on};
 pub use linuxptp::Ptp4l;
 pub use neighbour::resolve;
 pub use onair_stage::{
-    Answer, Backend, Config, Control, Daemon, Deadline, Disk, Http, Ice, MemoryLimit, Port, QUOTA,
-    Raster, Running, Stage, TestClient, blocked, children, cpu_time, freeze, only_child, output,
-    program, receive, send, threads, tids, until, wait_for,
+    Answer, Backend, Config, Control, Daemon, Deadline, Disk, Http, Ice, MemoryLimit, Port,
+    Prometheus, QUOTA, Raster, Running, Stage, TestClient, blocked, children, cpu_time, freeze,
+    only_child, output, program, receive, send, threads, tids, until, wait_for,
 };
 pub use own_text::OwnText;
 pub use plant::Plant;
-pub use prometheus::Prometheus;
 pub use raw_client::{RawClient, hello};
 pub use receiver::{Capture, GStreamerReceiver};
 pub use relay::{Disturbance, Done, Relay};

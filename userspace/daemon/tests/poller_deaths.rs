@@ -1,4 +1,4 @@
-//! Pollers of a whole daemon panic, and it goes on without them.
+//! Pollers of a whole daemon panic: it goes on without them, and the alert fires.
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -9,6 +9,7 @@ use std::thread;
 
 use in_process::InProcess;
 use onair::{Error, Session, Timeout};
+use onair_stage::{Prometheus, Stage};
 use onaird::dataplane::{Command, PollerTask};
 use onaird::shutdown::Cause;
 use serde_json::{Value, json};
@@ -27,11 +28,15 @@ fn spec(name: &str, port: &str) -> Value {
 
 #[test]
 fn daemon_its_pollers_panic_then_their_sessions_are_stopped_and_it_serves_on() {
+    let metrics = Prometheus::free_port().unwrap();
     let more = "[probe]\nmode = \"off\"\n[shutdown]\non_poller_death = \"continue\"\n\
          [[poller]]\nname = \"p1\"\ncore = 1\n\
          [[port]]\nname = \"b\"\ndevice = \"ring:in-process:b\"\naddress = \"10.9.2.2/24\"\n\
          poller = \"p1\"\n";
-    let daemon = InProcess::start(more, |_| ());
+    let more = format!("{more}[metrics]\nlisten = \"127.0.0.1:{metrics}\"\n");
+    let daemon = InProcess::start(&more, |_| ());
+    let stage = Stage::open("test").unwrap();
+    let prometheus = Prometheus::start(&stage, metrics).unwrap();
     let post = |path: &str, body: &Value| daemon.ask("POST", path, body).0;
     for (name, port) in [("runs", "b"), ("starts", "a")] {
         assert_eq!(post("/v1/sessions", &spec(name, port)), 201);
@@ -72,6 +77,10 @@ fn daemon_its_pollers_panic_then_their_sessions_are_stopped_and_it_serves_on() {
     assert_eq!(post("/v1/sessions/starts/start", &Value::Null), 200);
     die.send(()).unwrap();
     daemon.until("/v1/sessions/starts", |it| it["state"] == "stopped");
+    let died = ["OnAirPollerDied p0", "OnAirPollerDied p1"];
+    prometheus.wait(&died).unwrap();
+    drop(prometheus);
+    stage.take_down().unwrap();
 
     daemon.coordinator.begin(Cause::Signal(15));
     assert_eq!(daemon.ended().sessions[0].outcome.as_str(), "destroyed");

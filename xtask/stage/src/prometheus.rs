@@ -6,8 +6,13 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use onair_stage::{Deadline, Running, Stage, output, program, until, wait_for};
 use serde_json::Value;
+
+use crate::command::output;
+use crate::process::Running;
+use crate::programs::program;
+use crate::stage::Stage;
+use crate::until::{Deadline, until, wait_for};
 
 const PATIENCE: u64 = 30;
 
@@ -27,7 +32,7 @@ impl Prometheus {
     /// The folder of the rules that ship.
     #[must_use]
     pub fn rules() -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/prometheus")
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packaging/prometheus")
     }
 
     /// One of its programs, as `cargo xtask setup --for test` has unpacked it.
