@@ -128,6 +128,8 @@ pub(crate) fn remapped() -> [(&'static str, String); 2] {
         rust.push(format!("--remap-path-prefix={map}"));
         c += &format!(" -ffile-prefix-map={map}");
     }
+    // It would cover the debug information, which differs.
+    rust.push("-Clink-arg=-Wl,--build-id=none".to_owned());
     rust.retain(|it| !it.is_empty());
     [(RUSTFLAGS, rust.join(SEPARATOR)), ("CFLAGS", c)]
 }

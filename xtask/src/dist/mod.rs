@@ -190,10 +190,7 @@ fn lay_out(programs: &Path, package: &Path) -> Result<()> {
         let own = package.join("usr/bin").join(name);
         copy(&programs.join(name), &own, 0o755)?;
         // The names of functions stay: they show in a backtrace.
-        // The build id covers the debug information, which has the folder of the build.
-        let mut strip = Command::new("strip");
-        strip.args(["--strip-debug", "--remove-section=.note.gnu.build-id"]);
-        done(strip.arg(&own))?;
+        done(Command::new("strip").arg("--strip-debug").arg(&own))?;
     }
     for (from, to, mode) in FILES {
         copy(&root().join(from), &package.join(to), mode)?;
