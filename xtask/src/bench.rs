@@ -26,8 +26,6 @@ const FEATURES: &str = "onair-bench/iceoryx2";
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     setup::when_missing(setup::Purpose::Bench)?;
     clean_up::report(&onair_stage::take_down_leftovers()?);
-    let flags = remapped();
-    let variables = flags.each_ref().map(|(name, value)| (*name, &**value));
     let line = [
         "build",
         "--profile",
@@ -39,7 +37,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         "--package",
         "onaird",
     ];
-    cargo_with(&line, &variables)?;
+    cargo_with(&line, &remapped())?;
     let here = std::env::current_dir().unwrap_or_else(|_| root().to_owned());
     let done = supervised("cargo", |command| {
         command
@@ -55,7 +53,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
                 "--",
             ])
             .args(&arguments.arguments)
-            .envs(variables)
+            .envs(remapped())
             .current_dir(here);
     })?;
     if !done.status.success() {

@@ -106,32 +106,34 @@ pub(crate) fn target() -> PathBuf {
 /// # Errors
 /// When the build fails.
 pub(crate) fn build_shipped() -> Result<PathBuf> {
-    let flags = remapped();
-    let flags = flags.each_ref().map(|(name, value)| (*name, &**value));
-    let built = programs(SHIPPED, &[], &flags)?;
+    let built = programs(SHIPPED, &[], &remapped())?;
     let folder = program(&built, "onaird")?.parent();
     Ok(folder.context("a program in a folder")?.to_owned())
 }
 
 /// Flags of rustc and of the C compiler with which a program has no path of the machine that built it, and is the same
 /// when it is built in another folder.
-pub(crate) fn remapped() -> [(&'static str, String); 2] {
-    let words = |name| env::var(name).unwrap_or_default();
-    let mut rust: Vec<_> = words("RUSTFLAGS").split(' ').map(str::to_owned).collect();
-    rust.extend(words(RUSTFLAGS).split(SEPARATOR).map(str::to_owned));
-    let mut c = words("CFLAGS");
-    let home = env::var_os("HOME").map(|home| Path::new(&home).join(".cargo"));
-    let cargo = env::var_os("CARGO_HOME").map(PathBuf::from).or(home);
-    for (folder, name) in [(Some(root().to_owned()), "onair"), (cargo, "cargo")] {
-        let Some(folder) = folder else { continue };
-        let map = format!("{}=/{name}", folder.display());
-        rust.push(format!("--remap-path-prefix={map}"));
-        c += &format!(" -ffile-prefix-map={map}");
-    }
-    // It would cover the debug information, which differs.
-    rust.push("-Clink-arg=-Wl,--build-id=none".to_owned());
-    rust.retain(|it| !it.is_empty());
-    [(RUSTFLAGS, rust.join(SEPARATOR)), ("CFLAGS", c)]
+pub(crate) fn remapped() -> [(&'static str, &'static str); 2] {
+    static FLAGS: LazyLock<[String; 2]> = LazyLock::new(|| {
+        let words = |name| env::var(name).unwrap_or_default();
+        let mut rust: Vec<_> = words("RUSTFLAGS").split(' ').map(str::to_owned).collect();
+        rust.extend(words(RUSTFLAGS).split(SEPARATOR).map(str::to_owned));
+        let mut c = words("CFLAGS");
+        let home = env::var_os("HOME").map(|home| Path::new(&home).join(".cargo"));
+        let cargo = env::var_os("CARGO_HOME").map(PathBuf::from).or(home);
+        for (folder, name) in [(Some(root().to_owned()), "onair"), (cargo, "cargo")] {
+            let Some(folder) = folder else { continue };
+            let map = format!("{}=/{name}", folder.display());
+            rust.push(format!("--remap-path-prefix={map}"));
+            c += &format!(" -ffile-prefix-map={map}");
+        }
+        // It would cover the debug information, which differs.
+        rust.push("-Clink-arg=-Wl,--build-id=none".to_owned());
+        rust.retain(|it| !it.is_empty());
+        [rust.join(SEPARATOR), c]
+    });
+    let [rust, c] = &*FLAGS;
+    [(RUSTFLAGS, rust), ("CFLAGS", c)]
 }
 
 fn programs(

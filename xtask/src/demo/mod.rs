@@ -24,6 +24,9 @@ use crate::{cargo, clean_up, say, setup};
 use report::{DemoResult, Report};
 use scene::Scene;
 
+/// How long frames are sent, unless the caller says.
+const SECONDS: u64 = 5;
+
 /// Shows a session from its first packet to its certificate, on real packets between two ports
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -54,7 +57,7 @@ pub(crate) struct Arguments {
     )]
     without: Vec<Lack>,
     /// How long frames are sent and verified
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    #[arg(long, value_name = "N", default_value_t = SECONDS, value_parser = clap::value_parser!(u64).range(1..=3600))]
     seconds: u64,
     /// Start the programs in this folder, and build nothing
     #[arg(long, value_name = "FOLDER")]
@@ -117,7 +120,7 @@ pub(crate) fn of(programs: &Path) -> Result<()> {
         json: None,
         require: Vec::new(),
         without: Vec::new(),
-        seconds: 5,
+        seconds: SECONDS,
         programs: Some(programs.to_owned()),
     })
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, ensure};
 use onair_stage::Stage;
 
-use super::{PROGRAMS, life_cycle};
+use super::{PROGRAMS, copy, life_cycle};
 use crate::cargo::{supervised, target};
 use crate::{clean_up, demo, say, test};
 
@@ -57,18 +57,14 @@ fn beside(programs: &Path, tests: &Path) -> Result<PathBuf> {
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
     }
-    fs::create_dir_all(folder.join("deps"))?;
-    let copy = |from: &Path, to: &Path| {
-        fs::copy(from, to).with_context(|| format!("copying {}", from.display()))
-    };
     let built = tests.ancestors().nth(2).context("a target folder")?;
     for name in TESTS_OWN {
-        copy(&built.join(name), &folder.join(name))?;
+        copy(&built.join(name), &folder.join(name), 0o755)?;
     }
     for name in PROGRAMS {
-        copy(&programs.join(name), &folder.join(name))?;
+        copy(&programs.join(name), &folder.join(name), 0o755)?;
     }
     let own = folder.join("deps/system");
-    copy(tests, &own)?;
+    copy(tests, &own, 0o755)?;
     Ok(own)
 }

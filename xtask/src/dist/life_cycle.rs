@@ -1,4 +1,4 @@
-//! The package's life under sessions on air: nothing goes off air, gets lost or stays half-configured unasked.
+//! The package's life under sessions on air: sessions, data and configuration stay, unless the operator says.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -142,7 +142,7 @@ impl Machine {
         Ok(pid.parse()?)
     }
 
-    /// The package of this number is installed and configured, and what nobody asked to lose is there.
+    /// The package of this number is installed, and no package is half-configured.
     fn well(&self, number: &str) -> Result<()> {
         let audit = self.ok("dpkg --audit")?;
         ensure!(audit.is_empty(), "half-configured: {audit}");
@@ -178,12 +178,7 @@ impl Machine {
     }
 
     fn runs_on(&self, client: &mut Actor) -> Result<()> {
-        let verified = |it: &Value| it["verified"].as_u64().unwrap_or_default();
-        let before = client.ask("count", Deadline::seconds(10))?;
-        let more =
-            |line: &Value| line["event"] == "progress" && verified(line) >= verified(&before) + 3;
-        let after = client.hear("three more frames", Deadline::seconds(10), more)?;
-        ensure!(after["wrong"] == 0, "{after}");
+        takes_frames(client)?;
         let health = self.ok("onairctl --json health")?;
         let health: Value = serde_json::from_str(&health)?;
         ensure!(
@@ -339,16 +334,23 @@ impl Machine {
         ensure!(status == 1, "{text}");
         says(&text, "not removed: 3 sessions are on air")?;
         ensure!(daemon.try_wait()?.is_none(), "the daemon has ended");
-        let verified = |it: &Value| it["verified"].as_u64().unwrap_or_default();
-        let before = verified(&client.ask("count", Deadline::seconds(10))?);
-        client.hear("three more frames", Deadline::seconds(10), |line| {
-            line["event"] == "progress" && verified(line) >= before + 3
-        })?;
+        takes_frames(&mut client)?;
         self.ok("onairctl shutdown --watch")?;
         let (status, text) = hidden("dpkg --remove onair")?;
         ensure!(status == 0, "{text}");
         Ok(())
     }
+}
+
+/// The client verifies three more frames, and none is wrong.
+fn takes_frames(client: &mut Actor) -> Result<()> {
+    let verified = |it: &Value| it["verified"].as_u64().unwrap_or_default();
+    let before = verified(&client.ask("count", Deadline::seconds(10))?);
+    let after = client.hear("three more frames", Deadline::seconds(10), |line| {
+        line["event"] == "progress" && verified(line) >= before + 3
+    })?;
+    ensure!(after["wrong"] == 0, "{after}");
+    Ok(())
 }
 
 /// The packaged configuration with two ports on a cable, without hugepages.

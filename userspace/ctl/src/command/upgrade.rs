@@ -1,18 +1,20 @@
 //! `onairctl upgrade`: puts the installed program in the place of the running one.
 
+mod report;
+
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use onair_types::Health;
 use onair_types::api::{
     ListRecordings, ListSessions, RecordingQuery, SessionQuery, ShowConfig, ShowHealth,
 };
-use onair_types::{Health, ListedSession, RecordingName, SessionName, SessionState};
-use serde::Serialize;
 
+use self::report::{LiveSession, Report, counted};
 use super::doctor::daemon_program;
 use super::wait::line;
 use crate::args::Cli;
@@ -101,134 +103,29 @@ fn remedy(previous: &str) -> String {
     )
 }
 
-/// A daemon.
-#[derive(Debug, Serialize)]
-struct Daemon {
-    version: String,
-    pid: u32,
-}
-
-impl From<&Health> for Daemon {
-    fn from(health: &Health) -> Self {
-        Self {
-            version: health.version.clone(),
-            pid: health.pid,
-        }
-    }
-}
-
-/// A live session.
-#[derive(Debug, Serialize)]
-struct LiveSession {
-    name: SessionName,
-    state: SessionState,
-    attachments: u64,
-    /// The next daemon has it, too.
-    comes_back: bool,
-}
-
-impl From<&ListedSession> for LiveSession {
-    fn from(session: &ListedSession) -> Self {
-        let view = session.view.as_ref();
-        Self {
-            name: session.name.clone(),
-            state: session.state,
-            attachments: session.attachments,
-            comes_back: view.is_some_and(|view| view.persistent),
-        }
-    }
-}
-
-/// The document of `--json`.
-#[derive(Debug, Serialize)]
-struct Report {
-    /// Version of the installed program.
-    installed: String,
-    /// The daemon that runs, before a restart.
-    running: Daemon,
-    /// It does not run the installed program.
-    restart_needed: bool,
-    /// Its sessions.
-    sessions: Vec<LiveSession>,
-    /// Its recordings under way.
-    recordings: Vec<RecordingName>,
-    /// The daemon after a restart.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    restarted: Option<Daemon>,
-}
-
-impl Report {
-    fn on_air(&self) -> impl Iterator<Item = &LiveSession> {
-        let sessions = self.sessions.iter();
-        sessions.filter(|it| it.state == SessionState::Running)
-    }
-
-    fn render(&self) -> String {
-        let mut about = render::Facts::default();
-        about.add("installed", format!("onaird {}", self.installed));
-        let Daemon { version, pid } = &self.running;
-        let same = match self.restart_needed {
-            true => "another program",
-            false => "the installed program",
-        };
-        about.add("running", format!("onaird {version}, pid {pid}: {same}"));
-        about.add("on air", counted(self.on_air().count()));
-        let mut text = about.print();
-        if !self.restart_needed {
-            return text + "nothing to do\n";
-        }
-        if !self.sessions.is_empty() {
-            text += "\n";
-            text += &render::columns(
-                &self.sessions,
-                &[
-                    ("SESSION", |it| render::cell(&it.name)),
-                    ("STATE", |it| render::cell(it.state)),
-                    ("CLIENTS", |it| render::cell(it.attachments)),
-                    ("AFTER THE RESTART", |it| match it.comes_back {
-                        true => render::cell("back (persistent)"),
-                        false => render::cell("gone"),
-                    }),
-                ],
-            );
-        }
-        for recording in &self.recordings {
-            text += &format!("recording {recording} ends with the restart\n");
-        }
-        text
-    }
-}
-
-fn counted(sessions: usize) -> String {
-    match sessions {
-        1 => "1 session".to_owned(),
-        count => format!("{count} sessions"),
-    }
-}
-
 impl Upgrade {
     pub(crate) async fn run(&self, cli: &Cli, client: &Client) -> Result<u8, Failure> {
         let program = daemon_program();
         let installed = version(&program)?;
         let mut report = report(client, &program, installed).await?;
         if !report.restart_needed {
-            print(cli, &report)?;
+            report.print(cli)?;
             return Ok(DONE);
         }
         let possible = self.possible(client, &report, &program).await;
         if self.dry_run || possible.is_err() {
-            print(cli, &report)?;
+            report.print(cli)?;
             return possible.map(|()| DONE);
         }
         if !cli.json {
             output::text(&report.render())?;
         }
         let started = Instant::now();
-        restart(&report).await?;
+        restart(&report)?;
         let health = settled(cli, client, &report, &program).await?;
         report.restarted = Some((&health).into());
         if cli.json {
-            output::json(&report)?;
+            report.print(cli)?;
         } else {
             output::text(&format!(
                 "\nonaird {}, pid {}, is {} after {}; each persistent session is as before\n",
@@ -273,14 +170,6 @@ impl Upgrade {
                 Err(UpgradeError::OnAir(text, count).into())
             }
         }
-    }
-}
-
-fn print(cli: &Cli, report: &Report) -> std::io::Result<()> {
-    if cli.json {
-        output::json(report)
-    } else {
-        output::text(&report.render())
     }
 }
 
@@ -340,29 +229,18 @@ fn version(program: &Path) -> Result<String, UpgradeError> {
 }
 
 /// Restarts the service, and waits until systemd calls it started.
-async fn restart(report: &Report) -> Result<(), Failure> {
+fn restart(report: &Report) -> Result<(), UpgradeError> {
     let bar = line();
     bar.set_message("systemctl restart onaird: at most three minutes");
-    let not_started = |text| UpgradeError::NotStarted {
-        installed: report.installed.clone(),
-        previous: report.running.version.clone(),
-        text,
-    };
-    let mut restart = Command::new("systemctl");
-    restart
-        .args(["restart", UNIT])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
-    let mut child = restart
-        .spawn()
-        .map_err(|error| not_started(error.to_string()))?;
-    while child.try_wait()?.is_none() {
-        tokio::time::sleep(LOOK_AGAIN).await;
-    }
+    let restarted = systemctl(&["restart", UNIT]);
     bar.finish_and_clear();
-    succeeded(&child.wait_with_output()?).map_err(not_started)?;
-    Ok(())
+    restarted
+        .map(drop)
+        .map_err(|text| UpgradeError::NotStarted {
+            installed: report.installed.clone(),
+            previous: report.running.version.clone(),
+            text,
+        })
 }
 
 /// The health of the new daemon, once it is ready and its persistent sessions are as before.
@@ -426,14 +304,8 @@ fn systemctl(arguments: &[&str]) -> Result<String, String> {
 
 /// Runs a program to its end: what it prints, or why it failed.
 fn finished(command: &mut Command) -> Result<String, String> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| error.to_string())?;
-    succeeded(&output)
-}
-
-fn succeeded(output: &Output) -> Result<String, String> {
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.map_err(|error| error.to_string())?;
     let text = |bytes: &[u8]| render::printable(&String::from_utf8_lossy(bytes));
     if output.status.success() {
         return Ok(text(&output.stdout));
