@@ -79,7 +79,8 @@ fn source_that_comes_goes_and_differs_is_told_with_what_to_do() -> Result<()> {
         change(&mut other);
         control.create(&other)?;
         control.start("out")?;
-        let reason = until("the command that fits", Deadline::seconds(30), || {
+        // As docs/troubleshoot.md promises.
+        let reason = until("the command that fits", Deadline::seconds(2), || {
             let signal = control.show("in")?.signal;
             let signal = signal.filter(|it| it.state == SignalState::Mismatch);
             let reason = signal.and_then(|it| it.reason);
