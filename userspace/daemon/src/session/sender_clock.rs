@@ -6,7 +6,7 @@ use crate::dataplane::FrameClock;
 const JUMP_US: i64 = 100_000;
 /// Looks of one part: the least delay of the network in it counts.
 const PART: u32 = 8;
-/// Parts over which a drift is measured: ten seconds at four looks a second.
+/// Whole parts over which a drift is measured: twelve seconds at four looks a second.
 const PARTS: usize = 6;
 
 /// What the last looks showed.
@@ -14,7 +14,7 @@ const PARTS: usize = 6;
 pub(super) enum Finding {
     /// The timestamps went this much further than the time, µs.
     Jump(i64),
-    /// The sender's clock is faster by this, ppm; over ten seconds.
+    /// The sender's clock is faster by this, ppm; over twelve seconds.
     Drift(i64),
 }
 
@@ -26,7 +26,7 @@ pub(super) struct SenderClock {
     behind_us: i64,
     elapsed_us: i64,
     looks: u32,
-    /// The elapsed time and the least `behind_us` of each part, oldest first.
+    /// The elapsed time and the least `behind_us` of each part, oldest first; the last one is not whole.
     parts: Vec<(i64, i64)>,
 }
 
@@ -54,17 +54,22 @@ impl SenderClock {
                 }
             }
             _ => {
-                if self.parts.len() == PARTS {
+                if self.parts.len() > PARTS {
                     self.parts.remove(0);
                 }
                 self.parts.push(new);
             }
         }
         self.looks = self.looks.wrapping_add(1);
-        let (first, last) = (self.parts.first()?, self.parts.last()?);
-        let elapsed = last.0 - first.0;
-        let is_whole = self.parts.len() == PARTS && elapsed > 0;
-        is_whole.then(|| Finding::Drift((first.1 - last.1) * 1_000_000 / elapsed))
+        let whole = self.parts.get(..PARTS)?;
+        let (earlier, later) = whole.split_at(PARTS / 2);
+        let (before, since) = (drift_ppm(earlier)?, drift_ppm(later)?);
+        // A delay that changes once, on another way through the network, is in one half only.
+        Some(Finding::Drift(if before.signum() == since.signum() {
+            before.signum() * before.abs().min(since.abs())
+        } else {
+            0
+        }))
     }
 
     /// Frames come too early or too late to measure a drift. A jump meanwhile is found afterwards.
@@ -79,6 +84,13 @@ impl SenderClock {
     pub(super) fn restart(&mut self) {
         *self = Self::default();
     }
+}
+
+/// By how much the sender's clock is faster, between the first of `parts` and the last one.
+fn drift_ppm(parts: &[(i64, i64)]) -> Option<i64> {
+    let (first, last) = (parts.first()?, parts.last()?);
+    let elapsed = last.0 - first.0;
+    (elapsed > 0).then(|| (first.1 - last.1) * 1_000_000 / elapsed)
 }
 
 #[cfg(test)]
@@ -113,6 +125,22 @@ mod tests {
     fn drift_is_measured_in_spite_of_the_network() {
         for ppm in [-900, 0, 300, 5_000] {
             assert!(drift(ppm).abs_diff(ppm) < 60, "{ppm}: {}", drift(ppm));
+        }
+    }
+
+    #[test]
+    fn delay_that_changes_once_then_no_drift_at_any_time_after() {
+        for step_us in [-5_000, 5_000] {
+            let mut clock = SenderClock::default();
+            for look in 0..120u64 {
+                let delay_us = if look < 60 { 10_000 } else { 10_000 + step_us };
+                let at = frame(look * 250_000, 0, u64::try_from(delay_us).unwrap());
+                let found = clock.look(at);
+                assert!(
+                    !matches!(found, Some(Finding::Drift(ppm)) if ppm.abs() > 60),
+                    "{found:?} at look {look}"
+                );
+            }
         }
     }
 
