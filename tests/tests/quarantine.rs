@@ -4,14 +4,17 @@ use std::collections::BTreeSet;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
-use onair_tests::{ClientFiles, Control, Frozen, Raster, Rig, TestClient, receive, send, wait_for};
+use anyhow::{Context as _, Result, ensure};
+use onair_tests::{
+    ClientFiles, Control, Deadline, Frozen, Raster, Rig, TestClient, receive, send, until, wait_for,
+};
 use onair_types::api::{ListSessions, QuarantineSession};
 use onair_types::{
     BlockerKind, Certificate, Memory, Operation, ReconciledCause, SessionState, Source,
     SpecDocument,
 };
 use rustix::fs::{Mode, OFlags, open};
+use rustix::pipe::{SpliceFlags, pipe, splice};
 use serde_json::Value;
 
 /// Longer than the daemon uses what a look at a client's sites found.
@@ -224,14 +227,8 @@ fn frames_of_a_destroyed_session_kept_by_o_path_then_pending_and_counted_until_t
     let Memory::Pending { bytes, .. } = certificate.memory else {
         panic!("a process has the files: {:?}", certificate.memory);
     };
-    let scraped = rig.scrape()?;
-    let mut lines = scraped.lines();
-    let counted = lines.find_map(|line| line.strip_prefix("onair_frame_memory_bytes "));
-    assert_eq!(
-        counted,
-        Some(bytes.to_string().as_str()),
-        "the limit counts them"
-    );
+    let counted = metric(&rig, "onair_frame_memory_bytes")?;
+    assert_eq!(counted, bytes, "the limit counts them");
     drop(hidden);
     let complete = control.completed(certificate.session)?;
     assert!(
@@ -239,6 +236,63 @@ fn frames_of_a_destroyed_session_kept_by_o_path_then_pending_and_counted_until_t
         "{:?}",
         complete.memory
     );
+    Ok(())
+}
+
+/// The number of the metric `name`.
+fn metric(rig: &Rig, name: &str) -> Result<u64> {
+    let scraped = rig.scrape()?;
+    let mut lines = scraped.lines();
+    let line = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    Ok(line.context("no such metric")?.parse()?)
+}
+
+#[test]
+fn frames_in_a_pipe_then_counted_and_named_until_the_pipe_is_closed() -> Result<()> {
+    let (rig, mut control) = Rig::with_cam()?;
+    // Frames that never came are holes, which a pipe does not keep.
+    control.pattern("source", 5000)?;
+    wait_for("each frame to be used", 30, || {
+        Ok(control.show("cam")?.counters.frames_complete > 20)
+    })?;
+    control.end("source")?;
+    let client = rig.user("cam")?;
+    let ClientFiles { memory, .. } = ClientFiles::of(client.pid())?;
+    let mut pipes = Vec::new();
+    for file in &memory {
+        let (reader, writer) = pipe()?;
+        splice(
+            file,
+            Some(&mut 0),
+            &writer,
+            None,
+            4096,
+            SpliceFlags::empty(),
+        )?;
+        pipes.push(reader);
+    }
+    drop(memory);
+    client.leave()?;
+    let certificate = control.end("cam")?;
+    let complete = control.completed(certificate.session)?;
+    assert!(matches!(complete.memory, Memory::Returned { .. }));
+    let named = format!(
+        "session {}, which ended: a process has",
+        certificate.session
+    );
+    until("it to be named", Deadline::seconds(10), || {
+        let problems = control.health()?.problems;
+        let is_named = problems.iter().any(|it| it.starts_with(&named));
+        Ok(is_named.then_some(()))
+    })?;
+    for name in ["onair_pending_reclaim_bytes", "onair_frame_memory_bytes"] {
+        assert!(metric(&rig, name)? > 0, "{name}");
+    }
+    drop(pipes);
+    until("all to be given back", Deadline::seconds(10), || {
+        Ok((metric(&rig, "onair_frame_memory_bytes")? == 0).then_some(()))
+    })?;
+    assert_eq!(control.health()?.problems, [""; 0]);
     Ok(())
 }
 

@@ -26,6 +26,7 @@ pub mod panic_text;
 pub mod peer;
 pub mod pending_reclaim;
 pub mod ptp;
+pub mod reclaimer;
 pub mod recorder;
 pub mod refused_descriptors;
 pub mod resources;

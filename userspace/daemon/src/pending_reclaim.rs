@@ -11,31 +11,29 @@ use onair_mutant::mutant;
 use onair_session::RetiredMemory;
 use onair_types::{Reading, Says, SessionId};
 
+use crate::reclaimer::{Charge, Reclaimer};
 use crate::shutdown::ThreadRegistry;
 use crate::witness::mapping;
-use crate::worker::{JobsNotDone, Worker};
+use crate::worker::JobsNotDone;
 
 /// Pause between two looks at memory that waits for W4.
 const PAUSE: Duration = Duration::from_millis(50);
 
 #[derive(Debug)]
 struct Waiting {
-    session: SessionId,
-    /// The user whose share of the frame memory it takes.
-    charged_to: u32,
+    charge: Charge,
     /// It is the memory of a whole session: a certificate waits to be completed.
     is_whole: bool,
     retired: RetiredMemory,
 }
 
-/// All memory that waits for W4, and the thread that unmaps it (11 ms for 64 MiB: too slow for the
-/// control thread).
+/// All memory that waits for W4, and the thread that unmaps it.
 #[derive(Debug)]
 pub struct PendingReclaim {
     waiting: VecDeque<Waiting>,
     /// When the next look is due, while something waits.
     look_at: Instant,
-    reclaimer: Worker<RetiredMemory>,
+    reclaimer: Reclaimer,
 }
 
 impl PendingReclaim {
@@ -44,14 +42,10 @@ impl PendingReclaim {
     /// # Errors
     /// The thread cannot be started.
     pub fn open(threads: &ThreadRegistry) -> std::io::Result<Self> {
-        let unmap = |retired| {
-            drop(retired);
-            Ok(())
-        };
         Ok(Self {
             waiting: VecDeque::new(),
             look_at: Instant::now(),
-            reclaimer: Worker::start(threads, "reclaimer", unmap)?,
+            reclaimer: Reclaimer::start(threads)?,
         })
     }
 
@@ -62,11 +56,10 @@ impl PendingReclaim {
     /// W4's reading, if a process has it: the memory is kept.
     pub fn take_or_keep(
         &mut self,
-        session: SessionId,
-        charged_to: u32,
+        charge: Charge,
         mut retired: RetiredMemory,
     ) -> Result<(RetiredMemory, Reading), Reading> {
-        let is_part = |it: &Waiting| it.session == session && !it.is_whole;
+        let is_part = |it: &Waiting| it.charge.session == charge.session && !it.is_whole;
         let (parts, others): (Vec<_>, _) = self.waiting.drain(..).partition(is_part);
         self.waiting = others.into();
         for part in parts {
@@ -76,31 +69,24 @@ impl PendingReclaim {
         }
         let reading = mapping::of(&retired);
         if reading.says != Says::Zero {
-            self.wait(session, charged_to, true, retired);
+            self.wait(charge, true, retired);
             return Err(reading);
         }
         Ok((retired, reading))
     }
 
     /// Keeps the retired memory of attachments that have left a session until no process has it any
-    /// more. It takes the share of the user `charged_to`.
-    pub fn keep(&mut self, session: SessionId, charged_to: u32, retired: RetiredMemory) {
-        self.wait(session, charged_to, false, retired);
+    /// more.
+    pub fn keep(&mut self, charge: Charge, retired: RetiredMemory) {
+        self.wait(charge, false, retired);
     }
 
-    fn wait(
-        &mut self,
-        session: SessionId,
-        charged_to: u32,
-        is_whole: bool,
-        retired: RetiredMemory,
-    ) {
+    fn wait(&mut self, charge: Charge, is_whole: bool, retired: RetiredMemory) {
         if self.waiting.is_empty() {
             self.look_at = Instant::now() + PAUSE;
         }
         self.waiting.push_back(Waiting {
-            session,
-            charged_to,
+            charge,
             is_whole,
             retired,
         });
@@ -127,21 +113,24 @@ impl PendingReclaim {
     }
 
     fn parts_of(&self, session: SessionId) -> impl Iterator<Item = &RetiredMemory> {
-        let is_part = move |it: &&Waiting| it.session == session && !it.is_whole;
+        let is_part = move |it: &&Waiting| it.charge.session == session && !it.is_whole;
         self.waiting.iter().filter(is_part).map(|it| &it.retired)
     }
 
     /// When the next sweep is due, if something waits.
     pub fn wake_at(&self) -> Option<Instant> {
-        (!self.waiting.is_empty()).then_some(self.look_at)
+        let look_at = (!self.waiting.is_empty()).then_some(self.look_at);
+        look_at.into_iter().chain(self.reclaimer.wake_at()).min()
     }
 
     /// Unmaps memory that no process has any more, on a thread of its own.
-    pub fn free(&self, retired: RetiredMemory) {
-        // Without the thread it is dropped here: slow but safe.
-        if let Err(rejected) = self.reclaimer.hand_in(retired) {
-            drop(rejected);
-        }
+    pub fn free(&self, charge: Charge, retired: RetiredMemory) {
+        self.reclaimer.give_back(charge, retired);
+    }
+
+    /// Files that no process has, but the kernel with pages of them.
+    pub fn pinned(&self) -> Vec<(Charge, u64)> {
+        self.reclaimer.pinned()
     }
 
     /// Returns when everything that no process has is unmapped, at `deadline` at the latest. What
@@ -161,15 +150,20 @@ impl PendingReclaim {
 
     /// Bytes that wait, with the user that they are charged to; a user comes several times.
     pub fn bytes_by_user(&self) -> impl Iterator<Item = (u32, u64)> {
-        let all = self.waiting.iter();
-        all.map(|it| (it.charged_to, it.retired.bytes()))
+        let mapped = self
+            .waiting
+            .iter()
+            .map(|it| (it.charge, it.retired.bytes()));
+        let all = mapped.chain(self.reclaimer.charged());
+        all.map(|(charge, bytes)| (charge.uid, bytes))
     }
 
-    /// Frees memory that no process has any more, until `until` at most; the next sweep begins with
-    /// what this one did not reach. Returns the sessions whose last memory it freed, with the bytes
+    /// Frees memory that no process has any more, until `until` at most, and has the thread ask for pinned
+    /// pages; the next sweep begins with what this one did not reach. Returns the sessions whose last memory it freed, with the bytes
     /// and the reading that allowed it.
     pub fn sweep(&mut self, until: Instant) -> Vec<(SessionId, u64, Reading)> {
         let mut done = Vec::new();
+        self.reclaimer.ask_again(Instant::now());
         for _ in 0..self.waiting.len() {
             let Some(it) = self.waiting.pop_front() else {
                 break;
@@ -179,9 +173,9 @@ impl PendingReclaim {
                 self.waiting.push_back(it);
             } else {
                 if it.is_whole {
-                    done.push((it.session, it.retired.bytes(), reading));
+                    done.push((it.charge.session, it.retired.bytes(), reading));
                 }
-                self.free(it.retired);
+                self.free(it.charge, it.retired);
             }
             if Instant::now() >= until {
                 break;

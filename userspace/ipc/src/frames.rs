@@ -139,6 +139,11 @@ impl FrameMemory {
         &self.memfd
     }
 
+    /// The memory file, if this is the last clone.
+    pub fn into_file(self) -> Option<Memfd> {
+        Arc::into_inner(self.memfd)
+    }
+
     /// Whether no other process has the frames; see [`Memfd::is_sole_user`].
     ///
     /// # Errors

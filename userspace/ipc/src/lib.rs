@@ -52,6 +52,8 @@ pub mod message;
 #[cfg(not(loom))]
 pub mod meta;
 #[cfg(not(loom))]
+pub mod pinned_pages;
+#[cfg(not(loom))]
 pub mod site;
 #[cfg(not(loom))]
 pub mod sys;

@@ -10,6 +10,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use crate::mapping::{Access, Mapping};
+use crate::pinned_pages::PinnedPages;
 
 /// A memory file of fixed length, mapped read-write by this process.
 #[derive(Debug)]
@@ -20,7 +21,9 @@ pub struct Memfd {
 }
 
 impl Memfd {
-    /// Creates a zeroed memory file of `len` bytes. No process can change its length.
+    /// Creates a zeroed memory file of `len` bytes. No process can change its length. More seals are
+    /// allowed: [`PinnedPages::give_back`] asks with one. A client that may write can add its own,
+    /// which harm only later mappings of this file.
     ///
     /// With `readers_only` no other process can ever map it writable, not even by reopening its
     /// descriptor (`F_SEAL_FUTURE_WRITE`).
@@ -48,7 +51,7 @@ impl Memfd {
         if readers_only {
             seals |= rustix::fs::SealFlags::FUTURE_WRITE;
         }
-        rustix::fs::fcntl_add_seals(&file, seals | rustix::fs::SealFlags::SEAL)?;
+        rustix::fs::fcntl_add_seals(&file, seals)?;
         Ok(Self {
             file,
             mapping,
@@ -93,6 +96,20 @@ impl Memfd {
             error if error.raw_os_error() == Some(libc::EAGAIN) => Ok(false),
             error => Err(error),
         }
+    }
+}
+
+impl Memfd {
+    /// Unmaps the memory, of which [`Self::is_sole_user`] has said that no other process has it, and
+    /// closes the file unless the kernel still uses pages of it: [`PinnedPages::give_back`].
+    ///
+    /// # Errors
+    /// What is still in use.
+    pub fn give_back(self) -> Result<(), PinnedPages> {
+        let Self { file, mapping, .. } = self;
+        let bytes = mapping.len();
+        drop(mapping);
+        PinnedPages::new(file, bytes).give_back()
     }
 }
 

@@ -9,6 +9,7 @@ use onair_types::{Certificate, EventKind, Memory, Reading, StepName, Timestamp, 
 
 use super::{Session, convert};
 use crate::events::Subject;
+use crate::reclaimer::Charge;
 use crate::services::{Services, file_document};
 
 /// Maximum number of files that a certificate names.
@@ -76,18 +77,14 @@ pub(super) fn write(
 pub(super) fn conclude(
     certificate: &mut Certificate,
     services: &mut Services,
-    charged_to: u32,
+    charge: Charge,
     retired: RetiredMemory,
 ) {
-    let session = certificate.session;
-    match services
-        .pending_reclaim
-        .take_or_keep(session, charged_to, retired)
-    {
+    match services.pending_reclaim.take_or_keep(charge, retired) {
         Ok((retired, reading)) => {
             complete(certificate, services, retired.bytes(), reading);
             // After that: the requester waits for the archive's thread.
-            services.pending_reclaim.free(retired);
+            services.pending_reclaim.free(charge, retired);
         }
         Err(reading) => {
             set_mapping(certificate, reading);

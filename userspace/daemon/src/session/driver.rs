@@ -123,9 +123,7 @@ impl Session {
                 }
             }
             Effect::Keep(memory) => {
-                services
-                    .pending_reclaim
-                    .keep(self.id, self.charged_to, memory);
+                services.pending_reclaim.keep(self.charge(), memory);
             }
             Effect::Examine => return Some(Progress::Due),
             Effect::Ready => return Some(Progress::Ready),
@@ -141,7 +139,7 @@ impl Session {
                 destroy,
             } => {
                 let mut certificate = certificate::write(self, services, *evidence, &retired.words);
-                certificate::conclude(&mut certificate, services, self.charged_to, retired);
+                certificate::conclude(&mut certificate, services, self.charge(), retired);
                 self.connected.clear();
                 return Some(Progress::Destroyed(Box::new(certificate), destroy));
             }
@@ -157,11 +155,9 @@ impl Session {
                         certificate.counts = counts;
                         certificate.reconciled = reconciled;
                         certificate.evicted = evicted;
-                        certificate::conclude(&mut certificate, services, self.charged_to, retired);
+                        certificate::conclude(&mut certificate, services, self.charge(), retired);
                     }
-                    None => services
-                        .pending_reclaim
-                        .keep(self.id, self.charged_to, retired),
+                    None => services.pending_reclaim.keep(self.charge(), retired),
                 }
                 self.connected.clear();
                 return Some(Progress::Freed);

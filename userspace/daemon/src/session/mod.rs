@@ -51,6 +51,7 @@ pub use self::totals::SessionTotals;
 use crate::authority::Grant;
 use crate::dataplane::{OutletHandle, Placement, PortInfo, Runtime, SessionStats, Ssrc};
 use crate::events::Subject;
+use crate::reclaimer::Charge;
 use crate::services::Services;
 
 /// One session and everything that the daemon keeps about it.
@@ -207,6 +208,14 @@ impl Session {
     /// The state, as the API names it.
     pub fn state(&self) -> SessionState {
         self.core.state()
+    }
+
+    /// What its memory is charged to.
+    pub(super) fn charge(&self) -> Charge {
+        Charge {
+            session: self.id,
+            uid: self.charged_to,
+        }
     }
 
     /// The session as the API shows it.

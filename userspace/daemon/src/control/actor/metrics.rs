@@ -119,7 +119,7 @@ impl Actor {
         let memory = self.services.pending_reclaim.bytes();
         metrics.count(
             "onair_pending_reclaim_bytes",
-            "Memory of destroyed sessions and of clients that left, still mapped by a process.",
+            "Memory of destroyed sessions and of clients that left, still mapped by a process or pinned in the kernel.",
             &[],
             memory,
         );

@@ -109,7 +109,7 @@ impl Actor {
         table
     }
 
-    /// Of all sessions, and of destroyed ones that a process still maps.
+    /// Of all sessions, and of ended ones that are not given back.
     fn frame_memory_table(&self) -> Table {
         let mut table = Table::new(self.services.config.limits.frame_memory_share());
         let of_sessions = self.sessions.taken().map(|(uid, taken)| (uid, taken.bytes));
@@ -164,6 +164,14 @@ impl Actor {
                 ..table.usage()
             };
             shares.push(document(None, &usage));
+        }
+        for (charge, bytes) in services.pending_reclaim.pinned() {
+            let text = format!(
+                "session {}, which ended: a process has pages of its frames in a pipe or registered with io_uring; \
+                 limits.frame_memory_mb counts {bytes} bytes until it lets go",
+                charge.session
+            );
+            of_sessions.push((charge.uid, text));
         }
         let former_clients = self.sessions.living();
         let former_clients = former_clients.map(|session| {
