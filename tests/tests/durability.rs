@@ -13,9 +13,9 @@ use onair_tests::{
 use onair_types::RecordingEnd;
 use onair_types::api::ShowCertificate;
 use onair_types::{Certificate, SessionId};
+use onair_workers::ThreadRegistry;
 use onaird::archive::Archive;
 use onaird::config::Retention;
-use onaird::shutdown::ThreadRegistry;
 use serde_json::Value;
 
 const MIB: u64 = 1 << 20;

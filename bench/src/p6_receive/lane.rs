@@ -4,12 +4,12 @@ use std::str::FromStr;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use onair_dataplane::{Command, ManualPoller, PollerEvent, PortInfo, ReceiveConfig, Runtime};
 use onair_dpdk::{Burst, Eal, Port, PortConfig, RxQueue, TxQueue};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
 use onair_media::video::{Depth, FrameRate, VideoFormat};
-use onaird::dataplane::{Command, ManualPoller, PollerEvent, PortInfo, ReceiveConfig, Runtime};
-use onaird::shutdown::ThreadRegistry;
+use onair_workers::ThreadRegistry;
 
 use super::source::{self, FRAMES, Place, Source};
 

@@ -11,14 +11,14 @@ use std::time::Instant;
 use onair_types::{
     Certificate, CertificateList, CertificateQuery, Operation, SessionId, SessionRef,
 };
+use onair_workers::ThreadRegistry;
+use onair_workers::{JobsNotDone, Worker};
 
 pub use self::files::file_name;
 use self::files::{Files, is_own_part, read};
 use crate::config::Retention;
 use crate::disk;
-use crate::shutdown::ThreadRegistry;
 use crate::unwritten::{Report, Unwritten, WriteAck, WriteError};
-use crate::worker::{JobsNotDone, Worker};
 
 /// Name of the write-ahead log in `state.dir`.
 const WAL: &str = "certificates.wal";

@@ -17,7 +17,7 @@ use onair_probe::{Blind, Looker, Seen};
 use onair_session::Event;
 use onair_types::Blocker;
 
-use crate::dataplane::Runtime;
+use onair_dataplane::Runtime;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// Questions in progress at the same time.

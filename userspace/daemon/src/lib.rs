@@ -1,7 +1,7 @@
 //! The OnAir daemon.
 //!
 //! One control thread owns every session ([`control::actor`]); pinned pollers own the packets
-//! ([`dataplane`]); the probe's threads own the kernel objects. See `docs/architecture.md`.
+//! ([`onair_dataplane`]); the probe's threads own the kernel objects. See `docs/architecture.md`.
 #![forbid(unsafe_code)]
 
 pub mod archive;
@@ -11,7 +11,6 @@ pub mod config;
 pub mod connections;
 pub mod control;
 mod core_list;
-pub mod dataplane;
 pub mod disk;
 pub mod doctor;
 pub mod error_chain;
@@ -22,7 +21,6 @@ mod growth;
 pub mod inspector;
 pub mod log;
 pub mod notify;
-pub mod panic_text;
 pub mod peer;
 pub mod pending_reclaim;
 pub mod ptp;
@@ -45,4 +43,3 @@ pub mod unwritten;
 pub mod waking;
 pub mod watchdog;
 pub mod witness;
-pub mod worker;

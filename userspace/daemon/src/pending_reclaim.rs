@@ -10,11 +10,11 @@ use onair_ipc::memory::AttachmentMemory;
 use onair_mutant::mutant;
 use onair_session::RetiredMemory;
 use onair_types::{Reading, Says, SessionId};
+use onair_workers::JobsNotDone;
+use onair_workers::ThreadRegistry;
 
 use crate::reclaimer::{Charge, Reclaimer};
-use crate::shutdown::ThreadRegistry;
 use crate::witness::mapping;
-use crate::worker::JobsNotDone;
 
 /// Pause between two looks at memory that waits for W4.
 const PAUSE: Duration = Duration::from_millis(50);

@@ -6,6 +6,7 @@ mod start;
 
 use std::collections::BTreeMap;
 
+use onair_dataplane::DataplaneError;
 use onair_ipc::life::LifeError;
 use onair_types::RecordingSummary;
 use tokio::sync::mpsc;
@@ -14,7 +15,6 @@ use self::plan::ports_by_poller;
 use self::start::start;
 use crate::config::{Config, ConfigError};
 use crate::control::actor::{ActorCommand, ActorTask, Drained};
-use crate::dataplane::{self, DataplaneError};
 use crate::recorder::Live;
 use crate::resources::ResourceError;
 use crate::services::{HandoffCell, Services};
@@ -69,7 +69,7 @@ pub struct RunOutcome {
     /// The sessions; `None` if the actor did not finish.
     pub sessions: Option<Drained>,
     /// Pollers and ports; `None` if they did not finish.
-    pub dataplane: Option<dataplane::Summary>,
+    pub dataplane: Option<onair_dataplane::Summary>,
     /// Recordings that ran when the shutdown began.
     pub recordings: Vec<RecordingSummary>,
     /// The ports of each poller's thread, by the thread's name.
@@ -95,7 +95,7 @@ impl Started {
 #[derive(Default)]
 struct Results {
     sessions: HandoffCell<Drained>,
-    dataplane: HandoffCell<dataplane::Summary>,
+    dataplane: HandoffCell<onair_dataplane::Summary>,
     recordings: Live,
 }
 

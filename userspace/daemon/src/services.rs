@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use onair_dataplane::{Command, Dataplane, EventReceiver, PollerEvent, PortInfo};
 use onair_dpdk::{MulticastFilter, Wake};
 use onair_ipc::life::OwnerDeathNotifier;
 use onair_probe::{Closing, SiteKind};
@@ -21,7 +22,6 @@ use crate::archive::Archive;
 use crate::brake::Brake;
 use crate::config::Config;
 use crate::connections::Connections;
-use crate::dataplane::{Command, Dataplane, EventReceiver, PollerEvent, PortInfo};
 use crate::events::Hub;
 use crate::file_guard::FileGuard;
 use crate::inspector::Inspector;

@@ -7,12 +7,12 @@ use std::time::Instant;
 
 use onair_record::{Unfit, read_regular};
 use onair_types::{SessionName, SessionSpec, StoppedBefore, Who};
+use onair_workers::ThreadRegistry;
+use onair_workers::{JobsNotDone, Worker};
 use serde::{Deserialize, Serialize};
 
 use crate::disk;
-use crate::shutdown::ThreadRegistry;
 use crate::unwritten::{Change, Report, Unwritten, WriteAck, WriteError};
-use crate::worker::{JobsNotDone, Worker};
 
 /// Starts that are stored in advance, so that a start need not wait for the disk.
 const AHEAD: u64 = 256;

@@ -7,7 +7,7 @@ mod in_process;
 
 use in_process::InProcess;
 use onair::{Client, Error, PixelFormat, Session, Timeout};
-use onaird::dataplane::{Command, PollerTask};
+use onair_dataplane::{Command, PollerTask};
 use onaird::shutdown::Cause;
 use serde_json::{Value, json};
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use in_process::InProcess;
 use onair::{Session, Timeout};
-use onaird::dataplane::{Command, PollerTask};
+use onair_dataplane::{Command, PollerTask};
 use onaird::shutdown::Cause;
 use serde_json::{Value, json};
 

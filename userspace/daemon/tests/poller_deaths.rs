@@ -9,8 +9,8 @@ use std::thread;
 
 use in_process::InProcess;
 use onair::{Error, Session, Timeout};
+use onair_dataplane::{Command, PollerTask};
 use onair_stage::{Prometheus, Stage};
-use onaird::dataplane::{Command, PollerTask};
 use onaird::shutdown::Cause;
 use serde_json::{Value, json};
 

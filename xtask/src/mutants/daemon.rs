@@ -29,8 +29,8 @@ mutants! {
     "together: W2 before W1" => File("onair-session", "together", "a_frame_held_in_one");
     "together: W1 of one session for all" => File("onair-session", "together", "a_frame_held_in_one");
     "poller: its queues die with it" => File("onaird", "poller_heirs", "session_of_a_dead_poller");
-    "neighbour: silence is not seen" => Unit("onaird", "neighbour_falls_silent");
-    "neighbour: a silent one is sent to for ever" => Unit("onaird", "neighbour_falls_silent");
+    "neighbour: silence is not seen" => Unit("onair-dataplane", "neighbour_falls_silent");
+    "neighbour: a silent one is sent to for ever" => Unit("onair-dataplane", "neighbour_falls_silent");
     "retarget: amid a frame" => System("retarget::sender_to_another_destination");
     "retarget: the old flow stays taken" => System("retarget::sessions_of_a_port_with_two_pollers");
     "together: no canary" => Unit("onaird", "walk_probe_goes_blind");

@@ -19,9 +19,9 @@ mutants! {
     "flush: done before the buffer is empty" => Unit("onaird", "shutdown_mgr__flush_request");
     "flush: not waited for" => Unit("onaird", "shutdown_mgr__flush_request");
     "flush: one of several is asked" => Unit("onaird", "multi_thread__flush");
-    "jobs: refused as soon as the shutdown begins" => Unit("onaird", "worker_jobs_handed_in");
-    "jobs: the end does not wait for them" => Unit("onaird", "worker_jobs_handed_in");
-    "jobs: a failed one is not counted" => Unit("onaird", "worker_jobs_that_fail");
+    "jobs: refused as soon as the shutdown begins" => Unit("onair-workers", "worker_jobs_handed_in");
+    "jobs: the end does not wait for them" => Unit("onair-workers", "worker_jobs_handed_in");
+    "jobs: a failed one is not counted" => Unit("onair-workers", "worker_jobs_that_fail");
     "shutdown: a notification that hangs is waited for" => Unit("onaird", "shutdown_mgr_each_phase_hung");
     "shutdown: clients get no draining event" => System("shutdown::system__sigterm__then_clean_exit");
     "onaird: --duration is ignored" => System("shutdown::daemon_with_a_duration_then_ends");

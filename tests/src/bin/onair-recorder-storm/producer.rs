@@ -5,7 +5,8 @@ use std::time::{Duration, Instant, SystemTime};
 use onair_record::Producer;
 use onair_tests::storm::{Own, event, name};
 use onair_tests::{FlowSender, raster};
-use onaird::shutdown::{ShutdownCoordinator, WorkerGuard};
+use onair_workers::WorkerGuard;
+use onaird::shutdown::ShutdownCoordinator;
 
 /// What is offered after the end has begun, so that something is refused.
 const AFTER: u64 = 100;

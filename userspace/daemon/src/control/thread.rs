@@ -6,6 +6,8 @@ use std::thread::JoinHandle;
 
 use onair_ipc::guardian::Guardian;
 use onair_mutant::mutant;
+use onair_workers::WorkerGuard;
+use onair_workers::panic_text;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, LocalSet};
@@ -20,12 +22,11 @@ use super::metrics;
 use crate::authority::Authority;
 use crate::connections::Connections;
 use crate::events::Hub;
-use crate::panic_text;
 use crate::recorder::Recorder;
 use crate::refused_descriptors::DescriptorRefusal;
 use crate::resources::Resources;
 use crate::services::{Services, ShutdownHandoff};
-use crate::shutdown::{Cause, ShutdownCoordinator, WorkerGuard};
+use crate::shutdown::{Cause, ShutdownCoordinator};
 use crate::socket_file::SocketFile;
 
 /// Everything that the control thread needs.

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
+use onair_dataplane::tai_minus_utc;
 use onair_types::PtpPortState;
 
 use super::finding::Finding;
 use crate::config::Config;
-use crate::dataplane::tai_minus_utc;
 use crate::ptp::{Client, Fault, Question, Reading, Silence, SteeredClock, judge};
 use crate::socket_file::{SocketError, bind_datagram};
 

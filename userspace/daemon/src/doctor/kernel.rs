@@ -1,10 +1,10 @@
 //! The kernel: its version, its features, its clocks.
 
+use onair_dataplane::tai_minus_utc;
 use onair_ipc::sys;
 
 use super::finding::Finding;
 use super::host::Host;
-use crate::dataplane::tai_minus_utc;
 
 /// The oldest kernel that the whole product was run on.
 const OLDEST: (u32, u32) = (6, 1);

@@ -4,11 +4,11 @@ use std::backtrace::{Backtrace, BacktraceStatus};
 use std::panic::PanicHookInfo;
 use std::time::{Duration, Instant};
 
+use onair_workers::panic_text;
 use serde_json::Value;
 
 use super::record::line;
 use super::writer::Log;
-use crate::panic_text;
 
 /// How long a panicking thread waits until its line is written: a panic that cannot unwind ends the
 /// process right after, and the line would be lost.

@@ -9,12 +9,12 @@ use std::time::Duration;
 use onair_media::assembly::AssemblerConfig;
 use onair_record::{Format, Producer, RecordError, RecordName, Recording, SessionLabel, Spec};
 use onair_types::{Problem, ProblemCode, RecordingEnd, RecordingFormat, RecordingSpec};
+use onair_workers::ThreadRegistry;
+use onair_workers::panic_text;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::RecorderEvent;
 use super::live::{self, About, Active, Live};
-use crate::panic_text;
-use crate::shutdown::ThreadRegistry;
 
 /// Parameters of a start.
 #[derive(Debug)]

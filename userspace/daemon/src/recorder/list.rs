@@ -9,13 +9,13 @@ use onair_types::{
     Problem, ProblemCode, RecordingEnd, RecordingId, RecordingName, RecordingRef, RecordingState,
     RecordingView, SessionName, SessionRef, Timestamp, Who,
 };
+use onair_workers::ThreadRegistry;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::live::{About, Active, Live, worker_name};
 use super::{RecorderEvent, convert, startup};
 use crate::events::Subject;
 use crate::growth::Growth;
-use crate::shutdown::ThreadRegistry;
 use onair_session::Reply;
 
 /// Ended recordings kept in the list. The oldest are forgotten first; their files stay.

@@ -9,9 +9,10 @@ use onair_types::{
     RecordingCounts, RecordingEnd, RecordingFormat, RecordingId, RecordingName, RecordingState,
     RecordingSummary, RecordingView, SessionId, SessionName, Timestamp,
 };
+use onair_workers::{ThreadRegistry, WorkerGuard};
 
 use super::convert;
-use crate::shutdown::{ThreadRegistry, Waiting, WorkerGuard};
+use crate::shutdown::Waiting;
 
 /// Poll interval of the shutdown, in case a wake-up is lost.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use onair_record::{Manifest, Repaired, Stage};
 use onair_types::{RecordingState, RecordingView, Timestamp};
+use onair_workers::ThreadRegistry;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::live::{About, not_on_disk};
 use super::{RecorderEvent, convert};
-use crate::shutdown::ThreadRegistry;
 
 /// Name of the thread.
 const NAME: &str = "record-look";

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use onair_types::{EventKind, ShutdownPhase, ShutdownStatus};
+use onair_workers::Late;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -12,11 +13,10 @@ use crate::config;
 use crate::control::actor::{ActorCommand, Drain, Drained};
 use crate::control::handle::ControlHandle;
 use crate::control::thread::RunningControl;
-use crate::dataplane;
 use crate::recorder::Live;
 use crate::resources::Resources;
 use crate::services::{HandoffCell, ShutdownHandoff};
-use crate::shutdown::{Late, Limit, ShutdownCoordinator, Waiting};
+use crate::shutdown::{Limit, ShutdownCoordinator, Waiting};
 
 /// Order in which the parts end in phase 3, after the sockets: lowest first. Gaps are for
 /// additions.
@@ -144,7 +144,7 @@ fn events(orders: mpsc::UnboundedSender<ActorCommand>) -> impl Fn(&ShutdownStatu
 pub(super) fn register_handoff(
     shutdown: &ShutdownCoordinator,
     handoff: &ShutdownHandoff,
-    result: HandoffCell<dataplane::Summary>,
+    result: HandoffCell<onair_dataplane::Summary>,
 ) {
     use ControlError::NotReleased;
     let archive = handoff.archive.clone();

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use onair_dataplane::{DataplaneConfig, Idle, PollerSpec, PortJournal, PortSpec, Rest};
 use onair_types::ProbeMode;
 
 use crate::authority::Whom;
 use crate::config::{self, Config, ConfigError, Role};
-use crate::dataplane::{self, DataplaneConfig, Idle, PollerSpec, PortJournal, PortSpec, Rest};
 use crate::resources::{Resource, Resources};
 use crate::socket_file::{SocketError, resolve_group, resolve_user};
 
@@ -20,7 +20,7 @@ pub(super) fn ports_by_poller(config: &Config) -> BTreeMap<String, Vec<String>> 
         ports.map(|port| port.name.clone()).collect()
     };
     let pollers = config.poller.iter();
-    let named = pollers.map(|it| (dataplane::thread_name(&it.name), ports_of(&it.name)));
+    let named = pollers.map(|it| (onair_dataplane::thread_name(&it.name), ports_of(&it.name)));
     named.collect()
 }
 

@@ -4,6 +4,7 @@ use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 use std::time::Duration;
 
+use onair_dataplane::Dataplane;
 use onair_ipc::life::OwnerDeathNotifier;
 use onair_ipc::sys;
 use onair_probe::Events;
@@ -28,7 +29,6 @@ use crate::control::guardian;
 use crate::control::handle::ControlHandle;
 use crate::control::metrics;
 use crate::control::thread::ControlThread;
-use crate::dataplane::Dataplane;
 use crate::error_chain::chain;
 use crate::inspector::Inspector;
 use crate::pending_reclaim::PendingReclaim;

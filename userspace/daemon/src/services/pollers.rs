@@ -1,9 +1,9 @@
 //! Pollers and converters by their number.
 
+use onair_dataplane::Placement;
 use onair_types::{Problem, ProblemCode};
 
 use super::Services;
-use crate::dataplane::Placement;
 
 impl Services {
     /// Name of a poller or converter.

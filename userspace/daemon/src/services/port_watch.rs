@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use onair_dataplane::{Dataplane, PortInfo};
+
 use super::Services;
 use super::ring_watch::{RingWatch, Rings};
-use crate::dataplane::{Dataplane, PortInfo};
 use crate::growth::Growth;
 
 /// How long a loss stays in the health: a look each minute finds it.

@@ -3,6 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use onair_dataplane::{
+    FlowTarget, FrameSource, MediaClock, PortInfo, ReceiveConfig, Runtime, RuntimeError,
+    SendConfig, SessionStats, SourceFilter,
+};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::{Geometry, VERSION};
 use onair_ipc::message::Attached;
@@ -16,10 +20,6 @@ use onair_types::{
 
 use super::attachment::Connected;
 use super::{Session, converted};
-use crate::dataplane::{
-    FlowTarget, FrameSource, MediaClock, PortInfo, ReceiveConfig, Runtime, RuntimeError,
-    SendConfig, SessionStats, SourceFilter,
-};
 
 /// Frames that a receive session assembles at the same time.
 const UNDER_ASSEMBLY: u32 = 2;

@@ -1,5 +1,6 @@
 //! A session whose frames are those of another session, in another layout.
 
+use onair_dataplane::{Command, ConvertConfig, Outlet, OutletHandle, Runtime};
 use onair_ipc::frames::FrameMemory;
 use onair_pixels::{Picture, PixelFormat};
 use onair_session::Place;
@@ -11,7 +12,6 @@ use onair_types::{
 
 use super::Session;
 use super::traffic::problem;
-use crate::dataplane::{Command, ConvertConfig, Outlet, OutletHandle, Runtime};
 use crate::services::Services;
 
 /// Where a converted session's frames come from.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use onair_dataplane::{Command, Runtime, SessionStats};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::slot::SlotReading;
@@ -15,7 +16,6 @@ use onair_types::{Certificate, Problem, Reading, SessionId, Timestamp};
 
 use super::{Session, certificate};
 use crate::config::ms;
-use crate::dataplane::{Command, Runtime, SessionStats};
 use crate::inspector::{Finding, Inspection, Look, site_finding};
 use crate::services::Services;
 use crate::threads::{self, ThreadList};

@@ -1,5 +1,6 @@
 //! A receive session's multicast group.
 
+use onair_dataplane::Joiner;
 use onair_ipc::sys;
 use onair_types::{
     Direction, GroupMembership, JoinedBy, Querier, SessionProblem, SessionProblemKind,
@@ -7,11 +8,10 @@ use onair_types::{
 
 use super::Session;
 use super::traffic::problem;
-use crate::dataplane::Joiner;
 use crate::services::Services;
 
 impl Session {
-    /// Joins its group, if it receives from one, until [`crate::dataplane::Dataplane::part`]. A stopped
+    /// Joins its group, if it receives from one, until [`onair_dataplane::Dataplane::part`]. A stopped
     /// session stays in it.
     pub fn join_group(&mut self, services: &mut Services) {
         if self.is_converted() {

@@ -249,7 +249,7 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataplane::SessionSnapshot;
+    use onair_dataplane::SessionSnapshot;
 
     #[test]
     fn counters_every_one_of_the_pollers_then_a_metric_or_left_out_on_purpose() {

@@ -31,6 +31,7 @@ use std::net::SocketAddrV4;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use onair_dataplane::{OutletHandle, Placement, PortInfo, Runtime, SessionStats, Ssrc};
 use onair_ipc::event::EventKind as ClientEvent;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
@@ -49,7 +50,6 @@ pub use self::driver::Progress;
 pub use self::recording::Untapped;
 pub use self::totals::SessionTotals;
 use crate::authority::Grant;
-use crate::dataplane::{OutletHandle, Placement, PortInfo, Runtime, SessionStats, Ssrc};
 use crate::events::Subject;
 use crate::reclaimer::Charge;
 use crate::services::Services;

@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use onair_dataplane::SessionSnapshot;
 use onair_ipc::sys;
 use onair_types::{Direction, RecentTraffic, SessionState, Timestamp};
 
 use super::Session;
-use crate::dataplane::SessionSnapshot;
 
 /// Looks that are kept: four a second.
 const KEPT: usize = 5;

@@ -1,12 +1,12 @@
 //! The session's side of its recordings: moves taps into the runtime and out again.
 
+use onair_dataplane::{Command, Tap};
 use onair_media::assembly::AssemblerConfig;
 use onair_session::Place;
 use onair_types::{Problem, SessionProblem, SessionProblemKind};
 
 use super::traffic::problem;
 use super::{Session, convert};
-use crate::dataplane::{Command, Tap};
 use crate::services::Services;
 
 /// Where a requested tap is.

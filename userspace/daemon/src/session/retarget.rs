@@ -3,13 +3,13 @@
 //! A running receiver has the new flow and group before it gives up the old ones, so that the frame
 //! in transit is complete.
 
+use onair_dataplane::{Command, Runtime};
 use onair_session::{Place, Reply};
 use onair_types::{
     Direction, EventKind, Flow, Problem, ProblemCode, SessionSpec, SessionView, VideoFormat,
 };
 
 use super::{Session, convert};
-use crate::dataplane::{Command, Runtime};
 use crate::services::Services;
 
 /// Addresses and timing that the session gets as soon as its poller is between two frames.

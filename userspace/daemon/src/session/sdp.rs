@@ -1,5 +1,6 @@
 //! A session as a session description.
 
+use onair_dataplane::PortInfo;
 use onair_sdp::{
     Colorimetry, Essence, Media, MediaClock, Origin, Packing, Range, Rate, ReferenceClock, Scan,
     SenderType, SessionDescription, TransferCharacteristics, Video, VideoStandard,
@@ -7,7 +8,6 @@ use onair_sdp::{
 use onair_types::{Direction, Packing as Cut, Scan as Order, SenderType as Spread};
 
 use super::Session;
-use crate::dataplane::PortInfo;
 use crate::ptp::{PtpWatch, Reference};
 
 /// Version of PTP that ST 2059-2 uses.

@@ -1,6 +1,6 @@
 //! The sender's clock, as its RTP timestamps show it: jumps, and drift against this host's clock.
 
-use crate::dataplane::FrameClock;
+use onair_dataplane::FrameClock;
 
 /// A step of the timestamps that differs by more from the time that passed is a jump, µs.
 const JUMP_US: i64 = 100_000;

@@ -6,6 +6,7 @@ mod timestamps;
 
 use std::time::{Duration, Instant};
 
+use onair_dataplane::{Sender, SessionSnapshot};
 use onair_types::{
     Arriving, Direction, SessionProblem, SessionProblemKind as Kind, Signal, SignalState, Timestamp,
 };
@@ -15,7 +16,6 @@ use super::presence::{Absence, Presence};
 use super::sender_clock::SenderClock;
 use super::traffic::problem;
 use crate::config;
-use crate::dataplane::{Sender, SessionSnapshot};
 use crate::growth::Growth;
 use crate::services::Services;
 

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use onair_dataplane::SessionStats;
 use onair_types::{Blocker, Direction, SessionId, SessionName, SessionOutcome, SessionSummary};
 
 use super::Session;
 use crate::archive::file_name;
-use crate::dataplane::SessionStats;
 
 /// A session's name and counters.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use onair_dataplane::{PortInfo, SessionSnapshot, Ssrc};
 use onair_ipc::sys;
 use onair_media::st2110_21::Monitor;
 use onair_types::{
@@ -12,7 +13,6 @@ use onair_types::{
 use super::Session;
 use super::recent::Looks;
 use super::signal::Watch;
-use crate::dataplane::{PortInfo, SessionSnapshot, Ssrc};
 use crate::growth::{Growth, SideBySide};
 use crate::services::Services;
 

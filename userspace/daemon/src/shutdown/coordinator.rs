@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use onair_mutant::mutant;
 use onair_types::{PartReport, PhaseTime, ShutdownPhase, ShutdownStatus, Timestamp};
+use onair_workers::ThreadRegistry;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Timeouts};
@@ -16,7 +17,6 @@ use super::hooks::Hooks;
 use super::operations::{ActiveOperationGuard, Operations, ShuttingDown};
 use super::parts::{Limit, Part, PartError, Parts, Times, Waiting};
 use super::wakeup::Wakeup;
-use super::workers::ThreadRegistry;
 use crate::config::ShutdownConfig;
 
 /// Each part of the daemon registers how to end it. [`ShutdownCoordinator::run`] runs these when

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use onair_workers::panic_text;
 use serde_json::{Map, Value};
 
 use super::coordinator::{ShutdownCoordinator, lock};
-use crate::panic_text;
 
 type Reload = Arc<dyn Fn() + Send + Sync>;
 type Dump = Arc<dyn Fn() -> Value + Send + Sync>;

@@ -28,7 +28,6 @@ mod start;
 #[cfg(test)]
 mod tests;
 mod wakeup;
-mod workers;
 
 pub use cause::Cause;
 pub use coordinator::ShutdownCoordinator;
@@ -38,4 +37,3 @@ pub use parts::{Limit, PartError, Waiting};
 pub use sequence::Report;
 pub use signals::{HANDLED, SignalError, Signals, meaning};
 pub use wakeup::Wakeup;
-pub use workers::{FlushedWorker, Late, ThreadRegistry, ThreadReport, ThreadState, WorkerGuard};

@@ -11,14 +11,14 @@ use std::time::{Duration, Instant};
 
 use onair_mutant::mutant;
 use onair_types::{PartOutcome, PartReport, PhaseTime, ShutdownPhase, ShutdownStatus, Timestamp};
+use onair_workers::ThreadReport;
+use onair_workers::panic_text;
 
 use super::cause::Cause;
 use super::coordinator::{CoordinatorShared, ShutdownCoordinator};
 use super::countdown::Countdown;
 use super::parts::{Part, PartError, Waiting};
-use super::workers::ThreadReport;
 use crate::error_chain::chain;
-use crate::panic_text;
 
 /// How a part's function returned.
 #[derive(Debug)]

@@ -17,9 +17,9 @@ use onair_ipc::sys;
 use onair_media::assembly::AssemblerConfig;
 use onair_record::{PacketReader, Producer};
 use onair_types::{Problem, ProblemCode};
+use onair_workers::panic_text;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::panic_text;
 use crate::recorder::RecorderEvent;
 
 pub use self::picture::NoPicture;

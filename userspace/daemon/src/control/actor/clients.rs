@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use onair_dataplane::Runtime;
 use onair_session::Event;
 use onair_types::{
     Certificate, Direction, ProbeMode, Problem, ProblemCode, SessionId, SessionRef, Who,
@@ -15,7 +16,6 @@ use crate::authority::Caller;
 use crate::control::attach::{
     Admission, AttachAction, ConnectionId, Reservation, Reserved, Watching,
 };
-use crate::dataplane::Runtime;
 use crate::session::attachment::{Client, Watched};
 use onair_session::Reply;
 

@@ -1,8 +1,8 @@
 //! Metrics of the clock.
 
+use onair_dataplane::tai_minus_utc;
 use onair_types::{PtpPortState, PtpState};
 
-use crate::dataplane::tai_minus_utc;
 use crate::exposition::Exposition;
 use crate::services::Services;
 

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use onair_dataplane::Runtime;
 use onair_types::{NewSession, Problem, SessionId, SessionRef, SessionSpec, SessionState};
 
 use super::Actor;
 use crate::authority::{Caller, Grant};
-use crate::dataplane::Runtime;
 
 impl Actor {
     /// The complete specification of a session: a converted one has its port, video and addresses from its

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use onair_dataplane::{Command, PollerEvent, Runtime};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::Lender;
 use onair_probe::ProbeEvent;
@@ -11,7 +12,6 @@ use onair_types::{EventName, Problem, SessionRef};
 use super::Actor;
 use crate::authority::Caller;
 use crate::config::OnPollerDeath;
-use crate::dataplane::{Command, PollerEvent, Runtime};
 use crate::events::{Interest, LastSeen, Subscription};
 use crate::shutdown::Cause;
 

@@ -1,5 +1,6 @@
 //! The daemon's health document.
 
+use onair_dataplane::tai_minus_utc;
 use onair_types::{
     ClockHealth, Dataplane as DataplaneDocument, Health, HealthStatus, PollerHealth, PortHealth,
     ProbeMode, ProbeState, PtpHealth, PtpState, SessionState, SessionTally,
@@ -7,7 +8,6 @@ use onair_types::{
 
 use super::Actor;
 use crate::authority::Grant;
-use crate::dataplane::tai_minus_utc;
 use crate::unwritten::Report;
 
 impl Actor {

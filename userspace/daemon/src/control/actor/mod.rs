@@ -33,20 +33,21 @@ mod turn;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
+use onair_dataplane::Runtime;
 use onair_probe::Events;
 use onair_session::Event;
 use onair_types::{Certificate, Who};
+use onair_workers::WorkerGuard;
 use tokio::sync::mpsc;
 
 use super::action::Action;
 use super::attach::AttachAction;
 use crate::config::ms;
-use crate::dataplane::Runtime;
 use crate::notify;
 use crate::recorder::Recorder;
 use crate::services::Services;
 use crate::session::Session;
-use crate::shutdown::{ShutdownCoordinator, WorkerGuard};
+use crate::shutdown::ShutdownCoordinator;
 use crate::watchdog::{Look, Watchdog};
 use onair_session::Reply;
 

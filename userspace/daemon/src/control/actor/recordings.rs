@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use onair_dataplane::Tap;
 use onair_types::{
     EventKind, Problem, ProblemCode, RecordingEnd, RecordingList, RecordingName, RecordingRef,
     RecordingSpec, RecordingState, RecordingView, SessionRef, Timestamp,
@@ -12,7 +13,6 @@ use super::Actor;
 use super::requests::shutting_down;
 use crate::authority::Caller;
 use crate::config::ms;
-use crate::dataplane::Tap;
 use crate::growth::Growth;
 use crate::recorder::{About, Entry, Launch, Launched, Phase, RecorderEvent, RecordingFailure};
 use crate::session::Untapped;

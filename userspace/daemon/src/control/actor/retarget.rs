@@ -1,5 +1,6 @@
 //! Gives sessions other addresses.
 
+use onair_dataplane::Runtime;
 use onair_session::Reply;
 use onair_types::api::RetargetSession;
 use onair_types::{Problem, SessionSpec, SessionView};
@@ -7,7 +8,6 @@ use onair_types::{Problem, SessionSpec, SessionView};
 use super::Actor;
 use crate::authority::Grant;
 use crate::control::action::Asked;
-use crate::dataplane::Runtime;
 
 impl Actor {
     pub(super) fn retarget(&mut self, asked: Asked<RetargetSession>) {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use onair_dataplane::Tap;
 use onair_probe::share::{Owner, Share, Table, Usage};
 use onair_session::Reply;
 use onair_types::api::ShowPicture;
@@ -10,7 +11,6 @@ use onair_types::{Problem, ProblemCode, SessionState};
 use super::Actor;
 use super::requests::shutting_down;
 use crate::control::action::Asked;
-use crate::dataplane::Tap;
 use crate::session::Untapped;
 use crate::snapshot::{self, NoPicture};
 

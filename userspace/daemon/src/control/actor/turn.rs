@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use onair_probe::{Events, ProbeEvent};
 use onair_session::Event;
+use onair_workers::WorkerGuard;
 use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -18,7 +19,6 @@ use super::{Actor, Inbox, Task};
 use crate::control::readable::readable;
 use crate::inspector::Finding;
 use crate::recorder::RecorderEvent;
-use crate::shutdown::WorkerGuard;
 use crate::watchdog::Watchdog;
 
 /// Probe events taken in one step.

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use onair_dataplane::Sender;
 use onair_media::survey::{Essence, Picture, Survey};
 use onair_types::{Arriving, ArrivingSamples, Scan, SessionProblem, SessionProblemKind as Kind};
 
 use super::super::traffic::problem;
 use super::super::{Session, convert};
 use super::LOOKS;
-use crate::dataplane::Sender;
 
 /// Time between two surveys of a source that sends the session's format.
 const SURVEY_EVERY: Duration = Duration::from_secs(10);

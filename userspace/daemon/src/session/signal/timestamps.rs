@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use onair_dataplane::{FrameClock, SessionSnapshot};
 use onair_ipc::sys;
 use onair_types::{RecentTraffic, SessionProblem, SessionProblemKind as Kind, Timestamp};
 
@@ -10,7 +11,6 @@ use super::super::sender_clock::Finding;
 use super::super::traffic::problem;
 use super::{LOOKS, ms};
 use crate::config;
-use crate::dataplane::{FrameClock, SessionSnapshot};
 use crate::services::Services;
 
 fn jumped(us: i64) -> String {

@@ -7,10 +7,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use onair_types::{PartOutcome, ShutdownPhase};
+use onair_workers::{FlushedWorker, Late, ThreadRegistry, Worker, WorkerGuard};
 
 use super::coordinator::part;
 use super::*;
-use crate::worker::Worker;
 
 mod flush;
 mod manager;

@@ -58,5 +58,5 @@ fn start_panics_then_the_caller_does() {
     let coordinator = coordinator();
     let caller = thread::spawn(move || coordinator.run_start(|| -> u32 { panic!("on purpose") }));
     let panic = caller.join().unwrap_err();
-    assert_eq!(crate::panic_text::of(&*panic), "on purpose");
+    assert_eq!(onair_workers::panic_text::of(&*panic), "on purpose");
 }

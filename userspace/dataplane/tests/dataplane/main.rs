@@ -14,7 +14,7 @@ mod sharing;
 
 use std::time::Duration;
 
-use onaird::dataplane::PollerEvent;
+use onair_dataplane::PollerEvent;
 
 use crate::rig::{Rig, receive};
 

@@ -5,6 +5,7 @@
 //! the control thread has it, no poller touches the session (witness 3). The packet path does not
 //! allocate, lock, log, read a clock or make a system call. Sockets, requests, policy and session
 //! state do not belong here.
+#![forbid(unsafe_code)]
 
 mod attachment;
 mod clock;
@@ -64,7 +65,9 @@ pub use receive::ReceiveConfig;
 pub use refusal::{RuntimeError, StartRefusal};
 pub use runtime::Runtime;
 pub use send::{FrameSource, SendConfig};
-pub use stats::{AttachmentSnapshot, PollerSnapshot, PortSnapshot, SessionSnapshot, SessionStats};
-pub(crate) use stats::{FrameClock, Sender, Ssrc};
+pub use stats::{
+    AttachmentSnapshot, FrameClock, PollerSnapshot, PortSnapshot, Sender, SessionSnapshot,
+    SessionStats, Ssrc,
+};
 pub use tap::Tap;
 pub use target::FlowTarget;

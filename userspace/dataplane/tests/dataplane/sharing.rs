@@ -3,10 +3,10 @@
 use std::net::SocketAddrV4;
 use std::sync::Arc;
 
-use onair_ipc::frames::FrameMemory;
-use onaird::dataplane::{
+use onair_dataplane::{
     Command, FrameSource, PollerEvent, ReceiveConfig, Runtime, SendConfig, StartRefusal,
 };
+use onair_ipc::frames::FrameMemory;
 
 use crate::rig::{E, Rig, format, geometry, send_config, wait};
 

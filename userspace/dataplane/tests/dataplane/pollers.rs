@@ -4,10 +4,10 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use onair_ipc::frames::FrameMemory;
-use onaird::dataplane::{
+use onair_dataplane::{
     Command, FrameSource, PollerEvent, PollerTask, ReceiveConfig, Runtime, SendConfig, StartRefusal,
 };
+use onair_ipc::frames::FrameMemory;
 
 use crate::rig::{B, PATIENCE, Rig, format, geometry, receive, send, send_config, wait};
 

@@ -4,10 +4,10 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Instant;
 
+use onair_dataplane::{Command, FrameSource, Runtime, SendConfig, SessionStats};
 use onair_media::st2110_21::Monitor;
 use onair_media::video::{Depth, FrameRate, VideoFormat};
 use onair_session::Runtime as _;
-use onaird::dataplane::{Command, FrameSource, Runtime, SendConfig, SessionStats};
 
 use crate::rig::{AMPLE, PATIENCE, Rig, reason, receive, send, send_config, wait};
 

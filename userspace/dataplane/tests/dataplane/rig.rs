@@ -6,6 +6,10 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use onair_dataplane::{
+    Command, Dataplane, DataplaneConfig, EventReceiver, FrameSource, Idle, MediaClock, PollerEvent,
+    PollerSpec, PortJournal, PortSpec, ReceiveConfig, Rest, Runtime, SendConfig, SessionStats,
+};
 use onair_dpdk::{EalConfig, Hugepages, XdpChoice};
 use onair_ipc::caller::{Attachment, Deadline, Lease, Refusal};
 use onair_ipc::frames::FrameMemory;
@@ -17,11 +21,7 @@ use onair_media::pattern::verify;
 use onair_media::video::{Depth, FrameRate, VideoFormat};
 use onair_session::FlushReport;
 use onair_types::Packing;
-use onaird::dataplane::{
-    Command, Dataplane, DataplaneConfig, EventReceiver, FrameSource, Idle, MediaClock, PollerEvent,
-    PollerSpec, PortJournal, PortSpec, ReceiveConfig, Rest, Runtime, SendConfig, SessionStats,
-};
-use onaird::shutdown::ThreadRegistry;
+use onair_workers::ThreadRegistry;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 pub(crate) const A: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 1);

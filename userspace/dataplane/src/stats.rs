@@ -78,7 +78,7 @@ macro_rules! counters {
 
 /// A synchronisation source in a counter: 0 is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Ssrc;
+pub struct Ssrc;
 
 impl Ssrc {
     fn to_counter(ssrc: Option<u32>) -> u64 {
@@ -86,14 +86,14 @@ impl Ssrc {
     }
 
     /// The source; `None` if there is none.
-    pub(crate) fn of(counter: u64) -> Option<u32> {
+    pub fn of(counter: u64) -> Option<u32> {
         u32::try_from(counter.checked_sub(1 << 32)?).ok()
     }
 }
 
 /// An address in a counter: 0 is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Sender;
+pub struct Sender;
 
 impl Sender {
     pub(super) fn to_counter(address: SocketAddrV4) -> u64 {
@@ -101,7 +101,7 @@ impl Sender {
     }
 
     /// The address; `None` if there is none.
-    pub(crate) fn of(counter: u64) -> Option<SocketAddrV4> {
+    pub fn of(counter: u64) -> Option<SocketAddrV4> {
         let ip = u32::try_from(counter >> 16).ok().filter(|ip| *ip > 0)?;
         let port = u16::try_from(counter & 0xffff).unwrap_or(0);
         Some(SocketAddrV4::new(ip.into(), port))
@@ -110,11 +110,11 @@ impl Sender {
 
 /// An RTP timestamp beside a time, in one counter, so that no reader sees one without the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct FrameClock {
+pub struct FrameClock {
     /// The timestamp.
-    pub(crate) timestamp: u32,
+    pub timestamp: u32,
     /// The time in units of 1,024 ns, modulo 2^32: 73 minutes.
-    pub(crate) units: u32,
+    pub units: u32,
 }
 
 impl FrameClock {
@@ -122,7 +122,8 @@ impl FrameClock {
         u64::from(timestamp) << 32 | ns >> 10 & u64::from(u32::MAX)
     }
 
-    pub(crate) fn of(counter: u64) -> Self {
+    /// Both, of a counter.
+    pub fn of(counter: u64) -> Self {
         let half = |value: u64| u32::try_from(value & u64::from(u32::MAX)).unwrap_or(0);
         Self {
             timestamp: half(counter >> 32),

@@ -16,7 +16,7 @@ use onair_ipc::sys;
 use onair_mutant::mutant;
 
 use crate::panic_text;
-use crate::shutdown::{Late, ThreadRegistry, ThreadState, WorkerGuard};
+use crate::registry::{Late, ThreadRegistry, ThreadState, WorkerGuard};
 
 /// The thread, and the queue to it. Dropping it waits for the jobs that were handed in: they are
 /// lost only if the thread is abandoned.

@@ -8,7 +8,7 @@ use onair_media::st2110_20::Packetiser;
 use onair_media::st2110_21::Declared;
 
 use super::{Phase, Schedule, SendConfig, Sender, packetisers};
-use crate::dataplane::refusal::RuntimeError;
+use crate::refusal::RuntimeError;
 
 /// The pacer of a sender of the frames of `packetiser`.
 ///
@@ -35,7 +35,7 @@ impl SendConfig {
     /// Whether a sender can keep to the timing.
     ///
     /// # Errors
-    /// [`RuntimeError`]: what [`Runtime::send`](crate::dataplane::Runtime::send) would refuse, too.
+    /// [`RuntimeError`]: what [`Runtime::send`](crate::Runtime::send) would refuse, too.
     pub fn check_timing(&self) -> Result<(), RuntimeError> {
         let [frames, _] = packetisers(self)?;
         pacer(&frames, &self.timing, self.max_udp).map(|_| ())
@@ -44,7 +44,7 @@ impl SendConfig {
 
 impl Sender {
     /// When [`Self::turn`] next has work.
-    pub(in crate::dataplane) fn due_ns(&self) -> u64 {
+    pub(crate) fn due_ns(&self) -> u64 {
         let next_ns = match self.phase {
             _ if self.is_quiet() => return self.retry_ns.unwrap_or(u64::MAX),
             Phase::Waiting { slot } => {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use onair_dpdk::{Eal, Hardware, LinkStatus, Memory, Port, PortStats};
+use onair_workers::{Late, ThreadRegistry};
 
 use super::clock::MediaClock;
 use super::closing::close_all;
@@ -23,7 +24,6 @@ use super::reopening::Reopen;
 use super::runtime::Runtime;
 use super::slot::PortSlot;
 use super::stats::{PollerSnapshot, PortSnapshot};
-use crate::shutdown::{Late, ThreadRegistry};
 
 /// Ports and pollers, from start to shutdown.
 ///

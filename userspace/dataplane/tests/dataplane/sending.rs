@@ -4,11 +4,11 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 use std::time::Instant;
 
+use onair_dataplane::{Command, FrameSource, PollerEvent, Runtime, SendConfig};
 use onair_ipc::caller::Lease;
 use onair_ipc::frames::FrameMemory;
 use onair_media::pattern::PatternWriter;
 use onair_session::{FlushReport, Runtime as _};
-use onaird::dataplane::{Command, FrameSource, PollerEvent, Runtime, SendConfig};
 
 use crate::rig::{
     AMPLE, PATIENCE, QUOTA, Rig, flushed, format, geometry, receive, send, send_config, wait,

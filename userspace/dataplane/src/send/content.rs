@@ -9,7 +9,7 @@ use onair_media::{ipv4, udp};
 use onair_types::Scan;
 
 use super::SendConfig;
-use crate::dataplane::refusal::RuntimeError;
+use crate::refusal::RuntimeError;
 
 /// A buffer that a client submitted, with its number in the order of collection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use onair_dpdk::{Eal, RegisteredThread, RxQueue};
+use onair_workers::{ThreadRegistry, WorkerGuard};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -20,7 +21,6 @@ use super::priority;
 use super::sessions::Sessions;
 use super::stats::PollerCounters;
 use super::transmit::RETRY_NS;
-use crate::shutdown::{ThreadRegistry, WorkerGuard};
 
 /// Most commands handled in one turn: packets must not wait for a long queue.
 const COMMANDS_A_TURN: usize = 16;
@@ -190,7 +190,7 @@ impl Poller {
         let _ = ready.send(Ok(()));
         let result = catch_unwind(AssertUnwindSafe(|| self.run()));
         if let Err(panic) = result {
-            let message = crate::panic_text::of(&*panic);
+            let message = onair_workers::panic_text::of(&*panic);
             self.worker.note_panic(&message);
             self.outbox.push(PollerEvent::Died {
                 poller: self.index,

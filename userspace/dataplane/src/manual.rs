@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use onair_dpdk::{RxQueue, TxQueue};
+use onair_workers::ThreadRegistry;
 
 use super::command::{Command, EventReceiver, Events, Outbox, PortQueues};
 use super::config::{DataplaneError, PortInfo};
@@ -10,7 +11,6 @@ use super::inbox::Inbox;
 use super::poller::{Poller, monotonic_ns};
 use super::port::PollerPort;
 use super::queries::QueryInbox;
-use crate::shutdown::ThreadRegistry;
 
 /// A poller without a thread: its owner calls each turn, and the turn does what a polling thread
 /// does. For benchmarks of a turn. The calling thread should be an

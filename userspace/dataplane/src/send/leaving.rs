@@ -10,7 +10,7 @@ use super::{Phase, Sender};
 impl Sender {
     /// Detaches `attachment`: once its submitted frames are sent, [`Self::detached`] returns it.
     /// False if there is no such attachment.
-    pub(in crate::dataplane) fn dismiss(&mut self, attachment: u64, now_ns: u64) -> bool {
+    pub(crate) fn dismiss(&mut self, attachment: u64, now_ns: u64) -> bool {
         self.collect(now_ns);
         let leaves_at = self.patience(now_ns);
         match self.attachments.get_mut(attachment) {
@@ -24,7 +24,7 @@ impl Sender {
     }
 
     /// The next detached attachment without unsent frames.
-    pub(in crate::dataplane) fn detached(&mut self) -> Option<Parts> {
+    pub(crate) fn detached(&mut self) -> Option<Parts> {
         let left = self
             .attachments
             .iter()
@@ -33,13 +33,13 @@ impl Sender {
     }
 
     /// Removes an attachment while the control thread owns the runtime.
-    pub(in crate::dataplane) fn remove(&mut self, attachment: u64) -> Option<Parts> {
+    pub(crate) fn remove(&mut self, attachment: u64) -> Option<Parts> {
         self.drop_work_of(attachment);
         self.attachments.remove(attachment)
     }
 
     /// Evicts an attachment: drops what it submitted, also in the middle of a frame.
-    pub(in crate::dataplane) fn evict(&mut self, attachment: u64) -> Option<Evicted> {
+    pub(crate) fn evict(&mut self, attachment: u64) -> Option<Evicted> {
         self.drop_work_of(attachment);
         self.attachments.evict(attachment)
     }
