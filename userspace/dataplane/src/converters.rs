@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::command::Outbox;
 use super::config::DataplaneError;
+use super::events::Outbox;
 use super::outlet::{Intake, Outlet, outlet};
 use super::placement::{Load, Placement};
 use super::plane::Dataplane;
@@ -55,8 +55,8 @@ impl Dataplane {
         stats: &Arc<SessionStats>,
     ) -> Option<(Outlet, Intake)> {
         let converter = self.pollers.get(index)?;
-        let inbox = Arc::clone(&converter.inbox);
-        Some(outlet(quota, inbox, Arc::clone(stats)))
+        let sleeper = Arc::clone(&converter.inbox.poller);
+        Some(outlet(quota, sleeper, Arc::clone(stats)))
     }
 }
 

@@ -14,7 +14,8 @@ use onair_media::ethernet::Mac;
 use onair_media::igmp::{Filter, Host, Querier, Version};
 
 use super::config::PortInfo;
-use super::kernel_groups::{Joined, KernelGroups, KernelMembership as Socket};
+use super::kernel_groups::KernelGroups;
+use super::membership::{Joined, KernelMembership as Socket};
 use super::queries::QueryInbox;
 
 /// Between two looks at the queries: the shortest time for an answer is 100 ms (RFC 3376 §4.1.1).

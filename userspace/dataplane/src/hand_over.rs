@@ -16,8 +16,8 @@ use onair_media::arp::ArpMessage;
 
 use super::demux::{FlowHasher, flow_key, flow_of};
 use super::flow::{ReceivedFlow, SourceFilter, admit, meet};
-use super::inbox::Inbox;
-use super::port::RX_BURST;
+use super::packet::RX_BURST;
+use super::sleeper::Sleeper;
 
 /// Packets that wait for one poller: two milliseconds of 1080p60 at 10 bit, eight such sessions.
 const PACKETS: usize = 4096;
@@ -54,7 +54,7 @@ struct Flow {
 /// What the other pollers of the port hand to one.
 #[derive(Debug)]
 struct Lane {
-    poller: Arc<Inbox>,
+    poller: Arc<Sleeper>,
     packets: ArrayQueue<Mbuf>,
     messages: ArrayQueue<ArpMessage>,
 }
@@ -75,7 +75,7 @@ pub(super) struct Passed {
 
 impl HandOver {
     /// A lane for each of `pollers`, in that order.
-    pub(super) fn new(pollers: impl IntoIterator<Item = Arc<Inbox>>) -> Self {
+    pub(super) fn new(pollers: impl IntoIterator<Item = Arc<Sleeper>>) -> Self {
         let lanes = pollers.into_iter().map(|poller| Lane {
             poller,
             packets: ArrayQueue::new(PACKETS),
@@ -256,7 +256,6 @@ mod tests {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
     use super::super::flow::tests::source;
-    use super::super::inbox::clear_wake;
     use super::*;
 
     fn flow(port: u16) -> ReceivedFlow<'static> {
@@ -267,8 +266,8 @@ mod tests {
     }
 
     fn two() -> Arc<HandOver> {
-        let inbox = || Arc::new(Inbox::new().unwrap());
-        Arc::new(HandOver::new([inbox(), inbox()]))
+        let poller = || Arc::new(Sleeper::new().unwrap());
+        Arc::new(HandOver::new([poller(), poller()]))
     }
 
     #[test]
@@ -326,20 +325,20 @@ mod tests {
                     a.tell(&message);
                 }
             });
-            let inbox = &all.lanes[1].poller;
+            let poller = &all.lanes[1].poller;
             for _ in 0..TURNS {
                 while b.message().is_none() {
-                    inbox.doze();
+                    poller.doze();
                     if !b.has_some() {
-                        let mut fds = [PollFd::new(&inbox.waker, PollFlags::IN)];
+                        let mut fds = [PollFd::new(&poller.waker, PollFlags::IN)];
                         let patience = Timespec {
                             tv_sec: 20,
                             tv_nsec: 0,
                         };
                         assert_eq!(poll(&mut fds, Some(&patience)), Ok(1), "it sleeps on");
-                        clear_wake(&inbox.waker);
+                        poller.waker.clear();
                     }
-                    inbox.rouse();
+                    poller.rouse();
                 }
                 taken.fetch_add(1, Ordering::Release);
             }

@@ -1,69 +1,45 @@
-//! The commands that wait for one poller, and what wakes it: a command, or what another poller
-//! handed over.
+//! The commands that wait for one poller.
 
-use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam_queue::ArrayQueue;
-use rustix::event::{EventfdFlags, eventfd};
 
 use super::command::Command;
+use super::sleeper::Sleeper;
 
 /// Capacity of one poller's command queue.
 const COMMANDS: usize = 1024;
-
-pub(super) fn waker() -> std::io::Result<OwnedFd> {
-    Ok(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?)
-}
-
-/// Makes the eventfd readable. The write fails only if the eventfd is readable already.
-pub(super) fn wake(waker: &OwnedFd) {
-    let _ = rustix::io::write(waker, &1u64.to_ne_bytes());
-}
-
-/// Makes the eventfd unreadable.
-pub(super) fn clear_wake(waker: &OwnedFd) {
-    let mut count = [0; 8];
-    let _ = rustix::io::read(waker, &mut count);
-}
 
 /// Commands to one poller.
 #[derive(Debug)]
 pub(super) struct Inbox {
     queue: ArrayQueue<Command>,
-    pub(super) waker: OwnedFd,
+    pub(super) poller: Arc<Sleeper>,
     stop: AtomicBool,
-    /// The poller takes no more commands.
-    closed: AtomicBool,
-    /// The poller sleeps, or is about to.
-    asleep: AtomicBool,
 }
 
 impl Inbox {
     pub(super) fn new() -> std::io::Result<Self> {
         Ok(Self {
             queue: ArrayQueue::new(COMMANDS),
-            waker: waker()?,
+            poller: Arc::new(Sleeper::new()?),
             stop: AtomicBool::new(false),
-            closed: AtomicBool::new(false),
-            asleep: AtomicBool::new(false),
         })
     }
 
     /// Control thread. `Err` returns the command: the queue is full or the poller has ended.
     pub(super) fn send(&self, command: Command) -> Result<(), Command> {
-        // SYNC: inbox-closed. SeqCst on both sides: either the poller's last look at the queue sees
-        // the command, or this side sees that the inbox is closed and takes the command out again.
-        if self.closed.load(Ordering::SeqCst) {
+        if self.poller.is_closed() {
             return Err(command);
         }
         self.queue.push(command)?;
-        if self.closed.load(Ordering::SeqCst)
+        if self.poller.is_closed()
             && let Some(command) = self.queue.pop()
         {
             return Err(command);
         }
-        wake(&self.waker);
+        self.wake();
         Ok(())
     }
 
@@ -74,42 +50,14 @@ impl Inbox {
 
     /// Wakes the poller: a sleeping poller makes one turn.
     pub(super) fn wake(&self) {
-        wake(&self.waker);
-    }
-
-    /// Another poller, after it has put something into a lane of this one: wakes it if it sleeps.
-    pub(super) fn nudge(&self) {
-        // SYNC: poller-asleep. The two fences: either the poller's last look at its lanes sees what
-        // was put there, or this side sees that the poller sleeps.
-        fence(Ordering::SeqCst);
-        if self.asleep.load(Ordering::Relaxed) && self.asleep.swap(false, Ordering::Relaxed) {
-            wake(&self.waker);
-        }
-    }
-
-    /// Poller: from now on [`Self::nudge`] wakes it. It must look at its lanes once more before it
-    /// sleeps.
-    pub(super) fn doze(&self) {
-        // SYNC: poller-asleep.
-        self.asleep.store(true, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
-    }
-
-    /// Poller: it is awake.
-    pub(super) fn rouse(&self) {
-        self.asleep.store(false, Ordering::Relaxed);
-    }
-
-    /// Whether the poller takes no more commands.
-    pub(super) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::SeqCst)
+        self.poller.waker.wake();
     }
 
     /// Control thread: the poller ends after its current turn.
     pub(super) fn stop(&self) {
         // SYNC: inbox-stop. Release: the poller takes commands sent before this.
         self.stop.store(true, Ordering::Release);
-        wake(&self.waker);
+        self.wake();
     }
 
     pub(super) fn is_stopping(&self) -> bool {
@@ -119,12 +67,6 @@ impl Inbox {
 
     pub(super) fn take(&self) -> Option<Command> {
         self.queue.pop()
-    }
-
-    /// Poller: from now on, `send` returns every command to its sender.
-    pub(super) fn close(&self) {
-        // SYNC: inbox-closed.
-        self.closed.store(true, Ordering::SeqCst);
     }
 }
 
@@ -136,7 +78,7 @@ mod tests {
     fn inbox_closed_then_commands_come_back() {
         let inbox = Inbox::new().unwrap();
         inbox.send(Command::Quiesce(1)).unwrap();
-        inbox.close();
+        inbox.poller.close();
         assert!(matches!(
             inbox.send(Command::Quiesce(2)),
             Err(Command::Quiesce(2))

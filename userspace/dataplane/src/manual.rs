@@ -5,11 +5,13 @@ use std::sync::Arc;
 use onair_dpdk::{RxQueue, TxQueue};
 use onair_workers::ThreadRegistry;
 
-use super::command::{Command, EventReceiver, Events, Outbox, PortQueues};
+use super::command::Command;
 use super::config::{DataplaneError, PortInfo};
+use super::events::{EventReceiver, Events, Outbox};
 use super::inbox::Inbox;
 use super::poller::{Poller, monotonic_ns};
 use super::port::PollerPort;
+use super::port_queues::PortQueues;
 use super::queries::QueryInbox;
 
 /// A poller without a thread: its owner calls each turn, and the turn does what a polling thread

@@ -13,7 +13,7 @@ use crossbeam_queue::ArrayQueue;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::meta::FrameMeta;
 
-use super::inbox::Inbox;
+use super::sleeper::Sleeper;
 use super::stats::SessionStats;
 
 /// Most frames of an outlet: one in conversion, one that waits.
@@ -39,7 +39,7 @@ struct Link {
     /// The source's end is gone.
     is_without_source: AtomicBool,
     /// Wakes the thread that converts.
-    converter: Arc<Inbox>,
+    converter: Arc<Sleeper>,
     /// Of the converted session. The source's poller counts the frames that it did not give.
     stats: Arc<SessionStats>,
 }
@@ -47,7 +47,7 @@ struct Link {
 /// The two ends of a new outlet that has at most `quota` frames in use, or two.
 pub(super) fn outlet(
     quota: u32,
-    converter: Arc<Inbox>,
+    converter: Arc<Sleeper>,
     stats: Arc<SessionStats>,
 ) -> (Outlet, Intake) {
     let link = Arc::new(Link {

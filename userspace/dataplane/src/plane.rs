@@ -11,12 +11,14 @@ use onair_workers::{Late, ThreadRegistry};
 
 use super::clock::MediaClock;
 use super::closing::close_all;
-use super::command::{Command, EventReceiver, Events, Outbox, PollerEvent};
+use super::command::Command;
 use super::config::{DataplaneConfig, DataplaneError, PortInfo, PortJournal};
+use super::events::{EventReceiver, Events, Outbox, PollerEvent};
 use super::flow::ReceivedFlow;
 use super::groups::GroupState;
 use super::inbox::Inbox;
-use super::kernel_groups::{Joined, KernelGroups, KernelMembership};
+use super::kernel_groups::KernelGroups;
+use super::membership::{Joined, KernelMembership};
 use super::placement::{Load, Placement};
 use super::poller::{PollerHandle, monotonic_ns};
 use super::refusal::StartRefusal;

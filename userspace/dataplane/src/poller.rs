@@ -11,11 +11,12 @@ use onair_workers::{ThreadRegistry, WorkerGuard};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::time::{ClockId, clock_gettime};
 
-use super::command::{Command, Outbox, PollerEvent};
+use super::command::Command;
 use super::config::{DataplaneError, Idle, PollerNotStarted, PollerSpec, Rest};
+use super::events::{Outbox, PollerEvent};
 use super::hand_over::Share;
 use super::idle::Idler;
-use super::inbox::{Inbox, clear_wake};
+use super::inbox::Inbox;
 use super::port::PollerPort;
 use super::priority;
 use super::sessions::Sessions;
@@ -226,7 +227,7 @@ impl Poller {
     /// Lets packets wake the poller, also those that other pollers hand over, and the frames that
     /// its converted sessions are given. Returns whether another turn must come before the sleep.
     fn arm(&mut self) -> bool {
-        self.inbox.doze();
+        self.inbox.poller.doze();
         let given = self.sessions.has_source_frame();
         self.ports.iter_mut().fold(given, |must_look, port| {
             let queues = port.receive.iter_mut();
@@ -237,7 +238,7 @@ impl Poller {
     }
 
     fn disarm(&mut self) {
-        self.inbox.rouse();
+        self.inbox.poller.rouse();
         let ports = self.ports.iter_mut();
         let queues = ports.flat_map(|port| &mut port.receive);
         queues.for_each(RxQueue::disarm);
@@ -437,19 +438,19 @@ impl Poller {
         let mut fds: Vec<_> = waits
             .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
             .collect();
-        fds.push(PollFd::new(&self.inbox.waker, PollFlags::IN));
+        fds.push(PollFd::new(&self.inbox.poller.waker, PollFlags::IN));
         let timeout = Duration::from_nanos(ns);
         let timeout = Timespec::try_from(timeout).expect("at most a second");
         // An error is a signal: the next turn checks everything anyway.
         let _ = poll(&mut fds, Some(&timeout));
         if fds.last().is_some_and(|waker| !waker.revents().is_empty()) {
-            clear_wake(&self.inbox.waker);
+            self.inbox.poller.waker.clear();
         }
     }
 
     /// Hands back its sessions and queued commands.
     pub(super) fn end(&mut self) {
-        self.inbox.close();
+        self.inbox.poller.close();
         let now_ns = monotonic_ns();
         while self.handle_commands(now_ns) {}
         self.sessions.evacuate(&mut self.ports, &mut self.outbox);

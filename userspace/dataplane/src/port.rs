@@ -13,17 +13,16 @@ use onair_media::igmp::{self, Query};
 use onair_media::ipv4::{self, Ipv4Header, PROTOCOL_ICMP};
 use onair_media::vlan::id_of;
 
-use super::command::PortQueues;
 use super::config::PortInfo;
 use super::hand_over::{Passed, Share, Unclaimed};
 use super::neighbour::Neighbours;
+use super::packet::{Packet, RX_BURST};
+use super::port_queues::PortQueues;
 use super::queries::QueryInbox;
 use super::stats::PortCounters;
 use super::transmit::{Transmit, TxSink};
 use super::vlan;
 
-/// Packets taken from a port in one burst.
-pub(super) const RX_BURST: usize = 32;
 /// Most bursts of one port in a turn. More than the sessions send in a turn: a delayed poller must
 /// not send faster than it receives, or packets that it sends to itself over a loop are lost.
 pub(super) const RX_BURSTS_A_TURN: usize = 8;
@@ -31,15 +30,6 @@ pub(super) const RX_BURSTS_A_TURN: usize = 8;
 pub(super) const RECEIVED_A_TURN: usize = RX_BURST * RX_BURSTS_A_TURN;
 /// How many packets ahead the poller prefetches headers.
 const PREFETCH: usize = 4;
-/// A received datagram, and the Ethernet frame that carried it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Packet<'a> {
-    pub(super) datagram: Datagram<'a>,
-    pub(super) frame: &'a [u8],
-    /// Its place in the burst.
-    pub(super) at: usize,
-}
-
 /// The datagrams of a burst that have no session at their poller.
 #[derive(Debug)]
 pub(super) struct NoSession<'a> {

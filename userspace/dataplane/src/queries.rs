@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crossbeam_queue::ArrayQueue;
 use onair_media::igmp::Query;
 
-use super::command::Events;
+use super::events::Events;
 
 /// Queries that wait for the control thread.
 const QUERIES: usize = 64;

@@ -16,7 +16,7 @@ use super::attachment::Attachments;
 use super::clock::MediaClock;
 use super::flow::{SourceFilter, admit};
 use super::outlets::Outlets;
-use super::port::Packet;
+use super::packet::Packet;
 use super::stats::{FrameClock, Sender, SessionStats};
 use super::survey::Surveyor;
 use super::tap::Taps;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use onair_dpdk::{DeviceClaim, Eal, Link, PciDevice, Port, PortConfig};
 
-use super::command::{Events, PollerEvent};
 use super::config::{PortJournal, PortSpec};
+use super::events::{Events, PollerEvent};
 
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_secs(1);

@@ -18,7 +18,7 @@ use super::config::PortInfo;
 use super::converter::Converter;
 use super::flow::ReceivedFlow;
 use super::neighbour::NextHop;
-use super::port::Packet;
+use super::packet::Packet;
 use super::receive::{ReceiveConfig, Receiver};
 use super::refusal::RuntimeError;
 use super::send::{SendConfig, Sender};

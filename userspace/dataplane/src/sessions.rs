@@ -13,13 +13,14 @@ use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::Lender;
 use onair_ipc::slot::SlotReading;
 
-use super::command::{Outbox, PollerEvent};
 use super::config::PortInfo;
 use super::demux::{Demux, Found};
+use super::events::{Outbox, PollerEvent};
 use super::hand_over::Unclaimed;
 use super::neighbour::NextHop;
 use super::outlet::Outlet;
-use super::port::{NoSession, Packet, PollerPort, RECEIVED_A_TURN, RX_BURST};
+use super::packet::{Packet, RX_BURST};
+use super::port::{NoSession, PollerPort, RECEIVED_A_TURN};
 use super::refusal::StartRefusal;
 use super::runtime::{Fetch, Runtime};
 use super::send::PACKETS_A_TURN;

@@ -8,15 +8,18 @@ use std::sync::Arc;
 use onair_dpdk::{Eal, FlowRule, MulticastFilter, Port, PortConfig};
 use onair_mutant::mutant;
 
-use super::command::{Command, Events, PollerEvent, PortQueues};
+use super::command::Command;
 use super::config::{DataplaneConfig, DataplaneError, Idle, PortInfo, PortSpec};
+use super::events::{Events, PollerEvent};
 use super::flow::ReceivedFlow;
 use super::groups::{GroupState, PortGroups};
 use super::hand_over::{HandOver, Share};
 use super::inbox::Inbox;
-use super::kernel_groups::{Joined, KernelGroups, KernelMembership};
+use super::kernel_groups::KernelGroups;
+use super::membership::{Joined, KernelMembership};
 use super::poller::{PollerHandle, monotonic_ns};
 use super::port::PollerPort;
+use super::port_queues::PortQueues;
 use super::queries::QueryInbox;
 use super::reopening::{Reopen, Reopening};
 use super::stats::{PortCounters, PortSnapshot};
@@ -87,7 +90,10 @@ impl PortSlot {
         let info = info(spec, &port);
         let queries = Arc::new(QueryInbox::new(Arc::clone(events)));
         let groups = PortGroups::new(&port, &info, queries);
-        let lanes = spec.pollers.iter().map(|poller| &inboxes[*poller]);
+        let lanes = spec
+            .pollers
+            .iter()
+            .map(|poller| Arc::clone(&inboxes[*poller].poller));
         let slot = Self {
             spec: spec.clone(),
             config,
@@ -96,7 +102,7 @@ impl PortSlot {
                 unserved: Vec::new(),
             },
             counters: spec.pollers.iter().map(|_| Arc::default()).collect(),
-            hand_over: (spec.pollers.len() > 1).then(|| Arc::new(HandOver::new(lanes.cloned()))),
+            hand_over: (spec.pollers.len() > 1).then(|| Arc::new(HandOver::new(lanes))),
             rules: HashMap::new(),
             groups,
             heirs: HashMap::new(),
@@ -259,7 +265,7 @@ impl PortSlot {
         } = &mut self.state
         {
             // A full queue: at the next check. A poller that has died has no queues any more.
-            serving.retain(|poller| !pollers[*poller].inbox.is_closed());
+            serving.retain(|poller| !pollers[*poller].inbox.poller.is_closed());
             unasked.retain(|poller| {
                 let port = self.spec.name.clone();
                 let asked = pollers[*poller].inbox.send(Command::Unplug { port });
@@ -400,7 +406,7 @@ impl PortSlot {
         let frames = self.groups.turn(info, monotonic_ns());
         let senders = self.senders(info).into_iter();
         let mut senders = senders.map(|poller| &pollers[poller].inbox);
-        let Some(sender) = senders.find(|inbox| !inbox.is_closed()) else {
+        let Some(sender) = senders.find(|inbox| !inbox.poller.is_closed()) else {
             return;
         };
         if !frames.is_empty() {
@@ -433,7 +439,7 @@ fn bequeath(
     heirs: &mut HashMap<usize, usize>,
     pollers: &[PollerHandle],
 ) {
-    let lives = |poller: &usize| !pollers[*poller].inbox.is_closed();
+    let lives = |poller: &usize| !pollers[*poller].inbox.poller.is_closed();
     let with_queue = usize::from(info.queues).min(info.pollers.len());
     for (lane, first) in info.pollers.iter().take(with_queue).enumerate() {
         if lives(heirs.get(&lane).unwrap_or(first)) || mutant!("poller: its queues die with it") {

@@ -8,7 +8,7 @@ use crossbeam_queue::ArrayQueue;
 use onair_media::survey::{CapturedPacket, Survey};
 
 use super::flow::{SourceFilter, admit};
-use super::port::Packet;
+use super::packet::Packet;
 
 /// How long a survey lasts.
 const LONG_NS: u64 = 200_000_000;

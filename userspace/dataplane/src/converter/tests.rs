@@ -3,8 +3,8 @@
 use onair_ipc::layout::Geometry;
 use proptest::prelude::*;
 
-use super::super::inbox::Inbox;
 use super::super::outlet::{Outlet, outlet};
+use super::super::sleeper::Sleeper;
 use super::*;
 
 /// Lines of a frame, each a short strip.
@@ -34,8 +34,8 @@ impl Source {
     pub(in super::super) fn of(stats: &Arc<SessionStats>) -> (Self, Intake) {
         let pgroups = Geometry::new(4, 8192 * 5 / 2 * LINES).unwrap();
         let memory = FrameMemory::create(pgroups, true).unwrap();
-        let inbox = Arc::new(Inbox::new().unwrap());
-        let (outlet, intake) = outlet(4, inbox, Arc::clone(stats));
+        let converter = Arc::new(Sleeper::new().unwrap());
+        let (outlet, intake) = outlet(4, converter, Arc::clone(stats));
         (Self { outlet, memory }, intake)
     }
 

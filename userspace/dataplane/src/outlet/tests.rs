@@ -6,10 +6,10 @@ use proptest::prelude::*;
 use super::*;
 
 fn ends(quota: u32) -> (Outlet, Intake, FrameMemory) {
-    let inbox = Arc::new(Inbox::new().unwrap());
+    let converter = Arc::new(Sleeper::new().unwrap());
     let stats = Arc::new(SessionStats::new(1));
     let memory = FrameMemory::create(Geometry::new(8, 64).unwrap(), true).unwrap();
-    let (outlet, intake) = outlet(quota, inbox, stats);
+    let (outlet, intake) = outlet(quota, converter, stats);
     (outlet, intake, memory)
 }
 

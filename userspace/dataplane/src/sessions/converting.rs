@@ -5,8 +5,8 @@
 
 use std::collections::VecDeque;
 
-use super::super::command::Outbox;
 use super::super::converter::Converter;
+use super::super::events::Outbox;
 use super::super::runtime::Runtime;
 use super::{Sessions, report};
 
@@ -68,8 +68,8 @@ impl Sessions {
 mod tests {
     use std::sync::Arc;
 
-    use super::super::super::command::Events;
     use super::super::super::converter::tests::{LINES, Source, config, frames};
+    use super::super::super::events::Events;
     use super::*;
 
     #[test]

@@ -4,9 +4,9 @@ use std::net::Ipv4Addr;
 
 use onair_mutant::mutant;
 
-use super::super::command::{Outbox, PollerEvent};
 use super::super::config::PortInfo;
 use super::super::demux::Demux;
+use super::super::events::{Outbox, PollerEvent};
 use super::super::port::PollerPort;
 use super::super::runtime::Runtime;
 use super::super::target::FlowTarget;
