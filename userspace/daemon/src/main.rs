@@ -110,7 +110,7 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => {
             log::fatal(&error);
-            return code(error.exit());
+            return code(Exit::from(&error));
         }
     };
     if arguments.doctor {
@@ -185,7 +185,7 @@ enum StartError {
 impl StartError {
     fn exit(&self) -> Exit {
         match self {
-            Self::Run(RunError::Config(error)) => error.exit(),
+            Self::Run(RunError::Config(error)) => error.into(),
             _ => Exit::Failed,
         }
     }

@@ -6,8 +6,6 @@ use std::path::PathBuf;
 
 use super::wording::plain;
 
-use crate::shutdown::Exit;
-
 /// Why a configuration is invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -68,13 +66,10 @@ impl ConfigError {
         }
     }
 
-    /// The exit status that tells it.
+    /// Whether the machine lacks something that may still come: a later start can succeed.
     #[must_use]
-    pub const fn exit(&self) -> Exit {
-        match self {
-            Self::Machine { .. } => Exit::Failed,
-            Self::Read { .. } | Self::Parse { .. } | Self::Value { .. } => Exit::NotConfigured,
-        }
+    pub const fn is_of_the_machine(&self) -> bool {
+        matches!(self, Self::Machine { .. })
     }
 
     /// Invalid value of `key` (with its table). `problem` says which values are valid.

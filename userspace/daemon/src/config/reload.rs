@@ -6,13 +6,11 @@
 //! rejected; the current configuration stays. `onairctl config show` has every current value.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use onair_types::{ConfigChange, ConfigRefusal};
 use serde_json::Value;
 
 use super::{Config, ConfigError};
-use crate::log::FilterError;
 
 /// Keys that the daemon reads whenever it needs them. It reads every other key at the start.
 pub const LIVE: [(&str, &str); 24] = [
@@ -136,35 +134,6 @@ pub fn compare(active: &Config, wanted: &Config) -> Result<Comparison, ConfigErr
 fn is_probe_switched(key: &str, from: Option<&Value>, to: Option<&Value>) -> bool {
     let is_off = |mode: Option<&Value>| mode.is_none_or(|mode| mode == "off");
     key == "probe.mode" && (is_off(from) || is_off(to))
-}
-
-/// Why the configuration is not reloaded.
-#[derive(Debug, thiserror::Error)]
-pub enum ReloadError {
-    /// No file is known.
-    #[error("the daemon was started without a file")]
-    NoFile,
-    /// The file is invalid.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// `log.filter` is invalid.
-    #[error(transparent)]
-    Filter(#[from] FilterError),
-    /// The thread that read the file panicked.
-    #[error(transparent)]
-    Panicked(#[from] tokio::task::JoinError),
-    /// The daemon ends.
-    #[error("the daemon is shutting down")]
-    ShuttingDown,
-}
-
-/// Reads the file again.
-///
-/// # Errors
-/// [`ReloadError`]: there is no file, or it is invalid.
-pub fn load(file: Option<&Path>) -> Result<Box<Config>, ReloadError> {
-    let file = file.ok_or(ReloadError::NoFile)?;
-    Ok(Box::new(Config::load(file)?))
 }
 
 /// Every key and value, by table.

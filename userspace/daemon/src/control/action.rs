@@ -13,7 +13,7 @@ use onair_types::api::{
 
 use crate::authority::Caller;
 use crate::config::Config;
-use crate::config::reload::ReloadError;
+use crate::control::reload::ReloadError;
 use crate::events::{LastSeen, Subscription};
 use crate::exposition::Exposition;
 use onair_session::Reply;

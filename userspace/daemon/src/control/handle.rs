@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use super::action::{Action, Asked};
 use crate::authority::Caller;
 use crate::config::Config;
-use crate::config::reload::ReloadError;
+use crate::control::reload::ReloadError;
 use onair_session::Reply;
 
 /// Sends actions to the actor and awaits its answers. Cheap to clone.

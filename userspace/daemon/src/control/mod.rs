@@ -12,4 +12,5 @@ pub mod handle;
 pub mod http;
 pub mod metrics;
 mod readable;
+pub mod reload;
 pub mod thread;

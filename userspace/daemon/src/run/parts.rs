@@ -9,9 +9,9 @@ use onair_workers::Late;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::config;
 use crate::control::actor::{ActorCommand, Drain, Drained};
 use crate::control::handle::ControlHandle;
+use crate::control::reload;
 use crate::control::thread::RunningControl;
 use crate::recorder::Live;
 use crate::resources::Resources;
@@ -52,7 +52,7 @@ pub(super) fn register_reload(
     file: Option<std::path::PathBuf>,
 ) {
     shutdown.register_reload("configuration", move || {
-        handle.reload_blocking(config::reload::load(file.as_deref()));
+        handle.reload_blocking(reload::load(file.as_deref()));
     });
 }
 

@@ -11,7 +11,7 @@ use onair_types::{
 };
 
 use super::Session;
-use super::traffic::problem;
+use super::problem::problem;
 use crate::services::Services;
 
 /// Where a converted session's frames come from.

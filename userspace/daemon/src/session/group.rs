@@ -7,7 +7,7 @@ use onair_types::{
 };
 
 use super::Session;
-use super::traffic::problem;
+use super::problem::problem;
 use crate::services::Services;
 
 impl Session {

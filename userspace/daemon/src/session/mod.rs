@@ -17,6 +17,7 @@ mod group;
 mod metrics;
 mod naming;
 mod presence;
+mod problem;
 mod recent;
 mod recording;
 mod retarget;

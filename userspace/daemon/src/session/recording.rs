@@ -5,7 +5,7 @@ use onair_media::assembly::AssemblerConfig;
 use onair_session::Place;
 use onair_types::{Problem, SessionProblem, SessionProblemKind};
 
-use super::traffic::problem;
+use super::problem::problem;
 use super::{Session, convert};
 use crate::services::Services;
 

@@ -13,8 +13,8 @@ use onair_types::{
 
 use super::Session;
 use super::presence::{Absence, Presence};
+use super::problem::problem;
 use super::sender_clock::SenderClock;
-use super::traffic::problem;
 use crate::config;
 use crate::growth::Growth;
 use crate::services::Services;

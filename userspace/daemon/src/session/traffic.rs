@@ -11,6 +11,7 @@ use onair_types::{
 };
 
 use super::Session;
+use super::problem::problem;
 use super::recent::Looks;
 use super::signal::Watch;
 use crate::growth::{Growth, SideBySide};
@@ -250,13 +251,4 @@ pub(super) fn oldest_held_ms(it: &onair_session::Attachment) -> Option<u64> {
         .map(|(frame, ..)| it.memory.loaned_since(*frame));
     let oldest = since.min()?;
     Some(sys::monotonic_ns().saturating_sub(oldest) / 1_000_000)
-}
-
-pub(super) const fn problem(problem: Kind, detail: String) -> SessionProblem {
-    SessionProblem {
-        problem,
-        detail,
-        ssrc: None,
-        other_ssrc: None,
-    }
 }

@@ -1,5 +1,7 @@
 //! Exit statuses of `onaird`, in one table.
 
+use crate::config::ConfigError;
+
 /// Exit status and its reason. docs/reference.md lists them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -19,6 +21,16 @@ pub enum Exit {
     TimedOut,
     /// A second signal ended an unfinished start.
     StartForced,
+}
+
+impl From<&ConfigError> for Exit {
+    fn from(error: &ConfigError) -> Self {
+        if error.is_of_the_machine() {
+            Self::Failed
+        } else {
+            Self::NotConfigured
+        }
+    }
 }
 
 impl Exit {

@@ -3,8 +3,9 @@
 use onair_types::{ActiveConfig, ConfigRefusal, EventKind, Reload, ReloadOutcome, Timestamp};
 
 use super::Actor;
-use crate::config::reload::{self, ReloadError};
+use crate::config::reload;
 use crate::config::{Config, ms};
+use crate::control::reload::ReloadError;
 use crate::log;
 
 impl Actor {

@@ -10,8 +10,8 @@ use onair_types::api::{ReloadConfig, ShowConfig};
 use super::admitted::Admitted;
 use super::api::Api;
 use super::refusal::Refusal;
-use crate::config::reload::load;
 use crate::control::action::Action;
+use crate::control::reload::load;
 
 /// Reads the configuration file, and has the actor apply it.
 pub(super) async fn reload(

@@ -6,7 +6,7 @@ use onair_dataplane::Sender;
 use onair_media::survey::{Essence, Picture, Survey};
 use onair_types::{Arriving, ArrivingSamples, Scan, SessionProblem, SessionProblemKind as Kind};
 
-use super::super::traffic::problem;
+use super::super::problem::problem;
 use super::super::{Session, convert};
 use super::LOOKS;
 

@@ -7,8 +7,8 @@ use onair_ipc::sys;
 use onair_types::{RecentTraffic, SessionProblem, SessionProblemKind as Kind, Timestamp};
 
 use super::super::Session;
+use super::super::problem::problem;
 use super::super::sender_clock::Finding;
-use super::super::traffic::problem;
 use super::{LOOKS, ms};
 use crate::config;
 use crate::services::Services;

@@ -1,0 +1,13 @@
+//! A problem of a session.
+
+use onair_types::{SessionProblem, SessionProblemKind as Kind};
+
+/// One that concerns no packet source.
+pub(super) const fn problem(problem: Kind, detail: String) -> SessionProblem {
+    SessionProblem {
+        problem,
+        detail,
+        ssrc: None,
+        other_ssrc: None,
+    }
+}
