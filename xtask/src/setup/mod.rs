@@ -59,7 +59,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             say::good(line);
         }
     }
-    for Package { name, reason, .. } in unpacked::missing(&arguments.purposes) {
+    let unpacked = unpacked::missing(&arguments.purposes)?;
+    for Package { name, reason, .. } in &unpacked {
         say::warning(format_args!("missing: {name:<26} {reason}"));
     }
     let lacks_deny = arguments.purposes.contains(&Purpose::Test) && !deny::is_installed()?;
@@ -67,8 +68,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         say::warning("missing: cargo-deny                 test: checks the crates of others");
     }
     if arguments.check {
-        let unpacked = unpacked::missing(&arguments.purposes).count();
-        let count = lacks + missing.len() + unpacked + usize::from(lacks_deny);
+        let count = lacks + missing.len() + unpacked.len() + usize::from(lacks_deny);
         if count > 0 {
             bail!("{count} missing: `cargo xtask setup` installs them");
         }
@@ -142,7 +142,8 @@ fn machine(tell_all: bool) -> usize {
 
 fn elsewhere(system: &str, purposes: &[Purpose]) -> String {
     let list: Vec<_> = packages_for(purposes)
-        .iter()
+        .into_iter()
+        .chain(packages::needed(packages::UNPACKED, purposes))
         .map(|package| format!("  {:<26} {}", package.name, package.reason))
         .collect();
     format!(

@@ -88,9 +88,12 @@ const fn versioned(name: &'static str, later: &'static str, reason: &'static str
     }
 }
 
-/// Packages of which the test only takes programs, unpacked below `target`: installed, they would start a service.
-pub(crate) const UNPACKED: &[Package] =
-    &[package("prometheus", "test: raises the alerts that ship")];
+/// Packages that are only unpacked below `target`. Installed, the first would start a service, and the second
+/// brings some 200 packages: every driver, and what each of them is built with.
+pub(crate) const UNPACKED: &[Package] = &[
+    package("prometheus", "test: raises the alerts that ship"),
+    package("libdpdk-dev", "demo: DPDK's headers"),
+];
 
 /// All that is needed beyond what rustup needs, in the order of the build. [`Purpose`] reads the reasons.
 pub(crate) const PACKAGES: &[Package] = &[
@@ -110,18 +113,38 @@ pub(crate) const PACKAGES: &[Package] = &[
     package("pkg-config", "build: finds DPDK and libelf"),
     package(
         "libdpdk-dev",
-        "build: DPDK, its headers and all its drivers",
+        "test, bench, dist: DPDK, its headers and all its drivers",
     ),
+    package("libbsd-dev", "build: DPDK's headers include its own"),
     versioned(
-        "libclang-14-dev",
-        "libclang-dev",
-        "build: bindgen reads DPDK's headers",
+        "clang-14",
+        "clang",
+        "build: compiles the BPF program; bindgen reads DPDK's headers with its library",
     ),
-    versioned("clang-14", "clang", "build: compiles the BPF program"),
     package("libbpf-dev", "build: headers of the BPF program"),
     package("libelf-dev", "build: libbpf inside onair-waiters"),
     package("zlib1g-dev", "build: libbpf inside onair-waiters"),
     package("iproute2", "demo, test: network namespaces and veth pairs"),
+    versioned(
+        "librte-net-af-xdp23",
+        "librte-net-af-xdp25",
+        "demo: DPDK, and its driver for AF_XDP",
+    ),
+    versioned(
+        "librte-net-af-packet23",
+        "librte-net-af-packet25",
+        "demo: DPDK's driver for AF_PACKET",
+    ),
+    versioned(
+        "librte-net-ring23",
+        "librte-net-ring25",
+        "demo: DPDK's ports in memory",
+    ),
+    versioned(
+        "librte-mempool-ring23",
+        "librte-mempool-ring25",
+        "demo: DPDK's memory pools",
+    ),
     package(
         "bpftool",
         "demo, test: which BPF objects are there, before and after",
@@ -206,8 +229,8 @@ mod tests {
             packages.map(|it| it.name).collect::<BTreeSet<_>>()
         };
         let (demo, test) = (names(Purpose::Demo), names(Purpose::Test));
-        assert!(demo.is_subset(&test) && demo.contains("libdpdk-dev"));
-        for tool in ["ffmpeg", "tshark", "gstreamer1.0-tools", "valgrind"] {
+        assert!(demo.is_subset(&test));
+        for tool in ["ffmpeg", "tshark", "libdpdk-dev", "valgrind"] {
             assert!(test.contains(tool) && !demo.contains(tool), "{tool}");
         }
         assert!(!names(Purpose::Run).contains("libdpdk-dev"));

@@ -1,4 +1,4 @@
-//! Programs of Debian packages that are unpacked below `target`, and not installed.
+//! Debian packages that are unpacked below `target`, and not installed.
 
 use std::fs;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::packages::{Package, UNPACKED, needed};
+use super::packages::{PACKAGES, Package, UNPACKED, needed};
 use super::{Purpose, apt, apt_in};
 use crate::cargo::target;
 use crate::say;
@@ -16,14 +16,25 @@ fn folder(package: &str) -> PathBuf {
     target().join("third-party").join(package)
 }
 
-/// The packages that one of `purposes` needs and that are not unpacked.
-pub(super) fn missing(purposes: &[Purpose]) -> impl Iterator<Item = Package> {
-    needed(UNPACKED, purposes).filter(|package| !folder(package.name).exists())
+/// The packages that one of `purposes` needs and that are not unpacked; nor installed, or about to be, if
+/// another purpose installs them.
+pub(super) fn missing(purposes: &[Purpose]) -> Result<Vec<Package>> {
+    let absent = super::missing(PACKAGES)?;
+    let is_installed = |name| {
+        let mut own = PACKAGES.iter().filter(|own| own.name == name);
+        own.any(|own| {
+            let is_absent = absent.iter().any(|it| it.name == name);
+            !is_absent || purposes.iter().any(|purpose| own.is_for(*purpose))
+        })
+    };
+    Ok(needed(UNPACKED, purposes)
+        .filter(|package| !folder(package.name).exists() && !is_installed(package.name))
+        .collect())
 }
 
 /// Downloads and unpacks them.
 pub(super) fn when_missing(purposes: &[Purpose]) -> Result<()> {
-    for Package { name, reason, .. } in missing(purposes) {
+    for Package { name, reason, .. } in missing(purposes)? {
         say::note(format_args!(
             "{name:<26} {reason} (unpacked, not installed)"
         ));

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 
 use nix::errno::Errno;
+use onair_ipc::message::PROTOCOL_MISMATCH;
 use onair_pages::{generated, root};
 use onair_types::api::{Access, entries};
 use onair_types::{EventName, ProblemCode};
@@ -54,16 +55,19 @@ fn page_of_reference_then_its_operations_are_those_of_the_api() {
 
 #[test]
 fn page_of_reference_then_its_errors_are_those_of_the_api() {
-    let row = |code: &ProblemCode| {
-        let message = String::new();
+    let row = |code: String, status: String| {
         let error = onair::Error::Refused {
-            code: code.to_string(),
-            message,
+            code: code.clone(),
+            message: String::new(),
         };
         let errno = format!("{:?}", Errno::from_raw(error.errno()));
-        [code.to_string(), code.status().to_string(), errno]
+        [code, status, errno]
     };
-    let rows: Vec<_> = ProblemCode::ALL.iter().map(row).collect();
+    let codes = ProblemCode::ALL.iter();
+    let mut rows: Vec<_> = codes
+        .map(|code| row(code.to_string(), code.status().to_string()))
+        .collect();
+    rows.push(row(PROTOCOL_MISMATCH.to_owned(), "none".to_owned()));
     check("errors", &block(&rows));
 }
 

@@ -16,9 +16,9 @@ use crate::text::texts;
 pub enum RecordingFormat {
     /// Each packet as it was on the wire, Ethernet header included, with its time: pcapng.
     Pcapng,
-    /// Complete frames as YUV4MPEG2, planar 4:2:2.
+    /// Complete frames as YUV4MPEG2, planar, in the session's sampling and depth: Y′CbCr and KEY; not floating point or interlaced.
     Y4m,
-    /// Complete frames, planar 4:2:2, one after the other without headers.
+    /// Complete frames, planar, without headers: also RGB, constant luminance and ICtCp; not XYZ, floating point or interlaced.
     Raw,
 }
 

@@ -172,7 +172,7 @@ impl Actor {
         Ok((self.services, sources.into_inbox().orders))
     }
 
-    /// Checks that run once a second in any case.
+    /// Checks that run each `timeouts.patrol_ms` in any case.
     fn run_periodic(&mut self, now: Instant) {
         self.periodic_at = now + ms(self.services.config.timeouts.patrol_ms);
         self.services.probe.test();
