@@ -270,3 +270,58 @@ impl Manifest {
         self.files.iter().filter(is_open)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use onair_media::video::{Depth, FrameRate};
+    use onair_types::Scan;
+
+    #[test]
+    fn rasters_of_recordings_then_written_as_pinned() {
+        let pinned = include_str!("manifest/rasters.json");
+        let rate = |num, den| FrameRate::new(num, den).unwrap();
+        let (ten, twelve) = (Depth::Ten, Depth::Twelve);
+        let rasters = [
+            (
+                (1920, 1080),
+                (Sampling::YCbCr422, ten),
+                Scan::Progressive,
+                rate(60_000, 1001),
+            ),
+            (
+                (1920, 1080),
+                (Sampling::YCbCr422, Depth::Eight),
+                Scan::Psf,
+                rate(25, 1),
+            ),
+            (
+                (721, 487),
+                (Sampling::Rgb, twelve),
+                Scan::Progressive,
+                rate(24_000, 1001),
+            ),
+            (
+                (1280, 720),
+                (Sampling::YCbCr420, ten),
+                Scan::Progressive,
+                rate(50, 1),
+            ),
+            (
+                (16, 2),
+                (Sampling::Key, twelve),
+                Scan::Progressive,
+                rate(1, 1),
+            ),
+        ];
+        let written: Vec<_> = rasters
+            .into_iter()
+            .map(|(size, samples, scan, rate)| {
+                Video::of(&VideoFormat::of(size, samples, scan, rate).unwrap())
+            })
+            .collect();
+        let found = serde_json::to_string_pretty(&written).unwrap() + "\n";
+        assert_eq!(found, pinned);
+        assert_eq!(serde_json::from_str::<Vec<Video>>(pinned).unwrap(), written);
+    }
+}
