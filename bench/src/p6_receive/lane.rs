@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use onair_dpdk::{Burst, Eal, Port, PortConfig, RxQueue, TxQueue};
+use onair_essence::video::{Depth, FrameRate, VideoFormat};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
-use onair_media::video::{Depth, FrameRate, VideoFormat};
 use onaird::dataplane::{Command, ManualPoller, PollerEvent, PortInfo, ReceiveConfig, Runtime};
 use onaird::shutdown::ThreadRegistry;
 

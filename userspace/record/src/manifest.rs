@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use onair_media::video::{Sampling, VideoFormat};
+use onair_essence::video::{Sampling, VideoFormat};
 use onair_types::{RecordingEnd, RecordingFormat};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -274,8 +274,7 @@ impl Manifest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use onair_media::video::{Depth, FrameRate};
-    use onair_types::Scan;
+    use onair_essence::video::{Depth, FrameRate, Scan};
 
     #[test]
     fn rasters_of_recordings_then_written_as_pinned() {

@@ -1,9 +1,9 @@
 //! Which video OnAir carries today.
 
-use onair_types::{
+use onair_essence::video::{
     Depth, EXTENDED_MAX_UDP, Packing as Cut, Pgroup, Sampling, Scan as Order, SenderType as Spread,
-    VideoDocument,
 };
+use onair_types::VideoDocument;
 
 use crate::video::{Packing, Scan, SenderType, Video};
 

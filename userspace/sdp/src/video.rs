@@ -6,7 +6,7 @@ use crate::fmtp::{Parameters, Written};
 use crate::rate::{Rate, whole};
 use crate::words::{Word, words};
 
-pub use onair_types::{Depth, Sampling};
+pub use onair_essence::video::{Depth, Sampling};
 
 /// `MAXUDP` when absent: the standard UDP size limit of ST 2110-10 in bytes.
 pub(crate) const STANDARD_MAX_UDP: u16 = 1460;

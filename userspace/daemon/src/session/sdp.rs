@@ -1,10 +1,11 @@
 //! A session as a session description.
 
+use onair_essence::video::{Packing as Cut, Scan as Order, SenderType as Spread};
 use onair_sdp::{
     Colorimetry, Essence, Media, MediaClock, Origin, Packing, Range, Rate, ReferenceClock, Scan,
     SenderType, SessionDescription, TransferCharacteristics, Video, VideoStandard,
 };
-use onair_types::{Direction, Packing as Cut, Scan as Order, SenderType as Spread};
+use onair_types::Direction;
 
 use super::Session;
 use crate::dataplane::PortInfo;
@@ -76,15 +77,16 @@ impl Session {
     /// What is not in the specification (colours) is unspecified.
     fn described_video(&self) -> Video {
         let video = &self.spec.video;
-        let rate = video.frame_rate;
+        let format = &video.format;
+        let rate = format.rate();
         let rate = Rate::new(rate.numerator(), rate.denominator());
         Video {
-            sampling: video.sampling,
-            depth: video.depth,
-            width: video.width,
-            height: video.height,
+            sampling: format.sampling(),
+            depth: format.depth(),
+            width: format.width(),
+            height: format.height(),
             rate: rate.expect("a checked specification has a rate above 0"),
-            scan: match video.scan {
+            scan: match format.scan() {
                 Order::Progressive => Scan::Progressive,
                 Order::Interlaced => Scan::Interlaced,
                 Order::Psf => Scan::Segmented,

@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Instant;
 
+use onair_essence::video::{Depth, FrameRate, VideoFormat};
 use onair_media::st2110_21::Monitor;
-use onair_media::video::{Depth, FrameRate, VideoFormat};
 use onair_session::Runtime as _;
 use onaird::dataplane::{Command, FrameSource, Runtime, SendConfig, SessionStats};
 

@@ -3,10 +3,10 @@
 //! The drain thread assembles the packets in its own memory. Incomplete frames are left out and
 //! listed.
 
+use onair_essence::video::VideoFormat;
 use onair_media::assembly::{Assembler, AssemblerConfig, FrameReport, Sink};
 use onair_media::datagram::Datagram;
 use onair_media::ethernet::{ETHERTYPE_IPV4, EthernetHeader};
-use onair_media::video::VideoFormat;
 
 use crate::event::Event;
 use crate::files::Files;
@@ -27,8 +27,8 @@ pub(crate) fn stream_line(format: &VideoFormat) -> String {
         "YUV4MPEG2 W{} H{} F{}:{} Ip A1:1 {layout} XCOLORRANGE=LIMITED\n",
         format.width(),
         format.height(),
-        rate.num(),
-        rate.den()
+        rate.numerator(),
+        rate.denominator()
     )
 }
 

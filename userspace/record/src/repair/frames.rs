@@ -2,8 +2,8 @@
 
 use std::io::{self, Read};
 
-use onair_media::video::{Depth, VideoFormat};
-use onair_types::{RecordingFormat, Scan};
+use onair_essence::video::{Depth, Scan, VideoFormat};
+use onair_types::RecordingFormat;
 
 use crate::format::planar;
 use crate::format::video::{FRAME_LINE, stream_line};

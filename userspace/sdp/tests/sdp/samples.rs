@@ -163,7 +163,7 @@ fn interlaced_by_the_wrong_word_then_accepted_with_a_warning_and_never_written()
         "{written}"
     );
     let carried = only_video(&description).carried().unwrap();
-    assert_eq!(carried.scan, Some(onair_types::Scan::Interlaced));
+    assert_eq!(carried.scan, Some(onair_essence::video::Scan::Interlaced));
 }
 
 #[test]

@@ -3,12 +3,12 @@
 use std::fs;
 use std::net::SocketAddrV4;
 
+use onair_essence::video::Scan;
 use onair_media::st2110_21::{Reads, Stream};
 use onair_media::survey::{Essence, Rate, Survey};
 use onair_sdp::{
     Essence as Described, Media, Scan as DescribedScan, SenderType, SessionDescription,
 };
-use onair_types::Scan;
 
 use crate::failure::Failure;
 
