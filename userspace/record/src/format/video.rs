@@ -33,7 +33,7 @@ pub(crate) fn stream_line(format: &VideoFormat) -> String {
 }
 
 /// The video encoder.
-pub(crate) struct Video {
+pub(crate) struct VideoEncoder {
     config: AssemblerConfig,
     has_lines: bool,
     /// Flow of each producer.
@@ -79,7 +79,7 @@ impl Sink for FrameBuffer {
     }
 }
 
-impl Video {
+impl VideoEncoder {
     pub(crate) fn new(config: AssemblerConfig, has_lines: bool) -> Self {
         Self {
             config,
@@ -159,7 +159,7 @@ fn rtp<'a>(event: &Event<'a>) -> Option<&'a [u8]> {
     Some(Datagram::parse(packet).ok()?.payload)
 }
 
-impl Encoder for Video {
+impl Encoder for VideoEncoder {
     fn begin_file(&mut self, files: &mut Files) {
         if self.has_lines {
             let line = stream_line(&self.config.format);
