@@ -8,8 +8,8 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
+use onair_essence::video::{Depth, Sampling};
 use onair_pixels::{Picture, PixelFormat, pack, unpack};
-use onair_types::{Depth, Sampling};
 
 use crate::place;
 use crate::row::Row;

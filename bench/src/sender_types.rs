@@ -7,8 +7,9 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use onair_essence::video::SenderType;
 use onair_stage::{Control, Raster, receive, send, wait_for};
-use onair_types::{SenderType, SessionTiming, Source, TimingLevels};
+use onair_types::{SessionTiming, Source, TimingLevels};
 
 use crate::row::Row;
 use crate::run::Run;
@@ -32,7 +33,7 @@ pub(crate) fn rows(
 ) -> Result<Vec<Row>> {
     let mut rows = vec![];
     run.case("sender types", SenderType::ALL.len());
-    for sender_type in SenderType::ALL {
+    for sender_type in SenderType::ALL.iter().copied() {
         run.step();
         begin(control, ends, sender_type)?;
         std::thread::sleep(run.either(4, 2) * Duration::from_secs(1));

@@ -5,8 +5,8 @@ use std::io::{BufReader, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
+use onair_essence::video::Sampling;
 use onair_stage::{Deadline, Running, Stage};
-use onair_types::Sampling;
 use xxhash_rust::xxh3::xxh3_64;
 
 use onair_stage::Raster;

@@ -6,10 +6,11 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use onair::{Buffer, Field, PixelFormat, Session, Timeout};
+use onair_essence::video::Scan;
 use onair_tests::{Config, Control, QUOTA, Raster, Rig, onairctl, receive, send, wait_for};
 use onair_types::{
-    ProblemCode, ReconciledCause, Scan, SessionProblemKind as Kind, SessionState, SessionView,
-    Source, SpecDocument,
+    ProblemCode, ReconciledCause, SessionProblemKind as Kind, SessionState, SessionView, Source,
+    SpecDocument,
 };
 use serde_json::{Value, json};
 

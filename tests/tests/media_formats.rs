@@ -1,8 +1,9 @@
 //! Every sampling and depth, fields, segments and block packing, out of one port and into another.
 
 use anyhow::{Context as _, Result};
+use onair_essence::video::{Depth, Packing, Pgroup, Sampling, Scan};
 use onair_tests::{Deadline, Raster, RelayedVideo, Rig, Seen};
-use onair_types::{Depth, Packing, Pgroup, Sampling, Scan, Source, VideoDocument};
+use onair_types::{Source, VideoDocument};
 
 /// Buffers of each format.
 const BUFFERS: u64 = 8;

@@ -61,7 +61,13 @@ pub(crate) const SHUTTLE: [&str; 8] = [
     "shuttle_drain",
 ];
 /// What needs neither DPDK nor the gate's own instructions: each block of memory is accounted for.
-const UNDER_VALGRIND: [&str; 4] = ["onair_types", "onair_media", "onair_pixels", "onairctl"];
+const UNDER_VALGRIND: [&str; 5] = [
+    "onair_essence",
+    "onair_types",
+    "onair_media",
+    "onair_pixels",
+    "onairctl",
+];
 /// Tests with this in their names search millions of states: they have a step of their own.
 const MODELS: &str = "model::";
 /// What `--slow` has the whole-system tests do.

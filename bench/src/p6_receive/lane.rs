@@ -6,9 +6,9 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use onair_dataplane::{Command, ManualPoller, PollerEvent, PortInfo, ReceiveConfig, Runtime};
 use onair_dpdk::{Burst, Eal, Port, PortConfig, RxQueue, TxQueue};
+use onair_essence::video::{Depth, FrameRate, VideoFormat};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
-use onair_media::video::{Depth, FrameRate, VideoFormat};
 use onair_workers::ThreadRegistry;
 
 use super::source::{self, FRAMES, Place, Source};

@@ -3,11 +3,11 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use anyhow::{Context as _, Result};
+use onair_essence::video::VideoFormat;
 use onair_media::datagram::{self, FlowHeader};
 use onair_media::ethernet::Mac;
 use onair_media::st2110_20::packetiser::StreamHeader;
 use onair_media::st2110_20::{Packetiser, STANDARD_RTP_BYTES};
-use onair_media::video::VideoFormat;
 
 /// Packets of one flow before those of the next: a sender's group.
 const TRAIN: u32 = 8;

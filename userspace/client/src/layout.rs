@@ -1,9 +1,9 @@
 //! Layout of a frame's bytes.
 
+use onair_essence::video::{Chroma, Depth, Pgroup, Sampling, Scan};
 use onair_ipc::message::Attached;
 use onair_ipc::meta::Field;
 use onair_pixels::{Picture, PixelFormat, Planes};
-use onair_types::{Chroma, Depth, Pgroup, Sampling, Scan};
 
 /// Why the daemon's description of a session is inconsistent.
 #[derive(Debug, thiserror::Error)]

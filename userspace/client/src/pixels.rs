@@ -1,7 +1,7 @@
 //! The pixels of a buffer in the pixel formats that applications use.
 
+use onair_essence::video::Depth;
 use onair_pixels::{Lines, place_lines};
-use onair_types::Depth;
 
 use crate::{Buffer, BufferMut, ConvertError, Field, Layout, Picture, PixelFormat};
 

@@ -2,30 +2,22 @@
 
 use std::sync::Arc;
 
+use onair_essence::video::VideoFormat;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::meta::{Field, FrameMeta};
 use onair_pixels::PixelFormat;
-use onair_types::{Depth, Sampling, Scan};
 
 use super::attachment::Attachments;
 use super::outlet::{Intake, SourceFrame};
 use super::refusal::RuntimeError;
 use super::stats::SessionStats;
-use super::strips::{Progress, Shape, Strips};
+use super::strips::{Progress, Strips, picture};
 
 /// Configuration of a converted session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConvertConfig {
-    /// Pixels in a line.
-    pub width: u32,
-    /// Lines in a frame, of both fields together.
-    pub height: u32,
-    /// Colour components.
-    pub sampling: Sampling,
-    /// Bits of a sample.
-    pub depth: Depth,
-    /// Order of the lines. With [`Scan::Interlaced`] each buffer is a field.
-    pub scan: Scan,
+    /// The source's video.
+    pub format: VideoFormat,
     /// Layout of the buffers.
     pub layout: PixelFormat,
     /// Most attachments at once.
@@ -33,29 +25,10 @@ pub struct ConvertConfig {
 }
 
 impl ConvertConfig {
-    /// Lines of a buffer: of this field, or of a frame. The first field is the larger one.
-    #[must_use]
-    pub const fn lines_of(&self, field: Option<Field>) -> u32 {
-        match (self.scan, field) {
-            (Scan::Interlaced, Some(Field::Second)) => self.height / 2,
-            (Scan::Interlaced, _) => self.height.div_ceil(2),
-            (Scan::Progressive | Scan::Psf, _) => self.height,
-        }
-    }
-
-    const fn shape(&self) -> Shape {
-        Shape {
-            width: self.width,
-            sampling: self.sampling,
-            depth: self.depth,
-            layout: self.layout,
-        }
-    }
-
     /// Bytes of the largest buffer; `None` if the layout does not hold the video.
     #[must_use]
     pub fn frame_bytes(&self) -> Option<usize> {
-        let picture = self.shape().picture(self.lines_of(None))?;
+        let picture = picture(&self.format, self.format.lines(false), self.layout)?;
         Some(self.layout.planes(&picture).bytes)
     }
 }
@@ -91,7 +64,7 @@ impl Converter {
         frames: FrameMemory,
         stats: Arc<SessionStats>,
     ) -> Result<Self, RuntimeError> {
-        let strips = Strips::new(config.shape(), config.lines_of(None));
+        let strips = Strips::new(config.format, config.layout);
         let (strips, need) = strips
             .zip(config.frame_bytes())
             .ok_or(RuntimeError::Layout(config.layout))?;
@@ -191,8 +164,9 @@ impl Converter {
             return true;
         };
         self.next = (frame + 1) % self.frames.count();
+        let is_second = source.meta().field == Some(Field::Second);
         self.under_way = Some(UnderWay {
-            progress: Progress::of(self.config.lines_of(source.meta().field)),
+            progress: Progress::of(self.config.format.lines(is_second)),
             source,
             frame,
             number: self.number - 1,

@@ -2,10 +2,10 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
+use onair_essence::video::{STANDARD_MAX_UDP, SenderType};
 use onair_media::pattern::PatternError;
 use onair_media::st2110_20::PacketiseError;
 use onair_pixels::PixelFormat;
-use onair_types::{STANDARD_MAX_UDP, SenderType};
 
 /// Why a runtime cannot be created.
 #[derive(Debug, thiserror::Error)]

@@ -10,15 +10,15 @@ use std::collections::VecDeque;
 use std::net::SocketAddrV4;
 use std::sync::Arc;
 
+use onair_essence::video::Packing;
+use onair_essence::video::{Scan, VideoFormat};
 use onair_media::datagram::{self, FlowHeader};
 use onair_media::ethernet::Mac;
 use onair_media::pacing::{Pacer, Schedule};
+use onair_media::st2110_20::Packetiser;
 use onair_media::st2110_20::packetiser::StreamHeader;
-use onair_media::st2110_20::{Packetiser, Packing};
 use onair_media::st2110_21::Declared;
-use onair_media::video::VideoFormat;
 use onair_session::FlushReport;
-use onair_types::Scan;
 
 use self::content::{Content, Fields, Pattern, Submitted, packetisers};
 use self::flush::Flushes;

@@ -3,36 +3,24 @@
 //! A strip and its pixels stay in the processor's cache. Frame memory is shared with clients, so it is
 //! copied from and to, and never borrowed.
 
+use onair_essence::video::VideoFormat;
 use onair_pixels::{Picture, PixelFormat, Plane, unpack};
-use onair_types::{Depth, Sampling};
 
 /// Bytes of a strip's pixel groups, about: half of a usual second-level cache has two of them.
 const LONG: usize = 128 * 1024;
 /// The same beside packets, which wait for the strip: some µs. Planar layouts then take a quarter more time.
 const SHORT: usize = 16 * 1024;
 
-/// The picture in a buffer, and the layout that it gets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Shape {
-    pub(super) width: u32,
-    pub(super) sampling: Sampling,
-    pub(super) depth: Depth,
-    pub(super) layout: PixelFormat,
-}
-
-impl Shape {
-    /// A picture of so many lines; `None` if it does not consist of whole pixel groups, or if the layout
-    /// does not hold it.
-    pub(super) fn picture(&self, lines: u32) -> Option<Picture> {
-        let picture = Picture::new(self.width, lines, self.sampling, self.depth)?;
-        self.layout.holds(&picture).then_some(picture)
-    }
+/// Some lines of a video; `None` if they are not whole pixel groups, or if the layout does not hold them.
+pub(super) fn picture(format: &VideoFormat, lines: u32, layout: PixelFormat) -> Option<Picture> {
+    Picture::of(format, lines).filter(|it| layout.holds(it))
 }
 
 /// Converts, with memory for one strip.
 #[derive(Debug)]
 pub(super) struct Strips {
-    shape: Shape,
+    format: VideoFormat,
+    layout: PixelFormat,
     /// Lines of a long and of a short strip, whole rows of pixel groups.
     lines: [u32; 2],
     is_short: bool,
@@ -41,22 +29,23 @@ pub(super) struct Strips {
 }
 
 impl Strips {
-    /// For pictures of at most `lines` lines, in long strips; `None` as [`Shape::picture`].
-    pub(super) fn new(shape: Shape, lines: u32) -> Option<Self> {
-        let whole = shape.picture(lines)?;
+    /// For buffers of `format`, in long strips; `None` as [`picture`].
+    pub(super) fn new(format: VideoFormat, layout: PixelFormat) -> Option<Self> {
+        let whole = picture(&format, format.lines(false), layout)?;
         let rows = whole.bytes() / whole.row_bytes();
         let lines_in_row = u32::try_from(whole.lines() / rows).ok()?;
         let lines = [LONG, SHORT].map(|bytes| {
             let rows = (bytes / whole.row_bytes()).clamp(1, rows);
             u32::try_from(rows).unwrap_or(u32::MAX) * lines_in_row
         });
-        let strip = shape.picture(lines[0])?;
+        let strip = picture(&format, lines[0], layout)?;
         Some(Self {
-            shape,
+            format,
+            layout,
             lines,
             is_short: false,
             pgroups: vec![0; strip.bytes()],
-            pixels: vec![0; shape.layout.planes(&strip).bytes],
+            pixels: vec![0; layout.planes(&strip).bytes],
         })
     }
 
@@ -75,17 +64,17 @@ impl Strips {
     ) {
         let Progress { lines, done, from } = *progress;
         let now = self.lines[usize::from(self.is_short)].min(lines - done);
-        let pictures = self.shape.picture(lines).zip(self.shape.picture(now));
-        let Some((whole, strip)) = pictures else {
+        let of = |lines| picture(&self.format, lines, self.layout);
+        let Some((whole, strip)) = of(lines).zip(of(now)) else {
             progress.done = lines;
             return;
         };
-        let planes = self.shape.layout.planes(&whole);
-        let parts = self.shape.layout.planes(&strip);
+        let planes = self.layout.planes(&whole);
+        let parts = self.layout.planes(&strip);
         let pgroups = &mut self.pgroups[..strip.bytes()];
         let pixels = &mut self.pixels[..parts.bytes];
         read(from, pgroups);
-        unpack(&strip, pgroups, self.shape.layout, pixels)
+        unpack(&strip, pgroups, self.layout, pixels)
             .expect("the layout holds the picture, and the memory is of its size");
         for (plane, part) in planes.all().iter().zip(parts.all()) {
             let at = plane.offset + first_line(part, now, done) * plane.stride;
@@ -136,7 +125,7 @@ fn first_line(part: &Plane, strip_lines: u32, done: u32) -> usize {
 mod tests {
     use std::cell::RefCell;
 
-    use onair_types::Chroma;
+    use onair_essence::video::{Depth, FrameRate, Sampling, Scan};
 
     use super::*;
 
@@ -161,7 +150,7 @@ mod tests {
         (0..bytes).map(|_| next()).collect()
     }
 
-    fn all_shapes(width: u32, lines: u32) -> Vec<(Shape, Picture)> {
+    fn all_layouts(width: u32, lines: u32) -> Vec<(VideoFormat, Picture, PixelFormat)> {
         let samplings = [
             Sampling::YCbCr422,
             Sampling::YCbCr420,
@@ -170,36 +159,31 @@ mod tests {
             Sampling::Key,
         ];
         let depths = [8, 10, 12, 16].map(|bits| Depth::from_bits(bits, false).unwrap());
-        let mut shapes = Vec::new();
+        let mut all = Vec::new();
         for (sampling, depth) in samplings
             .into_iter()
             .flat_map(|it| depths.map(|depth| (it, depth)))
         {
-            let Some(picture) = Picture::new(width, lines, sampling, depth) else {
+            let (size, rate) = ((width, lines), FrameRate::new(25, 1).unwrap());
+            let Ok(format) = VideoFormat::of(size, (sampling, depth), Scan::Progressive, rate)
+            else {
                 continue;
             };
-            shapes.extend(PixelFormat::of(&picture).map(|layout| {
-                let shape = Shape {
-                    width,
-                    sampling,
-                    depth,
-                    layout,
-                };
-                (shape, picture)
-            }));
+            let picture = Picture::of(&format, lines).unwrap();
+            all.extend(PixelFormat::of(&picture).map(|layout| (format, picture, layout)));
         }
-        shapes
+        all
     }
 
     #[test]
     fn picture_converted_in_strips_then_as_converted_at_once_in_every_layout() {
         let mut seen = 0;
         for (width, lines) in [(1920, 270), (1922, 62), (64, 2), (8192, 36)] {
-            for (shape, picture) in all_shapes(width, lines) {
+            for (format, picture, layout) in all_layouts(width, lines) {
                 let pgroups = samples(picture.bytes());
-                let mut expected = vec![0; shape.layout.planes(&picture).bytes];
-                unpack(&picture, &pgroups, shape.layout, &mut expected).unwrap();
-                let mut strips = Strips::new(shape, lines).unwrap();
+                let mut expected = vec![0; layout.planes(&picture).bytes];
+                unpack(&picture, &pgroups, layout, &mut expected).unwrap();
+                let mut strips = Strips::new(format, layout).unwrap();
                 for is_short in [false, true] {
                     strips.shorten(is_short);
                     let pixels = RefCell::new(vec![0xEE; expected.len()]);
@@ -211,7 +195,7 @@ mod tests {
                             pixels.borrow_mut()[at..at + bytes.len()].copy_from_slice(bytes)
                         },
                     );
-                    assert!(*pixels.borrow() == expected, "{shape:?} of {lines} lines");
+                    assert!(*pixels.borrow() == expected, "{format} in {layout}");
                 }
                 seen += 1;
             }
@@ -221,15 +205,12 @@ mod tests {
 
     #[test]
     fn second_field_of_an_odd_height_then_a_line_less() {
-        let depth = Depth::from_bits(10, false).unwrap();
-        let shape = Shape {
-            width: 1920,
-            sampling: Sampling::YCbCr422,
-            depth,
-            layout: PixelFormat::V210,
-        };
-        assert_eq!(Sampling::YCbCr422.chroma(), Chroma::Half);
-        let mut strips = Strips::new(shape, 244).unwrap();
+        let (samples, rate) = (
+            (Sampling::YCbCr422, Depth::Ten),
+            FrameRate::new(25, 1).unwrap(),
+        );
+        let format = VideoFormat::of((1920, 487), samples, Scan::Interlaced, rate).unwrap();
+        let mut strips = Strips::new(format, PixelFormat::V210).unwrap();
         let end = RefCell::new((0, 0));
         let read = |at: usize, bytes: &mut [u8]| {
             bytes.fill(0);

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use crossbeam_queue::ArrayQueue;
 use onair_dpdk::prefetch;
+use onair_essence::video::VideoFormat;
 use onair_media::rtp::{HEADER_BYTES, RtpHeader};
 use onair_media::st2110_21::{Declared, Monitor};
-use onair_media::video::VideoFormat;
 
 use super::clock::MediaClock;
 
@@ -84,7 +84,11 @@ impl Timing {
     /// For packets of `format`; `None` if its rate cannot be measured.
     pub(super) fn new(format: &VideoFormat) -> Option<Self> {
         let rate = format.rate();
-        let monitor = Monitor::new(format.height(), format.scan(), (rate.num(), rate.den()))?;
+        let monitor = Monitor::new(
+            format.height(),
+            format.scan(),
+            (rate.numerator(), rate.denominator()),
+        )?;
         Some(Self {
             share: Arc::new(TimingShare::new(&monitor)),
             monitor: Box::new(monitor),
@@ -169,10 +173,9 @@ impl Timing {
 
 #[cfg(test)]
 mod tests {
-    use onair_media::video::{Depth, FrameRate};
+    use onair_essence::video::{Depth, FrameRate, Scan};
 
     use super::*;
-    use onair_types::Scan;
 
     #[test]
     fn control_thread_gets_the_newest_copy_and_the_poller_never_waits() {

@@ -31,6 +31,12 @@ const ANSWERS: &[&str] = &[
         r#""width":16,"height":2,"depth":10,"rate_numerator":60000,"rate_denominator":1001,"#,
         r#""layout":"v210","watched":true}"#,
     ),
+    concat!(
+        r#"{"type":"attached","session":"0000000000000003","name":"out","attachment":2,"owner":false,"#,
+        r#""sends":true,"version":3,"geometry":{"frames":4,"frame_bytes":64,"frame_stride":4096},"#,
+        r#""width":16,"height":3,"depth":16,"sampling":"RGB","float":true,"scan":"interlaced","#,
+        r#""rate_numerator":25,"rate_denominator":1,"watched":false}"#,
+    ),
     r#"{"type":"detached"}"#,
     r#"{"type":"flushed","frames_sent":3}"#,
     r#"{"type":"destroyed","certificate":{"session":"0000000000000001"}}"#,

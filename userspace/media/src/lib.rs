@@ -1,7 +1,7 @@
-//! Essence formats and the headers below them, without I/O and without a clock.
+//! Packets of essences and the headers below them, without I/O and without a clock.
 //!
-//! Everything here is a function of bytes and of times that the caller passes: rasters and rates
-//! ([`video`]), the headers of a datagram ([`ethernet`], [`arp`], [`ipv4`], [`udp`], [`icmp`], [`igmp`],
+//! Everything here is a function of bytes and of times that the caller passes: the headers
+//! of a datagram ([`ethernet`], [`arp`], [`ipv4`], [`udp`], [`icmp`], [`igmp`],
 //! together in [`datagram`]), [`rtp`], [`media_time`] and [`st2110_20`], the timing of senders ([`st2110_21`]), streams of
 //! unknown format ([`survey`]), the assembly of frames ([`assembly`]), the
 //! built-in test pattern ([`pattern`]), the pacing of packets ([`pacing`]) and questions to the clock's PTP
@@ -29,5 +29,4 @@ pub mod st2110_20;
 pub mod st2110_21;
 pub mod survey;
 pub mod udp;
-pub mod video;
 pub mod vlan;

@@ -8,7 +8,7 @@
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::bytes::array;
-use crate::video::{Chroma, Depth, Sampling, VideoFormat};
+use onair_essence::video::{Chroma, Depth, Sampling, VideoFormat};
 
 /// First bytes of every frame.
 pub const MAGIC: [u8; 8] = *b"ONAIRPAT";
@@ -249,7 +249,7 @@ pub fn verify(frame: &[u8]) -> Result<u64, PatternError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::video::FrameRate;
+    use onair_essence::video::FrameRate;
     use proptest::prelude::*;
 
     fn format(width: u32, height: u32, depth: Depth) -> VideoFormat {
@@ -302,8 +302,12 @@ mod tests {
         for sampling in Sampling::ALL {
             for depth in Depth::ALL {
                 let samples = (*sampling, *depth);
-                let format =
-                    VideoFormat::of((48, 8), samples, onair_types::Scan::Progressive, rate);
+                let format = VideoFormat::of(
+                    (48, 8),
+                    samples,
+                    onair_essence::video::Scan::Progressive,
+                    rate,
+                );
                 let Ok(format) = format else { continue };
                 let mut writer = PatternWriter::new(&format).unwrap();
                 assert_eq!(writer.strip.len(), 2 * format.line_bytes(), "{samples:?}");
@@ -323,8 +327,13 @@ mod tests {
     fn fields_of_an_odd_height_then_the_second_is_a_line_shorter() {
         let rate = FrameRate::new(25, 1).unwrap();
         let samples = (Sampling::YCbCr422, Depth::Ten);
-        let format =
-            VideoFormat::of((48, 7), samples, onair_types::Scan::Interlaced, rate).unwrap();
+        let format = VideoFormat::of(
+            (48, 7),
+            samples,
+            onair_essence::video::Scan::Interlaced,
+            rate,
+        )
+        .unwrap();
         let mut writer = PatternWriter::new(&format).unwrap();
         for number in 0..4 {
             let field = frame(&mut writer, number);

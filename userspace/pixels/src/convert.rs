@@ -15,9 +15,9 @@ pub enum ConvertError {
         /// The pixel format.
         format: PixelFormat,
         /// The picture's components.
-        sampling: onair_types::Sampling,
+        sampling: onair_essence::video::Sampling,
         /// The picture's depth.
-        depth: onair_types::Depth,
+        depth: onair_essence::video::Depth,
         /// Pixel formats that hold it, by FFmpeg's names; `none` if there are none.
         offered: String,
     },
@@ -376,7 +376,7 @@ fn put_words(samples: &[u16], bytes: &mut [u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use onair_types::{Depth, Sampling};
+    use onair_essence::video::{Depth, Sampling};
     use proptest::prelude::*;
 
     fn any_picture() -> impl Strategy<Value = (Picture, Vec<u8>)> {

@@ -1,6 +1,6 @@
 //! What a buffer holds.
 
-use onair_types::{Depth, Pgroup, Sampling};
+use onair_essence::video::{Depth, Pgroup, Sampling, VideoFormat};
 
 /// A frame or a field in pixel groups: row after row without padding. A row is a line, or with 4:2:0 two
 /// lines.
@@ -18,9 +18,8 @@ impl Picture {
     /// if it does not consist of whole ones: 4:2:2 has an even width, 4:2:0 also an even height.
     #[must_use]
     pub fn new(width: u32, lines: u32, sampling: Sampling, depth: Depth) -> Option<Self> {
-        use onair_types::Chroma;
         let pgroup = Pgroup::of(sampling, depth)?;
-        let in_pairs = matches!(sampling.chroma(), Chroma::Half | Chroma::Quarter);
+        let in_pairs = sampling.chroma().is_in_pairs();
         let is_whole = lines.is_multiple_of(pgroup.lines) && !(in_pairs && width % 2 == 1);
         (is_whole && width > 0 && lines > 0).then(|| Self {
             width: width as usize,
@@ -29,6 +28,12 @@ impl Picture {
             depth,
             pgroup,
         })
+    }
+
+    /// Some `lines` lines of a video: a frame, a field or a part of one. `None` as [`Self::new`].
+    #[must_use]
+    pub fn of(video: &VideoFormat, lines: u32) -> Option<Self> {
+        Self::new(video.width(), lines, video.sampling(), video.depth())
     }
 
     /// Bytes of a row of pixel groups; the last group may be padded.

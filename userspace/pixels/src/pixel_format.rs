@@ -1,6 +1,6 @@
 //! Pixel formats by the names of FFmpeg and GStreamer.
 
-use onair_types::{Chroma, Sampling};
+use onair_essence::video::{Chroma, Sampling};
 
 use crate::picture::Picture;
 

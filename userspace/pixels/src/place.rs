@@ -44,7 +44,7 @@ pub fn place_lines(
 
 #[cfg(test)]
 mod tests {
-    use onair_types::{Depth, Sampling};
+    use onair_essence::video::{Depth, Sampling};
 
     use super::*;
     use crate::{unpack, unpack_lines};

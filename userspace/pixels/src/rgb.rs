@@ -1,6 +1,6 @@
 //! A picture for the screen.
 
-use onair_types::{Chroma, Sampling};
+use onair_essence::video::{Chroma, Sampling};
 
 use crate::picture::Picture;
 use crate::row::Row;
@@ -92,7 +92,7 @@ fn byte(value: f32) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use onair_types::Depth;
+    use onair_essence::video::Depth;
 
     /// 75 % bars of BT.709, 8 bits: Y′, Cb, Cr, and what they show.
     const BARS: [([u8; 3], [u8; 3]); 4] = [

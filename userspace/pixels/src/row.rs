@@ -1,6 +1,6 @@
 //! The samples of one row of pixel groups, by component.
 
-use onair_types::{Chroma, Depth};
+use onair_essence::video::{Chroma, Depth};
 
 use crate::bits::{Reader, Writer};
 use crate::picture::Picture;
@@ -133,7 +133,7 @@ impl Row {
 impl Picture {
     /// R G B, X Y Z; else Cb Y′ Cr.
     pub(crate) fn is_rgb_order(&self) -> bool {
-        use onair_types::Sampling;
+        use onair_essence::video::Sampling;
         matches!(self.sampling, Sampling::Rgb | Sampling::Xyz)
     }
 }

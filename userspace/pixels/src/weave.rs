@@ -50,7 +50,7 @@ pub fn weave(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use onair_types::{Depth, Sampling};
+    use onair_essence::video::{Depth, Sampling};
 
     #[test]
     fn fields_of_an_odd_height_then_their_lines_in_turn() {

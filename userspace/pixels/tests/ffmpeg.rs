@@ -4,8 +4,8 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use onair_essence::video::{Depth, Sampling};
 use onair_pixels::{Lines, Picture, PixelFormat, pack_lines, unpack, unpack_lines};
-use onair_types::{Depth, Sampling};
 
 const WIDTH: u32 = 50;
 const LINES: u32 = 6;

@@ -33,8 +33,8 @@ pub use error::{FinishError, RecordError};
 pub use event::MAX_SNAP_LENGTH;
 pub use files::careful::{Unfit, open_regular, read_named, read_regular};
 pub use manifest::{
-    FileReport, FrameLeftOut, Frames, Gap, LISTED, MANIFEST_VERSION, Manifest, Repair,
-    RepairedFile, Stage, Time, Video,
+    FileReport, FrameLeftOut, Frames, Gap, LISTED, MANIFEST_VERSION, Manifest, RecordedVideo,
+    Repair, RepairedFile, Stage, Time,
 };
 pub use packets::PacketReader;
 pub use producer::Producer;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use onair_media::video::{Sampling, VideoFormat};
+use onair_essence::video::{Depth, Sampling, Scan, VideoFormat};
 use onair_types::{RecordingEnd, RecordingFormat};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -136,9 +136,9 @@ pub struct Frames {
     pub left_out: Vec<FrameLeftOut>,
 }
 
-/// Raster of a video recording.
+/// A video recording's format, and how its files have it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Video {
+pub struct RecordedVideo {
     /// Pixels in a line.
     pub width: u32,
     /// Lines in a frame.
@@ -156,7 +156,7 @@ pub struct Video {
     pub frame_bytes: u64,
 }
 
-impl Video {
+impl RecordedVideo {
     pub(crate) fn of(format: &VideoFormat) -> Self {
         Self {
             width: format.width(),
@@ -169,6 +169,15 @@ impl Video {
                 .to_owned(),
             frame_bytes: crate::format::planar::frame_bytes(format) as u64,
         }
+    }
+
+    /// The format; `None` if frames of it are not written. Segments are in files as frames.
+    pub(crate) fn format(&self) -> Option<VideoFormat> {
+        let depth = Depth::from_bits(self.depth.into(), false)?;
+        let (size, samples) = ((self.width, self.height), (self.sampling, depth));
+        let rate = self.rate.parse().ok()?;
+        let format = VideoFormat::of(size, samples, Scan::Progressive, rate).ok()?;
+        crate::format::planar::pixel_format(&format).map(|_| format)
     }
 }
 
@@ -213,7 +222,7 @@ pub struct Manifest {
     pub format: RecordingFormat,
     /// Raster. Video only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub video: Option<Video>,
+    pub video: Option<RecordedVideo>,
     /// Most captured bytes of each packet.
     pub snap_length: u32,
     /// Program and version of the recorder.
@@ -268,5 +277,62 @@ impl Manifest {
     pub fn unfinished(&self) -> impl Iterator<Item = &FileReport> {
         let is_open = |file: &&FileReport| file.name.rsplit('.').next() == Some(UNFINISHED);
         self.files.iter().filter(is_open)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use onair_essence::video::FrameRate;
+
+    #[test]
+    fn rasters_of_recordings_then_written_as_pinned() {
+        let pinned = include_str!("manifest/rasters.json");
+        let rate = |num, den| FrameRate::new(num, den).unwrap();
+        let (ten, twelve) = (Depth::Ten, Depth::Twelve);
+        let rasters = [
+            (
+                (1920, 1080),
+                (Sampling::YCbCr422, ten),
+                Scan::Progressive,
+                rate(60_000, 1001),
+            ),
+            (
+                (1920, 1080),
+                (Sampling::YCbCr422, Depth::Eight),
+                Scan::Psf,
+                rate(25, 1),
+            ),
+            (
+                (721, 487),
+                (Sampling::Rgb, twelve),
+                Scan::Progressive,
+                rate(24_000, 1001),
+            ),
+            (
+                (1280, 720),
+                (Sampling::YCbCr420, ten),
+                Scan::Progressive,
+                rate(50, 1),
+            ),
+            (
+                (16, 2),
+                (Sampling::Key, twelve),
+                Scan::Progressive,
+                rate(1, 1),
+            ),
+        ];
+        let written: Vec<_> = rasters
+            .into_iter()
+            .map(|(size, samples, scan, rate)| {
+                RecordedVideo::of(&VideoFormat::of(size, samples, scan, rate).unwrap())
+            })
+            .collect();
+        let found = serde_json::to_string_pretty(&written).unwrap() + "\n";
+        assert_eq!(found, pinned);
+        assert_eq!(
+            serde_json::from_str::<Vec<RecordedVideo>>(pinned).unwrap(),
+            written
+        );
     }
 }

@@ -326,8 +326,7 @@ mod tests {
 
     #[test]
     fn spec_of_video_that_the_files_cannot_hold_then_refused_with_another_way() {
-        use onair_media::video::{Depth, FrameRate, Sampling, VideoFormat};
-        use onair_types::Scan;
+        use onair_essence::video::{Depth, FrameRate, Sampling, Scan, VideoFormat};
 
         let check = |y4m: bool, sampling, depth, scan| {
             let rate = FrameRate::new(25, 1).unwrap();

@@ -1,11 +1,11 @@
 //! Which video OnAir carries today.
 
-use onair_types::{
-    Depth, EXTENDED_MAX_UDP, Packing as Cut, Pgroup, Sampling, Scan as Order, SenderType as Spread,
-    VideoDocument,
+use onair_essence::video::{
+    Depth, EXTENDED_MAX_UDP, Packing, STANDARD_MAX_UDP, Sampling, Scan, VideoFormat,
 };
+use onair_types::VideoDocument;
 
-use crate::video::{Packing, Scan, SenderType, Video};
+use crate::video::DescribedVideo;
 
 /// A parameter that OnAir does not carry.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,7 +19,7 @@ pub struct NotCarried {
     pub carried: &'static str,
 }
 
-impl Video {
+impl DescribedVideo {
     /// The format as a session specification has it, if OnAir carries it.
     ///
     /// # Errors
@@ -30,7 +30,7 @@ impl Video {
             value,
             carried,
         };
-        if Pgroup::of(self.sampling, self.depth).is_none() {
+        if VideoFormat::check_samples(self.sampling, self.depth).is_err() {
             let value = self.depth.to_string();
             return Err(not("depth", value, "8, 10 and 12 bits with 4:2:0"));
         }
@@ -46,21 +46,10 @@ impl Video {
             depth: self.depth.bits().into(),
             float: given(self.depth == Depth::SixteenFloat),
             sampling: (self.sampling != Sampling::default()).then_some(self.sampling),
-            scan: match self.scan {
-                Scan::Progressive => None,
-                Scan::Interlaced => Some(Order::Interlaced),
-                Scan::Segmented => Some(Order::Psf),
-            },
-            packing: match self.packing {
-                Packing::General => None,
-                Packing::Block => Some(Cut::Block),
-            },
-            max_udp: (self.max_udp != crate::video::STANDARD_MAX_UDP).then(|| self.max_udp.into()),
-            sender_type: self.sender.map(|it| match it {
-                SenderType::Narrow => Spread::Narrow,
-                SenderType::NarrowLinear => Spread::NarrowLinear,
-                SenderType::Wide => Spread::Wide,
-            }),
+            scan: (self.scan != Scan::default()).then_some(self.scan),
+            packing: (self.packing != Packing::default()).then_some(self.packing),
+            max_udp: (self.max_udp != STANDARD_MAX_UDP).then(|| self.max_udp.into()),
+            sender_type: self.sender,
             tr_offset_us: self.tr_offset_us,
             cmax: self.cmax,
         })

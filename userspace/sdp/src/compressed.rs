@@ -1,13 +1,13 @@
 //! Compressed video with a constant bit rate: JPEG XS in ST 2110-22 and RFC 9134.
 
+use onair_essence::video::{Depth, Sampling, Scan, SenderType, VideoFormat};
+
 use crate::description::Warning;
 use crate::error::SdpError;
 use crate::fmtp::{Parameters, Written};
 use crate::rate::Rate;
-use crate::video::{
-    Colorimetry, Depth, MAX_SIDE, Range, Sampling, Scan, SenderType, TransferCharacteristics,
-};
-use crate::words::words;
+use crate::video::{Colorimetry, Range, TransferCharacteristics, parse_scan, write_scan};
+use crate::words::{Word, words};
 
 words! {
     /// Version of the standard (`SSN`).
@@ -61,7 +61,7 @@ impl Compressed {
         all: &Parameters<'_>,
         warnings: &mut Vec<Warning>,
     ) -> Result<Self, SdpError> {
-        let sides = |key: &str| all.number(key, 1..=MAX_SIDE);
+        let sides = |key: &str| all.number(key, 1..=VideoFormat::MAX_WIDTH);
         let text = |key: &str| Ok(all.value(key)?.map(str::to_owned));
         let bit = |all: &Parameters<'_>, key: &str| all.number(key, 0..=1);
         Ok(Self {
@@ -75,7 +75,7 @@ impl Compressed {
             width: sides("width")?,
             height: sides("height")?,
             rate: all.rate("exactframerate")?,
-            scan: Scan::parse(all, warnings)?,
+            scan: parse_scan(all, warnings)?,
             colorimetry: all.word("colorimetry")?,
             transfer: all.word("TCS")?.unwrap_or(TransferCharacteristics::Sdr),
             range: all.word("RANGE")?.unwrap_or(Range::Narrow),
@@ -99,8 +99,8 @@ impl Compressed {
         out.add("TCS", self.transfer);
         out.maybe("colorimetry", self.colorimetry);
         out.maybe("SSN", self.standard);
-        out.maybe("TP", self.sender);
-        self.scan.write(&mut out);
+        out.maybe("TP", self.sender.map(Word::word));
+        write_scan(self.scan, &mut out);
         out.maybe("RANGE", (self.range != Range::Narrow).then_some(self.range));
         out.finish()
     }

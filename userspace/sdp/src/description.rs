@@ -6,7 +6,7 @@ use crate::ancillary::Ancillary;
 use crate::audio::{Aes3, Audio};
 use crate::clock::{MediaClock, ReferenceClock};
 use crate::compressed::Compressed;
-use crate::video::Video;
+use crate::video::DescribedVideo;
 
 /// A session description.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ pub struct Media {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Essence {
     /// ST 2110-20.
-    Video(Video),
+    Video(DescribedVideo),
     /// ST 2110-22.
     Compressed(Compressed),
     /// ST 2110-30.

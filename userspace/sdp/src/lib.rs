@@ -3,7 +3,7 @@
 //! `sdp-types` reads and writes the lines of RFC 8866. Here are the attributes of ST 2110: formats
 //! (`fmtp`) of ST 2110-20, -22, -30, -31 and -40, clocks (RFC 7273), source filters (RFC 4570), and
 //! duplicate legs (RFC 7104). No I/O, and no decision about what OnAir carries, except
-//! [`Video::carried`].
+//! [`DescribedVideo::carried`].
 //!
 //! Parsing accepts what plants send: parameters in any order, trailing semicolons, unknown
 //! parameters and attributes, lines that continue on the next one. It refuses what is wrong, with
@@ -35,6 +35,6 @@ pub use description::{Essence, Media, Origin, SessionDescription, Warning};
 pub use error::{Fault, SdpError};
 pub use rate::Rate;
 pub use video::{
-    Colorimetry, Depth, Packing, Range, Sampling, Scan, SenderType, TimestampMode,
-    TransferCharacteristics, Video, VideoStandard,
+    Colorimetry, DescribedVideo, Range, TimestampMode, TransferCharacteristics, VideoStandard,
 };
+pub use words::Word;

@@ -13,7 +13,7 @@ use crate::error::{Fault, SdpError};
 use crate::fmtp::Parameters;
 use crate::lines::Lines;
 use crate::rate::whole;
-use crate::video::Video;
+use crate::video::DescribedVideo;
 
 /// Longest description, in bytes.
 const MAX_BYTES: usize = 65_536;
@@ -271,7 +271,10 @@ fn essence(
     match (raw.media.as_str(), name) {
         ("video", "raw") => {
             video_clock()?;
-            Ok(Essence::Video(Video::parse(&parameters(&[])?, warnings)?))
+            Ok(Essence::Video(DescribedVideo::parse(
+                &parameters(&[])?,
+                warnings,
+            )?))
         }
         ("video", "jxsv") => {
             video_clock()?;

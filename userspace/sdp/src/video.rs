@@ -1,17 +1,14 @@
 //! Uncompressed video: ST 2110-20 §7.
 
+use onair_essence::video::{
+    Depth, Packing, STANDARD_MAX_UDP, Sampling, Scan, SenderType, VideoFormat,
+};
+
 use crate::description::Warning;
 use crate::error::{Fault, SdpError};
 use crate::fmtp::{Parameters, Written};
 use crate::rate::{Rate, whole};
 use crate::words::{Word, words};
-
-pub use onair_types::{Depth, Sampling};
-
-/// `MAXUDP` when absent: the standard UDP size limit of ST 2110-10 in bytes.
-pub(crate) const STANDARD_MAX_UDP: u16 = 1460;
-/// Largest width and height (ST 2110-20 §7.2).
-pub(crate) const MAX_SIDE: u32 = 32_767;
 
 impl Word for Sampling {
     const ALL: &'static [Self] = Self::ALL;
@@ -91,13 +88,14 @@ words! {
     }
 }
 
-words! {
-    /// Packing mode (`PM`).
-    Packing {
-        /// General: any number of whole pgroups.
-        General "2110GPM",
-        /// Block: multiples of 180 bytes.
-        Block "2110BPM",
+/// `PM`.
+impl Word for Packing {
+    const ALL: &'static [Self] = Self::ALL;
+    fn word(self) -> &'static str {
+        match self {
+            Self::General => "2110GPM",
+            Self::Block => "2110BPM",
+        }
     }
 }
 
@@ -111,15 +109,15 @@ words! {
     }
 }
 
-words! {
-    /// Sender type of ST 2110-21 (`TP`).
-    SenderType {
-        /// Narrow, gapped.
-        Narrow "2110TPN",
-        /// Narrow, linear.
-        NarrowLinear "2110TPNL",
-        /// Wide.
-        Wide "2110TPW",
+/// `TP`.
+impl Word for SenderType {
+    const ALL: &'static [Self] = Self::ALL;
+    fn word(self) -> &'static str {
+        match self {
+            Self::Narrow => "2110TPN",
+            Self::NarrowLinear => "2110TPNL",
+            Self::Wide => "2110TPW",
+        }
     }
 }
 
@@ -135,46 +133,34 @@ words! {
     }
 }
 
-/// Order of the lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Scan {
-    /// Whole frames.
-    Progressive,
-    /// Two fields of different times (`interlace`).
-    Interlaced,
-    /// Two segments of one frame (`interlace; segmented`).
-    Segmented,
-}
-
-impl Scan {
-    pub(crate) fn parse(
-        all: &Parameters<'_>,
-        warnings: &mut Vec<Warning>,
-    ) -> Result<Self, SdpError> {
-        let wrong_word = all.has("interlaced");
-        if wrong_word {
-            warnings.push(Warning {
-                line: all.line,
-                text: "interlaced is not a word of ST 2110: taken for interlace".into(),
-            });
-        }
-        match (all.has("interlace") || wrong_word, all.has("segmented")) {
-            (true, true) => Ok(Self::Segmented),
-            (true, false) => Ok(Self::Interlaced),
-            (false, false) => Ok(Self::Progressive),
-            (false, true) => Err(all.error("interlace", Fault::Missing)),
-        }
+/// `interlace` and `segmented`.
+pub(crate) fn parse_scan(
+    all: &Parameters<'_>,
+    warnings: &mut Vec<Warning>,
+) -> Result<Scan, SdpError> {
+    let wrong_word = all.has("interlaced");
+    if wrong_word {
+        warnings.push(Warning {
+            line: all.line,
+            text: "interlaced is not a word of ST 2110: taken for interlace".into(),
+        });
     }
-
-    pub(crate) fn write(self, out: &mut Written) {
-        out.flag("interlace", self != Self::Progressive);
-        out.flag("segmented", self == Self::Segmented);
+    match (all.has("interlace") || wrong_word, all.has("segmented")) {
+        (true, true) => Ok(Scan::Psf),
+        (true, false) => Ok(Scan::Interlaced),
+        (false, false) => Ok(Scan::Progressive),
+        (false, true) => Err(all.error("interlace", Fault::Missing)),
     }
 }
 
-/// A format of ST 2110-20.
+pub(crate) fn write_scan(scan: Scan, out: &mut Written) {
+    out.flag("interlace", scan != Scan::Progressive);
+    out.flag("segmented", scan == Scan::Psf);
+}
+
+/// The parameters of ST 2110-20 in a description, whether OnAir carries that format or not.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Video {
+pub struct DescribedVideo {
     /// Colour components.
     pub sampling: Sampling,
     /// Bits of a sample.
@@ -213,12 +199,12 @@ pub struct Video {
     pub timestamp_delay_us: Option<u32>,
 }
 
-impl Video {
+impl DescribedVideo {
     pub(crate) fn parse(
         all: &Parameters<'_>,
         warnings: &mut Vec<Warning>,
     ) -> Result<Self, SdpError> {
-        let sides = |all: &Parameters<'_>, key: &str| all.number(key, 1..=MAX_SIDE);
+        let sides = |all: &Parameters<'_>, key: &str| all.number(key, 1..=VideoFormat::MAX_WIDTH);
         let max_udp = all.number("MAXUDP", 64..=65_535)?;
         let video = Self {
             sampling: all.required("sampling", Parameters::word)?,
@@ -226,7 +212,7 @@ impl Video {
             width: all.required("width", sides)?,
             height: all.required("height", sides)?,
             rate: all.required("exactframerate", Parameters::rate)?,
-            scan: Scan::parse(all, warnings)?,
+            scan: parse_scan(all, warnings)?,
             colorimetry: all.required("colorimetry", Parameters::word)?,
             transfer: all.word("TCS")?.unwrap_or(TransferCharacteristics::Sdr),
             range: all.word("RANGE")?.unwrap_or(Range::Narrow),
@@ -244,11 +230,7 @@ impl Video {
             timestamps: all.word("TSMODE")?,
             timestamp_delay_us: all.number("TSDELAY", 0..=u32::MAX)?,
         };
-        let is_420 = matches!(
-            video.sampling,
-            Sampling::YCbCr420 | Sampling::ClYCbCr420 | Sampling::ICtCp420
-        );
-        if is_420 && video.scan != Scan::Progressive {
+        if VideoFormat::check_scan(video.scan, video.sampling).is_err() {
             let wanted = "4:2:2 or 4:4:4: 4:2:0 is progressive only (ST 2110-20 §6.2.5)";
             let given = video.sampling.as_str();
             return Err(SdpError::invalid(all.line, "sampling", given, wanted));
@@ -265,10 +247,10 @@ impl Video {
         out.add("depth", self.depth);
         out.add("TCS", self.transfer);
         out.add("colorimetry", self.colorimetry);
-        out.add("PM", self.packing);
+        out.add("PM", self.packing.word());
         out.add("SSN", self.standard);
-        out.maybe("TP", self.sender);
-        self.scan.write(&mut out);
+        out.maybe("TP", self.sender.map(Word::word));
+        write_scan(self.scan, &mut out);
         out.maybe("RANGE", (self.range != Range::Narrow).then_some(self.range));
         let max_udp = (self.max_udp != STANDARD_MAX_UDP).then_some(self.max_udp);
         out.maybe("MAXUDP", max_udp);

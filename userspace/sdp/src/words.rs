@@ -32,9 +32,12 @@ macro_rules! words {
 }
 pub(crate) use words;
 
-/// An enum that [`words!`] declares.
-pub(crate) trait Word: Copy + 'static {
+/// A value that descriptions write as a word.
+pub trait Word: Copy + 'static {
+    /// Every value.
     const ALL: &'static [Self];
+
+    /// Its word.
     fn word(self) -> &'static str;
 
     /// The value of a word.

@@ -80,10 +80,9 @@ pub use shutdown::{
 };
 pub use signal::{Arriving, ArrivingSamples, Signal, SignalState};
 pub use spec::{
-    Chroma, Convert, ConvertedSession, Depth, Direction, EXTENDED_MAX_UDP, Flow, FlowDocument,
-    FlowPatch, FlowSource, FrameRate, MAX_FRAME_TIMEOUT_MS, NewSession, NewSessionDocument,
-    Packing, Pgroup, STANDARD_MAX_UDP, Sampling, Scan, SenderType, SessionPatch, SessionSpec,
-    Source, SpecDocument, SpecError, SpecErrors, VideoDocument, VideoFormat, VideoPatch,
+    Convert, ConvertedSession, Direction, Flow, FlowDocument, FlowPatch, FlowSource,
+    MAX_FRAME_TIMEOUT_MS, NewSession, NewSessionDocument, SessionPatch, SessionSpec, Source,
+    SpecDocument, SpecError, SpecErrors, VideoDocument, VideoPatch,
 };
 pub use text::{did_you_mean, is_unprintable, nearest, printable};
 pub use time::Timestamp;

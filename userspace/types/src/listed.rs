@@ -1,5 +1,6 @@
 //! Sessions, as the list of them shows them.
 
+use onair_essence::video::Scan;
 use serde::{Deserialize, Serialize};
 
 use crate::api::SessionQuery;
@@ -8,7 +9,7 @@ use crate::recent::RecentTraffic;
 use crate::session::{SessionState, SessionView};
 use crate::session_problem::SessionProblemKind;
 use crate::signal::SignalState;
-use crate::spec::{Convert, Direction, Scan};
+use crate::spec::{Convert, Direction};
 use crate::time::Timestamp;
 
 /// A session in a list: what tells it from others, and whether it is well.

@@ -1,8 +1,8 @@
 //! Whether a session has a picture, and the right one.
 
+use onair_essence::video::{Sampling, Scan};
 use serde::{Deserialize, Serialize};
 
-use crate::spec::Scan;
 use crate::text::texts;
 use crate::time::Timestamp;
 
@@ -93,7 +93,7 @@ pub struct Arriving {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ArrivingSamples {
     /// Colour components.
-    pub sampling: crate::spec::Sampling,
+    pub sampling: Sampling,
     /// Bits a sample.
     pub depth: u32,
     /// The samples are floating point numbers.

@@ -1,8 +1,8 @@
 //! The timing of a receive session's packets: ST 2110-21.
 
+use onair_essence::video::SenderType;
 use serde::{Deserialize, Serialize};
 
-use crate::spec::SenderType;
 use crate::text::texts;
 
 /// Timing of the packets of a receive session, measured while they arrive.

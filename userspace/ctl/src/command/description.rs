@@ -69,7 +69,7 @@ impl Described {
     }
 }
 
-fn videos(description: &SessionDescription) -> Vec<(&Media, &onair_sdp::Video)> {
+fn videos(description: &SessionDescription) -> Vec<(&Media, &onair_sdp::DescribedVideo)> {
     let all = description.media.iter();
     all.filter_map(|media| match &media.essence {
         Essence::Video(video) => Some((media, video)),

@@ -4,10 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use onair_essence::video::VideoStream;
 use onair_types::api::{RetargetSession, Sent, ShowSession};
-use onair_types::{
-    Direction, MAX_FRAME_TIMEOUT_MS, SessionRef, VideoDocument, VideoFormat, VideoPatch,
-};
+use onair_types::{Direction, MAX_FRAME_TIMEOUT_MS, SessionRef, VideoDocument, VideoPatch};
 use serde_json::{Map, Value, json};
 
 use super::create::{put_sources, text_of};
@@ -164,10 +163,11 @@ fn described(
     }
     let its = serde_json::from_value::<VideoDocument>(described.video);
     let its = its.map_err(|error| Failure::Input(format!("{shown}: {error}")))?;
-    let (its, own) = (format(&its)?, format(video)?);
-    if !its.has_frames_of(&own) {
+    let (its, own) = (stream(&its)?, stream(video)?);
+    if its.format != own.format {
         return Err(Failure::Input(format!(
-            "{shown} describes {its}, but the session has {own}: create another session for it"
+            "{shown} describes {}, but the session has {}: create another session for it",
+            its.format, own.format
         )));
     }
     let mut flow = described.flow;
@@ -183,8 +183,8 @@ fn described(
     Ok((flow, timing))
 }
 
-fn format(video: &VideoDocument) -> Result<VideoFormat, Failure> {
-    VideoFormat::try_from(video).map_err(|error| Failure::Input(error.to_string()))
+fn stream(video: &VideoDocument) -> Result<VideoStream, Failure> {
+    VideoStream::try_from(video).map_err(|error| Failure::Input(error.to_string()))
 }
 
 #[cfg(test)]
@@ -193,7 +193,8 @@ mod tests {
     use crate::args::Noun;
     use crate::command::session::Verb;
     use clap::Parser;
-    use onair_types::{Packing, SessionPatch};
+    use onair_essence::video::Packing;
+    use onair_types::SessionPatch;
 
     fn changes(flags: &str) -> Changes {
         let args = ["onairctl", "session", "retarget", "cam1"].into_iter();

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use comfy_table::{Cell, Color};
+use onair_essence::video::STANDARD_MAX_UDP;
 use onair_types::{
-    AttachmentView, Direction, Flushed, GroupMembership, JoinedBy, ListedSession, STANDARD_MAX_UDP,
-    SessionCounters, SessionList, SessionState, SessionView,
+    AttachmentView, Direction, Flushed, GroupMembership, JoinedBy, ListedSession, SessionCounters,
+    SessionList, SessionState, SessionView,
 };
 
 use super::{Facts, ago, bytes, cell, coloured, columns, heading, human, or_dash, signal};

@@ -7,15 +7,15 @@ use onair_dataplane::{
     FlowTarget, FrameSource, MediaClock, PortInfo, ReceiveConfig, Runtime, RuntimeError,
     SendConfig, SessionStats, SourceFilter,
 };
+use onair_essence::video::{Sampling, Scan, VideoFormat, VideoStream};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::{Geometry, VERSION};
 use onair_ipc::message::Attached;
 use onair_media::assembly::AssemblerConfig;
 use onair_media::st2110_21::Declared;
-use onair_media::video;
 use onair_types::{
-    Direction, Flow, Problem, ProblemCode, Sampling, Scan, SessionCounters, SessionId, SessionSpec,
-    Source, SpecError, SpecErrors, VideoFormat,
+    Direction, Flow, Problem, ProblemCode, SessionCounters, SessionId, SessionSpec, Source,
+    SpecError, SpecErrors,
 };
 
 use super::attachment::Connected;
@@ -30,12 +30,15 @@ const UNDER_CONVERSION: u32 = 1;
 /// another reader; a sender's client can fill its quota of frames.
 pub(super) fn geometry(spec: &SessionSpec) -> Geometry {
     let of_clients = spec.quota * spec.max_attachments;
+    let of_packets = spec.video.format.frame_bytes();
     let (frames, bytes) = match (converted::buffer_bytes(spec), spec.direction) {
         (Some(bytes), _) => (UNDER_CONVERSION + of_clients, bytes),
-        (None, Direction::Receive) => (UNDER_ASSEMBLY + of_clients, spec.video.frame_bytes()),
-        (None, Direction::Send) => (spec.quota, spec.video.frame_bytes()),
+        (None, Direction::Receive) => (UNDER_ASSEMBLY + of_clients, of_packets),
+        (None, Direction::Send) => (spec.quota, of_packets),
     };
-    Geometry::new(frames, bytes)
+    u32::try_from(bytes)
+        .ok()
+        .and_then(|bytes| Geometry::new(frames, bytes))
         .expect("a checked specification has 1 to 8194 frames of at most 256 MiB")
 }
 
@@ -83,17 +86,8 @@ pub(super) fn check_addresses(spec: &SessionSpec, port: &PortInfo) -> Result<(),
     Err(SpecErrors(errors).into())
 }
 
-pub(super) fn format(spec: &SessionSpec) -> Result<video::VideoFormat, Problem> {
-    let video = &spec.video;
-    let (size, samples) = ((video.width, video.height), (video.sampling, video.depth));
-    let rate = video.frame_rate;
-    video::FrameRate::new(rate.numerator(), rate.denominator())
-        .and_then(|rate| video::VideoFormat::of(size, samples, video.scan, rate))
-        .map_err(|error| Problem::new(ProblemCode::InvalidSpec, format!("video: {error}")))
-}
-
 /// The addresses and the timing of a session's packets.
-pub(super) fn target(flow: &Flow, video: &VideoFormat) -> FlowTarget {
+pub(super) fn target(flow: &Flow, video: &VideoStream) -> FlowTarget {
     let source_port = flow.source.and_then(|source| source.port);
     FlowTarget {
         destination: flow.destination,
@@ -152,7 +146,7 @@ fn send_config(
         ttl: target.ttl,
         dscp: target.dscp,
         payload_type: target.payload_type,
-        format: format(spec)?,
+        format: spec.video.format,
         source: match spec.source {
             Some(Source::Pattern) => FrameSource::Pattern,
             _ => FrameSource::Client,
@@ -173,7 +167,7 @@ pub(super) fn runtime(
     frames: Option<FrameMemory>,
     clock: &Arc<MediaClock>,
 ) -> Result<Runtime, Problem> {
-    let format = format(spec)?;
+    let format = spec.video.format;
     let target = target(&spec.flow, &spec.video);
     let made = match (spec.direction, frames) {
         (Direction::Receive, Some(frames)) => Runtime::receive(
@@ -201,16 +195,16 @@ pub(super) fn runtime(
 }
 
 /// How a recording assembles the session's frames: as the session does.
-pub(super) fn assembly(spec: &SessionSpec) -> Result<AssemblerConfig, Problem> {
-    let format = format(spec)?;
-    Ok(AssemblerConfig {
+pub(super) fn assembly(spec: &SessionSpec) -> AssemblerConfig {
+    let format = spec.video.format;
+    AssemblerConfig {
         payload_type: spec.flow.payload_type,
         timeout_ns: timeout_ns(spec, &format),
         format,
-    })
+    }
 }
 
-fn timeout_ns(spec: &SessionSpec, format: &video::VideoFormat) -> u64 {
+fn timeout_ns(spec: &SessionSpec, format: &VideoFormat) -> u64 {
     spec.frame_timeout_ms.map_or_else(
         || ReceiveConfig::default_timeout_ns(format),
         |ms| u64::from(ms) * 1_000_000,
@@ -255,7 +249,7 @@ pub(super) fn counters(stats: &SessionStats) -> SessionCounters {
 }
 
 pub(super) fn attached(session: &Session, number: u64, connected: &Connected) -> Attached {
-    let video = &session.spec.video;
+    let video = &session.spec.video.format;
     Attached {
         session: session.id.to_string(),
         name: session.spec.name.to_string(),
@@ -264,14 +258,14 @@ pub(super) fn attached(session: &Session, number: u64, connected: &Connected) ->
         sends: session.spec.direction == Direction::Send,
         version: VERSION,
         geometry: session.geometry,
-        width: video.width,
-        height: video.height,
-        depth: video.depth.bits().into(),
-        sampling: (video.sampling != Sampling::default()).then(|| video.sampling.to_string()),
-        float: video.depth.is_float(),
-        scan: (video.scan != Scan::default()).then(|| video.scan.to_string()),
-        rate_numerator: video.frame_rate.numerator(),
-        rate_denominator: video.frame_rate.denominator(),
+        width: video.width(),
+        height: video.height(),
+        depth: video.depth().bits().into(),
+        sampling: (video.sampling() != Sampling::default()).then(|| video.sampling().to_string()),
+        float: video.depth().is_float(),
+        scan: (video.scan() != Scan::default()).then(|| video.scan().to_string()),
+        rate_numerator: video.rate().numerator(),
+        rate_denominator: video.rate().denominator(),
         layout: session.spec.convert.as_ref().map(|it| it.layout.clone()),
         watched: connected.watched.is_some(),
     }

@@ -1,13 +1,13 @@
 //! A session whose frames are those of another session, in another layout.
 
 use onair_dataplane::{Command, ConvertConfig, Outlet, OutletHandle, Runtime};
+use onair_essence::video::VideoFormat;
 use onair_ipc::frames::FrameMemory;
 use onair_pixels::{Picture, PixelFormat};
 use onair_session::Place;
 use onair_types::{
     Convert, ConvertedSession, Direction, Problem, ProblemCode, SessionId, SessionName,
     SessionProblem, SessionProblemKind as Kind, SessionSpec, SessionState, SpecError, SpecErrors,
-    VideoFormat,
 };
 
 use super::Session;
@@ -43,7 +43,7 @@ pub(super) fn config(spec: &SessionSpec) -> Result<Option<ConvertConfig>, Proble
     let Some(convert) = &spec.convert else {
         return Ok(None);
     };
-    let video = &spec.video;
+    let video = &spec.video.format;
     let of_layout = |problem: String| {
         let errors = vec![SpecError::new("convert.layout", problem)];
         Problem::from(SpecErrors(errors))
@@ -57,11 +57,7 @@ pub(super) fn config(spec: &SessionSpec) -> Result<Option<ConvertConfig>, Proble
         ))
     })?;
     let config = ConvertConfig {
-        width: video.width,
-        height: video.height,
-        sampling: video.sampling,
-        depth: video.depth,
-        scan: video.scan,
+        format: *video,
         layout,
         max_attachments: spec.max_attachments as usize,
     };
@@ -80,11 +76,7 @@ pub(super) fn config(spec: &SessionSpec) -> Result<Option<ConvertConfig>, Proble
 
 /// The layouts that hold the video.
 fn offered(video: &VideoFormat) -> String {
-    let lines = match video.scan {
-        onair_types::Scan::Interlaced => video.height.div_ceil(2),
-        _ => video.height,
-    };
-    let picture = Picture::new(video.width, lines, video.sampling, video.depth);
+    let picture = Picture::of(video, video.lines(false));
     let all: Vec<_> = picture
         .iter()
         .flat_map(PixelFormat::of)
@@ -97,9 +89,8 @@ fn offered(video: &VideoFormat) -> String {
 }
 
 /// Bytes of a converted session's buffers; `None` for a session of packets.
-pub(super) fn buffer_bytes(spec: &SessionSpec) -> Option<u32> {
-    let config = config(spec).ok()??;
-    u32::try_from(config.frame_bytes()?).ok()
+pub(super) fn buffer_bytes(spec: &SessionSpec) -> Option<usize> {
+    config(spec).ok()??.frame_bytes()
 }
 
 /// The runtime of a converted session.
@@ -149,11 +140,10 @@ impl Session {
                 "session {name} sends: a layout is for the clients of a receive session"
             ));
         }
-        let video = &self.spec.video;
         match layout {
             None => refused(format!(
                 "{wanted:?} is no layout that OnAir makes: {}",
-                offered(video)
+                offered(&self.spec.video.format)
             )),
             Some(layout) => Ok(Some(layout)),
         }
@@ -220,10 +210,10 @@ impl Session {
         if self.spec.direction == Direction::Send {
             return invalid(format!("session {name} sends: give a receive session"));
         }
-        if !self.spec.video.has_frames_of(video) {
+        if self.spec.video.format != *video {
             return invalid(format!(
                 "session {name} has {} now, and the converted session is for {video}: create it again",
-                self.spec.video
+                self.spec.video.format
             ));
         }
         self.check_not_draining()?;

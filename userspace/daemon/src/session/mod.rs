@@ -123,9 +123,10 @@ impl Session {
             Direction::Receive => Some(FrameMemory::create(geometry, true).map_err(no_memory)?),
             Direction::Send => None,
         };
-        let (numerator, denominator) = spec.video.buffer_rate();
-        let bytes = u64::from(spec.video.frame_bytes()) * u64::from(numerator);
-        let bytes = bytes / u64::from(denominator);
+        let format = &spec.video.format;
+        let rate = format.buffer_rate();
+        let bytes = format.frame_bytes() as u64 * u64::from(rate.numerator());
+        let bytes = bytes / u64::from(rate.denominator());
         let (runtime, placement, is_broadcast) = match (conversion, &frames) {
             (Some(conversion), Some(frames)) => {
                 let runtime = converted::runtime(id, conversion, frames.clone())?;

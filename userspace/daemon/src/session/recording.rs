@@ -3,7 +3,7 @@
 use onair_dataplane::{Command, Tap};
 use onair_media::assembly::AssemblerConfig;
 use onair_session::Place;
-use onair_types::{Problem, SessionProblem, SessionProblemKind};
+use onair_types::{SessionProblem, SessionProblemKind};
 
 use super::problem::problem;
 use super::{Session, convert};
@@ -63,10 +63,7 @@ impl Session {
     }
 
     /// How a recording assembles its frames.
-    ///
-    /// # Errors
-    /// `invalid_spec`; never for a session that was created.
-    pub fn assembly(&self) -> Result<AssemblerConfig, Problem> {
+    pub fn assembly(&self) -> AssemblerConfig {
         convert::assembly(&self.spec)
     }
 

@@ -4,10 +4,9 @@
 //! in transit is complete.
 
 use onair_dataplane::{Command, Runtime};
+use onair_essence::video::VideoStream;
 use onair_session::{Place, Reply};
-use onair_types::{
-    Direction, EventKind, Flow, Problem, ProblemCode, SessionSpec, SessionView, VideoFormat,
-};
+use onair_types::{Direction, EventKind, Flow, Problem, ProblemCode, SessionSpec, SessionView};
 
 use super::{Session, convert};
 use crate::services::Services;
@@ -24,7 +23,7 @@ pub(super) struct Retarget {
 struct Next {
     flow: Flow,
     /// Of the session's own frames.
-    video: VideoFormat,
+    video: VideoStream,
 }
 
 impl Session {

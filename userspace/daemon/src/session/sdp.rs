@@ -2,10 +2,10 @@
 
 use onair_dataplane::PortInfo;
 use onair_sdp::{
-    Colorimetry, Essence, Media, MediaClock, Origin, Packing, Range, Rate, ReferenceClock, Scan,
-    SenderType, SessionDescription, TransferCharacteristics, Video, VideoStandard,
+    Colorimetry, DescribedVideo, Essence, Media, MediaClock, Origin, Range, Rate, ReferenceClock,
+    SessionDescription, TransferCharacteristics, VideoStandard,
 };
-use onair_types::{Direction, Packing as Cut, Scan as Order, SenderType as Spread};
+use onair_types::Direction;
 
 use super::Session;
 use crate::ptp::{PtpWatch, Reference};
@@ -74,34 +74,24 @@ impl Session {
     }
 
     /// What is not in the specification (colours) is unspecified.
-    fn described_video(&self) -> Video {
+    fn described_video(&self) -> DescribedVideo {
         let video = &self.spec.video;
-        let rate = video.frame_rate;
+        let format = &video.format;
+        let rate = format.rate();
         let rate = Rate::new(rate.numerator(), rate.denominator());
-        Video {
-            sampling: video.sampling,
-            depth: video.depth,
-            width: video.width,
-            height: video.height,
+        DescribedVideo {
+            sampling: format.sampling(),
+            depth: format.depth(),
+            width: format.width(),
+            height: format.height(),
             rate: rate.expect("a checked specification has a rate above 0"),
-            scan: match video.scan {
-                Order::Progressive => Scan::Progressive,
-                Order::Interlaced => Scan::Interlaced,
-                Order::Psf => Scan::Segmented,
-            },
+            scan: format.scan(),
             colorimetry: Colorimetry::Unspecified,
             transfer: TransferCharacteristics::Unspecified,
             range: Range::Narrow,
-            packing: match video.packing {
-                Cut::General => Packing::General,
-                Cut::Block => Packing::Block,
-            },
+            packing: video.packing,
             standard: VideoStandard::Y2017,
-            sender: video.sender_type.map(|it| match it {
-                Spread::Narrow => SenderType::Narrow,
-                Spread::NarrowLinear => SenderType::NarrowLinear,
-                Spread::Wide => SenderType::Wide,
-            }),
+            sender: video.sender_type,
             max_udp: video.max_udp,
             pixel_aspect: (1, 1),
             tr_offset_us: video.tr_offset_us,

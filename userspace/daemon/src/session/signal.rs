@@ -174,8 +174,8 @@ impl Session {
     }
 
     fn frame_times(&self, count: u32) -> Duration {
-        let (numerator, denominator) = self.spec.video.buffer_rate();
-        Duration::from_secs(u64::from(count * denominator)) / numerator.max(1)
+        let rate = self.spec.video.format.buffer_rate();
+        Duration::from_secs(u64::from(count * rate.denominator())) / rate.numerator()
     }
 
     fn no_packets(&self, absence: Absence, stranger: Option<std::net::SocketAddrV4>) -> String {

@@ -1,12 +1,13 @@
 //! The timing of a receive session's packets, as the API shows it.
 
+use onair_essence::video::SenderType;
 use onair_ipc::sys;
 use onair_media::st2110_21::{
     Declared, Intervals, Judgement, Levels, Monitor, Reads, Summary, Verdict,
 };
 use onair_types::{
-    Compliance, ComplianceVerdict, SenderType, SessionState, SessionTiming, TimingInterval,
-    TimingLevel, TimingLevels, TimingRange, TimingSchedule, TimingSource,
+    Compliance, ComplianceVerdict, SessionState, SessionTiming, TimingInterval, TimingLevel,
+    TimingLevels, TimingRange, TimingSchedule, TimingSource,
 };
 
 use super::Session;
@@ -223,8 +224,8 @@ fn levels(of: &Levels) -> Option<TimingLevels> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use onair_essence::video::Scan;
     use onair_media::rtp::RtpHeader;
-    use onair_types::Scan;
 
     /// A monitor that has seen two seconds of bursts of four, 20 packets a frame, 50 frames a second.
     fn monitor(tai_ahead_ns: Option<i64>) -> (Monitor, u64) {

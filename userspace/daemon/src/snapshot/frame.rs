@@ -2,12 +2,11 @@
 
 use std::time::Instant;
 
+use onair_essence::video::{Scan, VideoFormat};
 use onair_media::assembly::{Assembler, AssemblerConfig, FrameReport, Sink};
 use onair_media::datagram::Datagram;
 use onair_media::ethernet::{ETHERTYPE_IPV4, EthernetHeader};
-use onair_media::video::VideoFormat;
 use onair_record::PacketReader;
-use onair_types::Scan;
 
 use super::picture::{self, NoPicture};
 
@@ -85,7 +84,7 @@ impl Frames {
 
     fn are_of_one_frame(&self, first: u32, second: u32) -> bool {
         let rate = self.format.rate();
-        onair_pixels::are_of_one_frame((rate.num(), rate.den()), first, second)
+        onair_pixels::are_of_one_frame((rate.numerator(), rate.denominator()), first, second)
     }
 
     fn complete(&mut self, slot: usize, report: &FrameReport) {

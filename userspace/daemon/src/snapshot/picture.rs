@@ -1,6 +1,6 @@
 //! A frame as a picture for the screen.
 
-use onair_media::video::VideoFormat;
+use onair_essence::video::VideoFormat;
 use onair_pixels::{Picture, rgb8, weave};
 use onair_types::{Problem, ProblemCode};
 
@@ -62,9 +62,8 @@ pub(super) fn can_be_shown(format: &VideoFormat, most: usize) -> Result<(), NoPi
 
 /// The picture of a whole frame, of both fields together.
 fn of(format: &VideoFormat) -> Result<Picture, NoPicture> {
-    let (width, height) = (format.width(), format.height());
-    let picture = Picture::new(width, height, format.sampling(), format.depth());
-    picture.ok_or_else(|| NoPicture::Picture(format!("{width}x{height} has no pixel groups")))
+    let picture = Picture::of(format, format.height());
+    picture.ok_or_else(|| NoPicture::Picture(format!("{format} has no pixel groups")))
 }
 
 /// Both fields as a frame.

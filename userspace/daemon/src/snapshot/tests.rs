@@ -1,8 +1,7 @@
 //! Pictures of packets, beside those of the frames that were sent.
 
+use onair_essence::video::{Depth, FrameRate, Sampling, Scan, VideoFormat};
 use onair_media::assembly::{FrameReport, MissingRange, Sink as _};
-use onair_media::video::{Depth, FrameRate, VideoFormat};
-use onair_types::{Sampling, Scan};
 use tokio::sync::mpsc::unbounded_channel;
 
 use self::flow::{FlowSender, assembler, raster};

@@ -1,5 +1,6 @@
 //! A frame is converted in strips, and comes back whatever happens between two of them.
 
+use onair_essence::video::{Depth, FrameRate};
 use onair_ipc::layout::Geometry;
 use proptest::prelude::*;
 
@@ -13,11 +14,7 @@ pub(in super::super) const LINES: u32 = 9;
 /// Wide enough for that.
 pub(in super::super) fn config() -> ConvertConfig {
     ConvertConfig {
-        width: 8192,
-        height: LINES,
-        sampling: Sampling::YCbCr422,
-        depth: Depth::from_bits(10, false).unwrap(),
-        scan: Scan::Progressive,
+        format: VideoFormat::new(8192, LINES, Depth::Ten, FrameRate::new(25, 1).unwrap()).unwrap(),
         layout: PixelFormat::V210,
         max_attachments: 1,
     }

@@ -1,16 +1,13 @@
 use std::net::Ipv4Addr;
 
+use onair_essence::video::{Depth, FrameRate, STANDARD_MAX_UDP, SenderType};
 use onair_media::ethernet::EthernetHeader;
 use onair_media::pattern;
 use onair_media::rtp::RtpHeader;
 use onair_media::st2110_20::Segments;
-use onair_media::video::{Depth, FrameRate};
-
-use onair_types::STANDARD_MAX_UDP;
 
 use super::super::transmit::tests::Wire;
 use super::*;
-use onair_types::SenderType;
 
 pub(super) const PEER: Mac = Mac([2, 0, 0, 0, 0, 2]);
 /// By the monotonic clock.

@@ -1,8 +1,7 @@
 //! The sender types of ST 2110-21 on the wire.
 
+use onair_essence::video::{Depth, FrameRate, Scan, SenderType};
 use onair_media::st2110_21::{Measurement, Reads, Stream, Verdict};
-use onair_media::video::{Depth, FrameRate};
-use onair_types::{Scan, SenderType};
 
 use super::super::target::FlowTarget;
 use super::super::transmit::tests::Wire;
@@ -72,7 +71,7 @@ impl Rig {
 
 #[test]
 fn sender_of_each_type_then_its_packets_comply_with_it() {
-    for sender_type in SenderType::ALL {
+    for sender_type in SenderType::ALL.iter().copied() {
         let mut rig = Rig::new(sender_type);
         while rig.sent() < 3 {
             rig.turn(0);
@@ -129,7 +128,7 @@ fn narrow_sender_whose_port_takes_nothing_for_a_while_then_goes_on_within_its_li
 
 #[test]
 fn sender_with_an_offset_of_its_own_then_its_packets_comply_by_that_offset_alone() {
-    for sender_type in SenderType::ALL {
+    for sender_type in SenderType::ALL.iter().copied() {
         for offset_ns in [200_000, 5_000_000, 19_999_000] {
             let timing = Declared {
                 offset_ns: Some(offset_ns),

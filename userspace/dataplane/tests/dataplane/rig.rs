@@ -11,6 +11,7 @@ use onair_dataplane::{
     PollerSpec, PortJournal, PortSpec, ReceiveConfig, Rest, Runtime, SendConfig, SessionStats,
 };
 use onair_dpdk::{EalConfig, Hugepages, XdpChoice};
+use onair_essence::video::{Depth, FrameRate, Packing, VideoFormat};
 use onair_ipc::caller::{Attachment, Deadline, Lease, Refusal};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::{Geometry, VERSION};
@@ -18,9 +19,7 @@ use onair_ipc::lender::Lender;
 use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::message::Attached;
 use onair_media::pattern::verify;
-use onair_media::video::{Depth, FrameRate, VideoFormat};
 use onair_session::FlushReport;
-use onair_types::Packing;
 use onair_workers::ThreadRegistry;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -235,8 +234,8 @@ impl Rig {
             sampling: None,
             float: false,
             scan: None,
-            rate_numerator: format.rate().num(),
-            rate_denominator: format.rate().den(),
+            rate_numerator: format.rate().numerator(),
+            rate_denominator: format.rate().denominator(),
             layout: None,
             watched: false,
         };
@@ -313,7 +312,7 @@ pub(crate) fn send_config(udp: u16, source: FrameSource) -> SendConfig {
         mtu: 1500,
         packing: Packing::General,
         max_udp: 1460,
-        timing: onair_types::SenderType::Wide.into(),
+        timing: onair_essence::video::SenderType::Wide.into(),
         max_attachments: 2,
         clock: Arc::new(MediaClock::of_kernel()),
     }

@@ -1,7 +1,7 @@
 //! Which frame a packet belongs to: one in assembly, a new one, or one that is closed; and which
 //! source the assembler follows.
 
-use onair_types::Scan;
+use onair_essence::video::Scan;
 
 use crate::rtp::{RtpHeader, timestamp_after};
 use crate::st2110_20::PayloadReject;

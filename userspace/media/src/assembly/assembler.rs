@@ -1,10 +1,9 @@
 //! Assembles packets into frames.
 
-use onair_types::Scan;
+use onair_essence::video::{Scan, VideoFormat};
 
 use crate::rtp::{RtpHeader, timestamp_after};
 use crate::st2110_20::{PayloadReject, Segments};
-use crate::video::VideoFormat;
 
 use super::coverage::Coverage;
 use super::frame::Frame;

@@ -2,7 +2,7 @@
 //! incomplete frame look complete.
 
 use crate::bits;
-use crate::video::{Place, VideoFormat};
+use onair_essence::video::{Place, VideoFormat};
 
 /// A range of bytes of a frame that did not arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -104,7 +104,7 @@ impl Coverage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::video::{Depth, FrameRate};
+    use onair_essence::video::{Depth, FrameRate};
     use proptest::prelude::*;
 
     fn coverage() -> Coverage {

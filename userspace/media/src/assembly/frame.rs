@@ -1,9 +1,8 @@
 //! One frame in assembly.
 
-use onair_types::Scan;
+use onair_essence::video::{Scan, VideoFormat};
 
 use crate::rtp::RtpHeader;
-use crate::video::VideoFormat;
 
 use super::coverage::{Coverage, MissingRange};
 use super::report::{FrameReport, LISTED_RANGES};

@@ -1,6 +1,6 @@
 //! What a sender may send now.
 
-use onair_types::Scan;
+use onair_essence::video::Scan;
 
 use super::schedule::Schedule;
 use super::spread::Spread;
@@ -67,7 +67,7 @@ impl Pacer {
             schedule: Schedule::of(packetiser, declared.sender.unwrap_or_default(), &spread),
             cmax: spread.cmax,
             bucket: spread.most.map(|most| Bucket {
-                model: NetworkModel::of_units(units * rate.num(), rate.den(), unit),
+                model: NetworkModel::of_units(units * rate.numerator(), rate.denominator(), unit),
                 most,
             }),
         }

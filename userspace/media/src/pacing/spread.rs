@@ -1,10 +1,9 @@
 //! How a sender type spreads the packets of a unit: the group that goes together, and its lead.
 
-use onair_types::SenderType;
+use onair_essence::video::{SenderType, VideoFormat};
 
 use crate::st2110_21::schedule::{active, default_offset};
 use crate::st2110_21::{Declared, Limits, Reads, Stream};
-use crate::video::VideoFormat;
 
 /// Most packets of a group: each group may cost a system call (AF_XDP).
 const MAX_GROUP: u32 = 8;
@@ -38,7 +37,7 @@ impl Spread {
         let stream = Stream {
             height: format.height(),
             scan: format.scan(),
-            rate: (rate.num(), rate.den()),
+            rate: (rate.numerator(), rate.denominator()),
             packets: packets.max(1),
             reads: Reads::of(sender),
             offset_ns: declared.offset_ns,

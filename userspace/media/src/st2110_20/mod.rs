@@ -6,7 +6,7 @@
 pub mod packetiser;
 pub mod payload;
 
-pub use packetiser::{Packet, PacketiseError, Packetiser, Packing};
+pub use packetiser::{Packet, PacketiseError, Packetiser};
 pub use payload::{PayloadReject, Segment, Segments, SrdHeader};
 
 /// Bytes of the extended sequence number before the SRD headers (RFC 4175 §4.2).

@@ -6,11 +6,9 @@
 
 use std::ops::Range;
 
-pub use onair_types::Packing;
-use onair_types::Scan;
+use onair_essence::video::{Packing, Scan, VideoFormat};
 
 use crate::rtp::{self, RtpHeader};
-use crate::video::VideoFormat;
 
 use super::payload::SrdHeader;
 use super::{EXTENDED_SEQUENCE_BYTES, MAX_SENT_SRDS, SRD_HEADER_BYTES};
@@ -285,7 +283,7 @@ pub struct StreamHeader {
 mod tests {
     use super::*;
     use crate::st2110_20::STANDARD_RTP_BYTES;
-    use crate::video::{Depth, FrameRate, Sampling};
+    use onair_essence::video::{Depth, FrameRate, Sampling};
     use proptest::prelude::*;
 
     fn format(width: u32, height: u32, depth: Depth) -> VideoFormat {

@@ -1,9 +1,8 @@
 //! Parses a payload: every header is checked against the raster before any byte is used.
 
-use onair_types::Scan;
+use onair_essence::video::{Place, Scan, VideoFormat};
 
 use crate::bytes::u16_at;
-use crate::video::{Place, VideoFormat};
 
 use super::{EXTENDED_SEQUENCE_BYTES, MAX_READ_SRDS, SRD_HEADER_BYTES};
 
@@ -246,7 +245,7 @@ impl<'a> Iterator for Segments<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::video::{Depth, FrameRate, Sampling};
+    use onair_essence::video::{Depth, FrameRate, Sampling};
     use proptest::prelude::*;
 
     fn format() -> VideoFormat {

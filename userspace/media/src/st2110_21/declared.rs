@@ -1,8 +1,8 @@
 //! What a sender says of the timing of its packets.
 
-use onair_types::VideoFormat;
+use onair_essence::video::{SenderType, VideoStream};
 
-use super::verdict::{Quantity, Reason, SenderType, Verdict};
+use super::verdict::{Quantity, Reason, Verdict};
 
 /// The parameters of a session description that ST 2110-21 §8 has: `TP`, `TROFF` and `CMAX`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -24,8 +24,8 @@ impl From<SenderType> for Declared {
     }
 }
 
-impl From<&VideoFormat> for Declared {
-    fn from(video: &VideoFormat) -> Self {
+impl From<&VideoStream> for Declared {
+    fn from(video: &VideoStream) -> Self {
         Self {
             sender: video.sender_type,
             offset_ns: video.tr_offset_us.map(|us| u64::from(us) * 1000),

@@ -3,7 +3,7 @@
 use super::schedule::Schedule;
 use super::summary::Summary;
 use crate::media_time;
-use crate::video::RTP_CLOCK_HZ;
+use onair_essence::video::RTP_CLOCK_HZ;
 
 /// RTP ticks of video in a second.
 pub const TICKS_PER_SECOND: u32 = RTP_CLOCK_HZ;
@@ -59,7 +59,7 @@ fn less(a: u64, b: u64) -> i64 {
 mod tests {
     use super::*;
     use crate::st2110_21::{Reads, Stream};
-    use onair_types::Scan;
+    use onair_essence::video::Scan;
 
     /// What the first packets of ten frames at 24000/1001 show, 1 µs after the default first read.
     fn first_packets(scan: Scan) -> FirstPackets {

@@ -1,6 +1,6 @@
 //! What ST 2110-21 allows a sender.
 
-use onair_types::{STANDARD_MAX_UDP, SenderType};
+use onair_essence::video::{STANDARD_MAX_UDP, SenderType};
 
 use super::schedule::{Reads, Stream, active};
 
@@ -72,7 +72,7 @@ impl Limits {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use onair_types::Scan;
+    use onair_essence::video::Scan;
 
     #[test]
     fn limits_of_common_formats_are_those_of_the_standard() {

@@ -51,4 +51,4 @@ pub use receive_buffer::ReceiveBuffer;
 pub use schedule::{Reads, Schedule, ScheduleError, Stream};
 pub use spacing::{Spacing, UnitPackets};
 pub use summary::Summary;
-pub use verdict::{Quantity, Reason, SenderType, Verdict, verdict};
+pub use verdict::{Quantity, Reason, Verdict, verdict};

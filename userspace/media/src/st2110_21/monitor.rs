@@ -1,6 +1,6 @@
 //! The measurement of a stream that shows only while it runs how many packets its frames have.
 
-use onair_types::Scan;
+use onair_essence::video::Scan;
 
 use crate::rtp::RtpHeader;
 

@@ -133,7 +133,7 @@ impl NetworkModel {
 mod tests {
     use super::super::schedule::{Reads, Stream};
     use super::*;
-    use onair_types::Scan;
+    use onair_essence::video::Scan;
     use proptest::prelude::*;
 
     fn stream(rate: (u32, u32), packets: u32) -> Stream {

@@ -108,7 +108,7 @@ fn divide(since: i128, spacing: i128) -> (i64, i64) {
 mod tests {
     use super::super::schedule::{Reads, Stream};
     use super::*;
-    use onair_types::Scan;
+    use onair_essence::video::Scan;
     use proptest::prelude::*;
 
     fn stream(scan: Scan, packets: u32) -> Stream {

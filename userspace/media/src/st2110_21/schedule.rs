@@ -1,6 +1,6 @@
 //! When a receiver reads the packets of a stream: the packet read schedule (ST 2110-21 §6).
 
-use onair_types::{Scan, SenderType};
+use onair_essence::video::{Scan, SenderType};
 
 /// Highest numerator and denominator of a rate.
 const MAX_RATE_TERM: u32 = 1_000_000;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-pub use onair_types::SenderType;
+use onair_essence::video::SenderType;
 
 use super::limits::Limits;
 use super::schedule::Reads;

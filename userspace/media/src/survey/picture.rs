@@ -1,8 +1,6 @@
 //! What a stream of ST 2110-20 carries, as far as its packets show it.
 
-use onair_types::{Depth, Pgroup, Sampling, Scan};
-
-use crate::video::VideoFormat;
+use onair_essence::video::{Depth, Pgroup, Sampling, Scan, VideoFormat};
 
 use super::guess::{Essence, Rate};
 use super::stream::Survey;
@@ -73,7 +71,8 @@ impl Picture {
         };
         let rate = format.rate();
         let other_rate = self.rate.is_some_and(|it| {
-            u64::from(it.num) * u64::from(rate.den()) != u64::from(rate.num()) * u64::from(it.den)
+            u64::from(it.num) * u64::from(rate.denominator())
+                != u64::from(rate.numerator()) * u64::from(it.den)
         });
         let other_width = self
             .width
@@ -103,9 +102,10 @@ mod tests {
     use std::net::{Ipv4Addr, SocketAddrV4};
 
     use super::*;
-    use crate::st2110_20::packetiser::{Packetiser, Packing, StreamHeader};
+    use crate::st2110_20::packetiser::{Packetiser, StreamHeader};
     use crate::survey::CapturedPacket;
-    use crate::video::FrameRate;
+    use onair_essence::video::FrameRate;
+    use onair_essence::video::Packing;
 
     type Case = ((u32, u32), (Sampling, Depth), Scan, (u32, u32));
 

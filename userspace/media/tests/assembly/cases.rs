@@ -1,8 +1,8 @@
 //! One fault at a time.
 
+use onair_essence::video::Depth;
 use onair_media::assembly::Malformed;
 use onair_media::st2110_20::SrdHeader;
-use onair_media::video::Depth;
 
 use crate::rig::{Memory, Sender, TIMEOUT_NS, assembler, assert_accounted, format, numbers, small};
 

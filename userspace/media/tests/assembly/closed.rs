@@ -1,7 +1,7 @@
 //! What belongs to a closed frame, to another source or to another format is known as such.
 
+use onair_essence::video::{Depth, VideoFormat};
 use onair_media::assembly::Assembler;
-use onair_media::video::{Depth, VideoFormat};
 
 use crate::rig::{Memory, Sender, TIMEOUT_NS, assembler, assert_accounted, format, numbers, small};
 

@@ -1,11 +1,11 @@
 //! Every sampling, depth, scan and packing, from packetiser to assembler; and sources of another scan.
 
+use onair_essence::video::Packing;
+use onair_essence::video::{Depth, FrameRate, Sampling, Scan, VideoFormat};
 use onair_media::assembly::{Assembler, Malformed};
 use onair_media::pattern::verify;
+use onair_media::st2110_20::Packetiser;
 use onair_media::st2110_20::packetiser::StreamHeader;
-use onair_media::st2110_20::{Packetiser, Packing};
-use onair_media::video::{Depth, FrameRate, Sampling, VideoFormat};
-use onair_types::Scan;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use xxhash_rust::xxh3::xxh3_64;

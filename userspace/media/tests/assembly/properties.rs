@@ -1,8 +1,8 @@
 //! Any order, loss, repetition and damage.
 
+use onair_essence::video::Depth;
 use onair_media::pattern::verify;
 use onair_media::st2110_20::{STANDARD_RTP_BYTES, SrdHeader};
-use onair_media::video::Depth;
 use proptest::prelude::*;
 use proptest::sample::Index;
 

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use onair_essence::video::{Depth, FrameRate, VideoFormat};
 use onair_media::assembly::{Assembler, AssemblerConfig, AssemblyStats, FrameReport, Sink};
 use onair_media::pattern::{PatternWriter, verify};
 use onair_media::st2110_20::Packetiser;
 use onair_media::st2110_20::packetiser::StreamHeader;
-use onair_media::video::{Depth, FrameRate, VideoFormat};
 
 pub(crate) const TIMEOUT_NS: u64 = 1_000_000;
 

@@ -8,6 +8,7 @@
 use std::fs;
 use std::net::Ipv4Addr;
 
+use onair_essence::video::{Depth, FrameRate, Sampling, Scan, VideoFormat};
 use onair_media::arp::ArpMessage;
 use onair_media::datagram::Datagram;
 use onair_media::ethernet::{ETHERTYPE_ARP, EthernetHeader, HEADER_BYTES, Mac};
@@ -16,10 +17,8 @@ use onair_media::ptp::Reply;
 use onair_media::rtp::RtpHeader;
 use onair_media::st2110_20::Segments;
 use onair_media::survey::{CapturedPacket, Link};
-use onair_media::video::{Depth, FrameRate, Sampling, VideoFormat};
 use onair_media::vlan::{self, TAG_BYTES, Vlan};
 use onair_media::{icmp, ipv4};
-use onair_types::Scan;
 use proptest::prelude::*;
 use proptest::sample::Index;
 

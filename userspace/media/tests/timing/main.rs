@@ -2,9 +2,10 @@
 
 mod pacing;
 
+use onair_essence::video::Scan;
+use onair_essence::video::SenderType;
 use onair_media::rtp::RtpHeader;
-use onair_media::st2110_21::{Measurement, Monitor, Quantity, Reads, Schedule, SenderType, Stream};
-use onair_types::Scan;
+use onair_media::st2110_21::{Measurement, Monitor, Quantity, Reads, Schedule, Stream};
 
 const PACKETS: u32 = 4320;
 /// A frame of 2026, since the epoch.

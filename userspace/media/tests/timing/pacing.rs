@@ -1,11 +1,12 @@
 //! The pacer of each sender type through the measurement of ST 2110-21.
 
+use onair_essence::video::Packing;
+use onair_essence::video::SenderType;
+use onair_essence::video::{Depth, FrameRate, Sampling, Scan, VideoFormat};
 use onair_media::pacing::Pacer;
 use onair_media::rtp::RtpHeader;
-use onair_media::st2110_20::{Packetiser, Packing};
-use onair_media::st2110_21::{Measurement, Reads, SenderType, Stream};
-use onair_media::video::{Depth, FrameRate, Sampling, VideoFormat};
-use onair_types::Scan;
+use onair_media::st2110_20::Packetiser;
+use onair_media::st2110_21::{Measurement, Reads, Stream};
 use proptest::prelude::*;
 
 /// The monotonic clock is so far behind TAI: 2026.
@@ -219,7 +220,7 @@ fn cases() -> impl Iterator<Item = Case> {
     for (size, samples, scan) in rasters {
         for rate in RATES {
             for (packing, max_udp) in ways {
-                for sender in SenderType::ALL {
+                for sender in SenderType::ALL.iter().copied() {
                     all.push(Case {
                         size,
                         samples,

@@ -13,7 +13,7 @@ mod tests;
 
 use std::arch::is_x86_feature_detected;
 
-use onair_types::{Chroma, Depth};
+use onair_essence::video::{Chroma, Depth};
 
 use crate::lines::Lines;
 use crate::picture::Picture;

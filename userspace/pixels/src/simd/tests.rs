@@ -2,7 +2,7 @@
 
 use std::ptr;
 
-use onair_types::{Depth, Sampling};
+use onair_essence::video::{Depth, Sampling};
 use proptest::prelude::*;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
 

@@ -1,6 +1,6 @@
 //! The manifest as the drain thread writes it.
 
-use crate::manifest::{MANIFEST_VERSION, Manifest, Stage, Time, Video};
+use crate::manifest::{MANIFEST_VERSION, Manifest, RecordedVideo, Stage, Time};
 use crate::spec::Spec;
 use crate::totals::Counts;
 
@@ -40,7 +40,7 @@ fn blank(spec: &Spec, started_at: Time) -> Manifest {
         name: spec.name.clone(),
         session: spec.session.clone(),
         format: spec.format.kind(),
-        video: spec.format.video().map(|it| Video::of(&it.format)),
+        video: spec.format.video().map(|it| RecordedVideo::of(&it.format)),
         snap_length: spec.snap_length,
         application: spec.application.clone(),
         stage: Stage::Recording,

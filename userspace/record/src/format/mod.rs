@@ -58,7 +58,7 @@ pub(crate) fn make_place(
 pub(crate) fn encoder(spec: &Spec) -> Box<dyn Encoder> {
     match spec.format {
         Format::Pcapng => Box::new(pcapng::Pcapng::new(spec)),
-        Format::Y4m(config) => Box::new(video::Video::new(config, true)),
-        Format::Raw(config) => Box::new(video::Video::new(config, false)),
+        Format::Y4m(config) => Box::new(video::VideoEncoder::new(config, true)),
+        Format::Raw(config) => Box::new(video::VideoEncoder::new(config, false)),
     }
 }

@@ -1,19 +1,14 @@
 //! Frames in files: one plane for each component, from the pgroups of RFC 4175.
 
-use onair_media::video::{Sampling, VideoFormat};
+use onair_essence::video::{Sampling, Scan, VideoFormat};
 use onair_pixels::{Picture, PixelFormat, unpack};
-use onair_types::Scan;
 
 /// The planar pixel format of such frames; `None` if they are not written.
 fn planar(format: &VideoFormat) -> Option<(Picture, PixelFormat)> {
     if format.scan() == Scan::Interlaced {
         return None;
     }
-    let (size, samples) = (
-        (format.width(), format.height()),
-        (format.sampling(), format.depth()),
-    );
-    let picture = Picture::new(size.0, size.1, samples.0, samples.1)?;
+    let picture = Picture::of(format, format.height())?;
     let planar = PixelFormat::of(&picture).find(|it| it.is_planar())?;
     Some((picture, planar))
 }
@@ -61,7 +56,7 @@ pub(crate) fn write(format: &VideoFormat, pgroups: &[u8], out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use onair_media::video::{Chroma, Depth, FrameRate};
+    use onair_essence::video::{Chroma, Depth, FrameRate};
     use proptest::prelude::*;
 
     fn of(size: (u32, u32), samples: (Sampling, Depth), scan: Scan) -> Option<VideoFormat> {

@@ -3,10 +3,10 @@
 //! The drain thread assembles the packets in its own memory. Incomplete frames are left out and
 //! listed.
 
+use onair_essence::video::VideoFormat;
 use onair_media::assembly::{Assembler, AssemblerConfig, FrameReport, Sink};
 use onair_media::datagram::Datagram;
 use onair_media::ethernet::{ETHERTYPE_IPV4, EthernetHeader};
-use onair_media::video::VideoFormat;
 
 use crate::event::Event;
 use crate::files::Files;
@@ -27,13 +27,13 @@ pub(crate) fn stream_line(format: &VideoFormat) -> String {
         "YUV4MPEG2 W{} H{} F{}:{} Ip A1:1 {layout} XCOLORRANGE=LIMITED\n",
         format.width(),
         format.height(),
-        rate.num(),
-        rate.den()
+        rate.numerator(),
+        rate.denominator()
     )
 }
 
 /// The video encoder.
-pub(crate) struct Video {
+pub(crate) struct VideoEncoder {
     config: AssemblerConfig,
     has_lines: bool,
     /// Flow of each producer.
@@ -79,7 +79,7 @@ impl Sink for FrameBuffer {
     }
 }
 
-impl Video {
+impl VideoEncoder {
     pub(crate) fn new(config: AssemblerConfig, has_lines: bool) -> Self {
         Self {
             config,
@@ -159,7 +159,7 @@ fn rtp<'a>(event: &Event<'a>) -> Option<&'a [u8]> {
     Some(Datagram::parse(packet).ok()?.payload)
 }
 
-impl Encoder for Video {
+impl Encoder for VideoEncoder {
     fn begin_file(&mut self, files: &mut Files) {
         if self.has_lines {
             let line = stream_line(&self.config.format);

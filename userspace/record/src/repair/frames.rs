@@ -2,12 +2,11 @@
 
 use std::io::{self, Read};
 
-use onair_media::video::{Depth, VideoFormat};
-use onair_types::{RecordingFormat, Scan};
+use onair_types::RecordingFormat;
 
 use crate::format::planar;
 use crate::format::video::{FRAME_LINE, stream_line};
-use crate::manifest::{Manifest, Video};
+use crate::manifest::Manifest;
 
 use super::contents::{Contents, fill};
 
@@ -15,7 +14,9 @@ pub(super) fn read(mut reader: impl Read, manifest: &Manifest) -> io::Result<Con
     let bad = |text: String| io::Error::new(io::ErrorKind::InvalidData, text);
     let video = manifest.video.as_ref();
     let video = video.ok_or_else(|| bad("its manifest has no raster".to_owned()))?;
-    let format = format(video).ok_or_else(|| bad(format!("unsupported raster: {video:?}")))?;
+    let format = video
+        .format()
+        .ok_or_else(|| bad(format!("unsupported raster: {video:?}")))?;
     let mut contents = Contents {
         frames: Some(0),
         ..Contents::default()
@@ -41,12 +42,4 @@ pub(super) fn read(mut reader: impl Read, manifest: &Manifest) -> io::Result<Con
     }
     contents.frames = Some(frames);
     Ok(contents)
-}
-
-fn format(video: &Video) -> Option<VideoFormat> {
-    let depth = Depth::from_bits(video.depth.into(), false)?;
-    let rate = video.rate.parse().ok()?;
-    let (size, samples) = ((video.width, video.height), (video.sampling, depth));
-    let format = VideoFormat::of(size, samples, Scan::Progressive, rate).ok()?;
-    planar::pixel_format(&format).map(|_| format)
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use onair_media::video::{Depth, VideoFormat};
+use onair_essence::video::{Depth, VideoFormat};
 use onair_record::Format;
 
 use super::flow::{FlowSender, assembler, raster};

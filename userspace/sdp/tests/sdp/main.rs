@@ -4,5 +4,6 @@
 mod captures;
 mod corpus;
 mod faults;
+mod formats;
 mod properties;
 mod samples;

@@ -1,10 +1,11 @@
 //! Any values are read as they were written, and any bytes are read without a panic.
 
+use onair_essence::video::{Depth, Packing, Sampling, Scan, SenderType};
 use onair_sdp::{
     Aes3, Ancillary, AncillaryStandard, Audio, ChannelGroup, ChannelOrder, Colorimetry, Compressed,
-    CompressedStandard, Depth, Essence, Media, MediaClock, Origin, Packing, PcmDepth, Range, Rate,
-    ReferenceClock, Sampling, Scan, SenderType, SessionDescription, TimestampMode,
-    TransferCharacteristics, TransmissionModel, Video, VideoStandard,
+    CompressedStandard, DescribedVideo, Essence, Media, MediaClock, Origin, PcmDepth, Range, Rate,
+    ReferenceClock, SessionDescription, TimestampMode, TransferCharacteristics, TransmissionModel,
+    VideoStandard,
 };
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -16,7 +17,7 @@ fn rate() -> impl Strategy<Value = Rate> {
 }
 
 fn scan() -> impl Strategy<Value = Scan> {
-    select(vec![Scan::Progressive, Scan::Interlaced, Scan::Segmented])
+    select(vec![Scan::Progressive, Scan::Interlaced, Scan::Psf])
 }
 
 fn side() -> impl Strategy<Value = u32> {
@@ -53,7 +54,7 @@ fn video() -> impl Strategy<Value = Essence> {
     (format, colour, packing, sending).prop_map(|(format, colour, packing, sending)| {
         let (sampling, depth, width, height, rate, scan) = format;
         let is_420 = sampling.as_str().ends_with("4:2:0");
-        Essence::Video(Video {
+        Essence::Video(DescribedVideo {
             sampling,
             depth,
             width,

@@ -2,10 +2,11 @@
 
 use serde_json::json;
 
+use onair_essence::video::{Depth, Packing, Sampling, Scan, SenderType};
 use onair_sdp::{
-    Aes3, Ancillary, AncillaryStandard, Audio, ChannelGroup, Colorimetry, Compressed, Depth,
-    Essence, MediaClock, Packing, PcmDepth, Rate, ReferenceClock, Sampling, Scan, SenderType,
-    SessionDescription, TransmissionModel, Video,
+    Aes3, Ancillary, AncillaryStandard, Audio, ChannelGroup, Colorimetry, Compressed,
+    DescribedVideo, Essence, MediaClock, PcmDepth, Rate, ReferenceClock, SessionDescription,
+    TransmissionModel,
 };
 
 /// Lines of a session around one medium.
@@ -31,7 +32,7 @@ pub(crate) fn parsed(text: &str) -> SessionDescription {
     SessionDescription::parse(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
-fn only_video(description: &SessionDescription) -> &Video {
+fn only_video(description: &SessionDescription) -> &DescribedVideo {
     match &description.media[..] {
         [medium] => match &medium.essence {
             Essence::Video(video) => video,
@@ -109,10 +110,7 @@ fn video_every_parameter_then_each_has_its_value() {
         (video.cmax, video.tr_offset_us, video.max_udp),
         (Some(7), Some(638), 8960)
     );
-    assert_eq!(
-        (video.scan, video.depth),
-        (Scan::Segmented, Depth::SixteenFloat)
-    );
+    assert_eq!((video.scan, video.depth), (Scan::Psf, Depth::SixteenFloat));
     assert_eq!(video.rate.to_string(), "60000/1001");
     assert_eq!(parsed(&description.to_string()), description);
 }
@@ -163,7 +161,7 @@ fn interlaced_by_the_wrong_word_then_accepted_with_a_warning_and_never_written()
         "{written}"
     );
     let carried = only_video(&description).carried().unwrap();
-    assert_eq!(carried.scan, Some(onair_types::Scan::Interlaced));
+    assert_eq!(carried.scan, Some(Scan::Interlaced));
 }
 
 #[test]

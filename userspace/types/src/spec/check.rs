@@ -237,7 +237,7 @@ fn check_source(direction: Direction, source: Option<Source>) -> Result<Option<S
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::SenderType;
+    use onair_essence::video::SenderType;
     use serde_json::{Value, json};
 
     fn good() -> Value {

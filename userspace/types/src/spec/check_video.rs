@@ -1,16 +1,22 @@
 //! Checks of the video format.
 
+use onair_essence::video::{
+    Depth, EXTENDED_MAX_UDP, FrameRate, STANDARD_MAX_UDP, Sampling, VideoFormat, VideoStream,
+};
+
 use super::SpecErrors;
 use super::check::{Problems, within};
 use super::document::VideoDocument;
 use super::invalid::Invalid;
-use super::sampling::{Chroma, Depth, Pgroup, Sampling};
-use super::video::{EXTENDED_MAX_UDP, FrameRate, STANDARD_MAX_UDP, Scan, VideoFormat};
 
+/// Smallest width, in pixels.
+const MIN_WIDTH: u32 = 16;
+/// Smallest height, in lines.
+const MIN_HEIGHT: u32 = 2;
 /// Smallest `max_udp`: what each host must accept in one piece (RFC 1122 §3.3.2).
 const LEAST_MAX_UDP: u32 = 576;
 
-impl TryFrom<&VideoDocument> for VideoFormat {
+impl TryFrom<&VideoDocument> for VideoStream {
     type Error = SpecErrors;
 
     fn try_from(video: &VideoDocument) -> Result<Self, SpecErrors> {
@@ -19,17 +25,15 @@ impl TryFrom<&VideoDocument> for VideoFormat {
     }
 }
 
-pub(super) fn check_video(video: &VideoDocument, p: &mut Problems) -> Option<VideoFormat> {
+pub(super) fn check_video(video: &VideoDocument, p: &mut Problems) -> Option<VideoStream> {
     let sampling = video.sampling.unwrap_or_default();
     let width = p.take("video.width", check_width(video.width, sampling));
     let height = p.take("video.height", check_height(video.height, sampling));
     let frame_rate = p.take("video.frame_rate", video.frame_rate.parse::<FrameRate>());
     let is_float = video.float.unwrap_or_default();
     let depth = p.take("video.depth", check_depth(video.depth, is_float, sampling));
-    let scan = p.take(
-        "video.scan",
-        check_scan(video.scan.unwrap_or_default(), sampling),
-    );
+    let scan = video.scan.unwrap_or_default();
+    let is_scan = p.take("video.scan", VideoFormat::check_scan(scan, sampling));
     let max_udp = within(
         video.max_udp.unwrap_or(STANDARD_MAX_UDP.into()),
         LEAST_MAX_UDP..=EXTENDED_MAX_UDP.into(),
@@ -42,39 +46,29 @@ pub(super) fn check_video(video: &VideoDocument, p: &mut Problems) -> Option<Vid
         .cmax
         .map(|packets| within(packets, 1..=u32::MAX, " packets"));
     let cmax = p.take("video.cmax", cmax.transpose());
-    let format = VideoFormat {
-        width: width?,
-        height: height?,
-        frame_rate: frame_rate?,
-        sampling,
-        depth: depth?,
-        scan: scan?,
+    let (max_udp, tr_offset_us, cmax) = (max_udp?, tr_offset_us?, cmax?);
+    is_scan?;
+    // All that is left is the size of a frame.
+    let format = VideoFormat::of((width?, height?), (sampling, depth?), scan, frame_rate?);
+    Some(VideoStream {
+        format: p.take("video.height", format)?,
         packing: video.packing.unwrap_or_default(),
-        max_udp: u16::try_from(max_udp?).expect("at most EXTENDED_MAX_UDP"),
+        max_udp: u16::try_from(max_udp).expect("at most EXTENDED_MAX_UDP"),
         sender_type: video.sender_type,
-        tr_offset_us: tr_offset_us?,
-        cmax: cmax?,
-    };
-    p.take("video.height", check_size(&format))?;
-    Some(format)
+        tr_offset_us,
+        cmax,
+    })
 }
 
 fn check_width(width: u32, sampling: Sampling) -> Result<u32, Invalid> {
-    let range = VideoFormat::MIN_WIDTH..=VideoFormat::MAX_WIDTH;
-    let width = within(width, range, " pixels")?;
-    let in_pairs = matches!(sampling.chroma(), Chroma::Half | Chroma::Quarter);
-    if in_pairs && !width.is_multiple_of(2) {
-        return Err(Invalid::OddWidth(width));
-    }
+    let width = within(width, MIN_WIDTH..=VideoFormat::MAX_WIDTH, " pixels")?;
+    VideoFormat::check_width(width, sampling)?;
     Ok(width)
 }
 
 fn check_height(height: u32, sampling: Sampling) -> Result<u32, Invalid> {
-    let range = VideoFormat::MIN_HEIGHT..=VideoFormat::MAX_HEIGHT;
-    let height = within(height, range, " lines")?;
-    if sampling.chroma() == Chroma::Quarter && !height.is_multiple_of(2) {
-        return Err(Invalid::OddHeight(height));
-    }
+    let height = within(height, MIN_HEIGHT..=VideoFormat::MAX_HEIGHT, " lines")?;
+    VideoFormat::check_height(height, sampling)?;
     Ok(height)
 }
 
@@ -84,37 +78,16 @@ fn check_depth(bits: u32, is_float: bool, sampling: Sampling) -> Result<Depth, I
         Some(_) => Invalid::Float(bits),
         None => Invalid::Depth(bits),
     })?;
-    if Pgroup::of(sampling, depth).is_none() {
-        return Err(Invalid::NoPgroup { sampling, depth });
-    }
+    VideoFormat::check_samples(sampling, depth)?;
     Ok(depth)
 }
 
 /// Less than a frame (ST 2110-21 §6.2): more would be the offset of another frame.
 fn check_tr_offset(us: Option<u32>, rate: FrameRate) -> Result<Option<u32>, Invalid> {
-    let last_us = rate.offset(1).as_nanos().saturating_sub(1) / 1000;
+    let last_us = rate.nanos(1).saturating_sub(1) / 1000;
     let most = u32::try_from(last_us).unwrap_or(u32::MAX);
     us.map(|us| within(us, 0..=most, " microseconds, less than a frame"))
         .transpose()
-}
-
-fn check_scan(scan: Scan, sampling: Sampling) -> Result<Scan, Invalid> {
-    if scan != Scan::Progressive && sampling.chroma() == Chroma::Quarter {
-        return Err(Invalid::Progressive(sampling));
-    }
-    Ok(scan)
-}
-
-fn check_size(format: &VideoFormat) -> Result<(), Invalid> {
-    let bytes = u64::from(format.line_bytes()) * u64::from(format.height);
-    let bytes = bytes / u64::from(format.pgroup().lines);
-    if bytes > u64::from(VideoFormat::MAX_FRAME_BYTES) {
-        return Err(Invalid::FrameBytes {
-            given: bytes,
-            most: VideoFormat::MAX_FRAME_BYTES,
-        });
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -136,7 +109,7 @@ mod tests {
             spec.map_err(|errors| errors.0.into_iter().map(|it| it.field).collect::<Vec<_>>())?;
         let text = serde_json::to_string(&spec).unwrap();
         assert_eq!(serde_json::from_str::<SessionSpec>(&text).unwrap(), spec);
-        Ok(spec.video)
+        Ok(spec.video.format)
     }
 
     #[test]
@@ -145,11 +118,11 @@ mod tests {
             for depth in Depth::ALL {
                 let video =
                     json!({"sampling": sampling, "depth": depth.bits(), "float": depth.is_float()});
-                let valid = Pgroup::of(*sampling, *depth).is_some();
+                let valid = VideoFormat::check_samples(*sampling, *depth).is_ok();
                 let checked = check(video);
                 assert_eq!(checked.is_ok(), valid, "{sampling} {depth}: {checked:?}");
                 if let Ok(format) = checked {
-                    assert_eq!((format.sampling, format.depth), (*sampling, *depth));
+                    assert_eq!((format.sampling(), format.depth()), (*sampling, *depth));
                 }
             }
         }

@@ -2,10 +2,9 @@
 
 use std::fmt;
 
+use onair_essence::video::{Packing, STANDARD_MAX_UDP, Sampling, Scan, SenderType, VideoStream};
 use serde::{Deserialize, Serialize};
 
-use super::sampling::Sampling;
-use super::video::{Packing, STANDARD_MAX_UDP, Scan, SenderType, VideoFormat};
 use super::{Convert, Direction, SessionSpec, Source};
 
 /// The specification of a session as documents of the daemon have it: all that
@@ -78,7 +77,7 @@ pub struct VideoDocument {
     pub height: u32,
     /// Frames a second as the exact ratio of ST 2110-20 §7.2: `60/1`, `60`, `30000/1001`.
     /// 1 to 120.
-    #[serde(deserialize_with = "super::video::frame_rate_text")]
+    #[serde(deserialize_with = "super::rate_text::frame_rate_text")]
     #[cfg_attr(
         feature = "openapi",
         schema(value_type = String, pattern = "^[1-9][0-9]{0,5}(/[1-9][0-9]{0,5})?$", examples("60/1"))
@@ -201,19 +200,20 @@ pub struct FlowDocument {
 }
 
 /// What is the default stays out: documents of older versions read the same.
-impl From<VideoFormat> for VideoDocument {
-    fn from(video: VideoFormat) -> Self {
+impl From<VideoStream> for VideoDocument {
+    fn from(video: VideoStream) -> Self {
         fn other<T: PartialEq>(value: T, default: T) -> Option<T> {
             (value != default).then_some(value)
         }
+        let format = video.format;
         Self {
-            width: video.width,
-            height: video.height,
-            frame_rate: video.frame_rate.to_string(),
-            depth: video.depth.bits().into(),
-            float: other(video.depth.is_float(), false),
-            sampling: other(video.sampling, Sampling::default()),
-            scan: other(video.scan, Scan::default()),
+            width: format.width(),
+            height: format.height(),
+            frame_rate: format.rate().to_string(),
+            depth: format.depth().bits().into(),
+            float: other(format.depth().is_float(), false),
+            sampling: other(format.sampling(), Sampling::default()),
+            scan: other(format.scan(), Scan::default()),
             packing: other(video.packing, Packing::default()),
             max_udp: other(video.max_udp, STANDARD_MAX_UDP).map(u32::from),
             sender_type: video.sender_type,

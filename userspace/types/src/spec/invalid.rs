@@ -2,8 +2,9 @@
 
 use std::net::Ipv4Addr;
 
+use onair_essence::video::VideoError;
+
 use super::Source;
-use super::sampling::{Depth, Sampling};
 
 /// Why a value is invalid.
 #[derive(Debug, thiserror::Error)]
@@ -22,22 +23,12 @@ pub(super) enum Invalid {
          (GET /v1/health lists them)"
     )]
     Port(String),
-    #[error("{0} is odd: 4:2:2 and 4:2:0 carry pixels in pairs, give an even width")]
-    OddWidth(u32),
-    #[error("{0} is odd: 4:2:0 carries lines in pairs, give an even height")]
-    OddHeight(u32),
+    #[error(transparent)]
+    Video(#[from] VideoError),
     #[error("{0} bits a sample are not supported: give 8, 10, 12 or 16")]
     Depth(u32),
     #[error("floating point samples have 16 bits, not {0}: leave it out, or give a depth of 16")]
     Float(u32),
-    #[error("{sampling} has no samples of {depth} bits: give 8, 10 or 12 (ST 2110-20 §6.2.5)")]
-    NoPgroup { sampling: Sampling, depth: Depth },
-    #[error(
-        "a frame has {given} bytes, and {most} are supported: give a smaller picture or fewer bits"
-    )]
-    FrameBytes { given: u64, most: u32 },
-    #[error("{0} is progressive only (ST 2110-20 §6.2.5): leave it out, or give another sampling")]
-    Progressive(Sampling),
     #[error("{0} is not a dynamic payload type (RFC 3551 §6): give 96 to 127")]
     PayloadType(u32),
     #[error("a receive session gets its frames from the wire, not from \"{0}\": leave it out")]

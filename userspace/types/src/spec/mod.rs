@@ -12,8 +12,7 @@ mod flow;
 mod invalid;
 mod new_session;
 mod patch;
-mod sampling;
-mod video;
+mod rate_text;
 
 pub use convert::{Convert, ConvertedSession};
 pub use document::{FlowDocument, SpecDocument, VideoDocument};
@@ -21,11 +20,8 @@ pub use error::{SpecError, SpecErrors};
 pub use flow::{DEFAULT_DSCP, DEFAULT_TTL, Flow, FlowSource, MAX_DSCP, MAX_SOURCES};
 pub use new_session::{NewSession, NewSessionDocument};
 pub use patch::{FlowPatch, SessionPatch, VideoPatch};
-pub use sampling::{Chroma, Depth, Pgroup, Sampling};
-pub use video::{
-    EXTENDED_MAX_UDP, FrameRate, Packing, STANDARD_MAX_UDP, Scan, SenderType, VideoFormat,
-};
 
+use onair_essence::video::VideoStream;
 use serde::{Deserialize, Serialize};
 
 use crate::id::SessionName;
@@ -87,8 +83,8 @@ pub struct SessionSpec {
     pub direction: Direction,
     /// Name of the port in the daemon's configuration: 1 to 63 of `[A-Za-z0-9._-]`.
     pub port: String,
-    /// Picture size, rate, samples, and order of the lines.
-    pub video: VideoFormat,
+    /// Picture size, rate, samples, order of the lines, and how they are sent.
+    pub video: VideoStream,
     /// Addresses and payload type.
     pub flow: Flow,
     /// The session whose frames are converted, and to what; `None` for a session of packets.

@@ -1,8 +1,9 @@
 //! A change of a session's addresses, and of its packets' timing, while it exists.
 
+use onair_essence::video::SenderType;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{SenderType, SessionSpec, SpecDocument, SpecErrors};
+use super::{SessionSpec, SpecDocument, SpecErrors};
 
 /// Body of `PATCH /v1/sessions/{id}`: fields that are absent stay as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

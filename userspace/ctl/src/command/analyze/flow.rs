@@ -1,10 +1,10 @@
 //! One stream of a capture: its timing, and its document.
 
+use onair_essence::video::Scan;
 use onair_media::media_time;
 use onair_media::rtp::RtpHeader;
 use onair_media::st2110_21::{Measurement, Reads, Summary, Verdict};
 use onair_media::survey::Essence;
-use onair_types::Scan;
 
 use super::document::{
     self, Bucket, Count, Extremes, Flow, Histogram, Intervals, Level, Limits, Timing,

@@ -3,12 +3,10 @@
 use std::fs;
 use std::net::SocketAddrV4;
 
+use onair_essence::video::{Scan, SenderType};
 use onair_media::st2110_21::{Reads, Stream};
 use onair_media::survey::{Essence, Rate, Survey};
-use onair_sdp::{
-    Essence as Described, Media, Scan as DescribedScan, SenderType, SessionDescription,
-};
-use onair_types::Scan;
+use onair_sdp::{Essence as Described, Media, SessionDescription, Word};
 
 use crate::failure::Failure;
 
@@ -136,9 +134,7 @@ impl Formats {
         guess("scan", self.interlaced || scan.is_some() || !is_raw);
         let seen = self.interlaced || is_raw && raster.interlaced();
         let scan = match scan {
-            Some(DescribedScan::Segmented) => Scan::Psf,
-            Some(DescribedScan::Interlaced) => Scan::Interlaced,
-            Some(DescribedScan::Progressive) if !self.interlaced => Scan::Progressive,
+            Some(scan) if scan != Scan::Progressive || !self.interlaced => scan,
             None if !seen => Scan::Progressive,
             // Only segments have the same timestamp.
             _ if survey.steps().are_in_pairs() => Scan::Psf,
@@ -158,7 +154,7 @@ impl Formats {
             Some(SenderType::Wide) | None => None,
         });
         guess("schedule", reads.is_some());
-        format.sender = sender.map(SenderType::as_str);
+        format.sender = sender.map(Word::word);
         format.width = video
             .map(|it| it.width)
             .or(raster.width())

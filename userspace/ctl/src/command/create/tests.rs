@@ -40,12 +40,15 @@ fn create_from_a_description_then_its_values_and_those_of_the_flags() {
     fs::write(&path, text).unwrap();
     let given = format!("cam1 --port b --sdp {}", path.display());
     let spec: SessionSpec = serde_json::from_value(create(&given).body().unwrap()).unwrap();
-    assert_eq!(spec.video.to_string(), "1280x720 60000/1001 fps 10 bit");
+    assert_eq!(
+        spec.video.format.to_string(),
+        "1280x720 60000/1001 fps 10 bit"
+    );
     let timing = |spec: &SessionSpec| {
         let video = spec.video;
         (video.sender_type, video.tr_offset_us, video.cmax)
     };
-    let narrow = Some(onair_types::SenderType::Narrow);
+    let narrow = Some(onair_essence::video::SenderType::Narrow);
     assert_eq!(timing(&spec), (narrow, Some(700), Some(3)));
     assert_eq!(spec.flow.destination.to_string(), "192.0.2.7:5006");
     assert_eq!(spec.flow.source.unwrap().to_string(), "192.0.2.1");
@@ -75,7 +78,7 @@ fn create_from_a_description_then_its_values_and_those_of_the_flags() {
     ] {
         fs::write(&path, text.replace(from, to)).unwrap();
         let spec: SessionSpec = serde_json::from_value(create(&given).body().unwrap()).unwrap();
-        assert_eq!(spec.video.to_string(), shown);
+        assert_eq!(spec.video.format.to_string(), shown);
     }
     for (from, to, told) in [
         ("height=720; ", "", "line 9: height: missing"),
@@ -99,13 +102,16 @@ fn create_of_any_format_then_in_the_specification() {
         --depth 16f --sampling RGB --scan interlaced --packing block --max-udp 8960 --sender-type narrow_linear --tr-offset 0 --cmax 4";
     let spec: SessionSpec = serde_json::from_value(create(flags).body().unwrap()).unwrap();
     let shown = "721x487 interlaced 25/1 fps RGB 16f bit";
-    assert_eq!(spec.video.to_string(), shown);
+    assert_eq!(spec.video.format.to_string(), shown);
     assert_eq!(
         (spec.video.packing, spec.video.max_udp),
-        (onair_types::Packing::Block, 8960)
+        (onair_essence::video::Packing::Block, 8960)
     );
     let sender_type = spec.video.sender_type;
-    assert_eq!(sender_type, Some(onair_types::SenderType::NarrowLinear));
+    assert_eq!(
+        sender_type,
+        Some(onair_essence::video::SenderType::NarrowLinear)
+    );
     assert_eq!(
         (spec.video.tr_offset_us, spec.video.cmax),
         (Some(0), Some(4))

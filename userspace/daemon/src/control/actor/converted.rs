@@ -30,7 +30,7 @@ impl Actor {
             Grant::Any => None,
             Grant::OwnedBy(uid) => Some(uid),
         };
-        source.check_source(&source.spec.video)?;
+        source.check_source(&source.spec.video.format)?;
         Ok(converted.of(&source.spec))
     }
 
@@ -48,7 +48,7 @@ impl Actor {
         let Some(convert) = &session.spec.convert else {
             return;
         };
-        let video = session.spec.video;
+        let video = session.spec.video.format;
         let found = match self.sessions.named(&convert.from) {
             Some(source) if !convert.may_have(source.owner.uid) => {
                 Err("the session of that name is another user's".to_owned())

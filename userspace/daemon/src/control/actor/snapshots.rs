@@ -74,7 +74,7 @@ impl Actor {
         if state != SessionState::Running {
             return Err(NoPicture::Stopped(state).into());
         }
-        let assembly = session.assembly()?;
+        let assembly = session.assembly();
         let places = &mut self.snapshots.places;
         let taken = places.take(owner);
         taken.map_err(|full| Problem::new(ProblemCode::LimitReached, full.to_string()))?;

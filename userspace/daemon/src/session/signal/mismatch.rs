@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use onair_dataplane::Sender;
+use onair_essence::video::Scan;
 use onair_media::survey::{Essence, Picture, Survey};
-use onair_types::{Arriving, ArrivingSamples, Scan, SessionProblem, SessionProblemKind as Kind};
+use onair_types::{Arriving, ArrivingSamples, SessionProblem, SessionProblemKind as Kind};
 
+use super::super::Session;
 use super::super::problem::problem;
-use super::super::{Session, convert};
 use super::LOOKS;
 
 /// Time between two surveys of a source that sends the session's format.
@@ -55,9 +56,7 @@ impl Session {
             return true;
         }
         match (Essence::of(survey), picture) {
-            (Essence::Video, Some(picture)) => {
-                convert::format(&self.spec).is_ok_and(|it| picture.differs_from(&it))
-            }
+            (Essence::Video, Some(picture)) => picture.differs_from(&self.spec.video.format),
             (Essence::Video | Essence::Unknown, _) => false,
             _ => true,
         }
@@ -78,7 +77,7 @@ impl Session {
         let seen = seen.map(|it| it.0.clone());
         let configured = format!(
             "{} with payload type {} is configured",
-            self.spec.video, self.spec.flow.payload_type
+            self.spec.video.format, self.spec.flow.payload_type
         );
         let detail = match seen {
             Some(seen) => format!(
@@ -91,7 +90,7 @@ impl Session {
                 format!(
                     "packets do not fit {} ({refused} refused): the source sends another format; create the session \
                      with that one",
-                    self.spec.video
+                    self.spec.video.format
                 )
             }
         };
@@ -108,17 +107,16 @@ impl Session {
                 self.spec.flow.destination
             );
         }
-        let is_same = convert::format(&self.spec).is_ok_and(|it| {
-            seen.width.is_none_or(|width| width == it.width())
-                && seen.height.is_none_or(|height| height == it.height())
-                && seen.scan.is_none_or(|scan| scan == it.scan())
-                && (seen.samples.is_empty()
-                    || seen.samples.iter().any(|one| one.sampling == it.sampling()))
-                && seen
-                    .frame_rate
-                    .as_ref()
-                    .is_none_or(|rate| *rate == self.spec.video.frame_rate.to_string())
-        });
+        let it = &self.spec.video.format;
+        let is_same = seen.width.is_none_or(|width| width == it.width())
+            && seen.height.is_none_or(|height| height == it.height())
+            && seen.scan.is_none_or(|scan| scan == it.scan())
+            && (seen.samples.is_empty()
+                || seen.samples.iter().any(|one| one.sampling == it.sampling()))
+            && seen
+                .frame_rate
+                .as_ref()
+                .is_none_or(|rate| *rate == it.rate().to_string());
         let payload_type = match seen.payload_type {
             arrives if arrives == own => String::new(),
             arrives => format!(" --payload-type {arrives}"),

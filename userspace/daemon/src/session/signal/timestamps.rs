@@ -91,8 +91,8 @@ impl Session {
 
     /// Whether frames come at the session's rate, by 10 %: a sender's jitter is in it.
     fn has_its_rate(&self, recent: &RecentTraffic) -> bool {
-        let (numerator, denominator) = self.spec.video.buffer_rate();
-        let nominal = u64::from(numerator) * 1_000 / u64::from(denominator.max(1));
+        let rate = self.spec.video.format.buffer_rate();
+        let nominal = u64::from(rate.numerator()) * 1_000 / u64::from(rate.denominator());
         recent.frames_per_1000_s.abs_diff(nominal) * 10 <= nominal
     }
 

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use onair_essence::video::{Depth, FrameRate, VideoFormat};
 use onair_media::assembly::AssemblerConfig;
-use onair_media::video::{Depth, FrameRate, VideoFormat};
 use onair_types::{RecordingEnd, RecordingFormat, RecordingId, RecordingSpec, SessionId};
 
 use super::*;

@@ -1,34 +1,7 @@
 //! Colour components, bits of a sample, and the pixel groups that they make (ST 2110-20 §6.2, RFC 4175
 //! §4.3).
 
-use serde::{Deserialize, Serialize};
-
-/// Declares an enum whose values are words of a standard.
-macro_rules! words {
-    ($(#[$meta:meta])* $name:ident { $($(#[$of:meta])+ $variant:ident $word:literal,)+ }) => {
-        $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-        pub enum $name { $($(#[$of])+ #[serde(rename = $word)] $variant,)+ }
-
-        impl $name {
-            /// Every value.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
-
-            /// The word in the standard.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word,)+ }
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.pad(self.as_str())
-            }
-        }
-    };
-}
+use super::words::words;
 
 words! {
     /// Colour components and their subsampling (ST 2110-20 §7.4.1).
@@ -115,6 +88,14 @@ pub enum Chroma {
     Quarter,
     /// One sample a pixel.
     None,
+}
+
+impl Chroma {
+    /// Whether a line has an even number of pixels.
+    #[must_use]
+    pub const fn is_in_pairs(self) -> bool {
+        matches!(self, Self::Half | Self::Quarter)
+    }
 }
 
 impl Sampling {

@@ -1,59 +1,36 @@
-//! Rasters, samples, scans and frame rates of uncompressed video in the pgroup layout of RFC 4175
-//! §4.3, as in ST 2110-20.
+//! Raster, samples, scan and frame rate.
 
-mod rate;
+use std::fmt;
 
-pub use onair_types::{Chroma, Depth, Sampling};
+use super::{Chroma, Depth, FrameRate, Pgroup, Sampling, Scan};
 
-use onair_types::{Pgroup, Scan, VideoFormat as Limits};
-pub use rate::FrameRate;
-
-/// RTP clock of video, in hertz (RFC 4175 §4.1).
-pub const RTP_CLOCK_HZ: u32 = 90_000;
-
-/// Largest width in pixels.
-pub const MAX_WIDTH: u32 = Limits::MAX_WIDTH;
-
-/// Largest height in lines.
-pub const MAX_HEIGHT: u32 = Limits::MAX_HEIGHT;
-
-/// Most bytes of a frame.
-pub const MAX_FRAME_BYTES: usize = Limits::MAX_FRAME_BYTES as usize;
-
-/// Highest frame rate in frames per second.
-pub const MAX_RATE: u32 = 120;
-
-/// Why OnAir does not support a format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+/// Why OnAir does not carry a format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VideoError {
-    /// Width out of range, or odd where a pgroup needs pairs.
-    #[error("width {0} is not carried: give 1 to {MAX_WIDTH}, with 4:2:2 and 4:2:0 an even number")]
+    /// Width out of range.
+    #[error("{0} is out of range: give 1 to {most} pixels", most = VideoFormat::MAX_WIDTH)]
     Width(u32),
-    /// Height out of range, or odd where a pgroup has two lines.
-    #[error("height {0} is not carried: give 1 to {MAX_HEIGHT}, with 4:2:0 an even number")]
+    /// Odd width where a pgroup needs pairs.
+    #[error("{0} is odd: 4:2:2 and 4:2:0 carry pixels in pairs, give an even width")]
+    OddWidth(u32),
+    /// Height out of range.
+    #[error("{0} is out of range: give 1 to {most} lines, of two fields 2", most = VideoFormat::MAX_HEIGHT)]
     Height(u32),
+    /// Odd height where a pgroup has two lines.
+    #[error("{0} is odd: 4:2:0 carries lines in pairs, give an even height")]
+    OddHeight(u32),
     /// A depth that the sampling does not have.
-    #[error("{0} has no samples of {1} bits")]
-    Depth(Sampling, Depth),
-    /// A frame larger than [`MAX_FRAME_BYTES`].
-    #[error("a frame has {0} bytes: at most {MAX_FRAME_BYTES} are carried")]
-    FrameBytes(u64),
+    #[error("{0} has no samples of {1} bits: give 8, 10 or 12 (ST 2110-20 §6.2.5)")]
+    NoPgroup(Sampling, Depth),
     /// 4:2:0 is progressive only.
-    #[error("{0} is progressive only (ST 2110-20 §6.2.5)")]
+    #[error("{0} is progressive only (ST 2110-20 §6.2.5): leave it out, or give another sampling")]
     Progressive(Sampling),
-    /// Rate that is zero, has no denominator, or is above [`MAX_RATE`].
+    /// A frame larger than [`VideoFormat::MAX_FRAME_BYTES`].
     #[error(
-        "frame rate {num}/{den} is not carried: give one above 0 and up to {MAX_RATE}, such as 60000/1001"
+        "a frame has {0} bytes, and {most} are supported: give a smaller picture or fewer bits",
+        most = VideoFormat::MAX_FRAME_BYTES
     )]
-    Rate {
-        /// Frames in `den` seconds.
-        num: u32,
-        /// Seconds of `num` frames.
-        den: u32,
-    },
-    /// Text other than `num/den`.
-    #[error("frame rate is not written as a fraction: give it as 60/1 or 60000/1001")]
-    RateSyntax,
+    FrameBytes(u64),
 }
 
 /// Raster, samples, scan and frame rate of a video. Always valid.
@@ -90,16 +67,18 @@ pub struct Place {
 }
 
 impl VideoFormat {
+    /// Largest width, in pixels (ST 2110-20 §7.2).
+    pub const MAX_WIDTH: u32 = 32_767;
+    /// Largest height, in lines (ST 2110-20 §7.2).
+    pub const MAX_HEIGHT: u32 = 32_767;
+    /// Most bytes of a frame: more than 8192x4320 needs with three samples of 16 bits.
+    pub const MAX_FRAME_BYTES: u32 = 1 << 28;
+
     /// A progressive YCbCr-4:2:2 format of `width` × `height` pixels.
     ///
     /// # Errors
     /// [`VideoError`]: not supported.
-    pub const fn new(
-        width: u32,
-        height: u32,
-        depth: Depth,
-        rate: FrameRate,
-    ) -> Result<Self, VideoError> {
+    pub fn new(width: u32, height: u32, depth: Depth, rate: FrameRate) -> Result<Self, VideoError> {
         Self::of(
             (width, height),
             (Sampling::YCbCr422, depth),
@@ -108,34 +87,79 @@ impl VideoFormat {
         )
     }
 
+    /// Whether lines can be `width` pixels wide.
+    ///
+    /// # Errors
+    /// [`VideoError::Width`], [`VideoError::OddWidth`].
+    pub const fn check_width(width: u32, sampling: Sampling) -> Result<(), VideoError> {
+        if width == 0 || width > Self::MAX_WIDTH {
+            return Err(VideoError::Width(width));
+        }
+        if sampling.chroma().is_in_pairs() && !width.is_multiple_of(2) {
+            return Err(VideoError::OddWidth(width));
+        }
+        Ok(())
+    }
+
+    /// Whether frames can be `height` lines high.
+    ///
+    /// # Errors
+    /// [`VideoError::Height`], [`VideoError::OddHeight`].
+    pub const fn check_height(height: u32, sampling: Sampling) -> Result<(), VideoError> {
+        if height == 0 || height > Self::MAX_HEIGHT {
+            return Err(VideoError::Height(height));
+        }
+        if matches!(sampling.chroma(), Chroma::Quarter) && !height.is_multiple_of(2) {
+            return Err(VideoError::OddHeight(height));
+        }
+        Ok(())
+    }
+
+    /// Whether the lines can have this order.
+    ///
+    /// # Errors
+    /// [`VideoError::Progressive`].
+    pub const fn check_scan(scan: Scan, sampling: Sampling) -> Result<(), VideoError> {
+        match (scan, sampling.chroma()) {
+            (Scan::Interlaced | Scan::Psf, Chroma::Quarter) => {
+                Err(VideoError::Progressive(sampling))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The pixel group of samples.
+    ///
+    /// # Errors
+    /// [`VideoError::NoPgroup`].
+    pub const fn check_samples(sampling: Sampling, depth: Depth) -> Result<Pgroup, VideoError> {
+        match Pgroup::of(sampling, depth) {
+            Some(pgroup) => Ok(pgroup),
+            None => Err(VideoError::NoPgroup(sampling, depth)),
+        }
+    }
+
     /// A format of `width` × `height` pixels; the height is that of both fields together.
     ///
     /// # Errors
     /// [`VideoError`]: not supported.
-    pub const fn of(
+    pub fn of(
         (width, height): (u32, u32),
         (sampling, depth): (Sampling, Depth),
         scan: Scan,
         rate: FrameRate,
     ) -> Result<Self, VideoError> {
-        let Some(pgroup) = Pgroup::of(sampling, depth) else {
-            return Err(VideoError::Depth(sampling, depth));
-        };
-        let in_pairs = matches!(sampling.chroma(), Chroma::Half | Chroma::Quarter);
-        if width == 0 || width > MAX_WIDTH || (in_pairs && !width.is_multiple_of(2)) {
-            return Err(VideoError::Width(width));
-        }
-        let too_low = matches!(scan, Scan::Interlaced | Scan::Psf) && height < 2;
-        if height == 0 || height > MAX_HEIGHT || too_low || !height.is_multiple_of(pgroup.lines) {
+        let pgroup = Self::check_samples(sampling, depth)?;
+        Self::check_width(width, sampling)?;
+        Self::check_height(height, sampling)?;
+        Self::check_scan(scan, sampling)?;
+        if scan != Scan::Progressive && height < 2 {
             return Err(VideoError::Height(height));
-        }
-        if pgroup.lines > 1 && !matches!(scan, Scan::Progressive) {
-            return Err(VideoError::Progressive(sampling));
         }
         let row_pgroups = pgroup.in_line(width);
         let rows = height / pgroup.lines;
         let bytes = row_pgroups as u64 * pgroup.bytes as u64 * rows as u64;
-        if bytes > MAX_FRAME_BYTES as u64 {
+        if bytes > Self::MAX_FRAME_BYTES as u64 {
             return Err(VideoError::FrameBytes(bytes));
         }
         let [all, first, second] = [
@@ -162,43 +186,50 @@ impl VideoFormat {
         })
     }
 
-    /// Pixels in a line, 1 to [`MAX_WIDTH`].
+    /// Pixels in a line, 1 to [`Self::MAX_WIDTH`].
+    #[inline]
     #[must_use]
     pub const fn width(&self) -> u32 {
         self.width
     }
 
-    /// Lines in a frame, of both fields together: 1 to [`MAX_HEIGHT`].
+    /// Lines in a frame, of both fields together: 1 to [`Self::MAX_HEIGHT`].
+    #[inline]
     #[must_use]
     pub const fn height(&self) -> u32 {
         self.height
     }
 
     /// Colour components.
+    #[inline]
     #[must_use]
     pub const fn sampling(&self) -> Sampling {
         self.sampling
     }
 
     /// Bits of a sample.
+    #[inline]
     #[must_use]
     pub const fn depth(&self) -> Depth {
         self.depth
     }
 
     /// Order of the lines.
+    #[inline]
     #[must_use]
     pub const fn scan(&self) -> Scan {
         self.scan
     }
 
     /// Frames per second.
+    #[inline]
     #[must_use]
     pub const fn rate(&self) -> FrameRate {
         self.rate
     }
 
     /// Buffers per second: frames, or fields.
+    #[inline]
     #[must_use]
     pub const fn buffer_rate(&self) -> FrameRate {
         match self.scan {
@@ -208,6 +239,7 @@ impl VideoFormat {
     }
 
     /// The pixel group.
+    #[inline]
     #[must_use]
     pub const fn pgroup(&self) -> Pgroup {
         self.pgroup
@@ -221,41 +253,54 @@ impl VideoFormat {
     }
 
     /// Bytes of one row; there is no padding between rows.
+    #[inline]
     #[must_use]
     pub const fn line_bytes(&self) -> usize {
         self.row_pgroups as usize * self.pgroup.bytes as usize
     }
 
-    /// Rows of a buffer. An interlaced frame of an odd height has a row less in its second field.
+    /// Lines of a buffer. An interlaced frame of an odd height has a line less in its second field.
+    #[inline]
+    #[must_use]
+    pub const fn lines(&self, second_field: bool) -> u32 {
+        match (self.scan, second_field) {
+            (Scan::Progressive | Scan::Psf, _) => self.height,
+            (Scan::Interlaced, false) => self.height.div_ceil(2),
+            (Scan::Interlaced, true) => self.height / 2,
+        }
+    }
+
+    /// Rows of a buffer.
+    #[inline]
     #[must_use]
     pub const fn rows(&self, second_field: bool) -> usize {
-        match (self.scan, second_field) {
-            (Scan::Progressive | Scan::Psf, _) => (self.height / self.pgroup.lines) as usize,
-            (Scan::Interlaced, false) => self.height.div_ceil(2) as usize,
-            (Scan::Interlaced, true) => (self.height / 2) as usize,
-        }
+        (self.lines(second_field) / self.pgroup.lines) as usize
     }
 
     /// Rows with the field bit clear or set: of a field or a segment, or of a frame that has only
     /// one.
+    #[inline]
     #[must_use]
     pub const fn segment_rows(&self, second: bool) -> usize {
         (self.line_ends[second as usize] >> self.line_shift) as usize
     }
 
-    /// Bytes of one buffer: a frame, or the larger field of one; at most [`MAX_FRAME_BYTES`].
+    /// Bytes of one buffer: a frame, or the larger field of one; at most [`Self::MAX_FRAME_BYTES`].
+    #[inline]
     #[must_use]
     pub const fn frame_bytes(&self) -> usize {
         self.line_bytes() * self.rows(false)
     }
 
     /// Pgroups of one buffer.
+    #[inline]
     #[must_use]
     pub const fn frame_pgroups(&self) -> usize {
         self.row_pgroups as usize * self.rows(false)
     }
 
     /// Pgroups of the buffer of a second field.
+    #[inline]
     #[must_use]
     pub const fn second_field_pgroups(&self) -> usize {
         self.row_pgroups as usize * self.rows(true)
@@ -307,12 +352,14 @@ impl VideoFormat {
     }
 
     /// The SRD row number of row `row` of a field, a segment or a whole frame.
+    #[inline]
     #[must_use]
     pub const fn line_of_row(&self, row: usize) -> usize {
         row << self.line_shift
     }
 
     /// Offset of row `row` of a segment in the buffer, in bytes.
+    #[inline]
     #[must_use]
     pub const fn row_offset(&self, second: bool, row: usize) -> usize {
         let row = match self.scan {
@@ -320,6 +367,21 @@ impl VideoFormat {
             Scan::Psf => 2 * row + second as usize,
         };
         row * self.line_bytes()
+    }
+}
+
+/// For people: `1920x1080 60000/1001 fps 10 bit`, with scan and sampling if they are not the default ones.
+impl fmt::Display for VideoFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}", self.width, self.height)?;
+        if self.scan != Scan::Progressive {
+            write!(f, " {}", self.scan)?;
+        }
+        write!(f, " {} fps", self.rate)?;
+        if self.sampling != Sampling::default() {
+            write!(f, " {}", self.sampling)?;
+        }
+        write!(f, " {} bit", self.depth)
     }
 }
 
@@ -345,12 +407,26 @@ mod tests {
         assert_eq!((eight.line_bytes(), eight.frame_bytes()), (3840, 4_147_200));
         assert_eq!((ten.line_bytes(), ten.frame_bytes()), (4800, 5_184_000));
         assert_eq!(ten.frame_pgroups() * 5, ten.frame_bytes());
+        assert_eq!(ten.to_string(), "1920x1080 60/1 fps 10 bit");
+        let samples = (Sampling::Rgb, Depth::Ten);
+        let fields = VideoFormat::of((722, 487), samples, Scan::Interlaced, rate).unwrap();
+        assert_eq!(
+            (fields.line_bytes(), fields.frame_bytes()),
+            (181 * 15, 181 * 15 * 244)
+        );
+        assert_eq!(fields.to_string(), "722x487 interlaced 60/1 fps RGB 10 bit");
     }
 
     #[test]
     fn format_out_of_range_then_the_value_is_named() {
         let rate = FrameRate::new(25, 1).unwrap();
-        for width in [0, 1, 3, 32_768, u32::MAX] {
+        for width in [1, 3] {
+            assert_eq!(
+                VideoFormat::new(width, 2, Depth::Eight, rate),
+                Err(VideoError::OddWidth(width))
+            );
+        }
+        for width in [0, 32_768, u32::MAX] {
             assert_eq!(
                 VideoFormat::new(width, 2, Depth::Eight, rate),
                 Err(VideoError::Width(width))
@@ -369,13 +445,13 @@ mod tests {
                 (16, 3),
                 (quarter, Depth::Ten),
                 Scan::Progressive,
-                VideoError::Height(3),
+                VideoError::OddHeight(3),
             ),
             (
                 (15, 4),
                 (quarter, Depth::Ten),
                 Scan::Progressive,
-                VideoError::Width(15),
+                VideoError::OddWidth(15),
             ),
             (
                 (16, 4),
@@ -387,7 +463,7 @@ mod tests {
                 (16, 4),
                 (quarter, Depth::Sixteen),
                 Scan::Progressive,
-                VideoError::Depth(quarter, Depth::Sixteen),
+                VideoError::NoPgroup(quarter, Depth::Sixteen),
             ),
             (
                 (16, 1),

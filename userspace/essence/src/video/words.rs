@@ -1,0 +1,43 @@
+//! Enums whose values are words.
+
+/// Declares an enum whose values are words of a standard or of the API.
+macro_rules! words {
+    ($(#[$meta:meta])* $name:ident { $($(#[$of:meta])+ $variant:ident $word:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+        pub enum $name { $($(#[$of])+ #[serde(rename = $word)] $variant,)+ }
+
+        impl $name {
+            /// Every value.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The word.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)+ }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+    };
+}
+pub(super) use words;
+
+words! {
+    /// Order of the lines.
+    #[derive(Default)]
+    Scan {
+        /// Whole frames.
+        #[default]
+        Progressive "progressive",
+        /// Two fields of different times a frame. Each buffer is a field.
+        Interlaced "interlaced",
+        /// Progressive segmented frames: whole frames, sent as two segments like fields.
+        Psf "psf",
+    }
+}
