@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Some(format) => client.attach_as(&name, format.parse()?)?,
         None => client.attach(&name)?,
     };
-    println!("{}: {:?}", session.name(), session.layout());
+    println!("{}: {}", session.name(), session.layout().video);
     let whole = AtomicU64::new(0);
     std::thread::scope(|scope| {
         for _ in 0..4 {

@@ -10,7 +10,7 @@ fn fill(session: &Session) -> Result<(), Error> {
     loop {
         match session.buffer_get_mut(Timeout::NEVER) {
             Ok(mut buffer) => {
-                let line = buffer.layout().line_bytes as usize;
+                let line = buffer.layout().video.line_bytes();
                 buffer.fill(0x80);
                 for row in buffer.chunks_exact_mut(line) {
                     row[frame % line] = 0xff;

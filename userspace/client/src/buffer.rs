@@ -158,7 +158,7 @@ impl Deref for Buffer<'_> {
     #[inline]
     fn deref(&self) -> &[u8] {
         let bytes = self.held.bytes();
-        if self.layout().scan != Scan::Interlaced {
+        if self.layout().video.scan() != Scan::Interlaced {
             return bytes;
         }
         // The second field of an odd height has a line less than the memory.

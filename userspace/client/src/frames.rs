@@ -48,10 +48,9 @@ impl Session {
     /// Whole frames of this session, from the next one on.
     #[must_use]
     pub fn frames(&self) -> Frames<'_> {
-        let (numerator, denominator) = self.layout().frame_rate;
         Frames {
             session: self,
-            fields: Pairing::new(numerator, denominator),
+            fields: Pairing::new(self.layout().video.rate()),
         }
     }
 }

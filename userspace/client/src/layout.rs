@@ -1,6 +1,6 @@
 //! Layout of a frame's bytes.
 
-use onair_essence::video::{Chroma, Depth, Pgroup, Sampling, Scan};
+use onair_essence::video::{Depth, FrameRate, Sampling, Scan, VideoFormat};
 use onair_ipc::message::Attached;
 use onair_ipc::meta::Field;
 use onair_pixels::{Picture, PixelFormat, Planes};
@@ -30,26 +30,11 @@ pub(crate) enum LayoutError {
 /// [`Layout::pixel_format`], [`Layout::planes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
-    /// Pixels in a line.
-    pub width: u32,
-    /// Lines in a frame, of both fields together.
-    pub height: u32,
-    /// Colour components.
-    pub sampling: Sampling,
-    /// Bits of a sample.
-    pub depth: u32,
-    /// Whether the samples are floating point numbers.
-    pub float: bool,
-    /// Order of the lines. With [`Scan::Interlaced`] each buffer is a field.
-    pub scan: Scan,
-    /// Bytes from one row to the next; of a converted session, in its source's buffers.
-    pub line_bytes: u32,
-    /// The pixel group; of a converted session, of its source.
-    pub pgroup: Pgroup,
+    /// The video; of a converted session, its source's. With [`Scan::Interlaced`](crate::Scan::Interlaced) each
+    /// buffer is a field.
+    pub video: VideoFormat,
     /// Pixel format of a converted session's buffers; `None`: pixel groups.
     pub pixel_format: Option<PixelFormat>,
-    /// Frames a second, as numerator and denominator: (60000, 1001) is 59.94.
-    pub frame_rate: (u32, u32),
 }
 
 impl Layout {
@@ -62,11 +47,7 @@ impl Layout {
     /// Lines of a buffer: of this field, or of a frame.
     #[must_use]
     pub fn lines_of(&self, field: Option<Field>) -> u32 {
-        match (self.scan, field) {
-            (Scan::Interlaced, Some(Field::Second)) => self.height / 2,
-            (Scan::Interlaced, _) => self.height.div_ceil(2),
-            (Scan::Progressive | Scan::Psf, _) => self.height,
-        }
+        self.video.lines(field == Some(Field::Second))
     }
 
     /// Bytes of a buffer: of this field, or of a frame.
@@ -75,8 +56,7 @@ impl Layout {
         if let Some(planes) = self.planes(field) {
             return planes.bytes;
         }
-        let rows = self.lines_of(field) / self.pgroup.lines;
-        self.line_bytes as usize * rows as usize
+        self.video.line_bytes() * self.video.rows(field == Some(Field::Second))
     }
 
     /// Where the samples of a converted session's buffer lie, of this field or of a frame: offset, stride and
@@ -89,31 +69,17 @@ impl Layout {
 
     /// The layout that the daemon described, if it is consistent.
     pub(crate) fn of(attached: &Attached) -> Result<Self, LayoutError> {
-        let (width, height) = (attached.width, attached.height);
-        let words = || -> Option<(Sampling, Scan)> {
-            let of = |word: &Option<String>| serde_json::Value::from(word.clone());
-            Some((
-                serde_json::from_value::<Option<_>>(of(&attached.sampling))
-                    .ok()?
-                    .unwrap_or_default(),
-                serde_json::from_value::<Option<_>>(of(&attached.scan))
-                    .ok()?
-                    .unwrap_or_default(),
-            ))
-        };
-        let (sampling, scan) = words().ok_or_else(|| LayoutError::Words {
+        let sampling = attached.sampling.as_deref();
+        let sampling = sampling.map_or(Some(Sampling::default()), Sampling::of_word);
+        let scan = attached.scan.as_deref();
+        let scan = scan.map_or(Some(Scan::default()), Scan::of_word);
+        let (sampling, scan) = sampling.zip(scan).ok_or_else(|| LayoutError::Words {
             sampling: attached.sampling.clone(),
             scan: attached.scan.clone(),
         })?;
-        let depth = Depth::from_bits(attached.depth, attached.float);
-        let pgroup = depth.and_then(|depth| Pgroup::of(sampling, depth));
-        let pgroup = pgroup.ok_or(LayoutError::Depth(attached.depth))?;
-        let line_bytes = pgroup.in_line(width).checked_mul(pgroup.bytes);
-        let lines = match scan {
-            Scan::Interlaced => height.div_ceil(2),
-            Scan::Progressive | Scan::Psf => height,
-        };
-        let bytes = line_bytes.and_then(|line| line.checked_mul(lines / pgroup.lines));
+        let depth = Depth::from_bits(attached.depth, attached.float)
+            .filter(|depth| VideoFormat::check_samples(sampling, *depth).is_ok())
+            .ok_or(LayoutError::Depth(attached.depth))?;
         let pixel_format = attached.layout.as_ref().map(|name| {
             let unknown = |_| LayoutError::Name {
                 layout: name.clone(),
@@ -121,50 +87,25 @@ impl Layout {
             name.parse::<PixelFormat>().map_err(unknown)
         });
         let pixel_format = pixel_format.transpose()?;
-        let in_pairs = matches!(sampling.chroma(), Chroma::Half | Chroma::Quarter);
-        match (line_bytes, bytes) {
-            (Some(line_bytes), Some(bytes))
-                if (pixel_format.is_some() || bytes == attached.geometry.frame_bytes)
-                    && (!in_pairs || width.is_multiple_of(2))
-                    && height.is_multiple_of(pgroup.lines)
-                    && attached.rate_denominator != 0 =>
-            {
-                let layout = Self {
-                    width,
-                    height,
-                    sampling,
-                    depth: attached.depth,
-                    float: attached.float,
-                    scan,
-                    line_bytes,
-                    pgroup,
-                    pixel_format,
-                    frame_rate: (attached.rate_numerator, attached.rate_denominator),
-                };
-                if layout.holds_itself(attached) {
-                    Ok(layout)
-                } else {
-                    Err(LayoutError::Sizes(Box::new(attached.clone())))
-                }
-            }
-            _ => Err(LayoutError::Sizes(Box::new(attached.clone()))),
-        }
+        let size = (attached.width, attached.height);
+        FrameRate::new(attached.rate_numerator, attached.rate_denominator)
+            .ok()
+            .and_then(|rate| VideoFormat::of(size, (sampling, depth), scan, rate).ok())
+            .map(|video| Self {
+                video,
+                pixel_format,
+            })
+            .filter(|layout| layout.has_buffers_of(attached.geometry.frame_bytes as usize))
+            .ok_or_else(|| LayoutError::Sizes(Box::new(attached.clone())))
     }
-}
 
-impl Layout {
-    /// Whether a converted session's buffers have the size that its pixel format needs.
-    fn holds_itself(&self, attached: &Attached) -> bool {
+    /// Whether buffers have so many bytes, and the pixel format of a converted session holds the video.
+    fn has_buffers_of(&self, bytes: usize) -> bool {
         let Some(format) = self.pixel_format else {
-            return true;
+            return self.video.frame_bytes() == bytes;
         };
-        let depth = Depth::from_bits(self.depth, self.float);
-        let lines = self.lines_of(None);
-        let picture = depth.and_then(|it| Picture::new(self.width, lines, self.sampling, it));
-        picture.is_some_and(|picture| {
-            format.holds(&picture)
-                && format.planes(&picture).bytes == attached.geometry.frame_bytes as usize
-        })
+        let picture = Picture::of(&self.video, self.lines_of(None));
+        picture.is_some_and(|it| format.holds(&it) && format.planes(&it).bytes == bytes)
     }
 }
 
@@ -198,9 +139,15 @@ mod tests {
     #[test]
     fn layout_depths_then_rfc_4175_pgroups() {
         let layout = Layout::of(&attached(1280, 720, 8, 1280 * 720 * 2)).unwrap();
-        assert_eq!((layout.line_bytes, layout.pgroup.bytes), (2560, 4));
+        assert_eq!(
+            (layout.video.line_bytes(), layout.video.pgroup_bytes()),
+            (2560, 4)
+        );
         let layout = Layout::of(&attached(1280, 720, 10, 1280 * 720 * 5 / 2)).unwrap();
-        assert_eq!((layout.line_bytes, layout.pgroup.bytes), (3200, 5));
+        assert_eq!(
+            (layout.video.line_bytes(), layout.video.pgroup_bytes()),
+            (3200, 5)
+        );
         assert_eq!(layout.frame_bytes(), 1280 * 720 * 5 / 2);
     }
 
@@ -247,10 +194,13 @@ mod tests {
         attached.sampling = Some("RGB".to_owned());
         attached.scan = Some("interlaced".to_owned());
         let layout = Layout::of(&attached).unwrap();
-        assert_eq!((layout.line_bytes, layout.frame_bytes()), (120, 120 * 244));
+        assert_eq!(
+            (layout.video.line_bytes(), layout.frame_bytes()),
+            (120, 120 * 244)
+        );
         assert_eq!(layout.bytes_of(Some(Field::Second)), 120 * 243);
         assert_eq!(
-            (layout.sampling, layout.scan),
+            (layout.video.sampling(), layout.video.scan()),
             (Sampling::Rgb, Scan::Interlaced)
         );
         attached.scan = Some("psf".to_owned());

@@ -1,5 +1,6 @@
 //! Which fields are of one frame.
 
+use onair_essence::video::FrameRate;
 use onair_pixels::are_of_one_frame;
 
 use crate::Field;
@@ -15,8 +16,7 @@ pub(crate) enum Pair<B> {
 /// Puts fields together, in the order in which they come.
 #[derive(Debug)]
 pub(crate) struct Pairing<B> {
-    /// Frames a second: numerator and denominator.
-    rate: (u32, u32),
+    rate: FrameRate,
     /// A first field with its RTP timestamp.
     first: Option<(u32, B)>,
     /// A second field without its first one, which came behind another frame's first one.
@@ -24,9 +24,9 @@ pub(crate) struct Pairing<B> {
 }
 
 impl<B> Pairing<B> {
-    pub(crate) fn new(numerator: u32, denominator: u32) -> Self {
+    pub(crate) fn new(rate: FrameRate) -> Self {
         Self {
-            rate: (numerator, denominator),
+            rate,
             first: None,
             second: None,
         }
@@ -68,7 +68,7 @@ mod tests {
 
     /// Fields by parity and time, in units of half a frame time at 25 frames a second.
     fn pairs(fields: &[(Field, u32)]) -> Vec<Pair<u32>> {
-        let (mut pairing, mut out) = (Pairing::new(25, 1), Vec::new());
+        let (mut pairing, mut out) = (Pairing::new("25".parse().unwrap()), Vec::new());
         for (field, at) in fields {
             // So that the timestamps wrap.
             let ticks = (at * 1_800).wrapping_sub(4_000);
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn fields_of_59_94_then_pairs_whatever_their_times_are_rounded_to() {
-        let mut pairing = Pairing::new(30_000, 1_001);
+        let mut pairing = Pairing::new("30000/1001".parse().unwrap());
         for (first, second) in [(0_u32, 1_501), (3_003, 4_505), (6_006, 7_507)] {
             assert_eq!(pairing.push(Field::First, first, first), None);
             let pair = pairing.push(Field::Second, second, second);

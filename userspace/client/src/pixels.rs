@@ -1,6 +1,5 @@
 //! The pixels of a buffer in the pixel formats that applications use.
 
-use onair_essence::video::Depth;
 use onair_pixels::{Lines, place_lines};
 
 use crate::{Buffer, BufferMut, ConvertError, Field, Layout, Picture, PixelFormat};
@@ -16,7 +15,7 @@ impl Layout {
     /// The picture of a whole frame, also if each buffer is a field: for [`onair_pixels::weave`].
     #[must_use]
     pub fn frame_picture(&self) -> Picture {
-        self.picture_of(self.height)
+        self.picture_of(self.video.height())
     }
 
     /// Writes these lines of the frame `picture`, which are in a buffer, in a pixel format.
@@ -38,9 +37,7 @@ impl Layout {
     }
 
     fn picture_of(&self, lines: u32) -> Picture {
-        let depth = Depth::from_bits(self.depth, self.float);
-        let picture = depth.and_then(|depth| Picture::new(self.width, lines, self.sampling, depth));
-        picture.expect("the daemon's description was checked to have whole pixel groups")
+        Picture::of(&self.video, lines).expect("the lines of a video are whole pixel groups")
     }
 }
 

@@ -76,11 +76,12 @@ impl Status {
         if meta.is_complete() {
             return Self::Complete;
         }
+        let line_bytes = u32::try_from(layout.video.line_bytes());
         Self::Incomplete(Incomplete {
             bytes_missing: meta.bytes_missing,
             packets_lost: meta.packets_lost,
             ranges: meta.missing,
-            row: (layout.line_bytes.max(1), layout.pgroup.lines),
+            row: (line_bytes.unwrap_or(u32::MAX), layout.video.pgroup().lines),
             is_converted: layout.pixel_format.is_some(),
         })
     }

@@ -2,14 +2,15 @@
 
 use crate::convert::ConvertError;
 use crate::picture::Picture;
+use onair_essence::video::{FrameRate, RTP_CLOCK_HZ};
 
-/// Whether a first and a second field with these RTP timestamps (90 kHz) are of one frame, at `rate` frames
-/// a second, numerator and denominator. Fields of one frame are half a frame time apart, or have one time;
-/// those of two frames, one and a half or more.
+/// Whether a first and a second field with these RTP timestamps are of one frame, at `rate` frames a second. Fields
+/// of one frame are half a frame time apart, or have one time; those of two frames, one and a half or more.
 #[must_use]
-pub fn are_of_one_frame(rate: (u32, u32), first: u32, second: u32) -> bool {
+pub fn are_of_one_frame(rate: FrameRate, first: u32, second: u32) -> bool {
     let ticks = u64::from(second.wrapping_sub(first));
-    ticks * u64::from(rate.0) < 90_000 * u64::from(rate.1)
+    let frame = u64::from(RTP_CLOCK_HZ) * u64::from(rate.denominator());
+    ticks * u64::from(rate.numerator()) < frame
 }
 
 /// Writes the fields `first` and `second` as the frame `woven`, line by line, all in the pixel groups of

@@ -2,7 +2,7 @@
 
 use crate::error::SdpError;
 use crate::fmtp::{Parameters, Written};
-use crate::rate::Rate;
+use crate::rate::DescribedRate;
 use crate::words::words;
 
 words! {
@@ -35,7 +35,7 @@ pub struct Ancillary {
     /// VPID code of the video's interface (ST 352).
     pub vpid: Option<u8>,
     /// Frames per second.
-    pub rate: Option<Rate>,
+    pub rate: Option<DescribedRate>,
     /// When packets are sent.
     pub transmission: Option<TransmissionModel>,
     /// Version of the standard.

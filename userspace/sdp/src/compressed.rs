@@ -5,7 +5,7 @@ use onair_essence::video::{Depth, Sampling, Scan, SenderType, VideoFormat};
 use crate::description::Warning;
 use crate::error::SdpError;
 use crate::fmtp::{Parameters, Written};
-use crate::rate::Rate;
+use crate::rate::DescribedRate;
 use crate::video::{Colorimetry, Range, TransferCharacteristics, parse_scan, write_scan};
 use crate::words::{Word, words};
 
@@ -41,7 +41,7 @@ pub struct Compressed {
     /// Lines of a frame.
     pub height: Option<u32>,
     /// Frames per second.
-    pub rate: Option<Rate>,
+    pub rate: Option<DescribedRate>,
     /// Order of the lines.
     pub scan: Scan,
     /// Colour primaries and matrix.

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use crate::error::{Fault, SdpError};
-use crate::rate::{Rate, whole};
+use crate::rate::{DescribedRate, whole};
 use crate::words::Word;
 
 /// The parameters, in the order of the text.
@@ -87,9 +87,9 @@ impl<'a> Parameters<'a> {
         )
     }
 
-    pub(crate) fn rate(&self, key: &str) -> Result<Option<Rate>, SdpError> {
+    pub(crate) fn rate(&self, key: &str) -> Result<Option<DescribedRate>, SdpError> {
         let wanted = "an integer or a fraction such as 60000/1001";
-        self.read(key, Rate::parse, wanted)
+        self.read(key, DescribedRate::parse, wanted)
     }
 
     pub(crate) fn read<T>(

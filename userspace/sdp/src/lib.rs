@@ -33,7 +33,7 @@ pub use clock::{MediaClock, ReferenceClock};
 pub use compressed::{Compressed, CompressedStandard};
 pub use description::{Essence, Media, Origin, SessionDescription, Warning};
 pub use error::{Fault, SdpError};
-pub use rate::Rate;
+pub use rate::DescribedRate;
 pub use video::{
     Colorimetry, DescribedVideo, Range, TimestampMode, TransferCharacteristics, VideoStandard,
 };

@@ -2,14 +2,17 @@
 
 use std::fmt;
 
-/// Frames per second: an integer, or a fraction such as 60000/1001 (ST 2110-20 §7.2).
+use onair_essence::video::FrameRate;
+
+/// Frames per second: an integer, or a fraction such as 60000/1001 (ST 2110-20 §7.2). Whether OnAir carries
+/// it or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Rate {
+pub struct DescribedRate {
     numerator: u32,
     denominator: u32,
 }
 
-impl Rate {
+impl DescribedRate {
     /// A rate above 0; `None` if either part is 0.
     #[must_use]
     pub const fn new(numerator: u32, denominator: u32) -> Option<Self> {
@@ -42,13 +45,22 @@ impl Rate {
     }
 }
 
+impl From<FrameRate> for DescribedRate {
+    fn from(rate: FrameRate) -> Self {
+        Self {
+            numerator: rate.numerator(),
+            denominator: rate.denominator(),
+        }
+    }
+}
+
 /// Digits only: `u32::from_str` takes a sign, too.
 pub(crate) fn whole(text: &str) -> Option<u32> {
     let digits = !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
     digits.then(|| text.parse().ok())?
 }
 
-impl fmt::Display for Rate {
+impl fmt::Display for DescribedRate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.denominator {
             1 => write!(f, "{}", self.numerator),

@@ -1,13 +1,13 @@
 //! Uncompressed video: ST 2110-20 §7.
 
 use onair_essence::video::{
-    Depth, Packing, STANDARD_MAX_UDP, Sampling, Scan, SenderType, VideoFormat,
+    Depth, Packing, STANDARD_MAX_UDP, Sampling, Scan, SenderType, VideoFormat, VideoStream,
 };
 
 use crate::description::Warning;
 use crate::error::{Fault, SdpError};
 use crate::fmtp::{Parameters, Written};
-use crate::rate::{Rate, whole};
+use crate::rate::{DescribedRate, whole};
 use crate::words::{Word, words};
 
 impl Word for Sampling {
@@ -170,7 +170,7 @@ pub struct DescribedVideo {
     /// Lines of a frame, 1 to 32767; both fields together if interlaced.
     pub height: u32,
     /// Frames per second.
-    pub rate: Rate,
+    pub rate: DescribedRate,
     /// Order of the lines.
     pub scan: Scan,
     /// Colour primaries and matrix.
@@ -262,6 +262,33 @@ impl DescribedVideo {
         out.maybe("TSMODE", self.timestamps);
         out.maybe("TSDELAY", self.timestamp_delay_us);
         out.finish()
+    }
+}
+
+/// What is not in a session (colours) is unspecified.
+impl From<VideoStream> for DescribedVideo {
+    fn from(video: VideoStream) -> Self {
+        let format = video.format;
+        Self {
+            sampling: format.sampling(),
+            depth: format.depth(),
+            width: format.width(),
+            height: format.height(),
+            rate: format.rate().into(),
+            scan: format.scan(),
+            colorimetry: Colorimetry::Unspecified,
+            transfer: TransferCharacteristics::Unspecified,
+            range: Range::Narrow,
+            packing: video.packing,
+            standard: VideoStandard::Y2017,
+            sender: video.sender_type,
+            max_udp: video.max_udp,
+            pixel_aspect: (1, 1),
+            tr_offset_us: video.tr_offset_us,
+            cmax: video.cmax,
+            timestamps: None,
+            timestamp_delay_us: None,
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-use onair::{Client, Error, Session, Timeout};
+use onair::{Client, Depth, Error, Session, Timeout};
 use std::os::fd::AsRawFd as _;
 use std::time::Duration;
 
@@ -14,12 +14,13 @@ fn attach_by_name_or_id_then_described() {
         assert!(!session.is_owner() && !session.is_sender() && session.is_watched());
         let layout = session.layout();
         assert_eq!(
-            (layout.width, layout.height, layout.depth),
-            (WIDTH, HEIGHT, 8)
+            (layout.video.width(), layout.video.height()),
+            (WIDTH, HEIGHT)
         );
-        assert_eq!(layout.line_bytes, WIDTH * 2);
+        assert_eq!(layout.video.depth(), Depth::Eight);
+        assert_eq!(layout.video.line_bytes(), WIDTH as usize * 2);
         assert_eq!(layout.frame_bytes(), FRAME_BYTES as usize);
-        assert_eq!(layout.frame_rate, (60, 1));
+        assert_eq!(layout.video.rate().to_string(), "60/1");
         assert!(!session.is_stopped());
     }
 }

@@ -53,7 +53,7 @@ fn buffer_incomplete_then_says_what_is_missing() {
 #[test]
 fn buffer_incomplete_then_says_which_lines_lack_something() {
     let (fake, session) = Fake::attached();
-    let line = session.layout().line_bytes;
+    let line = u32::try_from(session.layout().video.line_bytes()).unwrap();
     let range = |offset, len| MissingRange { offset, len };
     for (missing, expected) in [
         (vec![range(0, 1)], vec![(0, 1)]),

@@ -6,7 +6,7 @@ use comfy_table::{Cell, Color};
 
 use super::{Facts, cell, coloured, columns, heading, or_dash, printable};
 use crate::command::analyze::document::{
-    Analysis, Count, Extremes, Flow, Histogram, Intervals, Timing, Verdict, Video,
+    Analysis, AnalyzedVideo, Count, Extremes, Flow, Histogram, Intervals, Timing, Verdict,
 };
 
 /// Lines of a histogram; the rest is in the JSON.
@@ -229,7 +229,7 @@ fn verdict(verdict: &Verdict, timing: &Timing) -> Cell {
     coloured(text + by, colour)
 }
 
-fn raster(video: &Video) -> String {
+fn raster(video: &AnalyzedVideo) -> String {
     let scan = match (video.interlaced, video.segmented) {
         (true, Some(true)) => "segmented",
         (true, _) => "interlaced",

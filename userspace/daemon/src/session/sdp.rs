@@ -1,10 +1,7 @@
 //! A session as a session description.
 
 use onair_dataplane::PortInfo;
-use onair_sdp::{
-    Colorimetry, DescribedVideo, Essence, Media, MediaClock, Origin, Range, Rate, ReferenceClock,
-    SessionDescription, TransferCharacteristics, VideoStandard,
-};
+use onair_sdp::{Essence, Media, MediaClock, Origin, ReferenceClock, SessionDescription};
 use onair_types::Direction;
 
 use super::Session;
@@ -54,7 +51,7 @@ impl Session {
                 offset: 0,
                 rate: None,
             }),
-            essence: Essence::Video(self.described_video()),
+            essence: Essence::Video(self.spec.video.into()),
         };
         let description = SessionDescription {
             origin: Origin {
@@ -71,33 +68,5 @@ impl Session {
             warnings: Vec::new(),
         };
         description.to_string()
-    }
-
-    /// What is not in the specification (colours) is unspecified.
-    fn described_video(&self) -> DescribedVideo {
-        let video = &self.spec.video;
-        let format = &video.format;
-        let rate = format.rate();
-        let rate = Rate::new(rate.numerator(), rate.denominator());
-        DescribedVideo {
-            sampling: format.sampling(),
-            depth: format.depth(),
-            width: format.width(),
-            height: format.height(),
-            rate: rate.expect("a checked specification has a rate above 0"),
-            scan: format.scan(),
-            colorimetry: Colorimetry::Unspecified,
-            transfer: TransferCharacteristics::Unspecified,
-            range: Range::Narrow,
-            packing: video.packing,
-            standard: VideoStandard::Y2017,
-            sender: video.sender_type,
-            max_udp: video.max_udp,
-            pixel_aspect: (1, 1),
-            tr_offset_us: video.tr_offset_us,
-            cmax: video.cmax,
-            timestamps: None,
-            timestamp_delay_us: None,
-        }
     }
 }

@@ -83,8 +83,7 @@ impl Frames {
     }
 
     fn are_of_one_frame(&self, first: u32, second: u32) -> bool {
-        let rate = self.format.rate();
-        onair_pixels::are_of_one_frame((rate.numerator(), rate.denominator()), first, second)
+        onair_pixels::are_of_one_frame(self.format.rate(), first, second)
     }
 
     fn complete(&mut self, slot: usize, report: &FrameReport) {

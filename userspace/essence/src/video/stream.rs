@@ -16,7 +16,8 @@ words! {
 }
 
 words! {
-    /// How evenly a sender spreads its packets: its type (ST 2110-21 §7). The strictest one is first.
+    // The strictest one is first: they are ordered.
+    /// How evenly a sender spreads its packets: its type (ST 2110-21 §7).
     #[derive(Default, PartialOrd, Ord)]
     SenderType {
         /// Type N: a few packets at a time, in the active part of the picture only (gapped).

@@ -103,14 +103,14 @@ fn audio_step(survey: &Survey) -> Option<u32> {
 
 /// A rate that a stream seems to have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rate {
+pub struct MeasuredRate {
     /// Numerator.
     pub num: u32,
     /// Denominator.
     pub den: u32,
 }
 
-impl Rate {
+impl MeasuredRate {
     /// Units a second, from marker to marker, of a stream of 90 kHz.
     #[must_use]
     pub fn of_units(steps: &Steps) -> Option<Self> {
@@ -151,7 +151,7 @@ impl Rate {
     }
 }
 
-impl fmt::Display for Rate {
+impl fmt::Display for MeasuredRate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.num, self.den)
     }
@@ -193,8 +193,8 @@ mod tests {
                 let ticks = n * 90_000 * u64::from(den) * clock / (u64::from(num) * 1_000_000);
                 steps.add(u32::try_from(ticks).unwrap());
             }
-            let rate = Rate::of_units(&steps).unwrap();
-            assert_eq!(rate, Rate { num, den }, "clock {clock}");
+            let rate = MeasuredRate::of_units(&steps).unwrap();
+            assert_eq!(rate, MeasuredRate { num, den }, "clock {clock}");
         }
         let mut segments = Steps::default();
         for n in 0..20 {
@@ -202,19 +202,19 @@ mod tests {
             segments.add(n * 3600);
         }
         assert!(segments.are_in_pairs());
-        let units = Rate::of_units(&segments).unwrap();
-        assert_eq!(units, Rate { num: 50, den: 1 });
-        assert_eq!(units.of_frames(true), Rate { num: 25, den: 1 });
+        let units = MeasuredRate::of_units(&segments).unwrap();
+        assert_eq!(units, MeasuredRate { num: 50, den: 1 });
+        assert_eq!(units.of_frames(true), MeasuredRate { num: 25, den: 1 });
         let mut odd = Steps::default();
         (0..9).for_each(|n| odd.add(n * 7000));
         assert!(!odd.are_in_pairs());
         assert_eq!(
-            Rate::of_units(&odd),
-            Some(Rate {
+            MeasuredRate::of_units(&odd),
+            Some(MeasuredRate {
                 num: 90_000,
                 den: 7000
             })
         );
-        assert_eq!(Rate::of_units(&Steps::default()), None);
+        assert_eq!(MeasuredRate::of_units(&Steps::default()), None);
     }
 }

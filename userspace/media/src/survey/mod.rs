@@ -13,7 +13,7 @@ mod stream;
 mod video;
 
 pub use frame::{CapturedPacket, Link, NotRtp};
-pub use guess::{Essence, Rate, VIDEO_RATES};
+pub use guess::{Essence, MeasuredRate, VIDEO_RATES};
 pub use picture::Picture;
 pub use sequences::Sequences;
 pub use steps::Steps;

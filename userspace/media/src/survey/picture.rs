@@ -2,7 +2,7 @@
 
 use onair_essence::video::{Depth, Pgroup, Sampling, Scan, VideoFormat};
 
-use super::guess::{Essence, Rate};
+use super::guess::{Essence, MeasuredRate};
 use super::stream::Survey;
 
 /// Markers after which a survey has seen each line of a frame, and some frame times.
@@ -18,7 +18,7 @@ pub struct Picture {
     /// Order of the lines.
     pub scan: Scan,
     /// Frames a second.
-    pub rate: Option<Rate>,
+    pub rate: Option<MeasuredRate>,
     /// Pixels of a line and bytes, in lowest terms; absent as the width.
     pgroup: Option<(u32, u32)>,
 }
@@ -36,7 +36,7 @@ impl Survey {
             (true, false) => Scan::Interlaced,
             (true, true) => Scan::Psf,
         };
-        let rate = Rate::of_units(self.steps());
+        let rate = MeasuredRate::of_units(self.steps());
         let pgroup = raster.pgroup();
         Some(Picture {
             width: raster.width(),
@@ -196,7 +196,7 @@ mod tests {
                 (Some(width), scan),
                 "{case:?}"
             );
-            assert_eq!(picture.rate, Some(Rate { num, den }), "{case:?}");
+            assert_eq!(picture.rate, Some(MeasuredRate { num, den }), "{case:?}");
             assert!(picture.samples().any(|it| it == samples), "{case:?}");
             for other in CASES {
                 let differs = picture.differs_from(&format(other));

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use onair_sdp::{Essence, SessionDescription};
+use onair_essence::video::VideoStream;
+use onair_sdp::{DescribedVideo, Essence, SessionDescription};
 use serde_json::{Value, json};
 
 const FORMAT: &str = "a=fmtp:96 ";
@@ -23,7 +24,13 @@ fn found(given: &str) -> Value {
         panic!("{given} is no video");
     };
     let carried = match video.carried() {
-        Ok(carried) => json!(carried),
+        Ok(carried) => {
+            if let Ok(stream) = VideoStream::try_from(&carried) {
+                let again = DescribedVideo::from(stream).carried().unwrap();
+                assert_eq!(VideoStream::try_from(&again).unwrap(), stream);
+            }
+            json!(carried)
+        }
         Err(error) => error.to_string().into(),
     };
     let written = description.to_string();

@@ -3,17 +3,18 @@
 use onair_essence::video::{Depth, Packing, Sampling, Scan, SenderType};
 use onair_sdp::{
     Aes3, Ancillary, AncillaryStandard, Audio, ChannelGroup, ChannelOrder, Colorimetry, Compressed,
-    CompressedStandard, DescribedVideo, Essence, Media, MediaClock, Origin, PcmDepth, Range, Rate,
-    ReferenceClock, SessionDescription, TimestampMode, TransferCharacteristics, TransmissionModel,
-    VideoStandard,
+    CompressedStandard, DescribedRate, DescribedVideo, Essence, Media, MediaClock, Origin,
+    PcmDepth, Range, ReferenceClock, SessionDescription, TimestampMode, TransferCharacteristics,
+    TransmissionModel, VideoStandard,
 };
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use crate::samples::{HD, parsed, video as video_text};
 
-fn rate() -> impl Strategy<Value = Rate> {
-    (1u32.., 1u32..).prop_map(|(numerator, denominator)| Rate::new(numerator, denominator).unwrap())
+fn rate() -> impl Strategy<Value = DescribedRate> {
+    (1u32.., 1u32..)
+        .prop_map(|(numerator, denominator)| DescribedRate::new(numerator, denominator).unwrap())
 }
 
 fn scan() -> impl Strategy<Value = Scan> {

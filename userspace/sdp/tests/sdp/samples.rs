@@ -5,8 +5,8 @@ use serde_json::json;
 use onair_essence::video::{Depth, Packing, Sampling, Scan, SenderType};
 use onair_sdp::{
     Aes3, Ancillary, AncillaryStandard, Audio, ChannelGroup, Colorimetry, Compressed,
-    DescribedVideo, Essence, MediaClock, PcmDepth, Rate, ReferenceClock, SessionDescription,
-    TransmissionModel,
+    DescribedRate, DescribedVideo, Essence, MediaClock, PcmDepth, ReferenceClock,
+    SessionDescription, TransmissionModel,
 };
 
 /// Lines of a session around one medium.
@@ -76,7 +76,7 @@ fn video_as_senders_describe_it_then_typed() {
     let video = only_video(&description);
     assert_eq!(
         (video.width, video.height, video.rate),
-        (1920, 1080, Rate::new(50, 1).unwrap())
+        (1920, 1080, DescribedRate::new(50, 1).unwrap())
     );
     assert_eq!(
         (video.sampling, video.depth),
@@ -289,7 +289,7 @@ fn ancillary_data_then_kinds_and_models() {
     let expected = Ancillary {
         kinds: vec![(0x61, 2), (0x41, 5)],
         vpid: Some(133),
-        rate: Rate::new(30_000, 1001),
+        rate: DescribedRate::new(30_000, 1001),
         transmission: Some(TransmissionModel::LowLatency),
         standard: Some(AncillaryStandard::Y2021),
         tr_offset_us: Some(10),

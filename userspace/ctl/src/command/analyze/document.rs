@@ -97,7 +97,7 @@ pub(crate) struct Flow {
     pub(crate) intervals: Option<Intervals>,
     pub(crate) within_unit_ns: Option<Extremes>,
     pub(crate) after_marker_ns: Option<Extremes>,
-    pub(crate) video: Option<Video>,
+    pub(crate) video: Option<AnalyzedVideo>,
     pub(crate) audio: Option<Audio>,
     /// From the time of the RTP timestamp to the packet.
     pub(crate) after_timestamp_ns: Option<Extremes>,
@@ -133,8 +133,9 @@ pub(crate) struct Bucket {
     pub(crate) packets: u64,
 }
 
+/// A video's format as far as it is known.
 #[derive(Debug, Serialize)]
-pub(crate) struct Video {
+pub(crate) struct AnalyzedVideo {
     pub(crate) width: Option<u32>,
     pub(crate) height: Option<u32>,
     pub(crate) interlaced: bool,

@@ -171,11 +171,11 @@ impl Measured {
         Some(Clock::of(Some(mean)))
     }
 
-    fn video(&self) -> Option<document::Video> {
+    fn video(&self) -> Option<document::AnalyzedVideo> {
         let stream = self.format.stream.as_ref()?;
         let raster = self.found.survey.raster();
         let raw = self.is_raw();
-        Some(document::Video {
+        Some(document::AnalyzedVideo {
             width: self.format.width,
             height: raw.then_some(stream.height),
             interlaced: stream.units_a_frame() == 2,

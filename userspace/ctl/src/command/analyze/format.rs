@@ -5,7 +5,7 @@ use std::net::SocketAddrV4;
 
 use onair_essence::video::{Scan, SenderType};
 use onair_media::st2110_21::{Reads, Stream};
-use onair_media::survey::{Essence, Rate, Survey};
+use onair_media::survey::{Essence, MeasuredRate, Survey};
 use onair_sdp::{Essence as Described, Media, SessionDescription, Word};
 
 use crate::failure::Failure;
@@ -159,8 +159,8 @@ impl Formats {
             .map(|it| it.width)
             .or(raster.width())
             .filter(|_| is_raw);
-        let guessed_rate =
-            Rate::of_units(survey.steps()).map(|it| it.of_frames(scan != Scan::Progressive));
+        let guessed_rate = MeasuredRate::of_units(survey.steps())
+            .map(|it| it.of_frames(scan != Scan::Progressive));
         let rate = rate.or(guessed_rate.map(|it| (it.num, it.den)));
         let packets = self.packets.or(survey.units().usual().map(|it| it.0));
         let offset = video.and_then(|it| it.tr_offset_us);
