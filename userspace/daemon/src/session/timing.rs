@@ -138,10 +138,19 @@ fn not_measured(same_clock: Option<bool>, away_ns: Option<f64>) -> Option<String
                 .to_owned(),
         ),
         (Some(false), Some(away_ns)) => Some(format!(
-            "the clocks differ: packets arrive {:.3} s after the time of their timestamps",
-            away_ns / 1e9
+            "the clocks differ: packets arrive {}",
+            beside_timestamps(away_ns)
         )),
     }
+}
+
+/// When packets arrive whose timestamps are `away_ns` earlier.
+pub(super) fn beside_timestamps(away_ns: f64) -> String {
+    let (seconds, order) = (
+        away_ns.abs() / 1e9,
+        if away_ns < 0.0 { "before" } else { "after" },
+    );
+    format!("{seconds:.3} s {order} the time of their timestamps")
 }
 
 fn compliance(found: Verdict, packets: u64, cinst: u64, declared: &Declared) -> Compliance {
@@ -271,6 +280,14 @@ mod tests {
             monitor.packet(now_ns, tai_ns, &header);
         }
         (monitor, now_ns)
+    }
+
+    #[test]
+    fn timestamps_ahead_or_behind_then_said_without_a_sign() {
+        for (away_ns, said) in [(-2.5e9, "2.500 s before"), (7e6, "0.007 s after")] {
+            let found = beside_timestamps(away_ns);
+            assert_eq!(found, format!("{said} the time of their timestamps"));
+        }
     }
 
     #[test]

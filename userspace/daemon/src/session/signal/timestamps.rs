@@ -9,6 +9,7 @@ use onair_types::{RecentTraffic, SessionProblem, SessionProblemKind as Kind, Tim
 use super::super::Session;
 use super::super::problem::problem;
 use super::super::sender_clock::Finding;
+use super::super::timing::beside_timestamps;
 use super::{LOOKS, ms};
 use crate::config;
 use crate::services::Services;
@@ -82,9 +83,8 @@ impl Session {
         Some(problem(
             Kind::Timestamps,
             format!(
-                "the sender's RTP timestamps do not follow TAI: packets arrive {:.3} s after the time of their \
-                 timestamps; let the sender follow PTP",
-                away_ns / 1e9
+                "the sender's RTP timestamps do not follow TAI: packets arrive {}; let the sender follow PTP",
+                beside_timestamps(away_ns)
             ),
         ))
     }
