@@ -21,6 +21,7 @@ mod gaps;
 mod gate;
 mod manifest;
 mod packets;
+mod planar;
 mod producer;
 mod recording;
 mod repair;

@@ -164,10 +164,10 @@ impl RecordedVideo {
             sampling: format.sampling(),
             depth: format.depth().bits(),
             rate: format.rate().to_string(),
-            pixel_format: crate::format::planar::pixel_format(format)
+            pixel_format: crate::planar::pixel_format(format)
                 .unwrap_or_default()
                 .to_owned(),
-            frame_bytes: crate::format::planar::frame_bytes(format) as u64,
+            frame_bytes: crate::planar::frame_bytes(format) as u64,
         }
     }
 
@@ -177,7 +177,7 @@ impl RecordedVideo {
         let (size, samples) = ((self.width, self.height), (self.sampling, depth));
         let rate = self.rate.parse().ok()?;
         let format = VideoFormat::of(size, samples, Scan::Progressive, rate).ok()?;
-        crate::format::planar::pixel_format(&format).map(|_| format)
+        crate::planar::pixel_format(&format).map(|_| format)
     }
 }
 

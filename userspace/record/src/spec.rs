@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::RecordError;
 use crate::event::MAX_SNAP_LENGTH;
-use crate::format::planar;
+use crate::planar;
 
 /// Suffix of a file until it is complete.
 pub(crate) const UNFINISHED: &str = "part";

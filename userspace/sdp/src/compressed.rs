@@ -2,11 +2,11 @@
 
 use onair_essence::video::{Depth, Sampling, Scan, SenderType, VideoFormat};
 
-use crate::description::Warning;
 use crate::error::SdpError;
 use crate::fmtp::{Parameters, Written};
 use crate::rate::DescribedRate;
 use crate::video::{Colorimetry, Range, TransferCharacteristics, parse_scan, write_scan};
+use crate::warning::Warning;
 use crate::words::{Word, words};
 
 words! {

@@ -7,6 +7,7 @@ use crate::audio::{Aes3, Audio};
 use crate::clock::{MediaClock, ReferenceClock};
 use crate::compressed::Compressed;
 use crate::video::DescribedVideo;
+use crate::warning::Warning;
 
 /// A session description.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,15 +24,6 @@ pub struct SessionDescription {
     pub media: Vec<Media>,
     /// What is wrong and was accepted.
     pub warnings: Vec<Warning>,
-}
-
-/// Something wrong that was accepted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Warning {
-    /// Line of the text, from 1.
-    pub line: usize,
-    /// What is wrong, and how it was understood.
-    pub text: String,
 }
 
 /// Who made a description (`o=`).

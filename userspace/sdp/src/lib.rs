@@ -23,6 +23,7 @@ mod lines;
 mod parse;
 mod rate;
 mod video;
+mod warning;
 mod words;
 mod write;
 
@@ -31,10 +32,11 @@ pub use audio::{Aes3, Audio, ChannelGroup, ChannelOrder, PcmDepth};
 pub use carried::NotCarried;
 pub use clock::{MediaClock, ReferenceClock};
 pub use compressed::{Compressed, CompressedStandard};
-pub use description::{Essence, Media, Origin, SessionDescription, Warning};
+pub use description::{Essence, Media, Origin, SessionDescription};
 pub use error::{Fault, SdpError};
 pub use rate::DescribedRate;
 pub use video::{
     Colorimetry, DescribedVideo, Range, TimestampMode, TransferCharacteristics, VideoStandard,
 };
+pub use warning::Warning;
 pub use words::Word;

@@ -8,12 +8,13 @@ use crate::ancillary::Ancillary;
 use crate::audio::{Aes3, Audio, ChannelOrder, PcmDepth, packet_time};
 use crate::clock::{MediaClock, ReferenceClock};
 use crate::compressed::Compressed;
-use crate::description::{Essence, Media, Origin, SessionDescription, Warning};
+use crate::description::{Essence, Media, Origin, SessionDescription};
 use crate::error::{Fault, SdpError};
 use crate::fmtp::Parameters;
 use crate::lines::Lines;
 use crate::rate::whole;
 use crate::video::DescribedVideo;
+use crate::warning::Warning;
 
 /// Longest description, in bytes.
 const MAX_BYTES: usize = 65_536;

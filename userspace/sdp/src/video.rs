@@ -4,10 +4,10 @@ use onair_essence::video::{
     Depth, Packing, STANDARD_MAX_UDP, Sampling, Scan, SenderType, VideoFormat, VideoStream,
 };
 
-use crate::description::Warning;
 use crate::error::{Fault, SdpError};
 use crate::fmtp::{Parameters, Written};
 use crate::rate::{DescribedRate, whole};
+use crate::warning::Warning;
 use crate::words::{Word, words};
 
 impl Word for Sampling {

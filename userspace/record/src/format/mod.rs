@@ -4,7 +4,6 @@
 //! begins. Another essence needs another encoder.
 
 pub(crate) mod pcapng;
-pub(crate) mod planar;
 pub(crate) mod video;
 
 use crate::event::Event;

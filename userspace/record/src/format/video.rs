@@ -11,9 +11,10 @@ use onair_media::ethernet::{ETHERTYPE_IPV4, EthernetHeader};
 use crate::event::Event;
 use crate::files::Files;
 use crate::manifest::{FrameLeftOut, Frames, LISTED};
+use crate::planar;
 use crate::totals::Loss;
 
-use super::{Encoder, make_place, planar};
+use super::{Encoder, make_place};
 
 /// Header of each YUV4MPEG2 frame.
 pub(crate) const FRAME_LINE: &[u8] = b"FRAME\n";

@@ -4,9 +4,9 @@ use std::io::{self, Read};
 
 use onair_types::RecordingFormat;
 
-use crate::format::planar;
 use crate::format::video::{FRAME_LINE, stream_line};
 use crate::manifest::Manifest;
+use crate::planar;
 
 use super::contents::{Contents, fill};
 

@@ -1,35 +1,20 @@
 //! Converts a document to the checked specification and reports every invalid field.
 
 use std::net::Ipv4Addr;
-use std::ops::RangeInclusive;
 
+use super::bounds::{
+    Problems, check_attachments, check_duration, check_priority, check_quota, within,
+};
 use super::check_video::check_video;
 use super::convert::check_layout;
 use super::document::FlowDocument;
 use super::flow::{Flow, FlowSource, parse_destination, parse_source};
 use super::invalid::{Invalid, shown};
 use super::{
-    DEFAULT_ATTACHMENTS, DEFAULT_DSCP, DEFAULT_PAYLOAD_TYPE, DEFAULT_PRIORITY, DEFAULT_QUOTA,
-    DEFAULT_TTL, Direction, MAX_ATTACHMENTS, MAX_DSCP, MAX_DURATION_MS, MAX_FRAME_TIMEOUT_MS,
-    MAX_PRIORITY, MAX_QUOTA, MAX_SOURCES, SessionSpec, Source, SpecDocument, SpecError, SpecErrors,
+    DEFAULT_DSCP, DEFAULT_PAYLOAD_TYPE, DEFAULT_TTL, Direction, MAX_DSCP, MAX_FRAME_TIMEOUT_MS,
+    MAX_SOURCES, SessionSpec, Source, SpecDocument, SpecErrors,
 };
 use crate::id::SessionName;
-
-/// Collects problems.
-#[derive(Default)]
-pub(super) struct Problems(pub(super) Vec<SpecError>);
-
-impl Problems {
-    pub(super) fn take<T, E: std::error::Error>(
-        &mut self,
-        field: &str,
-        result: Result<T, E>,
-    ) -> Option<T> {
-        result
-            .map_err(|e| self.0.push(SpecError::new(field, e.to_string())))
-            .ok()
-    }
-}
 
 impl TryFrom<SpecDocument> for SessionSpec {
     type Error = SpecErrors;
@@ -128,26 +113,6 @@ fn check_flow(direction: Direction, flow: &FlowDocument, p: &mut Problems) -> Op
     })
 }
 
-pub(super) fn within<T>(
-    given: T,
-    range: RangeInclusive<T>,
-    unit: &'static str,
-) -> Result<T, Invalid>
-where
-    T: Copy + PartialOrd + Into<u64>,
-{
-    if range.contains(&given) {
-        return Ok(given);
-    }
-    let (least, most) = (*range.start(), *range.end());
-    Err(Invalid::Range {
-        given: given.into(),
-        least: least.into(),
-        most: most.into(),
-        unit,
-    })
-}
-
 /// A number that was checked to fit.
 fn narrow(checked: u32) -> u8 {
     u8::try_from(checked).expect("checked to be at most 255")
@@ -180,21 +145,6 @@ fn check_group(destination: Ipv4Addr, is_named: bool) -> Result<(), Invalid> {
     Ok(())
 }
 
-pub(super) fn check_quota(frames: Option<u32>) -> Result<u32, Invalid> {
-    within(frames.unwrap_or(DEFAULT_QUOTA), 1..=MAX_QUOTA, " frames")
-}
-
-pub(super) fn check_attachments(number: Option<u32>) -> Result<u32, Invalid> {
-    let given = number.unwrap_or(DEFAULT_ATTACHMENTS);
-    within(given, 1..=MAX_ATTACHMENTS, " attachments")
-}
-
-pub(super) fn check_priority(priority: Option<u32>) -> Result<u8, Invalid> {
-    let given = priority.unwrap_or(DEFAULT_PRIORITY.into());
-    within(given, 0..=MAX_PRIORITY.into(), "")
-        .map(|given| u8::try_from(given).expect("it is at most MAX_PRIORITY"))
-}
-
 fn check_frame_timeout(direction: Direction, ms: Option<u32>) -> Result<Option<u32>, Invalid> {
     match (direction, ms) {
         (_, None) => Ok(None),
@@ -202,14 +152,6 @@ fn check_frame_timeout(direction: Direction, ms: Option<u32>) -> Result<Option<u
         (Direction::Receive, Some(ms)) => {
             within(ms, 1..=MAX_FRAME_TIMEOUT_MS, " milliseconds").map(Some)
         }
-    }
-}
-
-pub(super) fn check_duration(ms: Option<u64>) -> Result<Option<u64>, Invalid> {
-    match ms {
-        None => Ok(None),
-        Some(0) => Err(Invalid::NoDuration),
-        Some(ms) => within(ms, 1..=MAX_DURATION_MS, " milliseconds").map(Some),
     }
 }
 
@@ -236,6 +178,7 @@ fn check_source(direction: Direction, source: Option<Source>) -> Result<Option<S
 
 #[cfg(test)]
 mod tests {
+    use super::super::MAX_DURATION_MS;
     use super::*;
     use onair_essence::video::SenderType;
     use serde_json::{Value, json};

@@ -5,7 +5,7 @@ use onair_essence::video::{
 };
 
 use super::SpecErrors;
-use super::check::{Problems, within};
+use super::bounds::{Problems, within};
 use super::document::VideoDocument;
 use super::invalid::Invalid;
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::check::{Problems, check_attachments, check_duration, check_priority, check_quota};
+use super::bounds::{Problems, check_attachments, check_duration, check_priority, check_quota};
 use super::invalid::{Invalid, shown};
 use super::{NewSessionDocument, SessionSpec, SpecErrors};
 use crate::id::SessionName;

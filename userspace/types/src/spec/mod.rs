@@ -3,6 +3,7 @@
 //! [`SpecDocument`] accepts anything of the right shape. [`SessionSpec`] exists only if every field
 //! is valid. The conversion reports every invalid field, not only the first.
 
+mod bounds;
 mod check;
 mod check_video;
 mod convert;

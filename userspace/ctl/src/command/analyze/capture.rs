@@ -11,6 +11,7 @@ use pcap_parser::{Block, PcapBlockOwned, PcapError, create_reader};
 use crate::failure::Failure;
 
 use super::document;
+use super::frame::Frame;
 use super::table::Others;
 
 /// Bytes of the reading buffer.
@@ -20,15 +21,6 @@ const MAX_RECORD_BYTES: usize = 16 << 20;
 /// Interfaces of a pcapng section.
 const MAX_INTERFACES: usize = 4096;
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
-
-/// A captured frame.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Frame<'a> {
-    /// Nanoseconds since the epoch of the capturing machine's clock.
-    pub(super) at_ns: u64,
-    pub(super) link: Link,
-    pub(super) bytes: &'a [u8],
-}
 
 /// A capture file.
 #[derive(Debug)]

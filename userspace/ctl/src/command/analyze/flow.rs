@@ -10,7 +10,7 @@ use super::document::{
     self, Bucket, Count, Extremes, Flow, Histogram, Intervals, Level, Limits, Timing,
 };
 use super::format::Format;
-use super::table::{Found, Key};
+use super::found::{Found, Key};
 
 /// Levels of either model that are told apart: packets of the largest frame.
 const LEVELS: u16 = 20_000;

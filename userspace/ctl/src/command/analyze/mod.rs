@@ -4,6 +4,8 @@ mod capture;
 pub(crate) mod document;
 mod flow;
 mod format;
+mod found;
+mod frame;
 mod table;
 
 use std::net::SocketAddrV4;

@@ -5,36 +5,17 @@ use std::net::SocketAddrV4;
 
 use onair_media::survey::{CapturedPacket, Essence, NotRtp, Survey};
 
-use super::capture::Frame;
 use super::document;
 use super::flow::Measured;
 use super::format::Formats;
+use super::found::{Found, Key};
+use super::frame::Frame;
 
 /// Most streams; packets of others are counted together.
 const MAX_FLOWS: usize = 512;
 /// A stream of fewer packets and of no known essence is taken for chance.
 const MIN_PACKETS: u64 = 3;
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
-
-/// What makes a stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Key {
-    pub(super) vlan: Option<u16>,
-    pub(super) source: SocketAddrV4,
-    pub(super) destination: SocketAddrV4,
-    pub(super) ssrc: u32,
-}
-
-impl Key {
-    const fn of(packet: &CapturedPacket<'_>) -> Self {
-        Self {
-            vlan: packet.vlan,
-            source: packet.source,
-            destination: packet.destination,
-            ssrc: packet.rtp.ssrc,
-        }
-    }
-}
 
 /// Packets that belong to no stream of the table.
 #[derive(Debug, Default, Clone, Copy)]
@@ -46,14 +27,6 @@ pub(super) struct Others {
     pub(super) other_flow: u64,
     pub(super) beyond_limit: u64,
     pub(super) stray: u64,
-}
-
-/// A stream that was found.
-#[derive(Debug, Clone)]
-pub(super) struct Found {
-    pub(super) key: Key,
-    pub(super) dscp: u8,
-    pub(super) survey: Survey,
 }
 
 /// The first pass.
