@@ -10,16 +10,12 @@ use syn::visit::{self, Visit};
 use syn::{Attribute, Item, UseTree};
 
 /// Circles that are known. This list only gets shorter.
-const KNOWN: [&str; 11] = [
-    "userspace/ctl/command/analyze: capture flow table",
+const KNOWN: [&str; 7] = [
     "userspace/ctl: args client command failure flags render stream",
     "userspace/daemon/shutdown: coordinator hooks operations parts sequence",
     "userspace/dpdk: eal mempool",
     "userspace/ipc: event event_count fence frame_word gate kick layout life mapping memfd memory meta scheduled slot sync sys",
-    "userspace/record: files format manifest shared spec",
-    "userspace/sdp: compressed description video",
     "userspace/session: attachment audit clients dead_threads drain effect event evicting evidence flushing leaving readings retired session_core sites together view warnings",
-    "userspace/types/spec: check check_video convert",
     "userspace/types: problem spec",
     "xtask: dist test vm",
 ];
