@@ -1,0 +1,119 @@
+//! What an essence is stays in its folder: other files of the product have no word of it.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+/// Words of video, as parts of names. This list only gets longer.
+const WORDS: [&str; 17] = [
+    "colorimetry",
+    "height",
+    "interlaced",
+    "pgroup",
+    "pgroups",
+    "planar",
+    "progressive",
+    "psf",
+    "raster",
+    "sampling",
+    "samplings",
+    "scan",
+    "scans",
+    "v210",
+    "video",
+    "y4m",
+    "ycbcr",
+];
+
+/// Where they belong.
+const ROOMS: [&str; 4] = [
+    "userspace/essence/src/video/",
+    "userspace/pixels/",
+    "userspace/media/src/",
+    "userspace/sdp/src/",
+];
+
+/// Files that have some still. This list only gets shorter.
+const KNOWN: &str = include_str!("walls/known.txt");
+
+/// The parts of a name: `VideoFormat` has two, as `frame_height`.
+fn parts(name: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let mut before = '_';
+    for letter in name.chars() {
+        if letter == '_' || (letter.is_uppercase() && before.is_lowercase()) {
+            parts.push(String::new());
+        }
+        if letter != '_' {
+            parts.last_mut().unwrap().extend(letter.to_lowercase());
+        }
+        before = letter;
+    }
+    parts
+}
+
+/// Whether the code of a file, without comments and unit tests, has one of the words.
+fn has_words(text: &str) -> bool {
+    let product = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+    let lines = product
+        .lines()
+        .filter(|it| !it.trim_start().starts_with("//"));
+    lines
+        .flat_map(|line| line.split(|it: char| !it.is_alphanumeric() && it != '_'))
+        .flat_map(parts)
+        .any(|part| WORDS.contains(&part.as_str()))
+}
+
+fn collect(folder: &Path, root: &Path, found: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.strip_prefix(root).unwrap().display().to_string();
+        if path.is_dir() {
+            if !name.ends_with("/tests") && !name.ends_with("/target") {
+                collect(&path, root, found);
+            }
+            continue;
+        }
+        let is_product = name.contains("/src/")
+            && name.ends_with(".rs")
+            && !name.ends_with("tests.rs")
+            && !ROOMS.iter().any(|room| name.starts_with(room));
+        if is_product && has_words(&fs::read_to_string(&path).unwrap()) {
+            found.insert(name);
+        }
+    }
+}
+
+#[test]
+fn words_of_video_are_in_no_other_file_than_the_known_ones() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut found = BTreeSet::new();
+    collect(&root.join("userspace"), &root, &mut found);
+    let known: BTreeSet<_> = KNOWN.lines().map(str::to_owned).collect();
+    let new: Vec<_> = found.difference(&known).collect();
+    assert!(new.is_empty(), "files with words of video: {new:#?}");
+    let gone: Vec<_> = known.difference(&found).collect();
+    assert!(
+        gone.is_empty(),
+        "no word of video any more, take them off: {gone:#?}"
+    );
+}
+
+#[test]
+fn words_in_names_then_found_and_those_of_comments_and_tests_not() {
+    for text in [
+        "struct VideoFormat;",
+        "fn frame_height() {}",
+        "use a::video::b;",
+    ] {
+        assert!(has_words(text), "{text}");
+    }
+    for text in [
+        "// a video",
+        "fn rescan() {}",
+        "fn f() {}\n#[cfg(test)]\nmod tests {\n    use video;\n}\n",
+    ] {
+        assert!(!has_words(text), "{text}");
+    }
+}
