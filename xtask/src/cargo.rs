@@ -71,6 +71,15 @@ pub(crate) fn cargo_with(arguments: &[&str], environment: &[(&str, &str)]) -> Re
     Ok(())
 }
 
+/// Builds the program of the kill matrix, with the points at which it dies.
+pub(crate) const VICTIM: [&str; 6] = [
+    "build",
+    "--release",
+    "--package",
+    "onair-victim",
+    "--features",
+    "labels",
+];
 /// The profile of what ships and of what the bench measures.
 pub(crate) const SHIPPED: &str = "release-lto";
 /// Flags of rustc, between them [`SEPARATOR`].

@@ -15,6 +15,7 @@ mod history;
 mod lint;
 mod mutants;
 mod pages;
+mod release_check;
 mod say;
 mod setup;
 mod size;
@@ -73,7 +74,10 @@ fn main() -> ExitCode {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Stage(arguments) => stage::run(&arguments),
         Command::CleanUp(arguments) => clean_up::run(&arguments),
-        Command::Dist(arguments) => dist::run(&arguments),
+        Command::Dist(arguments) => dist::run(&arguments).and_then(|made| match arguments.check {
+            true => release_check::run(&made.deb, &made.programs),
+            false => Ok(()),
+        }),
         Command::Vm(arguments) => vm::run(&arguments).map(|own| status = own),
     };
     match done {

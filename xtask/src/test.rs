@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use onair_stage::{Deadline, Snapshot, Stage, output, take_down_leftovers};
 
 use crate::cargo::{
-    SYSTEM, SYSTEM_TESTS, cargo, cargo_with, messages, root, streamed, supervised, target,
+    SYSTEM, SYSTEM_TESTS, VICTIM, cargo, cargo_with, messages, root, streamed, supervised, target,
 };
 use crate::history::TestTimes;
 use crate::say::{self, Times};
@@ -38,15 +38,6 @@ pub(crate) struct Arguments {
     filters: Vec<String>,
 }
 
-/// Builds the program of the kill matrix, with the points at which it dies.
-pub(crate) const VICTIM: [&str; 6] = [
-    "build",
-    "--release",
-    "--package",
-    "onair-victim",
-    "--features",
-    "labels",
-];
 /// The tests on loom's words.
 pub(crate) const LOOM: [&str; 4] = ["--package", "onair-ipc", "--test", "loom_gate"];
 /// The tests on shuttle's words.

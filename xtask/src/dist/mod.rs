@@ -2,9 +2,6 @@
 //! the checksums. `--check` tries the package as an operator uses it.
 
 mod archive;
-mod check;
-mod container;
-mod life_cycle;
 mod manual;
 mod sbom;
 
@@ -41,10 +38,10 @@ pub(crate) struct Arguments {
     /// Check the package: lintian; upgrades, downgrades and removals under sessions on air; the demo and the whole-system
     /// tests with its programs. About half an hour
     #[arg(long)]
-    check: bool,
+    pub(crate) check: bool,
 }
 
-const PROGRAMS: [&str; 3] = ["onaird", "onairctl", "onair-waiters"];
+pub(crate) const PROGRAMS: [&str; 3] = ["onaird", "onairctl", "onair-waiters"];
 /// A file of the tree, its place on the target, its mode.
 const FILES: [(&str, &str, u32); 13] = [
     ("packaging/onaird.toml", "etc/onair/onaird.toml", 0o644),
@@ -127,7 +124,13 @@ const REVISION: &str = concat!(env!("CARGO_PKG_VERSION"), "-1");
 /// No mailbox (RFC 2606).
 const MAINTAINER: &str = "The OnAir authors <onair@onair.invalid>";
 
-pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+/// What was made, and of what.
+pub(crate) struct Made {
+    pub(crate) deb: PathBuf,
+    pub(crate) programs: PathBuf,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<Made> {
     setup::when_missing(match arguments.check {
         true => setup::Purpose::Check,
         false => setup::Purpose::Dist,
@@ -150,10 +153,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         let kb = entry.metadata()?.len() / 1024;
         say::good(format_args!("{} ({kb} kB)", entry.path().display()));
     }
-    if arguments.check {
-        check::run(&deb, &programs)?;
-    }
-    Ok(())
+    Ok(Made { deb, programs })
 }
 
 /// Makes the package of these programs, the tarball, the SBOM and the checksums in `out`, which is
@@ -298,7 +298,7 @@ fn describe(package: &Path, depends: &str) -> Result<()> {
     Ok(())
 }
 
-fn copy(from: &Path, to: &Path, mode: u32) -> Result<()> {
+pub(crate) fn copy(from: &Path, to: &Path, mode: u32) -> Result<()> {
     let bytes = fs::read(from).with_context(|| format!("reading {}", from.display()))?;
     write(to, &bytes, mode)
 }
@@ -312,7 +312,7 @@ fn write(to: &Path, bytes: &[u8], mode: u32) -> Result<()> {
 }
 
 /// Runs a command to its end, and returns what it printed.
-fn done(command: &mut Command) -> Result<String> {
+pub(crate) fn done(command: &mut Command) -> Result<String> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = match command.output() {
         Ok(output) => output,

@@ -28,7 +28,6 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::cargo::{self, root};
 use crate::say;
-use crate::test::VICTIM;
 use boot::Machine;
 use console::Console;
 use image::{Kernel, Recipe};
@@ -153,7 +152,7 @@ impl Programs {
         }
         say::step("Programs");
         cargo::build()?;
-        cargo::cargo(&VICTIM)?;
+        cargo::cargo(&cargo::VICTIM)?;
         Ok(Tree {
             release: cargo::target().join("release"),
             folder: root().to_owned(),

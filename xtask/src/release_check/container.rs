@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 use onair_stage::{Deadline, Guard, RUN_VARIABLE, Run, children, end_run, guard, until};
 
-use super::done;
+use crate::dist::done;
 use crate::say;
 use crate::vm::container::base;
 use crate::vm::folder::RunFolder;

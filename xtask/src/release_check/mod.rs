@@ -1,14 +1,17 @@
 //! `cargo xtask dist --check`: Debian's rules, the package's life, and the demo and the whole-system tests with the
 //! programs that ship.
 
+mod container;
+mod life_cycle;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use onair_stage::Stage;
 
-use super::{PROGRAMS, copy, life_cycle};
 use crate::cargo::{supervised, target};
+use crate::dist::{PROGRAMS, copy};
 use crate::{clean_up, demo, say, test};
 
 /// A client that takes frames and checks each.
@@ -25,7 +28,7 @@ const TESTS_OWN: [&str; 5] = [
 const FOLDER: &str = "shipped";
 
 /// Checks the package `deb`, made of `programs`.
-pub(super) fn run(deb: &Path, programs: &Path) -> Result<()> {
+pub(crate) fn run(deb: &Path, programs: &Path) -> Result<()> {
     say::step("Lintian");
     let done = supervised("lintian", |command| {
         command

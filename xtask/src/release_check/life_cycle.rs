@@ -10,7 +10,7 @@ use onair_stage::{Actor, Deadline, until};
 use serde_json::Value;
 
 use super::container::Container;
-use super::{copy, done};
+use crate::dist::{copy, done};
 use crate::say;
 
 const CONFIG: &str = "/etc/onair/onaird.toml";
