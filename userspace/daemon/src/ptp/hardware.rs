@@ -10,7 +10,6 @@ use onair_media::ptp::ClockIdentity;
 use onair_types::PtpTimestamping;
 
 use super::Reading;
-use super::judge::timestamping;
 
 /// Of so many comparisons the shortest counts.
 const COMPARISONS: usize = 5;
@@ -55,7 +54,7 @@ impl SteeredClock {
 
     fn found(reading: &Reading, interfaces: &Path) -> Self {
         let device = |index: u32| PathBuf::from(format!("/dev/ptp{index}"));
-        match (timestamping(reading), reading.hardware_clock) {
+        match (reading.timestamping(), reading.hardware_clock) {
             (Some(PtpTimestamping::Software), _) => Self::System,
             (Some(PtpTimestamping::Hardware), Some(index)) => Self::compared(&device(index)),
             (Some(PtpTimestamping::Hardware), None) => {

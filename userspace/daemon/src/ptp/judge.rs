@@ -6,7 +6,7 @@
 //! small, the kernel has the grandmaster's offset of UTC, and, with hardware timestamps, the
 //! system's clock agrees with the hardware clock that ptp4l steers.
 
-use onair_types::{PtpPortState, PtpTimestamping};
+use onair_types::PtpPortState;
 
 use super::{Reading, SteeredClock};
 
@@ -145,11 +145,6 @@ pub fn judge(
             Ok(_) => Ok(()),
         },
     }
-}
-
-/// Who stamps the port's packets, if ptp4l tells.
-pub(super) fn timestamping(reading: &Reading) -> Option<PtpTimestamping> {
-    reading.port.link.as_ref().map(|(it, _)| *it)
 }
 
 #[cfg(test)]

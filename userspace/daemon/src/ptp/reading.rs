@@ -1,7 +1,7 @@
 //! What one inquiry returns.
 
 use onair_media::ptp::{CurrentData, DefaultData, ParentData, PortProperties, TimeProperties};
-use onair_types::PtpPortState;
+use onair_types::{PtpPortState, PtpTimestamping};
 
 /// The data sets of one clock, read within a second.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,13 @@ pub struct Reading {
     pub port: PortProperties,
     /// N of the port's `/dev/ptpN`, if ptp4l tells.
     pub hardware_clock: Option<u32>,
+}
+
+impl Reading {
+    /// Who stamps the port's packets, if ptp4l tells.
+    pub(super) fn timestamping(&self) -> Option<PtpTimestamping> {
+        self.port.link.as_ref().map(|(it, _)| *it)
+    }
 }
 
 impl Reading {

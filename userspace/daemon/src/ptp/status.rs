@@ -4,7 +4,6 @@ use onair_types::{
     EventKind, PtpGrandmaster, PtpHardwareClock, PtpHealth, PtpPort, PtpPortState, PtpState,
 };
 
-use super::judge::timestamping;
 use super::{Reading, SteeredClock};
 
 /// The grandmaster that a description names.
@@ -77,7 +76,7 @@ impl Status {
                     number: reading.port.port.number,
                     state: reading.port.state,
                     interface: link.map(|(_, name)| name.to_string()),
-                    timestamping: timestamping(reading),
+                    timestamping: reading.timestamping(),
                 }),
                 offset_ns: Some(reading.current.offset_ns),
                 path_delay_ns: Some(reading.current.path_delay_ns),
