@@ -4,8 +4,7 @@ use std::net::UdpSocket;
 
 use anyhow::{Context as _, Result, ensure};
 use onair::{Error, Field, Frame, PixelFormat, Session, Timeout};
-use onair_essence::video::Packing;
-use onair_essence::video::{Depth, FrameRate, Sampling, Scan, VideoFormat};
+use onair_essence::video::{Depth, FrameRate, Packing, Sampling, Scan, VideoFormat};
 use onair_media::st2110_20::STANDARD_RTP_BYTES;
 use onair_media::st2110_20::packetiser::{Packetiser, StreamHeader};
 use onair_tests::{Config, Dice, Raster, Rig, receive, resolve, send};

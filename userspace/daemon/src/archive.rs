@@ -11,8 +11,7 @@ use std::time::Instant;
 use onair_types::{
     Certificate, CertificateList, CertificateQuery, Operation, SessionId, SessionRef,
 };
-use onair_workers::ThreadRegistry;
-use onair_workers::{JobsNotDone, Worker};
+use onair_workers::{JobsNotDone, ThreadRegistry, Worker};
 
 pub use self::files::file_name;
 use self::files::{Files, is_own_part, read};

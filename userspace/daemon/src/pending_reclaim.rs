@@ -10,8 +10,7 @@ use onair_ipc::memory::AttachmentMemory;
 use onair_mutant::mutant;
 use onair_session::RetiredMemory;
 use onair_types::{Reading, Says, SessionId};
-use onair_workers::JobsNotDone;
-use onair_workers::ThreadRegistry;
+use onair_workers::{JobsNotDone, ThreadRegistry};
 
 use crate::reclaimer::{Charge, Reclaimer};
 use crate::witness::mapping;

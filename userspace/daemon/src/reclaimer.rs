@@ -12,8 +12,7 @@ use onair_ipc::pinned_pages::PinnedPages;
 use onair_session::RetiredMemory;
 use onair_types::SessionId;
 
-use onair_workers::ThreadRegistry;
-use onair_workers::{JobsNotDone, Worker};
+use onair_workers::{JobsNotDone, ThreadRegistry, Worker};
 
 /// Pause between two questions about pinned pages.
 const PAUSE: Duration = Duration::from_secs(1);

@@ -7,8 +7,7 @@ use std::time::Instant;
 
 use onair_record::{Unfit, read_regular};
 use onair_types::{SessionName, SessionSpec, StoppedBefore, Who};
-use onair_workers::ThreadRegistry;
-use onair_workers::{JobsNotDone, Worker};
+use onair_workers::{JobsNotDone, ThreadRegistry, Worker};
 use serde::{Deserialize, Serialize};
 
 use crate::disk;

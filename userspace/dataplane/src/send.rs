@@ -10,8 +10,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddrV4;
 use std::sync::Arc;
 
-use onair_essence::video::Packing;
-use onair_essence::video::{Scan, VideoFormat};
+use onair_essence::video::{Packing, Scan, VideoFormat};
 use onair_media::datagram::{self, FlowHeader};
 use onair_media::ethernet::Mac;
 use onair_media::pacing::{Pacer, Schedule};

@@ -6,8 +6,7 @@ use std::thread::JoinHandle;
 
 use onair_ipc::guardian::Guardian;
 use onair_mutant::mutant;
-use onair_workers::WorkerGuard;
-use onair_workers::panic_text;
+use onair_workers::{WorkerGuard, panic_text};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, LocalSet};

@@ -9,8 +9,7 @@ use std::time::Duration;
 use onair_media::assembly::AssemblerConfig;
 use onair_record::{Format, Producer, RecordError, RecordName, Recording, SessionLabel, Spec};
 use onair_types::{Problem, ProblemCode, RecordingEnd, RecordingFormat, RecordingSpec};
-use onair_workers::ThreadRegistry;
-use onair_workers::panic_text;
+use onair_workers::{ThreadRegistry, panic_text};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::RecorderEvent;

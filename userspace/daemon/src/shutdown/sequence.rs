@@ -11,8 +11,7 @@ use std::time::{Duration, Instant};
 
 use onair_mutant::mutant;
 use onair_types::{PartOutcome, PartReport, PhaseTime, ShutdownPhase, ShutdownStatus, Timestamp};
-use onair_workers::ThreadReport;
-use onair_workers::panic_text;
+use onair_workers::{ThreadReport, panic_text};
 
 use super::cause::Cause;
 use super::coordinator::{CoordinatorShared, ShutdownCoordinator};

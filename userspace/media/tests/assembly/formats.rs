@@ -1,7 +1,6 @@
 //! Every sampling, depth, scan and packing, from packetiser to assembler; and sources of another scan.
 
-use onair_essence::video::Packing;
-use onair_essence::video::{Depth, FrameRate, Sampling, Scan, VideoFormat};
+use onair_essence::video::{Depth, FrameRate, Packing, Sampling, Scan, VideoFormat};
 use onair_media::assembly::{Assembler, Malformed};
 use onair_media::pattern::verify;
 use onair_media::st2110_20::Packetiser;

@@ -2,8 +2,7 @@
 
 mod pacing;
 
-use onair_essence::video::Scan;
-use onair_essence::video::SenderType;
+use onair_essence::video::{Scan, SenderType};
 use onair_media::rtp::RtpHeader;
 use onair_media::st2110_21::{Measurement, Monitor, Quantity, Reads, Schedule, Stream};
 

@@ -1,8 +1,6 @@
 //! The pacer of each sender type through the measurement of ST 2110-21.
 
-use onair_essence::video::Packing;
-use onair_essence::video::SenderType;
-use onair_essence::video::{Depth, FrameRate, Sampling, Scan, VideoFormat};
+use onair_essence::video::{Depth, FrameRate, Packing, Sampling, Scan, SenderType, VideoFormat};
 use onair_media::pacing::Pacer;
 use onair_media::rtp::RtpHeader;
 use onair_media::st2110_20::Packetiser;
