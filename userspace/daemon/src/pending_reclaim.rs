@@ -3,7 +3,7 @@
 //! It is freed when the kernel says that no process has it (W4), never before, and never reused for
 //! another session.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use onair_ipc::memory::AttachmentMemory;
@@ -127,8 +127,8 @@ impl PendingReclaim {
         self.reclaimer.give_back(charge, retired);
     }
 
-    /// Files that no process has, but the kernel with pages of them.
-    pub fn pinned(&self) -> Vec<(Charge, u64)> {
+    /// Bytes of files that no process has, but the kernel with pages of them, by session.
+    pub fn pinned(&self) -> BTreeMap<SessionId, (Charge, u64)> {
         self.reclaimer.pinned()
     }
 

@@ -2,7 +2,7 @@
 //! does not give back with it: frames of which a former client has pages in a pipe or registered
 //! with io_uring. The thread asks for one file of them at a time, and each question may take 0.15 s.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,7 +11,6 @@ use onair_ipc::frames::FrameMemory;
 use onair_ipc::pinned_pages::PinnedPages;
 use onair_session::RetiredMemory;
 use onair_types::SessionId;
-
 use onair_workers::{JobsNotDone, ThreadRegistry, Worker};
 
 /// Pause between two questions about pinned pages.
@@ -183,11 +182,16 @@ impl Reclaimer {
         pinned.chain(waiting).collect()
     }
 
-    /// Files with pinned pages: the session that they were of, and their bytes.
-    pub fn pinned(&self) -> Vec<(Charge, u64)> {
-        let lists = self.held.lock();
-        let pinned = lists.pinned.iter().map(|it| (it.charge, it.bytes));
-        pinned.collect()
+    /// Bytes of the files with pinned pages, by the session that they were of.
+    pub fn pinned(&self) -> BTreeMap<SessionId, (Charge, u64)> {
+        let mut by_session = BTreeMap::new();
+        for it in &self.held.lock().pinned {
+            let (_, bytes) = by_session
+                .entry(it.charge.session)
+                .or_insert((it.charge, 0));
+            *bytes += it.bytes;
+        }
+        by_session
     }
 
     /// Returns when everything that was handed in is unmapped, at `deadline` at the latest. Pinned pages
@@ -247,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_of_two_sessions_in_pipes_then_charged_until_each_is_closed() {
+    fn pages_of_two_files_in_pipes_then_charged_until_each_is_closed() {
         let mut reclaimer = Reclaimer::start(&ThreadRegistry::default()).unwrap();
         let (retired, first) = frames_in_a_pipe();
         let bytes = retired.bytes();
@@ -255,7 +259,9 @@ mod tests {
         reclaimer.give_back(CHARGE, retired);
         let (retired, second) = frames_in_a_pipe();
         reclaimer.give_back(CHARGE, retired);
-        until("both are found", || reclaimer.pinned().len() == 2);
+        until("both are found", || reclaimer.charged().len() == 2);
+        let of_session = reclaimer.pinned()[&CHARGE.session].1;
+        assert_eq!(of_session, 2 * bytes, "one entry a session");
         assert!(reclaimer.wake_at().is_some());
         drop(second);
         let mut now = Instant::now();

@@ -165,11 +165,10 @@ impl Actor {
             };
             shares.push(document(None, &usage));
         }
-        for (charge, bytes) in services.pending_reclaim.pinned() {
+        for (session, (charge, bytes)) in services.pending_reclaim.pinned() {
             let text = format!(
-                "session {}, which ended: a process has pages of its frames in a pipe or registered with io_uring; \
-                 limits.frame_memory_mb counts {bytes} bytes until it lets go",
-                charge.session
+                "session {session}, which ended: a process has pages of its frames in a pipe or registered with io_uring; \
+                 limits.frame_memory_mb counts {bytes} bytes until it lets go"
             );
             of_sessions.push((charge.uid, text));
         }
