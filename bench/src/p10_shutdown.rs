@@ -7,9 +7,9 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
+use onair_api::{Certificate, StepName};
 use onair_ipc::sys;
 use onair_stage::{Deadline, Raster, Rig, receive};
-use onair_types::{Certificate, StepName};
 use rustix::process::Signal;
 
 use crate::place;

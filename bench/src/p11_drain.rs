@@ -8,8 +8,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use onair_api::RecordingEnd;
 use onair_record::{Format, MAX_SNAP_LENGTH, Recording, Spec};
-use onair_types::RecordingEnd;
 
 use crate::row::Row;
 use crate::run::Run;

@@ -4,9 +4,9 @@
 //! case is the daemon that has done it before, the cold one its first session.
 
 use anyhow::Result;
+use onair_api::SpecDocument;
 use onair_ipc::sys;
 use onair_stage::{Control, Raster, receive, wait_for};
-use onair_types::SpecDocument;
 
 use crate::rig;
 use crate::row::Row;

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use onair_api::RecordingEnd;
 use onair_record::{Format, Producer, Recording, Spec};
-use onair_types::RecordingEnd;
 
 use crate::row::Row;
 use crate::run::Run;

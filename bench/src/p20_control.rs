@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use onair::Client;
+use onair_api::SpecDocument;
 use onair_stage::{Control, Rig, receive, wait_for};
-use onair_types::SpecDocument;
 
 use crate::rig::{self, TINY};
 use crate::row::Row;

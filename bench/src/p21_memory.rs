@@ -5,8 +5,8 @@
 use std::fs;
 
 use anyhow::{Context as _, Result};
+use onair_api::SpecDocument;
 use onair_stage::{Rig, receive};
-use onair_types::SpecDocument;
 
 use crate::rig::{self, TINY};
 use crate::row::Row;

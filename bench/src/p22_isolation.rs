@@ -5,8 +5,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use onair_api::{Source, SpecDocument};
 use onair_stage::{Control, Raster, receive, send, wait_for};
-use onair_types::{Source, SpecDocument};
 
 use crate::rig;
 use crate::row::Row;

@@ -9,11 +9,11 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use onair_api::operations::ShowMetrics;
+use onair_api::{Source, SpecDocument};
+use onair_essence::video::st2110_20::{Packetiser, STANDARD_RTP_BYTES};
 use onair_essence::video::{Depth, FrameRate, VideoFormat};
-use onair_media::st2110_20::{Packetiser, STANDARD_RTP_BYTES};
 use onair_stage::{Control, Raster, Rig, receive, send, wait_for};
-use onair_types::api::ShowMetrics;
-use onair_types::{Source, SpecDocument};
 use rustix::process::Signal;
 
 use crate::place;

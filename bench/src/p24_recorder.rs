@@ -8,9 +8,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use onair_api::operations::{StartRecording, StopRecording};
+use onair_api::{Source, SpecDocument};
 use onair_stage::{Control, Raster, Rig, receive, send};
-use onair_types::api::{StartRecording, StopRecording};
-use onair_types::{Source, SpecDocument};
 use serde_json::{Value, json};
 
 use crate::rig;

@@ -4,9 +4,9 @@
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
+use onair_api::SpecDocument;
 use onair_ipc::sys;
 use onair_stage::{Actor, Control, Deadline, Rig, receive, wait_for};
-use onair_types::SpecDocument;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
 

@@ -11,11 +11,11 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use onair_api::Source;
 use onair_stage::{
     Control, Raster, Rig, Running, cpu_time, receive, run as execute, send, threads, threads_named,
     wait_for,
 };
-use onair_types::Source;
 
 use crate::place;
 use crate::rig;

@@ -12,9 +12,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use onair_api::Source;
+use onair_api::operations::ShowMetrics;
 use onair_stage::{Control, Raster, Rig, receive, send, wait_for};
-use onair_types::Source;
-use onair_types::api::ShowMetrics;
 
 use rustix::process::Signal;
 

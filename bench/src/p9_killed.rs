@@ -7,8 +7,8 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
+use onair_api::{ReconciledWhat, Source, SpecDocument};
 use onair_stage::{Rig, send, wait_for};
-use onair_types::{ReconciledWhat, Source, SpecDocument};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
 

@@ -9,9 +9,9 @@ use std::sync::atomic::Ordering;
 
 use anyhow::{Context as _, Result, bail};
 use onair::{Error, Timeout};
+use onair_api::{Source, SpecDocument};
 use onair_ipc::sys;
 use onair_stage::{Raster, Rig, receive, send, wait_for};
-use onair_types::{Source, SpecDocument};
 
 use crate::board::{self, Board, Ends, OVER};
 use crate::rig::{self, TINY};

@@ -7,9 +7,9 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use onair_api::{SessionTiming, Source, TimingLevels};
 use onair_essence::video::SenderType;
 use onair_stage::{Control, Raster, receive, send, wait_for};
-use onair_types::{SessionTiming, Source, TimingLevels};
 
 use crate::row::Row;
 use crate::run::Run;

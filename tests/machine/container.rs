@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
+use onair_api::BlockerKind;
 use onair_stage::{Actor, Control, Deadline, until};
 use onair_tests::{output, ports_on_a_cable, program};
-use onair_types::BlockerKind;
 use serde::Deserialize as _;
 use serde_yaml_ng::{Deserializer, Value};
 

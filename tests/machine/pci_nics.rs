@@ -7,9 +7,9 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use onair_api::{HealthStatus, PortWake};
 use onair_tests::pci::{self, PATIENCE, bind, die_and_go_on, end, folder, give_to, video};
 use onair_tests::{Deadline, Rig, until};
-use onair_types::{HealthStatus, PortWake};
 
 /// How long a poller is looked at that has nothing to do.
 const QUIET: Duration = Duration::from_secs(3);

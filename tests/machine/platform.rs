@@ -8,10 +8,10 @@ use std::io::Write as _;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
+use onair_api::{PortHealth, PortSteering, Source};
 use onair_stage::Port;
 use onair_tests::pci::{self, PATIENCE, bind, end, folder, give_to, video};
 use onair_tests::{Backend, Config, Deadline, Rig, output, send, until};
-use onair_types::{PortHealth, PortSteering, Source};
 use serde_json::Value;
 
 /// The checks of the doctor that depend on the kernel alone.

@@ -1,9 +1,9 @@
 //! The end of a daemon, as tests begin it and look at it.
 
 use anyhow::{Context as _, Result};
-use onair_types::SessionName;
-use onair_types::api::ShowShutdown;
-use onair_types::{PartOutcome, SessionSummary, ShutdownPhase, ShutdownStatus, ShutdownSummary};
+use onair_api::SessionName;
+use onair_api::operations::ShowShutdown;
+use onair_api::{PartOutcome, SessionSummary, ShutdownPhase, ShutdownStatus, ShutdownSummary};
 use rustix::process::Signal;
 
 use crate::{Control, Rig, TestClient, wait_for};

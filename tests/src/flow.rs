@@ -2,13 +2,13 @@
 
 use std::net::SocketAddrV4;
 
+use onair_essence::video::assembly::AssemblerConfig;
+use onair_essence::video::pattern::PatternWriter;
+use onair_essence::video::st2110_20::STANDARD_RTP_BYTES;
+use onair_essence::video::st2110_20::packetiser::{Packetiser, StreamHeader};
 use onair_essence::video::{Depth, FrameRate, VideoFormat};
-use onair_media::assembly::AssemblerConfig;
-use onair_media::datagram::{self, FlowHeader};
-use onair_media::ethernet::Mac;
-use onair_media::pattern::PatternWriter;
-use onair_media::st2110_20::STANDARD_RTP_BYTES;
-use onair_media::st2110_20::packetiser::{Packetiser, StreamHeader};
+use onair_net::datagram::{self, FlowHeader};
+use onair_net::ethernet::Mac;
 
 const PAYLOAD_TYPE: u8 = 96;
 

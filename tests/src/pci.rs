@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
+use onair_api::Source;
 use onair_stage::{Backend, Config, Deadline, Raster, Stage, output};
-use onair_types::Source;
 
 use crate::relayed_video::RelayedVideo;
 use crate::rig::Rig;

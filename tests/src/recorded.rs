@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use onair_api::operations::{
+    Input as _, ListRecordings, ShowRecording, StartRecording, StopRecording,
+};
+use onair_api::{RecordingState, RecordingView};
 use onair_stage::{Answer, Deadline, output, until};
-use onair_types::api::{Input as _, ListRecordings, ShowRecording, StartRecording, StopRecording};
-use onair_types::{RecordingState, RecordingView};
 use serde_json::{Value, json};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -106,7 +108,7 @@ pub fn frames_come(control: &mut Control, count: u64) -> Result<()> {
 /// The sums of a recording that has ended are exact, of each producer and of all, and its files are there
 /// under their names, whole: their sizes and checksums are those that are told.
 pub fn audited(view: &RecordingView) -> Result<()> {
-    let balances = |counts: &onair_types::RecordingCounts| counts.balance() && counts.pending == 0;
+    let balances = |counts: &onair_api::RecordingCounts| counts.balance() && counts.pending == 0;
     ensure!(balances(&view.counts), "{view:#?}");
     ensure!(
         view.producers.iter().all(|it| balances(&it.counts)),

@@ -1,8 +1,8 @@
 //! A flow out of port `a` and into port `b`, with a client that looks at every frame.
 
 use anyhow::{Result, ensure};
+use onair_api::{SessionCounters, Source, VideoDocument};
 use onair_stage::{Deadline, wait_for};
-use onair_types::{SessionCounters, Source, VideoDocument};
 
 use crate::rig::Rig;
 use crate::seen::Seen;

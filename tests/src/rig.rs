@@ -5,10 +5,10 @@ use std::process::Command;
 use std::thread::JoinHandle;
 
 use anyhow::{Context as _, Result, anyhow};
+use onair_api::{Certificate, SessionState, ShutdownSummary};
 use onair_stage::{
     Answer, Backend, Config, Control, Daemon, Deadline, MEMORY_MB, Stage, Veth, output,
 };
-use onair_types::{Certificate, SessionState, ShutdownSummary};
 use rustix::process::Signal;
 
 use crate::raw_client::RawClient;

@@ -3,9 +3,9 @@
 use std::net::{Ipv4Addr, UdpSocket};
 
 use anyhow::Result;
-use onair_media::datagram;
+use onair_api::SpecDocument;
+use onair_net::datagram;
 use onair_stage::{Control, Raster, receive, wait_for};
-use onair_types::SpecDocument;
 
 use crate::flow::{FlowSender, raster};
 use crate::plant::Plant;

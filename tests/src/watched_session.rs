@@ -1,8 +1,8 @@
 //! A session with an honest client, which takes every frame while others die beside it.
 
 use anyhow::{Result, ensure};
+use onair_api::Certificate;
 use onair_stage::{Deadline, wait_for};
-use onair_types::Certificate;
 
 use crate::footprint::Footprint;
 use crate::rig::Rig;

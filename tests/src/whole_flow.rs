@@ -1,8 +1,8 @@
 //! A flow of GStreamer's into a session, of which every frame must arrive as it was sent.
 
 use anyhow::{Result, ensure};
+use onair_api::{SessionCounters, SpecDocument};
 use onair_stage::Deadline;
-use onair_types::{SessionCounters, SpecDocument};
 
 use crate::neighbour::resolve;
 use crate::rig::Rig;

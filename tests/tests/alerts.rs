@@ -7,12 +7,12 @@ use std::thread;
 use anyhow::{Context as _, Result};
 use nix::libc::{EPERM, SYS_bpf};
 use onair::{Session, Timeout};
+use onair_api::{SignalState, Source, SpecDocument};
 use onair_stage::Veth;
 use onair_tests::{
     Backend, Config, Deadline, Disturbance, GStreamer, Prometheus, Ptp4l, QUOTA, Raster, Relay,
     Rig, Stage, onairctl, output, receive, resolve, send, until,
 };
-use onair_types::{SignalState, Source, SpecDocument};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
 
 const RASTER: Raster = Raster::new(320, 180, 25, 8);

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
+use onair_api::{BlockerKind, Certificate, Says, SessionState, Verdict, WaitsIn, Witness};
 use onair_tests::{Control, Deadline, Rig, TestClient, blocked, freeze, program, until, wait_for};
-use onair_types::{BlockerKind, Certificate, Says, SessionState, Verdict, WaitsIn, Witness};
 use rustix::process::Signal;
 use serde_json::Value;
 

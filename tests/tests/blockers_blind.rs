@@ -6,11 +6,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
+use onair_api::{Certificate, HealthStatus, ProbeMode, ProbeState, Reading, Says, Verdict};
 use onair_tests::{
     Backend, Breakpoints, Config, Control, Daemon, Deadline, OwnText, Rig, Stage, TestClient,
     program, wait_for,
 };
-use onair_types::{Certificate, HealthStatus, ProbeMode, ProbeState, Reading, Says, Verdict};
 
 fn probe_of(readings: &[Reading]) -> &Reading {
     let found = readings.iter().find(|it| it.name == "probe");

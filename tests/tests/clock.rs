@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use nix::time::{ClockId, clock_gettime};
+use onair_api::{SessionView, Source};
 use onair_tests::{Deadline, Raster, RelayedVideo, Rig};
-use onair_types::{SessionView, Source};
 
 /// By `CLOCK_TAI`.
 fn tai() -> Result<Duration> {

@@ -5,11 +5,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
+use onair_api::BlockerKind;
 use onair_tests::{
     Backend, Config, Control, Daemon, Deadline, Rig, Stage, TestClient, children, only_child,
     output, program, until, wait_for,
 };
-use onair_types::BlockerKind;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// A program that is a shell script.

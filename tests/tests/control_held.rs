@@ -5,10 +5,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use onair_api::{SessionState, Source};
 use onair_tests::{
     Control, Frozen, HangingFile, Raster, Rig, TestClient, only_child, program, send, wait_for,
 };
-use onair_types::{SessionState, Source};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 

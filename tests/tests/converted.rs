@@ -6,12 +6,12 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use onair::{Buffer, Field, PixelFormat, Session, Timeout};
-use onair_essence::video::Scan;
-use onair_tests::{Config, Control, QUOTA, Raster, Rig, onairctl, receive, send, wait_for};
-use onair_types::{
+use onair_api::{
     ProblemCode, ReconciledCause, SessionProblemKind as Kind, SessionState, SessionView, Source,
     SpecDocument,
 };
+use onair_essence::video::Scan;
+use onair_tests::{Config, Control, QUOTA, Raster, Rig, onairctl, receive, send, wait_for};
 use serde_json::{Value, json};
 
 /// Of the source.

@@ -6,11 +6,11 @@ use std::net::UdpSocket;
 
 use anyhow::{Context as _, Result, ensure};
 use onair::{Buffer, Incomplete, PixelFormat, Session, Status, Timeout};
+use onair_api::{SessionView, Source, SpecDocument};
+use onair_essence::video::st2110_20::STANDARD_RTP_BYTES;
+use onair_essence::video::st2110_20::packetiser::{Packetiser, StreamHeader};
 use onair_essence::video::{Depth, FrameRate, VideoFormat};
-use onair_media::st2110_20::STANDARD_RTP_BYTES;
-use onair_media::st2110_20::packetiser::{Packetiser, StreamHeader};
 use onair_tests::{Config, Control, QUOTA, Raster, Rig, receive, resolve, send};
-use onair_types::{SessionView, Source, SpecDocument};
 use serde_json::json;
 
 const PATIENCE: Timeout = Timeout::millis(30_000);

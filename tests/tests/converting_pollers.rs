@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use onair::{PixelFormat, Timeout};
+use onair_api::{Source, SpecDocument};
 use onair_stage::Deadline;
 use onair_tests::{Control, QUOTA, Raster, Rig, receive, send};
-use onair_types::{Source, SpecDocument};
 
 use crate::converted;
 use crate::converters::{attach, compare, convert};

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
+use onair_api::Operation;
+use onair_api::operations::ListCertificates;
 use onair_tests::{Rig, blocked, wait_for};
-use onair_types::Operation;
-use onair_types::api::ListCertificates;
 
 #[test]
 fn daemon_terminated_with_callers_inside_then_all_return_and_each_session_has_a_certificate()

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt as _;
 
 use anyhow::{Context as _, Result, ensure};
+use onair_api::{BlockerKind, Certificate, ReconciledCause, ReconciledWhat, SessionState};
 use onair_tests::{
     ClientFiles, Control, Deadline, Footprint, Raster, Rig, TestClient, Viewer, WatchedSession,
     balanced, wait_for,
 };
-use onair_types::{BlockerKind, Certificate, ReconciledCause, ReconciledWhat, SessionState};
 
 /// Enough for a test_client, and soon used up.
 const LIMIT: u64 = 64 << 20;

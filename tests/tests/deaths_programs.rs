@@ -2,8 +2,8 @@
 //! their own process does, and its memory is given back when no process has it.
 
 use anyhow::{Context as _, Result, ensure};
+use onair_api::{Certificate, Memory, ReconciledCause, SessionState};
 use onair_tests::{ClientFiles, Rig, TestClient, WatchedSession, balanced};
-use onair_types::{Certificate, Memory, ReconciledCause, SessionState};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// A process that lives on left so many frames and slots, each settled once: those of threads that the

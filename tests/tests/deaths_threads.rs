@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use onair_api::{BlockerKind, Certificate, ReconciledCause, SessionState};
 use onair_tests::{Rig, WatchedSession, balanced, blocked, threads, tids, wait_for};
-use onair_types::{BlockerKind, Certificate, ReconciledCause, SessionState};
 
 /// The threads that the certificate says were settled, each once, with so many frames and slots.
 fn settled(certificate: &Certificate, pid: u32, frames: u64, slots: u64) -> Result<BTreeSet<u32>> {

@@ -1,8 +1,8 @@
 //! A destroy that waits ends with whoever asked for it: the session stays, stopped.
 
 use anyhow::Result;
+use onair_api::{Operation, SessionState};
 use onair_tests::{Control, Raster, Rig, TestClient, receive};
-use onair_types::{Operation, SessionState};
 use serde_json::json;
 
 /// Longer than any test.

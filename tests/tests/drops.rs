@@ -2,9 +2,9 @@
 
 use anyhow::{Context as _, Result};
 use onair::{Session, Timeout};
+use onair_api::{HealthStatus, SessionProblemKind, Source};
 use onair_essence::video::Scan;
 use onair_tests::{Config, QUOTA, Raster, RelayedVideo, Rig, onairctl, receive, send, wait_for};
-use onair_types::{HealthStatus, SessionProblemKind, Source};
 
 const PATIENCE: u64 = 20;
 

@@ -5,14 +5,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use onair_api::RecordingEnd;
+use onair_api::operations::ShowCertificate;
+use onair_api::{Certificate, SessionId};
 use onair_record::{Format, Recording, Spec};
 use onair_tests::storm::{event, name};
 use onair_tests::{
     Control, Raster, Rig, Stage, TestClient, Traced, in_this_order, onairctl, receive, wait_for,
 };
-use onair_types::RecordingEnd;
-use onair_types::api::ShowCertificate;
-use onair_types::{Certificate, SessionId};
 use onair_workers::ThreadRegistry;
 use onaird::archive::Archive;
 use onaird::config::Retention;
@@ -164,7 +164,7 @@ fn whole(folder: &Path) -> Result<Vec<String>> {
         }
         let document: Value = serde_json::from_slice(&fs::read(&path)?)
             .with_context(|| format!("{} is not whole", path.display()))?;
-        let checks = onair_types::verify(&document)?;
+        let checks = onair_api::verify(&document)?;
         assert!(checks.holds, "{checks:#?}");
         found.push(checks.session.context("a session")?);
     }

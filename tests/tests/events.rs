@@ -7,11 +7,11 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use onair_api::{BlockerKind, Event, EventKind, EventName, ShutdownPhase, Source};
 use onair_stage::Actor;
 use onair_tests::{
     Config, Deadline, Raster, RelayedVideo, Rig, output, program, receive, until, wait_for,
 };
-use onair_types::{BlockerKind, Event, EventKind, EventName, ShutdownPhase, Source};
 use prometheus_parse::{Scrape, Value};
 
 /// How long anything may take that is waited for.

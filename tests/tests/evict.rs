@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
+use onair_api::{
+    AttachmentState, Certificate, EvictionCause, Memory, Operation, Says, SessionState, Source,
+    SpecDocument, Witness,
+};
 use onair_ipc::layout::SEG_FRAMES;
 use onair_tests::{
     Control, Deadline, Raster, Rig, TestClient, Viewer, balanced, receive, send, wait_for,
-};
-use onair_types::{
-    AttachmentState, Certificate, EvictionCause, Memory, Operation, Says, SessionState, Source,
-    SpecDocument, Witness,
 };
 use serde_json::Value;
 

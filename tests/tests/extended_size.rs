@@ -1,10 +1,10 @@
 //! Datagrams of the extended size (ST 2110-10 §6.4: up to 8960 bytes), where the port has the MTU for them.
 
 use anyhow::{Context as _, Result};
+use onair_api::{Source, VideoDocument};
 use onair_tests::{
     Backend, Capture, Config, Deadline, Raster, RelayedVideo, Rig, onairctl, receive, send,
 };
-use onair_types::{Source, VideoDocument};
 
 const MAX_UDP: u32 = 8960;
 /// A line is more than one datagram of that size.

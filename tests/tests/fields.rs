@@ -4,11 +4,11 @@ use std::net::UdpSocket;
 
 use anyhow::{Context as _, Result, ensure};
 use onair::{Error, Field, Frame, PixelFormat, Session, Timeout};
+use onair_api::{Source, SpecDocument};
+use onair_essence::video::st2110_20::STANDARD_RTP_BYTES;
+use onair_essence::video::st2110_20::packetiser::{Packetiser, StreamHeader};
 use onair_essence::video::{Depth, FrameRate, Packing, Sampling, Scan, VideoFormat};
-use onair_media::st2110_20::STANDARD_RTP_BYTES;
-use onair_media::st2110_20::packetiser::{Packetiser, StreamHeader};
 use onair_tests::{Config, Dice, Raster, Rig, receive, resolve, send};
-use onair_types::{Source, SpecDocument};
 
 const UDP: u16 = 5004;
 /// 25 frames, 50 fields a second: 8-bit 4:2:2, whose pixel groups are UYVY. An odd line is the first field's.

@@ -1,8 +1,8 @@
 //! Flush by the client library, and what becomes of one that waits when its frames cannot be sent.
 
 use anyhow::{Result, ensure};
+use onair_api::{Operation, Source};
 use onair_tests::{Control, Raster, Rig, TestClient, send, shutdown_status, wait_for};
-use onair_types::{Operation, Source};
 
 /// Frames in flight: at one a second they take long enough for everything that a test does meanwhile.
 const FRAMES: u64 = 4;

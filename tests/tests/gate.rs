@@ -6,9 +6,9 @@ use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
+use onair_api::{Certificate, Says, SessionState, StepName, Witness};
 use onair_stage::time_scale;
 use onair_tests::{Control, Raster, Rig, TestClient, blocked, cpu_time, receive, wait_for};
-use onair_types::{Certificate, Says, SessionState, StepName, Witness};
 use serde_json::{Value, json};
 
 const CALLERS: usize = 64;

@@ -5,9 +5,9 @@ use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
 
 use anyhow::{Context as _, Result, ensure};
+use onair_api::{Source, SpecDocument};
 use onair_stage::ProcessId;
 use onair_tests::{Deadline, Raster, Rig, TestClient, receive, send, threads, wait_for};
-use onair_types::{Source, SpecDocument};
 use rustix::process::Signal;
 
 const CALLERS: usize = 4;

@@ -6,9 +6,9 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
+use onair_api::{Certificate, ReconciledCause, SessionState, Source, SpecDocument};
 use onair_tests::kill::{End, Victim, audit};
 use onair_tests::{Control, Deadline, Dice, Raster, Rig, TestClient, receive, send, until};
-use onair_types::{Certificate, ReconciledCause, SessionState, Source, SpecDocument};
 use onair_victim::{LabelAction, Role, Trap};
 
 const RASTER: Raster = Raster::new(64, 36, 120, 8);

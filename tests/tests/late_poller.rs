@@ -1,9 +1,9 @@
 //! A poller that is late: what its port's receive ring has no room for is counted where people look.
 
 use anyhow::{Context as _, Result};
+use onair_api::PortHealth;
 use onair_tests::packet::{IPV4, datagram, ethernet, rtp};
 use onair_tests::{Backend, Config, Frozen, Rig, Wire, onairctl, wait_for};
-use onair_types::PortHealth;
 
 /// Packets from others, such as the kernel's for IPv6.
 const STRANGE: u64 = 100;

@@ -6,11 +6,11 @@ use std::thread;
 
 use anyhow::{Context as _, Result, ensure};
 use onair::{Client, Error, PixelFormat, Session};
-use onair_ipc::site;
-use onair_tests::{Config, Control, Rig, TestClient, User, onairctl, receive, send, wait_for};
-use onair_types::{
+use onair_api::{
     Certificate, Operation, ReconciledCause, SessionId, SessionState, Source, SpecDocument,
 };
+use onair_ipc::site;
+use onair_tests::{Config, Control, Rig, TestClient, User, onairctl, receive, send, wait_for};
 use serde_json::{Value, json};
 
 use crate::converted::{RASTER, by_ffmpeg, cam, convert, out, take};

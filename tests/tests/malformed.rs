@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::net::UdpSocket;
 
 use anyhow::{Context as _, Result};
+use onair_api::SessionCounters;
 use onair_tests::packet::{cut, rtp, with};
 use onair_tests::{Control, Dice, Raster, Rig, WholeFlow, output, receive, resolve, wait_for};
-use onair_types::SessionCounters;
 
 const OURS: &str = "10.77.0.2";
 const RASTER: Raster = Raster::new(320, 180, 60, 8);

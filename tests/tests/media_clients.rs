@@ -4,8 +4,8 @@ use std::thread;
 
 use anyhow::{Context as _, Result};
 use onair::{Session, Timeout};
+use onair_api::{Source, SpecDocument};
 use onair_tests::{Config, Deadline, QUOTA, Raster, RelayedVideo, Rig, Seen, receive, send};
-use onair_types::{Source, SpecDocument};
 
 /// Frames that the client sends.
 const FRAMES: u64 = 120;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use onair_api::Source;
 use onair_stage::{until, wait_for};
 use onair_tests::{Backend, Config, Deadline, Raster, RelayedVideo, Rig, receive, send};
-use onair_types::Source;
 use rustix::process::Signal;
 
 /// Sends the pattern until `frames` frames of it have come, and looks at each.

@@ -2,12 +2,12 @@
 //! whichever queue the device puts it into.
 
 use anyhow::{Context as _, Result};
+use onair_api::{PortHealth, PortSteering, Source};
 use onair_stage::Veth;
 use onair_tests::{
     Backend, Config, Control, Deadline, Raster, Rig, Viewer, onairctl, output, send, until,
     wait_for,
 };
-use onair_types::{PortHealth, PortSteering, Source};
 
 const FLOWS: u16 = 4;
 

@@ -1,9 +1,9 @@
 //! Ports whose interface or namespace is taken away under a running daemon.
 
 use anyhow::Result;
+use onair_api::{HealthStatus, Source};
 use onair_stage::Veth;
 use onair_tests::{Deadline, Raster, RelayedVideo, Rig, output, until};
-use onair_types::{HealthStatus, Source};
 
 fn video(rig: &Rig) -> Result<RelayedVideo> {
     let mut video = RelayedVideo::start(rig, Raster::SMALL, Source::Pattern)?;

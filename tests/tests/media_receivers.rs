@@ -1,11 +1,11 @@
 //! Receivers that are not ours: what we send is what they get, by our session descriptions.
 
 use anyhow::Result;
+use onair_api::{Source, SpecDocument};
 use onair_tests::{
     Capture, Control, GStreamerReceiver, Pixels, Raster, Rig, Seen, onairctl, resolve, send,
     wait_for,
 };
-use onair_types::{Source, SpecDocument};
 
 const KERNEL: &str = "10.77.0.9";
 const UDP: u16 = 5004;

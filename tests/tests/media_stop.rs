@@ -1,8 +1,8 @@
 //! Stop and start as they show on the wire.
 
 use anyhow::Result;
+use onair_api::Source;
 use onair_tests::{Control, Deadline, Raster, RelayedVideo, Rig, Viewer, receive, send, wait_for};
-use onair_types::Source;
 
 const PULSES: usize = 6;
 

@@ -5,11 +5,11 @@ use std::fs;
 use std::net::UdpSocket;
 
 use anyhow::{Context as _, Result, ensure};
+use onair_api::operations::RetargetSession;
+use onair_api::{JoinedBy, Source, SpecDocument};
 use onair_tests::{
     Backend, Control, GROUP, Plant, Raster, Talker, frame_on, member, onairctl, send, wait_for,
 };
-use onair_types::api::RetargetSession;
-use onair_types::{JoinedBy, Source, SpecDocument};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 

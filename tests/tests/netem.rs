@@ -12,11 +12,11 @@ use std::thread::JoinHandle;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use onair::{Session, Timeout};
+use onair_api::{SessionCounters, SpecDocument};
 use onair_tests::{
     Config, Control, Deadline, Disturbance, Done, GStreamer, QUOTA, Raster, Relay, Rig, Seen,
     onairctl, output, receive, resolve, wait_for,
 };
-use onair_types::{SessionCounters, SpecDocument};
 use xxhash_rust::xxh3::xxh3_64;
 
 const OURS: (&str, u16) = ("10.77.0.2", 5004);

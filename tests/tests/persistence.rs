@@ -3,9 +3,9 @@
 use std::fs;
 
 use anyhow::{Result, bail};
+use onair_api::operations::{QuarantineSession, StopSession};
+use onair_api::{Certificate, HealthStatus, SessionList, SessionState, SessionView};
 use onair_tests::{Raster, Rig, onairctl, receive, signal};
-use onair_types::api::{QuarantineSession, StopSession};
-use onair_types::{Certificate, HealthStatus, SessionList, SessionState, SessionView};
 use rustix::process::Signal;
 use serde_json::Value;
 

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use nix::time::{ClockId, clock_gettime};
+use onair_api::{PtpHealth, PtpPortState, PtpState, PtpTimestamping, Source};
 use onair_tests::{
     Backend, Config, Control, HostileClock, Hostility, Ptp4l, Raster, Rig, Stage, onairctl, output,
     program, send, wait_for,
 };
-use onair_types::{PtpHealth, PtpPortState, PtpState, PtpTimestamping, Source};
 use serde_json::Value;
 
 /// Longest wait for a change, in seconds. The daemon asks once a second.

@@ -2,8 +2,8 @@
 //! pay with page faults: they are cut off at the first, and honest ones go on.
 
 use anyhow::{Result, ensure};
+use onair_api::Source;
 use onair_tests::{Raster, Rig, WatchedSession, send, wait_for};
-use onair_types::Source;
 
 #[test]
 fn client_punches_a_hole_then_cut_off_and_honest_ones_go_on() -> Result<()> {

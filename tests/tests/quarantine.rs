@@ -5,13 +5,13 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use onair_tests::{
-    ClientFiles, Control, Deadline, Frozen, Raster, Rig, TestClient, receive, send, until, wait_for,
-};
-use onair_types::api::{ListSessions, QuarantineSession};
-use onair_types::{
+use onair_api::operations::{ListSessions, QuarantineSession};
+use onair_api::{
     BlockerKind, Certificate, Memory, Operation, ReconciledCause, SessionState, Source,
     SpecDocument,
+};
+use onair_tests::{
+    ClientFiles, Control, Deadline, Frozen, Raster, Rig, TestClient, receive, send, until, wait_for,
 };
 use rustix::fs::{Mode, OFlags, open};
 use rustix::pipe::{SpliceFlags, pipe, splice};

@@ -5,13 +5,13 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use onair_api::{RecordingEnd, RecordingState, RecordingView, Says, Source};
 use onair_stage::{Config, time_scale};
 use onair_tests::recorded::{
     Recorder, capinfos, ffmpeg, ffprobe, files, frames, frames_come, payload_hash, planar_frames,
     tshark,
 };
 use onair_tests::{Control, Deadline, Raster, Rig, Seen, Viewer, onairctl, send, wait_for};
-use onair_types::{RecordingEnd, RecordingState, RecordingView, Says, Source};
 use serde_json::{Value, json};
 
 /// A daemon with two ports wired to each other, which records wherever there is a little space.

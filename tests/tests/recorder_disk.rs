@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use onair_api::RecordingEnd;
 use onair_record::{
     Counts, DrainState, FinishError, FlushError, Format, Manifest, Producer, RecordError,
     Recording, Spec, Status,
 };
 use onair_tests::storm::{Storm, Wanted, captures, event, name, numbers, read_event};
 use onair_tests::{Deadline, Stage, output, until, wait_for};
-use onair_types::RecordingEnd;
 use rustix::process::Signal;
 use serde_json::Value;
 

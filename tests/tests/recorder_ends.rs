@@ -4,15 +4,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use onair_api::{
+    HealthStatus, PartOutcome, RecordingEnd, RecordingState, RecordingSummary, RecordingView,
+    SessionCounters, SessionProblemKind, ShutdownSummary, Source,
+};
 use onair_tests::recorded::{
     Recorder, audited, capinfos, ffprobe, files, frames_come, recordings_folder, tshark,
 };
 use onair_tests::{
     Config, Control, Daemon, Deadline, Dice, Frozen, Raster, Rig, Viewer, send, until, wait_for,
-};
-use onair_types::{
-    HealthStatus, PartOutcome, RecordingEnd, RecordingState, RecordingSummary, RecordingView,
-    SessionCounters, SessionProblemKind, ShutdownSummary, Source,
 };
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -76,7 +76,7 @@ fn exact(summary: &ShutdownSummary, name: &str) -> Result<RecordingSummary> {
     assert_eq!(recording.counts.arrived, session.packets, "{summary:#?}");
     assert!(recording.counts.balance(), "{recording:#?}");
     assert_eq!(recording.counts.pending, 0, "{recording:#?}");
-    let sum = |of: fn(&onair_types::RecordingCounts) -> u64| -> u64 {
+    let sum = |of: fn(&onair_api::RecordingCounts) -> u64| -> u64 {
         recording.producers.iter().map(|it| of(&it.counts)).sum()
     };
     assert_eq!(sum(|it| it.arrived), recording.counts.arrived);

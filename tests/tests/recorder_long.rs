@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use onair_api::RecordingEnd;
 use onair_stage::output;
 use onair_tests::recorded::{Recorder, capinfos, files};
 use onair_tests::{Deadline, Rig, until};
-use onair_types::RecordingEnd;
 use serde_json::json;
 
 /// Of one part.

@@ -6,10 +6,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use onair_api::RecordingEnd;
 use onair_record::{Manifest, Repaired, repair};
 use onair_tests::storm::{Storm, Wanted, captures, check, numbers};
 use onair_tests::{Dice, Stage, output};
-use onair_types::RecordingEnd;
 use rustix::process::Signal;
 
 /// So many moments, unless the environment says otherwise.

@@ -3,9 +3,9 @@
 use std::fs;
 
 use anyhow::Result;
+use onair_api::operations::{ReloadConfig, ShowConfig};
+use onair_api::{ActiveConfig, ProbeMode, Reload, ReloadOutcome, SessionOutcome};
 use onair_tests::{Deadline, Raster, Rig, holding, of, receive, until, wait_for};
-use onair_types::api::{ReloadConfig, ShowConfig};
-use onair_types::{ActiveConfig, ProbeMode, Reload, ReloadOutcome, SessionOutcome};
 use rustix::process::Signal;
 
 fn config(rig: &Rig) -> Result<ActiveConfig> {

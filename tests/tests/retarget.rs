@@ -3,12 +3,12 @@
 use std::net::UdpSocket;
 
 use anyhow::{Context as _, Result};
+use onair_api::operations::RetargetSession;
+use onair_api::{SessionState, SessionView, Source};
 use onair_tests::packet::rtp;
 use onair_tests::{
     Backend, Config, Control, Raster, Rig, onairctl, receive, resolve, send, wait_for,
 };
-use onair_types::api::RetargetSession;
-use onair_types::{SessionState, SessionView, Source};
 use serde_json::{Value, json};
 
 const ONE: u16 = 5004;

@@ -1,12 +1,12 @@
 //! Two ports in two networks, and a router between them: the kernel.
 
 use anyhow::{Context as _, Result};
+use onair_api::{PeerState, SessionProblemKind, Source};
 use onair_stage::{MEMORY_MB, Veth};
 use onair_tests::{
     Backend, Capture, Config, Deadline, QUOTA, Raster, Rig, Stage, Viewer, onairctl, output,
     receive, send, wait_for,
 };
-use onair_types::{PeerState, SessionProblemKind, Source};
 
 const NEAR: &str = "10.77.0.254";
 const FAR: &str = "10.78.0.254";

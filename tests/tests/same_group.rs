@@ -1,9 +1,9 @@
 //! Several receive sessions of one multicast group and UDP port, each for a source of its own (RFC 4607).
 
 use anyhow::{Context as _, Result, ensure};
+use onair_api::SpecDocument;
+use onair_api::operations::RetargetSession;
 use onair_tests::{Backend, Config, Control, GROUP, Plant, Talker, member, wait_for};
-use onair_types::SpecDocument;
-use onair_types::api::RetargetSession;
 use serde_json::{Value, json};
 
 const ONE: &str = "10.77.0.9";

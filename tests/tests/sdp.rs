@@ -4,9 +4,9 @@ use std::fs;
 use std::process::Stdio;
 
 use anyhow::{Context as _, Result};
+use onair_api::Source;
 use onair_essence::video::Scan;
 use onair_tests::{Raster, Rig, onairctl, resolve, send};
-use onair_types::Source;
 use serde_json::Value;
 
 const KERNEL: &str = "10.77.0.9";

@@ -4,11 +4,11 @@
 use std::fs;
 
 use anyhow::{Context as _, Result};
+use onair_api::{SessionTiming, SessionView, Source, SpecDocument};
 use onair_essence::video::SenderType;
 use onair_tests::pcapng;
 use onair_tests::recorded::{Recorder as _, files, frames_come};
 use onair_tests::{Control, Raster, Rig, onairctl, send};
-use onair_types::{SessionTiming, SessionView, Source, SpecDocument};
 use serde_json::{Value, json};
 
 /// A frame, in nanoseconds: 1080p25.

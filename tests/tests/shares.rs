@@ -5,13 +5,13 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use onair_api::{
+    HealthStatus, Memory, RecordingState, SessionProblemKind, SessionState, SpecDocument,
+};
 use onair_tests::recorded::Recorder;
 use onair_tests::{
     ClientFiles, Config, Control, Deadline, HangingFile, Raster, Rig, Stage, TestClient, User,
     receive, wait_for,
-};
-use onair_types::{
-    HealthStatus, Memory, RecordingState, SessionProblemKind, SessionState, SpecDocument,
 };
 use serde_json::{Value, json};
 

@@ -1,12 +1,12 @@
 //! The end of the daemon: clean, in order, and told as it was.
 
 use anyhow::{Context as _, Result};
+use onair_api::operations::{ListCertificates, ListSessions};
+use onair_api::{SessionOutcome, SessionState, SessionSummary};
 use onair_tests::{
     Control, Deadline, Frozen, Raster, Rig, TestClient, Viewer, ended_in_order, in_order, of,
     output, receive, signal, unread, wait_for,
 };
-use onair_types::api::{ListCertificates, ListSessions};
-use onair_types::{SessionOutcome, SessionState, SessionSummary};
 use rustix::process::Signal;
 use serde_json::Value;
 

@@ -1,12 +1,12 @@
 //! The end of the daemon with clients that are told, leave, die, or do not let go.
 
 use anyhow::{Context as _, Result, ensure};
+use onair_api::operations::{ListCertificates, ListSessions};
+use onair_api::{Reading, Says, SessionOutcome, ShutdownPhase};
 use onair_tests::{
     Breakpoints, Raster, Rig, ended_in_order, holding, in_order, of, receive, shutdown_status,
     signal, unread, wait_for,
 };
-use onair_types::api::{ListCertificates, ListSessions};
-use onair_types::{Reading, Says, SessionOutcome, ShutdownPhase};
 use rustix::process::Signal;
 
 #[test]
@@ -59,8 +59,8 @@ fn policy_evict_and_quarantine_then_the_daemon_ends_clean_and_says_so() -> Resul
             .find(|it| it.name.as_str() == "cam");
         let operation = operation.context("a certificate")?.operation;
         let expected = match outcome {
-            SessionOutcome::Evicted => onair_types::Operation::Abort,
-            _ => onair_types::Operation::Quarantine,
+            SessionOutcome::Evicted => onair_api::Operation::Abort,
+            _ => onair_api::Operation::Quarantine,
         };
         assert_eq!(operation, expected);
     }

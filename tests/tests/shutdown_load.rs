@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use onair_api::{SessionOutcome, Source};
 use onair_stage::Config;
 use onair_tests::{
     Dice, Footprint, Raster, Rig, ended_in_order, in_order, own_memory, receive, send, signal,
 };
-use onair_types::{SessionOutcome, Source};
 use rustix::process::Signal;
 
 /// Cycles after which caches and pools have grown.

@@ -5,11 +5,11 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use onair_api::{SessionOutcome, ShutdownPhase};
 use onair_stage::Config;
 use onair_tests::{
     Deadline, Rig, await_drain, ended_in_order, holding, in_order, shutdown_status, signal, until,
 };
-use onair_types::{SessionOutcome, ShutdownPhase};
 use rustix::process::Signal;
 use serde_json::Value;
 

@@ -5,9 +5,9 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use onair_api::{PartOutcome, ShutdownSummary};
 use onair_stage::{Backend, Config, Stage};
 use onair_tests::{Daemon, Deadline, Running, output, program, wait_for};
-use onair_types::{PartOutcome, ShutdownSummary};
 use rustix::process::Signal;
 
 /// A namespace's name that is a FIFO: whoever opens it waits for a writer. It goes when dropped.

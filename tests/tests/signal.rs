@@ -1,12 +1,12 @@
 //! Is there a picture, and is it the right one: the state, the sentence and the metric of each fault.
 
 use anyhow::{Context as _, Result};
+use onair_api::{HealthStatus, Signal, SignalState, Source, SpecDocument};
 use onair_essence::video::Scan;
 use onair_tests::{
     Deadline, Disturbance, GStreamer, Raster, Relay, Rig, member, onairctl, receive, resolve, send,
     until,
 };
-use onair_types::{HealthStatus, Signal, SignalState, Source, SpecDocument};
 
 const RASTER: Raster = Raster::new(1280, 720, 25, 8);
 const UDP: u16 = 5004;

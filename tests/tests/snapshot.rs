@@ -5,9 +5,9 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use onair::Session;
+use onair_api::Source;
 use onair_essence::video::Scan;
 use onair_tests::{Config, Raster, Rig, User, onairctl, receive, send};
-use onair_types::Source;
 use serde_json::Value;
 
 /// Has no right to a session of others.

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use onair_api::{SessionCounters, Source, SpecDocument, VideoDocument};
 use onair_essence::video::Scan;
 use onair_tests::{
     Control, Deadline, Footprint, Raster, Rig, Viewer, own_memory, receive, send, wait_for,
 };
-use onair_types::{SessionCounters, Source, SpecDocument, VideoDocument};
 use serde_json::json;
 
 /// Bytes that the daemon may have grown by since the first fifth: heap and stacks, not frames.

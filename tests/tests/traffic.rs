@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::net::UdpSocket;
 
 use anyhow::{Context as _, Result};
+use onair_api::{HealthStatus, PeerState, SessionProblemKind, Source};
 use onair_tests::packet::{rtp, with};
 use onair_tests::{
     Deadline, Raster, Rig, WholeFlow, output, receive, resolve, send, until, wait_for,
 };
-use onair_types::{HealthStatus, PeerState, SessionProblemKind, Source};
 
 const OURS: &str = "10.77.0.2";
 const PATIENCE: u64 = 20;

@@ -3,11 +3,11 @@
 use std::net::UdpSocket;
 
 use anyhow::{Context as _, Result, ensure};
+use onair_api::{PortHealth, Source, SpecDocument};
 use onair_tests::{
     Backend, Capture, Control, GROUP, Plant, Raster, Rig, Talker, VLAN, Wire, member, no_trunk,
     onairctl, packet, ping, resolve, send, wait_for,
 };
-use onair_types::{PortHealth, Source, SpecDocument};
 
 const HOST: &str = "10.77.0.9";
 const PATIENCE: u64 = 30;

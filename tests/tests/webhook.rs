@@ -7,9 +7,9 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use onair_api::{Event, EventName};
 use onair_stage::Running;
 use onair_tests::{Config, Rig, program};
-use onair_types::{Event, EventName};
 
 /// How long the next post may take, with the pauses after failures.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
+use onair_api::{BlockerKind, SessionState};
 use onair_tests::{Control, Raster, Rig, TestClient, blocked, receive, wait_for};
-use onair_types::{BlockerKind, SessionState};
 use serde_json::{Value, json};
 
 /// A daemon, and a client of a session of its own that waits in `buffer_get` all along.
@@ -114,7 +114,7 @@ fn destroy_of_a_running_session_with_callers_then_running_and_the_blockers_named
 
     let refused = scene.control.try_destroy("cam")?;
     refused.refused(409, "running")?;
-    let blockers: Vec<onair_types::Blocker> =
+    let blockers: Vec<onair_api::Blocker> =
         serde_json::from_value(refused.json["blockers"].clone())?;
     let tids: BTreeSet<u32> = blockers.iter().filter_map(|it| it.tid).collect();
     assert_eq!(tids, asleep, "{blockers:#?}");
@@ -141,11 +141,11 @@ fn destroy_before_join_then_busy_and_the_blockers_named() -> Result<()> {
     owner.say("stop")?;
     let refused = owner.ask("destroy")?;
     assert_eq!(errno(&refused), "EBUSY", "{refused}");
-    let by_library: Vec<onair_types::Blocker> =
+    let by_library: Vec<onair_api::Blocker> =
         serde_json::from_value(refused["error"]["blockers"].clone())?;
     let by_control = scene.control.try_destroy("cam")?;
     by_control.refused(409, "busy")?;
-    let by_http: Vec<onair_types::Blocker> =
+    let by_http: Vec<onair_api::Blocker> =
         serde_json::from_value(by_control.json["blockers"].clone())?;
     for blockers in [by_library, by_http] {
         assert!(blockers.iter().all(|it| it.command == "onair-client"));

@@ -18,9 +18,9 @@ const KNOWN: [&str; 10] = [
     "userspace/essence/video: check format",
     "userspace/ipc: event event_count fence frame_word gate kick layout life mapping memfd memory meta scheduled slot sync sys",
     "userspace/session: attachment audit clients dead_threads drain effect event evicting evidence flushing leaving readings retired session_core sites together view warnings",
-    "userspace/types/spec: convert document new_session",
-    "userspace/types: api listed",
-    "userspace/types: problem spec",
+    "userspace/api/spec: convert document new_session",
+    "userspace/api: listed operations",
+    "userspace/api: problem spec",
 ];
 
 /// A module, by its path from the root of its crate.

@@ -27,10 +27,9 @@ const WORDS: [&str; 17] = [
 ];
 
 /// Where they belong.
-const ROOMS: [&str; 4] = [
+const ROOMS: [&str; 3] = [
     "userspace/essence/src/video/",
     "userspace/pixels/",
-    "userspace/media/src/",
     "userspace/sdp/src/",
 ];
 

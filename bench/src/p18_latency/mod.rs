@@ -13,9 +13,9 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use onair_api::SpecDocument;
 use onair_ipc::sys;
 use onair_stage::{Raster, Rig, receive};
-use onair_types::SpecDocument;
 use rustix::process::setpriority_process;
 
 use crate::frame_consumer::{self, Taken};

@@ -5,10 +5,10 @@ use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use onair_essence::video::st2110_20::packetiser::{Packet, StreamHeader};
+use onair_essence::video::st2110_20::{Packetiser, STANDARD_RTP_BYTES};
 use onair_essence::video::{Depth, FrameRate, VideoFormat};
 use onair_ipc::sys;
-use onair_media::st2110_20::packetiser::{Packet, StreamHeader};
-use onair_media::st2110_20::{Packetiser, STANDARD_RTP_BYTES};
 
 /// Packets that are sent without a pause.
 const GROUP: usize = 16;

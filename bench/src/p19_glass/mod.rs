@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use onair::{Client, Timeout};
+use onair_api::{Source, SpecDocument};
 use onair_ipc::sys;
 use onair_stage::{Raster, Rig, receive, send};
-use onair_types::{Source, SpecDocument};
 
 use crate::frame_consumer::{self, TakenFrame};
 use crate::rig;

@@ -4,10 +4,10 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use anyhow::{Context as _, Result};
 use onair_essence::video::VideoFormat;
-use onair_media::datagram::{self, FlowHeader};
-use onair_media::ethernet::Mac;
-use onair_media::st2110_20::packetiser::StreamHeader;
-use onair_media::st2110_20::{Packetiser, STANDARD_RTP_BYTES};
+use onair_essence::video::st2110_20::packetiser::StreamHeader;
+use onair_essence::video::st2110_20::{Packetiser, STANDARD_RTP_BYTES};
+use onair_net::datagram::{self, FlowHeader};
+use onair_net::ethernet::Mac;
 
 /// Packets of one flow before those of the next: a sender's group.
 const TRAIN: u32 = 8;

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use onair::{Client, SessionSpec, Timeout};
+use onair_api::{SessionState, StepName};
 use onair_ipc::sys;
 use onair_stage::{Control, Rig, wait_for};
-use onair_types::{SessionState, StepName};
 
 use crate::rig;
 use crate::row::Row;

@@ -3,9 +3,9 @@
 //! had returned by its own clock, beside when the daemon knew.
 
 use anyhow::{Context as _, Result};
+use onair_api::StepName;
 use onair_ipc::sys;
 use onair_stage::{Deadline, Rig, receive};
-use onair_types::StepName;
 
 use crate::rig::TINY;
 use crate::row::Row;

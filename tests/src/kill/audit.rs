@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, ensure};
-use onair_types::Certificate;
+use onair_api::Certificate;
 use onair_victim::Ran;
 
 /// What each of the dead left behind was settled once, and every frame is accounted for. `dead` are

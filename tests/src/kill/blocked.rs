@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::process::Stdio;
 
 use anyhow::{Context as _, Result};
+use onair_api::{BlockerKind, Witness};
 use onair_stage::{Actor, Deadline, Stage, blocked, wait_for};
-use onair_types::{BlockerKind, Witness};
 use serde_json::Value;
 
 use onair_stage::Control;

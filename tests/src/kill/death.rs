@@ -5,9 +5,9 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use onair_api::operations::{ShowCertificate, StopSession};
+use onair_api::{Certificate, SpecDocument};
 use onair_stage::{Deadline, wait_for};
-use onair_types::api::{ShowCertificate, StopSession};
-use onair_types::{Certificate, SpecDocument};
 use onair_victim::{Ran, Role};
 use serde_json::Value;
 

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use onair_api::{Certificate, Source, SpecDocument};
 use onair_stage::{Deadline, wait_for};
-use onair_types::{Certificate, Source, SpecDocument};
 use onair_victim::{Ran, Role};
 
 use crate::kill::audit::audit;

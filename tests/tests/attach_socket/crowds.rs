@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
+use onair_api::{Source, SpecDocument};
 use onair_ipc::message::KICK;
 use onair_tests::{Raster, RawClient, TestClient, receive, send};
-use onair_types::{Source, SpecDocument};
 use serde_json::json;
 
 use super::scene::{scene, unharmed};

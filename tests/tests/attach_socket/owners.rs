@@ -5,11 +5,11 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use onair_api::operations::AbortSession;
+use onair_api::{SessionState, Source, SpecDocument};
 use onair_tests::{
     Config, Control, Raster, RawClient, Rig, receive, send, shutdown_status, wait_for,
 };
-use onair_types::api::AbortSession;
-use onair_types::{SessionState, Source, SpecDocument};
 use rustix::io::Errno;
 use serde_json::{Value, json};
 

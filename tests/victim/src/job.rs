@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use onair_types::SpecDocument;
+use onair_api::SpecDocument;
 use serde::{Deserialize, Serialize};
 
 /// A victim's life.

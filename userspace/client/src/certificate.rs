@@ -20,7 +20,7 @@ impl Certificate {
     ///
     /// # Errors
     /// If this library does not know its format; [`Certificate::document`] still returns it.
-    pub fn read(&self) -> Result<onair_types::Certificate, serde_json::Error> {
+    pub fn read(&self) -> Result<onair_api::Certificate, serde_json::Error> {
         serde_json::from_value(self.0.clone())
     }
 }

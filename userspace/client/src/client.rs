@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use onair_api::{SessionId, SessionSpec};
 use onair_ipc::caller::Attachment;
 use onair_ipc::message::{Attach, Attached, ChallengeOrAttached, Create, DESCRIPTORS, Proved};
 use onair_ipc::{label, site, sys};
 use onair_pixels::PixelFormat;
-use onair_types::{SessionId, SessionSpec};
 
 use crate::connection::Connection;
 use crate::layout::Layout;

@@ -4,9 +4,9 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use onair_api::{Blocker, ProblemCode};
 use onair_ipc::caller::{MapError, Refusal};
 use onair_ipc::message::Refused;
-use onair_types::{Blocker, ProblemCode};
 use rustix::io::Errno;
 
 /// Errors of the library.

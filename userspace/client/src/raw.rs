@@ -2,8 +2,8 @@
 
 use std::ptr::NonNull;
 
+use onair_api::SessionId;
 use onair_ipc::caller::{RawLease, Refusal};
-use onair_types::SessionId;
 
 use crate::{Error, Session, Status};
 

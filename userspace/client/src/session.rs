@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use onair_api::{SessionId, SessionSpec};
 use onair_ipc::caller::{Attachment, Deadline};
 use onair_ipc::event::Event;
 use onair_ipc::message::Attached;
-use onair_types::{SessionId, SessionSpec};
 
 use crate::line::Line;
 use crate::{Buffer, BufferMut, Client, Error, EventFd, Layout, PutError, Timeout};

@@ -10,8 +10,8 @@ use hyper::client::conn::http1;
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use onair_types::Problem;
-use onair_types::api::{self, ApiOperation, EventQuery, FollowEvents, Input, Sent, Shape};
+use onair_api::Problem;
+use onair_api::operations::{self, ApiOperation, EventQuery, FollowEvents, Input, Sent, Shape};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::net::UnixStream;
@@ -174,10 +174,10 @@ impl Client {
         headers: HeaderMap,
     ) -> Result<Response<Incoming>, Failure> {
         let method = match O::ENTRY.method {
-            api::Method::Get => Method::GET,
-            api::Method::Post => Method::POST,
-            api::Method::Patch => Method::PATCH,
-            api::Method::Delete => Method::DELETE,
+            operations::Method::Get => Method::GET,
+            operations::Method::Post => Method::POST,
+            operations::Method::Patch => Method::PATCH,
+            operations::Method::Delete => Method::DELETE,
         };
         let (body, query) = input.parts();
         let broken = |error| self.broken(error);

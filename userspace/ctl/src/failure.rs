@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use onair_types::{Problem, ProblemCode};
+use onair_api::{Problem, ProblemCode};
 
 use crate::args::{Cli, Noun};
 use crate::command::{session, upgrade::UpgradeError};

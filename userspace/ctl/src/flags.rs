@@ -2,7 +2,7 @@
 
 use std::env;
 
-use onair_types::{Problem, SpecError};
+use onair_api::{Problem, SpecError};
 
 use crate::args::{Cli, Noun};
 use crate::command::{record, session};
@@ -108,7 +108,7 @@ fn translate(
 mod tests {
     use super::*;
     use clap::CommandFactory as _;
-    use onair_types::ProblemCode;
+    use onair_api::ProblemCode;
 
     /// The long flags of a command that have a value.
     fn flags(path: &[&str]) -> Vec<String> {

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use clap::{ArgMatches, Command, CommandFactory as _};
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
-use onair_types::api::{
+use onair_api::operations::{
     ListCertificates, ListRecordings, ListSessions, RecordingQuery, SessionQuery, ShowHealth,
     ShowSession,
 };
-use onair_types::{CertificateQuery, ProblemCode, SessionRef, nearest};
+use onair_api::{CertificateQuery, ProblemCode, SessionRef, nearest};
 
 use crate::args::Cli;
 use crate::client::Client;

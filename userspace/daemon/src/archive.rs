@@ -8,9 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use onair_types::{
-    Certificate, CertificateList, CertificateQuery, Operation, SessionId, SessionRef,
-};
+use onair_api::{Certificate, CertificateList, CertificateQuery, Operation, SessionId, SessionRef};
 use onair_workers::{JobsNotDone, ThreadRegistry, Worker};
 
 pub use self::files::file_name;

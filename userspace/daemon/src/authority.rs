@@ -14,10 +14,10 @@
 
 use std::sync::Arc;
 
+use onair_api::operations::{Access, Right};
+use onair_api::{Problem, ProblemCode, Who};
 use onair_mutant::mutant;
 use onair_probe::share::{Owner, Rank};
-use onair_types::api::{Access, Right};
-use onair_types::{Problem, ProblemCode, Who};
 
 use crate::config::Role;
 use crate::peer::Peer;
@@ -241,7 +241,7 @@ fn cell(role: Option<Role>, right: Right, own: Option<Grant>) -> Option<Grant> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use onair_types::{Via, Who};
+    use onair_api::{Via, Who};
 
     fn peer(uid: u32, gid: u32, groups: &[u32]) -> Peer {
         Peer {

@@ -13,9 +13,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use self::site_finding::site_finding;
+use onair_api::Blocker;
 use onair_probe::{Blind, Looker, Seen};
 use onair_session::Event;
-use onair_types::Blocker;
 
 use onair_dataplane::Runtime;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use onair_api::{ShutdownPhase, ShutdownStatus, ShutdownSummary};
 use onair_mutant::mutant;
-use onair_types::{ShutdownPhase, ShutdownStatus, ShutdownSummary};
 use onaird::config::Config;
 use onaird::doctor::{self, Level};
 use onaird::log::{self, LogError};

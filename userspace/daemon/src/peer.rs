@@ -4,8 +4,8 @@ use std::fs;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
+use onair_api::{Via, Who, printable};
 use onair_ipc::sys;
-use onair_types::{Via, Who, printable};
 
 /// A connected process.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,10 +6,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use onair_api::{Reading, Says, SessionId};
 use onair_ipc::memory::AttachmentMemory;
 use onair_mutant::mutant;
 use onair_session::RetiredMemory;
-use onair_types::{Reading, Says, SessionId};
 use onair_workers::{JobsNotDone, ThreadRegistry};
 
 use crate::reclaimer::{Charge, Reclaimer};

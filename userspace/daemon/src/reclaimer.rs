@@ -7,10 +7,10 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use onair_api::SessionId;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::pinned_pages::PinnedPages;
 use onair_session::RetiredMemory;
-use onair_types::SessionId;
 use onair_workers::{JobsNotDone, ThreadRegistry, Worker};
 
 /// Pause between two questions about pinned pages.

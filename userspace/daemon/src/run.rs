@@ -6,9 +6,9 @@ mod start;
 
 use std::collections::BTreeMap;
 
+use onair_api::RecordingSummary;
 use onair_dataplane::DataplaneError;
 use onair_ipc::life::LifeError;
-use onair_types::RecordingSummary;
 use tokio::sync::mpsc;
 
 use self::plan::ports_by_poller;

@@ -8,14 +8,14 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use onair_api::{
+    EventKind, PortHealth, PortMulticast, PortSteering, PortWake, PortXdp, Probe as ProbeDocument,
+    ProbeState, PtpState, Reload, Timestamp, Versions, WatchedFile, WatchedSite,
+};
 use onair_dataplane::{Command, Dataplane, EventReceiver, PollerEvent, PortInfo};
 use onair_dpdk::{MulticastFilter, Wake};
 use onair_ipc::life::OwnerDeathNotifier;
 use onair_probe::{Closing, SiteKind};
-use onair_types::{
-    EventKind, PortHealth, PortMulticast, PortSteering, PortWake, PortXdp, Probe as ProbeDocument,
-    ProbeState, PtpState, Reload, Timestamp, Versions, WatchedFile, WatchedSite,
-};
 
 use self::port_watch::PortWatch;
 use crate::archive::Archive;
@@ -479,7 +479,7 @@ pub fn file_document(file: &onair_probe::WatchedFile) -> WatchedFile {
         file_offset: site.offset,
     });
     WatchedFile {
-        path: onair_types::printable(&file.path),
+        path: onair_api::printable(&file.path),
         device: file.device,
         inode: file.inode,
         build_id: file.build_id.clone(),

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use onair_api::{SessionName, SessionSpec, StoppedBefore, Who};
 use onair_record::{Unfit, read_regular};
-use onair_types::{SessionName, SessionSpec, StoppedBefore, Who};
 use onair_workers::{JobsNotDone, ThreadRegistry, Worker};
 use serde::{Deserialize, Serialize};
 
@@ -301,8 +301,8 @@ mod tests {
 
     fn stopped(session: u64) -> Option<StoppedBefore> {
         Some(StoppedBefore {
-            at: onair_types::Timestamp(std::time::UNIX_EPOCH),
-            session: onair_types::SessionId(session),
+            at: onair_api::Timestamp(std::time::UNIX_EPOCH),
+            session: onair_api::SessionId(session),
             boot_id: "b007".to_owned(),
         })
     }

@@ -7,7 +7,7 @@ pub use file::write_json;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use onair_types::{
+use onair_api::{
     PartOutcome, PortSummary, RecordingCounts, RecordingState, RecordingSummary, SessionOutcome,
     SessionSummary, ShutdownSummary, ThreadSummary, ThreadTraffic,
 };
@@ -341,7 +341,7 @@ fn time(us: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use onair_types::ShutdownSummary;
+    use onair_api::ShutdownSummary;
 
     use super::*;
 

@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::fs;
 use std::path::Path;
 
-use onair_types::printable;
+use onair_api::printable;
 
 /// One thread.
 #[derive(Clone, Debug, PartialEq, Eq)]

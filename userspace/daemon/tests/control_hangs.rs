@@ -7,7 +7,7 @@ mod in_process;
 use std::thread;
 
 use in_process::InProcess;
-use onair_types::PartOutcome;
+use onair_api::PartOutcome;
 use onaird::shutdown::{Cause, Exit};
 
 #[test]

@@ -5,7 +5,7 @@
 mod in_process;
 
 use in_process::InProcess;
-use onair_types::ShutdownPhase;
+use onair_api::ShutdownPhase;
 use onaird::shutdown::Exit;
 
 #[test]

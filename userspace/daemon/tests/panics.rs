@@ -6,8 +6,8 @@
 mod in_process;
 
 use in_process::InProcess;
+use onair_api::{PartOutcome, ShutdownPhase};
 use onair_dataplane::{Command, PollerTask};
-use onair_types::{PartOutcome, ShutdownPhase};
 use onaird::shutdown::Exit;
 use serde_json::{Value, json};
 

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use in_process::InProcess;
-use onair_types::{PartOutcome, ShutdownPhase};
+use onair_api::{PartOutcome, ShutdownPhase};
 use onaird::shutdown::{Cause, Exit, PartError, Waiting};
 
 fn hang(_: &Waiting) -> Result<(), PartError> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onair_dpdk::{EalConfig, XdpChoice};
-use onair_media::vlan::Vlan;
+use onair_net::vlan::Vlan;
 
 /// Configuration of the dataplane. It does not change after the start.
 #[derive(Debug, Clone)]

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onair_dpdk::Port;
-use onair_media::ethernet::Mac;
-use onair_media::igmp::{Filter, Host, Querier, Version};
+use onair_net::ethernet::Mac;
+use onair_net::igmp::{Filter, Host, Querier, Version};
 
 use super::config::PortInfo;
 use super::kernel_groups::KernelGroups;
@@ -204,7 +204,7 @@ impl PortGroups {
         }
         let reports = self.host.turn(now_ns).into_iter();
         let frame =
-            |report: onair_media::igmp::Report| report.to_frame(Mac(info.mac), info.address.0);
+            |report: onair_net::igmp::Report| report.to_frame(Mac(info.mac), info.address.0);
         reports.map(frame).collect()
     }
 

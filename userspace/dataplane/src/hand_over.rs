@@ -12,7 +12,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use crossbeam_queue::ArrayQueue;
 use onair_dpdk::{Burst, Mbuf};
-use onair_media::arp::ArpMessage;
+use onair_net::arp::ArpMessage;
 
 use super::demux::{FlowHasher, flow_key, flow_of};
 use super::flow::{ReceivedFlow, SourceFilter, admit, meet};
@@ -314,7 +314,7 @@ mod tests {
         let all = two();
         let [a, b] = [0, 1].map(|own| Share::new(Arc::clone(&all), own));
         let [from, to] = [1, 2].map(|last| Ipv4Addr::new(10, 0, 0, last));
-        let message = ArpMessage::request(onair_media::ethernet::Mac([2; 6]), from, to);
+        let message = ArpMessage::request(onair_net::ethernet::Mac([2; 6]), from, to);
         let taken = AtomicU32::new(0);
         thread::scope(|scope| {
             scope.spawn(|| {
@@ -349,7 +349,7 @@ mod tests {
     fn message_of_a_neighbour_reaches_every_other_poller_and_a_flood_only_fills_its_own_lane() {
         let all = two();
         let [a, b] = [0, 1].map(|own| Share::new(Arc::clone(&all), own));
-        let mac = onair_media::ethernet::Mac([2; 6]);
+        let mac = onair_net::ethernet::Mac([2; 6]);
         let [from, to] = [1, 2].map(|last| Ipv4Addr::new(10, 0, 0, last));
         let message = ArpMessage::request(mac, from, to);
         for _ in 0..2 * MESSAGES {

@@ -7,9 +7,9 @@
 
 use std::net::Ipv4Addr;
 
-use onair_media::arp::{ArpMessage, Operation};
-use onair_media::ethernet::Mac;
 use onair_mutant::mutant;
+use onair_net::arp::{ArpMessage, Operation};
+use onair_net::ethernet::Mac;
 
 use super::transmit::TxSink;
 

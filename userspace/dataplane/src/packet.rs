@@ -1,6 +1,6 @@
 //! A received datagram.
 
-use onair_media::datagram::Datagram;
+use onair_net::datagram::Datagram;
 
 /// Packets taken from a port in one burst.
 pub(super) const RX_BURST: usize = 32;

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 use onair_dpdk::{Burst, RxQueue};
-use onair_media::arp::ArpMessage;
-use onair_media::datagram::{Datagram, DatagramReject};
-use onair_media::ethernet::{self, ETHERTYPE_ARP, ETHERTYPE_IPV4, EthernetHeader, Mac};
-use onair_media::icmp;
-use onair_media::igmp::{self, Query};
-use onair_media::ipv4::{self, Ipv4Header, PROTOCOL_ICMP};
-use onair_media::vlan::id_of;
+use onair_net::arp::ArpMessage;
+use onair_net::datagram::{Datagram, DatagramReject};
+use onair_net::ethernet::{self, ETHERTYPE_ARP, ETHERTYPE_IPV4, EthernetHeader, Mac};
+use onair_net::icmp;
+use onair_net::igmp::{self, Query};
+use onair_net::ipv4::{self, Ipv4Header, PROTOCOL_ICMP};
+use onair_net::vlan::id_of;
 
 use super::config::PortInfo;
 use super::hand_over::{Passed, Share, Unclaimed};
@@ -350,7 +350,7 @@ impl Side<'_> {
                 source: address,
                 destination: ip.source,
                 protocol: PROTOCOL_ICMP,
-                ttl: onair_media::datagram::TTL,
+                ttl: onair_net::datagram::TTL,
                 dscp: 0,
             };
             bytes[..ethernet::HEADER_BYTES].copy_from_slice(&back.to_bytes());

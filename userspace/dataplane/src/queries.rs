@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crossbeam_queue::ArrayQueue;
-use onair_media::igmp::Query;
+use onair_net::igmp::Query;
 
 use super::events::Events;
 

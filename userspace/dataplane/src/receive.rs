@@ -4,12 +4,12 @@ use std::net::SocketAddrV4;
 use std::sync::Arc;
 
 use onair_dpdk::prefetch;
+use onair_essence::media_time;
+use onair_essence::video::assembly::{Assembler, AssemblerConfig, FrameReport, Sink};
+use onair_essence::video::st2110_21::Declared;
 use onair_essence::video::{RTP_CLOCK_HZ, Scan, VideoFormat};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::meta::{Field, FrameMeta, MissingRange};
-use onair_media::assembly::{Assembler, AssemblerConfig, FrameReport, Sink};
-use onair_media::media_time;
-use onair_media::st2110_21::Declared;
 
 use super::attachment::Attachments;
 use super::clock::MediaClock;

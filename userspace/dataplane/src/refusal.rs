@@ -2,9 +2,9 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
+use onair_essence::video::pattern::PatternError;
+use onair_essence::video::st2110_20::PacketiseError;
 use onair_essence::video::{STANDARD_MAX_UDP, SenderType};
-use onair_media::pattern::PatternError;
-use onair_media::st2110_20::PacketiseError;
 use onair_pixels::PixelFormat;
 
 /// Why a runtime cannot be created.

@@ -6,9 +6,9 @@ use std::net::SocketAddrV4;
 use std::sync::Arc;
 
 use onair_dpdk::prefetch;
+use onair_essence::video::st2110_21::Declared;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::{Lender, Violation};
-use onair_media::st2110_21::Declared;
 
 use onair_session::{AttachRefusal, Evicted, FlushReport, Runtime as _};
 

@@ -10,13 +10,13 @@ use std::collections::VecDeque;
 use std::net::SocketAddrV4;
 use std::sync::Arc;
 
+use onair_essence::video::pacing::{Pacer, Schedule};
+use onair_essence::video::st2110_20::Packetiser;
+use onair_essence::video::st2110_20::packetiser::StreamHeader;
+use onair_essence::video::st2110_21::Declared;
 use onair_essence::video::{Packing, Scan, VideoFormat};
-use onair_media::datagram::{self, FlowHeader};
-use onair_media::ethernet::Mac;
-use onair_media::pacing::{Pacer, Schedule};
-use onair_media::st2110_20::Packetiser;
-use onair_media::st2110_20::packetiser::StreamHeader;
-use onair_media::st2110_21::Declared;
+use onair_net::datagram::{self, FlowHeader};
+use onair_net::ethernet::Mac;
 use onair_session::FlushReport;
 
 use self::content::{Content, Fields, Pattern, Submitted, packetisers};
@@ -41,7 +41,7 @@ const LEAD_NS: u64 = 1_000_000;
 pub enum FrameSource {
     /// Attached clients.
     Client,
-    /// The built-in pattern of [`onair_media::pattern`].
+    /// The built-in pattern of [`onair_essence::video::pattern`].
     Pattern,
 }
 

@@ -8,9 +8,9 @@ use std::net::SocketAddrV4;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use onair_media::assembly::{AssemblyStats, Malformed, MalformedCounts};
-use onair_media::st2110_21::Monitor;
-use onair_media::survey::Survey;
+use onair_essence::video::assembly::{AssemblyStats, Malformed, MalformedCounts};
+use onair_essence::video::st2110_21::Monitor;
+use onair_essence::video::survey::Survey;
 
 use super::survey::SurveyShare;
 use super::timing::TimingShare;

@@ -101,8 +101,8 @@ fn unix_ns() -> u64 {
 mod tests {
     use std::time::{Duration, Instant};
 
+    use onair_api::RecordingEnd;
     use onair_record::{Format, Recording, Spec};
-    use onair_types::RecordingEnd;
 
     use super::*;
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddrV4;
 
-use onair_media::st2110_21::Declared;
+use onair_essence::video::st2110_21::Declared;
 
 use super::flow::{ReceivedFlow, SourceFilter};
 

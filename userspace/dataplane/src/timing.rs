@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use crossbeam_queue::ArrayQueue;
 use onair_dpdk::prefetch;
+use onair_essence::rtp::{HEADER_BYTES, RtpHeader};
 use onair_essence::video::VideoFormat;
-use onair_media::rtp::{HEADER_BYTES, RtpHeader};
-use onair_media::st2110_21::{Declared, Monitor};
+use onair_essence::video::st2110_21::{Declared, Monitor};
 
 use super::clock::MediaClock;
 

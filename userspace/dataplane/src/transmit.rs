@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use onair_dpdk::{Burst, TxQueue};
-use onair_media::vlan::{TAG_BYTES, Vlan};
+use onair_net::vlan::{TAG_BYTES, Vlan};
 
 use super::stats::PortCounters;
 

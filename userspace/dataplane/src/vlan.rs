@@ -1,7 +1,7 @@
 //! A port of one VLAN: what it takes, and what it refuses.
 
 use onair_dpdk::{Burst, Mbuf};
-use onair_media::vlan::{self, TAG_BYTES};
+use onair_net::vlan::{self, TAG_BYTES};
 
 use super::stats::PortCounters;
 

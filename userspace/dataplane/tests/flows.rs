@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use onair_dataplane::{Command, ManualPoller, PortInfo, ReceiveConfig, Runtime, SessionStats};
 use onair_dpdk::{Burst, Eal, EalConfig, Hugepages, Port, PortConfig, TxQueue};
+use onair_essence::video::st2110_20::packetiser::StreamHeader;
+use onair_essence::video::st2110_20::{Packetiser, STANDARD_RTP_BYTES};
 use onair_essence::video::{Depth, FrameRate, VideoFormat};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
-use onair_media::datagram::{self, FlowHeader};
-use onair_media::ethernet::Mac;
-use onair_media::st2110_20::packetiser::StreamHeader;
-use onair_media::st2110_20::{Packetiser, STANDARD_RTP_BYTES};
+use onair_net::datagram::{self, FlowHeader};
+use onair_net::ethernet::Mac;
 use onair_workers::ThreadRegistry;
 
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 2);

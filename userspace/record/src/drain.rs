@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use onair_types::RecordingEnd;
+use onair_api::RecordingEnd;
 
 use crate::error::DrainPanic;
 use crate::files::Files;

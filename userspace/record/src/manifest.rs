@@ -2,8 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use onair_api::{RecordingEnd, RecordingFormat};
 use onair_essence::video::{Depth, Sampling, Scan, VideoFormat};
-use onair_types::{RecordingEnd, RecordingFormat};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::spec::{RecordName, SessionLabel, UNFINISHED};

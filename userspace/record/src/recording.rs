@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use onair_types::RecordingEnd;
+use onair_api::RecordingEnd;
 
 use crate::drain::Drain;
 use crate::error::{FinishError, RecordError};

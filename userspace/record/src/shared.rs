@@ -5,8 +5,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
+use onair_api::RecordingEnd;
 use onair_mutant::mutant;
-use onair_types::RecordingEnd;
 
 use crate::error::DrainPanic;
 use crate::gate::ProducerGate;

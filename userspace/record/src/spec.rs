@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use onair_media::assembly::AssemblerConfig;
-use onair_types::RecordingFormat;
+use onair_api::RecordingFormat;
+use onair_essence::video::assembly::AssemblerConfig;
 use serde::{Deserialize, Serialize};
 
 use crate::error::RecordError;

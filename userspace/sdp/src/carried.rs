@@ -1,9 +1,9 @@
 //! Which video OnAir carries today.
 
+use onair_api::VideoDocument;
 use onair_essence::video::{
     Depth, EXTENDED_MAX_UDP, Packing, STANDARD_MAX_UDP, Sampling, Scan, VideoFormat,
 };
-use onair_types::VideoDocument;
 
 use crate::video::DescribedVideo;
 

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use onair_api::Who;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::memory::{AttachmentMemory, AttachmentState};
 use onair_ipc::slot::SlotReading;
-use onair_types::Who;
 
 use crate::dead_threads::ThreadLooks;
 use crate::effect::{Effect, Effects};

@@ -1,10 +1,10 @@
 //! Collects the content of a session's certificate: steps, counts, and what was settled for others.
 
-use onair_ipc::lender::Lender;
-use onair_types::{
+use onair_api::{
     Certificate, Counts, Disagreement, Eviction, Reading, Reconciled, ReconciledCause,
     ReconciledWhat, Step, StepName, StoppedBefore, Who,
 };
+use onair_ipc::lender::Lender;
 
 use crate::view::Moment;
 
@@ -157,7 +157,7 @@ impl Audit {
 mod tests {
     use std::time::Instant;
 
-    use onair_types::Timestamp;
+    use onair_api::Timestamp;
 
     use super::*;
 
@@ -188,7 +188,7 @@ mod tests {
         audit.restore(
             Some(StoppedBefore {
                 at: Timestamp::now(),
-                session: onair_types::SessionId(1),
+                session: onair_api::SessionId(1),
                 boot_id: "b007".to_owned(),
             }),
             now(),

@@ -3,10 +3,10 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
+use onair_api::Direction;
 use onair_ipc::lender::Violation;
 use onair_ipc::memory::AttachmentMemory;
 use onair_mutant::mutant;
-use onair_types::Direction;
 
 use crate::attachment::Attachment;
 use crate::evicting::EvictedClients;

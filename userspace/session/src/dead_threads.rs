@@ -7,10 +7,10 @@
 
 use std::time::{Duration, Instant};
 
+use onair_api::ReconciledCause;
 use onair_ipc::layout::OWN_SLOTS;
 use onair_ipc::slot::SlotReading;
 use onair_mutant::mutant;
-use onair_types::ReconciledCause;
 
 use crate::attachment::{Attachment, Exit};
 use crate::effect::{Effect, Effects, Order, ThreadQuestion};

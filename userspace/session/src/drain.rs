@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use onair_api::{EventKind, Operation, Problem, ProblemCode, Reading, Says, StepName, Verdict};
 use onair_ipc::memory::AttachmentState;
 use onair_mutant::mutant;
-use onair_types::{EventKind, Operation, Problem, ProblemCode, Reading, Says, StepName, Verdict};
 
 use crate::attachment::Attachment;
 use crate::effect::{Effect, Named};

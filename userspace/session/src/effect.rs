@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use onair_api::{Counts, EventKind, Eviction, Problem, Reconciled, SessionView};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::Lender;
 use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::slot::SlotReading;
-use onair_types::{Counts, EventKind, Eviction, Problem, Reconciled, SessionView};
 
 use crate::attachment::Exit;
 use crate::event::Destroy;

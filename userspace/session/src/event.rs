@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use onair_api::{Certificate, Flushed as FlushedView, Operation, SessionView, Verdict, Who};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::Lender;
 use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::slot::SlotReading;
-use onair_types::{Certificate, Flushed as FlushedView, Operation, SessionView, Verdict, Who};
 
 use crate::attachment::Exit;
 use crate::evicting::Answer;

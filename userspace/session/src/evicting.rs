@@ -7,12 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use onair_ipc::memory::AttachmentState;
-use onair_mutant::mutant;
-use onair_types::{
+use onair_api::{
     Direction, EventKind, Eviction, EvictionCause, EvictionList, Problem, ProblemCode,
     ReconciledCause, StepName,
 };
+use onair_ipc::memory::AttachmentState;
+use onair_mutant::mutant;
 
 use crate::attachment::Attachment;
 use crate::drain::refuse;
@@ -369,7 +369,7 @@ impl<R: Runtime> SessionCore<R> {
 mod tests {
     use std::time::Duration;
 
-    use onair_types::Timestamp;
+    use onair_api::Timestamp;
 
     use super::*;
 

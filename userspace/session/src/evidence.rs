@@ -1,9 +1,9 @@
 //! What the core knows of a certificate's content.
 
-use onair_ipc::frames::FrameMemory;
-use onair_types::{
+use onair_api::{
     Counts, Disagreement, Eviction, Operation, Reading, Reconciled, Step, StoppedBefore, Who,
 };
+use onair_ipc::frames::FrameMemory;
 
 use crate::runtime::Runtime;
 use crate::session_core::SessionCore;

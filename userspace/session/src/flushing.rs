@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use onair_types::{Direction, Flushed, Problem, ProblemCode};
+use onair_api::{Direction, Flushed, Problem, ProblemCode};
 
 use crate::effect::Order;
 use crate::reply::Reply;

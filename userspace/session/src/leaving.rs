@@ -1,9 +1,9 @@
 //! How a client leaves a session, by itself or by dying.
 
+use onair_api::{EventKind, Problem, ProblemCode, ReconciledCause};
 use onair_ipc::fence::Fence;
 use onair_ipc::lender::Lender;
 use onair_ipc::memory::AttachmentState;
-use onair_types::{EventKind, Problem, ProblemCode, ReconciledCause};
 
 use crate::attachment::Attachment;
 use crate::effect::{Effect, Named, Order};

@@ -1,8 +1,8 @@
 //! Sets a session aside with its users: its name becomes free, no process gets anything of it any
 //! more, and its memory is freed when the last holder is gone.
 
+use onair_api::{Operation, Problem, ProblemCode, Says, StepName, Who};
 use onair_mutant::mutant;
-use onair_types::{Operation, Problem, ProblemCode, Says, StepName, Who};
 
 use crate::effect::{Effect, Named};
 use crate::evidence::Issue;

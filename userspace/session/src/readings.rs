@@ -1,9 +1,9 @@
 //! Reads the witnesses of one session.
 
+use onair_api::{Reading, Says};
 use onair_ipc::fence::Fence;
 use onair_ipc::memory::AttachmentMemory;
 use onair_mutant::mutant;
-use onair_types::{Reading, Says};
 
 use crate::runtime::Runtime;
 use crate::session_core::{SessionCore, Turn};

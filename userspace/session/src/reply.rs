@@ -1,6 +1,6 @@
 //! The answer to a request, in transit to the requester.
 
-use onair_types::Problem;
+use onair_api::Problem;
 use tokio::sync::oneshot;
 
 /// Destination of the answer to one request. If it is dropped without an answer, the requester gets

@@ -1,9 +1,9 @@
 //! Stop and start: the gates, and the runtime's way to a poller and back.
 
+use onair_api::{EventKind, Problem, ProblemCode, SessionView, StepName};
 use onair_ipc::event::EventKind as ClientEvent;
 use onair_ipc::memory::AttachmentMemory;
 use onair_mutant::mutant;
-use onair_types::{EventKind, Problem, ProblemCode, SessionView, StepName};
 
 use crate::effect::{Effect, Order};
 use crate::lifecycle::{HandBack, Start, Stop};

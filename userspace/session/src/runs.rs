@@ -1,6 +1,6 @@
 //! The runs of a session: how often it was started, and since when it is stopped.
 
-use onair_types::Timestamp;
+use onair_api::Timestamp;
 
 use crate::rescan::Due;
 

@@ -2,13 +2,13 @@
 
 use std::time::Instant;
 
-use onair_ipc::frames::FrameMemory;
-use onair_ipc::lender::Lender;
-use onair_ipc::memory::AttachmentMemory;
-use onair_types::{
+use onair_api::{
     Direction, EventKind, Problem, ProblemCode, Reading, Reconciled, Says, SessionId, SessionName,
     SessionState, Step, StoppedBefore, Timestamp, Verdict,
 };
+use onair_ipc::frames::FrameMemory;
+use onair_ipc::lender::Lender;
+use onair_ipc::memory::AttachmentMemory;
 
 use crate::attachment::Attachment;
 use crate::audit::Audit;
@@ -34,7 +34,7 @@ pub struct SessionCore<R> {
     pub(crate) name: SessionName,
     pub(crate) direction: Direction,
     pub(crate) runs: Runs,
-    pub(crate) lifecycle: Lifecycle<Box<R>, Destroy, Reply<onair_types::SessionView>>,
+    pub(crate) lifecycle: Lifecycle<Box<R>, Destroy, Reply<onair_api::SessionView>>,
     /// Frames of a receive session, shared by its readers.
     pub(crate) frames: Option<FrameMemory>,
     pub(crate) clients: Clients,

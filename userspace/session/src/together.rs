@@ -8,9 +8,9 @@
 //! the last W1. So a caller that W1 of its session does not see, and that follows the protocol, has
 //! left before the walk; one that leaves later kicks. A member is judged by its own readings alone.
 
+use onair_api::{Reading, SessionId};
 use onair_ipc::fence::Fence;
 use onair_mutant::mutant;
-use onair_types::{Reading, SessionId};
 
 use crate::effect::{Effect, Effects};
 use crate::runtime::Runtime;

@@ -1,6 +1,6 @@
 //! Requested verdicts, and the requests that wait for a session that ends.
 
-use onair_types::{Problem, ProblemCode, Says, SessionState, Verdict};
+use onair_api::{Problem, ProblemCode, Says, SessionState, Verdict};
 
 use crate::leaving::Leaving;
 use crate::runtime::Runtime;

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use onair_api::{Problem, Reading, SessionId, Timestamp};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::memory::AttachmentMemory;
-use onair_types::{Problem, Reading, SessionId, Timestamp};
 
 use crate::retired::RetiredMemory;
 use crate::sites::Sites;

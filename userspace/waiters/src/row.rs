@@ -91,7 +91,7 @@ pub(crate) fn name(path: &str) -> String {
         .trim_end_matches('\n')
         .chars()
         .map(|c| {
-            if onair_types::is_unprintable(c) {
+            if onair_api::is_unprintable(c) {
                 char::REPLACEMENT_CHARACTER
             } else {
                 c

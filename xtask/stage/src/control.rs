@@ -6,12 +6,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use onair_types::api::{
+use onair_api::operations::{
     AbortSession, ApiOperation, CreateSession, DestroySession, DestroySessionWait, EvictAll,
     EvictAttachment, FlushSession, Input as _, ListBlockers, QuarantineSession, Sent,
     ShowCertificate, ShowHealth, ShowSession, ShowVerdict, StartSession, StopSession,
 };
-use onair_types::{
+use onair_api::{
     BlockerList, Certificate, Eviction, Flushed, Health, Memory, SessionId, SessionProblem,
     SessionProblemKind, SessionRef, SessionState, SessionView, Source, SpecDocument, Verdict,
     verify,

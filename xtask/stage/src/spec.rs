@@ -1,6 +1,6 @@
 //! Session specifications as the tests use them.
 
-use onair_types::{
+use onair_api::{
     Direction, FlowDocument, MAX_FRAME_TIMEOUT_MS, Source, SpecDocument, VideoDocument,
 };
 

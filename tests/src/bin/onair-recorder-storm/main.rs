@@ -11,11 +11,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use onair_api::RecordingEnd;
 use onair_record::{Format, Manifest, Recording, Spec};
 use onair_stage::{FUTEX, calls, threads_named};
 use onair_tests::storm::{SNAP_LENGTH, StormResult, Wanted, name};
 use onair_tests::{assembler, raster, wait_for};
-use onair_types::RecordingEnd;
 use onaird::config::ShutdownConfig;
 use onaird::shutdown::{ShutdownCoordinator, Signals};
 

@@ -3,8 +3,8 @@
 use std::time::SystemTime;
 
 use clap::Subcommand;
-use onair_types::api::{ListCertificates, ShowCertificate};
-use onair_types::{
+use onair_api::operations::{ListCertificates, ShowCertificate};
+use onair_api::{
     Certificate, CertificateQuery, Operation, SessionRef, Timestamp, Unverifiable, Verification,
     verify,
 };

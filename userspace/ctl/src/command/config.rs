@@ -1,8 +1,8 @@
 //! `onairctl config`: the active configuration and reloads.
 
 use clap::{Args, Subcommand};
-use onair_types::ReloadOutcome;
-use onair_types::api::{ReloadConfig, ShowConfig};
+use onair_api::ReloadOutcome;
+use onair_api::operations::{ReloadConfig, ShowConfig};
 
 use crate::args::Cli;
 use crate::client::Client;

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use onair_types::SessionName;
-use onair_types::api::{CreateSession, Sent, ShowHealth};
+use onair_api::SessionName;
+use onair_api::operations::{CreateSession, Sent, ShowHealth};
 use serde_json::{Map, Value, json};
 
 use super::description::Described;

@@ -1,7 +1,7 @@
 //! `--dry-run`: forecasts an operation. It only sends GET requests.
 
-use onair_types::api::{ListBlockers, ShowSession, ShowVerdict};
-use onair_types::{
+use onair_api::operations::{ListBlockers, ShowSession, ShowVerdict};
+use onair_api::{
     AttachmentView, Blocker, Operation, SessionRef, SessionState, SessionView, Verdict,
 };
 use serde::Serialize;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use clap::Args;
-use onair_types::api::EventQuery;
-use onair_types::{Event, EventName, SessionRef};
+use onair_api::operations::EventQuery;
+use onair_api::{Event, EventName, SessionRef};
 use serde_json::Value;
 
 use crate::args::Cli;

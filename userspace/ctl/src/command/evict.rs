@@ -1,8 +1,8 @@
 //! `onairctl session evict`.
 
 use clap::Args;
-use onair_types::api::{EvictAll, EvictAttachment, ShowSession};
-use onair_types::{AttachmentView, Eviction, EvictionList, Problem, ProblemCode, SessionRef};
+use onair_api::operations::{EvictAll, EvictAttachment, ShowSession};
+use onair_api::{AttachmentView, Eviction, EvictionList, Problem, ProblemCode, SessionRef};
 
 use super::dry_run::{self, Wanted};
 use crate::args::Cli;

@@ -1,8 +1,8 @@
 //! `onairctl health`.
 
 use clap::Args;
-use onair_types::api::ShowHealth;
-use onair_types::{Health, ProblemCode};
+use onair_api::operations::ShowHealth;
+use onair_api::{Health, ProblemCode};
 
 use crate::args::Cli;
 use crate::client::Client;

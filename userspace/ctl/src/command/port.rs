@@ -1,8 +1,8 @@
 //! `onairctl port`.
 
 use clap::Subcommand;
-use onair_types::Health;
-use onair_types::api::ShowHealth;
+use onair_api::Health;
+use onair_api::operations::ShowHealth;
 use serde_json::Value;
 
 use crate::args::Cli;

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use onair_types::api::{
+use onair_api::operations::{
     Input as _, ListRecordings, RecordingQuery, ShowRecording, StartRecording, StopRecording,
 };
-use onair_types::{
+use onair_api::{
     RecordingFormat, RecordingName, RecordingRef, RecordingSpec, RecordingState, RecordingView,
     SessionRef,
 };

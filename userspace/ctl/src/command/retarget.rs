@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use onair_api::operations::{RetargetSession, Sent, ShowSession};
+use onair_api::{Direction, MAX_FRAME_TIMEOUT_MS, SessionRef, VideoDocument, VideoPatch};
 use onair_essence::video::VideoStream;
-use onair_types::api::{RetargetSession, Sent, ShowSession};
-use onair_types::{Direction, MAX_FRAME_TIMEOUT_MS, SessionRef, VideoDocument, VideoPatch};
 use serde_json::{Map, Value, json};
 
 use super::create::{put_sources, text_of};
@@ -193,8 +193,8 @@ mod tests {
     use crate::args::Noun;
     use crate::command::session::Verb;
     use clap::Parser;
+    use onair_api::SessionPatch;
     use onair_essence::video::Packing;
-    use onair_types::SessionPatch;
 
     fn changes(flags: &str) -> Changes {
         let args = ["onairctl", "session", "retarget", "cam1"].into_iter();

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use clap::Subcommand;
-use onair_types::api::{
+use onair_api::operations::{
     AbortSession, ApiOperation, DescribeSession, DestroySession, ListBlockers, ListSessions,
     QuarantineSession, SessionQuery, ShowSession, ShowVerdict, StartSession, StopSession,
 };
-use onair_types::{Certificate, DestroyWait, Operation, SessionRef, SessionView};
+use onair_api::{Certificate, DestroyWait, Operation, SessionRef, SessionView};
 
 use super::create::Create;
 use super::dry_run::{self, Wanted};

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use clap::Args;
-use onair_types::ShutdownStatus;
-use onair_types::api::{ShowShutdown, ShutDown};
+use onair_api::ShutdownStatus;
+use onair_api::operations::{ShowShutdown, ShutDown};
 
 use super::wait::line;
 use crate::args::Cli;
@@ -84,7 +84,7 @@ impl Printed {
         if cli.json && is_new {
             output::json_line(status)?;
         } else if is_new {
-            let is_draining = status.phase == onair_types::ShutdownPhase::Draining;
+            let is_draining = status.phase == onair_api::ShutdownPhase::Draining;
             let mut text = String::new();
             for phase in status.phases.iter().skip(self.phases) {
                 text += &render::shutdown::phase(phase);

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use onair_types::SessionRef;
-use onair_types::api::{Input as _, ShowPicture};
+use onair_api::SessionRef;
+use onair_api::operations::{Input as _, ShowPicture};
 use serde_json::json;
 
 use crate::args::Cli;

@@ -5,9 +5,9 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use onair_types::SessionRef;
-use onair_types::api::ShowCertificate;
-use onair_types::id::IdError;
+use onair_api::SessionRef;
+use onair_api::id::IdError;
+use onair_api::operations::ShowCertificate;
 use serde_json::Value;
 
 use crate::client::Client;

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use console::Term;
-use onair_types::api::{ListSessions, SessionQuery, ShowHealth};
-use onair_types::{Health, SessionList, Timestamp};
+use onair_api::operations::{ListSessions, SessionQuery, ShowHealth};
+use onair_api::{Health, SessionList, Timestamp};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;

@@ -9,8 +9,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use onair_types::Health;
-use onair_types::api::{
+use onair_api::Health;
+use onair_api::operations::{
     ListRecordings, ListSessions, RecordingQuery, SessionQuery, ShowConfig, ShowHealth,
 };
 

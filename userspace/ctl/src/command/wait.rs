@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use onair_types::api::{DestroySessionWait, FlushSession, Input as _, ListBlockers};
-use onair_types::{Certificate, DestroyWait, Flush, Flushed, SessionRef};
+use onair_api::operations::{DestroySessionWait, FlushSession, Input as _, ListBlockers};
+use onair_api::{Certificate, DestroyWait, Flush, Flushed, SessionRef};
 
 use crate::client::{Answer, Client};
 use crate::failure::Failure;

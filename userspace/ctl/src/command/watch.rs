@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use console::Term;
-use onair_types::{Problem, ProblemCode, SessionRef, Timestamp};
+use onair_api::{Problem, ProblemCode, SessionRef, Timestamp};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use comfy_table::Color;
-use onair_types::{Blocker, BlockerKind, BlockerList};
+use onair_api::{Blocker, BlockerKind, BlockerList};
 
 use super::{cell, coloured, columns, human, or_dash};
 

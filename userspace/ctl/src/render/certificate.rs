@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use comfy_table::{Cell, Color};
-use onair_types::{Certificate, CertificateList, Memory, Operation, Probe, ProbeState, StepName};
+use onair_api::{Certificate, CertificateList, Memory, Operation, Probe, ProbeState, StepName};
 
 use super::{
     Facts, ago, bytes, cell, coloured, columns, eviction, heading, human, or_dash, session, verdict,

@@ -1,6 +1,6 @@
 //! The configuration.
 
-use onair_types::{ActiveConfig, Reload};
+use onair_api::{ActiveConfig, Reload};
 use serde_json::Value;
 
 use super::{Facts, ago, cell, heading, or_dash, print, printable, table};

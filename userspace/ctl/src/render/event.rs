@@ -3,9 +3,7 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use onair_types::{
-    Blocker, Event, EventKind, Eviction, Reconciled, RecordingCounts, SessionProblem,
-};
+use onair_api::{Blocker, Event, EventKind, Eviction, Reconciled, RecordingCounts, SessionProblem};
 use serde_json::Value;
 
 use super::{bytes, human, printable};

@@ -1,6 +1,6 @@
 //! Evicted clients.
 
-use onair_types::{Eviction, EvictionList};
+use onair_api::{Eviction, EvictionList};
 
 use super::{cell, columns};
 

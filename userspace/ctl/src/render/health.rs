@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use comfy_table::{Cell, Color};
-use onair_types::{
+use onair_api::{
     Dataplane, Health, HealthStatus, Probe, ProbeState, PtpHealth, PtpState, ShareUse,
 };
 

@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table};
-use onair_types::{Timestamp, is_unprintable};
+use onair_api::{Timestamp, is_unprintable};
 
 /// A table with a header line and without a frame.
 pub(crate) fn table(heads: &[&str]) -> Table {

@@ -1,7 +1,7 @@
 //! Ports: their traffic, and their devices.
 
 use comfy_table::{Cell, Color};
-use onair_types::{PortHealth, PortSteering, PortWake};
+use onair_api::{PortHealth, PortSteering, PortWake};
 
 use super::{cell, coloured, columns, or_dash};
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use onair_types::Problem;
+use onair_api::Problem;
 
 use super::{blocker, heading, printable, verdict};
 

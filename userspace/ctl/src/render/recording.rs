@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use comfy_table::{Cell, Color};
-use onair_types::{RecordingList, RecordingState, RecordingView};
+use onair_api::{RecordingList, RecordingState, RecordingView};
 
 use super::{Facts, bytes, cell, coloured, columns, heading, human, or_dash, printable};
 

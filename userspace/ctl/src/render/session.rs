@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use comfy_table::{Cell, Color};
-use onair_essence::video::STANDARD_MAX_UDP;
-use onair_types::{
+use onair_api::{
     AttachmentView, Direction, Flushed, GroupMembership, JoinedBy, ListedSession, SessionCounters,
     SessionList, SessionState, SessionView,
 };
+use onair_essence::video::STANDARD_MAX_UDP;
 
 use super::{Facts, ago, bytes, cell, coloured, columns, heading, human, or_dash, signal};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use onair_types::{PartOutcome, PartReport, PhaseTime, ShutdownStatus};
+use onair_api::{PartOutcome, PartReport, PhaseTime, ShutdownStatus};
 
 use super::{human, printable};
 

@@ -1,8 +1,8 @@
 //! What an operator asks first: is there a picture, and is it the right one?
 
 use comfy_table::{Cell, Color};
+use onair_api::{Arriving, Direction, ListedSession, SessionView, SignalState};
 use onair_essence::video::Scan;
-use onair_types::{Arriving, Direction, ListedSession, SessionView, SignalState};
 
 use super::{Facts, ago, cell, coloured, human, or_dash, printable};
 

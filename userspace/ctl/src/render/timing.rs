@@ -1,7 +1,7 @@
 //! The timing of a session's packets.
 
 use comfy_table::{Cell, Color};
-use onair_types::{Compliance, ComplianceVerdict, SessionTiming, TimingLevels, TimingRange};
+use onair_api::{Compliance, ComplianceVerdict, SessionTiming, TimingLevels, TimingRange};
 
 use super::{Facts, cell, coloured};
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use comfy_table::{Cell, Color};
-use onair_types::{Health, ListedSession, PollerHealth, PortHealth};
+use onair_api::{Health, ListedSession, PollerHealth, PortHealth};
 
 use super::session::state;
 use super::{ago, cell, coloured, columns, human, or_dash, port, print, printable, signal, table};

@@ -1,7 +1,7 @@
 //! Readings of the witnesses.
 
 use comfy_table::Color;
-use onair_types::{Reading, Says, Verdict};
+use onair_api::{Reading, Says, Verdict};
 
 use super::{cell, coloured, columns, printable};
 

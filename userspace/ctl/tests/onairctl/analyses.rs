@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
+use onair_essence::rtp::RtpHeader;
 use onair_essence::video::Scan;
-use onair_media::datagram::FlowHeader;
-use onair_media::ethernet::Mac;
-use onair_media::rtp::RtpHeader;
-use onair_media::st2110_20::SrdHeader;
-use onair_media::st2110_21::{Reads, Schedule, Stream};
+use onair_essence::video::st2110_20::SrdHeader;
+use onair_essence::video::st2110_21::{Reads, Schedule, Stream};
+use onair_net::datagram::FlowHeader;
+use onair_net::ethernet::Mac;
 use serde_json::Value;
 
 use crate::played::{Ran, onairctl, ran};

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::Stdio;
 
-use onair_types::{Certificate, ProblemCode};
+use onair_api::{Certificate, ProblemCode};
 use serde_json::{Value, json};
 
 use crate::documents::{AT, all_in, who};

@@ -1,6 +1,6 @@
 //! Ends: evictions, dry runs, probes for an orchestrator, the daemon's own.
 
-use onair_types::ProblemCode;
+use onair_api::ProblemCode;
 use serde_json::{Value, json};
 
 use crate::documents::{AT, all_in, blocker, health, reading, session};

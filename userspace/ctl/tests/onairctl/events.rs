@@ -97,7 +97,7 @@ fn events_filtered_then_asked_of_the_daemon() {
 
 #[test]
 fn events_refused_then_as_any_other_refusal() {
-    let played = Played::code(onair_types::ProblemCode::NoSuchSession);
+    let played = Played::code(onair_api::ProblemCode::NoSuchSession);
     assert_eq!(played.run("events --session cam9").code, 5);
 }
 
@@ -130,7 +130,7 @@ fn blockers_watched_then_again_and_again_until_the_session_is_gone() {
         "redrawn where there is no terminal"
     );
     // A session that never existed is an error.
-    let none = Played::code(onair_types::ProblemCode::NoSuchSession);
+    let none = Played::code(onair_api::ProblemCode::NoSuchSession);
     assert_eq!(none.run("session blockers cam1 --watch").code, 5);
     let ran = none.run("session blockers cam1 --watch=1ms");
     assert_eq!(ran.code, 2, "{ran:?}");

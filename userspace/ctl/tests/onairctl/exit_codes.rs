@@ -4,7 +4,7 @@ use std::io::Read;
 use std::os::unix::net::UnixListener;
 use std::process::Stdio;
 
-use onair_types::{Problem, ProblemCode};
+use onair_api::{Problem, ProblemCode};
 use serde_json::json;
 
 use crate::documents::blocker;

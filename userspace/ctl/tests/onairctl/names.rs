@@ -1,6 +1,6 @@
 //! Names of the daemon's: candidates for a shell, and what a wrong name may have meant.
 
-use onair_types::{Problem, ProblemCode};
+use onair_api::{Problem, ProblemCode};
 use serde_json::json;
 
 use crate::documents::{listed, session};

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use std::sync::mpsc;
 use std::thread;
 
-use onair_types::{Problem, ProblemCode};
+use onair_api::{Problem, ProblemCode};
 use serde_json::Value;
 
 /// A received request.

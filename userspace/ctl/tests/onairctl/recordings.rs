@@ -1,6 +1,6 @@
 //! Recordings: tables, waiting, exit codes.
 
-use onair_types::{Problem, ProblemCode};
+use onair_api::{Problem, ProblemCode};
 use serde_json::{Value, json};
 
 use crate::documents::{AT, all_in, who};

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::Stdio;
 
-use onair_types::ProblemCode;
+use onair_api::ProblemCode;
 use serde_json::{Value, json};
 
 use crate::documents::{certificate, health, session};

@@ -1,6 +1,6 @@
 //! What the program prints.
 
-use onair_types::{Problem, ProblemCode, SpecError};
+use onair_api::{Problem, ProblemCode, SpecError};
 use serde_json::{Value, json};
 
 use crate::documents::{AT, all_in, blocker, certificate, health, listed, reading, session, who};

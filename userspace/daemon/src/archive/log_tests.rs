@@ -20,14 +20,14 @@ fn after_power_loss(of: &Path, with_names: bool) -> tempfile::TempDir {
 fn completed(number: u64) -> Certificate {
     let mut completed = certificate(number, Duration::ZERO);
     let at = completed.issued_at;
-    completed.memory = onair_types::Memory::Returned { bytes: 1, at };
+    completed.memory = onair_api::Memory::Returned { bytes: 1, at };
     completed.seal();
     completed
 }
 
 fn is_completed(archive: &Archive, number: u64) -> bool {
     let found = archive.find(&SessionRef::Id(SessionId(number))).unwrap();
-    matches!(found.memory, onair_types::Memory::Returned { .. })
+    matches!(found.memory, onair_api::Memory::Returned { .. })
 }
 
 /// Keeps a certificate, and waits until it is on disk.

@@ -1,6 +1,6 @@
 use std::time::{Duration, SystemTime};
 
-use onair_types::Timestamp;
+use onair_api::Timestamp;
 use serde_json::{Value, json};
 
 use super::*;
@@ -143,10 +143,10 @@ fn archive_kept_completed_and_opened_again_then_the_last_form_newest_first() {
     let found = archive.find(&SessionRef::Id(SessionId(1))).unwrap();
     assert_eq!(found.generation, 7);
     let document = serde_json::to_value(found).unwrap();
-    let checks = onair_types::verify(&document).unwrap().checks;
+    let checks = onair_api::verify(&document).unwrap().checks;
     assert_eq!(
         checks[0].outcome,
-        onair_types::CheckOutcome::Holds,
+        onair_api::CheckOutcome::Holds,
         "{checks:?}"
     );
     let by_name = SessionRef::Name("cam1".parse().unwrap());

@@ -14,9 +14,9 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
+use onair_api::{Certificate, Check, CheckOutcome};
 use onair_mutant::mutant;
 use onair_record::{Unfit, read_regular};
-use onair_types::{Certificate, Check, CheckOutcome};
 use rustix::fs::OFlags;
 use serde::Deserialize as _;
 use serde_json::Value;
@@ -149,7 +149,7 @@ fn first(log: &[u8]) -> Option<(u64, Certificate, usize)> {
 /// that was not synced.
 pub(super) fn whole(text: &[u8]) -> Option<Certificate> {
     let document: Value = serde_json::from_slice(text).ok()?;
-    let checks = onair_types::verify(&document).ok()?.checks;
+    let checks = onair_api::verify(&document).ok()?.checks;
     let holds = |check: &Check| check.name == "digest" && check.outcome == CheckOutcome::Holds;
     let is_whole = mutant!(
         "wal: the digest is not checked",

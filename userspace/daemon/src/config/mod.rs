@@ -23,8 +23,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use onair_api::{NewSession, NewSessionDocument, Problem, SessionSpec, SpecErrors, did_you_mean};
 use onair_dpdk::{ETHERNET_MTU, EalConfig, Hugepages, PortConfig};
-use onair_types::{NewSession, NewSessionDocument, Problem, SessionSpec, SpecErrors, did_you_mean};
 
 pub use self::shutdown::{OnPollerDeath, Policy, ShutdownConfig};
 
@@ -301,7 +301,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use onair_types::ProbeMode;
+    use onair_api::ProbeMode;
 
     fn parse(text: &str) -> Result<Config, ConfigError> {
         Config::parse(text, Path::new("onaird.toml"))

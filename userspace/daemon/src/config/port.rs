@@ -3,11 +3,11 @@
 use std::net::Ipv4Addr;
 use std::slice;
 
+use onair_api::did_you_mean;
 use onair_dpdk::{
     DeviceClaim, LEAST_MTU, LEAST_RX_RING, MOST_MTU, MOST_RX_RING, PciDevice, PortConfig, XdpChoice,
 };
-use onair_media::vlan::{LEAST_ID, MOST_ID, MOST_PRIORITY, Vlan};
-use onair_types::did_you_mean;
+use onair_net::vlan::{LEAST_ID, MOST_ID, MOST_PRIORITY, Vlan};
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;

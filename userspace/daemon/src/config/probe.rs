@@ -1,6 +1,6 @@
 //! `[probe]`: the eBPF probe.
 
-use onair_types::ProbeMode;
+use onair_api::ProbeMode;
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use onair_types::{ConfigChange, ConfigRefusal};
+use onair_api::{ConfigChange, ConfigRefusal};
 use serde_json::Value;
 
 use super::{Config, ConfigError};
@@ -270,7 +270,7 @@ mod tests {
         assert_eq!(changed.applied.len(), 8);
         assert_eq!(changed.config.shutdown.policy, crate::config::Policy::Evict);
         assert_eq!(changed.config.timeouts.graceful_ms, 1);
-        assert_eq!(changed.config.probe.mode, onair_types::ProbeMode::Preferred);
+        assert_eq!(changed.config.probe.mode, onair_api::ProbeMode::Preferred);
     }
 
     #[test]

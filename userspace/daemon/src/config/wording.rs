@@ -1,6 +1,6 @@
 //! What the TOML parser refuses, in the words of the configuration: what to write instead.
 
-use onair_types::nearest;
+use onair_api::nearest;
 
 /// The parser's text, with Rust's types in words.
 pub(super) fn plain(error: &toml::de::Error) -> String {

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use onair_types::Reload;
-use onair_types::api::{
+use onair_api::Reload;
+use onair_api::operations::{
     AbortSession, ApiOperation, CreateSession, DescribeSession, DestroySession, DestroySessionWait,
     EventQuery, EvictAll, EvictAttachment, FlushSession, ListBlockers, ListCertificates,
     ListRecordings, ListSessions, QuarantineSession, RetargetSession, ShowCertificate, ShowConfig,
@@ -38,7 +38,7 @@ macro_rules! actions {
         /// One request to the actor.
         #[derive(Debug)]
         pub enum Action {
-            $(#[doc = concat!("See [`onair_types::api::", stringify!($operation), "`].")]
+            $(#[doc = concat!("See [`onair_api::operations::", stringify!($operation), "`].")]
             $operation(Asked<$operation>),)+
             /// Follow the events.
             Subscribe {

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use onair_types::api::ApiOperation;
-use onair_types::{Problem, ProblemCode};
+use onair_api::operations::ApiOperation;
+use onair_api::{Problem, ProblemCode};
 use tokio::sync::mpsc;
 
 use super::action::{Action, Asked};

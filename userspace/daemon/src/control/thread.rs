@@ -222,7 +222,7 @@ async fn watch(
 mod tests {
     use super::*;
     use crate::config::ShutdownConfig;
-    use onair_types::{EventKind, ShutdownPhase};
+    use onair_api::{EventKind, ShutdownPhase};
 
     fn coordinator() -> ShutdownCoordinator {
         ShutdownCoordinator::new(ShutdownConfig::default()).unwrap()

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use onair_api::PtpPortState;
 use onair_dataplane::tai_minus_utc;
-use onair_types::PtpPortState;
 
 use super::finding::Finding;
 use crate::config::Config;

@@ -1,6 +1,6 @@
 //! The eBPF probe, loaded on this process.
 
-use onair_types::{ProbeMode, ProbeState};
+use onair_api::{ProbeMode, ProbeState};
 
 use crate::config::Config;
 use crate::witness::probe::ProbeLink;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use onair_types::{Event, EventKind, EventName, Problem, ProblemCode, Timestamp};
+use onair_api::{Event, EventKind, EventName, Problem, ProblemCode, Timestamp};
 
 use super::interest::{Interest, LastSeen, Subject};
 use super::queue::{Sink, Subscription, queue};
@@ -157,7 +157,7 @@ impl Drop for Hub {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use onair_types::SessionId;
+    use onair_api::SessionId;
     use std::collections::BTreeSet;
 
     const READERS: usize = 8;

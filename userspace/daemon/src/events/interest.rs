@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
-use onair_types::{EventName, SessionId, SessionName, SessionRef};
+use onair_api::{EventName, SessionId, SessionName, SessionRef};
 
 use crate::authority::Grant;
 

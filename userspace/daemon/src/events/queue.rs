@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use onair_types::{Event, EventKind, Timestamp};
+use onair_api::{Event, EventKind, Timestamp};
 use tokio::sync::Notify;
 
 use super::interest::Interest;

@@ -13,7 +13,7 @@ mod writer;
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::{Arc, OnceLock};
 
-use onair_types::ShutdownSummary;
+use onair_api::ShutdownSummary;
 use serde_json::Value;
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::MakeWriter;

@@ -1,6 +1,6 @@
 //! Lines that do not come from `tracing`, in the same format.
 
-use onair_types::Timestamp;
+use onair_api::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::config::LogFormat;

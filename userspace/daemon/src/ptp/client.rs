@@ -10,11 +10,11 @@ use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use onair_media::ptp::{
+use onair_api::PtpTimestamping;
+use onair_ptp::{
     ClockIdentity, Content, DataSet, HardwareClock, PortIdentity, PortProperties, Reject, Reply,
     Request,
 };
-use onair_types::PtpTimestamping;
 
 use super::{Reading, nearest_port};
 

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::time::{ClockId, clock_gettime};
-use onair_media::ptp::ClockIdentity;
-use onair_types::PtpTimestamping;
+use onair_api::PtpTimestamping;
+use onair_ptp::ClockIdentity;
 
 use super::Reading;
 
@@ -134,7 +134,7 @@ fn ahead(one: ClockId, other: ClockId) -> nix::Result<i64> {
 
 #[cfg(test)]
 mod tests {
-    use onair_media::ptp::Reply;
+    use onair_ptp::Reply;
 
     use super::*;
     use crate::ptp::slave;
@@ -166,8 +166,7 @@ mod tests {
                 .map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap())
                 .collect();
             let mut reading = slave();
-            let onair_media::ptp::Content::PortProperties(port) =
-                Reply::parse(&bytes).unwrap().content
+            let onair_ptp::Content::PortProperties(port) = Reply::parse(&bytes).unwrap().content
             else {
                 panic!("another data set");
             };

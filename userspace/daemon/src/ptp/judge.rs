@@ -6,7 +6,7 @@
 //! small, the kernel has the grandmaster's offset of UTC, and, with hardware timestamps, the
 //! system's clock agrees with the hardware clock that ptp4l steers.
 
-use onair_types::PtpPortState;
+use onair_api::PtpPortState;
 
 use super::{Reading, SteeredClock};
 
@@ -149,7 +149,7 @@ pub fn judge(
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use onair_media::ptp::{
+    use onair_ptp::{
         ClockIdentity, CurrentData, DefaultData, ParentData, PortIdentity, PortProperties,
         TimeProperties,
     };

@@ -1,7 +1,7 @@
 //! What one inquiry returns.
 
-use onair_media::ptp::{CurrentData, DefaultData, ParentData, PortProperties, TimeProperties};
-use onair_types::{PtpPortState, PtpTimestamping};
+use onair_api::{PtpPortState, PtpTimestamping};
+use onair_ptp::{CurrentData, DefaultData, ParentData, PortProperties, TimeProperties};
 
 /// The data sets of one clock, read within a second.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! What the rest of the daemon sees of PTP.
 
-use onair_types::{
+use onair_api::{
     EventKind, PtpGrandmaster, PtpHardwareClock, PtpHealth, PtpPort, PtpPortState, PtpState,
 };
 

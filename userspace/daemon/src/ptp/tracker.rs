@@ -1,6 +1,6 @@
 //! Follows ptp4l from inquiry to inquiry.
 
-use onair_types::PtpState;
+use onair_api::PtpState;
 
 use super::{Fault, Reading, Status, SteeredClock};
 
@@ -71,7 +71,7 @@ impl Tracker {
 
 #[cfg(test)]
 mod tests {
-    use onair_types::EventKind;
+    use onair_api::EventKind;
 
     use super::*;
     use crate::ptp::slave;

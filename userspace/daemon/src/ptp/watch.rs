@@ -9,8 +9,8 @@ use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use onair_api::{EventKind, PtpState};
 use onair_dataplane::tai_minus_utc;
-use onair_types::{EventKind, PtpState};
 
 use super::{Client, PhcSetting, Silence, Status, SteeredClock, Tracker, judge};
 use crate::socket_file::SocketFile;

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use onair_record::{Counts, Dropped, FileReport, Frames, Lost, Manifest};
-use onair_types::{
+use onair_api::{
     ProducerCounts, RecordedFile, RecordedFrames, RecordingCounts, RecordingRepair, RecordingView,
     Timestamp,
 };
+use onair_record::{Counts, Dropped, FileReport, Frames, Lost, Manifest};
 
 /// Counts by reason. Zero counts are left out.
 pub(super) fn counts(counts: &Counts) -> RecordingCounts {

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use onair_media::assembly::AssemblerConfig;
+use onair_api::{Problem, ProblemCode, RecordingEnd, RecordingFormat, RecordingSpec};
+use onair_essence::video::assembly::AssemblerConfig;
 use onair_record::{Format, Producer, RecordError, RecordName, Recording, SessionLabel, Spec};
-use onair_types::{Problem, ProblemCode, RecordingEnd, RecordingFormat, RecordingSpec};
 use onair_workers::{ThreadRegistry, panic_text};
 use tokio::sync::mpsc::UnboundedSender;
 

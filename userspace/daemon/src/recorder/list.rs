@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use onair_types::{
+use onair_api::{
     Problem, ProblemCode, RecordingEnd, RecordingId, RecordingName, RecordingRef, RecordingState,
     RecordingView, SessionName, SessionRef, Timestamp, Who,
 };

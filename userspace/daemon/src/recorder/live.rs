@@ -4,11 +4,11 @@ use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use onair_record::{DrainState, FinishError, Manifest, Recording, Status};
-use onair_types::{
+use onair_api::{
     RecordingCounts, RecordingEnd, RecordingFormat, RecordingId, RecordingName, RecordingState,
     RecordingSummary, RecordingView, SessionId, SessionName, Timestamp,
 };
+use onair_record::{DrainState, FinishError, Manifest, Recording, Status};
 use onair_workers::{ThreadRegistry, WorkerGuard};
 
 use super::convert;

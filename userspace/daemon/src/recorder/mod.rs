@@ -12,7 +12,7 @@ mod list;
 mod live;
 mod startup;
 
-use onair_types::RecordingView;
+use onair_api::RecordingView;
 
 pub use self::launch::{Launch, Launched};
 pub use self::list::{Entry, Phase, Recorder};
@@ -26,7 +26,7 @@ pub enum RecorderEvent {
         /// Recording id.
         recording: u64,
         /// The recording with its producer, or the error.
-        result: Result<Box<Launched>, Box<onair_types::Problem>>,
+        result: Result<Box<Launched>, Box<onair_api::Problem>>,
     },
     /// A recording has ended; its files are on disk as far as possible.
     Ended {
@@ -40,7 +40,7 @@ pub enum RecorderEvent {
         /// Snapshot id, of the same numbers as recordings.
         snapshot: u64,
         /// The picture.
-        result: Result<Vec<u8>, Box<onair_types::Problem>>,
+        result: Result<Vec<u8>, Box<onair_api::Problem>>,
     },
     /// Previous daemons' recordings in the folder, repaired if needed.
     Found(Vec<RecordingView>),

@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use onair_api::{RecordingState, RecordingView, Timestamp};
 use onair_record::{Manifest, Repaired, Stage};
-use onair_types::{RecordingState, RecordingView, Timestamp};
 use onair_workers::ThreadRegistry;
 use tokio::sync::mpsc::UnboundedSender;
 

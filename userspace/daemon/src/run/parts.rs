@@ -4,7 +4,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use onair_types::{EventKind, ShutdownPhase, ShutdownStatus};
+use onair_api::{EventKind, ShutdownPhase, ShutdownStatus};
 use onair_workers::Late;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use onair_api::ProbeMode;
 use onair_dataplane::{DataplaneConfig, Idle, PollerSpec, PortJournal, PortSpec, Rest};
-use onair_types::ProbeMode;
 
 use crate::authority::Whom;
 use crate::config::{self, Config, ConfigError, Role};

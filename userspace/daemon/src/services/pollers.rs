@@ -1,7 +1,7 @@
 //! Pollers and converters by their number.
 
+use onair_api::{Problem, ProblemCode};
 use onair_dataplane::Placement;
-use onair_types::{Problem, ProblemCode};
 
 use super::Services;
 

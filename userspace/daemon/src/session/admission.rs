@@ -3,12 +3,12 @@
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 
+use onair_api::{Direction, EventKind, Problem, ProblemCode};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::message::Attached;
 use onair_probe::share::Owner;
 use onair_session::{Admission, Event};
-use onair_types::{Direction, EventKind, Problem, ProblemCode};
 
 use super::attachment::{Client, Connected, Watched};
 use super::{Progress, Session, certificate, convert};

@@ -4,8 +4,8 @@ use std::convert::Infallible;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use onair_api::{AttachmentState, AttachmentView, Who};
 use onair_probe::{Armed, Proof};
-use onair_types::{AttachmentState, AttachmentView, Who};
 use tokio::sync::oneshot;
 
 use crate::services::Services;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use onair_api::{Blocker, BlockerKind, HeldFrame, Timestamp, WaitsIn, Who, Witness};
 use onair_ipc::frame_word::FrameState;
 use onair_ipc::layout::OWN_SLOTS;
 use onair_ipc::lender::LoanedFrame;
@@ -11,7 +12,6 @@ use onair_ipc::slot::{Operation, SlotReading};
 use onair_ipc::sys;
 use onair_probe::Waiter;
 use onair_session::Attachment;
-use onair_types::{Blocker, BlockerKind, HeldFrame, Timestamp, WaitsIn, Who, Witness};
 
 use crate::inspector::{Finding, Inspection, Look};
 use crate::services::Services;
@@ -131,7 +131,7 @@ fn only_the_kernel_saw(waiter: &Waiter, now: u64, deadline: Instant) -> Blocker 
         pid,
         tid: Some(tid),
         command: crate::peer::command_of(pid),
-        thread: onair_types::printable(&waiter.comm),
+        thread: onair_api::printable(&waiter.comm),
         attachment: Some(waiter.attachment),
         client_version: String::new(),
         kind: BlockerKind::Blocked,

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use onair_api::{Certificate, EventKind, Memory, Reading, StepName, Timestamp, WatchedFile};
 use onair_ipc::memory::AttachmentMemory;
 use onair_probe::Armed;
 use onair_session::{Evidence, RetiredMemory};
-use onair_types::{Certificate, EventKind, Memory, Reading, StepName, Timestamp, WatchedFile};
 
 use super::{Session, convert};
 use crate::events::Subject;
@@ -103,7 +103,7 @@ pub fn complete(
     reading: Reading,
 ) {
     let began = certificate.steps.first().map_or(0, |s| s.monotonic_ns);
-    certificate.steps.push(onair_types::Step {
+    certificate.steps.push(onair_api::Step {
         step: StepName::MemoryReturned,
         at: Timestamp::now(),
         monotonic_ns: reading.at_monotonic_ns,

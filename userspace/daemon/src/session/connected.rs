@@ -84,12 +84,12 @@ mod tests {
         let file = std::fs::File::open("/dev/null").expect("it is always there");
         Connected {
             client: Client {
-                who: onair_types::Who {
+                who: onair_api::Who {
                     uid: 0,
                     gid: 0,
                     pid: 1,
                     command: String::new(),
-                    via: onair_types::Via::Attach,
+                    via: onair_api::Via::Attach,
                 },
                 library: String::new(),
                 pidfd: Arc::new(file.into()),

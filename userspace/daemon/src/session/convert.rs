@@ -3,20 +3,20 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use onair_api::{
+    Direction, Flow, Problem, ProblemCode, SessionCounters, SessionId, SessionSpec, Source,
+    SpecError, SpecErrors,
+};
 use onair_dataplane::{
     FlowTarget, FrameSource, MediaClock, PortInfo, ReceiveConfig, Runtime, RuntimeError,
     SendConfig, SessionStats, SourceFilter,
 };
+use onair_essence::video::assembly::AssemblerConfig;
+use onair_essence::video::st2110_21::Declared;
 use onair_essence::video::{Sampling, Scan, VideoFormat, VideoStream};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::{Geometry, VERSION};
 use onair_ipc::message::Attached;
-use onair_media::assembly::AssemblerConfig;
-use onair_media::st2110_21::Declared;
-use onair_types::{
-    Direction, Flow, Problem, ProblemCode, SessionCounters, SessionId, SessionSpec, Source,
-    SpecError, SpecErrors,
-};
 
 use super::attachment::Connected;
 use super::{Session, converted};
@@ -274,7 +274,7 @@ pub(super) fn attached(session: &Session, number: u64, connected: &Connected) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use onair_types::SpecDocument;
+    use onair_api::SpecDocument;
     use serde_json::json;
 
     fn problems(direction: &str, destination: &str, source: Option<&str>) -> Vec<String> {

@@ -1,14 +1,14 @@
 //! A session whose frames are those of another session, in another layout.
 
+use onair_api::{
+    Convert, ConvertedSession, Direction, Problem, ProblemCode, SessionId, SessionName,
+    SessionProblem, SessionProblemKind as Kind, SessionSpec, SessionState, SpecError, SpecErrors,
+};
 use onair_dataplane::{Command, ConvertConfig, Outlet, OutletHandle, Runtime};
 use onair_essence::video::VideoFormat;
 use onair_ipc::frames::FrameMemory;
 use onair_pixels::{Picture, PixelFormat};
 use onair_session::Place;
-use onair_types::{
-    Convert, ConvertedSession, Direction, Problem, ProblemCode, SessionId, SessionName,
-    SessionProblem, SessionProblemKind as Kind, SessionSpec, SessionState, SpecError, SpecErrors,
-};
 
 use super::Session;
 use super::problem::problem;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use onair_api::{Certificate, Problem, Reading, SessionId, Timestamp};
 use onair_dataplane::{Command, Runtime, SessionStats};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::memory::AttachmentMemory;
@@ -12,7 +13,6 @@ use onair_session::{
     AttachRefusal, Destroy, Effect, Event, Examination, Examined, Moment, Order, RetiredMemory,
     SiteFinding, SiteQuestion, ThreadQuestion, Timeouts, View, Walk, examine_together,
 };
-use onair_types::{Certificate, Problem, Reading, SessionId, Timestamp};
 
 use super::{Session, certificate};
 use crate::config::ms;

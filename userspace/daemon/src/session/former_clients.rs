@@ -6,9 +6,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
+use onair_api::SessionName;
 use onair_ipc::memory::AttachmentMemory;
 use onair_probe::share::{Owner, Refused, Share, Table, Usage};
-use onair_types::SessionName;
 
 use super::Session;
 use super::attachment::Client;

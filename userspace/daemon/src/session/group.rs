@@ -1,10 +1,10 @@
 //! A receive session's multicast group.
 
-use onair_dataplane::Joiner;
-use onair_ipc::sys;
-use onair_types::{
+use onair_api::{
     Direction, GroupMembership, JoinedBy, Querier, SessionProblem, SessionProblemKind,
 };
+use onair_dataplane::Joiner;
+use onair_ipc::sys;
 
 use super::Session;
 use super::problem::problem;

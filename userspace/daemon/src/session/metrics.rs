@@ -1,6 +1,6 @@
 //! A session's counters, for Prometheus.
 
-use onair_types::{SessionProblemKind, SessionState, SignalState};
+use onair_api::{SessionProblemKind, SessionState, SignalState};
 
 use super::Session;
 use crate::exposition::Exposition;

@@ -32,17 +32,17 @@ use std::net::SocketAddrV4;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use onair_api::{
+    AttachmentState, AttachmentView, Direction, EventKind, Flow, Problem, ProblemCode, SessionId,
+    SessionSpec, SessionState, SessionView, StoppedBefore, Timestamp, WatchedFile, Who,
+    did_you_mean,
+};
 use onair_dataplane::{OutletHandle, Placement, PortInfo, Runtime, SessionStats, Ssrc};
 use onair_ipc::event::EventKind as ClientEvent;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
 use onair_mutant::mutant;
 use onair_session::{Runtime as _, SessionCore};
-use onair_types::{
-    AttachmentState, AttachmentView, Direction, EventKind, Flow, Problem, ProblemCode, SessionId,
-    SessionSpec, SessionState, SessionView, StoppedBefore, Timestamp, WatchedFile, Who,
-    did_you_mean,
-};
 
 pub use self::certificate::complete;
 use self::connected::ConnectedClients;
@@ -222,7 +222,7 @@ impl Session {
 
     /// The session as the API shows it.
     pub fn view(&self) -> SessionView {
-        let document = onair_types::SpecDocument::from(self.spec.clone());
+        let document = onair_api::SpecDocument::from(self.spec.clone());
         SessionView {
             id: self.id,
             name: self.spec.name.clone(),

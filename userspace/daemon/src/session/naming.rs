@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
+use onair_api::{Blocker, BlockerKind, EventKind, Witness};
 use onair_session::{Named, Runtime as _};
-use onair_types::{Blocker, BlockerKind, EventKind, Witness};
 
 use super::{Session, blockers};
 use crate::inspector::{Finding, Purpose};

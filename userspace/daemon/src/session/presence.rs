@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use onair_types::Timestamp;
+use onair_api::Timestamp;
 
 /// A counter that grows while there is a signal.
 #[derive(Debug, Default)]

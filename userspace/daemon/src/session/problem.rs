@@ -1,6 +1,6 @@
 //! A problem of a session.
 
-use onair_types::{SessionProblem, SessionProblemKind as Kind};
+use onair_api::{SessionProblem, SessionProblemKind as Kind};
 
 /// One that concerns no packet source.
 pub(super) const fn problem(problem: Kind, detail: String) -> SessionProblem {

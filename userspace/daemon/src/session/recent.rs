@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use onair_api::{Direction, RecentTraffic, SessionState, Timestamp};
 use onair_dataplane::SessionSnapshot;
 use onair_ipc::sys;
-use onair_types::{Direction, RecentTraffic, SessionState, Timestamp};
 
 use super::Session;
 

@@ -1,9 +1,9 @@
 //! The session's side of its recordings: moves taps into the runtime and out again.
 
+use onair_api::{SessionProblem, SessionProblemKind};
 use onair_dataplane::{Command, Tap};
-use onair_media::assembly::AssemblerConfig;
+use onair_essence::video::assembly::AssemblerConfig;
 use onair_session::Place;
-use onair_types::{SessionProblem, SessionProblemKind};
 
 use super::problem::problem;
 use super::{Session, convert};

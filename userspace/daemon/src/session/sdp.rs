@@ -1,8 +1,8 @@
 //! A session as a session description.
 
+use onair_api::Direction;
 use onair_dataplane::PortInfo;
 use onair_sdp::{Essence, Media, MediaClock, Origin, ReferenceClock, SessionDescription};
-use onair_types::Direction;
 
 use super::Session;
 use crate::ptp::{PtpWatch, Reference};

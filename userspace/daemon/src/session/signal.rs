@@ -6,10 +6,10 @@ mod timestamps;
 
 use std::time::{Duration, Instant};
 
-use onair_dataplane::{Sender, SessionSnapshot};
-use onair_types::{
+use onair_api::{
     Arriving, Direction, SessionProblem, SessionProblemKind as Kind, Signal, SignalState, Timestamp,
 };
+use onair_dataplane::{Sender, SessionSnapshot};
 
 use super::Session;
 use super::presence::{Absence, Presence};
@@ -218,7 +218,7 @@ impl Session {
             .map(|it| format!("{} ({})", it.who.command, it.who.pid))
             .collect();
         let what = match (self.spec.source, clients.is_empty()) {
-            (Some(onair_types::Source::Pattern), _) => {
+            (Some(onair_api::Source::Pattern), _) => {
                 return format!(
                     "no frame is sent since {since}: `onairctl port list` shows the port"
                 );
@@ -323,7 +323,7 @@ impl Session {
 
     /// The signal by the problems that were found.
     pub(super) fn note_signal(&mut self, now_at: Timestamp) {
-        let is_running = self.state() == onair_types::SessionState::Running;
+        let is_running = self.state() == onair_api::SessionState::Running;
         if !is_running {
             self.traffic.state = None;
             self.traffic.signal.pause();

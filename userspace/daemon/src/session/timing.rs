@@ -1,14 +1,14 @@
 //! The timing of a receive session's packets, as the API shows it.
 
-use onair_essence::video::SenderType;
-use onair_ipc::sys;
-use onair_media::st2110_21::{
-    Declared, Intervals, Judgement, Levels, Monitor, Reads, Summary, Verdict,
-};
-use onair_types::{
+use onair_api::{
     Compliance, ComplianceVerdict, SessionState, SessionTiming, TimingInterval, TimingLevel,
     TimingLevels, TimingRange, TimingSchedule, TimingSource,
 };
+use onair_essence::video::SenderType;
+use onair_essence::video::st2110_21::{
+    Declared, Intervals, Judgement, Levels, Monitor, Reads, Summary, Verdict,
+};
+use onair_ipc::sys;
 
 use super::Session;
 use crate::exposition::Exposition;
@@ -233,8 +233,8 @@ fn levels(of: &Levels) -> Option<TimingLevels> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use onair_essence::rtp::RtpHeader;
     use onair_essence::video::Scan;
-    use onair_media::rtp::RtpHeader;
 
     /// A monitor that has seen two seconds of bursts of four, 20 packets a frame, 50 frames a second.
     fn monitor(tai_ahead_ns: Option<i64>) -> (Monitor, u64) {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use onair_api::{Blocker, Direction, SessionId, SessionName, SessionOutcome, SessionSummary};
 use onair_dataplane::SessionStats;
-use onair_types::{Blocker, Direction, SessionId, SessionName, SessionOutcome, SessionSummary};
 
 use super::Session;
 use crate::archive::file_name;

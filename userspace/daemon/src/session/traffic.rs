@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use onair_dataplane::{PortInfo, SessionSnapshot, Ssrc};
-use onair_ipc::sys;
-use onair_media::st2110_21::Monitor;
-use onair_types::{
+use onair_api::{
     Direction, EventKind, GroupMembership, PeerState, SessionProblem, SessionProblemKind as Kind,
     SessionState, Signal, SignalState, Timestamp,
 };
+use onair_dataplane::{PortInfo, SessionSnapshot, Ssrc};
+use onair_essence::video::st2110_21::Monitor;
+use onair_ipc::sys;
 
 use super::Session;
 use super::problem::problem;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use onair_types::Who;
+use onair_api::Who;
 use signal_hook::low_level::signal_name;
 
 /// What began the shutdown.

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use onair_api::{PartReport, PhaseTime, ShutdownPhase, ShutdownStatus, Timestamp};
 use onair_mutant::mutant;
-use onair_types::{PartReport, PhaseTime, ShutdownPhase, ShutdownStatus, Timestamp};
 use onair_workers::ThreadRegistry;
 use tokio_util::sync::CancellationToken;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use onair_types::{Problem, ProblemCode};
+use onair_api::{Problem, ProblemCode};
 
 use super::coordinator::CoordinatorShared;
 

@@ -9,8 +9,8 @@ use std::sync::{Arc, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use onair_api::{PartOutcome, PartReport, PhaseTime, ShutdownPhase, ShutdownStatus, Timestamp};
 use onair_mutant::mutant;
-use onair_types::{PartOutcome, PartReport, PhaseTime, ShutdownPhase, ShutdownStatus, Timestamp};
 use onair_workers::{ThreadReport, panic_text};
 
 use super::cause::Cause;

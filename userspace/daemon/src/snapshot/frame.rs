@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
+use onair_essence::video::assembly::{Assembler, AssemblerConfig, FrameReport, Sink};
 use onair_essence::video::{Scan, VideoFormat};
-use onair_media::assembly::{Assembler, AssemblerConfig, FrameReport, Sink};
-use onair_media::datagram::Datagram;
-use onair_media::ethernet::{ETHERTYPE_IPV4, EthernetHeader};
+use onair_net::datagram::Datagram;
+use onair_net::ethernet::{ETHERTYPE_IPV4, EthernetHeader};
 use onair_record::PacketReader;
 
 use super::picture::{self, NoPicture};

@@ -13,10 +13,10 @@ mod tests;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
+use onair_api::{Problem, ProblemCode};
+use onair_essence::video::assembly::AssemblerConfig;
 use onair_ipc::sys;
-use onair_media::assembly::AssemblerConfig;
 use onair_record::{PacketReader, Producer};
-use onair_types::{Problem, ProblemCode};
 use onair_workers::panic_text;
 use tokio::sync::mpsc::UnboundedSender;
 

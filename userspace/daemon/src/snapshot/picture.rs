@@ -1,8 +1,8 @@
 //! A frame as a picture for the screen.
 
+use onair_api::{Problem, ProblemCode};
 use onair_essence::video::VideoFormat;
 use onair_pixels::{Picture, rgb8, weave};
-use onair_types::{Problem, ProblemCode};
 
 /// Why there is no picture.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -20,7 +20,7 @@ pub enum NoPicture {
     },
     /// The session does not run.
     #[error("the session is {0}: only a running one has a picture")]
-    Stopped(onair_types::SessionState),
+    Stopped(onair_api::SessionState),
     /// It ended, or stopped for good, before a frame was complete.
     #[error("the session ended before a frame was complete")]
     Ended,

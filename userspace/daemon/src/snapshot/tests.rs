@@ -1,7 +1,7 @@
 //! Pictures of packets, beside those of the frames that were sent.
 
+use onair_essence::video::assembly::{FrameReport, MissingRange, Sink as _};
 use onair_essence::video::{Depth, FrameRate, Sampling, Scan, VideoFormat};
-use onair_media::assembly::{FrameReport, MissingRange, Sink as _};
 use tokio::sync::mpsc::unbounded_channel;
 
 use self::flow::{FlowSender, assembler, raster};
@@ -120,7 +120,7 @@ fn report(rtp_timestamp: u32, second_field: bool) -> FrameReport {
         rtp_timestamp,
         complete: true,
         bytes_missing: 0,
-        listed: [MissingRange::default(); onair_media::assembly::LISTED_RANGES],
+        listed: [MissingRange::default(); onair_essence::video::assembly::LISTED_RANGES],
         listed_count: 0,
         packets_received: 1,
         packets_lost: 0,

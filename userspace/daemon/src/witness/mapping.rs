@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::AsFd as _;
 use std::sync::LazyLock;
 
+use onair_api::{Reading, Says, Witness, WordOf};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::memfd::Memfd;
 use onair_ipc::memory::AttachmentMemory;
@@ -12,7 +13,6 @@ use onair_mutant::mutant;
 use onair_probe::Openings;
 use onair_session::RetiredMemory;
 use onair_session::witness::{MAPPING, some};
-use onair_types::{Reading, Says, Witness, WordOf};
 
 use crate::error_chain::chain;
 

@@ -3,6 +3,10 @@
 use std::cell::{Cell, OnceCell};
 use std::collections::BTreeMap;
 
+use onair_api::{
+    ProbeMode, ProbeState, Problem, ProblemCode, Reading, Says, SessionId, Timestamp, Witness,
+    WordOf,
+};
 use onair_ipc::{site, sys};
 use onair_mutant::mutant;
 use onair_probe::{
@@ -10,10 +14,6 @@ use onair_probe::{
 };
 use onair_session::witness::{PROBE, some, without};
 use onair_session::{Sites, Walk};
-use onair_types::{
-    ProbeMode, ProbeState, Problem, ProblemCode, Reading, Says, SessionId, Timestamp, Witness,
-    WordOf,
-};
 
 use crate::config::{Config, ms};
 use crate::error_chain::chain;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use onair_types::api::{DestroySessionWait, EventQuery, RecordingQuery, SessionQuery};
-use onair_types::{
+use onair_api::operations::{DestroySessionWait, EventQuery, RecordingQuery, SessionQuery};
+use onair_api::{
     ActiveConfig, BlockerList, Certificate, CertificateList, CertificateQuery, EventKind, Eviction,
     EvictionCause, EvictionList, Flush, Flushed, NewSession, Operation, Problem, ProblemCode,
     RecordingCounts, RecordingId, RecordingList, RecordingRef, RecordingSpec, RecordingState,

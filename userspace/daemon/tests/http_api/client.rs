@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use onair_types::Problem;
+use onair_api::Problem;
 use onaird::authority::Authority;
 use onaird::config::ShutdownConfig;
 use onaird::connections::Connections;

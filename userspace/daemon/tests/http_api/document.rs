@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use onair_types::ProblemCode;
+use onair_api::ProblemCode;
 use serde_json::Value;
 
 use crate::client::served;
@@ -34,7 +34,7 @@ async fn openapi_read_then_every_path_answer_and_schema_is_there() {
         })
         .collect();
     operations.sort();
-    let declared = onair_types::api::entries();
+    let declared = onair_api::operations::entries();
     let mut expected: Vec<_> = declared
         .map(|it| format!("{} {}", it.method.as_str().to_lowercase(), it.path))
         .collect();

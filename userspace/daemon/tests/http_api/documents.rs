@@ -1,6 +1,6 @@
 //! Documents in the form of the real daemon.
 
-use onair_types::{
+use onair_api::{
     AttachmentState, AttachmentView, Blocker, BlockerKind, Certificate, Counts, Dataplane, Health,
     HealthStatus, HeldFrame, Memory, Operation, Probe, ProbeMode, ProbeState, Reading, Says,
     SessionCounters, SessionName, SessionTally, SessionView, Step, StepName, Timestamp, Verdict,

@@ -6,8 +6,8 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use onair_types::api::CreateSession;
-use onair_types::{Event, EventKind, EventName};
+use onair_api::operations::CreateSession;
+use onair_api::{Event, EventKind, EventName};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;

@@ -1,6 +1,6 @@
 //! Ending what does not end by itself.
 
-use onair_types::{Certificate, Eviction, EvictionList, Operation};
+use onair_api::{Certificate, Eviction, EvictionList, Operation};
 use serde_json::json;
 
 use crate::client::{Served, served};

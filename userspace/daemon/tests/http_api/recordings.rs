@@ -1,6 +1,6 @@
 //! Recordings.
 
-use onair_types::{RecordingList, RecordingState, RecordingView};
+use onair_api::{RecordingList, RecordingState, RecordingView};
 use serde_json::{Value, json};
 
 use crate::client::served;

@@ -2,8 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use onair_types::Certificate;
-use onair_types::api::CreateSession;
+use onair_api::Certificate;
+use onair_api::operations::CreateSession;
 use serde_json::{Value, json};
 
 use crate::client::{Served, served, served_with, soon};
@@ -295,7 +295,7 @@ async fn session_flush_then_what_was_sent_or_the_deadline_has_passed() {
     }
     let answer = api.post(flush, &json!({"deadline_ms": 5000})).await;
     assert_eq!(answer.status, 200);
-    let flushed: onair_types::Flushed = serde_json::from_value(answer.json()).unwrap();
+    let flushed: onair_api::Flushed = serde_json::from_value(answer.json()).unwrap();
     assert_eq!((flushed.frames_sent, flushed.waited_ms), (12, 200));
     let late = api.post(flush, &json!({"deadline_ms": 0})).await;
     assert_eq!((late.status, late.code()), (409, "deadline_passed"));

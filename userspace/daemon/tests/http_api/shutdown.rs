@@ -1,6 +1,6 @@
 //! The daemon's end, as it is asked for and shown.
 
-use onair_types::{ShutdownPhase, ShutdownStatus};
+use onair_api::{ShutdownPhase, ShutdownStatus};
 use onaird::shutdown::Cause;
 use serde_json::json;
 

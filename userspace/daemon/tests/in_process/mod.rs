@@ -6,8 +6,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
+use onair_api::ShutdownSummary;
 use onair_stage::{Deadline, Http, until};
-use onair_types::ShutdownSummary;
 use onaird::config::Config;
 use onaird::run::{Started, run};
 use onaird::shutdown::ShutdownCoordinator;

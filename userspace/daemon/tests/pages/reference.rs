@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use std::fs;
 
 use nix::errno::Errno;
+use onair_api::operations::{Access, entries};
+use onair_api::{EventName, ProblemCode};
 use onair_ipc::message::PROTOCOL_MISMATCH;
 use onair_pages::{generated, root};
-use onair_types::api::{Access, entries};
-use onair_types::{EventName, ProblemCode};
 use onaird::shutdown::Exit;
 
 const PAGE: &str = "docs/reference.md";

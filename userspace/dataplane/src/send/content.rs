@@ -1,11 +1,11 @@
 //! What a sender sends: the built-in pattern, or a client's buffers, in turn first and second fields
 //! if interlaced.
 
+use onair_essence::video::pattern::{PatternError, PatternWriter};
+use onair_essence::video::st2110_20::{Packet, PacketiseError, Packetiser};
 use onair_essence::video::{Scan, VideoFormat};
 use onair_ipc::frames::FrameMemory;
-use onair_media::pattern::{PatternError, PatternWriter};
-use onair_media::st2110_20::{Packet, PacketiseError, Packetiser};
-use onair_media::{ipv4, udp};
+use onair_net::{ipv4, udp};
 
 use super::SendConfig;
 use crate::refusal::RuntimeError;

@@ -1,6 +1,6 @@
 //! Clients that leave a send session, and frames that are dropped instead of sent.
 
-use onair_media::ethernet::Mac;
+use onair_net::ethernet::Mac;
 
 use onair_session::Evicted;
 

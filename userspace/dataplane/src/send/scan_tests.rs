@@ -1,8 +1,8 @@
 //! Fields and segments on the wire.
 
+use onair_essence::video::pattern;
+use onair_essence::video::st2110_20::Segments;
 use onair_essence::video::{Depth, FrameRate, Sampling};
-use onair_media::pattern;
-use onair_media::st2110_20::Segments;
 
 use super::super::transmit::tests::Wire;
 use super::tests::{AHEAD_NS, START_NS, config, port, rtp, run};

@@ -1,10 +1,10 @@
 use std::net::Ipv4Addr;
 
+use onair_essence::rtp::RtpHeader;
+use onair_essence::video::pattern;
+use onair_essence::video::st2110_20::Segments;
 use onair_essence::video::{Depth, FrameRate, STANDARD_MAX_UDP, SenderType};
-use onair_media::ethernet::EthernetHeader;
-use onair_media::pattern;
-use onair_media::rtp::RtpHeader;
-use onair_media::st2110_20::Segments;
+use onair_net::ethernet::EthernetHeader;
 
 use super::super::transmit::tests::Wire;
 use super::*;

@@ -3,9 +3,9 @@
 
 use std::mem;
 
-use onair_media::pacing::Pacer;
-use onair_media::st2110_20::Packetiser;
-use onair_media::st2110_21::Declared;
+use onair_essence::video::pacing::Pacer;
+use onair_essence::video::st2110_20::Packetiser;
+use onair_essence::video::st2110_21::Declared;
 
 use super::{Phase, Schedule, SendConfig, Sender, packetisers};
 use crate::refusal::RuntimeError;

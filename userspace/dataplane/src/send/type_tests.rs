@@ -1,7 +1,7 @@
 //! The sender types of ST 2110-21 on the wire.
 
+use onair_essence::video::st2110_21::{Measurement, Reads, Stream, Verdict};
 use onair_essence::video::{Depth, FrameRate, Scan, SenderType};
-use onair_media::st2110_21::{Measurement, Reads, Stream, Verdict};
 
 use super::super::target::FlowTarget;
 use super::super::transmit::tests::Wire;

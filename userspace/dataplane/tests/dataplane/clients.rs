@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use onair_dataplane::{Command, FrameSource, PollerEvent};
+use onair_essence::video::pattern::verify;
 use onair_ipc::caller::{RawLease, Refusal};
-use onair_media::pattern::verify;
 use onair_session::Runtime as _;
 
 use crate::rig::{AMPLE, Client, QUOTA, Rig, format, receive, receive_into, send};

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use onair_dataplane::{Command, FrameSource, Runtime, SendConfig, SessionStats};
+use onair_essence::video::st2110_21::Monitor;
 use onair_essence::video::{Depth, FrameRate, VideoFormat};
-use onair_media::st2110_21::Monitor;
 use onair_session::Runtime as _;
 
 use crate::rig::{AMPLE, PATIENCE, Rig, reason, receive, send, send_config, wait};

@@ -11,6 +11,7 @@ use onair_dataplane::{
     PollerSpec, PortJournal, PortSpec, ReceiveConfig, Rest, Runtime, SendConfig, SessionStats,
 };
 use onair_dpdk::{EalConfig, Hugepages, XdpChoice};
+use onair_essence::video::pattern::verify;
 use onair_essence::video::{Depth, FrameRate, Packing, VideoFormat};
 use onair_ipc::caller::{Attachment, Deadline, Lease, Refusal};
 use onair_ipc::frames::FrameMemory;
@@ -18,7 +19,6 @@ use onair_ipc::layout::{Geometry, VERSION};
 use onair_ipc::lender::Lender;
 use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::message::Attached;
-use onair_media::pattern::verify;
 use onair_session::FlushReport;
 use onair_workers::ThreadRegistry;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};

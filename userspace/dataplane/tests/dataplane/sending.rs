@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use onair_dataplane::{Command, FrameSource, PollerEvent, Runtime, SendConfig};
+use onair_essence::video::pattern::PatternWriter;
 use onair_ipc::caller::Lease;
 use onair_ipc::frames::FrameMemory;
-use onair_media::pattern::PatternWriter;
 use onair_session::{FlushReport, Runtime as _};
 
 use crate::rig::{

@@ -1,10 +1,16 @@
 //! Uncompressed video in the pgroup layout of RFC 4175 §4.3, as in ST 2110-20.
 
+pub mod assembly;
 mod check;
 mod format;
+pub mod pacing;
+pub mod pattern;
 mod rate;
 mod sampling;
+pub mod st2110_20;
+pub mod st2110_21;
 mod stream;
+pub mod survey;
 mod words;
 
 pub use check::VideoError;

@@ -4,9 +4,9 @@
 //! listed.
 
 use onair_essence::video::VideoFormat;
-use onair_media::assembly::{Assembler, AssemblerConfig, FrameReport, Sink};
-use onair_media::datagram::Datagram;
-use onair_media::ethernet::{ETHERTYPE_IPV4, EthernetHeader};
+use onair_essence::video::assembly::{Assembler, AssemblerConfig, FrameReport, Sink};
+use onair_net::datagram::Datagram;
+use onair_net::ethernet::{ETHERTYPE_IPV4, EthernetHeader};
 
 use crate::event::Event;
 use crate::files::Files;

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek as _, SeekFrom, Write as _};
 use std::os::fd::AsFd as _;
 
-use onair_types::RecordingFormat;
+use onair_api::RecordingFormat;
 
 use rustix::fs::{FlockOperation, OFlags, flock};
 use sha2::Digest as _;

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use onair_types::RecordingFormat;
+use onair_api::RecordingFormat;
 
 use crate::format::video::{FRAME_LINE, stream_line};
 use crate::manifest::Manifest;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use onair_types::{RecordingEnd, RecordingFormat};
+use onair_api::{RecordingEnd, RecordingFormat};
 
 use crate::manifest::{Manifest, Repair, RepairedFile, Stage, Time};
 use crate::totals::{Counts, ProducerCounts};

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use onair_api::RecordingEnd;
 use onair_record::{DrainState, FinishError, RecordError, Recording, Stage};
-use onair_types::RecordingEnd;
 
 use super::rig::{Stop, capture, finish, names, number, packet, soon, spec, start};
 

@@ -3,8 +3,8 @@
 use std::fs;
 use std::time::Duration;
 
+use onair_api::RecordingEnd;
 use onair_record::{RecordError, Recording};
-use onair_types::RecordingEnd;
 
 use super::rig::{capture, finish, names, number, packet, soon, spec, start};
 

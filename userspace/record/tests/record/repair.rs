@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
 
+use onair_api::RecordingEnd;
 use onair_record::{LeftAlone, Manifest, Repaired, Stage, Time, repair};
-use onair_types::RecordingEnd;
 use proptest::prelude::*;
 
 use super::flow::{FlowSender, raster};

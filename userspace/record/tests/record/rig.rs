@@ -5,9 +5,9 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use onair_api::RecordingEnd;
 use onair_essence::video::VideoFormat;
 use onair_record::{Format, Manifest, Recording, Spec};
-use onair_types::RecordingEnd;
 use tempfile::TempDir;
 
 use super::flow::assembler;

@@ -1,9 +1,9 @@
 //! W1: the slots, which the clients write, and the ledger, which the daemon writes.
 
+use onair_api::{Reading, Says, Witness, WordOf};
 use onair_ipc::fence::Fence;
 use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::slot::SlotReading;
-use onair_types::{Reading, Says, Witness, WordOf};
 
 use super::{LEDGER, SLOTS, some, without};
 

@@ -13,8 +13,8 @@
 pub mod counters;
 pub mod ownership;
 
+use onair_api::{Reading, Says, Witness};
 use onair_mutant::mutant;
-use onair_types::{Reading, Says, Witness};
 
 /// Name of the reading of the slots.
 pub const SLOTS: &str = "slots";
@@ -113,7 +113,7 @@ pub fn verdict(readings: &[Reading]) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use onair_types::WordOf;
+    use onair_api::WordOf;
 
     const ALL: [Says; 4] = [Says::Zero, Says::Users, Says::Unknown, Says::NotApplicable];
 

@@ -1,7 +1,7 @@
 //! W3: which thread has the session's runtime.
 
+use onair_api::{Reading, Says, Witness, WordOf};
 use onair_mutant::mutant;
-use onair_types::{Reading, Says, Witness, WordOf};
 
 use super::POLLERS;
 

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use onair_api::{Problem, Reading, Says, SessionId, Timestamp, Witness, WordOf};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::memory::AttachmentMemory;
 use onair_session::{Moment, RetiredMemory, Sites, Timeouts, View, Walk, witness};
-use onair_types::{Problem, Reading, Says, SessionId, Timestamp, Witness, WordOf};
 
 /// The longest that a poller may take.
 pub(crate) const QUIESCE: Duration = Duration::from_secs(5);

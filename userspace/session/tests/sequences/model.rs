@@ -1,6 +1,6 @@
 //! The reference model: what an operator expects of one session with one client.
 
-use onair_types::Operation;
+use onair_api::Operation;
 
 use crate::Step;
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use onair_api::{Counts, Direction, Operation, SessionId, SessionName, SessionState, Via, Who};
 use onair_ipc::caller::{Deadline, Lease};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
@@ -11,7 +12,6 @@ use onair_session::{
     Admission, Answer, Destroy, Effect, Event, Order, Reply, RetiredMemory, Runtime as _,
     SessionCore, SiteFinding,
 };
-use onair_types::{Counts, Direction, Operation, SessionId, SessionName, SessionState, Via, Who};
 
 use crate::Step;
 use crate::ledgers::Ledgers;

@@ -27,8 +27,8 @@ mod together;
 
 use std::time::Duration;
 
+use onair_api::{Operation, Reading, Says, StepName, Via, Who};
 use onair_session::{Answer, Destroy, Event, Reply};
-use onair_types::{Operation, Reading, Says, StepName, Via, Who};
 
 use self::plant::{End, Plant};
 use self::schedules::{below, schedules};

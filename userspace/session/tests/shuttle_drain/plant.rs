@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use onair_api::{Direction, SessionId, SessionName, SessionState, StepName, Via, Who};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
 use onair_ipc::scheduled::{self, Mortal};
@@ -12,7 +13,6 @@ use onair_ipc::sys;
 use onair_session::{
     Admission, Effect, Event, Evidence, Exit, Named, Reply, RetiredMemory, SessionCore, SiteFinding,
 };
-use onair_types::{Direction, SessionId, SessionName, SessionState, StepName, Via, Who};
 use shuttle::thread::{self, JoinHandle};
 
 use crate::ledgers::Ledgers;

@@ -1,7 +1,7 @@
 //! Several sessions that end together: the driver examines those that are due in one go.
 
+use onair_api::SessionId;
 use onair_session::{Examination, Examined, examine_together};
-use onair_types::SessionId;
 
 use crate::plant::{End, Kernel, PATIENCE, Plant};
 

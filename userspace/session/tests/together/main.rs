@@ -14,9 +14,9 @@ mod waiting;
 
 use std::cell::RefCell;
 
+use onair_api::{Says, SessionId};
 use onair_ipc::caller::{Deadline, Refusal};
 use onair_session::Event;
-use onair_types::{Says, SessionId};
 
 use self::site::{CLIENT, Site, ended, examine};
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use onair_api::{Direction, Operation, SessionId, SessionName, Via, Who};
 use onair_ipc::caller::{Deadline, Lease, Refusal};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
@@ -11,7 +12,6 @@ use onair_session::{
     Admission, Destroy, Effect, Event, Evidence, Examination, Examined, Order, Reply, SessionCore,
     SiteFinding, SiteQuestion, View, examine_together,
 };
-use onair_types::{Direction, Operation, SessionId, SessionName, Via, Who};
 
 use crate::ledgers::Ledgers;
 use crate::rig::Pair;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use onair_api::SessionId;
 use onair_session::{Event, Examination, Exit, Reply};
-use onair_types::SessionId;
 
 use crate::site::{CLIENT, Site, ended, examine, examine_once};
 

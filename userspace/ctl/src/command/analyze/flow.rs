@@ -1,10 +1,10 @@
 //! One stream of a capture: its timing, and its document.
 
+use onair_essence::media_time;
+use onair_essence::rtp::RtpHeader;
 use onair_essence::video::Scan;
-use onair_media::media_time;
-use onair_media::rtp::RtpHeader;
-use onair_media::st2110_21::{Measurement, Reads, Summary, Verdict};
-use onair_media::survey::Essence;
+use onair_essence::video::st2110_21::{Measurement, Reads, Summary, Verdict};
+use onair_essence::video::survey::Essence;
 
 use super::document::{
     self, Bucket, Count, Extremes, Flow, Histogram, Intervals, Level, Limits, Timing,
@@ -263,7 +263,10 @@ fn extremes(of: &Summary) -> Option<Extremes> {
     })
 }
 
-fn intervals(min_ns: Option<u64>, of: &onair_media::st2110_21::Intervals) -> Option<Intervals> {
+fn intervals(
+    min_ns: Option<u64>,
+    of: &onair_essence::video::st2110_21::Intervals,
+) -> Option<Intervals> {
     Some(Intervals {
         min_ns: min_ns?,
         mean_ns: of.mean()?,
@@ -276,7 +279,7 @@ fn intervals(min_ns: Option<u64>, of: &onair_media::st2110_21::Intervals) -> Opt
 }
 
 #[expect(clippy::cast_precision_loss, reason = "percentages")]
-fn histogram(of: &onair_media::st2110_21::Levels) -> Option<Histogram> {
+fn histogram(of: &onair_essence::video::st2110_21::Levels) -> Option<Histogram> {
     let total = of.total() as f64;
     Some(Histogram {
         min: of.min()?,

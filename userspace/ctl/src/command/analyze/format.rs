@@ -3,9 +3,9 @@
 use std::fs;
 use std::net::SocketAddrV4;
 
+use onair_essence::video::st2110_21::{Reads, Stream};
+use onair_essence::video::survey::{Essence, MeasuredRate, Survey};
 use onair_essence::video::{Scan, SenderType};
-use onair_media::st2110_21::{Reads, Stream};
-use onair_media::survey::{Essence, MeasuredRate, Survey};
 use onair_sdp::{Essence as Described, Media, SessionDescription, Word};
 
 use crate::failure::Failure;

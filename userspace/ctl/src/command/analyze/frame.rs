@@ -1,6 +1,6 @@
 //! A captured frame.
 
-use onair_media::survey::Link;
+use onair_essence::video::survey::Link;
 
 /// An Ethernet frame or an IP packet of a capture.
 #[derive(Debug, Clone, Copy)]

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use onair_types::api::{CreateSession, Sent, ShowSession, StopSession};
-use onair_types::{Arriving, SessionRef, Signal};
+use onair_api::operations::{CreateSession, Sent, ShowSession, StopSession};
+use onair_api::{Arriving, SessionRef, Signal};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 

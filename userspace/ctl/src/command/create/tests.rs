@@ -2,7 +2,7 @@ use super::*;
 use crate::args::{Cli, Noun};
 use crate::command::session::Verb;
 use clap::Parser;
-use onair_types::SessionSpec;
+use onair_api::SessionSpec;
 
 fn create(args: &str) -> Create {
     let args = ["onairctl", "session", "create"]
@@ -54,7 +54,7 @@ fn create_from_a_description_then_its_values_and_those_of_the_flags() {
     assert_eq!(spec.flow.source.unwrap().to_string(), "192.0.2.1");
     assert_eq!(
         (spec.direction, spec.flow.payload_type),
-        (onair_types::Direction::Receive, 98)
+        (onair_api::Direction::Receive, 98)
     );
     let other = format!("{given} --tr-offset 0 --cmax 4");
     let spec: SessionSpec = serde_json::from_value(create(&other).body().unwrap()).unwrap();
@@ -124,7 +124,7 @@ fn create_of_any_format_then_in_the_specification() {
 fn create_all_flags_then_all_in_the_specification() {
     let body = create("t --direction send --port a --size 64x32 --rate 30000/1001 --depth 8 --destination 10.0.0.2:1 --source-address 10.0.0.1:2 --payload-type 100 --pattern --quota 2 --max-attachments 3").body().unwrap();
     let spec: SessionSpec = serde_json::from_value(body).unwrap();
-    assert_eq!(spec.source, Some(onair_types::Source::Pattern));
+    assert_eq!(spec.source, Some(onair_api::Source::Pattern));
     assert_eq!(
         (spec.quota, spec.max_attachments, spec.flow.payload_type),
         (2, 3, 100)

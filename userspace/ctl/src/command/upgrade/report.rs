@@ -2,7 +2,7 @@
 
 use std::io;
 
-use onair_types::{Health, ListedSession, RecordingName, SessionName, SessionState};
+use onair_api::{Health, ListedSession, RecordingName, SessionName, SessionState};
 use serde::Serialize;
 
 use crate::args::Cli;

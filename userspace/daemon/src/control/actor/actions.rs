@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use onair_session::{Answer, Event, Reply};
-use onair_types::api::{
+use onair_api::operations::{
     FlushSession, ListBlockers, SessionQuery, ShowVerdict, StartSession, StopSession,
 };
-use onair_types::{Direction, Problem, ProblemCode, SessionList, SessionView};
+use onair_api::{Direction, Problem, ProblemCode, SessionList, SessionView};
+use onair_session::{Answer, Event, Reply};
 
 use super::Actor;
 use crate::control::action::{Action, Asked};

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use onair_dataplane::Runtime;
-use onair_session::Event;
-use onair_types::{
+use onair_api::{
     Certificate, Direction, ProbeMode, Problem, ProblemCode, SessionId, SessionRef, Who,
 };
+use onair_dataplane::Runtime;
+use onair_session::Event;
 
 use super::Actor;
 use super::follower::UNUSED;

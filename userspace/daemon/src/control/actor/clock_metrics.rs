@@ -1,7 +1,7 @@
 //! Metrics of the clock.
 
+use onair_api::{PtpPortState, PtpState};
 use onair_dataplane::tai_minus_utc;
-use onair_types::{PtpPortState, PtpState};
 
 use crate::exposition::Exposition;
 use crate::services::Services;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use onair_api::{NewSession, Problem, SessionId, SessionRef, SessionSpec, SessionState};
 use onair_dataplane::Runtime;
-use onair_types::{NewSession, Problem, SessionId, SessionRef, SessionSpec, SessionState};
 
 use super::Actor;
 use crate::authority::{Caller, Grant};

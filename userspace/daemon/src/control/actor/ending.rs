@@ -10,8 +10,8 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
+use onair_api::{EventKind, Operation, SessionOutcome, SessionState, SessionSummary, Via, Who};
 use onair_session::{Destroy, Event, Examination};
-use onair_types::{EventKind, Operation, SessionOutcome, SessionState, SessionSummary, Via, Who};
 use serde_json::{Value, json};
 
 use super::Actor;

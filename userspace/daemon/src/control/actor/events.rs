@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use onair_api::{EventName, Problem, SessionRef};
 use onair_dataplane::{Command, PollerEvent, Runtime};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::Lender;
 use onair_probe::ProbeEvent;
 use onair_session::{AttachRefusal, Event, Exit, SessionCore};
-use onair_types::{EventName, Problem, SessionRef};
 
 use super::Actor;
 use crate::authority::Caller;

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use onair_api::{Certificate, Operation, Problem, ProblemCode, SessionRef, Who};
 use onair_session::{Answer, Destroy, Event};
-use onair_types::{Certificate, Operation, Problem, ProblemCode, SessionRef, Who};
 
 use super::Actor;
 use crate::authority::Caller;

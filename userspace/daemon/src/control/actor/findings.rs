@@ -1,6 +1,6 @@
 //! Findings of helper threads, and questions to them.
 
-use onair_types::{BlockerList, Timestamp};
+use onair_api::{BlockerList, Timestamp};
 
 use super::Actor;
 use crate::inspector::{Finding, Purpose};

@@ -3,10 +3,10 @@
 
 use std::time::{Duration, Instant};
 
+use onair_api::SessionName;
+use onair_api::id::NAME_MAX;
 use onair_mutant::mutant;
 use onair_pixels::PixelFormat;
-use onair_types::SessionName;
-use onair_types::id::NAME_MAX;
 
 /// Such a session stays for this long without a client: a client that leaves and comes back, or the next one,
 /// finds it.

@@ -1,10 +1,10 @@
 //! The daemon's health document.
 
-use onair_dataplane::tai_minus_utc;
-use onair_types::{
+use onair_api::{
     ClockHealth, Dataplane as DataplaneDocument, Health, HealthStatus, PollerHealth, PortHealth,
     ProbeMode, ProbeState, PtpHealth, PtpState, SessionState, SessionTally,
 };
+use onair_dataplane::tai_minus_utc;
 
 use super::Actor;
 use crate::authority::Grant;

@@ -5,8 +5,8 @@
 
 use std::time::{Duration, Instant};
 
+use onair_api::{DestroyWait, Problem, SessionId, SessionState};
 use onair_session::Reply;
-use onair_types::{DestroyWait, Problem, SessionId, SessionState};
 
 use super::Actor;
 use super::follower::{self, Follower, Seen, Source, Step, Thread};

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use onair_types::{EventName, RecordingState, SessionState, ShutdownPhase, Timestamp};
+use onair_api::{EventName, RecordingState, SessionState, ShutdownPhase, Timestamp};
 
 use super::Actor;
 use crate::exposition::Exposition;

@@ -33,10 +33,10 @@ mod turn;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
+use onair_api::{Certificate, Who};
 use onair_dataplane::Runtime;
 use onair_probe::Events;
 use onair_session::Event;
-use onair_types::{Certificate, Who};
 use onair_workers::WorkerGuard;
 use tokio::sync::mpsc;
 

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use onair_dataplane::Tap;
-use onair_types::{
+use onair_api::{
     EventKind, Problem, ProblemCode, RecordingEnd, RecordingList, RecordingName, RecordingRef,
     RecordingSpec, RecordingState, RecordingView, SessionRef, Timestamp,
 };
+use onair_dataplane::Tap;
 
 use super::Actor;
 use super::requests::shutting_down;

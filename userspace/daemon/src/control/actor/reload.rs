@@ -1,6 +1,6 @@
 //! Applies those changes of the configuration file that can be applied at run time.
 
-use onair_types::{ActiveConfig, ConfigRefusal, EventKind, Reload, ReloadOutcome, Timestamp};
+use onair_api::{ActiveConfig, ConfigRefusal, EventKind, Reload, ReloadOutcome, Timestamp};
 
 use super::Actor;
 use crate::config::reload;

@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
-use onair_probe::share::Owner;
-use onair_session::{Destroy, Event};
-use onair_types::{
+use onair_api::{
     Certificate, EventKind, NewSession, Operation, Problem, ProblemCode, SessionId, SessionName,
     SessionRef, SessionSpec, SessionView, Who,
 };
+use onair_probe::share::Owner;
+use onair_session::{Destroy, Event};
 
 use super::Actor;
 use crate::authority::{Caller, Grant};

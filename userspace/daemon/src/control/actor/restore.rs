@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use onair_probe::share::{Owner, Rank};
-use onair_types::{
+use onair_api::{
     Problem, ProblemCode, SessionName, SessionView, StoppedBefore, Timestamp, Via, Who,
 };
+use onair_probe::share::{Owner, Rank};
 
 use super::Actor;
 use crate::authority::Grant;

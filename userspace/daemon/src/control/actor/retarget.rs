@@ -1,9 +1,9 @@
 //! Gives sessions other addresses.
 
+use onair_api::operations::RetargetSession;
+use onair_api::{Problem, SessionSpec, SessionView};
 use onair_dataplane::Runtime;
 use onair_session::Reply;
-use onair_types::api::RetargetSession;
-use onair_types::{Problem, SessionSpec, SessionView};
 
 use super::Actor;
 use crate::authority::Grant;

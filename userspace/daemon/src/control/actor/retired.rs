@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
+use onair_api::{Certificate, SessionName, SessionRef};
 use onair_mutant::mutant;
-use onair_types::{Certificate, SessionName, SessionRef};
 
 use super::Actor;
 use crate::config::ms;

@@ -6,7 +6,7 @@ use std::net::SocketAddrV4;
 use std::ops::{self, Deref, DerefMut};
 use std::time::Instant;
 
-use onair_types::{SessionName, SessionState};
+use onair_api::{SessionName, SessionState};
 
 use crate::control::attach::ConnectionId;
 use crate::session::{ConnectionChange, Session};

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
+use onair_api::{Problem, ProblemCode, SessionName, ShareUse};
 use onair_probe::share::{Owner, Rank, Refused, Table, Usage, Used};
-use onair_types::{Problem, ProblemCode, SessionName, ShareUse};
 
 use super::Actor;
 use super::schedule::TURN;

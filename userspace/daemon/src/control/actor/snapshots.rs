@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use onair_api::operations::ShowPicture;
+use onair_api::{Problem, ProblemCode, SessionState};
 use onair_dataplane::Tap;
 use onair_probe::share::{Owner, Share, Table, Usage};
 use onair_session::Reply;
-use onair_types::api::ShowPicture;
-use onair_types::{Problem, ProblemCode, SessionState};
 
 use super::Actor;
 use super::requests::shutting_down;

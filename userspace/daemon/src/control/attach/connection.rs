@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use onair_api::{ProblemCode, printable};
 use onair_ipc::message::{Destroy, MAX_PACKET, Request, Tag};
-use onair_types::{ProblemCode, printable};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;

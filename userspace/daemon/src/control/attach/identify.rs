@@ -2,8 +2,8 @@
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 
+use onair_api::{Problem, ProblemCode, Via};
 use onair_ipc::sys;
-use onair_types::{Problem, ProblemCode, Via};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::io::unix::AsyncFd;
 use tokio_seqpacket::UnixSeqpacket;

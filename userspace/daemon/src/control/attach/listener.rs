@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use onair_api::ProblemCode;
 use onair_mutant::mutant;
-use onair_types::ProblemCode;
 use rustix::net::SocketType;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;

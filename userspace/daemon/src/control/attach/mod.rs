@@ -17,8 +17,8 @@ use std::convert::Infallible;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use onair_api::{Certificate, Flushed, NewSession, Problem, SessionRef, SessionView, Who};
 use onair_ipc::message::{Attached, DESCRIPTORS};
-use onair_types::{Certificate, Flushed, NewSession, Problem, SessionRef, SessionView, Who};
 use tokio::sync::oneshot;
 
 use crate::authority::Caller;

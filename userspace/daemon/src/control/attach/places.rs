@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use onair_types::{Problem, ProblemCode};
+use onair_api::{Problem, ProblemCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 type Users = Rc<RefCell<HashMap<u32, Arc<Semaphore>>>>;

@@ -4,16 +4,16 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+use onair_api::operations::{Access, Right};
+use onair_api::{
+    Certificate, NewSession, NewSessionDocument, Problem, ProblemCode, SessionRef, Who,
+};
 use onair_ipc::message::{
     Abort, Attach, AttachRequest, Challenge, Create, Created, Destroy, Destroyed, Detach, Detached,
     Flush, Flushed, Hello, PROTOCOL, PROTOCOL_MISMATCH, Proved, Refused, Request, Response,
     Welcome,
 };
 use onair_probe::{Armed, Probe, ProbeError};
-use onair_types::api::{Access, Right};
-use onair_types::{
-    Certificate, NewSession, NewSessionDocument, Problem, ProblemCode, SessionRef, Who,
-};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -216,7 +216,7 @@ impl Connection {
             .admit(&self.peer, Access::ThisSession(Right::Attach))?;
         let _operation = self.shutdown.begin_operation()?;
         let session = attach.session.parse();
-        let session: SessionRef = session.map_err(|error: onair_types::id::IdError| {
+        let session: SessionRef = session.map_err(|error: onair_api::id::IdError| {
             Problem::new(ProblemCode::InvalidRequest, error.to_string())
         })?;
         let (place, reservation) = self.reservation(&caller, &session, &attach.layout).await?;
@@ -424,7 +424,7 @@ impl Connection {
 
 /// The same maximum as on the control socket.
 fn bounded(wait_ms: u64) -> Duration {
-    Duration::from_millis(wait_ms.min(onair_types::DestroyWait::MAX_MS))
+    Duration::from_millis(wait_ms.min(onair_api::DestroyWait::MAX_MS))
 }
 
 fn destroyed(certificate: &Certificate) -> Result<Destroyed, Problem> {

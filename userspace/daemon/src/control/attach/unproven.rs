@@ -6,9 +6,9 @@
 
 use std::os::fd::BorrowedFd;
 
+use onair_api::{Problem, ProblemCode};
 use onair_ipc::message::Request;
 use onair_mutant::mutant;
-use onair_types::{Problem, ProblemCode};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::RecvFlags;

@@ -4,8 +4,8 @@ use std::net::Shutdown;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
+use onair_api::{Problem, ProblemCode};
 use onair_ipc::message::{KICK, MAX_PACKET, Refused, Request, Response, Tag, read_request, write};
-use onair_types::{Problem, ProblemCode};
 use rustix::net::RecvFlags;
 use tokio_seqpacket::ancillary::{AncillaryMessage, AncillaryMessageWriter};
 use tokio_seqpacket::{MessageInfo, UnixSeqpacket};

@@ -1,8 +1,8 @@
 //! A request that is parsed and permitted.
 
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
-use onair_types::ProblemCode;
-use onair_types::api::{ApiOperation, Input, Target};
+use onair_api::ProblemCode;
+use onair_api::operations::{ApiOperation, Input, Target};
 
 use super::api::Api;
 use super::refusal::Refusal;

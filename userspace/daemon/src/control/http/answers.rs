@@ -7,11 +7,11 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use onair_types::api::{
+use onair_api::operations::{
     ApiOperation, CreateSession, DescribeSession, Input as _, ListProblems, ListRecordings,
     ListSessions, ShowHealth, ShowOpenapi, ShowPicture, ShowProblem, StartRecording,
 };
-use onair_types::{Health, ProblemCode, ProblemPage, SessionView};
+use onair_api::{Health, ProblemCode, ProblemPage, SessionView};
 use serde::Serialize;
 
 use super::admitted::Admitted;

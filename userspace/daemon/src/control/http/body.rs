@@ -3,7 +3,7 @@
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use onair_types::{Problem, ProblemCode, SpecError};
+use onair_api::{Problem, ProblemCode, SpecError};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 

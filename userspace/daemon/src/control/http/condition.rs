@@ -1,8 +1,8 @@
 //! Conditional requests: `If-Match` (RFC 9110 §13.1.1).
 
 use axum::http::{HeaderMap, header};
-use onair_types::ProblemCode;
-use onair_types::api::{Entry, Method};
+use onair_api::ProblemCode;
+use onair_api::operations::{Entry, Method};
 
 use super::refusal::Refusal;
 

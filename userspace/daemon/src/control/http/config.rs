@@ -4,8 +4,8 @@ use std::path::Path;
 
 use axum::Json;
 use axum::extract::State;
-use onair_types::Reload;
-use onair_types::api::{ReloadConfig, ShowConfig};
+use onair_api::Reload;
+use onair_api::operations::{ReloadConfig, ShowConfig};
 
 use super::admitted::Admitted;
 use super::api::Api;

@@ -7,8 +7,8 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
-use onair_types::api::FollowEvents;
-use onair_types::{Event, EventName, Problem, SpecError};
+use onair_api::operations::FollowEvents;
+use onair_api::{Event, EventName, Problem, SpecError};
 
 use super::admitted::Admitted;
 use super::api::Api;

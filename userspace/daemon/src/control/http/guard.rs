@@ -4,8 +4,8 @@ use axum::extract::{Request, State};
 use axum::http::{Method, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use onair_types::ProblemCode;
-use onair_types::api::{
+use onair_api::ProblemCode;
+use onair_api::operations::{
     ApiOperation as _, FollowEvents, ListCertificates, ListRecordings, ListSessions,
 };
 

@@ -5,8 +5,8 @@ use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use onair_types::api::ShowMetrics;
-use onair_types::{Problem, ProblemCode};
+use onair_api::operations::ShowMetrics;
+use onair_api::{Problem, ProblemCode};
 
 use super::admitted::Admitted;
 use super::api::Api;

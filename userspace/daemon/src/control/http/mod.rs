@@ -1,7 +1,7 @@
 //! HTTP/1.1 with JSON on the control socket.
 //!
 //! This module has the connection (timeouts, limits), and serves the operations that
-//! [`onair_types::api`] declares: it parses a request, admits the peer, asks the actor and writes
+//! [`onair_api::operations`] declares: it parses a request, admits the peer, asks the actor and writes
 //! the answer; it decides nothing about sessions. Every error is a problem (RFC 9457), except for
 //! input that is not HTTP: hyper answers that with a bare 400.
 

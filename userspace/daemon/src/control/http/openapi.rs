@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use onair_types::api::{
+use onair_api::operations::{
     ApiOperation, Described, Entry, Input, Kind, Method, Parameter, Place, Shape, Target,
 };
-use onair_types::{EventName, Problem, ProblemCode, SessionView};
+use onair_api::{EventName, Problem, ProblemCode, SessionView};
 use utoipa::OpenApi as _;
 use utoipa::openapi::path::{OperationBuilder, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBodyBuilder;

@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use onair_types::{Problem, ProblemCode};
+use onair_api::{Problem, ProblemCode};
 
 use crate::shutdown::ShuttingDown;
 

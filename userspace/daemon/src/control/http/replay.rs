@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use onair_types::api::{IDEMPOTENCY_KEY, Sent};
-use onair_types::{Problem, ProblemCode};
+use onair_api::operations::{IDEMPOTENCY_KEY, Sent};
+use onair_api::{Problem, ProblemCode};
 
 use super::refusal::Refusal;
 

@@ -6,8 +6,8 @@ use axum::http::header;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodFilter, on};
 use axum::{Json, Router};
-use onair_types::SessionView;
-use onair_types::api::{
+use onair_api::SessionView;
+use onair_api::operations::{
     AbortSession, ApiOperation, CreateSession, DeleteSession, DescribeSession, DestroySession,
     DestroySessionWait, EvictAll, EvictAttachment, FlushSession, FollowEvents, ListBlockers,
     ListCertificates, ListProblems, ListRecordings, ListSessions, Method, QuarantineSession,

@@ -5,8 +5,8 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::Response;
-use onair_types::ShutdownStatus;
-use onair_types::api::{ShowShutdown, ShutDown};
+use onair_api::ShutdownStatus;
+use onair_api::operations::{ShowShutdown, ShutDown};
 
 use super::admitted::Admitted;
 use super::api::Api;

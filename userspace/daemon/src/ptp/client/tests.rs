@@ -4,7 +4,7 @@
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 
-use onair_types::PtpPortState;
+use onair_api::PtpPortState;
 use tempfile::TempDir;
 
 use super::*;

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use onair_api::{Arriving, ArrivingSamples, SessionProblem, SessionProblemKind as Kind};
 use onair_dataplane::Sender;
 use onair_essence::video::Scan;
-use onair_media::survey::{Essence, Picture, Survey};
-use onair_types::{Arriving, ArrivingSamples, SessionProblem, SessionProblemKind as Kind};
+use onair_essence::video::survey::{Essence, Picture, Survey};
 
 use super::super::Session;
 use super::super::problem::problem;

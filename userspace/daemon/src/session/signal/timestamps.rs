@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
+use onair_api::{RecentTraffic, SessionProblem, SessionProblemKind as Kind, Timestamp};
 use onair_dataplane::{FrameClock, SessionSnapshot};
 use onair_ipc::sys;
-use onair_types::{RecentTraffic, SessionProblem, SessionProblemKind as Kind, Timestamp};
 
 use super::super::Session;
 use super::super::problem::problem;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use onair_types::{PartOutcome, ShutdownPhase};
+use onair_api::{PartOutcome, ShutdownPhase};
 use onair_workers::{FlushedWorker, Late, ThreadRegistry, Worker, WorkerGuard};
 
 use super::coordinator::part;

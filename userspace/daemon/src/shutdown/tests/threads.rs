@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use onair_api::{RecordingEnd, RecordingFormat, RecordingId, RecordingSpec, SessionId};
+use onair_essence::video::assembly::AssemblerConfig;
 use onair_essence::video::{Depth, FrameRate, VideoFormat};
-use onair_media::assembly::AssemblerConfig;
-use onair_types::{RecordingEnd, RecordingFormat, RecordingId, RecordingSpec, SessionId};
 
 use super::*;
 use crate::recorder::{About, Launch, Launched, Live, RecorderEvent};

@@ -1,0 +1,244 @@
+//! Which frame a packet belongs to: one in assembly, a new one, or one that is closed; and which
+//! source the assembler follows.
+
+use crate::video::Scan;
+
+use crate::rtp::{RtpHeader, timestamp_after};
+use crate::video::st2110_20::PayloadReject;
+
+use super::assembler::Assembler;
+use super::report::Sink;
+use super::sequence::{Arrival, WINDOW, first_from, nearest};
+use super::stats::Malformed;
+
+/// Sequence numbers from one frame to the next that are no reason to suspect a restart.
+const CONTIGUOUS: u64 = 1 << 10;
+
+/// Sequence numbers that may precede the first packet of a source.
+const BEFORE_THE_FIRST: u64 = 1 << 15;
+
+/// By how much timestamp and clock may advance differently while no packet comes: 1 s of 90 kHz.
+const JUMP_TICKS: u32 = 90_000;
+
+/// How long after a frame its packets may arrive again. Later ones are of a source that replays.
+const REPLAY_NS: u64 = 2_000_000_000;
+
+/// Frames after a field bit in a progressive session that are not shown as complete.
+const INTERLACED_FRAMES: u8 = 8;
+
+impl<S: Copy> Assembler<S> {
+    /// Follows another source, unless the current one sends: two sources in one flow must not undo
+    /// each other's frames.
+    #[inline(never)]
+    pub(super) fn turn_to(
+        &mut self,
+        ssrc: u32,
+        now_ns: u64,
+        sink: &mut impl Sink<Slot = S>,
+    ) -> bool {
+        let came = now_ns.saturating_sub(self.last_late_ns) < self.config.timeout_ns;
+        if self.ssrc.is_some() && (came || !self.is_silent(now_ns)) {
+            self.other_ssrc = Some(ssrc);
+            self.stats.other_ssrc_packets += 1;
+            return false;
+        }
+        if self.ssrc.replace(ssrc).is_some() {
+            self.stats.ssrc_changes += 1;
+        }
+        self.close(sink);
+        self.forget();
+        true
+    }
+
+    /// Finds the frame of a packet that is of none in assembly, and the packet's unwrapped number.
+    #[inline(never)]
+    pub(super) fn admit(
+        &mut self,
+        rtp: &RtpHeader,
+        field: bool,
+        now_ns: u64,
+        sink: &mut impl Sink<Slot = S>,
+    ) -> Option<(usize, u64)> {
+        let Some((newest, highest)) = self.newest() else {
+            let number = self.sequence.start(rtp.sequence);
+            return Some(self.open((rtp, field), number, now_ns, sink));
+        };
+        if timestamp_after(rtp.timestamp, newest) {
+            let number = first_from(highest + 1, rtp.sequence);
+            let ticks = rtp.timestamp.wrapping_sub(newest);
+            let numbers = number - highest;
+            if numbers <= CONTIGUOUS || self.is_plausible(numbers, ticks, now_ns) {
+                return Some(self.open((rtp, field), number, now_ns, sink));
+            }
+            if self.is_silent(now_ns) {
+                return Some(self.restart((rtp, field), now_ns, sink));
+            }
+            return self.stray((rtp, field), now_ns, sink);
+        }
+        let Some((start, end)) = self.gap(rtp.timestamp) else {
+            return self.pass((rtp, field), now_ns, sink);
+        };
+        let number = first_from(start, rtp.sequence);
+        if number < end {
+            return Some(self.open((rtp, field), number, now_ns, sink));
+        }
+        self.stray((rtp, field), now_ns, sink)
+    }
+
+    /// Numbers of a frame between the last closed one and one in assembly; `None` if there is no
+    /// such frame.
+    fn gap(&self, timestamp: u32) -> Option<(u64, u64)> {
+        let [first, second] = &self.frames;
+        let is_after = |other| timestamp_after(timestamp, other);
+        if self.active == 2 {
+            return is_after(first.timestamp).then_some((first.highest + 1, second.lowest));
+        }
+        match self.history.last() {
+            Some(last) => is_after(last.timestamp).then_some((last.highest + 1, first.lowest)),
+            None => Some((first.lowest.saturating_sub(BEFORE_THE_FIRST), first.lowest)),
+        }
+    }
+
+    /// Handles a packet whose frame is closed.
+    fn pass(
+        &mut self,
+        (rtp, field): (&RtpHeader, bool),
+        now_ns: u64,
+        sink: &mut impl Sink<Slot = S>,
+    ) -> Option<(usize, u64)> {
+        let end = (self.active > 0).then_some(self.frames[0].lowest);
+        let Some(passed) = self.history.locate(rtp, end) else {
+            return self.stray((rtp, field), now_ns, sink);
+        };
+        let arrival = self.sequence.receive(passed.number);
+        let came_before = matches!(arrival, Arrival::Duplicate | Arrival::Forgotten);
+        if came_before && now_ns.saturating_sub(passed.closed_ns) >= REPLAY_NS {
+            return self.stray((rtp, field), now_ns, sink);
+        }
+        self.last_late_ns = now_ns;
+        let is_interlaced = self.config.format.scan() == Scan::Interlaced;
+        if is_interlaced && passed.field.is_some_and(|it| it != field) {
+            // The second segment of a frame: as many rows as a field, but the same timestamp.
+            self.note_reordered(arrival);
+            self.stats.malformed.add(Malformed::FieldMismatch);
+            self.wrong_frames = self.wrong_frames.max(1);
+        } else if arrival == Arrival::Duplicate {
+            self.stats.duplicate += 1;
+        } else {
+            self.note_reordered(arrival);
+            self.stats.late += 1;
+        }
+        None
+    }
+
+    /// Handles a packet that contradicts the current source: follows it if enough others agree with
+    /// it and the current source is silent.
+    fn stray(
+        &mut self,
+        (rtp, field): (&RtpHeader, bool),
+        now_ns: u64,
+        sink: &mut impl Sink<Slot = S>,
+    ) -> Option<(usize, u64)> {
+        if self.candidate.note(rtp) && self.is_silent(now_ns) {
+            return Some(self.restart((rtp, field), now_ns, sink));
+        }
+        self.stats.late += 1;
+        None
+    }
+
+    fn restart(
+        &mut self,
+        (rtp, field): (&RtpHeader, bool),
+        now_ns: u64,
+        sink: &mut impl Sink<Slot = S>,
+    ) -> (usize, u64) {
+        self.stats.restarts += 1;
+        self.close(sink);
+        self.forget();
+        let number = self.sequence.start(rtp.sequence);
+        self.open((rtp, field), number, now_ns, sink)
+    }
+
+    /// Counts a packet whose payload does not fit the session, and notes that it arrived.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn refuse(
+        &mut self,
+        rtp: &RtpHeader,
+        reason: PayloadReject,
+        sink: &mut impl Sink<Slot = S>,
+    ) {
+        self.stats.malformed.add(reason.into());
+        if self.ssrc != Some(rtp.ssrc) {
+            return;
+        }
+        let wrong_format = matches!(
+            reason,
+            PayloadReject::Range { .. }
+                | PayloadReject::Alignment { .. }
+                | PayloadReject::Interlaced
+                | PayloadReject::Progressive(_)
+        );
+        let number = if let Some(place) = self.find(rtp.timestamp) {
+            let frame = &mut self.frames[place];
+            let number = nearest(frame.highest, rtp.sequence);
+            frame.note_refused(rtp, number);
+            frame.wrong_format |= wrong_format;
+            Some(number)
+        } else if let Some((newest, highest)) = self.newest()
+            && timestamp_after(rtp.timestamp, newest)
+        {
+            // Every other field of an interlaced source fits a progressive session of half the height.
+            let frames = match reason {
+                PayloadReject::Interlaced => INTERLACED_FRAMES,
+                _ => u8::from(wrong_format),
+            };
+            self.wrong_frames = self.wrong_frames.max(frames);
+            let number = first_from(highest + 1, rtp.sequence);
+            (number - highest < BEFORE_THE_FIRST).then_some(number)
+        } else {
+            let end = (self.active > 0).then_some(self.frames[0].lowest);
+            self.history.locate(rtp, end).map(|passed| passed.number)
+        };
+        if let Some(number) = number {
+            let arrival = self.sequence.receive(number);
+            self.stats.lost_arrived += u64::from(arrival == Arrival::Lost);
+        }
+        if let Some(place) = self.find(rtp.timestamp)
+            && self.frames[place].is_over()
+        {
+            let now_ns = self.frames[place].last_packet_ns;
+            self.close_to(place, now_ns, sink);
+        }
+    }
+
+    /// Whether no packet has fit for the time-out.
+    const fn is_silent(&self, now_ns: u64) -> bool {
+        now_ns.saturating_sub(self.last_fit_ns) >= self.config.timeout_ns
+    }
+
+    /// Whether the same source can have advanced by so much, with packets lost: timestamps as the
+    /// clock, and sequence numbers (modulo 2^16) as they did before in as many ticks.
+    fn is_plausible(&self, numbers: u64, ticks: u32, now_ns: u64) -> bool {
+        let Some((expected, of_a_frame)) = self.history.numbers_in(ticks) else {
+            return !self.is_jump(ticks, now_ns);
+        };
+        let apart = numbers.wrapping_sub(expected) % WINDOW;
+        let apart = apart.min(WINDOW - apart);
+        apart <= CONTIGUOUS.max(2 * of_a_frame) && !self.is_jump(ticks, now_ns)
+    }
+
+    /// Whether a timestamp went further ahead than the time since the last fitting packet.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "timestamps wrap at 32 bits"
+    )]
+    const fn is_jump(&self, ticks: u32, now_ns: u64) -> bool {
+        let elapsed = now_ns.saturating_sub(self.last_fit_ns) / 100_000 * 9;
+        ticks
+            .wrapping_sub(elapsed as u32)
+            .cast_signed()
+            .unsigned_abs()
+            > JUMP_TICKS
+    }
+}

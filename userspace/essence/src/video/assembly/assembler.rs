@@ -1,0 +1,364 @@
+//! Assembles packets into frames.
+
+use crate::video::{Scan, VideoFormat};
+
+use crate::rtp::{RtpHeader, timestamp_after};
+use crate::video::st2110_20::{PayloadReject, Segments};
+
+use super::coverage::Coverage;
+use super::frame::Frame;
+use super::history::{ClosedFrame, History};
+use super::report::Sink;
+use super::sequence::{Arrival, Sequence, nearest};
+use super::source::Candidate;
+use super::stats::{AssemblyStats, Malformed};
+
+/// Configuration of an assembler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AssemblerConfig {
+    /// Raster, bit depth and frame rate.
+    pub format: VideoFormat,
+    /// RTP payload type, 0 to 127. Packets of other types count as malformed.
+    pub payload_type: u8,
+    /// Nanoseconds without a packet after which a frame is closed incomplete. Also the time without
+    /// a fitting packet after which another source, or the same with other numbers, is followed.
+    pub timeout_ns: u64,
+}
+
+/// Assembles the frames of one flow. Allocates only in its constructor.
+#[derive(Debug)]
+pub struct Assembler<S> {
+    pub(super) config: AssemblerConfig,
+    /// Frames in assembly, oldest first; the first `active` are in use.
+    pub(super) frames: [Frame<S>; 2],
+    pub(super) active: usize,
+    pub(super) ssrc: Option<u32>,
+    pub(super) other_ssrc: Option<u32>,
+    pub(super) sequence: Sequence,
+    pub(super) history: History,
+    pub(super) candidate: Candidate,
+    /// So many frames that open next are of a source that sends another format.
+    pub(super) wrong_frames: u8,
+    pub(super) last_fit_ns: u64,
+    /// Last packet of the current source that came late or again.
+    pub(super) last_late_ns: u64,
+    pub(super) stats: AssemblyStats,
+}
+
+impl<S: Copy> Assembler<S> {
+    /// An assembler in its initial state.
+    #[must_use]
+    pub fn new(config: AssemblerConfig) -> Self {
+        let coverage = Coverage::new(&config.format);
+        Self {
+            config,
+            frames: [Frame::idle(coverage.clone()), Frame::idle(coverage)],
+            active: 0,
+            ssrc: None,
+            other_ssrc: None,
+            sequence: Sequence::new(),
+            history: History::new(),
+            candidate: Candidate::default(),
+            wrong_frames: 0,
+            last_fit_ns: 0,
+            last_late_ns: 0,
+            stats: AssemblyStats::default(),
+        }
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub const fn config(&self) -> &AssemblerConfig {
+        &self.config
+    }
+
+    /// From now on packets have this RTP payload type, 0 to 127.
+    pub const fn set_payload_type(&mut self, payload_type: u8) {
+        self.config.payload_type = payload_type;
+    }
+
+    /// Counters since the constructor.
+    #[must_use]
+    pub const fn stats(&self) -> &AssemblyStats {
+        &self.stats
+    }
+
+    /// Frames in assembly, at most two.
+    #[must_use]
+    pub const fn under_way(&self) -> usize {
+        self.active
+    }
+
+    /// The current synchronisation source, after the first packet.
+    #[must_use]
+    pub const fn ssrc(&self) -> Option<u32> {
+        self.ssrc
+    }
+
+    /// The synchronisation source of the last packet that was refused because the current source
+    /// sends.
+    #[must_use]
+    pub const fn other_ssrc(&self) -> Option<u32> {
+        self.other_ssrc
+    }
+
+    /// Handles the RTP packet `packet`, received at `now_ns` of a monotonic clock. A malformed
+    /// packet changes no frame's bytes and not the source. If it is the source's, it arrived: its
+    /// number is not lost, and the frame that it is part of is not complete.
+    #[inline]
+    pub fn push(&mut self, packet: &[u8], now_ns: u64, sink: &mut impl Sink<Slot = S>) {
+        self.stats.packets += 1;
+        self.stats.bytes += packet.len() as u64;
+        let format = self.config.format;
+        let (rtp, payload) = match RtpHeader::parse(packet) {
+            Ok(parsed) => parsed,
+            Err(reason) => return self.stats.malformed.add(reason.into()),
+        };
+        if rtp.payload_type != self.config.payload_type {
+            return self.stats.malformed.add(Malformed::BadPayloadType);
+        }
+        match Segments::parse(payload, &format) {
+            Ok(segments) => self.take(&rtp, segments, now_ns, sink),
+            Err(reason) => self.refuse(&rtp, reason, sink),
+        }
+    }
+
+    /// Words of the bitmaps that the next in-order packets, of `bytes` bytes of video, will change: one
+    /// of each cache line. For prefetching.
+    #[inline]
+    pub fn next_words(&self, bytes: usize) -> impl Iterator<Item = &u64> {
+        let coverage = self.frames[0].coverage.next_lines(bytes);
+        std::iter::once(self.sequence.next_word()).chain(coverage)
+    }
+
+    /// Frame and byte offset of the next in-order packet. A guess, for prefetching.
+    #[inline]
+    pub fn next_place(&self) -> Option<(S, usize)> {
+        let frame = self.frames[..self.active].first()?;
+        Some((frame.slot?, frame.coverage.covered_bytes()))
+    }
+
+    /// When [`Self::expire`] next has work, in nanoseconds of the clock of `push`; `None` if no
+    /// frame is in assembly.
+    #[must_use]
+    pub fn deadline(&self) -> Option<u64> {
+        let last = self.frames[..self.active]
+            .iter()
+            .map(|frame| frame.last_packet_ns)
+            .min()?;
+        Some(last.saturating_add(self.config.timeout_ns))
+    }
+
+    /// Closes the frames without a packet for the time-out, and those before them.
+    pub fn expire(&mut self, now_ns: u64, sink: &mut impl Sink<Slot = S>) {
+        let overdue = |frame: &Frame<S>| {
+            now_ns >= frame.last_packet_ns.saturating_add(self.config.timeout_ns)
+        };
+        if let Some(last) = self.frames[..self.active].iter().rposition(overdue) {
+            self.close_to(last, now_ns, sink);
+        }
+    }
+
+    /// Closes the frames in assembly: the stream has ended, or the session is removed.
+    pub fn close(&mut self, sink: &mut impl Sink<Slot = S>) {
+        while self.active > 0 {
+            self.close_oldest(self.frames[0].last_packet_ns, sink);
+        }
+    }
+
+    /// Forgets the frames in assembly and the source, because the session pauses. `discard` gets
+    /// the memory of each unfinished frame. The counters stay.
+    pub fn reset(&mut self, mut discard: impl FnMut(S)) {
+        for frame in &self.frames[..self.active] {
+            frame.slot.into_iter().for_each(&mut discard);
+        }
+        self.active = 0;
+        self.ssrc = None;
+        self.forget();
+    }
+
+    #[inline]
+    fn take(
+        &mut self,
+        rtp: &RtpHeader,
+        segments: Segments<'_>,
+        now_ns: u64,
+        sink: &mut impl Sink<Slot = S>,
+    ) {
+        if self.ssrc != Some(rtp.ssrc) && !self.turn_to(rtp.ssrc, now_ns, sink) {
+            return;
+        }
+        let found = match self.find(rtp.timestamp) {
+            Some(place) => Some((place, nearest(self.frames[place].highest, rtp.sequence))),
+            None => self.admit(rtp, segments.field(), now_ns, sink),
+        };
+        let Some((place, number)) = found else {
+            return;
+        };
+        if self.frames[place].field != segments.field() && self.config.format.scan() != Scan::Psf {
+            return self.refuse(rtp, PayloadReject::FieldMismatch, sink);
+        }
+        match self.sequence.receive(number) {
+            Arrival::Newest => {}
+            Arrival::Duplicate => return self.note_duplicate(place, now_ns),
+            other => self.note_reordered(other),
+        }
+        self.last_fit_ns = now_ns;
+        self.fill(place, rtp, segments, (number, now_ns), sink);
+    }
+
+    #[inline]
+    fn fill(
+        &mut self,
+        place: usize,
+        rtp: &RtpHeader,
+        segments: Segments<'_>,
+        (number, now_ns): (u64, u64),
+        sink: &mut impl Sink<Slot = S>,
+    ) {
+        let frame = &mut self.frames[place];
+        frame.note(rtp, segments.field(), number, now_ns);
+        let Some(slot) = frame.slot else {
+            self.stats.no_buffer += 1;
+            return;
+        };
+        self.stats.accepted += 1;
+        for segment in segments {
+            sink.write(slot, segment.offset, segment.bytes);
+            frame.coverage.add(segment.place);
+        }
+        if frame.is_over() {
+            self.close_to(place, now_ns, sink);
+        }
+    }
+
+    #[inline(never)]
+    const fn note_duplicate(&mut self, place: usize, now_ns: u64) {
+        self.stats.duplicate += 1;
+        self.last_late_ns = now_ns;
+        let frame = &mut self.frames[place];
+        frame.duplicates = frame.duplicates.saturating_add(1);
+    }
+
+    #[inline(never)]
+    pub(super) fn note_reordered(&mut self, arrival: Arrival) {
+        self.stats.reordered += u64::from(arrival != Arrival::Newest);
+        self.stats.lost_arrived += u64::from(arrival == Arrival::Lost);
+    }
+
+    #[inline(never)]
+    pub(super) fn forget(&mut self) {
+        self.history.clear();
+        self.candidate = Candidate::default();
+        self.wrong_frames = 0;
+    }
+
+    /// Timestamp and highest number of the newest frame, in assembly or closed.
+    pub(super) fn newest(&self) -> Option<(u32, u64)> {
+        match self.frames[..self.active].last() {
+            Some(frame) => Some((frame.timestamp, frame.highest)),
+            None => self.history.last().map(|it| (it.timestamp, it.highest)),
+        }
+    }
+
+    #[inline]
+    pub(super) fn find(&self, timestamp: u32) -> Option<usize> {
+        self.frames[..self.active]
+            .iter()
+            .position(|frame| frame.timestamp == timestamp)
+    }
+
+    /// Opens the frame of a packet, in order. Its place in the order is free.
+    #[inline(never)]
+    pub(super) fn open(
+        &mut self,
+        (rtp, field): (&RtpHeader, bool),
+        number: u64,
+        now_ns: u64,
+        sink: &mut impl Sink<Slot = S>,
+    ) -> (usize, u64) {
+        let timestamp = rtp.timestamp;
+        let is_full = self.active == self.frames.len();
+        if is_full || (self.active > 0 && self.is_whole_before(timestamp)) {
+            self.close_oldest(now_ns, sink);
+        }
+        let slot = sink.open(timestamp);
+        if slot.is_none() {
+            self.stats.frames_no_buffer += 1;
+        }
+        let place = self.active;
+        self.active += 1;
+        let frame = &mut self.frames[place];
+        frame.begin(
+            &self.config.format,
+            (timestamp, field),
+            slot,
+            number,
+            now_ns,
+        );
+        frame.wrong_format = self.wrong_frames > 0;
+        self.wrong_frames = self.wrong_frames.saturating_sub(1);
+        if place == 1 && timestamp_after(self.frames[0].timestamp, timestamp) {
+            self.frames.swap(0, 1);
+            return (0, number);
+        }
+        (place, number)
+    }
+
+    /// Whether every byte of the oldest frame arrived, and a newer one begins: its sender sets no
+    /// markers.
+    fn is_whole_before(&self, timestamp: u32) -> bool {
+        let oldest = &self.frames[0];
+        oldest.coverage.is_complete() && timestamp_after(timestamp, oldest.timestamp)
+    }
+
+    pub(super) fn close_to(&mut self, place: usize, now_ns: u64, sink: &mut impl Sink<Slot = S>) {
+        for _ in 0..=place {
+            self.close_oldest(now_ns, sink);
+        }
+    }
+
+    #[inline(never)]
+    fn close_oldest(&mut self, now_ns: u64, sink: &mut impl Sink<Slot = S>) {
+        if self.active == 0 {
+            return;
+        }
+        self.active -= 1;
+        self.frames.swap(0, 1);
+        let next = (self.active > 0).then(|| self.frames[0].lowest);
+        let frame = &self.frames[1];
+        let around = self.lost_around(frame, next);
+        self.stats.lost += self.sequence.settle(frame.highest + 1);
+        self.history.add(ClosedFrame {
+            timestamp: frame.timestamp,
+            field: frame.field,
+            lowest: frame.lowest,
+            highest: frame.highest,
+            closed_ns: now_ns,
+        });
+        let Some(slot) = frame.slot else { return };
+        let report = frame.report(around);
+        if report.complete {
+            self.stats.frames_complete += 1;
+        } else {
+            self.stats.frames_incomplete += 1;
+        }
+        self.stats.frames_wrong_format += u64::from(report.wrong_format);
+        sink.finish(slot, &report);
+    }
+
+    /// Missing sequence numbers within a frame and, if its neighbours are known, at its edges.
+    fn lost_around(&self, frame: &Frame<S>, next: Option<u64>) -> u64 {
+        let start = self
+            .history
+            .last()
+            .map_or(frame.lowest, |last| frame.lowest.min(last.highest + 1));
+        let own_end = frame.highest + 1;
+        let end = if frame.marker_seen() {
+            own_end
+        } else {
+            next.map_or(own_end, |next| next.max(own_end))
+        };
+        self.sequence.missing(start, end)
+    }
+}

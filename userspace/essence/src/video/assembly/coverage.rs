@@ -1,0 +1,171 @@
+//! Arrived pgroups of a frame, one bit each: no overlap, repetition or crafted length makes an
+//! incomplete frame look complete.
+
+use crate::bits;
+use crate::video::{Place, VideoFormat};
+
+/// A range of bytes of a frame that did not arrive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MissingRange {
+    /// Offset of the first byte.
+    pub offset: usize,
+    /// Length in bytes.
+    pub len: usize,
+}
+
+/// The bitmap of one frame.
+#[derive(Debug, Clone)]
+pub struct Coverage {
+    words: Box<[u64]>,
+    pgroups: usize,
+    covered: usize,
+    pgroup_bytes: usize,
+}
+
+impl Coverage {
+    /// An empty bitmap for a frame of `format`.
+    #[must_use]
+    pub fn new(format: &VideoFormat) -> Self {
+        let pgroups = format.frame_pgroups();
+        Self {
+            words: vec![0; pgroups.div_ceil(64)].into_boxed_slice(),
+            pgroups,
+            covered: 0,
+            pgroup_bytes: format.pgroup_bytes(),
+        }
+    }
+
+    /// Clears the bitmap.
+    pub fn clear(&mut self) {
+        self.words.fill(0);
+        self.covered = 0;
+    }
+
+    /// Clears the bitmap for a frame of `pgroups`, at most those of the format.
+    pub(super) fn clear_for(&mut self, pgroups: usize) {
+        self.clear();
+        self.pgroups = pgroups.min(self.words.len() * 64);
+    }
+
+    /// Marks pgroups as arrived. Returns how many of them are new. Counts only those that lie in the
+    /// frame.
+    #[inline]
+    pub fn add(&mut self, place: Place) -> usize {
+        let end = place.first.saturating_add(place.pgroups).min(self.pgroups);
+        if place.first >= end {
+            return 0;
+        }
+        let fresh = bits::set(&mut self.words, place.first..end);
+        self.covered += fresh;
+        fresh
+    }
+
+    /// Whether every byte arrived.
+    #[inline]
+    #[must_use]
+    pub const fn is_complete(&self) -> bool {
+        self.covered == self.pgroups
+    }
+
+    /// A word of each cache line of the bitmap that the next `bytes` in-order bytes will change.
+    #[inline]
+    pub(super) fn next_lines(&self, bytes: usize) -> impl Iterator<Item = &u64> {
+        let end = self.covered + bytes / self.pgroup_bytes;
+        let words = self.covered / 64..(end / 64 + 1).min(self.words.len());
+        self.words.get(words).into_iter().flatten().step_by(8)
+    }
+
+    /// Bytes that arrived.
+    #[inline]
+    pub(super) const fn covered_bytes(&self) -> usize {
+        self.covered * self.pgroup_bytes
+    }
+
+    /// Bytes that did not arrive.
+    #[must_use]
+    pub const fn bytes_missing(&self) -> usize {
+        (self.pgroups - self.covered) * self.pgroup_bytes
+    }
+
+    /// Ranges that did not arrive, in order.
+    pub fn missing(&self) -> impl Iterator<Item = MissingRange> {
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            let start = bits::find(&self.words, at, self.pgroups, false)?;
+            at = bits::find(&self.words, start, self.pgroups, true).unwrap_or(self.pgroups);
+            Some(MissingRange {
+                offset: start * self.pgroup_bytes,
+                len: (at - start) * self.pgroup_bytes,
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::video::{Depth, FrameRate};
+    use proptest::prelude::*;
+
+    fn coverage() -> Coverage {
+        let rate = FrameRate::new(25, 1).unwrap();
+        Coverage::new(&VideoFormat::new(26, 10, Depth::Ten, rate).unwrap())
+    }
+
+    #[test]
+    fn coverage_next_lines_then_a_word_of_each_and_none_beyond_the_frame() {
+        let rate = FrameRate::new(25, 1).unwrap();
+        let format = VideoFormat::new(1920, 1080, Depth::Ten, rate).unwrap();
+        let mut coverage = Coverage::new(&format);
+        let (pgroups, line) = (format.frame_pgroups(), 512 * format.pgroup_bytes());
+        let lines = |it: &Coverage, bytes| it.next_lines(bytes).count();
+        assert_eq!(
+            [0, line - 1, line, 5 * line].map(|it| lines(&coverage, it)),
+            [1, 1, 2, 6]
+        );
+        let first = 0;
+        coverage.add(Place { first, pgroups });
+        assert_eq!(lines(&coverage, 5 * line), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn coverage_overlapping_ranges_then_complete_only_when_each_pgroup_came(
+            ranges in prop::collection::vec((0usize..130, 0usize..140), 0..40),
+        ) {
+            let mut coverage = coverage();
+            let mut oracle = [false; 130];
+            for (start, len) in ranges {
+                let end = (start + len).min(130);
+                let fresh = oracle[start..end].iter().filter(|came| !**came).count();
+                prop_assert_eq!(coverage.add(Place { first: start, pgroups: len }), fresh);
+                oracle[start..end].fill(true);
+                let missing = oracle.iter().filter(|came| !**came).count();
+                prop_assert_eq!(coverage.bytes_missing(), missing * 5);
+                prop_assert_eq!(coverage.is_complete(), missing == 0);
+                let mut listed = [true; 130];
+                for range in coverage.missing() {
+                    prop_assert!(range.len > 0);
+                    listed[range.offset / 5..(range.offset + range.len) / 5].fill(false);
+                }
+                prop_assert_eq!(listed, oracle);
+            }
+        }
+    }
+
+    #[test]
+    fn coverage_beyond_the_frame_then_does_not_count() {
+        let mut coverage = coverage();
+        let place = |first, pgroups| Place { first, pgroups };
+        assert_eq!(coverage.add(place(129, 9)), 1);
+        assert_eq!(coverage.add(place(130, 1)), 0);
+        assert_eq!(coverage.add(place(usize::MAX, usize::MAX)), 0);
+        coverage.clear();
+        assert_eq!(coverage.bytes_missing(), 650);
+        coverage.clear_for(100);
+        assert_eq!(
+            (coverage.add(place(0, 130)), coverage.is_complete()),
+            (100, true)
+        );
+    }
+}

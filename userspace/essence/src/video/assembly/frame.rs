@@ -1,0 +1,157 @@
+//! One frame in assembly.
+
+use crate::video::{Scan, VideoFormat};
+
+use crate::rtp::RtpHeader;
+
+use super::coverage::{Coverage, MissingRange};
+use super::report::{FrameReport, LISTED_RANGES};
+
+/// State of a frame with at least one packet. The next frame reuses its bitmap.
+#[derive(Debug)]
+pub(super) struct Frame<S> {
+    pub(super) coverage: Coverage,
+    pub(super) timestamp: u32,
+    /// `None`: there was no memory for the frame.
+    pub(super) slot: Option<S>,
+    /// Lowest and highest unwrapped sequence number.
+    pub(super) lowest: u64,
+    pub(super) highest: u64,
+    /// Field bit of its first packet.
+    pub(super) field: bool,
+    /// One bit each for the field bit clear or set: packets came, and the marker came.
+    seen: u8,
+    markers: u8,
+    /// The markers after which the frame may be over.
+    wanted: u8,
+    /// Packets of it do not fit the session's raster: it is a part of a larger picture.
+    pub(super) wrong_format: bool,
+    pub(super) received: u32,
+    pub(super) duplicates: u32,
+    pub(super) first_packet_ns: u64,
+    pub(super) last_packet_ns: u64,
+}
+
+impl<S: Copy> Frame<S> {
+    pub(super) const fn idle(coverage: Coverage) -> Self {
+        Self {
+            coverage,
+            timestamp: 0,
+            slot: None,
+            lowest: 0,
+            highest: 0,
+            field: false,
+            seen: 0,
+            markers: 0,
+            wanted: 0,
+            wrong_format: false,
+            received: 0,
+            duplicates: 0,
+            first_packet_ns: 0,
+            last_packet_ns: 0,
+        }
+    }
+
+    /// Begins the frame of a packet with the field bit `field` and the unwrapped sequence number
+    /// `number`.
+    pub(super) fn begin(
+        &mut self,
+        format: &VideoFormat,
+        (timestamp, field): (u32, bool),
+        slot: Option<S>,
+        number: u64,
+        now_ns: u64,
+    ) {
+        let (pgroups, wanted) = match (format.scan(), field) {
+            (Scan::Progressive, _) | (Scan::Interlaced, false) => (format.frame_pgroups(), 0b01),
+            (Scan::Interlaced, true) => (format.second_field_pgroups(), 0b10),
+            (Scan::Psf, _) => (format.frame_pgroups(), 0b11),
+        };
+        self.coverage.clear_for(pgroups);
+        (self.field, self.wanted) = (field, wanted);
+        (self.seen, self.markers) = (0, 0);
+        self.timestamp = timestamp;
+        self.slot = slot;
+        self.lowest = number;
+        self.highest = number;
+        self.wrong_format = false;
+        self.received = 0;
+        self.duplicates = 0;
+        self.first_packet_ns = now_ns;
+        self.last_packet_ns = now_ns;
+    }
+
+    /// Notes a packet whose bytes fit the frame.
+    #[inline]
+    pub(super) fn note(&mut self, rtp: &RtpHeader, field: bool, number: u64, now_ns: u64) {
+        self.note_edges(number);
+        self.seen |= 1 << u8::from(field);
+        self.markers |= u8::from(rtp.marker) << u8::from(field);
+        self.received = self.received.saturating_add(1);
+        self.last_packet_ns = now_ns;
+    }
+
+    /// Notes a packet of the frame that does not fit it.
+    pub(super) fn note_refused(&mut self, rtp: &RtpHeader, number: u64) {
+        self.note_edges(number);
+        if rtp.marker {
+            self.markers |= self.wanted;
+        }
+    }
+
+    #[inline]
+    fn note_edges(&mut self, number: u64) {
+        self.lowest = self.lowest.min(number);
+        self.highest = self.highest.max(number);
+    }
+
+    /// Whether the packet after which none follows arrived: of segmented video, both.
+    #[inline]
+    pub(super) const fn marker_seen(&self) -> bool {
+        self.markers & self.wanted == self.wanted
+    }
+
+    /// Whether a segment came to its end and nothing of the other came: the source sends fields.
+    const fn is_a_field(&self) -> bool {
+        self.wanted == 0b11 && self.seen != 0b11 && self.markers == self.seen
+    }
+
+    /// Whether every byte arrived, and the packet after which none follows. Without the second
+    /// condition a part of a larger picture would pass for a frame.
+    #[inline]
+    pub(super) const fn is_over(&self) -> bool {
+        self.marker_seen() && self.coverage.is_complete()
+    }
+
+    pub(super) fn report(&self, lost: u64) -> FrameReport {
+        let mut listed = [MissingRange::default(); LISTED_RANGES];
+        let mut listed_count = 0;
+        let wrong_format = self.wrong_format || self.is_a_field();
+        let complete = self.coverage.is_complete() && !wrong_format;
+        if !complete {
+            for (place, range) in listed.iter_mut().zip(self.coverage.missing()) {
+                *place = range;
+                listed_count += 1;
+            }
+        }
+        FrameReport {
+            rtp_timestamp: self.timestamp,
+            complete,
+            bytes_missing: self.coverage.bytes_missing(),
+            listed,
+            listed_count,
+            packets_received: self.received,
+            packets_lost: if complete {
+                0
+            } else {
+                u32::try_from(lost).unwrap_or(u32::MAX)
+            },
+            duplicates: self.duplicates,
+            first_packet_ns: self.first_packet_ns,
+            last_packet_ns: self.last_packet_ns,
+            marker_seen: self.marker_seen(),
+            wrong_format,
+            second_field: self.field && self.wanted == 0b10,
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! The counts of one stream.
+
+use crate::video::st2110_21::{Spacing, Summary, UnitPackets};
+use onair_net::bytes::u16_at;
+
+use super::frame::CapturedPacket;
+use super::sequences::Sequences;
+use super::steps::Steps;
+use super::video::Raster;
+
+/// Packets that have the header of an essence.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Formats {
+    pub(super) ancillary: u64,
+    pub(super) jpeg_xs: u64,
+    pub(super) timed_text: u64,
+}
+
+/// The counts of one stream: all packets with its addresses and SSRC.
+#[derive(Debug, Clone, Default)]
+pub struct Survey {
+    packets: u64,
+    bytes: u64,
+    first_ns: u64,
+    last_ns: u64,
+    back: u64,
+    markers: u64,
+    payload_type: Option<u8>,
+    other_types: u64,
+    after_marker: bool,
+    last_timestamp: Option<u32>,
+    last_counter: Option<u16>,
+    sequences: Sequences,
+    units: UnitPackets,
+    steps: Steps,
+    spacing: Spacing,
+    sizes: Summary,
+    raster: Raster,
+    formats: Formats,
+}
+
+impl Survey {
+    /// Adds a packet that was captured at `at_ns`.
+    pub fn packet(&mut self, at_ns: u64, packet: &CapturedPacket<'_>) {
+        let rtp = packet.rtp;
+        if self.packets == 0 {
+            self.first_ns = at_ns;
+        }
+        self.back += u64::from(at_ns < self.last_ns);
+        self.last_ns = self.last_ns.max(at_ns);
+        self.packets += 1;
+        self.bytes += packet.payload_bytes as u64;
+        self.markers += u64::from(rtp.marker);
+        let usual = *self.payload_type.get_or_insert(rtp.payload_type);
+        self.other_types += u64::from(usual != rtp.payload_type);
+        self.spacing.packet(at_ns, rtp.marker);
+        let size = i64::try_from(packet.payload_bytes).unwrap_or(i64::MAX);
+        self.sizes.add(size);
+        self.raster.add(packet.payload, packet.payload_bytes);
+        self.format(packet);
+        if self.sequences.packet(rtp.sequence) {
+            self.units.packet(rtp.sequence, rtp.marker);
+            if self.after_marker || self.last_timestamp != Some(rtp.timestamp) {
+                self.steps.add(rtp.timestamp);
+            }
+            self.last_timestamp = Some(rtp.timestamp);
+            self.after_marker = rtp.marker;
+        }
+    }
+
+    /// Counts the packet to each essence whose header it has.
+    fn format(&mut self, packet: &CapturedPacket<'_>) {
+        let payload = packet.payload;
+        let Some(&[a, b, c, d, _, f, g, h]) = payload.first_chunk() else {
+            return;
+        };
+        let bytes = packet.payload_bytes;
+        // RFC 8331 §2.1: the length behind this header, a field number, and zeros.
+        let length = usize::from(u16::from_be_bytes([c, d]));
+        let is_ancillary = length + 8 <= bytes && f & 0x3f == 0 && f >> 6 != 1 && (g, h) == (0, 0);
+        self.formats.ancillary += u64::from(is_ancillary);
+        // RFC 8759 §4.1: zeros, the length, and a document.
+        let text = usize::from(u16_at(payload, 2).unwrap_or(0));
+        let starts = payload.get(4..).and_then(|it| it.first());
+        let is_text = (a, b) == (0, 0) && text + 4 == bytes && starts.is_some_and(u8::is_ascii);
+        self.formats.timed_text += u64::from(is_text);
+        // RFC 9134 §4.3: T, K, L, I, F, SEP, P. P counts the packets of a unit, or of a slice.
+        let counter = u16::from_be_bytes([c, d]) & 0x7ff;
+        let next = self.last_counter.map(|last| (last + 1) & 0x7ff);
+        let follows = counter == 0 || next.is_none_or(|next| next == counter);
+        let ends = a & 0x20 != 0 || !packet.rtp.marker;
+        self.formats.jpeg_xs += u64::from(follows && ends && a >> 3 & 3 != 1);
+        self.last_counter = Some(counter);
+    }
+
+    pub(super) const fn formats(&self) -> Formats {
+        self.formats
+    }
+
+    /// Packets, copies included.
+    #[must_use]
+    pub const fn packets(&self) -> u64 {
+        self.packets
+    }
+
+    /// Bytes of RTP payload.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Time of the first packet.
+    #[must_use]
+    pub const fn first_ns(&self) -> u64 {
+        self.first_ns
+    }
+
+    /// Latest time.
+    #[must_use]
+    pub const fn last_ns(&self) -> u64 {
+        self.last_ns
+    }
+
+    /// Packets with an earlier time than one before them.
+    #[must_use]
+    pub const fn back(&self) -> u64 {
+        self.back
+    }
+
+    /// Packets with a marker.
+    #[must_use]
+    pub const fn markers(&self) -> u64 {
+        self.markers
+    }
+
+    /// RTP payload type of the first packet.
+    #[must_use]
+    pub const fn payload_type(&self) -> Option<u8> {
+        self.payload_type
+    }
+
+    /// Packets of another payload type.
+    #[must_use]
+    pub const fn other_types(&self) -> u64 {
+        self.other_types
+    }
+
+    /// Lost, doubled and late packets.
+    #[must_use]
+    pub const fn sequences(&self) -> &Sequences {
+        &self.sequences
+    }
+
+    /// Packets from marker to marker.
+    #[must_use]
+    pub const fn units(&self) -> &UnitPackets {
+        &self.units
+    }
+
+    /// Steps of the timestamps, from unit to unit; from packet to packet without markers.
+    #[must_use]
+    pub const fn steps(&self) -> &Steps {
+        &self.steps
+    }
+
+    /// Times between packets.
+    #[must_use]
+    pub const fn spacing(&self) -> &Spacing {
+        &self.spacing
+    }
+
+    /// Bytes of the payloads.
+    #[must_use]
+    pub const fn sizes(&self) -> &Summary {
+        &self.sizes
+    }
+
+    /// The raster, if it is video.
+    #[must_use]
+    pub const fn raster(&self) -> &Raster {
+        &self.raster
+    }
+}

@@ -1,0 +1,116 @@
+//! What the headers of ST 2110-20 payloads show of the raster.
+
+use crate::video::st2110_20::{
+    EXTENDED_SEQUENCE_BYTES, MAX_READ_SRDS, SRD_HEADER_BYTES, SrdHeader,
+};
+
+/// The raster as far as its packets show it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Raster {
+    /// Packets whose headers are valid.
+    pub valid: u64,
+    /// Packets whose headers are not.
+    pub invalid: u64,
+    /// Packets of second fields or segments.
+    pub second_field: u64,
+    /// Packets with more than one row.
+    pub continued: u64,
+    highest_line: u16,
+    /// Pixels and bytes between two rows of the same line, in lowest terms.
+    pgroup: Option<(u16, u16)>,
+    /// The largest sum of a row's offset, in pixels, and its bytes.
+    widest: (u16, u16),
+    last: Option<SrdHeader>,
+}
+
+impl Raster {
+    /// Adds a payload; `payload_bytes` are its bytes on the wire.
+    pub fn add(&mut self, payload: &[u8], payload_bytes: usize) {
+        if self.rows(payload, payload_bytes).is_some() {
+            self.valid += 1;
+        } else {
+            self.invalid += 1;
+        }
+    }
+
+    fn rows(&mut self, payload: &[u8], payload_bytes: usize) -> Option<()> {
+        let mut at = EXTENDED_SEQUENCE_BYTES;
+        let mut sum = 0;
+        let mut rows = 0;
+        loop {
+            let row = SrdHeader::parse(payload, at)?;
+            at += SRD_HEADER_BYTES;
+            sum += usize::from(row.length);
+            rows += 1;
+            if row.length > 0 {
+                self.row(row);
+            }
+            if !row.continuation {
+                break;
+            }
+            if rows == MAX_READ_SRDS {
+                return None;
+            }
+        }
+        // Senders may pad.
+        if sum == 0 || at + sum > payload_bytes {
+            return None;
+        }
+        self.continued += u64::from(rows > 1);
+        let first = SrdHeader::parse(payload, EXTENDED_SEQUENCE_BYTES)?;
+        self.second_field += u64::from(first.field);
+        Some(())
+    }
+
+    fn row(&mut self, row: SrdHeader) {
+        self.highest_line = self.highest_line.max(row.line);
+        if (row.pixel, row.length) > self.widest {
+            self.widest = (row.pixel, row.length);
+        }
+        if let Some(last) = self.last
+            && (last.line, last.field) == (row.line, row.field)
+            && row.pixel > last.pixel
+            && self.pgroup.is_none()
+        {
+            let pixels = row.pixel - last.pixel;
+            let common = gcd(pixels, last.length);
+            self.pgroup = Some((pixels / common, last.length / common));
+        }
+        self.last = Some(row);
+    }
+
+    /// Whether the stream has fields or segments.
+    #[must_use]
+    pub const fn interlaced(&self) -> bool {
+        self.second_field > 0
+    }
+
+    /// Lines of a frame.
+    #[must_use]
+    pub fn height(&self) -> u32 {
+        (u32::from(self.highest_line) + 1) * if self.interlaced() { 2 } else { 1 }
+    }
+
+    /// Pixels and bytes of the smallest group in whole numbers.
+    #[must_use]
+    pub const fn pgroup(&self) -> Option<(u16, u16)> {
+        self.pgroup
+    }
+
+    /// Pixels of a line.
+    #[must_use]
+    pub fn width(&self) -> Option<u32> {
+        let (pixels, bytes) = self.pgroup?;
+        let (start, length) = self.widest;
+        let tail = u32::from(length) * u32::from(pixels) / u32::from(bytes.max(1));
+        Some(u32::from(start) + tail)
+    }
+}
+
+const fn gcd(a: u16, b: u16) -> u16 {
+    let (mut a, mut b) = (a, b);
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    if a == 0 { 1 } else { a }
+}
