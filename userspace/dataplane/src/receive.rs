@@ -47,11 +47,10 @@ pub struct ReceiveConfig {
 }
 
 impl ReceiveConfig {
-    /// Three frame times, at least 100 ms: the network may delay packets, and later frames close
-    /// earlier ones sooner.
+    /// As [`AssemblerConfig::default_timeout_ns`].
     #[must_use]
     pub fn default_timeout_ns(format: &VideoFormat) -> u64 {
-        format.rate().nanos(3).max(100_000_000)
+        AssemblerConfig::default_timeout_ns(format)
     }
 }
 

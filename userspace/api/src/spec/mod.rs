@@ -23,6 +23,7 @@ pub use new_session::{NewSession, NewSessionDocument};
 pub use patch::{FlowPatch, SessionPatch, VideoPatch};
 
 use onair_essence::video::VideoStream;
+use onair_essence::video::assembly::AssemblerConfig;
 use serde::{Deserialize, Serialize};
 
 use crate::id::SessionName;
@@ -106,4 +107,21 @@ pub struct SessionSpec {
     pub duration_ms: Option<u64>,
     /// Restored when the daemon restarts, unless a user destroyed it.
     pub persistent: bool,
+}
+
+impl SessionSpec {
+    /// How frames are assembled from the session's packets.
+    #[must_use]
+    pub fn assembly(&self) -> AssemblerConfig {
+        let format = self.video.format;
+        let timeout_ns = self.frame_timeout_ms.map_or_else(
+            || AssemblerConfig::default_timeout_ns(&format),
+            |ms| u64::from(ms) * 1_000_000,
+        );
+        AssemblerConfig {
+            format,
+            payload_type: self.flow.payload_type,
+            timeout_ns,
+        }
+    }
 }

@@ -11,9 +11,8 @@ use onair_dataplane::{
     FlowTarget, FrameSource, MediaClock, PortInfo, ReceiveConfig, Runtime, RuntimeError,
     SendConfig, SessionStats, SourceFilter,
 };
-use onair_essence::video::assembly::AssemblerConfig;
 use onair_essence::video::st2110_21::Declared;
-use onair_essence::video::{Sampling, Scan, VideoFormat, VideoStream};
+use onair_essence::video::{Sampling, Scan, VideoStream};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::{Geometry, VERSION};
 use onair_ipc::message::Attached;
@@ -177,7 +176,7 @@ pub(super) fn runtime(
                 destination: target.destination,
                 sources: target.sources,
                 payload_type: target.payload_type,
-                timeout_ns: timeout_ns(spec, &format),
+                timeout_ns: spec.assembly().timeout_ns,
                 format,
                 max_udp: spec.video.max_udp,
                 mtu: port.mtu,
@@ -192,23 +191,6 @@ pub(super) fn runtime(
         _ => Runtime::send(id.0, send_config(spec, port, clock)?),
     };
     made.map_err(refused)
-}
-
-/// How a recording assembles the session's frames: as the session does.
-pub(super) fn assembly(spec: &SessionSpec) -> AssemblerConfig {
-    let format = spec.video.format;
-    AssemblerConfig {
-        payload_type: spec.flow.payload_type,
-        timeout_ns: timeout_ns(spec, &format),
-        format,
-    }
-}
-
-fn timeout_ns(spec: &SessionSpec, format: &VideoFormat) -> u64 {
-    spec.frame_timeout_ms.map_or_else(
-        || ReceiveConfig::default_timeout_ns(format),
-        |ms| u64::from(ms) * 1_000_000,
-    )
 }
 
 pub(super) fn counters(stats: &SessionStats) -> SessionCounters {

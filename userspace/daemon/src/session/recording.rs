@@ -5,8 +5,8 @@ use onair_dataplane::{Command, Tap};
 use onair_essence::video::assembly::AssemblerConfig;
 use onair_session::Place;
 
+use super::Session;
 use super::problem::problem;
-use super::{Session, convert};
 use crate::services::Services;
 
 /// Where a requested tap is.
@@ -64,7 +64,12 @@ impl Session {
 
     /// How a recording assembles its frames.
     pub fn assembly(&self) -> AssemblerConfig {
-        convert::assembly(&self.spec)
+        self.spec.assembly()
+    }
+
+    /// Its specification as the API has it, for readers of a recording's files.
+    pub fn document(&self) -> serde_json::Value {
+        serde_json::to_value(&self.spec).expect("a specification is plain data")
     }
 
     /// The producer of its packets: its port, and that port's polling thread.

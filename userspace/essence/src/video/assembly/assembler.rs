@@ -25,6 +25,15 @@ pub struct AssemblerConfig {
     pub timeout_ns: u64,
 }
 
+impl AssemblerConfig {
+    /// Three frame times, at least 100 ms: the network may delay packets, and later frames close
+    /// earlier ones sooner.
+    #[must_use]
+    pub fn default_timeout_ns(format: &VideoFormat) -> u64 {
+        format.rate().nanos(3).max(100_000_000)
+    }
+}
+
 /// Assembles the frames of one flow. Allocates only in its constructor.
 #[derive(Debug)]
 pub struct Assembler<S> {
