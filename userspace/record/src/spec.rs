@@ -124,6 +124,10 @@ pub struct SessionLabel {
     pub id: String,
     /// Session name.
     pub name: String,
+    /// Its specification when the recording started, as the API has it: readers of the files need it,
+    /// the recorder does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spec: Option<serde_json::Value>,
 }
 
 /// Specification of a recording. [`Spec::new`] has the defaults.

@@ -10,6 +10,7 @@ use onair_api::{Problem, ProblemCode, RecordingEnd, RecordingFormat, RecordingSp
 use onair_essence::video::assembly::AssemblerConfig;
 use onair_record::{Format, Producer, RecordError, RecordName, Recording, SessionLabel, Spec};
 use onair_workers::{ThreadRegistry, panic_text};
+use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::RecorderEvent;
@@ -22,6 +23,8 @@ pub struct Launch {
     pub about: About,
     /// The requested specification.
     pub spec: RecordingSpec,
+    /// The session's specification, for the manifest.
+    pub session_spec: Value,
     /// How the session's frames are assembled.
     pub assembly: AssemblerConfig,
     /// Name of the producer: the port and the polling thread.
@@ -125,6 +128,7 @@ fn spec(launch: &Launch) -> Result<Spec, Problem> {
     spec.session = Some(SessionLabel {
         id: launch.about.session.to_string(),
         name: launch.about.session_name.to_string(),
+        spec: Some(launch.session_spec.clone()),
     });
     if let Some(bytes) = wanted.snap_length {
         spec.snap_length = bytes;

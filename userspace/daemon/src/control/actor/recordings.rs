@@ -69,6 +69,7 @@ impl Actor {
                 session_name: session.spec.name.clone(),
                 format: spec.format,
             },
+            session_spec: session.document(),
             assembly: session.assembly(),
             producer: session.producer(),
             folder: self.recorder.folder.clone(),

@@ -91,6 +91,7 @@ fn recording(threads: &ThreadRegistry, folder: &Path, number: u32) -> Launched {
             split_size_bytes: None,
             split_duration_ms: None,
         },
+        session_spec: serde_json::Value::Null,
         assembly: AssemblerConfig {
             format: VideoFormat::new(32, 16, Depth::Eight, rate).unwrap(),
             payload_type: 96,
