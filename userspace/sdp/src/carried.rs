@@ -1,10 +1,12 @@
 //! Which video OnAir carries today.
 
-use onair_api::VideoDocument;
+use onair_api::{SpecErrors, VideoDocument};
+use onair_essence::video::assembly::AssemblerConfig;
 use onair_essence::video::{
-    Depth, EXTENDED_MAX_UDP, Packing, STANDARD_MAX_UDP, Sampling, Scan, VideoFormat,
+    Depth, EXTENDED_MAX_UDP, Packing, STANDARD_MAX_UDP, Sampling, Scan, VideoFormat, VideoStream,
 };
 
+use crate::description::{Essence, Media};
 use crate::video::DescribedVideo;
 
 /// A parameter that OnAir does not carry.
@@ -17,6 +19,38 @@ pub struct NotCarried {
     pub value: String,
     /// What is carried.
     pub carried: &'static str,
+}
+
+/// Why frames are not assembled from the packets of a stream.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAssembled {
+    /// Another essence.
+    #[error("it is no uncompressed video (ST 2110-20)")]
+    Essence,
+    /// A parameter that OnAir does not carry.
+    #[error(transparent)]
+    NotCarried(#[from] NotCarried),
+    /// A value out of range.
+    #[error(transparent)]
+    Invalid(#[from] SpecErrors),
+}
+
+impl Media {
+    /// How frames are assembled from the packets of the stream.
+    ///
+    /// # Errors
+    /// [`NotAssembled`].
+    pub fn assembly(&self) -> Result<AssemblerConfig, NotAssembled> {
+        let Essence::Video(video) = &self.essence else {
+            return Err(NotAssembled::Essence);
+        };
+        let format = VideoStream::try_from(&video.carried()?)?.format;
+        Ok(AssemblerConfig {
+            format,
+            payload_type: self.payload_type,
+            timeout_ns: AssemblerConfig::default_timeout_ns(&format),
+        })
+    }
 }
 
 impl DescribedVideo {
