@@ -6,8 +6,8 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use crate::command::{
-    analyze, certificate, completions, config, doctor, events, health, port, record, session,
-    shutdown, top, upgrade,
+    analyze, certificate, completions, config, doctor, events, export, health, port, record,
+    session, shutdown, top, upgrade,
 };
 
 /// Inspect and control onaird sessions
@@ -30,6 +30,7 @@ Examples:
   onairctl session evict cam1 --pid 4711
   onairctl analyze capture.pcap
   onairctl record start cam1 --format pcapng --duration 10s
+  onairctl export /var/lib/onair/recordings/take-1.json --format raw
   onairctl --json session certificate cam1
   onairctl help topics
 
@@ -41,7 +42,7 @@ Exit codes:
   4  the session is in use (also: verdict, upgrade and --dry-run, if the operation would be refused)
   5  no such session, attachment or recording, or it is gone
   6  a certificate is invalid
-  7  a recording has ended, and packets are missing in it"
+  7  a recording has ended, and packets are missing in it; or in what was exported"
 )]
 pub(crate) struct Cli {
     /// Control socket of the daemon
@@ -94,6 +95,8 @@ pub(crate) enum Noun {
     Doctor(doctor::Doctor),
     /// Measure the RTP streams of a capture file: loss, and timing by ST 2110-21
     Analyze(analyze::Analyze),
+    /// Write the frames of recorded or captured packets to a file
+    Export(export::Export),
     /// Restart the service with the installed program
     Upgrade(upgrade::Upgrade),
     /// Shut the daemon down in order

@@ -8,7 +8,8 @@ use std::time::Duration;
 use onair_api::{Problem, ProblemCode};
 
 use crate::args::{Cli, Noun};
-use crate::command::{session, upgrade::UpgradeError};
+use crate::capture::CaptureError;
+use crate::command::{export::ExportError, session, upgrade::UpgradeError};
 use crate::{flags, output, reach, render};
 
 /// Success.
@@ -71,6 +72,12 @@ pub(crate) enum Failure {
     /// An input file is unusable.
     #[error("{0}")]
     Input(String),
+    /// A capture file is unusable.
+    #[error(transparent)]
+    Capture(#[from] CaptureError),
+    /// A capture is not exported.
+    #[error(transparent)]
+    Export(#[from] ExportError),
     /// The installed program does not run.
     #[error(transparent)]
     Upgrade(#[from] UpgradeError),
@@ -87,7 +94,8 @@ impl Failure {
             | Self::NoAnswer { .. }
             | Self::Broken { .. }
             | Self::Ended { .. } => UNREACHABLE,
-            Self::Input(_) => USAGE,
+            Self::Input(_) | Self::Capture(_) => USAGE,
+            Self::Export(error) => error.code(),
             Self::Upgrade(error) => error.code(),
             Self::Alien(_) | Self::Output(_) | Self::NoDaemonProgram { .. } => REFUSED,
             Self::Refused(problem) => match problem.code {

@@ -10,6 +10,7 @@ pub(crate) mod doctor;
 pub(crate) mod dry_run;
 pub(crate) mod events;
 pub(crate) mod evict;
+pub(crate) mod export;
 pub(crate) mod health;
 pub(crate) mod port;
 pub(crate) mod record;
@@ -43,6 +44,7 @@ pub(crate) async fn run(cli: &Cli, client: &Client) -> Result<u8, Failure> {
         Noun::Port(verb) => port::run(cli, client, verb).await,
         Noun::Doctor(doctor) => doctor.run(cli),
         Noun::Analyze(analyze) => analyze.run(cli),
+        Noun::Export(export) => export.run(cli),
         Noun::Upgrade(upgrade) => upgrade.run(cli, client).await,
         Noun::Shutdown(shutdown) => shutdown.run(cli, client).await,
         Noun::Completions(shell) => completions::run(shell),

@@ -9,6 +9,7 @@ pub(crate) mod certificate;
 pub(crate) mod config;
 pub(crate) mod event;
 pub(crate) mod eviction;
+pub(crate) mod export;
 pub(crate) mod falling;
 pub(crate) mod forecast;
 pub(crate) mod health;

@@ -10,6 +10,7 @@ mod documents;
 mod ends;
 mod events;
 mod exit_codes;
+mod exports;
 mod names;
 mod requests;
 mod tables;

@@ -1,11 +1,9 @@
 //! `onairctl analyze`: the RTP streams of a capture file, and their timing. It asks no daemon.
 
-mod capture;
 pub(crate) mod document;
 mod flow;
 mod format;
 mod found;
-mod frame;
 mod table;
 
 use std::net::SocketAddrV4;
@@ -15,10 +13,10 @@ use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::args::{Cli, InvalidArgument};
+use crate::capture::CaptureFile;
 use crate::failure::Failure;
 use crate::{output, render};
 
-use capture::CaptureFile;
 use document::Analysis;
 use format::Formats;
 use table::Table;
@@ -108,7 +106,7 @@ impl Analyze {
         }
         bar.finish_and_clear();
         let analysis = Analysis {
-            file: read.document(&self.file, measured.others()),
+            file: measured.others().file(&self.file, read),
             notes: formats.notes().to_vec(),
             flows: measured.flows(),
         };

@@ -1,0 +1,168 @@
+//! What is exported: the packet files, and who says what they carry.
+
+use std::fs;
+use std::net::SocketAddrV4;
+use std::path::{Path, PathBuf};
+
+use onair_api::{RecordingFormat, SessionSpec};
+use onair_pixels::export::Exporter;
+use onair_record::{Manifest, Stage};
+use onair_sdp::{Media, SessionDescription};
+
+use super::{Export, ExportError};
+
+/// Names that are listed when a folder has several manifests.
+const LISTED: usize = 10;
+
+/// What is exported.
+pub(super) struct Input {
+    /// Name of the recording, or of the file without its extension.
+    pub(super) name: String,
+    /// Packet files, in order.
+    pub(super) files: Vec<PathBuf>,
+    /// Packets that the recorder could not keep.
+    pub(super) missing: u64,
+    pub(super) exporter: Exporter,
+}
+
+impl Input {
+    pub(super) fn find(arguments: &Export) -> Result<Self, ExportError> {
+        let path = &arguments.recording;
+        let is_manifest = path.extension().is_some_and(|it| it == "json");
+        if is_manifest || path.is_dir() {
+            let path = match is_manifest {
+                true => path.clone(),
+                false => only_manifest(path)?,
+            };
+            let manifest = read(&path)?;
+            let folder = path.parent().unwrap_or(Path::new(""));
+            let files = manifest.files.iter().map(|it| folder.join(&it.name));
+            return Ok(Self {
+                files: files.collect(),
+                missing: manifest.totals.missing(),
+                exporter: exporter(arguments, || Ok(manifest.clone()))?,
+                name: manifest.name.to_string(),
+            });
+        }
+        let name = path.file_stem().unwrap_or(path.as_os_str());
+        Ok(Self {
+            name: name.to_string_lossy().into_owned(),
+            exporter: exporter(arguments, || manifest_beside(path))?,
+            missing: 0,
+            files: vec![path.clone()],
+        })
+    }
+}
+
+/// The exporter of the stream that the session description describes; else of the session in the manifest.
+fn exporter(
+    arguments: &Export,
+    manifest: impl FnOnce() -> Result<Manifest, ExportError>,
+) -> Result<Exporter, ExportError> {
+    if let Some(path) = &arguments.sdp {
+        let media = described(path, arguments.flow)?;
+        let destination = destination(&media);
+        let assembly = media
+            .assembly()
+            .map_err(|error| ExportError::Stream { destination, error })?;
+        return Ok(Exporter::new(
+            assembly,
+            Some(destination),
+            arguments.format,
+        )?);
+    }
+    let manifest = manifest()?;
+    let name = manifest.name.to_string();
+    let document = manifest.session.and_then(|it| it.spec);
+    let document = document.ok_or_else(|| ExportError::NoFormat(name.clone()))?;
+    let spec: SessionSpec =
+        serde_json::from_value(document).map_err(|error| ExportError::Format { name, error })?;
+    Ok(Exporter::new(spec.assembly(), None, arguments.format)?)
+}
+
+fn destination(media: &Media) -> SocketAddrV4 {
+    SocketAddrV4::new(media.destination, media.port)
+}
+
+/// The stream of a session description: that to `flow`, or the only one whose frames are assembled.
+fn described(path: &Path, flow: Option<SocketAddrV4>) -> Result<Media, ExportError> {
+    let text = fs::read_to_string(path).map_err(|error| unread(path, error))?;
+    let description = SessionDescription::parse(&text).map_err(|error| {
+        let path = path.to_owned();
+        ExportError::Sdp { path, error }
+    })?;
+    let mut media = description.media;
+    match flow {
+        Some(flow) => media.retain(|it| destination(it) == flow),
+        None if media.len() > 1 => media.retain(|it| it.assembly().is_ok()),
+        None => {}
+    }
+    let mut media = media.into_iter();
+    match (media.next(), media.next()) {
+        (Some(one), None) => Ok(one),
+        (Some(one), Some(_)) => Err(ExportError::SeveralStreams {
+            path: path.to_owned(),
+            one: destination(&one),
+        }),
+        (None, _) => Err(ExportError::NoStream {
+            path: path.to_owned(),
+            flow,
+        }),
+    }
+}
+
+fn unread(path: &Path, error: std::io::Error) -> ExportError {
+    let path = path.to_owned();
+    ExportError::Read { path, error }
+}
+
+/// The manifest in `folder`, if there is one only.
+fn only_manifest(folder: &Path) -> Result<PathBuf, ExportError> {
+    let entries = fs::read_dir(folder).map_err(|error| unread(folder, error))?;
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|error| unread(folder, error))?.path();
+        if path.extension().is_some_and(|it| it == "json") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    match &found[..] {
+        [] => Err(ExportError::EmptyFolder(folder.to_owned())),
+        [one] => Ok(one.clone()),
+        several => {
+            let names = several.iter().filter_map(|it| it.file_name());
+            let names = names.map(|it| it.to_string_lossy().into_owned());
+            Err(ExportError::Several {
+                folder: folder.to_owned(),
+                names: names.take(LISTED).collect(),
+            })
+        }
+    }
+}
+
+/// The manifest of the recording that `file` belongs to.
+fn manifest_beside(file: &Path) -> Result<Manifest, ExportError> {
+    let whole = file.with_extension("json");
+    // A part's name ends in its number.
+    let of_part = file.with_extension("").with_extension("json");
+    let found = [whole, of_part].into_iter().find(|it| it.is_file());
+    read(&found.ok_or_else(|| ExportError::NoManifest(file.to_owned()))?)
+}
+
+fn read(path: &Path) -> Result<Manifest, ExportError> {
+    let text = fs::read(path).map_err(|error| unread(path, error))?;
+    let manifest: Manifest = serde_json::from_slice(&text).map_err(|error| {
+        let path = path.to_owned();
+        ExportError::Manifest { path, error }
+    })?;
+    let name = manifest.name.to_string();
+    if manifest.stage == Stage::Recording {
+        return Err(ExportError::Running(name));
+    }
+    let format = manifest.format;
+    if format != RecordingFormat::Pcapng {
+        return Err(ExportError::NoPackets { name, format });
+    }
+    Ok(manifest)
+}
