@@ -2,7 +2,6 @@
 
 use std::net::SocketAddrV4;
 
-use onair_essence::video::assembly::AssemblerConfig;
 use onair_essence::video::pattern::PatternWriter;
 use onair_essence::video::st2110_20::STANDARD_RTP_BYTES;
 use onair_essence::video::st2110_20::packetiser::{Packetiser, StreamHeader};
@@ -21,16 +20,6 @@ pub fn raster(depth: u8) -> VideoFormat {
     let rate = FrameRate::new(60_000, 1001).expect("it is carried");
     let depth = Depth::from_bits(depth.into(), false).expect("8 or 10");
     VideoFormat::new(128, 72, depth, rate).expect("it is carried")
-}
-
-/// What puts the flow's frames together.
-#[must_use]
-pub const fn assembler(format: VideoFormat) -> AssemblerConfig {
-    AssemblerConfig {
-        format,
-        payload_type: PAYLOAD_TYPE,
-        timeout_ns: 100_000_000,
-    }
 }
 
 /// Sends frames, packet by packet.

@@ -67,9 +67,9 @@ pub use ptp::{
 };
 pub use recent::RecentTraffic;
 pub use recording::{
-    ProducerCounts, RecordedFile, RecordedFrames, RecordingCounts, RecordingEnd, RecordingError,
-    RecordingFormat, RecordingId, RecordingList, RecordingName, RecordingRef, RecordingRepair,
-    RecordingSpec, RecordingState, RecordingSummary, RecordingView,
+    ProducerCounts, RecordedFile, RecordingCounts, RecordingEnd, RecordingError, RecordingFormat,
+    RecordingId, RecordingList, RecordingName, RecordingRef, RecordingRepair, RecordingSpec,
+    RecordingState, RecordingSummary, RecordingView,
 };
 pub use request::{DestroyWait, Flush, Flushed};
 pub use session::{AttachmentState, AttachmentView, SessionCounters, SessionState, SessionView};

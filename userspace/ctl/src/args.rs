@@ -73,7 +73,7 @@ pub(crate) enum Noun {
     /// Create, inspect, stop, start and destroy sessions
     #[command(subcommand, visible_alias = "s")]
     Session(session::Verb),
-    /// Record a session's packets or frames to disk
+    /// Record a session's packets to disk
     #[command(subcommand, visible_alias = "rec")]
     Record(record::Verb),
     /// List, show and verify certificates of destroyed sessions

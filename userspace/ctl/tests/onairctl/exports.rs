@@ -10,7 +10,7 @@ use onair_essence::video::st2110_20::packetiser::{Packetiser, StreamHeader};
 use onair_essence::video::{Depth, FrameRate, Packing, Sampling, Scan, VideoFormat};
 use onair_net::datagram::FlowHeader;
 use onair_net::ethernet::Mac;
-use onair_record::{Format, Recording, SessionLabel, Spec};
+use onair_record::{Recording, SessionLabel, Spec};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -156,7 +156,7 @@ fn session(bits: u8, scan: Scan) -> Value {
 
 /// Records packets as the daemon does, as `take`.
 fn recorded(folder: &Path, session: Value, packets: &[Packet], change: impl FnOnce(&mut Spec)) {
-    let mut spec = Spec::new(folder, "take".parse().unwrap(), Format::Pcapng);
+    let mut spec = Spec::new(folder, "take".parse().unwrap());
     spec.ring_bytes = 4 << 20;
     spec.min_free_bytes = 0;
     spec.session = Some(SessionLabel {

@@ -62,7 +62,7 @@ impl Session {
         (!degraded.is_empty()).then(|| problem(SessionProblemKind::RecordingLoses, detail))
     }
 
-    /// How a recording assembles its frames.
+    /// How a snapshot assembles its frames.
     pub fn assembly(&self) -> AssemblerConfig {
         self.spec.assembly()
     }

@@ -70,7 +70,6 @@ impl Actor {
                 format: spec.format,
             },
             session_spec: session.document(),
-            assembly: session.assembly(),
             producer: session.producer(),
             folder: self.recorder.folder.clone(),
             ring_bytes: usize::try_from(config.ring_mb << 20).unwrap_or(usize::MAX),
