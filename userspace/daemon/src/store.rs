@@ -152,7 +152,7 @@ impl Store {
     pub fn retarget(&mut self, changed: &SessionSpec) -> Option<WriteAck> {
         let name = &changed.name;
         let spec = &mut self.kept.get_mut(name)?.spec;
-        (spec.flow, spec.video) = (changed.flow.clone(), changed.video);
+        (spec.flow, spec.format) = (changed.flow.clone(), changed.format.clone());
         self.bring_up_to_date(name);
         Some(self.written(name))
     }

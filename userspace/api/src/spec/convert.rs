@@ -71,7 +71,7 @@ impl ConvertedSession {
             name: self.name,
             direction: source.direction,
             port: source.port.clone(),
-            video: source.video,
+            format: source.format.clone(),
             flow: source.flow.clone(),
             convert: Some(self.convert),
             source: None,

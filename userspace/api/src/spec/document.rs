@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use onair_essence::Format;
 use onair_essence::video::{Packing, STANDARD_MAX_UDP, Sampling, Scan, SenderType, VideoStream};
 use serde::{Deserialize, Serialize};
 
@@ -223,6 +224,13 @@ impl From<VideoStream> for VideoDocument {
     }
 }
 
+impl From<Format> for VideoDocument {
+    fn from(format: Format) -> Self {
+        let Format::Video(video) = format;
+        video.into()
+    }
+}
+
 impl From<SessionSpec> for SpecDocument {
     fn from(spec: SessionSpec) -> Self {
         let sends = spec.direction == Direction::Send;
@@ -232,7 +240,7 @@ impl From<SessionSpec> for SpecDocument {
             name: spec.name.into(),
             direction: spec.direction,
             port: spec.port,
-            video: spec.video.into(),
+            video: spec.format.into(),
             flow: FlowDocument {
                 destination: spec.flow.destination.to_string(),
                 source: spec.flow.source.map(|s| s.to_string()),

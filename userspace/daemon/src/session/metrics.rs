@@ -147,7 +147,6 @@ impl Session {
             Some((*reason, value))
         });
         let malformed = self.stats.malformed();
-        let malformed = malformed.map(|(reason, value)| (reason.name(), value));
         for (reason, value) in dropped.chain(malformed) {
             metrics.counter(
                 "onair_session_packets_dropped_total",

@@ -123,10 +123,7 @@ impl Session {
             Direction::Receive => Some(FrameMemory::create(geometry, true).map_err(no_memory)?),
             Direction::Send => None,
         };
-        let format = &spec.video.format;
-        let rate = format.buffer_rate();
-        let bytes = format.frame_bytes() as u64 * u64::from(rate.numerator());
-        let bytes = bytes / u64::from(rate.denominator());
+        let bytes = spec.format.bytes_per_second();
         let (runtime, placement, is_broadcast) = match (conversion, &frames) {
             (Some(conversion), Some(frames)) => {
                 let runtime = converted::runtime(id, conversion, frames.clone())?;
@@ -376,7 +373,7 @@ impl Session {
             && own.any(|flow| {
                 let meets = || {
                     let [own, other] =
-                        [flow, &spec.flow].map(|it| convert::target(it, &spec.video));
+                        [flow, &spec.flow].map(|it| convert::target(it, &spec.format));
                     own.received().meets(&other.received())
                 };
                 flow.destination == spec.flow.destination && meets()

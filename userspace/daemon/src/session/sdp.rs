@@ -51,7 +51,7 @@ impl Session {
                 offset: 0,
                 rate: None,
             }),
-            essence: Essence::Video(self.spec.video.into()),
+            essence: Essence::of(&self.spec.format),
         };
         let description = SessionDescription {
             origin: Origin {

@@ -174,8 +174,7 @@ impl Session {
     }
 
     fn frame_times(&self, count: u32) -> Duration {
-        let rate = self.spec.video.format.buffer_rate();
-        Duration::from_secs(u64::from(count * rate.denominator())) / rate.numerator()
+        self.spec.format.units_time(count)
     }
 
     fn no_packets(&self, absence: Absence, stranger: Option<std::net::SocketAddrV4>) -> String {

@@ -4,6 +4,7 @@ use onair_api::{
     Compliance, ComplianceVerdict, SessionState, SessionTiming, TimingInterval, TimingLevel,
     TimingLevels, TimingRange, TimingSchedule, TimingSource,
 };
+use onair_essence::Monitor as Timing;
 use onair_essence::video::SenderType;
 use onair_essence::video::st2110_21::{
     Declared, Intervals, Judgement, Levels, Monitor, Reads, Summary, Verdict,
@@ -24,7 +25,7 @@ impl Session {
         if self.state() != SessionState::Running {
             return None;
         }
-        let monitor = self.traffic.timing.as_deref()?;
+        let Timing::Video(monitor) = self.traffic.timing.as_deref()?;
         document(monitor, sys::monotonic_ns())
     }
 
@@ -33,11 +34,12 @@ impl Session {
         metrics: &mut Exposition,
         labels: [(&'static str, &str); 2],
     ) {
-        let Some(timing) = self.timing() else {
+        let (Some(timing), Some(Timing::Video(monitor))) =
+            (self.timing(), self.traffic.timing.as_deref())
+        else {
             return;
         };
-        let monitor = self.traffic.timing.as_deref();
-        let second = monitor.and_then(Monitor::last_second);
+        let second = monitor.last_second();
         if let Some(second) = second.filter(|_| timing.compliance.is_some()) {
             metrics.count(
                 "onair_session_cinst_max",

@@ -7,7 +7,7 @@ use onair_api::{
     SessionState, Signal, SignalState, Timestamp,
 };
 use onair_dataplane::{PortInfo, SessionSnapshot, Ssrc};
-use onair_essence::video::st2110_21::Monitor;
+use onair_essence::Monitor;
 use onair_ipc::sys;
 
 use super::Session;

@@ -30,7 +30,7 @@ impl Actor {
             Grant::Any => None,
             Grant::OwnedBy(uid) => Some(uid),
         };
-        source.check_source(&source.spec.video.format)?;
+        source.check_source(&source.spec.format)?;
         Ok(converted.of(&source.spec))
     }
 
@@ -48,13 +48,13 @@ impl Actor {
         let Some(convert) = &session.spec.convert else {
             return;
         };
-        let video = session.spec.video.format;
+        let format = session.spec.format.clone();
         let found = match self.sessions.named(&convert.from) {
             Some(source) if !convert.may_have(source.owner.uid) => {
                 Err("the session of that name is another user's".to_owned())
             }
             Some(source) => source
-                .check_source(&video)
+                .check_source(&format)
                 .map(|()| source.id)
                 .map_err(|it| it.detail),
             None => Err("no session has that name".to_owned()),

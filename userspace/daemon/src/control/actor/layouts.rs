@@ -50,7 +50,7 @@ impl Actor {
             return InLayout::NotYet(problem);
         }
         let from = &self.sessions[source];
-        if let Err(problem) = from.check_source(&from.spec.video.format) {
+        if let Err(problem) = from.check_source(&from.spec.format) {
             let may_change = from.core.is_settling() || self.has_unused_follower(source);
             return match from.is_full() && may_change {
                 true => InLayout::NotYet(problem),

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use onair_api::{Arriving, ArrivingSamples, SessionProblem, SessionProblemKind as Kind};
 use onair_dataplane::Sender;
+use onair_essence::Format;
 use onair_essence::video::Scan;
 use onair_essence::video::survey::{Essence, Picture, Survey};
 
@@ -55,8 +56,9 @@ impl Session {
         if survey.payload_type().is_some_and(|it| u32::from(it) != own) {
             return true;
         }
+        let Format::Video(video) = &self.spec.format;
         match (Essence::of(survey), picture) {
-            (Essence::Video, Some(picture)) => picture.differs_from(&self.spec.video.format),
+            (Essence::Video, Some(picture)) => picture.differs_from(&video.format),
             (Essence::Video | Essence::Unknown, _) => false,
             _ => true,
         }
@@ -65,7 +67,7 @@ impl Session {
     /// Another format or payload type than the session has. `none_fits`: no packet fits for some time.
     pub(super) fn mismatch(&mut self, none_fits: bool, now: Instant) -> Option<SessionProblem> {
         let refused = self.stats.malformed();
-        let refused = refused.filter(|(reason, _)| FORMAT.contains(&reason.name()));
+        let refused = refused.filter(|(reason, _)| FORMAT.contains(reason));
         let refused: u64 = refused.map(|(_, count)| count).sum();
         let watch = &mut self.traffic.signal;
         let is_refused = watch.refused.lasts(refused, now);
@@ -77,7 +79,7 @@ impl Session {
         let seen = seen.map(|it| it.0.clone());
         let configured = format!(
             "{} with payload type {} is configured",
-            self.spec.video.format, self.spec.flow.payload_type
+            self.spec.format, self.spec.flow.payload_type
         );
         let detail = match seen {
             Some(seen) => format!(
@@ -90,7 +92,7 @@ impl Session {
                 format!(
                     "packets do not fit {} ({refused} refused): the source sends another format; create the session \
                      with that one",
-                    self.spec.video.format
+                    self.spec.format
                 )
             }
         };
@@ -107,7 +109,8 @@ impl Session {
                 self.spec.flow.destination
             );
         }
-        let it = &self.spec.video.format;
+        let Format::Video(video) = &self.spec.format;
+        let it = &video.format;
         let is_same = seen.width.is_none_or(|width| width == it.width())
             && seen.height.is_none_or(|height| height == it.height())
             && seen.scan.is_none_or(|scan| scan == it.scan())

@@ -11,6 +11,8 @@ use super::super::problem::problem;
 use super::super::sender_clock::Finding;
 use super::super::timing::beside_timestamps;
 use super::{LOOKS, ms};
+use onair_essence::Monitor;
+
 use crate::config;
 use crate::services::Services;
 
@@ -91,13 +93,12 @@ impl Session {
 
     /// Whether frames come at the session's rate, by 10 %: a sender's jitter is in it.
     fn has_its_rate(&self, recent: &RecentTraffic) -> bool {
-        let rate = self.spec.video.format.buffer_rate();
-        let nominal = u64::from(rate.numerator()) * 1_000 / u64::from(rate.denominator());
+        let nominal = self.spec.format.units_in_1000_s();
         recent.frames_per_1000_s.abs_diff(nominal) * 10 <= nominal
     }
 
     fn away_from_tai_ns(&self) -> Option<f64> {
-        let monitor = self.traffic.timing.as_deref()?;
+        let Monitor::Video(monitor) = self.traffic.timing.as_deref()?;
         let age_ns = sys::monotonic_ns().saturating_sub(monitor.ended_ns());
         let measured = monitor.measurement().filter(|_| age_ns < 3_000_000_000)?;
         let is_away = measured.same_clock() == Some(false);

@@ -3,24 +3,17 @@
 //! A strip and its pixels stay in the processor's cache. Frame memory is shared with clients, so it is
 //! copied from and to, and never borrowed.
 
-use onair_essence::video::VideoFormat;
-use onair_pixels::{Picture, PixelFormat, Plane, unpack};
+use crate::{Conversion, Plane, unpack};
 
 /// Bytes of a strip's pixel groups, about: half of a usual second-level cache has two of them.
 const LONG: usize = 128 * 1024;
 /// The same beside packets, which wait for the strip: some µs. Planar layouts then take a quarter more time.
 const SHORT: usize = 16 * 1024;
 
-/// Some lines of a video; `None` if they are not whole pixel groups, or if the layout does not hold them.
-pub(super) fn picture(format: &VideoFormat, lines: u32, layout: PixelFormat) -> Option<Picture> {
-    Picture::of(format, lines).filter(|it| layout.holds(it))
-}
-
 /// Converts, with memory for one strip.
 #[derive(Debug)]
-pub(super) struct Strips {
-    format: VideoFormat,
-    layout: PixelFormat,
+pub struct Strips {
+    conversion: Conversion,
     /// Lines of a long and of a short strip, whole rows of pixel groups.
     lines: [u32; 2],
     is_short: bool,
@@ -29,34 +22,34 @@ pub(super) struct Strips {
 }
 
 impl Strips {
-    /// For buffers of `format`, in long strips; `None` as [`picture`].
-    pub(super) fn new(format: VideoFormat, layout: PixelFormat) -> Option<Self> {
-        let whole = picture(&format, format.lines(false), layout)?;
+    /// Long strips.
+    #[must_use]
+    pub fn new(conversion: Conversion) -> Self {
+        let whole = conversion.largest();
         let rows = whole.bytes() / whole.row_bytes();
-        let lines_in_row = u32::try_from(whole.lines() / rows).ok()?;
+        let lines_in_row = u32::try_from(whole.lines() / rows).unwrap_or(1);
         let lines = [LONG, SHORT].map(|bytes| {
             let rows = (bytes / whole.row_bytes()).clamp(1, rows);
             u32::try_from(rows).unwrap_or(u32::MAX) * lines_in_row
         });
-        let strip = picture(&format, lines[0], layout)?;
-        Some(Self {
-            format,
-            layout,
+        let strip = conversion.picture(lines[0]).unwrap_or(whole);
+        Self {
+            conversion,
             lines,
             is_short: false,
             pgroups: vec![0; strip.bytes()],
-            pixels: vec![0; layout.planes(&strip).bytes],
-        })
+            pixels: vec![0; conversion.layout().planes(&strip).bytes],
+        }
     }
 
     /// Makes the strips short, or long.
-    pub(super) const fn shorten(&mut self, is_short: bool) {
+    pub const fn shorten(&mut self, is_short: bool) {
         self.is_short = is_short;
     }
 
     /// Converts the next strip of a picture. `read` copies its pixel groups from an offset on, `write` gets the
     /// pixels of each part of a plane with their offset.
-    pub(super) fn convert_next(
+    pub fn convert_next(
         &mut self,
         progress: &mut Progress,
         read: impl Fn(usize, &mut [u8]),
@@ -64,17 +57,18 @@ impl Strips {
     ) {
         let Progress { lines, done, from } = *progress;
         let now = self.lines[usize::from(self.is_short)].min(lines - done);
-        let of = |lines| picture(&self.format, lines, self.layout);
+        let layout = self.conversion.layout();
+        let of = |lines| self.conversion.picture(lines);
         let Some((whole, strip)) = of(lines).zip(of(now)) else {
             progress.done = lines;
             return;
         };
-        let planes = self.layout.planes(&whole);
-        let parts = self.layout.planes(&strip);
+        let planes = layout.planes(&whole);
+        let parts = layout.planes(&strip);
         let pgroups = &mut self.pgroups[..strip.bytes()];
         let pixels = &mut self.pixels[..parts.bytes];
         read(from, pgroups);
-        unpack(&strip, pgroups, self.layout, pixels)
+        unpack(&strip, pgroups, layout, pixels)
             .expect("the layout holds the picture, and the memory is of its size");
         for (plane, part) in planes.all().iter().zip(parts.all()) {
             let at = plane.offset + first_line(part, now, done) * plane.stride;
@@ -93,7 +87,7 @@ impl Strips {
 
 /// How far a picture is converted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Progress {
+pub struct Progress {
     lines: u32,
     done: u32,
     /// Bytes of pixel groups of the lines that are done.
@@ -102,7 +96,8 @@ pub(super) struct Progress {
 
 impl Progress {
     /// Nothing of a picture of so many lines.
-    pub(super) const fn of(lines: u32) -> Self {
+    #[must_use]
+    pub(crate) const fn of(lines: u32) -> Self {
         Self {
             lines,
             done: 0,
@@ -111,7 +106,8 @@ impl Progress {
     }
 
     /// Whether the whole picture is converted.
-    pub(super) const fn is_over(&self) -> bool {
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
         self.done == self.lines
     }
 }
@@ -128,6 +124,8 @@ mod tests {
     use onair_essence::video::{Depth, FrameRate, Sampling, Scan};
 
     use super::*;
+    use crate::{Picture, PixelFormat};
+    use onair_essence::video::VideoFormat;
 
     fn convert(
         strips: &mut Strips,
@@ -183,7 +181,7 @@ mod tests {
                 let pgroups = samples(picture.bytes());
                 let mut expected = vec![0; layout.planes(&picture).bytes];
                 unpack(&picture, &pgroups, layout, &mut expected).unwrap();
-                let mut strips = Strips::new(format, layout).unwrap();
+                let mut strips = Strips::new(Conversion::new(&format, layout).unwrap());
                 for is_short in [false, true] {
                     strips.shorten(is_short);
                     let pixels = RefCell::new(vec![0xEE; expected.len()]);
@@ -210,7 +208,7 @@ mod tests {
             FrameRate::new(25, 1).unwrap(),
         );
         let format = VideoFormat::of((1920, 487), samples, Scan::Interlaced, rate).unwrap();
-        let mut strips = Strips::new(format, PixelFormat::V210).unwrap();
+        let mut strips = Strips::new(Conversion::new(&format, PixelFormat::V210).unwrap());
         let end = RefCell::new((0, 0));
         let read = |at: usize, bytes: &mut [u8]| {
             bytes.fill(0);

@@ -1,4 +1,4 @@
-//! Counters of the packets and frames of a receive session, by reason.
+//! Why a packet of video is malformed.
 
 use crate::rtp::RtpReject;
 use crate::video::st2110_20::PayloadReject;
@@ -31,7 +31,7 @@ pub enum Malformed {
 }
 
 impl Malformed {
-    /// Every reason, in the order of [`MalformedCounts`].
+    /// Every reason.
     pub const ALL: [Self; 11] = [
         Self::Truncated,
         Self::BadVersion,
@@ -45,6 +45,17 @@ impl Malformed {
         Self::Progressive,
         Self::FieldMismatch,
     ];
+
+    /// The names of [`Self::ALL`].
+    pub const NAMES: [&'static str; Self::ALL.len()] = {
+        let mut names = [""; Self::ALL.len()];
+        let mut at = 0;
+        while at < names.len() {
+            names[at] = Self::ALL[at].name();
+            at += 1;
+        }
+        names
+    };
 
     /// Name in statistics and metrics.
     #[must_use]
@@ -62,6 +73,12 @@ impl Malformed {
             Self::Progressive => "progressive",
             Self::FieldMismatch => "field_mismatch",
         }
+    }
+}
+
+impl From<Malformed> for usize {
+    fn from(reason: Malformed) -> Self {
+        reason as Self
     }
 }
 
@@ -90,76 +107,10 @@ impl From<PayloadReject> for Malformed {
     }
 }
 
-/// Malformed packets by reason.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct MalformedCounts([u64; Malformed::ALL.len()]);
-
-impl MalformedCounts {
-    /// Packets rejected for `reason`.
-    #[must_use]
-    pub const fn get(&self, reason: Malformed) -> u64 {
-        self.0[reason as usize]
-    }
-
-    /// Packets rejected for any reason.
-    #[must_use]
-    pub fn total(&self) -> u64 {
-        self.0.iter().sum()
-    }
-
-    /// Each reason with its count.
-    pub fn iter(&self) -> impl Iterator<Item = (Malformed, u64)> {
-        Malformed::ALL.into_iter().zip(self.0)
-    }
-
-    pub(super) const fn add(&mut self, reason: Malformed) {
-        self.0[reason as usize] += 1;
-    }
-}
-
-/// Counters since the assembler was created. Every packet counts in exactly one of `accepted`,
-/// `malformed`, `other_ssrc_packets`, `duplicate`, `late` and `no_buffer`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct AssemblyStats {
-    /// Packets pushed.
-    pub packets: u64,
-    /// Bytes of these, RTP headers included.
-    pub bytes: u64,
-    /// Packets whose bytes went into a frame.
-    pub accepted: u64,
-    /// Packets that do not match the flow and format.
-    pub malformed: MalformedCounts,
-    /// Packets of another synchronisation source, while the current one sends.
-    pub other_ssrc_packets: u64,
-    /// Packets whose sequence number had already arrived.
-    pub duplicate: u64,
-    /// Packets of a frame that was already closed.
-    pub late: u64,
-    /// Packets of a frame without memory.
-    pub no_buffer: u64,
-    /// Packets after one with a higher sequence number (also counted elsewhere).
-    pub reordered: u64,
-    /// Sequence numbers missing when their frame was closed.
-    pub lost: u64,
-    /// Of these, numbers that arrived later.
-    pub lost_arrived: u64,
-    /// Changes of the synchronisation source.
-    pub ssrc_changes: u64,
-    /// Restarts of the same source with new sequence numbers.
-    pub restarts: u64,
-    /// Frames finished complete.
-    pub frames_complete: u64,
-    /// Frames finished incomplete.
-    pub frames_incomplete: u64,
-    /// Of the incomplete frames, those of a source that sends another format.
-    pub frames_wrong_format: u64,
-    /// Frames without memory.
-    pub frames_no_buffer: u64,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::receive::MalformedCounts;
 
     #[test]
     fn reasons_all_then_each_has_its_own_place_and_name() {
