@@ -4,10 +4,7 @@
 //! A type lives here with the checks that need nothing but the value itself. Checks that need the
 //! daemon's state (does this port exist? is this name taken?) and I/O live elsewhere.
 //!
-//! | feature | adds | used by |
-//! |---|---|---|
-//! | `openapi` | schemas for the API's description (utoipa) | `onaird` |
-//! | `verify` | digest and checks of a certificate (sha2) | `onaird`, `onairctl` |
+//! The feature `openapi` adds the schemas for the API's description (utoipa).
 //!
 //! Requests refuse unknown fields, so that a misspelt option is an error and not a default. Answers
 //! accept them: a program written against an older version keeps working when fields are added.
@@ -44,8 +41,6 @@ mod whole;
 
 pub use blocker::{Blocker, BlockerKind, BlockerList, HeldFrame, WaitsIn};
 pub use certificate::query::CertificateQuery;
-#[cfg(feature = "verify")]
-pub use certificate::verify::{Check, CheckOutcome, Unverifiable, Verification, verify};
 pub use certificate::{
     Certificate, CertificateList, CertificateSummary, Counts, Disagreement, Memory, Operation,
     Reconciled, ReconciledCause, ReconciledWhat, Step, StepName, StoppedBefore, Versions,

@@ -1,12 +1,6 @@
 //! The proof that a session was off air when it was destroyed.
 
-#[cfg(feature = "verify")]
-mod canonical;
-#[cfg(feature = "verify")]
-pub mod digest;
 pub mod query;
-#[cfg(feature = "verify")]
-pub mod verify;
 
 use serde::{Deserialize, Serialize};
 
