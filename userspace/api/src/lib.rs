@@ -76,8 +76,8 @@ pub use shutdown::{
 pub use signal::{Arriving, ArrivingSamples, Signal, SignalState};
 pub use spec::{
     Convert, ConvertedSession, Direction, Flow, FlowDocument, FlowPatch, FlowSource,
-    MAX_FRAME_TIMEOUT_MS, NewSession, NewSessionDocument, SessionPatch, SessionSpec, Source,
-    SpecDocument, SpecError, SpecErrors, VideoDocument, VideoPatch,
+    MAX_FRAME_TIMEOUT_MS, NewSession, NewSessionDocument, NewSessionError, SessionPatch,
+    SessionSpec, Source, SpecDocument, SpecError, SpecErrors, VideoDocument, VideoPatch,
 };
 pub use text::{did_you_mean, is_unprintable, nearest, printable};
 pub use time::Timestamp;

@@ -107,7 +107,7 @@ macro_rules! bodies {
 }
 
 bodies! {
-    NewSession, NewSessionDocument, NewSession::try_from;
+    NewSession, NewSessionDocument, |document| Ok(Self::try_from(document)?);
     Box<SessionPatch>, SessionPatch, |patch: SessionPatch| {
         if patch.is_empty() {
             let detail = "it names no field: give at least one, such as destination";
