@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::blocker::Blocker;
+use crate::session::{Blocker, Verdict};
 use crate::spec::{NewSessionError, SpecError, SpecErrors};
-use crate::verdict::Verdict;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident $code:literal $status:literal $title:literal $advice:literal;)+) => {

@@ -2,12 +2,12 @@
 
 use serde::Deserialize;
 
-use super::entry::{Kind, Parameter};
-use super::input::{Input, Sent, field, query, up_to};
+use super::{field, query, up_to};
 use crate::id::SessionId;
-use crate::listed::{ListedSession, SessionList};
+use crate::operations::entry::{Kind, Parameter};
+use crate::operations::input::{Input, Sent};
 use crate::problem::Problem;
-use crate::session::SessionView;
+use crate::session::{ListedSession, SessionList, SessionView};
 
 /// Which sessions a list has, and how much of each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

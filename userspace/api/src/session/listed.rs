@@ -3,11 +3,8 @@
 use onair_essence::video::Scan;
 use serde::{Deserialize, Serialize};
 
+use super::{RecentTraffic, SessionProblemKind, SessionState, SessionView, SignalState};
 use crate::id::{SessionId, SessionName};
-use crate::recent::RecentTraffic;
-use crate::session::{SessionState, SessionView};
-use crate::session_problem::SessionProblemKind;
-use crate::signal::SignalState;
 use crate::spec::{Convert, Direction};
 use crate::time::Timestamp;
 
