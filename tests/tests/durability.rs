@@ -164,7 +164,7 @@ fn whole(folder: &Path) -> Result<Vec<String>> {
         }
         let document: Value = serde_json::from_slice(&fs::read(&path)?)
             .with_context(|| format!("{} is not whole", path.display()))?;
-        let checks = onair_api::verify(&document)?;
+        let checks = onair_certificate::verify(&document)?;
         assert!(checks.holds, "{checks:#?}");
         found.push(checks.session.context("a session")?);
     }

@@ -15,11 +15,11 @@ mod new_session;
 mod patch;
 mod rate_text;
 
-pub use convert::{Convert, ConvertedSession};
+pub use convert::Convert;
 pub use document::{FlowDocument, SpecDocument, VideoDocument};
 pub use error::{SpecError, SpecErrors};
 pub use flow::{DEFAULT_DSCP, DEFAULT_TTL, Flow, FlowSource, MAX_DSCP, MAX_SOURCES};
-pub use new_session::{NewSession, NewSessionDocument};
+pub use new_session::{ConvertedSession, NewSession, NewSessionDocument, NewSessionError};
 pub use patch::{FlowPatch, SessionPatch, VideoPatch};
 
 use onair_essence::Format;

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use onair_api::{Certificate, Memory, SessionId, Unverifiable};
+use onair_api::{Certificate, Memory, SessionId};
+use onair_certificate::{CheckOutcome, Unverifiable, verify};
 use onair_mutant::mutant;
 use onair_record::{Unfit, read_regular};
 use serde::Deserialize as _;
@@ -51,14 +52,14 @@ pub(super) fn read(file: &Path) -> Result<Certificate, Foreign> {
         return Err(Foreign::Name);
     }
     let document: Value = serde_json::from_slice(&read_regular(file, MOST_BYTES)?)?;
-    let found = onair_api::verify(&document)?;
+    let found = verify(&document)?;
     let certificate = Certificate::deserialize(&document)?;
     let session = certificate.session;
     if file.file_name() != path(Path::new(""), session).file_name() {
         return Err(Foreign::Other(session));
     }
     for check in found.checks {
-        if check.outcome == onair_api::CheckOutcome::Fails {
+        if check.outcome == CheckOutcome::Fails {
             tracing::warn!(
                 path = %file.display(), check = check.name, reason = check.detail,
                 "a certificate does not hold: `onairctl certificate verify` tells more"

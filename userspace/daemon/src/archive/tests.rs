@@ -1,6 +1,7 @@
 use std::time::{Duration, SystemTime};
 
 use onair_api::Timestamp;
+use onair_certificate::{CheckOutcome, seal, verify};
 use serde_json::{Value, json};
 
 use super::*;
@@ -22,7 +23,7 @@ pub(super) fn certificate(number: u64, age: Duration) -> Certificate {
         "steps": [], "readings": [], "reconciled": [], "counts": {}, "frames": {},
         "memory": {"state": "pending", "bytes": 1, "held_by": []}, "disagreements": []}))
     .unwrap();
-    certificate.seal();
+    seal(&mut certificate);
     certificate
 }
 
@@ -70,7 +71,7 @@ fn certificate_that_the_disk_does_not_take_then_kept_reported_and_written_again(
     // One of them is completed meanwhile, another becomes too old.
     let mut completed = certificate(2, Duration::ZERO);
     completed.generation = 7;
-    completed.seal();
+    seal(&mut completed);
     archive.keep(completed);
     assert!(written(&archive, 2).is_err());
     archive.retain(Retention {
@@ -135,7 +136,7 @@ fn archive_kept_completed_and_opened_again_then_the_last_form_newest_first() {
     archive.keep(certificate(2, Duration::from_secs(1)));
     let mut completed = certificate(1, Duration::from_secs(2));
     completed.generation = 7;
-    completed.seal();
+    seal(&mut completed);
     archive.keep(completed);
     close(archive);
     let archive = open(dir.path(), FOR_EVER);
@@ -143,12 +144,8 @@ fn archive_kept_completed_and_opened_again_then_the_last_form_newest_first() {
     let found = archive.find(&SessionRef::Id(SessionId(1))).unwrap();
     assert_eq!(found.generation, 7);
     let document = serde_json::to_value(found).unwrap();
-    let checks = onair_api::verify(&document).unwrap().checks;
-    assert_eq!(
-        checks[0].outcome,
-        onair_api::CheckOutcome::Holds,
-        "{checks:?}"
-    );
+    let checks = verify(&document).unwrap().checks;
+    assert_eq!(checks[0].outcome, CheckOutcome::Holds, "{checks:?}");
     let by_name = SessionRef::Name("cam1".parse().unwrap());
     assert_eq!(archive.find(&by_name).unwrap().session, SessionId(2));
 }

@@ -14,7 +14,8 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use onair_api::{Certificate, Check, CheckOutcome};
+use onair_api::Certificate;
+use onair_certificate::{Check, CheckOutcome, verify};
 use onair_mutant::mutant;
 use onair_record::{Unfit, read_regular};
 use rustix::fs::OFlags;
@@ -149,7 +150,7 @@ fn first(log: &[u8]) -> Option<(u64, Certificate, usize)> {
 /// that was not synced.
 pub(super) fn whole(text: &[u8]) -> Option<Certificate> {
     let document: Value = serde_json::from_slice(text).ok()?;
-    let checks = onair_api::verify(&document).ok()?.checks;
+    let checks = verify(&document).ok()?.checks;
     let holds = |check: &Check| check.name == "digest" && check.outcome == CheckOutcome::Holds;
     let is_whole = mutant!(
         "wal: the digest is not checked",

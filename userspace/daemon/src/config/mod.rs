@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use onair_api::{NewSession, NewSessionDocument, Problem, SessionSpec, SpecErrors, did_you_mean};
+use onair_api::{NewSession, NewSessionDocument, SessionSpec, did_you_mean};
 use onair_dpdk::{ETHERNET_MTU, EalConfig, Hugepages, PortConfig};
 
 pub use self::shutdown::{OnPollerDeath, Policy, ShutdownConfig};
@@ -136,14 +136,6 @@ fn read(path: &Path) -> std::io::Result<String> {
     String::from_utf8(bytes).map_err(std::io::Error::other)
 }
 
-/// What is wrong with a session, each field with its problem.
-fn wrong(problem: Problem) -> String {
-    match problem.errors.len() {
-        0 | 1 => problem.detail,
-        _ => SpecErrors(problem.errors).to_string(),
-    }
-}
-
 impl Config {
     /// Reads and checks a file.
     ///
@@ -206,7 +198,7 @@ impl Config {
                 return Err(ConfigError::value("session.name", name, "given twice"));
             }
             let session = NewSession::try_from(document.clone())
-                .map_err(|problem| ConfigError::value("session.name", name, wrong(problem)))?;
+                .map_err(|error| ConfigError::value("session.name", name, error.to_string()))?;
             let mut spec = match session {
                 NewSession::OfPackets(spec) => *spec,
                 NewSession::Converted(session) => {

@@ -129,7 +129,7 @@ impl Session {
             Effect::Ready => return Some(Progress::Ready),
             Effect::Quarantined(evidence) => {
                 let mut certificate = certificate::write(self, services, *evidence, &[]);
-                certificate.seal();
+                onair_certificate::seal(&mut certificate);
                 services.archive.keep(certificate.clone());
                 return Some(Progress::Quarantined(Box::new(certificate)));
             }

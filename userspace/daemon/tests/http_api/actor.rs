@@ -147,7 +147,7 @@ impl Actor {
 
     fn list(&self, query: &SessionQuery) -> SessionList {
         let all = self.sessions.iter().map(|it| (it.view.id, &it.view));
-        SessionList::page(query, all, SessionView::clone)
+        query.page(all, SessionView::clone)
     }
 
     fn show(&self, caller: &Caller, session: &SessionRef) -> Result<SessionView, Problem> {

@@ -81,7 +81,7 @@ impl Actor {
 
     fn list(&self, query: &SessionQuery) -> SessionList {
         let all = self.sessions.all().map(|session| (session.id, session));
-        SessionList::page(query, all, Session::view)
+        query.page(all, Session::view)
     }
 
     fn describe(&self, id: u64) -> Result<String, Problem> {

@@ -2,10 +2,12 @@
 
 use serde::Deserialize;
 
-use super::entry::{Kind, Parameter};
-use super::input::{Input, Sent, field, query, up_to};
+use super::{field, query, up_to};
 use crate::id::SessionId;
+use crate::operations::entry::{Kind, Parameter};
+use crate::operations::input::{Input, Sent};
 use crate::problem::Problem;
+use crate::session::{ListedSession, SessionList, SessionView};
 
 /// Which sessions a list has, and how much of each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,6 +23,28 @@ pub struct SessionQuery {
 impl SessionQuery {
     /// Largest limit.
     pub const MOST: usize = 1024;
+
+    /// The page of `all` that this asks for. It makes views of no other sessions.
+    pub fn page<T>(
+        &self,
+        all: impl Iterator<Item = (SessionId, T)>,
+        view: impl Fn(T) -> SessionView,
+    ) -> SessionList {
+        let is_later = |(id, _): &(SessionId, T)| self.after.is_none_or(|after| *id > after);
+        let mut left: Vec<_> = all.filter(is_later).collect();
+        left.sort_by_key(|(id, _)| *id);
+        let limit = self.limit.unwrap_or(left.len());
+        let last = limit.checked_sub(1).and_then(|at| left.get(at));
+        let next = last.filter(|_| left.len() > limit).map(|(id, _)| *id);
+        let listed = |(_, session)| {
+            let view = view(session);
+            let listed = ListedSession::from(&view);
+            let view = self.full.then(|| Box::new(view));
+            ListedSession { view, ..listed }
+        };
+        let sessions = left.into_iter().take(limit).map(listed).collect();
+        SessionList { sessions, next }
+    }
 }
 
 /// The query of `GET /v1/sessions`, not parsed yet.

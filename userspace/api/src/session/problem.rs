@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::signal::SignalState;
+use super::SignalState;
 use crate::text::texts;
 
 /// A problem of a session's traffic, while it lasts.

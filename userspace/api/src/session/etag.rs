@@ -2,7 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use crate::session::SessionView;
+use super::SessionView;
 
 impl SessionView {
     /// A tag that changes with what requests change: the state, the specification, the addresses. Traffic

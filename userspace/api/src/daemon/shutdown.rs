@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::blocker::Blocker;
 use crate::id::{SessionId, SessionName};
 use crate::recording::RecordingSummary;
+use crate::session::Blocker;
 use crate::spec::Direction;
 use crate::text::texts;
 use crate::time::Timestamp;

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Witness;
 use crate::id::{SessionId, SessionName};
 use crate::text::texts;
 use crate::time::Timestamp;
-use crate::verdict::Witness;
 
 /// One thread (or process) that uses a session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,47 +1,14 @@
-//! Verifies a certificate: checks its claims against each other, without trust in its issuer's
-//! conclusion.
-//!
-//! Each check is a function over the document. A document cannot prove its claims (was the kernel
-//! really asked?). The digest detects accidents and careless edits only.
+//! All checks of one certificate.
 
-mod counts;
-mod course;
-mod memory;
-#[cfg(test)]
-mod tests;
-mod witnesses;
-
+use onair_api::{Certificate, Operation, Via};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Certificate, Operation, digest};
-use crate::who::Via;
+use crate::check::{Check, CheckOutcome, absent, check, flaw};
+use crate::{counts, course, digest, memory, witnesses};
 
 /// First [`Certificate::format`] that has a digest.
 const FIRST_WITH_DIGEST: u32 = 2;
-
-/// Result of a check.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CheckOutcome {
-    /// The claim is valid.
-    Holds,
-    /// The claim is wrong.
-    Fails,
-    /// The certificate has no such claim.
-    Absent,
-}
-
-/// One check and its result.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Check {
-    /// Stable name: `digest`, `steps`, `slots`, …
-    pub name: String,
-    /// Result.
-    pub outcome: CheckOutcome,
-    /// Reason, for people.
-    pub detail: String,
-}
 
 /// Results of all checks of one certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,38 +74,6 @@ pub fn verify(document: &Value) -> Result<Verification, Unverifiable> {
             .all(|check| check.outcome != CheckOutcome::Fails),
         checks,
     })
-}
-
-/// What is wrong with a claim: text for the report.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-struct Flaw(String);
-
-/// What makes a claim valid: text for the report.
-type Found = Result<String, Flaw>;
-
-fn flaw<T>(text: impl Into<String>) -> Result<T, Flaw> {
-    Err(Flaw(text.into()))
-}
-
-fn check(name: &str, found: Found) -> Check {
-    let (outcome, detail) = match found {
-        Ok(detail) => (CheckOutcome::Holds, detail),
-        Err(Flaw(detail)) => (CheckOutcome::Fails, detail),
-    };
-    Check {
-        name: name.to_owned(),
-        outcome,
-        detail,
-    }
-}
-
-fn absent(name: &str, detail: &str) -> Check {
-    Check {
-        name: name.to_owned(),
-        outcome: CheckOutcome::Absent,
-        detail: detail.to_owned(),
-    }
 }
 
 fn digest_check(document: &Value, format: u64) -> Check {

@@ -4,15 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::group::GroupMembership;
+use super::{GroupMembership, PeerState, RecentTraffic, SessionProblem, SessionTiming, Signal};
 use crate::id::{SessionId, SessionName};
-use crate::recent::RecentTraffic;
-use crate::session_problem::{PeerState, SessionProblem};
-use crate::signal::Signal;
 use crate::spec::{Convert, Direction, FlowDocument, Source, VideoDocument};
 use crate::text::texts;
 use crate::time::Timestamp;
-use crate::timing::SessionTiming;
 use crate::who::Who;
 
 /// State of a session: `created → running ⇄ stopped → draining → destroyed`, or `→ quarantined →

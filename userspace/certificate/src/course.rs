@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Check, Found, absent, check, flaw};
-use crate::certificate::{Certificate, Operation, Step, StepName};
+use onair_api::{Certificate, Operation, Step, StepName};
+
+use crate::check::{Check, Found, absent, check, flaw};
 
 /// Tolerance of a verdict after the deadline: the last reading starts when the deadline passes.
 const GRACE: Duration = Duration::from_secs(1);
@@ -51,7 +52,7 @@ fn steps_of(operation: Operation) -> (&'static [StepName], &'static [StepName]) 
     }
 }
 
-pub(super) fn checks(certificate: &Certificate) -> [Check; 4] {
+pub(crate) fn checks(certificate: &Certificate) -> [Check; 4] {
     [
         check("steps", steps(certificate)),
         restored(certificate),
@@ -61,18 +62,18 @@ pub(super) fn checks(certificate: &Certificate) -> [Check; 4] {
 }
 
 /// A step of the certificate.
-pub(super) fn step(certificate: &Certificate, name: StepName) -> Option<&Step> {
+pub(crate) fn step(certificate: &Certificate, name: StepName) -> Option<&Step> {
     certificate.steps.iter().find(|step| step.step == name)
 }
 
 /// The step that ended the session for its users.
-pub(super) fn ended(certificate: &Certificate) -> Option<&Step> {
+pub(crate) fn ended(certificate: &Certificate) -> Option<&Step> {
     step(certificate, StepName::Destroyed).or_else(|| step(certificate, StepName::Quarantined))
 }
 
 /// Whether the daemon that issued the certificate started the session. A daemon that did not start
 /// it did not stop it either.
-pub(super) fn was_started(certificate: &Certificate) -> bool {
+pub(crate) fn was_started(certificate: &Certificate) -> bool {
     certificate.generation > 0 && step(certificate, StepName::Restored).is_none()
 }
 

@@ -1,12 +1,12 @@
 //! Checks that the memory was returned only after the kernel reported no holder.
 
-use super::course::{ended, step};
-use super::witnesses::{one, whose};
-use super::{Check, Flaw, Found, check, flaw};
-use crate::certificate::{Certificate, Memory, StepName};
-use crate::verdict::{Says, Witness, WordOf};
+use onair_api::{Certificate, Memory, Says, StepName, Witness, WordOf};
 
-pub(super) fn checks(certificate: &Certificate) -> [Check; 1] {
+use crate::check::{Check, Flaw, Found, check, flaw};
+use crate::course::{ended, step};
+use crate::witnesses::{one, whose};
+
+pub(crate) fn checks(certificate: &Certificate) -> [Check; 1] {
     [check("memory", memory(certificate))]
 }
 

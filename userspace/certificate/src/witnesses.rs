@@ -1,10 +1,11 @@
 //! Checks of the readings: what each witness reported, when, and whether it could know.
 
-use super::course::{step, was_started};
-use super::{Check, Flaw, Found, check, flaw};
-use crate::certificate::{Certificate, Operation, StepName};
-use crate::health::{ProbeMode, ProbeState};
-use crate::verdict::{Reading, Says, Witness, WordOf};
+use onair_api::{
+    Certificate, Operation, ProbeMode, ProbeState, Reading, Says, StepName, Witness, WordOf,
+};
+
+use crate::check::{Check, Flaw, Found, check, flaw};
+use crate::course::{step, was_started};
 
 /// The readings that a destroy requires: name, witness, writer of the source.
 const NEEDED: [(&str, Witness, WordOf); 4] = [
@@ -14,7 +15,7 @@ const NEEDED: [(&str, Witness, WordOf); 4] = [
     ("pollers", Witness::W3, WordOf::Daemon),
 ];
 
-pub(super) fn checks(certificate: &Certificate) -> Vec<Check> {
+pub(crate) fn checks(certificate: &Certificate) -> Vec<Check> {
     let of_witness = NEEDED.map(|(name, witness, word_of)| {
         let found = one(certificate, name)
             .and_then(|reading| whose(reading, witness, word_of))
@@ -37,7 +38,7 @@ pub(super) fn checks(certificate: &Certificate) -> Vec<Check> {
 }
 
 /// The reading of this name; there must be exactly one.
-pub(super) fn one<'a>(certificate: &'a Certificate, name: &str) -> Result<&'a Reading, Flaw> {
+pub(crate) fn one<'a>(certificate: &'a Certificate, name: &str) -> Result<&'a Reading, Flaw> {
     let mut of_name = certificate.readings.iter().filter(|it| it.name == name);
     match (of_name.next(), of_name.next()) {
         (Some(reading), None) => consistent(reading),
@@ -55,7 +56,7 @@ fn consistent(reading: &Reading) -> Result<&Reading, Flaw> {
     }
 }
 
-pub(super) fn whose(
+pub(crate) fn whose(
     reading: &Reading,
     witness: Witness,
     word_of: WordOf,

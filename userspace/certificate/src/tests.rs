@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::*;
+use crate::{CheckOutcome, Unverifiable, digest, verify};
 
 /// A certificate that a daemon could have written: two readers, one of which died with two frames.
 fn good() -> Value {

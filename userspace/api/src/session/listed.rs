@@ -3,12 +3,8 @@
 use onair_essence::video::Scan;
 use serde::{Deserialize, Serialize};
 
+use super::{RecentTraffic, SessionProblemKind, SessionState, SessionView, SignalState};
 use crate::id::{SessionId, SessionName};
-use crate::operations::SessionQuery;
-use crate::recent::RecentTraffic;
-use crate::session::{SessionState, SessionView};
-use crate::session_problem::SessionProblemKind;
-use crate::signal::SignalState;
 use crate::spec::{Convert, Direction};
 use crate::time::Timestamp;
 
@@ -99,28 +95,4 @@ pub struct SessionList {
     /// There are more: give this as `after` to list them. Absent on the last page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<SessionId>,
-}
-
-impl SessionList {
-    /// The page of `all` that `query` asks for. It makes views of no other sessions.
-    pub fn page<T>(
-        query: &SessionQuery,
-        all: impl Iterator<Item = (SessionId, T)>,
-        view: impl Fn(T) -> SessionView,
-    ) -> Self {
-        let is_later = |(id, _): &(SessionId, T)| query.after.is_none_or(|after| *id > after);
-        let mut left: Vec<_> = all.filter(is_later).collect();
-        left.sort_by_key(|(id, _)| *id);
-        let limit = query.limit.unwrap_or(left.len());
-        let last = limit.checked_sub(1).and_then(|at| left.get(at));
-        let next = last.filter(|_| left.len() > limit).map(|(id, _)| *id);
-        let listed = |(_, session)| {
-            let view = view(session);
-            let listed = ListedSession::from(&view);
-            let view = query.full.then(|| Box::new(view));
-            ListedSession { view, ..listed }
-        };
-        let sessions = left.into_iter().take(limit).map(listed).collect();
-        Self { sessions, next }
-    }
 }

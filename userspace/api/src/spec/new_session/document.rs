@@ -1,16 +1,16 @@
-//! A session to be created: of packets, or of another session's frames.
+//! A session to be created, as JSON. Only its shape is checked.
 
 use serde::{Deserialize, Serialize};
 
-use super::convert::{Convert, ConvertedSession};
-use super::{Direction, FlowDocument, SessionSpec, Source, SpecDocument, SpecError, VideoDocument};
-use crate::problem::{Problem, ProblemCode};
+use crate::spec::{
+    Convert, Direction, FlowDocument, Source, SpecDocument, SpecError, SpecErrors, VideoDocument,
+};
 
 /// Body of `POST /v1/sessions`.
 ///
 /// Essence: ST 2110-20 video, in the pgroup layout of RFC 4175 §4.3, over UDP/IPv4; or the frames of such
 /// a session in another layout (`convert`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", schema(as = SessionSpec))]
@@ -81,64 +81,45 @@ pub struct NewSessionDocument {
     pub persistent: Option<bool>,
 }
 
-/// A session to be created, checked as far as that is possible without its source.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "NewSessionDocument", try_from = "NewSessionDocument")]
-pub enum NewSession {
-    /// It receives or sends packets.
-    OfPackets(Box<SessionSpec>),
-    /// It converts the frames of another session.
-    Converted(Box<ConvertedSession>),
-}
-
-/// Checks every field. The problem is `invalid_request` if one is missing, `invalid_spec` if some are
-/// invalid.
-impl TryFrom<NewSessionDocument> for NewSession {
-    type Error = Problem;
-
-    fn try_from(document: NewSessionDocument) -> Result<Self, Problem> {
-        if document.convert.is_some() {
-            let converted = ConvertedSession::try_from(document)?;
-            return Ok(Self::Converted(Box::new(converted)));
-        }
-        let NewSessionDocument {
+impl NewSessionDocument {
+    /// The specification of a session of packets.
+    ///
+    /// # Errors
+    /// The fields of packets that are missing.
+    pub(super) fn of_packets(self) -> Result<SpecDocument, SpecErrors> {
+        let missing = self.fields_of_packets().into_iter();
+        let missing = missing.filter(|(_, is_given)| !is_given);
+        let missing = missing.map(|(field, _)| SpecError::new(field, "missing"));
+        let missing = SpecErrors(missing.collect());
+        let Self {
             direction: Some(direction),
             port: Some(port),
             video: Some(video),
             flow: Some(flow),
             ..
-        } = document
+        } = self
         else {
-            let missing = document
-                .missing()
-                .map(|field| SpecError::new(field, "missing"));
-            return Err(Problem::of_fields(
-                ProblemCode::InvalidRequest,
-                missing.collect(),
-            ));
+            return Err(missing);
         };
-        let spec = SessionSpec::try_from(SpecDocument {
-            name: document.name,
+        Ok(SpecDocument {
+            name: self.name,
             direction,
             port,
             video,
             flow,
             convert: None,
-            source: document.source,
-            quota: document.quota,
-            max_attachments: document.max_attachments,
-            priority: document.priority,
-            frame_timeout_ms: document.frame_timeout_ms,
-            duration_ms: document.duration_ms,
-            persistent: document.persistent,
-        })?;
-        Ok(Self::OfPackets(Box::new(spec)))
+            source: self.source,
+            quota: self.quota,
+            max_attachments: self.max_attachments,
+            priority: self.priority,
+            frame_timeout_ms: self.frame_timeout_ms,
+            duration_ms: self.duration_ms,
+            persistent: self.persistent,
+        })
     }
-}
 
-impl NewSessionDocument {
     /// Fields of packets, each with whether it is given.
-    fn of_packets(&self) -> [(&'static str, bool); 4] {
+    fn fields_of_packets(&self) -> [(&'static str, bool); 4] {
         [
             ("direction", self.direction.is_some()),
             ("port", self.port.is_some()),
@@ -147,21 +128,13 @@ impl NewSessionDocument {
         ]
     }
 
-    fn missing(&self) -> impl Iterator<Item = &'static str> + use<> {
-        let missing = self
-            .of_packets()
-            .into_iter()
-            .filter(|(_, is_given)| !is_given);
-        missing.map(|(field, _)| field)
-    }
-
     /// Fields that only a session of packets has.
     pub(super) fn given_of_packets(&self) -> impl Iterator<Item = &'static str> + use<> {
         let more = [
             ("source", self.source.is_some()),
             ("frame_timeout_ms", self.frame_timeout_ms.is_some()),
         ];
-        let all = self.of_packets().into_iter().chain(more);
+        let all = self.fields_of_packets().into_iter().chain(more);
         all.filter(|(_, is_given)| *is_given)
             .map(|(field, _)| field)
     }
@@ -185,20 +158,5 @@ impl From<SpecDocument> for NewSessionDocument {
             duration_ms: spec.duration_ms,
             persistent: spec.persistent,
         }
-    }
-}
-
-impl From<NewSession> for NewSessionDocument {
-    fn from(session: NewSession) -> Self {
-        match session {
-            NewSession::OfPackets(spec) => SpecDocument::from(*spec).into(),
-            NewSession::Converted(converted) => (*converted).into(),
-        }
-    }
-}
-
-impl From<SessionSpec> for NewSession {
-    fn from(spec: SessionSpec) -> Self {
-        Self::OfPackets(Box::new(spec))
     }
 }

@@ -14,7 +14,7 @@ use serde_json::ser::{Formatter, Serializer};
 ///
 /// # Errors
 /// A map has names that are not text.
-pub(super) fn text(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+pub(crate) fn text(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
     let text = RefCell::new(Vec::with_capacity(8 << 10));
     let sorting = Sorting {
         text: &text,

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{Check, Found, check, flaw};
-use crate::certificate::{Certificate, Memory, Operation};
+use onair_api::{Certificate, Memory, Operation};
 
-pub(super) fn checks(certificate: &Certificate) -> [Check; 3] {
+use crate::check::{Check, Found, check, flaw};
+
+pub(crate) fn checks(certificate: &Certificate) -> [Check; 3] {
     [
         check("frames", frames(certificate)),
         check("reconciled", reconciled(certificate)),

@@ -1,17 +1,17 @@
 //! The digest of a certificate: SHA-256 of its canonical JSON.
 //!
-//! It detects accidents and careless edits. It is not a signature: a process that can write the
-//! file can compute a new digest.
+//! It detects accidents and careless edits. It is not a signature.
 
+use onair_api::Certificate;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::{Certificate, canonical};
+use crate::canonical;
 
 /// Field of the document that carries the digest. The digest does not cover it.
-pub const FIELD: &str = "digest";
+pub(crate) const FIELD: &str = "digest";
 /// Field of an answer that tells whether the document is on disk. It is not part of the document.
-pub const DURABLE: &str = "durable";
+const DURABLE: &str = "durable";
 /// Algorithm prefix of the hexadecimal digits.
 const ALGORITHM: &str = "sha256:";
 
@@ -20,7 +20,7 @@ const ALGORITHM: &str = "sha256:";
 /// `serde_json` writes them. It covers every other field, also fields that this program does not
 /// know.
 #[must_use]
-pub fn of(document: &Value) -> String {
+pub(crate) fn of(document: &Value) -> String {
     let mut text = Vec::new();
     append(document, true, &mut text);
     of_text(&text)
@@ -73,19 +73,17 @@ fn written(value: &impl serde::Serialize, text: &mut Vec<u8>) {
     serde_json::to_writer(text, value).expect("neither memory nor text fails to be written");
 }
 
-impl Certificate {
-    /// Writes the digest of the other fields into the certificate. Call it last, and again after
-    /// each change.
-    ///
-    /// # Panics
-    /// Never: a certificate's maps have text keys.
-    pub fn seal(&mut self) {
-        self.digest = None;
-        let durable = std::mem::replace(&mut self.durable, true);
-        let text = canonical::text(self).expect("maps have text keys");
-        self.durable = durable;
-        self.digest = Some(of_text(&text));
-    }
+/// Writes the digest of the other fields into the certificate. Call it last, and again after each
+/// change.
+///
+/// # Panics
+/// Never: a certificate's maps have text keys.
+pub fn seal(certificate: &mut Certificate) {
+    certificate.digest = None;
+    let durable = std::mem::replace(&mut certificate.durable, true);
+    let text = canonical::text(certificate).expect("maps have text keys");
+    certificate.durable = durable;
+    certificate.digest = Some(of_text(&text));
 }
 
 #[cfg(test)]
@@ -116,7 +114,7 @@ mod tests {
         ) {
             certificate.durable = durable;
             certificate.digest = old;
-            certificate.seal();
+            seal(&mut certificate);
             let document = serde_json::to_value(&certificate).unwrap();
             prop_assert_eq!(certificate.digest.as_deref(), Some(&*of(&document)));
             prop_assert_eq!(certificate.durable, durable);
