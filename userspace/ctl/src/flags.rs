@@ -4,7 +4,7 @@ use std::env;
 
 use onair_api::{Problem, SpecError};
 
-use crate::args::{Cli, Noun};
+use crate::cli::{Cli, Noun};
 use crate::command::{record, session};
 
 /// Fields of a session, each with its flag.
