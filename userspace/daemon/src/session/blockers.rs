@@ -13,9 +13,9 @@ use onair_ipc::sys;
 use onair_probe::Waiter;
 use onair_session::Attachment;
 
-use crate::inspector::{Finding, Inspection, Look};
+use crate::clients::inspector::{Finding, Inspection, Look};
+use crate::clients::threads::{self, Thread, ThreadList};
 use crate::services::Services;
-use crate::threads::{self, Thread, ThreadList};
 
 /// A frame held outside every call for this long, in ms, is reported as forgotten. Reading one
 /// frame never takes so long.
@@ -130,7 +130,7 @@ fn only_the_kernel_saw(waiter: &Waiter, now: u64, deadline: Instant) -> Blocker 
     Blocker {
         pid,
         tid: Some(tid),
-        command: crate::peer::command_of(pid),
+        command: crate::access::peer::command_of(pid),
         thread: onair_api::printable(&waiter.comm),
         attachment: Some(waiter.attachment),
         client_version: String::new(),

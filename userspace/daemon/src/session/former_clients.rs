@@ -12,8 +12,8 @@ use onair_probe::share::{Owner, Refused, Share, Table, Usage};
 
 use super::Session;
 use super::attachment::Client;
+use crate::clients::threads::Stat;
 use crate::services::Services;
-use crate::threads::Stat;
 use crate::witness::mapping::is_free;
 
 /// Owners of the memory that clients have left behind.

@@ -3,7 +3,7 @@
 use onair_api::{SessionProblemKind, SessionState, SignalState};
 
 use super::Session;
-use crate::exposition::Exposition;
+use crate::diagnostics::exposition::Exposition;
 use crate::services::Services;
 
 /// Counters of the pollers: the name there, the metric, its help.

@@ -50,9 +50,9 @@ pub use self::connected::ConnectionChange;
 pub use self::driver::Progress;
 pub use self::recording::Untapped;
 pub use self::totals::SessionTotals;
-use crate::authority::Grant;
+use crate::access::authority::Grant;
 use crate::events::Subject;
-use crate::reclaimer::Charge;
+use crate::reclaim::reclaimer::Charge;
 use crate::services::Services;
 
 /// One session and everything that the daemon keeps about it.

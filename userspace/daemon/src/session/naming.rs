@@ -7,7 +7,7 @@ use onair_api::{Blocker, BlockerKind, EventKind, Witness};
 use onair_session::{Named, Runtime as _};
 
 use super::{Session, blockers};
-use crate::inspector::{Finding, Purpose};
+use crate::clients::inspector::{Finding, Purpose};
 use crate::services::Services;
 use crate::session::blockers::Draft;
 use crate::witness::mapping;
@@ -140,7 +140,7 @@ impl Session {
         }
         for pid in self.former_holders(services, &[]) {
             let note = "it left the session and keeps its memory";
-            let command = crate::peer::command_of(pid);
+            let command = crate::access::peer::command_of(pid);
             draft.add(mapper(pid, (&command, ""), None, note));
         }
         if draft.is_empty() && self.core.is_mapped(mapping::of) {

@@ -16,7 +16,7 @@ use super::presence::{Absence, Presence};
 use super::problem::problem;
 use super::sender_clock::SenderClock;
 use crate::config;
-use crate::growth::Growth;
+use crate::diagnostics::growth::Growth;
 use crate::services::Services;
 
 /// Looks that must show a fault before it is one.

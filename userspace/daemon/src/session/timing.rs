@@ -11,7 +11,7 @@ use onair_essence::video::st2110_21::{
 use onair_ipc::sys;
 
 use super::Session;
-use crate::exposition::Exposition;
+use crate::diagnostics::exposition::Exposition;
 
 /// Levels of a histogram in a document; the others are counted with the highest.
 const LEVELS: usize = 64;

@@ -7,7 +7,7 @@ use onair_api::{Blocker, Direction, SessionId, SessionName, SessionOutcome, Sess
 use onair_dataplane::SessionStats;
 
 use super::Session;
-use crate::archive::file_name;
+use crate::persistence::archive::file_name;
 
 /// A session's name and counters.
 #[derive(Debug)]

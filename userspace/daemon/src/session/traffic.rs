@@ -14,7 +14,7 @@ use super::Session;
 use super::problem::problem;
 use super::recent::Looks;
 use super::signal::Watch;
-use crate::growth::{Growth, SideBySide};
+use crate::diagnostics::growth::{Growth, SideBySide};
 use crate::services::Services;
 
 /// A receiver that does not answer ARP for this long is a problem: five requests.

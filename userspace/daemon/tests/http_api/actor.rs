@@ -11,10 +11,10 @@ use onair_api::{
     RecordingView, Reload, ReloadOutcome, SessionCounters, SessionId, SessionList, SessionRef,
     SessionState, SessionView, SpecDocument, Timestamp,
 };
-use onaird::authority::Caller;
+use onaird::access::authority::Caller;
 use onaird::control::action::{Action, Asked};
+use onaird::diagnostics::exposition::Exposition;
 use onaird::events::{Hub, Interest, LastSeen, Subject, Subscription};
-use onaird::exposition::Exposition;
 use tokio::sync::mpsc;
 
 use crate::documents::{attachment, blocker, busy_verdict, certificate, health};

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use onair_api::Problem;
-use onaird::authority::Authority;
+use onaird::access::authority::Authority;
 use onaird::config::ShutdownConfig;
-use onaird::connections::Connections;
 use onaird::control::handle::ControlHandle;
 use onaird::control::http::{Limits, serve};
 use onaird::shutdown::ShutdownCoordinator;
-use onaird::socket_file::{SocketFile, bind_socket};
+use onaird::sockets::connections::Connections;
+use onaird::sockets::socket_file::{SocketFile, bind_socket};
 use rustix::net::SocketType;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -6,7 +6,7 @@ use onair_api::{
     SessionCounters, SessionName, SessionTally, SessionView, Step, StepName, Timestamp, Verdict,
     Versions, Via, WaitsIn, Who, Witness, WordOf,
 };
-use onaird::authority::Caller;
+use onaird::access::authority::Caller;
 
 pub(crate) fn attachment() -> AttachmentView {
     AttachmentView {
@@ -161,8 +161,8 @@ pub(crate) fn root() -> Caller {
             command: "init".into(),
             via: Via::Daemon,
         },
-        grant: onaird::authority::Grant::Any,
-        attach: onaird::authority::Grant::Any,
+        grant: onaird::access::authority::Grant::Any,
+        attach: onaird::access::authority::Grant::Any,
         if_match: Vec::new(),
         rank: onair_probe::share::Rank::Root,
     }

@@ -12,7 +12,7 @@ use super::Actor;
 use super::follower::UNUSED;
 use super::layouts::InLayout;
 use super::requests::{shutting_down, stale};
-use crate::authority::Caller;
+use crate::access::authority::Caller;
 use crate::control::attach::{
     Admission, AttachAction, ConnectionId, Reservation, Reserved, Watching,
 };

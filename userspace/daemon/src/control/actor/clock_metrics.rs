@@ -3,7 +3,7 @@
 use onair_api::{PtpPortState, PtpState};
 use onair_dataplane::tai_minus_utc;
 
-use crate::exposition::Exposition;
+use crate::diagnostics::exposition::Exposition;
 use crate::services::Services;
 
 /// Of the kernel's clock, and of ptp4l: a figure that it did not tell is absent.

@@ -6,7 +6,7 @@ use onair_api::{NewSession, Problem, SessionId, SessionRef, SessionSpec, Session
 use onair_dataplane::Runtime;
 
 use super::Actor;
-use crate::authority::{Caller, Grant};
+use crate::access::authority::{Caller, Grant};
 
 impl Actor {
     /// The complete specification of a session: a converted one has its port, video and addresses from its

@@ -16,10 +16,10 @@ use serde_json::{Value, json};
 
 use super::Actor;
 use super::together::within;
-use crate::authority::Grant;
+use crate::access::authority::Grant;
+use crate::clients::inspector::{Finding, Inspection, Look};
 use crate::config::Policy;
 use crate::config::ms;
-use crate::inspector::{Finding, Inspection, Look};
 use crate::services::Services;
 use crate::session::{Session, SessionTotals};
 use onair_session::Reply;

@@ -10,7 +10,7 @@ use onair_probe::ProbeEvent;
 use onair_session::{AttachRefusal, Event, Exit, SessionCore};
 
 use super::Actor;
-use crate::authority::Caller;
+use crate::access::authority::Caller;
 use crate::config::OnPollerDeath;
 use crate::events::{Interest, LastSeen, Subscription};
 use crate::shutdown::Cause;

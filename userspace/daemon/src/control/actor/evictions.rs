@@ -6,7 +6,7 @@ use onair_api::{Certificate, Operation, Problem, ProblemCode, SessionRef, Who};
 use onair_session::{Answer, Destroy, Event};
 
 use super::Actor;
-use crate::authority::Caller;
+use crate::access::authority::Caller;
 use crate::control::attach::ConnectionId;
 use crate::session::Progress;
 use onair_session::Reply;

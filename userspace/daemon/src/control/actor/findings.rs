@@ -3,7 +3,7 @@
 use onair_api::{BlockerList, Timestamp};
 
 use super::Actor;
-use crate::inspector::{Finding, Purpose};
+use crate::clients::inspector::{Finding, Purpose};
 use onair_session::Reply;
 
 impl Actor {

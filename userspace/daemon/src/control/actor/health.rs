@@ -7,8 +7,8 @@ use onair_api::{
 use onair_dataplane::tai_minus_utc;
 
 use super::Actor;
-use crate::authority::Grant;
-use crate::unwritten::Report;
+use crate::access::authority::Grant;
+use crate::persistence::unwritten::Report;
 
 impl Actor {
     /// The health as a caller sees it that may read the sessions of `grant`: it gets only the number of

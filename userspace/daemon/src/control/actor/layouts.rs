@@ -12,7 +12,7 @@ use super::Actor;
 use super::follower::{self, Follower, Seen, Source, Step, Thread};
 use super::restore::this_daemon;
 use super::schedule::TURN;
-use crate::authority::Caller;
+use crate::access::authority::Caller;
 use crate::session::Session;
 
 /// The session for a client that wants a layout.

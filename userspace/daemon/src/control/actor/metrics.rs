@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use onair_api::{EventName, RecordingState, SessionState, ShutdownPhase, Timestamp};
 
 use super::Actor;
-use crate::exposition::Exposition;
+use crate::diagnostics::exposition::Exposition;
 use crate::services::Services;
 use crate::session::Session;
 

@@ -1,7 +1,7 @@
 //! The only owner of every session: takes actions, kicks, poller events and probe events, one at a
 //! time, and acts on them.
 //!
-//! Nothing here blocks. Helper threads ([`crate::inspector`]) do what may hang or take long
+//! Nothing here blocks. Helper threads ([`crate::clients::inspector`]) do what may hang or take long
 //! (reading a client's memory, listing its threads) and answer with a message. The actor does
 //! everything else in short steps (`turn.rs`, `schedule.rs`).
 
@@ -43,12 +43,12 @@ use tokio::sync::mpsc;
 use super::action::Action;
 use super::attach::AttachAction;
 use crate::config::ms;
-use crate::notify;
+use crate::process::notify;
+use crate::process::watchdog::{Look, Watchdog};
 use crate::recorder::Recorder;
 use crate::services::Services;
 use crate::session::Session;
 use crate::shutdown::ShutdownCoordinator;
-use crate::watchdog::{Look, Watchdog};
 use onair_session::Reply;
 
 use ending::Ending;

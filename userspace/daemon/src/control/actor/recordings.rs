@@ -11,9 +11,9 @@ use onair_dataplane::Tap;
 
 use super::Actor;
 use super::requests::shutting_down;
-use crate::authority::Caller;
+use crate::access::authority::Caller;
 use crate::config::ms;
-use crate::growth::Growth;
+use crate::diagnostics::growth::Growth;
 use crate::recorder::{About, Entry, Launch, Launched, Phase, RecorderEvent, RecordingFailure};
 use crate::session::Untapped;
 use onair_session::Reply;

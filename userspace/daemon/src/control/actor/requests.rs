@@ -10,7 +10,7 @@ use onair_probe::share::Owner;
 use onair_session::{Destroy, Event};
 
 use super::Actor;
-use crate::authority::{Caller, Grant};
+use crate::access::authority::{Caller, Grant};
 use crate::control::attach::ConnectionId;
 use crate::session::Session;
 use onair_session::Reply;

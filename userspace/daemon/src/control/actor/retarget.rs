@@ -6,7 +6,7 @@ use onair_dataplane::Runtime;
 use onair_session::Reply;
 
 use super::Actor;
-use crate::authority::Grant;
+use crate::access::authority::Grant;
 use crate::control::action::Asked;
 
 impl Actor {

@@ -7,7 +7,7 @@ use onair_probe::share::{Owner, Rank, Refused, Table, Usage, Used};
 
 use super::Actor;
 use super::schedule::TURN;
-use crate::authority::Grant;
+use crate::access::authority::Grant;
 
 /// Requests for a session or a recording that were refused since the start, by the limit.
 #[derive(Debug, Default)]

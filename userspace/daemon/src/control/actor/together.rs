@@ -47,7 +47,7 @@ impl Actor {
         if some.is_empty() {
             return;
         }
-        self.services.brake.step("examine");
+        self.services.test_delay.step("examine");
         let services = &mut self.services;
         let done = self.sessions.change_together(&some, |mut wanted| {
             wanted.sort_by_key(|it| (it.spec.priority, it.id));

@@ -16,10 +16,10 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::schedule::{TURN, Wanted, serve_within_a_turn};
 use super::{Actor, Inbox, Task};
+use crate::clients::inspector::Finding;
 use crate::control::readable::readable;
-use crate::inspector::Finding;
+use crate::process::watchdog::Watchdog;
 use crate::recorder::RecorderEvent;
-use crate::watchdog::Watchdog;
 
 /// Probe events taken in one step.
 const PROBE_EVENTS: usize = 64;
@@ -157,13 +157,13 @@ impl Actor {
             any = true;
         }
         if let Ok(action) = inbox.attach.try_recv() {
-            self.services.brake.step("attach_action");
+            self.services.test_delay.step("attach_action");
             self.attach_action(action);
             worker.count_processed(1);
             any = true;
         }
         if sources.ready.pollers {
-            self.services.brake.step("poller_event");
+            self.services.test_delay.step("poller_event");
             sources.ready.pollers = self.poller_event();
             any = true;
         }
@@ -175,7 +175,7 @@ impl Actor {
         if !sources.probe_events.is_empty() {
             let some = sources.probe_events.len().min(PROBE_EVENTS);
             let some: Vec<_> = sources.probe_events.drain(..some).collect();
-            self.services.brake.step("probe_events");
+            self.services.test_delay.step("probe_events");
             self.probe_events(&some);
             any = true;
         }
@@ -188,7 +188,7 @@ impl Actor {
             any = true;
         }
         if let Ok(finding) = sources.findings.try_recv() {
-            self.services.brake.step("finding");
+            self.services.test_delay.step("finding");
             self.found(finding);
             any = true;
         }
@@ -247,7 +247,7 @@ impl Actor {
     }
 
     fn do_task(&mut self, task: Task, now: Instant) {
-        self.services.brake.step(task.kind());
+        self.services.test_delay.step(task.kind());
         match task {
             Task::Outbox => {
                 self.services.flush();

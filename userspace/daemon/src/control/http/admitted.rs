@@ -7,9 +7,9 @@ use onair_api::operations::{ApiOperation, Input, Target};
 use super::api::Api;
 use super::refusal::Refusal;
 use super::{body, condition};
-use crate::authority::Caller;
+use crate::access::authority::Caller;
+use crate::access::peer::Peer;
 use crate::control::action::{Action, Asked};
-use crate::peer::Peer;
 use crate::shutdown::ActiveOperationGuard;
 
 /// A request for one operation: parsed, checked, and its requester has the right. Whether the right

@@ -14,7 +14,7 @@ use super::guard;
 use super::refusal::Refusal;
 use crate::control::action::Action;
 use crate::control::handle::ControlHandle;
-use crate::exposition::Exposition;
+use crate::diagnostics::exposition::Exposition;
 
 /// The metrics, for peers with the right.
 pub(super) async fn show(

@@ -19,8 +19,8 @@ use onair_api::{Problem, ProblemCode, Who};
 use onair_mutant::mutant;
 use onair_probe::share::{Owner, Rank};
 
+use crate::access::peer::Peer;
 use crate::config::Role;
-use crate::peer::Peer;
 
 /// The requester, and the sessions that its right covers. Only the actor knows the owner of a
 /// session, so the actor calls [`Caller::require`], before anything else.

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use onair_probe::share::{Owner, Refused, Share, Table, Usage};
 
-use crate::seldom::Seldom;
+use crate::diagnostics::rate_limit::RateLimit;
 
 /// The connections of one socket. Clones share them.
 #[derive(Clone, Debug)]
@@ -55,10 +55,10 @@ impl Drop for Connected {
 
 /// Logs refused clients, at a limited rate.
 #[derive(Debug, Default)]
-pub(super) struct TurnedAway(RefCell<Seldom>);
+pub(crate) struct TurnedAway(RefCell<RateLimit>);
 
 impl TurnedAway {
-    pub(super) fn note(&self, refused: &Refused) {
+    pub(crate) fn note(&self, refused: &Refused) {
         if let Some(more) = self.0.borrow_mut().note(Instant::now()) {
             let Owner { uid, pid, .. } = refused.owner;
             tracing::warn!(uid, pid, more, "a connection is turned away: {refused}");

@@ -79,7 +79,7 @@ impl Waking {
 }
 
 #[cfg(test)]
-#[path = "../../ipc/tests/rig/pair.rs"]
+#[path = "../../../ipc/tests/rig/pair.rs"]
 mod pair;
 
 #[cfg(test)]

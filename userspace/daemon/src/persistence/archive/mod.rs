@@ -14,8 +14,8 @@ use onair_workers::{JobsNotDone, ThreadRegistry, Worker};
 pub use self::files::file_name;
 use self::files::{Files, is_own_part, read};
 use crate::config::Retention;
-use crate::disk;
-use crate::unwritten::{Report, Unwritten, WriteAck, WriteError};
+use crate::persistence::disk;
+use crate::persistence::unwritten::{Report, Unwritten, WriteAck, WriteError};
 
 /// Name of the write-ahead log in `state.dir`.
 const WAL: &str = "certificates.wal";

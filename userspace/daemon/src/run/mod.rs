@@ -3,6 +3,7 @@
 mod parts;
 mod plan;
 mod start;
+pub mod summary;
 
 use std::collections::BTreeMap;
 
@@ -19,7 +20,7 @@ use crate::recorder::Live;
 use crate::resources::ResourceError;
 use crate::services::{HandoffCell, Services};
 use crate::shutdown::{Cause, Report, ShutdownCoordinator};
-use crate::socket_file::SocketError;
+use crate::sockets::socket_file::SocketError;
 
 /// Why the daemon did not start or did not end well.
 #[derive(Debug, thiserror::Error)]

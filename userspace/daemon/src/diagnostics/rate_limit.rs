@@ -7,14 +7,14 @@ const PAUSE: Duration = Duration::from_secs(10);
 
 /// When the line may be written again, and how often it was suppressed.
 #[derive(Debug, Default)]
-pub(super) struct Seldom {
+pub(crate) struct RateLimit {
     next: Option<Instant>,
     left_out: u64,
 }
 
-impl Seldom {
+impl RateLimit {
     /// Whether to write the line now: returns how often it was suppressed since the last one.
-    pub(super) fn note(&mut self, now: Instant) -> Option<u64> {
+    pub(crate) fn note(&mut self, now: Instant) -> Option<u64> {
         if self.next.is_some_and(|next| now < next) {
             self.left_out += 1;
             return None;
@@ -30,7 +30,7 @@ mod tests {
 
     #[test]
     fn line_caused_often_then_written_at_once_and_again_after_the_pause_with_a_count() {
-        let mut line = Seldom::default();
+        let mut line = RateLimit::default();
         let start = Instant::now();
         assert_eq!(line.note(start), Some(0));
         assert_eq!(line.note(start), None);

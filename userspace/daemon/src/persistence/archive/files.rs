@@ -15,8 +15,8 @@ use serde_json::Value;
 
 use super::ArchiveJob;
 use super::wal::{self, Wal};
-use crate::disk::{self, Parts};
-use crate::unwritten::{Change, Unwritten, WriteError};
+use crate::persistence::disk::{self, Parts};
+use crate::persistence::unwritten::{Change, Unwritten, WriteError};
 
 /// Largest file that is read, in bytes; the daemon's own files have a tenth of it.
 const MOST_BYTES: u64 = 1 << 20;

@@ -12,7 +12,7 @@ use onair_mutant::mutant;
 use onair_session::RetiredMemory;
 use onair_workers::{JobsNotDone, ThreadRegistry};
 
-use crate::reclaimer::{Charge, Reclaimer};
+use crate::reclaim::reclaimer::{Charge, Reclaimer};
 use crate::witness::mapping;
 
 /// Pause between two looks at memory that waits for W4.

@@ -10,8 +10,8 @@ use onair_record::{Unfit, read_regular};
 use onair_workers::{JobsNotDone, ThreadRegistry, Worker};
 use serde::{Deserialize, Serialize};
 
-use crate::disk;
-use crate::unwritten::{Change, Report, Unwritten, WriteAck, WriteError};
+use crate::persistence::disk;
+use crate::persistence::unwritten::{Change, Report, Unwritten, WriteAck, WriteError};
 
 /// Starts that are stored in advance, so that a start need not wait for the disk.
 const AHEAD: u64 = 256;

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 /// Slows down one kind of step: tests show with it that the step does not block other work.
 #[derive(Debug, Default)]
-pub struct Brake(Option<(&'static str, Duration)>);
+pub struct TestDelay(Option<(&'static str, Duration)>);
 
-impl Brake {
+impl TestDelay {
     /// Makes each step of `kind` take `longer` from now on.
     pub fn set(&mut self, kind: &'static str, longer: Duration) {
         self.0 = Some((kind, longer));

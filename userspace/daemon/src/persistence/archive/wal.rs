@@ -21,7 +21,7 @@ use rustix::fs::OFlags;
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use crate::disk;
+use crate::persistence::disk;
 
 /// Size of the log, in bytes.
 pub(super) const BYTES: usize = 2 << 20;
@@ -164,7 +164,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::archive::tests::certificate;
+    use crate::persistence::archive::tests::certificate;
 
     /// The file of the certificate of session `number`, `blocks` blocks long.
     fn text(number: u64, blocks: usize) -> Vec<u8> {

@@ -3,6 +3,7 @@
 mod pollers;
 mod port_watch;
 mod ring_watch;
+pub mod test_delay;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,17 +19,17 @@ use onair_ipc::life::OwnerDeathNotifier;
 use onair_probe::{Closing, SiteKind};
 
 use self::port_watch::PortWatch;
-use crate::archive::Archive;
-use crate::brake::Brake;
+use self::test_delay::TestDelay;
+use crate::clients::file_guard::FileGuard;
+use crate::clients::inspector::Inspector;
+use crate::clients::waking::Waking;
 use crate::config::Config;
-use crate::connections::Connections;
 use crate::events::Hub;
-use crate::file_guard::FileGuard;
-use crate::inspector::Inspector;
-use crate::pending_reclaim::PendingReclaim;
+use crate::persistence::archive::Archive;
+use crate::persistence::store::Store;
 use crate::ptp::PtpWatch;
-use crate::store::Store;
-use crate::waking::Waking;
+use crate::reclaim::pending_reclaim::PendingReclaim;
+use crate::sockets::connections::Connections;
 use crate::witness::probe::ProbeLink;
 
 /// Identity of this daemon.
@@ -115,7 +116,7 @@ pub struct Services {
     /// Helper threads that inspect client processes.
     pub inspector: Inspector,
     /// Slows down steps of the control thread, in tests.
-    pub brake: Brake,
+    pub test_delay: TestDelay,
     /// Sleepers that are still to be woken.
     pub waking: Waking,
     /// Events from the pollers.
@@ -207,7 +208,7 @@ impl Services {
             guard: FileGuard::new(),
             inspector,
             ptp,
-            brake: Brake::default(),
+            test_delay: TestDelay::default(),
             waking: Waking::default(),
             outbox: VecDeque::new(),
             dead: HashSet::new(),
