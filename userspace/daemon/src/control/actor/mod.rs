@@ -5,29 +5,12 @@
 //! (reading a client's memory, listing its threads) and answer with a message. The actor does
 //! everything else in short steps (`turn.rs`, `schedule.rs`).
 
-mod actions;
-mod clients;
-mod clock_metrics;
 mod converted;
 mod ending;
-mod events;
-mod evictions;
-mod findings;
-mod follower;
-mod health;
-mod layouts;
-mod metrics;
-mod recordings;
-mod reload;
+mod report;
 mod requests;
 mod restore;
-mod retarget;
-mod retired;
-mod schedule;
 mod sessions;
-mod shares;
-mod snapshots;
-mod together;
 mod turn;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -51,14 +34,14 @@ use crate::session::Session;
 use crate::shutdown::ShutdownCoordinator;
 use onair_session::Reply;
 
+use converted::follower::Follower;
 use ending::Ending;
 pub use ending::{ActorCommand, ActorTask, Drain, Drained};
-use follower::Follower;
-use schedule::{Schedule, TURN, Task};
+use report::shares::Refusals;
+use requests::snapshots::Snapshots;
 use sessions::{SessionMut, Sessions};
-use shares::Refusals;
-use snapshots::Snapshots;
 use turn::Sources;
+use turn::schedule::{Schedule, TURN, Task};
 
 /// Indices in the probe's counters: the maximum number of sessions at a time.
 const INDICES: u32 = 1024;

@@ -161,7 +161,7 @@ async fn of_a_peer(
 }
 
 /// Serves one connection within its limits, until it ends or `ending` is set.
-pub(in crate::control) async fn connection(
+pub(crate) async fn connection(
     stream: impl AsyncRead + AsyncWrite,
     router: Router,
     limits: Limits,

@@ -17,12 +17,13 @@ use onair_api::operations::{
 };
 use utoipa::openapi::OpenApi;
 
-use super::admitted::Admitted;
 use super::api::Api;
+use super::handlers::{answers, config, events, metrics, shutdown};
 use super::limits::Limits;
 use super::refusal::Refusal;
 use super::replay::Replays;
-use super::{answers, config, events, guard, metrics, openapi, shutdown};
+use super::request::admitted::Admitted;
+use super::{guard, openapi};
 use crate::access::authority::Authority;
 use crate::control::action::{Action, Asked};
 use crate::control::handle::ControlHandle;
