@@ -19,10 +19,6 @@ pub(crate) enum InvalidArgument {
     ShortInterval,
     #[error("the longest wait is a day (24h)")]
     LongWait,
-    #[error("{0:?} is no raster: write it as 1280x720")]
-    Raster(String),
-    #[error("{0:?} is no number of bits: write it as 8, 10, 12, 16 or 16f")]
-    Depth(String),
     #[error("{0:?} is no size: write it as 65536, 500MB or 2GiB")]
     Size(String),
     #[error("write it as 25 or 30000/1001")]

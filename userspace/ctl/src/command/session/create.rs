@@ -14,45 +14,62 @@ use serde_json::{Map, Value, json};
 
 use super::description::Described;
 use crate::args::Options;
-use crate::args::parse::{InvalidArgument, duration, whole_ms};
+use crate::args::essence::{self, Fields};
+use crate::args::parse::{duration, whole_ms};
 use crate::client::Client;
 use crate::failure::{DONE, Failure};
 use crate::render;
 
-/// A session's specification.
-#[derive(Debug, Args)]
-#[command(after_help = "\
+/// Flags of packets, whatever they carry.
+const OF_PACKETS: [&str; 9] = [
+    "direction",
+    "port",
+    "destination",
+    "source_address",
+    "ttl",
+    "dscp",
+    "payload_type",
+    "pattern",
+    "frame_timeout",
+];
+
+fn help() -> String {
+    let [flags, converted] = essence::EXAMPLES;
+    let format = essence::IN_A_FILE;
+    format!(
+        "\
 Examples:
-  onairctl session create cam1 --direction receive --port b --size 1280x720 --rate 60 \\
-      --depth 10 --destination 10.77.0.2:5004
-  onairctl session create test --direction send --port a --size 1920x1080 --rate 60000/1001 \\
-      --destination 10.77.0.2:5004 --pattern
+{flags}
   onairctl session create cam1 --port b --sdp cam1.sdp --destination 10.77.0.2:5004
   onairctl session create cam1 --like-what-arrives --destination 239.1.1.1:5004
-  onairctl session create cam1-v210 --from cam1 --layout v210
+{converted}
   onairctl session create --file cam1.json
   jq '.name = \"cam2\"' cam1.json | onairctl session create --file -
 
 A file holds the body of POST /v1/sessions:
-  {\"name\": \"cam1\", \"direction\": \"receive\", \"port\": \"b\",
-   \"video\": {\"width\": 1280, \"height\": 720, \"frame_rate\": \"60/1\", \"depth\": 10},
-   \"flow\": {\"destination\": \"10.77.0.2:5004\"}}")]
+  {{\"name\": \"cam1\", \"direction\": \"receive\", \"port\": \"b\",
+   {format},
+   \"flow\": {{\"destination\": \"10.77.0.2:5004\"}}}}"
+    )
+}
+
+/// A session's specification.
+#[derive(Debug, Args)]
+#[command(after_help = help())]
 pub(crate) struct Create {
     /// Unique among the live sessions: 1 to 63 of a-z, 0-9, '.', '_', '-'
     #[arg(required_unless_present = "file")]
     name: Option<SessionName>,
 
     /// Read the whole specification from a JSON file; - is standard input
-    #[arg(long, short, value_name = "PATH", conflicts_with_all = [
-        "name", "direction", "port", "size", "rate", "depth", "destination", "source_address", "ttl", "dscp",
-        "payload_type", "pattern", "quota", "max_attachments",
-        "priority", "frame_timeout", "duration", "persistent", "sdp", "sampling", "scan", "packing", "max_udp", "from", "layout"])]
+    #[arg(long, short, value_name = "PATH", conflicts_with_all = OF_PACKETS, conflicts_with_all = [
+        "name", "sdp", "from", "layout", "quota", "max_attachments", "priority", "duration", "persistent"],
+        conflicts_with_all = essence::OF_FORMAT, conflicts_with_all = essence::OF_PACKETS)]
     file: Option<PathBuf>,
 
     /// Convert the frames of this receive session, instead of receiving packets; needs --layout
-    #[arg(long, value_name = "SESSION", requires = "layout", conflicts_with_all = [
-        "direction", "port", "size", "rate", "depth", "destination", "source_address", "ttl", "dscp",
-        "payload_type", "pattern", "frame_timeout", "sdp", "sampling", "scan", "packing", "max_udp"])]
+    #[arg(long, value_name = "SESSION", requires = "layout", conflicts_with_all = OF_PACKETS, conflicts_with = "sdp",
+        conflicts_with_all = essence::OF_FORMAT, conflicts_with_all = essence::OF_PACKETS)]
     from: Option<SessionName>,
 
     /// Layout of a converted session's buffers, as FFmpeg or GStreamer names it: v210, uyvy422,
@@ -62,13 +79,13 @@ pub(crate) struct Create {
 
     /// Take video, destination, source and payload type from a session description (SDP) of
     /// ST 2110-20; - is standard input. Other flags replace its addresses and payload type
-    #[arg(long, value_name = "PATH", conflicts_with_all = ["size", "rate", "depth", "sampling", "scan"])]
+    #[arg(long, value_name = "PATH", conflicts_with_all = essence::OF_FORMAT)]
     sdp: Option<PathBuf>,
 
     /// Receive what arrives: measure raster, rate, samples and payload type from its packets, with a session
     /// for the time being; of samples with the same packing the usual ones are taken
-    #[arg(long, conflicts_with_all = [
-        "file", "from", "sdp", "size", "rate", "depth", "sampling", "scan", "payload_type", "pattern"])]
+    #[arg(long, conflicts_with_all = ["file", "from", "sdp", "payload_type", "pattern"],
+        conflicts_with_all = essence::OF_FORMAT)]
     like_what_arrives: bool,
 
     /// Direction of the packets, seen from the daemon's host; with --sdp and --like-what-arrives: receive if
@@ -80,53 +97,8 @@ pub(crate) struct Create {
     #[arg(long)]
     port: Option<String>,
 
-    /// Picture size: width by height in pixels, up to 32767x32767 and 256 MiB a frame; interlaced: the
-    /// height of both fields together
-    #[arg(long, value_name = "WIDTHxHEIGHT", value_parser = size, allow_hyphen_values = true,
-        required_unless_present_any = ["file", "sdp", "from", "like_what_arrives"])]
-    size: Option<(u32, u32)>,
-
-    /// Frames a second: 60, or exactly 60000/1001; interlaced: half of the fields a second
-    #[arg(long, allow_negative_numbers = true, required_unless_present_any = ["file", "sdp", "from", "like_what_arrives"])]
-    rate: Option<String>,
-
-    /// Bits a sample: 8, 10, 12, 16, or 16f for floating point
-    #[arg(long, value_name = "BITS", default_value = "10", value_parser = depth)]
-    depth: (u32, bool),
-
-    /// Colour components as ST 2110-20 names them: YCbCr-4:2:2, YCbCr-4:4:4, YCbCr-4:2:0, CLYCbCr-…,
-    /// ICtCp-…, RGB, XYZ or KEY [default: YCbCr-4:2:2]
-    #[arg(long, value_name = "NAME")]
-    sampling: Option<String>,
-
-    /// Order of the lines: progressive, interlaced (each buffer is a field) or psf (segmented frames)
-    /// [default: progressive]
-    #[arg(long, value_name = "NAME")]
-    scan: Option<String>,
-
-    /// Send: how lines are cut into packets: general, or block (multiples of 180 bytes) [default: general]
-    #[arg(long, value_name = "NAME")]
-    packing: Option<String>,
-
-    /// Send: largest UDP datagram with its header, 576 to 8960; the port's MTU must allow it
-    /// [default: 1460]
-    #[arg(long, value_name = "BYTES", allow_negative_numbers = true)]
-    max_udp: Option<u32>,
-
-    /// Send: how packets are spread, by ST 2110-21: narrow, narrow_linear or wide [default: wide];
-    /// receive: the type that the sender says it is, by which its timing is judged
-    #[arg(long, value_name = "TYPE")]
-    sender_type: Option<String>,
-
-    /// TROFFSET of ST 2110-21 in microseconds, less than a frame: send: frames start by it; receive: what
-    /// the sender says (TROFF) [default: that of the picture's height]
-    #[arg(long, value_name = "MICROSECONDS", allow_negative_numbers = true)]
-    tr_offset: Option<u32>,
-
-    /// Most packets that the network model of ST 2110-21 may hold: send: the sender keeps to it; receive:
-    /// what the sender says (CMAX) [default: that of the sender type]
-    #[arg(long, value_name = "PACKETS", allow_negative_numbers = true)]
-    cmax: Option<u32>,
+    #[command(flatten)]
+    format: essence::Flags,
 
     /// Destination of the packets: an address or a multicast group; receive: the port's own address
     /// or a group, which the daemon joins
@@ -235,23 +207,9 @@ impl Create {
         if let Some(port) = &self.port {
             put("port", json!(port));
         }
-        let (mut video, mut flow) = self.video_and_flow()?;
-        if let Some(packing) = &self.packing {
-            video["packing"] = json!(packing);
-        }
-        for (key, given) in [
-            ("max_udp", self.max_udp),
-            ("tr_offset_us", self.tr_offset),
-            ("cmax", self.cmax),
-        ] {
-            if let Some(given) = given {
-                video[key] = json!(given);
-            }
-        }
-        if let Some(sender_type) = &self.sender_type {
-            video["sender_type"] = json!(sender_type);
-        }
-        put("video", video);
+        let (mut format, mut flow) = self.format_and_flow()?;
+        self.format.put_packets(&mut format);
+        spec.extend(format);
         if let Some(destination) = &self.destination {
             flow["destination"] = json!(destination);
         }
@@ -264,6 +222,7 @@ impl Create {
         if let Some(payload_type) = self.payload_type {
             flow["payload_type"] = json!(payload_type);
         }
+        let mut put = |key: &str, value: Value| drop(spec.insert(key.to_owned(), value));
         put("flow", flow);
         if self.pattern {
             put("source", json!("pattern"));
@@ -297,23 +256,10 @@ impl Create {
         }
     }
 
-    /// Video and flow, from the description or the flags.
-    fn video_and_flow(&self) -> Result<(Value, Value), Failure> {
+    /// Format and flow, from the description or the flags.
+    fn format_and_flow(&self) -> Result<(Fields, Value), Failure> {
         let Some(path) = &self.sdp else {
-            let (width, height) = self.size.unwrap_or_default();
-            let (bits, is_float) = self.depth;
-            let mut video = json!({
-                "width": width, "height": height, "frame_rate": self.rate, "depth": bits,
-            });
-            if is_float {
-                video["float"] = json!(true);
-            }
-            for (key, given) in [("sampling", &self.sampling), ("scan", &self.scan)] {
-                if let Some(given) = given {
-                    video[key] = json!(given);
-                }
-            }
-            return Ok((video, json!({})));
+            return Ok((self.format.format(), json!({})));
         };
         let (_, text) = text_of(path)?;
         let receives = !matches!(self.direction, Some(Way::Send));
@@ -321,7 +267,7 @@ impl Create {
         for note in described.notes {
             eprintln!("onairctl: {}", render::printable(&note));
         }
-        Ok((described.video, described.flow))
+        Ok((described.format, described.flow))
     }
 }
 
@@ -368,20 +314,6 @@ pub(super) fn text_of(path: &Path) -> Result<(String, String), Failure> {
         Ok(text) => Ok((shown, text)),
         Err(error) => Err(Failure::Input(format!("cannot read {shown}: {error}"))),
     }
-}
-
-fn size(text: &str) -> Result<(u32, u32), InvalidArgument> {
-    let wrong = || InvalidArgument::Raster(text.to_owned());
-    let (width, height) = text.split_once(['x', 'X']).ok_or_else(wrong)?;
-    let number = |text: &str| text.parse::<u32>().map_err(|_| wrong());
-    Ok((number(width)?, number(height)?))
-}
-
-/// Bits, and whether they are floating point numbers.
-fn depth(text: &str) -> Result<(u32, bool), InvalidArgument> {
-    let bits = text.strip_suffix('f').unwrap_or(text);
-    let wrong = |_| InvalidArgument::Depth(text.to_owned());
-    Ok((bits.parse().map_err(wrong)?, bits != text))
 }
 
 #[cfg(test)]

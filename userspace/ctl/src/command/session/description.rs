@@ -1,17 +1,18 @@
-//! A session's video and flow from an SDP file.
+//! A session's format and flow from an SDP file.
 
 use std::path::Path;
 
-use onair_sdp::{Essence, Media, SessionDescription};
+use onair_sdp::{Chosen, SessionDescription};
 use serde_json::{Value, json};
 
+use crate::args::essence::{self, Fields};
 use crate::failure::Failure;
 
 /// What a description says of a session.
 #[derive(Debug)]
 pub(super) struct Described {
-    /// `video` of the specification.
-    pub(super) video: Value,
+    /// The format in the specification.
+    pub(super) format: Fields,
     /// `flow` of the specification.
     pub(super) flow: Value,
     /// What the user should know: accepted slips, and what is not used.
@@ -19,7 +20,7 @@ pub(super) struct Described {
 }
 
 impl Described {
-    /// The only ST 2110-20 video in `text`, or the first leg of it. A receive session accepts its
+    /// The only stream in `text` that a session can carry, or the first leg of it. A receive session accepts its
     /// sources only.
     pub(super) fn read(path: &Path, text: &str, receives: bool) -> Result<Self, Failure> {
         let shown = path.display();
@@ -30,24 +31,16 @@ impl Described {
             .iter()
             .map(|it| format!("{shown}: line {}: {}", it.line, it.text))
             .collect();
-        let (media, video) = match &videos(&description)[..] {
-            [] => return Err(fail(&"it describes no ST 2110-20 video (raw/90000)")),
-            [one] => *one,
-            [first, others @ ..] => {
-                let is_leg = |(media, _): &(&Media, _)| is_pair(&description, first.0, media);
-                if !others.iter().all(is_leg) {
-                    let count = others.len() + 1;
-                    let error =
-                        format!("it describes {count} videos: leave the one that is wanted");
-                    return Err(fail(&error));
-                }
-                notes.push(format!(
-                    "{shown}: only the first leg is used: ST 2022-7 is not supported yet"
-                ));
-                *first
-            }
-        };
-        let carried = video.carried().map_err(|error| fail(&error))?;
+        let Chosen {
+            media,
+            carried,
+            has_legs,
+        } = description.chosen().map_err(|error| fail(&error))?;
+        if has_legs {
+            notes.push(format!(
+                "{shown}: only the first leg is used: ST 2022-7 is not supported yet"
+            ));
+        }
         let destination = format!("{}:{}", media.destination, media.port);
         let mut flow = json!({"destination": destination, "payload_type": media.payload_type});
         if let (Some(ttl), false) = (media.ttl, receives) {
@@ -62,29 +55,9 @@ impl Described {
             _ => {}
         }
         Ok(Self {
-            video: json!(carried),
+            format: essence::fields(carried),
             flow,
             notes,
         })
     }
-}
-
-fn videos(description: &SessionDescription) -> Vec<(&Media, &onair_sdp::DescribedVideo)> {
-    let all = description.media.iter();
-    all.filter_map(|media| match &media.essence {
-        Essence::Video(video) => Some((media, video)),
-        _ => None,
-    })
-    .collect()
-}
-
-/// Whether two media are legs of one stream.
-fn is_pair(description: &SessionDescription, one: &Media, other: &Media) -> bool {
-    let mut groups = description.duplicates.iter();
-    groups.any(|mids| {
-        [one, other].iter().all(|media| match &media.mid {
-            Some(mid) => mids.contains(mid),
-            None => false,
-        })
-    })
 }

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use clap::Args;
 use onair_api::operations::{RetargetSession, Sent, ShowSession};
-use onair_api::{Direction, MAX_FRAME_TIMEOUT_MS, SessionRef, VideoDocument, VideoPatch};
-use onair_essence::video::VideoStream;
+use onair_api::{Direction, MAX_FRAME_TIMEOUT_MS, SessionRef};
 use serde_json::{Map, Value, json};
 
 use super::create::{put_sources, text_of};
 use super::description::Described;
 use crate::args::Options;
+use crate::args::essence::{self, Fields};
 use crate::client::Client;
 use crate::command::show;
 use crate::failure::{DONE, Failure};
@@ -42,8 +42,19 @@ pub(crate) struct Retarget {
     changes: Changes,
 }
 
+/// Flags of the flow. One of them is needed, or one of the timing.
+const OF_FLOW: [&str; 7] = [
+    "sdp",
+    "destination",
+    "source_address",
+    "any_source",
+    "ttl",
+    "dscp",
+    "payload_type",
+];
+
 #[derive(Debug, Args)]
-#[group(required = true, multiple = true)]
+#[group(required = true, multiple = true, args = OF_FLOW, args = essence::OF_TIMING)]
 struct Changes {
     /// Take destination, sources and payload type from a session description (SDP) of the same video
     /// format, and of a receive session also what the sender says of its timing (TP, TROFF, CMAX); - is
@@ -76,36 +87,11 @@ struct Changes {
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     payload_type: Option<u32>,
 
-    /// Send: how packets are spread, by ST 2110-21: narrow, narrow_linear or wide; receive: the type that the
-    /// sender says it is
-    #[arg(long, value_name = "TYPE")]
-    sender_type: Option<String>,
-
-    /// TROFFSET of ST 2110-21 in microseconds, less than a frame: of a sender's frames, or as the sender says
-    #[arg(long, value_name = "MICROSECONDS", allow_negative_numbers = true)]
-    tr_offset: Option<u32>,
-
-    /// Most packets that the network model of ST 2110-21 may hold: of a sender, or as the sender says
-    #[arg(long, value_name = "PACKETS", allow_negative_numbers = true)]
-    cmax: Option<u32>,
+    #[command(flatten)]
+    timing: essence::TimingFlags,
 }
 
 impl Changes {
-    /// The flags of the timing over that of a description.
-    fn timing_over(&self, described: Option<VideoPatch>) -> Value {
-        let mut timing = json!(described.unwrap_or_default());
-        for (key, given) in [
-            ("sender_type", self.sender_type.as_ref().map(|it| json!(it))),
-            ("tr_offset_us", self.tr_offset.map(|it| json!(it))),
-            ("cmax", self.cmax.map(|it| json!(it))),
-        ] {
-            if let Some(given) = given {
-                timing[key] = given;
-            }
-        }
-        timing
-    }
-
     /// The flags of the flow over `described`, the flow of a description.
     fn flow_over(&self, mut described: Value) -> Value {
         let flow = &mut described;
@@ -135,56 +121,40 @@ impl Retarget {
             Some(path) => {
                 let shown = client.call::<ShowSession>(&self.session, &()).await?;
                 let view = shown.read()?;
-                described(path, view.direction, &view.video)?
+                described(path, view.direction, &essence::of_document(&shown.value))?
             }
         };
-        let body = Sent::Body(json!({
-            "flow": self.changes.flow_over(flow),
-            "video": self.changes.timing_over(timing),
-        }));
+        let mut body = Map::new();
+        body.insert("flow".to_owned(), self.changes.flow_over(flow));
+        body.extend(self.changes.timing.over(timing));
+        let body = Sent::Body(Value::Object(body));
         let answer = client.send::<RetargetSession>(&self.session, body, LONGEST_FRAME);
         show(options, &answer.await?, render::session::one)?;
         Ok(DONE)
     }
 }
 
-/// The flow of the description at `path`, which is of the session's video format, and what the sender says of
+/// The flow of the description at `path`, which is of the session's `format`, and what the sender says of
 /// its packets' timing, by which a receive session is judged. A send session has its own.
 fn described(
     path: &Path,
     direction: Direction,
-    video: &VideoDocument,
-) -> Result<(Value, Option<VideoPatch>), Failure> {
+    format: &Fields,
+) -> Result<(Value, Option<Fields>), Failure> {
     let (shown, text) = text_of(path)?;
     let receives = direction == Direction::Receive;
     let described = Described::read(path, &text, receives)?;
     for note in described.notes {
         eprintln!("onairctl: {}", render::printable(&note));
     }
-    let its = serde_json::from_value::<VideoDocument>(described.video);
-    let its = its.map_err(|error| Failure::Input(format!("{shown}: {error}")))?;
-    let (its, own) = (stream(&its)?, stream(video)?);
-    if its.format != own.format {
-        return Err(Failure::Input(format!(
-            "{shown} describes {}, but the session has {}: create another session for it",
-            its.format, own.format
-        )));
-    }
+    let timing = essence::described_timing(&shown, &described.format, format);
+    let timing = timing.map_err(Failure::Input)?;
     let mut flow = described.flow;
     let has = |key| flow.get(key).is_some();
     if receives && !has("source") && !has("sources") {
         flow["source"] = Value::Null;
     }
-    let timing = receives.then_some(VideoPatch {
-        sender_type: Some(its.sender_type),
-        tr_offset_us: Some(its.tr_offset_us),
-        cmax: Some(its.cmax),
-    });
-    Ok((flow, timing))
-}
-
-fn stream(video: &VideoDocument) -> Result<VideoStream, Failure> {
-    VideoStream::try_from(video).map_err(|error| Failure::Input(error.to_string()))
+    Ok((flow, receives.then_some(timing)))
 }
 
 #[cfg(test)]
@@ -194,7 +164,6 @@ mod tests {
     use crate::command::session::Verb;
     use clap::Parser;
     use onair_api::SessionPatch;
-    use onair_essence::video::Packing;
 
     fn changes(flags: &str) -> Changes {
         let args = ["onairctl", "session", "retarget", "cam1"].into_iter();
@@ -226,11 +195,7 @@ mod tests {
             assert_eq!(flow, expected, "{flags}");
             serde_json::from_value::<SessionPatch>(json!({ "flow": flow })).unwrap();
         }
-        let described = VideoPatch {
-            tr_offset_us: Some(Some(600)),
-            cmax: Some(None),
-            ..VideoPatch::default()
-        };
+        let described = essence::fields(json!({"tr_offset_us": 600, "cmax": null}));
         for (flags, expected) in [
             ("--ttl 3", json!({"tr_offset_us": 600, "cmax": null})),
             (
@@ -238,11 +203,12 @@ mod tests {
                 json!({"sender_type": "wide", "tr_offset_us": 0, "cmax": 4}),
             ),
         ] {
-            let timing = changes(flags).timing_over(Some(described));
-            assert_eq!(timing, expected, "{flags}");
-            serde_json::from_value::<SessionPatch>(json!({ "video": timing })).unwrap();
+            let timing = changes(flags).timing.over(Some(described.clone()));
+            assert_eq!(timing, essence::fields(expected), "{flags}");
+            serde_json::from_value::<SessionPatch>(json!(timing)).unwrap();
         }
-        assert_eq!(changes("--ttl 3").timing_over(None), json!({}));
+        let none = changes("--ttl 3").timing.over(None);
+        assert_eq!(none, essence::fields(json!({})));
         let nothing = ["onairctl", "session", "retarget", "cam1"];
         assert!(Cli::try_parse_from(nothing).is_err());
     }
@@ -256,25 +222,20 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("cam2.sdp");
         std::fs::write(&path, text).unwrap();
-        let mut video: VideoDocument = serde_json::from_value(
-            json!({"width": 1280, "height": 720, "frame_rate": "60/1", "depth": 10}),
-        )
-        .unwrap();
-        let (flow, timing) = described(&path, Direction::Receive, &video).unwrap();
+        let mut video = json!({"width": 1280, "height": 720, "frame_rate": "60/1", "depth": 10});
+        let of = |direction, video: &Value| described(&path, direction, &essence::fields(video));
+        let (flow, timing) = of(Direction::Receive, &video).unwrap();
         let expected = json!({"destination": "192.0.2.7:5006", "payload_type": 98, "source": null});
         assert_eq!(flow, expected);
         let expected_timing = json!({"sender_type": "narrow", "tr_offset_us": 600, "cmax": null});
-        assert_eq!(json!(timing), expected_timing);
-        let (_, of_sender) = described(&path, Direction::Send, &video).unwrap();
+        assert_eq!(timing, Some(essence::fields(expected_timing)));
+        let (_, of_sender) = of(Direction::Send, &video).unwrap();
         assert_eq!(of_sender, None);
         // How a sender packs its lines is no matter for a receiver.
-        video.packing = Some(Packing::Block);
-        assert_eq!(
-            described(&path, Direction::Receive, &video).unwrap().0,
-            expected
-        );
-        video.depth = 8;
-        let error = described(&path, Direction::Receive, &video).unwrap_err();
+        video["packing"] = json!("block");
+        assert_eq!(of(Direction::Receive, &video).unwrap().0, expected);
+        video["depth"] = json!(8);
+        let error = of(Direction::Receive, &video).unwrap_err();
         assert!(
             error
                 .to_string()

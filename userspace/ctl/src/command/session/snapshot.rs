@@ -8,9 +8,10 @@ use std::time::Duration;
 use clap::Args;
 use onair_api::SessionRef;
 use onair_api::operations::{Input as _, ShowPicture};
-use serde_json::json;
+use serde::Serialize;
 
 use crate::args::Options;
+use crate::args::essence::PictureSize;
 use crate::client::Client;
 use crate::failure::{DONE, Failure};
 use crate::output;
@@ -39,35 +40,33 @@ pub(crate) struct Snapshot {
     output: PathBuf,
 }
 
+/// The document of `--json`.
+#[derive(Debug, Serialize)]
+struct Written {
+    #[serde(flatten)]
+    size: PictureSize,
+    bytes: usize,
+}
+
 impl Snapshot {
     pub(crate) async fn run(&self, options: &Options, client: &Client) -> Result<u8, Failure> {
         let picture = client.bytes::<ShowPicture>(&self.session, ().sent(), PICTURE);
         let png = picture.await?;
-        let (width, height) = size(&png)?;
+        let size = PictureSize::of_png(&png);
+        let size = size.ok_or_else(|| Failure::Alien("the picture is no PNG".to_owned()))?;
         write(&self.output, &png)?;
         if self.output == Path::new("-") {
             return Ok(DONE);
         }
         if options.json {
-            output::json(&json!({"width": width, "height": height, "bytes": png.len()}))?;
+            let bytes = png.len();
+            output::json(&Written { size, bytes })?;
         } else {
             let path = self.output.display();
-            output::text(&format!("{width}x{height}: {path}.\n"))?;
+            output::text(&format!("{size}: {path}.\n"))?;
         }
         Ok(DONE)
     }
-}
-
-/// Width and height of a PNG: its first chunk begins with them (PNG, clause 11.2.1).
-fn size(png: &[u8]) -> Result<(u32, u32), Failure> {
-    const BEGIN: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR";
-    let rest = png.strip_prefix(BEGIN);
-    let size = rest.and_then(|rest| {
-        let (width, rest) = rest.split_first_chunk()?;
-        let (height, _) = rest.split_first_chunk()?;
-        Some((u32::from_be_bytes(*width), u32::from_be_bytes(*height)))
-    });
-    size.ok_or_else(|| Failure::Alien("the picture is no PNG".to_owned()))
 }
 
 /// Readers of the file see the old picture or the new one.

@@ -9,10 +9,9 @@ use std::time::Duration;
 
 use comfy_table::{Cell, Color};
 use onair_api::{
-    AttachmentView, Direction, Flushed, GroupMembership, JoinedBy, ListedSession, SessionCounters,
+    AttachmentView, Flushed, GroupMembership, JoinedBy, ListedSession, SessionCounters,
     SessionList, SessionState, SessionView,
 };
-use onair_essence::video::STANDARD_MAX_UDP;
 
 use super::{Facts, ago, bytes, cell, coloured, columns, heading, human, or_dash};
 
@@ -89,6 +88,7 @@ pub(crate) fn list(list: &SessionList) -> String {
         return "No sessions. `onairctl session create --help` shows how to create one.\n"
             .to_owned();
     }
+    let essence = list.sessions[0].essence().to_uppercase();
     columns(
         &list.sessions,
         &[
@@ -103,7 +103,7 @@ pub(crate) fn list(list: &SessionList) -> String {
                 let port = Some(&view.port).filter(|_| view.convert.is_none());
                 cell(or_dash(port))
             }),
-            ("VIDEO", |view| cell(&view.video)),
+            (&essence, |view| cell(view.format())),
             ("FLOW", |view| cell(listed_flow(view))),
             ("ATTACHED", |view| {
                 cell(format!("{}/{}", view.attachments, view.max_attachments))
@@ -153,30 +153,19 @@ pub(crate) fn one(view: &SessionView) -> String {
             },
         );
         table.add("converter", &view.poller);
-        table.add("video", &view.video);
+        table.add(view.essence(), view.format());
     } else {
         table.add("port", &view.port);
         table.add("poller", &view.poller);
-        table.add("video", &view.video);
+        table.add(view.essence(), view.format());
         table.add("flow", flow(view));
         table.add("payload type", or_dash(view.flow.payload_type));
     }
     if let (Some(ttl), Some(dscp)) = (view.flow.ttl, view.flow.dscp) {
         table.add("TTL, DSCP", format!("{ttl}, {dscp}"));
     }
-    if view.direction == Direction::Send {
-        let packing = view.video.packing.unwrap_or_default();
-        let max_udp = view.video.max_udp.unwrap_or(STANDARD_MAX_UDP.into());
-        table.add("packing", format!("{packing}, UDP up to {max_udp} bytes"));
-        table.add("sender type", view.video.sender_type.unwrap_or_default());
-    } else if let Some(sender) = view.video.sender_type {
-        table.add("sender type", format!("{sender}, as its sender says"));
-    }
-    if let Some(us) = view.video.tr_offset_us {
-        table.add("TROFFSET", format!("{us} µs"));
-    }
-    if let Some(packets) = view.video.cmax {
-        table.add("CMAX", format!("{packets} packets"));
+    for (name, value) in view.packet_rows() {
+        table.add(name, value);
     }
     table.add("quota", format!("{} frames an attachment", view.quota));
     if let Some(ms) = view.frame_timeout_ms {

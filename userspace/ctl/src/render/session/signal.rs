@@ -1,8 +1,7 @@
 //! What an operator asks first: is there a picture, and is it the right one?
 
 use comfy_table::{Cell, Color};
-use onair_api::{Arriving, Direction, ListedSession, SessionView, SignalState};
-use onair_essence::video::Scan;
+use onair_api::{Direction, ListedSession, SessionView, SignalState};
 
 use crate::render::{Facts, ago, cell, coloured, human, or_dash, printable};
 
@@ -25,7 +24,7 @@ pub(super) fn facts(table: &mut Facts, view: &SessionView) {
         let lasts = human(signal.since.age());
         table.add("signal", format!("{} for {lasts}", signal.state));
         if let Some(arriving) = &signal.arriving {
-            table.add("arriving", measured(arriving));
+            table.add("arriving", arriving);
         }
     }
     let Some(recent) = view.recent else {
@@ -56,49 +55,15 @@ pub(in crate::render) fn lamp(signal: Option<SignalState>) -> Cell {
     coloured(format!("● {state}"), colour)
 }
 
-/// What arrives, as the packets show it.
-fn measured(arriving: &Arriving) -> String {
-    let mut parts = vec![printable(&arriving.essence)];
-    match (arriving.width, arriving.height) {
-        (Some(width), Some(height)) => parts.push(format!("{width}x{height}")),
-        (None, Some(height)) => parts.push(format!("{height} lines")),
-        _ => {}
-    }
-    parts.extend(arriving.scan.map(|it| it.to_string()));
-    let rate = arriving.frame_rate.as_deref();
-    parts.extend(rate.map(|it| format!("{} fps", printable(it))));
-    // The usual ones are first.
-    parts.extend(arriving.samples.first().map(|it| {
-        let float = if it.float { "f" } else { "" };
-        let more = if arriving.samples.len() > 1 {
-            " (or another with this packing)"
-        } else {
-            ""
-        };
-        format!("{} {}{float} bit{more}", it.sampling, it.depth)
-    }));
-    parts.push(format!("payload type {}", arriving.payload_type));
-    let sender = arriving.sender.as_deref();
-    parts.extend(sender.map(|it| format!("from {}", printable(it))));
-    parts.join(", ")
-}
-
-/// Frames a second now. Two fields are a frame.
+/// Frames a second now.
 pub(in crate::render) fn fps(listed: &ListedSession) -> Option<String> {
-    let thousandths = listed.recent?.frames_per_1000_s / buffers_a_frame(listed);
+    let thousandths = listed.recent?.frames_per_1000_s / listed.units_a_frame();
     let hundredths = thousandths.saturating_add(5) / 10;
     let (whole, part) = (hundredths / 100, hundredths % 100);
     Some(match part {
         0 => whole.to_string(),
         _ => format!("{whole}.{part:02}"),
     })
-}
-
-fn buffers_a_frame(listed: &ListedSession) -> u64 {
-    match listed.scan {
-        Some(Scan::Interlaced) => 2,
-        _ => 1,
-    }
 }
 
 /// The rate of the specification: `60`, `59.94`.

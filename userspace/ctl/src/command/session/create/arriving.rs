@@ -7,6 +7,7 @@ use onair_api::{Arriving, SessionRef, Signal};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::args::essence::{self, Fields};
 use crate::client::Client;
 use crate::command::wait;
 use crate::failure::Failure;
@@ -23,7 +24,7 @@ const END: Duration = Duration::from_secs(5);
 /// smallest picture, measures it and is destroyed again.
 pub(super) async fn measure(client: &Client, body: &mut Value) -> Result<(), Failure> {
     let mut probe = body.clone();
-    probe["video"] = json!({"width": 16, "height": 2, "frame_rate": "25", "depth": 8});
+    put_format(&mut probe, essence::smallest());
     (probe["quota"], probe["max_attachments"]) = (json!(1), json!(1));
     probe["persistent"] = json!(false);
     let created = client.send::<CreateSession>(&(), Sent::Body(probe), Duration::ZERO);
@@ -32,9 +33,18 @@ pub(super) async fn measure(client: &Client, body: &mut Value) -> Result<(), Fai
     client.call::<StopSession>(&session, &()).await?;
     wait::destroy(client, &session, END).await?;
     let arriving = seen?;
-    body["video"] = video(&arriving)?;
+    put_format(
+        body,
+        essence::arriving(&arriving).map_err(|text| Failure::Input(render::printable(&text)))?,
+    );
     body["flow"]["payload_type"] = json!(arriving.payload_type);
     Ok(())
+}
+
+fn put_format(body: &mut Value, format: Fields) {
+    if let Value::Object(body) = body {
+        body.extend(format);
+    }
 }
 
 /// Waits for what arrives.
@@ -59,36 +69,4 @@ async fn watch(client: &Client, session: &SessionRef) -> Result<Arriving, Failur
         render::human(PATIENCE),
         render::printable(&reason)
     )))
-}
-
-/// The video of a new session.
-fn video(arriving: &Arriving) -> Result<Value, Failure> {
-    let essence = render::printable(&arriving.essence);
-    let Some(height) = arriving.height else {
-        return Err(Failure::Input(format!(
-            "{essence} arrives, no ST 2110-20 video that a session can have"
-        )));
-    };
-    let (Some(width), Some(samples)) = (arriving.width, arriving.samples.first()) else {
-        return Err(Failure::Input(format!(
-            "video of {height} lines arrives, and each packet has a whole line, which does not show its width: give --size, \
-             --rate and --depth"
-        )));
-    };
-    let Some(rate) = &arriving.frame_rate else {
-        return Err(Failure::Input(format!(
-            "video of {width}x{height} arrives, whose timestamps show no frame rate: give --size, --rate and --depth"
-        )));
-    };
-    let mut video = json!({
-        "width": width, "height": height, "frame_rate": rate, "depth": samples.depth,
-        "sampling": samples.sampling,
-    });
-    if samples.float {
-        video["float"] = json!(true);
-    }
-    if let Some(scan) = arriving.scan {
-        video["scan"] = json!(scan);
-    }
-    Ok(video)
 }

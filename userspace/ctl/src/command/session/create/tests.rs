@@ -112,8 +112,6 @@ fn create_of_any_format_then_in_the_specification() {
         Some(onair_essence::video::SenderType::NarrowLinear)
     );
     assert_eq!((video.tr_offset_us, video.cmax), (Some(0), Some(4)));
-    assert_eq!(depth("12").unwrap(), (12, false));
-    assert!(depth("f").is_err() && depth("ten").is_err());
 }
 
 #[test]
@@ -176,12 +174,4 @@ fn create_file_that_cannot_be_used_then_said() {
         .unwrap_err();
     assert!(error.to_string().contains("not a JSON"), "{error}");
     assert_eq!(error.code(), crate::failure::USAGE);
-}
-
-#[test]
-fn size_forms_then_only_two_numbers() {
-    assert_eq!(size("1280x720").unwrap(), (1280, 720));
-    for text in ["1280", "x", "1280x", "axb", "1280x720x1", "-1x2"] {
-        assert!(size(text).is_err(), "{text}");
-    }
 }
