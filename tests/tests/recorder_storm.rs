@@ -242,7 +242,10 @@ fn recording_of_frames_killed_then_repaired_and_exported() -> Result<()> {
         let (film, exported) = export(&folder.join("storm.json"), "y4m")?;
         let frames = exported["frames"].as_u64().context("a number")?;
         let read = ffprobe(&film)?["nb_read_frames"].clone();
-        ensure!(read.as_str() == Some(&frames.to_string()), "{read}, {exported:#}");
+        ensure!(
+            read.as_str() == Some(&frames.to_string()),
+            "{read}, {exported:#}"
+        );
         // Only the last one may be cut.
         ensure!(
             exported["incomplete_frames"].as_u64() < Some(2),

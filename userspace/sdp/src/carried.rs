@@ -1,7 +1,7 @@
 //! Which video OnAir carries today.
 
 use onair_api::{SpecErrors, VideoDocument};
-use onair_essence::video::assembly::AssemblerConfig;
+use onair_essence::Format;
 use onair_essence::video::{
     Depth, EXTENDED_MAX_UDP, Packing, STANDARD_MAX_UDP, Sampling, Scan, VideoFormat, VideoStream,
 };
@@ -21,9 +21,9 @@ pub struct NotCarried {
     pub carried: &'static str,
 }
 
-/// Why frames are not assembled from the packets of a stream.
+/// Why a stream has no format that OnAir carries.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotAssembled {
+pub enum NoFormat {
     /// Another essence.
     #[error("it is no uncompressed video (ST 2110-20)")]
     Essence,
@@ -36,20 +36,16 @@ pub enum NotAssembled {
 }
 
 impl Media {
-    /// How frames are assembled from the packets of the stream.
+    /// What the stream carries, if OnAir carries it.
     ///
     /// # Errors
-    /// [`NotAssembled`].
-    pub fn assembly(&self) -> Result<AssemblerConfig, NotAssembled> {
+    /// [`NoFormat`].
+    pub fn format(&self) -> Result<Format, NoFormat> {
         let Essence::Video(video) = &self.essence else {
-            return Err(NotAssembled::Essence);
+            return Err(NoFormat::Essence);
         };
-        let format = VideoStream::try_from(&video.carried()?)?.format;
-        Ok(AssemblerConfig {
-            format,
-            payload_type: self.payload_type,
-            timeout_ns: AssemblerConfig::default_timeout_ns(&format),
-        })
+        let video = VideoStream::try_from(&video.carried()?)?;
+        Ok(Format::Video(video))
     }
 }
 

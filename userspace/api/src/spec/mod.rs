@@ -15,15 +15,14 @@ mod new_session;
 mod patch;
 mod rate_text;
 
-pub use convert::{Convert, ConvertedSession};
+pub use convert::Convert;
 pub use document::{FlowDocument, SpecDocument, VideoDocument};
 pub use error::{SpecError, SpecErrors};
 pub use flow::{DEFAULT_DSCP, DEFAULT_TTL, Flow, FlowSource, MAX_DSCP, MAX_SOURCES};
-pub use new_session::{NewSession, NewSessionDocument};
+pub use new_session::{ConvertedSession, NewSession, NewSessionDocument, NewSessionError};
 pub use patch::{FlowPatch, SessionPatch, VideoPatch};
 
-use onair_essence::video::VideoStream;
-use onair_essence::video::assembly::AssemblerConfig;
+use onair_essence::Format;
 use serde::{Deserialize, Serialize};
 
 use crate::id::SessionName;
@@ -85,8 +84,8 @@ pub struct SessionSpec {
     pub direction: Direction,
     /// Name of the port in the daemon's configuration: 1 to 63 of `[A-Za-z0-9._-]`.
     pub port: String,
-    /// Picture size, rate, samples, order of the lines, and how they are sent.
-    pub video: VideoStream,
+    /// What it carries, and how that is sent.
+    pub format: Format,
     /// Addresses and payload type.
     pub flow: Flow,
     /// The session whose frames are converted, and to what; `None` for a session of packets.
@@ -110,18 +109,12 @@ pub struct SessionSpec {
 }
 
 impl SessionSpec {
-    /// How frames are assembled from the session's packets.
+    /// The time after which a frame without further packets is closed, in nanoseconds.
     #[must_use]
-    pub fn assembly(&self) -> AssemblerConfig {
-        let format = self.video.format;
-        let timeout_ns = self.frame_timeout_ms.map_or_else(
-            || AssemblerConfig::default_timeout_ns(&format),
+    pub fn frame_timeout_ns(&self) -> u64 {
+        self.frame_timeout_ms.map_or_else(
+            || self.format.default_timeout_ns(),
             |ms| u64::from(ms) * 1_000_000,
-        );
-        AssemblerConfig {
-            format,
-            payload_type: self.flow.payload_type,
-            timeout_ns,
-        }
+        )
     }
 }

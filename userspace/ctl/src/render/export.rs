@@ -1,7 +1,7 @@
 //! The result of an export, for people.
 
 use super::{Facts, bytes, printable};
-use crate::command::export::document::Exported;
+use crate::document::export::Exported;
 
 /// What was written, from what.
 pub(crate) fn render(exported: &Exported) -> String {

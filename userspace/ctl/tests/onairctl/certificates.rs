@@ -6,8 +6,8 @@ use std::process::Stdio;
 use onair_api::{Certificate, ProblemCode};
 use serde_json::{Value, json};
 
-use crate::documents::{AT, all_in, who};
-use crate::played::{Played, onairctl, ran};
+use crate::support::documents::{AT, all_in, who};
+use crate::support::played::{Played, onairctl, ran};
 
 /// A valid certificate.
 fn good() -> Value {
@@ -30,7 +30,7 @@ fn good() -> Value {
         "reconciled": [], "counts": {}, "frames": {},
         "memory": {"state": "returned", "bytes": 1_048_576, "at": AT}, "disagreements": []}))
     .unwrap();
-    certificate.seal();
+    onair_certificate::seal(&mut certificate);
     serde_json::to_value(certificate).unwrap()
 }
 

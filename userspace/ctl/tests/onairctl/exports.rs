@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use onair_api::RecordingEnd;
+use onair_essence::send::{PacketPlan as _, StreamHeader};
+use onair_essence::video::st2110_20::Packetiser;
 use onair_essence::video::st2110_20::STANDARD_RTP_BYTES;
-use onair_essence::video::st2110_20::packetiser::{Packetiser, StreamHeader};
 use onair_essence::video::{Depth, FrameRate, Packing, Sampling, Scan, VideoFormat};
 use onair_net::datagram::FlowHeader;
 use onair_net::ethernet::Mac;
@@ -15,8 +16,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::analyses::Written;
-use crate::documents::all_in;
-use crate::played::{Ran, onairctl, ran};
+use crate::support::documents::all_in;
+use crate::support::played::{Ran, onairctl, ran};
 
 const AT_NS: u64 = 1_700_000_000_000_000_000;
 
@@ -399,7 +400,10 @@ fn export_of_a_capture_with_sdp_then_only_the_described_stream() {
     }
     for (arguments, said) in [
         ("cap.pcap -f raw", "no manifest beside it"),
-        ("cap.pcap -f raw --sdp two.sdp", "choose one with --flow"),
+        (
+            "cap.pcap -f raw --sdp two.sdp",
+            "name its destination with --flow",
+        ),
         (
             "cap.pcap -f raw --sdp one.sdp --flow 239.9.9.9:1",
             "describes no stream to 239.9.9.9:1",

@@ -2,7 +2,6 @@
 
 use onair_api::{SessionProblem, SessionProblemKind};
 use onair_dataplane::{Command, Tap};
-use onair_essence::video::assembly::AssemblerConfig;
 use onair_session::Place;
 
 use super::Session;
@@ -60,11 +59,6 @@ impl Session {
         let degraded = &self.traffic.degraded_recordings;
         let detail = degraded.join("; ");
         (!degraded.is_empty()).then(|| problem(SessionProblemKind::RecordingLoses, detail))
-    }
-
-    /// How a snapshot assembles its frames.
-    pub fn assembly(&self) -> AssemblerConfig {
-        self.spec.assembly()
     }
 
     /// Its specification as the API has it, for readers of a recording's files.

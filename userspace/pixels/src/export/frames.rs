@@ -1,7 +1,7 @@
 //! Frames of a file, from buffers that the assembler reports: of interlaced video, two fields make one.
 
-use onair_essence::video::assembly::{FrameReport, Sink};
-use onair_essence::video::{Scan, VideoFormat};
+use onair_essence::receive::{Sink, UnitReport};
+use onair_essence::video::{VideoFormat, tag};
 
 use crate::lines::Lines;
 use crate::weave::are_of_one_frame;
@@ -42,7 +42,7 @@ pub(super) struct Buffers {
     bytes: usize,
     slots: Vec<Box<[u8]>>,
     free: Vec<usize>,
-    finished: Vec<(usize, FrameReport)>,
+    finished: Vec<(usize, UnitReport)>,
 }
 
 impl Sink for Buffers {
@@ -60,7 +60,7 @@ impl Sink for Buffers {
         self.slots[slot][offset..offset + bytes.len()].copy_from_slice(bytes);
     }
 
-    fn finish(&mut self, slot: usize, report: &FrameReport) {
+    fn finish(&mut self, slot: usize, report: &UnitReport) {
         self.finished.push((slot, *report));
     }
 }
@@ -123,22 +123,22 @@ impl Frames {
         &self.counts
     }
 
-    fn take(&mut self, report: &FrameReport, pgroups: &[u8], out: &mut Vec<u8>) {
-        match (self.format.scan(), report.second_field) {
-            (Scan::Interlaced, false) => self.take_first(report, pgroups),
-            (Scan::Interlaced, true) => self.take_second(report, pgroups, out),
-            (Scan::Progressive | Scan::Psf, _) if report.complete => {
+    fn take(&mut self, report: &UnitReport, pgroups: &[u8], out: &mut Vec<u8>) {
+        match report.tag {
+            tag::FIRST_FIELD => self.take_first(report, pgroups),
+            tag::SECOND_FIELD => self.take_second(report, pgroups, out),
+            _ if report.complete => {
                 self.planar.write(Lines::All, pgroups, &mut self.planes);
                 self.write(out);
             }
-            (Scan::Progressive | Scan::Psf, _) => {
+            _ => {
                 let (missing, packets) = (report.bytes_missing, report.packets_received);
                 self.leave_out(report.rtp_timestamp, missing, packets);
             }
         }
     }
 
-    fn take_first(&mut self, report: &FrameReport, pgroups: &[u8]) {
+    fn take_first(&mut self, report: &UnitReport, pgroups: &[u8]) {
         self.end();
         if report.complete {
             self.planar.write(Lines::First, pgroups, &mut self.planes);
@@ -151,7 +151,7 @@ impl Frames {
         });
     }
 
-    fn take_second(&mut self, report: &FrameReport, pgroups: &[u8], out: &mut Vec<u8>) {
+    fn take_second(&mut self, report: &UnitReport, pgroups: &[u8], out: &mut Vec<u8>) {
         let stamp = report.rtp_timestamp;
         let is_of_it =
             |first: &FirstField| are_of_one_frame(self.format.rate(), first.rtp_timestamp, stamp);

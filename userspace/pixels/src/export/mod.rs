@@ -9,12 +9,27 @@ mod planar;
 
 use std::net::SocketAddrV4;
 
+use onair_essence::Format;
+use onair_essence::receive::{Depacketise as _, Run};
 use onair_essence::video::assembly::{Assembler, AssemblerConfig};
 use onair_essence::video::survey::{CapturedPacket, Link};
 
 pub use file::{FrameFile, NotWritten, UnknownFile};
 use frames::{Buffers, Frames};
 pub use frames::{FrameCounts, LISTED, LeftOut};
+
+/// The stream that is exported.
+#[derive(Clone, Copy, Debug)]
+pub struct Stream<'a> {
+    /// What it carries.
+    pub format: &'a Format,
+    /// RTP payload type.
+    pub payload_type: u8,
+    /// Nanoseconds after which a frame without further packets is closed as incomplete.
+    pub timeout_ns: u64,
+    /// Only packets to this destination; `None`: all.
+    pub only: Option<SocketAddrV4>,
+}
 
 /// Counts of packets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,16 +55,18 @@ pub struct Exporter {
 }
 
 impl Exporter {
-    /// An exporter of the stream that `config` describes; `only`: packets to this destination, `None`: all.
+    /// An exporter of `stream` to `file`.
     ///
     /// # Errors
     /// [`NotWritten`]: such frames are not written to this file.
-    pub fn new(
-        config: AssemblerConfig,
-        only: Option<SocketAddrV4>,
-        file: FrameFile,
-    ) -> Result<Self, NotWritten> {
-        let format = config.format;
+    pub fn new(stream: &Stream<'_>, file: FrameFile) -> Result<Self, NotWritten> {
+        let Format::Video(video) = stream.format;
+        let format = video.format;
+        let config = AssemblerConfig {
+            format,
+            payload_type: stream.payload_type,
+            timeout_ns: stream.timeout_ns,
+        };
         let planar = file.planar(&format)?;
         Ok(Self {
             file,
@@ -61,7 +78,7 @@ impl Exporter {
                 ("pixel_format", planar.ffmpeg().to_owned()),
                 ("frame_bytes", planar.bytes().to_string()),
             ],
-            only,
+            only: stream.only,
             assembler: Assembler::new(config),
             buffers: Buffers::new(&format),
             frames: Frames::new(format, file, planar),
@@ -97,8 +114,11 @@ impl Exporter {
             return;
         }
         let before = self.assembler.stats().accepted;
-        self.assembler
-            .push(packet.datagram, at_ns, &mut self.buffers);
+        let run = Run {
+            packets: &[packet.datagram],
+            now_ns: at_ns,
+        };
+        self.assembler.push(&run, &mut self.buffers);
         let used = self.assembler.stats().accepted - before;
         self.packets.of_frames += used;
         self.packets.of_no_frame += u64::from(used == 0);

@@ -1,6 +1,5 @@
 //! `onairctl analyze`: the RTP streams of a capture file, and their timing. It asks no daemon.
 
-pub(crate) mod document;
 mod flow;
 mod format;
 mod found;
@@ -12,12 +11,13 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::args::{Cli, InvalidArgument};
+use crate::args::Options;
+use crate::args::parse::InvalidArgument;
 use crate::capture::CaptureFile;
+use crate::document::analysis::Analysis;
 use crate::failure::Failure;
 use crate::{output, render};
 
-use document::Analysis;
 use format::Formats;
 use table::Table;
 
@@ -92,7 +92,7 @@ enum ReadSchedule {
 
 impl Analyze {
     /// Reads the file twice: what its streams are, then their timing.
-    pub(crate) fn run(&self, cli: &Cli) -> Result<u8, Failure> {
+    pub(crate) fn run(&self, options: &Options) -> Result<u8, Failure> {
         let formats = Formats::new(self)?;
         let file = CaptureFile::open(&self.file)?;
         let bar = progress(&file);
@@ -110,7 +110,7 @@ impl Analyze {
             notes: formats.notes().to_vec(),
             flows: measured.flows(),
         };
-        if cli.json {
+        if options.json {
             output::json(&analysis)?;
         } else {
             output::text(&render::analysis::render(&analysis))?;

@@ -7,8 +7,8 @@ use std::path::Path;
 use onair_essence::video::survey::{CapturedPacket, Essence, NotRtp, Survey};
 
 use crate::capture::{Frame, Read};
+use crate::document::analysis as document;
 
-use super::document;
 use super::flow::Measured;
 use super::format::Formats;
 use super::found::{Found, Key};

@@ -5,11 +5,12 @@ use std::net::SocketAddrV4;
 use std::path::{Path, PathBuf};
 
 use onair_api::{RecordingFormat, SessionSpec};
-use onair_pixels::export::Exporter;
+use onair_pixels::export::{Exporter, Stream};
 use onair_record::{Manifest, Stage};
 use onair_sdp::{Media, SessionDescription};
 
-use super::{Export, ExportError};
+use super::Export;
+use crate::failure::export::ExportError;
 
 /// Names that are listed when a folder has several manifests.
 const LISTED: usize = 10;
@@ -62,14 +63,16 @@ fn exporter(
     if let Some(path) = &arguments.sdp {
         let media = described(path, arguments.flow)?;
         let destination = destination(&media);
-        let assembly = media
-            .assembly()
+        let format = media
+            .format()
             .map_err(|error| ExportError::Stream { destination, error })?;
-        return Ok(Exporter::new(
-            assembly,
-            Some(destination),
-            arguments.format,
-        )?);
+        let stream = Stream {
+            payload_type: media.payload_type,
+            timeout_ns: format.default_timeout_ns(),
+            format: &format,
+            only: Some(destination),
+        };
+        return Ok(Exporter::new(&stream, arguments.format)?);
     }
     let manifest = manifest()?;
     let name = manifest.name.to_string();
@@ -77,37 +80,37 @@ fn exporter(
     let document = document.ok_or_else(|| ExportError::NoFormat(name.clone()))?;
     let spec: SessionSpec =
         serde_json::from_value(document).map_err(|error| ExportError::Format { name, error })?;
-    Ok(Exporter::new(spec.assembly(), None, arguments.format)?)
+    let stream = Stream {
+        format: &spec.format,
+        payload_type: spec.flow.payload_type,
+        timeout_ns: spec.frame_timeout_ns(),
+        only: None,
+    };
+    Ok(Exporter::new(&stream, arguments.format)?)
 }
 
 fn destination(media: &Media) -> SocketAddrV4 {
     SocketAddrV4::new(media.destination, media.port)
 }
 
-/// The stream of a session description: that to `flow`, or the only one whose frames are assembled.
+/// The stream of a session description: that to `flow`, or the only one.
 fn described(path: &Path, flow: Option<SocketAddrV4>) -> Result<Media, ExportError> {
     let text = fs::read_to_string(path).map_err(|error| unread(path, error))?;
     let description = SessionDescription::parse(&text).map_err(|error| {
         let path = path.to_owned();
         ExportError::Sdp { path, error }
     })?;
-    let mut media = description.media;
+    let path = path.to_owned();
     match flow {
-        Some(flow) => media.retain(|it| destination(it) == flow),
-        None if media.len() > 1 => media.retain(|it| it.assembly().is_ok()),
-        None => {}
-    }
-    let mut media = media.into_iter();
-    match (media.next(), media.next()) {
-        (Some(one), None) => Ok(one),
-        (Some(one), Some(_)) => Err(ExportError::SeveralStreams {
-            path: path.to_owned(),
-            one: destination(&one),
-        }),
-        (None, _) => Err(ExportError::NoStream {
-            path: path.to_owned(),
-            flow,
-        }),
+        Some(flow) => {
+            let mut media = description.media.into_iter();
+            let found = media.find(|it| destination(it) == flow);
+            found.ok_or(ExportError::NoStream { path, flow })
+        }
+        None => match description.chosen() {
+            Ok(chosen) => Ok(chosen.media.clone()),
+            Err(error) => Err(ExportError::NoneChosen { path, error }),
+        },
     }
 }
 

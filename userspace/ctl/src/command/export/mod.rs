@@ -2,11 +2,10 @@
 //!
 //! What the packets carry does not belong here: the exporter of `onair_pixels` knows it.
 
-pub(crate) mod document;
-mod error;
 mod input;
 mod output;
 
+use std::io::{self, Write as _};
 use std::net::SocketAddrV4;
 use std::path::{Path, PathBuf};
 
@@ -14,13 +13,13 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use onair_pixels::export::FrameFile;
 
-use crate::args::Cli;
+use crate::args::Options;
 use crate::capture::CaptureFile;
+use crate::document::export::{Exported, ReadFile};
+use crate::failure::export::ExportError;
 use crate::failure::{DONE, Failure, INCOMPLETE};
-use crate::render;
+use crate::{output as standard, render};
 
-use document::{Exported, ReadFile};
-pub(crate) use error::ExportError;
 use input::Input;
 use output::Output;
 
@@ -58,7 +57,7 @@ pub(crate) struct Export {
 
 impl Export {
     /// Reads the files in order, and writes the frames as they become complete.
-    pub(crate) fn run(&self, cli: &Cli) -> Result<u8, Failure> {
+    pub(crate) fn run(&self, options: &Options) -> Result<u8, Failure> {
         let Input {
             name,
             files,
@@ -91,7 +90,7 @@ impl Export {
             return Err(ExportError::NoFrame(render::export::reasons(&exported)).into());
         }
         exported.bytes = output.finish()?;
-        exported.show(cli, path == Path::new("-"))?;
+        show(options, &exported, path == Path::new("-"))?;
         let warnings = render::export::warnings(&exported);
         for warning in &warnings {
             eprintln!("onairctl: warning: {warning}");
@@ -102,6 +101,19 @@ impl Export {
             INCOMPLETE
         })
     }
+}
+
+/// Shows the result; on standard error if the frames are on standard output.
+fn show(options: &Options, exported: &Exported, is_taken: bool) -> Result<(), Failure> {
+    let text = match options.json {
+        true => serde_json::to_string_pretty(exported).map_err(io::Error::from)? + "\n",
+        false => render::export::render(exported),
+    };
+    match is_taken {
+        true => io::stderr().write_all(text.as_bytes())?,
+        false => standard::text(&text)?,
+    }
+    Ok(())
 }
 
 fn write_out(frames: &mut Vec<u8>, output: &mut Output) -> Result<(), Failure> {

@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::ExportError;
+use crate::failure::export::ExportError;
 
 /// Suffix of a file until it is complete.
 const UNFINISHED: &str = "part";

@@ -1,0 +1,134 @@
+//! Whether a session has a picture, and the right one.
+
+use std::fmt;
+
+use onair_essence::video::{Sampling, Scan};
+use serde::{Deserialize, Serialize};
+
+use crate::text::texts;
+use crate::time::Timestamp;
+
+/// What an operator asks first of a running session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum SignalState {
+    /// Frames of the configured format arrive, or are sent.
+    Ok,
+    /// Nothing arrives, or nothing is sent.
+    Absent,
+    /// Another format or payload type arrives.
+    Mismatch,
+    /// Two senders, or another one than before.
+    OtherSender,
+    /// Packets are lost or late; send: frame times pass without a frame.
+    Impaired,
+    /// The RTP timestamps jump, drift, or do not follow TAI.
+    Timestamps,
+}
+
+texts! {
+    SignalState:
+    Ok "ok", Absent "absent", Mismatch "mismatch", OtherSender "other_sender", Impaired "impaired",
+    Timestamps "timestamps"
+}
+
+impl SignalState {
+    /// Every state.
+    pub const ALL: [Self; 6] = [
+        Self::Ok,
+        Self::Absent,
+        Self::Mismatch,
+        Self::OtherSender,
+        Self::Impaired,
+        Self::Timestamps,
+    ];
+}
+
+/// The signal of a running session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Signal {
+    /// Its state; of several problems the first in the order of [`SignalState`].
+    pub state: SignalState,
+    /// Since when.
+    pub since: Timestamp,
+    /// One sentence for people: why, and what to do; absent if it is `ok`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Receive: what arrives, measured from the packets; absent before they were measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arriving: Option<Arriving>,
+}
+
+/// What arrives for a receive session, as far as the packets show it: measured for 0.2 s at its start, after
+/// each change, and every ten seconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Arriving {
+    /// `video`, `jpeg_xs`, `audio`, `ancillary`, `timed_text` or `unknown`.
+    pub essence: String,
+    /// RTP payload type.
+    pub payload_type: u32,
+    /// Sender of the last packets, `IPv4:port`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender: Option<String>,
+    /// Pixels of a line; absent if each packet has a whole line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub width: Option<u32>,
+    /// Lines of a frame, of both fields together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub height: Option<u32>,
+    /// Frames a second, from the timestamps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frame_rate: Option<String>,
+    /// Order of the lines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scan: Option<Scan>,
+    /// The samples that have the packing of the packets, the usual ones first: `YCbCr-4:2:2 10 bit`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub samples: Vec<ArrivingSamples>,
+}
+
+/// For people: `video, 1920x1080, interlaced, 25/1 fps, YCbCr-4:2:2 10 bit, payload type 96, from 10.0.0.1:5004`.
+impl fmt::Display for Arriving {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.essence)?;
+        match (self.width, self.height) {
+            (Some(width), Some(height)) => write!(f, ", {width}x{height}")?,
+            (None, Some(height)) => write!(f, ", {height} lines")?,
+            _ => {}
+        }
+        if let Some(scan) = self.scan {
+            write!(f, ", {scan}")?;
+        }
+        if let Some(rate) = &self.frame_rate {
+            write!(f, ", {rate} fps")?;
+        }
+        if let Some(usual) = self.samples.first() {
+            let float = if usual.float { "f" } else { "" };
+            write!(f, ", {} {}{float} bit", usual.sampling, usual.depth)?;
+        }
+        if self.samples.len() > 1 {
+            f.write_str(" (or another with this packing)")?;
+        }
+        write!(f, ", payload type {}", self.payload_type)?;
+        match &self.sender {
+            Some(sender) => write!(f, ", from {sender}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A sampling and a depth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ArrivingSamples {
+    /// Colour components.
+    pub sampling: Sampling,
+    /// Bits a sample.
+    pub depth: u32,
+    /// The samples are floating point numbers.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub float: bool,
+}
