@@ -14,8 +14,8 @@ use onair_tests::{
     Control, Raster, Rig, Stage, TestClient, Traced, in_this_order, onairctl, receive, wait_for,
 };
 use onair_workers::ThreadRegistry;
-use onaird::archive::Archive;
 use onaird::config::Retention;
+use onaird::persistence::archive::Archive;
 use serde_json::Value;
 
 const MIB: u64 = 1 << 20;

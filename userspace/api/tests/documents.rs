@@ -57,8 +57,8 @@ fn specification_of_each_format_then_written_as_pinned() {
         assert_eq!(read::<NewSession>(&written(&request)), request);
         let found = json!({
             "given": pinned["given"],
-            "format": spec.video.format.to_string(),
-            "frame_bytes": spec.video.format.frame_bytes(),
+            "format": spec.format.to_string(),
+            "frame_bytes": spec.format.unit_bytes(),
             "spec": stored,
             "request": request,
             "patch": patch,

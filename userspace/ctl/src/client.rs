@@ -138,7 +138,7 @@ impl Client {
         let response = response.map_err(|_| self.no_answer(self.patience))??;
         let (status, is_problem) = (response.status(), is_problem(&response));
         if status == StatusCode::OK && !is_problem {
-            return Ok(Stream::new(self.clone(), response.into_body()));
+            return Ok(Stream::new(self.socket.clone(), response.into_body()));
         }
         match self.read(response).await?.understand() {
             Err(failure) => Err(failure),
@@ -146,24 +146,17 @@ impl Client {
         }
     }
 
-    pub(crate) fn broken(&self, error: hyper::Error) -> Failure {
+    fn broken(&self, error: hyper::Error) -> Failure {
         Failure::Broken {
             socket: self.socket.clone(),
             error,
         }
     }
 
-    pub(crate) fn no_answer(&self, patience: Duration) -> Failure {
+    fn no_answer(&self, patience: Duration) -> Failure {
         Failure::NoAnswer {
             socket: self.socket.clone(),
             patience,
-        }
-    }
-
-    /// The failure that reports the end of an event stream.
-    pub(crate) fn ended(&self) -> Failure {
-        Failure::Ended {
-            socket: self.socket.clone(),
         }
     }
 

@@ -4,25 +4,14 @@ use std::env;
 
 use onair_api::{Problem, SpecError};
 
-use crate::args::{Cli, Noun};
+use crate::args::essence;
+use crate::cli::{Cli, Noun};
 use crate::command::{record, session};
 
-/// Fields of a session, each with its flag.
+/// Fields of a session, without those of its format, each with its flag.
 const SESSION: &[(&str, &str)] = &[
     ("direction", "--direction"),
     ("port", "--port"),
-    ("video.width", "--size"),
-    ("video.height", "--size"),
-    ("video.frame_rate", "--rate"),
-    ("video.depth", "--depth"),
-    ("video.float", "--depth"),
-    ("video.sampling", "--sampling"),
-    ("video.scan", "--scan"),
-    ("video.packing", "--packing"),
-    ("video.max_udp", "--max-udp"),
-    ("video.sender_type", "--sender-type"),
-    ("video.tr_offset_us", "--tr-offset"),
-    ("video.cmax", "--cmax"),
     ("flow.destination", "--destination"),
     ("flow.sources", "--source-address"),
     ("flow.source", "--source-address"),
@@ -58,10 +47,10 @@ const OTHER: &[(&str, &str)] = &[("deadline_ms", "--wait")];
 /// its name.
 pub(crate) fn translated(cli: &Cli, problem: &Problem) -> Problem {
     let (table, has_file) = match &cli.noun {
-        Noun::Session(session::Verb::Create(create)) => (SESSION, create.reads_a_file()),
-        Noun::Session(session::Verb::Retarget(_)) => (SESSION, true),
-        Noun::Record(record::Verb::Start(_)) => (RECORDING, false),
-        _ => (OTHER, false),
+        Noun::Session(session::Verb::Create(create)) => (of_session(), create.reads_a_file()),
+        Noun::Session(session::Verb::Retarget(_)) => (of_session(), true),
+        Noun::Record(record::Verb::Start(_)) => (RECORDING.to_vec(), false),
+        _ => (OTHER.to_vec(), false),
     };
     let typed: Vec<_> = env::args_os()
         .filter_map(|it| it.into_string().ok())
@@ -71,7 +60,11 @@ pub(crate) fn translated(cli: &Cli, problem: &Problem) -> Problem {
         let is_it = |it: &String| it == flag || it.starts_with(&with_value);
         !has_file || typed.iter().any(is_it)
     };
-    translate(problem, table, is_typed)
+    translate(problem, &table, is_typed)
+}
+
+fn of_session() -> Vec<(&'static str, &'static str)> {
+    [essence::FLAGS, SESSION].concat()
 }
 
 fn translate(
@@ -133,9 +126,9 @@ mod tests {
             "--like-what-arrives",
         ];
         for (path, table) in [
-            (["session", "create"], SESSION),
-            (["session", "retarget"], SESSION),
-            (["record", "start"], RECORDING),
+            (["session", "create"], of_session()),
+            (["session", "retarget"], of_session()),
+            (["record", "start"], RECORDING.to_vec()),
         ] {
             for flag in flags(&path) {
                 let is_there = table.iter().any(|(_, known)| *known == flag);
@@ -146,8 +139,8 @@ mod tests {
             }
         }
         let create = flags(&["session", "create"]);
-        for (field, flag) in SESSION {
-            assert!(create.contains(&(*flag).to_owned()), "{field}: {flag}");
+        for (field, flag) in of_session() {
+            assert!(create.contains(&flag.to_owned()), "{field}: {flag}");
         }
     }
 
@@ -159,13 +152,13 @@ mod tests {
             SpecError::new("video.width", "is odd"),
         ];
         let problem = Problem::of_fields(ProblemCode::InvalidSpec, errors);
-        let all = translate(&problem, SESSION, |_| true);
+        let all = translate(&problem, &of_session(), |_| true);
         assert_eq!(all.detail, "3 invalid fields: --destination, name, --size");
         assert_eq!(
             all.errors[0].to_string(),
             "--destination: as --source-address says"
         );
-        let sdp = translate(&problem, SESSION, |flag| flag == "--destination");
+        let sdp = translate(&problem, &of_session(), |flag| flag == "--destination");
         assert_eq!(
             sdp.detail,
             "3 invalid fields: --destination, name, video.width"
@@ -174,7 +167,7 @@ mod tests {
             ProblemCode::NameTaken,
             "flow.destination is taken by \"name\"",
         );
-        let other = translate(&other, SESSION, |_| true);
+        let other = translate(&other, &of_session(), |_| true);
         assert_eq!(other.detail, "--destination is taken by \"name\"");
     }
 }

@@ -5,25 +5,26 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod cli;
 mod client;
 mod command;
+mod document;
 mod failure;
 mod flags;
 mod names;
 mod output;
-mod reach;
 #[cfg(test)]
 mod reference;
 mod render;
+mod report;
 mod stream;
 mod topics;
-mod webhook;
 
 use std::process::ExitCode;
 
-use args::Cli;
 use clap::Parser;
 use clap_complete::CompleteEnv;
+use cli::Cli;
 use client::Client;
 
 fn main() -> ExitCode {
@@ -47,11 +48,11 @@ fn main() -> ExitCode {
             return failure::REFUSED.into();
         }
     };
-    let client = Client::new(&cli.socket, cli.timeout);
-    match runtime.block_on(command::run(&cli, &client)) {
+    let client = Client::new(&cli.options.socket, cli.options.timeout);
+    match runtime.block_on(cli.run(&client)) {
         Ok(code) => code.into(),
         Err(failure) => {
-            let code = failure.report(&cli);
+            let code = report::failure(&cli, &failure);
             if let Some(name) = runtime.block_on(names::meant(&cli, &client, &failure)) {
                 eprintln!("Did you mean {name}?");
             }

@@ -12,9 +12,9 @@ use onair_api::operations::{
 };
 use onair_api::{CertificateQuery, ProblemCode, SessionRef, nearest};
 
-use crate::args::Cli;
+use crate::cli::Cli;
 use crate::client::Client;
-use crate::failure::{Failure, is_about_certificates};
+use crate::failure::Failure;
 use crate::render::printable;
 
 /// How long a shell waits for candidates.
@@ -126,7 +126,7 @@ pub(crate) async fn meant(cli: &Cli, client: &Client, failure: &Failure) -> Opti
         return None;
     };
     let id = match problem.code {
-        ProblemCode::NoSuchSession if is_about_certificates(cli) => "certificate",
+        ProblemCode::NoSuchSession if cli.is_about_certificates() => "certificate",
         ProblemCode::NoSuchSession => "session",
         ProblemCode::NoSuchRecording => "recording",
         ProblemCode::NoSuchPort => "port",

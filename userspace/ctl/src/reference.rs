@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use clap::{Command, CommandFactory as _};
 use onair_pages::generated;
 
-use crate::args::Cli;
+use crate::cli::Cli;
 
 const PAGE: &str = "docs/reference.md";
 

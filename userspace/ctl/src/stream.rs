@@ -1,11 +1,11 @@
 //! Server-sent events as they come in (HTML Standard, section 9.2.6).
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
-use crate::client::Client;
 use crate::failure::Failure;
 
 /// The daemon sends a comment every 15 s. After three missed comments this program reports it as
@@ -17,7 +17,7 @@ const LINE: usize = 1 << 20;
 /// An event stream; it lasts until the daemon ends it.
 #[derive(Debug)]
 pub(crate) struct Stream {
-    client: Client,
+    socket: PathBuf,
     body: Incoming,
     buffer: Vec<u8>,
 }
@@ -32,9 +32,10 @@ pub(crate) struct Message {
 }
 
 impl Stream {
-    pub(crate) fn new(client: Client, body: Incoming) -> Self {
+    /// The events that come from the daemon at `socket`.
+    pub(crate) fn new(socket: PathBuf, body: Incoming) -> Self {
         Self {
-            client,
+            socket,
             body,
             buffer: Vec::new(),
         }
@@ -67,10 +68,15 @@ impl Stream {
                 return Err(Failure::Alien("a line of more than 1 MiB".into()));
             }
             let frame = tokio::time::timeout(SILENCE, self.body.frame()).await;
-            match frame.map_err(|_| self.client.no_answer(SILENCE))? {
-                None => return Err(self.client.ended()),
-                Some(Err(error)) => return Err(self.client.broken(error)),
-                Some(Ok(frame)) => {
+            let socket = self.socket.clone();
+            match frame {
+                Err(_) => {
+                    let patience = SILENCE;
+                    return Err(Failure::NoAnswer { socket, patience });
+                }
+                Ok(None) => return Err(Failure::Ended { socket }),
+                Ok(Some(Err(error))) => return Err(Failure::Broken { socket, error }),
+                Ok(Some(Ok(frame))) => {
                     let data = frame.into_data().unwrap_or_default();
                     self.buffer.extend_from_slice(&data);
                 }

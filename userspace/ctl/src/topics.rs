@@ -57,7 +57,7 @@ fn text(topics: &[(&str, &str)], topic: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::args::Cli;
+    use crate::cli::Cli;
     use clap::CommandFactory as _;
 
     #[test]

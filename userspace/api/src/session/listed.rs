@@ -60,6 +60,29 @@ pub struct ListedSession {
     pub view: Option<Box<SessionView>>,
 }
 
+impl ListedSession {
+    /// What it carries: `video`.
+    #[must_use]
+    pub const fn essence(&self) -> &'static str {
+        "video"
+    }
+
+    /// Its format, for people.
+    #[must_use]
+    pub fn format(&self) -> &str {
+        &self.video
+    }
+
+    /// Buffers that make a frame: two fields, or one.
+    #[must_use]
+    pub fn units_a_frame(&self) -> u64 {
+        match self.scan {
+            Some(Scan::Interlaced) => 2,
+            _ => 1,
+        }
+    }
+}
+
 impl From<&SessionView> for ListedSession {
     fn from(view: &SessionView) -> Self {
         Self {

@@ -1,5 +1,7 @@
 //! Whether a session has a picture, and the right one.
 
+use std::fmt;
+
 use onair_essence::video::{Sampling, Scan};
 use serde::{Deserialize, Serialize};
 
@@ -86,6 +88,36 @@ pub struct Arriving {
     /// The samples that have the packing of the packets, the usual ones first: `YCbCr-4:2:2 10 bit`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub samples: Vec<ArrivingSamples>,
+}
+
+/// For people: `video, 1920x1080, interlaced, 25/1 fps, YCbCr-4:2:2 10 bit, payload type 96, from 10.0.0.1:5004`.
+impl fmt::Display for Arriving {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.essence)?;
+        match (self.width, self.height) {
+            (Some(width), Some(height)) => write!(f, ", {width}x{height}")?,
+            (None, Some(height)) => write!(f, ", {height} lines")?,
+            _ => {}
+        }
+        if let Some(scan) = self.scan {
+            write!(f, ", {scan}")?;
+        }
+        if let Some(rate) = &self.frame_rate {
+            write!(f, ", {rate} fps")?;
+        }
+        if let Some(usual) = self.samples.first() {
+            let float = if usual.float { "f" } else { "" };
+            write!(f, ", {} {}{float} bit", usual.sampling, usual.depth)?;
+        }
+        if self.samples.len() > 1 {
+            f.write_str(" (or another with this packing)")?;
+        }
+        write!(f, ", payload type {}", self.payload_type)?;
+        match &self.sender {
+            Some(sender) => write!(f, ", from {sender}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// A sampling and a depth.

@@ -123,6 +123,26 @@ pub struct SessionView {
     pub counters: SessionCounters,
 }
 
+impl SessionView {
+    /// What it carries: `video`.
+    #[must_use]
+    pub const fn essence(&self) -> &'static str {
+        "video"
+    }
+
+    /// Its format, for people.
+    #[must_use]
+    pub fn format(&self) -> String {
+        self.video.to_string()
+    }
+
+    /// How its packets are made and spread, for people: names and values.
+    #[must_use]
+    pub fn packet_rows(&self) -> Vec<(&'static str, String)> {
+        self.video.packet_rows(self.direction)
+    }
+}
+
 /// One client process on one session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

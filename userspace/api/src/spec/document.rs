@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use onair_essence::Format;
 use onair_essence::video::{Packing, STANDARD_MAX_UDP, Sampling, Scan, SenderType, VideoStream};
 use serde::{Deserialize, Serialize};
 
@@ -131,6 +132,33 @@ pub struct VideoDocument {
     pub cmax: Option<u32>,
 }
 
+impl VideoDocument {
+    /// How the packets are made and spread, for people: names and values.
+    pub(crate) fn packet_rows(&self, direction: Direction) -> Vec<(&'static str, String)> {
+        let mut rows = Vec::new();
+        match direction {
+            Direction::Send => {
+                let packing = self.packing.unwrap_or_default();
+                let max_udp = self.max_udp.unwrap_or(STANDARD_MAX_UDP.into());
+                rows.push(("packing", format!("{packing}, UDP up to {max_udp} bytes")));
+                let sender_type = self.sender_type.unwrap_or_default();
+                rows.push(("sender type", sender_type.to_string()));
+            }
+            Direction::Receive => rows.extend(
+                self.sender_type
+                    .map(|it| ("sender type", format!("{it}, as its sender says"))),
+            ),
+        }
+        let offset = self.tr_offset_us;
+        rows.extend(offset.map(|us| ("TROFFSET", format!("{us} µs"))));
+        rows.extend(
+            self.cmax
+                .map(|packets| ("CMAX", format!("{packets} packets"))),
+        );
+        rows
+    }
+}
+
 /// For people: `1920x1080 60000/1001 fps 10 bit`, with the scan and the sampling if they are not the default ones.
 impl fmt::Display for VideoDocument {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -223,6 +251,13 @@ impl From<VideoStream> for VideoDocument {
     }
 }
 
+impl From<Format> for VideoDocument {
+    fn from(format: Format) -> Self {
+        let Format::Video(video) = format;
+        video.into()
+    }
+}
+
 impl From<SessionSpec> for SpecDocument {
     fn from(spec: SessionSpec) -> Self {
         let sends = spec.direction == Direction::Send;
@@ -232,7 +267,7 @@ impl From<SessionSpec> for SpecDocument {
             name: spec.name.into(),
             direction: spec.direction,
             port: spec.port,
-            video: spec.video.into(),
+            video: spec.format.into(),
             flow: FlowDocument {
                 destination: spec.flow.destination.to_string(),
                 source: spec.flow.source.map(|s| s.to_string()),

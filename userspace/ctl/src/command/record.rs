@@ -12,7 +12,8 @@ use onair_api::{
 };
 
 use super::{show, wait};
-use crate::args::{Cli, InvalidArgument, duration};
+use crate::args::Options;
+use crate::args::parse::{InvalidArgument, duration, whole_ms};
 use crate::client::{Answer, Client};
 use crate::failure::{DONE, Failure, INCOMPLETE, REFUSED};
 use crate::render;
@@ -141,23 +142,23 @@ impl Start {
         })
     }
 
-    async fn run(&self, cli: &Cli, client: &Client) -> Result<u8, Failure> {
+    async fn run(&self, options: &Options, client: &Client) -> Result<u8, Failure> {
         let body = self.spec().sent();
         let begun = client.send::<StartRecording>(&self.session, body, FINISH);
         let begun = begun.await?;
         if !self.wait {
-            show(cli, &begun, render::recording::one)?;
+            show(options, &begun, render::recording::one)?;
             return Ok(DONE);
         }
         let ended = until_over(client, begun).await?;
-        let view = show(cli, &ended, render::recording::one)?;
+        let view = show(options, &ended, render::recording::one)?;
         Ok(judge(&view))
     }
 }
 
-pub(crate) async fn run(cli: &Cli, client: &Client, verb: &Verb) -> Result<u8, Failure> {
+pub(crate) async fn run(options: &Options, client: &Client, verb: &Verb) -> Result<u8, Failure> {
     match verb {
-        Verb::Start(start) => return start.run(cli, client).await,
+        Verb::Start(start) => return start.run(options, client).await,
         Verb::Stop { recording } => {
             let bar = wait::line();
             bar.set_message(format!("finishing {recording}"));
@@ -165,18 +166,18 @@ pub(crate) async fn run(cli: &Cli, client: &Client, verb: &Verb) -> Result<u8, F
                 .send::<StopRecording>(recording, ().sent(), FINISH)
                 .await;
             bar.finish_and_clear();
-            let view = show(cli, &ended?, render::recording::one)?;
+            let view = show(options, &ended?, render::recording::one)?;
             return Ok(judge(&view));
         }
         Verb::List { session } => {
             let session = session.clone();
             let query = RecordingQuery { session };
             let answer = client.call::<ListRecordings>(&(), &query).await?;
-            show(cli, &answer, render::recording::list)?;
+            show(options, &answer, render::recording::list)?;
         }
         Verb::Show { recording } => {
             let answer = client.call::<ShowRecording>(recording, &()).await?;
-            show(cli, &answer, render::recording::one)?;
+            show(options, &answer, render::recording::one)?;
         }
     }
     Ok(DONE)
@@ -221,11 +222,6 @@ fn judge(view: &RecordingView) -> u8 {
     }
 }
 
-/// Milliseconds, rounded up.
-fn whole_ms(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
-}
-
 /// Parses a size in bytes: `65536`, `500MB`, `2GiB`.
 fn size(text: &str) -> Result<u64, InvalidArgument> {
     const UNITS: [(&str, u64); 9] = [
@@ -251,7 +247,7 @@ fn size(text: &str) -> Result<u64, InvalidArgument> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::args::Noun;
+    use crate::cli::{Cli, Noun};
     use clap::Parser;
 
     fn start(args: &str) -> Start {

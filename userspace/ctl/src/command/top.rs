@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::watch::interval;
-use crate::args::Cli;
+use crate::args::Options;
 use crate::client::{Answer, Client};
 use crate::failure::{DONE, Failure};
 use crate::output;
@@ -40,10 +40,10 @@ pub(crate) struct Top {
 }
 
 impl Top {
-    pub(crate) async fn run(&self, cli: &Cli, client: &Client) -> Result<u8, Failure> {
-        if cli.json || !Term::stdout().is_term() {
+    pub(crate) async fn run(&self, options: &Options, client: &Client) -> Result<u8, Failure> {
+        if options.json || !Term::stdout().is_term() {
             let (sessions, health) = look(client).await?;
-            if cli.json {
+            if options.json {
                 output::json(&document(&sessions.value, &health.value))?;
             } else {
                 let (sessions, health) = (sessions.read()?.sessions, health.read()?);

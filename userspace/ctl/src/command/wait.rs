@@ -61,7 +61,10 @@ pub(crate) async fn destroy(
                 && let Ok(list) = answer.read()
             {
                 users.now(list.blockers.len() as u64);
-                bar.set_message(format!("{users}: {}", render::blocker::line(&list)));
+                bar.set_message(format!(
+                    "{users}: {}",
+                    render::session::blocker::line(&list)
+                ));
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }

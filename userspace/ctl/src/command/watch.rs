@@ -9,7 +9,8 @@ use onair_api::{Problem, ProblemCode, SessionRef, Timestamp};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::args::{Cli, InvalidArgument, duration};
+use crate::args::Options;
+use crate::args::parse::{InvalidArgument, duration};
 use crate::client::Answer;
 use crate::failure::{DONE, Failure};
 use crate::output;
@@ -45,7 +46,7 @@ impl Watch {
     /// Prints what `look` returns, once or repeatedly, until `session` is gone.
     pub(crate) async fn run(
         self,
-        cli: &Cli,
+        options: &Options,
         session: Option<&SessionRef>,
         mut look: impl AsyncFnMut() -> Result<Look, Failure>,
     ) -> Result<u8, Failure> {
@@ -54,7 +55,7 @@ impl Watch {
             let seen = match look().await {
                 Ok(seen) => seen,
                 Err(Failure::Refused(problem)) if !first && is_gone(&problem) => {
-                    if let (Some(session), false) = (session, cli.json) {
+                    if let (Some(session), false) = (session, options.json) {
                         output::text(&format!("{session} is destroyed.\n"))?;
                     }
                     return Ok(DONE);
@@ -62,13 +63,13 @@ impl Watch {
                 Err(failure) => return Err(failure),
             };
             let Some(pause) = self.watch else {
-                match cli.json {
+                match options.json {
                     true => output::json(&seen.document)?,
                     false => output::text(&seen.text)?,
                 }
                 return Ok(DONE);
             };
-            picture(cli, &seen, first)?;
+            picture(options, &seen, first)?;
             first = false;
             tokio::time::sleep(pause).await;
         }
@@ -83,8 +84,8 @@ fn is_gone(problem: &Problem) -> bool {
 }
 
 /// On a terminal replaces the previous look; elsewhere appends.
-fn picture(cli: &Cli, seen: &Look, first: bool) -> Result<(), Failure> {
-    if cli.json {
+fn picture(options: &Options, seen: &Look, first: bool) -> Result<(), Failure> {
+    if options.json {
         return Ok(output::json_line(&seen.document)?);
     }
     let text = format!("{}\n{}", Timestamp::now(), seen.text);
@@ -133,6 +134,7 @@ fn is_interval(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::Cli;
     use clap::Parser as _;
 
     fn parsed(arguments: &str) -> Result<Cli, clap::Error> {

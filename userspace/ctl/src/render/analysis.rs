@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use comfy_table::{Cell, Color};
 
 use super::{Facts, cell, coloured, columns, heading, or_dash, printable};
-use crate::command::analyze::document::{
+use crate::document::analysis::{
     Analysis, AnalyzedVideo, Count, Extremes, Flow, Histogram, Intervals, Timing, Verdict,
 };
 

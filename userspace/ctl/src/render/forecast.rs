@@ -1,7 +1,8 @@
 //! Forecasts of `--dry-run`.
 
-use super::{blocker, heading, printable, verdict};
-use crate::command::dry_run::Forecast;
+use super::session::blocker;
+use super::{heading, printable, verdict};
+use crate::document::forecast::Forecast;
 
 /// Answer of `--dry-run`.
 pub(crate) fn render(forecast: &Forecast) -> String {

@@ -4,25 +4,17 @@
 //! [`printable`].
 
 pub(crate) mod analysis;
-pub(crate) mod blocker;
 pub(crate) mod certificate;
-pub(crate) mod config;
+pub(crate) mod daemon;
 pub(crate) mod event;
-pub(crate) mod eviction;
 pub(crate) mod falling;
 pub(crate) mod forecast;
-pub(crate) mod health;
 pub(crate) mod page;
-pub(crate) mod port;
 pub(crate) mod problem;
 pub(crate) mod recording;
 pub(crate) mod session;
-pub(crate) mod shutdown;
-mod signal;
-pub(crate) mod timing;
 pub(crate) mod top;
 pub(crate) mod verdict;
-pub(crate) mod verification;
 
 use std::time::Duration;
 

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use onair_api::Problem;
 
-use super::{blocker, heading, printable, verdict};
+use super::session::blocker;
+use super::{heading, printable, verdict};
 
 /// The text for standard error; `advice` says what to do.
 pub(crate) fn render(problem: &Problem, advice: &str) -> String {

@@ -5,8 +5,9 @@ use std::time::Duration;
 use comfy_table::{Cell, Color};
 use onair_api::{Health, ListedSession, PollerHealth, PortHealth};
 
-use super::session::state;
-use super::{ago, cell, coloured, columns, human, or_dash, port, print, printable, signal, table};
+use super::daemon::port;
+use super::session::{signal, state};
+use super::{ago, cell, coloured, columns, human, or_dash, print, printable, table};
 
 /// Both answers as text, and the ports' rates since an earlier one of that age.
 pub(crate) fn text(

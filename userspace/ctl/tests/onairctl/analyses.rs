@@ -11,7 +11,7 @@ use onair_net::datagram::FlowHeader;
 use onair_net::ethernet::Mac;
 use serde_json::Value;
 
-use crate::played::{Ran, onairctl, ran};
+use crate::support::played::{Ran, onairctl, ran};
 
 /// Packets of a frame of the made stream: 1080 lines, 25 frames a second.
 const PACKETS: u32 = 20;

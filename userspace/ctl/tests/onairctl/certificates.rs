@@ -6,8 +6,8 @@ use std::process::Stdio;
 use onair_api::{Certificate, ProblemCode};
 use serde_json::{Value, json};
 
-use crate::documents::{AT, all_in, who};
-use crate::played::{Played, onairctl, ran};
+use crate::support::documents::{AT, all_in, who};
+use crate::support::played::{Played, onairctl, ran};
 
 /// A valid certificate.
 fn good() -> Value {

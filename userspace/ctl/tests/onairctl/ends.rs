@@ -3,8 +3,8 @@
 use onair_api::ProblemCode;
 use serde_json::{Value, json};
 
-use crate::documents::{AT, all_in, blocker, health, reading, session};
-use crate::played::{Played, Ran};
+use crate::support::documents::{AT, all_in, blocker, health, reading, session};
+use crate::support::played::{Played, Ran};
 
 fn stopped() -> Value {
     let mut view = session();

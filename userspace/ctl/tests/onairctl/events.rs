@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::documents::{blocker, who};
-use crate::played::{Played, Ran};
+use crate::support::documents::{blocker, who};
+use crate::support::played::{Played, Ran};
 
 const AT: &str = "2026-11-20T09:10:08.157000Z";
 

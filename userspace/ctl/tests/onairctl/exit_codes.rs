@@ -7,8 +7,8 @@ use std::process::Stdio;
 use onair_api::{Problem, ProblemCode};
 use serde_json::json;
 
-use crate::documents::blocker;
-use crate::played::{Played, onairctl, ran};
+use crate::support::documents::blocker;
+use crate::support::played::{Played, onairctl, ran};
 
 #[test]
 fn exit_code_each_problem_then_as_help_says() {

@@ -3,8 +3,8 @@
 use onair_api::{Problem, ProblemCode};
 use serde_json::{Value, json};
 
-use crate::documents::{AT, all_in, who};
-use crate::played::Played;
+use crate::support::documents::{AT, all_in, who};
+use crate::support::played::Played;
 
 pub(crate) fn recording(state: &str) -> Value {
     let counts = json!({"arrived": 1000, "accepted": 990, "dropped": {"ring_full": 10},

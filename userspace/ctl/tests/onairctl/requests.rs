@@ -6,8 +6,8 @@ use std::process::Stdio;
 use onair_api::ProblemCode;
 use serde_json::{Value, json};
 
-use crate::documents::{certificate, health, session};
-use crate::played::{Played, Request};
+use crate::support::documents::{certificate, health, session};
+use crate::support::played::{Played, Request};
 
 fn sent(args: &str) -> Request {
     let daemon = Played::code(ProblemCode::Internal);

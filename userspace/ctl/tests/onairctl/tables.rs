@@ -3,8 +3,10 @@
 use onair_api::{Problem, ProblemCode, SpecError};
 use serde_json::{Value, json};
 
-use crate::documents::{AT, all_in, blocker, certificate, health, listed, reading, session, who};
-use crate::played::Played;
+use crate::support::documents::{
+    AT, all_in, blocker, certificate, health, listed, reading, session, who,
+};
+use crate::support::played::Played;
 
 #[test]
 fn table_sessions_then_a_line_each_without_colours() {

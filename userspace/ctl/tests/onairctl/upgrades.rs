@@ -7,8 +7,8 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::documents::{all_in, health, listed, session};
-use crate::played::{Played, Ran, ran};
+use crate::support::documents::{all_in, health, listed, session};
+use crate::support::played::{Played, Ran, ran};
 
 /// No process has it: the program that runs cannot be read, and its version counts.
 const OLD_PID: u32 = u32::MAX;

@@ -10,7 +10,7 @@ use onair_session::{Evidence, RetiredMemory};
 
 use super::{Session, convert};
 use crate::events::Subject;
-use crate::reclaimer::Charge;
+use crate::reclaim::reclaimer::Charge;
 use crate::services::{Services, file_document};
 
 /// Maximum number of files that a certificate names.

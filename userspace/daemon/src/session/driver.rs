@@ -15,10 +15,10 @@ use onair_session::{
 };
 
 use super::{Session, certificate};
+use crate::clients::inspector::{Finding, Inspection, Look, site_finding};
+use crate::clients::threads::{self, ThreadList};
 use crate::config::ms;
-use crate::inspector::{Finding, Inspection, Look, site_finding};
 use crate::services::Services;
-use crate::threads::{self, ThreadList};
 use crate::witness::mapping;
 
 /// What an event came to.

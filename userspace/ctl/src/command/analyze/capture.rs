@@ -8,9 +8,9 @@ use onair_essence::video::survey::Link;
 use pcap_parser::traits::{PcapNGPacketBlock as _, PcapReaderIterator};
 use pcap_parser::{Block, PcapBlockOwned, PcapError, create_reader};
 
+use crate::document::analysis as document;
 use crate::failure::Failure;
 
-use super::document;
 use super::frame::Frame;
 use super::table::Others;
 

@@ -6,11 +6,11 @@ use onair_essence::video::Scan;
 use onair_essence::video::st2110_21::{Measurement, Reads, Summary, Verdict};
 use onair_essence::video::survey::Essence;
 
-use super::document::{
-    self, Bucket, Count, Extremes, Flow, Histogram, Intervals, Level, Limits, Timing,
-};
 use super::format::Format;
 use super::found::{Found, Key};
+use crate::document::analysis::{
+    self as document, Bucket, Count, Extremes, Flow, Histogram, Intervals, Level, Limits, Timing,
+};
 
 /// Levels of either model that are told apart: packets of the largest frame.
 const LEVELS: u16 = 20_000;

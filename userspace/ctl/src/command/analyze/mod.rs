@@ -1,7 +1,6 @@
 //! `onairctl analyze`: the RTP streams of a capture file, and their timing. It asks no daemon.
 
 mod capture;
-pub(crate) mod document;
 mod flow;
 mod format;
 mod found;
@@ -14,12 +13,13 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::args::{Cli, InvalidArgument};
+use crate::args::Options;
+use crate::args::parse::InvalidArgument;
+use crate::document::analysis::Analysis;
 use crate::failure::Failure;
 use crate::{output, render};
 
 use capture::CaptureFile;
-use document::Analysis;
 use format::Formats;
 use table::Table;
 
@@ -94,7 +94,7 @@ enum ReadSchedule {
 
 impl Analyze {
     /// Reads the file twice: what its streams are, then their timing.
-    pub(crate) fn run(&self, cli: &Cli) -> Result<u8, Failure> {
+    pub(crate) fn run(&self, options: &Options) -> Result<u8, Failure> {
         let formats = Formats::new(self)?;
         let file = CaptureFile::open(&self.file)?;
         let bar = progress(&file);
@@ -112,7 +112,7 @@ impl Analyze {
             notes: formats.notes().to_vec(),
             flows: measured.flows(),
         };
-        if cli.json {
+        if options.json {
             output::json(&analysis)?;
         } else {
             output::text(&render::analysis::render(&analysis))?;

@@ -5,7 +5,8 @@ use std::net::SocketAddrV4;
 
 use onair_essence::video::survey::{CapturedPacket, Essence, NotRtp, Survey};
 
-use super::document;
+use crate::document::analysis as document;
+
 use super::flow::Measured;
 use super::format::Formats;
 use super::found::{Found, Key};

@@ -1,0 +1,30 @@
+//! Options of every command.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::parse::duration;
+
+// No doc comment: it would replace that of the command line.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Control socket of the daemon
+    #[arg(
+        long,
+        global = true,
+        env = "ONAIR_SOCKET",
+        value_name = "PATH",
+        default_value = "/run/onair/control.sock"
+    )]
+    pub(crate) socket: PathBuf,
+
+    /// Print the API's JSON instead of tables
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// Fail if the daemon does not answer within this time (a --wait is added to it)
+    #[arg(long, global = true, value_name = "DURATION", default_value = "10s", value_parser = duration, allow_hyphen_values = true)]
+    pub(crate) timeout: Duration,
+}

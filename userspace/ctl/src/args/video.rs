@@ -1,0 +1,313 @@
+//! Uncompressed video on the command line: its flags, and the fields of documents that they stand for.
+//!
+//! No other file of this program knows which fields a format has: they pass [`Fields`] on.
+
+use std::fmt;
+
+use clap::Args;
+use onair_api::{Arriving, VideoDocument, VideoPatch};
+use onair_essence::video::VideoStream;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+/// The part of a document that an essence has: of video `{"video": {…}}`.
+pub(crate) type Fields = Map<String, Value>;
+
+/// Name of the part.
+const NAME: &str = "video";
+
+/// Fields of a session, each with its flag.
+pub(crate) const FLAGS: &[(&str, &str)] = &[
+    ("video.width", "--size"),
+    ("video.height", "--size"),
+    ("video.frame_rate", "--rate"),
+    ("video.depth", "--depth"),
+    ("video.float", "--depth"),
+    ("video.sampling", "--sampling"),
+    ("video.scan", "--scan"),
+    ("video.packing", "--packing"),
+    ("video.max_udp", "--max-udp"),
+    ("video.sender_type", "--sender-type"),
+    ("video.tr_offset_us", "--tr-offset"),
+    ("video.cmax", "--cmax"),
+];
+
+/// Flags of the format: a description has it, and packets show it.
+pub(crate) const OF_FORMAT: [&str; 5] = ["size", "rate", "depth", "sampling", "scan"];
+/// Flags of how packets are made.
+pub(crate) const OF_PACKETS: [&str; 2] = ["packing", "max_udp"];
+/// Flags of the packets' timing.
+pub(crate) const OF_TIMING: [&str; 3] = ["sender_type", "tr_offset", "cmax"];
+
+/// Examples of `session create`: by flags, and converted.
+pub(crate) const EXAMPLES: [&str; 2] = [
+    "  onairctl session create cam1 --direction receive --port b --size 1280x720 --rate 60 \\
+      --depth 10 --destination 10.77.0.2:5004
+  onairctl session create test --direction send --port a --size 1920x1080 --rate 60000/1001 \\
+      --destination 10.77.0.2:5004 --pattern",
+    "  onairctl session create cam1-v210 --from cam1 --layout v210",
+];
+/// The part in a file.
+pub(crate) const IN_A_FILE: &str =
+    r#""video": {"width": 1280, "height": 720, "frame_rate": "60/1", "depth": 10}"#;
+
+/// Flags of `session create`.
+#[derive(Debug, Args)]
+pub(crate) struct Flags {
+    /// Picture size: width by height in pixels, up to 32767x32767 and 256 MiB a frame; interlaced: the
+    /// height of both fields together
+    #[arg(long, value_name = "WIDTHxHEIGHT", value_parser = size, allow_hyphen_values = true,
+        required_unless_present_any = ["file", "sdp", "from", "like_what_arrives"])]
+    size: Option<(u32, u32)>,
+
+    /// Frames a second: 60, or exactly 60000/1001; interlaced: half of the fields a second
+    #[arg(long, allow_negative_numbers = true, required_unless_present_any = ["file", "sdp", "from", "like_what_arrives"])]
+    rate: Option<String>,
+
+    /// Bits a sample: 8, 10, 12, 16, or 16f for floating point
+    #[arg(long, value_name = "BITS", default_value = "10", value_parser = depth)]
+    depth: (u32, bool),
+
+    /// Colour components as ST 2110-20 names them: YCbCr-4:2:2, YCbCr-4:4:4, YCbCr-4:2:0, CLYCbCr-…,
+    /// ICtCp-…, RGB, XYZ or KEY [default: YCbCr-4:2:2]
+    #[arg(long, value_name = "NAME")]
+    sampling: Option<String>,
+
+    /// Order of the lines: progressive, interlaced (each buffer is a field) or psf (segmented frames)
+    /// [default: progressive]
+    #[arg(long, value_name = "NAME")]
+    scan: Option<String>,
+
+    /// Send: how lines are cut into packets: general, or block (multiples of 180 bytes) [default: general]
+    #[arg(long, value_name = "NAME")]
+    packing: Option<String>,
+
+    /// Send: largest UDP datagram with its header, 576 to 8960; the port's MTU must allow it
+    /// [default: 1460]
+    #[arg(long, value_name = "BYTES", allow_negative_numbers = true)]
+    max_udp: Option<u32>,
+
+    /// Send: how packets are spread, by ST 2110-21: narrow, narrow_linear or wide [default: wide];
+    /// receive: the type that the sender says it is, by which its timing is judged
+    #[arg(long, value_name = "TYPE")]
+    sender_type: Option<String>,
+
+    /// TROFFSET of ST 2110-21 in microseconds, less than a frame: send: frames start by it; receive: what
+    /// the sender says (TROFF) [default: that of the picture's height]
+    #[arg(long, value_name = "MICROSECONDS", allow_negative_numbers = true)]
+    tr_offset: Option<u32>,
+
+    /// Most packets that the network model of ST 2110-21 may hold: send: the sender keeps to it; receive:
+    /// what the sender says (CMAX) [default: that of the sender type]
+    #[arg(long, value_name = "PACKETS", allow_negative_numbers = true)]
+    cmax: Option<u32>,
+}
+
+impl Flags {
+    /// The format by the flags.
+    pub(crate) fn format(&self) -> Fields {
+        let (width, height) = self.size.unwrap_or_default();
+        let (bits, is_float) = self.depth;
+        let mut video = json!({
+            "width": width, "height": height, "frame_rate": self.rate, "depth": bits,
+        });
+        if is_float {
+            video["float"] = json!(true);
+        }
+        put(&mut video, "sampling", self.sampling.as_ref());
+        put(&mut video, "scan", self.scan.as_ref());
+        fields(video)
+    }
+
+    /// Puts what the flags say of the packets over `format`.
+    pub(crate) fn put_packets(&self, format: &mut Fields) {
+        let video = &mut format[NAME];
+        put(video, "packing", self.packing.as_ref());
+        put(video, "max_udp", self.max_udp);
+        put(video, "tr_offset_us", self.tr_offset);
+        put(video, "cmax", self.cmax);
+        put(video, "sender_type", self.sender_type.as_ref());
+    }
+}
+
+/// Flags of `session retarget`.
+#[derive(Debug, Args)]
+pub(crate) struct TimingFlags {
+    /// Send: how packets are spread, by ST 2110-21: narrow, narrow_linear or wide; receive: the type that the
+    /// sender says it is
+    #[arg(long, value_name = "TYPE")]
+    sender_type: Option<String>,
+
+    /// TROFFSET of ST 2110-21 in microseconds, less than a frame: of a sender's frames, or as the sender says
+    #[arg(long, value_name = "MICROSECONDS", allow_negative_numbers = true)]
+    tr_offset: Option<u32>,
+
+    /// Most packets that the network model of ST 2110-21 may hold: of a sender, or as the sender says
+    #[arg(long, value_name = "PACKETS", allow_negative_numbers = true)]
+    cmax: Option<u32>,
+}
+
+impl TimingFlags {
+    /// The timing by the flags over that of a description.
+    pub(crate) fn over(&self, described: Option<Fields>) -> Fields {
+        let mut timing = described.unwrap_or_else(|| fields(json!({})));
+        let video = &mut timing[NAME];
+        put(video, "sender_type", self.sender_type.as_ref());
+        put(video, "tr_offset_us", self.tr_offset);
+        put(video, "cmax", self.cmax);
+        timing
+    }
+}
+
+/// The timing that a description says, for a session that has the same format.
+///
+/// # Errors
+/// What is wrong with the description, named `shown`: another format among it.
+pub(crate) fn described_timing(
+    shown: &str,
+    described: &Fields,
+    own: &Fields,
+) -> Result<Fields, String> {
+    let of_file = |error: &dyn fmt::Display| format!("{shown}: {error}");
+    let its = serde_json::from_value::<VideoDocument>(described[NAME].clone());
+    let its = its.map_err(|error| of_file(&error))?;
+    let its = VideoStream::try_from(&its).map_err(|error| error.to_string())?;
+    let own = serde_json::from_value::<VideoDocument>(own[NAME].clone());
+    let own = own.map_err(|error| error.to_string())?;
+    let own = VideoStream::try_from(&own).map_err(|error| error.to_string())?;
+    if its.format != own.format {
+        return Err(format!(
+            "{shown} describes {}, but the session has {}: create another session for it",
+            its.format, own.format
+        ));
+    }
+    Ok(fields(json!(VideoPatch {
+        sender_type: Some(its.sender_type),
+        tr_offset_us: Some(its.tr_offset_us),
+        cmax: Some(its.cmax),
+    })))
+}
+
+/// The part of a document of the API.
+pub(crate) fn of_document(document: &Value) -> Fields {
+    fields(document[NAME].clone())
+}
+
+/// The part with `format`.
+pub(crate) fn fields(format: impl Serialize) -> Fields {
+    Fields::from_iter([(NAME.to_owned(), json!(format))])
+}
+
+/// The smallest format: a session with it measures what arrives.
+pub(crate) fn smallest() -> Fields {
+    fields(json!({"width": 16, "height": 2, "frame_rate": "25", "depth": 8}))
+}
+
+/// The format of what arrives.
+///
+/// # Errors
+/// What the packets do not show.
+pub(crate) fn arriving(arriving: &Arriving) -> Result<Fields, String> {
+    let essence = &arriving.essence;
+    let Some(height) = arriving.height else {
+        return Err(format!(
+            "{essence} arrives, no ST 2110-20 video that a session can have"
+        ));
+    };
+    let (Some(width), Some(samples)) = (arriving.width, arriving.samples.first()) else {
+        return Err(format!(
+            "video of {height} lines arrives, and each packet has a whole line, which does not show its width: give --size, \
+             --rate and --depth"
+        ));
+    };
+    let Some(rate) = &arriving.frame_rate else {
+        return Err(format!(
+            "video of {width}x{height} arrives, whose timestamps show no frame rate: give --size, --rate and --depth"
+        ));
+    };
+    let mut video = json!({
+        "width": width, "height": height, "frame_rate": rate, "depth": samples.depth,
+        "sampling": samples.sampling,
+    });
+    if samples.float {
+        video["float"] = json!(true);
+    }
+    put(&mut video, "scan", arriving.scan);
+    Ok(fields(video))
+}
+
+/// Width and height of a picture in pixels.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct PictureSize {
+    width: u32,
+    height: u32,
+}
+
+impl PictureSize {
+    /// That of a PNG: its first chunk begins with it (PNG, clause 11.2.1).
+    pub(crate) fn of_png(png: &[u8]) -> Option<Self> {
+        const BEGIN: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR";
+        let rest = png.strip_prefix(BEGIN)?;
+        let (width, rest) = rest.split_first_chunk()?;
+        let (height, _) = rest.split_first_chunk()?;
+        Some(Self {
+            width: u32::from_be_bytes(*width),
+            height: u32::from_be_bytes(*height),
+        })
+    }
+}
+
+impl fmt::Display for PictureSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}", self.width, self.height)
+    }
+}
+
+fn put(object: &mut Value, key: &str, given: Option<impl Serialize>) {
+    if let Some(given) = given {
+        object[key] = json!(given);
+    }
+}
+
+/// Why a flag is invalid.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InvalidFlag {
+    #[error("{0:?} is no raster: write it as 1280x720")]
+    Size(String),
+    #[error("{0:?} is no number of bits: write it as 8, 10, 12, 16 or 16f")]
+    Depth(String),
+}
+
+fn size(text: &str) -> Result<(u32, u32), InvalidFlag> {
+    let wrong = || InvalidFlag::Size(text.to_owned());
+    let (width, height) = text.split_once(['x', 'X']).ok_or_else(wrong)?;
+    let number = |text: &str| text.parse::<u32>().map_err(|_| wrong());
+    Ok((number(width)?, number(height)?))
+}
+
+/// Bits, and whether they are floating point numbers.
+fn depth(text: &str) -> Result<(u32, bool), InvalidFlag> {
+    let bits = text.strip_suffix('f').unwrap_or(text);
+    let wrong = |_| InvalidFlag::Depth(text.to_owned());
+    Ok((bits.parse().map_err(wrong)?, bits != text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn size_forms_then_only_two_numbers() {
+        assert_eq!(size("1280x720").unwrap(), (1280, 720));
+        for text in ["1280", "x", "1280x", "axb", "1280x720x1", "-1x2"] {
+            assert!(size(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn depth_forms_then_bits_and_whether_they_are_float() {
+        assert_eq!(depth("12").unwrap(), (12, false));
+        assert_eq!(depth("16f").unwrap(), (16, true));
+        assert!(depth("f").is_err() && depth("ten").is_err());
+    }
+}

@@ -1,0 +1,206 @@
+//! `onairctl certificate …`.
+
+pub(crate) mod source;
+
+use std::time::SystemTime;
+
+use clap::Subcommand;
+use onair_api::operations::{ListCertificates, ShowCertificate};
+use onair_api::{Certificate, CertificateQuery, Operation, SessionRef, Timestamp};
+use onair_certificate::{Unverifiable, Verification, verify};
+use serde::Deserialize as _;
+use serde_json::{Value, json};
+
+use self::source::Source;
+use crate::args::Options;
+use crate::args::parse::{InvalidArgument, duration};
+use crate::client::{Answer, Client};
+use crate::failure::{DONE, FORGED, Failure};
+use crate::{output, render};
+
+/// Verbs of `certificate`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// List the stored certificates, newest first
+    #[command(
+        visible_alias = "ls",
+        after_help = "\
+Examples:
+  onairctl certificate list
+  onairctl certificate list --session cam1 --since 24h
+  onairctl certificate list --operation abort --limit 5
+  onairctl --json certificate list | jq '.certificates[] | select(.disagreements > 0)'"
+    )]
+    List {
+        /// Only certificates of this session: id or name
+        #[arg(long, value_name = "NAME")]
+        session: Option<SessionRef>,
+        /// Only certificates of this operation: destroy, destroy_wait, shutdown, abort, quarantine
+        #[arg(long, value_name = "OPERATION", value_parser = operation)]
+        operation: Option<Operation>,
+        /// Only certificates issued since: 90s, 1h, 7days (ago), or 2026-01-31T12:00:00Z
+        #[arg(long, value_name = "AGO|TIME", value_parser = since, allow_hyphen_values = true)]
+        since: Option<Timestamp>,
+        /// At most this many, newest first
+        #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+        limit: Option<usize>,
+    },
+    /// Show one certificate, from the daemon or from a file
+    #[command(after_help = "\
+Examples:
+  onairctl certificate show cam1
+  onairctl --json certificate show 6920a1c300000001 > proof.json
+  onairctl certificate show proof.json")]
+    Show {
+        /// Session id or name (the last session of that name), a file (with / or .json), or -
+        certificate: Source,
+    },
+    /// Verify certificates: the digest, and the claims against each other
+    #[command(after_help = "\
+This command does not trust the daemon's conclusion: the steps, the readings of the witnesses and
+the totals must support it. The digest detects accidents and careless edits. It is not a signature:
+a process that can write the file can also write a matching digest.
+
+Exit code 0: all are valid; 6: one is invalid; 2: a file is not a certificate, or has a later format.
+
+Examples:
+  onairctl certificate verify cam1
+  onairctl certificate verify /var/lib/onair/certificates/*.json
+  onairctl --json certificate show cam1 | onairctl certificate verify -")]
+    Verify {
+        /// Session id or name (the last session of that name), a file (with / or .json), or -
+        #[arg(required = true)]
+        certificates: Vec<Source>,
+    },
+}
+
+pub(crate) async fn run(options: &Options, client: &Client, verb: &Verb) -> Result<u8, Failure> {
+    match verb {
+        Verb::List {
+            session,
+            operation,
+            since,
+            limit,
+        } => {
+            let query = CertificateQuery {
+                session: session.clone(),
+                operation: *operation,
+                since: *since,
+                limit: *limit,
+            };
+            let answer = client.call::<ListCertificates>(&(), &query).await?;
+            let is_search = query != CertificateQuery::default();
+            super::show(options, &answer, |list| {
+                render::certificate::list(list, is_search)
+            })?;
+            Ok(DONE)
+        }
+        Verb::Show { certificate } => {
+            let answer = Answer::new(certificate.read(client).await?);
+            match certificate {
+                Source::Daemon(_) => {}
+                _ => drop(of_file(certificate, &answer.value)?),
+            }
+            present(options, &answer)?;
+            Ok(DONE)
+        }
+        Verb::Verify { certificates } => verify_all(options, client, certificates).await,
+    }
+}
+
+/// Prints the certificate of `session`.
+pub(crate) async fn show(
+    options: &Options,
+    client: &Client,
+    session: &SessionRef,
+) -> Result<u8, Failure> {
+    let answer = client.call::<ShowCertificate>(session, &()).await?;
+    present(options, &answer)?;
+    Ok(DONE)
+}
+
+/// Prints a certificate, and a warning if it is not on disk.
+pub(crate) fn present(options: &Options, answer: &Answer<Certificate>) -> Result<(), Failure> {
+    let proof = super::show(options, answer, render::certificate::render)?;
+    if let Some(warning) = render::certificate::warning(&proof) {
+        eprintln!("{warning}");
+    }
+    Ok(())
+}
+
+/// Reads the certificate in a file.
+fn of_file(source: &Source, document: &Value) -> Result<Certificate, Failure> {
+    let wrong = |error: &dyn std::fmt::Display| Failure::Input(format!("{source}: {error}"));
+    verify(document).map_err(|error| wrong(&error))?;
+    Certificate::deserialize(document).map_err(|error| wrong(&error))
+}
+
+/// Checks each certificate. An unreadable one does not stop the others.
+async fn verify_all(options: &Options, client: &Client, sources: &[Source]) -> Result<u8, Failure> {
+    let mut results = Vec::new();
+    for source in sources {
+        let found = source.read(client).await.and_then(|document| {
+            verify(&document)
+                .map_err(|error: Unverifiable| Failure::Input(format!("{source}: {error}")))
+        });
+        results.push((source, found));
+    }
+    let all_hold = |(_, found): &(_, Result<Verification, Failure>)| {
+        found.as_ref().is_ok_and(|found| found.holds)
+    };
+    if options.json {
+        let entries = results.iter().map(|(source, found)| match found {
+            Ok(found) => {
+                let mut entry = json!({"source": source.to_string()});
+                if let (Value::Object(entry), Ok(Value::Object(found))) =
+                    (&mut entry, serde_json::to_value(found))
+                {
+                    entry.extend(found);
+                }
+                entry
+            }
+            Err(error) => json!({"source": source.to_string(), "holds": false,
+                "error": error.to_string()}),
+        });
+        let entries: Vec<_> = entries.collect();
+        let holds = results.iter().all(all_hold);
+        output::json(&json!({"holds": holds, "certificates": entries}))?;
+    } else {
+        let mut texts = Vec::new();
+        for (source, found) in &results {
+            if let Ok(found) = found {
+                texts.push(render::certificate::verification::render(
+                    &source.to_string(),
+                    found,
+                ));
+            }
+        }
+        output::text(&texts.join("\n"))?;
+    }
+    let forged = results
+        .iter()
+        .any(|(_, found)| found.as_ref().is_ok_and(|found| !found.holds));
+    let failures = results.into_iter().filter_map(|(_, found)| found.err());
+    let failures: Vec<_> = failures.collect();
+    match failures[..] {
+        [] if forged => Ok(FORGED),
+        [] => Ok(DONE),
+        _ => {
+            let code = forged.then_some(FORGED);
+            Err(Failure::Several { failures, code })
+        }
+    }
+}
+
+fn operation(text: &str) -> Result<Operation, InvalidArgument> {
+    serde_json::from_value(text.into()).map_err(|_| InvalidArgument::Operation)
+}
+
+fn since(text: &str) -> Result<Timestamp, InvalidArgument> {
+    if let Ok(time) = serde_json::from_value(text.into()) {
+        return Ok(time);
+    }
+    let ago = duration(text).map_err(|error| InvalidArgument::Moment(Box::new(error)))?;
+    let time = SystemTime::now().checked_sub(ago);
+    time.map(Timestamp).ok_or(InvalidArgument::BeforeTime)
+}

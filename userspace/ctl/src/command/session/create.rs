@@ -1,0 +1,320 @@
+//! `onairctl session create`: a specification from flags or from a file.
+
+mod arriving;
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use onair_api::SessionName;
+use onair_api::operations::{CreateSession, Sent, ShowHealth};
+use serde_json::{Map, Value, json};
+
+use super::description::Described;
+use crate::args::Options;
+use crate::args::essence::{self, Fields};
+use crate::args::parse::{duration, whole_ms};
+use crate::client::Client;
+use crate::failure::{DONE, Failure};
+use crate::render;
+
+/// Flags of packets, whatever they carry.
+const OF_PACKETS: [&str; 9] = [
+    "direction",
+    "port",
+    "destination",
+    "source_address",
+    "ttl",
+    "dscp",
+    "payload_type",
+    "pattern",
+    "frame_timeout",
+];
+
+fn help() -> String {
+    let [flags, converted] = essence::EXAMPLES;
+    let format = essence::IN_A_FILE;
+    format!(
+        "\
+Examples:
+{flags}
+  onairctl session create cam1 --port b --sdp cam1.sdp --destination 10.77.0.2:5004
+  onairctl session create cam1 --like-what-arrives --destination 239.1.1.1:5004
+{converted}
+  onairctl session create --file cam1.json
+  jq '.name = \"cam2\"' cam1.json | onairctl session create --file -
+
+A file holds the body of POST /v1/sessions:
+  {{\"name\": \"cam1\", \"direction\": \"receive\", \"port\": \"b\",
+   {format},
+   \"flow\": {{\"destination\": \"10.77.0.2:5004\"}}}}"
+    )
+}
+
+/// A session's specification.
+#[derive(Debug, Args)]
+#[command(after_help = help())]
+pub(crate) struct Create {
+    /// Unique among the live sessions: 1 to 63 of a-z, 0-9, '.', '_', '-'
+    #[arg(required_unless_present = "file")]
+    name: Option<SessionName>,
+
+    /// Read the whole specification from a JSON file; - is standard input
+    #[arg(long, short, value_name = "PATH", conflicts_with_all = OF_PACKETS, conflicts_with_all = [
+        "name", "sdp", "from", "layout", "quota", "max_attachments", "priority", "duration", "persistent"],
+        conflicts_with_all = essence::OF_FORMAT, conflicts_with_all = essence::OF_PACKETS)]
+    file: Option<PathBuf>,
+
+    /// Convert the frames of this receive session, instead of receiving packets; needs --layout
+    #[arg(long, value_name = "SESSION", requires = "layout", conflicts_with_all = OF_PACKETS, conflicts_with = "sdp",
+        conflicts_with_all = essence::OF_FORMAT, conflicts_with_all = essence::OF_PACKETS)]
+    from: Option<SessionName>,
+
+    /// Layout of a converted session's buffers, as FFmpeg or GStreamer names it: v210, uyvy422,
+    /// yuv422p10le, I422_10LE, … It has the components and the depth of the source
+    #[arg(long, value_name = "NAME", requires = "from")]
+    layout: Option<String>,
+
+    /// Take video, destination, source and payload type from a session description (SDP) of
+    /// ST 2110-20; - is standard input. Other flags replace its addresses and payload type
+    #[arg(long, value_name = "PATH", conflicts_with_all = essence::OF_FORMAT)]
+    sdp: Option<PathBuf>,
+
+    /// Receive what arrives: measure raster, rate, samples and payload type from its packets, with a session
+    /// for the time being; of samples with the same packing the usual ones are taken
+    #[arg(long, conflicts_with_all = ["file", "from", "sdp", "payload_type", "pattern"],
+        conflicts_with_all = essence::OF_FORMAT)]
+    like_what_arrives: bool,
+
+    /// Direction of the packets, seen from the daemon's host; with --sdp and --like-what-arrives: receive if
+    /// absent
+    #[arg(long, required_unless_present_any = ["file", "sdp", "from", "like_what_arrives"])]
+    direction: Option<Way>,
+
+    /// Name of a port in the daemon's configuration [default: the only port]
+    #[arg(long)]
+    port: Option<String>,
+
+    #[command(flatten)]
+    format: essence::Flags,
+
+    /// Destination of the packets: an address or a multicast group; receive: the port's own address
+    /// or a group, which the daemon joins
+    #[arg(long, value_name = "IPv4:PORT", required_unless_present_any = ["file", "sdp", "from"])]
+    destination: Option<String>,
+
+    /// Send: local address and UDP port. Receive: accept packets from this source only; several
+    /// times for several sources
+    #[arg(long, value_name = "IPv4[:PORT]")]
+    source_address: Vec<String>,
+
+    /// Send: time to live of the packets, 1 to 255 [default: 64]
+    #[arg(long, value_name = "HOPS", allow_negative_numbers = true)]
+    ttl: Option<u32>,
+
+    /// Send: differentiated services code point of the packets, 0 to 63 [default: 34, AF41]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+    dscp: Option<u32>,
+
+    /// RTP payload type, 96 to 127
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+    payload_type: Option<u32>,
+
+    /// Send the built-in moving pattern instead of a client's frames
+    #[arg(long)]
+    pattern: bool,
+
+    /// Frames that one attachment may hold on loan at a time
+    #[arg(long, value_name = "FRAMES", allow_negative_numbers = true)]
+    quota: Option<u32>,
+
+    /// Attachments at a time
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+    max_attachments: Option<u32>,
+
+    /// Shutdown priority, 0 to 100, lowest first
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+    priority: Option<u32>,
+
+    /// Receive: close a frame as incomplete after this long without a packet of it, 1ms to 10s
+    /// [default: three frame times, at least 100ms]
+    #[arg(long, value_name = "TIME", value_parser = duration, allow_hyphen_values = true)]
+    frame_timeout: Option<Duration>,
+
+    /// Stop the session this long after its creation, such as 90s or 2h
+    #[arg(long, value_name = "TIME", value_parser = duration, allow_hyphen_values = true)]
+    duration: Option<Duration>,
+
+    /// Restore the session when the daemon restarts, unless a user destroyed it
+    #[arg(long)]
+    persistent: bool,
+}
+
+/// A direction, as a flag.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Way {
+    /// From the wire to clients
+    Receive,
+    /// From clients or the pattern to the wire
+    Send,
+}
+
+impl Create {
+    pub(crate) async fn run(&self, options: &Options, client: &Client) -> Result<u8, Failure> {
+        let mut body = self.body()?;
+        if self.port.is_none() && self.file.is_none() && self.from.is_none() {
+            body["port"] = json!(only_port(client).await?);
+        }
+        if self.like_what_arrives {
+            if matches!(self.direction, Some(Way::Send)) {
+                let text = "--like-what-arrives is for --direction receive";
+                return Err(Failure::Input(text.to_owned()));
+            }
+            arriving::measure(client, &mut body).await?;
+        }
+        let created = client.send::<CreateSession>(&(), Sent::Body(body), Duration::ZERO);
+        crate::command::show(options, &created.await?, render::session::one)?;
+        Ok(DONE)
+    }
+
+    /// Whether fields of the body come from a file.
+    pub(crate) fn reads_a_file(&self) -> bool {
+        self.file.is_some() || self.sdp.is_some()
+    }
+
+    /// The request body. The daemon validates it.
+    pub(crate) fn body(&self) -> Result<Value, Failure> {
+        if let Some(path) = &self.file {
+            return read(path);
+        }
+        let mut spec = Map::new();
+        let mut put = |key: &str, value: Value| drop(spec.insert(key.to_owned(), value));
+        put("name", json!(self.name));
+        if let Some(from) = &self.from {
+            put("convert", json!({ "from": from, "layout": self.layout }));
+            self.put_common(&mut spec);
+            return Ok(Value::Object(spec));
+        }
+        put(
+            "direction",
+            match self.direction {
+                Some(Way::Send) => json!("send"),
+                Some(Way::Receive) | None => json!("receive"),
+            },
+        );
+        if let Some(port) = &self.port {
+            put("port", json!(port));
+        }
+        let (mut format, mut flow) = self.format_and_flow()?;
+        self.format.put_packets(&mut format);
+        spec.extend(format);
+        if let Some(destination) = &self.destination {
+            flow["destination"] = json!(destination);
+        }
+        put_sources(&mut flow, &self.source_address);
+        for (key, given) in [("ttl", self.ttl), ("dscp", self.dscp)] {
+            if let Some(given) = given {
+                flow[key] = json!(given);
+            }
+        }
+        if let Some(payload_type) = self.payload_type {
+            flow["payload_type"] = json!(payload_type);
+        }
+        let mut put = |key: &str, value: Value| drop(spec.insert(key.to_owned(), value));
+        put("flow", flow);
+        if self.pattern {
+            put("source", json!("pattern"));
+        }
+        if let Some(timeout) = self.frame_timeout {
+            put("frame_timeout_ms", json!(whole_ms(timeout)));
+        }
+        self.put_common(&mut spec);
+        Ok(Value::Object(spec))
+    }
+}
+
+impl Create {
+    /// What every session has.
+    fn put_common(&self, spec: &mut Map<String, Value>) {
+        let mut put = |key: &str, value: Value| drop(spec.insert(key.to_owned(), value));
+        if let Some(quota) = self.quota {
+            put("quota", json!(quota));
+        }
+        if let Some(attachments) = self.max_attachments {
+            put("max_attachments", json!(attachments));
+        }
+        if let Some(priority) = self.priority {
+            put("priority", json!(priority));
+        }
+        if let Some(duration) = self.duration {
+            put("duration_ms", json!(whole_ms(duration)));
+        }
+        if self.persistent {
+            put("persistent", json!(true));
+        }
+    }
+
+    /// Format and flow, from the description or the flags.
+    fn format_and_flow(&self) -> Result<(Fields, Value), Failure> {
+        let Some(path) = &self.sdp else {
+            return Ok((self.format.format(), json!({})));
+        };
+        let (_, text) = text_of(path)?;
+        let receives = !matches!(self.direction, Some(Way::Send));
+        let described = Described::read(path, &text, receives)?;
+        for note in described.notes {
+            eprintln!("onairctl: {}", render::printable(&note));
+        }
+        Ok((described.format, described.flow))
+    }
+}
+
+/// The name of the daemon's port, if it has one alone.
+async fn only_port(client: &Client) -> Result<String, Failure> {
+    let health = client.call::<ShowHealth>(&(), &()).await?.read()?;
+    let names = health.dataplane.ports.into_iter().map(|port| port.name);
+    match &names.collect::<Vec<_>>()[..] {
+        [one] => Ok(one.clone()),
+        several => Err(Failure::Input(format!(
+            "give --port: the daemon has the ports {}",
+            several.join(", ")
+        ))),
+    }
+}
+
+/// Replaces the sources of a flow, if there are others.
+pub(super) fn put_sources(flow: &mut Value, sources: &[String]) {
+    let (key, value, other) = match sources {
+        [] => return,
+        [source] => ("source", json!(source), "sources"),
+        sources => ("sources", json!(sources), "source"),
+    };
+    flow[key] = value;
+    flow.as_object_mut().map(|flow| flow.remove(other));
+}
+
+fn read(path: &Path) -> Result<Value, Failure> {
+    let (shown, text) = text_of(path)?;
+    serde_json::from_str(&text)
+        .map_err(|error| Failure::Input(format!("{shown} is not a JSON document: {error}")))
+}
+
+/// The name for people, and the text.
+pub(super) fn text_of(path: &Path) -> Result<(String, String), Failure> {
+    let (shown, text) = if path == Path::new("-") {
+        let mut text = String::new();
+        let read = std::io::stdin().read_to_string(&mut text).map(|_| text);
+        ("standard input".to_owned(), read)
+    } else {
+        (path.display().to_string(), fs::read_to_string(path))
+    };
+    match text {
+        Ok(text) => Ok((shown, text)),
+        Err(error) => Err(Failure::Input(format!("cannot read {shown}: {error}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests;

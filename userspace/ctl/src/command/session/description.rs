@@ -1,0 +1,63 @@
+//! A session's format and flow from an SDP file.
+
+use std::path::Path;
+
+use onair_sdp::{Chosen, SessionDescription};
+use serde_json::{Value, json};
+
+use crate::args::essence::{self, Fields};
+use crate::failure::Failure;
+
+/// What a description says of a session.
+#[derive(Debug)]
+pub(super) struct Described {
+    /// The format in the specification.
+    pub(super) format: Fields,
+    /// `flow` of the specification.
+    pub(super) flow: Value,
+    /// What the user should know: accepted slips, and what is not used.
+    pub(super) notes: Vec<String>,
+}
+
+impl Described {
+    /// The only stream in `text` that a session can carry, or the first leg of it. A receive session accepts its
+    /// sources only.
+    pub(super) fn read(path: &Path, text: &str, receives: bool) -> Result<Self, Failure> {
+        let shown = path.display();
+        let fail = |error: &dyn std::fmt::Display| Failure::Input(format!("{shown}: {error}"));
+        let description = SessionDescription::parse(text).map_err(|error| fail(&error))?;
+        let mut notes: Vec<_> = description
+            .warnings
+            .iter()
+            .map(|it| format!("{shown}: line {}: {}", it.line, it.text))
+            .collect();
+        let Chosen {
+            media,
+            carried,
+            has_legs,
+        } = description.chosen().map_err(|error| fail(&error))?;
+        if has_legs {
+            notes.push(format!(
+                "{shown}: only the first leg is used: ST 2022-7 is not supported yet"
+            ));
+        }
+        let destination = format!("{}:{}", media.destination, media.port);
+        let mut flow = json!({"destination": destination, "payload_type": media.payload_type});
+        if let (Some(ttl), false) = (media.ttl, receives) {
+            flow["ttl"] = json!(ttl);
+        }
+        match media.sources[..] {
+            [source] if receives => flow["source"] = json!(source.to_string()),
+            [_, _, ..] if receives => {
+                let sources = media.sources.iter().map(ToString::to_string);
+                flow["sources"] = json!(sources.collect::<Vec<_>>());
+            }
+            _ => {}
+        }
+        Ok(Self {
+            format: essence::fields(carried),
+            flow,
+            notes,
+        })
+    }
+}

@@ -1,0 +1,5 @@
+//! Documents that this program makes itself, for `--json` and for `render`: those of the daemon are in
+//! `onair-api`.
+
+pub(crate) mod analysis;
+pub(crate) mod forecast;

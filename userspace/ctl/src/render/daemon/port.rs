@@ -1,0 +1,108 @@
+//! Ports: their traffic, and their devices.
+
+use comfy_table::{Cell, Color};
+use onair_api::{PortHealth, PortSteering, PortWake};
+
+use crate::render::{cell, coloured, columns, or_dash};
+
+/// A table of what each port carries.
+pub(super) fn traffic(ports: &[PortHealth]) -> String {
+    columns(
+        ports,
+        &[
+            ("PORT", |port| cell(&port.name)),
+            ("DRIVER", |port| cell(&port.backend)),
+            ("ADDRESS", |port| cell(&port.address)),
+            ("MAC", |port| cell(&port.mac)),
+            ("MTU", |port| cell(port.mtu)),
+            ("VLAN", |port| cell(or_dash(port.vlan))),
+            ("LINK", link),
+            ("POLLER", |port| cell(pollers(port))),
+            ("RECEIVED", |port| cell(port.rx_packets)),
+            ("SENT", |port| cell(port.tx_packets)),
+            ("MISSED", |port| cell(port.rx_missed)),
+            ("UNCLAIMED", |port| cell(port.rx_unclaimed)),
+            ("MALFORMED", |port| cell(port.rx_malformed)),
+        ],
+    )
+}
+
+/// A table of each port's device.
+pub(crate) fn devices(ports: &[PortHealth]) -> String {
+    columns(
+        ports,
+        &[
+            ("PORT", |port| cell(&port.name)),
+            ("DEVICE", |port| cell(&port.device)),
+            ("DRIVER", |port| cell(driver(port))),
+            ("ADDRESS", |port| cell(&port.address)),
+            ("MTU", |port| cell(port.mtu)),
+            ("VLAN", |port| cell(or_dash(port.vlan))),
+            ("LINK", link),
+            ("SPEED", |port| {
+                cell(or_dash(port.link_mbps.map(|mbps| format!("{mbps} Mbit/s"))))
+            }),
+            ("NUMA", |port| cell(or_dash(port.numa_node))),
+            ("WAKE", |port| cell(wake(port))),
+            ("QUEUES", |port| {
+                cell(format!("{} of {}", port.queues, port.max_queues))
+            }),
+            ("RING", |port| cell(ring(port))),
+            ("MISSED", |port| cell(port.rx_missed)),
+            ("STEERING", |port| cell(steering(port))),
+            ("MULTICAST", |port| cell(port.multicast)),
+            ("OFFLOADS", |port| cell(port.offloads.join(", "))),
+        ],
+    )
+}
+
+/// The driver, and how an AF_XDP port is attached: `af_xdp (native, copy)`.
+fn driver(port: &PortHealth) -> String {
+    let Some(xdp) = port.xdp else {
+        return port.backend.clone();
+    };
+    let mode = if xdp.native { "native" } else { "generic" };
+    let copy = if xdp.zero_copy { "zero-copy" } else { "copy" };
+    format!("{} ({mode}, {copy})", port.backend)
+}
+
+fn pollers(port: &PortHealth) -> String {
+    if port.pollers.is_empty() {
+        return port.poller.clone();
+    }
+    port.pollers.join(", ")
+}
+
+/// The receive ring of each queue, and how long it keeps what comes: `16384 (31 ms)`.
+fn ring(port: &PortHealth) -> String {
+    match (port.rx_ring, port.rx_ring_ms) {
+        (Some(packets), Some(ms)) => format!("{packets} ({ms} ms)"),
+        (packets, _) => or_dash(packets),
+    }
+}
+
+/// How a packet comes to its session's poller: `hand-over (12 packets)`.
+fn steering(port: &PortHealth) -> String {
+    match port.steering {
+        PortSteering::None => "-".to_owned(),
+        PortSteering::FlowRules => format!("flow rules ({} handed over)", port.rx_handed_over),
+        PortSteering::HandOver => format!("hand-over ({} packets)", port.rx_handed_over),
+    }
+}
+
+/// What wakes its poller.
+fn wake(port: &PortHealth) -> &'static str {
+    match port.wake {
+        PortWake::Socket => "socket",
+        PortWake::Interrupt => "interrupt",
+        PortWake::Timer => "timer",
+    }
+}
+
+pub(in crate::render) fn link(port: &PortHealth) -> Cell {
+    if port.link_up {
+        coloured("up", Color::Green)
+    } else {
+        coloured("down", Color::Red)
+    }
+}

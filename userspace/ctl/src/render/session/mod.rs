@@ -1,0 +1,285 @@
+//! Sessions, and what belongs to one.
+
+pub(crate) mod blocker;
+pub(crate) mod eviction;
+pub(super) mod signal;
+mod timing;
+
+use std::time::Duration;
+
+use comfy_table::{Cell, Color};
+use onair_api::{
+    AttachmentView, Flushed, GroupMembership, JoinedBy, ListedSession, SessionCounters,
+    SessionList, SessionState, SessionView,
+};
+
+use super::{Facts, ago, bytes, cell, coloured, columns, heading, human, or_dash};
+
+pub(super) fn state(state: SessionState) -> Cell {
+    coloured(
+        state,
+        match state {
+            SessionState::Running => Color::Green,
+            SessionState::Created | SessionState::Stopped => Color::Yellow,
+            SessionState::Draining => Color::Cyan,
+            SessionState::Destroyed => Color::DarkGrey,
+            SessionState::Quarantined => Color::Red,
+        },
+    )
+}
+
+fn flow(view: &SessionView) -> String {
+    let sources = view
+        .flow
+        .source
+        .iter()
+        .chain(view.flow.sources.iter().flatten());
+    let sources = sources.map(String::as_str).collect::<Vec<_>>().join(", ");
+    format!("{sources} → {}", view.flow.destination)
+        .trim_start()
+        .to_owned()
+}
+
+fn listed_flow(listed: &ListedSession) -> String {
+    match &listed.convert {
+        Some(convert) => format!("{} as {}", convert.from, convert.layout),
+        None => format!("→ {}", listed.destination),
+    }
+}
+
+/// The lines about a multicast group.
+fn membership(table: &mut Facts, group: &GroupMembership) {
+    let sources = match &group.sources[..] {
+        [] => "any source".to_owned(),
+        sources => sources.join(", "),
+    };
+    let state = match (group.joined, group.joined_by) {
+        (false, _) => "not joined".to_owned(),
+        (true, JoinedBy::Kernel) => "joined by the kernel".to_owned(),
+        (true, JoinedBy::Igmp) => {
+            let version = group.igmp_version.map(|it| format!("v{it}"));
+            format!("joined by the port (IGMP{})", version.unwrap_or_default())
+        }
+    };
+    let others = match group.sessions {
+        0 | 1 => String::new(),
+        count => format!(", shared by {count} sessions"),
+    };
+    table.add(
+        "group",
+        format!("{} from {sources}: {state}{others}", group.group),
+    );
+    let querier = group.querier.as_ref().map(|querier| {
+        let age = human(Duration::from_millis(querier.age_ms));
+        format!(
+            "{}, asked {age} ago with IGMPv{}{}",
+            querier.address,
+            querier.version,
+            if querier.is_gone { ": it is gone" } else { "" }
+        )
+    });
+    let none = "none has asked: without one, switches may stop forwarding the group";
+    table.add("querier", querier.as_deref().unwrap_or(none));
+}
+
+/// Answer of `list`.
+pub(crate) fn list(list: &SessionList) -> String {
+    if list.sessions.is_empty() {
+        return "No sessions. `onairctl session create --help` shows how to create one.\n"
+            .to_owned();
+    }
+    let essence = list.sessions[0].essence().to_uppercase();
+    columns(
+        &list.sessions,
+        &[
+            ("NAME", |view| cell(&view.name)),
+            ("ID", |view| cell(view.id)),
+            ("STATE", |view| state(view.state)),
+            ("SIGNAL", |view| signal::lamp(view.signal)),
+            ("FPS", |view| cell(or_dash(signal::fps(view)))),
+            ("LOSS", |view| cell(or_dash(signal::loss(view)))),
+            ("DIRECTION", |view| cell(view.direction)),
+            ("PORT", |view| {
+                let port = Some(&view.port).filter(|_| view.convert.is_none());
+                cell(or_dash(port))
+            }),
+            (&essence, |view| cell(view.format())),
+            ("FLOW", |view| cell(listed_flow(view))),
+            ("ATTACHED", |view| {
+                cell(format!("{}/{}", view.attachments, view.max_attachments))
+            }),
+            ("AGE", |view| cell(human(view.created_at.age()))),
+        ],
+    )
+}
+
+/// Answer of `stop` and `start`.
+pub(crate) fn turned(view: &SessionView) -> String {
+    format!("{} ({}) is {}.\n", view.name, view.id, view.state)
+}
+
+/// Answer of `flush`.
+pub(crate) fn flushed(flushed: &Flushed) -> String {
+    let took = human(Duration::from_millis(flushed.waited_ms));
+    let frames = match flushed.frames_sent {
+        0 => "no frame was waiting".to_owned(),
+        1 => format!("1 frame sent in {took}"),
+        many => format!("{many} frames sent in {took}"),
+    };
+    format!("{} is flushed: {frames}.\n", flushed.session)
+}
+
+/// Answer of `show` and `create`.
+pub(crate) fn one(view: &SessionView) -> String {
+    let mut table = Facts::default();
+    let direction = match view.source {
+        Some(source) => format!("{}, frames from {source}", view.direction),
+        None => view.direction.to_string(),
+    };
+    signal::facts(&mut table, view);
+    table.add("name", &view.name);
+    table.add("id", view.id);
+    table.add_cell("state", state(view.state));
+    table.add("direction", direction);
+    if let Some(convert) = &view.convert {
+        table.add(
+            "converts",
+            match convert.follows_source {
+                false => format!("{} to {}", convert.from, convert.layout),
+                true => format!(
+                    "{} to {}, made for clients: it ends with its source, or without clients",
+                    convert.from, convert.layout
+                ),
+            },
+        );
+        table.add("converter", &view.poller);
+        table.add(view.essence(), view.format());
+    } else {
+        table.add("port", &view.port);
+        table.add("poller", &view.poller);
+        table.add(view.essence(), view.format());
+        table.add("flow", flow(view));
+        table.add("payload type", or_dash(view.flow.payload_type));
+    }
+    if let (Some(ttl), Some(dscp)) = (view.flow.ttl, view.flow.dscp) {
+        table.add("TTL, DSCP", format!("{ttl}, {dscp}"));
+    }
+    for (name, value) in view.packet_rows() {
+        table.add(name, value);
+    }
+    table.add("quota", format!("{} frames an attachment", view.quota));
+    if let Some(ms) = view.frame_timeout_ms {
+        let after = human(Duration::from_millis(ms.into()));
+        table.add(
+            "incomplete",
+            format!("after {after} without a packet of a frame"),
+        );
+    }
+    if view.persistent {
+        table.add("persistent", "comes back at the next start");
+    }
+    if let Some(up) = view.link_up {
+        table.add("link", if up { "up" } else { "down" });
+    }
+    if let Some(ssrc) = view.ssrc {
+        table.add("ssrc", format!("{ssrc:#010x}"));
+    }
+    if let Some(group) = &view.group {
+        membership(&mut table, group);
+    }
+    if let Some(peer) = view.peer {
+        table.add("receiver", peer);
+    }
+    table.add("owner", or_dash(view.owner.as_ref()));
+    table.add("created", ago(Some(view.created_at)));
+    if view.stopped_at.is_some() {
+        table.add("stopped", ago(view.stopped_at));
+    }
+    let mut text = signal::problems(view);
+    text += &table.print();
+    if let Some(timing) = &view.timing {
+        text += &heading("Timing (ST 2110-21):");
+        text += &timing::facts(timing);
+    }
+    let converted = match view.converted_sessions {
+        0 => String::new(),
+        1 => ", 1 place is a converted session's".to_owned(),
+        many => format!(", {many} places are converted sessions'"),
+    };
+    text += &heading(&format!(
+        "Attachments ({} of {}{converted}):",
+        view.attachments.len(),
+        view.max_attachments
+    ));
+    text += &attachments(&view.attachments);
+    text += &heading("Counters:");
+    text += &counters(&view.counters);
+    text
+}
+
+fn attachments(list: &[AttachmentView]) -> String {
+    if list.is_empty() {
+        return "none\n".to_owned();
+    }
+    columns(
+        list,
+        &[
+            ("#", |one| cell(one.attachment)),
+            ("PID", |one| cell(one.pid)),
+            ("COMMAND", |one| cell(&one.command)),
+            ("UID", |one| cell(one.uid)),
+            ("STATE", |one| cell(one.state)),
+            ("LENT", |one| cell(one.lent)),
+            ("HELD", |one| cell(one.held)),
+            ("FOR", |one| {
+                let oldest = one.oldest_held_ms.map(Duration::from_millis);
+                cell(or_dash(oldest.map(human)))
+            }),
+            ("DROPPED", |one| cell(one.frames_dropped_slow)),
+            ("INSIDE", |one| cell(one.threads_inside)),
+            ("LIBRARY", |one| cell(&one.client_version)),
+        ],
+    )
+}
+
+/// Nonzero counters; frames and packets always.
+pub(crate) fn counters(counters: &SessionCounters) -> String {
+    let mut table = Facts::default();
+    let always = [("packets", counters.packets)];
+    let frames = [
+        ("frames complete", counters.frames_complete),
+        ("frames incomplete", counters.frames_incomplete),
+        ("frames sent", counters.frames_sent),
+        ("frames of another format", counters.frames_wrong_format),
+        ("frames without a buffer", counters.frames_no_buffer),
+        ("frames not converted", counters.frames_not_converted),
+        ("frames not sent, link down", counters.frames_no_link),
+        ("frames dropped, stop", counters.frames_dropped_stop),
+        (
+            "frames dropped, client left",
+            counters.frames_dropped_detached,
+        ),
+        ("frames dropped, slow client", counters.frames_dropped_slow),
+        ("underruns", counters.underruns),
+        ("frame times missed", counters.slots_missed),
+        ("packets lost", counters.packets_lost),
+        ("packets duplicate", counters.packets_duplicate),
+        ("packets late", counters.packets_late),
+        ("packets reordered", counters.packets_reordered),
+        ("packets without a buffer", counters.packets_no_buffer),
+        ("packets of another source", counters.packets_other_ssrc),
+        ("changes of the source", counters.ssrc_changes),
+        ("restarts of the source", counters.restarts),
+    ];
+    for (name, count) in always
+        .into_iter()
+        .chain(frames.into_iter().filter(|(_, n)| *n > 0))
+    {
+        table.add(name, count);
+    }
+    for (reason, count) in &counters.packets_malformed {
+        table.add(format!("packets malformed, {reason}"), count);
+    }
+    table.add("payload", bytes(counters.bytes));
+    table.print()
+}
