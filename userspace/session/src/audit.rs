@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn audit_of_a_restored_and_stopped_session_tells_what_this_daemon_did() {
+    fn audit_of_a_restored_session_then_only_what_this_daemon_did() {
         let mut audit = Audit::default();
         audit.restore(
             Some(StoppedBefore {

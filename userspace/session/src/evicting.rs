@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_for_the_same_eviction_are_answered_when_all_of_theirs_are_in() {
+    fn requests_for_the_same_eviction_then_answered_when_complete() {
         let mut evicted_clients = EvictedClients::default();
         let long = Instant::now() + Duration::from_secs(60);
         let (one, mut first) = Reply::new();
@@ -413,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn request_that_the_poller_does_not_answer_is_refused_at_the_deadline() {
+    fn request_that_no_poller_answers_then_refused_at_the_deadline() {
         let mut evicted_clients = EvictedClients::default();
         let (one, mut answer) = Reply::new();
         evicted_clients.ask(

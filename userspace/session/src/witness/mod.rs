@@ -162,8 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn verdict_kernel_counts_evicted_callers_that_leave_then_no_contradiction_and_not_destroyable()
-    {
+    fn verdict_of_evicted_callers_that_leave_then_not_destroyable() {
         let with = |reading: Reading, users, left_out| Reading {
             users,
             left_out,
@@ -198,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn verdict_a_witness_missing_or_heard_twice_then_not_destroyable() {
+    fn verdict_witness_missing_or_heard_twice_then_not_destroyable() {
         let all = [
             reading(Witness::W1, SLOTS, Says::Zero),
             reading(Witness::W1, LEDGER, Says::Zero),

@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn video_of_each_sampling_and_depth_then_checked_and_written_as_it_was() {
+    fn video_of_each_sampling_then_checked_and_written_as_it_was() {
         for sampling in Sampling::ALL {
             for depth in Depth::ALL {
                 let video =
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn video_sizes_that_the_sampling_or_the_memory_does_not_allow_then_refused_by_field() {
+    fn video_of_a_size_not_allowed_then_its_field_is_refused() {
         for (video, field) in [
             (json!({"width": 721}), "video.width"),
             (
