@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use super::pattern::{PatternError, PatternWriter};
-use super::{Scan, VideoFormat};
 use crate::send::{PacketPlan, TestSignal};
+use crate::video::pattern::{PatternError, PatternWriter};
+use crate::video::{Scan, VideoFormat};
 
 /// The built-in pattern ([`pattern`](super::pattern)).
 pub struct TestPattern {

@@ -1,10 +1,16 @@
 //! Frames of a session as packets, each at its time.
 
-use super::pacing::Pacer;
-use super::st2110_20::{Packet, Packetiser};
-use super::st2110_21::Declared;
-use super::{Field, FrameRate, Scan, VideoNotSendable, VideoStream, tag};
+mod not_sendable;
+mod signal;
+
 use crate::send::Packetise;
+use crate::video::pacing::Pacer;
+use crate::video::st2110_20::{Packet, Packetiser};
+use crate::video::st2110_21::Declared;
+use crate::video::{Field, FrameRate, Scan, VideoStream, tag};
+
+pub use not_sendable::VideoNotSendable;
+pub use signal::TestPattern;
 
 /// Makes the packets of frames or fields. Its slots are the frames, or the fields of interlaced video.
 #[derive(Debug, Clone)]

@@ -3,7 +3,9 @@
 //! A strip and its pixels stay in the processor's cache. Frame memory is shared with clients, so it is
 //! copied from and to, and never borrowed.
 
-use crate::{Conversion, Plane, unpack};
+use super::Conversion;
+use super::progress::Progress;
+use crate::{Plane, unpack};
 
 /// Bytes of a strip's pixel groups, about: half of a usual second-level cache has two of them.
 const LONG: usize = 128 * 1024;
@@ -82,33 +84,6 @@ impl Strips {
             done: done + now,
             from: from + strip.bytes(),
         };
-    }
-}
-
-/// How far a picture is converted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
-    lines: u32,
-    done: u32,
-    /// Bytes of pixel groups of the lines that are done.
-    from: usize,
-}
-
-impl Progress {
-    /// Nothing of a picture of so many lines.
-    #[must_use]
-    pub(crate) const fn of(lines: u32) -> Self {
-        Self {
-            lines,
-            done: 0,
-            from: 0,
-        }
-    }
-
-    /// Whether the whole picture is converted.
-    #[must_use]
-    pub const fn is_over(&self) -> bool {
-        self.done == self.lines
     }
 }
 

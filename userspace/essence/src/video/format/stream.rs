@@ -1,6 +1,6 @@
 //! A video format and how its packets are sent.
 
-use super::format::VideoFormat;
+use super::video_format::VideoFormat;
 use super::words::words;
 use crate::STANDARD_MAX_UDP;
 
@@ -63,11 +63,5 @@ impl From<VideoFormat> for VideoStream {
             tr_offset_us: None,
             cmax: None,
         }
-    }
-}
-
-impl From<VideoFormat> for crate::Format {
-    fn from(format: VideoFormat) -> Self {
-        Self::Video(format.into())
     }
 }

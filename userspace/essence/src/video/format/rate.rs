@@ -3,7 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::RTP_CLOCK_HZ;
+/// RTP clock of video, in hertz (RFC 4175 §4.1).
+pub const RTP_CLOCK_HZ: u32 = 90_000;
 
 const NANOS_PER_SECOND: u32 = 1_000_000_000;
 

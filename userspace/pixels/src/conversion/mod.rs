@@ -1,10 +1,15 @@
 //! One conversion of a session's buffers.
 
+mod progress;
+mod strips;
+
 use onair_essence::Format;
 use onair_essence::video::{Field, VideoFormat};
 
-use crate::strips::Progress;
 use crate::{Picture, PixelFormat};
+
+pub use progress::Progress;
+pub use strips::Strips;
 
 /// Buffers of pixel groups to those of a pixel format which holds them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
