@@ -10,3 +10,5 @@ mod bits;
 pub mod media_time;
 pub mod rtp;
 pub mod video;
+
+pub use video::survey;
