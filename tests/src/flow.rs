@@ -2,10 +2,11 @@
 
 use std::net::SocketAddrV4;
 
+use onair_essence::send::{PacketPlan as _, StreamHeader};
 use onair_essence::video::assembly::AssemblerConfig;
 use onair_essence::video::pattern::PatternWriter;
+use onair_essence::video::st2110_20::Packetiser;
 use onair_essence::video::st2110_20::STANDARD_RTP_BYTES;
-use onair_essence::video::st2110_20::packetiser::{Packetiser, StreamHeader};
 use onair_essence::video::{Depth, FrameRate, VideoFormat};
 use onair_net::datagram::{self, FlowHeader};
 use onair_net::ethernet::Mac;

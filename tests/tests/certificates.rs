@@ -316,7 +316,7 @@ fn certificate_and_the_disk_is_full_then_said_named_in_health_and_written_when_t
     assert_eq!(answer["durable"], false, "{answer}");
     let id = answer["session"].as_str().context("an id")?.to_owned();
     // It is the certificate all the same, and gone from the names.
-    assert!(onair_api::verify(&answer)?.holds);
+    assert!(onair_certificate::verify(&answer)?.holds);
     assert_eq!(control.try_show("cam")?.code(), "stale_session");
     for name in ["other", "aside"] {
         let ended = match name {
@@ -341,7 +341,9 @@ fn certificate_and_the_disk_is_full_then_said_named_in_health_and_written_when_t
 
     fs::remove_file(ballast)?;
     until_durable(&mut control, &id)?;
-    assert!(onair_api::verify(&serde_json::from_slice(&fs::read(file(&rig, &id))?)?)?.holds);
+    assert!(
+        onair_certificate::verify(&serde_json::from_slice(&fs::read(file(&rig, &id))?)?)?.holds
+    );
     rig.kill_daemon()?;
     rig.start_daemon()?;
     assert_eq!(failing(&rig, "cam other aside")?, BTreeSet::new());

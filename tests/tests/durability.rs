@@ -14,8 +14,8 @@ use onair_tests::{
     Control, Raster, Rig, Stage, TestClient, Traced, in_this_order, onairctl, receive, wait_for,
 };
 use onair_workers::ThreadRegistry;
-use onaird::archive::Archive;
 use onaird::config::Retention;
+use onaird::persistence::archive::Archive;
 use serde_json::Value;
 
 const MIB: u64 = 1 << 20;
@@ -164,7 +164,7 @@ fn whole(folder: &Path) -> Result<Vec<String>> {
         }
         let document: Value = serde_json::from_slice(&fs::read(&path)?)
             .with_context(|| format!("{} is not whole", path.display()))?;
-        let checks = onair_api::verify(&document)?;
+        let checks = onair_certificate::verify(&document)?;
         assert!(checks.holds, "{checks:#?}");
         found.push(checks.session.context("a session")?);
     }

@@ -5,8 +5,9 @@ use std::net::UdpSocket;
 use anyhow::{Context as _, Result, ensure};
 use onair::{Error, Field, Frame, PixelFormat, Session, Timeout};
 use onair_api::{Source, SpecDocument};
+use onair_essence::send::{PacketPlan as _, StreamHeader};
+use onair_essence::video::st2110_20::Packetiser;
 use onair_essence::video::st2110_20::STANDARD_RTP_BYTES;
-use onair_essence::video::st2110_20::packetiser::{Packetiser, StreamHeader};
 use onair_essence::video::{Depth, FrameRate, Packing, Sampling, Scan, VideoFormat};
 use onair_tests::{Config, Dice, Raster, Rig, receive, resolve, send};
 

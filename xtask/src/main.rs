@@ -1,8 +1,8 @@
 //! `cargo xtask setup | demo | test | lint | pages | mutants | bench | stage | clean-up | vm | dist`: one file a command.
 //!
 //! What only the commands share lives here too ([`cargo`], [`say`]); what they put up on the
-//! machine is `onair-stage`. Of the product only `onair-api` is linked, so that this builds before
-//! the packages that the rest of the product needs are installed.
+//! machine is `onair-stage`. Of the product only `onair-api` and `onair-certificate` are linked, so
+//! that this builds before the packages that the rest of the product needs are installed.
 #![forbid(unsafe_code)]
 
 mod bench;

@@ -27,8 +27,9 @@ const WORDS: [&str; 17] = [
 ];
 
 /// Where they belong.
-const ROOMS: [&str; 4] = [
+const ROOMS: [&str; 5] = [
     "userspace/ctl/src/args/video.rs",
+    "userspace/essence/src/registry.rs",
     "userspace/essence/src/video/",
     "userspace/pixels/",
     "userspace/sdp/src/",

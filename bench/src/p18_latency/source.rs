@@ -5,7 +5,8 @@ use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use onair_essence::video::st2110_20::packetiser::{Packet, StreamHeader};
+use onair_essence::send::{PacketPlan as _, StreamHeader};
+use onair_essence::video::st2110_20::Packet;
 use onair_essence::video::st2110_20::{Packetiser, STANDARD_RTP_BYTES};
 use onair_essence::video::{Depth, FrameRate, VideoFormat};
 use onair_ipc::sys;

@@ -16,7 +16,7 @@ use anyhow::{Context as _, Result, anyhow};
 use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::sys;
 use onair_stage::{Deadline, FUTEX, FUTEX_WAITV, until, wait_for};
-use onaird::waking::Waking;
+use onaird::clients::waking::Waking;
 
 pub(crate) use callers::Callers;
 

@@ -147,10 +147,9 @@ impl Lane {
                 destination: source::destination(flow),
                 sources: Vec::new(),
                 payload_type: source::PAYLOAD_TYPE,
-                format,
-                max_udp: 1460,
+                format: format.into(),
                 mtu: 1500,
-                timeout_ns: ReceiveConfig::default_timeout_ns(&format),
+                timeout_ns: onair_essence::Format::from(format).default_timeout_ns(),
                 max_attachments: 1,
             };
             let runtime = Runtime::receive(flow as u64 + 1, config, memory()?)?;

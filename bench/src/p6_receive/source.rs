@@ -3,8 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use anyhow::{Context as _, Result};
+use onair_essence::send::{PacketPlan as _, StreamHeader};
 use onair_essence::video::VideoFormat;
-use onair_essence::video::st2110_20::packetiser::StreamHeader;
 use onair_essence::video::st2110_20::{Packetiser, STANDARD_RTP_BYTES};
 use onair_net::datagram::{self, FlowHeader};
 use onair_net::ethernet::Mac;

@@ -5,18 +5,13 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::blocker::Blocker;
 use crate::certificate::{Operation, Reconciled, ReconciledCause};
-use crate::config::ReloadOutcome;
-use crate::eviction::Eviction;
-use crate::health::ProbeState;
+use crate::daemon::{ProbeState, PtpState, ReloadOutcome, ShutdownPhase};
 use crate::id::{SessionId, SessionName};
-use crate::ptp::PtpState;
 use crate::recording::{
     RecordingCounts, RecordingEnd, RecordingFormat, RecordingId, RecordingName, RecordingState,
 };
-use crate::session_problem::{SessionProblem, SessionProblemKind};
-use crate::shutdown::ShutdownPhase;
+use crate::session::{Blocker, Eviction, SessionProblem, SessionProblemKind};
 use crate::spec::Direction;
 use crate::time::Timestamp;
 use crate::who::Who;

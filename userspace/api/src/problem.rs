@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::blocker::Blocker;
-use crate::spec::{SpecError, SpecErrors};
-use crate::verdict::Verdict;
+use crate::session::{Blocker, Verdict};
+use crate::spec::{NewSessionError, SpecError, SpecErrors};
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident $code:literal $status:literal $title:literal $advice:literal;)+) => {
@@ -238,6 +237,17 @@ impl Problem {
 impl From<SpecErrors> for Problem {
     fn from(errors: SpecErrors) -> Self {
         Self::of_fields(ProblemCode::InvalidSpec, errors.0)
+    }
+}
+
+impl From<NewSessionError> for Problem {
+    fn from(error: NewSessionError) -> Self {
+        match error {
+            NewSessionError::Missing(errors) => {
+                Self::of_fields(ProblemCode::InvalidRequest, errors.0)
+            }
+            NewSessionError::Invalid(errors) => errors.into(),
+        }
     }
 }
 

@@ -96,7 +96,7 @@ impl<'a> Buffer<'a> {
     /// session's start a first field.
     #[must_use]
     pub fn field(&self) -> Option<Field> {
-        self.held.meta().field
+        Field::of_tag(self.held.meta().tag)
     }
 
     /// Packets that contributed data.

@@ -1,8 +1,7 @@
 //! Layout of a frame's bytes.
 
-use onair_essence::video::{Depth, FrameRate, Sampling, Scan, VideoFormat};
+use onair_essence::video::{Depth, Field, FrameRate, Sampling, Scan, VideoFormat};
 use onair_ipc::message::Attached;
-use onair_ipc::meta::Field;
 use onair_pixels::{Picture, PixelFormat, Planes};
 
 /// Why the daemon's description of a session is inconsistent.

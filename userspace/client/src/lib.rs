@@ -62,7 +62,7 @@ pub use status::{Incomplete, Status};
 pub use timeout::Timeout;
 
 pub use onair_api::{Blocker, SessionId, SessionSpec};
-pub use onair_essence::video::{Depth, FrameRate, Pgroup, Sampling, Scan, VideoFormat};
+pub use onair_essence::video::{Depth, Field, FrameRate, Pgroup, Sampling, Scan, VideoFormat};
 pub use onair_ipc::event::{Event, EventKind};
-pub use onair_ipc::meta::{Field, MissingRange};
+pub use onair_ipc::meta::MissingRange;
 pub use onair_pixels::{ConvertError, Picture, PixelFormat, Plane, Planes, weave};

@@ -11,11 +11,11 @@ use onair_mutant::mutant;
 use onaird::config::Config;
 use onaird::doctor::{self, Level};
 use onaird::log::{self, LogError};
-use onaird::notify;
+use onaird::process::notify;
+use onaird::process::timer::DurationTimer;
+use onaird::run::summary;
 use onaird::run::{RunError, RunOutcome, Started, run};
 use onaird::shutdown::{Cause, Exit, ShutdownCoordinator, SignalError, Signals};
-use onaird::summary;
-use onaird::timer::DurationTimer;
 use signal_hook::low_level;
 
 /// The OnAir daemon: moves ST 2110 media through DPDK and hands frames to other processes.

@@ -121,13 +121,13 @@ fn control_thread_one_kind_of_step_is_slow_then_it_answers_and_the_end_begins() 
     for step in STEPS {
         daemon
             .started
-            .on_the_control_thread(move |services| services.brake.set(step, SLOW));
+            .on_the_control_thread(move |services| services.test_delay.set(step, SLOW));
         health_in_time(&daemon, step);
     }
     // The slowest of all at the end.
     daemon
         .started
-        .on_the_control_thread(|services| services.brake.set("session", 4 * SLOW));
+        .on_the_control_thread(|services| services.test_delay.set("session", 4 * SLOW));
     health_in_time(&daemon, "session");
     let begun = Instant::now();
     daemon.coordinator.begin(Cause::Signal(15));

@@ -2,35 +2,22 @@
 
 use std::sync::Arc;
 
-use onair_essence::video::VideoFormat;
 use onair_ipc::frames::FrameMemory;
-use onair_ipc::meta::{Field, FrameMeta};
-use onair_pixels::PixelFormat;
+use onair_ipc::meta::FrameMeta;
+use onair_pixels::{Conversion, Progress, Strips};
 
 use super::attachment::Attachments;
 use super::outlet::{Intake, SourceFrame};
 use super::refusal::RuntimeError;
 use super::stats::SessionStats;
-use super::strips::{Progress, Strips, picture};
 
 /// Configuration of a converted session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConvertConfig {
-    /// The source's video.
-    pub format: VideoFormat,
-    /// Layout of the buffers.
-    pub layout: PixelFormat,
+    /// From what the source carries to the layout of the buffers.
+    pub conversion: Conversion,
     /// Most attachments at once.
     pub max_attachments: usize,
-}
-
-impl ConvertConfig {
-    /// Bytes of the largest buffer; `None` if the layout does not hold the video.
-    #[must_use]
-    pub fn frame_bytes(&self) -> Option<usize> {
-        let picture = picture(&self.format, self.format.lines(false), self.layout)?;
-        Some(self.layout.planes(&picture).bytes)
-    }
 }
 
 /// A frame of the source that is being converted into `frame`.
@@ -64,10 +51,7 @@ impl Converter {
         frames: FrameMemory,
         stats: Arc<SessionStats>,
     ) -> Result<Self, RuntimeError> {
-        let strips = Strips::new(config.format, config.layout);
-        let (strips, need) = strips
-            .zip(config.frame_bytes())
-            .ok_or(RuntimeError::Layout(config.layout))?;
+        let need = config.conversion.buffer_bytes();
         let have = frames.frame_bytes() as usize;
         if have < need {
             return Err(RuntimeError::FrameBytes { have, need });
@@ -76,7 +60,7 @@ impl Converter {
         let attachments = Attachments::new(Arc::clone(&stats), config.max_attachments, loans);
         Ok(Self {
             config,
-            strips,
+            strips: Strips::new(config.conversion),
             intake: None,
             under_way: None,
             frames,
@@ -164,9 +148,8 @@ impl Converter {
             return true;
         };
         self.next = (frame + 1) % self.frames.count();
-        let is_second = source.meta().field == Some(Field::Second);
         self.under_way = Some(UnderWay {
-            progress: Progress::of(self.config.format.lines(is_second)),
+            progress: self.config.conversion.begin(source.meta().tag),
             source,
             frame,
             number: self.number - 1,

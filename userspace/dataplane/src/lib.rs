@@ -44,7 +44,6 @@ mod sessions;
 mod sleeper;
 mod slot;
 mod stats;
-mod strips;
 mod survey;
 mod tap;
 mod target;

@@ -3,19 +3,18 @@
 use std::net::SocketAddrV4;
 use std::sync::Arc;
 
+use arrayvec::ArrayVec;
 use onair_dpdk::prefetch;
-use onair_essence::media_time;
-use onair_essence::video::assembly::{Assembler, AssemblerConfig, FrameReport, Sink};
-use onair_essence::video::st2110_21::Declared;
-use onair_essence::video::{RTP_CLOCK_HZ, Scan, VideoFormat};
+use onair_essence::receive::{Depacketise as _, Run, Sink, UnitReport};
+use onair_essence::{Depacketiser, Format, media_time};
 use onair_ipc::frames::FrameMemory;
-use onair_ipc::meta::{Field, FrameMeta, MissingRange};
+use onair_ipc::meta::{FrameMeta, MissingRange};
 
 use super::attachment::Attachments;
 use super::clock::MediaClock;
 use super::flow::{SourceFilter, admit};
 use super::outlets::Outlets;
-use super::packet::Packet;
+use super::packet::{Packet, RX_BURST};
 use super::stats::{FrameClock, Sender, SessionStats};
 use super::survey::Surveyor;
 use super::tap::Taps;
@@ -33,26 +32,15 @@ pub struct ReceiveConfig {
     pub sources: Vec<SourceFilter>,
     /// RTP payload type, 0 to 127.
     pub payload_type: u8,
-    /// Raster, bit depth and frame rate.
-    pub format: VideoFormat,
-    /// Largest UDP datagram of the flow in bytes, UDP header included.
-    pub max_udp: u16,
+    /// What arrives, and how its sender says that it is sent.
+    pub format: Format,
     /// Largest IP packet of the port in bytes.
     pub mtu: u16,
-    /// Nanoseconds without a packet after which a frame is closed as incomplete; see
-    /// [`Self::default_timeout_ns`].
+    /// Nanoseconds without a packet after which a unit is closed as incomplete; see
+    /// [`Format::default_timeout_ns`].
     pub timeout_ns: u64,
     /// Most attachments at once.
     pub max_attachments: usize,
-}
-
-impl ReceiveConfig {
-    /// Three frame times, at least 100 ms: the network may delay packets, and later frames close
-    /// earlier ones sooner.
-    #[must_use]
-    pub fn default_timeout_ns(format: &VideoFormat) -> u64 {
-        format.rate().nanos(3).max(100_000_000)
-    }
 }
 
 /// A frame's media time is known if it is within this time of the reception. More than any network and
@@ -60,17 +48,11 @@ impl ReceiveConfig {
 const SAME_CLOCK_NS: u64 = 10_000_000_000;
 /// Pause between two looks of a stopping session at its outlets: a conversion takes some milliseconds.
 const LOOK_AGAIN_NS: u64 = 100_000;
-/// How many packets ahead the poller prefetches the destination in the frame. Without it each copy
-/// waits for memory.
-const PAYLOADS_AHEAD: usize = 2;
-/// Payload bytes of a full packet.
-const FULL_PAYLOAD: usize = 1_280;
-
 /// Assembles packets into frames.
 #[derive(Debug)]
 pub(super) struct Receiver {
     pub(super) config: ReceiveConfig,
-    assembler: Assembler<u32>,
+    depacketiser: Depacketiser<u32>,
     pub(super) pool: FramePool,
     pub(super) taps: Taps,
     timing: Option<Timing>,
@@ -86,11 +68,9 @@ impl Receiver {
         timing: Option<Timing>,
         stats: Arc<SessionStats>,
     ) -> Self {
-        let assembler = Assembler::new(AssemblerConfig {
-            format: config.format,
-            payload_type: config.payload_type,
-            timeout_ns: config.timeout_ns,
-        });
+        let depacketiser = config
+            .format
+            .depacketiser(config.payload_type, config.timeout_ns);
         let attachments = Attachments::new(
             Arc::clone(&stats),
             config.max_attachments,
@@ -101,7 +81,7 @@ impl Receiver {
             filling: [None; 2],
             next: 0,
             number: 0,
-            is_interlaced: config.format.scan() == Scan::Interlaced,
+            clock_hz: config.format.clock_hz(),
             attachments,
             outlets: Outlets::new(config.max_attachments),
             stats: Arc::clone(&stats),
@@ -109,7 +89,7 @@ impl Receiver {
         };
         Self {
             config,
-            assembler,
+            depacketiser,
             pool,
             taps: Taps::default(),
             timing,
@@ -119,10 +99,11 @@ impl Receiver {
     }
 
     /// Judges the packets' timing by what their sender says of it.
-    pub(super) fn declare(&mut self, declared: Declared) {
+    fn declare(&mut self, format: Format) {
         if let Some(timing) = &mut self.timing {
-            timing.declare(declared);
+            timing.declare(&format);
         }
+        self.config.format = format;
     }
 
     /// Gives frames the times of their timestamps by `clock`.
@@ -136,9 +117,7 @@ impl Receiver {
     /// Prefetches what `self` points to and the next `packets` packets touch.
     #[inline]
     pub(super) fn fetch_places(&self, packets: usize) {
-        let words = self.assembler.next_words(packets * FULL_PAYLOAD);
-        words.for_each(prefetch);
-        self.fetch_place(0, PAYLOADS_AHEAD * FULL_PAYLOAD);
+        self.depacketiser.fetch(packets, &self.pool);
         self.timing.iter().for_each(Timing::fetch);
     }
 
@@ -158,12 +137,10 @@ impl Receiver {
         if self.surveyor.is_on() {
             self.surveyor.packets(packets, &self.config.sources, now_ns);
         }
-        for (
-            at,
-            Packet {
-                datagram, frame, ..
-            },
-        ) in packets.iter().enumerate()
+        let mut admitted = ArrayVec::<&[u8], RX_BURST>::new();
+        for Packet {
+            datagram, frame, ..
+        } in packets
         {
             if !admit(&self.config.sources, datagram.source) {
                 let counters = &self.pool.stats.counters;
@@ -174,15 +151,15 @@ impl Receiver {
                 continue;
             }
             self.taps.offer(frame, now_ns);
-            self.assembler
-                .push(datagram.payload, now_ns, &mut self.pool);
-            if let Some(timing) = &mut self.timing {
-                timing.packet(datagram.payload, self.assembler.ssrc(), now_ns);
-            }
-            if at + PAYLOADS_AHEAD < packets.len() {
-                let size = datagram.payload.len();
-                self.fetch_place((PAYLOADS_AHEAD - 1) * size, size);
-            }
+            admitted.push(datagram.payload);
+        }
+        let run = Run {
+            packets: &admitted,
+            now_ns,
+        };
+        self.depacketiser.push(&run, &mut self.pool);
+        if let Some(timing) = &mut self.timing {
+            timing.run(&run, self.depacketiser.ssrc());
         }
         if let Some(last) = packets.last().map(|it| it.datagram.source)
             && admit(&self.config.sources, last)
@@ -193,23 +170,11 @@ impl Receiver {
                 .sender
                 .set(Sender::to_counter(last));
         }
-        if let Some(timing) = &mut self.timing {
-            timing.end_burst();
-        }
-    }
-
-    /// Prefetches `bytes` bytes of the current frame, `ahead` bytes after the place of the next
-    /// in-order packet.
-    #[inline]
-    fn fetch_place(&self, ahead: usize, size: usize) {
-        if let Some((frame, next)) = self.assembler.next_place() {
-            self.pool.frames.fetch(frame, next + ahead, size);
-        }
     }
 
     /// Closes overdue frames, and the measured second of a source that has paused.
     pub(super) fn turn(&mut self, now_ns: u64) {
-        self.assembler.expire(now_ns, &mut self.pool);
+        self.depacketiser.expire(now_ns, &mut self.pool);
         if let Some(timing) = &mut self.timing {
             timing.turn(now_ns);
         }
@@ -220,7 +185,7 @@ impl Receiver {
 
     /// When [`Self::turn`] next has work.
     pub(super) fn due_ns(&self) -> u64 {
-        let deadline_ns = self.assembler.deadline().unwrap_or(u64::MAX);
+        let deadline_ns = self.depacketiser.deadline().unwrap_or(u64::MAX);
         let measured_ns = self.timing.as_ref().map_or(u64::MAX, Timing::due_ns);
         let until_ns = self.waits_until_ns.unwrap_or(u64::MAX);
         until_ns.min(deadline_ns).min(measured_ns)
@@ -228,22 +193,22 @@ impl Receiver {
 
     /// Publishes the counters.
     pub(super) fn show(&self) {
-        let sources = [self.assembler.ssrc(), self.assembler.other_ssrc()];
-        self.pool.stats.show(self.assembler.stats(), sources);
+        let sources = [self.depacketiser.ssrc(), self.depacketiser.other_ssrc()];
+        self.pool.stats.show(self.depacketiser.stats(), sources);
     }
 
-    pub(super) const fn is_between_frames(&self) -> bool {
-        self.assembler.under_way() == 0
+    pub(super) fn is_between_frames(&self) -> bool {
+        self.depacketiser.under_way() == 0
     }
 
     /// Other addresses: the next source may count from anywhere.
     pub(super) fn set_target(&mut self, target: FlowTarget) {
         self.quiesce();
-        self.assembler.set_payload_type(target.payload_type);
+        self.depacketiser.set_payload_type(target.payload_type);
         self.config.payload_type = target.payload_type;
         self.config.destination = target.destination;
         self.config.sources = target.sources;
-        self.declare(target.timing);
+        self.declare(target.format);
     }
 
     /// The session starts.
@@ -267,7 +232,7 @@ impl Receiver {
     /// Drops frames under assembly.
     pub(super) fn quiesce(&mut self) {
         let pool = &mut self.pool;
-        self.assembler.reset(|frame| {
+        self.depacketiser.reset(|frame| {
             pool.put_down(frame);
             pool.stats.counters.frames_dropped_stop.add(1);
         });
@@ -284,7 +249,7 @@ pub(super) struct FramePool {
     /// Where the search for a free frame starts: the frame that was free the longest.
     next: u32,
     number: u64,
-    is_interlaced: bool,
+    clock_hz: u32,
     pub(super) attachments: Attachments,
     pub(super) outlets: Outlets,
     stats: Arc<SessionStats>,
@@ -334,16 +299,26 @@ impl Sink for FramePool {
         self.frames.write(frame, offset, bytes);
     }
 
-    fn finish(&mut self, frame: u32, report: &FrameReport) {
+    #[inline]
+    fn fetch(&self, frame: u32, offset: usize, len: usize) {
+        self.frames.fetch(frame, offset, len);
+    }
+
+    #[inline]
+    fn fetch_word(&self, word: &u64) {
+        prefetch(word);
+    }
+
+    fn finish(&mut self, frame: u32, report: &UnitReport) {
         self.put_down(frame);
         if report.wrong_format && report.bytes_missing == 0 {
             // A part of a larger picture. Clients would take it for a complete frame.
             return;
         }
-        let mut meta = describe(self.number, self.is_interlaced, report);
+        let mut meta = describe(self.number, report);
         if let Some(clock) = &self.clock {
             let tai_ns = report.first_packet_ns.saturating_add(clock.ahead_ns());
-            meta.media_time_ns = media_time(report.rtp_timestamp, tai_ns);
+            meta.media_time_ns = media_time((report.rtp_timestamp, self.clock_hz), tai_ns);
         }
         self.number += 1;
         let counters = &self.stats.counters;
@@ -356,8 +331,8 @@ impl Sink for FramePool {
 }
 
 /// The time of a timestamp that came at `tai_ns`; 0 if its sender follows another clock.
-fn media_time(rtp_timestamp: u32, tai_ns: u64) -> u64 {
-    let ns = media_time::nearest_ns(rtp_timestamp, RTP_CLOCK_HZ, tai_ns);
+fn media_time((rtp_timestamp, clock_hz): (u32, u32), tai_ns: u64) -> u64 {
+    let ns = media_time::nearest_ns(rtp_timestamp, clock_hz, tai_ns);
     if ns.abs_diff(tai_ns) <= SAME_CLOCK_NS {
         ns
     } else {
@@ -365,8 +340,8 @@ fn media_time(rtp_timestamp: u32, tai_ns: u64) -> u64 {
     }
 }
 
-fn describe(number: u64, is_interlaced: bool, report: &FrameReport) -> FrameMeta {
-    let narrow = |value: usize| u32::try_from(value).expect("frames are smaller than 2^32 bytes");
+fn describe(number: u64, report: &UnitReport) -> FrameMeta {
+    let narrow = |value: usize| u32::try_from(value).expect("units are smaller than 2^32 bytes");
     let mut meta = FrameMeta {
         number,
         rtp_timestamp: report.rtp_timestamp,
@@ -375,11 +350,7 @@ fn describe(number: u64, is_interlaced: bool, report: &FrameReport) -> FrameMeta
         packets: report.packets_received,
         packets_lost: report.packets_lost,
         bytes_missing: narrow(report.bytes_missing),
-        field: is_interlaced.then_some(if report.second_field {
-            Field::Second
-        } else {
-            Field::First
-        }),
+        tag: report.tag,
         ..FrameMeta::default()
     };
     for (told, found) in meta.missing.iter_mut().zip(report.missing()) {
@@ -399,7 +370,7 @@ mod tests {
     fn timestamp_is_unwrapped_unless_its_sender_follows_another_clock() {
         let second = 1_000_000_000;
         let sent_ns = 1_790_000_000 * second;
-        let timestamp = |seconds: u64| (seconds * 90_000 % (1 << 32)).try_into().unwrap();
+        let timestamp = |seconds: u64| ((seconds * 90_000 % (1 << 32)).try_into().unwrap(), 90_000);
         let sent = timestamp(1_790_000_000);
         assert_eq!(media_time(sent, sent_ns), sent_ns);
         assert_eq!(media_time(sent, sent_ns + 9 * second), sent_ns);

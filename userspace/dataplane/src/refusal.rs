@@ -2,10 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use onair_essence::video::pattern::PatternError;
-use onair_essence::video::st2110_20::PacketiseError;
-use onair_essence::video::{STANDARD_MAX_UDP, SenderType};
-use onair_pixels::PixelFormat;
+use onair_essence::{NotSendable, STANDARD_MAX_UDP};
 
 /// Why a runtime cannot be created.
 #[derive(Debug, thiserror::Error)]
@@ -21,12 +18,9 @@ pub enum RuntimeError {
     /// The assembler fills two frames at once.
     #[error("the memory has {0} frames: give 2 plus the quota of each attachment")]
     FrameCount(u32),
-    /// The layout of a converted session has other components or another depth.
-    #[error("the layout {0} does not hold the source's video")]
-    Layout(PixelFormat),
-    /// The format does not fit packets of the port's MTU.
+    /// The format does not fit packets of the port's MTU, or the session's source.
     #[error(transparent)]
-    Packets(#[from] PacketiseError),
+    Format(#[from] NotSendable),
     /// The port does not take datagrams of the wanted size.
     #[error(
         "datagrams of {max_udp} bytes are IP packets of {needed}, and port {port} has an MTU of {mtu}: give \
@@ -43,22 +37,6 @@ pub enum RuntimeError {
         /// The IP packet of such a datagram in bytes.
         needed: u32,
     },
-    /// The sender type allows fewer packets at once.
-    #[error(
-        "CMAX {given} is above what a sender of type {sender} may have with this video, {most}: give 1 to {most} \
-         or leave it out (ST 2110-21 §6.6.1)"
-    )]
-    Cmax {
-        /// The wanted CMAX.
-        given: u32,
-        /// CMAX of the type.
-        most: u64,
-        /// The type.
-        sender: SenderType,
-    },
-    /// The pattern does not fit the format.
-    #[error(transparent)]
-    Pattern(#[from] PatternError),
     /// The kernel returned no random numbers.
     #[error("cannot get random numbers: {0}")]
     Random(std::io::Error),

@@ -6,7 +6,6 @@ use std::net::SocketAddrV4;
 use std::sync::Arc;
 
 use onair_dpdk::prefetch;
-use onair_essence::video::st2110_21::Declared;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::{Lender, Violation};
 
@@ -41,7 +40,7 @@ pub struct Runtime {
     target: Option<Box<FlowTarget>>,
 }
 
-/// Parts of what packets of a session touch beside its [`Runtime`], each found through the one before. With many sessions
+/// Memory beside a session's [`Runtime`] that its packets touch; each part is found through the one before. With many sessions
 /// they have left the cache by the session's next turn: the poller fetches a part of all sessions
 /// before the next part, so that it waits for memory once a part, not once a session.
 #[derive(Debug, Clone, Copy)]
@@ -76,8 +75,8 @@ impl Runtime {
         config: ReceiveConfig,
         frames: FrameMemory,
     ) -> Result<Self, RuntimeError> {
-        RuntimeError::check_max_udp(config.max_udp, &config.port, config.mtu)?;
-        let (have, need) = (frames.frame_bytes() as usize, config.format.frame_bytes());
+        RuntimeError::check_max_udp(config.format.max_udp(), &config.port, config.mtu)?;
+        let (have, need) = (frames.frame_bytes() as usize, config.format.unit_bytes());
         if have < need {
             return Err(RuntimeError::FrameBytes { have, need });
         }
@@ -85,7 +84,7 @@ impl Runtime {
             return Err(RuntimeError::FrameCount(frames.count()));
         }
         let timing = Timing::new(&config.format);
-        let stats = SessionStats::new(config.max_attachments);
+        let stats = SessionStats::new(config.max_attachments).with_reasons(config.format.reasons());
         let stats = Arc::new(stats.with_timing(timing.as_ref().map(Timing::share)));
         let receiver = Receiver::new(config, frames, timing, Arc::clone(&stats));
         Ok(Self {
@@ -102,15 +101,6 @@ impl Runtime {
     pub fn following(mut self, clock: &Arc<MediaClock>) -> Self {
         if let Kind::Receive(receiver) = &mut self.kind {
             receiver.follow(Arc::clone(clock));
-        }
-        self
-    }
-
-    /// Judges the timing of a receive session's packets by what their sender says of it.
-    #[must_use]
-    pub fn of_sender(mut self, declared: Declared) -> Self {
-        if let Kind::Receive(receiver) = &mut self.kind {
-            receiver.declare(declared);
         }
         self
     }
@@ -195,7 +185,7 @@ impl Runtime {
     pub fn set_target(&mut self, target: Box<FlowTarget>) {
         match &mut self.kind {
             Kind::Receive(receiver) => receiver.set_target(*target),
-            Kind::Send(sender) => sender.set_target(&target),
+            Kind::Send(sender) => sender.set_target(*target),
             Kind::Convert(_) => {}
         }
     }
@@ -215,7 +205,7 @@ impl Runtime {
             (Kind::Convert(converter), None) => geometry.frames >= converter.count(),
             (Kind::Send(sender), Some(frames)) => {
                 geometry.frames >= frames.count()
-                    && frames.frame_bytes() as usize >= sender.config.format.frame_bytes()
+                    && frames.frame_bytes() as usize >= sender.config.format.unit_bytes()
             }
             _ => false,
         }

@@ -10,18 +10,14 @@ use std::collections::VecDeque;
 use std::net::SocketAddrV4;
 use std::sync::Arc;
 
-use onair_essence::video::pacing::{Pacer, Schedule};
-use onair_essence::video::st2110_20::Packetiser;
-use onair_essence::video::st2110_20::packetiser::StreamHeader;
-use onair_essence::video::st2110_21::Declared;
-use onair_essence::video::{Packing, Scan, VideoFormat};
+use onair_essence::send::{PacketPlan as _, Packetise as _, StreamHeader, TestSignal as _};
+use onair_essence::{Format, Packetiser, Signal};
 use onair_net::datagram::{self, FlowHeader};
 use onair_net::ethernet::Mac;
 use onair_session::FlushReport;
 
-use self::content::{Content, Fields, Pattern, Submitted, packetisers};
+use self::content::{Content, Submitted, Units};
 use self::flush::Flushes;
-use self::timing::pacer;
 use super::attachment::Attachments;
 use super::clock::MediaClock;
 use super::config::PortInfo;
@@ -41,7 +37,7 @@ const LEAD_NS: u64 = 1_000_000;
 pub enum FrameSource {
     /// Attached clients.
     Client,
-    /// The built-in pattern of [`onair_essence::video::pattern`].
+    /// The built-in test signal of the essence.
     Pattern,
 }
 
@@ -60,19 +56,12 @@ pub struct SendConfig {
     pub dscp: u8,
     /// RTP payload type, 0 to 127.
     pub payload_type: u8,
-    /// Raster, bit depth and frame rate.
-    pub format: VideoFormat,
+    /// What is sent, and how its packets are spread.
+    pub format: Format,
     /// Source of the frames.
     pub source: FrameSource,
     /// Largest IP packet of the port in bytes.
     pub mtu: u16,
-    /// How lines are cut into packets.
-    pub packing: Packing,
-    /// Largest UDP datagram in bytes, UDP header included. Up to the standard size, the MTU may be
-    /// smaller.
-    pub max_udp: u16,
-    /// How the packets are spread over a frame, as the session's description says.
-    pub timing: Declared,
     /// Most attachments at once.
     pub max_attachments: usize,
     /// The clock of its frames and timestamps.
@@ -94,12 +83,9 @@ enum Phase {
 /// Packetises frames.
 pub(super) struct Sender {
     pub(super) config: SendConfig,
-    /// Of frames or first fields, and of second fields.
-    packetisers: [Packetiser; 2],
-    pattern: Option<Pattern>,
-    fields: Fields,
-    /// Its slots are the frames, or interlaced the fields, since the SMPTE Epoch (ST 2059-1).
-    pacer: Pacer,
+    packetiser: Packetiser,
+    signal: Option<Signal>,
+    units: Units,
     /// How far TAI is ahead of the monotonic clock, as of the last frame.
     ahead_ns: u64,
     phase: Phase,
@@ -136,20 +122,18 @@ impl std::fmt::Debug for Sender {
 
 impl Sender {
     pub(super) fn new(config: SendConfig, stats: Arc<SessionStats>) -> Result<Self, RuntimeError> {
-        let packetisers = packetisers(&config)?;
-        let pattern = match config.source {
-            FrameSource::Pattern => Some(Pattern::new(&config.format)?),
+        let packetiser = config.packetiser()?;
+        let signal = match config.source {
+            FrameSource::Pattern => Some(config.format.signal()?),
             FrameSource::Client => None,
         };
         // RFC 3550 §5.1: each starts at a random value. Timestamps do not (ST 2110-10).
         let [ssrc, sequence] = random()?;
-        let pacer = pacer(&packetisers[0], &config.timing, config.max_udp)?;
         let unset = SocketAddrV4::new(std::net::Ipv4Addr::UNSPECIFIED, config.source_port);
         Ok(Self {
-            packetisers,
-            pattern,
-            fields: Fields::default(),
-            pacer,
+            packetiser,
+            signal,
+            units: Units::default(),
             ahead_ns: config.clock.ahead_ns(),
             phase: Phase::Waiting { slot: u64::MAX },
             queue: VecDeque::with_capacity(64),
@@ -180,12 +164,12 @@ impl Sender {
     /// Starts the session on `port`, at the next whole frame time.
     pub(super) fn resume(&mut self, port: &PortInfo, now_ns: u64) {
         self.ahead_ns = self.config.clock.ahead_ns();
-        let slot = self.schedule().frame_at(self.tai_ns(now_ns) + LEAD_NS) + 1;
+        let slot = self.packetiser.slot_at(self.tai_ns(now_ns) + LEAD_NS) + 1;
         self.phase = Phase::Waiting { slot };
         self.renew(port);
         self.quiet_at = None;
         self.retry_ns = None;
-        self.fields = Fields::default();
+        self.units = Units::default();
         self.collect(now_ns);
     }
 
@@ -200,7 +184,7 @@ impl Sender {
     pub(super) fn quiesce(&mut self, now_ns: u64) {
         if self.quiet_at.is_none() {
             self.collect(now_ns);
-            self.quiet_at = Some(self.patience(now_ns));
+            self.quiet_at = Some(self.gives_up_at(now_ns));
             self.retry_ns = Some(now_ns);
         }
     }
@@ -239,7 +223,6 @@ impl Sender {
 
     /// Sends what is due at `now_ns` to `next_hop`.
     pub(super) fn turn(&mut self, now_ns: u64, next_hop: NextHop, sink: &mut impl TxSink) {
-        let schedule = *self.schedule();
         self.retry_ns = None;
         let counters = &self.stats.counters;
         let answers = matches!(next_hop, NextHop::Known(_));
@@ -254,10 +237,10 @@ impl Sender {
                 Phase::Waiting { slot } => {
                     let slot = self.follow_clock(slot, now_ns);
                     let tai_ns = self.tai_ns(now_ns);
-                    if self.held || self.is_quiet() || tai_ns < schedule.frame_start(slot) {
+                    if self.held || self.is_quiet() || tai_ns < self.packetiser.slot_start(slot) {
                         return;
                     }
-                    let current = schedule.frame_at(tai_ns);
+                    let current = self.packetiser.slot_at(tai_ns);
                     if current > slot {
                         self.stats.counters.slots_missed.add(current - slot);
                     }
@@ -268,12 +251,12 @@ impl Sender {
                     next,
                     content,
                 } => {
-                    let ready = self.pacer.ready(slot, next, now_ns, self.ahead_ns);
+                    let ready = self.packetiser.ready(slot, next, now_ns, self.ahead_ns);
                     let due = ready.min(next.saturating_add(budget));
                     let sent = self.send(slot, next..due, content, now_ns, sink);
-                    self.pacer.sent(sent - next, now_ns);
+                    self.packetiser.sent(sent - next, now_ns);
                     budget -= sent - next;
-                    if sent == self.packetiser(slot).packets() {
+                    if sent == self.packetiser.packets(self.packetiser.tag_of_slot(slot)) {
                         self.finish(slot, content, now_ns);
                         continue;
                     }
@@ -301,16 +284,16 @@ impl Sender {
         let Some(destination_mac) = next_hop else {
             return;
         };
-        // A field is sent in a slot of its own parity only.
-        let second_field = self.is_second_field(slot);
-        let content = match &mut self.pattern {
-            Some(pattern) if pattern.second_is_next() != second_field => return,
-            Some(pattern) => {
-                pattern.start();
+        // A unit is sent in a slot of its own kind only.
+        let tag = self.packetiser.tag_of_slot(slot);
+        let content = match &mut self.signal {
+            Some(signal) if self.packetiser.tag_of_unit(signal.number()) != tag => return,
+            Some(signal) => {
+                signal.start();
                 Content::Pattern
             }
             None => match self.queue.front().copied() {
-                Some(next) if next.second_field != second_field => return,
+                Some(next) if next.tag != tag => return,
                 Some(next) => {
                     self.queue.pop_front();
                     Content::Client(next)
@@ -341,17 +324,18 @@ impl Sender {
     ) -> u32 {
         let stream = StreamHeader {
             payload_type: self.config.payload_type,
-            timestamp: self.timestamp(slot),
+            timestamp: self.packetiser.timestamp(slot),
             ssrc: self.ssrc,
         };
-        let packetiser = *self.packetiser(slot);
         let Self {
-            pattern,
+            packetiser,
+            signal,
             attachments,
             flow,
             taps,
             ..
         } = self;
+        let tag = packetiser.tag_of_slot(slot);
         let (sequence, identification) = (&mut self.sequence, &mut self.identification);
         let frames = match content {
             Content::Pattern => None,
@@ -365,7 +349,7 @@ impl Sender {
         let mut bytes = 0;
         let mut next = packets.start;
         while next < packets.end {
-            let Some(packet) = packetiser.packet(next) else {
+            let Some(packet) = packetiser.packet(tag, next) else {
                 break;
             };
             let size = packet.bytes();
@@ -374,9 +358,9 @@ impl Sender {
                 header.copy_from_slice(&flow.to_bytes(*identification, size));
                 let headers = packet.write_headers(&stream, *sequence, rtp);
                 let data = &mut rtp[headers..];
-                match (frames, pattern.as_mut()) {
+                match (frames, signal.as_mut()) {
                     (Some((frames, frame)), _) => content::read(frames, frame, &packet, data),
-                    (None, Some(pattern)) => pattern.fill(&packet, data),
+                    (None, Some(signal)) => signal.fill(&packet, data),
                     (None, None) => data.fill(0),
                 }
                 taps.offer(bytes, now_ns);
@@ -400,7 +384,7 @@ impl Sender {
     fn finish(&mut self, slot: u64, content: Content, now_ns: u64) {
         self.phase = Phase::Waiting { slot: slot + 1 };
         match content {
-            Content::Pattern => self.pattern.iter_mut().for_each(Pattern::finish),
+            Content::Pattern => self.signal.iter_mut().for_each(Signal::finish),
             Content::Client(submitted) => self.flushes.sent(submitted.number),
         }
         self.stats.counters.frames_sent.add(1);
@@ -423,7 +407,7 @@ impl Sender {
                     attachment: number,
                     frame,
                     number: self.collected,
-                    second_field: self.fields.next(number, self.config.format.scan()),
+                    tag: self.packetiser.tag_of_unit(self.units.next(number)),
                 });
                 self.collected += 1;
             }
@@ -449,15 +433,6 @@ impl Sender {
         }
     }
 
-    /// Whether second fields are sent in the slot.
-    fn is_second_field(&self, slot: u64) -> bool {
-        self.config.format.scan() == Scan::Interlaced && slot % 2 == 1
-    }
-
-    fn packetiser(&self, slot: u64) -> &Packetiser {
-        &self.packetisers[usize::from(self.is_second_field(slot))]
-    }
-
     fn under_way(&self) -> Option<Submitted> {
         match self.phase {
             Phase::Sending {
@@ -473,8 +448,8 @@ impl Sender {
     }
 
     /// Deadline that allows time to send what is queued.
-    fn patience(&self, now_ns: u64) -> u64 {
-        now_ns.saturating_add(self.config.format.rate().nanos(self.queue.len() as u64 + 3))
+    fn gives_up_at(&self, now_ns: u64) -> u64 {
+        now_ns.saturating_add(self.config.format.period_ns(self.queue.len() as u64 + 3))
     }
 }
 

@@ -8,8 +8,8 @@ use std::net::SocketAddrV4;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use onair_essence::video::assembly::{AssemblyStats, Malformed, MalformedCounts};
-use onair_essence::video::st2110_21::Monitor;
+use onair_essence::Monitor;
+use onair_essence::receive::{MalformedCounts, ReceiveStats};
 use onair_essence::video::survey::Survey;
 
 use super::survey::SurveyShare;
@@ -300,7 +300,8 @@ counters! {
 #[derive(Debug)]
 pub struct SessionStats {
     pub(super) counters: SessionCounters,
-    malformed: [Counter; Malformed::ALL.len()],
+    /// Why packets are malformed, and how many are.
+    malformed: Box<[(&'static str, Counter)]>,
     attachments: Box<[AttachmentCounters]>,
     /// The control thread sees no carrier on the port.
     is_link_down: AtomicBool,
@@ -312,7 +313,7 @@ impl SessionStats {
     pub(super) fn new(attachments: usize) -> Self {
         Self {
             counters: SessionCounters::default(),
-            malformed: Default::default(),
+            malformed: Box::default(),
             attachments: (0..attachments)
                 .map(|_| AttachmentCounters::default())
                 .collect(),
@@ -320,6 +321,12 @@ impl SessionStats {
             timing: None,
             survey: Arc::default(),
         }
+    }
+
+    pub(super) fn with_reasons(mut self, reasons: &[&'static str]) -> Self {
+        let reasons = reasons.iter().map(|it| (*it, Counter::default()));
+        self.malformed = reasons.collect();
+        self
     }
 
     pub(super) fn with_timing(mut self, timing: Option<Arc<TimingShare>>) -> Self {
@@ -363,10 +370,10 @@ impl SessionStats {
     }
 
     /// Malformed packets by reason.
-    pub fn malformed(&self) -> impl Iterator<Item = (Malformed, u64)> {
-        Malformed::ALL
-            .into_iter()
-            .zip(self.malformed.iter().map(Counter::get))
+    pub fn malformed(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.malformed
+            .iter()
+            .map(|(reason, count)| (*reason, count.get()))
     }
 
     /// Counters of `attachment`; `None` if it is not attached.
@@ -402,15 +409,15 @@ impl SessionStats {
         &self.attachments[place]
     }
 
-    /// Publishes the assembler's counters.
-    pub(super) fn show(&self, stats: &AssemblyStats, sources: [Option<u32>; 2]) {
+    /// Publishes the depacketiser's counters.
+    pub(super) fn show(&self, stats: &ReceiveStats, sources: [Option<u32>; 2]) {
         let counters = &self.counters;
         let [ssrc, other_ssrc] = sources.map(Ssrc::to_counter);
         counters.ssrc.set(ssrc);
         counters.other_ssrc.set(other_ssrc);
         counters.packets_other_ssrc.set(stats.other_ssrc_packets);
         counters.packets_lost_arrived.set(stats.lost_arrived);
-        counters.frames_wrong_format.set(stats.frames_wrong_format);
+        counters.frames_wrong_format.set(stats.units_wrong_format);
         counters.packets.set(stats.packets);
         counters.bytes.set(stats.bytes);
         counters.packets_accepted.set(stats.accepted);
@@ -421,9 +428,9 @@ impl SessionStats {
         counters.packets_lost.set(stats.lost);
         counters.ssrc_changes.set(stats.ssrc_changes);
         counters.restarts.set(stats.restarts);
-        counters.frames_complete.set(stats.frames_complete);
-        counters.frames_incomplete.set(stats.frames_incomplete);
-        counters.frames_no_buffer.set(stats.frames_no_buffer);
+        counters.frames_complete.set(stats.units_complete);
+        counters.frames_incomplete.set(stats.units_incomplete);
+        counters.frames_no_buffer.set(stats.units_no_buffer);
         self.show_malformed(&stats.malformed);
     }
 
@@ -433,7 +440,7 @@ impl SessionStats {
             return;
         }
         self.counters.packets_malformed.set(total);
-        for (counter, (_, count)) in self.malformed.iter().zip(counts.iter()) {
+        for ((_, counter), count) in self.malformed.iter().zip(counts.iter()) {
             counter.set(count);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddrV4;
 
-use onair_essence::video::st2110_21::Declared;
+use onair_essence::Format;
 
 use super::flow::{ReceivedFlow, SourceFilter};
 
@@ -22,8 +22,8 @@ pub struct FlowTarget {
     pub ttl: u8,
     /// Send: DSCP of its packets, 0 to 63.
     pub dscp: u8,
-    /// Send: how its packets are spread. Receive: what the sender says of that.
-    pub timing: Declared,
+    /// What the session carries: only how its packets are sent changes.
+    pub format: Format,
 }
 
 impl FlowTarget {

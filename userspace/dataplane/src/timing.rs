@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use crossbeam_queue::ArrayQueue;
 use onair_dpdk::prefetch;
+use onair_essence::measure::Measure as _;
+use onair_essence::receive::Run;
 use onair_essence::rtp::{HEADER_BYTES, RtpHeader};
-use onair_essence::video::VideoFormat;
-use onair_essence::video::st2110_21::{Declared, Monitor};
+use onair_essence::{Format, Monitor};
 
 use super::clock::MediaClock;
 
@@ -56,7 +57,7 @@ pub(super) struct Timing {
     monitor: Box<Monitor>,
     share: Arc<TimingShare>,
     clock: Option<Arc<MediaClock>>,
-    /// What the packets that came with the last one, and are no other to the measurement, begin with.
+    /// The RTP header shared by the packets of the burst so far, from the last one that was measured on.
     alike: Option<Start>,
     /// Packets like it that the measurement does not know yet.
     repeats: u32,
@@ -81,14 +82,9 @@ impl Start {
 }
 
 impl Timing {
-    /// For packets of `format`; `None` if its rate cannot be measured.
-    pub(super) fn new(format: &VideoFormat) -> Option<Self> {
-        let rate = format.rate();
-        let monitor = Monitor::new(
-            format.height(),
-            format.scan(),
-            (rate.numerator(), rate.denominator()),
-        )?;
+    /// For packets of `format`; `None` if they cannot be measured.
+    pub(super) fn new(format: &Format) -> Option<Self> {
+        let monitor = format.monitor()?;
         Some(Self {
             share: Arc::new(TimingShare::new(&monitor)),
             monitor: Box::new(monitor),
@@ -102,9 +98,9 @@ impl Timing {
         Arc::clone(&self.share)
     }
 
-    pub(super) fn declare(&mut self, declared: Declared) {
+    pub(super) fn declare(&mut self, format: &Format) {
         self.end_burst();
-        self.monitor.declare(declared);
+        self.monitor.declare(format);
     }
 
     pub(super) fn follow(&mut self, clock: Arc<MediaClock>) {
@@ -120,13 +116,20 @@ impl Timing {
     /// Prefetches the counts that a packet at `now_ns` will change, which the measurement points to.
     #[inline]
     pub(super) fn fetch_counts(&self, now_ns: u64) {
-        self.monitor.next_counts(now_ns).for_each(prefetch);
+        self.monitor.fetch(now_ns, prefetch);
     }
 
-    /// Adds a packet that was received at `now_ns`, if it is of the source that the session follows.
-    /// Those of one burst have one time; [`Self::end_burst`] follows.
+    /// Adds those packets of a burst that are of the source `ssrc`, which the session follows.
     #[inline]
-    pub(super) fn packet(&mut self, payload: &[u8], ssrc: Option<u32>, now_ns: u64) {
+    pub(super) fn run(&mut self, run: &Run<'_>, ssrc: Option<u32>) {
+        for packet in run.packets {
+            self.packet(packet, ssrc, run.now_ns);
+        }
+        self.end_burst();
+    }
+
+    #[inline]
+    fn packet(&mut self, payload: &[u8], ssrc: Option<u32>, now_ns: u64) {
         let start = Start::of(payload);
         if start.is_some() && start == self.alike {
             self.repeats += 1;
@@ -162,7 +165,7 @@ impl Timing {
 
     /// The next packet has another time.
     #[inline]
-    pub(super) fn end_burst(&mut self) {
+    fn end_burst(&mut self) {
         self.alike = None;
         let repeats = std::mem::take(&mut self.repeats);
         if repeats > 0 {
@@ -173,7 +176,7 @@ impl Timing {
 
 #[cfg(test)]
 mod tests {
-    use onair_essence::video::{Depth, FrameRate, Scan};
+    use onair_essence::video::{Depth, FrameRate, Scan, VideoFormat, st2110_21};
 
     use super::*;
 
@@ -186,7 +189,8 @@ mod tests {
             timestamp: 0,
             ssrc: 1,
         };
-        let mut monitor = Monitor::new(1080, Scan::Progressive, (50, 1)).unwrap();
+        let monitor = st2110_21::Monitor::new(1080, Scan::Progressive, (50, 1));
+        let mut monitor = Monitor::Video(monitor.unwrap());
         let share = TimingShare::new(&monitor);
         let mut held = None;
         share.take(&mut held);
@@ -197,7 +201,7 @@ mod tests {
                 share.offer(&monitor);
             }
             share.take(&mut held);
-            let total = |it: &Monitor| it.spacing().intervals.total();
+            let total = |Monitor::Video(it): &Monitor| it.spacing().intervals.total();
             assert_eq!(held.as_deref().map(total), Some(total(&monitor)));
         }
     }
@@ -205,7 +209,7 @@ mod tests {
     #[test]
     fn bursts_are_measured_as_their_packets_one_by_one() {
         let format = VideoFormat::new(1920, 1080, Depth::Ten, FrameRate::new(50, 1).unwrap());
-        let mut timing = Timing::new(&format.unwrap()).unwrap();
+        let mut timing = Timing::new(&format.unwrap().into()).unwrap();
         let mut single = timing.monitor.clone();
         let packet = |timestamp: u32, ssrc: u32, marker: bool| {
             let header = RtpHeader {
@@ -229,16 +233,21 @@ mod tests {
             packets.push(truncated.clone());
             packets.push(truncated);
             packets.push(packet(timestamp, 1, burst % 20 == 19));
+            let packets: Vec<_> = packets.iter().map(Vec::as_slice).collect();
+            let run = Run {
+                packets: &packets,
+                now_ns,
+            };
+            timing.run(&run, Some(1));
             for packet in packets {
-                timing.packet(&packet, Some(1), now_ns);
-                match RtpHeader::parse_start(&packet) {
+                match RtpHeader::parse_start(packet) {
                     Ok((rtp, _)) if rtp.ssrc == 1 => single.packet(now_ns, None, &rtp),
                     _ => false,
                 };
             }
-            timing.end_burst();
         }
-        assert!(single.measurement().is_some());
+        let Monitor::Video(video) = &*single;
+        assert!(video.measurement().is_some());
         assert_eq!(format!("{:?}", timing.monitor), format!("{single:?}"));
     }
 }

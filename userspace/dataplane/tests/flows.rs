@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use onair_dataplane::{Command, ManualPoller, PortInfo, ReceiveConfig, Runtime, SessionStats};
 use onair_dpdk::{Burst, Eal, EalConfig, Hugepages, Port, PortConfig, TxQueue};
-use onair_essence::video::st2110_20::packetiser::StreamHeader;
+use onair_essence::send::{PacketPlan as _, StreamHeader};
 use onair_essence::video::st2110_20::{Packetiser, STANDARD_RTP_BYTES};
 use onair_essence::video::{Depth, FrameRate, VideoFormat};
 use onair_ipc::frames::FrameMemory;
@@ -88,10 +88,9 @@ fn session(flow: u16) -> (Session, Box<Runtime>) {
         destination: SocketAddrV4::new(ADDRESS, FIRST_PORT + flow),
         sources: Vec::new(),
         payload_type: 96,
-        format: format(),
-        max_udp: 1460,
+        format: format().into(),
         mtu: 1500,
-        timeout_ns: ReceiveConfig::default_timeout_ns(&format()),
+        timeout_ns: onair_essence::Format::from(format()).default_timeout_ns(),
         max_attachments: 1,
     };
     let runtime = Runtime::receive(u64::from(flow) + 1, config, frames.clone()).unwrap();

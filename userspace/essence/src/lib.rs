@@ -7,8 +7,23 @@
 #![forbid(unsafe_code)]
 
 mod bits;
+mod essence;
+pub mod measure;
 pub mod media_time;
+pub mod receive;
+mod registry;
 pub mod rtp;
+pub mod send;
 pub mod video;
 
+pub use essence::{Essence, OfField};
+pub use registry::{Depacketiser, Format, Kind, Monitor, NotSendable, Packet, Packetiser, Signal};
 pub use video::survey;
+
+/// Largest supported unit, in bytes.
+pub const MAX_UNIT_BYTES: u32 = 256 << 20;
+
+/// Standard UDP size limit of ST 2110-10 §6.3 in bytes, UDP header included.
+pub const STANDARD_MAX_UDP: u16 = 1460;
+/// Extended UDP size limit of ST 2110-10 §6.4 in bytes, UDP header included.
+pub const EXTENDED_MAX_UDP: u16 = 8960;

@@ -36,40 +36,11 @@ pub struct FrameMeta {
     pub bytes_missing: u32,
     /// The first missing ranges; unused entries are empty. Of a converted session in its source's buffer.
     pub missing: [MissingRange; MISSING_RANGES],
-    /// Which field of an interlaced frame it is; `None`: a whole frame.
-    pub field: Option<Field>,
+    /// What the essence says of its units; video: which field of a frame it is.
+    pub tag: u32,
     /// The time that the RTP timestamp names: nanoseconds since the SMPTE Epoch (TAI). 0 if it is not
     /// known, because sender and daemon follow different clocks.
     pub media_time_ns: u64,
-}
-
-/// A field of an interlaced frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Field {
-    /// Lines 0, 2, 4, … of the frame, the earlier ones.
-    First,
-    /// Lines 1, 3, 5, …
-    Second,
-}
-
-impl Field {
-    /// 0: a whole frame.
-    const fn word(field: Option<Self>) -> u32 {
-        match field {
-            None => 0,
-            Some(Self::First) => 1,
-            Some(Self::Second) => 2,
-        }
-    }
-
-    /// Any other value, which only a client can have written, is a whole frame.
-    const fn of(word: u32) -> Option<Self> {
-        match word {
-            1 => Some(Self::First),
-            2 => Some(Self::Second),
-            _ => None,
-        }
-    }
 }
 
 impl FrameMeta {
@@ -92,7 +63,7 @@ pub struct MetaWords {
     packets_lost: AtomicU32,
     bytes_missing: AtomicU32,
     missing: [AtomicU64; MISSING_RANGES],
-    field: AtomicU32,
+    tag: AtomicU32,
     _spare_half: AtomicU32,
     _spare: [AtomicU64; 4],
     media_time_ns: AtomicU64,
@@ -114,7 +85,7 @@ impl MetaWords {
         self.packets.store(meta.packets, relaxed);
         self.packets_lost.store(meta.packets_lost, relaxed);
         self.bytes_missing.store(meta.bytes_missing, relaxed);
-        self.field.store(Field::word(meta.field), relaxed);
+        self.tag.store(meta.tag, relaxed);
         self.media_time_ns.store(meta.media_time_ns, relaxed);
         for (word, range) in self.missing.iter().zip(meta.missing) {
             word.store(
@@ -135,7 +106,7 @@ impl MetaWords {
             packets: self.packets.load(relaxed),
             packets_lost: self.packets_lost.load(relaxed),
             bytes_missing: self.bytes_missing.load(relaxed),
-            field: Field::of(self.field.load(relaxed)),
+            tag: self.tag.load(relaxed),
             media_time_ns: self.media_time_ns.load(relaxed),
             missing: core::array::from_fn(|i| {
                 let word = self.missing[i].load(relaxed);
@@ -157,21 +128,6 @@ impl MetaWords {
         match self.order.load(Ordering::Relaxed) {
             0 => None,
             order => Some(order),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn field_of_any_word_then_a_field_or_a_whole_frame() {
-        for field in [None, Some(Field::First), Some(Field::Second)] {
-            assert_eq!(Field::of(Field::word(field)), field);
-        }
-        for word in [3, 0x100, u32::MAX] {
-            assert_eq!(Field::of(word), None);
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::net::Ipv4Addr;
 
+use onair_essence::Format;
+
 use crate::ancillary::Ancillary;
 use crate::audio::{Aes3, Audio};
 use crate::clock::{MediaClock, ReferenceClock};
@@ -86,4 +88,14 @@ pub enum Essence {
         /// Parameters; empty if there are none.
         parameters: String,
     },
+}
+
+impl Essence {
+    /// What a session carries.
+    #[must_use]
+    pub fn of(format: &Format) -> Self {
+        match format {
+            Format::Video(video) => Self::Video((*video).into()),
+        }
+    }
 }

@@ -14,8 +14,8 @@ use onair_api::operations::{
 use onair_api::{
     BlockerList, Certificate, Eviction, Flushed, Health, Memory, SessionId, SessionProblem,
     SessionProblemKind, SessionRef, SessionState, SessionView, Source, SpecDocument, Verdict,
-    verify,
 };
+use onair_certificate::verify;
 use serde_json::{Value, json};
 
 use crate::http::{Answer, Http};

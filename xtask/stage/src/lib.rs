@@ -3,8 +3,9 @@
 //! Here live the [`Stage`] (a network namespace, veth pairs, hugepages, a folder, processes), the
 //! record that lets the next run take down what a run killed with SIGKILL left behind, the
 //! [`Snapshot`] that proves that nothing stayed, the [`Rig`] (a stage with a daemon on it), and the
-//! handles on the processes that act on a stage. Of the product only `onair-api` is used, so that
-//! `xtask` can be built before the packages that the rest of the product needs are installed.
+//! handles on the processes that act on a stage. Of the product only `onair-api` and
+//! `onair-certificate` are used, so that `xtask` can be built before the packages that the rest of the
+//! product needs are installed.
 #![forbid(unsafe_code)]
 
 mod actor;

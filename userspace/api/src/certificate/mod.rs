@@ -1,23 +1,25 @@
 //! The proof that a session was off air when it was destroyed.
+//!
+//! The document only: `onair-certificate` seals and verifies it.
 
-#[cfg(feature = "verify")]
-mod canonical;
-#[cfg(feature = "verify")]
-pub mod digest;
-pub mod query;
-#[cfg(feature = "verify")]
-pub mod verify;
+mod memory;
+mod reconciled;
+mod step;
+mod summary;
 
 use serde::{Deserialize, Serialize};
 
-use crate::eviction::Eviction;
-use crate::health::Probe;
+use crate::daemon::Probe;
 use crate::id::{SessionId, SessionName};
-use crate::session::SessionCounters;
+use crate::session::{Eviction, Reading, SessionCounters};
 use crate::text::texts;
 use crate::time::Timestamp;
-use crate::verdict::Reading;
 use crate::who::Who;
+
+pub use memory::Memory;
+pub use reconciled::{Reconciled, ReconciledCause, ReconciledWhat};
+pub use step::{Step, StepName};
+pub use summary::{CertificateList, CertificateSummary};
 
 /// The proof behind one destroy. Written once; only `memory` (with its step, reading and digest) is
 /// completed later.
@@ -108,21 +110,6 @@ impl Certificate {
     pub fn owner_uid(&self) -> u32 {
         self.owner.as_ref().unwrap_or(&self.requester).uid
     }
-
-    /// The short form for lists.
-    #[must_use]
-    pub fn summary(&self) -> CertificateSummary {
-        CertificateSummary {
-            session: self.session,
-            name: self.name.clone(),
-            operation: self.operation,
-            requester: self.requester.clone(),
-            issued_at: self.issued_at,
-            memory: self.memory.clone(),
-            reconciled: self.counts.reconciliations,
-            disagreements: self.disagreements.len() as u64,
-        }
-    }
 }
 
 /// A stop by an earlier daemon, as that daemon recorded it.
@@ -173,113 +160,6 @@ texts! {
     Quarantine "quarantine"
 }
 
-/// One step on the way from stop to destroyed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Step {
-    /// Name of the step.
-    pub step: StepName,
-    /// Time, by the wall clock.
-    pub at: Timestamp,
-    /// Time, by CLOCK_MONOTONIC, in nanoseconds.
-    pub monotonic_ns: u64,
-    /// Microseconds since the first step: `stop_requested`, or `restored`.
-    pub since_stop_us: u64,
-}
-
-/// Names of the steps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum StepName {
-    /// The daemon restored the session at its start, with its gates closed, and has not started it
-    /// since. An earlier daemon ran and stopped it.
-    Restored,
-    /// A requester asked to stop.
-    StopRequested,
-    /// The gates are closed and every sleeping caller was woken.
-    GatesClosed,
-    /// Every poller handed the session's runtime back.
-    PollersQuiesced,
-    /// A requester asked to destroy.
-    DestroyRequested,
-    /// The clients were evicted (an abort).
-    Evicted,
-    /// The last user left.
-    LastUserLeft,
-    /// The witnesses agreed.
-    Verdict,
-    /// The session was set aside with its users.
-    Quarantined,
-    /// The session is gone.
-    Destroyed,
-    /// No process maps its memory, and the memory was returned.
-    MemoryReturned,
-}
-
-texts! {
-    StepName:
-    Restored "restored", StopRequested "stop_requested", GatesClosed "gates_closed",
-    PollersQuiesced "pollers_quiesced", DestroyRequested "destroy_requested", Evicted "evicted",
-    LastUserLeft "last_user_left", Verdict "verdict", Quarantined "quarantined",
-    Destroyed "destroyed", MemoryReturned "memory_returned"
-}
-
-/// State that the daemon settled, exactly once, for a user that could not.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Reconciled {
-    /// Process id of that user.
-    pub pid: u32,
-    /// Its thread, if known.
-    pub tid: Option<u32>,
-    /// Its command name.
-    pub command: String,
-    /// What it left behind.
-    pub what: ReconciledWhat,
-    /// Credited frames.
-    pub frames: u64,
-    /// Cleared slots.
-    pub slots: u64,
-    /// Why the user could not settle it.
-    pub cause: ReconciledCause,
-    /// When the daemon settled it.
-    pub at: Timestamp,
-}
-
-/// What a user left behind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum ReconciledWhat {
-    /// It was blocked in a wait.
-    Blocked,
-    /// It held frames.
-    HeldFrames,
-    /// It was counted in slots.
-    Slots,
-}
-
-texts! { ReconciledWhat: Blocked "blocked", HeldFrames "held frames", Slots "slots" }
-
-/// Why a user could not settle its own state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum ReconciledCause {
-    /// Its process died.
-    ProcessDied,
-    /// Its thread exited.
-    ThreadExited,
-    /// Its process released the session (exec, unmap, closed socket).
-    Detached,
-}
-
-texts! {
-    ReconciledCause:
-    ProcessDied "process died", ThreadExited "thread exited", Detached "detached"
-}
-
 /// Totals over the session's life. At its end `frames_lent` is the sum of `frames_returned`,
 /// `frames_reclaimed`, `frames_reconciled` and `frames_revoked`; for a quarantined session, once
 /// its memory is returned.
@@ -309,45 +189,6 @@ pub struct Counts {
     pub reconciliations: u64,
 }
 
-/// Whether the session's memory was returned.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(tag = "state", rename_all = "snake_case")]
-pub enum Memory {
-    /// The kernel confirmed that no process maps it (W4); it was returned.
-    Returned {
-        /// Size, in bytes.
-        bytes: u64,
-        /// When it was returned.
-        at: Timestamp,
-    },
-    /// A process still has it open or mapped. The daemon does not reuse it, so it cannot show
-    /// another session's frames.
-    Pending {
-        /// Size, in bytes.
-        bytes: u64,
-        /// Processes that still hold it, as far as known.
-        held_by: Vec<u32>,
-    },
-    /// The kernel did not answer.
-    Unverified {
-        /// Size, in bytes.
-        bytes: u64,
-        /// The cause.
-        reason: String,
-    },
-}
-
-impl std::fmt::Display for Memory {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Returned { .. } => "returned",
-            Self::Pending { .. } => "pending",
-            Self::Unverified { .. } => "unverified",
-        })
-    }
-}
-
 /// A time at which the witnesses contradicted each other.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -360,34 +201,4 @@ pub struct Disagreement {
     pub readings: Vec<Reading>,
     /// Description, in one sentence.
     pub note: String,
-}
-
-/// A certificate in a list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct CertificateSummary {
-    /// The session.
-    pub session: SessionId,
-    /// Its name.
-    pub name: SessionName,
-    /// The operation that destroyed it.
-    pub operation: Operation,
-    /// The requester.
-    pub requester: Who,
-    /// When it was issued.
-    pub issued_at: Timestamp,
-    /// Whether the memory was returned.
-    pub memory: Memory,
-    /// Number of reconciliations.
-    pub reconciled: u64,
-    /// Number of disagreements.
-    pub disagreements: u64,
-}
-
-/// Answer of `GET /v1/certificates`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct CertificateList {
-    /// Stored certificates, newest first.
-    pub certificates: Vec<CertificateSummary>,
 }

@@ -9,11 +9,12 @@ mod certificates;
 mod daemon;
 mod entry;
 mod input;
+mod query;
 mod recordings;
 mod right;
-mod session_query;
 mod sessions;
 mod target;
+mod waits;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -21,12 +22,13 @@ use serde::de::DeserializeOwned;
 pub use certificates::*;
 pub use daemon::*;
 pub use entry::{Entry, IDEMPOTENCY_KEY, Kind, Method, Parameter, Place, Shape};
-pub use input::{EventQuery, Input, RecordingQuery, Sent};
+pub use input::{Input, Sent};
+pub use query::{CertificateQuery, EventQuery, RecordingQuery, SessionQuery};
 pub use recordings::*;
 pub use right::{Access, Right};
-pub use session_query::SessionQuery;
 pub use sessions::*;
 pub use target::Target;
+pub use waits::{DestroyWait, Flush, Flushed};
 
 #[cfg(feature = "openapi")]
 pub use utoipa::ToSchema as Described;

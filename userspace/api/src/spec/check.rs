@@ -53,7 +53,7 @@ impl TryFrom<SpecDocument> for SessionSpec {
                 name: name?,
                 direction: document.direction,
                 port: port?,
-                video: video?,
+                format: video?.into(),
                 flow: flow?,
                 convert: document.convert,
                 source: source?,
@@ -180,6 +180,7 @@ fn check_source(direction: Direction, source: Option<Source>) -> Result<Option<S
 mod tests {
     use super::super::MAX_DURATION_MS;
     use super::*;
+    use onair_essence::Format;
     use onair_essence::video::SenderType;
     use serde_json::{Value, json};
 
@@ -201,7 +202,8 @@ mod tests {
         assert_eq!((spec.quota, spec.max_attachments), (4, 4));
         assert_eq!(spec.flow.payload_type, 96);
         assert_eq!(spec.source, Some(Source::Client));
-        assert_eq!(spec.video.sender_type, Some(SenderType::Wide));
+        let Format::Video(video) = spec.format;
+        assert_eq!(video.sender_type, Some(SenderType::Wide));
         assert_eq!(spec.flow.source, None);
     }
 
@@ -305,7 +307,8 @@ mod tests {
         let mut spec = good();
         spec["direction"] = json!("receive");
         let checked = check(spec.clone()).unwrap();
-        assert_eq!((checked.source, checked.video.sender_type), (None, None));
+        let Format::Video(video) = checked.format;
+        assert_eq!((checked.source, video.sender_type), (None, None));
         for (ms, is_valid) in [(0, false), (1, true), (10_000, true), (10_001, false)] {
             spec["frame_timeout_ms"] = json!(ms);
             let checked = check(spec.clone()).map(|spec| spec.frame_timeout_ms);

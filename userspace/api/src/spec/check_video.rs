@@ -96,6 +96,7 @@ mod tests {
 
     use super::*;
     use crate::{SessionSpec, SpecDocument};
+    use onair_essence::Format;
 
     fn check(video: Value) -> Result<VideoFormat, Vec<String>> {
         let mut spec = json!({"name": "cam1", "direction": "send", "port": "a",
@@ -109,7 +110,8 @@ mod tests {
             spec.map_err(|errors| errors.0.into_iter().map(|it| it.field).collect::<Vec<_>>())?;
         let text = serde_json::to_string(&spec).unwrap();
         assert_eq!(serde_json::from_str::<SessionSpec>(&text).unwrap(), spec);
-        Ok(spec.video.format)
+        let Format::Video(video) = spec.format;
+        Ok(video.format)
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use onair_essence::Format;
 use onair_essence::video::{Packing, STANDARD_MAX_UDP, Sampling, Scan, SenderType, VideoStream};
 use serde::{Deserialize, Serialize};
 
@@ -250,6 +251,13 @@ impl From<VideoStream> for VideoDocument {
     }
 }
 
+impl From<Format> for VideoDocument {
+    fn from(format: Format) -> Self {
+        let Format::Video(video) = format;
+        video.into()
+    }
+}
+
 impl From<SessionSpec> for SpecDocument {
     fn from(spec: SessionSpec) -> Self {
         let sends = spec.direction == Direction::Send;
@@ -259,7 +267,7 @@ impl From<SessionSpec> for SpecDocument {
             name: spec.name.into(),
             direction: spec.direction,
             port: spec.port,
-            video: spec.video.into(),
+            video: spec.format.into(),
             flow: FlowDocument {
                 destination: spec.flow.destination.to_string(),
                 source: spec.flow.source.map(|s| s.to_string()),

@@ -15,14 +15,14 @@ mod new_session;
 mod patch;
 mod rate_text;
 
-pub use convert::{Convert, ConvertedSession};
+pub use convert::Convert;
 pub use document::{FlowDocument, SpecDocument, VideoDocument};
 pub use error::{SpecError, SpecErrors};
 pub use flow::{DEFAULT_DSCP, DEFAULT_TTL, Flow, FlowSource, MAX_DSCP, MAX_SOURCES};
-pub use new_session::{NewSession, NewSessionDocument};
+pub use new_session::{ConvertedSession, NewSession, NewSessionDocument, NewSessionError};
 pub use patch::{FlowPatch, SessionPatch, VideoPatch};
 
-use onair_essence::video::VideoStream;
+use onair_essence::Format;
 use serde::{Deserialize, Serialize};
 
 use crate::id::SessionName;
@@ -84,8 +84,8 @@ pub struct SessionSpec {
     pub direction: Direction,
     /// Name of the port in the daemon's configuration: 1 to 63 of `[A-Za-z0-9._-]`.
     pub port: String,
-    /// Picture size, rate, samples, order of the lines, and how they are sent.
-    pub video: VideoStream,
+    /// What it carries, and how that is sent.
+    pub format: Format,
     /// Addresses and payload type.
     pub flow: Flow,
     /// The session whose frames are converted, and to what; `None` for a session of packets.

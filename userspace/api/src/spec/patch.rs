@@ -129,6 +129,7 @@ impl SessionPatch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use onair_essence::Format;
     use serde_json::{Value, json};
 
     fn patched(direction: &str, flow: Value, patch: Value) -> Result<SessionSpec, SpecErrors> {
@@ -182,7 +183,7 @@ mod tests {
             serde_json::from_value(spec).unwrap()
         };
         let timing = |spec: &SessionSpec| {
-            let video = spec.video;
+            let Format::Video(video) = &spec.format;
             (video.sender_type, video.tr_offset_us, video.cmax)
         };
         let narrow = Some(SenderType::Narrow);

@@ -14,7 +14,7 @@ fn publish(fake: &Fake, frame: u32, field: Option<Field>, fields: u32, byte: u8)
     let meta = FrameMeta {
         number: fields.into(),
         rtp_timestamp: fields * FIELD,
-        field,
+        tag: Field::tag(field),
         ..FrameMeta::default()
     };
     let mut world = fake.world();

@@ -30,7 +30,7 @@ fn good() -> Value {
         "reconciled": [], "counts": {}, "frames": {},
         "memory": {"state": "returned", "bytes": 1_048_576, "at": AT}, "disagreements": []}))
     .unwrap();
-    certificate.seal();
+    onair_certificate::seal(&mut certificate);
     serde_json::to_value(certificate).unwrap()
 }
 

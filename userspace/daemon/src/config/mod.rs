@@ -1,20 +1,13 @@
 //! The configuration file (TOML): every limit and time-out. One source file a section.
 
-mod clock;
-mod control;
+mod dataplane;
 mod error;
-mod limits;
-mod log;
 mod machine;
-mod metrics;
-mod poller;
-mod port;
+mod output;
 mod probe;
-mod recorder;
 pub mod reload;
 mod shutdown;
-mod signal;
-mod state;
+mod sockets;
 mod timeouts;
 mod wording;
 
@@ -23,23 +16,23 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use onair_api::{NewSession, NewSessionDocument, Problem, SessionSpec, SpecErrors, did_you_mean};
+use onair_api::{NewSession, NewSessionDocument, SessionSpec, did_you_mean};
 use onair_dpdk::{ETHERNET_MTU, EalConfig, Hugepages, PortConfig};
 
 pub use self::shutdown::{OnPollerDeath, Policy, ShutdownConfig};
 
-pub use clock::Clock;
-pub use control::{Attach, Control, Role, RoleOf};
+pub use dataplane::clock::Clock;
+pub use dataplane::poller::{Idle, Poller};
+pub use dataplane::port::Port;
+pub use dataplane::signal::Signal;
 pub use error::ConfigError;
-pub use limits::Limits;
-pub use log::{Log, LogFormat};
-pub use metrics::Metrics;
-pub use poller::{Idle, Poller};
-pub use port::Port;
+pub use output::log::{Log, LogFormat};
+pub use output::recorder::Recorder;
+pub use output::state::{Retention, StateConfig};
 pub use probe::ProbeSection;
-pub use recorder::Recorder;
-pub use signal::Signal;
-pub use state::{Retention, StateConfig};
+pub use sockets::control::{Attach, Control, Role, RoleOf};
+pub use sockets::limits::Limits;
+pub use sockets::metrics::Metrics;
 pub use timeouts::Timeouts;
 pub(crate) use timeouts::ms;
 
@@ -136,14 +129,6 @@ fn read(path: &Path) -> std::io::Result<String> {
     String::from_utf8(bytes).map_err(std::io::Error::other)
 }
 
-/// What is wrong with a session, each field with its problem.
-fn wrong(problem: Problem) -> String {
-    match problem.errors.len() {
-        0 | 1 => problem.detail,
-        _ => SpecErrors(problem.errors).to_string(),
-    }
-}
-
 impl Config {
     /// Reads and checks a file.
     ///
@@ -206,7 +191,7 @@ impl Config {
                 return Err(ConfigError::value("session.name", name, "given twice"));
             }
             let session = NewSession::try_from(document.clone())
-                .map_err(|problem| ConfigError::value("session.name", name, wrong(problem)))?;
+                .map_err(|error| ConfigError::value("session.name", name, error.to_string()))?;
             let mut spec = match session {
                 NewSession::OfPackets(spec) => *spec,
                 NewSession::Converted(session) => {
@@ -251,8 +236,8 @@ impl Config {
         self.limits.check()?;
         self.shutdown.check()?;
         self.probe.check(self.limits.connections)?;
-        poller::check(&self.poller)?;
-        port::check(&self.port)?;
+        dataplane::poller::check(&self.poller)?;
+        dataplane::port::check(&self.port)?;
         self.check_memory()?;
         for port in &self.port {
             for (name, place) in port.pollers().iter().zip(self.pollers_of(port)) {

@@ -11,11 +11,11 @@ use onair_api::operations::{
     StopRecording, StopSession,
 };
 
-use crate::authority::Caller;
+use crate::access::authority::Caller;
 use crate::config::Config;
 use crate::control::reload::ReloadError;
+use crate::diagnostics::exposition::Exposition;
 use crate::events::{LastSeen, Subscription};
-use crate::exposition::Exposition;
 use onair_session::Reply;
 
 /// A request for one operation.

@@ -7,7 +7,7 @@ use onair_api::{Problem, ProblemCode};
 use tokio::sync::mpsc;
 
 use super::action::{Action, Asked};
-use crate::authority::Caller;
+use crate::access::authority::Caller;
 use crate::config::Config;
 use crate::control::reload::ReloadError;
 use onair_session::Reply;

@@ -18,15 +18,15 @@ use super::guardian;
 use super::handle::ControlHandle;
 use super::http;
 use super::metrics;
-use crate::authority::Authority;
-use crate::connections::Connections;
+use crate::access::authority::Authority;
 use crate::events::Hub;
 use crate::recorder::Recorder;
-use crate::refused_descriptors::DescriptorRefusal;
 use crate::resources::Resources;
 use crate::services::{Services, ShutdownHandoff};
 use crate::shutdown::{Cause, ShutdownCoordinator};
-use crate::socket_file::SocketFile;
+use crate::sockets::connections::Connections;
+use crate::sockets::refused_descriptors::DescriptorRefusal;
+use crate::sockets::socket_file::SocketFile;
 
 /// Everything that the control thread needs.
 #[derive(Debug)]
@@ -257,7 +257,7 @@ mod tests {
         let close = CancellationToken::new();
         let mut hub = Hub::new(1, 1);
         let everything = crate::events::Interest {
-            grant: crate::authority::Grant::Any,
+            grant: crate::access::authority::Grant::Any,
             session: None,
             kinds: Default::default(),
         };

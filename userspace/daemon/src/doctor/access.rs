@@ -1,7 +1,7 @@
 //! Who may reach the daemon, and where it writes.
 
 use crate::config::Config;
-use crate::socket_file::resolve_group;
+use crate::sockets::socket_file::resolve_group;
 
 use super::finding::Finding;
 

@@ -8,7 +8,7 @@ use onair_dataplane::tai_minus_utc;
 use super::finding::Finding;
 use crate::config::Config;
 use crate::ptp::{Client, Fault, Question, Reading, Silence, SteeredClock, judge};
-use crate::socket_file::{SocketError, bind_datagram};
+use crate::sockets::socket_file::{SocketError, bind_datagram};
 
 /// Why the state of PTP matters.
 const WHY: &str = "RTP timestamps are CLOCK_TAI's: only if it follows the grandmaster do they fit those of other senders";

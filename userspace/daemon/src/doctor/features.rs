@@ -8,8 +8,8 @@ use onair_ipc::memfd::Memfd;
 use onair_ipc::sys::{self, Waited};
 
 use super::finding::Finding;
-use crate::error_chain::chain;
-use crate::refused_descriptors::DescriptorRefusal;
+use crate::diagnostics::error_chain::chain;
+use crate::sockets::refused_descriptors::DescriptorRefusal;
 
 pub(super) fn check() -> Vec<Finding> {
     vec![

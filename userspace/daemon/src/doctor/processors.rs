@@ -4,7 +4,7 @@ use crate::config::{Config, Poller};
 
 use super::finding::Finding;
 use super::host::Host;
-use crate::core_list::numbers;
+use crate::process::core_list::numbers;
 
 const CPU: &str = "sys/devices/system/cpu";
 

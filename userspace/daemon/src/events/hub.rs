@@ -7,7 +7,7 @@ use onair_api::{Event, EventKind, EventName, Problem, ProblemCode, Timestamp};
 
 use super::interest::{Interest, LastSeen, Subject};
 use super::queue::{Sink, Subscription, queue};
-use crate::authority::Grant;
+use crate::access::authority::Grant;
 
 /// Events kept for readers that reconnect.
 const KEPT: usize = 1024;

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use onair_api::{EventName, SessionId, SessionName, SessionRef};
 
-use crate::authority::Grant;
+use crate::access::authority::Grant;
 
 /// The session that an event is about.
 #[derive(Clone, Debug, PartialEq, Eq)]

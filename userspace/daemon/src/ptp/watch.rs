@@ -13,7 +13,7 @@ use onair_api::{EventKind, PtpState};
 use onair_dataplane::tai_minus_utc;
 
 use super::{Client, PhcSetting, Silence, Status, SteeredClock, Tracker, judge};
-use crate::socket_file::SocketFile;
+use crate::sockets::socket_file::SocketFile;
 
 /// Pause between two inquiries.
 const PAUSE: Duration = Duration::from_secs(1);

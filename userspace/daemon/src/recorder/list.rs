@@ -14,8 +14,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::live::{About, Active, Live, worker_name};
 use super::{RecorderEvent, convert, startup};
+use crate::diagnostics::growth::Growth;
 use crate::events::Subject;
-use crate::growth::Growth;
 use onair_session::Reply;
 
 /// Ended recordings kept in the list. The oldest are forgotten first; their files stay.

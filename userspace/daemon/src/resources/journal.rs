@@ -10,7 +10,7 @@ use onair_record::{Unfit, read_regular};
 use serde::{Deserialize, Serialize};
 
 use super::{Owner, Resource};
-use crate::disk;
+use crate::persistence::disk;
 
 /// File name in the state directory.
 pub const FILE: &str = "resources.json";

@@ -8,7 +8,7 @@ use onair_mutant::mutant;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 
-use crate::threads::Stat;
+use crate::clients::threads::Stat;
 
 /// A process of this or of an earlier boot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,7 +75,7 @@ impl Owner {
             return Ok(ProcessStatus::Gone);
         }
         // The first thread may be a zombie while others still close the process's files.
-        let threads = crate::threads::of(self.pid);
+        let threads = crate::clients::threads::of(self.pid);
         Ok(
             match (threads.is_empty(), threads.iter().all(|it| it.is_ending)) {
                 (true, _) => ProcessStatus::Gone,

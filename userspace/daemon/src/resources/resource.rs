@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use onair_dpdk::{Link, LinkState, NotRestored, Restored};
 use serde::{Deserialize, Serialize};
 
-use crate::socket_file;
+use crate::sockets::socket_file;
 
 /// A resource. Write it to the journal before it is created.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -182,7 +182,7 @@ impl Resource {
             Self::SocketFile { path, identity }
                 if identity.is_some() && identity_of(path) == *identity =>
             {
-                crate::disk::remove(path)?;
+                crate::persistence::disk::remove(path)?;
                 Ok(Some(self.name()))
             }
             Self::Port {

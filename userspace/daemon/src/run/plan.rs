@@ -7,10 +7,10 @@ use std::time::Duration;
 use onair_api::ProbeMode;
 use onair_dataplane::{DataplaneConfig, Idle, PollerSpec, PortJournal, PortSpec, Rest};
 
-use crate::authority::Whom;
+use crate::access::authority::Whom;
 use crate::config::{self, Config, ConfigError, Role};
 use crate::resources::{Resource, Resources};
-use crate::socket_file::{SocketError, resolve_group, resolve_user};
+use crate::sockets::socket_file::{SocketError, resolve_group, resolve_user};
 
 /// The ports of each poller's thread, by the thread's name.
 pub(super) fn ports_by_poller(config: &Config) -> BTreeMap<String, Vec<String>> {

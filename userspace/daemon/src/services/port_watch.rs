@@ -7,7 +7,7 @@ use onair_dataplane::{Dataplane, PortInfo};
 
 use super::Services;
 use super::ring_watch::{RingWatch, Rings};
-use crate::growth::Growth;
+use crate::diagnostics::growth::Growth;
 
 /// How long a loss stays in the health: a look each minute finds it.
 const CALM: Duration = Duration::from_secs(60);

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use onair_api::{Certificate, EventKind, Memory, Reading, StepName, Timestamp, WatchedFile};
+use onair_certificate::seal;
 use onair_ipc::memory::AttachmentMemory;
 use onair_probe::Armed;
 use onair_session::{Evidence, RetiredMemory};
 
 use super::{Session, convert};
 use crate::events::Subject;
-use crate::reclaimer::Charge;
+use crate::reclaim::reclaimer::Charge;
 use crate::services::{Services, file_document};
 
 /// Maximum number of files that a certificate names.
@@ -88,7 +89,7 @@ pub(super) fn conclude(
         }
         Err(reading) => {
             set_mapping(certificate, reading);
-            certificate.seal();
+            seal(certificate);
             services.archive.keep(certificate.clone());
         }
     }
@@ -114,7 +115,7 @@ pub fn complete(
         bytes,
         at: Timestamp::now(),
     };
-    certificate.seal();
+    seal(certificate);
     let about = Subject {
         session: certificate.session,
         name: certificate.name.clone(),

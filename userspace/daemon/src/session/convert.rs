@@ -12,8 +12,8 @@ use onair_dataplane::{
     SendConfig, SessionStats, SourceFilter,
 };
 use onair_essence::video::assembly::AssemblerConfig;
-use onair_essence::video::st2110_21::Declared;
-use onair_essence::video::{Sampling, Scan, VideoFormat, VideoStream};
+use onair_essence::video::{Sampling, Scan};
+use onair_essence::{Format, OfField as _};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::{Geometry, VERSION};
 use onair_ipc::message::Attached;
@@ -30,7 +30,7 @@ const UNDER_CONVERSION: u32 = 1;
 /// another reader; a sender's client can fill its quota of frames.
 pub(super) fn geometry(spec: &SessionSpec) -> Geometry {
     let of_clients = spec.quota * spec.max_attachments;
-    let of_packets = spec.video.format.frame_bytes();
+    let of_packets = spec.format.unit_bytes();
     let (frames, bytes) = match (converted::buffer_bytes(spec), spec.direction) {
         (Some(bytes), _) => (UNDER_CONVERSION + of_clients, bytes),
         (None, Direction::Receive) => (UNDER_ASSEMBLY + of_clients, of_packets),
@@ -87,7 +87,7 @@ pub(super) fn check_addresses(spec: &SessionSpec, port: &PortInfo) -> Result<(),
 }
 
 /// The addresses and the timing of a session's packets.
-pub(super) fn target(flow: &Flow, video: &VideoStream) -> FlowTarget {
+pub(super) fn target(flow: &Flow, format: &Format) -> FlowTarget {
     let source_port = flow.source.and_then(|source| source.port);
     FlowTarget {
         destination: flow.destination,
@@ -102,7 +102,7 @@ pub(super) fn target(flow: &Flow, video: &VideoStream) -> FlowTarget {
         source_port: source_port.unwrap_or_else(|| flow.destination.port()),
         ttl: flow.ttl,
         dscp: flow.dscp,
-        timing: Declared::from(video),
+        format: format.clone(),
     }
 }
 
@@ -119,17 +119,20 @@ pub(super) fn check_timing(
         return Ok(());
     }
     send_config(spec, port, clock)?
-        .check_timing()
+        .check_format()
         .map_err(refused)
 }
 
 /// The specification's fields are in the error where there is one.
 fn refused(error: RuntimeError) -> Problem {
-    match error {
-        RuntimeError::Cmax { .. } => {
-            SpecErrors(vec![SpecError::new("video.cmax", error.to_string())]).into()
-        }
-        error => Problem::new(ProblemCode::InvalidSpec, error.to_string()),
+    let text = error.to_string();
+    let field = match &error {
+        RuntimeError::Format(error) => error.field(),
+        _ => None,
+    };
+    match field {
+        Some(field) => SpecErrors(vec![SpecError::new(field, text)]).into(),
+        None => Problem::new(ProblemCode::InvalidSpec, text),
     }
 }
 
@@ -138,7 +141,7 @@ fn send_config(
     port: &PortInfo,
     clock: &Arc<MediaClock>,
 ) -> Result<SendConfig, Problem> {
-    let target = target(&spec.flow, &spec.video);
+    let target = target(&spec.flow, &spec.format);
     Ok(SendConfig {
         port: port.name.clone(),
         source_port: target.source_port,
@@ -146,15 +149,12 @@ fn send_config(
         ttl: target.ttl,
         dscp: target.dscp,
         payload_type: target.payload_type,
-        format: spec.video.format,
+        format: target.format,
         source: match spec.source {
             Some(Source::Pattern) => FrameSource::Pattern,
             _ => FrameSource::Client,
         },
         mtu: port.mtu,
-        packing: spec.video.packing,
-        max_udp: spec.video.max_udp,
-        timing: target.timing,
         max_attachments: 1,
         clock: Arc::clone(clock),
     })
@@ -167,8 +167,7 @@ pub(super) fn runtime(
     frames: Option<FrameMemory>,
     clock: &Arc<MediaClock>,
 ) -> Result<Runtime, Problem> {
-    let format = spec.video.format;
-    let target = target(&spec.flow, &spec.video);
+    let target = target(&spec.flow, &spec.format);
     let made = match (spec.direction, frames) {
         (Direction::Receive, Some(frames)) => Runtime::receive(
             id.0,
@@ -177,18 +176,14 @@ pub(super) fn runtime(
                 destination: target.destination,
                 sources: target.sources,
                 payload_type: target.payload_type,
-                timeout_ns: timeout_ns(spec, &format),
-                format,
-                max_udp: spec.video.max_udp,
+                timeout_ns: timeout_ns(spec),
+                format: target.format,
                 mtu: port.mtu,
                 max_attachments: spec.max_attachments as usize,
             },
             frames,
         )
-        .map(|runtime| {
-            let runtime = runtime.following(clock);
-            runtime.of_sender(target.timing)
-        }),
+        .map(|runtime| runtime.following(clock)),
         _ => Runtime::send(id.0, send_config(spec, port, clock)?),
     };
     made.map_err(refused)
@@ -196,27 +191,25 @@ pub(super) fn runtime(
 
 /// How a recording assembles the session's frames: as the session does.
 pub(super) fn assembly(spec: &SessionSpec) -> AssemblerConfig {
-    let format = spec.video.format;
+    let Format::Video(video) = &spec.format;
     AssemblerConfig {
         payload_type: spec.flow.payload_type,
-        timeout_ns: timeout_ns(spec, &format),
-        format,
+        timeout_ns: timeout_ns(spec),
+        format: video.format,
     }
 }
 
-fn timeout_ns(spec: &SessionSpec, format: &VideoFormat) -> u64 {
+fn timeout_ns(spec: &SessionSpec) -> u64 {
     spec.frame_timeout_ms.map_or_else(
-        || ReceiveConfig::default_timeout_ns(format),
+        || spec.format.default_timeout_ns(),
         |ms| u64::from(ms) * 1_000_000,
     )
 }
 
 pub(super) fn counters(stats: &SessionStats) -> SessionCounters {
     let now = stats.snapshot();
-    let malformed = stats
+    let not_taken: BTreeMap<String, u64> = stats
         .malformed()
-        .map(|(reason, count)| (reason.name(), count));
-    let not_taken: BTreeMap<String, u64> = malformed
         .chain([("wrong_source", now.packets_wrong_source)])
         .filter(|(_, count)| *count > 0)
         .map(|(reason, count)| (reason.to_owned(), count))
@@ -249,7 +242,8 @@ pub(super) fn counters(stats: &SessionStats) -> SessionCounters {
 }
 
 pub(super) fn attached(session: &Session, number: u64, connected: &Connected) -> Attached {
-    let video = &session.spec.video.format;
+    let Format::Video(video) = &session.spec.format;
+    let video = &video.format;
     Attached {
         session: session.id.to_string(),
         name: session.spec.name.to_string(),

@@ -5,9 +5,9 @@ use onair_api::{
     SessionProblem, SessionProblemKind as Kind, SessionSpec, SessionState, SpecError, SpecErrors,
 };
 use onair_dataplane::{Command, ConvertConfig, Outlet, OutletHandle, Runtime};
-use onair_essence::video::VideoFormat;
+use onair_essence::{Format, MAX_UNIT_BYTES};
 use onair_ipc::frames::FrameMemory;
-use onair_pixels::{Picture, PixelFormat};
+use onair_pixels::{Conversion, PixelFormat};
 use onair_session::Place;
 
 use super::Session;
@@ -38,12 +38,12 @@ pub(super) enum SourceState {
 /// How a session is converted; `None` for a session of packets.
 ///
 /// # Errors
-/// `invalid_spec`, with the layouts that hold the video.
+/// `invalid_spec`, with the layouts that hold the format.
 pub(super) fn config(spec: &SessionSpec) -> Result<Option<ConvertConfig>, Problem> {
     let Some(convert) = &spec.convert else {
         return Ok(None);
     };
-    let video = &spec.video.format;
+    let format = &spec.format;
     let of_layout = |problem: String| {
         let errors = vec![SpecError::new("convert.layout", problem)];
         Problem::from(SpecErrors(errors))
@@ -53,44 +53,40 @@ pub(super) fn config(spec: &SessionSpec) -> Result<Option<ConvertConfig>, Proble
         let given = &convert.layout;
         of_layout(format!(
             "{given:?} is no layout that OnAir makes: {}",
-            offered(video)
+            offered(format)
         ))
     })?;
-    let config = ConvertConfig {
-        format: *video,
-        layout,
-        max_attachments: spec.max_attachments as usize,
+    let Some(conversion) = Conversion::of(format, layout) else {
+        return Err(of_layout(format!(
+            "{layout} does not hold {format}: {}",
+            offered(format)
+        )));
     };
-    match config.frame_bytes() {
-        None => Err(of_layout(format!(
-            "{layout} does not hold {video}: {}",
-            offered(video)
-        ))),
-        Some(bytes) if bytes > VideoFormat::MAX_FRAME_BYTES as usize => Err(of_layout(format!(
-            "a buffer has {bytes} bytes in it, and {} are supported: give a smaller layout",
-            VideoFormat::MAX_FRAME_BYTES
-        ))),
-        Some(_) => Ok(Some(config)),
+    let bytes = conversion.buffer_bytes();
+    if bytes > MAX_UNIT_BYTES as usize {
+        return Err(of_layout(format!(
+            "a buffer has {bytes} bytes in it, and {MAX_UNIT_BYTES} are supported: give a smaller layout"
+        )));
     }
+    Ok(Some(ConvertConfig {
+        conversion,
+        max_attachments: spec.max_attachments as usize,
+    }))
 }
 
-/// The layouts that hold the video.
-fn offered(video: &VideoFormat) -> String {
-    let picture = Picture::of(video, video.lines(false));
-    let all: Vec<_> = picture
-        .iter()
-        .flat_map(PixelFormat::of)
-        .map(PixelFormat::ffmpeg)
-        .collect();
+/// The layouts that hold the format.
+fn offered(format: &Format) -> String {
+    let all = Conversion::offered(format).map(PixelFormat::ffmpeg);
+    let all: Vec<_> = all.collect();
     match &all[..] {
-        [] => format!("no layout holds {video}"),
+        [] => format!("no layout holds {format}"),
         all => format!("give one of {}", all.join(", ")),
     }
 }
 
 /// Bytes of a converted session's buffers; `None` for a session of packets.
 pub(super) fn buffer_bytes(spec: &SessionSpec) -> Option<usize> {
-    config(spec).ok()??.frame_bytes()
+    Some(config(spec).ok()??.conversion.buffer_bytes())
 }
 
 /// The runtime of a converted session.
@@ -121,7 +117,7 @@ impl Session {
     /// The layout in which a client wants its frames. `None`: its own buffers have it.
     ///
     /// # Errors
-    /// `invalid_spec`, with what to do: there is no such layout, or it does not hold the video, or the session
+    /// `invalid_spec`, with what to do: there is no such layout, or it does not hold what the session carries, or the session
     /// cannot be a source.
     pub fn layout_for_clients(&self, wanted: &str) -> Result<Option<PixelFormat>, Problem> {
         let (name, own) = (&self.spec.name, self.layout());
@@ -143,7 +139,7 @@ impl Session {
         match layout {
             None => refused(format!(
                 "{wanted:?} is no layout that OnAir makes: {}",
-                offered(&self.spec.video.format)
+                offered(&self.spec.format)
             )),
             Some(layout) => Ok(Some(layout)),
         }
@@ -191,11 +187,11 @@ impl Session {
         Err(Problem::new(ProblemCode::NoPackets, detail))
     }
 
-    /// Whether the session can be the source of one more converted session of `video`.
+    /// Whether the session can be the source of one more converted session of `format`.
     ///
     /// # Errors
     /// `invalid_spec` for `convert.from`, `limit_reached`, `draining`.
-    pub fn check_source(&self, video: &VideoFormat) -> Result<(), Problem> {
+    pub fn check_source(&self, format: &Format) -> Result<(), Problem> {
         let name = &self.spec.name;
         let invalid = |problem: String| {
             let errors = vec![SpecError::new("convert.from", problem)];
@@ -210,10 +206,10 @@ impl Session {
         if self.spec.direction == Direction::Send {
             return invalid(format!("session {name} sends: give a receive session"));
         }
-        if self.spec.video.format != *video {
+        if !self.spec.format.has_units_of(format) {
             return invalid(format!(
-                "session {name} has {} now, and the converted session is for {video}: create it again",
-                self.spec.video.format
+                "session {name} has {} now, and the converted session is for {format}: create it again",
+                self.spec.format
             ));
         }
         self.check_not_draining()?;

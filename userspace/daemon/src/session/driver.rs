@@ -15,10 +15,10 @@ use onair_session::{
 };
 
 use super::{Session, certificate};
+use crate::clients::inspector::{Finding, Inspection, Look, site_finding};
+use crate::clients::threads::{self, ThreadList};
 use crate::config::ms;
-use crate::inspector::{Finding, Inspection, Look, site_finding};
 use crate::services::Services;
-use crate::threads::{self, ThreadList};
 use crate::witness::mapping;
 
 /// What an event came to.
@@ -129,7 +129,7 @@ impl Session {
             Effect::Ready => return Some(Progress::Ready),
             Effect::Quarantined(evidence) => {
                 let mut certificate = certificate::write(self, services, *evidence, &[]);
-                certificate.seal();
+                onair_certificate::seal(&mut certificate);
                 services.archive.keep(certificate.clone());
                 return Some(Progress::Quarantined(Box::new(certificate)));
             }

@@ -4,28 +4,17 @@
 //! actor calls it. The poller's half of a session is the [`Runtime`], which is in the core exactly
 //! while no poller has it. Not here: sockets, HTTP, waiting.
 
-mod admission;
 pub mod attachment;
-pub mod blockers;
 mod certificate;
-mod connected;
+pub mod clients;
 mod convert;
 mod converted;
 mod driver;
-mod former_clients;
 mod group;
-mod metrics;
-mod naming;
-mod presence;
 mod problem;
-mod recent;
 mod recording;
+mod report;
 mod retarget;
-mod sdp;
-mod sender_clock;
-mod signal;
-mod timing;
-mod totals;
 mod traffic;
 
 use std::net::SocketAddrV4;
@@ -45,15 +34,15 @@ use onair_mutant::mutant;
 use onair_session::{Runtime as _, SessionCore};
 
 pub use self::certificate::complete;
-use self::connected::ConnectedClients;
-pub use self::connected::ConnectionChange;
 pub use self::driver::Progress;
 pub use self::recording::Untapped;
-pub use self::totals::SessionTotals;
-use crate::authority::Grant;
+use crate::access::authority::Grant;
 use crate::events::Subject;
-use crate::reclaimer::Charge;
+use crate::reclaim::reclaimer::Charge;
 use crate::services::Services;
+use crate::session::clients::connected::ConnectedClients;
+pub use crate::session::clients::connected::ConnectionChange;
+pub use crate::session::report::totals::SessionTotals;
 
 /// One session and everything that the daemon keeps about it.
 #[derive(Debug)]
@@ -93,7 +82,7 @@ pub struct Session {
     retarget: Option<retarget::Retarget>,
     /// The clients, by the number of their attachment, until it has ended.
     connected: ConnectedClients,
-    former_clients: former_clients::FormerClients,
+    former_clients: clients::former_clients::FormerClients,
     /// Files watched for its clients, including clients that have left.
     watched: Vec<WatchedFile>,
 }
@@ -123,10 +112,7 @@ impl Session {
             Direction::Receive => Some(FrameMemory::create(geometry, true).map_err(no_memory)?),
             Direction::Send => None,
         };
-        let format = &spec.video.format;
-        let rate = format.buffer_rate();
-        let bytes = format.frame_bytes() as u64 * u64::from(rate.numerator());
-        let bytes = bytes / u64::from(rate.denominator());
+        let bytes = spec.format.bytes_per_second();
         let (runtime, placement, is_broadcast) = match (conversion, &frames) {
             (Some(conversion), Some(frames)) => {
                 let runtime = converted::runtime(id, conversion, frames.clone())?;
@@ -171,7 +157,7 @@ impl Session {
             outlets: Vec::new(),
             retarget: None,
             connected: ConnectedClients::default(),
-            former_clients: former_clients::FormerClients::default(),
+            former_clients: clients::former_clients::FormerClients::default(),
             watched: Vec::new(),
             spec,
         })
@@ -376,7 +362,7 @@ impl Session {
             && own.any(|flow| {
                 let meets = || {
                     let [own, other] =
-                        [flow, &spec.flow].map(|it| convert::target(it, &spec.video));
+                        [flow, &spec.flow].map(|it| convert::target(it, &spec.format));
                     own.received().meets(&other.received())
                 };
                 flow.destination == spec.flow.destination && meets()

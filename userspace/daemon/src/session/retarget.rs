@@ -5,7 +5,7 @@
 
 use onair_api::{Direction, EventKind, Flow, Problem, ProblemCode, SessionSpec, SessionView};
 use onair_dataplane::{Command, Runtime};
-use onair_essence::video::VideoStream;
+use onair_essence::Format;
 use onair_session::{Place, Reply};
 
 use super::{Session, convert};
@@ -22,8 +22,8 @@ pub(super) struct Retarget {
 #[derive(Debug)]
 struct Next {
     flow: Flow,
-    /// Of the session's own frames.
-    video: VideoStream,
+    /// That of the session, sent in another way.
+    format: Format,
 }
 
 impl Session {
@@ -61,10 +61,10 @@ impl Session {
         spec: SessionSpec,
         reply: Reply<SessionView>,
     ) -> Option<Reply<SessionView>> {
-        let target = Box::new(convert::target(&spec.flow, &spec.video));
+        let target = Box::new(convert::target(&spec.flow, &spec.format));
         let next = Next {
             flow: spec.flow,
-            video: spec.video,
+            format: spec.format,
         };
         match self.core.place() {
             Place::Here(runtime) => {
@@ -127,15 +127,15 @@ impl Session {
         services: &mut Services,
         runtime: &mut Runtime,
     ) -> Option<Reply<SessionView>> {
-        let Next { flow, video } = &self.retarget.as_ref()?.next;
-        runtime.set_target(Box::new(convert::target(flow, video)));
+        let Next { flow, format } = &self.retarget.as_ref()?.next;
+        runtime.set_target(Box::new(convert::target(flow, format)));
         self.retargeted(services)
     }
 
     /// The session has the addresses and the timing of `next`, and gives up the others.
     fn adopt(&mut self, services: &mut Services, next: Next) {
-        let Next { flow, video } = next;
-        self.spec.video = video;
+        let Next { flow, format } = next;
+        self.spec.format = format;
         let retargeted = EventKind::SessionRetargeted {
             from: self.spec.flow.destination.to_string(),
             to: flow.destination.to_string(),
@@ -150,7 +150,7 @@ impl Session {
         let port = ports.find(|port| port.name == self.spec.port);
         self.is_broadcast = port.is_some_and(|port| port.is_broadcast(*destination.ip()));
         let plane = &mut services.dataplane;
-        let target = convert::target(&self.spec.flow, &self.spec.video);
+        let target = convert::target(&self.spec.flow, &self.spec.format);
         plane.release(&self.spec.port, id, Some(target.received()));
         self.join_group(services);
         services.dataplane.part(id, self.spec.flow.group());

@@ -15,13 +15,10 @@
 mod cause;
 mod coordinator;
 mod countdown;
-pub mod emergency;
 mod exit;
 mod hooks;
 mod operations;
-mod orphans;
 mod parts;
-mod pipe;
 mod sequence;
 mod signals;
 mod start;

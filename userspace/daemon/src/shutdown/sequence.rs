@@ -17,7 +17,7 @@ use super::cause::Cause;
 use super::coordinator::{CoordinatorShared, ShutdownCoordinator};
 use super::countdown::Countdown;
 use super::parts::{Part, PartError, Waiting};
-use crate::error_chain::chain;
+use crate::diagnostics::error_chain::chain;
 
 /// How a part's function returned.
 #[derive(Debug)]

@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
-use onair_essence::video::assembly::{Assembler, AssemblerConfig, FrameReport, Sink};
-use onair_essence::video::{Scan, VideoFormat};
+use onair_essence::receive::{Sink, UnitReport};
+use onair_essence::video::assembly::{Assembler, AssemblerConfig};
+use onair_essence::video::{Field, VideoFormat};
 use onair_net::datagram::Datagram;
 use onair_net::ethernet::{ETHERTYPE_IPV4, EthernetHeader};
 use onair_record::PacketReader;
@@ -30,7 +31,7 @@ pub(super) fn next(
             if let Some(rtp) = rtp(bytes)
                 && frames.whole.is_none()
             {
-                assembler.push(rtp, at_ns, &mut frames);
+                assembler.packet(rtp, at_ns, &mut frames);
             }
         });
         if let Some(frame) = frames.whole.take() {
@@ -86,19 +87,20 @@ impl Frames {
         onair_pixels::are_of_one_frame(self.format.rate(), first, second)
     }
 
-    fn complete(&mut self, slot: usize, report: &FrameReport) {
-        let is_field = self.format.scan() == Scan::Interlaced;
-        match (is_field, report.second_field, self.first.take()) {
-            (false, ..) => self.whole = Some(std::mem::take(&mut self.slots[slot])),
-            (true, false, before) => {
+    fn complete(&mut self, slot: usize, report: &UnitReport) {
+        match (Field::of_tag(report.tag), self.first.take()) {
+            (None, _) => self.whole = Some(std::mem::take(&mut self.slots[slot])),
+            (Some(Field::First), before) => {
                 self.free.extend(before.map(|(_, slot)| slot));
                 self.first = Some((report.rtp_timestamp, slot));
             }
-            (true, true, Some((at, first))) if self.are_of_one_frame(at, report.rtp_timestamp) => {
+            (Some(Field::Second), Some((at, first)))
+                if self.are_of_one_frame(at, report.rtp_timestamp) =>
+            {
                 self.whole = picture::woven(&self.format, &self.slots[first], &self.slots[slot]);
                 self.free.extend([first, slot]);
             }
-            (true, true, before) => {
+            (Some(Field::Second), before) => {
                 self.free.extend(before.map(|(_, slot)| slot));
                 self.free.push(slot);
             }
@@ -127,7 +129,7 @@ impl Sink for Frames {
         }
     }
 
-    fn finish(&mut self, slot: usize, report: &FrameReport) {
+    fn finish(&mut self, slot: usize, report: &UnitReport) {
         if self.whole.is_some() {
             return;
         }

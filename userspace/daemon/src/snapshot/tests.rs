@@ -1,7 +1,7 @@
 //! Pictures of packets, beside those of the frames that were sent.
 
-use onair_essence::video::assembly::{FrameReport, MissingRange, Sink as _};
-use onair_essence::video::{Depth, FrameRate, Sampling, Scan, VideoFormat};
+use onair_essence::receive::{LISTED_RANGES, MissingRange, Sink as _, UnitReport};
+use onair_essence::video::{Depth, Field, FrameRate, Sampling, Scan, VideoFormat};
 use tokio::sync::mpsc::unbounded_channel;
 
 use self::flow::{FlowSender, assembler, raster};
@@ -115,12 +115,12 @@ fn fields_of_different_frames_then_no_frame_until_two_of_one_come() {
     assert_eq!(finish(25_400, true, 6), Some(lines));
 }
 
-fn report(rtp_timestamp: u32, second_field: bool) -> FrameReport {
-    FrameReport {
+fn report(rtp_timestamp: u32, second_field: bool) -> UnitReport {
+    UnitReport {
         rtp_timestamp,
         complete: true,
         bytes_missing: 0,
-        listed: [MissingRange::default(); onair_essence::video::assembly::LISTED_RANGES],
+        listed: [MissingRange::default(); LISTED_RANGES],
         listed_count: 0,
         packets_received: 1,
         packets_lost: 0,
@@ -129,6 +129,10 @@ fn report(rtp_timestamp: u32, second_field: bool) -> FrameReport {
         last_packet_ns: 0,
         marker_seen: true,
         wrong_format: false,
-        second_field,
+        tag: Field::tag(Some(if second_field {
+            Field::Second
+        } else {
+            Field::First
+        })),
     }
 }

@@ -16,7 +16,7 @@ use onair_session::witness::{PROBE, some, without};
 use onair_session::{Sites, Walk};
 
 use crate::config::{Config, ms};
-use crate::error_chain::chain;
+use crate::diagnostics::error_chain::chain;
 
 /// The probe as configured, and its actual state.
 #[derive(Debug)]

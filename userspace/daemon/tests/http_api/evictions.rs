@@ -3,10 +3,10 @@
 use onair_api::{Certificate, Eviction, EvictionList, Operation};
 use serde_json::json;
 
-use crate::client::{Served, served};
+use crate::served::client::{Served, served};
 use crate::sessions::create;
 
-async fn post(api: &Served, path: &str) -> crate::client::Answer {
+async fn post(api: &Served, path: &str) -> crate::served::client::Answer {
     api.ask("POST", path, None).await
 }
 

@@ -1,10 +1,6 @@
 //! The control API over a real Unix socket, with an actor that only plays sessions.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
-mod actor;
-mod client;
-mod documents;
-
 mod bodies;
 mod conditions;
 mod connections;
@@ -13,5 +9,6 @@ mod events;
 mod evictions;
 mod metrics;
 mod recordings;
+mod served;
 mod sessions;
 mod shutdown;

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::client::{Served, served, soon};
+use crate::served::client::{Served, served, soon};
 use crate::sessions::create;
 
 /// What stands for the running sessions in `text`, which must hold as a whole.

@@ -3,7 +3,7 @@
 use onair_api::{RecordingList, RecordingState, RecordingView};
 use serde_json::{Value, json};
 
-use crate::client::served;
+use crate::served::client::served;
 use crate::sessions::create;
 
 #[tokio::test]

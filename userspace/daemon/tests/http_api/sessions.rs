@@ -6,8 +6,8 @@ use onair_api::Certificate;
 use onair_api::operations::CreateSession;
 use serde_json::{Value, json};
 
-use crate::client::{Served, served, served_with, soon};
-use crate::documents::{name, root};
+use crate::served::client::{Served, served, served_with, soon};
+use crate::served::documents::{name, root};
 use onaird::control::http::Limits;
 
 pub(crate) fn spec(name: &str) -> Value {

@@ -4,7 +4,7 @@ use onair_api::{ShutdownPhase, ShutdownStatus};
 use onaird::shutdown::Cause;
 use serde_json::json;
 
-use crate::client::served;
+use crate::served::client::served;
 use crate::sessions::{create, spec};
 
 #[tokio::test]

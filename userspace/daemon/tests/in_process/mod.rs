@@ -49,7 +49,7 @@ impl InProcess {
         let (told, end) = channel();
         thread::spawn(move || {
             let outcome = run(config, &own, |started| tell.send(started.clone()).unwrap());
-            told.send(onaird::summary::summary(outcome.unwrap()))
+            told.send(onaird::run::summary::summary(outcome.unwrap()))
                 .unwrap();
         });
         Self {

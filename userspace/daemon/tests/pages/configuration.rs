@@ -32,7 +32,7 @@ impl Source {
             dpdk.join("eal.rs"),
             dpdk.join("memory.rs"),
             dpdk.join("hardware.rs"),
-            userspace.join("types/src/health.rs"),
+            userspace.join("api/src/daemon/probe.rs"),
         ];
         let config = load(ONE_OF_EACH).unwrap();
         Self {

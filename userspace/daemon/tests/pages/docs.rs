@@ -23,17 +23,27 @@ pub(crate) struct Type {
     has_default: bool,
 }
 
-/// The public types in the files of `folder` and in `files`, by name; of two that of `folder`.
+/// The public types in the files below `folder` and in `files`, by name; of two that of `folder`.
 pub(crate) fn types(folder: &Path, files: &[PathBuf]) -> BTreeMap<String, Type> {
-    let own = fs::read_dir(folder).unwrap();
-    let own = own.map(|entry| entry.unwrap().path());
-    let all = own.chain(files.iter().cloned());
-    let sources = all.filter(|path| path.extension().is_some_and(|it| it == "rs"));
+    let mut sources = Vec::new();
+    collect(folder, &mut sources);
+    sources.extend_from_slice(files);
     let mut types = BTreeMap::new();
     for path in sources {
         read(&fs::read_to_string(path).unwrap(), &mut types);
     }
     types
+}
+
+fn collect(folder: &Path, sources: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, sources);
+        } else if path.extension().is_some_and(|it| it == "rs") {
+            sources.push(path);
+        }
+    }
 }
 
 fn read(source: &str, types: &mut BTreeMap<String, Type>) {

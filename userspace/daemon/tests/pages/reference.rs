@@ -81,9 +81,9 @@ fn page_of_reference_then_its_events_are_those_of_the_api() {
 fn metrics() -> BTreeMap<String, String> {
     let mut metrics = BTreeMap::new();
     for file in [
-        "control/actor/metrics.rs",
-        "control/actor/clock_metrics.rs",
-        "session/metrics.rs",
+        "control/actor/report/metrics.rs",
+        "control/actor/report/clock_metrics.rs",
+        "session/report/metrics.rs",
     ] {
         let path = root().join("userspace/daemon/src").join(file);
         let source = fs::read_to_string(path).unwrap();

@@ -1,7 +1,8 @@
 //! A frame is converted in strips, and comes back whatever happens between two of them.
 
-use onair_essence::video::{Depth, FrameRate};
+use onair_essence::video::{Depth, FrameRate, VideoFormat};
 use onair_ipc::layout::Geometry;
+use onair_pixels::PixelFormat;
 use proptest::prelude::*;
 
 use super::super::outlet::{Outlet, outlet};
@@ -13,9 +14,9 @@ pub(in super::super) const LINES: u32 = 9;
 
 /// Wide enough for that.
 pub(in super::super) fn config() -> ConvertConfig {
+    let format = VideoFormat::new(8192, LINES, Depth::Ten, FrameRate::new(25, 1).unwrap());
     ConvertConfig {
-        format: VideoFormat::new(8192, LINES, Depth::Ten, FrameRate::new(25, 1).unwrap()).unwrap(),
-        layout: PixelFormat::V210,
+        conversion: Conversion::new(&format.unwrap(), PixelFormat::V210).unwrap(),
         max_attachments: 1,
     }
 }
@@ -49,7 +50,7 @@ impl Source {
 
 /// Memory of a converted session.
 pub(in super::super) fn frames() -> FrameMemory {
-    let bytes = u32::try_from(config().frame_bytes().unwrap()).unwrap();
+    let bytes = u32::try_from(config().conversion.buffer_bytes()).unwrap();
     FrameMemory::create(Geometry::new(3, bytes).unwrap(), true).unwrap()
 }
 

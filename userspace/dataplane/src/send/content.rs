@@ -1,9 +1,7 @@
-//! What a sender sends: the built-in pattern, or a client's buffers, in turn first and second fields
-//! if interlaced.
+//! What a sender sends: the built-in test signal, or clients' buffers.
 
-use onair_essence::video::pattern::{PatternError, PatternWriter};
-use onair_essence::video::st2110_20::{Packet, PacketiseError, Packetiser};
-use onair_essence::video::{Scan, VideoFormat};
+use onair_essence::send::PacketPlan as _;
+use onair_essence::{Packet, Packetiser};
 use onair_ipc::frames::FrameMemory;
 use onair_net::{ipv4, udp};
 
@@ -16,8 +14,8 @@ pub(super) struct Submitted {
     pub(super) attachment: u64,
     pub(super) frame: u32,
     pub(super) number: u64,
-    /// Interlaced: it is the second field of its frame.
-    pub(super) second_field: bool,
+    /// What the essence says of it.
+    pub(super) tag: u32,
 }
 
 /// The buffer that is sent.
@@ -27,143 +25,51 @@ pub(super) enum Content {
     Client(Submitted),
 }
 
-/// Tells which fields the buffers of a client are: they alternate, and begin with a first field.
+/// Numbers the units that clients give: those of each client from 0 on.
 #[derive(Debug, Default)]
-pub(super) struct Fields {
+pub(super) struct Units {
     client: Option<u64>,
-    second_is_next: bool,
+    given: u64,
 }
 
-impl Fields {
-    /// Whether the next buffer of `client` is a second field.
-    pub(super) fn next(&mut self, client: u64, scan: Scan) -> bool {
+impl Units {
+    /// Number of the next unit of `client`.
+    pub(super) fn next(&mut self, client: u64) -> u64 {
         if self.client != Some(client) {
-            *self = Self {
-                client: Some(client),
-                second_is_next: false,
-            };
+            (self.client, self.given) = (Some(client), 0);
         }
-        let is_second = self.second_is_next;
-        self.second_is_next = scan == Scan::Interlaced && !is_second;
-        is_second
-    }
-}
-
-/// The built-in pattern.
-pub(super) struct Pattern {
-    writer: PatternWriter,
-    frames: u64,
-    is_interlaced: bool,
-    segmented: Option<Segmented>,
-}
-
-/// Frames of which the packets do not take the bytes in order. The next one is written while one is
-/// sent, so that no packet waits for a whole frame.
-struct Segmented {
-    current: Box<[u8]>,
-    /// Number of the frame in `current`, once there is one.
-    holds: Option<u64>,
-    next: Box<[u8]>,
-    written: usize,
-}
-
-impl Segmented {
-    fn new(bytes: usize, writer: &mut PatternWriter) -> Self {
-        let empty = || vec![0; bytes].into_boxed_slice();
-        let mut it = Self {
-            current: empty(),
-            holds: None,
-            next: empty(),
-            written: 0,
-        };
-        it.write(writer, bytes);
-        it
-    }
-
-    /// Writes the next `bytes` bytes of the next frame.
-    fn write(&mut self, writer: &mut PatternWriter, bytes: usize) {
-        let end = self.next.len().min(self.written + bytes);
-        self.written += writer.fill(&mut self.next[self.written..end]);
-    }
-
-    /// Frame `number` is sent now: that in `next`, or once more that in `current`.
-    fn start(&mut self, number: u64, writer: &mut PatternWriter) {
-        if self.holds == Some(number) {
-            return;
-        }
-        self.write(writer, self.next.len());
-        std::mem::swap(&mut self.current, &mut self.next);
-        self.holds = Some(number);
-        self.written = 0;
-        writer.start(number + 1);
-    }
-}
-
-impl Pattern {
-    pub(super) fn new(format: &VideoFormat) -> Result<Self, PatternError> {
-        let mut writer = PatternWriter::new(format)?;
-        let segmented =
-            (format.scan() == Scan::Psf).then(|| Segmented::new(format.frame_bytes(), &mut writer));
-        Ok(Self {
-            writer,
-            frames: 0,
-            is_interlaced: format.scan() == Scan::Interlaced,
-            segmented,
-        })
-    }
-
-    /// Whether the next buffer is a second field.
-    pub(super) const fn second_is_next(&self) -> bool {
-        self.is_interlaced && self.frames % 2 == 1
-    }
-
-    /// Begins the next buffer, or begins it again.
-    pub(super) fn start(&mut self) {
-        match &mut self.segmented {
-            None => self.writer.start(self.frames),
-            Some(segmented) => segmented.start(self.frames, &mut self.writer),
-        }
-    }
-
-    /// The bytes of `packet`, the next one of the buffer.
-    pub(super) fn fill(&mut self, packet: &Packet, mut data: &mut [u8]) {
-        let Some(segmented) = &mut self.segmented else {
-            self.writer.fill(data);
-            return;
-        };
-        let bytes = data.len();
-        for range in packet.ranges() {
-            let (part, rest) = data.split_at_mut(range.len());
-            part.copy_from_slice(&segmented.current[range]);
-            data = rest;
-        }
-        segmented.write(&mut self.writer, bytes);
-    }
-
-    /// The buffer is sent.
-    pub(super) const fn finish(&mut self) {
-        self.frames += 1;
+        self.given += 1;
+        self.given - 1
     }
 }
 
 /// The bytes of `packet` from a client's buffer.
 pub(super) fn read(frames: &FrameMemory, frame: u32, packet: &Packet, mut data: &mut [u8]) {
-    for range in packet.ranges() {
-        let (part, rest) = data.split_at_mut(range.len());
+    packet.for_each_range(|range| {
+        let (part, rest) = std::mem::take(&mut data).split_at_mut(range.len());
         frames.read(frame, range.start, part);
         data = rest;
-    }
+    });
 }
 
-/// Packetisers of the frames or first fields, and of the second fields.
-pub(super) fn packetisers(config: &SendConfig) -> Result<[Packetiser; 2], RuntimeError> {
-    RuntimeError::check_max_udp(config.max_udp, &config.port, config.mtu)?;
-    let needed = usize::from(config.max_udp) + ipv4::HEADER_BYTES;
-    let room = needed.min(config.mtu.into());
-    let room = room.saturating_sub(ipv4::HEADER_BYTES + udp::HEADER_BYTES);
-    let of = |second| Packetiser::of(config.format, second, config.packing, room);
-    let both = of(false).and_then(|first| Ok([first, of(true)?]));
-    both.map_err(|error: PacketiseError| error.into())
+impl SendConfig {
+    /// The packetiser of its units, for packets that its port takes.
+    pub(super) fn packetiser(&self) -> Result<Packetiser, RuntimeError> {
+        let max_udp = self.format.max_udp();
+        RuntimeError::check_max_udp(max_udp, &self.port, self.mtu)?;
+        let needed = usize::from(max_udp) + ipv4::HEADER_BYTES;
+        let room = needed.min(self.mtu.into());
+        let room = room.saturating_sub(ipv4::HEADER_BYTES + udp::HEADER_BYTES);
+        Ok(self.format.packetiser(room)?)
+    }
+
+    /// Whether a sender can send the format, with its timing.
+    ///
+    /// # Errors
+    /// [`RuntimeError`]: what [`Runtime::send`](crate::Runtime::send) would refuse, too.
+    pub fn check_format(&self) -> Result<(), RuntimeError> {
+        self.packetiser().map(|_| ())
+    }
 }
 
 #[cfg(test)]
@@ -171,13 +77,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_of_a_client_then_in_turn_and_of_another_from_the_first_on() {
-        let mut fields = Fields::default();
-        let [first, second] = [1, 2];
-        let mut next = |client| fields.next(client, Scan::Interlaced);
-        assert_eq!([(); 3].map(|()| next(first)), [false, true, false]);
-        assert_eq!([(); 3].map(|()| next(second)), [false, true, false]);
-        let mut fields = Fields::default();
-        assert_eq!([(); 3].map(|()| fields.next(first, Scan::Psf)), [false; 3]);
+    fn units_of_a_client_then_in_turn_and_of_another_from_the_first_on() {
+        let mut units = Units::default();
+        assert_eq!([(); 3].map(|()| units.next(1)), [0, 1, 2]);
+        assert_eq!([(); 3].map(|()| units.next(2)), [0, 1, 2]);
+        assert_eq!(units.next(1), 0);
     }
 }

@@ -12,7 +12,7 @@ impl Sender {
     /// False if there is no such attachment.
     pub(crate) fn dismiss(&mut self, attachment: u64, now_ns: u64) -> bool {
         self.collect(now_ns);
-        let leaves_at = self.patience(now_ns);
+        let leaves_at = self.gives_up_at(now_ns);
         match self.attachments.get_mut(attachment) {
             Some(leaving) => {
                 leaving.leaves_at.get_or_insert(leaves_at);

@@ -1,7 +1,6 @@
 //! Other addresses and another timing for a sender.
 
 use super::super::target::FlowTarget;
-use super::timing::pacer;
 use super::{Phase, Sender};
 
 impl Sender {
@@ -14,7 +13,7 @@ impl Sender {
         matches!(self.phase, Phase::Waiting { .. })
     }
 
-    pub(in super::super) fn set_target(&mut self, target: &FlowTarget) {
+    pub(in super::super) fn set_target(&mut self, target: FlowTarget) {
         let (config, flow) = (&mut self.config, &mut self.flow);
         config.destination = target.destination;
         config.source_port = target.source_port;
@@ -23,10 +22,11 @@ impl Sender {
         flow.source.set_port(target.source_port);
         (config.ttl, flow.ttl) = (target.ttl, target.ttl);
         (config.dscp, flow.dscp) = (target.dscp, target.dscp);
+        let before = std::mem::replace(&mut config.format, target.format);
         // The control thread has checked it: what it refuses does not come here.
-        if let Ok(pacer) = pacer(&self.packetisers[0], &target.timing, config.max_udp) {
-            config.timing = target.timing;
-            self.pacer = pacer;
+        match config.packetiser() {
+            Ok(packetiser) => self.packetiser = packetiser,
+            Err(_) => config.format = before,
         }
     }
 }

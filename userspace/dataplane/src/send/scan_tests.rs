@@ -2,7 +2,7 @@
 
 use onair_essence::video::pattern;
 use onair_essence::video::st2110_20::Segments;
-use onair_essence::video::{Depth, FrameRate, Sampling};
+use onair_essence::video::{Depth, FrameRate, Packing, Sampling, Scan, VideoFormat, VideoStream};
 
 use super::super::transmit::tests::Wire;
 use super::tests::{AHEAD_NS, START_NS, config, port, rtp, run};
@@ -16,8 +16,10 @@ fn format(scan: Scan) -> VideoFormat {
 /// The wire after `buffers` buffers of the pattern.
 fn sent(scan: Scan, packing: Packing, buffers: u64) -> Wire {
     let config = SendConfig {
-        format: format(scan),
-        packing,
+        format: Format::Video(VideoStream {
+            packing,
+            ..format(scan).into()
+        }),
         ..config(FrameSource::Pattern)
     };
     let mut sender = Sender::new(config, Arc::new(SessionStats::new(2))).unwrap();
@@ -89,9 +91,11 @@ fn datagrams_larger_than_the_port_allows_then_refused_with_what_to_do() {
     let format = VideoFormat::new(1920, 1080, Depth::Ten, rate).unwrap();
     let new = |max_udp, mtu| {
         let config = SendConfig {
-            max_udp,
             mtu,
-            format,
+            format: Format::Video(VideoStream {
+                max_udp,
+                ..format.into()
+            }),
             ..config(FrameSource::Pattern)
         };
         Sender::new(config, Arc::new(SessionStats::new(2)))
@@ -106,8 +110,11 @@ fn datagrams_larger_than_the_port_allows_then_refused_with_what_to_do() {
             assert!(error.contains(&told), "{error}");
         }
     }
-    assert_eq!(new(2000, 2020).unwrap().packetiser(0).payload_bytes(), 1965);
+    // RTP header, extended sequence number, one SRD header.
+    let payload_bytes =
+        |sender: Sender| sender.packetiser.packet(0, 0).unwrap().bytes() - (12 + 2 + 6);
+    assert_eq!(payload_bytes(new(2000, 2020).unwrap()), 1965);
     assert!(new(8960, 8980).is_ok());
     // Up to the standard size, packets are as large as the port allows.
-    assert_eq!(new(1460, 1400).unwrap().packetiser(0).payload_bytes(), 1345);
+    assert_eq!(payload_bytes(new(1460, 1400).unwrap()), 1345);
 }

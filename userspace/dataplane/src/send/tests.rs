@@ -3,7 +3,7 @@ use std::net::Ipv4Addr;
 use onair_essence::rtp::RtpHeader;
 use onair_essence::video::pattern;
 use onair_essence::video::st2110_20::Segments;
-use onair_essence::video::{Depth, FrameRate, STANDARD_MAX_UDP, SenderType};
+use onair_essence::video::{Depth, FrameRate, VideoFormat};
 use onair_net::ethernet::EthernetHeader;
 
 use super::super::transmit::tests::Wire;
@@ -44,12 +44,9 @@ pub(super) fn config(source: FrameSource) -> SendConfig {
         ttl: 64,
         dscp: 34,
         payload_type: 96,
-        format: format(),
+        format: format().into(),
         source,
         mtu: 1500,
-        packing: Packing::General,
-        max_udp: STANDARD_MAX_UDP,
-        timing: SenderType::Wide.into(),
         max_attachments: 2,
         clock: Arc::new(MediaClock::ahead_by(AHEAD_NS)),
     }
@@ -155,7 +152,7 @@ fn pattern_one_frame_then_groups_are_spread_over_its_time() {
         sender.turn(now, NextHop::Known(PEER), &mut wire);
         groups.push((now - start, wire.packets.len() - before));
     }
-    let packets = u64::from(sender.packetiser(0).packets());
+    let packets = u64::from(sender.packetiser.packets(0));
     let period = start_of(first_frame() + 1) - start_of(first_frame());
     for (group, (at, count)) in (0u64..).zip(&groups) {
         assert_eq!(*at, period * 8 * group / packets);
@@ -213,7 +210,7 @@ fn session_stopped_within_a_frame_then_the_frame_is_finished_and_no_other_begun(
     // After a restart it continues with a whole frame, at a frame time of the same clock.
     sender.resume(&port(), ended + 1_000_000_000);
     let due_ns = sender.due_ns() + AHEAD_NS;
-    assert_eq!(due_ns, start_of(sender.schedule().frame_at(due_ns)));
+    assert_eq!(due_ns, start_of(sender.packetiser.slot_at(due_ns)));
     run(&mut sender, &mut wire, 1);
     assert_eq!(frames(&wire)[1].1, 1);
 }

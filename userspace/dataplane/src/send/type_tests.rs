@@ -1,12 +1,24 @@
 //! The sender types of ST 2110-21 on the wire.
 
-use onair_essence::video::st2110_21::{Measurement, Reads, Stream, Verdict};
-use onair_essence::video::{Depth, FrameRate, Scan, SenderType};
+use onair_essence::video::st2110_21::{Declared, Measurement, Reads, Stream, Verdict};
+use onair_essence::video::{Depth, FrameRate, Scan, SenderType, VideoFormat, VideoStream};
 
 use super::super::target::FlowTarget;
 use super::super::transmit::tests::Wire;
 use super::tests::{AHEAD_NS, PEER, START_NS, config, port, rtp};
 use super::*;
+
+/// 1080p50, sent with this timing.
+fn format(timing: Declared) -> Format {
+    let rate = FrameRate::new(50, 1).unwrap();
+    let format = VideoFormat::new(1920, 1080, Depth::Ten, rate).unwrap();
+    Format::Video(VideoStream {
+        sender_type: timing.sender,
+        tr_offset_us: timing.offset_ns.map(|ns| (ns / 1_000).try_into().unwrap()),
+        cmax: timing.cmax,
+        ..format.into()
+    })
+}
 
 /// A sender of 1080p50, and the measurement of its packets at the times of their turns.
 struct Rig {
@@ -23,10 +35,8 @@ impl Rig {
 
     /// Of a sender with this timing, measured by another offset if one is given.
     fn of(timing: Declared, offset_ns: Option<u64>) -> Self {
-        let rate = FrameRate::new(50, 1).unwrap();
         let config = SendConfig {
-            format: VideoFormat::new(1920, 1080, Depth::Ten, rate).unwrap(),
-            timing,
+            format: format(timing),
             ..config(FrameSource::Pattern)
         };
         let mut sender = Sender::new(config, Arc::new(SessionStats::new(2))).unwrap();
@@ -35,7 +45,7 @@ impl Rig {
             height: 1080,
             scan: Scan::Progressive,
             rate: (50, 1),
-            packets: sender.packetiser(0).packets(),
+            packets: sender.packetiser.packets(0),
             reads: Reads::of(timing.sender.unwrap()),
             offset_ns: offset_ns.or(timing.offset_ns),
         };
@@ -193,16 +203,14 @@ fn sender_with_a_cmax_of_its_own_then_no_packet_finds_more() {
 fn sender_with_a_cmax_above_that_of_its_type_then_refused_with_what_is_possible() {
     for (sender_type, most) in [(SenderType::Narrow, 4), (SenderType::Wide, 16)] {
         let refused = |cmax| {
-            let rate = FrameRate::new(50, 1).unwrap();
             let config = SendConfig {
-                format: VideoFormat::new(1920, 1080, Depth::Ten, rate).unwrap(),
-                timing: Declared {
+                format: format(Declared {
                     cmax: Some(cmax),
                     ..sender_type.into()
-                },
+                }),
                 ..config(FrameSource::Pattern)
             };
-            let checked = config.check_timing().map_err(|error| error.to_string());
+            let checked = config.check_format().map_err(|error| error.to_string());
             let made = Sender::new(config, Arc::new(SessionStats::new(2))).map(|_| ());
             assert_eq!(made.map_err(|error| error.to_string()), checked);
             checked
@@ -237,16 +245,16 @@ fn sender_that_gets_another_offset_then_its_next_frames_start_by_it() {
         source_port: config.source_port,
         ttl: config.ttl,
         dscp: config.dscp,
-        timing: Declared {
+        format: format(Declared {
             offset_ns: Some(offset_ns),
             ..SenderType::Narrow.into()
-        },
+        }),
     };
-    rig.sender.set_target(&target);
+    rig.sender.set_target(target);
     let moved_ns = first_ns(&mut rig);
-    // The default is not a whole number of nanoseconds.
+    // The default is not a whole number of microseconds.
     assert!(
-        (moved_ns - after_ns).abs_diff(24_000_000) <= 1,
+        (moved_ns - after_ns).abs_diff(24_000_000) <= 1_000,
         "{moved_ns}"
     );
 }

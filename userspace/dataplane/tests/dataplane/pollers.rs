@@ -19,10 +19,9 @@ pub(crate) fn poller_panics_then_told_and_its_sessions_come_back_and_the_others_
         destination: SocketAddrV4::new(Ipv4Addr::new(10, 9, 1, 2), 5004),
         sources: Vec::new(),
         payload_type: 96,
-        format: format(),
-        max_udp: 1460,
+        format: format().into(),
         mtu: 1500,
-        timeout_ns: ReceiveConfig::default_timeout_ns(&format()),
+        timeout_ns: onair_essence::Format::from(format()).default_timeout_ns(),
         max_attachments: 1,
     };
     let frames = FrameMemory::create(geometry(4), true).unwrap();

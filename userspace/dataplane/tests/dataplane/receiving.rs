@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use onair_dataplane::{Command, FrameSource, Runtime, SendConfig, SessionStats};
-use onair_essence::video::st2110_21::Monitor;
+use onair_essence::Monitor;
 use onair_essence::video::{Depth, FrameRate, VideoFormat};
 use onair_session::Runtime as _;
 
@@ -97,8 +97,9 @@ pub(crate) fn source_that_pauses_then_the_timing_of_its_last_part_of_a_second_is
         let mut held = held.borrow_mut();
         stats.take_timing(&mut held);
         let monitor = held.as_deref();
-        let is_judged = monitor.and_then(Monitor::last_second).is_some();
-        (is_judged, monitor.map_or(0, Monitor::ended_ns))
+        let monitor = monitor.map(|Monitor::Video(it)| it);
+        let is_judged = monitor.is_some_and(|it| it.last_second().is_some());
+        (is_judged, monitor.map_or(0, |it| it.ended_ns()))
     };
     wait(&stats, "a verdict", |it| look(it).0);
     let (_, ended_ns) = look(&stats);
@@ -155,7 +156,7 @@ pub(crate) fn datagrams_malformed_then_counted_by_reason(rig: &mut Rig) {
     let rate = FrameRate::new(60, 1).unwrap();
     let taller = VideoFormat::new(320, 400, Depth::Ten, rate).unwrap();
     let taller = SendConfig {
-        format: taller,
+        format: taller.into(),
         ..send_config(5008, FrameSource::Pattern)
     };
     rig.start(Runtime::send(11, taller).unwrap());

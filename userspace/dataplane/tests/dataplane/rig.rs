@@ -11,8 +11,9 @@ use onair_dataplane::{
     PollerSpec, PortJournal, PortSpec, ReceiveConfig, Rest, Runtime, SendConfig, SessionStats,
 };
 use onair_dpdk::{EalConfig, Hugepages, XdpChoice};
+use onair_essence::Format;
 use onair_essence::video::pattern::verify;
-use onair_essence::video::{Depth, FrameRate, Packing, VideoFormat};
+use onair_essence::video::{Depth, FrameRate, VideoFormat};
 use onair_ipc::caller::{Attachment, Deadline, Lease, Refusal};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::{Geometry, VERSION};
@@ -287,10 +288,9 @@ pub(crate) fn receive_into(
         destination: SocketAddrV4::new(B, udp),
         sources: Vec::new(),
         payload_type: 96,
-        format: format(),
-        max_udp: 1460,
+        format: format().into(),
         mtu: 1500,
-        timeout_ns: ReceiveConfig::default_timeout_ns(&format()),
+        timeout_ns: Format::from(format()).default_timeout_ns(),
         max_attachments: attachments,
     };
     (
@@ -307,12 +307,9 @@ pub(crate) fn send_config(udp: u16, source: FrameSource) -> SendConfig {
         ttl: 64,
         dscp: 34,
         payload_type: 96,
-        format: format(),
+        format: format().into(),
         source,
         mtu: 1500,
-        packing: Packing::General,
-        max_udp: 1460,
-        timing: onair_essence::video::SenderType::Wide.into(),
         max_attachments: 2,
         clock: Arc::new(MediaClock::of_kernel()),
     }
@@ -345,7 +342,7 @@ pub(crate) fn flushed(rig: &mut Rig, of: u64) -> FlushReport {
 pub(crate) fn reason(stats: &SessionStats, name: &str) -> u64 {
     stats
         .malformed()
-        .find(|(reason, _)| reason.name() == name)
+        .find(|(reason, _)| *reason == name)
         .unwrap()
         .1
 }

@@ -16,10 +16,9 @@ fn receive(session: u64, udp: u16) -> Runtime {
         destination: SocketAddrV4::new(E, udp),
         sources: Vec::new(),
         payload_type: 96,
-        format: format(),
-        max_udp: 1460,
+        format: format().into(),
         mtu: 1500,
-        timeout_ns: ReceiveConfig::default_timeout_ns(&format()),
+        timeout_ns: onair_essence::Format::from(format()).default_timeout_ns(),
         max_attachments: 1,
     };
     let frames = FrameMemory::create(geometry(4), true).unwrap();

@@ -2,6 +2,7 @@
 
 use super::format::VideoFormat;
 use super::words::words;
+use crate::STANDARD_MAX_UDP;
 
 words! {
     /// How lines are cut into packets (ST 2110-20 §6.3).
@@ -30,11 +31,6 @@ words! {
     }
 }
 
-/// Standard UDP size limit of ST 2110-10 in bytes, UDP header included.
-pub const STANDARD_MAX_UDP: u16 = 1460;
-/// Extended UDP size limit of ST 2110-10 in bytes, UDP header included.
-pub const EXTENDED_MAX_UDP: u16 = 8960;
-
 /// A video format and how its packets are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct VideoStream {
@@ -54,4 +50,24 @@ pub struct VideoStream {
     /// Most packets that the network model may hold, 1 or more (`CMAX` in SDP). `None`: the limit of the
     /// sender type. Send: the sender keeps to it. Receive: what the sender says.
     pub cmax: Option<u32>,
+}
+
+/// Sent as a receiver expects it, if its sender says nothing.
+impl From<VideoFormat> for VideoStream {
+    fn from(format: VideoFormat) -> Self {
+        Self {
+            format,
+            packing: Packing::default(),
+            max_udp: STANDARD_MAX_UDP,
+            sender_type: None,
+            tr_offset_us: None,
+            cmax: None,
+        }
+    }
+}
+
+impl From<VideoFormat> for crate::Format {
+    fn from(format: VideoFormat) -> Self {
+        Self::Video(format.into())
+    }
 }

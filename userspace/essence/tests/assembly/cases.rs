@@ -1,5 +1,6 @@
 //! One fault at a time.
 
+use onair_essence::receive::Depacketise as _;
 use onair_essence::video::Depth;
 use onair_essence::video::assembly::Malformed;
 use onair_essence::video::st2110_20::SrdHeader;
@@ -15,7 +16,7 @@ fn frames_over_sequence_and_timestamp_wrap_then_all_whole_and_in_order() {
     let (mut assembler, mut memory) = (assembler(format), Memory::new(&format));
     for number in 0..100 {
         for packet in sender.frame(number) {
-            assembler.push(&packet, number, &mut memory);
+            assembler.packet(&packet, number, &mut memory);
         }
     }
     assert_eq!(numbers(&memory), (0..100).collect::<Vec<_>>());
@@ -34,14 +35,14 @@ fn frames_extended_sequence_always_0_then_wraps_are_followed() {
     for number in 0..frames {
         for mut packet in sender.frame(number) {
             packet[12..14].fill(0);
-            assembler.push(&packet, number, &mut memory);
+            assembler.packet(&packet, number, &mut memory);
         }
         memory
             .finished
             .drain(..)
             .for_each(|(report, _)| assert!(report.complete));
     }
-    assert_eq!(assembler.stats().frames_complete, frames);
+    assert_eq!(assembler.stats().units_complete, frames);
     assert_eq!(
         (assembler.stats().lost, assembler.stats().reordered),
         (0, 0)
@@ -58,7 +59,7 @@ fn frame_a_packet_lost_then_closed_incomplete_before_the_next_with_what_is_missi
     let second = sender.frame(1);
     for (index, packet) in first.iter().chain(&second).enumerate() {
         if ![1, 3, 4].contains(&index) {
-            assembler.push(packet, 0, &mut memory);
+            assembler.packet(packet, 0, &mut memory);
         }
     }
     let (report, _) = &memory.finished[0];
@@ -85,7 +86,7 @@ fn frame_nothing_more_comes_then_closed_at_the_deadline_only() {
     let mut sender = Sender::new(format, 60);
     let (mut assembler, mut memory) = (assembler(format), Memory::new(&format));
     assert_eq!(assembler.deadline(), None);
-    assembler.push(&sender.frame(0)[0], 10, &mut memory);
+    assembler.packet(&sender.frame(0)[0], 10, &mut memory);
     let deadline = assembler.deadline().unwrap();
     assert_eq!(deadline, 10 + TIMEOUT_NS);
     assembler.expire(deadline - 1, &mut memory);
@@ -101,11 +102,11 @@ fn source_silent_for_the_timeout_amid_a_frame_then_that_is_shown_once_and_its_re
     let (mut assembler, mut memory) = (assembler(format), Memory::new(&format));
     let mut sender = Sender::new(format, 60);
     let frame = sender.frame(0);
-    assembler.push(&frame[0], 0, &mut memory);
+    assembler.packet(&frame[0], 0, &mut memory);
     assembler.expire(TIMEOUT_NS, &mut memory);
     assert!(frame.len() > 20, "more than a new start would take");
     for packet in frame[1..].iter().chain(&sender.frame(1)) {
-        assembler.push(packet, 2 * TIMEOUT_NS, &mut memory);
+        assembler.packet(packet, 2 * TIMEOUT_NS, &mut memory);
     }
     let shown: Vec<_> = memory
         .finished
@@ -124,11 +125,11 @@ fn source_another_ssrc_after_the_timeout_then_the_old_frame_is_closed_and_the_ne
     let (mut assembler, mut memory) = (assembler(format), Memory::new(&format));
     let mut old = Sender::new(format, 60);
     old.timestamp = 1 << 30;
-    assembler.push(&old.frame(0)[0], 0, &mut memory);
+    assembler.packet(&old.frame(0)[0], 0, &mut memory);
     let mut new = Sender::new(format, 60);
     new.ssrc = 6;
     for packet in new.frame(7) {
-        assembler.push(&packet, TIMEOUT_NS, &mut memory);
+        assembler.packet(&packet, TIMEOUT_NS, &mut memory);
     }
     assert_eq!(assembler.stats().ssrc_changes, 1);
     assert!(!memory.finished[0].0.complete);
@@ -143,7 +144,7 @@ fn source_starts_anew_with_its_old_numbers_after_2_s_then_followed() {
         let mut sender = Sender::new(format, 60);
         for number in 0..10 {
             for packet in sender.frame(number) {
-                assembler.push(&packet, now, &mut memory);
+                assembler.packet(&packet, now, &mut memory);
             }
         }
     }
@@ -160,13 +161,13 @@ fn assembler_reset_within_a_frame_then_memory_is_given_back_and_nothing_counts_a
     let format = small();
     let (mut assembler, mut memory) = (assembler(format), Memory::new(&format));
     let mut sender = Sender::new(format, 60);
-    assembler.push(&sender.frame(0)[0], 0, &mut memory);
+    assembler.packet(&sender.frame(0)[0], 0, &mut memory);
     let mut discarded = Vec::new();
     assembler.reset(|slot| discarded.push(slot));
     assert_eq!((discarded, assembler.under_way()), (vec![1], 0));
     sender.frame(1);
     for packet in sender.frame(2) {
-        assembler.push(&packet, 0, &mut memory);
+        assembler.packet(&packet, 0, &mut memory);
     }
     assert_eq!(numbers(&memory), [2]);
     assert_eq!(
@@ -184,16 +185,16 @@ fn frame_no_memory_then_its_packets_are_counted_and_the_next_is_whole() {
     let refused = sender.frame(0);
     refused
         .iter()
-        .for_each(|packet| assembler.push(packet, 0, &mut memory));
+        .for_each(|packet| assembler.packet(packet, 0, &mut memory));
     memory.room = 1;
     sender
         .frame(1)
         .iter()
-        .for_each(|packet| assembler.push(packet, 0, &mut memory));
+        .for_each(|packet| assembler.packet(packet, 0, &mut memory));
     assert_eq!(numbers(&memory), [1]);
     let stats = assembler.stats();
     assert_eq!(
-        (stats.frames_no_buffer, stats.no_buffer),
+        (stats.units_no_buffer, stats.no_buffer),
         (1, refused.len() as u64)
     );
     assert_accounted(stats);
@@ -245,7 +246,7 @@ fn packets_malformed_each_way_then_each_is_counted_by_its_reason() {
     ];
     for (packet, reason) in &cases {
         let before = assembler.stats().malformed.get(*reason);
-        assembler.push(packet, 0, &mut memory);
+        assembler.packet(packet, 0, &mut memory);
         assert_eq!(
             assembler.stats().malformed.get(*reason),
             before + 1,

@@ -1,5 +1,6 @@
 //! What belongs to a closed frame, to another source or to another format is known as such.
 
+use onair_essence::receive::Depacketise as _;
 use onair_essence::video::assembly::Assembler;
 use onair_essence::video::{Depth, VideoFormat};
 
@@ -19,7 +20,7 @@ fn push_all(
     now_ns: u64,
 ) {
     for packet in packets {
-        assembler.push(packet, now_ns, memory);
+        assembler.packet(packet, now_ns, memory);
     }
 }
 
@@ -66,8 +67,8 @@ fn source_silent_amid_a_frame_after_65536_packets_then_its_rest_is_late_and_no_r
     );
     assert_each_once(&memory);
     let stats = assembler.stats();
-    assert_eq!((stats.restarts, stats.frames_incomplete), (0, 1));
-    assert_eq!(stats.frames_complete, frames + 1);
+    assert_eq!((stats.restarts, stats.units_incomplete), (0, 1));
+    assert_eq!(stats.units_complete, frames + 1);
     assert_eq!(stats.late, frame.len() as u64 - 3);
     assert_eq!(stats.lost, 0);
     assert_accounted(stats);
@@ -199,7 +200,7 @@ fn sender_of_a_taller_raster_then_no_frame_is_complete_and_nothing_is_lost() {
     assert!(memory.finished.iter().all(|(report, _)| !report.complete));
     assert_each_once(&memory);
     let stats = assembler.stats();
-    assert_eq!((stats.frames_complete, stats.lost), (0, 0));
+    assert_eq!((stats.units_complete, stats.lost), (0, 0));
     assert_accounted(stats);
 }
 
@@ -217,7 +218,7 @@ fn sender_of_a_wider_raster_then_no_frame_is_complete() {
         );
     }
     assembler.close(&mut memory);
-    assert_eq!(assembler.stats().frames_complete, 0);
+    assert_eq!(assembler.stats().units_complete, 0);
     assert_eq!(assembler.stats().lost, 0);
 }
 
@@ -241,7 +242,7 @@ fn fields_into_a_session_of_half_their_height_then_at_most_the_first_is_complete
     }
     assembler.close(&mut memory);
     let stats = assembler.stats();
-    assert_eq!(stats.frames_complete, 1, "{stats:?}");
+    assert_eq!(stats.units_complete, 1, "{stats:?}");
     assert_eq!(stats.lost, 0);
     assert_accounted(stats);
 }
@@ -284,13 +285,13 @@ fn two_sources_in_one_flow_then_the_first_is_followed_until_it_is_silent() {
             .into_iter()
             .zip(other.frame(100 + number));
         for (first, second) in pairs {
-            assembler.push(&first, number * TIMEOUT_NS / 2, &mut memory);
-            assembler.push(&second, number * TIMEOUT_NS / 2, &mut memory);
+            assembler.packet(&first, number * TIMEOUT_NS / 2, &mut memory);
+            assembler.packet(&second, number * TIMEOUT_NS / 2, &mut memory);
         }
     }
     assert_eq!(numbers(&memory), (0..20).collect::<Vec<_>>());
     let stats = *assembler.stats();
-    assert_eq!((stats.ssrc_changes, stats.frames_incomplete), (0, 0));
+    assert_eq!((stats.ssrc_changes, stats.units_incomplete), (0, 0));
     assert_eq!(stats.other_ssrc_packets, stats.packets / 2);
     assert_eq!(
         (assembler.ssrc(), assembler.other_ssrc()),
@@ -369,7 +370,7 @@ fn packet_of_a_wild_number_amid_a_stream_then_no_frame_suffers() {
         push_all(&mut assembler, &mut memory, &frame[..5], number * MS);
         let mut wild = frame[7].clone();
         wild[2..8].copy_from_slice(&[0x77, 7, 0x40, 0, 0, u8::try_from(number).unwrap()]);
-        assembler.push(&wild, number * MS, &mut memory);
+        assembler.packet(&wild, number * MS, &mut memory);
         push_all(&mut assembler, &mut memory, &frame[5..], number * MS);
     }
     assert_eq!(numbers(&memory), (0..20).collect::<Vec<_>>());
@@ -393,7 +394,7 @@ fn packet_of_a_wild_sequence_number_a_little_ahead_then_no_frame_suffers() {
             let ahead = (sender.timestamp + 45_000).to_be_bytes();
             wild[2..4].copy_from_slice(&[0x77, 7]);
             wild[4..8].copy_from_slice(&ahead);
-            assembler.push(&wild, number * MS / 2, &mut memory);
+            assembler.packet(&wild, number * MS / 2, &mut memory);
         }
         assembler.expire(number * MS / 2, &mut memory);
     }

@@ -1,10 +1,11 @@
 //! Every sampling, depth, scan and packing, from packetiser to assembler; and sources of another scan.
 
+use onair_essence::receive::Depacketise as _;
+use onair_essence::send::{PacketPlan as _, StreamHeader};
 use onair_essence::video::assembly::{Assembler, Malformed};
 use onair_essence::video::pattern::verify;
 use onair_essence::video::st2110_20::Packetiser;
-use onair_essence::video::st2110_20::packetiser::StreamHeader;
-use onair_essence::video::{Depth, FrameRate, Packing, Sampling, Scan, VideoFormat};
+use onair_essence::video::{Depth, Field, FrameRate, Packing, Sampling, Scan, VideoFormat};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use xxhash_rust::xxh3::xxh3_64;
@@ -82,7 +83,7 @@ impl Buffers {
 
 fn push_all(assembler: &mut Assembler<usize>, memory: &mut Memory, packets: &[Vec<u8>]) {
     for packet in packets {
-        assembler.push(packet, 0, memory);
+        assembler.packet(packet, 0, memory);
     }
 }
 
@@ -133,7 +134,7 @@ proptest! {
             let sent = sender.bytes(number.into());
             let number = number as usize;
             prop_assert!(!std::mem::replace(&mut shown[number], true), "shown twice");
-            prop_assert_eq!(report.second_field, scan == Scan::Interlaced && number % 2 == 1);
+            prop_assert_eq!(Field::of_tag(report.tag), (scan == Scan::Interlaced).then_some(if number % 2 == 1 { Field::Second } else { Field::First }));
             prop_assert_eq!(report.complete, came[number]);
             if report.complete {
                 prop_assert_eq!(xxh3_64(&bytes[..sent.len()]), xxh3_64(&sent));
@@ -167,8 +168,8 @@ fn fields_into_a_progressive_session_of_half_the_height_then_all_but_the_first_a
         assembler.close(&mut memory);
         let stats = assembler.stats();
         assert!(stats.malformed.get(Malformed::Interlaced) > 0);
-        assert_eq!(stats.frames_complete, 1, "{lost:?}");
-        assert_eq!(stats.frames_wrong_format, 9, "{lost:?}");
+        assert_eq!(stats.units_complete, 1, "{lost:?}");
+        assert_eq!(stats.units_wrong_format, 9, "{lost:?}");
     }
 }
 
@@ -190,7 +191,7 @@ fn progressive_frames_into_a_session_of_fields_or_segments_then_known_as_wrong_b
             "{stats:?}"
         );
         assert_eq!(
-            (stats.frames_complete, stats.frames_wrong_format),
+            (stats.units_complete, stats.units_wrong_format),
             (0, 4),
             "{stats:?}"
         );
@@ -209,7 +210,7 @@ fn fields_into_a_session_of_segments_then_known_as_wrong() {
     assembler.close(&mut memory);
     let stats = assembler.stats();
     assert_eq!(
-        (stats.frames_complete, stats.frames_wrong_format),
+        (stats.units_complete, stats.units_wrong_format),
         (0, 6),
         "{stats:?}"
     );
@@ -230,7 +231,7 @@ fn segments_into_a_session_of_fields_then_the_second_ones_are_refused_by_a_reaso
         stats.malformed.get(Malformed::FieldMismatch) > 20,
         "{stats:?}"
     );
-    assert_eq!(stats.frames_complete, 1, "{stats:?}");
+    assert_eq!(stats.units_complete, 1, "{stats:?}");
     assert_accounted(stats);
 }
 
@@ -247,11 +248,11 @@ fn packet_of_the_other_parity_in_a_field_then_refused_and_the_field_is_as_it_was
     let number = u16::try_from(packets.len() + 65_500).unwrap();
     other[2..4].copy_from_slice(&number.to_be_bytes());
     other[30..].fill(0xaa);
-    assembler.push(&other, 0, &mut memory);
+    assembler.packet(&other, 0, &mut memory);
     push_all(&mut assembler, &mut memory, &packets[2..]);
     let stats = assembler.stats();
     assert_eq!(stats.malformed.get(Malformed::FieldMismatch), 1);
-    assert_eq!((stats.frames_complete, memory.finished.len()), (1, 1));
+    assert_eq!((stats.units_complete, memory.finished.len()), (1, 1));
     assert_eq!(memory.finished[0].1, sender.bytes(0));
 }
 

@@ -1,5 +1,6 @@
 //! Any order, loss, repetition and damage.
 
+use onair_essence::receive::Depacketise as _;
 use onair_essence::video::Depth;
 use onair_essence::video::pattern::verify;
 use onair_essence::video::st2110_20::{STANDARD_RTP_BYTES, SrdHeader};
@@ -54,7 +55,7 @@ proptest! {
         }
         let (mut assembler, mut memory) = (assembler(format), Memory::new(&format));
         for packet in &arriving {
-            assembler.push(packet, 0, &mut memory);
+            assembler.packet(packet, 0, &mut memory);
         }
         assembler.close(&mut memory);
         assert_accounted(assembler.stats());
@@ -97,7 +98,7 @@ proptest! {
         }
         let (mut assembler, mut memory) = (assembler(format), Memory::new(&format));
         for packet in arriving {
-            assembler.push(packet, 0, &mut memory);
+            assembler.packet(packet, 0, &mut memory);
         }
         assembler.close(&mut memory);
         assert_accounted(assembler.stats());
@@ -107,8 +108,8 @@ proptest! {
         let stamps: Vec<_> = memory.finished.iter().map(|(report, _)| report.rtp_timestamp.wrapping_sub(timestamp)).collect();
         prop_assert!(stamps.is_sorted_by(|a, b| a < b));
         let stats = assembler.stats();
-        prop_assert_eq!(stats.frames_complete, numbers.len() as u64);
-        prop_assert_eq!(stats.frames_complete + stats.frames_incomplete, memory.finished.len() as u64);
+        prop_assert_eq!(stats.units_complete, numbers.len() as u64);
+        prop_assert_eq!(stats.units_complete + stats.units_incomplete, memory.finished.len() as u64);
     }
 
     #[test]
@@ -147,7 +148,7 @@ proptest! {
         let (mut assembler, mut memory) = (assembler(format), Memory::new(&format));
         for (now, packet) in &arrivals {
             assembler.expire(*now, &mut memory);
-            assembler.push(packet, *now, &mut memory);
+            assembler.packet(packet, *now, &mut memory);
         }
         assembler.close(&mut memory);
         let stats = assembler.stats();
@@ -159,7 +160,7 @@ proptest! {
             prop_assert!(came[number as usize]);
             prop_assert_eq!(verify(frame), Ok(number.into()));
         }
-        prop_assert_eq!((stats.restarts, stats.ssrc_changes, stats.frames_wrong_format), (0, 0, 0));
+        prop_assert_eq!((stats.restarts, stats.ssrc_changes, stats.units_wrong_format), (0, 0, 0));
         prop_assert!(stats.lost - stats.lost_arrived <= never);
         prop_assert_eq!(stats.accepted + stats.late + stats.duplicate, arrivals.len() as u64);
     }
@@ -180,7 +181,7 @@ proptest! {
             packet.extend([0, 0, 0, 9, 0, 0, 0, 5, 0, 0]);
             packet.extend(srd.to_bytes());
             packet.extend(vec![1; usize::from(pgroups) * 5]);
-            assembler.push(&packet, 0, &mut memory);
+            assembler.packet(&packet, 0, &mut memory);
             let (line, start) = (usize::from(line), usize::from(start));
             union[line][start..start + usize::from(pgroups)].fill(true);
             if finished_at.is_none() && union.iter().flatten().all(|came| *came) {
@@ -209,17 +210,17 @@ proptest! {
             let at = at.index(packet.len());
             packet[at] = value;
             packet.truncate(cut.index(packet.len() * 2) + 1);
-            assembler.push(&packet, now * 100_000, &mut memory);
+            assembler.packet(&packet, now * 100_000, &mut memory);
             assembler.expire(now * 100_000, &mut memory);
             assert_accounted(assembler.stats());
         }
         for packet in &noise {
-            assembler.push(packet, 0, &mut memory);
+            assembler.packet(packet, 0, &mut memory);
         }
         assembler.close(&mut memory);
         assert_accounted(assembler.stats());
         let stats = assembler.stats();
-        prop_assert_eq!(stats.frames_complete + stats.frames_incomplete, memory.finished.len() as u64);
+        prop_assert_eq!(stats.units_complete + stats.units_incomplete, memory.finished.len() as u64);
         prop_assert!(memory.open.is_empty());
     }
 
@@ -237,7 +238,7 @@ proptest! {
         for number in 0..3 {
             for packet in sender.frame(number) {
                 prop_assert!(packet.len() <= max);
-                assembler.push(&packet, 0, &mut memory);
+                assembler.packet(&packet, 0, &mut memory);
             }
         }
         prop_assert_eq!(numbers(&memory), [0, 1, 2]);

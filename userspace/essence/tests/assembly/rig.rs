@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use onair_essence::video::assembly::{
-    Assembler, AssemblerConfig, AssemblyStats, FrameReport, Sink,
-};
+use onair_essence::receive::{ReceiveStats, Sink, UnitReport};
+use onair_essence::send::{PacketPlan as _, StreamHeader};
+use onair_essence::video::assembly::{Assembler, AssemblerConfig};
 use onair_essence::video::pattern::{PatternWriter, verify};
 use onair_essence::video::st2110_20::Packetiser;
-use onair_essence::video::st2110_20::packetiser::StreamHeader;
 use onair_essence::video::{Depth, FrameRate, VideoFormat};
 
 pub(crate) const TIMEOUT_NS: u64 = 1_000_000;
@@ -18,7 +17,7 @@ pub(crate) struct Memory {
     pub(crate) room: usize,
     pub(crate) open: BTreeMap<usize, Vec<u8>>,
     pub(crate) opened: usize,
-    pub(crate) finished: Vec<(FrameReport, Vec<u8>)>,
+    pub(crate) finished: Vec<(UnitReport, Vec<u8>)>,
 }
 
 impl Memory {
@@ -49,7 +48,7 @@ impl Sink for Memory {
         self.open.get_mut(&slot).unwrap()[offset..offset + bytes.len()].copy_from_slice(bytes);
     }
 
-    fn finish(&mut self, slot: usize, report: &FrameReport) {
+    fn finish(&mut self, slot: usize, report: &UnitReport) {
         let frame = self.open.remove(&slot).unwrap();
         self.finished.push((*report, frame));
     }
@@ -114,7 +113,7 @@ pub(crate) fn assembler(format: VideoFormat) -> Assembler<usize> {
 }
 
 /// Every packet is counted under exactly one outcome.
-pub(crate) fn assert_accounted(stats: &AssemblyStats) {
+pub(crate) fn assert_accounted(stats: &ReceiveStats) {
     let outcomes = stats.accepted
         + stats.malformed.total()
         + stats.other_ssrc_packets

@@ -3,8 +3,9 @@
 //! The drain thread assembles the packets in its own memory. Incomplete frames are left out and
 //! listed.
 
+use onair_essence::receive::{Depacketise as _, Sink, UnitReport};
 use onair_essence::video::VideoFormat;
-use onair_essence::video::assembly::{Assembler, AssemblerConfig, FrameReport, Sink};
+use onair_essence::video::assembly::{Assembler, AssemblerConfig};
 use onair_net::datagram::Datagram;
 use onair_net::ethernet::{ETHERTYPE_IPV4, EthernetHeader};
 
@@ -56,7 +57,7 @@ struct FrameBuffer {
     frame_bytes: usize,
     slots: Vec<Box<[u8]>>,
     free: Vec<usize>,
-    finished: Vec<(usize, FrameReport)>,
+    finished: Vec<(usize, UnitReport)>,
 }
 
 impl Sink for FrameBuffer {
@@ -75,7 +76,7 @@ impl Sink for FrameBuffer {
         self.slots[slot][offset..offset + bytes.len()].copy_from_slice(bytes);
     }
 
-    fn finish(&mut self, slot: usize, report: &FrameReport) {
+    fn finish(&mut self, slot: usize, report: &UnitReport) {
         self.finished.push((slot, *report));
     }
 }
@@ -124,7 +125,7 @@ impl VideoEncoder {
         }
     }
 
-    fn write(&mut self, producer: usize, slot: usize, report: &FrameReport, files: &mut Files) {
+    fn write(&mut self, producer: usize, slot: usize, report: &UnitReport, files: &mut Files) {
         let format = self.config.format;
         let size = FRAME_LINE.len() + planar::frame_bytes(&format);
         make_place(self, files, size, report.first_packet_ns);
@@ -138,7 +139,7 @@ impl VideoEncoder {
         files.mark_frame(producer, packets, bytes, report.first_packet_ns);
     }
 
-    fn leave_out(&mut self, report: &FrameReport) {
+    fn leave_out(&mut self, report: &UnitReport) {
         self.frames.incomplete += 1;
         if self.frames.left_out.len() < LISTED {
             self.frames.left_out.push(FrameLeftOut {
@@ -176,7 +177,7 @@ impl Encoder for VideoEncoder {
         };
         let flow = self.flow(producer);
         let before = flow.assembler.stats().accepted;
-        flow.assembler.push(packet, event.at_ns, &mut flow.buffer);
+        flow.assembler.packet(packet, event.at_ns, &mut flow.buffer);
         let used = flow.assembler.stats().accepted - before;
         flow.under_way += used;
         if used == 0 {

@@ -6,10 +6,8 @@ use std::time::SystemTime;
 
 use clap::Subcommand;
 use onair_api::operations::{ListCertificates, ShowCertificate};
-use onair_api::{
-    Certificate, CertificateQuery, Operation, SessionRef, Timestamp, Unverifiable, Verification,
-    verify,
-};
+use onair_api::{Certificate, CertificateQuery, Operation, SessionRef, Timestamp};
+use onair_certificate::{Unverifiable, Verification, verify};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 

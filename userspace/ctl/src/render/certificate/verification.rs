@@ -1,7 +1,7 @@
 //! Results of the checks of a certificate.
 
 use comfy_table::Color;
-use onair_api::{CheckOutcome, Verification};
+use onair_certificate::{CheckOutcome, Verification};
 
 use crate::render::{cell, coloured, columns, printable};
 

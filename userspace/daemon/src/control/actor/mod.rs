@@ -1,33 +1,16 @@
 //! The only owner of every session: takes actions, kicks, poller events and probe events, one at a
 //! time, and acts on them.
 //!
-//! Nothing here blocks. Helper threads ([`crate::inspector`]) do what may hang or take long
+//! Nothing here blocks. Helper threads ([`crate::clients::inspector`]) do what may hang or take long
 //! (reading a client's memory, listing its threads) and answer with a message. The actor does
 //! everything else in short steps (`turn.rs`, `schedule.rs`).
 
-mod actions;
-mod clients;
-mod clock_metrics;
 mod converted;
 mod ending;
-mod events;
-mod evictions;
-mod findings;
-mod follower;
-mod health;
-mod layouts;
-mod metrics;
-mod recordings;
-mod reload;
+mod report;
 mod requests;
 mod restore;
-mod retarget;
-mod retired;
-mod schedule;
 mod sessions;
-mod shares;
-mod snapshots;
-mod together;
 mod turn;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -43,22 +26,22 @@ use tokio::sync::mpsc;
 use super::action::Action;
 use super::attach::AttachAction;
 use crate::config::ms;
-use crate::notify;
+use crate::process::notify;
+use crate::process::watchdog::{Look, Watchdog};
 use crate::recorder::Recorder;
 use crate::services::Services;
 use crate::session::Session;
 use crate::shutdown::ShutdownCoordinator;
-use crate::watchdog::{Look, Watchdog};
 use onair_session::Reply;
 
+use converted::follower::Follower;
 use ending::Ending;
 pub use ending::{ActorCommand, ActorTask, Drain, Drained};
-use follower::Follower;
-use schedule::{Schedule, TURN, Task};
+use report::shares::Refusals;
+use requests::snapshots::Snapshots;
 use sessions::{SessionMut, Sessions};
-use shares::Refusals;
-use snapshots::Snapshots;
 use turn::Sources;
+use turn::schedule::{Schedule, TURN, Task};
 
 /// Indices in the probe's counters: the maximum number of sessions at a time.
 const INDICES: u32 = 1024;

@@ -8,11 +8,11 @@ use onair_api::{
 use onair_probe::share::{Owner, Rank};
 
 use super::Actor;
-use crate::authority::Grant;
+use crate::access::authority::Grant;
+use crate::persistence::store::{PersistedSession, ahead};
+use crate::persistence::unwritten::{WriteAck, WriteError};
 use crate::services::Services;
 use crate::session::Session;
-use crate::store::{PersistedSession, ahead};
-use crate::unwritten::{WriteAck, WriteError};
 use onair_session::{Event, Reply};
 
 impl Actor {

@@ -21,7 +21,7 @@ use super::silent::Silent;
 use super::unproven::{Unproven, name_senders};
 use super::wire::{Packet, discard_unread, receive, receive_named, refusal, refuse, send};
 use super::{AttachAction, ConnectionId};
-use crate::authority::Authority;
+use crate::access::authority::Authority;
 use crate::config::{Config, ms};
 use crate::shutdown::ShutdownCoordinator;
 

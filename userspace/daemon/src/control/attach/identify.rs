@@ -9,7 +9,7 @@ use tokio::io::unix::AsyncFd;
 use tokio_seqpacket::UnixSeqpacket;
 
 use super::unproven::{Unproven, name_senders};
-use crate::peer::Peer;
+use crate::access::peer::Peer;
 
 /// A connected process.
 #[derive(Debug)]

@@ -16,10 +16,10 @@ use super::places::Places;
 use super::silent::Silent;
 use super::wire::{discard_unread, refusal, refuse, send};
 use super::{AttachAction, ConnectionId};
-use crate::authority::Authority;
-use crate::connections::{Connections, TurnedAway};
+use crate::access::authority::Authority;
 use crate::shutdown::ShutdownCoordinator;
-use crate::socket_file::{SocketError, SocketFile, bind_socket};
+use crate::sockets::connections::{Connections, TurnedAway};
+use crate::sockets::socket_file::{SocketError, SocketFile, bind_socket};
 
 /// Clients accepted before others get a turn.
 const ACCEPTED_A_TURN: ConnectionId = 16;

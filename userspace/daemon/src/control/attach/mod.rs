@@ -21,7 +21,7 @@ use onair_api::{Certificate, Flushed, NewSession, Problem, SessionRef, SessionVi
 use onair_ipc::message::{Attached, DESCRIPTORS};
 use tokio::sync::oneshot;
 
-use crate::authority::Caller;
+use crate::access::authority::Caller;
 use crate::session::attachment::{Client, Watched};
 use onair_session::Reply;
 

@@ -4,12 +4,12 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Instant;
 
-use crate::peer::Peer;
-use crate::seldom::Seldom;
+use crate::access::peer::Peer;
+use crate::diagnostics::rate_limit::RateLimit;
 
 /// Logs that they are closed, at a limited rate. Clones share the limit.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Silent(Rc<RefCell<Seldom>>);
+pub(super) struct Silent(Rc<RefCell<RateLimit>>);
 
 impl Silent {
     pub(super) fn note(&self, peer: &Peer, missing: &str) {

@@ -4,7 +4,7 @@ use axum::body::Bytes;
 
 use super::limits::Limits;
 use super::replay::Replays;
-use crate::authority::Authority;
+use crate::access::authority::Authority;
 use crate::control::handle::ControlHandle;
 use crate::shutdown::ShutdownCoordinator;
 

@@ -22,11 +22,11 @@ use tokio_io_timeout::TimeoutStream;
 use super::limits::Limits;
 use super::refusal::Refusal;
 use super::router::router;
-use crate::authority::Authority;
-use crate::connections::{Connections, TurnedAway};
+use crate::access::authority::Authority;
+use crate::access::peer::Peer;
 use crate::control::handle::ControlHandle;
-use crate::peer::Peer;
 use crate::shutdown::ShutdownCoordinator;
+use crate::sockets::connections::{Connections, TurnedAway};
 
 /// Room for a request's head above [`Limits::head_bytes`], so that a slightly larger head gets a
 /// problem and not hyper's bare 431.
@@ -161,7 +161,7 @@ async fn of_a_peer(
 }
 
 /// Serves one connection within its limits, until it ends or `ending` is set.
-pub(in crate::control) async fn connection(
+pub(crate) async fn connection(
     stream: impl AsyncRead + AsyncWrite,
     router: Router,
     limits: Limits,

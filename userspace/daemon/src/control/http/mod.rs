@@ -5,25 +5,19 @@
 //! the answer; it decides nothing about sessions. Every error is a problem (RFC 9457), except for
 //! input that is not HTTP: hyper answers that with a bare 400.
 
-mod admitted;
-mod answers;
 mod api;
-mod body;
-mod condition;
-mod config;
 mod connection;
-mod events;
 mod guard;
+mod handlers;
 mod limits;
-mod metrics;
 mod openapi;
 mod refusal;
 mod replay;
+mod request;
 mod router;
-mod shutdown;
 
 pub(super) use connection::connection;
 pub use connection::serve;
+pub(super) use handlers::metrics::alone as metrics_alone;
 pub use limits::Limits;
-pub(super) use metrics::alone as metrics_alone;
 pub use router::document;

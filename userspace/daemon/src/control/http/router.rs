@@ -17,13 +17,14 @@ use onair_api::operations::{
 };
 use utoipa::openapi::OpenApi;
 
-use super::admitted::Admitted;
 use super::api::Api;
+use super::handlers::{answers, config, events, metrics, shutdown};
 use super::limits::Limits;
 use super::refusal::Refusal;
 use super::replay::Replays;
-use super::{answers, config, events, guard, metrics, openapi, shutdown};
-use crate::authority::Authority;
+use super::request::admitted::Admitted;
+use super::{guard, openapi};
+use crate::access::authority::Authority;
 use crate::control::action::{Action, Asked};
 use crate::control::handle::ControlHandle;
 use crate::shutdown::ShutdownCoordinator;
@@ -129,7 +130,7 @@ pub fn document() -> String {
     document.expect("an OpenAPI document's maps have text keys")
 }
 
-/// The service behind a connection. A request carries its [`crate::peer::Peer`] as an
+/// The service behind a connection. A request carries its [`crate::access::peer::Peer`] as an
 /// extension.
 pub(super) fn router(
     handle: ControlHandle,

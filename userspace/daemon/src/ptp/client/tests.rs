@@ -8,7 +8,7 @@ use onair_api::PtpPortState;
 use tempfile::TempDir;
 
 use super::*;
-use crate::socket_file::bind_datagram;
+use crate::sockets::socket_file::bind_datagram;
 
 /// Answers of linuxptp 3.1.1, domain 7, by the data set that was asked for.
 const DEFAULT: &str = "0d02004a0700000000000000000000000000000066ae33fffe7cbda600000000047f000000000000000042\

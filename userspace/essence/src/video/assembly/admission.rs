@@ -7,9 +7,9 @@ use crate::rtp::{RtpHeader, timestamp_after};
 use crate::video::st2110_20::PayloadReject;
 
 use super::assembler::Assembler;
-use super::report::Sink;
+use super::malformed::Malformed;
 use super::sequence::{Arrival, WINDOW, first_from, nearest};
-use super::stats::Malformed;
+use crate::receive::{Depacketise as _, Sink};
 
 /// Sequence numbers from one frame to the next that are no reason to suspect a restart.
 const CONTIGUOUS: u64 = 1 << 10;
@@ -168,7 +168,7 @@ impl<S: Copy> Assembler<S> {
         reason: PayloadReject,
         sink: &mut impl Sink<Slot = S>,
     ) {
-        self.stats.malformed.add(reason.into());
+        self.stats.malformed.add(Malformed::from(reason));
         if self.ssrc != Some(rtp.ssrc) {
             return;
         }

@@ -8,10 +8,15 @@ use crate::video::st2110_20::{PayloadReject, Segments};
 use super::coverage::Coverage;
 use super::frame::Frame;
 use super::history::{ClosedFrame, History};
-use super::report::Sink;
+use super::malformed::Malformed;
 use super::sequence::{Arrival, Sequence, nearest};
 use super::source::Candidate;
-use super::stats::{AssemblyStats, Malformed};
+use crate::receive::{Depacketise, ReceiveStats, Run, Sink};
+
+/// How many packets ahead the destination in the frame is fetched. Without it each copy waits for memory.
+const PAYLOADS_AHEAD: usize = 2;
+/// Payload bytes of a full packet.
+const FULL_PAYLOAD: usize = 1_280;
 
 /// Configuration of an assembler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +47,7 @@ pub struct Assembler<S> {
     pub(super) last_fit_ns: u64,
     /// Last packet of the current source that came late or again.
     pub(super) last_late_ns: u64,
-    pub(super) stats: AssemblyStats,
+    pub(super) stats: ReceiveStats,
 }
 
 impl<S: Copy> Assembler<S> {
@@ -62,7 +67,7 @@ impl<S: Copy> Assembler<S> {
             wrong_frames: 0,
             last_fit_ns: 0,
             last_late_ns: 0,
-            stats: AssemblyStats::default(),
+            stats: ReceiveStats::default(),
         }
     }
 
@@ -72,47 +77,17 @@ impl<S: Copy> Assembler<S> {
         &self.config
     }
 
-    /// From now on packets have this RTP payload type, 0 to 127.
-    pub const fn set_payload_type(&mut self, payload_type: u8) {
-        self.config.payload_type = payload_type;
-    }
-
-    /// Counters since the constructor.
-    #[must_use]
-    pub const fn stats(&self) -> &AssemblyStats {
-        &self.stats
-    }
-
-    /// Frames in assembly, at most two.
-    #[must_use]
-    pub const fn under_way(&self) -> usize {
-        self.active
-    }
-
-    /// The current synchronisation source, after the first packet.
-    #[must_use]
-    pub const fn ssrc(&self) -> Option<u32> {
-        self.ssrc
-    }
-
-    /// The synchronisation source of the last packet that was refused because the current source
-    /// sends.
-    #[must_use]
-    pub const fn other_ssrc(&self) -> Option<u32> {
-        self.other_ssrc
-    }
-
     /// Handles the RTP packet `packet`, received at `now_ns` of a monotonic clock. A malformed
     /// packet changes no frame's bytes and not the source. If it is the source's, it arrived: its
     /// number is not lost, and the frame that it is part of is not complete.
     #[inline]
-    pub fn push(&mut self, packet: &[u8], now_ns: u64, sink: &mut impl Sink<Slot = S>) {
+    pub fn packet(&mut self, packet: &[u8], now_ns: u64, sink: &mut impl Sink<Slot = S>) {
         self.stats.packets += 1;
         self.stats.bytes += packet.len() as u64;
         let format = self.config.format;
         let (rtp, payload) = match RtpHeader::parse(packet) {
             Ok(parsed) => parsed,
-            Err(reason) => return self.stats.malformed.add(reason.into()),
+            Err(reason) => return self.stats.malformed.add(Malformed::from(reason)),
         };
         if rtp.payload_type != self.config.payload_type {
             return self.stats.malformed.add(Malformed::BadPayloadType);
@@ -123,58 +98,14 @@ impl<S: Copy> Assembler<S> {
         }
     }
 
-    /// Words of the bitmaps that the next in-order packets, of `bytes` bytes of video, will change: one
-    /// of each cache line. For prefetching.
+    /// Tells of `len` bytes, `ahead` bytes after the place of the next in-order packet. A guess.
     #[inline]
-    pub fn next_words(&self, bytes: usize) -> impl Iterator<Item = &u64> {
-        let coverage = self.frames[0].coverage.next_lines(bytes);
-        std::iter::once(self.sequence.next_word()).chain(coverage)
-    }
-
-    /// Frame and byte offset of the next in-order packet. A guess, for prefetching.
-    #[inline]
-    pub fn next_place(&self) -> Option<(S, usize)> {
-        let frame = self.frames[..self.active].first()?;
-        Some((frame.slot?, frame.coverage.covered_bytes()))
-    }
-
-    /// When [`Self::expire`] next has work, in nanoseconds of the clock of `push`; `None` if no
-    /// frame is in assembly.
-    #[must_use]
-    pub fn deadline(&self) -> Option<u64> {
-        let last = self.frames[..self.active]
-            .iter()
-            .map(|frame| frame.last_packet_ns)
-            .min()?;
-        Some(last.saturating_add(self.config.timeout_ns))
-    }
-
-    /// Closes the frames without a packet for the time-out, and those before them.
-    pub fn expire(&mut self, now_ns: u64, sink: &mut impl Sink<Slot = S>) {
-        let overdue = |frame: &Frame<S>| {
-            now_ns >= frame.last_packet_ns.saturating_add(self.config.timeout_ns)
-        };
-        if let Some(last) = self.frames[..self.active].iter().rposition(overdue) {
-            self.close_to(last, now_ns, sink);
+    fn fetch_place(&self, ahead: usize, len: usize, sink: &impl Sink<Slot = S>) {
+        if let Some(frame) = self.frames[..self.active].first()
+            && let Some(slot) = frame.slot
+        {
+            sink.fetch(slot, frame.coverage.covered_bytes() + ahead, len);
         }
-    }
-
-    /// Closes the frames in assembly: the stream has ended, or the session is removed.
-    pub fn close(&mut self, sink: &mut impl Sink<Slot = S>) {
-        while self.active > 0 {
-            self.close_oldest(self.frames[0].last_packet_ns, sink);
-        }
-    }
-
-    /// Forgets the frames in assembly and the source, because the session pauses. `discard` gets
-    /// the memory of each unfinished frame. The counters stay.
-    pub fn reset(&mut self, mut discard: impl FnMut(S)) {
-        for frame in &self.frames[..self.active] {
-            frame.slot.into_iter().for_each(&mut discard);
-        }
-        self.active = 0;
-        self.ssrc = None;
-        self.forget();
     }
 
     #[inline]
@@ -284,7 +215,7 @@ impl<S: Copy> Assembler<S> {
         }
         let slot = sink.open(timestamp);
         if slot.is_none() {
-            self.stats.frames_no_buffer += 1;
+            self.stats.units_no_buffer += 1;
         }
         let place = self.active;
         self.active += 1;
@@ -339,11 +270,11 @@ impl<S: Copy> Assembler<S> {
         let Some(slot) = frame.slot else { return };
         let report = frame.report(around);
         if report.complete {
-            self.stats.frames_complete += 1;
+            self.stats.units_complete += 1;
         } else {
-            self.stats.frames_incomplete += 1;
+            self.stats.units_incomplete += 1;
         }
-        self.stats.frames_wrong_format += u64::from(report.wrong_format);
+        self.stats.units_wrong_format += u64::from(report.wrong_format);
         sink.finish(slot, &report);
     }
 
@@ -360,5 +291,79 @@ impl<S: Copy> Assembler<S> {
             next.map_or(own_end, |next| next.max(own_end))
         };
         self.sequence.missing(start, end)
+    }
+}
+
+impl<S: Copy> Depacketise<S> for Assembler<S> {
+    #[inline]
+    fn push(&mut self, run: &Run<'_>, sink: &mut impl Sink<Slot = S>) {
+        for (at, packet) in run.packets.iter().enumerate() {
+            self.packet(packet, run.now_ns, sink);
+            if at + PAYLOADS_AHEAD < run.packets.len() {
+                let size = packet.len();
+                self.fetch_place((PAYLOADS_AHEAD - 1) * size, size, sink);
+            }
+        }
+    }
+
+    #[inline]
+    fn fetch(&self, packets: usize, sink: &impl Sink<Slot = S>) {
+        let coverage = self.frames[0].coverage.next_lines(packets * FULL_PAYLOAD);
+        let words = std::iter::once(self.sequence.next_word()).chain(coverage);
+        words.for_each(|word| sink.fetch_word(word));
+        self.fetch_place(0, PAYLOADS_AHEAD * FULL_PAYLOAD, sink);
+    }
+
+    fn expire(&mut self, now_ns: u64, sink: &mut impl Sink<Slot = S>) {
+        let overdue = |frame: &Frame<S>| {
+            now_ns >= frame.last_packet_ns.saturating_add(self.config.timeout_ns)
+        };
+        if let Some(last) = self.frames[..self.active].iter().rposition(overdue) {
+            self.close_to(last, now_ns, sink);
+        }
+    }
+
+    fn deadline(&self) -> Option<u64> {
+        let last = self.frames[..self.active]
+            .iter()
+            .map(|frame| frame.last_packet_ns)
+            .min()?;
+        Some(last.saturating_add(self.config.timeout_ns))
+    }
+
+    fn close(&mut self, sink: &mut impl Sink<Slot = S>) {
+        while self.active > 0 {
+            self.close_oldest(self.frames[0].last_packet_ns, sink);
+        }
+    }
+
+    fn reset(&mut self, mut discard: impl FnMut(S)) {
+        for frame in &self.frames[..self.active] {
+            frame.slot.into_iter().for_each(&mut discard);
+        }
+        self.active = 0;
+        self.ssrc = None;
+        self.forget();
+    }
+
+    fn under_way(&self) -> usize {
+        self.active
+    }
+
+    fn set_payload_type(&mut self, payload_type: u8) {
+        self.config.payload_type = payload_type;
+    }
+
+    #[inline]
+    fn ssrc(&self) -> Option<u32> {
+        self.ssrc
+    }
+
+    fn other_ssrc(&self) -> Option<u32> {
+        self.other_ssrc
+    }
+
+    fn stats(&self) -> &ReceiveStats {
+        &self.stats
     }
 }

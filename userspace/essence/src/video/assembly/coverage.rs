@@ -2,16 +2,8 @@
 //! incomplete frame look complete.
 
 use crate::bits;
+use crate::receive::MissingRange;
 use crate::video::{Place, VideoFormat};
-
-/// A range of bytes of a frame that did not arrive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct MissingRange {
-    /// Offset of the first byte.
-    pub offset: usize,
-    /// Length in bytes.
-    pub len: usize,
-}
 
 /// The bitmap of one frame.
 #[derive(Debug, Clone)]

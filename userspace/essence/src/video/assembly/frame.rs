@@ -4,8 +4,9 @@ use crate::video::{Scan, VideoFormat};
 
 use crate::rtp::RtpHeader;
 
-use super::coverage::{Coverage, MissingRange};
-use super::report::{FrameReport, LISTED_RANGES};
+use super::coverage::Coverage;
+use crate::receive::{LISTED_RANGES, MissingRange, UnitReport};
+use crate::video::tag;
 
 /// State of a frame with at least one packet. The next frame reuses its bitmap.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub(super) struct Frame<S> {
     markers: u8,
     /// The markers after which the frame may be over.
     wanted: u8,
+    /// Which field it is.
+    tag: u32,
     /// Packets of it do not fit the session's raster: it is a part of a larger picture.
     pub(super) wrong_format: bool,
     pub(super) received: u32,
@@ -44,6 +47,7 @@ impl<S: Copy> Frame<S> {
             seen: 0,
             markers: 0,
             wanted: 0,
+            tag: tag::FRAME,
             wrong_format: false,
             received: 0,
             duplicates: 0,
@@ -62,13 +66,14 @@ impl<S: Copy> Frame<S> {
         number: u64,
         now_ns: u64,
     ) {
-        let (pgroups, wanted) = match (format.scan(), field) {
-            (Scan::Progressive, _) | (Scan::Interlaced, false) => (format.frame_pgroups(), 0b01),
-            (Scan::Interlaced, true) => (format.second_field_pgroups(), 0b10),
-            (Scan::Psf, _) => (format.frame_pgroups(), 0b11),
+        let (pgroups, wanted, tag) = match (format.scan(), field) {
+            (Scan::Progressive, _) => (format.frame_pgroups(), 0b01, tag::FRAME),
+            (Scan::Interlaced, false) => (format.frame_pgroups(), 0b01, tag::FIRST_FIELD),
+            (Scan::Interlaced, true) => (format.second_field_pgroups(), 0b10, tag::SECOND_FIELD),
+            (Scan::Psf, _) => (format.frame_pgroups(), 0b11, tag::FRAME),
         };
         self.coverage.clear_for(pgroups);
-        (self.field, self.wanted) = (field, wanted);
+        (self.field, self.wanted, self.tag) = (field, wanted, tag);
         (self.seen, self.markers) = (0, 0);
         self.timestamp = timestamp;
         self.slot = slot;
@@ -123,7 +128,7 @@ impl<S: Copy> Frame<S> {
         self.marker_seen() && self.coverage.is_complete()
     }
 
-    pub(super) fn report(&self, lost: u64) -> FrameReport {
+    pub(super) fn report(&self, lost: u64) -> UnitReport {
         let mut listed = [MissingRange::default(); LISTED_RANGES];
         let mut listed_count = 0;
         let wrong_format = self.wrong_format || self.is_a_field();
@@ -134,7 +139,7 @@ impl<S: Copy> Frame<S> {
                 listed_count += 1;
             }
         }
-        FrameReport {
+        UnitReport {
             rtp_timestamp: self.timestamp,
             complete,
             bytes_missing: self.coverage.bytes_missing(),
@@ -151,7 +156,7 @@ impl<S: Copy> Frame<S> {
             last_packet_ns: self.last_packet_ns,
             marker_seen: self.marker_seen(),
             wrong_format,
-            second_field: self.field && self.wanted == 0b10,
+            tag: self.tag,
         }
     }
 }

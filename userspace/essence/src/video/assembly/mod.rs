@@ -1,19 +1,17 @@
 //! Assembly of frames from packets that arrive out of order, twice, or never.
 //!
 //! The [`Assembler`] keeps two frames in assembly and reports each. The bytes go directly to a
-//! [`Sink`], which owns the memory. Clocks, ports and the hand-over to clients do not belong here.
+//! [`Sink`](crate::receive::Sink), which owns the memory. Clocks, ports and the hand-over to clients do not belong here.
 
 mod admission;
 mod assembler;
 mod coverage;
 mod frame;
 mod history;
-mod report;
+mod malformed;
 mod sequence;
 mod source;
-mod stats;
 
 pub use assembler::{Assembler, AssemblerConfig};
-pub use coverage::{Coverage, MissingRange};
-pub use report::{FrameReport, LISTED_RANGES, Sink};
-pub use stats::{AssemblyStats, Malformed, MalformedCounts};
+pub use coverage::Coverage;
+pub use malformed::Malformed;

@@ -9,6 +9,7 @@ use std::ops::Range;
 use crate::video::{Packing, Scan, VideoFormat};
 
 use crate::rtp::{self, RtpHeader};
+use crate::send::{PacketPlan, StreamHeader};
 
 use super::payload::SrdHeader;
 use super::{EXTENDED_SEQUENCE_BYTES, MAX_SENT_SRDS, SRD_HEADER_BYTES};
@@ -223,31 +224,20 @@ impl Packet {
         rtp::HEADER_BYTES + EXTENDED_SEQUENCE_BYTES + self.count * SRD_HEADER_BYTES
     }
 
-    /// Length of the whole RTP packet in bytes.
-    #[must_use]
-    pub const fn bytes(&self) -> usize {
-        let mut bytes = self.header_bytes();
-        let mut at = 0;
-        while at < self.count {
-            bytes += self.srds[at].length as usize;
-            at += 1;
-        }
-        bytes
-    }
-
     /// The ranges of the buffer's bytes that it carries, in order. Adjacent ones are not joined.
     pub fn ranges(&self) -> impl Iterator<Item = Range<usize>> {
         let all = self.srds().iter().zip(self.offsets);
         all.map(|(srd, offset)| offset..offset + usize::from(srd.length))
     }
+}
 
-    /// Writes the headers to the start of `out` and returns their length in bytes. The marker is
-    /// the packet's own; `sequence` is the 32-bit sequence number, whose high half goes into the
-    /// extended one.
-    ///
-    /// # Panics
-    /// If `out` is shorter than [`Self::header_bytes`].
-    pub fn write_headers(&self, stream: &StreamHeader, sequence: u32, out: &mut [u8]) -> usize {
+impl PacketPlan for Packet {
+    fn bytes(&self) -> usize {
+        let data = self.srds().iter().map(|it| usize::from(it.length));
+        self.header_bytes() + data.sum::<usize>()
+    }
+
+    fn write_headers(&self, stream: &StreamHeader, sequence: u32, out: &mut [u8]) -> usize {
         let [a, b, c, d] = sequence.to_be_bytes();
         let rtp = RtpHeader {
             marker: self.marker,
@@ -266,17 +256,11 @@ impl Packet {
         }
         at
     }
-}
 
-/// Common RTP header fields of a frame's packets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StreamHeader {
-    /// Payload type, 0 to 127.
-    pub payload_type: u8,
-    /// The frame's timestamp.
-    pub timestamp: u32,
-    /// The sender's synchronisation source.
-    pub ssrc: u32,
+    #[inline]
+    fn for_each_range(&self, visit: impl FnMut(Range<usize>)) {
+        self.ranges().for_each(visit);
+    }
 }
 
 #[cfg(test)]

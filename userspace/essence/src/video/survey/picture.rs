@@ -102,9 +102,10 @@ mod tests {
     use std::net::{Ipv4Addr, SocketAddrV4};
 
     use super::*;
+    use crate::send::{PacketPlan as _, StreamHeader};
     use crate::video::FrameRate;
     use crate::video::Packing;
-    use crate::video::st2110_20::packetiser::{Packetiser, StreamHeader};
+    use crate::video::st2110_20::Packetiser;
     use crate::video::survey::CapturedPacket;
 
     type Case = ((u32, u32), (Sampling, Depth), Scan, (u32, u32));

@@ -3,6 +3,7 @@ use crate::cli::{Cli, Noun};
 use crate::command::session::Verb;
 use clap::Parser;
 use onair_api::SessionSpec;
+use onair_essence::Format;
 
 fn create(args: &str) -> Create {
     let args = ["onairctl", "session", "create"]
@@ -40,12 +41,9 @@ fn create_from_a_description_then_its_values_and_those_of_the_flags() {
     fs::write(&path, text).unwrap();
     let given = format!("cam1 --port b --sdp {}", path.display());
     let spec: SessionSpec = serde_json::from_value(create(&given).body().unwrap()).unwrap();
-    assert_eq!(
-        spec.video.format.to_string(),
-        "1280x720 60000/1001 fps 10 bit"
-    );
+    assert_eq!(spec.format.to_string(), "1280x720 60000/1001 fps 10 bit");
     let timing = |spec: &SessionSpec| {
-        let video = spec.video;
+        let Format::Video(video) = &spec.format;
         (video.sender_type, video.tr_offset_us, video.cmax)
     };
     let narrow = Some(onair_essence::video::SenderType::Narrow);
@@ -78,7 +76,7 @@ fn create_from_a_description_then_its_values_and_those_of_the_flags() {
     ] {
         fs::write(&path, text.replace(from, to)).unwrap();
         let spec: SessionSpec = serde_json::from_value(create(&given).body().unwrap()).unwrap();
-        assert_eq!(spec.video.format.to_string(), shown);
+        assert_eq!(spec.format.to_string(), shown);
     }
     for (from, to, told) in [
         ("height=720; ", "", "line 9: height: missing"),
@@ -102,20 +100,18 @@ fn create_of_any_format_then_in_the_specification() {
         --depth 16f --sampling RGB --scan interlaced --packing block --max-udp 8960 --sender-type narrow_linear --tr-offset 0 --cmax 4";
     let spec: SessionSpec = serde_json::from_value(create(flags).body().unwrap()).unwrap();
     let shown = "721x487 interlaced 25/1 fps RGB 16f bit";
-    assert_eq!(spec.video.format.to_string(), shown);
+    assert_eq!(spec.format.to_string(), shown);
+    let Format::Video(video) = spec.format;
     assert_eq!(
-        (spec.video.packing, spec.video.max_udp),
+        (video.packing, video.max_udp),
         (onair_essence::video::Packing::Block, 8960)
     );
-    let sender_type = spec.video.sender_type;
+    let sender_type = video.sender_type;
     assert_eq!(
         sender_type,
         Some(onair_essence::video::SenderType::NarrowLinear)
     );
-    assert_eq!(
-        (spec.video.tr_offset_us, spec.video.cmax),
-        (Some(0), Some(4))
-    );
+    assert_eq!((video.tr_offset_us, video.cmax), (Some(0), Some(4)));
 }
 
 #[test]

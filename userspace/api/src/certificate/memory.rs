@@ -1,0 +1,44 @@
+//! Whether the session's memory was returned.
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Timestamp;
+
+/// Whether the session's memory was returned.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Memory {
+    /// The kernel confirmed that no process maps it (W4); it was returned.
+    Returned {
+        /// Size, in bytes.
+        bytes: u64,
+        /// When it was returned.
+        at: Timestamp,
+    },
+    /// A process still has it open or mapped. The daemon does not reuse it, so it cannot show
+    /// another session's frames.
+    Pending {
+        /// Size, in bytes.
+        bytes: u64,
+        /// Processes that still hold it, as far as known.
+        held_by: Vec<u32>,
+    },
+    /// The kernel did not answer.
+    Unverified {
+        /// Size, in bytes.
+        bytes: u64,
+        /// The cause.
+        reason: String,
+    },
+}
+
+impl std::fmt::Display for Memory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Returned { .. } => "returned",
+            Self::Pending { .. } => "pending",
+            Self::Unverified { .. } => "unverified",
+        })
+    }
+}

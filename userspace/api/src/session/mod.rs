@@ -1,0 +1,28 @@
+//! Documents about a session: its state, its traffic, its users. What a session is asked to be is in
+//! [`crate::spec`].
+
+mod blocker;
+mod etag;
+mod eviction;
+mod group;
+mod listed;
+mod problem;
+mod recent;
+mod signal;
+mod timing;
+mod verdict;
+mod view;
+
+pub use blocker::{Blocker, BlockerKind, BlockerList, HeldFrame, WaitsIn};
+pub use eviction::{Eviction, EvictionCause, EvictionList};
+pub use group::{GroupMembership, JoinedBy, Querier};
+pub use listed::{ListedSession, SessionList};
+pub use problem::{PeerState, SessionProblem, SessionProblemKind};
+pub use recent::RecentTraffic;
+pub use signal::{Arriving, ArrivingSamples, Signal, SignalState};
+pub use timing::{
+    Compliance, ComplianceVerdict, SessionTiming, TimingInterval, TimingLevel, TimingLevels,
+    TimingRange, TimingSchedule, TimingSource,
+};
+pub use verdict::{Reading, Says, Verdict, Witness, WordOf};
+pub use view::{AttachmentState, AttachmentView, SessionCounters, SessionState, SessionView};

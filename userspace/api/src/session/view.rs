@@ -1,0 +1,266 @@
+//! A session, as the API shows it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{GroupMembership, PeerState, RecentTraffic, SessionProblem, SessionTiming, Signal};
+use crate::id::{SessionId, SessionName};
+use crate::spec::{Convert, Direction, FlowDocument, Source, VideoDocument};
+use crate::text::texts;
+use crate::time::Timestamp;
+use crate::who::Who;
+
+/// State of a session: `created → running ⇄ stopped → draining → destroyed`, or `→ quarantined →
+/// destroyed`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum SessionState {
+    /// Never started.
+    Created,
+    /// Packets flow; calls block and return frames.
+    Running,
+    /// Calls return EAGAIN; may be started again or destroyed.
+    Stopped,
+    /// A destroy waits for the last user.
+    Draining,
+    /// Gone; the certificate remains.
+    Destroyed,
+    /// Set aside with its users: its name is free, and its memory stays until the last holder is
+    /// gone.
+    Quarantined,
+}
+
+texts! {
+    SessionState:
+    Created "created", Running "running", Stopped "stopped", Draining "draining",
+    Destroyed "destroyed", Quarantined "quarantined"
+}
+
+/// A session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SessionView {
+    /// Its identity.
+    pub id: SessionId,
+    /// Its name.
+    pub name: SessionName,
+    /// The session whose frames it converts, and to what; absent for a session of packets. Its
+    /// `port`, `video` and `flow` are those that its source had at its creation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub convert: Option<Convert>,
+    /// Direction of the packets.
+    pub direction: Direction,
+    /// Name of its port.
+    pub port: String,
+    /// Name of the poller that runs it, or of the converter.
+    #[serde(default)]
+    pub poller: String,
+    /// Picture size, rate and depth.
+    pub video: VideoDocument,
+    /// Addresses and payload type.
+    pub flow: FlowDocument,
+    /// Source of the frames of a send session; absent for a receive session.
+    pub source: Option<Source>,
+    /// Frames that one attachment may hold on loan at a time.
+    pub quota: u32,
+    /// Attachments at a time.
+    pub max_attachments: u32,
+    /// Shutdown priority, 0 to 100, lowest first.
+    #[serde(default = "default_priority")]
+    pub priority: u32,
+    /// Receive: a frame is closed as incomplete after this many milliseconds without a packet of it;
+    /// absent: after three frame times, at least 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frame_timeout_ms: Option<u32>,
+    /// The daemon stops the session this many milliseconds after its creation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
+    /// Restored when the daemon restarts, unless a user destroyed it.
+    #[serde(default)]
+    pub persistent: bool,
+    /// State of the session.
+    pub state: SessionState,
+    /// The process that created it. Processes of its uid may stop, start and destroy the session;
+    /// absent if only the daemon's own users may.
+    pub owner: Option<Who>,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it was last stopped; absent while it is running or was never started.
+    pub stopped_at: Option<Timestamp>,
+    /// Attached processes.
+    pub attachments: Vec<AttachmentView>,
+    /// Converted sessions that have its frames. Each has the place of one attachment.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub converted_sessions: u64,
+    /// Whether it has a picture, and the right one; absent unless the session is running.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<Signal>,
+    /// What is wrong with its traffic now, with what to do. Empty unless the session is running.
+    #[serde(default)]
+    pub problems: Vec<SessionProblem>,
+    /// The link of its port is up. Absent while the port has no device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link_up: Option<bool>,
+    /// Receive: the synchronisation source that the session follows; absent before the first
+    /// packet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssrc: Option<u32>,
+    /// Send, while running: what is known of the receiver.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<PeerState>,
+    /// Receive from a multicast group: its membership.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<GroupMembership>,
+    /// Receive: timing of the packets; absent before some frames have arrived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timing: Option<SessionTiming>,
+    /// Its rates now; absent unless the session is running, and in its first moments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recent: Option<RecentTraffic>,
+    /// Traffic since the session's creation.
+    pub counters: SessionCounters,
+}
+
+impl SessionView {
+    /// What it carries: `video`.
+    #[must_use]
+    pub const fn essence(&self) -> &'static str {
+        "video"
+    }
+
+    /// Its format, for people.
+    #[must_use]
+    pub fn format(&self) -> String {
+        self.video.to_string()
+    }
+
+    /// How its packets are made and spread, for people: names and values.
+    #[must_use]
+    pub fn packet_rows(&self) -> Vec<(&'static str, String)> {
+        self.video.packet_rows(self.direction)
+    }
+}
+
+/// One client process on one session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AttachmentView {
+    /// Its number. The session never reuses it.
+    pub attachment: u64,
+    /// Process id in the daemon's pid namespace.
+    pub pid: u32,
+    /// The process's command name. Chosen by the process.
+    pub command: String,
+    /// Effective user id at connect.
+    pub uid: u32,
+    /// Version of the client library, as the client reports it.
+    pub client_version: String,
+    /// Loaned frames, by the daemon's ledger: ready for the client, held by it, or returned and not
+    /// credited yet; for an evicted client, its set-aside frames. While the session runs, the
+    /// number that its poller last published.
+    pub lent: u64,
+    /// Of these, frames that the client holds (the client reports this).
+    #[serde(default)]
+    pub held: u64,
+    /// How long the client has held its oldest frame, in milliseconds; absent if it holds none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest_held_ms: Option<u64>,
+    /// Frames that this client missed because it had used its quota.
+    #[serde(default)]
+    pub frames_dropped_slow: u64,
+    /// Threads inside a call (the client's slots).
+    pub threads_inside: u64,
+    /// State of the attachment.
+    pub state: AttachmentState,
+}
+
+/// State of an attachment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum AttachmentState {
+    /// Admitted, but the probe has not yet proven that it sees this client.
+    Proving,
+    /// In use.
+    Attached,
+    /// The client stopped itself.
+    Stopped,
+    /// The socket is closed and the process is not known to be dead. The daemon loans it no frame.
+    Disconnected,
+    /// Evicted: it broke the protocol, or an operator evicted it.
+    Revoked,
+}
+
+texts! {
+    AttachmentState:
+    Proving "proving", Attached "attached", Stopped "stopped", Disconnected "disconnected",
+    Revoked "revoked"
+}
+
+/// Traffic of a session since its creation. Each counter only grows, except `packets_lost`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default)]
+pub struct SessionCounters {
+    /// Frames received complete.
+    pub frames_complete: u64,
+    /// Frames received incomplete; never shown as complete.
+    pub frames_incomplete: u64,
+    /// Frames whose last packet was handed to the port.
+    pub frames_sent: u64,
+    /// Packets of this flow received or sent.
+    pub packets: u64,
+    /// Bytes of RTP payload in them.
+    pub bytes: u64,
+    /// Packets that did not arrive, by sequence number: counted when their frame is closed, and
+    /// taken back if they arrive after that.
+    pub packets_lost: u64,
+    /// Packets that arrived twice.
+    pub packets_duplicate: u64,
+    /// Packets that arrived after their frame was closed.
+    pub packets_late: u64,
+    /// Packets that arrived out of order and were put in their place.
+    pub packets_reordered: u64,
+    /// Rejected packets, by reason.
+    pub packets_malformed: BTreeMap<String, u64>,
+    /// Frames that arrived while no buffer was free.
+    pub frames_no_buffer: u64,
+    /// Frame times at which a sender had no frame to send.
+    pub underruns: u64,
+    /// Unread frames taken back from a client that was too slow.
+    pub frames_dropped_slow: u64,
+    /// Of the incomplete frames, those whose source sends another format.
+    pub frames_wrong_format: u64,
+    /// Frames dropped in transit because the session stopped.
+    pub frames_dropped_stop: u64,
+    /// Submitted frames dropped because their client left.
+    pub frames_dropped_detached: u64,
+    /// Frame times of a sender that passed while the port's link was down.
+    pub frames_no_link: u64,
+    /// Frame times of a sender that passed while the poller or the port was behind.
+    pub slots_missed: u64,
+    /// Frames of a converted session's source that were not converted, because the converter was behind.
+    pub frames_not_converted: u64,
+    /// Packets of a frame for which no buffer was free.
+    pub packets_no_buffer: u64,
+    /// Packets of another synchronisation source, dropped while the followed one sends.
+    pub packets_other_ssrc: u64,
+    /// Times that the session followed another synchronisation source.
+    pub ssrc_changes: u64,
+    /// Times that the source started anew with other sequence numbers.
+    pub restarts: u64,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+fn default_priority() -> u32 {
+    u32::from(crate::spec::DEFAULT_PRIORITY)
+}

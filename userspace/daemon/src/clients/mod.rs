@@ -1,0 +1,9 @@
+//! What the daemon watches and does in client processes, beside their sessions: it inspects
+//! their threads, guards their memory files, and wakes their sleepers.
+//!
+//! Nothing here decides about a session.
+
+pub mod file_guard;
+pub mod inspector;
+pub mod threads;
+pub mod waking;

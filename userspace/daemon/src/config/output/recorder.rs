@@ -1,0 +1,74 @@
+//! `[recorder]`.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::ConfigError;
+use crate::config::error::within;
+
+/// `[recorder]`: recordings
+///
+/// **The daemon never removes a finished recording.** At its start it repairs interrupted ones.
+/// [recording-format.md](recording-format.md) describes the files.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Recorder {
+    /// Absolute path. Without it: `recordings` in `state.dir`.
+    pub folder: Option<PathBuf>,
+    /// Recordings that run or finish at a time. 0: none can start.
+    pub max_recordings: usize,
+    /// Buffer of each recording: 64 MiB are a fifth of a second of 1080p60 in 10 bit.
+    pub ring_mb: u64,
+    /// Space to keep free on the disk. Below it the recorder counts packets and writes none.
+    pub min_free_mb: u64,
+    /// Time to write the buffers when a recording ends. Then a stop answers `deadline_passed`; a
+    /// shutdown leaves the recording to be repaired.
+    pub finish_ms: u64,
+}
+
+impl Default for Recorder {
+    fn default() -> Self {
+        Self {
+            folder: None,
+            max_recordings: 8,
+            ring_mb: 64,
+            min_free_mb: 1024,
+            finish_ms: 10_000,
+        }
+    }
+}
+
+impl Recorder {
+    /// Folder of the recordings.
+    #[must_use]
+    pub fn folder(&self, state: &Path) -> PathBuf {
+        self.folder
+            .clone()
+            .unwrap_or_else(|| state.join("recordings"))
+    }
+
+    /// [`Self::finish_ms`] as a duration.
+    #[must_use]
+    pub fn finish(&self) -> Duration {
+        Duration::from_millis(self.finish_ms)
+    }
+
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        if let Some(folder) = &self.folder
+            && !folder.is_absolute()
+        {
+            let problem = "give an absolute path";
+            return Err(ConfigError::value(
+                "recorder.folder",
+                folder.display(),
+                problem,
+            ));
+        }
+        within("recorder.max_recordings", self.max_recordings, 0..=64)?;
+        within("recorder.ring_mb", self.ring_mb, 1..=16_384)?;
+        within("recorder.min_free_mb", self.min_free_mb, 0..=1 << 24)?;
+        within("recorder.finish_ms", self.finish_ms, 1..=600_000)
+    }
+}

@@ -1,0 +1,62 @@
+//! `[state]`: what is kept on disk.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::ConfigError;
+use crate::config::error::within;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// `[state]`: what is kept on disk
+///
+/// The daemon reads only regular files of root or its own user that others cannot write. It renames
+/// an invalid session or journal to `NAME.corrupt`, logs it, and starts.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StateConfig {
+    /// Folder of certificates, of sessions to restore, and of the journal `resources.json` of what
+    /// the daemon created in the kernel and on the disk. One daemon for each folder.
+    pub dir: PathBuf,
+    /// Certificates to keep; the oldest are removed first.
+    pub certificates: usize,
+    /// Days to keep a certificate; 0: forever.
+    pub certificate_days: u32,
+}
+
+/// Retention rules for certificates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Maximum number; the oldest ones are removed first.
+    pub count: usize,
+    /// Maximum age since they were issued; `None`: no limit.
+    pub age: Option<Duration>,
+}
+
+impl Default for StateConfig {
+    fn default() -> Self {
+        Self {
+            dir: "/var/lib/onair".into(),
+            certificates: 1000,
+            certificate_days: 0,
+        }
+    }
+}
+
+impl StateConfig {
+    /// Retention rules for certificates.
+    pub fn retention(&self) -> Retention {
+        let days = self.certificate_days;
+        Retention {
+            count: self.certificates,
+            age: (days > 0).then(|| DAY * days),
+        }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        within("state.certificates", self.certificates, 1..=100_000)?;
+        within("state.certificate_days", self.certificate_days, 0..=36_500)
+    }
+}

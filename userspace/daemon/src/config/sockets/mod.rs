@@ -1,0 +1,5 @@
+//! Sections about what listens, and how much of the daemon its users may take.
+
+pub(super) mod control;
+pub(super) mod limits;
+pub(super) mod metrics;

@@ -1,0 +1,175 @@
+//! Converted sessions that the daemon makes for clients, which name a layout when they attach.
+//!
+//! The first client of a session in a layout causes one, which the next ones share. [`Follower`] decides what
+//! becomes of it.
+
+use std::time::{Duration, Instant};
+
+use onair_api::{DestroyWait, Problem, SessionId, SessionState};
+use onair_session::Reply;
+
+use super::follower::{self, Follower, Seen, Source, Step, Thread};
+use crate::access::authority::Caller;
+use crate::control::actor::Actor;
+use crate::control::actor::restore::this_daemon;
+use crate::control::actor::turn::schedule::TURN;
+use crate::session::Session;
+
+/// The session for a client that wants a layout.
+#[derive(Debug)]
+pub(crate) enum InLayout {
+    /// It has this id.
+    Session(u64),
+    /// None, until one that has no client has ended. If the client does not wait, this is the refusal.
+    NotYet(Problem),
+    /// None.
+    Refused(Problem),
+}
+
+impl Actor {
+    /// The session that has the frames of `source` in `layout`: itself, one that exists, or one that is made
+    /// now. The caller may attach to `source`.
+    pub(crate) fn in_layout(&mut self, caller: &Caller, source: u64, layout: &str) -> InLayout {
+        let layout = match self.sessions[source].layout_for_clients(layout) {
+            Ok(None) => return InLayout::Session(source),
+            Ok(Some(layout)) => layout,
+            Err(problem) => return InLayout::Refused(problem),
+        };
+        let has_it = |it: &&Session| {
+            it.source() == Some(SessionId(source))
+                && it.layout() == Some(layout)
+                && caller.grant.covers(Some(it.owner.uid))
+        };
+        let all = self.sessions.living().filter(has_it);
+        let (ending, usable): (Vec<_>, Vec<_>) = all.partition(|it| it.core.is_draining());
+        if let Some(first) = usable.iter().min_by_key(|it| (it.is_full(), it.id)) {
+            return InLayout::Session(first.id.0);
+        }
+        let unused = ending.iter().find(|it| !it.has_clients());
+        if let Some(Err(problem)) = unused.map(|it| it.check_not_draining()) {
+            return InLayout::NotYet(problem);
+        }
+        let from = &self.sessions[source];
+        if let Err(problem) = from.check_source(&from.spec.format) {
+            let may_change = from.core.is_settling() || self.has_unused_follower(source);
+            return match from.is_full() && may_change {
+                true => InLayout::NotYet(problem),
+                false => InLayout::Refused(problem),
+            };
+        }
+        let name = follower::name(&from.spec.name, layout, |name| {
+            self.sessions.named(name).is_some()
+        });
+        let spec = from.follower(name, layout);
+        let owner = from.owner.clone();
+        match self.make(owner, caller.owner(), caller.attach, spec, None) {
+            Ok(id) => {
+                tracing::info!(session = %self.sessions[id].spec.name, client = %caller.who, "made for clients");
+                self.followers.insert(id, Follower::default());
+                self.follow_source(id, Instant::now());
+                InLayout::Session(id)
+            }
+            Err(problem) => InLayout::Refused(problem),
+        }
+    }
+
+    /// Whether a place of the session's clients belongs to one that was made for clients and has none: it
+    /// comes free soon.
+    pub(crate) fn has_unused_follower(&self, source: u64) -> bool {
+        let all = self.followers.keys();
+        let mut all = all.filter_map(|id| self.sessions.get(*id));
+        all.any(|it| it.source() == Some(SessionId(source)) && !it.has_clients())
+    }
+
+    /// When [`Self::follow_sources`] is due.
+    pub(crate) fn followers_due(&self, now: Instant) -> Option<Instant> {
+        if self.followers.is_empty() || self.shutdown.is_shutting_down() {
+            return None;
+        }
+        let look_at = self.followers.values().filter_map(|it| it.look_at).min();
+        if self.sessions.has_news() {
+            Some(now)
+        } else {
+            look_at
+        }
+    }
+
+    /// Does what is due with the sessions that were made for clients, for a turn's time at most. The shutdown
+    /// ends them as all others.
+    pub(crate) fn follow_sources(&mut self, now: Instant) {
+        if self.shutdown.is_shutting_down() {
+            return;
+        }
+        self.sessions.set_news(false);
+        let ids: Vec<u64> = self.followers.keys().copied().collect();
+        for id in ids {
+            if now.elapsed() >= TURN {
+                // The rest has its turn soon.
+                return self.sessions.set_news(true);
+            }
+            self.follow_source(id, now);
+        }
+    }
+
+    fn follow_source(&mut self, id: u64, now: Instant) {
+        while let Some(seen) = self.see(id) {
+            let follower = self.followers.get_mut(&id);
+            let Some(step) = follower.and_then(|it| it.next(seen, now)) else {
+                return;
+            };
+            match step {
+                // No requester reads this answer.
+                Step::Start => match self.leave_dead_thread(id) {
+                    Ok(()) => self.start_session(id, Reply::unread()),
+                    Err(problem) => tracing::warn!(%problem, "made for clients, not started"),
+                },
+                Step::Stop => drop(self.stop_session(id)),
+                Step::End => return self.end_follower(id, now),
+            }
+        }
+        self.followers.remove(&id);
+    }
+
+    /// The session and its source; `None`: it is gone.
+    fn see(&self, id: u64) -> Option<Seen> {
+        let session = self.sessions.get(id)?;
+        let source = session.source().and_then(|it| self.sessions.get(it.0));
+        Some(Seen {
+            source: match source {
+                None => Source::Gone,
+                Some(it) if it.state() == SessionState::Running => {
+                    Source::Running(it.core.generation())
+                }
+                Some(_) => Source::Stopped,
+            },
+            runs: session.state() == SessionState::Running,
+            thread: match session.state() {
+                _ if session.has_live_thread(&self.services) => Thread::Lives,
+                SessionState::Stopped => Thread::Dead,
+                _ => Thread::Dying,
+            },
+            is_draining: session.core.is_draining(),
+            has_clients: session.has_clients(),
+        })
+    }
+
+    /// Stops and destroys it; what hinders that is tried again.
+    fn end_follower(&mut self, id: u64, now: Instant) {
+        let name = self.sessions[id].spec.name.clone();
+        self.stop_session(id);
+        let (reply, ended) = Reply::new();
+        let wait = Duration::from_millis(DestroyWait::MAX_MS);
+        self.begin_destroy(
+            id,
+            this_daemon(),
+            Some((now + wait, DestroyWait::MAX_MS)),
+            reply,
+        );
+        // While this waits for the answer, the destroy is wanted.
+        tokio::task::spawn_local(async move {
+            if let Ok(Err(problem)) = ended.await {
+                tracing::warn!(session = %name, %problem, "made for clients, not ended yet");
+            }
+        });
+    }
+}

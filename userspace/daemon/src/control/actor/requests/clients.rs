@@ -1,0 +1,208 @@
+//! Handles the requests of clients on the attach socket.
+
+use std::time::{Duration, Instant};
+
+use onair_api::{
+    Certificate, Direction, ProbeMode, Problem, ProblemCode, SessionId, SessionRef, Who,
+};
+use onair_dataplane::Runtime;
+use onair_session::Event;
+
+use super::operators::{shutting_down, stale};
+use crate::access::authority::Caller;
+use crate::control::actor::Actor;
+use crate::control::actor::converted::follower::UNUSED;
+use crate::control::actor::converted::layouts::InLayout;
+use crate::control::attach::{
+    Admission, AttachAction, ConnectionId, Reservation, Reserved, Watching,
+};
+use crate::session::attachment::{Client, Watched};
+use onair_session::Reply;
+
+impl Actor {
+    pub(crate) fn attach_action(&mut self, action: AttachAction) {
+        match action {
+            AttachAction::Create {
+                caller,
+                connection,
+                session,
+                reply,
+            } => self.create(&caller, *session, Some(connection), reply),
+            AttachAction::Reserve {
+                caller,
+                session,
+                layout,
+                reply,
+            } => {
+                reply.send(self.reserve(&caller, &session, layout.as_deref()));
+            }
+            AttachAction::Release { session } => {
+                if let Some(mut session) = self.sessions.get_mut(session) {
+                    session.unreserve();
+                }
+            }
+            AttachAction::Admit {
+                session,
+                client,
+                watched,
+                reply,
+            } => {
+                reply.send(self.admit(session, *client, watched.map(|it| *it)));
+            }
+            AttachAction::Detach { connection, reply } => {
+                match self.sessions.carried_by(connection) {
+                    Some((id, number)) => self.handle(id, Event::Detach(number, reply)),
+                    // The session was destroyed: only the client's part of detaching is left.
+                    None => {
+                        reply.send(Ok(()));
+                    }
+                }
+            }
+            AttachAction::Flush {
+                connection,
+                wait,
+                reply,
+            } => match self.attached_by(connection) {
+                Some(id) => self.handle(id, Event::Flush(wait, reply)),
+                None => {
+                    let gone = "the session is gone, or this client was evicted";
+                    reply.send(Err(Problem::new(ProblemCode::StaleSession, gone)));
+                }
+            },
+            AttachAction::Destroy {
+                connection,
+                who,
+                wait,
+                reply,
+            } => self.destroy_own(connection, who, wait, reply),
+            AttachAction::Abort {
+                connection,
+                who,
+                reply,
+            } => self.abort_own(connection, who, reply),
+            AttachAction::Kick { connection } => self.client_event(connection, Event::Kicked),
+            AttachAction::HungUp {
+                connection,
+                attached,
+            } => {
+                if let Some((id, number)) = self.sessions.carried_by(connection)
+                    && let Some((mut session, _)) = self.with(id)
+                {
+                    session.note_hung_up(number, attached);
+                }
+                self.client_event(connection, Event::HungUp);
+                self.services.pending_reclaim.sweep_soon();
+            }
+            AttachAction::ProcessEnded { connection } => {
+                self.client_event(connection, Event::ProcessEnded);
+                self.services.pending_reclaim.sweep_soon();
+            }
+        }
+    }
+
+    /// Gives the event of an attachment's number to its session.
+    fn client_event(
+        &mut self,
+        connection: ConnectionId,
+        event: impl FnOnce(u64) -> Event<Runtime>,
+    ) {
+        if let Some((id, number)) = self.sessions.carried_by(connection) {
+            self.handle(id, event(number));
+        }
+    }
+
+    fn admit(
+        &mut self,
+        session: u64,
+        client: Client,
+        watched: Option<Watched>,
+    ) -> Result<Admission, Problem> {
+        let Some(mut session) = self.sessions.get_mut(session) else {
+            return Err(stale(&SessionId(session).into()));
+        };
+        self.attachments += 1;
+        session.admit(&mut self.services, self.attachments, client, watched)
+    }
+
+    /// A client destroys the session that it created: the daemon adopts the stop that the client
+    /// did itself, and refuses if there was none.
+    pub(crate) fn destroy_own(
+        &mut self,
+        connection: ConnectionId,
+        who: Who,
+        wait: Option<Duration>,
+        reply: Reply<Box<Certificate>>,
+    ) {
+        let Some(((id, number), reply)) = reply.or_refuse(self.owned_by(connection)) else {
+            return;
+        };
+        if self.any(id).is_stopped_by(number) {
+            self.handle(id, Event::Stop);
+        }
+        let wait = wait.map(|wait| {
+            let ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+            (Instant::now() + wait, ms)
+        });
+        self.begin_destroy(id, who, wait, reply);
+    }
+
+    pub(crate) fn reserve(
+        &mut self,
+        caller: &Caller,
+        session: &SessionRef,
+        layout: Option<&str>,
+    ) -> Result<Reserved, Problem> {
+        if self.shutdown.is_shutting_down() {
+            return Err(shutting_down());
+        }
+        let id = self.find(caller, session).map_err(|problem| {
+            // A client's handle on it is stale: there is nothing to wait for.
+            match problem.code {
+                ProblemCode::Quarantined => stale(session),
+                _ => problem,
+            }
+        })?;
+        self.services.probe.check()?;
+        let id = match layout.map(|it| self.in_layout(caller, id, it)) {
+            None => id,
+            Some(InLayout::Session(converted)) => converted,
+            Some(InLayout::NotYet(problem)) => return Ok(not_yet(problem, UNUSED)),
+            Some(InLayout::Refused(problem)) => return Err(problem),
+        };
+        let watching = match (self.services.probe.probe(), self.services.probe.mode()) {
+            (Some(probe), ProbeMode::Required) => Watching::Required(probe.clone()),
+            (Some(probe), ProbeMode::Preferred) => Watching::Preferred(probe.clone()),
+            _ => Watching::Off,
+        };
+        let session = &self.sessions[id];
+        if session.spec.direction == Direction::Send {
+            self.check_left_memory(session.charged_to)?;
+        }
+        let mut session = self.sessions.get_mut(id).expect("just found");
+        if let Err(problem) = session.reserve(&self.services, caller.owner()) {
+            let is_settling = session.core.is_settling();
+            let is_full = session.is_full();
+            drop(session);
+            return match is_full {
+                true if self.has_unused_follower(id) => Ok(not_yet(problem, UNUSED)),
+                true if is_settling => Ok(not_yet(problem, Duration::ZERO)),
+                _ => Err(problem),
+            };
+        }
+        Ok(Reserved::Reservation(Reservation {
+            session: id,
+            watching,
+        }))
+    }
+
+    /// The session of `connection`'s client, unless the client was evicted.
+    fn attached_by(&self, connection: ConnectionId) -> Option<u64> {
+        let (id, number) = self.sessions.carried_by(connection)?;
+        let session = self.sessions.get(id)?;
+        session.has(number).then_some(id)
+    }
+}
+
+fn not_yet(problem: Problem, longer: Duration) -> Reserved {
+    Reserved::NotYet { problem, longer }
+}

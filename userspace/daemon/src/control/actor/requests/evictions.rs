@@ -1,0 +1,155 @@
+//! Forced ends: evict, abort, quarantine.
+
+use std::time::{Duration, Instant};
+
+use onair_api::{Certificate, Operation, Problem, ProblemCode, SessionRef, Who};
+use onair_session::{Answer, Destroy, Event};
+
+use crate::access::authority::Caller;
+use crate::control::actor::Actor;
+use crate::control::attach::ConnectionId;
+use crate::session::Progress;
+use onair_session::Reply;
+
+impl Actor {
+    /// Evicts `attachment`, or all clients.
+    pub(crate) fn evict(
+        &mut self,
+        caller: &Caller,
+        session: &SessionRef,
+        attachment: Option<u64>,
+        answer: Answer,
+    ) {
+        let id = match self.find(caller, session) {
+            Ok(id) => id,
+            Err(problem) => return answer.refuse(problem),
+        };
+        self.handle(id, Event::Evict(attachment, answer));
+    }
+
+    /// Evicts all clients and destroys the session at once.
+    pub(crate) fn abort(
+        &mut self,
+        caller: &Caller,
+        session: &SessionRef,
+        reply: Reply<Box<Certificate>>,
+    ) {
+        if let Some((id, reply)) = reply.or_refuse(self.find(caller, session)) {
+            self.begin_abort(id, caller.who.clone(), false, reply);
+        }
+    }
+
+    /// A client aborts the session that it created.
+    pub(crate) fn abort_own(
+        &mut self,
+        connection: ConnectionId,
+        who: Who,
+        reply: Reply<Box<Certificate>>,
+    ) {
+        if let Some(((id, _), reply)) = reply.or_refuse(self.owned_by(connection)) {
+            self.begin_abort(id, who, false, reply);
+        }
+    }
+
+    /// The daemon aborts a session, which is destroyed when its turn comes.
+    pub(crate) fn abort_for_good(&mut self, id: u64, who: Who) {
+        // No requester reads this answer: the certificate is in the archive.
+        self.begin_abort(id, who, true, Reply::unread());
+    }
+
+    /// The daemon quarantines a stopped session.
+    pub(crate) fn set_aside(&mut self, id: u64, who: Who) {
+        if let Err(problem) = self.quarantine_this(id, who) {
+            tracing::error!(%problem, "not quarantined");
+        }
+    }
+
+    fn begin_abort(
+        &mut self,
+        id: u64,
+        who: Who,
+        waits_for_turn: bool,
+        reply: Reply<Box<Certificate>>,
+    ) {
+        let patience = Duration::from_millis(self.services.config.timeouts.quiesce_ms);
+        let destroy = Destroy {
+            who,
+            operation: Operation::Abort,
+            deadline: Some(Instant::now() + patience),
+            deadline_ms: None,
+            waits_for_turn,
+            reply,
+        };
+        self.handle(id, Event::Abort(destroy));
+    }
+
+    /// Quarantines a session with its users: its name becomes free. If helper threads are looking
+    /// at its clients' sites, it waits for their answers: the certificate records what the
+    /// witnesses see.
+    pub(crate) fn quarantine(
+        &mut self,
+        caller: &Caller,
+        session: &SessionRef,
+        reply: Reply<Box<Certificate>>,
+    ) {
+        if let Some((id, reply)) = reply.or_refuse(self.find(caller, session)) {
+            self.handle(id, Event::LookAtSites);
+            self.quarantines.push((id, caller.who.clone(), reply));
+            self.quarantine_those_looked_at();
+        }
+    }
+
+    /// Quarantines the sessions that no longer wait for an answer about sites.
+    pub(crate) fn quarantine_those_looked_at(&mut self) {
+        let sessions = &self.sessions;
+        let is_due = |(id, ..): &mut (u64, Who, Reply<Box<Certificate>>)| {
+            let session = sessions.get(*id);
+            session.is_none_or(|session| !session.core.is_looking_at_sites())
+        };
+        let due: Vec<_> = self.quarantines.extract_if(.., is_due).collect();
+        for (id, who, reply) in due {
+            if let Some((certificate, reply)) = reply.or_refuse(self.quarantine_this(id, who)) {
+                self.answer_when_durable(certificate, reply);
+            }
+        }
+    }
+
+    fn quarantine_this(&mut self, id: u64, who: Who) -> Result<Box<Certificate>, Problem> {
+        let Some(mut session) = self.sessions.get_mut(id) else {
+            let gone = "the session is gone";
+            return Err(Problem::new(ProblemCode::StaleSession, gone));
+        };
+        let via = who.via;
+        session.core.check_quarantine()?;
+        let progress = session.handle(&mut self.services, Event::Quarantine(who));
+        drop(session);
+        let Progress::Quarantined(certificate) = progress else {
+            let what = "the session was not quarantined";
+            return Err(Problem::new(ProblemCode::Internal, what));
+        };
+        if let Some(session) = self.sessions.set_aside(id) {
+            Self::gone(&mut self.services, session, via);
+        }
+        self.disconnect_quarantined(id);
+        self.end_recordings_of(id);
+        // Possibly no process had any of its memory.
+        self.handle(id, Event::Examine);
+        let completed = self
+            .services
+            .archive
+            .find(&SessionRef::Id(certificate.session));
+        Ok(completed.cloned().map_or(certificate, Box::new))
+    }
+
+    /// The session, existing or quarantined, if the caller's grant covers it; a name finds only
+    /// existing ones.
+    pub(crate) fn find_any(&self, caller: &Caller, session: &SessionRef) -> Result<u64, Problem> {
+        if let SessionRef::Id(id) = session
+            && let Some(found) = self.sessions.quarantined(id.0)
+        {
+            caller.require(Some(found.owner.uid))?;
+            return Ok(id.0);
+        }
+        self.find(caller, session)
+    }
+}

@@ -1,0 +1,253 @@
+//! Selects the control thread's next work besides requests: pure, without a clock.
+//!
+//! Each turn has one budget for all work. Due tasks run in rotation, so that no task blocks
+//! another. A task rests ten times as long as it ran: work that a client makes expensive takes at
+//! most a tenth of the control thread.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use onair_mutant::mutant;
+
+/// Time limit for the work of one turn, all tasks together. One step of a task may exceed it.
+pub(crate) const TURN: Duration = Duration::from_millis(2);
+/// A task rests for this many times its run time, and at least [`SHORTEST`].
+const REST: u32 = 10;
+/// Shortest rest: a task whose due time stays in the past must not run all the time.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+/// A recurring task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Task {
+    /// Sends commands that wait because a poller's queue was full.
+    Outbox,
+    /// Checks ports, probe, archive, and slots that no probe watches: once a second.
+    Periodic,
+    /// Checks the ports' links and the sessions' traffic: four times a second.
+    Traffic,
+    /// Answers queries about multicast groups, and reports changes.
+    Groups,
+    /// Checks whether recordings end.
+    Recordings,
+    /// Asks W4 about memory that waits to be freed.
+    Memory,
+    /// Gives up on helper threads that hang.
+    Inspections,
+    /// Tells clients that the daemon exits, a few sessions at a time.
+    Announce,
+    /// Stops, starts and ends sessions that were made for clients, as their sources do.
+    Followers,
+    /// Continues the daemon's shutdown.
+    Ending,
+    /// Examines one session: its witnesses, its deadlines, its warnings.
+    Session(u64),
+}
+
+impl Task {
+    /// Its kind, without the session.
+    pub(crate) fn kind(self) -> &'static str {
+        match self {
+            Self::Outbox => "outbox",
+            Self::Periodic => "periodic",
+            Self::Traffic => "traffic",
+            Self::Groups => "groups",
+            Self::Recordings => "recordings",
+            Self::Memory => "memory",
+            Self::Inspections => "inspections",
+            Self::Announce => "announce",
+            Self::Followers => "followers",
+            Self::Ending => "ending",
+            Self::Session(_) => "session",
+        }
+    }
+}
+
+/// When each task is due.
+pub(crate) type Wanted = BTreeMap<Task, Instant>;
+
+/// Records what ran when.
+#[derive(Debug, Default)]
+pub(crate) struct Schedule {
+    /// Until when each task rests that has run.
+    rests: BTreeMap<Task, Instant>,
+    /// The task that ran last.
+    last: Option<Task>,
+}
+
+impl Schedule {
+    /// The tasks that may run at `now`, starting after the one that ran last.
+    pub(crate) fn due(&mut self, wanted: &Wanted, now: Instant) -> Vec<Task> {
+        self.rests.retain(|_, until| *until > now);
+        let due = wanted
+            .iter()
+            .filter(|(task, at)| **at <= now && !self.rests.contains_key(*task));
+        let mut due: Vec<Task> = due.map(|(task, _)| *task).collect();
+        let next = due.partition_point(|task| Some(*task) <= self.last);
+        due.rotate_left(next);
+        due
+    }
+
+    /// Whether a task that is due may have to wait.
+    pub(crate) fn rests(&self, task: Task) -> bool {
+        self.rests.contains_key(&task)
+    }
+
+    /// Records that a task ran.
+    pub(crate) fn ran(&mut self, task: Task, began: Instant, ended: Instant) {
+        let cost = ended.saturating_duration_since(began);
+        let rest = mutant!("control: a task does not rest", Duration::ZERO, cost * REST);
+        self.rests.insert(task, ended + rest.max(SHORTEST));
+        self.last = Some(task);
+    }
+
+    /// Charges a task with `cost` that others had for it until `ended`.
+    pub(crate) fn charge(&mut self, task: Task, ended: Instant, cost: Duration) {
+        let rest = ended + (cost * REST).max(SHORTEST);
+        let until = self.rests.entry(task).or_insert(rest);
+        *until = rest.max(*until);
+    }
+
+    /// Runs the due tasks until the turn's time is over.
+    pub(crate) fn turn(
+        &mut self,
+        wanted: &Wanted,
+        clock: impl Fn() -> Instant,
+        mut run: impl FnMut(Task, Instant),
+    ) {
+        let began = clock();
+        let mut now = began;
+        for task in self.due(wanted, began) {
+            run(task, now);
+            let ended = clock();
+            self.ran(task, now, ended);
+            now = ended;
+            if now.duration_since(began) >= TURN && !mutant!("control: tasks have no budget") {
+                break;
+            }
+        }
+    }
+
+    /// When the first of the tasks may run.
+    pub(crate) fn wake_at(&self, wanted: &Wanted) -> Option<Instant> {
+        let rested = wanted.iter().map(|(task, at)| match self.rests.get(task) {
+            Some(until) => *until.max(at),
+            None => *at,
+        });
+        rested.min()
+    }
+}
+
+/// Calls `serve` until it finds nothing more, or the turn's time is over.
+pub(crate) fn serve_within_a_turn(clock: impl Fn() -> Instant, mut serve: impl FnMut() -> bool) {
+    let end = clock() + TURN;
+    while serve() && (clock() < end || mutant!("control: messages have no budget")) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn turn_with_more_tasks_than_it_has_time_for_then_the_rest_run_in_the_next_one() {
+        let now = Cell::new(Instant::now());
+        let wanted = sessions(3, now.get());
+        let mut schedule = Schedule::default();
+        let mut turns = [Vec::new(), Vec::new()];
+        for ran in &mut turns {
+            let run = |task, _| {
+                ran.push(task);
+                now.set(now.get() + MS);
+            };
+            schedule.turn(&wanted, || now.get(), run);
+        }
+        assert_eq!(turns[0], [0, 1].map(Task::Session));
+        assert_eq!(turns[1], [Task::Session(2)]);
+    }
+
+    #[test]
+    fn source_that_is_never_empty_then_served_for_one_turn() {
+        let now = Cell::new(Instant::now());
+        let mut served = 0;
+        let serve = || {
+            now.set(now.get() + MS);
+            served += 1;
+            served < 100
+        };
+        serve_within_a_turn(|| now.get(), serve);
+        assert_eq!(served, 2);
+    }
+
+    fn sessions(count: u64, at: Instant) -> Wanted {
+        (0..count).map(|id| (Task::Session(id), at)).collect()
+    }
+
+    #[test]
+    fn tasks_due_together_then_each_runs_before_one_runs_again() {
+        let start = Instant::now();
+        let wanted = sessions(5, start);
+        let mut schedule = Schedule::default();
+        let mut ran = Vec::new();
+        for turn in 0..5 {
+            // A turn with time for one of them.
+            let now = start + MS * 100 * turn;
+            let task = schedule.due(&wanted, now)[0];
+            schedule.ran(task, now, now + MS);
+            ran.push(task);
+        }
+        let all: Vec<Task> = wanted.keys().copied().collect();
+        assert_eq!(ran, all);
+    }
+
+    #[test]
+    fn task_ran_for_long_then_it_rests_ten_times_as_long_from_its_end() {
+        let start = Instant::now();
+        let wanted = sessions(2, start);
+        let mut schedule = Schedule::default();
+        schedule.ran(Task::Session(0), start, start + 3 * MS);
+        let rested = start + 33 * MS;
+        assert_eq!(schedule.due(&wanted, rested - MS), [Task::Session(1)]);
+        assert_eq!(
+            schedule.due(&wanted, rested),
+            [Task::Session(1), Task::Session(0)]
+        );
+        assert_eq!(schedule.wake_at(&wanted), Some(start));
+        let one = sessions(1, start);
+        schedule.ran(Task::Session(0), start, start + 3 * MS);
+        assert_eq!(schedule.wake_at(&one), Some(rested));
+        assert_eq!(schedule.wake_at(&Wanted::new()), None);
+    }
+
+    #[test]
+    fn task_charged_with_what_was_done_for_it_then_it_rests_the_longer_of_both() {
+        let start = Instant::now();
+        let wanted = sessions(1, start);
+        let (mut schedule, task) = (Schedule::default(), Task::Session(0));
+        schedule.ran(task, start, start + 3 * MS);
+        schedule.charge(task, start + 4 * MS, MS);
+        assert_eq!(schedule.wake_at(&wanted), Some(start + 33 * MS));
+        schedule.charge(task, start + 4 * MS, 5 * MS);
+        assert_eq!(schedule.wake_at(&wanted), Some(start + 54 * MS));
+    }
+
+    #[test]
+    fn task_that_is_always_due_then_it_takes_at_most_a_tenth_of_the_time() {
+        let start = Instant::now();
+        let wanted = sessions(1, start);
+        let (mut schedule, mut now, mut busy) = (Schedule::default(), start, Duration::ZERO);
+        while now < start + 1000 * MS {
+            match schedule.due(&wanted, now).first() {
+                Some(task) => {
+                    schedule.ran(*task, now, now + 5 * MS);
+                    now += 5 * MS;
+                    busy += 5 * MS;
+                }
+                None => now = schedule.wake_at(&wanted).expect("it rests"),
+            }
+        }
+        assert!(busy <= 100 * MS, "{busy:?}");
+    }
+}

@@ -1,0 +1,78 @@
+//! A request that is parsed and permitted.
+
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use onair_api::ProblemCode;
+use onair_api::operations::{ApiOperation, Input, Target};
+
+use super::{body, condition};
+use crate::access::authority::Caller;
+use crate::access::peer::Peer;
+use crate::control::action::{Action, Asked};
+use crate::control::http::api::Api;
+use crate::control::http::refusal::Refusal;
+use crate::shutdown::ActiveOperationGuard;
+
+/// A request for one operation: parsed, checked, and its requester has the right. Whether the right
+/// covers the session is checked by the actor.
+pub(crate) struct Admitted<O: ApiOperation> {
+    pub(crate) caller: Caller,
+    pub(crate) target: O::Target,
+    pub(crate) input: O::Input,
+    /// The shutdown waits for operations that it would refuse.
+    _operation: Option<ActiveOperationGuard>,
+}
+
+impl<O: ApiOperation> FromRequest<Api> for Admitted<O> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, api: &Api) -> Result<Self, Refusal> {
+        let (mut parts, content) = request.into_parts();
+        let values = Path::<Vec<String>>::from_request_parts(&mut parts, api).await;
+        let Path(values) = values.map_err(|e| invalid(e.body_text()))?;
+        let target = O::Target::parse(&values)?;
+        let body = if O::Input::IS_BODY {
+            Some(body::document(&parts.headers, content, &api.limits).await?)
+        } else {
+            if O::ENTRY.checks_body {
+                body::none(&parts.headers, content, &api.limits).await?;
+            }
+            None
+        };
+        let peer = parts.extensions.get::<Peer>();
+        let peer = peer.expect("each connection adds its peer to its requests");
+        let mut caller = api.authority.admit(peer, O::ENTRY.access)?;
+        caller.if_match = condition::if_match(&parts.headers, &O::ENTRY)?;
+        let operation = O::ENTRY.refused_in_shutdown;
+        let operation = operation.then(|| api.shutdown.begin_operation());
+        let _operation = operation.transpose()?;
+        let document = match body {
+            Some(body) => body,
+            None => {
+                let query = Query::try_from_uri(&parts.uri);
+                query.map_err(|e| invalid(e.body_text()))?.0
+            }
+        };
+        Ok(Self {
+            caller,
+            target,
+            input: O::Input::accept(document)?,
+            _operation,
+        })
+    }
+}
+
+fn invalid(detail: String) -> Refusal {
+    Refusal::new(ProblemCode::InvalidRequest, detail)
+}
+
+impl<O: ApiOperation> Admitted<O> {
+    /// Asks the actor for this operation, or for another one of which it is a second name.
+    pub(crate) async fn ask<A>(self, api: &Api) -> Result<A::Answer, Refusal>
+    where
+        A: ApiOperation<Target = O::Target, Input = O::Input>,
+        Action: From<Asked<A>>,
+    {
+        let answer = api.handle.ask::<A>(self.caller, self.target, self.input);
+        Ok(answer.await?)
+    }
+}

@@ -1,0 +1,5 @@
+//! A request, from its head and body to the action that the peer may ask for.
+
+pub(super) mod admitted;
+pub(super) mod body;
+pub(super) mod condition;

@@ -1,0 +1,9 @@
+//! How the daemon writes about itself: texts of errors, metrics, counters that show a problem, and
+//! the rate limit of log lines.
+//!
+//! Not here: the log ([`crate::log`]), and which metrics there are.
+
+pub mod error_chain;
+pub mod exposition;
+pub(crate) mod growth;
+pub(crate) mod rate_limit;

@@ -1,0 +1,8 @@
+//! The daemon as a process of Linux: its service manager, its cores, and its timer.
+//!
+//! Not here: signals and the shutdown ([`crate::shutdown`]).
+
+pub(crate) mod core_list;
+pub mod notify;
+pub mod timer;
+pub mod watchdog;

@@ -1,0 +1,489 @@
+//! The services that every session uses, in one place that the actor owns.
+
+mod pollers;
+mod port_watch;
+mod ring_watch;
+pub mod test_delay;
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use onair_api::{
+    EventKind, PortHealth, PortMulticast, PortSteering, PortWake, PortXdp, Probe as ProbeDocument,
+    ProbeState, PtpState, Reload, Timestamp, Versions, WatchedFile, WatchedSite,
+};
+use onair_dataplane::{Command, Dataplane, EventReceiver, PollerEvent, PortInfo};
+use onair_dpdk::{MulticastFilter, Wake};
+use onair_ipc::life::OwnerDeathNotifier;
+use onair_probe::{Closing, SiteKind};
+
+use self::port_watch::PortWatch;
+use self::test_delay::TestDelay;
+use crate::clients::file_guard::FileGuard;
+use crate::clients::inspector::Inspector;
+use crate::clients::waking::Waking;
+use crate::config::Config;
+use crate::events::Hub;
+use crate::persistence::archive::Archive;
+use crate::persistence::store::Store;
+use crate::ptp::PtpWatch;
+use crate::reclaim::pending_reclaim::PendingReclaim;
+use crate::sockets::connections::Connections;
+use crate::witness::probe::ProbeLink;
+
+/// Identity of this daemon.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The high half of every session id that it issues: Unix seconds at its start, or more.
+    pub incarnation: u32,
+    /// The kernel's boot id.
+    pub boot_id: String,
+    /// Versions of the daemon, DPDK and the kernel.
+    pub versions: Versions,
+    /// When the daemon started.
+    pub started_at: Timestamp,
+}
+
+impl Identity {
+    /// Reads the other fields from the kernel.
+    pub fn of_this_process(incarnation: u32, dpdk: String) -> Self {
+        let read = |path: &str| {
+            std::fs::read_to_string(path)
+                .map(|text| text.trim().to_owned())
+                .unwrap_or_default()
+        };
+        Self {
+            incarnation,
+            boot_id: read("/proc/sys/kernel/random/boot_id"),
+            versions: Versions {
+                onaird: env!("CARGO_PKG_VERSION").into(),
+                dpdk,
+                kernel: read("/proc/sys/kernel/osrelease"),
+            },
+            started_at: Timestamp::now(),
+        }
+    }
+}
+
+/// Content of the state directory.
+#[derive(Debug)]
+pub struct OnDisk {
+    /// Stored certificates.
+    pub archive: Archive,
+    /// Persisted sessions.
+    pub store: Store,
+    /// See [`Identity::incarnation`].
+    pub incarnation: u32,
+}
+
+/// Threads that work for the control thread.
+#[derive(Debug)]
+pub struct Helpers {
+    /// Unmaps memory.
+    pub pending_reclaim: PendingReclaim,
+    /// Inspects client processes.
+    pub inspector: Inspector,
+    /// Asks ptp4l.
+    pub ptp: PtpWatch,
+}
+
+/// Services and shared state of the sessions.
+#[derive(Debug)]
+pub struct Services {
+    /// The configuration in force.
+    pub config: Config,
+    /// Identity of this daemon.
+    pub identity: Identity,
+    /// Ports and pollers.
+    pub dataplane: Dataplane,
+    /// The probe, or why it does not run.
+    pub probe: ProbeLink,
+    /// Tells clients that the daemon died.
+    pub death_notifier: OwnerDeathNotifier,
+    /// Stored certificates.
+    pub archive: Archive,
+    /// Persisted sessions.
+    pub store: Store,
+    /// Owners of the sessions that were not restored, with the reason.
+    pub missing: Vec<(u32, String)>,
+    /// The result of the last reload.
+    pub last_reload: Option<Reload>,
+    /// Memory that waits for W4.
+    pub pending_reclaim: PendingReclaim,
+    /// Detects clients that change their memory with system calls.
+    pub guard: FileGuard,
+    /// Helper threads that inspect client processes.
+    pub inspector: Inspector,
+    /// Slows down steps of the control thread, in tests.
+    pub test_delay: TestDelay,
+    /// Sleepers that are still to be woken.
+    pub waking: Waking,
+    /// Events from the pollers.
+    pub events: EventReceiver,
+    /// Publishes events to their readers.
+    pub hub: Hub,
+    /// The connections of both sockets, for health.
+    pub connections: Vec<Connections>,
+    /// What ptp4l says about the clock.
+    pub ptp: PtpWatch,
+    probe_published: (ProbeState, Option<String>),
+    outbox: VecDeque<(usize, Command)>,
+    dead: HashSet<usize>,
+    gone: HashMap<String, String>,
+    port_watch: PortWatch,
+    bounced: Vec<Command>,
+}
+
+impl Services {
+    /// Lets senders follow the kernel's clock, and publishes that it was set.
+    pub(crate) fn follow_clock(&mut self) {
+        if let Some(by_ns) = self.dataplane.clock().follow() {
+            tracing::warn!(
+                by_ns,
+                "the clock was set: timestamps of senders make a jump"
+            );
+            self.hub.publish(None, EventKind::ClockSet { by_ns });
+        }
+    }
+
+    /// Takes over what ptp4l said last, and publishes what has changed.
+    pub(crate) fn follow_ptp(&mut self, now: Instant) {
+        for event in self.ptp.follow(now) {
+            match &event {
+                EventKind::PtpGrandmaster {
+                    grandmaster,
+                    domain,
+                } => tracing::info!(grandmaster, domain, "ptp4l has another grandmaster"),
+                EventKind::PtpState {
+                    state: state @ (PtpState::Unlocked | PtpState::Lost),
+                    reason,
+                } => {
+                    tracing::warn!(%state, reason, "the clock does not follow a PTP grandmaster");
+                }
+                EventKind::PtpState { state, .. } => tracing::info!(%state, "PTP"),
+                _ => {}
+            }
+            self.hub.publish(None, event);
+        }
+    }
+
+    /// Combines the parts.
+    pub fn new(
+        config: Config,
+        dataplane: Dataplane,
+        probe: ProbeLink,
+        death_notifier: OwnerDeathNotifier,
+        on_disk: OnDisk,
+        helpers: Helpers,
+    ) -> Self {
+        let Helpers {
+            pending_reclaim,
+            inspector,
+            ptp,
+        } = helpers;
+        let OnDisk {
+            archive,
+            store,
+            incarnation,
+        } = on_disk;
+        let identity = Identity::of_this_process(incarnation, dataplane.dpdk_version());
+        // Leaves connections free for operators.
+        let readers = (config.limits.http_connections / 4).max(1);
+        Self {
+            config,
+            hub: Hub::new(identity.incarnation, readers),
+            probe_published: probe.state(),
+            identity,
+            events: dataplane.events(),
+            dataplane,
+            probe,
+            death_notifier,
+            archive,
+            store,
+            connections: Vec::new(),
+            missing: Vec::new(),
+            last_reload: None,
+            pending_reclaim,
+            guard: FileGuard::new(),
+            inspector,
+            ptp,
+            test_delay: TestDelay::default(),
+            waking: Waking::default(),
+            outbox: VecDeque::new(),
+            dead: HashSet::new(),
+            gone: HashMap::new(),
+            port_watch: PortWatch::default(),
+            bounced: Vec::new(),
+        }
+    }
+
+    /// Sends a command to a poller, after the ones that wait because its queue was full.
+    pub fn command(&mut self, poller: usize, command: Command) {
+        self.outbox.push_back((poller, command));
+        self.flush();
+    }
+
+    /// Sends waiting commands. Returns whether everything is sent and no command has bounced.
+    pub fn flush(&mut self) -> bool {
+        while let Some((poller, command)) = self.outbox.pop_front() {
+            match self.dataplane.send(poller, command) {
+                Ok(()) => {}
+                // A dead poller takes no command; its sessions come back by themselves.
+                Err(rejected) if self.dead.contains(&poller) => {
+                    if matches!(rejected, Command::Start(_) | Command::Attach { .. }) {
+                        self.bounced.push(rejected);
+                    }
+                }
+                Err(rejected) => {
+                    self.outbox.push_front((poller, rejected));
+                    return false;
+                }
+            }
+        }
+        self.bounced.is_empty()
+    }
+
+    /// Commands for sessions and attachments that were in transit to a poller that died.
+    pub fn take_bounced(&mut self) -> Vec<Command> {
+        std::mem::take(&mut self.bounced)
+    }
+
+    /// Whether a poller works.
+    pub fn is_alive(&self, poller: usize) -> bool {
+        !self.dead.contains(&poller)
+    }
+
+    /// Logs and records events that concern no session.
+    pub fn report(&mut self, event: &PollerEvent) {
+        match event {
+            PollerEvent::Died { poller, message } => {
+                tracing::error!(poller, message, "a poller died: its sessions are stopped");
+                self.dead.insert(*poller);
+                let died = EventKind::PollerDied {
+                    poller: self.poller_name(*poller),
+                    message: message.clone(),
+                };
+                self.hub.publish(None, died);
+            }
+            PollerEvent::PortGone { port } => {
+                tracing::error!(port, "the device under a port is gone");
+                let reason = "its device has just gone".to_owned();
+                self.gone.insert(port.clone(), reason);
+                self.hub
+                    .publish(None, EventKind::PortGone { port: port.clone() });
+            }
+            PollerEvent::GroupJoined { membership, joined } => {
+                if let Err(error) = joined {
+                    let (port, group) = (&membership.port, membership.group);
+                    tracing::error!(port, %group, %error, "the kernel did not join a group");
+                }
+                self.dataplane.joined(membership, joined.clone());
+            }
+            PollerEvent::Unplugged { poller, port } => self.dataplane.unplugged(port, *poller),
+            PollerEvent::PortBack { port } => {
+                tracing::info!(port, "the device under a port is back");
+                self.gone.remove(port);
+                self.dataplane.plug(port);
+                self.hub
+                    .publish(None, EventKind::PortBack { port: port.clone() });
+            }
+            PollerEvent::PortMissing { port, reason } => {
+                tracing::warn!(port, reason, "a port cannot be opened again yet");
+                self.gone.insert(port.clone(), reason.clone());
+            }
+            PollerEvent::PortLink { port, up } => {
+                let (port, up) = (port.clone(), *up);
+                if up {
+                    tracing::info!(port, "the link is up");
+                } else {
+                    tracing::warn!(port, "the link is down");
+                }
+                self.hub.publish(None, EventKind::PortLink { port, up });
+            }
+            other => tracing::warn!(?other, "unexpected poller event"),
+        }
+    }
+
+    /// Publishes whether the probe sees, if that has changed since it was last published.
+    pub fn publish_probe_state(&mut self) {
+        let now = self.probe.state();
+        if now == self.probe_published {
+            return;
+        }
+        let (state, reason) = now.clone();
+        self.probe_published = now;
+        self.hub
+            .publish(None, EventKind::ProbeState { state, reason });
+    }
+
+    /// A port as the API shows it.
+    pub fn port_health(&self, port: &PortInfo, problems: &mut Vec<String>) -> PortHealth {
+        let name = &port.name;
+        let link = self.dataplane.link(name);
+        let is_up = link.is_some_and(|link| link.is_up);
+        if !is_up || self.gone.contains_key(name) {
+            problems.push(self.link_problem(name));
+        }
+        problems.extend_from_slice(self.port_problems(name));
+        let hardware = self.dataplane.hardware(name).cloned().unwrap_or_default();
+        let counted = self.dataplane.port_counters(&port.name).unwrap_or_default();
+        let refused = counted.rx_untagged + counted.rx_other_vlan;
+        if let Some(vlan) = port.vlan
+            && counted.rx_untagged > 0
+            && counted.rx_packets == refused
+        {
+            problems.push(format!(
+                "port {name} takes packets of VLAN {} and gets none, but {} without a tag: let the switch send tags, and a NIC of AF_XDP keep them (`ethtool -K INTERFACE rxvlan off`)",
+                vlan.id, counted.rx_untagged
+            ));
+        }
+        let driver = self.dataplane.port_stats(&port.name);
+        let missed = driver.map_or(0, |stats| stats.missed());
+        let [a, b, c, d, e, f] = port.mac;
+        let poller = |at: &usize| self.config.poller[*at].name.clone();
+        let ring = self.ring_of(port);
+        PortHealth {
+            name: port.name.clone(),
+            device: port.device.clone(),
+            backend: backend(&port.driver),
+            address: format!("{}/{}", port.address.0, port.address.1),
+            mac: format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}"),
+            mtu: port.mtu,
+            vlan: port.vlan.map(|vlan| vlan.id),
+            link_up: is_up,
+            link_mbps: link.and_then(|link| link.mbps),
+            wake: match hardware.wake {
+                Wake::Socket => PortWake::Socket,
+                Wake::Interrupt => PortWake::Interrupt,
+                Wake::Timer => PortWake::Timer,
+            },
+            xdp: hardware.xdp.map(|xdp| PortXdp {
+                native: xdp.native,
+                zero_copy: xdp.zero_copy,
+            }),
+            multicast: match hardware.multicast {
+                MulticastFilter::Promiscuous => PortMulticast::Promiscuous,
+                MulticastFilter::AllMulticast => PortMulticast::AllMulticast,
+                MulticastFilter::Groups => PortMulticast::Groups,
+            },
+            numa_node: hardware.numa_node,
+            max_queues: hardware.max_rx_queues.min(hardware.max_tx_queues),
+            rx_ring: ring.map(|(packets, _)| packets),
+            rx_ring_ms: ring.and_then(|(_, keeps_ms)| keeps_ms),
+            offloads: hardware.offloads,
+            poller: poller(&port.pollers[0]),
+            pollers: port.pollers.iter().map(poller).collect(),
+            queues: port.queues,
+            steering: match port.pollers.len() {
+                1 => PortSteering::None,
+                _ if port.steers => PortSteering::FlowRules,
+                _ => PortSteering::HandOver,
+            },
+            rx_packets: counted.rx_packets,
+            tx_packets: counted.tx_packets,
+            rx_missed: missed + counted.rx_hand_over_full,
+            rx_handed_over: counted.rx_handed_over,
+            rx_unclaimed: counted.rx_no_session,
+            rx_malformed: counted.rx_malformed,
+            rx_untagged: counted.rx_untagged,
+            rx_other_vlan: counted.rx_other_vlan,
+        }
+    }
+
+    /// The probe as the API shows it, with these files.
+    pub fn probe_document(&self, files: Vec<WatchedFile>) -> ProbeDocument {
+        let (state, reason) = self.probe.state();
+        ProbeDocument {
+            mode: self.probe.mode(),
+            state,
+            reason,
+            canary_at: self.probe.canary_at(),
+            files,
+        }
+    }
+}
+
+/// Passes one part from the actor to the shutdown.
+#[derive(Debug)]
+pub struct HandoffCell<T>(Arc<Mutex<Option<T>>>);
+
+impl<T> Clone for HandoffCell<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> Default for HandoffCell<T> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<T> HandoffCell<T> {
+    /// Puts the part in.
+    pub fn put(&self, part: T) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(part);
+    }
+
+    /// Takes the part out; `None` if it was not put in.
+    #[must_use]
+    pub fn take(&self) -> Option<T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// The parts that the actor leaves to the shutdown when it has ended.
+#[derive(Clone, Debug, Default)]
+pub struct ShutdownHandoff {
+    /// Ports and pollers.
+    pub dataplane: HandoffCell<Dataplane>,
+    /// The probe, which the kernel is detaching; `None` if there was none.
+    pub probe: HandoffCell<Option<Closing>>,
+    /// Stored certificates.
+    pub archive: HandoffCell<Archive>,
+    /// Persisted sessions.
+    pub store: HandoffCell<Store>,
+    /// Detects clients that change their memory with system calls.
+    pub guard: HandoffCell<FileGuard>,
+    /// Memory that waits for W4.
+    pub pending_reclaim: HandoffCell<PendingReclaim>,
+}
+
+impl ShutdownHandoff {
+    /// Distributes the parts. Parts without work at the end are dropped, except the hub: later
+    /// events are still published.
+    pub fn put(&self, services: Services) -> Hub {
+        // It takes the longest to end, and no session needs it any more.
+        self.probe.put(services.probe.begin_close());
+        self.dataplane.put(services.dataplane);
+        self.archive.put(services.archive);
+        self.store.put(services.store);
+        self.guard.put(services.guard);
+        self.pending_reclaim.put(services.pending_reclaim);
+        services.hub
+    }
+}
+
+/// The common name of DPDK's driver.
+fn backend(driver: &str) -> String {
+    driver.strip_prefix("net_").unwrap_or(driver).to_owned()
+}
+
+/// A watched file as the API shows it.
+pub fn file_document(file: &onair_probe::WatchedFile) -> WatchedFile {
+    let sites = file.sites.iter().map(|site| WatchedSite {
+        name: match site.kind {
+            SiteKind::WaitBegin => "onair:wait_begin".into(),
+            SiteKind::WaitEnd => "onair:wait_end".into(),
+        },
+        file_offset: site.offset,
+    });
+    WatchedFile {
+        path: onair_api::printable(&file.path),
+        device: file.device,
+        inode: file.inode,
+        build_id: file.build_id.clone(),
+        sites: sites.collect(),
+    }
+}

@@ -1,0 +1,125 @@
+//! The clients of a session, by their attachment and by their connection.
+
+use std::collections::BTreeMap;
+
+use crate::session::attachment::Connected;
+
+/// The clients of a session by the number of their attachment, until it has ended.
+#[derive(Debug, Default)]
+pub(crate) struct ConnectedClients {
+    clients: BTreeMap<u64, Connected>,
+    /// Numbers by connection.
+    numbers: BTreeMap<u64, u64>,
+    changes: Vec<ConnectionChange>,
+}
+
+/// A connection carries an attachment of the session from now on, or no longer.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionChange {
+    /// The connection.
+    pub connection: u64,
+    /// Whether it carries one.
+    pub is_carried: bool,
+}
+
+impl ConnectedClients {
+    pub(crate) fn get(&self, number: u64) -> Option<&Connected> {
+        self.clients.get(&number)
+    }
+
+    pub(crate) fn get_mut(&mut self, number: u64) -> Option<&mut Connected> {
+        self.clients.get_mut(&number)
+    }
+
+    /// The attachment that `connection` carries.
+    pub(crate) fn carried_by(&self, connection: u64) -> Option<u64> {
+        self.numbers.get(&connection).copied()
+    }
+
+    pub(crate) fn insert(&mut self, number: u64, client: Connected) {
+        let connection = client.client.connection;
+        self.clients.insert(number, client);
+        self.numbers.insert(connection, number);
+        self.changes.push(ConnectionChange {
+            connection,
+            is_carried: true,
+        });
+    }
+
+    pub(crate) fn remove(&mut self, number: u64) -> Option<Connected> {
+        let client = self.clients.remove(&number)?;
+        let connection = client.client.connection;
+        // It may carry a later attachment.
+        if self.carried_by(connection) == Some(number) {
+            self.numbers.remove(&connection);
+            self.changes.push(ConnectionChange {
+                connection,
+                is_carried: false,
+            });
+        }
+        Some(client)
+    }
+
+    pub(crate) fn clear(&mut self) {
+        let numbers: Vec<u64> = self.clients.keys().copied().collect();
+        for number in numbers {
+            self.remove(number);
+        }
+    }
+
+    /// What has changed since the last call, in order.
+    pub(crate) fn take_changes(&mut self) -> Vec<ConnectionChange> {
+        std::mem::take(&mut self.changes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::session::attachment::{Client, Connected};
+
+    fn client(connection: u64) -> Connected {
+        let file = std::fs::File::open("/dev/null").expect("it is always there");
+        Connected {
+            client: Client {
+                who: onair_api::Who {
+                    uid: 0,
+                    gid: 0,
+                    pid: 1,
+                    command: String::new(),
+                    via: onair_api::Via::Attach,
+                },
+                library: String::new(),
+                pidfd: Arc::new(file.into()),
+                connection,
+            },
+            watched: None,
+            life: None,
+            outlived: None,
+        }
+    }
+
+    #[test]
+    fn connection_carries_a_later_attachment_then_the_end_of_the_first_does_not_take_it() {
+        let mut clients = ConnectedClients::default();
+        clients.insert(1, client(7));
+        clients.insert(2, client(8));
+        clients.insert(3, client(7));
+        assert!(clients.remove(1).is_some());
+        assert_eq!(clients.carried_by(7), Some(3));
+        clients.clear();
+        assert_eq!((clients.carried_by(7), clients.carried_by(8)), (None, None));
+        let mut carried = std::collections::BTreeSet::new();
+        for change in clients.take_changes() {
+            if change.is_carried {
+                carried.insert(change.connection);
+            } else {
+                carried.remove(&change.connection);
+            }
+        }
+        assert!(carried.is_empty(), "{carried:?}");
+        assert!(clients.take_changes().is_empty());
+    }
+}

@@ -1,0 +1,6 @@
+//! A session as others read it: metrics, packet timing, totals, session description.
+
+pub(super) mod metrics;
+pub(super) mod sdp;
+pub(super) mod timing;
+pub(super) mod totals;

@@ -1,0 +1,72 @@
+//! A session as a session description.
+
+use onair_api::Direction;
+use onair_dataplane::PortInfo;
+use onair_sdp::{Essence, Media, MediaClock, Origin, ReferenceClock, SessionDescription};
+
+use crate::ptp::{PtpWatch, Reference};
+use crate::session::Session;
+
+/// Version of PTP that ST 2059-2 uses.
+const PTP: &str = "IEEE1588-2008";
+
+fn reference_clock(port: &PortInfo, ptp: Option<Reference>) -> ReferenceClock {
+    match ptp {
+        Some(Reference {
+            grandmaster,
+            domain,
+        }) => ReferenceClock::Ptp {
+            version: PTP.into(),
+            grandmaster,
+            domain: Some(domain),
+        },
+        None => ReferenceClock::LocalMac(port.mac),
+    }
+}
+
+impl Session {
+    /// The session in SDP: what it sends from `port`, or what it receives there.
+    ///
+    /// Its clock is the PTP grandmaster while `ptp` is locked (ST 2110-10 §8.2), else the port.
+    pub fn sdp(&self, port: &PortInfo, ptp: &PtpWatch) -> String {
+        let own = port.address.0;
+        let flow = &self.spec.flow;
+        let destination = *flow.destination.ip();
+        let is_sender = self.spec.direction == Direction::Send;
+        let mut sources: Vec<_> = flow.accepted().map(|source| source.address).collect();
+        if is_sender {
+            sources = vec![own];
+        }
+        let clock = is_sender.then(|| reference_clock(port, ptp.status().reference));
+        let media = Media {
+            destination,
+            port: flow.destination.port(),
+            ttl: destination.is_multicast().then_some(flow.ttl),
+            payload_type: flow.payload_type,
+            sources,
+            bandwidth: None,
+            mid: None,
+            reference_clock: clock,
+            media_clock: is_sender.then_some(MediaClock::Direct {
+                offset: 0,
+                rate: None,
+            }),
+            essence: Essence::of(&self.spec.format),
+        };
+        let description = SessionDescription {
+            origin: Origin {
+                user: None,
+                session: self.id.0.to_string(),
+                // It grows with each change of the clock (RFC 8866 §5.2).
+                version: 1 + ptp.changes(),
+                address: own.to_string(),
+            },
+            name: self.spec.name.to_string(),
+            info: None,
+            duplicates: Vec::new(),
+            media: vec![media],
+            warnings: Vec::new(),
+        };
+        description.to_string()
+    }
+}

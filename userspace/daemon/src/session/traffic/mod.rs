@@ -1,0 +1,259 @@
+//! What is wrong with a session's traffic: found by comparing its counters from look to look.
+
+pub(super) mod presence;
+pub(super) mod recent;
+pub(super) mod sender_clock;
+pub(super) mod signal;
+
+use std::time::{Duration, Instant};
+
+use onair_api::{
+    Direction, EventKind, GroupMembership, PeerState, SessionProblem, SessionProblemKind as Kind,
+    SessionState, Signal, SignalState, Timestamp,
+};
+use onair_dataplane::{PortInfo, SessionSnapshot, Ssrc};
+use onair_essence::Monitor;
+use onair_ipc::sys;
+
+use self::recent::Looks;
+use self::signal::Watch;
+use super::Session;
+use super::problem::problem;
+use crate::diagnostics::growth::{Growth, SideBySide};
+use crate::services::Services;
+
+/// A receiver that does not answer ARP for this long is a problem: five requests.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Problems of one session's traffic.
+#[derive(Debug, Default)]
+pub(super) struct Traffic {
+    pub(super) problems: Vec<SessionProblem>,
+    pub(super) link_up: Option<bool>,
+    /// Receive, from a group.
+    pub(super) group: Option<GroupMembership>,
+    /// Receive: the newest measurement of the packets' timing.
+    pub(super) timing: Option<Box<Monitor>>,
+    pub(super) recent: Looks,
+    waiting_since: Option<Instant>,
+    /// Packets of the source that the session follows, and of others.
+    sources: SideBySide,
+    two_sources: Growth,
+    pub(super) signal: Watch,
+    pub(super) state: Option<Signal>,
+    /// The clients' dropped frames, by attachment.
+    slow: Vec<(u64, Growth)>,
+    /// The recordings that do not keep all packets, each with its reason.
+    pub(super) degraded_recordings: Vec<String>,
+}
+
+impl Session {
+    /// Compares the counters with those of the last look, and publishes the problems that began or
+    /// ended.
+    pub fn look_at_traffic(&mut self, services: &mut Services, now: Instant) {
+        let is_own = |port: &&PortInfo| !self.is_converted() && port.name == self.spec.port;
+        let port = services.dataplane.ports().iter().find(is_own);
+        let link = port.and_then(|port| services.dataplane.link_seen(&port.name));
+        self.traffic.link_up = link;
+        self.traffic.group = self.group_membership(services);
+        self.stats.take_timing(&mut self.traffic.timing);
+        self.look_at_rates();
+        self.stats.note_link(self.traffic.link_up != Some(true));
+        let found = match (self.state(), port) {
+            (SessionState::Running, Some(port)) => {
+                let port = port.clone();
+                self.find_problems(services, &port, now)
+            }
+            (SessionState::Running, None) => self.converted_problems(now),
+            _ => Vec::new(),
+        };
+        let before = std::mem::replace(&mut self.traffic.problems, found);
+        self.note_signal(Timestamp::now());
+        let is_in = |list: &[SessionProblem], kind| list.iter().any(|it| it.problem == kind);
+        for kind in Kind::ALL {
+            let now = &self.traffic.problems;
+            let (was, is) = (is_in(&before, kind), is_in(now, kind));
+            if was && !is {
+                self.publish(services, EventKind::SessionProblemOver { problem: kind });
+            } else if is && !was {
+                let Some(problem) = now.iter().find(|it| it.problem == kind).cloned() else {
+                    continue;
+                };
+                tracing::warn!(session = %self.spec.name, problem = %kind, detail = problem.detail);
+                self.publish(services, EventKind::SessionProblem { problem });
+            }
+        }
+    }
+
+    /// The problems at the last look.
+    pub fn problems(&self) -> &[SessionProblem] {
+        &self.traffic.problems
+    }
+
+    /// What a running send session knows of its receiver.
+    pub(super) fn peer(&self) -> Option<PeerState> {
+        let is_sending =
+            self.spec.direction == Direction::Send && self.state() == SessionState::Running;
+        let waits = self.stats.snapshot().waiting_for_arp == 1;
+        is_sending.then(|| match () {
+            () if self.spec.flow.destination.ip().is_multicast() => PeerState::Multicast,
+            () if self.is_broadcast => PeerState::Broadcast,
+            () if waits => PeerState::Unresolved,
+            () => PeerState::Resolved,
+        })
+    }
+
+    fn find_problems(
+        &mut self,
+        services: &Services,
+        port: &PortInfo,
+        now: Instant,
+    ) -> Vec<SessionProblem> {
+        let counted = self.stats.snapshot();
+        let mut found = Vec::new();
+        if self.traffic.link_up != Some(true) {
+            let detail = services.link_problem(&port.name);
+            found.push(problem(Kind::LinkDown, detail));
+        }
+        found.extend(self.peer_problem(port, now));
+        found.extend(self.group_problem());
+        found.extend(self.querier_problem());
+        found.extend(self.two_sources(&counted, now));
+        let has_cause = found
+            .iter()
+            .any(|it| it.problem.signal() == SignalState::Absent);
+        found.extend(self.signal_problems(services, &counted, has_cause, now));
+        found.extend(self.slow_clients(now));
+        found.extend(self.recording_problem());
+        found
+    }
+
+    fn converted_problems(&mut self, now: Instant) -> Vec<SessionProblem> {
+        let mut found = Vec::from_iter(self.source_problem());
+        found.extend(self.slow_clients(now));
+        found
+    }
+
+    fn peer_problem(&mut self, port: &PortInfo, now: Instant) -> Option<SessionProblem> {
+        let address = self.spec.flow.destination.ip();
+        let (own, prefix) = port.address;
+        let peer = self.peer();
+        if peer == Some(PeerState::Broadcast) {
+            return Some(problem(
+                Kind::PeerBroadcast,
+                format!(
+                    "{address} is the broadcast address of {own}/{prefix}, and nothing is sent to it: \
+                     give the receiver's own address"
+                ),
+            ));
+        }
+        // Without a link no request leaves: that is the problem then.
+        let hop = port.next_hop(*address).unwrap_or(*address);
+        let waits = peer == Some(PeerState::Unresolved) && self.traffic.link_up == Some(true);
+        let since = waits.then(|| *self.traffic.waiting_since.get_or_insert(now));
+        self.traffic.waiting_since = since;
+        let waited = since.map(|since| now.saturating_duration_since(since))?;
+        // It has left its requests unanswered already.
+        let is_silent = self.stats.snapshot().silent_neighbour == 1;
+        let (answers, sent) = if is_silent {
+            let held = "go to its last hardware address for 30 s, then none are sent";
+            (
+                "answers no ARP request any more",
+                format!("packets to {address} {held}"),
+            )
+        } else {
+            (
+                "answers no ARP request",
+                format!("nothing is sent to {address}"),
+            )
+        };
+        let whose = if hop == *address {
+            "receiver"
+        } else {
+            "gateway"
+        };
+        (is_silent || waited >= PATIENCE).then(|| {
+            problem(
+                Kind::PeerUnresolved,
+                format!(
+                    "{hop} {answers} on port {}, and {sent}: check that the {whose} is up, has this address \
+                     and is in the network of {own}/{prefix}",
+                    port.name
+                ),
+            )
+        })
+    }
+
+    /// Two synchronisation sources in one flow.
+    fn two_sources(&mut self, counted: &SessionSnapshot, now: Instant) -> Option<SessionProblem> {
+        let others = counted.packets_other_ssrc;
+        // A sender that restarts with another SSRC is no second one.
+        let followed = counted.packets.saturating_sub(others);
+        let both = self.traffic.sources.look([followed, others]);
+        let lasts = self.traffic.two_sources.lasts(both, now);
+        let (ssrc, other) = (Ssrc::of(counted.ssrc)?, Ssrc::of(counted.other_ssrc)?);
+        // The session follows the other one by now, if they are the same.
+        (lasts && ssrc != other).then(|| {
+            let detail = format!(
+                "SSRC {other:#010x} sends into the flow of SSRC {ssrc:#010x}, which the session \
+                 follows ({others} packets dropped): stop one sender, or set flow.source"
+            );
+            SessionProblem {
+                ssrc: Some(ssrc),
+                other_ssrc: Some(other),
+                ..problem(Kind::TwoSources, detail)
+            }
+        })
+    }
+
+    /// The clients whose frames are dropped because they have used their quota.
+    fn slow_clients(&mut self, now: Instant) -> Option<SessionProblem> {
+        let attached: Vec<_> = self.core.attachments().map(|it| it.number).collect();
+        self.traffic.slow.retain(|(it, _)| attached.contains(it));
+        let mut named = Vec::new();
+        for number in attached {
+            let dropped = self.dropped_by(number);
+            let known = self.traffic.slow.iter().position(|(it, _)| *it == number);
+            let at = known.unwrap_or_else(|| {
+                self.traffic.slow.push((number, Growth::default()));
+                self.traffic.slow.len() - 1
+            });
+            if !self.traffic.slow[at].1.lasts(dropped, now) {
+                continue;
+            }
+            let Some(it) = self.core.attachment(number) else {
+                continue;
+            };
+            let held = oldest_held_ms(it)
+                .map(|ms| format!(", oldest frame held for {ms} ms"))
+                .unwrap_or_default();
+            let (command, pid) = (&it.who.command, it.who.pid);
+            named.push(format!("{command} ({pid}): {dropped} frames{held}"));
+        }
+        (!named.is_empty()).then(|| {
+            let detail = format!(
+                "a client has used its quota of {} frames and misses frames: {}; a faster client or a \
+                 higher quota ends that",
+                self.spec.quota,
+                named.join(", ")
+            );
+            problem(Kind::SlowClient, detail)
+        })
+    }
+
+    /// Frames that an attachment missed because it had used its quota.
+    pub(super) fn dropped_by(&self, attachment: u64) -> u64 {
+        let published = self.stats.attachment(attachment);
+        published.map_or(0, |it| it.frames_dropped_slow)
+    }
+}
+
+/// How long a client has held its oldest frame, in milliseconds.
+pub(super) fn oldest_held_ms(it: &onair_session::Attachment) -> Option<u64> {
+    let held = it.memory.held();
+    let since = held
+        .iter()
+        .map(|(frame, ..)| it.memory.loaned_since(*frame));
+    let oldest = since.min()?;
+    Some(sys::monotonic_ns().saturating_sub(oldest) / 1_000_000)
+}

@@ -1,0 +1,475 @@
+//! An actor with one session of each kind, and answers in the form of the real one.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use onair_api::operations::{DestroySessionWait, EventQuery, RecordingQuery, SessionQuery};
+use onair_api::{
+    ActiveConfig, BlockerList, Certificate, CertificateList, CertificateQuery, EventKind, Eviction,
+    EvictionCause, EvictionList, Flush, Flushed, NewSession, Operation, Problem, ProblemCode,
+    RecordingCounts, RecordingId, RecordingList, RecordingRef, RecordingSpec, RecordingState,
+    RecordingView, Reload, ReloadOutcome, SessionCounters, SessionId, SessionList, SessionRef,
+    SessionState, SessionView, SpecDocument, Timestamp,
+};
+use onaird::access::authority::Caller;
+use onaird::control::action::{Action, Asked};
+use onaird::diagnostics::exposition::Exposition;
+use onaird::events::{Hub, Interest, LastSeen, Subject, Subscription};
+use tokio::sync::mpsc;
+
+use crate::served::documents::{attachment, blocker, busy_verdict, certificate, health};
+
+/// A session that lives.
+struct Session {
+    view: SessionView,
+    owner: u32,
+}
+
+/// Answers until the handle is gone. `busy` sessions refuse to be destroyed; `hangups` hears of
+/// each requester that went away during a wait.
+pub(crate) struct Actor {
+    pub(crate) ready: bool,
+    pub(crate) hangups: mpsc::UnboundedSender<()>,
+    sessions: Vec<Session>,
+    gone: BTreeMap<SessionId, Box<Certificate>>,
+    recordings: Vec<RecordingView>,
+    hub: Hub,
+}
+
+impl Actor {
+    pub(crate) fn new(hangups: mpsc::UnboundedSender<()>) -> Self {
+        Self {
+            ready: true,
+            hangups,
+            sessions: Vec::new(),
+            gone: BTreeMap::new(),
+            recordings: Vec::new(),
+            hub: Hub::new(0x6920_a1c3, 32),
+        }
+    }
+
+    pub(crate) async fn run(mut self, mut actions: mpsc::Receiver<Action>) {
+        while let Some(action) = actions.recv().await {
+            self.answer(action);
+        }
+    }
+
+    fn answer(&mut self, action: Action) {
+        use SessionState::{Running, Stopped};
+        match action {
+            Action::CreateSession(it) => it.reply.send(self.create(&it.caller, it.input)),
+            Action::ListSessions(it) => it.reply.send(Ok(self.list(&it.input))),
+            Action::ShowSession(it) => it.reply.send(self.show(&it.caller, &it.target)),
+            Action::StopSession(it) => it.reply.send(self.turn(&it.caller, &it.target, Stopped)),
+            Action::StartSession(it) => it.reply.send(self.turn(&it.caller, &it.target, Running)),
+            Action::RetargetSession(it) => {
+                let found = self.show(&it.caller, &it.target);
+                it.reply.send(found.map(|mut view| {
+                    let destination = it.input.flow.destination;
+                    view.flow.destination = destination.unwrap_or(view.flow.destination);
+                    view
+                }));
+            }
+            Action::DestroySession(it) => {
+                let destroyed = self.destroy(&it.caller, &it.target, Operation::Destroy, None);
+                it.reply.send(destroyed);
+            }
+            Action::DestroySessionWait(it) => self.destroy_wait(it),
+            Action::FlushSession(it) => {
+                it.reply.send(self.flush(&it.caller, &it.target, it.input));
+            }
+            Action::EvictAttachment(it) => {
+                it.reply.send(self.evict_one(&it.caller, &it.target));
+            }
+            Action::EvictAll(it) => {
+                let evicted = self.evict(&it.caller, &it.target, None);
+                it.reply
+                    .send(evicted.map(|evicted| EvictionList { evicted }));
+            }
+            Action::AbortSession(it) => it.reply.send(self.abort(&it.caller, &it.target)),
+            Action::QuarantineSession(it) => {
+                let proof = self.destroy(&it.caller, &it.target, Operation::Quarantine, None);
+                it.reply.send(proof);
+            }
+            Action::StartRecording(it) => {
+                it.reply
+                    .send(self.record(&it.caller, &it.target, &it.input));
+            }
+            Action::ListRecordings(it) => it.reply.send(Ok(self.recordings(&it.input))),
+            Action::ShowRecording(it) => {
+                let found = self.find_recording(&it.target);
+                it.reply.send(found.map(|at| self.recordings[at].clone()));
+            }
+            Action::StopRecording(it) => {
+                let found = self.find_recording(&it.target);
+                it.reply.send(found.map(|at| {
+                    self.recordings[at].state = RecordingState::Finished;
+                    self.recordings[at].clone()
+                }));
+            }
+            Action::ListBlockers(it) => it.reply.send(self.blockers(&it.caller, &it.target)),
+            Action::ShowVerdict(it) => {
+                let found = self.find(&it.caller, &it.target);
+                it.reply.send(found.map(|_| busy_verdict()));
+            }
+            Action::DescribeSession(it) => {
+                let found = self.find(&it.caller, &it.target);
+                it.reply.send(found.map(|_| "v=0\r\n".to_owned()));
+            }
+            Action::ShowPicture(it) => {
+                let found = self.find(&it.caller, &it.target);
+                it.reply.send(found.map(|_| b"a picture".to_vec()));
+            }
+            Action::ShowCertificate(it) => it.reply.send(self.certificate(&it.target)),
+            Action::ListCertificates(it) => it.reply.send(Ok(self.certificates(&it.input))),
+            Action::Subscribe {
+                caller,
+                query,
+                after,
+                reply,
+            } => reply.send(self.subscribe(&caller, query, after)),
+            Action::Metrics { reply } => reply.send(Ok(self.metrics())),
+            Action::ShowConfig(it) => it.reply.send(Ok(ActiveConfig {
+                file: None,
+                active: serde_json::json!({"limits": {"sessions": 1}}),
+                last_reload: None,
+            })),
+            Action::Reload { loaded, reply } => reply.send(Ok(Reload {
+                at: Timestamp::now(),
+                outcome: ReloadOutcome::Failed,
+                error: loaded.err().map(|error| error.to_string()),
+                applied: Vec::new(),
+                refused: Vec::new(),
+            })),
+            Action::ShowHealth(it) => it.reply.send(Ok(health(self.ready))),
+        }
+    }
+
+    fn list(&self, query: &SessionQuery) -> SessionList {
+        let all = self.sessions.iter().map(|it| (it.view.id, &it.view));
+        query.page(all, SessionView::clone)
+    }
+
+    fn show(&self, caller: &Caller, session: &SessionRef) -> Result<SessionView, Problem> {
+        let at = self.find(caller, session)?;
+        Ok(self.sessions[at].view.clone())
+    }
+
+    fn flush(
+        &self,
+        caller: &Caller,
+        session: &SessionRef,
+        wait: Flush,
+    ) -> Result<Flushed, Problem> {
+        let at = self.find(caller, session)?;
+        if wait.deadline_ms == 0 {
+            return Err(Problem::new(ProblemCode::DeadlinePassed, "not all is sent"));
+        }
+        Ok(Flushed {
+            session: self.sessions[at].view.id,
+            frames_sent: 12,
+            waited_ms: 200,
+        })
+    }
+
+    fn evict_one(
+        &mut self,
+        caller: &Caller,
+        (session, attachment): &(SessionRef, u64),
+    ) -> Result<Eviction, Problem> {
+        let mut evicted = self.evict(caller, session, Some(*attachment))?;
+        let detail = format!("no attachment {attachment}");
+        let missing = || Problem::new(ProblemCode::NoSuchAttachment, detail);
+        evicted.pop().ok_or_else(missing)
+    }
+
+    fn abort(
+        &mut self,
+        caller: &Caller,
+        session: &SessionRef,
+    ) -> Result<Box<Certificate>, Problem> {
+        self.turn(caller, session, SessionState::Stopped)?;
+        self.evict(caller, session, None)?;
+        self.destroy(caller, session, Operation::Abort, None)
+    }
+
+    fn recordings(&self, query: &RecordingQuery) -> RecordingList {
+        let mut recordings = self.recordings.clone();
+        recordings.retain(|recording| {
+            let wanted = query.session.as_ref();
+            wanted.is_none_or(|it| it.names(recording.session, &recording.session_name))
+        });
+        RecordingList { recordings }
+    }
+
+    fn blockers(&self, caller: &Caller, session: &SessionRef) -> Result<BlockerList, Problem> {
+        let view = self.show(caller, session)?;
+        Ok(BlockerList {
+            session: view.id,
+            name: view.name,
+            at: Timestamp::now(),
+            blockers: vec![blocker()],
+        })
+    }
+
+    fn certificates(&self, query: &CertificateQuery) -> CertificateList {
+        let all = self.gone.values().rev().map(|it| &**it);
+        let wanted = all.filter(|certificate| query.wants(certificate));
+        let wanted = wanted.take(query.limit.unwrap_or(usize::MAX));
+        CertificateList {
+            certificates: wanted.map(Certificate::summary).collect(),
+        }
+    }
+
+    fn metrics(&self) -> Exposition {
+        let mut metrics = Exposition::default();
+        let (labels, count) = ([("state", "running")], self.sessions.len() as u64);
+        metrics.count("onair_sessions", "Sessions.", &labels, count);
+        metrics
+    }
+
+    /// A wait for users that never leave ends with the requester.
+    fn destroy_wait(&mut self, asked: Asked<DestroySessionWait>) {
+        let (reply, deadline_ms) = (asked.reply, asked.input.deadline_ms);
+        let operation = Operation::DestroyWait;
+        match self.destroy(&asked.caller, &asked.target, operation, Some(deadline_ms)) {
+            Err(problem) if problem.code == ProblemCode::Busy && deadline_ms > 0 => {
+                let hangups = self.hangups.clone();
+                tokio::spawn(async move {
+                    while !reply.is_unwanted() {
+                        tokio::time::sleep(Duration::from_millis(1)).await;
+                    }
+                    hangups.send(()).expect("the test listens");
+                });
+            }
+            result => reply.send(result),
+        }
+    }
+
+    fn certificate(&self, session: &SessionRef) -> Result<Box<Certificate>, Problem> {
+        let found = match session {
+            SessionRef::Id(id) => self.gone.get(id),
+            SessionRef::Name(name) => self.gone.values().find(|c| c.name == *name),
+        };
+        let pending = ProblemCode::CertificatePending;
+        let lives = || Problem::new(pending, format!("{session} lives"));
+        found.cloned().ok_or_else(lives)
+    }
+
+    fn create(&mut self, caller: &Caller, session: NewSession) -> Result<SessionView, Problem> {
+        let NewSession::OfPackets(spec) = session else {
+            let detail = "no session has that name";
+            return Err(Problem::new(ProblemCode::NoSuchSession, detail));
+        };
+        if spec.port == "reply-is-dropped" {
+            panic!("this session's creation ends the actor");
+        }
+        if spec.port != "a" {
+            let detail = format!("no port is called {:?}", spec.port);
+            return Err(Problem::new(ProblemCode::NoSuchPort, detail));
+        }
+        if self.sessions.iter().any(|s| s.view.name == spec.name) {
+            let detail = format!("a session is called {}", spec.name);
+            return Err(Problem::new(ProblemCode::NameTaken, detail));
+        }
+        let number = u32::try_from(self.sessions.len() + self.gone.len() + 1).unwrap();
+        let name = spec.name.clone();
+        let document = SpecDocument::from(*spec);
+        let busy = name.as_str().starts_with("busy");
+        let view = SessionView {
+            signal: None,
+            id: SessionId::new(0x6920_a1c3, number),
+            name,
+            convert: None,
+            direction: document.direction,
+            port: document.port,
+            poller: "p0".into(),
+            video: document.video,
+            flow: document.flow,
+            source: document.source,
+            quota: 4,
+            max_attachments: 4,
+            priority: 50,
+            frame_timeout_ms: None,
+            duration_ms: None,
+            persistent: false,
+            state: SessionState::Running,
+            owner: Some(caller.who.clone()),
+            created_at: Timestamp::now(),
+            stopped_at: None,
+            attachments: busy.then(attachment).into_iter().collect(),
+            converted_sessions: 0,
+            problems: Vec::new(),
+            link_up: Some(true),
+            ssrc: None,
+            peer: None,
+            group: None,
+            timing: None,
+            recent: None,
+            counters: SessionCounters::default(),
+        };
+        // As if another user's process had made it.
+        let owner = caller.who.uid;
+        self.sessions.push(Session {
+            view: view.clone(),
+            owner,
+        });
+        let started = EventKind::SessionStarted { generation: 1 };
+        self.publish(self.sessions.len() - 1, started);
+        Ok(view)
+    }
+
+    fn find(&self, caller: &Caller, session: &SessionRef) -> Result<usize, Problem> {
+        let mut sessions = self.sessions.iter();
+        let at = sessions.position(|it| session.names(it.view.id, &it.view.name));
+        let Some(at) = at else {
+            let code = match session {
+                SessionRef::Id(id) if self.gone.contains_key(id) => ProblemCode::StaleSession,
+                _ => ProblemCode::NoSuchSession,
+            };
+            return Err(Problem::new(code, format!("{session} is not here")));
+        };
+        caller.require(Some(self.sessions[at].owner))?;
+        caller.require_tag(|| self.sessions[at].view.etag())?;
+        Ok(at)
+    }
+
+    fn record(
+        &mut self,
+        caller: &Caller,
+        session: &SessionRef,
+        spec: &RecordingSpec,
+    ) -> Result<RecordingView, Problem> {
+        let at = self.find(caller, session)?;
+        let name = spec.name.clone().unwrap_or_else(|| "rec".parse().unwrap());
+        if self.recordings.iter().any(|it| it.name == name) {
+            return Err(Problem::new(ProblemCode::NameTaken, "there is one"));
+        }
+        let view = &self.sessions[at].view;
+        let number = u32::try_from(self.recordings.len() + 1).unwrap();
+        let recording = RecordingView {
+            id: RecordingId::new(0x6920_a1c3, number),
+            name,
+            session: view.id,
+            session_name: view.name.clone(),
+            format: spec.format,
+            state: RecordingState::Recording,
+            reason: None,
+            end: None,
+            owner: Some(caller.who.clone()),
+            started_at: Timestamp::now(),
+            ended_at: None,
+            folder: "/nowhere".into(),
+            files: Vec::new(),
+            counts: RecordingCounts::default(),
+            producers: Vec::new(),
+            gaps: 0,
+            problems: Vec::new(),
+            frames: None,
+            repair: None,
+        };
+        self.recordings.push(recording.clone());
+        Ok(recording)
+    }
+
+    fn find_recording(&self, recording: &RecordingRef) -> Result<usize, Problem> {
+        let mut recordings = self.recordings.iter();
+        let at = recordings.position(|it| recording.names(it.id, &it.name));
+        at.ok_or_else(|| Problem::new(ProblemCode::NoSuchRecording, "it is not here"))
+    }
+
+    fn publish(&mut self, at: usize, kind: EventKind) {
+        let session = &self.sessions[at];
+        let about = Subject {
+            session: session.view.id,
+            name: session.view.name.clone(),
+            owner: session.owner,
+        };
+        self.hub.publish(Some(about), kind);
+    }
+
+    fn subscribe(
+        &mut self,
+        caller: &Caller,
+        query: EventQuery,
+        after: Option<LastSeen>,
+    ) -> Result<Subscription, Problem> {
+        if let Some(session) = &query.session {
+            self.find(caller, session)?;
+        }
+        let interest = Interest {
+            grant: caller.grant,
+            session: query.session,
+            kinds: query.kinds.into_iter().collect(),
+        };
+        self.hub.subscribe(interest, after)
+    }
+
+    fn evict(
+        &mut self,
+        caller: &Caller,
+        session: &SessionRef,
+        one: Option<u64>,
+    ) -> Result<Vec<Eviction>, Problem> {
+        let at = self.find(caller, session)?;
+        let attachments = &mut self.sessions[at].view.attachments;
+        let gone = attachments.extract_if(.., |it| one.is_none_or(|one| it.attachment == one));
+        Ok(gone
+            .map(|it| Eviction {
+                attachment: it.attachment,
+                pid: it.pid,
+                command: it.command,
+                at: Timestamp::now(),
+                cause: EvictionCause::Requested,
+                callers_inside: it.threads_inside,
+                frames_revoked: 2,
+                frames_set_aside: 1,
+            })
+            .collect())
+    }
+
+    fn turn(
+        &mut self,
+        caller: &Caller,
+        session: &SessionRef,
+        state: SessionState,
+    ) -> Result<SessionView, Problem> {
+        let at = self.find(caller, session)?;
+        self.sessions[at].view.state = state;
+        self.publish(
+            at,
+            match state {
+                SessionState::Running => EventKind::SessionStarted { generation: 1 },
+                _ => EventKind::SessionStopped {
+                    attachments: 0,
+                    callers: 0,
+                },
+            },
+        );
+        Ok(self.sessions[at].view.clone())
+    }
+
+    fn destroy(
+        &mut self,
+        caller: &Caller,
+        session: &SessionRef,
+        operation: Operation,
+        deadline_ms: Option<u64>,
+    ) -> Result<Box<Certificate>, Problem> {
+        let at = self.find(caller, session)?;
+        let view = &self.sessions[at].view;
+        if view.state == SessionState::Running {
+            let detail = format!("session {} is running", view.name);
+            return Err(Problem::new(ProblemCode::Running, detail));
+        }
+        if !view.attachments.is_empty() && operation != Operation::Quarantine {
+            return Err(Problem::new(ProblemCode::Busy, "1 caller is blocked")
+                .with_blockers(vec![blocker()])
+                .with_verdict(busy_verdict()));
+        }
+        let view = self.sessions.remove(at).view;
+        let proof = Box::new(certificate(&view, caller, operation, deadline_ms));
+        self.gone.insert(view.id, proof.clone());
+        Ok(proof)
+    }
+}

@@ -1,0 +1,195 @@
+//! What receives an essence: packets in, units of memory out.
+
+/// Most ranges in a report; there may be more.
+pub const LISTED_RANGES: usize = 4;
+
+/// Most reasons for which an essence calls packets malformed.
+pub const MOST_REASONS: usize = 16;
+
+/// The RTP packets of one session in a burst, in the order of their arrival.
+#[derive(Debug, Clone, Copy)]
+pub struct Run<'a> {
+    /// Each from its RTP header on.
+    pub packets: &'a [&'a [u8]],
+    /// When the burst was received, in nanoseconds of a monotonic clock.
+    pub now_ns: u64,
+}
+
+/// A range of a unit's bytes that never arrived.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MissingRange {
+    /// First byte.
+    pub offset: usize,
+    /// Bytes.
+    pub len: usize,
+}
+
+/// A finished unit: what one buffer of a session holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnitReport {
+    /// Its RTP timestamp.
+    pub rtp_timestamp: u32,
+    /// Whether every byte arrived, and the source's unit is not larger than the session's.
+    pub complete: bool,
+    /// Bytes that did not arrive; 0 if complete, or if only the format is wrong.
+    pub bytes_missing: usize,
+    /// First ranges that did not arrive; see [`Self::missing`].
+    pub listed: [MissingRange; LISTED_RANGES],
+    /// Number of entries of [`Self::listed`] in use.
+    pub listed_count: usize,
+    /// Different packets of it that arrived.
+    pub packets_received: u32,
+    /// Missing sequence numbers between the first and the last packet that may belong to it; 0 if
+    /// complete. If packets at an edge were lost, their unit is a guess.
+    pub packets_lost: u32,
+    /// Packets that arrived again during assembly.
+    pub duplicates: u32,
+    /// When its first packet was pushed, in nanoseconds of the caller's clock.
+    pub first_packet_ns: u64,
+    /// When its last packet was pushed, in nanoseconds of the caller's clock.
+    pub last_packet_ns: u64,
+    /// Whether the packet with the marker arrived.
+    pub marker_seen: bool,
+    /// Whether packets of it, or of the time before it, do not fit the format: the source sends
+    /// another one.
+    pub wrong_format: bool,
+    /// What the essence says of its units; opaque to whoever carries them.
+    pub tag: u32,
+}
+
+impl UnitReport {
+    /// First ranges that did not arrive.
+    #[must_use]
+    pub fn missing(&self) -> &[MissingRange] {
+        &self.listed[..self.listed_count]
+    }
+}
+
+/// Destination of the units' bytes: owns the memory.
+pub trait Sink {
+    /// Handle of one unit's memory between `open` and `finish`.
+    type Slot: Copy;
+
+    /// Memory for a new unit. With `None` the unit's packets are counted and skipped.
+    fn open(&mut self, rtp_timestamp: u32) -> Option<Self::Slot>;
+
+    /// Writes bytes at `offset` of the unit; `offset + bytes.len()` is at most the format's unit size.
+    fn write(&mut self, slot: Self::Slot, offset: usize, bytes: &[u8]);
+
+    /// Nothing more is written to `slot`. Units finish in the order of their timestamps.
+    fn finish(&mut self, slot: Self::Slot, report: &UnitReport);
+
+    /// `len` bytes at `offset`, which may be beyond the unit, will probably be written soon.
+    #[inline]
+    fn fetch(&self, _slot: Self::Slot, _offset: usize, _len: usize) {}
+
+    /// This word will probably be changed soon.
+    #[inline]
+    fn fetch_word(&self, _word: &u64) {}
+}
+
+/// Makes units from the packets of one flow, which may come out of order, twice, or never. Allocates only
+/// in its constructor.
+pub trait Depacketise<S: Copy> {
+    /// Handles packets. A malformed one changes no unit's bytes and not the source.
+    fn push(&mut self, run: &Run<'_>, sink: &mut impl Sink<Slot = S>);
+
+    /// Prefetches what so many packets will probably change.
+    fn fetch(&self, packets: usize, sink: &impl Sink<Slot = S>);
+
+    /// Closes units that had no packet for too long.
+    fn expire(&mut self, now_ns: u64, sink: &mut impl Sink<Slot = S>);
+
+    /// When [`Self::expire`] next has work; `None` if no unit is in assembly.
+    fn deadline(&self) -> Option<u64>;
+
+    /// Closes the units in assembly: the stream has ended.
+    fn close(&mut self, sink: &mut impl Sink<Slot = S>);
+
+    /// Forgets the units in assembly and the source, because the session pauses. `discard` gets the memory
+    /// of each unfinished unit. The counters stay.
+    fn reset(&mut self, discard: impl FnMut(S));
+
+    /// Units in assembly.
+    fn under_way(&self) -> usize;
+
+    /// From now on packets have this RTP payload type, 0 to 127.
+    fn set_payload_type(&mut self, payload_type: u8);
+
+    /// The synchronisation source that is followed, after the first packet.
+    fn ssrc(&self) -> Option<u32>;
+
+    /// The last one that was refused because the followed one sends.
+    fn other_ssrc(&self) -> Option<u32>;
+
+    /// Counters since the constructor.
+    fn stats(&self) -> &ReceiveStats;
+}
+
+/// Malformed packets by reason, in the order of [`Essence::REASONS`](crate::Essence::REASONS).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MalformedCounts([u64; MOST_REASONS]);
+
+impl MalformedCounts {
+    /// Packets rejected for `reason`.
+    #[must_use]
+    pub fn get(&self, reason: impl Into<usize>) -> u64 {
+        self.0[reason.into()]
+    }
+
+    /// Packets rejected for any reason.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// The count of each reason; those that the essence does not have are 0.
+    pub fn iter(&self) -> impl Iterator<Item = u64> {
+        self.0.into_iter()
+    }
+
+    /// One more.
+    pub fn add(&mut self, reason: impl Into<usize>) {
+        self.0[reason.into()] += 1;
+    }
+}
+
+/// Counters since a receiver was made. Every packet counts in exactly one of `accepted`,
+/// `malformed`, `other_ssrc_packets`, `duplicate`, `late` and `no_buffer`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ReceiveStats {
+    /// Packets pushed.
+    pub packets: u64,
+    /// Bytes of these, RTP headers included.
+    pub bytes: u64,
+    /// Packets whose bytes went into a unit.
+    pub accepted: u64,
+    /// Packets that do not match the flow and format.
+    pub malformed: MalformedCounts,
+    /// Packets of another synchronisation source, while the current one sends.
+    pub other_ssrc_packets: u64,
+    /// Packets whose sequence number had already arrived.
+    pub duplicate: u64,
+    /// Packets of a unit that was already closed.
+    pub late: u64,
+    /// Packets of a unit without memory.
+    pub no_buffer: u64,
+    /// Packets after one with a higher sequence number (also counted elsewhere).
+    pub reordered: u64,
+    /// Sequence numbers missing when their unit was closed.
+    pub lost: u64,
+    /// Of these, numbers that arrived later.
+    pub lost_arrived: u64,
+    /// Changes of the synchronisation source.
+    pub ssrc_changes: u64,
+    /// Restarts of the same source with new sequence numbers.
+    pub restarts: u64,
+    /// Units finished complete.
+    pub units_complete: u64,
+    /// Units finished incomplete.
+    pub units_incomplete: u64,
+    /// Of the incomplete units, those of a source that sends another format.
+    pub units_wrong_format: u64,
+    /// Units without memory.
+    pub units_no_buffer: u64,
+}

@@ -1,0 +1,152 @@
+//! Video as an essence.
+
+use std::fmt::{self, Debug};
+use std::time::Duration;
+
+use super::assembly::{Assembler, AssemblerConfig, Malformed};
+use super::pattern::PatternError;
+use super::sending::FramePacketiser;
+use super::signal::TestPattern;
+use super::st2110_20::PacketiseError;
+use super::st2110_21::{Declared, Monitor};
+use super::{RTP_CLOCK_HZ, SenderType, VideoStream};
+use crate::essence::{Essence, OfField};
+use crate::measure::Measure;
+use crate::rtp::RtpHeader;
+
+/// Why a video cannot be sent.
+#[derive(Debug, thiserror::Error)]
+pub enum VideoNotSendable {
+    /// The packets do not hold it.
+    #[error(transparent)]
+    Packets(#[from] PacketiseError),
+    /// The sender type allows fewer packets at once.
+    #[error(
+        "CMAX {given} is above what a sender of type {sender} may have with this video, {most}: give 1 to {most} \
+         or leave it out (ST 2110-21 §6.6.1)"
+    )]
+    Cmax {
+        /// The wanted CMAX.
+        given: u32,
+        /// CMAX of the type.
+        most: u64,
+        /// The type.
+        sender: SenderType,
+    },
+    /// The pattern does not fit.
+    #[error(transparent)]
+    Pattern(#[from] PatternError),
+}
+
+impl OfField for VideoNotSendable {
+    fn field(&self) -> Option<&'static str> {
+        matches!(self, Self::Cmax { .. }).then_some("video.cmax")
+    }
+}
+
+/// For people: the frames.
+impl fmt::Display for VideoStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.format, f)
+    }
+}
+
+impl Essence for VideoStream {
+    type Receive<S: Copy + Debug> = Assembler<S>;
+    type Send = FramePacketiser;
+    type Signal = TestPattern;
+    type Timing = Monitor;
+    type NotSendable = VideoNotSendable;
+
+    const REASONS: &'static [&'static str] = &Malformed::NAMES;
+
+    fn clock_hz(&self) -> u32 {
+        RTP_CLOCK_HZ
+    }
+
+    fn unit_bytes(&self) -> usize {
+        self.format.frame_bytes()
+    }
+
+    /// A period is a frame, also if its units are fields.
+    fn period_ns(&self, periods: u64) -> u64 {
+        self.format.rate().nanos(periods)
+    }
+
+    fn bytes_per_second(&self) -> u64 {
+        let rate = self.format.buffer_rate();
+        let bytes = self.format.frame_bytes() as u64 * u64::from(rate.numerator());
+        bytes / u64::from(rate.denominator())
+    }
+
+    fn units_in_1000_s(&self) -> u64 {
+        let rate = self.format.buffer_rate();
+        u64::from(rate.numerator()) * 1_000 / u64::from(rate.denominator())
+    }
+
+    fn units_time(&self, units: u32) -> Duration {
+        let rate = self.format.buffer_rate();
+        Duration::from_secs(u64::from(units * rate.denominator())) / rate.numerator()
+    }
+
+    fn has_units_of(&self, other: &Self) -> bool {
+        self.format == other.format
+    }
+
+    fn max_udp(&self) -> u16 {
+        self.max_udp
+    }
+
+    fn receive<S: Copy + Debug>(&self, payload_type: u8, timeout_ns: u64) -> Assembler<S> {
+        Assembler::new(AssemblerConfig {
+            format: self.format,
+            payload_type,
+            timeout_ns,
+        })
+    }
+
+    fn send(&self, max_bytes: usize) -> Result<FramePacketiser, VideoNotSendable> {
+        FramePacketiser::new(self, max_bytes)
+    }
+
+    fn signal(&self) -> Result<TestPattern, VideoNotSendable> {
+        Ok(TestPattern::new(&self.format)?)
+    }
+
+    fn monitor(&self) -> Option<Monitor> {
+        let rate = self.format.rate();
+        let rate = (rate.numerator(), rate.denominator());
+        let monitor = Monitor::new(self.format.height(), self.format.scan(), rate)?;
+        Some(monitor.declared_as(Declared::from(self)))
+    }
+}
+
+impl Measure for Monitor {
+    #[inline]
+    fn packet(&mut self, at_ns: u64, tai_ns: Option<u64>, rtp: &RtpHeader) -> bool {
+        Self::packet(self, at_ns, tai_ns, rtp)
+    }
+
+    #[inline]
+    fn repeat(&mut self, times: u32) {
+        Self::repeat(self, times);
+    }
+
+    fn pause(&mut self, now_ns: u64) -> bool {
+        Self::pause(self, now_ns)
+    }
+
+    #[inline]
+    fn due_ns(&self) -> Option<u64> {
+        Self::due_ns(self)
+    }
+
+    #[inline]
+    fn fetch(&self, at_ns: u64, fetch: impl FnMut(&u64)) {
+        self.next_counts(at_ns).for_each(fetch);
+    }
+
+    fn copy_from(&mut self, other: &Self) {
+        Self::copy_from(self, other);
+    }
+}

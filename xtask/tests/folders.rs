@@ -1,0 +1,87 @@
+//! A folder of Rust sources has few enough files to read its list at a glance.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+/// Most files directly in one folder.
+const MOST: usize = 12;
+
+/// Folders that have more. This list only gets shorter.
+const KNOWN: [&str; 21] = [
+    "bench/src",
+    "tests/src",
+    "tests/tests",
+    "userspace/api/src",
+    "userspace/client/src",
+    "userspace/client/tests/client",
+    "userspace/ctl/src/command",
+    "userspace/ctl/src/render",
+    "userspace/ctl/tests/onairctl",
+    "userspace/dataplane/src",
+    "userspace/dpdk/src",
+    "userspace/essence/src/video/st2110_21",
+    "userspace/ipc/src",
+    "userspace/ipc/src/model/explorer",
+    "userspace/probe/src",
+    "userspace/record/src",
+    "userspace/sdp/src",
+    "userspace/session/src",
+    "xtask/pages/src",
+    "xtask/src/vm",
+    "xtask/stage/src",
+];
+
+/// Adds each folder below `folder` that has too many sources, by its path from `root`.
+fn collect(folder: &Path, root: &Path, found: &mut BTreeSet<String>) {
+    let mut files = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy();
+        if path.is_dir() {
+            if name != "target" && !name.starts_with('.') {
+                collect(&path, root, found);
+            }
+        } else if name.ends_with(".rs") {
+            files += 1;
+        }
+    }
+    if files > MOST {
+        found.insert(folder.strip_prefix(root).unwrap().display().to_string());
+    }
+}
+
+#[test]
+fn folders_with_too_many_files_are_the_known_ones() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut found = BTreeSet::new();
+    collect(&root, &root, &mut found);
+    let known: BTreeSet<_> = KNOWN.iter().map(|it| (*it).to_owned()).collect();
+    let new: Vec<_> = found.difference(&known).collect();
+    assert!(new.is_empty(), "more than {MOST} files each: {new:#?}");
+    let gone: Vec<_> = known.difference(&found).collect();
+    assert!(
+        gone.is_empty(),
+        "few enough files now, take them off: {gone:#?}"
+    );
+}
+
+#[test]
+fn only_sources_directly_in_the_folder_count() {
+    let root = tempfile::tempdir().unwrap();
+    let make = |folder: &str, files: usize, extension: &str| {
+        let folder = root.path().join(folder);
+        fs::create_dir_all(&folder).unwrap();
+        for n in 0..files {
+            fs::write(folder.join(format!("{n}.{extension}")), "").unwrap();
+        }
+    };
+    make("a", MOST, "rs");
+    make("a", 1, "txt");
+    make("a/b", MOST + 1, "rs");
+    make("target", MOST + 1, "rs");
+    let mut found = BTreeSet::new();
+    collect(root.path(), root.path(), &mut found);
+    assert_eq!(found.into_iter().collect::<Vec<_>>(), ["a/b"]);
+}
