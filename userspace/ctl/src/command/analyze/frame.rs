@@ -1,6 +1,6 @@
 //! A captured frame.
 
-use onair_essence::video::survey::Link;
+use onair_essence::survey::Link;
 
 /// An Ethernet frame or an IP packet of a capture.
 #[derive(Debug, Clone, Copy)]

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddrV4;
 
-use onair_essence::video::survey::{CapturedPacket, Essence, NotRtp, Survey};
+use onair_essence::survey::{CapturedPacket, Essence, NotRtp, Survey};
 
 use crate::document::analysis as document;
 
