@@ -21,15 +21,13 @@ mod rgb;
 mod row;
 #[expect(unsafe_code, reason = "vector instructions that the processor has")]
 mod simd;
-mod strips;
 mod weave;
 
-pub use conversion::Conversion;
+pub use conversion::{Conversion, Progress, Strips};
 pub use convert::{ConvertError, pack, pack_lines, unpack, unpack_lines};
 pub use lines::Lines;
 pub use picture::Picture;
 pub use pixel_format::{PixelFormat, Plane, Planes, UnknownFormat};
 pub use place::place_lines;
 pub use rgb::rgb8;
-pub use strips::{Progress, Strips};
 pub use weave::{are_of_one_frame, weave};

@@ -23,6 +23,7 @@ mod fmtp;
 mod lines;
 mod parse;
 mod rate;
+mod surveyed;
 mod video;
 mod warning;
 mod words;

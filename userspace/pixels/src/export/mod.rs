@@ -11,8 +11,8 @@ use std::net::SocketAddrV4;
 
 use onair_essence::Format;
 use onair_essence::receive::{Depacketise as _, Run};
+use onair_essence::survey::{CapturedPacket, Link};
 use onair_essence::video::assembly::{Assembler, AssemblerConfig};
-use onair_essence::video::survey::{CapturedPacket, Link};
 
 pub use file::{FrameFile, NotWritten, UnknownFile};
 use frames::{Buffers, Frames};

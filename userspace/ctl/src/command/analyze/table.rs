@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddrV4;
 use std::path::Path;
 
-use onair_essence::video::survey::{CapturedPacket, Essence, NotRtp, Survey};
+use onair_essence::survey::{CapturedPacket, Essence, NotRtp, Survey};
 
 use crate::capture::{Frame, Read};
 use crate::document::analysis as document;

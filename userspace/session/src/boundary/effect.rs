@@ -1,0 +1,182 @@
+//! What the driver does after an event.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use onair_api::{Counts, EventKind, Eviction, Problem, Reconciled, SessionView};
+use onair_ipc::frames::FrameMemory;
+use onair_ipc::lender::Lender;
+use onair_ipc::memory::AttachmentMemory;
+use onair_ipc::slot::SlotReading;
+
+use crate::boundary::event::Destroy;
+use crate::boundary::reply::Reply;
+use crate::boundary::runtime::AttachRefusal;
+use crate::certificate::evidence::Evidence;
+use crate::clients::attachment::Exit;
+use crate::ending::retired::RetiredMemory;
+
+/// One thing to do. The driver executes the effects of an event in their order, before the next
+/// event.
+#[derive(Debug)]
+pub enum Effect<R> {
+    /// Send this to the session's poller.
+    Poller(Order<R>),
+    /// Wake sleepers of this attachment: its gate closed, or its event counts moved.
+    Wake(Arc<AttachmentMemory>),
+    /// Wake the first of them now.
+    WakeNow,
+    /// The attachment is closed: no longer watch it for the daemon's death, or with the probe. May
+    /// come twice.
+    Closed(u64),
+    /// The attachment has left; its memory is kept.
+    Left(u64),
+    /// The attachment did not fit into the runtime: it is closed.
+    NotAdmitted(AttachRefusal),
+    /// A helper thread answers with [`Event::ThreadsLookedAt`](crate::Event::ThreadsLookedAt).
+    LookAtThreads(ThreadQuestion),
+    /// A helper thread answers with [`Event::SitesLookedAt`](crate::Event::SitesLookedAt).
+    LookAtSites(SiteQuestion),
+    /// A helper thread lists the users by name, for this use.
+    NameUsers(Named),
+    /// Publish an event of the session.
+    Publish(EventKind),
+    /// The session runs: answer these with its view.
+    Started(Vec<Reply<SessionView>>),
+    /// Free this memory when no process has it; the certificate covers it, too.
+    Keep(RetiredMemory),
+    /// The session is quarantined: store the certificate, which is completed later.
+    Quarantined(Box<Evidence>),
+    /// Examine the session, with others that are due ([`examine_together`](crate::examine_together)),
+    /// before the next wait for messages.
+    Examine,
+    /// The session can be destroyed when its turn in the shutdown comes.
+    Ready,
+    /// The session is destroyed: free its memory, store the certificate, answer the request.
+    Destroyed {
+        /// Content of the certificate.
+        evidence: Box<Evidence>,
+        /// All that it had.
+        retired: RetiredMemory,
+        /// The request.
+        destroy: Destroy,
+    },
+    /// The session was quarantined, and its last holder is gone: complete the certificate.
+    Freed {
+        /// Counters, at last.
+        counts: Counts,
+        /// All that was settled for users that could not settle it themselves.
+        reconciled: Vec<Reconciled>,
+        /// All evicted clients.
+        evicted: Vec<Eviction>,
+        /// All that it had.
+        retired: RetiredMemory,
+    },
+}
+
+/// A command to the session's poller.
+#[derive(Debug)]
+pub enum Order<R> {
+    /// Run the session.
+    Start(Box<R>),
+    /// Stop it, and hand the runtime back.
+    Quiesce,
+    /// Add an attachment.
+    Attach {
+        /// Its lender.
+        lender: Box<Lender>,
+        /// Its own frames, in a send session.
+        frames: Option<FrameMemory>,
+    },
+    /// Remove an attachment, and hand its lender back.
+    Detach(u64),
+    /// Remove an attachment, and revoke its loans.
+    Evict(u64),
+    /// Put the frames set aside for this attachment back into use.
+    Release(u64),
+    /// Credit the frame that a dead thread had taken.
+    CreditThread {
+        /// Its attachment.
+        attachment: u64,
+        /// Identifies the request.
+        ticket: u64,
+        /// Its slot.
+        slot: SlotReading,
+    },
+    /// Report when the frames submitted so far are sent.
+    Flush {
+        /// Identifies the request.
+        ticket: u64,
+    },
+}
+
+/// Which of these slots belong to threads that are gone?
+#[derive(Debug)]
+pub struct ThreadQuestion {
+    /// The attachment.
+    pub attachment: u64,
+    /// Its process.
+    pub pid: u32,
+    /// Slots that count users.
+    pub suspects: Vec<SlotReading>,
+    /// Only threads that the kernel reported to have ended; `None`: any.
+    pub exits: Option<Vec<Exit>>,
+    /// After this time the look counts as not made.
+    pub limit: Duration,
+}
+
+/// Are the probe's sites of this attachment armed, and does a thread sleep unseen?
+#[derive(Clone, Copy, Debug)]
+pub struct SiteQuestion {
+    /// The attachment.
+    pub attachment: u64,
+    /// Its process.
+    pub pid: u32,
+    /// Now; comes back with the answer.
+    pub asked_at: Instant,
+}
+
+/// The use of a list of users.
+#[derive(Debug)]
+pub enum Named {
+    /// A warning, this long after the stop.
+    Warning(Duration),
+    /// The event that the session was quarantined.
+    Quarantined,
+    /// The refusal of a destroy.
+    Refusal(Box<Destroy>, Box<Problem>),
+    /// The refusal of a detach: the users of this attachment.
+    Busy(u64, Reply<()>, Box<Problem>),
+}
+
+/// The effects of one event, in order.
+#[derive(Debug)]
+pub(crate) struct Effects<R>(Vec<Effect<R>>);
+
+impl<R> Default for Effects<R> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<R> Effects<R> {
+    pub(crate) fn push(&mut self, effect: Effect<R>) {
+        self.0.push(effect);
+    }
+
+    pub(crate) fn poller(&mut self, order: Order<R>) {
+        self.push(Effect::Poller(order));
+    }
+
+    pub(crate) fn wake(&mut self, memory: &Arc<AttachmentMemory>) {
+        self.push(Effect::Wake(Arc::clone(memory)));
+    }
+
+    pub(crate) fn publish(&mut self, kind: EventKind) {
+        self.push(Effect::Publish(kind));
+    }
+
+    pub(crate) fn into_list(self) -> Vec<Effect<R>> {
+        self.0
+    }
+}

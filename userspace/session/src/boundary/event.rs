@@ -1,0 +1,173 @@
+//! What happens to a session.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use onair_api::{Certificate, Flushed as FlushedView, Operation, SessionView, Verdict, Who};
+use onair_ipc::frames::FrameMemory;
+use onair_ipc::lender::Lender;
+use onair_ipc::memory::AttachmentMemory;
+use onair_ipc::slot::SlotReading;
+
+use crate::boundary::reply::Reply;
+use crate::boundary::runtime::{AttachRefusal, Evicted, FlushReport};
+use crate::clients::attachment::Exit;
+use crate::clients::evicting::Answer;
+use crate::clients::sites::SiteFinding;
+
+/// One event. The core handles them one at a time.
+#[derive(Debug)]
+pub enum Event<R> {
+    // Requests.
+    /// Start the session; answered once the poller has it, or at once if it runs.
+    Start(Reply<SessionView>),
+    /// Close every gate, wake every caller, tell the poller to hand the runtime back. No effect on
+    /// a session that is stopped. [`Event::Examine`] follows: the wakes do not wait for it.
+    Stop,
+    /// Destroy the stopped session, now or when its last user has left.
+    Destroy(Destroy),
+    /// Evict all clients and destroy the session; wait only for the poller.
+    Abort(Destroy),
+    /// Close the session for good with its users inside. Check
+    /// [`SessionCore::check_quarantine`](crate::SessionCore::check_quarantine) first;
+    /// [`Event::Examine`] follows, because no process may have any of its memory.
+    Quarantine(Who),
+    /// Evict one client, or all. Answered when their frames are taken back.
+    Evict(Option<u64>, Answer),
+    /// Say each witness's current reading. Changes nothing but that it arms the kicks.
+    Verdict(Reply<Verdict>),
+    /// Answer once everything is sent that clients have submitted by now, or after the time given.
+    Flush(Duration, Reply<FlushedView>),
+    /// The daemon exits while users remain.
+    Abandon,
+
+    // Clients.
+    /// A client that was let in attaches.
+    Admit(Box<Admission>),
+    /// A caller of this attachment left while the session drains.
+    Kicked(u64),
+    /// The client gives its attachment back.
+    Detach(u64, Reply<()>),
+    /// The connection of this attachment closed. Its process may live on (fork, exec, a closed
+    /// descriptor), so its frames are not taken back yet.
+    HungUp(u64),
+    /// The process of this attachment is dead: none of its threads runs.
+    ProcessEnded(u64),
+    /// The client changed its memory with a system call, for example by punching a hole.
+    MemoryTouched(u64),
+    /// The client wrote words that no client that follows the protocol writes.
+    Violated(u64),
+
+    // The kernel.
+    /// Threads of the process `tgid` (in the first pid namespace) ended.
+    ThreadsEnded {
+        /// The process.
+        tgid: u32,
+        /// The threads.
+        exits: Vec<Exit>,
+    },
+    /// The process `tgid` (in the first pid namespace) called exec.
+    ProgramReplaced {
+        /// The process.
+        tgid: u32,
+    },
+    /// Once a second: look for dead threads of clients that the probe does not watch, or of all
+    /// clients because probe events were lost.
+    LookForDead {
+        /// All clients.
+        all: bool,
+    },
+
+    // The poller.
+    /// The poller handed the runtime back: it was told to, it did not take the session, or it has
+    /// died. [`Event::Examine`] follows, after recordings have got their taps.
+    HandedBack(Box<R>),
+    /// The poller handed one attachment's lender back.
+    LenderBack(Box<Lender>),
+    /// The poller did not take an attachment.
+    AttachRefused {
+        /// Its lender.
+        lender: Box<Lender>,
+        /// Its own frames.
+        frames: Option<FrameMemory>,
+        /// Why.
+        reason: AttachRefusal,
+    },
+    /// The poller evicted a client and took its loaned frames back.
+    Evicted(Evicted),
+    /// The poller's answer to [`Order::CreditThread`](crate::Order::CreditThread).
+    ThreadCredited {
+        /// The attachment.
+        attachment: u64,
+        /// Identifies the request.
+        ticket: u64,
+        /// Frames credited; `None` if the poller does not have the ledger.
+        frames: Option<u64>,
+    },
+    /// A flush is over.
+    Flushed(FlushReport),
+
+    // Helper threads.
+    /// The answer to a [`ThreadQuestion`](crate::ThreadQuestion).
+    ThreadsLookedAt {
+        /// The attachment.
+        attachment: u64,
+        /// The slots of dead threads, as they were when the question was asked.
+        dead: Vec<SlotReading>,
+        /// The answer is not usable: the whole process may be ending, or the look took too long.
+        again: bool,
+        /// Duration of the look.
+        cost: Duration,
+    },
+    /// The answer to a [`SiteQuestion`](crate::SiteQuestion).
+    SitesLookedAt {
+        /// The attachment.
+        attachment: u64,
+        /// When the question was asked.
+        asked_at: Instant,
+        /// The result.
+        found: SiteFinding,
+    },
+
+    // The driver.
+    /// Ask for what is not known of the clients' sites.
+    LookAtSites,
+    /// Examine the witnesses, and act on the result.
+    Examine,
+    /// The time [`SessionCore::wake_at`](crate::SessionCore::wake_at) has come.
+    Tick,
+}
+
+/// A request that waits for the session to be destroyed.
+#[derive(Debug)]
+pub struct Destroy {
+    /// The requester.
+    pub who: Who,
+    /// The requested operation.
+    pub operation: Operation,
+    /// When to give up; `None` gives up at the first user.
+    pub deadline: Option<Instant>,
+    /// The requested wait, ms.
+    pub deadline_ms: Option<u64>,
+    /// Without users, it still waits for [`Examination::InTurn`](crate::Examination::InTurn).
+    pub waits_for_turn: bool,
+    /// Destination of the answer.
+    pub reply: Reply<Box<Certificate>>,
+}
+
+/// A client that attaches, with what was made for it.
+#[derive(Debug)]
+pub struct Admission {
+    /// Number of the attachment.
+    pub number: u64,
+    /// The client.
+    pub who: Who,
+    /// Its shared words.
+    pub memory: Arc<AttachmentMemory>,
+    /// Its own frames, in a send session.
+    pub frames: Option<FrameMemory>,
+    /// Its process in the first pid namespace, if the probe watches it.
+    pub watched: Option<u32>,
+    /// Frames that it may have on loan.
+    pub quota: u32,
+}

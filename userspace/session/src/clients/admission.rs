@@ -1,0 +1,106 @@
+//! How a client joins a session, once the daemon has made its memory.
+
+use std::sync::Arc;
+
+use onair_ipc::frames::FrameMemory;
+use onair_ipc::lender::Lender;
+use onair_ipc::memory::AttachmentState;
+
+use crate::boundary::effect::{Effect, Order};
+use crate::boundary::event::Admission;
+use crate::boundary::runtime::{AttachRefusal, Runtime};
+use crate::clients::attachment::Attachment;
+use crate::lifecycle::Place;
+use crate::session_core::{SessionCore, Turn};
+
+impl<R: Runtime> SessionCore<R> {
+    /// Hands the client's lender to the runtime, and opens its gate.
+    pub(crate) fn admit(&mut self, turn: &mut Turn<'_, R>, admission: Admission) {
+        let Admission {
+            number,
+            who,
+            memory,
+            frames,
+            watched,
+            quota,
+        } = admission;
+        let lender = Box::new(Lender::new(Arc::clone(&memory), quota));
+        let attachment = Attachment {
+            number,
+            who,
+            memory,
+            frames: frames.clone(),
+            watched,
+            disconnected: false,
+            fruitless_kicks: 0,
+            crediting: Vec::new(),
+            exits: Vec::new(),
+            threads: Default::default(),
+            sites: Default::default(),
+        };
+        match self.lifecycle.place() {
+            Place::Here(runtime) => {
+                if let Err((refused, _, _)) = runtime.attach(lender, frames) {
+                    attachment.close(AttachmentState::Gone, &mut turn.effects);
+                    turn.effects.push(Effect::NotAdmitted(refused));
+                    return;
+                }
+            }
+            Place::Poller | Place::Returning => {
+                turn.effects.poller(Order::Attach { lender, frames });
+            }
+        }
+        attachment.memory.open();
+        if self.lifecycle.is_running() {
+            attachment.memory.start();
+        }
+        self.audit.counts.attachments += 1;
+        self.clients.attached.insert(number, attachment);
+    }
+
+    /// A poller did not take an attachment because it did not have the session. The attachment is
+    /// added here, or sent again if the poller has the session since. An attachment that does not
+    /// fit at all ends when its process does.
+    pub(crate) fn attach_refused(
+        &mut self,
+        turn: &mut Turn<'_, R>,
+        lender: Box<Lender>,
+        frames: Option<FrameMemory>,
+        reason: AttachRefusal,
+    ) {
+        let number = lender.attachment();
+        if !self.clients.attached.contains_key(&number) {
+            // It was evicted meanwhile, and had no loans.
+            return;
+        }
+        let Some(runtime) = self.lifecycle.runtime_mut() else {
+            if reason != AttachRefusal::NoSession {
+                tracing::error!(session = %self.id, attachment = number, %reason, "not attached");
+                return;
+            }
+            turn.effects.poller(Order::Attach { lender, frames });
+            if self.clients.leaving.contains_key(&number) {
+                // The earlier request found no attachment to remove.
+                turn.effects.poller(Order::Detach(number));
+            }
+            return;
+        };
+        if let Err((reason, _, _)) = runtime.attach(lender, frames) {
+            tracing::error!(session = %self.id, attachment = number, %reason, "not attached");
+        }
+        self.settle_leaving(turn);
+    }
+
+    /// A client changed its memory with a system call, for example by punching a hole. It is
+    /// evicted, because a thread that reads the memory would take page faults.
+    pub(crate) fn memory_touched(&mut self, turn: &mut Turn<'_, R>, number: u64) {
+        let Some(attachment) = self.clients.attached.get(&number) else {
+            return;
+        };
+        tracing::error!(
+            session = %self.id, attachment = number, pid = attachment.who.pid,
+            "a client punched a hole in its memory, or wrote it with a system call: it is evicted"
+        );
+        self.violated(turn, number);
+    }
+}

@@ -1,0 +1,385 @@
+//! Settles what threads and processes left behind that ended or released their memory.
+//!
+//! A thread that exits inside a call leaves a slot that counts it. It may also have taken a frame
+//! that no thread received. A helper thread finds out which threads are gone. The owner of the
+//! ledger credits the frame: the control thread at once, or the poller on request. Then the slot is
+//! emptied and the audit records it, once.
+
+use std::time::{Duration, Instant};
+
+use onair_api::ReconciledCause;
+use onair_ipc::layout::OWN_SLOTS;
+use onair_ipc::slot::SlotReading;
+use onair_mutant::mutant;
+
+use crate::boundary::effect::{Effect, Effects, Order, ThreadQuestion};
+use crate::boundary::runtime::Runtime;
+use crate::clients::attachment::{Attachment, Exit};
+use crate::clients::leaving::Leaving;
+use crate::ending::rescan::Due;
+use crate::lifecycle::Place;
+use crate::session_core::{SessionCore, Turn};
+
+/// Pause before an exit is examined again that may be the exit of the whole process.
+const AGAIN: Duration = Duration::from_millis(20);
+/// Time that a destroy with no wait for users still waits for a look at threads.
+const SOON: Duration = Duration::from_millis(50);
+/// Disconnected processes examined in one step, 0.5 ms each at most.
+const SWEEP: usize = 4;
+/// Time limit for the look at a client's threads: enough for about 20,000 threads.
+const LIMIT: Duration = Duration::from_secs(1);
+/// After a look at a client's threads, they are left alone for this many times its duration.
+const REST: u32 = 10;
+
+impl<R: Runtime> SessionCore<R> {
+    /// Whether the ends of threads of the process `tgid` (in the first pid namespace) may change something.
+    /// Not in a session that is being destroyed and waits for no users: no caller is there that died before
+    /// its kick, and its end wakes all who sleep. A caller that comes later finds the gate closed; an
+    /// examination that sees it looks for dead threads.
+    #[must_use]
+    pub fn follows_threads_of(&self, tgid: u32) -> bool {
+        (self.rescan.awaits_users || !self.is_draining()) && self.has_client(tgid)
+    }
+
+    /// Threads of `tgid` (in the first pid namespace) ended. The event counts are notified: a thread
+    /// may have consumed the only wake-up of another thread. Only a thread whose slot still counts
+    /// it leaves something to settle: hundreds that a stop woke may end at once, with nothing left.
+    pub(crate) fn threads_ended(&mut self, turn: &mut Turn<'_, R>, tgid: u32, exits: &[Exit]) {
+        if mutant!("drain: a thread's end changes nothing") {
+            return;
+        }
+        if !self.follows_threads_of(tgid) {
+            return;
+        }
+        let (mut left_a_slot, mut lost_a_kick) = (false, false);
+        for attachment in self.clients.attached.values_mut() {
+            if attachment.watched != Some(tgid) {
+                continue;
+            }
+            notify(turn, attachment);
+            let users = own_users(attachment);
+            lost_a_kick |= users.is_empty() || !attachment.memory.is_kick_armed();
+            let count = mutant!(
+                "drain: of threads that end together one is settled",
+                1,
+                exits.len()
+            );
+            for exit in exits.iter().take(count) {
+                if users.iter().any(|it| it.owner == exit.own_tid) {
+                    left_a_slot = true;
+                    if attachment.exits.len() < usize::from(OWN_SLOTS) {
+                        attachment.exits.push(*exit);
+                    }
+                }
+            }
+        }
+        let is_running = self.lifecycle.is_running();
+        if left_a_slot && !is_running {
+            self.rescan.look_for_dead(turn.now().instant);
+        }
+        let lost_a_kick = lost_a_kick
+            && mutant!(
+                "drain: each end of a thread has the witnesses examined",
+                true,
+                self.rescan.awaits_users
+            )
+            && !mutant!("drain: a kick may be lost with its thread");
+        if left_a_slot || lost_a_kick && !is_running {
+            turn.effects.push(Effect::Examine);
+        }
+    }
+
+    /// The process `tgid` (in the first pid namespace) called exec: all its other threads ended.
+    pub(crate) fn program_replaced(&mut self, turn: &mut Turn<'_, R>, tgid: u32) {
+        for attachment in self.clients.attached.values_mut() {
+            if attachment.watched == Some(tgid) {
+                notify(turn, attachment);
+            }
+        }
+        if !self.lifecycle.is_running() {
+            self.rescan.look_for_dead(turn.now().instant);
+            turn.effects.push(Effect::Examine);
+        }
+    }
+
+    /// A helper thread examines the threads whose exits the probe reported.
+    pub(crate) fn settle_exits(&mut self, turn: &mut Turn<'_, R>) {
+        let now = turn.now().instant;
+        self.rescan.exits = Due::default();
+        let is_returning = matches!(self.lifecycle.place(), Place::Returning);
+        for attachment in self.clients.attached.values_mut() {
+            if attachment.exits.is_empty() {
+                continue;
+            }
+            if is_returning {
+                // The ledger is in transit: retry when it is here.
+                self.rescan.exits.by(now + AGAIN);
+                continue;
+            }
+            if let Err(at) = attachment.threads.may_look(now) {
+                self.rescan.exits.by(at);
+                continue;
+            }
+            let exits = std::mem::take(&mut attachment.exits);
+            let mut suspects = own_users(attachment);
+            suspects.retain(|it| exits.iter().any(|exit| exit.own_tid == it.owner));
+            ask(&mut turn.effects, attachment, suspects, Some(exits));
+        }
+    }
+
+    /// Helper threads look for slots of dead threads in every attachment. Attachments that cannot
+    /// be examined yet are examined later.
+    pub(crate) fn look_for_dead_threads(&mut self, turn: &mut Turn<'_, R>) {
+        if let Some(at) = self.look_for_dead_where(turn, |_| true) {
+            self.rescan.dead = true;
+            self.rescan.exits.by(at);
+        }
+    }
+
+    /// The same for running attachments whose thread exits are not reported otherwise: those that
+    /// the probe does not watch, or all if probe events were lost.
+    pub(crate) fn look_for_dead_unwatched(&mut self, turn: &mut Turn<'_, R>, all: bool) {
+        if self.lifecycle.is_running() {
+            // The next periodic check examines the others.
+            let _ = self.look_for_dead_where(turn, |it| all || it.watched.is_none());
+        }
+    }
+
+    fn look_for_dead_where(
+        &mut self,
+        turn: &mut Turn<'_, R>,
+        wanted: impl Fn(&Attachment) -> bool,
+    ) -> Option<Instant> {
+        let now = turn.now().instant;
+        let mut later = Due::default();
+        for attachment in self.clients.attached.values_mut().filter(|it| wanted(it)) {
+            if let Err(at) = attachment.threads.may_look(now) {
+                later.by(at);
+                continue;
+            }
+            let suspects = own_users(attachment);
+            ask(&mut turn.effects, attachment, suspects, None);
+        }
+        later.0
+    }
+
+    /// A helper thread has looked: settles those slots of `dead` threads that are still set.
+    ///
+    /// The slots are read now, after the look, and only this reading counts. A slot claimed after
+    /// the question has an owner that the look did not cover. A dead thread that was read in the
+    /// middle of a call with a frame taken may have returned with the frame, given it to another
+    /// thread, and ended inside its next call. Credited by the first reading, the frame would be
+    /// loaned again while the other thread reads it.
+    pub(crate) fn threads_looked_at(
+        &mut self,
+        turn: &mut Turn<'_, R>,
+        number: u64,
+        dead: &[SlotReading],
+        again: bool,
+        cost: Duration,
+    ) {
+        let Some(attachment) = self.clients.attached.get_mut(&number) else {
+            return;
+        };
+        let now = turn.now().instant;
+        attachment.threads.looked(now, cost);
+        let exits = std::mem::take(&mut attachment.threads.exits);
+        if again {
+            // If the whole process exits, its pidfd reports that, and the process is settled as a
+            // whole.
+            attachment.exits.extend(exits);
+            self.rescan.exits.by(now + AGAIN);
+            return;
+        }
+        let mut residue = own_users(attachment);
+        residue.retain(|now| dead.iter().any(|slot| slot.is_of_the_claim(now)));
+        self.settle_residue(turn, number, residue);
+    }
+
+    /// Whether helper threads look at the clients' threads, or will soon.
+    pub(crate) fn is_looking_at_threads(&self, now: Instant) -> bool {
+        let soon = now + SOON;
+        let will = self.rescan.dead && self.rescan.exits.0.is_some_and(|at| at <= soon);
+        will || self.clients.attached.values().any(|it| it.threads.is_asked)
+    }
+
+    fn settle_residue(&mut self, turn: &mut Turn<'_, R>, number: u64, residue: Vec<SlotReading>) {
+        for slot in residue {
+            match self.lifecycle.place() {
+                Place::Here(runtime) => {
+                    let lender = runtime.lenders_mut().find(|it| it.attachment() == number);
+                    let frame = lender.and_then(|lender| lender.credit_dead_thread(&slot));
+                    self.reclaim_slot(turn, number, &slot, u64::from(frame.is_some()));
+                }
+                Place::Poller => self.ask_for_credit(turn, number, slot),
+                // The ledger is in transit: retry when it is here.
+                Place::Returning => self.rescan.dead = true,
+            }
+        }
+    }
+
+    fn ask_for_credit(&mut self, turn: &mut Turn<'_, R>, number: u64, slot: SlotReading) {
+        let Some(attachment) = self.clients.attached.get_mut(&number) else {
+            return;
+        };
+        let mut asked = attachment.crediting.iter();
+        if asked.any(|(_, other)| other.is_of_the_claim(&slot)) {
+            return;
+        }
+        self.clients.tickets += 1;
+        let ticket = self.clients.tickets;
+        attachment.crediting.push((ticket, slot));
+        turn.effects.poller(Order::CreditThread {
+            attachment: number,
+            ticket,
+            slot,
+        });
+    }
+
+    /// The poller's answer to a request for credit.
+    ///
+    /// Whatever overtakes the request, one ledger entry credits the frame and the audit records it
+    /// once. A poller takes commands in order and sends events in order. If the poller had the
+    /// lender, this event arrives before the lender does (stop, death, detach), and the attachment
+    /// is still here. If it did not, the answer says so, and the owner of the ledger settles the
+    /// slot: with the stopped session, or as part of the process. An answer to a forgotten ticket
+    /// has no effect.
+    pub(crate) fn thread_credited(
+        &mut self,
+        turn: &mut Turn<'_, R>,
+        number: u64,
+        ticket: u64,
+        frames: Option<u64>,
+    ) {
+        let Some(attachment) = self.clients.holder_mut(number) else {
+            return;
+        };
+        let mut asked = attachment.crediting.iter();
+        let Some(at) = asked.position(|(of, _)| *of == ticket) else {
+            return;
+        };
+        let (_, slot) = attachment.crediting.swap_remove(at);
+        if let Some(frames) = frames {
+            self.reclaim_slot(turn, number, &slot, frames);
+        }
+    }
+
+    /// The runtime is here: the poller will not answer the open requests. Their slots are still
+    /// set, and are settled now.
+    pub(crate) fn forget_credits(&mut self, turn: &mut Turn<'_, R>) {
+        let mut forgotten = false;
+        for attachment in self.clients.attached.values_mut() {
+            forgotten |= !attachment.crediting.is_empty();
+            attachment.crediting.clear();
+        }
+        if forgotten || std::mem::take(&mut self.rescan.dead) {
+            self.look_for_dead_threads(turn);
+        }
+    }
+
+    fn reclaim_slot(
+        &mut self,
+        turn: &mut Turn<'_, R>,
+        number: u64,
+        slot: &SlotReading,
+        frames: u64,
+    ) {
+        let Some(attachment) = self.clients.holder_mut(number) else {
+            return;
+        };
+        let who = attachment.who.clone();
+        let reclaimed = attachment.memory.reclaim_slot(slot);
+        if reclaimed {
+            turn.effects.wake(&attachment.memory);
+        }
+        let settled = self.audit.reconcile(
+            &who,
+            Some(slot.owner),
+            ReconciledCause::ThreadExited,
+            frames,
+            u64::from(reclaimed),
+            turn.now(),
+        );
+        Self::publish_reconciled(turn, settled);
+    }
+
+    /// Ends the attachments of processes that released the memory without dying (exec, unmap), a
+    /// few at a time.
+    pub(crate) fn sweep_disconnected(&mut self, turn: &mut Turn<'_, R>) {
+        let is_apart = |it: &&Attachment| {
+            (it.disconnected || self.is_quarantined()) && turn.view.is_released(&it.memory)
+        };
+        let mut apart: Vec<&Attachment> = self.clients.attached.values().filter(is_apart).collect();
+        let next = apart.partition_point(|it| it.number <= self.clients.swept);
+        apart.rotate_left(next);
+        apart.truncate(SWEEP);
+        let swept = apart.last().map_or(0, |it| it.number);
+        // A process that dies unmaps its memory first: its pidfd settles it.
+        apart.retain(|it| !turn.view.is_process_ending(it.who.pid));
+        let gone: Vec<u64> = apart.into_iter().map(|it| it.number).collect();
+        self.clients.swept = swept;
+        for number in gone {
+            self.leave(turn, number, Leaving::Ended(ReconciledCause::Detached));
+        }
+    }
+}
+
+/// When the threads of an attachment may be looked at, and what was asked.
+#[derive(Debug, Default)]
+pub(crate) struct ThreadLooks {
+    is_asked: bool,
+    not_before: Option<Instant>,
+    /// The exits that the question covers.
+    exits: Vec<Exit>,
+}
+
+impl ThreadLooks {
+    /// # Errors
+    /// The earliest time at which it may be asked again.
+    fn may_look(&self, now: Instant) -> Result<(), Instant> {
+        match self.not_before {
+            _ if self.is_asked => Err(now + AGAIN),
+            Some(at) if at > now => Err(at),
+            _ => Ok(()),
+        }
+    }
+
+    fn looked(&mut self, now: Instant, cost: Duration) {
+        self.is_asked = false;
+        self.not_before = Some(now + cost * REST);
+    }
+}
+
+/// Asks which of `suspects` are dead, if there are any; `exits` are the threads to ask about.
+fn ask<R>(
+    effects: &mut Effects<R>,
+    attachment: &mut Attachment,
+    suspects: Vec<SlotReading>,
+    exits: Option<Vec<Exit>>,
+) {
+    if suspects.is_empty() {
+        attachment.threads.exits.clear();
+        return;
+    }
+    attachment.threads.is_asked = true;
+    attachment.threads.exits = exits.clone().unwrap_or_default();
+    effects.push(Effect::LookAtThreads(ThreadQuestion {
+        attachment: attachment.number,
+        pid: attachment.who.pid,
+        suspects,
+        exits,
+        limit: LIMIT,
+    }));
+}
+
+fn notify<R>(turn: &mut Turn<'_, R>, attachment: &Attachment) {
+    attachment.memory.thread_ended();
+    turn.effects.wake(&attachment.memory);
+}
+
+/// The slots owned by one thread that count users, in order.
+fn own_users(attachment: &Attachment) -> Vec<SlotReading> {
+    let mut users = attachment.memory.users();
+    users.retain(|slot| slot.index != OWN_SLOTS && slot.owner != 0);
+    users
+}

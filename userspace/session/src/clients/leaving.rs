@@ -1,0 +1,175 @@
+//! How a client leaves a session, by itself or by dying.
+
+use onair_api::{EventKind, Problem, ProblemCode, ReconciledCause};
+use onair_ipc::fence::Fence;
+use onair_ipc::lender::Lender;
+use onair_ipc::memory::AttachmentState;
+
+use crate::boundary::effect::{Effect, Named, Order};
+use crate::boundary::reply::Reply;
+use crate::boundary::runtime::Runtime;
+use crate::clients::attachment::Attachment;
+use crate::lifecycle::Place;
+use crate::session_core::{SessionCore, Turn};
+
+/// Number of attachments that have left a stopped session and are kept for its certificate without
+/// a check.
+const MOST_RETIRED: usize = 32;
+
+/// What waits for a poller to hand an attachment's lender back.
+#[derive(Debug)]
+pub(crate) enum Leaving {
+    /// The client asked to detach, and has no loaned frames.
+    Detach(Reply<()>),
+    /// The process is gone, or released the memory.
+    Ended(ReconciledCause),
+}
+
+impl<R: Runtime> SessionCore<R> {
+    /// The client gives its attachment back. Refused while its callers are inside or its frames are
+    /// on loan.
+    pub(crate) fn detach(&mut self, turn: &mut Turn<'_, R>, number: u64, reply: Reply<()>) {
+        let Some(attachment) = self.clients.attached.get(&number) else {
+            reply.send(Err(Problem::new(
+                ProblemCode::StaleSession,
+                "the attachment was evicted",
+            )));
+            return;
+        };
+        let memory = attachment.memory.clone();
+        memory.stop();
+        turn.effects.wake(&memory);
+        turn.effects.push(Effect::WakeNow);
+        if !memory.users_at(&Fence::new()).is_empty() || !memory.held().is_empty() {
+            if self.lifecycle.is_running() {
+                memory.start();
+            }
+            let problem = Problem::new(
+                ProblemCode::Busy,
+                "callers are inside, or frames are on loan: let the calls return and put the frames back",
+            );
+            let named = Named::Busy(number, reply, Box::new(problem));
+            turn.effects.push(Effect::NameUsers(named));
+            return;
+        }
+        self.leave(turn, number, Leaving::Detach(reply));
+    }
+
+    /// The connection of an attachment closed. Its process may live on (fork, exec, a closed
+    /// descriptor), so its frames are not taken back yet; it admits no further calls.
+    pub(crate) fn hung_up(&mut self, turn: &mut Turn<'_, R>, number: u64) {
+        if let Some(attachment) = self.clients.attached.get_mut(&number) {
+            attachment.disconnected = true;
+            attachment.memory.stop();
+            turn.effects.wake(&attachment.memory);
+            self.rescan.begin(turn.now().instant);
+        } else if let Some(evicted_client) = self.clients.evicted.list.get_mut(&number) {
+            evicted_client.attachment.disconnected = true;
+        }
+    }
+
+    /// The process of an attachment is dead: none of its threads runs.
+    pub(crate) fn process_ended(&mut self, turn: &mut Turn<'_, R>, number: u64) {
+        if self.evicted_client_died(turn, number) {
+            return;
+        }
+        self.leave(turn, number, Leaving::Ended(ReconciledCause::ProcessDied));
+    }
+
+    pub(crate) fn leave(&mut self, turn: &mut Turn<'_, R>, number: u64, how: Leaving) {
+        if !self.clients.begin_leaving(number, how) {
+            return;
+        }
+        match self.lifecycle.place() {
+            Place::Here(_) => self.settle_leaving(turn),
+            Place::Poller => turn.effects.poller(Order::Detach(number)),
+            // It comes back with the runtime.
+            Place::Returning => {}
+        }
+    }
+
+    /// A poller handed one attachment's lender back.
+    pub(crate) fn lender_back(&mut self, turn: &mut Turn<'_, R>, lender: Lender) {
+        self.end_leaving(turn, lender);
+        if self.lifecycle.runtime().is_some() {
+            self.settle_leaving(turn);
+        }
+    }
+
+    /// Settles the leaving attachments whose lenders are here.
+    pub(crate) fn settle_leaving(&mut self, turn: &mut Turn<'_, R>) {
+        let numbers: Vec<u64> = self.clients.leaving.keys().copied().collect();
+        for number in numbers {
+            let Some(runtime) = self.lifecycle.runtime_mut() else {
+                return;
+            };
+            if let Some((lender, _)) = runtime.detach(number) {
+                self.end_leaving(turn, *lender);
+            }
+        }
+    }
+
+    fn end_leaving(&mut self, turn: &mut Turn<'_, R>, mut lender: Lender) {
+        let number = lender.attachment();
+        let (Some(attachment), Some(how)) = (
+            self.clients.attached.remove(&number),
+            self.clients.leaving.remove(&number),
+        ) else {
+            return;
+        };
+        lender.settle(|_| ());
+        self.audit.ended(&lender);
+        let slots = attachment
+            .memory
+            .slots()
+            .iter()
+            .filter(|slot| slot.count > 0)
+            .count() as u64;
+        // No thread of a dead process runs, and a client that detached reported that it holds
+        // nothing.
+        let frames = lender.credit_dead_process().len() as u64;
+        attachment.close(AttachmentState::Gone, &mut turn.effects);
+        let cause = match how {
+            Leaving::Detach(reply) => {
+                reply.send(Ok(()));
+                ReconciledCause::Detached
+            }
+            Leaving::Ended(cause) => cause,
+        };
+        self.part(turn, attachment, cause, (frames, slots));
+    }
+
+    /// Reports an ended attachment, with the frames and slots that were settled for it, and keeps
+    /// its memory until no process has it mapped.
+    pub(crate) fn part(
+        &mut self,
+        turn: &mut Turn<'_, R>,
+        attachment: Attachment,
+        cause: ReconciledCause,
+        (frames, slots): (u64, u64),
+    ) {
+        let (number, who) = (attachment.number, &attachment.who);
+        let now = turn.now();
+        let reconciled = self.audit.reconcile(who, None, cause, frames, slots, now);
+        Self::publish_reconciled(turn, reconciled);
+        turn.effects.publish(EventKind::ClientLeft {
+            attachment: number,
+            pid: who.pid,
+            command: who.command.clone(),
+            cause,
+        });
+        tracing::info!(session = %self.id, attachment = number, pid = who.pid, "attachment ended");
+        self.retired.words.push(attachment.memory);
+        self.retired.frames.extend(attachment.frames);
+        if self.lifecycle.is_running() {
+            // The session no longer owns it: it is freed separately.
+            let retired = std::mem::take(&mut self.retired);
+            turn.effects.push(Effect::Keep(retired));
+        } else if self.retired.words.len() > MOST_RETIRED {
+            // The certificate covers what is left.
+            let free = self.retired.take_free(turn.view);
+            turn.effects.push(Effect::Keep(free));
+        }
+        turn.effects.push(Effect::Left(attachment.number));
+    }
+}

@@ -1,0 +1,397 @@
+//! From stop to destroyed: examines the witnesses until they agree.
+
+use std::time::Duration;
+
+use onair_api::{EventKind, Operation, Problem, ProblemCode, Reading, Says, StepName, Verdict};
+use onair_ipc::memory::AttachmentState;
+use onair_mutant::mutant;
+
+use crate::boundary::effect::{Effect, Named};
+use crate::boundary::event::Destroy;
+use crate::boundary::runtime::Runtime;
+use crate::certificate::evidence::Issue;
+use crate::clients::attachment::Attachment;
+use crate::ending::retired::RetiredMemory;
+use crate::ending::together::{Member, advance_all};
+use crate::lifecycle::Refusal;
+use crate::session_core::{SessionCore, Turn};
+use crate::witness;
+use crate::witness::readings::Seen;
+
+/// Kicks without effect after which the client's kicks are answered only once per rescan.
+const FRUITLESS: u32 = 4;
+/// Pause between two rescans from which on they also look for threads that ended inside a call: 15 ms
+/// after the first of them, or 63 ms if the probe watches all clients. A busy machine needs some time to
+/// let hundreds of callers leave.
+const PATIENCE: Duration = Duration::from_millis(16);
+const PATIENCE_WATCHED: Duration = Duration::from_millis(64);
+
+impl<R: Runtime> SessionCore<R> {
+    /// A caller of `attachment` left while the session drains.
+    pub(crate) fn kicked(&mut self, turn: &mut Turn<'_, R>, attachment: u64) {
+        let Some(kicker) = self.clients.attached.get_mut(&attachment) else {
+            return;
+        };
+        if kicker.fruitless_kicks >= FRUITLESS || mutant!("drain: a kick changes nothing") {
+            return;
+        }
+        kicker.fruitless_kicks += 1;
+        turn.effects.push(Effect::Examine);
+    }
+
+    /// Begins to destroy a stopped session.
+    pub(crate) fn begin_destroy(&mut self, turn: &mut Turn<'_, R>, destroy: Destroy) {
+        if let Err(refusal) = self.lifecycle.check_destroy() {
+            let problem = self.refusal(refusal);
+            match refusal {
+                Refusal::Running => refuse_with_users(turn, destroy, problem),
+                _ => refuse(destroy, problem),
+            }
+            return;
+        }
+        if let Err(problem) = turn.view.check_probe() {
+            refuse(destroy, problem);
+            return;
+        }
+        let (waits_for_turn, waits) = (destroy.waits_for_turn, destroy.deadline.is_some());
+        if !self.drain(turn, destroy) {
+            return;
+        }
+        self.forget_sites(turn);
+        let now = turn.now().instant;
+        if waits {
+            // Callers that the stop woke want to leave on the cores that a look would take, some 20 µs a
+            // thread. Dead ones are looked for when something delays the session.
+            self.rescan.begin(now);
+        } else {
+            self.rescan.look_for_dead(now);
+        }
+        if waits_for_turn {
+            turn.effects.push(Effect::Examine);
+        } else {
+            self.advance(turn);
+        }
+    }
+
+    /// Starts draining; refuses `destroy` if the state does not allow it.
+    pub(crate) fn drain(&mut self, turn: &Turn<'_, R>, destroy: Destroy) -> bool {
+        if let Err((refusal, destroy)) = self.lifecycle.begin_destroy(destroy) {
+            refuse(destroy, self.refusal(refusal));
+            return false;
+        }
+        self.audit.note(StepName::DestroyRequested, turn.now());
+        true
+    }
+
+    /// Does what is due because time passed, and has the witnesses examined.
+    pub(crate) fn tick(&mut self, turn: &mut Turn<'_, R>) {
+        let now = turn.now().instant;
+        if self.wake_at().is_none_or(|at| at > now) {
+            return;
+        }
+        self.expire(turn);
+        self.flushes.expire(now);
+        if self.warnings.at().is_some_and(|at| at <= now) {
+            self.warn_of_users(turn, now);
+        }
+        self.clients.forgive_kicks();
+        if self.site_schedule.again.take(now) {
+            self.answer_verdicts(turn);
+        }
+        self.rescan.again(now);
+        if !self.lifecycle.is_running() {
+            // The caller that a stop woke may have ended before it woke the others.
+            for attachment in self.clients.attached.values() {
+                turn.effects.wake(&attachment.memory);
+            }
+        }
+        self.sweep_disconnected(turn);
+        self.sweep_evicted_clients(turn, now);
+        // Something delays it: check whether the holder still exists. The probe has told of the ends of
+        // watched threads before, unless it lost them.
+        let is_watched = |it: &Attachment| it.watched.is_some();
+        let patience = match self.clients.attached.values().all(is_watched) {
+            true => PATIENCE_WATCHED,
+            false => PATIENCE,
+        };
+        self.rescan.dead |= self.rescan.pause >= patience;
+        turn.effects.push(Effect::Examine);
+    }
+
+    /// Examines the witnesses and acts on the result.
+    pub(crate) fn advance(&mut self, turn: &mut Turn<'_, R>) {
+        advance_all(&mut [Member::new(self, turn)]);
+    }
+
+    /// Does what comes before the witnesses are read. Returns whether they are: the session is
+    /// stopped, and not quarantined.
+    pub(crate) fn prepare(&mut self, turn: &mut Turn<'_, R>) -> bool {
+        if self.is_quarantined() {
+            self.advance_quarantine(turn);
+            return false;
+        }
+        self.settle_exits(turn);
+        if self.lifecycle.is_running() {
+            if !self.clients.awaits_a_release() {
+                self.rescan.end();
+            }
+            return false;
+        }
+        self.end_abandoned_wait();
+        self.settle();
+        self.evict_violators(turn);
+        if std::mem::take(&mut self.rescan.dead) {
+            self.look_for_dead_threads(turn);
+        }
+        true
+    }
+
+    /// Acts on what the witnesses said.
+    pub(crate) fn conclude(&mut self, turn: &mut Turn<'_, R>, readings: Vec<Reading>) {
+        self.answer_verdicts(turn);
+        let users = readings.iter().map(|reading| reading.users).sum();
+        if users < std::mem::replace(&mut self.rescan.users, users) {
+            self.clients.forgive_kicks();
+        }
+        let found = witness::verdict(&readings);
+        let seen = Seen::of(&readings);
+        let awaits_users = !seen.no_caller_or_loan() || seen.probe == Says::Users;
+        let awaited_users = std::mem::replace(&mut self.rescan.awaits_users, awaits_users);
+        let is_late = awaits_users && !awaited_users && self.is_draining();
+        if is_late && !mutant!("drain: ends of threads are not made up for") {
+            // The thread of the late caller may have ended since, which was not followed.
+            self.look_for_dead_threads(turn);
+        }
+        if seen.no_caller_or_loan() && !found.disagreement {
+            // The time when W1 was read, not the time when the others had been read too.
+            let mut then = turn.now();
+            then.monotonic_ns = readings.first().map_or(0, |slots| slots.at_monotonic_ns);
+            self.audit.note(StepName::LastUserLeft, then);
+            if self.lifecycle.destroy().is_none() && !self.clients.awaits_a_release() {
+                self.rescan.end();
+            }
+        }
+        if self.lifecycle.destroy().is_some() {
+            self.decide(turn, readings, seen, found);
+        }
+    }
+
+    /// Destroys the session, gives up, or waits.
+    fn decide(
+        &mut self,
+        turn: &mut Turn<'_, R>,
+        mut readings: Vec<Reading>,
+        seen: Seen,
+        found: witness::Finding,
+    ) {
+        let Some(destroy) = self.lifecycle.destroy() else {
+            return;
+        };
+        let (operation, deadline) = (destroy.operation, destroy.deadline);
+        let waits_for_turn = destroy.waits_for_turn;
+        if found.disagreement {
+            self.add_mapping(turn, &mut readings);
+        }
+        self.note_disagreement(
+            turn,
+            found.disagreement.then_some((&readings[..], &found.reason)),
+        );
+        // An abort does not wait for users, which may be blocked: all clients are evicted, and the
+        // memory that they map waits for W4. The certificate records the probe's reading.
+        let aborts =
+            operation == Operation::Abort && seen.no_caller_or_loan() && seen.pollers == Says::Zero;
+        if found.destroyable || aborts {
+            if waits_for_turn {
+                turn.effects.push(Effect::Ready);
+                // It is examined in its turn.
+                self.rescan.end();
+                return;
+            }
+            self.audit.note(StepName::Verdict, turn.now());
+            return self.finish(turn, readings);
+        }
+        // A destroy that does not wait for users is answered with what is seen after the request.
+        if seen.probe == Says::Users || deadline.is_some() && seen.slots != Says::Zero {
+            self.forget_sites(turn);
+        } else {
+            self.look_at_sites(turn);
+        }
+        let now = turn.now().instant;
+        let awaits_sites_only = seen.no_caller_or_loan()
+            && seen.pollers == Says::Zero
+            && seen.probe == Says::Unknown
+            && self.is_looking_at_sites();
+        if awaits_sites_only {
+            // It is examined when the answer comes.
+            self.rescan.end();
+        } else if !mutant!("drain: without rescans once they have ended") {
+            self.rescan.resume(now);
+        }
+        let code = match deadline {
+            Some(deadline) if now < deadline => return,
+            Some(_) if operation == Operation::Abort => ProblemCode::DataplaneBusy,
+            Some(_) => ProblemCode::DeadlinePassed,
+            None => match self.refuses_now(turn, seen, found.disagreement) {
+                Some(code) => code,
+                None => return,
+            },
+        };
+        self.add_mapping(turn, &mut readings);
+        self.give_up(turn, code, found.reason, readings);
+    }
+
+    /// Why a destroy that does not wait is refused now; `None` if an answer is on its way without
+    /// which that cannot be said.
+    fn refuses_now(
+        &self,
+        turn: &Turn<'_, R>,
+        seen: Seen,
+        disagreement: bool,
+    ) -> Option<ProblemCode> {
+        let now = turn.now().instant;
+        if seen.slots == Says::Zero && seen.pollers != Says::Zero {
+            // The stop told the poller; the poller's use is not a user's.
+            let quiesce = turn.view.timeouts().quiesce;
+            let since = self.lifecycle.returning_since();
+            let is_over = since.is_none_or(|sent| now >= sent + quiesce);
+            return is_over.then_some(ProblemCode::DataplaneBusy);
+        }
+        let awaits_helpers = self.is_looking_at_threads(now)
+            || seen.probe == Says::Unknown && self.awaits_sites(now);
+        if awaits_helpers {
+            return None;
+        }
+        if seen.no_caller_or_loan() && !disagreement {
+            // No user is known: it is the probe that cannot confirm it.
+            return Some(ProblemCode::ProbeBlind);
+        }
+        Some(ProblemCode::Busy)
+    }
+
+    /// Its turn in the shutdown has come: a destroy that waited for it may end. Returns whether one
+    /// waited.
+    pub(crate) fn take_turn(&mut self) -> bool {
+        let destroy = self.lifecycle.destroy_mut();
+        destroy.is_some_and(|it| std::mem::take(&mut it.waits_for_turn))
+    }
+
+    /// After [`Self::take_turn`]: a destroy that has not ended waits again.
+    pub(crate) fn return_turn(&mut self) {
+        if let Some(destroy) = self.lifecycle.destroy_mut() {
+            destroy.waits_for_turn = true;
+        }
+    }
+
+    /// Ends the wait of a requester that has closed its connection. The session stays stopped: a
+    /// client that leaves it from now on does not destroy it.
+    fn end_abandoned_wait(&mut self) {
+        let is_abandoned = self.lifecycle.destroy().is_some_and(|destroy| {
+            // The daemon's own shutdown and an abort do not wait for an answer.
+            destroy.operation == Operation::DestroyWait && destroy.reply.is_unwanted()
+        });
+        if is_abandoned && let Some(destroy) = self.lifecycle.withdraw_destroy() {
+            self.audit.forget(StepName::DestroyRequested);
+            tracing::info!(
+                session = %self.id, name = %self.name, requester = %destroy.who,
+                "not destroyed: the requester closed the connection"
+            );
+        }
+    }
+
+    fn give_up(
+        &mut self,
+        turn: &mut Turn<'_, R>,
+        code: ProblemCode,
+        reason: String,
+        readings: Vec<Reading>,
+    ) {
+        let Some(destroy) = self.lifecycle.withdraw_destroy() else {
+            return;
+        };
+        // Set by an abort: evicted clients stay evicted, and may be listed in another certificate.
+        self.audit.forget(StepName::Evicted);
+        tracing::warn!(session = %self.id, name = %self.name, %code, reason, "not destroyed");
+        let disagreement = witness::verdict(&readings).disagreement;
+        let verdict = Verdict {
+            destroyable: false,
+            disagreement,
+            reason: reason.clone(),
+            at: turn.now().wall,
+            readings,
+        };
+        let name = &self.name;
+        let problem = Problem::new(code, format!("session {name} is not destroyed: {reason}"))
+            .with_verdict(verdict);
+        refuse_with_users(turn, destroy, problem);
+    }
+
+    /// All memory of a session that has ended and to which no runtime refers. Answers the requests
+    /// that still wait for the session.
+    pub(crate) fn take_memory(&mut self) -> RetiredMemory {
+        self.answer_the_rest();
+        let memory = self.memory();
+        self.clients.attached.clear();
+        self.clients.evicted.list.clear();
+        self.retired = RetiredMemory::default();
+        self.frames = None;
+        memory
+    }
+
+    fn note_disagreement(&mut self, turn: &Turn<'_, R>, seen: Option<(&[Reading], &String)>) {
+        let seen = seen.map(|(readings, note)| (readings, note.as_str()));
+        if self.audit.disagree(seen, turn.now()) {
+            tracing::error!(
+                session = %self.id, name = %self.name,
+                "the witnesses contradict each other; nothing is freed"
+            );
+        }
+    }
+
+    fn finish(&mut self, turn: &mut Turn<'_, R>, readings: Vec<Reading>) {
+        self.close_all(turn);
+        self.audit.note(StepName::Destroyed, turn.now());
+        let Some(destroy) = self.lifecycle.destroy() else {
+            unreachable!("a session ends so only while it drains");
+        };
+        let evidence = self.evidence(Issue {
+            operation: destroy.operation,
+            deadline_ms: destroy.deadline_ms,
+            requester: destroy.who.clone(),
+            readings,
+        });
+        let Some(destroy) = self.lifecycle.end() else {
+            unreachable!("it drained a moment ago");
+        };
+        let retired = self.take_memory();
+        if mutant!("session: leaks memory") {
+            std::mem::forget(std::hint::black_box(vec![1_u8; 64 << 10]));
+        }
+        tracing::info!(session = %self.id, name = %self.name, "destroyed");
+        turn.effects.publish(EventKind::Destroyed {
+            operation: destroy.operation,
+            requester: destroy.who.clone(),
+        });
+        turn.effects.push(Effect::Destroyed {
+            evidence,
+            retired,
+            destroy,
+        });
+    }
+
+    /// Every caller gets `ESTALE` from now on; the clients keep their memory.
+    pub(crate) fn close_all(&self, turn: &mut Turn<'_, R>) {
+        for attachment in self.clients.attached.values() {
+            attachment.close(AttachmentState::Gone, &mut turn.effects);
+        }
+    }
+}
+
+/// Refuses with the list of the users, when a helper thread has named them.
+fn refuse_with_users<R>(turn: &mut Turn<'_, R>, destroy: Destroy, problem: Problem) {
+    let named = Named::Refusal(Box::new(destroy), Box::new(problem));
+    turn.effects.push(Effect::NameUsers(named));
+}
+
+pub(crate) fn refuse(destroy: Destroy, problem: Problem) {
+    destroy.reply.send(Err(problem));
+}

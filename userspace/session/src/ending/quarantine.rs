@@ -1,0 +1,77 @@
+//! Sets a session aside with its users: its name becomes free, no process gets anything of it any
+//! more, and its memory is freed when the last holder is gone.
+
+use onair_api::{Operation, Problem, ProblemCode, Says, StepName, Who};
+use onair_mutant::mutant;
+
+use crate::boundary::effect::{Effect, Named};
+use crate::boundary::runtime::Runtime;
+use crate::certificate::evidence::Issue;
+use crate::running::refuse_starts;
+use crate::session_core::{SessionCore, Turn};
+
+impl<R: Runtime> SessionCore<R> {
+    /// Whether [`Event::Quarantine`](crate::Event::Quarantine) would close the session.
+    ///
+    /// # Errors
+    /// `running`, `draining`, `quarantined`.
+    pub fn check_quarantine(&self) -> Result<(), Problem> {
+        let checked = self.lifecycle.check_quarantine();
+        checked.map_err(|refusal| self.refusal(refusal))
+    }
+
+    /// Closes the session for good, with its users inside: every call returns `ESTALE`. The
+    /// certificate records the witnesses' readings, and is completed when the memory is freed.
+    pub(crate) fn quarantine(&mut self, turn: &mut Turn<'_, R>, requester: Who) {
+        if self.check_quarantine().is_err() {
+            return;
+        }
+        // The witnesses are read before anything changes.
+        let readings = self.read(turn, true);
+        let Ok(starts) = self.lifecycle.quarantine() else {
+            return;
+        };
+        refuse_starts(
+            starts,
+            ProblemCode::Quarantined,
+            "the session was quarantined before it had started",
+        );
+        self.warnings.end();
+        self.close_all(turn);
+        self.audit.note(StepName::Quarantined, turn.now());
+        let evidence = self.evidence(Issue {
+            operation: Operation::Quarantine,
+            deadline_ms: None,
+            requester,
+            readings,
+        });
+        turn.effects.push(Effect::Quarantined(evidence));
+        turn.effects.push(Effect::NameUsers(Named::Quarantined));
+        tracing::warn!(session = %self.id, name = %self.name, "quarantined");
+        self.rescan.begin(turn.now().instant);
+    }
+
+    /// Ends it if its poller has handed it back and no process has any of its memory.
+    pub(crate) fn advance_quarantine(&mut self, turn: &mut Turn<'_, R>) {
+        self.settle();
+        let has_holder = !self.clients.attached.is_empty()
+            || turn.view.mapping(&self.memory()).says != Says::Zero;
+        let is_over = self.runtime().is_some()
+            && self.clients.evicted.list.is_empty()
+            && (!has_holder || mutant!("quarantine: freed while a process has the memory"));
+        if !is_over {
+            return;
+        }
+        let effect = Effect::Freed {
+            counts: self.counts(),
+            reconciled: self.audit.reconciled.clone(),
+            evicted: self.audit.evicted.clone(),
+            retired: {
+                self.lifecycle.end();
+                self.take_memory()
+            },
+        };
+        tracing::info!(session = %self.id, name = %self.name, "its last holder is gone");
+        turn.effects.push(effect);
+    }
+}

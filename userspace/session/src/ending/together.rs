@@ -1,0 +1,135 @@
+//! Examines stopped sessions: one barrier, one walk of the kernel's map and one canary for all that
+//! are examined together.
+//!
+//! Invariant: *whatever a verdict rests on was read after its own session's gate was closed and its
+//! kicks were armed, and W2 after W1.* Each member's gate is closed before the examination begins,
+//! and no gate opens during it, because the control thread runs it without a break. All kicks are
+//! armed before the one barrier, each W1 is read after the barrier, and the one walk begins after
+//! the last W1. So a caller that W1 of its session does not see, and that follows the protocol, has
+//! left before the walk; one that leaves later kicks. A member is judged by its own readings alone.
+
+use onair_api::{Reading, SessionId};
+use onair_ipc::fence::Fence;
+use onair_mutant::mutant;
+
+use crate::boundary::effect::{Effect, Effects};
+use crate::boundary::runtime::Runtime;
+use crate::boundary::view::View;
+use crate::session_core::{SessionCore, Turn};
+
+/// A session to be examined with others.
+pub struct Examined<'a, R> {
+    /// The session.
+    pub core: &'a mut SessionCore<R>,
+    /// What it sees.
+    pub view: &'a dyn View,
+}
+
+impl<R> std::fmt::Debug for Examined<'_, R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("Examined");
+        shown
+            .field("session", &self.core.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why sessions are examined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Examination {
+    /// Something happened to them, as [`Event::Examine`](crate::Event::Examine).
+    Due,
+    /// Their turn in the shutdown has come: those without users are destroyed.
+    InTurn,
+}
+
+/// Examines these sessions, and decides in their order. The driver executes the effects of each, in
+/// the same order, before it gives any of them another event.
+#[must_use]
+pub fn examine_together<R: Runtime>(
+    sessions: Vec<Examined<'_, R>>,
+    why: Examination,
+) -> Vec<(SessionId, Vec<Effect<R>>)> {
+    let mut turns: Vec<_> = sessions
+        .into_iter()
+        .filter_map(|Examined { core, view }| {
+            let effects = Effects::default();
+            let in_turn = why == Examination::InTurn;
+            (!in_turn || core.take_turn()).then_some((core, Turn { view, effects }))
+        })
+        .collect();
+    let members = turns.iter_mut();
+    let mut members: Vec<_> = members
+        .map(|(core, turn)| Member::new(core, turn))
+        .collect();
+    advance_all(&mut members);
+    drop(members);
+    let done = turns.into_iter().map(|(core, turn)| {
+        if why == Examination::InTurn {
+            core.return_turn();
+        }
+        (core.id, turn.effects.into_list())
+    });
+    done.collect()
+}
+
+/// One session of an examination.
+pub(crate) struct Member<'m, 'v, R> {
+    core: &'m mut SessionCore<R>,
+    turn: &'m mut Turn<'v, R>,
+    /// W1, when it was read.
+    counted: Option<[Reading; 2]>,
+}
+
+impl<'m, 'v, R: Runtime> Member<'m, 'v, R> {
+    pub(crate) fn new(core: &'m mut SessionCore<R>, turn: &'m mut Turn<'v, R>) -> Self {
+        let counted = None;
+        Self {
+            core,
+            turn,
+            counted,
+        }
+    }
+}
+
+/// Examines the members, and acts on the results.
+pub(crate) fn advance_all<R: Runtime>(members: &mut [Member<'_, '_, R>]) {
+    // What the witnesses see must not change any more by what the daemon itself has to do first.
+    let mut stopped: Vec<_> = members
+        .iter_mut()
+        .filter_map(|member| member.core.prepare(member.turn).then_some(member))
+        .collect();
+    let Some(first) = stopped.first() else {
+        return;
+    };
+    let view = first.turn.view;
+    let armed = mutant!("together: arms the kicks of one session", 1, stopped.len());
+    let memories = stopped.iter().take(armed).flat_map(|it| it.core.to_arm());
+    let fence = Fence::with_kicks(memories);
+    let draining = stopped.iter().filter(|it| it.core.is_draining());
+    let draining: Vec<SessionId> = draining.map(|it| it.core.id).collect();
+    let walk = || (!draining.is_empty()).then(|| view.walk(&draining));
+    let too_early = mutant!("together: W2 before W1", walk(), None);
+    for member in &mut stopped {
+        member.counted = Some(member.core.count(member.turn, &fence));
+    }
+    if mutant!("together: W1 of one session for all") {
+        let of_first = stopped.first().and_then(|it| it.counted.clone());
+        stopped
+            .iter_mut()
+            .for_each(|it| it.counted = of_first.clone());
+    }
+    let walk = too_early.or_else(walk);
+    for Member {
+        core,
+        turn,
+        counted,
+    } in stopped
+    {
+        let counted = counted.take().expect("each was counted above");
+        // A session that is only stopped is not destroyed: its W2 is not read.
+        let walk = walk.as_deref().filter(|_| core.is_draining());
+        let readings = core.readings(turn, counted, walk);
+        core.conclude(turn, readings);
+    }
+}
