@@ -6,12 +6,13 @@
 //! [`unpack_lines`] and [`pack_lines`] do the same with a field of a frame, [`place_lines`] with one that is
 //! converted already, [`weave`] makes a frame of two
 //! fields. [`rgb8`] makes a picture for the screen of any buffer. No I/O;
-//! the caller gives all memory but that of one row.
+//! the caller gives all memory but that of one row. [`export`] makes files of captured packets.
 #![deny(unsafe_code)]
 
 mod bits;
 mod conversion;
 mod convert;
+pub mod export;
 mod lines;
 mod picture;
 mod pixel_format;

@@ -175,7 +175,7 @@ pub(super) fn runtime(
                 destination: target.destination,
                 sources: target.sources,
                 payload_type: target.payload_type,
-                timeout_ns: timeout_ns(spec),
+                timeout_ns: spec.frame_timeout_ns(),
                 format: target.format,
                 mtu: port.mtu,
                 max_attachments: spec.max_attachments as usize,
@@ -188,21 +188,16 @@ pub(super) fn runtime(
     made.map_err(refused)
 }
 
-/// How a recording assembles the session's frames: as the session does.
-pub(super) fn assembly(spec: &SessionSpec) -> AssemblerConfig {
-    let Format::Video(video) = &spec.format;
-    AssemblerConfig {
-        payload_type: spec.flow.payload_type,
-        timeout_ns: timeout_ns(spec),
-        format: video.format,
+impl Session {
+    /// How a snapshot assembles the session's frames: as the session does.
+    pub fn assembly(&self) -> AssemblerConfig {
+        let Format::Video(video) = &self.spec.format;
+        AssemblerConfig {
+            payload_type: self.spec.flow.payload_type,
+            timeout_ns: self.spec.frame_timeout_ns(),
+            format: video.format,
+        }
     }
-}
-
-fn timeout_ns(spec: &SessionSpec) -> u64 {
-    spec.frame_timeout_ms.map_or_else(
-        || spec.format.default_timeout_ns(),
-        |ms| u64::from(ms) * 1_000_000,
-    )
 }
 
 pub(super) fn counters(stats: &SessionStats) -> SessionCounters {

@@ -1,10 +1,8 @@
 //! `onairctl analyze`: the RTP streams of a capture file, and their timing. It asks no daemon.
 
-mod capture;
 mod flow;
 mod format;
 mod found;
-mod frame;
 mod table;
 
 use std::net::SocketAddrV4;
@@ -15,11 +13,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::args::Options;
 use crate::args::essence;
+use crate::capture::CaptureFile;
 use crate::document::analysis::Analysis;
 use crate::failure::Failure;
 use crate::{output, render};
 
-use capture::CaptureFile;
 use format::Formats;
 use table::Table;
 
@@ -84,7 +82,7 @@ impl Analyze {
         }
         bar.finish_and_clear();
         let analysis = Analysis {
-            file: read.document(&self.file, measured.others()),
+            file: measured.others().file(&self.file, read),
             notes: formats.notes().to_vec(),
             flows: measured.flows(),
         };

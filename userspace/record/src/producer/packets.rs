@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::thread;
 
-use crate::event::MAX_SNAP_LENGTH;
-use crate::gate::ProducerGate;
 use crate::producer::Producer;
-use crate::ring::{RingReader, ring};
+use crate::producer::event::MAX_SNAP_LENGTH;
+use crate::producer::gate::ProducerGate;
+use crate::producer::ring::{RingReader, ring};
 use crate::totals::ProducerTotals;
 
 /// Most bytes of one [`PacketReader::read`]: afterwards the producer has their room again.
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn packets_offered_then_read_in_order_until_the_reader_or_the_producer_is_gone() {
+    fn packets_offered_then_read_in_order_until_an_end_is_gone() {
         let (mut producer, mut reader) = PacketReader::new("p", 64 << 10);
         for at in 0..3 {
             assert!(producer.offer(at, 100, &[7; 100]));

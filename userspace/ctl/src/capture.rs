@@ -1,18 +1,15 @@
 //! Frames of a capture file, one after the other. Any bytes may be in it.
+//!
+//! What a frame carries does not belong here.
 
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use indicatif::ProgressBar;
 use onair_essence::survey::Link;
 use pcap_parser::traits::{PcapNGPacketBlock as _, PcapReaderIterator};
 use pcap_parser::{Block, PcapBlockOwned, PcapError, create_reader};
-
-use crate::document::analysis as document;
-use crate::failure::Failure;
-
-use super::frame::Frame;
-use super::table::Others;
 
 /// Bytes of the reading buffer.
 const BUFFER_BYTES: usize = 1 << 20;
@@ -22,24 +19,48 @@ const MAX_RECORD_BYTES: usize = 16 << 20;
 const MAX_INTERFACES: usize = 4096;
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
+/// A capture file cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CaptureError {
+    #[error("cannot read {}: {error}", path.display())]
+    Read { path: PathBuf, error: io::Error },
+    #[error("{} is not a regular file: give a capture file", path.display())]
+    NoFile { path: PathBuf },
+    #[error("{}: {what}", path.display())]
+    Format { path: PathBuf, what: &'static str },
+}
+
+/// An Ethernet frame or an IP packet of a capture.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Frame<'a> {
+    /// Nanoseconds since the epoch of the capturing machine's clock.
+    pub(crate) at_ns: u64,
+    pub(crate) link: Link,
+    pub(crate) bytes: &'a [u8],
+}
+
 /// A capture file.
 #[derive(Debug)]
-pub(super) struct CaptureFile {
+pub(crate) struct CaptureFile {
     path: PathBuf,
     bytes: u64,
 }
 
 /// What was read of a file.
 #[derive(Debug, Default)]
-pub(super) struct Read {
-    format: &'static str,
-    frames: u64,
-    cut: u64,
-    timeless: u64,
-    unknown_link: u64,
-    links: Vec<i32>,
-    resolutions: Vec<String>,
-    damage: Option<String>,
+pub(crate) struct Read {
+    /// `pcap` or `pcapng`.
+    pub(crate) format: &'static str,
+    pub(crate) frames: u64,
+    /// Frames of which only the start was captured.
+    pub(crate) cut: u64,
+    /// Frames without a time.
+    pub(crate) timeless: u64,
+    pub(crate) unknown_link: u64,
+    pub(crate) links: Vec<i32>,
+    pub(crate) resolutions: Vec<String>,
+    /// Why the file was not read to its end, and where reading ended.
+    pub(crate) damage: Option<String>,
 }
 
 /// How an interface of pcapng counts time, and its link.
@@ -53,38 +74,52 @@ struct Interface {
 }
 
 impl CaptureFile {
-    pub(super) fn open(path: &Path) -> Result<Self, Failure> {
-        let fail = |error: std::io::Error| {
-            let shown = path.display();
-            Failure::Input(format!("cannot read {shown}: {error}"))
-        };
-        let facts = fs::metadata(path).map_err(fail)?;
-        if !facts.is_file() {
-            let shown = path.display();
-            let text = format!("{shown} is no file: give a capture file, which is read twice");
-            return Err(Failure::Input(text));
+    pub(crate) fn open(path: &Path) -> Result<Self, CaptureError> {
+        let path = path.to_owned();
+        match fs::metadata(&path) {
+            Ok(facts) if facts.is_file() => Ok(Self {
+                path,
+                bytes: facts.len(),
+            }),
+            Ok(_) => Err(CaptureError::NoFile { path }),
+            Err(error) => Err(CaptureError::Read { path, error }),
         }
-        Ok(Self {
-            path: path.to_owned(),
-            bytes: facts.len(),
-        })
     }
 
-    pub(super) const fn bytes(&self) -> u64 {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) const fn bytes(&self) -> u64 {
         self.bytes
     }
 
     /// Passes each frame to `each`. A file that is cut or damaged is read up to there.
-    pub(super) fn read(
+    pub(crate) fn read(
         &self,
         bar: &ProgressBar,
         mut each: impl FnMut(Frame<'_>),
-    ) -> Result<Read, Failure> {
-        let shown = self.path.display();
-        let input = |text: String| Failure::Input(format!("{shown}: {text}"));
-        let file = File::open(&self.path).map_err(|error| input(error.to_string()))?;
-        let mut reader =
-            create_reader(BUFFER_BYTES, file).map_err(|error| input(self.not_a_capture(&error)))?;
+    ) -> Result<Read, CaptureError> {
+        self.try_read(bar, |frame| {
+            each(frame);
+            Ok(())
+        })
+    }
+
+    /// As [`Self::read`], until `each` fails.
+    pub(crate) fn try_read<E: From<CaptureError>>(
+        &self,
+        bar: &ProgressBar,
+        mut each: impl FnMut(Frame<'_>) -> Result<(), E>,
+    ) -> Result<Read, E> {
+        let file = File::open(&self.path).map_err(|error| {
+            let path = self.path.clone();
+            CaptureError::Read { path, error }
+        })?;
+        let mut reader = create_reader(BUFFER_BYTES, file).map_err(|error| {
+            let (path, what) = (self.path.clone(), self.not_a_capture(&error));
+            CaptureError::Format { path, what }
+        })?;
         let mut read = Read::default();
         let mut section = Section::default();
         let mut room = BUFFER_BYTES;
@@ -92,7 +127,7 @@ impl CaptureFile {
         loop {
             match next(&mut *reader, &mut room) {
                 Next::Block(offset, block) => {
-                    section.block(&block, &mut read, &mut each);
+                    section.block(&block, &mut read, &mut each)?;
                     drop(block);
                     reader.consume(offset);
                     bar.set_position(reader.consumed() as u64);
@@ -101,7 +136,7 @@ impl CaptureFile {
                 Next::End => break,
                 Next::Damage(what) => {
                     let at = reader.consumed();
-                    read.damage = Some(format!("{what} after byte {at}: the rest is not analyzed"));
+                    read.damage = Some(format!("{what} after byte {at}"));
                     break;
                 }
             }
@@ -109,17 +144,17 @@ impl CaptureFile {
         Ok(read)
     }
 
-    fn not_a_capture(&self, error: &PcapError<&[u8]>) -> String {
+    fn not_a_capture(&self, error: &PcapError<&[u8]>) -> &'static str {
         let mut start = [0; 2];
-        let read = File::open(&self.path)
-            .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut start));
+        let read =
+            File::open(&self.path).and_then(|mut file| io::Read::read_exact(&mut file, &mut start));
         if read.is_ok() && start == [0x1f, 0x8b] {
-            return "it is compressed: unpack it with gunzip first".to_owned();
+            return "it is compressed: unpack it with gunzip first";
         }
         match error {
-            PcapError::Eof => "it is empty".to_owned(),
-            PcapError::ReadError => "it cannot be read".to_owned(),
-            _ => "it is neither pcap nor pcapng".to_owned(),
+            PcapError::Eof => "it is empty",
+            PcapError::ReadError => "it cannot be read",
+            _ => "it is neither pcap nor pcapng",
         }
     }
 }
@@ -177,12 +212,12 @@ struct Section {
 }
 
 impl Section {
-    fn block(
+    fn block<E>(
         &mut self,
         block: &PcapBlockOwned<'_>,
         read: &mut Read,
-        each: &mut impl FnMut(Frame<'_>),
-    ) {
+        each: &mut impl FnMut(Frame<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
         match block {
             PcapBlockOwned::LegacyHeader(header) => {
                 let nanos = header.is_nanosecond_precision();
@@ -192,12 +227,12 @@ impl Section {
             }
             PcapBlockOwned::Legacy(packet) => {
                 let Some(interface) = self.interfaces.first() else {
-                    return;
+                    return Ok(());
                 };
                 let units = interface.resolution.unwrap_or(1_000_000);
                 let ticks = u64::from(packet.ts_sec) * units + u64::from(packet.ts_usec);
                 let place = (*interface, ticks, packet.origlen);
-                read.frame(place, packet.data, each);
+                return read.frame(place, packet.data, each);
             }
             PcapBlockOwned::NG(Block::SectionHeader(_)) => {
                 read.format = "pcapng";
@@ -211,11 +246,11 @@ impl Section {
                 let Some(interface) = self.interfaces.get(index) else {
                     read.frames += 1;
                     read.unknown_link += 1;
-                    return;
+                    return Ok(());
                 };
                 let ticks = u64::from(packet.ts_high) << 32 | u64::from(packet.ts_low);
                 let place = (*interface, ticks, packet.origlen);
-                read.frame(place, packet.packet_data(), each);
+                return read.frame(place, packet.packet_data(), each);
             }
             PcapBlockOwned::NG(Block::SimplePacket(_)) => {
                 read.frames += 1;
@@ -223,6 +258,7 @@ impl Section {
             }
             PcapBlockOwned::NG(_) => {}
         }
+        Ok(())
     }
 
     fn interface(&mut self, link: i32, resolution: Option<u64>, offset: i64, read: &mut Read) {
@@ -249,44 +285,20 @@ impl Section {
 }
 
 impl Read {
-    fn frame(
+    fn frame<E>(
         &mut self,
         (interface, ticks, wire_bytes): (Interface, u64, u32),
         bytes: &[u8],
-        each: &mut impl FnMut(Frame<'_>),
-    ) {
+        each: &mut impl FnMut(Frame<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
         self.frames += 1;
         self.cut += u64::from((bytes.len() as u64) < u64::from(wire_bytes));
         let (Some(link), Some(resolution)) = (interface.link, interface.resolution) else {
             self.unknown_link += 1;
-            return;
+            return Ok(());
         };
         let at_ns = nanos(ticks, resolution, interface.offset);
-        each(Frame { at_ns, link, bytes });
-    }
-
-    /// What the reader should know of the file.
-    pub(super) fn document(self, path: &Path, others: Others) -> document::File {
-        document::File {
-            path: path.display().to_string(),
-            format: self.format,
-            time_resolution: self.resolutions,
-            link_types: self.links,
-            frames: self.frames,
-            cut_frames: self.cut,
-            damage: self.damage,
-            not_analyzed: document::NotAnalyzed {
-                other_protocol: others.other_protocol,
-                fragments: others.fragments,
-                damaged: others.damaged,
-                other_udp: others.other_udp,
-                other_flow: others.other_flow,
-                stray: others.stray,
-                beyond_flow_limit: others.beyond_limit,
-                without_time: self.timeless,
-                unknown_link: self.unknown_link,
-            },
-        }
+        each(Frame { at_ns, link, bytes })
     }
 }
 
@@ -303,7 +315,6 @@ fn nanos(ticks: u64, resolution: u64, offset: i64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::table::Table;
     use super::*;
     use proptest::prelude::*;
 
@@ -338,12 +349,14 @@ mod tests {
         words(&[&section[..], &interface, &packet, &packet].concat())
     }
 
-    fn frames(bytes: &[u8]) -> Result<Read, Failure> {
+    fn frames(bytes: &[u8]) -> Result<Read, CaptureError> {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), bytes).unwrap();
-        let mut table = Table::new(None, 0);
         let capture = CaptureFile::open(file.path())?;
-        capture.read(&ProgressBar::hidden(), |frame| table.find(frame))
+        let mut passed = 0;
+        let read = capture.read(&ProgressBar::hidden(), |_| passed += 1)?;
+        assert!(passed <= read.frames);
+        Ok(read)
     }
 
     #[test]

@@ -1,12 +1,19 @@
 //! The data plane's end of a recording: never blocks, allocates or enters the kernel.
+//!
+//! A producer puts events into its ring if the door is open. Files do not belong here.
+
+pub(crate) mod event;
+pub(crate) mod gate;
+pub(crate) mod packets;
+pub(crate) mod ring;
 
 use std::sync::Arc;
 
 use onair_mutant::mutant;
 
-use crate::event::Missed;
-use crate::gate::{Door, ProducerGate, Visit};
-use crate::ring::RingWriter;
+use crate::producer::event::Missed;
+use crate::producer::gate::{Door, ProducerGate, Visit};
+use crate::producer::ring::RingWriter;
 use crate::totals::{Counts, ProducerTotals, add};
 
 /// Offers one source's events to a recording. One thread at a time owns it; it may move. After its

@@ -1,26 +1,47 @@
 //! Frames in files: one plane for each component, from the pgroups of RFC 4175.
 
-use onair_essence::video::{Sampling, Scan, VideoFormat};
-use onair_pixels::{Picture, PixelFormat, unpack};
+use onair_essence::video::{Sampling, VideoFormat};
 
-/// The planar pixel format of such frames; `None` if they are not written.
-fn planar(format: &VideoFormat) -> Option<(Picture, PixelFormat)> {
-    if format.scan() == Scan::Interlaced {
-        return None;
-    }
-    let picture = Picture::of(format, format.height())?;
-    let planar = PixelFormat::of(&picture).find(|it| it.is_planar())?;
-    Some((picture, planar))
+use crate::convert::unpack_lines;
+use crate::lines::Lines;
+use crate::picture::Picture;
+use crate::pixel_format::PixelFormat;
+
+/// The planes of a file's frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Planar {
+    picture: Picture,
+    pixels: PixelFormat,
 }
 
-/// FFmpeg's name of the pixel format; `None` if frames of the format are not written.
-pub(crate) fn pixel_format(format: &VideoFormat) -> Option<&'static str> {
-    planar(format).map(|(_, planar)| planar.ffmpeg())
+impl Planar {
+    /// The planes of frames of `format`; `None` if no planar pixel format holds its samples.
+    pub(super) fn of(format: &VideoFormat) -> Option<Self> {
+        let picture = Picture::of(format, format.height())?;
+        let pixels = PixelFormat::of(&picture).find(|it| it.is_planar())?;
+        Some(Self { picture, pixels })
+    }
+
+    /// FFmpeg's name of the pixel format.
+    pub(super) const fn ffmpeg(self) -> &'static str {
+        self.pixels.ffmpeg()
+    }
+
+    /// Bytes of a frame.
+    pub(super) fn bytes(self) -> usize {
+        self.pixels.planes(&self.picture).bytes
+    }
+
+    /// Writes `lines` of a frame, which `pgroups` has, into its planes: Y, Cb and Cr, or G, B and R.
+    pub(super) fn write(self, lines: Lines, pgroups: &[u8], planes: &mut [u8]) {
+        let written = unpack_lines(&self.picture, lines, pgroups, self.pixels, planes);
+        written.expect("a buffer of the format, and as many bytes as its planes have");
+    }
 }
 
 /// Tag of the pixel format in YUV4MPEG2; `None` if it has none.
-pub(crate) fn y4m_tag(format: &VideoFormat) -> Option<String> {
-    pixel_format(format)?;
+pub(super) fn y4m_tag(format: &VideoFormat) -> Option<String> {
+    Planar::of(format)?;
     let bits = format.depth().bits();
     let ratio = match format.sampling() {
         Sampling::YCbCr444 => "444",
@@ -37,37 +58,29 @@ pub(crate) fn y4m_tag(format: &VideoFormat) -> Option<String> {
     })
 }
 
-/// Bytes of a frame in the file; 0 if frames of the format are not written.
-pub(crate) fn frame_bytes(format: &VideoFormat) -> usize {
-    planar(format).map_or(0, |(picture, planar)| planar.planes(&picture).bytes)
-}
-
-/// Appends the planes of the frame `pgroups`: Y, Cb and Cr, or G, B and R.
-pub(crate) fn write(format: &VideoFormat, pgroups: &[u8], out: &mut Vec<u8>) {
-    let Some((picture, planar)) = planar(format) else {
-        return;
-    };
-    let start = out.len();
-    out.resize(start + planar.planes(&picture).bytes, 0);
-    let written = unpack(&picture, pgroups, planar, &mut out[start..]);
-    written.expect("a frame of the format, and as many bytes as its planes have");
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use onair_essence::video::{Chroma, Depth, FrameRate};
+    use onair_essence::video::{Chroma, Depth, FrameRate, Scan};
     use proptest::prelude::*;
 
     fn of(size: (u32, u32), samples: (Sampling, Depth), scan: Scan) -> Option<VideoFormat> {
         VideoFormat::of(size, samples, scan, FrameRate::new(25, 1).unwrap()).ok()
     }
 
+    fn written(format: &VideoFormat, pgroups: &[u8]) -> Vec<u8> {
+        let planar = Planar::of(format).unwrap();
+        let mut planes = vec![0; planar.bytes()];
+        planar.write(Lines::All, pgroups, &mut planes);
+        planes
+    }
+
     #[test]
-    fn formats_in_files_then_named_as_ffmpeg_names_them_and_the_rest_refused() {
+    fn formats_in_files_then_named_as_ffmpeg_names_them() {
         let names = |sampling, depth, scan| {
             let format = of((16, 4), (sampling, depth), scan).unwrap();
-            (pixel_format(&format), y4m_tag(&format))
+            let pixels = Planar::of(&format).map(Planar::ffmpeg);
+            (pixels, y4m_tag(&format))
         };
         let some = |pixels: &'static str, tag: &str| {
             let tag = (!tag.is_empty()).then(|| tag.to_owned());
@@ -100,7 +113,8 @@ mod tests {
         ] {
             assert_eq!(names(sampling, depth, whole), expected);
         }
-        assert_eq!(names(YCbCr422, Depth::Ten, Scan::Interlaced), (None, None));
+        let fields = names(YCbCr422, Depth::Ten, Scan::Interlaced);
+        assert_eq!(fields, some("yuv422p10le", "C422p10 XYSCSS=422P10"));
         assert_eq!(names(Rgb, Depth::Eight, Scan::Psf), some("gbrp", ""));
     }
 
@@ -129,11 +143,10 @@ mod tests {
                 let word = [cb, y0, cr, y1].iter().fold(0u64, |word, it| word << depth.bits() | u64::from(*it));
                 packed.extend(&word.to_be_bytes()[8 - format.pgroup_bytes()..]);
             }
-            let mut out = vec![7];
-            write(&format, &packed, &mut out);
+            let out = written(&format, &packed);
             let planes = luma.into_iter().chain(blue).chain(red);
             let expected: Vec<u8> = planes.flat_map(|it: u16| it.to_le_bytes().into_iter().take(if ten { 2 } else { 1 })).collect();
-            prop_assert_eq!(&out[1..], &expected);
+            prop_assert_eq!(out, expected);
         }
 
         #[test]
@@ -144,7 +157,7 @@ mod tests {
             let Some(format) = of((width, height), (sampling, depth), Scan::Progressive) else {
                 return Ok(());
             };
-            prop_assume!(pixel_format(&format).is_some());
+            prop_assume!(Planar::of(&format).is_some());
             // Sample by sample, from a bit at a time.
             let (width, height) = (width as usize, height as usize);
             let mut bits = Vec::new();
@@ -192,9 +205,7 @@ mod tests {
             let size = if deep == 8 { 1 } else { 2 };
             let expected = expected.into_iter().flatten();
             let expected: Vec<u8> = expected.flat_map(|it| it.to_le_bytes().into_iter().take(size)).collect();
-            let mut out = Vec::new();
-            write(&format, &packed, &mut out);
-            prop_assert_eq!(out, expected);
+            prop_assert_eq!(written(&format, &packed), expected);
         }
     }
 }

@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn gate_closed_with_a_producer_inside_then_not_all_out_before_it_has_left() {
+    fn gate_closed_over_a_producer_then_not_all_out_until_it_left() {
         let (gate, inside, outside) = (ProducerGate::new(), totals(), totals());
         let visit = Visit::begin(&inside.visit, &gate);
         assert_eq!(gate.door(), Door::Open);
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn gate_fault_and_its_end_then_open_again_unless_closed_for_good() {
+    fn gate_after_a_fault_then_open_again_unless_closed_for_good() {
         let gate = ProducerGate::new();
         for (door, now) in [(Door::DiskFull, Door::DiskFull), (Door::Open, Door::Open)] {
             gate.set(door);

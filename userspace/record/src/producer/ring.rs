@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rtrb::{Consumer, RingBuffer};
 
-use crate::event::{Event, Missed};
+use crate::producer::event::{Event, Missed};
 
 /// Highest input rate of a ring: 10 Gb/s.
 const BYTES_PER_MS: usize = 1_250_000;
@@ -222,7 +222,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn ring_any_events_of_any_length_then_out_as_they_went_in_until_it_is_full(
+        fn ring_of_any_events_then_out_as_they_went_in_until_full(
             capacity in 64usize..400,
             script in prop::collection::vec((any::<bool>(), 0usize..120, 0usize..40, any::<bool>()), 1..200),
         ) {

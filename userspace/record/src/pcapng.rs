@@ -3,17 +3,16 @@
 //! Section Header Block; then, for each producer, an Interface Description Block before its first
 //! packet; Enhanced Packet Blocks; Interface Statistics Blocks about once a second and at the end.
 //! A packet after missing ones carries their number as `epb_dropcount`, and the reason as a
-//! comment. Everything is little endian.
+//! comment. Everything is little endian. This module determines the bytes; [`Files`] determines where they
+//! go.
 
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
-use crate::event::{Event, Missed};
 use crate::files::Files;
 use crate::manifest::Time;
+use crate::producer::event::{Event, Missed};
 use crate::spec::Spec;
-
-use super::{Encoder, make_place};
 
 pub(crate) const SECTION: u32 = 0x0A0D_0D0A;
 pub(crate) const INTERFACE: u32 = 1;
@@ -129,8 +128,9 @@ impl Pcapng {
     }
 }
 
-impl Encoder for Pcapng {
-    fn begin_file(&mut self, files: &mut Files) {
+impl Pcapng {
+    /// Begins a file: writes its header.
+    pub(crate) fn begin_file(&mut self, files: &mut Files) {
         self.interfaces.clear();
         self.told.clear();
         self.next = 0;
@@ -152,23 +152,28 @@ impl Encoder for Pcapng {
         files.mark_own();
     }
 
-    fn event(&mut self, producer: usize, event: &Event<'_>, files: &mut Files) {
+    /// Handles an event of producer number `producer`.
+    pub(crate) fn event(&mut self, producer: usize, event: &Event<'_>, files: &mut Files) {
         let size = PACKET_FRAME + event.bytes.len() + PACKET_OPTIONS;
-        make_place(self, files, size, event.at_ns);
+        if files.must_split(size, event.at_ns) {
+            self.end_file(files);
+            files.next_part();
+            self.begin_file(files);
+        }
         let interface = self.interface(producer, files);
         packet_block(files.out(), interface, event);
-        files.mark(producer, 1, event.bytes.len() as u64, event.at_ns);
+        files.mark(producer, event.bytes.len() as u64, event.at_ns);
     }
 
-    fn tick(&mut self, files: &mut Files) {
+    /// Called about once a second.
+    pub(crate) fn tick(&mut self, files: &mut Files) {
         for producer in 0..files.producers().len() {
             self.statistics(producer, files, false);
         }
     }
 
-    fn close(&mut self, _: &mut Files) {}
-
-    fn end_file(&mut self, files: &mut Files) {
+    /// Ends a file: writes its trailer.
+    pub(crate) fn end_file(&mut self, files: &mut Files) {
         for producer in 0..files.producers().len() {
             self.statistics(producer, files, true);
         }
