@@ -2,7 +2,7 @@
 
 use onair_pixels::Lines;
 
-use crate::pairing::{Pair, Pairing};
+use super::pairing::{Pair, Pairing};
 use crate::{Buffer, ConvertError, Error, Field, PixelFormat, Session, Status, Timeout};
 
 /// Gets whole frames from a session: the two fields of a frame together, or the one buffer of a

@@ -1,7 +1,7 @@
 //! Layout of a frame's bytes.
 
 use onair_essence::Format;
-use onair_essence::video::{Field, VideoFormat};
+use onair_essence::video::{Field, Scan, VideoFormat};
 use onair_ipc::message::Attached;
 use onair_pixels::{Picture, PixelFormat, Planes};
 
@@ -49,6 +49,16 @@ impl Layout {
         self.video.line_bytes() * self.video.rows(field == Some(Field::Second))
     }
 
+    /// How many bytes a buffer with this tag has, if they may be fewer than its memory: the second field of an odd
+    /// height has a line less.
+    #[inline]
+    pub(crate) fn fewer_bytes(&self, tag: impl FnOnce() -> u32) -> Option<usize> {
+        if self.video.scan() != Scan::Interlaced {
+            return None;
+        }
+        Some(self.bytes_of(Field::of_tag(tag())))
+    }
+
     /// Where the samples of a converted session's buffer lie, of this field or of a frame: offset, stride and
     /// lines of each plane. `None`: pixel groups.
     #[must_use]
@@ -93,7 +103,7 @@ impl Layout {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use onair_essence::video::{Depth, FrameRate, Sampling, Scan};
+    use onair_essence::video::{Depth, FrameRate, Sampling};
     use onair_ipc::layout::Geometry;
 
     fn of(size: (u32, u32), samples: (Sampling, Depth), scan: Scan) -> VideoFormat {
