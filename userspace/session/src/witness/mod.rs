@@ -12,6 +12,8 @@
 
 pub mod counters;
 pub mod ownership;
+pub(crate) mod readings;
+pub(crate) mod verdicts;
 
 use onair_api::{Reading, Says, Witness};
 use onair_mutant::mutant;

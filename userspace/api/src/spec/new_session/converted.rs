@@ -2,9 +2,9 @@
 
 use super::NewSessionDocument;
 use crate::id::SessionName;
-use crate::spec::bounds::{
-    Problems, check_attachments, check_duration, check_priority, check_quota,
-};
+use onair_essence::invalid::Problems;
+
+use crate::spec::bounds::{check_attachments, check_duration, check_priority, check_quota};
 use crate::spec::convert::{Convert, check_layout};
 use crate::spec::invalid::Invalid;
 use crate::spec::{SessionSpec, SpecErrors};
@@ -80,8 +80,8 @@ impl TryFrom<NewSessionDocument> for ConvertedSession {
             })
         })();
         checked
-            .filter(|_| problems.0.is_empty())
-            .ok_or(SpecErrors(problems.0))
+            .filter(|_| problems.is_empty())
+            .ok_or(problems.into())
     }
 }
 

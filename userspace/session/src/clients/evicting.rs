@@ -14,13 +14,13 @@ use onair_api::{
 use onair_ipc::memory::AttachmentState;
 use onair_mutant::mutant;
 
-use crate::attachment::Attachment;
-use crate::drain::refuse;
-use crate::effect::Order;
-use crate::event::Destroy;
+use crate::boundary::effect::Order;
+use crate::boundary::event::Destroy;
+use crate::boundary::reply::Reply;
+use crate::boundary::runtime::{Evicted, Runtime};
+use crate::clients::attachment::Attachment;
+use crate::ending::drain::refuse;
 use crate::lifecycle::Place;
-use crate::reply::Reply;
-use crate::runtime::{Evicted, Runtime};
 use crate::session_core::{SessionCore, Turn};
 
 /// An evicted attachment, until its process is dead or has unmapped its words.

@@ -3,9 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::effect::{Effect, SiteQuestion};
-use crate::rescan::Due;
-use crate::runtime::Runtime;
+use crate::boundary::effect::{Effect, SiteQuestion};
+use crate::boundary::runtime::Runtime;
+use crate::ending::rescan::Due;
 use crate::session_core::{SessionCore, Turn};
 
 /// What is known of the probe's sites in one client's process.

@@ -6,7 +6,7 @@ use onair_api::{
 };
 use onair_ipc::lender::Lender;
 
-use crate::view::Moment;
+use crate::boundary::view::Moment;
 
 /// Maximum number of disagreements kept, the same as [`Certificate::LISTED`] for reconciled
 /// entries.
