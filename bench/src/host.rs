@@ -10,6 +10,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use onair_essence::video::{Depth, FrameRate, VideoFormat};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::{self, Geometry};
 use onair_ipc::memory::AttachmentMemory;
@@ -119,14 +120,7 @@ fn admit(socket: &OwnedFd, attachment: u64, geometry: Geometry) -> Result<Hosted
         sends: false,
         version: layout::VERSION,
         geometry,
-        width: WIDTH,
-        height: HEIGHT,
-        depth: 8,
-        sampling: None,
-        float: false,
-        scan: None,
-        rate_numerator: 60,
-        rate_denominator: 1,
+        format: VideoFormat::new(WIDTH, HEIGHT, Depth::Eight, FrameRate::new(60, 1)?)?.into(),
         layout: None,
         watched: false,
     };

@@ -23,7 +23,6 @@ pub mod time;
 pub mod who;
 
 mod text;
-mod whole;
 
 pub use certificate::{
     Certificate, CertificateList, CertificateSummary, Counts, Disagreement, Memory, Operation,

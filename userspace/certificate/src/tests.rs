@@ -171,7 +171,7 @@ fn certificate_good_then_holds() {
 }
 
 #[test]
-fn certificate_one_claim_forged_and_sealed_anew_then_caught_by_its_check() {
+fn certificate_forged_and_resealed_then_caught_by_its_check() {
     let forged = FORGED
         .lines()
         .filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -195,7 +195,7 @@ fn certificate_one_claim_forged_and_sealed_anew_then_caught_by_its_check() {
 }
 
 #[test]
-fn certificate_of_the_daemon_then_of_a_wait_it_holds_and_of_a_destroy_at_once_it_does_not() {
+fn certificate_requested_by_the_daemon_then_only_a_wait_holds() {
     let mut document = good();
     set(&mut document, "/requester/via", &"daemon".into());
     assert_eq!(failing(&sealed(document.clone())), [""; 0]);
@@ -232,7 +232,7 @@ fn certificate_any_value_changed_then_the_digest_shows_it() {
 }
 
 #[test]
-fn certificate_a_field_added_or_taken_away_then_the_digest_shows_it() {
+fn certificate_field_added_or_removed_then_the_digest_shows_it() {
     let mut more = good();
     more["note"] = json!("of a later daemon");
     assert_eq!(failing(&more), ["digest"]);
@@ -287,7 +287,7 @@ fn certificate_memory_still_held_then_holds_as_pending() {
 }
 
 #[test]
-fn certificate_callers_left_out_then_only_of_those_who_were_evicted() {
+fn certificate_callers_left_out_then_only_evicted_ones() {
     let mut document = good();
     document["readings"][2]["left_out"] = json!(1);
     assert_eq!(failing(&sealed(document.clone())), [""; 0]);
@@ -299,7 +299,7 @@ fn certificate_callers_left_out_then_only_of_those_who_were_evicted() {
 }
 
 #[test]
-fn certificate_of_an_abort_then_only_the_probe_may_still_see_a_user() {
+fn certificate_of_an_abort_then_only_the_probe_may_see_a_user() {
     let mut document = good();
     document["operation"] = json!("abort");
     document["deadline_ms"] = json!(null);
@@ -339,7 +339,7 @@ fn quarantined() -> Value {
 }
 
 #[test]
-fn certificate_of_a_quarantine_then_users_are_told_and_the_memory_is_not_returned() {
+fn certificate_of_a_quarantine_then_users_told_and_memory_kept() {
     assert_eq!(failing(&quarantined()), [""; 0]);
     let mut over = quarantined();
     over["memory"] = json!({"state": "returned", "bytes": 1, "at": "2025-11-20T07:36:09Z"});
@@ -383,7 +383,7 @@ fn restored() -> Value {
 }
 
 #[test]
-fn certificate_session_that_came_back_stopped_then_the_stop_of_the_earlier_daemon_is_told() {
+fn certificate_restored_stopped_then_the_earlier_stop_is_told() {
     let document = restored();
     assert_eq!(failing(&document), [""; 0]);
     let checks = verify(&document).unwrap().checks;
@@ -406,7 +406,7 @@ fn certificate_session_that_came_back_stopped_then_the_stop_of_the_earlier_daemo
 }
 
 #[test]
-fn certificate_session_that_came_back_then_each_false_claim_is_caught_by_its_check() {
+fn certificate_restored_then_false_claims_caught_by_their_check() {
     let mut none = good();
     none["stopped_before"] = restored()["stopped_before"].clone();
     assert_eq!(failing(&sealed(none)), ["restored"]);
@@ -441,7 +441,7 @@ fn certificate_of_format_1_then_readable_without_a_digest() {
 }
 
 #[test]
-fn document_no_certificate_or_a_later_one_then_refused_with_what_to_do() {
+fn document_unknown_or_of_a_later_format_then_refused() {
     for document in [json!(null), json!([]), json!({}), json!({"format": "2"})] {
         assert_eq!(verify(&document), Err(Unverifiable::NotACertificate));
     }

@@ -1,26 +1,17 @@
 //! Layout of a frame's bytes.
 
-use onair_essence::video::{Depth, Field, FrameRate, Sampling, Scan, VideoFormat};
+use onair_essence::Format;
+use onair_essence::video::{Field, VideoFormat};
 use onair_ipc::message::Attached;
 use onair_pixels::{Picture, PixelFormat, Planes};
 
 /// Why the daemon's description of a session is inconsistent.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LayoutError {
-    #[error("samples of {0} bits")]
-    Depth(u32),
     #[error("buffers in the layout {layout:?}, which this library does not know")]
     Name { layout: String },
-    #[error("sampling {sampling:?}, scan {scan:?}")]
-    Words {
-        sampling: Option<String>,
-        scan: Option<String>,
-    },
-    #[error(
-        "{}x{} at {} bits and {}/{} Hz in frames of {} bytes",
-        .0.width, .0.height, .0.depth, .0.rate_numerator, .0.rate_denominator, .0.geometry.frame_bytes
-    )]
-    Sizes(Box<Attached>),
+    #[error("{0} in buffers of {1} bytes")]
+    Sizes(VideoFormat, u32),
 }
 
 /// Layout of a buffer's bytes: one plane, row after row without padding, in the pixel groups of RFC
@@ -68,17 +59,8 @@ impl Layout {
 
     /// The layout that the daemon described, if it is consistent.
     pub(crate) fn of(attached: &Attached) -> Result<Self, LayoutError> {
-        let sampling = attached.sampling.as_deref();
-        let sampling = sampling.map_or(Some(Sampling::default()), Sampling::of_word);
-        let scan = attached.scan.as_deref();
-        let scan = scan.map_or(Some(Scan::default()), Scan::of_word);
-        let (sampling, scan) = sampling.zip(scan).ok_or_else(|| LayoutError::Words {
-            sampling: attached.sampling.clone(),
-            scan: attached.scan.clone(),
-        })?;
-        let depth = Depth::from_bits(attached.depth, attached.float)
-            .filter(|depth| VideoFormat::check_samples(sampling, *depth).is_ok())
-            .ok_or(LayoutError::Depth(attached.depth))?;
+        let Format::Video(video) = &attached.format;
+        let video = video.format;
         let pixel_format = attached.layout.as_ref().map(|name| {
             let unknown = |_| LayoutError::Name {
                 layout: name.clone(),
@@ -86,16 +68,16 @@ impl Layout {
             name.parse::<PixelFormat>().map_err(unknown)
         });
         let pixel_format = pixel_format.transpose()?;
-        let size = (attached.width, attached.height);
-        FrameRate::new(attached.rate_numerator, attached.rate_denominator)
-            .ok()
-            .and_then(|rate| VideoFormat::of(size, (sampling, depth), scan, rate).ok())
-            .map(|video| Self {
-                video,
-                pixel_format,
-            })
-            .filter(|layout| layout.has_buffers_of(attached.geometry.frame_bytes as usize))
-            .ok_or_else(|| LayoutError::Sizes(Box::new(attached.clone())))
+        let layout = Self {
+            video,
+            pixel_format,
+        };
+        let bytes = attached.geometry.frame_bytes;
+        if layout.has_buffers_of(bytes as usize) {
+            Ok(layout)
+        } else {
+            Err(LayoutError::Sizes(video, bytes))
+        }
     }
 
     /// Whether buffers have so many bytes, and the pixel format of a converted session holds the video.
@@ -111,9 +93,18 @@ impl Layout {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use onair_essence::video::{Depth, FrameRate, Sampling, Scan};
     use onair_ipc::layout::Geometry;
 
-    fn attached(width: u32, height: u32, depth: u32, bytes: u32) -> Attached {
+    fn of(size: (u32, u32), samples: (Sampling, Depth), scan: Scan) -> VideoFormat {
+        VideoFormat::of(size, samples, scan, FrameRate::new(60, 1).unwrap()).unwrap()
+    }
+
+    fn progressive(depth: Depth) -> VideoFormat {
+        of((1280, 720), (Sampling::YCbCr422, depth), Scan::Progressive)
+    }
+
+    fn attached(format: VideoFormat, bytes: u32) -> Attached {
         Attached {
             session: String::new(),
             name: String::new(),
@@ -122,14 +113,7 @@ mod tests {
             sends: false,
             version: 1,
             geometry: Geometry::new(1, bytes).unwrap(),
-            width,
-            height,
-            depth,
-            sampling: None,
-            float: false,
-            scan: None,
-            rate_numerator: 60,
-            rate_denominator: 1,
+            format: format.into(),
             layout: None,
             watched: false,
         }
@@ -137,12 +121,12 @@ mod tests {
 
     #[test]
     fn layout_depths_then_rfc_4175_pgroups() {
-        let layout = Layout::of(&attached(1280, 720, 8, 1280 * 720 * 2)).unwrap();
+        let layout = Layout::of(&attached(progressive(Depth::Eight), 1280 * 720 * 2)).unwrap();
         assert_eq!(
             (layout.video.line_bytes(), layout.video.pgroup_bytes()),
             (2560, 4)
         );
-        let layout = Layout::of(&attached(1280, 720, 10, 1280 * 720 * 5 / 2)).unwrap();
+        let layout = Layout::of(&attached(progressive(Depth::Ten), 1280 * 720 * 5 / 2)).unwrap();
         assert_eq!(
             (layout.video.line_bytes(), layout.video.pgroup_bytes()),
             (3200, 5)
@@ -152,24 +136,12 @@ mod tests {
 
     #[test]
     fn layout_contradictions_then_refused() {
-        assert!(Layout::of(&attached(1280, 720, 8, 1280 * 720)).is_err());
-        assert!(Layout::of(&attached(1280, 720, 9, 1280 * 720 * 2)).is_err());
-        assert!(Layout::of(&attached(1281, 720, 8, 1280 * 720 * 2)).is_err());
-        assert!(Layout::of(&attached(u32::MAX, u32::MAX, 16, 8)).is_err());
-        for (sampling, scan) in [("YCbCr-4:1:1", None), ("RGB", Some("x"))] {
-            let mut attached = attached(1280, 720, 8, 1280 * 720 * 3);
-            attached.sampling = Some(sampling.to_owned());
-            attached.scan = scan.map(str::to_owned);
-            assert!(matches!(
-                Layout::of(&attached),
-                Err(LayoutError::Words { .. })
-            ));
-        }
+        assert!(Layout::of(&attached(progressive(Depth::Eight), 1280 * 720)).is_err());
     }
 
     #[test]
     fn layout_of_a_converted_session_then_its_planes() {
-        let mut attached = attached(1280, 720, 10, 1280 * 720 * 4);
+        let mut attached = attached(progressive(Depth::Ten), 1280 * 720 * 4);
         attached.layout = Some("yuv422p10le".to_owned());
         let layout = Layout::of(&attached).unwrap();
         assert_eq!(layout.pixel_format, Some(PixelFormat::Yuv422p10));
@@ -189,9 +161,9 @@ mod tests {
 
     #[test]
     fn layout_of_fields_then_the_second_of_an_odd_height_is_shorter() {
-        let mut attached = attached(30, 487, 10, 8 * 15 * 244);
-        attached.sampling = Some("RGB".to_owned());
-        attached.scan = Some("interlaced".to_owned());
+        let rgb = (Sampling::Rgb, Depth::Ten);
+        let fields = of((30, 487), rgb, Scan::Interlaced);
+        let mut attached = attached(fields, 8 * 15 * 244);
         let layout = Layout::of(&attached).unwrap();
         assert_eq!(
             (layout.video.line_bytes(), layout.frame_bytes()),
@@ -202,7 +174,7 @@ mod tests {
             (layout.video.sampling(), layout.video.scan()),
             (Sampling::Rgb, Scan::Interlaced)
         );
-        attached.scan = Some("psf".to_owned());
+        attached.format = of((30, 487), rgb, Scan::Psf).into();
         assert!(Layout::of(&attached).is_err());
         attached.geometry = Geometry::new(1, 120 * 487).unwrap();
         assert_eq!(Layout::of(&attached).unwrap().lines_of(None), 487);

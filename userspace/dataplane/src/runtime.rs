@@ -182,10 +182,10 @@ impl Runtime {
     }
 
     /// Gives the session these addresses at once.
-    pub fn set_target(&mut self, target: Box<FlowTarget>) {
+    pub fn set_target(&mut self, target: FlowTarget) {
         match &mut self.kind {
-            Kind::Receive(receiver) => receiver.set_target(*target),
-            Kind::Send(sender) => sender.set_target(*target),
+            Kind::Receive(receiver) => receiver.set_target(target),
+            Kind::Send(sender) => sender.set_target(target),
             Kind::Convert(_) => {}
         }
     }
@@ -339,7 +339,7 @@ impl Runtime {
     pub(super) fn switch(&mut self) {
         if let Some(target) = self.target.take() {
             self.retarget(None);
-            self.set_target(target);
+            self.set_target(*target);
         }
     }
 

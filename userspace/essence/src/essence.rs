@@ -4,6 +4,10 @@ use std::error::Error;
 use std::fmt::{Debug, Display};
 use std::time::Duration;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::invalid::SpecErrors;
 use crate::measure::Measure;
 use crate::receive::Depacketise;
 use crate::send::{Packetise, TestSignal};
@@ -15,7 +19,9 @@ pub trait OfField {
 }
 
 /// The format of one session's essence, and how its packets are sent. Always valid.
-pub trait Essence: Display {
+pub trait Essence: Display + Sized {
+    /// Its form in JSON, of which only the shape is checked.
+    type Document: Clone + Eq + Debug + Serialize + DeserializeOwned + From<Self>;
     /// Makes units from packets.
     type Receive<S: Copy + Debug>: Depacketise<S> + Debug;
     /// Makes packets of units.
@@ -31,6 +37,16 @@ pub trait Essence: Display {
     /// [`ReceiveStats::malformed`](crate::receive::ReceiveStats::malformed), at most
     /// [`MOST_REASONS`](crate::receive::MOST_REASONS).
     const REASONS: &'static [&'static str];
+
+    /// The format, if every field of the document is valid.
+    ///
+    /// # Errors
+    /// The invalid fields.
+    fn check(document: &Self::Document) -> Result<Self, SpecErrors>;
+
+    /// As a sender has it: with what it tells receivers even if nobody chose it.
+    #[must_use]
+    fn of_sender(self) -> Self;
 
     /// Frequency of the RTP clock in hertz.
     fn clock_hz(&self) -> u32;

@@ -8,6 +8,7 @@
 
 mod bits;
 mod essence;
+pub mod invalid;
 pub mod measure;
 pub mod media_time;
 pub mod receive;
@@ -15,9 +16,12 @@ mod registry;
 pub mod rtp;
 pub mod send;
 pub mod video;
+pub mod whole;
 
 pub use essence::{Essence, OfField};
-pub use registry::{Depacketiser, Format, Kind, Monitor, NotSendable, Packet, Packetiser, Signal};
+pub use registry::{
+    Depacketiser, Format, FormatDocument, Kind, Monitor, NotSendable, Packet, Packetiser, Signal,
+};
 pub use video::survey;
 
 /// Largest supported unit, in bytes.

@@ -5,6 +5,9 @@ use std::ops::Range;
 use std::time::Duration;
 
 use crate::essence::{Essence, OfField};
+use serde::{Deserialize, Serialize};
+
+use crate::invalid::SpecErrors;
 use crate::measure::Measure;
 use crate::receive::{Depacketise, ReceiveStats, Run, Sink};
 use crate::rtp::RtpHeader;
@@ -28,8 +31,16 @@ macro_rules! essences {
             }
         }
 
-        /// What a session carries, and how its packets are sent. Always valid.
-        #[derive(Debug, Clone, PartialEq, Eq)]
+        /// A format in JSON, such as `{"video": {…}}`. Only its shape is checked.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        pub enum FormatDocument {
+            $($(#[$doc])+ #[serde(rename = $word)] $name(<$format as Essence>::Document),)+
+        }
+
+        /// What a session carries, and how its packets are sent. Always valid. In JSON it is a
+        /// [`FormatDocument`].
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(into = "FormatDocument", try_from = "FormatDocument")]
         pub enum Format {
             $($(#[$doc])+ $name($format),)+
         }
@@ -76,7 +87,27 @@ macro_rules! essences {
             }
         })+
 
+        impl From<Format> for FormatDocument {
+            fn from(format: Format) -> Self {
+                match format { $(Format::$name(it) => Self::$name(it.into()),)+ }
+            }
+        }
+
+        impl TryFrom<FormatDocument> for Format {
+            type Error = SpecErrors;
+
+            fn try_from(document: FormatDocument) -> Result<Self, SpecErrors> {
+                match document { $(FormatDocument::$name(it) => <$format as Essence>::check(&it).map(Self::$name),)+ }
+            }
+        }
+
         impl Format {
+            /// As [`Essence::of_sender`].
+            #[must_use]
+            pub fn of_sender(self) -> Self {
+                match self { $(Self::$name(it) => Self::$name(it.of_sender()),)+ }
+            }
+
             /// Which essence it is of.
             #[must_use]
             pub const fn kind(&self) -> Kind {

@@ -11,13 +11,14 @@
 //! reported that very token does the daemon send the descriptors `ctl`, `seg`, `frames`, in this
 //! order (SCM_RIGHTS).
 
+use onair_essence::Format;
 use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 
 use crate::layout::Geometry;
 
 /// Version of the messages.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 /// The packet that notifies the draining daemon.
 pub const KICK: u8 = b'K';
 /// Longest packet, bytes. A longer one closes the connection.
@@ -243,25 +244,8 @@ messages! {
         pub version: u32,
         /// Sizes.
         pub geometry: Geometry,
-        /// Frame width, pixels.
-        pub width: u32,
-        /// Frame height, lines.
-        pub height: u32,
-        /// Bits of a sample.
-        pub depth: u32,
-        /// Colour components, as ST 2110-20 names them; YCbCr-4:2:2 when absent.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub sampling: Option<String>,
-        /// Whether the samples are floating point numbers.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        pub float: bool,
-        /// Order of the lines: `progressive`, `interlaced` or `psf`; progressive when absent.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub scan: Option<String>,
-        /// Frames a second, numerator.
-        pub rate_numerator: u32,
-        /// Frames a second, denominator.
-        pub rate_denominator: u32,
+        /// What the session carries.
+        pub format: Format,
         /// Layout of the buffers, by FFmpeg's name; pixel groups of RFC 4175 when absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub layout: Option<String>,

@@ -3,7 +3,7 @@
 use onair_ipc::message::{read_request, read_response, write};
 
 const REQUESTS: &[&str] = &[
-    r#"{"type":"hello","protocol":2,"library":"onair 1","sites":true}"#,
+    r#"{"type":"hello","protocol":3,"library":"onair 1","sites":true}"#,
     r#"{"type":"create","spec":{"name":"cam"}}"#,
     r#"{"type":"attach","session":"cam"}"#,
     r#"{"type":"attach","session":"cam","layout":"v210"}"#,
@@ -16,26 +16,26 @@ const REQUESTS: &[&str] = &[
 ];
 
 const ANSWERS: &[&str] = &[
-    r#"{"type":"welcome","protocol":2,"daemon":"onaird 1","tags":true,"layouts":true}"#,
+    r#"{"type":"welcome","protocol":3,"daemon":"onaird 1","tags":true,"layouts":true}"#,
     r#"{"type":"created","session":"0000000000000001"}"#,
     r#"{"type":"challenge","token":"0123456789abcdef"}"#,
     concat!(
         r#"{"type":"attached","session":"0000000000000001","name":"cam","attachment":7,"owner":true,"#,
         r#""sends":false,"version":3,"geometry":{"frames":8,"frame_bytes":64,"frame_stride":4096},"#,
-        r#""width":16,"height":2,"depth":8,"rate_numerator":60000,"rate_denominator":1001,"#,
+        r#""format":{"video":{"width":16,"height":2,"frame_rate":"60000/1001","depth":8}},"#,
         r#""watched":true}"#,
     ),
     concat!(
         r#"{"type":"attached","session":"0000000000000002","name":"cam-v210","attachment":1,"owner":false,"#,
         r#""sends":false,"version":3,"geometry":{"frames":8,"frame_bytes":64,"frame_stride":4096},"#,
-        r#""width":16,"height":2,"depth":10,"rate_numerator":60000,"rate_denominator":1001,"#,
+        r#""format":{"video":{"width":16,"height":2,"frame_rate":"60000/1001","depth":10}},"#,
         r#""layout":"v210","watched":true}"#,
     ),
     concat!(
         r#"{"type":"attached","session":"0000000000000003","name":"out","attachment":2,"owner":false,"#,
         r#""sends":true,"version":3,"geometry":{"frames":4,"frame_bytes":64,"frame_stride":4096},"#,
-        r#""width":16,"height":3,"depth":16,"sampling":"RGB","float":true,"scan":"interlaced","#,
-        r#""rate_numerator":25,"rate_denominator":1,"watched":false}"#,
+        r#""format":{"video":{"width":16,"height":3,"frame_rate":"25/1","depth":16,"float":true,"#,
+        r#""sampling":"RGB","scan":"interlaced"}},"watched":false}"#,
     ),
     r#"{"type":"detached"}"#,
     r#"{"type":"flushed","frames_sent":3}"#,

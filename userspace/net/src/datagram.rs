@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn of_frame_each_byte_of_the_headers_at_each_value_then_what_the_layers_say() {
+    fn of_frame_each_header_byte_at_each_value_then_as_the_layers() {
         let mut plain = flow().to_bytes(1, 32).to_vec();
         plain.extend([0x55; 32]);
         let lengths = [0, 13, 14, 33, 34, 41, 42, 43, 73, 74, 75, 94];
@@ -233,7 +233,7 @@ mod tests {
         }
 
         #[test]
-        fn datagram_one_byte_changed_and_cut_then_payload_never_exceeds_what_came(
+        fn datagram_changed_and_cut_then_payload_within_what_came(
             at in 0usize..60, value: u8, cut in 0usize..=60,
         ) {
             let mut packet = flow().to_bytes(1, 32)[IPV4_AT..].to_vec();

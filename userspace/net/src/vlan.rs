@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn frame_tagged_then_as_the_standard_has_it_and_untagged_as_before() {
+    fn frame_tagged_then_as_in_the_standard_and_untagged_as_before() {
         let vlan = |priority| Vlan {
             id: 0x123,
             priority,

@@ -50,7 +50,7 @@ mod tests {
     use crate::{unpack, unpack_lines};
 
     #[test]
-    fn fields_converted_then_placed_are_as_fields_converted_into_the_frame() {
+    fn fields_placed_then_as_if_converted_into_the_frame() {
         let depth = Depth::from_bits(10, false).unwrap();
         let of = |lines| Picture::new(50, lines, Sampling::YCbCr422, depth).unwrap();
         let frame = of(9);

@@ -85,7 +85,7 @@ fn v210_then_the_bytes_of_ffmpegs_encoder() {
 
 /// Each format turned by FFmpeg into another one of the same samples is ours of that other format.
 #[test]
-fn formats_of_the_same_samples_then_ffmpeg_turns_one_into_the_other() {
+fn formats_of_the_same_samples_then_ffmpeg_converts_alike() {
     for (sampling, depth, from, to) in [
         (
             Sampling::YCbCr422,

@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn identity_is_written_as_in_descriptions_and_names_its_ethernet_address() {
+    fn identity_then_written_as_in_sdp_and_names_its_mac_address() {
         let made = ClockIdentity([0x52, 0x11, 0xd0, 0xff, 0xfe, 0x37, 0xba, 0x64]);
         assert_eq!(made.to_string(), "52-11-D0-FF-FE-37-BA-64");
         assert_eq!(

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use onair_api::{Direction, Flushed, Problem, ProblemCode};
 
-use crate::effect::Order;
-use crate::reply::Reply;
-use crate::runtime::{self, Runtime};
+use crate::boundary::effect::Order;
+use crate::boundary::reply::Reply;
+use crate::boundary::runtime::{self, Runtime};
 use crate::session_core::{SessionCore, Turn};
 
 /// Maximum number of open flushes of one session.

@@ -5,10 +5,10 @@ use onair_ipc::event::EventKind as ClientEvent;
 use onair_ipc::memory::AttachmentMemory;
 use onair_mutant::mutant;
 
-use crate::effect::{Effect, Order};
+use crate::boundary::effect::{Effect, Order};
+use crate::boundary::reply::Reply;
+use crate::boundary::runtime::Runtime;
 use crate::lifecycle::{HandBack, Start, Stop};
-use crate::reply::Reply;
-use crate::runtime::Runtime;
 use crate::session_core::{SessionCore, Turn};
 
 impl<R: Runtime> SessionCore<R> {

@@ -2,7 +2,7 @@
 
 use onair_api::Timestamp;
 
-use crate::rescan::Due;
+use crate::ending::rescan::Due;
 
 /// The runs of a session.
 #[derive(Debug)]

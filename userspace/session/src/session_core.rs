@@ -10,22 +10,22 @@ use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::Lender;
 use onair_ipc::memory::AttachmentMemory;
 
-use crate::attachment::Attachment;
-use crate::audit::Audit;
+use crate::boundary::effect::{Effect, Effects};
+use crate::boundary::event::{Destroy, Event};
+use crate::boundary::reply::Reply;
+use crate::boundary::runtime::Runtime;
+use crate::boundary::view::{Moment, View};
+use crate::certificate::audit::Audit;
 use crate::clients::Clients;
-use crate::effect::{Effect, Effects};
-use crate::event::{Destroy, Event};
-use crate::evicting::EvictedClient;
+use crate::clients::attachment::Attachment;
+use crate::clients::evicting::EvictedClient;
+use crate::clients::sites::SiteSchedule;
+use crate::ending::rescan::{Due, Rescan};
+use crate::ending::retired::RetiredMemory;
+use crate::ending::warnings::Warnings;
 use crate::flushing::Flushes;
 use crate::lifecycle::{Lifecycle, Place, Refusal};
-use crate::reply::Reply;
-use crate::rescan::{Due, Rescan};
-use crate::retired::RetiredMemory;
 use crate::runs::Runs;
-use crate::runtime::Runtime;
-use crate::sites::SiteSchedule;
-use crate::view::{Moment, View};
-use crate::warnings::Warnings;
 
 /// The core of one session. `R` is the poller's half of it.
 #[derive(Debug)]

@@ -11,9 +11,9 @@ mutants! {
     "memory: pinned pages are not counted" => Unit("onair-ipc", "page_in_a_pipe");
     "W4: leaves out what departed senders still map" => System("quarantine::sender_left_a_running_session");
     // The states of a session.
-    "lifecycle: a stop leaves the starts that wait" => Unit("onair-session", "lifecycle_every_sequence");
-    "lifecycle: drains although a start waits" => Unit("onair-session", "lifecycle_every_sequence");
-    "lifecycle: a second runtime replaces the first" => Unit("onair-session", "lifecycle_every_sequence");
+    "lifecycle: a stop leaves the starts that wait" => Unit("onair-session", "lifecycle_every_event_sequence");
+    "lifecycle: drains although a start waits" => Unit("onair-session", "lifecycle_every_event_sequence");
+    "lifecycle: a second runtime replaces the first" => Unit("onair-session", "lifecycle_every_event_sequence");
     // The session's core.
     "drain: arms no kick" => Drain("drain_with_callers");
     "drain: a kick changes nothing" => Drain("drain_with_callers");
@@ -26,8 +26,8 @@ mutants! {
     "drain: ends of threads are not made up for" => File("onair-session", "together", "thread_ends_inside_amid");
     "stop: users of the last run count" => File("onair-session", "together", "threads_end_then_examined");
     "together: arms the kicks of one session" => Drain("drain_of_sessions_together");
-    "together: W2 before W1" => File("onair-session", "together", "a_frame_held_in_one");
-    "together: W1 of one session for all" => File("onair-session", "together", "a_frame_held_in_one");
+    "together: W2 before W1" => File("onair-session", "together", "together_frame_held");
+    "together: W1 of one session for all" => File("onair-session", "together", "together_frame_held");
     "poller: its queues die with it" => File("onaird", "poller_heirs", "session_of_a_dead_poller");
     "neighbour: silence is not seen" => Unit("onair-dataplane", "neighbour_falls_silent");
     "neighbour: a silent one is sent to for ever" => Unit("onair-dataplane", "neighbour_falls_silent");

@@ -11,7 +11,7 @@ use crate::id::SessionId;
 pub struct DestroyWait {
     /// How long to wait for the users to leave, in milliseconds from the request's arrival: 0 to
     /// 86,400,000 (a day). 0 checks once.
-    #[serde(deserialize_with = "crate::whole::number")]
+    #[serde(deserialize_with = "onair_essence::whole::number")]
     #[cfg_attr(
         feature = "openapi",
         schema(minimum = 0, maximum = 86_400_000, examples(5000))
@@ -27,7 +27,7 @@ pub struct Flush {
     /// How long to wait for the submitted frames, in milliseconds from the request's arrival: 0 to
     /// 86,400,000 (a day). 0 is too short for a running send session, because its poller has to
     /// answer.
-    #[serde(deserialize_with = "crate::whole::number")]
+    #[serde(deserialize_with = "onair_essence::whole::number")]
     #[cfg_attr(
         feature = "openapi",
         schema(minimum = 0, maximum = 86_400_000, examples(5000))

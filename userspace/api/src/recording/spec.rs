@@ -65,13 +65,13 @@ pub struct RecordingSpec {
     pub name: Option<RecordingName>,
     /// It ends this many milliseconds after its start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "crate::whole::optional")]
+    #[serde(deserialize_with = "onair_essence::whole::optional")]
     #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 31_536_000_000_u64))]
     pub duration_ms: Option<u64>,
     /// It ends when its files have this many bytes in total. It still writes the packets that it
     /// has accepted: at most what the ring holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "crate::whole::optional")]
+    #[serde(deserialize_with = "onair_essence::whole::optional")]
     #[cfg_attr(
         feature = "openapi",
         schema(minimum = 65_536, maximum = 1_125_899_906_842_624_u64)
@@ -79,12 +79,12 @@ pub struct RecordingSpec {
     pub size_bytes: Option<u64>,
     /// Kept bytes of each packet, Ethernet header included; pcapng only. All by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "crate::whole::optional")]
+    #[serde(deserialize_with = "onair_essence::whole::optional")]
     #[cfg_attr(feature = "openapi", schema(minimum = 14, maximum = 65_535))]
     pub snap_length: Option<u32>,
     /// The recording starts a new file before one exceeds this size, in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "crate::whole::optional")]
+    #[serde(deserialize_with = "onair_essence::whole::optional")]
     #[cfg_attr(
         feature = "openapi",
         schema(minimum = 65_536, maximum = 1_125_899_906_842_624_u64)
@@ -92,7 +92,7 @@ pub struct RecordingSpec {
     pub split_size_bytes: Option<u64>,
     /// The recording starts a new file when one covers this many milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "crate::whole::optional")]
+    #[serde(deserialize_with = "onair_essence::whole::optional")]
     #[cfg_attr(
         feature = "openapi",
         schema(minimum = 100, maximum = 31_536_000_000_u64)

@@ -139,7 +139,7 @@ impl SessionView {
     /// How its packets are made and spread, for people: names and values.
     #[must_use]
     pub fn packet_rows(&self) -> Vec<(&'static str, String)> {
-        self.video.packet_rows(self.direction)
+        self.video.packet_rows(self.direction == Direction::Send)
     }
 }
 

@@ -2,27 +2,13 @@
 
 use std::ops::RangeInclusive;
 
+use onair_essence::invalid;
+
 use super::invalid::Invalid;
 use super::{
     DEFAULT_ATTACHMENTS, DEFAULT_PRIORITY, DEFAULT_QUOTA, MAX_ATTACHMENTS, MAX_DURATION_MS,
-    MAX_PRIORITY, MAX_QUOTA, SpecError,
+    MAX_PRIORITY, MAX_QUOTA,
 };
-
-/// Collects problems.
-#[derive(Default)]
-pub(super) struct Problems(pub(super) Vec<SpecError>);
-
-impl Problems {
-    pub(super) fn take<T, E: std::error::Error>(
-        &mut self,
-        field: &str,
-        result: Result<T, E>,
-    ) -> Option<T> {
-        result
-            .map_err(|e| self.0.push(SpecError::new(field, e.to_string())))
-            .ok()
-    }
-}
 
 pub(super) fn within<T>(
     given: T,
@@ -32,16 +18,7 @@ pub(super) fn within<T>(
 where
     T: Copy + PartialOrd + Into<u64>,
 {
-    if range.contains(&given) {
-        return Ok(given);
-    }
-    let (least, most) = (*range.start(), *range.end());
-    Err(Invalid::Range {
-        given: given.into(),
-        least: least.into(),
-        most: most.into(),
-        unit,
-    })
+    Ok(invalid::within(given, range, unit)?)
 }
 
 pub(super) fn check_quota(frames: Option<u32>) -> Result<u32, Invalid> {

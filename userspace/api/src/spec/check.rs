@@ -2,10 +2,10 @@
 
 use std::net::Ipv4Addr;
 
-use super::bounds::{
-    Problems, check_attachments, check_duration, check_priority, check_quota, within,
-};
-use super::check_video::check_video;
+use onair_essence::invalid::Problems;
+use onair_essence::{Format, FormatDocument};
+
+use super::bounds::{check_attachments, check_duration, check_priority, check_quota, within};
 use super::convert::check_layout;
 use super::document::FlowDocument;
 use super::flow::{Flow, FlowSource, parse_destination, parse_source};
@@ -23,14 +23,9 @@ impl TryFrom<SpecDocument> for SessionSpec {
         let mut problems = Problems::default();
         let p = &mut problems;
         let name = p.take("name", document.name.parse::<SessionName>());
+        let format = document.format();
         let port = p.take("port", check_port(document.port));
-        let mut video = check_video(&document.video, p);
-        if document.direction == Direction::Send
-            && let Some(video) = &mut video
-        {
-            // Told in each document: a receiver must know it.
-            video.sender_type.get_or_insert_default();
-        }
+        let format = check_format(document.direction, format, p);
         let flow = check_flow(document.direction, &document.flow, p);
         if let Some(convert) = &document.convert {
             p.take("convert.layout", check_layout(&convert.layout));
@@ -53,7 +48,7 @@ impl TryFrom<SpecDocument> for SessionSpec {
                 name: name?,
                 direction: document.direction,
                 port: port?,
-                format: video?.into(),
+                format: format?,
                 flow: flow?,
                 convert: document.convert,
                 source: source?,
@@ -66,8 +61,23 @@ impl TryFrom<SpecDocument> for SessionSpec {
             })
         })();
         checked
-            .filter(|_| problems.0.is_empty())
-            .ok_or(SpecErrors(problems.0))
+            .filter(|_| problems.is_empty())
+            .ok_or(problems.into())
+    }
+}
+
+fn check_format(
+    direction: Direction,
+    document: FormatDocument,
+    p: &mut Problems,
+) -> Option<Format> {
+    match Format::try_from(document) {
+        Ok(format) if direction == Direction::Send => Some(format.of_sender()),
+        Ok(format) => Some(format),
+        Err(errors) => {
+            p.extend(errors);
+            None
+        }
     }
 }
 

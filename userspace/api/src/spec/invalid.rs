@@ -2,20 +2,15 @@
 
 use std::net::Ipv4Addr;
 
-use onair_essence::video::VideoError;
+use onair_essence::invalid::OutOfRange;
 
 use super::Source;
 
 /// Why a value is invalid.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Invalid {
-    #[error("{given} is out of range: give {least} to {most}{unit}")]
-    Range {
-        given: u64,
-        least: u64,
-        most: u64,
-        unit: &'static str,
-    },
+    #[error(transparent)]
+    Range(#[from] OutOfRange),
     #[error("0 is not a duration: give 1 or more milliseconds, or leave it out")]
     NoDuration,
     #[error(
@@ -23,12 +18,6 @@ pub(super) enum Invalid {
          (GET /v1/health lists them)"
     )]
     Port(String),
-    #[error(transparent)]
-    Video(#[from] VideoError),
-    #[error("{0} bits a sample are not supported: give 8, 10, 12 or 16")]
-    Depth(u32),
-    #[error("floating point samples have 16 bits, not {0}: leave it out, or give a depth of 16")]
-    Float(u32),
     #[error("{0} is not a dynamic payload type (RFC 3551 §6): give 96 to 127")]
     PayloadType(u32),
     #[error("a receive session gets its frames from the wire, not from \"{0}\": leave it out")]

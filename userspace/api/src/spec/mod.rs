@@ -5,22 +5,20 @@
 
 mod bounds;
 mod check;
-mod check_video;
 mod convert;
 mod document;
-mod error;
 mod flow;
 mod invalid;
 mod new_session;
 mod patch;
-mod rate_text;
 
 pub use convert::Convert;
-pub use document::{FlowDocument, SpecDocument, VideoDocument};
-pub use error::{SpecError, SpecErrors};
+pub use document::{FlowDocument, SpecDocument};
 pub use flow::{DEFAULT_DSCP, DEFAULT_TTL, Flow, FlowSource, MAX_DSCP, MAX_SOURCES};
 pub use new_session::{ConvertedSession, NewSession, NewSessionDocument, NewSessionError};
-pub use patch::{FlowPatch, SessionPatch, VideoPatch};
+pub use onair_essence::invalid::{SpecError, SpecErrors};
+pub use onair_essence::video::{VideoDocument, VideoPatch};
+pub use patch::{FlowPatch, SessionPatch};
 
 use onair_essence::Format;
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,7 @@
 //! A change of a session's addresses, and of its packets' timing, while it exists.
 
-use onair_essence::video::SenderType;
-use serde::{Deserialize, Deserializer, Serialize};
+use onair_essence::video::VideoPatch;
+use serde::{Deserialize, Serialize};
 
 use super::{SessionSpec, SpecDocument, SpecErrors};
 
@@ -18,29 +18,6 @@ pub struct SessionPatch {
     pub video: VideoPatch,
 }
 
-/// The changed timing of the packets (ST 2110-21); each field as in the session's specification, and `null` for
-/// none: a sender then has the default.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
-pub struct VideoPatch {
-    /// How the packets are spread, or what the sender says of that.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "present")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<SenderType>))]
-    pub sender_type: Option<Option<SenderType>>,
-    /// TROFFSET in microseconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "present_number")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>, maximum = 999_999))]
-    pub tr_offset_us: Option<Option<u32>>,
-    /// Most packets that the network model may hold.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "present_number")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>, minimum = 1))]
-    pub cmax: Option<Option<u32>>,
-}
-
 /// The changed addresses; each field as in the session's specification.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -53,45 +30,29 @@ pub struct FlowPatch {
     /// `IPv4` or `IPv4:port`. It replaces `sources`, too. `null`: receive from any source; send from
     /// the destination's UDP port.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "present")]
+    #[serde(deserialize_with = "onair_essence::whole::present")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, examples("10.77.0.1")))]
     pub source: Option<Option<String>>,
     /// Receive: these sources only. They replace `source`, too. `null`: any source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "present")]
+    #[serde(deserialize_with = "onair_essence::whole::present")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Vec<String>>))]
     pub sources: Option<Option<Vec<String>>>,
     /// Send: time to live of the packets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "crate::whole::optional")]
+    #[serde(deserialize_with = "onair_essence::whole::optional")]
     #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 255))]
     pub ttl: Option<u32>,
     /// Send: differentiated services code point of the packets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "crate::whole::optional")]
+    #[serde(deserialize_with = "onair_essence::whole::optional")]
     #[cfg_attr(feature = "openapi", schema(maximum = 63))]
     pub dscp: Option<u32>,
     /// RTP payload type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "crate::whole::optional")]
+    #[serde(deserialize_with = "onair_essence::whole::optional")]
     #[cfg_attr(feature = "openapi", schema(minimum = 96, maximum = 127))]
     pub payload_type: Option<u32>,
-}
-
-/// A field that is there, be it `null`.
-fn present<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    Option::deserialize(deserializer).map(Some)
-}
-
-/// As [`present`], of a number that is written as [`crate::whole`] reads it.
-fn present_number<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Option<u32>>, D::Error> {
-    crate::whole::optional(deserializer).map(Some)
 }
 
 impl SessionPatch {
@@ -118,10 +79,7 @@ impl SessionPatch {
         flow.ttl = patch.ttl.or(flow.ttl);
         flow.dscp = patch.dscp.or(flow.dscp);
         flow.payload_type = patch.payload_type.or(flow.payload_type);
-        let (video, patch) = (&mut document.video, &self.video);
-        video.sender_type = patch.sender_type.unwrap_or(video.sender_type);
-        video.tr_offset_us = patch.tr_offset_us.unwrap_or(video.tr_offset_us);
-        video.cmax = patch.cmax.unwrap_or(video.cmax);
+        self.video.apply(&mut document.video);
         document.try_into()
     }
 }
@@ -130,6 +88,7 @@ impl SessionPatch {
 mod tests {
     use super::*;
     use onair_essence::Format;
+    use onair_essence::video::SenderType;
     use serde_json::{Value, json};
 
     fn patched(direction: &str, flow: Value, patch: Value) -> Result<SessionSpec, SpecErrors> {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use onair::{Buffer, Error, Session, Timeout};
+use onair_essence::video::{Depth, FrameRate, VideoFormat};
 use onair_ipc::event::EventKind;
 use onair_ipc::fence::Fence;
 use onair_ipc::frames::FrameMemory;
@@ -454,6 +455,17 @@ fn admit(world: &mut World, sends: bool) -> (Attached, Vec<OwnedFd>) {
     (attached(attachment, sends, world.created), files)
 }
 
+/// The video of the fake session, so many pixels wider.
+pub(crate) fn format(wider: u32) -> VideoFormat {
+    VideoFormat::new(
+        WIDTH + wider,
+        HEIGHT,
+        Depth::Eight,
+        FrameRate::new(60, 1).unwrap(),
+    )
+    .unwrap()
+}
+
 pub(crate) fn attached(attachment: u64, sends: bool, owner: bool) -> Attached {
     Attached {
         session: format!("{SESSION:016x}"),
@@ -463,14 +475,7 @@ pub(crate) fn attached(attachment: u64, sends: bool, owner: bool) -> Attached {
         sends,
         version: layout::VERSION,
         geometry: Geometry::new(FRAMES, FRAME_BYTES).unwrap(),
-        width: WIDTH,
-        height: HEIGHT,
-        depth: 8,
-        sampling: None,
-        float: false,
-        scan: None,
-        rate_numerator: 60,
-        rate_denominator: 1,
+        format: format(0).into(),
         layout: None,
         watched: true,
     }

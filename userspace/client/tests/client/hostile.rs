@@ -128,7 +128,7 @@ fn attached_contradicts_itself_or_its_memory_then_eproto() {
     let mut wrong = vec![good.clone(); 7];
     wrong[0].geometry.frame_stride = 0;
     wrong[1].geometry = Geometry::new(FRAMES, 1 << 30).unwrap();
-    wrong[2].width += 2;
+    wrong[2].format = crate::fake::format(2).into();
     wrong[3].version += 1;
     wrong[4].attachment = 2;
     wrong[5].session = "nonsense".into();
@@ -136,6 +136,15 @@ fn attached_contradicts_itself_or_its_memory_then_eproto() {
     for wrong in wrong {
         let answer = bytes(wrong);
         protocol_error(vec![welcome(), (answer, 3)]);
+    }
+    let text = String::from_utf8(bytes(good)).unwrap();
+    for (from, to) in [
+        (r#""depth":8"#, r#""depth":9"#),
+        (r#""video""#, r#""smell""#),
+    ] {
+        let answer = text.replacen(from, to, 1);
+        assert_ne!(answer, text);
+        protocol_error(vec![welcome(), (answer.into_bytes(), 3)]);
     }
 }
 

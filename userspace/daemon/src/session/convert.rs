@@ -12,7 +12,6 @@ use onair_dataplane::{
     SendConfig, SessionStats, SourceFilter,
 };
 use onair_essence::video::assembly::AssemblerConfig;
-use onair_essence::video::{Sampling, Scan};
 use onair_essence::{Format, OfField as _};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::{Geometry, VERSION};
@@ -242,8 +241,6 @@ pub(super) fn counters(stats: &SessionStats) -> SessionCounters {
 }
 
 pub(super) fn attached(session: &Session, number: u64, connected: &Connected) -> Attached {
-    let Format::Video(video) = &session.spec.format;
-    let video = &video.format;
     Attached {
         session: session.id.to_string(),
         name: session.spec.name.to_string(),
@@ -252,14 +249,7 @@ pub(super) fn attached(session: &Session, number: u64, connected: &Connected) ->
         sends: session.spec.direction == Direction::Send,
         version: VERSION,
         geometry: session.geometry,
-        width: video.width(),
-        height: video.height(),
-        depth: video.depth().bits().into(),
-        sampling: (video.sampling() != Sampling::default()).then(|| video.sampling().to_string()),
-        float: video.depth().is_float(),
-        scan: (video.scan() != Scan::default()).then(|| video.scan().to_string()),
-        rate_numerator: video.rate().numerator(),
-        rate_denominator: video.rate().denominator(),
+        format: session.spec.format.clone(),
         layout: session.spec.convert.as_ref().map(|it| it.layout.clone()),
         watched: connected.watched.is_some(),
     }

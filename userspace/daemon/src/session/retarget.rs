@@ -61,7 +61,7 @@ impl Session {
         spec: SessionSpec,
         reply: Reply<SessionView>,
     ) -> Option<Reply<SessionView>> {
-        let target = Box::new(convert::target(&spec.flow, &spec.format));
+        let target = convert::target(&spec.flow, &spec.format);
         let next = Next {
             flow: spec.flow,
             format: spec.format,
@@ -84,6 +84,7 @@ impl Session {
                     self.join_next_group(services, &next.flow);
                 }
                 let session = self.id.0;
+                let target = Box::new(target);
                 services.command(poller, Command::Retarget { session, target });
                 self.retarget = Some(Retarget { next, reply });
             }
@@ -128,7 +129,7 @@ impl Session {
         runtime: &mut Runtime,
     ) -> Option<Reply<SessionView>> {
         let Next { flow, format } = &self.retarget.as_ref()?.next;
-        runtime.set_target(Box::new(convert::target(flow, format)));
+        runtime.set_target(convert::target(flow, format));
         self.retargeted(services)
     }
 

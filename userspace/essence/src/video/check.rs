@@ -37,7 +37,7 @@ impl VideoFormat {
     /// Largest height, in lines (ST 2110-20 §7.2).
     pub const MAX_HEIGHT: u32 = 32_767;
     /// Most bytes of a frame: more than 8192x4320 needs with three samples of 16 bits.
-    pub const MAX_FRAME_BYTES: u32 = 1 << 28;
+    pub const MAX_FRAME_BYTES: u32 = crate::MAX_UNIT_BYTES;
 
     /// Whether lines can be `width` pixels wide.
     ///

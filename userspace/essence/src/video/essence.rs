@@ -9,8 +9,9 @@ use super::sending::FramePacketiser;
 use super::signal::TestPattern;
 use super::st2110_20::PacketiseError;
 use super::st2110_21::{Declared, Monitor};
-use super::{RTP_CLOCK_HZ, SenderType, VideoStream};
+use super::{RTP_CLOCK_HZ, SenderType, VideoDocument, VideoStream};
 use crate::essence::{Essence, OfField};
+use crate::invalid::SpecErrors;
 use crate::measure::Measure;
 use crate::rtp::RtpHeader;
 
@@ -52,6 +53,7 @@ impl fmt::Display for VideoStream {
 }
 
 impl Essence for VideoStream {
+    type Document = VideoDocument;
     type Receive<S: Copy + Debug> = Assembler<S>;
     type Send = FramePacketiser;
     type Signal = TestPattern;
@@ -59,6 +61,15 @@ impl Essence for VideoStream {
     type NotSendable = VideoNotSendable;
 
     const REASONS: &'static [&'static str] = &Malformed::NAMES;
+
+    fn check(document: &VideoDocument) -> Result<Self, SpecErrors> {
+        document.try_into()
+    }
+
+    fn of_sender(mut self) -> Self {
+        self.sender_type.get_or_insert_default();
+        self
+    }
 
     fn clock_hz(&self) -> u32 {
         RTP_CLOCK_HZ

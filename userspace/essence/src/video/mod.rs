@@ -2,6 +2,7 @@
 
 pub mod assembly;
 mod check;
+mod document;
 mod essence;
 mod field;
 mod format;
@@ -19,6 +20,7 @@ mod words;
 
 pub use crate::{EXTENDED_MAX_UDP, STANDARD_MAX_UDP};
 pub use check::VideoError;
+pub use document::{VideoDocument, VideoPatch};
 pub use essence::VideoNotSendable;
 pub use field::{Field, tag};
 pub use format::{Place, VideoFormat};

@@ -4,6 +4,7 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use onair_essence::video::{Depth, FrameRate, VideoFormat};
 use onair_ipc::caller::Attachment;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::{Geometry, VERSION};
@@ -19,6 +20,10 @@ pub(crate) const QUOTA: u32 = 4;
 /// Bytes of each of its frames.
 pub(crate) const FRAME_BYTES: u32 = 1000;
 
+fn format() -> VideoFormat {
+    VideoFormat::new(20, 25, Depth::Eight, FrameRate::new(60, 1).unwrap()).unwrap()
+}
+
 /// The description of attachment `number` for its client.
 pub(crate) fn attached(number: u64, sends: bool, geometry: Geometry) -> Attached {
     Attached {
@@ -29,14 +34,7 @@ pub(crate) fn attached(number: u64, sends: bool, geometry: Geometry) -> Attached
         sends,
         version: VERSION,
         geometry,
-        width: 20,
-        height: 25,
-        depth: 8,
-        sampling: None,
-        float: false,
-        scan: None,
-        rate_numerator: 60,
-        rate_denominator: 1,
+        format: format().into(),
         layout: None,
         watched: false,
     }

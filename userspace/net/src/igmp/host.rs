@@ -398,7 +398,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn queries_about_ever_more_sources_then_the_whole_group_is_answered_and_none_is_kept() {
+    fn queries_about_ever_more_sources_then_whole_group_is_answered() {
         let group = Ipv4Addr::new(239, 1, 2, 3);
         let mut host = Host::new(1);
         host.set(group, Filter::Any, 0);

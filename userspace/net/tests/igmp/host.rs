@@ -67,7 +67,7 @@ fn join_and_leave_then_each_is_told_twice_within_a_second() {
 }
 
 #[test]
-fn first_transmission_of_each_change_is_lost_then_a_router_knows_it_from_the_second() {
+fn first_report_of_each_change_lost_then_the_second_tells_it() {
     let mut host = Host::new(9);
     let mut router = Router::default();
     for filter in [
@@ -208,7 +208,7 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     /// Each query is answered in its time, also what a router forgot.
     #[test]
-    fn any_changes_and_queries_then_a_router_knows_what_the_host_wants(
+    fn any_changes_and_queries_then_a_router_knows_the_memberships(
         steps in prop::collection::vec(step(), 0..40),
         seed: u64,
     ) {
@@ -261,7 +261,7 @@ proptest! {
 }
 
 #[test]
-fn querier_stays_away_then_missed_after_its_interval_and_the_version_in_force_is_told() {
+fn querier_gone_then_missed_after_its_interval_and_version_told() {
     let mut host = Host::new(3);
     assert!(!host.misses_querier(10_000 * S), "none ever asked");
     host.query(&query(Version::V2, None, 1_000), S);

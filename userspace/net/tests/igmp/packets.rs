@@ -83,7 +83,7 @@ fn query_damaged_or_not_for_us_then_refused_by_reason() {
 }
 
 #[test]
-fn report_in_a_frame_then_with_router_alert_and_time_to_live_one() {
+fn report_in_a_frame_then_router_alert_and_time_to_live_one() {
     let mut host = Host::new(1);
     let sources = [Ipv4Addr::new(10, 0, 0, 9)].into();
     host.set(GROUP.into(), Filter::Include(sources), 0);

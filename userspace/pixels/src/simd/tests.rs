@@ -125,7 +125,7 @@ fn compare(
 }
 
 #[test]
-fn kernels_of_each_width_then_as_the_reference_and_no_byte_beyond_the_buffers() {
+fn kernels_of_each_width_then_as_the_reference_within_buffers() {
     let formats = formats();
     assert_eq!(formats.len(), 21, "{formats:?}");
     for format in formats {

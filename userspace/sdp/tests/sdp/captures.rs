@@ -6,7 +6,7 @@ use crate::samples::parsed;
 
 #[test]
 #[ignore = "ONAIR_CAPTURES names a folder of captures"]
-fn descriptions_of_real_equipment_where_they_are_then_parsed_and_written_as_they_were() {
+fn descriptions_of_real_equipment_then_written_as_parsed() {
     let folder = std::env::var_os("ONAIR_CAPTURES").expect("ONAIR_CAPTURES names a folder");
     let mut files = 0;
     for entry in Path::new(&folder).join("sdp").read_dir().unwrap() {

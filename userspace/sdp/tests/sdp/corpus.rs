@@ -118,7 +118,7 @@ proptest! {
     })]
 
     #[test]
-    fn description_of_the_corpus_damaged_then_refused_or_read_and_written_alike(
+    fn description_damaged_then_refused_or_read_and_written_alike(
         which: Index, how in prop::collection::vec(damage(), 0..6),
     ) {
         let all = corpus();

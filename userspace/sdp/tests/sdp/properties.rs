@@ -319,7 +319,7 @@ proptest! {
     }
 
     #[test]
-    fn description_mutated_then_no_panic_and_what_is_read_is_written_alike(
+    fn description_mutated_then_no_panic_and_read_as_written(
         edits in prop::collection::vec((any::<Index>(), any::<Index>(), "[ -~\\n]{0,6}"), 1..6),
         from in description(), is_sample: bool,
     ) {

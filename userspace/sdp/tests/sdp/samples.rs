@@ -116,7 +116,7 @@ fn video_every_parameter_then_each_has_its_value() {
 }
 
 #[test]
-fn parameters_in_other_orders_unknown_ones_and_semicolons_then_accepted() {
+fn parameters_reordered_unknown_with_semicolons_then_accepted() {
     let reversed: Vec<_> = HD
         .trim_end_matches("; ")
         .split(';')
@@ -138,7 +138,7 @@ fn parameters_in_other_orders_unknown_ones_and_semicolons_then_accepted() {
 }
 
 #[test]
-fn lines_that_continue_crlf_and_blank_lines_then_accepted_and_errors_name_the_first_line() {
+fn lines_continued_or_blank_then_accepted_and_numbered_rightly() {
     let folded = HD
         .replace("; height", "; \r\n   height")
         .replace("; TCS", ";\r\n\tTCS");
@@ -150,7 +150,7 @@ fn lines_that_continue_crlf_and_blank_lines_then_accepted_and_errors_name_the_fi
 }
 
 #[test]
-fn interlaced_by_the_wrong_word_then_accepted_with_a_warning_and_never_written() {
+fn interlaced_by_the_wrong_word_then_accepted_with_a_warning() {
     let description = parsed(&video(&format!("{HD} interlaced; ")));
     assert_eq!(only_video(&description).scan, Scan::Interlaced);
     assert_eq!(description.warnings.len(), 1);
@@ -326,7 +326,7 @@ fn jpeg_xs_then_typed() {
 }
 
 #[test]
-fn formats_of_each_parameter_then_carried_as_the_session_has_them() {
+fn formats_of_each_parameter_then_carried_as_in_the_session() {
     let carried = |from: &str, to: &str| {
         let description = parsed(&video(&HD.replace(from, to)));
         only_video(&description).carried()

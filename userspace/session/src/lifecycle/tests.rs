@@ -229,7 +229,7 @@ impl Subject {
 }
 
 #[test]
-fn lifecycle_every_sequence_of_events_is_as_the_reference_model_says() {
+fn lifecycle_every_event_sequence_then_as_the_reference_model() {
     let sequences = EVENTS.len().pow(u32::try_from(DEPTH).unwrap());
     for number in 0..sequences {
         let mut subject = Subject {

@@ -12,6 +12,8 @@
 
 pub mod counters;
 pub mod ownership;
+pub(crate) mod readings;
+pub(crate) mod verdicts;
 
 use onair_api::{Reading, Says, Witness};
 use onair_mutant::mutant;
@@ -162,8 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn verdict_kernel_counts_evicted_callers_that_leave_then_no_contradiction_and_not_destroyable()
-    {
+    fn verdict_of_evicted_callers_that_leave_then_not_destroyable() {
         let with = |reading: Reading, users, left_out| Reading {
             users,
             left_out,
@@ -198,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn verdict_a_witness_missing_or_heard_twice_then_not_destroyable() {
+    fn verdict_witness_missing_or_heard_twice_then_not_destroyable() {
         let all = [
             reading(Witness::W1, SLOTS, Says::Zero),
             reading(Witness::W1, LEDGER, Says::Zero),

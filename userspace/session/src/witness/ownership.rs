@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pollers_before_and_after_the_session_is_handed_back_then_one_user_and_none() {
+    fn pollers_before_and_after_the_return_then_one_user_and_none() {
         let (before, after) = (pollers(false, 1), pollers(true, 2));
         assert_eq!((before.says, before.users), (Says::Users, 1));
         assert_eq!((after.says, after.users), (Says::Zero, 0));

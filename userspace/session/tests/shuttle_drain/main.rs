@@ -178,7 +178,7 @@ fn drain_after_all_clients_were_evicted_ends_without_a_timer() {
 /// A quarantined session ends when its last holder is gone; only that needs a look without a
 /// message.
 #[test]
-fn quarantine_under_callers_frees_once_when_the_last_holder_is_gone() {
+fn quarantine_under_callers_then_freed_once_after_the_last() {
     schedules(600, || {
         let mut plant = Plant::with_clients(1 + below(2), 1);
         plant.run_for(below(60));

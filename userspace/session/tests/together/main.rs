@@ -21,7 +21,7 @@ use onair_session::Event;
 use self::site::{CLIENT, Site, ended, examine};
 
 #[test]
-fn together_a_caller_that_only_the_kernel_sees_then_its_session_alone_stays() {
+fn together_caller_seen_by_the_kernel_then_its_session_stays() {
     for (hidden, in_turn) in [(1, false), (2, false), (3, false), (1, true), (2, true)] {
         let mut sites: Vec<_> = (1..=3).map(Site::new).collect();
         sites.iter_mut().for_each(|it| it.stop(in_turn));
@@ -43,7 +43,7 @@ fn together_a_caller_that_only_the_kernel_sees_then_its_session_alone_stays() {
 }
 
 #[test]
-fn together_a_frame_held_in_one_then_that_one_stays_and_its_put_kicks() {
+fn together_frame_held_then_its_session_stays_and_the_put_kicks() {
     for holder in 0..3 {
         let mut sites: Vec<_> = (1..=3).map(Site::new).collect();
         let held = RefCell::new(Some(sites[holder].take()));

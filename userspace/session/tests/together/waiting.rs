@@ -8,7 +8,7 @@ use onair_session::{Event, Examination, Exit, Reply};
 use crate::site::{CLIENT, Site, ended, examine, examine_once};
 
 #[test]
-fn rescans_end_while_the_sites_or_its_turn_is_awaited_and_go_on_if_it_cannot_end_then() {
+fn rescans_end_while_the_sites_or_a_turn_is_awaited() {
     let rescans = |site: &Site| site.core.wake_at().unwrap() <= site.now + Duration::from_millis(1);
     let mut sites = [Site::new(1)];
     sites[0].unanswered = Some(Vec::new());
@@ -30,7 +30,7 @@ fn rescans_end_while_the_sites_or_its_turn_is_awaited_and_go_on_if_it_cannot_end
 }
 
 #[test]
-fn threads_that_end_together_then_each_slot_that_one_left_is_looked_at() {
+fn threads_that_end_together_then_each_left_slot_is_examined() {
     let mut sites = [Site::new(1)];
     let (caller, inside) = sites[0].block();
     let exit = |tid| Exit { own_tid: tid, tid };
@@ -54,7 +54,7 @@ fn threads_that_end_together_then_each_slot_that_one_left_is_looked_at() {
 }
 
 #[test]
-fn thread_ends_inside_amid_a_destroy_without_users_then_looked_for_before_the_destroy_is_refused() {
+fn thread_ends_inside_amid_a_destroy_then_looked_for_first() {
     for patience in [None, Some(Duration::from_secs(1))] {
         let mut sites = [Site::new(1)];
         sites[0].unanswered = Some(Vec::new());
@@ -82,7 +82,7 @@ fn thread_ends_inside_amid_a_destroy_without_users_then_looked_for_before_the_de
 }
 
 #[test]
-fn user_stays_then_its_thread_is_looked_for_after_63_ms_or_15_if_the_probe_does_not_watch() {
+fn user_stays_then_its_thread_is_looked_for_after_63_or_15_ms() {
     for (watched, expected) in [(Some(2), 63), (None, 15)] {
         let mut site = Site::watched(1, watched);
         site.halt();
@@ -106,7 +106,7 @@ fn user_stays_then_its_thread_is_looked_for_after_63_ms_or_15_if_the_probe_does_
 }
 
 #[test]
-fn threads_end_then_examined_unless_the_last_examination_saw_no_caller_and_no_loan() {
+fn threads_end_then_examined_unless_no_caller_or_loan_was_seen() {
     let mut sites = [Site::new(1)];
     sites[0].unanswered = Some(Vec::new());
     let end_threads = |site: &mut Site| {

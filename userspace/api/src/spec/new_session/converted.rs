@@ -2,9 +2,9 @@
 
 use super::NewSessionDocument;
 use crate::id::SessionName;
-use crate::spec::bounds::{
-    Problems, check_attachments, check_duration, check_priority, check_quota,
-};
+use onair_essence::invalid::Problems;
+
+use crate::spec::bounds::{check_attachments, check_duration, check_priority, check_quota};
 use crate::spec::convert::{Convert, check_layout};
 use crate::spec::invalid::Invalid;
 use crate::spec::{SessionSpec, SpecErrors};
@@ -80,8 +80,8 @@ impl TryFrom<NewSessionDocument> for ConvertedSession {
             })
         })();
         checked
-            .filter(|_| problems.0.is_empty())
-            .ok_or(SpecErrors(problems.0))
+            .filter(|_| problems.is_empty())
+            .ok_or(problems.into())
     }
 }
 
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn converted_session_of_a_request_then_it_never_follows_its_source() {
+    fn converted_session_of_a_request_then_follows_no_source() {
         let mut document = converted();
         document["convert"]["follows_source"] = json!(true);
         let NewSession::Converted(session) = accept(document).unwrap() else {
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn converted_session_with_a_field_of_packets_then_that_field_is_named() {
+    fn converted_session_with_packet_field_then_field_is_named() {
         for (field, value) in [
             ("direction", json!("receive")),
             ("port", json!("b")),
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn session_without_packets_and_without_a_source_then_invalid_request() {
+    fn session_without_packets_or_source_then_invalid_request() {
         let problem = accept(json!({"name": "a", "port": "b"})).unwrap_err();
         assert_eq!(problem.code, ProblemCode::InvalidRequest);
         let missing = ["direction", "video", "flow"].map(|it| crate::SpecError::new(it, "missing"));

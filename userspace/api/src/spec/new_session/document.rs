@@ -47,18 +47,18 @@ pub struct NewSessionDocument {
     pub source: Option<Source>,
     /// Frames that one attachment may hold on loan at a time: 1 to 64, 4 when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "crate::whole::optional")]
+    #[serde(deserialize_with = "onair_essence::whole::optional")]
     #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 64))]
     pub quota: Option<u32>,
     /// Attachments at a time: 1 to 128, 4 when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "crate::whole::optional")]
+    #[serde(deserialize_with = "onair_essence::whole::optional")]
     #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 128))]
     pub max_attachments: Option<u32>,
     /// Shutdown priority: 0 to 100, 50 when absent. The daemon stops and destroys sessions with a
     /// lower number first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "crate::whole::optional")]
+    #[serde(deserialize_with = "onair_essence::whole::optional")]
     #[cfg_attr(feature = "openapi", schema(maximum = 100))]
     pub priority: Option<u32>,
     /// Receive only: close a frame as incomplete after this many milliseconds without a packet of
@@ -66,13 +66,13 @@ pub struct NewSessionDocument {
     /// 100, when absent. Longer for a path that delays packets by more, at the price of later
     /// incomplete frames.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "crate::whole::optional")]
+    #[serde(deserialize_with = "onair_essence::whole::optional")]
     #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 10_000))]
     pub frame_timeout_ms: Option<u32>,
     /// The daemon stops the session this many milliseconds after its creation: 1 to 31622400000.
     /// When absent, the daemon does not stop it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "crate::whole::optional")]
+    #[serde(deserialize_with = "onair_essence::whole::optional")]
     #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 31_622_400_000_u64))]
     pub duration_ms: Option<u64>,
     /// Restore the session when the daemon restarts, unless a user destroyed it; `false` when

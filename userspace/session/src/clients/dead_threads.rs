@@ -12,12 +12,12 @@ use onair_ipc::layout::OWN_SLOTS;
 use onair_ipc::slot::SlotReading;
 use onair_mutant::mutant;
 
-use crate::attachment::{Attachment, Exit};
-use crate::effect::{Effect, Effects, Order, ThreadQuestion};
-use crate::leaving::Leaving;
+use crate::boundary::effect::{Effect, Effects, Order, ThreadQuestion};
+use crate::boundary::runtime::Runtime;
+use crate::clients::attachment::{Attachment, Exit};
+use crate::clients::leaving::Leaving;
+use crate::ending::rescan::Due;
 use crate::lifecycle::Place;
-use crate::rescan::Due;
-use crate::runtime::Runtime;
 use crate::session_core::{SessionCore, Turn};
 
 /// Pause before an exit is examined again that may be the exit of the whole process.

@@ -1,5 +1,12 @@
 //! The clients of a session: attached, leaving, evicted.
 
+pub(crate) mod admission;
+pub(crate) mod attachment;
+pub(crate) mod dead_threads;
+pub(crate) mod evicting;
+pub(crate) mod leaving;
+pub(crate) mod sites;
+
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,9 +15,9 @@ use onair_ipc::lender::Violation;
 use onair_ipc::memory::AttachmentMemory;
 use onair_mutant::mutant;
 
-use crate::attachment::Attachment;
-use crate::evicting::EvictedClients;
-use crate::leaving::Leaving;
+use self::attachment::Attachment;
+use self::evicting::EvictedClients;
+use self::leaving::Leaving;
 
 /// The clients of a session, by attachment number.
 #[derive(Debug, Default)]

@@ -7,9 +7,9 @@ use onair_ipc::frames::FrameMemory;
 use onair_ipc::memory::{AttachmentMemory, AttachmentState};
 use onair_ipc::slot::SlotReading;
 
-use crate::dead_threads::ThreadLooks;
-use crate::effect::{Effect, Effects};
-use crate::sites::SiteLooks;
+use crate::boundary::effect::{Effect, Effects};
+use crate::clients::dead_threads::ThreadLooks;
+use crate::clients::sites::SiteLooks;
 
 /// One client process attached to one session.
 #[derive(Debug)]

@@ -14,13 +14,13 @@ use onair_api::{
 use onair_ipc::memory::AttachmentState;
 use onair_mutant::mutant;
 
-use crate::attachment::Attachment;
-use crate::drain::refuse;
-use crate::effect::Order;
-use crate::event::Destroy;
+use crate::boundary::effect::Order;
+use crate::boundary::event::Destroy;
+use crate::boundary::reply::Reply;
+use crate::boundary::runtime::{Evicted, Runtime};
+use crate::clients::attachment::Attachment;
+use crate::ending::drain::refuse;
 use crate::lifecycle::Place;
-use crate::reply::Reply;
-use crate::runtime::{Evicted, Runtime};
 use crate::session_core::{SessionCore, Turn};
 
 /// An evicted attachment, until its process is dead or has unmapped its words.
@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_for_the_same_eviction_are_answered_when_all_of_theirs_are_in() {
+    fn requests_for_the_same_eviction_then_answered_when_complete() {
         let mut evicted_clients = EvictedClients::default();
         let long = Instant::now() + Duration::from_secs(60);
         let (one, mut first) = Reply::new();
@@ -413,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn request_that_the_poller_does_not_answer_is_refused_at_the_deadline() {
+    fn request_that_no_poller_answers_then_refused_at_the_deadline() {
         let mut evicted_clients = EvictedClients::default();
         let (one, mut answer) = Reply::new();
         evicted_clients.ask(

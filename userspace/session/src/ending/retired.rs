@@ -5,7 +5,7 @@ use std::sync::Arc;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::memory::AttachmentMemory;
 
-use crate::view::View;
+use crate::boundary::view::View;
 
 /// Memory that a process may still have mapped.
 #[derive(Debug, Default)]

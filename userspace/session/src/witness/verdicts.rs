@@ -2,8 +2,8 @@
 
 use onair_api::{Problem, ProblemCode, Says, SessionState, Verdict};
 
-use crate::leaving::Leaving;
-use crate::runtime::Runtime;
+use crate::boundary::runtime::Runtime;
+use crate::clients::leaving::Leaving;
 use crate::session_core::{SessionCore, Turn};
 use crate::witness;
 

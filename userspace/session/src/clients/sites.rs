@@ -3,9 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::effect::{Effect, SiteQuestion};
-use crate::rescan::Due;
-use crate::runtime::Runtime;
+use crate::boundary::effect::{Effect, SiteQuestion};
+use crate::boundary::runtime::Runtime;
+use crate::ending::rescan::Due;
 use crate::session_core::{SessionCore, Turn};
 
 /// What is known of the probe's sites in one client's process.
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn armed_asked_before_a_user_was_seen_or_long_ago_then_not_known() {
+    fn armed_asked_too_early_or_long_ago_then_not_known() {
         let at = Instant::now();
         let looks = looked(at, MS, SiteFinding::Armed);
         assert_eq!(looks.known(None, at + MS), Sites::Armed);
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn blind_asked_before_a_user_was_seen_then_counts_until_it_may_be_asked_again() {
+    fn blind_asked_too_early_then_counts_until_asked_again() {
         let at = Instant::now();
         let looks = looked(at, 3 * MS, SiteFinding::Blind("b".into()));
         let blind = Sites::Blind("b".into());
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn looks_slow_and_one_after_the_other_then_a_moment_comes_when_all_are_known() {
+    fn looks_slow_and_in_turn_then_at_some_moment_all_are_known() {
         const LOOK: Duration = Duration::from_millis(60);
         for clients in [1, 2, 12, 300] {
             let start = Instant::now();

@@ -5,7 +5,7 @@ use onair_api::{
 };
 use onair_ipc::frames::FrameMemory;
 
-use crate::runtime::Runtime;
+use crate::boundary::runtime::Runtime;
 use crate::session_core::SessionCore;
 
 /// The evidence for the end of a session. The driver adds what the daemon knows: identity, files,

@@ -9,11 +9,11 @@ use onair_ipc::lender::Lender;
 use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::slot::SlotReading;
 
-use crate::attachment::Exit;
-use crate::evicting::Answer;
-use crate::reply::Reply;
-use crate::runtime::{AttachRefusal, Evicted, FlushReport};
-use crate::sites::SiteFinding;
+use crate::boundary::reply::Reply;
+use crate::boundary::runtime::{AttachRefusal, Evicted, FlushReport};
+use crate::clients::attachment::Exit;
+use crate::clients::evicting::Answer;
+use crate::clients::sites::SiteFinding;
 
 /// One event. The core handles them one at a time.
 #[derive(Debug)]

@@ -4,10 +4,10 @@
 use onair_api::{Operation, Problem, ProblemCode, Says, StepName, Who};
 use onair_mutant::mutant;
 
-use crate::effect::{Effect, Named};
-use crate::evidence::Issue;
+use crate::boundary::effect::{Effect, Named};
+use crate::boundary::runtime::Runtime;
+use crate::certificate::evidence::Issue;
 use crate::running::refuse_starts;
-use crate::runtime::Runtime;
 use crate::session_core::{SessionCore, Turn};
 
 impl<R: Runtime> SessionCore<R> {

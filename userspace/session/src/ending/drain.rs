@@ -6,17 +6,17 @@ use onair_api::{EventKind, Operation, Problem, ProblemCode, Reading, Says, StepN
 use onair_ipc::memory::AttachmentState;
 use onair_mutant::mutant;
 
-use crate::attachment::Attachment;
-use crate::effect::{Effect, Named};
-use crate::event::Destroy;
-use crate::evidence::Issue;
+use crate::boundary::effect::{Effect, Named};
+use crate::boundary::event::Destroy;
+use crate::boundary::runtime::Runtime;
+use crate::certificate::evidence::Issue;
+use crate::clients::attachment::Attachment;
+use crate::ending::retired::RetiredMemory;
+use crate::ending::together::{Member, advance_all};
 use crate::lifecycle::Refusal;
-use crate::readings::Seen;
-use crate::retired::RetiredMemory;
-use crate::runtime::Runtime;
 use crate::session_core::{SessionCore, Turn};
-use crate::together::{Member, advance_all};
 use crate::witness;
+use crate::witness::readings::Seen;
 
 /// Kicks without effect after which the client's kicks are answered only once per rescan.
 const FRUITLESS: u32 = 4;

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::effect::{Effect, Named};
-use crate::runtime::Runtime;
+use crate::boundary::effect::{Effect, Named};
+use crate::boundary::runtime::Runtime;
 use crate::session_core::{SessionCore, Turn};
 
 /// Longest pause between two warnings.

@@ -9,12 +9,12 @@ use onair_ipc::lender::Lender;
 use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::slot::SlotReading;
 
-use crate::attachment::Exit;
-use crate::event::Destroy;
-use crate::evidence::Evidence;
-use crate::reply::Reply;
-use crate::retired::RetiredMemory;
-use crate::runtime::AttachRefusal;
+use crate::boundary::event::Destroy;
+use crate::boundary::reply::Reply;
+use crate::boundary::runtime::AttachRefusal;
+use crate::certificate::evidence::Evidence;
+use crate::clients::attachment::Exit;
+use crate::ending::retired::RetiredMemory;
 
 /// One thing to do. The driver executes the effects of an event in their order, before the next
 /// event.

@@ -1,13 +1,22 @@
 //! Checks of the video format.
 
-use onair_essence::video::{
-    Depth, EXTENDED_MAX_UDP, FrameRate, STANDARD_MAX_UDP, Sampling, VideoFormat, VideoStream,
-};
+use super::VideoDocument;
+use crate::invalid::{OutOfRange, Problems, SpecErrors, within};
+use crate::video::{Depth, FrameRate, Sampling, VideoError, VideoFormat, VideoStream};
+use crate::{EXTENDED_MAX_UDP, STANDARD_MAX_UDP};
 
-use super::SpecErrors;
-use super::bounds::{Problems, within};
-use super::document::VideoDocument;
-use super::invalid::Invalid;
+/// Why a value is invalid.
+#[derive(Debug, thiserror::Error)]
+enum Invalid {
+    #[error(transparent)]
+    Range(#[from] OutOfRange),
+    #[error(transparent)]
+    Video(#[from] VideoError),
+    #[error("{0} bits a sample are not supported: give 8, 10, 12 or 16")]
+    Depth(u32),
+    #[error("floating point samples have 16 bits, not {0}: leave it out, or give a depth of 16")]
+    Float(u32),
+}
 
 /// Smallest width, in pixels.
 const MIN_WIDTH: u32 = 16;
@@ -21,11 +30,11 @@ impl TryFrom<&VideoDocument> for VideoStream {
 
     fn try_from(video: &VideoDocument) -> Result<Self, SpecErrors> {
         let mut problems = Problems::default();
-        check_video(video, &mut problems).ok_or(SpecErrors(problems.0))
+        check_video(video, &mut problems).ok_or(problems.into())
     }
 }
 
-pub(super) fn check_video(video: &VideoDocument, p: &mut Problems) -> Option<VideoStream> {
+fn check_video(video: &VideoDocument, p: &mut Problems) -> Option<VideoStream> {
     let sampling = video.sampling.unwrap_or_default();
     let width = p.take("video.width", check_width(video.width, sampling));
     let height = p.take("video.height", check_height(video.height, sampling));
@@ -86,8 +95,8 @@ fn check_depth(bits: u32, is_float: bool, sampling: Sampling) -> Result<Depth, I
 fn check_tr_offset(us: Option<u32>, rate: FrameRate) -> Result<Option<u32>, Invalid> {
     let last_us = rate.nanos(1).saturating_sub(1) / 1000;
     let most = u32::try_from(last_us).unwrap_or(u32::MAX);
-    us.map(|us| within(us, 0..=most, " microseconds, less than a frame"))
-        .transpose()
+    let offset = us.map(|us| within(us, 0..=most, " microseconds, less than a frame"));
+    Ok(offset.transpose()?)
 }
 
 #[cfg(test)]
@@ -95,27 +104,26 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::{SessionSpec, SpecDocument};
-    use onair_essence::Format;
+    use crate::Format;
 
     fn check(video: Value) -> Result<VideoFormat, Vec<String>> {
-        let mut spec = json!({"name": "cam1", "direction": "send", "port": "a",
-            "video": {"width": 720, "height": 486, "frame_rate": "30000/1001", "depth": 10},
-            "flow": {"destination": "10.77.0.2:5004"}});
+        let mut document =
+            json!({"width": 720, "height": 486, "frame_rate": "30000/1001", "depth": 10});
         let changed = video.as_object().unwrap().clone();
-        spec["video"].as_object_mut().unwrap().extend(changed);
-        let document: SpecDocument = serde_json::from_value(spec).unwrap();
-        let spec = SessionSpec::try_from(document);
-        let spec =
-            spec.map_err(|errors| errors.0.into_iter().map(|it| it.field).collect::<Vec<_>>())?;
-        let text = serde_json::to_string(&spec).unwrap();
-        assert_eq!(serde_json::from_str::<SessionSpec>(&text).unwrap(), spec);
-        let Format::Video(video) = spec.format;
-        Ok(video.format)
+        document.as_object_mut().unwrap().extend(changed);
+        let document: VideoDocument = serde_json::from_value(document).unwrap();
+        let stream = VideoStream::try_from(&document);
+        let stream =
+            stream.map_err(|errors| errors.0.into_iter().map(|it| it.field).collect::<Vec<_>>())?;
+        let format = Format::Video(stream);
+        let text = serde_json::to_string(&format).unwrap();
+        assert!(text.starts_with(r#"{"video":{"#), "{text}");
+        assert_eq!(serde_json::from_str::<Format>(&text).unwrap(), format);
+        Ok(stream.format)
     }
 
     #[test]
-    fn video_of_each_sampling_and_depth_then_checked_and_written_as_it_was() {
+    fn video_of_each_sampling_then_checked_and_written_as_it_was() {
         for sampling in Sampling::ALL {
             for depth in Depth::ALL {
                 let video =
@@ -131,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn video_sizes_that_the_sampling_or_the_memory_does_not_allow_then_refused_by_field() {
+    fn video_of_a_size_not_allowed_then_its_field_is_refused() {
         for (video, field) in [
             (json!({"width": 721}), "video.width"),
             (

@@ -44,7 +44,7 @@ impl<N: TryFrom<u64>> Visitor<'_> for Whole<N> {
 }
 
 /// For `#[serde(deserialize_with)]` of a number.
-pub(crate) fn number<'de, D, N>(deserializer: D) -> Result<N, D::Error>
+pub fn number<'de, D, N>(deserializer: D) -> Result<N, D::Error>
 where
     D: Deserializer<'de>,
     N: TryFrom<u64>,
@@ -53,7 +53,7 @@ where
 }
 
 /// For `#[serde(deserialize_with)]` of a number that may be absent or null.
-pub(crate) fn optional<'de, D, N>(deserializer: D) -> Result<Option<N>, D::Error>
+pub fn optional<'de, D, N>(deserializer: D) -> Result<Option<N>, D::Error>
 where
     D: Deserializer<'de>,
     N: TryFrom<u64>,
@@ -65,6 +65,22 @@ where
         }
     }
     Ok(Option::<Inner<N>>::deserialize(deserializer)?.map(|inner| inner.0))
+}
+
+/// A field that is there, be it `null`.
+pub fn present<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Option::deserialize(deserializer).map(Some)
+}
+
+/// As [`present`], of a number that is written as [`number`] reads it.
+pub fn present_number<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<u32>>, D::Error> {
+    optional(deserializer).map(Some)
 }
 
 #[cfg(test)]

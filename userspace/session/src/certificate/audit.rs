@@ -6,7 +6,7 @@ use onair_api::{
 };
 use onair_ipc::lender::Lender;
 
-use crate::view::Moment;
+use crate::boundary::view::Moment;
 
 /// Maximum number of disagreements kept, the same as [`Certificate::LISTED`] for reconciled
 /// entries.
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn audit_of_a_restored_and_stopped_session_tells_what_this_daemon_did() {
+    fn audit_of_a_restored_session_then_only_what_this_daemon_did() {
         let mut audit = Audit::default();
         audit.restore(
             Some(StoppedBefore {

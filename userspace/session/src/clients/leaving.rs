@@ -5,11 +5,11 @@ use onair_ipc::fence::Fence;
 use onair_ipc::lender::Lender;
 use onair_ipc::memory::AttachmentState;
 
-use crate::attachment::Attachment;
-use crate::effect::{Effect, Named, Order};
+use crate::boundary::effect::{Effect, Named, Order};
+use crate::boundary::reply::Reply;
+use crate::boundary::runtime::Runtime;
+use crate::clients::attachment::Attachment;
 use crate::lifecycle::Place;
-use crate::reply::Reply;
-use crate::runtime::Runtime;
 use crate::session_core::{SessionCore, Turn};
 
 /// Number of attachments that have left a stopped session and are kept for its certificate without

@@ -5,9 +5,9 @@ use onair_ipc::fence::Fence;
 use onair_ipc::memory::AttachmentMemory;
 use onair_mutant::mutant;
 
-use crate::runtime::Runtime;
+use crate::boundary::runtime::Runtime;
+use crate::boundary::view::Walk;
 use crate::session_core::{SessionCore, Turn};
-use crate::view::Walk;
 use crate::witness::{self, counters, ownership};
 
 impl<R: Runtime> SessionCore<R> {

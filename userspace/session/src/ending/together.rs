@@ -12,10 +12,10 @@ use onair_api::{Reading, SessionId};
 use onair_ipc::fence::Fence;
 use onair_mutant::mutant;
 
-use crate::effect::{Effect, Effects};
-use crate::runtime::Runtime;
+use crate::boundary::effect::{Effect, Effects};
+use crate::boundary::runtime::Runtime;
+use crate::boundary::view::View;
 use crate::session_core::{SessionCore, Turn};
-use crate::view::View;
 
 /// A session to be examined with others.
 pub struct Examined<'a, R> {

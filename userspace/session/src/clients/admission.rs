@@ -6,11 +6,11 @@ use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::Lender;
 use onair_ipc::memory::AttachmentState;
 
-use crate::attachment::Attachment;
-use crate::effect::{Effect, Order};
-use crate::event::Admission;
+use crate::boundary::effect::{Effect, Order};
+use crate::boundary::event::Admission;
+use crate::boundary::runtime::{AttachRefusal, Runtime};
+use crate::clients::attachment::Attachment;
 use crate::lifecycle::Place;
-use crate::runtime::{AttachRefusal, Runtime};
 use crate::session_core::{SessionCore, Turn};
 
 impl<R: Runtime> SessionCore<R> {

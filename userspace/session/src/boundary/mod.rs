@@ -1,0 +1,10 @@
+//! What the core and the daemon say to each other: events in, effects and answers out, a view of the
+//! world, and the poller's half of a session.
+//!
+//! Nothing here decides.
+
+pub(crate) mod effect;
+pub(crate) mod event;
+pub(crate) mod reply;
+pub(crate) mod runtime;
+pub(crate) mod view;

@@ -1,0 +1,4 @@
+//! What a session's certificate says.
+
+pub(crate) mod audit;
+pub(crate) mod evidence;
