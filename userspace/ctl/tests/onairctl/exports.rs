@@ -236,7 +236,7 @@ fn export_of_8_and_10_bits_of_any_scan_then_the_samples_sent() {
 }
 
 #[test]
-fn export_of_several_files_then_in_order_and_one_alone_is_a_part() {
+fn export_of_several_files_then_in_order_or_of_one_alone() {
     let folder = tempfile::tempdir().unwrap();
     let mut talker = Talker::new(format(8, Scan::Progressive));
     let frames: Vec<_> = (0..90).map(|_| talker.frame()).collect();

@@ -150,7 +150,7 @@ mod tests {
         }
 
         #[test]
-        fn frame_of_any_format_then_each_sample_of_its_bits_in_its_plane(
+        fn frame_of_any_format_then_each_sample_in_its_plane(
             sampling in prop::sample::select(Sampling::ALL), depth in prop::sample::select(Depth::ALL),
             width in 1u32..40, height in 1u32..8, seed: u64,
         ) {
