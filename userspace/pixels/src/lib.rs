@@ -21,6 +21,7 @@ mod rgb;
 mod row;
 #[expect(unsafe_code, reason = "vector instructions that the processor has")]
 mod simd;
+mod still;
 mod weave;
 
 pub use conversion::{Conversion, Progress, Strips};
@@ -30,4 +31,5 @@ pub use picture::Picture;
 pub use pixel_format::{PixelFormat, Plane, Planes, UnknownFormat};
 pub use place::place_lines;
 pub use rgb::rgb8;
+pub use still::{NotShown, Shown, Still};
 pub use weave::{are_of_one_frame, weave};

@@ -2,7 +2,6 @@
 //! [`crate::spec`].
 
 mod blocker;
-mod etag;
 mod eviction;
 mod group;
 mod listed;

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::SignalState;
 use crate::text::texts;
 
 /// A problem of a session's traffic, while it lasts.
@@ -88,35 +87,6 @@ impl SessionProblemKind {
         Self::SlowClient,
         Self::RecordingLoses,
     ];
-
-    /// Whether the daemon's health reports it. A slow client harms no other; an operator stopped a source.
-    #[must_use]
-    pub const fn is_of_health(self) -> bool {
-        !matches!(
-            self,
-            Self::SlowClient | Self::LinkDown | Self::SourceStopped | Self::SenderChanged
-        )
-    }
-
-    /// The state of the signal while it lasts.
-    #[must_use]
-    pub const fn signal(self) -> SignalState {
-        match self {
-            Self::LinkDown
-            | Self::PeerUnresolved
-            | Self::PeerBroadcast
-            | Self::GroupNotJoined
-            | Self::SourceStopped
-            | Self::SourceGone
-            | Self::NoSignal => SignalState::Absent,
-            Self::WrongFormat => SignalState::Mismatch,
-            Self::TwoSources | Self::SenderChanged => SignalState::OtherSender,
-            Self::Impaired => SignalState::Impaired,
-            Self::Timestamps => SignalState::Timestamps,
-            // Frames arrive; a client or a switch may do without them.
-            Self::QuerierGone | Self::SlowClient | Self::RecordingLoses => SignalState::Ok,
-        }
-    }
 }
 
 /// What a send session knows of its receiver.

@@ -3,4 +3,5 @@
 //! Not here: sockets, and the requests that need a right.
 
 pub mod authority;
+pub mod etag;
 pub mod peer;

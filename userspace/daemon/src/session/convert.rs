@@ -11,7 +11,6 @@ use onair_dataplane::{
     FlowTarget, FrameSource, MediaClock, PortInfo, ReceiveConfig, Runtime, RuntimeError,
     SendConfig, SessionStats, SourceFilter,
 };
-use onair_essence::video::assembly::AssemblerConfig;
 use onair_essence::{Format, OfField as _};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::{Geometry, VERSION};
@@ -186,18 +185,6 @@ pub(super) fn runtime(
         _ => Runtime::send(id.0, send_config(spec, port, clock)?),
     };
     made.map_err(refused)
-}
-
-impl Session {
-    /// How a snapshot assembles the session's frames: as the session does.
-    pub fn assembly(&self) -> AssemblerConfig {
-        let Format::Video(video) = &self.spec.format;
-        AssemblerConfig {
-            payload_type: self.spec.flow.payload_type,
-            timeout_ns: self.spec.frame_timeout_ns(),
-            format: video.format,
-        }
-    }
 }
 
 pub(super) fn counters(stats: &SessionStats) -> SessionCounters {

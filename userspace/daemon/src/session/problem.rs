@@ -1,6 +1,6 @@
-//! A problem of a session.
+//! A problem of a session, and what it means for its signal.
 
-use onair_api::{SessionProblem, SessionProblemKind as Kind};
+use onair_api::{SessionProblem, SessionProblemKind as Kind, SignalState};
 
 /// One that concerns no packet source.
 pub(super) const fn problem(problem: Kind, detail: String) -> SessionProblem {
@@ -9,5 +9,24 @@ pub(super) const fn problem(problem: Kind, detail: String) -> SessionProblem {
         detail,
         ssrc: None,
         other_ssrc: None,
+    }
+}
+
+/// The state of the signal while a problem of this kind lasts.
+pub(super) const fn signal_during(problem: Kind) -> SignalState {
+    match problem {
+        Kind::LinkDown
+        | Kind::PeerUnresolved
+        | Kind::PeerBroadcast
+        | Kind::GroupNotJoined
+        | Kind::SourceStopped
+        | Kind::SourceGone
+        | Kind::NoSignal => SignalState::Absent,
+        Kind::WrongFormat => SignalState::Mismatch,
+        Kind::TwoSources | Kind::SenderChanged => SignalState::OtherSender,
+        Kind::Impaired => SignalState::Impaired,
+        Kind::Timestamps => SignalState::Timestamps,
+        // Frames arrive; a client or a switch may do without them.
+        Kind::QuerierGone | Kind::SlowClient | Kind::RecordingLoses => SignalState::Ok,
     }
 }

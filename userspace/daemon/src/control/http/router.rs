@@ -25,6 +25,7 @@ use super::replay::Replays;
 use super::request::admitted::Admitted;
 use super::{guard, openapi};
 use crate::access::authority::Authority;
+use crate::access::etag::etag;
 use crate::control::action::{Action, Asked};
 use crate::control::handle::ControlHandle;
 use crate::shutdown::ShutdownCoordinator;
@@ -65,7 +66,7 @@ impl Routes {
     {
         self.serve::<O, _>(async |State(api): State<Api>, admitted: Admitted<O>| {
             let view = admitted.ask::<O>(&api).await?;
-            Ok::<_, Refusal>(([(header::ETAG, view.etag())], Json(view)))
+            Ok::<_, Refusal>(([(header::ETAG, etag(&view))], Json(view)))
         })
     }
 

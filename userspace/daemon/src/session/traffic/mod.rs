@@ -18,7 +18,7 @@ use onair_ipc::sys;
 use self::recent::Looks;
 use self::signal::Watch;
 use super::Session;
-use super::problem::problem;
+use super::problem::{problem, signal_during};
 use crate::diagnostics::growth::{Growth, SideBySide};
 use crate::services::Services;
 
@@ -121,7 +121,7 @@ impl Session {
         found.extend(self.two_sources(&counted, now));
         let has_cause = found
             .iter()
-            .any(|it| it.problem.signal() == SignalState::Absent);
+            .any(|it| signal_during(it.problem) == SignalState::Absent);
         found.extend(self.signal_problems(services, &counted, has_cause, now));
         found.extend(self.slow_clients(now));
         found.extend(self.recording_problem());

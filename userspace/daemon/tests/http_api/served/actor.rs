@@ -12,6 +12,7 @@ use onair_api::{
     SessionState, SessionView, SpecDocument, Timestamp,
 };
 use onaird::access::authority::Caller;
+use onaird::access::etag::etag;
 use onaird::control::action::{Action, Asked};
 use onaird::diagnostics::exposition::Exposition;
 use onaird::events::{Hub, Interest, LastSeen, Subject, Subscription};
@@ -330,7 +331,7 @@ impl Actor {
             return Err(Problem::new(code, format!("{session} is not here")));
         };
         caller.require(Some(self.sessions[at].owner))?;
-        caller.require_tag(|| self.sessions[at].view.etag())?;
+        caller.require_tag(|| etag(&self.sessions[at].view))?;
         Ok(at)
     }
 

@@ -2,13 +2,22 @@
 
 use onair_api::{
     ClockHealth, Dataplane as DataplaneDocument, Health, HealthStatus, PollerHealth, PortHealth,
-    ProbeMode, ProbeState, PtpHealth, PtpState, SessionState, SessionTally,
+    ProbeMode, ProbeState, PtpHealth, PtpState, SessionProblemKind as Kind, SessionState,
+    SessionTally,
 };
 use onair_dataplane::tai_minus_utc;
 
 use crate::access::authority::Grant;
 use crate::control::actor::Actor;
 use crate::persistence::unwritten::Report;
+
+/// Whether the health reports a problem of this kind. A slow client harms no other; an operator stopped a source.
+const fn is_of_health(problem: Kind) -> bool {
+    !matches!(
+        problem,
+        Kind::SlowClient | Kind::LinkDown | Kind::SourceStopped | Kind::SenderChanged
+    )
+}
 
 impl Actor {
     /// The health as a caller sees it that may read the sessions of `grant`: it gets only the number of
@@ -33,7 +42,7 @@ impl Actor {
         let ptp = self.ptp_health(&mut problems);
         for session in self.sessions.living() {
             let of_health = session.problems().iter();
-            let of_health = of_health.filter(|it| it.problem.is_of_health());
+            let of_health = of_health.filter(|it| is_of_health(it.problem));
             of_sessions.extend(of_health.map(|it| {
                 let text = format!("session {}: {}", session.spec.name, it.detail);
                 (session.owner.uid, text)

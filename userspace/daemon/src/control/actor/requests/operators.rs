@@ -10,6 +10,7 @@ use onair_probe::share::Owner;
 use onair_session::{Destroy, Event};
 
 use crate::access::authority::{Caller, Grant};
+use crate::access::etag::etag;
 use crate::control::actor::Actor;
 use crate::control::attach::ConnectionId;
 use crate::session::Session;
@@ -186,7 +187,7 @@ impl Actor {
         match found {
             Some(found) => {
                 caller.require(Some(found.owner.uid))?;
-                caller.require_tag(|| found.view().etag())?;
+                caller.require_tag(|| etag(&found.view()))?;
                 Ok(found.id.0)
             }
             None => Err(self.missing(session)),

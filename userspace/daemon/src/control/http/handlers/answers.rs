@@ -14,6 +14,7 @@ use onair_api::operations::{
 use onair_api::{Health, ProblemCode, ProblemPage, SessionView};
 use serde::Serialize;
 
+use crate::access::etag::etag;
 use crate::control::action::{Action, Asked};
 use crate::control::http::api::Api;
 use crate::control::http::refusal::Refusal;
@@ -27,7 +28,7 @@ pub(crate) async fn session(
     admitted: Admitted<CreateSession>,
 ) -> Result<Created, Refusal> {
     create(api, &headers, admitted, |view: &SessionView| {
-        let etag = Some(view.etag());
+        let etag = Some(etag(view));
         created(ListSessions::ENTRY.path, view.id, etag, view)
     })
     .await

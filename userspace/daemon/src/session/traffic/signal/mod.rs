@@ -17,7 +17,7 @@ use crate::config;
 use crate::diagnostics::growth::Growth;
 use crate::services::Services;
 use crate::session::Session;
-use crate::session::problem::problem;
+use crate::session::problem::{problem, signal_during};
 
 /// Looks that must show a fault before it is one.
 const LOOKS: u32 = 2;
@@ -333,12 +333,12 @@ impl Session {
             && self.traffic.recent.has_packets();
         let found = self.traffic.problems.iter();
         let found = found.filter(|it| !(arrives && it.problem == Kind::GroupNotJoined));
-        let first = found.min_by_key(|it| match it.problem.signal() {
+        let first = found.min_by_key(|it| match signal_during(it.problem) {
             SignalState::Ok => (1, SignalState::Ok),
             state => (0, state),
         });
         let (state, reason) = first.map_or((SignalState::Ok, None), |it| {
-            let state = it.problem.signal();
+            let state = signal_during(it.problem);
             let reason = (state != SignalState::Ok).then(|| it.detail.clone());
             (state, reason)
         });
