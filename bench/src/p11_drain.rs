@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use onair_api::RecordingEnd;
-use onair_record::{Format, MAX_SNAP_LENGTH, Recording, Spec};
+use onair_record::{MAX_SNAP_LENGTH, Recording, Spec};
 
 use crate::row::Row;
 use crate::run::Run;
@@ -73,7 +73,7 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
 /// Fills all rings, and ends the recording.
 fn drain(snap_length: u32) -> Result<Drained> {
     let folder = tempfile::tempdir()?;
-    let mut spec = Spec::new(folder.path(), "drain".parse()?, Format::Pcapng);
+    let mut spec = Spec::new(folder.path(), "drain".parse()?);
     spec.snap_length = snap_length;
     spec.ring_bytes = RING;
     spec.sleep = Some(PATIENCE);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use onair_api::RecordingEnd;
-use onair_record::{Format, Producer, Recording, Spec};
+use onair_record::{Producer, Recording, Spec};
 
 use crate::row::Row;
 use crate::run::Run;
@@ -33,7 +33,7 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
 }
 
 fn spec(folder: &Path) -> Result<Spec> {
-    let mut spec = Spec::new(folder, "bench".parse()?, Format::Pcapng);
+    let mut spec = Spec::new(folder, "bench".parse()?);
     spec.snap_length = SNAP;
     spec.ring_bytes = 1 << 20;
     Ok(spec)

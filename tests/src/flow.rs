@@ -3,7 +3,6 @@
 use std::net::SocketAddrV4;
 
 use onair_essence::send::{PacketPlan as _, StreamHeader};
-use onair_essence::video::assembly::AssemblerConfig;
 use onair_essence::video::pattern::PatternWriter;
 use onair_essence::video::st2110_20::Packetiser;
 use onair_essence::video::st2110_20::STANDARD_RTP_BYTES;
@@ -11,7 +10,8 @@ use onair_essence::video::{Depth, FrameRate, VideoFormat};
 use onair_net::datagram::{self, FlowHeader};
 use onair_net::ethernet::Mac;
 
-const PAYLOAD_TYPE: u8 = 96;
+/// The flow's RTP payload type.
+pub(crate) const PAYLOAD_TYPE: u8 = 96;
 
 /// A small raster, 60000/1001 a second, of `depth` bits.
 ///
@@ -22,16 +22,6 @@ pub fn raster(depth: u8) -> VideoFormat {
     let rate = FrameRate::new(60_000, 1001).expect("it is carried");
     let depth = Depth::from_bits(depth.into(), false).expect("8 or 10");
     VideoFormat::new(128, 72, depth, rate).expect("it is carried")
-}
-
-/// What puts the flow's frames together.
-#[must_use]
-pub const fn assembler(format: VideoFormat) -> AssemblerConfig {
-    AssemblerConfig {
-        format,
-        payload_type: PAYLOAD_TYPE,
-        timeout_ns: 100_000_000,
-    }
 }
 
 /// Sends frames, packet by packet.

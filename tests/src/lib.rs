@@ -62,7 +62,7 @@ pub use ending::{
     await_drain, ended_in_order, holding, in_order, of, shutdown_status, signal, unread,
 };
 pub use errno::errno_name;
-pub use flow::{FlowSender, assembler, raster};
+pub use flow::{FlowSender, raster};
 pub use footprint::{Footprint, bpf_objects, own_memory, still_there};
 pub use frozen::Frozen;
 pub use hanging_file::HangingFile;

@@ -9,7 +9,7 @@ use onair_api::operations::{
     Input as _, ListRecordings, ShowRecording, StartRecording, StopRecording,
 };
 use onair_api::{RecordingState, RecordingView};
-use onair_stage::{Answer, Deadline, output, until};
+use onair_stage::{Answer, Deadline, output, program, until};
 use serde_json::{Value, json};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -155,6 +155,31 @@ pub fn sum_is(file: &Path, told: Option<&str>) -> Result<()> {
 pub fn files(view: &RecordingView) -> Vec<PathBuf> {
     let folder = Path::new(&view.folder);
     view.files.iter().map(|it| folder.join(&it.name)).collect()
+}
+
+/// Makes a file of frames of the recording with this manifest, beside it, as an operator would. What
+/// `onairctl` says of it is added.
+pub fn export(manifest: &Path, format: &str) -> Result<(PathBuf, Value)> {
+    let file = manifest.with_extension(format);
+    let arguments = [
+        "export",
+        text(manifest)?,
+        "--format",
+        format,
+        "--output",
+        text(&file)?,
+    ];
+    let said = output(
+        text(&program("onairctl")?)?,
+        &[&arguments[..], &["--json"]].concat(),
+    )?;
+    Ok((file, serde_json::from_str(&said)?))
+}
+
+/// As [`export`], of a recording that has ended.
+pub fn exported(view: &RecordingView, format: &str) -> Result<(PathBuf, Value)> {
+    let manifest = Path::new(&view.folder).join(format!("{}.json", view.name));
+    export(&manifest, format)
 }
 
 fn text(path: &Path) -> Result<&str> {

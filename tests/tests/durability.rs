@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use onair_api::RecordingEnd;
 use onair_api::operations::ShowCertificate;
 use onair_api::{Certificate, SessionId};
-use onair_record::{Format, Recording, Spec};
+use onair_record::{Recording, Spec};
 use onair_tests::storm::{event, name};
 use onair_tests::{
     Control, Raster, Rig, Stage, TestClient, Traced, in_this_order, onairctl, receive, wait_for,
@@ -299,7 +299,7 @@ fn machine_loses_its_power_right_after_an_answer_then_nothing_of_it_is_lost() ->
 
 /// A recording, to be finished. All of its `events` events are in its ring.
 fn recording(folder: &Path, events: u64) -> Result<Recording> {
-    let mut spec = Spec::new(folder, "rec".parse()?, Format::Pcapng);
+    let mut spec = Spec::new(folder, "rec".parse()?);
     (spec.min_free_bytes, spec.sleep) = (0, Some(PATIENCE));
     let recording = Recording::start(spec)?;
     let mut producer = recording.producer(&name(0))?;

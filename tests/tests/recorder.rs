@@ -8,8 +8,8 @@ use anyhow::{Context as _, Result, ensure};
 use onair_api::{RecordingEnd, RecordingState, RecordingView, Says, Source};
 use onair_stage::{Config, time_scale};
 use onair_tests::recorded::{
-    Recorder, capinfos, ffmpeg, ffprobe, files, frames, frames_come, payload_hash, planar_frames,
-    tshark,
+    Recorder, capinfos, exported, ffmpeg, ffprobe, files, frames, frames_come, payload_hash,
+    planar_frames, tshark,
 };
 use onair_tests::{Control, Deadline, Raster, Rig, Seen, Viewer, onairctl, send, wait_for};
 use serde_json::{Value, json};
@@ -111,27 +111,30 @@ fn recording_pcapng_of_both_ends_then_others_count_and_read_what_was_sent() -> R
     Ok(())
 }
 
-/// Records frames of `in` as Y4M and raw, and compares them with what a client saw.
-fn frames_recorded(raster: Raster) -> Result<()> {
+/// Records packets of `in`, exports their frames as Y4M and raw, and compares them with what a client saw.
+fn frames_exported(raster: Raster) -> Result<()> {
     let rig = rig()?;
     let mut control = flow(&rig, raster)?;
-    control.record("in", "film", "y4m", &Value::Null)?;
-    control.record("in", "plain", "raw", &Value::Null)?;
+    control.record(
+        "in",
+        "film",
+        "pcapng",
+        &json!({"split_size_bytes": 4_000_000}),
+    )?;
     let mut viewer = Viewer::start(&rig, "in")?;
     go(&mut control, raster)?;
     viewer.wait(40, Deadline::seconds(40))?;
     let sent = settle(&mut control)?;
     let seen = viewer.finish(&mut control, Deadline::seconds(20))?;
     let film = control.stop_recording("film")?;
-    let plain = control.stop_recording("plain")?;
     let complete = control.show("in")?.counters.frames_complete;
     assert!(complete >= 40);
-    for view in [&film, &plain] {
-        assert_eq!(view.counts.arrived, sent, "{view:#?}");
-        let counted = view.frames.context("it has frames")?;
-        assert_eq!((counted.written, counted.incomplete), (complete, 0));
-    }
-    let file = one_file(&film)?;
+    assert_eq!(film.counts.arrived, sent, "{film:#?}");
+    assert!(film.files.len() > 1, "{film:#?}");
+    let (file, about) = exported(&film, "y4m")?;
+    let (plain, _) = exported(&film, "raw")?;
+    assert_eq!(about["frames"], complete, "{about:#}");
+    assert_eq!(about["incomplete_frames"], 0, "{about:#}");
     let stream = ffprobe(&file)?;
     let format = if raster.depth == 8 {
         "yuv422p"
@@ -146,7 +149,7 @@ fn frames_recorded(raster: Raster) -> Result<()> {
     let shown = ffmpeg(&file, raster, &[])?;
     let expected: Vec<_> = (0..complete).map(Some).collect();
     assert_eq!(numbers(&shown), expected, "{raster:?}");
-    let raw = planar_frames(&std::fs::read(one_file(&plain)?)?, raster)?;
+    let raw = planar_frames(&std::fs::read(plain)?, raster)?;
     assert!(raw == shown, "raw and y4m hold the same frames");
     // Each frame that the client saw, byte by byte: both count from 0.
     assert!(seen.len() >= 40);
@@ -159,13 +162,13 @@ fn frames_recorded(raster: Raster) -> Result<()> {
 }
 
 #[test]
-fn recording_y4m_and_raw_of_8_bits_then_ffmpeg_reads_the_frames_that_a_client_saw() -> Result<()> {
-    frames_recorded(Raster::SMALL)
+fn export_of_8_bits_then_the_frames_that_a_client_saw() -> Result<()> {
+    frames_exported(Raster::SMALL)
 }
 
 #[test]
-fn recording_y4m_and_raw_of_10_bits_then_ffmpeg_reads_the_frames_that_a_client_saw() -> Result<()> {
-    frames_recorded(Raster::new(320, 180, 50, 10))
+fn export_of_10_bits_then_the_frames_that_a_client_saw() -> Result<()> {
+    frames_exported(Raster::new(320, 180, 50, 10))
 }
 
 #[test]
@@ -282,12 +285,12 @@ fn recordings_more_than_allowed_and_names_that_are_there_then_refused_and_the_ot
     let mut control = flow(&rig, Raster::SMALL)?;
     go(&mut control, Raster::SMALL)?;
     control.record("in", "one", "pcapng", &Value::Null)?;
-    control.record("in", "two", "y4m", &Value::Null)?;
+    control.record("in", "two", "pcapng", &Value::Null)?;
     let refused = |control: &mut Control, session: &str, spec: Value| -> Result<(u16, String)> {
         let answer = control.try_record(session, &spec)?;
         Ok((answer.status, answer.code().to_owned()))
     };
-    let spec = json!({"format": "raw"});
+    let spec = json!({"format": "pcapng"});
     assert_eq!(
         refused(&mut control, "in", spec.clone())?,
         (429, "limit_reached".into())
@@ -295,7 +298,7 @@ fn recordings_more_than_allowed_and_names_that_are_there_then_refused_and_the_ot
     frames_come(&mut control, 10)?;
     control.stop_recording("two")?;
     for name in ["one", "two"] {
-        let taken = json!({"format": "y4m", "name": name});
+        let taken = json!({"format": "pcapng", "name": name});
         assert_eq!(
             refused(&mut control, "in", taken)?,
             (409, "name_taken".into()),
@@ -304,19 +307,29 @@ fn recordings_more_than_allowed_and_names_that_are_there_then_refused_and_the_ot
     }
     // Of no recording that is known, but there: nothing is written over.
     let folder = onair_tests::recorded::recordings_folder(&rig);
-    std::fs::write(folder.join("mine.y4m"), "mine")?;
-    let taken = json!({"format": "y4m", "name": "mine"});
+    std::fs::write(folder.join("mine.pcapng"), "mine")?;
+    let taken = json!({"format": "pcapng", "name": "mine"});
     assert_eq!(
         refused(&mut control, "in", taken)?,
         (409, "name_taken".into())
     );
-    assert_eq!(std::fs::read(folder.join("mine.y4m"))?, b"mine");
+    assert_eq!(std::fs::read(folder.join("mine.pcapng"))?, b"mine");
     for name in [
         "../up", "/tmp/abs", "a/b", "..", ".hid", "-rf", "UP", "é", "a\u{0}b",
     ] {
-        let hostile = json!({"format": "raw", "name": name});
+        let hostile = json!({"format": "pcapng", "name": name});
         let answer = refused(&mut control, "in", hostile)?;
         assert_eq!(answer, (400, "invalid_request".into()), "{name:?}");
+    }
+    for format in ["y4m", "raw"] {
+        let answer = control.try_record("in", &json!({"format": format}))?;
+        assert_eq!(
+            (answer.status, answer.code()),
+            (400, "invalid_request"),
+            "{answer:?}"
+        );
+        let way = format!("onairctl export --format {format}");
+        assert!(format!("{answer:?}").contains(&way), "{answer:?}");
     }
     assert_eq!(
         refused(&mut control, "nix", spec.clone())?,
@@ -369,7 +382,11 @@ fn recordings_by_another_user_then_forbidden_and_they_go_on() -> Result<()> {
         Ok((code.parse()?, serde_json::from_str(body)?))
     };
     for (method, path, body) in [
-        ("POST", "/v1/sessions/in/recordings", r#"{"format":"raw"}"#),
+        (
+            "POST",
+            "/v1/sessions/in/recordings",
+            r#"{"format":"pcapng"}"#,
+        ),
         ("POST", "/v1/recordings/ours/stop", ""),
         ("GET", "/v1/recordings/ours", ""),
         ("GET", "/v1/recordings", ""),
@@ -423,7 +440,8 @@ fn onairctl_start_list_show_and_stop_then_tables_json_events_and_metrics_say_it(
         shown.contains(&sum) && shown.contains("b (onair-p0)"),
         "{shown}"
     );
-    let waited = run("--json record start in --format y4m --name take2 --duration 500ms --wait")?;
+    let waited =
+        run("--json record start in --format pcapng --name take2 --duration 500ms --wait")?;
     let waited: RecordingView = serde_json::from_str(&waited)?;
     assert_eq!(waited.end, Some(RecordingEnd::DurationReached));
     assert_eq!(onairctl(&rig, "record show nix")?.code, 5);

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use onair_api::RecordingEnd;
 use onair_record::{
-    Counts, DrainState, FinishError, FlushError, Format, Manifest, Producer, RecordError,
-    Recording, Spec, Status,
+    Counts, DrainState, FinishError, FlushError, Manifest, Producer, RecordError, Recording, Spec,
+    Status,
 };
 use onair_tests::storm::{Storm, Wanted, captures, event, name, numbers, read_event};
 use onair_tests::{Deadline, Stage, output, until, wait_for};
@@ -33,7 +33,7 @@ struct Taken {
 
 impl Taken {
     fn start(folder: &Path, min_free: u64) -> Result<Self> {
-        let mut spec = Spec::new(folder, "rec".parse()?, Format::Pcapng);
+        let mut spec = Spec::new(folder, "rec".parse()?);
         (spec.snap_length, spec.ring_bytes, spec.min_free_bytes) = (96, 1 << 20, min_free);
         Self::of(spec)
     }
@@ -212,7 +212,7 @@ fn disk_full_in_the_final_drain_then_the_file_opens_and_what_is_lost_is_counted(
     let memory = stage.tmpfs("small", 32 * MIB)?;
     let disk = stage.disk("disk", stage.directory(), 32 * MIB)?;
     for folder in [memory, disk.path().join("recordings")] {
-        let mut spec = Spec::new(&folder, "rec".parse()?, Format::Pcapng);
+        let mut spec = Spec::new(&folder, "rec".parse()?);
         (spec.snap_length, spec.ring_bytes, spec.min_free_bytes) = (96, 48 << 20, 0);
         spec.sleep = Some(PATIENCE);
         let mut taken = Taken::of(spec)?;
@@ -251,7 +251,7 @@ fn disk_full_of_a_recordings_own_file_then_that_is_removed_and_it_goes_on() -> R
 fn disk_full_where_a_part_begins_then_there_is_no_empty_one() -> Result<()> {
     let stage = Stage::open("disk")?;
     let folder = stage.tmpfs("small", 16 * MIB)?;
-    let mut spec = Spec::new(&folder, "rec".parse()?, Format::Pcapng);
+    let mut spec = Spec::new(&folder, "rec".parse()?);
     (spec.snap_length, spec.ring_bytes) = (96, 1 << 20);
     (spec.min_free_bytes, spec.split_size) = (8 * MIB, Some(MIB / 4));
     let mut taken = Taken::of(spec)?;

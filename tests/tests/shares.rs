@@ -337,7 +337,7 @@ fn sessions_and_recordings_of_one_user_then_others_have_theirs() -> Result<()> {
     }
     let record = |user: User, session: &str| {
         let path = format!("/v1/sessions/{session}/recordings");
-        user.ask(rig.stage(), "POST", &path, &json!({ "format": "raw" }))
+        user.ask(rig.stage(), "POST", &path, &json!({ "format": "pcapng" }))
     };
     let (count, refusal) = take_all(|number| record(GREEDY, &format!("s-{}", 5000 + number)))?;
     assert_eq!(count, 2, "{refusal}");
@@ -424,7 +424,7 @@ fn changes(session: &str, attachment: u64) -> Vec<(String, Value)> {
         (of(&format!("attachments/{attachment}/evict")), Value::Null),
         (of("abort"), Value::Null),
         (of("quarantine"), Value::Null),
-        (of("recordings"), json!({ "format": "raw" })),
+        (of("recordings"), json!({ "format": "pcapng" })),
         ("/v1/recordings/ours/stop".into(), Value::Null),
         ("/v1/sessions".into(), spec),
         ("/v1/shutdown".into(), Value::Null),
@@ -446,7 +446,7 @@ fn roles_given_to_a_group_and_to_users_then_each_may_do_what_its_role_says() -> 
     let mut roots = rig.user("cam")?;
     roots.block(1)?;
     let attachment = control.show("cam")?.attachments[0].attachment;
-    control.record("cam", "ours", "raw", &Value::Null)?;
+    control.record("cam", "ours", "pcapng", &Value::Null)?;
     let forbidden = |user: User, session: &str| -> Result<()> {
         for (path, body) in changes(session, attachment) {
             let is_create = path == "/v1/sessions";

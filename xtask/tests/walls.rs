@@ -27,7 +27,8 @@ const WORDS: [&str; 17] = [
 ];
 
 /// Where they belong.
-const ROOMS: [&str; 5] = [
+const ROOMS: [&str; 6] = [
+    "userspace/client/src/video/",
     "userspace/ctl/src/args/video.rs",
     "userspace/essence/src/registry.rs",
     "userspace/essence/src/video/",

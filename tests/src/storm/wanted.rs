@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 pub struct Wanted {
     /// Where it is recorded, as `storm`.
     pub folder: PathBuf,
-    /// Frames of video instead of events.
-    pub is_video: bool,
+    /// Packets of frames instead of events.
+    pub sends_frames: bool,
     /// Threads that offer.
     pub producers: u32,
-    /// Events a second, of all of them together; of video: frames.
+    /// Events a second, of all of them together; of them: frames.
     pub rate: u32,
     /// Bytes of each ring.
     pub ring_bytes: usize,
@@ -31,7 +31,7 @@ impl Wanted {
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self {
             folder: folder.into(),
-            is_video: false,
+            sends_frames: false,
             producers: 64,
             rate: 1_000_000,
             ring_bytes: 1 << 20,

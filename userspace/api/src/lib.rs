@@ -41,9 +41,9 @@ pub use id::{SessionId, SessionName, SessionRef};
 pub use operations::{CertificateQuery, DestroyWait, Flush, Flushed};
 pub use problem::{Problem, ProblemCode, ProblemPage};
 pub use recording::{
-    ProducerCounts, RecordedFile, RecordedFrames, RecordingCounts, RecordingEnd, RecordingError,
-    RecordingFormat, RecordingId, RecordingList, RecordingName, RecordingRef, RecordingRepair,
-    RecordingSpec, RecordingState, RecordingSummary, RecordingView,
+    ProducerCounts, RecordedFile, RecordingCounts, RecordingEnd, RecordingError, RecordingFormat,
+    RecordingId, RecordingList, RecordingName, RecordingRef, RecordingRepair, RecordingSpec,
+    RecordingState, RecordingSummary, RecordingView,
 };
 pub use session::{
     Arriving, ArrivingSamples, AttachmentState, AttachmentView, Blocker, BlockerKind, BlockerList,

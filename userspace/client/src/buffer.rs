@@ -5,7 +5,7 @@ use std::ops::{Deref, DerefMut};
 
 use onair_ipc::caller::LoanGuard;
 
-use crate::{Error, Field, Layout, RawBuffer, Scan, Session, Status};
+use crate::{Error, Layout, RawBuffer, Session, Status};
 
 /// A frame that this process holds: its bytes and its metadata. Dropping it returns the frame. It
 /// may move to another thread.
@@ -91,12 +91,10 @@ impl<'a> Buffer<'a> {
         self.held.meta().last_packet_ns
     }
 
-    /// Receive: which field of an interlaced frame it is; `None`: a whole frame. A sender's buffers
-    /// are first and second fields in turn, in the order of [`BufferMut::submit`], the first one since the
-    /// session's start a first field.
-    #[must_use]
-    pub fn field(&self) -> Option<Field> {
-        Field::of_tag(self.held.meta().tag)
+    /// What the essence says of the buffer.
+    #[inline]
+    pub(crate) fn tag(&self) -> u32 {
+        self.held.meta().tag
     }
 
     /// Packets that contributed data.
@@ -158,11 +156,10 @@ impl Deref for Buffer<'_> {
     #[inline]
     fn deref(&self) -> &[u8] {
         let bytes = self.held.bytes();
-        if self.layout().video.scan() != Scan::Interlaced {
-            return bytes;
+        match self.layout().fewer_bytes(|| self.tag()) {
+            None => bytes,
+            Some(fewer) => &bytes[..fewer.min(bytes.len())],
         }
-        // The second field of an odd height has a line less than the memory.
-        &bytes[..self.layout().bytes_of(self.field()).min(bytes.len())]
     }
 }
 

@@ -11,9 +11,9 @@ use onair_ipc::{label, site, sys};
 use onair_pixels::PixelFormat;
 
 use crate::connection::Connection;
-use crate::layout::Layout;
 use crate::line::Line;
-use crate::{Error, Session};
+
+use crate::{Error, Layout, Session};
 
 /// The attach socket of a daemon with the default configuration.
 pub const DEFAULT_SOCKET: &str = "/run/onair/attach.sock";

@@ -39,30 +39,26 @@ mod connection;
 mod ending;
 mod error;
 mod event_fd;
-mod frames;
-mod layout;
 mod line;
-mod pairing;
-mod pixels;
 mod raw;
 mod session;
-mod status;
 mod timeout;
+mod video;
 
 pub use buffer::{Buffer, BufferMut, PutError};
 pub use certificate::Certificate;
 pub use client::{Client, DEFAULT_SOCKET, SOCKET_VARIABLE};
 pub use error::{Busy, Error};
 pub use event_fd::EventFd;
-pub use frames::{Frame, Frames};
-pub use layout::Layout;
 pub use raw::RawBuffer;
 pub use session::Session;
-pub use status::{Incomplete, Status};
 pub use timeout::Timeout;
+pub use video::{
+    Depth, Field, Frame, FrameRate, Frames, Incomplete, Layout, Pgroup, Sampling, Scan, Status,
+    VideoFormat,
+};
 
 pub use onair_api::{Blocker, SessionId, SessionSpec};
-pub use onair_essence::video::{Depth, Field, FrameRate, Pgroup, Sampling, Scan, VideoFormat};
 pub use onair_ipc::event::{Event, EventKind};
 pub use onair_ipc::meta::MissingRange;
 pub use onair_pixels::{ConvertError, Picture, PixelFormat, Plane, Planes, weave};

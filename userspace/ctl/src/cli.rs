@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use crate::args::Options;
 use crate::client::Client;
 use crate::command::daemon::{config, doctor, health, port, shutdown, upgrade};
-use crate::command::{analyze, certificate, completions, events, record, session, top};
+use crate::command::{analyze, certificate, completions, events, export, record, session, top};
 use crate::failure::Failure;
 
 /// Inspect and control onaird sessions
@@ -30,6 +30,7 @@ Examples:
   onairctl session evict cam1 --pid 4711
   onairctl analyze capture.pcap
   onairctl record start cam1 --format pcapng --duration 10s
+  onairctl export /var/lib/onair/recordings/take-1.json --format raw
   onairctl --json session certificate cam1
   onairctl help topics
 
@@ -41,7 +42,7 @@ Exit codes:
   4  the session is in use (also: verdict, upgrade and --dry-run, if the operation would be refused)
   5  no such session, attachment or recording, or it is gone
   6  a certificate is invalid
-  7  a recording has ended, and packets are missing in it"
+  7  a recording has ended, and packets are missing in it; or in what was exported"
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -57,7 +58,7 @@ pub(crate) enum Noun {
     /// Create, inspect, stop, start and destroy sessions
     #[command(subcommand, visible_alias = "s")]
     Session(session::Verb),
-    /// Record a session's packets or frames to disk
+    /// Record a session's packets to disk
     #[command(subcommand, visible_alias = "rec")]
     Record(record::Verb),
     /// List, show and verify certificates of destroyed sessions
@@ -79,6 +80,8 @@ pub(crate) enum Noun {
     Doctor(doctor::Doctor),
     /// Measure the RTP streams of a capture file: loss, and timing by ST 2110-21
     Analyze(analyze::Analyze),
+    /// Write the frames of recorded or captured packets to a file
+    Export(export::Export),
     /// Restart the service with the installed program
     Upgrade(upgrade::Upgrade),
     /// Shut the daemon down in order
@@ -102,6 +105,7 @@ impl Cli {
             Noun::Port(verb) => port::run(options, client, verb).await,
             Noun::Doctor(doctor) => doctor.run(options),
             Noun::Analyze(analyze) => analyze.run(options),
+            Noun::Export(export) => export.run(options),
             Noun::Upgrade(upgrade) => upgrade.run(options, client).await,
             Noun::Shutdown(shutdown) => shutdown.run(options, client).await,
             Noun::Completions(shell) => completions::run(shell),

@@ -463,7 +463,7 @@ fn random() -> Result<[u32; 2], RuntimeError> {
 }
 
 #[cfg(test)]
-mod scan_tests;
+mod field_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use onair_essence::Monitor;
 use onair_essence::receive::{MalformedCounts, ReceiveStats};
-use onair_essence::video::survey::Survey;
+use onair_essence::survey::Survey;
 
 use super::survey::SurveyShare;
 use super::timing::TimingShare;

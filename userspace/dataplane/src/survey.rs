@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam_queue::ArrayQueue;
-use onair_essence::video::survey::{CapturedPacket, Survey};
+use onair_essence::survey::{CapturedPacket, Survey};
 
 use super::flow::{SourceFilter, admit};
 use super::packet::Packet;

@@ -102,12 +102,12 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use onair_api::RecordingEnd;
-    use onair_record::{Format, Recording, Spec};
+    use onair_record::{Recording, Spec};
 
     use super::*;
 
     fn recording(folder: &std::path::Path, name: &str) -> (Recording, Producer) {
-        let mut spec = Spec::new(folder, name.parse().unwrap(), Format::Pcapng);
+        let mut spec = Spec::new(folder, name.parse().unwrap());
         (spec.ring_bytes, spec.min_free_bytes) = (1 << 20, 0);
         let recording = Recording::start(spec).unwrap();
         let producer = recording.producer("p").unwrap();

@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 #[error("{field}: {problem}")]
 pub struct SpecError {
     /// Path of the field in the document, with dots.
-    #[cfg_attr(feature = "openapi", schema(examples("video.width")))]
+    #[cfg_attr(feature = "openapi", schema(examples("flow.payload_type")))]
     pub field: String,
     /// The value, what is wrong with it, and a valid value.
     #[cfg_attr(
         feature = "openapi",
-        schema(examples("1281 is odd: 4:2:2 carries pixels in pairs, give an even width"))
+        schema(examples("200 is not a dynamic payload type (RFC 3551 §6): give 96 to 127"))
     )]
     pub problem: String,
 }

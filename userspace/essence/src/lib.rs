@@ -22,6 +22,7 @@ pub use essence::{Essence, OfField};
 pub use registry::{
     Depacketiser, Format, FormatDocument, Kind, Monitor, NotSendable, Packet, Packetiser, Signal,
 };
+pub use video::survey;
 
 /// Largest supported unit, in bytes.
 pub const MAX_UNIT_BYTES: u32 = 256 << 20;

@@ -12,7 +12,7 @@ use crate::measure::Measure;
 use crate::receive::{Depacketise, ReceiveStats, Run, Sink};
 use crate::rtp::RtpHeader;
 use crate::send::{PacketPlan, Packetise, StreamHeader, TestSignal};
-use crate::video::VideoStream;
+use crate::video::{VideoFormat, VideoStream};
 
 /// Declares the essences, each with its name in documents, and its part in everything that has one of each.
 macro_rules! essences {
@@ -165,6 +165,12 @@ macro_rules! essences {
 essences! {
     /// Uncompressed video: ST 2110-20.
     Video "video" VideoStream;
+}
+
+impl From<VideoFormat> for Format {
+    fn from(format: VideoFormat) -> Self {
+        Self::Video(format.into())
+    }
 }
 
 /// The body, with the value of the essence as `it`.

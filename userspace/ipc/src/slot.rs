@@ -182,9 +182,9 @@ impl Slot {
 
     /// Daemon: reads the slot. SYNC: light-heavy, ack.
     pub fn read(&self, index: u16) -> SlotReading {
-        let count = mutant!("scan: relaxed", Ordering::Relaxed, Ordering::Acquire);
+        let count = mutant!("slots: relaxed", Ordering::Relaxed, Ordering::Acquire);
         let ack = mutant!(
-            "scan: the acknowledgement relaxed",
+            "slots: the acknowledgement relaxed",
             Ordering::Relaxed,
             Ordering::Acquire
         );

@@ -6,12 +6,13 @@
 //! [`unpack_lines`] and [`pack_lines`] do the same with a field of a frame, [`place_lines`] with one that is
 //! converted already, [`weave`] makes a frame of two
 //! fields. [`rgb8`] makes a picture for the screen of any buffer. No I/O;
-//! the caller gives all memory but that of one row.
+//! the caller gives all memory but that of one row. [`export`] makes files of captured packets.
 #![deny(unsafe_code)]
 
 mod bits;
 mod conversion;
 mod convert;
+pub mod export;
 mod lines;
 mod picture;
 mod pixel_format;
@@ -20,15 +21,15 @@ mod rgb;
 mod row;
 #[expect(unsafe_code, reason = "vector instructions that the processor has")]
 mod simd;
-mod strips;
+mod still;
 mod weave;
 
-pub use conversion::Conversion;
+pub use conversion::{Conversion, Progress, Strips};
 pub use convert::{ConvertError, pack, pack_lines, unpack, unpack_lines};
 pub use lines::Lines;
 pub use picture::Picture;
 pub use pixel_format::{PixelFormat, Plane, Planes, UnknownFormat};
 pub use place::place_lines;
 pub use rgb::rgb8;
-pub use strips::{Progress, Strips};
+pub use still::{NotShown, Shown, Still};
 pub use weave::{are_of_one_frame, weave};

@@ -17,11 +17,11 @@ use onair_api::RecordingEnd;
 
 use crate::error::DrainPanic;
 use crate::files::Files;
-use crate::format::{Encoder, encoder};
 use crate::gaps::Gaps;
-use crate::gate::Door;
 use crate::manifest::{Stage, Time};
-use crate::ring::RingReader;
+use crate::pcapng::Pcapng;
+use crate::producer::gate::Door;
+use crate::producer::ring::RingReader;
 use crate::shared::{DrainState, Listener, RecordingShared};
 use crate::spec::Spec;
 
@@ -45,7 +45,7 @@ pub(crate) struct Drain {
     ends_at: Option<Instant>,
     shared: Arc<RecordingShared>,
     listener: Listener,
-    encoder: Box<dyn Encoder>,
+    encoder: Pcapng,
     files: Files,
     /// Ring of each producer; `None` once the producer is gone and the ring is empty.
     rings: Vec<Option<RingReader>>,
@@ -69,7 +69,7 @@ impl Drain {
     ) -> Self {
         let now = Instant::now();
         Self {
-            encoder: encoder(spec),
+            encoder: Pcapng::new(spec),
             spec: spec.clone(),
             started_at,
             ends_at: spec.duration.and_then(|it| now.checked_add(it)),

@@ -20,19 +20,6 @@ pub enum RecordError {
         /// Largest valid value.
         most: u64,
     },
-    /// A video recording with truncated packets.
-    #[error("frames need whole packets: leave snap_length {0} out, or record pcapng")]
-    SnapVideo(u32),
-    /// Video that the files cannot hold.
-    #[error("frames of {video} cannot be written as {format}: record pcapng{or}")]
-    Unwritten {
-        /// The video.
-        video: String,
-        /// The format of the files.
-        format: &'static str,
-        /// Another way, if there is one.
-        or: &'static str,
-    },
     /// A recording with this name exists, running or ended.
     #[error("{} already exists: give another name", .0.display())]
     Exists(PathBuf),

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::event::{Event, Missed};
 use crate::manifest::{Gap, LISTED, Time};
+use crate::producer::event::{Event, Missed};
 use crate::totals::ProducerTotals;
 
 /// The gaps of all producers.

@@ -8,41 +8,33 @@
 //! [`repair`] repairs what a killed process left.
 //!
 //! Ports, sessions and sockets do not belong here, and nothing here depends on what the producers
-//! are.
+//! are, or on what the packets carry.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may fail"))]
 
 mod drain;
 mod error;
-mod event;
 mod files;
-mod format;
 mod gaps;
-mod gate;
 mod manifest;
-mod packets;
-mod planar;
+mod pcapng;
 mod producer;
 mod recording;
 mod repair;
-mod ring;
 mod shared;
 mod spec;
 mod totals;
 
 pub use error::{FinishError, RecordError};
-pub use event::MAX_SNAP_LENGTH;
 pub use files::careful::{Unfit, open_regular, read_named, read_regular};
 pub use manifest::{
-    FileReport, FrameLeftOut, Frames, Gap, LISTED, MANIFEST_VERSION, Manifest, RecordedVideo,
-    Repair, RepairedFile, Stage, Time,
+    FileReport, Gap, LISTED, MANIFEST_VERSION, Manifest, Repair, RepairedFile, Stage, Time,
 };
-pub use packets::PacketReader;
 pub use producer::Producer;
+pub use producer::event::MAX_SNAP_LENGTH;
+pub use producer::packets::PacketReader;
 pub use recording::{FlushError, Recording, Status};
 pub use repair::{LeftAlone, Repaired, repair};
 pub use shared::{DrainState, FlushedEvents, Listener};
-pub use spec::{
-    BadName, Format, MAX_NAME, MAX_RING, MIN_RING, MIN_SPLIT, RecordName, SessionLabel, Spec,
-};
+pub use spec::{BadName, MAX_NAME, MAX_RING, MIN_RING, MIN_SPLIT, RecordName, SessionLabel, Spec};
 pub use totals::{Counts, Dropped, Lost, ProducerCounts};

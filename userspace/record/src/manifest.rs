@@ -3,7 +3,6 @@
 use std::time::{Duration, SystemTime};
 
 use onair_api::{RecordingEnd, RecordingFormat};
-use onair_essence::video::{Depth, Sampling, Scan, VideoFormat};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::spec::{RecordName, SessionLabel, UNFINISHED};
@@ -12,7 +11,7 @@ use crate::totals::{Counts, ProducerCounts};
 /// Version of the manifest format.
 pub const MANIFEST_VERSION: u32 = 1;
 
-/// Most gaps and frames in the lists; further ones are only counted.
+/// Most gaps in the list; further ones are only counted.
 pub const LISTED: usize = 1000;
 
 /// Wall-clock time; in JSON as RFC 3339 in UTC with nanoseconds.
@@ -79,14 +78,11 @@ pub struct FileReport {
     pub name: String,
     /// Size in bytes.
     pub bytes: u64,
-    /// Events in it. Video: packets of the frames in it.
+    /// Events in it.
     pub events: u64,
     /// Events of each producer, in the manifest's order of producers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub by_producer: Vec<u64>,
-    /// Frames in it. Video only.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub frames: Option<u64>,
     /// SHA-256 in hexadecimal, in the format of `sha256sum`; `None` while it is being written.
     pub sha256: Option<String>,
     /// Time of the first event in it.
@@ -112,75 +108,6 @@ pub struct Gap {
     pub disk_fault: u64,
 }
 
-/// An incomplete frame that was left out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FrameLeftOut {
-    /// Number of frames of the flow that began to arrive before it.
-    pub index: u64,
-    /// RTP timestamp of the frame.
-    pub rtp_timestamp: u32,
-    /// Bytes that did not arrive.
-    pub bytes_missing: u64,
-    /// Packets of it that arrived.
-    pub packets: u64,
-}
-
-/// Frames of a video recording.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Frames {
-    /// Frames in the files.
-    pub written: u64,
-    /// Frames left out because they were incomplete.
-    pub incomplete: u64,
-    /// The first frames left out.
-    pub left_out: Vec<FrameLeftOut>,
-}
-
-/// A video recording's format, and how its files have it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RecordedVideo {
-    /// Pixels in a line.
-    pub width: u32,
-    /// Lines in a frame.
-    pub height: u32,
-    /// Colour components; YCbCr-4:2:2 in manifests of older versions.
-    #[serde(default)]
-    pub sampling: Sampling,
-    /// Bits of a sample.
-    pub depth: u8,
-    /// Frames per second, as a fraction.
-    pub rate: String,
-    /// FFmpeg's name of the pixel format.
-    pub pixel_format: String,
-    /// Bytes of a frame.
-    pub frame_bytes: u64,
-}
-
-impl RecordedVideo {
-    pub(crate) fn of(format: &VideoFormat) -> Self {
-        Self {
-            width: format.width(),
-            height: format.height(),
-            sampling: format.sampling(),
-            depth: format.depth().bits(),
-            rate: format.rate().to_string(),
-            pixel_format: crate::planar::pixel_format(format)
-                .unwrap_or_default()
-                .to_owned(),
-            frame_bytes: crate::planar::frame_bytes(format) as u64,
-        }
-    }
-
-    /// The format; `None` if frames of it are not written. Segments are in files as frames.
-    pub(crate) fn format(&self) -> Option<VideoFormat> {
-        let depth = Depth::from_bits(self.depth.into(), false)?;
-        let (size, samples) = ((self.width, self.height), (self.sampling, depth));
-        let rate = self.rate.parse().ok()?;
-        let format = VideoFormat::of(size, samples, Scan::Progressive, rate).ok()?;
-        crate::planar::pixel_format(&format).map(|_| format)
-    }
-}
-
 /// Result of a repair.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Repair {
@@ -203,7 +130,7 @@ pub struct RepairedFile {
     pub cut_bytes: u64,
     /// Bytes added so that tools open the file.
     pub added_bytes: u64,
-    /// Events found in it. Video: frames.
+    /// Events found in it.
     pub events: u64,
 }
 
@@ -218,11 +145,8 @@ pub struct Manifest {
     pub name: RecordName,
     /// The recorded session.
     pub session: Option<SessionLabel>,
-    /// File format.
+    /// File format: packets, except in manifests of older versions.
     pub format: RecordingFormat,
-    /// Raster. Video only.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub video: Option<RecordedVideo>,
     /// Most captured bytes of each packet.
     pub snap_length: u32,
     /// Program and version of the recorder.
@@ -245,9 +169,6 @@ pub struct Manifest {
     pub gaps: Vec<Gap>,
     /// Number of further gaps.
     pub gaps_more: u64,
-    /// Frame counts. Video only.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub frames: Option<Frames>,
     /// Problems during the recording, for humans.
     pub problems: Vec<String>,
     /// Result of the repair.
@@ -265,74 +186,10 @@ impl Manifest {
         self.files.iter().map(|file| file.bytes).sum()
     }
 
-    /// Counts the written frames: those in the files, not those that only came as far as a buffer.
-    pub(crate) fn count_frames(&mut self) {
-        if let Some(frames) = &mut self.frames {
-            frames.written = self.files.iter().filter_map(|file| file.frames).sum();
-        }
-    }
-
     /// Files of an ended recording that the disk did not take completely. Their events count as
     /// lost.
     pub fn unfinished(&self) -> impl Iterator<Item = &FileReport> {
         let is_open = |file: &&FileReport| file.name.rsplit('.').next() == Some(UNFINISHED);
         self.files.iter().filter(is_open)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use onair_essence::video::FrameRate;
-
-    #[test]
-    fn rasters_of_recordings_then_written_as_pinned() {
-        let pinned = include_str!("manifest/rasters.json");
-        let rate = |num, den| FrameRate::new(num, den).unwrap();
-        let (ten, twelve) = (Depth::Ten, Depth::Twelve);
-        let rasters = [
-            (
-                (1920, 1080),
-                (Sampling::YCbCr422, ten),
-                Scan::Progressive,
-                rate(60_000, 1001),
-            ),
-            (
-                (1920, 1080),
-                (Sampling::YCbCr422, Depth::Eight),
-                Scan::Psf,
-                rate(25, 1),
-            ),
-            (
-                (721, 487),
-                (Sampling::Rgb, twelve),
-                Scan::Progressive,
-                rate(24_000, 1001),
-            ),
-            (
-                (1280, 720),
-                (Sampling::YCbCr420, ten),
-                Scan::Progressive,
-                rate(50, 1),
-            ),
-            (
-                (16, 2),
-                (Sampling::Key, twelve),
-                Scan::Progressive,
-                rate(1, 1),
-            ),
-        ];
-        let written: Vec<_> = rasters
-            .into_iter()
-            .map(|(size, samples, scan, rate)| {
-                RecordedVideo::of(&VideoFormat::of(size, samples, scan, rate).unwrap())
-            })
-            .collect();
-        let found = serde_json::to_string_pretty(&written).unwrap() + "\n";
-        assert_eq!(found, pinned);
-        assert_eq!(
-            serde_json::from_str::<Vec<RecordedVideo>>(pinned).unwrap(),
-            written
-        );
     }
 }

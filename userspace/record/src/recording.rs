@@ -6,15 +6,15 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use onair_api::RecordingEnd;
+use onair_api::{RecordingEnd, RecordingFormat};
 
 use crate::drain::Drain;
 use crate::error::{FinishError, RecordError};
 use crate::files::{Files, Folder, ManifestFile, Summer, Syncer, first_part};
-use crate::gate::Door;
 use crate::manifest::{FileReport, Manifest, Time};
 use crate::producer::Producer;
-use crate::ring::ring;
+use crate::producer::gate::Door;
+use crate::producer::ring::ring;
 use crate::shared::{DrainState, FlushedEvents, Listener, RecordingShared, lock};
 use crate::spec::Spec;
 use crate::totals::{Counts, ProducerCounts, ProducerTotals};
@@ -92,7 +92,7 @@ impl Recording {
         let folder = Folder::new(
             &spec.folder,
             stem,
-            spec.format.kind().extension(),
+            RecordingFormat::Pcapng.extension(),
             spec.is_split(),
             spec.min_free_bytes,
         );
@@ -119,7 +119,7 @@ impl Recording {
                     source: error,
                 },
             })?;
-        let part = match take_first(&folder, spec.format.video().is_some()) {
+        let part = match take_first(&folder) {
             Ok(part) => part,
             Err(error) => {
                 manifest_file.abandon();
@@ -283,13 +283,13 @@ impl Recording {
     }
 }
 
-fn take_first(folder: &Folder, is_video: bool) -> Result<crate::files::part::Part, RecordError> {
+fn take_first(folder: &Folder) -> Result<crate::files::part::Part, RecordError> {
     let name = folder.part_name(1);
     let path = folder.file(&name);
     if path.symlink_metadata().is_ok() {
         return Err(RecordError::Exists(path));
     }
-    first_part(folder, is_video).map_err(|fault| match fault {
+    first_part(folder).map_err(|fault| match fault {
         crate::files::Fault::System { source, .. } => match source.kind() {
             std::io::ErrorKind::AlreadyExists => RecordError::Exists(folder.unfinished(&name)),
             _ => RecordError::Create { path, source },

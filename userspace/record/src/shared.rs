@@ -9,9 +9,9 @@ use onair_api::RecordingEnd;
 use onair_mutant::mutant;
 
 use crate::error::DrainPanic;
-use crate::gate::ProducerGate;
 use crate::manifest::{FileReport, Manifest};
-use crate::ring::RingReader;
+use crate::producer::gate::ProducerGate;
+use crate::producer::ring::RingReader;
 use crate::totals::ProducerTotals;
 
 /// State of a recording, from its start to the end of its drain thread.
@@ -51,8 +51,6 @@ pub struct FlushedEvents {
     pub written: u64,
     /// Events lost.
     pub lost: u64,
-    /// Video: packets of incomplete frames in assembly.
-    pub under_way: u64,
     /// Time that the drain thread took.
     pub took: Duration,
 }

@@ -5,13 +5,10 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use onair_api::RecordingFormat;
-use onair_essence::video::assembly::AssemblerConfig;
 use serde::{Deserialize, Serialize};
 
 use crate::error::RecordError;
-use crate::event::MAX_SNAP_LENGTH;
-use crate::planar;
+use crate::producer::event::MAX_SNAP_LENGTH;
 
 /// Suffix of a file until it is complete.
 pub(crate) const UNFINISHED: &str = "part";
@@ -87,36 +84,6 @@ impl fmt::Display for RecordName {
     }
 }
 
-/// What to make of the packets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// Write them unchanged.
-    Pcapng,
-    /// Assemble frames, write YUV4MPEG2.
-    Y4m(AssemblerConfig),
-    /// Assemble frames, write them planar without headers.
-    Raw(AssemblerConfig),
-}
-
-impl Format {
-    /// The format without the essence.
-    #[must_use]
-    pub const fn kind(&self) -> RecordingFormat {
-        match self {
-            Self::Pcapng => RecordingFormat::Pcapng,
-            Self::Y4m(_) => RecordingFormat::Y4m,
-            Self::Raw(_) => RecordingFormat::Raw,
-        }
-    }
-
-    pub(crate) const fn video(&self) -> Option<&AssemblerConfig> {
-        match self {
-            Self::Pcapng => None,
-            Self::Y4m(config) | Self::Raw(config) => Some(config),
-        }
-    }
-}
-
 /// The recorded session, as the manifest names it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionLabel {
@@ -124,6 +91,10 @@ pub struct SessionLabel {
     pub id: String,
     /// Session name.
     pub name: String,
+    /// Its specification when the recording started, as the API has it: readers of the files need it,
+    /// the recorder does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spec: Option<serde_json::Value>,
 }
 
 /// Specification of a recording. [`Spec::new`] has the defaults.
@@ -137,9 +108,7 @@ pub struct Spec {
     pub id: String,
     /// The recorded session.
     pub session: Option<SessionLabel>,
-    /// What to make of the packets.
-    pub format: Format,
-    /// Most captured bytes of each packet, 1 to [`MAX_SNAP_LENGTH`]. Video needs whole packets.
+    /// Most captured bytes of each packet, 1 to [`MAX_SNAP_LENGTH`].
     pub snap_length: u32,
     /// Size of each producer's ring in bytes, [`MIN_RING`] to [`MAX_RING`]. The memory is touched
     /// when the producer is created.
@@ -151,8 +120,7 @@ pub struct Spec {
     /// The recording ends when its files have this many bytes. Events accepted by then are still
     /// written: the files may become longer by the content of the rings.
     pub size: Option<u64>,
-    /// Starts a new file before one becomes longer than this many bytes, at least [`MIN_SPLIT`]. A
-    /// single frame may be longer.
+    /// Starts a new file before one becomes longer than this many bytes, at least [`MIN_SPLIT`].
     pub split_size: Option<u64>,
     /// Starts a new file this long after the first event of the current one.
     pub split_duration: Option<Duration>,
@@ -166,13 +134,12 @@ pub struct Spec {
 impl Spec {
     /// Defaults: whole packets, a ring of 16 MiB, 256 MiB free, no end, no splitting.
     #[must_use]
-    pub fn new(folder: impl Into<PathBuf>, name: RecordName, format: Format) -> Self {
+    pub fn new(folder: impl Into<PathBuf>, name: RecordName) -> Self {
         Self {
             folder: folder.into(),
             name,
             id: String::new(),
             session: None,
-            format,
             snap_length: MAX_SNAP_LENGTH,
             ring_bytes: 16 << 20,
             min_free_bytes: 256 << 20,
@@ -213,10 +180,6 @@ impl Spec {
             MIN_RING as u64,
             MAX_RING as u64,
         )?;
-        if self.format.video().is_some() && self.snap_length != MAX_SNAP_LENGTH {
-            return Err(RecordError::SnapVideo(self.snap_length));
-        }
-        self.check_video()?;
         let seconds =
             |it: Option<Duration>| it.map(|it| it.as_millis().try_into().unwrap_or(u64::MAX));
         // A hundred years in milliseconds: deadlines stay within the range of the clock.
@@ -237,31 +200,6 @@ impl Spec {
             }
         }
         Ok(())
-    }
-
-    fn check_video(&self) -> Result<(), RecordError> {
-        let Some(video) = self.format.video() else {
-            return Ok(());
-        };
-        let format = &video.format;
-        let raw = planar::pixel_format(format);
-        let (name, or) = match self.format {
-            Format::Y4m(_) if raw.is_some() => {
-                if planar::y4m_tag(format).is_some() {
-                    return Ok(());
-                }
-                ("YUV4MPEG2", ", or raw")
-            }
-            _ if raw.is_some() => return Ok(()),
-            Format::Y4m(_) => ("YUV4MPEG2", ""),
-            _ => ("raw planes", ""),
-        };
-        let (sampling, depth) = (format.sampling(), format.depth());
-        Err(RecordError::Unwritten {
-            video: format!("{} {sampling} {depth} bit", format.scan()),
-            format: name,
-            or,
-        })
     }
 
     pub(crate) const fn is_split(&self) -> bool {
@@ -309,7 +247,7 @@ mod tests {
 
     #[test]
     fn spec_value_out_of_range_then_named() {
-        let good = Spec::new("/tmp", "a".parse().unwrap(), Format::Pcapng);
+        let good = Spec::new("/tmp", "a".parse().unwrap());
         good.check().unwrap();
         let named = |change: fn(&mut Spec)| {
             let mut spec = good.clone();
@@ -322,38 +260,5 @@ mod tests {
         assert!(named(|it| it.size = Some(0)).contains("size 0"));
         assert!(named(|it| it.duration = Some(Duration::ZERO)).contains("duration_ms 0"));
         assert!(named(|it| it.duration = Some(Duration::MAX)).contains("duration_ms"));
-    }
-
-    #[test]
-    fn spec_of_video_that_the_files_cannot_hold_then_refused_with_another_way() {
-        use onair_essence::video::{Depth, FrameRate, Sampling, Scan, VideoFormat};
-
-        let check = |y4m: bool, sampling, depth, scan| {
-            let rate = FrameRate::new(25, 1).unwrap();
-            let format = VideoFormat::of((16, 4), (sampling, depth), scan, rate).unwrap();
-            let config = AssemblerConfig {
-                format,
-                payload_type: 96,
-                timeout_ns: 1,
-            };
-            let format = if y4m {
-                Format::Y4m(config)
-            } else {
-                Format::Raw(config)
-            };
-            let spec = Spec::new("/tmp", "a".parse().unwrap(), format);
-            spec.check().map_err(|error| error.to_string())
-        };
-        let (half, rgb) = (Sampling::YCbCr422, Sampling::Rgb);
-        for y4m in [true, false] {
-            check(y4m, half, Depth::Twelve, Scan::Psf).unwrap();
-            let fields = check(y4m, half, Depth::Ten, Scan::Interlaced).unwrap_err();
-            assert!(fields.contains("interlaced YCbCr-4:2:2 10 bit"), "{fields}");
-            assert!(fields.ends_with("record pcapng"), "{fields}");
-            check(y4m, rgb, Depth::SixteenFloat, Scan::Progressive).unwrap_err();
-        }
-        check(false, rgb, Depth::Ten, Scan::Progressive).unwrap();
-        let colours = check(true, rgb, Depth::Ten, Scan::Progressive).unwrap_err();
-        assert!(colours.ends_with("record pcapng, or raw"), "{colours}");
     }
 }

@@ -34,9 +34,9 @@ pub struct Lost {
     pub disk_fault: u64,
     /// Its file was removed from outside while it was being written.
     pub removed: u64,
-    /// Video: a packet of an incomplete frame.
+    /// A packet of an incomplete frame: of older versions, which recorded frames.
     pub incomplete_frame: u64,
-    /// Video: a packet of no frame: malformed, duplicate, late, of another flow, truncated.
+    /// A packet of no frame: of older versions, which recorded frames.
     pub no_frame: u64,
     /// The daemon died before the event was written. Only in a repaired recording.
     pub killed: u64,
@@ -141,8 +141,6 @@ pub(crate) enum Loss {
     DiskFull,
     DiskFault,
     Removed,
-    IncompleteFrame,
-    NoFrame,
 }
 
 /// Counters that the producer writes, in their own cache lines.
@@ -164,7 +162,7 @@ struct EventCounts {
     taken: AtomicU64,
     written: AtomicU64,
     written_bytes: AtomicU64,
-    lost: [AtomicU64; 5],
+    lost: [AtomicU64; 3],
 }
 
 /// Counters of one producer. Each has one writer, and all accesses are relaxed.
@@ -242,9 +240,7 @@ impl ProducerTotals {
             disk_full: lost(Loss::DiskFull),
             disk_fault: lost(Loss::DiskFault),
             removed: lost(Loss::Removed),
-            incomplete_frame: lost(Loss::IncompleteFrame),
-            no_frame: lost(Loss::NoFrame),
-            killed: 0,
+            ..Lost::default()
         };
         let settled = written + lost.total();
         // An event is in the ring a moment before it is counted.

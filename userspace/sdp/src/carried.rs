@@ -1,10 +1,12 @@
 //! Which video OnAir carries today.
 
-use onair_api::VideoDocument;
+use onair_api::{SpecErrors, VideoDocument};
+use onair_essence::Format;
 use onair_essence::video::{
-    Depth, EXTENDED_MAX_UDP, Packing, STANDARD_MAX_UDP, Sampling, Scan, VideoFormat,
+    Depth, EXTENDED_MAX_UDP, Packing, STANDARD_MAX_UDP, Sampling, Scan, VideoFormat, VideoStream,
 };
 
+use crate::description::{Essence, Media};
 use crate::video::DescribedVideo;
 
 /// A parameter that OnAir does not carry.
@@ -17,6 +19,34 @@ pub struct NotCarried {
     pub value: String,
     /// What is carried.
     pub carried: &'static str,
+}
+
+/// Why a stream has no format that OnAir carries.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoFormat {
+    /// Another essence.
+    #[error("it is no uncompressed video (ST 2110-20)")]
+    Essence,
+    /// A parameter that OnAir does not carry.
+    #[error(transparent)]
+    NotCarried(#[from] NotCarried),
+    /// A value out of range.
+    #[error(transparent)]
+    Invalid(#[from] SpecErrors),
+}
+
+impl Media {
+    /// What the stream carries, if OnAir carries it.
+    ///
+    /// # Errors
+    /// [`NoFormat`].
+    pub fn format(&self) -> Result<Format, NoFormat> {
+        let Essence::Video(video) = &self.essence else {
+            return Err(NoFormat::Essence);
+        };
+        let video = VideoStream::try_from(&video.carried()?)?;
+        Ok(Format::Video(video))
+    }
 }
 
 impl DescribedVideo {

@@ -3,7 +3,7 @@
 //! `sdp-types` reads and writes the lines of RFC 8866. Here are the attributes of ST 2110: formats
 //! (`fmtp`) of ST 2110-20, -22, -30, -31 and -40, clocks (RFC 7273), source filters (RFC 4570), and
 //! duplicate legs (RFC 7104). No I/O, and no decision about what OnAir carries, except
-//! [`DescribedVideo::carried`] and [`SessionDescription::chosen`].
+//! [`DescribedVideo::carried`], [`Media::format`] and [`SessionDescription::chosen`].
 //!
 //! Parsing accepts what plants send: parameters in any order, trailing semicolons, unknown
 //! parameters and attributes, lines that continue on the next one. It refuses what is wrong, with
@@ -23,6 +23,7 @@ mod fmtp;
 mod lines;
 mod parse;
 mod rate;
+mod surveyed;
 mod video;
 mod warning;
 mod words;
@@ -30,7 +31,7 @@ mod write;
 
 pub use ancillary::{Ancillary, AncillaryStandard, TransmissionModel};
 pub use audio::{Aes3, Audio, ChannelGroup, ChannelOrder, PcmDepth};
-pub use carried::NotCarried;
+pub use carried::{NoFormat, NotCarried};
 pub use chosen::{Chosen, NoneChosen};
 pub use clock::{MediaClock, ReferenceClock};
 pub use compressed::{Compressed, CompressedStandard};

@@ -45,8 +45,8 @@ mutants! {
     "enter: no light fence" => Loom("drain");
     "leave: no light fence" => Loom("kick");
     "leave: relaxed" => Loom("drain");
-    "scan: relaxed" => Loom("drain");
-    "scan: the acknowledgement relaxed" => Loom("drain");
+    "slots: relaxed" => Loom("drain");
+    "slots: the acknowledgement relaxed" => Loom("drain");
     "barrier: none" => File("onair-ipc", "store_order", "");
     "slot: the acknowledgement of an old claim stays" => Unit("onair-ipc", "slot_old_ack");
     "slot: an old acknowledgement counts for a new stop" => Unit("onair-ipc", "slot_old_ack");

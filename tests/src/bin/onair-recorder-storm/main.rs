@@ -12,12 +12,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use onair_api::RecordingEnd;
-use onair_record::{Format, Manifest, Recording, Spec};
+use onair_record::{Manifest, Recording, SessionLabel, Spec};
 use onair_stage::{FUTEX, calls, threads_named};
 use onair_tests::storm::{SNAP_LENGTH, StormResult, Wanted, name};
-use onair_tests::{assembler, raster, wait_for};
+use onair_tests::{raster, wait_for};
 use onaird::config::ShutdownConfig;
 use onaird::shutdown::{ShutdownCoordinator, Signals};
+use serde_json::json;
 
 fn main() -> Result<()> {
     let wanted = std::env::args().nth(1);
@@ -44,8 +45,8 @@ fn main() -> Result<()> {
             shutdown: shutdown.clone(),
             rate: wanted.rate.div_ceil(wanted.producers).into(),
         };
-        let is_video = wanted.is_video;
-        threads.push(std::thread::spawn(move || match is_video {
+        let sends_frames = wanted.sends_frames;
+        threads.push(std::thread::spawn(move || match sends_frames {
             true => thread.send_frames(),
             false => thread.offer_events(),
         }));
@@ -95,20 +96,32 @@ fn drain_sleeps() -> Result<bool> {
 }
 
 fn spec(wanted: &Wanted) -> Spec {
-    let format = match wanted.is_video {
-        true => Format::Y4m(assembler(raster(8))),
-        false => Format::Pcapng,
-    };
     let name = "storm".parse().expect("it is a name");
-    let mut spec = Spec::new(&wanted.folder, name, format);
-    if !wanted.is_video {
-        spec.snap_length = u32::try_from(SNAP_LENGTH).expect("it is small");
+    let mut spec = Spec::new(&wanted.folder, name);
+    match wanted.sends_frames {
+        true => spec.session = Some(session()),
+        false => spec.snap_length = u32::try_from(SNAP_LENGTH).expect("it is small"),
     }
     spec.ring_bytes = wanted.ring_bytes;
     spec.min_free_bytes = wanted.min_free_bytes;
     spec.split_size = wanted.split_size;
     spec.sleep = wanted.fills_rings.then_some(Duration::from_secs(3600));
     spec
+}
+
+/// The session whose packets the producers send, for `onairctl export`.
+fn session() -> SessionLabel {
+    let raster = raster(8);
+    SessionLabel {
+        id: "storm".to_owned(),
+        name: "storm".to_owned(),
+        spec: Some(json!({
+            "name": "storm", "direction": "receive", "port": "a",
+            "video": {"width": raster.width(), "height": raster.height(),
+                "frame_rate": raster.rate().to_string(), "depth": 8},
+            "flow": {"destination": "10.0.0.2:5004"},
+        })),
+    }
 }
 
 /// As the daemon does it: the cut in the first phase, the end in the second, the threads in the

@@ -205,7 +205,7 @@ pub struct ThreadSummary {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ThreadTraffic {
-    /// Frames received complete or sent; for a recording, frames in its files (0 for packets).
+    /// Frames received complete or sent; 0 for a recording, which has packets.
     pub frames: u64,
     /// Bytes of the RTP packets; for a recording, written bytes.
     pub bytes: u64,

@@ -104,21 +104,11 @@ pub struct RecordedFile {
     pub name: String,
     /// Its bytes.
     pub bytes: u64,
-    /// Packets in it, or in its frames.
+    /// Packets in it.
     pub events: u64,
     /// SHA-256 of its bytes, as `sha256sum` prints it; absent while the recording writes to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
-}
-
-/// Frames of a recording of video.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct RecordedFrames {
-    /// Complete frames in the files.
-    pub written: u64,
-    /// Incomplete frames, left out of the files.
-    pub incomplete: u64,
 }
 
 /// Repair of an interrupted recording, done when the daemon started.
@@ -179,9 +169,6 @@ pub struct RecordingView {
     /// Problems so far, for people.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<String>,
-    /// Frames of a recording of video.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub frames: Option<RecordedFrames>,
     /// The repair, if the daemon repaired it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repair: Option<RecordingRepair>,

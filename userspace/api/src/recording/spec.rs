@@ -16,9 +16,9 @@ use crate::text::texts;
 pub enum RecordingFormat {
     /// Each packet as it was on the wire, Ethernet header included, with its time: pcapng.
     Pcapng,
-    /// Complete frames as YUV4MPEG2, planar, in the session's sampling and depth: Y′CbCr and KEY; not floating point or interlaced.
+    /// Frames as YUV4MPEG2, of recordings of older versions. A new one is refused: `onairctl export` makes such a file of recorded packets.
     Y4m,
-    /// Complete frames, planar, without headers: also RGB, constant luminance and ICtCp; not XYZ, floating point or interlaced.
+    /// Frames without headers, as `y4m`.
     Raw,
 }
 
@@ -57,7 +57,7 @@ impl FromStr for RecordingFormat {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RecordingSpec {
-    /// File format.
+    /// File format: `pcapng`.
     pub format: RecordingFormat,
     /// Its name, and the start of its files' names. No file of that name may exist. The default is
     /// the session's name and the time.
@@ -77,7 +77,8 @@ pub struct RecordingSpec {
         schema(minimum = 65_536, maximum = 1_125_899_906_842_624_u64)
     )]
     pub size_bytes: Option<u64>,
-    /// Kept bytes of each packet, Ethernet header included; pcapng only. All by default.
+    /// Kept bytes of each packet, Ethernet header included. All by default. Frames are exported of complete
+    /// packets only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(deserialize_with = "onair_essence::whole::optional")]
     #[cfg_attr(feature = "openapi", schema(minimum = 14, maximum = 65_535))]
@@ -141,12 +142,13 @@ impl RecordingSpec {
             self.split_duration_ms,
             100..=LONGEST_MS,
         );
-        if self.snap_length.is_some() && self.format != RecordingFormat::Pcapng {
+        if self.format != RecordingFormat::Pcapng {
+            let (packets, format) = (RecordingFormat::Pcapng, self.format);
             let problem = format!(
-                "a frame needs complete packets: leave it out, or record {}",
-                RecordingFormat::Pcapng
+                "frames are not recorded: record {packets}, then make the file with \
+                 `onairctl export --format {format}`"
             );
-            errors.push(SpecError::new("snap_length", problem));
+            errors.push(SpecError::new("format", problem));
         }
         errors
     }
@@ -155,6 +157,7 @@ impl RecordingSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn recording_spec_right_and_wrong_then_each_field_named() {
@@ -163,14 +166,20 @@ mod tests {
             let errors = spec.check();
             errors.into_iter().map(|it| it.field).collect::<Vec<_>>()
         };
-        assert!(fields(r#"{"format":"y4m"}"#).is_empty());
+        for format in ["y4m", "raw"] {
+            let spec: RecordingSpec = serde_json::from_value(json!({"format": format})).unwrap();
+            let error = spec.check().remove(0);
+            assert_eq!(error.field, "format");
+            let way = format!("onairctl export --format {format}");
+            assert!(error.problem.contains(&way), "{error:?}");
+        }
         assert!(
             fields(r#"{"format":"pcapng","name":"a","duration_ms":1e3,"size_bytes":65536,"snap_length":96}"#)
                 .is_empty()
         );
         assert_eq!(
             fields(r#"{"format":"raw","duration_ms":0,"size_bytes":1,"snap_length":96}"#),
-            ["duration_ms", "size_bytes", "snap_length"]
+            ["duration_ms", "size_bytes", "format"]
         );
         assert_eq!(
             fields(

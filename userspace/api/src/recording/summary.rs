@@ -3,8 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ProducerCounts, RecordedFile, RecordedFrames, RecordingCounts, RecordingId, RecordingName,
-    RecordingState,
+    ProducerCounts, RecordedFile, RecordingCounts, RecordingId, RecordingName, RecordingState,
 };
 use crate::id::{SessionId, SessionName};
 
@@ -27,9 +26,6 @@ pub struct RecordingSummary {
     pub reason: Option<String>,
     /// Its files.
     pub files: Vec<RecordedFile>,
-    /// Its frames, if it records video.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub frames: Option<RecordedFrames>,
     /// Its totals.
     pub counts: RecordingCounts,
     /// Counts of each producer.

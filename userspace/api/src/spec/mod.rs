@@ -105,3 +105,14 @@ pub struct SessionSpec {
     /// Restored when the daemon restarts, unless a user destroyed it.
     pub persistent: bool,
 }
+
+impl SessionSpec {
+    /// The time after which a frame without further packets is closed, in nanoseconds.
+    #[must_use]
+    pub fn frame_timeout_ns(&self) -> u64 {
+        self.frame_timeout_ms.map_or_else(
+            || self.format.default_timeout_ns(),
+            |ms| u64::from(ms) * 1_000_000,
+        )
+    }
+}

@@ -21,8 +21,6 @@ pub(crate) enum InvalidArgument {
     LongWait,
     #[error("{0:?} is no size: write it as 65536, 500MB or 2GiB")]
     Size(String),
-    #[error("write it as 25 or 30000/1001")]
-    Rate,
     #[error("give destroy, destroy_wait, shutdown, abort or quarantine")]
     Operation,
 }

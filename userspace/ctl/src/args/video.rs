@@ -4,9 +4,10 @@
 
 use std::fmt;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use onair_api::{Arriving, VideoDocument, VideoPatch};
 use onair_essence::video::VideoStream;
+use onair_essence::video::survey::{Given, Reads};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -159,6 +160,64 @@ impl TimingFlags {
     }
 }
 
+/// An example of `analyze`.
+pub(crate) const ANALYZE_EXAMPLE: &str = "  onairctl analyze capture.pcap --flow 239.1.2.3:5004 --height 1080 --interlaced --rate 30000/1001";
+
+/// Flags of `analyze`: what the user knows of the streams.
+#[derive(Debug, Args)]
+pub(crate) struct AnalyzeFlags {
+    /// Lines of the frame, both fields together
+    #[arg(long, value_name = "LINES", value_parser = clap::value_parser!(u32).range(1..=32_767))]
+    height: Option<u32>,
+
+    /// The video has fields or segments
+    #[arg(long)]
+    interlaced: bool,
+
+    /// Frames a second: 25, or exactly 30000/1001
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    rate: Option<(u32, u32)>,
+
+    /// Packets of a frame, or of a field of interlaced video
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=131_072))]
+    packets: Option<u32>,
+
+    /// Packet read schedule of the sender
+    #[arg(long)]
+    schedule: Option<ReadSchedule>,
+
+    /// Offset of the first packet from the frame's start in microseconds, if not the default of
+    /// ST 2110-21 (TROFF)
+    #[arg(long, value_name = "MICROSECONDS", value_parser = clap::value_parser!(u64).range(0..=1_000_000))]
+    tr_offset: Option<u64>,
+}
+
+impl AnalyzeFlags {
+    /// What a survey needs of them.
+    pub(crate) fn given(&self) -> Given {
+        Given {
+            height: self.height,
+            interlaced: self.interlaced,
+            rate: self.rate,
+            packets: self.packets,
+            reads: self.schedule.map(|it| match it {
+                ReadSchedule::Gapped => Reads::Gapped,
+                ReadSchedule::Linear => Reads::Linear,
+            }),
+            offset_ns: self.tr_offset.map(|us| us * 1000),
+        }
+    }
+}
+
+/// A packet read schedule, as a flag.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ReadSchedule {
+    /// Packets in the active part of the picture only
+    Gapped,
+    /// Packets spread over the whole frame
+    Linear,
+}
+
 /// The timing that a description says, for a session that has the same format.
 ///
 /// # Errors
@@ -276,6 +335,8 @@ pub(crate) enum InvalidFlag {
     Size(String),
     #[error("{0:?} is no number of bits: write it as 8, 10, 12, 16 or 16f")]
     Depth(String),
+    #[error("write it as 25 or 30000/1001")]
+    Rate,
 }
 
 fn size(text: &str) -> Result<(u32, u32), InvalidFlag> {
@@ -292,9 +353,27 @@ fn depth(text: &str) -> Result<(u32, bool), InvalidFlag> {
     Ok((bits.parse().map_err(wrong)?, bits != text))
 }
 
+/// A rate above 0 as a fraction or a whole number.
+fn rate(text: &str) -> Result<(u32, u32), InvalidFlag> {
+    let (num, den) = text.split_once('/').unwrap_or((text, "1"));
+    match (num.trim().parse(), den.trim().parse()) {
+        (Ok(num @ 1..=1_000_000), Ok(den @ 1..=1_000_000)) => Ok((num, den)),
+        _ => Err(InvalidFlag::Rate),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rate_is_a_number_or_a_fraction() {
+        assert_eq!(rate("25").unwrap(), (25, 1));
+        assert_eq!(rate("30000/1001").unwrap(), (30_000, 1001));
+        for wrong in ["", "0", "1/0", "-1", "29.97", "99999999999/1"] {
+            assert!(rate(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn size_forms_then_only_two_numbers() {

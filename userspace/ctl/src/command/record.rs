@@ -75,21 +75,20 @@ Examples:
 #[command(after_help = "\
 Returns when the recording accepts packets; with --wait, when it has ended (exit code 0: its files are
 complete; 7: the same, but packets are missing in them, as the warning says; 1: it failed). Ctrl-C ends the wait; the recording continues. `onairctl record stop`,
---duration, --size, the end of the session and the end of the daemon each end a recording. pcapng files
-have each packet as it was on the wire. y4m and raw files have complete frames; incomplete frames are
-left out.
+--duration, --size, the end of the session and the end of the daemon each end a recording. The files have
+each packet as it was on the wire; `onairctl export` makes files of frames of them.
 
 Examples:
   onairctl record start cam1 --format pcapng
   onairctl record start cam1 --format pcapng --snap-length 96 --duration 10s --wait
-  onairctl record start cam1 --format y4m --name cam1-take2 --size 20GB
+  onairctl record start cam1 --format pcapng --name cam1-take2 --size 20GB
   onairctl record start cam1 --format pcapng --split-size 1GiB --split-duration 10m
-  ffplay /var/lib/onair/recordings/cam1-take2.y4m")]
+  onairctl export /var/lib/onair/recordings/cam1-take2.json --format raw")]
 pub(crate) struct Start {
     /// Session id or name
     session: SessionRef,
 
-    /// File format: pcapng (packets), y4m or raw (frames)
+    /// File format: pcapng
     #[arg(long, short)]
     format: RecordingFormat,
 
@@ -106,7 +105,7 @@ pub(crate) struct Start {
     #[arg(long, value_name = "SIZE", value_parser = size, allow_hyphen_values = true)]
     size: Option<u64>,
 
-    /// Keep this many bytes of each packet, Ethernet header included (pcapng)
+    /// Keep this many bytes of each packet, Ethernet header included
     #[arg(
         long,
         value_name = "BYTES",
@@ -263,7 +262,7 @@ mod tests {
     #[test]
     fn record_start_flags_then_the_body_of_the_request() {
         let body = |args: &str| serde_json::to_string(&start(args).spec()).unwrap();
-        assert_eq!(body("cam1 --format y4m"), r#"{"format":"y4m"}"#);
+        assert_eq!(body("cam1 --format pcapng"), r#"{"format":"pcapng"}"#);
         let all = "cam1 -f pcapng --name take2 --duration 1m30s --size 20GB --snaplen 96 \
              --split-size 1GiB --split-duration 10m";
         assert_eq!(

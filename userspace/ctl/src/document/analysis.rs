@@ -1,5 +1,6 @@
 //! The analysis as a document.
 
+use onair_essence::survey::Shown;
 use serde::Serialize;
 
 /// An analyzed capture.
@@ -97,7 +98,9 @@ pub(crate) struct Flow {
     pub(crate) intervals: Option<Intervals>,
     pub(crate) within_unit_ns: Option<Extremes>,
     pub(crate) after_marker_ns: Option<Extremes>,
-    pub(crate) video: Option<AnalyzedVideo>,
+    /// What is known of its format.
+    #[serde(flatten)]
+    pub(crate) format: Shown,
     pub(crate) audio: Option<Audio>,
     /// From the time of the RTP timestamp to the packet.
     pub(crate) after_timestamp_ns: Option<Extremes>,
@@ -131,24 +134,6 @@ pub(crate) struct Intervals {
 pub(crate) struct Bucket {
     pub(crate) from_ns: u64,
     pub(crate) packets: u64,
-}
-
-/// A video's format as far as it is known.
-#[derive(Debug, Serialize)]
-pub(crate) struct AnalyzedVideo {
-    pub(crate) width: Option<u32>,
-    pub(crate) height: Option<u32>,
-    pub(crate) interlaced: bool,
-    pub(crate) segmented: Option<bool>,
-    pub(crate) frame_rate: String,
-    /// Pixels and bytes.
-    pub(crate) pgroup: Option<(u16, u16)>,
-    pub(crate) continued_packets: Option<u64>,
-    pub(crate) invalid_packets: Option<u64>,
-    /// `TP` of the session description.
-    pub(crate) described_sender: Option<&'static str>,
-    /// What was guessed.
-    pub(crate) guessed: Vec<&'static str>,
 }
 
 #[derive(Debug, Serialize)]

@@ -2,4 +2,5 @@
 //! `onair-api`.
 
 pub(crate) mod analysis;
+pub(crate) mod export;
 pub(crate) mod forecast;

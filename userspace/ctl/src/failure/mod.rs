@@ -1,5 +1,6 @@
 //! Failures of a command and their exit codes. How a failure is told is in `report`.
 
+pub(crate) mod export;
 mod reach;
 pub(crate) mod upgrade;
 
@@ -8,7 +9,9 @@ use std::time::Duration;
 
 use onair_api::{Problem, ProblemCode};
 
+use self::export::ExportError;
 use self::upgrade::UpgradeError;
+use crate::capture::CaptureError;
 use crate::render;
 
 /// Success.
@@ -71,6 +74,12 @@ pub(crate) enum Failure {
     /// An input file is unusable.
     #[error("{0}")]
     Input(String),
+    /// A capture file is unusable.
+    #[error(transparent)]
+    Capture(#[from] CaptureError),
+    /// A capture is not exported.
+    #[error(transparent)]
+    Export(#[from] ExportError),
     /// The installed program does not run.
     #[error(transparent)]
     Upgrade(#[from] UpgradeError),
@@ -95,7 +104,8 @@ impl Failure {
             | Self::NoAnswer { .. }
             | Self::Broken { .. }
             | Self::Ended { .. } => UNREACHABLE,
-            Self::Input(_) => USAGE,
+            Self::Input(_) | Self::Capture(_) => USAGE,
+            Self::Export(error) => error.code(),
             Self::Upgrade(error) => error.code(),
             Self::Several { failures, code } => {
                 code.unwrap_or_else(|| failures.last().map_or(REFUSED, Self::code))

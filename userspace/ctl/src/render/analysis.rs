@@ -6,7 +6,7 @@ use comfy_table::{Cell, Color};
 
 use super::{Facts, cell, coloured, columns, heading, or_dash, printable};
 use crate::document::analysis::{
-    Analysis, AnalyzedVideo, Count, Extremes, Flow, Histogram, Intervals, Timing, Verdict,
+    Analysis, Count, Extremes, Flow, Histogram, Intervals, Timing, Verdict,
 };
 
 /// Lines of a histogram; the rest is in the JSON.
@@ -98,8 +98,8 @@ fn compliance(timing: Option<&Timing>) -> Cell {
 fn facts(flow: &Flow) -> String {
     let mut facts = Facts::default();
     let mut add = |name: &str, value: String| facts.add(name, value);
-    if let Some(video) = &flow.video {
-        add("video", raster(video));
+    for (name, value) in flow.format.rows() {
+        add(name, value);
     }
     if let Some(audio) = &flow.audio {
         let packet_us = u64::from(audio.samples) * 1_000_000 / u64::from(audio.sample_rate.max(1));
@@ -227,42 +227,6 @@ fn verdict(verdict: &Verdict, timing: &Timing) -> Cell {
         _ => "",
     };
     coloured(text + by, colour)
-}
-
-fn raster(video: &AnalyzedVideo) -> String {
-    let scan = match (video.interlaced, video.segmented) {
-        (true, Some(true)) => "segmented",
-        (true, _) => "interlaced",
-        _ => "progressive",
-    };
-    let mut text = match (video.width, video.height) {
-        (Some(width), Some(height)) => format!("{width}x{height} {scan}"),
-        (None, Some(height)) => format!("{height} lines {scan}"),
-        _ => "raster unknown".to_owned(),
-    };
-    // The header of JPEG XS is not read: a marker may end a field.
-    let unit = if video.height.is_some() {
-        "frames"
-    } else {
-        "frames or fields"
-    };
-    let _ = write!(text, ", {} {unit} a second", video.frame_rate);
-    if let Some((pixels, bytes)) = video.pgroup {
-        let _ = write!(text, ", {bytes} bytes for {pixels} pixels");
-    }
-    if let Some(count @ 1..) = video.continued_packets {
-        let _ = write!(text, ", {count} packets of several rows");
-    }
-    if let Some(count @ 1..) = video.invalid_packets {
-        let _ = write!(text, ", {count} packets with invalid headers");
-    }
-    if let Some(sender) = video.described_sender {
-        let _ = write!(text, ", TP={sender}");
-    }
-    if !video.guessed.is_empty() {
-        let _ = write!(text, "; guessed: {}", video.guessed.join(", "));
-    }
-    text
 }
 
 fn clock_text(clock: &str) -> &'static str {

@@ -7,6 +7,7 @@ pub(crate) mod analysis;
 pub(crate) mod certificate;
 pub(crate) mod daemon;
 pub(crate) mod event;
+pub(crate) mod export;
 pub(crate) mod falling;
 pub(crate) mod forecast;
 pub(crate) mod page;

@@ -132,12 +132,6 @@ fn counts(view: &RecordingView) -> String {
             ("PENDING", |(_, counts)| cell(counts.pending)),
         ],
     );
-    if let Some(frames) = &view.frames {
-        text += &format!(
-            "{} whole frames written, {} incomplete frames left out\n",
-            frames.written, frames.incomplete
-        );
-    }
     if view.gaps > 0 {
         text += &format!("{} gaps: the manifest lists their positions\n", view.gaps);
     }

@@ -21,13 +21,13 @@ const GAPPED: &str = "--schedule gapped";
 
 /// How a capture file is written.
 #[derive(Clone, Copy, Debug)]
-enum Written {
+pub(crate) enum Written {
     Pcap { nanos: bool, big: bool },
     Pcapng { big: bool },
 }
 
 impl Written {
-    const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Pcap {
             nanos: true,
             big: false,
@@ -48,7 +48,7 @@ impl Written {
         Self::Pcapng { big: true },
     ];
 
-    fn file(self, frames: &[(u64, Vec<u8>)]) -> Vec<u8> {
+    pub(crate) fn file(self, frames: &[(u64, Vec<u8>)]) -> Vec<u8> {
         let big = match self {
             Self::Pcap { big, .. } | Self::Pcapng { big } => big,
         };

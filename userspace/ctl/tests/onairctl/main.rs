@@ -8,6 +8,7 @@ mod certificates;
 mod ends;
 mod events;
 mod exit_codes;
+mod exports;
 mod names;
 mod recordings;
 mod requests;

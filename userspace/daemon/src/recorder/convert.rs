@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use onair_api::{
-    ProducerCounts, RecordedFile, RecordedFrames, RecordingCounts, RecordingRepair, RecordingView,
-    Timestamp,
+    ProducerCounts, RecordedFile, RecordingCounts, RecordingRepair, RecordingView, Timestamp,
 };
-use onair_record::{Counts, Dropped, FileReport, Frames, Lost, Manifest};
+use onair_record::{Counts, Dropped, FileReport, Lost, Manifest};
 
 /// Counts by reason. Zero counts are left out.
 pub(super) fn counts(counts: &Counts) -> RecordingCounts {
@@ -74,13 +73,6 @@ pub(super) fn files(all: &[FileReport]) -> Vec<RecordedFile> {
     all.iter().map(one).collect()
 }
 
-pub(super) fn frames(frames: &Frames) -> RecordedFrames {
-    RecordedFrames {
-        written: frames.written,
-        incomplete: frames.incomplete,
-    }
-}
-
 /// What a manifest says.
 pub(super) fn fill(view: &mut RecordingView, manifest: &Manifest) {
     view.end = manifest.cause.or(view.end);
@@ -89,7 +81,6 @@ pub(super) fn fill(view: &mut RecordingView, manifest: &Manifest) {
     view.producers = producers(&manifest.producers);
     view.gaps = manifest.gaps.len() as u64 + manifest.gaps_more;
     view.problems.clone_from(&manifest.problems);
-    view.frames = manifest.frames.as_ref().map(frames);
     view.repair = manifest.repair.as_ref().map(|repair| RecordingRepair {
         at: Timestamp(repair.at.0),
         cut_bytes: repair.files.iter().map(|it| it.cut_bytes).sum(),

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use onair_api::{Problem, ProblemCode, RecordingEnd, RecordingFormat, RecordingSpec};
-use onair_essence::video::assembly::AssemblerConfig;
-use onair_record::{Format, Producer, RecordError, RecordName, Recording, SessionLabel, Spec};
+use onair_api::{Problem, ProblemCode, RecordingEnd, RecordingSpec};
+use onair_record::{Producer, RecordError, RecordName, Recording, SessionLabel, Spec};
 use onair_workers::{ThreadRegistry, panic_text};
+use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::RecorderEvent;
@@ -22,8 +22,8 @@ pub struct Launch {
     pub about: About,
     /// The requested specification.
     pub spec: RecordingSpec,
-    /// How the session's frames are assembled.
-    pub assembly: AssemblerConfig,
+    /// The session's specification, for the manifest.
+    pub session_spec: Value,
     /// Name of the producer: the port and the polling thread.
     pub producer: String,
     /// Folder of the recordings.
@@ -112,19 +112,15 @@ fn broken(panic: &(dyn Any + Send)) -> Problem {
 /// The specification for the recorder; a [`Problem`] if the recorder rejects the name.
 fn spec(launch: &Launch) -> Result<Spec, Problem> {
     let wanted = &launch.spec;
-    let format = match wanted.format {
-        RecordingFormat::Pcapng => Format::Pcapng,
-        RecordingFormat::Y4m => Format::Y4m(launch.assembly),
-        RecordingFormat::Raw => Format::Raw(launch.assembly),
-    };
     let name = launch.about.name.as_str().parse::<RecordName>();
     let name =
         name.map_err(|error| Problem::new(ProblemCode::InvalidRequest, error.to_string()))?;
-    let mut spec = Spec::new(&launch.folder, name, format);
+    let mut spec = Spec::new(&launch.folder, name);
     spec.id = launch.about.id.to_string();
     spec.session = Some(SessionLabel {
         id: launch.about.session.to_string(),
         name: launch.about.session_name.to_string(),
+        spec: Some(launch.session_spec.clone()),
     });
     if let Some(bytes) = wanted.snap_length {
         spec.snap_length = bytes;
@@ -142,9 +138,7 @@ fn spec(launch: &Launch) -> Result<Spec, Problem> {
 /// The answer to a start that failed.
 fn problem(error: &RecordError) -> Problem {
     let code = match error {
-        RecordError::Value { .. } | RecordError::SnapVideo(_) | RecordError::Unwritten { .. } => {
-            ProblemCode::InvalidRequest
-        }
+        RecordError::Value { .. } => ProblemCode::InvalidRequest,
         RecordError::Exists(_) => ProblemCode::NameTaken,
         _ => ProblemCode::DiskFailed,
     };

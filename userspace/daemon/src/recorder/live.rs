@@ -58,7 +58,6 @@ impl About {
             producers: Vec::new(),
             gaps: 0,
             problems: Vec::new(),
-            frames: None,
             repair: None,
         }
     }
@@ -294,7 +293,6 @@ impl Active {
             },
             reason: failure.map(|failure| failure.to_string()),
             files: convert::files(manifest.as_ref().map_or(&status.files, |it| &it.files)),
-            frames: manifest.and_then(|it| it.frames.as_ref().map(convert::frames)),
             counts: convert::counts(&status.totals),
             producers: convert::producers(&status.producers),
         }

@@ -11,7 +11,6 @@ use onair_dataplane::{
     FlowTarget, FrameSource, MediaClock, PortInfo, ReceiveConfig, Runtime, RuntimeError,
     SendConfig, SessionStats, SourceFilter,
 };
-use onair_essence::video::assembly::AssemblerConfig;
 use onair_essence::{Format, OfField as _};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::{Geometry, VERSION};
@@ -175,7 +174,7 @@ pub(super) fn runtime(
                 destination: target.destination,
                 sources: target.sources,
                 payload_type: target.payload_type,
-                timeout_ns: timeout_ns(spec),
+                timeout_ns: spec.frame_timeout_ns(),
                 format: target.format,
                 mtu: port.mtu,
                 max_attachments: spec.max_attachments as usize,
@@ -186,23 +185,6 @@ pub(super) fn runtime(
         _ => Runtime::send(id.0, send_config(spec, port, clock)?),
     };
     made.map_err(refused)
-}
-
-/// How a recording assembles the session's frames: as the session does.
-pub(super) fn assembly(spec: &SessionSpec) -> AssemblerConfig {
-    let Format::Video(video) = &spec.format;
-    AssemblerConfig {
-        payload_type: spec.flow.payload_type,
-        timeout_ns: timeout_ns(spec),
-        format: video.format,
-    }
-}
-
-fn timeout_ns(spec: &SessionSpec) -> u64 {
-    spec.frame_timeout_ms.map_or_else(
-        || spec.format.default_timeout_ns(),
-        |ms| u64::from(ms) * 1_000_000,
-    )
 }
 
 pub(super) fn counters(stats: &SessionStats) -> SessionCounters {

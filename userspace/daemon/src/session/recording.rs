@@ -2,11 +2,10 @@
 
 use onair_api::{SessionProblem, SessionProblemKind};
 use onair_dataplane::{Command, Tap};
-use onair_essence::video::assembly::AssemblerConfig;
 use onair_session::Place;
 
+use super::Session;
 use super::problem::problem;
-use super::{Session, convert};
 use crate::services::Services;
 
 /// Where a requested tap is.
@@ -62,9 +61,9 @@ impl Session {
         (!degraded.is_empty()).then(|| problem(SessionProblemKind::RecordingLoses, detail))
     }
 
-    /// How a recording assembles its frames.
-    pub fn assembly(&self) -> AssemblerConfig {
-        convert::assembly(&self.spec)
+    /// Its specification as the API has it, for readers of a recording's files.
+    pub fn document(&self) -> serde_json::Value {
+        serde_json::to_value(&self.spec).expect("a specification is plain data")
     }
 
     /// The producer of its packets: its port, and that port's polling thread.

@@ -14,8 +14,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use onair_api::{Problem, ProblemCode};
-use onair_essence::video::assembly::AssemblerConfig;
+use onair_essence::Format;
 use onair_ipc::sys;
+use onair_pixels::Still;
 use onair_record::{PacketReader, Producer};
 use onair_workers::panic_text;
 use tokio::sync::mpsc::UnboundedSender;
@@ -31,16 +32,18 @@ const RING_BYTES: usize = 16 << 20;
 /// Largest frame: 8192x4320 of 10 bits in 4:2:2, and less.
 const MOST_FRAME_BYTES: usize = 96 << 20;
 
-/// Starts a thread that makes one picture. It sends [`RecorderEvent::Pictured`], in any case.
+/// Starts a thread that makes one picture of packets of this format and RTP payload type, whose frames are
+/// closed after so many nanoseconds. It sends [`RecorderEvent::Pictured`], in any case.
 ///
 /// # Errors
 /// `no_picture` if there cannot be one, `internal` without a thread.
 pub fn begin(
     snapshot: u64,
-    assembly: AssemblerConfig,
+    (format, payload_type, timeout_ns): (&Format, u8, u64),
     events: &UnboundedSender<RecorderEvent>,
 ) -> Result<Producer, Problem> {
-    picture::can_be_shown(&assembly.format, MOST_FRAME_BYTES).map_err(Problem::from)?;
+    let still = Still::new(format, payload_type, timeout_ns, MOST_FRAME_BYTES);
+    let still = still.map_err(|none| Problem::from(NoPicture::from(none)))?;
     let (producer, packets) = PacketReader::new("snapshot", RING_BYTES);
     let events = events.clone();
     let spawned = std::thread::Builder::new()
@@ -50,8 +53,8 @@ pub fn begin(
             let until = Instant::now() + WAIT;
             // The requester gets an answer, and its place is free again, also after a panic.
             let made = catch_unwind(AssertUnwindSafe(|| {
-                let frame = frame::next(packets, assembly, until)?;
-                picture::png(&assembly.format, &frame)
+                let shown = frame::next(packets, still, until)?;
+                picture::png(&shown)
             }));
             let result = match made {
                 Ok(made) => made.map_err(|none| Box::new(none.into())),

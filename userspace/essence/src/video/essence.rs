@@ -4,46 +4,13 @@ use std::fmt::{self, Debug};
 use std::time::Duration;
 
 use super::assembly::{Assembler, AssemblerConfig, Malformed};
-use super::pattern::PatternError;
-use super::sending::FramePacketiser;
-use super::signal::TestPattern;
-use super::st2110_20::PacketiseError;
+use super::sending::{FramePacketiser, TestPattern, VideoNotSendable};
 use super::st2110_21::{Declared, Monitor};
-use super::{RTP_CLOCK_HZ, SenderType, VideoDocument, VideoStream};
-use crate::essence::{Essence, OfField};
+use super::{RTP_CLOCK_HZ, VideoDocument, VideoStream};
+use crate::essence::Essence;
 use crate::invalid::SpecErrors;
 use crate::measure::Measure;
 use crate::rtp::RtpHeader;
-
-/// Why a video cannot be sent.
-#[derive(Debug, thiserror::Error)]
-pub enum VideoNotSendable {
-    /// The packets do not hold it.
-    #[error(transparent)]
-    Packets(#[from] PacketiseError),
-    /// The sender type allows fewer packets at once.
-    #[error(
-        "CMAX {given} is above what a sender of type {sender} may have with this video, {most}: give 1 to {most} \
-         or leave it out (ST 2110-21 §6.6.1)"
-    )]
-    Cmax {
-        /// The wanted CMAX.
-        given: u32,
-        /// CMAX of the type.
-        most: u64,
-        /// The type.
-        sender: SenderType,
-    },
-    /// The pattern does not fit.
-    #[error(transparent)]
-    Pattern(#[from] PatternError),
-}
-
-impl OfField for VideoNotSendable {
-    fn field(&self) -> Option<&'static str> {
-        matches!(self, Self::Cmax { .. }).then_some("video.cmax")
-    }
-}
 
 /// For people: the frames.
 impl fmt::Display for VideoStream {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use onair_mutant::mutant;
 
-use crate::gate::Rounds;
 use crate::manifest::{Manifest, Stage};
+use crate::producer::gate::Rounds;
 
 use super::Drain;
 use super::manifest_file::text;
@@ -21,7 +21,6 @@ impl Drain {
         if !mutant!("recorder: does not drain at the end") {
             self.final_drain();
         }
-        self.encoder.close(&mut self.files);
         self.encoder.end_file(&mut self.files);
         let shared = Arc::clone(&self.shared);
         if !shared.busy(|| self.files.pump(true)) {

@@ -45,21 +45,18 @@ impl Drain {
             in_rings: before.in_rings,
             written: 0,
             lost: 0,
-            under_way: 0,
             took: begun.elapsed(),
         };
         for (producer, totals) in self.files.producers().iter().enumerate() {
             let accepted = before.accepted.get(producer).copied().unwrap_or_default();
             let counts = totals.counts();
-            let under_way = self.encoder.under_way(producer);
             let settled = counts.written + counts.lost.total();
-            if totals.taken() < accepted || settled + under_way != totals.taken() {
+            if totals.taken() < accepted || settled != totals.taken() {
                 // Incomplete: the next turn tries again, until the requester's deadline.
                 return;
             }
             flushed.written += counts.written;
             flushed.lost += counts.lost.total();
-            flushed.under_way += under_way;
         }
         self.flushed = number;
         let mut progress = self.shared.progress();

@@ -1,6 +1,8 @@
 //! The manifest as the drain thread writes it.
 
-use crate::manifest::{MANIFEST_VERSION, Manifest, RecordedVideo, Stage, Time};
+use onair_api::RecordingFormat;
+
+use crate::manifest::{MANIFEST_VERSION, Manifest, Stage, Time};
 use crate::spec::Spec;
 use crate::totals::Counts;
 
@@ -22,8 +24,6 @@ impl Drain {
             manifest.totals.add(&producer.counts);
         }
         (manifest.gaps, manifest.gaps_more) = self.gaps.list(self.files.producers());
-        manifest.frames = self.encoder.frames().cloned();
-        manifest.count_frames();
         manifest.problems.clone_from(&self.files.problems);
         if self.files.problems_more > 0 {
             let more = format!("and {} more", self.files.problems_more);
@@ -39,8 +39,7 @@ fn blank(spec: &Spec, started_at: Time) -> Manifest {
         id: spec.id.clone(),
         name: spec.name.clone(),
         session: spec.session.clone(),
-        format: spec.format.kind(),
-        video: spec.format.video().map(|it| RecordedVideo::of(&it.format)),
+        format: RecordingFormat::Pcapng,
         snap_length: spec.snap_length,
         application: spec.application.clone(),
         stage: Stage::Recording,
@@ -52,7 +51,6 @@ fn blank(spec: &Spec, started_at: Time) -> Manifest {
         producers: Vec::new(),
         gaps: Vec::new(),
         gaps_more: 0,
-        frames: None,
         problems: Vec::new(),
         repair: None,
     }

@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_of_any_file_system_then_written_in_order_where_it_can_be() {
+    fn blocks_of_any_file_system_then_written_in_order() {
         for place in [std::env::temp_dir(), "/dev/shm".into()] {
             let file = tempfile::tempfile_in(place).unwrap();
             let can_be = reopen(&file).is_ok();

@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_place_length_or_offset_that_is_not_a_multiple_then_not_aligned() {
+    fn bytes_at_an_odd_place_length_or_offset_then_not_aligned() {
         let mut block = Block::new();
         let end = block.begin + 2 * ALIGNMENT;
         block.out().resize(end, 0);

@@ -4,7 +4,7 @@ use std::io;
 
 use rustix::io::Errno;
 
-use crate::gate::Door;
+use crate::producer::gate::Door;
 use crate::totals::Loss;
 
 /// Why nothing can be written now.

@@ -44,7 +44,6 @@ const MAX_PROBLEMS: usize = 100;
 /// The files of one recording.
 pub(crate) struct Files {
     folder: Folder,
-    is_video: bool,
     split_size: Option<u64>,
     split_duration: Option<Duration>,
     producers: Vec<Arc<ProducerTotals>>,
@@ -77,7 +76,6 @@ impl Files {
     ) -> Self {
         Self {
             folder,
-            is_video: spec.format.video().is_some(),
             split_size: spec.split_size,
             split_duration: spec.split_duration,
             producers: Vec::new(),
@@ -127,21 +125,14 @@ impl Files {
         self.present().out()
     }
 
-    /// Marks the bytes since the last mark as events of `producer`.
-    pub(crate) fn mark(&mut self, producer: usize, events: u64, bytes: u64, at_ns: u64) {
-        self.present()
-            .mark(Some(producer), (events, 0), bytes, Some(at_ns));
-    }
-
-    /// Marks the bytes since the last mark as a frame made of `packets` packets of `producer`.
-    pub(crate) fn mark_frame(&mut self, producer: usize, packets: u64, bytes: u64, at_ns: u64) {
-        self.present()
-            .mark(Some(producer), (packets, 1), bytes, Some(at_ns));
+    /// Marks the bytes since the last mark as an event of `producer` with `bytes` captured bytes.
+    pub(crate) fn mark(&mut self, producer: usize, bytes: u64, at_ns: u64) {
+        self.present().mark(Some(producer), bytes, Some(at_ns));
     }
 
     /// Marks the bytes since the last mark as the format's own.
     pub(crate) fn mark_own(&mut self) {
-        self.present().mark(None, (0, 0), 0, None);
+        self.present().mark(None, 0, None);
     }
 
     /// Whether `bytes` more bytes, of an event at `at_ns`, belong in another file.
@@ -174,7 +165,7 @@ impl Files {
         let number = numbers.find(|it| !is_taken(it)).unwrap_or(u32::MAX);
         self.next_number = number + 1;
         let name = self.folder.part_name(number);
-        self.parts.push_back(Part::new(number, name, self.is_video));
+        self.parts.push_back(Part::new(number, name));
     }
 
     /// Bytes of all files, including buffered bytes.
@@ -359,7 +350,6 @@ impl Files {
                             name: format!("{}.{UNFINISHED}", report.name),
                             events: 0,
                             by_producer: Vec::new(),
-                            frames: report.frames.map(|_| 0),
                             sha256: None,
                             ..*report
                         });
@@ -456,8 +446,8 @@ fn note(problems: &mut Vec<String>, more: &mut u64, text: String) {
 }
 
 /// Creates the first part at once, so that the requester of the recording gets the error.
-pub(crate) fn first_part(folder: &Folder, is_video: bool) -> Result<Part, Fault> {
-    let mut part = Part::new(1, folder.part_name(1), is_video);
+pub(crate) fn first_part(folder: &Folder) -> Result<Part, Fault> {
+    let mut part = Part::new(1, folder.part_name(1));
     part.open(folder)?;
     Ok(part)
 }

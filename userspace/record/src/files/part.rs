@@ -29,7 +29,6 @@ struct Mark {
     /// `None`: the format's own bytes.
     producer: Option<usize>,
     events: u64,
-    frames: u64,
     bytes: u64,
     last_at: u64,
 }
@@ -52,17 +51,15 @@ pub(crate) struct Part {
     whole: u64,
     marks: VecDeque<Mark>,
     events: u64,
-    frames: u64,
     /// Events and bytes in the file, by producer.
     by_producer: Vec<(u64, u64)>,
     first_at: Option<u64>,
     last_at: Option<u64>,
     first_event_ns: Option<u64>,
-    is_video: bool,
 }
 
 impl Part {
-    pub(crate) fn new(number: u32, name: String, is_video: bool) -> Self {
+    pub(crate) fn new(number: u32, name: String) -> Self {
         Self {
             number,
             name,
@@ -75,12 +72,10 @@ impl Part {
             whole: 0,
             marks: VecDeque::new(),
             events: 0,
-            frames: 0,
             by_producer: Vec::new(),
             first_at: None,
             last_at: None,
             first_event_ns: None,
-            is_video,
         }
     }
 
@@ -112,22 +107,16 @@ impl Part {
         self.staged.out()
     }
 
-    /// Marks the bytes since the last mark as `events` of `producer`, or as the format's own.
-    pub(crate) fn mark(
-        &mut self,
-        producer: Option<usize>,
-        (events, frames): (u64, u64),
-        bytes: u64,
-        at_ns: Option<u64>,
-    ) {
+    /// Marks the bytes since the last mark as an event of `producer`, or as the format's own.
+    pub(crate) fn mark(&mut self, producer: Option<usize>, bytes: u64, at_ns: Option<u64>) {
         let end = self.len();
         if let Some(at) = at_ns {
             self.first_event_ns.get_or_insert(at);
         }
+        let events = u64::from(producer.is_some());
         let last_at = at_ns.unwrap_or_default();
         if let Some(last) = self.marks.back_mut()
             && last.producer == producer
-            && frames == 0
             && end - last.begin < MARK_BYTES
         {
             last.end = end;
@@ -142,7 +131,6 @@ impl Part {
             end,
             producer,
             events,
-            frames,
             bytes,
             last_at,
         });
@@ -293,7 +281,6 @@ impl Part {
                 self.by_producer[producer].0 += mark.events;
                 self.by_producer[producer].1 += mark.bytes;
                 self.events += mark.events;
-                self.frames += mark.frames;
                 self.first_at = self.first_at.or(self.first_event_ns);
                 self.last_at = Some(mark.last_at);
             }
@@ -355,7 +342,6 @@ impl Part {
             bytes: self.offset,
             events: self.events,
             by_producer: self.by_producer.iter().map(|(events, _)| *events).collect(),
-            frames: self.is_video.then_some(self.frames),
             sha256: None,
             first_at: self.first_at.map(Time::from_unix_ns),
             last_at: self.last_at.map(Time::from_unix_ns),

@@ -10,9 +10,8 @@ pub(super) struct Contents {
     /// Length of the complete part in bytes, and its sum.
     pub(super) kept: u64,
     pub(super) hash: Sha256,
-    /// Events by interface name. Packets only.
+    /// Events by interface name.
     pub(super) events: Vec<(String, u64)>,
-    pub(super) frames: Option<u64>,
     pub(super) first_at: Option<u64>,
     pub(super) last_at: Option<u64>,
     /// Bytes to append so that tools open it.

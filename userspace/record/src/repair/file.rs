@@ -16,7 +16,7 @@ use crate::manifest::{FileReport, Manifest, RepairedFile, Time};
 use crate::spec::{RecordName, UNFINISHED};
 
 use super::contents::Contents;
-use super::{frames, packets};
+use super::packets;
 
 /// A file in the folder.
 pub(super) struct Found {
@@ -34,15 +34,13 @@ pub(super) struct Found {
 /// Files of `manifest` among `names`: number, name, and whether it is unfinished.
 pub(super) fn of_recording(manifest: &Manifest, names: &[String]) -> Vec<(u32, String, bool)> {
     let stem = manifest.name.as_str();
-    let kind = manifest.format.extension();
     let mut files: Vec<_> = names
         .iter()
         .filter_map(|name| {
             let (own, number, is_open) = parse(name)?;
             let complete = name.strip_suffix(&format!(".{UNFINISHED}"));
             let complete = complete.unwrap_or(name);
-            let is_kind = complete.rsplit('.').next() == Some(kind);
-            (own == stem && is_kind).then(|| (number, complete.to_owned(), is_open))
+            (own == stem).then(|| (number, complete.to_owned(), is_open))
         })
         .collect();
     files.sort();
@@ -56,10 +54,7 @@ pub(super) fn parse(name: &str) -> Option<(String, u32, bool)> {
         None => (name, false),
     };
     let (stem, extension) = name.rsplit_once('.')?;
-    if !RecordingFormat::ALL
-        .iter()
-        .any(|kind| kind.extension() == extension)
-    {
+    if extension != RecordingFormat::Pcapng.extension() {
         return None;
     }
     let numbered = stem.rsplit_once('.').and_then(|(stem, digits)| {
@@ -116,12 +111,9 @@ impl Found {
             )
         };
         let planned_cut = plan.map_or(0, |plan| plan.cut_bytes);
-        let read = match manifest.format {
-            RecordingFormat::Pcapng => packets::read(reader, manifest, at, |found, kept| {
-                says(found, planned_cut + (recorded - kept))
-            }),
-            RecordingFormat::Y4m | RecordingFormat::Raw => frames::read(reader, manifest),
-        };
+        let read = packets::read(reader, manifest, at, |found, kept| {
+            says(found, planned_cut + (recorded - kept))
+        });
         let contents = read.map_err(|error| about(&error))?;
         let cut = planned_cut + (recorded - contents.kept);
         let is_untouched = !is_open && plan.is_none();
@@ -142,7 +134,6 @@ impl Found {
         let contents = Contents {
             kept: known.bytes,
             events: names.zip(known.by_producer.iter().copied()).collect(),
-            frames: known.frames,
             ..Contents::default()
         };
         Self {
@@ -177,10 +168,7 @@ impl Found {
             kept_bytes: self.contents.kept,
             cut_bytes: self.cut,
             added_bytes: self.contents.addition.len() as u64,
-            events: self
-                .contents
-                .frames
-                .unwrap_or_else(|| self.contents.total()),
+            events: self.contents.total(),
         })
     }
 
@@ -216,21 +204,13 @@ impl Found {
             false => contents.addition.len() as u64,
         };
         let known = self.known.as_ref();
-        let events = match contents.frames {
-            // The file does not store how many packets a frame had.
-            Some(frames) => known
-                .filter(|it| it.frames.is_some_and(|known| known <= frames))
-                .map_or(0, |it| it.events),
-            None => contents.total(),
-        };
         let time =
             |found: Option<u64>, known: Option<Time>| found.map(Time::from_unix_ns).or(known);
         FileReport {
             name: self.name.clone(),
             bytes: contents.kept + added + if self.is_untouched { self.cut } else { 0 },
-            events,
+            events: contents.total(),
             by_producer: Vec::new(),
-            frames: contents.frames,
             sha256: (!self.is_untouched || self.cut == 0)
                 .then(|| hexadecimal(&contents.hash.clone().finalize())),
             first_at: time(contents.first_at, known.and_then(|it| it.first_at)),

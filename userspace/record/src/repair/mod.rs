@@ -8,7 +8,6 @@
 mod claim;
 mod contents;
 mod file;
-mod frames;
 mod packets;
 mod verdict;
 
@@ -128,7 +127,6 @@ fn complete(claim: Claim, path: &Path, names: &[String]) -> io::Result<Manifest>
         found.mend(&folder)?;
     }
     verdict::write(&mut manifest, &found, plans, at, last_known);
-    manifest.count_frames();
     manifest_file.finish(&text(&manifest))?;
     Ok(manifest)
 }
@@ -139,7 +137,7 @@ fn text(manifest: &Manifest) -> Vec<u8> {
     text
 }
 
-/// Unfinished files of packets or frames without a manifest.
+/// Unfinished files of packets without a manifest.
 fn orphans(folder: &Path, names: &[String]) -> Vec<Repaired> {
     let has_manifest = |stem: &str| {
         let name = folder.join(format!("{stem}.json.{UNFINISHED}"));

@@ -3,10 +3,10 @@
 
 use std::io::{self, Read};
 
-use crate::format::pcapng::{
+use crate::manifest::{Manifest, Time};
+use crate::pcapng::{
     BYTE_ORDER, COMMENT, INTERFACE, PACKET, SECTION, STATISTICS, repair_statistics, section_block,
 };
-use crate::manifest::{Manifest, Time};
 
 use super::contents::{Contents, fill};
 

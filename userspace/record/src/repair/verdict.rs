@@ -1,9 +1,8 @@
 //! Statement in the manifest of a repaired recording: what is known, and what is not.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
-use onair_api::{RecordingEnd, RecordingFormat};
+use onair_api::RecordingEnd;
 
 use crate::manifest::{Manifest, Repair, RepairedFile, Stage, Time};
 use crate::totals::{Counts, ProducerCounts};
@@ -38,17 +37,8 @@ pub(super) fn write(
     manifest.as_of = at;
     let cut: u64 = files.iter().map(|it| it.cut_bytes).sum();
     let events: u64 = manifest.files.iter().map(|it| it.events).sum();
-    let frames: Option<u64> = manifest.files.iter().map(|it| it.frames).sum();
-    let mut says = match frames {
-        Some(frames) if manifest.format != RecordingFormat::Pcapng => {
-            format!("{frames} whole frames are in the files")
-        }
-        _ => format!("{events} events are in the files"),
-    };
-    // Writing to a String does not fail.
-    let _ = write!(
-        says,
-        ", {cut} incomplete bytes were removed. The last known counts are of \
+    let says = format!(
+        "{events} events are in the files, {cut} incomplete bytes were removed. The last known counts are of \
          {last_known}: at least {} arrived, {} accepted, {} dropped. What came after that, and how \
          much of it was lost, is not known.",
         known.arrived,
@@ -60,30 +50,28 @@ pub(super) fn write(
 
 /// The counts: arrived as last known, written as found; the difference is lost.
 fn settle(manifest: &mut Manifest, found: &[Found]) {
-    if manifest.format == RecordingFormat::Pcapng {
-        let mut written: BTreeMap<&str, u64> = BTreeMap::new();
-        for (name, count) in found.iter().flat_map(|it| &it.contents.events) {
-            *written.entry(name).or_default() += count;
-        }
-        let named: Vec<_> = manifest
-            .producers
-            .iter()
-            .map(|it| it.name.clone())
-            .collect();
-        for (name, _) in written
-            .iter()
-            .filter(|(name, _)| !named.iter().any(|it| it == *name))
-        {
-            manifest.producers.push(ProducerCounts {
-                name: (*name).to_owned(),
-                counts: Counts::default(),
-            });
-        }
-        for producer in &mut manifest.producers {
-            // Producers with the same name share what is found under it: the first one gets it.
-            let found = written.remove(producer.name.as_str()).unwrap_or_default();
-            producer.counts.written = found;
-        }
+    let mut written: BTreeMap<&str, u64> = BTreeMap::new();
+    for (name, count) in found.iter().flat_map(|it| &it.contents.events) {
+        *written.entry(name).or_default() += count;
+    }
+    let named: Vec<_> = manifest
+        .producers
+        .iter()
+        .map(|it| it.name.clone())
+        .collect();
+    for (name, _) in written
+        .iter()
+        .filter(|(name, _)| !named.iter().any(|it| it == *name))
+    {
+        manifest.producers.push(ProducerCounts {
+            name: (*name).to_owned(),
+            counts: Counts::default(),
+        });
+    }
+    for producer in &mut manifest.producers {
+        // Producers with the same name share what is found under it: the first one gets it.
+        let found = written.remove(producer.name.as_str()).unwrap_or_default();
+        producer.counts.written = found;
     }
     manifest.totals = Counts::default();
     for producer in &mut manifest.producers {

@@ -98,7 +98,7 @@ fn drain_thread__final_drain__then_all_data_written() {
 /// The rings hold all of it when the end begins, so that it goes to the files past the page cache,
 /// where the file system has that.
 #[test]
-fn drain_thread_final_drain_of_many_blocks_then_each_event_once_on_a_disk_and_in_memory() {
+fn drain_thread_final_drain_of_many_blocks_then_each_event_once() {
     for (place, split_size) in [
         (std::env::temp_dir(), None),
         ("/dev/shm".into(), Some(3 << 20)),
@@ -196,7 +196,7 @@ fn drain_thread__shutdown__then_files_complete() {
 }
 
 #[test]
-fn drain_thread_deadline_before_the_end_then_late_and_asked_again_it_is_complete() {
+fn drain_thread_late_at_the_deadline_then_complete_when_asked() {
     let (_folder, mut recording) = start(|_| {});
     let mut producer = recording.producer("p").unwrap();
     for at in 0..1000 {
@@ -211,7 +211,7 @@ fn drain_thread_deadline_before_the_end_then_late_and_asked_again_it_is_complete
 }
 
 #[test]
-fn drain_thread_duration_or_size_reached_then_it_ends_by_itself_with_one_cause() {
+fn drain_thread_duration_or_size_reached_then_one_cause() {
     let folder = tempfile::tempdir().unwrap();
     let mut spec = spec(folder.path());
     spec.duration = Some(Duration::from_millis(1));

@@ -9,7 +9,7 @@ use onair_record::{RecordError, Recording};
 use super::rig::{capture, finish, names, number, packet, soon, spec, start};
 
 #[test]
-fn split_by_size_or_duration_then_each_event_in_one_part_and_none_longer() {
+fn split_by_size_or_duration_then_each_event_in_one_part() {
     for by_size in [true, false] {
         let (folder, mut recording) = start(|spec| match by_size {
             true => spec.split_size = Some(70_000),
@@ -83,7 +83,7 @@ fn start_name_that_is_there_then_refused_and_nothing_is_touched() {
 }
 
 #[test]
-fn start_folder_that_cannot_be_or_has_no_space_then_refused_by_name() {
+fn start_in_a_folder_that_cannot_be_or_is_full_then_refused() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("file"), b"").unwrap();
     let error = Recording::start(spec(&folder.path().join("file/below"))).unwrap_err();
@@ -98,7 +98,7 @@ fn start_folder_that_cannot_be_or_has_no_space_then_refused_by_name() {
 }
 
 #[test]
-fn producers_come_and_go_then_each_has_its_interface_and_its_totals() {
+fn producers_come_and_go_then_each_has_interface_and_totals() {
     let (folder, mut recording) = start(|_| {});
     for name in 0..20u32 {
         let mut producer = recording.producer(&format!("p{name}")).unwrap();
@@ -132,7 +132,7 @@ fn producers_come_and_go_then_each_has_its_interface_and_its_totals() {
 }
 
 #[test]
-fn finish_name_was_taken_meanwhile_then_nothing_is_overwritten_and_it_is_said() {
+fn finish_under_a_taken_name_then_nothing_is_overwritten() {
     let (folder, recording) = start(|_| {});
     let mut producer = recording.producer("p").unwrap();
     assert!(producer.offer(1, 96, &packet(0, 1)));

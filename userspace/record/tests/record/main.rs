@@ -10,12 +10,8 @@ mod files;
 mod repair;
 mod rig;
 mod ring_buffer;
-mod video;
 
-// Whole-system tests use the same sender and reader.
-#[path = "../../../../tests/src/flow.rs"]
-#[expect(unreachable_pub, reason = "it is the library's elsewhere")]
-mod flow;
+// Whole-system tests use the same reader.
 #[path = "../../../../tests/src/pcapng.rs"]
 #[expect(unreachable_pub, reason = "it is the library's elsewhere")]
 mod pcapng;

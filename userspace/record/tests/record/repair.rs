@@ -8,9 +8,8 @@ use onair_api::RecordingEnd;
 use onair_record::{LeftAlone, Manifest, Repaired, Stage, Time, repair};
 use proptest::prelude::*;
 
-use super::flow::{FlowSender, raster};
 use super::pcapng;
-use super::rig::{capture, check_sum, finish, names, packet, run, soon, start, y4m};
+use super::rig::{capture, check_sum, finish, names, packet, run, soon, start};
 
 /// The files of a folder at one moment of a running recording.
 type Image = Vec<(String, Vec<u8>)>;
@@ -41,23 +40,6 @@ fn packets() -> &'static Image {
             for (name, producer) in (0u32..).zip(&mut producers) {
                 assert!(producer.offer(at, 1400, &packet(name, at)));
             }
-        }
-        recording.flush(soon()).unwrap();
-        let image = image(folder.path());
-        finish(&mut recording);
-        image
-    })
-}
-
-/// What a kill leaves of a video recording of four frames.
-fn video() -> &'static Image {
-    static IMAGE: OnceLock<Image> = OnceLock::new();
-    IMAGE.get_or_init(|| {
-        let (folder, mut recording) = start(|spec| *spec = y4m(&spec.folder, raster(10)));
-        let mut producer = recording.producer("a").unwrap();
-        let mut sender = FlowSender::new(raster(10));
-        for _ in 0..4 {
-            sender.frame(|at, packet| assert!(producer.offer(at, packet.len() as u32, packet)));
         }
         recording.flush(soon()).unwrap();
         let image = image(folder.path());
@@ -113,7 +95,7 @@ fn of<'a>(image: &'a mut Image, name: &str) -> &'a mut Vec<u8> {
 }
 
 #[test]
-fn repair_of_packets_as_a_kill_leaves_them_then_all_that_was_flushed_is_there() {
+fn repair_after_a_kill_then_all_that_was_flushed_is_there() {
     let (folder, manifest) = repaired(packets(), |_| {});
     let capture = capture(&folder.path().join("rec.pcapng"));
     assert_eq!(capture.packets.len(), 600);
@@ -130,28 +112,11 @@ fn repair_of_packets_as_a_kill_leaves_them_then_all_that_was_flushed_is_there() 
     assert!(repair.says.contains("is not known"), "{}", repair.says);
 }
 
-#[test]
-fn repair_of_frames_as_a_kill_leaves_them_then_ffprobe_counts_them() {
-    let (folder, manifest) = repaired(video(), |image| {
-        let bytes = of(image, "rec.y4m.part");
-        bytes.truncate(bytes.len() - 1);
-        let known = of(image, "rec.json.part");
-        let mut manifest: serde_json::Value = serde_json::from_slice(known).unwrap();
-        manifest["frames"] = serde_json::json!({"written": 4, "incomplete": 0, "left_out": []});
-        *known = serde_json::to_vec(&manifest).unwrap();
-    });
-    assert_eq!(manifest.frames.unwrap().written, 3);
-    let repair = manifest.repair.unwrap();
-    assert_eq!(repair.files[0].events, 3);
-    let path = folder.path().join("rec.y4m");
-    assert_eq!(super::video::frames_by_ffprobe(&path), 3);
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn repair_packets_cut_at_any_byte_or_spoiled_behind_then_what_was_whole_stays(
+    fn repair_of_packets_cut_at_any_byte_then_the_whole_ones_stay(
         at in 0usize..1_000_000, tail in prop::collection::vec(any::<u8>(), 0..64), zeros in 0usize..5000,
     ) {
         let whole = packets().iter().find(|(name, _)| name == "rec.pcapng.part").unwrap().1.clone();
@@ -172,19 +137,6 @@ proptest! {
         prop_assert_eq!(file.kept_bytes + file.cut_bytes, cut.len() as u64);
         prop_assert_eq!(manifest.files[0].events, read.packets.len() as u64);
         prop_assert!(manifest.totals.accepted >= 600 || manifest.totals.written == read.packets.len() as u64);
-    }
-
-    #[test]
-    fn repair_frames_cut_at_any_byte_then_the_whole_ones_stay(at in 0usize..10_000_000) {
-        let whole = video().iter().find(|(name, _)| name == "rec.y4m.part").unwrap().1.clone();
-        let at = at % (whole.len() + 1);
-        let line = whole.iter().position(|it| *it == b'\n').unwrap() + 1;
-        let frame = (whole.len() - line) / 4;
-        let (folder, manifest) = repaired(video(), |image| of(image, "rec.y4m.part").truncate(at));
-        let frames = at.saturating_sub(line) / frame;
-        let bytes = fs::read(folder.path().join("rec.y4m")).unwrap();
-        prop_assert_eq!(&bytes, &whole[..line + frames * frame]);
-        prop_assert_eq!(manifest.files[0].frames, Some(frames as u64));
     }
 
     #[test]
@@ -260,6 +212,14 @@ fn repair_foreign_and_hostile_things_then_left_alone_and_named() {
     )
     .unwrap();
     fs::write(
+        path.join("frames.json.part"),
+        manifest(&|it| {
+            it["name"] = "frames".into();
+            it["format"] = "y4m".into();
+        }),
+    )
+    .unwrap();
+    fs::write(
         path.join("ended.json.part"),
         manifest(&|it| {
             it["name"] = "ended".into();
@@ -322,7 +282,7 @@ fn repair_while_it_is_recorded_then_left_alone() {
 }
 
 #[test]
-fn repair_of_a_split_recording_then_complete_parts_stay_and_the_last_is_mended() {
+fn repair_of_a_split_recording_then_only_the_last_part_changes() {
     let (folder, mut recording) = start(|spec| spec.split_size = Some(100_000));
     let mut producer = recording.producer("a").unwrap();
     for at in 0..3000 {
@@ -359,7 +319,7 @@ fn repair_of_a_split_recording_then_complete_parts_stay_and_the_last_is_mended()
 }
 
 #[test]
-fn repair_beside_a_complete_file_of_the_same_name_then_that_is_never_touched() {
+fn repair_beside_a_complete_file_of_its_name_then_untouched() {
     let folder = tempfile::tempdir().unwrap();
     lay_out(packets(), folder.path());
     let theirs = folder.path().join("rec.pcapng");

@@ -6,11 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use onair_api::RecordingEnd;
-use onair_essence::video::VideoFormat;
-use onair_record::{Format, Manifest, Recording, Spec};
+use onair_record::{Manifest, Recording, Spec};
 use tempfile::TempDir;
 
-use super::flow::assembler;
 use super::pcapng::{self, Capture};
 
 /// Deadline of any wait in a test.
@@ -20,18 +18,9 @@ pub(crate) fn soon() -> Instant {
 
 /// A packet recording named `rec`, with small rings.
 pub(crate) fn spec(folder: &Path) -> Spec {
-    let mut spec = Spec::new(folder, "rec".parse().unwrap(), Format::Pcapng);
+    let mut spec = Spec::new(folder, "rec".parse().unwrap());
     spec.ring_bytes = 1 << 20;
     spec.snap_length = 96;
-    spec.min_free_bytes = 0;
-    spec
-}
-
-/// A video recording named `rec`.
-pub(crate) fn y4m(folder: &Path, format: VideoFormat) -> Spec {
-    let format = Format::Y4m(assembler(format));
-    let mut spec = Spec::new(folder, "rec".parse().unwrap(), format);
-    spec.ring_bytes = 4 << 20;
     spec.min_free_bytes = 0;
     spec
 }

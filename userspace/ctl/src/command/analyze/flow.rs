@@ -2,11 +2,8 @@
 
 use onair_essence::media_time;
 use onair_essence::rtp::RtpHeader;
-use onair_essence::video::Scan;
-use onair_essence::video::st2110_21::{Measurement, Reads, Summary, Verdict};
-use onair_essence::video::survey::Essence;
+use onair_essence::survey::{self, Essence, Measurement, Reads, StreamFormat, Summary, Verdict};
 
-use super::format::Format;
 use super::found::{Found, Key};
 use crate::document::analysis::{
     self as document, Bucket, Count, Extremes, Flow, Histogram, Intervals, Level, Limits, Timing,
@@ -24,7 +21,7 @@ const NANOS_PER_SECOND: u64 = 1_000_000_000;
 #[derive(Debug)]
 pub(super) struct Measured {
     found: Found,
-    format: Format,
+    format: StreamFormat,
     timing: Option<Measurement>,
     delay: Delay,
 }
@@ -84,13 +81,11 @@ impl Clock {
 }
 
 impl Measured {
-    pub(super) fn new(found: Found, format: Format) -> Self {
-        let timing = format.stream.as_ref();
-        let timing = timing.and_then(|it| Measurement::with_many_levels(it, LEVELS).ok());
+    pub(super) fn new(found: Found, format: StreamFormat) -> Self {
         Self {
             found,
+            timing: format.measurement(LEVELS),
             format,
-            timing,
             delay: Delay::default(),
         }
     }
@@ -131,8 +126,8 @@ impl Measured {
             other_payload_types: survey.other_types(),
             dscp: *dscp,
             essence: self.format.essence.name(),
-            essence_is_guess: !self.format.described,
-            content: (!self.is_raw()).then_some("not_analyzed"),
+            essence_is_guess: !self.format.is_described,
+            content: (!self.format.is_raw()).then_some("not_analyzed"),
             packets: survey.packets(),
             bytes: survey.bytes(),
             bits_per_second: rate.and_then(|it| u64::try_from(it).ok()),
@@ -144,7 +139,10 @@ impl Measured {
             duplicates: sequences.duplicates(),
             late: sequences.late(),
             markers: survey.markers(),
-            second_field_packets: self.is_raw().then_some(survey.raster().second_field),
+            second_field_packets: self
+                .format
+                .is_raw()
+                .then_some(survey.second_field_packets()),
             packets_per_unit: counts(survey.units().occurred().map(|(of, n)| (of.into(), n))),
             timestamp_steps: counts(survey.steps().occurred().map(|(of, n)| (of.into(), n))),
             other_timestamp_steps: survey.steps().others(),
@@ -152,7 +150,7 @@ impl Measured {
             intervals: intervals(spacing.intervals.min(), &spacing.intervals),
             within_unit_ns: extremes(&spacing.within),
             after_marker_ns: extremes(&spacing.after_marker),
-            video: self.video(),
+            format: self.format.shown.clone(),
             audio: self.audio(),
             after_timestamp_ns: extremes(&self.delay.all),
             clock: self.clock().map(Clock::name),
@@ -160,33 +158,11 @@ impl Measured {
         }
     }
 
-    fn is_raw(&self) -> bool {
-        self.format.essence == Essence::Video
-    }
-
     fn clock(&self) -> Option<Clock> {
         let first = self.timing.as_ref().map(Measurement::first_packets);
         let mean = first.and_then(|it| it.after_timestamp_ns.mean());
         let mean = mean.or(self.delay.all.mean())?;
         Some(Clock::of(Some(mean)))
-    }
-
-    fn video(&self) -> Option<document::AnalyzedVideo> {
-        let stream = self.format.stream.as_ref()?;
-        let raster = self.found.survey.raster();
-        let raw = self.is_raw();
-        Some(document::AnalyzedVideo {
-            width: self.format.width,
-            height: raw.then_some(stream.height),
-            interlaced: stream.units_a_frame() == 2,
-            segmented: raw.then_some(stream.scan == Scan::Psf),
-            frame_rate: format!("{}/{}", stream.rate.0, stream.rate.1),
-            pgroup: raster.pgroup().filter(|_| raw),
-            continued_packets: raw.then_some(raster.continued),
-            invalid_packets: raw.then_some(raster.invalid),
-            described_sender: self.format.sender,
-            guessed: self.format.guessed.clone(),
-        })
     }
 
     fn audio(&self) -> Option<document::Audio> {
@@ -202,7 +178,7 @@ impl Measured {
     }
 
     fn timing(&self, measured: &Measurement) -> Option<Timing> {
-        let raw = self.is_raw();
+        let raw = self.format.is_raw();
         let clock = self.clock().unwrap_or(Clock::Other);
         let judged = raw && clock == Clock::Tai;
         let schedule = measured.schedule();
@@ -263,10 +239,7 @@ fn extremes(of: &Summary) -> Option<Extremes> {
     })
 }
 
-fn intervals(
-    min_ns: Option<u64>,
-    of: &onair_essence::video::st2110_21::Intervals,
-) -> Option<Intervals> {
+fn intervals(min_ns: Option<u64>, of: &survey::Intervals) -> Option<Intervals> {
     Some(Intervals {
         min_ns: min_ns?,
         mean_ns: of.mean()?,
@@ -279,7 +252,7 @@ fn intervals(
 }
 
 #[expect(clippy::cast_precision_loss, reason = "percentages")]
-fn histogram(of: &onair_essence::video::st2110_21::Levels) -> Option<Histogram> {
+fn histogram(of: &survey::Levels) -> Option<Histogram> {
     let total = of.total() as f64;
     Some(Histogram {
         min: of.min()?,

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddrV4;
 
-use onair_essence::video::survey::{CapturedPacket, Survey};
+use onair_essence::survey::{CapturedPacket, Survey};
 
 /// What makes a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,34 +1,33 @@
 //! `onairctl analyze`: the RTP streams of a capture file, and their timing. It asks no daemon.
 
-mod capture;
 mod flow;
 mod format;
 mod found;
-mod frame;
 mod table;
 
 use std::net::SocketAddrV4;
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::args::Options;
-use crate::args::parse::InvalidArgument;
+use crate::args::essence;
+use crate::capture::CaptureFile;
 use crate::document::analysis::Analysis;
 use crate::failure::Failure;
 use crate::{output, render};
 
-use capture::CaptureFile;
 use format::Formats;
 use table::Table;
 
 /// Files below this are read before a progress bar is seen.
 const SHORT_FILE_BYTES: u64 = 50_000_000;
 
-/// Arguments of `analyze`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
+fn help() -> String {
+    let by_flags = essence::ANALYZE_EXAMPLE;
+    format!(
+        "\
 It needs no daemon. Without --sdp and format options it finds the RTP streams and guesses essence, rate and
 packets a frame; the table says so. Cinst and VRX are computed as EBU LIST does. VRX needs a capture whose
 times follow the sender's clock (TAI); the table says if they do not.
@@ -36,9 +35,15 @@ times follow the sender's clock (TAI); the table says if they do not.
 Examples:
   onairctl analyze capture.pcap
   onairctl analyze capture.pcapng --sdp cam1.sdp
-  onairctl analyze capture.pcap --flow 239.1.2.3:5004 --height 1080 --interlaced --rate 30000/1001
+{by_flags}
   onairctl analyze recording.pcapng --tai-offset 37
-  onairctl --json analyze capture.pcap | jq '.flows[] | {destination, verdict: .timing.verdict}'")]
+  onairctl --json analyze capture.pcap | jq '.flows[] | {{destination, verdict: .timing.verdict}}'"
+    )
+}
+
+/// Arguments of `analyze`.
+#[derive(Debug, Args)]
+#[command(after_help = help())]
 pub(crate) struct Analyze {
     /// Capture file: pcap or pcapng, of any tool or a recording of onaird
     file: PathBuf,
@@ -52,44 +57,13 @@ pub(crate) struct Analyze {
     #[arg(long, value_name = "IPv4:PORT")]
     flow: Option<SocketAddrV4>,
 
-    /// Lines of the frame, both fields together
-    #[arg(long, value_name = "LINES", value_parser = clap::value_parser!(u32).range(1..=32_767))]
-    height: Option<u32>,
-
-    /// The video has fields or segments
-    #[arg(long)]
-    interlaced: bool,
-
-    /// Frames a second: 25, or exactly 30000/1001
-    #[arg(long, value_name = "RATE", value_parser = rate)]
-    rate: Option<(u32, u32)>,
-
-    /// Packets of a frame, or of a field of interlaced video
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=131_072))]
-    packets: Option<u32>,
-
-    /// Packet read schedule of the sender
-    #[arg(long)]
-    schedule: Option<ReadSchedule>,
-
-    /// Offset of the first packet from the frame's start in microseconds, if not the default of
-    /// ST 2110-21 (TROFF)
-    #[arg(long, value_name = "MICROSECONDS", value_parser = clap::value_parser!(u64).range(0..=1_000_000))]
-    tr_offset: Option<u64>,
+    #[command(flatten)]
+    format: essence::AnalyzeFlags,
 
     /// Seconds to add to the capture's times to get TAI: 37 if the capturing machine follows UTC
     #[arg(long, value_name = "SECONDS", default_value_t = 0, allow_negative_numbers = true,
         value_parser = clap::value_parser!(i64).range(-1_000_000..=1_000_000))]
     tai_offset: i64,
-}
-
-/// A packet read schedule, as a flag.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum ReadSchedule {
-    /// Packets in the active part of the picture only
-    Gapped,
-    /// Packets spread over the whole frame
-    Linear,
 }
 
 impl Analyze {
@@ -108,7 +82,7 @@ impl Analyze {
         }
         bar.finish_and_clear();
         let analysis = Analysis {
-            file: read.document(&self.file, measured.others()),
+            file: measured.others().file(&self.file, read),
             notes: formats.notes().to_vec(),
             flows: measured.flows(),
         };
@@ -129,27 +103,4 @@ fn progress(file: &CaptureFile) -> ProgressBar {
     let style = "{msg} [{bar:30}] {bytes} of {total_bytes}, {eta}";
     ProgressBar::new(file.bytes())
         .with_style(ProgressStyle::with_template(style).expect("the template is well formed"))
-}
-
-/// A rate above 0 as a fraction or a whole number.
-fn rate(text: &str) -> Result<(u32, u32), InvalidArgument> {
-    let (num, den) = text.split_once('/').unwrap_or((text, "1"));
-    match (num.trim().parse(), den.trim().parse()) {
-        (Ok(num @ 1..=1_000_000), Ok(den @ 1..=1_000_000)) => Ok((num, den)),
-        _ => Err(InvalidArgument::Rate),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rate_is_a_number_or_a_fraction() {
-        assert_eq!(rate("25").unwrap(), (25, 1));
-        assert_eq!(rate("30000/1001").unwrap(), (30_000, 1001));
-        for wrong in ["", "0", "1/0", "-1", "29.97", "99999999999/1"] {
-            assert!(rate(wrong).is_err(), "{wrong}");
-        }
-    }
 }

@@ -2,15 +2,16 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddrV4;
+use std::path::Path;
 
-use onair_essence::video::survey::{CapturedPacket, Essence, NotRtp, Survey};
+use onair_essence::survey::{CapturedPacket, Essence, NotRtp, Survey};
 
+use crate::capture::{Frame, Read};
 use crate::document::analysis as document;
 
 use super::flow::Measured;
 use super::format::Formats;
 use super::found::{Found, Key};
-use super::frame::Frame;
 
 /// Most streams; packets of others are counted together.
 const MAX_FLOWS: usize = 512;
@@ -28,6 +29,33 @@ pub(super) struct Others {
     pub(super) other_flow: u64,
     pub(super) beyond_limit: u64,
     pub(super) stray: u64,
+}
+
+impl Others {
+    /// What the reader should know of the file at `path`.
+    pub(super) fn file(self, path: &Path, read: Read) -> document::File {
+        let rest = "the rest is not analyzed";
+        document::File {
+            path: path.display().to_string(),
+            format: read.format,
+            time_resolution: read.resolutions,
+            link_types: read.links,
+            frames: read.frames,
+            cut_frames: read.cut,
+            damage: read.damage.map(|it| format!("{it}: {rest}")),
+            not_analyzed: document::NotAnalyzed {
+                other_protocol: self.other_protocol,
+                fragments: self.fragments,
+                damaged: self.damaged,
+                other_udp: self.other_udp,
+                other_flow: self.other_flow,
+                stray: self.stray,
+                beyond_flow_limit: self.beyond_limit,
+                without_time: read.timeless,
+                unknown_link: read.unknown_link,
+            },
+        }
+    }
 }
 
 /// The first pass.

@@ -84,7 +84,6 @@ fn of_recorder(thread: &str, recordings: &[RecordingSummary]) -> Option<ThreadTr
     let mut all = recordings.iter();
     let recording = all.find(|it| worker_name(&it.name) == thread)?;
     let mut traffic = ThreadTraffic {
-        frames: recording.frames.map_or(0, |it| it.written),
         bytes: recording.counts.written_bytes,
         ..ThreadTraffic::default()
     };

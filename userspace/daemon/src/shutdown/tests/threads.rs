@@ -3,8 +3,6 @@
 use std::path::Path;
 
 use onair_api::{RecordingEnd, RecordingFormat, RecordingId, RecordingSpec, SessionId};
-use onair_essence::video::assembly::AssemblerConfig;
-use onair_essence::video::{Depth, FrameRate, VideoFormat};
 
 use super::*;
 use crate::recorder::{About, Launch, Launched, Live, RecorderEvent};
@@ -73,7 +71,6 @@ fn thread_registry__shutdown__then_all_threads_stop() {
 
 /// A recording, as the daemon starts it.
 fn recording(threads: &ThreadRegistry, folder: &Path, number: u32) -> Launched {
-    let rate = FrameRate::new(60, 1).unwrap();
     let launch = Launch {
         about: About {
             id: RecordingId::new(1, number),
@@ -91,11 +88,7 @@ fn recording(threads: &ThreadRegistry, folder: &Path, number: u32) -> Launched {
             split_size_bytes: None,
             split_duration_ms: None,
         },
-        assembly: AssemblerConfig {
-            format: VideoFormat::new(32, 16, Depth::Eight, rate).unwrap(),
-            payload_type: 96,
-            timeout_ns: 1_000_000_000,
-        },
+        session_spec: serde_json::Value::Null,
         producer: "a (onair-p0)".to_owned(),
         folder: folder.to_owned(),
         ring_bytes: 1 << 20,

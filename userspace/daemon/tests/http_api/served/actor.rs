@@ -366,7 +366,6 @@ impl Actor {
             producers: Vec::new(),
             gaps: 0,
             problems: Vec::new(),
-            frames: None,
             repair: None,
         };
         self.recordings.push(recording.clone());

@@ -74,6 +74,8 @@ pub struct CapturedPacket<'a> {
     pub destination: SocketAddrV4,
     /// Differentiated services code point.
     pub dscp: u8,
+    /// The payload of the datagram, as far as it was captured: RTP header and payload.
+    pub datagram: &'a [u8],
     /// The RTP header.
     pub rtp: RtpHeader,
     /// The payload, as far as it was captured, with any padding.
@@ -141,6 +143,7 @@ impl<'a> CapturedPacket<'a> {
             source: udp.source,
             destination: udp.destination,
             dscp: udp.dscp,
+            datagram: udp.payload,
             rtp,
             payload,
             payload_bytes: bytes.saturating_sub(header_bytes),
@@ -247,6 +250,7 @@ mod tests {
         assert_eq!(found.destination, "239.1.2.3:5004".parse().unwrap());
         assert_eq!((found.vlan, found.dscp, found.rtp.sequence), (None, 34, 7));
         assert_eq!(found.payload, [1, 2, 3, 4, 5, 6]);
+        assert_eq!(found.datagram, rtp());
         let rest = |found: CapturedPacket<'_>| (found.rtp, found.payload_bytes);
 
         let tags: &[u8] = &[0x88, 0xa8, 0, 100, 0x81, 0, 0x60, 7];

@@ -175,6 +175,12 @@ impl Survey {
         &self.sizes
     }
 
+    /// Packets of second fields or segments, if it is video.
+    #[must_use]
+    pub const fn second_field_packets(&self) -> u64 {
+        self.raster.second_field
+    }
+
     /// The raster, if it is video.
     #[must_use]
     pub const fn raster(&self) -> &Raster {

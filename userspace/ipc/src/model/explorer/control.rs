@@ -37,7 +37,7 @@ plain! {
 impl Explorer {
     /// The first step of a pass of the drain.
     fn first_of_pass(&self) -> ControlAt {
-        self.either(Mutant::ArmAfterScan, Settle, ArmKick)
+        self.either(Mutant::ArmAfterLook, Settle, ArmKick)
     }
 
     pub(super) fn control(
@@ -99,7 +99,7 @@ impl Explorer {
         let action = match now.control.at {
             // And the heavy fence: see `store_buffer` and loom.
             ArmKick => {
-                control.at = self.either(Mutant::ArmAfterScan, Decide, Settle);
+                control.at = self.either(Mutant::ArmAfterLook, Decide, Settle);
                 next.kick = true;
                 "drain: arm the kick"
             }
@@ -152,7 +152,7 @@ impl Explorer {
 
     fn next_slot(&self, control: &mut Control) {
         control.index = (control.index + 1) % CLIENTS;
-        control.at = match (control.index, self.is(Mutant::ArmAfterScan)) {
+        control.at = match (control.index, self.is(Mutant::ArmAfterLook)) {
             (0, true) => ArmKick,
             (0, false) => Decide,
             _ => ReadCount,

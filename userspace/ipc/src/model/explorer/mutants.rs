@@ -45,7 +45,7 @@ mutants! { caught {
     /// A leaving caller takes the kick before it knows that it is the last one.
     TakesThenLooks, takes_then_looks_is_caught: NO_FRAME => LostNotification;
     /// The drain arms the kick after its scan.
-    ArmAfterScan, arm_after_scan_is_caught: ONE_FRAME => LostNotification;
+    ArmAfterLook, arm_after_look_is_caught: ONE_FRAME => LostNotification;
     /// A bounced call does not read the kick.
     UndoNoKick, undo_no_kick_is_caught: NO_FRAME => LostNotification;
     /// `put` does not read the kick.

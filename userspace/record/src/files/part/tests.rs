@@ -21,7 +21,7 @@ impl Rig {
             _place: place,
             producers: [Arc::new(ProducerTotals::new("a"))],
             summer: Summer::start("rec").unwrap(),
-            part: Part::new(1, "rec.pcapng".to_owned(), false),
+            part: Part::new(1, "rec.pcapng".to_owned()),
         }
     }
 
@@ -29,7 +29,7 @@ impl Rig {
     fn write(&mut self, size: usize, all: bool, behind: bool) -> Result<(), Fault> {
         let from = self.part.len();
         self.part.out().extend((from..from + size as u64).map(byte));
-        self.part.mark(Some(0), (1, 0), size as u64, Some(1));
+        self.part.mark(Some(0), size as u64, Some(1));
         let (folder, producers, part) = (&self.folder, &self.producers, &mut self.part);
         let result = match behind {
             true => part.write_behind(all, folder, producers, &self.summer),
@@ -77,7 +77,7 @@ fn byte(at: u64) -> u8 {
 }
 
 #[test]
-fn part_written_behind_an_odd_place_then_each_byte_is_there_once() {
+fn part_written_behind_an_odd_place_then_each_byte_once() {
     let mut rig = Rig::new();
     // A flush, which leaves it at an odd place; then to the block's end.
     rig.write(1000, true, false).unwrap();
@@ -88,14 +88,14 @@ fn part_written_behind_an_odd_place_then_each_byte_is_there_once() {
 }
 
 #[test]
-fn part_written_behind_a_place_that_is_even_but_inside_a_block_then_the_same() {
+fn part_written_behind_half_a_block_then_each_byte_once() {
     let mut rig = Rig::new();
     rig.write(BLOCK / 2, true, false).unwrap();
     rig.write_to_the_end(BLOCK / 2);
 }
 
 #[test]
-fn part_whose_file_takes_no_more_then_a_fault_and_no_byte_is_lost_or_doubled() {
+fn part_whose_file_takes_no_more_then_no_byte_lost_or_doubled() {
     let mut rig = Rig::new();
     let flags = MemfdFlags::ALLOW_SEALING | MemfdFlags::CLOEXEC;
     let file = File::from(memfd_create("small", flags).unwrap());

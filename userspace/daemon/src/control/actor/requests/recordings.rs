@@ -69,7 +69,7 @@ impl Actor {
                 session_name: session.spec.name.clone(),
                 format: spec.format,
             },
-            assembly: session.assembly(),
+            session_spec: session.document(),
             producer: session.producer(),
             folder: self.recorder.folder.clone(),
             ring_bytes: usize::try_from(config.ring_mb << 20).unwrap_or(usize::MAX),

@@ -74,13 +74,15 @@ impl Actor {
         if state != SessionState::Running {
             return Err(NoPicture::Stopped(state).into());
         }
-        let assembly = session.assembly();
+        let spec = &session.spec;
+        let (payload_type, timeout_ns) = (spec.flow.payload_type, spec.frame_timeout_ns());
+        let flow = (&spec.format.clone(), payload_type, timeout_ns);
         let places = &mut self.snapshots.places;
         let taken = places.take(owner);
         taken.map_err(|full| Problem::new(ProblemCode::LimitReached, full.to_string()))?;
         // The number of a recording that is never listed: a tap has one.
         let snapshot = self.recorder.next_id().0;
-        match snapshot::begin(snapshot, assembly, &self.recorder.events) {
+        match snapshot::begin(snapshot, flow, &self.recorder.events) {
             Ok(producer) => {
                 session.tap(&mut self.services, Tap::new(snapshot, producer));
                 Ok((snapshot, id))

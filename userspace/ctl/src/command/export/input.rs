@@ -1,0 +1,171 @@
+//! What is exported: the packet files, and who says what they carry.
+
+use std::fs;
+use std::net::SocketAddrV4;
+use std::path::{Path, PathBuf};
+
+use onair_api::{RecordingFormat, SessionSpec};
+use onair_pixels::export::{Exporter, Stream};
+use onair_record::{Manifest, Stage};
+use onair_sdp::{Media, SessionDescription};
+
+use super::Export;
+use crate::failure::export::ExportError;
+
+/// Names that are listed when a folder has several manifests.
+const LISTED: usize = 10;
+
+/// What is exported.
+pub(super) struct Input {
+    /// Name of the recording, or of the file without its extension.
+    pub(super) name: String,
+    /// Packet files, in order.
+    pub(super) files: Vec<PathBuf>,
+    /// Packets that the recorder could not keep.
+    pub(super) missing: u64,
+    pub(super) exporter: Exporter,
+}
+
+impl Input {
+    pub(super) fn find(arguments: &Export) -> Result<Self, ExportError> {
+        let path = &arguments.recording;
+        let is_manifest = path.extension().is_some_and(|it| it == "json");
+        if is_manifest || path.is_dir() {
+            let path = match is_manifest {
+                true => path.clone(),
+                false => only_manifest(path)?,
+            };
+            let manifest = read(&path)?;
+            let folder = path.parent().unwrap_or(Path::new(""));
+            let files = manifest.files.iter().map(|it| folder.join(&it.name));
+            return Ok(Self {
+                files: files.collect(),
+                missing: manifest.totals.missing(),
+                exporter: exporter(arguments, || Ok(manifest.clone()))?,
+                name: manifest.name.to_string(),
+            });
+        }
+        let name = path.file_stem().unwrap_or(path.as_os_str());
+        Ok(Self {
+            name: name.to_string_lossy().into_owned(),
+            exporter: exporter(arguments, || manifest_beside(path))?,
+            missing: 0,
+            files: vec![path.clone()],
+        })
+    }
+}
+
+/// The exporter of the stream that the session description describes; else of the session in the manifest.
+fn exporter(
+    arguments: &Export,
+    manifest: impl FnOnce() -> Result<Manifest, ExportError>,
+) -> Result<Exporter, ExportError> {
+    if let Some(path) = &arguments.sdp {
+        let media = described(path, arguments.flow)?;
+        let destination = destination(&media);
+        let format = media
+            .format()
+            .map_err(|error| ExportError::Stream { destination, error })?;
+        let stream = Stream {
+            payload_type: media.payload_type,
+            timeout_ns: format.default_timeout_ns(),
+            format: &format,
+            only: Some(destination),
+        };
+        return Ok(Exporter::new(&stream, arguments.format)?);
+    }
+    let manifest = manifest()?;
+    let name = manifest.name.to_string();
+    let document = manifest.session.and_then(|it| it.spec);
+    let document = document.ok_or_else(|| ExportError::NoFormat(name.clone()))?;
+    let spec: SessionSpec =
+        serde_json::from_value(document).map_err(|error| ExportError::Format { name, error })?;
+    let stream = Stream {
+        format: &spec.format,
+        payload_type: spec.flow.payload_type,
+        timeout_ns: spec.frame_timeout_ns(),
+        only: None,
+    };
+    Ok(Exporter::new(&stream, arguments.format)?)
+}
+
+fn destination(media: &Media) -> SocketAddrV4 {
+    SocketAddrV4::new(media.destination, media.port)
+}
+
+/// The stream of a session description: that to `flow`, or the only one.
+fn described(path: &Path, flow: Option<SocketAddrV4>) -> Result<Media, ExportError> {
+    let text = fs::read_to_string(path).map_err(|error| unread(path, error))?;
+    let description = SessionDescription::parse(&text).map_err(|error| {
+        let path = path.to_owned();
+        ExportError::Sdp { path, error }
+    })?;
+    let path = path.to_owned();
+    match flow {
+        Some(flow) => {
+            let mut media = description.media.into_iter();
+            let found = media.find(|it| destination(it) == flow);
+            found.ok_or(ExportError::NoStream { path, flow })
+        }
+        None => match description.chosen() {
+            Ok(chosen) => Ok(chosen.media.clone()),
+            Err(error) => Err(ExportError::NoneChosen { path, error }),
+        },
+    }
+}
+
+fn unread(path: &Path, error: std::io::Error) -> ExportError {
+    let path = path.to_owned();
+    ExportError::Read { path, error }
+}
+
+/// The manifest in `folder`, if there is one only.
+fn only_manifest(folder: &Path) -> Result<PathBuf, ExportError> {
+    let entries = fs::read_dir(folder).map_err(|error| unread(folder, error))?;
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|error| unread(folder, error))?.path();
+        if path.extension().is_some_and(|it| it == "json") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    match &found[..] {
+        [] => Err(ExportError::EmptyFolder(folder.to_owned())),
+        [one] => Ok(one.clone()),
+        several => {
+            let names = several.iter().filter_map(|it| it.file_name());
+            let names = names.map(|it| it.to_string_lossy().into_owned());
+            Err(ExportError::Several {
+                folder: folder.to_owned(),
+                names: names.take(LISTED).collect(),
+            })
+        }
+    }
+}
+
+/// The manifest of the recording that `file` belongs to.
+fn manifest_beside(file: &Path) -> Result<Manifest, ExportError> {
+    let whole = file.with_extension("json");
+    // A part's name ends in its number.
+    let of_part = file.with_extension("").with_extension("json");
+    let found = [whole, of_part].into_iter().find(|it| it.is_file());
+    read(&found.ok_or_else(|| ExportError::NoManifest(file.to_owned()))?)
+}
+
+fn read(path: &Path) -> Result<Manifest, ExportError> {
+    let text = fs::read(path).map_err(|error| unread(path, error))?;
+    let manifest: Manifest = serde_json::from_slice(&text).map_err(|error| {
+        let path = path.to_owned();
+        ExportError::Manifest { path, error }
+    })?;
+    let name = manifest.name.to_string();
+    if manifest.stage == Stage::Recording {
+        return Err(ExportError::Running(name));
+    }
+    let format = manifest.format;
+    if format != RecordingFormat::Pcapng {
+        return Err(ExportError::NoPackets { name, format });
+    }
+    Ok(manifest)
+}

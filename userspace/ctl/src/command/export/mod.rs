@@ -1,0 +1,137 @@
+//! `onairctl export`: a file of frames from recorded or captured packets. It asks no daemon.
+//!
+//! What the packets carry does not belong here: the exporter of `onair_pixels` knows it.
+
+mod input;
+mod output;
+
+use std::io::{self, Write as _};
+use std::net::SocketAddrV4;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use onair_pixels::export::FrameFile;
+
+use crate::args::Options;
+use crate::capture::CaptureFile;
+use crate::document::export::{Exported, ReadFile};
+use crate::failure::export::ExportError;
+use crate::failure::{DONE, Failure, INCOMPLETE};
+use crate::{output as standard, render};
+
+use input::Input;
+use output::Output;
+
+/// Files below this are read before a progress bar is seen.
+const SHORT_FILE_BYTES: u64 = 50_000_000;
+
+/// Arguments of `export`.
+#[derive(Debug, Args)]
+#[command(after_help = include_str!("help.txt"))]
+pub(crate) struct Export {
+    /// Manifest of a recording, folder with one, or packet file (pcapng, or with --sdp pcap)
+    recording: PathBuf,
+
+    /// File format: y4m (YUV4MPEG2, opened by most players) or raw (planes without headers)
+    #[arg(long, short)]
+    format: FrameFile,
+
+    /// Write to this file; `-` is standard output. The default is the recording's name, in the current
+    /// folder
+    #[arg(long, short, value_name = "PATH")]
+    output: Option<PathBuf>,
+
+    /// Replace the output file if it exists
+    #[arg(long)]
+    force: bool,
+
+    /// Take the format from a session description (SDP), and only packets to its destination
+    #[arg(long, value_name = "PATH")]
+    sdp: Option<PathBuf>,
+
+    /// Export the stream to this destination, if the session description has several
+    #[arg(long, value_name = "IPv4:PORT", requires = "sdp")]
+    flow: Option<SocketAddrV4>,
+}
+
+impl Export {
+    /// Reads the files in order, and writes the frames as they become complete.
+    pub(crate) fn run(&self, options: &Options) -> Result<u8, Failure> {
+        let Input {
+            name,
+            files,
+            missing,
+            mut exporter,
+        } = Input::find(self)?;
+        let captures = files.iter().map(|it| CaptureFile::open(it));
+        let captures = captures.collect::<Result<Vec<_>, _>>()?;
+        let path = self.output.clone();
+        let path =
+            path.unwrap_or_else(|| PathBuf::from(format!("{name}.{}", self.format.extension())));
+        let mut output = Output::create(&path, self.force, &files)?;
+        output.write(&exporter.header())?;
+        let mut exported = Exported::new(&path, self.format, exporter.facts());
+        exported.recorder_missing = missing;
+        let mut frames = Vec::new();
+        for (at, capture) in captures.iter().enumerate() {
+            let bar = progress(capture, at + 1, captures.len());
+            let read = capture.try_read(&bar, |frame| {
+                exporter.packet(frame.at_ns, frame.link, frame.bytes, &mut frames);
+                write_out(&mut frames, &mut output)
+            });
+            bar.finish_and_clear();
+            exported.files.push(ReadFile::of(capture.path(), read?));
+        }
+        exporter.end(&mut frames);
+        write_out(&mut frames, &mut output)?;
+        exported.count(exporter.frames(), exporter.packets());
+        if exported.frames == 0 {
+            return Err(ExportError::NoFrame(render::export::reasons(&exported)).into());
+        }
+        exported.bytes = output.finish()?;
+        show(options, &exported, path == Path::new("-"))?;
+        let warnings = render::export::warnings(&exported);
+        for warning in &warnings {
+            eprintln!("onairctl: warning: {warning}");
+        }
+        Ok(if warnings.is_empty() {
+            DONE
+        } else {
+            INCOMPLETE
+        })
+    }
+}
+
+/// Shows the result; on standard error if the frames are on standard output.
+fn show(options: &Options, exported: &Exported, is_taken: bool) -> Result<(), Failure> {
+    let text = match options.json {
+        true => serde_json::to_string_pretty(exported).map_err(io::Error::from)? + "\n",
+        false => render::export::render(exported),
+    };
+    match is_taken {
+        true => io::stderr().write_all(text.as_bytes())?,
+        false => standard::text(&text)?,
+    }
+    Ok(())
+}
+
+fn write_out(frames: &mut Vec<u8>, output: &mut Output) -> Result<(), Failure> {
+    if !frames.is_empty() {
+        output.write(frames)?;
+        frames.clear();
+    }
+    Ok(())
+}
+
+/// The bar of a file that takes a while; hidden unless standard error is a terminal.
+fn progress(file: &CaptureFile, number: usize, of: usize) -> ProgressBar {
+    if file.bytes() < SHORT_FILE_BYTES {
+        return ProgressBar::hidden();
+    }
+    let style = "{msg} [{bar:30}] {bytes} of {total_bytes}, {eta}";
+    let style = ProgressStyle::with_template(style).expect("the template is well formed");
+    let bar = ProgressBar::new(file.bytes()).with_style(style);
+    bar.set_message(format!("exporting file {number} of {of}"));
+    bar
+}

@@ -1,0 +1,18 @@
+//! What frames are: raster, samples, scan, rate; and how their packets are made.
+
+mod check;
+mod error;
+mod field;
+mod rate;
+mod sampling;
+mod stream;
+mod video_format;
+mod words;
+
+pub use error::VideoError;
+pub use field::{Field, tag};
+pub use rate::{FrameRate, RTP_CLOCK_HZ, RateError};
+pub use sampling::{Chroma, Depth, Pgroup, Sampling};
+pub use stream::{Packing, SenderType, VideoStream};
+pub use video_format::{Place, VideoFormat};
+pub use words::Scan;

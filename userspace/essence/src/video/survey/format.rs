@@ -1,0 +1,141 @@
+//! The format of a stream: as a user says, as a session description says, or as guessed.
+
+use super::given::{Described, DescribedVideo, Given};
+use super::guess::{Essence, MeasuredRate};
+use super::shown::{Shown, ShownVideo};
+use super::stream::Survey;
+use crate::video::st2110_21::{Measurement, Reads, Stream};
+use crate::video::{RTP_CLOCK_HZ, Scan, SenderType};
+
+/// Lines of a frame whose packets do not show them.
+const USUAL_HEIGHT: u32 = 1080;
+
+/// What a stream is, as far as that is known.
+#[derive(Debug, Clone)]
+pub struct StreamFormat {
+    /// What it carries.
+    pub essence: Essence,
+    /// From a session description; otherwise a guess, or given.
+    pub is_described: bool,
+    /// Samples of an audio packet.
+    pub samples: Option<u32>,
+    /// RTP clock, in hertz.
+    pub clock_hz: Option<u32>,
+    /// For documents and people.
+    pub shown: Shown,
+    /// Of video and JPEG XS whose packets a frame are known.
+    stream: Option<Stream>,
+}
+
+impl StreamFormat {
+    /// The format of a stream that `survey` has seen.
+    #[must_use]
+    pub fn of(survey: &Survey, described: Option<&Described>, given: &Given) -> Self {
+        let essence = described.map_or_else(|| Essence::of(survey), |it| it.essence);
+        let mut format = Self {
+            essence,
+            is_described: described.is_some(),
+            samples: None,
+            clock_hz: None,
+            shown: Shown::default(),
+            stream: None,
+        };
+        match essence {
+            Essence::Video | Essence::JpegXs => {
+                let video = described.and_then(|it| it.video.as_ref());
+                format.video(survey, video, given);
+            }
+            Essence::Audio => {
+                let guess = survey.audio();
+                format.samples = guess.map(|it| it.0);
+                let described = described.and_then(|it| it.sample_rate);
+                format.clock_hz = described.or(guess.map(|it| it.1));
+            }
+            Essence::Ancillary | Essence::TimedText => format.clock_hz = Some(RTP_CLOCK_HZ),
+            Essence::Unknown => {}
+        }
+        format
+    }
+
+    /// Whether more than RTP headers and times is analyzed: the rows of ST 2110-20.
+    #[must_use]
+    pub fn is_raw(&self) -> bool {
+        self.essence == Essence::Video
+    }
+
+    /// A measurement of its timing that tells `levels` levels apart; `None` if its packets a frame are not known.
+    #[must_use]
+    pub fn measurement(&self, levels: u16) -> Option<Measurement> {
+        let stream = self.stream.as_ref()?;
+        Measurement::with_many_levels(stream, levels).ok()
+    }
+
+    fn video(&mut self, survey: &Survey, described: Option<&DescribedVideo>, given: &Given) {
+        self.clock_hz = Some(RTP_CLOCK_HZ);
+        let mut guessed = Vec::new();
+        let mut guess = |name: &'static str, is_known: bool| {
+            if !is_known {
+                guessed.push(name);
+            }
+        };
+        let raster = survey.raster();
+        let is_raw = self.is_raw();
+        let scan = described.map(|it| it.scan);
+        guess("scan", given.interlaced || scan.is_some() || !is_raw);
+        let seen = given.interlaced || is_raw && raster.interlaced();
+        let scan = match scan {
+            Some(scan) if scan != Scan::Progressive || !given.interlaced => scan,
+            None if !seen => Scan::Progressive,
+            // Only segments have the same timestamp.
+            _ if survey.steps().are_in_pairs() => Scan::Psf,
+            _ => Scan::Interlaced,
+        };
+        let height = given.height.or(described.map(|it| it.height));
+        guess("height", height.is_some() || !is_raw);
+        let rate = given.rate.or(described.map(|it| it.rate));
+        guess("rate", rate.is_some());
+        guess("packets", given.packets.is_some());
+        let sender = described.and_then(|it| it.sender);
+        let reads = given.reads.or(match sender {
+            Some((SenderType::Narrow, _)) => Some(Reads::Gapped),
+            Some((SenderType::NarrowLinear, _)) => Some(Reads::Linear),
+            // A wide sender may follow either.
+            Some((SenderType::Wide, _)) | None => None,
+        });
+        guess("schedule", reads.is_some());
+        let of_units = MeasuredRate::of_units(survey.steps());
+        let measured = of_units.map(|it| it.of_frames(scan != Scan::Progressive));
+        let rate = rate.or(measured.map(|it| (it.num, it.den)));
+        let packets = given.packets.or(survey.units().usual().map(|it| it.0));
+        let (Some(rate), Some(packets)) = (rate, packets) else {
+            return;
+        };
+        let offset = described.and_then(|it| it.tr_offset_us);
+        let stream = Stream {
+            height: height.unwrap_or(if is_raw {
+                raster.height()
+            } else {
+                USUAL_HEIGHT
+            }),
+            scan,
+            rate,
+            packets,
+            reads: reads.or(survey.spacing().reads()).unwrap_or(Reads::Linear),
+            offset_ns: given.offset_ns.or(offset.map(|us| u64::from(us) * 1000)),
+        };
+        let width = described.map(|it| it.width).or(raster.width());
+        self.shown.video = Some(ShownVideo {
+            width: width.filter(|_| is_raw),
+            height: is_raw.then_some(stream.height),
+            interlaced: stream.units_a_frame() == 2,
+            segmented: is_raw.then_some(scan == Scan::Psf),
+            frame_rate: format!("{}/{}", rate.0, rate.1),
+            pgroup: raster.pgroup().filter(|_| is_raw),
+            continued_packets: is_raw.then_some(raster.continued),
+            invalid_packets: is_raw.then_some(raster.invalid),
+            described_sender: sender.map(|it| it.1),
+            guessed,
+        });
+        self.stream = Some(stream);
+    }
+}

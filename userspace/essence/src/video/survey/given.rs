@@ -1,0 +1,50 @@
+//! What is known of a stream besides its packets.
+
+use super::guess::Essence;
+use crate::video::st2110_21::Reads;
+use crate::video::{Scan, SenderType};
+
+/// What a user says of a video: it comes before a description and before guesses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Given {
+    /// Lines of a frame, of both fields together.
+    pub height: Option<u32>,
+    /// It has fields or segments.
+    pub interlaced: bool,
+    /// Frames a second: numerator and denominator, both above 0.
+    pub rate: Option<(u32, u32)>,
+    /// Packets of a frame, or of a field.
+    pub packets: Option<u32>,
+    /// The packet read schedule of the sender.
+    pub reads: Option<Reads>,
+    /// TROFFSET in nanoseconds.
+    pub offset_ns: Option<u64>,
+}
+
+/// What a session description says of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Described {
+    /// What it carries.
+    pub essence: Essence,
+    /// Its format, if it is uncompressed video.
+    pub video: Option<DescribedVideo>,
+    /// Samples a second of audio.
+    pub sample_rate: Option<u32>,
+}
+
+/// The format of uncompressed video, as a session description has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DescribedVideo {
+    /// Pixels of a line.
+    pub width: u32,
+    /// Lines of a frame, of both fields together.
+    pub height: u32,
+    /// Order of the lines.
+    pub scan: Scan,
+    /// Frames a second: numerator and denominator.
+    pub rate: (u32, u32),
+    /// The sender's type, and its name in the description (`TP`).
+    pub sender: Option<(SenderType, &'static str)>,
+    /// TROFFSET in microseconds.
+    pub tr_offset_us: Option<u32>,
+}

@@ -1,0 +1,243 @@
+//! One picture of a session's packets: the next complete frame, of interlaced video both fields of one.
+
+use onair_essence::Format;
+use onair_essence::receive::{Sink, UnitReport};
+use onair_essence::video::assembly::{Assembler, AssemblerConfig};
+use onair_essence::video::{Field, VideoFormat};
+
+use crate::Picture;
+use crate::rgb::rgb8;
+use crate::weave::{are_of_one_frame, weave};
+
+/// Frames in memory at a time: two in assembly, and a first field.
+const FRAMES: usize = 3;
+
+/// Why frames of a format are not shown.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotShown {
+    /// The samples are floating point numbers.
+    #[error("floating point samples cannot be shown")]
+    Float,
+    /// The frame is too large.
+    #[error("a frame has {bytes} bytes, more than the {most} of a snapshot")]
+    Large {
+        /// Bytes of a frame.
+        bytes: usize,
+        /// Most bytes.
+        most: usize,
+    },
+}
+
+/// A picture for the screen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// Pixels in a line, and lines.
+    pub size: (u32, u32),
+    /// Red, green and blue of each pixel, 8 bits each, line by line.
+    pub rgb: Vec<u8>,
+}
+
+/// Waits for a frame to show.
+#[derive(Debug)]
+pub struct Still {
+    assembler: Assembler<usize>,
+    frames: Frames,
+}
+
+impl Still {
+    /// For packets of `format` with this RTP payload type, whose frames are closed after `timeout_ns`. A
+    /// frame may have `most` bytes.
+    ///
+    /// # Errors
+    /// [`NotShown`].
+    pub fn new(
+        format: &Format,
+        payload_type: u8,
+        timeout_ns: u64,
+        most: usize,
+    ) -> Result<Self, NotShown> {
+        let Format::Video(video) = format;
+        let format = video.format;
+        if format.depth().is_float() {
+            return Err(NotShown::Float);
+        }
+        let bytes = whole(&format).bytes();
+        if bytes > most {
+            return Err(NotShown::Large { bytes, most });
+        }
+        Ok(Self {
+            assembler: Assembler::new(AssemblerConfig {
+                format,
+                payload_type,
+                timeout_ns,
+            }),
+            frames: Frames::new(format),
+        })
+    }
+
+    /// Takes an RTP packet, received at `now_ns`.
+    pub fn packet(&mut self, now_ns: u64, rtp: &[u8]) {
+        if self.frames.whole.is_none() {
+            self.assembler.packet(rtp, now_ns, &mut self.frames);
+        }
+    }
+
+    /// The picture of the first complete frame, once.
+    pub fn take(&mut self) -> Option<Shown> {
+        let pgroups = self.frames.whole.take()?;
+        let format = &self.frames.format;
+        Some(Shown {
+            size: (format.width(), format.height()),
+            rgb: rgb8(&whole(format), &pgroups)?,
+        })
+    }
+
+    /// Frames, or fields, that were not complete.
+    #[must_use]
+    pub const fn incomplete(&self) -> u64 {
+        self.frames.incomplete
+    }
+}
+
+/// The picture of a whole frame, of both fields together.
+fn whole(format: &VideoFormat) -> Picture {
+    Picture::of(format, format.height()).expect("a frame has whole pixel groups")
+}
+
+/// Memory of frames, and the first whole one.
+#[derive(Debug)]
+struct Frames {
+    format: VideoFormat,
+    slots: Vec<Vec<u8>>,
+    free: Vec<usize>,
+    /// Interlaced: the last complete first field, with its RTP timestamp.
+    first: Option<(u32, usize)>,
+    whole: Option<Vec<u8>>,
+    incomplete: u64,
+}
+
+impl Frames {
+    fn new(format: VideoFormat) -> Self {
+        Self {
+            format,
+            slots: Vec::new(),
+            free: Vec::new(),
+            first: None,
+            whole: None,
+            incomplete: 0,
+        }
+    }
+
+    fn are_of_one_frame(&self, first: u32, second: u32) -> bool {
+        are_of_one_frame(self.format.rate(), first, second)
+    }
+
+    fn complete(&mut self, slot: usize, report: &UnitReport) {
+        match (Field::of_tag(report.tag), self.first.take()) {
+            (None, _) => self.whole = Some(std::mem::take(&mut self.slots[slot])),
+            (Some(Field::First), before) => {
+                self.free.extend(before.map(|(_, slot)| slot));
+                self.first = Some((report.rtp_timestamp, slot));
+            }
+            (Some(Field::Second), Some((at, first)))
+                if self.are_of_one_frame(at, report.rtp_timestamp) =>
+            {
+                let picture = whole(&self.format);
+                let mut frame = vec![0; picture.bytes()];
+                let woven = weave(&picture, &self.slots[first], &self.slots[slot], &mut frame);
+                self.whole = woven.is_ok().then_some(frame);
+                self.free.extend([first, slot]);
+            }
+            (Some(Field::Second), before) => {
+                self.free.extend(before.map(|(_, slot)| slot));
+                self.free.push(slot);
+            }
+        }
+    }
+}
+
+impl Sink for Frames {
+    type Slot = usize;
+
+    fn open(&mut self, _: u32) -> Option<usize> {
+        if let Some(slot) = self.free.pop() {
+            return Some(slot);
+        }
+        if self.slots.len() == FRAMES {
+            return None;
+        }
+        self.slots.push(vec![0; self.format.frame_bytes()]);
+        Some(self.slots.len() - 1)
+    }
+
+    fn write(&mut self, slot: usize, offset: usize, bytes: &[u8]) {
+        // The memory of a whole frame was taken out.
+        if let Some(place) = self.slots[slot].get_mut(offset..offset + bytes.len()) {
+            place.copy_from_slice(bytes);
+        }
+    }
+
+    fn finish(&mut self, slot: usize, report: &UnitReport) {
+        if self.whole.is_some() {
+            return;
+        }
+        if report.complete {
+            self.complete(slot, report);
+        } else {
+            self.incomplete += 1;
+            self.free.push(slot);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use onair_essence::receive::{LISTED_RANGES, MissingRange};
+    use onair_essence::video::{Depth, FrameRate, Sampling, Scan};
+
+    use super::*;
+
+    #[test]
+    fn fields_of_different_frames_then_no_frame_until_two_of_one_come() {
+        let rate = FrameRate::new(25, 1).unwrap();
+        let samples = (Sampling::YCbCr422, Depth::Eight);
+        let format = VideoFormat::of((2, 4), samples, Scan::Interlaced, rate).unwrap();
+        let mut frames = Frames::new(format);
+        let mut finish = |ticks: u32, second_field, byte| {
+            let slot = frames.open(ticks).expect("memory for each field");
+            frames.write(slot, 0, &[byte; 8]);
+            frames.finish(slot, &report(ticks, second_field));
+            frames.whole.clone()
+        };
+        assert_eq!(finish(0, true, 1), None);
+        assert_eq!(finish(1_800, false, 2), None);
+        // The second field of that frame was lost, and the next first one.
+        assert_eq!(finish(1_800 + 3 * 1_800, true, 3), None);
+        assert_eq!(finish(20_000, false, 4), None);
+        assert_eq!(finish(23_600, false, 5), None);
+        let lines = [[5; 4], [6; 4], [5; 4], [6; 4]].concat();
+        assert_eq!(finish(25_400, true, 6), Some(lines));
+    }
+
+    fn report(rtp_timestamp: u32, second_field: bool) -> UnitReport {
+        UnitReport {
+            rtp_timestamp,
+            complete: true,
+            bytes_missing: 0,
+            listed: [MissingRange::default(); LISTED_RANGES],
+            listed_count: 0,
+            packets_received: 1,
+            packets_lost: 0,
+            duplicates: 0,
+            first_packet_ns: 0,
+            last_packet_ns: 0,
+            marker_seen: true,
+            wrong_format: false,
+            tag: Field::tag(Some(if second_field {
+                Field::Second
+            } else {
+                Field::First
+            })),
+        }
+    }
+}
