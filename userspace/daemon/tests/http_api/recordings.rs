@@ -93,7 +93,9 @@ async fn recording_hostile_names_wrong_values_and_unknown_sessions_then_typed_an
         );
     }
     assert_eq!(
-        refused(json!({"format": "pcapng", "folder": "/etc"})).await.0,
+        refused(json!({"format": "pcapng", "folder": "/etc"}))
+            .await
+            .0,
         "invalid_request"
     );
     let body = json!({"format": "pcapng"});
