@@ -253,6 +253,10 @@ fn export_of_several_files_then_in_order_or_of_one_alone() {
     let count = usize::try_from(document["frames"].as_u64().unwrap()).unwrap();
     let part = y4m(8, Scan::Progressive, &lines[..count]);
     assert!((1..90).contains(&count));
+    let other = folder.path().join("take.2026.pcapng");
+    fs::copy(folder.path().join("take.0001.pcapng"), other).unwrap();
+    let ran = run(&folder, "take.2026.pcapng -f raw");
+    all_in(&ran.err, &["take.2026.pcapng has no manifest beside it"]);
     assert!(fs::read(folder.path().join("take.0001.y4m")).unwrap() == part);
 }
 

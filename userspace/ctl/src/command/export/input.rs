@@ -147,10 +147,19 @@ fn only_manifest(folder: &Path) -> Result<PathBuf, ExportError> {
 /// The manifest of the recording that `file` belongs to.
 fn manifest_beside(file: &Path) -> Result<Manifest, ExportError> {
     let whole = file.with_extension("json");
-    // A part's name ends in its number.
+    if whole.is_file() {
+        return read(&whole);
+    }
+    // A part's name ends in its number; another recording's name may end like that, too.
     let of_part = file.with_extension("").with_extension("json");
-    let found = [whole, of_part].into_iter().find(|it| it.is_file());
-    read(&found.ok_or_else(|| ExportError::NoManifest(file.to_owned()))?)
+    let name = file.file_name().unwrap_or(file.as_os_str());
+    if of_part.is_file() {
+        let manifest = read(&of_part)?;
+        if manifest.files.iter().any(|it| name == it.name.as_str()) {
+            return Ok(manifest);
+        }
+    }
+    Err(ExportError::NoManifest(file.to_owned()))
 }
 
 fn read(path: &Path) -> Result<Manifest, ExportError> {
