@@ -198,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_of_different_frames_then_no_frame_until_two_of_one_come() {
+    fn fields_of_different_frames_then_no_frame_until_a_pair() {
         let rate = FrameRate::new(25, 1).unwrap();
         let samples = (Sampling::YCbCr422, Depth::Eight);
         let format = VideoFormat::of((2, 4), samples, Scan::Interlaced, rate).unwrap();
