@@ -33,7 +33,7 @@ async fn recording_started_listed_shown_and_stopped_then_each_path_answers() {
     let again = api
         .post(
             "/v1/sessions/cam1/recordings",
-            &json!({"format": "raw", "name": "take2"}),
+            &json!({"format": "pcapng", "name": "take2"}),
         )
         .await;
     assert_eq!(again.code(), "name_taken");
@@ -66,7 +66,7 @@ async fn recording_hostile_names_wrong_values_and_unknown_sessions_then_typed_an
         "take.0001",
         &"x".repeat(64),
     ] {
-        let (code, fields) = refused(json!({"format": "raw", "name": name})).await;
+        let (code, fields) = refused(json!({"format": "pcapng", "name": name})).await;
         assert_eq!(
             (code, fields),
             ("invalid_request", vec!["name".to_owned()]),
@@ -75,7 +75,9 @@ async fn recording_hostile_names_wrong_values_and_unknown_sessions_then_typed_an
     }
     for (body, field) in [
         (json!({"format": "wav"}), "format"),
-        (json!({"format": "raw", "snap_length": 96}), "snap_length"),
+        (json!({"format": "raw"}), "format"),
+        (json!({"format": "y4m"}), "format"),
+        (json!({"format": "pcapng", "snap_length": 1}), "snap_length"),
         (json!({"format": "pcapng", "duration_ms": 0}), "duration_ms"),
         (json!({"format": "pcapng", "size_bytes": 1}), "size_bytes"),
         (
@@ -91,10 +93,12 @@ async fn recording_hostile_names_wrong_values_and_unknown_sessions_then_typed_an
         );
     }
     assert_eq!(
-        refused(json!({"format": "raw", "folder": "/etc"})).await.0,
+        refused(json!({"format": "pcapng", "folder": "/etc"}))
+            .await
+            .0,
         "invalid_request"
     );
-    let body = json!({"format": "raw"});
+    let body = json!({"format": "pcapng"});
     let unknown = api.post("/v1/sessions/none/recordings", &body).await;
     assert_eq!(unknown.code(), "no_such_session");
     for (path, code) in [

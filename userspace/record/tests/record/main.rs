@@ -1,9 +1,5 @@
 //! Recordings through the crate's public API: real threads and files, read by independent tools.
-#![expect(
-    clippy::unwrap_used,
-    clippy::cast_possible_truncation,
-    reason = "a test may fail"
-)]
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 mod drain_thread;
 mod files;
