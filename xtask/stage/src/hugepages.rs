@@ -150,7 +150,7 @@ mod tests {
 
     /// About one round in five finds the kernel where it keeps a page that came back.
     #[test]
-    fn hugepages_come_back_while_they_are_given_back_then_all_are_gone() {
+    fn hugepages_come_back_while_given_back_then_all_are_gone() {
         const MEGABYTES: u64 = 128;
         // No other process may change the number meanwhile, as in a run.
         let _folder = Folder::open().unwrap();

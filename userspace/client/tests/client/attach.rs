@@ -75,7 +75,7 @@ fn attach_mute_daemon_then_no_answer_in_time() {
 }
 
 #[test]
-fn drop_of_one_attachment_then_the_daemon_sees_it_and_others_run_on() {
+fn drop_of_one_attachment_then_the_daemon_sees_it_others_run_on() {
     let (fake, session) = Fake::attached();
     let other = Session::attach(&fake.path, "test").unwrap();
     drop(session);

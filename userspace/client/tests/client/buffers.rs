@@ -138,7 +138,7 @@ fn buffer_moved_to_another_thread_then_put_there() {
 }
 
 #[test]
-fn send_filled_and_submitted_then_sent_in_order_and_dropped_ones_are_not() {
+fn send_submitted_then_sent_in_order_and_dropped_ones_are_not() {
     let fake = Fake::sending();
     let session = Session::attach(&fake.path, "test").unwrap();
     assert!(session.is_sender());
@@ -165,7 +165,7 @@ fn send_filled_and_submitted_then_sent_in_order_and_dropped_ones_are_not() {
 }
 
 #[test]
-fn flush_asked_then_all_sent_not_yet_or_refused_and_the_session_goes_on() {
+fn flush_asked_then_sent_late_or_refused_and_the_session_lives() {
     let fake = Fake::sending();
     let session = Session::attach(&fake.path, "test").unwrap();
     fake.publish(0, 0);

@@ -26,7 +26,7 @@ fn errno(error: &Error) -> i32 {
 }
 
 #[test]
-fn drain_told_of_a_stopped_session_then_read_in_order_before_eagain() {
+fn drain_of_a_stopped_session_then_read_in_order_before_eagain() {
     let (fake, session) = Fake::attached();
     fake.notify(EventKind::Dropped, 3);
     fake.stop();
@@ -62,7 +62,7 @@ fn drain_told_of_a_stopped_session_then_read_in_order_before_eagain() {
 }
 
 #[test]
-fn drain_told_of_a_session_that_this_process_stopped_then_read_before_eagain() {
+fn drain_after_a_stop_by_this_process_then_read_before_eagain() {
     let (fake, session) = Fake::attached();
     session.stop();
     fake.notify(EventKind::Draining, 0);
@@ -71,7 +71,7 @@ fn drain_told_of_a_session_that_this_process_stopped_then_read_before_eagain() {
 }
 
 #[test]
-fn drain_told_and_the_session_stopped_at_once_then_a_blocked_caller_reads_it_and_others_eagain() {
+fn drain_and_stop_at_once_then_one_reads_it_and_others_eagain() {
     let (fake, session) = Fake::attached();
     for round in 1..=50_u32 {
         let mut told: Vec<_> = std::thread::scope(|scope| {

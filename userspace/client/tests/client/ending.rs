@@ -101,7 +101,7 @@ fn destroy_stopped_and_unused_then_certificate_and_stale() {
 }
 
 #[test]
-fn destroy_held_by_another_attachment_then_busy_with_blockers_until_put() {
+fn destroy_held_by_another_then_busy_with_blockers_until_put() {
     let fake = Fake::receiving();
     let other = Session::attach(&fake.path, "test").unwrap();
     let owner = Session::create(&fake.path, &spec()).unwrap();
@@ -150,7 +150,7 @@ fn destroy_many_sessions_then_all_stop_all_join_all_destroyed() {
 }
 
 #[test]
-fn daemon_does_not_answer_then_no_answer_and_later_requests_are_refused() {
+fn daemon_does_not_answer_then_later_requests_are_refused() {
     let fake = Fake::receiving();
     let client = onair::Client::at(&fake.path).response_timeout(Duration::from_secs(2));
     let session = client.create(&spec()).unwrap();

@@ -48,7 +48,7 @@ fn event_fd_whatever_happens_then_readable_until_cleared() {
 }
 
 #[test]
-fn event_fd_outlives_its_session_then_the_daemon_gets_the_attachment_back() {
+fn event_fd_outlives_its_session_then_the_attachment_goes_back() {
     let (fake, session) = Fake::attached();
     let fd = session.event_fd().unwrap();
     drop(session);

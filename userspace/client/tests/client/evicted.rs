@@ -9,7 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use crate::fake::{Fake, SESSION, is_stale, spec};
 
 #[test]
-fn evicted_in_every_call_then_stale_and_its_frame_reads_the_same() {
+fn evicted_in_every_call_then_stale_and_its_frame_is_unchanged() {
     let (fake, session) = Fake::attached();
     for (frame, number) in [(0, 1), (1, 2)] {
         fake.publish(frame, number);
@@ -67,7 +67,7 @@ fn evicted_waits_for_a_start_then_stale_at_once() {
 }
 
 #[test]
-fn abort_with_callers_of_another_then_all_are_stale_and_only_the_owner_may() {
+fn abort_by_the_owner_only_then_callers_of_others_are_stale() {
     let fake = Fake::receiving();
     let other = Session::attach(&fake.path, "test").unwrap();
     let owner = Session::create(&fake.path, &spec()).unwrap();

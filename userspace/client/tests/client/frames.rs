@@ -84,7 +84,7 @@ fn field_without_the_other_then_said_and_its_lines_untouched() {
 }
 
 #[test]
-fn first_field_alone_at_a_time_out_and_at_a_stop_then_kept_and_returned() {
+fn first_field_alone_at_time_out_or_stop_then_kept_and_returned() {
     let (fake, session) = Fake::attached();
     publish(&fake, 0, Some(Field::First), 0, 1);
     let mut frames = session.frames();

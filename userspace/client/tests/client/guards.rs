@@ -48,7 +48,7 @@ impl End {
 }
 
 #[test]
-fn end_buffer_borrowed_then_its_bytes_stay_until_it_is_dropped_and_then_the_memory_goes() {
+fn end_buffer_borrowed_then_its_bytes_stay_until_it_is_dropped() {
     for end in ENDS {
         for sends in [false, true] {
             let fake = if sends {
@@ -74,7 +74,7 @@ fn end_buffer_borrowed_then_its_bytes_stay_until_it_is_dropped_and_then_the_memo
 }
 
 #[test]
-fn end_handle_kept_then_its_memory_goes_by_hand_and_stays_when_found_out_and_held() {
+fn end_handle_kept_then_its_end_says_whether_its_memory_goes() {
     for end in ENDS {
         let (fake, session) = Fake::created();
         let raw = fake.loan(&session, 0, 7).into_raw();
@@ -94,7 +94,7 @@ fn end_handle_kept_then_its_memory_goes_by_hand_and_stays_when_found_out_and_hel
 }
 
 #[test]
-fn detach_after_an_end_that_was_found_out_then_what_handles_hold_goes_and_a_guard_stays() {
+fn detach_after_an_end_then_handles_let_go_and_a_guard_stays() {
     let (fake, session) = Fake::attached();
     let raw = fake.loan(&session, 0, 7).into_raw();
     let buffer = fake.loan(&session, 1, 8);
@@ -109,7 +109,7 @@ fn detach_after_an_end_that_was_found_out_then_what_handles_hold_goes_and_a_guar
 }
 
 #[test]
-fn abort_callers_inside_and_buffers_moved_then_the_last_lets_the_memory_go() {
+fn abort_with_callers_inside_then_the_last_frees_the_memory() {
     for _ in 0..20 {
         let (fake, session) = Fake::created();
         let buffers = [0, 1].map(|frame| fake.loan(&session, frame, u64::from(frame) + 7));

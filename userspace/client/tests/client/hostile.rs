@@ -149,7 +149,7 @@ fn attached_contradicts_itself_or_its_memory_then_eproto() {
 }
 
 #[test]
-fn layout_asked_of_a_daemon_that_knows_none_or_answered_with_another_then_eproto() {
+fn layout_not_known_or_answered_with_another_then_eproto() {
     let of = |script| {
         let hostile = Hostile::playing(vec![script]);
         match Client::at(&hostile.path).attach_as("test", PixelFormat::Uyvy) {
@@ -219,7 +219,7 @@ impl Trap {
 }
 
 #[test]
-fn attached_a_file_that_can_be_cut_short_or_run_out_then_refused_and_named() {
+fn attached_an_unsafe_file_then_refused_and_named() {
     let answer = bytes(attached(1, false, false));
     for trap in [
         Trap::NoSealing,

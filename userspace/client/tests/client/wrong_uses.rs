@@ -29,7 +29,7 @@ fn put_twice_then_ealready_and_credited_once() {
 }
 
 #[test]
-fn put_into_another_session_then_einval_and_the_buffer_comes_back() {
+fn put_into_another_session_then_einval_and_the_buffer_is_kept() {
     let (here, there) = (Fake::receiving(), Fake::receiving());
     let session = Session::attach(&here.path, "test").unwrap();
     let other = Session::attach(&there.path, "test").unwrap();

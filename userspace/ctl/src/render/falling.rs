@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn falling_seen_again_and_again_then_each_number_once_and_a_short_line() {
+    fn falling_seen_again_then_each_number_once_and_a_short_line() {
         let mut users = Falling::default();
         assert!(users.now(1));
         assert_eq!(users.to_string(), "1 user");

@@ -35,7 +35,7 @@ fn good() -> Value {
 }
 
 #[test]
-fn certificate_that_is_not_on_disk_then_shown_with_a_warning_and_its_digest_holds() {
+fn certificate_not_on_disk_then_shown_with_a_warning() {
     let mut answer = good();
     answer["durable"] = json!(false);
     for arguments in ["session destroy cam1", "--json session destroy cam1"] {
@@ -54,7 +54,7 @@ fn certificate_that_is_not_on_disk_then_shown_with_a_warning_and_its_digest_hold
 }
 
 #[test]
-fn certificate_of_a_session_that_came_back_stopped_then_its_stop_is_shown() {
+fn certificate_of_a_restored_session_then_its_stop_is_shown() {
     let mut document = good();
     document["stopped_before"] = json!({"at": AT, "session": "6920a1c200000007",
         "boot_id": "b006"});

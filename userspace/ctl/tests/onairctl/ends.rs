@@ -30,7 +30,7 @@ fn forecast(view: &Value, destroyable: bool, args: &str) -> Ran {
 }
 
 #[test]
-fn dry_run_each_operation_and_state_then_0_or_4_and_nothing_is_changed() {
+fn dry_run_each_operation_and_state_then_0_or_4_and_no_change() {
     let with = |state: &str| {
         let mut view = session();
         view["state"] = json!(state);
@@ -61,7 +61,7 @@ fn dry_run_each_operation_and_state_then_0_or_4_and_nothing_is_changed() {
 }
 
 #[test]
-fn dry_run_read_then_who_is_in_the_way_and_what_each_witness_says() {
+fn dry_run_read_then_the_users_and_what_each_witness_says() {
     let ran = forecast(&stopped(), false, "session destroy cam1 --dry-run");
     all_in(
         &ran.out,
@@ -115,7 +115,7 @@ fn evict_of_a_process_then_each_of_its_attachments_and_no_other() {
 }
 
 #[test]
-fn health_asked_by_an_orchestrator_then_one_line_and_the_exit_code_it_needs() {
+fn health_asked_by_a_probe_then_one_line_and_its_exit_code() {
     let ready = Played::document(200, &health(true));
     let unready = Played::document(503, &health(false));
     let ending = Played::code(ProblemCode::ShuttingDown);
@@ -171,7 +171,7 @@ fn shutdown_asked_then_the_phase_that_began() {
 }
 
 #[test]
-fn shutdown_watched_then_phases_and_falling_users_until_the_daemon_is_gone() {
+fn shutdown_watched_then_phases_and_users_until_it_is_gone() {
     let daemon = Played::script(&[
         ("POST /v1/shutdown", status("stop_accepting", 0)),
         ("GET /v1/shutdown", status("draining", 12)),

@@ -102,7 +102,7 @@ fn events_refused_then_as_any_other_refusal() {
 }
 
 #[test]
-fn blockers_watched_then_again_and_again_until_the_session_is_gone() {
+fn blockers_watched_then_repeated_until_the_session_is_gone() {
     let list = |blockers: Value| json!({"session": "6920a1c300000001", "name": "cam1", "at": AT, "blockers": blockers});
     let by_id = "GET /v1/sessions/6920a1c300000001/blockers";
     let gone = json!({"type": "/v1/problems/stale_session", "title": "gone", "status": 410,

@@ -80,7 +80,7 @@ fn exit_code_daemon_not_reachable_then_3_with_advice() {
 }
 
 #[test]
-fn certificate_of_an_unknown_session_then_the_certificates_are_hinted_at() {
+fn certificate_of_an_unknown_session_then_the_list_is_hinted_at() {
     let daemon = Played::code(ProblemCode::NoSuchSession);
     for args in [
         "certificate verify nix",

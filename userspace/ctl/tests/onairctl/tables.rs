@@ -31,7 +31,7 @@ fn table_sessions_then_a_line_each_without_colours() {
 }
 
 #[test]
-fn table_one_session_then_its_parts_and_nothing_a_terminal_obeys() {
+fn table_one_session_then_its_parts_and_no_terminal_commands() {
     let ran = Played::document(200, &session()).run("session show cam1");
     all_in(
         &ran.out,

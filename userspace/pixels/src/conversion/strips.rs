@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn picture_converted_in_strips_then_as_converted_at_once_in_every_layout() {
+    fn picture_converted_in_strips_then_as_converted_at_once() {
         let mut seen = 0;
         for (width, lines) in [(1920, 270), (1922, 62), (64, 2), (8192, 36)] {
             for (format, picture, layout) in all_layouts(width, lines) {

@@ -30,7 +30,7 @@ fn create_few_flags_then_a_specification_that_holds() {
 }
 
 #[test]
-fn create_from_a_description_then_its_values_and_those_of_the_flags() {
+fn create_from_a_description_then_its_values_under_the_flags() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cam1.sdp");
     let text = "v=0\no=- 1 1 IN IP4 192.0.2.1\ns=x\nt=0 0\nm=video 5006 RTP/AVP 98\n\
