@@ -158,22 +158,23 @@ pub fn files(view: &RecordingView) -> Vec<PathBuf> {
 }
 
 /// Makes a file of frames of the recording with this manifest, beside it, as an operator would. What
-/// `onairctl` says of it is added.
+/// `onairctl` says of it is added. Packets may be missing in it.
 pub fn export(manifest: &Path, format: &str) -> Result<(PathBuf, Value)> {
+    const MISSING: i32 = 7;
     let file = manifest.with_extension(format);
-    let arguments = [
-        "export",
-        text(manifest)?,
-        "--format",
-        format,
-        "--output",
-        text(&file)?,
-    ];
-    let said = output(
-        text(&program("onairctl")?)?,
-        &[&arguments[..], &["--json"]].concat(),
-    )?;
-    Ok((file, serde_json::from_str(&said)?))
+    let ran = Command::new(program("onairctl")?)
+        .args(["export", "--json", "--format", format])
+        .arg(manifest)
+        .arg("--output")
+        .arg(&file)
+        .output()
+        .context("running onairctl")?;
+    let said = String::from_utf8_lossy(&ran.stderr);
+    ensure!(
+        [Some(0), Some(MISSING)].contains(&ran.status.code()),
+        "{said}"
+    );
+    Ok((file, serde_json::from_slice(&ran.stdout)?))
 }
 
 /// As [`export`], of a recording that has ended.

@@ -119,7 +119,7 @@ fn frames_exported(raster: Raster) -> Result<()> {
         "in",
         "film",
         "pcapng",
-        &json!({"split_size_bytes": 4_000_000}),
+        &json!({"split_size_bytes": 1_000_000}),
     )?;
     let mut viewer = Viewer::start(&rig, "in")?;
     go(&mut control, raster)?;
