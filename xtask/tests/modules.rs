@@ -17,9 +17,9 @@ const KNOWN: [&str; 11] = [
     "userspace/client: buffer client raw session",
     "userspace/ctl: args client command failure flags render stream",
     "userspace/daemon/shutdown: coordinator hooks operations parts sequence",
-    "userspace/dpdk: claim device eal environment error ethdev membership memory mempool namespace opening port queue removal ring steering",
+    "userspace/dpdk: device eal error kernel packets port",
     "userspace/essence/video: check format",
-    "userspace/ipc: event event_count fence frame_word gate kick layout life mapping memfd memory meta scheduled slot sync sys",
+    "userspace/ipc: daemon event scheduled segment sync sys words",
     "userspace/session/clients: attachment dead_threads leaving sites",
     "userspace/session: boundary certificate clients ending flushing running runs session_core witness",
 ];

@@ -8,7 +8,7 @@ use self::flow::{FlowSender, assembler, raster};
 use super::frame::Frames;
 use super::*;
 
-#[path = "../../../../tests/src/flow.rs"]
+#[path = "../../../../tests/src/network/flow.rs"]
 #[expect(
     unreachable_pub,
     reason = "the whole-system tests have it in their library"

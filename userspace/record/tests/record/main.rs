@@ -13,9 +13,9 @@ mod ring_buffer;
 mod video;
 
 // Whole-system tests use the same sender and reader.
-#[path = "../../../../tests/src/flow.rs"]
+#[path = "../../../../tests/src/network/flow.rs"]
 #[expect(unreachable_pub, reason = "it is the library's elsewhere")]
 mod flow;
-#[path = "../../../../tests/src/pcapng.rs"]
+#[path = "../../../../tests/src/recordings/pcapng.rs"]
 #[expect(unreachable_pub, reason = "it is the library's elsewhere")]
 mod pcapng;
