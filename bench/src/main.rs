@@ -5,53 +5,18 @@
 //! No time is asserted here or in a test; a row says whether its target was met.
 #![forbid(unsafe_code)]
 
-mod board;
-mod busy_core;
-mod compare;
-mod document;
-mod frame_consumer;
-mod host;
-mod machine;
+mod calls;
+mod control;
+mod ends;
+mod load;
 mod markdown;
-mod noise;
-mod p10_shutdown;
-mod p11_drain;
-mod p12_create;
-mod p14_start;
-mod p15_handler;
-mod p16_recording;
-mod p17_layouts;
-mod p18_latency;
-mod p19_glass;
-mod p1_stop;
-mod p20_control;
-mod p21_memory;
-mod p22_isolation;
-mod p23_wires;
-mod p24_recorder;
-mod p25_crowd;
-mod p2_idle;
-mod p3_get_put;
-mod p4_wake;
-mod p5_gstreamer;
-mod p5_packets;
-mod p6_receive;
-mod p7_verdict;
-mod p8_probe;
-mod p9_killed;
-mod p9b_daemon;
+mod packets;
 mod place;
-mod plot;
 mod property;
+mod recording;
+mod result;
 mod rig;
-mod row;
 mod run;
-mod samples;
-mod sender_types;
-mod show;
-mod testpmd;
-mod thread_clock;
-mod users;
 
 use std::path::PathBuf;
 
@@ -60,12 +25,12 @@ use clap::{Parser, Subcommand};
 use console::style;
 use onair_stage::Stage;
 
-use crate::compare::Compare;
-use crate::document::Document;
-use crate::machine::Machine;
 use crate::markdown::Markdown;
 use crate::property::Property;
-use crate::row::Row;
+use crate::result::compare::Compare;
+use crate::result::document::Document;
+use crate::result::machine::Machine;
+use crate::result::row::Row;
 use crate::run::{Length, Run};
 
 /// Measures OnAir, each figure beside its limit or its peer in the same run
@@ -120,27 +85,27 @@ enum Command {
     },
     // What the bench's own child processes are. Not for people.
     #[command(hide = true)]
-    StopCallers(p1_stop::Callers),
+    StopCallers(calls::p1_stop::Callers),
     #[command(hide = true)]
-    IdleCallers(p2_idle::Callers),
+    IdleCallers(calls::p2_idle::Callers),
     #[command(hide = true)]
-    WakeConsumer(p4_wake::Consumer),
+    WakeConsumer(calls::p4_wake::Consumer),
     #[command(hide = true)]
-    ReceivePath(p6_receive::Path),
+    ReceivePath(packets::p6_receive::Path),
     #[command(hide = true)]
-    ProbeGetPut(p8_probe::GetPut),
+    ProbeGetPut(calls::p8_probe::GetPut),
     #[command(hide = true)]
-    ProbeSleeper(p8_probe::Blocks),
+    ProbeSleeper(calls::p8_probe::Blocks),
     #[command(hide = true)]
-    StaleCallers(p9b_daemon::Callers),
+    StaleCallers(ends::p9b_daemon::Callers),
     #[command(hide = true)]
-    Handler(p15_handler::Handler),
+    Handler(ends::p15_handler::Handler),
     #[command(hide = true)]
-    Users(users::Users),
+    Users(load::users::Users),
     #[command(hide = true)]
-    FrameConsumer(frame_consumer::Consumer),
+    FrameConsumer(load::frame_consumer::Consumer),
     #[command(hide = true)]
-    BusyCore(busy_core::BusyCore),
+    BusyCore(load::busy_core::BusyCore),
 }
 
 impl Command {
@@ -186,13 +151,13 @@ fn main() -> Result<()> {
     }
     let stage = arguments.loaded.then(|| Stage::open("bench-load"));
     let stage = stage.transpose()?;
-    let load = stage.as_ref().map(busy_core::on_each).transpose()?;
+    let load = stage.as_ref().map(load::busy_core::on_each).transpose()?;
     let (rows, failures) = measure(&arguments);
     drop(load);
     if let Some(stage) = stage {
         stage.take_down()?;
     }
-    println!("{}", show::table(&rows));
+    println!("{}", result::show::table(&rows));
     if let Some(folder) = &arguments.plots {
         draw(&rows, &machine, folder)?;
     }
@@ -219,7 +184,7 @@ fn measure(arguments: &Arguments) -> (Vec<Row>, Vec<String>) {
         }
         let (id, title) = (property.id(), property.title());
         eprintln!("{} {id} {title}", style("measuring").cyan().for_stderr());
-        let load = machine::load();
+        let load = result::machine::load();
         let measured = property.measure(&run);
         run.end();
         match measured {
@@ -237,7 +202,7 @@ fn measure(arguments: &Arguments) -> (Vec<Row>, Vec<String>) {
 }
 
 fn draw(rows: &[Row], machine: &Machine, folder: &std::path::Path) -> Result<()> {
-    let drawn = plot::draw(rows, &machine.stamp(), folder).context("drawing the plots")?;
+    let drawn = result::plot::draw(rows, &machine.stamp(), folder).context("drawing the plots")?;
     match drawn.as_slice() {
         [] => println!("nothing was measured that there is a picture of"),
         names => println!("{}: {}", folder.display(), names.join(", ")),

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::document::Document;
-use crate::machine::Machine;
 use crate::property::Property;
-use crate::row::Row;
-use crate::show::number;
+use crate::result::document::Document;
+use crate::result::machine::Machine;
+use crate::result::row::Row;
+use crate::result::show::number;
 
 /// Writes a result as a page: the stamp of the run, and all rows
 #[derive(clap::Args)]
@@ -131,7 +131,7 @@ fn line(text: &mut String, row: &Row) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples::Samples;
+    use crate::result::samples::Samples;
 
     fn rows() -> Vec<Row> {
         let ours: Samples = [12.0, 12.0, 12.0].into_iter().collect();

@@ -2,14 +2,16 @@
 
 use anyhow::Result;
 
-use crate::row::Row;
-use crate::run::Run;
-use crate::{
-    p1_stop, p2_idle, p3_get_put, p4_wake, p5_gstreamer, p5_packets, p6_receive, p7_verdict,
-    p8_probe, p9_killed, p9b_daemon, p10_shutdown, p11_drain, p12_create, p14_start, p15_handler,
-    p16_recording, p17_layouts, p18_latency, p19_glass, p20_control, p21_memory, p22_isolation,
-    p23_wires, p24_recorder, p25_crowd,
+use crate::calls::{p1_stop, p2_idle, p3_get_put, p4_wake, p8_probe};
+use crate::control::{p12_create, p20_control, p21_memory, p25_crowd};
+use crate::ends::{p7_verdict, p9_killed, p9b_daemon, p10_shutdown, p14_start, p15_handler};
+use crate::packets::{
+    p5_gstreamer, p5_packets, p6_receive, p17_layouts, p18_latency, p19_glass, p22_isolation,
+    p23_wires,
 };
+use crate::recording::{p11_drain, p16_recording, p24_recorder};
+use crate::result::row::Row;
+use crate::run::Run;
 
 /// A property; the ids are those of `docs/results/bench.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

@@ -11,85 +11,59 @@
 //! `cargo xtask test` builds first; it fails without them.
 #![forbid(unsafe_code)]
 
-mod breakpoints;
-mod cable;
-mod client_files;
+mod clients;
 mod ctl;
 mod dice;
-mod echo;
 mod ending;
-mod errno;
-mod flow;
-mod footprint;
-mod frozen;
-mod hanging_file;
-mod hostile_clock;
-mod igmp_watch;
 pub mod kill;
-mod linuxptp;
-mod neighbour;
-mod own_text;
-pub mod packet;
-pub mod pcapng;
+pub mod network;
+mod others;
 pub mod pci;
-mod plant;
+mod process;
 mod raw_client;
-mod receiver;
-pub mod recorded;
+pub mod recordings;
 mod relay;
-mod relayed_video;
 mod rig;
-mod seen;
-mod sender;
-mod service_manager;
 pub mod storm;
-mod talker;
-mod traced;
-mod trunk;
-mod user;
-mod viewer;
-mod watched_session;
-mod whole_flow;
-mod wire;
 
-pub use breakpoints::Breakpoints;
-pub use cable::ports_on_a_cable;
-pub use client_files::ClientFiles;
+pub use clients::breakpoints::Breakpoints;
+pub use clients::client_files::ClientFiles;
+pub use clients::own_text::OwnText;
+pub use clients::relayed_video::RelayedVideo;
+pub use clients::seen::Seen;
+pub use clients::user::User;
+pub use clients::viewer::Viewer;
+pub use clients::watched_session::{WatchedSession, balanced};
 pub use ctl::{Ran, onairctl};
 pub use dice::Dice;
-pub use echo::ping;
 pub use ending::{
     await_drain, ended_in_order, holding, in_order, of, shutdown_status, signal, unread,
 };
-pub use errno::errno_name;
-pub use flow::{FlowSender, raster};
-pub use footprint::{Footprint, bpf_objects, own_memory, still_there};
-pub use frozen::Frozen;
-pub use hanging_file::HangingFile;
-pub use hostile_clock::{HostileClock, Hostility};
-pub use igmp_watch::{Igmp, IgmpWatch, frame_on};
-pub use linuxptp::Ptp4l;
-pub use neighbour::resolve;
+pub use network::cable::ports_on_a_cable;
+pub use network::echo::ping;
+pub use network::flow::{FlowSender, raster};
+pub use network::igmp_watch::{Igmp, IgmpWatch, frame_on};
+pub use network::neighbour::resolve;
+pub use network::plant::Plant;
+pub use network::talker::{GROUP, Talker, member};
+pub use network::trunk::{VLAN, no_trunk, trunk};
+pub use network::whole_flow::WholeFlow;
+pub use network::wire::Wire;
 pub use onair_stage::{
     Answer, Backend, Config, Control, Daemon, Deadline, Disk, Http, Ice, MemoryLimit, Port,
     Prometheus, QUOTA, Raster, Running, Stage, TestClient, blocked, children, cpu_time, freeze,
     only_child, output, program, receive, send, threads, tids, until, wait_for,
 };
-pub use own_text::OwnText;
-pub use plant::Plant;
+pub use others::hostile_clock::{HostileClock, Hostility};
+pub use others::linuxptp::Ptp4l;
+pub use others::receiver::{Capture, GStreamerReceiver};
+pub use others::sender::{GStreamer, Pixels, frame_hashes};
+pub use others::service_manager::ServiceManager;
+pub use process::errno::errno_name;
+pub use process::footprint::{Footprint, bpf_objects, own_memory, still_there};
+pub use process::frozen::Frozen;
+pub use process::hanging_file::HangingFile;
+pub use process::traced::{Call, Traced, in_this_order};
 pub use raw_client::{RawClient, hello};
-pub use receiver::{Capture, GStreamerReceiver};
 pub use relay::{Disturbance, Done, Relay};
-pub use relayed_video::RelayedVideo;
 pub use rig::{Destroying, Rig};
-pub use seen::Seen;
-pub use sender::{GStreamer, Pixels, frame_hashes};
-pub use service_manager::ServiceManager;
-pub use talker::{GROUP, Talker, member};
-pub use traced::{Call, Traced, in_this_order};
-pub use trunk::{VLAN, no_trunk, trunk};
-pub use user::User;
-pub use viewer::Viewer;
-pub use watched_session::{WatchedSession, balanced};
-pub use whole_flow::WholeFlow;
-pub use wire::Wire;

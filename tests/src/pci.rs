@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use onair_api::Source;
 use onair_stage::{Backend, Config, Deadline, Raster, Stage, output};
 
-use crate::relayed_video::RelayedVideo;
+use crate::clients::relayed_video::RelayedVideo;
 use crate::rig::Rig;
 
 /// Slow enough for an emulated processor.

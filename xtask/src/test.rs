@@ -315,22 +315,32 @@ fn words(checker: &str, tests: &[&str]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::Path;
 
     use crate::cargo::root;
 
-    #[test]
-    fn each_file_of_whole_system_tests_is_in_their_program() {
-        let folder = root().join("tests/tests");
-        let main = fs::read_to_string(folder.join("main.rs")).unwrap();
-
-        for file in fs::read_dir(&folder).unwrap() {
-            let path = file.unwrap().path();
-            let name = path.file_stem().unwrap().to_str().unwrap();
-            let line = format!("mod {name};");
+    /// Each source of `folder` is declared in `index`, and each folder in it has a `mod.rs` that
+    /// declares its own.
+    fn check(folder: &Path, index: &str) {
+        let text = fs::read_to_string(folder.join(index)).unwrap();
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let is_module = path.join("mod.rs").exists();
+            if is_module {
+                check(&path, "mod.rs");
+            }
+            let is_source = path.extension().is_some_and(|it| it == "rs") && !path.ends_with(index);
+            let line = format!("mod {};", path.file_stem().unwrap().display());
             assert!(
-                name == "main" || main.lines().any(|it| it == line),
-                "main.rs lacks `{line}`"
+                !(is_module || is_source) || text.lines().any(|it| it.ends_with(&line)),
+                "{index} of {} lacks `{line}`",
+                folder.display()
             );
         }
+    }
+
+    #[test]
+    fn each_file_of_whole_system_tests_is_in_their_program() {
+        check(&root().join("tests/tests"), "main.rs");
     }
 }

@@ -13,8 +13,8 @@ use syn::{Attribute, Item, UseTree, Visibility};
 const KNOWN: [&str; 6] = [
     "userspace/client: buffer client raw session video",
     "userspace/daemon/shutdown: coordinator hooks operations parts sequence",
-    "userspace/dpdk: claim device eal environment error ethdev membership memory mempool namespace opening port queue removal ring steering",
-    "userspace/ipc: event event_count fence frame_word gate kick layout life mapping memfd memory meta scheduled slot sync sys",
+    "userspace/dpdk: device eal error kernel packets port",
+    "userspace/ipc: daemon event scheduled segment sync sys words",
     "userspace/session/clients: attachment dead_threads leaving sites",
     "userspace/session: boundary certificate clients ending flushing running runs session_core witness",
 ];

@@ -9,13 +9,13 @@ use onair_api::{Certificate, Source, SpecDocument};
 use onair_stage::{Deadline, wait_for};
 use onair_victim::{Ran, Role};
 
+use crate::clients::seen::Seen;
 use crate::kill::audit::audit;
 use crate::kill::blocked::{Watchers, three_agree};
 use crate::kill::death::Death;
 use crate::kill::victim::{End, Victim};
 use crate::kill::{FILL, FRAMES, PULSES, QUIET};
 use crate::rig::Rig;
-use crate::seen::Seen;
 use onair_stage::Control;
 use onair_stage::TestClient;
 use onair_stage::{Raster, receive, send};

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use child::Storm;
 pub use wanted::Wanted;
 
-use crate::pcapng::Capture;
+use crate::recordings::pcapng::Capture;
 
 /// Bytes that are captured of each event.
 pub const SNAP_LENGTH: usize = 96;
@@ -131,8 +131,8 @@ pub fn captures(folder: &Path, manifest: &Manifest) -> Result<Vec<Capture>> {
         let path = folder.join(&file.name);
         let bytes = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
         ensure!(bytes.len() as u64 == file.bytes, "{}: bytes", file.name);
-        crate::recorded::sum_is(&path, file.sha256.as_deref())?;
-        let capture = crate::pcapng::read(&bytes).with_context(|| file.name.clone())?;
+        crate::recordings::recorded::sum_is(&path, file.sha256.as_deref())?;
+        let capture = crate::recordings::pcapng::read(&bytes).with_context(|| file.name.clone())?;
         ensure!(
             capture.packets.len() as u64 == file.events,
             "{}: events",

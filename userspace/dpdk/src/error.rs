@@ -5,7 +5,8 @@ use std::{
     io,
 };
 
-use crate::{LogTail, Port, ethdev::RX_SETUP};
+use crate::port::ethdev::RX_SETUP;
+use crate::{LogTail, Port};
 
 /// A failure of DPDK, or of a check before DPDK is called.
 #[derive(Debug, thiserror::Error)]

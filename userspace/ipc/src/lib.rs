@@ -11,14 +11,12 @@
 #[cfg(not(target_arch = "x86_64"))]
 compile_error!("the counting of callers rests on x86-64's store order (docs/gate.md)");
 
-pub mod event_count;
-pub mod frame_word;
-pub mod gate;
-pub mod kick;
+mod daemon;
 pub mod label;
 pub mod pins;
-pub mod slot;
+mod segment;
 pub mod sync;
+mod words;
 
 #[cfg(shuttle)]
 pub mod scheduled;
@@ -26,33 +24,9 @@ pub mod scheduled;
 #[cfg(not(loom))]
 pub mod caller;
 #[cfg(not(loom))]
-mod copy;
-#[cfg(not(loom))]
 pub mod event;
 #[cfg(not(loom))]
-pub mod fence;
-#[cfg(not(loom))]
-pub mod frames;
-#[cfg(not(any(loom, shuttle)))]
-pub mod guardian;
-#[cfg(not(loom))]
-pub mod layout;
-#[cfg(not(loom))]
-pub mod lender;
-#[cfg(not(loom))]
-pub mod life;
-#[cfg(not(loom))]
-pub mod mapping;
-#[cfg(not(loom))]
-pub mod memfd;
-#[cfg(not(loom))]
-pub mod memory;
-#[cfg(not(loom))]
 pub mod message;
-#[cfg(not(loom))]
-pub mod meta;
-#[cfg(not(loom))]
-pub mod pinned_pages;
 #[cfg(not(loom))]
 pub mod site;
 #[cfg(not(loom))]
@@ -60,3 +34,15 @@ pub mod sys;
 
 #[cfg(all(test, not(loom)))]
 mod model;
+
+#[cfg(not(any(loom, shuttle)))]
+pub use self::daemon::guardian;
+#[cfg(not(loom))]
+pub use self::daemon::{frames, lender, life, memory};
+#[cfg(not(loom))]
+use self::segment::copy;
+#[cfg(not(loom))]
+pub use self::segment::{layout, mapping, memfd, meta, pinned_pages};
+#[cfg(not(loom))]
+pub use self::words::fence;
+pub use self::words::{event_count, frame_word, gate, kick, slot};

@@ -6,7 +6,7 @@ use onair_ebpf::names;
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::error::{Blind, ProbeError};
-use crate::maps::{Maps, is_full};
+use crate::programs::maps::{Maps, is_full};
 
 /// Entries of the map `canaries`.
 const MAX_CANARIES: u32 = 1024;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use aya::maps::{MapData, RingBuf};
 use onair_ebpf::layout::{EVENT_LAST, Event, EventKind, Stat};
 
-use crate::maps::Maps;
+use crate::programs::maps::Maps;
 
 /// An event of a registered process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

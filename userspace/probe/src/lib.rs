@@ -14,44 +14,28 @@
 
 #![forbid(unsafe_code)]
 
+mod clients;
+mod programs;
 pub mod share;
+mod threads;
 
-mod arm;
-mod attached;
 mod canary;
 mod config;
-mod descriptors;
 mod error;
 mod events;
-mod fair;
-mod folder;
 mod health;
-mod kernel;
-mod load;
-mod maps;
-mod modified;
-mod multi;
-mod openings;
 mod probe;
-mod program;
-mod reading;
-mod registry;
-mod site_checker;
-mod sleepers;
-mod supervisor;
-mod text;
-mod thread;
 
-pub use arm::{Armed, WatchedFile};
 pub use canary::Proof;
+pub use clients::reading::{Reading, Waiter};
+pub use clients::site_checker::{Looker, Seen, SiteChecker};
 pub use config::ProbeConfig;
-pub use descriptors::RefusedDescriptors;
 pub use error::{Blind, ProbeError};
 pub use events::{Events, ProbeEvent};
 pub use health::Health;
 pub use onair_ebpf::process::SurveyError;
 pub use onair_ebpf::sites::{Site, SiteKind};
-pub use openings::Openings;
 pub use probe::{Closing, Probe};
-pub use reading::{Reading, Waiter};
-pub use site_checker::{Looker, Seen, SiteChecker};
+pub use programs::descriptors::RefusedDescriptors;
+pub use programs::openings::Openings;
+pub use threads::arm::{Armed, WatchedFile};

@@ -11,22 +11,22 @@ use onair_ebpf::names;
 use onair_ebpf::process::SurveyError;
 use tokio::sync::oneshot;
 
-use crate::arm::{Armed, Step, Watch, arm};
-use crate::attached::Attached;
 use crate::canary::{self, Proof};
+use crate::clients::attached::Attached;
+use crate::clients::reading::{self, Reading};
+use crate::clients::registry::Registry;
+use crate::clients::site_checker::Listed;
+use crate::clients::sleepers::Bounds;
 use crate::config::ProbeConfig;
 use crate::error::{Blind, ProbeError};
 use crate::events::Events;
 use crate::health::Health;
-use crate::kernel::{self, AttachedTable, Command, KernelStatus};
-use crate::load::{PROGRAM_COUNT, load};
-use crate::maps::{Maps, locked};
-use crate::reading::{self, Reading};
-use crate::registry::Registry;
+use crate::programs::load::{PROGRAM_COUNT, load};
+use crate::programs::maps::{Maps, locked};
 use crate::share::{Owner, Usage};
-use crate::site_checker::Listed;
-use crate::sleepers::Bounds;
-use crate::supervisor::Supervisor;
+use crate::threads::arm::{Armed, Step, Watch, arm};
+use crate::threads::kernel::{self, AttachedTable, Command, KernelStatus};
+use crate::threads::supervisor::Supervisor;
 
 /// A running probe. Clones share it; dropping the last one ends it in the background.
 #[derive(Clone)]

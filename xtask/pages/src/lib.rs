@@ -8,15 +8,10 @@ mod budget;
 pub mod command;
 mod fault;
 pub mod generated;
-mod key;
 mod link;
-mod mention;
-mod metric;
+mod names;
 mod page;
-mod path;
 mod source;
-mod sync_name;
-mod test_name;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -38,20 +33,20 @@ pub fn root() -> PathBuf {
 pub fn faults(root: &Path) -> io::Result<Vec<Fault>> {
     let all = read(root)?;
     let sources = Sources::read(root)?;
-    let keys = key::known(&all);
+    let keys = names::key::known(&all);
     let mut found = budget::faults(&all);
-    found.extend(mention::faults(&sources, root)?);
+    found.extend(names::mention::faults(&sources, root)?);
     for page in &all {
         found.extend(link::faults(page, &all, root));
         // A decision may name what is gone; a result belongs to its commit.
         if page.is_record() {
             continue;
         }
-        found.extend(path::faults(page, &sources));
-        found.extend(metric::faults(page, &sources));
-        found.extend(key::faults(page, &keys));
-        found.extend(sync_name::faults(page, &sources));
-        found.extend(test_name::faults(page, &sources));
+        found.extend(names::path::faults(page, &sources));
+        found.extend(names::metric::faults(page, &sources));
+        found.extend(names::key::faults(page, &keys));
+        found.extend(names::sync_name::faults(page, &sources));
+        found.extend(names::test_name::faults(page, &sources));
     }
     found.sort();
     Ok(found)

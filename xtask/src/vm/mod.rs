@@ -10,11 +10,9 @@ pub(crate) mod container;
 pub(crate) mod folder;
 pub(crate) mod image;
 mod job;
-mod page;
 mod payload;
 mod qemu;
 mod report;
-mod stamp;
 mod stream;
 mod suite;
 

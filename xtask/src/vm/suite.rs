@@ -12,11 +12,11 @@ use super::boot::{self, Machine};
 use super::console::Console;
 use super::image::{self, Kernel, Recipe};
 use super::job::Job;
-use super::page::{self, Seen};
 use super::payload::Tree;
 use super::qemu::{Accel, Hardware, Nic};
+use super::report::page::{self, Seen};
+use super::report::stamp::{Stamp, processor};
 use super::report::{Outcome, Row, all_passed, count, table};
-use super::stamp::{Stamp, processor};
 use super::stream::Event;
 use super::{Programs, container, folder, qemu};
 use crate::cargo::{SYSTEM, SYSTEM_TESTS, messages, root};
@@ -29,7 +29,7 @@ Examples:
   cargo xtask vm test
   cargo xtask vm test --kernel debian12,debian13
   cargo xtask vm test --kernel debian12,debian13 --page docs/results/platforms.md
-  cargo xtask vm test --accel tcg demo evict     the demo and the file tests/tests/evict.rs
+  cargo xtask vm test --accel tcg demo evict     the demo and the file tests/tests/lives/evict.rs
 
 The table is on stdout; the output of each is in target/vm/reports. With software emulation it takes some minutes.
 Exit status: 0 if all passed, 1 if one failed or was not run.")]
@@ -72,10 +72,10 @@ const LIMIT: Duration = Duration::from_secs(90);
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     for what in arguments.what.iter().filter(|what| *what != DEMO) {
-        let names = ["tests", "machine"].map(|folder| root().join("tests").join(folder).join(what));
-        let exists = |name: &PathBuf| name.exists() || name.with_extension("rs").exists();
         ensure!(
-            names.iter().any(exists),
+            ["tests", "machine"]
+                .map(|folder| has(&root().join("tests").join(folder), what))
+                .contains(&true),
             "no file of tests is named {what}: see tests/tests and tests/machine"
         );
     }
@@ -120,6 +120,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
+    })
+}
+
+/// Whether there is a file or folder of this name, without its extension, below `folder`.
+fn has(folder: &Path, name: &str) -> bool {
+    fs::read_dir(folder).is_ok_and(|entries| {
+        entries.flatten().any(|entry| {
+            let path = entry.path();
+            path.file_stem().is_some_and(|it| it == name) || has(&path, name)
+        })
     })
 }
 

@@ -10,17 +10,17 @@ use anyhow::{Context as _, Result, bail};
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use crate::cgroup::MemoryLimit;
-use crate::disk::{self, Disk};
-use crate::folder::Folder;
-use crate::hugepages::Hugepages;
-use crate::interrupt::{Guard, guard};
-use crate::leftovers::{take_down, take_down_leftovers};
-use crate::namespace::{self, Veth};
-use crate::record::{Record, StageResource};
-use crate::run::Run;
-use crate::runtime_folders;
-use crate::sysctl::Sysctl;
+use crate::cleanup::interrupt::{Guard, guard};
+use crate::cleanup::leftovers::{take_down, take_down_leftovers};
+use crate::cleanup::record::{Record, StageResource};
+use crate::cleanup::run::Run;
+use crate::machine::cgroup::MemoryLimit;
+use crate::machine::disk::{self, Disk};
+use crate::machine::folder::Folder;
+use crate::machine::hugepages::Hugepages;
+use crate::machine::namespace::{self, Veth};
+use crate::machine::runtime_folders;
+use crate::machine::sysctl::Sysctl;
 
 /// What a run has put up on this machine.
 ///

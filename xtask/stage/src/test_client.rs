@@ -11,8 +11,8 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::actor::Actor;
-use crate::config::Config;
-use crate::oracle::{blocked, children, threads};
+use crate::daemon::config::Config;
+use crate::machine::oracle::{blocked, children, threads};
 use crate::process::Running;
 use crate::programs::program;
 use crate::stage::Stage;

@@ -7,7 +7,7 @@ use tokio::sync::mpsc::unbounded_channel;
 use self::flow::{FlowSender, PAYLOAD_TYPE, raster};
 use super::*;
 
-#[path = "../../../../tests/src/flow.rs"]
+#[path = "../../../../tests/src/network/flow.rs"]
 #[expect(
     unreachable_pub,
     reason = "the whole-system tests have it in their library"

@@ -29,9 +29,9 @@ impl Source {
         let userspace = root().join("userspace");
         let dpdk = userspace.join("dpdk/src");
         let elsewhere = [
-            dpdk.join("eal.rs"),
-            dpdk.join("memory.rs"),
-            dpdk.join("hardware.rs"),
+            dpdk.join("eal/mod.rs"),
+            dpdk.join("eal/memory.rs"),
+            dpdk.join("port/hardware.rs"),
             userspace.join("api/src/daemon/probe.rs"),
         ];
         let config = load(ONE_OF_EACH).unwrap();

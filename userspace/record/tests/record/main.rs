@@ -8,6 +8,6 @@ mod rig;
 mod ring_buffer;
 
 // Whole-system tests use the same reader.
-#[path = "../../../../tests/src/pcapng.rs"]
+#[path = "../../../../tests/src/recordings/pcapng.rs"]
 #[expect(unreachable_pub, reason = "it is the library's elsewhere")]
 mod pcapng;

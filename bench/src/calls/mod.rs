@@ -1,0 +1,7 @@
+//! What the calls of clients cost.
+
+pub(crate) mod p1_stop;
+pub(crate) mod p2_idle;
+pub(crate) mod p3_get_put;
+pub(crate) mod p4_wake;
+pub(crate) mod p8_probe;

@@ -1,0 +1,8 @@
+//! How long starts, ends and deaths take.
+
+pub(crate) mod p10_shutdown;
+pub(crate) mod p14_start;
+pub(crate) mod p15_handler;
+pub(crate) mod p7_verdict;
+pub(crate) mod p9_killed;
+pub(crate) mod p9b_daemon;

@@ -1,0 +1,318 @@
+//! P23: what a packet costs without any kernel: whole sessions between two ports at the ends of a wire
+//! inside the daemon, as a NIC would show it. Beside dpdk-testpmd between two such ports on the same
+//! core, in turns. A wire is a pair of DPDK rings, which pass packets by pointer, or a memif, which
+//! copies each packet into shared memory and out of it.
+//!
+//! With one poller, and with two that each have a wire of their own. Each core sends and receives. Then
+//! the number of 1080p59.94 and 2160p59.94 sessions that a core carries whole.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use onair_api::operations::ShowMetrics;
+use onair_api::{Source, SpecDocument};
+use onair_essence::video::st2110_20::{Packetiser, STANDARD_RTP_BYTES};
+use onair_essence::video::{Depth, FrameRate, VideoFormat};
+use onair_stage::{Control, Raster, Rig, receive, send, wait_for};
+use rustix::process::Signal;
+
+use crate::packets::sender_types;
+use crate::packets::testpmd::{SETTLE, Testpmd, WINDOW};
+use crate::place;
+use crate::result::row::Row;
+use crate::result::samples::{Samples, float};
+use crate::rig::{self, Port};
+use crate::run::Run;
+
+const UDP: u16 = 6000;
+/// Sessions of 1080p at 120 frames a second, more than a core can do.
+const SATURATING: u16 = 8;
+
+/// What passes packets on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Medium {
+    Ring,
+    Memif,
+}
+
+impl Medium {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Ring => "rings",
+            Self::Memif => "memif",
+        }
+    }
+
+    /// The daemon's ports, of one poller each.
+    fn ports(self, pollers: usize) -> Vec<Port> {
+        match self {
+            Self::Ring => WIRES.into_iter().take(pollers).flatten().collect(),
+            Self::Memif => {
+                let mut ports = rig::ONE_WIRE;
+                // Their sockets have no file (unix(7), *abstract*).
+                ports[0].device = "net_memif0,role=server,socket=onair-bench";
+                ports[1].device = "net_memif1,role=client,socket=onair-bench";
+                ports.into()
+            }
+        }
+    }
+
+    /// testpmd's ports. Each ring port receives what it sends.
+    const fn ports_of_testpmd(self) -> [&'static str; 2] {
+        match self {
+            Self::Ring => ["--vdev=net_ring0", "--vdev=net_ring1"],
+            Self::Memif => [
+                "--vdev=net_memif0,role=server,socket=onair-bench-peer",
+                "--vdev=net_memif1,role=client,socket=onair-bench-peer",
+            ],
+        }
+    }
+}
+
+/// The two ports of each wire, by the number of its poller. A memif has the names and addresses of the
+/// first.
+const WIRES: [[Port; 2]; 2] = [
+    rig::ONE_WIRE,
+    [
+        Port {
+            name: "c",
+            device: "ring:second:a",
+            address: "10.78.0.1/24",
+            poller: 1,
+        },
+        Port {
+            name: "d",
+            device: "ring:second:b",
+            address: "10.78.0.2/24",
+            poller: 1,
+        },
+    ],
+];
+
+/// Packets and bytes of all ports so far.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    sent: f64,
+    received: f64,
+    bytes: f64,
+}
+
+impl Seen {
+    fn look(control: &mut Control) -> Result<Self> {
+        let text = control.call::<ShowMetrics>(&())?;
+        let all = |name: &str| {
+            let begin = format!("onair_port_{name}_total{{");
+            let lines = text.lines().filter(|line| line.starts_with(&begin));
+            let numbers = lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok());
+            numbers.sum()
+        };
+        Ok(Self {
+            sent: all("tx_packets"),
+            received: all("rx_packets"),
+            bytes: all("rx_bytes"),
+        })
+    }
+}
+
+pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
+    let cores = place::cores()?;
+    let mut rows = vec![];
+    for (medium, pollers) in [(Medium::Ring, 1), (Medium::Memif, 1), (Medium::Ring, 2)] {
+        if pollers > cores.len() {
+            rows.push(Row::absent(
+                "P23",
+                &format!("{pollers} pollers need as many cores"),
+            ));
+            continue;
+        }
+        let mut rig = rig::wires(pollers, "adaptive", &medium.ports(pollers))?;
+        let done = rig
+            .start_daemon()
+            .and_then(|()| saturated(&mut rig, medium, pollers, run));
+        rows.extend(rig.end(done)?);
+    }
+    rows.push(Row::absent(
+        "P23",
+        "4 pollers: a core each, and one for the rest",
+    ));
+    Ok(rows)
+}
+
+fn saturated(rig: &mut Rig, medium: Medium, pollers: usize, run: &Run) -> Result<Vec<Row>> {
+    let core = *place::cores()?.last().context("no core")?;
+    let mut control = rig.control()?;
+    let windows = run.either(12, 6);
+    run.case(format!("{pollers} pollers, {}", medium.name()), windows);
+    let raster = Raster::new(1920, 1080, 120, 10);
+    begin(&mut control, pollers, SATURATING, raster, "120/1")?;
+    let ports = medium.ports_of_testpmd();
+    let mut testpmd = Testpmd::between(rig.stage(), core, rig.config.hugepages, ports)?;
+    testpmd.pause(true)?;
+    let (mut rate, mut bandwidth, mut peer) = <(Samples, Samples, Samples)>::default();
+    let each = float(pollers as u64);
+    for _ in 0..windows {
+        rig.daemon()?.running().signal(Signal::STOP)?;
+        let its = testpmd.turn();
+        // Also when that failed: a stopped daemon cannot be ended.
+        rig.daemon()?.running().signal(Signal::CONT)?;
+        peer.push(its?);
+        std::thread::sleep(SETTLE);
+        let (first, begin) = (Seen::look(&mut control)?, Instant::now());
+        std::thread::sleep(WINDOW);
+        let (last, span) = (Seen::look(&mut control)?, begin.elapsed().as_secs_f64());
+        rate.push((last.received - first.received) / span / each / 1e3);
+        bandwidth.push(8.0 * (last.bytes - first.bytes) / span / each / 1e9);
+        run.step();
+    }
+    testpmd.pause(false)?;
+    testpmd.quit()?;
+    finish(&mut control, pollers, SATURATING)?;
+    let name = match (medium, pollers) {
+        (Medium::Ring, 1) => "one poller".to_owned(),
+        (Medium::Ring, more) => format!("{more} pollers, a core of them"),
+        (Medium::Memif, _) => "one poller, over memif".to_owned(),
+    };
+    let peer_name = format!("dpdk-testpmd, io, between {}", medium.name());
+    let pinned = format!("pollers on the last {pollers} cores, testpmd on core {core}");
+    let mut rows = vec![
+        Row::of("P23", format!("sent and received, {name}"), "kpps", &rate)
+            .beside(&peer_name, &rate, &peer)
+            .pinned(&pinned)
+            .more_is_better(),
+        Row::of("P23", format!("each way, {name}"), "Gb/s", &bandwidth)
+            .pinned(&pinned)
+            .more_is_better(),
+    ];
+    if (medium, pollers) == (Medium::Ring, 1) {
+        let [sender, receiver] = &WIRES[0];
+        let (address, _) = receiver.address.split_once('/').context("a prefix")?;
+        let ends = sender_types::Ends {
+            sender: sender.name,
+            receiver: receiver.name,
+            address,
+        };
+        rows.extend(sender_types::rows("P23", &mut control, &ends, run)?);
+        for (name, raster) in [
+            ("1080p59.94", Raster::new(1920, 1080, 60, 10)),
+            ("2160p59.94", Raster::new(3840, 2160, 60, 10)),
+        ] {
+            let by_rate = rate.ranks().median() * 1e3 / packets_a_second(raster)?;
+            rows.push(carried(&mut control, name, raster, by_rate, run)?.pinned(&pinned));
+        }
+    }
+    Ok(rows)
+}
+
+/// Of a session at 59.94 frames a second in 10 bit.
+fn packets_a_second(raster: Raster) -> Result<f64> {
+    let rate = FrameRate::new(60_000, 1_001)?;
+    let format = VideoFormat::new(raster.width, raster.height, Depth::Ten, rate)?;
+    let packetiser = Packetiser::new(format, STANDARD_RTP_BYTES)?;
+    Ok(f64::from(packetiser.packets()) * 60_000.0 / 1_001.0)
+}
+
+/// The largest number of sessions that pass whole, tried from a little above `by_rate` down.
+fn carried(
+    control: &mut Control,
+    name: &str,
+    raster: Raster,
+    by_rate: f64,
+    run: &Run,
+) -> Result<Row> {
+    let (mut most, mut note) = (0, String::new());
+    let tries: Vec<_> = (1..=64)
+        .filter(|n| f64::from(*n) <= 1.1 * by_rate + 1.0)
+        .collect();
+    run.case(name, tries.len());
+    for n in tries.into_iter().rev() {
+        run.step();
+        let before = Seen::look(control)?;
+        begin(control, 1, n, raster, "60000/1001")?;
+        // The first frames are late: the poller touches the pages of their memory for the first time.
+        std::thread::sleep(Duration::from_secs(1));
+        let first = missed(control, n)?;
+        std::thread::sleep(run.either(3, 1) * Duration::from_secs(1));
+        let missed = missed(control, n)? - first;
+        let incomplete = finish(control, 1, n)?;
+        let after = Seen::look(control)?;
+        let lost = (after.sent - before.sent) - (after.received - before.received);
+        if lost == 0.0 && incomplete == 0.0 && missed == 0.0 {
+            most = n;
+            break;
+        }
+        note = format!(
+            "with {n}: {lost} packets lost, {incomplete} frames incomplete, {missed} frame times missed"
+        );
+    }
+    let ours = Samples::from_iter([f64::from(most)]);
+    let variant = format!("{name} each way, none lost or late");
+    let mut row = Row::of("P23", variant, "sessions", &ours)
+        .limit("the saturated rate in such sessions", by_rate)
+        .more_is_better();
+    row.detail.note = note;
+    Ok(row)
+}
+
+/// Creates `count` sessions each way on each wire; they run from then on.
+fn begin(
+    control: &mut Control,
+    pollers: usize,
+    count: u16,
+    raster: Raster,
+    rate: &str,
+) -> Result<()> {
+    for way in ["receive", "send"] {
+        for (wire, number) in WIRES.iter().zip(0_u16..).take(pollers) {
+            for at in 0..count {
+                let (name, udp) = (format!("{way}{number}x{at}"), UDP + at);
+                let spec = match way {
+                    "send" => send(&name, raster, udp, Source::Pattern),
+                    _ => receive(&name, raster, udp),
+                };
+                let mut spec = SpecDocument {
+                    quota: Some(1),
+                    max_attachments: Some(1),
+                    ..spec
+                };
+                rate.clone_into(&mut spec.video.frame_rate);
+                let [sender, receiver] = wire;
+                let end = if way == "send" { sender } else { receiver };
+                end.name.clone_into(&mut spec.port);
+                let (to, _) = receiver.address.split_once('/').context("a prefix")?;
+                spec.flow.destination = format!("{to}:{udp}");
+                control.create(&spec)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Frame times that the senders of the first wire missed so far.
+fn missed(control: &mut Control, count: u16) -> Result<f64> {
+    let senders = (0..count).map(|at| control.show(format!("send0x{at}")));
+    let missed = senders.map(|view| Ok(float(view?.counters.slots_missed)));
+    missed.sum()
+}
+
+/// Stops and destroys them, the sending ones first. Frames that receivers saw incomplete.
+fn finish(control: &mut Control, pollers: usize, count: u16) -> Result<f64> {
+    let mut incomplete = 0.0;
+    for way in ["send", "receive"] {
+        let names = (0..pollers).flat_map(|wire| (0..count).map(move |at| (wire, at)));
+        let names: Vec<_> = names
+            .map(|(wire, at)| format!("{way}{wire}x{at}"))
+            .collect();
+        for name in &names {
+            let counters = control.stop(name)?.counters;
+            incomplete += float(counters.frames_incomplete);
+        }
+        // What is on the wire arrives before the receivers stop.
+        std::thread::sleep(Duration::from_millis(50));
+        for name in &names {
+            wait_for("a session destroyed", 20, || {
+                Ok(control.try_destroy(name)?.status == 200)
+            })?;
+        }
+    }
+    Ok(incomplete)
+}

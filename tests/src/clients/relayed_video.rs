@@ -1,0 +1,81 @@
+//! A flow out of port `a` and into port `b`, with a client that looks at every frame.
+
+use anyhow::{Result, ensure};
+use onair_api::{SessionCounters, Source, VideoDocument};
+use onair_stage::{Deadline, wait_for};
+
+use crate::clients::seen::Seen;
+use crate::clients::viewer::Viewer;
+use crate::rig::Rig;
+use onair_stage::Control;
+use onair_stage::{QUOTA, Raster, receive, send};
+
+/// A running session `in`, a running session `out` that sends to it, and a viewer on `in`.
+#[derive(Debug)]
+pub struct RelayedVideo {
+    /// A connection to the daemon.
+    pub control: Control,
+    /// The client on `in`.
+    pub viewer: Viewer,
+}
+
+impl RelayedVideo {
+    /// Starts both.
+    pub fn start(rig: &Rig, raster: Raster, source: Source) -> Result<Self> {
+        Self::of(rig, raster, source, |_| {})
+    }
+
+    /// Starts both, with formats that `adapt` has changed.
+    pub fn of(
+        rig: &Rig,
+        raster: Raster,
+        source: Source,
+        adapt: impl Fn(&mut VideoDocument),
+    ) -> Result<Self> {
+        let mut control = rig.control()?;
+        let mut into = receive("in", raster, 5004);
+        into.quota = Some(QUOTA);
+        adapt(&mut into.video);
+        control.create(&into)?;
+        control.start("in")?;
+        let viewer = Viewer::start(rig, "in")?;
+        let mut out = send("out", raster, 5004, source);
+        adapt(&mut out.video);
+        control.create(&out)?;
+        control.start("out")?;
+        Ok(Self { control, viewer })
+    }
+
+    /// Waits until `in` has received every packet that `out` has sent by now.
+    pub fn settle(&mut self) -> Result<()> {
+        let sent = self.control.show("out")?.counters.packets;
+        wait_for("what was sent to be received", 20, || {
+            let received = self.control.show("in")?.counters.packets;
+            Ok(received >= sent)
+        })
+    }
+
+    /// Stops and destroys both. The final counts of `out`, of which nothing was lost on the way,
+    /// and what the viewer saw of all that.
+    pub fn end(mut self) -> Result<(SessionCounters, Vec<Seen>)> {
+        let out = self.control.end("out")?.frames;
+        wait_for("what was sent to be received", 20, || {
+            let received = self.control.show("in")?.counters.packets;
+            Ok(received >= out.packets)
+        })?;
+        let seen = self
+            .viewer
+            .finish(&mut self.control, Deadline::seconds(20))?;
+        let into = self.control.destroy_wait("in")?.frames;
+        let nothing_lost = into.packets == out.packets
+            && into.frames_complete == out.frames_sent
+            && (into.frames_incomplete, into.frames_no_buffer) == (0, 0)
+            && seen.len() as u64 + into.frames_dropped_slow == into.frames_complete;
+        ensure!(
+            nothing_lost,
+            "sent {out:?}, received {into:?}, seen {}",
+            seen.len()
+        );
+        Ok((out, seen))
+    }
+}

@@ -1,0 +1,125 @@
+//! A flow of GStreamer's into a session, of which every frame must arrive as it was sent.
+
+use anyhow::{Result, ensure};
+use onair_api::{SessionCounters, SpecDocument};
+use onair_stage::Deadline;
+
+use crate::clients::viewer::Viewer;
+use crate::network::neighbour::resolve;
+use crate::others::sender::{GStreamer, Pixels, frame_hashes};
+use crate::rig::Rig;
+use onair_stage::Control;
+use onair_stage::QUOTA;
+use onair_stage::{Raster, receive};
+
+/// The address of port `b`.
+const OURS: &str = "10.77.0.2";
+
+/// The session `in` on port `b`, with a viewer, and GStreamer that sends to it.
+#[derive(Debug)]
+pub struct WholeFlow {
+    control: Control,
+    viewer: Viewer,
+    sender: GStreamer,
+    raster: Raster,
+    pixels: Pixels,
+    frames: u32,
+}
+
+impl WholeFlow {
+    /// The UDP port of the flow.
+    pub const UDP: u16 = 5004;
+
+    /// Starts a flow of `frames` frames on a rig that stands beside the kernel. `adapt` may change
+    /// the session's specification.
+    pub fn start(
+        rig: &Rig,
+        raster: Raster,
+        frames: u32,
+        adapt: impl FnOnce(&mut SpecDocument),
+    ) -> Result<Self> {
+        Self::start_as(rig, (raster, Pixels::of(raster)), frames, adapt)
+    }
+
+    /// As [`Self::start`], with these pixels.
+    pub fn start_as(
+        rig: &Rig,
+        (raster, pixels): (Raster, Pixels),
+        frames: u32,
+        adapt: impl FnOnce(&mut SpecDocument),
+    ) -> Result<Self> {
+        let mut control = rig.control()?;
+        let mac = resolve(rig.stage(), OURS)?;
+        let ours = control.health()?.dataplane.ports.remove(0).mac;
+        ensure!(mac == ours, "we answered {mac} to ARP, but have {ours}");
+        let mut spec = receive("in", raster, Self::UDP);
+        spec.quota = Some(QUOTA);
+        spec.video.sampling = Some(pixels.sampling());
+        adapt(&mut spec);
+        control.create(&spec)?;
+        control.start("in")?;
+        let viewer = Viewer::start(rig, "in")?;
+        let sender = GStreamer::start_as(rig.stage(), (raster, pixels), frames, (OURS, Self::UDP))?;
+        Ok(Self {
+            control,
+            viewer,
+            sender,
+            raster,
+            pixels,
+            frames,
+        })
+    }
+
+    /// Waits until the first frames have come.
+    pub fn flows(&mut self) -> Result<()> {
+        self.viewer.wait(3, Deadline::seconds(20))
+    }
+
+    /// Whether GStreamer has sent all.
+    pub fn is_sent(&mut self) -> Result<bool> {
+        self.sender.ended()
+    }
+
+    /// Waits for all frames, and destroys the session. Its final counts, once each frame has been
+    /// found to be the one that was sent, in order and once.
+    pub fn finish(mut self) -> Result<SessionCounters> {
+        let raster = self.raster;
+        let file = self.sender.finish(Deadline::seconds(60))?;
+        let came = self
+            .viewer
+            .wait(self.frames.into(), Deadline::seconds(20))
+            .and_then(|()| self.viewer.finish(&mut self.control, Deadline::seconds(20)));
+        let seen = match came {
+            Ok(seen) => seen,
+            Err(error) => {
+                let counters = self.control.show("in")?.counters;
+                return Err(error.context(format!("{raster:?}: {counters:?}")));
+            }
+        };
+        let counters = self.control.destroy_wait("in")?.frames;
+        let sent = frame_hashes(&file, raster, self.pixels)?;
+        ensure!(
+            sent.len() == self.frames as usize,
+            "{} frames sent",
+            sent.len()
+        );
+        let incomplete: Vec<_> = seen.iter().filter(|frame| !frame.complete).collect();
+        ensure!(
+            incomplete.is_empty() && counters.packets_lost == 0,
+            "{raster:?}: {counters:?}: {incomplete:#?}"
+        );
+        ensure!(
+            seen.iter().map(|frame| frame.hash).eq(sent),
+            "{raster:?}: the frames are not those that were sent: {counters:?}"
+        );
+        for pair in seen.windows(2) {
+            let step = pair[1].rtp_timestamp.wrapping_sub(pair[0].rtp_timestamp);
+            // GStreamer rounds: a sixtieth of a second is 1499 to 1501 ticks.
+            ensure!(
+                step.abs_diff(90_000 / raster.rate) <= 1,
+                "{step} ticks from a frame to the next"
+            );
+        }
+        Ok(counters)
+    }
+}

@@ -1,0 +1,133 @@
+//! Frames converted by the poller of their port, in strips between packets.
+
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use onair::{PixelFormat, Timeout};
+use onair_api::{Source, SpecDocument};
+use onair_stage::Deadline;
+use onair_tests::{Control, QUOTA, Raster, Rig, receive, send};
+
+use crate::conversion::converted;
+use crate::conversion::converters::{attach, compare, convert};
+
+/// The only poller, of both ports, converts.
+fn rig() -> Result<(Rig, Control)> {
+    let rig = Rig::rings_with(|config| config.poller_keys = "converts = true\n".to_owned())?;
+    let control = rig.control()?;
+    Ok((rig, control))
+}
+
+#[test]
+fn two_layouts_on_the_poller_then_each_client_gets_the_bytes_of_its_own_conversion() -> Result<()> {
+    converted::two_layouts(rig()?)
+}
+
+#[test]
+fn fields_on_the_poller_then_each_field_and_the_whole_frame_as_by_the_client() -> Result<()> {
+    converted::fields(rig()?)
+}
+
+#[test]
+fn source_on_the_poller_ends_under_blocked_callers_of_the_converted_session() -> Result<()> {
+    converted::source_ends(rig()?)
+}
+
+#[test]
+fn converted_session_on_the_poller_ends_under_blocked_callers() -> Result<()> {
+    converted::converted_ends(rig()?)
+}
+
+#[test]
+fn large_frames_in_three_layouts_then_no_packet_of_any_session_is_lost() -> Result<()> {
+    const LARGE: Raster = Raster::new(3840, 2160, 2, 10);
+    const SMALL: Raster = Raster::new(320, 180, 50, 10);
+    let (mut rig, mut control) = rig()?;
+    for (name, raster, port) in [("cam", LARGE, 5000), ("beside", SMALL, 5002)] {
+        control.create(&SpecDocument {
+            quota: Some(3),
+            max_attachments: Some(4),
+            ..receive(name, raster, port)
+        })?;
+    }
+    let formats = [PixelFormat::V210, PixelFormat::Yuv422p10, PixelFormat::Y210];
+    for format in formats {
+        assert_eq!(convert(&mut control, format, 3)?.poller, "p0");
+    }
+    let source = attach(&rig, "cam")?;
+    control.create(&send("beside-out", SMALL, 5002, Source::Pattern))?;
+    control.create(&send("out", LARGE, 5000, Source::Pattern))?;
+    for format in formats {
+        let converted = attach(&rig, &format!("cam-{format}"))?;
+        compare(&source, &converted, 3)?;
+        converted.detach()?;
+    }
+    source.detach()?;
+    for name in ["cam", "beside"] {
+        let counters = control.show(name)?.counters;
+        ensure!(counters.frames_complete > 5, "{name}: {counters:?}");
+        assert_eq!(
+            (
+                counters.packets_lost,
+                counters.frames_incomplete,
+                counters.frames_no_buffer
+            ),
+            (0, 0, 0),
+            "{name}: {counters:?}"
+        );
+    }
+    let (status, summary) = rig.terminated()?;
+    assert_eq!(status, 0, "{summary:?}");
+    Ok(())
+}
+
+#[test]
+fn sessions_stopped_amid_a_frame_then_the_source_has_its_frames_and_both_go_on() -> Result<()> {
+    const RASTER: Raster = Raster::new(1920, 1080, 25, 10);
+    /// How often a stop must come while a frame is converted.
+    const AMID: u64 = 3;
+    /// What a session that was started gets to convert before its next stop: it grows, so that
+    /// some stop meets a frame on a machine of any speed.
+    const LONGEST_US: u64 = 40_000;
+    let (rig, mut control) = rig()?;
+    control.create(&SpecDocument {
+        quota: Some(QUOTA),
+        max_attachments: Some(2),
+        ..receive("cam", RASTER, 5000)
+    })?;
+    let name = convert(&mut control, PixelFormat::Yuv422p10, 2)?.name;
+    control.create(&send("out", RASTER, 5000, Source::Pattern))?;
+    let (mut amid, mut runs_us, deadline) = (0, 0, Deadline::seconds(60));
+    while amid < AMID {
+        ensure!(!deadline.passed(), "{amid} stops amid a frame");
+        thread::sleep(Duration::from_micros(runs_us));
+        runs_us = (runs_us + 100) % LONGEST_US;
+        control.stop(&name)?;
+        amid = control.show(&name)?.counters.frames_dropped_stop;
+        control.start(&name)?;
+    }
+    let before = control.show(&name)?.counters;
+    ensure!(before.frames_not_converted == 0, "{before:?}");
+    control.await_view(name.as_str(), "with frames", |it| {
+        it.counters.frames_complete > before.frames_complete + 5
+    })?;
+
+    // The source, too, has them back when it stops, whenever that is.
+    let (source, client) = (attach(&rig, "cam")?, attach(&rig, name.as_str())?);
+    for _ in 0..20 {
+        control.stop("cam")?;
+        control.start("cam")?;
+        source.buffer_get(Timeout::millis(30_000))?;
+        client.buffer_get(Timeout::millis(30_000))?;
+    }
+    let counters = control.show("cam")?.counters;
+    ensure!(counters.frames_no_buffer == 0, "{counters:?}");
+    source.detach()?;
+    client.detach()?;
+    for name in ["cam", name.as_str()] {
+        let certificate = control.end(name).context("a certificate")?;
+        ensure!(certificate.reconciled.is_empty(), "{certificate:?}");
+    }
+    Ok(())
+}

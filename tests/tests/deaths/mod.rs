@@ -1,0 +1,8 @@
+//! Threads, clients and daemons that die.
+
+mod deaths_daemon;
+mod deaths_processes;
+mod deaths_programs;
+mod deaths_threads;
+mod guardian;
+mod kill_matrix;

@@ -1,0 +1,9 @@
+//! The end of the daemon.
+
+mod resources;
+mod shutdown;
+mod shutdown_clients;
+mod shutdown_load;
+mod shutdown_signals;
+mod shutdown_start;
+mod watchdog;

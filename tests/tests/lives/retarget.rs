@@ -1,0 +1,228 @@
+//! Sessions get other addresses while they run: between two frames, and no frame is lost.
+
+use std::net::UdpSocket;
+
+use anyhow::{Context as _, Result};
+use onair_api::operations::RetargetSession;
+use onair_api::{SessionState, SessionView, Source};
+use onair_tests::network::packet::rtp;
+use onair_tests::{
+    Backend, Config, Control, Raster, Rig, onairctl, receive, resolve, send, wait_for,
+};
+use serde_json::{Value, json};
+
+const ONE: u16 = 5004;
+const OTHER: u16 = 5006;
+const TIMES: u64 = 10;
+
+fn retarget(control: &mut Control, session: &str, flow: &Value) -> Result<SessionView> {
+    control.on::<RetargetSession>(session, json!({ "flow": flow }))
+}
+
+fn refusal(control: &mut Control, session: &str, flow: &Value) -> Result<String> {
+    let answer = control.try_on::<RetargetSession>(session, json!({ "flow": flow }))?;
+    Ok(answer.code().to_owned())
+}
+
+fn to(udp: u16) -> Value {
+    json!({"destination": format!("10.77.0.2:{udp}")})
+}
+
+fn received(control: &mut Control, session: &str) -> Result<u64> {
+    Ok(control.show(session)?.counters.frames_complete)
+}
+
+/// Waits until the session has received some more.
+fn flows(control: &mut Control, session: &str) -> Result<()> {
+    let before = received(control, session)?;
+    wait_for("frames", 20, || {
+        Ok(received(control, session)? >= before + 3)
+    })
+    .with_context(|| format!("{session}: {:?}", control.show(session)))
+}
+
+/// A sender that turns from one receiver to another and back: each frame is whole, and arrives at
+/// one of both.
+fn sender_turns(rig: &Rig) -> Result<()> {
+    let mut control = rig.control()?;
+    control.ample("one", Raster::SMALL, ONE)?;
+    control.ample("other", Raster::SMALL, OTHER)?;
+    control.create(&send("out", Raster::SMALL, ONE, Source::Pattern))?;
+    for _ in 0..TIMES {
+        flows(&mut control, "one")?;
+        let view = retarget(&mut control, "out", &to(OTHER))?;
+        assert_eq!(view.flow.destination, format!("10.77.0.2:{OTHER}"));
+        flows(&mut control, "other")?;
+        retarget(&mut control, "out", &to(ONE))?;
+    }
+    let sent = control.end("out")?.frames.frames_sent;
+    let mut sum = 0;
+    wait_for("every frame that was sent", 20, || {
+        sum = received(&mut control, "one")? + received(&mut control, "other")?;
+        Ok(sum >= sent)
+    })?;
+    let incomplete = |view: SessionView| view.counters.frames_incomplete;
+    assert_eq!((sum, incomplete(control.show("one")?)), (sent, 0));
+    assert_eq!(incomplete(control.show("other")?), 0);
+    Ok(())
+}
+
+/// A receiver that turns from one sender to another and back: the frame in transit is finished, so
+/// that at most the first of the next flow is not whole, if it had begun already.
+fn receiver_turns(rig: &Rig) -> Result<()> {
+    let mut control = rig.control()?;
+    control.create(&send("out1", Raster::SMALL, ONE, Source::Pattern))?;
+    control.create(&send("out2", Raster::SMALL, OTHER, Source::Pattern))?;
+    control.ample("in", Raster::SMALL, ONE)?;
+    for _ in 0..TIMES {
+        for udp in [OTHER, ONE] {
+            flows(&mut control, "in")?;
+            let before = control.show("in")?.ssrc;
+            retarget(&mut control, "in", &to(udp))?;
+            flows(&mut control, "in")?;
+            let after = control.show("in")?.ssrc;
+            assert!(before.is_some() && before != after, "{before:?} {after:?}");
+        }
+    }
+    let counters = control.show("in")?.counters;
+    assert!(counters.frames_incomplete <= 2 * TIMES, "{counters:?}");
+    assert_eq!(
+        (counters.packets_other_ssrc, counters.restarts),
+        (0, 0),
+        "{counters:?}"
+    );
+    // The other flow is free for another session, its own is not.
+    control.receiver("next", OTHER)?;
+    flows(&mut control, "next")?;
+    assert_eq!(refusal(&mut control, "in", &to(OTHER))?, "invalid_spec");
+    assert_eq!(refusal(&mut control, "next", &to(ONE))?, "invalid_spec");
+    flows(&mut control, "in")
+}
+
+#[test]
+fn sender_to_another_destination_and_back_then_each_frame_arrives_whole_at_one_of_both()
+-> Result<()> {
+    sender_turns(&Rig::rings()?)
+}
+
+#[test]
+fn receiver_to_another_flow_and_back_then_it_follows_at_once() -> Result<()> {
+    receiver_turns(&Rig::rings()?)
+}
+
+#[test]
+fn sessions_of_a_port_with_two_pollers_to_other_flows_then_the_pollers_hand_over_anew() -> Result<()>
+{
+    let rig = || {
+        let config = Config {
+            pollers: 2,
+            ..Config::pair(Backend::AfPacket)
+        };
+        Rig::with(config, |_| {})
+    };
+    sender_turns(&rig()?)?;
+    receiver_turns(&rig()?)
+}
+
+#[test]
+fn session_stopped_and_persistent_then_its_new_addresses_come_back_after_a_kill() -> Result<()> {
+    let mut rig = Rig::rings()?;
+    let mut spec = receive("cam", Raster::SMALL, ONE);
+    spec.persistent = Some(true);
+    let mut control = rig.control()?;
+    control.create(&spec)?;
+    control.create(&send("out", Raster::SMALL, OTHER, Source::Pattern))?;
+    control.stop("cam")?;
+    wait_for("the poller to hand it back", 10, || {
+        let answer = control.try_on::<RetargetSession>("cam", json!({"flow": to(OTHER)}))?;
+        Ok(answer.code() != "dataplane_busy")
+    })?;
+    let view = control.show("cam")?;
+    assert_eq!(view.state, SessionState::Stopped);
+    control.start("cam")?;
+    flows(&mut control, "cam")?;
+    drop(control);
+    rig.kill_daemon()?;
+    rig.start_daemon()?;
+    let view = rig.control()?.show("cam")?;
+    assert_eq!(view.flow.destination, format!("10.77.0.2:{OTHER}"));
+    Ok(())
+}
+
+#[test]
+fn patches_that_are_wrong_then_refused_by_field_and_nothing_changes() -> Result<()> {
+    let (rig, mut control) = Rig::with_cam()?;
+    control.pattern("out", 5000)?;
+    let before = control.show("cam")?.flow;
+    for flow in [
+        json!({}),
+        json!({"destination": "10.77.0.7:5000"}),
+        json!({"destination": "224.0.0.1:5000"}),
+        json!({"destination": 5}),
+        json!({"source": "0.0.0.0"}),
+        json!({"sources": ["10.0.0.1"], "source": "10.0.0.1"}),
+        json!({"ttl": 3}),
+        json!({"payload_type": 200}),
+        json!({"width": 16}),
+    ] {
+        let code = refusal(&mut control, "cam", &flow)?;
+        assert!(
+            matches!(&code[..], "invalid_spec" | "invalid_request"),
+            "{flow}: {code}"
+        );
+    }
+    assert_eq!(control.show("cam")?.flow, before);
+    assert_eq!(refusal(&mut control, "none", &to(ONE))?, "no_such_session");
+    flows(&mut control, "cam")?;
+    // With the tool, as an operator does it.
+    let done = onairctl(&rig, "session retarget cam --payload-type 99")?;
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(
+        done.out.contains("payload type") && done.out.contains("99"),
+        "{done:?}"
+    );
+    wait_for("packets of another type", 10, || {
+        let counters = control.show("cam")?.counters;
+        Ok(counters.packets_malformed.contains_key("bad_payload_type"))
+    })?;
+    Ok(())
+}
+
+/// A frame that never ends holds the change until it is closed, and nothing else. What the
+/// requester may do meanwhile is said.
+#[test]
+fn frame_that_does_not_end_then_the_change_waits_and_a_stop_ends_the_wait() -> Result<()> {
+    let rig = Rig::beside_the_kernel()?;
+    let mut control = rig.control()?;
+    resolve(rig.stage(), "10.77.0.2")?;
+    let mut spec = receive("in", Raster::new(16, 2, 60, 8), ONE);
+    spec.frame_timeout_ms = Some(10_000);
+    control.create(&spec)?;
+    let socket = rig.stage().inside(|| {
+        let socket = UdpSocket::bind(("10.77.0.9", 0))?;
+        socket.connect(("10.77.0.2", ONE))?;
+        Ok(socket)
+    })?;
+    socket.send(&rtp(&[[32, 0, 0]], 32))?;
+    wait_for("half a frame", 10, || {
+        Ok(control.show("in")?.counters.packets == 1)
+    })?;
+    let mut operator = rig.control()?.into_http();
+    operator.send("PATCH", "/v1/sessions/in", &json!({ "flow": to(OTHER) }))?;
+    // What came before them was taken before they are answered.
+    for _ in 0..3 {
+        control.health()?;
+    }
+    let second = json!({"payload_type": 97});
+    assert_eq!(refusal(&mut control, "in", &second)?, "dataplane_busy");
+    // Both flows are taken meanwhile.
+    for udp in [ONE, OTHER] {
+        let answer = control.try_create(&receive("more", Raster::SMALL, udp))?;
+        assert_eq!(answer.code(), "invalid_spec");
+    }
+    control.stop("in")?;
+    let view: SessionView = operator.answer()?.document()?;
+    assert_eq!(view.flow.destination, format!("10.77.0.2:{OTHER}"));
+    control.create(&receive("more", Raster::SMALL, ONE))?;
+    Ok(())
+}

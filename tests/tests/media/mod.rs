@@ -1,0 +1,13 @@
+//! Frames from a sender to a receiver, ours and others'.
+
+mod extended_size;
+mod fields;
+mod media_clients;
+mod media_formats;
+mod media_loop;
+mod media_receivers;
+mod media_stop;
+mod sdp;
+mod sender_types;
+mod senders;
+mod soak;

@@ -1,0 +1,346 @@
+//! The sender types of ST 2110-21, and a sender's own TROFF and CMAX: in the session description, on the wire, and in
+//! the verdict of a receiver that was told.
+
+use std::fs;
+
+use anyhow::{Context as _, Result};
+use onair_api::{SessionTiming, SessionView, Source, SpecDocument};
+use onair_essence::video::SenderType;
+use onair_tests::recordings::pcapng;
+use onair_tests::recordings::recorded::{Recorder as _, files, frames_come};
+use onair_tests::{Control, Raster, Rig, onairctl, send};
+use serde_json::{Value, json};
+
+/// A frame, in nanoseconds: 1080p25.
+const FRAME_NS: u64 = 40_000_000;
+/// TROFFSET: 43 of 1125 lines.
+const OFFSET_NS: u64 = FRAME_NS * 43 / 1125;
+/// Two readings of the kernel's clocks may differ by so much.
+const CLOCKS_NS: u64 = 300_000;
+
+/// A packet of a recording.
+struct Sent {
+    at_ns: u64,
+    timestamp: u32,
+    marker: bool,
+}
+
+fn sent(file: &std::path::Path) -> Result<Vec<Sent>> {
+    let capture = pcapng::read(&fs::read(file)?)?;
+    let packets = capture.packets.iter();
+    packets
+        .map(|packet| {
+            // Behind Ethernet, IPv4 and UDP.
+            let rtp = packet.bytes.get(42..54).context("an RTP header")?;
+            Ok(Sent {
+                at_ns: packet.at_ns,
+                timestamp: u32::from_be_bytes(rtp[4..8].try_into()?),
+                marker: rtp[1] & 0x80 != 0,
+            })
+        })
+        .collect()
+}
+
+/// When packet `index` of a frame is due, after the frame's start: by §6.3 and §6.4, less what a sender
+/// may be early.
+fn earliest_ns(sender: SenderType, index: u64, packets: u64) -> u64 {
+    let spread_ns = match sender {
+        SenderType::Narrow => FRAME_NS * 1080 / 1125,
+        SenderType::NarrowLinear | SenderType::Wide => FRAME_NS,
+    };
+    let early_ns = match sender {
+        // VRX_FULL is 8 packets.
+        SenderType::Narrow | SenderType::NarrowLinear => 8 * spread_ns / packets,
+        // 720 of them would be more than this.
+        SenderType::Wide => OFFSET_NS / 2 + 8 * spread_ns / packets,
+    };
+    OFFSET_NS + index * spread_ns / packets - early_ns
+}
+
+/// No packet of the recording goes before it may. That holds on a busy machine, too: then they go later.
+fn none_is_early(sender: SenderType, all: &[Sent], tai_minus_utc_ns: u64) -> Result<()> {
+    let first = all.iter().position(|it| it.marker).context("no marker")? + 1;
+    let frames: Vec<_> = all[first..]
+        .chunk_by(|a, b| a.timestamp == b.timestamp)
+        .collect();
+    // The last one may be cut.
+    let (_, frames) = frames.split_last().context("no frames")?;
+    assert!(frames.len() >= 5, "{} frames", frames.len());
+    for frame in frames {
+        let tai_ns = frame[0].at_ns + tai_minus_utc_ns;
+        let packets = frame.len() as u64;
+        // The frame of this timestamp (3600 ticks each) that is nearest.
+        let near = tai_ns / FRAME_NS;
+        let number = (near - 2..=near + 1)
+            .find(|number| *number * 3600 % (1 << 32) == u64::from(frame[0].timestamp))
+            .with_context(|| format!("{} is of no frame near {tai_ns}", frame[0].timestamp))?;
+        for (index, packet) in (0..).zip(*frame) {
+            let after_ns = packet.at_ns + tai_minus_utc_ns + CLOCKS_NS;
+            let due_ns = number * FRAME_NS + earliest_ns(sender, index, packets);
+            assert!(
+                after_ns >= due_ns,
+                "{sender}: packet {index} of {packets}, {} ns early",
+                due_ns - after_ns
+            );
+        }
+    }
+    Ok(())
+}
+
+fn await_verdict(control: &mut Control) -> Result<()> {
+    let judged = |view: &SessionView| {
+        let timing = view.timing.as_ref();
+        timing.is_some_and(|it| it.compliance.is_some())
+    };
+    control.await_view("in", "measured for a second", judged)
+}
+
+#[test]
+fn sender_of_each_type_then_described_spread_and_judged_as_that() -> Result<()> {
+    let rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    let clock = control.health()?.clock.context("a clock")?;
+    let tai_minus_utc_ns = clock.tai_minus_utc_s * 1_000_000_000;
+    for (sender, described, schedule) in [
+        (SenderType::Narrow, "2110TPN", "gapped"),
+        (SenderType::NarrowLinear, "2110TPNL", "linear"),
+        (SenderType::Wide, "2110TPW", "linear"),
+    ] {
+        let mut spec = send(
+            "out",
+            Raster::new(1920, 1080, 25, 10),
+            5004,
+            Source::Pattern,
+        );
+        // Without a word it is wide.
+        spec.video.sender_type = Some(sender).filter(|it| *it != SenderType::Wide);
+        control.create(&spec)?;
+        assert_eq!(control.show("out")?.video.sender_type, Some(sender));
+        let printed = onairctl(&rig, "session sdp out")?;
+        let words = format!("TP={described};");
+        assert!(printed.out.contains(&words), "{printed:?}");
+        for absent in ["TROFF", "CMAX"] {
+            assert!(!printed.out.contains(absent), "the default: {printed:?}");
+        }
+        let sdp = rig.stage().directory().join("out.sdp");
+        fs::write(&sdp, &printed.out)?;
+        let sdp = sdp.display();
+
+        // A receiver that is made of it judges by it.
+        let made = onairctl(
+            &rig,
+            &format!("session create in --port b --sdp {sdp} --destination 10.77.0.2:5004"),
+        )?;
+        assert_eq!(made.code, 0, "{made:?}");
+        control.start("in")?;
+        control.start("out")?;
+        frames_come(&mut control, 2)?;
+        let name = format!("sent-{sender}");
+        control.record("out", &name, "pcapng", &json!({"snap_length": 96}))?;
+        await_verdict(&mut control)?;
+        let view = control.show("in")?;
+        let timing = view.timing.context("it was there")?;
+        assert_eq!(timing.schedule.as_str(), schedule);
+        for found in [
+            timing.compliance.as_ref(),
+            Some(&timing.compliance_since_start),
+        ] {
+            let found = found.context("a verdict")?;
+            assert_eq!(found.declared, Some(sender));
+            assert!(found.as_declared.is_some(), "{found:?}");
+        }
+        let metric = "onair_session_sender_as_declared{";
+        assert!(rig.scrape()?.contains(metric));
+        let shown = onairctl(&rig, "session show in")?;
+        let said = format!("as its sender says ({})", sender.as_str().replace('_', " "));
+        assert!(shown.out.contains(&said), "{shown:?}");
+
+        let view = control.stop_recording(&name)?;
+        let [file] = &files(&view)[..] else {
+            anyhow::bail!("one file: {view:?}");
+        };
+        none_is_early(sender, &sent(file)?, tai_minus_utc_ns)?;
+        let analyzed = onairctl(
+            &rig,
+            &format!(
+                "analyze {} --sdp {sdp} --tai-offset {} --json",
+                file.display(),
+                clock.tai_minus_utc_s
+            ),
+        )?;
+        assert_eq!(analyzed.code, 0, "{analyzed:?}");
+        let flow = &analyzed.json()?["flows"][0];
+        assert_eq!(flow["video"]["described_sender"], described, "{flow:#}");
+        if sender != SenderType::Wide {
+            assert_eq!(flow["timing"]["schedule"], schedule, "{flow:#}");
+        }
+        assert!(
+            flow["timing"]["verdict"]["compliance"].is_string(),
+            "{flow:#}"
+        );
+        for name in ["out", "in"] {
+            control.end(name)?;
+        }
+    }
+    Ok(())
+}
+
+/// Nearly a frame: a sender's lead is then half of it, as no machine is late.
+const OWN_OFFSET_US: u32 = 39_000;
+
+/// The timing of the packets, once a second of them was judged as it is `wanted`.
+fn judged(
+    control: &mut Control,
+    what: &str,
+    wanted: impl Fn(&SessionTiming) -> bool,
+) -> Result<SessionTiming> {
+    let mut found = None;
+    control.await_view("in", what, |view| {
+        found = view.timing.clone().filter(|it| wanted(it));
+        found.is_some()
+    })?;
+    found.context("it was there")
+}
+
+/// The first flow of a capture, by this description.
+fn analyzed(rig: &Rig, file: &std::path::Path, sdp: &str, tai_minus_utc_s: u64) -> Result<Value> {
+    let path = rig.stage().directory().join("analyzed.sdp");
+    fs::write(&path, sdp)?;
+    let ran = onairctl(
+        rig,
+        &format!(
+            "analyze {} --sdp {} --tai-offset {tai_minus_utc_s} --json",
+            file.display(),
+            path.display()
+        ),
+    )?;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    Ok(ran.json()?["flows"][0]["timing"].clone())
+}
+
+#[test]
+fn sender_with_an_offset_and_a_cmax_of_its_own_then_judged_by_them_if_the_receiver_was_told()
+-> Result<()> {
+    let mut rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    let clock = control.health()?.clock.context("a clock")?;
+    let mut spec = send("out", Raster::new(320, 180, 25, 10), 5004, Source::Pattern);
+    spec.video.tr_offset_us = Some(OWN_OFFSET_US);
+    spec.video.cmax = Some(17);
+    let answer = control.try_create(&spec)?;
+    answer.refused(422, "invalid_spec")?;
+    let told = answer.json.to_string();
+    assert!(
+        told.contains("video.cmax") && told.contains("give 1 to 16"),
+        "{told}"
+    );
+    spec.video.cmax = Some(12);
+    let spec = SpecDocument {
+        persistent: Some(true),
+        ..spec
+    };
+    control.create(&spec)?;
+    let own = onairctl(&rig, "session sdp out")?.out;
+    assert!(
+        own.contains("TROFF=39000;") && own.contains("CMAX=12;"),
+        "{own}"
+    );
+    let sdp = rig.stage().directory().join("out.sdp");
+    fs::write(&sdp, &own)?;
+    let sdp = sdp.display();
+    let made = onairctl(
+        &rig,
+        &format!(
+            "session create in --port b --sdp {sdp} --destination 10.77.0.2:5004 --persistent"
+        ),
+    )?;
+    assert_eq!(made.code, 0, "{made:?}");
+    for line in ["TROFFSET", "39000 µs", "CMAX", "12 packets"] {
+        assert!(made.out.contains(line), "{line}: {made:?}");
+    }
+
+    rig.kill_daemon()?;
+    rig.start_daemon()?;
+    let mut control = rig.control()?;
+    for name in ["out", "in"] {
+        let video = control.show(name)?.video;
+        assert_eq!(
+            (video.tr_offset_us, video.cmax),
+            (Some(OWN_OFFSET_US), Some(12))
+        );
+        let given = onairctl(&rig, &format!("session sdp {name}"))?.out;
+        assert!(given.contains("TROFF=39000; CMAX=12;"), "{given}");
+    }
+    for name in ["in", "out"] {
+        control.start(name)?;
+    }
+    let as_declared = |it: &SessionTiming| it.compliance.as_ref().and_then(|it| it.as_declared);
+    let timing = judged(&mut control, "as declared", |it| {
+        as_declared(it) == Some(true)
+    })?;
+    assert_eq!(timing.tr_offset_ns, u64::from(OWN_OFFSET_US) * 1000);
+    // Both ends follow this machine's clock, which may not be TAI: then the offset is not judged here.
+    let is_tai = clock.tai_minus_utc_s > 0;
+    let margin_ns = timing.margin_ns.map(|it| it.mean);
+    assert_eq!(margin_ns.is_some(), is_tai, "{timing:?}");
+    assert!(margin_ns.is_none_or(|mean| mean > 0), "{timing:?}");
+
+    // The sender does what it says: by another offset all its packets are late.
+    control.record("out", "sent", "pcapng", &json!({"snap_length": 96}))?;
+    frames_come(&mut control, 10)?;
+    let [file] = &files(&control.stop_recording("sent")?)[..] else {
+        anyhow::bail!("one file");
+    };
+    let found = analyzed(&rig, file, &own, clock.tai_minus_utc_s)?;
+    assert_eq!(found["tr_offset_ns"], f64::from(OWN_OFFSET_US) * 1000.0);
+    let early_ns = found["margin_ns"]["mean"].as_f64().context("a margin")?;
+    assert!(
+        (0.0..f64::from(OWN_OFFSET_US) * 500.0 + 1.0).contains(&early_ns),
+        "{found:#}"
+    );
+    let without = own.replace("TROFF=39000; ", "");
+    let found = analyzed(&rig, file, &without, clock.tai_minus_utc_s)?;
+    assert_eq!(found["verdict"]["compliance"], "not_compliant", "{found:#}");
+    assert_eq!(
+        found["verdict"]["reason"]["quantity"], "vrx_lowest",
+        "{found:#}"
+    );
+
+    // A receiver that is told something else judges by that, from the next frame on.
+    let patch = |control: &mut Control, name: &str, video: Value| {
+        let path = format!("/v1/sessions/{name}");
+        control.request("PATCH", &path, &json!({ "video": video }))
+    };
+    let patched: SessionView =
+        patch(&mut control, "in", json!({"tr_offset_us": null, "cmax": 2}))?.document()?;
+    assert_eq!(
+        (patched.video.tr_offset_us, patched.video.cmax),
+        (None, Some(2))
+    );
+    let timing = judged(&mut control, "not as declared", |it| {
+        as_declared(it) == Some(false)
+    })?;
+    assert!(timing.tr_offset_ns < 2_000_000, "the default: {timing:?}");
+    let why = timing.compliance.and_then(|it| it.not_as_declared);
+    let why = why.context("a reason")?;
+    assert!(why.contains("above CMAX 2"), "{why}");
+    let told = onairctl(
+        &rig,
+        &format!("session retarget in --sdp {sdp} --destination 10.77.0.2:5004"),
+    )?;
+    assert_eq!(told.code, 0, "{told:?}");
+    judged(&mut control, "as declared again", |it| {
+        as_declared(it) == Some(true)
+    })?;
+
+    // A sender has the default again, from its next frame on.
+    patch(&mut control, "out", json!({"cmax": 17}))?.refused(422, "invalid_spec")?;
+    let default = json!({"tr_offset_us": null, "cmax": null});
+    patch(&mut control, "out", default)?.document::<SessionView>()?;
+    let own = onairctl(&rig, "session sdp out")?.out;
+    assert!(!own.contains("TROFF") && !own.contains("CMAX"), "{own}");
+    for name in ["out", "in"] {
+        control.end(name)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,13 @@
+//! Ports, pollers, groups and networks, good and bad.
+
+mod drops;
+mod groups_return;
+mod malformed;
+mod malformed_wire;
+mod media_ports;
+mod multicast;
+mod netem;
+mod relay;
+mod router;
+mod same_group;
+mod vlan;

@@ -1,0 +1,4 @@
+//! Clocks: PTP, and the time stamps of senders.
+
+mod clock;
+mod ptp;

@@ -1,0 +1,251 @@
+//! DPDK's environment abstraction layer: the one initialisation of a process.
+
+pub(crate) mod environment;
+pub(crate) mod memory;
+pub(crate) mod registered_thread;
+pub(crate) mod removal;
+
+use std::{
+    ffi::{CStr, CString, c_char, c_int},
+    ptr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+
+use rustix::thread::{CpuSet, sched_getaffinity};
+use serde::{Deserialize, Serialize};
+
+use crate::packets::mempool;
+use crate::{Error, Hugepages, Memory, log};
+
+/// `[dpdk]`: DPDK's memory and devices
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EalConfig {
+    /// Which pages DPDK uses.
+    pub hugepages: Hugepages,
+    /// MiB for the packets of all ports, not for frames. Of plain pages at least 34 for each poller of a port (66
+    /// with an `mtu` of 9000).
+    pub memory_mb: u32,
+    /// DPDK may open the PCI devices of the ports.
+    pub pci: bool,
+    /// Also PCI devices that no IOMMU isolates: a fault in one overwrites any memory of the
+    /// machine. It needs hugepages.
+    pub without_iommu: bool,
+    /// The device strings of the ports on PCI devices: EAL opens these devices and no other.
+    #[serde(skip)]
+    pub pci_devices: Vec<String>,
+    /// Further arguments for the EAL, such as `["--log-level", "pmd:debug"]`.
+    pub extra_args: Vec<String>,
+}
+
+impl Default for EalConfig {
+    fn default() -> Self {
+        Self {
+            hugepages: Hugepages::Auto,
+            memory_mb: 512,
+            pci: false,
+            without_iommu: false,
+            pci_devices: Vec::new(),
+            extra_args: Vec::new(),
+        }
+    }
+}
+
+/// Initialised DPDK. Ports, pools and registered threads need it.
+///
+/// Dropping it does nothing: the end of the process frees everything. See [`Eal::cleanup`] for an
+/// orderly end.
+#[derive(Debug)]
+pub struct Eal {
+    alive: Arc<Alive>,
+    memory: Memory,
+}
+
+/// Held by everything that must not outlive [`Eal::cleanup`].
+#[derive(Debug)]
+pub(crate) struct Alive(());
+
+static INITIALISED: AtomicBool = AtomicBool::new(false);
+
+impl Eal {
+    /// Initialises DPDK, once in a process: there is no second attempt, also after a failure of
+    /// DPDK.
+    ///
+    /// The calling thread's affinity stays unchanged, and EAL may use its CPUs: call this before
+    /// any thread is pinned.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyInitialised`], [`Error::Hugepages`], [`Error::Invalid`], [`Error::Version`],
+    /// [`Error::Environment`] before DPDK is called; DPDK's errors as [`Error::Dpdk`].
+    pub fn init(config: &EalConfig) -> Result<Self, Error> {
+        environment::check()?;
+        check_version()?;
+        let hugepages = if config.without_iommu {
+            // A plain page has no physical address that stays.
+            Hugepages::Require
+        } else {
+            config.hugepages
+        };
+        let memory = Memory::choose(hugepages, config.memory_mb)?;
+        let arguments = arguments(config, memory)?;
+        if INITIALISED.swap(true, Ordering::Relaxed) {
+            return Err(Error::AlreadyInitialised);
+        }
+        log::tap_dpdk();
+        // EAL pins the calling thread to the main lcore for good, and its new threads inherit that:
+        // call it on a thread of its own.
+        thread::Builder::new()
+            .name("onair-eal".into())
+            .spawn(move || init_here(arguments))
+            .map_err(Error::Thread)?
+            .join()
+            .expect("init_here does not panic")?;
+        log::tap_libraries();
+        removal::watch()?;
+        tracing::info!(target: "dpdk", ?memory, "{} is up", version());
+        Ok(Self {
+            alive: Arc::new(Alive(())),
+            memory,
+        })
+    }
+
+    /// The pages in use.
+    #[must_use]
+    pub fn memory(&self) -> Memory {
+        self.memory
+    }
+
+    /// DPDK's version text, for example `DPDK 22.11.11`.
+    #[must_use]
+    pub fn version(&self) -> String {
+        version()
+    }
+
+    /// Frees DPDK's memory and threads. It does not close ports: close each port first.
+    ///
+    /// # Errors
+    /// [`Error::InUse`] while a port, a pool, an [`Mbuf`](crate::Mbuf) or a registered thread
+    /// exists; the call then does nothing, and the end of the process cleans up. [`Error::Dpdk`] if
+    /// DPDK fails.
+    pub fn cleanup(mut self) -> Result<(), Error> {
+        mempool::sweep();
+        if Arc::get_mut(&mut self.alive).is_none() {
+            return Err(Error::InUse {
+                users: Arc::strong_count(&self.alive) - 1,
+            });
+        }
+        // SAFETY: initialised, and nothing that uses DPDK's memory is left.
+        let (code, log) = log::captured(|| unsafe { dpdk_sys::rte_eal_cleanup() });
+        match code {
+            0 => Ok(()),
+            code => Err(Error::dpdk("clean up", "EAL", code, log)),
+        }
+    }
+
+    pub(crate) fn alive(&self) -> Arc<Alive> {
+        Arc::clone(&self.alive)
+    }
+}
+
+fn version() -> String {
+    // SAFETY: returns a static string.
+    let text = unsafe { CStr::from_ptr(dpdk_sys::rte_version()) };
+    text.to_string_lossy().into_owned()
+}
+
+/// Structures may change between DPDK's yearly ABI versions. A library of another version has
+/// another soname, unless it is linked by hand.
+fn check_version() -> Result<(), Error> {
+    // SAFETY: both return constants.
+    let running = unsafe { (dpdk_sys::rte_version_year(), dpdk_sys::rte_version_month()) };
+    let built = (dpdk_sys::RTE_VER_YEAR, dpdk_sys::RTE_VER_MONTH);
+    if running == built {
+        Ok(())
+    } else {
+        Err(Error::Version {
+            built: format!("{}.{:02}", built.0, built.1),
+            running: version(),
+        })
+    }
+}
+
+fn arguments(config: &EalConfig, memory: Memory) -> Result<Vec<CString>, Error> {
+    let mut arguments: Vec<String> = [
+        "onair",
+        "--no-telemetry",
+        // By itself EAL would choose physical addresses as root without an IOMMU, and a pool would be
+        // fragmented.
+        if config.without_iommu {
+            "--iova-mode=pa"
+        } else {
+            "--iova-mode=va"
+        },
+        "--lcores",
+        &lcores()?,
+    ]
+    .map(str::to_owned)
+    .into();
+    match memory {
+        // Leaves no file behind, needs no hugetlbfs.
+        Memory::Huge { .. } => arguments.push("--in-memory".into()),
+        Memory::Plain { memory_mb } => arguments.extend([
+            "--no-huge".into(),
+            "--no-shconf".into(),
+            "-m".into(),
+            memory_mb.to_string(),
+        ]),
+    }
+    if !config.pci {
+        arguments.push("--no-pci".into());
+    }
+    for device in &config.pci_devices {
+        arguments.extend(["-a".to_owned(), device.clone()]);
+    }
+    arguments.extend(config.extra_args.iter().cloned());
+    arguments
+        .into_iter()
+        .map(|argument| {
+            CString::new(argument).map_err(|e| Error::Invalid {
+                what: "EAL argument",
+                value: String::from_utf8_lossy(&e.into_vec()).into_owned(),
+                expected: "text without a NUL byte",
+            })
+        })
+        .collect()
+}
+
+/// One lcore that may run on every CPU of this thread: EAL then starts no worker threads, and does
+/// not put its interrupt thread beside a poller.
+fn lcores() -> Result<String, Error> {
+    let allowed = sched_getaffinity(None).map_err(|e| Error::Thread(e.into()))?;
+    let cpus: Vec<String> = (0..CpuSet::MAX_CPU)
+        .filter(|&cpu| allowed.is_set(cpu))
+        .map(|cpu| cpu.to_string())
+        .collect();
+    Ok(format!("0@({})", cpus.join(",")))
+}
+
+fn init_here(arguments: Vec<CString>) -> Result<(), Error> {
+    let shown: Vec<_> = arguments.iter().map(|a| a.to_string_lossy()).collect();
+    let shown = shown.join(" ");
+    tracing::debug!(target: "dpdk", "rte_eal_init {shown}");
+    // EAL keeps pointers into its arguments for ever.
+    let mut pointers: Vec<*mut c_char> = arguments.into_iter().map(CString::into_raw).collect();
+    let count = c_int::try_from(pointers.len()).expect("a few arguments");
+    pointers.push(ptr::null_mut());
+    let pointers = Vec::leak(pointers);
+    // SAFETY: `count` leaked C strings and the final null, as of main's argv.
+    let call = || unsafe { dpdk_sys::rte_eal_init(count, pointers.as_mut_ptr()) };
+    match log::captured(call) {
+        (code, log) if code < 0 => {
+            // SAFETY: reads a thread-local of DPDK's; the code itself is -1.
+            let errno = unsafe { dpdk_sys::onair_errno() };
+            Err(Error::dpdk("initialise DPDK with", shown, -errno, log))
+        }
+        _ => Ok(()),
+    }
+}

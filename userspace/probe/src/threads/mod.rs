@@ -1,0 +1,8 @@
+//! The probe's threads: each does what may take long or hang.
+
+pub(crate) mod arm;
+pub(crate) mod fair;
+pub(crate) mod kernel;
+pub(crate) mod modified;
+pub(crate) mod supervisor;
+pub(crate) mod thread;
