@@ -36,11 +36,11 @@ mutants! {
     "wait_started: not on the state" => File("onair-ipc", "loan_and_take", "wait_started_session_ends");
     "publish: the event count does not move" => Shuttle("wakes");
     // The event that says that the service ends.
-    "final event: not for a call that finds a gate closed" => File("onair", "client", "drain_told");
-    "final event: not after a sleep" => File("onair", "client", "drain_told_and_the_session_stopped_at_once");
-    "final event: the descriptor does not become readable" => File("onair", "client", "drain_told_of_a_stopped");
+    "final event: not for a call that finds a gate closed" => File("onair", "client", "draining");
+    "final event: not after a sleep" => File("onair", "client", "drain_and_stop_at_once");
+    "final event: the descriptor does not become readable" => File("onair", "client", "drain_of_a_stopped");
     "final event: the descriptor is readable for what no call takes" =>
-        File("onair", "client", "drain_told_of_a_stopped");
+        File("onair", "client", "drain_of_a_stopped");
     // Counting.
     "enter: no light fence" => Loom("drain");
     "leave: no light fence" => Loom("kick");
@@ -87,7 +87,7 @@ mutants! {
     "end: a put does not look" => File("onair", "client", "end_buffer_borrowed");
     "end: a call that waited does not look" => Shuttle("leave");
     "end: a refused call does not look" => Shuttle("leave");
-    "files: no seal is asked for" => File("onair", "client", "a_file_that_can_be_cut_short");
+    "files: no seal is asked for" => File("onair", "client", "attached_an_unsafe_file");
     "fork: a child joins its parent's thread" => File("onair-ipc", "loan_and_take", "child_drops_a_watch");
     // Frame words.
     "frame: taken back without a compare-exchange" => Shuttle("storm");
