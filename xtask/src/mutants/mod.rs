@@ -219,4 +219,47 @@ mod tests {
         let once: BTreeSet<_> = in_table.iter().collect();
         assert_eq!(once.len(), in_table.len(), "a name is there twice");
     }
+
+    /// Adds the names of functions and modules in the Rust files of `folder`.
+    fn items(folder: &Path, found: &mut BTreeSet<String>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                items(&path, found);
+            } else if path.extension().is_some_and(|kind| kind == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                let words: Vec<_> = text.split_whitespace().collect();
+                let named = words
+                    .windows(2)
+                    .filter(|it| it[0] == "fn" || it[0] == "mod");
+                let names = named.map(|it| it[1].split(|c: char| !c.is_alphanumeric() && c != '_'));
+                found.extend(names.filter_map(|mut it| it.next().map(str::to_owned)));
+            }
+        }
+    }
+
+    #[test]
+    fn filters_of_the_table_then_each_has_a_test() {
+        let userspace = fs::read_dir(root().join("userspace")).unwrap();
+        let folders = userspace.map(|it| it.unwrap().path());
+        let mut packages = BTreeMap::new();
+        for folder in folders.chain([root().join("tests")]) {
+            let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+            let name = manifest.split("name = \"").nth(1).unwrap();
+            let mut found = BTreeSet::new();
+            items(&folder, &mut found);
+            packages.insert(name.split('"').next().unwrap().to_owned(), found);
+        }
+        for mutant in all() {
+            let (package, _, filter) = mutant.test.parts();
+            for part in filter.split("::") {
+                let is_there = packages[package].iter().any(|it| it.contains(part));
+                assert!(
+                    is_there,
+                    "{}: no test of {package} is {filter}",
+                    mutant.name
+                );
+            }
+        }
+    }
 }

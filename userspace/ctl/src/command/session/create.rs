@@ -64,12 +64,14 @@ pub(crate) struct Create {
     /// Read the whole specification from a JSON file; - is standard input
     #[arg(long, short, value_name = "PATH", conflicts_with_all = OF_PACKETS, conflicts_with_all = [
         "name", "sdp", "from", "layout", "quota", "max_attachments", "priority", "duration", "persistent"],
-        conflicts_with_all = essence::OF_FORMAT, conflicts_with_all = essence::OF_PACKETS)]
+        conflicts_with_all = essence::OF_FORMAT, conflicts_with_all = essence::OF_PACKETS,
+        conflicts_with_all = essence::OF_TIMING)]
     file: Option<PathBuf>,
 
     /// Convert the frames of this receive session, instead of receiving packets; needs --layout
     #[arg(long, value_name = "SESSION", requires = "layout", conflicts_with_all = OF_PACKETS, conflicts_with = "sdp",
-        conflicts_with_all = essence::OF_FORMAT, conflicts_with_all = essence::OF_PACKETS)]
+        conflicts_with_all = essence::OF_FORMAT, conflicts_with_all = essence::OF_PACKETS,
+        conflicts_with_all = essence::OF_TIMING)]
     from: Option<SessionName>,
 
     /// Layout of a converted session's buffers, as FFmpeg or GStreamer names it: v210, uyvy422,

@@ -137,8 +137,13 @@ fn create_converted_then_only_what_it_has_itself() {
         "--from cam",
         "--layout v210",
         "--from cam --layout v210 --port b",
+        "--from cam --layout v210 --sender-type narrow",
+        "--from cam --layout v210 --tr-offset 0",
+        "--from cam --layout v210 --cmax 4",
+        "--file x.json --cmax 4",
     ] {
-        let given = format!("onairctl session create x {wrong}");
+        let name = if wrong.contains("--file") { "" } else { "x" };
+        let given = format!("onairctl session create {name} {wrong}");
         assert!(
             Cli::try_parse_from(given.split_whitespace()).is_err(),
             "{wrong}"
