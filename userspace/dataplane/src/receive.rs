@@ -28,7 +28,7 @@ pub struct ReceiveConfig {
     pub port: String,
     /// The flow's destination: the port's address or a multicast group, and the UDP port.
     pub destination: SocketAddrV4,
-    /// Accepted sources; none of them accepts any.
+    /// Accepted sources; if there are none, every one.
     pub sources: Vec<SourceFilter>,
     /// RTP payload type, 0 to 127.
     pub payload_type: u8,
@@ -129,7 +129,7 @@ impl Receiver {
         }
     }
 
-    /// Handles packets of the flow.
+    /// Handles packets of the flow, all of one source.
     pub(super) fn packets(&mut self, packets: &[Packet<'_>], now_ns: u64) {
         if self.waits_until_ns.is_some() {
             return;
@@ -137,38 +137,28 @@ impl Receiver {
         if self.surveyor.is_on() {
             self.surveyor.packets(packets, &self.config.sources, now_ns);
         }
-        let mut admitted = ArrayVec::<&[u8], RX_BURST>::new();
-        for Packet {
-            datagram, frame, ..
-        } in packets
-        {
-            if !admit(&self.config.sources, datagram.source) {
-                let counters = &self.pool.stats.counters;
-                counters.packets_wrong_source.add(1);
-                counters
-                    .other_sender
-                    .set(Sender::to_counter(datagram.source));
-                continue;
-            }
-            self.taps.offer(frame, now_ns);
-            admitted.push(datagram.payload);
+        let Some(source) = packets.first().map(|it| it.datagram.source) else {
+            return;
+        };
+        let counters = &self.pool.stats.counters;
+        if !admit(&self.config.sources, source) {
+            counters.packets_wrong_source.add(packets.len() as u64);
+            counters.other_sender.set(Sender::to_counter(source));
+            return;
+        }
+        counters.sender.set(Sender::to_counter(source));
+        let mut payloads = ArrayVec::<&[u8], RX_BURST>::new();
+        for packet in packets {
+            self.taps.offer(packet.frame, now_ns);
+            payloads.push(packet.datagram.payload);
         }
         let run = Run {
-            packets: &admitted,
+            packets: &payloads,
             now_ns,
         };
         self.depacketiser.push(&run, &mut self.pool);
         if let Some(timing) = &mut self.timing {
             timing.run(&run, self.depacketiser.ssrc());
-        }
-        if let Some(last) = packets.last().map(|it| it.datagram.source)
-            && admit(&self.config.sources, last)
-        {
-            self.pool
-                .stats
-                .counters
-                .sender
-                .set(Sender::to_counter(last));
         }
     }
 

@@ -375,7 +375,7 @@ impl Runtime {
         }
     }
 
-    /// Handles packets of the received flow.
+    /// Handles packets of the received flow, all of one source.
     pub(super) fn packets(&mut self, packets: &[Packet<'_>], now_ns: u64) {
         if let Kind::Receive(receiver) = &mut self.kind {
             receiver.packets(packets, now_ns);

@@ -14,7 +14,7 @@ pub struct FlowTarget {
     pub destination: SocketAddrV4,
     /// RTP payload type, 0 to 127.
     pub payload_type: u8,
-    /// Receive: accepted sources; none of them accepts any.
+    /// Receive: accepted sources; if there are none, every one.
     pub sources: Vec<SourceFilter>,
     /// Send: source UDP port.
     pub source_port: u16,

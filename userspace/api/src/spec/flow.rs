@@ -24,7 +24,7 @@ pub struct Flow {
 }
 
 impl Flow {
-    /// The sources that a receive session accepts packets from; none of them accepts any.
+    /// The sources that a receive session accepts packets from; if there are none, every one.
     pub fn accepted(&self) -> impl Iterator<Item = FlowSource> {
         self.source.into_iter().chain(self.sources.iter().copied())
     }

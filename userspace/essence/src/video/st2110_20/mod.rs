@@ -22,13 +22,13 @@ pub const MAX_SENT_SRDS: usize = 3;
 pub const MAX_READ_SRDS: usize = 16;
 
 /// Standard UDP size limit of ST 2110-10 §6.3 in bytes, UDP header included.
-pub const STANDARD_UDP_BYTES: usize = 1460;
+pub const STANDARD_UDP_BYTES: usize = crate::STANDARD_MAX_UDP as usize;
 
 /// Largest RTP packet within [`STANDARD_UDP_BYTES`], bytes.
 pub const STANDARD_RTP_BYTES: usize = STANDARD_UDP_BYTES - onair_net::udp::HEADER_BYTES;
 
 /// Extended UDP size limit of ST 2110-10 §6.4 in bytes, UDP header included.
-pub const EXTENDED_UDP_BYTES: usize = 8960;
+pub const EXTENDED_UDP_BYTES: usize = crate::EXTENDED_MAX_UDP as usize;
 
 /// Largest RTP packet within [`EXTENDED_UDP_BYTES`], bytes.
 pub const EXTENDED_RTP_BYTES: usize = EXTENDED_UDP_BYTES - onair_net::udp::HEADER_BYTES;
