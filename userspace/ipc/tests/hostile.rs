@@ -117,7 +117,7 @@ fn serve(lender: &mut Lender, dice: &mut Dice) -> u64 {
 }
 
 #[test]
-fn seg_scribbled_and_punched_all_along_then_the_daemon_goes_on_and_others_are_unharmed() {
+fn seg_scribbled_and_punched_then_the_daemon_and_others_go_on() {
     let (mut hostile, mut honest) = (lender(1), lender(2));
     let memory = hostile.memory().clone();
     let (_, seg) = memory.for_client().unwrap();
@@ -231,7 +231,7 @@ impl Dozers {
 type Reason<'a> = (&'a str, &'static AtomicU32, Box<dyn FnMut() + 'a>);
 
 #[test]
-fn words_slept_on_by_many_threads_many_times_each_then_the_daemon_wakes_one_for_each_reason() {
+fn words_slept_on_by_many_threads_then_one_wake_for_each_reason() {
     const THREADS: usize = 8_000;
     let mut lender = lender(1);
     let memory = lender.memory().clone();

@@ -400,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn reap_released_under_another_serial_then_a_violation_and_not_credited() {
+    fn reap_released_under_another_serial_then_violation_uncredited() {
         let mut lender = lender();
         lender.publish(1, &FrameMeta::default()).unwrap();
         let word = &lender.memory.frame_words()[1];
