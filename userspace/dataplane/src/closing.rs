@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_hangs_is_named_alone_and_the_failure_of_another_is_returned() {
+    fn one_hangs_then_named_alone_and_another_failure_is_returned() {
         let (release, released) = channel();
         let hangs: Work<'_> = Box::new(move || released.recv().map_err(|_| "never released"));
         let fails: Work<'_> = Box::new(|| Err("broken"));

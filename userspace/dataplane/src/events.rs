@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn events_pushed_and_taken_then_readable_exactly_while_there_are_some() {
+    fn events_pushed_and_taken_then_readable_exactly_while_any_wait() {
         let events = Arc::new(Events::new().unwrap());
         let receiver = EventReceiver(Arc::clone(&events));
         assert!(!is_readable(&receiver));

@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn flow_belongs_to_the_session_that_claimed_it_until_that_releases_it() {
+    fn flow_belongs_to_the_session_that_claimed_it_until_released() {
         let all = two();
         assert!(all.claim(flow(1), 0, 7) && all.claim(flow(1), 0, 7));
         assert!(!all.claim(flow(1), 1, 8), "another session has it");
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn message_of_a_neighbour_reaches_every_other_poller_and_a_flood_only_fills_its_own_lane() {
+    fn neighbour_message_reaches_all_and_a_flood_fills_one_lane() {
         let all = two();
         let [a, b] = [0, 1].map(|own| Share::new(Arc::clone(&all), own));
         let mac = onair_net::ethernet::Mac([2; 6]);

@@ -357,7 +357,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn timestamp_is_unwrapped_unless_its_sender_follows_another_clock() {
+    fn timestamp_is_unwrapped_unless_its_sender_uses_another_clock() {
         let second = 1_000_000_000;
         let sent_ns = 1_790_000_000 * second;
         let timestamp = |seconds: u64| ((seconds * 90_000 % (1 << 32)).try_into().unwrap(), 90_000);

@@ -175,7 +175,7 @@ mod tests {
     };
 
     #[test]
-    fn device_with_less_than_before_then_not_yet_and_with_as_much_or_more_then_open() {
+    fn device_with_less_than_before_then_open_only_with_as_much() {
         let refusal = |mtu, queues| {
             let now = Capacity { mtu, queues };
             now.covers(BEFORE).err().map(|it| it.to_string())

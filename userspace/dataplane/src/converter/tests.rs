@@ -84,7 +84,7 @@ fn counted(ends: &Ends) -> (u64, u64) {
 }
 
 #[test]
-fn frame_in_short_strips_then_the_source_has_it_back_after_the_last_line() {
+fn frame_in_short_strips_then_returned_after_the_last_line() {
     let mut ends = ends();
     assert!(!ends.converter.convert_strip(), "no frame waits");
     ends.source.give(1);
@@ -104,7 +104,7 @@ fn frame_in_short_strips_then_the_source_has_it_back_after_the_last_line() {
 }
 
 #[test]
-fn session_stopped_amid_a_frame_then_the_source_has_all_back_and_the_next_start_begins_anew() {
+fn session_stopped_amid_a_frame_then_the_source_has_all_back() {
     let mut ends = ends();
     ends.source.give(1);
     ends.source.give(2);

@@ -25,7 +25,7 @@ fn not_converted(outlet: &Outlet) -> u64 {
 }
 
 #[test]
-fn frames_given_to_a_slow_converter_then_two_are_out_and_the_others_counted() {
+fn frames_given_to_a_slow_converter_then_two_are_out() {
     let (mut outlet, mut intake, memory) = ends(4);
     outlet.give(0, &meta(0), &memory);
     assert!(outlet.is_empty(), "the converted session does not run yet");
@@ -54,7 +54,7 @@ fn frames_given_to_a_slow_converter_then_two_are_out_and_the_others_counted() {
 }
 
 #[test]
-fn frame_given_while_the_converted_session_stops_then_it_is_not_converted_and_counts_no_step() {
+fn frame_given_while_its_session_stops_then_not_converted() {
     let (mut outlet, mut intake, memory) = ends(2);
     intake.open();
     outlet.give(1, &meta(1), &memory);
@@ -77,7 +77,7 @@ fn source_of_a_quota_of_one_then_one_frame_is_out() {
 }
 
 #[test]
-fn source_that_stops_then_it_waits_only_for_the_frame_in_conversion() {
+fn source_that_stops_then_waits_only_for_the_converting_frame() {
     let (mut outlet, mut intake, memory) = ends(2);
     intake.open();
     outlet.give(1, &meta(1), &memory);
@@ -136,7 +136,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 proptest! {
     #[test]
-    fn any_steps_of_both_ends_then_no_frame_is_used_while_it_is_read_and_all_come_back(
+    fn any_steps_of_both_ends_then_no_frame_is_reused_while_read(
         steps in steps(), quota in 1..4_u32,
     ) {
         let (mut outlet, mut intake, memory) = ends(quota);

@@ -11,9 +11,7 @@ use onair_ipc::frames::FrameMemory;
 
 use crate::rig::{B, PATIENCE, Rig, format, geometry, receive, send, send_config, wait};
 
-pub(crate) fn poller_panics_then_told_and_its_sessions_come_back_and_the_others_go_on(
-    rig: &mut Rig,
-) {
+pub(crate) fn poller_panics_then_its_sessions_come_back_and_others_go_on(rig: &mut Rig) {
     let config = ReceiveConfig {
         port: "c".into(),
         destination: SocketAddrV4::new(Ipv4Addr::new(10, 9, 1, 2), 5004),
@@ -48,9 +46,7 @@ pub(crate) fn poller_panics_then_told_and_its_sessions_come_back_and_the_others_
     assert!(!reports[0].is_stopped);
 }
 
-pub(crate) fn pollers_flushed_and_told_to_accept_no_more_then_buffers_empty_and_packets_counted(
-    rig: &mut Rig,
-) {
+pub(crate) fn pollers_flushed_and_closed_then_buffers_empty_and_counted(rig: &mut Rig) {
     let (runtime, _frames) = receive(71, 5004, 1);
     let stats = Arc::clone(runtime.stats());
     rig.start(runtime);
