@@ -46,7 +46,7 @@ fn frame_of_both(source: &Session, converted: &Session) {
 }
 
 #[test]
-fn daemon_threads_that_convert_panic_then_the_source_goes_on_and_a_start_takes_another_thread() {
+fn daemon_threads_that_convert_panic_then_a_start_takes_another() {
     let more = "[probe]\nmode = \"off\"\n[shutdown]\non_poller_death = \"continue\"\n\
          [[poller]]\nname = \"p1\"\ncore = 1\nconverts = true\n\
          [[port]]\nname = \"b\"\ndevice = \"ring:in-process:b\"\naddress = \"10.9.2.2/24\"\n\

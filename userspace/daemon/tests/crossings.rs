@@ -34,7 +34,7 @@ fn hold_poller(daemon: &InProcess, more: usize) -> Sender<()> {
 }
 
 #[test]
-fn session_crossed_by_an_attach_a_submit_and_the_end_then_nothing_is_lost_uncounted() {
+fn session_crossed_by_attach_submit_and_end_then_all_is_counted() {
     let more = format!(
         "[probe]\nmode = \"off\"\n[timeouts]\ngraceful_ms = {}\n[shutdown]\npolicy = \"quarantine\"\n",
         GRACE.as_millis()

@@ -56,7 +56,7 @@ fn hear(socket: &OwnedFd) -> Value {
 }
 
 #[test]
-fn clients_opened_by_number_then_only_the_process_that_connected_attaches() {
+fn clients_opened_by_number_then_only_the_right_one_attaches() {
     without_peer_pidfd();
     let daemon = InProcess::start("[probe]\nmode = \"off\"\n", |_| ());
     let spec = json!({

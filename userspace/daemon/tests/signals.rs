@@ -127,7 +127,7 @@ fn signal_handler__restore__then_original_handlers() {
 }
 
 #[test]
-fn signals_storm_then_a_second_and_a_third_then_one_shutdown_forced_and_last_resort() {
+fn signals_storm_then_one_shutdown_forced_and_last_resort() {
     let _turn = alone();
     let shutdown = coordinator(200);
     let third = Arc::new(AtomicUsize::new(0));
@@ -181,7 +181,7 @@ fn is_any_pending() -> bool {
 }
 
 #[test]
-fn signals_hup_usr1_and_a_panic_then_reloaded_dumped_and_survived() {
+fn signals_hup_usr1_and_a_panic_then_reload_dump_and_survival() {
     let _turn = alone();
     let shutdown = coordinator(60_000);
     let (reloads, dumps) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));

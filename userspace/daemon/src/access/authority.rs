@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn authority_request_open_to_everyone_then_granted_what_it_may_read() {
+    fn authority_request_open_to_everyone_then_granted_reads_only() {
         for (peer, grant) in [
             (peer(0, 0, &[]), Grant::Any),
             (peer(1000, 78, &[]), Grant::Any),

@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn task_panics_or_ends_by_itself_then_the_shutdown_begins_and_names_it() {
+    async fn task_panics_or_ends_then_the_shutdown_begins_and_names_it() {
         let panics = tokio::spawn(async { panic!("on purpose") });
         let ends = tokio::spawn(async {});
         for (task, reason) in [(panics, "on purpose"), (ends, "it ended by itself")] {
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn events_told_after_the_actors_end_then_read_before_the_stream_ends() {
+    async fn events_told_after_the_actors_end_then_read_before_the_end() {
         let (orders, inbox) = mpsc::unbounded_channel();
         let close = CancellationToken::new();
         let mut hub = Hub::new(1, 1);

@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn writer_file_that_does_not_block_is_full_then_waits_and_writes_all_of_it() {
+    fn writer_nonblocking_file_is_full_then_waits_and_writes_all() {
         let (mut reader, writer) = io::pipe().unwrap();
         rustix::io::ioctl_fionbio(&writer, true).unwrap();
         let long = vec![b'x'; 1 << 20];

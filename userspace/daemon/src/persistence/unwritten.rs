@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn write_under_way_and_done_then_those_that_wait_hear_of_the_last_one() {
+    fn write_under_way_and_done_then_waiters_hear_of_the_last_one() {
         let (unwritten, now) = (Unwritten::default(), Instant::now());
         assert!(told(unwritten.written(&1)).is_ok());
         unwritten.begin(&1, false, now);
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn write_that_fails_then_told_and_due_again_after_a_pause_that_doubles() {
+    fn write_fails_then_told_and_due_again_after_a_doubling_pause() {
         let (unwritten, mut now) = (Unwritten::default(), Instant::now());
         unwritten.begin(&7, false, now);
         let written = unwritten.written(&7);
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn report_of_those_that_failed_or_hang_then_a_count_some_names_and_an_error() {
+    fn report_of_failed_or_hanging_writes_then_count_and_names() {
         let (unwritten, now) = (Unwritten::default(), Instant::now());
         unwritten.begin(&0, false, now);
         assert_eq!(unwritten.report(now), None);

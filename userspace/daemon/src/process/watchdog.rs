@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn watchdog_pollers_move_stand_or_die_then_fed_only_while_all_that_live_move() {
+    fn watchdog_is_fed_only_while_all_living_pollers_move() {
         let now = Instant::now();
         let mut watchdog = Watchdog::new(Duration::from_secs(8), now);
         assert_eq!(watchdog.due(), now);

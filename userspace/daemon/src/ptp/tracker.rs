@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn ptp4l_that_never_answered_is_absent_and_one_that_did_is_lost_after_three_silences() {
+    fn ptp4l_never_answered_is_absent_and_after_three_silences_lost() {
         let mut tracker = Tracker::default();
         for _ in 0..5 {
             assert_eq!(tracker.silent("none").health.state, PtpState::Absent);
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn one_bad_measurement_is_excused_three_are_not_and_another_fault_never_is() {
+    fn one_bad_measurement_is_excused_and_three_are_not() {
         let mut tracker = Tracker::default();
         let far = || Err(FAR);
         assert_eq!(

@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_of_two_files_in_pipes_then_charged_until_each_is_closed() {
+    fn pages_of_two_files_in_pipes_then_charged_until_both_close() {
         let mut reclaimer = Reclaimer::start(&ThreadRegistry::default()).unwrap();
         let (retired, first) = frames_in_a_pipe();
         let bytes = retired.bytes();
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn closed_with_much_that_is_pinned_then_it_waits_for_one_answer_at_most() {
+    fn closed_with_much_pinned_then_it_waits_for_at_most_one_answer() {
         let reclaimer = Reclaimer::start(&ThreadRegistry::default()).unwrap();
         let (memory, _pipes): (Vec<_>, Vec<_>) = (0..100).map(|_| frames_in_a_pipe()).unzip();
         for retired in memory {

@@ -32,7 +32,7 @@ fn state_dir_of_a_living_daemon_then_refused_and_named() {
 }
 
 #[test]
-fn state_dir_of_a_dead_daemon_whose_guardian_lives_then_the_next_one_waits_for_it() {
+fn state_dir_of_a_dead_daemon_then_waits_for_its_guardian() {
     let folder = tempfile::tempdir().unwrap();
     let mut guardian = Command::new("sleep").arg("60").spawn().unwrap();
     let first = Resources::open(folder.path(), PATIENCE).unwrap();
@@ -50,7 +50,7 @@ fn state_dir_of_a_dead_daemon_whose_guardian_lives_then_the_next_one_waits_for_i
 }
 
 #[test]
-fn state_dir_of_a_dead_daemon_whose_guardian_is_stopped_then_killed() {
+fn state_dir_of_a_dead_daemon_then_a_stopped_guardian_is_killed() {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join(onair_ipc::guardian::NAME);
     fs::copy("/bin/sleep", &program).unwrap();
@@ -150,7 +150,7 @@ fn port(promiscuous: bool, programs: &[u32]) -> Resource {
 }
 
 #[test]
-fn port_of_a_killed_daemon_that_cannot_be_undone_then_before_is_before_that_daemon() {
+fn port_of_a_killed_daemon_stuck_then_the_first_state_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let resources = Resources::open(folder.path(), PATIENCE).unwrap();
     let first = port(false, &[]);
@@ -190,7 +190,7 @@ fn resources_not_released_then_forced_and_said() {
 }
 
 #[test]
-fn journal_that_does_not_hold_then_set_aside_and_the_daemon_starts() {
+fn journal_invalid_then_set_aside_and_the_daemon_starts() {
     let folder = tempfile::tempdir().unwrap();
     for text in ["", "{", "{}", "[1,2]", "\u{0}"] {
         fs::write(folder.path().join(FILE), text).unwrap();
@@ -201,7 +201,7 @@ fn journal_that_does_not_hold_then_set_aside_and_the_daemon_starts() {
 }
 
 #[test]
-fn journal_fifo_or_writable_for_others_then_set_aside_and_the_daemon_starts() {
+fn journal_fifo_or_writable_for_others_then_set_aside() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().unwrap();
     let (path, aside) = (

@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn port_that_loses_packets_then_told_for_a_minute_and_a_lower_mtu_while_it_lasts() {
+    fn port_loses_packets_then_told_and_a_low_mtu_while_it_lasts() {
         let start = Instant::now();
         let mut watched = Watched::default();
         let mut look = |missed, malformed, mtu_now, at| {

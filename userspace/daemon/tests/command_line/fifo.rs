@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 #[test]
-fn configuration_that_is_a_fifo_without_a_writer_then_refused_at_once() {
+fn configuration_is_a_fifo_without_a_writer_then_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("onaird.toml");
     mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();

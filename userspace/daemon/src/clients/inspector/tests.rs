@@ -52,7 +52,7 @@ fn hanging() -> (impl FnOnce() + Send, Sender<()>, Receiver<()>) {
 }
 
 #[test]
-fn questions_of_one_process_that_is_slow_then_others_are_answered_first() {
+fn questions_of_one_slow_process_then_others_are_answered_first() {
     let mut inspector = Inspector::start().unwrap();
     let mut findings = inspector.take_findings();
     let (hang, release, begun) = hanging();
@@ -75,7 +75,7 @@ fn questions_of_one_process_that_is_slow_then_others_are_answered_first() {
 }
 
 #[test]
-fn look_that_hangs_then_given_up_and_asked_again_when_it_returned() {
+fn look_hangs_then_given_up_and_asked_again_once_it_returned() {
     let mut inspector = Inspector::start().unwrap();
     let mut findings = inspector.take_findings();
     let (hang, release, begun) = hanging();
@@ -102,7 +102,7 @@ fn look_that_hangs_then_given_up_and_asked_again_when_it_returned() {
 }
 
 #[test]
-fn looks_of_very_many_processes_hang_then_the_next_is_answered_late_at_once() {
+fn looks_of_many_processes_hang_then_the_next_is_late_at_once() {
     let mut inspector = Inspector::start().unwrap();
     let mut findings = inspector.take_findings();
     let mut held = Vec::new();
@@ -160,7 +160,7 @@ fn numbers(findings: &mut UnboundedReceiver<Finding>) -> Vec<u64> {
 }
 
 #[test]
-fn sites_asked_for_while_a_look_runs_then_answered_by_the_next_one_together() {
+fn sites_asked_for_during_a_look_then_the_next_one_answers_all() {
     let config = onair_probe::ProbeConfig::new(|session, argument| {
         onair_ipc::site::between(session, argument, &mut || {});
     });

@@ -363,7 +363,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_changes_then_due_times_destinations_and_bytes_are_those_of_a_walk(
+        fn any_changes_then_due_times_and_bytes_are_those_of_a_walk(
             changes in proptest::collection::vec(
                 (0..8_u64, proptest::option::of((proptest::option::of(0..20_u64), 0..4_u16, 0..1000_u64))),
                 0..60,

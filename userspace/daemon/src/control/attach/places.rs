@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn places_all_of_one_user_taken_then_he_is_told_and_another_is_not_kept() {
+    async fn places_all_of_one_user_taken_then_only_that_user_is_refused() {
         let places = Places::new(2, Duration::from_millis(20));
         let one = places.take(1000).await.unwrap();
         let two = places.take(1000).await.unwrap();

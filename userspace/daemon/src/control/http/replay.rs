@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn more_keys_than_kept_then_the_oldest_goes_and_none_in_progress() {
+    fn more_keys_than_kept_then_the_oldest_finished_one_goes() {
         let (replays, now) = (Replays::default(), Instant::now());
         for number in 0..OF_ONE_UID {
             let key = key(1, &number.to_string());

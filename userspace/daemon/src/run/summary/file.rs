@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn summary_written_to_a_fifo_then_its_reader_has_it_and_without_one_it_is_an_error() {
+    fn summary_written_to_a_fifo_then_read_or_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let path = fifo(folder.path());
         let error = write_json(&path, &[1, 2]).unwrap_err();
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn summary_written_to_a_fifo_whose_reader_does_not_read_then_given_up() {
+    fn summary_written_to_a_fifo_that_is_not_read_then_given_up() {
         let folder = tempfile::tempdir().unwrap();
         let path = fifo(folder.path());
         let _reader = reader(&path);

@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn connection_carries_a_later_attachment_then_the_end_of_the_first_does_not_take_it() {
+    fn connection_reused_by_an_attachment_then_not_taken_from_it() {
         let mut clients = ConnectedClients::default();
         clients.insert(1, client(7));
         clients.insert(2, client(8));

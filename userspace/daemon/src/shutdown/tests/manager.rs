@@ -57,7 +57,7 @@ fn shutdown_mgr__wakeup__then_fd_readable() {
 }
 
 #[test]
-fn shutdown_mgr_sequence_then_phases_in_order_and_no_part_stopped_before_all_are_told() {
+fn shutdown_mgr_sequence_then_phases_in_order_and_all_told() {
     let coordinator = coordinator();
     let log = Arc::new(Mutex::new(Vec::new()));
     let note = |text: &'static str| {
@@ -126,7 +126,7 @@ fn hang(_: &Waiting) -> Result<(), PartError> {
 }
 
 #[test]
-fn shutdown_mgr_configured_anew_then_registered_parts_take_it_until_the_shutdown_begins() {
+fn shutdown_mgr_configured_anew_then_taken_until_the_shutdown() {
     const AN_HOUR_MS: u64 = 3_600_000;
     let coordinator = with(|config| config.cleanup_ms = AN_HOUR_MS);
     coordinator.register_cleanup("hung", 50, hang);
@@ -188,7 +188,7 @@ fn shutdown_mgr_each_phase_hung_in_turn_then_forced_in_its_time() {
 }
 
 #[test]
-fn shutdown_mgr_parts_that_panic_or_fail_then_named_and_the_rest_ends() {
+fn shutdown_mgr_parts_panic_or_fail_then_named_and_rest_ends() {
     let coordinator = coordinator();
     coordinator.register_shutdown_notification("told", || panic!("of no use"));
     coordinator.register_shutdown_waiter("waiter", 0, PATIENCE, |_| panic!("neither"));
@@ -234,7 +234,7 @@ fn shutdown_mgr_forced_then_no_part_is_waited_for_any_longer() {
 }
 
 #[test]
-fn shutdown_mgr_forced_then_who_complies_in_time_has_ended_in_order() {
+fn shutdown_mgr_forced_then_parts_that_comply_end_in_order() {
     // However busy the machine is.
     let coordinator = with(|config| config.force_ms = 30_000);
     let (begun, has_begun) = std::sync::mpsc::channel();
@@ -254,7 +254,7 @@ fn shutdown_mgr_forced_then_who_complies_in_time_has_ended_in_order() {
 }
 
 #[test]
-fn shutdown_mgr_forced_and_others_used_the_time_up_then_who_comes_later_has_its_own() {
+fn shutdown_mgr_forced_late_then_later_parts_have_their_time() {
     const AN_HOUR: Duration = Duration::from_secs(3600);
     // However busy the machine is.
     let coordinator = with(|config| {

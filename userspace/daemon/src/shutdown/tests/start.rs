@@ -24,7 +24,7 @@ fn acknowledged(coordinator: &ShutdownCoordinator) {
 }
 
 #[test]
-fn start_hangs_and_a_second_signal_comes_then_left_behind_and_what_it_registered_ends() {
+fn start_hangs_and_a_second_signal_comes_then_its_parts_end() {
     let (coordinator, go_on, start) = hung();
     let (tell, told) = std::sync::mpsc::channel();
     coordinator.register_cleanup("registered", 0, move |_| {

@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn session_stopped_or_started_by_an_operator_then_left_so_until_the_source_does_something() {
+    fn session_stopped_or_started_by_an_operator_then_left_so() {
         let mut world = World::running();
         world.seen.runs = false;
         assert_eq!(world.settle(), []);
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn thread_dies_then_started_on_another_one_once_for_each_start_of_the_source() {
+    fn thread_dies_then_started_anew_once_for_each_source_start() {
         let mut world = World::running();
         let die = |world: &mut World| {
             (world.seen.runs, world.seen.thread) = (false, Thread::Dying);
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn session_unused_then_ended_after_the_interval_and_kept_for_a_client_that_comes_before() {
+    fn session_unused_then_ended_after_the_interval_unless_used() {
         let mut world = World::running();
         world.seen.has_clients = false;
         assert_eq!(world.settle(), []);
