@@ -492,7 +492,7 @@ mod tests {
     }
 
     #[test]
-    fn table_one_process_of_root_then_it_may_have_all_where_nothing_else_is_said() {
+    fn table_one_process_of_root_then_it_may_have_all_by_default() {
         assert_eq!(fill(&mut Table::new(share(40)), Owner::root(1)), 40);
         let bounded = share(40).with_any_process(20);
         assert_eq!(fill(&mut Table::new(bounded), Owner::root(1)), 20);
@@ -533,7 +533,7 @@ mod tests {
     }
 
     #[test]
-    fn table_of_bytes_one_user_has_its_share_then_it_alone_is_refused() {
+    fn table_of_bytes_one_user_has_its_share_then_it_is_refused() {
         const MIB: usize = 1 << 20;
         const TERMS: &Terms = &Terms {
             unit: MIB,
@@ -563,7 +563,7 @@ mod tests {
     }
 
     #[test]
-    fn usage_only_reserved_places_left_then_a_problem_without_a_refusal() {
+    fn usage_only_reserved_places_left_then_a_problem_not_refusal() {
         let mut table = Table::new(share(20));
         for pid in 1..=18 {
             assert_eq!(table.usage().problem(), None);

@@ -51,7 +51,7 @@ impl Drop for Done<'_> {
 }
 
 #[test]
-fn waiters_hundreds_while_others_come_and_go_then_each_is_listed_once() {
+fn waiters_hundreds_come_and_go_then_each_is_listed_once() {
     const MANY: usize = 700;
     let probe = probe();
     let (mut steady, mut restless) = (Client::start(), Client::start());

@@ -414,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn arm_looks_of_one_user_hang_then_others_are_looked_at_meanwhile() {
+    fn arm_looks_of_one_user_hang_then_others_are_looked_at() {
         // Long enough that no job here reaches it.
         let (supervisor, gate) = hanging(Duration::from_secs(20));
         let hang: Vec<_> = (0..16).map(|pid| ask_as(&supervisor, of(5, pid))).collect();
@@ -435,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn arm_one_user_has_its_share_of_hanging_looks_then_it_is_refused_and_others_are_not() {
+    fn arm_one_user_has_its_share_of_hangs_then_only_it_is_refused() {
         let (supervisor, gate) = hanging(Duration::from_millis(1));
         let refused =
             (0..999).find_map(

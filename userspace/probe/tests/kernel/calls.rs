@@ -43,7 +43,7 @@ fn caller_at_sites_with_a_link_each_then_listed_and_gone_alike() {
 
 /// Linux 6.1 loads the program for links of many sites, and refuses each such link.
 #[test]
-fn caller_on_a_kernel_that_refuses_links_of_many_sites_then_listed_and_gone_alike() {
+fn caller_on_a_kernel_without_links_of_many_sites_then_listed() {
     refuse_links_of_many_sites();
     let probe = probe();
     assert!(!probe.health().shared_links);

@@ -63,7 +63,7 @@ fn count_of_the_session_that_is_too_low_then_the_list_is_read() {
 }
 
 #[test]
-fn caller_of_an_earlier_attachment_then_the_list_is_read_until_it_leaves() {
+fn caller_of_an_earlier_attachment_then_listed_until_it_leaves() {
     let probe = probe();
     let (mut client, _armed, proof) = registered(&probe, 1);
     client.block(SESSION, 1, 1);

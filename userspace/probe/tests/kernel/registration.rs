@@ -150,7 +150,7 @@ fn probe_for_another_pid_namespace_then_numbers_are_of_that() {
 }
 
 #[test]
-fn register_a_successor_before_its_predecessor_is_settled_then_counted_under_it() {
+fn register_a_successor_before_settlement_then_counted_there() {
     let probe = probe();
     let (mut client, _armed, proof) = registered(&probe, 1);
     client.block(SESSION, 1, 1);

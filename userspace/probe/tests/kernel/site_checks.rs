@@ -42,7 +42,7 @@ fn sites_client_was_blind_once_then_blind_for_good() {
 }
 
 #[test]
-fn sites_client_writes_beside_its_sites_or_maps_a_copy_then_blind() {
+fn sites_client_writes_beside_them_or_maps_a_copy_then_blind() {
     let probe = probe();
     for (trick, expected) in [
         ("beside", "beside the sites"),
@@ -58,7 +58,7 @@ fn sites_client_writes_beside_its_sites_or_maps_a_copy_then_blind() {
 }
 
 #[test]
-fn sites_client_with_more_threads_than_are_looked_at_then_said_why() {
+fn sites_client_with_too_many_threads_then_blind_and_said_why() {
     let mut config = config();
     config.max_threads = 4;
     let probe = Probe::start(config).unwrap();
@@ -107,7 +107,7 @@ fn word_of(client: &Client, tid: u32) -> EventCountFile {
 }
 
 #[test]
-fn looks_together_at_attachments_of_one_process_then_each_by_its_own_words() {
+fn looks_together_at_attachments_then_each_by_its_own_words() {
     let probe = probe();
     let mut client = Client::start();
     let mut tids = client.block(SESSION + 9, 1, 2);
@@ -143,7 +143,7 @@ fn looks_together_at_attachments_of_one_process_then_each_by_its_own_words() {
 }
 
 #[test]
-fn looks_together_at_several_processes_then_each_by_its_own_text_and_threads() {
+fn looks_together_at_several_processes_then_each_by_its_own() {
     let probe = probe();
     let mut clients: Vec<Client> = (0..4).map(|_| Client::start()).collect();
     let armed: Vec<_> = clients
