@@ -46,7 +46,7 @@ fn take(port: &Port, count: usize) {
 }
 
 #[test]
-fn packets_of_a_late_poller_are_kept_for_20_ms_and_then_counted_as_missed() {
+fn packets_of_a_late_poller_wait_for_20_ms_and_are_then_missed() {
     let stage = Stage::open("dpdk").unwrap();
     stage.veth(&Veth::bare("va", "vb")).unwrap();
     let eal = common::eal();

@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn ring_holds_20_ms_of_two_sessions_of_1080p60_where_the_driver_has_room() {
+    fn ring_holds_20_ms_of_two_1080p60_sessions_if_the_driver_can() {
         // 1080 lines of four packets, 60 times a second, twice.
         let rate = 2 * 60 * 1080 * 4;
         assert_eq!(packets_kept(CARRIED, PAYLOAD) * 1000, rate * KEPT_MS);
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn ring_as_wanted_is_a_power_of_two_within_the_limits_and_has_its_buffers() {
+    fn ring_wanted_is_a_power_of_two_in_the_limits_with_buffers() {
         for (wanted, expected) in [(0, 64), (65, 128), (8192, 8192), (u16::MAX, 32_768)] {
             assert_eq!(of(Driver::AfPacket, ETHERNET_MTU, Some(wanted)), expected);
             assert_eq!(of(Driver::Other, ETHERNET_MTU, Some(wanted)), expected);
