@@ -312,7 +312,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn machine_has_the_limit_of_what_it_does_multiplied_by_its_slowness() {
+    fn machine_has_the_limit_of_its_work_times_its_slowness() {
         let jobs = [Job {
             name: "demo".to_owned(),
             command: "true".to_owned(),
