@@ -104,7 +104,7 @@ fn client() -> Result<Actor> {
 }
 
 #[test]
-fn image_run_as_the_manifest_says_then_frames_reach_a_client_in_another_container() -> Result<()> {
+fn image_run_as_a_container_then_frames_reach_another_container() -> Result<()> {
     // What the pod asks for. Early: memory is not yet in pieces.
     fs::write("/proc/sys/vm/nr_hugepages", "256")?;
     build()?;

@@ -58,8 +58,7 @@ fn running() -> Result<String> {
 }
 
 #[test]
-fn package_installed_started_reloaded_upgraded_and_purged_then_each_as_an_operator_expects()
--> Result<()> {
+fn package_from_installation_to_purge_then_each_step_is_right() -> Result<()> {
     run("dpkg", &["--install", PACKAGE])?;
     run("getent", &["group", "onair"])?;
     ensure!(
@@ -184,7 +183,7 @@ fn frames_arrive() -> Result<()> {
 }
 
 #[test]
-fn ports_on_pci_devices_under_the_unit_then_frames_arrive_after_each_kind_of_end() -> Result<()> {
+fn ports_on_pci_under_the_unit_then_frames_come_after_each_end() -> Result<()> {
     fs::write("/proc/sys/vm/nr_hugepages", "256")?;
     run("dpkg", &["--install", PACKAGE])?;
     let example = fs::read_to_string(CONFIG)?;

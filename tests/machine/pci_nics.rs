@@ -46,7 +46,7 @@ fn monitor(command: &str) -> Result<()> {
 }
 
 #[test]
-fn frames_cross_between_two_devices_and_each_end_of_the_daemon_leaves_them_usable() -> Result<()> {
+fn frames_cross_and_each_end_of_the_daemon_keeps_devices_usable() -> Result<()> {
     for pair in pairs()? {
         let mut rig = rig(&pair)?;
         let health = rig.control()?.health()?;
@@ -79,7 +79,7 @@ fn sleeps(rig: &Rig) -> Result<u64> {
 }
 
 #[test]
-fn idle_poller_sleeps_until_the_device_interrupts_and_misses_no_frame() -> Result<()> {
+fn idle_poller_sleeps_until_an_interrupt_and_misses_no_frame() -> Result<()> {
     for pair in pairs()? {
         let rig = rig(&pair)?;
         for port in &rig.control()?.health()?.dataplane.ports {
@@ -153,7 +153,7 @@ fn device_that_cannot_be_used_is_refused_with_what_to_do() -> Result<()> {
 }
 
 #[test]
-fn device_removed_and_added_then_the_same_sessions_go_on_without_a_restart() -> Result<()> {
+fn device_removed_and_added_then_sessions_go_on_without_restart() -> Result<()> {
     let models = [
         "virtio-net-pci,disable-legacy=on,iommu_platform=on",
         "e1000e",

@@ -106,7 +106,7 @@ fn frames_of_2160p_off_the_wire_then_converted_byte_by_byte() -> Result<()> {
 }
 
 #[test]
-fn three_sessions_on_two_converters_then_each_has_the_bytes_of_its_own_layout() -> Result<()> {
+fn three_sessions_on_two_converters_then_each_has_its_layout() -> Result<()> {
     const RASTER: Raster = Raster::new(320, 180, 25, 10);
     let rig = Rig::rings_and("[limits]\nconverters = 2\n")?;
     let mut control = rig.control()?;

@@ -56,7 +56,7 @@ fn owner(rig: &Rig, name: &str, number: u16) -> Result<TestClient> {
 }
 
 #[test]
-fn endings_over_both_sockets_then_logged_and_synced_and_renamed_and_then_answered() -> Result<()> {
+fn endings_over_both_sockets_then_synced_before_the_answers() -> Result<()> {
     let (mut rig, mut control) = Rig::with_control()?;
     for (number, (name, _)) in (0..).zip(ENDINGS) {
         stopped(&mut control, name, number, true)?;
@@ -116,8 +116,7 @@ fn endings_over_both_sockets_then_logged_and_synced_and_renamed_and_then_answere
 }
 
 #[test]
-fn log_of_certificates_cannot_be_written_then_each_file_is_synced_before_the_answer() -> Result<()>
-{
+fn log_of_certificates_cannot_be_written_then_files_are_synced() -> Result<()> {
     let (mut rig, _) = Rig::with_control()?;
     rig.stop_daemon()?;
     // Something that the daemon cannot replace is where it begins the log.
@@ -173,8 +172,7 @@ fn whole(folder: &Path) -> Result<Vec<String>> {
 }
 
 #[test]
-fn daemon_killed_right_after_each_answer_then_its_certificate_is_there_and_the_session_is_not()
--> Result<()> {
+fn daemon_killed_after_each_answer_then_certificates_are_there() -> Result<()> {
     let mut rig = Rig::rings()?;
     let mut ids = Vec::new();
     for (number, (name, end)) in (0..).zip(ENDINGS) {
@@ -193,8 +191,7 @@ fn daemon_killed_right_after_each_answer_then_its_certificate_is_there_and_the_s
 }
 
 #[test]
-fn daemon_killed_while_a_certificate_is_written_then_the_next_one_finds_a_whole_one_or_none()
--> Result<()> {
+fn daemon_killed_amid_a_certificate_then_a_whole_one_or_none() -> Result<()> {
     let mut rig = Rig::rings()?;
     let mut there = Vec::new();
     for (number, (call, nth, is_answered, is_there)) in (0..).zip([
@@ -239,7 +236,7 @@ fn recovered(lost: &Path) -> Result<Vec<String>> {
 }
 
 #[test]
-fn machine_loses_its_power_right_after_an_answer_then_nothing_of_it_is_lost() -> Result<()> {
+fn machine_loses_power_after_an_answer_then_nothing_of_it_lost() -> Result<()> {
     let mut rig = Rig::rings()?;
     rig.stop_daemon()?;
     let disk = rig
@@ -311,7 +308,7 @@ fn recording(folder: &Path, events: u64) -> Result<Recording> {
 }
 
 #[test]
-fn recording_finished_then_synced_and_renamed_and_its_folder_synced() -> Result<()> {
+fn recording_finished_then_file_and_folder_are_synced() -> Result<()> {
     let stage = Stage::open("durability")?;
     let folder = stage.directory().join("recordings");
     let recording = recording(&folder, 1000)?;
@@ -338,8 +335,7 @@ fn recording_finished_then_synced_and_renamed_and_its_folder_synced() -> Result<
 }
 
 #[test]
-fn machine_loses_its_power_right_after_a_recording_has_ended_then_all_of_it_is_there() -> Result<()>
-{
+fn machine_loses_power_after_a_recording_then_all_is_there() -> Result<()> {
     let stage = Stage::open("durability")?;
     let disk = stage.disk("disk", stage.directory(), 64 * MIB)?;
     let folder = disk.path().join("recordings");

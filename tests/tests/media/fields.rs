@@ -52,7 +52,7 @@ fn of_fields(spec: SpecDocument) -> SpecDocument {
 }
 
 #[test]
-fn client_sends_fields_then_another_gets_the_frames_that_they_make() -> Result<()> {
+fn client_sends_fields_then_another_gets_the_frames_of_them() -> Result<()> {
     const FRAMES: usize = 12;
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
@@ -119,8 +119,7 @@ fn packets(frame: u32, second: bool, field: &[u8], sequence: &mut u32) -> Result
 }
 
 #[test]
-fn fields_lost_on_the_wire_then_the_frame_names_the_missing_one_and_the_next_are_whole()
--> Result<()> {
+fn fields_lost_on_the_wire_then_the_frame_names_the_missing_one() -> Result<()> {
     // Of frame 2 the second field does not come, of frame 5 the first one.
     const LOST: [(u32, bool); 2] = [(2, true), (5, false)];
     const FRAMES: u32 = 9;

@@ -20,8 +20,7 @@ fn metric(rig: &Rig, name: &str, session: &str) -> Result<u64> {
 }
 
 #[test]
-fn sender_of_fields_into_a_session_of_frames_then_counted_as_another_format_everywhere()
--> Result<()> {
+fn sender_of_fields_into_a_session_of_frames_then_counted_so() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     // The same raster twice: one sender of frames, one of fields.
@@ -90,7 +89,7 @@ fn sender_of_fields_into_a_session_of_frames_then_counted_as_another_format_ever
 }
 
 #[test]
-fn client_that_holds_its_quota_then_named_with_what_it_misses_and_since_when() -> Result<()> {
+fn client_holds_its_quota_then_named_with_what_it_misses() -> Result<()> {
     let rig = Rig::rings()?;
     let mut video = RelayedVideo::start(&rig, Raster::SMALL, Source::Pattern)?;
     let slow = Session::attach(Config::attach_socket(rig.stage()), "in")?;

@@ -73,13 +73,13 @@ fn joins_again(backend: Backend, pollers: usize) -> Result<()> {
 }
 
 #[test]
-fn interface_without_the_kernel_made_again_then_its_groups_are_joined_again() -> Result<()> {
+fn interface_without_the_kernel_made_again_then_groups_joined() -> Result<()> {
     joins_again(Backend::AfXdp, 1)?;
     joins_again(Backend::AfXdp, 2)
 }
 
 #[test]
-fn interface_beside_the_kernel_made_again_then_its_groups_are_joined_again() -> Result<()> {
+fn interface_beside_the_kernel_made_again_then_groups_joined() -> Result<()> {
     joins_again(Backend::AfPacket, 1)?;
     joins_again(Backend::AfPacket, 2)
 }

@@ -93,8 +93,7 @@ impl ClientFiles {
 }
 
 #[test]
-fn rtp_malformed_in_each_way_amid_an_honest_flow_then_counted_by_reason_and_the_flow_is_whole()
--> Result<()> {
+fn rtp_malformed_in_each_way_then_counted_and_the_flow_is_whole() -> Result<()> {
     let rig = Rig::beside_the_kernel()?;
     let mut honest = WholeFlow::start(&rig, RASTER, FRAMES, |_| {})?;
     honest.flows()?;
@@ -117,7 +116,7 @@ fn rtp_malformed_in_each_way_amid_an_honest_flow_then_counted_by_reason_and_the_
 }
 
 #[test]
-fn rtp_twenty_thousand_random_packets_amid_an_honest_flow_then_the_flow_is_whole() -> Result<()> {
+fn rtp_twenty_thousand_random_packets_then_the_flow_is_whole() -> Result<()> {
     let rig = Rig::beside_the_kernel()?;
     let mut honest = WholeFlow::start(&rig, RASTER, FRAMES, |_| {})?;
     honest.flows()?;
@@ -144,7 +143,7 @@ fn rtp_twenty_thousand_random_packets_amid_an_honest_flow_then_the_flow_is_whole
 }
 
 #[test]
-fn rtp_well_formed_from_another_source_than_the_sessions_then_not_taken() -> Result<()> {
+fn rtp_from_another_source_than_the_sessions_then_not_taken() -> Result<()> {
     let rig = Rig::beside_the_kernel()?;
     let namespace = rig.stage().namespace();
     let another = "10.77.0.8";
@@ -176,8 +175,7 @@ fn rtp_well_formed_from_another_source_than_the_sessions_then_not_taken() -> Res
 }
 
 #[test]
-fn rtp_right_packets_with_bytes_changed_then_all_are_counted_and_the_next_flow_is_whole()
--> Result<()> {
+fn rtp_packets_with_changed_bytes_then_counted_and_next_whole() -> Result<()> {
     let rig = Rig::beside_the_kernel()?;
     let mut control = rig.control()?;
     resolve(rig.stage(), OURS)?;
@@ -213,8 +211,7 @@ fn rtp_right_packets_with_bytes_changed_then_all_are_counted_and_the_next_flow_i
 }
 
 #[test]
-fn frame_held_up_for_longer_than_one_sessions_time_out_then_the_patient_one_gets_it_whole()
--> Result<()> {
+fn frame_held_up_for_long_then_whole_in_the_patient_session() -> Result<()> {
     const PATIENT: u16 = 5_002;
     let raster = Raster::new(16, 2, 60, 8);
     let rig = Rig::beside_the_kernel()?;

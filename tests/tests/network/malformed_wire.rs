@@ -112,8 +112,7 @@ fn unclaimed(control: &mut Control) -> Result<u64> {
 }
 
 #[test]
-fn wire_broken_frames_fragments_and_an_arp_flood_amid_an_honest_flow_then_the_flow_is_whole()
--> Result<()> {
+fn wire_broken_frames_and_an_arp_flood_then_the_flow_is_whole() -> Result<()> {
     let rig = Rig::beside_the_kernel()?;
     let mut honest = WholeFlow::start(&rig, Raster::SMALL, FRAMES, |_| {})?;
     honest.flows()?;

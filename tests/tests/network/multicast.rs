@@ -155,14 +155,12 @@ fn retargets(backend: Backend) -> Result<()> {
 }
 
 #[test]
-fn port_without_the_kernel_to_another_source_and_group_then_joins_it_and_leaves_the_first()
--> Result<()> {
+fn port_without_the_kernel_to_another_group_leaves_the_first() -> Result<()> {
     retargets(Backend::AfXdp)
 }
 
 #[test]
-fn port_beside_the_kernel_to_another_source_and_group_then_joins_it_and_leaves_the_first()
--> Result<()> {
+fn port_beside_the_kernel_to_another_group_leaves_the_first() -> Result<()> {
     retargets(Backend::AfPacket)
 }
 
@@ -200,12 +198,12 @@ fn speaks_version_two(backend: Backend) -> Result<()> {
 }
 
 #[test]
-fn port_without_the_kernel_speaks_the_version_of_an_older_querier() -> Result<()> {
+fn port_without_the_kernel_speaks_an_older_queriers_version() -> Result<()> {
     speaks_version_two(Backend::AfXdp)
 }
 
 #[test]
-fn port_beside_the_kernel_speaks_the_version_of_an_older_querier() -> Result<()> {
+fn port_beside_the_kernel_speaks_an_older_queriers_version() -> Result<()> {
     speaks_version_two(Backend::AfPacket)
 }
 

@@ -188,7 +188,7 @@ fn holds_what_it_says(seen: &Seen, bytes: &[u8], sent: &[u8]) -> Result<()> {
 }
 
 #[test]
-fn packets_delayed_by_less_than_half_a_frame_then_every_frame_is_whole() -> Result<()> {
+fn packets_delayed_by_under_half_a_frame_then_frames_are_whole() -> Result<()> {
     let (outcome, done) = through_the_relay(Disturbance {
         delayed: 200,
         depth: 40,
@@ -206,7 +206,7 @@ fn packets_delayed_by_less_than_half_a_frame_then_every_frame_is_whole() -> Resu
 }
 
 #[test]
-fn packets_lost_doubled_and_delayed_then_no_frame_is_shown_as_more_than_came() -> Result<()> {
+fn packets_lost_doubled_and_delayed_then_frames_show_what_came() -> Result<()> {
     let (outcome, done) = through_the_relay(Disturbance {
         lost: 8,
         doubled: 30,
@@ -224,7 +224,7 @@ fn packets_lost_doubled_and_delayed_then_no_frame_is_shown_as_more_than_came() -
 }
 
 #[test]
-fn packets_that_come_after_their_frame_was_closed_then_late_and_lost_no_more() -> Result<()> {
+fn packets_after_their_frame_was_closed_then_late_but_not_lost() -> Result<()> {
     let rig = Rig::beside_the_kernel()?;
     let mut client = Client::start(&rig)?;
     let ours = format!("{}:{}", OURS.0, OURS.1).parse()?;

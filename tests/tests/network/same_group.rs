@@ -89,14 +89,14 @@ fn two_sources_of_a_group_then_each_session_has_its_own() -> Result<()> {
 }
 
 #[test]
-fn two_sources_of_a_group_on_two_pollers_then_each_session_has_its_own() -> Result<()> {
+fn two_sources_of_a_group_on_two_pollers_then_each_has_its_own() -> Result<()> {
     each_has_its_own(Backend::AfXdp, 2)?;
     each_has_its_own(Backend::AfPacket, 2)
 }
 
 /// On a port with several pollers, too, the session counts what comes from a source that none accepts.
 #[test]
-fn source_of_no_session_then_counted_by_the_only_one_of_the_group() -> Result<()> {
+fn source_of_no_session_then_counted_by_its_groups_only_session() -> Result<()> {
     let plant = plant(Backend::AfXdp, 2)?;
     let mut control = plant.rig.control()?;
     start(&mut control, &member("one", UDP, &[ONE]))?;
@@ -115,7 +115,7 @@ fn source_of_no_session_then_counted_by_the_only_one_of_the_group() -> Result<()
 }
 
 #[test]
-fn flows_that_a_packet_could_belong_to_both_then_refused_with_what_to_do() -> Result<()> {
+fn flows_that_share_a_possible_packet_then_refused_with_advice() -> Result<()> {
     let plant = plant(Backend::AfXdp, 1)?;
     let mut control = plant.rig.control()?;
     start(&mut control, &member("one", UDP, &[ONE]))?;
@@ -138,8 +138,7 @@ fn flows_that_a_packet_could_belong_to_both_then_refused_with_what_to_do() -> Re
 
 /// A running session turns to another source of its group: not to the one that another session has.
 #[test]
-fn session_to_another_source_of_the_group_then_it_has_that_and_not_one_of_its_neighbour()
--> Result<()> {
+fn session_to_another_source_of_the_group_then_it_has_only_that() -> Result<()> {
     for pollers in [1, 2] {
         let plant = plant(Backend::AfXdp, pollers)?;
         let mut control = plant.rig.control()?;

@@ -78,13 +78,13 @@ fn speaks(backend: Backend, keys: &str, priority: &str) -> Result<()> {
 }
 
 #[test]
-fn port_in_a_vlan_without_the_kernel_then_all_that_it_says_has_the_tag() -> Result<()> {
+fn port_in_a_vlan_without_the_kernel_then_all_sent_is_tagged() -> Result<()> {
     // AF41 is 34, of which the highest three bits are 4.
     speaks(Backend::AfXdp, "", "4")
 }
 
 #[test]
-fn port_in_a_vlan_beside_the_kernel_then_all_that_it_says_has_the_tag() -> Result<()> {
+fn port_in_a_vlan_beside_the_kernel_then_all_sent_is_tagged() -> Result<()> {
     speaks(Backend::AfPacket, "vlan_priority = 6\n", "6")
 }
 
@@ -126,7 +126,7 @@ fn frames_of_no_vlan_and_of_another_then_counted_and_refused() -> Result<()> {
 }
 
 #[test]
-fn port_that_gets_no_tag_at_all_then_health_says_what_to_look_at() -> Result<()> {
+fn port_gets_no_tag_at_all_then_health_says_what_to_look_at() -> Result<()> {
     let plant = Plant::in_a_vlan(Backend::AfXdp, "")?;
     no_trunk(plant.rig.stage(), "va")?;
     wait_for("the problem", PATIENCE, || {
@@ -136,8 +136,7 @@ fn port_that_gets_no_tag_at_all_then_health_says_what_to_look_at() -> Result<()>
 }
 
 #[test]
-fn tagged_frames_at_a_port_without_a_vlan_then_counted_and_one_of_priority_alone_is_taken()
--> Result<()> {
+fn tagged_frames_without_a_vlan_then_counted_or_priority_taken() -> Result<()> {
     let rig = Rig::beside_the_kernel()?;
     let mut control = rig.control()?;
     let wire = Wire::open(rig.stage(), "va")?;

@@ -47,7 +47,7 @@ fn sender(rig: &Rig) -> Result<UdpSocket> {
 }
 
 #[test]
-fn two_senders_into_one_flow_then_both_are_named_and_the_first_is_followed() -> Result<()> {
+fn two_senders_into_one_flow_then_named_and_first_is_followed() -> Result<()> {
     let rig = Rig::beside_the_kernel()?;
     let mut control = rig.control()?;
     resolve(rig.stage(), OURS)?;
@@ -96,7 +96,7 @@ fn two_senders_into_one_flow_then_both_are_named_and_the_first_is_followed() -> 
 }
 
 #[test]
-fn sender_that_restarts_with_another_ssrc_then_followed_and_no_problem() -> Result<()> {
+fn sender_restarts_with_another_ssrc_then_no_problem() -> Result<()> {
     let rig = Rig::beside_the_kernel()?;
     let mut control = rig.control()?;
     resolve(rig.stage(), OURS)?;

@@ -138,7 +138,7 @@ fn degraded(status: &Status, word: &str) -> bool {
 }
 
 #[test]
-fn disk_full_then_gaps_are_counted_and_it_goes_on_when_there_is_space() -> Result<()> {
+fn disk_full_then_gaps_are_counted_until_there_is_space() -> Result<()> {
     let stage = Stage::open("disk")?;
     let folder = stage.tmpfs("small", 32 * MIB)?;
     for min_free in [0, 8 * MIB] {
@@ -180,7 +180,7 @@ fn disk_full_then_gaps_are_counted_and_it_goes_on_when_there_is_space() -> Resul
 }
 
 #[test]
-fn disk_full_to_the_end_then_the_file_opens_and_what_is_lost_is_counted() -> Result<()> {
+fn disk_full_to_the_end_then_the_file_opens_and_losses_count() -> Result<()> {
     let (stage, folder, mut taken) = on_full_disk(32 * MIB)?;
     taken.offer(5000);
     let manifest = taken.finish()?;
@@ -206,7 +206,7 @@ fn disk_full_to_the_end_then_the_file_opens_and_what_is_lost_is_counted() -> Res
 }
 
 #[test]
-fn disk_full_in_the_final_drain_then_the_file_opens_and_what_is_lost_is_counted() -> Result<()> {
+fn disk_full_in_the_final_drain_then_file_opens_and_loss_counts() -> Result<()> {
     let stage = Stage::open("disk")?;
     // The one takes no direct writes, or copies them; the other one takes them.
     let memory = stage.tmpfs("small", 32 * MIB)?;
@@ -235,7 +235,7 @@ fn disk_full_in_the_final_drain_then_the_file_opens_and_what_is_lost_is_counted(
 }
 
 #[test]
-fn disk_full_of_a_recordings_own_file_then_that_is_removed_and_it_goes_on() -> Result<()> {
+fn disk_full_of_the_recording_then_its_file_goes_and_it_goes_on() -> Result<()> {
     let (stage, folder, mut taken) = on_full_disk(16 * MIB)?;
     fs::remove_file(folder.join("rec.pcapng.part"))?;
     taken.goes_on()?;
@@ -293,7 +293,7 @@ fn disk_full_for_one_then_another_on_another_disk_loses_nothing() -> Result<()> 
 }
 
 #[test]
-fn folder_removed_under_way_then_made_again_and_what_was_in_it_is_counted() -> Result<()> {
+fn folder_removed_under_way_then_made_again_and_losses_counted() -> Result<()> {
     let stage = Stage::open("disk")?;
     let folder = stage.directory().join("recordings");
     let mut taken = Taken::start(&folder, 0)?;
@@ -326,8 +326,7 @@ fn folder_removed_under_way_then_made_again_and_what_was_in_it_is_counted() -> R
 }
 
 #[test]
-fn disk_hangs_then_the_producer_does_not_wait_and_no_request_waits_longer_than_it_said()
--> Result<()> {
+fn disk_hangs_then_no_producer_waits_and_requests_end_in_time() -> Result<()> {
     let stage = Stage::open("disk")?;
     let disk = stage.disk("slow", stage.directory(), 128 * MIB)?;
     let folder = disk.path().join("recordings");

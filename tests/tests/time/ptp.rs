@@ -109,8 +109,7 @@ fn doctor(rig: &Rig) -> Result<Vec<(String, String)>> {
 }
 
 #[test]
-fn slave_of_a_real_grandmaster_then_descriptions_name_it_while_the_clock_follows_it() -> Result<()>
-{
+fn slave_of_a_real_grandmaster_then_descriptions_name_it() -> Result<()> {
     let tai = clock_gettime(ClockId::CLOCK_TAI)?.tv_sec();
     let told = tai - clock_gettime(ClockId::CLOCK_REALTIME)?.tv_sec();
     ensure!(
@@ -223,8 +222,7 @@ fn resident_kb(pid: u32) -> Result<u64> {
 }
 
 #[test]
-fn program_at_the_place_of_ptp4l_that_is_hostile_then_the_daemon_works_and_never_calls_it_locked()
--> Result<()> {
+fn program_in_place_of_ptp4l_is_hostile_then_it_is_not_locked() -> Result<()> {
     let (mut rig, mut control) = rig(Stage::open("test")?)?;
     let place = Ptp4l::socket_of_the_slave(rig.stage());
     let pid = rig.daemon()?.running().pid();

@@ -151,7 +151,7 @@ impl Drop for Load {
 }
 
 #[test]
-fn session_dropped_and_attached_again_under_load_then_never_refused() -> Result<()> {
+fn session_dropped_and_attached_under_load_is_never_refused() -> Result<()> {
     let (rig, mut control) = scene(|_| {})?;
     control.pattern("source", 5000)?;
     // One place each: the client before is settled first.
@@ -182,7 +182,7 @@ fn session_dropped_and_attached_again_under_load_then_never_refused() -> Result<
 }
 
 #[test]
-fn sender_comes_and_goes_where_memory_is_short_then_never_refused() -> Result<()> {
+fn sender_comes_and_goes_with_little_memory_is_never_refused() -> Result<()> {
     // Enough for both sessions, and not for two clients' frames.
     let (rig, mut control) = scene(|config| config.more += "[limits]\nframe_memory_mb = 8\n")?;
     control.create(&SpecDocument {
@@ -202,7 +202,7 @@ fn sender_comes_and_goes_where_memory_is_short_then_never_refused() -> Result<()
 }
 
 #[test]
-fn bells_slept_on_by_thousands_of_a_hostile_client_then_the_daemon_serves_others() -> Result<()> {
+fn event_counts_of_thousands_of_sleepers_then_others_are_served() -> Result<()> {
     let (rig, mut control) = scene(|_| {})?;
     control.pattern("source", 5000)?;
     let mut hostile = rig.user("cam")?;

@@ -97,7 +97,7 @@ fn owner_aborts_while_its_flush_waits_then_both_are_answered() -> Result<()> {
 }
 
 #[test]
-fn requests_tagged_and_beside_an_abort_then_each_answered_under_its_tag() -> Result<()> {
+fn requests_tagged_and_beside_an_abort_then_answered_by_tag() -> Result<()> {
     let (rig, control) = scene(|_| {})?;
     let path = Config::attach_socket(rig.stage());
     let client = RawClient::welcomed(&path)?;

@@ -55,7 +55,7 @@ fn packet_that_is_no_request_then_told_and_hung_up() -> Result<()> {
 }
 
 #[test]
-fn requests_out_of_order_then_told_and_the_right_one_still_works() -> Result<()> {
+fn requests_out_of_order_then_told_and_the_right_one_works() -> Result<()> {
     let (rig, control) = scene(|_| {})?;
     let client = RawClient::connect(&Config::attach_socket(rig.stage()))?;
     let requests = [
@@ -113,7 +113,7 @@ fn requests_out_of_order_then_told_and_the_right_one_still_works() -> Result<()>
 }
 
 #[test]
-fn requests_more_than_one_at_a_time_then_hung_up_and_no_place_is_lost() -> Result<()> {
+fn requests_two_at_a_time_then_hung_up_and_no_place_is_lost() -> Result<()> {
     let (rig, control) = scene(|config| {
         config.more += "[timeouts]\nprove_ms = 300\n";
     })?;
