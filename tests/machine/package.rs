@@ -9,7 +9,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use onair_stage::{Actor, Deadline, until};
-use onair_tests::pci::{self, PATIENCE};
+use onair_tests::pci::{self, TIMEOUT_S};
 use onair_tests::{output, ports_on_a_cable, program};
 use serde_json::Value;
 
@@ -175,7 +175,7 @@ fn frames_arrive() -> Result<()> {
         "onair-verify",
         client.args(["/run/onair/attach.sock", "wall", "2"]),
     )?;
-    let enough = client.hear("20 frames", Deadline::seconds(PATIENCE), |line| {
+    let enough = client.hear("20 frames", Deadline::seconds(TIMEOUT_S), |line| {
         line["verified"].as_u64() >= Some(20)
     })?;
     ensure!(enough["wrong"] == 0, "{enough}");
@@ -198,7 +198,7 @@ fn ports_on_pci_under_the_unit_then_frames_come_after_each_end() -> Result<()> {
         run("systemctl", &["kill", "--signal", "SIGKILL", "onaird"])?;
         until(
             "systemd to start another",
-            Deadline::seconds(PATIENCE),
+            Deadline::seconds(TIMEOUT_S),
             || Ok(running().is_ok_and(|pid| pid != first).then_some(())),
         )?;
         frames_arrive()?;

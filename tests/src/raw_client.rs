@@ -17,7 +17,7 @@ use rustix::net::{
 use serde_json::{Value, json};
 
 /// How long the daemon may take to answer, or to read.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A connection to the attach socket.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl RawClient {
         let socket =
             rustix::net::socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;
         for direction in [sockopt::Timeout::Send, sockopt::Timeout::Recv] {
-            sockopt::set_socket_timeout(&socket, direction, Some(PATIENCE))?;
+            sockopt::set_socket_timeout(&socket, direction, Some(TIMEOUT))?;
         }
         rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)
             .with_context(|| format!("connecting to {}", path.display()))?;
@@ -104,7 +104,7 @@ impl RawClient {
         let message = match received {
             Ok(message) => message,
             Err(Errno::CONNRESET) => return Ok(None),
-            Err(Errno::AGAIN) => bail!("the daemon said nothing for {PATIENCE:?}"),
+            Err(Errno::AGAIN) => bail!("the daemon said nothing for {TIMEOUT:?}"),
             Err(error) => return Err(error).context("reading the daemon's answer"),
         };
         if message.bytes == 0 {

@@ -26,7 +26,7 @@ const FILLED: &str = "filled";
 const BLOCKED: [&str; 4] = [FRAMES, QUIET, PULSES, FILLED];
 
 /// How long any step may take.
-const PATIENCE: u64 = 60;
+const TIMEOUT_S: u64 = 60;
 /// Frames that a client may have at a time: the honest ones must not be too slow on a busy machine.
 const QUOTA: u32 = 64;
 /// Clients of a session at a time.
@@ -206,7 +206,7 @@ impl Ground {
 
         for mut victim in waiters.drain(..WAITERS / 2) {
             victim.kill()?;
-            let end = victim.ended(Deadline::seconds(PATIENCE))?;
+            let end = victim.ended(Deadline::seconds(TIMEOUT_S))?;
             ensure!(end == End::Killed, "a victim that waits left");
             deaths.push(Death {
                 pid: victim.pid(),
@@ -220,7 +220,7 @@ impl Ground {
         by_own_probe += usize::from(sources.contains("probe"));
         for mut victim in waiters {
             victim.kill()?;
-            victim.ended(Deadline::seconds(PATIENCE))?;
+            victim.ended(Deadline::seconds(TIMEOUT_S))?;
             deaths.push(Death {
                 pid: victim.pid(),
                 end: End::Killed,
@@ -236,7 +236,7 @@ fn drained(control: &mut Control, session: &str, client: &mut TestClient) -> Res
     let mut last = (0, 0);
     wait_for(
         format_args!("every frame of {session} to be taken"),
-        PATIENCE,
+        TIMEOUT_S,
         || {
             let counters = control.show(session)?.counters;
             let loaned = counters.frames_complete + counters.frames_incomplete;

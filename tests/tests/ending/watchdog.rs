@@ -42,7 +42,7 @@ fn watchdog_poller_or_control_stuck_then_not_fed_until_it_moves() -> Result<()> 
     })?;
     let status = manager.heard("STATUS=");
     assert!(!status.is_empty(), "no STATUS= at the end");
-    // The manager's patience is its TimeoutStopSec then.
+    // The manager waits for its TimeoutStopSec then.
     assert!(!manager.heard("WATCHDOG_USEC=").is_empty());
     Ok(())
 }

@@ -297,10 +297,10 @@ fn machine_loses_power_after_an_answer_then_nothing_of_it_lost() -> Result<()> {
 /// A recording, to be finished. All of its `events` events are in its ring.
 fn recording(folder: &Path, events: u64) -> Result<Recording> {
     let mut spec = Spec::new(folder, "rec".parse()?);
-    (spec.min_free_bytes, spec.sleep) = (0, Some(PATIENCE));
+    (spec.min_free_bytes, spec.sleep) = (0, Some(TIMEOUT));
     let recording = Recording::start(spec)?;
     let mut producer = recording.producer(&name(0))?;
-    recording.flush(std::time::Instant::now() + PATIENCE)?;
+    recording.flush(std::time::Instant::now() + TIMEOUT)?;
     for number in 0..events {
         assert!(producer.offer(number, 1400, &event(0, number)));
     }
@@ -313,7 +313,7 @@ fn recording_finished_then_file_and_folder_are_synced() -> Result<()> {
     let folder = stage.directory().join("recordings");
     let recording = recording(&folder, 1000)?;
     let traced = Traced::attach(&stage, std::process::id(), &[])?;
-    let manifest = recording.finish(RecordingEnd::Stopped, std::time::Instant::now() + PATIENCE)?;
+    let manifest = recording.finish(RecordingEnd::Stopped, std::time::Instant::now() + TIMEOUT)?;
     let calls = traced.end()?;
     assert_eq!(manifest.files.len(), 1);
     let events = format!("{}.part", folder.join(&manifest.files[0].name).display());
@@ -341,7 +341,7 @@ fn machine_loses_power_after_a_recording_then_all_is_there() -> Result<()> {
     let folder = disk.path().join("recordings");
     // Some blocks, which are written past the page cache, and what is behind them.
     let recording = recording(&folder, 30_000)?;
-    let manifest = recording.finish(RecordingEnd::Stopped, std::time::Instant::now() + PATIENCE)?;
+    let manifest = recording.finish(RecordingEnd::Stopped, std::time::Instant::now() + TIMEOUT)?;
     let lost = stage.after_power_loss(&disk, "lost")?.join("recordings");
     for name in ["rec.json", &manifest.files[0].name] {
         let (here, there) = (fs::read(folder.join(name))?, fs::read(lost.join(name)));
@@ -352,4 +352,4 @@ fn machine_loses_power_after_a_recording_then_all_is_there() -> Result<()> {
     stage.take_down()
 }
 
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(60);

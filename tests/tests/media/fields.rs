@@ -15,7 +15,7 @@ const UDP: u16 = 5004;
 /// 25 frames, 50 fields a second: 8-bit 4:2:2, whose pixel groups are UYVY. An odd line is the first field's.
 const RASTER: Raster = Raster::new(320, 181, 25, 8);
 const LINE: usize = 640;
-const PATIENCE: Timeout = Timeout::millis(20_000);
+const TIMEOUT: Timeout = Timeout::millis(20_000);
 
 /// A field of noise.
 fn noise(dice: &mut Dice, second: bool) -> Vec<u8> {
@@ -68,7 +68,7 @@ fn client_sends_fields_then_another_gets_the_frames_of_them() -> Result<()> {
     for _ in 0..FRAMES {
         let fields = [false, true].map(|second| noise(&mut dice, second));
         for field in &fields {
-            let mut buffer = sender.buffer_get_mut(PATIENCE)?;
+            let mut buffer = sender.buffer_get_mut(TIMEOUT)?;
             buffer[..field.len()].copy_from_slice(field);
             buffer.submit()?;
         }
@@ -76,7 +76,7 @@ fn client_sends_fields_then_another_gets_the_frames_of_them() -> Result<()> {
     }
     let mut frames = receiver.frames();
     for [first, second] in &sent {
-        let frame = frames.get(PATIENCE)?;
+        let frame = frames.get(TIMEOUT)?;
         ensure!(frame.is_complete(), "{frame:?}");
         assert_eq!(frame.missing(), None);
         let fields: Vec<_> = frame.buffers().map(|it| it.field()).collect();

@@ -6,7 +6,7 @@ use onair_tests::{
 };
 
 const SOURCES: [&str; 2] = ["10.77.0.9", "10.77.0.8"];
-const PATIENCE: u64 = 30;
+const TIMEOUT_S: u64 = 30;
 
 /// Sessions of one group, one on each poller, go on receiving after the interface was made again: the
 /// switch has forgotten the group with its port, so it was joined anew.
@@ -36,7 +36,7 @@ fn joins_again(backend: Backend, pollers: usize) -> Result<()> {
     }
     let mut talker = Talker::open(&plant, SOURCES[0])?;
     for _ in 0..2 {
-        wait_for("the switch to know the group", PATIENCE, || {
+        wait_for("the switch to know the group", TIMEOUT_S, || {
             let known = plant.known(GROUP)?;
             Ok(SOURCES.iter().all(|it| known.contains(it)))
         })?;
@@ -44,7 +44,7 @@ fn joins_again(backend: Backend, pollers: usize) -> Result<()> {
         talker.until_received(&mut control, "in1", 5006)?;
         let namespace = plant.rig.stage().namespace();
         output("ip", &["-n", namespace, "link", "delete", "va"])?;
-        until("health to name it", Deadline::seconds(PATIENCE), || {
+        until("health to name it", Deadline::seconds(TIMEOUT_S), || {
             let problems = control.health()?.problems;
             let named = problems
                 .iter()
@@ -53,13 +53,13 @@ fn joins_again(backend: Backend, pollers: usize) -> Result<()> {
         })?;
         plant.plug_in()?;
         let mut problems = Vec::new();
-        until("the port to be back", Deadline::seconds(PATIENCE), || {
+        until("the port to be back", Deadline::seconds(TIMEOUT_S), || {
             problems = control.troubles()?;
             Ok(problems.is_empty().then_some(()))
         })
         .with_context(|| format!("{problems:#?}"))?;
     }
-    wait_for("the switch to know the group again", PATIENCE, || {
+    wait_for("the switch to know the group again", TIMEOUT_S, || {
         Ok(plant.known(GROUP)?.contains(SOURCES[1]))
     })?;
     talker.until_received(&mut control, "in0", 5004)?;
@@ -67,7 +67,7 @@ fn joins_again(backend: Backend, pollers: usize) -> Result<()> {
     control.end("in0")?;
     talker.until_received(&mut control, "in1", 5006)?;
     control.end("in1")?;
-    wait_for("the switch to forget the group", PATIENCE, || {
+    wait_for("the switch to forget the group", TIMEOUT_S, || {
         Ok(plant.known(GROUP)?.is_empty())
     })
 }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 const RIGHT: &str = "10.77.0.9";
 const WRONG: &str = "10.77.0.8";
-const PATIENCE: u64 = 30;
+const TIMEOUT_S: u64 = 30;
 
 fn start(control: &mut Control, spec: &SpecDocument) -> Result<()> {
     control.create(spec)?;
@@ -74,7 +74,7 @@ fn joins_answers_and_leaves(backend: Backend, by: JoinedBy) -> Result<()> {
     let mut other = Talker::open(&plant, WRONG)?;
     other.until_received(&mut control, "two", 5006)?;
     // It comes through the switch now, and the session refuses it.
-    wait_for("packets of the wrong source", PATIENCE, || {
+    wait_for("packets of the wrong source", TIMEOUT_S, || {
         other.frames(5004, 1)?;
         let counters = control.show("one")?.counters;
         Ok(counters
@@ -103,7 +103,7 @@ fn joins_answers_and_leaves(backend: Backend, by: JoinedBy) -> Result<()> {
         let mut records = it.records().into_iter();
         records.any(|(kind, _, sources)| kind == 6 && sources.contains(&right))
     })?;
-    wait_for("the switch to forget the group", PATIENCE, || {
+    wait_for("the switch to forget the group", TIMEOUT_S, || {
         Ok(plant.known(GROUP)?.is_empty())
     })?;
     Ok(())
@@ -133,7 +133,7 @@ fn retargets(backend: Backend) -> Result<()> {
     patch(json!({"sources": [RIGHT]}))?;
     wait_for(
         "the switch to know the other source alone",
-        PATIENCE,
+        TIMEOUT_S,
         || {
             let known = plant.known(GROUP)?;
             Ok(known.contains(RIGHT) && !known.contains(WRONG))
@@ -143,13 +143,15 @@ fn retargets(backend: Backend) -> Result<()> {
     talker.until_received(&mut control, "one", 5004)?;
     let view = patch(json!({"destination": format!("{NEXT}:5010"), "source": null}))?;
     assert_eq!(view.group.context("a group")?.group, NEXT);
-    wait_for("the switch to know the other group alone", PATIENCE, || {
-        Ok(!plant.known(NEXT)?.is_empty() && plant.known(GROUP)?.is_empty())
-    })?;
+    wait_for(
+        "the switch to know the other group alone",
+        TIMEOUT_S,
+        || Ok(!plant.known(NEXT)?.is_empty() && plant.known(GROUP)?.is_empty()),
+    )?;
     talker.group = NEXT;
     talker.until_received(&mut control, "one", 5010)?;
     control.end("one")?;
-    wait_for("the switch to forget the other group", PATIENCE, || {
+    wait_for("the switch to forget the other group", TIMEOUT_S, || {
         Ok(plant.known(NEXT)?.is_empty())
     })
 }
@@ -179,7 +181,7 @@ fn speaks_version_two(backend: Backend) -> Result<()> {
     assert_eq!(answer.message[4..8], [239, 77, 1, 2]);
     let mut talker = Talker::open(&plant, RIGHT)?;
     talker.until_received(&mut control, "one", 5004)?;
-    wait_for("the querier in the view", PATIENCE, || {
+    wait_for("the querier in the view", TIMEOUT_S, || {
         let group = control.show("one")?.group;
         Ok(group
             .and_then(|it| it.querier)
@@ -192,7 +194,7 @@ fn speaks_version_two(backend: Backend) -> Result<()> {
         .igmp
         .wait("the leave", 1, |it| it.message[0] == 0x17)?;
     assert_eq!(leave.destination.to_string(), "224.0.0.2");
-    wait_for("the switch to forget the group", PATIENCE, || {
+    wait_for("the switch to forget the group", TIMEOUT_S, || {
         Ok(plant.known(GROUP)?.is_empty())
     })
 }
@@ -213,15 +215,15 @@ fn querier_that_forgot_the_group_is_told_again() -> Result<()> {
     let mut plant = Plant::open(Backend::AfXdp, 3)?;
     let mut control = plant.rig.control()?;
     start(&mut control, &member("one", 5004, &[RIGHT]))?;
-    wait_for("the switch to know", PATIENCE, || {
+    wait_for("the switch to know", TIMEOUT_S, || {
         Ok(plant.known(GROUP)?.contains(RIGHT))
     })?;
     plant.rig.daemon()?.running().signal(Signal::STOP)?;
-    wait_for("the switch to forget", PATIENCE, || {
+    wait_for("the switch to forget", TIMEOUT_S, || {
         Ok(!plant.known(GROUP)?.contains(RIGHT))
     })?;
     plant.rig.daemon()?.running().signal(Signal::CONT)?;
-    wait_for("the switch to know again", PATIENCE, || {
+    wait_for("the switch to know again", TIMEOUT_S, || {
         Ok(plant.known(GROUP)?.contains(RIGHT))
     })?;
     Talker::open(&plant, RIGHT)?.until_received(&mut control, "one", 5004)?;
@@ -290,7 +292,7 @@ fn session_that_sends_to_a_group_reaches_its_members() -> Result<()> {
         socket.set_nonblocking(true)?;
         Ok(socket)
     })?;
-    wait_for("a packet at the host", PATIENCE, || {
+    wait_for("a packet at the host", TIMEOUT_S, || {
         Ok(host.recv(&mut [0; 2048]).is_ok())
     })?;
     let frame = frame_on(stage, "vs", |frame| {

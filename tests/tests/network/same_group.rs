@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 const ONE: &str = "10.77.0.9";
 const OTHER: &str = "10.77.0.8";
 const UDP: u16 = 5004;
-const PATIENCE: u64 = 30;
+const TIMEOUT_S: u64 = 30;
 
 fn start(control: &mut Control, spec: &SpecDocument) -> Result<()> {
     control.create(spec)?;
@@ -40,7 +40,7 @@ fn each_has_its_own(backend: Backend, pollers: usize) -> Result<()> {
         let [one, other] = [control.show("one")?.poller, control.show("other")?.poller];
         assert_ne!(one, other, "one on each");
     }
-    wait_for("the switch to know both sources", PATIENCE, || {
+    wait_for("the switch to know both sources", TIMEOUT_S, || {
         let known = plant.known(GROUP)?;
         Ok(known.contains(ONE) && known.contains(OTHER))
     })?;
@@ -55,7 +55,7 @@ fn each_has_its_own(backend: Backend, pollers: usize) -> Result<()> {
         }
     }
     for session in ["one", "other"] {
-        wait_for("whole frames of both", PATIENCE, || {
+        wait_for("whole frames of both", TIMEOUT_S, || {
             Ok(control.show(session)?.counters.frames_complete >= 20)
         })?;
         let counters = control.show(session)?.counters;
@@ -70,7 +70,7 @@ fn each_has_its_own(backend: Backend, pollers: usize) -> Result<()> {
     // The end of one changes nothing for the other.
     control.end("one")?;
     talkers[1].until_received(&mut control, "other", UDP)?;
-    wait_for("the switch to forget its source alone", PATIENCE, || {
+    wait_for("the switch to forget its source alone", TIMEOUT_S, || {
         let known = plant.known(GROUP)?;
         Ok(!known.contains(ONE) && known.contains(OTHER))
     })?;
@@ -103,7 +103,7 @@ fn source_of_no_session_then_counted_by_its_groups_only_session() -> Result<()> 
     // What makes the switch forward the other source.
     start(&mut control, &member("far", UDP + 2, &[OTHER]))?;
     let mut other = Talker::open(&plant, OTHER)?;
-    wait_for("packets of the wrong source", PATIENCE, || {
+    wait_for("packets of the wrong source", TIMEOUT_S, || {
         other.frames(UDP, 1)?;
         let counters = control.show("one")?.counters;
         Ok(counters.packets_malformed.get("wrong_source") > Some(&10))

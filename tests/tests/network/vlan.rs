@@ -11,7 +11,7 @@ use onair_tests::{
 };
 
 const HOST: &str = "10.77.0.9";
-const PATIENCE: u64 = 30;
+const TIMEOUT_S: u64 = 30;
 
 fn start(control: &mut Control, spec: &SpecDocument) -> Result<()> {
     control.create(spec)?;
@@ -39,11 +39,11 @@ fn speaks(backend: Backend, keys: &str, priority: &str) -> Result<()> {
     ping(stage, "10.77.0.2".parse()?)?;
 
     start(&mut control, &member("in", 5004, &[HOST]))?;
-    wait_for("the switch to know the group", PATIENCE, || {
+    wait_for("the switch to know the group", TIMEOUT_S, || {
         Ok(plant.known(GROUP)?.contains(HOST))
     })?;
     Talker::open(&plant, HOST)?.until_received(&mut control, "in", 5004)?;
-    wait_for("the querier to be heard", PATIENCE, || {
+    wait_for("the querier to be heard", TIMEOUT_S, || {
         let group = control.show("in")?.group.context("a group")?;
         Ok(group.joined && group.querier.is_some())
     })?;
@@ -58,11 +58,11 @@ fn speaks(backend: Backend, keys: &str, priority: &str) -> Result<()> {
     spec.port = "b".into();
     spec.flow.destination = format!("{HOST}:5010");
     start(&mut control, &spec)?;
-    wait_for("packets at the host", PATIENCE, || {
+    wait_for("packets at the host", TIMEOUT_S, || {
         Ok(host.recv(&mut [0; 2048]).is_ok())
     })?;
     // tshark takes them in batches.
-    wait_for("a second of frames", PATIENCE, || {
+    wait_for("a second of frames", TIMEOUT_S, || {
         Ok(control.show("out")?.counters.frames_sent > 60)
     })?;
     control.end("out")?;
@@ -72,7 +72,7 @@ fn speaks(backend: Backend, keys: &str, priority: &str) -> Result<()> {
         assert_eq!(row, [VLAN.to_string(), priority.to_owned()]);
     }
     control.end("in")?;
-    wait_for("the switch to forget the group", PATIENCE, || {
+    wait_for("the switch to forget the group", TIMEOUT_S, || {
         Ok(plant.known(GROUP)?.is_empty())
     })
 }
@@ -113,11 +113,11 @@ fn frames_of_no_vlan_and_of_another_then_counted_and_refused() -> Result<()> {
             }
         }
         // The switch's own queries have no tag, either.
-        wait_for("the frames to be counted", PATIENCE, || {
+        wait_for("the frames to be counted", TIMEOUT_S, || {
             let now = port(&mut control)?;
             Ok(now.rx_untagged >= before.rx_untagged + 20 && now.rx_other_vlan == 10)
         })?;
-        wait_for("an answer to those of the VLAN", PATIENCE, || {
+        wait_for("an answer to those of the VLAN", TIMEOUT_S, || {
             Ok(port(&mut control)?.tx_packets >= before.tx_packets + 10)
         })?;
         assert_eq!(port(&mut control)?.tx_packets, before.tx_packets + 10);
@@ -129,7 +129,7 @@ fn frames_of_no_vlan_and_of_another_then_counted_and_refused() -> Result<()> {
 fn port_gets_no_tag_at_all_then_health_says_what_to_look_at() -> Result<()> {
     let plant = Plant::in_a_vlan(Backend::AfXdp, "")?;
     no_trunk(plant.rig.stage(), "va")?;
-    wait_for("the problem", PATIENCE, || {
+    wait_for("the problem", TIMEOUT_S, || {
         let told = onairctl(&plant.rig, "health")?.out;
         Ok(told.contains("port b takes packets of VLAN 100") && told.contains("rxvlan off"))
     })
@@ -143,12 +143,12 @@ fn tagged_frames_without_a_vlan_then_counted_or_priority_taken() -> Result<()> {
     for _ in 0..10 {
         request(&wire, [0xff; 6], Some(VLAN))?;
     }
-    wait_for("the tagged frames", PATIENCE, || {
+    wait_for("the tagged frames", TIMEOUT_S, || {
         Ok(port(&mut control)?.rx_other_vlan == 10)
     })?;
     let before = port(&mut control)?.tx_packets;
     request(&wire, [0xff; 6], Some(0xe000))?;
-    wait_for("an answer", PATIENCE, || {
+    wait_for("an answer", TIMEOUT_S, || {
         Ok(port(&mut control)?.tx_packets > before)
     })
 }

@@ -17,10 +17,10 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 const MIB: u64 = 1 << 20;
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 fn soon() -> Instant {
-    Instant::now() + PATIENCE
+    Instant::now() + TIMEOUT
 }
 
 /// A recording `rec` and its one producer.
@@ -65,7 +65,7 @@ impl Taken {
 
     /// Goes on offering, a burst now and then, until the status is as `is` wants it.
     fn offer_until(&mut self, what: &str, is: impl Fn(&Status) -> bool) -> Result<Status> {
-        until(what, Deadline::after(PATIENCE), || {
+        until(what, Deadline::after(TIMEOUT), || {
             let status = self.status();
             if is(&status) {
                 return Ok(Some(status));
@@ -214,7 +214,7 @@ fn disk_full_in_the_final_drain_then_file_opens_and_loss_counts() -> Result<()> 
     for folder in [memory, disk.path().join("recordings")] {
         let mut spec = Spec::new(&folder, "rec".parse()?);
         (spec.snap_length, spec.ring_bytes, spec.min_free_bytes) = (96, 48 << 20, 0);
-        spec.sleep = Some(PATIENCE);
+        spec.sleep = Some(TIMEOUT);
         let mut taken = Taken::of(spec)?;
         taken.offer(1000);
         // From here on the drain thread sleeps.

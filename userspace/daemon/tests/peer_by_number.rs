@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use std::process::Command;
 use std::sync::mpsc::channel;
 
-use in_process::{InProcess, PATIENCE};
+use in_process::{InProcess, TIMEOUT};
 use onair::Session;
 use onaird::shutdown::Cause;
 use rustix::net::{
@@ -38,7 +38,7 @@ fn without_peer_pidfd() {
 
 fn connect(daemon: &InProcess) -> OwnedFd {
     let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::SEQPACKET, None).unwrap();
-    sockopt::set_socket_timeout(&socket, sockopt::Timeout::Recv, Some(PATIENCE)).unwrap();
+    sockopt::set_socket_timeout(&socket, sockopt::Timeout::Recv, Some(TIMEOUT)).unwrap();
     let path = daemon.folder().join("attach.sock");
     rustix::net::connect(&socket, &SocketAddrUnix::new(path).unwrap()).unwrap();
     socket
@@ -105,6 +105,6 @@ fn hold_control(daemon: &InProcess) -> std::sync::mpsc::Sender<()> {
         begun.send(()).unwrap();
         assert!(told.recv().is_err());
     });
-    holds.recv_timeout(PATIENCE).unwrap();
+    holds.recv_timeout(TIMEOUT).unwrap();
     go
 }

@@ -331,11 +331,11 @@ mod tests {
                     poller.doze();
                     if !b.has_some() {
                         let mut fds = [PollFd::new(&poller.waker, PollFlags::IN)];
-                        let patience = Timespec {
+                        let timeout = Timespec {
                             tv_sec: 20,
                             tv_nsec: 0,
                         };
-                        assert_eq!(poll(&mut fds, Some(&patience)), Ok(1), "it sleeps on");
+                        assert_eq!(poll(&mut fds, Some(&timeout)), Ok(1), "it sleeps on");
                         poller.waker.clear();
                     }
                     poller.rouse();

@@ -20,14 +20,14 @@ const TOO_MANY: usize = 20_000;
 fn send(port: &Port, count: usize) {
     let mut tx = port.tx_queue(0).unwrap();
     let mut out = Burst::new();
-    let patience = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(20);
     for _ in 0..count {
         let mut packet = tx.alloc().unwrap();
         packet.append(1400).unwrap().fill(0xff);
         out.push(packet).unwrap();
         while !out.is_empty() {
             tx.burst(&mut out);
-            assert!(Instant::now() < patience, "the port does not send");
+            assert!(Instant::now() < deadline, "the port does not send");
         }
     }
 }
@@ -37,11 +37,11 @@ fn take(port: &Port, count: usize) {
     let mut rx = port.rx_queue(0).unwrap();
     let mut burst = Burst::new();
     let mut taken = 0;
-    let patience = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(20);
     while taken < count {
         taken += rx.burst(&mut burst);
         burst.clear();
-        assert!(Instant::now() < patience, "{taken} of {count}");
+        assert!(Instant::now() < deadline, "{taken} of {count}");
     }
 }
 

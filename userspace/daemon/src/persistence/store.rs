@@ -276,8 +276,8 @@ mod tests {
     }
 
     fn close(store: Store) {
-        let patience = std::time::Duration::from_secs(30);
-        store.close(Instant::now() + patience).unwrap();
+        let timeout = std::time::Duration::from_secs(30);
+        store.close(Instant::now() + timeout).unwrap();
     }
 
     fn kept(name: &str) -> PersistedSession {

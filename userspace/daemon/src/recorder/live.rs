@@ -81,7 +81,7 @@ pub struct Active {
     pub about: About,
     recording: Recording,
     /// Time after which a slow end is logged.
-    patience: Duration,
+    timeout: Duration,
     end: Mutex<End>,
     changed: Condvar,
 }
@@ -117,13 +117,13 @@ impl Active {
     pub(super) fn new(
         about: About,
         recording: Recording,
-        patience: Duration,
+        timeout: Duration,
         worker: WorkerGuard,
     ) -> Arc<Self> {
         Arc::new(Self {
             about,
             recording,
-            patience,
+            timeout,
             end: Mutex::new(End {
                 begun: false,
                 result: None,
@@ -193,7 +193,7 @@ impl Active {
         // A hanging disk blocks no other thread: this one waits without limit, and the shutdown
         // leaves it behind.
         let result = loop {
-            let deadline = Instant::now() + self.patience;
+            let deadline = Instant::now() + self.timeout;
             match self.recording.finish(why, deadline) {
                 Err(late @ FinishError::Late { .. }) => {
                     tracing::warn!(recording = %self.about.name, %late, "recording is not finished yet");

@@ -83,13 +83,13 @@ pub(super) fn register_sessions(
         // An actor that has ended has no clients.
         let _ = announce.send(ActorCommand::Announce);
     });
-    let (dump, patience) = (orders.clone(), shutdown.config().handler());
+    let (dump, timeout) = (orders.clone(), shutdown.config().handler());
     shutdown.register_dump("control", move || {
         let (reply, answer) = sync_channel(1);
         // An actor that has ended drops the command, and the reply with it.
         let _ = dump.send(ActorCommand::Dump(reply));
         answer
-            .recv_timeout(patience)
+            .recv_timeout(timeout)
             .unwrap_or_else(|error| format!("the control thread does not answer: {error}").into())
     });
     shutdown.on_progress(events(orders.clone()));
@@ -215,8 +215,8 @@ struct NotEmpty(Late);
 
 /// The control thread's message to a part that waits for it.
 fn recv<T>(answer: &Receiver<T>, waiting: &Waiting) -> Result<T, ControlError> {
-    let patience = past(waiting).saturating_duration_since(Instant::now());
-    let heard = answer.recv_timeout(patience);
+    let timeout = past(waiting).saturating_duration_since(Instant::now());
+    let heard = answer.recv_timeout(timeout);
     heard.map_err(|error| match error {
         RecvTimeoutError::Timeout => ControlError::Silent,
         RecvTimeoutError::Disconnected => ControlError::Ended,

@@ -67,8 +67,8 @@ pub(super) fn start(
     let group = config.control.group.as_deref().map(resolve_group);
     let group = group.transpose()?;
     let roles = roles(&config.control, group)?;
-    let patience = Duration::from_millis(config.timeouts.previous_ms);
-    let resources = Arc::new(Resources::open(&config.state.dir, patience)?);
+    let timeout = Duration::from_millis(config.timeouts.previous_ms);
+    let resources = Arc::new(Resources::open(&config.state.dir, timeout)?);
     register_resources(shutdown, Arc::clone(&resources));
     // After the previous daemon has released its devices.
     config.check_for_start()?;
@@ -97,8 +97,8 @@ pub(super) fn start(
     let recorder = start_recorder(&services, shutdown, &results.recordings)?;
     let config = &services.config;
     shutdown.configure(config.shutdown, config::ms(config.timeouts.graceful_ms));
-    let patience = Duration::from_millis(config.timeouts.overload_ms);
-    let (handle, actions) = ControlHandle::new(QUEUE, patience);
+    let timeout = Duration::from_millis(config.timeouts.overload_ms);
+    let (handle, actions) = ControlHandle::new(QUEUE, timeout);
     let (attach_sender, attach_actions) = mpsc::channel(QUEUE);
     let (orders, inbox_orders) = mpsc::unbounded_channel();
     register_reload(shutdown, handle.clone(), config.file.clone());

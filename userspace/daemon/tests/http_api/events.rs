@@ -169,8 +169,8 @@ async fn events_too_many_readers_then_refused_and_others_are_served() {
 
 #[tokio::test]
 async fn events_reader_takes_nothing_then_it_alone_is_disconnected() {
-    let patience = Duration::from_millis(200);
-    let api = limited(|it| it.write = patience);
+    let timeout = Duration::from_millis(200);
+    let api = limited(|it| it.write = timeout);
     create(&api, "cam1").await;
     let mut idle = Reader::open(&api, "", "").await;
     let mut reads = Reader::open(&api, "", "").await;
@@ -180,7 +180,7 @@ async fn events_reader_takes_nothing_then_it_alone_is_disconnected() {
         assert_eq!(reads.next().await.unwrap().name, "session_stopped");
     }
     // On a fast machine all that took less than the time that it has to take something.
-    tokio::time::sleep(2 * patience).await;
+    tokio::time::sleep(2 * timeout).await;
     let mut seen = 0;
     while let Some(message) = idle.next().await {
         seen = message.event.sequence;

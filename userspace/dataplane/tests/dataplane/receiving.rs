@@ -9,7 +9,7 @@ use onair_essence::Monitor;
 use onair_essence::video::{Depth, FrameRate, VideoFormat};
 use onair_session::Runtime as _;
 
-use crate::rig::{AMPLE, PATIENCE, Rig, reason, receive, send, send_config, wait};
+use crate::rig::{AMPLE, Rig, TIMEOUT, reason, receive, send, send_config, wait};
 
 pub(crate) fn pattern_sent_and_received_then_each_frame_once_and_right(rig: &mut Rig) {
     let (mut receiver, frames) = receive(1, 5004, 2);
@@ -169,7 +169,7 @@ pub(crate) fn datagrams_malformed_then_counted_by_reason(rig: &mut Rig) {
     );
     // No session listens any more: the port counts what still comes.
     rig.start(send(12, 5008, FrameSource::Pattern));
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while rig.plane.port_counters("b").unwrap().rx_no_session == 0 {
         assert!(Instant::now() < deadline);
         std::thread::yield_now();

@@ -11,7 +11,7 @@ use onair_ipc::frames::FrameMemory;
 use onair_session::{FlushReport, Runtime as _};
 
 use crate::rig::{
-    AMPLE, PATIENCE, QUOTA, Rig, flushed, format, geometry, receive, send, send_config, wait,
+    AMPLE, QUOTA, Rig, TIMEOUT, flushed, format, geometry, receive, send, send_config, wait,
 };
 
 pub(crate) fn client_source_submits_then_sent_in_order_and_gaps_counted(rig: &mut Rig) {
@@ -149,7 +149,7 @@ pub(crate) fn sender_without_an_arp_answer_then_silent_and_handed_back(rig: &mut
     wait(&stats, "waiting for ARP", |it| {
         it.snapshot().waiting_for_arp == 1
     });
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while rig.plane.port_counters("a").unwrap().arp_sent < asked + 3 {
         assert!(Instant::now() < deadline);
         std::thread::yield_now();

@@ -23,8 +23,8 @@ const FRUITLESS: u32 = 4;
 /// Pause between two rescans from which on they also look for threads that ended inside a call: 15 ms
 /// after the first of them, or 63 ms if the probe watches all clients. A busy machine needs some time to
 /// let hundreds of callers leave.
-const PATIENCE: Duration = Duration::from_millis(16);
-const PATIENCE_WATCHED: Duration = Duration::from_millis(64);
+const SWEEP_PAUSE: Duration = Duration::from_millis(16);
+const SWEEP_PAUSE_WATCHED: Duration = Duration::from_millis(64);
 
 impl<R: Runtime> SessionCore<R> {
     /// A caller of `attachment` left while the session drains.
@@ -110,11 +110,11 @@ impl<R: Runtime> SessionCore<R> {
         // Something delays it: check whether the holder still exists. The probe has told of the ends of
         // watched threads before, unless it lost them.
         let is_watched = |it: &Attachment| it.watched.is_some();
-        let patience = match self.clients.attached.values().all(is_watched) {
-            true => PATIENCE_WATCHED,
-            false => PATIENCE,
+        let sweep_from = match self.clients.attached.values().all(is_watched) {
+            true => SWEEP_PAUSE_WATCHED,
+            false => SWEEP_PAUSE,
         };
-        self.rescan.dead |= self.rescan.pause >= patience;
+        self.rescan.dead |= self.rescan.pause >= sweep_from;
         turn.effects.push(Effect::Examine);
     }
 

@@ -25,7 +25,7 @@ use crate::together::examine;
 pub(crate) const FRAMES: u32 = 4;
 const QUOTA: u32 = 2;
 /// Turns of the driver without news before a session counts as one that never ends.
-pub(crate) const PATIENCE: usize = 4_000;
+pub(crate) const MAX_IDLE_TURNS: usize = 4_000;
 /// Kicks after which the core may leave further ones to its timer, which fires then.
 const FRUITLESS: u32 = 4;
 /// Written over the frames once the session is destroyed.
@@ -334,7 +334,7 @@ impl Plant {
 
     /// Lets the session run until this has come.
     pub(crate) fn run_until<T>(&mut self, mut come: impl FnMut() -> Option<T>) -> T {
-        for _ in 0..PATIENCE {
+        for _ in 0..MAX_IDLE_TURNS {
             if let Some(it) = come() {
                 return it;
             }
@@ -351,7 +351,7 @@ impl Plant {
             self.let_the_timer_fire(idle);
             let state = self.core.state();
             assert!(
-                idle < PATIENCE,
+                idle < MAX_IDLE_TURNS,
                 "L2: no event ends the session, which is {state}"
             );
             if state == SessionState::Quarantined
@@ -366,7 +366,7 @@ impl Plant {
 
     /// A timer is due only for a session whose clients kicked it too often.
     pub(crate) fn let_the_timer_fire(&mut self, idle: usize) {
-        if idle == PATIENCE / 2 && self.kicks >= FRUITLESS && self.end.is_none() {
+        if idle == MAX_IDLE_TURNS / 2 && self.kicks >= FRUITLESS && self.end.is_none() {
             self.clock += Duration::from_millis(200);
             self.handle(Event::Tick);
         }
@@ -384,7 +384,7 @@ impl Plant {
         };
         if self.processes.iter().any(has_dead) {
             // A thread that dies may take others' wake-up with it: they look again after a second.
-            (0..PATIENCE).for_each(|_| thread::yield_now());
+            (0..MAX_IDLE_TURNS).for_each(|_| thread::yield_now());
             scheduled::advance(2_000_000_000);
         }
         for task in self.tasks.drain(..) {

@@ -3,7 +3,7 @@
 use onair_api::SessionId;
 use onair_session::{Examination, Examined, examine_together};
 
-use crate::plant::{End, Kernel, PATIENCE, Plant};
+use crate::plant::{End, Kernel, MAX_IDLE_TURNS, Plant};
 
 /// Sessions with the same driver.
 pub(crate) struct Together(pub(crate) Vec<Plant>);
@@ -40,7 +40,7 @@ impl Together {
         while self.0.iter().any(|it| it.end.is_none()) {
             idle = if self.turn() { 0 } else { idle + 1 };
             self.0.iter_mut().for_each(|it| it.let_the_timer_fire(idle));
-            assert!(idle < PATIENCE, "L2: no event ends the sessions");
+            assert!(idle < MAX_IDLE_TURNS, "L2: no event ends the sessions");
         }
         self.0.iter_mut().map(Plant::finish).collect()
     }

@@ -75,7 +75,7 @@ pub(crate) struct Site {
     pub(crate) end: Option<Box<Evidence>>,
     pub(crate) now: Instant,
     /// How long its destroy waits for users.
-    pub(crate) patience: Option<Duration>,
+    pub(crate) timeout: Option<Duration>,
     /// What helper threads are asked of sites waits here, if this is `Some`.
     pub(crate) unanswered: Option<Vec<SiteQuestion>>,
 }
@@ -109,7 +109,7 @@ impl Site {
             suspects: Vec::new(),
             end: None,
             now: Instant::now(),
-            patience: Some(Duration::from_secs(1)),
+            timeout: Some(Duration::from_secs(1)),
             unanswered: None,
         };
         site.handle(Event::Admit(Box::new(Admission {
@@ -168,7 +168,7 @@ impl Site {
         self.handle(Event::Destroy(Destroy {
             who: who(1),
             operation: Operation::Shutdown,
-            deadline: self.patience.map(|patience| self.now + patience),
+            deadline: self.timeout.map(|timeout| self.now + timeout),
             deadline_ms: None,
             waits_for_turn,
             reply: Reply::unread(),

@@ -261,7 +261,7 @@ impl Connection {
         session: &SessionRef,
         layout: &Option<String>,
     ) -> Result<(Place, Reservation), Problem> {
-        let until = Instant::now() + self.places.patience();
+        let until = Instant::now() + self.places.timeout();
         let mut pause = FIRST_PAUSE;
         loop {
             // Before the reservation: a client that waits for a place takes no slot of the session.

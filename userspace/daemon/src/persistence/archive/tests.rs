@@ -32,8 +32,8 @@ pub(super) fn open(dir: &Path, retention: Retention) -> Archive {
 }
 
 pub(super) fn close(archive: Archive) {
-    let patience = Duration::from_secs(30);
-    archive.close(Instant::now() + patience).unwrap();
+    let timeout = Duration::from_secs(30);
+    archive.close(Instant::now() + timeout).unwrap();
 }
 
 pub(super) fn listed(archive: &Archive) -> Vec<u64> {

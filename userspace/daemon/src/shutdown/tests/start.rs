@@ -16,7 +16,7 @@ fn hung() -> (
 }
 
 fn acknowledged(coordinator: &ShutdownCoordinator) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while coordinator.acknowledged().is_none() {
         assert!(Instant::now() < deadline, "not acknowledged");
         thread::yield_now();

@@ -342,7 +342,7 @@ impl Actor {
         }
         while !self.destroy_ready(Instant::now()) {}
         let left = self.by_priority();
-        let patience = ms(self.services.config.timeouts.quiesce_ms);
+        let timeout = ms(self.services.config.timeouts.quiesce_ms);
         for &(_, id) in &left {
             let Some(session) = self.sessions.get(id) else {
                 continue;
@@ -359,7 +359,7 @@ impl Actor {
         }
         ending.current = left.iter().map(|&(_, id)| id).collect();
         ending.forced = Some(ending.current.iter().copied().collect());
-        ending.order.deadline = Instant::now() + patience;
+        ending.order.deadline = Instant::now() + timeout;
         true
     }
 

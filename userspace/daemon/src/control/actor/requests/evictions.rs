@@ -71,11 +71,11 @@ impl Actor {
         waits_for_turn: bool,
         reply: Reply<Box<Certificate>>,
     ) {
-        let patience = Duration::from_millis(self.services.config.timeouts.quiesce_ms);
+        let timeout = Duration::from_millis(self.services.config.timeouts.quiesce_ms);
         let destroy = Destroy {
             who,
             operation: Operation::Abort,
-            deadline: Some(Instant::now() + patience),
+            deadline: Some(Instant::now() + timeout),
             deadline_ms: None,
             waits_for_turn,
             reply,

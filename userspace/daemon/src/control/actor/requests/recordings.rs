@@ -74,7 +74,7 @@ impl Actor {
             folder: self.recorder.folder.clone(),
             ring_bytes: usize::try_from(config.ring_mb << 20).unwrap_or(usize::MAX),
             min_free_bytes: config.min_free_mb << 20,
-            patience: config.finish(),
+            timeout: config.finish(),
             spec,
         })
     }
