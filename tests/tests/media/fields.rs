@@ -1,4 +1,4 @@
-//! Whole frames of real fields: what a client sends in fields or a plant sends by hand, woven by another client.
+//! Whole frames of real fields: what a client sends in fields or the test sends packet by packet, woven by another client.
 
 use std::net::UdpSocket;
 

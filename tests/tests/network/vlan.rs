@@ -6,8 +6,8 @@ use anyhow::{Context as _, Result, ensure};
 use onair_api::{PortHealth, Source, SpecDocument};
 use onair_tests::network::packet;
 use onair_tests::{
-    Backend, Capture, Control, GROUP, Plant, Raster, Rig, Talker, VLAN, Wire, member, no_trunk,
-    onairctl, ping, resolve, send, wait_for,
+    Backend, Capture, Control, GROUP, Raster, Rig, SwitchedNetwork, Talker, VLAN, Wire, member,
+    no_trunk, onairctl, ping, resolve, send, wait_for,
 };
 
 const HOST: &str = "10.77.0.9";
@@ -26,11 +26,11 @@ fn port(control: &mut Control) -> Result<PortHealth> {
 
 /// Asks for the port's address, answers it, joins a group, receives from it and sends: all with the tag.
 fn speaks(backend: Backend, keys: &str, priority: &str) -> Result<()> {
-    let plant = Plant::in_a_vlan(backend, keys)?;
-    let stage = plant.rig.stage();
-    let mut control = plant.rig.control()?;
+    let network = SwitchedNetwork::in_a_vlan(backend, keys)?;
+    let stage = network.rig.stage();
+    let mut control = network.rig.control()?;
     assert_eq!(port(&mut control)?.vlan, Some(VLAN));
-    let listed = onairctl(&plant.rig, "port list")?.out;
+    let listed = onairctl(&network.rig, "port list")?.out;
     ensure!(
         listed.contains("VLAN") && listed.contains("100"),
         "{listed}"
@@ -40,9 +40,9 @@ fn speaks(backend: Backend, keys: &str, priority: &str) -> Result<()> {
 
     start(&mut control, &member("in", 5004, &[HOST]))?;
     wait_for("the switch to know the group", TIMEOUT_S, || {
-        Ok(plant.known(GROUP)?.contains(HOST))
+        Ok(network.known(GROUP)?.contains(HOST))
     })?;
-    Talker::open(&plant, HOST)?.until_received(&mut control, "in", 5004)?;
+    Talker::open(&network, HOST)?.until_received(&mut control, "in", 5004)?;
     wait_for("the querier to be heard", TIMEOUT_S, || {
         let group = control.show("in")?.group.context("a group")?;
         Ok(group.joined && group.querier.is_some())
@@ -73,7 +73,7 @@ fn speaks(backend: Backend, keys: &str, priority: &str) -> Result<()> {
     }
     control.end("in")?;
     wait_for("the switch to forget the group", TIMEOUT_S, || {
-        Ok(plant.known(GROUP)?.is_empty())
+        Ok(network.known(GROUP)?.is_empty())
     })
 }
 
@@ -101,10 +101,10 @@ fn request(wire: &Wire, to: [u8; 6], tag: Option<u16>) -> Result<()> {
 #[test]
 fn frames_of_no_vlan_and_of_another_then_counted_and_refused() -> Result<()> {
     for backend in [Backend::AfXdp, Backend::AfPacket] {
-        let plant = Plant::in_a_vlan(backend, "")?;
-        no_trunk(plant.rig.stage(), "va")?;
-        let mut control = plant.rig.control()?;
-        let wire = Wire::open(plant.rig.stage(), "va")?;
+        let network = SwitchedNetwork::in_a_vlan(backend, "")?;
+        no_trunk(network.rig.stage(), "va")?;
+        let mut control = network.rig.control()?;
+        let wire = Wire::open(network.rig.stage(), "va")?;
         let to = [0xff; 6];
         let before = port(&mut control)?;
         for tag in [None, Some(0xe000), Some(200), Some(VLAN)] {
@@ -127,10 +127,10 @@ fn frames_of_no_vlan_and_of_another_then_counted_and_refused() -> Result<()> {
 
 #[test]
 fn port_gets_no_tag_at_all_then_health_says_what_to_look_at() -> Result<()> {
-    let plant = Plant::in_a_vlan(Backend::AfXdp, "")?;
-    no_trunk(plant.rig.stage(), "va")?;
+    let network = SwitchedNetwork::in_a_vlan(Backend::AfXdp, "")?;
+    no_trunk(network.rig.stage(), "va")?;
     wait_for("the problem", TIMEOUT_S, || {
-        let told = onairctl(&plant.rig, "health")?.out;
+        let told = onairctl(&network.rig, "health")?.out;
         Ok(told.contains("port b takes packets of VLAN 100") && told.contains("rxvlan off"))
     })
 }

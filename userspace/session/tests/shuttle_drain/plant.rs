@@ -38,7 +38,7 @@ pub(crate) enum End {
 }
 
 /// The session with its surroundings.
-pub(crate) struct Plant {
+pub(crate) struct ModelSession {
     pub(crate) core: SessionCore<Ledgers>,
     /// The processes of every session.
     kernel: Kernel,
@@ -68,7 +68,7 @@ pub(crate) fn epoch() -> Instant {
     *EPOCH.get_or_init(Instant::now)
 }
 
-impl Plant {
+impl ModelSession {
     /// A running session with `processes` clients of `callers` threads each.
     pub(crate) fn with_clients(processes: usize, callers: usize) -> Self {
         Self::beside(&Kernel::default(), SessionId(77), processes, callers)
@@ -86,7 +86,7 @@ impl Plant {
             None,
         );
         let wire = Arc::new(Mutex::new(Wire::default()));
-        let mut plant = Self {
+        let mut session = Self {
             core,
             kernel: Arc::clone(kernel),
             frames,
@@ -103,8 +103,8 @@ impl Plant {
             clock: Duration::ZERO,
         };
         for number in 1..=processes as u64 {
-            let process = Arc::new(Process::new(number, &plant.frames));
-            plant.handle(Event::Admit(Box::new(Admission {
+            let process = Arc::new(Process::new(number, &session.frames));
+            session.handle(Event::Admit(Box::new(Admission {
                 number,
                 who: Who {
                     uid: 1,
@@ -119,24 +119,24 @@ impl Plant {
                 quota: QUOTA,
             })));
             kernel.lock().unwrap().push((id, Arc::clone(&process)));
-            plant.processes.push(process);
+            session.processes.push(process);
         }
-        plant.start();
-        let wire = Arc::clone(&plant.wire);
-        plant.tasks.push(spawn(vec![], move || poller(&wire)));
-        for process in plant.processes.clone() {
+        session.start();
+        let wire = Arc::clone(&session.wire);
+        session.tasks.push(spawn(vec![], move || poller(&wire)));
+        for process in session.processes.clone() {
             for _ in 0..callers {
-                let (process, frames) = (Arc::clone(&process), plant.frames.clone());
+                let (process, frames) = (Arc::clone(&process), session.frames.clone());
                 let mortal = Mortal::default();
                 let mortals = vec![process.mortal.clone(), mortal.clone()];
-                plant.tasks.push(spawn(mortals, move || {
+                session.tasks.push(spawn(mortals, move || {
                     let tid = sys::gettid();
                     process.threads.lock().unwrap().insert(tid, mortal);
                     caller(&process, &frames);
                 }));
             }
         }
-        plant
+        session
     }
 
     pub(crate) fn clients(&self) -> usize {
