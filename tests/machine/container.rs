@@ -97,7 +97,7 @@ fn client() -> Result<Actor> {
         .args(["--entrypoint", "/verify", IMAGE])
         .args(["/run/onair/attach.sock", "studio", "2"]);
     let mut client = Actor::start("onair-verify", &mut command)?;
-    client.hear("ready", Deadline::seconds(TIMEOUT_S), |line| {
+    client.wait_line("ready", Deadline::seconds(TIMEOUT_S), |line| {
         line["event"] == "ready"
     })?;
     Ok(client)
@@ -128,7 +128,7 @@ fn image_run_as_a_container_then_frames_reach_another_container() -> Result<()> 
     let mut client = client()?;
     create("camera", "send --pattern", "a")?;
     let frames = |line: &serde_json::Value| line["verified"].as_u64() >= Some(20);
-    let seen = client.hear("20 frames", Deadline::seconds(TIMEOUT_S), frames)?;
+    let seen = client.wait_line("20 frames", Deadline::seconds(TIMEOUT_S), frames)?;
     ensure!(seen["wrong"] == 0, "{seen}");
 
     // Both threads wait now; the daemon names their process by the pid that this machine gives it.
@@ -141,7 +141,7 @@ fn image_run_as_a_container_then_frames_reach_another_container() -> Result<()> 
         Ok((blocked.clone().count() == 2 && blocked.all(|it| it.pid == pid)).then_some(()))
     })?;
     inside("onairctl session stop studio")?;
-    client.hear("the end", Deadline::seconds(TIMEOUT_S), |line| {
+    client.wait_line("the end", Deadline::seconds(TIMEOUT_S), |line| {
         line["event"] == "returned" && line["result"] == "EAGAIN"
     })?;
     client.close();

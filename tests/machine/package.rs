@@ -102,13 +102,13 @@ fn package_from_installation_to_purge_then_each_step_is_right() -> Result<()> {
         "onair-verify",
         client.args(["/run/onair/attach.sock", "studio", "2"]),
     )?;
-    client.hear("ready", Deadline::seconds(20), |line| {
+    client.wait_line("ready", Deadline::seconds(20), |line| {
         line["event"] == "ready"
     })?;
     run("systemctl", &["restart", "onaird"])?;
     let second = running()?;
     ensure!(second != first);
-    client.hear("the end", Deadline::seconds(20), |line| {
+    client.wait_line("the end", Deadline::seconds(20), |line| {
         line["event"] == "returned"
     })?;
 
@@ -175,7 +175,7 @@ fn frames_arrive() -> Result<()> {
         "onair-verify",
         client.args(["/run/onair/attach.sock", "wall", "2"]),
     )?;
-    let enough = client.hear("20 frames", Deadline::seconds(TIMEOUT_S), |line| {
+    let enough = client.wait_line("20 frames", Deadline::seconds(TIMEOUT_S), |line| {
         line["verified"].as_u64() >= Some(20)
     })?;
     ensure!(enough["wrong"] == 0, "{enough}");

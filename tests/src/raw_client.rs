@@ -77,12 +77,12 @@ impl RawClient {
     ///
     /// # Errors
     /// When it says nothing for half a minute, or something that is not JSON.
-    pub fn hear(&self) -> Result<Option<Value>> {
-        Ok(self.hear_with_descriptors()?.map(|(value, _)| value))
+    pub fn receive(&self) -> Result<Option<Value>> {
+        Ok(self.receive_with_descriptors()?.map(|(value, _)| value))
     }
 
-    /// As [`RawClient::hear`], with the descriptors that came along.
-    pub fn hear_with_descriptors(&self) -> Result<Option<(Value, Vec<OwnedFd>)>> {
+    /// As [`RawClient::receive`], with the descriptors that came along.
+    pub fn receive_with_descriptors(&self) -> Result<Option<(Value, Vec<OwnedFd>)>> {
         let mut bytes = vec![0; MAX_PACKET];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -125,7 +125,7 @@ impl RawClient {
     pub fn ask(&self, request: &Value) -> Result<Value> {
         self.send(request.to_string().as_bytes())
             .with_context(|| format!("sending {request}"))?;
-        self.hear()?
+        self.receive()?
             .with_context(|| format!("the daemon closed the connection after {request}"))
     }
 

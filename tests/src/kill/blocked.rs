@@ -39,7 +39,7 @@ impl Watchers {
             let waiters = list["waiters"].as_array().into_iter().flatten();
             waiters.filter(of_ours).cloned().collect()
         };
-        let list = self.0.hear(
+        let list = self.0.wait_line(
             format_args!("{} threads of {pids:?}", expected.len()),
             Deadline::seconds(TIMEOUT_S),
             |list| {

@@ -67,7 +67,7 @@ fn clients_in_two_layouts_then_each_has_a_session_of_its_own() -> Result<()> {
     // At the same time.
     let mut users = [rig.test_client()?, rig.test_client()?, rig.test_client()?];
     for user in &mut users {
-        user.tell("attach cam v210")?;
+        user.send("attach cam v210")?;
     }
     let mut shared = BTreeSet::new();
     for user in &mut users {

@@ -61,7 +61,7 @@ fn daemon_killed_with_callers_inside_then_the_next_serves_them() -> Result<()> {
         }
         let mut waiter = rig.user("cam")?;
         waiter.say("stop")?;
-        waiter.tell("wait-started never")?;
+        waiter.send("wait-started never")?;
         wait_for("wait_started to sleep", 10, || {
             Ok(!blocked(waiter.pid())?.is_empty())
         })?;

@@ -73,14 +73,14 @@ const WAYS: [Way; 8] = [
         |_, _, mut victim| {
             victim.say("run 20 true")?;
             // A child that has begun shares its memory until its own program begins.
-            victim.tell("run 100000 true")?;
+            victim.send("run 100000 true")?;
             Ok(victim.running().kill()?.signal())
         },
     ),
 ];
 
 fn ended(mut victim: TestClient, way: &str) -> Result<Option<i32>> {
-    victim.tell(way)?;
+    victim.send(way)?;
     Ok(victim.running().wait(Deadline::seconds(30))?.signal())
 }
 
@@ -141,7 +141,7 @@ fn process_gets_the_number_of_a_dead_one_then_has_own_frames() -> Result<()> {
         .signal(rustix::process::Signal::STOP)?;
     first.kill()?;
     let mut second = successor(&rig, pid)?;
-    second.tell("attach cam")?;
+    second.send("attach cam")?;
     rig.daemon()?
         .running()
         .signal(rustix::process::Signal::CONT)?;

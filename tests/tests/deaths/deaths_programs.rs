@@ -27,7 +27,7 @@ fn thread_execs_inside_a_call_then_only_its_attachment_ends() -> Result<()> {
     let (rig, mut control) = Rig::with_cam()?;
     let mut client = rig.user("cam")?;
     client.block(2)?;
-    client.tell("exec-inside cat")?;
+    client.send("exec-inside cat")?;
     control.deserted("cam")?;
     ensure!(client.running().ended()?.is_none(), "the new program runs");
     control.stop("cam")?;
@@ -144,7 +144,7 @@ fn client_becomes_another_program_then_only_its_attachment_ends() -> Result<()> 
     client.say("drain")?;
     client.block(2)?;
     let pid = client.pid();
-    client.tell("exec cat")?;
+    client.send("exec cat")?;
     control.deserted("cam")?;
     ensure!(client.running().ended()?.is_none(), "the new program runs");
     assert_eq!(control.show("cam")?.state, SessionState::Running);

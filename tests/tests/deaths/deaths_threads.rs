@@ -70,7 +70,7 @@ fn threads_end_while_the_session_stops_then_each_settled_once() -> Result<()> {
     let mut client = rig.user("cam")?;
     let mut dead = BTreeSet::new();
     for round in 0..20 {
-        client.tell("exit-taking 2")?;
+        client.send("exit-taking 2")?;
         // So that a stop meets them before, amid and after.
         std::thread::sleep(Duration::from_millis(3 * round));
         control.stop("cam")?;

@@ -126,7 +126,7 @@ fn client_with_8000_threads_hangs_then_health_and_end_go_on() -> Result<()> {
     kill_process(process, Signal::CONT)?;
     file.hang();
     // Has the daemon look at the file again.
-    client.tell("attach other")?;
+    client.send("attach other")?;
     wait_for("a look to hang", 30, || Ok(file.waiting() > 0))?;
     is_served(&mut control, "its file hangs")?;
     kill_process(process, Signal::STOP)?;

@@ -181,7 +181,7 @@ fn attach_socket_client_says_only_hello_then_closed_in_time() -> Result<()> {
     let unknown = json!({ "type": "attach", "session": "none" }).to_string();
     let deadline = Deadline::seconds(30);
     // The end of the connection may overtake its reason.
-    while idle.send(unknown.as_bytes()).is_ok() && idle.hear().is_ok_and(|it| it.is_some()) {
+    while idle.send(unknown.as_bytes()).is_ok() && idle.receive().is_ok_and(|it| it.is_some()) {
         ensure!(!deadline.passed(), "it is served still");
         thread::sleep(Duration::from_millis(50));
     }

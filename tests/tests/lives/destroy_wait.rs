@@ -74,7 +74,7 @@ fn destroy_wait_requester_killed_then_the_session_stays_stopped() -> Result<()> 
     let mut client = rig.user("cam")?;
     client.say("hold 1")?;
     control.stop("cam")?;
-    owner.tell(format_args!("destroy-wait {AN_HOUR_MS}"))?;
+    owner.send(format_args!("destroy-wait {AN_HOUR_MS}"))?;
     control.await_state("cam", SessionState::Draining)?;
     owner.kill()?;
     lives_on(&mut control, client)

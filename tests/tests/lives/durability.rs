@@ -317,7 +317,7 @@ fn recording_finished_then_file_and_folder_are_synced() -> Result<()> {
     let calls = traced.end()?;
     assert_eq!(manifest.files.len(), 1);
     let events = format!("{}.part", folder.join(&manifest.files[0].name).display());
-    let sheet = folder.join("rec.json.new.part").display().to_string();
+    let manifest = folder.join("rec.json.new.part").display().to_string();
     let place = format!("{}>", folder.display());
     in_this_order(
         &calls,
@@ -325,9 +325,9 @@ fn recording_finished_then_file_and_folder_are_synced() -> Result<()> {
             &["pwrite64(", &events],
             &["fsync(", &events],
             &["rename", &events],
-            &["write(", &sheet],
-            &["fsync(", &sheet],
-            &["rename", &sheet],
+            &["write(", &manifest],
+            &["fsync(", &manifest],
+            &["rename", &manifest],
             &["fsync(", &place],
         ],
     )?;

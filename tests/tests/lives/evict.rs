@@ -307,7 +307,7 @@ fn clients_scribble_everywhere_then_evicted_and_others_unharmed() -> Result<()> 
             hostile.say("hold 3")?;
             hostile.block(2)?;
         }
-        hostile.tell("riot")?;
+        hostile.send("riot")?;
         if round % 3 == 0 {
             let taken = viewer.taken()?;
             viewer.wait(taken + 5, Deadline::seconds(30))?;

@@ -19,7 +19,7 @@ fn sender(rig: &Rig, control: &mut Control, rate: u32) -> Result<(TestClient, u6
 /// Submits [`FRAMES`] and waits in a flush of them.
 fn waiting_flush(control: &mut Control, client: &mut TestClient) -> Result<()> {
     client.say(format_args!("submit {FRAMES}"))?;
-    client.tell("flush 600000")?;
+    client.send("flush 600000")?;
     // It counts as an operation from before the control thread is asked until it is answered.
     wait_for("the flush to wait", 30, || {
         let status = shutdown_status(control)?;

@@ -214,7 +214,7 @@ fn wait_started_through_a_pause_then_sleeps_until_the_start() -> Result<()> {
     for _ in 0..3 {
         control.stop("cam")?;
         assert_eq!(waiter.errno("wait-started 0")?, "ETIMEDOUT");
-        waiter.tell("wait-started never")?;
+        waiter.send("wait-started never")?;
         wait_for("wait_started to sleep", 10, || {
             Ok(blocked(waiter.pid())?.is_superset(&main))
         })?;
@@ -226,7 +226,7 @@ fn wait_started_through_a_pause_then_sleeps_until_the_start() -> Result<()> {
     }
     // It is no user: it does not keep the session from being destroyed, and is told of its end.
     control.stop("cam")?;
-    waiter.tell("wait-started never")?;
+    waiter.send("wait-started never")?;
     wait_for("wait_started to sleep", 10, || {
         Ok(blocked(waiter.pid())?.is_superset(&main))
     })?;

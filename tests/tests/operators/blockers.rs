@@ -154,7 +154,7 @@ fn callers_come_and_go_then_the_list_follows() -> Result<()> {
         tids.extend(client.block(count)?);
         assert_eq!(control.blocking_tids("cam")?, tids);
     }
-    client.tell("poll never")?;
+    client.send("poll never")?;
     let main = client.pid();
     wait_for("the main thread to sleep", 10, || {
         Ok(blocked(main)?.contains(&main))

@@ -33,7 +33,7 @@ impl Follower {
     fn next(&mut self) -> Result<Event> {
         let line = self
             .0
-            .hear("an event", Deadline::seconds(TIMEOUT_S), |line| {
+            .wait_line("an event", Deadline::seconds(TIMEOUT_S), |line| {
                 line.as_str().is_some_and(|line| line.starts_with("data: "))
             })?;
         let data = line.as_str().and_then(|line| line.strip_prefix("data: "));
@@ -170,7 +170,7 @@ fn drain_blocked_by_a_frozen_caller_then_warned_of_by_name() -> Result<()> {
     client.thaw()?;
     client.returned(1)?;
     control.destroy("cam")?;
-    watch.hear("the caller", Deadline::seconds(TIMEOUT_S), |line| {
+    watch.wait_line("the caller", Deadline::seconds(TIMEOUT_S), |line| {
         line["blockers"][0]["tid"] == tid
     })?;
     let status = watch.running().wait(Deadline::seconds(TIMEOUT_S))?;

@@ -403,9 +403,9 @@ fn file_may_not_grow_then_a_fault_and_whole_events_up_to_there() -> Result<()> {
         Ok(fs::metadata(&file)?.len() >= 5_000_001)
     })?;
     // The manifest tells of it each second, also of what was offered since.
-    let sheet = folder.join("storm.json.part");
+    let manifest = folder.join("storm.json.part");
     wait_for("events to be refused", 60, || {
-        let manifest: Value = serde_json::from_slice(&fs::read(&sheet)?)?;
+        let manifest: Value = serde_json::from_slice(&fs::read(&manifest)?)?;
         let refused = manifest["totals"]["dropped"]["disk_fault"].as_u64();
         Ok(refused.context("no such count")? > 0)
     })?;

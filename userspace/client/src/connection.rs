@@ -103,7 +103,7 @@ pub(crate) fn send(
 }
 
 /// Waits for the next answer.
-pub(crate) fn hear(socket: BorrowedFd<'_>, until: Until) -> Result<(Tag, Answer), Error> {
+pub(crate) fn recv(socket: BorrowedFd<'_>, until: Until) -> Result<(Tag, Answer), Error> {
     let mut reset = false;
     loop {
         match receive(socket) {
@@ -258,7 +258,7 @@ impl Connection {
         let until = (Instant::now().checked_add(self.timeout), self.timeout);
         let socket = self.socket.as_fd();
         send(socket, 0, &request.into(), until)?;
-        match hear(socket, until)? {
+        match recv(socket, until)? {
             (0, answer) => answer.to::<R>(session),
             (tag, answer) => Err(Error::Protocol(format!(
                 "{:?} came as the answer to a request {tag} that was not made",

@@ -82,9 +82,9 @@ fn signal_handler__sa_restart__then_no_eintr() {
     let _signals = install(&shutdown);
     assert!(Disposition::of(SIGHUP).unwrap().restarts());
     let (mut reader, mut writer) = UnixStream::pair().unwrap();
-    let (tell, tid) = std::sync::mpsc::channel();
+    let (sender, tid) = std::sync::mpsc::channel();
     let read = thread::spawn(move || {
-        tell.send(sys::gettid()).unwrap();
+        sender.send(sys::gettid()).unwrap();
         let mut byte = [0];
         // Not `read_exact`, which hides an interruption.
         reader.read(&mut byte).map(|count| (count, byte))

@@ -211,7 +211,7 @@ impl Share {
     }
 
     /// Tells the other pollers what a neighbour said: each sends by itself.
-    pub(super) fn tell(&self, message: &ArpMessage) {
+    pub(super) fn broadcast(&self, message: &ArpMessage) {
         for (at, lane) in self.all.lanes.iter().enumerate() {
             // A neighbour repeats itself when it is asked again.
             if at != self.own && lane.messages.push(*message).is_ok() {
@@ -322,7 +322,7 @@ mod tests {
                     while taken.load(Ordering::Acquire) < turn {
                         thread::yield_now();
                     }
-                    a.tell(&message);
+                    a.broadcast(&message);
                 }
             });
             let poller = &all.lanes[1].poller;
@@ -353,7 +353,7 @@ mod tests {
         let [from, to] = [1, 2].map(|last| Ipv4Addr::new(10, 0, 0, last));
         let message = ArpMessage::request(mac, from, to);
         for _ in 0..2 * MESSAGES {
-            a.tell(&message);
+            a.broadcast(&message);
         }
         assert!(!a.has_some() && b.has_some());
         assert_eq!(std::iter::from_fn(|| b.message()).count(), MESSAGES);

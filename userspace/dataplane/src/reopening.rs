@@ -116,7 +116,7 @@ impl Reopen {
         while !stop.load(Ordering::Relaxed) {
             match self.attempt(before) {
                 Ok(port) => {
-                    self.tell(stop);
+                    self.publish_open(stop);
                     return Some(port);
                 }
                 Err(reason) => {
@@ -155,7 +155,7 @@ impl Reopen {
     }
 
     /// Publishes that the port is open.
-    fn tell(&self, stop: &AtomicBool) {
+    fn publish_open(&self, stop: &AtomicBool) {
         let event = || PollerEvent::PortBack {
             port: self.spec.name.clone(),
         };

@@ -13,7 +13,7 @@ use onair_stage::{Stage, Veth};
 mod common;
 
 /// 20 ms of two sessions of 1080p60 at 10 bit.
-const KEPT: usize = 10_368;
+const RING_PACKETS: usize = 10_368;
 /// More than any ring of this test has slots.
 const TOO_MANY: usize = 20_000;
 
@@ -57,8 +57,8 @@ fn packets_of_a_late_poller_wait_for_20_ms_and_are_then_missed() {
     };
     let a = Port::open(&eal, &config("a")).unwrap();
     let b = Port::open(&eal, &config("b")).unwrap();
-    send(&a, KEPT);
-    take(&b, KEPT);
+    send(&a, RING_PACKETS);
+    take(&b, RING_PACKETS);
     assert_eq!(b.stats().missed(), 0);
     send(&a, TOO_MANY);
     let missed = b.stats().missed();

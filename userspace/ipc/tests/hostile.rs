@@ -179,12 +179,12 @@ impl Dozers {
     fn on(word: &'static AtomicU32, count: usize) -> Self {
         let over: &AtomicBool = Box::leak(Box::default());
         let woken: &AtomicU64 = Box::leak(Box::default());
-        let (tell, tids) = std::sync::mpsc::channel();
+        let (sender, tids) = std::sync::mpsc::channel();
         let threads = (0..count)
             .map(|_| {
-                let tell = tell.clone();
+                let sender = sender.clone();
                 let sleep = move || {
-                    tell.send(sys::gettid()).unwrap();
+                    sender.send(sys::gettid()).unwrap();
                     while !over.load(Ordering::SeqCst) {
                         let now = word.load(Ordering::SeqCst);
                         let until = sys::monotonic_ns() + 100_000_000_000;

@@ -27,7 +27,7 @@ mod runs;
 mod session_core;
 pub mod witness;
 
-pub use self::boundary::effect::{Effect, Named, Order, SiteQuestion, ThreadQuestion};
+pub use self::boundary::effect::{Effect, Named, PollerCommand, SiteQuestion, ThreadQuestion};
 pub use self::boundary::event::{Admission, Destroy, Event};
 pub use self::boundary::reply::{Awaited, Reply};
 pub use self::boundary::runtime::{AttachRefusal, Evicted, FlushReport, Runtime};

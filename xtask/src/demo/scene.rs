@@ -116,7 +116,7 @@ impl<'a> Scene<'a> {
         line.extend(["--size", "1280x720", "--rate", &rate, "--depth", "8"]);
         line.extend(["--destination", &destination]);
         line.extend(more);
-        self.ctl.tell(&line)?;
+        self.ctl.document(&line)?;
         Ok(())
     }
 

@@ -294,7 +294,7 @@ fn show_logs(run: &Path) {
 }
 
 /// Tells the user of an event that is no output.
-pub(crate) fn tell(event: &Event) {
+pub(crate) fn report(event: &Event) {
     if let Event::Booted { uptime, release } = event {
         say::good(format_args!("booted Linux {release} in {uptime} s"));
     }

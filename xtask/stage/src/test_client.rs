@@ -69,13 +69,13 @@ impl TestClient {
     }
 
     /// Says `line` and waits for no answer: [`TestClient::answer`] does.
-    pub fn tell(&mut self, line: impl Display) -> Result<()> {
-        self.actor.tell(line)
+    pub fn send(&mut self, line: impl Display) -> Result<()> {
+        self.actor.send(line)
     }
 
-    /// Waits for the answer to what was told with [`TestClient::tell`]; `word` is its first word.
+    /// Waits for the answer to what was told with [`TestClient::send`]; `word` is its first word.
     pub fn answer(&mut self, word: &str) -> Result<Value> {
-        self.actor.hear(
+        self.actor.wait_line(
             format_args!("the answer to `{word}`"),
             Deadline::after(TIMEOUT),
             |line| line["answer"] == word,

@@ -45,8 +45,8 @@ fn challenge_never_answered_then_the_place_comes_back() -> Result<()> {
         })
         .collect::<Result<Vec<_>>>()?;
     for client in silent {
-        refused(&client.hear()?.context("an answer")?, "probe_blind");
-        assert_eq!(client.hear()?, None);
+        refused(&client.receive()?.context("an answer")?, "probe_blind");
+        assert_eq!(client.receive()?, None);
     }
     unharmed(rig, control)
 }
@@ -126,8 +126,8 @@ fn connections_above_the_limit_then_turned_away_until_one_ends() -> Result<()> {
         .collect::<Result<Vec<_>>>()?;
     for _ in 0..20 {
         let client = RawClient::connect(&path)?;
-        refused(&client.hear()?.context("an answer")?, "limit_reached");
-        assert_eq!(client.hear()?, None);
+        refused(&client.receive()?.context("an answer")?, "limit_reached");
+        assert_eq!(client.receive()?, None);
     }
     assert_eq!(rig.test_client()?.errno("attach cam")?, "EDQUOT");
     open.truncate(MOST - 6);

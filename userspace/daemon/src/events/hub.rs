@@ -10,7 +10,7 @@ use super::queue::{Sink, Subscription, queue};
 use crate::access::authority::Grant;
 
 /// Events kept for readers that reconnect.
-const KEPT: usize = 1024;
+const HISTORY: usize = 1024;
 /// Events that may wait for one reader.
 const WAITING: usize = 1024;
 /// Readers per uid that sees only its own sessions: one user must not take all places.
@@ -63,7 +63,7 @@ impl Hub {
                 reader.put(&event);
             }
         }
-        if self.kept.len() >= KEPT {
+        if self.kept.len() >= HISTORY {
             self.kept.pop_front();
         }
         self.kept.push_back((about, event));
@@ -270,7 +270,7 @@ mod tests {
             .subscribe(everything(), after(u64::MAX - 1, None))
             .expect("room");
         assert_eq!(taken(&mut hub, &mut future).await, [0_i64; 0]);
-        for generation in 0..KEPT as u64 {
+        for generation in 0..HISTORY as u64 {
             hub.publish(subject("cam1", 0), started(generation));
         }
         let only = Interest {
@@ -282,7 +282,7 @@ mod tests {
         assert_eq!(
             lost.kind,
             EventKind::Lost {
-                count: hub.sequence - KEPT as u64
+                count: hub.sequence - HISTORY as u64
             }
         );
     }

@@ -109,10 +109,10 @@ mod tests {
         std::sync::mpsc::Receiver<bool>,
     ) {
         let shutdown = ShutdownCoordinator::new(ShutdownConfig::default()).unwrap();
-        let (tell, expired) = channel();
+        let (sender, expired) = channel();
         let end = shutdown.clone();
         let timer = DurationTimer::start(duration, move || {
-            tell.send(end.begin(Cause::Duration(duration))).unwrap();
+            sender.send(end.begin(Cause::Duration(duration))).unwrap();
         })
         .unwrap();
         let own = timer.clone();

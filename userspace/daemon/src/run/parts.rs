@@ -75,15 +75,15 @@ pub(super) fn register_control(
 /// timeout.
 pub(super) fn register_sessions(
     shutdown: &ShutdownCoordinator,
-    orders: mpsc::UnboundedSender<ActorCommand>,
+    commands: mpsc::UnboundedSender<ActorCommand>,
     result: HandoffCell<Drained>,
 ) {
-    let announce = orders.clone();
+    let announce = commands.clone();
     shutdown.register_shutdown_notification("clients", move || {
         // An actor that has ended has no clients.
         let _ = announce.send(ActorCommand::Announce);
     });
-    let (dump, timeout) = (orders.clone(), shutdown.config().handler());
+    let (dump, timeout) = (commands.clone(), shutdown.config().handler());
     shutdown.register_dump("control", move || {
         let (reply, answer) = sync_channel(1);
         // An actor that has ended drops the command, and the reply with it.
@@ -92,16 +92,16 @@ pub(super) fn register_sessions(
             .recv_timeout(timeout)
             .unwrap_or_else(|error| format!("the control thread does not answer: {error}").into())
     });
-    shutdown.on_progress(events(orders.clone()));
+    shutdown.on_progress(events(commands.clone()));
     let times = shutdown.clone();
     shutdown.register_shutdown_waiter("sessions", 50, Limit::Graceful, move |waiting| {
         let (reply, answer) = sync_channel(1);
-        let order = ActorCommand::Drain(Drain {
+        let command = ActorCommand::Drain(Drain {
             deadline: Instant::now() + times.graceful(),
             reply,
         });
         // An actor that has ended drops the command, and the reply with it.
-        let _ = orders.send(order);
+        let _ = commands.send(command);
         result.put(recv(&answer, waiting)?);
         Ok(())
     });
@@ -119,7 +119,7 @@ pub(super) fn register_recordings(shutdown: &ShutdownCoordinator, live: &Live, f
 }
 
 /// Publishes the progress of the shutdown to the event readers.
-fn events(orders: mpsc::UnboundedSender<ActorCommand>) -> impl Fn(&ShutdownStatus) + Send + Sync {
+fn events(commands: mpsc::UnboundedSender<ActorCommand>) -> impl Fn(&ShutdownStatus) + Send + Sync {
     let last = Mutex::new(ShutdownPhase::Running);
     move |status| {
         let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
@@ -136,7 +136,7 @@ fn events(orders: mpsc::UnboundedSender<ActorCommand>) -> impl Fn(&ShutdownStatu
             }
         };
         // An actor that has ended has no readers any more.
-        let _ = orders.send(ActorCommand::Publish(kind));
+        let _ = commands.send(ActorCommand::Publish(kind));
     }
 }
 

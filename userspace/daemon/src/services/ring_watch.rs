@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use onair_dpdk::{KEPT_MS, RxRing};
+use onair_dpdk::{RING_MS, RxRing};
 
 /// The shortest time of which the rate of packets is taken. A look comes each second, some ms early or late.
 const SPAN: Duration = Duration::from_millis(900);
@@ -52,17 +52,17 @@ impl RingWatch {
         let Rings { each, queues } = rings;
         self.short
             .take_if(|(at, _)| now.saturating_duration_since(*at) >= calm);
-        if each.packets < each.most && self.keeps_ms(rings).is_some_and(|ms| ms < KEPT_MS) {
+        if each.packets < each.most && self.keeps_ms(rings).is_some_and(|ms| ms < RING_MS) {
             let highest = self.short.map_or(0, |(_, highest)| highest);
             self.short = Some((now, highest.max(self.rate)));
         }
         let (_, rate) = self.short?;
         let keeps = each.holds_ms(queues, rate)?;
-        let needed = (rate * KEPT_MS).div_ceil(1000 * u64::from(queues));
+        let needed = (rate * RING_MS).div_ceil(1000 * u64::from(queues));
         let enough = needed.next_power_of_two().min(each.most.into());
         Some(format!(
             "the receive rings of port {name} keep {keeps} ms of the {rate} packets a second that come, less than \
-             {KEPT_MS} ms: if its poller is late for longer, packets are lost; set port.{name}.rx_ring = {enough}, now \
+             {RING_MS} ms: if its poller is late for longer, packets are lost; set port.{name}.rx_ring = {enough}, now \
              {}",
             each.packets
         ))

@@ -10,8 +10,9 @@ use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::slot::SlotReading;
 use onair_ipc::sys;
 use onair_session::{
-    AttachRefusal, Destroy, Effect, Event, Examination, Examined, Moment, Order, RetiredMemory,
-    SiteFinding, SiteQuestion, ThreadQuestion, Timeouts, View, Walk, examine_together,
+    AttachRefusal, Destroy, Effect, Event, Examination, Examined, Moment, PollerCommand,
+    RetiredMemory, SiteFinding, SiteQuestion, ThreadQuestion, Timeouts, View, Walk,
+    examine_together,
 };
 
 use super::{Session, certificate};
@@ -239,28 +240,28 @@ fn look_at_threads(services: &Services, session: u64, question: ThreadQuestion) 
     });
 }
 
-fn command(session: u64, order: Order<Runtime>) -> Command {
-    match order {
-        Order::Start(runtime) => Command::Start(runtime),
-        Order::Quiesce => Command::Quiesce(session),
-        Order::Attach { lender, frames } => Command::Attach {
+fn command(session: u64, command: PollerCommand<Runtime>) -> Command {
+    match command {
+        PollerCommand::Start(runtime) => Command::Start(runtime),
+        PollerCommand::Quiesce => Command::Quiesce(session),
+        PollerCommand::Attach { lender, frames } => Command::Attach {
             session,
             lender,
             frames,
         },
-        Order::Detach(attachment) => Command::Detach {
+        PollerCommand::Detach(attachment) => Command::Detach {
             session,
             attachment,
         },
-        Order::Evict(attachment) => Command::Evict {
+        PollerCommand::Evict(attachment) => Command::Evict {
             session,
             attachment,
         },
-        Order::Release(attachment) => Command::Release {
+        PollerCommand::Release(attachment) => Command::Release {
             session,
             attachment,
         },
-        Order::CreditThread {
+        PollerCommand::CreditThread {
             attachment,
             ticket,
             slot,
@@ -270,7 +271,7 @@ fn command(session: u64, order: Order<Runtime>) -> Command {
             ticket,
             slot,
         },
-        Order::Flush { ticket } => Command::Flush { session, ticket },
+        PollerCommand::Flush { ticket } => Command::Flush { session, ticket },
     }
 }
 

@@ -44,11 +44,13 @@ impl InProcess {
         let config = Config::load(&file).unwrap();
         let coordinator = ShutdownCoordinator::new(config.shutdown).unwrap();
         register(&coordinator);
-        let (tell, ready) = channel();
+        let (sender, ready) = channel();
         let own = coordinator.clone();
         let (told, end) = channel();
         thread::spawn(move || {
-            let outcome = run(config, &own, |started| tell.send(started.clone()).unwrap());
+            let outcome = run(config, &own, |started| {
+                sender.send(started.clone()).unwrap()
+            });
             told.send(onaird::run::summary::summary(outcome.unwrap()))
                 .unwrap();
         });

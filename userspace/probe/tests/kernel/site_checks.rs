@@ -16,7 +16,7 @@ fn sites_client_restores_its_text_then_blind() {
     let (armed, _proof) = introduce(&probe, &mut client).unwrap();
     assert_eq!(armed.checker.addresses().len(), 2);
     armed.checker.look().expect("armed");
-    client.tell("restore");
+    client.ask("restore");
     let blind = armed.checker.look();
     assert!(
         matches!(blind, Err(Blind::Unarmed { byte: 0x90, .. })),
@@ -29,9 +29,9 @@ fn sites_client_was_blind_once_then_blind_for_good() {
     let probe = probe();
     let mut client = Client::start();
     let (armed, _proof) = introduce(&probe, &mut client).unwrap();
-    client.tell("restore");
+    client.ask("restore");
     armed.checker.look().expect_err("disarmed");
-    client.tell("rearm");
+    client.ask("rearm");
     let blind = armed.checker.look();
     assert!(
         matches!(&blind, Err(Blind::Before { first }) if matches!(**first, Blind::Unarmed { byte: 0x90, .. })),
@@ -51,7 +51,7 @@ fn sites_client_writes_beside_them_or_maps_a_copy_then_blind() {
     ] {
         let mut client = Client::start();
         let (armed, _proof) = introduce(&probe, &mut client).unwrap();
-        client.tell(trick);
+        client.ask(trick);
         let blind = armed.checker.look().expect_err(trick);
         assert!(blind.to_string().contains(expected), "{trick}: {blind}");
     }
@@ -80,7 +80,7 @@ fn sites_client_with_too_many_threads_then_blind_and_said_why() {
         "{unknown:?}"
     );
     // That was about this check alone.
-    client.tell("wake");
+    client.ask("wake");
     until("the threads to be gone", || armed.checker.look().ok());
 }
 
@@ -160,7 +160,7 @@ fn looks_together_at_several_processes_then_each_by_its_own() {
     for first in 0..4 {
         assert!(looks(first).iter().all(Result::is_ok), "{first}");
     }
-    clients[1].tell("restore");
+    clients[1].ask("restore");
     clients[2].kill();
     for first in 0..4 {
         let found = looks(first);
@@ -174,7 +174,7 @@ fn sites_leader_has_exited_then_still_seen() {
     let probe = probe();
     let mut client = Client::start();
     let tids = client.block(SESSION, 1, 1);
-    client.tell("leader-exit");
+    client.ask("leader-exit");
     let leader = client.pid();
     until("a leader without memory", || {
         std::fs::read_to_string(format!("/proc/{leader}/stat"))

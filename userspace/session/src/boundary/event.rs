@@ -95,7 +95,7 @@ pub enum Event<R> {
     },
     /// The poller evicted a client and took its loaned frames back.
     Evicted(Evicted),
-    /// The poller's answer to [`Order::CreditThread`](crate::Order::CreditThread).
+    /// The poller's answer to [`PollerCommand::CreditThread`](crate::PollerCommand::CreditThread).
     ThreadCredited {
         /// The attachment.
         attachment: u64,

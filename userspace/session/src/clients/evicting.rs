@@ -14,7 +14,7 @@ use onair_api::{
 use onair_ipc::memory::AttachmentState;
 use onair_mutant::mutant;
 
-use crate::boundary::effect::Order;
+use crate::boundary::effect::PollerCommand;
 use crate::boundary::event::Destroy;
 use crate::boundary::reply::Reply;
 use crate::boundary::runtime::{Evicted, Runtime};
@@ -267,7 +267,7 @@ impl<R: Runtime> SessionCore<R> {
         match self.lifecycle.place() {
             Place::Here(_) => self.settle_evictions(turn),
             Place::Poller | Place::Returning if mutant!("evict: the poller is not told") => {}
-            Place::Poller | Place::Returning => turn.effects.poller(Order::Evict(number)),
+            Place::Poller | Place::Returning => turn.effects.poller(PollerCommand::Evict(number)),
         }
     }
 
@@ -356,7 +356,9 @@ impl<R: Runtime> SessionCore<R> {
             match self.lifecycle.place() {
                 Place::Here(runtime) => runtime.release(|it| it == number),
                 // If the runtime is in transit to here, the frames are released on arrival.
-                Place::Poller | Place::Returning => turn.effects.poller(Order::Release(number)),
+                Place::Poller | Place::Returning => {
+                    turn.effects.poller(PollerCommand::Release(number))
+                }
             }
         }
         let slots = evicted_client.attachment.memory.slots();

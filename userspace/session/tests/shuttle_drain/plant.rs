@@ -196,7 +196,7 @@ impl ModelSession {
 
     pub(crate) fn execute(&mut self, effect: Effect<Ledgers>) {
         match effect {
-            Effect::Poller(order) => self.wire.lock().unwrap().orders.push_back(order),
+            Effect::Poller(command) => self.wire.lock().unwrap().commands.push_back(command),
             Effect::Wake(memory) => wake_more(&memory),
             Effect::WakeNow | Effect::Closed(_) | Effect::Left(_) | Effect::Publish(_) => {}
             Effect::LookAtThreads(question) => {

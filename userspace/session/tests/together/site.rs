@@ -9,8 +9,8 @@ use onair_ipc::caller::{Deadline, Lease, Refusal};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
 use onair_session::{
-    Admission, Destroy, Effect, Event, Evidence, Examination, Examined, Order, Reply, SessionCore,
-    SiteFinding, SiteQuestion, View, examine_together,
+    Admission, Destroy, Effect, Event, Evidence, Examination, Examined, PollerCommand, Reply,
+    SessionCore, SiteFinding, SiteQuestion, View, examine_together,
 };
 
 use crate::ledgers::Ledgers;
@@ -199,7 +199,7 @@ impl Site {
 
     fn execute(&mut self, effect: Effect<Ledgers>) {
         match effect {
-            Effect::Poller(Order::Start(runtime)) => self.runtime = Some(runtime),
+            Effect::Poller(PollerCommand::Start(runtime)) => self.runtime = Some(runtime),
             Effect::LookAtSites(question) => match &mut self.unanswered {
                 Some(questions) => questions.push(question),
                 None => self.answer(question),

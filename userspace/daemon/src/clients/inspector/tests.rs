@@ -43,9 +43,9 @@ fn next(findings: &mut UnboundedReceiver<Finding>) -> (u64, bool) {
 /// A look that hangs until the sender is dropped, and a signal that it has begun.
 fn hanging() -> (impl FnOnce() + Send, Sender<()>, Receiver<()>) {
     let (release, held) = channel::<()>();
-    let (tell, begun) = channel();
+    let (sender, begun) = channel();
     let hang = move || {
-        tell.send(()).unwrap();
+        sender.send(()).unwrap();
         let _ = held.recv();
     };
     (hang, release, begun)

@@ -95,7 +95,7 @@ pub struct Inbox {
     /// The probe's events.
     pub probe: Option<Events>,
     /// From the shutdown coordinator.
-    pub orders: mpsc::UnboundedReceiver<ActorCommand>,
+    pub commands: mpsc::UnboundedReceiver<ActorCommand>,
 }
 
 impl Actor {
@@ -152,7 +152,7 @@ impl Actor {
         }
         self.end();
         self.services.waking.finish();
-        Ok((self.services, sources.into_inbox().orders))
+        Ok((self.services, sources.into_inbox().commands))
     }
 
     /// Checks that run each `timeouts.patrol_ms` in any case.

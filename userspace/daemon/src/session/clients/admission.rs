@@ -27,8 +27,8 @@ impl Session {
                 format!(
                     "session {} has {} attachments{}, as many as it allows",
                     self.spec.name,
-                    u64::from(self.most()) - self.outlets_taken(),
-                    match self.outlets_taken() {
+                    u64::from(self.most()) - self.feeds_taken(),
+                    match self.feeds_taken() {
                         0 => String::new(),
                         converted => format!(" and {converted} converted sessions"),
                     }
@@ -70,7 +70,7 @@ impl Session {
 
     /// Whether all attachment slots are taken.
     pub fn is_full(&self) -> bool {
-        let taken = self.core.places_taken() + u64::from(self.proving) + self.outlets_taken();
+        let taken = self.core.places_taken() + u64::from(self.proving) + self.feeds_taken();
         taken >= u64::from(self.most())
     }
 

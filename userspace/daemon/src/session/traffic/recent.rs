@@ -10,7 +10,7 @@ use onair_ipc::sys;
 use crate::session::Session;
 
 /// Looks that are kept: four a second.
-const KEPT: usize = 5;
+const HISTORY: usize = 5;
 
 /// What one look saw.
 #[derive(Clone, Copy, Debug, Default)]
@@ -124,7 +124,7 @@ impl Session {
             looks.clear();
             return;
         }
-        if looks.len() == KEPT {
+        if looks.len() == HISTORY {
             looks.pop_front();
         }
         let counted = self.stats.snapshot();

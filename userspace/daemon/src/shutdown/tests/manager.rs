@@ -169,15 +169,15 @@ fn shutdown_mgr_each_phase_hung_in_turn_then_forced_in_its_time() {
         });
         register(&coordinator);
         // The next notification is still called.
-        let (tell, told) = std::sync::mpsc::channel();
+        let (sender, receiver) = std::sync::mpsc::channel();
         coordinator.register_shutdown_notification("the one behind it", move || {
-            tell.send(()).unwrap();
+            sender.send(()).unwrap();
         });
         // With enough time of its own, however busy the machine is.
         let next = part("the next one", 60, TIMEOUT, |_| Ok(()));
         coordinator.shared.parts().cleanups.push(next);
         let report = ended(&coordinator);
-        told.try_recv().unwrap();
+        receiver.try_recv().unwrap();
         assert_eq!(names(&report, PartOutcome::TimedOut), [name]);
         assert!(names(&report, PartOutcome::Done).contains(&"the next one"));
         assert!(report.timed_out());

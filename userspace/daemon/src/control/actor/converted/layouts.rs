@@ -87,7 +87,7 @@ impl Actor {
             return None;
         }
         let look_at = self.followers.values().filter_map(|it| it.look_at).min();
-        if self.sessions.has_news() {
+        if self.sessions.has_changed() {
             Some(now)
         } else {
             look_at
@@ -100,12 +100,12 @@ impl Actor {
         if self.shutdown.is_shutting_down() {
             return;
         }
-        self.sessions.set_news(false);
+        self.sessions.set_changed(false);
         let ids: Vec<u64> = self.followers.keys().copied().collect();
         for id in ids {
             if now.elapsed() >= TURN {
                 // The rest has its turn soon.
-                return self.sessions.set_news(true);
+                return self.sessions.set_changed(true);
             }
             self.follow_source(id, now);
         }

@@ -5,12 +5,12 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn ends(quota: u32) -> (Outlet, Intake, FrameMemory) {
+fn ends(quota: u32) -> (ConverterFeed, Intake, FrameMemory) {
     let converter = Arc::new(Sleeper::new().unwrap());
     let stats = Arc::new(SessionStats::new(1));
     let memory = FrameMemory::create(Geometry::new(8, 64).unwrap(), true).unwrap();
-    let (outlet, intake) = outlet(quota, converter, stats);
-    (outlet, intake, memory)
+    let (feed, intake) = feed(quota, converter, stats);
+    (feed, intake, memory)
 }
 
 fn meta(number: u64) -> FrameMeta {
@@ -20,31 +20,28 @@ fn meta(number: u64) -> FrameMeta {
     }
 }
 
-fn not_converted(outlet: &Outlet) -> u64 {
-    outlet.link.stats.counters.frames_not_converted.get()
+fn not_converted(feed: &ConverterFeed) -> u64 {
+    feed.link.stats.counters.frames_not_converted.get()
 }
 
 #[test]
 fn frames_given_to_a_slow_converter_then_two_are_out() {
-    let (mut outlet, mut intake, memory) = ends(4);
-    outlet.give(0, &meta(0), &memory);
-    assert!(outlet.is_empty(), "the converted session does not run yet");
+    let (mut feed, mut intake, memory) = ends(4);
+    feed.give(0, &meta(0), &memory);
+    assert!(feed.is_empty(), "the converted session does not run yet");
     intake.open();
     for frame in 1..6 {
-        outlet.give(frame, &meta(frame.into()), &memory);
+        feed.give(frame, &meta(frame.into()), &memory);
     }
-    assert_eq!(
-        (outlet.has(1), outlet.has(2), outlet.has(3)),
-        (true, true, false)
-    );
-    assert_eq!(not_converted(&outlet), 3);
+    assert_eq!((feed.has(1), feed.has(2), feed.has(3)), (true, true, false));
+    assert_eq!(not_converted(&feed), 3);
     let (first, steps) = intake.take().unwrap();
     assert_eq!((first.meta().number, steps), (1, 1));
-    outlet.reap();
-    assert!(outlet.has(1), "it is being read");
+    feed.reap();
+    assert!(feed.has(1), "it is being read");
     drop(first);
-    outlet.give(6, &meta(6), &memory);
-    assert_eq!((outlet.has(1), outlet.has(6)), (false, true));
+    feed.give(6, &meta(6), &memory);
+    assert_eq!((feed.has(1), feed.has(6)), (false, true));
     assert_eq!(intake.take().unwrap().1, 1);
     assert_eq!(
         intake.take().unwrap().1,
@@ -55,57 +52,57 @@ fn frames_given_to_a_slow_converter_then_two_are_out() {
 
 #[test]
 fn frame_given_while_its_session_stops_then_not_converted() {
-    let (mut outlet, mut intake, memory) = ends(2);
+    let (mut feed, mut intake, memory) = ends(2);
     intake.open();
-    outlet.give(1, &meta(1), &memory);
+    feed.give(1, &meta(1), &memory);
     intake.open();
-    outlet.give(2, &meta(9), &memory);
+    feed.give(2, &meta(9), &memory);
     let (frame, steps) = intake.take().unwrap();
     assert_eq!((frame.meta().number, steps), (9, 1));
 }
 
 #[test]
 fn source_of_a_quota_of_one_then_one_frame_is_out() {
-    let (mut outlet, mut intake, memory) = ends(1);
+    let (mut feed, mut intake, memory) = ends(1);
     intake.open();
-    outlet.give(1, &meta(1), &memory);
-    outlet.give(2, &meta(2), &memory);
+    feed.give(1, &meta(1), &memory);
+    feed.give(2, &meta(2), &memory);
     assert_eq!(
-        (outlet.has(1), outlet.has(2), not_converted(&outlet)),
+        (feed.has(1), feed.has(2), not_converted(&feed)),
         (true, false, 1)
     );
 }
 
 #[test]
 fn source_that_stops_then_waits_only_for_the_converting_frame() {
-    let (mut outlet, mut intake, memory) = ends(2);
+    let (mut feed, mut intake, memory) = ends(2);
     intake.open();
-    outlet.give(1, &meta(1), &memory);
-    outlet.give(2, &meta(2), &memory);
+    feed.give(1, &meta(1), &memory);
+    feed.give(2, &meta(2), &memory);
     let converting = intake.take().unwrap();
-    outlet.withdraw();
-    assert_eq!((outlet.has(1), outlet.has(2)), (true, false));
+    feed.withdraw();
+    assert_eq!((feed.has(1), feed.has(2)), (true, false));
     assert!(!intake.has_some());
     drop(converting);
-    outlet.reap();
-    assert!(outlet.is_empty());
+    feed.reap();
+    assert!(feed.is_empty());
 }
 
 #[test]
 fn ends_that_are_gone_then_the_other_one_sees_it() {
-    let (mut outlet, mut intake, memory) = ends(2);
+    let (mut feed, mut intake, memory) = ends(2);
     intake.open();
-    outlet.give(1, &meta(1), &memory);
-    let handle = outlet.handle();
+    feed.give(1, &meta(1), &memory);
+    let handle = feed.handle();
     assert!(!handle.is_over() && !handle.is_without_source());
     drop(intake);
-    outlet.reap();
-    assert!(outlet.is_empty() && outlet.is_over() && handle.is_over());
-    outlet.give(2, &meta(2), &memory);
-    assert!(outlet.is_empty());
-    let (outlet, mut intake, _) = ends(2);
-    let handle = outlet.handle();
-    drop(outlet);
+    feed.reap();
+    assert!(feed.is_empty() && feed.is_over() && handle.is_over());
+    feed.give(2, &meta(2), &memory);
+    assert!(feed.is_empty());
+    let (feed, mut intake, _) = ends(2);
+    let handle = feed.handle();
+    drop(feed);
     assert!(handle.is_without_source() && intake.take().is_none());
 }
 
@@ -139,32 +136,32 @@ proptest! {
     fn any_steps_of_both_ends_then_no_frame_is_reused_while_read(
         steps in steps(), quota in 1..4_u32,
     ) {
-        let (mut outlet, mut intake, memory) = ends(quota);
+        let (mut feed, mut intake, memory) = ends(quota);
         intake.open();
         let mut reading: Vec<SourceFrame> = Vec::new();
         for (number, step) in (0..).zip(steps) {
             match step {
                 Step::Give => {
-                    // As the pool: a frame that the outlet does not have.
-                    if let Some(free) = (0..8).find(|frame| !outlet.has(*frame)) {
+                    // As the pool: a frame that the feed does not have.
+                    if let Some(free) = (0..8).find(|frame| !feed.has(*frame)) {
                         prop_assert!(reading.iter().all(|it| it.given.frame != free));
-                        outlet.give(free, &meta(number), &memory);
+                        feed.give(free, &meta(number), &memory);
                     }
                 }
-                Step::Reap => outlet.reap(),
-                Step::Withdraw => outlet.withdraw(),
+                Step::Reap => feed.reap(),
+                Step::Withdraw => feed.withdraw(),
                 Step::Take => reading.extend(intake.take().map(|(frame, _)| frame)),
                 Step::Finish => drop(reading.pop()),
                 Step::Open => intake.open(),
                 Step::Close => intake.close(),
             }
-            prop_assert!(outlet.out.len() <= MOST.min(quota as usize));
-            prop_assert!(reading.iter().all(|it| outlet.has(it.given.frame)));
+            prop_assert!(feed.out.len() <= MOST.min(quota as usize));
+            prop_assert!(reading.iter().all(|it| feed.has(it.given.frame)));
         }
         reading.clear();
         intake.close();
-        outlet.reap();
-        prop_assert!(outlet.is_empty(), "{:?}", outlet.out);
-        prop_assert!(outlet.link.returned.is_empty() && outlet.link.given.is_empty());
+        feed.reap();
+        prop_assert!(feed.is_empty(), "{:?}", feed.out);
+        prop_assert!(feed.link.returned.is_empty() && feed.link.given.is_empty());
     }
 }
