@@ -119,7 +119,7 @@ fn client_dies_in_any_way_then_settled_once_and_others_go_on() -> Result<()> {
         assert_eq!(settled(&cam, pid)?, (died, 2, 0), "{name}");
         assert_eq!(settled(&idle, pid)?, (died, 0, 3), "{name}");
     }
-    // Only the honest client put one.
+    // Only the well-behaved client put one.
     assert_eq!(cam.counts.frames_returned, cam.frames.frames_complete);
     assert_eq!(cam.counts.frames_reconciled, 2 * WAYS.len() as u64);
     Ok(())

@@ -1,5 +1,5 @@
 //! A thousand deaths: clients put to death by SIGKILL at each labelled point of each call, and at
-//! any instant, beside honest clients that must not notice.
+//! any instant, beside well-behaved clients that must not notice.
 //!
 //! `ONAIR_KILL_ROUNDS=10` goes through the matrix so many times; `ONAIR_KILL_SEED=N` repeats a run,
 //! as far as the scheduler allows.

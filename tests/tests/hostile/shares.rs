@@ -176,7 +176,7 @@ fn attach_socket_filled_without_a_role_then_a_role_attaches() -> Result<()> {
 fn attach_socket_client_says_only_hello_then_closed_in_time() -> Result<()> {
     let (mut rig, mut control) = scene(|config| config.more += "[timeouts]\nhello_ms = 400\n")?;
     let idle = rig.raw_client()?;
-    let mut honest = rig.user("cam")?;
+    let mut good = rig.user("cam")?;
     // What it asks for in vain gives it no more time.
     let unknown = json!({ "type": "attach", "session": "none" }).to_string();
     let deadline = Deadline::seconds(30);
@@ -186,10 +186,10 @@ fn attach_socket_client_says_only_hello_then_closed_in_time() -> Result<()> {
         thread::sleep(Duration::from_millis(50));
     }
     logged(&mut rig, &["no attach"])?;
-    assert_eq!(honest.errno("get 0")?, "ETIMEDOUT");
+    assert_eq!(good.errno("get 0")?, "ETIMEDOUT");
     // Without an attachment again, it has as long again.
-    honest.say("detach")?;
-    honest.say("attach cam")?;
+    good.say("detach")?;
+    good.say("attach cam")?;
     well_again(&mut control)
 }
 

@@ -95,17 +95,17 @@ impl ClientFiles {
 #[test]
 fn rtp_malformed_in_each_way_then_counted_and_the_flow_is_whole() -> Result<()> {
     let rig = Rig::beside_the_kernel()?;
-    let mut honest = WholeFlow::start(&rig, RASTER, FRAMES, |_| {})?;
-    honest.flows()?;
+    let mut flow = WholeFlow::start(&rig, RASTER, FRAMES, |_| {})?;
+    flow.flows()?;
     let mut other_sender = ClientFiles::of(&rig, "10.77.0.9")?;
     let list = malformed();
     let packets: Vec<_> = list.iter().map(|(_, packet)| packet.clone()).collect();
     let mut rounds = 0;
-    while !honest.is_sent()? {
+    while !flow.is_sent()? {
         other_sender.send(&packets)?;
         rounds += 1;
     }
-    let counters = honest.finish()?;
+    let counters = flow.finish()?;
     let mut expected = BTreeMap::new();
     for (reason, _) in list {
         *expected.entry(reason.to_owned()).or_insert(0) += rounds;
@@ -118,11 +118,11 @@ fn rtp_malformed_in_each_way_then_counted_and_the_flow_is_whole() -> Result<()> 
 #[test]
 fn rtp_twenty_thousand_random_packets_then_the_flow_is_whole() -> Result<()> {
     let rig = Rig::beside_the_kernel()?;
-    let mut honest = WholeFlow::start(&rig, RASTER, FRAMES, |_| {})?;
-    honest.flows()?;
+    let mut flow = WholeFlow::start(&rig, RASTER, FRAMES, |_| {})?;
+    flow.flows()?;
     let mut other_sender = ClientFiles::of(&rig, "10.77.0.9")?;
     let mut dice = Dice::new(0x2545_f491_4f6c_dd1d);
-    while other_sender.sent < 20_000 || !honest.is_sent()? {
+    while other_sender.sent < 20_000 || !flow.is_sent()? {
         let packets: Vec<_> = (0..BATCH)
             .map(|number| {
                 let length = dice.below(1473);
@@ -136,7 +136,7 @@ fn rtp_twenty_thousand_random_packets_then_the_flow_is_whole() -> Result<()> {
             .collect();
         other_sender.send(&packets)?;
     }
-    let counters = honest.finish()?;
+    let counters = flow.finish()?;
     assert_eq!(not_taken(&counters), other_sender.sent, "{counters:?}");
     assert!(counters.packets_malformed.len() >= 5, "{counters:?}");
     Ok(())
@@ -159,16 +159,16 @@ fn rtp_from_another_source_than_the_sessions_then_not_taken() -> Result<()> {
             "va",
         ],
     )?;
-    let mut honest = WholeFlow::start(&rig, RASTER, FRAMES / 2, |spec| {
+    let mut flow = WholeFlow::start(&rig, RASTER, FRAMES / 2, |spec| {
         spec.flow.source = Some("10.77.0.9".into());
     })?;
-    honest.flows()?;
+    flow.flows()?;
     let mut other_sender = ClientFiles::of(&rig, another)?;
     let packets: Vec<_> = (0..180).map(|line| rtp(&[[640, line, 0]], 640)).collect();
-    while !honest.is_sent()? {
+    while !flow.is_sent()? {
         other_sender.send(&packets)?;
     }
-    let counters = honest.finish()?;
+    let counters = flow.finish()?;
     let expected = BTreeMap::from([("wrong_source".to_owned(), other_sender.sent)]);
     assert_eq!(counters.packets_malformed, expected);
     Ok(())

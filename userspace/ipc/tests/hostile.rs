@@ -118,12 +118,12 @@ fn serve(lender: &mut Lender, dice: &mut Dice) -> u64 {
 
 #[test]
 fn seg_scribbled_and_punched_then_the_daemon_and_others_go_on() {
-    let (mut hostile, mut honest) = (lender(1), lender(2));
+    let (mut hostile, mut good) = (lender(1), lender(2));
     let memory = hostile.memory().clone();
     let (_, seg) = memory.for_client().unwrap();
     let seg = Mapping::new(seg.as_fd(), memory.geometry().seg_len(), Access::ReadWrite).unwrap();
     let over = AtomicBool::new(false);
-    let honest_state = (honest.memory().slots(), honest.memory().held());
+    let good_state = (good.memory().slots(), good.memory().held());
     std::thread::scope(|scope| {
         for seed in [0x0a1a, 0x2110] {
             let (seg, over) = (&seg, &over);
@@ -155,12 +155,9 @@ fn seg_scribbled_and_punched_then_the_daemon_and_others_go_on() {
         assert_eq!(hostile.credit_dead_process(), [0; 0]);
         over.store(true, Ordering::Relaxed);
     });
-    assert_eq!(
-        honest_state,
-        (honest.memory().slots(), honest.memory().held())
-    );
-    honest.publish(0, &FrameMeta::default()).unwrap();
-    assert_eq!(honest.drop_oldest(), Some(0));
+    assert_eq!(good_state, (good.memory().slots(), good.memory().held()));
+    good.publish(0, &FrameMeta::default()).unwrap();
+    assert_eq!(good.drop_oldest(), Some(0));
 }
 
 /// Threads of a hostile client. Each sleeps on one word as often as one call allows, and again

@@ -74,10 +74,10 @@ fn kicks_flooded_by_many_then_all_others_are_served() -> Result<()> {
     }
     let flood = Flood::start(clients, 4)?;
 
-    let mut honest = rig.user("cam")?;
+    let mut good = rig.user("cam")?;
     control.pattern("source", 5000)?;
     for _ in 0..20 {
-        honest.say("get 10000")?;
+        good.say("get 10000")?;
         control.health()?;
         control.show("cam")?;
     }
@@ -90,7 +90,7 @@ fn kicks_flooded_by_many_then_all_others_are_served() -> Result<()> {
     sleeper.thaw()?;
     sleeper.returned(2)?;
     control.destroy_wait("drain")?;
-    honest.say("detach")?;
+    good.say("detach")?;
     control.end("source")?;
     let sent = flood.finish()?;
     ensure!(
@@ -111,13 +111,13 @@ fn answers_never_read_then_no_other_client_waits() -> Result<()> {
         // Until the daemon has no more room for its answers, and then takes no more requests.
         while client.send_now(request.as_bytes()).is_ok() {}
     }
-    let mut honest: TestClient = rig.test_client()?;
-    honest.say("attach cam")?;
+    let mut good: TestClient = rig.test_client()?;
+    good.say("attach cam")?;
     for _ in 0..20 {
         control.health()?;
-        assert_eq!(honest.errno("get 0")?, "ETIMEDOUT");
+        assert_eq!(good.errno("get 0")?, "ETIMEDOUT");
     }
-    honest.leave()?;
+    good.leave()?;
     drop(deaf);
     unharmed(rig, control)
 }
@@ -208,13 +208,13 @@ fn event_counts_of_thousands_of_sleepers_then_others_are_served() -> Result<()> 
     let mut hostile = rig.user("cam")?;
     // Each thread sleeps on its word 128 times.
     hostile.say("doze 8000")?;
-    let mut honest = rig.user("cam")?;
+    let mut good = rig.user("cam")?;
     for _ in 0..10 {
         control.health()?;
-        honest.say("get 10000")?;
+        good.say("get 10000")?;
         control.stop("cam")?;
         control.health()?;
-        assert_eq!(honest.errno("get 10000")?, "EAGAIN");
+        assert_eq!(good.errno("get 10000")?, "EAGAIN");
         control.start("cam")?;
     }
     let mut crowd = rig.user("cam")?;
@@ -224,7 +224,7 @@ fn event_counts_of_thousands_of_sleepers_then_others_are_served() -> Result<()> 
     control.stop("cam")?;
     crowd.all_returned(300, "EAGAIN")?;
     hostile.running().signal(rustix::process::Signal::KILL)?;
-    for client in [honest, crowd] {
+    for client in [good, crowd] {
         client.leave()?;
     }
     control.destroy_wait("cam")?;
