@@ -65,7 +65,7 @@ impl About {
 
 /// Result of a check of a running recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Look {
+pub struct RecordingCheck {
     /// What keeps it from recording every packet.
     pub reason: Option<String>,
     /// Packets dropped so far because its ring was full.
@@ -82,7 +82,7 @@ pub struct Active {
     recording: Recording,
     /// Time after which a slow end is logged.
     timeout: Duration,
-    end: Mutex<End>,
+    end: Mutex<EndState>,
     changed: Condvar,
 }
 
@@ -106,7 +106,7 @@ pub enum RecordingFailure {
 pub struct RecordingsFailed(Vec<(RecordingName, RecordingFailure)>);
 
 #[derive(Debug)]
-struct End {
+struct EndState {
     begun: bool,
     result: Option<Result<Manifest, RecordingFailure>>,
     /// Its drain thread in the registry.
@@ -124,7 +124,7 @@ impl Active {
             about,
             recording,
             timeout,
-            end: Mutex::new(End {
+            end: Mutex::new(EndState {
                 begun: false,
                 result: None,
                 worker: Some(worker),
@@ -141,7 +141,7 @@ impl Active {
 
     /// What keeps it from writing now, and its cause of end if it ended by itself.
     #[must_use]
-    pub fn look(&self) -> Look {
+    pub fn look(&self) -> RecordingCheck {
         let status = self.recording.status();
         let end = match (status.state, status.cause) {
             (DrainState::Recording | DrainState::Degraded, _) | (DrainState::Finishing, None) => {
@@ -151,7 +151,7 @@ impl Active {
             // Its drain thread panicked: `finish` reports the reason.
             (DrainState::Ended, None) => Some(RecordingEnd::Abandoned),
         };
-        Look {
+        RecordingCheck {
             reason: status.reason.filter(|_| end.is_none()),
             ring_full: status.totals.dropped.ring_full,
             end,
@@ -269,7 +269,7 @@ impl Active {
         );
     }
 
-    fn end(&self) -> MutexGuard<'_, End> {
+    fn end(&self) -> MutexGuard<'_, EndState> {
         // No code panics while it holds this lock.
         self.end.lock().unwrap_or_else(PoisonError::into_inner)
     }

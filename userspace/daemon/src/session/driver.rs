@@ -16,7 +16,7 @@ use onair_session::{
 };
 
 use super::{Session, certificate};
-use crate::clients::inspector::{Finding, Inspection, Look, site_finding};
+use crate::clients::inspector::{Finding, Inspection, InspectionTask, site_finding};
 use crate::clients::threads::{self, ThreadList};
 use crate::config::ms;
 use crate::services::Services;
@@ -44,7 +44,7 @@ pub enum Progress {
 impl Session {
     /// Handles an event, and does what follows from it.
     pub fn handle(&mut self, services: &mut Services, event: Event<Runtime>) -> Progress {
-        let seen = Seen {
+        let seen = DriverView {
             services,
             session: self.id,
             poller: self.placement.poller(),
@@ -65,7 +65,7 @@ impl Session {
         let mut parts: Vec<_> = sessions
             .iter_mut()
             .map(|it| {
-                let seen = Seen {
+                let seen = DriverView {
                     services,
                     session: it.id,
                     poller: it.placement.poller(),
@@ -193,7 +193,7 @@ impl Session {
         services.inspector.ask(Inspection {
             about: u64::from(pid),
             limit,
-            look: Look::Sites(looker, Box::new(move |seen| found(site_finding(seen)))),
+            look: InspectionTask::Sites(looker, Box::new(move |seen| found(site_finding(seen)))),
             late: Box::new(move || finding(SiteFinding::Blind(hangs))),
         });
     }
@@ -235,7 +235,7 @@ fn look_at_threads(services: &Services, session: u64, question: ThreadQuestion) 
     services.inspector.ask(Inspection {
         about: u64::from(pid),
         limit,
-        look: Look::Alone(Box::new(look)),
+        look: InspectionTask::Alone(Box::new(look)),
         late: Box::new(move || finding(Vec::new(), true, limit)),
     });
 }
@@ -285,14 +285,14 @@ pub(super) fn now() -> Moment {
 }
 
 /// What the core of one session sees.
-struct Seen<'a> {
+struct DriverView<'a> {
     services: &'a Services,
     session: SessionId,
     poller: usize,
     stats: &'a Arc<SessionStats>,
 }
 
-impl View for Seen<'_> {
+impl View for DriverView<'_> {
     fn now(&self) -> Moment {
         now()
     }

@@ -24,14 +24,14 @@ struct Holder {
     alive: Weak<()>,
 }
 
-struct Entry<Link> {
+struct AttachedClient<Link> {
     sites: Vec<Site>,
     links: Vec<Link>,
     holders: Vec<Holder>,
     used_at: u64,
 }
 
-impl<Link> Entry<Link> {
+impl<Link> AttachedClient<Link> {
     fn living(&self) -> impl Iterator<Item = Owner> {
         let living = self.holders.iter().filter(|it| it.alive.strong_count() > 0);
         living.map(|it| it.owner)
@@ -69,7 +69,7 @@ pub(crate) enum Known {
 
 /// Links by file.
 pub(crate) struct Attached<Link> {
-    files: HashMap<FileKey, Entry<Link>>,
+    files: HashMap<FileKey, AttachedClient<Link>>,
     max_files: Share,
     max_sites: Share,
     refused: u64,
@@ -208,7 +208,7 @@ impl<Link> Attached<Link> {
         owner: Owner,
     ) -> Hold {
         self.turn += 1;
-        let mut entry = Entry {
+        let mut entry = AttachedClient {
             sites,
             links,
             holders: Vec::new(),

@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 
 use onair_ipc::memory::EventCountFile;
-use onair_probe::{Blind, Looker, Probe, ProbeError, Seen};
+use onair_probe::{Blind, Looker, Probe, ProbeError, SiteReading};
 
 use crate::common::{
     Client, SESSION, block_on, config, introduce, is_asleep, probe, program, until,
@@ -72,7 +72,10 @@ fn sites_client_with_too_many_threads_then_blind_and_said_why() {
         offsets: [0, 64],
     };
     armed.checker.watch_event_counts(SESSION, event_counts);
-    assert_eq!(armed.checker.look().expect("one thread"), Seen::default());
+    assert_eq!(
+        armed.checker.look().expect("one thread"),
+        SiteReading::default()
+    );
     client.block(SESSION, 1, 8);
     let unknown = armed.checker.look();
     assert!(
@@ -135,7 +138,7 @@ fn looks_together_at_attachments_then_each_by_its_own_words() {
         for (at, found) in order.into_iter().zip(found) {
             match found {
                 Err(Blind::Unlisted { tids: unlisted }) if at == 1 => assert_eq!(unlisted, tids),
-                Ok(seen) if at != 1 => assert_eq!(seen, Seen::default()),
+                Ok(seen) if at != 1 => assert_eq!(seen, SiteReading::default()),
                 other => panic!("{at} of {order:?}: {other:?}"),
             }
         }

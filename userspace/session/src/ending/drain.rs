@@ -16,7 +16,7 @@ use crate::ending::together::{Member, advance_all};
 use crate::lifecycle::Refusal;
 use crate::session_core::{SessionCore, Turn};
 use crate::witness;
-use crate::witness::readings::Seen;
+use crate::witness::readings::WitnessReadings;
 
 /// Kicks without effect after which the client's kicks are answered only once per rescan.
 const FRUITLESS: u32 = 4;
@@ -154,7 +154,7 @@ impl<R: Runtime> SessionCore<R> {
             self.clients.forgive_kicks();
         }
         let found = witness::verdict(&readings);
-        let seen = Seen::of(&readings);
+        let seen = WitnessReadings::of(&readings);
         let awaits_users = !seen.no_caller_or_loan() || seen.probe == Says::Users;
         let awaited_users = std::mem::replace(&mut self.rescan.awaits_users, awaits_users);
         let is_late = awaits_users && !awaited_users && self.is_draining();
@@ -181,7 +181,7 @@ impl<R: Runtime> SessionCore<R> {
         &mut self,
         turn: &mut Turn<'_, R>,
         mut readings: Vec<Reading>,
-        seen: Seen,
+        seen: WitnessReadings,
         found: witness::Finding,
     ) {
         let Some(destroy) = self.lifecycle.destroy() else {
@@ -245,7 +245,7 @@ impl<R: Runtime> SessionCore<R> {
     fn refuses_now(
         &self,
         turn: &Turn<'_, R>,
-        seen: Seen,
+        seen: WitnessReadings,
         disagreement: bool,
     ) -> Option<ProblemCode> {
         let now = turn.now().instant;

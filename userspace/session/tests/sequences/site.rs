@@ -9,8 +9,8 @@ use onair_ipc::caller::{Deadline, Lease};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
 use onair_session::{
-    Admission, Answer, Destroy, Effect, Event, PollerCommand, Reply, RetiredMemory, Runtime as _,
-    SessionCore, SiteFinding,
+    Admission, Destroy, Effect, Event, EvictionAnswer, PollerCommand, Reply, RetiredMemory,
+    Runtime as _, SessionCore, SiteFinding,
 };
 
 use crate::Step;
@@ -131,7 +131,7 @@ impl Site {
             }
             Step::Evict => {
                 let (reply, _) = Reply::new();
-                self.handle(Event::Evict(None, Answer::All(reply)));
+                self.handle(Event::Evict(None, EvictionAnswer::All(reply)));
             }
             Step::Take => self.take(),
             Step::Put => {

@@ -28,7 +28,7 @@ mod together;
 use std::time::Duration;
 
 use onair_api::{Operation, Reading, Says, StepName, Via, Who};
-use onair_session::{Answer, Destroy, Event, Reply};
+use onair_session::{Destroy, Event, EvictionAnswer, Reply};
 
 use self::plant::{End, ModelSession};
 use self::schedules::{below, schedules};
@@ -155,14 +155,14 @@ fn drain_after_all_clients_were_evicted_ends_without_a_timer() {
         let (reply, mut answer) = Reply::new();
         let mut early = None;
         if below(2) == 0 {
-            session.handle(Event::Evict(None, Answer::All(reply)));
+            session.handle(Event::Evict(None, EvictionAnswer::All(reply)));
             // The poller takes the frames back.
             early = Some(session.run_until(|| answer.try_recv().ok()));
             session.stop();
         } else {
             session.stop();
             session.run_for(below(20));
-            session.handle(Event::Evict(None, Answer::All(reply)));
+            session.handle(Event::Evict(None, EvictionAnswer::All(reply)));
         }
         session.handle(Event::Destroy(destroy(Operation::Shutdown)));
         let End::Destroyed(evidence) = session.run_until_over() else {

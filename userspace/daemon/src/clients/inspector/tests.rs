@@ -22,7 +22,7 @@ fn inspection(about: u64, session: u64, first: impl FnOnce() + Send + 'static) -
     Inspection {
         about,
         limit: LONG,
-        look: Look::Alone(Box::new(move || {
+        look: InspectionTask::Alone(Box::new(move || {
             first();
             found()
         })),
@@ -129,7 +129,7 @@ fn looks_of_many_processes_hang_then_the_next_is_late_at_once() {
 
 /// A question about the sites of this process, which says its number when it is answered.
 fn sites(looker: Looker, number: u64, then: impl FnOnce() + Send + 'static) -> Inspection {
-    let tell = move |seen: Result<Seen, Blind>| {
+    let tell = move |seen: Result<SiteReading, Blind>| {
         then();
         Finding::Core {
             session: number,
@@ -143,7 +143,7 @@ fn sites(looker: Looker, number: u64, then: impl FnOnce() + Send + 'static) -> I
     Inspection {
         about: 1,
         limit: LONG,
-        look: Look::Sites(looker, Box::new(tell)),
+        look: InspectionTask::Sites(looker, Box::new(tell)),
         late: Box::new(|| Finding::Told),
     }
 }

@@ -87,14 +87,14 @@ impl Drop for Peer {
 }
 
 /// A client that asks at `peer` in a folder of its own.
-fn client(domain: Option<u8>) -> (TempDir, PathBuf, Client) {
+fn client(domain: Option<u8>) -> (TempDir, PathBuf, PtpClient) {
     let folder = tempfile::tempdir().unwrap();
     let (own, peer) = (folder.path().join("own"), folder.path().join("peer"));
     // The file may go: the peer has its path until the folder is gone.
     let (socket, file) = bind_datagram(&own).unwrap();
     std::mem::forget(file);
     let peers = vec![folder.path().join("none"), peer.clone()];
-    (folder, peer, Client::new(socket, own, peers, domain))
+    (folder, peer, PtpClient::new(socket, own, peers, domain))
 }
 
 #[test]

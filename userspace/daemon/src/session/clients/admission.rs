@@ -11,7 +11,7 @@ use onair_probe::share::Owner;
 use onair_session::{Admission, Event};
 
 use crate::services::Services;
-use crate::session::attachment::{Client, Connected, Watched};
+use crate::session::attachment::{ClientProcess, Connected, Watched};
 use crate::session::{Progress, Session, certificate, convert};
 
 impl Session {
@@ -93,7 +93,7 @@ impl Session {
         &mut self,
         services: &mut Services,
         number: u64,
-        client: Client,
+        client: ClientProcess,
         watched: Option<Watched>,
     ) -> Result<(Attached, [OwnedFd; 3]), Problem> {
         self.unreserve();
@@ -165,7 +165,7 @@ impl Session {
         &self,
         services: &mut Services,
         memory: &AttachmentMemory,
-        client: Client,
+        client: ClientProcess,
         watched: Option<Watched>,
     ) -> Result<Connected, Problem> {
         let number = memory.attachment();

@@ -78,12 +78,12 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::session::attachment::{Client, Connected};
+    use crate::session::attachment::{ClientProcess, Connected};
 
     fn client(connection: u64) -> Connected {
         let file = std::fs::File::open("/dev/null").expect("it is always there");
         Connected {
-            client: Client {
+            client: ClientProcess {
                 who: onair_api::Who {
                     uid: 0,
                     gid: 0,

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use super::Actor;
 use super::turn::together::within;
 use crate::access::authority::Grant;
-use crate::clients::inspector::{Finding, Inspection, Look};
+use crate::clients::inspector::{Finding, Inspection, InspectionTask};
 use crate::config::Policy;
 use crate::config::ms;
 use crate::services::Services;
@@ -169,7 +169,7 @@ impl Actor {
         self.services.inspector.ask(Inspection {
             about: DUMP,
             limit: self.shutdown.config().handler(),
-            look: Look::Alone(Box::new(look)),
+            look: InspectionTask::Alone(Box::new(look)),
             late: Box::new(|| Finding::Told),
         });
     }

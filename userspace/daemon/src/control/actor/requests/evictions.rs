@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use onair_api::{Certificate, Operation, Problem, ProblemCode, SessionRef, Who};
-use onair_session::{Answer, Destroy, Event};
+use onair_session::{Destroy, Event, EvictionAnswer};
 
 use crate::access::authority::Caller;
 use crate::control::actor::Actor;
@@ -18,7 +18,7 @@ impl Actor {
         caller: &Caller,
         session: &SessionRef,
         attachment: Option<u64>,
-        answer: Answer,
+        answer: EvictionAnswer,
     ) {
         let id = match self.find(caller, session) {
             Ok(id) => id,
