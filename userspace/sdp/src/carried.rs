@@ -1,11 +1,11 @@
 //! Which video OnAir carries today.
 
 use onair_api::SpecErrors;
-use onair_essence::Format;
 use onair_essence::video::VideoDocument;
 use onair_essence::video::{
-    Depth, EXTENDED_MAX_UDP, Packing, STANDARD_MAX_UDP, Sampling, Scan, VideoFormat, VideoStream,
+    Depth, EXTENDED_MAX_UDP, Packing, STANDARD_MAX_UDP, Sampling, Scan, VideoFormat,
 };
+use onair_essence::{Format, FormatDocument};
 
 use crate::description::{Essence, Media};
 use crate::video::DescribedVideo;
@@ -42,11 +42,22 @@ impl Media {
     /// # Errors
     /// [`NoFormat`].
     pub fn format(&self) -> Result<Format, NoFormat> {
-        let Essence::Video(video) = &self.essence else {
-            return Err(NoFormat::Essence);
-        };
-        let video = VideoStream::try_from(&video.carried()?)?;
-        Ok(Format::Video(video))
+        let carried = self.essence.carried().ok_or(NoFormat::Essence)?;
+        Ok(carried?.try_into()?)
+    }
+}
+
+impl Essence {
+    /// The format as a session specification has it; `None` of an essence that OnAir does not carry.
+    pub(crate) fn carried(&self) -> Option<Result<FormatDocument, NotCarried>> {
+        match self {
+            Self::Video(video) => Some(video.carried().map(FormatDocument::Video)),
+            Self::Compressed(_)
+            | Self::Audio(_)
+            | Self::Aes3(_)
+            | Self::Ancillary(_)
+            | Self::Other { .. } => None,
+        }
     }
 }
 

@@ -1,9 +1,9 @@
 //! The stream of a description that a session gets.
 
-use onair_essence::video::VideoDocument;
+use onair_essence::FormatDocument;
 
 use crate::carried::NotCarried;
-use crate::description::{Essence, Media, SessionDescription};
+use crate::description::{Media, SessionDescription};
 
 /// The only stream that can be carried, or the first leg of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub struct Chosen<'a> {
     /// The stream.
     pub media: &'a Media,
     /// Its format.
-    pub carried: VideoDocument,
+    pub carried: FormatDocument,
     /// The description has other legs of it (ST 2022-7).
     pub has_legs: bool,
 }
@@ -23,7 +23,7 @@ pub enum NoneChosen {
     #[error("it describes no ST 2110-20 video (raw/90000)")]
     None,
     /// Several streams are, and they are not legs of one.
-    #[error("it describes {0} videos: leave the one that is wanted")]
+    #[error("it describes {0} streams that could be carried: leave the one that is wanted")]
     Several(usize),
     /// A parameter of its format is not carried.
     #[error(transparent)]
@@ -36,21 +36,21 @@ impl SessionDescription {
     /// # Errors
     /// [`NoneChosen`]: there is none, there are several, or its format is not carried.
     pub fn chosen(&self) -> Result<Chosen<'_>, NoneChosen> {
-        let videos = self.media.iter().filter_map(|media| match &media.essence {
-            Essence::Video(video) => Some((media, video)),
-            _ => None,
-        });
-        let videos: Vec<_> = videos.collect();
-        let Some(((media, video), others)) = videos.split_first() else {
+        let all = self.media.iter();
+        let streams = all.filter_map(|media| Some((media, media.essence.carried()?)));
+        let mut streams: Vec<_> = streams.collect();
+        let count = streams.len();
+        if count == 0 {
             return Err(NoneChosen::None);
-        };
-        if !others.iter().all(|(other, _)| self.are_legs(media, other)) {
-            return Err(NoneChosen::Several(videos.len()));
+        }
+        let (media, carried) = streams.remove(0);
+        if !streams.iter().all(|(other, _)| self.are_legs(media, other)) {
+            return Err(NoneChosen::Several(count));
         }
         Ok(Chosen {
             media,
-            carried: video.carried()?,
-            has_legs: !others.is_empty(),
+            carried: carried?,
+            has_legs: !streams.is_empty(),
         })
     }
 
