@@ -186,6 +186,25 @@ impl Client {
     }
 }
 
+impl Session {
+    /// Attaches to a live session, by name or id, of the daemon at the attach socket `path`: short
+    /// for [`Client::attach`].
+    ///
+    /// # Errors
+    /// As [`Client::attach`].
+    pub fn attach(path: impl Into<PathBuf>, session: &str) -> Result<Self, Error> {
+        Client::at(path).attach(session)
+    }
+
+    /// Creates a session and attaches to it as its owner: short for [`Client::create`].
+    ///
+    /// # Errors
+    /// As [`Client::create`].
+    pub fn create(path: impl Into<PathBuf>, spec: &SessionSpec) -> Result<Self, Error> {
+        Client::at(path).create(spec)
+    }
+}
+
 /// The token of a challenge: 16 hex digits.
 struct SessionToken(u64);
 

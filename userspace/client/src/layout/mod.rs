@@ -1,9 +1,14 @@
-//! Layout of a frame's bytes.
+//! Layout of a frame's bytes, and which of them are missing.
+
+mod picture;
+mod status;
 
 use onair_essence::Format;
 use onair_essence::video::{Field, Scan, VideoFormat};
 use onair_ipc::message::Attached;
 use onair_pixels::{Picture, PixelFormat, Planes};
+
+pub use status::{Incomplete, Status};
 
 /// Why the daemon's description of a session is inconsistent.
 #[derive(Debug, thiserror::Error)]

@@ -1,11 +1,16 @@
-//! A buffer: a guard of a frame that this process holds.
+//! Frames that this process holds: guards of them, raw handles, and the calls that get and return them.
+
+mod calls;
+mod raw;
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
 use onair_ipc::caller::LoanGuard;
 
-use crate::{Error, Layout, RawBuffer, Session, Status};
+use crate::{Error, Layout, Session, Status};
+
+pub use raw::RawBuffer;
 
 /// A frame that this process holds: its bytes and its metadata. Dropping it returns the frame. It
 /// may move to another thread.

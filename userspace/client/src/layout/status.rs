@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use onair_ipc::meta::{FrameMeta, MissingRange};
 
-use crate::Layout;
+use super::Layout;
 
 /// Whether every byte of a frame arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
