@@ -1,16 +1,16 @@
 //! Registrations of the parts of the daemon.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::coordinator::CoordinatorShared;
+use super::flags::Flags;
 use crate::config::ShutdownConfig;
-use std::sync::Arc;
 
 /// Why a part did not end in order: an error of the part, for the report.
 pub type PartError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Ends a part; may block.
-pub(super) type End = Box<dyn FnOnce(&Waiting) -> Result<(), PartError> + Send>;
+pub(in crate::shutdown) type End = Box<dyn FnOnce(&Waiting) -> Result<(), PartError> + Send>;
 
 /// Time-out of a part. A configured value is read when the part's turn comes: a reload may have
 /// changed it since the registration.
@@ -34,22 +34,22 @@ impl From<Duration> for Limit {
 
 /// The configured limits of the shutdown.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Times {
-    pub(super) config: ShutdownConfig,
+pub(in crate::shutdown) struct Times {
+    pub(in crate::shutdown) config: ShutdownConfig,
     /// `timeouts.graceful_ms`.
-    pub(super) graceful: Duration,
+    pub(in crate::shutdown) graceful: Duration,
 }
 
 impl Times {
     /// The part of `limit` that the log counts down: users have `graceful_ms`.
-    pub(super) fn counted(&self, limit: Limit) -> Duration {
+    pub(in crate::shutdown) fn counted(&self, limit: Limit) -> Duration {
         match limit {
             Limit::Graceful => self.graceful,
             limit => self.of(limit),
         }
     }
 
-    pub(super) fn of(&self, limit: Limit) -> Duration {
+    pub(in crate::shutdown) fn of(&self, limit: Limit) -> Duration {
         match limit {
             Limit::Fixed(limit) => limit,
             Limit::Graceful => self.graceful + self.config.handler(),
@@ -59,27 +59,43 @@ impl Times {
     }
 }
 
-pub(super) struct Part {
-    pub(super) name: String,
-    pub(super) priority: u8,
-    pub(super) limit: Limit,
-    pub(super) run: End,
+pub(in crate::shutdown) struct Part {
+    pub(in crate::shutdown) name: String,
+    pub(in crate::shutdown) priority: u8,
+    pub(in crate::shutdown) limit: Limit,
+    pub(in crate::shutdown) run: End,
+}
+
+impl Part {
+    pub(in crate::shutdown) fn new(
+        name: impl Into<String>,
+        priority: u8,
+        limit: impl Into<Limit>,
+        run: impl FnOnce(&Waiting) -> Result<(), PartError> + Send + 'static,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            priority,
+            limit: limit.into(),
+            run: Box::new(run),
+        }
+    }
 }
 
 #[derive(Default)]
-pub(super) struct Parts {
+pub(in crate::shutdown) struct Parts {
     /// Phase 1, in the order of registration.
-    pub(super) notifications: Vec<Part>,
-    pub(super) waiters: Vec<Part>,
-    pub(super) servers: Vec<Part>,
-    pub(super) cleanups: Vec<Part>,
+    pub(in crate::shutdown) notifications: Vec<Part>,
+    pub(in crate::shutdown) waiters: Vec<Part>,
+    pub(in crate::shutdown) servers: Vec<Part>,
+    pub(in crate::shutdown) cleanups: Vec<Part>,
 }
 
 /// The time that a part has to end in.
 #[derive(Clone, Debug)]
 pub struct Waiting {
-    pub(super) deadline: Instant,
-    pub(super) shared: Arc<CoordinatorShared>,
+    pub(in crate::shutdown) deadline: Instant,
+    pub(in crate::shutdown) flags: Arc<Flags>,
 }
 
 impl Waiting {
@@ -98,6 +114,6 @@ impl Waiting {
     /// Whether the shutdown was forced: end at once, in order or not.
     #[must_use]
     pub fn is_forced(&self) -> bool {
-        self.shared.is_forced()
+        self.flags.is_forced()
     }
 }
