@@ -1,12 +1,18 @@
 //! Errors of this crate.
 
+mod pci;
+
 use std::{
     ffi::{CStr, c_int},
     io,
 };
 
-use crate::port::ethdev::RX_SETUP;
-use crate::{LogTail, Port};
+use crate::LogTail;
+
+pub use self::pci::PciError;
+
+/// The step that fails if an AF_XDP queue is still busy.
+pub(crate) const RX_SETUP: &str = "set up the receive queue of";
 
 /// A failure of DPDK, or of a check before DPDK is called.
 #[derive(Debug, thiserror::Error)]
@@ -87,7 +93,7 @@ pub enum Error {
 
     /// The PCI device cannot be used.
     #[error(transparent)]
-    Pci(#[from] crate::PciError),
+    Pci(#[from] PciError),
 
     /// The kernel did not join a multicast group.
     #[error("cannot join {group}: {source}")]
@@ -204,15 +210,4 @@ impl Error {
             log,
         }
     }
-}
-
-/// Why [`Port::close`] failed, or closed with an error.
-#[derive(Debug, thiserror::Error)]
-pub enum CloseError {
-    /// A queue is still taken, possibly by a poller. The port is unchanged.
-    #[error("a queue of port {:?} is still in use: take it back from its poller first", .0.name())]
-    QueuesInUse(Box<Port>),
-    /// The port is closed, but a step of closing it failed.
-    #[error(transparent)]
-    Failed(Error),
 }
