@@ -7,7 +7,7 @@ use std::time::Duration;
 use onair_api::{SessionId, SessionSpec};
 use onair_ipc::caller::Attachment;
 use onair_ipc::message::{Attach, Attached, ChallengeOrAttached, Create, DESCRIPTORS, Proved};
-use onair_ipc::{label, site, sys};
+use onair_ipc::{label, membarrier, site};
 use onair_pixels::PixelFormat;
 
 use crate::connection::Connection;
@@ -232,7 +232,7 @@ fn map(
     };
     // For each attachment: a forked child has to register itself.
     label!("attach.before_register");
-    let membarrier = sys::membarrier_register();
+    let membarrier = membarrier::register();
     label!("attach.registered");
     Attachment::map(attached, id.0, files, connection.into_socket(), membarrier)
         .map_err(Error::from)
