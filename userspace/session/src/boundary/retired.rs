@@ -5,8 +5,6 @@ use std::sync::Arc;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::memory::AttachmentMemory;
 
-use crate::boundary::view::View;
-
 /// Memory that a process may still have mapped.
 #[derive(Debug, Default)]
 pub struct RetiredMemory {
@@ -27,18 +25,6 @@ impl RetiredMemory {
             .sum();
         let frames: usize = self.frames.iter().map(FrameMemory::len).sum();
         (words + frames) as u64
-    }
-
-    /// Takes out the memory that no process has any more, according to W4.
-    pub(crate) fn take_free(&mut self, view: &dyn View) -> Self {
-        let words = self.words.extract_if(.., |words| view.is_released(words));
-        let frames = self
-            .frames
-            .extract_if(.., |frames| view.are_released(frames));
-        Self {
-            words: words.collect(),
-            frames: frames.collect(),
-        }
     }
 
     /// Adds the memory of `others`.

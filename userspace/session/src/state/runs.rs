@@ -2,7 +2,7 @@
 
 use onair_api::Timestamp;
 
-use crate::ending::rescan::Due;
+use crate::state::rescan::Due;
 
 /// The runs of a session.
 #[derive(Debug)]

@@ -8,8 +8,9 @@ use onair_ipc::memory::{AttachmentMemory, AttachmentState};
 use onair_ipc::slot::SlotReading;
 
 use crate::boundary::effect::{Effect, Effects};
-use crate::clients::dead_threads::ThreadLooks;
-use crate::clients::sites::SiteLooks;
+use crate::boundary::event::Exit;
+use crate::state::clients::site_looks::SiteLooks;
+use crate::state::clients::thread_looks::ThreadLooks;
 
 /// One client process attached to one session.
 #[derive(Debug)]
@@ -36,15 +37,6 @@ pub struct Attachment {
     pub(crate) threads: ThreadLooks,
     /// State of the helper threads' looks at the probe's sites in its memory.
     pub(crate) sites: SiteLooks,
-}
-
-/// A thread that has ended, as the kernel reports.
-#[derive(Clone, Copy, Debug)]
-pub struct Exit {
-    /// Thread id in the thread's own pid namespace: the value in its slot.
-    pub own_tid: u32,
-    /// Thread id in the daemon's pid namespace.
-    pub tid: u32,
 }
 
 impl Attachment {

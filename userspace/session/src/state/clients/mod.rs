@@ -1,11 +1,10 @@
 //! The clients of a session: attached, leaving, evicted.
 
-pub(crate) mod admission;
 pub(crate) mod attachment;
-pub(crate) mod dead_threads;
-pub(crate) mod evicting;
+pub(crate) mod evicted;
 pub(crate) mod leaving;
-pub(crate) mod sites;
+pub(crate) mod site_looks;
+pub(crate) mod thread_looks;
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +15,7 @@ use onair_ipc::memory::AttachmentMemory;
 use onair_mutant::mutant;
 
 use self::attachment::Attachment;
-use self::evicting::EvictedClients;
+use self::evicted::EvictedClients;
 use self::leaving::Leaving;
 
 /// The clients of a session, by attachment number.
