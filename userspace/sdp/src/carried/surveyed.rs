@@ -3,7 +3,7 @@
 use onair_essence::video::survey::{self, Described};
 
 use crate::description::Essence;
-use crate::video::DescribedVideo;
+use crate::essence::video::DescribedVideo;
 use crate::words::Word as _;
 
 impl Essence {

@@ -4,16 +4,16 @@ use std::net::Ipv4Addr;
 
 use sdp_types::{Attribute, Connection, Media as RawMedia, ParserError, Session};
 
-use crate::ancillary::Ancillary;
-use crate::audio::{Aes3, Audio, ChannelOrder, PcmDepth, packet_time};
 use crate::clock::{MediaClock, ReferenceClock};
-use crate::compressed::Compressed;
 use crate::description::{Essence, Media, Origin, SessionDescription};
 use crate::error::{Fault, SdpError};
+use crate::essence::ancillary::Ancillary;
+use crate::essence::audio::{Aes3, Audio, ChannelOrder, PcmDepth, packet_time};
+use crate::essence::compressed::Compressed;
+use crate::essence::video::DescribedVideo;
 use crate::fmtp::Parameters;
-use crate::lines::Lines;
 use crate::rate::whole;
-use crate::video::DescribedVideo;
+use crate::text::lines::Lines;
 use crate::warning::Warning;
 
 /// Longest description, in bytes.

@@ -1,10 +1,10 @@
 //! The steps of a client thread: enter, pop, leave, put. Waiting is in `wait`.
 
-use super::*;
+use super::super::*;
 use ClientAt::*;
 
 impl Explorer {
-    pub(super) fn client(
+    pub(in super::super) fn client(
         &self,
         now: &GateState,
         who: usize,
@@ -308,11 +308,11 @@ impl Explorer {
         Ok(Move::Step("put"))
     }
 
-    pub(super) fn first_of_pop(&self) -> ClientAt {
+    pub(in super::super) fn first_of_pop(&self) -> ClientAt {
         self.either(Mutant::TailBeforeHead, LoadTail, LoadHead)
     }
 
-    pub(super) fn first_of_leave(&self) -> ClientAt {
+    pub(in super::super) fn first_of_leave(&self) -> ClientAt {
         self.either(Mutant::KickBeforeSub, LookAtKickEarly, ExitSlot)
     }
 

@@ -1,5 +1,8 @@
 //! A thread of the client: its position and its memory. Its steps are in `call` and `wait`.
 
+mod call;
+mod wait;
+
 use super::*;
 use ClientAt::*;
 

@@ -7,8 +7,8 @@ use sdp_types::{
     Origin as RawOrigin, Session, Time,
 };
 
-use crate::audio::{ChannelOrder, PcmDepth, shown_time};
 use crate::description::{Essence, Media, SessionDescription};
+use crate::essence::audio::{ChannelOrder, PcmDepth, shown_time};
 
 impl fmt::Display for SessionDescription {
     /// The text, with CRLF at the end of each line (RFC 8866 §5). The warnings are not in it.

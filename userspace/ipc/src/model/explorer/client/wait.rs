@@ -1,10 +1,10 @@
 //! The steps of a client thread that found nothing and waits, or that waits for a start.
 
-use super::*;
+use super::super::*;
 use ClientAt::*;
 
 impl Explorer {
-    pub(super) fn wait(
+    pub(in super::super) fn wait(
         &self,
         now: &GateState,
         who: usize,
@@ -117,7 +117,12 @@ impl Explorer {
         })
     }
 
-    pub(super) fn wait_started(&self, now: &GateState, who: usize, next: &mut GateState) -> Move {
+    pub(in super::super) fn wait_started(
+        &self,
+        now: &GateState,
+        who: usize,
+        next: &mut GateState,
+    ) -> Move {
         let (was, me) = (&now.client[who], &mut next.client[who]);
         Move::Step(match was.at {
             StartLocal => {
@@ -159,7 +164,7 @@ impl Explorer {
         self.is(Mutant::WaitersAfterRecheck) || self.is(Mutant::BothWaiters)
     }
 
-    pub(super) fn found_nothing(&self, was: &Client, timed: bool) -> ClientAt {
+    pub(in super::super) fn found_nothing(&self, was: &Client, timed: bool) -> ClientAt {
         match was.waiting {
             false if self.joins_late() => Listen,
             false => JoinCount,
@@ -181,7 +186,7 @@ impl Explorer {
         if self.joins_late() { PartLate } else { Listen }
     }
 
-    pub(super) fn end_of_wait(&self) -> ClientAt {
+    pub(in super::super) fn end_of_wait(&self) -> ClientAt {
         match self.joins_late() {
             true => self.first_of_leave(),
             false => PartCount,
@@ -189,7 +194,7 @@ impl Explorer {
     }
 
     /// A wake ends the thread's sleep on the event count.
-    pub(super) fn end_sleep(&self, client: &mut Client) {
+    pub(in super::super) fn end_sleep(&self, client: &mut Client) {
         client.at = self.after_sleep();
         client.forget();
         client.woken = self.is(Mutant::NoRecheck) || self.is(Mutant::TimeoutDropsWake);

@@ -1,5 +1,8 @@
 //! Which video OnAir carries today.
 
+pub(crate) mod chosen;
+pub(crate) mod surveyed;
+
 use onair_api::{SpecErrors, VideoDocument};
 use onair_essence::Format;
 use onair_essence::video::{
@@ -7,7 +10,7 @@ use onair_essence::video::{
 };
 
 use crate::description::{Essence, Media};
-use crate::video::DescribedVideo;
+use crate::essence::video::DescribedVideo;
 
 /// A parameter that OnAir does not carry.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -3,9 +3,9 @@
 use onair_essence::video::{Depth, Sampling, Scan, SenderType, VideoFormat};
 
 use crate::error::SdpError;
+use crate::essence::video::{Colorimetry, Range, TransferCharacteristics, parse_scan, write_scan};
 use crate::fmtp::{Parameters, Written};
 use crate::rate::DescribedRate;
-use crate::video::{Colorimetry, Range, TransferCharacteristics, parse_scan, write_scan};
 use crate::warning::Warning;
 use crate::words::{Word, words};
 

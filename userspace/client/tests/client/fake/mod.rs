@@ -1,5 +1,7 @@
 //! A test daemon with one session, as a client sees it.
 
+pub(crate) mod wire;
+
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +23,7 @@ use onair_ipc::message::{
 use onair_ipc::meta::FrameMeta;
 use rustix::net::{RecvFlags, SocketFlags};
 
-use crate::wire::{connect, listen, reply};
+use self::wire::{connect, listen, reply};
 
 pub(crate) const SESSION: u64 = 0x6920_a1c3_0000_0001;
 
