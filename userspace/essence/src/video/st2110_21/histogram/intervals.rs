@@ -49,7 +49,7 @@ impl Intervals {
 
     /// The counts that [`Self::add`] of `ns` and [`Self::add_zeros`] change.
     #[inline]
-    pub(super) fn next_counts(&self, ns: u64) -> [&u64; 2] {
+    pub(in super::super) fn next_counts(&self, ns: u64) -> [&u64; 2] {
         [&self.counts[bucket(ns)], &self.counts[0]]
     }
 

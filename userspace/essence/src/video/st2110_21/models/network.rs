@@ -1,6 +1,6 @@
 //! The network compatibility model: a leaky bucket (ST 2110-21 §6.6.1).
 
-use super::schedule::Schedule;
+use super::super::schedule::Schedule;
 
 /// Each packet raises the level by one; it falls by one each TDRAIN from the first packet on, not
 /// below zero.
@@ -131,7 +131,7 @@ impl NetworkModel {
 
 #[cfg(test)]
 mod tests {
-    use super::super::schedule::{Reads, Stream};
+    use super::super::super::schedule::{Reads, Stream};
     use super::*;
     use crate::video::Scan;
     use proptest::prelude::*;

@@ -61,7 +61,7 @@ impl Levels {
 
     /// The count of `level`, or of the nearest in the range.
     #[inline]
-    pub(super) fn count_at(&self, level: i64) -> &u64 {
+    pub(in super::super) fn count_at(&self, level: i64) -> &u64 {
         let last = self.counts.len() - 1;
         let place = usize::try_from(level.saturating_sub(self.lowest).max(0)).unwrap_or(last);
         &self.counts[place.min(last)]

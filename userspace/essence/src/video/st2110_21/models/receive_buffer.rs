@@ -1,6 +1,6 @@
 //! The virtual receive buffer (ST 2110-21 §6.6.2), as EBU LIST computes its level.
 
-use super::schedule::{Schedule, float};
+use super::super::schedule::{Schedule, float};
 
 /// Arrivals fill it, and reads at the times of the schedule empty it. Only meaningful if sender and
 /// measured times follow the same clock.
@@ -106,7 +106,7 @@ fn divide(since: i128, spacing: i128) -> (i64, i64) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::schedule::{Reads, Stream};
+    use super::super::super::schedule::{Reads, Stream};
     use super::*;
     use crate::video::Scan;
     use proptest::prelude::*;
