@@ -104,7 +104,7 @@ fn words_of_video_are_in_no_other_file_than_the_known_ones() {
 }
 
 #[test]
-fn words_in_names_then_found_and_those_of_comments_and_tests_not() {
+fn words_in_names_then_found_but_not_in_comments_or_tests() {
     for text in [
         "struct VideoFormat;",
         "fn frame_height() {}",

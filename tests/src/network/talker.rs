@@ -1,4 +1,4 @@
-//! A host of a [`Plant`] that sends to a multicast group.
+//! A host of a [`SwitchedNetwork`] that sends to a multicast group.
 
 use std::net::{Ipv4Addr, UdpSocket};
 
@@ -8,7 +8,7 @@ use onair_net::datagram;
 use onair_stage::{Control, Raster, receive, wait_for};
 
 use crate::network::flow::{FlowSender, raster};
-use crate::network::plant::Plant;
+use crate::network::switched::SwitchedNetwork;
 
 /// A multicast group.
 pub const GROUP: &str = "239.77.1.2";
@@ -33,13 +33,13 @@ pub struct Talker {
 }
 
 impl Talker {
-    /// The host of `plant`, sending from one of its addresses, with that as its SSRC.
-    pub fn open(plant: &Plant, address: &str) -> Result<Self> {
+    /// The host of `network`, sending from one of its addresses, with that as its SSRC.
+    pub fn open(network: &SwitchedNetwork, address: &str) -> Result<Self> {
         let mut flow = FlowSender::new(raster(10));
         flow.ssrc = address.parse::<Ipv4Addr>()?.to_bits();
         Ok(Self {
             group: GROUP,
-            socket: plant.sender(address)?,
+            socket: network.sender(address)?,
             flow,
         })
     }

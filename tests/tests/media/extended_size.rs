@@ -34,7 +34,7 @@ fn carry(rig: &Rig, max_udp: u32) -> Result<()> {
 }
 
 #[test]
-fn frames_in_datagrams_of_the_extended_size_then_whole_and_tshark_reads_their_size() -> Result<()> {
+fn frames_in_datagrams_of_the_extended_size_then_whole() -> Result<()> {
     let rig = Rig::with_mtu(Config::pair(Backend::AfPacket), 9000)?;
     for port in rig.control()?.health()?.dataplane.ports {
         assert_eq!(port.mtu, 9000, "{port:?}");
@@ -61,7 +61,7 @@ fn frames_in_datagrams_of_the_extended_size_then_whole_and_tshark_reads_their_si
 }
 
 #[test]
-fn ring_with_the_mtu_then_datagrams_of_the_extended_size_go_through() -> Result<()> {
+fn ring_with_the_mtu_then_datagrams_of_the_extended_size_pass() -> Result<()> {
     let rig = Rig::rings_with(|config| {
         for port in &mut config.ports {
             port.keys = "mtu = 9000".into();
@@ -71,7 +71,7 @@ fn ring_with_the_mtu_then_datagrams_of_the_extended_size_go_through() -> Result<
 }
 
 #[test]
-fn af_xdp_then_packets_up_to_what_a_page_takes_and_a_larger_mtu_is_refused() -> Result<()> {
+fn af_xdp_then_packets_up_to_a_page_and_a_larger_mtu_is_refused() -> Result<()> {
     let rig = Rig::with_mtu(Config::pair(Backend::AfXdp), 3438)?;
     carry(&rig, 3418)?;
     drop(rig);

@@ -22,7 +22,7 @@ fn carry(rig: &Rig, raster: Raster, adapt: impl Fn(&mut VideoDocument)) -> Resul
 }
 
 #[test]
-fn pattern_in_each_sampling_and_depth_then_none_is_lost_or_wrong() -> Result<()> {
+fn pattern_in_each_sampling_and_depth_then_all_are_right() -> Result<()> {
     let rig = Rig::pair()?;
     let mut formats = 0;
     for sampling in Sampling::ALL {
@@ -45,7 +45,7 @@ fn pattern_in_each_sampling_and_depth_then_none_is_lost_or_wrong() -> Result<()>
 }
 
 #[test]
-fn pattern_in_fields_then_each_comes_with_its_parity_and_its_time() -> Result<()> {
+fn pattern_in_fields_then_each_comes_with_its_parity_and_time() -> Result<()> {
     let rig = Rig::pair()?;
     for (height, sampling) in [(62, Sampling::YCbCr422), (487, Sampling::Rgb)] {
         let seen = carry(&rig, Raster::new(102, height, 25, 10), |video| {
@@ -68,7 +68,7 @@ fn pattern_in_fields_then_each_comes_with_its_parity_and_its_time() -> Result<()
 }
 
 #[test]
-fn client_submits_fields_in_turn_then_each_comes_with_its_parity() -> Result<()> {
+fn client_submits_fields_in_turn_then_each_has_its_parity() -> Result<()> {
     const FIELDS: u64 = 41;
     let rig = Rig::pair()?;
     let adapt = |video: &mut VideoDocument| video.scan = Some(Scan::Interlaced);

@@ -13,8 +13,7 @@ const KERNEL: &str = "10.77.0.9";
 const UDP: u16 = 5004;
 
 #[test]
-fn description_of_a_send_session_then_ffprobe_receives_by_it_and_a_session_is_made_of_it()
--> Result<()> {
+fn description_of_a_sender_then_ffprobe_and_a_session_use_it() -> Result<()> {
     let rig = Rig::beside_the_kernel()?;
     resolve(rig.stage(), "10.77.0.2")?;
     let mut control = rig.control()?;

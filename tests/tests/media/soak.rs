@@ -120,8 +120,7 @@ fn nothing_amiss(name: &str, counters: &SessionCounters) -> Result<()> {
 }
 
 #[test]
-fn frames_and_fields_for_long_then_each_is_whole_in_order_and_on_time_and_nothing_grows()
--> Result<()> {
+fn frames_and_fields_for_long_then_on_time_and_nothing_grows() -> Result<()> {
     let wanted = std::env::var("ONAIR_SOAK_SECONDS").ok();
     let seconds: u64 = wanted.map_or(Ok(10), |it| it.parse())?;
     let mut rig = Rig::pair()?;

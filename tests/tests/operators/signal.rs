@@ -14,9 +14,9 @@ const UDP: u16 = 5004;
 /// The signal of `session`, when it is in this state.
 fn signal(rig: &Rig, session: &str, state: SignalState) -> Result<Signal> {
     let mut control = rig.control()?;
-    let patience = Deadline::seconds(30);
+    let deadline = Deadline::seconds(30);
     let mut last = None;
-    let found = until(format_args!("the signal {state}"), patience, || {
+    let found = until(format_args!("the signal {state}"), deadline, || {
         last = control.show(session)?.signal;
         Ok(last.clone().filter(|it| it.state == state))
     });

@@ -18,7 +18,7 @@ fn ticks(tai: Duration) -> u128 {
 }
 
 #[test]
-fn pattern_sent_then_each_timestamp_is_that_of_a_frame_since_the_epoch() -> Result<()> {
+fn pattern_sent_then_timestamps_are_of_frames_since_the_epoch() -> Result<()> {
     let rig = Rig::pair()?;
     let begin = ticks(tai()?);
     let mut video = RelayedVideo::start(&rig, Raster::SMALL, Source::Pattern)?;

@@ -26,7 +26,7 @@ pub struct Session {
     watched: bool,
     /// Orders the requests. Kicks use the socket without it.
     pub(crate) line: Line,
-    pub(crate) patience: Duration,
+    pub(crate) timeout: Duration,
 }
 
 impl Session {
@@ -36,7 +36,7 @@ impl Session {
         id: SessionId,
         layout: Layout,
         line: Line,
-        patience: Duration,
+        timeout: Duration,
     ) -> Self {
         Self {
             attachment,
@@ -46,7 +46,7 @@ impl Session {
             owner: attached.owner,
             watched: attached.watched,
             line,
-            patience,
+            timeout,
         }
     }
 

@@ -9,11 +9,11 @@
 
 mod clock;
 mod config;
+mod feed;
 mod flow;
 mod groups;
 mod membership;
 mod messages;
-mod outlet;
 mod plane;
 mod poller;
 mod port;
@@ -27,13 +27,13 @@ pub use clock::{MediaClock, tai_minus_utc};
 pub use config::{
     DataplaneConfig, DataplaneError, Idle, PollerSpec, PortInfo, PortJournal, PortSpec, Rest,
 };
+pub use feed::{ConverterFeed, FeedHandle, Intake};
 pub use flow::target::FlowTarget;
 pub use flow::{ReceivedFlow, SourceFilter};
 pub use groups::{GroupState, Joiner};
 pub use membership::{Joined, KernelMembership, NotJoined};
 pub use messages::command::{Command, PollerTask};
 pub use messages::events::{EventReceiver, PollerEvent};
-pub use outlet::{Intake, Outlet, OutletHandle};
 pub use plane::placement::Placement;
 pub use plane::{Dataplane, Summary};
 pub use poller::manual::ManualPoller;

@@ -48,7 +48,7 @@ pub use port::close_error::CloseError;
 pub use port::hardware::{Hardware, LinkStatus, MulticastFilter, Wake, XdpChoice, XdpMode};
 pub use port::link::{Link, LinkState, NotRestored, Restored};
 pub use port::queue::{RxQueue, TxQueue};
-pub use port::rx_ring::{KEPT_MS, LEAST_RX_RING, MOST_RX_RING, RxRing};
+pub use port::rx_ring::{LEAST_RX_RING, MOST_RX_RING, RING_MS, RxRing};
 pub use port::stats::{PortStats, XdpStats};
 pub use port::steering::FlowRule;
 pub use port::{Port, PortConfig};

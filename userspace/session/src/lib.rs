@@ -28,10 +28,10 @@ mod running;
 mod state;
 pub mod witness;
 
-pub use self::boundary::effect::{Effect, Named, Order, SiteQuestion, ThreadQuestion};
+pub use self::boundary::effect::{Effect, Named, PollerCommand, SiteQuestion, ThreadQuestion};
 pub use self::boundary::event::{Admission, Destroy, Event, Exit};
 pub use self::boundary::evidence::Evidence;
-pub use self::boundary::reply::{Answer, Awaited, Reply};
+pub use self::boundary::reply::{Awaited, EvictionAnswer, Reply};
 pub use self::boundary::retired::RetiredMemory;
 pub use self::boundary::runtime::{AttachRefusal, Evicted, FlushReport, Runtime};
 pub use self::boundary::sites::{SiteFinding, Sites};

@@ -17,7 +17,7 @@ use onair_api::RecordingView;
 
 pub use self::active::{About, Active, RecordingFailure, worker_name};
 pub use self::launch::{Launch, Launched};
-pub use self::list::{Entry, Phase, Recorder};
+pub use self::list::{Phase, Recorder, RunningRecording};
 pub use self::live::{Live, RecordingsFailed};
 
 /// Events from the recorder's threads to the control thread.

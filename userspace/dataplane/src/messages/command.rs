@@ -4,8 +4,8 @@ use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::Lender;
 use onair_ipc::slot::SlotReading;
 
+use crate::feed::ConverterFeed;
 use crate::flow::target::FlowTarget;
-use crate::outlet::Outlet;
 use crate::port_queues::PortQueues;
 use crate::runtime::Runtime;
 use crate::runtime::tap::Tap;
@@ -111,7 +111,7 @@ pub enum Command {
         /// Session id.
         session: u64,
         /// The source's end.
-        outlet: Box<Outlet>,
+        feed: Box<ConverterFeed>,
     },
     /// Copy the session's packets to this recording. If the poller does not have the session,
     /// [`PollerEvent::TapRefused`](crate::PollerEvent::TapRefused) follows, else no event.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::config::DataplaneError;
+use crate::feed::{ConverterFeed, Intake, feed};
 use crate::messages::events::Outbox;
-use crate::outlet::{Intake, Outlet, outlet};
 use crate::plane::Dataplane;
 use crate::plane::placement::{Load, Placement};
 use crate::poller::PollerHandle;
@@ -48,15 +48,15 @@ impl Dataplane {
     /// The two ends of a way for frames to the converter `index`; `stats` are of the converted session.
     /// `None` if there is no such converter.
     #[must_use]
-    pub fn outlet(
+    pub fn feed(
         &self,
         index: usize,
         quota: u32,
         stats: &Arc<SessionStats>,
-    ) -> Option<(Outlet, Intake)> {
+    ) -> Option<(ConverterFeed, Intake)> {
         let converter = self.pollers.get(index)?;
         let sleeper = Arc::clone(&converter.inbox.poller);
-        Some(outlet(quota, sleeper, Arc::clone(stats)))
+        Some(feed(quota, sleeper, Arc::clone(stats)))
     }
 }
 

@@ -51,14 +51,14 @@ impl<T> Reply<T> {
 
 /// Destination of the answer to an eviction.
 #[derive(Debug)]
-pub enum Answer {
+pub enum EvictionAnswer {
     /// One attachment is evicted.
     One(Reply<Eviction>),
     /// All attachments are evicted.
     All(Reply<EvictionList>),
 }
 
-impl Answer {
+impl EvictionAnswer {
     pub(crate) fn give(self, mut done: Vec<Eviction>) {
         match self {
             Self::One(reply) => {

@@ -13,9 +13,9 @@ use onair_api::{
 use onair_ipc::memory::AttachmentState;
 use onair_mutant::mutant;
 
-use crate::boundary::effect::Order;
+use crate::boundary::effect::PollerCommand;
 use crate::boundary::event::Destroy;
-use crate::boundary::reply::Answer;
+use crate::boundary::reply::EvictionAnswer;
 use crate::boundary::runtime::{Evicted, Runtime};
 use crate::lifecycle::Place;
 use crate::state::clients::evicted::EvictedClient;
@@ -23,7 +23,12 @@ use crate::state::{SessionCore, Turn};
 
 impl<R: Runtime> SessionCore<R> {
     /// Evicts one client, or all. The answer is sent when their frames are taken back.
-    pub(crate) fn evict(&mut self, turn: &mut Turn<'_, R>, one: Option<u64>, answer: Answer) {
+    pub(crate) fn evict(
+        &mut self,
+        turn: &mut Turn<'_, R>,
+        one: Option<u64>,
+        answer: EvictionAnswer,
+    ) {
         let Some(number) = one else {
             return self.evict_these(turn, self.clients.evictable(), answer);
         };
@@ -106,7 +111,12 @@ impl<R: Runtime> SessionCore<R> {
         settled.map(|it| &it.eviction).or_else(gone)
     }
 
-    fn evict_these(&mut self, turn: &mut Turn<'_, R>, numbers: BTreeSet<u64>, answer: Answer) {
+    fn evict_these(
+        &mut self,
+        turn: &mut Turn<'_, R>,
+        numbers: BTreeSet<u64>,
+        answer: EvictionAnswer,
+    ) {
         let deadline = turn.now().instant + turn.view.timeouts().quiesce;
         self.clients.evicted.ask(numbers.clone(), deadline, answer);
         for number in numbers {
@@ -146,7 +156,7 @@ impl<R: Runtime> SessionCore<R> {
         match self.lifecycle.place() {
             Place::Here(_) => self.settle_evictions(turn),
             Place::Poller | Place::Returning if mutant!("evict: the poller is not told") => {}
-            Place::Poller | Place::Returning => turn.effects.poller(Order::Evict(number)),
+            Place::Poller | Place::Returning => turn.effects.poller(PollerCommand::Evict(number)),
         }
     }
 
@@ -235,7 +245,9 @@ impl<R: Runtime> SessionCore<R> {
             match self.lifecycle.place() {
                 Place::Here(runtime) => runtime.release(|it| it == number),
                 // If the runtime is in transit to here, the frames are released on arrival.
-                Place::Poller | Place::Returning => turn.effects.poller(Order::Release(number)),
+                Place::Poller | Place::Returning => {
+                    turn.effects.poller(PollerCommand::Release(number))
+                }
             }
         }
         let slots = evicted_client.attachment.memory.slots();

@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::boundary::effect::{Effect, SiteQuestion};
 use crate::boundary::runtime::Runtime;
 use crate::boundary::sites::{SiteFinding, Sites};
-use crate::state::clients::site_looks::Look;
+use crate::state::clients::site_looks::SiteCheck;
 use crate::state::{SessionCore, Turn};
 
 impl<R: Runtime> SessionCore<R> {
@@ -38,7 +38,7 @@ impl<R: Runtime> SessionCore<R> {
         let since = self.site_schedule.since;
         let watched = |it: &&mut crate::Attachment| it.watched.is_some();
         for attachment in self.clients.attached.values_mut().filter(watched) {
-            let rests = attachment.sites.last.as_ref().map(Look::rests_until);
+            let rests = attachment.sites.last.as_ref().map(SiteCheck::rests_until);
             let is_known = !matches!(attachment.sites.known(since, now), Sites::Unknown);
             if is_known || attachment.sites.is_asked {
                 continue;
@@ -72,7 +72,7 @@ impl<R: Runtime> SessionCore<R> {
     ) {
         if let Some(attachment) = self.clients.attached.get_mut(&number) {
             attachment.sites.is_asked = false;
-            attachment.sites.last = Some(Look {
+            attachment.sites.last = Some(SiteCheck {
                 asked_at,
                 answered_at: turn.now().instant,
                 found,

@@ -16,7 +16,7 @@ use super::wire::refuse;
 use super::{AttachAction, Reservation, Reserved, Watching};
 use crate::access::authority::Caller;
 use crate::diagnostics::error_chain::chain;
-use crate::session::attachment::{Client, Watched};
+use crate::session::attachment::{ClientProcess, Watched};
 
 /// First and longest pause before a reservation is requested again.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
@@ -95,7 +95,7 @@ impl Connection {
         session: &SessionRef,
         layout: &Option<String>,
     ) -> Result<(Place, Reservation), Problem> {
-        let until = Instant::now() + self.places.patience();
+        let until = Instant::now() + self.places.timeout();
         let mut pause = FIRST_PAUSE;
         loop {
             // Before the reservation: a client that waits for a place takes no slot of the session.
@@ -180,7 +180,7 @@ impl Connection {
     }
 
     async fn admit(&self, reservation: Reservation, watched: Option<Box<Watched>>) -> Handled {
-        let client = Box::new(Client {
+        let client = Box::new(ClientProcess {
             who: self.who(),
             library: self.library.clone(),
             pidfd: self.pidfd.clone(),

@@ -10,7 +10,7 @@ use crate::config::ShutdownConfig;
 pub type PartError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Ends a part; may block.
-pub(in crate::shutdown) type End = Box<dyn FnOnce(&Waiting) -> Result<(), PartError> + Send>;
+pub(in crate::shutdown) type EndPart = Box<dyn FnOnce(&Waiting) -> Result<(), PartError> + Send>;
 
 /// Time-out of a part. A configured value is read when the part's turn comes: a reload may have
 /// changed it since the registration.
@@ -63,7 +63,7 @@ pub(in crate::shutdown) struct Part {
     pub(in crate::shutdown) name: String,
     pub(in crate::shutdown) priority: u8,
     pub(in crate::shutdown) limit: Limit,
-    pub(in crate::shutdown) run: End,
+    pub(in crate::shutdown) run: EndPart,
 }
 
 impl Part {

@@ -14,10 +14,10 @@ use onair_ipc::lender::Lender;
 use onair_ipc::slot::SlotReading;
 
 use crate::config::PortInfo;
+use crate::feed::ConverterFeed;
 use crate::flow::demux::{Demux, Found};
 use crate::flow::packet::{Packet, RX_BURST};
 use crate::messages::events::{Outbox, PollerEvent};
-use crate::outlet::Outlet;
 use crate::port::hand_over::Unclaimed;
 use crate::port::{NoSession, PollerPort, RECEIVED_A_TURN};
 use crate::runtime::refusal::StartRefusal;
@@ -216,11 +216,11 @@ impl Sessions {
         }
     }
 
-    /// Adds an outlet.
-    pub(crate) fn link(&mut self, session: u64, outlet: Box<Outlet>, outbox: &mut Outbox) {
+    /// Adds a feed.
+    pub(crate) fn link(&mut self, session: u64, feed: Box<ConverterFeed>, outbox: &mut Outbox) {
         match self.find_mut(session) {
-            Some(entry) => entry.runtime.add_outlet(*outlet),
-            None => outbox.push(PollerEvent::LinkRefused { session, outlet }),
+            Some(entry) => entry.runtime.add_feed(*feed),
+            None => outbox.push(PollerEvent::LinkRefused { session, feed }),
         }
     }
 

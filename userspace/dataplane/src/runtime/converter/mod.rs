@@ -6,7 +6,7 @@ use onair_ipc::frames::FrameMemory;
 use onair_ipc::meta::FrameMeta;
 use onair_pixels::{Conversion, Progress, Strips};
 
-use crate::outlet::{Intake, SourceFrame};
+use crate::feed::{Intake, SourceFrame};
 use crate::runtime::attachment::Attachments;
 use crate::runtime::refusal::RuntimeError;
 use crate::stats::SessionStats;

@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pgroups_of_the_table_then_they_hold_their_samples_and_no_more() {
+    fn pgroups_of_the_table_then_they_hold_exactly_their_samples() {
         let mut found = 0;
         for sampling in Sampling::ALL {
             for depth in Depth::ALL {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use onair_api::{Direction, Eviction, Problem, ProblemCode};
 
-use crate::boundary::reply::Answer;
+use crate::boundary::reply::EvictionAnswer;
 use crate::state::clients::attachment::Attachment;
 
 /// An evicted attachment, until its process is dead or has unmapped its words.
@@ -30,15 +30,15 @@ impl EvictedClient {
 #[derive(Debug, Default)]
 pub(crate) struct EvictedClients {
     pub(crate) list: BTreeMap<u64, EvictedClient>,
-    requests: Vec<Request>,
+    requests: Vec<EvictionRequest>,
 }
 
 #[derive(Debug)]
-struct Request {
+struct EvictionRequest {
     waits_for: BTreeSet<u64>,
     done: Vec<Eviction>,
     deadline: Instant,
-    answer: Answer,
+    answer: EvictionAnswer,
 }
 
 impl EvictedClients {
@@ -59,12 +59,17 @@ impl EvictedClients {
         self.requests.iter().map(|request| request.deadline).min()
     }
 
-    pub(crate) fn ask(&mut self, waits_for: BTreeSet<u64>, deadline: Instant, answer: Answer) {
+    pub(crate) fn ask(
+        &mut self,
+        waits_for: BTreeSet<u64>,
+        deadline: Instant,
+        answer: EvictionAnswer,
+    ) {
         if waits_for.is_empty() {
             answer.give(Vec::new());
             return;
         }
-        self.requests.push(Request {
+        self.requests.push(EvictionRequest {
             waits_for,
             done: Vec::new(),
             deadline,
@@ -79,7 +84,7 @@ impl EvictedClients {
                 request.done.push(eviction.clone());
             }
         }
-        let over = |request: &mut Request| request.waits_for.is_empty();
+        let over = |request: &mut EvictionRequest| request.waits_for.is_empty();
         for request in self.requests.extract_if(.., over) {
             request.answer.give(request.done);
         }
@@ -87,7 +92,7 @@ impl EvictedClients {
 
     /// Answers the requesters whose poller took too long.
     pub(crate) fn expire(&mut self, now: Instant) {
-        let late = |request: &mut Request| request.deadline <= now;
+        let late = |request: &mut EvictionRequest| request.deadline <= now;
         for request in self.requests.extract_if(.., late) {
             request.answer.refuse(Problem::new(
                 ProblemCode::DataplaneBusy,
@@ -125,8 +130,8 @@ mod tests {
         let long = Instant::now() + Duration::from_secs(60);
         let (one, mut first) = Reply::new();
         let (all, mut second) = Reply::new();
-        evicted_clients.ask(BTreeSet::from([1]), long, Answer::One(one));
-        evicted_clients.ask(BTreeSet::from([1, 2]), long, Answer::All(all));
+        evicted_clients.ask(BTreeSet::from([1]), long, EvictionAnswer::One(one));
+        evicted_clients.ask(BTreeSet::from([1, 2]), long, EvictionAnswer::All(all));
         evicted_clients.answer(&eviction(1));
         assert_eq!(first.try_recv().unwrap().unwrap().attachment, 1);
         assert!(second.try_recv().is_err());
@@ -141,7 +146,7 @@ mod tests {
     fn request_without_a_client_is_answered_at_once() {
         let mut evicted_clients = EvictedClients::default();
         let (all, mut answer) = Reply::new();
-        evicted_clients.ask(BTreeSet::new(), Instant::now(), Answer::All(all));
+        evicted_clients.ask(BTreeSet::new(), Instant::now(), EvictionAnswer::All(all));
         assert!(answer.try_recv().unwrap().unwrap().evicted.is_empty());
     }
 
@@ -152,7 +157,7 @@ mod tests {
         evicted_clients.ask(
             BTreeSet::from([1]),
             Instant::now() + Duration::from_secs(1),
-            Answer::One(one),
+            EvictionAnswer::One(one),
         );
         let due = evicted_clients.wake_at().unwrap();
         evicted_clients.expire(due - Duration::from_millis(1));

@@ -15,18 +15,18 @@ const REST: u32 = 10;
 #[derive(Debug, Default)]
 pub(crate) struct SiteLooks {
     pub(crate) is_asked: bool,
-    pub(crate) last: Option<Look>,
+    pub(crate) last: Option<SiteCheck>,
 }
 
 /// A look, and its result.
 #[derive(Debug)]
-pub(crate) struct Look {
+pub(crate) struct SiteCheck {
     pub(crate) asked_at: Instant,
     pub(crate) answered_at: Instant,
     pub(crate) found: SiteFinding,
 }
 
-impl Look {
+impl SiteCheck {
     pub(crate) fn rests_until(&self) -> Instant {
         self.answered_at + (self.answered_at - self.asked_at) * REST
     }
@@ -71,7 +71,7 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     fn looked(asked_at: Instant, took: Duration, found: SiteFinding) -> SiteLooks {
-        let last = Look {
+        let last = SiteCheck {
             asked_at,
             answered_at: asked_at + took,
             found,

@@ -11,7 +11,7 @@ use super::operators::shutting_down;
 use crate::access::authority::Caller;
 use crate::control::actor::Actor;
 use crate::diagnostics::growth::Growth;
-use crate::recorder::{About, Entry, Launch, Phase};
+use crate::recorder::{About, Launch, Phase, RunningRecording};
 use onair_session::Reply;
 
 impl Actor {
@@ -64,7 +64,7 @@ impl Actor {
             folder: self.recorder.folder.clone(),
             ring_bytes: usize::try_from(config.ring_mb << 20).unwrap_or(usize::MAX),
             min_free_bytes: config.min_free_mb << 20,
-            patience: config.finish(),
+            timeout: config.finish(),
             spec,
         })
     }
@@ -89,7 +89,7 @@ impl Actor {
 
     fn launch(&mut self, launch: Launch, caller: &Caller, reply: Reply<RecordingView>) {
         let about = launch.about.clone();
-        let entry = Entry {
+        let entry = RunningRecording {
             starter: caller.who.clone(),
             owner: self.sessions[about.session.0].owner.uid,
             started_at: Timestamp::now(),

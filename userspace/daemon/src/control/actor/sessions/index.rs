@@ -25,7 +25,7 @@ pub(super) struct Index {
     pub(super) bytes: u64,
     /// A session was started, stopped or removed, or got its first client, or lost its last one, since the last
     /// look.
-    pub(super) has_news: bool,
+    pub(super) has_changed: bool,
 }
 
 /// What one user has of the limits for all sessions, also in quarantine.
@@ -114,7 +114,7 @@ impl Index {
         }
         self.bytes = self.bytes - before.bytes + now.bytes;
         self.charge(before, now);
-        self.has_news |= before.course != now.course;
+        self.has_changed |= before.course != now.course;
     }
 
     fn charge(&mut self, before: Facts, now: Facts) {
@@ -151,7 +151,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_changes_then_due_times_destinations_and_bytes_are_those_of_a_walk(
+        fn any_changes_then_due_times_and_bytes_are_those_of_a_walk(
             changes in proptest::collection::vec(
                 (0..8_u64, proptest::option::of((proptest::option::of(0..20_u64), 0..4_u16, 0..1000_u64))),
                 0..60,

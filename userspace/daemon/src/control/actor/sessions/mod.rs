@@ -123,14 +123,14 @@ impl Sessions {
     }
 
     /// Whether a session was started, stopped or removed, or got its first client, or lost its last one, since
-    /// [`Self::set_news`].
-    pub(super) fn has_news(&self) -> bool {
-        self.index.has_news
+    /// [`Self::set_changed`].
+    pub(super) fn has_changed(&self) -> bool {
+        self.index.has_changed
     }
 
-    /// What [`Self::has_news`] says until the next change.
-    pub(super) fn set_news(&mut self, has_news: bool) {
-        self.index.has_news = has_news;
+    /// What [`Self::has_changed`] says until the next change.
+    pub(super) fn set_changed(&mut self, has_changed: bool) {
+        self.index.has_changed = has_changed;
     }
 
     /// Due times and ids, the first one first.
