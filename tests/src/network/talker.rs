@@ -1,5 +1,6 @@
 //! A host of a [`SwitchedNetwork`] that sends to a multicast group.
 
+use onair_stage::OfVideo as _;
 use std::net::{Ipv4Addr, UdpSocket};
 
 use anyhow::Result;
@@ -17,7 +18,7 @@ pub const GROUP: &str = "239.77.1.2";
 #[must_use]
 pub fn member(name: &str, udp: u16, sources: &[&str]) -> SpecDocument {
     let mut spec = receive(name, Raster::new(128, 72, 60, 10), udp);
-    spec.video.frame_rate = "60000/1001".into();
+    spec.format.video_mut().frame_rate = "60000/1001".into();
     spec.flow.destination = format!("{GROUP}:{udp}");
     let sources: Vec<_> = sources.iter().map(ToString::to_string).collect();
     spec.flow.sources = (!sources.is_empty()).then_some(sources);

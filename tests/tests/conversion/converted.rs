@@ -1,5 +1,6 @@
 //! Sessions whose frames are those of another session, in another layout.
 
+use onair_stage::OfVideo as _;
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -182,9 +183,9 @@ fn fields_converted_then_fields_and_frame_as_by_the_client() -> Result<()> {
 pub(crate) fn fields((rig, mut control): (Rig, Control)) -> Result<()> {
     let interlaced = |mut spec: SpecDocument| {
         // An odd height: the second field has a line less.
-        spec.video.height = 181;
-        spec.video.frame_rate = "25/1".to_owned();
-        spec.video.scan = Some(Scan::Interlaced);
+        spec.format.video_mut().height = 181;
+        spec.format.video_mut().frame_rate = "25/1".to_owned();
+        spec.format.video_mut().scan = Some(Scan::Interlaced);
         spec
     };
     control.create(&interlaced(SpecDocument {

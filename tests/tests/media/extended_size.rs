@@ -1,7 +1,9 @@
 //! Datagrams of the extended size (ST 2110-10 §6.4: up to 8960 bytes), where the port has the MTU for them.
 
 use anyhow::{Context as _, Result};
-use onair_api::{Source, VideoDocument};
+use onair_api::Source;
+use onair_essence::video::VideoDocument;
+use onair_stage::OfVideo as _;
 use onair_tests::{
     Backend, Capture, Config, Deadline, Raster, RelayedVideo, Rig, onairctl, receive, send,
 };
@@ -53,7 +55,7 @@ fn frames_in_datagrams_of_the_extended_size_then_whole() -> Result<()> {
     // Less than a pgroup of 5 bytes is free.
     assert!((MAX_UDP - 4..=MAX_UDP).contains(&longest), "{longest}");
     let mut spec = send("out", WIDE, 5004, Source::Pattern);
-    extended(&mut spec.video);
+    extended(spec.format.video_mut());
     rig.control()?.create(&spec)?;
     let description = onairctl(&rig, "session sdp out")?.out;
     assert!(description.contains("MAXUDP=8960"), "{description}");
@@ -93,7 +95,7 @@ fn datagrams_above_the_ports_mtu_then_refused_with_what_to_do() -> Result<()> {
     let into = receive("in", WIDE, 5004);
     let out = send("out", WIDE, 5004, Source::Pattern);
     for (port, mut spec) in [("b", into), ("a", out)] {
-        extended(&mut spec.video);
+        extended(spec.format.video_mut());
         let error = format!(
             "{:#}",
             control.create(&spec).err().context("it was created")?

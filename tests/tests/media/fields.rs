@@ -1,5 +1,6 @@
 //! Whole frames of real fields: what a client sends in fields or the test sends packet by packet, woven by another client.
 
+use onair_stage::OfVideo as _;
 use std::net::UdpSocket;
 
 use anyhow::{Context as _, Result, ensure};
@@ -47,7 +48,7 @@ fn of_fields(spec: SpecDocument) -> SpecDocument {
         quota: Some(16),
         ..spec
     };
-    spec.video.scan = Some(Scan::Interlaced);
+    spec.format.video_mut().scan = Some(Scan::Interlaced);
     spec
 }
 

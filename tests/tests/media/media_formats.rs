@@ -1,7 +1,8 @@
 //! Every sampling and depth, fields, segments and block packing, out of one port and into another.
 
 use anyhow::{Context as _, Result};
-use onair_api::{Source, VideoDocument};
+use onair_api::Source;
+use onair_essence::video::VideoDocument;
 use onair_essence::video::{Depth, Packing, Pgroup, Sampling, Scan};
 use onair_tests::{Deadline, Raster, RelayedVideo, Rig, Seen};
 

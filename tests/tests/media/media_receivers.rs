@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use onair_api::{Source, SpecDocument};
+use onair_stage::OfVideo as _;
 use onair_tests::{
     Capture, Control, GStreamerReceiver, Pixels, Raster, Rig, Seen, onairctl, resolve, send,
     wait_for,
@@ -40,7 +41,7 @@ fn into_gstreamer_as(rig: &Rig, raster: Raster, pixels: Pixels) -> Result<()> {
     let size = pixels.frame_bytes(raster);
     let mut control = rig.control()?;
     let mut spec = to_the_kernel(raster);
-    spec.video.sampling = Some(pixels.sampling());
+    spec.format.video_mut().sampling = Some(pixels.sampling());
     control.create(&spec)?;
     let described = onairctl(rig, "session sdp out")?;
     control.end("out")?;
@@ -117,7 +118,7 @@ fn tshark_reads_our_packets_then_numbers_and_times_are_right() -> Result<()> {
     let raster = Raster::new(320, 180, 60, 10);
     let capture = Capture::start(rig.stage(), "va")?;
     let mut spec = to_the_kernel(raster);
-    spec.video.frame_rate = "60000/1001".into();
+    spec.format.video_mut().frame_rate = "60000/1001".into();
     send_frames(&mut rig.control()?, &spec)?;
     let fields = [
         "rtp.seq",

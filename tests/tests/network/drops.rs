@@ -4,6 +4,7 @@ use anyhow::{Context as _, Result};
 use onair::{Session, Timeout};
 use onair_api::{HealthStatus, SessionProblemKind, Source};
 use onair_essence::video::Scan;
+use onair_stage::OfVideo as _;
 use onair_tests::{Config, QUOTA, Raster, RelayedVideo, Rig, onairctl, receive, send, wait_for};
 
 const TIMEOUT_S: u64 = 20;
@@ -31,7 +32,7 @@ fn sender_of_fields_into_a_session_of_frames_then_counted_so() -> Result<()> {
         control.create(&receive(name, Raster::SMALL, udp))?;
         control.start(name)?;
         let mut spec = send(&format!("to-{name}"), Raster::SMALL, udp, Source::Pattern);
-        spec.video.scan = scan;
+        spec.format.video_mut().scan = scan;
         control.create(&spec)?;
         control.start(format!("to-{name}"))?;
     }

@@ -1,5 +1,6 @@
 //! One frame of a session as a picture: by the tool, and over HTTP.
 
+use onair_stage::OfVideo as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 
@@ -170,7 +171,7 @@ fn snapshot_over_http_then_each_side_and_scan_or_the_reason() -> Result<()> {
             send(&out, raster, udp, Source::Pattern),
         );
         for spec in [&mut from, &mut to] {
-            spec.video.scan = Some(scan);
+            spec.format.video_mut().scan = Some(scan);
         }
         control.create(&from)?;
         control.create(&to)?;

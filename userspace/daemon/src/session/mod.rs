@@ -216,7 +216,7 @@ impl Session {
             direction: self.spec.direction,
             port: self.spec.port.clone(),
             poller: self.poller.clone(),
-            video: document.video,
+            format: document.format,
             flow: document.flow,
             source: self.spec.source,
             quota: self.spec.quota,

@@ -9,8 +9,8 @@ use std::fs;
 use std::net::Ipv4Addr;
 
 use onair_essence::rtp::RtpHeader;
+use onair_essence::survey::{CapturedPacket, Link};
 use onair_essence::video::st2110_20::Segments;
-use onair_essence::video::survey::{CapturedPacket, Link};
 use onair_essence::video::{Depth, FrameRate, Sampling, Scan, VideoFormat};
 use onair_net::arp::ArpMessage;
 use onair_net::datagram::Datagram;

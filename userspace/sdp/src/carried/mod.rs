@@ -3,8 +3,9 @@
 pub(crate) mod chosen;
 pub(crate) mod surveyed;
 
-use onair_api::{SpecErrors, VideoDocument};
+use onair_api::SpecErrors;
 use onair_essence::Format;
+use onair_essence::video::VideoDocument;
 use onair_essence::video::{
     Depth, EXTENDED_MAX_UDP, Packing, STANDARD_MAX_UDP, Sampling, Scan, VideoFormat, VideoStream,
 };

@@ -1,7 +1,7 @@
 //! Colour components, bits of a sample, and the pixel groups that they make (ST 2110-20 §6.2, RFC 4175
 //! §4.3).
 
-use super::words::words;
+use crate::document::words::words;
 
 words! {
     /// Colour components and their subsampling (ST 2110-20 §7.4.1).
