@@ -16,7 +16,7 @@ pub struct Evidence {
     pub operation: Operation,
     /// The requested wait, ms.
     pub deadline_ms: Option<u64>,
-    /// Who asked.
+    /// The requester.
     pub requester: Who,
     /// Number of starts.
     pub generation: u64,
