@@ -5,11 +5,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::property::Property;
+use crate::property::PROPERTIES;
 use crate::result::document::Document;
 use crate::result::machine::Machine;
-use crate::result::row::Row;
-use crate::result::show::number;
+use crate::result::show::{COLUMNS, cells};
 
 /// Writes a result as a page: the stamp of the run, and all rows
 #[derive(clap::Args)]
@@ -39,11 +38,6 @@ const HEAD: &str = "\
 [performance.md](../performance.md) explains the rows.
 ";
 
-const COLUMNS: &str = "\
-| variant | unit | p50 | p99 | p99.9 | p99.99 | max | samples | beside | its p50 | its p99 | ratio | ± | load | target | met |
-|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|
-";
-
 fn page(document: &Document) -> Result<String> {
     ensure!(!document.results.is_empty(), "the result has no rows");
     let mut text = format!("{HEAD}\n{}", stamp(&document.machine));
@@ -51,19 +45,23 @@ fn page(document: &Document) -> Result<String> {
     for row in &document.results {
         if row.id != section {
             section = &row.id;
-            write!(text, "\n## {section}\n\n{}{COLUMNS}", title(section))?;
+            writeln!(
+                text,
+                "\n## {section}\n\n{}| {} |",
+                title(section),
+                COLUMNS.join(" | ")
+            )?;
+            writeln!(text, "|{}", "---|".repeat(COLUMNS.len()))?;
         }
-        line(&mut text, row)?;
+        writeln!(text, "| {} |", cells(row).join(" | "))?;
     }
     Ok(text)
 }
 
 /// What the property measures, as a paragraph; empty for a property of another version.
 fn title(id: &str) -> String {
-    let property = Property::ALL.iter().find(|property| property.id() == id);
-    property.map_or(String::new(), |property| {
-        format!("{}\n\n", property.title())
-    })
+    let property = PROPERTIES.iter().find(|property| property.id == id);
+    property.map_or(String::new(), |property| format!("{}\n\n", property.title))
 }
 
 fn stamp(machine: &Machine) -> String {
@@ -99,38 +97,10 @@ fn stamp(machine: &Machine) -> String {
     )
 }
 
-fn line(text: &mut String, row: &Row) -> Result<()> {
-    let met = match row.met {
-        Some(true) => "yes",
-        Some(false) => "**no**",
-        None => "–",
-    };
-    let noise = row.detail.noise.map(|noise| 100.0 * noise);
-    let cells = [
-        row.variant.clone(),
-        row.unit.clone(),
-        number(row.p50),
-        number(row.p99),
-        number(row.detail.p99_9),
-        number(row.detail.p99_99),
-        number(row.max),
-        row.samples.to_string(),
-        row.reference_name.clone(),
-        number(row.reference),
-        number(row.detail.reference_p99),
-        number(row.ratio),
-        noise.map_or("–".into(), |percent| format!("{percent:.0} %")),
-        number(row.detail.load),
-        row.target.clone(),
-        met.into(),
-    ];
-    writeln!(text, "| {} |", cells.join(" | "))?;
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::result::row::Row;
     use crate::result::samples::Samples;
 
     fn rows() -> Vec<Row> {

@@ -171,9 +171,7 @@ fn deaths(rig: &mut Rig, run: &Run) -> Result<Vec<Row>> {
         Row::of("P25", variant, unit, samples).pinned(WHERE)
     };
     Ok(vec![
-        row("settled", "a second", &ours)
-            .beside("the kernel: pidfd readable", &ours, &kernel)
-            .more_is_better(),
+        row("settled", "a second", &ours).beside("the kernel: pidfd readable", &ours, &kernel),
         row("control thread, for each", "µs of processor", &processor),
     ])
 }

@@ -178,11 +178,8 @@ fn saturated(rig: &mut Rig, medium: Medium, pollers: usize, run: &Run) -> Result
     let mut rows = vec![
         Row::of("P23", format!("sent and received, {name}"), "kpps", &rate)
             .beside(&peer_name, &rate, &peer)
-            .pinned(&pinned)
-            .more_is_better(),
-        Row::of("P23", format!("each way, {name}"), "Gb/s", &bandwidth)
-            .pinned(&pinned)
-            .more_is_better(),
+            .pinned(&pinned),
+        Row::of("P23", format!("each way, {name}"), "Gb/s", &bandwidth).pinned(&pinned),
     ];
     if (medium, pollers) == (Medium::Ring, 1) {
         let [sender, receiver] = &WIRES[0];
@@ -248,8 +245,7 @@ fn carried(
     let ours = Samples::from_iter([f64::from(most)]);
     let variant = format!("{name} each way, none lost or late");
     let mut row = Row::of("P23", variant, "sessions", &ours)
-        .limit("the saturated rate in such sessions", by_rate)
-        .more_is_better();
+        .limit("the saturated rate in such sessions", by_rate);
     row.detail.note = note;
     Ok(row)
 }

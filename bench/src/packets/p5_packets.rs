@@ -111,8 +111,7 @@ impl Loop {
             let beside: Samples = beside.into_iter().collect();
             let row = Row::of("P5", &name, "kpps", &rate)
                 .beside(TESTPMD, &rate, &beside)
-                .pinned(&pinned)
-                .more_is_better();
+                .pinned(&pinned);
             let none_lost = lost == 0.0;
             rows.push(match case.0 {
                 AIMED => row.target("≥ 0.95 ×, none lost", |row| {
@@ -211,8 +210,7 @@ impl Loop {
             "sessions",
             &ours,
         )
-        .pinned(format!("poller on core {}", self.core))
-        .more_is_better();
+        .pinned(format!("poller on core {}", self.core));
         rows.push(match each > 0.0 {
             true => row.limit(
                 "testpmd's rate in such sessions",

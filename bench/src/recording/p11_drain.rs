@@ -55,7 +55,6 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
     let bytes = Row::of("P11", "bytes, packets of 1400", "MB/s", &ours)
         .beside("dd conv=fdatasync", &ours, &disk)
         .pinned(&pinned)
-        .more_is_better()
         .target("≥ 90 % of the disk, ≥ 100 MB/s", |row| {
             row.ratio.is_some_and(|it| it >= DISK_SHARE)
                 && row.value.is_some_and(|it| it >= LEAST_MB)
@@ -63,7 +62,6 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
     let events = Row::of("P11", "events, snap length 96", "events/s", &events)
         .limit("requirement", LEAST_EVENTS)
         .pinned(pinned)
-        .more_is_better()
         .target("≥ 1 M/s", |row| {
             row.value.is_some_and(|it| it >= LEAST_EVENTS)
         });

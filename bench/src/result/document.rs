@@ -59,7 +59,6 @@ mod tests {
             Row::of("P1", "N = 1", "µs", &ours)
                 .limit("requirement", 10.0)
                 .target("≤ 1 ×", |row| row.ratio_at_most(1.0))
-                .point("stop", 1.0)
                 .pinned("core 0"),
             Row::absent("P17", "not built"),
         ];

@@ -132,9 +132,8 @@ impl Pins {
 
     /// Whether a guard borrows a frame.
     fn is_any(&self) -> bool {
-        self.frames
-            .iter()
-            .any(|pin| pin.load(Ordering::Acquire) != 0)
+        let order = mutant!("pin: read relaxed", Ordering::Relaxed, Ordering::Acquire);
+        self.frames.iter().any(|pin| pin.load(order) != 0)
     }
 }
 
