@@ -216,7 +216,7 @@ static __always_inline void canary(struct pt_regs *ctx, struct task_struct *task
 		return;
 	}
 	stat(ONAIR_STAT_CANARY);
-	/* The first to come is the one who was asked. */
+	/* The first to come is the one that was asked. */
 	if (__sync_fetch_and_add(&c->hits, 1) != 0)
 		return;
 	n = numbers_of(task, id);

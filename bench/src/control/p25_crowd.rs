@@ -68,7 +68,7 @@ fn crowd(rig: &mut Rig, callers: u32, run: &Run) -> Result<Vec<Row>> {
         let begin = sys::monotonic_ns();
         let verdict = control.verdict(&names[0])?;
         verdicts.push(micros_since(begin));
-        ensure!(!verdict.destroyable, "nobody is blocked");
+        ensure!(!verdict.destroyable, "no caller is blocked");
     }
     run.step();
     clock.lap()?;

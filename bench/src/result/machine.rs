@@ -28,7 +28,7 @@ pub(crate) struct Machine {
     pub(crate) cores: usize,
     /// MHz of the first core, by the kernel.
     pub(crate) mhz: Option<f64>,
-    /// Who decides on the frequency; empty where the machine does not say.
+    /// The governor of the frequency; empty where the machine does not say.
     pub(crate) governor: String,
     /// Memory, in MiB.
     pub(crate) memory_mib: u64,

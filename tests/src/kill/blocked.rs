@@ -89,7 +89,7 @@ pub fn three_agree(
     )
     .with_context(|| format!("asleep: {proc:?}"))?;
     let mut daemon = Threads::new();
-    wait_for("the daemon to name those who sleep", TIMEOUT_S, || {
+    wait_for("the daemon to name the sleepers", TIMEOUT_S, || {
         daemon.clear();
         for session in sessions {
             for it in control.blockers(session)?.blockers {

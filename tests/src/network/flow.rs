@@ -26,7 +26,7 @@ pub fn raster(depth: u8) -> VideoFormat {
 
 /// Sends frames, packet by packet.
 pub struct FlowSender {
-    /// Who sends, in each packet.
+    /// The sender, in each packet.
     pub ssrc: u32,
     format: VideoFormat,
     packetiser: Packetiser,

@@ -1,5 +1,5 @@
 //! What applications do wrong, from processes of their own: each gets a typed error, and neither
-//! the daemon nor anybody else is harmed.
+//! the daemon nor another client is harmed.
 
 use std::collections::BTreeSet;
 

@@ -144,7 +144,7 @@ fn certificates_of_operations_are_found_after_a_restart() -> Result<()> {
     assert_eq!(failing(&rig, two)?, BTreeSet::from(["digest".to_owned()]));
     let log = rig.daemon()?.log();
     assert!(
-        log.contains("a certificate does not hold") && log.contains(two),
+        log.contains("a certificate is invalid") && log.contains(two),
         "{log}"
     );
     Ok(())

@@ -295,10 +295,7 @@ fn daemon_killed_while_it_records_then_repaired_for_others() -> Result<()> {
         }
         assert!(garbage.exists(), "what is not ours is left alone");
         let log = rig.daemon()?.log();
-        assert!(
-            log.contains("repaired a recording that was cut off"),
-            "{log}"
-        );
+        assert!(log.contains("repaired an interrupted recording"), "{log}");
     }
     assert_eq!(rig.control()?.recordings()?.len(), 2 * rounds);
     Ok(())

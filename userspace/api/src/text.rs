@@ -43,7 +43,7 @@ pub fn is_unprintable(c: char) -> bool {
         )
 }
 
-/// The candidate that a user who wrote `text` probably meant.
+/// The candidate that a user of `text` probably meant.
 #[must_use]
 pub fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let likeness = |it: &'a str| (strsim::jaro_winkler(text, it), it);

@@ -31,7 +31,7 @@ fn frames(certificate: &Certificate) -> Found {
     match sum {
         Some(sum) if sum == loaned => Ok(format!("{loaned} lent, every one accounted for")),
         Some(sum) if sum < loaned && !is_settled => Ok(format!(
-            "{loaned} lent, {} of them to those who are set aside",
+            "{loaned} lent, {} of them to clients in quarantine",
             loaned - sum
         )),
         _ => flaw(format!(

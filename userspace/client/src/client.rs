@@ -102,7 +102,7 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Refused`] with `invalid_spec` if the format does not hold the session's video, or the session
+    /// [`Error::Refused`] with `invalid_spec` if the format cannot represent the session's video, or the session
     /// sends or is itself converted; with `limit_reached` if the session has no place for one more converted
     /// session, or the daemon no memory. [`Error::Protocol`] if the daemon does not make layouts at attach. Those
     /// of [`Client::attach`].

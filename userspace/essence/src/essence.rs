@@ -87,7 +87,7 @@ pub trait Essence: Display + Sized {
     /// The invalid fields.
     fn check(document: &Self::Document) -> Result<Self, SpecErrors>;
 
-    /// As a sender has it: with what it tells receivers even if nobody chose it.
+    /// As a sender has it: with the values that it tells receivers, including defaults.
     #[must_use]
     fn of_sender(self) -> Self;
 
@@ -125,7 +125,7 @@ pub trait Essence: Display + Sized {
     /// A sender of RTP packets of at most `max_bytes` bytes, RTP header included.
     ///
     /// # Errors
-    /// The packets do not hold the format, or its timing contradicts itself.
+    /// The packets cannot carry the format, or its timing contradicts itself.
     fn send(&self, max_bytes: usize) -> Result<Self::Send, Self::NotSendable>;
 
     /// The test signal in this format.

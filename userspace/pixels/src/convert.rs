@@ -10,7 +10,7 @@ use crate::simd::{self, Simd};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConvertError {
     /// The pixel format has other components or another depth.
-    #[error("{format} does not hold {sampling} of {depth} bits: give one of {offered}")]
+    #[error("{format} cannot represent {sampling} of {depth} bits: give one of {offered}")]
     Format {
         /// The pixel format.
         format: PixelFormat,
@@ -18,7 +18,7 @@ pub enum ConvertError {
         sampling: onair_essence::video::Sampling,
         /// The picture's depth.
         depth: onair_essence::video::Depth,
-        /// Pixel formats that hold it, by FFmpeg's names; `none` if there are none.
+        /// Pixel formats that can represent it, by FFmpeg's names; `none` if there are none.
         offered: String,
     },
     /// The buffer is of a converted session, in another layout.
@@ -44,7 +44,7 @@ pub enum ConvertError {
 }
 
 impl ConvertError {
-    /// `format` does not hold the picture.
+    /// `format` cannot represent the picture.
     pub(crate) fn format(picture: &Picture, format: PixelFormat) -> Self {
         let offered: Vec<_> = PixelFormat::of(picture).map(PixelFormat::ffmpeg).collect();
         Self::Format {
@@ -84,7 +84,7 @@ fn check(
 /// [`PixelFormat::planes`]. Padding at the end of lines becomes 0.
 ///
 /// # Errors
-/// [`ConvertError`]: the format does not hold the picture, or a buffer is too small.
+/// [`ConvertError`]: the format cannot represent the picture, or a buffer is too small.
 pub fn unpack(
     picture: &Picture,
     pgroups: &[u8],
@@ -147,7 +147,7 @@ pub(crate) fn unpack_with(
 /// Bits of a sample above the picture's depth are dropped.
 ///
 /// # Errors
-/// [`ConvertError`]: the format does not hold the picture, or a buffer is too small.
+/// [`ConvertError`]: the format cannot represent the picture, or a buffer is too small.
 pub fn pack(
     picture: &Picture,
     format: PixelFormat,
@@ -435,7 +435,7 @@ mod tests {
         let error = unpack(&picture, &pgroups, PixelFormat::Rgba, &mut pixels).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "rgba does not hold YCbCr-4:2:2 of 10 bits: give one of yuv422p10le, v210, y210le"
+            "rgba cannot represent YCbCr-4:2:2 of 10 bits: give one of yuv422p10le, v210, y210le"
         );
         assert!(pixels.iter().chain(&pgroups).all(|it| *it == 1));
     }

@@ -151,7 +151,7 @@ formats! {
 }
 
 impl PixelFormat {
-    /// The formats that hold pictures like this one, without changing a sample.
+    /// The formats that can represent pictures like this one, without changing a sample.
     pub fn of(picture: &Picture) -> impl Iterator<Item = Self> {
         let all = Self::ALL.iter().copied();
         all.filter(move |format| format.holds(picture))

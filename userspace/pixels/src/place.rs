@@ -9,7 +9,7 @@ use crate::pixel_format::PixelFormat;
 /// both are in the planes of `format`. The other lines stay as they are.
 ///
 /// # Errors
-/// [`ConvertError`]: the format does not hold the picture, or a buffer is too small.
+/// [`ConvertError`]: the format cannot represent the picture, or a buffer is too small.
 pub fn place_lines(
     picture: &Picture,
     lines: Lines,

@@ -125,7 +125,7 @@ pub struct PortProperties {
     pub port: PortIdentity,
     /// Its state.
     pub state: PtpPortState,
-    /// Who stamps its packets, and its interface; absent in the standard's data set.
+    /// What stamps its packets, and its interface; absent in the standard's data set.
     pub link: Option<(PtpTimestamping, InterfaceName)>,
 }
 

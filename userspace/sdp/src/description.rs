@@ -14,7 +14,7 @@ use crate::warning::Warning;
 /// A session description.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionDescription {
-    /// Who made it.
+    /// Its originator.
     pub origin: Origin,
     /// Name of the session.
     pub name: String,
@@ -28,7 +28,7 @@ pub struct SessionDescription {
     pub warnings: Vec<Warning>,
 }
 
-/// Who made a description (`o=`).
+/// The originator of a description (`o=`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     /// User name; absent for `-`.

@@ -76,7 +76,7 @@ pub enum JobsNotDone {
         handed_in: u64,
     },
     /// All were tried.
-    #[error("{failed} of {handed_in} jobs failed, at last: {last}")]
+    #[error("{failed} of {handed_in} jobs failed, the last with: {last}")]
     Failed {
         /// Jobs that failed.
         failed: u64,
@@ -350,7 +350,10 @@ mod tests {
         let worker = worker.unwrap();
         (0..4).for_each(|job| worker.hand_in(job).unwrap());
         let said = worker.close(later()).unwrap_err();
-        assert_eq!(said.to_string(), "2 of 4 jobs failed, at last: on purpose");
+        assert_eq!(
+            said.to_string(),
+            "2 of 4 jobs failed, the last with: on purpose"
+        );
         assert!(seen.try_iter().eq([0, 3]));
         assert_eq!(threads.reports()[0].panic.as_deref(), Some("on purpose"));
     }
@@ -384,7 +387,7 @@ mod tests {
         barrier.wait();
         let said = worker.close(later()).unwrap_err();
         // 1 and 3; all four jobs of the batch that panicked; 9.
-        assert_eq!(said.to_string(), "7 of 10 jobs failed, at last: odd");
+        assert_eq!(said.to_string(), "7 of 10 jobs failed, the last with: odd");
         let batches: Vec<Vec<u32>> = seen.try_iter().collect();
         assert_eq!(
             batches,

@@ -83,7 +83,7 @@ fn idle(scene: &mut Scene<'_>, blocked: &BTreeSet<Caller>) -> Result<()> {
     Ok(())
 }
 
-/// Asks the daemon whom it sees, and compares that with the kernel's word.
+/// Asks the daemon for its blocked callers, and compares them with the kernel's.
 fn name(scene: &mut Scene<'_>, blocked: &BTreeSet<Caller>) -> Result<()> {
     // Without the probe it is not known whether a thread inside a call sleeps or runs.
     let kind = if scene.watched() { "blocked" } else { "inside" };

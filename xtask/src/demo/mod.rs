@@ -39,16 +39,16 @@ It needs root, and takes under a minute once all is built. What it puts up on th
 namespace, a veth pair, hugepages, a folder) it takes down again, also after Ctrl-C; after a SIGKILL
 the next run does.
 
-Where AF_XDP is not to be had it goes on with less, says so, and reports ok = \"degraded\".
+Without AF_XDP the demo runs with fewer features and reports ok = \"degraded\".
 Exit status: 0 also then; 1 when anything was not as it should be.")]
 pub(crate) struct Arguments {
     /// Write the report there
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Fail where this is not to be had, rather than go on with less
+    /// Fail without this feature instead of running with fewer
     #[arg(long, value_delimiter = ',', value_name = "WHAT")]
     require: Vec<Need>,
-    /// Behave as if this were not to be had
+    /// Run as if this feature were missing
     #[arg(
         long,
         value_delimiter = ',',
@@ -150,7 +150,7 @@ fn play(arguments: &Arguments, programs: &[PathBuf], report: &mut Report) -> Res
     if hugepages {
         say::good(format_args!("{MEMORY_MB} MB of hugepages"));
     } else {
-        say::warning("no hugepages to be had: ordinary memory, which is slower");
+        say::warning("no hugepages are free: ordinary memory is used, which is slower");
     }
     let mut scene = Scene::open(&stage, programs, hugepages, arguments, report)?;
     if let Err(error) = acts(&mut scene, arguments.seconds) {

@@ -18,7 +18,7 @@ pub(crate) struct Report {
     pub(crate) probe: String,
     /// The totals of act 1.
     pub(crate) frames: Frames,
-    /// Act 2: whom the daemon named, as in the control API.
+    /// Act 2: the callers that the daemon named, as in the control API.
     pub(crate) blocked_callers: Vec<Value>,
     /// Act 2: CPU that the busiest of them used while it was blocked, per cent of one core.
     pub(crate) blocked_cpu_percent: f64,

@@ -1,4 +1,4 @@
-//! The daemon on the stage, with the best backend that is to be had.
+//! The daemon on the stage, with the best backend of this machine.
 
 use std::path::{Path, PathBuf};
 
@@ -193,7 +193,7 @@ fn start(
             }
             Err(error) if arguments.require.contains(&Need::AfXdp) => {
                 return Err(
-                    error.context("AF_XDP is not to be had, and --require af_xdp was given")
+                    error.context("AF_XDP does not work here, and --require af_xdp was given")
                 );
             }
             Err(error) => {

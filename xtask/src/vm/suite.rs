@@ -168,7 +168,7 @@ fn tree(programs: &Programs, what: &[String], mirror: &str) -> Result<Tree> {
 }
 
 /// The part of `cargo xtask test`: the demo and two files of tests on the oldest kernel, with programs
-/// that are built already. A machine that cannot be had here is no failure: then it returns the reason.
+/// that are built already. If this machine cannot run here, that is no failure: it returns the reason.
 ///
 /// # Errors
 /// When something fails in the machine.

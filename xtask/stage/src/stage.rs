@@ -26,7 +26,7 @@ use crate::machine::sysctl::Sysctl;
 ///
 /// Everything is recorded before it is put up. It is taken down, processes first, by
 /// [`Stage::take_down`], on drop, on a panic, on SIGINT, SIGTERM and SIGHUP; after a SIGKILL by
-/// the next [`Stage::open`] of anybody.
+/// the next [`Stage::open`] of any process.
 #[derive(Debug)]
 pub struct Stage {
     run: Run,

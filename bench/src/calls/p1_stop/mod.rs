@@ -27,7 +27,7 @@ use crate::result::row::Row;
 use crate::result::samples::{Samples, micros};
 use crate::run::Run;
 
-/// Who is blocked, and how often it is measured.
+/// The blocked callers, and how often they are measured.
 #[derive(Clone, Copy)]
 struct Crowd {
     processes: u32,

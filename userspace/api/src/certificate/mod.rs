@@ -52,7 +52,7 @@ pub struct Certificate {
     pub operation: Operation,
     /// The wait that the request allowed, in milliseconds; absent if it allowed none.
     pub deadline_ms: Option<u64>,
-    /// Who asked.
+    /// The requester.
     pub requester: Who,
     /// When it was issued.
     pub issued_at: Timestamp,

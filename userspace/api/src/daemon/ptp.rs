@@ -60,7 +60,7 @@ pub struct PtpPort {
     pub state: PtpPortState,
     /// Its network interface; absent if ptp4l does not tell: its read-only socket does not.
     pub interface: Option<String>,
-    /// Who stamps its packets; absent if ptp4l does not tell.
+    /// What stamps its packets; absent if ptp4l does not report it.
     pub timestamping: Option<PtpTimestamping>,
 }
 
@@ -152,7 +152,7 @@ impl PtpPortState {
     ];
 }
 
-/// Who stamps packets of PTP.
+/// What stamps PTP packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]

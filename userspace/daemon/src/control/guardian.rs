@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::readable::readable;
 use crate::resources::Resources;
 
-/// From a guardian's death to the next one: who kills each of them costs no more than one a second.
+/// From a guardian's death to the next one: a process that kills each guardian costs at most one a second.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Starts a guardian and writes it to the journal. Waits for the disk. Without a guardian the daemon
@@ -28,7 +28,7 @@ pub fn start(resources: &Resources) -> Option<Guardian> {
     Some(guardian)
 }
 
-/// Starts another guardian when somebody has killed this one. Cancelled, it ends the guardian.
+/// Starts another guardian after this one was killed. Cancelled, it ends the guardian.
 pub(super) async fn keep(mut guardian: Option<Guardian>, resources: Resources) {
     while let Some(running) = guardian {
         if let Err(error) = until_dead(&running).await {

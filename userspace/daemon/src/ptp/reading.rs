@@ -21,7 +21,7 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// Who stamps the port's packets, if ptp4l tells.
+    /// What stamps the port's packets, if ptp4l reports it.
     pub(super) fn timestamping(&self) -> Option<PtpTimestamping> {
         self.port.link.as_ref().map(|(it, _)| *it)
     }

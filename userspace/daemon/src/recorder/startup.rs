@@ -122,7 +122,7 @@ fn log_repaired(repaired: &Repaired) {
             let says = repair.map_or("", |it| it.says.as_str());
             tracing::warn!(
                 recording = %manifest.name, files = manifest.files.len(), cut_bytes = cut, says,
-                "repaired a recording that was cut off"
+                "repaired an interrupted recording"
             );
         }
         Repaired::Freed(name) => {

@@ -38,7 +38,7 @@ pub(super) enum SourceState {
 /// How a session is converted; `None` for a session of packets.
 ///
 /// # Errors
-/// `invalid_spec`, with the layouts that hold the format.
+/// `invalid_spec`, with the layouts that can represent the format.
 pub(super) fn config(spec: &SessionSpec) -> Result<Option<ConvertConfig>, Problem> {
     let Some(convert) = &spec.convert else {
         return Ok(None);
@@ -58,7 +58,7 @@ pub(super) fn config(spec: &SessionSpec) -> Result<Option<ConvertConfig>, Proble
     })?;
     let Some(conversion) = Conversion::of(format, layout) else {
         return Err(of_layout(format!(
-            "{layout} does not hold {format}: {}",
+            "{layout} cannot represent {format}: {}",
             offered(format)
         )));
     };
@@ -74,7 +74,7 @@ pub(super) fn config(spec: &SessionSpec) -> Result<Option<ConvertConfig>, Proble
     }))
 }
 
-/// The layouts that hold the format.
+/// The layouts that can represent the format.
 fn offered(format: &Format) -> String {
     let all = Conversion::offered(format).map(PixelFormat::ffmpeg);
     let all: Vec<_> = all.collect();
@@ -117,7 +117,7 @@ impl Session {
     /// The layout in which a client wants its frames. `None`: its own buffers have it.
     ///
     /// # Errors
-    /// `invalid_spec`, with what to do: there is no such layout, or it does not hold what the session carries, or the session
+    /// `invalid_spec`, with what to do: there is no such layout, or it cannot represent what the session carries, or the session
     /// cannot be a source.
     pub fn layout_for_clients(&self, wanted: &str) -> Result<Option<PixelFormat>, Problem> {
         let (name, own) = (&self.spec.name, self.layout());

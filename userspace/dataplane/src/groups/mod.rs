@@ -1,4 +1,4 @@
-//! The multicast groups of one port: which sessions want which sources, and who joins.
+//! The multicast groups of one port: which sessions want which sources, and which side joins.
 //!
 //! The control thread owns this. Where the kernel sees the port's packets, a socket of the kernel
 //! joins ([`KernelGroups`]); elsewhere the port speaks IGMP itself. Sessions of one group join once,
@@ -24,7 +24,7 @@ use crate::membership::{Joined, KernelMembership as Socket};
 /// Between two looks at the queries: the shortest time for an answer is 100 ms (RFC 3376 §4.1.1).
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Who joins the groups of a port.
+/// The side that joins the groups of a port: the daemon or the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Joiner {
     /// A socket of the kernel.
@@ -36,7 +36,7 @@ pub enum Joiner {
 /// A group as its port has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupState {
-    /// Who joined it.
+    /// The side that joined it.
     pub joiner: Joiner,
     /// The sources that all sessions of the group want together; none of them for any source.
     pub sources: Vec<Ipv4Addr>,

@@ -15,7 +15,7 @@ impl Runtime {
     /// attachment, so that one is always free.
     ///
     /// # Errors
-    /// [`RuntimeError`]: the memory is too small, or the layout does not hold the video.
+    /// [`RuntimeError`]: the memory is too small, or the layout cannot represent the video.
     pub fn convert(
         session: u64,
         config: ConvertConfig,

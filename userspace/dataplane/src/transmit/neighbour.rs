@@ -105,7 +105,7 @@ impl Neighbours {
         }
     }
 
-    /// The port has another device, with its address `mac`: everybody is asked anew.
+    /// The port has another device, with its address `mac`: it asks all neighbours again.
     pub(crate) fn renew(&mut self, mac: Mac, now_ns: u64) {
         self.mac = mac;
         for known in &mut self.list {
@@ -256,7 +256,7 @@ mod tests {
         assert_eq!(neighbours.due_ns(), u64::MAX);
     }
 
-    /// Asks when it is due, until `until_ns`. Returns to whom, and when in milliseconds.
+    /// Asks when it is due, until `until_ns`. Returns the destinations, and the times in milliseconds.
     fn ask(neighbours: &mut Neighbours, until_ns: u64) -> Vec<(u64, Mac)> {
         let mut asked = Vec::new();
         while neighbours.due_ns() <= until_ns {

@@ -33,10 +33,10 @@ pub(crate) const D: Ipv4Addr = Ipv4Addr::new(10, 9, 2, 1);
 /// Of the port with two pollers.
 pub(crate) const E: Ipv4Addr = Ipv4Addr::new(10, 9, 2, 2);
 
-/// Little, for who is to be slow …
+/// Few frames, for a client that is to be slow …
 pub(crate) const QUOTA: u32 = 3;
 
-/// … and enough for who is not, on a machine that is busy with other things: a second.
+/// … and enough for a client that is not, on a machine that is busy with other things: a second.
 pub(crate) const AMPLE: u32 = 60;
 
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);

@@ -72,7 +72,7 @@ impl PciDevice {
         let address = self.address.clone();
         if UIO.contains(&driver.as_str()) {
             return if without_iommu {
-                // A UIO device opens for everybody.
+                // Any process can open a UIO device.
                 self.claim().map(drop)
             } else {
                 Err(PciError::Uio { address, driver })

@@ -181,7 +181,7 @@ impl Mtu {
 }
 
 /// Checks that the interface has the MTU that the port is to have, and that AF_XDP takes it: the kernel
-/// drops a packet that does not fit, and counts it where nobody looks.
+/// drops a packet that does not fit, and counts it only in its own statistics.
 fn mtu_of(config: &PortConfig, device: &Device) -> Result<Mtu, Error> {
     let wanted = config.mtu.unwrap_or(ETHERNET_MTU);
     let xdp = device.xdp().map(|queue| queue.interface.clone());

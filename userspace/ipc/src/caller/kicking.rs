@@ -11,7 +11,7 @@ use crate::message::KICK;
 use crate::slot;
 
 impl Attachment {
-    /// Sends the kick if the daemon requested one and no caller is inside, who will send it. A full
+    /// Sends the kick if the daemon requested one and no caller is inside that will send it. A full
     /// socket means that one is pending.
     #[inline(always)]
     pub(super) fn kick_look(&self) {

@@ -17,7 +17,7 @@ use crate::sys;
 
 /// Why a frame was not loaned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the attachment has its whole quota of frames lent")]
+#[error("the attachment has its whole quota of frames on loan")]
 pub struct QuotaUsed;
 
 /// A returned frame.
@@ -160,7 +160,7 @@ impl Lender {
     /// # Panics
     /// If the frame is already on loan to this attachment, or does not exist: a bug of the caller.
     pub fn publish(&mut self, frame: u32, meta: &FrameMeta) -> Result<(), QuotaUsed> {
-        assert!(!self.has(frame), "frame {frame} is lent already");
+        assert!(!self.has(frame), "frame {frame} is on loan already");
         if self.ledger.len() >= self.quota {
             return Err(QuotaUsed);
         }

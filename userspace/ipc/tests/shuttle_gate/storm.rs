@@ -298,7 +298,7 @@ fn drain(session: &Session, ledgers: &mut Ledgers) {
             fruitless += 1;
             assert!(
                 fruitless < MAX_SCANS,
-                "L2: {users} users, {loaned} lent, no kick"
+                "L2: {users} users, {loaned} loaned, no kick"
             );
             thread::yield_now();
         }

@@ -19,7 +19,7 @@ pub struct Conversion {
 }
 
 impl Conversion {
-    /// `None` if the layout does not hold the video.
+    /// `None` if the layout cannot represent the video.
     #[must_use]
     pub fn new(format: &VideoFormat, layout: PixelFormat) -> Option<Self> {
         let it = Self {
@@ -29,14 +29,14 @@ impl Conversion {
         it.picture(format.lines(false)).map(|_| it)
     }
 
-    /// Of an essence; `None` if it is none with pixels, or if the layout does not hold it.
+    /// Of an essence; `None` if it is none with pixels, or if the layout cannot represent it.
     #[must_use]
     pub fn of(format: &Format, layout: PixelFormat) -> Option<Self> {
         let Format::Video(video) = format;
         Self::new(&video.format, layout)
     }
 
-    /// The pixel formats that hold an essence.
+    /// The pixel formats that can represent an essence.
     pub fn offered(format: &Format) -> impl Iterator<Item = PixelFormat> {
         let Format::Video(video) = format;
         let picture = Picture::of(&video.format, video.format.lines(false));

@@ -12,7 +12,7 @@ use crate::error::{ProbeError, Unlinked, chain, classify};
 use crate::programs::instructions::{fitted, program};
 
 /// While it lives, sendmsg(2) with control data fails with `EPERM` on each connection to a socket on which
-/// this process listens, for all processes but this one. Nothing else changes for anybody: on a socket that is
+/// this process listens, for all processes but this one. Nothing else changes: on a socket that is
 /// not connected, control data fails with `ENOTCONN` as without it.
 ///
 /// For kernels that have no `SO_PASSRIGHTS`. It needs a kernel with BPF trampolines and security hooks for

@@ -55,7 +55,7 @@ fn raw(media: &Media) -> RawMedia {
     if !media.sources.is_empty() {
         let sources: Vec<_> = media.sources.iter().map(ToString::to_string).collect();
         let filter = format!("incl IN IP4 {} {}", media.destination, sources.join(" "));
-        // As everybody writes it: ` incl`, the blank is RFC 4570's.
+        // As other programs write it: ` incl`, the blank is RFC 4570's.
         attributes.push(attribute("source-filter", format!(" {filter}")));
     }
     if !encoding.is_empty() {

@@ -31,7 +31,7 @@ const LIMIT: Duration = Duration::from_secs(1);
 impl<R: Runtime> SessionCore<R> {
     /// Whether the ends of threads of the process `tgid` (in the first pid namespace) may change something.
     /// Not in a session that is being destroyed and waits for no users: no caller is there that died before
-    /// its kick, and its end wakes all who sleep. A caller that comes later finds the gate closed; an
+    /// its kick, and its end wakes all sleepers. A caller that comes later finds the gate closed; an
     /// examination that sees it looks for dead threads.
     #[must_use]
     pub fn follows_threads_of(&self, tgid: u32) -> bool {

@@ -20,7 +20,7 @@ pub const RUN_VARIABLE: &str = "ONAIR_RUN";
 /// One run: the process that owns it, and a number within that process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Run {
-    /// Who takes down what the run put up.
+    /// The process that takes down what the run put up.
     pub owner: ProcessId,
     /// Counts the owner's runs from 0.
     pub number: u32,

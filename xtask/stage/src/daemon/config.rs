@@ -16,7 +16,7 @@ pub enum Backend {
     AfXdp,
     /// AF_PACKET sockets on the two ends of a veth pair.
     AfPacket,
-    /// Two rings inside the daemon: no kernel, no packets that anybody else could see.
+    /// Two rings inside the daemon: no kernel, no packets that another process could see.
     Ring,
 }
 

@@ -239,7 +239,7 @@ impl Control {
         })
     }
 
-    /// Who uses a session.
+    /// The users of a session.
     pub fn blockers(&mut self, session: &str) -> Result<BlockerList> {
         self.on::<ListBlockers>(session, Value::Null)
     }

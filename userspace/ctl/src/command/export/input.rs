@@ -1,4 +1,4 @@
-//! What is exported: the packet files, and who says what they carry.
+//! What is exported: the packet files, and the manifest that describes them.
 
 use std::fs;
 use std::net::SocketAddrV4;

@@ -93,7 +93,7 @@ fn title(proof: &Certificate) -> String {
     )
 }
 
-/// Who asked, for what, and under which conditions.
+/// The requester, the operation and its conditions.
 fn about(proof: &Certificate) -> String {
     let operation = match proof.deadline_ms {
         Some(ms) => format!(

@@ -62,7 +62,7 @@ pub(super) fn read(file: &Path) -> Result<Certificate, Foreign> {
         if check.outcome == CheckOutcome::Fails {
             tracing::warn!(
                 path = %file.display(), check = check.name, reason = check.detail,
-                "a certificate does not hold: `onairctl certificate verify` tells more"
+                "a certificate is invalid: `onairctl certificate verify` tells more"
             );
         }
     }

@@ -8,7 +8,7 @@ use crate::video::st2110_20::PacketiseError;
 /// Why a video cannot be sent.
 #[derive(Debug, thiserror::Error)]
 pub enum VideoNotSendable {
-    /// The packets do not hold it.
+    /// The packets cannot carry it.
     #[error(transparent)]
     Packets(#[from] PacketiseError),
     /// The sender type allows fewer packets at once.

@@ -77,7 +77,7 @@ mod tests {
     use crate::video::st2110_21::verdict::{tests::LIMITS, verdict};
 
     #[test]
-    fn figures_are_judged_by_the_smaller_of_the_declared_cmax_and_that_of_the_type() {
+    fn figures_are_judged_by_the_smaller_cmax_declared_or_of_type() {
         use SenderType::{Narrow, Wide};
         let limit_of = |sender, cmax, cinst| {
             let declared = Declared {

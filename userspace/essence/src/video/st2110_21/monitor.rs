@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn verdict_needs_a_whole_unit_and_ends_with_a_window_that_has_none() {
+    fn verdict_needs_a_whole_unit_and_ends_with_a_window_of_none() {
         let mut monitor = Monitor::new(1080, Scan::Progressive, (50, 1)).unwrap();
         let mut feed = |packet: u64, now_ns: u64| {
             monitor.packet(now_ns, None, &header(packet));
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn source_that_pauses_then_its_second_ends_without_it_at_the_time_of_its_last_packet() {
+    fn source_that_pauses_then_its_second_ends_at_its_last_packet() {
         let mut monitor = Monitor::new(1080, Scan::Progressive, (50, 1)).unwrap();
         let feed = |monitor: &mut Monitor, packets: std::ops::Range<u64>, pause_ns: u64| {
             for packet in packets {

@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn first_packet_near_an_own_offset_is_of_the_unit_of_that_offset() {
+    fn first_packet_near_an_own_offset_is_of_that_offsets_unit() {
         let of = |offset_ns| {
             let stream = Stream {
                 offset_ns,

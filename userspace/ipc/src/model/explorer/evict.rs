@@ -67,7 +67,7 @@ impl Explorer {
         let frame = now.control.evict.frame;
         if !now.ledger[frame].loaned {
             self.next_frame(next)?;
-            return Ok(Move::Step("evict: a frame is not lent"));
+            return Ok(Move::Step("evict: a frame is not on loan"));
         }
         let found = now.word[frame].state;
         if self.is(Mutant::RevokeNoSwap) {

@@ -19,7 +19,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 pub(crate) struct Follower {
     /// Number of the source's start that it followed last; `None`: it followed the stop, or there was no start.
     started: Option<u64>,
-    /// It ran, and nobody has stopped it.
+    /// It ran, and no operator has stopped it.
     ran: bool,
     /// It was started on another thread since the source's start.
     was_revived: bool,

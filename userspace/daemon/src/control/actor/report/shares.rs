@@ -149,10 +149,10 @@ impl Actor {
             problems.extend(usage.problem());
             shares.push(document(None, &usage));
         }
-        // Full for seconds at most, and those who are refused are told: no problem.
+        // Full for seconds at most, and a refused requester is told: no problem.
         let snapshots = self.snapshots.usage();
         shares.push(document(None, &snapshots));
-        // An installation may fill these for good, and those who are refused are told: no problem.
+        // An installation may fill these permanently, and a refused requester is told: no problem.
         let refusals = &self.refusals;
         for (table, refused) in [
             (self.sessions_table(), refusals.sessions),
