@@ -1,7 +1,8 @@
 //! Running cargo, and other long commands, as children that end when we do.
 
+use std::io::{self, BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::LazyLock;
 use std::time::Duration;
 use std::{env, fs};
@@ -221,6 +222,34 @@ pub(crate) fn program<'a>(programs: &'a [PathBuf], name: &str) -> Result<&'a Pat
 /// Runs `program` in the workspace's folder to its end. A signal that ends us ends it and all that
 /// it has started first; after a SIGKILL of ours the next run does so.
 pub(crate) fn supervised(program: &str, prepare: impl FnOnce(&mut Command)) -> Result<Output> {
+    supervised_by(program, prepare, Child::wait_with_output)
+}
+
+/// Like [`supervised`], and gives each line of its standard output to `line`.
+pub(crate) fn streamed(
+    program: &str,
+    prepare: impl FnOnce(&mut Command),
+    mut line: impl FnMut(&str),
+) -> Result<ExitStatus> {
+    let prepare = |command: &mut Command| {
+        command.stdout(Stdio::piped());
+        prepare(command);
+    };
+    supervised_by(program, prepare, |mut child| {
+        if let Some(stdout) = child.stdout.take() {
+            for text in BufReader::new(stdout).split(b'\n') {
+                line(&String::from_utf8_lossy(&text?));
+            }
+        }
+        child.wait()
+    })
+}
+
+fn supervised_by<T>(
+    program: &str,
+    prepare: impl FnOnce(&mut Command),
+    wait: impl FnOnce(Child) -> io::Result<T>,
+) -> Result<T> {
     let run = Run::next()?;
     let mut command = run.command(program);
     command
@@ -235,6 +264,6 @@ pub(crate) fn supervised(program: &str, prepare: impl FnOnce(&mut Command)) -> R
     })?;
     command
         .spawn()
-        .and_then(Child::wait_with_output)
+        .and_then(wait)
         .with_context(|| format!("running {program}"))
 }

@@ -1,15 +1,18 @@
 //! `cargo xtask test`: everything that must hold, in the order in which it fails fastest.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
+
 use onair_stage::{Deadline, Snapshot, Stage, output, take_down_leftovers};
 
 use crate::cargo::{
-    SYSTEM, SYSTEM_TESTS, VICTIM, cargo, cargo_with, messages, root, supervised, target,
+    SYSTEM, SYSTEM_TESTS, VICTIM, cargo, cargo_with, messages, root, streamed, supervised, target,
 };
+use crate::history::TestTimes;
 use crate::say::{self, Times};
-use crate::{clean_up, lint, setup, vm};
+use crate::{clean_up, lint, setup, size, vm};
 
 /// Lints, then runs the unit tests, the model checks and the whole-system tests
 ///
@@ -86,6 +89,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let result = steps(arguments, &mut times);
     stage.take_down()?;
     times.summary();
+    match size::line() {
+        Ok(line) => say::note(line),
+        Err(error) => say::warning(format_args!("no sizes: {error:#}")),
+    }
     result?;
     let left = before.difference(Deadline::seconds(10))?.more;
     if !left.is_empty() {
@@ -182,7 +189,7 @@ pub(crate) fn whole_system_program() -> Result<PathBuf> {
         .context("cargo named no program of the whole-system tests")
 }
 
-/// Runs the whole-system tests. `program` starts what is in the folder above its own. The
+/// Runs the whole-system tests, with the progress of each. `program` starts what is in the folder above its own. The
 /// daemon's own integration tests have been run with the unit tests.
 pub(crate) fn whole_system(program: &Path, is_slow: bool, filters: &[&str]) -> Result<Netem> {
     let netem = netem()?;
@@ -194,15 +201,18 @@ pub(crate) fn whole_system(program: &Path, is_slow: bool, filters: &[&str]) -> R
     };
     let options = [&["--test-threads", "1"], ignored, filters].concat();
     say::command(format_args!("{} {}", program.display(), options.join(" ")));
-    let name = program.to_str().context("a path in UTF-8")?;
-    let done = supervised(name, |command| {
+    let mut tests = TestTimes::open();
+    let prepare = |command: &mut Command| {
         command.args(&options).current_dir(root().join("tests"));
         if is_slow {
             command.envs(SLOW);
         }
-    })?;
-    if !done.status.success() {
-        bail!("a whole-system test failed ({})", done.status);
+    };
+    let name = program.to_str().context("a path in UTF-8")?;
+    let status = streamed(name, prepare, |line| println!("{}", tests.line(line)))?;
+    tests.close().context("writing the times of the tests")?;
+    if !status.success() {
+        bail!("a whole-system test failed ({status})");
     }
     Ok(netem)
 }

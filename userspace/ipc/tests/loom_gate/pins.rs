@@ -119,7 +119,7 @@ impl Attachment {
 }
 
 #[test]
-fn leave_against_a_guard_that_is_dropped_then_let_go_once_after_its_last_read() {
+fn leave_against_a_dropped_guard_then_released_after_its_read() {
     holds(|| {
         let shared = Attachment::with_a_guard(Order::Right);
         let shared = beside(shared, Attachment::drop_guard, Attachment::leave);
@@ -134,7 +134,7 @@ fn call_against_leave(order: Order) {
 }
 
 #[test]
-fn leave_against_a_call_that_takes_then_let_go_once_after_its_last_read() {
+fn leave_against_a_taking_call_then_released_after_its_read() {
     holds(|| call_against_leave(Order::Right));
 }
 
@@ -171,7 +171,7 @@ fn guard_alone_against_leave() {
 }
 
 #[test]
-fn leave_counts_no_callers_then_the_pin_alone_orders_the_last_read() {
+fn leave_counts_no_callers_then_the_pin_orders_the_last_read() {
     holds(guard_alone_against_leave);
 }
 
@@ -188,7 +188,7 @@ fn two_guards_against_leave(order: Order) {
 }
 
 #[test]
-fn leave_against_two_guards_of_a_frame_then_let_go_after_the_last_read() {
+fn leave_against_two_guards_then_let_go_after_the_last_read() {
     holds(|| two_guards_against_leave(Order::Right));
 }
 

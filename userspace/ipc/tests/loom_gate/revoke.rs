@@ -31,7 +31,7 @@ fn revoke() {
 }
 
 #[test]
-fn revoke_against_take_and_put_then_reused_only_if_no_caller_reads() {
+fn revoke_against_take_and_put_then_reused_only_if_unread() {
     holds(revoke);
 }
 
