@@ -1,5 +1,7 @@
 //! The Debian packages, each with its reason: the one list.
 
+use std::sync::LazyLock;
+
 use clap::ValueEnum;
 
 /// A package and what it is for.
@@ -59,7 +61,7 @@ impl Package {
 
 /// The packages that one of the purposes needs, in the order of the list.
 pub(crate) fn packages_for(purposes: &[Purpose]) -> Vec<Package> {
-    needed(PACKAGES, purposes).collect()
+    needed(&PACKAGES, purposes).collect()
 }
 
 /// Those of `packages` that one of the purposes needs.
@@ -79,15 +81,6 @@ const fn package(name: &'static str, reason: &'static str) -> Package {
     }
 }
 
-/// A package with a version in its name, and the one without.
-const fn versioned(name: &'static str, later: &'static str, reason: &'static str) -> Package {
-    Package {
-        name,
-        later: Some(later),
-        reason,
-    }
-}
-
 /// Packages that are only unpacked below `target`. Installed, the first would start a service, and the second
 /// brings some 200 packages: every driver, and what each of them is built with.
 pub(crate) const UNPACKED: &[Package] = &[
@@ -96,110 +89,22 @@ pub(crate) const UNPACKED: &[Package] = &[
 ];
 
 /// All that is needed beyond what rustup needs, in the order of the build. [`Purpose`] reads the reasons.
-pub(crate) const PACKAGES: &[Package] = &[
-    package(
-        "gcc",
-        "build: the C shim of dpdk-sys, libbpf inside onair-waiters",
-    ),
-    package("binutils", "dist: strip"),
-    package("dpkg-dev", "dist: what the programs depend on"),
-    package(
-        "lowdown",
-        "dist: the manual page of the configuration from docs/configuration.md",
-    ),
-    package("xz-utils", "dist: the tarball"),
-    package("gnupg", "dist: signs the checksums"),
-    package("make", "build: libbpf inside onair-waiters"),
-    package("pkg-config", "build: finds DPDK and libelf"),
-    package(
-        "libdpdk-dev",
-        "test, bench, dist: DPDK, its headers and all its drivers",
-    ),
-    package("libbsd-dev", "build: DPDK's headers include its own"),
-    versioned(
-        "clang-14",
-        "clang",
-        "build: compiles the BPF program; bindgen reads DPDK's headers with its library",
-    ),
-    package("libbpf-dev", "build: headers of the BPF program"),
-    package("libelf-dev", "build: libbpf inside onair-waiters"),
-    package("zlib1g-dev", "build: libbpf inside onair-waiters"),
-    package("iproute2", "demo, test: network namespaces and veth pairs"),
-    versioned(
-        "librte-net-af-xdp23",
-        "librte-net-af-xdp25",
-        "demo: DPDK, and its driver for AF_XDP",
-    ),
-    versioned(
-        "librte-net-af-packet23",
-        "librte-net-af-packet25",
-        "demo: DPDK's driver for AF_PACKET",
-    ),
-    versioned(
-        "librte-net-ring23",
-        "librte-net-ring25",
-        "demo: DPDK's ports in memory",
-    ),
-    versioned(
-        "librte-mempool-ring23",
-        "librte-mempool-ring25",
-        "demo: DPDK's memory pools",
-    ),
-    package(
-        "bpftool",
-        "demo, test: which BPF objects are there, before and after",
-    ),
-    package(
-        "curl",
-        "test: a client of the control socket that is not ours",
-    ),
-    package(
-        "valgrind",
-        "test: memory that is lost or used wrongly, where DPDK is not needed",
-    ),
-    package("tshark", "test: a reader of packets that is not ours"),
-    package(
-        "wireshark-common",
-        "test: capinfos, which counts the packets of a recording",
-    ),
-    package(
-        "ffmpeg",
-        "test: a reader of recorded video that is not ours",
-    ),
-    package(
-        "linuxptp",
-        "test: ptp4l, the PTP clock of a plant, which is not ours",
-    ),
-    package("mount", "test: file systems of a test's own"),
-    package(
-        "strace",
-        "test: the order of what is written, synced and answered",
-    ),
-    package(
-        "e2fsprogs",
-        "test: a disk of a test's own, which hangs or fails",
-    ),
-    package(
-        "dpdk-dev",
-        "bench: dpdk-testpmd, beside which packets are counted",
-    ),
-    package("gstreamer1.0-tools", "test: a sender that is not ours"),
-    package("gstreamer1.0-plugins-base", "test: videotestsrc"),
-    package(
-        "gstreamer1.0-plugins-good",
-        "test, bench: udpsrc, rtpvrawdepay and back",
-    ),
-    package("librte-meta-net", "run: DPDK and its network drivers"),
-    package("librte-meta-mempool", "run: DPDK's memory pools"),
-    package("librte-meta-bus", "run: DPDK's buses, PCI among them"),
-    package("qemu-system-x86", "vm: runs the machine"),
-    package("mmdebstrap", "vm, check: builds roots of Debian"),
-    package("lintian", "check: Debian's rules for packages"),
-    package(
-        "systemd-container",
-        "check: systemd-nspawn, in which the package lives and dies",
-    ),
-];
+pub(crate) static PACKAGES: LazyLock<Vec<Package>> =
+    LazyLock::new(|| include_str!("packages.txt").lines().map(listed).collect());
+
+/// A package of the list: its name, `|` and its later name where a version is in it, and the reason.
+fn listed(line: &'static str) -> Package {
+    let (name, reason) = line.split_once(' ').expect("a name and a reason");
+    let (name, later) = match name.split_once('|') {
+        Some((name, later)) => (name, Some(later)),
+        None => (name, None),
+    };
+    Package {
+        name,
+        later,
+        reason,
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -211,7 +116,7 @@ mod tests {
     fn packages_are_listed_once_each_for_a_known_purpose() {
         let names: BTreeSet<_> = PACKAGES.iter().map(|package| package.name).collect();
         assert_eq!(names.len(), PACKAGES.len());
-        for package in PACKAGES {
+        for package in PACKAGES.iter() {
             let purposes = Purpose::value_variants();
             assert!(
                 purposes.iter().any(|it| package.is_for(*it)),

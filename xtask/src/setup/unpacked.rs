@@ -19,7 +19,7 @@ fn folder(package: &str) -> PathBuf {
 /// The packages that one of `purposes` needs and that are not unpacked; nor installed, or about to be, if
 /// another purpose installs them.
 pub(super) fn missing(purposes: &[Purpose]) -> Result<Vec<Package>> {
-    let absent = super::missing(PACKAGES)?;
+    let absent = super::missing(&PACKAGES)?;
     let is_installed = |name| {
         let mut own = PACKAGES.iter().filter(|own| own.name == name);
         own.any(|own| {

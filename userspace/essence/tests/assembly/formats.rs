@@ -2,7 +2,7 @@
 
 use onair_essence::receive::Depacketise as _;
 use onair_essence::send::{PacketPlan as _, StreamHeader};
-use onair_essence::video::assembly::{Assembler, Malformed};
+use onair_essence::video::assembly::Malformed;
 use onair_essence::video::pattern::verify;
 use onair_essence::video::st2110_20::Packetiser;
 use onair_essence::video::{Depth, Field, FrameRate, Packing, Sampling, Scan, VideoFormat};
@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::rig::{Memory, assembler, assert_accounted};
+use crate::rig::{Receiver, assert_accounted};
 
 fn format(size: (u32, u32), samples: (Sampling, Depth), scan: Scan) -> Option<VideoFormat> {
     VideoFormat::of(size, samples, scan, FrameRate::new(25, 1).unwrap()).ok()
@@ -81,12 +81,6 @@ impl Buffers {
     }
 }
 
-fn push_all(assembler: &mut Assembler<usize>, memory: &mut Memory, packets: &[Vec<u8>]) {
-    for packet in packets {
-        assembler.packet(packet, 0, memory);
-    }
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
@@ -105,7 +99,7 @@ proptest! {
         let Some(mut sender) = Buffers::new(format, packing, max) else {
             return Ok(());
         };
-        let (mut assembler, mut memory) = (assembler(format), Memory::new(&format));
+        let mut rx = Receiver::new(format);
         let mut fates = fates.iter().cycle();
         let mut came = Vec::new();
         for _ in 0..5 {
@@ -122,14 +116,14 @@ proptest! {
                 arriving.swap(at, other);
             }
             came.push(all);
-            push_all(&mut assembler, &mut memory, &arriving);
+            rx.push(&arriving, 0);
         }
-        assembler.close(&mut memory);
-        let stats = assembler.stats();
+        rx.assembler.close(&mut rx.memory);
+        let stats = rx.assembler.stats();
         assert_accounted(stats);
         prop_assert_eq!(stats.malformed.total(), 0);
         let mut shown = [false; 5];
-        for (report, bytes) in &memory.finished {
+        for (report, bytes) in &rx.memory.finished {
             let number = report.rtp_timestamp.wrapping_sub(u32::MAX - 4000) / 1800;
             let sent = sender.bytes(number.into());
             let number = number as usize;
@@ -156,16 +150,16 @@ fn fields_into_a_progressive_session_then_known_as_wrong() {
     .unwrap();
     for lost in [None, Some(3), Some(5)] {
         let mut sender = Buffers::new(hd(Scan::Interlaced), Packing::General, 300).unwrap();
-        let (mut assembler, mut memory) = (assembler(half), Memory::new(&half));
+        let mut rx = Receiver::new(half);
         for number in 0..20 {
             let packets = sender.next();
             // A second field that is lost must not make the next first field look right.
             if lost != Some(number) {
-                push_all(&mut assembler, &mut memory, &packets);
+                rx.push(&packets, 0);
             }
         }
-        assembler.close(&mut memory);
-        let stats = assembler.stats();
+        rx.assembler.close(&mut rx.memory);
+        let stats = rx.assembler.stats();
         assert!(stats.malformed.get(Malformed::Interlaced) > 0);
         assert_eq!(stats.units_complete, 1, "{lost:?}");
         assert_eq!(stats.units_wrong_format, 9, "{lost:?}");
@@ -177,13 +171,13 @@ fn progressive_frames_into_fields_then_known_as_wrong() {
     for scan in [Scan::Interlaced, Scan::Psf] {
         let mut sender = Buffers::new(hd(Scan::Progressive), Packing::General, 300).unwrap();
         let format = hd(scan);
-        let (mut assembler, mut memory) = (assembler(format), Memory::new(&format));
+        let mut rx = Receiver::new(format);
         for _ in 0..4 {
             let packets = sender.next();
-            push_all(&mut assembler, &mut memory, &packets);
+            rx.push(&packets, 0);
         }
-        assembler.close(&mut memory);
-        let stats = assembler.stats();
+        rx.assembler.close(&mut rx.memory);
+        let stats = rx.assembler.stats();
         assert!(
             stats.malformed.get(Malformed::Progressive) > 20,
             "{stats:?}"
@@ -200,13 +194,13 @@ fn progressive_frames_into_fields_then_known_as_wrong() {
 fn fields_into_a_session_of_segments_then_known_as_wrong() {
     let mut sender = Buffers::new(hd(Scan::Interlaced), Packing::General, 300).unwrap();
     let format = hd(Scan::Psf);
-    let (mut assembler, mut memory) = (assembler(format), Memory::new(&format));
+    let mut rx = Receiver::new(format);
     for _ in 0..6 {
         let packets = sender.next();
-        push_all(&mut assembler, &mut memory, &packets);
+        rx.push(&packets, 0);
     }
-    assembler.close(&mut memory);
-    let stats = assembler.stats();
+    rx.assembler.close(&mut rx.memory);
+    let stats = rx.assembler.stats();
     assert_eq!(
         (stats.units_complete, stats.units_wrong_format),
         (0, 6),
@@ -218,13 +212,13 @@ fn fields_into_a_session_of_segments_then_known_as_wrong() {
 fn segments_into_a_session_of_fields_then_second_ones_refused() {
     let mut sender = Buffers::new(hd(Scan::Psf), Packing::General, 300).unwrap();
     let format = hd(Scan::Interlaced);
-    let (mut assembler, mut memory) = (assembler(format), Memory::new(&format));
+    let mut rx = Receiver::new(format);
     for _ in 0..6 {
         let packets = sender.next();
-        push_all(&mut assembler, &mut memory, &packets);
+        rx.push(&packets, 0);
     }
-    assembler.close(&mut memory);
-    let stats = assembler.stats();
+    rx.assembler.close(&mut rx.memory);
+    let stats = rx.assembler.stats();
     assert!(
         stats.malformed.get(Malformed::FieldMismatch) > 20,
         "{stats:?}"
@@ -237,37 +231,37 @@ fn segments_into_a_session_of_fields_then_second_ones_refused() {
 fn packet_of_the_other_parity_then_refused_and_the_field_whole() {
     let mut sender = Buffers::new(hd(Scan::Interlaced), Packing::General, 300).unwrap();
     let format = hd(Scan::Interlaced);
-    let (mut assembler, mut memory) = (assembler(format), Memory::new(&format));
+    let mut rx = Receiver::new(format);
     let packets = sender.next();
-    push_all(&mut assembler, &mut memory, &packets[..2]);
+    rx.push(&packets[..2], 0);
     // The field bit is the first of the row number.
     let mut other = packets[1].clone();
     other[16] |= 0x80;
     let number = u16::try_from(packets.len() + 65_500).unwrap();
     other[2..4].copy_from_slice(&number.to_be_bytes());
     other[30..].fill(0xaa);
-    assembler.packet(&other, 0, &mut memory);
-    push_all(&mut assembler, &mut memory, &packets[2..]);
-    let stats = assembler.stats();
+    rx.assembler.packet(&other, 0, &mut rx.memory);
+    rx.push(&packets[2..], 0);
+    let stats = rx.assembler.stats();
     assert_eq!(stats.malformed.get(Malformed::FieldMismatch), 1);
-    assert_eq!((stats.units_complete, memory.finished.len()), (1, 1));
-    assert_eq!(memory.finished[0].1, sender.bytes(0));
+    assert_eq!((stats.units_complete, rx.memory.finished.len()), (1, 1));
+    assert_eq!(rx.memory.finished[0].1, sender.bytes(0));
 }
 
 #[test]
 fn segments_lose_the_second_marker_then_shown_once_complete() {
     let format = hd(Scan::Psf);
     let mut sender = Buffers::new(format, Packing::General, 300).unwrap();
-    let (mut assembler, mut memory) = (assembler(format), Memory::new(&format));
+    let mut rx = Receiver::new(format);
     let mut first = sender.next();
     let last = first.len() - 1;
     first[last][1] &= 0x7f;
-    push_all(&mut assembler, &mut memory, &first);
-    assert!(memory.finished.is_empty());
+    rx.push(&first, 0);
+    assert!(rx.memory.finished.is_empty());
     let second = sender.next();
-    push_all(&mut assembler, &mut memory, &second);
-    assert_eq!(memory.finished.len(), 2);
-    assert!(memory.finished.iter().all(|(report, _)| report.complete));
-    assert!(verify(&memory.finished[0].1).is_err(), "no pattern");
-    assert_eq!(memory.finished[1].1, sender.bytes(1));
+    rx.push(&second, 0);
+    assert_eq!(rx.memory.finished.len(), 2);
+    assert!(rx.memory.finished.iter().all(|(report, _)| report.complete));
+    assert!(verify(&rx.memory.finished[0].1).is_err(), "no pattern");
+    assert_eq!(rx.memory.finished[1].1, sender.bytes(1));
 }

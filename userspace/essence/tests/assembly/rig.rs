@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use onair_essence::receive::{ReceiveStats, Sink, UnitReport};
+use onair_essence::receive::{Depacketise as _, ReceiveStats, Sink, UnitReport};
 use onair_essence::send::{PacketPlan as _, StreamHeader};
 use onair_essence::video::assembly::{Assembler, AssemblerConfig};
 use onair_essence::video::pattern::{PatternWriter, verify};
@@ -110,6 +110,32 @@ pub(crate) fn assembler(format: VideoFormat) -> Assembler<usize> {
         payload_type: 96,
         timeout_ns: TIMEOUT_NS,
     })
+}
+
+/// An assembler and its memory.
+pub(crate) struct Receiver {
+    pub(crate) assembler: Assembler<usize>,
+    pub(crate) memory: Memory,
+}
+
+impl Receiver {
+    pub(crate) fn new(format: VideoFormat) -> Self {
+        Self {
+            assembler: assembler(format),
+            memory: Memory::new(&format),
+        }
+    }
+
+    /// These packets arrive at this time.
+    pub(crate) fn push(&mut self, packets: &[Vec<u8>], now_ns: u64) {
+        for packet in packets {
+            self.assembler.packet(packet, now_ns, &mut self.memory);
+        }
+    }
+
+    pub(crate) fn assert_accounted(&self) {
+        assert_accounted(self.assembler.stats());
+    }
 }
 
 /// Every packet is counted under exactly one outcome.
