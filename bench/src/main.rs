@@ -5,11 +5,11 @@
 //! No time is asserted here or in a test; a row says whether its target was met.
 #![forbid(unsafe_code)]
 
+mod artefact;
 mod calls;
 mod control;
 mod ends;
 mod load;
-mod markdown;
 mod packets;
 mod place;
 mod property;
@@ -25,7 +25,7 @@ use clap::{Parser, Subcommand};
 use console::style;
 use onair_stage::Stage;
 
-use crate::markdown::Markdown;
+use crate::artefact::Rows;
 use crate::property::Property;
 use crate::result::compare::Compare;
 use crate::result::document::Document;
@@ -75,7 +75,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Compare(Compare),
-    Markdown(Markdown),
+    Rows(Rows),
     /// Draws the pictures of a result anew
     Plot {
         /// A result, as `--json` wrote it
@@ -112,7 +112,7 @@ impl Command {
     fn run(&self) -> Result<()> {
         match self {
             Self::Compare(compare) => compare.run(),
-            Self::Markdown(markdown) => markdown.run(),
+            Self::Rows(rows) => rows.run(),
             Self::Plot { result, folder } => {
                 let Document {
                     machine, results, ..

@@ -13,7 +13,7 @@ use crate::recording::{p11_drain, p16_recording, p24_recorder};
 use crate::result::row::Row;
 use crate::run::Run;
 
-/// A property; the ids are those of `docs/results/bench.md`.
+/// A property; the ids are those of `docs/results/bench.json`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Property {
     /// Stop → the last of N blocked callers has returned
