@@ -20,6 +20,12 @@ pub(crate) fn measure(services: &Services, metrics: &mut Exposition) {
         &[],
         services.dataplane.clock().steps(),
     );
+    metrics.count(
+        "onair_ptp_required",
+        "1 if clock.ptp_socket names a ptp4l, whose absence is a fault.",
+        &[],
+        u64::from(services.config.clock.names_a_ptp4l()),
+    );
     let ptp = &services.ptp.status().health;
     metrics.state(
         "onair_ptp_state",

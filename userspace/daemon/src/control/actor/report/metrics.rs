@@ -74,7 +74,7 @@ const EVENTS: [(EventName, &str, &str); 14] = [
     (
         EventName::PtpGrandmaster,
         "onair_ptp_grandmaster_changes_total",
-        "Times that ptp4l had a new grandmaster, the first one included.",
+        "New grandmasters of ptp4l, the first one included.",
     ),
     (
         EventName::PollerDied,
@@ -119,7 +119,7 @@ impl Actor {
         let memory = self.services.pending_reclaim.bytes();
         metrics.count(
             "onair_pending_reclaim_bytes",
-            "Memory of destroyed sessions and of clients that left, still mapped by a process or pinned in the kernel.",
+            "Memory of destroyed sessions and of clients that left, still mapped or pinned.",
             &[],
             memory,
         );
@@ -189,7 +189,7 @@ impl Actor {
         for (socket, waiting) in ["control", "attach"].into_iter().zip(self.waiting) {
             metrics.count(
                 "onair_control_queue_depth",
-                "Requests that wait for the control thread after this one, by socket.",
+                "Requests that wait for the control thread, by socket.",
                 &[("socket", socket)],
                 waiting as u64,
             );
@@ -308,7 +308,7 @@ impl Actor {
         }
         metrics.counter(
             "onair_operations_refused_total",
-            "Requests that were refused because the shutdown had begun.",
+            "Requests refused because the shutdown had begun.",
             &[],
             self.shutdown.operations_refused(),
         );
@@ -321,7 +321,7 @@ impl Actor {
         );
         metrics.counter(
             "onair_log_lines_dropped_total",
-            "Log lines that were dropped because standard error was not read.",
+            "Log lines dropped because standard error was not read.",
             &[],
             crate::log::dropped(),
         );
@@ -367,12 +367,12 @@ fn measure_ports(services: &Services, metrics: &mut Exposition) {
             ),
             (
                 "onair_port_rx_missed_total",
-                "Packets that the driver missed or dropped, or that one poller could not hand to another.",
+                "Packets that the driver missed, or that one poller could not hand to another.",
                 driver.missed() + counted.rx_hand_over_full,
             ),
             (
                 "onair_port_rx_handed_over_total",
-                "Packets that one poller of the port handed to another, which runs their session.",
+                "Packets that one poller of the port handed to another.",
                 counted.rx_handed_over,
             ),
             (
@@ -412,7 +412,7 @@ fn measure_ports(services: &Services, metrics: &mut Exposition) {
         ] {
             metrics.counter(
                 "onair_port_rx_unclaimed_total",
-                "Packets taken from the port that went to no session, by reason.",
+                "Packets that went to no session, by reason.",
                 &[labels[0], ("reason", reason)],
                 value,
             );
