@@ -43,7 +43,7 @@ pub(crate) struct Arguments {
 
 pub(crate) const PROGRAMS: [&str; 3] = ["onaird", "onairctl", "onair-waiters"];
 /// A file of the tree, its place on the target, its mode.
-const FILES: [(&str, &str, u32); 13] = [
+const FILES: [(&str, &str, u32); 14] = [
     ("packaging/onaird.toml", "etc/onair/onaird.toml", 0o644),
     (
         "packaging/systemd/onaird.service",
@@ -60,6 +60,7 @@ const FILES: [(&str, &str, u32); 13] = [
         "usr/lib/sysusers.d/onair.conf",
         0o644,
     ),
+    ("packaging/debian/on-air", "usr/lib/onair/on-air", 0o644),
     (
         "packaging/debian/onair.needrestart",
         "etc/needrestart/conf.d/onair.conf",

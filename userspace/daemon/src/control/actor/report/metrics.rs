@@ -132,7 +132,7 @@ impl Actor {
         );
         metrics.count(
             "onair_frame_memory_bytes",
-            "Frame memory of sessions, also quarantined ones, and memory pending reclaim.",
+            "Frame memory of all sessions, and memory pending reclaim.",
             &[],
             self.taken_bytes(),
         );
@@ -387,7 +387,7 @@ fn measure_ports(services: &Services, metrics: &mut Exposition) {
             ),
             (
                 "onair_port_igmp_sent_total",
-                "Reports and leave messages of IGMP sent by the port itself.",
+                "IGMP reports and leaves sent by the port itself.",
                 counted.igmp_sent,
             ),
             (
