@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde::Serialize;
 use serde_json::Number;
 
-use crate::property::Property;
+use crate::property::PROPERTIES;
 use crate::result::cause;
 use crate::result::document::Document;
 use crate::result::machine::Machine;
@@ -17,8 +17,7 @@ use crate::result::show::number;
 /// Writes a result with one line a row, for readers: figures of three digits, targets, causes
 #[derive(clap::Args)]
 #[command(after_help = "\
-The file is replaced as a whole. It names the commit, the date, the machine and the kernel of the run. `compare` and
-`plot` read what --json wrote, not this file.
+The file is replaced as a whole. It names the commit, the date, the machine and the kernel of the run.
 
 Example:
   cargo xtask bench --json bench.json && cargo xtask bench rows bench.json docs/results/bench.json")]
@@ -121,9 +120,9 @@ struct Stamp<'a> {
 fn text(document: &Document) -> Result<String> {
     ensure!(!document.results.is_empty(), "the result has no rows");
     let stamp = serde_json::to_string(&stamp(&document.machine)?)?;
-    let titles = Property::ALL.iter().map(|it| {
-        let (id, title) = (it.id(), it.title());
-        serde_json::to_string(title).map(|title| format!("\"{id}\": {title}"))
+    let titles = PROPERTIES.iter().map(|it| {
+        let title = serde_json::to_string(it.title);
+        title.map(|title| format!("\"{}\": {title}", it.id))
     });
     let rows = document.results.iter();
     let rows = rows.map(|row| serde_json::to_string(&Line::from(row)));

@@ -20,14 +20,13 @@ mod run;
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 use console::style;
 use onair_stage::Stage;
 
 use crate::artefact::Rows;
-use crate::property::Property;
-use crate::result::compare::Compare;
+use crate::property::{PROPERTIES, Property};
 use crate::result::document::Document;
 use crate::result::machine::Machine;
 use crate::result::row::Row;
@@ -45,14 +44,13 @@ use crate::run::{Length, Run};
         cargo xtask bench --only P1,P3         two properties\n  \
         cargo xtask bench --only P1 --loaded   beside a busy process on each core\n  \
         cargo xtask bench --json bench.json    with a file for programs: `machine`, `results`\n  \
-        cargo xtask bench --plots plots        with SVG pictures\n  \
-        cargo xtask bench compare a.json b.json\n\n\
+        cargo xtask bench markdown bench.json page.md\n\n\
     Exit status: 0 when everything was measured that there is, whether or not the targets were met."
 )]
 struct Arguments {
     /// Only these properties
-    #[arg(long, value_delimiter = ',', value_name = "ID", ignore_case = true)]
-    only: Vec<Property>,
+    #[arg(long, value_delimiter = ',', value_name = "ID", ignore_case = true, value_parser = property::ids())]
+    only: Vec<String>,
     /// Fewer samples
     #[arg(long)]
     quick: bool,
@@ -65,24 +63,13 @@ struct Arguments {
     /// Writes the result to this file as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Draws SVG pictures into this folder
-    #[arg(long, value_name = "DIR")]
-    plots: Option<PathBuf>,
     #[command(subcommand)]
     command: Option<Command>,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    Compare(Compare),
     Rows(Rows),
-    /// Draws the pictures of a result anew
-    Plot {
-        /// A result, as `--json` wrote it
-        result: PathBuf,
-        /// Where the pictures go
-        folder: PathBuf,
-    },
     // What the bench's own child processes are. Not for people.
     #[command(hide = true)]
     StopCallers(calls::p1_stop::Callers),
@@ -111,14 +98,7 @@ enum Command {
 impl Command {
     fn run(&self) -> Result<()> {
         match self {
-            Self::Compare(compare) => compare.run(),
             Self::Rows(rows) => rows.run(),
-            Self::Plot { result, folder } => {
-                let Document {
-                    machine, results, ..
-                } = Document::read(result)?;
-                draw(&results, &machine, folder)
-            }
             Self::StopCallers(role) => role.run(),
             Self::IdleCallers(role) => role.run(),
             Self::WakeConsumer(role) => role.run(),
@@ -158,9 +138,6 @@ fn main() -> Result<()> {
         stage.take_down()?;
     }
     println!("{}", result::show::table(&rows));
-    if let Some(folder) = &arguments.plots {
-        draw(&rows, &machine, folder)?;
-    }
     if let Some(path) = &arguments.json {
         Document::new(machine, rows).write(path)?;
     }
@@ -178,14 +155,14 @@ fn measure(arguments: &Arguments) -> (Vec<Row>, Vec<String>) {
         _ => Length::Whole,
     });
     let (mut rows, mut failures) = (vec![], vec![]);
-    for property in Property::ALL {
-        if !arguments.only.is_empty() && !arguments.only.contains(&property) {
+    let only = &arguments.only;
+    for Property { id, title, measure } in PROPERTIES {
+        if !only.is_empty() && !only.iter().any(|it| it.eq_ignore_ascii_case(id)) {
             continue;
         }
-        let (id, title) = (property.id(), property.title());
         eprintln!("{} {id} {title}", style("measuring").cyan().for_stderr());
         let load = result::machine::load();
-        let measured = property.measure(&run);
+        let measured = measure(&run);
         run.end();
         match measured {
             Ok(measured) => rows.extend(measured.into_iter().map(|mut row| {
@@ -199,13 +176,4 @@ fn measure(arguments: &Arguments) -> (Vec<Row>, Vec<String>) {
         }
     }
     (rows, failures)
-}
-
-fn draw(rows: &[Row], machine: &Machine, folder: &std::path::Path) -> Result<()> {
-    let drawn = result::plot::draw(rows, &machine.stamp(), folder).context("drawing the plots")?;
-    match drawn.as_slice() {
-        [] => println!("nothing was measured that there is a picture of"),
-        names => println!("{}: {}", folder.display(), names.join(", ")),
-    }
-    Ok(())
 }

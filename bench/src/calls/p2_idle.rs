@@ -69,8 +69,7 @@ fn one(callers: u32, rounds: usize, run: &Run) -> Result<Row> {
     let variant = format!("N = {callers}, blocked in buffer_get");
     let row = Row::of("P2", variant, "% of a core", &ours)
         .beside("as many that poll each 100 µs", &ours, &reference)
-        .pinned("none")
-        .point("idle", f64::from(callers));
+        .pinned("none");
     Ok(match callers {
         1 => row.target(format!("< {TARGET_PERCENT} %"), |row| {
             row.max.is_some_and(|most| most < TARGET_PERCENT)

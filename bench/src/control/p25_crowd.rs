@@ -171,20 +171,18 @@ fn deaths(rig: &mut Rig, run: &Run) -> Result<Vec<Row>> {
         Row::of("P25", variant, unit, samples).pinned(WHERE)
     };
     Ok(vec![
-        row("settled", "a second", &ours)
-            .beside("the kernel: pidfd readable", &ours, &kernel)
-            .more_is_better(),
+        row("settled", "a second", &ours).beside("the kernel: pidfd readable", &ours, &kernel),
         row("control thread, for each", "µs of processor", &processor),
     ])
 }
 
 fn died(client: &mut Actor) -> Result<()> {
     let pidfd = client.running().pidfd()?;
-    let patience = Timespec {
+    let timeout = Timespec {
         tv_sec: 10,
         tv_nsec: 0,
     };
-    let dead = poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&patience))?;
+    let dead = poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&timeout))?;
     ensure!(dead == 1, "it did not die");
     Ok(())
 }

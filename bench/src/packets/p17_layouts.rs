@@ -132,7 +132,6 @@ fn one(
     };
     Ok(Row::of("P17", variant, "GB/s read and written", &ours)
         .beside("memcpy, as many bytes read and written", &ours, &memcpy)
-        .more_is_better()
         .pinned(format!("core {core}"))
         .target("≥ 50 % of memcpy", |row| row.ratio_at_least(TARGET_RATIO)))
 }

@@ -96,10 +96,8 @@ fn turns(control: &mut Control, run: &Run) -> Result<Vec<Row>> {
             &single(with.missed),
         )
         .limit(ALONE, without.missed),
-        row("rate", "kpps", &with.rate)
-            .beside(ALONE, &with.rate, &without.rate)
-            .more_is_better(),
-        row("sessions created and destroyed", "a second", &pace).more_is_better(),
+        row("rate", "kpps", &with.rate).beside(ALONE, &with.rate, &without.rate),
+        row("sessions created and destroyed", "a second", &pace),
     ])
 }
 

@@ -6,6 +6,7 @@
 //! With one poller, and with two that each have a wire of their own. Each core sends and receives. Then
 //! the number of 1080p59.94 and 2160p59.94 sessions that a core carries whole.
 
+use onair_stage::OfVideo as _;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -177,11 +178,8 @@ fn saturated(rig: &mut Rig, medium: Medium, pollers: usize, run: &Run) -> Result
     let mut rows = vec![
         Row::of("P23", format!("sent and received, {name}"), "kpps", &rate)
             .beside(&peer_name, &rate, &peer)
-            .pinned(&pinned)
-            .more_is_better(),
-        Row::of("P23", format!("each way, {name}"), "Gb/s", &bandwidth)
-            .pinned(&pinned)
-            .more_is_better(),
+            .pinned(&pinned),
+        Row::of("P23", format!("each way, {name}"), "Gb/s", &bandwidth).pinned(&pinned),
     ];
     if (medium, pollers) == (Medium::Ring, 1) {
         let [sender, receiver] = &WIRES[0];
@@ -247,8 +245,7 @@ fn carried(
     let ours = Samples::from_iter([f64::from(most)]);
     let variant = format!("{name} each way, none lost or late");
     let mut row = Row::of("P23", variant, "sessions", &ours)
-        .limit("the saturated rate in such sessions", by_rate)
-        .more_is_better();
+        .limit("the saturated rate in such sessions", by_rate);
     row.detail.note = note;
     Ok(row)
 }
@@ -274,7 +271,7 @@ fn begin(
                     max_attachments: Some(1),
                     ..spec
                 };
-                rate.clone_into(&mut spec.video.frame_rate);
+                rate.clone_into(&mut spec.format.video_mut().frame_rate);
                 let [sender, receiver] = wire;
                 let end = if way == "send" { sender } else { receiver };
                 end.name.clone_into(&mut spec.port);

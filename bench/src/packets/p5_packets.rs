@@ -9,6 +9,7 @@
 //! testpmd, which looks at nothing, and the daemon have the core in turns of a fifth of a second, the
 //! other one standing still: the core's own speed drifts by a fifth within seconds.
 
+use onair_stage::OfVideo as _;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -110,8 +111,7 @@ impl Loop {
             let beside: Samples = beside.into_iter().collect();
             let row = Row::of("P5", &name, "kpps", &rate)
                 .beside(TESTPMD, &rate, &beside)
-                .pinned(&pinned)
-                .more_is_better();
+                .pinned(&pinned);
             let none_lost = lost == 0.0;
             rows.push(match case.0 {
                 AIMED => row.target("≥ 0.95 ×, none lost", |row| {
@@ -210,8 +210,7 @@ impl Loop {
             "sessions",
             &ours,
         )
-        .pinned(format!("poller on core {}", self.core))
-        .more_is_better();
+        .pinned(format!("poller on core {}", self.core));
         rows.push(match each > 0.0 {
             true => row.limit(
                 "testpmd's rate in such sessions",
@@ -232,7 +231,7 @@ impl Loop {
                     "send" => send(&name, raster, udp, Source::Pattern),
                     _ => receive(&name, raster, udp),
                 };
-                rate.clone_into(&mut spec.video.frame_rate);
+                rate.clone_into(&mut spec.format.video_mut().frame_rate);
                 (spec.quota, spec.max_attachments) = (Some(1), Some(1));
                 self.control.create(&spec)?;
             }

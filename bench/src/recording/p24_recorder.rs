@@ -104,8 +104,7 @@ fn saturated(control: &mut Control, run: &Run) -> Result<Vec<Row>> {
     Ok(vec![
         Row::of("P24", "saturated, recorded: 96 bytes a packet", "kpps", &on)
             .beside(OFF, &on, &off)
-            .pinned(WHERE)
-            .more_is_better(),
+            .pinned(WHERE),
         Row::of(
             "P24",
             "saturated: packets that the recording dropped",

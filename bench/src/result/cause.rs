@@ -95,7 +95,7 @@ pub(crate) fn of(row: &Row) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::property::Property;
+    use crate::property::PROPERTIES;
     use crate::result::samples::Samples;
 
     fn row(id: &str, variant: &str, met: bool) -> Row {
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn causes_then_each_of_a_property() {
         for (id, ..) in CAUSES {
-            assert!(Property::ALL.iter().any(|it| it.id() == id), "{id}");
+            assert!(PROPERTIES.iter().any(|it| it.id == id), "{id}");
         }
     }
 }

@@ -99,19 +99,6 @@ pub(crate) fn load() -> f64 {
     first.parse().unwrap_or(f64::NAN)
 }
 
-impl Machine {
-    /// Date, processor and kernel, for a picture.
-    pub(crate) fn stamp(&self) -> String {
-        let Self {
-            at,
-            processor,
-            kernel,
-            ..
-        } = self;
-        format!("{at}, {processor}, Linux {kernel}")
-    }
-}
-
 impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {

@@ -51,12 +51,6 @@ pub(crate) struct Detail {
     pub(crate) noise: Option<f64>,
     /// Load of the machine (one minute's mean) when it was taken.
     pub(crate) load: Option<f64>,
-    /// More is better: a rate.
-    pub(crate) more_is_better: bool,
-    /// The curve of a plot that it is a point of, and where: `("stop", 64.0)`.
-    pub(crate) point: Option<(String, f64)>,
-    /// `(share, value)` of the latency histogram.
-    pub(crate) histogram: Vec<(f64, f64)>,
     /// Why it is as it is.
     pub(crate) note: String,
 }
@@ -78,7 +72,6 @@ impl Row {
                 .then(|| ranks.per_ten_thousand(9_999))
                 .and_then(finite),
             noise: spread(&ours.block_medians()),
-            histogram: ours.tail().unwrap_or_default(),
             ..Detail::default()
         };
         Self {
@@ -147,18 +140,6 @@ impl Row {
         self
     }
 
-    /// Says of which curve it is which point.
-    pub(crate) fn point(mut self, curve: &str, at: f64) -> Self {
-        self.detail.point = Some((curve.to_owned(), at));
-        self
-    }
-
-    /// Says that more is better.
-    pub(crate) fn more_is_better(mut self) -> Self {
-        self.detail.more_is_better = true;
-        self
-    }
-
     /// Whether the ratio is there and at most `most`.
     pub(crate) fn ratio_at_most(&self, most: f64) -> bool {
         self.ratio.is_some_and(|ratio| ratio <= most)
@@ -200,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn row_as_json_then_has_the_keys_that_programs_read_and_no_other() {
+    fn row_as_json_then_it_has_exactly_the_keys_that_programs_read() {
         let ours = samples(&[1.0, 2.0, 3.0]);
         let row = Row::of("P1", "N = 1", "µs", &ours)
             .beside("FUTEX_WAKE", &ours, &samples(&[1.0, 1.0, 1.0]))

@@ -1,13 +1,9 @@
 //! Measured values and what is told of them.
 
-use anyhow::{Context as _, Result};
-use hdrhistogram::Histogram;
 use onair_ipc::sys;
 
 /// Parts that a series is cut into to see how it drifts while it is taken.
 const BLOCKS: usize = 10;
-/// Steps of one unit in a histogram.
-const STEPS: f64 = 1_000_000.0;
 
 /// Measured values, all of them kept, in the order in which they were taken: percentiles are exact.
 #[derive(Clone, Debug, Default)]
@@ -46,38 +42,6 @@ impl Samples {
         let median = |block: &[f64]| block.iter().copied().collect::<Self>().ranks().median();
         self.taken.chunks(size).map(median).collect()
     }
-
-    /// The same as a histogram of a millionth of the unit, to three figures: for a plot of all of it.
-    pub(crate) fn histogram(&self) -> Result<Histogram<u64>> {
-        let mut histogram = Histogram::new(3).context("three figures")?;
-        for value in &self.taken {
-            histogram
-                .record(whole(value * STEPS))
-                .context("a value beyond 2^63 steps")?;
-        }
-        Ok(histogram)
-    }
-
-    /// `(share of the samples, value)` at a few points from the median to the end, for plots.
-    pub(crate) fn tail(&self) -> Result<Vec<(f64, f64)>> {
-        let histogram = self.histogram()?;
-        let at = |share: f64| {
-            let steps = histogram.value_at_quantile(share);
-            (share, float(steps) / STEPS)
-        };
-        Ok([0.0, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 1.0]
-            .map(at)
-            .to_vec())
-    }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a time or a share: never negative, and far below 2^63 steps"
-)]
-fn whole(steps: f64) -> u64 {
-    steps.round() as u64
 }
 
 /// The same number, to 53 bits.
@@ -156,14 +120,5 @@ mod tests {
         assert_eq!((medians[0], medians[9]), (0.0, 1.0));
         let few: Samples = [3.0, 1.0].into_iter().collect();
         assert_eq!(few.block_medians(), [3.0, 1.0]);
-    }
-
-    #[test]
-    fn tail_of_a_thousand_then_within_the_histograms_three_figures() {
-        let samples: Samples = (1..=1000).map(f64::from).collect();
-        let tail = samples.tail().unwrap();
-        let (share, value) = tail[6];
-        assert_eq!(share, 0.99);
-        assert!((value / 990.0 - 1.0).abs() < 0.001, "{value}");
     }
 }

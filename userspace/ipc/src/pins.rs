@@ -132,9 +132,8 @@ impl Pins {
 
     /// Whether a guard borrows a frame.
     fn is_any(&self) -> bool {
-        self.frames
-            .iter()
-            .any(|pin| pin.load(Ordering::Acquire) != 0)
+        let order = mutant!("pin: read relaxed", Ordering::Relaxed, Ordering::Acquire);
+        self.frames.iter().any(|pin| pin.load(order) != 0)
     }
 }
 
@@ -143,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pins_ended_twice_then_by_hand_replaces_found_out_and_one_lets_go() {
+    fn pins_ended_twice_then_by_hand_wins_and_one_releases_them() {
         let pins = Pins::new(2);
         assert_eq!(pins.deferred(), None);
         pins.defer(End::FoundOut);

@@ -34,7 +34,9 @@ pub fn heavy() {
         }
     }
     #[cfg(loom)]
-    loom::sync::atomic::fence(Ordering::SeqCst);
+    if !onair_mutant::mutant!("barrier: no heavy fence") {
+        loom::sync::atomic::fence(Ordering::SeqCst);
+    }
 }
 
 /// A full fence, on this processor only.

@@ -42,77 +42,8 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) const PROGRAMS: [&str; 3] = ["onaird", "onairctl", "onair-waiters"];
-/// A file of the tree, its place on the target, its mode.
-const FILES: [(&str, &str, u32); 14] = [
-    ("packaging/onaird.toml", "etc/onair/onaird.toml", 0o644),
-    (
-        "packaging/systemd/onaird.service",
-        "lib/systemd/system/onaird.service",
-        0o644,
-    ),
-    (
-        "packaging/systemd/without-sys-admin.conf",
-        "usr/share/doc/onair/examples/without-sys-admin.conf",
-        0o644,
-    ),
-    (
-        "packaging/debian/onair.sysusers",
-        "usr/lib/sysusers.d/onair.conf",
-        0o644,
-    ),
-    ("packaging/debian/on-air", "usr/lib/onair/on-air", 0o644),
-    (
-        "packaging/debian/onair.needrestart",
-        "etc/needrestart/conf.d/onair.conf",
-        0o644,
-    ),
-    (
-        "packaging/debian/onair.udev",
-        "lib/udev/rules.d/60-onair.rules",
-        0o644,
-    ),
-    (
-        "packaging/prometheus/onair.rules.yml",
-        "usr/share/onair/prometheus/onair.rules.yml",
-        0o644,
-    ),
-    (
-        "packaging/grafana/onair.json",
-        "usr/share/onair/grafana/onair.json",
-        0o644,
-    ),
-    (
-        "packaging/debian/copyright",
-        "usr/share/doc/onair/copyright",
-        0o644,
-    ),
-    (
-        "packaging/debian/lintian-overrides",
-        "usr/share/lintian/overrides/onair",
-        0o644,
-    ),
-    ("CHANGELOG.md", "usr/share/doc/onair/changelog", 0o644),
-    ("LICENSE-MIT", "usr/share/doc/onair/LICENSE-MIT", 0o644),
-    (
-        "LICENSE-APACHE",
-        "usr/share/doc/onair/LICENSE-APACHE",
-        0o644,
-    ),
-];
-/// Pages of `docs` that an operator needs without the sources.
-const PAGES: [&str; 11] = [
-    "clock.md",
-    "configuration.md",
-    "failure-and-upgrade.md",
-    "first-stream.md",
-    "limits.md",
-    "monitoring.md",
-    "nic.md",
-    "operate.md",
-    "security.md",
-    "stable.md",
-    "troubleshoot.md",
-];
+/// Files of the tree, each with its place in the package.
+const FILES: &str = "packaging/debian/install";
 /// A shell, and where its completions go.
 const COMPLETIONS: [(&str, &str); 3] = [
     ("bash", "usr/share/bash-completion/completions/onairctl"),
@@ -193,12 +124,10 @@ fn lay_out(programs: &Path, package: &Path) -> Result<()> {
         // The names of functions stay: they show in a backtrace.
         done(Command::new("strip").arg("--strip-debug").arg(&own))?;
     }
-    for (from, to, mode) in FILES {
-        copy(&root().join(from), &package.join(to), mode)?;
-    }
-    for page in PAGES {
-        let to = package.join("usr/share/doc/onair").join(page);
-        copy(&root().join("docs").join(page), &to, 0o644)?;
+    let files = fs::read_to_string(root().join(FILES)).context(FILES)?;
+    for line in files.lines().filter(|it| !it.starts_with('#')) {
+        let (from, to) = line.split_once(' ').context(FILES)?;
+        copy(&root().join(from), &package.join(to), 0o644)?;
     }
     for (shell, to) in COMPLETIONS {
         let script = done(Command::new(programs.join("onairctl")).args(["completions", shell]))?;

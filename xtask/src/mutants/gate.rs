@@ -11,6 +11,7 @@ mutants! {
     "death: a thread is credited twice" => Unit("onair-ipc", "credit_dead_thread");
     "death: a thread is credited with what another thread took" => Unit("onair-ipc", "credit_dead_thread");
     // Gate and generation.
+    "gates: read relaxed" => Loom("revoke");
     "gates: read again after the check" => Shuttle("pulses");
     "gates: the bit instead of the generation" => Shuttle("pulses");
     "gates: 1 is used, which closes to a fresh acknowledgement" => Unit("onair-ipc", "gate_wraps");
@@ -48,6 +49,7 @@ mutants! {
     "slots: relaxed" => Loom("drain");
     "slots: the acknowledgement relaxed" => Loom("drain");
     "barrier: none" => File("onair-ipc", "store_order", "");
+    "barrier: no heavy fence" => Loom("kick");
     "slot: the acknowledgement of an old claim stays" => Unit("onair-ipc", "slot_old_ack");
     "slot: an old acknowledgement counts for a new stop" => Unit("onair-ipc", "slot_old_ack");
     "slot: the shared one takes an acknowledgement" => Unit("onair-ipc", "slot_old_ack");
@@ -64,6 +66,7 @@ mutants! {
         File("onair-ipc", "store_order", "callers_two_that_leave");
     "kick: taken, then kept for another one" => Shuttle("drain");
     "kick: waits for one that has acknowledged" => Shuttle("drain");
+    "put: no fence before the kick" => Loom("kick");
     "kick: not armed for a drain" => File("onair-ipc", "loan_and_take", "put_after_stop");
     "ledger: a returned frame is not counted" => File("onair-ipc", "loan_and_take", "put_after_stop");
     // Evict.
@@ -83,6 +86,7 @@ mutants! {
     "leave: each thread that checks releases the memory" => Unit("onair-ipc", "pins_ended_twice");
     "pin: set after the slot was left" => Shuttle("leave");
     "pin: cleared relaxed" => Loom("leave");
+    "pin: read relaxed" => Loom("leave");
     "pin: no light fence after it is cleared" => Loom("leave");
     "end: a put does not look" => File("onair", "client", "end_buffer_borrowed");
     "end: a call that waited does not look" => Shuttle("leave");
@@ -91,7 +95,11 @@ mutants! {
     "fork: a child joins its parent's thread" => File("onair-ipc", "loan_and_take", "child_drops_a_watch");
     // Frame words.
     "frame: taken back without a compare-exchange" => Shuttle("storm");
+    "event count: no fence after it moves" => Loom("sleep_");
+    "event count: no fence after a caller joins" => Loom("sleep_");
     "frame: published relaxed" => Loom("sleep_");
+    "frame: taken relaxed" => Loom("sleep_");
+    "frame: put relaxed" => Loom("frame");
     "frame: credited relaxed" => Loom("frame");
     "frame: a put of an earlier loan releases the present one" => Unit("onair-ipc", "frame_word_stale_serial");
     "take: the intent of the previous call stays" => File("onair-ipc", "loan_and_take", "looking_again");

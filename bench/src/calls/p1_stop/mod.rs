@@ -99,11 +99,6 @@ fn one(crowd: Crowd, run: &Run, core: usize) -> Result<Row> {
     let row = Row::of("P1", crowd.name(), "µs", &ours)
         .beside("FUTEX_WAKE of N threads", &ours, &reference)
         .pinned(format!("waker on core {core}, callers on any"));
-    let row = match crowd {
-        Crowd { processes: 1, .. } => row.point("stop", f64::from(crowd.threads)),
-        Crowd { threads: 64, .. } if crowd.count() == 1024 => row.point("stop", 1024.0),
-        _ => row,
-    };
     Ok(match (crowd.processes, crowd.threads) {
         (1, 64) => row.target("≤ 1.2 ×, p99 < 1 ms", |row| {
             row.ratio_at_most(1.2) && row.p99_at_most(1_000.0)

@@ -4,7 +4,7 @@
 //! The real daemon, with ring ports. The last user is a thread that holds a frame of a send session
 //! while the owner waits in `destroy_wait`; leaving is its `buffer_put`.
 
-mod steps;
+mod last_return;
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ const TRIPS: usize = 5;
 pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
     let rig = rig::rings()?;
     let measured = rounds(run.of(500), run, &rig).and_then(|mut rows| {
-        rows.extend(steps::rows(&rig, run)?);
+        rows.extend(last_return::rows(&rig, run)?);
         Ok(rows)
     });
     rig.end(measured)

@@ -49,7 +49,6 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
         Row::of("P6", "1080p 10 bit, ring → frame", "GB/s", &ours)
             .beside("memcpy of the same payload", &ours, &copy)
             .pinned("last core")
-            .more_is_better()
             .target("≥ 0.85 ×", |row| row.ratio_at_least(0.85)),
         Row::of("P6", "cost of a packet", "ns", &path)
             .beside("memcpy of the same payload", &path, &bare)

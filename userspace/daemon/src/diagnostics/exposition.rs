@@ -82,6 +82,14 @@ impl Exposition {
     }
 }
 
+/// Adds metrics that have the same labels: of each the kind, the name, the value and the help.
+macro_rules! metrics {
+    ($to:expr, $labels:expr => $($kind:ident $name:literal = $value:expr, $help:literal;)+) => {
+        $($to.$kind($name, $help, $labels, $value);)+
+    };
+}
+pub(crate) use metrics;
+
 fn labelled(labels: Labels<'_>) -> Metric {
     let pairs = labels.iter().map(|&(name, value)| {
         let mut pair = LabelPair::default();

@@ -4,6 +4,8 @@
 //! the value that it read. A notifier changes the condition, then the word, then reads `waiters`.
 //! Both words are hints: a client that forges them harms its own callers only.
 
+use onair_mutant::mutant;
+
 use crate::sync::{AtomicU32, Ordering, full};
 
 /// A futex word and a hint of its sleepers.
@@ -28,7 +30,9 @@ impl EventCount {
     #[inline]
     pub fn notify(&self) -> bool {
         self.word.fetch_add(1, Ordering::SeqCst);
-        full();
+        if !mutant!("event count: no fence after it moves") {
+            full();
+        }
         self.is_awaited()
     }
 
@@ -48,7 +52,9 @@ impl EventCount {
     /// Announces that a caller is about to sleep. SYNC: event-count.
     pub fn join(&self) {
         self.waiters.fetch_add(1, Ordering::SeqCst);
-        full();
+        if !mutant!("event count: no fence after a caller joins") {
+            full();
+        }
     }
 
     /// Withdraws the announcement.

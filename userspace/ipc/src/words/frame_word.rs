@@ -123,13 +123,11 @@ impl FrameWord {
     /// Caller: takes the ready frame `serial` for `slot`. SYNC: frame-publish.
     #[inline(always)]
     pub fn take(&self, serial: u32, slot: u16) -> bool {
+        let ready = FrameTag::new(serial, 0, FrameState::Ready).encode();
+        let held = FrameTag::new(serial, slot, FrameState::Held).encode();
+        let order = mutant!("frame: taken relaxed", Ordering::Relaxed, Ordering::AcqRel);
         self.0
-            .compare_exchange(
-                FrameTag::new(serial, 0, FrameState::Ready).encode(),
-                FrameTag::new(serial, slot, FrameState::Held).encode(),
-                Ordering::AcqRel,
-                Ordering::Relaxed,
-            )
+            .compare_exchange(ready, held, order, Ordering::Relaxed)
             .is_ok()
     }
 
@@ -142,13 +140,15 @@ impl FrameWord {
             self.load().serial,
             serial
         );
-        let result = self.0.compare_exchange(
-            FrameTag::new(loan, slot, FrameState::Held).encode(),
-            FrameTag::new(loan, slot, FrameState::Released).encode(),
-            Ordering::SeqCst,
-            Ordering::Relaxed,
-        );
-        crate::sync::full();
+        let held = FrameTag::new(loan, slot, FrameState::Held).encode();
+        let released = FrameTag::new(loan, slot, FrameState::Released).encode();
+        let order = mutant!("frame: put relaxed", Ordering::Relaxed, Ordering::SeqCst);
+        let result = self
+            .0
+            .compare_exchange(held, released, order, Ordering::Relaxed);
+        if !mutant!("put: no fence before the kick") {
+            crate::sync::full();
+        }
         result.map(|_| ()).map_err(FrameTag::decode)
     }
 

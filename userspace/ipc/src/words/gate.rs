@@ -47,7 +47,8 @@ impl Gate {
     /// The current value. SYNC: gate-count.
     #[inline(always)]
     pub fn load(&self) -> u32 {
-        self.0.load(Ordering::Acquire)
+        let order = mutant!("gates: read relaxed", Ordering::Relaxed, Ordering::Acquire);
+        self.0.load(order)
     }
 
     /// The word itself, for a futex wait on it.

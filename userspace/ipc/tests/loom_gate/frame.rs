@@ -1,7 +1,6 @@
 //! Frame word: the daemon gets a frame back only after the caller's last access.
 
 use loom::sync::Arc;
-use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::thread;
 use onair_ipc::frame_word::{FrameState, FrameWord};
 
@@ -9,24 +8,26 @@ use crate::harness::{Protected, UNORDERED, beside, holds, loaned_frame, mutants}
 
 /// A caller takes, reads and puts a ready frame. The daemon takes it back if no caller took it, or
 /// credits it if it was put, and overwrites it.
+fn put_and_credit() {
+    let caller = |(word, contents): &(FrameWord, Protected)| {
+        if word.take(1, 0) {
+            contents.read();
+            word.release(1, 0).expect("the frame is held");
+        }
+    };
+    beside(loaned_frame(), caller, |(word, contents)| {
+        if word.withdraw(1) {
+            contents.write();
+        } else if word.load().state() == Some(FrameState::Released) {
+            contents.write();
+            word.clear();
+        }
+    });
+}
+
 #[test]
 fn frame_taken_and_put_then_overwritten_after_the_last_read() {
-    holds(|| {
-        let caller = |(word, contents): &(FrameWord, Protected)| {
-            if word.take(1, 0) {
-                contents.read();
-                word.release(1, 0).expect("the frame is held");
-            }
-        };
-        beside(loaned_frame(), caller, |(word, contents)| {
-            if word.withdraw(1) {
-                contents.write();
-            } else if word.load().state() == Some(FrameState::Released) {
-                contents.write();
-                word.clear();
-            }
-        });
-    });
+    holds(put_and_credit);
 }
 
 /// Two callers compete for the same frame.
@@ -50,29 +51,8 @@ fn frame_two_takers_then_one_has_it() {
     });
 }
 
-/// put and credit with an ordering that a test can weaken.
-fn put_and_credit(put: Ordering, credit: Ordering) {
-    let shared = (AtomicU32::new(2), Protected::new());
-    let caller = move |(word, contents): &(AtomicU32, Protected)| {
-        contents.read();
-        let released = word.compare_exchange(2, 3, put, Ordering::Relaxed);
-        released.expect("the frame is held");
-    };
-    beside(shared, caller, |(word, contents)| {
-        if word.load(credit) == 3 {
-            contents.write();
-        }
-    });
-}
-
-#[test]
-fn frame_copy_then_overwritten_after_the_last_read() {
-    holds(|| put_and_credit(Ordering::SeqCst, Ordering::Acquire));
-}
-
 mutants! {
-    frame_mutant_put_relaxed_then_caught:
-        put_and_credit(Ordering::Relaxed, Ordering::Acquire) => UNORDERED;
-    frame_mutant_credit_relaxed_then_caught:
-        put_and_credit(Ordering::SeqCst, Ordering::Relaxed) => UNORDERED;
+    frame_mutant_put_relaxed_then_caught by "frame: put relaxed": put_and_credit() => UNORDERED;
+    frame_mutant_credit_relaxed_then_caught by "frame: credited relaxed":
+        put_and_credit() => UNORDERED;
 }

@@ -13,6 +13,8 @@ const PREEMPTIONS: usize = 5;
 
 /// Set in the process that runs one weakened model.
 const SPOILED: &str = "ONAIR_LOOM_SPOILED";
+/// Chooses a fault of the product in that process.
+const FAULT: &str = "ONAIR_MUTANT";
 
 /// Loom's message for an access that is not ordered after a conflicting one.
 pub(crate) const UNORDERED: &str = "Causality violation";
@@ -40,11 +42,17 @@ pub(crate) fn beside<S: Send + Sync + 'static>(
     shared
 }
 
-/// Expects an execution of `model` that fails with `message`.
+/// Expects an execution of `model` that fails with `message`, with `fault` in the product or with one of the
+/// model's own. The faults of the product are there in a build with `ONAIR_BUILD_MUTANTS=1` only.
 ///
 /// A failing model may abort the process (loom unwinds through its own threads when all of them
 /// wait), so the test `name` runs itself again in a child process.
-pub(crate) fn fails(name: &str, message: &str, model: impl Fn() + Send + Sync + 'static) {
+pub(crate) fn fails(
+    name: &str,
+    fault: Option<&str>,
+    message: &str,
+    model: impl Fn() + Send + Sync + 'static,
+) {
     if env::var_os(SPOILED).is_some() {
         holds(model);
         return;
@@ -54,6 +62,7 @@ pub(crate) fn fails(name: &str, message: &str, model: impl Fn() + Send + Sync + 
     let output = Command::new(this)
         .args([name, "--exact", "--nocapture"])
         .env(SPOILED, "1")
+        .envs(fault.map(|fault| (FAULT, fault)))
         .output()
         .expect("the test can run itself");
     let said = [output.stdout, output.stderr].concat();
@@ -62,20 +71,24 @@ pub(crate) fn fails(name: &str, message: &str, model: impl Fn() + Send + Sync + 
         said.contains("running 1 test"),
         "{name} did not find itself:\n{said}"
     );
-    assert!(!output.status.success(), "the mutant passes:\n{said}");
+    assert!(
+        !output.status.success(),
+        "the mutant passes (was it built, with ONAIR_BUILD_MUTANTS=1?):\n{said}"
+    );
     assert!(
         said.contains(message),
         "the mutant fails, but not with {message:?}:\n{said}"
     );
 }
 
-/// One test for each weakened model.
+/// One test for each weakened model: by a fault of the product, or by its own order of steps.
 macro_rules! mutants {
-    ($($name:ident: $model:expr => $message:expr;)+) => {
+    ($($name:ident $(by $fault:literal)?: $model:expr => $message:expr;)+) => {
         $(#[test]
         fn $name() {
             crate::harness::fails(
                 concat!(module_path!(), "::", stringify!($name)),
+                None$(.or(Some($fault)))?,
                 $message,
                 || $model,
             );

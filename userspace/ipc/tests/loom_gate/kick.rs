@@ -4,7 +4,6 @@
 //! kick and then scans. SYNC: kick.
 
 use loom::sync::Arc;
-use loom::sync::atomic::{AtomicU32, Ordering, fence};
 use loom::thread;
 use onair_ipc::frame_word::{FrameState, FrameWord};
 use onair_ipc::kick::Kick;
@@ -88,51 +87,6 @@ impl Notifying for Put {
     }
 }
 
-/// Either of them, with fences that a test can omit.
-struct Copied {
-    /// The count, or the frame: 1 while the client is not finished.
-    busy: AtomicU32,
-    kick: AtomicU32,
-    /// leave stores, put exchanges.
-    exchanges: bool,
-    client_fence: bool,
-    daemon_fence: bool,
-}
-
-impl Copied {
-    fn new(exchanges: bool) -> Self {
-        Self {
-            busy: AtomicU32::new(1),
-            kick: AtomicU32::new(0),
-            exchanges,
-            client_fence: true,
-            daemon_fence: true,
-        }
-    }
-}
-
-impl Notifying for Copied {
-    fn finish(&self) -> bool {
-        if self.exchanges {
-            self.busy.fetch_sub(1, Ordering::SeqCst);
-        } else {
-            self.busy.store(0, Ordering::Release);
-        }
-        if self.client_fence {
-            fence(Ordering::SeqCst);
-        }
-        self.kick.load(Ordering::Acquire) != 0 && self.kick.swap(0, Ordering::SeqCst) != 0
-    }
-
-    fn arm_and_scan(&self) -> bool {
-        self.kick.store(1, Ordering::SeqCst);
-        if self.daemon_fence {
-            fence(Ordering::SeqCst);
-        }
-        self.busy.load(Ordering::Acquire) == 0
-    }
-}
-
 /// The client finishes while the drain arms and scans: one of them must see the other.
 fn finish_while_draining<N: Notifying>(words: N) {
     let words = Arc::new(words);
@@ -210,23 +164,13 @@ fn kick_put_then_not_lost() {
     holds(|| finish_while_draining(Put::held()));
 }
 
-#[test]
-fn kick_copy_of_leave_then_not_lost() {
-    holds(|| finish_while_draining(Copied::new(false)));
-}
-
-#[test]
-fn kick_copy_of_put_then_not_lost() {
-    holds(|| finish_while_draining(Copied::new(true)));
-}
-
 mutants! {
-    kick_mutant_no_fence_after_leave_then_caught:
-        finish_while_draining(Copied { client_fence: false, ..Copied::new(false) }) => LOST;
-    kick_mutant_no_fence_after_put_then_caught:
-        finish_while_draining(Copied { client_fence: false, ..Copied::new(true) }) => LOST;
-    kick_mutant_no_fence_after_arm_before_leave_then_caught:
-        finish_while_draining(Copied { daemon_fence: false, ..Copied::new(false) }) => LOST;
-    kick_mutant_no_fence_after_arm_before_put_then_caught:
-        finish_while_draining(Copied { daemon_fence: false, ..Copied::new(true) }) => LOST;
+    kick_mutant_no_fence_after_leave_then_caught by "leave: no light fence":
+        finish_while_draining(Leave::inside(true)) => LOST;
+    kick_mutant_no_fence_after_put_then_caught by "put: no fence before the kick":
+        finish_while_draining(Put::held()) => LOST;
+    kick_mutant_no_fence_after_arm_before_leave_then_caught by "barrier: no heavy fence":
+        finish_while_draining(Leave::inside(true)) => LOST;
+    kick_mutant_no_fence_after_arm_before_put_then_caught by "barrier: no heavy fence":
+        finish_while_draining(Put::held()) => LOST;
 }

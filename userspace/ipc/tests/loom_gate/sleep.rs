@@ -5,34 +5,11 @@
 //! The daemon changes the condition, notifies, and wakes if a caller has joined.
 //! SYNC: event-count, frame-publish, gate-count.
 
-use loom::sync::atomic::{AtomicU32, Ordering, fence};
 use onair_ipc::event_count::EventCount;
 use onair_ipc::frame_word::FrameWord;
 use onair_ipc::gate::Gate;
 
 use crate::harness::{ASLEEP, Futex, Protected, UNORDERED, beside, holds, mutants};
-
-/// The operations of a sleeper and its waker on the words.
-trait Ringing: Send + Sync + 'static {
-    /// Daemon: makes the caller's condition true.
-    fn grant(&self);
-    /// Caller: checks the condition. At the first true result the caller has it.
-    fn look(&self) -> bool;
-    /// Daemon: event count += 1. Returns whether a caller may be asleep.
-    fn notify(&self) -> bool;
-    /// Caller: waiters += 1.
-    fn join(&self);
-    /// Caller: waiters -= 1.
-    fn part(&self);
-    /// Caller: reads the event count.
-    fn listen(&self) -> u32;
-    /// The word to sleep on.
-    fn word(&self) -> &AtomicU32;
-    /// Whether the caller checks again before it sleeps.
-    fn looks_again(&self) -> bool {
-        true
-    }
-}
 
 /// What a caller waits for.
 trait Condition: Send + Sync + 'static {
@@ -65,147 +42,40 @@ impl Condition for (Gate, u32) {
     }
 }
 
-/// Waiting on the crate's words.
-struct Real<C> {
-    condition: C,
-    count: EventCount,
-}
-
-impl<C> Real<C> {
-    fn new(condition: C) -> Self {
-        Self {
-            condition,
-            count: EventCount::silent(),
-        }
-    }
-}
-
-impl<C: Condition> Ringing for Real<C> {
-    fn grant(&self) {
-        self.condition.grant();
-    }
-
-    fn look(&self) -> bool {
-        self.condition.look()
-    }
-
-    fn notify(&self) -> bool {
-        self.count.notify()
-    }
-
-    fn join(&self) {
-        self.count.join();
-    }
-
-    fn part(&self) {
-        self.count.part();
-    }
-
-    fn listen(&self) -> u32 {
-        self.count.listen()
-    }
-
-    fn word(&self) -> &AtomicU32 {
-        self.count.word()
-    }
-}
-
-/// A frame word and an event count with orderings that a test can weaken.
-struct Copied {
-    frame: AtomicU32,
-    event_count: AtomicU32,
-    waiters: AtomicU32,
-    publish: Ordering,
-    take: Ordering,
-    notify_fence: bool,
-    join_fence: bool,
-    looks_again: bool,
-}
-
-impl Copied {
-    fn right() -> Self {
-        Self {
-            frame: AtomicU32::new(0),
-            event_count: AtomicU32::new(0),
-            waiters: AtomicU32::new(0),
-            publish: Ordering::Release,
-            take: Ordering::AcqRel,
-            notify_fence: true,
-            join_fence: true,
-            looks_again: true,
-        }
-    }
-}
-
-impl Ringing for Copied {
-    fn grant(&self) {
-        self.frame.store(1, self.publish);
-    }
-
-    fn look(&self) -> bool {
-        self.frame.load(Ordering::Relaxed) == 1
-            && self
-                .frame
-                .compare_exchange(1, 2, self.take, Ordering::Relaxed)
-                .is_ok()
-    }
-
-    fn notify(&self) -> bool {
-        self.event_count.fetch_add(1, Ordering::SeqCst);
-        if self.notify_fence {
-            fence(Ordering::SeqCst);
-        }
-        self.waiters.load(Ordering::SeqCst) != 0
-    }
-
-    fn join(&self) {
-        self.waiters.fetch_add(1, Ordering::SeqCst);
-        if self.join_fence {
-            fence(Ordering::SeqCst);
-        }
-    }
-
-    fn part(&self) {
-        self.waiters.fetch_sub(1, Ordering::SeqCst);
-    }
-
-    fn listen(&self) -> u32 {
-        self.event_count.load(Ordering::SeqCst)
-    }
-
-    fn word(&self) -> &AtomicU32 {
-        &self.event_count
-    }
-
-    fn looks_again(&self) -> bool {
-        self.looks_again
-    }
-}
-
 /// A caller waits; the daemon writes the frame, grants, notifies, wakes.
-fn wait_and_grant<R: Ringing>(words: R) {
-    let shared = (words, Futex::new(), Protected::new());
-    let caller = |(words, futex, contents): &(R, Futex, Protected)| {
-        if !words.look() {
-            words.join();
+fn wait_and_grant<C: Condition>(condition: C) {
+    wait(condition, true);
+}
+
+/// As [`wait_and_grant`]; the caller checks again before it sleeps, or does not.
+fn wait<C: Condition>(condition: C, looks_again: bool) {
+    let shared = (
+        condition,
+        EventCount::silent(),
+        Futex::new(),
+        Protected::new(),
+    );
+    let caller = move |(condition, count, futex, contents): &(C, EventCount, Futex, Protected)| {
+        if !condition.look() {
+            count.join();
             loop {
-                let heard = words.listen();
-                if words.looks_again() && words.look() {
+                let heard = count.listen();
+                if looks_again && condition.look() {
                     break;
                 }
-                futex.wait(words.word(), heard);
-                if !words.looks_again() && words.look() {
+                futex.wait(count.word(), heard);
+                if !looks_again && condition.look() {
                     break;
                 }
             }
-            words.part();
+            count.part();
         }
         contents.read();
     };
-    beside(shared, caller, |(words, futex, contents)| {
+    beside(shared, caller, |(condition, count, futex, contents)| {
         contents.write();
-        words.grant();
-        if words.notify() {
+        condition.grant();
+        if count.notify() {
             futex.wake();
         }
     });
@@ -213,7 +83,7 @@ fn wait_and_grant<R: Ringing>(words: R) {
 
 #[test]
 fn sleep_frame_published_then_taken_whole() {
-    holds(|| wait_and_grant(Real::new(FrameWord::free())));
+    holds(|| wait_and_grant(FrameWord::free()));
 }
 
 #[test]
@@ -222,24 +92,18 @@ fn sleep_stop_pulse_then_noticed() {
         let gate = Gate::closed();
         gate.start();
         let before = gate.load();
-        wait_and_grant(Real::new((gate, before)));
+        wait_and_grant((gate, before));
     });
 }
 
-#[test]
-fn sleep_copy_then_taken_whole() {
-    holds(|| wait_and_grant(Copied::right()));
-}
-
 mutants! {
-    sleep_mutant_no_producer_fence_then_caught:
-        wait_and_grant(Copied { notify_fence: false, ..Copied::right() }) => ASLEEP;
-    sleep_mutant_no_consumer_fence_then_caught:
-        wait_and_grant(Copied { join_fence: false, ..Copied::right() }) => ASLEEP;
-    sleep_mutant_no_recheck_then_caught:
-        wait_and_grant(Copied { looks_again: false, ..Copied::right() }) => ASLEEP;
-    sleep_mutant_publish_relaxed_then_caught:
-        wait_and_grant(Copied { publish: Ordering::Relaxed, ..Copied::right() }) => UNORDERED;
-    sleep_mutant_take_relaxed_then_caught:
-        wait_and_grant(Copied { take: Ordering::Relaxed, ..Copied::right() }) => UNORDERED;
+    sleep_mutant_no_producer_fence_then_caught by "event count: no fence after it moves":
+        wait_and_grant(FrameWord::free()) => ASLEEP;
+    sleep_mutant_no_consumer_fence_then_caught by "event count: no fence after a caller joins":
+        wait_and_grant(FrameWord::free()) => ASLEEP;
+    sleep_mutant_no_recheck_then_caught: wait(FrameWord::free(), false) => ASLEEP;
+    sleep_mutant_publish_relaxed_then_caught by "frame: published relaxed":
+        wait_and_grant(FrameWord::free()) => UNORDERED;
+    sleep_mutant_take_relaxed_then_caught by "frame: taken relaxed":
+        wait_and_grant(FrameWord::free()) => UNORDERED;
 }

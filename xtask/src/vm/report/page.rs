@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn page_written_again_then_what_was_not_tried_now_stays_with_its_stamp() {
+    fn page_written_again_then_what_was_not_tried_keeps_its_stamp() {
         let first = page(
             "",
             &[row("old (6.1)", "gate", Outcome::Passed)],

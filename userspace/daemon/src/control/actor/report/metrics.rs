@@ -5,83 +5,9 @@ use std::time::{Duration, UNIX_EPOCH};
 use onair_api::{EventName, RecordingState, SessionState, ShutdownPhase, Timestamp};
 
 use crate::control::actor::Actor;
-use crate::diagnostics::exposition::Exposition;
+use crate::diagnostics::exposition::{Exposition, metrics};
 use crate::services::Services;
 use crate::session::Session;
-
-/// Counters of events: kind, metric, help.
-const EVENTS: [(EventName, &str, &str); 14] = [
-    (
-        EventName::SessionCreated,
-        "onair_sessions_created_total",
-        "Sessions created.",
-    ),
-    (
-        EventName::Destroyed,
-        "onair_sessions_destroyed_total",
-        "Sessions destroyed.",
-    ),
-    (
-        EventName::Quarantined,
-        "onair_sessions_quarantined_total",
-        "Sessions quarantined.",
-    ),
-    (
-        EventName::ClientAttached,
-        "onair_clients_attached_total",
-        "Processes that attached.",
-    ),
-    (
-        EventName::ClientLeft,
-        "onair_clients_left_total",
-        "Attachments that ended.",
-    ),
-    (
-        EventName::Evicted,
-        "onair_evictions_total",
-        "Attachments that were evicted.",
-    ),
-    (
-        EventName::Reconciled,
-        "onair_reconciled_total",
-        "Users that the daemon settled because they could not settle themselves.",
-    ),
-    (
-        EventName::DrainBlocked,
-        "onair_drain_warnings_total",
-        "Warnings that a stopped session still has users.",
-    ),
-    (
-        EventName::CertificateCompleted,
-        "onair_certificates_completed_total",
-        "Certificates completed because the session's memory was freed.",
-    ),
-    (
-        EventName::RecordingStarted,
-        "onair_recordings_started_total",
-        "Recordings that took packets.",
-    ),
-    (
-        EventName::RecordingDegraded,
-        "onair_recordings_degraded_total",
-        "Times that a recording could not write arriving packets, for a new reason.",
-    ),
-    (
-        EventName::RecordingEnded,
-        "onair_recordings_ended_total",
-        "Recordings that ended.",
-    ),
-    (
-        EventName::PtpGrandmaster,
-        "onair_ptp_grandmaster_changes_total",
-        "New grandmasters of ptp4l, the first one included.",
-    ),
-    (
-        EventName::PollerDied,
-        "onair_poller_deaths_total",
-        "Polling threads that died.",
-    ),
-];
 
 impl Actor {
     /// All metrics with their current values.
@@ -109,90 +35,83 @@ impl Actor {
             (SessionState::Draining, tally.draining),
             (SessionState::Quarantined, tally.quarantined),
         ] {
-            metrics.count(
-                "onair_sessions",
-                "Sessions by state.",
-                &[("state", &state.to_string())],
-                count,
-            );
+            metrics! { metrics, &[("state", &state.to_string())] =>
+                count "onair_sessions" = count,
+                    "Sessions by state.";
+            }
         }
-        let memory = self.services.pending_reclaim.bytes();
-        metrics.count(
-            "onair_pending_reclaim_bytes",
-            "Memory of destroyed sessions and of clients that left, still mapped or pinned.",
-            &[],
-            memory,
-        );
         let quarantined = self.sessions.in_quarantine().map(Session::taken_bytes);
-        metrics.count(
-            "onair_quarantined_bytes",
-            "Memory of quarantined sessions.",
-            &[],
-            quarantined.sum(),
-        );
-        metrics.count(
-            "onair_frame_memory_bytes",
-            "Frame memory of all sessions, and memory pending reclaim.",
-            &[],
-            self.taken_bytes(),
-        );
-        metrics.count(
-            "onair_frame_memory_limit_bytes",
-            "limits.frame_memory_mb.",
-            &[],
-            self.services.config.limits.frame_memory_mb << 20,
-        );
+        metrics! { metrics, &[] =>
+            count "onair_pending_reclaim_bytes" = self.services.pending_reclaim.bytes(),
+                "Memory of destroyed sessions and of clients that left, still mapped or pinned.";
+            count "onair_quarantined_bytes" = quarantined.sum(),
+                "Memory of quarantined sessions.";
+            count "onair_frame_memory_bytes" = self.taken_bytes(),
+                "Frame memory of all sessions, and memory pending reclaim.";
+            count "onair_frame_memory_limit_bytes" = self.services.config.limits.frame_memory_mb << 20,
+                "limits.frame_memory_mb.";
+        }
         for (operation, count) in self.services.archive.issued() {
-            metrics.counter(
-                "onair_certificates_issued_total",
-                "Certificates issued, by operation.",
-                &[("operation", &operation.to_string())],
-                count,
-            );
+            metrics! { metrics, &[("operation", &operation.to_string())] =>
+                counter "onair_certificates_issued_total" = count,
+                    "Certificates issued, by operation.";
+            }
         }
     }
 
     fn measure_control(&self, metrics: &mut Exposition) {
         let services = &self.services;
-        let versions = &services.identity.versions;
-        metrics.count(
-            "onair_build_info",
-            "1, with the running versions.",
-            &[
-                ("version", &versions.onaird),
-                ("dpdk", &versions.dpdk),
-                ("kernel", &versions.kernel),
-            ],
-            1,
-        );
-        metrics.gauge(
-            "onair_start_time_seconds",
-            "When the daemon started, Unix time.",
-            &[],
-            unix(services.identity.started_at),
-        );
-        metrics.count(
-            "onair_heap_bytes",
-            "Bytes of the daemon's heap that are in use.",
-            &[],
-            onair_ipc::sys::heap_bytes(),
-        );
-        for (kind, name, help) in EVENTS {
-            metrics.counter(name, help, &[], services.hub.count(kind));
+        let (hub, versions) = (&services.hub, &services.identity.versions);
+        let labels = [
+            ("version", versions.onaird.as_str()),
+            ("dpdk", versions.dpdk.as_str()),
+            ("kernel", versions.kernel.as_str()),
+        ];
+        metrics! { metrics, &labels =>
+            count "onair_build_info" = 1,
+                "1, with the running versions.";
         }
-        metrics.count(
-            "onair_event_readers",
-            "Readers of the event stream.",
-            &[],
-            services.hub.readers() as u64,
-        );
+        metrics! { metrics, &[] =>
+            gauge "onair_start_time_seconds" = unix(services.identity.started_at),
+                "When the daemon started, Unix time.";
+            count "onair_heap_bytes" = onair_ipc::sys::heap_bytes(),
+                "Bytes of the daemon's heap that are in use.";
+            counter "onair_sessions_created_total" = hub.count(EventName::SessionCreated),
+                "Sessions created.";
+            counter "onair_sessions_destroyed_total" = hub.count(EventName::Destroyed),
+                "Sessions destroyed.";
+            counter "onair_sessions_quarantined_total" = hub.count(EventName::Quarantined),
+                "Sessions quarantined.";
+            counter "onair_clients_attached_total" = hub.count(EventName::ClientAttached),
+                "Processes that attached.";
+            counter "onair_clients_left_total" = hub.count(EventName::ClientLeft),
+                "Attachments that ended.";
+            counter "onair_evictions_total" = hub.count(EventName::Evicted),
+                "Attachments that were evicted.";
+            counter "onair_reconciled_total" = hub.count(EventName::Reconciled),
+                "Users that the daemon settled because they could not settle themselves.";
+            counter "onair_drain_warnings_total" = hub.count(EventName::DrainBlocked),
+                "Warnings that a stopped session still has users.";
+            counter "onair_certificates_completed_total" = hub.count(EventName::CertificateCompleted),
+                "Certificates completed because the session's memory was freed.";
+            counter "onair_recordings_started_total" = hub.count(EventName::RecordingStarted),
+                "Recordings that took packets.";
+            counter "onair_recordings_degraded_total" = hub.count(EventName::RecordingDegraded),
+                "Times that a recording could not write arriving packets, for a new reason.";
+            counter "onair_recordings_ended_total" = hub.count(EventName::RecordingEnded),
+                "Recordings that ended.";
+            counter "onair_ptp_grandmaster_changes_total" = hub.count(EventName::PtpGrandmaster),
+                "New grandmasters of ptp4l, the first one included.";
+            counter "onair_poller_deaths_total" = hub.count(EventName::PollerDied),
+                "Polling threads that died.";
+            count "onair_event_readers" = hub.readers() as u64,
+                "Readers of the event stream.";
+        }
         for (socket, waiting) in ["control", "attach"].into_iter().zip(self.waiting) {
-            metrics.count(
-                "onair_control_queue_depth",
-                "Requests that wait for the control thread, by socket.",
-                &[("socket", socket)],
-                waiting as u64,
-            );
+            metrics! { metrics, &[("socket", socket)] =>
+                count "onair_control_queue_depth" = waiting as u64,
+                    "Requests that wait for the control thread, by socket.";
+            }
         }
         self.measure_shutdown(metrics);
     }
@@ -204,12 +123,10 @@ impl Actor {
             let running = running.clone().filter(|it| it.state() == state);
             let ended = ended.clone().filter(|it| it.view.state == state);
             let count = running.count() + ended.count();
-            metrics.count(
-                "onair_recordings",
-                "Recordings by state; ended ones as long as the daemon remembers them.",
-                &[("state", state.as_str())],
-                count as u64,
-            );
+            metrics! { metrics, &[("state", state.as_str())] =>
+                count "onair_recordings" = count as u64,
+                    "Recordings by state; ended ones as long as the daemon remembers them.";
+            }
         }
         for (id, entry) in &self.recorder.list {
             let (Some(active), Some(view)) = (entry.active(), self.recorder.view(*id)) else {
@@ -222,47 +139,27 @@ impl Actor {
                 ("session", view.session_name.as_str()),
             ];
             let counts = &view.counts;
-            for (name, help, value) in [
-                (
-                    "onair_recording_packets_arrived_total",
-                    "Packets that were offered to the recording.",
-                    counts.arrived,
-                ),
-                (
-                    "onair_recording_packets_written_total",
-                    "Packets in the recording's files.",
-                    counts.written,
-                ),
-                (
-                    "onair_recording_bytes_total",
-                    "Bytes of the recording's files.",
-                    active.status().bytes,
-                ),
-            ] {
-                metrics.counter(name, help, &labels, value);
+            metrics! { metrics, &labels =>
+                counter "onair_recording_packets_arrived_total" = counts.arrived,
+                    "Packets that were offered to the recording.";
+                counter "onair_recording_packets_written_total" = counts.written,
+                    "Packets in the recording's files.";
+                counter "onair_recording_bytes_total" = active.status().bytes,
+                    "Bytes of the recording's files.";
+                count "onair_recording_packets_pending" = counts.pending,
+                    "Packets that the recording accepted and has not written yet.";
             }
-            metrics.count(
-                "onair_recording_packets_pending",
-                "Packets that the recording accepted and has not written yet.",
-                &labels,
-                counts.pending,
-            );
-            for (name, help, reasons) in [
-                (
-                    "onair_recording_packets_dropped_total",
-                    "Packets that the recording did not accept, by reason.",
-                    &counts.dropped,
-                ),
-                (
-                    "onair_recording_packets_lost_total",
-                    "Packets that the recording accepted and did not write, by reason.",
-                    &counts.lost,
-                ),
-            ] {
-                for (reason, value) in reasons {
-                    let [recording, id, session] = labels;
-                    let labels = [recording, id, session, ("reason", reason.as_str())];
-                    metrics.counter(name, help, &labels, *value);
+            let [recording, id, session] = labels;
+            for (reason, &value) in &counts.dropped {
+                metrics! { metrics, &[recording, id, session, ("reason", reason.as_str())] =>
+                    counter "onair_recording_packets_dropped_total" = value,
+                        "Packets that the recording did not accept, by reason.";
+                }
+            }
+            for (reason, &value) in &counts.lost {
+                metrics! { metrics, &[recording, id, session, ("reason", reason.as_str())] =>
+                    counter "onair_recording_packets_lost_total" = value,
+                        "Packets that the recording accepted and did not write, by reason.";
                 }
             }
         }
@@ -279,52 +176,26 @@ impl Actor {
         for time in &status.phases {
             // The duration of the current phase is not known yet.
             let Some(us) = time.us else { continue };
-            metrics.gauge(
-                "onair_shutdown_phase_seconds",
-                "How long each phase of the shutdown took.",
-                &[("phase", time.phase.as_str())],
-                Duration::from_micros(us).as_secs_f64(),
-            );
+            metrics! { metrics, &[("phase", time.phase.as_str())] =>
+                gauge "onair_shutdown_phase_seconds" = Duration::from_micros(us).as_secs_f64(),
+                    "How long each phase of the shutdown took.";
+            }
         }
-        let figures: [(&'static str, &str, u64); 3] = [
-            (
-                "onair_shutdown_users",
-                "Users that the shutdown waits for.",
-                status.users,
-            ),
-            (
-                "onair_shutdown_forced",
-                "1 once the shutdown was cut short.",
-                u64::from(status.forced),
-            ),
-            (
-                "onair_operations_open",
-                "Requests in progress on both sockets.",
-                status.operations,
-            ),
-        ];
-        for (name, help, value) in figures {
-            metrics.count(name, help, &[], value);
-        }
-        metrics.counter(
-            "onair_operations_refused_total",
-            "Requests refused because the shutdown had begun.",
-            &[],
-            self.shutdown.operations_refused(),
-        );
         let unwritten = self.services.archive.unwritten();
-        metrics.count(
-            "onair_certificates_unwritten",
-            "Certificates that are not on disk.",
-            &[],
-            unwritten.map_or(0, |report| report.count),
-        );
-        metrics.counter(
-            "onair_log_lines_dropped_total",
-            "Log lines dropped because standard error was not read.",
-            &[],
-            crate::log::dropped(),
-        );
+        metrics! { metrics, &[] =>
+            count "onair_shutdown_users" = status.users,
+                "Users that the shutdown waits for.";
+            count "onair_shutdown_forced" = u64::from(status.forced),
+                "1 once the shutdown was cut short.";
+            count "onair_operations_open" = status.operations,
+                "Requests in progress on both sockets.";
+            counter "onair_operations_refused_total" = self.shutdown.operations_refused(),
+                "Requests refused because the shutdown had begun.";
+            count "onair_certificates_unwritten" = unwritten.map_or(0, |report| report.count),
+                "Certificates that are not on disk.";
+            counter "onair_log_lines_dropped_total" = crate::log::dropped(),
+                "Log lines dropped because standard error was not read.";
+        }
     }
 }
 
@@ -332,76 +203,37 @@ fn measure_ports(services: &Services, metrics: &mut Exposition) {
     for port in services.dataplane.ports() {
         let labels = [("port", port.name.as_str())];
         let link = services.dataplane.link(&port.name);
-        metrics.count(
-            "onair_port_up",
-            "1 while the port's link is up.",
-            &labels,
-            u64::from(link.is_some_and(|link| link.is_up)),
-        );
         let counted = services.dataplane.port_counters(&port.name);
         let counted = counted.unwrap_or_default();
         let driver = services
             .dataplane
             .port_stats(&port.name)
             .unwrap_or_default();
-        for (name, help, value) in [
-            (
-                "onair_port_rx_packets_total",
-                "Packets taken from the port.",
-                counted.rx_packets,
-            ),
-            (
-                "onair_port_rx_bytes_total",
-                "Bytes taken from the port.",
-                counted.rx_bytes,
-            ),
-            (
-                "onair_port_tx_packets_total",
-                "Packets given to the port.",
-                counted.tx_packets,
-            ),
-            (
-                "onair_port_tx_bytes_total",
-                "Bytes given to the port.",
-                counted.tx_bytes,
-            ),
-            (
-                "onair_port_rx_missed_total",
-                "Packets that the driver missed, or that one poller could not hand to another.",
-                driver.missed() + counted.rx_hand_over_full,
-            ),
-            (
-                "onair_port_rx_handed_over_total",
-                "Packets that one poller of the port handed to another.",
-                counted.rx_handed_over,
-            ),
-            (
-                "onair_port_igmp_queries_total",
-                "Queries of IGMP received.",
-                counted.igmp_queries,
-            ),
-            (
-                "onair_port_igmp_queries_dropped_total",
-                "Queries of IGMP dropped, because too many came.",
-                counted.igmp_dropped,
-            ),
-            (
-                "onair_port_igmp_sent_total",
-                "IGMP reports and leaves sent by the port itself.",
-                counted.igmp_sent,
-            ),
-            (
-                "onair_port_rx_errors_total",
-                "Packets that came with errors.",
-                driver.rx_errors,
-            ),
-            (
-                "onair_port_tx_errors_total",
-                "Packets that could not be sent.",
-                driver.tx_errors,
-            ),
-        ] {
-            metrics.counter(name, help, &labels, value);
+        metrics! { metrics, &labels =>
+            count "onair_port_up" = u64::from(link.is_some_and(|link| link.is_up)),
+                "1 while the port's link is up.";
+            counter "onair_port_rx_packets_total" = counted.rx_packets,
+                "Packets taken from the port.";
+            counter "onair_port_rx_bytes_total" = counted.rx_bytes,
+                "Bytes taken from the port.";
+            counter "onair_port_tx_packets_total" = counted.tx_packets,
+                "Packets given to the port.";
+            counter "onair_port_tx_bytes_total" = counted.tx_bytes,
+                "Bytes given to the port.";
+            counter "onair_port_rx_missed_total" = driver.missed() + counted.rx_hand_over_full,
+                "Packets that the driver missed, or that one poller could not hand to another.";
+            counter "onair_port_rx_handed_over_total" = counted.rx_handed_over,
+                "Packets that one poller of the port handed to another.";
+            counter "onair_port_igmp_queries_total" = counted.igmp_queries,
+                "Queries of IGMP received.";
+            counter "onair_port_igmp_queries_dropped_total" = counted.igmp_dropped,
+                "Queries of IGMP dropped, because too many came.";
+            counter "onair_port_igmp_sent_total" = counted.igmp_sent,
+                "IGMP reports and leaves sent by the port itself.";
+            counter "onair_port_rx_errors_total" = driver.rx_errors,
+                "Packets that came with errors.";
+            counter "onair_port_tx_errors_total" = driver.tx_errors,
+                "Packets that could not be sent.";
         }
         for (reason, value) in [
             ("no_session", counted.rx_no_session),
@@ -410,12 +242,10 @@ fn measure_ports(services: &Services, metrics: &mut Exposition) {
             ("untagged", counted.rx_untagged),
             ("other_vlan", counted.rx_other_vlan),
         ] {
-            metrics.counter(
-                "onair_port_rx_unclaimed_total",
-                "Packets that went to no session, by reason.",
-                &[labels[0], ("reason", reason)],
-                value,
-            );
+            metrics! { metrics, &[labels[0], ("reason", reason)] =>
+                counter "onair_port_rx_unclaimed_total" = value,
+                    "Packets that went to no session, by reason.";
+            }
         }
     }
 }
@@ -427,36 +257,17 @@ fn measure_pollers(services: &Services, metrics: &mut Exposition) {
             .dataplane
             .poller_counters(index)
             .unwrap_or_default();
-        metrics.count(
-            "onair_poller_alive",
-            "1 while the polling thread works.",
-            &labels,
-            u64::from(services.is_alive(index)),
-        );
-        metrics.count(
-            "onair_poller_sessions",
-            "Sessions that the polling thread serves.",
-            &labels,
-            counted.sessions,
-        );
-        for (name, help, value) in [
-            (
-                "onair_poller_turns_total",
-                "Iterations of the polling loop.",
-                counted.turns,
-            ),
-            (
-                "onair_poller_turns_busy_total",
-                "Iterations that had work to do.",
-                counted.turns_busy,
-            ),
-            (
-                "onair_poller_sleeps_total",
-                "Times that the polling thread slept.",
-                counted.sleeps,
-            ),
-        ] {
-            metrics.counter(name, help, &labels, value);
+        metrics! { metrics, &labels =>
+            count "onair_poller_alive" = u64::from(services.is_alive(index)),
+                "1 while the polling thread works.";
+            count "onair_poller_sessions" = counted.sessions,
+                "Sessions that the polling thread serves.";
+            counter "onair_poller_turns_total" = counted.turns,
+                "Iterations of the polling loop.";
+            counter "onair_poller_turns_busy_total" = counted.turns_busy,
+                "Iterations that had work to do.";
+            counter "onair_poller_sleeps_total" = counted.sleeps,
+                "Times that the polling thread slept.";
         }
     }
 }
@@ -470,12 +281,10 @@ fn measure_probe(services: &Services, metrics: &mut Exposition) {
         &state.to_string(),
     );
     if let Some(at) = services.probe.canary_at() {
-        metrics.gauge(
-            "onair_probe_canary_time_seconds",
-            "When the daemon's own canary last succeeded, Unix time.",
-            &[],
-            unix(at),
-        );
+        metrics! { metrics, &[] =>
+            gauge "onair_probe_canary_time_seconds" = unix(at),
+                "When the daemon's own canary last succeeded, Unix time.";
+        }
     }
 }
 
