@@ -44,7 +44,7 @@ use crate::run::{Length, Run};
         cargo xtask bench --only P1,P3         two properties\n  \
         cargo xtask bench --only P1 --loaded   beside a busy process on each core\n  \
         cargo xtask bench --json bench.json    with a file for programs: `machine`, `results`\n  \
-        cargo xtask bench markdown bench.json page.md\n\n\
+        cargo xtask bench rows bench.json docs/results/bench.json\n\n\
     Exit status: 0 when everything was measured that there is, whether or not the targets were met."
 )]
 struct Arguments {
