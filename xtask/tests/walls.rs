@@ -27,7 +27,8 @@ const WORDS: [&str; 17] = [
 ];
 
 /// Where they belong.
-const ROOMS: [&str; 7] = [
+const ROOMS: [&str; 8] = [
+    "userspace/client/src/layout/",
     "userspace/client/src/video/",
     "userspace/ctl/src/args/video.rs",
     "userspace/essence/src/registry.rs",

@@ -7,7 +7,7 @@ use std::time::Duration;
 use onair_api::{SessionId, SessionSpec};
 use onair_ipc::caller::Attachment;
 use onair_ipc::message::{Attach, Attached, ChallengeOrAttached, Create, DESCRIPTORS, Proved};
-use onair_ipc::{label, site, sys};
+use onair_ipc::{label, membarrier, site};
 use onair_pixels::PixelFormat;
 
 use crate::connection::Connection;
@@ -186,6 +186,25 @@ impl Client {
     }
 }
 
+impl Session {
+    /// Attaches to a live session, by name or id, of the daemon at the attach socket `path`: short
+    /// for [`Client::attach`].
+    ///
+    /// # Errors
+    /// As [`Client::attach`].
+    pub fn attach(path: impl Into<PathBuf>, session: &str) -> Result<Self, Error> {
+        Client::at(path).attach(session)
+    }
+
+    /// Creates a session and attaches to it as its owner: short for [`Client::create`].
+    ///
+    /// # Errors
+    /// As [`Client::create`].
+    pub fn create(path: impl Into<PathBuf>, spec: &SessionSpec) -> Result<Self, Error> {
+        Client::at(path).create(spec)
+    }
+}
+
 /// The token of a challenge: 16 hex digits.
 struct SessionToken(u64);
 
@@ -213,7 +232,7 @@ fn map(
     };
     // For each attachment: a forked child has to register itself.
     label!("attach.before_register");
-    let membarrier = sys::membarrier_register();
+    let membarrier = membarrier::register();
     label!("attach.registered");
     Attachment::map(attached, id.0, files, connection.into_socket(), membarrier)
         .map_err(Error::from)

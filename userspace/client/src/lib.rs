@@ -39,24 +39,21 @@ mod connection;
 mod ending;
 mod error;
 mod event_fd;
+mod layout;
 mod line;
-mod raw;
 mod session;
 mod timeout;
 mod video;
 
-pub use buffer::{Buffer, BufferMut, PutError};
+pub use buffer::{Buffer, BufferMut, PutError, RawBuffer};
 pub use certificate::Certificate;
 pub use client::{Client, DEFAULT_SOCKET, SOCKET_VARIABLE};
 pub use error::{Busy, Error};
 pub use event_fd::EventFd;
-pub use raw::RawBuffer;
+pub use layout::{Incomplete, Layout, Status};
 pub use session::Session;
 pub use timeout::Timeout;
-pub use video::{
-    Depth, Field, Frame, FrameRate, Frames, Incomplete, Layout, Pgroup, Sampling, Scan, Status,
-    VideoFormat,
-};
+pub use video::{Depth, Field, Frame, FrameRate, Frames, Pgroup, Sampling, Scan, VideoFormat};
 
 pub use onair_api::{Blocker, SessionId, SessionSpec};
 pub use onair_ipc::event::{Event, EventKind};

@@ -1,16 +1,15 @@
 //! An attached session: the calls of a running application.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use onair_api::{SessionId, SessionSpec};
-use onair_ipc::caller::{Attachment, Deadline};
+use onair_api::SessionId;
+use onair_ipc::caller::Attachment;
 use onair_ipc::event::Event;
 use onair_ipc::message::Attached;
 
 use crate::line::Line;
-use crate::{Buffer, BufferMut, Client, Error, EventFd, Layout, PutError, Timeout};
+use crate::{Error, EventFd, Layout, Timeout};
 
 /// One attachment of this process to a session. All methods take `&self`; any number of threads may
 /// call them at once.
@@ -49,23 +48,6 @@ impl Session {
             line,
             timeout,
         }
-    }
-
-    /// Attaches to a live session, by name or id, of the daemon at the attach socket `path`: short
-    /// for [`Client::attach`].
-    ///
-    /// # Errors
-    /// As [`Client::attach`].
-    pub fn attach(path: impl Into<PathBuf>, session: &str) -> Result<Self, Error> {
-        Client::at(path).attach(session)
-    }
-
-    /// Creates a session and attaches to it as its owner: short for [`Client::create`].
-    ///
-    /// # Errors
-    /// As [`Client::create`].
-    pub fn create(path: impl Into<PathBuf>, spec: &SessionSpec) -> Result<Self, Error> {
-        Client::at(path).create(spec)
     }
 
     /// The session's id. It is never reused, so a stored id cannot mean another session.
@@ -109,50 +91,6 @@ impl Session {
     #[must_use]
     pub fn is_watched(&self) -> bool {
         self.watched
-    }
-
-    /// Gets the oldest ready frame; waits at most `timeout` for one. In a send session: a free
-    /// frame; [`Session::buffer_get_mut`] returns it writable.
-    ///
-    /// # Errors
-    /// [`Error::Stopped`] (`EAGAIN`) if the session is stopped, or if a stop came during the wait,
-    /// even if a start followed. Each stop is reported to each waiting caller exactly once. Do not
-    /// retry in a loop: call [`Session::wait_started`].
-    /// [`Error::TimedOut`] (`ETIMEDOUT`), [`Error::Stale`] (`ESTALE`). Never `EINTR`.
-    #[inline(always)]
-    pub fn buffer_get(&self, timeout: Timeout) -> Result<Buffer<'_>, Error> {
-        self.get_until(timeout.deadline())
-    }
-
-    #[inline(always)]
-    pub(crate) fn get_until(&self, deadline: Deadline) -> Result<Buffer<'_>, Error> {
-        match self.attachment.take(deadline) {
-            Ok(held) => Ok(Buffer::new(self, held)),
-            Err(refusal) => Err(refusal.into()),
-        }
-    }
-
-    /// Send session: gets a free frame to fill and submit; waits at most `timeout` for one.
-    ///
-    /// # Errors
-    /// As [`Session::buffer_get`]; [`Error::NotASender`] (`EINVAL`) in a receive session.
-    pub fn buffer_get_mut(&self, timeout: Timeout) -> Result<BufferMut<'_>, Error> {
-        if !self.is_sender() {
-            return Err(Error::NotASender(self.name.clone()));
-        }
-        self.buffer_get(timeout)?
-            .writable()
-            .map_err(|_| Error::NotASender(self.name.clone()))
-    }
-
-    /// Returns a buffer; works while the session is stopped, too. Dropping the buffer does the
-    /// same.
-    ///
-    /// # Errors
-    /// `EINVAL` if the buffer belongs to another session: the error contains it, untouched.
-    /// `ESTALE` if the session is gone, and the buffer with it.
-    pub fn buffer_put<'b>(&self, buffer: Buffer<'b>) -> Result<(), PutError<'b>> {
-        buffer.put_into(self)
     }
 
     /// Gets the next event; waits at most `timeout` for one.
@@ -215,11 +153,5 @@ impl Session {
                 source,
             }),
         }
-    }
-
-    /// Buffers that this process holds, forgotten guards included.
-    #[must_use]
-    pub fn buffers_held(&self) -> usize {
-        self.attachment.held()
     }
 }

@@ -64,7 +64,7 @@ pub(crate) fn translated(cli: &Cli, problem: &Problem) -> Problem {
 }
 
 fn of_session() -> Vec<(&'static str, &'static str)> {
-    [essence::FLAGS, SESSION].concat()
+    [essence::flags(), SESSION.to_vec()].concat()
 }
 
 fn translate(

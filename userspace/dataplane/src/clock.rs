@@ -65,7 +65,7 @@ impl MediaClock {
     }
 
     #[cfg(test)]
-    pub(super) fn set(&self, ahead_ns: u64) {
+    pub(crate) fn set(&self, ahead_ns: u64) {
         self.ahead_ns.store(ahead_ns, Ordering::Relaxed);
     }
 

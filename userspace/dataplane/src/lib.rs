@@ -7,73 +7,45 @@
 //! state do not belong here.
 #![forbid(unsafe_code)]
 
-mod attachment;
 mod clock;
-mod closing;
-mod command;
 mod config;
-mod converter;
-mod converters;
-mod demux;
-mod events;
 mod feed;
-mod feeds;
 mod flow;
 mod groups;
-mod hand_over;
-mod idle;
-mod inbox;
-mod kernel_groups;
-mod manual;
 mod membership;
-mod neighbour;
-mod packet;
-mod placement;
+mod messages;
 mod plane;
 mod poller;
 mod port;
 mod port_queues;
-mod priority;
-mod queries;
-mod receive;
-mod refusal;
-mod reopening;
 mod runtime;
-mod send;
-mod sessions;
 mod sleeper;
-mod slot;
 mod stats;
-mod survey;
-mod tap;
-mod target;
-mod timing;
 mod transmit;
-mod vlan;
 
 pub use clock::{MediaClock, tai_minus_utc};
-pub use command::{Command, PollerTask};
 pub use config::{
     DataplaneConfig, DataplaneError, Idle, PollerSpec, PortInfo, PortJournal, PortSpec, Rest,
 };
-pub use converter::ConvertConfig;
-pub use events::{EventReceiver, PollerEvent};
 pub use feed::{ConverterFeed, FeedHandle, Intake};
+pub use flow::target::FlowTarget;
 pub use flow::{ReceivedFlow, SourceFilter};
 pub use groups::{GroupState, Joiner};
-pub use manual::ManualPoller;
 pub use membership::{Joined, KernelMembership, NotJoined};
-pub use placement::Placement;
+pub use messages::command::{Command, PollerTask};
+pub use messages::events::{EventReceiver, PollerEvent};
+pub use plane::placement::Placement;
 pub use plane::{Dataplane, Summary};
+pub use poller::manual::ManualPoller;
 pub use poller::thread_name;
 pub use port_queues::PortQueues;
-pub use receive::ReceiveConfig;
-pub use refusal::{RuntimeError, StartRefusal};
 pub use runtime::Runtime;
-pub use send::{FrameSource, SendConfig};
+pub use runtime::converter::ConvertConfig;
+pub use runtime::receive::ReceiveConfig;
+pub use runtime::refusal::{RuntimeError, StartRefusal};
+pub use runtime::send::{FrameSource, SendConfig};
+pub use runtime::tap::Tap;
 pub use stats::{
     AttachmentSnapshot, FrameClock, PollerSnapshot, PortSnapshot, Sender, SessionSnapshot,
     SessionStats, Ssrc,
 };
-pub use tap::Tap;
-pub use target::FlowTarget;

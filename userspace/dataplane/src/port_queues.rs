@@ -2,12 +2,12 @@
 
 use onair_dpdk::{RxQueue, TxQueue};
 
-use super::config::PortInfo;
+use crate::config::PortInfo;
 
 /// One poller's queues of a port, and what the port is now.
 #[derive(Debug)]
 pub struct PortQueues {
-    pub(super) info: PortInfo,
+    pub(crate) info: PortInfo,
     /// A device with fewer queues than the port has pollers has none for the last of them.
-    pub(super) queues: Option<(RxQueue, TxQueue)>,
+    pub(crate) queues: Option<(RxQueue, TxQueue)>,
 }

@@ -7,10 +7,10 @@ use rustix::event::{EventfdFlags, eventfd};
 
 /// An eventfd on which one thread sleeps.
 #[derive(Debug)]
-pub(super) struct Waker(OwnedFd);
+pub(crate) struct Waker(OwnedFd);
 
 impl Waker {
-    pub(super) fn new() -> std::io::Result<Self> {
+    pub(crate) fn new() -> std::io::Result<Self> {
         Ok(Self(eventfd(
             0,
             EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK,
@@ -18,12 +18,12 @@ impl Waker {
     }
 
     /// Makes it readable. The write fails only if it is readable already.
-    pub(super) fn wake(&self) {
+    pub(crate) fn wake(&self) {
         let _ = rustix::io::write(&self.0, &1u64.to_ne_bytes());
     }
 
     /// Makes it unreadable.
-    pub(super) fn clear(&self) {
+    pub(crate) fn clear(&self) {
         let mut count = [0; 8];
         let _ = rustix::io::read(&self.0, &mut count);
     }
@@ -37,8 +37,8 @@ impl AsFd for Waker {
 
 /// A poller that may sleep.
 #[derive(Debug)]
-pub(super) struct Sleeper {
-    pub(super) waker: Waker,
+pub(crate) struct Sleeper {
+    pub(crate) waker: Waker,
     /// It sleeps, or is about to.
     asleep: AtomicBool,
     /// It takes no more commands.
@@ -46,7 +46,7 @@ pub(super) struct Sleeper {
 }
 
 impl Sleeper {
-    pub(super) fn new() -> std::io::Result<Self> {
+    pub(crate) fn new() -> std::io::Result<Self> {
         Ok(Self {
             waker: Waker::new()?,
             asleep: AtomicBool::new(false),
@@ -55,7 +55,7 @@ impl Sleeper {
     }
 
     /// Another poller, after it has put something into a lane of this one: wakes it if it sleeps.
-    pub(super) fn nudge(&self) {
+    pub(crate) fn nudge(&self) {
         // SYNC: poller-asleep. The two fences: either the poller's last look at its lanes sees what
         // was put there, or this side sees that the poller sleeps.
         fence(Ordering::SeqCst);
@@ -66,26 +66,26 @@ impl Sleeper {
 
     /// Poller: from now on [`Self::nudge`] wakes it. It must look at its lanes once more before it
     /// sleeps.
-    pub(super) fn doze(&self) {
+    pub(crate) fn doze(&self) {
         // SYNC: poller-asleep.
         self.asleep.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
     }
 
     /// Poller: it is awake.
-    pub(super) fn rouse(&self) {
+    pub(crate) fn rouse(&self) {
         self.asleep.store(false, Ordering::Relaxed);
     }
 
     /// Whether the poller takes no more commands.
-    pub(super) fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         // SYNC: inbox-closed. SeqCst on both sides: either the poller's last look at the queue sees
         // the command, or the sender sees that the inbox is closed and takes the command out again.
         self.closed.load(Ordering::SeqCst)
     }
 
     /// Poller: from now on it takes no command.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         // SYNC: inbox-closed.
         self.closed.store(true, Ordering::SeqCst);
     }

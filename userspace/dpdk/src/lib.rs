@@ -22,6 +22,7 @@
 //! # Ok(()) }
 //! ```
 
+mod cleanup;
 mod device;
 mod eal;
 mod error;
@@ -31,12 +32,11 @@ mod packets;
 mod port;
 
 pub use device::DeviceClaim;
-pub use device::pci::{PciDevice, PciError};
+pub use device::pci::PciDevice;
 pub use eal::memory::{Hugepages, Memory};
 pub use eal::registered_thread::RegisteredThread;
 pub use eal::{Eal, EalConfig};
-pub use error::{CloseError, Error};
-pub use kernel::link::{Link, LinkState, NotRestored, Restored};
+pub use error::{Error, PciError};
 pub use kernel::membership::{GroupJoiner, GroupSocket};
 pub use log::LogTail;
 pub use packets::burst::Burst;
@@ -44,7 +44,9 @@ pub use packets::mbuf::Mbuf;
 pub use packets::mempool::Pool;
 pub use packets::prefetch::prefetch;
 pub use packets::room::{ETHERNET_MTU, LEAST_MTU, MOST_MTU};
+pub use port::close_error::CloseError;
 pub use port::hardware::{Hardware, LinkStatus, MulticastFilter, Wake, XdpChoice, XdpMode};
+pub use port::link::{Link, LinkState, NotRestored, Restored};
 pub use port::queue::{RxQueue, TxQueue};
 pub use port::rx_ring::{LEAST_RX_RING, MOST_RX_RING, RING_MS, RxRing};
 pub use port::stats::{PortStats, XdpStats};

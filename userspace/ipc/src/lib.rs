@@ -26,6 +26,8 @@ pub mod caller;
 #[cfg(not(loom))]
 pub mod event;
 #[cfg(not(loom))]
+pub mod membarrier;
+#[cfg(not(loom))]
 pub mod message;
 #[cfg(not(loom))]
 pub mod site;

@@ -15,10 +15,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use shuttle::rand::Rng;
 use shuttle::sync::{Condvar, Mutex};
 
-use crate::life::OWNER_DIED;
-use crate::memory::AttachmentMemory;
-use crate::sys::Waited;
-
 /// Unwind payload of a killed thread.
 #[derive(Debug)]
 pub struct Killed;
@@ -216,11 +212,10 @@ words! {
     AtomicU64: u64;
 }
 
-/// The daemon dies: the kernel marks the attachment's life word, and wakes one sleeper.
-pub fn daemon_dies(memory: &AttachmentMemory) {
-    let life = memory.life();
-    life.exchange(|word| Some(word | OWNER_DIED));
-    futex_wake(life, 1);
+/// The owner of a robust futex dies: the kernel sets `mark` in the word, and wakes one sleeper.
+pub(crate) fn owner_dies(word: &AtomicU32, mark: u32) {
+    word.exchange(|now| Some(now | mark));
+    futex_wake(word, 1);
 }
 
 /// Notes a mapping, so that a word is known whatever mapping it is seen through.
@@ -312,20 +307,17 @@ fn wake(mut whom: impl FnMut(&[Key], &Sleeper) -> bool, count: usize) -> usize {
     chosen.len()
 }
 
-/// `futex_waitv`.
-pub(crate) fn futex_waitv<const N: usize>(
-    words: [(&AtomicU32, u32); N],
-    deadline_ns: u64,
-) -> Waited {
+/// `futex_waitv`. Returns whether the deadline passed.
+pub(crate) fn futex_waitv<const N: usize>(words: [(&AtomicU32, u32); N], deadline_ns: u64) -> bool {
     may_step();
     if words
         .iter()
         .any(|(word, expected)| word.peek() != *expected)
     {
-        return Waited::Moved;
+        return false;
     }
     if deadline_ns <= now_ns() {
-        return Waited::Expired;
+        return true;
     }
     let sleeper = Arc::new(Sleeper {
         task: me(),
@@ -342,11 +334,7 @@ pub(crate) fn futex_waitv<const N: usize>(
     }
     drop(woken);
     may_step();
-    if sleeper.expired.load(Ordering::Relaxed) {
-        Waited::Expired
-    } else {
-        Waited::Moved
-    }
+    sleeper.expired.load(Ordering::Relaxed)
 }
 
 /// `FUTEX_WAIT`: not simulated, because [`futex_waitv`] is always available here.

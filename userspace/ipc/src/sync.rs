@@ -30,7 +30,7 @@ pub fn heavy() {
     {
         core::sync::atomic::fence(Ordering::SeqCst);
         if !onair_mutant::mutant!("barrier: none") {
-            crate::sys::membarrier_global();
+            crate::membarrier::global();
         }
     }
     #[cfg(loom)]

@@ -1,5 +1,5 @@
-//! System calls that no crate wraps completely: the gate's futexes, membarrier and clocks, the
-//! daemon's signals and BPF.
+//! System calls that no crate wraps completely: the gate's futexes and clocks, the daemon's signals
+//! and BPF.
 
 use std::io;
 
@@ -8,45 +8,6 @@ use onair_mutant::mutant;
 pub mod bpf;
 #[cfg(not(shuttle))]
 mod futex;
-
-/// Registers this process for the daemon's membarrier, so that plain stores may count its callers.
-/// False if the kernel or a seccomp filter refuses; callers then use atomic adds.
-pub fn membarrier_register() -> bool {
-    // SAFETY: membarrier takes no pointers.
-    unsafe {
-        libc::syscall(
-            libc::SYS_membarrier,
-            libc::MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED,
-            0,
-            0,
-        ) == 0
-    }
-}
-
-/// A full barrier on every processor that runs a registered process.
-///
-/// # Panics
-/// If the kernel has no membarrier: plain counting would be unsound. The daemon checks this at its
-/// start with [`membarrier_supported`].
-pub fn membarrier_global() {
-    // SAFETY: membarrier takes no pointers.
-    let done = unsafe {
-        libc::syscall(
-            libc::SYS_membarrier,
-            libc::MEMBARRIER_CMD_GLOBAL_EXPEDITED,
-            0,
-            0,
-        )
-    };
-    assert_eq!(done, 0, "membarrier: {}", io::Error::last_os_error());
-}
-
-/// Whether [`membarrier_global`] works here.
-pub fn membarrier_supported() -> bool {
-    // SAFETY: membarrier takes no pointers.
-    let offered = unsafe { libc::syscall(libc::SYS_membarrier, libc::MEMBARRIER_CMD_QUERY, 0, 0) };
-    offered >= 0 && offered & i64::from(libc::MEMBARRIER_CMD_GLOBAL_EXPEDITED) != 0
-}
 
 /// Whether the calling thread may preempt another one when it wakes up (SCHED_OTHER), or waits for its
 /// turn (SCHED_BATCH, sched(7)): for a time in which nothing waits for it in the microseconds in which
@@ -127,9 +88,21 @@ fn kernel_tid() -> u32 {
 }
 
 #[cfg(shuttle)]
-pub(crate) use crate::scheduled::{futex_wait_slice, futex_waitv, futex_wake};
+pub(crate) use crate::scheduled::{futex_wait_slice, futex_wake};
 #[cfg(not(shuttle))]
 pub use futex::{futex_wait_slice, futex_waitv, futex_wake};
+
+/// `futex_waitv`, as the scheduler simulates it.
+#[cfg(shuttle)]
+pub(crate) fn futex_waitv<const N: usize>(
+    words: [(&crate::sync::AtomicU32, u32); N],
+    deadline_ns: u64,
+) -> Waited {
+    match crate::scheduled::futex_waitv(words, deadline_ns) {
+        true => Waited::Expired,
+        false => Waited::Moved,
+    }
+}
 
 /// All sleepers, for [`futex_wake`].
 pub const ALL: i32 = i32::MAX;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use onair_ipc::gate::{Gate, is_open};
 use onair_ipc::kick::Kick;
 use onair_ipc::slot::{Operation, Slot};
-use onair_ipc::{sync, sys};
+use onair_ipc::{membarrier, sync};
 
 /// Most rounds and longest time: each round has a membarrier, and needs both cores at once.
 const ROUNDS: u64 = 50_000;
@@ -64,7 +64,7 @@ fn missed(
     let over = AtomicBool::new(false);
     let meeting = Meeting::new();
     let saw = Line(AtomicU32::new(0));
-    assert!(sys::membarrier_register());
+    assert!(membarrier::register());
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let mut round = 0;

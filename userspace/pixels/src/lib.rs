@@ -22,6 +22,7 @@ mod row;
 #[expect(unsafe_code, reason = "vector instructions that the processor has")]
 mod simd;
 mod still;
+mod stream;
 mod weave;
 
 pub use conversion::{Conversion, Progress, Strips};
@@ -32,4 +33,5 @@ pub use pixel_format::{PixelFormat, Plane, Planes, UnknownFormat};
 pub use place::place_lines;
 pub use rgb::rgb8;
 pub use still::{NotShown, Shown, Still};
+pub use stream::FrameStream;
 pub use weave::{are_of_one_frame, weave};

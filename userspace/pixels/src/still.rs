@@ -1,13 +1,12 @@
 //! One picture of a session's packets: the next complete frame, of interlaced video both fields of one.
 
-use onair_essence::Format;
 use onair_essence::receive::{Sink, UnitReport};
-use onair_essence::video::assembly::{Assembler, AssemblerConfig};
+use onair_essence::video::assembly::Assembler;
 use onair_essence::video::{Field, VideoFormat};
 
-use crate::Picture;
 use crate::rgb::rgb8;
 use crate::weave::{are_of_one_frame, weave};
+use crate::{FrameStream, Picture};
 
 /// Frames in memory at a time: two in assembly, and a first field.
 const FRAMES: usize = 3;
@@ -45,19 +44,13 @@ pub struct Still {
 }
 
 impl Still {
-    /// For packets of `format` with this RTP payload type, whose frames are closed after `timeout_ns`. A
-    /// frame may have `most` bytes.
+    /// For packets of `stream`. A frame may have `most` bytes.
     ///
     /// # Errors
     /// [`NotShown`].
-    pub fn new(
-        format: &Format,
-        payload_type: u8,
-        timeout_ns: u64,
-        most: usize,
-    ) -> Result<Self, NotShown> {
-        let Format::Video(video) = format;
-        let format = video.format;
+    pub fn new(stream: &FrameStream<'_>, most: usize) -> Result<Self, NotShown> {
+        let assembly = stream.assembly();
+        let format = assembly.format;
         if format.depth().is_float() {
             return Err(NotShown::Float);
         }
@@ -66,11 +59,7 @@ impl Still {
             return Err(NotShown::Large { bytes, most });
         }
         Ok(Self {
-            assembler: Assembler::new(AssemblerConfig {
-                format,
-                payload_type,
-                timeout_ns,
-            }),
+            assembler: Assembler::new(assembly),
             frames: Frames::new(format),
         })
     }

@@ -4,11 +4,11 @@ use std::net::Ipv4Addr;
 
 use onair_essence::Format;
 
-use crate::ancillary::Ancillary;
-use crate::audio::{Aes3, Audio};
 use crate::clock::{MediaClock, ReferenceClock};
-use crate::compressed::Compressed;
-use crate::video::DescribedVideo;
+use crate::essence::ancillary::Ancillary;
+use crate::essence::audio::{Aes3, Audio};
+use crate::essence::compressed::Compressed;
+use crate::essence::video::DescribedVideo;
 use crate::warning::Warning;
 
 /// A session description.

@@ -11,35 +11,28 @@
 //! Any bytes may come in: they never cause a panic.
 #![forbid(unsafe_code)]
 
-mod ancillary;
-mod audio;
 mod carried;
-mod chosen;
 mod clock;
-mod compressed;
 mod description;
 mod error;
+mod essence;
 mod fmtp;
-mod lines;
-mod parse;
 mod rate;
-mod surveyed;
-mod video;
+mod text;
 mod warning;
 mod words;
-mod write;
 
-pub use ancillary::{Ancillary, AncillaryStandard, TransmissionModel};
-pub use audio::{Aes3, Audio, ChannelGroup, ChannelOrder, PcmDepth};
+pub use carried::chosen::{Chosen, NoneChosen};
 pub use carried::{NoFormat, NotCarried};
-pub use chosen::{Chosen, NoneChosen};
 pub use clock::{MediaClock, ReferenceClock};
-pub use compressed::{Compressed, CompressedStandard};
 pub use description::{Essence, Media, Origin, SessionDescription};
 pub use error::{Fault, SdpError};
-pub use rate::DescribedRate;
-pub use video::{
+pub use essence::ancillary::{Ancillary, AncillaryStandard, TransmissionModel};
+pub use essence::audio::{Aes3, Audio, ChannelGroup, ChannelOrder, PcmDepth};
+pub use essence::compressed::{Compressed, CompressedStandard};
+pub use essence::video::{
     Colorimetry, DescribedVideo, Range, TimestampMode, TransferCharacteristics, VideoStandard,
 };
+pub use rate::DescribedRate;
 pub use warning::Warning;
 pub use words::Word;

@@ -10,54 +10,11 @@ use onair_api::{Direction, Flushed, Problem, ProblemCode};
 use crate::boundary::effect::PollerCommand;
 use crate::boundary::reply::Reply;
 use crate::boundary::runtime::{self, Runtime};
-use crate::session_core::{SessionCore, Turn};
+use crate::state::flushes::Flush;
+use crate::state::{SessionCore, Turn};
 
 /// Maximum number of open flushes of one session.
 const MOST: usize = 64;
-
-/// A flush that the poller has not answered.
-#[derive(Debug)]
-struct Flush {
-    ticket: u64,
-    asked: Instant,
-    deadline: Instant,
-    /// Frames that the session had sent and dropped at the time of the request.
-    before: (u64, u64),
-    /// `None` once the requester has been told that the deadline passed.
-    reply: Option<Reply<Flushed>>,
-}
-
-/// The flushes of one session.
-#[derive(Debug, Default)]
-pub(crate) struct Flushes {
-    list: Vec<Flush>,
-    tickets: u64,
-}
-
-impl Flushes {
-    /// When the first requester times out.
-    pub(crate) fn wake_at(&self) -> Option<Instant> {
-        let waiting = self.list.iter().filter(|it| it.reply.is_some());
-        waiting.map(|it| it.deadline).min()
-    }
-
-    /// Answers the requesters whose deadline has passed.
-    pub(crate) fn expire(&mut self, now: Instant) {
-        for flush in self.list.iter_mut().filter(|it| it.deadline <= now) {
-            if let Some(reply) = flush.reply.take() {
-                reply.send(Err(Problem::new(
-                    ProblemCode::DeadlinePassed,
-                    "the deadline passed before all submitted frames were sent; the session continues",
-                )));
-            }
-        }
-    }
-
-    fn take(&mut self, ticket: u64) -> Option<Flush> {
-        let at = self.list.iter().position(|it| it.ticket == ticket)?;
-        Some(self.list.remove(at))
-    }
-}
 
 impl<R: Runtime> SessionCore<R> {
     /// Answers once everything is sent that clients have submitted by now, or after `wait` at the

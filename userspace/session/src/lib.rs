@@ -9,9 +9,10 @@
 //!
 //! | file or folder | noun |
 //! |---|---|
-//! | `session_core`, `boundary` | the core and its two sides |
-//! | `lifecycle` | the states, and which may follow which |
-//! | `running`, `runs`, `ending` | stop and start, and the way to the end |
+//! | `boundary` | what the core and the daemon say to each other |
+//! | `state` | what there is of a session; `lifecycle`: which state may follow which |
+//! | `dispatch` | which code handles which event |
+//! | `running`, `flushing`, `ending` | stop and start, flushes, and the way to the end |
 //! | `clients` | how clients come and go |
 //! | `witness` | what is seen, and what follows |
 //! | `certificate` | what the certificate says |
@@ -19,24 +20,24 @@
 mod boundary;
 mod certificate;
 mod clients;
+mod dispatch;
 mod ending;
 mod flushing;
 mod lifecycle;
 mod running;
-mod runs;
-mod session_core;
+mod state;
 pub mod witness;
 
 pub use self::boundary::effect::{Effect, Named, PollerCommand, SiteQuestion, ThreadQuestion};
-pub use self::boundary::event::{Admission, Destroy, Event};
-pub use self::boundary::reply::{Awaited, Reply};
+pub use self::boundary::event::{Admission, Destroy, Event, Exit};
+pub use self::boundary::evidence::Evidence;
+pub use self::boundary::reply::{Awaited, EvictionAnswer, Reply};
+pub use self::boundary::retired::RetiredMemory;
 pub use self::boundary::runtime::{AttachRefusal, Evicted, FlushReport, Runtime};
+pub use self::boundary::sites::{SiteFinding, Sites};
 pub use self::boundary::view::{Moment, Timeouts, View, Walk};
-pub use self::certificate::evidence::Evidence;
-pub use self::clients::attachment::{Attachment, Exit};
-pub use self::clients::evicting::{EvictedClient, EvictionAnswer};
-pub use self::clients::sites::{SiteFinding, Sites};
-pub use self::ending::retired::RetiredMemory;
 pub use self::ending::together::{Examination, Examined, examine_together};
 pub use self::lifecycle::Place;
-pub use self::session_core::SessionCore;
+pub use self::state::SessionCore;
+pub use self::state::clients::attachment::Attachment;
+pub use self::state::clients::evicted::EvictedClient;

@@ -9,7 +9,7 @@ use crate::boundary::effect::{Effect, PollerCommand};
 use crate::boundary::reply::Reply;
 use crate::boundary::runtime::Runtime;
 use crate::lifecycle::{HandBack, Start, Stop};
-use crate::session_core::{SessionCore, Turn};
+use crate::state::{SessionCore, Turn};
 
 impl<R: Runtime> SessionCore<R> {
     /// Stops it: closes every gate, wakes every caller, tells the poller to hand the runtime back.

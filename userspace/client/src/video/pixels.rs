@@ -1,45 +1,8 @@
 //! The pixels of a buffer in the pixel formats that applications use.
 
-use onair_pixels::{Lines, place_lines};
+use onair_pixels::Lines;
 
-use crate::{Buffer, BufferMut, ConvertError, Field, Layout, Picture, PixelFormat};
-
-impl Layout {
-    /// The picture in a buffer: of this field, or of a frame. It says which pixel formats hold it
-    /// ([`PixelFormat::of`]) and how many bytes they need ([`PixelFormat::planes`]).
-    #[must_use]
-    pub fn picture(&self, field: Option<Field>) -> Picture {
-        self.picture_of(self.lines_of(field))
-    }
-
-    /// The picture of a whole frame, also if each buffer is a field: for [`onair_pixels::weave`].
-    #[must_use]
-    pub fn frame_picture(&self) -> Picture {
-        self.picture_of(self.video.height())
-    }
-
-    /// Writes these lines of the frame `picture`, which are in a buffer, in a pixel format.
-    pub(crate) fn write_lines(
-        &self,
-        picture: &Picture,
-        lines: Lines,
-        (bytes, format): (&[u8], PixelFormat),
-        pixels: &mut [u8],
-    ) -> Result<(), ConvertError> {
-        match self.pixel_format {
-            None => onair_pixels::unpack_lines(picture, lines, bytes, format, pixels),
-            Some(own) if own == format => place_lines(picture, lines, format, bytes, pixels),
-            Some(layout) => Err(ConvertError::Converted {
-                layout,
-                wanted: format,
-            }),
-        }
-    }
-
-    fn picture_of(&self, lines: u32) -> Picture {
-        Picture::of(&self.video, lines).expect("the lines of a video are whole pixel groups")
-    }
-}
+use crate::{Buffer, BufferMut, ConvertError, Field, PixelFormat};
 
 impl Buffer<'_> {
     /// Writes the pixels to `pixels` in another format, in the planes of [`PixelFormat::planes`]. No

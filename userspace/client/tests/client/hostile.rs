@@ -9,8 +9,8 @@ use onair_ipc::layout::Geometry;
 use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::message::{Attached, Challenge, Detached, MAX_PACKET, PROTOCOL, Response, Welcome};
 
+use crate::fake::wire::{listen, packet, reply};
 use crate::fake::{FRAME_BYTES, FRAMES, SESSION, attached};
-use crate::wire::{listen, packet, reply};
 
 /// Scripted answers to each packet, in order, for each connection.
 type Script = Vec<(Vec<u8>, usize)>;

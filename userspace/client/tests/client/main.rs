@@ -13,5 +13,4 @@ mod frames;
 mod guards;
 mod hostile;
 mod stopping;
-mod wire;
 mod wrong_uses;

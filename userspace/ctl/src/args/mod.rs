@@ -3,10 +3,9 @@
 //!
 //! Commands with their own arguments are in `command`, and the whole command line in `cli`.
 
+pub(crate) mod essence;
 mod options;
 pub(crate) mod parse;
-pub(crate) mod video;
+mod video;
 
 pub(crate) use options::Options;
-// One essence is carried. With the second one this is a module that asks each.
-pub(crate) use video as essence;

@@ -1,25 +1,20 @@
 //! Uncompressed video on the command line: its flags, and the fields of documents that they stand for.
-//!
-//! No other file of this program knows which fields a format has: they pass [`Fields`] on.
 
 use std::fmt;
 
 use clap::{Args, ValueEnum};
-use onair_api::Arriving;
-use onair_essence::SeenFormat;
 use onair_essence::survey::{Given, Reads};
-use onair_essence::video::{VideoDocument, VideoPatch, VideoStream};
+use onair_essence::video::{Picture, VideoDocument, VideoPatch, VideoStream};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-/// The part of a document that an essence has: of video `{"video": {…}}`.
-pub(crate) type Fields = Map<String, Value>;
+use super::essence::instead_of;
 
-/// Name of the part.
-const NAME: &str = "video";
+/// The flag that says that a session carries this essence.
+pub(super) const FIRST: &str = "size";
 
 /// Fields of a session, each with its flag.
-pub(crate) const FLAGS: &[(&str, &str)] = &[
+pub(super) const FLAGS: &[(&str, &str)] = &[
     ("video.width", "--size"),
     ("video.height", "--size"),
     ("video.frame_rate", "--rate"),
@@ -35,35 +30,37 @@ pub(crate) const FLAGS: &[(&str, &str)] = &[
 ];
 
 /// Flags of the format: a description has it, and packets show it.
-pub(crate) const OF_FORMAT: [&str; 5] = ["size", "rate", "depth", "sampling", "scan"];
+pub(super) const OF_FORMAT: &[&str] = &["size", "rate", "depth", "sampling", "scan"];
 /// Flags of how packets are made.
-pub(crate) const OF_PACKETS: [&str; 2] = ["packing", "max_udp"];
+pub(super) const OF_PACKETS: &[&str] = &["packing", "max_udp"];
 /// Flags of the packets' timing.
-pub(crate) const OF_TIMING: [&str; 3] = ["sender_type", "tr_offset", "cmax"];
+pub(super) const OF_TIMING: &[&str] = &["sender_type", "tr_offset", "cmax"];
 
-/// Examples of `session create`: by flags, and converted.
-pub(crate) const EXAMPLES: [&str; 2] = [
+/// Examples of `session create` by flags.
+pub(super) const EXAMPLES: &str =
     "  onairctl session create cam1 --direction receive --port b --size 1280x720 --rate 60 \\
       --depth 10 --destination 10.77.0.2:5004
   onairctl session create test --direction send --port a --size 1920x1080 --rate 60000/1001 \\
-      --destination 10.77.0.2:5004 --pattern",
-    "  onairctl session create cam1-v210 --from cam1 --layout v210",
-];
+      --destination 10.77.0.2:5004 --pattern";
+/// Examples of converted sessions.
+pub(super) const CONVERTED_EXAMPLES: &str =
+    "  onairctl session create cam1-v210 --from cam1 --layout v210";
 /// The part in a file.
 pub(crate) const IN_A_FILE: &str =
     r#""video": {"width": 1280, "height": 720, "frame_rate": "60/1", "depth": 10}"#;
 
 /// Flags of `session create`.
 #[derive(Debug, Args)]
+#[group(skip)]
 pub(crate) struct Flags {
     /// Picture size: width by height in pixels, up to 32767x32767 and 256 MiB a frame; interlaced: the
     /// height of both fields together
     #[arg(long, value_name = "WIDTHxHEIGHT", value_parser = size, allow_hyphen_values = true,
-        required_unless_present_any = ["file", "sdp", "from", "like_what_arrives"])]
+        required_unless_present_any = instead_of("video"))]
     size: Option<(u32, u32)>,
 
     /// Frames a second: 60, or exactly 60000/1001; interlaced: half of the fields a second
-    #[arg(long, allow_negative_numbers = true, required_unless_present_any = ["file", "sdp", "from", "like_what_arrives"])]
+    #[arg(long, allow_negative_numbers = true, required_unless_present_any = instead_of("video"))]
     rate: Option<String>,
 
     /// Bits a sample: 8, 10, 12, 16, or 16f for floating point
@@ -107,7 +104,7 @@ pub(crate) struct Flags {
 
 impl Flags {
     /// The format by the flags.
-    pub(crate) fn format(&self) -> Fields {
+    pub(super) fn format(&self) -> Value {
         let (width, height) = self.size.unwrap_or_default();
         let (bits, is_float) = self.depth;
         let mut video = json!({
@@ -118,12 +115,11 @@ impl Flags {
         }
         put(&mut video, "sampling", self.sampling.as_ref());
         put(&mut video, "scan", self.scan.as_ref());
-        fields(video)
+        video
     }
 
     /// Puts what the flags say of the packets over `format`.
-    pub(crate) fn put_packets(&self, format: &mut Fields) {
-        let video = &mut format[NAME];
+    pub(super) fn put_packets(&self, video: &mut Value) {
         put(video, "packing", self.packing.as_ref());
         put(video, "max_udp", self.max_udp);
         put(video, "tr_offset_us", self.tr_offset);
@@ -134,6 +130,7 @@ impl Flags {
 
 /// Flags of `session retarget`.
 #[derive(Debug, Args)]
+#[group(skip)]
 pub(crate) struct TimingFlags {
     /// Send: how packets are spread, by ST 2110-21: narrow, narrow_linear or wide; receive: the type that the
     /// sender says it is
@@ -150,14 +147,13 @@ pub(crate) struct TimingFlags {
 }
 
 impl TimingFlags {
-    /// The timing by the flags over that of a description.
-    pub(crate) fn over(&self, described: Option<Fields>) -> Fields {
-        let mut timing = described.unwrap_or_else(|| fields(json!({})));
-        let video = &mut timing[NAME];
-        put(video, "sender_type", self.sender_type.as_ref());
-        put(video, "tr_offset_us", self.tr_offset);
-        put(video, "cmax", self.cmax);
-        timing
+    /// The timing by the flags.
+    pub(super) fn fields(&self) -> Value {
+        let mut video = json!({});
+        put(&mut video, "sender_type", self.sender_type.as_ref());
+        put(&mut video, "tr_offset_us", self.tr_offset);
+        put(&mut video, "cmax", self.cmax);
+        video
     }
 }
 
@@ -223,16 +219,16 @@ enum ReadSchedule {
 ///
 /// # Errors
 /// What is wrong with the description, named `shown`: another format among it.
-pub(crate) fn described_timing(
+pub(super) fn described_timing(
     shown: &str,
-    described: &Fields,
-    own: &Fields,
-) -> Result<Fields, String> {
+    described: &Value,
+    own: &Value,
+) -> Result<Value, String> {
     let of_file = |error: &dyn fmt::Display| format!("{shown}: {error}");
-    let its = serde_json::from_value::<VideoDocument>(described[NAME].clone());
+    let its = serde_json::from_value::<VideoDocument>(described.clone());
     let its = its.map_err(|error| of_file(&error))?;
     let its = VideoStream::try_from(&its).map_err(|error| error.to_string())?;
-    let own = serde_json::from_value::<VideoDocument>(own[NAME].clone());
+    let own = serde_json::from_value::<VideoDocument>(own.clone());
     let own = own.map_err(|error| error.to_string())?;
     let own = VideoStream::try_from(&own).map_err(|error| error.to_string())?;
     if its.format != own.format {
@@ -241,39 +237,23 @@ pub(crate) fn described_timing(
             its.format, own.format
         ));
     }
-    Ok(fields(json!(VideoPatch {
+    Ok(json!(VideoPatch {
         sender_type: Some(its.sender_type),
         tr_offset_us: Some(its.tr_offset_us),
         cmax: Some(its.cmax),
-    })))
+    }))
 }
 
-/// The part of a document of the API.
-pub(crate) fn of_document(document: &Value) -> Fields {
-    fields(document[NAME].clone())
-}
-
-/// The part with `format`.
-pub(crate) fn fields(format: impl Serialize) -> Fields {
-    Fields::from_iter([(NAME.to_owned(), json!(format))])
-}
-
-/// The smallest format: a session with it measures what arrives.
-pub(crate) fn smallest() -> Fields {
-    fields(json!({"width": 16, "height": 2, "frame_rate": "25", "depth": 8}))
+/// The smallest format.
+pub(super) fn smallest() -> Value {
+    json!({"width": 16, "height": 2, "frame_rate": "25", "depth": 8})
 }
 
 /// The format of what arrives.
 ///
 /// # Errors
 /// What the packets do not show.
-pub(crate) fn arriving(arriving: &Arriving) -> Result<Fields, String> {
-    let SeenFormat::Video(it) = &arriving.format else {
-        let essence = &arriving.essence;
-        return Err(format!(
-            "{essence} arrives, no ST 2110-20 video that a session can have"
-        ));
-    };
+pub(super) fn arriving(it: &Picture) -> Result<Value, String> {
     let height = it.height;
     let (Some(width), Some(samples)) = (it.width, it.samples.first()) else {
         return Err(format!(
@@ -288,13 +268,12 @@ pub(crate) fn arriving(arriving: &Arriving) -> Result<Fields, String> {
     };
     let mut video = json!({
         "width": width, "height": height, "frame_rate": rate, "depth": samples.depth,
-        "sampling": samples.sampling,
+        "sampling": samples.sampling, "scan": it.scan,
     });
     if samples.float {
         video["float"] = json!(true);
     }
-    video["scan"] = json!(it.scan);
-    Ok(fields(video))
+    Ok(video)
 }
 
 /// Width and height of a picture in pixels.

@@ -91,7 +91,7 @@ mod tests {
     use onair_ipc::frames::FrameMemory;
     use onair_ipc::layout::{self, Geometry};
     use onair_ipc::mapping::{Access, Mapping};
-    use onair_ipc::sys;
+    use onair_ipc::{membarrier, sys};
 
     use super::pair::Pair;
     use super::*;
@@ -100,7 +100,7 @@ mod tests {
     fn attachment(number: u64) -> Pair {
         let geometry = Geometry::new(2, 4096).unwrap();
         let frames = FrameMemory::create(geometry, true).unwrap();
-        Pair::new(number, false, &frames, sys::membarrier_register())
+        Pair::new(number, false, &frames, membarrier::register())
     }
 
     fn sleep(client: &Arc<Attachment>, count: u32) -> Vec<JoinHandle<Result<Lease, Refusal>>> {

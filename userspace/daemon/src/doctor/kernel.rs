@@ -1,7 +1,7 @@
 //! The kernel: its version, its features, its clocks.
 
 use onair_dataplane::tai_minus_utc;
-use onair_ipc::sys;
+use onair_ipc::membarrier;
 
 use super::finding::Finding;
 use super::host::Host;
@@ -13,7 +13,7 @@ const UPGRADE: &str = "install a kernel of Linux 6.1 or later (Debian 12 has one
 pub(super) fn check(host: &Host) -> Vec<Finding> {
     vec![
         version(&host.text("proc/sys/kernel/osrelease").unwrap_or_default()),
-        membarrier(sys::membarrier_supported()),
+        membarrier(membarrier::is_supported()),
         type_information(host),
         lockdown(host),
         clock_source(host),

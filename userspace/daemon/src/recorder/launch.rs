@@ -13,7 +13,8 @@ use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::RecorderEvent;
-use super::live::{self, About, Active, Live};
+use super::active::{self, About, Active};
+use super::live::Live;
 
 /// Parameters of a start.
 #[derive(Debug)]
@@ -94,7 +95,7 @@ impl Launch {
         let refused = |error| Box::new(problem(&error));
         let recording = Recording::start(spec(&self)?).map_err(refused)?;
         let producer = recording.producer(&self.producer).map_err(refused)?;
-        let worker = live::worker(threads, &self.about.name);
+        let worker = active::worker(threads, &self.about.name);
         let active = Active::new(self.about, recording, self.timeout, worker);
         Ok(Box::new(Launched { active, producer }))
     }

@@ -12,7 +12,8 @@ use onair_api::{
 use onair_workers::ThreadRegistry;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::live::{About, Active, Live, worker_name};
+use super::active::{About, Active, worker_name};
+use super::live::Live;
 use super::{RecorderEvent, convert, startup};
 use crate::diagnostics::growth::Growth;
 use crate::events::Subject;

@@ -6,6 +6,7 @@
 //!
 //! The crate `onair-record` makes files of packets.
 
+mod active;
 mod convert;
 mod launch;
 mod list;
@@ -14,9 +15,10 @@ mod startup;
 
 use onair_api::RecordingView;
 
+pub use self::active::{About, Active, RecordingFailure, worker_name};
 pub use self::launch::{Launch, Launched};
 pub use self::list::{Phase, Recorder, RunningRecording};
-pub use self::live::{About, Active, Live, RecordingFailure, RecordingsFailed, worker_name};
+pub use self::live::{Live, RecordingsFailed};
 
 /// Events from the recorder's threads to the control thread.
 #[derive(Debug)]

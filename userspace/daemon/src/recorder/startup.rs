@@ -9,7 +9,7 @@ use onair_record::{Manifest, Repaired, Stage};
 use onair_workers::ThreadRegistry;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::live::{About, not_on_disk};
+use super::active::{About, not_on_disk};
 use super::{RecorderEvent, convert};
 
 /// Name of the thread.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use onair_dataplane::Dataplane;
 use onair_ipc::life::OwnerDeathNotifier;
-use onair_ipc::sys;
+use onair_ipc::{membarrier, sys};
 use onair_probe::Events;
 use rustix::net::SocketType;
 use tokio::net::{TcpListener, UnixListener};
@@ -60,7 +60,7 @@ pub(super) fn start(
     config: Config,
     shutdown: &ShutdownCoordinator,
 ) -> Result<(Started, Results), RunError> {
-    if !sys::membarrier_supported() {
+    if !membarrier::is_supported() {
         return Err(RunError::Membarrier);
     }
     sys::ignore_sigio();

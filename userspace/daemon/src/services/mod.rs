@@ -1,23 +1,26 @@
 //! The services that every session uses, in one place that the actor owns.
 
+mod handoff;
+mod identity;
 mod pollers;
 mod port_watch;
 mod ring_watch;
 pub mod test_delay;
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use onair_api::{
     EventKind, PortHealth, PortMulticast, PortSteering, PortWake, PortXdp, Probe as ProbeDocument,
-    ProbeState, PtpState, Reload, Timestamp, Versions, WatchedFile, WatchedSite,
+    ProbeState, PtpState, Reload, WatchedFile, WatchedSite,
 };
 use onair_dataplane::{Command, Dataplane, EventReceiver, PollerEvent, PortInfo};
 use onair_dpdk::{MulticastFilter, Wake};
 use onair_ipc::life::OwnerDeathNotifier;
-use onair_probe::{Closing, SiteKind};
+use onair_probe::SiteKind;
 
+pub use self::handoff::{HandoffCell, ShutdownHandoff};
+pub use self::identity::Identity;
 use self::port_watch::PortWatch;
 use self::test_delay::TestDelay;
 use crate::clients::file_guard::FileGuard;
@@ -31,40 +34,6 @@ use crate::ptp::PtpWatch;
 use crate::reclaim::pending_reclaim::PendingReclaim;
 use crate::sockets::connections::Connections;
 use crate::witness::probe::ProbeLink;
-
-/// Identity of this daemon.
-#[derive(Clone, Debug)]
-pub struct Identity {
-    /// The high half of every session id that it issues: Unix seconds at its start, or more.
-    pub incarnation: u32,
-    /// The kernel's boot id.
-    pub boot_id: String,
-    /// Versions of the daemon, DPDK and the kernel.
-    pub versions: Versions,
-    /// When the daemon started.
-    pub started_at: Timestamp,
-}
-
-impl Identity {
-    /// Reads the other fields from the kernel.
-    pub fn of_this_process(incarnation: u32, dpdk: String) -> Self {
-        let read = |path: &str| {
-            std::fs::read_to_string(path)
-                .map(|text| text.trim().to_owned())
-                .unwrap_or_default()
-        };
-        Self {
-            incarnation,
-            boot_id: read("/proc/sys/kernel/random/boot_id"),
-            versions: Versions {
-                onaird: env!("CARGO_PKG_VERSION").into(),
-                dpdk,
-                kernel: read("/proc/sys/kernel/osrelease"),
-            },
-            started_at: Timestamp::now(),
-        }
-    }
-}
 
 /// Content of the state directory.
 #[derive(Debug)]
@@ -401,67 +370,6 @@ impl Services {
             canary_at: self.probe.canary_at(),
             files,
         }
-    }
-}
-
-/// Passes one part from the actor to the shutdown.
-#[derive(Debug)]
-pub struct HandoffCell<T>(Arc<Mutex<Option<T>>>);
-
-impl<T> Clone for HandoffCell<T> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
-}
-
-impl<T> Default for HandoffCell<T> {
-    fn default() -> Self {
-        Self(Arc::default())
-    }
-}
-
-impl<T> HandoffCell<T> {
-    /// Puts the part in.
-    pub fn put(&self, part: T) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(part);
-    }
-
-    /// Takes the part out; `None` if it was not put in.
-    #[must_use]
-    pub fn take(&self) -> Option<T> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
-/// The parts that the actor leaves to the shutdown when it has ended.
-#[derive(Clone, Debug, Default)]
-pub struct ShutdownHandoff {
-    /// Ports and pollers.
-    pub dataplane: HandoffCell<Dataplane>,
-    /// The probe, which the kernel is detaching; `None` if there was none.
-    pub probe: HandoffCell<Option<Closing>>,
-    /// Stored certificates.
-    pub archive: HandoffCell<Archive>,
-    /// Persisted sessions.
-    pub store: HandoffCell<Store>,
-    /// Detects clients that change their memory with system calls.
-    pub guard: HandoffCell<FileGuard>,
-    /// Memory that waits for W4.
-    pub pending_reclaim: HandoffCell<PendingReclaim>,
-}
-
-impl ShutdownHandoff {
-    /// Distributes the parts. Parts without work at the end are dropped, except the hub: later
-    /// events are still published.
-    pub fn put(&self, services: Services) -> Hub {
-        // It takes the longest to end, and no session needs it any more.
-        self.probe.put(services.probe.begin_close());
-        self.dataplane.put(services.dataplane);
-        self.archive.put(services.archive);
-        self.store.put(services.store);
-        self.guard.put(services.guard);
-        self.pending_reclaim.put(services.pending_reclaim);
-        services.hub
     }
 }
 

@@ -1,11 +1,11 @@
 //! Requests in flight, counted by guards.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use onair_api::{Problem, ProblemCode};
 
-use super::coordinator::CoordinatorShared;
+use super::shared::CoordinatorShared;
 
 /// The daemon is shutting down and refuses the operation. HTTP 503 `shutting_down`, `ESHUTDOWN` in
 /// the client library.
@@ -17,12 +17,6 @@ impl From<ShuttingDown> for Problem {
     fn from(refusal: ShuttingDown) -> Self {
         Self::new(ProblemCode::ShuttingDown, refusal.to_string())
     }
-}
-
-#[derive(Debug, Default)]
-pub(super) struct Operations {
-    pub(super) open: AtomicU64,
-    pub(super) refused: AtomicU64,
 }
 
 /// Counts one operation in flight until it is dropped.
@@ -39,7 +33,7 @@ impl ActiveOperationGuard {
 
     pub(super) fn enter(shared: &Arc<CoordinatorShared>) -> Result<Self, ShuttingDown> {
         let guard = Self::count(shared);
-        if shared.has_begun() {
+        if shared.flags.has_begun() {
             shared.operations.refused.fetch_add(1, Ordering::Relaxed);
             return Err(ShuttingDown);
         }
@@ -51,7 +45,7 @@ impl Drop for ActiveOperationGuard {
     fn drop(&mut self) {
         // SYNC: operations.
         let before = self.0.operations.open.fetch_sub(1, Ordering::SeqCst);
-        if before == 1 && self.0.has_begun() {
+        if before == 1 && self.0.flags.has_begun() {
             self.0.announce();
         }
     }

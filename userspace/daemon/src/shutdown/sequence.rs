@@ -14,18 +14,12 @@ use onair_mutant::mutant;
 use onair_workers::{ThreadReport, panic_text};
 
 use super::cause::Cause;
-use super::coordinator::{CoordinatorShared, ShutdownCoordinator};
+use super::coordinator::ShutdownCoordinator;
 use super::countdown::Countdown;
-use super::parts::{Part, PartError, Waiting};
+use super::shared::CoordinatorShared;
+use super::shared::ledger::Ended;
+use super::shared::parts::{Part, PartError, Waiting};
 use crate::diagnostics::error_chain::chain;
-
-/// How a part's function returned.
-#[derive(Debug)]
-pub(super) struct Ended {
-    outcome: PartOutcome,
-    detail: Option<String>,
-    at: Instant,
-}
 
 /// Result of the shutdown.
 #[derive(Clone, Debug)]
@@ -172,7 +166,7 @@ impl CoordinatorShared {
             };
             let waiting = Waiting {
                 deadline: begun + times.of(part.limit),
-                shared: Arc::clone(self),
+                flags: Arc::clone(&self.flags),
             };
             under_way.push(Ending {
                 number,

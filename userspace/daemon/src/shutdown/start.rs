@@ -4,7 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Builder;
 
-use super::coordinator::{ShutdownCoordinator, lock};
+use super::coordinator::ShutdownCoordinator;
+use super::shared::lock;
 
 impl ShutdownCoordinator {
     /// Runs `start` on its own thread and waits for its result. Returns `None` if the shutdown was
@@ -34,10 +35,10 @@ impl ShutdownCoordinator {
                 drop(ledger);
                 return Ok(Some(ended.unwrap_or_else(|panic| resume_unwind(panic))));
             }
-            if self.shared.is_forced() {
+            if self.shared.flags.is_forced() {
                 return Ok(None);
             }
-            if self.shared.has_begun() && ledger.acknowledged.is_none() {
+            if self.shared.flags.has_begun() && ledger.acknowledged.is_none() {
                 drop(ledger);
                 self.shared.acknowledge();
                 tracing::warn!(

@@ -14,9 +14,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use onair_api::{Problem, ProblemCode};
-use onair_essence::Format;
 use onair_ipc::sys;
-use onair_pixels::Still;
+use onair_pixels::{FrameStream, Still};
 use onair_record::{PacketReader, Producer};
 use onair_workers::panic_text;
 use tokio::sync::mpsc::UnboundedSender;
@@ -32,17 +31,17 @@ const RING_BYTES: usize = 16 << 20;
 /// Largest frame: 8192x4320 of 10 bits in 4:2:2, and less.
 const MOST_FRAME_BYTES: usize = 96 << 20;
 
-/// Starts a thread that makes one picture of packets of this format and RTP payload type, whose frames are
-/// closed after so many nanoseconds. It sends [`RecorderEvent::Pictured`], in any case.
+/// Starts a thread that makes one picture of packets of this stream. It sends
+/// [`RecorderEvent::Pictured`], in any case.
 ///
 /// # Errors
 /// `no_picture` if there cannot be one, `internal` without a thread.
 pub fn begin(
     snapshot: u64,
-    (format, payload_type, timeout_ns): (&Format, u8, u64),
+    stream: &FrameStream<'_>,
     events: &UnboundedSender<RecorderEvent>,
 ) -> Result<Producer, Problem> {
-    let still = Still::new(format, payload_type, timeout_ns, MOST_FRAME_BYTES);
+    let still = Still::new(stream, MOST_FRAME_BYTES);
     let still = still.map_err(|none| Problem::from(NoPicture::from(none)))?;
     let (producer, packets) = PacketReader::new("snapshot", RING_BYTES);
     let events = events.clone();

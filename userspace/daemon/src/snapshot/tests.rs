@@ -18,7 +18,12 @@ fn begun(
     format: VideoFormat,
     events: &UnboundedSender<RecorderEvent>,
 ) -> Result<Producer, Problem> {
-    begin(7, (&format.into(), PAYLOAD_TYPE, 100_000_000), events)
+    let stream = FrameStream {
+        format: &format.into(),
+        payload_type: PAYLOAD_TYPE,
+        timeout_ns: 100_000_000,
+    };
+    begin(7, &stream, events)
 }
 
 fn png_of(format: &VideoFormat, frame: &[u8]) -> Vec<u8> {

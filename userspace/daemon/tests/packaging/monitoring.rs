@@ -23,6 +23,9 @@ fn served() -> BTreeSet<&'static str> {
     served.extend(metrics(include_str!(
         "../../src/control/actor/report/clock_metrics.rs"
     )));
+    served.extend(metrics(include_str!(
+        "../../src/control/actor/report/service_metrics.rs"
+    )));
     served.extend(metrics(include_str!("../../src/session/report/metrics.rs")));
     served
 }

@@ -83,6 +83,7 @@ fn metrics() -> BTreeMap<String, String> {
     for file in [
         "control/actor/report/metrics.rs",
         "control/actor/report/clock_metrics.rs",
+        "control/actor/report/service_metrics.rs",
         "session/report/metrics.rs",
     ] {
         let path = root().join("userspace/daemon/src").join(file);

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use onair_ipc::frames::FrameMemory;
 
-use super::super::converter::{ConvertConfig, Converter};
-use super::super::feed::{ConverterFeed, Intake};
-use super::super::refusal::RuntimeError;
-use super::super::stats::SessionStats;
 use super::{Kind, Runtime};
+use crate::feed::{ConverterFeed, Intake};
+use crate::runtime::converter::{ConvertConfig, Converter};
+use crate::runtime::refusal::RuntimeError;
+use crate::stats::SessionStats;
 
 impl Runtime {
     /// Creates a converted session that converts into `frames`. Give one frame plus the quota of each
@@ -56,7 +56,7 @@ impl Runtime {
 /// Methods for the thread that converts.
 impl Runtime {
     /// The converted session's half.
-    pub(in super::super) fn converter(&self) -> Option<&Converter> {
+    pub(crate) fn converter(&self) -> Option<&Converter> {
         match &self.kind {
             Kind::Convert(converter) => Some(converter),
             Kind::Receive(_) | Kind::Send(_) => None,
@@ -64,7 +64,7 @@ impl Runtime {
     }
 
     /// The converted session's half.
-    pub(in super::super) fn converter_mut(&mut self) -> Option<&mut Converter> {
+    pub(crate) fn converter_mut(&mut self) -> Option<&mut Converter> {
         match &mut self.kind {
             Kind::Convert(converter) => Some(converter),
             Kind::Receive(_) | Kind::Send(_) => None,

@@ -18,7 +18,6 @@ use std::{
 use rustix::thread::{CpuSet, sched_getaffinity};
 use serde::{Deserialize, Serialize};
 
-use crate::packets::mempool;
 use crate::{Error, Hugepages, Memory, log};
 
 /// `[dpdk]`: DPDK's memory and devices
@@ -61,7 +60,7 @@ impl Default for EalConfig {
 /// orderly end.
 #[derive(Debug)]
 pub struct Eal {
-    alive: Arc<Alive>,
+    pub(crate) alive: Arc<Alive>,
     memory: Memory,
 }
 
@@ -123,27 +122,6 @@ impl Eal {
     #[must_use]
     pub fn version(&self) -> String {
         version()
-    }
-
-    /// Frees DPDK's memory and threads. It does not close ports: close each port first.
-    ///
-    /// # Errors
-    /// [`Error::InUse`] while a port, a pool, an [`Mbuf`](crate::Mbuf) or a registered thread
-    /// exists; the call then does nothing, and the end of the process cleans up. [`Error::Dpdk`] if
-    /// DPDK fails.
-    pub fn cleanup(mut self) -> Result<(), Error> {
-        mempool::sweep();
-        if Arc::get_mut(&mut self.alive).is_none() {
-            return Err(Error::InUse {
-                users: Arc::strong_count(&self.alive) - 1,
-            });
-        }
-        // SAFETY: initialised, and nothing that uses DPDK's memory is left.
-        let (code, log) = log::captured(|| unsafe { dpdk_sys::rte_eal_cleanup() });
-        match code {
-            0 => Ok(()),
-            code => Err(Error::dpdk("clean up", "EAL", code, log)),
-        }
     }
 
     pub(crate) fn alive(&self) -> Arc<Alive> {

@@ -5,7 +5,6 @@
 pub(crate) mod channels;
 pub(crate) mod descriptor;
 pub(crate) mod interface;
-pub(crate) mod link;
 pub(crate) mod membership;
 pub(crate) mod namespace;
 pub(crate) mod netlink;

@@ -12,6 +12,7 @@ use std::{
 use dpdk_sys::{rte_device, rte_eth_conf, rte_eth_dev_info, rte_ether_addr};
 
 use crate::device::{Device, RingEnd, ring};
+use crate::error::RX_SETUP;
 use crate::kernel::descriptor::Descriptor;
 use crate::kernel::netlink::{Mode, Route};
 use crate::kernel::packet_socket::PacketSockets;
@@ -19,9 +20,6 @@ use crate::kernel::xsk::{Forgotten, Xsk};
 use crate::port::hardware::{Hardware, LinkStatus, MulticastFilter, Wake};
 use crate::port::interrupt::Interrupt;
 use crate::{Error, LogTail, Pool, log};
-
-/// The step that fails if an AF_XDP queue is still busy.
-pub(crate) const RX_SETUP: &str = "set up the receive queue of";
 
 const AF_XDP: &str = "net_af_xdp";
 

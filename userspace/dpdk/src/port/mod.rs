@@ -1,9 +1,11 @@
 //! A port: one device with its queues.
 
 pub(crate) mod claim;
+pub(crate) mod close_error;
 pub(crate) mod ethdev;
 pub(crate) mod hardware;
 pub(crate) mod interrupt;
+pub(crate) mod link;
 pub(crate) mod opening;
 pub(crate) mod queue;
 pub(crate) mod rx_ring;

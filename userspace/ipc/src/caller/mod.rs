@@ -121,7 +121,7 @@ pub struct Attachment {
 impl Attachment {
     /// Maps the three files that the daemon sent, and opens the attachment for callers. `socket` is
     /// the attachment's connection, for kicks. `membarrier`: whether this process is registered
-    /// ([`sys::membarrier_register`]).
+    /// ([`membarrier::register`](crate::membarrier::register)).
     ///
     /// # Errors
     /// If the message and the files are inconsistent, if the daemon could truncate a file under the

@@ -249,6 +249,12 @@ pub fn is_dead(word: &AtomicU32) -> bool {
     word.load(Ordering::Acquire) & OWNER_DIED != 0
 }
 
+/// The daemon dies, as the scheduler simulates it: the kernel marks the attachment's life word.
+#[cfg(shuttle)]
+pub fn daemon_dies(memory: &AttachmentMemory) {
+    crate::scheduled::owner_dies(memory.life(), OWNER_DIED);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

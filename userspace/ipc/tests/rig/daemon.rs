@@ -9,8 +9,8 @@ use onair_ipc::caller::Attachment;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
 use onair_ipc::life::OwnerDeathNotifier;
+use onair_ipc::membarrier;
 use onair_ipc::memory::AttachmentMemory;
-use onair_ipc::sys;
 
 use super::{SESSION, attached, connection};
 
@@ -59,7 +59,7 @@ impl Daemon {
         let [ctl, seg, frames, socket] = std::array::from_fn(|_| files.next().unwrap());
         drop(files);
         let about = attached(5, false, geometry());
-        let plain = sys::membarrier_register();
+        let plain = membarrier::register();
         let client = Attachment::map(&about, SESSION, [ctl, seg, frames], socket, plain).unwrap();
         Self {
             child,

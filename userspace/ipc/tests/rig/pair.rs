@@ -9,9 +9,9 @@ use onair_ipc::caller::Attachment;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::{Geometry, VERSION};
 use onair_ipc::lender::Lender;
+use onair_ipc::membarrier;
 use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::message::Attached;
-use onair_ipc::sys;
 
 /// Number of the session.
 pub(crate) const SESSION: u64 = 77;
@@ -109,7 +109,7 @@ impl Session {
     fn with(count: u32, sends: bool) -> Self {
         let geometry = Geometry::new(count, FRAME_BYTES).unwrap();
         let frames = FrameMemory::create(geometry, !sends).unwrap();
-        let pair = Pair::new(5, sends, &frames, sys::membarrier_register());
+        let pair = Pair::new(5, sends, &frames, membarrier::register());
         Self {
             lender: Lender::new(pair.memory.clone(), QUOTA),
             frames,

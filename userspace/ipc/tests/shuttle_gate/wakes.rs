@@ -6,7 +6,7 @@ use onair_ipc::layout::Geometry;
 use onair_ipc::lender::Lender;
 use onair_ipc::memory::AttachmentState;
 use onair_ipc::meta::FrameMeta;
-use onair_ipc::{scheduled, sys};
+use onair_ipc::{life, scheduled, sys};
 use shuttle::thread;
 
 use crate::schedules::{below, dawdle, pair, schedules, spawn, wake_more};
@@ -96,7 +96,7 @@ fn daemon_dies_then_each_caller_wakes_and_is_told() {
             })
             .collect();
         dawdle(100);
-        scheduled::daemon_dies(&pair.memory);
+        life::daemon_dies(&pair.memory);
         for caller in callers {
             assert_eq!(caller.join().unwrap(), Some(Refusal::Stale));
         }

@@ -9,27 +9,15 @@ mod planar;
 
 use std::net::SocketAddrV4;
 
-use onair_essence::Format;
 use onair_essence::receive::{Depacketise as _, Run};
 use onair_essence::survey::{CapturedPacket, Link};
-use onair_essence::video::assembly::{Assembler, AssemblerConfig};
+use onair_essence::video::assembly::Assembler;
+
+use crate::FrameStream;
 
 pub use file::{FrameFile, NotWritten, UnknownFile};
 use frames::{Buffers, Frames};
 pub use frames::{FrameCounts, LISTED, LeftOut};
-
-/// The stream that is exported.
-#[derive(Clone, Copy, Debug)]
-pub struct Stream<'a> {
-    /// What it carries.
-    pub format: &'a Format,
-    /// RTP payload type.
-    pub payload_type: u8,
-    /// Nanoseconds after which a frame without further packets is closed as incomplete.
-    pub timeout_ns: u64,
-    /// Only packets to this destination; `None`: all.
-    pub only: Option<SocketAddrV4>,
-}
 
 /// Counts of packets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,18 +43,17 @@ pub struct Exporter {
 }
 
 impl Exporter {
-    /// An exporter of `stream` to `file`.
+    /// An exporter of `stream` to `file`, of the packets to the destination `only`, if it is given.
     ///
     /// # Errors
     /// [`NotWritten`]: such frames are not written to this file.
-    pub fn new(stream: &Stream<'_>, file: FrameFile) -> Result<Self, NotWritten> {
-        let Format::Video(video) = stream.format;
-        let format = video.format;
-        let config = AssemblerConfig {
-            format,
-            payload_type: stream.payload_type,
-            timeout_ns: stream.timeout_ns,
-        };
+    pub fn new(
+        stream: &FrameStream<'_>,
+        only: Option<SocketAddrV4>,
+        file: FrameFile,
+    ) -> Result<Self, NotWritten> {
+        let config = stream.assembly();
+        let format = config.format;
         let planar = file.planar(&format)?;
         Ok(Self {
             file,
@@ -78,7 +65,7 @@ impl Exporter {
                 ("pixel_format", planar.ffmpeg().to_owned()),
                 ("frame_bytes", planar.bytes().to_string()),
             ],
-            only: stream.only,
+            only,
             assembler: Assembler::new(config),
             buffers: Buffers::new(&format),
             frames: Frames::new(format, file, planar),

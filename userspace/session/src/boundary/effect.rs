@@ -9,12 +9,11 @@ use onair_ipc::lender::Lender;
 use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::slot::SlotReading;
 
-use crate::boundary::event::Destroy;
+use crate::boundary::event::{Destroy, Exit};
+use crate::boundary::evidence::Evidence;
 use crate::boundary::reply::Reply;
+use crate::boundary::retired::RetiredMemory;
 use crate::boundary::runtime::AttachRefusal;
-use crate::certificate::evidence::Evidence;
-use crate::clients::attachment::Exit;
-use crate::ending::retired::RetiredMemory;
 
 /// One thing to do. The driver executes the effects of an event in their order, before the next
 /// event.

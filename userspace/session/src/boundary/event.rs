@@ -3,17 +3,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use onair_api::{Certificate, Flushed as FlushedView, Operation, SessionView, Verdict, Who};
+use onair_api::{
+    Certificate, Flushed as FlushedView, Operation, Problem, SessionView, Verdict, Who,
+};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::Lender;
 use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::slot::SlotReading;
 
-use crate::boundary::reply::Reply;
+use crate::boundary::reply::{EvictionAnswer, Reply};
 use crate::boundary::runtime::{AttachRefusal, Evicted, FlushReport};
-use crate::clients::attachment::Exit;
-use crate::clients::evicting::EvictionAnswer;
-use crate::clients::sites::SiteFinding;
+use crate::boundary::sites::SiteFinding;
 
 /// One event. The core handles them one at a time.
 #[derive(Debug)]
@@ -153,6 +153,22 @@ pub struct Destroy {
     pub waits_for_turn: bool,
     /// Destination of the answer.
     pub reply: Reply<Box<Certificate>>,
+}
+
+impl Destroy {
+    /// Answers with `problem`.
+    pub(crate) fn refuse(self, problem: Problem) {
+        self.reply.send(Err(problem));
+    }
+}
+
+/// A thread that has ended, as the kernel reports.
+#[derive(Clone, Copy, Debug)]
+pub struct Exit {
+    /// Thread id in the thread's own pid namespace: the value in its slot.
+    pub own_tid: u32,
+    /// Thread id in the daemon's pid namespace.
+    pub tid: u32,
 }
 
 /// A client that attaches, with what was made for it.

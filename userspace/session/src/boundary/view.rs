@@ -6,8 +6,8 @@ use onair_api::{Problem, Reading, SessionId, Timestamp};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::memory::AttachmentMemory;
 
-use crate::clients::sites::Sites;
-use crate::ending::retired::RetiredMemory;
+use crate::boundary::retired::RetiredMemory;
+use crate::boundary::sites::Sites;
 
 /// A moment on each of the clocks. The steps of one event are timed apart, so the core asks for it
 /// whenever it notes one.

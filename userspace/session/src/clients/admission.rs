@@ -9,9 +9,9 @@ use onair_ipc::memory::AttachmentState;
 use crate::boundary::effect::{Effect, PollerCommand};
 use crate::boundary::event::Admission;
 use crate::boundary::runtime::{AttachRefusal, Runtime};
-use crate::clients::attachment::Attachment;
 use crate::lifecycle::Place;
-use crate::session_core::{SessionCore, Turn};
+use crate::state::clients::attachment::Attachment;
+use crate::state::{SessionCore, Turn};
 
 impl<R: Runtime> SessionCore<R> {
     /// Hands the client's lender to the runtime, and opens its gate.

@@ -13,24 +13,21 @@ use onair_ipc::slot::SlotReading;
 use onair_mutant::mutant;
 
 use crate::boundary::effect::{Effect, Effects, PollerCommand, ThreadQuestion};
+use crate::boundary::event::Exit;
 use crate::boundary::runtime::Runtime;
-use crate::clients::attachment::{Attachment, Exit};
-use crate::clients::leaving::Leaving;
-use crate::ending::rescan::Due;
 use crate::lifecycle::Place;
-use crate::session_core::{SessionCore, Turn};
+use crate::state::clients::attachment::Attachment;
+use crate::state::clients::leaving::Leaving;
+use crate::state::clients::thread_looks::AGAIN;
+use crate::state::rescan::Due;
+use crate::state::{SessionCore, Turn};
 
-/// Pause before an exit is examined again that may be the exit of the whole process.
-const AGAIN: Duration = Duration::from_millis(20);
 /// Time that a destroy with no wait for users still waits for a look at threads.
 const SOON: Duration = Duration::from_millis(50);
 /// Disconnected processes examined in one step, 0.5 ms each at most.
 const SWEEP: usize = 4;
 /// Time limit for the look at a client's threads: enough for about 20,000 threads.
 const LIMIT: Duration = Duration::from_secs(1);
-/// After a look at a client's threads, they are left alone for this many times its duration.
-const REST: u32 = 10;
-
 impl<R: Runtime> SessionCore<R> {
     /// Whether the ends of threads of the process `tgid` (in the first pid namespace) may change something.
     /// Not in a session that is being destroyed and waits for no users: no caller is there that died before
@@ -321,32 +318,6 @@ impl<R: Runtime> SessionCore<R> {
         for number in gone {
             self.leave(turn, number, Leaving::Ended(ReconciledCause::Detached));
         }
-    }
-}
-
-/// When the threads of an attachment may be looked at, and what was asked.
-#[derive(Debug, Default)]
-pub(crate) struct ThreadLooks {
-    is_asked: bool,
-    not_before: Option<Instant>,
-    /// The exits that the question covers.
-    exits: Vec<Exit>,
-}
-
-impl ThreadLooks {
-    /// # Errors
-    /// The earliest time at which it may be asked again.
-    fn may_look(&self, now: Instant) -> Result<(), Instant> {
-        match self.not_before {
-            _ if self.is_asked => Err(now + AGAIN),
-            Some(at) if at > now => Err(at),
-            _ => Ok(()),
-        }
-    }
-
-    fn looked(&mut self, now: Instant, cost: Duration) {
-        self.is_asked = false;
-        self.not_before = Some(now + cost * REST);
     }
 }
 

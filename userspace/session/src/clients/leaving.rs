@@ -7,23 +7,17 @@ use onair_ipc::memory::AttachmentState;
 
 use crate::boundary::effect::{Effect, Named, PollerCommand};
 use crate::boundary::reply::Reply;
+use crate::boundary::retired::RetiredMemory;
 use crate::boundary::runtime::Runtime;
-use crate::clients::attachment::Attachment;
+use crate::boundary::view::View;
 use crate::lifecycle::Place;
-use crate::session_core::{SessionCore, Turn};
+use crate::state::clients::attachment::Attachment;
+use crate::state::clients::leaving::Leaving;
+use crate::state::{SessionCore, Turn};
 
 /// Number of attachments that have left a stopped session and are kept for its certificate without
 /// a check.
 const MOST_RETIRED: usize = 32;
-
-/// What waits for a poller to hand an attachment's lender back.
-#[derive(Debug)]
-pub(crate) enum Leaving {
-    /// The client asked to detach, and has no loaned frames.
-    Detach(Reply<()>),
-    /// The process is gone, or released the memory.
-    Ended(ReconciledCause),
-}
 
 impl<R: Runtime> SessionCore<R> {
     /// The client gives its attachment back. Refused while its callers are inside or its frames are
@@ -167,9 +161,23 @@ impl<R: Runtime> SessionCore<R> {
             turn.effects.push(Effect::Keep(retired));
         } else if self.retired.words.len() > MOST_RETIRED {
             // The certificate covers what is left.
-            let free = self.retired.take_free(turn.view);
+            let free = take_free(&mut self.retired, turn.view);
             turn.effects.push(Effect::Keep(free));
         }
         turn.effects.push(Effect::Left(attachment.number));
+    }
+}
+
+/// Takes out the memory that no process has any more, according to W4.
+fn take_free(retired: &mut RetiredMemory, view: &dyn View) -> RetiredMemory {
+    let words = retired
+        .words
+        .extract_if(.., |words| view.is_released(words));
+    let frames = retired
+        .frames
+        .extract_if(.., |frames| view.are_released(frames));
+    RetiredMemory {
+        words: words.collect(),
+        frames: frames.collect(),
     }
 }

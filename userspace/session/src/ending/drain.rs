@@ -8,13 +8,13 @@ use onair_mutant::mutant;
 
 use crate::boundary::effect::{Effect, Named};
 use crate::boundary::event::Destroy;
+use crate::boundary::retired::RetiredMemory;
 use crate::boundary::runtime::Runtime;
-use crate::certificate::evidence::Issue;
-use crate::clients::attachment::Attachment;
-use crate::ending::retired::RetiredMemory;
+use crate::certificate::Issue;
 use crate::ending::together::{Member, advance_all};
 use crate::lifecycle::Refusal;
-use crate::session_core::{SessionCore, Turn};
+use crate::state::clients::attachment::Attachment;
+use crate::state::{SessionCore, Turn};
 use crate::witness;
 use crate::witness::readings::WitnessReadings;
 
@@ -45,12 +45,12 @@ impl<R: Runtime> SessionCore<R> {
             let problem = self.refusal(refusal);
             match refusal {
                 Refusal::Running => refuse_with_users(turn, destroy, problem),
-                _ => refuse(destroy, problem),
+                _ => destroy.refuse(problem),
             }
             return;
         }
         if let Err(problem) = turn.view.check_probe() {
-            refuse(destroy, problem);
+            destroy.refuse(problem);
             return;
         }
         let (waits_for_turn, waits) = (destroy.waits_for_turn, destroy.deadline.is_some());
@@ -76,7 +76,7 @@ impl<R: Runtime> SessionCore<R> {
     /// Starts draining; refuses `destroy` if the state does not allow it.
     pub(crate) fn drain(&mut self, turn: &Turn<'_, R>, destroy: Destroy) -> bool {
         if let Err((refusal, destroy)) = self.lifecycle.begin_destroy(destroy) {
-            refuse(destroy, self.refusal(refusal));
+            destroy.refuse(self.refusal(refusal));
             return false;
         }
         self.audit.note(StepName::DestroyRequested, turn.now());
@@ -390,8 +390,4 @@ impl<R: Runtime> SessionCore<R> {
 fn refuse_with_users<R>(turn: &mut Turn<'_, R>, destroy: Destroy, problem: Problem) {
     let named = Named::Refusal(Box::new(destroy), Box::new(problem));
     turn.effects.push(Effect::NameUsers(named));
-}
-
-pub(crate) fn refuse(destroy: Destroy, problem: Problem) {
-    destroy.reply.send(Err(problem));
 }

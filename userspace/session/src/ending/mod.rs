@@ -1,8 +1,6 @@
-//! The way of a session from stop to destroyed or quarantined, and what remains of it.
+//! The way of a session from stop to destroyed or quarantined.
 
 pub(crate) mod drain;
 pub(crate) mod quarantine;
-pub(crate) mod rescan;
-pub(crate) mod retired;
 pub(crate) mod together;
 pub(crate) mod warnings;

@@ -6,9 +6,9 @@ use onair_mutant::mutant;
 
 use crate::boundary::effect::{Effect, Named};
 use crate::boundary::runtime::Runtime;
-use crate::certificate::evidence::Issue;
+use crate::certificate::Issue;
 use crate::running::refuse_starts;
-use crate::session_core::{SessionCore, Turn};
+use crate::state::{SessionCore, Turn};
 
 impl<R: Runtime> SessionCore<R> {
     /// Whether [`Event::Quarantine`](crate::Event::Quarantine) would close the session.

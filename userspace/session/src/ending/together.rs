@@ -15,7 +15,7 @@ use onair_mutant::mutant;
 use crate::boundary::effect::{Effect, Effects};
 use crate::boundary::runtime::Runtime;
 use crate::boundary::view::View;
-use crate::session_core::{SessionCore, Turn};
+use crate::state::{SessionCore, Turn};
 
 /// A session to be examined with others.
 pub struct Examined<'a, R> {

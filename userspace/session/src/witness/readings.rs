@@ -7,7 +7,7 @@ use onair_mutant::mutant;
 
 use crate::boundary::runtime::Runtime;
 use crate::boundary::view::Walk;
-use crate::session_core::{SessionCore, Turn};
+use crate::state::{SessionCore, Turn};
 use crate::witness::{self, counters, ownership};
 
 impl<R: Runtime> SessionCore<R> {

@@ -3,8 +3,8 @@
 use onair_api::{Problem, ProblemCode, Says, SessionState, Verdict};
 
 use crate::boundary::runtime::Runtime;
-use crate::clients::leaving::Leaving;
-use crate::session_core::{SessionCore, Turn};
+use crate::state::clients::leaving::Leaving;
+use crate::state::{SessionCore, Turn};
 use crate::witness;
 
 impl<R: Runtime> SessionCore<R> {

@@ -5,7 +5,8 @@ use std::net::SocketAddrV4;
 use std::path::{Path, PathBuf};
 
 use onair_api::{RecordingFormat, SessionSpec};
-use onair_pixels::export::{Exporter, Stream};
+use onair_pixels::FrameStream;
+use onair_pixels::export::Exporter;
 use onair_record::{Manifest, Stage};
 use onair_sdp::{Media, SessionDescription};
 
@@ -66,13 +67,12 @@ fn exporter(
         let format = media
             .format()
             .map_err(|error| ExportError::Stream { destination, error })?;
-        let stream = Stream {
+        let stream = FrameStream {
             payload_type: media.payload_type,
             timeout_ns: format.default_timeout_ns(),
             format: &format,
-            only: Some(destination),
         };
-        return Ok(Exporter::new(&stream, arguments.format)?);
+        return Ok(Exporter::new(&stream, Some(destination), arguments.format)?);
     }
     let manifest = manifest()?;
     let name = manifest.name.to_string();
@@ -80,13 +80,12 @@ fn exporter(
     let document = document.ok_or_else(|| ExportError::NoFormat(name.clone()))?;
     let spec: SessionSpec =
         serde_json::from_value(document).map_err(|error| ExportError::Format { name, error })?;
-    let stream = Stream {
+    let stream = FrameStream {
         format: &spec.format,
         payload_type: spec.flow.payload_type,
         timeout_ns: spec.frame_timeout_ns(),
-        only: None,
     };
-    Ok(Exporter::new(&stream, arguments.format)?)
+    Ok(Exporter::new(&stream, None, arguments.format)?)
 }
 
 fn destination(media: &Media) -> SocketAddrV4 {

@@ -34,7 +34,7 @@ const OF_PACKETS: [&str; 9] = [
 ];
 
 fn help() -> String {
-    let [flags, converted] = essence::EXAMPLES;
+    let (flags, converted) = (essence::examples(), essence::converted_examples());
     let format = essence::IN_A_FILE;
     format!(
         "\
@@ -64,14 +64,12 @@ pub(crate) struct Create {
     /// Read the whole specification from a JSON file; - is standard input
     #[arg(long, short, value_name = "PATH", conflicts_with_all = OF_PACKETS, conflicts_with_all = [
         "name", "sdp", "from", "layout", "quota", "max_attachments", "priority", "duration", "persistent"],
-        conflicts_with_all = essence::OF_FORMAT, conflicts_with_all = essence::OF_PACKETS,
-        conflicts_with_all = essence::OF_TIMING)]
+        conflicts_with_all = essence::of_all())]
     file: Option<PathBuf>,
 
     /// Convert the frames of this receive session, instead of receiving packets; needs --layout
     #[arg(long, value_name = "SESSION", requires = "layout", conflicts_with_all = OF_PACKETS, conflicts_with = "sdp",
-        conflicts_with_all = essence::OF_FORMAT, conflicts_with_all = essence::OF_PACKETS,
-        conflicts_with_all = essence::OF_TIMING)]
+        conflicts_with_all = essence::of_all())]
     from: Option<SessionName>,
 
     /// Layout of a converted session's buffers, as FFmpeg or GStreamer names it: v210, uyvy422,
@@ -81,13 +79,13 @@ pub(crate) struct Create {
 
     /// Take video, destination, source and payload type from a session description (SDP) of
     /// ST 2110-20; - is standard input. Other flags replace its addresses and payload type
-    #[arg(long, value_name = "PATH", conflicts_with_all = essence::OF_FORMAT)]
+    #[arg(long, value_name = "PATH", conflicts_with_all = essence::of_format())]
     sdp: Option<PathBuf>,
 
     /// Receive what arrives: measure raster, rate, samples and payload type from its packets, with a session
     /// for the time being; of samples with the same packing the usual ones are taken
     #[arg(long, conflicts_with_all = ["file", "from", "sdp", "payload_type", "pattern"],
-        conflicts_with_all = essence::OF_FORMAT)]
+        conflicts_with_all = essence::of_format())]
     like_what_arrives: bool,
 
     /// Direction of the packets, seen from the daemon's host; with --sdp and --like-what-arrives: receive if

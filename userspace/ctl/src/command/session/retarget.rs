@@ -54,7 +54,7 @@ const OF_FLOW: [&str; 7] = [
 ];
 
 #[derive(Debug, Args)]
-#[group(required = true, multiple = true, args = OF_FLOW, args = essence::OF_TIMING)]
+#[group(required = true, multiple = true, args = OF_FLOW, args = essence::of_timing())]
 struct Changes {
     /// Take destination, sources and payload type from a session description (SDP) of the same video
     /// format, and of a receive session also what the sender says of its timing (TP, TROFF, CMAX); - is
@@ -195,7 +195,8 @@ mod tests {
             assert_eq!(flow, expected, "{flags}");
             serde_json::from_value::<SessionPatch>(json!({ "flow": flow })).unwrap();
         }
-        let described = essence::fields(json!({"tr_offset_us": 600, "cmax": null}));
+        let timing = |video: Value| essence::fields(json!({ "video": video }));
+        let described = timing(json!({"tr_offset_us": 600, "cmax": null}));
         for (flags, expected) in [
             ("--ttl 3", json!({"tr_offset_us": 600, "cmax": null})),
             (
@@ -203,12 +204,12 @@ mod tests {
                 json!({"sender_type": "wide", "tr_offset_us": 0, "cmax": 4}),
             ),
         ] {
-            let timing = changes(flags).timing.over(Some(described.clone()));
-            assert_eq!(timing, essence::fields(expected), "{flags}");
-            serde_json::from_value::<SessionPatch>(json!(timing)).unwrap();
+            let found = changes(flags).timing.over(Some(described.clone()));
+            assert_eq!(found, timing(expected), "{flags}");
+            serde_json::from_value::<SessionPatch>(json!(found)).unwrap();
         }
         let none = changes("--ttl 3").timing.over(None);
-        assert_eq!(none, essence::fields(json!({})));
+        assert!(none.is_empty(), "{none:?}");
         let nothing = ["onairctl", "session", "retarget", "cam1"];
         assert!(Cli::try_parse_from(nothing).is_err());
     }
@@ -223,12 +224,21 @@ mod tests {
         let path = folder.path().join("cam2.sdp");
         std::fs::write(&path, text).unwrap();
         let mut video = json!({"width": 1280, "height": 720, "frame_rate": "60/1", "depth": 10});
-        let of = |direction, video: &Value| described(&path, direction, &essence::fields(video));
+        let of = |direction, video: &Value| {
+            described(
+                &path,
+                direction,
+                &essence::fields(json!({ "video": video })),
+            )
+        };
         let (flow, timing) = of(Direction::Receive, &video).unwrap();
         let expected = json!({"destination": "192.0.2.7:5006", "payload_type": 98, "source": null});
         assert_eq!(flow, expected);
         let expected_timing = json!({"sender_type": "narrow", "tr_offset_us": 600, "cmax": null});
-        assert_eq!(timing, Some(essence::fields(expected_timing)));
+        assert_eq!(
+            timing,
+            Some(essence::fields(json!({ "video": expected_timing })))
+        );
         let (_, of_sender) = of(Direction::Send, &video).unwrap();
         assert_eq!(of_sender, None);
         // How a sender packs its lines is no matter for a receiver.

@@ -7,6 +7,7 @@
 
 mod converted;
 mod ending;
+mod recordings;
 mod report;
 mod requests;
 mod restore;

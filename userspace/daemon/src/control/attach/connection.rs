@@ -1,23 +1,23 @@
 //! One client's connection.
 
-use std::future::Future;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use onair_api::{ProblemCode, printable};
-use onair_ipc::message::{Destroy, MAX_PACKET, Request, Tag};
+use onair_ipc::message::{MAX_PACKET, Request, Tag};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_seqpacket::UnixSeqpacket;
 
+use super::asked::{Asked, Pending, first_answered};
+use super::attaching::release;
 use super::identify::{Identity, borrow, watch};
 use super::places::Places;
-use super::requests::{Connection, Handled, Stage, handle, release, send_action};
+use super::requests::{Connection, handle, send_action};
 use super::silent::Silent;
+use super::stage::{Handled, Stage};
 use super::unproven::{Unproven, name_senders};
 use super::wire::{Packet, discard_unread, receive, receive_named, refusal, refuse, send};
 use super::{AttachAction, ConnectionId};
@@ -141,8 +141,6 @@ enum ConnectionEnd {
     ProcessEnded,
 }
 
-type Pending<'a> = Pin<Box<dyn Future<Output = Handled> + 'a>>;
-
 async fn converse(
     connection: &mut Connection,
     socket: &UnixSeqpacket,
@@ -242,29 +240,6 @@ async fn converse(
     }
 }
 
-/// A pending request of an attached client.
-struct Asked<'a> {
-    tag: Tag,
-    is_abort: bool,
-    /// The request ends when its requester does.
-    is_wait: bool,
-    pending: Pending<'a>,
-}
-
-impl<'a> Asked<'a> {
-    fn new(connection: &'a Connection, tag: Tag, request: Request) -> Self {
-        Self {
-            tag,
-            is_abort: matches!(request, Request::Abort(_)),
-            is_wait: matches!(
-                request,
-                Request::Destroy(Destroy { wait_ms: Some(_) }) | Request::Flush(_)
-            ),
-            pending: Box::pin(handle(connection, Stage::Attached, request)),
-        }
-    }
-}
-
 /// Answers one request of an attachment, and a second at the same time if one of the two is an
 /// abort. Returns the next stage of the connection.
 async fn attached<'a>(
@@ -337,19 +312,6 @@ async fn attached<'a>(
         }
     }
     Ok(stage)
-}
-
-/// The first of them that is answered: its index and its outcome.
-async fn first_answered(asked: &mut [Asked<'_>]) -> (usize, Handled) {
-    std::future::poll_fn(|context| {
-        for (at, it) in asked.iter_mut().enumerate() {
-            if let Poll::Ready(outcome) = it.pending.as_mut().poll(context) {
-                return Poll::Ready((at, outcome));
-            }
-        }
-        Poll::Pending
-    })
-    .await
 }
 
 /// Answers a request of a connection without an attachment. Returns the next stage of the

@@ -4,12 +4,15 @@
 //! client's answer to the challenge), and sends [`AttachAction`]s to the actor. It holds no session
 //! state. The messages are those of [`onair_ipc::message`].
 
+mod asked;
+mod attaching;
 mod connection;
 mod identify;
 mod listener;
 mod places;
 mod requests;
 mod silent;
+mod stage;
 mod unproven;
 mod wire;
 

@@ -174,7 +174,7 @@ fn shutdown_mgr_each_phase_hung_in_turn_then_forced_in_its_time() {
             sender.send(()).unwrap();
         });
         // With enough time of its own, however busy the machine is.
-        let next = part("the next one", 60, TIMEOUT, |_| Ok(()));
+        let next = Part::new("the next one", 60, TIMEOUT, |_| Ok(()));
         coordinator.shared.parts().cleanups.push(next);
         let report = ended(&coordinator);
         receiver.try_recv().unwrap();

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use onair_api::{PartOutcome, ShutdownPhase};
 use onair_workers::{FlushedWorker, Late, ThreadRegistry, Worker, WorkerGuard};
 
-use super::coordinator::part;
+use super::shared::parts::Part;
 use super::*;
 
 mod flush;

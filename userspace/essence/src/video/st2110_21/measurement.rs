@@ -3,10 +3,10 @@
 use crate::rtp::{RtpHeader, timestamp_after};
 
 use super::first_packet::FirstPackets;
-use super::levels::Levels;
+use super::histogram::levels::Levels;
 use super::limits::Limits;
-use super::network::NetworkModel;
-use super::receive_buffer::ReceiveBuffer;
+use super::models::network::NetworkModel;
+use super::models::receive_buffer::ReceiveBuffer;
 use super::schedule::{Schedule, ScheduleError, Stream};
 use super::verdict::{Verdict, verdict};
 

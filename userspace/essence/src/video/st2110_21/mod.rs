@@ -27,13 +27,11 @@
 
 mod declared;
 mod first_packet;
-mod intervals;
-mod levels;
+mod histogram;
 mod limits;
 mod measurement;
+mod models;
 mod monitor;
-mod network;
-mod receive_buffer;
 pub(crate) mod schedule;
 mod spacing;
 mod summary;
@@ -41,13 +39,13 @@ mod verdict;
 
 pub use declared::{Declared, Judgement};
 pub use first_packet::{FirstPackets, TICKS_PER_SECOND};
-pub use intervals::Intervals;
-pub use levels::Levels;
+pub use histogram::intervals::Intervals;
+pub use histogram::levels::Levels;
 pub use limits::Limits;
 pub use measurement::Measurement;
+pub use models::network::NetworkModel;
+pub use models::receive_buffer::ReceiveBuffer;
 pub use monitor::{Monitor, Second};
-pub use network::NetworkModel;
-pub use receive_buffer::ReceiveBuffer;
 pub use schedule::{Reads, Schedule, ScheduleError, Stream};
 pub use spacing::{Spacing, UnitPackets};
 pub use summary::Summary;

@@ -1,6 +1,6 @@
 //! What a stream shows of itself: the pauses between its packets, and the packets of its units.
 
-use super::intervals::Intervals;
+use super::histogram::intervals::Intervals;
 use super::schedule::Reads;
 use super::summary::Summary;
 

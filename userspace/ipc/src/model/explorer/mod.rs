@@ -11,7 +11,6 @@
 //! at once, a ring that wraps. `tests/shuttle_gate` covers those that the product's own code can
 //! show under a random scheduler.
 
-mod call;
 mod client;
 mod control;
 mod deaths;
@@ -24,7 +23,6 @@ mod state;
 mod steps;
 mod stopper;
 mod tests;
-mod wait;
 
 use client::{CallOutcome, Client, ClientAt};
 use control::{Control, ControlAt};

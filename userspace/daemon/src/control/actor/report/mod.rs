@@ -3,4 +3,5 @@
 pub(super) mod clock_metrics;
 pub(super) mod health;
 pub(super) mod metrics;
+mod service_metrics;
 pub(super) mod shares;

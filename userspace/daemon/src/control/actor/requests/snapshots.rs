@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use onair_api::operations::ShowPicture;
 use onair_api::{Problem, ProblemCode, SessionState};
 use onair_dataplane::Tap;
+use onair_pixels::FrameStream;
 use onair_probe::share::{Owner, Share, Table, Usage};
 use onair_session::Reply;
 
@@ -75,14 +76,17 @@ impl Actor {
             return Err(NoPicture::Stopped(state).into());
         }
         let spec = &session.spec;
-        let (payload_type, timeout_ns) = (spec.flow.payload_type, spec.frame_timeout_ns());
-        let flow = (&spec.format.clone(), payload_type, timeout_ns);
+        let stream = FrameStream {
+            format: &spec.format.clone(),
+            payload_type: spec.flow.payload_type,
+            timeout_ns: spec.frame_timeout_ns(),
+        };
         let places = &mut self.snapshots.places;
         let taken = places.take(owner);
         taken.map_err(|full| Problem::new(ProblemCode::LimitReached, full.to_string()))?;
         // The number of a recording that is never listed: a tap has one.
         let snapshot = self.recorder.next_id().0;
-        match snapshot::begin(snapshot, flow, &self.recorder.events) {
+        match snapshot::begin(snapshot, &stream, &self.recorder.events) {
             Ok(producer) => {
                 session.tap(&mut self.services, Tap::new(snapshot, producer));
                 Ok((snapshot, id))

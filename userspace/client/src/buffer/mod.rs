@@ -1,0 +1,251 @@
+//! Frames that this process holds: guards of them, raw handles, and the calls that get and return them.
+
+mod calls;
+mod raw;
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+
+use onair_ipc::caller::LoanGuard;
+
+use crate::{Error, Layout, Session, Status};
+
+pub use raw::RawBuffer;
+
+/// A frame that this process holds: its bytes and its metadata. Dropping it returns the frame. It
+/// may move to another thread.
+///
+/// Its bytes do not change until then, also if the session ends meanwhile ([`Session::abort`],
+/// eviction, the daemon's death): the memory stays until the last buffer is dropped. A returned
+/// buffer permits no further borrow:
+///
+/// ```
+/// # use onair::{Buffer, Session};
+/// fn before(session: &Session, buffer: Buffer<'_>) -> u8 {
+///     let bytes: &[u8] = &buffer;
+///     let first = bytes[0];
+///     drop(session.buffer_put(buffer));
+///     first
+/// }
+/// ```
+///
+/// ```compile_fail,E0505
+/// # use onair::{Buffer, Session};
+/// fn after(session: &Session, buffer: Buffer<'_>) -> u8 {
+///     let bytes: &[u8] = &buffer;
+///     drop(session.buffer_put(buffer));
+///     bytes[0]
+/// }
+/// ```
+///
+/// A forgotten guard (`mem::forget`) stays counted as held: it keeps the session from being
+/// destroyed, and appears in the list of blockers.
+pub struct Buffer<'a> {
+    session: &'a Session,
+    held: LoanGuard<'a>,
+}
+
+impl<'a> Buffer<'a> {
+    #[inline]
+    pub(crate) fn new(session: &'a Session, held: LoanGuard<'a>) -> Self {
+        Self { session, held }
+    }
+
+    /// The session that loaned it.
+    #[must_use]
+    pub fn session(&self) -> &'a Session {
+        self.session
+    }
+
+    /// Layout of the bytes.
+    #[must_use]
+    pub fn layout(&self) -> &'a Layout {
+        self.session.layout()
+    }
+
+    /// Number of the frame since the session's creation, from 0. A gap means frames that this
+    /// attachment did not get, because it held its quota.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.held.meta().number
+    }
+
+    /// RTP timestamp of the frame, in units of 1/90000 s (RFC 4175 §4.1).
+    #[must_use]
+    pub fn rtp_timestamp(&self) -> u32 {
+        self.held.meta().rtp_timestamp
+    }
+
+    /// The time that the RTP timestamp names, unwrapped: nanoseconds since the SMPTE Epoch, in TAI.
+    /// `None` if it is not within 10 s of the time of reception: then sender and daemon follow
+    /// different clocks. The daemon's clock is `CLOCK_TAI` of its host.
+    #[must_use]
+    pub fn media_time_ns(&self) -> Option<u64> {
+        Some(self.held.meta().media_time_ns).filter(|ns| *ns > 0)
+    }
+
+    /// When the poller took the first packet from the port: CLOCK_MONOTONIC, ns.
+    #[must_use]
+    pub fn first_packet_ns(&self) -> u64 {
+        self.held.meta().first_packet_ns
+    }
+
+    /// When the poller took the last packet from the port: CLOCK_MONOTONIC, ns.
+    #[must_use]
+    pub fn last_packet_ns(&self) -> u64 {
+        self.held.meta().last_packet_ns
+    }
+
+    /// What the essence says of the buffer.
+    #[inline]
+    pub(crate) fn tag(&self) -> u32 {
+        self.held.meta().tag
+    }
+
+    /// Packets that contributed data.
+    #[must_use]
+    pub fn packets(&self) -> u32 {
+        self.held.meta().packets
+    }
+
+    /// Whether every byte arrived, and what is missing if not.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        Status::of(&self.held.meta(), self.layout())
+    }
+
+    /// Send session: the frame, writable. A buffer of a receive session is returned as the error.
+    ///
+    /// # Errors
+    /// The buffer, if its session receives.
+    pub fn writable(self) -> Result<BufferMut<'a>, Self> {
+        if self.session.is_sender() {
+            Ok(BufferMut(self))
+        } else {
+            Err(self)
+        }
+    }
+
+    /// Returns the frame and reports whether that worked; dropping the buffer does not report it.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] if the session took it back.
+    pub fn put(self) -> Result<(), Error> {
+        Ok(self.held.put()?)
+    }
+
+    /// Dissolves the guard: the frame stays held until the handle is put with [`Session::put_raw`].
+    /// For bindings to languages without guards.
+    #[must_use = "the frame stays held until the handle is put"]
+    pub fn into_raw(self) -> RawBuffer {
+        RawBuffer::new(self.session.id(), self.held.keep().into_raw())
+    }
+
+    pub(crate) fn put_into(self, session: &Session) -> Result<(), PutError<'a>> {
+        if !std::ptr::eq(self.session, session) {
+            return Err(PutError {
+                error: Error::NotHeld,
+                buffer: Some(self),
+            });
+        }
+        self.put().map_err(|error| PutError {
+            error,
+            buffer: None,
+        })
+    }
+}
+
+impl Deref for Buffer<'_> {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        let bytes = self.held.bytes();
+        match self.layout().fewer_bytes(|| self.tag()) {
+            None => bytes,
+            Some(fewer) => &bytes[..fewer.min(bytes.len())],
+        }
+    }
+}
+
+impl AsRef<[u8]> for Buffer<'_> {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
+impl fmt::Debug for Buffer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Buffer")
+            .field("session", &self.session.name())
+            .field("frame", &self.held.frame())
+            .field("number", &self.number())
+            .field("status", &self.status())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A frame of a send session, to fill and submit. Dropping it returns the frame unsent.
+#[derive(Debug)]
+pub struct BufferMut<'a>(Buffer<'a>);
+
+impl<'a> BufferMut<'a> {
+    /// Submits the frame. The daemon sends frames in the order of these calls, also after
+    /// [`Session::stop`] of this process. If the session itself is stopped, the daemon takes the
+    /// frame back unsent, and counts it as submitted and as dropped by the stop.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] if the session is gone, and the frame with it.
+    pub fn submit(self) -> Result<(), Error> {
+        Ok(self.0.held.submit()?)
+    }
+
+    /// The buffer, to put back unsent or to turn into a raw handle.
+    #[must_use]
+    pub fn into_buffer(self) -> Buffer<'a> {
+        self.0
+    }
+
+    /// Layout of the bytes.
+    #[must_use]
+    pub fn layout(&self) -> &'a Layout {
+        self.0.layout()
+    }
+}
+
+impl Deref for BufferMut<'_> {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl DerefMut for BufferMut<'_> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [u8] {
+        self.0
+            .held
+            .bytes_mut()
+            .expect("only a buffer of a send session becomes writable")
+    }
+}
+
+/// A buffer that was not put.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct PutError<'a> {
+    /// The cause: [`Error::NotHeld`] (another session's) or [`Error::Stale`].
+    pub error: Error,
+    /// The buffer, if it is still held.
+    pub buffer: Option<Buffer<'a>>,
+}
+
+impl PutError<'_> {
+    /// As [`Error::errno`].
+    #[must_use]
+    pub fn errno(&self) -> i32 {
+        self.error.errno()
+    }
+}

@@ -1,0 +1,53 @@
+//! The stage of a connection, and what a request leads to.
+
+use std::os::fd::OwnedFd;
+
+use onair_ipc::message::Response;
+use onair_probe::{Armed, Probe};
+use tokio::time::Instant;
+
+use super::Reservation;
+use super::places::Place;
+
+/// The stage of a connection.
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// It has not sent hello.
+    New,
+    /// It may create and attach.
+    Ready,
+    /// It was given a token.
+    Proving(Box<Proving>),
+    /// It carries an attachment.
+    Attached,
+}
+
+/// A client that was given a token.
+#[derive(Debug)]
+pub(super) struct Proving {
+    pub(super) reservation: Reservation,
+    pub(super) probe: Probe,
+    pub(super) token: u64,
+    pub(super) armed: Armed,
+    /// Its place among the user's clients that are being proven.
+    pub(super) _place: Place,
+    /// When the challenge was sent.
+    pub(super) since: Instant,
+}
+
+/// The result of handling a request.
+pub(super) struct Handled {
+    pub(super) response: Response,
+    pub(super) descriptors: Vec<OwnedFd>,
+    pub(super) stage: Stage,
+}
+
+impl Handled {
+    pub(super) fn plain(response: impl Into<Response>, stage: Stage) -> Self {
+        Self {
+            response: response.into(),
+            descriptors: Vec::new(),
+            stage,
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Registrations of the parts of the daemon.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::flags::Flags;
+use crate::config::ShutdownConfig;
+
+/// Why a part did not end in order: an error of the part, for the report.
+pub type PartError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Ends a part; may block.
+pub(in crate::shutdown) type EndPart = Box<dyn FnOnce(&Waiting) -> Result<(), PartError> + Send>;
+
+/// Time-out of a part. A configured value is read when the part's turn comes: a reload may have
+/// changed it since the registration.
+#[derive(Clone, Copy, Debug)]
+pub enum Limit {
+    /// A fixed time.
+    Fixed(Duration),
+    /// `timeouts.graceful_ms`, plus `shutdown.handler_ms`.
+    Graceful,
+    /// `shutdown.handler_ms`.
+    Handler,
+    /// `shutdown.cleanup_ms`.
+    Cleanup,
+}
+
+impl From<Duration> for Limit {
+    fn from(limit: Duration) -> Self {
+        Self::Fixed(limit)
+    }
+}
+
+/// The configured limits of the shutdown.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::shutdown) struct Times {
+    pub(in crate::shutdown) config: ShutdownConfig,
+    /// `timeouts.graceful_ms`.
+    pub(in crate::shutdown) graceful: Duration,
+}
+
+impl Times {
+    /// The part of `limit` that the log counts down: users have `graceful_ms`.
+    pub(in crate::shutdown) fn counted(&self, limit: Limit) -> Duration {
+        match limit {
+            Limit::Graceful => self.graceful,
+            limit => self.of(limit),
+        }
+    }
+
+    pub(in crate::shutdown) fn of(&self, limit: Limit) -> Duration {
+        match limit {
+            Limit::Fixed(limit) => limit,
+            Limit::Graceful => self.graceful + self.config.handler(),
+            Limit::Handler => self.config.handler(),
+            Limit::Cleanup => self.config.cleanup(),
+        }
+    }
+}
+
+pub(in crate::shutdown) struct Part {
+    pub(in crate::shutdown) name: String,
+    pub(in crate::shutdown) priority: u8,
+    pub(in crate::shutdown) limit: Limit,
+    pub(in crate::shutdown) run: EndPart,
+}
+
+impl Part {
+    pub(in crate::shutdown) fn new(
+        name: impl Into<String>,
+        priority: u8,
+        limit: impl Into<Limit>,
+        run: impl FnOnce(&Waiting) -> Result<(), PartError> + Send + 'static,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            priority,
+            limit: limit.into(),
+            run: Box::new(run),
+        }
+    }
+}
+
+#[derive(Default)]
+pub(in crate::shutdown) struct Parts {
+    /// Phase 1, in the order of registration.
+    pub(in crate::shutdown) notifications: Vec<Part>,
+    pub(in crate::shutdown) waiters: Vec<Part>,
+    pub(in crate::shutdown) servers: Vec<Part>,
+    pub(in crate::shutdown) cleanups: Vec<Part>,
+}
+
+/// The time that a part has to end in.
+#[derive(Clone, Debug)]
+pub struct Waiting {
+    pub(in crate::shutdown) deadline: Instant,
+    pub(in crate::shutdown) flags: Arc<Flags>,
+}
+
+impl Waiting {
+    /// When the part is left behind.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Time given to the part.
+    #[must_use]
+    pub fn remaining(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// Whether the shutdown was forced: end at once, in order or not.
+    #[must_use]
+    pub fn is_forced(&self) -> bool {
+        self.flags.is_forced()
+    }
+}

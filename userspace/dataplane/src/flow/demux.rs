@@ -1,0 +1,216 @@
+//! Finds the session of a datagram by its destination and, where sessions of one destination differ by
+//! their sources, by its source.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::net::SocketAddrV4;
+
+use crate::flow::{ReceivedFlow, SourceFilter, admit, meet};
+
+/// Hashes by multiplication. That is enough: only clients that may create sessions choose
+/// destinations.
+#[derive(Debug, Default)]
+pub(crate) struct FlowHasher(u64);
+
+impl Hasher for FlowHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        let product = u128::from(self.0 ^ value) * 0x9e37_79b9_7f4a_7c15;
+        let [high, low] = [product >> 64, product & u128::from(u64::MAX)];
+        self.0 = u64::try_from(high ^ low).expect("two halves of 64 bits");
+    }
+}
+
+/// One session's part of a destination.
+#[derive(Debug)]
+struct Route {
+    /// None of them: any.
+    sources: Box<[SourceFilter]>,
+    entry: usize,
+}
+
+/// The routes of one destination: usually one, beside its key, so that a packet finds it without
+/// another wait for memory.
+#[derive(Debug)]
+struct Routes {
+    first: Route,
+    others: Vec<Route>,
+}
+
+impl Routes {
+    fn iter(&self) -> impl Iterator<Item = &Route> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+
+    /// Removes the route of `entry`; `None` if no other is left.
+    fn without(mut self, entry: usize) -> Option<Self> {
+        self.others.retain(|route| route.entry != entry);
+        if self.first.entry == entry {
+            self.first = self.others.pop()?;
+        }
+        Some(self)
+    }
+}
+
+/// Where a datagram belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// To this entry.
+    Entry(usize),
+    /// To none: this entry alone receives its destination, and not from its source.
+    Refused(usize),
+    /// To none.
+    Nothing,
+}
+
+/// The flows that one poller's sessions receive.
+#[derive(Debug, Default)]
+pub(crate) struct Demux {
+    /// Of one destination, no two meet.
+    routes: HashMap<u64, Routes, BuildHasherDefault<FlowHasher>>,
+}
+
+impl Demux {
+    #[inline]
+    pub(crate) fn find(
+        &self,
+        port: usize,
+        destination: SocketAddrV4,
+        source: SocketAddrV4,
+    ) -> Found {
+        let Some(routes) = self.routes.get(&key(port, destination)) else {
+            return Found::Nothing;
+        };
+        match routes.iter().find(|it| admit(&it.sources, source)) {
+            Some(route) => Found::Entry(route.entry),
+            None if routes.others.is_empty() => Found::Refused(routes.first.entry),
+            None => Found::Nothing,
+        }
+    }
+
+    /// Routes a flow to `entry`, which then has no other of that destination. False if another entry has
+    /// packets of it.
+    pub(crate) fn add(&mut self, port: usize, flow: ReceivedFlow<'_>, entry: usize) -> bool {
+        let key = key(port, flow.destination);
+        let meets = |route: &Route| route.entry != entry && meet(&route.sources, flow.sources);
+        let routes = self.routes.get(&key);
+        if routes.is_some_and(|routes| routes.iter().any(meets)) {
+            return false;
+        }
+        let route = Route {
+            sources: flow.sources.into(),
+            entry,
+        };
+        let others = self.routes.remove(&key).and_then(|it| it.without(entry));
+        let routes = match others {
+            Some(mut routes) => {
+                routes.others.push(route);
+                routes
+            }
+            None => Routes {
+                first: route,
+                others: Vec::new(),
+            },
+        };
+        self.routes.insert(key, routes);
+        true
+    }
+
+    /// Removes the flow of `entry` with this destination.
+    pub(crate) fn remove(&mut self, port: usize, destination: SocketAddrV4, entry: usize) {
+        let key = key(port, destination);
+        if let Some(routes) = self.routes.remove(&key).and_then(|it| it.without(entry)) {
+            self.routes.insert(key, routes);
+        }
+    }
+}
+
+fn key(port: usize, destination: SocketAddrV4) -> u64 {
+    (port as u64) << 48 | flow_key(destination)
+}
+
+/// A destination in 48 bits.
+pub(crate) fn flow_key(destination: SocketAddrV4) -> u64 {
+    u64::from(destination.ip().to_bits()) << 16 | u64::from(destination.port())
+}
+
+/// The destination of a key.
+pub(crate) fn flow_of(key: u64) -> SocketAddrV4 {
+    let [_, _, a, b, c, d, high, low] = key.to_be_bytes();
+    SocketAddrV4::new([a, b, c, d].into(), u16::from_be_bytes([high, low]))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+    use crate::flow::tests::source;
+
+    fn address(last: u8, port: u16) -> SocketAddrV4 {
+        SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, last), port)
+    }
+
+    fn flow(destination: SocketAddrV4, sources: &[SourceFilter]) -> ReceivedFlow<'_> {
+        ReceivedFlow {
+            destination,
+            sources,
+        }
+    }
+
+    #[test]
+    fn demux_flows_added_and_removed_then_each_finds_its_entry_only() {
+        let mut demux = Demux::default();
+        let any = address(99, 5000);
+        for entry in 0u8..200 {
+            let flow = flow(address(entry, 5004), &[]);
+            assert!(demux.add(0, flow, usize::from(entry)));
+        }
+        assert!(!demux.add(0, flow(address(7, 5004), &[]), 1));
+        let find = |demux: &Demux, port, to| demux.find(port, to, any);
+        for entry in 0u8..200 {
+            let found = find(&demux, 0, address(entry, 5004));
+            assert_eq!(found, Found::Entry(entry.into()));
+            assert_eq!(find(&demux, 0, address(entry, 5005)), Found::Nothing);
+            assert_eq!(find(&demux, 1, address(entry, 5004)), Found::Nothing);
+        }
+        assert_eq!(flow_of(flow_key(address(7, 5004))), address(7, 5004));
+        demux.remove(0, address(7, 5004), 7);
+        assert_eq!(find(&demux, 0, address(7, 5004)), Found::Nothing);
+    }
+
+    #[test]
+    fn demux_one_destination_and_two_sources_then_each_has_its_own() {
+        let mut demux = Demux::default();
+        let group = address(200, 5004);
+        let [one, two] = [source(1, None), source(2, None)];
+        let from = |last| address(last, 5000);
+        assert!(demux.add(0, flow(group, &[one]), 7));
+        assert_eq!(demux.find(0, group, from(2)), Found::Refused(7));
+        assert!(!demux.add(0, flow(group, &[]), 8), "any source meets one");
+        assert!(!demux.add(0, flow(group, &[two, one]), 8));
+        assert!(demux.add(0, flow(group, &[two]), 8));
+        for (last, entry) in [(1, 7), (2, 8)] {
+            assert_eq!(demux.find(0, group, from(last)), Found::Entry(entry));
+        }
+        assert_eq!(demux.find(0, group, from(3)), Found::Nothing);
+        // The first turns to another source, but not to that of the second.
+        assert!(!demux.add(0, flow(group, &[two]), 7));
+        assert_eq!(demux.find(0, group, from(1)), Found::Entry(7));
+        assert!(demux.add(0, flow(group, &[source(3, None)]), 7));
+        assert_eq!(demux.find(0, group, from(1)), Found::Nothing);
+        assert_eq!(demux.find(0, group, from(3)), Found::Entry(7));
+        demux.remove(0, group, 8);
+        demux.remove(0, group, 7);
+        assert_eq!(demux.find(0, group, from(3)), Found::Nothing);
+    }
+}

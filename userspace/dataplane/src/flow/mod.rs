@@ -1,0 +1,103 @@
+//! What a receive session receives, and when two of them can exist beside each other.
+
+pub(crate) mod demux;
+pub(crate) mod packet;
+pub(crate) mod target;
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+/// A source that a session accepts packets from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SourceFilter {
+    /// The sender's IPv4 address.
+    pub address: Ipv4Addr,
+    /// The sender's UDP port; `None` accepts any.
+    pub port: Option<u16>,
+}
+
+impl SourceFilter {
+    fn admits(&self, source: SocketAddrV4) -> bool {
+        *source.ip() == self.address && self.port.is_none_or(|port| port == source.port())
+    }
+
+    /// Whether both admit some packet.
+    fn meets(&self, other: &Self) -> bool {
+        let is_same = |(own, other)| own == other;
+        self.address == other.address && self.port.zip(other.port).is_none_or(is_same)
+    }
+}
+
+/// A destination, and the sources that count there; none of them means any.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReceivedFlow<'a> {
+    /// The port's address or a multicast group, and the UDP port.
+    pub destination: SocketAddrV4,
+    /// Accepted sources.
+    pub sources: &'a [SourceFilter],
+}
+
+impl ReceivedFlow<'_> {
+    /// Whether a packet could belong to both: then the two cannot be received on one port. A flow of any
+    /// source meets each other one of its destination, because its session would lose the packets
+    /// of that source without being told.
+    #[must_use]
+    pub fn meets(&self, other: &Self) -> bool {
+        self.destination == other.destination && meet(self.sources, other.sources)
+    }
+}
+
+/// Whether sources `own` accept `source`.
+#[inline]
+pub(crate) fn admit(own: &[SourceFilter], source: SocketAddrV4) -> bool {
+    own.is_empty() || own.iter().any(|it| it.admits(source))
+}
+
+/// Whether a packet to one destination could be accepted by both.
+pub(crate) fn meet(own: &[SourceFilter], others: &[SourceFilter]) -> bool {
+    let is_any = own.is_empty() || others.is_empty();
+    is_any
+        || own
+            .iter()
+            .any(|it| others.iter().any(|other| it.meets(other)))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn source(last: u8, port: Option<u16>) -> SourceFilter {
+        SourceFilter {
+            address: Ipv4Addr::new(10, 0, 0, last),
+            port,
+        }
+    }
+
+    #[test]
+    fn flows_meet_if_a_packet_could_belong_to_both() {
+        let [one, other] = [source(1, None), source(2, None)];
+        let [low, high] = [5000, 5002].map(|port| source(1, Some(port)));
+        for (own, others, expected) in [
+            (&[][..], &[][..], true),
+            (&[one], &[], true),
+            (&[one], &[other], false),
+            (&[one, other], &[other], true),
+            (&[low], &[high], false),
+            (&[low], &[one], true),
+            (&[low], &[low], true),
+        ] {
+            assert_eq!(meet(own, others), expected, "{own:?} {others:?}");
+            assert_eq!(meet(others, own), expected, "{own:?} {others:?}");
+            let packets = [1, 2].into_iter().flat_map(|last| {
+                let ports = [5000, 5002].into_iter();
+                ports.map(move |port| SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, last), port))
+            });
+            let mut both = packets.filter(|it| admit(own, *it) && admit(others, *it));
+            assert_eq!(both.next().is_some(), expected);
+        }
+        let flow = |port| ReceivedFlow {
+            destination: SocketAddrV4::new(Ipv4Addr::new(239, 0, 0, 1), port),
+            sources: &[],
+        };
+        assert!(flow(5004).meets(&flow(5004)) && !flow(5004).meets(&flow(5006)));
+    }
+}

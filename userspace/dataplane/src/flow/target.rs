@@ -1,0 +1,38 @@
+//! The addresses and the timing of a session's packets, as far as they change while the session exists.
+
+use std::net::SocketAddrV4;
+
+use onair_essence::Format;
+
+use crate::flow::{ReceivedFlow, SourceFilter};
+
+/// Where a session's packets come from and go to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FlowTarget {
+    /// Receive: the port's address or a multicast group. Send: a host or a multicast group. With
+    /// the UDP port.
+    pub destination: SocketAddrV4,
+    /// RTP payload type, 0 to 127.
+    pub payload_type: u8,
+    /// Receive: accepted sources; if there are none, every one.
+    pub sources: Vec<SourceFilter>,
+    /// Send: source UDP port.
+    pub source_port: u16,
+    /// Send: time to live of its packets.
+    pub ttl: u8,
+    /// Send: DSCP of its packets, 0 to 63.
+    pub dscp: u8,
+    /// What the session carries: only how its packets are sent changes.
+    pub format: Format,
+}
+
+impl FlowTarget {
+    /// What a receive session with this target receives.
+    #[must_use]
+    pub fn received(&self) -> ReceivedFlow<'_> {
+        ReceivedFlow {
+            destination: self.destination,
+            sources: &self.sources,
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! The multicast groups of one port: which sessions want which sources, and who joins.
+//!
+//! The control thread owns this. Where the kernel sees the port's packets, a socket of the kernel
+//! joins ([`KernelGroups`]); elsewhere the port speaks IGMP itself. Sessions of one group join once,
+//! for the sources of all.
+
+pub(crate) mod kernel;
+pub(crate) mod queries;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use onair_dpdk::Port;
+use onair_net::ethernet::Mac;
+use onair_net::igmp::{Filter, Host, Querier, Version};
+
+use crate::config::PortInfo;
+use crate::groups::kernel::KernelGroups;
+use crate::groups::queries::QueryInbox;
+use crate::membership::{Joined, KernelMembership as Socket};
+
+/// Between two looks at the queries: the shortest time for an answer is 100 ms (RFC 3376 §4.1.1).
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Who joins the groups of a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Joiner {
+    /// A socket of the kernel.
+    Kernel,
+    /// The port itself.
+    Own,
+}
+
+/// A group as its port has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupState {
+    /// Who joined it.
+    pub joiner: Joiner,
+    /// The sources that all sessions of the group want together; none of them for any source.
+    pub sources: Vec<Ipv4Addr>,
+    /// Sessions of the group.
+    pub sessions: usize,
+    /// It is joined.
+    pub joined: bool,
+    /// Why it is not.
+    pub problem: Option<String>,
+    /// The querier of the port's link, if one has asked.
+    pub querier: Option<Querier>,
+    /// It asks no more.
+    pub misses_querier: bool,
+    /// The version of IGMP in force, if the port speaks it itself.
+    pub version: Option<Version>,
+}
+
+/// The groups of one port.
+#[derive(Debug)]
+pub(crate) struct PortGroups {
+    joiner: Joiner,
+    /// The filter of each session, by group.
+    members: BTreeMap<Ipv4Addr, BTreeMap<u64, Filter>>,
+    host: Host,
+    /// What the kernel was asked for, with its answer.
+    sockets: BTreeMap<(Ipv4Addr, Option<Ipv4Addr>), Option<Joined>>,
+    queries: Arc<QueryInbox>,
+    /// When the queries are looked at next, at the earliest.
+    look_ns: u64,
+}
+
+impl PortGroups {
+    pub(crate) fn new(port: &Port, info: &PortInfo, queries: Arc<QueryInbox>) -> Self {
+        let [.., a, b, c, d] = port.mac();
+        Self {
+            // The kernel's sockets are at the interface, which is in no VLAN.
+            joiner: match port.group_joiner() {
+                Some(_) if info.vlan.is_none() => Joiner::Kernel,
+                _ => Joiner::Own,
+            },
+            members: BTreeMap::new(),
+            host: Host::new(u32::from_be_bytes([a, b, c, d]).into()),
+            sockets: BTreeMap::new(),
+            queries,
+            look_ns: 0,
+        }
+    }
+
+    pub(crate) const fn queries(&self) -> &Arc<QueryInbox> {
+        &self.queries
+    }
+
+    /// A session wants these sources of `group`; none of them means any.
+    pub(crate) fn join(&mut self, session: u64, group: Ipv4Addr, sources: &[Ipv4Addr]) {
+        let filter = match sources {
+            [] => Filter::Any,
+            sources => Filter::Include(sources.iter().copied().collect()),
+        };
+        let members = self.members.entry(group).or_default();
+        members.insert(session, filter);
+    }
+
+    /// The opposite of [`Self::join`] for all groups but `kept`. Returns those that are to be settled.
+    pub(crate) fn part(&mut self, session: u64, kept: Option<Ipv4Addr>) -> Vec<Ipv4Addr> {
+        let mut parted = Vec::new();
+        self.members.retain(|group, members| {
+            if Some(*group) != kept && members.remove(&session).is_some() {
+                parted.push(*group);
+            }
+            !members.is_empty()
+        });
+        parted
+    }
+
+    /// The groups with sessions.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = Ipv4Addr> {
+        self.members.keys().copied()
+    }
+
+    fn wanted(&self, group: Ipv4Addr) -> Filter {
+        let members = self.members.get(&group);
+        let filters = members.into_iter().flat_map(BTreeMap::values);
+        filters.fold(Filter::NONE, Filter::plus)
+    }
+
+    /// Joins or leaves a group as its sessions want it now.
+    pub(crate) fn settle(
+        &mut self,
+        port: Option<&Port>,
+        name: &str,
+        group: Ipv4Addr,
+        kernel: &mut KernelGroups,
+        now_ns: u64,
+    ) {
+        let wanted = self.wanted(group);
+        if self.joiner == Joiner::Own {
+            self.host.set(group, wanted, now_ns);
+            return;
+        }
+        let sources: BTreeSet<_> = match wanted {
+            Filter::Any => [None].into(),
+            Filter::Include(sources) => sources.into_iter().map(Some).collect(),
+        };
+        let socket = |source| Socket {
+            port: name.to_owned(),
+            group,
+            source,
+        };
+        for source in &sources {
+            if let Some(joiner) = port.and_then(Port::group_joiner)
+                && !self.sockets.contains_key(&(group, *source))
+            {
+                let asked = kernel.join(socket(*source), joiner);
+                self.sockets.insert((group, *source), asked.err().map(Err));
+            }
+        }
+        self.sockets.retain(|(of, source), _| {
+            let stays = *of != group || sources.contains(source);
+            if !stays {
+                kernel.leave(socket(*source));
+            }
+            stays
+        });
+    }
+
+    /// The kernel's answer.
+    pub(crate) fn joined(&mut self, socket: &Socket, joined: Joined) {
+        if let Some(known) = self.sockets.get_mut(&(socket.group, socket.source)) {
+            *known = Some(joined);
+        }
+    }
+
+    /// The port has another device, and its link may be another one.
+    pub(crate) fn renew(
+        &mut self,
+        port: &Port,
+        name: &str,
+        kernel: &mut KernelGroups,
+        now_ns: u64,
+    ) {
+        kernel.forget(name);
+        self.sockets.clear();
+        for group in self.groups().collect::<Vec<_>>() {
+            self.settle(Some(port), name, group, kernel, now_ns);
+        }
+        self.announce(now_ns);
+    }
+
+    /// The link is up again: a switch may have forgotten the groups.
+    pub(crate) fn announce(&mut self, now_ns: u64) {
+        self.host.announce(now_ns);
+    }
+
+    /// When [`Self::turn`] next has work.
+    pub(crate) fn due_ns(&self) -> Option<u64> {
+        let look_ns = (!self.queries.is_empty()).then_some(self.look_ns);
+        look_ns.into_iter().chain(self.host.due_ns()).min()
+    }
+
+    /// Handles the queries that arrived. Returns the frames to send.
+    pub(crate) fn turn(&mut self, info: &PortInfo, now_ns: u64) -> Vec<Vec<u8>> {
+        if self.look_ns <= now_ns && !self.queries.is_empty() {
+            while let Some(query) = self.queries.pop() {
+                self.host.query(&query, now_ns);
+            }
+            let look_ns = u64::try_from(LOOK.as_nanos()).expect("milliseconds");
+            self.look_ns = now_ns.saturating_add(look_ns);
+        }
+        let reports = self.host.turn(now_ns).into_iter();
+        let frame =
+            |report: onair_net::igmp::Report| report.to_frame(Mac(info.mac), info.address.0);
+        reports.map(frame).collect()
+    }
+
+    /// The Ethernet addresses of the groups.
+    pub(crate) fn macs(&self) -> Vec<[u8; 6]> {
+        let macs: BTreeSet<_> = self.groups().map(|it| Mac::of_multicast(it).0).collect();
+        macs.into_iter().collect()
+    }
+
+    /// A group as the port has it; `None` if no session wants it.
+    pub(crate) fn membership(&self, group: Ipv4Addr, now_ns: u64) -> Option<GroupState> {
+        let members = self.members.get(&group)?;
+        let sockets = self.sockets.iter().filter(|((of, _), _)| *of == group);
+        let answers: Vec<_> = sockets.map(|(_, answer)| answer).collect();
+        let problem = answers.iter().find_map(|it| it.as_ref()?.as_ref().err());
+        Some(GroupState {
+            joiner: self.joiner,
+            sources: match self.wanted(group) {
+                Filter::Any => Vec::new(),
+                Filter::Include(sources) => sources.into_iter().collect(),
+            },
+            sessions: members.len(),
+            joined: match self.joiner {
+                Joiner::Own => true,
+                Joiner::Kernel => {
+                    !answers.is_empty() && answers.iter().all(|it| matches!(it, Some(Ok(()))))
+                }
+            },
+            problem: problem.map(ToString::to_string),
+            querier: self.host.querier(),
+            misses_querier: self.host.misses_querier(now_ns),
+            version: (self.joiner == Joiner::Own).then(|| self.host.version_at(now_ns)),
+        })
+    }
+}

@@ -1,0 +1,490 @@
+//! The dataplane as the control thread sees it.
+
+pub(crate) mod closing;
+pub(crate) mod converters;
+pub(crate) mod placement;
+pub(crate) mod reopening;
+pub(crate) mod slot;
+
+use std::collections::HashSet;
+use std::mem;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use onair_dpdk::{Eal, Hardware, LinkStatus, Memory, Port, PortStats};
+use onair_workers::{Late, ThreadRegistry};
+
+use crate::clock::MediaClock;
+use crate::config::{DataplaneConfig, DataplaneError, PortInfo, PortJournal};
+use crate::flow::ReceivedFlow;
+use crate::groups::GroupState;
+use crate::groups::kernel::KernelGroups;
+use crate::membership::{Joined, KernelMembership};
+use crate::messages::command::Command;
+use crate::messages::events::{EventReceiver, Events, Outbox, PollerEvent};
+use crate::messages::inbox::Inbox;
+use crate::plane::closing::close_all;
+use crate::plane::placement::{Load, Placement};
+use crate::plane::reopening::Reopen;
+use crate::plane::slot::PortSlot;
+use crate::poller::{PollerHandle, monotonic_ns};
+use crate::runtime::Runtime;
+use crate::runtime::refusal::StartRefusal;
+use crate::stats::{PollerSnapshot, PortSnapshot};
+
+/// Ports and pollers, from start to shutdown.
+///
+/// Drop stops the pollers and closes the ports. [`Dataplane::shutdown`] also returns errors and
+/// totals.
+#[derive(Debug)]
+pub struct Dataplane {
+    // Fields drop in this order.
+    /// The pollers of the configuration, then the converters.
+    pub(crate) pollers: Vec<PollerHandle>,
+    /// How many of them poll ports.
+    pub(crate) polling: usize,
+    ports: Vec<PortSlot>,
+    infos: Vec<PortInfo>,
+    /// What the sessions of each poller carry.
+    pub(crate) loads: Vec<Load>,
+    eal: Option<Arc<Eal>>,
+    clock: Arc<MediaClock>,
+    kernel_groups: KernelGroups,
+    pub(crate) events: Arc<Events>,
+    journal: Arc<dyn PortJournal>,
+    without_iommu: bool,
+    pub(crate) threads: ThreadRegistry,
+    /// The pollers' cores.
+    pub(crate) cores: Vec<usize>,
+}
+
+/// Totals from start to shutdown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// Each poller, in the order of the configuration.
+    pub pollers: Vec<PollerSnapshot>,
+    /// Each port by name.
+    pub ports: Vec<(String, PortSnapshot)>,
+}
+
+impl Dataplane {
+    /// Initialises DPDK, opens the ports, starts the pollers. Blocks for some 30 ms for each AF_XDP
+    /// port. Call once in a process's life, see [`Eal::init`].
+    ///
+    /// # Errors
+    /// [`DataplaneError`]. Ports are then closed and pollers stopped.
+    pub fn start(
+        config: DataplaneConfig,
+        threads: &ThreadRegistry,
+    ) -> Result<Self, DataplaneError> {
+        check(&config)?;
+        let events = Events::new().map_err(|source| DataplaneError::System {
+            what: "make an eventfd",
+            source,
+        })?;
+        let events = Arc::new(events);
+        let eal = Arc::new(Eal::init(&config.eal).map_err(DataplaneError::Eal)?);
+        let mut plane = Self {
+            pollers: Vec::new(),
+            polling: config.pollers.len(),
+            ports: Vec::new(),
+            infos: Vec::new(),
+            loads: config.pollers.iter().map(|_| Load::default()).collect(),
+            eal: Some(Arc::clone(&eal)),
+            clock: Arc::new(MediaClock::of_kernel()),
+            kernel_groups: KernelGroups::new(Arc::clone(&events)),
+            events,
+            journal: Arc::clone(&config.journal),
+            without_iommu: config.eal.without_iommu,
+            threads: threads.clone(),
+            cores: config.pollers.iter().map(|it| it.core).collect(),
+        };
+        let inboxes = config.pollers.iter().map(|_| Inbox::new().map(Arc::new));
+        let inboxes =
+            inboxes
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(|source| DataplaneError::System {
+                    what: "make an eventfd",
+                    source,
+                })?;
+        for spec in &config.ports {
+            let (slot, info) = PortSlot::open(&eal, spec, &config, &inboxes, &plane.events)?;
+            plane.infos.push(info);
+            plane.ports.push(slot);
+        }
+        for (index, (spec, inbox)) in config.pollers.iter().zip(inboxes).enumerate() {
+            let slots = plane.ports.iter().zip(&plane.infos);
+            let ports = slots.filter_map(|(slot, info)| slot.poller_port(info, index));
+            let ports = ports.collect();
+            let outbox = Outbox::new(Arc::clone(&plane.events));
+            plane.pollers.push(PollerHandle::start(
+                &eal,
+                index,
+                spec,
+                ports,
+                (inbox, outbox),
+                threads,
+            )?);
+        }
+        Ok(plane)
+    }
+
+    /// The ports, in the order of the configuration; of one without its device, what it was last.
+    #[must_use]
+    pub fn ports(&self) -> &[PortInfo] {
+        &self.infos
+    }
+
+    /// DPDK's version, such as `22.11.11`.
+    #[must_use]
+    pub fn dpdk_version(&self) -> String {
+        let text = self.eal.as_ref().map(|eal| eal.version());
+        let text = text.unwrap_or_default();
+        text.strip_prefix("DPDK ").unwrap_or(&text).to_owned()
+    }
+
+    /// Whether DPDK uses hugepages.
+    #[must_use]
+    pub fn has_hugepages(&self) -> bool {
+        let memory = self.eal.as_ref().map(|eal| eal.memory());
+        matches!(memory, Some(Memory::Huge { .. }))
+    }
+
+    /// The driver's counters of port `name`. Makes a few system calls.
+    #[must_use]
+    pub fn port_stats(&self, name: &str) -> Option<PortStats> {
+        Some(self.find(name)?.port()?.stats())
+    }
+
+    /// The counters of port `name`, of all its pollers together.
+    #[must_use]
+    pub fn port_counters(&self, name: &str) -> Option<PortSnapshot> {
+        Some(self.find(name)?.counted())
+    }
+
+    /// The core of poller `index`.
+    #[must_use]
+    pub fn core(&self, index: usize) -> Option<usize> {
+        self.cores.get(index).copied()
+    }
+
+    /// Counters of poller `index`.
+    #[must_use]
+    pub fn poller_counters(&self, index: usize) -> Option<PollerSnapshot> {
+        Some(self.pollers.get(index)?.counters.snapshot())
+    }
+
+    /// Turns made so far by each poller. Wakes sleeping pollers, so that each working poller makes
+    /// one more turn.
+    pub fn turns(&self) -> Vec<u64> {
+        let turns = |poller: &PollerHandle| {
+            let turns = poller.counters.snapshot().turns;
+            poller.inbox.wake();
+            turns
+        };
+        self.pollers.iter().map(turns).collect()
+    }
+
+    /// The link of port `name` as it is now. Makes a few system calls.
+    #[must_use]
+    pub fn link(&self, name: &str) -> Option<LinkStatus> {
+        Some(self.find(name)?.port()?.link())
+    }
+
+    /// Whether the link of port `name` was up at the last [`Self::check_ports`]; `None` without a
+    /// device.
+    #[must_use]
+    pub fn link_seen(&self, name: &str) -> Option<bool> {
+        self.find(name)?.published_up()
+    }
+
+    /// The MTU that the interface under port `name` has now, if there is one. A few system calls.
+    #[must_use]
+    pub fn interface_mtu(&self, name: &str) -> Option<u32> {
+        self.find(name)?.port()?.interface_mtu()
+    }
+
+    /// The device of port `name`.
+    #[must_use]
+    pub fn hardware(&self, name: &str) -> Option<&Hardware> {
+        Some(self.find(name)?.port()?.hardware())
+    }
+
+    /// The clock of send sessions.
+    #[must_use]
+    pub const fn clock(&self) -> &Arc<MediaClock> {
+        &self.clock
+    }
+
+    /// Checks whether the device under each port still exists and whether its link is up, with
+    /// three system calls a port: no driver reports either. Queues [`PollerEvent::PortGone`] for
+    /// each missing device, whose port is then opened again when the device is back, and
+    /// [`PollerEvent::PortLink`] for each change of a link.
+    pub fn check_ports(&mut self) {
+        for (slot, info) in self.ports.iter_mut().zip(&self.infos) {
+            slot.check(info, &self.pollers, &self.events);
+        }
+    }
+
+    /// Poller `poller` has given up its queues of port `name`: when all have, a thread opens it again.
+    pub fn unplugged(&mut self, name: &str, poller: usize) {
+        let slot = self.ports.iter_mut().find(|slot| slot.name() == name);
+        if let Some((slot, eal)) = slot.zip(self.eal.as_ref()) {
+            let reopen = Reopen {
+                eal: Arc::clone(eal),
+                spec: slot.spec().clone(),
+                config: slot.config().clone(),
+                without_iommu: self.without_iommu,
+                journal: Arc::clone(&self.journal),
+                events: Arc::clone(&self.events),
+            };
+            slot.unplugged(poller, reopen);
+        }
+    }
+
+    /// Port `name` is open again: its pollers get the queues.
+    pub fn plug(&mut self, name: &str) {
+        let mut slots = self.ports.iter_mut().zip(&mut self.infos);
+        if let Some((slot, info)) = slots.find(|(slot, _)| slot.name() == name) {
+            slot.plug(info, &self.pollers, &mut self.kernel_groups);
+        }
+    }
+
+    /// Places a session of `bytes_per_second` on one of the pollers of `port` for which `works` is
+    /// true: the one with the least load. One that sends needs a transmit queue. `None` if there is
+    /// no such poller.
+    #[must_use]
+    pub fn place(
+        &self,
+        port: &PortInfo,
+        sends: bool,
+        bytes_per_second: u64,
+        works: impl Fn(usize) -> bool,
+    ) -> Option<Placement> {
+        let senders = || Some(self.find(&port.name)?.senders(port));
+        let pollers = if sends {
+            senders().unwrap_or_default()
+        } else {
+            port.pollers.clone()
+        };
+        let pollers = pollers.into_iter().filter(|poller| works(*poller));
+        Placement::on_one_of(pollers, &self.loads, bytes_per_second)
+    }
+
+    /// Sends a command to poller `poller` and wakes it.
+    ///
+    /// # Errors
+    /// Returns the command: there is no such poller, the poller has died, or its queue is full.
+    pub fn send(&mut self, poller: usize, command: Command) -> Result<(), Command> {
+        let Some(handle) = self.pollers.get(poller) else {
+            return Err(command);
+        };
+        match command {
+            Command::Start(runtime) => {
+                let inbox = Arc::clone(&handle.inbox);
+                self.start_session(poller, &inbox, runtime)
+            }
+            other => handle.inbox.send(other),
+        }
+    }
+
+    /// Sends a session to its poller, and its flow to that poller from all others of the port.
+    fn start_session(
+        &mut self,
+        poller: usize,
+        inbox: &Inbox,
+        runtime: Box<Runtime>,
+    ) -> Result<(), Command> {
+        let mut slots = self.ports.iter_mut();
+        let slot = slots.find(|slot| Some(slot.name()) == runtime.port());
+        if let (Some(slot), Some(flow)) = (slot, runtime.listens_to())
+            && !slot.claim(flow, poller, runtime.session())
+        {
+            let reason = StartRefusal::FlowInUse(flow.destination);
+            let refused = PollerEvent::Refused { runtime, reason };
+            return self.events.push(refused).map_err(|event| match event {
+                PollerEvent::Refused { runtime, .. } => Command::Start(runtime),
+                _ => unreachable!("it is the event of above"),
+            });
+        }
+        inbox.send(Command::Start(runtime)).inspect_err(|command| {
+            if let Command::Start(runtime) = command {
+                self.returned(runtime);
+            }
+        })
+    }
+
+    /// A poller gave `runtime` back, or did not take it: its flow is free. Call it for each that
+    /// comes back in an event.
+    pub fn returned(&mut self, runtime: &Runtime) {
+        if let Some(port) = runtime.port() {
+            self.release(port, runtime.session(), None);
+        }
+    }
+
+    /// A running session is to receive `flow`, too: all pollers of port `name` give its packets to
+    /// `poller`. False if another session has it.
+    pub fn claim(
+        &mut self,
+        name: &str,
+        flow: ReceivedFlow<'_>,
+        poller: usize,
+        session: u64,
+    ) -> bool {
+        let slot = self.ports.iter_mut().find(|slot| slot.name() == name);
+        slot.is_none_or(|slot| slot.claim(flow, poller, session))
+    }
+
+    /// A session has no flow of port `name` any more, or `kept` alone.
+    pub fn release(&mut self, name: &str, session: u64, kept: Option<ReceivedFlow<'_>>) {
+        if let Some(slot) = self.ports.iter_mut().find(|slot| slot.name() == name) {
+            slot.release(session, kept);
+        }
+    }
+
+    /// A session wants these sources of `group` on port `name`; none of them means any. Call
+    /// [`Self::part`] when it ends.
+    pub fn join(&mut self, name: &str, session: u64, group: Ipv4Addr, sources: &[Ipv4Addr]) {
+        if let Some(slot) = self.ports.iter_mut().find(|slot| slot.name() == name) {
+            slot.join(session, group, sources, &mut self.kernel_groups);
+        }
+        self.serve_groups();
+    }
+
+    /// A session wants no group any more, or `kept` alone. The last one of a group leaves it.
+    pub fn part(&mut self, session: u64, kept: Option<Ipv4Addr>) {
+        for slot in &mut self.ports {
+            slot.part(session, kept, &mut self.kernel_groups);
+        }
+        self.serve_groups();
+    }
+
+    /// The kernel's answer, from [`PollerEvent::GroupJoined`].
+    pub fn joined(&mut self, membership: &KernelMembership, joined: Joined) {
+        let mut slots = self.ports.iter_mut();
+        if let Some(slot) = slots.find(|slot| slot.name() == membership.port) {
+            slot.joined(membership, joined);
+        }
+    }
+
+    /// Group `group` as port `name` has it; `None` if no session there wants it.
+    #[must_use]
+    pub fn membership(&self, name: &str, group: Ipv4Addr) -> Option<GroupState> {
+        self.find(name)?.membership(group)
+    }
+
+    /// When [`Self::serve_groups`] next has work.
+    #[must_use]
+    pub fn groups_due(&self) -> Option<Instant> {
+        let due_ns = self
+            .ports
+            .iter()
+            .filter_map(PortSlot::groups_due_ns)
+            .min()?;
+        let left = Duration::from_nanos(due_ns.saturating_sub(monotonic_ns()));
+        Instant::now().checked_add(left)
+    }
+
+    /// Answers queries about groups, and reports changes, as far as they are due.
+    pub fn serve_groups(&mut self) {
+        for (slot, info) in self.ports.iter_mut().zip(&self.infos) {
+            slot.serve_groups(info, &self.pollers);
+        }
+    }
+
+    /// The event queue of all pollers. It stays readable after shutdown.
+    #[must_use]
+    pub fn events(&self) -> EventReceiver {
+        EventReceiver(Arc::clone(&self.events))
+    }
+
+    /// Tells each poller to transmit its buffers, and waits.
+    ///
+    /// # Errors
+    /// [`Late`]: the pollers whose buffers were not empty after `timeout`.
+    pub fn flush(&self, threads: &ThreadRegistry, timeout: Duration) -> Result<(), Late> {
+        let wake = || self.pollers.iter().for_each(|poller| poller.inbox.wake());
+        let names = self.pollers.iter().map(|poller| poller.name.as_str());
+        threads.flush(names, timeout, wake).map(drop)
+    }
+
+    /// Whether the device under a port is gone: packets queued for it cannot be sent.
+    #[must_use]
+    pub fn has_lost_a_port(&self) -> bool {
+        let is_there = |slot: &PortSlot| slot.port().is_some_and(Port::is_present);
+        !self.ports.iter().all(is_there)
+    }
+
+    /// Stops the pollers, closes the ports, cleans up DPDK. Running sessions come back unchanged as
+    /// events. Blocks for some 50 ms with AF_XDP ports. Names ports that are not closed after
+    /// `timeout` in the log.
+    ///
+    /// # Errors
+    /// The first failure. The remaining steps still run.
+    pub fn shutdown(mut self, timeout: Duration) -> Result<Summary, DataplaneError> {
+        self.end_pollers();
+        let summary = Summary {
+            pollers: self
+                .pollers
+                .iter()
+                .take(self.polling)
+                .map(|poller| poller.counters.snapshot())
+                .collect(),
+            ports: self
+                .ports
+                .iter()
+                .map(|slot| (slot.name().to_owned(), slot.counted()))
+                .collect(),
+        };
+        let mut result = close_all(mem::take(&mut self.ports), timeout);
+        if let Some(eal) = self.eal.take().and_then(Arc::into_inner) {
+            result = result.and(eal.cleanup().map_err(DataplaneError::Eal));
+        }
+        result.map(|()| summary)
+    }
+
+    fn end_pollers(&mut self) {
+        self.pollers.iter().for_each(|poller| poller.inbox.stop());
+        self.pollers.iter_mut().for_each(PollerHandle::join);
+    }
+
+    fn find(&self, name: &str) -> Option<&PortSlot> {
+        self.ports.iter().find(|slot| slot.name() == name)
+    }
+}
+
+impl Drop for Dataplane {
+    fn drop(&mut self) {
+        self.end_pollers();
+    }
+}
+
+/// Checks the configuration before DPDK starts: DPDK starts only once in a process.
+fn check(config: &DataplaneConfig) -> Result<(), DataplaneError> {
+    let mut names = HashSet::new();
+    for port in &config.ports {
+        if !names.insert(&port.name) {
+            return Err(DataplaneError::PortTwice(port.name.clone()));
+        }
+        if port.address.1 > 32 {
+            return Err(DataplaneError::Prefix {
+                port: port.name.clone(),
+                prefix: port.address.1,
+            });
+        }
+        let mut pollers = HashSet::new();
+        if port.pollers.is_empty() || !port.pollers.iter().all(|it| pollers.insert(it)) {
+            return Err(DataplaneError::Pollers(port.name.clone()));
+        }
+        let unknown = port.pollers.iter().find(|it| **it >= config.pollers.len());
+        if let Some(poller) = unknown {
+            return Err(DataplaneError::UnknownPoller {
+                port: port.name.clone(),
+                poller: *poller,
+                pollers: config.pollers.len(),
+            });
+        }
+    }
+    Ok(())
+}

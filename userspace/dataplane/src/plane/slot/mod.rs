@@ -1,0 +1,421 @@
+//! A configured port, with or without its device.
+
+mod groups;
+
+use std::collections::HashMap;
+use std::mem;
+use std::net::SocketAddrV4;
+use std::sync::Arc;
+
+use onair_dpdk::{Eal, FlowRule, Port, PortConfig};
+use onair_mutant::mutant;
+
+use crate::config::{DataplaneConfig, DataplaneError, Idle, PortInfo, PortSpec};
+use crate::flow::ReceivedFlow;
+use crate::groups::PortGroups;
+use crate::groups::kernel::KernelGroups;
+use crate::groups::queries::QueryInbox;
+use crate::messages::command::Command;
+use crate::messages::events::{Events, PollerEvent};
+use crate::messages::inbox::Inbox;
+use crate::plane::reopening::{Reopen, Reopening};
+use crate::poller::{PollerHandle, monotonic_ns};
+use crate::port::PollerPort;
+use crate::port::hand_over::{HandOver, Share};
+use crate::port_queues::PortQueues;
+use crate::stats::{PortCounters, PortSnapshot};
+
+/// A configured port, with or without its device.
+#[derive(Debug)]
+pub(crate) struct PortSlot {
+    spec: PortSpec,
+    config: PortConfig,
+    state: PortState,
+    /// Of each poller, in the order of the configuration.
+    counters: Vec<Arc<PortCounters>>,
+    /// Of a port with several pollers.
+    hand_over: Option<Arc<HandOver>>,
+    /// The device's rules, each with its session.
+    rules: HashMap<SocketAddrV4, (u64, FlowRule)>,
+    groups: PortGroups,
+    /// The pollers that have the queues of those that died, by place.
+    heirs: HashMap<usize, usize>,
+    /// The state of the link that was last published.
+    published_up: bool,
+}
+
+#[derive(Debug)]
+enum PortState {
+    Open {
+        port: Port,
+        /// Pollers that still have to get their queues: they took no commands.
+        unserved: Vec<usize>,
+    },
+    /// Its device is gone.
+    Unplugging {
+        port: Port,
+        /// Pollers that still have to be asked for their queues.
+        unasked: Vec<usize>,
+        /// Pollers that still have their queues.
+        serving: Vec<usize>,
+    },
+    /// A thread opens it again.
+    Reopening(Reopening),
+    /// That thread could not be started.
+    Lost,
+}
+
+impl PortSlot {
+    pub(crate) fn open(
+        eal: &Eal,
+        spec: &PortSpec,
+        plane: &DataplaneConfig,
+        inboxes: &[Arc<Inbox>],
+        events: &Arc<Events>,
+    ) -> Result<(Self, PortInfo), DataplaneError> {
+        let rests = |poller: &usize| plane.pollers[*poller].idle == Idle::Adaptive;
+        let config = PortConfig {
+            netns: spec.netns.clone(),
+            busy: plane.port_busy,
+            xdp: spec.xdp,
+            mtu: spec.mtu,
+            rx_ring: spec.rx_ring,
+            queues: u16::try_from(spec.pollers.len()).unwrap_or(u16::MAX),
+            interrupt: spec.pollers.iter().any(rests),
+            ..PortConfig::new(&spec.name, &spec.device)
+        };
+        let port = Port::open(eal, &config).map_err(|source| DataplaneError::Port {
+            port: spec.name.clone(),
+            source,
+        })?;
+        let info = info(spec, &port);
+        let queries = Arc::new(QueryInbox::new(Arc::clone(events)));
+        let groups = PortGroups::new(&port, &info, queries);
+        let lanes = spec
+            .pollers
+            .iter()
+            .map(|poller| Arc::clone(&inboxes[*poller].poller));
+        let slot = Self {
+            spec: spec.clone(),
+            config,
+            state: PortState::Open {
+                port,
+                unserved: Vec::new(),
+            },
+            counters: spec.pollers.iter().map(|_| Arc::default()).collect(),
+            hand_over: (spec.pollers.len() > 1).then(|| Arc::new(HandOver::new(lanes))),
+            rules: HashMap::new(),
+            groups,
+            heirs: HashMap::new(),
+            published_up: true,
+        };
+        Ok((slot, info))
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.spec.name
+    }
+
+    pub(crate) const fn spec(&self) -> &PortSpec {
+        &self.spec
+    }
+
+    pub(crate) const fn config(&self) -> &PortConfig {
+        &self.config
+    }
+
+    /// The port, while it has its device or a poller still has queues of it.
+    pub(crate) fn port(&self) -> Option<&Port> {
+        match &self.state {
+            PortState::Open { port, .. } | PortState::Unplugging { port, .. } => Some(port),
+            PortState::Reopening(_) | PortState::Lost => None,
+        }
+    }
+
+    /// The state of the link that was last published; `None` while the port has no device.
+    pub(crate) fn published_up(&self) -> Option<bool> {
+        self.port().map(|_| self.published_up)
+    }
+
+    /// The port, to be closed: its pollers have ended.
+    pub(crate) fn into_port(mut self) -> Option<Port> {
+        self.rules.clear();
+        // Its packets go back to the port's pool.
+        if let Some(hand_over) = self.hand_over {
+            hand_over.clear();
+        }
+        match self.state {
+            PortState::Open { port, .. } | PortState::Unplugging { port, .. } => Some(port),
+            PortState::Reopening(reopening) => reopening.end(),
+            PortState::Lost => None,
+        }
+    }
+
+    /// What `poller` needs of the port; `None` if it does not serve it.
+    pub(crate) fn poller_port(&self, info: &PortInfo, poller: usize) -> Option<PollerPort> {
+        let lane = self.lane(poller)?;
+        let queues = queues(self.port()?, info.clone(), lane);
+        let share = self.hand_over.as_ref();
+        let share = share.map(|all| Share::new(Arc::clone(all), lane));
+        let counters = Arc::clone(&self.counters[lane]);
+        Some(PollerPort::new(
+            queues,
+            counters,
+            share,
+            Arc::clone(self.groups.queries()),
+        ))
+    }
+
+    /// The place of `poller` among those of the port.
+    fn lane(&self, poller: usize) -> Option<usize> {
+        self.spec.pollers.iter().position(|it| *it == poller)
+    }
+
+    /// The counters of all pollers together.
+    pub(crate) fn counted(&self) -> PortSnapshot {
+        let each = self.counters.iter().map(|it| it.snapshot());
+        each.fold(PortSnapshot::default(), PortSnapshot::plus)
+    }
+
+    /// Sends a flow to `poller`, whichever queue it arrives at. False if another session has it.
+    pub(crate) fn claim(&mut self, flow: ReceivedFlow<'_>, poller: usize, session: u64) -> bool {
+        // A poller alone knows its flows; one without the port refuses the session.
+        let Some((hand_over, lane)) = self.hand_over.as_ref().zip(self.lane(poller)) else {
+            return true;
+        };
+        let is_free = hand_over.claim(flow, lane, session);
+        if is_free {
+            self.steer(flow.destination, lane, session);
+        }
+        is_free
+    }
+
+    /// Lets the device put the packets to a destination into the queue of its poller, if it can. Of two
+    /// sessions of one destination the second gets its packets from the poller of the first.
+    fn steer(&mut self, flow: SocketAddrV4, lane: usize, session: u64) {
+        if self.rules.contains_key(&flow) {
+            return;
+        }
+        let queue = u16::try_from(lane).unwrap_or(u16::MAX);
+        let Some(port) = self
+            .port()
+            .filter(|_| self.spec.vlan.is_none())
+            .filter(|port| queue < port.queues() && port.can_steer())
+        else {
+            return;
+        };
+        match port.steer(flow, queue) {
+            Ok(rule) => {
+                self.rules.insert(flow, (session, rule));
+            }
+            Err(error) => {
+                tracing::info!(port = self.spec.name, %error, "pollers hand the packets of a flow over, because the device has no rule for it");
+            }
+        }
+    }
+
+    /// The session has no flow any more, or `kept` alone.
+    pub(crate) fn release(&mut self, session: u64, kept: Option<ReceivedFlow<'_>>) {
+        let hand_over = self.hand_over.as_ref();
+        let hand_over = hand_over.filter(|_| !mutant!("retarget: the old flow stays taken"));
+        if let Some(hand_over) = hand_over {
+            hand_over.release(session, kept);
+        }
+        let kept = kept.map(|it| it.destination);
+        let is_over = |flow: &SocketAddrV4, of: u64| of == session && Some(*flow) != kept;
+        let over: Vec<_> = self
+            .rules
+            .extract_if(|flow, (of, _)| is_over(flow, *of))
+            .map(|(flow, _)| flow)
+            .collect();
+        let flows = self.hand_over.as_ref().map(|all| all.flows());
+        let flows = flows.into_iter().flatten();
+        for (flow, lane, session) in flows.filter(|(flow, ..)| over.contains(flow)) {
+            self.steer(flow, lane, session);
+        }
+    }
+
+    /// Looks whether the device is there and its link up, and asks the pollers for the queues of a
+    /// device that is gone.
+    pub(crate) fn check(&mut self, info: &PortInfo, pollers: &[PollerHandle], events: &Events) {
+        let name = || self.spec.name.clone();
+        match &mut self.state {
+            PortState::Open { port, unserved } if port.is_present() => {
+                unserved.retain(|poller| !serve(port, info, &self.spec, *poller, pollers));
+                bequeath(port, info, &mut self.heirs, pollers);
+                let up = port.link().is_up;
+                let change = PollerEvent::PortLink { port: name(), up };
+                if up != self.published_up && events.push(change).is_ok() {
+                    self.published_up = up;
+                    if up {
+                        self.groups.announce(monotonic_ns());
+                    }
+                }
+                return;
+            }
+            PortState::Open { .. } => {
+                // With a full queue of events it is published by what follows.
+                let _ = events.push(PollerEvent::PortGone { port: name() });
+                self.unplug();
+            }
+            PortState::Unplugging { .. } => {}
+            PortState::Reopening(_) | PortState::Lost => return,
+        }
+        if let PortState::Unplugging {
+            unasked, serving, ..
+        } = &mut self.state
+        {
+            // A full queue: at the next check. A poller that has died has no queues any more.
+            serving.retain(|poller| !pollers[*poller].inbox.poller.is_closed());
+            unasked.retain(|poller| {
+                let port = self.spec.name.clone();
+                let asked = pollers[*poller].inbox.send(Command::Unplug { port });
+                asked.is_err()
+            });
+        }
+    }
+
+    fn unplug(&mut self) {
+        self.rules.clear();
+        self.state = match mem::replace(&mut self.state, PortState::Lost) {
+            PortState::Open { port, .. } => PortState::Unplugging {
+                port,
+                unasked: self.spec.pollers.clone(),
+                serving: self.spec.pollers.clone(),
+            },
+            other => other,
+        };
+    }
+
+    /// `poller` has given up its queues: after the last of them, `reopen` opens the port again.
+    pub(crate) fn unplugged(&mut self, poller: usize, reopen: Reopen) {
+        let PortState::Unplugging { serving, .. } = &mut self.state else {
+            return;
+        };
+        serving.retain(|it| *it != poller);
+        if !serving.is_empty() {
+            return;
+        }
+        if let Some(hand_over) = &self.hand_over {
+            hand_over.clear();
+        }
+        if let PortState::Unplugging { port, .. } = mem::replace(&mut self.state, PortState::Lost) {
+            match Reopening::start(reopen, port) {
+                Ok(reopening) => self.state = PortState::Reopening(reopening),
+                Err(error) => {
+                    tracing::error!(port = self.spec.name, %error, "no thread to open the port again: restart the daemon");
+                }
+            }
+        }
+    }
+
+    /// The port is open again: its pollers get the queues.
+    pub(crate) fn plug(
+        &mut self,
+        known: &mut PortInfo,
+        pollers: &[PollerHandle],
+        kernel: &mut KernelGroups,
+    ) {
+        let state = mem::replace(&mut self.state, PortState::Lost);
+        let PortState::Reopening(reopening) = state else {
+            self.state = state;
+            return;
+        };
+        // The thread ends: opening the port was the last thing that it did.
+        let Some(port) = reopening.end() else {
+            return;
+        };
+        *known = info(&self.spec, &port);
+        self.heirs.clear();
+        let mut unserved = self.spec.pollers.clone();
+        unserved.retain(|poller| !serve(&port, known, &self.spec, *poller, pollers));
+        self.published_up = true;
+        self.groups
+            .renew(&port, &self.spec.name, kernel, monotonic_ns());
+        self.state = PortState::Open { port, unserved };
+        let flows = self.hand_over.as_ref().map(|all| all.flows());
+        for (flow, lane, session) in flows.into_iter().flatten() {
+            self.steer(flow, lane, session);
+        }
+        self.filter_groups();
+    }
+}
+
+/// Gives `poller` its queues. False if it takes no commands now.
+fn serve(
+    port: &Port,
+    info: &PortInfo,
+    spec: &PortSpec,
+    poller: usize,
+    pollers: &[PollerHandle],
+) -> bool {
+    let lane = spec.pollers.iter().position(|it| *it == poller);
+    let lane = lane.expect("one of the port's");
+    let plug = Command::Plug(Box::new(queues(port, info.clone(), lane)));
+    pollers[poller].inbox.send(plug).is_ok()
+}
+
+/// Gives the queues of pollers that have died to living ones of the port: their packets are handed over
+/// from there. `heirs` are those that have such queues, by the place of the dead.
+fn bequeath(
+    port: &Port,
+    info: &PortInfo,
+    heirs: &mut HashMap<usize, usize>,
+    pollers: &[PollerHandle],
+) {
+    let lives = |poller: &usize| !pollers[*poller].inbox.poller.is_closed();
+    let with_queue = usize::from(info.queues).min(info.pollers.len());
+    for (lane, first) in info.pollers.iter().take(with_queue).enumerate() {
+        if lives(heirs.get(&lane).unwrap_or(first)) || mutant!("poller: its queues die with it") {
+            continue;
+        }
+        let (own, others) = info.pollers.split_at(with_queue);
+        // One without a queue of its own first.
+        let Some(heir) = others.iter().chain(own).copied().find(lives) else {
+            return;
+        };
+        // Without them its thread has not ended yet.
+        let queues = queues(port, info.clone(), lane);
+        if queues.queues.is_some()
+            && pollers[heir]
+                .inbox
+                .send(Command::Adopt(Box::new(queues)))
+                .is_ok()
+        {
+            tracing::warn!(
+                port = info.name,
+                queue = lane,
+                heir = pollers[heir].name,
+                "the queues of a dead poller have another one"
+            );
+            heirs.insert(lane, heir);
+        }
+    }
+}
+
+fn info(spec: &PortSpec, port: &Port) -> PortInfo {
+    PortInfo {
+        name: spec.name.clone(),
+        device: spec.device.clone(),
+        netns: spec.netns.clone(),
+        driver: port.driver().to_owned(),
+        mac: port.mac(),
+        address: spec.address,
+        vlan: spec.vlan,
+        gateway: spec.gateway,
+        pollers: spec.pollers.clone(),
+        queues: port.queues(),
+        // The rules are for packets without a tag.
+        steers: spec.vlan.is_none() && port.can_steer(),
+        mtu: port.mtu(),
+    }
+}
+
+/// The queues at `lane` of a port that was just opened, if it has so many.
+fn queues(port: &Port, info: PortInfo, lane: usize) -> PortQueues {
+    let lane = u16::try_from(lane).unwrap_or(u16::MAX);
+    PortQueues {
+        info,
+        queues: port.rx_queue(lane).zip(port.tx_queue(lane)),
+    }
+}

@@ -1,0 +1,140 @@
+//! A poller's thread, as the control thread has it.
+
+use std::sync::{Arc, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use onair_dpdk::{Eal, RegisteredThread};
+use onair_workers::ThreadRegistry;
+
+use super::{Poller, see_packets, thread_name};
+use crate::config::{DataplaneError, Idle, PollerNotStarted, PollerSpec, Rest};
+use crate::messages::events::Outbox;
+use crate::messages::inbox::Inbox;
+use crate::poller::idle::Idler;
+use crate::poller::priority;
+use crate::poller::sessions::Sessions;
+use crate::port::PollerPort;
+use crate::stats::PollerCounters;
+
+/// A poller's thread, and what the control thread shares with it.
+#[derive(Debug)]
+pub(crate) struct PollerHandle {
+    pub(crate) inbox: Arc<Inbox>,
+    pub(crate) counters: Arc<PollerCounters>,
+    pub(crate) name: String,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl PollerHandle {
+    /// Starts poller `index` on `ports`. Returns once it runs.
+    pub(crate) fn start(
+        eal: &Arc<Eal>,
+        index: usize,
+        spec: &PollerSpec,
+        ports: Vec<PollerPort>,
+        (inbox, outbox): (Arc<Inbox>, Outbox),
+        threads: &ThreadRegistry,
+    ) -> Result<Self, DataplaneError> {
+        let name = thread_name(&spec.name);
+        let poller = Poller {
+            index,
+            idler: Idler::new(spec.idle, spec.rest, see_packets(&ports)),
+            ports,
+            sessions: Sessions::default(),
+            inbox,
+            outbox,
+            counters: Arc::default(),
+            worker: threads.register(&name),
+        };
+        let (eal, core) = (Arc::clone(eal), spec.core);
+        Self::spawn(poller, &spec.name, move || {
+            Ok(Some((prepare(&eal, core)?, eal)))
+        })
+    }
+
+    /// Starts a converter: it has no ports, no core of its own and no raised priority, and sleeps until a
+    /// frame or a command comes. It keeps off the pollers' `cores`. Returns once it runs.
+    pub(crate) fn start_converter(
+        index: usize,
+        name: &str,
+        (outbox, cores): (Outbox, Vec<usize>),
+        threads: &ThreadRegistry,
+    ) -> Result<Self, DataplaneError> {
+        let inbox = Inbox::new().map_err(|source| DataplaneError::System {
+            what: "make an eventfd",
+            source,
+        })?;
+        let rest = Rest {
+            spin: Duration::ZERO,
+            ..Rest::default()
+        };
+        let poller = Poller {
+            index,
+            ports: Vec::new(),
+            sessions: Sessions::default(),
+            inbox: Arc::new(inbox),
+            outbox,
+            idler: Idler::new(Idle::Adaptive, rest, true),
+            counters: Arc::default(),
+            worker: threads.register(&thread_name(name)),
+        };
+        Self::spawn(poller, name, move || {
+            priority::keep_off(&cores);
+            Ok(None)
+        })
+    }
+
+    fn spawn(
+        poller: Poller,
+        name: &str,
+        prepare: impl FnOnce() -> Result<Prepared, PollerNotStarted> + Send + 'static,
+    ) -> Result<Self, DataplaneError> {
+        let (inbox, counters) = (Arc::clone(&poller.inbox), Arc::clone(&poller.counters));
+        let (ready, started) = mpsc::channel();
+        let thread = thread::Builder::new()
+            .name(thread_name(name))
+            .spawn(move || poller.live(prepare, &ready))
+            .map_err(|source| DataplaneError::System {
+                what: "start a thread",
+                source,
+            })?;
+        let reason = match started.recv() {
+            Ok(Ok(())) => {
+                return Ok(Self {
+                    inbox,
+                    counters,
+                    name: thread_name(name),
+                    thread: Some(thread),
+                });
+            }
+            Ok(Err(reason)) => reason,
+            Err(_) => PollerNotStarted::Ended,
+        };
+        // The thread has reported why it ends, or its panic is on standard error.
+        let _ = thread.join();
+        Err(DataplaneError::Poller {
+            poller: name.to_owned(),
+            reason,
+        })
+    }
+
+    /// Waits for the poller to end after [`Inbox::stop`].
+    pub(crate) fn join(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            // A panic was caught in the thread and reported as an event.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What a polling thread needs of DPDK; a converter needs nothing.
+pub(super) type Prepared = Option<(RegisteredThread, Arc<Eal>)>;
+
+fn prepare(eal: &Eal, core: usize) -> Result<RegisteredThread, PollerNotStarted> {
+    if !core_affinity::set_for_current(core_affinity::CoreId { id: core }) {
+        return Err(PollerNotStarted::Core(core));
+    }
+    priority::raise(core);
+    Ok(RegisteredThread::new(eal)?)
+}

@@ -1,0 +1,426 @@
+//! Sessions that one poller runs.
+
+mod admission;
+mod converting;
+mod retarget;
+
+use std::net::Ipv4Addr;
+
+use arrayvec::ArrayVec;
+use converting::Converting;
+use onair_dpdk::prefetch;
+use onair_ipc::frames::FrameMemory;
+use onair_ipc::lender::Lender;
+use onair_ipc::slot::SlotReading;
+
+use crate::config::PortInfo;
+use crate::feed::ConverterFeed;
+use crate::flow::demux::{Demux, Found};
+use crate::flow::packet::{Packet, RX_BURST};
+use crate::messages::events::{Outbox, PollerEvent};
+use crate::port::hand_over::Unclaimed;
+use crate::port::{NoSession, PollerPort, RECEIVED_A_TURN};
+use crate::runtime::refusal::StartRefusal;
+use crate::runtime::send::PACKETS_A_TURN;
+use crate::runtime::tap::Tap;
+use crate::runtime::{Fetch, Runtime};
+use crate::transmit::RETRY_NS;
+use crate::transmit::neighbour::NextHop;
+use onair_session::{AttachRefusal, Runtime as _};
+use retarget::{part_target, switch};
+
+/// After this many packets, the other sessions send in the poller's next turn. In a delayed poller
+/// every session is behind; together they must not send faster than the poller receives, or packets
+/// that it sends to itself over a loop are lost.
+const SENT_A_TURN: u64 = RECEIVED_A_TURN as u64 - PACKETS_A_TURN as u64;
+
+#[derive(Debug)]
+struct SessionEntry {
+    runtime: Box<Runtime>,
+    /// `None`: it converts.
+    port: Option<usize>,
+    due_ns: u64,
+    /// A packet arrived for it in this turn.
+    touched: bool,
+    quiescing: bool,
+}
+
+/// The sessions, and the flows that they receive.
+#[derive(Debug, Default)]
+pub(crate) struct Sessions {
+    entries: Vec<Option<SessionEntry>>,
+    demux: Demux,
+    touched: Vec<usize>,
+    /// The entry that sends first.
+    first: usize,
+    converting: Converting,
+}
+
+impl Sessions {
+    pub(crate) fn len(&self) -> usize {
+        self.entries.iter().flatten().count()
+    }
+
+    /// Starts a session.
+    pub(crate) fn start(
+        &mut self,
+        mut runtime: Box<Runtime>,
+        ports: &mut [PollerPort],
+        now_ns: u64,
+    ) -> Result<(), (StartRefusal, Box<Runtime>)> {
+        let (index, entry) = match self.admit(&runtime, ports) {
+            Ok(places) => places,
+            Err(refusal) => return Err((refusal, runtime)),
+        };
+        self.converting.add(entry, &mut runtime, !ports.is_empty());
+        let port = index.map(|index| &mut ports[index]);
+        let info = port.map(|port| {
+            if let Some(hop) = next_hop(&runtime, &port.info) {
+                port.neighbours.join(hop, now_ns);
+            }
+            &port.info
+        });
+        runtime.resume(info, now_ns);
+        let due_ns = runtime.due_ns();
+        if entry == self.entries.len() {
+            self.entries.push(None);
+            self.touched.reserve(self.entries.len());
+        }
+        self.entries[entry] = Some(SessionEntry {
+            runtime,
+            port: index,
+            due_ns,
+            touched: false,
+            quiescing: false,
+        });
+        Ok(())
+    }
+
+    /// The port at `index` has another device.
+    pub(crate) fn renew(&mut self, index: usize, port: &PortInfo) {
+        for entry in self.entries.iter_mut().flatten() {
+            if entry.port == Some(index) {
+                entry.runtime.renew(port);
+            }
+        }
+    }
+
+    fn find(&self, session: u64) -> Option<usize> {
+        let is_it = |entry: &Option<SessionEntry>| {
+            entry
+                .as_ref()
+                .is_some_and(|it| it.runtime.session() == session)
+        };
+        self.entries.iter().position(is_it)
+    }
+
+    fn find_mut(&mut self, session: u64) -> Option<&mut SessionEntry> {
+        self.entries
+            .iter_mut()
+            .flatten()
+            .find(|it| it.runtime.session() == session)
+    }
+
+    /// Adds an attachment.
+    pub(crate) fn attach(
+        &mut self,
+        session: u64,
+        lender: Box<Lender>,
+        frames: Option<FrameMemory>,
+        now_ns: u64,
+        outbox: &mut Outbox,
+    ) {
+        let result = match self.find_mut(session) {
+            Some(entry) => {
+                // A send session loans its first frames.
+                entry.due_ns = now_ns;
+                entry.runtime.attach(lender, frames)
+            }
+            None => Err((AttachRefusal::NoSession, lender, frames)),
+        };
+        if let Err((reason, lender, frames)) = result {
+            outbox.push(PollerEvent::AttachRefused {
+                session,
+                lender,
+                frames,
+                reason,
+            });
+        }
+    }
+
+    /// Removes an attachment, as soon as possible.
+    pub(crate) fn detach(&mut self, session: u64, attachment: u64, now_ns: u64) {
+        if let Some(entry) = self.find_mut(session) {
+            entry.runtime.dismiss(attachment, now_ns);
+            entry.due_ns = now_ns;
+        }
+    }
+
+    /// Evicts an attachment.
+    pub(crate) fn evict(
+        &mut self,
+        session: u64,
+        attachment: u64,
+        now_ns: u64,
+        outbox: &mut Outbox,
+    ) {
+        let Some(entry) = self.find_mut(session) else {
+            return;
+        };
+        // A stopping session may have nothing left to wait for.
+        entry.due_ns = now_ns;
+        if let Some(evicted) = entry.runtime.evict(attachment) {
+            outbox.push(PollerEvent::Evicted { session, evicted });
+        }
+    }
+
+    /// Starts a flush of what is submitted to a session so far.
+    pub(crate) fn flush(&mut self, session: u64, ticket: u64, now_ns: u64) {
+        if let Some(entry) = self.find_mut(session) {
+            entry.runtime.flush(ticket, now_ns);
+            // There may be nothing to wait for.
+            entry.due_ns = now_ns;
+        }
+    }
+
+    /// Puts frames back into use that were set aside for an evicted attachment.
+    pub(crate) fn release(&mut self, session: u64, attachment: u64) {
+        if let Some(entry) = self.find_mut(session) {
+            entry.runtime.release(|aside| aside == attachment);
+        }
+    }
+
+    /// Credits what a dead thread took inside its call. Returns the number of frames; `None` if the
+    /// lender is not here.
+    pub(crate) fn credit_thread(
+        &mut self,
+        session: u64,
+        attachment: u64,
+        slot: &SlotReading,
+        now_ns: u64,
+    ) -> Option<u64> {
+        let entry = self.find_mut(session)?;
+        let lender = entry.runtime.lender_mut(attachment)?;
+        let credited = lender.credit_dead_thread(slot);
+        // A send session loans the frame again.
+        entry.due_ns = now_ns;
+        Some(u64::from(credited.is_some()))
+    }
+
+    /// Stops a session, as soon as possible.
+    pub(crate) fn quiesce(&mut self, session: u64, now_ns: u64) {
+        if let Some(entry) = self.find_mut(session) {
+            entry.runtime.quiesce(now_ns);
+            entry.quiescing = true;
+            entry.due_ns = now_ns;
+        }
+    }
+
+    /// Adds a feed.
+    pub(crate) fn link(&mut self, session: u64, feed: Box<ConverterFeed>, outbox: &mut Outbox) {
+        match self.find_mut(session) {
+            Some(entry) => entry.runtime.add_feed(*feed),
+            None => outbox.push(PollerEvent::LinkRefused { session, feed }),
+        }
+    }
+
+    /// Adds a tap.
+    pub(crate) fn tap(&mut self, session: u64, tap: Box<Tap>, outbox: &mut Outbox) {
+        match self.find_mut(session) {
+            Some(entry) => entry.runtime.tap(tap),
+            None => outbox.push(PollerEvent::TapRefused { session, tap }),
+        }
+    }
+
+    /// Removes a tap.
+    pub(crate) fn untap(&mut self, session: u64, recording: u64, outbox: &mut Outbox) {
+        if let Some(entry) = self.find_mut(session)
+            && let Some(tap) = entry.runtime.untap(recording)
+        {
+            outbox.push(PollerEvent::TapBack { session, tap });
+        }
+    }
+
+    /// Delivers packets received at `port` to their sessions; consecutive packets of one flow
+    /// and source go together. Those without a session are added to `unclaimed`.
+    pub(crate) fn deliver(
+        &mut self,
+        port: usize,
+        packets: &[Packet<'_>],
+        now_ns: u64,
+        unclaimed: &mut NoSession<'_>,
+    ) {
+        let mut runs = ArrayVec::<_, RX_BURST>::new();
+        let ends = |packet: &Packet<'_>| (packet.datagram.destination, packet.datagram.source);
+        for run in packets.chunk_by(|one, next| ends(one) == ends(next)) {
+            let (destination, source) = ends(&run[0]);
+            let index = match self.demux.find(port, destination, source) {
+                Found::Entry(index) => Some(index),
+                // That session counts it, unless one of another poller has it.
+                Found::Refused(index) if !unclaimed.has_elsewhere(destination, source) => {
+                    Some(index)
+                }
+                Found::Refused(_) | Found::Nothing => None,
+            };
+            let found = index.and_then(|index| Some((index, self.entries[index].as_ref()?)));
+            let Some((index, entry)) = found else {
+                unclaimed.packets.extend(run.iter().map(|packet| Unclaimed {
+                    at: packet.at,
+                    destination,
+                    source,
+                }));
+                continue;
+            };
+            prefetch(&*entry.runtime);
+            runs.push((index, run));
+        }
+        for part in Fetch::ALL {
+            for (index, run) in &runs {
+                if let Some(entry) = &self.entries[*index] {
+                    entry.runtime.fetch(part, run.len(), now_ns);
+                }
+            }
+        }
+        for (index, run) in runs {
+            let Some(entry) = &mut self.entries[index] else {
+                continue;
+            };
+            entry.runtime.packets(run, now_ns);
+            if !entry.touched {
+                entry.touched = true;
+                self.touched.push(index);
+            }
+        }
+    }
+
+    /// Does what is due in every session. Returns whether there was work.
+    pub(crate) fn turn(
+        &mut self,
+        now_ns: u64,
+        ports: &mut [PollerPort],
+        outbox: &mut Outbox,
+    ) -> bool {
+        let mut worked = false;
+        for index in self.touched.drain(..) {
+            if let Some(entry) = &mut self.entries[index] {
+                entry.touched = false;
+                entry.runtime.show();
+                // What is due now stays due: a command of this turn may have set it.
+                if entry.due_ns > now_ns {
+                    entry.due_ns = entry.runtime.due_ns();
+                }
+                report(&mut entry.runtime, outbox);
+                switch(entry, index, &mut self.demux, ports, outbox);
+            }
+        }
+        let mut sent = 0;
+        let first = self.first.min(self.entries.len());
+        for index in (first..self.entries.len()).chain(0..first) {
+            let Some(entry) = &mut self.entries[index] else {
+                continue;
+            };
+            if entry.due_ns > now_ns {
+                continue;
+            }
+            worked = true;
+            if sent > SENT_A_TURN {
+                // It stays due.
+                self.first = index;
+                break;
+            }
+            if let Some(port) = entry.port.map(|port| &mut ports[port]) {
+                let made = port.transmit.made();
+                let hop = next_hop(&entry.runtime, &port.info);
+                let hop = hop.map_or(NextHop::Unknown, |hop| port.neighbours.hop(hop));
+                entry.runtime.turn(now_ns, hop, &mut port.transmit);
+                sent += port.transmit.made() - made;
+                switch(entry, index, &mut self.demux, ports, outbox);
+            }
+            entry.runtime.show();
+            entry.due_ns = entry.runtime.due_ns();
+            report(&mut entry.runtime, outbox);
+            if let Some(port) = entry.port.filter(|_| entry.runtime.has_flushed()) {
+                let port = &mut ports[port];
+                // Its last packets may still be in this buffer.
+                port.transmit.flush();
+                if port.transmit.is_stuck() {
+                    entry.due_ns = entry.due_ns.min(now_ns + RETRY_NS);
+                } else {
+                    report_flushed(&mut entry.runtime, outbox);
+                }
+            }
+            if entry.quiescing && entry.runtime.is_quiet() {
+                self.hand_back(index, ports, outbox);
+            }
+        }
+        worked
+    }
+
+    /// When [`Self::turn`] next has work.
+    pub(crate) fn due_ns(&self) -> u64 {
+        self.entries
+            .iter()
+            .flatten()
+            .map(|entry| entry.due_ns)
+            .min()
+            .unwrap_or(u64::MAX)
+    }
+
+    /// Hands every session back unchanged: the poller ends.
+    pub(crate) fn evacuate(&mut self, ports: &mut [PollerPort], outbox: &mut Outbox) {
+        for index in 0..self.entries.len() {
+            self.hand_back(index, ports, outbox);
+        }
+    }
+
+    fn hand_back(&mut self, index: usize, ports: &mut [PollerPort], outbox: &mut Outbox) {
+        let Some(mut entry) = self.entries[index].take() else {
+            return;
+        };
+        self.converting.remove(index, &mut entry.runtime);
+        if let Some(at) = entry.port {
+            if let Some(flow) = entry.runtime.listens_to() {
+                self.demux.remove(at, flow.destination, index);
+            }
+            let port = &mut ports[at];
+            part_target(&mut entry, port);
+            if let Some(hop) = next_hop(&entry.runtime, &port.info) {
+                port.neighbours.part(hop);
+            }
+        }
+        outbox.push(PollerEvent::HandedBack(entry.runtime));
+    }
+}
+
+/// The neighbour to which a send session's packets go first.
+fn next_hop(runtime: &Runtime, port: &PortInfo) -> Option<Ipv4Addr> {
+    port.next_hop(*runtime.sends_to()?.ip())
+}
+
+fn report_flushed(runtime: &mut Runtime, outbox: &mut Outbox) {
+    let session = runtime.session();
+    while let Some(flushed) = runtime.flushed() {
+        outbox.push(PollerEvent::Flushed { session, flushed });
+    }
+}
+
+/// Passes on the session's violations and results.
+fn report(runtime: &mut Runtime, outbox: &mut Outbox) {
+    let session = runtime.session();
+    for (attachment, what) in runtime.violations() {
+        outbox.push(PollerEvent::Violation {
+            session,
+            attachment,
+            what,
+        });
+    }
+    while let Some((lender, frames)) = runtime.detached() {
+        let attachment = lender.attachment();
+        outbox.push(PollerEvent::LenderBack {
+            session,
+            attachment,
+            lender,
+            frames,
+        });
+    }
+}

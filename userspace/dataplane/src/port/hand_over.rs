@@ -1,0 +1,362 @@
+//! Hands datagrams to the poller that runs their session, on a port with several pollers.
+//!
+//! A device chooses the queue of a packet by a hash of its addresses, or has fewer queues than the
+//! port has pollers. So a poller may receive what belongs to a session of another: it puts the
+//! packet into that poller's lane. Nobody waits: what does not fit a lane is dropped and counted.
+
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
+use std::net::SocketAddrV4;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use crossbeam_queue::ArrayQueue;
+use onair_dpdk::{Burst, Mbuf};
+use onair_net::arp::ArpMessage;
+
+use crate::flow::demux::{FlowHasher, flow_key, flow_of};
+use crate::flow::packet::RX_BURST;
+use crate::flow::{ReceivedFlow, SourceFilter, admit, meet};
+use crate::sleeper::Sleeper;
+
+/// Packets that wait for one poller: two milliseconds of 1080p60 at 10 bit, eight such sessions.
+const PACKETS: usize = 4096;
+/// ARP messages that wait for one poller.
+const MESSAGES: usize = 64;
+
+/// A received datagram without a session at the poller that received it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Unclaimed {
+    /// Its place in the burst.
+    pub(crate) at: usize,
+    pub(crate) destination: SocketAddrV4,
+    pub(crate) source: SocketAddrV4,
+}
+
+/// The lanes of one port, and which of them each flow takes.
+#[derive(Debug)]
+pub(crate) struct HandOver {
+    flows: ArcSwap<Flows>,
+    lanes: Box<[Lane]>,
+}
+
+/// By destination.
+type Flows = HashMap<u64, Vec<Flow>, BuildHasherDefault<FlowHasher>>;
+
+#[derive(Debug, Clone)]
+struct Flow {
+    /// None of them: any.
+    sources: Box<[SourceFilter]>,
+    lane: usize,
+    session: u64,
+}
+
+/// What the other pollers of the port hand to one.
+#[derive(Debug)]
+struct Lane {
+    poller: Arc<Sleeper>,
+    packets: ArrayQueue<Mbuf>,
+    messages: ArrayQueue<ArpMessage>,
+}
+
+impl Lane {
+    fn clear(&self) {
+        while self.packets.pop().is_some() {}
+    }
+}
+
+/// What became of packets that were to be handed over.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Passed {
+    pub(crate) passed: usize,
+    /// Dropped, because the lane was full.
+    pub(crate) dropped: usize,
+}
+
+impl HandOver {
+    /// A lane for each of `pollers`, in that order.
+    pub(crate) fn new(pollers: impl IntoIterator<Item = Arc<Sleeper>>) -> Self {
+        let lanes = pollers.into_iter().map(|poller| Lane {
+            poller,
+            packets: ArrayQueue::new(PACKETS),
+            messages: ArrayQueue::new(MESSAGES),
+        });
+        Self {
+            flows: ArcSwap::default(),
+            lanes: lanes.collect(),
+        }
+    }
+
+    /// Control thread: sends a flow to a lane from now on. False if another session has packets of it.
+    pub(crate) fn claim(&self, flow: ReceivedFlow<'_>, lane: usize, session: u64) -> bool {
+        let mut flows = Flows::clone(&self.flows.load());
+        let beside = flows.entry(flow_key(flow.destination)).or_default();
+        let meets = |it: &Flow| it.session != session && meet(&it.sources, flow.sources);
+        if beside.iter().any(meets) {
+            return false;
+        }
+        // A session that turns to what it has already has it once.
+        beside.retain(|it| it.session != session || *it.sources != *flow.sources);
+        beside.push(Flow {
+            sources: flow.sources.into(),
+            lane,
+            session,
+        });
+        self.publish(flows);
+        true
+    }
+
+    /// Control thread: the opposite of [`Self::claim`] for all flows of the session but `kept`.
+    pub(crate) fn release(&self, session: u64, kept: Option<ReceivedFlow<'_>>) {
+        let mut flows = Flows::clone(&self.flows.load());
+        flows.retain(|key, beside| {
+            let kept = kept.filter(|it| flow_key(it.destination) == *key);
+            beside.retain(|it| {
+                it.session != session || kept.is_some_and(|kept| kept.sources == &*it.sources)
+            });
+            !beside.is_empty()
+        });
+        self.publish(flows);
+    }
+
+    /// Each flow's destination, with its lane and its session.
+    pub(crate) fn flows(&self) -> Vec<(SocketAddrV4, usize, u64)> {
+        let flows = self.flows.load();
+        let each = flows.iter().flat_map(|(key, beside)| {
+            let each = beside.iter();
+            each.map(|it| (flow_of(*key), it.lane, it.session))
+        });
+        each.collect()
+    }
+
+    /// Pollers see the flows as they were before or after a change, and never wait.
+    fn publish(&self, flows: Flows) {
+        self.flows.store(Arc::new(flows));
+    }
+
+    /// Frees the packets in the lanes: their port is closed, or about to be.
+    pub(crate) fn clear(&self) {
+        self.lanes.iter().for_each(Lane::clear);
+    }
+}
+
+/// One poller's part in the hand-over of a port.
+#[derive(Debug)]
+pub(crate) struct Share {
+    all: Arc<HandOver>,
+    /// Its lane.
+    own: usize,
+}
+
+impl Share {
+    pub(crate) const fn new(all: Arc<HandOver>, own: usize) -> Self {
+        Self { all, own }
+    }
+
+    fn lane(&self) -> &Lane {
+        &self.all.lanes[self.own]
+    }
+
+    /// Hands over those of `unclaimed` that belong to sessions of other pollers. `arrived` is then
+    /// empty if there were any.
+    pub(crate) fn pass_on(&self, unclaimed: &[Unclaimed], arrived: &mut Burst) -> Passed {
+        let flows = self.all.flows.load();
+        let mut lanes = [None; RX_BURST];
+        for Unclaimed {
+            at,
+            destination,
+            source,
+        } in unclaimed
+        {
+            lanes[*at] = self.other_lane(&flows, *destination, *source);
+        }
+        let mut result = Passed::default();
+        if lanes.iter().all(Option::is_none) {
+            return result;
+        }
+        for (packet, lane) in arrived.drain().zip(lanes) {
+            let Some(lane) = lane else { continue };
+            match self.all.lanes[lane].packets.push(packet) {
+                Ok(()) => result.passed += 1,
+                Err(_) => result.dropped += 1,
+            }
+        }
+        for (at, lane) in self.all.lanes.iter().enumerate() {
+            if lanes.contains(&Some(at)) {
+                lane.poller.nudge();
+            }
+        }
+        result
+    }
+
+    /// Whether a session of another poller receives this.
+    pub(crate) fn has_elsewhere(&self, destination: SocketAddrV4, source: SocketAddrV4) -> bool {
+        let flows = self.all.flows.load();
+        self.other_lane(&flows, destination, source).is_some()
+    }
+
+    /// The lane of another poller's session, unless that poller has died: it takes nothing more.
+    fn other_lane(
+        &self,
+        flows: &Flows,
+        destination: SocketAddrV4,
+        source: SocketAddrV4,
+    ) -> Option<usize> {
+        let beside = flows.get(&flow_key(destination))?;
+        let mut lanes = beside
+            .iter()
+            .filter(|it| admit(&it.sources, source))
+            .map(|it| it.lane);
+        lanes.find(|lane| *lane != self.own && !self.all.lanes[*lane].poller.is_closed())
+    }
+
+    /// Tells the other pollers what a neighbour said: each sends by itself.
+    pub(crate) fn broadcast(&self, message: &ArpMessage) {
+        for (at, lane) in self.all.lanes.iter().enumerate() {
+            // A neighbour repeats itself when it is asked again.
+            if at != self.own && lane.messages.push(*message).is_ok() {
+                lane.poller.nudge();
+            }
+        }
+    }
+
+    /// Takes what was handed to this poller, as many packets as `burst` has room for.
+    pub(crate) fn take(&self, burst: &mut Burst) -> usize {
+        let packets = &self.lane().packets;
+        let room = burst.room();
+        (0..room)
+            .map_while(|_| packets.pop())
+            .filter_map(|packet| burst.push(packet).ok())
+            .count()
+    }
+
+    /// Frees what was handed to this poller, which has closed its inbox: it ends.
+    pub(crate) fn clear(&self) {
+        self.lane().clear();
+    }
+
+    /// What a neighbour said to another poller.
+    pub(crate) fn message(&self) -> Option<ArpMessage> {
+        self.lane().messages.pop()
+    }
+
+    /// Whether something waits for this poller.
+    pub(crate) fn has_some(&self) -> bool {
+        let lane = self.lane();
+        !(lane.packets.is_empty() && lane.messages.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::thread;
+
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+    use super::*;
+    use crate::flow::tests::source;
+
+    fn flow(port: u16) -> ReceivedFlow<'static> {
+        ReceivedFlow {
+            destination: SocketAddrV4::new(Ipv4Addr::new(239, 1, 1, 1), port),
+            sources: &[],
+        }
+    }
+
+    fn two() -> Arc<HandOver> {
+        let poller = || Arc::new(Sleeper::new().unwrap());
+        Arc::new(HandOver::new([poller(), poller()]))
+    }
+
+    #[test]
+    fn flow_belongs_to_the_session_that_claimed_it_until_released() {
+        let all = two();
+        assert!(all.claim(flow(1), 0, 7) && all.claim(flow(1), 0, 7));
+        assert!(!all.claim(flow(1), 1, 8), "another session has it");
+        all.release(8, None);
+        assert!(!all.claim(flow(1), 1, 8), "that one did not have it");
+        all.release(7, None);
+        assert!(all.claim(flow(1), 1, 8));
+    }
+
+    #[test]
+    fn two_sessions_of_one_destination_have_a_lane_for_each_source() {
+        let all = two();
+        let [one, other] = [source(1, None), source(2, None)];
+        fn of(sources: &[SourceFilter]) -> ReceivedFlow<'_> {
+            ReceivedFlow { sources, ..flow(1) }
+        }
+        let from = |last| SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, last), 5000);
+        assert!(all.claim(of(&[one]), 0, 7));
+        assert!(!all.claim(of(&[one, other]), 1, 8) && !all.claim(of(&[]), 1, 8));
+        assert!(all.claim(of(&[other]), 1, 8));
+        let share = Share::new(Arc::clone(&all), 0);
+        let elsewhere = |last| share.has_elsewhere(flow(1).destination, from(last));
+        assert_eq!([1, 2, 3].map(elsewhere), [false, true, false]);
+        // It turns to another source: until it has let go, it has both.
+        let third = source(3, None);
+        assert!(all.claim(of(&[third]), 1, 8));
+        assert_eq!([1, 2, 3].map(elsewhere), [false, true, true]);
+        // It turns to what it has already.
+        assert!(all.claim(of(&[third]), 1, 8));
+        all.release(8, Some(of(&[third])));
+        assert_eq!([1, 2, 3].map(elsewhere), [false, false, true]);
+        assert_eq!(all.flows().len(), 2);
+    }
+
+    /// A poller that sleeps without a time limit, and one that hands it a message as soon as it took
+    /// the last.
+    #[test]
+    fn sleeper_is_woken_by_each_message() {
+        const TURNS: u32 = 50_000;
+        let all = two();
+        let [a, b] = [0, 1].map(|own| Share::new(Arc::clone(&all), own));
+        let [from, to] = [1, 2].map(|last| Ipv4Addr::new(10, 0, 0, last));
+        let message = ArpMessage::request(onair_net::ethernet::Mac([2; 6]), from, to);
+        let taken = AtomicU32::new(0);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for turn in 0..TURNS {
+                    while taken.load(Ordering::Acquire) < turn {
+                        thread::yield_now();
+                    }
+                    a.broadcast(&message);
+                }
+            });
+            let poller = &all.lanes[1].poller;
+            for _ in 0..TURNS {
+                while b.message().is_none() {
+                    poller.doze();
+                    if !b.has_some() {
+                        let mut fds = [PollFd::new(&poller.waker, PollFlags::IN)];
+                        let timeout = Timespec {
+                            tv_sec: 20,
+                            tv_nsec: 0,
+                        };
+                        assert_eq!(poll(&mut fds, Some(&timeout)), Ok(1), "it sleeps on");
+                        poller.waker.clear();
+                    }
+                    poller.rouse();
+                }
+                taken.fetch_add(1, Ordering::Release);
+            }
+        });
+    }
+
+    #[test]
+    fn neighbour_message_reaches_all_and_a_flood_fills_one_lane() {
+        let all = two();
+        let [a, b] = [0, 1].map(|own| Share::new(Arc::clone(&all), own));
+        let mac = onair_net::ethernet::Mac([2; 6]);
+        let [from, to] = [1, 2].map(|last| Ipv4Addr::new(10, 0, 0, last));
+        let message = ArpMessage::request(mac, from, to);
+        for _ in 0..2 * MESSAGES {
+            a.broadcast(&message);
+        }
+        assert!(!a.has_some() && b.has_some());
+        assert_eq!(std::iter::from_fn(|| b.message()).count(), MESSAGES);
+        assert!(!b.has_some());
+    }
+}

@@ -1,0 +1,364 @@
+//! A port as its poller uses it: sorts received packets, answers ARP and echo requests.
+
+pub(crate) mod hand_over;
+pub(crate) mod vlan;
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::Arc;
+
+use arrayvec::ArrayVec;
+use onair_dpdk::{Burst, RxQueue};
+use onair_net::arp::ArpMessage;
+use onair_net::datagram::{Datagram, DatagramReject};
+use onair_net::ethernet::{self, ETHERTYPE_ARP, ETHERTYPE_IPV4, EthernetHeader, Mac};
+use onair_net::icmp;
+use onair_net::igmp::{self, Query};
+use onair_net::ipv4::{self, Ipv4Header, PROTOCOL_ICMP};
+use onair_net::vlan::id_of;
+
+use crate::config::PortInfo;
+use crate::flow::packet::{Packet, RX_BURST};
+use crate::groups::queries::QueryInbox;
+use crate::port::hand_over::{Passed, Share, Unclaimed};
+use crate::port_queues::PortQueues;
+use crate::stats::PortCounters;
+use crate::transmit::neighbour::Neighbours;
+use crate::transmit::{Transmit, TxSink};
+
+/// Most bursts of one port in a turn. More than the sessions send in a turn: a delayed poller must
+/// not send faster than it receives, or packets that it sends to itself over a loop are lost.
+pub(crate) const RX_BURSTS_A_TURN: usize = 8;
+/// Most packets taken from one port in a turn.
+pub(crate) const RECEIVED_A_TURN: usize = RX_BURST * RX_BURSTS_A_TURN;
+/// How many packets ahead the poller prefetches headers.
+const PREFETCH: usize = 4;
+/// The datagrams of a burst that have no session at their poller.
+#[derive(Debug)]
+pub(crate) struct NoSession<'a> {
+    pub(crate) packets: &'a mut ArrayVec<Unclaimed, RX_BURST>,
+    share: Option<&'a Share>,
+}
+
+impl NoSession<'_> {
+    /// Whether a session of another poller receives this.
+    pub(crate) fn has_elsewhere(&self, destination: SocketAddrV4, source: SocketAddrV4) -> bool {
+        let share = self.share;
+        share.is_some_and(|share| share.has_elsewhere(destination, source))
+    }
+}
+
+/// A poller's queues of the port, and its neighbours.
+#[derive(Debug)]
+pub(crate) struct PollerPort {
+    pub(crate) info: PortInfo,
+    pub(crate) transmit: Transmit,
+    pub(crate) neighbours: Neighbours,
+    /// None while the port's device is gone, or if the device has none for this poller; more than one
+    /// after the death of another.
+    pub(crate) receive: Vec<RxQueue>,
+    pub(crate) arrived: Burst,
+    pub(crate) counters: Arc<PortCounters>,
+    /// Of a port with several pollers.
+    pub(crate) share: Option<Share>,
+    queries: Arc<QueryInbox>,
+}
+
+impl PollerPort {
+    pub(crate) fn new(
+        queues: PortQueues,
+        counters: Arc<PortCounters>,
+        share: Option<Share>,
+        queries: Arc<QueryInbox>,
+    ) -> Self {
+        let PortQueues { info, queues } = queues;
+        let (receive, transmit) = queues.unzip();
+        Self {
+            neighbours: Neighbours::new(Mac(info.mac), info.address.0),
+            transmit: Transmit::new(transmit, info.vlan, Arc::clone(&counters)),
+            receive: Vec::from_iter(receive),
+            arrived: Burst::with_limit(RX_BURST),
+            info,
+            counters,
+            share,
+            queries,
+        }
+    }
+
+    /// Gives up its queues: the device is gone.
+    pub(crate) fn unplug(&mut self) {
+        self.receive.clear();
+        self.transmit.unplug();
+    }
+
+    /// Takes the queues of the device, which is back.
+    pub(crate) fn plug(&mut self, queues: PortQueues, now_ns: u64) {
+        self.neighbours.renew(Mac(queues.info.mac), now_ns);
+        self.info = queues.info;
+        let (receive, transmit) = queues.queues.unzip();
+        self.receive = Vec::from_iter(receive);
+        self.transmit.plug(transmit);
+    }
+
+    /// Takes the queues of a poller that has died, too. One to send with is enough.
+    pub(crate) fn adopt(&mut self, queues: PortQueues) {
+        let (receive, transmit) = queues.queues.unzip();
+        self.receive.extend(receive);
+        if !self.transmit.has_queue() {
+            self.transmit.plug(transmit);
+        }
+    }
+
+    /// Sends frames of the control thread.
+    pub(crate) fn emit(&mut self, frames: &[Vec<u8>]) {
+        for frame in frames {
+            let copy = |bytes: &mut [u8]| bytes.copy_from_slice(frame);
+            if self.transmit.packet(frame.len(), copy) {
+                self.counters.igmp_sent.add(1);
+            }
+        }
+        self.transmit.flush();
+    }
+
+    /// Receives packets and passes the datagrams, a burst at a time, to `deliver`, which tells which
+    /// of them have no session. Returns whether anything arrived.
+    pub(crate) fn poll(
+        &mut self,
+        now_ns: u64,
+        mut deliver: impl FnMut(&[Packet<'_>], &mut NoSession<'_>),
+    ) -> bool {
+        let mut worked = self.take_handed(now_ns, &mut deliver);
+        for queue in 0..self.receive.len() {
+            for _ in 0..RX_BURSTS_A_TURN {
+                let count = self.burst(queue, now_ns, &mut deliver);
+                worked |= count > 0;
+                if count < RX_BURST {
+                    break;
+                }
+            }
+        }
+        worked
+    }
+
+    /// Takes what other pollers handed to this one.
+    fn take_handed(
+        &mut self,
+        now_ns: u64,
+        deliver: &mut impl FnMut(&[Packet<'_>], &mut NoSession<'_>),
+    ) -> bool {
+        let Some(share) = &self.share else {
+            return false;
+        };
+        let mut worked = false;
+        while let Some(message) = share.message() {
+            self.neighbours.learn(&message, now_ns);
+            worked = true;
+        }
+        for _ in 0..RX_BURSTS_A_TURN {
+            let Some(share) = &self.share else { break };
+            if share.take(&mut self.arrived) == 0 {
+                break;
+            }
+            // Its session may have ended since it was handed over.
+            let mut unclaimed = ArrayVec::new();
+            self.sort(now_ns, deliver, &mut unclaimed);
+            self.counters.rx_no_session.add(unclaimed.len() as u64);
+            self.arrived.clear();
+            worked = true;
+        }
+        worked
+    }
+
+    fn burst(
+        &mut self,
+        queue: usize,
+        now_ns: u64,
+        deliver: &mut impl FnMut(&[Packet<'_>], &mut NoSession<'_>),
+    ) -> usize {
+        let count = self.receive[queue].burst(&mut self.arrived);
+        if count == 0 {
+            return 0;
+        }
+        if let Some(own) = self.info.vlan {
+            vlan::take_own(&mut self.arrived, own.id, &self.counters);
+        }
+        let mut unclaimed = ArrayVec::new();
+        let size = self.sort(now_ns, deliver, &mut unclaimed);
+        self.counters.rx_bytes.add(size);
+        self.counters.rx_packets.add(count as u64);
+        if !unclaimed.is_empty() {
+            let Passed { passed, dropped } = match &self.share {
+                Some(share) => share.pass_on(&unclaimed, &mut self.arrived),
+                None => Passed::default(),
+            };
+            let lost = unclaimed.len() - passed - dropped;
+            self.counters.rx_handed_over.add(passed as u64);
+            self.counters.rx_hand_over_full.add(dropped as u64);
+            self.counters.rx_no_session.add(lost as u64);
+        }
+        self.arrived.clear();
+        count
+    }
+
+    /// Answers what is for the port itself, and passes the datagrams on. Those without a session are
+    /// added to `unclaimed`. Returns the bytes of all.
+    fn sort(
+        &mut self,
+        now_ns: u64,
+        deliver: &mut impl FnMut(&[Packet<'_>], &mut NoSession<'_>),
+        unclaimed: &mut ArrayVec<Unclaimed, RX_BURST>,
+    ) -> u64 {
+        let mut size = 0;
+        let mut side = Side {
+            mac: Mac(self.info.mac),
+            address: self.info.address.0,
+            neighbours: &mut self.neighbours,
+            transmit: &mut self.transmit,
+            counters: &self.counters,
+            share: self.share.as_ref(),
+            queries: &self.queries,
+        };
+        for packet in self.arrived.iter().take(PREFETCH) {
+            packet.prefetch();
+        }
+        let mut packets = ArrayVec::<_, RX_BURST>::new();
+        for (at, packet) in self.arrived.iter().enumerate() {
+            if let Some(later) = self.arrived.get(at + PREFETCH) {
+                later.prefetch();
+            }
+            let frame = packet.data();
+            size += frame.len() as u64;
+            let datagram = Datagram::of_frame(frame).or_else(|| side.sort(frame, now_ns));
+            if let Some(datagram) = datagram {
+                packets.push(Packet {
+                    datagram,
+                    frame,
+                    at,
+                });
+            }
+        }
+        let mut unclaimed = NoSession {
+            packets: unclaimed,
+            share: self.share.as_ref(),
+        };
+        deliver(&packets, &mut unclaimed);
+        size
+    }
+}
+
+/// The parts of a port that sorting a packet uses.
+struct Side<'a> {
+    mac: Mac,
+    address: Ipv4Addr,
+    neighbours: &'a mut Neighbours,
+    transmit: &'a mut Transmit,
+    counters: &'a PortCounters,
+    share: Option<&'a Share>,
+    queries: &'a QueryInbox,
+}
+
+impl Side<'_> {
+    /// Answers requests to the port itself, and counts packets without a session.
+    #[inline(never)]
+    fn sort<'a>(&mut self, frame: &'a [u8], now_ns: u64) -> Option<Datagram<'a>> {
+        let Ok((mut header, mut payload)) = EthernetHeader::parse(frame) else {
+            self.counters.rx_malformed.add(1);
+            return None;
+        };
+        match id_of(frame) {
+            None => {}
+            // A priority without a VLAN.
+            Some(0) => {
+                let inner = payload.split_first_chunk();
+                let Some((&[_, _, high, low], rest)) = inner else {
+                    self.counters.rx_malformed.add(1);
+                    return None;
+                };
+                (header.ethertype, payload) = (u16::from_be_bytes([high, low]), rest);
+            }
+            Some(_) => {
+                self.counters.rx_other_vlan.add(1);
+                return None;
+            }
+        }
+        match header.ethertype {
+            ETHERTYPE_IPV4 if igmp::is_igmp(payload) => self.igmp(payload),
+            ETHERTYPE_IPV4 => match Datagram::parse(payload) {
+                Ok(datagram) => return Some(datagram),
+                Err(DatagramReject::Protocol(PROTOCOL_ICMP)) => self.echo(&header, payload),
+                Err(DatagramReject::Protocol(_)) => self.counters.rx_other.add(1),
+                Err(_) => self.counters.rx_malformed.add(1),
+            },
+            ETHERTYPE_ARP => self.arp(payload, now_ns),
+            _ => self.counters.rx_other.add(1),
+        }
+        None
+    }
+
+    /// Passes a query to the control thread, which answers it.
+    fn igmp(&mut self, packet: &[u8]) {
+        match Query::parse(packet, self.address) {
+            Ok(query) => {
+                let fits = self.queries.push(query);
+                self.counters.igmp_queries.add(fits.into());
+                self.counters.igmp_dropped.add((!fits).into());
+            }
+            // Other hosts' reports.
+            Err(igmp::IgmpReject::Type(_)) => self.counters.rx_other.add(1),
+            Err(_) => self.counters.rx_malformed.add(1),
+        }
+    }
+
+    fn arp(&mut self, payload: &[u8], now_ns: u64) {
+        let Ok(message) = ArpMessage::parse(payload) else {
+            self.counters.rx_malformed.add(1);
+            return;
+        };
+        if let Some(share) = self.share {
+            share.broadcast(&message);
+        }
+        let Some(reply) = self.neighbours.learn(&message, now_ns) else {
+            return;
+        };
+        let frame = reply.to_frame();
+        if self
+            .transmit
+            .packet(frame.len(), |bytes| bytes.copy_from_slice(&frame))
+        {
+            self.counters.arp_answered.add(1);
+        }
+    }
+
+    fn echo(&mut self, ethernet: &EthernetHeader, packet: &[u8]) {
+        let (mac, address) = (self.mac, self.address);
+        let Ok((ip, request)) = Ipv4Header::parse(packet) else {
+            return;
+        };
+        if ip.destination != address || ethernet.source.is_group() {
+            return;
+        }
+        let mut reply = [0; 1480];
+        let Some(size) = icmp::echo_reply(request, &mut reply) else {
+            self.counters.rx_other.add(1);
+            return;
+        };
+        let headers = ethernet::HEADER_BYTES + ipv4::HEADER_BYTES;
+        let answered = self.transmit.packet(headers + size, |bytes| {
+            let back = EthernetHeader {
+                destination: ethernet.source,
+                source: mac,
+                ..*ethernet
+            };
+            let ip = Ipv4Header {
+                source: address,
+                destination: ip.source,
+                protocol: PROTOCOL_ICMP,
+                ttl: onair_net::datagram::TTL,
+                dscp: 0,
+            };
+            bytes[..ethernet::HEADER_BYTES].copy_from_slice(&back.to_bytes());
+            bytes[ethernet::HEADER_BYTES..headers].copy_from_slice(&ip.to_bytes(0, size));
+            bytes[headers..].copy_from_slice(&reply[..size]);
+        });
+        self.counters.echo_answered.add(u64::from(answered));
+    }
+}

@@ -1,0 +1,214 @@
+//! Attachments of one session, held in the session's runtime.
+
+use std::sync::Arc;
+
+use onair_ipc::frames::FrameMemory;
+use onair_ipc::lender::{Lender, Violation};
+use onair_ipc::meta::FrameMeta;
+use onair_session::{AttachRefusal, Evicted};
+
+use crate::stats::{AttachmentCounters, SessionStats};
+
+/// What the control thread passes in and gets back: the lender and, for send, the client's frames.
+pub(crate) type Parts = (Box<Lender>, Option<FrameMemory>);
+
+/// One attachment.
+#[derive(Debug)]
+pub(crate) struct PollerAttachment {
+    pub(crate) lender: Box<Lender>,
+    /// Send: frames that this client fills.
+    pub(crate) frames: Option<FrameMemory>,
+    place: usize,
+    /// Send: nothing more is loaned. At this time the sender drops what is still queued.
+    pub(crate) leaves_at: Option<u64>,
+}
+
+/// All attachments of one session.
+#[derive(Debug)]
+pub(crate) struct Attachments {
+    list: Vec<PollerAttachment>,
+    stats: Arc<SessionStats>,
+    violations: Vec<(u64, Violation)>,
+    /// Shared frames that evicted attachments held: attachment and frame.
+    aside: Vec<(u64, u32)>,
+}
+
+impl Attachments {
+    /// Starts empty. At most `most` attachments; at most `loans` shared frames loaned to each.
+    pub(crate) fn new(stats: Arc<SessionStats>, most: usize, loans: usize) -> Self {
+        Self {
+            list: Vec::with_capacity(most),
+            aside: Vec::with_capacity(loans),
+            stats,
+            violations: Vec::with_capacity(most),
+        }
+    }
+
+    pub(crate) fn add(&mut self, (lender, frames): Parts) -> Result<(), (AttachRefusal, Parts)> {
+        let number = lender.attachment();
+        if self.get(number).is_some() {
+            return Err((AttachRefusal::Twice(number), (lender, frames)));
+        }
+        let Some(place) = self.stats.enter(number) else {
+            return Err((AttachRefusal::Full, (lender, frames)));
+        };
+        self.list.push(PollerAttachment {
+            lender,
+            frames,
+            place,
+            leaves_at: None,
+        });
+        Ok(())
+    }
+
+    pub(crate) fn remove(&mut self, attachment: u64) -> Option<Parts> {
+        let at = self
+            .list
+            .iter()
+            .position(|it| it.lender.attachment() == attachment)?;
+        Some(self.take(at))
+    }
+
+    pub(crate) fn take(&mut self, at: usize) -> Parts {
+        let gone = self.list.remove(at);
+        self.stats.leave(gone.place);
+        (gone.lender, gone.frames)
+    }
+
+    /// Removes an attachment and revokes its loans. Shared frames that it held are set aside.
+    pub(crate) fn evict(&mut self, attachment: u64) -> Option<Evicted> {
+        let (lender, frames) = self.remove(attachment)?;
+        Some(Evicted::revoke(lender, frames, &mut self.aside))
+    }
+
+    /// Puts frames back into use if `is_over` is true for the attachment that they are set aside
+    /// for.
+    pub(crate) fn release(&mut self, is_over: impl Fn(u64) -> bool) {
+        self.aside.retain(|(attachment, _)| !is_over(*attachment));
+    }
+
+    pub(crate) fn get(&self, attachment: u64) -> Option<&PollerAttachment> {
+        self.list
+            .iter()
+            .find(|it| it.lender.attachment() == attachment)
+    }
+
+    pub(crate) fn get_mut(&mut self, attachment: u64) -> Option<&mut PollerAttachment> {
+        self.list
+            .iter_mut()
+            .find(|it| it.lender.attachment() == attachment)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &PollerAttachment> {
+        self.list.iter()
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut PollerAttachment> {
+        self.list.iter_mut()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether a client holds `frame` of the shared memory, or may still read it.
+    pub(crate) fn have(&self, frame: u32) -> bool {
+        self.list.iter().any(|it| it.lender.has(frame))
+            || self.aside.iter().any(|(_, aside)| *aside == frame)
+    }
+
+    /// Credits returned frames of all attachments.
+    pub(crate) fn reap(&mut self) {
+        for attachment in &mut self.list {
+            attachment.lender.reap(|_| {});
+            let counters = self.stats.at(attachment.place);
+            counters.frames_out.set(attachment.lender.loaned() as u64);
+            note_violation(&self.stats, &mut self.violations, &mut attachment.lender);
+        }
+    }
+
+    /// Credits frames returned by the attachment at `at`. Calls `submitted`, in no order, for each
+    /// frame that the client submitted.
+    pub(crate) fn reap_submitted(&mut self, at: usize, mut submitted: impl FnMut(u64, u32)) {
+        let attachment = &mut self.list[at];
+        let counters = self.stats.at(attachment.place);
+        attachment.lender.reap(|credit| {
+            if let Some(order) = credit.submitted {
+                counters.frames_submitted.add(1);
+                self.stats.counters.frames_submitted.add(1);
+                submitted(order, credit.frame);
+            }
+        });
+        counters.frames_out.set(attachment.lender.loaned() as u64);
+        note_violation(&self.stats, &mut self.violations, &mut attachment.lender);
+    }
+
+    /// Revokes untaken frames and credits returned ones, for all attachments. Returns how many
+    /// frames the clients claim to have submitted.
+    pub(crate) fn settle(&mut self) -> u64 {
+        let mut submitted = 0;
+        for attachment in &mut self.list {
+            let lender = &mut attachment.lender;
+            lender.settle(|credit| submitted += u64::from(credit.submitted.is_some()));
+        }
+        submitted
+    }
+
+    /// Loans a finished frame to every attachment. An attachment at its quota loses its oldest
+    /// untaken frame; without one it does not get this frame. Other attachments are not affected.
+    pub(crate) fn loan(&mut self, frame: u32, meta: &FrameMeta) {
+        for attachment in &mut self.list {
+            let counters = self.stats.at(attachment.place);
+            let lender = &mut attachment.lender;
+            lender.reap(|_| {});
+            note_violation(&self.stats, &mut self.violations, lender);
+            let mut loaned = lender.publish(frame, meta);
+            if loaned.is_err() {
+                note_slow(&self.stats, counters);
+                if lender.drop_oldest().is_some() {
+                    loaned = lender.publish(frame, meta);
+                }
+            }
+            if loaned.is_ok() {
+                counters.frames_lent.add(1);
+            }
+            counters.frames_out.set(lender.loaned() as u64);
+        }
+    }
+
+    /// Loans an empty frame to the client that fills it. False if the quota does not allow it.
+    pub(crate) fn offer(&mut self, at: usize, frame: u32, now_ns: u64) -> bool {
+        let meta = FrameMeta {
+            last_packet_ns: now_ns,
+            ..FrameMeta::default()
+        };
+        let attachment = &mut self.list[at];
+        let loaned = attachment.lender.publish(frame, &meta).is_ok();
+        if loaned {
+            let counters = self.stats.at(attachment.place);
+            counters.frames_lent.add(1);
+            counters.frames_out.set(attachment.lender.loaned() as u64);
+        }
+        loaned
+    }
+
+    /// Violations since the last call.
+    pub(crate) fn violations(&mut self) -> impl Iterator<Item = (u64, Violation)> {
+        self.violations.drain(..)
+    }
+}
+
+fn note_violation(stats: &SessionStats, list: &mut Vec<(u64, Violation)>, lender: &mut Lender) {
+    if let Some(violation) = lender.take_violation() {
+        stats.counters.violations.add(1);
+        // A hostile client repeats itself: one report at a time is enough.
+        if list.len() < list.capacity() {
+            list.push((lender.attachment(), violation));
+        }
+    }
+}
+
+fn note_slow(stats: &SessionStats, counters: &AttachmentCounters) {
+    stats.counters.frames_dropped_slow.add(1);
+    counters.frames_dropped_slow.add(1);
+}

@@ -1,0 +1,478 @@
+//! The poller's half of one session. It moves to the poller and back.
+
+pub(crate) mod attachment;
+pub(crate) mod converter;
+pub(crate) mod receive;
+pub(crate) mod refusal;
+pub(crate) mod send;
+pub(crate) mod tap;
+
+mod converting;
+
+use std::net::SocketAddrV4;
+use std::sync::Arc;
+
+use onair_dpdk::prefetch;
+use onair_ipc::frames::FrameMemory;
+use onair_ipc::lender::{Lender, Violation};
+
+use onair_session::{AttachRefusal, Evicted, FlushReport, Runtime as _};
+
+use crate::clock::MediaClock;
+use crate::config::PortInfo;
+use crate::flow::ReceivedFlow;
+use crate::flow::packet::Packet;
+use crate::flow::target::FlowTarget;
+use crate::runtime::attachment::{Attachments, Parts};
+use crate::runtime::converter::Converter;
+use crate::runtime::receive::{ReceiveConfig, Receiver};
+use crate::runtime::refusal::RuntimeError;
+use crate::runtime::send::{SendConfig, Sender};
+use crate::runtime::tap::{Tap, Taps};
+use crate::stats::SessionStats;
+use crate::stats::timing::Timing;
+use crate::transmit::TxSink;
+use crate::transmit::neighbour::NextHop;
+
+/// A session's half of the dataplane, with its lenders and their ledgers.
+///
+/// While the control thread has it, no other thread touches the session. The public methods are for
+/// that time.
+#[derive(Debug)]
+pub struct Runtime {
+    session: u64,
+    stats: Arc<SessionStats>,
+    kind: Kind,
+    /// The addresses that it gets after the frames in transit.
+    target: Option<Box<FlowTarget>>,
+}
+
+/// Memory beside a session's [`Runtime`] that its packets touch; each part is found through the one before. With many sessions
+/// they have left the cache by the session's next turn: the poller fetches a part of all sessions
+/// before the next part, so that it waits for memory once a part, not once a session.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Fetch {
+    Places,
+    Counts,
+}
+
+impl Fetch {
+    pub(crate) const ALL: [Self; 2] = [Self::Places, Self::Counts];
+}
+
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a runtime is boxed: with many sessions, another box is another wait for memory"
+)]
+enum Kind {
+    Receive(Receiver),
+    Send(Box<Sender>),
+    Convert(Box<Converter>),
+}
+
+impl Runtime {
+    /// Creates a receive session that assembles into `frames`. Give two frames plus the quota of
+    /// each attachment, so that one is always free.
+    ///
+    /// # Errors
+    /// [`RuntimeError`]: the memory is too small, or the port's MTU.
+    pub fn receive(
+        session: u64,
+        config: ReceiveConfig,
+        frames: FrameMemory,
+    ) -> Result<Self, RuntimeError> {
+        RuntimeError::check_max_udp(config.format.max_udp(), &config.port, config.mtu)?;
+        let (have, need) = (frames.frame_bytes() as usize, config.format.unit_bytes());
+        if have < need {
+            return Err(RuntimeError::FrameBytes { have, need });
+        }
+        if frames.count() < 2 {
+            return Err(RuntimeError::FrameCount(frames.count()));
+        }
+        let timing = Timing::new(&config.format);
+        let stats = SessionStats::new(config.max_attachments).with_reasons(config.format.reasons());
+        let stats = Arc::new(stats.with_timing(timing.as_ref().map(Timing::share)));
+        let receiver = Receiver::new(config, frames, timing, Arc::clone(&stats));
+        Ok(Self {
+            session,
+            stats,
+            kind: Kind::Receive(receiver),
+            target: None,
+        })
+    }
+
+    /// Gives the frames of a receive session the times of their timestamps by `clock`, and compares its
+    /// packets with it.
+    #[must_use]
+    pub fn following(mut self, clock: &Arc<MediaClock>) -> Self {
+        if let Kind::Receive(receiver) = &mut self.kind {
+            receiver.follow(Arc::clone(clock));
+        }
+        self
+    }
+
+    /// Creates a send session.
+    ///
+    /// # Errors
+    /// [`RuntimeError`]: the format does not fit the MTU or the pattern.
+    pub fn send(session: u64, config: SendConfig) -> Result<Self, RuntimeError> {
+        let stats = Arc::new(SessionStats::new(config.max_attachments));
+        let sender = Sender::new(config, Arc::clone(&stats))?;
+        Ok(Self {
+            session,
+            stats,
+            kind: Kind::Send(Box::new(sender)),
+            target: None,
+        })
+    }
+
+    /// The session id.
+    #[must_use]
+    pub const fn session(&self) -> u64 {
+        self.session
+    }
+
+    /// The counters. They stay readable while a poller has the runtime.
+    #[must_use]
+    pub const fn stats(&self) -> &Arc<SessionStats> {
+        &self.stats
+    }
+
+    /// Name of the port that the session uses; a converted session has none.
+    #[must_use]
+    pub fn port(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Receive(receiver) => Some(&receiver.config.port),
+            Kind::Send(sender) => Some(&sender.config.port),
+            Kind::Convert(_) => None,
+        }
+    }
+
+    /// The lender of `attachment`.
+    pub fn lender_mut(&mut self, attachment: u64) -> Option<&mut Lender> {
+        self.attachments_mut()
+            .get_mut(attachment)
+            .map(|it| &mut *it.lender)
+    }
+
+    /// Adds a tap. The recording gets the packets that the session accepts, or those that it gives
+    /// to its port.
+    pub fn tap(&mut self, tap: Box<Tap>) {
+        if let Some(taps) = self.taps_mut() {
+            taps.add(tap);
+        }
+    }
+
+    /// Removes the tap of this recording.
+    pub fn untap(&mut self, recording: u64) -> Option<Box<Tap>> {
+        self.taps_mut()?.remove(recording)
+    }
+
+    /// Ids of the recordings with a tap.
+    pub fn recordings(&self) -> impl Iterator<Item = u64> {
+        let taps = match &self.kind {
+            Kind::Receive(receiver) => Some(&receiver.taps),
+            Kind::Send(sender) => Some(&sender.taps),
+            Kind::Convert(_) => None,
+        };
+        taps.into_iter().flat_map(Taps::recordings)
+    }
+
+    /// A converted session has no packets, and so no taps.
+    fn taps_mut(&mut self) -> Option<&mut Taps> {
+        match &mut self.kind {
+            Kind::Receive(receiver) => Some(&mut receiver.taps),
+            Kind::Send(sender) => Some(&mut sender.taps),
+            Kind::Convert(_) => None,
+        }
+    }
+
+    /// Gives the session these addresses at once.
+    pub fn set_target(&mut self, target: FlowTarget) {
+        match &mut self.kind {
+            Kind::Receive(receiver) => receiver.set_target(target),
+            Kind::Send(sender) => sender.set_target(target),
+            Kind::Convert(_) => {}
+        }
+    }
+
+    /// Removes every attachment.
+    pub fn take_lenders(&mut self) -> Vec<(Box<Lender>, Option<FrameMemory>)> {
+        let all: Vec<_> = self.lenders().map(Lender::attachment).collect();
+        all.into_iter()
+            .filter_map(|attachment| self.detach(attachment))
+            .collect()
+    }
+
+    fn fits(&self, (lender, frames): &Parts) -> bool {
+        let geometry = lender.memory().geometry();
+        match (&self.kind, frames) {
+            (Kind::Receive(receiver), None) => geometry.frames >= receiver.pool.count(),
+            (Kind::Convert(converter), None) => geometry.frames >= converter.count(),
+            (Kind::Send(sender), Some(frames)) => {
+                geometry.frames >= frames.count()
+                    && frames.frame_bytes() as usize >= sender.config.format.unit_bytes()
+            }
+            _ => false,
+        }
+    }
+
+    fn attachments(&self) -> &Attachments {
+        match &self.kind {
+            Kind::Receive(receiver) => &receiver.pool.attachments,
+            Kind::Send(sender) => &sender.attachments,
+            Kind::Convert(converter) => &converter.attachments,
+        }
+    }
+
+    fn attachments_mut(&mut self) -> &mut Attachments {
+        match &mut self.kind {
+            Kind::Receive(receiver) => &mut receiver.pool.attachments,
+            Kind::Send(sender) => &mut sender.attachments,
+            Kind::Convert(converter) => &mut converter.attachments,
+        }
+    }
+}
+
+impl onair_session::Runtime for Runtime {
+    fn lenders(&self) -> impl Iterator<Item = &Lender> {
+        self.attachments().iter().map(|it| &*it.lender)
+    }
+
+    fn lenders_mut(&mut self) -> impl Iterator<Item = &mut Lender> {
+        self.attachments_mut().iter_mut().map(|it| &mut *it.lender)
+    }
+
+    fn settle(&mut self) {
+        let submitted = self.attachments_mut().settle();
+        if let Kind::Send(_) = self.kind {
+            self.stats.counters.frames_submitted.add(submitted);
+            self.stats.counters.frames_dropped_stop.add(submitted);
+        }
+    }
+
+    fn attach(
+        &mut self,
+        lender: Box<Lender>,
+        frames: Option<FrameMemory>,
+    ) -> Result<(), (AttachRefusal, Box<Lender>, Option<FrameMemory>)> {
+        let parts = (lender, frames);
+        let result = if self.fits(&parts) {
+            self.attachments_mut().add(parts)
+        } else {
+            Err((AttachRefusal::Geometry, parts))
+        };
+        result.map_err(|(refusal, (lender, frames))| (refusal, lender, frames))
+    }
+
+    fn detach(&mut self, attachment: u64) -> Option<(Box<Lender>, Option<FrameMemory>)> {
+        match &mut self.kind {
+            Kind::Send(sender) => sender.remove(attachment),
+            Kind::Receive(_) | Kind::Convert(_) => self.attachments_mut().remove(attachment),
+        }
+    }
+
+    fn evict(&mut self, attachment: u64) -> Option<Evicted> {
+        match &mut self.kind {
+            Kind::Send(sender) => sender.evict(attachment),
+            Kind::Receive(_) | Kind::Convert(_) => self.attachments_mut().evict(attachment),
+        }
+    }
+
+    fn release(&mut self, is_over: impl Fn(u64) -> bool) {
+        self.attachments_mut().release(is_over);
+    }
+
+    fn flushed(&mut self) -> Option<FlushReport> {
+        match &mut self.kind {
+            Kind::Receive(_) | Kind::Convert(_) => None,
+            Kind::Send(sender) => sender.flushed(),
+        }
+    }
+
+    fn unsent(&self) -> u64 {
+        match &self.kind {
+            Kind::Receive(_) | Kind::Convert(_) => 0,
+            Kind::Send(sender) => sender.unsent(),
+        }
+    }
+}
+
+/// Methods for the poller.
+impl Runtime {
+    /// What a receive session receives.
+    pub(crate) fn listens_to(&self) -> Option<ReceivedFlow<'_>> {
+        match &self.kind {
+            Kind::Receive(receiver) => Some(ReceivedFlow {
+                destination: receiver.config.destination,
+                sources: &receiver.config.sources,
+            }),
+            Kind::Send(_) | Kind::Convert(_) => None,
+        }
+    }
+
+    /// The destination that a send session sends to.
+    pub(crate) fn sends_to(&self) -> Option<SocketAddrV4> {
+        match &self.kind {
+            Kind::Receive(_) | Kind::Convert(_) => None,
+            Kind::Send(sender) => Some(sender.config.destination),
+        }
+    }
+
+    /// The addresses that it is to get between two frames; `None`: those that it has.
+    pub(crate) fn retarget(&mut self, target: Option<Box<FlowTarget>>) {
+        if let Kind::Send(sender) = &mut self.kind {
+            sender.hold_after_the_frame(target.is_some());
+        }
+        self.target = target;
+    }
+
+    /// The addresses that it is to get.
+    pub(crate) fn target(&self) -> Option<&FlowTarget> {
+        self.target.as_deref()
+    }
+
+    /// Whether no frame is in transit, so that its addresses can change.
+    pub(crate) fn is_between_frames(&self) -> bool {
+        match &self.kind {
+            Kind::Receive(receiver) => receiver.is_between_frames(),
+            Kind::Send(sender) => sender.is_between_frames(),
+            Kind::Convert(_) => true,
+        }
+    }
+
+    /// Changes the addresses to those of [`Self::retarget`].
+    pub(crate) fn switch(&mut self) {
+        if let Some(target) = self.target.take() {
+            self.retarget(None);
+            self.set_target(*target);
+        }
+    }
+
+    /// The session starts; a converted session without a port.
+    pub(crate) fn resume(&mut self, port: Option<&PortInfo>, now_ns: u64) {
+        match (&mut self.kind, port) {
+            (Kind::Send(sender), Some(port)) => sender.resume(port, now_ns),
+            (Kind::Receive(receiver), _) => receiver.resume(),
+            (Kind::Convert(converter), _) => converter.resume(),
+            (Kind::Send(_), None) => {}
+        }
+    }
+
+    /// Its port has another device.
+    pub(crate) fn renew(&mut self, port: &PortInfo) {
+        if let Kind::Send(sender) = &mut self.kind {
+            sender.renew(port);
+        }
+    }
+
+    /// Prefetches a part of what [`Self::packets`] will touch with so many packets.
+    #[inline]
+    pub(crate) fn fetch(&self, part: Fetch, packets: usize, now_ns: u64) {
+        let Kind::Receive(receiver) = &self.kind else {
+            return;
+        };
+        match part {
+            Fetch::Places => {
+                prefetch(&self.stats.counters);
+                receiver.fetch_places(packets);
+            }
+            Fetch::Counts => receiver.fetch_counts(now_ns),
+        }
+    }
+
+    /// Handles packets of the received flow, all of one source.
+    pub(crate) fn packets(&mut self, packets: &[Packet<'_>], now_ns: u64) {
+        if let Kind::Receive(receiver) = &mut self.kind {
+            receiver.packets(packets, now_ns);
+        }
+    }
+
+    pub(crate) fn turn(&mut self, now_ns: u64, next_hop: NextHop, sink: &mut impl TxSink) {
+        match &mut self.kind {
+            Kind::Receive(receiver) => receiver.turn(now_ns),
+            Kind::Send(sender) => sender.turn(now_ns, next_hop, sink),
+            Kind::Convert(_) => {}
+        }
+    }
+
+    /// Publishes the counters that are not published at once.
+    pub(crate) fn show(&self) {
+        if let Kind::Receive(receiver) = &self.kind {
+            receiver.show();
+        }
+    }
+
+    pub(crate) fn due_ns(&self) -> u64 {
+        match &self.kind {
+            Kind::Receive(receiver) => receiver.due_ns(),
+            Kind::Send(sender) => sender.due_ns(),
+            Kind::Convert(_) => u64::MAX,
+        }
+    }
+
+    /// Stops the session.
+    pub(crate) fn quiesce(&mut self, now_ns: u64) {
+        match &mut self.kind {
+            Kind::Receive(receiver) => receiver.stop(now_ns),
+            Kind::Send(sender) => sender.quiesce(now_ns),
+            Kind::Convert(converter) => converter.quiesce(),
+        }
+    }
+
+    /// Starts a flush of the frames submitted so far. A receive session has none.
+    pub(crate) fn flush(&mut self, ticket: u64, now_ns: u64) {
+        if let Kind::Send(sender) = &mut self.kind {
+            sender.flush(ticket, now_ns);
+        }
+    }
+
+    /// Whether [`Self::flushed`] has a result.
+    pub(crate) fn has_flushed(&self) -> bool {
+        match &self.kind {
+            Kind::Receive(_) | Kind::Convert(_) => false,
+            Kind::Send(sender) => sender.has_flushed(),
+        }
+    }
+
+    /// Whether, after [`Self::quiesce`], no frame is pending, and no converter reads one.
+    pub(crate) fn is_quiet(&mut self) -> bool {
+        match &mut self.kind {
+            Kind::Receive(receiver) => receiver.is_quiet(),
+            Kind::Send(sender) => sender.is_quiet(),
+            Kind::Convert(_) => true,
+        }
+    }
+
+    /// Removes an attachment. [`Self::detached`] returns it, now or when its submitted frames are
+    /// sent.
+    pub(crate) fn dismiss(&mut self, attachment: u64, now_ns: u64) {
+        match &mut self.kind {
+            Kind::Receive(_) | Kind::Convert(_) => {
+                if let Some(leaving) = self.attachments_mut().get_mut(attachment) {
+                    leaving.leaves_at = Some(now_ns);
+                }
+            }
+            Kind::Send(sender) => {
+                sender.dismiss(attachment, now_ns);
+            }
+        }
+    }
+
+    /// The next removed attachment.
+    pub(crate) fn detached(&mut self) -> Option<Parts> {
+        match &mut self.kind {
+            Kind::Receive(_) | Kind::Convert(_) => {
+                let attachments = self.attachments_mut();
+                let left = attachments.iter().position(|it| it.leaves_at.is_some())?;
+                Some(attachments.take(left))
+            }
+            Kind::Send(sender) => sender.detached(),
+        }
+    }
+
+    pub(crate) fn violations(&mut self) -> impl Iterator<Item = (u64, Violation)> {
+        self.attachments_mut().violations()
+    }
+}

@@ -1,0 +1,86 @@
+//! What a sender sends: the built-in test signal, or clients' buffers.
+
+use onair_essence::send::PacketPlan as _;
+use onair_essence::{Packet, Packetiser};
+use onair_ipc::frames::FrameMemory;
+use onair_net::{ipv4, udp};
+
+use super::SendConfig;
+use crate::runtime::refusal::RuntimeError;
+
+/// A buffer that a client submitted, with its number in the order of collection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Submitted {
+    pub(super) attachment: u64,
+    pub(super) frame: u32,
+    pub(super) number: u64,
+    /// What the essence says of it.
+    pub(super) tag: u32,
+}
+
+/// The buffer that is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Content {
+    Pattern,
+    Client(Submitted),
+}
+
+/// Numbers the units that clients give: those of each client from 0 on.
+#[derive(Debug, Default)]
+pub(super) struct Units {
+    client: Option<u64>,
+    given: u64,
+}
+
+impl Units {
+    /// Number of the next unit of `client`.
+    pub(super) fn next(&mut self, client: u64) -> u64 {
+        if self.client != Some(client) {
+            (self.client, self.given) = (Some(client), 0);
+        }
+        self.given += 1;
+        self.given - 1
+    }
+}
+
+/// The bytes of `packet` from a client's buffer.
+pub(super) fn read(frames: &FrameMemory, frame: u32, packet: &Packet, mut data: &mut [u8]) {
+    packet.for_each_range(|range| {
+        let (part, rest) = std::mem::take(&mut data).split_at_mut(range.len());
+        frames.read(frame, range.start, part);
+        data = rest;
+    });
+}
+
+impl SendConfig {
+    /// The packetiser of its units, for packets that its port takes.
+    pub(super) fn packetiser(&self) -> Result<Packetiser, RuntimeError> {
+        let max_udp = self.format.max_udp();
+        RuntimeError::check_max_udp(max_udp, &self.port, self.mtu)?;
+        let needed = usize::from(max_udp) + ipv4::HEADER_BYTES;
+        let room = needed.min(self.mtu.into());
+        let room = room.saturating_sub(ipv4::HEADER_BYTES + udp::HEADER_BYTES);
+        Ok(self.format.packetiser(room)?)
+    }
+
+    /// Whether a sender can send the format, with its timing.
+    ///
+    /// # Errors
+    /// [`RuntimeError`]: what [`Runtime::send`](crate::Runtime::send) would refuse, too.
+    pub fn check_format(&self) -> Result<(), RuntimeError> {
+        self.packetiser().map(|_| ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_of_a_client_then_in_turn_and_of_another_from_the_first() {
+        let mut units = Units::default();
+        assert_eq!([(); 3].map(|()| units.next(1)), [0, 1, 2]);
+        assert_eq!([(); 3].map(|()| units.next(2)), [0, 1, 2]);
+        assert_eq!(units.next(1), 0);
+    }
+}

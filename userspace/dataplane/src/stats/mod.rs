@@ -1,0 +1,430 @@
+//! Counters that a poller writes and the control thread reads.
+//!
+//! Each counter has one writer at a time, the owner of the runtime or the port, so an increment is
+//! a load and a store. All accesses are relaxed: they order nothing, and a reader may see one
+//! before another.
+
+mod packed;
+pub(crate) mod survey;
+pub(crate) mod timing;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use onair_essence::Monitor;
+use onair_essence::receive::{MalformedCounts, ReceiveStats};
+use onair_essence::survey::Survey;
+
+pub use self::packed::{FrameClock, Sender, Ssrc};
+use crate::stats::survey::SurveyShare;
+use crate::stats::timing::TimingShare;
+
+/// A counter that one thread writes at a time.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    /// The current value.
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    /// Call only from the one writer: not atomic as a whole.
+    pub(crate) fn add(&self, more: u64) {
+        self.set(self.get().wrapping_add(more));
+    }
+}
+
+/// Defines a set of counters and its snapshot.
+macro_rules! counters {
+    (
+        $(#[$live_doc:meta])* $live:ident, $(#[$snapshot_doc:meta])* $snapshot:ident {
+            $($(#[$doc:meta])+ $name:ident,)+
+        }
+    ) => {
+        $(#[$live_doc])*
+        #[derive(Debug, Default)]
+        pub(crate) struct $live {
+            $($(#[$doc])+ pub(crate) $name: Counter,)+
+        }
+
+        $(#[$snapshot_doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+        pub struct $snapshot {
+            $($(#[$doc])+ pub $name: u64,)+
+        }
+
+        impl $live {
+            /// The current values.
+            pub(crate) fn snapshot(&self) -> $snapshot {
+                $snapshot { $($name: self.$name.get(),)+ }
+            }
+        }
+
+        impl $snapshot {
+            /// Both together.
+            #[must_use]
+            pub fn plus(self, other: Self) -> Self {
+                Self { $($name: self.$name.wrapping_add(other.$name),)+ }
+            }
+
+            /// Counter names and values.
+            pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$((stringify!($name), self.$name),)+].into_iter()
+            }
+        }
+    };
+}
+
+counters! {
+    /// Counters of one session.
+    SessionCounters,
+    /// Snapshot of one session's counters.
+    SessionSnapshot {
+        /// Receive: RTP packets of the session. Send: packets given to the port.
+        packets,
+        /// Their bytes, RTP header included.
+        bytes,
+        /// Receive: packets whose bytes went into a frame.
+        packets_accepted,
+        /// Receive: packets that do not match the flow and format, for any reason.
+        packets_malformed,
+        /// Receive: packets from a source that the session's filter rejects.
+        packets_wrong_source,
+        /// Receive: packets of another synchronisation source while the followed one sends.
+        packets_other_ssrc,
+        /// Receive: packets that had already arrived.
+        packets_duplicate,
+        /// Receive: packets of a frame that was already closed.
+        packets_late,
+        /// Receive: packets of a frame without memory.
+        packets_no_buffer,
+        /// Receive: packets after one with a higher sequence number.
+        packets_reordered,
+        /// Receive: sequence numbers that were missing when their frame was closed.
+        packets_lost,
+        /// Receive: of these, numbers that arrived later.
+        packets_lost_arrived,
+        /// Receive: changes of the synchronisation source.
+        ssrc_changes,
+        /// Receive: restarts of the source with new sequence numbers.
+        restarts,
+        /// Receive: complete frames.
+        frames_complete,
+        /// Receive: frames with bytes missing.
+        frames_incomplete,
+        /// Receive: of the incomplete frames, those whose source sends another format.
+        frames_wrong_format,
+        /// Receive: frames without memory.
+        frames_no_buffer,
+        /// Frames dropped because the session stopped. Receive and convert: half done. Send: not sent in
+        /// time, or submitted after the stop.
+        frames_dropped_stop,
+        /// Receive: frames not loaned to an attachment, or revoked from it, because its quota was
+        /// used up. One for each attachment.
+        frames_dropped_slow,
+        /// Converted: frames of the source that were not converted, because the converter was behind.
+        /// The source's poller counts them.
+        frames_not_converted,
+        /// Send: frames whose last packet was given to the port.
+        frames_sent,
+        /// Send: frames that clients submitted.
+        frames_submitted,
+        /// Send: submitted frames dropped because their attachment left.
+        frames_dropped_detached,
+        /// Send: frame times without a ready client frame; nothing was sent.
+        underruns,
+        /// Send: frame times missed because the poller or the port was behind.
+        slots_missed,
+        /// Send: frame times that passed while the port's link was down; nothing was sent.
+        frames_no_link,
+        /// Send: 1 while the neighbour has answered no ARP request, or answers none any more.
+        waiting_for_arp,
+        /// Send: 1 while packets go to the last address of a neighbour that answers none any more.
+        silent_neighbour,
+        /// Time of the last finished frame: CLOCK_MONOTONIC, ns; 0 before the first.
+        last_frame_ns,
+        /// Values in shared memory that a correct client cannot write.
+        violations,
+        /// Receive: the followed synchronisation source; see [`Ssrc`].
+        ssrc,
+        /// Receive: the last other one; see [`Ssrc`].
+        other_ssrc,
+        /// Receive: where the last accepted packet came from; see [`Sender`].
+        sender,
+        /// Receive: where the last packet came from that the session's filter rejects; see [`Sender`].
+        other_sender,
+        /// Receive: RTP timestamp of the last finished frame, and when its first packet came; see
+        /// [`FrameClock`].
+        frame_clock,
+    }
+}
+
+counters! {
+    /// Counters of one attachment.
+    AttachmentCounters,
+    /// Snapshot of one attachment's counters.
+    AttachmentSnapshot {
+        /// The attachment's number.
+        attachment,
+        /// Frames loaned to it.
+        frames_lent,
+        /// Frames loaned to it now.
+        frames_out,
+        /// Frames not loaned, or revoked untaken, because its quota was used up.
+        frames_dropped_slow,
+        /// Frames that it submitted.
+        frames_submitted,
+    }
+}
+
+counters! {
+    /// Counters of one poller at one port, besides the driver's own.
+    PortCounters,
+    /// Snapshot of one port's counters.
+    PortSnapshot {
+        /// Packets received.
+        rx_packets,
+        /// Their bytes.
+        rx_bytes,
+        /// ARP requests answered.
+        arp_answered,
+        /// ARP requests sent.
+        arp_sent,
+        /// Echo requests answered.
+        echo_answered,
+        /// Queries of IGMP received.
+        igmp_queries,
+        /// Queries dropped, because too many came.
+        igmp_dropped,
+        /// Reports of IGMP sent.
+        igmp_sent,
+        /// Datagrams without a running session.
+        rx_no_session,
+        /// Datagrams handed to another poller of the port, which runs their session.
+        rx_handed_over,
+        /// Datagrams that could not be handed over: too many wait for that poller.
+        rx_hand_over_full,
+        /// Packets of other protocols.
+        rx_other,
+        /// Packets without the tag of the port's VLAN.
+        rx_untagged,
+        /// Packets with the tag of another VLAN, or with a tag at a port without a VLAN.
+        rx_other_vlan,
+        /// Packets with a broken or unusable header below RTP (fragments, options, lengths).
+        rx_malformed,
+        /// Packets sent.
+        tx_packets,
+        /// Their bytes.
+        tx_bytes,
+        /// Times that the pool had no free packet buffer.
+        tx_no_mbuf,
+        /// Times that the port took fewer packets than offered.
+        tx_full,
+    }
+}
+
+counters! {
+    /// Counters of one poller.
+    PollerCounters,
+    /// Snapshot of one poller's counters.
+    PollerSnapshot {
+        /// Turns of its loop.
+        turns,
+        /// Turns with work.
+        turns_busy,
+        /// Times that the poller slept.
+        sleeps,
+        /// Runtimes that it owns.
+        sessions,
+    }
+}
+
+/// Counters of a session's packets and frames. Shared by its runtime and the control thread.
+#[derive(Debug)]
+pub struct SessionStats {
+    pub(crate) counters: SessionCounters,
+    /// Why packets are malformed, and how many are.
+    malformed: Box<[(&'static str, Counter)]>,
+    attachments: Box<[AttachmentCounters]>,
+    /// The control thread sees no carrier on the port.
+    is_link_down: AtomicBool,
+    timing: Option<Arc<TimingShare>>,
+    pub(crate) survey: Arc<SurveyShare>,
+}
+
+impl SessionStats {
+    pub(crate) fn new(attachments: usize) -> Self {
+        Self {
+            counters: SessionCounters::default(),
+            malformed: Box::default(),
+            attachments: (0..attachments)
+                .map(|_| AttachmentCounters::default())
+                .collect(),
+            is_link_down: AtomicBool::new(false),
+            timing: None,
+            survey: Arc::default(),
+        }
+    }
+
+    pub(crate) fn with_reasons(mut self, reasons: &[&'static str]) -> Self {
+        let reasons = reasons.iter().map(|it| (*it, Counter::default()));
+        self.malformed = reasons.collect();
+        self
+    }
+
+    pub(crate) fn with_timing(mut self, timing: Option<Arc<TimingShare>>) -> Self {
+        self.timing = timing;
+        self
+    }
+
+    /// Takes the newest measurement of the packets' timing in exchange for the last one. A receive session
+    /// has one each second in which packets arrive.
+    pub fn take_timing(&self, held: &mut Option<Box<Monitor>>) {
+        if let Some(timing) = &self.timing {
+            timing.take(held);
+        }
+    }
+
+    /// Asks for a survey of what arrives; [`Self::take_survey`] has it when packets have come for 0.2 s.
+    pub fn request_survey(&self) {
+        self.survey.request();
+    }
+
+    /// The survey that was asked for, once.
+    #[must_use]
+    pub fn take_survey(&self) -> Option<Box<Survey>> {
+        self.survey.take()
+    }
+
+    /// Whether the port's link was down at the control thread's last look.
+    pub(crate) fn is_link_down(&self) -> bool {
+        self.is_link_down.load(Ordering::Relaxed)
+    }
+
+    /// Notes the state of the port's link. A sender begins no frame while it is down.
+    pub fn note_link(&self, is_down: bool) {
+        self.is_link_down.store(is_down, Ordering::Relaxed);
+    }
+
+    /// The session's current counters.
+    #[must_use]
+    pub fn snapshot(&self) -> SessionSnapshot {
+        self.counters.snapshot()
+    }
+
+    /// Malformed packets by reason.
+    pub fn malformed(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.malformed
+            .iter()
+            .map(|(reason, count)| (*reason, count.get()))
+    }
+
+    /// Counters of `attachment`; `None` if it is not attached.
+    #[must_use]
+    pub fn attachment(&self, attachment: u64) -> Option<AttachmentSnapshot> {
+        let counters = self
+            .attachments
+            .iter()
+            .find(|it| it.attachment.get() == attachment)?;
+        Some(counters.snapshot())
+    }
+
+    /// Reserves an entry for `attachment`; `None` at the session's limit.
+    pub(crate) fn enter(&self, attachment: u64) -> Option<usize> {
+        let place = self
+            .attachments
+            .iter()
+            .position(|it| it.attachment.get() == 0)?;
+        let counters = &self.attachments[place];
+        counters.frames_lent.set(0);
+        counters.frames_out.set(0);
+        counters.frames_dropped_slow.set(0);
+        counters.frames_submitted.set(0);
+        counters.attachment.set(attachment);
+        Some(place)
+    }
+
+    pub(crate) fn leave(&self, place: usize) {
+        self.attachments[place].attachment.set(0);
+    }
+
+    pub(crate) fn at(&self, place: usize) -> &AttachmentCounters {
+        &self.attachments[place]
+    }
+
+    /// Publishes the depacketiser's counters.
+    pub(crate) fn show(&self, stats: &ReceiveStats, sources: [Option<u32>; 2]) {
+        let counters = &self.counters;
+        let [ssrc, other_ssrc] = sources.map(Ssrc::to_counter);
+        counters.ssrc.set(ssrc);
+        counters.other_ssrc.set(other_ssrc);
+        counters.packets_other_ssrc.set(stats.other_ssrc_packets);
+        counters.packets_lost_arrived.set(stats.lost_arrived);
+        counters.frames_wrong_format.set(stats.units_wrong_format);
+        counters.packets.set(stats.packets);
+        counters.bytes.set(stats.bytes);
+        counters.packets_accepted.set(stats.accepted);
+        counters.packets_duplicate.set(stats.duplicate);
+        counters.packets_late.set(stats.late);
+        counters.packets_no_buffer.set(stats.no_buffer);
+        counters.packets_reordered.set(stats.reordered);
+        counters.packets_lost.set(stats.lost);
+        counters.ssrc_changes.set(stats.ssrc_changes);
+        counters.restarts.set(stats.restarts);
+        counters.frames_complete.set(stats.units_complete);
+        counters.frames_incomplete.set(stats.units_incomplete);
+        counters.frames_no_buffer.set(stats.units_no_buffer);
+        self.show_malformed(&stats.malformed);
+    }
+
+    fn show_malformed(&self, counts: &MalformedCounts) {
+        let total = counts.total();
+        if total == self.counters.packets_malformed.get() {
+            return;
+        }
+        self.counters.packets_malformed.set(total);
+        for ((_, counter), count) in self.malformed.iter().zip(counts.iter()) {
+            counter.set(count);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attachments_entered_and_left_then_places_restart_from_zero() {
+        let stats = SessionStats::new(2);
+        assert_eq!(stats.enter(7), Some(0));
+        assert_eq!(stats.enter(8), Some(1));
+        assert_eq!(stats.enter(9), None);
+        stats.at(0).frames_lent.add(3);
+        assert_eq!(stats.attachment(7).map(|it| it.frames_lent), Some(3));
+        stats.leave(0);
+        assert_eq!(stats.attachment(7), None);
+        assert_eq!(stats.enter(9), Some(0));
+        assert_eq!(stats.attachment(9).map(|it| it.frames_lent), Some(0));
+    }
+
+    #[test]
+    fn snapshot_listed_then_each_counter_by_its_name() {
+        let counters = PollerCounters::default();
+        counters.sleeps.add(2);
+        let listed: Vec<_> = counters.snapshot().iter().collect();
+        assert_eq!(
+            listed,
+            [
+                ("turns", 0),
+                ("turns_busy", 0),
+                ("sleeps", 2),
+                ("sessions", 0)
+            ]
+        );
+    }
+}

@@ -1,0 +1,253 @@
+//! The timing of a receive session's packets, measured by its poller and read by the control thread.
+
+use std::sync::Arc;
+
+use crossbeam_queue::ArrayQueue;
+use onair_dpdk::prefetch;
+use onair_essence::measure::Measure as _;
+use onair_essence::receive::Run;
+use onair_essence::rtp::{HEADER_BYTES, RtpHeader};
+use onair_essence::{Format, Monitor};
+
+use crate::clock::MediaClock;
+
+/// Two copies of the measurement, which go back and forth: the poller neither waits nor allocates.
+#[derive(Debug)]
+pub(crate) struct TimingShare {
+    ready: ArrayQueue<Box<Monitor>>,
+    free: ArrayQueue<Box<Monitor>>,
+}
+
+impl TimingShare {
+    fn new(monitor: &Monitor) -> Self {
+        let (ready, free) = (ArrayQueue::new(1), ArrayQueue::new(2));
+        for _ in 0..2 {
+            // It has room for both.
+            let _ = free.push(Box::new(monitor.clone()));
+        }
+        Self { ready, free }
+    }
+
+    /// The poller: offers a copy. What was offered before and not taken is replaced.
+    fn offer(&self, monitor: &Monitor) {
+        let Some(mut copy) = self.free.pop().or_else(|| self.ready.pop()) else {
+            return;
+        };
+        copy.copy_from(monitor);
+        if let Some(older) = self.ready.force_push(copy) {
+            // It has room for both.
+            let _ = self.free.push(older);
+        }
+    }
+
+    /// The control thread: takes the newest copy in exchange for the last one.
+    pub(crate) fn take(&self, held: &mut Option<Box<Monitor>>) {
+        if let Some(newer) = self.ready.pop()
+            && let Some(older) = held.replace(newer)
+        {
+            // It has room for both.
+            let _ = self.free.push(older);
+        }
+    }
+}
+
+/// The poller's half.
+#[derive(Debug)]
+pub(crate) struct Timing {
+    monitor: Box<Monitor>,
+    share: Arc<TimingShare>,
+    clock: Option<Arc<MediaClock>>,
+    /// The RTP header shared by the packets of the burst so far, from the last one that was measured on.
+    alike: Option<Start>,
+    /// Packets like it that the measurement does not know yet.
+    repeats: u32,
+}
+
+/// The RTP header (RFC 3550 §5.1) without the sequence number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Start([u8; 2], [u8; 8]);
+
+impl Start {
+    #[inline]
+    fn of(packet: &[u8]) -> Option<Self> {
+        let &[a, b, _, _, ref rest @ ..] = packet.first_chunk::<HEADER_BYTES>()?;
+        Some(Self([a, b], *rest))
+    }
+
+    /// Whether it is a whole header that is not a frame's last.
+    const fn is_plain(self) -> bool {
+        let Self([first, second], _) = self;
+        first & 0x1f == 0 && second & 0x80 == 0
+    }
+}
+
+impl Timing {
+    /// For packets of `format`; `None` if they cannot be measured.
+    pub(crate) fn new(format: &Format) -> Option<Self> {
+        let monitor = format.monitor()?;
+        Some(Self {
+            share: Arc::new(TimingShare::new(&monitor)),
+            monitor: Box::new(monitor),
+            clock: None,
+            alike: None,
+            repeats: 0,
+        })
+    }
+
+    pub(crate) fn share(&self) -> Arc<TimingShare> {
+        Arc::clone(&self.share)
+    }
+
+    pub(crate) fn declare(&mut self, format: &Format) {
+        self.end_burst();
+        self.monitor.declare(format);
+    }
+
+    pub(crate) fn follow(&mut self, clock: Arc<MediaClock>) {
+        self.clock = Some(clock);
+    }
+
+    /// Prefetches the measurement.
+    #[inline]
+    pub(crate) fn fetch(&self) {
+        prefetch(&*self.monitor);
+    }
+
+    /// Prefetches the counts that a packet at `now_ns` will change, which the measurement points to.
+    #[inline]
+    pub(crate) fn fetch_counts(&self, now_ns: u64) {
+        self.monitor.fetch(now_ns, prefetch);
+    }
+
+    /// Adds those packets of a burst that are of the source `ssrc`, which the session follows.
+    #[inline]
+    pub(crate) fn run(&mut self, run: &Run<'_>, ssrc: Option<u32>) {
+        for packet in run.packets {
+            self.packet(packet, ssrc, run.now_ns);
+        }
+        self.end_burst();
+    }
+
+    #[inline]
+    fn packet(&mut self, payload: &[u8], ssrc: Option<u32>, now_ns: u64) {
+        let start = Start::of(payload);
+        if start.is_some() && start == self.alike {
+            self.repeats += 1;
+            return;
+        }
+        self.end_burst();
+        let Ok((rtp, _)) = RtpHeader::parse_start(payload) else {
+            return;
+        };
+        if ssrc != Some(rtp.ssrc) {
+            return;
+        }
+        let clock = self.clock.as_ref().filter(|clock| clock.is_tai());
+        let tai_ns = clock.map(|clock| now_ns.saturating_add(clock.ahead_ns()));
+        if self.monitor.packet(now_ns, tai_ns, &rtp) {
+            self.share.offer(&self.monitor);
+        }
+        self.alike = start.filter(|it| it.is_plain());
+    }
+
+    /// Offers the last second of a source that has paused, when it is over.
+    pub(crate) fn turn(&mut self, now_ns: u64) {
+        if self.monitor.pause(now_ns) {
+            self.share.offer(&self.monitor);
+        }
+    }
+
+    /// When [`Self::turn`] next has work, unless packets come.
+    #[inline]
+    pub(crate) fn due_ns(&self) -> u64 {
+        self.monitor.due_ns().unwrap_or(u64::MAX)
+    }
+
+    /// The next packet has another time.
+    #[inline]
+    fn end_burst(&mut self) {
+        self.alike = None;
+        let repeats = std::mem::take(&mut self.repeats);
+        if repeats > 0 {
+            self.monitor.repeat(repeats);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use onair_essence::video::{Depth, FrameRate, Scan, VideoFormat, st2110_21};
+
+    use super::*;
+
+    #[test]
+    fn control_thread_gets_the_newest_copy_and_no_poller_waits() {
+        let header = |sequence| RtpHeader {
+            marker: false,
+            payload_type: 96,
+            sequence,
+            timestamp: 0,
+            ssrc: 1,
+        };
+        let monitor = st2110_21::Monitor::new(1080, Scan::Progressive, (50, 1));
+        let mut monitor = Monitor::Video(monitor.unwrap());
+        let share = TimingShare::new(&monitor);
+        let mut held = None;
+        share.take(&mut held);
+        assert!(held.is_none());
+        for round in 1..20u64 {
+            for sequence in 0..3 {
+                monitor.packet(round * 10 + sequence, None, &header(0));
+                share.offer(&monitor);
+            }
+            share.take(&mut held);
+            let total = |Monitor::Video(it): &Monitor| it.spacing().intervals.total();
+            assert_eq!(held.as_deref().map(total), Some(total(&monitor)));
+        }
+    }
+
+    #[test]
+    fn bursts_are_measured_as_their_packets_one_by_one() {
+        let format = VideoFormat::new(1920, 1080, Depth::Ten, FrameRate::new(50, 1).unwrap());
+        let mut timing = Timing::new(&format.unwrap().into()).unwrap();
+        let mut single = timing.monitor.clone();
+        let packet = |timestamp: u32, ssrc: u32, marker: bool| {
+            let header = RtpHeader {
+                marker,
+                payload_type: 96,
+                // A thousand packets a frame. Those in between need no numbers of their own.
+                sequence: (timestamp / 1800 * 1000).try_into().unwrap(),
+                timestamp,
+                ssrc,
+            };
+            header.to_bytes().to_vec()
+        };
+        for (burst, now_ns) in (1..200u32).zip((0..).step_by(700_000)) {
+            let timestamp = burst / 20 * 1800;
+            let mut packets = vec![packet(timestamp, 1, false); 9];
+            packets.insert(3, packet(timestamp, 2, false));
+            packets.insert(6, packet(timestamp, 1, false)[..11].to_vec());
+            // One contributing source, which is not there.
+            let mut truncated = packet(timestamp, 1, false);
+            truncated[0] |= 1;
+            packets.push(truncated.clone());
+            packets.push(truncated);
+            packets.push(packet(timestamp, 1, burst % 20 == 19));
+            let packets: Vec<_> = packets.iter().map(Vec::as_slice).collect();
+            let run = Run {
+                packets: &packets,
+                now_ns,
+            };
+            timing.run(&run, Some(1));
+            for packet in packets {
+                match RtpHeader::parse_start(packet) {
+                    Ok((rtp, _)) if rtp.ssrc == 1 => single.packet(now_ns, None, &rtp),
+                    _ => false,
+                };
+            }
+        }
+        let Monitor::Video(video) = &*single;
+        assert!(video.measurement().is_some());
+        assert_eq!(format!("{:?}", timing.monitor), format!("{single:?}"));
+    }
+}

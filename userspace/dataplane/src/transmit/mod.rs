@@ -1,0 +1,155 @@
+//! The transmit half of a port.
+
+pub(crate) mod neighbour;
+
+use std::sync::Arc;
+
+use onair_dpdk::{Burst, TxQueue};
+use onair_net::vlan::{TAG_BYTES, Vlan};
+
+use crate::stats::PortCounters;
+
+/// Most packets in one burst: a veth has room for 256.
+const TX_BURST: usize = 64;
+/// Retry interval for a port that takes no packets, in nanoseconds.
+pub(crate) const RETRY_NS: u64 = 200_000;
+
+/// Destination of packets to send.
+pub(crate) trait TxSink {
+    /// Queues a packet of `bytes` bytes, all of which `fill` must write. If there is no room,
+    /// returns false and does not call `fill`.
+    fn packet(&mut self, size: usize, fill: impl FnOnce(&mut [u8])) -> bool;
+}
+
+/// Packets queued for a port.
+#[derive(Debug)]
+pub(crate) struct Transmit {
+    /// `None` while the port's device is gone, or if the device has none for this poller: it takes no
+    /// packets.
+    queue: Option<TxQueue>,
+    burst: Burst,
+    vlan: Option<Vlan>,
+    counters: Arc<PortCounters>,
+    made: u64,
+}
+
+impl Transmit {
+    pub(crate) fn new(
+        queue: Option<TxQueue>,
+        vlan: Option<Vlan>,
+        counters: Arc<PortCounters>,
+    ) -> Self {
+        Self {
+            queue,
+            burst: Burst::with_limit(TX_BURST),
+            vlan,
+            counters,
+            made: 0,
+        }
+    }
+
+    /// The port's device is gone, and with it what was queued.
+    pub(crate) fn unplug(&mut self) {
+        self.burst.clear();
+        self.queue = None;
+    }
+
+    /// The port's device is back.
+    pub(crate) fn plug(&mut self, queue: Option<TxQueue>) {
+        self.queue = queue;
+    }
+
+    /// Whether it can send.
+    pub(crate) const fn has_queue(&self) -> bool {
+        self.queue.is_some()
+    }
+
+    /// Packets queued so far.
+    pub(crate) fn made(&self) -> u64 {
+        self.made
+    }
+
+    /// Gives queued packets to the port. Packets that it does not take stay, in order.
+    pub(crate) fn flush(&mut self) {
+        let Some(queue) = &mut self.queue else {
+            return;
+        };
+        if self.burst.is_empty() {
+            return;
+        }
+        let size = |burst: &Burst| burst.iter().map(|packet| packet.len() as u64).sum::<u64>();
+        let offered = size(&self.burst);
+        let sent = queue.burst(&mut self.burst);
+        self.counters.tx_packets.add(sent as u64);
+        self.counters.tx_bytes.add(offered - size(&self.burst));
+        if !self.burst.is_empty() {
+            self.counters.tx_full.add(1);
+        }
+    }
+
+    /// Whether packets wait that the port did not take.
+    pub(crate) fn is_stuck(&self) -> bool {
+        !self.burst.is_empty()
+    }
+}
+
+impl TxSink for Transmit {
+    fn packet(&mut self, size: usize, fill: impl FnOnce(&mut [u8])) -> bool {
+        if self.burst.room() == 0 {
+            self.flush();
+            if self.burst.room() == 0 {
+                return false;
+            }
+        }
+        let Some(queue) = &mut self.queue else {
+            return false;
+        };
+        let Some(mut packet) = queue.alloc() else {
+            self.counters.tx_no_mbuf.add(1);
+            return false;
+        };
+        let tag = self.vlan.map_or(0, |_| TAG_BYTES);
+        let Some(bytes) = packet.append(tag + size) else {
+            return false;
+        };
+        fill(&mut bytes[tag..]);
+        if let Some(vlan) = self.vlan {
+            vlan.tag(bytes);
+        }
+        self.made += 1;
+        self.burst.push(packet).is_ok()
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A sink that keeps what it is given, until it is full.
+    #[derive(Debug)]
+    pub(crate) struct Wire {
+        pub(crate) packets: Vec<Vec<u8>>,
+        pub(crate) room: usize,
+    }
+
+    impl Default for Wire {
+        fn default() -> Self {
+            Self {
+                packets: Vec::new(),
+                room: usize::MAX,
+            }
+        }
+    }
+
+    impl TxSink for Wire {
+        fn packet(&mut self, size: usize, fill: impl FnOnce(&mut [u8])) -> bool {
+            if self.packets.len() >= self.room {
+                return false;
+            }
+            let mut bytes = vec![0xaa; size];
+            fill(&mut bytes);
+            self.packets.push(bytes);
+            true
+        }
+    }
+}

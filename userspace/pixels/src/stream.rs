@@ -1,0 +1,27 @@
+//! A stream of frames, as its packets carry them.
+
+use onair_essence::Format;
+use onair_essence::video::assembly::AssemblerConfig;
+
+/// The stream whose packets become frames.
+#[derive(Clone, Copy, Debug)]
+pub struct FrameStream<'a> {
+    /// What it carries.
+    pub format: &'a Format,
+    /// RTP payload type.
+    pub payload_type: u8,
+    /// Nanoseconds after which a frame without further packets is closed as incomplete.
+    pub timeout_ns: u64,
+}
+
+impl FrameStream<'_> {
+    /// Of the assembler of its frames.
+    pub(crate) fn assembly(&self) -> AssemblerConfig {
+        let Format::Video(video) = self.format;
+        AssemblerConfig {
+            format: video.format,
+            payload_type: self.payload_type,
+            timeout_ns: self.timeout_ns,
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! What a description says of a stream, for a survey of its packets.
+
+use onair_essence::survey::{self, Described};
+
+use crate::description::Essence;
+use crate::essence::video::DescribedVideo;
+use crate::words::Word as _;
+
+impl Essence {
+    /// What a survey needs of it.
+    #[must_use]
+    pub fn described(&self) -> Described {
+        use survey::Guess;
+        let (essence, video, sample_rate) = match self {
+            Self::Video(video) => (Guess::Video, Some(of_video(video)), None),
+            Self::Compressed(_) => (Guess::JpegXs, None, None),
+            Self::Audio(audio) => (Guess::Audio, None, Some(audio.sample_rate)),
+            Self::Aes3(audio) => (Guess::Audio, None, Some(audio.sample_rate)),
+            Self::Ancillary(_) => (Guess::Ancillary, None, None),
+            Self::Other { .. } => (Guess::Unknown, None, None),
+        };
+        Described {
+            essence,
+            video,
+            sample_rate,
+        }
+    }
+}
+
+fn of_video(video: &DescribedVideo) -> survey::DescribedVideo {
+    survey::DescribedVideo {
+        width: video.width,
+        height: video.height,
+        scan: video.scan,
+        rate: (video.rate.numerator(), video.rate.denominator()),
+        sender: video.sender.map(|it| (it, it.word())),
+        tr_offset_us: video.tr_offset_us,
+    }
+}

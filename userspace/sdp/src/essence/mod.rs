@@ -1,0 +1,6 @@
+//! What the media of a description are: formats of video, audio and data, each with its parameters.
+
+pub(crate) mod ancillary;
+pub(crate) mod audio;
+pub(crate) mod compressed;
+pub(crate) mod video;

@@ -1,0 +1,56 @@
+//! Collects what a session's certificate says.
+
+use onair_api::{Counts, Operation, Reading, Who};
+use onair_ipc::frames::FrameMemory;
+
+use crate::boundary::evidence::Evidence;
+use crate::boundary::runtime::Runtime;
+use crate::state::SessionCore;
+
+/// The request that an evidence is for.
+pub(crate) struct Issue {
+    pub(crate) operation: Operation,
+    pub(crate) deadline_ms: Option<u64>,
+    pub(crate) requester: Who,
+    pub(crate) readings: Vec<Reading>,
+}
+
+impl<R: Runtime> SessionCore<R> {
+    pub(crate) fn evidence(&self, issue: Issue) -> Box<Evidence> {
+        Box::new(Evidence {
+            operation: issue.operation,
+            deadline_ms: issue.deadline_ms,
+            requester: issue.requester,
+            generation: self.runs.generation,
+            stopped_before: self.audit.stopped_before.clone(),
+            steps: self.audit.steps(),
+            readings: issue.readings,
+            reconciled: self.audit.reconciled.clone(),
+            evicted: self.audit.evicted.clone(),
+            disagreements: self.audit.disagreements.clone(),
+            counts: self.counts(),
+            bytes: self.memory().bytes(),
+            held_by: self.holders().map(|it| it.who.pid).collect(),
+        })
+    }
+
+    /// The audit's counts, plus those of the ledgers that are here.
+    pub(crate) fn counts(&self) -> Counts {
+        let mut counts = self.audit.counts;
+        for lender in self.runtime().into_iter().flat_map(Runtime::lenders) {
+            counts.frames_lent += lender.published();
+            counts.frames_returned += lender.returned();
+            counts.frames_reclaimed += lender.withdrawn();
+        }
+        counts
+    }
+
+    /// Size of the frames that evicted senders and clients that left still have, in bytes.
+    #[must_use]
+    pub fn left_frame_bytes(&self) -> u64 {
+        let evicted = self.clients.evicted.list.values();
+        let evicted = evicted.filter_map(|it| it.attachment.frames.as_ref());
+        let all = evicted.chain(&self.retired.frames);
+        all.map(FrameMemory::len).sum::<usize>() as u64
+    }
+}

@@ -1,0 +1,99 @@
+//! The entry: one event in, its effects out.
+
+use crate::boundary::effect::{Effect, Effects};
+use crate::boundary::event::Event;
+use crate::boundary::runtime::Runtime;
+use crate::boundary::view::View;
+use crate::state::{SessionCore, Turn};
+
+impl<R: Runtime> SessionCore<R> {
+    /// Handles an event. The driver executes the effects before the next one.
+    #[must_use]
+    pub fn handle(&mut self, event: Event<R>, view: &dyn View) -> Vec<Effect<R>> {
+        let mut turn = Turn {
+            view,
+            effects: Effects::default(),
+        };
+        self.dispatch(event, &mut turn);
+        turn.effects.into_list()
+    }
+
+    fn dispatch(&mut self, event: Event<R>, turn: &mut Turn<'_, R>) {
+        match event {
+            Event::Start(reply) => self.start(turn, reply),
+            Event::Stop => self.stop(turn),
+            Event::Destroy(destroy) => self.begin_destroy(turn, destroy),
+            Event::Abort(destroy) => self.abort(turn, destroy),
+            Event::Quarantine(requester) => self.quarantine(turn, requester),
+            Event::Evict(one, answer) => {
+                self.evict(turn, one, answer);
+                self.advance(turn);
+            }
+            Event::Verdict(reply) => {
+                self.verdicts.push(reply);
+                self.answer_verdicts(turn);
+            }
+            Event::Flush(wait, reply) => self.flush(turn, wait, reply),
+            Event::Abandon => self.close_all(turn),
+            Event::Admit(admission) => self.admit(turn, *admission),
+            Event::Kicked(number) => self.kicked(turn, number),
+            Event::Detach(number, reply) => {
+                self.detach(turn, number, reply);
+                self.advance(turn);
+            }
+            Event::HungUp(number) => {
+                self.hung_up(turn, number);
+                turn.effects.push(Effect::Examine);
+            }
+            Event::ProcessEnded(number) => {
+                self.process_ended(turn, number);
+                turn.effects.push(Effect::Examine);
+            }
+            Event::MemoryTouched(number) => self.memory_touched(turn, number),
+            Event::Violated(number) => {
+                self.violated(turn, number);
+                self.advance(turn);
+            }
+            Event::ThreadsEnded { tgid, exits } => self.threads_ended(turn, tgid, &exits),
+            Event::ProgramReplaced { tgid } => self.program_replaced(turn, tgid),
+            Event::LookForDead { all } => self.look_for_dead_unwatched(turn, all),
+            Event::HandedBack(runtime) => self.handed_back(turn, runtime),
+            Event::LenderBack(lender) => {
+                self.lender_back(turn, *lender);
+                turn.effects.push(Effect::Examine);
+            }
+            Event::AttachRefused {
+                lender,
+                frames,
+                reason,
+            } => self.attach_refused(turn, lender, frames, reason),
+            Event::Evicted(evicted) => {
+                self.evicted(turn, evicted);
+                turn.effects.push(Effect::Examine);
+            }
+            Event::ThreadCredited {
+                attachment,
+                ticket,
+                frames,
+            } => self.thread_credited(turn, attachment, ticket, frames),
+            Event::Flushed(flushed) => self.flushed(turn, flushed),
+            Event::ThreadsLookedAt {
+                attachment,
+                dead,
+                again,
+                cost,
+            } => {
+                self.threads_looked_at(turn, attachment, &dead, again, cost);
+                turn.effects.push(Effect::Examine);
+            }
+            Event::SitesLookedAt {
+                attachment,
+                asked_at,
+                found,
+            } => self.sites_looked_at(turn, attachment, asked_at, found),
+            Event::LookAtSites => self.look_at_sites(turn),
+            Event::Examine => self.advance(turn),
+            Event::Tick => self.tick(turn),
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! How an attachment leaves whose lender is on the way here.
+
+use onair_api::ReconciledCause;
+
+use crate::boundary::reply::Reply;
+
+/// What waits for a poller to hand an attachment's lender back.
+#[derive(Debug)]
+pub(crate) enum Leaving {
+    /// The client asked to detach, and has no loaned frames.
+    Detach(Reply<()>),
+    /// The process is gone, or released the memory.
+    Ended(ReconciledCause),
+}

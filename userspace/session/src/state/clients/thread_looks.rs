@@ -1,0 +1,36 @@
+//! The last look at one client's threads, and when the next one may be.
+
+use std::time::{Duration, Instant};
+
+use crate::boundary::event::Exit;
+
+/// Pause before an exit is examined again that may be the exit of the whole process.
+pub(crate) const AGAIN: Duration = Duration::from_millis(20);
+/// After a look at a client's threads, they are left alone for this many times its duration.
+const REST: u32 = 10;
+
+/// When the threads of an attachment may be looked at, and what was asked.
+#[derive(Debug, Default)]
+pub(crate) struct ThreadLooks {
+    pub(crate) is_asked: bool,
+    not_before: Option<Instant>,
+    /// The exits that the question covers.
+    pub(crate) exits: Vec<Exit>,
+}
+
+impl ThreadLooks {
+    /// # Errors
+    /// The earliest time at which it may be asked again.
+    pub(crate) fn may_look(&self, now: Instant) -> Result<(), Instant> {
+        match self.not_before {
+            _ if self.is_asked => Err(now + AGAIN),
+            Some(at) if at > now => Err(at),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn looked(&mut self, now: Instant, cost: Duration) {
+        self.is_asked = false;
+        self.not_before = Some(now + cost * REST);
+    }
+}

@@ -1,0 +1,51 @@
+//! The open flushes of one session.
+
+use std::time::Instant;
+
+use onair_api::{Flushed, Problem, ProblemCode};
+
+use crate::boundary::reply::Reply;
+
+/// A flush that the poller has not answered.
+#[derive(Debug)]
+pub(crate) struct Flush {
+    pub(crate) ticket: u64,
+    pub(crate) asked: Instant,
+    pub(crate) deadline: Instant,
+    /// Frames that the session had sent and dropped at the time of the request.
+    pub(crate) before: (u64, u64),
+    /// `None` once the requester has been told that the deadline passed.
+    pub(crate) reply: Option<Reply<Flushed>>,
+}
+
+/// The flushes of one session.
+#[derive(Debug, Default)]
+pub(crate) struct Flushes {
+    pub(crate) list: Vec<Flush>,
+    pub(crate) tickets: u64,
+}
+
+impl Flushes {
+    /// When the first requester times out.
+    pub(crate) fn wake_at(&self) -> Option<Instant> {
+        let waiting = self.list.iter().filter(|it| it.reply.is_some());
+        waiting.map(|it| it.deadline).min()
+    }
+
+    /// Answers the requesters whose deadline has passed.
+    pub(crate) fn expire(&mut self, now: Instant) {
+        for flush in self.list.iter_mut().filter(|it| it.deadline <= now) {
+            if let Some(reply) = flush.reply.take() {
+                reply.send(Err(Problem::new(
+                    ProblemCode::DeadlinePassed,
+                    "the deadline passed before all submitted frames were sent; the session continues",
+                )));
+            }
+        }
+    }
+
+    pub(crate) fn take(&mut self, ticket: u64) -> Option<Flush> {
+        let at = self.list.iter().position(|it| it.ticket == ticket)?;
+        Some(self.list.remove(at))
+    }
+}
