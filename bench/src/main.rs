@@ -5,11 +5,11 @@
 //! No time is asserted here or in a test; a row says whether its target was met.
 #![forbid(unsafe_code)]
 
+mod artefact;
 mod calls;
 mod control;
 mod ends;
 mod load;
-mod markdown;
 mod packets;
 mod place;
 mod property;
@@ -25,7 +25,7 @@ use clap::{Parser, Subcommand};
 use console::style;
 use onair_stage::Stage;
 
-use crate::markdown::Markdown;
+use crate::artefact::Rows;
 use crate::property::{PROPERTIES, Property};
 use crate::result::document::Document;
 use crate::result::machine::Machine;
@@ -44,7 +44,7 @@ use crate::run::{Length, Run};
         cargo xtask bench --only P1,P3         two properties\n  \
         cargo xtask bench --only P1 --loaded   beside a busy process on each core\n  \
         cargo xtask bench --json bench.json    with a file for programs: `machine`, `results`\n  \
-        cargo xtask bench markdown bench.json page.md\n\n\
+        cargo xtask bench rows bench.json docs/results/bench.json\n\n\
     Exit status: 0 when everything was measured that there is, whether or not the targets were met."
 )]
 struct Arguments {
@@ -69,7 +69,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    Markdown(Markdown),
+    Rows(Rows),
     // What the bench's own child processes are. Not for people.
     #[command(hide = true)]
     StopCallers(calls::p1_stop::Callers),
@@ -98,7 +98,7 @@ enum Command {
 impl Command {
     fn run(&self) -> Result<()> {
         match self {
-            Self::Markdown(markdown) => markdown.run(),
+            Self::Rows(rows) => rows.run(),
             Self::StopCallers(role) => role.run(),
             Self::IdleCallers(role) => role.run(),
             Self::WakeConsumer(role) => role.run(),

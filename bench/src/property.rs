@@ -14,7 +14,7 @@ use crate::recording::{p11_drain, p16_recording, p24_recorder};
 use crate::result::row::Row;
 use crate::run::Run;
 
-/// A property; the ids are those of `docs/results/bench.md`.
+/// A property; the ids are those of `docs/results/bench.json`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Property {
     pub(crate) id: &'static str,

@@ -1,5 +1,5 @@
-//! What this machine's kernel and devices give OnAir: the lines of docs/results/platforms.md, which
-//! `cargo xtask vm test --page` writes. It needs the pairs of devices of `cargo xtask vm test`.
+//! What this machine's kernel and devices give OnAir: the lines of docs/results/platforms.json, which
+//! `cargo xtask vm test --results` writes. It needs the pairs of devices of `cargo xtask vm test`.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeSet;
@@ -27,7 +27,7 @@ const OF_THE_KERNEL: [&str; 9] = [
     "af_xdp",
 ];
 
-/// Reports a line for the page. Not with `println`, which the harness keeps to itself.
+/// Reports a line for the file. Not with `println`, which the harness keeps to itself.
 fn report(of: &str, what: &str, found: &str) -> Result<()> {
     let found = found.replace(['|', '\n'], " ");
     Ok(writeln!(

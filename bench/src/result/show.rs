@@ -1,11 +1,11 @@
-//! The rows as a table for people, and the cells of the page.
+//! The rows as a table for people.
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use crate::result::row::Row;
 
 /// The figures that show what a row is, from left to right.
-pub(crate) const COLUMNS: [&str; 16] = [
+const COLUMNS: [&str; 16] = [
     "variant", "unit", "p50", "p99", "p99.9", "p99.99", "max", "samples", "beside", "its p50",
     "its p99", "ratio", "±", "load", "target", "met",
 ];
@@ -28,10 +28,10 @@ pub(crate) fn table(rows: &[Row]) -> Table {
 }
 
 /// What stands below [`COLUMNS`].
-pub(crate) fn cells(row: &Row) -> [String; COLUMNS.len()] {
+fn cells(row: &Row) -> [String; COLUMNS.len()] {
     let met = match row.met {
         Some(true) => "yes",
-        Some(false) => "**no**",
+        Some(false) => "no",
         None => "–",
     };
     let noise = row.detail.noise.map(|noise| 100.0 * noise);
@@ -56,7 +56,7 @@ pub(crate) fn cells(row: &Row) -> [String; COLUMNS.len()] {
 }
 
 /// Three figures that matter; a dash for what is not there.
-fn number(value: Option<f64>) -> String {
+pub(crate) fn number(value: Option<f64>) -> String {
     match value {
         None => "–".into(),
         Some(0.0) => "0".into(),

@@ -5,7 +5,7 @@ use onair_api::operations::{ListCertificates, ListSessions};
 use onair_api::{SessionOutcome, SessionState, SessionSummary};
 use onair_tests::{
     Control, Deadline, Frozen, Raster, Rig, TestClient, Viewer, ended_in_order, in_order, of,
-    output, receive, signal, unread, wait_for,
+    onairctl, output, receive, signal, unread, wait_for,
 };
 use rustix::process::Signal;
 use serde_json::Value;
@@ -47,6 +47,23 @@ fn system__ctrl_c__then_clean_exit() -> Result<()> {
 #[expect(non_snake_case, reason = "the name that the requirements give")]
 fn system__sigterm__then_clean_exit() -> Result<()> {
     clean_exit(Signal::TERM, "SIGTERM")
+}
+
+#[test]
+fn shutdown_if_idle_then_refused_while_a_session_runs_and_nothing_else_changes() -> Result<()> {
+    let (mut rig, mut control) = Rig::with_cam()?;
+    let refused = onairctl(&rig, "shutdown --if-idle --watch")?;
+    assert_eq!(refused.code, 4, "{refused:?}");
+    let said = format!("{refused:?}");
+    assert!(said.contains("1 session is on air"), "{said}");
+    assert_eq!(control.show("cam")?.state, SessionState::Running);
+    control.stop("cam")?;
+    let begun = onairctl(&rig, "shutdown --if-idle --watch")?;
+    assert_eq!(begun.code, 0, "{begun:?}");
+    let (status, summary) = rig.daemon_ends()?;
+    assert_eq!((status, summary.exit_status), (0, 0), "{summary:#?}");
+    assert!(summary.cause.starts_with("request of"), "{summary:#?}");
+    Ok(())
 }
 
 #[test]

@@ -247,6 +247,7 @@ fn blind_and_unlocked() -> Result<()> {
     rig.start_daemon()?;
     let rig = Rig::from(rig);
     let prometheus = Prometheus::start(rig.stage(), port)?;
+    prometheus.wait(&["OnAirPtpAbsent"])?;
     // A slave that hears no grandmaster.
     let _slave = Ptp4l::slave(rig.stage(), "ptps")?;
     let mut unanswered = send("out", RASTER, 5004, Source::Pattern);

@@ -14,7 +14,7 @@ use onaird::log::{self, LogError};
 use onaird::process::notify;
 use onaird::process::timer::DurationTimer;
 use onaird::run::summary;
-use onaird::run::{RunError, RunOutcome, Started, run};
+use onaird::run::{RunError, RunOutcome, Started, remove_demo_folder, run};
 use onaird::shutdown::{Cause, Exit, ShutdownCoordinator, SignalError, Signals};
 use signal_hook::low_level;
 
@@ -160,8 +160,16 @@ const LEFT_BEHIND: [Exit; 3] = [Exit::TimedOut, Exit::Forced, Exit::StartForced]
 
 /// Runs the daemon until it exits. Returns the exit status.
 fn serve(arguments: &Arguments, config: Config) -> u8 {
+    let demo = arguments.demo.then(|| config.clone());
     match ended(arguments, config) {
-        Ok(outcome) => say(arguments, &summary::summary(outcome)),
+        Ok(outcome) => {
+            let status = say(arguments, &summary::summary(outcome));
+            // Abandoned threads may still write.
+            if let Some(demo) = demo.filter(|_| !LEFT_BEHIND.map(Exit::status).contains(&status)) {
+                end_of(&demo);
+            }
+            status
+        }
         Err(error) => {
             log::fatal(&error);
             error.exit().status()
@@ -234,6 +242,18 @@ fn say(arguments: &Arguments, summary: &ShutdownSummary) -> u8 {
         tracing::error!(%error, path = %path.display(), "cannot write the summary");
     }
     summary.exit_status
+}
+
+/// Removes what a demo wrote.
+fn end_of(demo: &Config) {
+    let dir = demo.state.dir.display();
+    match remove_demo_folder(demo) {
+        Ok(false) => {}
+        Ok(true) => {
+            tracing::warn!("recordings stay in {dir}: remove the folder when they are not needed")
+        }
+        Err(error) => tracing::error!(%error, "cannot remove {dir}"),
+    }
 }
 
 fn code(exit: Exit) -> ExitCode {

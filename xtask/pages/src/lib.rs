@@ -38,7 +38,6 @@ pub fn faults(root: &Path) -> io::Result<Vec<Fault>> {
     found.extend(names::mention::faults(&sources, root)?);
     for page in &all {
         found.extend(link::faults(page, &all, root));
-        // A decision may name what is gone; a result belongs to its commit.
         if page.is_record() {
             continue;
         }

@@ -42,12 +42,15 @@ pub struct Block {
     pub lines: Vec<Code>,
 }
 
-/// Every page below `root`: README.md, CONTRIBUTING.md, and those in `docs`.
+/// Pages outside `docs`.
+const AT_THE_TOP: [&str; 3] = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"];
+
+/// Every page below `root`: those at the top, and those in `docs`.
 ///
 /// # Errors
 /// A file cannot be read.
 pub fn read(root: &Path) -> io::Result<Vec<Page>> {
-    let mut paths = vec!["README.md".to_owned(), "CONTRIBUTING.md".to_owned()];
+    let mut paths = AT_THE_TOP.map(str::to_owned).to_vec();
     let mut folders = vec!["docs".to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(root.join(&folder))? {
@@ -161,9 +164,9 @@ impl Page {
         self.path.starts_with("docs/adr/")
     }
 
-    /// Whether it says what was so at a time: a decision or a result.
+    /// Whether it says what was so at a time, and may name what is gone.
     pub(crate) fn is_record(&self) -> bool {
-        self.is_decision() || self.path.starts_with("docs/results/")
+        self.is_decision() || self.path == "CHANGELOG.md"
     }
 
     /// Lines outside blocks of code, with their numbers.

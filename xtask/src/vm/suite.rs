@@ -28,7 +28,7 @@ use crate::{dist, say, setup};
 Examples:
   cargo xtask vm test
   cargo xtask vm test --kernel debian12,debian13
-  cargo xtask vm test --kernel debian12,debian13 --page docs/results/platforms.md
+  cargo xtask vm test --kernel debian12,debian13 --results docs/results/platforms.json
   cargo xtask vm test --accel tcg demo evict     the demo and the file tests/tests/lives/evict.rs
 
 The table is on stdout; the output of each is in target/vm/reports. With software emulation it takes some minutes.
@@ -44,9 +44,9 @@ pub(super) struct Arguments {
     hardware: Hardware,
     #[command(flatten)]
     programs: Programs,
-    /// Write what was seen as a page, such as docs/results/platforms.md
-    #[arg(long, value_name = "FILE")]
-    page: Option<PathBuf>,
+    /// Write what was seen to this file, such as docs/results/platforms.json
+    #[arg(long, value_name = "FILE", alias = "page")]
+    results: Option<PathBuf>,
     /// `demo`, or the name of a file in tests/tests or tests/machine without its extension
     #[arg(default_values = ["demo", "descriptors", "destroy_wait", "quarantine", "blockers", "gate", PCI_NICS, PLATFORM, PACKAGE, CONTAINER, NO_IOMMU])]
     what: Vec<String>,
@@ -55,7 +55,7 @@ pub(super) struct Arguments {
 const DEMO: &str = "demo";
 /// Needs a machine without an IOMMU, and a pair of devices that have an interrupt line.
 const NO_IOMMU: &str = "no_iommu";
-/// Needs pairs of devices, and writes the page.
+/// Needs pairs of devices, and writes the file of results.
 const PLATFORM: &str = "platform";
 /// Needs pairs of devices.
 const PCI_NICS: &str = "pci_nics";
@@ -110,7 +110,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
                 console: Console::Captured,
             };
             rows.extend(on(&machine, &mut seen)?);
-            if let Some(file) = &arguments.page {
+            if let Some(file) = &arguments.results {
                 write_page(file, &rows, &seen, &stamp)?;
             }
         }
@@ -138,8 +138,9 @@ fn write_page(file: &Path, rows: &[Row], seen: &[Seen], stamp: &Stamp) -> Result
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         read => read.with_context(|| format!("reading {}", file.display()))?,
     };
-    fs::write(file, page::page(&before, rows, seen, stamp))
-        .with_context(|| format!("writing {}", file.display()))
+    let after = page::page(&before, rows, seen, stamp);
+    let after = after.with_context(|| format!("reading {}", file.display()))?;
+    fs::write(file, after).with_context(|| format!("writing {}", file.display()))
 }
 
 /// What the machines get: the programs, and the tests of `what`.
@@ -208,7 +209,7 @@ pub(crate) fn short() -> Result<Option<String>> {
     Ok(None)
 }
 
-/// Removes the reports of what runs again. Those of other tests stay, as the page keeps their results.
+/// Removes the reports of what runs again. Those of other tests stay, as the file keeps their results.
 fn clear_reports(kernel: Kernel, what: &[String]) -> Result<()> {
     let reports = reports(&kernel.to_string());
     fs::create_dir_all(&reports)?;

@@ -4,7 +4,7 @@ use super::Access::Everyone;
 use super::entry::{Shape, any, get, post, this};
 use super::{EventQuery, Right, operations};
 use crate::problem::ProblemCode::{
-    Forbidden, LimitReached, NoSuchSession, RequestTimeout, StaleSession, TooLarge,
+    Busy, Forbidden, LimitReached, NoSuchSession, RequestTimeout, StaleSession, TooLarge,
 };
 use crate::{ActiveConfig, Event, Health, ProblemPage, Reload, ShutdownStatus};
 
@@ -45,6 +45,14 @@ operations! { DAEMON "daemon":
     ShutDown((), ()) -> ShutdownStatus:
         post("/v1/shutdown", any(Right::Shutdown)).without_control_thread().begins()
             .answers("The shutdown has begun; `GET` shows its progress.");
+
+    /// Shuts the daemon down, unless a session is running.
+    ///
+    /// For root and the daemon's user. While a session is running it is refused, and nothing changes.
+    /// No session starts after it.
+    ShutDownIfIdle((), ()) -> ShutdownStatus:
+        post("/v1/shutdown_if_idle", any(Right::Shutdown)).fails(&[Busy])
+            .answers("The shutdown has begun; `GET /v1/shutdown` shows its progress.");
 
     /// Shows the progress of the shutdown.
     ///

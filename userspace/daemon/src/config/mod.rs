@@ -37,12 +37,11 @@ pub use timeouts::Timeouts;
 pub(crate) use timeouts::ms;
 
 /// `onaird --config FILE` reads one TOML file, a regular file. `--check-config` reports the first
-/// error and exits. An unknown key, a wrong type or an invalid value is an error (exit status 6)
-/// that names the key and a valid value. A missing namespace, interface or PCI device has status 1:
-/// a later start may find it.
+/// error and exits. An unknown key or an invalid value is an error (exit status 6) that names the
+/// key and a valid value. A missing interface or PCI device has status 1.
 ///
 /// ```toml
-/// # Two ports in one process, wired to each other: no NIC, no namespace needed.
+/// # Two ports in one process, wired to each other.
 /// [[poller]]
 /// name = "p0"
 ///
@@ -82,9 +81,8 @@ pub struct Config {
     pub port: Vec<Port>,
     /// `[[session]]`: a session that the daemon creates at each start (repeatable)
     ///
-    /// The body of `POST /v1/sessions` as TOML. The next start restores a stopped session stopped,
-    /// and creates a destroyed one again. `health` names each session that the daemon cannot
-    /// create.
+    /// The body of `POST /v1/sessions` as TOML. The next start creates a destroyed session again.
+    /// `health` names each that the daemon cannot create.
     ///
     /// ```toml
     /// [[session]]
@@ -256,8 +254,8 @@ impl Config {
         Ok(())
     }
 
-    /// Checks that the ports' packets fit the memory that DPDK reserves at the start. From hugepages
-    /// it takes what it needs.
+    /// Checks that the ports' packets fit the memory that DPDK reserves at the start. From
+    /// hugepages it takes what it needs.
     fn check_memory(&self) -> Result<(), ConfigError> {
         let mut needed = 0;
         for port in &self.port {

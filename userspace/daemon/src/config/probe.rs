@@ -18,7 +18,7 @@ pub struct ProbeSection {
     pub mode: ProbeMode,
     /// Clients' programs and libraries that are watched at a time.
     pub max_files: usize,
-    /// Sites in these files. Each adds 0.1 s to the daemon's shutdown without shared links.
+    /// Sites in these files. Each adds 0.1 s to a shutdown without shared links.
     pub max_sites: usize,
     /// The sites of a file share a link if the kernel can: Linux 6.6.
     pub shared_links: bool,

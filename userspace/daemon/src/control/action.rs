@@ -7,8 +7,8 @@ use onair_api::operations::{
     AbortSession, ApiOperation, CreateSession, DescribeSession, DestroySession, DestroySessionWait,
     EventQuery, EvictAll, EvictAttachment, FlushSession, ListBlockers, ListCertificates,
     ListRecordings, ListSessions, QuarantineSession, RetargetSession, ShowCertificate, ShowConfig,
-    ShowHealth, ShowPicture, ShowRecording, ShowSession, ShowVerdict, StartRecording, StartSession,
-    StopRecording, StopSession,
+    ShowHealth, ShowPicture, ShowRecording, ShowSession, ShowVerdict, ShutDownIfIdle,
+    StartRecording, StartSession, StopRecording, StopSession,
 };
 
 use crate::access::authority::Caller;
@@ -77,5 +77,5 @@ actions! {
     ListSessions CreateSession ShowSession StopSession StartSession RetargetSession DestroySession
     DestroySessionWait FlushSession EvictAttachment EvictAll AbortSession QuarantineSession
     ListBlockers ShowVerdict DescribeSession ShowPicture StartRecording ListRecordings ShowRecording StopRecording
-    ShowCertificate ListCertificates ShowConfig ShowHealth
+    ShowCertificate ListCertificates ShowConfig ShowHealth ShutDownIfIdle
 }

@@ -1,5 +1,6 @@
 //! Starts the daemon, runs it, and shuts it down in order.
 
+mod demo_folder;
 mod parts;
 mod plan;
 mod start;
@@ -12,6 +13,7 @@ use onair_dataplane::DataplaneError;
 use onair_ipc::life::LifeError;
 use tokio::sync::mpsc;
 
+pub use self::demo_folder::remove_demo_folder;
 use self::plan::ports_by_poller;
 use self::start::start;
 use crate::config::{Config, ConfigError};

@@ -37,6 +37,19 @@ async fn shutdown_asked_for_then_accepted_once_and_shown() {
 }
 
 #[tokio::test]
+async fn shutdown_if_idle_then_refused_while_a_session_runs() {
+    let api = served();
+    create(&api, "cam1").await;
+    let refused = api.post("/v1/shutdown_if_idle", &json!({})).await;
+    assert_eq!((refused.status, refused.code()), (409, "busy"));
+    assert!(!api.shutdown.is_shutting_down(), "nothing has changed");
+    api.post("/v1/sessions/cam1/stop", &json!({})).await;
+    let begun = api.post("/v1/shutdown_if_idle", &json!({})).await;
+    assert_eq!(begun.status, 200, "{begun:?}");
+    assert!(begun.json()["phase"].is_string(), "{begun:?}");
+}
+
+#[tokio::test]
 async fn shutdown_begun_then_new_work_is_refused_and_reads_are_not() {
     let api = served();
     create(&api, "cam1").await;

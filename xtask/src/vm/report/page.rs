@@ -1,21 +1,20 @@
-//! `docs/results/platforms.md`: what each kernel and each device gave, as tests/machine/platform.rs reports it.
+//! `docs/results/platforms.json`: what each kernel and each device gave, as tests/machine/platform.rs reports it.
 
-use std::fmt::Write as _;
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
 
 use super::stamp::Stamp;
 use super::{Outcome, Row};
 
 /// Begins a line of the report: `@platform|OF|WHAT|FOUND`.
 const MARK: &str = "@platform|";
-const HEAD: &str = "\
-# Platforms
-
-What OnAir does on each kernel and each PCI device, in virtual machines. `cargo xtask vm test --page
-docs/results/platforms.md` wrote this page: run it again after a change, do not edit it. A run replaces the cells that it
-tried and keeps the others, unless the kernel is another one. Each cell ends with the day and the commit of its run; a
-cell without them is of a run before 2026-11-24, whose commit was not recorded. The devices are QEMU's models: the page
-says what works, not how fast. A physical NIC was not tried.
-";
+const ABOUT: &str = "What OnAir does on each kernel and each PCI device, in virtual machines. `cargo xtask vm test --results` wrote \
+    this file: run it again after a change, do not edit it. A run replaces what it tried and keeps the rest, unless the \
+    kernel is another one. Each finding ends with the day and the commit of its run; one without them is of a run before \
+    2026-11-24, whose commit was not recorded. The devices are QEMU's models: they say what works, not how fast. A \
+    physical NIC was not tried.";
 const TESTS: &str = "Tests";
 
 /// One line of a report.
@@ -39,7 +38,7 @@ impl Seen {
     }
 }
 
-/// The lines for the page in the `output` of a test on `kernel`.
+/// The lines for the file in the `output` of a test on `kernel`.
 pub(crate) fn seen<'a>(kernel: &'a str, output: &'a str) -> impl Iterator<Item = Seen> + 'a {
     output.lines().filter_map(move |line| {
         let mut parts = line.trim().strip_prefix(MARK)?.splitn(3, '|');
@@ -53,9 +52,12 @@ pub(crate) fn seen<'a>(kernel: &'a str, output: &'a str) -> impl Iterator<Item =
     })
 }
 
-/// The page `before`, with what was seen in the run of `stamp`.
-pub(crate) fn page(before: &str, rows: &[Row], seen: &[Seen], stamp: &Stamp) -> String {
-    let mut page = Page::read(before);
+/// The file `before`, with what was seen in the run of `stamp`.
+///
+/// # Errors
+/// The file before is not one of these.
+pub(crate) fn page(before: &str, rows: &[Row], seen: &[Seen], stamp: &Stamp) -> Result<String> {
+    let mut page = Page::read(before)?;
     for line in seen {
         let title = match line.of.as_str() {
             "kernel" => "Kernel features".to_owned(),
@@ -69,7 +71,7 @@ pub(crate) fn page(before: &str, rows: &[Row], seen: &[Seen], stamp: &Stamp) -> 
             page.put(TESTS, &row.what, &row.kernel, &stamp.on(&outcome));
         }
     }
-    page.to_string()
+    page.text()
 }
 
 fn outcome(row: &Row) -> Option<String> {
@@ -82,110 +84,66 @@ fn outcome(row: &Row) -> Option<String> {
     }
 }
 
-/// One cell.
-#[derive(Debug)]
-struct Cell {
-    title: String,
-    row: String,
-    kernel: String,
-    text: String,
+/// What was found of one thing: a line of the file.
+#[derive(Debug, Serialize, Deserialize)]
+struct Line {
+    of: String,
+    what: String,
+    /// By kernel; one without a finding was not tried.
+    found: BTreeMap<String, String>,
 }
 
-/// The cells, in the order in which they were first seen.
-#[derive(Debug, Default)]
-struct Page(Vec<Cell>);
+/// The lines, in the order in which they were first seen.
+#[derive(Debug, Default, Deserialize)]
+struct Page {
+    rows: Vec<Line>,
+}
 
 impl Page {
-    /// The tables of a page that was written before.
-    fn read(text: &str) -> Self {
-        let mut page = Self::default();
-        let mut title = "";
-        let mut kernels: Vec<&str> = Vec::new();
-        for line in text.lines() {
-            if let Some(found) = line.strip_prefix("## ") {
-                title = found;
-            }
-            let Some(line) = line.strip_prefix("| ") else {
-                continue;
-            };
-            let mut cells = line.trim_end_matches('|').split('|').map(str::trim);
-            match cells.next() {
-                Some("") => kernels = cells.collect(),
-                Some(row) => {
-                    for (kernel, text) in kernels.iter().zip(cells) {
-                        page.put(title, row, kernel, text);
-                    }
-                }
-                None => {}
-            }
+    /// A file that was written before; none yet if it is empty.
+    fn read(text: &str) -> Result<Self> {
+        if text.is_empty() {
+            return Ok(Self::default());
         }
-        page.0.retain(|it| it.text != missing(&it.title));
-        page
+        Ok(serde_json::from_str(text)?)
     }
 
-    /// Sets a cell. Another kernel of the same distribution goes with all that was seen on it.
-    fn put(&mut self, title: &str, row: &str, kernel: &str, text: &str) {
-        let text = text.replace('|', "/");
-        self.0
-            .retain(|it| it.kernel == kernel || distribution(&it.kernel) != distribution(kernel));
-        let is_it = |it: &&mut Cell| it.title == title && it.row == row && it.kernel == kernel;
-        match self.0.iter_mut().find(is_it) {
-            Some(cell) => cell.text = text,
-            None => self.0.push(Cell {
-                title: title.to_owned(),
-                row: row.to_owned(),
-                kernel: kernel.to_owned(),
-                text,
+    /// Sets a finding. Another kernel of the same distribution goes with all that was seen on it.
+    fn put(&mut self, of: &str, what: &str, kernel: &str, text: &str) {
+        for line in &mut self.rows {
+            line.found
+                .retain(|it, _| it == kernel || distribution(it) != distribution(kernel));
+        }
+        let is_it = |it: &&mut Line| it.of == of && it.what == what;
+        let found = (kernel.to_owned(), text.to_owned());
+        match self.rows.iter_mut().find(is_it) {
+            Some(line) => line.found.extend([found]),
+            None => self.rows.push(Line {
+                of: of.to_owned(),
+                what: what.to_owned(),
+                found: [found].into(),
             }),
         }
     }
 
-    /// The titles, and last the one of the tests.
-    fn titles(&self) -> Vec<&str> {
-        let mut titles = unique(self.0.iter().map(|it| &it.title));
-        titles.sort_by_key(|title| *title == TESTS);
-        titles
-    }
-}
-
-impl std::fmt::Display for Page {
-    fn fmt(&self, page: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut kernels = unique(self.0.iter().map(|it| &it.kernel));
-        kernels.sort_unstable();
-        page.write_str(HEAD)?;
-        for title in self.titles() {
-            write!(page, "\n## {title}\n\n| |")?;
-            for kernel in &kernels {
-                write!(page, " {kernel} |")?;
-            }
-            write!(page, "\n|---|{}\n", "---|".repeat(kernels.len()))?;
-            let cells = || self.0.iter().filter(|it| it.title == title);
-            for row in unique(cells().map(|it| &it.row)) {
-                write!(page, "| {row} |")?;
-                for kernel in &kernels {
-                    let is_it = |it: &&Cell| it.row == row && it.kernel == *kernel;
-                    let cell = cells().find(is_it);
-                    let text = cell.map_or_else(|| missing(title), |it| &it.text);
-                    write!(page, " {text} |")?;
-                }
-                page.write_char('\n')?;
-            }
-        }
-        Ok(())
+    /// One line each, by what they are of; the tests last.
+    fn text(&self) -> Result<String> {
+        let mut groups = unique(self.rows.iter().map(|it| &it.of));
+        groups.sort_by_key(|of| *of == TESTS);
+        let rows = groups.iter().flat_map(|of| {
+            let rows = self.rows.iter();
+            rows.filter(move |it| it.of == *of && !it.found.is_empty())
+        });
+        let rows = rows.map(serde_json::to_string);
+        let rows = rows.collect::<Result<Vec<_>, _>>()?.join(",\n");
+        let about = serde_json::to_string(ABOUT)?;
+        Ok(format!("{{\"about\": {about},\n\"rows\": [\n{rows}\n]}}\n"))
     }
 }
 
 /// The name before the kernel's version.
 fn distribution(kernel: &str) -> &str {
     kernel.split(' ').next().unwrap_or(kernel)
-}
-
-/// The text of a cell without a finding.
-fn missing(title: &str) -> &'static str {
-    match title {
-        TESTS => "not run",
-        _ => "not tried",
-    }
 }
 
 /// Each value once, in the order of the first.
@@ -227,29 +185,37 @@ mod tests {
         seen(kernel, output).collect()
     }
 
-    #[track_caller]
-    fn has(page: &str, part: &str) {
-        assert!(page.contains(part), "{part} in {page}");
+    fn found(page: &str, what: &str) -> Vec<(String, String)> {
+        let page = Page::read(page).unwrap();
+        let line = page.rows.into_iter().find(|it| it.what == what);
+        line.map_or(Vec::new(), |it| it.found.into_iter().collect())
+    }
+
+    fn is(kernel: &str, text: &str) -> (String, String) {
+        (kernel.to_owned(), text.to_owned())
     }
 
     #[test]
-    fn page_has_a_column_for_each_kernel_and_says_what_is_missing() {
+    fn page_has_a_line_for_each_thing_and_nothing_of_what_was_not_tried() {
         let rows = [
             row("old (6.1)", "gate", Outcome::Passed),
             row("new (6.12)", "gate", Outcome::Failed(1)),
             row("new (6.12)", "demo", Outcome::NotRun),
         ];
-        let page = page("", &rows, &lines("old (6.1)"), &stamp());
-        has(
-            &page,
-            "## Kernel features\n\n| | new (6.12) | old (6.1) |\n|---|---|---|\n| probe | not tried | loaded (2026-11-25, 8253c97b) |\n",
+        let page = page("", &rows, &lines("old (6.1)"), &stamp()).unwrap();
+        assert_eq!(
+            found(&page, "probe"),
+            [is("old (6.1)", "loaded (2026-11-25, 8253c97b)")]
         );
-        has(&page, "## Devices of the driver e1000e\n");
-        has(
-            &page,
-            "## Tests\n\n| | new (6.12) | old (6.1) |\n|---|---|---|\n| gate | 1 failed, 2 passed (2026-11-25, 8253c97b) | 2 passed (2026-11-25, 8253c97b) |\n",
-        );
+        assert!(page.contains("\"of\":\"Devices of the driver e1000e\""));
+        let gate = [
+            is("new (6.12)", "1 failed, 2 passed (2026-11-25, 8253c97b)"),
+            is("old (6.1)", "2 passed (2026-11-25, 8253c97b)"),
+        ];
+        assert_eq!(found(&page, "gate"), gate);
         assert!(!page.contains("demo"), "{page}");
+        let last = page.lines().rev().nth(1).unwrap();
+        assert!(last.contains("\"of\":\"Tests\""), "{page}");
     }
 
     #[test]
@@ -259,8 +225,9 @@ mod tests {
             &[row("old (6.1)", "gate", Outcome::Passed)],
             &lines("old (6.1)"),
             &stamp(),
-        );
-        assert_eq!(page(&first, &[], &[], &stamp()), first);
+        )
+        .unwrap();
+        assert_eq!(page(&first, &[], &[], &stamp()).unwrap(), first);
         let later = Stamp {
             day: "2026-11-26".to_owned(),
             commit: String::new(),
@@ -270,16 +237,18 @@ mod tests {
             &[row("new (6.12)", "evict", Outcome::Passed)],
             &lines("new (6.12)"),
             &later,
+        )
+        .unwrap();
+        let new = is("new (6.12)", "loaded (2026-11-26, commit not known)");
+        let old = is("old (6.1)", "loaded (2026-11-25, 8253c97b)");
+        assert_eq!(found(&second, "probe"), [new.clone(), old]);
+        assert_eq!(
+            found(&second, "gate"),
+            [is("old (6.1)", "2 passed (2026-11-25, 8253c97b)")]
         );
-        has(
-            &second,
-            "| probe | loaded (2026-11-26, commit not known) | loaded (2026-11-25, 8253c97b) |\n",
-        );
-        has(&second, "| AF_XDP | yes / x (2026-11-26, ");
-        has(
-            &second,
-            "| gate | not run | 2 passed (2026-11-25, 8253c97b) |\n\
-             | evict | 2 passed (2026-11-26, commit not known) | not run |\n",
+        assert_eq!(
+            found(&second, "evict"),
+            [is("new (6.12)", "2 passed (2026-11-26, commit not known)")]
         );
         // Another kernel of a distribution: nothing of the one before counts for it.
         let third = page(
@@ -287,16 +256,20 @@ mod tests {
             &[row("old (6.2)", "evict", Outcome::Failed(1))],
             &[Seen::machine("old (6.2)", "q35".to_owned())],
             &later,
-        );
+        )
+        .unwrap();
         assert!(!third.contains("old (6.1)"), "{third}");
-        has(
-            &third,
-            "| probe | loaded (2026-11-26, commit not known) | not tried |\n",
+        assert_eq!(found(&third, "probe"), [new]);
+        assert_eq!(found(&third, "gate"), []);
+        let machine = found(&third, "virtual machine");
+        assert_eq!(
+            machine,
+            [is("old (6.2)", "q35 (2026-11-26, commit not known)")]
         );
-        has(
-            &third,
-            "## Machine\n\n| | new (6.12) | old (6.2) |\n|---|---|---|\n| virtual machine | not tried | q35 (2026-11-26, ",
-        );
-        has(&third, "| 1 failed, 2 passed (2026-11-26, ");
+    }
+
+    #[test]
+    fn page_that_is_another_file_then_an_error() {
+        assert!(page("# Platforms\n", &[], &[], &stamp()).is_err());
     }
 }

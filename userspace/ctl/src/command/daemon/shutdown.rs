@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use onair_api::ShutdownStatus;
-use onair_api::operations::{ShowShutdown, ShutDown};
+use onair_api::operations::{ShowShutdown, ShutDown, ShutDownIfIdle};
 
 use crate::args::Options;
 use crate::client::Client;
@@ -28,16 +28,24 @@ socket has no listener. The daemon's summary (in its log) and its exit status re
 
 Examples:
   onairctl shutdown
-  onairctl shutdown --watch")]
+  onairctl shutdown --watch
+  onairctl shutdown --if-idle --watch")]
 pub(crate) struct Shutdown {
     /// Follow the shutdown until the daemon has ended
     #[arg(long)]
     watch: bool,
+    /// Only if no session is running; else exit with 4, and change nothing
+    #[arg(long)]
+    if_idle: bool,
 }
 
 impl Shutdown {
     pub(crate) async fn run(&self, options: &Options, client: &Client) -> Result<u8, Failure> {
-        let answer = client.call::<ShutDown>(&(), &()).await?;
+        let answer = if self.if_idle {
+            client.call::<ShutDownIfIdle>(&(), &()).await?
+        } else {
+            client.call::<ShutDown>(&(), &()).await?
+        };
         let status = answer.read()?;
         if !self.watch {
             crate::command::show(options, &answer, render::daemon::shutdown::begun)?;

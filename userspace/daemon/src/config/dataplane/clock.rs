@@ -16,8 +16,7 @@ const LONGEST: usize = 107;
 
 /// `[clock]`: what ptp4l says about the clock
 ///
-/// See [clock.md](clock.md). ptp4l answers to a socket beside the control socket (`control.ptp` for
-/// `control.sock`): it must see that path.
+/// See [clock.md](clock.md). ptp4l answers to a socket beside the control socket: it must see that path.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Clock {

@@ -25,8 +25,8 @@ pub enum Idle {
 pub struct Poller {
     /// Unique.
     pub name: String,
-    /// The CPU to pin it to. Without it: the highest free one, isolated ones (`isolcpus`) first;
-    /// `onairctl health` names it. Two daemons on a host would choose the same: name it in both.
+    /// The CPU to pin it to. Without it: the highest free one, isolated ones (`isolcpus`) first.
+    /// Two daemons on a host would choose the same: name it in both.
     #[serde(default)]
     pub core: Option<usize>,
     /// What it does without work.
@@ -43,8 +43,8 @@ pub struct Poller {
     #[serde(default = "nap_us")]
     pub nap_us: u64,
     /// Convert the frames of its ports' sessions here, not on a thread of `limits.converters`.
-    /// Packets wait 2 to 4 µs for each part of a frame: give senders of the types 2110TPN and
-    /// 2110TPNL another poller. One poller of a port may convert.
+    /// Packets wait 2 to 4 µs for each part of a frame: give narrow senders another poller. One
+    /// poller of a port may convert.
     #[serde(default)]
     pub converts: bool,
 }

@@ -40,11 +40,11 @@ const BUSES: [&str; 3] = ["pci:", "auxiliary:", "vmbus:"];
 /// - `0000:3b:00.0`: a PCI device, with `dpdk.pci = true`: [nic.md](nic.md).
 /// - `ring:NAME:a` and `ring:NAME:b`: two ends of a wire inside the daemon.
 ///
-/// Each of several pollers has its own queues, as far as the device has so many. A new session goes
-/// to the poller that carries the least, and stays there. A device with flow rules (`rte_flow`)
-/// puts each flow into the queue of its poller; with any other device the pollers hand packets over
-/// to each other. `onairctl port list` shows queues and steering. AF_XDP uses the queues from
-/// `start_queue` on: `ethtool --set-channels eth1 combined 2`.
+/// Each of several pollers has its own queues, if the device has so many. A new session goes to the
+/// poller that carries the least. A device with flow rules (`rte_flow`) puts each flow into the
+/// queue of its poller; with any other device the pollers hand packets over to each other.
+/// `onairctl port list` shows queues and steering. AF_XDP uses the queues from `start_queue` on:
+/// `ethtool --set-channels eth1 combined 2`.
 ///
 /// A NIC may take the VLAN tag out of a packet before XDP sees it: run `ethtool -K eth1 rxvlan
 /// off`.
@@ -68,10 +68,10 @@ pub struct Port {
     /// needs 8980.
     #[serde(default)]
     pub mtu: Option<u16>,
-    /// Packets that the receive ring of each queue holds, 64 to 32768, rounded up to a power of two, and
-    /// down to what the device has. Without it: AF_PACKET 16384, 20 ms of two sessions of 1080p60, and
-    /// 64 MiB of the kernel for each poller; PCI 4096; with jumbo frames 2048. AF_XDP has 2048 and
-    /// refuses it, as `ring` does.
+    /// Packets that the receive ring of each queue holds, 64 to 32768, rounded up to a power of
+    /// two, and down to what the device has. Without it: AF_PACKET 16384, 20 ms of two sessions of
+    /// 1080p60, and 64 MiB of the kernel for each poller; PCI 4096; with jumbo frames 2048. AF_XDP
+    /// has 2048 and refuses it, as `ring` does.
     #[serde(default)]
     pub rx_ring: Option<u16>,
     /// Id of the VLAN that the port sends and receives in. Without it: no tag.
@@ -152,8 +152,8 @@ impl Port {
         })
     }
 
-    /// Checks that DPDK has a driver of this name, and that the string names the interface if that driver
-    /// needs one: DPDK would say so only at the start.
+    /// Checks that DPDK has a driver of this name, and that the string names the interface if that
+    /// driver needs one: DPDK would say so only at the start.
     fn check_device(&self) -> Result<(), ConfigError> {
         let claim = self.claim()?;
         if self.device.starts_with("ring:") || self.pci()?.is_some() {
@@ -287,8 +287,8 @@ impl Port {
     }
 }
 
-/// What `address` is if no host can have it. Networks of 31 and 32 bits have neither a network nor a
-/// broadcast address (RFC 3021).
+/// What `address` is if no host can have it. Networks of 31 and 32 bits have neither a network nor
+/// a broadcast address (RFC 3021).
 fn not_of_a_host(address: Ipv4Addr, prefix: u8) -> Option<&'static str> {
     let host_bits = u32::MAX.checked_shr(prefix.into()).unwrap_or(0);
     let host = address.to_bits() & host_bits;

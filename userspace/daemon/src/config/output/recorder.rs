@@ -11,13 +11,13 @@ use crate::config::error::within;
 /// `[recorder]`: recordings
 ///
 /// **The daemon never removes a finished recording.** At its start it repairs interrupted ones.
-/// [recording-format.md](recording-format.md) describes the files.
+/// [Their files](recording-format.md).
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Recorder {
     /// Absolute path. Without it: `recordings` in `state.dir`.
     pub folder: Option<PathBuf>,
-    /// Recordings that run or finish at a time. 0: none can start.
+    /// Recordings that run or finish at a time.
     pub max_recordings: usize,
     /// Buffer of each recording: 64 MiB are a fifth of a second of 1080p60 in 10 bit.
     pub ring_mb: u64,

@@ -12,15 +12,15 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// `[state]`: what is kept on disk
 ///
-/// The daemon reads only regular files of root or its own user that others cannot write. It renames
-/// an invalid session or journal to `NAME.corrupt`, logs it, and starts.
+/// The daemon reads only files of root or its own user that others cannot write. It renames an
+/// invalid session or journal to `NAME.corrupt`, and starts.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StateConfig {
     /// Folder of certificates, of sessions to restore, and of the journal `resources.json` of what
     /// the daemon created in the kernel and on the disk. One daemon for each folder.
     pub dir: PathBuf,
-    /// Certificates to keep; the oldest are removed first.
+    /// Certificates to keep, the newest.
     pub certificates: usize,
     /// Days to keep a certificate; 0: forever.
     pub certificate_days: u32,

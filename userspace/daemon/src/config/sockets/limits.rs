@@ -28,8 +28,7 @@ const RECORDINGS: &Terms = &Terms {
 /// `snapshots`, `departed` (of each session), `recorder.max_recordings`, `probe.max_files`,
 /// `probe.max_sites` and `probe.max_looks`. Of each, `reserve_percent` is reserved: half for root
 /// and the role `operate`, half for root alone. Of the rest one user may have `uid_percent`, one
-/// process `process_percent`; users without a role together half. A refusal names the limit and its
-/// key; `health` shows each. Sessions, frame memory and recordings count for the user that created
+/// process `process_percent`; users without a role together half. A refusal names the key; `health` shows each. Sessions, frame memory and recordings count for the user that created
 /// them.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]

@@ -9,8 +9,7 @@ use crate::config::error::within;
 
 /// `[metrics]`: metrics over TCP
 ///
-/// Every peer that reaches this port can read the metrics, with names of sessions, ports and
-/// pollers. The control socket always serves them, too.
+/// Every peer that reaches this port can read the metrics. The control socket serves them, too.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Metrics {

@@ -13,7 +13,8 @@ use onair_api::operations::{
     ListCertificates, ListProblems, ListRecordings, ListSessions, Method, QuarantineSession,
     ReloadConfig, RetargetSession, ShowCertificate, ShowConfig, ShowHealth, ShowKeptCertificate,
     ShowMetrics, ShowOpenapi, ShowPicture, ShowProblem, ShowRecording, ShowSession, ShowShutdown,
-    ShowVerdict, ShutDown, StartRecording, StartSession, StopRecording, StopSession,
+    ShowVerdict, ShutDown, ShutDownIfIdle, StartRecording, StartSession, StopRecording,
+    StopSession,
 };
 use utoipa::openapi::OpenApi;
 
@@ -117,6 +118,7 @@ pub(super) fn routes() -> Routes {
         .serve::<ShowMetrics, _>(metrics::show)
         .serve::<ShowShutdown, _>(shutdown::show)
         .serve::<ShutDown, _>(shutdown::begin)
+        .ask::<ShutDownIfIdle>()
         .ask::<ShowConfig>()
         .serve::<ReloadConfig, _>(config::reload)
         .serve::<ListProblems, _>(answers::problems)

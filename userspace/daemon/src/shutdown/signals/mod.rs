@@ -38,9 +38,9 @@ pub const fn meaning(signal: i32) -> &'static str {
             "shuts the daemon down. A start finishes first. Clients get the event `draining`. The \
              daemon stops every session, and destroys each as its last user leaves, for at most \
              `timeouts.graceful_ms`. Signals within `shutdown.debounce_ms` count as one. A later \
-             one forces: the daemon waits for no user any longer, and a start ends. A third, \
-             `debounce_ms` later again, ends the process at once. `onairctl shutdown` and \
-             `--duration 90s` have the effect of the first, and never force."
+             one forces: the daemon waits for no user, and a start ends. A third, `debounce_ms` \
+             later again, ends the process at once. `onairctl shutdown` and `--duration 90s` \
+             act as the first."
         }
         SIGINT => "the same.",
         SIGHUP => "reloads the configuration.",

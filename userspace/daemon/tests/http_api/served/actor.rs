@@ -9,13 +9,15 @@ use onair_api::{
     EvictionCause, EvictionList, Flush, Flushed, NewSession, Operation, Problem, ProblemCode,
     RecordingCounts, RecordingId, RecordingList, RecordingRef, RecordingSpec, RecordingState,
     RecordingView, Reload, ReloadOutcome, SessionCounters, SessionId, SessionList, SessionRef,
-    SessionState, SessionView, SpecDocument, Timestamp,
+    SessionState, SessionView, ShutdownStatus, SpecDocument, Timestamp,
 };
 use onaird::access::authority::Caller;
 use onaird::access::etag::etag;
+use onaird::config::ShutdownConfig;
 use onaird::control::action::{Action, Asked};
 use onaird::diagnostics::exposition::Exposition;
 use onaird::events::{Hub, Interest, LastSeen, Subject, Subscription};
+use onaird::shutdown::ShutdownCoordinator;
 use tokio::sync::mpsc;
 
 use crate::served::documents::{attachment, blocker, busy_verdict, certificate, health};
@@ -142,8 +144,19 @@ impl Actor {
                 applied: Vec::new(),
                 refused: Vec::new(),
             })),
+            Action::ShutDownIfIdle(it) => it.reply.send(self.shut_down_if_idle()),
             Action::ShowHealth(it) => it.reply.send(Ok(health(self.ready))),
         }
+    }
+
+    /// The real one also begins the shutdown.
+    fn shut_down_if_idle(&self) -> Result<ShutdownStatus, Problem> {
+        let mut sessions = self.sessions.iter();
+        if sessions.any(|it| it.view.state == SessionState::Running) {
+            return Err(Problem::new(ProblemCode::Busy, "1 session is on air"));
+        }
+        let shutdown = ShutdownCoordinator::new(ShutdownConfig::default());
+        Ok(shutdown.expect("descriptors are free").status())
     }
 
     fn list(&self, query: &SessionQuery) -> SessionList {

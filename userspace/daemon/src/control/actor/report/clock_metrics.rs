@@ -13,6 +13,8 @@ pub(crate) fn measure(services: &Services, metrics: &mut Exposition) {
             "TAI minus UTC, as the kernel was told; 0 if it was not told.";
         counter "onair_clock_steps_total" = services.dataplane.clock().steps(),
             "How often the clock of timestamps was set, by a millisecond or more.";
+        count "onair_ptp_required" = u64::from(services.config.clock.names_a_ptp4l()),
+            "1 if clock.ptp_socket names a ptp4l, whose absence is a fault.";
     }
     let ptp = &services.ptp.status().health;
     metrics.state(

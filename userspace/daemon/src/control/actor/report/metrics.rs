@@ -43,11 +43,11 @@ impl Actor {
         let quarantined = self.sessions.in_quarantine().map(Session::taken_bytes);
         metrics! { metrics, &[] =>
             count "onair_pending_reclaim_bytes" = self.services.pending_reclaim.bytes(),
-                "Memory of destroyed sessions and of clients that left, still mapped by a process or pinned in the kernel.";
+                "Memory of destroyed sessions and of clients that left, still mapped or pinned.";
             count "onair_quarantined_bytes" = quarantined.sum(),
                 "Memory of quarantined sessions.";
             count "onair_frame_memory_bytes" = self.taken_bytes(),
-                "Frame memory of sessions, also quarantined ones, and memory pending reclaim.";
+                "Frame memory of all sessions, and memory pending reclaim.";
             count "onair_frame_memory_limit_bytes" = self.services.config.limits.frame_memory_mb << 20,
                 "limits.frame_memory_mb.";
         }
@@ -101,7 +101,7 @@ impl Actor {
             counter "onair_recordings_ended_total" = hub.count(EventName::RecordingEnded),
                 "Recordings that ended.";
             counter "onair_ptp_grandmaster_changes_total" = hub.count(EventName::PtpGrandmaster),
-                "Times that ptp4l had a new grandmaster, the first one included.";
+                "New grandmasters of ptp4l, the first one included.";
             counter "onair_poller_deaths_total" = hub.count(EventName::PollerDied),
                 "Polling threads that died.";
             count "onair_event_readers" = hub.readers() as u64,
@@ -110,7 +110,7 @@ impl Actor {
         for (socket, waiting) in ["control", "attach"].into_iter().zip(self.waiting) {
             metrics! { metrics, &[("socket", socket)] =>
                 count "onair_control_queue_depth" = waiting as u64,
-                    "Requests that wait for the control thread after this one, by socket.";
+                    "Requests that wait for the control thread, by socket.";
             }
         }
         self.measure_shutdown(metrics);
@@ -190,11 +190,11 @@ impl Actor {
             count "onair_operations_open" = status.operations,
                 "Requests in progress on both sockets.";
             counter "onair_operations_refused_total" = self.shutdown.operations_refused(),
-                "Requests that were refused because the shutdown had begun.";
+                "Requests refused because the shutdown had begun.";
             count "onair_certificates_unwritten" = unwritten.map_or(0, |report| report.count),
                 "Certificates that are not on disk.";
             counter "onair_log_lines_dropped_total" = crate::log::dropped(),
-                "Log lines that were dropped because standard error was not read.";
+                "Log lines dropped because standard error was not read.";
         }
     }
 }

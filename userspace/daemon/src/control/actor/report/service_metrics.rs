@@ -29,15 +29,15 @@ pub(super) fn measure_ports(services: &Services, metrics: &mut Exposition) {
             counter "onair_port_tx_bytes_total" = counted.tx_bytes,
                 "Bytes given to the port.";
             counter "onair_port_rx_missed_total" = driver.missed() + counted.rx_hand_over_full,
-                "Packets that the driver missed or dropped, or that one poller could not hand to another.";
+                "Packets that the driver missed, or that one poller could not hand to another.";
             counter "onair_port_rx_handed_over_total" = counted.rx_handed_over,
-                "Packets that one poller of the port handed to another, which runs their session.";
+                "Packets that one poller of the port handed to another.";
             counter "onair_port_igmp_queries_total" = counted.igmp_queries,
                 "Queries of IGMP received.";
             counter "onair_port_igmp_queries_dropped_total" = counted.igmp_dropped,
                 "Queries of IGMP dropped, because too many came.";
             counter "onair_port_igmp_sent_total" = counted.igmp_sent,
-                "Reports and leave messages of IGMP sent by the port itself.";
+                "IGMP reports and leaves sent by the port itself.";
             counter "onair_port_rx_errors_total" = driver.rx_errors,
                 "Packets that came with errors.";
             counter "onair_port_tx_errors_total" = driver.tx_errors,
@@ -52,7 +52,7 @@ pub(super) fn measure_ports(services: &Services, metrics: &mut Exposition) {
         ] {
             metrics! { metrics, &[labels[0], ("reason", reason)] =>
                 counter "onair_port_rx_unclaimed_total" = value,
-                    "Packets taken from the port that went to no session, by reason.";
+                    "Packets that went to no session, by reason.";
             }
         }
     }

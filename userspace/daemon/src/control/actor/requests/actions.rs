@@ -5,12 +5,13 @@ use std::time::Duration;
 use onair_api::operations::{
     FlushSession, ListBlockers, SessionQuery, ShowVerdict, StartSession, StopSession,
 };
-use onair_api::{Direction, Problem, ProblemCode, SessionList, SessionView};
+use onair_api::{Direction, Problem, ProblemCode, SessionList, SessionView, ShutdownStatus, Who};
 use onair_session::{Event, EvictionAnswer, Reply};
 
 use crate::control::action::{Action, Asked};
 use crate::control::actor::Actor;
 use crate::session::Session;
+use crate::shutdown::Cause;
 
 impl Actor {
     pub(crate) fn action(&mut self, action: Action) {
@@ -75,8 +76,22 @@ impl Actor {
             Action::Metrics { reply } => reply.send(Ok(self.metrics())),
             Action::ShowConfig(it) => it.reply.send(Ok(self.active_config())),
             Action::Reload { loaded, reply } => reply.send(Ok(self.reload(loaded))),
+            Action::ShutDownIfIdle(it) => it.reply.send(self.shut_down_if_idle(it.caller.who)),
             Action::ShowHealth(it) => it.reply.send(Ok(self.health(it.caller.grant))),
         }
+    }
+
+    /// No session starts after it, as this thread starts them.
+    fn shut_down_if_idle(&self, who: Who) -> Result<ShutdownStatus, Problem> {
+        let detail = match self.tally().running {
+            0 => {
+                self.shutdown.begin(Cause::Request(who));
+                return Ok(self.shutdown.status());
+            }
+            1 => "1 session is on air".to_owned(),
+            count => format!("{count} sessions are on air"),
+        };
+        Err(Problem::new(ProblemCode::Busy, detail))
     }
 
     fn list(&self, query: &SessionQuery) -> SessionList {
