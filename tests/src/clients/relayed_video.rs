@@ -37,12 +37,10 @@ impl RelayedVideo {
         into.quota = Some(QUOTA);
         adapt(&mut into.video);
         control.create(&into)?;
-        control.start("in")?;
         let viewer = Viewer::start(rig, "in")?;
         let mut out = send("out", raster, 5004, source);
         adapt(&mut out.video);
         control.create(&out)?;
-        control.start("out")?;
         Ok(Self { control, viewer })
     }
 

@@ -25,7 +25,6 @@ fn description_of_a_send_session_then_ffprobe_receives_by_it_and_a_session_is_ma
     spec.flow.payload_type = Some(112);
     spec.video.frame_rate = "60000/1001".into();
     control.create(&spec)?;
-    control.start("out")?;
     control.await_view("out", "sending", |it| it.counters.frames_sent > 3)?;
 
     let printed = onairctl(&rig, "session sdp out")?;

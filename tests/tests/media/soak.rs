@@ -91,7 +91,6 @@ fn create(control: &mut Control, flow: &Flow) -> Result<()> {
         max_attachments: Some(2),
         ..flow.spec(receive, flow.receiver)
     })?;
-    control.start(flow.receiver)?;
     Ok(())
 }
 
@@ -146,7 +145,6 @@ fn frames_and_fields_for_long_then_each_is_whole_in_order_and_on_time_and_nothin
             |name, raster, udp| send(name, raster, udp, Source::Pattern),
             flow.sender,
         ))?;
-        control.start(flow.sender)?;
     }
 
     let of = |seconds: u64, flow: &Flow| seconds * flow.rate.0 / flow.rate.1;

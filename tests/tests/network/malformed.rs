@@ -182,7 +182,6 @@ fn rtp_right_packets_with_bytes_changed_then_all_are_counted_and_the_next_flow_i
     let mut control = rig.control()?;
     resolve(rig.stage(), OURS)?;
     control.create(&receive("in", RASTER, WholeFlow::UDP))?;
-    control.start("in")?;
     let socket = ClientFiles::of(&rig, "10.77.0.9")?.socket;
     let mut dice = Dice::new(0x9e37_79b9_7f4a_7c15);
     let mut sent = 0;
@@ -224,8 +223,6 @@ fn frame_held_up_for_longer_than_one_sessions_time_out_then_the_patient_one_gets
     let mut patient = receive("patient", raster, PATIENT);
     patient.frame_timeout_ms = Some(10_000);
     control.create(&patient)?;
-    control.start("in")?;
-    control.start("patient")?;
     let socket = ClientFiles::of(&rig, "10.77.0.9")?.socket;
     let both = |packet: &[u8]| -> Result<()> {
         socket.send_to(packet, (OURS, PATIENT))?;

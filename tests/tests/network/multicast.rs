@@ -6,9 +6,9 @@ use std::net::UdpSocket;
 
 use anyhow::{Context as _, Result, ensure};
 use onair_api::operations::RetargetSession;
-use onair_api::{JoinedBy, Source, SpecDocument};
+use onair_api::{JoinedBy, Source};
 use onair_tests::{
-    Backend, Control, GROUP, Plant, Raster, Talker, frame_on, member, onairctl, send, wait_for,
+    Backend, GROUP, Plant, Raster, Talker, frame_on, member, onairctl, send, wait_for,
 };
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -17,18 +17,12 @@ const RIGHT: &str = "10.77.0.9";
 const WRONG: &str = "10.77.0.8";
 const PATIENCE: u64 = 30;
 
-fn start(control: &mut Control, spec: &SpecDocument) -> Result<()> {
-    control.create(spec)?;
-    control.start(spec.name.as_str())?;
-    Ok(())
-}
-
 /// Two sessions, one with a source and one with another: joined once, for both sources; each gets
 /// its own.
 fn joins_answers_and_leaves(backend: Backend, by: JoinedBy) -> Result<()> {
     let mut plant = Plant::open(backend, 3)?;
     let mut control = plant.rig.control()?;
-    start(&mut control, &member("one", 5004, &[RIGHT]))?;
+    control.create(&member("one", 5004, &[RIGHT]))?;
     let join = plant
         .igmp
         .wait("the join", 1, |it| !it.records().is_empty())?;
@@ -66,7 +60,7 @@ fn joins_answers_and_leaves(backend: Backend, by: JoinedBy) -> Result<()> {
 
     // The second session adds its source, and its end takes it away again.
     plant.igmp.forget();
-    start(&mut control, &member("two", 5006, &[WRONG]))?;
+    control.create(&member("two", 5006, &[WRONG]))?;
     let added = plant.igmp.wait("the second source", 1, |it| {
         it.records().iter().any(|(kind, ..)| *kind == 5)
     })?;
@@ -125,7 +119,7 @@ fn retargets(backend: Backend) -> Result<()> {
     const NEXT: &str = "239.77.1.3";
     let plant = Plant::open(backend, 3)?;
     let mut control = plant.rig.control()?;
-    start(&mut control, &member("one", 5004, &[WRONG]))?;
+    control.create(&member("one", 5004, &[WRONG]))?;
     let patch = |flow: Value| {
         let body = json!({ "flow": flow });
         plant.rig.control()?.on::<RetargetSession>("one", body)
@@ -170,7 +164,7 @@ fn port_beside_the_kernel_to_another_source_and_group_then_joins_it_and_leaves_t
 fn speaks_version_two(backend: Backend) -> Result<()> {
     let mut plant = Plant::open(backend, 2)?;
     let mut control = plant.rig.control()?;
-    start(&mut control, &member("one", 5004, &[]))?;
+    control.create(&member("one", 5004, &[]))?;
     let answer = plant
         .igmp
         .wait("answers in version 2", 4, |it| it.message[0] == 0x16)?;
@@ -214,7 +208,7 @@ fn port_beside_the_kernel_speaks_the_version_of_an_older_querier() -> Result<()>
 fn querier_that_forgot_the_group_is_told_again() -> Result<()> {
     let mut plant = Plant::open(Backend::AfXdp, 3)?;
     let mut control = plant.rig.control()?;
-    start(&mut control, &member("one", 5004, &[RIGHT]))?;
+    control.create(&member("one", 5004, &[RIGHT]))?;
     wait_for("the switch to know", PATIENCE, || {
         Ok(plant.known(GROUP)?.contains(RIGHT))
     })?;
@@ -251,7 +245,6 @@ fn session_of_a_plants_description_receives_from_its_group() -> Result<()> {
         &format!("session create in --port b --sdp {}", path.display()),
     )?;
     assert_eq!(made.code, 0, "{made:?}");
-    control.start("in")?;
     Talker::open(&plant, RIGHT)?.until_received(&mut control, "in", 5004)?;
     let shown = onairctl(&plant.rig, "session show in")?.out;
     ensure!(
@@ -284,7 +277,7 @@ fn session_that_sends_to_a_group_reaches_its_members() -> Result<()> {
     spec.flow.destination = format!("{GROUP}:5004");
     spec.flow.ttl = Some(7);
     spec.flow.dscp = Some(46);
-    start(&mut control, &spec)?;
+    control.create(&spec)?;
     let stage = plant.rig.stage();
     let host = stage.inside(|| {
         let socket = UdpSocket::bind((GROUP, 5004))?;

@@ -1,7 +1,6 @@
 //! Several receive sessions of one multicast group and UDP port, each for a source of its own (RFC 4607).
 
 use anyhow::{Context as _, Result, ensure};
-use onair_api::SpecDocument;
 use onair_api::operations::RetargetSession;
 use onair_tests::{Backend, Config, Control, GROUP, Plant, Talker, member, wait_for};
 use serde_json::{Value, json};
@@ -10,12 +9,6 @@ const ONE: &str = "10.77.0.9";
 const OTHER: &str = "10.77.0.8";
 const UDP: u16 = 5004;
 const PATIENCE: u64 = 30;
-
-fn start(control: &mut Control, spec: &SpecDocument) -> Result<()> {
-    control.create(spec)?;
-    control.start(spec.name.as_str())?;
-    Ok(())
-}
 
 fn plant(backend: Backend, pollers: usize) -> Result<Plant> {
     let mut config = Config {
@@ -34,8 +27,8 @@ fn packets(control: &mut Control, session: &str) -> Result<u64> {
 fn each_has_its_own(backend: Backend, pollers: usize) -> Result<()> {
     let plant = plant(backend, pollers)?;
     let mut control = plant.rig.control()?;
-    start(&mut control, &member("one", UDP, &[ONE]))?;
-    start(&mut control, &member("other", UDP, &[OTHER]))?;
+    control.create(&member("one", UDP, &[ONE]))?;
+    control.create(&member("other", UDP, &[OTHER]))?;
     if pollers == 2 {
         let [one, other] = [control.show("one")?.poller, control.show("other")?.poller];
         assert_ne!(one, other, "one on each");
@@ -75,7 +68,7 @@ fn each_has_its_own(backend: Backend, pollers: usize) -> Result<()> {
         Ok(!known.contains(ONE) && known.contains(OTHER))
     })?;
     // Another takes its place.
-    start(&mut control, &member("again", UDP, &[ONE]))?;
+    control.create(&member("again", UDP, &[ONE]))?;
     talkers[0].until_received(&mut control, "again", UDP)?;
     talkers[1].until_received(&mut control, "other", UDP)?;
     control.end("again")?;
@@ -99,9 +92,9 @@ fn two_sources_of_a_group_on_two_pollers_then_each_session_has_its_own() -> Resu
 fn source_of_no_session_then_counted_by_the_only_one_of_the_group() -> Result<()> {
     let plant = plant(Backend::AfXdp, 2)?;
     let mut control = plant.rig.control()?;
-    start(&mut control, &member("one", UDP, &[ONE]))?;
+    control.create(&member("one", UDP, &[ONE]))?;
     // What makes the switch forward the other source.
-    start(&mut control, &member("far", UDP + 2, &[OTHER]))?;
+    control.create(&member("far", UDP + 2, &[OTHER]))?;
     let mut other = Talker::open(&plant, OTHER)?;
     wait_for("packets of the wrong source", PATIENCE, || {
         other.frames(UDP, 1)?;
@@ -118,7 +111,7 @@ fn source_of_no_session_then_counted_by_the_only_one_of_the_group() -> Result<()
 fn flows_that_a_packet_could_belong_to_both_then_refused_with_what_to_do() -> Result<()> {
     let plant = plant(Backend::AfXdp, 1)?;
     let mut control = plant.rig.control()?;
-    start(&mut control, &member("one", UDP, &[ONE]))?;
+    control.create(&member("one", UDP, &[ONE]))?;
     let refused = |control: &mut Control, sources: &[&str]| -> Result<String> {
         let refused = control.create(&member("next", UDP, sources)).err();
         Ok(format!("{:#}", refused.context("it was created")?))
@@ -129,7 +122,7 @@ fn flows_that_a_packet_could_belong_to_both_then_refused_with_what_to_do() -> Re
             assert!(error.contains(told), "{sources:?}: {error}");
         }
     }
-    start(&mut control, &member("any", UDP + 2, &[]))?;
+    control.create(&member("any", UDP + 2, &[]))?;
     let error = control.create(&member("next", UDP + 2, &[ONE])).err();
     let error = format!("{:#}", error.context("it was created")?);
     assert!(error.contains("from any source"), "{error}");
@@ -143,8 +136,8 @@ fn session_to_another_source_of_the_group_then_it_has_that_and_not_one_of_its_ne
     for pollers in [1, 2] {
         let plant = plant(Backend::AfXdp, pollers)?;
         let mut control = plant.rig.control()?;
-        start(&mut control, &member("one", UDP, &[ONE]))?;
-        start(&mut control, &member("other", UDP, &[OTHER]))?;
+        control.create(&member("one", UDP, &[ONE]))?;
+        control.create(&member("other", UDP, &[OTHER]))?;
         let to = |sources: Value| {
             let body = json!({"flow": {"sources": sources}});
             plant.rig.control()?.on::<RetargetSession>("one", body)
@@ -153,7 +146,7 @@ fn session_to_another_source_of_the_group_then_it_has_that_and_not_one_of_its_ne
         assert!(format!("{refused:#}").contains("session other already receives"));
         to(json!(["10.77.0.7"]))?;
         // The source is free now.
-        start(&mut control, &member("next", UDP, &[ONE]))?;
+        control.create(&member("next", UDP, &[ONE]))?;
         Talker::open(&plant, ONE)?.until_received(&mut control, "next", UDP)?;
         Talker::open(&plant, OTHER)?.until_received(&mut control, "other", UDP)?;
         assert_eq!(packets(&mut control, "one")?, 0);
