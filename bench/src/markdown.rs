@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn page_of_a_result_without_a_commit_says_so_and_one_without_rows_is_refused() {
+    fn page_without_a_commit_says_so_and_without_rows_is_refused() {
         let known = page(&Document::new(Machine::default(), rows())).unwrap();
         assert!(known.contains("- Commit: not recorded\n"), "{known}");
         assert!(page(&Document::default()).is_err());

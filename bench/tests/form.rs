@@ -33,7 +33,7 @@ fn bench(arguments: &[&str], folder: &Path) -> Output {
 }
 
 #[test]
-fn bench_quick_on_two_properties_then_json_a_comparison_and_a_page() {
+fn bench_quick_on_two_properties_then_json_comparison_and_page() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     bench(&["--quick", "--only", "p3,P15", "--json", "a.json"], folder);

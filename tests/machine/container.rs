@@ -19,7 +19,7 @@ const CONTAINER: &str = "onair-onaird";
 /// For the daemon's pod alone.
 const PODMAN_CONFIG: &str = "/var/tmp/onair-containers.conf";
 /// The machine may emulate its processors.
-const PATIENCE: u64 = 120;
+const TIMEOUT_S: u64 = 120;
 
 fn podman(line: &str) -> Result<String> {
     let arguments: Vec<_> = line.split(' ').collect();
@@ -97,14 +97,14 @@ fn client() -> Result<Actor> {
         .args(["--entrypoint", "/verify", IMAGE])
         .args(["/run/onair/attach.sock", "studio", "2"]);
     let mut client = Actor::start("onair-verify", &mut command)?;
-    client.hear("ready", Deadline::seconds(PATIENCE), |line| {
+    client.wait_line("ready", Deadline::seconds(TIMEOUT_S), |line| {
         line["event"] == "ready"
     })?;
     Ok(client)
 }
 
 #[test]
-fn image_run_as_the_manifest_says_then_frames_reach_a_client_in_another_container() -> Result<()> {
+fn image_run_as_a_container_then_frames_reach_another_container() -> Result<()> {
     // What the pod asks for. Early: memory is not yet in pieces.
     fs::write("/proc/sys/vm/nr_hugepages", "256")?;
     build()?;
@@ -115,7 +115,7 @@ fn image_run_as_the_manifest_says_then_frames_reach_a_client_in_another_containe
         .env("CONTAINERS_CONF", PODMAN_CONFIG);
     let played = play.output()?;
     ensure!(played.status.success(), "{played:?}");
-    until("the readiness probe", Deadline::seconds(PATIENCE), || {
+    until("the readiness probe", Deadline::seconds(TIMEOUT_S), || {
         Ok(inside(&probe).ok())
     })?;
     let create = |name: &str, direction: &str, port: &str| {
@@ -128,20 +128,20 @@ fn image_run_as_the_manifest_says_then_frames_reach_a_client_in_another_containe
     let mut client = client()?;
     create("camera", "send --pattern", "a")?;
     let frames = |line: &serde_json::Value| line["verified"].as_u64() >= Some(20);
-    let seen = client.hear("20 frames", Deadline::seconds(PATIENCE), frames)?;
+    let seen = client.wait_line("20 frames", Deadline::seconds(TIMEOUT_S), frames)?;
     ensure!(seen["wrong"] == 0, "{seen}");
 
     // Both threads wait now; the daemon names their process by the pid that this machine gives it.
     inside("onairctl session stop camera")?;
     let mut control = Control::connect(Path::new("/run/onair/control.sock"))?;
     let pid: u32 = podman("inspect --format {{.State.Pid}} client")?.parse()?;
-    until("the blockers", Deadline::seconds(PATIENCE), || {
+    until("the blockers", Deadline::seconds(TIMEOUT_S), || {
         let list = control.blockers("studio")?.blockers;
         let mut blocked = list.iter().filter(|it| it.kind == BlockerKind::Blocked);
         Ok((blocked.clone().count() == 2 && blocked.all(|it| it.pid == pid)).then_some(()))
     })?;
     inside("onairctl session stop studio")?;
-    client.hear("the end", Deadline::seconds(PATIENCE), |line| {
+    client.wait_line("the end", Deadline::seconds(TIMEOUT_S), |line| {
         line["event"] == "returned" && line["result"] == "EAGAIN"
     })?;
     client.close();

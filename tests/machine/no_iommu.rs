@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use onair_tests::pci::{die_and_go_on, end, pairs, refusal, rig, video};
 
 #[test]
-fn refused_with_what_to_do_and_used_where_the_configuration_says_so() -> Result<()> {
+fn refused_with_what_to_do_and_used_where_the_file_allows_it() -> Result<()> {
     let pair = pairs("vfio-pci");
     // Without an IOMMU vfio-pci takes a device only in its unsafe mode, which a kernel may lack.
     assert!(pair.is_err(), "{pair:?}");

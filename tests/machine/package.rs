@@ -9,7 +9,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use onair_stage::{Actor, Deadline, until};
-use onair_tests::pci::{self, PATIENCE};
+use onair_tests::pci::{self, TIMEOUT_S};
 use onair_tests::{output, ports_on_a_cable, program};
 use serde_json::Value;
 
@@ -58,8 +58,7 @@ fn running() -> Result<String> {
 }
 
 #[test]
-fn package_installed_started_reloaded_upgraded_and_purged_then_each_as_an_operator_expects()
--> Result<()> {
+fn package_from_installation_to_purge_then_each_step_is_right() -> Result<()> {
     run("dpkg", &["--install", PACKAGE])?;
     run("getent", &["group", "onair"])?;
     ensure!(
@@ -103,13 +102,13 @@ fn package_installed_started_reloaded_upgraded_and_purged_then_each_as_an_operat
         "onair-verify",
         client.args(["/run/onair/attach.sock", "studio", "2"]),
     )?;
-    client.hear("ready", Deadline::seconds(20), |line| {
+    client.wait_line("ready", Deadline::seconds(20), |line| {
         line["event"] == "ready"
     })?;
     run("systemctl", &["restart", "onaird"])?;
     let second = running()?;
     ensure!(second != first);
-    client.hear("the end", Deadline::seconds(20), |line| {
+    client.wait_line("the end", Deadline::seconds(20), |line| {
         line["event"] == "returned"
     })?;
 
@@ -176,7 +175,7 @@ fn frames_arrive() -> Result<()> {
         "onair-verify",
         client.args(["/run/onair/attach.sock", "wall", "2"]),
     )?;
-    let enough = client.hear("20 frames", Deadline::seconds(PATIENCE), |line| {
+    let enough = client.wait_line("20 frames", Deadline::seconds(TIMEOUT_S), |line| {
         line["verified"].as_u64() >= Some(20)
     })?;
     ensure!(enough["wrong"] == 0, "{enough}");
@@ -184,7 +183,7 @@ fn frames_arrive() -> Result<()> {
 }
 
 #[test]
-fn ports_on_pci_devices_under_the_unit_then_frames_arrive_after_each_kind_of_end() -> Result<()> {
+fn ports_on_pci_under_the_unit_then_frames_come_after_each_end() -> Result<()> {
     fs::write("/proc/sys/vm/nr_hugepages", "256")?;
     run("dpkg", &["--install", PACKAGE])?;
     let example = fs::read_to_string(CONFIG)?;
@@ -199,7 +198,7 @@ fn ports_on_pci_devices_under_the_unit_then_frames_arrive_after_each_kind_of_end
         run("systemctl", &["kill", "--signal", "SIGKILL", "onaird"])?;
         until(
             "systemd to start another",
-            Deadline::seconds(PATIENCE),
+            Deadline::seconds(TIMEOUT_S),
             || Ok(running().is_ok_and(|pid| pid != first).then_some(())),
         )?;
         frames_arrive()?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use onair_api::{HealthStatus, PortWake};
-use onair_tests::pci::{self, PATIENCE, bind, die_and_go_on, end, folder, give_to, video};
+use onair_tests::pci::{self, TIMEOUT_S, bind, die_and_go_on, end, folder, give_to, video};
 use onair_tests::{Deadline, Rig, until};
 
 /// How long a poller is looked at that has nothing to do.
@@ -46,7 +46,7 @@ fn monitor(command: &str) -> Result<()> {
 }
 
 #[test]
-fn frames_cross_between_two_devices_and_each_end_of_the_daemon_leaves_them_usable() -> Result<()> {
+fn frames_cross_and_each_end_of_the_daemon_keeps_devices_usable() -> Result<()> {
     for pair in pairs()? {
         let mut rig = rig(&pair)?;
         let health = rig.control()?.health()?;
@@ -79,7 +79,7 @@ fn sleeps(rig: &Rig) -> Result<u64> {
 }
 
 #[test]
-fn idle_poller_sleeps_until_the_device_interrupts_and_misses_no_frame() -> Result<()> {
+fn idle_poller_sleeps_until_an_interrupt_and_misses_no_frame() -> Result<()> {
     for pair in pairs()? {
         let rig = rig(&pair)?;
         for port in &rig.control()?.health()?.dataplane.ports {
@@ -105,7 +105,7 @@ fn link_down_and_up_then_health_says_so_and_frames_flow_again() -> Result<()> {
         let mut video = video(&rig)?;
         for (to, up) in [("off", false), ("on", true)] {
             monitor(&format!("set_link d{}0 {to}", pair.number))?;
-            let status = until("the link to change", Deadline::seconds(PATIENCE), || {
+            let status = until("the link to change", Deadline::seconds(TIMEOUT_S), || {
                 let health = video.control.health()?;
                 let port = &health.dataplane.ports[0];
                 Ok((port.link_up == up).then_some(health.status))
@@ -118,7 +118,7 @@ fn link_down_and_up_then_health_says_so_and_frames_flow_again() -> Result<()> {
             assert_eq!(status, expected);
         }
         let more = video.viewer.taken()? + 20;
-        video.viewer.wait(more, Deadline::seconds(PATIENCE))?;
+        video.viewer.wait(more, Deadline::seconds(TIMEOUT_S))?;
         drop(video);
     }
     Ok(())
@@ -153,7 +153,7 @@ fn device_that_cannot_be_used_is_refused_with_what_to_do() -> Result<()> {
 }
 
 #[test]
-fn device_removed_and_added_then_the_same_sessions_go_on_without_a_restart() -> Result<()> {
+fn device_removed_and_added_then_sessions_go_on_without_restart() -> Result<()> {
     let models = [
         "virtio-net-pci,disable-legacy=on,iommu_platform=on",
         "e1000e",
@@ -165,10 +165,10 @@ fn device_removed_and_added_then_the_same_sessions_go_on_without_a_restart() -> 
         monitor(&format!("device_del d{number}0"))?;
         until(
             "the device to be given back",
-            Deadline::seconds(PATIENCE),
+            Deadline::seconds(TIMEOUT_S),
             || Ok((!folder(gone).exists()).then_some(())),
         )?;
-        until("health to say so", Deadline::seconds(PATIENCE), || {
+        until("health to say so", Deadline::seconds(TIMEOUT_S), || {
             let problems = video.control.health()?.problems;
             let named = format!("there is no PCI device {gone}");
             Ok(problems.iter().any(|it| it.contains(&named)).then_some(()))
@@ -176,17 +176,19 @@ fn device_removed_and_added_then_the_same_sessions_go_on_without_a_restart() -> 
         monitor(&format!(
             "device_add {model},id=d{number}0,netdev=n{number}0,bus=r{number}0,mac=52:54:00:00:{number:02x}:00"
         ))?;
-        until("the device to be back", Deadline::seconds(PATIENCE), || {
-            Ok(folder(gone).join("driver").exists().then_some(()))
-        })?;
+        until(
+            "the device to be back",
+            Deadline::seconds(TIMEOUT_S),
+            || Ok(folder(gone).join("driver").exists().then_some(())),
+        )?;
         // The kernel's own driver has it first, as on a host without a rule of udev's.
         give_to("vfio-pci", gone)?;
-        until("the port to be back", Deadline::seconds(PATIENCE), || {
+        until("the port to be back", Deadline::seconds(TIMEOUT_S), || {
             let health = video.control.health()?;
             Ok((health.status == HealthStatus::Ok).then_some(()))
         })?;
         let more = video.viewer.taken()? + 20;
-        video.viewer.wait(more, Deadline::seconds(PATIENCE))?;
+        video.viewer.wait(more, Deadline::seconds(TIMEOUT_S))?;
         drop(video);
     }
     Ok(())

@@ -10,7 +10,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use onair_api::{PortHealth, PortSteering, Source};
 use onair_stage::Port;
-use onair_tests::pci::{self, PATIENCE, bind, end, folder, give_to, video};
+use onair_tests::pci::{self, TIMEOUT_S, bind, end, folder, give_to, video};
 use onair_tests::{Backend, Config, Deadline, Rig, output, send, until};
 use serde_json::Value;
 
@@ -167,7 +167,7 @@ fn shared(devices: &[String; 2]) -> Result<String> {
         control.start(&out)?;
     }
     for at in 0..FLOWS {
-        until("whole frames", Deadline::seconds(PATIENCE), || {
+        until("whole frames", Deadline::seconds(TIMEOUT_S), || {
             let counters = control.show(format!("in{at}"))?.counters;
             Ok((counters.frames_complete >= 20).then_some(()))
         })?;
@@ -239,7 +239,7 @@ fn device_with_flow_rules_then_nothing_is_handed_over() -> Result<()> {
                      echo > /dev/udp/10.77.0.2/$p; done; done";
     output("nsenter", &[&net, "bash", "-c", datagrams])?;
     for at in 0..FLOWS {
-        until("all datagrams", Deadline::seconds(PATIENCE), || {
+        until("all datagrams", Deadline::seconds(TIMEOUT_S), || {
             let refused = control.show(format!("in{at}"))?.counters.packets_malformed;
             Ok((refused.values().sum::<u64>() >= 50).then_some(()))
         })?;

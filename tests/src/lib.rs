@@ -44,7 +44,7 @@ pub use network::echo::ping;
 pub use network::flow::{FlowSender, raster};
 pub use network::igmp_watch::{Igmp, IgmpWatch, frame_on};
 pub use network::neighbour::resolve;
-pub use network::plant::Plant;
+pub use network::switched::SwitchedNetwork;
 pub use network::talker::{GROUP, Talker, member};
 pub use network::trunk::{VLAN, no_trunk, trunk};
 pub use network::whole_flow::WholeFlow;

@@ -13,7 +13,7 @@ use crate::rig::Rig;
 /// Slow enough for an emulated processor.
 pub const RASTER: Raster = Raster::new(320, 180, 10, 8);
 /// How long anything may take that is waited for, in seconds.
-pub const PATIENCE: u64 = 30;
+pub const TIMEOUT_S: u64 = 30;
 /// The first device of each pair is behind the root port at such a slot, the second behind the next.
 const SLOTS: std::ops::Range<u32> = 0x10..0x1e;
 
@@ -120,7 +120,7 @@ fn config(devices: &[String; 2], without_iommu: bool) -> Config {
 /// Frames from one port to the other, and a client that looks at them.
 pub fn video(rig: &Rig) -> Result<RelayedVideo> {
     let mut video = RelayedVideo::start(rig, RASTER, Source::Pattern)?;
-    video.viewer.wait(20, Deadline::seconds(PATIENCE))?;
+    video.viewer.wait(20, Deadline::seconds(TIMEOUT_S))?;
     Ok(video)
 }
 

@@ -17,7 +17,7 @@ use rustix::net::{
 use serde_json::{Value, json};
 
 /// How long the daemon may take to answer, or to read.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A connection to the attach socket.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl RawClient {
         let socket =
             rustix::net::socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;
         for direction in [sockopt::Timeout::Send, sockopt::Timeout::Recv] {
-            sockopt::set_socket_timeout(&socket, direction, Some(PATIENCE))?;
+            sockopt::set_socket_timeout(&socket, direction, Some(TIMEOUT))?;
         }
         rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)
             .with_context(|| format!("connecting to {}", path.display()))?;
@@ -77,12 +77,12 @@ impl RawClient {
     ///
     /// # Errors
     /// When it says nothing for half a minute, or something that is not JSON.
-    pub fn hear(&self) -> Result<Option<Value>> {
-        Ok(self.hear_with_descriptors()?.map(|(value, _)| value))
+    pub fn receive(&self) -> Result<Option<Value>> {
+        Ok(self.receive_with_descriptors()?.map(|(value, _)| value))
     }
 
-    /// As [`RawClient::hear`], with the descriptors that came along.
-    pub fn hear_with_descriptors(&self) -> Result<Option<(Value, Vec<OwnedFd>)>> {
+    /// As [`RawClient::receive`], with the descriptors that came along.
+    pub fn receive_with_descriptors(&self) -> Result<Option<(Value, Vec<OwnedFd>)>> {
         let mut bytes = vec![0; MAX_PACKET];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -104,7 +104,7 @@ impl RawClient {
         let message = match received {
             Ok(message) => message,
             Err(Errno::CONNRESET) => return Ok(None),
-            Err(Errno::AGAIN) => bail!("the daemon said nothing for {PATIENCE:?}"),
+            Err(Errno::AGAIN) => bail!("the daemon said nothing for {TIMEOUT:?}"),
             Err(error) => return Err(error).context("reading the daemon's answer"),
         };
         if message.bytes == 0 {
@@ -125,7 +125,7 @@ impl RawClient {
     pub fn ask(&self, request: &Value) -> Result<Value> {
         self.send(request.to_string().as_bytes())
             .with_context(|| format!("sending {request}"))?;
-        self.hear()?
+        self.receive()?
             .with_context(|| format!("the daemon closed the connection after {request}"))
     }
 

@@ -94,7 +94,7 @@ fn demo_as_ci_runs_it_then_every_field_is_as_it_should_be() -> Result<()> {
 }
 
 #[test]
-fn demo_neither_af_xdp_nor_probe_then_degraded_and_the_certificate_says_so() -> Result<()> {
+fn demo_without_af_xdp_and_probe_then_degraded_and_certified_so() -> Result<()> {
     let report = report_of(&["--seconds", "1", "--without", "af_xdp,probe"])?;
     assert_eq!(report["ok"], "degraded");
     assert_eq!(report["backend"], "af_packet");

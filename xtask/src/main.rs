@@ -6,13 +6,11 @@
 #![forbid(unsafe_code)]
 
 mod bench;
-mod beside;
 mod cargo;
 mod clean_up;
 mod demo;
 mod deny;
 mod dist;
-mod history;
 mod lint;
 mod mutants;
 mod pages;

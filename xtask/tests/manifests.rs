@@ -49,7 +49,7 @@ fn assert_has(whole: &Value, part: &Value) {
 }
 
 #[test]
-fn manifests_read_with_kubernetes_types_then_each_field_is_known() {
+fn manifests_read_by_kubernetes_types_then_each_field_is_known() {
     let documents = documents();
     assert_eq!(documents.len(), 4);
     for document in documents {

@@ -67,7 +67,7 @@ fn clean_up() -> String {
 }
 
 #[test]
-fn stage_sigterm_and_sigint_then_taken_down_and_ended_by_the_signal() {
+fn stage_sigterm_and_sigint_then_taken_down_and_ended_by_them() {
     let _alone = alone();
     for signal in [Signal::TERM, Signal::INT] {
         let mut held = hold();
@@ -135,7 +135,7 @@ fn process_of_a_dead_run_clean_up_then_ended() {
 }
 
 #[test]
-fn snapshot_own_stage_up_and_down_then_it_is_named_and_then_gone() {
+fn snapshot_own_stage_up_and_down_then_named_and_then_gone() {
     let _alone = alone();
     let before = Snapshot::take().unwrap();
     let stage = Stage::open("test").unwrap();
@@ -147,7 +147,7 @@ fn snapshot_own_stage_up_and_down_then_it_is_named_and_then_gone() {
 }
 
 #[test]
-fn snapshot_stage_of_another_process_then_named_only_once_that_is_dead() {
+fn snapshot_stage_of_another_process_then_named_once_it_is_dead() {
     let _alone = alone();
     let before = Snapshot::take().unwrap();
     let mut held = hold();

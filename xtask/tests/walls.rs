@@ -27,16 +27,18 @@ const WORDS: [&str; 17] = [
 ];
 
 /// Where they belong.
-const ROOMS: [&str; 6] = [
+const ROOMS: [&str; 7] = [
     "userspace/client/src/video/",
     "userspace/ctl/src/args/video.rs",
     "userspace/essence/src/registry.rs",
+    "userspace/essence/src/survey/",
     "userspace/essence/src/video/",
     "userspace/pixels/",
     "userspace/sdp/src/",
 ];
 
-/// Files that have some still. This list only gets shorter.
+/// Files that have some: the format of files that older versions recorded, and the name of a layout as an
+/// example. This list only gets shorter.
 const KNOWN: &str = include_str!("walls/known.txt");
 
 /// The parts of a name: `VideoFormat` has two, as `frame_height`.
@@ -55,12 +57,20 @@ fn parts(name: &str) -> Vec<String> {
     parts
 }
 
-/// Whether the code of a file, without comments and unit tests, has one of the words.
+/// Whether the code of a file has one of the words: without comments, unit tests, and the declaration of an
+/// essence's folder with what the crate gives out of it.
 fn has_words(text: &str) -> bool {
     let product = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
-    let lines = product
-        .lines()
-        .filter(|it| !it.trim_start().starts_with("//"));
+    let mut is_given_out = false;
+    let lines = product.lines().filter(|line| {
+        let line = line.trim_start();
+        let declared = line.strip_prefix("pub(crate) ").unwrap_or(line);
+        let declared = declared.strip_prefix("pub ").unwrap_or(declared);
+        let gives_out = declared.starts_with("use video::{");
+        let skip = is_given_out || gives_out;
+        is_given_out = skip && !line.ends_with(';');
+        !(skip || line.starts_with("//") || declared == "mod video;")
+    });
     lines
         .flat_map(|line| line.split(|it: char| !it.is_alphanumeric() && it != '_'))
         .flat_map(parts)
@@ -103,16 +113,18 @@ fn words_of_video_are_in_no_other_file_than_the_known_ones() {
 }
 
 #[test]
-fn words_in_names_then_found_and_those_of_comments_and_tests_not() {
+fn words_in_names_then_found_but_not_in_comments_or_tests() {
     for text in [
         "struct VideoFormat;",
         "fn frame_height() {}",
         "use a::video::b;",
+        "use video::{Scan};\nlet height = 0;",
     ] {
         assert!(has_words(text), "{text}");
     }
     for text in [
         "// a video",
+        "pub mod video;\npub use video::{\n    Scan, VideoFormat,\n};",
         "fn rescan() {}",
         "fn f() {}\n#[cfg(test)]\nmod tests {\n    use video;\n}\n",
     ] {

@@ -6,6 +6,7 @@
 use anyhow::Result;
 use onair_api::SpecDocument;
 use onair_ipc::sys;
+use onair_stage::OfVideo as _;
 use onair_stage::{Control, Raster, receive, wait_for};
 
 use crate::result::row::Row;
@@ -66,7 +67,7 @@ pub(crate) fn measure(run: &Run) -> Result<Vec<Row>> {
 
 fn spec() -> SpecDocument {
     let mut spec = receive("bench", Raster::new(1920, 1080, 60, 10), 5004);
-    "60000/1001".clone_into(&mut spec.video.frame_rate);
+    "60000/1001".clone_into(&mut spec.format.video_mut().frame_rate);
     spec
 }
 

@@ -180,11 +180,11 @@ fn deaths(rig: &mut Rig, run: &Run) -> Result<Vec<Row>> {
 
 fn died(client: &mut Actor) -> Result<()> {
     let pidfd = client.running().pidfd()?;
-    let patience = Timespec {
+    let timeout = Timespec {
         tv_sec: 10,
         tv_nsec: 0,
     };
-    let dead = poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&patience))?;
+    let dead = poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&timeout))?;
     ensure!(dead == 1, "it did not die");
     Ok(())
 }

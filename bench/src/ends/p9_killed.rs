@@ -56,11 +56,11 @@ fn one(rig: &Rig, run: &Run, ours: &mut Samples, reference: &mut Samples) -> Res
         let begin = wall_ns();
         user.running().signal(Signal::KILL)?;
         let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
-        let patience = Timespec {
+        let timeout = Timespec {
             tv_sec: 10,
             tv_nsec: 0,
         };
-        ensure!(poll(&mut fds, Some(&patience))? == 1, "it did not die");
+        ensure!(poll(&mut fds, Some(&timeout))? == 1, "it did not die");
         reference.push((wall_ns() - begin) / 1e3);
         deaths.push((pid, begin));
         drop(user);

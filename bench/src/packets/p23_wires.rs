@@ -6,6 +6,7 @@
 //! With one poller, and with two that each have a wire of their own. Each core sends and receives. Then
 //! the number of 1080p59.94 and 2160p59.94 sessions that a core carries whole.
 
+use onair_stage::OfVideo as _;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -274,7 +275,7 @@ fn begin(
                     max_attachments: Some(1),
                     ..spec
                 };
-                rate.clone_into(&mut spec.video.frame_rate);
+                rate.clone_into(&mut spec.format.video_mut().frame_rate);
                 let [sender, receiver] = wire;
                 let end = if way == "send" { sender } else { receiver };
                 end.name.clone_into(&mut spec.port);

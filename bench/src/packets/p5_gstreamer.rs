@@ -23,7 +23,7 @@ use crate::result::samples::{Samples, float};
 use crate::rig;
 use crate::run::Run;
 
-const PATIENCE: u64 = 20;
+const TIMEOUT_S: u64 = 20;
 /// UDP ports of the two flows.
 const OURS: u16 = 5004;
 const THEIRS: u16 = 5006;
@@ -117,7 +117,7 @@ fn turn(
     ensure!(begin.elapsed() >= window, "the clock goes back");
     let (mut sent_now, mut came_now) = (0.0, -1.0);
     // A sender that was stopped finishes its frame; then what is on the wire arrives.
-    wait_for("the last packets", PATIENCE, || {
+    wait_for("the last packets", TIMEOUT_S, || {
         let before = (sent_now, came_now);
         std::thread::sleep(Duration::from_millis(50));
         (sent_now, came_now) = (packets(control, sender)?, received(control)?);
@@ -156,7 +156,7 @@ fn gstreamer(rig: &Rig) -> Result<Running> {
         .context("starting gst-launch-1.0: `cargo xtask setup` installs it")?;
     let mut running = Running::new("gst-launch-1.0", child)?;
     let pid = running.pid();
-    wait_for("GStreamer to listen", PATIENCE, || {
+    wait_for("GStreamer to listen", TIMEOUT_S, || {
         ensure!(running.ended()?.is_none(), "gst-launch-1.0 has ended");
         Ok(drops(pid).is_ok())
     })?;

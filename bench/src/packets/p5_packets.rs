@@ -9,6 +9,7 @@
 //! testpmd, which looks at nothing, and the daemon have the core in turns of a fifth of a second, the
 //! other one standing still: the core's own speed drifts by a fifth within seconds.
 
+use onair_stage::OfVideo as _;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -232,7 +233,7 @@ impl Loop {
                     "send" => send(&name, raster, udp, Source::Pattern),
                     _ => receive(&name, raster, udp),
                 };
-                rate.clone_into(&mut spec.video.frame_rate);
+                rate.clone_into(&mut spec.format.video_mut().frame_rate);
                 (spec.quota, spec.max_attachments) = (Some(1), Some(1));
                 self.control.create(&spec)?;
             }

@@ -4,11 +4,14 @@
 //! The times are those of the poller that receives them, which reads its clock once a turn: if it also
 //! sends, Cinst is overstated.
 
+use onair_stage::{OfVideo as _, video_timing};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use onair_api::{SessionTiming, Source, TimingLevels};
+use onair_api::Source;
 use onair_essence::video::SenderType;
+use onair_essence::video::VideoTiming;
+use onair_essence::video::timing::TimingLevels;
 use onair_stage::{Control, Raster, receive, send, wait_for};
 
 use crate::result::row::Row;
@@ -37,9 +40,9 @@ pub(crate) fn rows(
         run.step();
         begin(control, ends, sender_type)?;
         std::thread::sleep(run.either(4, 2) * Duration::from_secs(1));
-        let timing = control.show("timed-receive")?.timing;
-        let timing = timing.context("no timing was measured")?;
-        rows.extend(levels(id, sender_type, &timing));
+        let view = control.show("timed-receive")?;
+        let timing = video_timing(&view).context("no timing was measured")?;
+        rows.extend(levels(id, sender_type, timing));
         for name in ["timed-send", "timed-receive"] {
             control.stop(name)?;
         }
@@ -61,8 +64,8 @@ fn begin(control: &mut Control, ends: &Ends<'_>, sender_type: SenderType) -> Res
             ends.sender,
         ),
     ] {
-        "60000/1001".clone_into(&mut spec.video.frame_rate);
-        spec.video.sender_type = Some(sender_type);
+        "60000/1001".clone_into(&mut spec.format.video_mut().frame_rate);
+        spec.format.video_mut().sender_type = Some(sender_type);
         port.clone_into(&mut spec.port);
         spec.flow.destination = format!("{}:{UDP}", ends.address);
         (spec.quota, spec.max_attachments) = (Some(1), Some(1));
@@ -71,7 +74,7 @@ fn begin(control: &mut Control, ends: &Ends<'_>, sender_type: SenderType) -> Res
     Ok(())
 }
 
-fn levels(id: &str, sender_type: SenderType, timing: &SessionTiming) -> Vec<Row> {
+fn levels(id: &str, sender_type: SenderType, timing: &VideoTiming) -> Vec<Row> {
     let (cmax, full) = match sender_type {
         SenderType::Wide => (timing.cmax_wide, timing.vrx_full_wide),
         SenderType::Narrow | SenderType::NarrowLinear => {

@@ -22,7 +22,7 @@ const RING: usize = 4 << 20;
 /// Bytes of a packet on the wire, and what is captured of it in the row of events.
 const PACKET: u32 = 1400;
 const SNAP: u32 = 96;
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 const DISK_SHARE: f64 = 0.9;
 const LEAST_MB: f64 = 100.0;
 const LEAST_EVENTS: f64 = 1e6;
@@ -76,7 +76,7 @@ fn drain(snap_length: u32) -> Result<Drained> {
     let mut spec = Spec::new(folder.path(), "drain".parse()?);
     spec.snap_length = snap_length;
     spec.ring_bytes = RING;
-    spec.sleep = Some(PATIENCE);
+    spec.sleep = Some(TIMEOUT);
     let recording = Recording::start(spec)?;
     let packet = vec![0x5a; usize::try_from(PACKET)?];
     let mut producers = Vec::new();
@@ -84,7 +84,7 @@ fn drain(snap_length: u32) -> Result<Drained> {
         producers.push(recording.producer(&format!("p{number}"))?);
     }
     // So that all of them are known to it, and it sleeps.
-    recording.flush(Instant::now() + PATIENCE)?;
+    recording.flush(Instant::now() + TIMEOUT)?;
     let mut accepted = 0;
     for producer in &mut producers {
         let mut at = 0;
@@ -94,7 +94,7 @@ fn drain(snap_length: u32) -> Result<Drained> {
         accepted += at;
     }
     let begun = Instant::now();
-    let manifest = recording.finish(RecordingEnd::Shutdown, begun + PATIENCE)?;
+    let manifest = recording.finish(RecordingEnd::Shutdown, begun + TIMEOUT)?;
     let seconds = begun.elapsed().as_secs_f64();
     ensure!(manifest.totals.written == accepted, "{:?}", manifest.totals);
     ensure!(manifest.problems.is_empty(), "{:?}", manifest.problems);

@@ -23,7 +23,7 @@ const EVENTS: u64 = 100;
 const BURSTS: u32 = 100;
 const BURST_BYTES: usize = 1_000_000;
 const BURST_TIME: Duration = Duration::from_millis(10);
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 const STOP_US: f64 = 10.0;
 const FLUSH_US: f64 = 1000.0;
 const FSYNC_MS: f64 = 50.0;
@@ -71,7 +71,7 @@ fn stop(run: &Run) -> Result<Row> {
         ));
         drop(producer);
         // Before the folder goes: a recording that ends later would make it again.
-        recording.finish(RecordingEnd::Stopped, Instant::now() + PATIENCE)?;
+        recording.finish(RecordingEnd::Stopped, Instant::now() + TIMEOUT)?;
         run.step();
     }
     Ok(Row::of("P16", "thread stop", "µs", &ours)
@@ -125,7 +125,7 @@ fn flush(run: &Run) -> Result<Row> {
     for round in 0..rounds as u64 {
         let bytes = fill(&mut producers, round * EVENTS)?;
         let begun = Instant::now();
-        recording.flush(begun + PATIENCE)?;
+        recording.flush(begun + TIMEOUT)?;
         ours.push(each(begun.elapsed()));
         let block = vec![0x5a; bytes];
         let begun = Instant::now();
@@ -134,7 +134,7 @@ fn flush(run: &Run) -> Result<Row> {
         offset += bytes as u64;
         run.step();
     }
-    let manifest = recording.finish(RecordingEnd::Stopped, Instant::now() + PATIENCE)?;
+    let manifest = recording.finish(RecordingEnd::Stopped, Instant::now() + TIMEOUT)?;
     ensure!(manifest.totals.written == rounds as u64 * EVENTS * PRODUCERS as u64);
     Ok(Row::of(
         "P16",
@@ -172,7 +172,7 @@ fn fsync(run: &Run) -> Result<Row> {
             std::thread::sleep(due.saturating_duration_since(Instant::now()));
         }
         let begun = Instant::now();
-        let manifest = recording.finish(RecordingEnd::Shutdown, begun + PATIENCE)?;
+        let manifest = recording.finish(RecordingEnd::Shutdown, begun + TIMEOUT)?;
         ours.push(begun.elapsed().as_secs_f64() * 1e3);
         ensure!(
             manifest.totals.dropped.ring_full == 0,

@@ -190,14 +190,14 @@ mod tests {
     }
 
     #[test]
-    fn compare_the_machine_is_slower_but_not_the_ratio_then_the_same() {
+    fn compare_the_machine_is_slower_but_not_the_ratio_then_same() {
         let before = row(&[10.0, 10.0, 10.0], &[5.0, 5.0, 5.0]);
         let after = row(&[30.0, 30.0, 30.0], &[15.0, 15.0, 15.0]);
         assert_eq!(says(&before, &after), Says::Same);
     }
 
     #[test]
-    fn compare_ratio_moves_beyond_the_drift_of_both_then_told_which_way() {
+    fn compare_ratio_moves_beyond_both_drifts_then_says_which_way() {
         let calm = row(&[10.0, 10.1, 10.0], &[10.0, 10.0, 10.0]);
         let slow = row(&[14.0, 14.1, 14.0], &[10.0, 10.0, 10.0]);
         assert_eq!(says(&calm, &slow), Says::Worse);

@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn document_without_details_or_of_something_else_then_read_or_refused() {
+    fn document_without_details_is_read_and_of_another_kind_refused() {
         let mut json = serde_json::to_value(Document::default()).unwrap();
         json.as_object_mut().unwrap().remove("details");
         assert!(Document::parse(json.to_string().as_bytes()).is_ok());

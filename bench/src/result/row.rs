@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn row_as_json_then_has_the_keys_that_programs_read_and_no_other() {
+    fn row_as_json_then_it_has_exactly_the_keys_that_programs_read() {
         let ours = samples(&[1.0, 2.0, 3.0]);
         let row = Row::of("P1", "N = 1", "µs", &ours)
             .beside("FUTEX_WAKE", &ours, &samples(&[1.0, 1.0, 1.0]))

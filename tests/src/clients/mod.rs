@@ -1,4 +1,4 @@
-//! Client processes: honest ones that say what they saw, and the files and users that they have.
+//! Client processes: well-behaved ones that say what they saw, and the files and users that they have.
 
 pub(crate) mod breakpoints;
 pub(crate) mod client_files;

@@ -19,7 +19,7 @@ pub struct OwnText {
 }
 
 impl OwnText {
-    /// Starts such a client, which is honest so far.
+    /// Starts such a client, which is well-behaved so far.
     pub fn start(stage: &Stage) -> Result<(Self, TestClient)> {
         let source = stage.directory().join("own_text.c");
         let library = stage.directory().join("own_text.so");

@@ -1,7 +1,9 @@
 //! A flow out of port `a` and into port `b`, with a client that looks at every frame.
 
 use anyhow::{Result, ensure};
-use onair_api::{SessionCounters, Source, VideoDocument};
+use onair_api::{SessionCounters, Source};
+use onair_essence::video::VideoDocument;
+use onair_stage::OfVideo as _;
 use onair_stage::{Deadline, wait_for};
 
 use crate::clients::seen::Seen;
@@ -35,11 +37,11 @@ impl RelayedVideo {
         let mut control = rig.control()?;
         let mut into = receive("in", raster, 5004);
         into.quota = Some(QUOTA);
-        adapt(&mut into.video);
+        adapt(into.format.video_mut());
         control.create(&into)?;
         let viewer = Viewer::start(rig, "in")?;
         let mut out = send("out", raster, 5004, source);
-        adapt(&mut out.video);
+        adapt(out.format.video_mut());
         control.create(&out)?;
         Ok(Self { control, viewer })
     }

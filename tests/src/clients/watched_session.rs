@@ -1,4 +1,4 @@
-//! A session with an honest client, which takes every frame while others die beside it.
+//! A session with a well-behaved client, which takes every frame while others die beside it.
 
 use anyhow::{Result, ensure};
 use onair_api::Certificate;
@@ -10,7 +10,7 @@ use crate::rig::Rig;
 use onair_stage::Control;
 use onair_stage::Raster;
 
-/// A running session `cam`, a running session `source` that sends to it, an honest client on `cam`,
+/// A running session `cam`, a running session `source` that sends to it, a well-behaved client on `cam`,
 /// and what the daemon held then.
 #[derive(Debug)]
 pub struct WatchedSession {
@@ -39,7 +39,7 @@ impl WatchedSession {
         })
     }
 
-    /// Waits until the honest client is the only one on `cam`.
+    /// Waits until the well-behaved client is the only one on `cam`.
     pub fn alone(&mut self) -> Result<()> {
         wait_for("the others to be settled", 30, || {
             let view = self.control.show("cam")?;
@@ -47,8 +47,8 @@ impl WatchedSession {
         })
     }
 
-    /// Waits until the honest client is the only one, and the daemon holds no more than before the
-    /// others came. Then ends both sessions. The honest client must have been shown every frame, each
+    /// Waits until the well-behaved client is the only one, and the daemon holds no more than before the
+    /// others came. Then ends both sessions. The well-behaved client must have been shown every frame, each
     /// once and right. Gives the certificate of `cam`, once its memory is given back.
     pub fn end(mut self) -> Result<Certificate> {
         self.alone()?;

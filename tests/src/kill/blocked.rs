@@ -15,7 +15,7 @@ use onair_stage::program;
 type Threads = BTreeSet<(u32, u32)>;
 
 /// How long the three may take to agree.
-const PATIENCE: u64 = 60;
+const TIMEOUT_S: u64 = 60;
 
 /// `onair-waiters`, which lists again and again.
 #[derive(Debug)]
@@ -39,9 +39,9 @@ impl Watchers {
             let waiters = list["waiters"].as_array().into_iter().flatten();
             waiters.filter(of_ours).cloned().collect()
         };
-        let list = self.0.hear(
+        let list = self.0.wait_line(
             format_args!("{} threads of {pids:?}", expected.len()),
-            Deadline::seconds(PATIENCE),
+            Deadline::seconds(TIMEOUT_S),
             |list| {
                 let seen: Threads = rows(list).iter().filter_map(thread).collect();
                 list["waiters"].is_array() && seen == *expected
@@ -81,7 +81,7 @@ pub fn three_agree(
     let mut proc = Threads::new();
     wait_for(
         format_args!("{count} threads of {pids:?} to sleep"),
-        PATIENCE,
+        TIMEOUT_S,
         || {
             proc = asleep(pids)?;
             Ok(proc.len() == count)
@@ -89,7 +89,7 @@ pub fn three_agree(
     )
     .with_context(|| format!("asleep: {proc:?}"))?;
     let mut daemon = Threads::new();
-    wait_for("the daemon to name those who sleep", PATIENCE, || {
+    wait_for("the daemon to name those who sleep", TIMEOUT_S, || {
         daemon.clear();
         for session in sessions {
             for it in control.blockers(session)?.blockers {
@@ -104,6 +104,6 @@ pub fn three_agree(
     .with_context(|| format!("the daemon: {daemon:?}; /proc: {proc:?}"))?;
     let sources = tool.wait(pids, &proc)?;
     // All three spoke of the same: no caller came or left meanwhile. (A sleeper wakes once a second.)
-    wait_for("them to sleep on", PATIENCE, || Ok(asleep(pids)? == proc))?;
+    wait_for("them to sleep on", TIMEOUT_S, || Ok(asleep(pids)? == proc))?;
     Ok(sources)
 }

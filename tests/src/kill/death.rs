@@ -21,7 +21,7 @@ use onair_stage::Control;
 use onair_stage::{Raster, receive};
 
 /// How long a victim may take to come to its point, and the daemon to settle its death.
-const PATIENCE: u64 = 60;
+const TIMEOUT_S: u64 = 60;
 /// Threads of a victim.
 const THREADS: usize = 8;
 /// Latest instant of a death from outside, after the start of the process, µs.
@@ -90,7 +90,7 @@ impl<'a> Killer<'a> {
             victim.kill()?;
         }
         let end = victim
-            .ended(Deadline::seconds(PATIENCE))
+            .ended(Deadline::seconds(TIMEOUT_S))
             .with_context(|| format!("{trap:?} in {sessions:?}"))?;
         if end == End::Left && !is_outside {
             bail!("it left without coming to {trap:?} in {sessions:?}");
@@ -113,7 +113,7 @@ impl<'a> Killer<'a> {
     /// Waits until `pid` has no attachment to `session`.
     fn settled(&mut self, session: &str, pid: u32) -> Result<()> {
         let what = format!("the death of {pid} to be settled in {session}");
-        wait_for(what, PATIENCE, || {
+        wait_for(what, TIMEOUT_S, || {
             let view = self.control.show(session)?;
             let is_there = view.attachments.iter().any(|it| it.pid == pid);
             Ok(!is_there)
@@ -123,7 +123,7 @@ impl<'a> Killer<'a> {
     /// Destroys the session that a victim may have created, and may have destroyed.
     fn end_own(&mut self, name: &str) -> Result<()> {
         let mut answer = None;
-        wait_for(format_args!("{name} to be destroyed"), PATIENCE, || {
+        wait_for(format_args!("{name} to be destroyed"), TIMEOUT_S, || {
             if !self.is_destroyed(name)? {
                 return Ok(false);
             }

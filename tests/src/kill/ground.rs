@@ -1,4 +1,4 @@
-//! The sessions that clients die in, the honest clients beside them, and the reckoning at the end.
+//! The sessions that clients die in, the well-behaved clients beside them, and the reckoning at the end.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,8 +26,8 @@ const FILLED: &str = "filled";
 const BLOCKED: [&str; 4] = [FRAMES, QUIET, PULSES, FILLED];
 
 /// How long any step may take.
-const PATIENCE: u64 = 60;
-/// Frames that a client may have at a time: the honest ones must not be too slow on a busy machine.
+const TIMEOUT_S: u64 = 60;
+/// Frames that a client may have at a time: the well-behaved ones must not be too slow on a busy machine.
 const QUOTA: u32 = 64;
 /// Clients of a session at a time.
 const CLIENTS: u32 = 16;
@@ -41,7 +41,7 @@ const THREADS: usize = 8;
 /// Pause between two rounds of pulses and questions.
 const ROUND: Duration = Duration::from_millis(10);
 
-/// Sessions that live, each with an honest client but the one that victims fill.
+/// Sessions that live, each with a well-behaved client but the one that victims fill.
 #[derive(Debug)]
 pub struct Ground {
     frames: TestClient,
@@ -53,7 +53,7 @@ pub struct Ground {
 /// What came of one ground.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct GroundResult {
-    /// Frames that honest clients took and found right.
+    /// Frames that well-behaved clients took and found right.
     pub frames: u64,
     /// Threads on which the three agreed, over all quiet moments.
     pub agreed: usize,
@@ -64,7 +64,7 @@ pub struct GroundResult {
 }
 
 impl Ground {
-    /// Creates the sessions and starts the honest clients.
+    /// Creates the sessions and starts the well-behaved clients.
     pub fn open(rig: &Rig, control: &mut Control) -> Result<Self> {
         let many = |name, udp| SpecDocument {
             quota: Some(QUOTA),
@@ -117,7 +117,7 @@ impl Ground {
     }
 
     /// Ends the flows, lets the three compare who is blocked, ends every session, and reckons:
-    /// nothing that an honest client should have is missing, and what the dead left behind was
+    /// nothing that a well-behaved client should have is missing, and what the dead left behind was
     /// settled once. `deaths` are all that were on this ground; the first number of victims to come
     /// is `number`.
     pub fn close(
@@ -150,7 +150,7 @@ impl Ground {
         let numbers = frames.1.iter().map(|frame| frame.number);
         ensure!(
             numbers.eq(0..sent),
-            "{sent} frames were sent, and an honest client took {}",
+            "{sent} frames were sent, and a well-behaved client took {}",
             frames.1.len()
         );
         let of_frames = &frames.0.frames;
@@ -189,12 +189,12 @@ impl Ground {
         let mut waiters: Vec<Victim> = (number..number + WAITERS)
             .map(|number| Victim::start(rig.stage(), number, Role::Wait, &BLOCKED, THREADS, None))
             .collect::<Result<_>>()?;
-        let honest = [&self.frames, &self.pulses, &self.filled, &self.sitter].map(TestClient::pid);
+        let own = [&self.frames, &self.pulses, &self.filled, &self.sitter].map(TestClient::pid);
         let pids = |waiters: &[Victim]| -> Vec<u32> {
             let waiting = waiters.iter().map(Victim::pid);
-            waiting.chain(honest).collect()
+            waiting.chain(own).collect()
         };
-        let others = honest.len() - 1 + SITTERS;
+        let others = own.len() - 1 + SITTERS;
         // From now on the tool's own probe has seen them begin to wait.
         self.sitter.say("pulse")?;
         let count = others + WAITERS * THREADS;
@@ -206,7 +206,7 @@ impl Ground {
 
         for mut victim in waiters.drain(..WAITERS / 2) {
             victim.kill()?;
-            let end = victim.ended(Deadline::seconds(PATIENCE))?;
+            let end = victim.ended(Deadline::seconds(TIMEOUT_S))?;
             ensure!(end == End::Killed, "a victim that waits left");
             deaths.push(Death {
                 pid: victim.pid(),
@@ -220,7 +220,7 @@ impl Ground {
         by_own_probe += usize::from(sources.contains("probe"));
         for mut victim in waiters {
             victim.kill()?;
-            victim.ended(Deadline::seconds(PATIENCE))?;
+            victim.ended(Deadline::seconds(TIMEOUT_S))?;
             deaths.push(Death {
                 pid: victim.pid(),
                 end: End::Killed,
@@ -231,12 +231,12 @@ impl Ground {
     }
 }
 
-/// Waits until an honest client has taken every frame that was loaned to it.
+/// Waits until a well-behaved client has taken every frame that was loaned to it.
 fn drained(control: &mut Control, session: &str, client: &mut TestClient) -> Result<()> {
     let mut last = (0, 0);
     wait_for(
         format_args!("every frame of {session} to be taken"),
-        PATIENCE,
+        TIMEOUT_S,
         || {
             let counters = control.show(session)?.counters;
             let loaned = counters.frames_complete + counters.frames_incomplete;
@@ -248,7 +248,7 @@ fn drained(control: &mut Control, session: &str, client: &mut TestClient) -> Res
     .with_context(|| format!("lent and taken: {last:?}"))
 }
 
-/// Stops and destroys a session, and gives what its honest client saw of it: nothing wrong.
+/// Stops and destroys a session, and gives what its well-behaved client saw of it: nothing wrong.
 fn ended(
     control: &mut Control,
     session: &str,

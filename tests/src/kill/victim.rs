@@ -16,7 +16,7 @@ use rustix::process::Signal;
 use onair_stage::program;
 
 /// How long a victim may take to come to a point.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A running `onair-victim`. It is killed when dropped.
 #[derive(Debug)]
@@ -98,8 +98,8 @@ impl Victim {
             told.send(line)
         });
         let line = line
-            .recv_timeout(PATIENCE)
-            .with_context(|| format!("it did not come to {label} within {PATIENCE:?}"))?;
+            .recv_timeout(TIMEOUT)
+            .with_context(|| format!("it did not come to {label} within {TIMEOUT:?}"))?;
         ensure!(
             line.trim_end() == label,
             "it said {line:?} instead of {label}"

@@ -6,7 +6,7 @@ pub(crate) mod flow;
 pub(crate) mod igmp_watch;
 pub(crate) mod neighbour;
 pub mod packet;
-pub(crate) mod plant;
+pub(crate) mod switched;
 pub(crate) mod talker;
 pub(crate) mod trunk;
 pub(crate) mod whole_flow;

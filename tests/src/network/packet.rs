@@ -55,7 +55,7 @@ pub fn ipv4(payload: &[u8]) -> Vec<u8> {
     summed([&header[..], payload].concat())
 }
 
-/// A datagram to the honest flow's port that says that it is so long, without a checksum.
+/// A datagram to the well-behaved flow's port that says that it is so long, without a checksum.
 #[must_use]
 pub fn datagram(length: usize, payload: &[u8]) -> Vec<u8> {
     let [a, b] = WholeFlow::UDP.to_be_bytes();

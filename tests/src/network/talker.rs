@@ -1,5 +1,6 @@
-//! A host of a [`Plant`] that sends to a multicast group.
+//! A host of a [`SwitchedNetwork`] that sends to a multicast group.
 
+use onair_stage::OfVideo as _;
 use std::net::{Ipv4Addr, UdpSocket};
 
 use anyhow::Result;
@@ -8,7 +9,7 @@ use onair_net::datagram;
 use onair_stage::{Control, Raster, receive, wait_for};
 
 use crate::network::flow::{FlowSender, raster};
-use crate::network::plant::Plant;
+use crate::network::switched::SwitchedNetwork;
 
 /// A multicast group.
 pub const GROUP: &str = "239.77.1.2";
@@ -17,7 +18,7 @@ pub const GROUP: &str = "239.77.1.2";
 #[must_use]
 pub fn member(name: &str, udp: u16, sources: &[&str]) -> SpecDocument {
     let mut spec = receive(name, Raster::new(128, 72, 60, 10), udp);
-    spec.video.frame_rate = "60000/1001".into();
+    spec.format.video_mut().frame_rate = "60000/1001".into();
     spec.flow.destination = format!("{GROUP}:{udp}");
     let sources: Vec<_> = sources.iter().map(ToString::to_string).collect();
     spec.flow.sources = (!sources.is_empty()).then_some(sources);
@@ -33,13 +34,13 @@ pub struct Talker {
 }
 
 impl Talker {
-    /// The host of `plant`, sending from one of its addresses, with that as its SSRC.
-    pub fn open(plant: &Plant, address: &str) -> Result<Self> {
+    /// The host of `network`, sending from one of its addresses, with that as its SSRC.
+    pub fn open(network: &SwitchedNetwork, address: &str) -> Result<Self> {
         let mut flow = FlowSender::new(raster(10));
         flow.ssrc = address.parse::<Ipv4Addr>()?.to_bits();
         Ok(Self {
             group: GROUP,
-            socket: plant.sender(address)?,
+            socket: network.sender(address)?,
             flow,
         })
     }

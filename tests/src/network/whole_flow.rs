@@ -3,6 +3,7 @@
 use anyhow::{Result, ensure};
 use onair_api::{SessionCounters, SpecDocument};
 use onair_stage::Deadline;
+use onair_stage::OfVideo as _;
 
 use crate::clients::viewer::Viewer;
 use crate::network::neighbour::resolve;
@@ -54,7 +55,7 @@ impl WholeFlow {
         ensure!(mac == ours, "we answered {mac} to ARP, but have {ours}");
         let mut spec = receive("in", raster, Self::UDP);
         spec.quota = Some(QUOTA);
-        spec.video.sampling = Some(pixels.sampling());
+        spec.format.video_mut().sampling = Some(pixels.sampling());
         adapt(&mut spec);
         control.create(&spec)?;
         let viewer = Viewer::start(rig, "in")?;

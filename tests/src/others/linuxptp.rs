@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use onair_stage::{Deadline, Running, Stage, wait_for};
 
 /// How long ptp4l may take to open its socket.
-const PATIENCE: u64 = 20;
+const TIMEOUT_S: u64 = 20;
 /// PTP domain of the tests: not the default, so that it must be found.
 const DOMAIN: u8 = 7;
 
@@ -59,7 +59,7 @@ impl Ptp4l {
             .context("starting setpriv with ptp4l")?;
         let running = Running::new(name, child)?;
         let mut this = Self { running, socket };
-        wait_for("ptp4l to answer", PATIENCE, || {
+        wait_for("ptp4l to answer", TIMEOUT_S, || {
             ensure!(this.running.ended()?.is_none(), "ptp4l has ended");
             Ok(this.pmc("GET DEFAULT_DATA_SET")?.contains("clockIdentity"))
         })?;
@@ -117,7 +117,7 @@ impl Ptp4l {
     /// SIGKILL; its socket's file stays.
     pub fn kill(mut self) -> Result<()> {
         self.running.kill()?;
-        self.running.wait(Deadline::seconds(PATIENCE)).ok();
+        self.running.wait(Deadline::seconds(TIMEOUT_S)).ok();
         ensure!(self.socket.exists(), "a killed ptp4l leaves its socket");
         Ok(())
     }

@@ -9,7 +9,7 @@ use onair_stage::{Deadline, Running, Stage, output, wait_for};
 use rustix::process::Signal;
 
 /// How long a tool may take to listen, and to end.
-const PATIENCE: u64 = 20;
+const TIMEOUT_S: u64 = 20;
 
 /// A `gst-launch-1.0` that receives a flow and writes its frames to a file. It is killed when
 /// dropped.
@@ -43,7 +43,7 @@ impl GStreamerReceiver {
         // udp(7): the local address and port in hexadecimal.
         let entry = format!(":{port:04X} ");
         let table = format!("/proc/{}/net/udp", running.pid());
-        wait_for("GStreamer to listen", PATIENCE, || {
+        wait_for("GStreamer to listen", TIMEOUT_S, || {
             ensure!(running.ended()?.is_none(), "gst-launch-1.0 has ended");
             Ok(fs::read_to_string(&table)?.contains(&entry))
         })?;
@@ -55,13 +55,13 @@ impl GStreamerReceiver {
     pub fn finish(mut self, frames: u64, frame_bytes: usize) -> Result<Vec<u8>> {
         let wanted = frames * frame_bytes as u64;
         let mut size = 0;
-        wait_for("GStreamer to write the frames", PATIENCE, || {
+        wait_for("GStreamer to write the frames", TIMEOUT_S, || {
             size = self.file.metadata().map_or(0, |about| about.len());
             Ok(size >= wanted)
         })
         .with_context(|| format!("{size} of {wanted} bytes"))?;
         self.running.signal(Signal::INT)?;
-        self.running.wait(Deadline::seconds(PATIENCE))?;
+        self.running.wait(Deadline::seconds(TIMEOUT_S))?;
         Ok(fs::read(&self.file)?)
     }
 }
@@ -112,7 +112,7 @@ impl Capture {
             .context("starting tshark")?;
         let mut running = Running::new("tshark", child)?;
         // The file's first block is written once the interface is open.
-        wait_for("tshark to capture", PATIENCE, || {
+        wait_for("tshark to capture", TIMEOUT_S, || {
             ensure!(running.ended()?.is_none(), "tshark has ended");
             Ok(file.metadata().is_ok_and(|about| about.len() > 0))
         })?;
@@ -123,7 +123,7 @@ impl Capture {
     /// last packets that passed may not be among them.
     pub fn finish(mut self, port: u16, fields: &[&str]) -> Result<Vec<Vec<String>>> {
         self.running.signal(Signal::INT)?;
-        self.running.wait(Deadline::seconds(PATIENCE))?;
+        self.running.wait(Deadline::seconds(TIMEOUT_S))?;
         let file = self.file.display().to_string();
         let dissect = format!("udp.port=={port},rtp");
         let filter = format!("udp.dstport == {port}");

@@ -172,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn trace_with_broken_lines_then_put_together_and_ordered_by_begin_and_end() {
+    fn trace_with_broken_lines_then_joined_and_in_order_of_begin() {
         let trace = "7 fsync(3</a> <unfinished ...>\n8 write(4</b>, \"x\", 1) = 1\n\
                      7 <... fsync resumed>) = 0\n8 fsync(5</c>) = -1 EIO (Input/output error)\n";
         let calls = calls(trace);

@@ -1,5 +1,6 @@
 //! Sessions whose frames are those of another session, in another layout.
 
+use onair_stage::OfVideo as _;
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -91,8 +92,7 @@ fn problems(view: &SessionView) -> Vec<Kind> {
 }
 
 #[test]
-fn frames_converted_to_two_layouts_then_each_client_gets_the_bytes_of_its_own_conversion()
--> Result<()> {
+fn frames_in_two_layouts_then_each_client_gets_its_conversion() -> Result<()> {
     two_layouts(Rig::with_control()?)
 }
 
@@ -175,7 +175,7 @@ pub(crate) fn two_layouts((rig, mut control): (Rig, Control)) -> Result<()> {
 }
 
 #[test]
-fn fields_converted_then_each_field_and_the_whole_frame_as_by_the_client() -> Result<()> {
+fn fields_converted_then_fields_and_frame_as_by_the_client() -> Result<()> {
     fields(Rig::with_control()?)
 }
 
@@ -183,9 +183,9 @@ fn fields_converted_then_each_field_and_the_whole_frame_as_by_the_client() -> Re
 pub(crate) fn fields((rig, mut control): (Rig, Control)) -> Result<()> {
     let interlaced = |mut spec: SpecDocument| {
         // An odd height: the second field has a line less.
-        spec.video.height = 181;
-        spec.video.frame_rate = "25/1".to_owned();
-        spec.video.scan = Some(Scan::Interlaced);
+        spec.format.video_mut().height = 181;
+        spec.format.video_mut().frame_rate = "25/1".to_owned();
+        spec.format.video_mut().scan = Some(Scan::Interlaced);
         spec
     };
     control.create(&interlaced(SpecDocument {
@@ -238,8 +238,7 @@ pub(crate) fn fields((rig, mut control): (Rig, Control)) -> Result<()> {
 }
 
 #[test]
-fn source_stopped_started_and_destroyed_under_blocked_callers_of_the_converted_session()
--> Result<()> {
+fn source_stops_starts_or_ends_under_blocked_converted_callers() -> Result<()> {
     source_ends(Rig::with_control()?)
 }
 
@@ -290,8 +289,7 @@ pub(crate) fn source_ends((rig, mut control): (Rig, Control)) -> Result<()> {
 }
 
 #[test]
-fn converted_session_destroyed_under_blocked_callers_then_a_certificate_and_the_source_goes_on()
--> Result<()> {
+fn converted_session_destroyed_then_callers_end_but_no_source() -> Result<()> {
     converted_ends(Rig::with_control()?)
 }
 
@@ -363,7 +361,7 @@ fn client_killed_and_client_stuck_then_the_source_loses_nothing() -> Result<()> 
 }
 
 #[test]
-fn converted_session_is_limited_as_any_other_and_refused_what_needs_packets() -> Result<()> {
+fn converted_session_has_the_usual_limits_and_takes_no_packets() -> Result<()> {
     let rig = Rig::rings_and("[limits]\nframe_memory_mb = 40\n")?;
     let mut control = rig.control()?;
     control.create(&SpecDocument {
@@ -437,7 +435,7 @@ fn converted_session_is_limited_as_any_other_and_refused_what_needs_packets() ->
 }
 
 #[test]
-fn daemon_restarted_then_converted_sessions_come_back_with_their_sources() -> Result<()> {
+fn daemon_restarted_then_converted_sessions_return_with_sources() -> Result<()> {
     const CONFIGURED: &str = r#"
         [[session]]
         name = "a-configured"

@@ -14,7 +14,7 @@ use onair_essence::video::{Depth, FrameRate, VideoFormat};
 use onair_tests::{Config, Control, QUOTA, Raster, Rig, receive, resolve, send};
 use serde_json::json;
 
-const PATIENCE: Timeout = Timeout::millis(30_000);
+const TIMEOUT: Timeout = Timeout::millis(30_000);
 
 pub(crate) fn attach(rig: &Rig, session: &str) -> Result<Session> {
     Ok(Session::attach(
@@ -43,13 +43,13 @@ pub(crate) fn compare(source: &Session, converted: &Session, wanted: usize) -> R
     let (mut ours, mut theirs) = (BTreeMap::new(), BTreeMap::new());
     let mut same = 0;
     for _ in 0..20 * wanted {
-        let buffer = source.buffer_get(PATIENCE)?;
+        let buffer = source.buffer_get(TIMEOUT)?;
         ensure!(buffer.status().is_complete(), "{buffer:?}");
         let mut pixels = vec![0; bytes];
         buffer.unpack(format, &mut pixels)?;
         ours.insert(buffer.rtp_timestamp(), pixels);
         drop(buffer);
-        let buffer = converted.buffer_get(PATIENCE)?;
+        let buffer = converted.buffer_get(TIMEOUT)?;
         ensure!(buffer.status().is_complete(), "{buffer:?}");
         theirs.insert(buffer.rtp_timestamp(), buffer.to_vec());
         drop(buffer);
@@ -104,7 +104,7 @@ fn frames_of_2160p_off_the_wire_then_converted_byte_by_byte() -> Result<()> {
 }
 
 #[test]
-fn three_sessions_on_two_converters_then_each_has_the_bytes_of_its_own_layout() -> Result<()> {
+fn three_sessions_on_two_converters_then_each_has_its_layout() -> Result<()> {
     const RASTER: Raster = Raster::new(320, 180, 25, 10);
     let rig = Rig::rings_and("[limits]\nconverters = 2\n")?;
     let mut control = rig.control()?;
@@ -186,8 +186,8 @@ fn frame_with_holes_then_the_converted_one_names_their_lines() -> Result<()> {
             .for_each(|range| bytes.extend(range.map(|at| at.to_le_bytes()[0])));
         socket.send(&bytes)?;
     }
-    let ours = source.buffer_get(PATIENCE)?;
-    let theirs = converted.buffer_get(PATIENCE)?;
+    let ours = source.buffer_get(TIMEOUT)?;
+    let theirs = converted.buffer_get(TIMEOUT)?;
     let (of_ours, of_theirs) = (incomplete(&ours)?, incomplete(&theirs)?);
     for what in [of_ours, of_theirs] {
         assert_eq!(

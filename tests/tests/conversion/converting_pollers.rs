@@ -20,17 +20,17 @@ fn rig() -> Result<(Rig, Control)> {
 }
 
 #[test]
-fn two_layouts_on_the_poller_then_each_client_gets_the_bytes_of_its_own_conversion() -> Result<()> {
+fn two_layouts_on_the_poller_then_each_client_gets_its_own() -> Result<()> {
     converted::two_layouts(rig()?)
 }
 
 #[test]
-fn fields_on_the_poller_then_each_field_and_the_whole_frame_as_by_the_client() -> Result<()> {
+fn fields_on_the_poller_then_fields_and_frame_as_by_the_client() -> Result<()> {
     converted::fields(rig()?)
 }
 
 #[test]
-fn source_on_the_poller_ends_under_blocked_callers_of_the_converted_session() -> Result<()> {
+fn source_on_the_poller_ends_under_blocked_converted_callers() -> Result<()> {
     converted::source_ends(rig()?)
 }
 
@@ -40,7 +40,7 @@ fn converted_session_on_the_poller_ends_under_blocked_callers() -> Result<()> {
 }
 
 #[test]
-fn large_frames_in_three_layouts_then_no_packet_of_any_session_is_lost() -> Result<()> {
+fn large_frames_in_three_layouts_then_no_session_loses_packets() -> Result<()> {
     const LARGE: Raster = Raster::new(3840, 2160, 2, 10);
     const SMALL: Raster = Raster::new(320, 180, 50, 10);
     let (mut rig, mut control) = rig()?;
@@ -83,7 +83,7 @@ fn large_frames_in_three_layouts_then_no_packet_of_any_session_is_lost() -> Resu
 }
 
 #[test]
-fn sessions_stopped_amid_a_frame_then_the_source_has_its_frames_and_both_go_on() -> Result<()> {
+fn sessions_stopped_amid_a_frame_then_the_source_has_all_frames() -> Result<()> {
     const RASTER: Raster = Raster::new(1920, 1080, 25, 10);
     /// How often a stop must come while a frame is converted.
     const AMID: u64 = 3;

@@ -58,8 +58,7 @@ fn refusal(attached: Result<Session, Error>) -> Result<(String, String)> {
 }
 
 #[test]
-fn clients_in_two_layouts_then_one_session_each_and_the_bytes_of_their_own_conversion() -> Result<()>
-{
+fn clients_in_two_layouts_then_each_has_a_session_of_its_own() -> Result<()> {
     const FRAMES: usize = 40;
     let (rig, mut control) = Rig::with_control()?;
     cam(&mut control)?;
@@ -68,7 +67,7 @@ fn clients_in_two_layouts_then_one_session_each_and_the_bytes_of_their_own_conve
     // At the same time.
     let mut users = [rig.test_client()?, rig.test_client()?, rig.test_client()?];
     for user in &mut users {
-        user.tell("attach cam v210")?;
+        user.send("attach cam v210")?;
     }
     let mut shared = BTreeSet::new();
     for user in &mut users {
@@ -119,7 +118,7 @@ fn clients_in_two_layouts_then_one_session_each_and_the_bytes_of_their_own_conve
 }
 
 #[test]
-fn source_stopped_started_and_destroyed_then_its_clients_in_a_layout_see_each() -> Result<()> {
+fn source_stopped_started_destroyed_then_layout_clients_see_it() -> Result<()> {
     let (rig, mut control) = Rig::with_control()?;
     cam(&mut control)?;
     let (mut user, session) = v210(&rig)?;
@@ -162,7 +161,7 @@ fn source_stopped_started_and_destroyed_then_its_clients_in_a_layout_see_each() 
 }
 
 #[test]
-fn source_stopped_when_a_client_comes_then_it_gets_frames_from_its_start_on() -> Result<()> {
+fn source_stopped_when_a_client_comes_then_frames_after_a_start() -> Result<()> {
     let (rig, mut control) = Rig::with_control()?;
     cam(&mut control)?;
     out(&mut control)?;
@@ -176,7 +175,7 @@ fn source_stopped_when_a_client_comes_then_it_gets_frames_from_its_start_on() ->
 }
 
 #[test]
-fn last_client_left_or_died_or_never_finished_then_the_daemon_ends_the_session() -> Result<()> {
+fn last_client_left_or_died_then_the_daemon_ends_the_session() -> Result<()> {
     let (rig, mut control) = Rig::with_control()?;
     cam(&mut control)?;
     out(&mut control)?;
@@ -216,7 +215,7 @@ fn last_client_left_or_died_or_never_finished_then_the_daemon_ends_the_session()
 }
 
 #[test]
-fn source_destroyed_while_a_client_attaches_then_it_is_told_and_the_session_ends() -> Result<()> {
+fn source_destroyed_during_an_attach_then_the_session_ends() -> Result<()> {
     let (rig, mut control) = Rig::with_control()?;
     cam(&mut control)?;
     let raw = rig.raw_client()?;
@@ -232,7 +231,7 @@ fn source_destroyed_while_a_client_attaches_then_it_is_told_and_the_session_ends
 }
 
 #[test]
-fn session_being_destroyed_with_a_user_then_the_next_client_gets_another() -> Result<()> {
+fn session_being_destroyed_then_the_next_client_gets_another() -> Result<()> {
     let (rig, mut control) = Rig::with_control()?;
     cam(&mut control)?;
     out(&mut control)?;
@@ -250,7 +249,7 @@ fn session_being_destroyed_with_a_user_then_the_next_client_gets_another() -> Re
 }
 
 #[test]
-fn layout_that_cannot_be_had_then_refused_with_what_to_do_and_nothing_made() -> Result<()> {
+fn layout_impossible_then_refused_with_advice_and_nothing_made() -> Result<()> {
     let rig = Rig::rings_and("[limits]\nframe_memory_mb = 8\n")?;
     let mut control = rig.control()?;
     control.create(&SpecDocument {
@@ -345,7 +344,7 @@ fn user_of_own_sessions_then_a_layout_of_those_and_of_no_other() -> Result<()> {
 }
 
 #[test]
-fn daemon_terminated_then_sessions_made_for_clients_end_as_all_others() -> Result<()> {
+fn daemon_terminated_then_sessions_for_clients_end_like_others() -> Result<()> {
     let (mut rig, mut control) = Rig::with_control()?;
     cam(&mut control)?;
     let mut users = Vec::new();

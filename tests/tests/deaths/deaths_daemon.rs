@@ -8,8 +8,7 @@ use onair_api::operations::ListCertificates;
 use onair_tests::{Rig, blocked, wait_for};
 
 #[test]
-fn daemon_terminated_with_callers_inside_then_all_return_and_each_session_has_a_certificate()
--> Result<()> {
+fn daemon_terminated_with_callers_inside_then_all_are_certified() -> Result<()> {
     let (mut rig, mut control) = Rig::with_control()?;
     let mut clients = Vec::new();
     for number in 0..2 {
@@ -49,8 +48,7 @@ fn daemon_terminated_with_callers_inside_then_all_return_and_each_session_has_a_
 }
 
 #[test]
-fn daemon_killed_with_callers_inside_then_all_are_told_and_the_next_one_serves_them() -> Result<()>
-{
+fn daemon_killed_with_callers_inside_then_the_next_serves_them() -> Result<()> {
     let mut rig = Rig::rings()?;
     let mut clients = Vec::new();
     {
@@ -63,7 +61,7 @@ fn daemon_killed_with_callers_inside_then_all_are_told_and_the_next_one_serves_t
         }
         let mut waiter = rig.user("cam")?;
         waiter.say("stop")?;
-        waiter.tell("wait-started never")?;
+        waiter.send("wait-started never")?;
         wait_for("wait_started to sleep", 10, || {
             Ok(!blocked(waiter.pid())?.is_empty())
         })?;

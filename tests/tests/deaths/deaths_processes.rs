@@ -73,14 +73,14 @@ const WAYS: [Way; 8] = [
         |_, _, mut victim| {
             victim.say("run 20 true")?;
             // A child that has begun shares its memory until its own program begins.
-            victim.tell("run 100000 true")?;
+            victim.send("run 100000 true")?;
             Ok(victim.running().kill()?.signal())
         },
     ),
 ];
 
 fn ended(mut victim: TestClient, way: &str) -> Result<Option<i32>> {
-    victim.tell(way)?;
+    victim.send(way)?;
     Ok(victim.running().wait(Deadline::seconds(30))?.signal())
 }
 
@@ -94,8 +94,7 @@ fn settled(certificate: &Certificate, pid: u32) -> Result<(ReconciledCause, u64,
 }
 
 #[test]
-fn client_dies_in_any_way_amid_frames_and_waits_then_settled_once_and_no_other_client_notices()
--> Result<()> {
+fn client_dies_in_any_way_then_settled_once_and_others_go_on() -> Result<()> {
     let mut rig = Rig::rings()?;
     let mut watched = WatchedSession::start(&mut rig)?;
     watched.control.receiver("idle", 5001)?;
@@ -120,7 +119,7 @@ fn client_dies_in_any_way_amid_frames_and_waits_then_settled_once_and_no_other_c
         assert_eq!(settled(&cam, pid)?, (died, 2, 0), "{name}");
         assert_eq!(settled(&idle, pid)?, (died, 0, 3), "{name}");
     }
-    // Only the honest client put one.
+    // Only the well-behaved client put one.
     assert_eq!(cam.counts.frames_returned, cam.frames.frames_complete);
     assert_eq!(cam.counts.frames_reconciled, 2 * WAYS.len() as u64);
     Ok(())
@@ -129,7 +128,7 @@ fn client_dies_in_any_way_amid_frames_and_waits_then_settled_once_and_no_other_c
 /// The number of a process that died is given to another one, which is a client, too, before the daemon
 /// has heard of either.
 #[test]
-fn process_gets_the_number_of_a_dead_one_then_its_frames_are_its_own() -> Result<()> {
+fn process_gets_the_number_of_a_dead_one_then_has_own_frames() -> Result<()> {
     let mut rig = Rig::rings()?;
     let mut watched = WatchedSession::start(&mut rig)?;
     let mut first = rig.user("cam")?;
@@ -142,7 +141,7 @@ fn process_gets_the_number_of_a_dead_one_then_its_frames_are_its_own() -> Result
         .signal(rustix::process::Signal::STOP)?;
     first.kill()?;
     let mut second = successor(&rig, pid)?;
-    second.tell("attach cam")?;
+    second.send("attach cam")?;
     rig.daemon()?
         .running()
         .signal(rustix::process::Signal::CONT)?;
@@ -260,7 +259,7 @@ fn kill(rig: &Rig, control: &mut Control, number: u16, kill: Kill) -> Result<()>
 }
 
 #[test]
-fn client_killed_blocked_or_holding_running_or_stopped_then_reconciled_once() -> Result<()> {
+fn client_killed_blocked_or_holding_then_reconciled_once() -> Result<()> {
     let (rig, mut control) = Rig::with_control()?;
     let mut number = 0;
     for stopped in [false, true] {
@@ -278,8 +277,7 @@ fn client_killed_blocked_or_holding_running_or_stopped_then_reconciled_once() ->
 }
 
 #[test]
-fn clients_killed_50_times_beside_an_honest_one_then_it_gets_every_frame_and_nothing_leaks()
--> Result<()> {
+fn clients_killed_50_times_then_another_gets_every_frame() -> Result<()> {
     const KILLS: usize = 50;
     let (mut rig, mut control) = Rig::with_control()?;
     control.ample("cam", Raster::SMALL, 5000)?;

@@ -23,12 +23,11 @@ fn settled_but_alive(certificate: &Certificate, pid: u32, frames: u64, slots: u6
 }
 
 #[test]
-fn thread_becomes_another_program_inside_a_call_then_the_attachment_ends_and_the_process_lives()
--> Result<()> {
+fn thread_execs_inside_a_call_then_only_its_attachment_ends() -> Result<()> {
     let (rig, mut control) = Rig::with_cam()?;
     let mut client = rig.user("cam")?;
     client.block(2)?;
-    client.tell("exec-inside cat")?;
+    client.send("exec-inside cat")?;
     control.deserted("cam")?;
     ensure!(client.running().ended()?.is_none(), "the new program runs");
     control.stop("cam")?;
@@ -41,7 +40,7 @@ fn thread_becomes_another_program_inside_a_call_then_the_attachment_ends_and_the
 }
 
 #[test]
-fn client_forks_then_the_child_is_told_estale_and_keeps_nothing_alive() -> Result<()> {
+fn client_forks_then_the_child_gets_estale_and_keeps_nothing() -> Result<()> {
     let mut rig = Rig::rings()?;
     let mut watched = WatchedSession::start(&mut rig)?;
     watched.control.receiver("idle", 5001)?;
@@ -75,7 +74,7 @@ fn client_forks_then_the_child_is_told_estale_and_keeps_nothing_alive() -> Resul
 }
 
 #[test]
-fn memory_mapped_by_another_process_then_kept_until_that_lets_go() -> Result<()> {
+fn memory_mapped_by_another_process_then_kept_until_it_lets_go() -> Result<()> {
     let mut rig = Rig::rings()?;
     let mut watched = WatchedSession::start(&mut rig)?;
     watched.control.receiver("idle", 5001)?;
@@ -101,8 +100,7 @@ fn memory_mapped_by_another_process_then_kept_until_that_lets_go() -> Result<()>
 }
 
 #[test]
-fn client_comes_and_goes_while_its_memory_is_kept_then_refused_until_that_is_let_go() -> Result<()>
-{
+fn client_reattaches_while_its_memory_is_kept_then_refused() -> Result<()> {
     let (rig, mut control) = Rig::with_cam()?;
     for is_running in [true, false] {
         if !is_running {
@@ -137,7 +135,7 @@ fn client_comes_and_goes_while_its_memory_is_kept_then_refused_until_that_is_let
 }
 
 #[test]
-fn client_becomes_another_program_then_its_attachment_ends_and_the_process_lives() -> Result<()> {
+fn client_becomes_another_program_then_only_its_attachment_ends() -> Result<()> {
     let (rig, mut control) = Rig::with_cam()?;
     control.pattern("source", 5000)?;
     let mut client = rig.user("cam")?;
@@ -146,7 +144,7 @@ fn client_becomes_another_program_then_its_attachment_ends_and_the_process_lives
     client.say("drain")?;
     client.block(2)?;
     let pid = client.pid();
-    client.tell("exec cat")?;
+    client.send("exec cat")?;
     control.deserted("cam")?;
     ensure!(client.running().ended()?.is_none(), "the new program runs");
     assert_eq!(control.show("cam")?.state, SessionState::Running);
@@ -160,8 +158,7 @@ fn client_becomes_another_program_then_its_attachment_ends_and_the_process_lives
 }
 
 #[test]
-fn client_killed_with_its_socket_and_memory_passed_on_then_settled_and_the_memory_kept()
--> Result<()> {
+fn client_killed_with_its_memory_passed_on_then_memory_is_kept() -> Result<()> {
     let (rig, mut control) = Rig::with_cam()?;
     let mut client = rig.user("cam")?;
     client.block(2)?;

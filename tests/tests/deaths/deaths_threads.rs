@@ -54,24 +54,23 @@ fn assert_settled(certificate: &Certificate, dead: &BTreeSet<u32>) {
 }
 
 #[test]
-fn threads_end_inside_calls_of_a_running_session_then_each_is_credited_at_once() -> Result<()> {
+fn threads_end_inside_calls_then_each_is_credited_at_once() -> Result<()> {
     ended_inside_calls_of_a_running_session("required")
 }
 
 #[test]
-fn threads_end_inside_calls_that_no_probe_watches_then_the_periodic_check_finds_each() -> Result<()>
-{
+fn threads_end_inside_unwatched_calls_then_found_periodically() -> Result<()> {
     ended_inside_calls_of_a_running_session("off")
 }
 
 #[test]
-fn threads_end_while_the_session_stops_and_starts_then_each_is_settled_once() -> Result<()> {
+fn threads_end_while_the_session_stops_then_each_settled_once() -> Result<()> {
     let (rig, mut control) = Rig::with_cam()?;
     control.pattern("source", 5000)?;
     let mut client = rig.user("cam")?;
     let mut dead = BTreeSet::new();
     for round in 0..20 {
-        client.tell("exit-taking 2")?;
+        client.send("exit-taking 2")?;
         // So that a stop meets them before, amid and after.
         std::thread::sleep(Duration::from_millis(3 * round));
         control.stop("cam")?;
@@ -87,8 +86,7 @@ fn threads_end_while_the_session_stops_and_starts_then_each_is_settled_once() ->
 }
 
 #[test]
-fn threads_end_and_their_process_with_them_or_leaves_then_each_frame_is_credited_once() -> Result<()>
-{
+fn threads_end_with_their_process_then_each_frame_credited_once() -> Result<()> {
     let mut rig = Rig::rings()?;
     let watched = WatchedSession::start(&mut rig)?;
     for round in 0..10 {
@@ -111,7 +109,7 @@ fn threads_end_and_their_process_with_them_or_leaves_then_each_frame_is_credited
 }
 
 #[test]
-fn thread_gets_the_number_of_a_dead_one_then_only_the_dead_one_is_settled() -> Result<()> {
+fn thread_gets_the_number_of_a_dead_one_then_only_that_settled() -> Result<()> {
     // No probe tells of the exit, so that the periodic check finds both.
     let rig = Rig::rings_with(|config| config.probe = "off")?;
     let mut control = rig.control()?;
@@ -160,7 +158,7 @@ fn thread_gets_the_number_of_a_dead_one_then_only_the_dead_one_is_settled() -> R
 }
 
 #[test]
-fn leader_ends_while_other_threads_go_on_then_they_are_seen_served_and_settled() -> Result<()> {
+fn leader_ends_and_its_threads_go_on_then_seen_and_settled() -> Result<()> {
     let mut rig = Rig::rings()?;
     let mut watched = WatchedSession::start(&mut rig)?;
     watched.control.receiver("idle", 5001)?;
@@ -209,7 +207,7 @@ fn leader_ends_while_other_threads_go_on_then_they_are_seen_served_and_settled()
 }
 
 #[test]
-fn thread_ended_inside_a_wait_then_settled_by_its_number_and_the_process_goes_on() -> Result<()> {
+fn thread_ended_inside_a_wait_then_settled_and_process_goes_on() -> Result<()> {
     let (rig, mut control) = Rig::with_cam()?;
     let mut client = rig.user("cam")?;
     let asleep = client.block(2)?;
@@ -244,8 +242,7 @@ fn thread_ended_inside_a_wait_then_settled_by_its_number_and_the_process_goes_on
 }
 
 #[test]
-fn thread_ended_inside_a_wait_and_the_rest_frozen_then_destroy_waits_for_the_rest_alone()
--> Result<()> {
+fn thread_ended_in_a_wait_then_destroy_waits_for_frozen_rest() -> Result<()> {
     let (rig, mut control) = Rig::with_cam()?;
     let mut client = rig.user("cam")?;
     let asleep = client.block(1)?;

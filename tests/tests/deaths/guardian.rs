@@ -41,8 +41,7 @@ fn busy(rig: &mut Rig) -> Result<(TestClient, ProcessId)> {
 }
 
 #[test]
-fn daemon_killed_while_its_guardian_is_stopped_then_callers_are_told_and_the_next_one_ends_it()
--> Result<()> {
+fn daemon_killed_and_its_guardian_stopped_then_callers_are_told() -> Result<()> {
     let (mut rig, _) = Rig::with_control()?;
     let (mut client, guardian) = busy(&mut rig)?;
     guardian.signal(Signal::STOP)?;
@@ -74,7 +73,7 @@ fn daemon_killed_and_started_again_at_once_then_each_starts() -> Result<()> {
 }
 
 #[test]
-fn guardian_killed_then_the_log_says_so_and_another_one_takes_its_place() -> Result<()> {
+fn guardian_killed_then_logged_and_another_takes_its_place() -> Result<()> {
     let mut rig = Rig::rings()?;
     let (mut client, first) = busy(&mut rig)?;
     let pid = rig.daemon()?.pid();
@@ -103,7 +102,7 @@ fn guardian_killed_then_the_log_says_so_and_another_one_takes_its_place() -> Res
 }
 
 #[test]
-fn daemon_out_of_memory_then_callers_are_told_and_nothing_is_left() -> Result<()> {
+fn daemon_out_of_memory_then_callers_are_told_and_nothing_stays() -> Result<()> {
     let mut rig = Rig::rings()?;
     let (mut client, guardian) = busy(&mut rig)?;
     let limit = rig.stage().memory_limit(LIMIT)?;

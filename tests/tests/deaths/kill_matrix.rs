@@ -1,5 +1,5 @@
 //! A thousand deaths: clients put to death by SIGKILL at each labelled point of each call, and at
-//! any instant, beside honest clients that must not notice.
+//! any instant, beside well-behaved clients that must not notice.
 //!
 //! `ONAIR_KILL_ROUNDS=10` goes through the matrix so many times; `ONAIR_KILL_SEED=N` repeats a run,
 //! as far as the scheduler allows.
@@ -103,7 +103,7 @@ fn batch(
 }
 
 #[test]
-fn labels_and_mutants_of_what_others_run_then_none_but_in_the_victim() -> Result<()> {
+fn labels_and_mutants_are_only_in_the_victim_program() -> Result<()> {
     let contains = |program: &str, label: &str| -> Result<bool> {
         let bytes = std::fs::read(program_file(program)?)?;
         let windows = &mut bytes.windows(label.len());
@@ -131,8 +131,7 @@ fn labels_and_mutants_of_what_others_run_then_none_but_in_the_victim() -> Result
 }
 
 #[test]
-fn clients_killed_at_each_point_and_at_any_instant_then_no_other_client_notices_and_nothing_is_left()
--> Result<()> {
+fn clients_killed_at_each_point_then_no_other_notices_or_leaks() -> Result<()> {
     let rounds = usize::try_from(setting("ONAIR_KILL_ROUNDS").unwrap_or(1))?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     let seed = setting("ONAIR_KILL_SEED").unwrap_or(now);

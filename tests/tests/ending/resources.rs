@@ -42,7 +42,7 @@ fn on_the_cable() -> Config {
 }
 
 #[test]
-fn daemon_killed_then_the_next_one_undoes_what_it_left_and_says_so() -> Result<()> {
+fn daemon_killed_then_the_next_one_undoes_and_logs_what_it_left() -> Result<()> {
     let mut rig = cable()?;
     let rings = rig.config.clone();
     rig.stop_daemon()?;
@@ -79,7 +79,7 @@ fn daemon_killed_then_the_next_one_undoes_what_it_left_and_says_so() -> Result<(
 }
 
 #[test]
-fn daemon_stopped_then_its_interfaces_are_as_their_user_had_them() -> Result<()> {
+fn daemon_stopped_then_its_interfaces_are_as_the_user_set_them() -> Result<()> {
     let mut rig = cable()?;
     rig.stop_daemon()?;
     rig.config = on_the_cable();
@@ -94,7 +94,7 @@ fn daemon_stopped_then_its_interfaces_are_as_their_user_had_them() -> Result<()>
 }
 
 #[test]
-fn state_dir_of_a_living_daemon_then_another_ends_and_touches_nothing_of_it() -> Result<()> {
+fn state_dir_of_a_living_daemon_then_another_ends_unchanged() -> Result<()> {
     let mut rig = cable()?;
     rig.stop_daemon()?;
     rig.config = on_the_cable();

@@ -177,7 +177,7 @@ fn three_in_use(rig: &Rig, control: &mut Control) -> Result<TestClient> {
 }
 
 #[test]
-fn sessions_that_empty_together_then_the_lowest_priority_goes_first() -> Result<()> {
+fn sessions_empty_together_then_the_lowest_priority_goes_first() -> Result<()> {
     let mut rig = Rig::rings_and("[timeouts]\ngraceful_ms = 60000\n")?;
     let mut control = rig.control()?;
     let client = three_in_use(&rig, &mut control)?;
@@ -198,7 +198,7 @@ fn sessions_that_empty_together_then_the_lowest_priority_goes_first() -> Result<
 }
 
 #[test]
-fn sessions_evicted_together_at_the_deadline_then_the_lowest_priority_goes_first() -> Result<()> {
+fn sessions_evicted_at_the_deadline_then_lowest_priority_first() -> Result<()> {
     let mut rig =
         Rig::rings_and("[timeouts]\ngraceful_ms = 300\n[shutdown]\npolicy = \"evict\"\n")?;
     let mut control = rig.control()?;
@@ -212,7 +212,7 @@ fn sessions_evicted_together_at_the_deadline_then_the_lowest_priority_goes_first
 }
 
 #[test]
-fn session_with_a_duration_then_stopped_by_itself_and_goes_on_when_started() -> Result<()> {
+fn session_with_a_duration_then_stops_itself_and_starts_again() -> Result<()> {
     let (rig, mut control) = Rig::with_control()?;
     let mut spec = receive("short", Raster::SMALL, 5000);
     spec.duration_ms = Some(200);
@@ -239,7 +239,7 @@ fn daemon_with_a_duration_then_ends_by_itself_and_says_why() -> Result<()> {
 }
 
 #[test]
-fn daemon_with_a_duration_and_a_signal_before_then_does_not_wait_for_it() -> Result<()> {
+fn daemon_with_a_duration_and_an_earlier_signal_then_no_wait() -> Result<()> {
     let mut rig = Rig::rings_as(
         |_| {},
         |command| {
@@ -269,8 +269,7 @@ fn is_touched(rig: &Rig, interface: &str) -> Result<bool> {
 }
 
 #[test]
-fn system_sigterm_under_af_xdp_traffic_then_clean_and_nothing_is_left_on_the_interfaces()
--> Result<()> {
+fn system_sigterm_under_af_xdp_traffic_then_clean_interfaces() -> Result<()> {
     let mut rig = Rig::pair()?;
     assert!(is_touched(&rig, "va")? && is_touched(&rig, "vb")?);
     for _ in 0..2 {

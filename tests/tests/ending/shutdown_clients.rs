@@ -10,7 +10,7 @@ use onair_tests::{
 use rustix::process::Signal;
 
 #[test]
-fn policy_refuse_and_users_that_do_not_leave_then_named_and_status_4() -> Result<()> {
+fn policy_refuse_and_users_stay_then_named_and_exit_status_4() -> Result<()> {
     let mut rig = Rig::rings_and("[timeouts]\ngraceful_ms = 500\n")?;
     let mut control = rig.control()?;
     let mut client = holding(&rig, &mut control)?;
@@ -32,7 +32,7 @@ fn policy_refuse_and_users_that_do_not_leave_then_named_and_status_4() -> Result
 }
 
 #[test]
-fn policy_evict_and_quarantine_then_the_daemon_ends_clean_and_says_so() -> Result<()> {
+fn policy_evict_and_quarantine_then_clean_end_that_says_so() -> Result<()> {
     for (policy, outcome) in [
         ("evict", SessionOutcome::Evicted),
         ("quarantine", SessionOutcome::Quarantined),
@@ -68,7 +68,7 @@ fn policy_evict_and_quarantine_then_the_daemon_ends_clean_and_says_so() -> Resul
 }
 
 #[test]
-fn users_leave_or_are_killed_while_draining_then_the_count_falls_and_all_is_clean() -> Result<()> {
+fn users_leave_or_die_while_draining_then_the_count_falls_to_0() -> Result<()> {
     let mut rig = Rig::rings_and("[timeouts]\ngraceful_ms = 60000\n")?;
     let mut control = rig.control()?;
     let mut first = holding(&rig, &mut control)?;
@@ -111,8 +111,7 @@ fn users_leave_or_are_killed_while_draining_then_the_count_falls_and_all_is_clea
 }
 
 #[test]
-fn draining_told_of_a_session_stopped_long_before_then_read_before_eagain_and_before_estale()
--> Result<()> {
+fn draining_told_of_a_stopped_session_then_read_before_eagain() -> Result<()> {
     let mut rig = Rig::rings_and("[timeouts]\ngraceful_ms = 60000\n")?;
     let mut control = rig.control()?;
     let mut client = holding(&rig, &mut control)?;
@@ -149,7 +148,7 @@ fn draining_told_of_a_session_stopped_long_before_then_read_before_eagain_and_be
 }
 
 #[test]
-fn session_of_low_priority_and_held_then_the_others_are_destroyed_beside_it() -> Result<()> {
+fn session_of_low_priority_held_then_the_others_are_destroyed() -> Result<()> {
     let mut rig = Rig::rings_and("[timeouts]\ngraceful_ms = 60000\n")?;
     let mut control = rig.control()?;
     let mut client = holding(&rig, &mut control)?;
@@ -206,7 +205,7 @@ fn end_waits_for_users_then_the_log_counts_the_seconds_down() -> Result<()> {
 /// Sessions that empty together are examined together: a client that hides from the probe in one of
 /// them holds up that one alone, and one that dies meanwhile is settled in each of its sessions.
 #[test]
-fn many_sessions_end_amid_a_blind_client_and_a_death_then_each_for_itself() -> Result<()> {
+fn many_sessions_end_amid_a_blind_client_then_each_for_itself() -> Result<()> {
     let mut rig = Rig::rings_and("[timeouts]\ngraceful_ms = 60000\n")?;
     let mut control = rig.control()?;
     let names: Vec<String> = (0..24).map(|at| format!("cam{at}")).collect();

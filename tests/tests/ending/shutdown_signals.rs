@@ -55,7 +55,7 @@ fn shutdown__concurrent_signals__then_single_shutdown() -> Result<()> {
 }
 
 #[test]
-fn signals_second_after_the_first_was_acknowledged_then_forced_with_its_status() -> Result<()> {
+fn signals_second_after_the_first_then_forced_with_its_status() -> Result<()> {
     let mut rig =
         Rig::rings_and("[shutdown]\ndebounce_ms = 10\n[timeouts]\ngraceful_ms = 600000\n")?;
     let mut control = rig.control()?;
@@ -81,7 +81,7 @@ fn signals_second_after_the_first_was_acknowledged_then_forced_with_its_status()
 }
 
 #[test]
-fn signals_usr1_then_sessions_and_who_is_in_them_on_standard_error() -> Result<()> {
+fn signals_usr1_then_sessions_and_their_users_on_standard_error() -> Result<()> {
     let (mut rig, mut control) = Rig::with_cam()?;
     let mut client = rig.user("cam")?;
     client.block(1)?;
@@ -144,7 +144,7 @@ fn open_to_all(rig: &Rig) -> Result<()> {
 }
 
 #[test]
-fn request_by_another_user_and_by_root_then_forbidden_and_accepted() -> Result<()> {
+fn request_by_another_user_then_forbidden_and_by_root_accepted() -> Result<()> {
     let mut rig = Rig::rings()?;
     open_to_all(&rig)?;
     let (code, problem) = curl(&rig, Some(OTHER_USER), "POST")?;

@@ -30,8 +30,7 @@ impl Drop for Deaf {
 }
 
 #[test]
-fn start_hangs_in_a_device_then_a_second_signal_ends_it_with_a_status_and_a_summary() -> Result<()>
-{
+fn start_hangs_in_a_device_then_a_second_signal_ends_it_cleanly() -> Result<()> {
     let stage = Stage::open("test")?;
     let name = format!("onair-deaf-{}", std::process::id());
     let deaf = Deaf::make(&name)?;

@@ -10,7 +10,7 @@ const WATCHDOG: Duration = Duration::from_secs(2);
 const FED: &str = "WATCHDOG=1";
 
 #[test]
-fn watchdog_poller_or_control_thread_stands_then_not_fed_until_it_moves() -> Result<()> {
+fn watchdog_poller_or_control_stuck_then_not_fed_until_it_moves() -> Result<()> {
     let mut manager = None;
     let mut rig = Rig::with(Config::pair(Backend::AfXdp), |command| {
         manager = Some(ServiceManager::before(command, WATCHDOG));
@@ -42,7 +42,7 @@ fn watchdog_poller_or_control_thread_stands_then_not_fed_until_it_moves() -> Res
     })?;
     let status = manager.heard("STATUS=");
     assert!(!status.is_empty(), "no STATUS= at the end");
-    // The manager's patience is its TimeoutStopSec then.
+    // The manager waits for its TimeoutStopSec then.
     assert!(!manager.heard("WATCHDOG_USEC=").is_empty());
     Ok(())
 }

@@ -42,7 +42,7 @@ fn blocked_named_and_destroyed(
 }
 
 #[test]
-fn client_in_another_pid_and_mount_namespace_on_overlayfs_then_seen_and_named() -> Result<()> {
+fn client_in_other_namespaces_on_overlayfs_then_seen_and_named() -> Result<()> {
     let (rig, mut control) = Rig::with_cam()?;
     let (stage, test_client) = (rig.stage(), program("onair-client")?);
     // As a container runtime does it: a root of layers, the daemon's folder bound into it.
@@ -81,7 +81,7 @@ fn client_in_another_pid_and_mount_namespace_on_overlayfs_then_seen_and_named() 
 }
 
 #[test]
-fn daemon_as_pid_1_then_reaps_serves_its_namespace_refuses_others_and_ends_with_0() -> Result<()> {
+fn daemon_as_pid_1_then_serves_its_namespace_and_reaps_children() -> Result<()> {
     let stage = Stage::open("test")?;
     let config = Config::pair(Backend::Ring);
     let onaird = program("onaird")?;
@@ -217,7 +217,7 @@ fn works(rig: &Rig) -> Result<()> {
 }
 
 #[test]
-fn daemon_with_the_units_capabilities_only_then_ports_probe_and_destroy_work() -> Result<()> {
+fn daemon_with_the_units_capabilities_then_everything_works() -> Result<()> {
     let mut rig = Rig::pair()?;
     let daemon = bounded(&mut rig, &capabilities_of("onaird.service")?)?;
     works(&rig)?;
@@ -226,8 +226,7 @@ fn daemon_with_the_units_capabilities_only_then_ports_probe_and_destroy_work() -
 }
 
 #[test]
-fn daemon_without_sys_admin_then_it_works_where_sites_share_links_and_says_that_it_is_blind_elsewhere()
--> Result<()> {
+fn daemon_without_sys_admin_then_works_and_says_what_is_blind() -> Result<()> {
     // A port in a namespace needs it.
     let mut rig = Rig::rings()?;
     let daemon = bounded(&mut rig, &capabilities_of("without-sys-admin.conf")?)?;

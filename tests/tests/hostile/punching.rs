@@ -1,12 +1,12 @@
 //! Clients that punch holes in the memory that they can write, for which a poller would
-//! pay with page faults: they are cut off at the first, and honest ones go on.
+//! pay with page faults: they are cut off at the first, and well-behaved ones go on.
 
 use anyhow::{Result, ensure};
 use onair_api::Source;
 use onair_tests::{Raster, Rig, WatchedSession, send, wait_for};
 
 #[test]
-fn client_punches_a_hole_then_cut_off_and_honest_ones_go_on() -> Result<()> {
+fn client_punches_a_hole_then_evicted_and_others_go_on() -> Result<()> {
     let mut rig = Rig::rings()?;
     let mut watched = WatchedSession::start(&mut rig)?;
     for (name, udp) in [("bad", 5001), ("good", 5002)] {
@@ -17,7 +17,7 @@ fn client_punches_a_hole_then_cut_off_and_honest_ones_go_on() -> Result<()> {
     watched.control.receiver("idle", 5003)?;
     let mut frames = rig.user("bad")?;
     let mut words = rig.user("idle")?;
-    let mut honest = rig.user("good")?;
+    let mut good = rig.user("good")?;
     let mut reader = rig.user("cam")?;
 
     // Frames that are sent, and words of a session in which nothing happens.
@@ -33,14 +33,14 @@ fn client_punches_a_hole_then_cut_off_and_honest_ones_go_on() -> Result<()> {
                 matches!(&*result, "" | "ETIMEDOUT" | "EAGAIN" | "ESTALE"),
                 "{result}"
             );
-            honest.say("submit 1")?;
+            good.say("submit 1")?;
             Ok(result == "ESTALE")
         })?;
     }
-    honest.say("submit 10")?;
+    good.say("submit 10")?;
     reader.say("get 10000")?;
 
-    for client in [frames, words, honest, reader] {
+    for client in [frames, words, good, reader] {
         ensure!(client.leave()?.success());
     }
     for name in ["bad", "good", "idle"] {

@@ -64,8 +64,7 @@ fn logged(rig: &mut Rig, words: &[&str]) -> Result<()> {
 }
 
 #[test]
-fn files_one_user_has_as_many_as_it_gets_then_programs_of_others_and_of_root_attach() -> Result<()>
-{
+fn files_one_user_takes_its_share_then_other_programs_attach() -> Result<()> {
     let (rig, mut control) = scene(|config| config.probe_keys += "max_files = 8\n")?;
     let stage = rig.stage();
     let mut greedy: Vec<TestClient> = Vec::new();
@@ -102,8 +101,7 @@ fn files_one_user_has_as_many_as_it_gets_then_programs_of_others_and_of_root_att
 }
 
 #[test]
-fn attach_socket_taken_by_silent_connections_of_another_user_then_others_attach_and_health_names_it()
--> Result<()> {
+fn attach_socket_taken_by_silent_connections_then_others_attach() -> Result<()> {
     let (mut rig, mut control) = scene(|config| {
         config.more += "[limits]\nconnections = 20\n[timeouts]\nhello_ms = 600000\n";
     })?;
@@ -126,7 +124,7 @@ fn attach_socket_taken_by_silent_connections_of_another_user_then_others_attach_
 }
 
 #[test]
-fn attach_socket_a_client_says_no_hello_then_closed_in_time_and_logged() -> Result<()> {
+fn attach_socket_client_says_no_hello_then_closed_and_logged() -> Result<()> {
     let (mut rig, mut control) = scene(|config| config.more += "[timeouts]\nhello_ms = 200\n")?;
     let socket = Config::attach_socket(rig.stage());
     let mut welcomed = rig.user("cam")?;
@@ -146,7 +144,7 @@ fn attach_socket_a_client_says_no_hello_then_closed_in_time_and_logged() -> Resu
 }
 
 #[test]
-fn attach_socket_filled_by_users_without_a_role_then_a_user_with_one_attaches() -> Result<()> {
+fn attach_socket_filled_without_a_role_then_a_role_attaches() -> Result<()> {
     let rig = Rig::rings_with(|config| {
         config.control = format!("group = \"{GROUP}\"\ngroup_role = \"attach\"\n");
         config.more += "[limits]\nconnections = 40\n[timeouts]\nhello_ms = 600000\n";
@@ -175,29 +173,28 @@ fn attach_socket_filled_by_users_without_a_role_then_a_user_with_one_attaches() 
 }
 
 #[test]
-fn attach_socket_a_client_says_hello_and_attaches_to_nothing_then_closed_in_time() -> Result<()> {
+fn attach_socket_client_says_only_hello_then_closed_in_time() -> Result<()> {
     let (mut rig, mut control) = scene(|config| config.more += "[timeouts]\nhello_ms = 400\n")?;
     let idle = rig.raw_client()?;
-    let mut honest = rig.user("cam")?;
+    let mut good = rig.user("cam")?;
     // What it asks for in vain gives it no more time.
     let unknown = json!({ "type": "attach", "session": "none" }).to_string();
     let deadline = Deadline::seconds(30);
     // The end of the connection may overtake its reason.
-    while idle.send(unknown.as_bytes()).is_ok() && idle.hear().is_ok_and(|it| it.is_some()) {
+    while idle.send(unknown.as_bytes()).is_ok() && idle.receive().is_ok_and(|it| it.is_some()) {
         ensure!(!deadline.passed(), "it is served still");
         thread::sleep(Duration::from_millis(50));
     }
     logged(&mut rig, &["no attach"])?;
-    assert_eq!(honest.errno("get 0")?, "ETIMEDOUT");
+    assert_eq!(good.errno("get 0")?, "ETIMEDOUT");
     // Without an attachment again, it has as long again.
-    honest.say("detach")?;
-    honest.say("attach cam")?;
+    good.say("detach")?;
+    good.say("attach cam")?;
     well_again(&mut control)
 }
 
 #[test]
-fn control_socket_taken_by_silent_connections_of_another_user_then_root_and_the_group_are_served()
--> Result<()> {
+fn control_socket_taken_by_silent_peers_then_root_is_served() -> Result<()> {
     let (mut rig, mut control) = scene(|config| {
         config.more += "[limits]\nhttp_connections = 20\n[timeouts]\nhttp_head_ms = 600000\n";
     })?;
@@ -226,7 +223,7 @@ fn control_socket_taken_by_silent_connections_of_another_user_then_root_and_the_
 }
 
 #[test]
-fn memory_kept_by_one_process_that_comes_and_goes_then_only_it_is_refused() -> Result<()> {
+fn memory_kept_by_one_changing_process_then_only_it_is_refused() -> Result<()> {
     let (rig, mut control) = scene(|_| {})?;
     let mut greedy = GREEDY.test_client(rig.stage())?;
     let answer = greedy.say("come-and-go 100 cam")?;
@@ -253,7 +250,7 @@ fn memory_kept_by_one_process_that_comes_and_goes_then_only_it_is_refused() -> R
 }
 
 #[test]
-fn arming_files_of_one_user_hang_then_clients_of_others_attach_meanwhile() -> Result<()> {
+fn arming_files_of_one_user_hang_then_clients_of_others_attach() -> Result<()> {
     const CONNECTIONS: usize = 8;
     // Longer than the test takes.
     let (rig, mut control) = scene(|config| config.more += "[timeouts]\nprobe_arm_ms = 60000\n")?;
@@ -391,7 +388,7 @@ fn frame_memory_pinned_by_one_user_then_only_it_is_refused() -> Result<()> {
 }
 
 #[test]
-fn health_of_a_user_without_a_role_then_names_no_session_of_others() -> Result<()> {
+fn health_for_a_user_without_a_role_names_no_others_session() -> Result<()> {
     let (rig, mut control) = scene(|_| {})?;
     let body = json!({ "name": "cam-v210", "convert": { "from": "cam", "layout": "UYVY" } });
     let (status, answer) = User::new(0, 0).ask(rig.stage(), "POST", "/v1/sessions", &body)?;
@@ -433,7 +430,7 @@ fn changes(session: &str, attachment: u64) -> Vec<(String, Value)> {
 }
 
 #[test]
-fn roles_given_to_a_group_and_to_users_then_each_may_do_what_its_role_says() -> Result<()> {
+fn roles_of_groups_and_users_then_each_may_do_what_it_says() -> Result<()> {
     const OWNER: User = User::new(54_325, 54_325);
     let (rig, mut control) = scene(|config| {
         config.control = config.control.replace("operate", "attach");

@@ -106,7 +106,7 @@ fn destroy_without_stop_then_refused_and_it_runs_on() -> Result<()> {
 }
 
 #[test]
-fn destroy_of_a_running_session_with_callers_then_running_and_the_blockers_named() -> Result<()> {
+fn destroy_of_a_running_session_with_callers_names_blockers() -> Result<()> {
     let mut scene = Scene::open()?;
     let mut owner = scene.owner("cam", 5000)?;
     let mut sleeper = scene.user("cam")?;
@@ -230,7 +230,7 @@ fn put_into_another_session_then_refused_and_still_held() -> Result<()> {
 }
 
 #[test]
-fn session_used_after_destroy_then_stale_in_every_call_and_on_every_way() -> Result<()> {
+fn session_used_after_destroy_then_stale_in_every_call() -> Result<()> {
     let mut scene = Scene::open()?;
     let mut owner = scene.owner("cam", 5000)?;
     let mut user = scene.user("cam")?;
@@ -326,7 +326,7 @@ fn attach_to_what_is_not_there_then_noent_and_what_was_is_stale() -> Result<()> 
 }
 
 #[test]
-fn attach_twice_from_one_process_then_refused_and_the_first_goes_on() -> Result<()> {
+fn attach_twice_from_one_process_then_only_the_first_goes_on() -> Result<()> {
     let mut scene = Scene::open()?;
     scene.control.receiver("cam", 5000)?;
     let mut user = scene.user("cam")?;
@@ -372,7 +372,7 @@ fn detach_while_holding_or_inside_then_busy_until_it_is_put() -> Result<()> {
 }
 
 #[test]
-fn destroy_by_another_than_the_owner_then_forbidden_also_without_the_library() -> Result<()> {
+fn destroy_by_another_than_the_owner_then_forbidden_everywhere() -> Result<()> {
     let mut scene = Scene::open()?;
     let mut owner = scene.owner("cam", 5000)?;
     let mut user = scene.user("cam")?;

@@ -18,7 +18,7 @@ fn etag(answer: &str) -> Result<&str> {
 }
 
 #[test]
-fn session_changed_meanwhile_then_a_conditional_destroy_is_refused() -> Result<()> {
+fn session_changed_meanwhile_then_if_match_destroy_is_refused() -> Result<()> {
     let (rig, mut control) = Rig::with_cam()?;
     let shown = curl(&rig, "/v1/sessions/cam", &[])?;
     control.stop("cam")?;

@@ -33,8 +33,7 @@ fn lives_on(control: &mut Control, mut client: TestClient) -> Result<()> {
 }
 
 #[test]
-fn destroy_wait_connection_on_the_control_socket_closed_then_the_session_stays_stopped()
--> Result<()> {
+fn destroy_wait_control_connection_closed_then_stays_stopped() -> Result<()> {
     let (rig, mut control) = Rig::with_control()?;
     let client = held(&rig, &mut control)?;
     let mut operator = rig.control()?.into_http();
@@ -46,8 +45,7 @@ fn destroy_wait_connection_on_the_control_socket_closed_then_the_session_stays_s
 }
 
 #[test]
-fn destroy_wait_connection_on_the_attach_socket_closed_then_the_session_stays_stopped() -> Result<()>
-{
+fn destroy_wait_attach_connection_closed_then_stays_stopped() -> Result<()> {
     let (rig, mut control) = Rig::with_control()?;
     // This process makes the session, and lives on when it has closed the connection.
     let owner = rig.raw_client()?;
@@ -76,7 +74,7 @@ fn destroy_wait_requester_killed_then_the_session_stays_stopped() -> Result<()> 
     let mut client = rig.user("cam")?;
     client.say("hold 1")?;
     control.stop("cam")?;
-    owner.tell(format_args!("destroy-wait {AN_HOUR_MS}"))?;
+    owner.send(format_args!("destroy-wait {AN_HOUR_MS}"))?;
     control.await_state("cam", SessionState::Draining)?;
     owner.kill()?;
     lives_on(&mut control, client)

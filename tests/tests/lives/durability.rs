@@ -56,7 +56,7 @@ fn owner(rig: &Rig, name: &str, number: u16) -> Result<TestClient> {
 }
 
 #[test]
-fn endings_over_both_sockets_then_logged_and_synced_and_renamed_and_then_answered() -> Result<()> {
+fn endings_over_both_sockets_then_synced_before_the_answers() -> Result<()> {
     let (mut rig, mut control) = Rig::with_control()?;
     for (number, (name, _)) in (0..).zip(ENDINGS) {
         stopped(&mut control, name, number, true)?;
@@ -116,8 +116,7 @@ fn endings_over_both_sockets_then_logged_and_synced_and_renamed_and_then_answere
 }
 
 #[test]
-fn log_of_certificates_cannot_be_written_then_each_file_is_synced_before_the_answer() -> Result<()>
-{
+fn log_of_certificates_cannot_be_written_then_files_are_synced() -> Result<()> {
     let (mut rig, _) = Rig::with_control()?;
     rig.stop_daemon()?;
     // Something that the daemon cannot replace is where it begins the log.
@@ -173,8 +172,7 @@ fn whole(folder: &Path) -> Result<Vec<String>> {
 }
 
 #[test]
-fn daemon_killed_right_after_each_answer_then_its_certificate_is_there_and_the_session_is_not()
--> Result<()> {
+fn daemon_killed_after_each_answer_then_certificates_are_there() -> Result<()> {
     let mut rig = Rig::rings()?;
     let mut ids = Vec::new();
     for (number, (name, end)) in (0..).zip(ENDINGS) {
@@ -193,8 +191,7 @@ fn daemon_killed_right_after_each_answer_then_its_certificate_is_there_and_the_s
 }
 
 #[test]
-fn daemon_killed_while_a_certificate_is_written_then_the_next_one_finds_a_whole_one_or_none()
--> Result<()> {
+fn daemon_killed_amid_a_certificate_then_a_whole_one_or_none() -> Result<()> {
     let mut rig = Rig::rings()?;
     let mut there = Vec::new();
     for (number, (call, nth, is_answered, is_there)) in (0..).zip([
@@ -239,7 +236,7 @@ fn recovered(lost: &Path) -> Result<Vec<String>> {
 }
 
 #[test]
-fn machine_loses_its_power_right_after_an_answer_then_nothing_of_it_is_lost() -> Result<()> {
+fn machine_loses_power_after_an_answer_then_nothing_of_it_lost() -> Result<()> {
     let mut rig = Rig::rings()?;
     rig.stop_daemon()?;
     let disk = rig
@@ -300,10 +297,10 @@ fn machine_loses_its_power_right_after_an_answer_then_nothing_of_it_is_lost() ->
 /// A recording, to be finished. All of its `events` events are in its ring.
 fn recording(folder: &Path, events: u64) -> Result<Recording> {
     let mut spec = Spec::new(folder, "rec".parse()?);
-    (spec.min_free_bytes, spec.sleep) = (0, Some(PATIENCE));
+    (spec.min_free_bytes, spec.sleep) = (0, Some(TIMEOUT));
     let recording = Recording::start(spec)?;
     let mut producer = recording.producer(&name(0))?;
-    recording.flush(std::time::Instant::now() + PATIENCE)?;
+    recording.flush(std::time::Instant::now() + TIMEOUT)?;
     for number in 0..events {
         assert!(producer.offer(number, 1400, &event(0, number)));
     }
@@ -311,16 +308,16 @@ fn recording(folder: &Path, events: u64) -> Result<Recording> {
 }
 
 #[test]
-fn recording_finished_then_synced_and_renamed_and_its_folder_synced() -> Result<()> {
+fn recording_finished_then_file_and_folder_are_synced() -> Result<()> {
     let stage = Stage::open("durability")?;
     let folder = stage.directory().join("recordings");
     let recording = recording(&folder, 1000)?;
     let traced = Traced::attach(&stage, std::process::id(), &[])?;
-    let manifest = recording.finish(RecordingEnd::Stopped, std::time::Instant::now() + PATIENCE)?;
+    let manifest = recording.finish(RecordingEnd::Stopped, std::time::Instant::now() + TIMEOUT)?;
     let calls = traced.end()?;
     assert_eq!(manifest.files.len(), 1);
     let events = format!("{}.part", folder.join(&manifest.files[0].name).display());
-    let sheet = folder.join("rec.json.new.part").display().to_string();
+    let manifest = folder.join("rec.json.new.part").display().to_string();
     let place = format!("{}>", folder.display());
     in_this_order(
         &calls,
@@ -328,9 +325,9 @@ fn recording_finished_then_synced_and_renamed_and_its_folder_synced() -> Result<
             &["pwrite64(", &events],
             &["fsync(", &events],
             &["rename", &events],
-            &["write(", &sheet],
-            &["fsync(", &sheet],
-            &["rename", &sheet],
+            &["write(", &manifest],
+            &["fsync(", &manifest],
+            &["rename", &manifest],
             &["fsync(", &place],
         ],
     )?;
@@ -338,14 +335,13 @@ fn recording_finished_then_synced_and_renamed_and_its_folder_synced() -> Result<
 }
 
 #[test]
-fn machine_loses_its_power_right_after_a_recording_has_ended_then_all_of_it_is_there() -> Result<()>
-{
+fn machine_loses_power_after_a_recording_then_all_is_there() -> Result<()> {
     let stage = Stage::open("durability")?;
     let disk = stage.disk("disk", stage.directory(), 64 * MIB)?;
     let folder = disk.path().join("recordings");
     // Some blocks, which are written past the page cache, and what is behind them.
     let recording = recording(&folder, 30_000)?;
-    let manifest = recording.finish(RecordingEnd::Stopped, std::time::Instant::now() + PATIENCE)?;
+    let manifest = recording.finish(RecordingEnd::Stopped, std::time::Instant::now() + TIMEOUT)?;
     let lost = stage.after_power_loss(&disk, "lost")?.join("recordings");
     for name in ["rec.json", &manifest.files[0].name] {
         let (here, there) = (fs::read(folder.join(name))?, fs::read(lost.join(name)));
@@ -356,4 +352,4 @@ fn machine_loses_its_power_right_after_a_recording_has_ended_then_all_of_it_is_t
     stage.take_down()
 }
 
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(60);

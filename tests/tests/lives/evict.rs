@@ -79,7 +79,7 @@ fn end(control: &mut Control, viewer: &mut Viewer) -> Result<Certificate> {
 }
 
 #[test]
-fn client_frozen_with_frames_and_callers_then_evicted_and_no_other_loses_any() -> Result<()> {
+fn client_frozen_with_frames_then_evicted_and_others_lose_none() -> Result<()> {
     let (rig, mut control) = Rig::with_control()?;
     cam(&mut control, 64, 3)?;
     let mut viewer = Viewer::start(&rig, "cam")?;
@@ -143,7 +143,7 @@ fn client_frozen_with_frames_and_callers_then_evicted_and_no_other_loses_any() -
 }
 
 #[test]
-fn client_evicted_frozen_and_killed_then_its_frames_are_used_again() -> Result<()> {
+fn client_evicted_frozen_and_killed_then_its_frames_are_reused() -> Result<()> {
     let (rig, mut control) = Rig::with_control()?;
     cam(&mut control, 4, 1)?;
     source(&mut control)?;
@@ -174,8 +174,7 @@ fn client_evicted_frozen_and_killed_then_its_frames_are_used_again() -> Result<(
 }
 
 #[test]
-fn session_destroyed_over_an_evicted_client_then_the_certificate_tells_whom_it_leaves_out()
--> Result<()> {
+fn session_destroyed_over_an_evicted_client_then_certified_so() -> Result<()> {
     let (rig, mut control) = Rig::with_cam()?;
     let (mut victim, number) = user(&rig, "cam")?;
     victim.block(3)?;
@@ -220,7 +219,7 @@ fn session_destroyed_over_an_evicted_client_then_the_certificate_tells_whom_it_l
 }
 
 #[test]
-fn sender_evicted_amid_its_frames_then_the_next_one_fills_the_flow_at_once() -> Result<()> {
+fn sender_evicted_amid_its_frames_then_the_next_fills_the_flow() -> Result<()> {
     let (rig, mut control) = Rig::with_control()?;
     control.ample("cam", Raster::SMALL, 5000)?;
     let mut viewer = Viewer::start(&rig, "cam")?;
@@ -263,7 +262,7 @@ fn sender_evicted_amid_its_frames_then_the_next_one_fills_the_flow_at_once() -> 
 }
 
 #[test]
-fn words_scribbled_by_their_client_then_it_is_evicted_and_no_other_loses_any() -> Result<()> {
+fn words_scribbled_by_a_client_then_evicted_and_others_unharmed() -> Result<()> {
     let (rig, mut control) = Rig::with_control()?;
     cam(&mut control, 64, 4)?;
     let mut viewer = Viewer::start(&rig, "cam")?;
@@ -297,7 +296,7 @@ fn words_scribbled_by_their_client_then_it_is_evicted_and_no_other_loses_any() -
 }
 
 #[test]
-fn clients_that_scribble_on_all_they_can_then_evicted_and_no_other_loses_any() -> Result<()> {
+fn clients_scribble_everywhere_then_evicted_and_others_unharmed() -> Result<()> {
     let (rig, mut control) = Rig::with_control()?;
     cam(&mut control, 64, 3)?;
     let mut viewer = Viewer::start(&rig, "cam")?;
@@ -308,7 +307,7 @@ fn clients_that_scribble_on_all_they_can_then_evicted_and_no_other_loses_any() -
             hostile.say("hold 3")?;
             hostile.block(2)?;
         }
-        hostile.tell("riot")?;
+        hostile.send("riot")?;
         if round % 3 == 0 {
             let taken = viewer.taken()?;
             viewer.wait(taken + 5, Deadline::seconds(30))?;
@@ -328,8 +327,7 @@ fn clients_that_scribble_on_all_they_can_then_evicted_and_no_other_loses_any() -
 }
 
 #[test]
-fn session_aborted_with_callers_and_a_holder_then_destroyed_at_once_and_memory_kept() -> Result<()>
-{
+fn session_aborted_with_callers_then_destroyed_and_memory_kept() -> Result<()> {
     let (rig, mut control) = Rig::with_control()?;
     cam(&mut control, 4, 4)?;
     source(&mut control)?;
@@ -365,7 +363,7 @@ fn session_aborted_with_callers_and_a_holder_then_destroyed_at_once_and_memory_k
 }
 
 #[test]
-fn session_aborted_by_its_owner_then_destroyed_and_by_no_other_client() -> Result<()> {
+fn session_aborted_by_its_owner_then_destroyed_else_refused() -> Result<()> {
     let (rig, mut control) = Rig::with_control()?;
     let mut owner = rig.test_client()?;
     let spec = serde_json::to_string(&receive("cam", Raster::SMALL, 5000))?;
@@ -405,7 +403,7 @@ fn session_aborted_while_a_destroy_waits_then_both_are_answered() -> Result<()> 
 }
 
 #[test]
-fn client_evicted_and_attached_again_without_end_then_refused_until_it_lets_go() -> Result<()> {
+fn client_evicted_and_attached_again_often_then_refused() -> Result<()> {
     let (rig, mut control) = Rig::with_cam()?;
     let mut client = rig.test_client()?;
     for _ in 0..64 {

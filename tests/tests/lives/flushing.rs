@@ -19,7 +19,7 @@ fn sender(rig: &Rig, control: &mut Control, rate: u32) -> Result<(TestClient, u6
 /// Submits [`FRAMES`] and waits in a flush of them.
 fn waiting_flush(control: &mut Control, client: &mut TestClient) -> Result<()> {
     client.say(format_args!("submit {FRAMES}"))?;
-    client.tell("flush 600000")?;
+    client.send("flush 600000")?;
     // It counts as an operation from before the control thread is asked until it is answered.
     wait_for("the flush to wait", 30, || {
         let status = shutdown_status(control)?;
@@ -37,7 +37,7 @@ fn flushed(client: &mut TestClient) -> Result<Option<u64>> {
 }
 
 #[test]
-fn flush_by_the_client_then_all_is_sent_or_not_yet_and_the_session_goes_on() -> Result<()> {
+fn flush_by_the_client_then_all_is_sent_and_the_session_goes_on() -> Result<()> {
     let (rig, mut control) = Rig::with_control()?;
     let (mut client, _) = sender(&rig, &mut control, 60)?;
     client.say(format_args!("submit {FRAMES}"))?;
@@ -57,7 +57,7 @@ fn flush_by_the_client_then_all_is_sent_or_not_yet_and_the_session_goes_on() -> 
 }
 
 #[test]
-fn flush_waiting_when_its_client_is_evicted_then_told_that_frames_are_dropped() -> Result<()> {
+fn flush_waiting_and_its_client_evicted_then_frames_are_dropped() -> Result<()> {
     let (rig, mut control) = Rig::with_control()?;
     let (mut client, attachment) = sender(&rig, &mut control, 1)?;
     waiting_flush(&mut control, &mut client)?;
@@ -70,7 +70,7 @@ fn flush_waiting_when_its_client_is_evicted_then_told_that_frames_are_dropped() 
 }
 
 #[test]
-fn flush_waiting_when_the_session_is_aborted_then_told_that_frames_are_dropped() -> Result<()> {
+fn flush_waiting_and_the_session_aborted_then_frames_dropped() -> Result<()> {
     let (rig, mut control) = Rig::with_control()?;
     let (mut client, _) = sender(&rig, &mut control, 1)?;
     waiting_flush(&mut control, &mut client)?;
@@ -82,7 +82,7 @@ fn flush_waiting_when_the_session_is_aborted_then_told_that_frames_are_dropped()
 }
 
 #[test]
-fn flush_waiting_when_the_session_is_stopped_and_destroyed_then_all_was_sent() -> Result<()> {
+fn flush_waiting_and_the_session_is_destroyed_then_all_was_sent() -> Result<()> {
     let (rig, mut control) = Rig::with_control()?;
     let (mut client, _) = sender(&rig, &mut control, 2)?;
     waiting_flush(&mut control, &mut client)?;
@@ -93,7 +93,7 @@ fn flush_waiting_when_the_session_is_stopped_and_destroyed_then_all_was_sent() -
 }
 
 #[test]
-fn flush_waiting_when_the_daemon_ends_then_answered_and_all_was_sent() -> Result<()> {
+fn flush_waiting_and_the_daemon_ends_then_all_was_sent() -> Result<()> {
     let (mut rig, mut control) = Rig::with_control()?;
     let (mut client, _) = sender(&rig, &mut control, 2)?;
     waiting_flush(&mut control, &mut client)?;

@@ -80,7 +80,7 @@ fn in_order(certificate: &Certificate) {
 }
 
 #[test]
-fn stop_start_a_thousand_times_by_the_daemon_then_each_caller_counts_each_once() -> Result<()> {
+fn stop_start_1000_times_by_the_daemon_then_callers_count_all() -> Result<()> {
     let (rig, mut control) = Rig::with_cam()?;
     let mut callers = Counting::start(&rig, "cam")?;
     callers.settle(0)?;
@@ -95,7 +95,7 @@ fn stop_start_a_thousand_times_by_the_daemon_then_each_caller_counts_each_once()
 }
 
 #[test]
-fn stop_start_a_thousand_times_by_the_client_then_each_caller_counts_each_once() -> Result<()> {
+fn stop_start_1000_times_by_the_client_then_callers_count_all() -> Result<()> {
     let (rig, mut control) = Rig::with_cam()?;
     let mut callers = Counting::start(&rig, "cam")?;
     callers.settle(0)?;
@@ -110,7 +110,7 @@ fn stop_start_a_thousand_times_by_the_client_then_each_caller_counts_each_once()
 }
 
 #[test]
-fn stop_start_while_no_caller_runs_then_each_is_told_once_of_all_of_them() -> Result<()> {
+fn stop_start_while_no_caller_runs_then_each_is_told_once() -> Result<()> {
     let (rig, mut control) = Rig::with_cam()?;
     let mut callers = Counting::start(&rig, "cam")?;
     callers.settle(0)?;
@@ -207,14 +207,14 @@ fn ran_too_long(control: &mut Control, pid: u32, tids: &BTreeSet<u32>) -> Result
 }
 
 #[test]
-fn wait_started_through_a_pause_then_asleep_until_the_start_and_no_user() -> Result<()> {
+fn wait_started_through_a_pause_then_sleeps_until_the_start() -> Result<()> {
     let (rig, mut control) = Rig::with_cam()?;
     let mut waiter = rig.user("cam")?;
     let main = BTreeSet::from([waiter.pid()]);
     for _ in 0..3 {
         control.stop("cam")?;
         assert_eq!(waiter.errno("wait-started 0")?, "ETIMEDOUT");
-        waiter.tell("wait-started never")?;
+        waiter.send("wait-started never")?;
         wait_for("wait_started to sleep", 10, || {
             Ok(blocked(waiter.pid())?.is_superset(&main))
         })?;
@@ -226,7 +226,7 @@ fn wait_started_through_a_pause_then_asleep_until_the_start_and_no_user() -> Res
     }
     // It is no user: it does not keep the session from being destroyed, and is told of its end.
     control.stop("cam")?;
-    waiter.tell("wait-started never")?;
+    waiter.send("wait-started never")?;
     wait_for("wait_started to sleep", 10, || {
         Ok(blocked(waiter.pid())?.is_superset(&main))
     })?;
@@ -237,7 +237,7 @@ fn wait_started_through_a_pause_then_asleep_until_the_start_and_no_user() -> Res
 }
 
 #[test]
-fn buffer_get_blocked_then_asleep_all_the_while_and_signals_change_nothing() -> Result<()> {
+fn buffer_get_blocked_then_sleeps_on_although_signals_come() -> Result<()> {
     let (rig, mut control) = Rig::with_cam()?;
     let mut caller = rig.user("cam")?;
     let tids = caller.block(8)?;
@@ -295,7 +295,7 @@ fn sessions_of_two_owners_then_stop_all_join_all_destroy_all() -> Result<()> {
 }
 
 #[test]
-fn sessions_destroyed_in_parallel_then_each_waits_for_its_own_users() -> Result<()> {
+fn sessions_destroyed_in_parallel_then_each_waits_for_its_users() -> Result<()> {
     const SESSIONS: u16 = 4;
     let (rig, mut control) = Rig::with_control()?;
     let mut slow = Vec::new();

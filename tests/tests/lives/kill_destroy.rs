@@ -130,7 +130,7 @@ fn settled_within(certificate: &Certificate, dead: &BTreeSet<u32>, slots: u64) -
 }
 
 #[test]
-fn callers_64_of_4_processes_on_one_session_then_each_told_once_and_destroyed() -> Result<()> {
+fn callers_64_on_one_session_then_each_told_once_and_destroyed() -> Result<()> {
     let (rig, mut control) = Rig::with_control()?;
     control.create(&cam("cam", 0))?;
     let mut crowd = Crowd::on_one(&rig, "cam", 4, 16)?;
@@ -145,7 +145,7 @@ fn callers_64_of_4_processes_on_one_session_then_each_told_once_and_destroyed() 
 }
 
 #[test]
-fn callers_one_on_each_of_64_sessions_then_each_told_once_and_all_destroyed() -> Result<()> {
+fn callers_of_64_sessions_then_each_told_once_and_all_destroyed() -> Result<()> {
     let (rig, mut control) = Rig::with_control()?;
     let sessions: Vec<String> = (0..64).map(|number| format!("cam-{number}")).collect();
     for (name, number) in sessions.iter().zip(0..) {
@@ -171,7 +171,7 @@ fn callers_one_on_each_of_64_sessions_then_each_told_once_and_all_destroyed() ->
 }
 
 #[test]
-fn callers_of_half_of_the_processes_killed_amid_the_stop_then_the_others_told_once() -> Result<()> {
+fn callers_half_killed_amid_the_stop_then_the_others_told_once() -> Result<()> {
     let (rig, mut control) = Rig::with_control()?;
     let mut dice = seed()?;
     for round in 0..8 {
@@ -233,8 +233,7 @@ const LEFT_BEHIND: [(&str, u64, u64); 18] = [
 ];
 
 #[test]
-fn client_killed_at_a_point_amid_destroy_wait_then_the_certificate_has_exactly_what_it_left()
--> Result<()> {
+fn client_killed_amid_destroy_wait_then_certificate_tells_it() -> Result<()> {
     let (rig, mut control) = Rig::with_control()?;
     for ((label, slots, frames), number) in LEFT_BEHIND.into_iter().zip(0..) {
         let (name, of) = (format!("cam-{number}"), format!("source-{number}"));
@@ -296,8 +295,7 @@ fn client_killed_at_a_point_amid_destroy_wait_then_the_certificate_has_exactly_w
 }
 
 #[test]
-fn clients_dying_all_along_a_destroy_wait_then_each_settled_once_and_the_totals_balance()
--> Result<()> {
+fn clients_die_all_along_a_destroy_wait_then_each_settled_once() -> Result<()> {
     const ROUNDS: u16 = 12;
     const AT_THE_STOP: [&str; 7] = [
         "bounce.acknowledged",

@@ -17,8 +17,7 @@ fn sessions(rig: &Rig) -> Result<Vec<SessionView>> {
 }
 
 #[test]
-fn session_persistent_then_back_after_stop_and_kill_with_a_new_id_and_later_generation()
--> Result<()> {
+fn session_persistent_then_back_with_a_new_id_and_generation() -> Result<()> {
     let mut rig = Rig::rings()?;
     let mut spec = receive("cam", Raster::SMALL, 5000);
     spec.persistent = Some(true);
@@ -72,7 +71,7 @@ fn session_persistent_then_back_after_stop_and_kill_with_a_new_id_and_later_gene
 
 /// Kills the daemon amid four stopped sessions, and ends each in another way after the restart.
 #[test]
-fn session_that_came_back_stopped_then_each_ending_gives_a_certificate_that_holds() -> Result<()> {
+fn session_came_back_stopped_then_each_ending_is_certified() -> Result<()> {
     const NAMES: [&str; 4] = ["destroyed", "aborted", "aside", "left"];
     let mut rig = Rig::rings()?;
     let mut before = Vec::new();
@@ -119,8 +118,7 @@ fn session_that_came_back_stopped_then_each_ending_gives_a_certificate_that_hold
 }
 
 #[test]
-fn session_persistent_and_destroyed_while_the_daemon_drains_then_back_only_if_no_operator_asked()
--> Result<()> {
+fn session_persistent_destroyed_in_drain_then_back_unless_asked() -> Result<()> {
     // The daemon destroys them itself after a tenth of a second. A request may come too late.
     for _ in 0..10 {
         if let Some(back) = back_after_requests_in_time()? {
@@ -173,8 +171,7 @@ fn back_after_requests_in_time() -> Result<Option<Vec<String>>> {
 }
 
 #[test]
-fn session_persistent_and_the_disk_takes_nothing_then_it_works_and_who_asks_is_told() -> Result<()>
-{
+fn session_persistent_and_a_full_disk_then_it_works_and_says_so() -> Result<()> {
     let (mut rig, mut control) = Rig::with_control()?;
     let mut spec = receive("cam", Raster::SMALL, 5000);
     spec.persistent = Some(true);
@@ -196,7 +193,7 @@ fn session_persistent_and_the_disk_takes_nothing_then_it_works_and_who_asks_is_t
 }
 
 #[test]
-fn session_of_the_configuration_then_there_at_each_start_until_it_is_taken_out() -> Result<()> {
+fn session_of_the_configuration_then_there_at_each_start() -> Result<()> {
     let mut rig = Rig::rings_and(
         "[[session]]\nname = \"cam\"\ndirection = \"receive\"\nport = \"b\"\n\
             video = { width = 320, height = 180, frame_rate = \"60/1\", depth = 8 }\n\
@@ -219,7 +216,7 @@ fn session_of_the_configuration_then_there_at_each_start_until_it_is_taken_out()
 }
 
 #[test]
-fn state_that_does_not_hold_then_set_aside_and_named_and_the_daemon_starts() -> Result<()> {
+fn state_invalid_then_set_aside_and_named_and_the_daemon_starts() -> Result<()> {
     let mut rig = Rig::rings()?;
     let mut spec = receive("gone", Raster::SMALL, 5000);
     spec.persistent = Some(true);

@@ -42,8 +42,7 @@ fn only_by_id(control: &mut Control, id: &str) -> Result<()> {
 }
 
 #[test]
-fn session_quarantined_with_a_frozen_holder_then_the_name_is_free_and_its_memory_kept_until_it_dies()
--> Result<()> {
+fn session_quarantined_with_a_frozen_holder_then_memory_is_kept() -> Result<()> {
     // The frames of one such session are 9 MiB.
     let rig = Rig::rings_with(|config| config.more += "[limits]\nframe_memory_mb = 16\n")?;
     let mut control = rig.control()?;
@@ -117,7 +116,7 @@ fn session_quarantined_with_a_frozen_holder_then_the_name_is_free_and_its_memory
 }
 
 #[test]
-fn session_quarantined_and_its_user_lets_go_then_stale_everywhere_and_freed() -> Result<()> {
+fn session_quarantined_and_its_user_leaves_then_stale_and_freed() -> Result<()> {
     let (rig, mut control) = Rig::with_cam()?;
     control.pattern("source", 5000)?;
     let mut client = rig.user("cam")?;
@@ -152,7 +151,7 @@ fn session_quarantined_and_its_user_lets_go_then_stale_everywhere_and_freed() ->
 }
 
 #[test]
-fn session_quarantined_and_its_memory_passed_on_then_kept_for_another_process() -> Result<()> {
+fn session_quarantined_and_its_memory_passed_on_then_kept() -> Result<()> {
     let (rig, mut control) = Rig::with_cam()?;
     let client = rig.user("cam")?;
     let ClientFiles { sockets, memory } = ClientFiles::of(client.pid())?;
@@ -218,8 +217,7 @@ fn frames_kept_by_o_path_in_five_rounds_then_within_the_limit() -> Result<()> {
 }
 
 #[test]
-fn frames_of_a_destroyed_session_kept_by_o_path_then_pending_and_counted_until_they_are_closed()
--> Result<()> {
+fn frames_of_a_destroyed_session_kept_by_o_path_then_pending() -> Result<()> {
     let (rig, mut control) = Rig::with_cam()?;
     let client = rig.user("cam")?;
     let hidden = hidden(client)?;
@@ -248,7 +246,7 @@ fn metric(rig: &Rig, name: &str) -> Result<u64> {
 }
 
 #[test]
-fn frames_in_a_pipe_then_counted_and_named_until_the_pipe_is_closed() -> Result<()> {
+fn frames_in_a_pipe_then_counted_and_named_until_it_is_closed() -> Result<()> {
     let (rig, mut control) = Rig::with_cam()?;
     // Frames that never came are holes, which a pipe does not keep.
     control.pattern("source", 5000)?;
@@ -311,8 +309,7 @@ fn session_without_users_then_quarantined_and_freed_at_once() -> Result<()> {
 }
 
 #[test]
-fn sender_left_a_running_session_and_its_files_are_mapped_still_then_the_certificate_waits_for_them()
--> Result<()> {
+fn sender_left_a_running_session_mapped_then_certificate_waits() -> Result<()> {
     let (rig, mut control) = Rig::with_control()?;
     control.create(&send("cam", Raster::SMALL, 5000, Source::Client))?;
     let mut client = rig.user("cam")?;
@@ -333,7 +330,7 @@ fn sender_left_a_running_session_and_its_files_are_mapped_still_then_the_certifi
 }
 
 #[test]
-fn session_is_freed_while_a_verdict_waits_for_a_look_then_it_is_answered_stale() -> Result<()> {
+fn session_is_freed_while_a_verdict_waits_then_it_is_stale() -> Result<()> {
     let (mut rig, mut control) = Rig::with_cam()?;
     let client = rig.user("cam")?;
     control.stop("cam")?;

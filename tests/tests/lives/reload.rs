@@ -25,7 +25,7 @@ fn hang_up(rig: &mut Rig, change: impl FnOnce(String) -> String) -> Result<Reloa
 }
 
 #[test]
-fn sighup_after_each_change_of_the_file_then_applied_refused_or_left_in_force() -> Result<()> {
+fn sighup_after_each_change_of_the_file_then_applied_or_refused() -> Result<()> {
     let mut rig = Rig::rings()?;
     let active = config(&rig)?;
     assert_eq!(active.active["limits"]["sessions"], 256);
@@ -92,7 +92,7 @@ fn sighup_after_each_change_of_the_file_then_applied_refused_or_left_in_force() 
 }
 
 #[test]
-fn sighup_with_another_policy_and_time_for_the_end_then_the_daemon_ends_by_them() -> Result<()> {
+fn sighup_with_another_policy_and_end_time_then_they_apply() -> Result<()> {
     let (mut rig, mut control) = Rig::with_control()?;
     let mut client = holding(&rig, &mut control)?;
     client.freeze()?;
@@ -107,7 +107,7 @@ fn sighup_with_another_policy_and_time_for_the_end_then_the_daemon_ends_by_them(
 }
 
 #[test]
-fn sighup_more_or_less_is_made_of_the_probe_then_taken_but_it_is_not_switched_off() -> Result<()> {
+fn sighup_other_probe_mode_then_taken_but_not_switched_off() -> Result<()> {
     let mut rig = Rig::rings()?;
     let probe = |rig: &Rig| Ok::<_, anyhow::Error>(rig.control()?.health()?.probe.mode);
     let mode = |from: &'static str, to: &'static str| {

@@ -100,8 +100,7 @@ fn receiver_turns(rig: &Rig) -> Result<()> {
 }
 
 #[test]
-fn sender_to_another_destination_and_back_then_each_frame_arrives_whole_at_one_of_both()
--> Result<()> {
+fn sender_to_another_destination_and_back_then_frames_are_whole() -> Result<()> {
     sender_turns(&Rig::rings()?)
 }
 
@@ -111,8 +110,7 @@ fn receiver_to_another_flow_and_back_then_it_follows_at_once() -> Result<()> {
 }
 
 #[test]
-fn sessions_of_a_port_with_two_pollers_to_other_flows_then_the_pollers_hand_over_anew() -> Result<()>
-{
+fn sessions_of_a_port_with_two_pollers_retargeted_then_moved() -> Result<()> {
     let rig = || {
         let config = Config {
             pollers: 2,
@@ -125,7 +123,7 @@ fn sessions_of_a_port_with_two_pollers_to_other_flows_then_the_pollers_hand_over
 }
 
 #[test]
-fn session_stopped_and_persistent_then_its_new_addresses_come_back_after_a_kill() -> Result<()> {
+fn session_stopped_persistent_then_new_addresses_survive_a_kill() -> Result<()> {
     let mut rig = Rig::rings()?;
     let mut spec = receive("cam", Raster::SMALL, ONE);
     spec.persistent = Some(true);
@@ -150,7 +148,7 @@ fn session_stopped_and_persistent_then_its_new_addresses_come_back_after_a_kill(
 }
 
 #[test]
-fn patches_that_are_wrong_then_refused_by_field_and_nothing_changes() -> Result<()> {
+fn patches_wrong_then_refused_by_field_and_nothing_changes() -> Result<()> {
     let (rig, mut control) = Rig::with_cam()?;
     control.pattern("out", 5000)?;
     let before = control.show("cam")?.flow;
@@ -191,7 +189,7 @@ fn patches_that_are_wrong_then_refused_by_field_and_nothing_changes() -> Result<
 /// A frame that never ends holds the change until it is closed, and nothing else. What the
 /// requester may do meanwhile is said.
 #[test]
-fn frame_that_does_not_end_then_the_change_waits_and_a_stop_ends_the_wait() -> Result<()> {
+fn frame_never_ends_then_the_change_waits_until_a_stop() -> Result<()> {
     let rig = Rig::beside_the_kernel()?;
     let mut control = rig.control()?;
     resolve(rig.stage(), "10.77.0.2")?;

@@ -1,7 +1,9 @@
 //! Datagrams of the extended size (ST 2110-10 §6.4: up to 8960 bytes), where the port has the MTU for them.
 
 use anyhow::{Context as _, Result};
-use onair_api::{Source, VideoDocument};
+use onair_api::Source;
+use onair_essence::video::VideoDocument;
+use onair_stage::OfVideo as _;
 use onair_tests::{
     Backend, Capture, Config, Deadline, Raster, RelayedVideo, Rig, onairctl, receive, send,
 };
@@ -34,7 +36,7 @@ fn carry(rig: &Rig, max_udp: u32) -> Result<()> {
 }
 
 #[test]
-fn frames_in_datagrams_of_the_extended_size_then_whole_and_tshark_reads_their_size() -> Result<()> {
+fn frames_in_datagrams_of_the_extended_size_then_whole() -> Result<()> {
     let rig = Rig::with_mtu(Config::pair(Backend::AfPacket), 9000)?;
     for port in rig.control()?.health()?.dataplane.ports {
         assert_eq!(port.mtu, 9000, "{port:?}");
@@ -53,7 +55,7 @@ fn frames_in_datagrams_of_the_extended_size_then_whole_and_tshark_reads_their_si
     // Less than a pgroup of 5 bytes is free.
     assert!((MAX_UDP - 4..=MAX_UDP).contains(&longest), "{longest}");
     let mut spec = send("out", WIDE, 5004, Source::Pattern);
-    extended(&mut spec.video);
+    extended(spec.format.video_mut());
     rig.control()?.create(&spec)?;
     let description = onairctl(&rig, "session sdp out")?.out;
     assert!(description.contains("MAXUDP=8960"), "{description}");
@@ -61,7 +63,7 @@ fn frames_in_datagrams_of_the_extended_size_then_whole_and_tshark_reads_their_si
 }
 
 #[test]
-fn ring_with_the_mtu_then_datagrams_of_the_extended_size_go_through() -> Result<()> {
+fn ring_with_the_mtu_then_datagrams_of_the_extended_size_pass() -> Result<()> {
     let rig = Rig::rings_with(|config| {
         for port in &mut config.ports {
             port.keys = "mtu = 9000".into();
@@ -71,7 +73,7 @@ fn ring_with_the_mtu_then_datagrams_of_the_extended_size_go_through() -> Result<
 }
 
 #[test]
-fn af_xdp_then_packets_up_to_what_a_page_takes_and_a_larger_mtu_is_refused() -> Result<()> {
+fn af_xdp_then_packets_up_to_a_page_and_a_larger_mtu_is_refused() -> Result<()> {
     let rig = Rig::with_mtu(Config::pair(Backend::AfXdp), 3438)?;
     carry(&rig, 3418)?;
     drop(rig);
@@ -93,7 +95,7 @@ fn datagrams_above_the_ports_mtu_then_refused_with_what_to_do() -> Result<()> {
     let into = receive("in", WIDE, 5004);
     let out = send("out", WIDE, 5004, Source::Pattern);
     for (port, mut spec) in [("b", into), ("a", out)] {
-        extended(&mut spec.video);
+        extended(spec.format.video_mut());
         let error = format!(
             "{:#}",
             control.create(&spec).err().context("it was created")?

@@ -1,5 +1,6 @@
-//! Whole frames of real fields: what a client sends in fields or a plant sends by hand, woven by another client.
+//! Whole frames of real fields: what a client sends in fields or the test sends packet by packet, woven by another client.
 
+use onair_stage::OfVideo as _;
 use std::net::UdpSocket;
 
 use anyhow::{Context as _, Result, ensure};
@@ -15,7 +16,7 @@ const UDP: u16 = 5004;
 /// 25 frames, 50 fields a second: 8-bit 4:2:2, whose pixel groups are UYVY. An odd line is the first field's.
 const RASTER: Raster = Raster::new(320, 181, 25, 8);
 const LINE: usize = 640;
-const PATIENCE: Timeout = Timeout::millis(20_000);
+const TIMEOUT: Timeout = Timeout::millis(20_000);
 
 /// A field of noise.
 fn noise(dice: &mut Dice, second: bool) -> Vec<u8> {
@@ -47,12 +48,12 @@ fn of_fields(spec: SpecDocument) -> SpecDocument {
         quota: Some(16),
         ..spec
     };
-    spec.video.scan = Some(Scan::Interlaced);
+    spec.format.video_mut().scan = Some(Scan::Interlaced);
     spec
 }
 
 #[test]
-fn client_sends_fields_then_another_gets_the_frames_that_they_make() -> Result<()> {
+fn client_sends_fields_then_another_gets_the_frames_of_them() -> Result<()> {
     const FRAMES: usize = 12;
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
@@ -66,7 +67,7 @@ fn client_sends_fields_then_another_gets_the_frames_that_they_make() -> Result<(
     for _ in 0..FRAMES {
         let fields = [false, true].map(|second| noise(&mut dice, second));
         for field in &fields {
-            let mut buffer = sender.buffer_get_mut(PATIENCE)?;
+            let mut buffer = sender.buffer_get_mut(TIMEOUT)?;
             buffer[..field.len()].copy_from_slice(field);
             buffer.submit()?;
         }
@@ -74,7 +75,7 @@ fn client_sends_fields_then_another_gets_the_frames_that_they_make() -> Result<(
     }
     let mut frames = receiver.frames();
     for [first, second] in &sent {
-        let frame = frames.get(PATIENCE)?;
+        let frame = frames.get(TIMEOUT)?;
         ensure!(frame.is_complete(), "{frame:?}");
         assert_eq!(frame.missing(), None);
         let fields: Vec<_> = frame.buffers().map(|it| it.field()).collect();
@@ -117,8 +118,7 @@ fn packets(frame: u32, second: bool, field: &[u8], sequence: &mut u32) -> Result
 }
 
 #[test]
-fn fields_lost_on_the_wire_then_the_frame_names_the_missing_one_and_the_next_are_whole()
--> Result<()> {
+fn fields_lost_on_the_wire_then_the_frame_names_the_missing_one() -> Result<()> {
     // Of frame 2 the second field does not come, of frame 5 the first one.
     const LOST: [(u32, bool); 2] = [(2, true), (5, false)];
     const FRAMES: u32 = 9;

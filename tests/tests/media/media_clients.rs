@@ -40,7 +40,7 @@ fn client_sends_frames_and_leaves_then_all_arrive_in_order() -> Result<()> {
 }
 
 #[test]
-fn client_submits_and_the_session_is_flushed_then_answered_when_all_is_sent() -> Result<()> {
+fn client_submits_and_flushes_then_answered_when_all_is_sent() -> Result<()> {
     const BATCH: u64 = 12;
     let rig = Rig::pair()?;
     // So slow that the batch takes more than a second, and is submitted long before.
@@ -86,7 +86,7 @@ fn client_submits_and_the_session_is_flushed_then_answered_when_all_is_sent() ->
 }
 
 #[test]
-fn client_holds_its_whole_quota_then_it_keeps_its_frames_and_another_loses_none() -> Result<()> {
+fn client_holds_its_quota_then_keeps_it_and_others_lose_none() -> Result<()> {
     let rig = Rig::pair()?;
     let mut video = RelayedVideo::start(&rig, Raster::SMALL, Source::Pattern)?;
     let slow = Session::attach(Config::attach_socket(rig.stage()), "in")?;

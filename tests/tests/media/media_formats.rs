@@ -1,7 +1,8 @@
 //! Every sampling and depth, fields, segments and block packing, out of one port and into another.
 
 use anyhow::{Context as _, Result};
-use onair_api::{Source, VideoDocument};
+use onair_api::Source;
+use onair_essence::video::VideoDocument;
 use onair_essence::video::{Depth, Packing, Pgroup, Sampling, Scan};
 use onair_tests::{Deadline, Raster, RelayedVideo, Rig, Seen};
 
@@ -22,7 +23,7 @@ fn carry(rig: &Rig, raster: Raster, adapt: impl Fn(&mut VideoDocument)) -> Resul
 }
 
 #[test]
-fn pattern_in_each_sampling_and_depth_then_none_is_lost_or_wrong() -> Result<()> {
+fn pattern_in_each_sampling_and_depth_then_all_are_right() -> Result<()> {
     let rig = Rig::pair()?;
     let mut formats = 0;
     for sampling in Sampling::ALL {
@@ -45,7 +46,7 @@ fn pattern_in_each_sampling_and_depth_then_none_is_lost_or_wrong() -> Result<()>
 }
 
 #[test]
-fn pattern_in_fields_then_each_comes_with_its_parity_and_its_time() -> Result<()> {
+fn pattern_in_fields_then_each_comes_with_its_parity_and_time() -> Result<()> {
     let rig = Rig::pair()?;
     for (height, sampling) in [(62, Sampling::YCbCr422), (487, Sampling::Rgb)] {
         let seen = carry(&rig, Raster::new(102, height, 25, 10), |video| {
@@ -68,7 +69,7 @@ fn pattern_in_fields_then_each_comes_with_its_parity_and_its_time() -> Result<()
 }
 
 #[test]
-fn client_submits_fields_in_turn_then_each_comes_with_its_parity() -> Result<()> {
+fn client_submits_fields_in_turn_then_each_has_its_parity() -> Result<()> {
     const FIELDS: u64 = 41;
     let rig = Rig::pair()?;
     let adapt = |video: &mut VideoDocument| video.scan = Some(Scan::Interlaced);

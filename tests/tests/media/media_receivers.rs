@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use onair_api::{Source, SpecDocument};
+use onair_stage::OfVideo as _;
 use onair_tests::{
     Capture, Control, GStreamerReceiver, Pixels, Raster, Rig, Seen, onairctl, resolve, send,
     wait_for,
@@ -39,7 +40,7 @@ fn into_gstreamer_as(rig: &Rig, raster: Raster, pixels: Pixels) -> Result<()> {
     let size = pixels.frame_bytes(raster);
     let mut control = rig.control()?;
     let mut spec = to_the_kernel(raster);
-    spec.video.sampling = Some(pixels.sampling());
+    spec.format.video_mut().sampling = Some(pixels.sampling());
     control.create(&spec)?;
     let described = onairctl(rig, "session sdp out")?;
     control.end("out")?;
@@ -55,15 +56,14 @@ fn into_gstreamer_as(rig: &Rig, raster: Raster, pixels: Pixels) -> Result<()> {
 }
 
 #[test]
-fn gstreamer_receives_our_pattern_in_rgb_and_420_then_each_frame_is_there_once_and_right()
--> Result<()> {
+fn gstreamer_receives_rgb_and_420_then_each_frame_once_right() -> Result<()> {
     let rig = Rig::beside_the_kernel()?;
     into_gstreamer_as(&rig, Raster::new(320, 180, 60, 8), Pixels::Rgb)?;
     into_gstreamer_as(&rig, Raster::new(640, 360, 25, 8), Pixels::I420)
 }
 
 #[test]
-fn gstreamer_receives_our_pattern_then_each_frame_is_there_once_and_right() -> Result<()> {
+fn gstreamer_receives_our_pattern_then_each_frame_once_right() -> Result<()> {
     let rig = Rig::beside_the_kernel()?;
     into_gstreamer(&rig, Raster::new(320, 180, 60, 10))?;
     into_gstreamer(&rig, Raster::new(640, 360, 25, 8))
@@ -111,13 +111,13 @@ fn ntsc(n: u64) -> u64 {
 }
 
 #[test]
-fn tshark_reads_our_packets_then_numbers_marks_and_times_are_as_rtp_wants_them() -> Result<()> {
+fn tshark_reads_our_packets_then_numbers_and_times_are_right() -> Result<()> {
     let rig = Rig::beside_the_kernel()?;
     resolve(rig.stage(), "10.77.0.2")?;
     let raster = Raster::new(320, 180, 60, 10);
     let capture = Capture::start(rig.stage(), "va")?;
     let mut spec = to_the_kernel(raster);
-    spec.video.frame_rate = "60000/1001".into();
+    spec.format.video_mut().frame_rate = "60000/1001".into();
     send_frames(&mut rig.control()?, &spec)?;
     let fields = [
         "rtp.seq",

@@ -16,7 +16,7 @@ fn served(control: &mut Control, sessions: u64) -> Result<()> {
 }
 
 #[test]
-fn sender_stopped_and_started_then_silent_from_a_frame_boundary_and_goes_on() -> Result<()> {
+fn sender_stopped_and_started_then_silent_from_a_frame_boundary() -> Result<()> {
     let rig = Rig::pair()?;
     let mut video = RelayedVideo::start(&rig, Raster::SMALL, Source::Pattern)?;
     // Another flow, that shows that time passes while the first is silent.
@@ -66,8 +66,7 @@ fn sender_stopped_and_started_then_silent_from_a_frame_boundary_and_goes_on() ->
 }
 
 #[test]
-fn receiver_stopped_and_started_amid_frames_then_at_most_one_is_incomplete_and_says_so()
--> Result<()> {
+fn receiver_stopped_amid_frames_then_at_most_one_is_incomplete() -> Result<()> {
     // Without a kernel between them, which drops packets while a slow machine serves other threads.
     let rig = Rig::rings()?;
     let raster = Raster::SMALL;

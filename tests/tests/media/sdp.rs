@@ -1,5 +1,6 @@
 //! Session descriptions: one that we give is read by ffprobe, which then receives the stream by it, and by ourselves.
 
+use onair_stage::OfVideo as _;
 use std::fs;
 use std::process::Stdio;
 
@@ -13,8 +14,7 @@ const KERNEL: &str = "10.77.0.9";
 const UDP: u16 = 5004;
 
 #[test]
-fn description_of_a_send_session_then_ffprobe_receives_by_it_and_a_session_is_made_of_it()
--> Result<()> {
+fn description_of_a_sender_then_ffprobe_and_a_session_use_it() -> Result<()> {
     let rig = Rig::beside_the_kernel()?;
     resolve(rig.stage(), "10.77.0.2")?;
     let mut control = rig.control()?;
@@ -23,7 +23,7 @@ fn description_of_a_send_session_then_ffprobe_receives_by_it_and_a_session_is_ma
     spec.port = "b".into();
     spec.flow.destination = format!("{KERNEL}:{UDP}");
     spec.flow.payload_type = Some(112);
-    spec.video.frame_rate = "60000/1001".into();
+    spec.format.video_mut().frame_rate = "60000/1001".into();
     control.create(&spec)?;
     control.await_view("out", "sending", |it| it.counters.frames_sent > 3)?;
 
@@ -79,7 +79,7 @@ fn description_of_a_send_session_then_ffprobe_receives_by_it_and_a_session_is_ma
     )?;
     assert_eq!(made.code, 0, "{made:?}");
     let (ours, theirs) = (control.show("in")?, control.show("out")?);
-    assert_eq!(ours.video, theirs.video);
+    assert_eq!(ours.format.video(), theirs.format.video());
     assert_eq!(ours.flow.payload_type, Some(112));
     assert_eq!(ours.flow.source.as_deref(), Some("10.77.0.2"));
     let received = onairctl(&rig, "session sdp in")?;
@@ -96,7 +96,8 @@ fn description_of_a_send_session_then_ffprobe_receives_by_it_and_a_session_is_ma
         &format!("session create fields --port b --sdp {path} --destination 10.77.0.2:5012"),
     )?;
     assert_eq!(made.code, 0, "{made:?}");
-    let video = control.show("fields")?.video;
+    let view = control.show("fields")?;
+    let video = view.format.video();
     assert_eq!((video.scan, video.depth), (Some(Scan::Interlaced), 12));
     let received = onairctl(&rig, "session sdp fields")?;
     for word in ["interlace;", "depth=12;", "PM=2110BPM;"] {

@@ -1,11 +1,13 @@
 //! The sender types of ST 2110-21, and a sender's own TROFF and CMAX: in the session description, on the wire, and in
 //! the verdict of a receiver that was told.
 
+use onair_stage::{OfVideo as _, video_timing};
 use std::fs;
 
 use anyhow::{Context as _, Result};
-use onair_api::{SessionTiming, SessionView, Source, SpecDocument};
+use onair_api::{SessionView, Source, SpecDocument};
 use onair_essence::video::SenderType;
+use onair_essence::video::VideoTiming;
 use onair_tests::recordings::pcapng;
 use onair_tests::recordings::recorded::{Recorder as _, files, frames_come};
 use onair_tests::{Control, Raster, Rig, onairctl, send};
@@ -88,10 +90,7 @@ fn none_is_early(sender: SenderType, all: &[Sent], tai_minus_utc_ns: u64) -> Res
 }
 
 fn await_verdict(control: &mut Control) -> Result<()> {
-    let judged = |view: &SessionView| {
-        let timing = view.timing.as_ref();
-        timing.is_some_and(|it| it.compliance.is_some())
-    };
+    let judged = |view: &SessionView| video_timing(view).is_some_and(|it| it.compliance.is_some());
     control.await_view("in", "measured for a second", judged)
 }
 
@@ -113,9 +112,12 @@ fn sender_of_each_type_then_described_spread_and_judged_as_that() -> Result<()> 
             Source::Pattern,
         );
         // Without a word it is wide.
-        spec.video.sender_type = Some(sender).filter(|it| *it != SenderType::Wide);
+        spec.format.video_mut().sender_type = Some(sender).filter(|it| *it != SenderType::Wide);
         control.create(&spec)?;
-        assert_eq!(control.show("out")?.video.sender_type, Some(sender));
+        assert_eq!(
+            control.show("out")?.format.video().sender_type,
+            Some(sender)
+        );
         let printed = onairctl(&rig, "session sdp out")?;
         let words = format!("TP={described};");
         assert!(printed.out.contains(&words), "{printed:?}");
@@ -137,7 +139,7 @@ fn sender_of_each_type_then_described_spread_and_judged_as_that() -> Result<()> 
         control.record("out", &name, "pcapng", &json!({"snap_length": 96}))?;
         await_verdict(&mut control)?;
         let view = control.show("in")?;
-        let timing = view.timing.context("it was there")?;
+        let timing = video_timing(&view).context("it was there")?;
         assert_eq!(timing.schedule.as_str(), schedule);
         for found in [
             timing.compliance.as_ref(),
@@ -190,11 +192,11 @@ const OWN_OFFSET_US: u32 = 39_000;
 fn judged(
     control: &mut Control,
     what: &str,
-    wanted: impl Fn(&SessionTiming) -> bool,
-) -> Result<SessionTiming> {
+    wanted: impl Fn(&VideoTiming) -> bool,
+) -> Result<VideoTiming> {
     let mut found = None;
     control.await_view("in", what, |view| {
-        found = view.timing.clone().filter(|it| wanted(it));
+        found = video_timing(view).filter(|it| wanted(it)).cloned();
         found.is_some()
     })?;
     found.context("it was there")
@@ -217,14 +219,13 @@ fn analyzed(rig: &Rig, file: &std::path::Path, sdp: &str, tai_minus_utc_s: u64) 
 }
 
 #[test]
-fn sender_with_an_offset_and_a_cmax_of_its_own_then_judged_by_them_if_the_receiver_was_told()
--> Result<()> {
+fn sender_with_an_offset_and_cmax_then_judged_by_them_if_told() -> Result<()> {
     let mut rig = Rig::rings()?;
     let mut control = rig.control()?;
     let clock = control.health()?.clock.context("a clock")?;
     let mut spec = send("out", Raster::new(320, 180, 25, 10), 5004, Source::Pattern);
-    spec.video.tr_offset_us = Some(OWN_OFFSET_US);
-    spec.video.cmax = Some(17);
+    spec.format.video_mut().tr_offset_us = Some(OWN_OFFSET_US);
+    spec.format.video_mut().cmax = Some(17);
     let answer = control.try_create(&spec)?;
     answer.refused(422, "invalid_spec")?;
     let told = answer.json.to_string();
@@ -232,7 +233,7 @@ fn sender_with_an_offset_and_a_cmax_of_its_own_then_judged_by_them_if_the_receiv
         told.contains("video.cmax") && told.contains("give 1 to 16"),
         "{told}"
     );
-    spec.video.cmax = Some(12);
+    spec.format.video_mut().cmax = Some(12);
     let spec = SpecDocument {
         persistent: Some(true),
         ..spec
@@ -261,7 +262,8 @@ fn sender_with_an_offset_and_a_cmax_of_its_own_then_judged_by_them_if_the_receiv
     rig.start_daemon()?;
     let mut control = rig.control()?;
     for name in ["out", "in"] {
-        let video = control.show(name)?.video;
+        let view = control.show(name)?;
+        let video = view.format.video();
         assert_eq!(
             (video.tr_offset_us, video.cmax),
             (Some(OWN_OFFSET_US), Some(12))
@@ -272,7 +274,7 @@ fn sender_with_an_offset_and_a_cmax_of_its_own_then_judged_by_them_if_the_receiv
     for name in ["in", "out"] {
         control.start(name)?;
     }
-    let as_declared = |it: &SessionTiming| it.compliance.as_ref().and_then(|it| it.as_declared);
+    let as_declared = |it: &VideoTiming| it.compliance.as_ref().and_then(|it| it.as_declared);
     let timing = judged(&mut control, "as declared", |it| {
         as_declared(it) == Some(true)
     })?;
@@ -312,7 +314,10 @@ fn sender_with_an_offset_and_a_cmax_of_its_own_then_judged_by_them_if_the_receiv
     let patched: SessionView =
         patch(&mut control, "in", json!({"tr_offset_us": null, "cmax": 2}))?.document()?;
     assert_eq!(
-        (patched.video.tr_offset_us, patched.video.cmax),
+        (
+            patched.format.video().tr_offset_us,
+            patched.format.video().cmax
+        ),
         (None, Some(2))
     );
     let timing = judged(&mut control, "not as declared", |it| {

@@ -4,9 +4,10 @@ use anyhow::{Context as _, Result};
 use onair::{Session, Timeout};
 use onair_api::{HealthStatus, SessionProblemKind, Source};
 use onair_essence::video::Scan;
+use onair_stage::OfVideo as _;
 use onair_tests::{Config, QUOTA, Raster, RelayedVideo, Rig, onairctl, receive, send, wait_for};
 
-const PATIENCE: u64 = 20;
+const TIMEOUT_S: u64 = 20;
 
 /// The metric of a session.
 fn metric(rig: &Rig, name: &str, session: &str) -> Result<u64> {
@@ -20,8 +21,7 @@ fn metric(rig: &Rig, name: &str, session: &str) -> Result<u64> {
 }
 
 #[test]
-fn sender_of_fields_into_a_session_of_frames_then_counted_as_another_format_everywhere()
--> Result<()> {
+fn sender_of_fields_into_a_session_of_frames_then_counted_so() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     // The same raster twice: one sender of frames, one of fields.
@@ -31,7 +31,7 @@ fn sender_of_fields_into_a_session_of_frames_then_counted_as_another_format_ever
     ] {
         control.create(&receive(name, Raster::SMALL, udp))?;
         let mut spec = send(&format!("to-{name}"), Raster::SMALL, udp, Source::Pattern);
-        spec.video.scan = scan;
+        spec.format.video_mut().scan = scan;
         control.create(&spec)?;
         control.start(format!("to-{name}"))?;
     }
@@ -48,7 +48,7 @@ fn sender_of_fields_into_a_session_of_frames_then_counted_as_another_format_ever
     for name in ["right", "wrong"] {
         control.stop(format!("to-{name}"))?;
         let sent = control.show(format!("to-{name}"))?.counters.packets;
-        wait_for("what was sent to be received", PATIENCE, || {
+        wait_for("what was sent to be received", TIMEOUT_S, || {
             Ok(control.show(name)?.counters.packets >= sent)
         })?;
         control.stop(name)?;
@@ -89,7 +89,7 @@ fn sender_of_fields_into_a_session_of_frames_then_counted_as_another_format_ever
 }
 
 #[test]
-fn client_that_holds_its_quota_then_named_with_what_it_misses_and_since_when() -> Result<()> {
+fn client_holds_its_quota_then_named_with_what_it_misses() -> Result<()> {
     let rig = Rig::rings()?;
     let mut video = RelayedVideo::start(&rig, Raster::SMALL, Source::Pattern)?;
     let slow = Session::attach(Config::attach_socket(rig.stage()), "in")?;
@@ -144,7 +144,7 @@ fn client_that_holds_its_quota_then_named_with_what_it_misses_and_since_when() -
     // It is over when the client keeps up.
     drop(held);
     slow.detach()?;
-    wait_for("the problem to be over", PATIENCE, || {
+    wait_for("the problem to be over", TIMEOUT_S, || {
         Ok(video.control.show("in")?.problems.is_empty())
     })?;
     video.control.stop("out")?;

@@ -2,11 +2,11 @@
 
 use anyhow::{Context as _, Result};
 use onair_tests::{
-    Backend, Config, Deadline, GROUP, Plant, Talker, member, output, until, wait_for,
+    Backend, Config, Deadline, GROUP, SwitchedNetwork, Talker, member, output, until, wait_for,
 };
 
 const SOURCES: [&str; 2] = ["10.77.0.9", "10.77.0.8"];
-const PATIENCE: u64 = 30;
+const TIMEOUT_S: u64 = 30;
 
 /// Sessions of one group, one on each poller, go on receiving after the interface was made again: the
 /// switch has forgotten the group with its port, so it was joined anew.
@@ -16,8 +16,8 @@ fn joins_again(backend: Backend, pollers: usize) -> Result<()> {
         ..Config::pair(backend)
     };
     config.ports.retain(|port| port.name == "b");
-    let mut plant = Plant::of(config, 3)?;
-    let mut control = plant.rig.control()?;
+    let mut network = SwitchedNetwork::of(config, 3)?;
+    let mut control = network.rig.control()?;
     for (at, udp) in [(0, 5004), (1, 5006)] {
         let name = format!("in{at}");
         control.create(&member(&name, udp, &SOURCES))?;
@@ -28,57 +28,57 @@ fn joins_again(backend: Backend, pollers: usize) -> Result<()> {
     }
     let joined = |it: &onair_tests::Igmp| it.records().iter().any(|(kind, ..)| *kind == 5);
     if pollers == 2 && backend == Backend::AfXdp {
-        plant.igmp.wait("the join", 1, joined)?;
+        network.igmp.wait("the join", 1, joined)?;
         // The group is joined once, and queries are answered once, whichever poller has them.
         let answered = |it: &onair_tests::Igmp| it.records().iter().any(|(kind, ..)| *kind == 1);
-        plant.igmp.wait("answers to queries", 4, answered)?;
+        network.igmp.wait("answers to queries", 4, answered)?;
     }
-    let mut talker = Talker::open(&plant, SOURCES[0])?;
+    let mut talker = Talker::open(&network, SOURCES[0])?;
     for _ in 0..2 {
-        wait_for("the switch to know the group", PATIENCE, || {
-            let known = plant.known(GROUP)?;
+        wait_for("the switch to know the group", TIMEOUT_S, || {
+            let known = network.known(GROUP)?;
             Ok(SOURCES.iter().all(|it| known.contains(it)))
         })?;
         talker.until_received(&mut control, "in0", 5004)?;
         talker.until_received(&mut control, "in1", 5006)?;
-        let namespace = plant.rig.stage().namespace();
+        let namespace = network.rig.stage().namespace();
         output("ip", &["-n", namespace, "link", "delete", "va"])?;
-        until("health to name it", Deadline::seconds(PATIENCE), || {
+        until("health to name it", Deadline::seconds(TIMEOUT_S), || {
             let problems = control.health()?.problems;
             let named = problems
                 .iter()
                 .any(|it| it.contains("there is no interface vb"));
             Ok(named.then_some(()))
         })?;
-        plant.plug_in()?;
+        network.plug_in()?;
         let mut problems = Vec::new();
-        until("the port to be back", Deadline::seconds(PATIENCE), || {
+        until("the port to be back", Deadline::seconds(TIMEOUT_S), || {
             problems = control.troubles()?;
             Ok(problems.is_empty().then_some(()))
         })
         .with_context(|| format!("{problems:#?}"))?;
     }
-    wait_for("the switch to know the group again", PATIENCE, || {
-        Ok(plant.known(GROUP)?.contains(SOURCES[1]))
+    wait_for("the switch to know the group again", TIMEOUT_S, || {
+        Ok(network.known(GROUP)?.contains(SOURCES[1]))
     })?;
     talker.until_received(&mut control, "in0", 5004)?;
     talker.until_received(&mut control, "in1", 5006)?;
     control.end("in0")?;
     talker.until_received(&mut control, "in1", 5006)?;
     control.end("in1")?;
-    wait_for("the switch to forget the group", PATIENCE, || {
-        Ok(plant.known(GROUP)?.is_empty())
+    wait_for("the switch to forget the group", TIMEOUT_S, || {
+        Ok(network.known(GROUP)?.is_empty())
     })
 }
 
 #[test]
-fn interface_without_the_kernel_made_again_then_its_groups_are_joined_again() -> Result<()> {
+fn interface_without_the_kernel_made_again_then_groups_joined() -> Result<()> {
     joins_again(Backend::AfXdp, 1)?;
     joins_again(Backend::AfXdp, 2)
 }
 
 #[test]
-fn interface_beside_the_kernel_made_again_then_its_groups_are_joined_again() -> Result<()> {
+fn interface_beside_the_kernel_made_again_then_groups_joined() -> Result<()> {
     joins_again(Backend::AfPacket, 1)?;
     joins_again(Backend::AfPacket, 2)
 }

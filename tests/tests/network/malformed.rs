@@ -93,20 +93,19 @@ impl ClientFiles {
 }
 
 #[test]
-fn rtp_malformed_in_each_way_amid_an_honest_flow_then_counted_by_reason_and_the_flow_is_whole()
--> Result<()> {
+fn rtp_malformed_in_each_way_then_counted_and_the_flow_is_whole() -> Result<()> {
     let rig = Rig::beside_the_kernel()?;
-    let mut honest = WholeFlow::start(&rig, RASTER, FRAMES, |_| {})?;
-    honest.flows()?;
+    let mut flow = WholeFlow::start(&rig, RASTER, FRAMES, |_| {})?;
+    flow.flows()?;
     let mut other_sender = ClientFiles::of(&rig, "10.77.0.9")?;
     let list = malformed();
     let packets: Vec<_> = list.iter().map(|(_, packet)| packet.clone()).collect();
     let mut rounds = 0;
-    while !honest.is_sent()? {
+    while !flow.is_sent()? {
         other_sender.send(&packets)?;
         rounds += 1;
     }
-    let counters = honest.finish()?;
+    let counters = flow.finish()?;
     let mut expected = BTreeMap::new();
     for (reason, _) in list {
         *expected.entry(reason.to_owned()).or_insert(0) += rounds;
@@ -117,13 +116,13 @@ fn rtp_malformed_in_each_way_amid_an_honest_flow_then_counted_by_reason_and_the_
 }
 
 #[test]
-fn rtp_twenty_thousand_random_packets_amid_an_honest_flow_then_the_flow_is_whole() -> Result<()> {
+fn rtp_twenty_thousand_random_packets_then_the_flow_is_whole() -> Result<()> {
     let rig = Rig::beside_the_kernel()?;
-    let mut honest = WholeFlow::start(&rig, RASTER, FRAMES, |_| {})?;
-    honest.flows()?;
+    let mut flow = WholeFlow::start(&rig, RASTER, FRAMES, |_| {})?;
+    flow.flows()?;
     let mut other_sender = ClientFiles::of(&rig, "10.77.0.9")?;
     let mut dice = Dice::new(0x2545_f491_4f6c_dd1d);
-    while other_sender.sent < 20_000 || !honest.is_sent()? {
+    while other_sender.sent < 20_000 || !flow.is_sent()? {
         let packets: Vec<_> = (0..BATCH)
             .map(|number| {
                 let length = dice.below(1473);
@@ -137,14 +136,14 @@ fn rtp_twenty_thousand_random_packets_amid_an_honest_flow_then_the_flow_is_whole
             .collect();
         other_sender.send(&packets)?;
     }
-    let counters = honest.finish()?;
+    let counters = flow.finish()?;
     assert_eq!(not_taken(&counters), other_sender.sent, "{counters:?}");
     assert!(counters.packets_malformed.len() >= 5, "{counters:?}");
     Ok(())
 }
 
 #[test]
-fn rtp_well_formed_from_another_source_than_the_sessions_then_not_taken() -> Result<()> {
+fn rtp_from_another_source_than_the_sessions_then_not_taken() -> Result<()> {
     let rig = Rig::beside_the_kernel()?;
     let namespace = rig.stage().namespace();
     let another = "10.77.0.8";
@@ -160,24 +159,23 @@ fn rtp_well_formed_from_another_source_than_the_sessions_then_not_taken() -> Res
             "va",
         ],
     )?;
-    let mut honest = WholeFlow::start(&rig, RASTER, FRAMES / 2, |spec| {
+    let mut flow = WholeFlow::start(&rig, RASTER, FRAMES / 2, |spec| {
         spec.flow.source = Some("10.77.0.9".into());
     })?;
-    honest.flows()?;
+    flow.flows()?;
     let mut other_sender = ClientFiles::of(&rig, another)?;
     let packets: Vec<_> = (0..180).map(|line| rtp(&[[640, line, 0]], 640)).collect();
-    while !honest.is_sent()? {
+    while !flow.is_sent()? {
         other_sender.send(&packets)?;
     }
-    let counters = honest.finish()?;
+    let counters = flow.finish()?;
     let expected = BTreeMap::from([("wrong_source".to_owned(), other_sender.sent)]);
     assert_eq!(counters.packets_malformed, expected);
     Ok(())
 }
 
 #[test]
-fn rtp_right_packets_with_bytes_changed_then_all_are_counted_and_the_next_flow_is_whole()
--> Result<()> {
+fn rtp_packets_with_changed_bytes_then_counted_and_next_whole() -> Result<()> {
     let rig = Rig::beside_the_kernel()?;
     let mut control = rig.control()?;
     resolve(rig.stage(), OURS)?;
@@ -212,8 +210,7 @@ fn rtp_right_packets_with_bytes_changed_then_all_are_counted_and_the_next_flow_i
 }
 
 #[test]
-fn frame_held_up_for_longer_than_one_sessions_time_out_then_the_patient_one_gets_it_whole()
--> Result<()> {
+fn frame_held_up_for_long_then_whole_in_the_patient_session() -> Result<()> {
     const PATIENT: u16 = 5_002;
     let raster = Raster::new(16, 2, 60, 8);
     let rig = Rig::beside_the_kernel()?;

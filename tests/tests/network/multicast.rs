@@ -8,41 +8,41 @@ use anyhow::{Context as _, Result, ensure};
 use onair_api::operations::RetargetSession;
 use onair_api::{JoinedBy, Source};
 use onair_tests::{
-    Backend, GROUP, Plant, Raster, Talker, frame_on, member, onairctl, send, wait_for,
+    Backend, GROUP, Raster, SwitchedNetwork, Talker, frame_on, member, onairctl, send, wait_for,
 };
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
 const RIGHT: &str = "10.77.0.9";
 const WRONG: &str = "10.77.0.8";
-const PATIENCE: u64 = 30;
+const TIMEOUT_S: u64 = 30;
 
 /// Two sessions, one with a source and one with another: joined once, for both sources; each gets
 /// its own.
 fn joins_answers_and_leaves(backend: Backend, by: JoinedBy) -> Result<()> {
-    let mut plant = Plant::open(backend, 3)?;
-    let mut control = plant.rig.control()?;
+    let mut network = SwitchedNetwork::open(backend, 3)?;
+    let mut control = network.rig.control()?;
     control.create(&member("one", 5004, &[RIGHT]))?;
-    let join = plant
+    let join = network
         .igmp
         .wait("the join", 1, |it| !it.records().is_empty())?;
     assert_eq!(join.records(), [(5, GROUP.parse()?, vec![RIGHT.parse()?])]);
     assert_eq!((join.ttl, join.has_alert), (1, true));
     assert_eq!(join.destination.to_string(), "224.0.0.22");
     assert_eq!(join.mac, [1, 0, 0x5e, 0, 0, 22]);
-    let mut talker = Talker::open(&plant, RIGHT)?;
+    let mut talker = Talker::open(&network, RIGHT)?;
     talker.until_received(&mut control, "one", 5004)?;
 
     // It lasts as long as the querier asks: each second, and forgets after three.
-    plant.igmp.forget();
-    let answers = plant.igmp.wait("answers to queries", 6, |it| {
+    network.igmp.forget();
+    let answers = network.igmp.wait("answers to queries", 6, |it| {
         it.records().iter().any(|(kind, ..)| *kind == 1)
     })?;
     assert_eq!(
         answers.records(),
         [(1, GROUP.parse()?, vec![RIGHT.parse()?])]
     );
-    let known = plant.known(GROUP)?;
+    let known = network.known(GROUP)?;
     ensure!(known.contains(RIGHT) && !known.contains(WRONG), "{known}");
     talker.until_received(&mut control, "one", 5004)?;
     let view = control.show("one")?;
@@ -59,16 +59,16 @@ fn joins_answers_and_leaves(backend: Backend, by: JoinedBy) -> Result<()> {
     ensure!(querier.age_ms < 10_000, "{querier:?}");
 
     // The second session adds its source, and its end takes it away again.
-    plant.igmp.forget();
+    network.igmp.forget();
     control.create(&member("two", 5006, &[WRONG]))?;
-    let added = plant.igmp.wait("the second source", 1, |it| {
+    let added = network.igmp.wait("the second source", 1, |it| {
         it.records().iter().any(|(kind, ..)| *kind == 5)
     })?;
     assert_eq!(added.records(), [(5, GROUP.parse()?, vec![WRONG.parse()?])]);
-    let mut other = Talker::open(&plant, WRONG)?;
+    let mut other = Talker::open(&network, WRONG)?;
     other.until_received(&mut control, "two", 5006)?;
     // It comes through the switch now, and the session refuses it.
-    wait_for("packets of the wrong source", PATIENCE, || {
+    wait_for("packets of the wrong source", TIMEOUT_S, || {
         other.frames(5004, 1)?;
         let counters = control.show("one")?.counters;
         Ok(counters
@@ -80,9 +80,9 @@ fn joins_answers_and_leaves(backend: Backend, by: JoinedBy) -> Result<()> {
     talker.until_received(&mut control, "one", 5004)?;
     ensure!(control.show("one")?.counters.frames_complete > before);
     assert_eq!(control.show("two")?.group.expect("a group").sessions, 2);
-    plant.igmp.forget();
+    network.igmp.forget();
     control.end("two")?;
-    let blocked = plant.igmp.wait("the second source's end", 1, |it| {
+    let blocked = network.igmp.wait("the second source's end", 1, |it| {
         it.records().iter().any(|(kind, ..)| *kind == 6)
     })?;
     assert_eq!(
@@ -90,15 +90,15 @@ fn joins_answers_and_leaves(backend: Backend, by: JoinedBy) -> Result<()> {
         [(6, GROUP.parse()?, vec![WRONG.parse()?])]
     );
 
-    plant.igmp.forget();
+    network.igmp.forget();
     control.end("one")?;
     let right = RIGHT.parse()?;
-    plant.igmp.wait("the leave", 2, |it| {
+    network.igmp.wait("the leave", 2, |it| {
         let mut records = it.records().into_iter();
         records.any(|(kind, _, sources)| kind == 6 && sources.contains(&right))
     })?;
-    wait_for("the switch to forget the group", PATIENCE, || {
-        Ok(plant.known(GROUP)?.is_empty())
+    wait_for("the switch to forget the group", TIMEOUT_S, || {
+        Ok(network.known(GROUP)?.is_empty())
     })?;
     Ok(())
 }
@@ -117,55 +117,55 @@ fn port_beside_the_kernel_joins_once_answers_and_leaves() -> Result<()> {
 /// left, and frames of both arrive.
 fn retargets(backend: Backend) -> Result<()> {
     const NEXT: &str = "239.77.1.3";
-    let plant = Plant::open(backend, 3)?;
-    let mut control = plant.rig.control()?;
+    let network = SwitchedNetwork::open(backend, 3)?;
+    let mut control = network.rig.control()?;
     control.create(&member("one", 5004, &[WRONG]))?;
     let patch = |flow: Value| {
         let body = json!({ "flow": flow });
-        plant.rig.control()?.on::<RetargetSession>("one", body)
+        network.rig.control()?.on::<RetargetSession>("one", body)
     };
     patch(json!({"sources": [RIGHT]}))?;
     wait_for(
         "the switch to know the other source alone",
-        PATIENCE,
+        TIMEOUT_S,
         || {
-            let known = plant.known(GROUP)?;
+            let known = network.known(GROUP)?;
             Ok(known.contains(RIGHT) && !known.contains(WRONG))
         },
     )?;
-    let mut talker = Talker::open(&plant, RIGHT)?;
+    let mut talker = Talker::open(&network, RIGHT)?;
     talker.until_received(&mut control, "one", 5004)?;
     let view = patch(json!({"destination": format!("{NEXT}:5010"), "source": null}))?;
     assert_eq!(view.group.context("a group")?.group, NEXT);
-    wait_for("the switch to know the other group alone", PATIENCE, || {
-        Ok(!plant.known(NEXT)?.is_empty() && plant.known(GROUP)?.is_empty())
-    })?;
+    wait_for(
+        "the switch to know the other group alone",
+        TIMEOUT_S,
+        || Ok(!network.known(NEXT)?.is_empty() && network.known(GROUP)?.is_empty()),
+    )?;
     talker.group = NEXT;
     talker.until_received(&mut control, "one", 5010)?;
     control.end("one")?;
-    wait_for("the switch to forget the other group", PATIENCE, || {
-        Ok(plant.known(NEXT)?.is_empty())
+    wait_for("the switch to forget the other group", TIMEOUT_S, || {
+        Ok(network.known(NEXT)?.is_empty())
     })
 }
 
 #[test]
-fn port_without_the_kernel_to_another_source_and_group_then_joins_it_and_leaves_the_first()
--> Result<()> {
+fn port_without_the_kernel_to_another_group_leaves_the_first() -> Result<()> {
     retargets(Backend::AfXdp)
 }
 
 #[test]
-fn port_beside_the_kernel_to_another_source_and_group_then_joins_it_and_leaves_the_first()
--> Result<()> {
+fn port_beside_the_kernel_to_another_group_leaves_the_first() -> Result<()> {
     retargets(Backend::AfPacket)
 }
 
 /// Any source, and a querier of version 2.
 fn speaks_version_two(backend: Backend) -> Result<()> {
-    let mut plant = Plant::open(backend, 2)?;
-    let mut control = plant.rig.control()?;
+    let mut network = SwitchedNetwork::open(backend, 2)?;
+    let mut control = network.rig.control()?;
     control.create(&member("one", 5004, &[]))?;
-    let answer = plant
+    let answer = network
         .igmp
         .wait("answers in version 2", 4, |it| it.message[0] == 0x16)?;
     assert_eq!(
@@ -173,64 +173,64 @@ fn speaks_version_two(backend: Backend) -> Result<()> {
         (GROUP.to_owned(), 1)
     );
     assert_eq!(answer.message[4..8], [239, 77, 1, 2]);
-    let mut talker = Talker::open(&plant, RIGHT)?;
+    let mut talker = Talker::open(&network, RIGHT)?;
     talker.until_received(&mut control, "one", 5004)?;
-    wait_for("the querier in the view", PATIENCE, || {
+    wait_for("the querier in the view", TIMEOUT_S, || {
         let group = control.show("one")?.group;
         Ok(group
             .and_then(|it| it.querier)
             .is_some_and(|it| it.version == 2))
     })?;
     // Its buffer is full of the frames.
-    plant.igmp.forget();
+    network.igmp.forget();
     control.end("one")?;
-    let leave = plant
+    let leave = network
         .igmp
         .wait("the leave", 1, |it| it.message[0] == 0x17)?;
     assert_eq!(leave.destination.to_string(), "224.0.0.2");
-    wait_for("the switch to forget the group", PATIENCE, || {
-        Ok(plant.known(GROUP)?.is_empty())
+    wait_for("the switch to forget the group", TIMEOUT_S, || {
+        Ok(network.known(GROUP)?.is_empty())
     })
 }
 
 #[test]
-fn port_without_the_kernel_speaks_the_version_of_an_older_querier() -> Result<()> {
+fn port_without_the_kernel_speaks_an_older_queriers_version() -> Result<()> {
     speaks_version_two(Backend::AfXdp)
 }
 
 #[test]
-fn port_beside_the_kernel_speaks_the_version_of_an_older_querier() -> Result<()> {
+fn port_beside_the_kernel_speaks_an_older_queriers_version() -> Result<()> {
     speaks_version_two(Backend::AfPacket)
 }
 
 /// The daemon is suspended until the switch has forgotten the group: the next query brings it back.
 #[test]
 fn querier_that_forgot_the_group_is_told_again() -> Result<()> {
-    let mut plant = Plant::open(Backend::AfXdp, 3)?;
-    let mut control = plant.rig.control()?;
+    let mut network = SwitchedNetwork::open(Backend::AfXdp, 3)?;
+    let mut control = network.rig.control()?;
     control.create(&member("one", 5004, &[RIGHT]))?;
-    wait_for("the switch to know", PATIENCE, || {
-        Ok(plant.known(GROUP)?.contains(RIGHT))
+    wait_for("the switch to know", TIMEOUT_S, || {
+        Ok(network.known(GROUP)?.contains(RIGHT))
     })?;
-    plant.rig.daemon()?.running().signal(Signal::STOP)?;
-    wait_for("the switch to forget", PATIENCE, || {
-        Ok(!plant.known(GROUP)?.contains(RIGHT))
+    network.rig.daemon()?.running().signal(Signal::STOP)?;
+    wait_for("the switch to forget", TIMEOUT_S, || {
+        Ok(!network.known(GROUP)?.contains(RIGHT))
     })?;
-    plant.rig.daemon()?.running().signal(Signal::CONT)?;
-    wait_for("the switch to know again", PATIENCE, || {
-        Ok(plant.known(GROUP)?.contains(RIGHT))
+    network.rig.daemon()?.running().signal(Signal::CONT)?;
+    wait_for("the switch to know again", TIMEOUT_S, || {
+        Ok(network.known(GROUP)?.contains(RIGHT))
     })?;
-    Talker::open(&plant, RIGHT)?.until_received(&mut control, "one", 5004)?;
+    Talker::open(&network, RIGHT)?.until_received(&mut control, "one", 5004)?;
     control.end("one")?;
     Ok(())
 }
 
-/// A plant's description, as it is, without `--destination`.
+/// A network's description, as it is, without `--destination`.
 #[test]
 fn session_of_a_plants_description_receives_from_its_group() -> Result<()> {
-    let plant = Plant::open(Backend::AfXdp, 3)?;
-    let mut control = plant.rig.control()?;
-    let path = plant.rig.stage().directory().join("plant.sdp");
+    let network = SwitchedNetwork::open(Backend::AfXdp, 3)?;
+    let mut control = network.rig.control()?;
+    let path = network.rig.stage().directory().join("network.sdp");
     let text = format!(
         "v=0\r\no=- 1443716955 1443716955 IN IP4 {RIGHT}\r\ns=camera 1\r\nt=0 0\r\n\
          m=video 5004 RTP/AVP 96\r\nc=IN IP4 {GROUP}/32\r\n\
@@ -241,20 +241,20 @@ fn session_of_a_plants_description_receives_from_its_group() -> Result<()> {
     );
     fs::write(&path, text)?;
     let made = onairctl(
-        &plant.rig,
+        &network.rig,
         &format!("session create in --port b --sdp {}", path.display()),
     )?;
     assert_eq!(made.code, 0, "{made:?}");
-    Talker::open(&plant, RIGHT)?.until_received(&mut control, "in", 5004)?;
-    let shown = onairctl(&plant.rig, "session show in")?.out;
+    Talker::open(&network, RIGHT)?.until_received(&mut control, "in", 5004)?;
+    let shown = onairctl(&network.rig, "session show in")?.out;
     ensure!(
         shown.contains(&format!("{GROUP} from {RIGHT}: joined by the port (IGMP")),
         "{shown}"
     );
-    let given = onairctl(&plant.rig, "session sdp in")?.out;
+    let given = onairctl(&network.rig, "session sdp in")?.out;
     let line = format!("a=source-filter: incl IN IP4 {GROUP} {RIGHT}\r\n");
     ensure!(given.contains(&line), "{given}");
-    let metrics = plant.rig.scrape()?;
+    let metrics = network.rig.scrape()?;
     let joined = metrics
         .lines()
         .find(|line| line.starts_with("onair_session_group_joined{"));
@@ -270,22 +270,22 @@ fn session_of_a_plants_description_receives_from_its_group() -> Result<()> {
 /// to live and code point as given.
 #[test]
 fn session_that_sends_to_a_group_reaches_its_members() -> Result<()> {
-    let plant = Plant::open(Backend::AfXdp, 3)?;
-    let mut control = plant.rig.control()?;
+    let network = SwitchedNetwork::open(Backend::AfXdp, 3)?;
+    let mut control = network.rig.control()?;
     let mut spec = send("out", Raster::new(128, 72, 60, 10), 5004, Source::Pattern);
     spec.port = "b".into();
     spec.flow.destination = format!("{GROUP}:5004");
     spec.flow.ttl = Some(7);
     spec.flow.dscp = Some(46);
     control.create(&spec)?;
-    let stage = plant.rig.stage();
+    let stage = network.rig.stage();
     let host = stage.inside(|| {
         let socket = UdpSocket::bind((GROUP, 5004))?;
         socket.join_multicast_v4(&GROUP.parse()?, &RIGHT.parse()?)?;
         socket.set_nonblocking(true)?;
         Ok(socket)
     })?;
-    wait_for("a packet at the host", PATIENCE, || {
+    wait_for("a packet at the host", TIMEOUT_S, || {
         Ok(host.recv(&mut [0; 2048]).is_ok())
     })?;
     let frame = frame_on(stage, "vs", |frame| {
@@ -294,14 +294,14 @@ fn session_that_sends_to_a_group_reaches_its_members() -> Result<()> {
     assert_eq!(frame[..6], [1, 0, 0x5e, 77, 1, 2]);
     assert_eq!((frame[15], frame[22]), (46 << 2, 7));
     assert_eq!(frame[26..30], [10, 77, 0, 2]);
-    let given = onairctl(&plant.rig, "session sdp out")?.out;
+    let given = onairctl(&network.rig, "session sdp out")?.out;
     for line in [
         "c=IN IP4 239.77.1.2/7\r\n",
         "a=source-filter: incl IN IP4 239.77.1.2 10.77.0.2\r\n",
     ] {
         ensure!(given.contains(line), "{line}: {given}");
     }
-    let shown = onairctl(&plant.rig, "session show out")?.out;
+    let shown = onairctl(&network.rig, "session show out")?.out;
     ensure!(
         shown.contains("7, 46") && shown.contains("multicast"),
         "{shown}"

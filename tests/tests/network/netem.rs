@@ -126,7 +126,7 @@ fn through_the_relay(disturbance: Disturbance) -> Result<(Passed, Done)> {
 
 /// Each frame is what it says: a complete one was sent so, in this order, and of an incomplete one
 /// every byte that it does not call missing.
-fn is_honest(outcome: &Passed) -> Result<()> {
+fn shows_what_was_sent(outcome: &Passed) -> Result<()> {
     // The ball comes round again: the first place from the last one on.
     let mut at = 0;
     let mut places = HashMap::new();
@@ -187,7 +187,7 @@ fn holds_what_it_says(seen: &Seen, bytes: &[u8], sent: &[u8]) -> Result<()> {
 }
 
 #[test]
-fn packets_delayed_by_less_than_half_a_frame_then_every_frame_is_whole() -> Result<()> {
+fn packets_delayed_by_under_half_a_frame_then_frames_are_whole() -> Result<()> {
     let (outcome, done) = through_the_relay(Disturbance {
         delayed: 200,
         depth: 40,
@@ -205,7 +205,7 @@ fn packets_delayed_by_less_than_half_a_frame_then_every_frame_is_whole() -> Resu
 }
 
 #[test]
-fn packets_lost_doubled_and_delayed_then_no_frame_is_shown_as_more_than_came() -> Result<()> {
+fn packets_lost_doubled_and_delayed_then_frames_show_what_came() -> Result<()> {
     let (outcome, done) = through_the_relay(Disturbance {
         lost: 8,
         doubled: 30,
@@ -213,7 +213,7 @@ fn packets_lost_doubled_and_delayed_then_no_frame_is_shown_as_more_than_came() -
         depth: 40,
     })?;
     let counters = &outcome.counters;
-    is_honest(&outcome)?;
+    shows_what_was_sent(&outcome)?;
     assert!(counters.frames_complete > 20, "{counters:?}");
     assert!(counters.frames_incomplete > 20, "{counters:?}");
     assert_eq!(counters.packets_lost, done.lost, "{counters:?}");
@@ -223,7 +223,7 @@ fn packets_lost_doubled_and_delayed_then_no_frame_is_shown_as_more_than_came() -
 }
 
 #[test]
-fn packets_that_come_after_their_frame_was_closed_then_late_and_lost_no_more() -> Result<()> {
+fn packets_after_their_frame_was_closed_then_late_but_not_lost() -> Result<()> {
     let rig = Rig::beside_the_kernel()?;
     let mut client = Client::start(&rig)?;
     let ours = format!("{}:{}", OURS.0, OURS.1).parse()?;
@@ -264,7 +264,7 @@ fn packets_that_come_after_their_frame_was_closed_then_late_and_lost_no_more() -
     let arrived = metric("packets_lost_arrived")?;
     assert_eq!(metric("packets_lost")?, arrived);
     assert!(arrived > 0 && arrived <= counters.packets_late, "{arrived}");
-    is_honest(&client.finish(&file)?)
+    shows_what_was_sent(&client.finish(&file)?)
 }
 
 /// Lets the kernel disturb what leaves `va`.
@@ -286,7 +286,7 @@ fn packets_through_the_kernels_netem_then_no_frame_claims_more() -> Result<()> {
     let sender = GStreamer::start(rig.stage(), RASTER, FRAMES, OURS)?;
     let file = sender.finish(Deadline::seconds(60))?;
     let outcome = client.finish(&file)?;
-    is_honest(&outcome)?;
+    shows_what_was_sent(&outcome)?;
     let counters = &outcome.counters;
     assert!(counters.packets_lost > 0, "{counters:?}");
     assert!(counters.packets_duplicate > 0, "{counters:?}");

@@ -73,12 +73,12 @@ fn carries(backend: Backend) -> Result<()> {
 }
 
 #[test]
-fn session_behind_a_router_without_the_kernel_then_frames_arrive_with_one_hop_less() -> Result<()> {
+fn session_behind_a_router_without_the_kernel_then_one_hop_less() -> Result<()> {
     carries(Backend::AfXdp)
 }
 
 #[test]
-fn session_behind_a_router_beside_the_kernel_then_frames_arrive_with_one_hop_less() -> Result<()> {
+fn session_behind_a_router_beside_the_kernel_then_one_hop_less() -> Result<()> {
     carries(Backend::AfPacket)
 }
 
@@ -123,7 +123,7 @@ fn router_falls_silent_or_never_answers_then_told_until_it_does() -> Result<()> 
 }
 
 #[test]
-fn session_to_another_network_without_a_gateway_then_refused_with_what_to_do() -> Result<()> {
+fn session_to_another_network_without_a_gateway_then_refused() -> Result<()> {
     let rig = rig(Backend::AfXdp, false)?;
     let mut out = send("out", Raster::SMALL, 5004, Source::Pattern);
     out.flow.destination = "10.78.0.2:5004".into();

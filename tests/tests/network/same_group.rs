@@ -2,21 +2,21 @@
 
 use anyhow::{Context as _, Result, ensure};
 use onair_api::operations::RetargetSession;
-use onair_tests::{Backend, Config, Control, GROUP, Plant, Talker, member, wait_for};
+use onair_tests::{Backend, Config, Control, GROUP, SwitchedNetwork, Talker, member, wait_for};
 use serde_json::{Value, json};
 
 const ONE: &str = "10.77.0.9";
 const OTHER: &str = "10.77.0.8";
 const UDP: u16 = 5004;
-const PATIENCE: u64 = 30;
+const TIMEOUT_S: u64 = 30;
 
-fn plant(backend: Backend, pollers: usize) -> Result<Plant> {
+fn open_network(backend: Backend, pollers: usize) -> Result<SwitchedNetwork> {
     let mut config = Config {
         pollers,
         ..Config::pair(backend)
     };
     config.ports.retain(|port| port.name == "b");
-    Plant::of(config, 3)
+    SwitchedNetwork::of(config, 3)
 }
 
 fn packets(control: &mut Control, session: &str) -> Result<u64> {
@@ -25,19 +25,19 @@ fn packets(control: &mut Control, session: &str) -> Result<u64> {
 
 /// Each gets the packets of its own source and no other, and counts no wrong one.
 fn each_has_its_own(backend: Backend, pollers: usize) -> Result<()> {
-    let plant = plant(backend, pollers)?;
-    let mut control = plant.rig.control()?;
+    let network = open_network(backend, pollers)?;
+    let mut control = network.rig.control()?;
     control.create(&member("one", UDP, &[ONE]))?;
     control.create(&member("other", UDP, &[OTHER]))?;
     if pollers == 2 {
         let [one, other] = [control.show("one")?.poller, control.show("other")?.poller];
         assert_ne!(one, other, "one on each");
     }
-    wait_for("the switch to know both sources", PATIENCE, || {
-        let known = plant.known(GROUP)?;
+    wait_for("the switch to know both sources", TIMEOUT_S, || {
+        let known = network.known(GROUP)?;
         Ok(known.contains(ONE) && known.contains(OTHER))
     })?;
-    let mut talkers = [Talker::open(&plant, ONE)?, Talker::open(&plant, OTHER)?];
+    let mut talkers = [Talker::open(&network, ONE)?, Talker::open(&network, OTHER)?];
     talkers[0].until_received(&mut control, "one", UDP)?;
     assert_eq!(packets(&mut control, "other")?, 0);
     talkers[1].until_received(&mut control, "other", UDP)?;
@@ -48,7 +48,7 @@ fn each_has_its_own(backend: Backend, pollers: usize) -> Result<()> {
         }
     }
     for session in ["one", "other"] {
-        wait_for("whole frames of both", PATIENCE, || {
+        wait_for("whole frames of both", TIMEOUT_S, || {
             Ok(control.show(session)?.counters.frames_complete >= 20)
         })?;
         let counters = control.show(session)?.counters;
@@ -63,8 +63,8 @@ fn each_has_its_own(backend: Backend, pollers: usize) -> Result<()> {
     // The end of one changes nothing for the other.
     control.end("one")?;
     talkers[1].until_received(&mut control, "other", UDP)?;
-    wait_for("the switch to forget its source alone", PATIENCE, || {
-        let known = plant.known(GROUP)?;
+    wait_for("the switch to forget its source alone", TIMEOUT_S, || {
+        let known = network.known(GROUP)?;
         Ok(!known.contains(ONE) && known.contains(OTHER))
     })?;
     // Another takes its place.
@@ -82,21 +82,21 @@ fn two_sources_of_a_group_then_each_session_has_its_own() -> Result<()> {
 }
 
 #[test]
-fn two_sources_of_a_group_on_two_pollers_then_each_session_has_its_own() -> Result<()> {
+fn two_sources_of_a_group_on_two_pollers_then_each_has_its_own() -> Result<()> {
     each_has_its_own(Backend::AfXdp, 2)?;
     each_has_its_own(Backend::AfPacket, 2)
 }
 
 /// On a port with several pollers, too, the session counts what comes from a source that none accepts.
 #[test]
-fn source_of_no_session_then_counted_by_the_only_one_of_the_group() -> Result<()> {
-    let plant = plant(Backend::AfXdp, 2)?;
-    let mut control = plant.rig.control()?;
+fn source_of_no_session_then_counted_by_its_groups_only_session() -> Result<()> {
+    let network = open_network(Backend::AfXdp, 2)?;
+    let mut control = network.rig.control()?;
     control.create(&member("one", UDP, &[ONE]))?;
     // What makes the switch forward the other source.
     control.create(&member("far", UDP + 2, &[OTHER]))?;
-    let mut other = Talker::open(&plant, OTHER)?;
-    wait_for("packets of the wrong source", PATIENCE, || {
+    let mut other = Talker::open(&network, OTHER)?;
+    wait_for("packets of the wrong source", TIMEOUT_S, || {
         other.frames(UDP, 1)?;
         let counters = control.show("one")?.counters;
         Ok(counters.packets_malformed.get("wrong_source") > Some(&10))
@@ -108,9 +108,9 @@ fn source_of_no_session_then_counted_by_the_only_one_of_the_group() -> Result<()
 }
 
 #[test]
-fn flows_that_a_packet_could_belong_to_both_then_refused_with_what_to_do() -> Result<()> {
-    let plant = plant(Backend::AfXdp, 1)?;
-    let mut control = plant.rig.control()?;
+fn flows_that_share_a_possible_packet_then_refused_with_advice() -> Result<()> {
+    let network = open_network(Backend::AfXdp, 1)?;
+    let mut control = network.rig.control()?;
     control.create(&member("one", UDP, &[ONE]))?;
     let refused = |control: &mut Control, sources: &[&str]| -> Result<String> {
         let refused = control.create(&member("next", UDP, sources)).err();
@@ -131,24 +131,23 @@ fn flows_that_a_packet_could_belong_to_both_then_refused_with_what_to_do() -> Re
 
 /// A running session turns to another source of its group: not to the one that another session has.
 #[test]
-fn session_to_another_source_of_the_group_then_it_has_that_and_not_one_of_its_neighbour()
--> Result<()> {
+fn session_to_another_source_of_the_group_then_it_has_only_that() -> Result<()> {
     for pollers in [1, 2] {
-        let plant = plant(Backend::AfXdp, pollers)?;
-        let mut control = plant.rig.control()?;
+        let network = open_network(Backend::AfXdp, pollers)?;
+        let mut control = network.rig.control()?;
         control.create(&member("one", UDP, &[ONE]))?;
         control.create(&member("other", UDP, &[OTHER]))?;
         let to = |sources: Value| {
             let body = json!({"flow": {"sources": sources}});
-            plant.rig.control()?.on::<RetargetSession>("one", body)
+            network.rig.control()?.on::<RetargetSession>("one", body)
         };
         let refused = to(json!([OTHER])).err().context("it was changed")?;
         assert!(format!("{refused:#}").contains("session other already receives"));
         to(json!(["10.77.0.7"]))?;
         // The source is free now.
         control.create(&member("next", UDP, &[ONE]))?;
-        Talker::open(&plant, ONE)?.until_received(&mut control, "next", UDP)?;
-        Talker::open(&plant, OTHER)?.until_received(&mut control, "other", UDP)?;
+        Talker::open(&network, ONE)?.until_received(&mut control, "next", UDP)?;
+        Talker::open(&network, OTHER)?.until_received(&mut control, "other", UDP)?;
         assert_eq!(packets(&mut control, "one")?, 0);
         for session in ["next", "other", "one"] {
             control.end(session)?;

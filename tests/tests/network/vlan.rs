@@ -6,12 +6,12 @@ use anyhow::{Context as _, Result, ensure};
 use onair_api::{PortHealth, Source};
 use onair_tests::network::packet;
 use onair_tests::{
-    Backend, Capture, Control, GROUP, Plant, Raster, Rig, Talker, VLAN, Wire, member, no_trunk,
-    onairctl, ping, resolve, send, wait_for,
+    Backend, Capture, Control, GROUP, Raster, Rig, SwitchedNetwork, Talker, VLAN, Wire, member,
+    no_trunk, onairctl, ping, resolve, send, wait_for,
 };
 
 const HOST: &str = "10.77.0.9";
-const PATIENCE: u64 = 30;
+const TIMEOUT_S: u64 = 30;
 
 fn port(control: &mut Control) -> Result<PortHealth> {
     let mut ports = control.health()?.dataplane.ports;
@@ -20,11 +20,11 @@ fn port(control: &mut Control) -> Result<PortHealth> {
 
 /// Asks for the port's address, answers it, joins a group, receives from it and sends: all with the tag.
 fn speaks(backend: Backend, keys: &str, priority: &str) -> Result<()> {
-    let plant = Plant::in_a_vlan(backend, keys)?;
-    let stage = plant.rig.stage();
-    let mut control = plant.rig.control()?;
+    let network = SwitchedNetwork::in_a_vlan(backend, keys)?;
+    let stage = network.rig.stage();
+    let mut control = network.rig.control()?;
     assert_eq!(port(&mut control)?.vlan, Some(VLAN));
-    let listed = onairctl(&plant.rig, "port list")?.out;
+    let listed = onairctl(&network.rig, "port list")?.out;
     ensure!(
         listed.contains("VLAN") && listed.contains("100"),
         "{listed}"
@@ -33,11 +33,11 @@ fn speaks(backend: Backend, keys: &str, priority: &str) -> Result<()> {
     ping(stage, "10.77.0.2".parse()?)?;
 
     control.create(&member("in", 5004, &[HOST]))?;
-    wait_for("the switch to know the group", PATIENCE, || {
-        Ok(plant.known(GROUP)?.contains(HOST))
+    wait_for("the switch to know the group", TIMEOUT_S, || {
+        Ok(network.known(GROUP)?.contains(HOST))
     })?;
-    Talker::open(&plant, HOST)?.until_received(&mut control, "in", 5004)?;
-    wait_for("the querier to be heard", PATIENCE, || {
+    Talker::open(&network, HOST)?.until_received(&mut control, "in", 5004)?;
+    wait_for("the querier to be heard", TIMEOUT_S, || {
         let group = control.show("in")?.group.context("a group")?;
         Ok(group.joined && group.querier.is_some())
     })?;
@@ -52,11 +52,11 @@ fn speaks(backend: Backend, keys: &str, priority: &str) -> Result<()> {
     spec.port = "b".into();
     spec.flow.destination = format!("{HOST}:5010");
     control.create(&spec)?;
-    wait_for("packets at the host", PATIENCE, || {
+    wait_for("packets at the host", TIMEOUT_S, || {
         Ok(host.recv(&mut [0; 2048]).is_ok())
     })?;
     // tshark takes them in batches.
-    wait_for("a second of frames", PATIENCE, || {
+    wait_for("a second of frames", TIMEOUT_S, || {
         Ok(control.show("out")?.counters.frames_sent > 60)
     })?;
     control.end("out")?;
@@ -66,19 +66,19 @@ fn speaks(backend: Backend, keys: &str, priority: &str) -> Result<()> {
         assert_eq!(row, [VLAN.to_string(), priority.to_owned()]);
     }
     control.end("in")?;
-    wait_for("the switch to forget the group", PATIENCE, || {
-        Ok(plant.known(GROUP)?.is_empty())
+    wait_for("the switch to forget the group", TIMEOUT_S, || {
+        Ok(network.known(GROUP)?.is_empty())
     })
 }
 
 #[test]
-fn port_in_a_vlan_without_the_kernel_then_all_that_it_says_has_the_tag() -> Result<()> {
+fn port_in_a_vlan_without_the_kernel_then_all_sent_is_tagged() -> Result<()> {
     // AF41 is 34, of which the highest three bits are 4.
     speaks(Backend::AfXdp, "", "4")
 }
 
 #[test]
-fn port_in_a_vlan_beside_the_kernel_then_all_that_it_says_has_the_tag() -> Result<()> {
+fn port_in_a_vlan_beside_the_kernel_then_all_sent_is_tagged() -> Result<()> {
     speaks(Backend::AfPacket, "vlan_priority = 6\n", "6")
 }
 
@@ -95,10 +95,10 @@ fn request(wire: &Wire, to: [u8; 6], tag: Option<u16>) -> Result<()> {
 #[test]
 fn frames_of_no_vlan_and_of_another_then_counted_and_refused() -> Result<()> {
     for backend in [Backend::AfXdp, Backend::AfPacket] {
-        let plant = Plant::in_a_vlan(backend, "")?;
-        no_trunk(plant.rig.stage(), "va")?;
-        let mut control = plant.rig.control()?;
-        let wire = Wire::open(plant.rig.stage(), "va")?;
+        let network = SwitchedNetwork::in_a_vlan(backend, "")?;
+        no_trunk(network.rig.stage(), "va")?;
+        let mut control = network.rig.control()?;
+        let wire = Wire::open(network.rig.stage(), "va")?;
         let to = [0xff; 6];
         let before = port(&mut control)?;
         for tag in [None, Some(0xe000), Some(200), Some(VLAN)] {
@@ -107,11 +107,11 @@ fn frames_of_no_vlan_and_of_another_then_counted_and_refused() -> Result<()> {
             }
         }
         // The switch's own queries have no tag, either.
-        wait_for("the frames to be counted", PATIENCE, || {
+        wait_for("the frames to be counted", TIMEOUT_S, || {
             let now = port(&mut control)?;
             Ok(now.rx_untagged >= before.rx_untagged + 20 && now.rx_other_vlan == 10)
         })?;
-        wait_for("an answer to those of the VLAN", PATIENCE, || {
+        wait_for("an answer to those of the VLAN", TIMEOUT_S, || {
             Ok(port(&mut control)?.tx_packets >= before.tx_packets + 10)
         })?;
         assert_eq!(port(&mut control)?.tx_packets, before.tx_packets + 10);
@@ -120,30 +120,29 @@ fn frames_of_no_vlan_and_of_another_then_counted_and_refused() -> Result<()> {
 }
 
 #[test]
-fn port_that_gets_no_tag_at_all_then_health_says_what_to_look_at() -> Result<()> {
-    let plant = Plant::in_a_vlan(Backend::AfXdp, "")?;
-    no_trunk(plant.rig.stage(), "va")?;
-    wait_for("the problem", PATIENCE, || {
-        let told = onairctl(&plant.rig, "health")?.out;
+fn port_gets_no_tag_at_all_then_health_says_what_to_look_at() -> Result<()> {
+    let network = SwitchedNetwork::in_a_vlan(Backend::AfXdp, "")?;
+    no_trunk(network.rig.stage(), "va")?;
+    wait_for("the problem", TIMEOUT_S, || {
+        let told = onairctl(&network.rig, "health")?.out;
         Ok(told.contains("port b takes packets of VLAN 100") && told.contains("rxvlan off"))
     })
 }
 
 #[test]
-fn tagged_frames_at_a_port_without_a_vlan_then_counted_and_one_of_priority_alone_is_taken()
--> Result<()> {
+fn tagged_frames_without_a_vlan_then_counted_or_priority_taken() -> Result<()> {
     let rig = Rig::beside_the_kernel()?;
     let mut control = rig.control()?;
     let wire = Wire::open(rig.stage(), "va")?;
     for _ in 0..10 {
         request(&wire, [0xff; 6], Some(VLAN))?;
     }
-    wait_for("the tagged frames", PATIENCE, || {
+    wait_for("the tagged frames", TIMEOUT_S, || {
         Ok(port(&mut control)?.rx_other_vlan == 10)
     })?;
     let before = port(&mut control)?.tx_packets;
     request(&wire, [0xff; 6], Some(0xe000))?;
-    wait_for("an answer", PATIENCE, || {
+    wait_for("an answer", TIMEOUT_S, || {
         Ok(port(&mut control)?.tx_packets > before)
     })
 }

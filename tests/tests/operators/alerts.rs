@@ -120,7 +120,7 @@ fn sessions_with_faults_then_their_alerts_fire_and_none_before() -> Result<()> {
 }
 
 #[test]
-fn clock_that_jumps_or_runs_fast_and_link_that_goes_down_then_their_alerts_fire() -> Result<()> {
+fn clock_jumps_or_runs_fast_or_link_down_then_the_alerts_fire() -> Result<()> {
     let port = Prometheus::free_port()?;
     let more = metrics(port) + "[signal]\nhold_ms = 3000\n";
     let rig = Rig::beside_the_kernel_and(&more)?;
@@ -187,7 +187,7 @@ fn clock_that_jumps_or_runs_fast_and_link_that_goes_down_then_their_alerts_fire(
 }
 
 #[test]
-fn disks_that_are_full_and_process_that_keeps_memory_then_their_alerts_fire() -> Result<()> {
+fn disks_full_and_memory_kept_then_their_alerts_fire() -> Result<()> {
     let port = Prometheus::free_port()?;
     let mut rig = Rig::rings()?;
     let disk = rig.stage().tmpfs("disk", 12 << 20)?;

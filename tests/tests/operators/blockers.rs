@@ -107,13 +107,13 @@ impl Scene {
 }
 
 #[test]
-fn callers_16_in_2_processes_then_named_alike_by_daemon_kernel_and_tool() -> Result<()> {
+fn callers_16_in_2_processes_then_daemon_kernel_and_tool_agree() -> Result<()> {
     named_alike(Scene::open(true)?)
 }
 
 /// As on Linux before 6.6, which has no links for several sites.
 #[test]
-fn callers_at_sites_with_a_link_each_then_named_alike_by_daemon_kernel_and_tool() -> Result<()> {
+fn callers_at_single_link_sites_then_daemon_and_tools_agree() -> Result<()> {
     named_alike(Scene::open(false)?)
 }
 
@@ -154,7 +154,7 @@ fn callers_come_and_go_then_the_list_follows() -> Result<()> {
         tids.extend(client.block(count)?);
         assert_eq!(control.blocking_tids("cam")?, tids);
     }
-    client.tell("poll never")?;
+    client.send("poll never")?;
     let main = client.pid();
     wait_for("the main thread to sleep", 10, || {
         Ok(blocked(main)?.contains(&main))
@@ -178,7 +178,7 @@ fn says(verdict: &Verdict, name: &str) -> Option<(Says, u64)> {
 }
 
 #[test]
-fn counter_cleared_behind_a_blocked_caller_then_nothing_is_freed_until_it_leaves() -> Result<()> {
+fn counter_cleared_behind_a_blocked_caller_then_nothing_freed() -> Result<()> {
     let (rig, mut control) = Rig::with_cam()?;
     let mut liar = rig.user("cam")?;
     let asleep = liar.block(2)?;

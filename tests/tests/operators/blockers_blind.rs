@@ -86,7 +86,7 @@ fn probe_off_then_the_certificate_says_so() -> Result<()> {
 }
 
 #[test]
-fn probe_preferred_and_a_client_without_sites_then_attached_and_said() -> Result<()> {
+fn probe_preferred_and_a_client_without_sites_then_attached() -> Result<()> {
     let (rig, mut control) = rig("preferred")?;
     let mut seen = rig.test_client()?;
     assert_eq!(seen.say("attach cam")?["watched"], true);
@@ -120,7 +120,7 @@ fn probe_required_and_a_client_without_sites_then_not_attached() -> Result<()> {
 }
 
 #[test]
-fn site_disarmed_by_its_process_then_nothing_is_destroyed_until_it_is_gone() -> Result<()> {
+fn site_disarmed_by_its_process_then_destroy_waits_for_its_end() -> Result<()> {
     let (rig, mut control) = rig("required")?;
     let client = rig.user("cam")?;
     Breakpoints::find(client.pid())?.take_away()?;
@@ -129,7 +129,7 @@ fn site_disarmed_by_its_process_then_nothing_is_destroyed_until_it_is_gone() -> 
 }
 
 #[test]
-fn site_disarmed_while_it_waits_then_nothing_is_destroyed_until_it_is_gone() -> Result<()> {
+fn site_disarmed_while_it_waits_then_destroy_waits_for_its_end() -> Result<()> {
     let (rig, mut control) = rig("required")?;
     let mut client = rig.user("cam")?;
     client.block(2)?;
@@ -191,8 +191,7 @@ fn refused_as_blind(control: &mut Control, client: &TestClient, code: &str) -> R
 }
 
 #[test]
-fn site_disarmed_while_callers_come_and_armed_again_then_they_are_named_and_it_stays_blind()
--> Result<()> {
+fn site_disarmed_while_callers_come_then_named_and_stays_blind() -> Result<()> {
     let (rig, mut control) = rig("required")?;
     let mut client = rig.user("cam")?;
     let breakpoints = Breakpoints::find(client.pid())?;
@@ -212,8 +211,7 @@ fn site_disarmed_while_callers_come_and_armed_again_then_they_are_named_and_it_s
 }
 
 #[test]
-fn site_on_a_copy_of_its_page_with_breakpoints_of_its_own_then_its_callers_are_named() -> Result<()>
-{
+fn site_on_a_copy_of_its_page_with_breakpoints_then_named() -> Result<()> {
     let (rig, mut control) = rig("required")?;
     let (own_text, mut client) = OwnText::start(rig.stage())?;
     client.say("attach cam")?;
@@ -223,8 +221,7 @@ fn site_on_a_copy_of_its_page_with_breakpoints_of_its_own_then_its_callers_are_n
 }
 
 #[test]
-fn site_on_a_copy_of_its_page_and_no_caller_inside_then_nothing_is_destroyed_until_it_has_left()
--> Result<()> {
+fn site_on_a_copy_of_its_page_and_no_caller_then_destroy_waits() -> Result<()> {
     let (rig, mut control) = rig("required")?;
     let (own_text, mut client) = OwnText::start(rig.stage())?;
     client.say("attach cam")?;
@@ -238,7 +235,7 @@ fn site_on_a_copy_of_its_page_and_no_caller_inside_then_nothing_is_destroyed_unt
 }
 
 #[test]
-fn text_changed_beside_the_sites_then_nothing_is_destroyed_until_it_has_left() -> Result<()> {
+fn text_changed_beside_the_sites_then_destroy_waits_for_its_end() -> Result<()> {
     let (rig, mut control) = rig("required")?;
     let client = rig.user("cam")?;
     Breakpoints::find(client.pid())?.scribble_beside()?;
@@ -282,8 +279,7 @@ impl Crippled {
 }
 
 #[test]
-fn probe_required_and_not_permitted_then_no_attach_and_no_destroy_and_health_says_why() -> Result<()>
-{
+fn probe_required_and_not_permitted_then_no_attach_or_destroy() -> Result<()> {
     let crippled = Crippled::start("required")?;
     let mut control = crippled.control()?;
     let health = control.health()?;
@@ -307,7 +303,7 @@ fn probe_required_and_not_permitted_then_no_attach_and_no_destroy_and_health_say
 }
 
 #[test]
-fn probe_preferred_and_not_permitted_then_all_works_and_the_certificate_says_it() -> Result<()> {
+fn probe_preferred_and_not_permitted_then_works_and_certified() -> Result<()> {
     let crippled = Crippled::start("preferred")?;
     let mut control = crippled.control()?;
     let health = control.health()?;

@@ -79,7 +79,7 @@ fn edit(path: &PathBuf, change: impl FnOnce(&mut Value)) -> Result<()> {
 }
 
 #[test]
-fn certificates_of_several_operations_after_a_restart_then_found_and_verified() -> Result<()> {
+fn certificates_of_operations_are_found_after_a_restart() -> Result<()> {
     let (mut rig, mut control) = Rig::with_control()?;
     let mut ids = vec![
         destroyed(&mut control, "cam")?,
@@ -165,7 +165,7 @@ fn run(rig: &Rig, arguments: &str, code: i32) -> Result<Value> {
 }
 
 #[test]
-fn operations_that_wait_for_no_user_by_the_tool_then_their_certificates_are_valid() -> Result<()> {
+fn operations_without_users_by_the_tool_then_valid_certificates() -> Result<()> {
     let (rig, mut control) = Rig::with_control()?;
     for (udp, name) in ["evicted", "aborted", "aside"].into_iter().enumerate() {
         control.create(&receive(name, Raster::SMALL, 5000 + u16::try_from(udp)?))?;
@@ -222,7 +222,7 @@ fn operations_that_wait_for_no_user_by_the_tool_then_their_certificates_are_vali
 }
 
 #[test]
-fn certificates_too_many_too_old_and_what_is_none_then_trimmed_and_left_alone() -> Result<()> {
+fn certificates_too_many_or_old_then_trimmed_and_others_stay() -> Result<()> {
     let (mut rig, mut control) = Rig::with_control()?;
     let ids = ["one", "two", "three", "four"]
         .map(|name| destroyed(&mut control, name))
@@ -298,8 +298,7 @@ fn fill(folder: &Path) -> Result<PathBuf> {
 }
 
 #[test]
-fn certificate_and_the_disk_is_full_then_said_named_in_health_and_written_when_there_is_space()
--> Result<()> {
+fn certificate_and_the_disk_is_full_then_written_with_space() -> Result<()> {
     let mut rig = Rig::rings()?;
     rig.stage().tmpfs("state/certificates", 1 << 20)?;
     let folder = folder(&rig);
@@ -351,7 +350,7 @@ fn certificate_and_the_disk_is_full_then_said_named_in_health_and_written_when_t
 }
 
 #[test]
-fn certificate_and_the_disk_is_full_to_the_end_then_the_end_says_which_is_lost() -> Result<()> {
+fn certificate_and_the_disk_stays_full_then_loss_is_named() -> Result<()> {
     let mut rig = Rig::rings()?;
     rig.stage().tmpfs("state/certificates", 1 << 20)?;
     let mut control = rig.control()?;
@@ -368,8 +367,7 @@ fn certificate_and_the_disk_is_full_to_the_end_then_the_end_says_which_is_lost()
 }
 
 #[test]
-fn certificate_and_the_disk_hangs_then_the_answer_comes_and_says_so_and_nothing_else_waits()
--> Result<()> {
+fn certificate_and_the_disk_hangs_then_the_answer_says_so() -> Result<()> {
     let mut rig = Rig::rings_and("[timeouts]\ndurable_ms = 200\n")?;
     let stage = rig.stage();
     let disk = stage.disk("state/certificates", stage.directory(), 32 << 20)?;

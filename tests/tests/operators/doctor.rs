@@ -39,8 +39,7 @@ fn report(output: &Output) -> Result<Report> {
 }
 
 #[test]
-fn machine_that_runs_these_tests_then_the_probe_and_af_xdp_are_ok_and_nothing_stays() -> Result<()>
-{
+fn machine_of_these_tests_then_probe_and_af_xdp_are_ok() -> Result<()> {
     let before = fs::read_dir("/run/netns").map_or(0, Iterator::count);
     let output = doctor(&["--json"])?;
     let report = report(&output)?;
@@ -65,7 +64,7 @@ fn machine_that_runs_these_tests_then_the_probe_and_af_xdp_are_ok_and_nothing_st
 }
 
 #[test]
-fn configuration_with_five_faults_then_each_is_named_with_what_to_do() -> Result<()> {
+fn configuration_with_five_faults_then_each_named_with_advice() -> Result<()> {
     let stage = Stage::open("test")?;
     let file = stage.directory().join("onaird.toml");
     fs::write(

@@ -15,7 +15,7 @@ use onair_tests::{
 use prometheus_parse::{Scrape, Value};
 
 /// How long anything may take that is waited for.
-const PATIENCE: u64 = 40;
+const TIMEOUT_S: u64 = 40;
 
 /// A `curl` that follows the events.
 struct Follower(Actor);
@@ -33,7 +33,7 @@ impl Follower {
     fn next(&mut self) -> Result<Event> {
         let line = self
             .0
-            .hear("an event", Deadline::seconds(PATIENCE), |line| {
+            .wait_line("an event", Deadline::seconds(TIMEOUT_S), |line| {
                 line.as_str().is_some_and(|line| line.starts_with("data: "))
             })?;
         let data = line.as_str().and_then(|line| line.strip_prefix("data: "));
@@ -137,7 +137,7 @@ fn warned_twice(follower: &mut Follower, pid: u32, tid: u32) -> Result<()> {
 }
 
 #[test]
-fn drain_blocked_by_a_frozen_caller_then_warned_by_name_in_events_log_and_metrics() -> Result<()> {
+fn drain_blocked_by_a_frozen_caller_then_warned_of_by_name() -> Result<()> {
     let (mut rig, mut control) = Rig::with_cam()?;
     let mut client = rig.user("cam")?;
     let tids = client.block(1)?;
@@ -170,10 +170,10 @@ fn drain_blocked_by_a_frozen_caller_then_warned_by_name_in_events_log_and_metric
     client.thaw()?;
     client.returned(1)?;
     control.destroy("cam")?;
-    watch.hear("the caller", Deadline::seconds(PATIENCE), |line| {
+    watch.wait_line("the caller", Deadline::seconds(TIMEOUT_S), |line| {
         line["blockers"][0]["tid"] == tid
     })?;
-    let status = watch.running().wait(Deadline::seconds(PATIENCE))?;
+    let status = watch.running().wait(Deadline::seconds(TIMEOUT_S))?;
     assert!(
         status.success(),
         "onairctl session blockers --watch: {status}"
@@ -186,13 +186,13 @@ fn drain_blocked_by_a_frozen_caller_then_warned_by_name_in_events_log_and_metric
 
     // The end of the daemon is an orderly end of the stream.
     rig.stop_daemon()?;
-    let status = follower.0.running().wait(Deadline::seconds(PATIENCE))?;
+    let status = follower.0.running().wait(Deadline::seconds(TIMEOUT_S))?;
     assert!(status.success(), "curl: {status}");
     Ok(())
 }
 
 #[test]
-fn events_followed_to_the_daemons_end_then_every_phase_until_the_sockets_close() -> Result<()> {
+fn events_followed_to_the_daemons_end_then_every_phase_is_there() -> Result<()> {
     let mut rig = Rig::rings()?;
     let mut follower = Follower::start(&rig, "?kind=session_created,shutdown_phase")?;
     rig.control()?
@@ -206,7 +206,7 @@ fn events_followed_to_the_daemons_end_then_every_phase_until_the_sockets_close()
         };
         assert_eq!(phase, *expected);
     }
-    let status = follower.0.running().wait(Deadline::seconds(PATIENCE))?;
+    let status = follower.0.running().wait(Deadline::seconds(TIMEOUT_S))?;
     assert!(status.success(), "curl: {status}");
     Ok(())
 }
@@ -285,7 +285,7 @@ fn metrics_over_tcp_then_only_where_the_configuration_says_so() -> Result<()> {
         &["-s", &format!("http://127.0.0.1:{port}/v1/sessions")],
     )?;
     assert!(answer.contains("\"not_found\""), "{answer}");
-    wait_for("the daemon to let go of the port", PATIENCE, || {
+    wait_for("the daemon to let go of the port", TIMEOUT_S, || {
         if rig.daemon().is_ok() {
             rig.stop_daemon()?;
         }
@@ -295,7 +295,7 @@ fn metrics_over_tcp_then_only_where_the_configuration_says_so() -> Result<()> {
 
 /// Waits until each port is `up` or not, and returns the problems of that health.
 fn links(video: &mut RelayedVideo, up: bool) -> Result<Vec<String>> {
-    until("both links to change", Deadline::seconds(PATIENCE), || {
+    until("both links to change", Deadline::seconds(TIMEOUT_S), || {
         let health = video.control.health()?;
         let all = health.dataplane.ports.iter().all(|it| it.link_up == up);
         Ok(all.then_some(health.problems))
@@ -303,7 +303,7 @@ fn links(video: &mut RelayedVideo, up: bool) -> Result<Vec<String>> {
 }
 
 #[test]
-fn link_down_and_up_then_health_and_an_event_say_so_and_frames_flow_again() -> Result<()> {
+fn link_down_and_up_then_health_and_events_say_so() -> Result<()> {
     let rig = Rig::pair()?;
     let mut video = RelayedVideo::start(&rig, Raster::SMALL, Source::Pattern)?;
     let mut events = Follower::start(&rig, "")?;
@@ -326,7 +326,7 @@ fn link_down_and_up_then_health_and_an_event_say_so_and_frames_flow_again() -> R
         }
     }
     let more = video.viewer.taken()? + 20;
-    video.viewer.wait(more, Deadline::seconds(PATIENCE))?;
+    video.viewer.wait(more, Deadline::seconds(TIMEOUT_S))?;
     // What was sent without a link is lost, rightly.
     video.control.end("out")?;
     Ok(())

@@ -31,7 +31,7 @@ fn ask(rig: &Rig) -> Result<()> {
 const LINES: usize = 10_000;
 
 #[test]
-fn log_reader_stalls_then_all_is_answered_and_one_sigterm_ends_the_daemon() -> Result<()> {
+fn log_reader_stalls_then_requests_and_sigterm_are_answered() -> Result<()> {
     let (mut rig, reader) = with_a_pipe(|_| {}, "debug")?;
     for _ in 0..LINES {
         ask(&rig)?;
@@ -57,8 +57,7 @@ fn read_all(mut reader: PipeReader) -> JoinHandle<std::io::Result<String>> {
 }
 
 #[test]
-fn log_reader_stalls_and_reads_again_then_what_is_missing_is_counted_and_the_end_is_whole()
--> Result<()> {
+fn log_reader_stalls_and_reads_again_then_lost_lines_counted() -> Result<()> {
     let (mut rig, reader) = with_a_pipe(|_| {}, "debug")?;
     for _ in 0..LINES {
         ask(&rig)?;
@@ -105,7 +104,7 @@ const JSON: &str = "[log]\nformat = \"json\"\n[shutdown]\ndebounce_ms = 10\n\
     [timeouts]\ngraceful_ms = 600000\n";
 
 #[test]
-fn log_json_from_the_start_to_a_forced_end_then_each_line_is_an_object() -> Result<()> {
+fn log_json_to_a_forced_end_then_each_line_is_an_object() -> Result<()> {
     let (mut rig, reader) = with_a_pipe(|config| config.more = JSON.into(), "debug")?;
     let text = read_all(reader);
     let mut control = rig.control()?;

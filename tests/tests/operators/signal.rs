@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result};
 use onair_api::{HealthStatus, Signal, SignalState, Source, SpecDocument};
 use onair_essence::video::Scan;
+use onair_stage::OfVideo as _;
 use onair_tests::{
     Deadline, Disturbance, GStreamer, Raster, Relay, Rig, member, onairctl, receive, resolve, send,
     until,
@@ -14,9 +15,9 @@ const UDP: u16 = 5004;
 /// The signal of `session`, when it is in this state.
 fn signal(rig: &Rig, session: &str, state: SignalState) -> Result<Signal> {
     let mut control = rig.control()?;
-    let patience = Deadline::seconds(30);
+    let deadline = Deadline::seconds(30);
     let mut last = None;
-    let found = until(format_args!("the signal {state}"), patience, || {
+    let found = until(format_args!("the signal {state}"), deadline, || {
         last = control.show(session)?.signal;
         Ok(last.clone().filter(|it| it.state == state))
     });
@@ -63,16 +64,19 @@ fn source_that_comes_goes_and_differs_is_told_with_what_to_do() -> Result<()> {
             |it| it.flow.payload_type = Some(112),
             "retarget in --payload-type 112",
         ),
-        (|it| it.video.width = 640, "--size 640x720"),
+        (|it| it.format.video_mut().width = 640, "--size 640x720"),
         (
-            |it| it.video.frame_rate = "30000/1001".to_owned(),
+            |it| it.format.video_mut().frame_rate = "30000/1001".to_owned(),
             "--rate 30000/1001",
         ),
         (
-            |it| it.video.depth = 10,
+            |it| it.format.video_mut().depth = 10,
             "--sampling YCbCr-4:2:2 --depth 10",
         ),
-        (|it| it.video.scan = Some(Scan::Psf), "--scan psf"),
+        (
+            |it| it.format.video_mut().scan = Some(Scan::Psf),
+            "--scan psf",
+        ),
     ];
     for (change, command) in others {
         let mut other = right.clone();
@@ -100,8 +104,8 @@ fn source_that_comes_goes_and_differs_is_told_with_what_to_do() -> Result<()> {
     let arriving = until("a survey", Deadline::seconds(30), || {
         Ok(control.show("in")?.signal.and_then(|it| it.arriving))
     })?;
-    assert_eq!((arriving.width, arriving.height), (Some(1280), Some(720)));
-    assert_eq!(arriving.frame_rate.as_deref(), Some("25/1"));
+    let arrives = arriving.format.to_string();
+    assert!(arrives.starts_with("1280x720 25 fps"), "{arrives}");
     let listed = onairctl(&rig, "session list")?;
     assert!(listed.out.contains("● ok"), "{listed:?}");
 
@@ -150,13 +154,13 @@ fn session_like_what_arrives_has_its_format() -> Result<()> {
     assert_eq!(none.code, 2, "{none:?}");
     assert!(none.err.contains("no packet to 10.77.0.2:5004"), "{none:?}");
     let mut sent = send("out", Raster::new(1280, 720, 50, 10), UDP, Source::Pattern);
-    (sent.video.scan, sent.flow.payload_type) = (Some(Scan::Interlaced), Some(99));
-    sent.video.frame_rate = "25/1".to_owned();
+    (sent.format.video_mut().scan, sent.flow.payload_type) = (Some(Scan::Interlaced), Some(99));
+    sent.format.video_mut().frame_rate = "25/1".to_owned();
     control.create(&sent)?;
     let created = onairctl(&rig, create)?;
     assert_eq!(created.code, 0, "{created:?}");
     let view = control.show("cam")?;
-    assert_eq!(view.video, sent.video);
+    assert_eq!(view.format.video(), sent.format.video());
     assert_eq!(view.flow.payload_type, Some(99));
     control.await_view("cam", "with fields", |it| it.counters.frames_complete > 10)?;
     signal(&rig, "cam", SignalState::Ok)?;

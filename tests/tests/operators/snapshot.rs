@@ -1,5 +1,6 @@
 //! One frame of a session as a picture: by the tool, and over HTTP.
 
+use onair_stage::OfVideo as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 
@@ -24,8 +25,7 @@ fn pixels(path: &str) -> Result<Vec<u8>> {
 }
 
 #[test]
-fn snapshot_of_a_session_then_a_picture_that_ffmpeg_reads_and_the_place_is_free_again() -> Result<()>
-{
+fn snapshot_of_a_session_then_ffmpeg_reads_it_and_place_is_free() -> Result<()> {
     let (rig, mut control) = Rig::with_control()?;
     let path = rig.stage().directory().join("cam.png");
     let path = path.to_str().context("a path of UTF-8")?;
@@ -150,7 +150,7 @@ fn problem_of(rig: &Rig, user: Option<User>, session: &str) -> Result<(u16, Stri
 }
 
 #[test]
-fn snapshot_over_http_then_a_picture_of_each_side_and_each_scan_or_the_reason() -> Result<()> {
+fn snapshot_over_http_then_each_side_and_scan_or_the_reason() -> Result<()> {
     let (rig, mut control) = Rig::with_control()?;
     let path = rig.stage().directory().join("cam.png");
     let path = path.to_str().context("a path of UTF-8")?;
@@ -169,7 +169,7 @@ fn snapshot_over_http_then_a_picture_of_each_side_and_each_scan_or_the_reason() 
             send(&out, raster, udp, Source::Pattern),
         );
         for spec in [&mut from, &mut to] {
-            spec.video.scan = Some(scan);
+            spec.format.video_mut().scan = Some(scan);
         }
         control.create(&from)?;
         control.create(&to)?;
@@ -202,8 +202,7 @@ fn snapshot_over_http_then_a_picture_of_each_side_and_each_scan_or_the_reason() 
 }
 
 #[test]
-fn snapshots_of_one_who_may_not_or_too_many_at_a_time_then_refused_and_the_places_free_again()
--> Result<()> {
+fn snapshots_too_many_or_not_allowed_then_refused() -> Result<()> {
     let rig = Rig::rings()?;
     User::let_in(rig.stage())?;
     let mut control = rig.control()?;

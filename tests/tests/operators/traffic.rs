@@ -11,7 +11,7 @@ use onair_tests::{
 };
 
 const OURS: &str = "10.77.0.2";
-const PATIENCE: u64 = 20;
+const TIMEOUT_S: u64 = 20;
 
 /// Kinds of the problems that events told of, as they began and as they ended.
 fn told(rig: &Rig) -> Result<[BTreeSet<String>; 2]> {
@@ -47,7 +47,7 @@ fn sender(rig: &Rig) -> Result<UdpSocket> {
 }
 
 #[test]
-fn two_senders_into_one_flow_then_both_are_named_and_the_first_is_followed() -> Result<()> {
+fn two_senders_into_one_flow_then_named_and_first_is_followed() -> Result<()> {
     let rig = Rig::beside_the_kernel()?;
     let mut control = rig.control()?;
     resolve(rig.stage(), OURS)?;
@@ -55,7 +55,7 @@ fn two_senders_into_one_flow_then_both_are_named_and_the_first_is_followed() -> 
     let socket = sender(&rig)?;
     let first = rtp(&[[640, 3, 0]], 640);
     let other = with(first.clone(), 8, 0xaa);
-    let found = until("two sources", Deadline::seconds(PATIENCE), || {
+    let found = until("two sources", Deadline::seconds(TIMEOUT_S), || {
         for at in 0..100 {
             let numbered = |packet: &[u8]| with(packet.to_owned(), 3, at);
             socket.send(&numbered(&first))?;
@@ -84,7 +84,7 @@ fn two_senders_into_one_flow_then_both_are_named_and_the_first_is_followed() -> 
         "{:?}",
         health.problems
     );
-    wait_for("the problem to be over", PATIENCE, || {
+    wait_for("the problem to be over", TIMEOUT_S, || {
         let mut problems = control.show("in")?.problems.into_iter();
         Ok(problems.all(|it| it.problem != SessionProblemKind::TwoSources))
     })?;
@@ -95,7 +95,7 @@ fn two_senders_into_one_flow_then_both_are_named_and_the_first_is_followed() -> 
 }
 
 #[test]
-fn sender_that_restarts_with_another_ssrc_then_followed_and_no_problem() -> Result<()> {
+fn sender_restarts_with_another_ssrc_then_no_problem() -> Result<()> {
     let rig = Rig::beside_the_kernel()?;
     let mut control = rig.control()?;
     resolve(rig.stage(), OURS)?;
@@ -109,7 +109,7 @@ fn sender_that_restarts_with_another_ssrc_then_followed_and_no_problem() -> Resu
     let mut at = 0_u16;
     for (sender, ssrc) in [(first, 0xdead_beef), (again.clone(), 0xaaad_beef)] {
         at = 0;
-        wait_for("the sender to be followed", PATIENCE, || {
+        wait_for("the sender to be followed", TIMEOUT_S, || {
             for _ in 0..10 {
                 at = at.wrapping_add(1);
                 let [high, low] = at.to_be_bytes();
@@ -122,7 +122,7 @@ fn sender_that_restarts_with_another_ssrc_then_followed_and_no_problem() -> Resu
     }
     // As long as a problem that began is told of.
     let calm = Deadline::seconds(6);
-    wait_for("a problem that would still be told of", PATIENCE, || {
+    wait_for("a problem that would still be told of", TIMEOUT_S, || {
         at = at.wrapping_add(1);
         let [high, low] = at.to_be_bytes();
         socket.send(&with(with(again.clone(), 2, high), 3, low))?;

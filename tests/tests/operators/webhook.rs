@@ -12,7 +12,7 @@ use onair_stage::Running;
 use onair_tests::{Config, Rig, program};
 
 /// How long the next post may take, with the pauses after failures.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A receiver that answers its posts with these statuses, and then always with 204. It passes each
 /// event on with the status that it gave.
@@ -59,7 +59,7 @@ fn webhook_gets_each_event_in_order_past_failures_and_restarts() -> Result<()> {
     tool.args(["--kind", "session_created,session_stopped"]);
     let mut tool = Running::new("onairctl", tool.spawn()?)?;
 
-    let next = || posts.recv_timeout(PATIENCE).context("no post came");
+    let next = || posts.recv_timeout(TIMEOUT).context("no post came");
     let (refused, first) = next()?;
     let (accepted, again) = next()?;
     assert_eq!((refused, accepted), (503, 204));

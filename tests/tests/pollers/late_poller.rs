@@ -64,7 +64,7 @@ fn late(backend: Backend, keys: &str, packets: u64, ring: u64) -> Result<()> {
 }
 
 #[test]
-fn packets_that_a_late_poller_misses_then_counted_once_in_port_list_and_health() -> Result<()> {
+fn packets_that_a_late_poller_misses_then_counted_once() -> Result<()> {
     late(Backend::AfPacket, "rx_ring = 64\n", 1000, 64)?;
     late(Backend::AfXdp, "", 3000, 2048)
 }

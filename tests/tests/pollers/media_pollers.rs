@@ -136,7 +136,7 @@ fn two_pollers_on_one_queue_then_each_session_gets_its_own() -> Result<()> {
 }
 
 #[test]
-fn interface_of_two_pollers_made_again_then_the_same_sessions_go_on() -> Result<()> {
+fn interface_of_two_pollers_made_again_then_the_sessions_go_on() -> Result<()> {
     for backend in [Backend::AfXdp, Backend::AfPacket] {
         let rig = rig(backend)?;
         let mut control = rig.control()?;

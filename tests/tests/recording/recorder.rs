@@ -70,7 +70,7 @@ fn one_file(view: &RecordingView) -> Result<std::path::PathBuf> {
 }
 
 #[test]
-fn recording_pcapng_of_both_ends_then_others_count_and_read_what_was_sent() -> Result<()> {
+fn recording_pcapng_of_both_ends_then_other_tools_read_it() -> Result<()> {
     let rig = rig()?;
     let raster = Raster::SMALL;
     let mut control = flow(&rig, raster)?;
@@ -172,7 +172,7 @@ fn export_of_10_bits_then_the_frames_that_a_client_saw() -> Result<()> {
 }
 
 #[test]
-fn session_stopped_and_started_under_its_recording_then_all_of_both_runs_is_in_it() -> Result<()> {
+fn session_stopped_and_started_then_its_recording_has_both_runs() -> Result<()> {
     let rig = rig()?;
     let mut control = flow(&rig, Raster::SMALL)?;
     control.record("in", "long", "pcapng", &Value::Null)?;
@@ -199,8 +199,7 @@ fn session_stopped_and_started_under_its_recording_then_all_of_both_runs_is_in_i
 }
 
 #[test]
-fn session_destroyed_aborted_quarantined_or_its_client_evicted_then_its_recording_ends_with_it()
--> Result<()> {
+fn session_ends_in_any_way_then_its_recording_ends_with_it() -> Result<()> {
     let rig = rig()?;
     for (end, name) in [("destroy", "a"), ("abort", "b"), ("quarantine", "c")] {
         let mut control = flow(&rig, Raster::SMALL)?;
@@ -233,7 +232,7 @@ fn session_destroyed_aborted_quarantined_or_its_client_evicted_then_its_recordin
 }
 
 #[test]
-fn recording_until_its_time_or_size_then_it_ends_by_itself_and_says_why() -> Result<()> {
+fn recording_until_its_time_or_size_then_it_ends_and_says_why() -> Result<()> {
     let rig = rig()?;
     let mut control = flow(&rig, Raster::SMALL)?;
     go(&mut control, Raster::SMALL)?;
@@ -280,8 +279,7 @@ fn recording_until_its_time_or_size_then_it_ends_by_itself_and_says_why() -> Res
 }
 
 #[test]
-fn recordings_more_than_allowed_and_names_that_are_there_then_refused_and_the_others_unharmed()
--> Result<()> {
+fn recordings_too_many_or_of_used_names_then_refused_alone() -> Result<()> {
     let rig = rig_with("max_recordings = 2\n")?;
     let mut control = flow(&rig, Raster::SMALL)?;
     go(&mut control, Raster::SMALL)?;
@@ -406,7 +404,7 @@ fn recordings_by_another_user_then_forbidden_and_they_go_on() -> Result<()> {
 }
 
 #[test]
-fn onairctl_start_list_show_and_stop_then_tables_json_events_and_metrics_say_it() -> Result<()> {
+fn onairctl_start_list_show_and_stop_then_all_outputs_agree() -> Result<()> {
     let rig = rig()?;
     let mut control = flow(&rig, Raster::SMALL)?;
     go(&mut control, Raster::SMALL)?;

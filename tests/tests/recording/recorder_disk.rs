@@ -17,10 +17,10 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 const MIB: u64 = 1 << 20;
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 fn soon() -> Instant {
-    Instant::now() + PATIENCE
+    Instant::now() + TIMEOUT
 }
 
 /// A recording `rec` and its one producer.
@@ -65,7 +65,7 @@ impl Taken {
 
     /// Goes on offering, a burst now and then, until the status is as `is` wants it.
     fn offer_until(&mut self, what: &str, is: impl Fn(&Status) -> bool) -> Result<Status> {
-        until(what, Deadline::after(PATIENCE), || {
+        until(what, Deadline::after(TIMEOUT), || {
             let status = self.status();
             if is(&status) {
                 return Ok(Some(status));
@@ -138,7 +138,7 @@ fn degraded(status: &Status, word: &str) -> bool {
 }
 
 #[test]
-fn disk_full_then_gaps_are_counted_and_it_goes_on_when_there_is_space() -> Result<()> {
+fn disk_full_then_gaps_are_counted_until_there_is_space() -> Result<()> {
     let stage = Stage::open("disk")?;
     let folder = stage.tmpfs("small", 32 * MIB)?;
     for min_free in [0, 8 * MIB] {
@@ -180,7 +180,7 @@ fn disk_full_then_gaps_are_counted_and_it_goes_on_when_there_is_space() -> Resul
 }
 
 #[test]
-fn disk_full_to_the_end_then_the_file_opens_and_what_is_lost_is_counted() -> Result<()> {
+fn disk_full_to_the_end_then_the_file_opens_and_losses_count() -> Result<()> {
     let (stage, folder, mut taken) = on_full_disk(32 * MIB)?;
     taken.offer(5000);
     let manifest = taken.finish()?;
@@ -206,7 +206,7 @@ fn disk_full_to_the_end_then_the_file_opens_and_what_is_lost_is_counted() -> Res
 }
 
 #[test]
-fn disk_full_in_the_final_drain_then_the_file_opens_and_what_is_lost_is_counted() -> Result<()> {
+fn disk_full_in_the_final_drain_then_file_opens_and_loss_counts() -> Result<()> {
     let stage = Stage::open("disk")?;
     // The one takes no direct writes, or copies them; the other one takes them.
     let memory = stage.tmpfs("small", 32 * MIB)?;
@@ -214,7 +214,7 @@ fn disk_full_in_the_final_drain_then_the_file_opens_and_what_is_lost_is_counted(
     for folder in [memory, disk.path().join("recordings")] {
         let mut spec = Spec::new(&folder, "rec".parse()?);
         (spec.snap_length, spec.ring_bytes, spec.min_free_bytes) = (96, 48 << 20, 0);
-        spec.sleep = Some(PATIENCE);
+        spec.sleep = Some(TIMEOUT);
         let mut taken = Taken::of(spec)?;
         taken.offer(1000);
         // From here on the drain thread sleeps.
@@ -235,7 +235,7 @@ fn disk_full_in_the_final_drain_then_the_file_opens_and_what_is_lost_is_counted(
 }
 
 #[test]
-fn disk_full_of_a_recordings_own_file_then_that_is_removed_and_it_goes_on() -> Result<()> {
+fn disk_full_of_the_recording_then_its_file_goes_and_it_goes_on() -> Result<()> {
     let (stage, folder, mut taken) = on_full_disk(16 * MIB)?;
     fs::remove_file(folder.join("rec.pcapng.part"))?;
     taken.goes_on()?;
@@ -293,7 +293,7 @@ fn disk_full_for_one_then_another_on_another_disk_loses_nothing() -> Result<()> 
 }
 
 #[test]
-fn folder_removed_under_way_then_made_again_and_what_was_in_it_is_counted() -> Result<()> {
+fn folder_removed_under_way_then_made_again_and_losses_counted() -> Result<()> {
     let stage = Stage::open("disk")?;
     let folder = stage.directory().join("recordings");
     let mut taken = Taken::start(&folder, 0)?;
@@ -326,8 +326,7 @@ fn folder_removed_under_way_then_made_again_and_what_was_in_it_is_counted() -> R
 }
 
 #[test]
-fn disk_hangs_then_the_producer_does_not_wait_and_no_request_waits_longer_than_it_said()
--> Result<()> {
+fn disk_hangs_then_no_producer_waits_and_requests_end_in_time() -> Result<()> {
     let stage = Stage::open("disk")?;
     let disk = stage.disk("slow", stage.directory(), 128 * MIB)?;
     let folder = disk.path().join("recordings");
@@ -404,9 +403,9 @@ fn file_may_not_grow_then_a_fault_and_whole_events_up_to_there() -> Result<()> {
         Ok(fs::metadata(&file)?.len() >= 5_000_001)
     })?;
     // The manifest tells of it each second, also of what was offered since.
-    let sheet = folder.join("storm.json.part");
+    let manifest = folder.join("storm.json.part");
     wait_for("events to be refused", 60, || {
-        let manifest: Value = serde_json::from_slice(&fs::read(&sheet)?)?;
+        let manifest: Value = serde_json::from_slice(&fs::read(&manifest)?)?;
         let refused = manifest["totals"]["dropped"]["disk_fault"].as_u64();
         Ok(refused.context("no such count")? > 0)
     })?;

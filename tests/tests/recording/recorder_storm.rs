@@ -130,7 +130,7 @@ fn repaired(folder: &Path) -> Result<Option<Manifest>> {
 }
 
 #[test]
-fn recording_killed_at_any_moment_then_repaired_and_what_is_said_fits() -> Result<()> {
+fn recording_killed_at_any_moment_then_repaired_and_true() -> Result<()> {
     let stage = Stage::open("kill9")?;
     let mut dice = Dice::new(9);
     let mut most = 0;
@@ -171,8 +171,7 @@ fn recording_killed_at_any_moment_then_repaired_and_what_is_said_fits() -> Resul
 }
 
 #[test]
-fn recording_killed_in_its_final_drain_then_repaired_with_each_block_that_was_written() -> Result<()>
-{
+fn recording_killed_in_its_final_drain_then_repaired_whole() -> Result<()> {
     let stage = Stage::open("kill9")?;
     // A file system that has direct writes.
     let disk = stage.disk("disk", stage.directory(), 128 << 20)?;

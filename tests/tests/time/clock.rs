@@ -1,5 +1,6 @@
 //! The clock of what a sender sends.
 
+use onair_stage::video_timing;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -18,7 +19,7 @@ fn ticks(tai: Duration) -> u128 {
 }
 
 #[test]
-fn pattern_sent_then_each_timestamp_is_that_of_a_frame_since_the_epoch() -> Result<()> {
+fn pattern_sent_then_timestamps_are_of_frames_since_the_epoch() -> Result<()> {
     let rig = Rig::pair()?;
     let begin = ticks(tai()?);
     let mut video = RelayedVideo::start(&rig, Raster::SMALL, Source::Pattern)?;
@@ -49,15 +50,13 @@ fn pattern_sent_then_each_timestamp_is_that_of_a_frame_since_the_epoch() -> Resu
 fn timing_of_a_stream_is_measured_while_it_arrives() -> Result<()> {
     let rig = Rig::pair()?;
     let mut video = RelayedVideo::start(&rig, Raster::SMALL, Source::Pattern)?;
-    let has_verdict = |view: &SessionView| {
-        let timing = view.timing.as_ref();
-        timing.is_some_and(|timing| timing.compliance.is_some())
-    };
+    let has_verdict =
+        |view: &SessionView| video_timing(view).is_some_and(|timing| timing.compliance.is_some());
     video
         .control
         .await_view("in", "measured for a second", has_verdict)?;
     let view = video.control.show("in")?;
-    let timing = view.timing.as_ref().context("it was there")?;
+    let timing = video_timing(&view).context("it was there")?;
     // The last frame is not whole yet.
     let each = u64::from(timing.packets_per_frame);
     let whole = view.counters.frames_complete * each;

@@ -46,17 +46,16 @@ pub use recording::{
     RecordingState, RecordingSummary, RecordingView,
 };
 pub use session::{
-    Arriving, ArrivingSamples, AttachmentState, AttachmentView, Blocker, BlockerKind, BlockerList,
-    Compliance, ComplianceVerdict, Eviction, EvictionCause, EvictionList, GroupMembership,
-    HeldFrame, JoinedBy, ListedSession, PeerState, Querier, Reading, RecentTraffic, Says,
-    SessionCounters, SessionList, SessionProblem, SessionProblemKind, SessionState, SessionTiming,
-    SessionView, Signal, SignalState, TimingInterval, TimingLevel, TimingLevels, TimingRange,
-    TimingSchedule, TimingSource, Verdict, WaitsIn, Witness, WordOf,
+    Arriving, AttachmentState, AttachmentView, Blocker, BlockerKind, BlockerList, Eviction,
+    EvictionCause, EvictionList, GroupMembership, HeldFrame, JoinedBy, ListedSession, PeerState,
+    Querier, Reading, RecentTraffic, Says, SessionCounters, SessionList, SessionProblem,
+    SessionProblemKind, SessionState, SessionView, Signal, SignalState, Verdict, WaitsIn, Witness,
+    WordOf,
 };
 pub use spec::{
     Convert, ConvertedSession, Direction, Flow, FlowDocument, FlowPatch, FlowSource,
     MAX_FRAME_TIMEOUT_MS, NewSession, NewSessionDocument, NewSessionError, SessionPatch,
-    SessionSpec, Source, SpecDocument, SpecError, SpecErrors, VideoDocument, VideoPatch,
+    SessionSpec, Source, SpecDocument, SpecError, SpecErrors,
 };
 pub use text::{did_you_mean, is_unprintable, nearest, printable};
 pub use time::Timestamp;

@@ -21,14 +21,14 @@ pub const DEFAULT_SOCKET: &str = "/run/onair/attach.sock";
 pub const SOCKET_VARIABLE: &str = "ONAIR_ATTACH";
 /// Default time for the daemon to answer a request. Attaching includes the time in which the probe
 /// arms this process's files.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The daemon's socket and the time-out of requests. It has no connection: each attachment has its
 /// own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Client {
     path: PathBuf,
-    patience: Duration,
+    timeout: Duration,
 }
 
 impl Client {
@@ -37,7 +37,7 @@ impl Client {
     pub fn at(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
-            patience: PATIENCE,
+            timeout: TIMEOUT,
         }
     }
 
@@ -61,8 +61,8 @@ impl Client {
     /// Sets the time for the daemon to answer a request (default 30 s). It does not limit
     /// `buffer_get` and the other calls that wait in shared memory.
     #[must_use]
-    pub fn response_timeout(mut self, patience: Duration) -> Self {
-        self.patience = patience;
+    pub fn response_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
         self
     }
 
@@ -135,7 +135,7 @@ impl Client {
     }
 
     fn open(&self) -> Result<Connection, Error> {
-        Connection::open(&self.path, self.patience)
+        Connection::open(&self.path, self.timeout)
     }
 
     fn attach_on(
@@ -181,7 +181,7 @@ impl Client {
             id,
             layout,
             line,
-            self.patience,
+            self.timeout,
         ))
     }
 }

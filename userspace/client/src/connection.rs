@@ -27,8 +27,8 @@ pub(crate) struct Answer {
     pub(crate) descriptors: Vec<OwnedFd>,
 }
 
-/// Connects to the daemon at `path`, waiting at most `patience` for a place in its backlog.
-pub(crate) fn open(path: &Path, patience: Duration) -> Result<OwnedFd, Error> {
+/// Connects to the daemon at `path`, waiting at most `timeout` for a place in its backlog.
+pub(crate) fn open(path: &Path, timeout: Duration) -> Result<OwnedFd, Error> {
     let failed = |source: Errno| Error::NoDaemon {
         path: path.to_owned(),
         source: source.into(),
@@ -42,13 +42,13 @@ pub(crate) fn open(path: &Path, patience: Duration) -> Result<OwnedFd, Error> {
     )
     .map_err(failed)?;
     // Bounds connect() too: it blocks while the listener's backlog is full. Zero would mean forever.
-    let bound = patience.max(Duration::from_millis(1));
+    let bound = timeout.max(Duration::from_millis(1));
     sockopt::set_socket_timeout(&socket, sockopt::Timeout::Send, Some(bound)).map_err(failed)?;
     loop {
         match rustix::net::connect(&socket, &address) {
             Err(Errno::INTR) => {}
             // The bound passed.
-            Err(Errno::AGAIN) => return Err(Error::NoAnswer(patience)),
+            Err(Errno::AGAIN) => return Err(Error::NoAnswer(timeout)),
             result => return result.map(|()| socket).map_err(failed),
         }
     }
@@ -103,7 +103,7 @@ pub(crate) fn send(
 }
 
 /// Waits for the next answer.
-pub(crate) fn hear(socket: BorrowedFd<'_>, until: Until) -> Result<(Tag, Answer), Error> {
+pub(crate) fn recv(socket: BorrowedFd<'_>, until: Until) -> Result<(Tag, Answer), Error> {
     let mut reset = false;
     loop {
         match receive(socket) {
@@ -132,14 +132,14 @@ fn system(what: &'static str, errno: Errno) -> Error {
 fn await_event(
     socket: BorrowedFd<'_>,
     event: PollFlags,
-    (deadline, patience): Until,
+    (deadline, timeout): Until,
 ) -> Result<(), Error> {
     let left = match deadline {
         None => None,
         Some(deadline) => {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(Error::NoAnswer(patience));
+                return Err(Error::NoAnswer(timeout));
             }
             // A wait too long for a timespec is unlimited.
             Timespec::try_from(left).ok()
@@ -216,17 +216,17 @@ impl Packet {
 #[derive(Debug)]
 pub(crate) struct Connection {
     socket: OwnedFd,
-    patience: Duration,
+    timeout: Duration,
     tags: bool,
     layouts: bool,
 }
 
 impl Connection {
     /// Connects and says hello.
-    pub(crate) fn open(path: &Path, patience: Duration) -> Result<Self, Error> {
+    pub(crate) fn open(path: &Path, timeout: Duration) -> Result<Self, Error> {
         let mut this = Self {
-            socket: open(path, patience)?,
-            patience,
+            socket: open(path, timeout)?,
+            timeout,
             tags: false,
             layouts: false,
         };
@@ -255,10 +255,10 @@ impl Connection {
         request: R,
         session: &str,
     ) -> Result<Answered<R>, Error> {
-        let until = (Instant::now().checked_add(self.patience), self.patience);
+        let until = (Instant::now().checked_add(self.timeout), self.timeout);
         let socket = self.socket.as_fd();
         send(socket, 0, &request.into(), until)?;
-        match hear(socket, until)? {
+        match recv(socket, until)? {
             (0, answer) => answer.to::<R>(session),
             (tag, answer) => Err(Error::Protocol(format!(
                 "{:?} came as the answer to a request {tag} that was not made",

@@ -43,7 +43,7 @@ impl Session {
         if callers > 0 || self.attachment.held() > 0 {
             return Err(in_use(callers));
         }
-        match self.request(&turn, Detach {}, self.patience) {
+        match self.request(&turn, Detach {}, self.timeout) {
             Ok(_) => {
                 self.leave(End::ByHand);
                 Ok(())
@@ -76,7 +76,7 @@ impl Session {
     pub fn flush(&self, wait: Duration) -> Result<u64, Error> {
         let turn = self.turn()?;
         let request = Flush { wait_ms: ms(wait) };
-        match self.request(&turn, request, self.patience.saturating_add(wait)) {
+        match self.request(&turn, request, self.timeout.saturating_add(wait)) {
             Ok(flushed) => Ok(flushed.frames_sent),
             // A flush has no blockers: `Busy` means that the time passed.
             Err(Error::Busy(busy)) if busy.waited => Err(Error::TimedOut),
@@ -145,8 +145,8 @@ impl Session {
         request: R,
         wait: Duration,
     ) -> Result<Certificate, Error> {
-        let patience = self.patience.saturating_add(wait);
-        match self.request(turn, request, patience) {
+        let timeout = self.timeout.saturating_add(wait);
+        match self.request(turn, request, timeout) {
             Ok(destroyed) => {
                 self.leave(End::ByHand);
                 Ok(Certificate(destroyed.certificate))
@@ -177,10 +177,10 @@ impl Session {
         &self,
         turn: &Turn<'_>,
         request: R,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<R::Answer, Error> {
         let socket = self.attachment.as_fd();
-        let answer = self.line.ask(turn, socket, request, self.name(), patience);
+        let answer = self.line.ask(turn, socket, request, self.name(), timeout);
         if self.line.is_to_be_let_go() {
             self.hang_up();
         }
@@ -189,7 +189,7 @@ impl Session {
 
     /// Waits until every caller of this process has left; returns how many have not.
     fn callers_left(&self) -> u32 {
-        let deadline = Instant::now().checked_add(self.patience);
+        let deadline = Instant::now().checked_add(self.timeout);
         let mut pause = FIRST_PAUSE;
         loop {
             let callers = self.attachment.callers();

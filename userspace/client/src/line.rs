@@ -109,20 +109,20 @@ impl Line {
         Ok(Turn::Beside(last))
     }
 
-    /// Sends `request` about `session`, and waits at most `patience` for its answer.
+    /// Sends `request` about `session`, and waits at most `timeout` for its answer.
     pub(crate) fn ask<R: AttachRequest>(
         &self,
         turn: &Turn<'_>,
         socket: BorrowedFd<'_>,
         request: R,
         session: &str,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<R::Answer, Error> {
         let tag = turn.tag();
-        let deadline = Instant::now().checked_add(patience);
+        let deadline = Instant::now().checked_add(timeout);
         self.inner().awaited.push(tag);
-        let answer = connection::send(socket, tag, &request.into(), (deadline, patience))
-            .and_then(|()| self.hear(tag, socket, (deadline, patience)))
+        let answer = connection::send(socket, tag, &request.into(), (deadline, timeout))
+            .and_then(|()| self.recv(tag, socket, (deadline, timeout)))
             .and_then(|answer| answer.to::<R>(session));
         let mut inner = self.inner();
         inner.awaited.retain(|it| *it != tag);
@@ -138,7 +138,7 @@ impl Line {
         answer.map(|(answer, _)| answer)
     }
 
-    fn hear(
+    fn recv(
         &self,
         tag: Tag,
         socket: BorrowedFd<'_>,
@@ -166,7 +166,7 @@ impl Line {
             }
             inner.is_read = true;
             drop(inner);
-            let packet = connection::hear(socket, until);
+            let packet = connection::recv(socket, until);
             inner = self.inner();
             inner.is_read = false;
             self.changed.notify_all();

@@ -27,7 +27,7 @@ pub struct Session {
     watched: bool,
     /// Orders the requests. Kicks use the socket without it.
     pub(crate) line: Line,
-    pub(crate) patience: Duration,
+    pub(crate) timeout: Duration,
 }
 
 impl Session {
@@ -37,7 +37,7 @@ impl Session {
         id: SessionId,
         layout: Layout,
         line: Line,
-        patience: Duration,
+        timeout: Duration,
     ) -> Self {
         Self {
             attachment,
@@ -47,7 +47,7 @@ impl Session {
             owner: attached.owner,
             watched: attached.watched,
             line,
-            patience,
+            timeout,
         }
     }
 

@@ -23,7 +23,7 @@ use crate::stream::Stream;
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
     socket: PathBuf,
-    patience: Duration,
+    timeout: Duration,
 }
 
 /// A document of type `T`. It keeps its field order and the fields that this program does not know.
@@ -46,10 +46,10 @@ impl<T: DeserializeOwned> Answer<T> {
 }
 
 impl Client {
-    pub(crate) fn new(socket: &Path, patience: Duration) -> Self {
+    pub(crate) fn new(socket: &Path, timeout: Duration) -> Self {
         Self {
             socket: socket.to_owned(),
-            patience,
+            timeout,
         }
     }
 
@@ -101,13 +101,13 @@ impl Client {
         input: Sent,
         extra: Duration,
     ) -> Result<Whole, Failure> {
-        let patience = self.patience.saturating_add(extra);
+        let timeout = self.timeout.saturating_add(extra);
         let exchange = async {
             let response = self.request::<O>(target, input, HeaderMap::new()).await?;
             self.read(response).await
         };
-        let answer = tokio::time::timeout(patience, exchange).await;
-        answer.unwrap_or_else(|_| Err(self.no_answer(patience)))
+        let answer = tokio::time::timeout(timeout, exchange).await;
+        answer.unwrap_or_else(|_| Err(self.no_answer(timeout)))
     }
 
     async fn read(&self, response: Response<Incoming>) -> Result<Whole, Failure> {
@@ -134,8 +134,8 @@ impl Client {
             headers.insert("last-event-id", id);
         }
         let head = self.request::<FollowEvents>(&(), query.sent(), headers);
-        let response = tokio::time::timeout(self.patience, head).await;
-        let response = response.map_err(|_| self.no_answer(self.patience))??;
+        let response = tokio::time::timeout(self.timeout, head).await;
+        let response = response.map_err(|_| self.no_answer(self.timeout))??;
         let (status, is_problem) = (response.status(), is_problem(&response));
         if status == StatusCode::OK && !is_problem {
             return Ok(Stream::new(self.socket.clone(), response.into_body()));
@@ -153,10 +153,10 @@ impl Client {
         }
     }
 
-    fn no_answer(&self, patience: Duration) -> Failure {
+    fn no_answer(&self, timeout: Duration) -> Failure {
         Failure::NoAnswer {
             socket: self.socket.clone(),
-            patience,
+            timeout,
         }
     }
 

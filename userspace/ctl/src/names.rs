@@ -18,7 +18,7 @@ use crate::failure::Failure;
 use crate::render::printable;
 
 /// How long a shell waits for candidates.
-const PATIENCE: Duration = Duration::from_millis(500);
+const TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The arguments that take a name of the daemon's.
 const IDS: [&str; 6] = [
@@ -53,7 +53,7 @@ fn candidates(id: &str) -> Option<Vec<CompletionCandidate>> {
     let typed = Cli::command().ignore_errors(true);
     let typed = typed.try_get_matches_from(words).ok()?;
     let socket = typed.get_one::<PathBuf>("socket")?;
-    let client = Client::new(socket, PATIENCE);
+    let client = Client::new(socket, TIMEOUT);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

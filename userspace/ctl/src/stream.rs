@@ -71,8 +71,8 @@ impl Stream {
             let socket = self.socket.clone();
             match frame {
                 Err(_) => {
-                    let patience = SILENCE;
-                    return Err(Failure::NoAnswer { socket, patience });
+                    let timeout = SILENCE;
+                    return Err(Failure::NoAnswer { socket, timeout });
                 }
                 Ok(None) => return Err(Failure::Ended { socket }),
                 Ok(Some(Err(error))) => return Err(Failure::Broken { socket, error }),

@@ -11,7 +11,7 @@ use onair_api::PartOutcome;
 use onaird::shutdown::{Cause, Exit};
 
 #[test]
-fn daemon_its_control_thread_hangs_then_what_waits_for_it_is_left_behind_and_not_called_failed() {
+fn daemon_its_control_thread_hangs_then_waiting_parts_are_left() {
     let more = "[probe]\nmode = \"off\"\n[timeouts]\ngraceful_ms = 0\n\
         [shutdown]\nhandler_ms = 50\ncleanup_ms = 50\n";
     let daemon = InProcess::start(more, |_| ());

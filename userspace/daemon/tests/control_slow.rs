@@ -99,7 +99,7 @@ fn health_in_time(daemon: &InProcess, slow: &str) {
 }
 
 #[test]
-fn control_thread_one_kind_of_step_is_slow_then_it_answers_and_the_end_begins() {
+fn control_thread_slow_in_one_step_then_it_answers_and_ends() {
     let more = "[probe]\nmode = \"off\"\n[timeouts]\ngraceful_ms = 500\npatrol_ms = 10\n";
     let daemon = InProcess::start(more, |_| ());
     for number in 0..SESSIONS {

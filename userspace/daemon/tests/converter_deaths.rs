@@ -11,7 +11,7 @@ use onair_dataplane::{Command, PollerTask};
 use onaird::shutdown::Cause;
 use serde_json::{Value, json};
 
-const PATIENCE: Timeout = Timeout::millis(60_000);
+const TIMEOUT: Timeout = Timeout::millis(60_000);
 /// The thread that converts, by its number, and the one that does when it is dead: a poller of the source's port, then
 /// a converter, whose numbers come after the pollers'.
 const THREADS: [(usize, &str); 2] = [(0, "convert0"), (2, "convert1")];
@@ -29,16 +29,16 @@ fn spec(name: &str, direction: &str, port: &str) -> Value {
 /// A frame of the converted session is what the client library makes of the source's.
 fn frame_of_both(source: &Session, converted: &Session) {
     let mut pixels = vec![0; converted.layout().frame_bytes()];
-    let mut ours = source.buffer_get(PATIENCE).unwrap();
-    let mut theirs = converted.buffer_get(PATIENCE).unwrap();
+    let mut ours = source.buffer_get(TIMEOUT).unwrap();
+    let mut theirs = converted.buffer_get(TIMEOUT).unwrap();
     // The one that is behind takes its next.
     while ours.rtp_timestamp() != theirs.rtp_timestamp() {
         if ours.rtp_timestamp() < theirs.rtp_timestamp() {
             drop(ours);
-            ours = source.buffer_get(PATIENCE).unwrap();
+            ours = source.buffer_get(TIMEOUT).unwrap();
         } else {
             drop(theirs);
-            theirs = converted.buffer_get(PATIENCE).unwrap();
+            theirs = converted.buffer_get(TIMEOUT).unwrap();
         }
     }
     ours.unpack(PixelFormat::V210, &mut pixels).unwrap();
@@ -46,7 +46,7 @@ fn frame_of_both(source: &Session, converted: &Session) {
 }
 
 #[test]
-fn daemon_threads_that_convert_panic_then_the_source_goes_on_and_a_start_takes_another_thread() {
+fn daemon_threads_that_convert_panic_then_a_start_takes_another() {
     let more = "[probe]\nmode = \"off\"\n[shutdown]\non_poller_death = \"continue\"\n\
          [[poller]]\nname = \"p1\"\ncore = 1\nconverts = true\n\
          [[port]]\nname = \"b\"\ndevice = \"ring:in-process:b\"\naddress = \"10.9.2.2/24\"\n\
@@ -77,15 +77,15 @@ fn daemon_threads_that_convert_panic_then_the_source_goes_on_and_a_start_takes_a
         });
         daemon.until("/v1/sessions/cam-v210", |it| it["state"] == "stopped");
         let ended = loop {
-            if let Err(error) = copies.buffer_get(PATIENCE) {
+            if let Err(error) = copies.buffer_get(TIMEOUT) {
                 break error;
             }
         };
         assert!(matches!(ended, Error::Stopped), "{ended:?}");
         // No frame of the source stays with the dead one, and its clients miss none.
-        let first = source.buffer_get(PATIENCE).unwrap().number();
+        let first = source.buffer_get(TIMEOUT).unwrap().number();
         for number in first + 1..first + FRAMES {
-            assert_eq!(source.buffer_get(PATIENCE).unwrap().number(), number);
+            assert_eq!(source.buffer_get(TIMEOUT).unwrap().number(), number);
         }
         let (_, view) = daemon.ask("GET", "/v1/sessions/cam", &Value::Null);
         let counters = &view["counters"];

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 /// Commands that a poller takes in a turn.
 const A_TURN: usize = 16;
 /// How long a call waits for what surely comes.
-const PATIENCE_MS: u32 = 120_000;
+const TIMEOUT_MS: u32 = 120_000;
 /// How long users may take at the end.
 const GRACE: Duration = Duration::from_millis(200);
 
@@ -34,7 +34,7 @@ fn hold_poller(daemon: &InProcess, more: usize) -> Sender<()> {
 }
 
 #[test]
-fn session_crossed_by_an_attach_a_submit_and_the_end_then_nothing_is_lost_uncounted() {
+fn session_crossed_by_attach_submit_and_end_then_all_is_counted() {
     let more = format!(
         "[probe]\nmode = \"off\"\n[timeouts]\ngraceful_ms = {}\n[shutdown]\npolicy = \"quarantine\"\n",
         GRACE.as_millis()
@@ -57,8 +57,8 @@ fn session_crossed_by_an_attach_a_submit_and_the_end_then_nothing_is_lost_uncoun
     drop(leaves);
     assert_eq!(post("/v1/sessions/cam/start", &Value::Null), 200);
     drop(comes);
-    let patience = Timeout::millis(PATIENCE_MS);
-    let frame = session.buffer_get_mut(patience).unwrap();
+    let timeout = Timeout::millis(TIMEOUT_MS);
+    let frame = session.buffer_get_mut(timeout).unwrap();
 
     // A frame is submitted after the stop.
     assert_eq!(post("/v1/sessions/cam/stop", &Value::Null), 200);
@@ -74,7 +74,7 @@ fn session_crossed_by_an_attach_a_submit_and_the_end_then_nothing_is_lost_uncoun
 
     // The end's deadline passes while the control thread is busy.
     assert_eq!(post("/v1/sessions/cam/start", &Value::Null), 200);
-    let held = session.buffer_get(patience).unwrap();
+    let held = session.buffer_get(timeout).unwrap();
     daemon.coordinator.begin(Cause::Signal(15));
     while !session.is_stopped() {
         thread::yield_now();

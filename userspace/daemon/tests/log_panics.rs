@@ -26,7 +26,7 @@ fn panic_in_a_thread() {
 }
 
 #[test]
-fn log_json_and_a_thread_panics_then_that_is_one_line_and_each_line_is_an_object() {
+fn log_json_and_a_thread_panics_then_that_is_one_object() {
     if std::env::var_os(CHILD).is_some() {
         panic_in_a_thread();
         return;

@@ -12,7 +12,7 @@ use onaird::shutdown::Exit;
 use serde_json::{Value, json};
 
 #[test]
-fn daemon_a_task_the_probe_and_a_poller_panic_then_it_serves_on_is_blind_and_drains() {
+fn daemon_a_task_the_probe_and_a_poller_panic_then_it_serves() {
     let more = "[shutdown]\non_poller_death = \"drain\"\n[timeouts]\npatrol_ms = 10\n";
     let daemon = InProcess::start(more, |_| ());
     let spec = json!({

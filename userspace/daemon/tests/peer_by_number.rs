@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use std::process::Command;
 use std::sync::mpsc::channel;
 
-use in_process::{InProcess, PATIENCE};
+use in_process::{InProcess, TIMEOUT};
 use onair::Session;
 use onaird::shutdown::Cause;
 use rustix::net::{
@@ -38,25 +38,25 @@ fn without_peer_pidfd() {
 
 fn connect(daemon: &InProcess) -> OwnedFd {
     let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::SEQPACKET, None).unwrap();
-    sockopt::set_socket_timeout(&socket, sockopt::Timeout::Recv, Some(PATIENCE)).unwrap();
+    sockopt::set_socket_timeout(&socket, sockopt::Timeout::Recv, Some(TIMEOUT)).unwrap();
     let path = daemon.folder().join("attach.sock");
     rustix::net::connect(&socket, &SocketAddrUnix::new(path).unwrap()).unwrap();
     socket
 }
 
-fn say(socket: &OwnedFd, request: &Value) {
+fn send_json(socket: &OwnedFd, request: &Value) {
     send(socket, request.to_string().as_bytes(), SendFlags::NOSIGNAL).unwrap();
 }
 
 /// The daemon's next answer; null once it has hung up.
-fn hear(socket: &OwnedFd) -> Value {
+fn recv_json(socket: &OwnedFd) -> Value {
     let mut bytes = vec![0; 1 << 16];
     let (_, length) = recv(socket, &mut bytes[..], RecvFlags::empty()).unwrap();
     serde_json::from_slice(&bytes[..length]).unwrap_or_default()
 }
 
 #[test]
-fn clients_opened_by_number_then_only_the_process_that_connected_attaches() {
+fn clients_opened_by_number_then_only_the_right_one_attaches() {
     without_peer_pidfd();
     let daemon = InProcess::start("[probe]\nmode = \"off\"\n", |_| ());
     let spec = json!({
@@ -73,25 +73,25 @@ fn clients_opened_by_number_then_only_the_process_that_connected_attaches() {
     // The hello waits when the daemon opens this process, and another one sends what follows the answer.
     let control = hold_control(&daemon);
     let socket = connect(&daemon);
-    say(&socket, &hello);
+    send_json(&socket, &hello);
     drop(control);
-    assert_eq!(hear(&socket)["type"], "welcome");
+    assert_eq!(recv_json(&socket)["type"], "welcome");
     let mut other = Command::new("printf");
     let other = other.arg("%s").arg(attach.to_string());
     let sent = other.stdout(socket.try_clone().unwrap()).status().unwrap();
     assert!(sent.success());
-    let refused = hear(&socket);
+    let refused = recv_json(&socket);
     assert_eq!(refused["code"], "forbidden", "{refused}");
-    assert_eq!(hear(&socket), Value::Null);
+    assert_eq!(recv_json(&socket), Value::Null);
 
     // Both packets are there before the daemon has opened the process.
     let control = hold_control(&daemon);
     let socket = connect(&daemon);
-    say(&socket, &hello);
-    say(&socket, &attach);
+    send_json(&socket, &hello);
+    send_json(&socket, &attach);
     drop(control);
-    assert_eq!(hear(&socket)["type"], "welcome");
-    let refused = hear(&socket);
+    assert_eq!(recv_json(&socket)["type"], "welcome");
+    let refused = recv_json(&socket);
     assert_eq!(refused["code"], "invalid_request", "{refused}");
     daemon.coordinator.begin(Cause::Signal(15));
     assert_eq!(daemon.ended().exit_status, 0);
@@ -105,6 +105,6 @@ fn hold_control(daemon: &InProcess) -> std::sync::mpsc::Sender<()> {
         begun.send(()).unwrap();
         assert!(told.recv().is_err());
     });
-    holds.recv_timeout(PATIENCE).unwrap();
+    holds.recv_timeout(TIMEOUT).unwrap();
     go
 }

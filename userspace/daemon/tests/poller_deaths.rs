@@ -27,7 +27,7 @@ fn spec(name: &str, port: &str) -> Value {
 }
 
 #[test]
-fn daemon_its_pollers_panic_then_their_sessions_are_stopped_and_it_serves_on() {
+fn daemon_its_pollers_panic_then_sessions_stop_and_it_serves_on() {
     let metrics = Prometheus::free_port().unwrap();
     let more = "[probe]\nmode = \"off\"\n[shutdown]\non_poller_death = \"continue\"\n\
          [[poller]]\nname = \"p1\"\ncore = 1\n\

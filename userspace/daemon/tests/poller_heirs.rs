@@ -19,7 +19,7 @@ fn spec(name: &str, direction: &str, port: &str, to: &str) -> Value {
 }
 
 #[test]
-fn session_of_a_dead_poller_starts_again_on_another_one_of_its_port() {
+fn session_of_a_dead_poller_restarts_on_another_one_of_its_port() {
     let more = "[probe]\nmode = \"off\"\n[shutdown]\non_poller_death = \"continue\"\n\
          [[poller]]\nname = \"p1\"\ncore = 1\n\
          [[port]]\nname = \"b\"\ndevice = \"ring:in-process:b\"\naddress = \"10.9.2.2/24\"\n\

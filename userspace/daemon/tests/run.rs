@@ -19,7 +19,7 @@ fn hang(_: &Waiting) -> Result<(), PartError> {
 }
 
 #[test]
-fn daemon_in_process_with_a_part_that_hangs_in_each_phase_then_each_is_left_behind_and_named() {
+fn daemon_with_a_part_hanging_in_each_phase_then_each_is_named() {
     let more = "[probe]\nmode = \"off\"\n[shutdown]\nhandler_ms = 3000\n";
     let daemon = InProcess::start(more, |coordinator| {
         coordinator.register_shutdown_waiter("hung waiter", 60, Duration::from_millis(50), hang);

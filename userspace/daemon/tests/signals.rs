@@ -20,7 +20,7 @@ use rustix::process::{Pid, Signal, getpid, kill_process, set_child_subreaper};
 use signal_hook::consts::{SIGHUP, SIGTERM, SIGUSR1};
 
 /// No test waits longer for anything that is to happen.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 fn alone() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
@@ -44,7 +44,7 @@ fn send(signal: Signal) {
 }
 
 fn until(what: &str, mut done: impl FnMut() -> bool) {
-    let deadline = onair_stage::Deadline::after(PATIENCE);
+    let deadline = onair_stage::Deadline::after(TIMEOUT);
     onair_stage::until(what, deadline, || Ok(done().then_some(()))).unwrap();
 }
 
@@ -82,14 +82,14 @@ fn signal_handler__sa_restart__then_no_eintr() {
     let _signals = install(&shutdown);
     assert!(Disposition::of(SIGHUP).unwrap().restarts());
     let (mut reader, mut writer) = UnixStream::pair().unwrap();
-    let (tell, tid) = std::sync::mpsc::channel();
+    let (sender, tid) = std::sync::mpsc::channel();
     let read = thread::spawn(move || {
-        tell.send(sys::gettid()).unwrap();
+        sender.send(sys::gettid()).unwrap();
         let mut byte = [0];
         // Not `read_exact`, which hides an interruption.
         reader.read(&mut byte).map(|count| (count, byte))
     });
-    let tid = tid.recv_timeout(PATIENCE).unwrap();
+    let tid = tid.recv_timeout(TIMEOUT).unwrap();
     let place = format!("/proc/self/task/{tid}/stat");
     until("the thread to sleep in read", || {
         std::fs::read_to_string(&place).unwrap().contains(") S ")
@@ -127,7 +127,7 @@ fn signal_handler__restore__then_original_handlers() {
 }
 
 #[test]
-fn signals_storm_then_a_second_and_a_third_then_one_shutdown_forced_and_last_resort() {
+fn signals_storm_then_one_shutdown_forced_and_last_resort() {
     let _turn = alone();
     let shutdown = coordinator(200);
     let third = Arc::new(AtomicUsize::new(0));
@@ -136,7 +136,7 @@ fn signals_storm_then_a_second_and_a_third_then_one_shutdown_forced_and_last_res
         own.fetch_add(1, Ordering::Relaxed);
     })
     .unwrap();
-    shutdown.register_shutdown_waiter("deaf", 0, PATIENCE, |waiting| {
+    shutdown.register_shutdown_waiter("deaf", 0, TIMEOUT, |waiting| {
         while !waiting.is_forced() {
             thread::park_timeout(Duration::from_millis(1));
         }
@@ -181,7 +181,7 @@ fn is_any_pending() -> bool {
 }
 
 #[test]
-fn signals_hup_usr1_and_a_panic_then_reloaded_dumped_and_survived() {
+fn signals_hup_usr1_and_a_panic_then_reload_dump_and_survival() {
     let _turn = alone();
     let shutdown = coordinator(60_000);
     let (reloads, dumps) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));

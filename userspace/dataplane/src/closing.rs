@@ -10,12 +10,12 @@ use onair_mutant::mutant;
 use super::config::DataplaneError;
 use super::slot::PortSlot;
 
-/// Closes the ports, whose pollers have ended, and waits for the last. Each `patience`, the log names
+/// Closes the ports, whose pollers have ended, and waits for the last. Each `timeout`, the log names
 /// those that are not closed yet: what waits for this function may give up.
 ///
 /// # Errors
 /// The first failure. The other ports are closed.
-pub(super) fn close_all(slots: Vec<PortSlot>, patience: Duration) -> Result<(), DataplaneError> {
+pub(super) fn close_all(slots: Vec<PortSlot>, timeout: Duration) -> Result<(), DataplaneError> {
     let closing = slots.into_iter().map(|slot| {
         let port = slot.name().to_owned();
         (port.clone(), move || close(slot, port))
@@ -23,7 +23,7 @@ pub(super) fn close_all(slots: Vec<PortSlot>, patience: Duration) -> Result<(), 
     let late = |ports: &[String]| {
         tracing::warn!(ports = ports.join(", "), "still closing ports");
     };
-    side_by_side(closing.collect(), patience, late)
+    side_by_side(closing.collect(), timeout, late)
 }
 
 fn close(slot: PortSlot, port: String) -> Result<(), DataplaneError> {
@@ -39,13 +39,13 @@ fn close(slot: PortSlot, port: String) -> Result<(), DataplaneError> {
 }
 
 /// Runs named works, each on its own thread, and waits for all. Calls `late` with the names of those
-/// under way when none has ended for `patience`. Returns the first failure.
+/// under way when none has ended for `timeout`. Returns the first failure.
 ///
 /// # Panics
 /// If a work does.
 fn side_by_side<E: Send>(
     works: Vec<(String, impl FnOnce() -> Result<(), E> + Send)>,
-    patience: Duration,
+    timeout: Duration,
     mut late: impl FnMut(&[String]),
 ) -> Result<(), E> {
     let mut under_way: Vec<_> = works.iter().map(|(name, _)| name.clone()).collect();
@@ -69,7 +69,7 @@ fn side_by_side<E: Send>(
         }
         drop(report);
         loop {
-            match reports.recv_timeout(patience) {
+            match reports.recv_timeout(timeout) {
                 Ok((name, ended)) => {
                     under_way.retain(|it| *it != name);
                     result = mem::replace(&mut result, Ok(())).and(ended);
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_hangs_is_named_alone_and_the_failure_of_another_is_returned() {
+    fn one_hangs_then_named_alone_and_another_failure_is_returned() {
         let (release, released) = channel();
         let hangs: Work<'_> = Box::new(move || released.recv().map_err(|_| "never released"));
         let fails: Work<'_> = Box::new(|| Err("broken"));

@@ -4,7 +4,7 @@ use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::Lender;
 use onair_ipc::slot::SlotReading;
 
-use super::outlet::Outlet;
+use super::feed::ConverterFeed;
 use super::port_queues::PortQueues;
 use super::runtime::Runtime;
 use super::tap::Tap;
@@ -111,7 +111,7 @@ pub enum Command {
         /// Session id.
         session: u64,
         /// The source's end.
-        outlet: Box<Outlet>,
+        feed: Box<ConverterFeed>,
     },
     /// Copy the session's packets to this recording. If the poller does not have the session,
     /// [`PollerEvent::TapRefused`](crate::PollerEvent::TapRefused) follows, else no event.

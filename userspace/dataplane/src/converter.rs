@@ -7,7 +7,7 @@ use onair_ipc::meta::FrameMeta;
 use onair_pixels::{Conversion, Progress, Strips};
 
 use super::attachment::Attachments;
-use super::outlet::{Intake, SourceFrame};
+use super::feed::{Intake, SourceFrame};
 use super::refusal::RuntimeError;
 use super::stats::SessionStats;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::config::DataplaneError;
 use super::events::Outbox;
-use super::outlet::{Intake, Outlet, outlet};
+use super::feed::{ConverterFeed, Intake, feed};
 use super::placement::{Load, Placement};
 use super::plane::Dataplane;
 use super::poller::PollerHandle;
@@ -48,15 +48,15 @@ impl Dataplane {
     /// The two ends of a way for frames to the converter `index`; `stats` are of the converted session.
     /// `None` if there is no such converter.
     #[must_use]
-    pub fn outlet(
+    pub fn feed(
         &self,
         index: usize,
         quota: u32,
         stats: &Arc<SessionStats>,
-    ) -> Option<(Outlet, Intake)> {
+    ) -> Option<(ConverterFeed, Intake)> {
         let converter = self.pollers.get(index)?;
         let sleeper = Arc::clone(&converter.inbox.poller);
-        Some(outlet(quota, sleeper, Arc::clone(stats)))
+        Some(feed(quota, sleeper, Arc::clone(stats)))
     }
 }
 

@@ -9,8 +9,8 @@ use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::{Lender, Violation};
 use onair_session::{AttachRefusal, Evicted, FlushReport};
 
+use super::feed::ConverterFeed;
 use super::membership::{Joined, KernelMembership};
-use super::outlet::Outlet;
 use super::refusal::StartRefusal;
 use super::runtime::Runtime;
 use super::sleeper::Waker;
@@ -84,12 +84,12 @@ pub enum PollerEvent {
         /// What happened to the frames.
         flushed: FlushReport,
     },
-    /// An outlet was not added: the poller does not have the session.
+    /// A feed was not added: the poller does not have the session.
     LinkRefused {
         /// Session id.
         session: u64,
-        /// The outlet, unchanged.
-        outlet: Box<Outlet>,
+        /// The feed, unchanged.
+        feed: Box<ConverterFeed>,
     },
     /// A tap was removed from a session.
     TapBack {
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn events_pushed_and_taken_then_readable_exactly_while_there_are_some() {
+    fn events_pushed_and_taken_then_readable_exactly_while_any_wait() {
         let events = Arc::new(Events::new().unwrap());
         let receiver = EventReceiver(Arc::clone(&events));
         assert!(!is_readable(&receiver));

@@ -211,7 +211,7 @@ impl Share {
     }
 
     /// Tells the other pollers what a neighbour said: each sends by itself.
-    pub(super) fn tell(&self, message: &ArpMessage) {
+    pub(super) fn broadcast(&self, message: &ArpMessage) {
         for (at, lane) in self.all.lanes.iter().enumerate() {
             // A neighbour repeats itself when it is asked again.
             if at != self.own && lane.messages.push(*message).is_ok() {
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn flow_belongs_to_the_session_that_claimed_it_until_that_releases_it() {
+    fn flow_belongs_to_the_session_that_claimed_it_until_released() {
         let all = two();
         assert!(all.claim(flow(1), 0, 7) && all.claim(flow(1), 0, 7));
         assert!(!all.claim(flow(1), 1, 8), "another session has it");
@@ -322,7 +322,7 @@ mod tests {
                     while taken.load(Ordering::Acquire) < turn {
                         thread::yield_now();
                     }
-                    a.tell(&message);
+                    a.broadcast(&message);
                 }
             });
             let poller = &all.lanes[1].poller;
@@ -331,11 +331,11 @@ mod tests {
                     poller.doze();
                     if !b.has_some() {
                         let mut fds = [PollFd::new(&poller.waker, PollFlags::IN)];
-                        let patience = Timespec {
+                        let timeout = Timespec {
                             tv_sec: 20,
                             tv_nsec: 0,
                         };
-                        assert_eq!(poll(&mut fds, Some(&patience)), Ok(1), "it sleeps on");
+                        assert_eq!(poll(&mut fds, Some(&timeout)), Ok(1), "it sleeps on");
                         poller.waker.clear();
                     }
                     poller.rouse();
@@ -346,14 +346,14 @@ mod tests {
     }
 
     #[test]
-    fn message_of_a_neighbour_reaches_every_other_poller_and_a_flood_only_fills_its_own_lane() {
+    fn neighbour_message_reaches_all_and_a_flood_fills_one_lane() {
         let all = two();
         let [a, b] = [0, 1].map(|own| Share::new(Arc::clone(&all), own));
         let mac = onair_net::ethernet::Mac([2; 6]);
         let [from, to] = [1, 2].map(|last| Ipv4Addr::new(10, 0, 0, last));
         let message = ArpMessage::request(mac, from, to);
         for _ in 0..2 * MESSAGES {
-            a.tell(&message);
+            a.broadcast(&message);
         }
         assert!(!a.has_some() && b.has_some());
         assert_eq!(std::iter::from_fn(|| b.message()).count(), MESSAGES);

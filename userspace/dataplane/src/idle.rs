@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn idler_each_policy_then_sleeps_only_when_adaptive_quiet_and_nothing_is_near() {
+    fn idler_each_policy_then_sleeps_only_when_adaptive_and_quiet() {
         const SPIN_NS: u64 = 20_000;
         const WAKE_NS: u64 = 60_000;
         let rest = Rest::default();

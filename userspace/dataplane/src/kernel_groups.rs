@@ -44,23 +44,23 @@ impl KernelGroups {
                 Err(error) => return Err(NotJoined::NoThread(Arc::new(error))),
             }
         }
-        if self.tell(Task::Join(membership, joiner)) {
+        if self.send(Task::Join(membership, joiner)) {
             return Ok(());
         }
         Err(NotJoined::NoMoreThread)
     }
 
     pub(super) fn leave(&self, membership: KernelMembership) {
-        self.tell(Task::Leave(membership));
+        self.send(Task::Leave(membership));
     }
 
     /// Leaves all groups of a port.
     pub(super) fn forget(&self, port: &str) {
         let port = port.to_owned();
-        self.tell(Task::Forget { port });
+        self.send(Task::Forget { port });
     }
 
-    fn tell(&self, task: Task) -> bool {
+    fn send(&self, task: Task) -> bool {
         let thread = self.thread.as_ref();
         thread.is_some_and(|(tasks, _)| tasks.send(task).is_ok())
     }

@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbour_falls_silent_then_told_held_and_given_up_until_it_answers() {
+    fn neighbour_falls_silent_then_given_up_until_it_answers() {
         const SECOND: u64 = 1_000_000_000;
         let mut neighbours = neighbours();
         neighbours.join(PEERS, 0);
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbour_asks_for_us_or_for_another_then_only_ours_is_answered_and_nothing_learned() {
+    fn neighbour_asks_for_an_address_then_only_ours_is_answered() {
         let mut neighbours = neighbours();
         let reply = neighbours.learn(&ArpMessage::request(PEER, PEERS, MINE), 0);
         assert_eq!(

@@ -412,11 +412,11 @@ impl Dataplane {
 
     /// Stops the pollers, closes the ports, cleans up DPDK. Running sessions come back unchanged as
     /// events. Blocks for some 50 ms with AF_XDP ports. Names ports that are not closed after
-    /// `patience` in the log.
+    /// `timeout` in the log.
     ///
     /// # Errors
     /// The first failure. The remaining steps still run.
-    pub fn shutdown(mut self, patience: Duration) -> Result<Summary, DataplaneError> {
+    pub fn shutdown(mut self, timeout: Duration) -> Result<Summary, DataplaneError> {
         self.end_pollers();
         let summary = Summary {
             pollers: self
@@ -431,7 +431,7 @@ impl Dataplane {
                 .map(|slot| (slot.name().to_owned(), slot.counted()))
                 .collect(),
         };
-        let mut result = close_all(mem::take(&mut self.ports), patience);
+        let mut result = close_all(mem::take(&mut self.ports), timeout);
         if let Some(eal) = self.eal.take().and_then(Arc::into_inner) {
             result = result.and(eal.cleanup().map_err(DataplaneError::Eal));
         }

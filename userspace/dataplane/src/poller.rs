@@ -361,7 +361,7 @@ impl Poller {
                 } => {
                     sessions.release(session, attachment);
                 }
-                Command::Link { session, outlet } => sessions.link(session, outlet, outbox),
+                Command::Link { session, feed } => sessions.link(session, feed, outbox),
                 Command::Tap { session, tap } => sessions.tap(session, tap, outbox),
                 Command::Untap { session, recording } => {
                     sessions.untap(session, recording, outbox);

@@ -312,7 +312,7 @@ impl Side<'_> {
             return;
         };
         if let Some(share) = self.share {
-            share.tell(&message);
+            share.broadcast(&message);
         }
         let Some(reply) = self.neighbours.learn(&message, now_ns) else {
             return;

@@ -12,8 +12,8 @@ use onair_ipc::meta::{FrameMeta, MissingRange};
 
 use super::attachment::Attachments;
 use super::clock::MediaClock;
+use super::feeds::ConverterFeeds;
 use super::flow::{SourceFilter, admit};
-use super::outlets::Outlets;
 use super::packet::{Packet, RX_BURST};
 use super::stats::{FrameClock, Sender, SessionStats};
 use super::survey::Surveyor;
@@ -46,7 +46,7 @@ pub struct ReceiveConfig {
 /// A frame's media time is known if it is within this time of the reception. More than any network and
 /// processing delays; less than the 37 s by which a sender of UTC is behind.
 const SAME_CLOCK_NS: u64 = 10_000_000_000;
-/// Pause between two looks of a stopping session at its outlets: a conversion takes some milliseconds.
+/// Pause between two looks of a stopping session at its feeds: a conversion takes some milliseconds.
 const LOOK_AGAIN_NS: u64 = 100_000;
 /// Assembles packets into frames.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ pub(super) struct Receiver {
     pub(super) taps: Taps,
     timing: Option<Timing>,
     surveyor: Surveyor,
-    /// The session stops, and looks again at this time whether its outlets have all frames back.
+    /// The session stops, and looks again at this time whether its feeds have all frames back.
     waits_until_ns: Option<u64>,
 }
 
@@ -83,7 +83,7 @@ impl Receiver {
             number: 0,
             clock_hz: config.format.clock_hz(),
             attachments,
-            outlets: Outlets::new(config.max_attachments),
+            feeds: ConverterFeeds::new(config.max_attachments),
             stats: Arc::clone(&stats),
             clock: None,
         };
@@ -210,13 +210,13 @@ impl Receiver {
     /// are being converted.
     pub(super) fn stop(&mut self, now_ns: u64) {
         self.quiesce();
-        self.pool.outlets.withdraw();
+        self.pool.feeds.withdraw();
         self.waits_until_ns = Some(now_ns);
     }
 
     /// Whether no converter reads a frame.
     pub(super) fn is_quiet(&mut self) -> bool {
-        self.pool.outlets.are_empty()
+        self.pool.feeds.are_empty()
     }
 
     /// Drops frames under assembly.
@@ -241,7 +241,7 @@ pub(super) struct FramePool {
     number: u64,
     clock_hz: u32,
     pub(super) attachments: Attachments,
-    pub(super) outlets: Outlets,
+    pub(super) feeds: ConverterFeeds,
     stats: Arc<SessionStats>,
     clock: Option<Arc<MediaClock>>,
 }
@@ -256,7 +256,7 @@ impl FramePool {
         (self.next..count).chain(0..self.next).find(|frame| {
             !self.filling.contains(&Some(*frame))
                 && !self.attachments.have(*frame)
-                && !self.outlets.have(*frame)
+                && !self.feeds.have(*frame)
         })
     }
 
@@ -276,7 +276,7 @@ impl Sink for FramePool {
         let place = self.filling.iter().position(Option::is_none)?;
         let frame = self.free_frame().or_else(|| {
             self.attachments.reap();
-            self.outlets.reap();
+            self.feeds.reap();
             self.free_frame()
         })?;
         self.filling[place] = Some(frame);
@@ -316,7 +316,7 @@ impl Sink for FramePool {
         let clock = FrameClock::to_counter(report.rtp_timestamp, report.first_packet_ns);
         counters.frame_clock.set(clock);
         self.attachments.loan(frame, &meta);
-        self.outlets.give(frame, &meta, &self.frames);
+        self.feeds.give(frame, &meta, &self.frames);
     }
 }
 
@@ -357,7 +357,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn timestamp_is_unwrapped_unless_its_sender_follows_another_clock() {
+    fn timestamp_is_unwrapped_unless_its_sender_uses_another_clock() {
         let second = 1_000_000_000;
         let sent_ns = 1_790_000_000 * second;
         let timestamp = |seconds: u64| ((seconds * 90_000 % (1 << 32)).try_into().unwrap(), 90_000);

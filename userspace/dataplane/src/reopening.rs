@@ -116,7 +116,7 @@ impl Reopen {
         while !stop.load(Ordering::Relaxed) {
             match self.attempt(before) {
                 Ok(port) => {
-                    self.tell(stop);
+                    self.publish_open(stop);
                     return Some(port);
                 }
                 Err(reason) => {
@@ -155,7 +155,7 @@ impl Reopen {
     }
 
     /// Publishes that the port is open.
-    fn tell(&self, stop: &AtomicBool) {
+    fn publish_open(&self, stop: &AtomicBool) {
         let event = || PollerEvent::PortBack {
             port: self.spec.name.clone(),
         };
@@ -175,7 +175,7 @@ mod tests {
     };
 
     #[test]
-    fn device_with_less_than_before_then_not_yet_and_with_as_much_or_more_then_open() {
+    fn device_with_less_than_before_then_open_only_with_as_much() {
         let refusal = |mtu, queues| {
             let now = Capacity { mtu, queues };
             now.covers(BEFORE).err().map(|it| it.to_string())

@@ -16,9 +16,9 @@ use onair_ipc::slot::SlotReading;
 use super::config::PortInfo;
 use super::demux::{Demux, Found};
 use super::events::{Outbox, PollerEvent};
+use super::feed::ConverterFeed;
 use super::hand_over::Unclaimed;
 use super::neighbour::NextHop;
-use super::outlet::Outlet;
 use super::packet::{Packet, RX_BURST};
 use super::port::{NoSession, PollerPort, RECEIVED_A_TURN};
 use super::refusal::StartRefusal;
@@ -216,11 +216,11 @@ impl Sessions {
         }
     }
 
-    /// Adds an outlet.
-    pub(super) fn link(&mut self, session: u64, outlet: Box<Outlet>, outbox: &mut Outbox) {
+    /// Adds a feed.
+    pub(super) fn link(&mut self, session: u64, feed: Box<ConverterFeed>, outbox: &mut Outbox) {
         match self.find_mut(session) {
-            Some(entry) => entry.runtime.add_outlet(*outlet),
-            None => outbox.push(PollerEvent::LinkRefused { session, outlet }),
+            Some(entry) => entry.runtime.add_feed(*feed),
+            None => outbox.push(PollerEvent::LinkRefused { session, feed }),
         }
     }
 

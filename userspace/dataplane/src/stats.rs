@@ -451,7 +451,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn attachments_entered_and_left_then_places_are_used_again_from_zero() {
+    fn attachments_entered_and_left_then_places_restart_from_zero() {
         let stats = SessionStats::new(2);
         assert_eq!(stats.enter(7), Some(0));
         assert_eq!(stats.enter(8), Some(1));

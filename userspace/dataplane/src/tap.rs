@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn taps_added_and_removed_amid_packets_then_each_has_what_came_while_it_was_there() {
+    fn taps_added_and_removed_amid_packets_then_each_has_its_time() {
         let folder = tempfile::tempdir().unwrap();
         let names = ["a", "b", "c"];
         let mut all: Vec<_> = names.map(|it| recording(folder.path(), it)).into();

@@ -181,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn control_thread_gets_the_newest_copy_and_the_poller_never_waits() {
+    fn control_thread_gets_the_newest_copy_and_no_poller_waits() {
         let header = |sequence| RtpHeader {
             marker: false,
             payload_type: 96,

@@ -99,7 +99,7 @@ fn session(flow: u16) -> (Session, Box<Runtime>) {
 }
 
 #[test]
-fn flows_mixed_in_every_burst_then_each_session_has_its_own_packets_only() {
+fn flows_mixed_in_every_burst_then_each_session_has_its_packets() {
     let eal = Eal::init(&EalConfig {
         hugepages: Hugepages::Never,
         memory_mb: 64,

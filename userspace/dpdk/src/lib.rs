@@ -46,7 +46,7 @@ pub use packets::prefetch::prefetch;
 pub use packets::room::{ETHERNET_MTU, LEAST_MTU, MOST_MTU};
 pub use port::hardware::{Hardware, LinkStatus, MulticastFilter, Wake, XdpChoice, XdpMode};
 pub use port::queue::{RxQueue, TxQueue};
-pub use port::rx_ring::{KEPT_MS, LEAST_RX_RING, MOST_RX_RING, RxRing};
+pub use port::rx_ring::{LEAST_RX_RING, MOST_RX_RING, RING_MS, RxRing};
 pub use port::stats::{PortStats, XdpStats};
 pub use port::steering::FlowRule;
 pub use port::{Port, PortConfig};

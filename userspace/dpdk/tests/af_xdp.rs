@@ -25,7 +25,7 @@ fn descriptors() -> usize {
 }
 
 #[test]
-fn af_xdp_ports_on_a_veth_pair_carry_everything_and_leave_the_link_clean() {
+fn af_xdp_ports_on_veth_carry_all_and_leave_the_link_clean() {
     let veth = Veth::new();
     let eal = common::eal();
     let registered = RegisteredThread::new(&eal).unwrap();

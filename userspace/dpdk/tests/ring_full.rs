@@ -13,21 +13,21 @@ use onair_stage::{Stage, Veth};
 mod common;
 
 /// 20 ms of two sessions of 1080p60 at 10 bit.
-const KEPT: usize = 10_368;
+const RING_PACKETS: usize = 10_368;
 /// More than any ring of this test has slots.
 const TOO_MANY: usize = 20_000;
 
 fn send(port: &Port, count: usize) {
     let mut tx = port.tx_queue(0).unwrap();
     let mut out = Burst::new();
-    let patience = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(20);
     for _ in 0..count {
         let mut packet = tx.alloc().unwrap();
         packet.append(1400).unwrap().fill(0xff);
         out.push(packet).unwrap();
         while !out.is_empty() {
             tx.burst(&mut out);
-            assert!(Instant::now() < patience, "the port does not send");
+            assert!(Instant::now() < deadline, "the port does not send");
         }
     }
 }
@@ -37,16 +37,16 @@ fn take(port: &Port, count: usize) {
     let mut rx = port.rx_queue(0).unwrap();
     let mut burst = Burst::new();
     let mut taken = 0;
-    let patience = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(20);
     while taken < count {
         taken += rx.burst(&mut burst);
         burst.clear();
-        assert!(Instant::now() < patience, "{taken} of {count}");
+        assert!(Instant::now() < deadline, "{taken} of {count}");
     }
 }
 
 #[test]
-fn packets_of_a_late_poller_are_kept_for_20_ms_and_then_counted_as_missed() {
+fn packets_of_a_late_poller_wait_for_20_ms_and_are_then_missed() {
     let stage = Stage::open("dpdk").unwrap();
     stage.veth(&Veth::bare("va", "vb")).unwrap();
     let eal = common::eal();
@@ -57,8 +57,8 @@ fn packets_of_a_late_poller_are_kept_for_20_ms_and_then_counted_as_missed() {
     };
     let a = Port::open(&eal, &config("a")).unwrap();
     let b = Port::open(&eal, &config("b")).unwrap();
-    send(&a, KEPT);
-    take(&b, KEPT);
+    send(&a, RING_PACKETS);
+    take(&b, RING_PACKETS);
     assert_eq!(b.stats().missed(), 0);
     send(&a, TOO_MANY);
     let missed = b.stats().missed();

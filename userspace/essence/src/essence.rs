@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use crate::invalid::SpecErrors;
 use crate::measure::Measure;
 use crate::receive::Depacketise;
+use crate::rows::Row;
 use crate::send::{Packetise, TestSignal};
 
 /// An error that may be of one field of the format.
@@ -18,10 +19,46 @@ pub trait OfField {
     fn field(&self) -> Option<&'static str>;
 }
 
+/// The format of a stream, as far as its packets show it; in JSON and for people.
+pub trait Seen: Clone + Eq + Debug + Display + Serialize + DeserializeOwned {
+    /// The flags of `onairctl session create` that stand for it, each after a space.
+    fn flags(&self) -> String;
+}
+
+/// A format in a list of sessions, in JSON.
+pub trait Listed: Clone + Eq + Debug + Serialize + DeserializeOwned {
+    /// For people.
+    fn format(&self) -> &str;
+
+    /// Periods a second as a ratio: `30000/1001`.
+    fn rate(&self) -> &str;
+
+    /// Units of a period.
+    fn units_a_period(&self) -> u64;
+}
+
+/// A document of a format.
+pub trait Document: Clone + Eq + Debug + Display + Serialize + DeserializeOwned {
+    /// How a sender makes and spreads its packets, or what a receiver knows of that, for people.
+    fn packet_rows(&self, sends: bool) -> Vec<Row>;
+}
+
+/// A change of a session's format that does not change its units.
+pub trait Patch<Document>: Default + Eq {
+    /// Changes the document.
+    fn apply(&self, document: &mut Document);
+}
+
 /// The format of one session's essence, and how its packets are sent. Always valid.
 pub trait Essence: Display + Sized {
     /// Its form in JSON, of which only the shape is checked.
-    type Document: Clone + Eq + Debug + Serialize + DeserializeOwned + From<Self>;
+    type Document: Document + From<Self>;
+    /// A change of it in JSON.
+    type Patch: Patch<Self::Document>;
+    /// What packets show of it.
+    type Seen: Seen;
+    /// Its format in a list of sessions.
+    type Listed: Listed + From<Self::Document>;
     /// Makes units from packets.
     type Receive<S: Copy + Debug>: Depacketise<S> + Debug;
     /// Makes packets of units.
@@ -37,6 +74,12 @@ pub trait Essence: Display + Sized {
     /// [`ReceiveStats::malformed`](crate::receive::ReceiveStats::malformed), at most
     /// [`MOST_REASONS`](crate::receive::MOST_REASONS).
     const REASONS: &'static [&'static str];
+
+    /// Those of [`Self::REASONS`] that packets of another format cause.
+    const OF_OTHER_FORMATS: &'static [&'static str];
+
+    /// What it is, for people, with its standard.
+    const NAME: &'static str;
 
     /// The format, if every field of the document is valid.
     ///
@@ -69,6 +112,9 @@ pub trait Essence: Display + Sized {
     /// Whether its units are those of `other`, however they are sent.
     fn has_units_of(&self, other: &Self) -> bool;
 
+    /// Whether packets show another format.
+    fn differs_from(&self, seen: &Self::Seen) -> bool;
+
     /// Largest UDP datagram that a sender makes in bytes, UDP header included.
     fn max_udp(&self) -> u16;
 
@@ -91,4 +137,7 @@ pub trait Essence: Display + Sized {
     /// A measurement of its packets' timing, by what the format says of its sender; `None` if it cannot be
     /// measured.
     fn monitor(&self) -> Option<Self::Timing>;
+
+    /// Has `timing` measure by what this format says of its sender. Does not allocate.
+    fn declare(&self, timing: &mut Self::Timing);
 }

@@ -7,22 +7,23 @@
 #![forbid(unsafe_code)]
 
 mod bits;
+mod document;
 mod essence;
-pub mod invalid;
 pub mod measure;
 pub mod media_time;
 pub mod receive;
 mod registry;
 pub mod rtp;
 pub mod send;
+pub mod survey;
 pub mod video;
-pub mod whole;
 
-pub use essence::{Essence, OfField};
+pub use document::{invalid, rows, whole};
+pub use essence::{Document, Essence, Listed, OfField, Patch, Seen};
 pub use registry::{
-    Depacketiser, Format, FormatDocument, Kind, Monitor, NotSendable, Packet, Packetiser, Signal,
+    Depacketiser, Format, FormatDocument, Kind, ListedFormat, Monitor, NotSendable, Packet,
+    Packetiser, SeenFormat, Signal, TimingDocument,
 };
-pub use video::survey;
 
 /// Largest supported unit, in bytes.
 pub const MAX_UNIT_BYTES: u32 = 256 << 20;

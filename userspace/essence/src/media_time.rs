@@ -26,10 +26,28 @@ pub const fn nearest_ns(timestamp: u32, hz: u32, near_ns: u64) -> u64 {
     }
 }
 
+/// When packets arrive whose timestamps are `away_ns` nanoseconds earlier, for people.
+#[must_use]
+pub fn beside_timestamps(away_ns: f64) -> String {
+    let (seconds, order) = (
+        away_ns.abs() / 1e9,
+        if away_ns < 0.0 { "before" } else { "after" },
+    );
+    format!("{seconds:.3} s {order} the time of their timestamps")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn timestamps_ahead_or_behind_then_said_without_a_sign() {
+        for (away_ns, said) in [(-2.5e9, "2.500 s before"), (7e6, "0.007 s after")] {
+            let found = beside_timestamps(away_ns);
+            assert_eq!(found, format!("{said} the time of their timestamps"));
+        }
+    }
 
     #[test]
     fn timestamp_across_a_wrap_is_unwrapped_to_the_nearest_time() {

@@ -1,22 +1,111 @@
-//! The essences. Who is added here is known to the whole project.
+//! The essences. One that is added here is known to the whole project.
 
 use std::fmt::{self, Debug};
 use std::ops::Range;
 use std::time::Duration;
 
-use crate::essence::{Essence, OfField};
+use crate::essence::{Document, Essence, Listed, OfField, Seen};
 use serde::{Deserialize, Serialize};
 
 use crate::invalid::SpecErrors;
-use crate::measure::Measure;
+use crate::measure::{Gauge, Measure};
 use crate::receive::{Depacketise, ReceiveStats, Run, Sink};
+use crate::rows::{Row, Rows};
 use crate::rtp::RtpHeader;
 use crate::send::{PacketPlan, Packetise, StreamHeader, TestSignal};
-use crate::video::{VideoFormat, VideoStream};
+use crate::video::VideoFormat;
 
-/// Declares the essences, each with its name in documents, and its part in everything that has one of each.
-macro_rules! essences {
-    ($($(#[$doc:meta])+ $name:ident $word:literal $format:ty;)+) => {
+/// The essences. Calls a macro with their list: each with its name in code, its name in documents, its format,
+/// and the types that the format has in documents: `Document`, `Patch`, `Seen`, `Listed`, and that of its timing.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! for_essences {
+    ({$($callback:tt)+} $($more:tt)*) => {
+        $($callback)+! {
+            [
+                /// Uncompressed video: ST 2110-20.
+                Video video [$crate::video::VideoStream, $crate::video::VideoDocument, $crate::video::VideoPatch,
+                    $crate::video::Picture, $crate::video::ListedVideo, $crate::video::VideoTiming];
+            ]
+            $($more)*
+        }
+    };
+}
+
+/// Declares a struct of a document with a field for each essence, named as that is in documents: between two
+/// blocks of other fields, with a doc comment of one line and a serde attribute, `each document` (may be absent)
+/// or `each patch` (changes nothing by default).
+#[macro_export]
+macro_rules! with_essences {
+    ($($of_struct:tt)+) => { $crate::for_essences! { {$crate::essence_fields} $($of_struct)+ } };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! essence_fields {
+    ([$($(#[$doc:meta])+ $name:ident $field:ident [$format:ty, $document:ty, $($more:ty),+];)+]
+     $(#[$meta:meta])* pub struct $struct:ident {
+        { $($before:tt)* } #[$about:meta] #[$shape:meta] each document { $($after:tt)* }
+    }) => {
+        $(#[$meta])*
+        pub struct $struct {
+            $($before)*
+            $(#[$about] #[$shape] pub $field: Option<$document>,)+
+            $($after)*
+        }
+
+        impl $struct {
+            /// Takes the formats that are given.
+            fn take_formats(&mut self) -> Vec<$crate::FormatDocument> {
+                let all = [$(self.$field.take().map($crate::FormatDocument::$name),)+];
+                all.into_iter().flatten().collect()
+            }
+
+            /// Sets the format.
+            fn set_format(&mut self, format: $crate::FormatDocument) {
+                match format { $($crate::FormatDocument::$name(it) => self.$field = Some(it),)+ }
+            }
+
+            /// Fields of formats, each with whether it is given.
+            fn formats_given(&self) -> impl Iterator<Item = (&'static str, bool)> + use<> {
+                [$((stringify!($field), self.$field.is_some()),)+].into_iter()
+            }
+        }
+    };
+    ([$($(#[$doc:meta])+ $name:ident $field:ident [$format:ty, $document:ty, $patch:ty, $($more:ty),+];)+]
+     $(#[$meta:meta])* pub struct $struct:ident {
+        { $($before:tt)* } #[$about:meta] #[$shape:meta] each patch { $($after:tt)* }
+    }) => {
+        $(#[$meta])*
+        pub struct $struct {
+            $($before)*
+            $(#[$about] #[$shape] pub $field: $patch,)+
+            $($after)*
+        }
+
+        impl $struct {
+            /// Changes the format.
+            ///
+            /// # Errors
+            /// The field of another essence than the format's.
+            fn apply_to(&self, format: &mut $crate::FormatDocument) -> Result<(), &'static str> {
+                $(match &mut *format {
+                    $crate::FormatDocument::$name(it) => $crate::Patch::apply(&self.$field, it),
+                    #[allow(unreachable_patterns, reason = "with one essence there is no other")]
+                    _ if self.$field != Default::default() => return Err(stringify!($field)),
+                    #[allow(unreachable_patterns, reason = "with one essence there is no other")]
+                    _ => {}
+                })+
+                Ok(())
+            }
+        }
+    };
+}
+
+/// Declares everything that has one of each essence.
+macro_rules! declare {
+    ([$($(#[$doc:meta])+ $name:ident $field:ident
+        [$format:ty, $document:ty, $patch:ty, $seen:ty, $listed:ty, $timing:ty];)+]) => {
         /// Which essence.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Kind {
@@ -27,14 +116,75 @@ macro_rules! essences {
             /// Its name in documents.
             #[must_use]
             pub const fn name(self) -> &'static str {
-                match self { $(Self::$name => $word,)+ }
+                match self { $(Self::$name => stringify!($field),)+ }
+            }
+
+            /// As [`Essence::NAME`].
+            #[must_use]
+            pub const fn standard(self) -> &'static str {
+                match self { $(Self::$name => <$format as Essence>::NAME,)+ }
             }
         }
 
         /// A format in JSON, such as `{"video": {…}}`. Only its shape is checked.
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+        #[serde(rename_all = "snake_case")]
         pub enum FormatDocument {
-            $($(#[$doc])+ #[serde(rename = $word)] $name(<$format as Essence>::Document),)+
+            $($(#[$doc])+ $name($document),)+
+        }
+
+        impl FormatDocument {
+            /// Which essence it is of.
+            #[must_use]
+            pub const fn kind(&self) -> Kind {
+                match self { $(Self::$name(_) => Kind::$name,)+ }
+            }
+        }
+
+        /// What packets show of the format that they have; in JSON without the essence's name.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+        #[serde(untagged)]
+        pub enum SeenFormat {
+            $($(#[$doc])+ $name($seen),)+
+            /// They are of another essence, or show nothing of it yet.
+            Nothing {},
+        }
+
+        /// For people; empty if they show nothing.
+        impl fmt::Display for SeenFormat {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    $(Self::$name(it) => fmt::Display::fmt(it, f),)+
+                    Self::Nothing {} => Ok(()),
+                }
+            }
+        }
+
+        impl Seen for SeenFormat {
+            fn flags(&self) -> String {
+                match self {
+                    $(Self::$name(it) => it.flags(),)+
+                    Self::Nothing {} => String::new(),
+                }
+            }
+        }
+
+        /// A format in a list of sessions; in JSON without the essence's name.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+        #[serde(untagged)]
+        pub enum ListedFormat {
+            $($(#[$doc])+ $name($listed),)+
+        }
+
+        /// The timing of packets, measured while they arrive; in JSON without the essence's name.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+        #[serde(untagged)]
+        pub enum TimingDocument {
+            $($(#[$doc])+ $name($timing),)+
         }
 
         /// What a session carries, and how its packets are sent. Always valid. In JSON it is a
@@ -81,6 +231,18 @@ macro_rules! essences {
             $($(#[$doc])+ #[error(transparent)] $name(<$format as Essence>::NotSendable),)+
         }
 
+        $(impl From<Option<$seen>> for SeenFormat {
+            fn from(seen: Option<$seen>) -> Self {
+                seen.map_or(Self::Nothing {}, Self::$name)
+            }
+        })+
+
+        impl From<FormatDocument> for ListedFormat {
+            fn from(document: FormatDocument) -> Self {
+                match document { $(FormatDocument::$name(it) => Self::$name(it.into()),)+ }
+            }
+        }
+
         $(impl From<$format> for Format {
             fn from(format: $format) -> Self {
                 Self::$name(format)
@@ -112,6 +274,23 @@ macro_rules! essences {
             #[must_use]
             pub const fn kind(&self) -> Kind {
                 match self { $(Self::$name(_) => Kind::$name,)+ }
+            }
+
+            /// Whether packets show another format, as far as they show one.
+            #[must_use]
+            pub fn differs_from(&self, seen: &SeenFormat) -> bool {
+                match (self, seen) {
+                    (_, SeenFormat::Nothing {}) => false,
+                    $((Self::$name(it), SeenFormat::$name(seen)) => it.differs_from(seen),)+
+                    #[allow(unreachable_patterns, reason = "with one essence there is no other")]
+                    _ => true,
+                }
+            }
+
+            /// As [`Essence::OF_OTHER_FORMATS`].
+            #[must_use]
+            pub const fn of_other_formats(&self) -> &'static [&'static str] {
+                match self { $(Self::$name(_) => <$format as Essence>::OF_OTHER_FORMATS,)+ }
             }
 
             /// As [`Essence::REASONS`].
@@ -153,6 +332,12 @@ macro_rules! essences {
             }
         }
 
+        impl Monitor {
+            fn figures(&self, now_ns: u64) -> Option<TimingDocument> {
+                match self { $(Self::$name(it) => it.document(now_ns).map(TimingDocument::$name),)+ }
+            }
+        }
+
         impl Packetiser {
             #[inline]
             fn one(&self, tag: u32, index: u32) -> Option<Packet> {
@@ -162,10 +347,7 @@ macro_rules! essences {
     };
 }
 
-essences! {
-    /// Uncompressed video: ST 2110-20.
-    Video "video" VideoStream;
-}
+for_essences! { {declare} }
 
 impl From<VideoFormat> for Format {
     fn from(format: VideoFormat) -> Self {
@@ -176,17 +358,30 @@ impl From<VideoFormat> for Format {
 /// The body, with the value of the essence as `it`.
 macro_rules! each {
     ($value:expr, $it:ident => $body:expr) => {
-        match $value {
-            Self::Video($it) => $body,
-        }
+        for_essences! { {each_of} $value, $it => $body }
     };
 }
 
-/// The body, with two values of one session, which are of one essence.
+macro_rules! each_of {
+    ([$($(#[$doc:meta])+ $name:ident $field:ident $types:tt;)+] $value:expr, $it:ident => $body:expr) => {
+        match $value { $(Self::$name($it) => $body,)+ }
+    };
+}
+
+/// The body, with two values of one essence; else `$other`.
 macro_rules! both {
-    ($value:expr, $other:expr, $Other:ident, ($it:ident, $that:ident) => $body:expr) => {
-        match ($value, $other) {
-            (Self::Video($it), $Other::Video($that)) => $body,
+    ($value:expr, $that:expr, $That:ident, ($it:ident, $its:ident) => $body:expr, else $other:expr) => {
+        for_essences! { {both_of} $value, $that, $That, ($it, $its) => $body, else $other }
+    };
+}
+
+macro_rules! both_of {
+    ([$($(#[$doc:meta])+ $name:ident $field:ident $types:tt;)+]
+     $value:expr, $that:expr, $That:ident, ($it:ident, $its:ident) => $body:expr, else $other:expr) => {
+        match ($value, $that) {
+            $((Self::$name($it), $That::$name($its)) => $body,)+
+            #[allow(unreachable_patterns, reason = "with one essence there is no other")]
+            _ => $other,
         }
     };
 }
@@ -231,7 +426,7 @@ impl Format {
     /// As [`Essence::has_units_of`].
     #[must_use]
     pub fn has_units_of(&self, other: &Self) -> bool {
-        both!(self, other, Self, (it, other) => it.has_units_of(other))
+        both!(self, other, Self, (it, other) => it.has_units_of(other), else false)
     }
 
     /// As [`Essence::max_udp`].
@@ -251,6 +446,39 @@ impl Format {
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         each!(self, it => fmt::Display::fmt(it, f))
+    }
+}
+
+impl Document for FormatDocument {
+    fn packet_rows(&self, sends: bool) -> Vec<Row> {
+        each!(self, it => it.packet_rows(sends))
+    }
+}
+
+/// For people.
+impl fmt::Display for FormatDocument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        each!(self, it => fmt::Display::fmt(it, f))
+    }
+}
+
+impl Listed for ListedFormat {
+    fn format(&self) -> &str {
+        each!(self, it => it.format())
+    }
+
+    fn rate(&self) -> &str {
+        each!(self, it => it.rate())
+    }
+
+    fn units_a_period(&self) -> u64 {
+        each!(self, it => it.units_a_period())
+    }
+}
+
+impl Rows for TimingDocument {
+    fn rows(&self) -> Vec<Row> {
+        each!(self, it => it.rows())
     }
 }
 
@@ -393,11 +621,13 @@ impl TestSignal for Signal {
 impl Monitor {
     /// Measures by what `format`, of the same essence, says of its sender. Does not allocate.
     pub fn declare(&mut self, format: &Format) {
-        both!(self, format, Format, (it, format) => it.declare(format.into()));
+        both!(self, format, Format, (it, format) => format.declare(it), else ());
     }
 }
 
 impl Measure for Monitor {
+    type Document = TimingDocument;
+
     #[inline]
     fn packet(&mut self, at_ns: u64, tai_ns: Option<u64>, rtp: &RtpHeader) -> bool {
         each!(self, it => it.packet(at_ns, tai_ns, rtp))
@@ -422,7 +652,19 @@ impl Measure for Monitor {
         each!(self, it => it.fetch(at_ns, fetch));
     }
 
+    fn document(&self, now_ns: u64) -> Option<TimingDocument> {
+        self.figures(now_ns)
+    }
+
+    fn gauges(&self, now_ns: u64, visit: &mut dyn FnMut(Gauge)) {
+        each!(self, it => it.gauges(now_ns, visit));
+    }
+
+    fn away_ns(&self, now_ns: u64) -> Option<f64> {
+        each!(self, it => it.away_ns(now_ns))
+    }
+
     fn copy_from(&mut self, other: &Self) {
-        both!(self, other, Self, (it, other) => it.copy_from(other));
+        both!(self, other, Self, (it, other) => it.copy_from(other), else ());
     }
 }

@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn packet_sources_extension_and_padding_then_only_the_payload_is_left() {
+    fn packet_sources_extension_and_padding_then_payload_is_left() {
         let mut packet = packet(&[]);
         packet[0] = 0xb2; // two sources, extension, padding
         packet.extend([0; 8]);

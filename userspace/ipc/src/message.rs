@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn message_tagged_then_the_tag_comes_along_and_nothing_else_changes() {
+    fn message_tagged_then_the_tag_comes_along_and_nothing_changes() {
         for tag in [0, 1, Tag::MAX] {
             let packet = write(tag, &Request::Abort(Abort {})).unwrap();
             assert_eq!(read_request(&packet).unwrap(), (tag, Abort {}.into()));

@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pins_ended_twice_then_by_hand_replaces_found_out_and_one_lets_go() {
+    fn pins_ended_twice_then_by_hand_wins_and_one_releases_them() {
         let pins = Pins::new(2);
         assert_eq!(pins.deferred(), None);
         pins.defer(End::FoundOut);

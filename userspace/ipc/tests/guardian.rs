@@ -109,9 +109,8 @@ fn is_gone(pid: Pid) -> bool {
 }
 
 #[test]
-fn guardian_killed_daemon_then_callers_are_told_before_a_file_is_closed_and_all_are_closed_when_it_is_gone()
- {
-    const TEST: &str = "guardian_killed_daemon_then_callers_are_told_before_a_file_is_closed_and_all_are_closed_when_it_is_gone";
+fn guardian_killed_daemon_then_callers_told_before_files_close() {
+    const TEST: &str = "guardian_killed_daemon_then_callers_told_before_files_close";
     if is_child() {
         return play(serve);
     }
@@ -134,9 +133,8 @@ fn guardian_killed_daemon_then_callers_are_told_before_a_file_is_closed_and_all_
 }
 
 #[test]
-fn guardian_dies_with_the_daemon_or_before_it_then_callers_are_told_and_nothing_is_left() {
-    const TEST: &str =
-        "guardian_dies_with_the_daemon_or_before_it_then_callers_are_told_and_nothing_is_left";
+fn guardian_dies_with_or_before_the_daemon_then_callers_told() {
+    const TEST: &str = "guardian_dies_with_or_before_the_daemon_then_callers_told";
     if is_child() {
         return play(serve);
     }
@@ -159,9 +157,8 @@ fn guardian_dies_with_the_daemon_or_before_it_then_callers_are_told_and_nothing_
 }
 
 #[test]
-fn guardian_gets_signals_then_only_kill_ends_it_and_the_daemon_ends_it_and_starts_another() {
-    const TEST: &str =
-        "guardian_gets_signals_then_only_kill_ends_it_and_the_daemon_ends_it_and_starts_another";
+fn guardian_gets_signals_then_only_kill_ends_and_replaces_it() {
+    const TEST: &str = "guardian_gets_signals_then_only_kill_ends_and_replaces_it";
     if is_child() {
         return play(serve);
     }

@@ -117,13 +117,13 @@ fn serve(lender: &mut Lender, dice: &mut Dice) -> u64 {
 }
 
 #[test]
-fn seg_scribbled_and_punched_all_along_then_the_daemon_goes_on_and_others_are_unharmed() {
-    let (mut hostile, mut honest) = (lender(1), lender(2));
+fn seg_scribbled_and_punched_then_the_daemon_and_others_go_on() {
+    let (mut hostile, mut good) = (lender(1), lender(2));
     let memory = hostile.memory().clone();
     let (_, seg) = memory.for_client().unwrap();
     let seg = Mapping::new(seg.as_fd(), memory.geometry().seg_len(), Access::ReadWrite).unwrap();
     let over = AtomicBool::new(false);
-    let honest_state = (honest.memory().slots(), honest.memory().held());
+    let good_state = (good.memory().slots(), good.memory().held());
     std::thread::scope(|scope| {
         for seed in [0x0a1a, 0x2110] {
             let (seg, over) = (&seg, &over);
@@ -155,12 +155,9 @@ fn seg_scribbled_and_punched_all_along_then_the_daemon_goes_on_and_others_are_un
         assert_eq!(hostile.credit_dead_process(), [0; 0]);
         over.store(true, Ordering::Relaxed);
     });
-    assert_eq!(
-        honest_state,
-        (honest.memory().slots(), honest.memory().held())
-    );
-    honest.publish(0, &FrameMeta::default()).unwrap();
-    assert_eq!(honest.drop_oldest(), Some(0));
+    assert_eq!(good_state, (good.memory().slots(), good.memory().held()));
+    good.publish(0, &FrameMeta::default()).unwrap();
+    assert_eq!(good.drop_oldest(), Some(0));
 }
 
 /// Threads of a hostile client. Each sleeps on one word as often as one call allows, and again
@@ -179,12 +176,12 @@ impl Dozers {
     fn on(word: &'static AtomicU32, count: usize) -> Self {
         let over: &AtomicBool = Box::leak(Box::default());
         let woken: &AtomicU64 = Box::leak(Box::default());
-        let (tell, tids) = std::sync::mpsc::channel();
+        let (sender, tids) = std::sync::mpsc::channel();
         let threads = (0..count)
             .map(|_| {
-                let tell = tell.clone();
+                let sender = sender.clone();
                 let sleep = move || {
-                    tell.send(sys::gettid()).unwrap();
+                    sender.send(sys::gettid()).unwrap();
                     while !over.load(Ordering::SeqCst) {
                         let now = word.load(Ordering::SeqCst);
                         let until = sys::monotonic_ns() + 100_000_000_000;
@@ -231,7 +228,7 @@ impl Dozers {
 type Reason<'a> = (&'a str, &'static AtomicU32, Box<dyn FnMut() + 'a>);
 
 #[test]
-fn words_slept_on_by_many_threads_many_times_each_then_the_daemon_wakes_one_for_each_reason() {
+fn words_slept_on_by_many_threads_then_one_wake_for_each_reason() {
     const THREADS: usize = 8_000;
     let mut lender = lender(1);
     let memory = lender.memory().clone();

@@ -12,11 +12,11 @@ use onair_ipc::caller::Refusal;
 use rig::daemon::{Daemon, play, system_call};
 use rig::threads::{Sleeper, again, is_child};
 
-const NAME: &str = "daemon_killed_and_its_memory_reaped_then_blocked_callers_are_stale";
+const NAME: &str = "daemon_killed_and_its_memory_reaped_then_callers_are_stale";
 const CALLERS: usize = 4;
 
 #[test]
-fn daemon_killed_and_its_memory_reaped_then_blocked_callers_are_stale() {
+fn daemon_killed_and_its_memory_reaped_then_callers_are_stale() {
     if is_child() {
         play(|| {
             loop {

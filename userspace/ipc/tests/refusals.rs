@@ -79,9 +79,9 @@ fn used(clock: libc::clockid_t) -> Duration {
 }
 
 #[test]
-fn futex_waitv_refused_with_whatever_errno_then_callers_sleep_and_hear_of_all() {
+fn futex_waitv_refused_with_any_errno_then_callers_still_wake() {
     in_a_process_of_its_own(
-        "futex_waitv_refused_with_whatever_errno_then_callers_sleep_and_hear_of_all",
+        "futex_waitv_refused_with_any_errno_then_callers_still_wake",
         || {
             for errno in [libc::ENOSYS, libc::EPERM, libc::EACCES, libc::EINVAL] {
                 let mut session = Session::receiving();
@@ -112,9 +112,9 @@ fn futex_waitv_refused_with_whatever_errno_then_callers_sleep_and_hear_of_all() 
 }
 
 #[test]
-fn futex_waitv_refused_to_a_descriptors_thread_then_it_sleeps_and_tells() {
+fn futex_waitv_refused_to_a_descriptor_thread_then_it_tells() {
     in_a_process_of_its_own(
-        "futex_waitv_refused_to_a_descriptors_thread_then_it_sleeps_and_tells",
+        "futex_waitv_refused_to_a_descriptor_thread_then_it_tells",
         || {
             let mut session = Session::receiving();
             let client = session.client.clone();

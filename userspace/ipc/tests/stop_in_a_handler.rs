@@ -65,7 +65,7 @@ fn only_wakes() {
 }
 
 #[test]
-fn stop_and_start_under_sleepers_then_errno_is_kept_and_nothing_is_allocated() {
+fn stop_and_start_then_errno_is_kept_and_nothing_is_allocated() {
     let session = Session::receiving();
     let client = session.client.clone();
     let sleepers = callers(&client, 8);

@@ -28,7 +28,7 @@ mod probe;
 
 pub use canary::Proof;
 pub use clients::reading::{Reading, Waiter};
-pub use clients::site_checker::{Looker, Seen, SiteChecker};
+pub use clients::site_checker::{Looker, SiteChecker, SiteReading};
 pub use config::ProbeConfig;
 pub use error::{Blind, ProbeError};
 pub use events::{Events, ProbeEvent};

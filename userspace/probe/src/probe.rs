@@ -24,7 +24,7 @@ use crate::health::Health;
 use crate::programs::load::{PROGRAM_COUNT, load};
 use crate::programs::maps::{Maps, locked};
 use crate::share::{Owner, Usage};
-use crate::threads::arm::{Armed, Step, Watch, arm};
+use crate::threads::arm::{Armed, ArmingStep, Watch, arm};
 use crate::threads::kernel::{self, AttachedTable, Command, KernelStatus};
 use crate::threads::supervisor::Supervisor;
 
@@ -98,7 +98,7 @@ impl Probe {
         };
         let work = {
             let kernel = kernel.clone();
-            Arc::new(move |owner, step: &Step| arm(owner, &kernel, &watch, step))
+            Arc::new(move |owner, step: &ArmingStep| arm(owner, &kernel, &watch, step))
         };
         let supervisor = Supervisor::start(work, config.arm_deadline, config.looks())?;
         let own = Own {

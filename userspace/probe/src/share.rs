@@ -20,7 +20,7 @@ pub const PROCESS_KEY: &str = "limits.process_percent";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rank {
     /// Half of the unreserved places: users without a role, all of them together.
-    Stranger,
+    WithoutRole,
     /// Unreserved places.
     Other,
     /// Half of the reserved places, too.
@@ -148,7 +148,7 @@ impl Share {
     #[must_use]
     pub const fn open_to(&self, rank: Rank) -> usize {
         match rank {
-            Rank::Stranger => (self.limit - self.reserve).div_ceil(2),
+            Rank::WithoutRole => (self.limit - self.reserve).div_ceil(2),
             Rank::Other => self.limit - self.reserve,
             Rank::Operator => self.limit - self.reserve.div_ceil(2),
             Rank::Root => self.limit,
@@ -257,7 +257,7 @@ impl fmt::Display for Refused {
                 "uid {uid} has {used} of {most} {what} that one user may have ({key} = {limit}, \
                  {UID_KEY}): {end}, or raise the limit",
             ),
-            Bound::All if owner.rank == Rank::Stranger => write!(
+            Bound::All if owner.rank == Rank::WithoutRole => write!(
                 f,
                 "all users have {used} of {limit} {what} ({key}); uid {uid} has no role, and users without \
                  one may only fill {most}: give it a role ([control] roles), or raise the limit"
@@ -476,12 +476,12 @@ mod tests {
     fn table_filled_rank_by_rank_then_each_finds_its_reserve() {
         let mut table = Table::new(share(40));
         // 4 are reserved.
-        assert_eq!(fill(&mut table, owner(8, 10, Rank::Stranger)), 18);
-        assert_eq!(fill(&mut table, owner(9, 11, Rank::Stranger)), 0);
+        assert_eq!(fill(&mut table, owner(8, 10, Rank::WithoutRole)), 18);
+        assert_eq!(fill(&mut table, owner(9, 11, Rank::WithoutRole)), 0);
         let refused = table.usage().problem().unwrap();
         assert!(refused.contains("uid 9 has no role"), "{refused}");
         for _ in 0..18 {
-            table.give_back(owner(8, 10, Rank::Stranger));
+            table.give_back(owner(8, 10, Rank::WithoutRole));
         }
         assert_eq!(fill(&mut table, owner(1, 10, Rank::Other)), 18);
         assert_eq!(fill(&mut table, owner(1, 11, Rank::Other)), 10);
@@ -492,7 +492,7 @@ mod tests {
     }
 
     #[test]
-    fn table_one_process_of_root_then_it_may_have_all_where_nothing_else_is_said() {
+    fn table_one_process_of_root_then_it_may_have_all_by_default() {
         assert_eq!(fill(&mut Table::new(share(40)), Owner::root(1)), 40);
         let bounded = share(40).with_any_process(20);
         assert_eq!(fill(&mut Table::new(bounded), Owner::root(1)), 20);
@@ -533,7 +533,7 @@ mod tests {
     }
 
     #[test]
-    fn table_of_bytes_one_user_has_its_share_then_it_alone_is_refused() {
+    fn table_of_bytes_one_user_has_its_share_then_it_is_refused() {
         const MIB: usize = 1 << 20;
         const TERMS: &Terms = &Terms {
             unit: MIB,
@@ -563,7 +563,7 @@ mod tests {
     }
 
     #[test]
-    fn usage_only_reserved_places_left_then_a_problem_without_a_refusal() {
+    fn usage_only_reserved_places_left_then_a_problem_not_refusal() {
         let mut table = Table::new(share(20));
         for pid in 1..=18 {
             assert_eq!(table.usage().problem(), None);

@@ -16,10 +16,10 @@ fn forked_child_passes_the_sites_then_lives_and_is_not_counted() {
     let probe = probe();
     let (mut client, _armed, _) = registered(&probe, 1);
     // The parent's own pass first: later kernels rewrite some sites at the first hit.
-    client.tell(&format!("pass {SESSION} 1"));
+    client.ask(&format!("pass {SESSION} 1"));
     let (begins, unknown) = (stat(&probe, "begin"), stat(&probe, "unknown"));
     assert_eq!(begins, 1);
-    assert_eq!(client.tell(&format!("fork {SESSION} 1")), "child 7");
+    assert_eq!(client.ask(&format!("fork {SESSION} 1")), "child 7");
     assert_eq!(
         (stat(&probe, "begin"), stat(&probe, "unknown")),
         (begins, unknown + 1000)

@@ -33,7 +33,7 @@ fn waiters_more_than_places_then_lost_until_they_leave() {
     );
     // One that was lost, or listed, by its death: the sum follows.
     for inside in (0..10).rev() {
-        client.tell("exit-inside 0");
+        client.ask("exit-inside 0");
         until("one less", || {
             (probe.reading(SESSION).unwrap().users() == inside).then_some(())
         });
@@ -51,7 +51,7 @@ impl Drop for Done<'_> {
 }
 
 #[test]
-fn waiters_hundreds_while_others_come_and_go_then_each_is_listed_once() {
+fn waiters_hundreds_come_and_go_then_each_is_listed_once() {
     const MANY: usize = 700;
     let probe = probe();
     let (mut steady, mut restless) = (Client::start(), Client::start());
@@ -67,7 +67,7 @@ fn waiters_hundreds_while_others_come_and_go_then_each_is_listed_once() {
             let mut rounds = 0;
             while !done.load(Ordering::Relaxed) {
                 restless.block(SESSION, 2, 20);
-                restless.tell("wake");
+                restless.ask("wake");
                 rounds += 1;
             }
             rounds

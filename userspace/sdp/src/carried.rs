@@ -1,7 +1,8 @@
 //! Which video OnAir carries today.
 
-use onair_api::{SpecErrors, VideoDocument};
+use onair_api::SpecErrors;
 use onair_essence::Format;
+use onair_essence::video::VideoDocument;
 use onair_essence::video::{
     Depth, EXTENDED_MAX_UDP, Packing, STANDARD_MAX_UDP, Sampling, Scan, VideoFormat, VideoStream,
 };

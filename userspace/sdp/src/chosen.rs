@@ -1,6 +1,6 @@
 //! The stream of a description that a session gets.
 
-use onair_api::VideoDocument;
+use onair_essence::video::VideoDocument;
 
 use crate::carried::NotCarried;
 use crate::description::{Essence, Media, SessionDescription};

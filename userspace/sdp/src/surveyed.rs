@@ -1,6 +1,6 @@
 //! What a description says of a stream, for a survey of its packets.
 
-use onair_essence::video::survey::{self, Described};
+use onair_essence::survey::{self, Described};
 
 use crate::description::Essence;
 use crate::video::DescribedVideo;
@@ -10,14 +10,14 @@ impl Essence {
     /// What a survey needs of it.
     #[must_use]
     pub fn described(&self) -> Described {
-        use survey::Essence as Kind;
+        use survey::Guess;
         let (essence, video, sample_rate) = match self {
-            Self::Video(video) => (Kind::Video, Some(of_video(video)), None),
-            Self::Compressed(_) => (Kind::JpegXs, None, None),
-            Self::Audio(audio) => (Kind::Audio, None, Some(audio.sample_rate)),
-            Self::Aes3(audio) => (Kind::Audio, None, Some(audio.sample_rate)),
-            Self::Ancillary(_) => (Kind::Ancillary, None, None),
-            Self::Other { .. } => (Kind::Unknown, None, None),
+            Self::Video(video) => (Guess::Video, Some(of_video(video)), None),
+            Self::Compressed(_) => (Guess::JpegXs, None, None),
+            Self::Audio(audio) => (Guess::Audio, None, Some(audio.sample_rate)),
+            Self::Aes3(audio) => (Guess::Audio, None, Some(audio.sample_rate)),
+            Self::Ancillary(_) => (Guess::Ancillary, None, None),
+            Self::Other { .. } => (Guess::Unknown, None, None),
         };
         Described {
             essence,

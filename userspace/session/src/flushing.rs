@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use onair_api::{Direction, Flushed, Problem, ProblemCode};
 
-use crate::boundary::effect::Order;
+use crate::boundary::effect::PollerCommand;
 use crate::boundary::reply::Reply;
 use crate::boundary::runtime::{self, Runtime};
 use crate::session_core::{SessionCore, Turn};
@@ -85,7 +85,7 @@ impl<R: Runtime> SessionCore<R> {
             before: turn.view.sent_and_dropped(),
             reply: Some(reply),
         });
-        turn.effects.poller(Order::Flush { ticket });
+        turn.effects.poller(PollerCommand::Flush { ticket });
     }
 
     /// The poller reports that a flush is over.

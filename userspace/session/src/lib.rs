@@ -27,14 +27,14 @@ mod runs;
 mod session_core;
 pub mod witness;
 
-pub use self::boundary::effect::{Effect, Named, Order, SiteQuestion, ThreadQuestion};
+pub use self::boundary::effect::{Effect, Named, PollerCommand, SiteQuestion, ThreadQuestion};
 pub use self::boundary::event::{Admission, Destroy, Event};
 pub use self::boundary::reply::{Awaited, Reply};
 pub use self::boundary::runtime::{AttachRefusal, Evicted, FlushReport, Runtime};
 pub use self::boundary::view::{Moment, Timeouts, View, Walk};
 pub use self::certificate::evidence::Evidence;
 pub use self::clients::attachment::{Attachment, Exit};
-pub use self::clients::evicting::{Answer, EvictedClient};
+pub use self::clients::evicting::{EvictedClient, EvictionAnswer};
 pub use self::clients::sites::{SiteFinding, Sites};
 pub use self::ending::retired::RetiredMemory;
 pub use self::ending::together::{Examination, Examined, examine_together};

@@ -5,7 +5,7 @@ use onair_ipc::event::EventKind as ClientEvent;
 use onair_ipc::memory::AttachmentMemory;
 use onair_mutant::mutant;
 
-use crate::boundary::effect::{Effect, Order};
+use crate::boundary::effect::{Effect, PollerCommand};
 use crate::boundary::reply::Reply;
 use crate::boundary::runtime::Runtime;
 use crate::lifecycle::{HandBack, Start, Stop};
@@ -18,7 +18,7 @@ impl<R: Runtime> SessionCore<R> {
         match self.lifecycle.stop(turn.now().instant) {
             Stop::Begun => {
                 self.close_gates(turn);
-                turn.effects.poller(Order::Quiesce);
+                turn.effects.poller(PollerCommand::Quiesce);
                 self.note_stopped(turn);
             }
             Stop::Already(starts) => refuse_starts(
@@ -93,7 +93,7 @@ impl<R: Runtime> SessionCore<R> {
         };
         self.runs.begin();
         self.warnings.end();
-        turn.effects.poller(Order::Start(runtime));
+        turn.effects.poller(PollerCommand::Start(runtime));
         for attachment in self.clients.attached.values().filter(|it| !it.disconnected) {
             attachment.memory.disarm_kick();
             attachment.memory.start();

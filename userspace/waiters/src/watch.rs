@@ -97,8 +97,9 @@ impl Watcher {
                     }
                     seen.insert(pid, survey);
                 }
-                Err(Look::Survey(SurveyError::NoSites { .. } | SurveyError::Gone { .. }))
-                    if !named => {}
+                Err(NotInspected::Survey(
+                    SurveyError::NoSites { .. } | SurveyError::Gone { .. },
+                )) if !named => {}
                 Err(look) => failed.push(look.to_string()),
             }
         }
@@ -163,12 +164,12 @@ impl Watcher {
 }
 
 /// Why a process was not inspected.
-enum Look {
+enum NotInspected {
     Survey(SurveyError),
     Hangs(u32),
 }
 
-impl std::fmt::Display for Look {
+impl std::fmt::Display for NotInspected {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Survey(error) => {
@@ -188,19 +189,21 @@ impl std::fmt::Display for Look {
     }
 }
 
-fn survey_in_time(pid: u32) -> Result<Survey, Look> {
+fn survey_in_time(pid: u32) -> Result<Survey, NotInspected> {
     let (reply, answer) = channel();
     // A hanging thread is left behind; it ends with this process.
     let started = thread::Builder::new().spawn(move || reply.send(survey(pid)));
     if let Err(source) = started {
-        return Err(Look::Survey(SurveyError::Read {
+        return Err(NotInspected::Survey(SurveyError::Read {
             path: format!("/proc/{pid}"),
             source,
         }));
     }
     match answer.recv_timeout(LOOK) {
-        Ok(result) => result.map_err(Look::Survey),
-        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Err(Look::Hangs(pid)),
+        Ok(result) => result.map_err(NotInspected::Survey),
+        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+            Err(NotInspected::Hangs(pid))
+        }
     }
 }
 

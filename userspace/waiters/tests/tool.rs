@@ -92,7 +92,7 @@ fn tool_callers_of_a_wedged_daemon_then_the_same_as_its_reading() {
 }
 
 #[test]
-fn tool_callers_that_come_while_it_looks_then_listed_by_its_own_probe() {
+fn tool_callers_come_while_it_looks_then_its_probe_lists_them() {
     let mut client = Client::start();
     let early = client.block(SESSION, 7, 1);
     let pid = client.pid().to_string();
@@ -178,7 +178,7 @@ fn tool_text_then_a_table_and_wrong_use_is_told() {
 }
 
 #[test]
-fn tool_threads_of_a_rust_client_then_only_those_inside_the_wait() {
+fn tool_threads_of_a_rust_client_then_only_the_waiting_ones() {
     use std::sync::mpsc::{Receiver, channel};
     let tid = || {
         rustix::thread::gettid()

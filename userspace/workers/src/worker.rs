@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn worker_waits_for_a_job_then_it_will_preempt_nothing_and_amid_a_job_it_does() {
+    fn worker_waits_for_a_job_then_it_preempts_only_amid_a_job() {
         let (told, tid) = channel();
         let worker = Worker::start(&ThreadRegistry::default(), "worker", move |()| {
             let own = sys::gettid().to_string();
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn worker_jobs_handed_in_and_closed_then_all_are_done_in_order_and_counted() {
+    fn worker_jobs_handed_in_and_closed_then_all_done_in_order() {
         let threads = ThreadRegistry::default();
         let (done, seen) = channel();
         let barrier = Arc::new(Barrier::new(2));
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn worker_jobs_that_fail_or_panic_then_the_rest_is_done_and_the_end_says_so() {
+    fn worker_jobs_that_fail_or_panic_then_the_rest_is_done() {
         let threads = ThreadRegistry::default();
         let (done, seen) = channel();
         let worker = Worker::start(&threads, "worker", move |job: u32| match job {
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn worker_in_batches_then_what_waits_is_done_at_once_and_each_failure_counts() {
+    fn worker_in_batches_then_all_done_at_once_and_failures_counted() {
         let threads = ThreadRegistry::default();
         let (done, seen) = channel();
         let barrier = Arc::new(Barrier::new(2));
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn worker_hangs_in_a_job_then_left_behind_by_name_and_number_and_what_comes_is_dropped() {
+    fn worker_hangs_in_a_job_then_named_and_later_jobs_dropped() {
         let threads = ThreadRegistry::default();
         let (begun, has_begun) = channel();
         let worker = Worker::start(&threads, "stuck", move |_: u32| {

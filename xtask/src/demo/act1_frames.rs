@@ -32,7 +32,7 @@ pub(crate) fn play(scene: &mut Scene<'_>, seconds: u64) -> Result<Callers> {
         "Act 1 · frames: 1280×720 at {RATE} a second, for {seconds} s, from port a to port b"
     ));
     scene.create("studio", Direction::Receive, 5004)?;
-    scene.ctl.tell(&["session", "start", "studio"])?;
+    scene.ctl.document(&["session", "start", "studio"])?;
     let mut verifier = scene.client("onair-verify", &["studio", &THREADS.to_string()])?;
     verifier.event("ready")?;
     say::good(format_args!(
@@ -40,7 +40,7 @@ pub(crate) fn play(scene: &mut Scene<'_>, seconds: u64) -> Result<Callers> {
         verifier.pid()
     ));
     scene.create("camera", Direction::Send, 5004)?;
-    scene.ctl.tell(&["session", "start", "camera"])?;
+    scene.ctl.document(&["session", "start", "camera"])?;
     say::wait("frames are sent, received and verified", |bar| {
         watch(&mut verifier, bar, Duration::from_secs(seconds))
     })?;
@@ -49,7 +49,7 @@ pub(crate) fn play(scene: &mut Scene<'_>, seconds: u64) -> Result<Callers> {
         late: holder(scene)?,
         verifier,
     };
-    scene.ctl.tell(&["session", "stop", "camera"])?;
+    scene.ctl.document(&["session", "stop", "camera"])?;
     settle(scene, &mut callers.verifier)?;
     Ok(callers)
 }

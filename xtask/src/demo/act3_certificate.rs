@@ -22,7 +22,7 @@ pub(crate) fn play(scene: &mut Scene<'_>, callers: Callers) -> Result<()> {
     let killed = doomed.pid();
     say::command(format_args!("kill -9 {killed}"));
     doomed.running().kill()?;
-    scene.ctl.tell(&["session", "stop", "studio"])?;
+    scene.ctl.document(&["session", "stop", "studio"])?;
     let last_return = all_return(verifier)?;
     say::good(format_args!(
         "all {THREADS} callers returned EAGAIN, and their process has left"

@@ -19,7 +19,7 @@ pub(crate) fn play(scene: &mut Scene<'_>) -> Result<()> {
         return Ok(());
     }
     scene.create("lie", Direction::Receive, 5006)?;
-    scene.ctl.tell(&["session", "start", "lie"])?;
+    scene.ctl.document(&["session", "start", "lie"])?;
     let mut liar = scene.client("onair-client", &[])?;
     liar.say("attach lie")?;
     liar.say("block 1")?;
@@ -30,7 +30,7 @@ pub(crate) fn play(scene: &mut Scene<'_>) -> Result<()> {
         "process {} is blocked, has cleared its own counter, and is frozen (SIGSTOP)",
         liar.pid()
     ));
-    scene.ctl.tell(&["session", "stop", "lie"])?;
+    scene.ctl.document(&["session", "stop", "lie"])?;
 
     let problem = scene.ctl.refused(&["session", "destroy", "lie"])?;
     let verdict = &problem["verdict"];

@@ -42,7 +42,7 @@ impl Ctl {
     ///
     /// # Errors
     /// As [`Ctl::quiet`].
-    pub(crate) fn tell(&self, arguments: &[&str]) -> Result<Value> {
+    pub(crate) fn document(&self, arguments: &[&str]) -> Result<Value> {
         say::command(format_args!("onairctl {}", arguments.join(" ")));
         self.quiet(arguments)
     }

@@ -13,7 +13,7 @@ use crate::say;
 use onair_stage::TestClient;
 
 /// How long the daemon may take to be ready, and to end.
-const PATIENCE: u64 = 30;
+const TIMEOUT_S: u64 = 30;
 
 /// Frames a second.
 pub(crate) const RATE: u64 = 60;
@@ -61,8 +61,8 @@ impl<'a> Scene<'a> {
             }
             say::warning(format_args!("the probe cannot see: {why}"));
             config.probe = "off";
-            daemon.stop(Deadline::seconds(PATIENCE))?;
-            daemon = Daemon::start(stage, onaird, &config, Deadline::seconds(PATIENCE))?;
+            daemon.stop(Deadline::seconds(TIMEOUT_S))?;
+            daemon = Daemon::start(stage, onaird, &config, Deadline::seconds(TIMEOUT_S))?;
             health = ctl.quiet(&["health"])?;
         }
         let probe = health["probe"]["state"].as_str();
@@ -116,7 +116,7 @@ impl<'a> Scene<'a> {
         line.extend(["--size", "1280x720", "--rate", &rate, "--depth", "8"]);
         line.extend(["--destination", &destination]);
         line.extend(more);
-        self.ctl.tell(&line)?;
+        self.ctl.document(&line)?;
         Ok(())
     }
 
@@ -144,7 +144,7 @@ impl<'a> Scene<'a> {
 
     /// Stops the daemon.
     pub(crate) fn close(self) -> Result<()> {
-        let status = self.daemon.stop(Deadline::seconds(PATIENCE))?;
+        let status = self.daemon.stop(Deadline::seconds(TIMEOUT_S))?;
         if !status.success() {
             bail!("onaird ended with {status} after SIGTERM");
         }
@@ -174,7 +174,7 @@ fn start(
             Err(anyhow!("left out by --without"))
         } else {
             say::wait(format_args!("starting onaird on {backend}"), |_| {
-                Daemon::start(stage, onaird, &config, Deadline::seconds(PATIENCE))
+                Daemon::start(stage, onaird, &config, Deadline::seconds(TIMEOUT_S))
             })
         };
         match started {

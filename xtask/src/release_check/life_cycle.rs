@@ -346,7 +346,7 @@ impl Machine {
 fn takes_frames(client: &mut Actor) -> Result<()> {
     let verified = |it: &Value| it["verified"].as_u64().unwrap_or_default();
     let before = verified(&client.ask("count", Deadline::seconds(10))?);
-    let after = client.hear("three more frames", Deadline::seconds(10), |line| {
+    let after = client.wait_line("three more frames", Deadline::seconds(10), |line| {
         line["event"] == "progress" && verified(line) >= before + 3
     })?;
     ensure!(after["wrong"] == 0, "{after}");

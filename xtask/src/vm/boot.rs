@@ -294,7 +294,7 @@ fn show_logs(run: &Path) {
 }
 
 /// Tells the user of an event that is no output.
-pub(crate) fn tell(event: &Event) {
+pub(crate) fn report(event: &Event) {
     if let Event::Booted { uptime, release } = event {
         say::good(format_args!("booted Linux {release} in {uptime} s"));
     }
@@ -312,7 +312,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn machine_has_the_limit_of_what_it_does_multiplied_by_its_slowness() {
+    fn machine_has_the_limit_of_its_work_times_its_slowness() {
         let jobs = [Job {
             name: "demo".to_owned(),
             command: "true".to_owned(),

@@ -201,7 +201,7 @@ fn run_command(run: &RunCommand) -> Result<ExitCode> {
         match event {
             Event::Output(bytes) => boot::to_stdout(&bytes)?,
             Event::Ended { status: own, .. } => status = Some(own),
-            other => boot::tell(&other),
+            other => boot::report(&other),
         }
         Ok(())
     })?;

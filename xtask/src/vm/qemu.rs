@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn machine_has_an_iommu_its_images_as_snapshots_and_its_report_on_stdout() {
+    fn machine_has_an_iommu_snapshots_and_its_report_on_stdout() {
         let line = line(&[], Console::Captured);
         for part in [
             "-machine q35,kernel-irqchip=split -accel tcg,thread=multi",

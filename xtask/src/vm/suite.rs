@@ -274,7 +274,7 @@ fn on(machine: &Machine, seen: &mut Vec<Seen>) -> Result<Vec<Row>> {
     let mut output = Vec::new();
     let mut begin = Instant::now();
     let booted = machine.boot(|event| {
-        boot::tell(&event);
+        boot::report(&event);
         match event {
             Event::Booted { release, .. } => {
                 kernel = format!("{kernel} ({release})");

@@ -65,7 +65,7 @@ impl Actor {
     }
 
     /// Sends it a line.
-    pub fn tell(&mut self, line: impl Display) -> Result<()> {
+    pub fn send(&mut self, line: impl Display) -> Result<()> {
         let name = self.running.name().to_owned();
         let stdin = self
             .stdin
@@ -85,7 +85,7 @@ impl Actor {
     /// # Errors
     /// When `deadline` passes, or the process has closed its stdout, before there is one: the
     /// message has what was read instead.
-    pub fn hear(
+    pub fn wait_line(
         &mut self,
         what: impl Display,
         deadline: Deadline,
@@ -121,9 +121,9 @@ impl Actor {
         }
     }
 
-    /// The first line whose `"event"` is `event`; see [`Actor::hear`].
+    /// The first line whose `"event"` is `event`; see [`Actor::wait_line`].
     pub fn event(&mut self, event: &str, deadline: Deadline) -> Result<Value> {
-        self.hear(format_args!("{event:?}"), deadline, |line| {
+        self.wait_line(format_args!("{event:?}"), deadline, |line| {
             line["event"] == event
         })
     }
@@ -131,13 +131,13 @@ impl Actor {
     /// Sends a line and gives the next line whose `"answer"` is the line's first word.
     pub fn ask(&mut self, line: impl Display, deadline: Deadline) -> Result<Value> {
         let line = line.to_string();
-        self.tell(&line)?;
+        self.send(&line)?;
         let word = line
             .split_ascii_whitespace()
             .next()
             .unwrap_or_default()
             .to_owned();
-        self.hear(format_args!("the answer to `{line}`"), deadline, |said| {
+        self.wait_line(format_args!("the answer to `{line}`"), deadline, |said| {
             said["answer"] == word.as_str()
         })
     }
@@ -154,8 +154,8 @@ mod tests {
     #[test]
     fn actor_lines_out_of_order_then_none_is_lost() {
         let mut cat = cat();
-        cat.tell(r#"{"event":"one"}"#).unwrap();
-        cat.tell(r#"{"event":"two"}"#).unwrap();
+        cat.send(r#"{"event":"one"}"#).unwrap();
+        cat.send(r#"{"event":"two"}"#).unwrap();
         assert_eq!(
             cat.event("two", Deadline::seconds(10)).unwrap()["event"],
             "two"
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn actor_ended_then_the_error_has_what_it_said() {
         let mut cat = cat();
-        cat.tell("not json").unwrap();
+        cat.send("not json").unwrap();
         cat.close();
         let error = cat
             .event("one", Deadline::seconds(10))

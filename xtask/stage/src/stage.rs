@@ -54,7 +54,7 @@ impl Stage {
         let directory = std::env::temp_dir().join(&name);
         let up = Arc::new(Mutex::new(Up(Some(Record {
             run,
-            things: Vec::new(),
+            resources: Vec::new(),
         }))));
         let on_signal = Arc::clone(&up);
         let interrupt = guard(move || report(down(&on_signal)))?;
@@ -80,7 +80,7 @@ impl Stage {
         Ok(stage)
     }
 
-    /// What of killed runs was taken down when this stage was opened, a line a thing.
+    /// What of killed runs was taken down when this stage was opened, a line each.
     #[must_use]
     pub fn leftovers(&self) -> &[String] {
         &self.leftovers
@@ -118,14 +118,16 @@ impl Stage {
             return Ok(true);
         };
         let record = up.record()?;
-        let place = record.things.len();
-        record.things.push(StageResource::Hugepages(pages.clone()));
+        let place = record.resources.len();
+        record
+            .resources
+            .push(StageResource::Hugepages(pages.clone()));
         folder.save(record)?;
         let given = pages.add()?;
         if given {
-            record.things[place] = StageResource::Hugepages(pages);
+            record.resources[place] = StageResource::Hugepages(pages);
         } else {
-            record.things.pop();
+            record.resources.pop();
         }
         folder.save(record)?;
         Ok(given)
@@ -237,11 +239,15 @@ impl Stage {
         down(&self.up)
     }
 
-    fn put_up(&self, thing: StageResource, how: impl FnOnce(&Folder) -> Result<()>) -> Result<()> {
+    fn put_up(
+        &self,
+        resource: StageResource,
+        how: impl FnOnce(&Folder) -> Result<()>,
+    ) -> Result<()> {
         let mut up = self.still_up()?;
         let folder = Folder::open()?;
         let record = up.record()?;
-        record.things.push(thing);
+        record.resources.push(resource);
         folder.save(record)?;
         how(&folder)
     }

@@ -19,7 +19,7 @@ use crate::stage::Stage;
 use crate::until::{Deadline, until};
 
 /// How long any answer of a test_client may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The handle on such a process. It is killed when dropped. What can be said to it stands in the
 /// documentation of `src/bin/onair-client.rs`.
@@ -65,19 +65,19 @@ impl TestClient {
 
     /// Says `line` and gives the answer, which may be an error that the client library returned.
     pub fn ask(&mut self, line: impl Display) -> Result<Value> {
-        self.actor.ask(line, Deadline::after(PATIENCE))
+        self.actor.ask(line, Deadline::after(TIMEOUT))
     }
 
     /// Says `line` and waits for no answer: [`TestClient::answer`] does.
-    pub fn tell(&mut self, line: impl Display) -> Result<()> {
-        self.actor.tell(line)
+    pub fn send(&mut self, line: impl Display) -> Result<()> {
+        self.actor.send(line)
     }
 
-    /// Waits for the answer to what was told with [`TestClient::tell`]; `word` is its first word.
+    /// Waits for the answer to what was told with [`TestClient::send`]; `word` is its first word.
     pub fn answer(&mut self, word: &str) -> Result<Value> {
-        self.actor.hear(
+        self.actor.wait_line(
             format_args!("the answer to `{word}`"),
-            Deadline::after(PATIENCE),
+            Deadline::after(TIMEOUT),
             |line| line["answer"] == word,
         )
     }
@@ -115,7 +115,7 @@ impl TestClient {
 
     /// Waits for the next line with this `"event"`.
     pub fn event(&mut self, event: &str) -> Result<Value> {
-        self.actor.event(event, Deadline::after(PATIENCE))
+        self.actor.event(event, Deadline::after(TIMEOUT))
     }
 
     /// A line with this `"event"` that has been said already; none if there is none.
@@ -142,7 +142,7 @@ impl TestClient {
     /// Waits until `count` of its threads sleep in a call of the library; their tids.
     pub fn blocked(&self, count: usize) -> Result<BTreeSet<u32>> {
         let what = format!("{count} threads of process {} to block", self.pid());
-        until(what, Deadline::after(PATIENCE), || {
+        until(what, Deadline::after(TIMEOUT), || {
             let tids = blocked(self.pid())?;
             Ok((tids.len() == count).then_some(tids))
         })
@@ -151,7 +151,7 @@ impl TestClient {
     /// Waits until all of these threads sleep in a call of the library.
     pub fn asleep(&self, tids: &BTreeSet<u32>) -> Result<()> {
         let what = "all threads to sleep in futex_waitv";
-        until(what, Deadline::after(PATIENCE), || {
+        until(what, Deadline::after(TIMEOUT), || {
             Ok(blocked(self.pid())?.is_superset(tids).then_some(()))
         })
     }
@@ -189,7 +189,7 @@ impl TestClient {
     /// Lets it end by itself, and gives what is left to read of its exit.
     pub fn leave(mut self) -> Result<std::process::ExitStatus> {
         self.actor.close();
-        self.actor.running().wait(Deadline::after(PATIENCE))
+        self.actor.running().wait(Deadline::after(TIMEOUT))
     }
 }
 
@@ -204,7 +204,7 @@ pub fn freeze(process: &mut Running) -> Result<()> {
     let pid = process.pid();
     until(
         format_args!("process {pid} to stand still"),
-        Deadline::after(PATIENCE),
+        Deadline::after(TIMEOUT),
         || {
             for tid in threads(pid)? {
                 let stat = std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/stat"))?;

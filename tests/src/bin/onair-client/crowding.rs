@@ -56,7 +56,7 @@ impl TestClient {
             };
             site::canary(u64::from_str_radix(token, 16)?);
             client.send(json!({ "type": "proved" }).to_string().as_bytes())?;
-            let (answer, descriptors) = client.hear_with_descriptors()?.context("an answer")?;
+            let (answer, descriptors) = client.receive_with_descriptors()?.context("an answer")?;
             if answer["type"] != "attached" {
                 return Ok(json!({ "admitted": admitted, "refused": answer }));
             }

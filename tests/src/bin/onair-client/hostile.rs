@@ -1,4 +1,4 @@
-//! What no honest client does. The shared memory is written through `/proc/self/mem`, so that
+//! What no well-behaved client does. The shared memory is written through `/proc/self/mem`, so that
 //! nothing of the library stands in the way, and nothing here is unsafe.
 
 use std::fs::{self, File};

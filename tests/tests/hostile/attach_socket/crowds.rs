@@ -74,10 +74,10 @@ fn kicks_flooded_by_many_then_all_others_are_served() -> Result<()> {
     }
     let flood = Flood::start(clients, 4)?;
 
-    let mut honest = rig.user("cam")?;
+    let mut good = rig.user("cam")?;
     control.pattern("source", 5000)?;
     for _ in 0..20 {
-        honest.say("get 10000")?;
+        good.say("get 10000")?;
         control.health()?;
         control.show("cam")?;
     }
@@ -90,7 +90,7 @@ fn kicks_flooded_by_many_then_all_others_are_served() -> Result<()> {
     sleeper.thaw()?;
     sleeper.returned(2)?;
     control.destroy_wait("drain")?;
-    honest.say("detach")?;
+    good.say("detach")?;
     control.end("source")?;
     let sent = flood.finish()?;
     ensure!(
@@ -111,13 +111,13 @@ fn answers_never_read_then_no_other_client_waits() -> Result<()> {
         // Until the daemon has no more room for its answers, and then takes no more requests.
         while client.send_now(request.as_bytes()).is_ok() {}
     }
-    let mut honest: TestClient = rig.test_client()?;
-    honest.say("attach cam")?;
+    let mut good: TestClient = rig.test_client()?;
+    good.say("attach cam")?;
     for _ in 0..20 {
         control.health()?;
-        assert_eq!(honest.errno("get 0")?, "ETIMEDOUT");
+        assert_eq!(good.errno("get 0")?, "ETIMEDOUT");
     }
-    honest.leave()?;
+    good.leave()?;
     drop(deaf);
     unharmed(rig, control)
 }
@@ -151,7 +151,7 @@ impl Drop for Load {
 }
 
 #[test]
-fn session_dropped_and_attached_again_under_load_then_never_refused() -> Result<()> {
+fn session_dropped_and_attached_under_load_is_never_refused() -> Result<()> {
     let (rig, mut control) = scene(|_| {})?;
     control.pattern("source", 5000)?;
     // One place each: the client before is settled first.
@@ -182,7 +182,7 @@ fn session_dropped_and_attached_again_under_load_then_never_refused() -> Result<
 }
 
 #[test]
-fn sender_comes_and_goes_where_memory_is_short_then_never_refused() -> Result<()> {
+fn sender_comes_and_goes_with_little_memory_is_never_refused() -> Result<()> {
     // Enough for both sessions, and not for two clients' frames.
     let (rig, mut control) = scene(|config| config.more += "[limits]\nframe_memory_mb = 8\n")?;
     control.create(&SpecDocument {
@@ -202,19 +202,19 @@ fn sender_comes_and_goes_where_memory_is_short_then_never_refused() -> Result<()
 }
 
 #[test]
-fn bells_slept_on_by_thousands_of_a_hostile_client_then_the_daemon_serves_others() -> Result<()> {
+fn event_counts_of_thousands_of_sleepers_then_others_are_served() -> Result<()> {
     let (rig, mut control) = scene(|_| {})?;
     control.pattern("source", 5000)?;
     let mut hostile = rig.user("cam")?;
     // Each thread sleeps on its word 128 times.
     hostile.say("doze 8000")?;
-    let mut honest = rig.user("cam")?;
+    let mut good = rig.user("cam")?;
     for _ in 0..10 {
         control.health()?;
-        honest.say("get 10000")?;
+        good.say("get 10000")?;
         control.stop("cam")?;
         control.health()?;
-        assert_eq!(honest.errno("get 10000")?, "EAGAIN");
+        assert_eq!(good.errno("get 10000")?, "EAGAIN");
         control.start("cam")?;
     }
     let mut crowd = rig.user("cam")?;
@@ -224,7 +224,7 @@ fn bells_slept_on_by_thousands_of_a_hostile_client_then_the_daemon_serves_others
     control.stop("cam")?;
     crowd.all_returned(300, "EAGAIN")?;
     hostile.running().signal(rustix::process::Signal::KILL)?;
-    for client in [honest, crowd] {
+    for client in [good, crowd] {
         client.leave()?;
     }
     control.destroy_wait("cam")?;

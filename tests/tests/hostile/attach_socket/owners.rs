@@ -29,9 +29,9 @@ fn aborted_beside(
     thread::scope(|scope| {
         let waits = scope.spawn(request);
         wait_for("the request to wait", 10, || is_waiting(control))?;
-        let (tell, told) = channel();
-        scope.spawn(move || tell.send(owner.abort()));
-        let aborted = told.recv_timeout(Duration::from_secs(20));
+        let (sender, receiver) = channel();
+        scope.spawn(move || sender.send(owner.abort()));
+        let aborted = receiver.recv_timeout(Duration::from_secs(20));
         if aborted.is_err() {
             // Ends what both of them wait for.
             control.try_on::<AbortSession>(owner.id(), Value::Null)?;
@@ -97,7 +97,7 @@ fn owner_aborts_while_its_flush_waits_then_both_are_answered() -> Result<()> {
 }
 
 #[test]
-fn requests_tagged_and_beside_an_abort_then_each_answered_under_its_tag() -> Result<()> {
+fn requests_tagged_and_beside_an_abort_then_answered_by_tag() -> Result<()> {
     let (rig, control) = scene(|_| {})?;
     let path = Config::attach_socket(rig.stage());
     let client = RawClient::welcomed(&path)?;
@@ -110,7 +110,7 @@ fn requests_tagged_and_beside_an_abort_then_each_answered_under_its_tag() -> Res
     }
     let mut tags = Vec::new();
     for _ in 0..2 {
-        let answer = client.hear()?.context("an answer")?;
+        let answer = client.receive()?.context("an answer")?;
         assert_eq!(answer["type"], "error", "{answer}");
         tags.push(answer["tag"].as_u64());
     }

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::scene::{every_place, refused, scene, unharmed};
 
 #[test]
-fn challenge_not_passed_or_passed_by_another_then_probe_blind_and_no_place_is_lost() -> Result<()> {
+fn challenge_not_passed_then_probe_blind_and_no_place_is_lost() -> Result<()> {
     let (rig, control) = scene(|_| {})?;
     let client = rig.raw_client()?;
     for _ in 0..10 {
@@ -45,15 +45,14 @@ fn challenge_never_answered_then_the_place_comes_back() -> Result<()> {
         })
         .collect::<Result<Vec<_>>>()?;
     for client in silent {
-        refused(&client.hear()?.context("an answer")?, "probe_blind");
-        assert_eq!(client.hear()?, None);
+        refused(&client.receive()?.context("an answer")?, "probe_blind");
+        assert_eq!(client.receive()?, None);
     }
     unharmed(rig, control)
 }
 
 #[test]
-fn connections_ended_in_the_middle_of_an_attach_then_no_place_and_nothing_else_is_lost()
--> Result<()> {
+fn connections_ended_amid_an_attach_then_nothing_is_lost() -> Result<()> {
     let (mut rig, mut control) = scene(|_| {})?;
     let daemon = rig.daemon()?.pid();
     // This program's own file is watched from its first attach on, and stays so.
@@ -87,7 +86,7 @@ fn connections_ended_in_the_middle_of_an_attach_then_no_place_and_nothing_else_i
 }
 
 #[test]
-fn process_attaches_and_leaves_again_and_again_then_the_daemon_keeps_nothing_of_it() -> Result<()> {
+fn process_attaches_and_leaves_often_then_daemon_keeps_nothing() -> Result<()> {
     // Fewer than the rounds: a connection that is kept would be missed.
     let (mut rig, mut control) = scene(|config| {
         config.more += "[limits]\nconnections = 30\n";
@@ -116,7 +115,7 @@ fn process_attaches_and_leaves_again_and_again_then_the_daemon_keeps_nothing_of_
 }
 
 #[test]
-fn connections_more_than_the_limit_then_turned_away_until_one_ends() -> Result<()> {
+fn connections_above_the_limit_then_turned_away_until_one_ends() -> Result<()> {
     const MOST: usize = 8;
     let (rig, control) = scene(|config| {
         config.more += &format!("[limits]\nconnections = {MOST}\n");
@@ -127,8 +126,8 @@ fn connections_more_than_the_limit_then_turned_away_until_one_ends() -> Result<(
         .collect::<Result<Vec<_>>>()?;
     for _ in 0..20 {
         let client = RawClient::connect(&path)?;
-        refused(&client.hear()?.context("an answer")?, "limit_reached");
-        assert_eq!(client.hear()?, None);
+        refused(&client.receive()?.context("an answer")?, "limit_reached");
+        assert_eq!(client.receive()?, None);
     }
     assert_eq!(rig.test_client()?.errno("attach cam")?, "EDQUOT");
     open.truncate(MOST - 6);

@@ -42,20 +42,20 @@ fn packet_that_is_no_request_then_told_and_hung_up() -> Result<()> {
                 RawClient::connect(&path)?
             };
             client.send(packet)?;
-            let answer = client.hear()?.context("an answer")?;
+            let answer = client.receive()?.context("an answer")?;
             refused(&answer, "invalid_request");
-            assert_eq!(client.hear()?, None, "{answer}");
+            assert_eq!(client.receive()?, None, "{answer}");
         }
     }
     // An empty packet looks like the end.
     let client = RawClient::welcomed(&path)?;
     client.send(b"")?;
-    assert_eq!(client.hear()?, None);
+    assert_eq!(client.receive()?, None);
     unharmed(rig, control)
 }
 
 #[test]
-fn requests_out_of_order_then_told_and_the_right_one_still_works() -> Result<()> {
+fn requests_out_of_order_then_told_and_the_right_one_works() -> Result<()> {
     let (rig, control) = scene(|_| {})?;
     let client = RawClient::connect(&Config::attach_socket(rig.stage()))?;
     let requests = [
@@ -113,7 +113,7 @@ fn requests_out_of_order_then_told_and_the_right_one_still_works() -> Result<()>
 }
 
 #[test]
-fn requests_more_than_one_at_a_time_then_hung_up_and_no_place_is_lost() -> Result<()> {
+fn requests_two_at_a_time_then_hung_up_and_no_place_is_lost() -> Result<()> {
     let (rig, control) = scene(|config| {
         config.more += "[timeouts]\nprove_ms = 300\n";
     })?;
@@ -124,7 +124,7 @@ fn requests_more_than_one_at_a_time_then_hung_up_and_no_place_is_lost() -> Resul
             // It may have hung up already.
             let _ = client.send(attach.as_bytes());
         }
-        while let Some(answer) = client.hear()? {
+        while let Some(answer) = client.receive()? {
             // The last: they were far enough apart to be answered one by one.
             let fits = answer["type"] == "challenge"
                 || answer["code"] == "invalid_request"

@@ -11,7 +11,7 @@ pub(super) fn scene(change: impl FnOnce(&mut Config)) -> Result<(Rig, Control)> 
     Ok((rig, control))
 }
 
-/// The session has all its places, an honest client gets frames, and the daemon is well.
+/// The session has all its places, a well-behaved client gets frames, and the daemon is well.
 pub(super) fn unharmed(mut rig: Rig, mut control: Control) -> Result<()> {
     assert!(control.troubles()?.is_empty(), "{:?}", control.troubles()?);
     every_place(&rig, &mut control)?;

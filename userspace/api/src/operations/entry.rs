@@ -126,7 +126,7 @@ const KEY: Parameter = Parameter {
 
 /// The static part of an operation's declaration.
 #[derive(Clone, Copy, Debug)]
-pub struct Entry {
+pub struct OperationEntry {
     /// Name of the operation, in camel case.
     pub name: &'static str,
     /// Group of operations.
@@ -161,7 +161,7 @@ pub struct Entry {
     pub errors: &'static [ProblemCode],
 }
 
-impl Entry {
+impl OperationEntry {
     const fn new(method: Method, path: &'static str, access: Access) -> Self {
         Self {
             name: "",
@@ -311,20 +311,20 @@ impl Entry {
     }
 }
 
-pub(super) const fn get(path: &'static str, access: Access) -> Entry {
-    Entry::new(Method::Get, path, access)
+pub(super) const fn get(path: &'static str, access: Access) -> OperationEntry {
+    OperationEntry::new(Method::Get, path, access)
 }
 
-pub(super) const fn post(path: &'static str, access: Access) -> Entry {
-    Entry::new(Method::Post, path, access)
+pub(super) const fn post(path: &'static str, access: Access) -> OperationEntry {
+    OperationEntry::new(Method::Post, path, access)
 }
 
-pub(super) const fn patch(path: &'static str, access: Access) -> Entry {
-    Entry::new(Method::Patch, path, access)
+pub(super) const fn patch(path: &'static str, access: Access) -> OperationEntry {
+    OperationEntry::new(Method::Patch, path, access)
 }
 
-pub(super) const fn delete(path: &'static str, access: Access) -> Entry {
-    Entry::new(Method::Delete, path, access)
+pub(super) const fn delete(path: &'static str, access: Access) -> OperationEntry {
+    OperationEntry::new(Method::Delete, path, access)
 }
 
 pub(super) const fn this(right: Right) -> Access {

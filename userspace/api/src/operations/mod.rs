@@ -21,7 +21,7 @@ use serde::de::DeserializeOwned;
 
 pub use certificates::*;
 pub use daemon::*;
-pub use entry::{Entry, IDEMPOTENCY_KEY, Kind, Method, Parameter, Place, Shape};
+pub use entry::{IDEMPOTENCY_KEY, Kind, Method, OperationEntry, Parameter, Place, Shape};
 pub use input::{Input, Sent};
 pub use query::{CertificateQuery, EventQuery, RecordingQuery, SessionQuery};
 pub use recordings::*;
@@ -50,7 +50,7 @@ pub trait ApiOperation: std::fmt::Debug + Sized + Send + 'static {
     /// The document as the daemon passes it on: boxed if it is large.
     type Answer: std::fmt::Debug + Serialize + Send;
     /// The rest of the declaration.
-    const ENTRY: Entry;
+    const ENTRY: OperationEntry;
 
     /// The path of a request about `target`.
     fn path(target: &Self::Target) -> String {
@@ -64,7 +64,7 @@ pub trait ApiOperation: std::fmt::Debug + Sized + Send + 'static {
 }
 
 /// Every operation that is declared.
-pub fn entries() -> impl Iterator<Item = &'static Entry> {
+pub fn entries() -> impl Iterator<Item = &'static OperationEntry> {
     let all = [SESSIONS, RECORDINGS, CERTIFICATES, DAEMON];
     all.into_iter().flatten()
 }
@@ -77,7 +77,7 @@ macro_rules! operations {
         $name:ident($target:ty, $input:ty) -> $document:ty $(as $answer:ty)?: $entry:expr;
     )+) => {
         /// Every operation of this tag.
-        pub(super) const $list: &[crate::operations::Entry] =
+        pub(super) const $list: &[crate::operations::OperationEntry] =
             &[$(<$name as crate::operations::ApiOperation>::ENTRY),+];
         $(
         $(#[doc = $doc])+
@@ -89,7 +89,7 @@ macro_rules! operations {
             type Input = $input;
             type Document = $document;
             type Answer = crate::operations::operations!(@answer $document $(, $answer)?);
-            const ENTRY: crate::operations::Entry = crate::operations::Entry {
+            const ENTRY: crate::operations::OperationEntry = crate::operations::OperationEntry {
                 name: stringify!($name),
                 tag: $tag,
                 docs: &[$($doc),+],

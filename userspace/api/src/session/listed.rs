@@ -1,6 +1,6 @@
 //! Sessions, as the list of them shows them.
 
-use onair_essence::video::Scan;
+use onair_essence::{Listed as _, ListedFormat};
 use serde::{Deserialize, Serialize};
 
 use super::{RecentTraffic, SessionProblemKind, SessionState, SessionView, SignalState};
@@ -30,13 +30,9 @@ pub struct ListedSession {
     /// The session whose frames it converts, and to what; absent for a session of packets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub convert: Option<Convert>,
-    /// Picture size, rate and depth, for people: `1920x1080 60000/1001 fps 10 bit`.
-    pub video: String,
-    /// Frames a second as an exact ratio.
-    pub frame_rate: String,
-    /// Order of the lines; `progressive` when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scan: Option<Scan>,
+    /// What it carries, for people.
+    #[serde(flatten)]
+    pub carries: ListedFormat,
     /// Number of attached processes.
     pub attachments: u64,
     /// Attachments at a time.
@@ -61,25 +57,22 @@ pub struct ListedSession {
 }
 
 impl ListedSession {
-    /// What it carries: `video`.
-    #[must_use]
-    pub const fn essence(&self) -> &'static str {
-        "video"
-    }
-
     /// Its format, for people.
     #[must_use]
     pub fn format(&self) -> &str {
-        &self.video
+        self.carries.format()
+    }
+
+    /// Frames a second as an exact ratio.
+    #[must_use]
+    pub fn rate(&self) -> &str {
+        self.carries.rate()
     }
 
     /// Buffers that make a frame: two fields, or one.
     #[must_use]
     pub fn units_a_frame(&self) -> u64 {
-        match self.scan {
-            Some(Scan::Interlaced) => 2,
-            _ => 1,
-        }
+        self.carries.units_a_period()
     }
 }
 
@@ -94,9 +87,7 @@ impl From<&SessionView> for ListedSession {
             poller: view.poller.clone(),
             destination: view.flow.destination.clone(),
             convert: view.convert.clone(),
-            video: view.video.to_string(),
-            frame_rate: view.video.frame_rate.clone(),
-            scan: view.video.scan,
+            carries: view.format.clone().into(),
             attachments: view.attachments.len() as u64,
             max_attachments: view.max_attachments,
             owner: view.owner.as_ref().map(|owner| owner.uid),

@@ -8,7 +8,6 @@ mod listed;
 mod problem;
 mod recent;
 mod signal;
-mod timing;
 mod verdict;
 mod view;
 
@@ -18,10 +17,6 @@ pub use group::{GroupMembership, JoinedBy, Querier};
 pub use listed::{ListedSession, SessionList};
 pub use problem::{PeerState, SessionProblem, SessionProblemKind};
 pub use recent::RecentTraffic;
-pub use signal::{Arriving, ArrivingSamples, Signal, SignalState};
-pub use timing::{
-    Compliance, ComplianceVerdict, SessionTiming, TimingInterval, TimingLevel, TimingLevels,
-    TimingRange, TimingSchedule, TimingSource,
-};
+pub use signal::{Arriving, Signal, SignalState};
 pub use verdict::{Reading, Says, Verdict, Witness, WordOf};
 pub use view::{AttachmentState, AttachmentView, SessionCounters, SessionState, SessionView};

@@ -1,8 +1,8 @@
-//! Whether a session has a picture, and the right one.
+//! Whether a session has a signal, and the right one.
 
 use std::fmt;
 
-use onair_essence::video::{Sampling, Scan};
+use onair_essence::SeenFormat;
 use serde::{Deserialize, Serialize};
 
 use crate::text::texts;
@@ -73,44 +73,29 @@ pub struct Arriving {
     /// Sender of the last packets, `IPv4:port`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sender: Option<String>,
-    /// Pixels of a line; absent if each packet has a whole line.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub width: Option<u32>,
-    /// Lines of a frame, of both fields together.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub height: Option<u32>,
-    /// Frames a second, from the timestamps.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub frame_rate: Option<String>,
-    /// Order of the lines.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scan: Option<Scan>,
-    /// The samples that have the packing of the packets, the usual ones first: `YCbCr-4:2:2 10 bit`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub samples: Vec<ArrivingSamples>,
+    /// Its format.
+    #[serde(flatten)]
+    pub format: SeenFormat,
 }
 
-/// For people: `video, 1920x1080, interlaced, 25/1 fps, YCbCr-4:2:2 10 bit, payload type 96, from 10.0.0.1:5004`.
+impl Arriving {
+    /// What arrives, without its sender, for people: its format, or what else it is.
+    #[must_use]
+    pub fn what(&self) -> String {
+        let text = match &self.format {
+            SeenFormat::Nothing {} => self.essence.replace('_', " "),
+            format => format.to_string(),
+        };
+        format!("{text} with payload type {}", self.payload_type)
+    }
+}
+
+/// For people: `video, 1920x1080 interlaced 25 fps YCbCr-4:2:2 10 bit, payload type 96, from 10.0.0.1:5004`.
 impl fmt::Display for Arriving {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.essence)?;
-        match (self.width, self.height) {
-            (Some(width), Some(height)) => write!(f, ", {width}x{height}")?,
-            (None, Some(height)) => write!(f, ", {height} lines")?,
-            _ => {}
-        }
-        if let Some(scan) = self.scan {
-            write!(f, ", {scan}")?;
-        }
-        if let Some(rate) = &self.frame_rate {
-            write!(f, ", {rate} fps")?;
-        }
-        if let Some(usual) = self.samples.first() {
-            let float = if usual.float { "f" } else { "" };
-            write!(f, ", {} {}{float} bit", usual.sampling, usual.depth)?;
-        }
-        if self.samples.len() > 1 {
-            f.write_str(" (or another with this packing)")?;
+        if self.format != (SeenFormat::Nothing {}) {
+            write!(f, ", {}", self.format)?;
         }
         write!(f, ", payload type {}", self.payload_type)?;
         match &self.sender {
@@ -118,17 +103,4 @@ impl fmt::Display for Arriving {
             None => Ok(()),
         }
     }
-}
-
-/// A sampling and a depth.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct ArrivingSamples {
-    /// Colour components.
-    pub sampling: Sampling,
-    /// Bits a sample.
-    pub depth: u32,
-    /// The samples are floating point numbers.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub float: bool,
 }

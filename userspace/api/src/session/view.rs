@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use onair_essence::rows::Row;
+use onair_essence::{Document as _, FormatDocument, TimingDocument};
 use serde::{Deserialize, Serialize};
 
-use super::{GroupMembership, PeerState, RecentTraffic, SessionProblem, SessionTiming, Signal};
+use super::{GroupMembership, PeerState, RecentTraffic, SessionProblem, Signal};
 use crate::id::{SessionId, SessionName};
-use crate::spec::{Convert, Direction, FlowDocument, Source, VideoDocument};
+use crate::spec::{Convert, Direction, FlowDocument, Source};
 use crate::text::texts;
 use crate::time::Timestamp;
 use crate::who::Who;
@@ -57,8 +59,9 @@ pub struct SessionView {
     /// Name of the poller that runs it, or of the converter.
     #[serde(default)]
     pub poller: String,
-    /// Picture size, rate and depth.
-    pub video: VideoDocument,
+    /// What it carries.
+    #[serde(flatten)]
+    pub format: FormatDocument,
     /// Addresses and payload type.
     pub flow: FlowDocument,
     /// Source of the frames of a send session; absent for a receive session.
@@ -115,7 +118,7 @@ pub struct SessionView {
     pub group: Option<GroupMembership>,
     /// Receive: timing of the packets; absent before some frames have arrived.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timing: Option<SessionTiming>,
+    pub timing: Option<TimingDocument>,
     /// Its rates now; absent unless the session is running, and in its first moments.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recent: Option<RecentTraffic>,
@@ -124,22 +127,10 @@ pub struct SessionView {
 }
 
 impl SessionView {
-    /// What it carries: `video`.
+    /// How its packets are made and spread, for people.
     #[must_use]
-    pub const fn essence(&self) -> &'static str {
-        "video"
-    }
-
-    /// Its format, for people.
-    #[must_use]
-    pub fn format(&self) -> String {
-        self.video.to_string()
-    }
-
-    /// How its packets are made and spread, for people: names and values.
-    #[must_use]
-    pub fn packet_rows(&self) -> Vec<(&'static str, String)> {
-        self.video.packet_rows(self.direction == Direction::Send)
+    pub fn packet_rows(&self) -> Vec<Row> {
+        self.format.packet_rows(self.direction == Direction::Send)
     }
 }
 

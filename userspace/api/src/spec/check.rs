@@ -23,9 +23,8 @@ impl TryFrom<SpecDocument> for SessionSpec {
         let mut problems = Problems::default();
         let p = &mut problems;
         let name = p.take("name", document.name.parse::<SessionName>());
-        let format = document.format();
         let port = p.take("port", check_port(document.port));
-        let format = check_format(document.direction, format, p);
+        let format = check_format(document.direction, document.format, p);
         let flow = check_flow(document.direction, &document.flow, p);
         if let Some(convert) = &document.convert {
             p.take("convert.layout", check_layout(&convert.layout));

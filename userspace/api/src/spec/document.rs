@@ -1,7 +1,6 @@
 //! The complete session specification as JSON. Only its shape is checked.
 
 use onair_essence::FormatDocument;
-use onair_essence::video::VideoDocument;
 use serde::{Deserialize, Serialize};
 
 use super::{Convert, Direction, SessionSpec, Source};
@@ -18,8 +17,9 @@ pub struct SpecDocument {
     pub direction: Direction,
     /// Name of a port in the daemon's configuration.
     pub port: String,
-    /// Picture size, rate, samples, and order of the lines.
-    pub video: VideoDocument,
+    /// What it carries.
+    #[serde(flatten)]
+    pub format: FormatDocument,
     /// Addresses and payload type.
     pub flow: FlowDocument,
     /// The session whose frames are converted, and to what; absent for a session of packets.
@@ -104,14 +104,6 @@ pub struct FlowDocument {
     pub payload_type: Option<u32>,
 }
 
-impl SpecDocument {
-    /// What it carries.
-    #[must_use]
-    pub fn format(&self) -> FormatDocument {
-        FormatDocument::Video(self.video.clone())
-    }
-}
-
 impl From<SessionSpec> for SpecDocument {
     fn from(spec: SessionSpec) -> Self {
         let sends = spec.direction == Direction::Send;
@@ -121,9 +113,7 @@ impl From<SessionSpec> for SpecDocument {
             name: spec.name.into(),
             direction: spec.direction,
             port: spec.port,
-            video: match spec.format.into() {
-                FormatDocument::Video(video) => video,
-            },
+            format: spec.format.into(),
             flow: FlowDocument {
                 destination: spec.flow.destination.to_string(),
                 source: spec.flow.source.map(|s| s.to_string()),

@@ -54,7 +54,7 @@ pub(super) enum Invalid {
     OfPackets,
     #[error("a converted session has no packets to send: give \"receive\"")]
     ConvertedSender,
-    #[error("{0:?} is no layout: give the name that FFmpeg or GStreamer has, such as v210")]
+    #[error("{0:?} is no layout: give the name that FFmpeg or GStreamer has for it")]
     Layout(String),
     #[error("{address} is {why}: give a unicast address")]
     NotUnicast {

@@ -17,7 +17,6 @@ pub use document::{FlowDocument, SpecDocument};
 pub use flow::{DEFAULT_DSCP, DEFAULT_TTL, Flow, FlowSource, MAX_DSCP, MAX_SOURCES};
 pub use new_session::{ConvertedSession, NewSession, NewSessionDocument, NewSessionError};
 pub use onair_essence::invalid::{SpecError, SpecErrors};
-pub use onair_essence::video::{VideoDocument, VideoPatch};
 pub use patch::{FlowPatch, SessionPatch};
 
 use onair_essence::Format;

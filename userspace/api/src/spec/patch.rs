@@ -1,21 +1,24 @@
 //! A change of a session's addresses, and of its packets' timing, while it exists.
 
-use onair_essence::video::VideoPatch;
 use serde::{Deserialize, Serialize};
 
-use super::{SessionSpec, SpecDocument, SpecErrors};
+use super::{SessionSpec, SpecDocument, SpecError, SpecErrors};
 
-/// Body of `PATCH /v1/sessions/{id}`: fields that are absent stay as they are.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
-pub struct SessionPatch {
-    /// Addresses and payload type.
-    #[serde(default)]
-    pub flow: FlowPatch,
-    /// The timing of the packets.
-    #[serde(default)]
-    pub video: VideoPatch,
+onair_essence::with_essences! {
+    /// Body of `PATCH /v1/sessions/{id}`: fields that are absent stay as they are.
+    #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+    #[serde(deny_unknown_fields)]
+    pub struct SessionPatch {
+        {
+            /// Addresses and payload type.
+            #[serde(default)]
+            pub flow: FlowPatch,
+        }
+        /// The timing of the packets.
+        #[serde(default)]
+        each patch {}
+    }
 }
 
 /// The changed addresses; each field as in the session's specification.
@@ -79,7 +82,13 @@ impl SessionPatch {
         flow.ttl = patch.ttl.or(flow.ttl);
         flow.dscp = patch.dscp.or(flow.dscp);
         flow.payload_type = patch.payload_type.or(flow.payload_type);
-        self.video.apply(&mut document.video);
+        if let Err(other) = self.apply_to(&mut document.format) {
+            let problem = format!(
+                "the session has {} and no {other}",
+                spec.format.kind().name()
+            );
+            return Err(SpecErrors(vec![SpecError::new(other, problem)]));
+        }
         document.try_into()
     }
 }

@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_of_59_94_then_pairs_whatever_their_times_are_rounded_to() {
+    fn fields_of_59_94_then_pairs_however_their_times_are_rounded() {
         let mut pairing = Pairing::new("30000/1001".parse().unwrap());
         for (first, second) in [(0_u32, 1_501), (3_003, 4_505), (6_006, 7_507)] {
             assert_eq!(pairing.push(Field::First, first, first), None);

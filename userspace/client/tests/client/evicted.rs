@@ -37,11 +37,11 @@ fn evicted_in_every_call_then_stale_and_its_frame_is_unchanged() {
         }
     });
     let mut fds = [PollFd::from_borrowed_fd(event_fd.as_fd(), PollFlags::IN)];
-    let patience = Timespec {
+    let timeout = Timespec {
         tv_sec: 10,
         tv_nsec: 0,
     };
-    assert_eq!(poll(&mut fds, Some(&patience)).unwrap(), 1);
+    assert_eq!(poll(&mut fds, Some(&timeout)).unwrap(), 1);
     assert!(is_stale(session.buffer_get(Timeout::NEVER)));
     assert!(is_stale(session.event_poll(Timeout::NEVER)));
     assert!(is_stale(session.wait_started(Timeout::NEVER)));

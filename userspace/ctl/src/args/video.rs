@@ -5,9 +5,10 @@
 use std::fmt;
 
 use clap::{Args, ValueEnum};
-use onair_api::{Arriving, VideoDocument, VideoPatch};
-use onair_essence::video::VideoStream;
-use onair_essence::video::survey::{Given, Reads};
+use onair_api::Arriving;
+use onair_essence::SeenFormat;
+use onair_essence::survey::{Given, Reads};
+use onair_essence::video::{VideoDocument, VideoPatch, VideoStream};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -267,19 +268,20 @@ pub(crate) fn smallest() -> Fields {
 /// # Errors
 /// What the packets do not show.
 pub(crate) fn arriving(arriving: &Arriving) -> Result<Fields, String> {
-    let essence = &arriving.essence;
-    let Some(height) = arriving.height else {
+    let SeenFormat::Video(it) = &arriving.format else {
+        let essence = &arriving.essence;
         return Err(format!(
             "{essence} arrives, no ST 2110-20 video that a session can have"
         ));
     };
-    let (Some(width), Some(samples)) = (arriving.width, arriving.samples.first()) else {
+    let height = it.height;
+    let (Some(width), Some(samples)) = (it.width, it.samples.first()) else {
         return Err(format!(
             "video of {height} lines arrives, and each packet has a whole line, which does not show its width: give --size, \
              --rate and --depth"
         ));
     };
-    let Some(rate) = &arriving.frame_rate else {
+    let Some(rate) = &it.frame_rate else {
         return Err(format!(
             "video of {width}x{height} arrives, whose timestamps show no frame rate: give --size, --rate and --depth"
         ));
@@ -291,7 +293,7 @@ pub(crate) fn arriving(arriving: &Arriving) -> Result<Fields, String> {
     if samples.float {
         video["float"] = json!(true);
     }
-    put(&mut video, "scan", arriving.scan);
+    video["scan"] = json!(it.scan);
     Ok(fields(video))
 }
 

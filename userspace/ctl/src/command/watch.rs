@@ -28,17 +28,17 @@ pub(crate) struct Watch {
 }
 
 /// What one look shows.
-pub(crate) struct Look {
+pub(crate) struct WatchView {
     pub(crate) document: Value,
     pub(crate) text: String,
 }
 
 impl<T: DeserializeOwned> Answer<T> {
     /// The document, and its text for people.
-    pub(crate) fn look(self, render: impl FnOnce(&T) -> String) -> Result<Look, Failure> {
+    pub(crate) fn look(self, render: impl FnOnce(&T) -> String) -> Result<WatchView, Failure> {
         let text = render(&self.read()?);
         let document = self.value;
-        Ok(Look { document, text })
+        Ok(WatchView { document, text })
     }
 }
 
@@ -48,7 +48,7 @@ impl Watch {
         self,
         options: &Options,
         session: Option<&SessionRef>,
-        mut look: impl AsyncFnMut() -> Result<Look, Failure>,
+        mut look: impl AsyncFnMut() -> Result<WatchView, Failure>,
     ) -> Result<u8, Failure> {
         let mut first = true;
         loop {
@@ -84,7 +84,7 @@ fn is_gone(problem: &Problem) -> bool {
 }
 
 /// On a terminal replaces the previous look; elsewhere appends.
-fn picture(options: &Options, seen: &Look, first: bool) -> Result<(), Failure> {
+fn picture(options: &Options, seen: &WatchView, first: bool) -> Result<(), Failure> {
     if options.json {
         return Ok(output::json_line(&seen.document)?);
     }

@@ -45,9 +45,9 @@ pub(crate) enum Failure {
     #[error(
         "the daemon at {} did not answer within {}: read its log, or set a longer --timeout",
         socket.display(),
-        render::human(*patience)
+        render::human(*timeout)
     )]
-    NoAnswer { socket: PathBuf, patience: Duration },
+    NoAnswer { socket: PathBuf, timeout: Duration },
     /// The daemon's program cannot be run.
     #[error("cannot run {}: {error}: install onaird in the same folder or in PATH", program.display())]
     NoDaemonProgram {

@@ -116,29 +116,29 @@ mod tests {
         let set = |path: &Path, mode| {
             fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
         };
-        let stranger = User {
+        let other_user = User {
             uid: about.uid() + 4711,
             groups: vec![about.gid() + 4711],
         };
         let member = User {
             groups: vec![about.gid()],
-            ..stranger
+            ..other_user
         };
         set(&inner, 0o750);
         set(&socket, 0o660);
-        let said = permission(&socket, &stranger);
+        let said = permission(&socket, &other_user);
         assert!(said.contains("may not enter"), "{said}");
         set(&inner, 0o755);
-        let said = permission(&socket, &stranger);
+        let said = permission(&socket, &other_user);
         assert!(said.contains("member of its group"), "{said}");
         set(&socket, 0o600);
         let said = permission(&socket, &member);
         assert!(said.contains("is in its group"), "{said}");
-        let stranger = User {
+        let other_user = User {
             groups: Vec::new(),
             ..member
         };
-        let said = permission(&socket, &stranger);
+        let said = permission(&socket, &other_user);
         assert!(said.contains("lets only uid"), "{said}");
     }
 }

@@ -22,6 +22,7 @@ use std::time::Duration;
 use comfy_table::presets::NOTHING;
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table};
 use onair_api::{Timestamp, is_unprintable};
+use onair_essence::rows::{Grade, Row};
 
 /// A table with a header line and without a frame.
 pub(crate) fn table(heads: &[&str]) -> Table {
@@ -66,6 +67,24 @@ impl Facts {
 
     pub(crate) fn add_cell(&mut self, name: impl ToString, value: Cell) {
         self.0.add_row([cell(name), value]);
+    }
+
+    /// A row that an essence gives.
+    pub(crate) fn add_row(&mut self, row: Row) {
+        let value = match row.grade {
+            None => cell(row.text),
+            Some(Grade::Good) => coloured(row.text, Color::Green),
+            Some(Grade::Fair) => coloured(row.text, Color::Yellow),
+            Some(Grade::Bad) => coloured(row.text, Color::Red),
+        };
+        self.add_cell(row.name, value);
+    }
+
+    /// A table of rows that an essence gives.
+    pub(crate) fn of(rows: Vec<Row>) -> Self {
+        let mut facts = Self::default();
+        rows.into_iter().for_each(|it| facts.add_row(it));
+        facts
     }
 
     pub(crate) fn print(self) -> String {

@@ -160,7 +160,7 @@ impl Authority {
         } else if self.roles_of(peer).next().is_some() {
             Rank::Other
         } else {
-            Rank::Stranger
+            Rank::WithoutRole
         }
     }
 
@@ -305,7 +305,7 @@ mod tests {
             (peer(1001, 9, &[]), "oao ooooooooo --", Rank::Other),
             (peer(1002, 9, &[]), "aaa ooooooooo --", Rank::Other),
             (peer(1001, 78, &[GROUP]), "aaa aaaaaaaaa --", Rank::Operator),
-            (peer(1000, 9, &[4]), "o-o ooooooooo --", Rank::Stranger),
+            (peer(1000, 9, &[4]), "o-o ooooooooo --", Rank::WithoutRole),
         ] {
             let expected = expected.replace(' ', "");
             assert_eq!(expected.len(), Right::ALL.len());
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn authority_request_open_to_everyone_then_granted_what_it_may_read() {
+    fn authority_request_open_to_everyone_then_granted_reads_only() {
         for (peer, grant) in [
             (peer(0, 0, &[]), Grant::Any),
             (peer(1000, 78, &[]), Grant::Any),

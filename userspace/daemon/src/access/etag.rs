@@ -10,7 +10,7 @@ use onair_api::SessionView;
 pub fn etag(view: &SessionView) -> String {
     let limits = (view.quota, view.max_attachments, view.priority);
     let times = (view.frame_timeout_ms, view.duration_ms, view.stopped_at);
-    let lasting = (view.id, view.state, &view.video, &view.flow, limits, times);
+    let lasting = (view.id, view.state, &view.format, &view.flow, limits, times);
     let text = serde_json::to_string(&lasting).expect("plain JSON");
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);

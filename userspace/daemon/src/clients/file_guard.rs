@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn file_written_through_its_mapping_then_nothing_and_punched_then_its_owner_once() {
+    fn file_written_through_its_mapping_then_only_a_punch_is_told() {
         let mut guard = FileGuard::new();
         let files = [1, 2].map(|owner| {
             let file = Memfd::create("test", 8192, false).unwrap();

@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn waking_more_than_a_chunk_in_two_attachments_then_bounded_turns_and_all() {
+    fn waking_more_than_a_chunk_then_bounded_turns_wake_all() {
         let (one, other) = (attachment(1), attachment(2));
         let mut callers = sleep(&one.client, 400);
         callers.extend(sleep(&other.client, 10));

@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn reload_keys_of_the_start_then_refused_with_the_reason_and_unchanged() {
+    fn reload_keys_of_the_start_then_refused_with_the_reason() {
         let changed = compared(|text| {
             text.replace("core = 0", "core = 1")
                 .replace("name = \"a\"", "name = \"b\"")
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn reload_how_the_daemon_ends_and_what_is_made_of_the_probe_then_taken() {
+    fn reload_shutdown_and_probe_settings_then_taken() {
         let changed = compared(|text| {
             text + "[timeouts]\ngraceful_ms = 1\n[probe]\nmode = \"preferred\"\n[shutdown]\n\
                     policy = \"evict\"\ncleanup_ms = 1\nhandler_ms = 2\ndebounce_ms = 3\n\

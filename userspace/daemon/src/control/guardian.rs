@@ -41,13 +41,13 @@ pub(super) async fn keep(mut guardian: Option<Guardian>, resources: Resources) {
             return;
         }
         tokio::time::sleep(PAUSE).await;
-        let (tell, told) = oneshot::channel();
+        let (sender, receiver) = oneshot::channel();
         let resources = resources.clone();
         let started = std::thread::Builder::new()
             .name("guardian".into())
-            .spawn(move || tell.send(start(&resources)));
+            .spawn(move || sender.send(start(&resources)));
         guardian = match started {
-            Ok(_) => told.await.ok().flatten(),
+            Ok(_) => receiver.await.ok().flatten(),
             Err(_) => None,
         };
     }

@@ -16,16 +16,16 @@ use onair_session::Reply;
 #[derive(Clone, Debug)]
 pub struct ControlHandle {
     actions: mpsc::Sender<Action>,
-    patience: Duration,
+    timeout: Duration,
 }
 
 impl ControlHandle {
     /// A handle and the actor's end of the queue, which holds `capacity` actions (at least 1). If
-    /// it stays full for `patience`, the requester gets `overloaded`.
+    /// it stays full for `timeout`, the requester gets `overloaded`.
     #[must_use]
-    pub fn new(capacity: usize, patience: Duration) -> (Self, mpsc::Receiver<Action>) {
+    pub fn new(capacity: usize, timeout: Duration) -> (Self, mpsc::Receiver<Action>) {
         let (actions, receiver) = mpsc::channel(capacity.max(1));
-        (Self { actions, patience }, receiver)
+        (Self { actions, timeout }, receiver)
     }
 
     /// Asks for an operation on `target`, and awaits the answer.
@@ -60,7 +60,7 @@ impl ControlHandle {
     pub async fn send<T>(&self, action: impl FnOnce(Reply<T>) -> Action) -> Result<T, Problem> {
         let (reply, answer) = Reply::new();
         self.actions
-            .send_timeout(action(reply), self.patience)
+            .send_timeout(action(reply), self.timeout)
             .await
             .map_err(|error| match error {
                 mpsc::error::SendTimeoutError::Closed(_) => Problem::new(
@@ -69,7 +69,7 @@ impl ControlHandle {
                 ),
                 mpsc::error::SendTimeoutError::Timeout(_) => Problem::new(
                     ProblemCode::Overloaded,
-                    format!("the control queue stayed full for {:?}", self.patience),
+                    format!("the control queue stayed full for {:?}", self.timeout),
                 ),
             })?;
         answer.await.unwrap_or_else(|_| {

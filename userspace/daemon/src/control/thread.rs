@@ -33,7 +33,7 @@ use crate::sockets::socket_file::SocketFile;
 pub struct ControlThread {
     /// The thread's event loop.
     pub runtime: Runtime,
-    /// What strangers cannot send to the sockets, if the kernel refuses it.
+    /// What other processes cannot send to the sockets, if the kernel refuses it.
     pub descriptors: Option<DescriptorRefusal>,
     /// The control socket, its file, and the queue to the actor.
     pub http: (tokio::net::UnixListener, SocketFile, ControlHandle),
@@ -74,7 +74,7 @@ impl ControlThread {
     /// # Errors
     /// The kernel's: cannot create a thread.
     pub fn start(self) -> std::io::Result<RunningControl> {
-        let (tell, ended) = channel();
+        let (sender, ended) = channel();
         let shutdown = self.shutdown.clone();
         let guard = shutdown.threads().register("control");
         let thread = std::thread::Builder::new()
@@ -94,7 +94,7 @@ impl ControlThread {
                     tracing::error!("the control thread has ended before the daemon");
                 }
                 // No receiver is left if the thread was abandoned.
-                let _ = tell.send(());
+                let _ = sender.send(());
             })?;
         Ok(RunningControl { thread, ended })
     }
@@ -155,10 +155,10 @@ impl ControlThread {
             let hang_up = attach.abort_handle();
             let attach = watched("the attach socket", attach);
             let actor = Actor::new(services, recorder, shutdown.clone());
-            let (services, orders) = actor.run(inbox, worker).await?;
+            let (services, commands) = actor.run(inbox, worker).await?;
             let hub = handoff.put(services);
             // The daemon answers requests until both sockets must close.
-            publish_to_the_end(hub, orders, &close).await;
+            publish_to_the_end(hub, commands, &close).await;
             hang_up.abort();
             for task in [Some(attach), Some(http), metrics].into_iter().flatten() {
                 task.await.map_err(std::io::Error::other)?;
@@ -173,15 +173,15 @@ impl ControlThread {
 /// the streams with them.
 async fn publish_to_the_end(
     mut hub: Hub,
-    mut orders: mpsc::UnboundedReceiver<ActorCommand>,
+    mut commands: mpsc::UnboundedReceiver<ActorCommand>,
     close: &CancellationToken,
 ) {
     loop {
         tokio::select! {
             biased;
             // The actor that would handle other commands has ended; the reply to a dump is dropped.
-            Some(order) = orders.recv() => {
-                if let ActorCommand::Publish(kind) = order
+            Some(command) = commands.recv() => {
+                if let ActorCommand::Publish(kind) = command
                     && !mutant!("shutdown: the last phases are not published")
                 {
                     hub.publish(None, kind);
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn task_panics_or_ends_by_itself_then_the_shutdown_begins_and_names_it() {
+    async fn task_panics_or_ends_then_the_shutdown_begins_and_names_it() {
         let panics = tokio::spawn(async { panic!("on purpose") });
         let ends = tokio::spawn(async {});
         for (task, reason) in [(panics, "on purpose"), (ends, "it ended by itself")] {
@@ -252,8 +252,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn events_told_after_the_actors_end_then_read_before_the_stream_ends() {
-        let (orders, inbox) = mpsc::unbounded_channel();
+    async fn events_told_after_the_actors_end_then_read_before_the_end() {
+        let (commands, inbox) = mpsc::unbounded_channel();
         let close = CancellationToken::new();
         let mut hub = Hub::new(1, 1);
         let everything = crate::events::Interest {
@@ -266,7 +266,7 @@ mod tests {
             phase: ShutdownPhase::Cleanup,
             cause: None,
         };
-        orders.send(ActorCommand::Publish(phase.clone())).unwrap();
+        commands.send(ActorCommand::Publish(phase.clone())).unwrap();
         // Both are ready at once: the first one sent is the first one received.
         close.cancel();
         publish_to_the_end(hub, inbox, &close).await;

@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn line_caused_often_then_written_at_once_and_again_after_the_pause_with_a_count() {
+    fn line_caused_often_then_written_at_once_and_then_counted() {
         let mut line = RateLimit::default();
         let start = Instant::now();
         assert_eq!(line.note(start), Some(0));

@@ -7,7 +7,7 @@ use onair_dataplane::tai_minus_utc;
 
 use super::finding::Finding;
 use crate::config::Config;
-use crate::ptp::{Client, Fault, Question, Reading, Silence, SteeredClock, judge};
+use crate::ptp::{Fault, PtpClient, Question, Reading, Silence, SteeredClock, judge};
 use crate::sockets::socket_file::{SocketError, bind_datagram};
 
 /// Why the state of PTP matters.
@@ -53,7 +53,7 @@ fn ask(config: &Config, question: &Question) -> Result<(Reading, String), NotAsk
     let folder = folder.unwrap_or(Path::new("/run"));
     let own = folder.join(format!("onair-doctor.{}.ptp", std::process::id()));
     let (socket, _file) = bind_datagram(&own)?;
-    let mut client = Client::new(socket, own, question.peers.clone(), question.domain);
+    let mut client = PtpClient::new(socket, own, question.peers.clone(), question.domain);
     let reading = client.ask()?;
     let peer = client.peer().unwrap_or(Path::new(""));
     Ok((reading, peer.display().to_string()))

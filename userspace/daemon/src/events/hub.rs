@@ -10,7 +10,7 @@ use super::queue::{Sink, Subscription, queue};
 use crate::access::authority::Grant;
 
 /// Events kept for readers that reconnect.
-const KEPT: usize = 1024;
+const HISTORY: usize = 1024;
 /// Events that may wait for one reader.
 const WAITING: usize = 1024;
 /// Readers per uid that sees only its own sessions: one user must not take all places.
@@ -63,7 +63,7 @@ impl Hub {
                 reader.put(&event);
             }
         }
-        if self.kept.len() >= KEPT {
+        if self.kept.len() >= HISTORY {
             self.kept.pop_front();
         }
         self.kept.push_back((about, event));
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn hub_tells_then_each_reader_gets_what_it_may_and_wants_in_order() {
+    async fn hub_publishes_then_readers_get_what_they_may_and_want() {
         let mut hub = Hub::new(7, READERS);
         let mut all = hub.subscribe(everything(), None).expect("room");
         let own = Interest {
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn reader_too_slow_then_told_how_many_it_lost_and_no_other_waits() {
+    async fn reader_too_slow_then_told_what_it_lost_and_no_other_waits() {
         let mut hub = Hub::new(7, READERS);
         let mut slow = hub.subscribe(everything(), None).expect("room");
         for generation in 0..WAITING as u64 + 10 {
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn reader_comes_back_then_gets_what_it_missed_or_how_much_is_gone() {
+    async fn reader_comes_back_then_gets_what_it_missed_or_the_loss() {
         let mut hub = Hub::new(7, READERS);
         let after = |sequence, incarnation| {
             Some(LastSeen {
@@ -270,7 +270,7 @@ mod tests {
             .subscribe(everything(), after(u64::MAX - 1, None))
             .expect("room");
         assert_eq!(taken(&mut hub, &mut future).await, [0_i64; 0]);
-        for generation in 0..KEPT as u64 {
+        for generation in 0..HISTORY as u64 {
             hub.publish(subject("cam1", 0), started(generation));
         }
         let only = Interest {
@@ -282,13 +282,13 @@ mod tests {
         assert_eq!(
             lost.kind,
             EventKind::Lost {
-                count: hub.sequence - KEPT as u64
+                count: hub.sequence - HISTORY as u64
             }
         );
     }
 
     #[tokio::test]
-    async fn readers_as_many_as_may_then_one_more_is_refused_until_one_leaves() {
+    async fn readers_at_the_limit_then_one_more_is_refused() {
         let mut hub = Hub::new(7, READERS);
         let mut readers: Vec<_> = (0..READERS)
             .map(|_| hub.subscribe(everything(), None).expect("room"))

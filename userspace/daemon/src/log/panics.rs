@@ -12,7 +12,7 @@ use super::writer::Log;
 
 /// How long a panicking thread waits until its line is written: a panic that cannot unwind ends the
 /// process right after, and the line would be lost.
-const PATIENCE: Duration = Duration::from_millis(20);
+const TIMEOUT: Duration = Duration::from_millis(20);
 
 /// Routes panics into the log.
 pub(super) fn install(log: &'static Log) {
@@ -22,7 +22,7 @@ pub(super) fn install(log: &'static Log) {
         let waits = log.queue.is_idle();
         log.queue.push(line);
         if waits {
-            log.queue.wait_idle(Instant::now() + PATIENCE);
+            log.queue.wait_idle(Instant::now() + TIMEOUT);
         }
     }));
 }

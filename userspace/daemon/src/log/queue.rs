@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_more_than_there_is_room_for_then_dropped_counted_and_said_in_their_place() {
+    fn lines_more_than_there_is_room_for_then_dropped_and_counted() {
         let queue = Queue::new(4, note);
         for line in ["one", "two", "three", "four"] {
             queue.push(line.as_bytes());
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn queue_waited_for_then_idle_only_when_the_last_line_is_written() {
+    fn queue_waited_for_then_idle_once_the_last_line_is_written() {
         let queue = Queue::new(4, note);
         assert!(queue.wait_idle(Instant::now()));
         queue.push(b"one".as_slice());

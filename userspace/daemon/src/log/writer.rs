@@ -17,7 +17,7 @@ use crate::config::LogFormat;
 /// Most bytes in the queue; further lines are dropped.
 const MOST_BYTES: usize = 1 << 20;
 /// How long the process waits for the reader at its end.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The log of this process.
 #[derive(Debug)]
@@ -95,7 +95,7 @@ pub(super) fn say(line: impl Into<Line>, always: bool) {
 /// Waits until all logged lines are written, at most one second. Call before the process ends.
 pub fn flush() {
     if let Some(log) = log() {
-        log.queue.wait_idle(Instant::now() + PATIENCE);
+        log.queue.wait_idle(Instant::now() + TIMEOUT);
     }
 }
 
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn writer_file_that_does_not_block_is_full_then_waits_and_writes_all_of_it() {
+    fn writer_nonblocking_file_is_full_then_waits_and_writes_all() {
         let (mut reader, writer) = io::pipe().unwrap();
         rustix::io::ioctl_fionbio(&writer, true).unwrap();
         let long = vec![b'x'; 1 << 20];

@@ -204,7 +204,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn file_written_where_a_fifo_or_a_link_lies_then_these_are_replaced() {
+    fn file_written_over_a_fifo_or_a_link_then_it_is_replaced() {
         use rustix::fs::{CWD, FileType, Mode, mknodat};
         let folder = tempfile::tempdir().unwrap();
         let (path, other) = (folder.path().join("a.json"), folder.path().join("other"));
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn file_replaced_removed_and_set_aside_then_nothing_else_is_left() {
+    fn file_replaced_removed_and_set_aside_then_nothing_else_stays() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.json");
         replace(&path, b"one").unwrap();

@@ -276,8 +276,8 @@ mod tests {
     }
 
     fn close(store: Store) {
-        let patience = std::time::Duration::from_secs(30);
-        store.close(Instant::now() + patience).unwrap();
+        let timeout = std::time::Duration::from_secs(30);
+        store.close(Instant::now() + timeout).unwrap();
     }
 
     fn kept(name: &str) -> PersistedSession {
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn session_kept_noted_and_forgotten_then_as_it_was_after_a_restart() {
+    fn session_kept_noted_forgotten_then_the_same_after_a_restart() {
         let dir = tempfile::tempdir().unwrap();
         let mut store = open(dir.path());
         let (a, b) = (kept("a"), kept("b"));
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn session_that_the_disk_does_not_take_then_said_and_written_when_asked_again() {
+    fn session_the_disk_refuses_then_reported_and_written_on_demand() {
         let dir = tempfile::tempdir().unwrap();
         let mut store = open(dir.path());
         let a = kept("a");
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn session_whose_file_cannot_be_removed_then_said_and_removed_when_it_can_be() {
+    fn session_file_not_removable_then_reported_and_removed_later() {
         let dir = tempfile::tempdir().unwrap();
         let mut store = open(dir.path());
         let a = kept("a");
@@ -399,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn file_that_does_not_hold_then_set_aside_and_the_rest_comes_back() {
+    fn file_invalid_then_set_aside_and_the_rest_comes_back() {
         let dir = tempfile::tempdir().unwrap();
         let mut store = open(dir.path());
         store.keep(kept("good")).blocking_recv().unwrap().unwrap();

@@ -43,10 +43,10 @@ pub type WriteAck = oneshot::Receiver<Result<(), WriteError>>;
 /// The entries that are not on disk. The owner hands writes to a thread and notes each with
 /// [`Self::begin`]; the thread notes its end with [`Self::end`]. Neither call waits for the disk.
 #[derive(Debug)]
-pub struct Unwritten<K>(Mutex<BTreeMap<K, Entry>>);
+pub struct Unwritten<K>(Mutex<BTreeMap<K, UnwrittenFile>>);
 
 #[derive(Debug)]
-struct Entry {
+struct UnwrittenFile {
     /// Since when the file is not up to date.
     since: Instant,
     /// An earlier form is on disk.
@@ -97,7 +97,7 @@ impl<K: Ord + Clone + Display> Unwritten<K> {
     /// A write of `key` was handed in; `is_known` if it is not the first.
     pub fn begin(&self, key: &K, is_known: bool, now: Instant) {
         let mut entries = self.entries();
-        let entry = entries.entry(key.clone()).or_insert_with(|| Entry {
+        let entry = entries.entry(key.clone()).or_insert_with(|| UnwrittenFile {
             since: now,
             // Without an entry the last write has succeeded.
             has_earlier: is_known,
@@ -179,7 +179,9 @@ impl<K: Ord + Clone + Display> Unwritten<K> {
 
     /// Whether the last write of `key` failed and no other is in progress.
     pub fn has_failed(&self, key: &K) -> bool {
-        self.entries().get(key).is_some_and(Entry::has_failed)
+        self.entries()
+            .get(key)
+            .is_some_and(UnwrittenFile::has_failed)
     }
 
     /// Entries whose retry is due.
@@ -202,7 +204,7 @@ impl<K: Ord + Clone + Display> Unwritten<K> {
     /// The entries that the disk did not take, or not in time; `None` if there are none.
     pub fn report(&self, now: Instant) -> Option<Report> {
         let entries = self.entries();
-        let is_wrong = |(_, entry): &(&K, &Entry)| {
+        let is_wrong = |(_, entry): &(&K, &UnwrittenFile)| {
             entry.failure.is_some() || now.saturating_duration_since(entry.since) >= SLOW
         };
         let wrong: Vec<_> = entries.iter().filter(is_wrong).collect();
@@ -228,13 +230,13 @@ impl<K: Ord + Clone + Display> Unwritten<K> {
         })
     }
 
-    fn entries(&self) -> MutexGuard<'_, BTreeMap<K, Entry>> {
+    fn entries(&self) -> MutexGuard<'_, BTreeMap<K, UnwrittenFile>> {
         // No code panics while it holds the lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Entry {
+impl UnwrittenFile {
     fn has_failed(&self) -> bool {
         self.under_way == 0 && self.failure.is_some()
     }
@@ -259,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn write_under_way_and_done_then_those_that_wait_hear_of_the_last_one() {
+    fn write_under_way_and_done_then_waiters_hear_of_the_last_one() {
         let (unwritten, now) = (Unwritten::default(), Instant::now());
         assert!(told(unwritten.written(&1)).is_ok());
         unwritten.begin(&1, false, now);
@@ -274,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn write_that_fails_then_told_and_due_again_after_a_pause_that_doubles() {
+    fn write_fails_then_told_and_due_again_after_a_doubling_pause() {
         let (unwritten, mut now) = (Unwritten::default(), Instant::now());
         unwritten.begin(&7, false, now);
         let written = unwritten.written(&7);
@@ -316,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn report_of_those_that_failed_or_hang_then_a_count_some_names_and_an_error() {
+    fn report_of_failed_or_hanging_writes_then_count_and_names() {
         let (unwritten, now) = (Unwritten::default(), Instant::now());
         unwritten.begin(&0, false, now);
         assert_eq!(unwritten.report(now), None);

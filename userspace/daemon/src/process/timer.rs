@@ -97,7 +97,7 @@ mod tests {
     use crate::config::ShutdownConfig;
     use crate::shutdown::{Cause, ShutdownCoordinator};
 
-    const PATIENCE: Duration = Duration::from_secs(30);
+    const TIMEOUT: Duration = Duration::from_secs(30);
 
     /// A coordinator that a timer ends after `duration`, as `--duration` does, and a receiver for
     /// the end of the timer's thread.
@@ -109,10 +109,10 @@ mod tests {
         std::sync::mpsc::Receiver<bool>,
     ) {
         let shutdown = ShutdownCoordinator::new(ShutdownConfig::default()).unwrap();
-        let (tell, expired) = channel();
+        let (sender, expired) = channel();
         let end = shutdown.clone();
         let timer = DurationTimer::start(duration, move || {
-            tell.send(end.begin(Cause::Duration(duration))).unwrap();
+            sender.send(end.begin(Cause::Duration(duration))).unwrap();
         })
         .unwrap();
         let own = timer.clone();
@@ -129,7 +129,7 @@ mod tests {
         shutdown.begin(Cause::Signal(15));
         shutdown.run();
         // Its thread is gone, and did not call the function.
-        let end = expired.recv_timeout(PATIENCE);
+        let end = expired.recv_timeout(TIMEOUT);
         assert_eq!(end, Err(RecvTimeoutError::Disconnected));
         assert!(!timer.has_expired());
     }
@@ -140,7 +140,7 @@ mod tests {
         let (shutdown, timer, expired) = timed(Duration::from_secs(1));
         // Long before it expires, and before the timer is cancelled.
         shutdown.begin(Cause::Signal(15));
-        assert_eq!(expired.recv_timeout(PATIENCE), Ok(false));
+        assert_eq!(expired.recv_timeout(TIMEOUT), Ok(false));
         assert!(timer.has_expired() && !timer.cancel());
         assert_eq!(shutdown.run().cause, Cause::Signal(15));
     }
@@ -150,7 +150,7 @@ mod tests {
     fn timer__cancel__then_stops_immediately() {
         let (_shutdown, timer, expired) = timed(Duration::from_secs(3600));
         assert!(timer.cancel());
-        let end = expired.recv_timeout(PATIENCE);
+        let end = expired.recv_timeout(TIMEOUT);
         assert_eq!(end, Err(RecvTimeoutError::Disconnected));
         assert!(timer.cancel(), "a second time changes nothing");
     }
@@ -159,7 +159,7 @@ mod tests {
     fn timer_expires_then_the_daemon_is_asked_to_end() {
         let duration = Duration::from_millis(1);
         let (shutdown, _, expired) = timed(duration);
-        assert_eq!(expired.recv_timeout(PATIENCE), Ok(true));
+        assert_eq!(expired.recv_timeout(TIMEOUT), Ok(true));
         assert_eq!(shutdown.run().cause, Cause::Duration(duration));
     }
 }

@@ -11,7 +11,7 @@ const LOOKS: u32 = 4;
 
 /// The result of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Look {
+pub enum WatchdogCheck {
     /// All pollers made progress: feed the watchdog.
     Feed,
     /// These pollers made no turn: do not feed the watchdog.
@@ -48,7 +48,7 @@ impl Watchdog {
 
     /// Checks `turns`, the number of turns of each poller so far, `None` for one that has died. The
     /// caller wakes the pollers afterwards.
-    pub fn look(&mut self, now: Instant, turns: Vec<Option<u64>>) -> Look {
+    pub fn look(&mut self, now: Instant, turns: Vec<Option<u64>>) -> WatchdogCheck {
         self.due = now + self.period;
         let before = std::mem::replace(&mut self.turns, turns);
         let is_stuck = |(index, now): (usize, &Option<u64>)| {
@@ -57,9 +57,9 @@ impl Watchdog {
         };
         let stuck: Vec<usize> = self.turns.iter().enumerate().filter_map(is_stuck).collect();
         if stuck.is_empty() {
-            Look::Feed
+            WatchdogCheck::Feed
         } else {
-            Look::Stuck(stuck)
+            WatchdogCheck::Stuck(stuck)
         }
     }
 }
@@ -69,27 +69,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn watchdog_pollers_move_stand_or_die_then_fed_only_while_all_that_live_move() {
+    fn watchdog_is_fed_only_while_all_living_pollers_move() {
         let now = Instant::now();
         let mut watchdog = Watchdog::new(Duration::from_secs(8), now);
         assert_eq!(watchdog.due(), now);
-        assert_eq!(watchdog.look(now, vec![Some(0), Some(5)]), Look::Feed);
+        assert_eq!(
+            watchdog.look(now, vec![Some(0), Some(5)]),
+            WatchdogCheck::Feed
+        );
         assert_eq!(watchdog.due(), now + Duration::from_secs(2));
-        assert_eq!(watchdog.look(now, vec![Some(1), Some(6)]), Look::Feed);
         assert_eq!(
-            watchdog.look(now, vec![Some(1), Some(7)]),
-            Look::Stuck(vec![0])
+            watchdog.look(now, vec![Some(1), Some(6)]),
+            WatchdogCheck::Feed
         );
         assert_eq!(
             watchdog.look(now, vec![Some(1), Some(7)]),
-            Look::Stuck(vec![0, 1])
+            WatchdogCheck::Stuck(vec![0])
         );
-        assert_eq!(watchdog.look(now, vec![Some(2), Some(8)]), Look::Feed);
-        assert_eq!(watchdog.look(now, vec![None, Some(9)]), Look::Feed);
+        assert_eq!(
+            watchdog.look(now, vec![Some(1), Some(7)]),
+            WatchdogCheck::Stuck(vec![0, 1])
+        );
+        assert_eq!(
+            watchdog.look(now, vec![Some(2), Some(8)]),
+            WatchdogCheck::Feed
+        );
+        assert_eq!(watchdog.look(now, vec![None, Some(9)]), WatchdogCheck::Feed);
         assert_eq!(
             watchdog.look(now, vec![None, Some(9)]),
-            Look::Stuck(vec![1])
+            WatchdogCheck::Stuck(vec![1])
         );
-        assert_eq!(watchdog.look(now, Vec::new()), Look::Feed);
+        assert_eq!(watchdog.look(now, Vec::new()), WatchdogCheck::Feed);
     }
 }

@@ -33,7 +33,7 @@ const LAST_DOMAIN: u8 = 127;
 
 /// Asks, on one socket of its own.
 #[derive(Debug)]
-pub struct Client {
+pub struct PtpClient {
     socket: UnixDatagram,
     own: PathBuf,
     peers: Vec<PathBuf>,
@@ -92,7 +92,7 @@ fn in_domain(domain: &Option<u8>) -> String {
     domain.map_or_else(String::new, |it| format!(" in PTP domain {it}"))
 }
 
-impl Client {
+impl PtpClient {
     /// Asks the first of `peers` that can be connected to, with `socket`, which is bound to `own`.
     /// Without a `domain` it is searched for.
     #[must_use]

@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn clock_is_that_of_the_interface_that_ptp4l_names_or_is_named_after() {
+    fn clock_is_of_the_interface_that_ptp4l_names_or_is_named_after() {
         let folder = tempfile::tempdir().unwrap();
         let interfaces = folder.path();
         fs::create_dir_all(interfaces.join("veth0/device/ptp/ptp7")).unwrap();

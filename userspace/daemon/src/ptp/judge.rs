@@ -199,7 +199,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn each_link_between_the_grandmaster_and_clock_tai_must_be_there() {
+    fn each_link_from_the_grandmaster_to_clock_tai_must_be_there() {
         assert_eq!(judged(|_| {}, 37), Ok(()));
         let offset = |offset_ns| judged(|it| it.current.offset_ns = offset_ns, 37);
         assert_eq!(offset(-100_000), Ok(()));
@@ -222,7 +222,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn port_that_is_not_synchronised_is_not_locked_whatever_it_measures() {
+    fn port_not_synchronised_is_not_locked_whatever_it_measures() {
         for state in PtpPortState::ALL {
             let of_slave = judged(|it| it.port.state = state, 37);
             assert_eq!(of_slave.is_ok(), state == PtpPortState::Slave, "{state}");

@@ -1,6 +1,6 @@
 //! What ptp4l (linuxptp) says about the clock, and whether `CLOCK_TAI` follows its grandmaster.
 //!
-//! A thread of its own asks once a second on ptp4l's management socket ([`Client`]), compares the
+//! A thread of its own asks once a second on ptp4l's management socket ([`PtpClient`]), compares the
 //! clocks of this machine ([`SteeredClock`]) and publishes a [`Status`]. Its limits bound each
 //! answer: ptp4l may be absent, restart, hang, or be another program. [`judge`] and [`Tracker`]
 //! decide, without I/O. Nothing here sets a clock or changes ptp4l: every request reads.
@@ -13,7 +13,7 @@ mod status;
 mod tracker;
 mod watch;
 
-pub use client::{Client, Silence};
+pub use client::{PtpClient, Silence};
 pub use hardware::{PhcSetting, SteeredClock};
 #[cfg(test)]
 pub(crate) use judge::tests::slave;

@@ -4,9 +4,9 @@ use onair_api::PtpState;
 
 use super::{Fault, Reading, Status, SteeredClock};
 
-/// So many silent inquiries, or bad measurements, one after the other make the clock lost or
-/// unlocked: one alone may be chance.
-const PATIENCE: u32 = 3;
+/// Silent inquiries, or bad measurements, in a row after which the clock is lost or unlocked. A single
+/// one may be chance.
+const MISSES: u32 = 3;
 
 /// The state so far.
 #[derive(Clone, Debug)]
@@ -44,7 +44,7 @@ impl Tracker {
             }
             Err(fault) => {
                 self.bad += 1;
-                let is_excused = was_locked && fault.is_a_measurement() && self.bad < PATIENCE;
+                let is_excused = was_locked && fault.is_a_measurement() && self.bad < MISSES;
                 if is_excused {
                     (PtpState::Locked, None)
                 } else {
@@ -61,7 +61,7 @@ impl Tracker {
         self.silent = self.silent.saturating_add(1);
         let state = match self.status.health.state {
             state @ (PtpState::Off | PtpState::Absent | PtpState::Lost) => state,
-            PtpState::Locked | PtpState::Unlocked if self.silent < PATIENCE => return &self.status,
+            PtpState::Locked | PtpState::Unlocked if self.silent < MISSES => return &self.status,
             PtpState::Locked | PtpState::Unlocked => PtpState::Lost,
         };
         self.status = Status::empty(state, Some(reason.to_owned()));
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn ptp4l_that_never_answered_is_absent_and_one_that_did_is_lost_after_three_silences() {
+    fn ptp4l_never_answered_is_absent_and_after_three_silences_lost() {
         let mut tracker = Tracker::default();
         for _ in 0..5 {
             assert_eq!(tracker.silent("none").health.state, PtpState::Absent);
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn one_bad_measurement_is_excused_three_are_not_and_another_fault_never_is() {
+    fn one_bad_measurement_is_excused_and_three_are_not() {
         let mut tracker = Tracker::default();
         let far = || Err(FAR);
         assert_eq!(

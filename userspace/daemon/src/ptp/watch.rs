@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use onair_api::{EventKind, PtpState};
 use onair_dataplane::tai_minus_utc;
 
-use super::{Client, PhcSetting, Silence, Status, SteeredClock, Tracker, judge};
+use super::{PhcSetting, PtpClient, Silence, Status, SteeredClock, Tracker, judge};
 use crate::sockets::socket_file::SocketFile;
 
 /// Pause between two inquiries.
@@ -75,7 +75,7 @@ impl PtpWatch {
             max_offset_us,
             phc,
         } = question;
-        let mut client = Client::new(socket, file.path().to_owned(), peers, domain);
+        let mut client = PtpClient::new(socket, file.path().to_owned(), peers, domain);
         Builder::new().name("ptp".into()).spawn(move || {
             let mut tracker = Tracker::default();
             loop {
@@ -132,7 +132,7 @@ impl PtpWatch {
 }
 
 fn inquire<'a>(
-    client: &mut Client,
+    client: &mut PtpClient,
     tracker: &'a mut Tracker,
     max_offset_us: u64,
     phc: &PhcSetting,

@@ -31,13 +31,13 @@ pub struct Charge {
 /// The owner's side.
 #[derive(Debug)]
 pub struct Reclaimer {
-    worker: Worker<Job>,
-    held: Arc<Held>,
+    worker: Worker<ReclaimJob>,
+    pending: Arc<PendingReclaims>,
     ask_at: Instant,
 }
 
 #[derive(Debug)]
-enum Job {
+enum ReclaimJob {
     GiveBack(Charge, RetiredMemory),
     /// Asks again for the file that was asked for longest ago.
     AskAgain,
@@ -45,7 +45,7 @@ enum Job {
 
 /// Memory on its way back. Only the thread takes something out.
 #[derive(Debug, Default)]
-struct Held(Mutex<Lists>);
+struct PendingReclaims(Mutex<Lists>);
 
 #[derive(Debug, Default)]
 struct Lists {
@@ -64,22 +64,22 @@ struct Pinned {
     pages: Option<PinnedPages>,
 }
 
-impl Held {
+impl PendingReclaims {
     fn lock(&self) -> MutexGuard<'_, Lists> {
         // No code panics while it holds the lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn run(&self, job: Job) {
+    fn run(&self, job: ReclaimJob) {
         match job {
-            Job::GiveBack(charge, retired) => {
+            ReclaimJob::GiveBack(charge, retired) => {
                 drop(retired.words);
                 for frames in retired.frames {
                     self.give_back(charge, frames);
                 }
                 self.lock().handed_in.pop_front();
             }
-            Job::AskAgain => self.ask_again(),
+            ReclaimJob::AskAgain => self.ask_again(),
         }
     }
 
@@ -134,15 +134,15 @@ impl Reclaimer {
     /// # Errors
     /// The thread cannot be started.
     pub fn start(threads: &ThreadRegistry) -> io::Result<Self> {
-        let held = Arc::new(Held::default());
-        let own = Arc::clone(&held);
+        let pending = Arc::new(PendingReclaims::default());
+        let own = Arc::clone(&pending);
         let work = move |job| {
             own.run(job);
             Ok(())
         };
         Ok(Self {
             worker: Worker::start(threads, "reclaimer", work)?,
-            held,
+            pending,
             ask_at: Instant::now(),
         })
     }
@@ -150,13 +150,13 @@ impl Reclaimer {
     /// Unmaps memory that no process has any more.
     pub fn give_back(&self, charge: Charge, retired: RetiredMemory) {
         let bytes = retired.bytes();
-        self.held.lock().handed_in.push_back((charge, bytes));
-        self.hand_in(Job::GiveBack(charge, retired));
+        self.pending.lock().handed_in.push_back((charge, bytes));
+        self.hand_in(ReclaimJob::GiveBack(charge, retired));
     }
 
     /// When [`Self::ask_again`] is due, if pages are pinned.
     pub fn wake_at(&self) -> Option<Instant> {
-        (!self.held.lock().pinned.is_empty()).then_some(self.ask_at)
+        (!self.pending.lock().pinned.is_empty()).then_some(self.ask_at)
     }
 
     /// Has the thread ask for pinned pages, if that is due and it does not ask already.
@@ -165,18 +165,18 @@ impl Reclaimer {
             return;
         }
         self.ask_at = now + PAUSE;
-        let mut lists = self.held.lock();
+        let mut lists = self.pending.lock();
         let due = !lists.pinned.is_empty() && !lists.is_asking;
         lists.is_asking |= due;
         drop(lists);
         if due {
-            self.hand_in(Job::AskAgain);
+            self.hand_in(ReclaimJob::AskAgain);
         }
     }
 
     /// Memory that is charged: files with pinned pages, and what waits for the thread.
     pub fn charged(&self) -> Vec<(Charge, u64)> {
-        let lists = self.held.lock();
+        let lists = self.pending.lock();
         let pinned = lists.pinned.iter().map(|it| (it.charge, it.bytes));
         let waiting = lists.handed_in.iter().rev().skip(FREE_OF_CHARGE).copied();
         pinned.chain(waiting).collect()
@@ -185,7 +185,7 @@ impl Reclaimer {
     /// Bytes of the files with pinned pages, by the session that they were of.
     pub fn pinned(&self) -> BTreeMap<SessionId, (Charge, u64)> {
         let mut by_session = BTreeMap::new();
-        for it in &self.held.lock().pinned {
+        for it in &self.pending.lock().pinned {
             let (_, bytes) = by_session
                 .entry(it.charge.session)
                 .or_insert((it.charge, 0));
@@ -200,14 +200,14 @@ impl Reclaimer {
     /// # Errors
     /// What is not unmapped.
     pub fn close(self, deadline: Instant) -> Result<(), JobsNotDone> {
-        self.held.lock().is_closing = true;
+        self.pending.lock().is_closing = true;
         self.worker.close(deadline)
     }
 
-    fn hand_in(&self, job: Job) {
+    fn hand_in(&self, job: ReclaimJob) {
         // Without the thread it is done here: slow but safe.
         if let Err(rejected) = self.worker.hand_in(job) {
-            self.held.run(rejected);
+            self.pending.run(rejected);
         }
     }
 }
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_of_two_files_in_pipes_then_charged_until_each_is_closed() {
+    fn pages_of_two_files_in_pipes_then_charged_until_both_close() {
         let mut reclaimer = Reclaimer::start(&ThreadRegistry::default()).unwrap();
         let (retired, first) = frames_in_a_pipe();
         let bytes = retired.bytes();
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn closed_with_much_that_is_pinned_then_it_waits_for_one_answer_at_most() {
+    fn closed_with_much_pinned_then_it_waits_for_at_most_one_answer() {
         let reclaimer = Reclaimer::start(&ThreadRegistry::default()).unwrap();
         let (memory, _pipes): (Vec<_>, Vec<_>) = (0..100).map(|_| frames_in_a_pipe()).unzip();
         for retired in memory {

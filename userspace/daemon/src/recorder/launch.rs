@@ -33,7 +33,7 @@ pub struct Launch {
     /// Bytes to leave free on the disk.
     pub min_free_bytes: u64,
     /// Time limit of its end.
-    pub patience: Duration,
+    pub timeout: Duration,
 }
 
 /// A started recording.
@@ -95,7 +95,7 @@ impl Launch {
         let recording = Recording::start(spec(&self)?).map_err(refused)?;
         let producer = recording.producer(&self.producer).map_err(refused)?;
         let worker = live::worker(threads, &self.about.name);
-        let active = Active::new(self.about, recording, self.patience, worker);
+        let active = Active::new(self.about, recording, self.timeout, worker);
         Ok(Box::new(Launched { active, producer }))
     }
 }

@@ -56,7 +56,7 @@ pub struct Ended {
 
 /// A recording that has not ended.
 #[derive(Debug)]
-pub struct Entry {
+pub struct RunningRecording {
     /// Identity of the recording.
     pub about: About,
     /// The requester that started it.
@@ -79,7 +79,7 @@ pub struct Entry {
     pub phase: Phase,
 }
 
-impl Entry {
+impl RunningRecording {
     /// View of a recording that runs, finishes, or has just ended.
     fn view(&self, folder: &Path) -> RecordingView {
         let mut view = self.about.view(folder, self.state(), self.started_at);
@@ -156,7 +156,7 @@ impl Entry {
 #[derive(Debug)]
 pub struct Recorder {
     /// Recordings that have not ended, by id. Each counts towards `recorder.max_recordings`.
-    pub list: BTreeMap<u64, Entry>,
+    pub list: BTreeMap<u64, RunningRecording>,
     /// Ended recordings still in the list, by id.
     pub ended: BTreeMap<u64, Ended>,
     /// The recordings that the shutdown sees.

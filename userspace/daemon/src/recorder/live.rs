@@ -65,7 +65,7 @@ impl About {
 
 /// Result of a check of a running recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Look {
+pub struct RecordingCheck {
     /// What keeps it from recording every packet.
     pub reason: Option<String>,
     /// Packets dropped so far because its ring was full.
@@ -81,8 +81,8 @@ pub struct Active {
     pub about: About,
     recording: Recording,
     /// Time after which a slow end is logged.
-    patience: Duration,
-    end: Mutex<End>,
+    timeout: Duration,
+    end: Mutex<EndState>,
     changed: Condvar,
 }
 
@@ -106,7 +106,7 @@ pub enum RecordingFailure {
 pub struct RecordingsFailed(Vec<(RecordingName, RecordingFailure)>);
 
 #[derive(Debug)]
-struct End {
+struct EndState {
     begun: bool,
     result: Option<Result<Manifest, RecordingFailure>>,
     /// Its drain thread in the registry.
@@ -117,14 +117,14 @@ impl Active {
     pub(super) fn new(
         about: About,
         recording: Recording,
-        patience: Duration,
+        timeout: Duration,
         worker: WorkerGuard,
     ) -> Arc<Self> {
         Arc::new(Self {
             about,
             recording,
-            patience,
-            end: Mutex::new(End {
+            timeout,
+            end: Mutex::new(EndState {
                 begun: false,
                 result: None,
                 worker: Some(worker),
@@ -141,7 +141,7 @@ impl Active {
 
     /// What keeps it from writing now, and its cause of end if it ended by itself.
     #[must_use]
-    pub fn look(&self) -> Look {
+    pub fn look(&self) -> RecordingCheck {
         let status = self.recording.status();
         let end = match (status.state, status.cause) {
             (DrainState::Recording | DrainState::Degraded, _) | (DrainState::Finishing, None) => {
@@ -151,7 +151,7 @@ impl Active {
             // Its drain thread panicked: `finish` reports the reason.
             (DrainState::Ended, None) => Some(RecordingEnd::Abandoned),
         };
-        Look {
+        RecordingCheck {
             reason: status.reason.filter(|_| end.is_none()),
             ring_full: status.totals.dropped.ring_full,
             end,
@@ -193,7 +193,7 @@ impl Active {
         // A hanging disk blocks no other thread: this one waits without limit, and the shutdown
         // leaves it behind.
         let result = loop {
-            let deadline = Instant::now() + self.patience;
+            let deadline = Instant::now() + self.timeout;
             match self.recording.finish(why, deadline) {
                 Err(late @ FinishError::Late { .. }) => {
                     tracing::warn!(recording = %self.about.name, %late, "recording is not finished yet");
@@ -269,7 +269,7 @@ impl Active {
         );
     }
 
-    fn end(&self) -> MutexGuard<'_, End> {
+    fn end(&self) -> MutexGuard<'_, EndState> {
         // No code panics while it holds this lock.
         self.end.lock().unwrap_or_else(PoisonError::into_inner)
     }

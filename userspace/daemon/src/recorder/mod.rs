@@ -15,7 +15,7 @@ mod startup;
 use onair_api::RecordingView;
 
 pub use self::launch::{Launch, Launched};
-pub use self::list::{Entry, Phase, Recorder};
+pub use self::list::{Phase, Recorder, RunningRecording};
 pub use self::live::{About, Active, Live, RecordingFailure, RecordingsFailed, worker_name};
 
 /// Events from the recorder's threads to the control thread.

@@ -17,7 +17,7 @@ use super::owner::{Owner, ProcessStatus};
 /// Interval between two checks of a dying daemon.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Share of the patience, as a divisor, after which a dead daemon's guardian is killed. It ends by itself
+/// Share of the timeout, as a divisor, after which a dead daemon's guardian is killed. It ends by itself
 /// some milliseconds after its daemon.
 const GUARDIAN_SHARE: u32 = 8;
 
@@ -34,13 +34,13 @@ impl StateLock {
         self._folder.try_clone().expect("a descriptor is free")
     }
 
-    /// Creates the folder if needed and locks it. Waits up to `patience` for a killed daemon that
+    /// Creates the folder if needed and locks it. Waits up to `timeout` for a killed daemon that
     /// the kernel still takes down (75 to 145 ms for each of its BPF links). Does not wait for a
     /// running one.
     pub(super) fn take(
         dir: &Path,
         journal: &Journal,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<Self, ResourceError> {
         let system = |what| {
             move |error: std::io::Error| ResourceError::System {
@@ -69,7 +69,7 @@ impl StateLock {
             let is_over = match found {
                 Predecessor::Daemon(_, ProcessStatus::Lives) if !is_locked => true,
                 Predecessor::Gone if is_locked => return Ok(Self { _folder: folder }),
-                _ => begin.elapsed() >= patience,
+                _ => begin.elapsed() >= timeout,
             };
             if is_over {
                 return Err(found.refusal(dir));
@@ -80,7 +80,7 @@ impl StateLock {
             }
             if let Predecessor::Guardian { guardian, .. } = found
                 && !has_tried
-                && begin.elapsed() >= patience / GUARDIAN_SHARE
+                && begin.elapsed() >= timeout / GUARDIAN_SHARE
             {
                 has_tried = true;
                 end_guardian(guardian);

@@ -70,11 +70,11 @@ struct Inner {
 
 impl Resources {
     /// Takes the state directory for this process and undoes what a killed previous daemon left.
-    /// Waits up to `patience` until that daemon is gone.
+    /// Waits up to `timeout` until that daemon is gone.
     ///
     /// # Errors
     /// [`ResourceError`]: another daemon uses the folder, or the folder is unusable.
-    pub fn open(dir: &Path, patience: Duration) -> Result<Self, ResourceError> {
+    pub fn open(dir: &Path, timeout: Duration) -> Result<Self, ResourceError> {
         let system = |what| {
             move |error| ResourceError::System {
                 what,
@@ -83,7 +83,7 @@ impl Resources {
             }
         };
         let journal = Journal::in_folder(dir);
-        let lock = StateLock::take(dir, &journal, patience)?;
+        let lock = StateLock::take(dir, &journal, timeout)?;
         let before = journal.read().map_err(system("read the journal in"))?;
         let mut state = JournalState {
             owner: Owner::me().map_err(system("read /proc for"))?,

@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn owner_of_each_kind_then_its_fate() {
+    fn owner_of_each_kind_then_its_status() {
         let me = Owner::me().unwrap();
         assert_eq!(me.status().unwrap(), ProcessStatus::Lives);
         let status = |change: fn(&mut Owner)| {

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use super::*;
 
-const PATIENCE: Duration = Duration::from_millis(200);
+const TIMEOUT: Duration = Duration::from_millis(200);
 
 /// Leaves the folder as a killed daemon does.
 fn killed(resources: Resources) {
@@ -20,25 +20,25 @@ fn killed(resources: Resources) {
 #[test]
 fn state_dir_of_a_living_daemon_then_refused_and_named() {
     let folder = tempfile::tempdir().unwrap();
-    let first = Resources::open(folder.path(), PATIENCE).unwrap();
-    let second = Resources::open(folder.path(), PATIENCE).unwrap_err();
+    let first = Resources::open(folder.path(), TIMEOUT).unwrap();
+    let second = Resources::open(folder.path(), TIMEOUT).unwrap_err();
     let text = second.to_string();
     assert!(
         text.contains(&format!("daemon {}", std::process::id())),
         "{text}"
     );
     drop(first);
-    Resources::open(folder.path(), PATIENCE).unwrap();
+    Resources::open(folder.path(), TIMEOUT).unwrap();
 }
 
 #[test]
-fn state_dir_of_a_dead_daemon_whose_guardian_lives_then_the_next_one_waits_for_it() {
+fn state_dir_of_a_dead_daemon_then_waits_for_its_guardian() {
     let folder = tempfile::tempdir().unwrap();
     let mut guardian = Command::new("sleep").arg("60").spawn().unwrap();
-    let first = Resources::open(folder.path(), PATIENCE).unwrap();
+    let first = Resources::open(folder.path(), TIMEOUT).unwrap();
     first.note_guardian(guardian.id()).unwrap();
     killed(first);
-    let refused = Resources::open(folder.path(), PATIENCE).unwrap_err();
+    let refused = Resources::open(folder.path(), TIMEOUT).unwrap_err();
     let text = refused.to_string();
     let named = format!("process {}, the guardian of", guardian.id());
     assert!(text.starts_with(&named), "{text}");
@@ -46,16 +46,16 @@ fn state_dir_of_a_dead_daemon_whose_guardian_lives_then_the_next_one_waits_for_i
     assert_eq!(guardian.try_wait().unwrap(), None);
     guardian.kill().unwrap();
     guardian.wait().unwrap();
-    Resources::open(folder.path(), PATIENCE).unwrap();
+    Resources::open(folder.path(), TIMEOUT).unwrap();
 }
 
 #[test]
-fn state_dir_of_a_dead_daemon_whose_guardian_is_stopped_then_killed() {
+fn state_dir_of_a_dead_daemon_then_a_stopped_guardian_is_killed() {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join(onair_ipc::guardian::NAME);
     fs::copy("/bin/sleep", &program).unwrap();
     let state = folder.path().join("state");
-    let first = Resources::open(&state, PATIENCE).unwrap();
+    let first = Resources::open(&state, TIMEOUT).unwrap();
     // It has the folder's lock, as it has all files of its daemon.
     let locked = first.inner()._lock.try_clone();
     let mut guardian = Command::new(&program)
@@ -79,7 +79,7 @@ fn incarnation_of_daemons_within_a_second_then_never_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let incarnations: Vec<u32> = (0..5)
         .map(|_| {
-            Resources::open(folder.path(), PATIENCE)
+            Resources::open(folder.path(), TIMEOUT)
                 .unwrap()
                 .begin_incarnation(0)
                 .unwrap()
@@ -87,7 +87,7 @@ fn incarnation_of_daemons_within_a_second_then_never_the_same() {
         .collect();
     assert!(incarnations.is_sorted_by(|a, b| a < b), "{incarnations:?}");
     let ahead = incarnations[4] + 1000;
-    let next = Resources::open(folder.path(), PATIENCE).unwrap();
+    let next = Resources::open(folder.path(), TIMEOUT).unwrap();
     assert_eq!(next.begin_incarnation(ahead).unwrap(), ahead + 1);
 }
 
@@ -97,7 +97,7 @@ fn socket_file_of_a_killed_daemon_then_removed_though_it_moved() {
     let (stale, living, own) = ("a.sock", "b.sock", "c.sock");
     let [stale, living, own] = [stale, living, own].map(|name| folder.path().join(name));
     let state = folder.path().join("state");
-    let resources = Resources::open(&state, PATIENCE).unwrap();
+    let resources = Resources::open(&state, TIMEOUT).unwrap();
     resources
         .register([
             Resource::socket_file(&stale),
@@ -110,7 +110,7 @@ fn socket_file_of_a_killed_daemon_then_removed_though_it_moved() {
     fs::write(&own, "precious").unwrap();
     killed(resources);
 
-    let next = Resources::open(&state, PATIENCE).unwrap();
+    let next = Resources::open(&state, TIMEOUT).unwrap();
     assert!(!stale.exists() && living.exists() && own.exists());
     assert!(next.names().is_empty());
 }
@@ -121,12 +121,12 @@ fn thing_that_cannot_be_undone_then_the_next_start_tries_again() {
     let run = folder.path().join("run");
     let path = run.join("a.sock");
     let state = folder.path().join("state");
-    let resources = Resources::open(&state, PATIENCE).unwrap();
+    let resources = Resources::open(&state, TIMEOUT).unwrap();
     resources.register([Resource::socket_file(&path)]).unwrap();
     killed(resources);
     // Without the folder the socket cannot be checked.
     fs::write(&run, "").unwrap();
-    let next = Resources::open(&state, PATIENCE).unwrap();
+    let next = Resources::open(&state, TIMEOUT).unwrap();
     next.note().unwrap();
     assert!(next.release().is_empty());
     drop(next);
@@ -134,7 +134,7 @@ fn thing_that_cannot_be_undone_then_the_next_start_tries_again() {
     fs::remove_file(&run).unwrap();
     fs::create_dir(&run).unwrap();
     drop(UnixListener::bind(&path).unwrap());
-    Resources::open(&state, PATIENCE).unwrap();
+    Resources::open(&state, TIMEOUT).unwrap();
     assert!(!path.exists());
 }
 
@@ -150,13 +150,13 @@ fn port(promiscuous: bool, programs: &[u32]) -> Resource {
 }
 
 #[test]
-fn port_of_a_killed_daemon_that_cannot_be_undone_then_before_is_before_that_daemon() {
+fn port_of_a_killed_daemon_stuck_then_the_first_state_is_kept() {
     let folder = tempfile::tempdir().unwrap();
-    let resources = Resources::open(folder.path(), PATIENCE).unwrap();
+    let resources = Resources::open(folder.path(), TIMEOUT).unwrap();
     let first = port(false, &[]);
     resources.register([first.clone()]).unwrap();
     killed(resources);
-    let next = Resources::open(folder.path(), PATIENCE).unwrap();
+    let next = Resources::open(folder.path(), TIMEOUT).unwrap();
     next.register([port(true, &[7])]).unwrap();
     let journal = Journal::in_folder(folder.path()).read().unwrap().unwrap();
     assert_eq!(journal.resources, [first]);
@@ -166,7 +166,7 @@ fn port_of_a_killed_daemon_that_cannot_be_undone_then_before_is_before_that_daem
 fn resources_released_gently_then_nothing_is_forced() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.sock");
-    let resources = Resources::open(folder.path(), PATIENCE).unwrap();
+    let resources = Resources::open(folder.path(), TIMEOUT).unwrap();
     resources.register([Resource::socket_file(&path)]).unwrap();
     drop(UnixListener::bind(&path).unwrap());
     assert_eq!(resources.names(), [format!("socket {}", path.display())]);
@@ -180,7 +180,7 @@ fn resources_released_gently_then_nothing_is_forced() {
 fn resources_not_released_then_forced_and_said() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.sock");
-    let resources = Resources::open(folder.path(), PATIENCE).unwrap();
+    let resources = Resources::open(folder.path(), TIMEOUT).unwrap();
     resources.register([Resource::socket_file(&path)]).unwrap();
     let _bound = UnixListener::bind(&path).unwrap();
     resources.note().unwrap();
@@ -190,18 +190,18 @@ fn resources_not_released_then_forced_and_said() {
 }
 
 #[test]
-fn journal_that_does_not_hold_then_set_aside_and_the_daemon_starts() {
+fn journal_invalid_then_set_aside_and_the_daemon_starts() {
     let folder = tempfile::tempdir().unwrap();
     for text in ["", "{", "{}", "[1,2]", "\u{0}"] {
         fs::write(folder.path().join(FILE), text).unwrap();
-        Resources::open(folder.path(), PATIENCE).unwrap();
+        Resources::open(folder.path(), TIMEOUT).unwrap();
         let aside = folder.path().join(format!("{FILE}.corrupt"));
         assert_eq!(fs::read_to_string(aside).unwrap(), text);
     }
 }
 
 #[test]
-fn journal_fifo_or_writable_for_others_then_set_aside_and_the_daemon_starts() {
+fn journal_fifo_or_writable_for_others_then_set_aside() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().unwrap();
     let (path, aside) = (
@@ -210,10 +210,10 @@ fn journal_fifo_or_writable_for_others_then_set_aside_and_the_daemon_starts() {
     );
     let (fifo, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR);
     rustix::fs::mknodat(rustix::fs::CWD, &path, fifo, mode, 0).unwrap();
-    drop(Resources::open(folder.path(), PATIENCE).unwrap());
+    drop(Resources::open(folder.path(), TIMEOUT).unwrap());
     assert!(!aside.metadata().unwrap().is_file());
     fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
-    drop(Resources::open(folder.path(), PATIENCE).unwrap());
+    drop(Resources::open(folder.path(), TIMEOUT).unwrap());
     assert!(aside.metadata().unwrap().is_file());
     assert_eq!(path.metadata().unwrap().permissions().mode() & 0o022, 0);
 }
@@ -222,7 +222,7 @@ fn journal_fifo_or_writable_for_others_then_set_aside_and_the_daemon_starts() {
 fn resources_path_taken_by_another_then_not_forced() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.sock");
-    let resources = Resources::open(folder.path(), PATIENCE).unwrap();
+    let resources = Resources::open(folder.path(), TIMEOUT).unwrap();
     let _other = UnixListener::bind(&path).unwrap();
     resources.register([Resource::socket_file(&path)]).unwrap();
     assert!(resources.release().is_empty());

@@ -80,7 +80,7 @@ pub struct RunOutcome {
 /// A daemon that has been started.
 #[derive(Clone, Debug)]
 pub struct Started {
-    orders: mpsc::UnboundedSender<ActorCommand>,
+    commands: mpsc::UnboundedSender<ActorCommand>,
 }
 
 impl Started {
@@ -88,7 +88,7 @@ impl Started {
     /// tests use it to make parts of the daemon fail. Lost once the sessions have ended.
     pub fn on_the_control_thread(&self, task: impl FnOnce(&mut Services) + Send + 'static) {
         // If the control thread has ended, the task is lost.
-        let _ = self.orders.send(ActorCommand::Run(ActorTask::new(task)));
+        let _ = self.commands.send(ActorCommand::Run(ActorTask::new(task)));
     }
 }
 

@@ -75,33 +75,33 @@ pub(super) fn register_control(
 /// timeout.
 pub(super) fn register_sessions(
     shutdown: &ShutdownCoordinator,
-    orders: mpsc::UnboundedSender<ActorCommand>,
+    commands: mpsc::UnboundedSender<ActorCommand>,
     result: HandoffCell<Drained>,
 ) {
-    let announce = orders.clone();
+    let announce = commands.clone();
     shutdown.register_shutdown_notification("clients", move || {
         // An actor that has ended has no clients.
         let _ = announce.send(ActorCommand::Announce);
     });
-    let (dump, patience) = (orders.clone(), shutdown.config().handler());
+    let (dump, timeout) = (commands.clone(), shutdown.config().handler());
     shutdown.register_dump("control", move || {
         let (reply, answer) = sync_channel(1);
         // An actor that has ended drops the command, and the reply with it.
         let _ = dump.send(ActorCommand::Dump(reply));
         answer
-            .recv_timeout(patience)
+            .recv_timeout(timeout)
             .unwrap_or_else(|error| format!("the control thread does not answer: {error}").into())
     });
-    shutdown.on_progress(events(orders.clone()));
+    shutdown.on_progress(events(commands.clone()));
     let times = shutdown.clone();
     shutdown.register_shutdown_waiter("sessions", 50, Limit::Graceful, move |waiting| {
         let (reply, answer) = sync_channel(1);
-        let order = ActorCommand::Drain(Drain {
+        let command = ActorCommand::Drain(Drain {
             deadline: Instant::now() + times.graceful(),
             reply,
         });
         // An actor that has ended drops the command, and the reply with it.
-        let _ = orders.send(order);
+        let _ = commands.send(command);
         result.put(recv(&answer, waiting)?);
         Ok(())
     });
@@ -119,7 +119,7 @@ pub(super) fn register_recordings(shutdown: &ShutdownCoordinator, live: &Live, f
 }
 
 /// Publishes the progress of the shutdown to the event readers.
-fn events(orders: mpsc::UnboundedSender<ActorCommand>) -> impl Fn(&ShutdownStatus) + Send + Sync {
+fn events(commands: mpsc::UnboundedSender<ActorCommand>) -> impl Fn(&ShutdownStatus) + Send + Sync {
     let last = Mutex::new(ShutdownPhase::Running);
     move |status| {
         let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
@@ -136,7 +136,7 @@ fn events(orders: mpsc::UnboundedSender<ActorCommand>) -> impl Fn(&ShutdownStatu
             }
         };
         // An actor that has ended has no readers any more.
-        let _ = orders.send(ActorCommand::Publish(kind));
+        let _ = commands.send(ActorCommand::Publish(kind));
     }
 }
 
@@ -215,8 +215,8 @@ struct NotEmpty(Late);
 
 /// The control thread's message to a part that waits for it.
 fn recv<T>(answer: &Receiver<T>, waiting: &Waiting) -> Result<T, ControlError> {
-    let patience = past(waiting).saturating_duration_since(Instant::now());
-    let heard = answer.recv_timeout(patience);
+    let timeout = past(waiting).saturating_duration_since(Instant::now());
+    let heard = answer.recv_timeout(timeout);
     heard.map_err(|error| match error {
         RecvTimeoutError::Timeout => ControlError::Silent,
         RecvTimeoutError::Disconnected => ControlError::Ended,

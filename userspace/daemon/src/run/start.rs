@@ -67,8 +67,8 @@ pub(super) fn start(
     let group = config.control.group.as_deref().map(resolve_group);
     let group = group.transpose()?;
     let roles = roles(&config.control, group)?;
-    let patience = Duration::from_millis(config.timeouts.previous_ms);
-    let resources = Arc::new(Resources::open(&config.state.dir, patience)?);
+    let timeout = Duration::from_millis(config.timeouts.previous_ms);
+    let resources = Arc::new(Resources::open(&config.state.dir, timeout)?);
     register_resources(shutdown, Arc::clone(&resources));
     // After the previous daemon has released its devices.
     config.check_for_start()?;
@@ -97,10 +97,10 @@ pub(super) fn start(
     let recorder = start_recorder(&services, shutdown, &results.recordings)?;
     let config = &services.config;
     shutdown.configure(config.shutdown, config::ms(config.timeouts.graceful_ms));
-    let patience = Duration::from_millis(config.timeouts.overload_ms);
-    let (handle, actions) = ControlHandle::new(QUEUE, patience);
+    let timeout = Duration::from_millis(config.timeouts.overload_ms);
+    let (handle, actions) = ControlHandle::new(QUEUE, timeout);
     let (attach_sender, attach_actions) = mpsc::channel(QUEUE);
-    let (orders, inbox_orders) = mpsc::unbounded_channel();
+    let (commands, inbox_commands) = mpsc::unbounded_channel();
     register_reload(shutdown, handle.clone(), config.file.clone());
     let finish = config.recorder.finish();
     let (handoff, close) = (ShutdownHandoff::default(), CancellationToken::new());
@@ -115,7 +115,7 @@ pub(super) fn start(
             actions,
             attach: attach_actions,
             probe: probe_events,
-            orders: inbox_orders,
+            commands: inbox_commands,
         },
         services,
         recorder,
@@ -127,10 +127,10 @@ pub(super) fn start(
     let control = control.start();
     let control = control.map_err(system("cannot start the control thread"))?;
     register_control(shutdown, control, close);
-    register_sessions(shutdown, orders.clone(), results.sessions.clone());
+    register_sessions(shutdown, commands.clone(), results.sessions.clone());
     register_recordings(shutdown, &results.recordings, finish);
     register_handoff(shutdown, &handoff, results.dataplane.clone());
-    Ok((Started { orders }, results))
+    Ok((Started { commands }, results))
 }
 
 /// Opens what is in the state directory, and takes the next incarnation.

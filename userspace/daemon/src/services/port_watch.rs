@@ -14,7 +14,7 @@ const CALM: Duration = Duration::from_secs(60);
 
 /// What a look reads of one port.
 #[derive(Clone, Copy, Debug, Default)]
-struct Seen {
+struct PortSample {
     /// Packets that came, those that were missed, too.
     arrived: u64,
     /// Packets dropped before their poller had them.
@@ -41,9 +41,9 @@ struct Watched {
 pub(super) struct PortWatch(HashMap<String, Watched>);
 
 impl Watched {
-    fn look(&mut self, name: &str, rings: Option<Rings>, seen: &Seen, now: Instant) {
+    fn look(&mut self, name: &str, rings: Option<Rings>, seen: &PortSample, now: Instant) {
         self.problems.clear();
-        let &Seen {
+        let &PortSample {
             arrived,
             missed,
             malformed,
@@ -81,7 +81,7 @@ impl Services {
             let driver = self.dataplane.port_stats(name).unwrap_or_default();
             let counted = self.dataplane.port_counters(name).unwrap_or_default();
             let missed = driver.missed() + counted.rx_hand_over_full;
-            let seen = Seen {
+            let seen = PortSample {
                 arrived: counted.rx_packets + driver.missed(),
                 missed,
                 malformed: counted.rx_malformed,
@@ -132,11 +132,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn port_that_loses_packets_then_told_for_a_minute_and_a_lower_mtu_while_it_lasts() {
+    fn port_loses_packets_then_told_and_a_low_mtu_while_it_lasts() {
         let start = Instant::now();
         let mut watched = Watched::default();
         let mut look = |missed, malformed, mtu_now, at| {
-            let seen = Seen {
+            let seen = PortSample {
                 arrived: 0,
                 missed,
                 malformed,

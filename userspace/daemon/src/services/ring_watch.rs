@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use onair_dpdk::{KEPT_MS, RxRing};
+use onair_dpdk::{RING_MS, RxRing};
 
 /// The shortest time of which the rate of packets is taken. A look comes each second, some ms early or late.
 const SPAN: Duration = Duration::from_millis(900);
@@ -52,17 +52,17 @@ impl RingWatch {
         let Rings { each, queues } = rings;
         self.short
             .take_if(|(at, _)| now.saturating_duration_since(*at) >= calm);
-        if each.packets < each.most && self.keeps_ms(rings).is_some_and(|ms| ms < KEPT_MS) {
+        if each.packets < each.most && self.keeps_ms(rings).is_some_and(|ms| ms < RING_MS) {
             let highest = self.short.map_or(0, |(_, highest)| highest);
             self.short = Some((now, highest.max(self.rate)));
         }
         let (_, rate) = self.short?;
         let keeps = each.holds_ms(queues, rate)?;
-        let needed = (rate * KEPT_MS).div_ceil(1000 * u64::from(queues));
+        let needed = (rate * RING_MS).div_ceil(1000 * u64::from(queues));
         let enough = needed.next_power_of_two().min(each.most.into());
         Some(format!(
             "the receive rings of port {name} keep {keeps} ms of the {rate} packets a second that come, less than \
-             {KEPT_MS} ms: if its poller is late for longer, packets are lost; set port.{name}.rx_ring = {enough}, now \
+             {RING_MS} ms: if its poller is late for longer, packets are lost; set port.{name}.rx_ring = {enough}, now \
              {}",
             each.packets
         ))
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn ring_that_keeps_less_than_20_ms_then_told_with_the_key_for_a_minute() {
+    fn ring_under_20_ms_then_told_with_the_key_for_a_minute() {
         // 720p60, and 1080p60, with 1200 bytes of video in a packet.
         let (enough, too_much) = (115_200, 259_200);
         let mut seconds = vec![enough, too_much, enough];
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn rings_of_several_queues_keep_more_and_one_that_cannot_be_larger_is_no_problem() {
+    fn rings_of_several_queues_keep_more_and_the_largest_is_fine() {
         assert_eq!(told(rings(4096, 32_768, 2), &[259_200]), [None]);
         assert_eq!(told(rings(2048, 2048, 1), &[259_200]), [None]);
         let all = told(rings(8192, 16_384, 1), &[2_000_000]);
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn looks_in_quick_succession_then_the_rate_is_that_of_a_whole_second() {
+    fn looks_in_quick_succession_then_the_rate_is_of_a_whole_second() {
         let (start, mut watch) = (Instant::now(), RingWatch::default());
         let rings = rings(2048, 2048, 1);
         for ms in (0..1000).step_by(10) {

@@ -12,7 +12,7 @@ use crate::services::Services;
 
 /// The client process of an attachment.
 #[derive(Clone, Debug)]
-pub struct Client {
+pub struct ClientProcess {
     /// Its credentials; the pid is in the daemon's pid namespace.
     pub who: Who,
     /// Library name and version, as the client reports them.
@@ -35,7 +35,7 @@ pub struct Watched {
 /// A client that is attached, until its attachment has ended.
 #[derive(Debug)]
 pub(super) struct Connected {
-    pub(super) client: Client,
+    pub(super) client: ClientProcess,
     /// The probe's part; `None` if the probe is not used.
     pub(super) watched: Option<Watched>,
     /// Index of its life word in the owner-death notifier.

@@ -4,7 +4,7 @@ use onair_api::{
     Convert, ConvertedSession, Direction, Problem, ProblemCode, SessionId, SessionName,
     SessionProblem, SessionProblemKind as Kind, SessionSpec, SessionState, SpecError, SpecErrors,
 };
-use onair_dataplane::{Command, ConvertConfig, Outlet, OutletHandle, Runtime};
+use onair_dataplane::{Command, ConvertConfig, ConverterFeed, FeedHandle, Runtime};
 use onair_essence::{Format, MAX_UNIT_BYTES};
 use onair_ipc::frames::FrameMemory;
 use onair_pixels::{Conversion, PixelFormat};
@@ -18,7 +18,7 @@ use crate::services::Services;
 #[derive(Debug, Default)]
 pub(super) struct Source {
     /// `None`: it never had one.
-    link: Option<(SessionId, OutletHandle)>,
+    link: Option<(SessionId, FeedHandle)>,
     /// Why it has none, or its state at the last look.
     state: SourceState,
 }
@@ -225,25 +225,25 @@ impl Session {
     }
 
     /// Converted sessions that have a place of its clients.
-    pub(super) fn outlets_taken(&self) -> u64 {
-        self.outlets.iter().filter(|it| !it.is_over()).count() as u64
+    pub(super) fn feeds_taken(&self) -> u64 {
+        self.feeds.iter().filter(|it| !it.is_over()).count() as u64
     }
 
     /// Hands its finished frames to a converted session, too, which then has a place of its clients.
-    pub fn add_outlet(&mut self, services: &mut Services, outlet: Outlet) {
-        self.outlets.retain(|it| !it.is_over());
-        self.outlets.push(outlet.handle());
-        self.place_outlet(services, Box::new(outlet));
+    pub fn add_feed(&mut self, services: &mut Services, feed: ConverterFeed) {
+        self.feeds.retain(|it| !it.is_over());
+        self.feeds.push(feed.handle());
+        self.place_feed(services, Box::new(feed));
     }
 
-    /// Puts an outlet to the runtime, wherever that is. A poller that has handed the session back meanwhile
+    /// Puts a feed to the runtime, wherever that is. A poller that has handed the session back meanwhile
     /// refuses, and this runs again.
-    pub fn place_outlet(&mut self, services: &mut Services, outlet: Box<Outlet>) {
+    pub fn place_feed(&mut self, services: &mut Services, feed: Box<ConverterFeed>) {
         match self.core.place() {
-            Place::Here(runtime) => runtime.add_outlet(*outlet),
+            Place::Here(runtime) => runtime.add_feed(*feed),
             Place::Poller | Place::Returning => {
                 let session = self.id.0;
-                services.command(self.placement.poller(), Command::Link { session, outlet });
+                services.command(self.placement.poller(), Command::Link { session, feed });
             }
         }
     }
@@ -251,7 +251,7 @@ impl Session {
     /// Whether it has a source that still exists.
     pub fn has_source(&self) -> bool {
         let link = self.source.link.as_ref();
-        link.is_some_and(|(_, outlet)| !outlet.is_without_source())
+        link.is_some_and(|(_, feed)| !feed.is_without_source())
     }
 
     /// The session that its frames come from, if that still exists.
@@ -267,19 +267,19 @@ impl Session {
         services: &Services,
         source: (SessionId, u32),
         runtime: Option<&mut Runtime>,
-    ) -> Option<Outlet> {
+    ) -> Option<ConverterFeed> {
         let (source, quota) = source;
-        let (outlet, intake) =
+        let (feed, intake) =
             services
                 .dataplane
-                .outlet(self.placement.poller(), quota, &self.stats)?;
+                .feed(self.placement.poller(), quota, &self.stats)?;
         match (runtime, self.core.place()) {
             (Some(runtime), _) | (None, Place::Here(runtime)) => runtime.connect(intake),
             (None, Place::Poller | Place::Returning) => return None,
         }
-        self.source.link = Some((source, outlet.handle()));
+        self.source.link = Some((source, feed.handle()));
         self.source.state = SourceState::Running;
-        Some(outlet)
+        Some(feed)
     }
 
     /// The session looked for a source, and has none.

@@ -10,12 +10,13 @@ use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::slot::SlotReading;
 use onair_ipc::sys;
 use onair_session::{
-    AttachRefusal, Destroy, Effect, Event, Examination, Examined, Moment, Order, RetiredMemory,
-    SiteFinding, SiteQuestion, ThreadQuestion, Timeouts, View, Walk, examine_together,
+    AttachRefusal, Destroy, Effect, Event, Examination, Examined, Moment, PollerCommand,
+    RetiredMemory, SiteFinding, SiteQuestion, ThreadQuestion, Timeouts, View, Walk,
+    examine_together,
 };
 
 use super::{Session, certificate};
-use crate::clients::inspector::{Finding, Inspection, Look, site_finding};
+use crate::clients::inspector::{Finding, Inspection, InspectionTask, site_finding};
 use crate::clients::threads::{self, ThreadList};
 use crate::config::ms;
 use crate::services::Services;
@@ -43,7 +44,7 @@ pub enum Progress {
 impl Session {
     /// Handles an event, and does what follows from it.
     pub fn handle(&mut self, services: &mut Services, event: Event<Runtime>) -> Progress {
-        let seen = Seen {
+        let seen = DriverView {
             services,
             session: self.id,
             poller: self.placement.poller(),
@@ -64,7 +65,7 @@ impl Session {
         let mut parts: Vec<_> = sessions
             .iter_mut()
             .map(|it| {
-                let seen = Seen {
+                let seen = DriverView {
                     services,
                     session: it.id,
                     poller: it.placement.poller(),
@@ -192,7 +193,7 @@ impl Session {
         services.inspector.ask(Inspection {
             about: u64::from(pid),
             limit,
-            look: Look::Sites(looker, Box::new(move |seen| found(site_finding(seen)))),
+            look: InspectionTask::Sites(looker, Box::new(move |seen| found(site_finding(seen)))),
             late: Box::new(move || finding(SiteFinding::Blind(hangs))),
         });
     }
@@ -234,33 +235,33 @@ fn look_at_threads(services: &Services, session: u64, question: ThreadQuestion) 
     services.inspector.ask(Inspection {
         about: u64::from(pid),
         limit,
-        look: Look::Alone(Box::new(look)),
+        look: InspectionTask::Alone(Box::new(look)),
         late: Box::new(move || finding(Vec::new(), true, limit)),
     });
 }
 
-fn command(session: u64, order: Order<Runtime>) -> Command {
-    match order {
-        Order::Start(runtime) => Command::Start(runtime),
-        Order::Quiesce => Command::Quiesce(session),
-        Order::Attach { lender, frames } => Command::Attach {
+fn command(session: u64, command: PollerCommand<Runtime>) -> Command {
+    match command {
+        PollerCommand::Start(runtime) => Command::Start(runtime),
+        PollerCommand::Quiesce => Command::Quiesce(session),
+        PollerCommand::Attach { lender, frames } => Command::Attach {
             session,
             lender,
             frames,
         },
-        Order::Detach(attachment) => Command::Detach {
+        PollerCommand::Detach(attachment) => Command::Detach {
             session,
             attachment,
         },
-        Order::Evict(attachment) => Command::Evict {
+        PollerCommand::Evict(attachment) => Command::Evict {
             session,
             attachment,
         },
-        Order::Release(attachment) => Command::Release {
+        PollerCommand::Release(attachment) => Command::Release {
             session,
             attachment,
         },
-        Order::CreditThread {
+        PollerCommand::CreditThread {
             attachment,
             ticket,
             slot,
@@ -270,7 +271,7 @@ fn command(session: u64, order: Order<Runtime>) -> Command {
             ticket,
             slot,
         },
-        Order::Flush { ticket } => Command::Flush { session, ticket },
+        PollerCommand::Flush { ticket } => Command::Flush { session, ticket },
     }
 }
 
@@ -284,14 +285,14 @@ pub(super) fn now() -> Moment {
 }
 
 /// What the core of one session sees.
-struct Seen<'a> {
+struct DriverView<'a> {
     services: &'a Services,
     session: SessionId,
     poller: usize,
     stats: &'a Arc<SessionStats>,
 }
 
-impl View for Seen<'_> {
+impl View for DriverView<'_> {
     fn now(&self) -> Moment {
         now()
     }

@@ -26,7 +26,7 @@ use onair_api::{
     SessionSpec, SessionState, SessionView, StoppedBefore, Timestamp, WatchedFile, Who,
     did_you_mean,
 };
-use onair_dataplane::{OutletHandle, Placement, PortInfo, Runtime, SessionStats, Ssrc};
+use onair_dataplane::{FeedHandle, Placement, PortInfo, Runtime, SessionStats, Ssrc};
 use onair_ipc::event::EventKind as ClientEvent;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
@@ -77,7 +77,7 @@ pub struct Session {
     /// Of a converted session.
     source: converted::Source,
     /// Converted sessions that have its frames.
-    outlets: Vec<OutletHandle>,
+    feeds: Vec<FeedHandle>,
     /// The addresses that it is about to get.
     retarget: Option<retarget::Retarget>,
     /// The clients, by the number of their attachment, until it has ended.
@@ -154,7 +154,7 @@ impl Session {
             is_broadcast,
             traffic: traffic::Traffic::default(),
             source: converted::Source::default(),
-            outlets: Vec::new(),
+            feeds: Vec::new(),
             retarget: None,
             connected: ConnectedClients::default(),
             former_clients: clients::former_clients::FormerClients::default(),
@@ -216,7 +216,7 @@ impl Session {
             direction: self.spec.direction,
             port: self.spec.port.clone(),
             poller: self.poller.clone(),
-            video: document.video,
+            format: document.format,
             flow: document.flow,
             source: self.spec.source,
             quota: self.spec.quota,
@@ -230,7 +230,7 @@ impl Session {
             created_at: self.created_at,
             stopped_at: self.core.stopped_at(),
             attachments: self.attachment_views(),
-            converted_sessions: self.outlets_taken(),
+            converted_sessions: self.feeds_taken(),
             signal: self.signal().cloned(),
             problems: self.problems().to_vec(),
             link_up: self.traffic.link_up,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 pub type PartError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Ends a part; may block.
-pub(super) type End = Box<dyn FnOnce(&Waiting) -> Result<(), PartError> + Send>;
+pub(super) type EndPart = Box<dyn FnOnce(&Waiting) -> Result<(), PartError> + Send>;
 
 /// Time-out of a part. A configured value is read when the part's turn comes: a reload may have
 /// changed it since the registration.
@@ -63,7 +63,7 @@ pub(super) struct Part {
     pub(super) name: String,
     pub(super) priority: u8,
     pub(super) limit: Limit,
-    pub(super) run: End,
+    pub(super) run: EndPart,
 }
 
 #[derive(Default)]

@@ -53,7 +53,7 @@ fn pictured(
 }
 
 #[test]
-fn packets_from_amid_a_frame_on_then_the_picture_of_the_next_one() {
+fn packets_from_amid_a_frame_then_the_picture_of_the_next_one() {
     for depth in [8, 10] {
         let format = raster(depth);
         let mut whole = Vec::new();

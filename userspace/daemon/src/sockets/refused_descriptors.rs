@@ -1,4 +1,4 @@
-//! Descriptors that a stranger sends to the daemon's sockets: the kernel refuses them.
+//! Descriptors that another process sends to the daemon's sockets: the kernel refuses them.
 //!
 //! The last close of a socket that lingers waits as long as its sender likes, in the thread that reads the
 //! message, or that closes the connection with the message unread.

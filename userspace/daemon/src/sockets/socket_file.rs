@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn datagram_socket_of_a_living_process_is_left_alone_and_one_of_a_killed_process_replaced() {
+    fn datagram_socket_replaced_only_if_its_process_is_dead() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("control.ptp");
         let (living, file) = bind_datagram(&path).unwrap();

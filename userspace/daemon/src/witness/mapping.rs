@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mapping_of_words_that_a_client_has_open_then_users_until_it_has_closed_them() {
+    fn mapping_of_words_that_a_client_has_open_then_it_is_a_user() {
         let geometry = Geometry::new(2, 4096).unwrap();
         let words = AttachmentMemory::create(1, 1, geometry).unwrap();
         let says = || mapping(std::iter::once(&words), std::iter::empty()).says;

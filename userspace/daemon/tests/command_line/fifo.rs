@@ -7,16 +7,16 @@ use std::time::Duration;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 #[test]
-fn configuration_that_is_a_fifo_without_a_writer_then_refused_at_once() {
+fn configuration_is_a_fifo_without_a_writer_then_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("onaird.toml");
     mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_onaird"));
     command.args(["--check-config", "--config"]).arg(&path);
     let child = command.stderr(Stdio::piped()).spawn().unwrap();
-    let (tell, told) = channel();
-    std::thread::spawn(move || tell.send(child.wait_with_output().unwrap()));
-    let Ok(said) = told.recv_timeout(Duration::from_secs(20)) else {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || sender.send(child.wait_with_output().unwrap()));
+    let Ok(said) = receiver.recv_timeout(Duration::from_secs(20)) else {
         // A writer that comes and goes ends its wait.
         std::fs::write(&path, "").unwrap();
         panic!("onaird waits for a writer");

@@ -110,7 +110,7 @@ async fn rest(stream: &mut tokio::net::UnixStream) -> String {
 }
 
 #[tokio::test]
-async fn server_ends_when_requests_have_arrived_then_each_is_answered_and_then_closed() {
+async fn server_ends_with_requests_arrived_then_answers_and_closes() {
     let mut api = served();
     let mut used = api.connect().await;
     used.write_all(HEALTH).await.unwrap();

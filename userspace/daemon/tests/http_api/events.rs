@@ -80,7 +80,7 @@ async fn turn(api: &Served, session: &str, verb: &str) {
 }
 
 #[tokio::test]
-async fn events_of_one_session_and_kind_then_only_these_with_id_name_and_data() {
+async fn events_of_one_session_and_kind_then_only_these_are_sent() {
     let api = served();
     create(&api, "cam1").await;
     create(&api, "cam2").await;
@@ -139,7 +139,7 @@ async fn events_wrong_questions_then_typed_problems() {
 }
 
 #[tokio::test]
-async fn events_more_readers_than_may_then_refused_and_others_are_served() {
+async fn events_too_many_readers_then_refused_and_others_are_served() {
     let api = served();
     let mut readers = Vec::new();
     for _ in 0..32 {
@@ -168,9 +168,9 @@ async fn events_more_readers_than_may_then_refused_and_others_are_served() {
 }
 
 #[tokio::test]
-async fn events_reader_that_takes_nothing_then_no_other_waits_and_it_is_disconnected() {
-    let patience = Duration::from_millis(200);
-    let api = limited(|it| it.write = patience);
+async fn events_reader_takes_nothing_then_it_alone_is_disconnected() {
+    let timeout = Duration::from_millis(200);
+    let api = limited(|it| it.write = timeout);
     create(&api, "cam1").await;
     let mut idle = Reader::open(&api, "", "").await;
     let mut reads = Reader::open(&api, "", "").await;
@@ -180,7 +180,7 @@ async fn events_reader_that_takes_nothing_then_no_other_waits_and_it_is_disconne
         assert_eq!(reads.next().await.unwrap().name, "session_stopped");
     }
     // On a fast machine all that took less than the time that it has to take something.
-    tokio::time::sleep(2 * patience).await;
+    tokio::time::sleep(2 * timeout).await;
     let mut seen = 0;
     while let Some(message) = idle.next().await {
         seen = message.event.sequence;
@@ -192,7 +192,7 @@ async fn events_reader_that_takes_nothing_then_no_other_waits_and_it_is_disconne
 }
 
 #[tokio::test]
-async fn events_the_daemon_ends_then_the_stream_does_after_the_last_event() {
+async fn events_the_daemon_ends_then_the_stream_ends_after_the_last() {
     let mut api = served();
     create(&api, "cam1").await;
     let mut reader = Reader::open(&api, "", "Last-Event-ID: 0\r\n").await;

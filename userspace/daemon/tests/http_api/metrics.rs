@@ -107,7 +107,7 @@ async fn metrics_over_tcp_then_these_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn metrics_over_tcp_by_more_than_may_then_the_rest_waits_for_a_place() {
+async fn metrics_over_tcp_by_too_many_then_the_rest_waits_for_a_place() {
     let api = served();
     let tcp = OverTcp::of(&api);
     let mut idle = Vec::new();

@@ -7,7 +7,7 @@ use crate::served::client::served;
 use crate::sessions::create;
 
 #[tokio::test]
-async fn recording_started_listed_shown_and_stopped_then_each_path_answers() {
+async fn recording_started_listed_shown_and_stopped_then_paths_answer() {
     let api = served();
     create(&api, "cam1").await;
     create(&api, "cam2").await;
@@ -43,7 +43,7 @@ async fn recording_started_listed_shown_and_stopped_then_each_path_answers() {
 }
 
 #[tokio::test]
-async fn recording_hostile_names_wrong_values_and_unknown_sessions_then_typed_and_named() {
+async fn recording_hostile_names_and_wrong_values_then_typed_errors() {
     let api = served();
     create(&api, "cam1").await;
     let refused = async |body: Value| {

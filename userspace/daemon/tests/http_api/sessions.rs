@@ -307,7 +307,7 @@ async fn session_flush_then_what_was_sent_or_the_deadline_has_passed() {
 }
 
 #[tokio::test]
-async fn session_requester_hangs_up_during_destroy_wait_then_the_actor_sees_it() {
+async fn session_requester_hangs_up_in_destroy_wait_then_noticed() {
     let mut api = served();
     create(&api, "busy1").await;
     api.ask("POST", "/v1/sessions/busy1/stop", None).await;

@@ -37,7 +37,7 @@ async fn shutdown_asked_for_then_accepted_once_and_shown() {
 }
 
 #[tokio::test]
-async fn shutdown_begun_then_what_begins_something_is_refused_and_looks_are_not() {
+async fn shutdown_begun_then_new_work_is_refused_and_reads_are_not() {
     let api = served();
     create(&api, "cam1").await;
     api.shutdown.begin(Cause::Signal(15));

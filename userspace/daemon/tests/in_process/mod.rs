@@ -13,7 +13,7 @@ use onaird::run::{Started, run};
 use onaird::shutdown::ShutdownCoordinator;
 use serde_json::Value;
 
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The daemon, until its end.
 pub(crate) struct InProcess {
@@ -44,17 +44,19 @@ impl InProcess {
         let config = Config::load(&file).unwrap();
         let coordinator = ShutdownCoordinator::new(config.shutdown).unwrap();
         register(&coordinator);
-        let (tell, ready) = channel();
+        let (sender, ready) = channel();
         let own = coordinator.clone();
         let (told, end) = channel();
         thread::spawn(move || {
-            let outcome = run(config, &own, |started| tell.send(started.clone()).unwrap());
+            let outcome = run(config, &own, |started| {
+                sender.send(started.clone()).unwrap()
+            });
             told.send(onaird::run::summary::summary(outcome.unwrap()))
                 .unwrap();
         });
         Self {
             coordinator,
-            started: ready.recv_timeout(PATIENCE).unwrap(),
+            started: ready.recv_timeout(TIMEOUT).unwrap(),
             folder,
             end,
         }
@@ -67,7 +69,7 @@ impl InProcess {
 
     /// Waits for its end; nothing of it is left in its folder but its state.
     pub(crate) fn ended(self) -> ShutdownSummary {
-        let summary = self.end.recv_timeout(PATIENCE).unwrap();
+        let summary = self.end.recv_timeout(TIMEOUT).unwrap();
         assert!(!self.folder.path().join("control.sock").exists());
         assert!(!self.folder.path().join("attach.sock").exists());
         summary
@@ -77,7 +79,7 @@ impl InProcess {
     #[allow(dead_code, reason = "not every file asks")]
     pub(crate) fn ask(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
         let socket = self.folder().join("control.sock");
-        let answer = Http::connect(&socket, PATIENCE)
+        let answer = Http::connect(&socket, TIMEOUT)
             .unwrap()
             .request(method, path, body);
         let answer = answer.unwrap();
@@ -87,7 +89,7 @@ impl InProcess {
     /// Waits until `GET path` is as `wanted`.
     #[allow(dead_code, reason = "not every file asks")]
     pub(crate) fn until(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        until(path, Deadline::after(PATIENCE), || {
+        until(path, Deadline::after(TIMEOUT), || {
             let (_, body) = self.ask("GET", path, &Value::Null);
             Ok(wanted(&body).then_some(body))
         })

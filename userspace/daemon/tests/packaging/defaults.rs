@@ -95,7 +95,7 @@ fn longest_end() -> Duration {
 }
 
 #[test]
-fn unit_against_the_defaults_then_paths_times_and_capabilities_agree() {
+fn unit_and_defaults_agree_on_paths_times_and_capabilities() {
     let unit = unit("onaird.service");
     let config = Config::default();
     let directory = |key: &str, root: &str| PathBuf::from(root).join(&unit[key]);
@@ -134,7 +134,7 @@ fn unit_against_the_defaults_then_paths_times_and_capabilities_agree() {
 }
 
 #[test]
-fn part_without_sys_admin_then_what_stands_in_for_it_and_nothing_else_is_added() {
+fn part_without_sys_admin_then_only_its_substitutes_are_added() {
     let part = unit("without-sys-admin.conf");
     let mut expected = BTreeSet::from(CAPABILITIES);
     expected.remove("SYS_ADMIN");
@@ -144,7 +144,7 @@ fn part_without_sys_admin_then_what_stands_in_for_it_and_nothing_else_is_added()
 }
 
 #[test]
-fn daemonset_against_the_defaults_then_paths_times_and_capabilities_agree() {
+fn daemonset_and_defaults_agree_on_paths_times_and_capabilities() {
     let pod = pod(PLAIN);
     let config = Config::default();
     assert_eq!(pod["hostPID"], true);
@@ -215,7 +215,7 @@ fn configurations_packaged_then_they_hold() {
 }
 
 #[test]
-fn pod_with_a_virtual_function_differs_only_in_where_its_port_is() {
+fn pod_with_a_virtual_function_differs_only_in_its_ports_place() {
     let (mut plain, mut sriov) = (pod(PLAIN), pod(SRIOV));
     // The interface is the node's, or the pod's own.
     plain.as_mapping_mut().unwrap().remove("hostNetwork");

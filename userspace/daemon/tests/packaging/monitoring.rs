@@ -74,7 +74,7 @@ fn rules_have_a_case_that_raises_each_and_one_that_raises_none() {
 }
 
 #[test]
-fn alerts_of_the_page_are_the_rules_but_for_the_two_that_it_names() {
+fn alerts_of_the_page_are_the_rules_except_for_the_two_it_names() {
     let table = PAGE.split_once("| alert | rule |").unwrap().1;
     let rows = table
         .lines()
@@ -141,7 +141,7 @@ fn remedies_of_the_page_exist() {
 }
 
 #[test]
-fn board_names_metrics_that_the_daemon_has_and_explains_each_panel() {
+fn board_names_metrics_of_the_daemon_and_explains_each_panel() {
     let board: Value = serde_yaml_ng::from_str(BOARD).unwrap();
     let served = served();
     let mut ids = BTreeSet::new();

@@ -5,7 +5,7 @@ use onair_ipc::layout::Geometry;
 use onair_pixels::PixelFormat;
 use proptest::prelude::*;
 
-use super::super::outlet::{Outlet, outlet};
+use super::super::feed::{ConverterFeed, feed};
 use super::super::sleeper::Sleeper;
 use super::*;
 
@@ -23,7 +23,7 @@ pub(in super::super) fn config() -> ConvertConfig {
 
 /// A source of frames.
 pub(in super::super) struct Source {
-    outlet: Outlet,
+    feed: ConverterFeed,
     memory: FrameMemory,
 }
 
@@ -33,8 +33,8 @@ impl Source {
         let pgroups = Geometry::new(4, 8192 * 5 / 2 * LINES).unwrap();
         let memory = FrameMemory::create(pgroups, true).unwrap();
         let converter = Arc::new(Sleeper::new().unwrap());
-        let (outlet, intake) = outlet(4, converter, Arc::clone(stats));
-        (Self { outlet, memory }, intake)
+        let (feed, intake) = feed(4, converter, Arc::clone(stats));
+        (Self { feed, memory }, intake)
     }
 
     pub(in super::super) fn give(&mut self, number: u64) {
@@ -42,9 +42,9 @@ impl Source {
             number,
             ..FrameMeta::default()
         };
-        self.outlet.reap();
-        let frame = (0..4).find(|it| !self.outlet.has(*it)).unwrap();
-        self.outlet.give(frame, &meta, &self.memory);
+        self.feed.reap();
+        let frame = (0..4).find(|it| !self.feed.has(*it)).unwrap();
+        self.feed.give(frame, &meta, &self.memory);
     }
 }
 
@@ -84,7 +84,7 @@ fn counted(ends: &Ends) -> (u64, u64) {
 }
 
 #[test]
-fn frame_in_short_strips_then_the_source_has_it_back_after_the_last_line() {
+fn frame_in_short_strips_then_returned_after_the_last_line() {
     let mut ends = ends();
     assert!(!ends.converter.convert_strip(), "no frame waits");
     ends.source.give(1);
@@ -92,26 +92,26 @@ fn frame_in_short_strips_then_the_source_has_it_back_after_the_last_line() {
     for _ in 1..LINES {
         assert!(ends.converter.convert_strip());
         assert!(ends.converter.is_amid_a_frame());
-        ends.source.outlet.reap();
-        assert!(ends.source.outlet.has(0));
+        ends.source.feed.reap();
+        assert!(ends.source.feed.has(0));
     }
     assert_eq!(counted(&ends), (0, 0));
     assert!(ends.converter.convert_strip());
     assert!(!ends.converter.is_amid_a_frame() && !ends.converter.has_some());
-    ends.source.outlet.reap();
-    assert!(ends.source.outlet.is_empty());
+    ends.source.feed.reap();
+    assert!(ends.source.feed.is_empty());
     assert_eq!(counted(&ends), (1, 0));
 }
 
 #[test]
-fn session_stopped_amid_a_frame_then_the_source_has_all_back_and_the_next_start_begins_anew() {
+fn session_stopped_amid_a_frame_then_the_source_has_all_back() {
     let mut ends = ends();
     ends.source.give(1);
     ends.source.give(2);
     assert!(ends.converter.convert_strip());
     ends.converter.quiesce();
-    ends.source.outlet.reap();
-    assert!(ends.source.outlet.is_empty());
+    ends.source.feed.reap();
+    assert!(ends.source.feed.is_empty());
     assert_eq!(counted(&ends), (0, 1));
     // Again, when it is handed back.
     ends.converter.quiesce();
@@ -143,8 +143,8 @@ proptest! {
             }
         }
         ends.converter.quiesce();
-        ends.source.outlet.reap();
-        prop_assert!(ends.source.outlet.is_empty());
+        ends.source.feed.reap();
+        prop_assert!(ends.source.feed.is_empty());
         let (converted, dropped) = counted(&ends);
         let left_out = ends.stats.counters.frames_not_converted.get();
         prop_assert!(converted + dropped + left_out <= number);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use onair_ipc::frames::FrameMemory;
 
 use super::super::converter::{ConvertConfig, Converter};
-use super::super::outlet::{Intake, Outlet};
+use super::super::feed::{ConverterFeed, Intake};
 use super::super::refusal::RuntimeError;
 use super::super::stats::SessionStats;
 use super::{Kind, Runtime};
@@ -46,9 +46,9 @@ impl Runtime {
     }
 
     /// Hands the finished frames of a receive session to a converted session, too.
-    pub fn add_outlet(&mut self, outlet: Outlet) {
+    pub fn add_feed(&mut self, feed: ConverterFeed) {
         if let Kind::Receive(receiver) = &mut self.kind {
-            receiver.pool.outlets.add(outlet);
+            receiver.pool.feeds.add(feed);
         }
     }
 }

@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn units_of_a_client_then_in_turn_and_of_another_from_the_first_on() {
+    fn units_of_a_client_then_in_turn_and_of_another_from_the_first() {
         let mut units = Units::default();
         assert_eq!([(); 3].map(|()| units.next(1)), [0, 1, 2]);
         assert_eq!([(); 3].map(|()| units.next(2)), [0, 1, 2]);

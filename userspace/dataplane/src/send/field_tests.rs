@@ -52,7 +52,7 @@ fn buffers(wire: &Wire, scan: Scan) -> Vec<(u32, bool, Vec<u8>, u32)> {
 }
 
 #[test]
-fn fields_then_in_turn_each_in_a_slot_of_its_parity_with_its_own_time() {
+fn fields_then_in_turn_each_in_a_slot_of_its_parity_and_time() {
     for packing in [Packing::General, Packing::Block] {
         let found = buffers(&sent(Scan::Interlaced, packing, 9), Scan::Interlaced);
         assert_eq!(found.len(), 9);
@@ -86,7 +86,7 @@ fn segments_then_one_time_two_markers_and_a_whole_frame() {
 }
 
 #[test]
-fn datagrams_larger_than_the_port_allows_then_refused_with_what_to_do() {
+fn datagrams_too_large_for_the_port_then_refused_with_advice() {
     let rate = FrameRate::new(25, 1).unwrap();
     let format = VideoFormat::new(1920, 1080, Depth::Ten, rate).unwrap();
     let new = |max_udp, mtu| {

@@ -118,7 +118,7 @@ fn frames(wire: &Wire) -> Vec<(u32, u64)> {
 }
 
 #[test]
-fn pattern_frames_of_ntsc_then_timestamps_exact_and_sequence_without_gap() {
+fn pattern_frames_of_ntsc_then_exact_timestamps_and_no_gap() {
     let mut sender = sender(FrameSource::Pattern);
     let mut wire = Wire::default();
     run(&mut sender, &mut wire, 9);
@@ -161,7 +161,7 @@ fn pattern_one_frame_then_groups_are_spread_over_its_time() {
 }
 
 #[test]
-fn port_takes_nothing_for_a_while_then_the_frame_goes_on_where_it_stopped() {
+fn port_takes_nothing_for_a_while_then_the_frame_resumes() {
     let mut sender = sender(FrameSource::Pattern);
     let mut wire = Wire {
         room: 3,
@@ -183,7 +183,7 @@ fn port_takes_nothing_for_a_while_then_the_frame_goes_on_where_it_stopped() {
 }
 
 #[test]
-fn poller_late_by_frames_then_they_are_missed_and_timestamps_tell() {
+fn poller_late_by_frames_then_missed_and_timestamps_tell() {
     let mut sender = sender(FrameSource::Pattern);
     let mut wire = Wire::default();
     run(&mut sender, &mut wire, 1);
@@ -195,7 +195,7 @@ fn poller_late_by_frames_then_they_are_missed_and_timestamps_tell() {
 }
 
 #[test]
-fn session_stopped_within_a_frame_then_the_frame_is_finished_and_no_other_begun() {
+fn session_stopped_within_a_frame_then_only_that_is_finished() {
     let mut sender = sender(FrameSource::Pattern);
     let mut wire = Wire::default();
     let now = sender.due_ns();
@@ -216,7 +216,7 @@ fn session_stopped_within_a_frame_then_the_frame_is_finished_and_no_other_begun(
 }
 
 #[test]
-fn session_stopped_with_a_stuck_port_then_quiet_in_time_and_the_frame_is_counted() {
+fn session_stopped_with_a_stuck_port_then_the_frame_is_counted() {
     let mut sender = sender(FrameSource::Pattern);
     let mut wire = Wire {
         room: 1,
@@ -259,7 +259,7 @@ fn client_source_without_a_client_then_no_underrun_is_counted() {
 }
 
 #[test]
-fn clock_set_then_the_frame_under_way_ends_and_the_next_are_those_of_the_new_time() {
+fn clock_set_then_the_next_frames_are_those_of_the_new_time() {
     for step_ns in [
         3_600_000_000_000i64,
         -3_600_000_000_000,
@@ -289,7 +289,7 @@ fn clock_set_then_the_frame_under_way_ends_and_the_next_are_those_of_the_new_tim
 }
 
 #[test]
-fn clock_corrected_by_less_than_a_frame_then_no_frame_is_left_out_or_sent_twice() {
+fn clock_corrected_by_under_a_frame_then_each_frame_sent_once() {
     for step_ns in [2_000_000i64, -2_000_000] {
         let mut sender = sender(FrameSource::Pattern);
         let mut wire = Wire::default();

@@ -98,7 +98,7 @@ fn sender_of_each_type_then_its_packets_comply_with_it() {
 }
 
 #[test]
-fn narrow_sender_late_at_a_turn_then_no_burst_above_cmax_and_all_is_sent() {
+fn narrow_sender_late_at_a_turn_then_no_burst_above_cmax() {
     for sender_type in [SenderType::Narrow, SenderType::NarrowLinear] {
         let mut rig = Rig::new(sender_type);
         while rig.sent() < 1 {
@@ -120,7 +120,7 @@ fn narrow_sender_late_at_a_turn_then_no_burst_above_cmax_and_all_is_sent() {
 }
 
 #[test]
-fn narrow_sender_whose_port_takes_nothing_for_a_while_then_goes_on_within_its_limit() {
+fn narrow_sender_with_a_stuck_port_then_stays_in_its_limit() {
     let mut rig = Rig::new(SenderType::Narrow);
     rig.turn(0);
     rig.wire.room = 1;
@@ -137,7 +137,7 @@ fn narrow_sender_whose_port_takes_nothing_for_a_while_then_goes_on_within_its_li
 }
 
 #[test]
-fn sender_with_an_offset_of_its_own_then_its_packets_comply_by_that_offset_alone() {
+fn sender_with_an_own_offset_then_complies_by_that_offset_alone() {
     for sender_type in SenderType::ALL.iter().copied() {
         for offset_ns in [200_000, 5_000_000, 19_999_000] {
             let timing = Declared {
@@ -200,7 +200,7 @@ fn sender_with_a_cmax_of_its_own_then_no_packet_finds_more() {
 }
 
 #[test]
-fn sender_with_a_cmax_above_that_of_its_type_then_refused_with_what_is_possible() {
+fn sender_with_a_cmax_above_its_type_then_refused_with_advice() {
     for (sender_type, most) in [(SenderType::Narrow, 4), (SenderType::Wide, 16)] {
         let refused = |cmax| {
             let config = SendConfig {
@@ -222,7 +222,7 @@ fn sender_with_a_cmax_above_that_of_its_type_then_refused_with_what_is_possible(
 }
 
 #[test]
-fn sender_that_gets_another_offset_then_its_next_frames_start_by_it() {
+fn sender_gets_another_offset_then_its_next_frames_start_by_it() {
     let mut rig = Rig::new(SenderType::Narrow);
     let first_ns = |rig: &mut Rig| {
         let done = rig.sent();

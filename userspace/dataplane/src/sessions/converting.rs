@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frames_of_three_sessions_then_one_strip_a_turn_and_a_whole_frame_of_each_in_turn() {
+    fn frames_of_three_sessions_then_one_strip_a_turn_for_each() {
         let mut sessions = Sessions::default();
         let mut outbox = Outbox::new(Arc::new(Events::new().unwrap()));
         let mut sources = Vec::new();

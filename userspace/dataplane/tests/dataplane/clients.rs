@@ -54,9 +54,7 @@ pub(crate) fn slow_consumer_takes_nothing_then_only_its_own_frames_drop(rig: &mu
     assert_eq!(rig.stop(5).take_lenders().len(), 1);
 }
 
-pub(crate) fn reader_evicted_with_frames_then_they_are_written_only_after_their_release(
-    rig: &mut Rig,
-) {
+pub(crate) fn reader_evicted_with_frames_then_written_only_once_released(rig: &mut Rig) {
     let (receiver, frames) = receive_into(15, 5015, 2, 2 + 2 * QUOTA);
     let (quick, quick_lender) = rig.client(15, &frames, QUOTA, false);
     let (victim, victim_lender) = rig.client(15, &frames, QUOTA, false);
@@ -121,9 +119,7 @@ pub(crate) fn reader_evicted_with_frames_then_they_are_written_only_after_their_
     assert!(runtime.take_lenders().is_empty());
 }
 
-pub(crate) fn thread_dead_in_a_running_session_then_credited_once_by_who_has_the_ledger(
-    rig: &mut Rig,
-) {
+pub(crate) fn thread_dead_in_a_running_session_then_credited_once(rig: &mut Rig) {
     let credited = |rig: &mut Rig, ticket: u64| {
         rig.event("credited", |event| match event {
             PollerEvent::ThreadCredited {

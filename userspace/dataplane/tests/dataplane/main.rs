@@ -19,31 +19,27 @@ use onair_dataplane::PollerEvent;
 use crate::rig::{Rig, receive};
 
 #[test]
-fn dataplane_over_a_wire_in_one_process_then_each_scenario_holds() {
+fn dataplane_over_a_wire_in_one_process_then_scenarios_pass() {
     let mut rig = Rig::open();
     assert_eq!(rig.plane.ports().len(), 5);
-    receiving::pattern_sent_and_received_then_each_frame_verified_and_none_lost(&mut rig);
-    receiving::session_stopped_and_started_again_then_goes_on_at_a_frame_boundary(&mut rig);
-    receiving::session_stopped_while_packets_pour_in_then_handed_back_and_no_frame_leaks(&mut rig);
-    receiving::source_that_pauses_then_the_timing_of_its_last_part_of_a_second_is_published(
-        &mut rig,
-    );
+    receiving::pattern_sent_and_received_then_each_frame_once_and_right(&mut rig);
+    receiving::session_stopped_and_started_then_goes_on_at_a_frame_boundary(&mut rig);
+    receiving::session_stopped_under_packets_then_no_frame_leaks(&mut rig);
+    receiving::source_that_pauses_then_its_last_timing_is_published(&mut rig);
     clients::slow_consumer_takes_nothing_then_only_its_own_frames_drop(&mut rig);
-    clients::reader_evicted_with_frames_then_they_are_written_only_after_their_release(&mut rig);
-    clients::thread_dead_in_a_running_session_then_credited_once_by_who_has_the_ledger(&mut rig);
-    sending::client_source_submits_in_order_then_sent_in_order_and_underruns_counted(&mut rig);
-    sending::client_source_flushed_while_nothing_can_be_sent_then_told_when_it_is_dropped(&mut rig);
+    clients::reader_evicted_with_frames_then_written_only_once_released(&mut rig);
+    clients::thread_dead_in_a_running_session_then_credited_once(&mut rig);
+    sending::client_source_submits_then_sent_in_order_and_gaps_counted(&mut rig);
+    sending::client_source_flushed_without_sending_then_told_of_the_drop(&mut rig);
     receiving::datagrams_malformed_then_counted_by_reason(&mut rig);
     sending::sender_without_an_arp_answer_then_silent_and_handed_back(&mut rig);
-    sharing::sender_is_placed_where_a_queue_is_and_receivers_where_least_is_carried(&rig);
+    sharing::sender_goes_to_a_free_queue_and_receivers_to_the_least_load(&rig);
     sharing::sessions_of_both_pollers_get_every_packet(&mut rig);
-    sharing::flow_of_a_session_on_one_poller_is_refused_on_the_other_until_it_ends(&mut rig);
+    sharing::flow_of_a_session_is_refused_on_another_poller_until_it_ends(&mut rig);
     pollers::session_cannot_start_then_refused_with_the_runtime(&mut rig);
     pollers::poller_idle_sessions_then_sleeps(&mut rig);
-    pollers::poller_panics_then_told_and_its_sessions_come_back_and_the_others_go_on(&mut rig);
-    pollers::pollers_flushed_and_told_to_accept_no_more_then_buffers_empty_and_packets_counted(
-        &mut rig,
-    );
+    pollers::poller_panics_then_its_sessions_come_back_and_others_go_on(&mut rig);
+    pollers::pollers_flushed_and_closed_then_buffers_empty_and_counted(&mut rig);
 
     let (runtime, _frames) = receive(99, 6000, 1);
     rig.start(runtime);

@@ -9,11 +9,9 @@ use onair_dataplane::{
 };
 use onair_ipc::frames::FrameMemory;
 
-use crate::rig::{B, PATIENCE, Rig, format, geometry, receive, send, send_config, wait};
+use crate::rig::{B, Rig, TIMEOUT, format, geometry, receive, send, send_config, wait};
 
-pub(crate) fn poller_panics_then_told_and_its_sessions_come_back_and_the_others_go_on(
-    rig: &mut Rig,
-) {
+pub(crate) fn poller_panics_then_its_sessions_come_back_and_others_go_on(rig: &mut Rig) {
     let config = ReceiveConfig {
         port: "c".into(),
         destination: SocketAddrV4::new(Ipv4Addr::new(10, 9, 1, 2), 5004),
@@ -41,31 +39,29 @@ pub(crate) fn poller_panics_then_told_and_its_sessions_come_back_and_the_others_
     let late = rig.plane.send(1, Command::Quiesce(70));
     assert!(late.is_err(), "it takes no more");
     rig.threads.threads()[1]
-        .wait_stopped(Instant::now() + PATIENCE)
+        .wait_stopped(Instant::now() + TIMEOUT)
         .unwrap();
     let reports = rig.threads.reports();
     assert_eq!(reports[1].panic.as_deref(), Some("on purpose"));
     assert!(!reports[0].is_stopped);
 }
 
-pub(crate) fn pollers_flushed_and_told_to_accept_no_more_then_buffers_empty_and_packets_counted(
-    rig: &mut Rig,
-) {
+pub(crate) fn pollers_flushed_and_closed_then_buffers_empty_and_counted(rig: &mut Rig) {
     let (runtime, _frames) = receive(71, 5004, 1);
     let stats = Arc::clone(runtime.stats());
     rig.start(runtime);
     rig.start(send(72, 5004, FrameSource::Pattern));
     wait(&stats, "some packets", |it| it.snapshot().packets > 0);
     // The dead one has no buffers any more.
-    rig.plane.flush(&rig.threads, PATIENCE).unwrap();
+    rig.plane.flush(&rig.threads, TIMEOUT).unwrap();
     rig.threads.stop_accepting();
     let state = rig.threads.threads().remove(0);
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while state.report().dropped_by_shutdown == 0 {
         assert!(Instant::now() < deadline, "nothing is dropped");
         std::thread::sleep(Duration::from_millis(1));
     }
-    rig.plane.flush(&rig.threads, PATIENCE).unwrap();
+    rig.plane.flush(&rig.threads, TIMEOUT).unwrap();
     let before = stats.snapshot().packets;
     let dropped = state.report().dropped_by_shutdown;
     while state.report().dropped_by_shutdown < dropped + 100 {
@@ -128,7 +124,7 @@ pub(crate) fn poller_idle_sessions_then_sleeps(rig: &mut Rig) {
     let (receiver, _frames) = receive(16, 5012, 1);
     rig.start(receiver);
     let before = rig.plane.poller_counters(0).unwrap().sleeps;
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while rig.plane.poller_counters(0).unwrap().sleeps < before + 20 {
         assert!(Instant::now() < deadline);
         std::thread::yield_now();

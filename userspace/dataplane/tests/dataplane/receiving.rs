@@ -9,9 +9,9 @@ use onair_essence::Monitor;
 use onair_essence::video::{Depth, FrameRate, VideoFormat};
 use onair_session::Runtime as _;
 
-use crate::rig::{AMPLE, PATIENCE, Rig, reason, receive, send, send_config, wait};
+use crate::rig::{AMPLE, Rig, TIMEOUT, reason, receive, send, send_config, wait};
 
-pub(crate) fn pattern_sent_and_received_then_each_frame_verified_and_none_lost(rig: &mut Rig) {
+pub(crate) fn pattern_sent_and_received_then_each_frame_once_and_right(rig: &mut Rig) {
     let (mut receiver, frames) = receive(1, 5004, 2);
     let (client, lender) = rig.client(1, &frames, AMPLE, false);
     receiver.attach(lender, None).unwrap();
@@ -48,7 +48,7 @@ pub(crate) fn pattern_sent_and_received_then_each_frame_verified_and_none_lost(r
     assert_eq!(receiver.take_lenders().len(), 1);
 }
 
-pub(crate) fn session_stopped_and_started_again_then_goes_on_at_a_frame_boundary(rig: &mut Rig) {
+pub(crate) fn session_stopped_and_started_then_goes_on_at_a_frame_boundary(rig: &mut Rig) {
     let (mut receiver, frames) = receive(3, 5005, 1);
     let (client, lender) = rig.client(3, &frames, AMPLE, false);
     receiver.attach(lender, None).unwrap();
@@ -85,9 +85,7 @@ pub(crate) fn session_stopped_and_started_again_then_goes_on_at_a_frame_boundary
     assert_eq!(stats.snapshot().packets_lost, 0);
 }
 
-pub(crate) fn source_that_pauses_then_the_timing_of_its_last_part_of_a_second_is_published(
-    rig: &mut Rig,
-) {
+pub(crate) fn source_that_pauses_then_its_last_timing_is_published(rig: &mut Rig) {
     let (receiver, _frames) = receive(40, 5040, 1);
     let stats = Arc::clone(receiver.stats());
     rig.start(receiver);
@@ -113,9 +111,7 @@ pub(crate) fn source_that_pauses_then_the_timing_of_its_last_part_of_a_second_is
 }
 
 /// The command to stop may come in the very turn in which packets of the session do.
-pub(crate) fn session_stopped_while_packets_pour_in_then_handed_back_and_no_frame_leaks(
-    rig: &mut Rig,
-) {
+pub(crate) fn session_stopped_under_packets_then_no_frame_leaks(rig: &mut Rig) {
     let (mut receiver, frames) = receive(12, 5012, 1);
     let (client, lender) = rig.client(12, &frames, AMPLE, false);
     receiver.attach(lender, None).unwrap();
@@ -173,7 +169,7 @@ pub(crate) fn datagrams_malformed_then_counted_by_reason(rig: &mut Rig) {
     );
     // No session listens any more: the port counts what still comes.
     rig.start(send(12, 5008, FrameSource::Pattern));
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while rig.plane.port_counters("b").unwrap().rx_no_session == 0 {
         assert!(Instant::now() < deadline);
         std::thread::yield_now();

@@ -39,7 +39,7 @@ pub(crate) const QUOTA: u32 = 3;
 /// … and enough for who is not, on a machine that is busy with other things: a second.
 pub(crate) const AMPLE: u32 = 60;
 
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(crate) fn format() -> VideoFormat {
     VideoFormat::new(320, 180, Depth::Ten, FrameRate::new(60, 1).unwrap()).unwrap()
@@ -134,7 +134,7 @@ impl Rig {
         what: &str,
         mut wanted: impl FnMut(PollerEvent) -> Result<T, PollerEvent>,
     ) -> T {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             for _ in 0..self.seen.len() {
                 match wanted(self.seen.pop_front().unwrap()) {
@@ -314,7 +314,7 @@ pub(crate) fn send(session: u64, udp: u16, source: FrameSource) -> Runtime {
 
 /// Waits until a counter is as it should be.
 pub(crate) fn wait(stats: &SessionStats, what: &str, reached: impl Fn(&SessionStats) -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while !reached(stats) {
         assert!(
             Instant::now() < deadline,

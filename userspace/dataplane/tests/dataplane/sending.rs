@@ -11,12 +11,10 @@ use onair_ipc::frames::FrameMemory;
 use onair_session::{FlushReport, Runtime as _};
 
 use crate::rig::{
-    AMPLE, PATIENCE, QUOTA, Rig, flushed, format, geometry, receive, send, send_config, wait,
+    AMPLE, QUOTA, Rig, TIMEOUT, flushed, format, geometry, receive, send, send_config, wait,
 };
 
-pub(crate) fn client_source_submits_in_order_then_sent_in_order_and_underruns_counted(
-    rig: &mut Rig,
-) {
+pub(crate) fn client_source_submits_then_sent_in_order_and_gaps_counted(rig: &mut Rig) {
     let (mut receiver, frames) = receive(7, 5007, 1);
     let (reader, lender) = rig.client(7, &frames, AMPLE, false);
     receiver.attach(lender, None).unwrap();
@@ -94,9 +92,7 @@ pub(crate) fn client_source_submits_in_order_then_sent_in_order_and_underruns_co
     );
 }
 
-pub(crate) fn client_source_flushed_while_nothing_can_be_sent_then_told_when_it_is_dropped(
-    rig: &mut Rig,
-) {
+pub(crate) fn client_source_flushed_without_sending_then_told_of_the_drop(rig: &mut Rig) {
     // No station has that address.
     let config = send_config(5026, FrameSource::Client);
     let absent = SocketAddrV4::new(Ipv4Addr::new(10, 9, 0, 78), 5026);
@@ -153,7 +149,7 @@ pub(crate) fn sender_without_an_arp_answer_then_silent_and_handed_back(rig: &mut
     wait(&stats, "waiting for ARP", |it| {
         it.snapshot().waiting_for_arp == 1
     });
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while rig.plane.port_counters("a").unwrap().arp_sent < asked + 3 {
         assert!(Instant::now() < deadline);
         std::thread::yield_now();

@@ -71,7 +71,7 @@ pub(crate) fn sessions_of_both_pollers_get_every_packet(rig: &mut Rig) {
     assert_eq!(after.rx_hand_over_full, before.rx_hand_over_full);
 }
 
-pub(crate) fn flow_of_a_session_on_one_poller_is_refused_on_the_other_until_it_ends(rig: &mut Rig) {
+pub(crate) fn flow_of_a_session_is_refused_on_another_poller_until_it_ends(rig: &mut Rig) {
     start_on(rig, 0, receive(84, 5006));
     start_on(rig, 2, receive(85, 5006));
     let (refused, reason) = rig.event("refused", |event| match event {
@@ -86,7 +86,7 @@ pub(crate) fn flow_of_a_session_on_one_poller_is_refused_on_the_other_until_it_e
     stop_on(rig, 2, 85);
 }
 
-pub(crate) fn sender_is_placed_where_a_queue_is_and_receivers_where_least_is_carried(rig: &Rig) {
+pub(crate) fn sender_goes_to_a_free_queue_and_receivers_to_the_least_load(rig: &Rig) {
     let port = |name: &str| {
         let ports = rig.plane.ports().iter();
         ports.clone().find(|port| port.name == name).unwrap()

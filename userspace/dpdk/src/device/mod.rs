@@ -264,7 +264,7 @@ mod tests {
 
     #[test]
     fn device_with_a_ring_tells_the_driver_unless_the_string_does() {
-        let tell = |text: &str, bytes| {
+        let with_ring = |text: &str, bytes| {
             let device: Device = text.parse().unwrap();
             match device.with_ring(8192, bytes) {
                 Device::Dpdk { arguments, .. } => arguments.into_string().unwrap(),
@@ -272,16 +272,19 @@ mod tests {
             }
         };
         let plain = "net_af_packet0,iface=va";
-        assert_eq!(tell(plain, None), format!("{plain},framecnt=8192"));
+        assert_eq!(with_ring(plain, None), format!("{plain},framecnt=8192"));
         assert_eq!(
-            tell(plain, Some(12_288)),
+            with_ring(plain, Some(12_288)),
             format!("{plain},blocksz=12288,framesz=12288,framecnt=8192")
         );
         let device: Device = plain.parse().unwrap();
         assert_eq!(device.with_ring(64, None).ring_slots(), Some(64));
         let told = "net_af_packet0,iface=va,framesz=4096,framecnt=64";
-        assert_eq!(tell(told, Some(12_288)), told);
-        assert_eq!(tell("net_af_xdp0,iface=va", None), "net_af_xdp0,iface=va");
+        assert_eq!(with_ring(told, Some(12_288)), told);
+        assert_eq!(
+            with_ring("net_af_xdp0,iface=va", None),
+            "net_af_xdp0,iface=va"
+        );
     }
 
     #[test]

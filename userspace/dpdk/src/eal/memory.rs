@@ -112,10 +112,10 @@ impl Pages {
     }
 }
 
-/// The pages once enough are free, or at the end of `patience`. If the total is too small, waiting
+/// The pages once enough are free, or at the end of `timeout`. If the total is too small, waiting
 /// cannot help, and it does not wait.
-fn settled(memory_mb: u32, patience: Duration, look: impl Fn() -> Pages) -> Pages {
-    let end = Instant::now() + patience;
+fn settled(memory_mb: u32, timeout: Duration, look: impl Fn() -> Pages) -> Pages {
+    let end = Instant::now() + timeout;
     let needed = u64::from(memory_mb);
     loop {
         let pages = look();

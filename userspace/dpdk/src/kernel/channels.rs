@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn count_of_an_interface_that_does_not_tell_or_does_not_exist_is_one() {
+    fn count_of_an_unknown_or_missing_interface_is_one() {
         for interface in ["lo", "onair-none", "a name that is longer than any", ""] {
             assert_eq!(count(interface), 1, "{interface}");
         }

@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn room_for_each_mtu_takes_the_packet_and_what_the_driver_puts_before_it() {
+    fn room_for_each_mtu_takes_the_packet_and_the_drivers_headroom() {
         for mtu in LEAST_MTU..=MOST_MTU {
             let packet = u32::from(mtu) + HEADER;
             let of = |driver| Room::new(driver, mtu);

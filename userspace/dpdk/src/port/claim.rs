@@ -51,10 +51,10 @@ pub(crate) struct Claim {
 }
 
 impl Claim {
-    /// Claims a queue in the calling thread's namespace. Waits up to `patience` for another process
+    /// Claims a queue in the calling thread's namespace. Waits up to `timeout` for another process
     /// (a killed daemon keeps its sockets until the kernel has removed its probes), but not for
     /// this process.
-    pub(crate) fn on(queue: &XdpQueue, device: &str, patience: Duration) -> Result<Self, Error> {
+    pub(crate) fn on(queue: &XdpQueue, device: &str, timeout: Duration) -> Result<Self, Error> {
         let in_use = || Error::DeviceInUse {
             device: device.to_owned(),
         };
@@ -87,7 +87,7 @@ impl Claim {
         loop {
             match bind(&socket, &address) {
                 Ok(()) => break,
-                Err(Errno::ADDRINUSE) if began.elapsed() < patience => thread::sleep(PAUSE),
+                Err(Errno::ADDRINUSE) if began.elapsed() < timeout => thread::sleep(PAUSE),
                 Err(Errno::ADDRINUSE) => return Err(in_use()),
                 Err(error) => return Err(failed(error)),
             }

@@ -3,7 +3,7 @@
 use crate::packets::room::{Driver, Room};
 
 /// How long a late poller loses nothing, in ms.
-pub const KEPT_MS: u64 = 20;
+pub const RING_MS: u64 = 20;
 /// Bytes of video a second of two sessions of 1080p60, 4:2:2 at 10 bit.
 const CARRIED: u64 = 2 * 60 * 1920 * 1080 * 5 / 2;
 /// Bytes of video in a packet: a quarter of a line of 1920. Most senders put some more into it.
@@ -41,9 +41,9 @@ impl RxRing {
     }
 }
 
-/// Packets in [`KEPT_MS`] of a stream of `bytes_per_second`, with `payload` bytes each.
+/// Packets in [`RING_MS`] of a stream of `bytes_per_second`, with `payload` bytes each.
 const fn packets_kept(bytes_per_second: u64, payload: u64) -> u64 {
-    (bytes_per_second * KEPT_MS).div_ceil(1000 * payload)
+    (bytes_per_second * RING_MS).div_ceil(1000 * payload)
 }
 
 /// Packets for which a ring is made: those of `wanted`, else of two sessions of 1080p60 as far as the driver and
@@ -85,10 +85,10 @@ mod tests {
     }
 
     #[test]
-    fn ring_holds_20_ms_of_two_sessions_of_1080p60_where_the_driver_has_room() {
+    fn ring_holds_20_ms_of_two_1080p60_sessions_if_the_driver_can() {
         // 1080 lines of four packets, 60 times a second, twice.
         let rate = 2 * 60 * 1080 * 4;
-        assert_eq!(packets_kept(CARRIED, PAYLOAD) * 1000, rate * KEPT_MS);
+        assert_eq!(packets_kept(CARRIED, PAYLOAD) * 1000, rate * RING_MS);
         let holds = |packets: u16, queues| {
             let packets = packets.into();
             let ring = RxRing {
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn ring_as_wanted_is_a_power_of_two_within_the_limits_and_has_its_buffers() {
+    fn ring_wanted_is_a_power_of_two_in_the_limits_with_buffers() {
         for (wanted, expected) in [(0, 64), (65, 128), (8192, 8192), (u16::MAX, 32_768)] {
             assert_eq!(of(Driver::AfPacket, ETHERNET_MTU, Some(wanted)), expected);
             assert_eq!(of(Driver::Other, ETHERNET_MTU, Some(wanted)), expected);

@@ -6,11 +6,9 @@ use std::time::Duration;
 use super::assembly::{Assembler, AssemblerConfig, Malformed};
 use super::sending::{FramePacketiser, TestPattern, VideoNotSendable};
 use super::st2110_21::{Declared, Monitor};
-use super::{RTP_CLOCK_HZ, VideoDocument, VideoStream};
+use super::{ListedVideo, Picture, RTP_CLOCK_HZ, VideoDocument, VideoPatch, VideoStream};
 use crate::essence::Essence;
 use crate::invalid::SpecErrors;
-use crate::measure::Measure;
-use crate::rtp::RtpHeader;
 
 /// For people: the frames.
 impl fmt::Display for VideoStream {
@@ -21,6 +19,9 @@ impl fmt::Display for VideoStream {
 
 impl Essence for VideoStream {
     type Document = VideoDocument;
+    type Patch = VideoPatch;
+    type Seen = Picture;
+    type Listed = ListedVideo;
     type Receive<S: Copy + Debug> = Assembler<S>;
     type Send = FramePacketiser;
     type Signal = TestPattern;
@@ -28,6 +29,10 @@ impl Essence for VideoStream {
     type NotSendable = VideoNotSendable;
 
     const REASONS: &'static [&'static str] = &Malformed::NAMES;
+
+    const OF_OTHER_FORMATS: &'static [&'static str] = &Malformed::OF_OTHER_FORMATS;
+
+    const NAME: &'static str = "ST 2110-20 video";
 
     fn check(document: &VideoDocument) -> Result<Self, SpecErrors> {
         document.try_into()
@@ -71,6 +76,10 @@ impl Essence for VideoStream {
         self.format == other.format
     }
 
+    fn differs_from(&self, seen: &Picture) -> bool {
+        seen.differs_from(&self.format)
+    }
+
     fn max_udp(&self) -> u16 {
         self.max_udp
     }
@@ -97,34 +106,8 @@ impl Essence for VideoStream {
         let monitor = Monitor::new(self.format.height(), self.format.scan(), rate)?;
         Some(monitor.declared_as(Declared::from(self)))
     }
-}
 
-impl Measure for Monitor {
-    #[inline]
-    fn packet(&mut self, at_ns: u64, tai_ns: Option<u64>, rtp: &RtpHeader) -> bool {
-        Self::packet(self, at_ns, tai_ns, rtp)
-    }
-
-    #[inline]
-    fn repeat(&mut self, times: u32) {
-        Self::repeat(self, times);
-    }
-
-    fn pause(&mut self, now_ns: u64) -> bool {
-        Self::pause(self, now_ns)
-    }
-
-    #[inline]
-    fn due_ns(&self) -> Option<u64> {
-        Self::due_ns(self)
-    }
-
-    #[inline]
-    fn fetch(&self, at_ns: u64, fetch: impl FnMut(&u64)) {
-        self.next_counts(at_ns).for_each(fetch);
-    }
-
-    fn copy_from(&mut self, other: &Self) {
-        Self::copy_from(self, other);
+    fn declare(&self, timing: &mut Monitor) {
+        timing.declare(self.into());
     }
 }

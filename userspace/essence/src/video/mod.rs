@@ -6,15 +6,18 @@ mod essence;
 mod format;
 pub mod pacing;
 pub mod pattern;
+mod picture;
 mod sending;
 pub mod st2110_20;
 pub mod st2110_21;
-pub mod survey;
+pub mod timing;
 
 pub use crate::{EXTENDED_MAX_UDP, STANDARD_MAX_UDP};
-pub use document::{VideoDocument, VideoPatch};
+pub use document::{ListedVideo, VideoDocument, VideoPatch};
 pub use format::{
     Chroma, Depth, Field, FrameRate, Packing, Pgroup, Place, RTP_CLOCK_HZ, RateError, Sampling,
     Scan, SenderType, VideoError, VideoFormat, VideoStream, tag,
 };
+pub use picture::{MeasuredRate, Picture, PictureSamples};
 pub use sending::{FramePacketiser, TestPattern, VideoNotSendable};
+pub use timing::VideoTiming;

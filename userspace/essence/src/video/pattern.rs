@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_of_each_sampling_and_depth_then_full_of_levels_and_each_has_its_number() {
+    fn frames_of_each_sampling_and_depth_then_full_and_numbered() {
         let rate = FrameRate::new(25, 1).unwrap();
         for sampling in Sampling::ALL {
             for depth in Depth::ALL {

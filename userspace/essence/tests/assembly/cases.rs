@@ -8,7 +8,7 @@ use onair_essence::video::st2110_20::SrdHeader;
 use crate::rig::{Memory, Sender, TIMEOUT_NS, assembler, assert_accounted, format, numbers, small};
 
 #[test]
-fn frames_over_sequence_and_timestamp_wrap_then_all_whole_and_in_order() {
+fn frames_over_sequence_and_timestamp_wrap_then_whole_in_order() {
     let format = small();
     let mut sender = Sender::new(format, 60);
     sender.sequence = 0xffff - 40;
@@ -50,7 +50,7 @@ fn frames_extended_sequence_always_0_then_wraps_are_followed() {
 }
 
 #[test]
-fn frame_a_packet_lost_then_closed_incomplete_before_the_next_with_what_is_missing() {
+fn frame_a_packet_lost_then_closed_incomplete_before_the_next() {
     let format = small();
     let mut sender = Sender::new(format, 60);
     let payload = sender.packetiser.payload_bytes();
@@ -97,7 +97,7 @@ fn frame_nothing_more_comes_then_closed_at_the_deadline_only() {
 }
 
 #[test]
-fn source_silent_for_the_timeout_amid_a_frame_then_that_is_shown_once_and_its_rest_is_late() {
+fn source_silent_amid_a_frame_then_shown_once_and_rest_late() {
     let format = format(20, 20, Depth::Ten);
     let (mut assembler, mut memory) = (assembler(format), Memory::new(&format));
     let mut sender = Sender::new(format, 60);
@@ -120,7 +120,7 @@ fn source_silent_for_the_timeout_amid_a_frame_then_that_is_shown_once_and_its_re
 }
 
 #[test]
-fn source_another_ssrc_after_the_timeout_then_the_old_frame_is_closed_and_the_new_is_followed() {
+fn source_another_ssrc_after_the_timeout_then_it_is_followed() {
     let format = small();
     let (mut assembler, mut memory) = (assembler(format), Memory::new(&format));
     let mut old = Sender::new(format, 60);
@@ -137,7 +137,7 @@ fn source_another_ssrc_after_the_timeout_then_the_old_frame_is_closed_and_the_ne
 }
 
 #[test]
-fn source_starts_anew_with_its_old_numbers_after_2_s_then_followed() {
+fn source_restarts_with_its_old_numbers_after_2_s_then_followed() {
     let format = small();
     let (mut assembler, mut memory) = (assembler(format), Memory::new(&format));
     for now in [0, 2_000_000_000] {
@@ -157,7 +157,7 @@ fn source_starts_anew_with_its_old_numbers_after_2_s_then_followed() {
 }
 
 #[test]
-fn assembler_reset_within_a_frame_then_memory_is_given_back_and_nothing_counts_as_lost() {
+fn assembler_reset_within_a_frame_then_memory_back_and_no_loss() {
     let format = small();
     let (mut assembler, mut memory) = (assembler(format), Memory::new(&format));
     let mut sender = Sender::new(format, 60);
@@ -177,7 +177,7 @@ fn assembler_reset_within_a_frame_then_memory_is_given_back_and_nothing_counts_a
 }
 
 #[test]
-fn frame_no_memory_then_its_packets_are_counted_and_the_next_is_whole() {
+fn frame_no_memory_then_packets_counted_and_the_next_is_whole() {
     let format = small();
     let mut sender = Sender::new(format, 60);
     let (mut assembler, mut memory) = (assembler(format), Memory::new(&format));
@@ -201,7 +201,7 @@ fn frame_no_memory_then_its_packets_are_counted_and_the_next_is_whole() {
 }
 
 #[test]
-fn packets_malformed_each_way_then_each_is_counted_by_its_reason() {
+fn packets_malformed_each_way_then_each_counted_by_its_reason() {
     let format = small();
     let (mut assembler, mut memory) = (assembler(format), Memory::new(&format));
     let good = Sender::new(format, 60).frame(0).remove(0);

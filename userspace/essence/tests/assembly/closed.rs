@@ -37,7 +37,7 @@ fn assert_each_once(memory: &Memory) {
 }
 
 #[test]
-fn source_silent_amid_a_frame_after_65536_packets_then_its_rest_is_late_and_no_restart() {
+fn source_silent_after_65536_packets_then_late_and_no_restart() {
     let (mut assembler, mut memory) = (assembler(long()), Memory::new(&long()));
     let mut sender = Sender::new(long(), 60);
     let frames = 65_536 / u64::from(sender.packetiser.packets()) + 2;
@@ -75,7 +75,7 @@ fn source_silent_amid_a_frame_after_65536_packets_then_its_rest_is_late_and_no_r
 }
 
 #[test]
-fn source_silent_anywhere_in_a_frame_for_any_time_then_each_frame_is_shown_once() {
+fn source_silent_anywhere_in_a_frame_then_each_is_shown_once() {
     let packets = Sender::new(long(), 60).frame(0).len();
     for silence in [0, 1, 2, 30, 200, 1_000, 2_500, 10_000, 3_600_000] {
         for at in 1..packets {
@@ -123,7 +123,7 @@ fn frames_repeated_late_then_duplicates_and_no_new_frame() {
 }
 
 #[test]
-fn packets_late_by_more_than_half_the_sequence_range_then_no_live_frame_suffers() {
+fn packets_late_by_half_the_sequence_range_then_no_harm() {
     let (mut assembler, mut memory) = (assembler(long()), Memory::new(&long()));
     let mut sender = Sender::new(long(), 60);
     let held = sender.frame(0);
@@ -149,7 +149,7 @@ fn packets_late_by_more_than_half_the_sequence_range_then_no_live_frame_suffers(
 }
 
 #[test]
-fn packets_lost_for_any_part_of_the_sequence_range_then_the_next_frames_are_whole() {
+fn packets_lost_for_any_sequence_range_then_the_next_are_whole() {
     let per_frame = Sender::new(long(), 60).frame(0).len() as u64;
     for lost in [
         0, 1, 20_000, 32_768, 40_000, 60_000, 65_535, 65_536, 200_000,
@@ -184,7 +184,7 @@ fn packets_lost_for_any_part_of_the_sequence_range_then_the_next_frames_are_whol
 }
 
 #[test]
-fn sender_of_a_taller_raster_then_no_frame_is_complete_and_nothing_is_lost() {
+fn sender_of_a_taller_raster_then_no_complete_frame_and_no_loss() {
     let (session, taller) = (format(20, 6, Depth::Ten), format(20, 8, Depth::Ten));
     let (mut assembler, mut memory) = (assembler(session), Memory::new(&session));
     let mut sender = Sender::new(taller, 60);
@@ -224,7 +224,7 @@ fn sender_of_a_wider_raster_then_no_frame_is_complete() {
 
 /// An interlaced sender: the second field has a timestamp of its own and the field bit.
 #[test]
-fn fields_into_a_session_of_half_their_height_then_at_most_the_first_is_complete() {
+fn fields_into_half_their_height_then_at_most_one_is_complete() {
     let session = small();
     let (mut assembler, mut memory) = (assembler(session), Memory::new(&session));
     let mut sender = Sender::new(session, 60);
@@ -274,7 +274,7 @@ fn packets_late_by_any_time_then_not_lost() {
 }
 
 #[test]
-fn two_sources_in_one_flow_then_the_first_is_followed_until_it_is_silent() {
+fn two_sources_in_one_flow_then_the_first_until_it_is_silent() {
     let (mut assembler, mut memory) = (assembler(small()), Memory::new(&small()));
     let (mut ours, mut other) = (Sender::new(small(), 60), Sender::new(small(), 60));
     other.ssrc = 6;
@@ -322,7 +322,7 @@ fn source_that_repeats_its_packets_then_not_silent() {
 }
 
 #[test]
-fn source_restarts_at_other_numbers_then_followed_after_the_timeout() {
+fn source_restarts_at_other_numbers_then_followed_after_timeout() {
     // Ahead and behind, with and without a pause.
     for (timestamp, sequence, pause) in [
         (7, 40_000, 0),
@@ -383,7 +383,7 @@ fn packet_of_a_wild_number_amid_a_stream_then_no_frame_suffers() {
 
 /// Its timestamp could be right, its sequence number could not.
 #[test]
-fn packet_of_a_wild_sequence_number_a_little_ahead_then_no_frame_suffers() {
+fn packet_of_a_wild_sequence_number_ahead_then_no_frame_suffers() {
     let (mut assembler, mut memory) = (assembler(long()), Memory::new(&long()));
     let mut sender = Sender::new(long(), 60);
     for number in 0..60 {
@@ -405,7 +405,7 @@ fn packet_of_a_wild_sequence_number_a_little_ahead_then_no_frame_suffers() {
 
 /// A sender whose timestamps follow the time of day restarts with a random sequence number.
 #[test]
-fn source_restarts_with_other_numbers_and_timely_timestamps_then_followed_and_nothing_is_lost() {
+fn source_restarts_with_timely_timestamps_then_nothing_is_lost() {
     let (mut assembler, mut memory) = (assembler(long()), Memory::new(&long()));
     let mut sender = Sender::new(long(), 60);
     for number in 0..20 {
@@ -434,7 +434,7 @@ fn source_restarts_with_other_numbers_and_timely_timestamps_then_followed_and_no
 }
 
 #[test]
-fn sender_without_markers_then_each_frame_is_whole_once_the_next_begins() {
+fn sender_without_markers_then_frames_are_whole_at_the_next_one() {
     let (mut assembler, mut memory) = (assembler(long()), Memory::new(&long()));
     let mut sender = Sender::new(long(), 60);
     for number in 0..10 {

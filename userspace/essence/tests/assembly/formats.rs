@@ -91,7 +91,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
     #[test]
-    fn buffers_of_any_format_any_order_loss_and_repetition_then_each_once_and_complete_only_if_it_is(
+    fn buffers_any_order_loss_and_repetition_then_truly_complete(
         sampling in prop::sample::select(Sampling::ALL), depth in prop::sample::select(Depth::ALL),
         scan in prop::sample::select(vec![Scan::Progressive, Scan::Interlaced, Scan::Psf]),
         width in 1u32..200, height in 2u32..24, block: bool,
@@ -147,8 +147,7 @@ proptest! {
 }
 
 #[test]
-fn fields_into_a_progressive_session_of_half_the_height_then_all_but_the_first_are_known_as_wrong()
-{
+fn fields_into_a_progressive_session_then_known_as_wrong() {
     let half = format(
         (64, 18),
         (Sampling::YCbCr422, Depth::Ten),
@@ -174,8 +173,7 @@ fn fields_into_a_progressive_session_of_half_the_height_then_all_but_the_first_a
 }
 
 #[test]
-fn progressive_frames_into_a_session_of_fields_or_segments_then_known_as_wrong_by_a_reason_of_their_own()
- {
+fn progressive_frames_into_fields_then_known_as_wrong() {
     for scan in [Scan::Interlaced, Scan::Psf] {
         let mut sender = Buffers::new(hd(Scan::Progressive), Packing::General, 300).unwrap();
         let format = hd(scan);
@@ -217,7 +215,7 @@ fn fields_into_a_session_of_segments_then_known_as_wrong() {
 }
 
 #[test]
-fn segments_into_a_session_of_fields_then_the_second_ones_are_refused_by_a_reason_of_their_own() {
+fn segments_into_a_session_of_fields_then_second_ones_refused() {
     let mut sender = Buffers::new(hd(Scan::Psf), Packing::General, 300).unwrap();
     let format = hd(Scan::Interlaced);
     let (mut assembler, mut memory) = (assembler(format), Memory::new(&format));
@@ -236,7 +234,7 @@ fn segments_into_a_session_of_fields_then_the_second_ones_are_refused_by_a_reaso
 }
 
 #[test]
-fn packet_of_the_other_parity_in_a_field_then_refused_and_the_field_is_as_it_was_sent() {
+fn packet_of_the_other_parity_then_refused_and_the_field_whole() {
     let mut sender = Buffers::new(hd(Scan::Interlaced), Packing::General, 300).unwrap();
     let format = hd(Scan::Interlaced);
     let (mut assembler, mut memory) = (assembler(format), Memory::new(&format));
@@ -257,7 +255,7 @@ fn packet_of_the_other_parity_in_a_field_then_refused_and_the_field_is_as_it_was
 }
 
 #[test]
-fn segments_whose_second_marker_is_lost_then_the_frame_is_shown_once_and_complete_with_the_next() {
+fn segments_lose_the_second_marker_then_shown_once_complete() {
     let format = hd(Scan::Psf);
     let mut sender = Buffers::new(format, Packing::General, 300).unwrap();
     let (mut assembler, mut memory) = (assembler(format), Memory::new(&format));

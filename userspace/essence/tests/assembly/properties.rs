@@ -29,7 +29,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
 
     #[test]
-    fn one_frame_any_order_loss_and_repetition_then_complete_exactly_if_all_came(
+    fn one_frame_any_order_loss_repeats_then_complete_if_all_came(
         deliveries in prop::collection::vec(delivery(), 1..200), seed: u64, sequence: u32, ten: bool,
         half_width in 2u32..40, height in 6u32..20,
     ) {
@@ -71,7 +71,7 @@ proptest! {
     }
 
     #[test]
-    fn many_frames_shuffled_within_a_distance_with_loss_then_order_holds_and_nothing_is_faked(
+    fn many_frames_shuffled_with_loss_then_in_order_and_none_faked(
         deliveries in prop::collection::vec(delivery(), 300), sequence: u32, timestamp: u32,
         swaps in prop::collection::vec((any::<Index>(), 1usize..12), 0..80),
     ) {
@@ -113,7 +113,7 @@ proptest! {
     }
 
     #[test]
-    fn packets_any_order_delay_repetition_and_loss_then_each_frame_once_and_complete_only_if_it_is(
+    fn packets_any_order_delay_and_loss_then_truly_complete(
         fates in prop::collection::vec((0u8..16, 0u64..1_900, 0u64..1_900), 1..200),
         sequence: u32, timestamp: u32, start in 0u64..u64::MAX / 4,
     ) {
@@ -166,7 +166,7 @@ proptest! {
     }
 
     #[test]
-    fn overlapping_segments_any_then_complete_exactly_if_the_union_is_the_frame(
+    fn overlapping_segments_any_then_complete_if_the_union_is_all(
         parts in prop::collection::vec((0u16..4, 0u16..6, 0u16..7), 1..40),
     ) {
         let format = format(12, 4, Depth::Ten);
@@ -225,7 +225,7 @@ proptest! {
     }
 
     #[test]
-    fn frame_any_raster_and_packet_size_then_assembled_as_it_was_cut(
+    fn frame_any_raster_and_packet_size_then_assembled_as_cut(
         half_width in 1u32..700, height in 1u32..30, ten: bool, max in 60usize..=STANDARD_RTP_BYTES,
         sequence: u32, timestamp: u32,
     ) {

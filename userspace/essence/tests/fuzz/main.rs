@@ -9,8 +9,8 @@ use std::fs;
 use std::net::Ipv4Addr;
 
 use onair_essence::rtp::RtpHeader;
+use onair_essence::survey::{CapturedPacket, Link};
 use onair_essence::video::st2110_20::Segments;
-use onair_essence::video::survey::{CapturedPacket, Link};
 use onair_essence::video::{Depth, FrameRate, Sampling, Scan, VideoFormat};
 use onair_net::arp::ArpMessage;
 use onair_net::datagram::Datagram;
@@ -244,7 +244,7 @@ proptest! {
     })]
 
     #[test]
-    fn frame_damaged_in_any_way_then_each_layer_refuses_it_or_reads_what_is_there(
+    fn frame_damaged_in_any_way_then_each_layer_refuses_or_reads_it(
         frame in damaged("frames"),
     ) {
         take_frame(&frame);
@@ -254,7 +254,7 @@ proptest! {
     }
 
     #[test]
-    fn packet_damaged_with_right_sums_then_what_is_above_reads_no_more_than_is_there(
+    fn packet_damaged_with_right_sums_then_no_read_beyond_its_end(
         mut frame in damaged("frames"),
     ) {
         // Otherwise the checksum of IPv4 hides the rest.

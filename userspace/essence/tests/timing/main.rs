@@ -64,7 +64,7 @@ fn measured(reads: Reads, packets: impl IntoIterator<Item = (u64, RtpHeader)>) -
 }
 
 #[test]
-fn gapped_sender_on_its_schedule_is_narrow_and_each_packet_is_read_at_once() {
+fn gapped_sender_on_schedule_is_narrow_and_packets_read_at_once() {
     let mut sender = Sender::new(Reads::Gapped);
     let measurement = measured(Reads::Gapped, (0..4).flat_map(|n| sender.frame(n, -1)));
     let vrx: Vec<_> = measurement.vrx().occurred().collect();
@@ -84,7 +84,7 @@ fn gapped_sender_on_its_schedule_is_narrow_and_each_packet_is_read_at_once() {
 }
 
 #[test]
-fn early_gapped_sender_fills_the_buffer_by_as_much_as_it_is_early() {
+fn early_gapped_sender_fills_the_buffer_by_its_earliness() {
     let mut sender = Sender::new(Reads::Gapped);
     // 8.5 reads.
     let frames = (0..3).flat_map(|n| sender.frame(n, 37_777));

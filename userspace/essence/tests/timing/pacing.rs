@@ -307,7 +307,7 @@ fn lead_is_what_the_receivers_buffer_has_left() {
 }
 
 #[test]
-fn narrow_sender_held_up_then_catches_up_without_a_burst_and_is_on_time_again() {
+fn narrow_sender_held_up_then_catches_up_without_a_burst() {
     for sender in [SenderType::Narrow, SenderType::NarrowLinear] {
         let case = hd(sender);
         let (cmax, full) = case.limits(case.packetiser(false).packets());
@@ -332,7 +332,7 @@ fn narrow_sender_held_up_then_catches_up_without_a_burst_and_is_on_time_again() 
 }
 
 #[test]
-fn narrow_sender_held_up_for_too_long_then_sends_the_rest_at_once_and_misses_no_frame() {
+fn narrow_sender_held_up_for_too_long_then_sends_all_at_once() {
     let case = hd(SenderType::Narrow);
     let mut rig = case.rig();
     rig.run(1, None);
@@ -346,7 +346,7 @@ fn narrow_sender_held_up_for_too_long_then_sends_the_rest_at_once_and_misses_no_
 proptest! {
     /// A poller that comes a little late at each turn.
     #[test]
-    fn late_at_each_turn_then_never_more_than_cmax_and_never_read_late(
+    fn late_at_each_turn_then_never_above_cmax_and_never_read_late(
         case in prop::sample::select(
             cases().filter(|it| it.sender != SenderType::Wide && it.size.1 <= 1080).collect::<Vec<_>>(),
         ),

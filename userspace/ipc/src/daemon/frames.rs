@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frame_memory_write_read_then_same_bytes_and_neighbours_untouched() {
+    fn frame_memory_write_read_then_same_bytes_and_no_others_change() {
         let memory = FrameMemory::create(Geometry::new(3, 5000).unwrap(), true).unwrap();
         memory.write(1, 4990, &[7; 10]);
         let mut bytes = [0; 10];

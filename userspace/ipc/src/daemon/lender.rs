@@ -76,7 +76,7 @@ pub enum Found {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Entry {
+struct LenderEntry {
     frame: u32,
     serial: u32,
     since_ns: u64,
@@ -86,7 +86,7 @@ struct Entry {
 #[derive(Debug)]
 pub struct Lender {
     memory: Arc<AttachmentMemory>,
-    ledger: Vec<Entry>,
+    ledger: Vec<LenderEntry>,
     quota: usize,
     serial: u32,
     tail: u64,
@@ -166,7 +166,7 @@ impl Lender {
         }
         // Serial 0 is never used: zeroed words have it.
         self.serial = self.serial.checked_add(1).unwrap_or(1);
-        self.ledger.push(Entry {
+        self.ledger.push(LenderEntry {
             frame,
             serial: self.serial,
             since_ns: meta.last_packet_ns,
@@ -288,7 +288,7 @@ impl Lender {
     /// Credits all loans: the process is dead, so no thread of it runs. Returns the frames; a
     /// second call returns none.
     pub fn credit_dead_process(&mut self) -> Vec<u32> {
-        let clear = |entry: &Entry| {
+        let clear = |entry: &LenderEntry| {
             self.memory.frame_words()[entry.frame as usize].clear();
             entry.frame
         };
@@ -400,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn reap_released_under_another_serial_then_a_violation_and_not_credited() {
+    fn reap_released_under_another_serial_then_violation_uncredited() {
         let mut lender = lender();
         lender.publish(1, &FrameMeta::default()).unwrap();
         let word = &lender.memory.frame_words()[1];

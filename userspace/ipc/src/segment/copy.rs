@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn copy_each_alignment_and_each_length_of_a_few_vectors_then_as_the_plain_copy() {
+    fn copy_each_alignment_and_vector_length_then_as_the_plain_copy() {
         for from_at in [0, 1, 15, 16, 31] {
             for to_at in 0..32 {
                 (0..=288).for_each(|len| compare(from_at, to_at, len, 1));

@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memfd_client_description_then_not_sole_until_closed_and_unmapped() {
+    fn memfd_client_description_then_not_sole_until_fully_closed() {
         crate::sys::ignore_sigio();
         for readers_only in [true, false] {
             let memfd = Memfd::create("test", 8192, readers_only).unwrap();

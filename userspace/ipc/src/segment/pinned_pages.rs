@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn page_registered_with_io_uring_then_pinned_until_the_ring_is_closed() {
+    fn page_registered_with_io_uring_then_pinned_until_ring_closes() {
         crate::sys::ignore_sigio();
         let memory = Memfd::create("test", BYTES, false).unwrap();
         let client = mapped(&memory, Access::ReadWrite);

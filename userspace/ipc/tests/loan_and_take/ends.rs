@@ -56,7 +56,7 @@ fn leave_sleepers_and_watch_then_all_return_at_once() {
 /// The kernel may take the memory of a killed daemon before its robust list (out-of-memory killer,
 /// process_mrelease(2)): then no life word is marked, and only the connection shows it.
 #[test]
-fn daemon_gone_without_marking_its_life_words_then_callers_are_told_by_the_connection() {
+fn daemon_gone_without_marking_words_then_the_connection_tells() {
     for stopped in [false, true] {
         let session = Session::receiving();
         let (client, memory) = (session.client.clone(), session.memory.clone());
@@ -98,7 +98,7 @@ fn daemon_gone_without_marking_its_life_words_then_callers_are_told_by_the_conne
 
 /// A caller that never sleeps as long as the backstop is notified, too.
 #[test]
-fn daemon_gone_without_marking_its_life_words_then_a_time_out_tells_as_well() {
+fn daemon_gone_without_marking_words_then_a_timeout_tells() {
     let session = Session::receiving();
     let client = session.client.clone();
     let get = || client.get(Deadline::after_ms(5));

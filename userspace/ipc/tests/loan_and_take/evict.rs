@@ -44,7 +44,7 @@ fn loan_again(lender: &mut Lender) {
 /// A client's threads and an eviction change the same words at the same time: in every outcome each
 /// loan is credited once, and a frame whose put failed is one that the daemon knows to be held.
 #[test]
-fn evicted_amid_get_and_put_of_four_threads_then_each_loan_is_credited_once() {
+fn evicted_amid_get_and_put_then_each_loan_is_credited_once() {
     for round in 0..300_u32 {
         let mut session = Session::receiving();
         session.publish(0..4);
@@ -82,7 +82,7 @@ fn evicted_amid_get_and_put_of_four_threads_then_each_loan_is_credited_once() {
 }
 
 #[test]
-fn evicted_hostile_words_then_taken_for_held_and_nothing_else_happens() {
+fn evicted_hostile_words_then_treated_as_held_and_nothing_else() {
     let mut session = Session::receiving();
     session.publish(0..4);
     // Nothing, an unknown state, a return under another serial, and a return under the right
@@ -100,7 +100,7 @@ fn evicted_hostile_words_then_taken_for_held_and_nothing_else_happens() {
 }
 
 #[test]
-fn evicted_held_returned_and_unread_then_each_found_so_and_a_late_put_is_stale() {
+fn evicted_held_returned_and_unread_then_each_is_found_so() {
     let mut session = Session::receiving();
     session.publish(0..3);
     let client = session.client.clone();

@@ -24,7 +24,7 @@ fn fork_child_calls_then_stale_and_parent_unharmed() {
 }
 
 #[test]
-fn fork_child_drops_a_watch_a_guard_and_the_attachment_then_no_panic_and_parent_unharmed() {
+fn fork_child_drops_a_watch_and_all_else_then_parent_unharmed() {
     let mut session = Session::receiving();
     session.frames.write(1, 0, &[9; 1000]);
     session.publish([1]);

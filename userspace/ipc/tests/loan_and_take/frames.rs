@@ -78,7 +78,7 @@ fn put_after_stop_then_works_and_kicks() {
 }
 
 #[test]
-fn words_cleared_behind_a_blocked_caller_then_ledger_and_reap_stay_sane() {
+fn words_cleared_behind_a_caller_then_ledger_and_reap_are_right() {
     let mut session = Session::receiving();
     session.publish([1]);
     let client = session.client.clone();
@@ -109,7 +109,7 @@ fn submit_several_then_credited_with_their_order() {
 }
 
 #[test]
-fn guard_dropped_kept_or_submitted_then_on_loan_exactly_while_held() {
+fn guard_dropped_kept_or_submitted_then_on_loan_while_held() {
     let mut session = Session::sending();
     let client = session.client.clone();
     session.publish([2]);
@@ -153,7 +153,7 @@ fn intent(session: &Session) -> u64 {
 }
 
 #[test]
-fn get_holding_a_frame_and_looking_again_then_the_intent_does_not_name_it() {
+fn get_with_a_frame_held_and_looking_again_then_no_intent() {
     let mut session = Session::receiving();
     session.publish([3]);
     let client = session.client.clone();

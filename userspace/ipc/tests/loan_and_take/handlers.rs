@@ -12,7 +12,7 @@ use crate::waiters;
 type Client = OnceLock<Arc<Attachment>>;
 
 #[test]
-fn local_stop_in_a_handler_of_the_sleeping_thread_then_it_returns_again() {
+fn local_stop_in_a_handler_of_a_sleeper_then_it_returns_again() {
     static CLIENT: Client = OnceLock::new();
     extern "C" fn handler(_: i32) {
         if let Some(client) = CLIENT.get() {
@@ -32,7 +32,7 @@ fn local_stop_in_a_handler_of_the_sleeping_thread_then_it_returns_again() {
 }
 
 #[test]
-fn get_in_a_handler_of_a_caller_that_is_inside_then_its_stop_is_not_acknowledged() {
+fn get_in_a_handler_of_a_caller_then_its_stop_is_unacknowledged() {
     static CLIENT: Client = OnceLock::new();
     static BOUNCED: AtomicBool = AtomicBool::new(false);
     static ENTERED: AtomicBool = AtomicBool::new(false);
@@ -76,7 +76,7 @@ fn get_in_a_handler_of_a_caller_that_is_inside_then_its_stop_is_not_acknowledged
 }
 
 #[test]
-fn get_in_a_handler_of_a_caller_that_is_inside_then_no_intent_is_left() {
+fn get_in_a_handler_of_a_caller_inside_then_no_intent_is_left() {
     static CLIENT: Client = OnceLock::new();
     static TAKEN: AtomicU32 = AtomicU32::new(u32::MAX);
     extern "C" fn handler(_: i32) {

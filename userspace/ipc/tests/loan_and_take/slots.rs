@@ -46,7 +46,7 @@ fn threads_more_than_slots_then_shared_slot_and_slots_come_back() {
 }
 
 #[test]
-fn get_in_the_shared_slot_bounces_then_its_stop_is_not_acknowledged() {
+fn get_in_the_shared_slot_bounces_then_stop_is_unacknowledged() {
     let session = Session::receiving();
     let memory = &session.memory;
     let words = words(&session.client);

@@ -79,7 +79,7 @@ fn get_timeout_then_timed_out_and_not_before() {
 }
 
 #[test]
-fn wait_started_session_ends_while_stopped_then_stale_without_the_backstop() {
+fn wait_started_session_ends_while_stopped_then_stale_at_once() {
     // Each round would take a second if only the backstop ended it.
     let start = Instant::now();
     for _ in 0..40 {

@@ -74,7 +74,7 @@ impl Attachment {
 }
 
 #[test]
-fn leave_against_a_guard_that_is_dropped_then_let_go_once_after_its_last_read() {
+fn leave_against_a_dropped_guard_then_released_after_its_read() {
     holds(|| {
         let shared = Attachment::new();
         shared.pins.pin(0);
@@ -84,7 +84,7 @@ fn leave_against_a_guard_that_is_dropped_then_let_go_once_after_its_last_read() 
 }
 
 #[test]
-fn leave_against_a_call_that_takes_then_let_go_once_after_its_last_read() {
+fn leave_against_a_taking_call_then_released_after_its_read() {
     holds(|| {
         let caller = |shared: &Attachment| {
             if shared.take() {
@@ -118,7 +118,7 @@ fn guards_two_dropped_after_the_end_then_one_lets_go() {
 
 /// The count of callers has its own fence, which would hide a missing one of the pin.
 #[test]
-fn leave_counts_no_callers_then_the_pin_alone_orders_the_last_read() {
+fn leave_counts_no_callers_then_the_pin_orders_the_last_read() {
     holds(|| {
         let shared = Attachment::new();
         shared.pins.pin(0);

@@ -12,7 +12,7 @@ const NO_REASON: &str = "closed, and the state is open";
 /// A caller takes, reads and puts a ready frame while the daemon evicts it and reuses the frame,
 /// unless it is held.
 #[test]
-fn revoke_against_take_and_put_then_reused_only_if_no_caller_reads() {
+fn revoke_against_take_and_put_then_reused_only_if_unread() {
     holds(|| {
         let caller = |(word, contents): &(FrameWord, Protected)| {
             if word.take(1, 0) {

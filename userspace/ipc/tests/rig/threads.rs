@@ -58,12 +58,12 @@ pub(crate) struct Sleeper<T> {
 impl<T: Send + 'static> Sleeper<T> {
     /// Runs `call` on a new thread.
     pub(crate) fn start(call: impl FnOnce() -> T + Send + 'static) -> Self {
-        let (tell, told) = mpsc::channel();
+        let (sender, receiver) = mpsc::channel();
         let thread = std::thread::spawn(move || {
-            tell.send(sys::gettid()).unwrap();
+            sender.send(sys::gettid()).unwrap();
             call()
         });
-        let tid = told.recv().unwrap();
+        let tid = receiver.recv().unwrap();
         Self { thread, tid }
     }
 

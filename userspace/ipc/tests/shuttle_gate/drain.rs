@@ -13,7 +13,7 @@ use crate::schedules::{below, dawdle, pair, schedules, spawn, wake_more};
 
 const CALLS: usize = 2;
 /// Scans without a kick before the drain counts as waiting forever.
-const PATIENCE: usize = 5_000;
+const MAX_SCANS: usize = 5_000;
 
 #[test]
 fn drain_of_a_few_callers_then_kicked_by_the_last() {
@@ -51,7 +51,7 @@ fn drain_of_a_few_callers_then_kicked_by_the_last() {
             }
             while !pair.is_kicked() {
                 looks += 1;
-                assert!(looks < PATIENCE, "L2: the last one left without a kick");
+                assert!(looks < MAX_SCANS, "L2: the last one left without a kick");
                 thread::yield_now();
             }
         }

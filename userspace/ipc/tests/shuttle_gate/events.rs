@@ -13,7 +13,7 @@ use onair_ipc::memory::AttachmentState;
 use crate::schedules::{dawdle, pair, schedules, spawn, wake_more};
 
 #[test]
-fn events_more_than_the_ring_holds_then_whole_in_order_and_the_last_is_seen() {
+fn events_more_than_the_ring_holds_then_in_order_and_last_seen() {
     schedules(800, || {
         let frames = FrameMemory::create(Geometry::new(2, 100).unwrap(), true).unwrap();
         let pair = pair(2, &frames);

@@ -21,7 +21,7 @@ fn first_byte(frames: &FrameMemory, frame: u32) -> u8 {
 }
 
 #[test]
-fn evict_against_callers_that_take_and_put_then_reused_only_if_none_reads_and_each_is_told() {
+fn evict_against_take_and_put_then_reused_only_if_unread() {
     schedules(6000, || {
         let geometry = Geometry::new(FRAMES, 100).unwrap();
         let frames = Arc::new(FrameMemory::create(geometry, true).unwrap());

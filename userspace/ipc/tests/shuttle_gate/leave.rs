@@ -201,7 +201,7 @@ fn leaves(end: End, habits: &'static [Habit], haste: Haste) {
 }
 
 #[test]
-fn leave_amid_guards_of_three_threads_then_bytes_stay_and_the_last_lets_go() {
+fn leave_amid_guards_of_three_threads_then_the_last_releases() {
     leaves(
         End::ByHand,
         &[Habit::Guard, Habit::Guard, Habit::Guard],
@@ -215,7 +215,7 @@ fn leave_amid_guards_of_one_frame_then_its_bytes_stay() {
 }
 
 #[test]
-fn leave_by_hand_with_handles_then_they_keep_nothing_and_are_not_written_under() {
+fn leave_by_hand_with_handles_then_nothing_kept_or_overwritten() {
     leaves(
         End::ByHand,
         &[Habit::Guard, Habit::Handle, Habit::Forgotten],
@@ -224,12 +224,12 @@ fn leave_by_hand_with_handles_then_they_keep_nothing_and_are_not_written_under()
 }
 
 #[test]
-fn leave_by_hand_with_handles_of_one_frame_then_not_written_under() {
+fn leave_by_hand_with_handles_of_one_frame_then_not_overwritten() {
     leaves(End::ByHand, &[Habit::Handle, Habit::Forgotten], SHORT);
 }
 
 #[test]
-fn leave_found_out_with_handles_then_the_memory_goes_with_the_last() {
+fn leave_found_out_with_handles_then_memory_goes_with_the_last() {
     leaves(End::FoundOut, &[Habit::Guard, Habit::Handle], LONG);
 }
 

@@ -112,18 +112,18 @@ fn end(pair: &Pair) {
 }
 
 #[test]
-fn session_pulses_callers_blocked_or_about_to_be_then_each_returns_again_once() {
+fn session_pulses_for_callers_then_each_returns_again_once() {
     schedules(1500, || pulses(true));
 }
 
 #[test]
-fn local_pulses_callers_blocked_or_about_to_be_then_each_returns_again_once() {
+fn local_pulses_for_callers_then_each_returns_again_once() {
     schedules(1500, || pulses(false));
 }
 
 /// Both gates at once: `EAGAIN` at least once, at most once for each stop, and never a time-out.
 #[test]
-fn both_gates_pulsed_at_once_with_timers_then_again_and_no_caller_is_left_asleep() {
+fn both_gates_pulsed_at_once_then_again_and_no_caller_sleeps_on() {
     schedules(1500, || {
         let frames = FrameMemory::create(Geometry::new(2, 100).unwrap(), true).unwrap();
         let pair = Arc::new(pair(below(2) as u64, &frames));
@@ -190,7 +190,7 @@ fn both_gates_pulsed_at_once_with_timers_then_again_and_no_caller_is_left_asleep
 
 /// The one that the daemon wakes wakes the others, unless it dies first: then its exit does.
 #[test]
-fn callers_that_wait_for_a_start_and_the_woken_one_dies_then_the_others_return() {
+fn callers_that_wait_for_a_start_and_one_dies_then_rest_return() {
     schedules(3000, || {
         let frames = FrameMemory::create(Geometry::new(2, 100).unwrap(), true).unwrap();
         let pair = Arc::new(pair(below(2) as u64, &frames));

@@ -28,7 +28,7 @@ const PUBLISHES: u64 = 60;
 const PROCESSES: usize = 2;
 const THREADS: usize = 3;
 /// Scans of a drain without a kick before it counts as waiting forever.
-const PATIENCE: usize = 5_000;
+const MAX_SCANS: usize = 5_000;
 /// Written over every frame after the verdict.
 const DEAD: u64 = 0xdead_dead;
 
@@ -290,14 +290,14 @@ fn drain(session: &Session, ledgers: &mut Ledgers) {
             }
             // A frame delivered to a thread that then ended belongs to its process: the test ends
             // the process.
-            if fruitless > PATIENCE / 10 {
+            if fruitless > MAX_SCANS / 10 {
                 for process in living().filter(|process| process.has_orphan()) {
                     process.mortal.kill();
                 }
             }
             fruitless += 1;
             assert!(
-                fruitless < PATIENCE,
+                fruitless < MAX_SCANS,
                 "L2: {users} users, {loaned} lent, no kick"
             );
             thread::yield_now();

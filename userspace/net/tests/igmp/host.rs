@@ -81,7 +81,7 @@ fn first_report_of_each_change_lost_then_the_second_tells_it() {
         let sent = run(&mut host, 100 * S);
         sent.iter()
             .skip(1)
-            .for_each(|(_, report)| router.hear(report));
+            .for_each(|(_, report)| router.receive(report));
         assert_eq!(router.filter(group(1)), filter);
     }
 }
@@ -152,7 +152,7 @@ fn link_back_then_everything_is_told_again() {
     host.announce(20 * S);
     let mut router = Router::default();
     for (_, report) in run(&mut host, 30 * S) {
-        router.hear(&report);
+        router.receive(&report);
     }
     assert_eq!(router.filter(group(1)), include(&[9]));
     assert_eq!(router.filter(group(2)), Filter::Any);
@@ -168,7 +168,7 @@ fn many_sources_then_reports_that_fit_a_packet() {
     let sent = host.turn(0);
     assert!(sent.len() > 1);
     let mut router = Router::default();
-    sent.iter().for_each(|report| router.hear(report));
+    sent.iter().for_each(|report| router.receive(report));
     assert_eq!(router.filter(group(1)), Filter::Include(sources));
 }
 
@@ -216,8 +216,8 @@ proptest! {
         let mut wanted = BTreeMap::new();
         let mut router = Router::default();
         let mut now_ns = S;
-        let hear = |router: &mut Router, sent: Vec<(u64, Report)>| {
-            sent.iter().for_each(|(_, report)| router.hear(report));
+        let receive = |router: &mut Router, sent: Vec<(u64, Report)>| {
+            sent.iter().for_each(|(_, report)| router.receive(report));
         };
         for step in steps {
             match step {
@@ -239,11 +239,11 @@ proptest! {
                 }
                 Step::Wait(ms) => {
                     now_ns += ms * MS;
-                    hear(&mut router, run(&mut host, now_ns));
+                    receive(&mut router, run(&mut host, now_ns));
                 }
             }
         }
-        hear(&mut router, run(&mut host, now_ns + 100 * S));
+        receive(&mut router, run(&mut host, now_ns + 100 * S));
         for (number, filter) in &wanted {
             prop_assert_eq!(&router.filter(group(*number)), filter);
         }
@@ -252,7 +252,7 @@ proptest! {
         host.query(&query(Version::V3, None, 1000), now_ns + 200 * S);
         for (at_ns, report) in run(&mut host, now_ns + 300 * S) {
             prop_assert!(at_ns < now_ns + 201 * S);
-            later.hear(&report);
+            later.receive(&report);
         }
         for (number, filter) in &wanted {
             prop_assert_eq!(&later.filter(group(*number)), filter);

@@ -18,7 +18,7 @@ fn address(bytes: &[u8]) -> Ipv4Addr {
 }
 
 impl Router {
-    pub(crate) fn hear(&mut self, report: &Report) {
+    pub(crate) fn receive(&mut self, report: &Report) {
         let message = &report.message;
         assert_eq!(checksum(message), 0);
         assert_eq!((message[0], report.destination), (0x22, IGMPV3_ROUTERS));

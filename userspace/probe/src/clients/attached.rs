@@ -24,14 +24,14 @@ struct Holder {
     alive: Weak<()>,
 }
 
-struct Entry<Link> {
+struct AttachedClient<Link> {
     sites: Vec<Site>,
     links: Vec<Link>,
     holders: Vec<Holder>,
     used_at: u64,
 }
 
-impl<Link> Entry<Link> {
+impl<Link> AttachedClient<Link> {
     fn living(&self) -> impl Iterator<Item = Owner> {
         let living = self.holders.iter().filter(|it| it.alive.strong_count() > 0);
         living.map(|it| it.owner)
@@ -69,7 +69,7 @@ pub(crate) enum Known {
 
 /// Links by file.
 pub(crate) struct Attached<Link> {
-    files: HashMap<FileKey, Entry<Link>>,
+    files: HashMap<FileKey, AttachedClient<Link>>,
     max_files: Share,
     max_sites: Share,
     refused: u64,
@@ -208,7 +208,7 @@ impl<Link> Attached<Link> {
         owner: Owner,
     ) -> Hold {
         self.turn += 1;
-        let mut entry = Entry {
+        let mut entry = AttachedClient {
             sites,
             links,
             holders: Vec::new(),
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn make_room_more_sites_than_places_then_refused_and_nothing_dropped() {
+    fn make_room_more_sites_than_places_then_refused_without_a_drop() {
         let (mut table, holds) = filled();
         drop(holds);
         let refused = table.make_room(7, ROOT).unwrap_err();
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn make_room_one_user_has_its_share_then_it_is_refused_and_others_are_not() {
+    fn make_room_one_user_has_its_share_then_only_it_is_refused() {
         let percent = Percent {
             reserve: 10,
             uid: 80,
@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn file_held_by_two_processes_of_a_user_then_counted_once_and_until_both_are_gone() {
+    fn file_held_by_two_processes_then_counted_once_until_both_end() {
         let mut table = Attached::new(share(3), share(6));
         let first = table.insert(key(1), sites(1), vec![1], of(5, 1));
         let Known::Watched(second) = table.known(key(1), &sites(1), of(5, 2)) else {

@@ -23,7 +23,7 @@ pub(crate) type Listed = dyn Fn(u64) -> Result<Vec<u32>, Blind> + Send + Sync;
 
 /// Result of a check.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Seen {
+pub struct SiteReading {
     /// Threads that sleep on its event counts, by their number in this process's pid namespace. The
     /// probe lists each of them, or has seen it leave meanwhile.
     pub asleep: Vec<u32>,
@@ -102,7 +102,7 @@ impl SiteChecker {
     /// [`Blind::Replaced`], [`Blind::Unreadable`] by its text. After any of these but the first
     /// [`Blind::Before`]: the probe may have missed callers meanwhile. [`Blind::TooManyThreads`],
     /// [`Blind::Restless`], [`Blind::Slow`] and [`Blind::Proc`] are about this check alone.
-    pub fn look(&self) -> Result<Seen, Blind> {
+    pub fn look(&self) -> Result<SiteReading, Blind> {
         self.client.look()
     }
 
@@ -120,7 +120,7 @@ impl Looker {
     ///
     /// # Errors
     /// As [`SiteChecker::look`], but for [`Blind::AddressSpaceGone`].
-    pub fn look(&self) -> Result<Seen, Blind> {
+    pub fn look(&self) -> Result<SiteReading, Blind> {
         without_space(self.0.look())
     }
 
@@ -128,7 +128,7 @@ impl Looker {
     /// one process. Everything is read after the call: the answer is valid for each question that
     /// was asked before it.
     #[must_use]
-    pub fn look_together(lookers: &[Self]) -> Vec<Result<Seen, Blind>> {
+    pub fn look_together(lookers: &[Self]) -> Vec<Result<SiteReading, Blind>> {
         let clients: Vec<&WatchedClient> = lookers.iter().map(|it| &*it.0).collect();
         let found = match clients.as_slice() {
             [] => Vec::new(),
@@ -153,9 +153,9 @@ impl Looker {
     }
 }
 
-fn without_space(found: Result<Seen, Blind>) -> Result<Seen, Blind> {
+fn without_space(found: Result<SiteReading, Blind>) -> Result<SiteReading, Blind> {
     match found {
-        Err(Blind::AddressSpaceGone) => Ok(Seen::default()),
+        Err(Blind::AddressSpaceGone) => Ok(SiteReading::default()),
         found => found,
     }
 }
@@ -178,14 +178,14 @@ struct WatchedClient {
 }
 
 impl WatchedClient {
-    fn look(&self) -> Result<Seen, Blind> {
+    fn look(&self) -> Result<SiteReading, Blind> {
         let found = Self::examine(&[self]).pop();
         self.latch(found.expect("as many as were asked for"))
     }
 
     /// Examines the clients, which are attachments of one process: its mappings and the calls of
     /// its threads are read once, through the first one's folder; everything else for each one.
-    fn examine(clients: &[&Self]) -> Vec<Result<Seen, Blind>> {
+    fn examine(clients: &[&Self]) -> Vec<Result<SiteReading, Blind>> {
         let Some(first) = clients.first() else {
             return Vec::new();
         };
@@ -196,7 +196,7 @@ impl WatchedClient {
             .collect();
         let sleepers = mutant!(
             "probe: sleepers are not compared",
-            vec![Ok(Seen::default()); clients.len()],
+            vec![Ok(SiteReading::default()); clients.len()],
             Self::sleepers(clients, &mappings)
         );
         let found = clients.iter().zip(texts).zip(sleepers);
@@ -227,13 +227,16 @@ impl WatchedClient {
         Ok(())
     }
 
-    fn sleepers(clients: &[&Self], mappings: &io::Result<Mappings>) -> Vec<Result<Seen, Blind>> {
+    fn sleepers(
+        clients: &[&Self],
+        mappings: &io::Result<Mappings>,
+    ) -> Vec<Result<SiteReading, Blind>> {
         let all = |blind: Blind| vec![Err(blind); clients.len()];
         let Some(first) = clients.first() else {
             return Vec::new();
         };
         if clients.iter().all(|it| it.event_counts.get().is_none()) {
-            return vec![Ok(Seen::default()); clients.len()];
+            return vec![Ok(SiteReading::default()); clients.len()];
         }
         let mappings = match known(mappings) {
             Ok(mappings) => mappings,
@@ -263,14 +266,14 @@ impl WatchedClient {
     }
 
     /// Whether the probe lists each of the threads that are asleep on `words`.
-    fn listed(&self, words: &Words<'_, File>, asleep: Vec<u32>) -> Result<Seen, Blind> {
+    fn listed(&self, words: &Words<'_, File>, asleep: Vec<u32>) -> Result<SiteReading, Blind> {
         let Some((session, _)) = self.event_counts.get() else {
-            return Ok(Seen::default());
+            return Ok(SiteReading::default());
         };
         let listed = || (self.listed)(*session);
         let tids = unlisted(&asleep, words, &self.folder, listed)?;
         if tids.is_empty() {
-            Ok(Seen { asleep })
+            Ok(SiteReading { asleep })
         } else {
             Err(Blind::Unlisted { tids })
         }
@@ -282,7 +285,7 @@ impl WatchedClient {
     }
 
     /// Stores the first blindness, and returns it if there is none now.
-    fn latch(&self, result: Result<Seen, Blind>) -> Result<Seen, Blind> {
+    fn latch(&self, result: Result<SiteReading, Blind>) -> Result<SiteReading, Blind> {
         let mut latched = locked(&self.latched);
         match (&result, &*latched) {
             (Err(blind), None) if blind.lasts() && !mutant!("probe: blindness is not latched") => {

@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn site_page_of_sites_on_two_pages_then_the_files_bytes_with_their_breakpoints() {
+    fn site_page_of_two_pages_then_file_bytes_with_breakpoints() {
         let sites = [(0x7010, 0x10), (0x7020, 0x20), (0x8005, 0x1005)];
         let pages = SitePage::new(&text(), KEY, sites.into_iter()).unwrap();
         let [first, second] = &pages[..] else {

@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn openings_of_a_memory_file_then_each_is_counted_also_with_o_path() {
+    fn openings_of_a_memory_file_then_each_counted_even_by_o_path() {
         sys::ignore_sigio();
         let openings = Openings::load().expect("these tests need root and a kernel with BTF");
         let file = Memfd::create("test", 8192, true).unwrap();

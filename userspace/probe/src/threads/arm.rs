@@ -60,9 +60,9 @@ pub(crate) struct Watch {
 
 /// Progress of an arming, for the message of a time-out.
 #[derive(Debug, Default)]
-pub(crate) struct Step(AtomicUsize);
+pub(crate) struct ArmingStep(AtomicUsize);
 
-impl Step {
+impl ArmingStep {
     const NAMES: [&str; 4] = [
         "waiting for its turn",
         "reading its mappings and files",
@@ -87,7 +87,7 @@ pub(crate) fn arm(
     owner: Owner,
     kernel: &Sender<Command>,
     watch: &Watch,
-    step: &Step,
+    step: &ArmingStep,
 ) -> Result<Armed, ProbeError> {
     step.set(1);
     let pid = owner.pid;

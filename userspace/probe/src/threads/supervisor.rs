@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crate::error::ProbeError;
 use crate::programs::maps::locked;
 use crate::share::{Owner, Share, Table, Usage};
-use crate::threads::arm::{Armed, Step};
+use crate::threads::arm::{Armed, ArmingStep};
 use crate::threads::fair::FairQueue;
 use crate::threads::thread::spawn;
 
@@ -38,7 +38,7 @@ enum Message {
 }
 
 /// The check of a process; may hang.
-pub(crate) type Work = Arc<dyn Fn(Owner, &Step) -> Result<Armed, ProbeError> + Send + Sync>;
+pub(crate) type Work = Arc<dyn Fn(Owner, &ArmingStep) -> Result<Armed, ProbeError> + Send + Sync>;
 
 /// Handle; dropping it ends the thread.
 pub(crate) struct Supervisor {
@@ -90,11 +90,11 @@ struct Arming {
     owner: Owner,
     reply: Reply,
     deadline: Instant,
-    step: Arc<Step>,
+    step: Arc<ArmingStep>,
 }
 
 /// A check of a client, on its own thread.
-struct Look {
+struct ClientCheck {
     owner: Owner,
     pace: Pace,
 }
@@ -108,7 +108,7 @@ enum Pace {
     Late,
 }
 
-impl Look {
+impl ClientCheck {
     fn is_working(&self) -> bool {
         matches!(self.pace, Pace::Working { .. })
     }
@@ -147,7 +147,7 @@ struct Jobs {
     limit: Duration,
     itself: Sender<Message>,
     waiting: FairQueue<Arming>,
-    looking: HashMap<u64, Look>,
+    looking: HashMap<u64, ClientCheck>,
     looks: Arc<Mutex<Table>>,
     next: u64,
 }
@@ -190,7 +190,7 @@ impl Jobs {
 
     fn next_deadline(&self) -> Option<Instant> {
         let waiting = self.waiting.iter().map(|job| job.deadline);
-        let looking = self.looking.values().filter_map(Look::due);
+        let looking = self.looking.values().filter_map(ClientCheck::due);
         waiting.chain(looking).min()
     }
 
@@ -202,7 +202,7 @@ impl Jobs {
             let may = |uid: u32| {
                 let mut own = looking.values().filter(|it| it.owner.uid == uid);
                 let is_slow = own.clone().any(|it| !it.is_working());
-                !is_slow || !own.any(Look::is_working)
+                !is_slow || !own.any(ClientCheck::is_working)
             };
             let Some(job) = self.waiting.pop(may) else {
                 return;
@@ -222,7 +222,7 @@ impl Jobs {
             Ok(()) => {
                 let slow_at = Instant::now() + self.limit / SLOW;
                 let pace = Pace::Working { job, slow_at };
-                self.looking.insert(self.next, Look { owner, pace });
+                self.looking.insert(self.next, ClientCheck { owner, pace });
             }
             Err(error) => {
                 locked(&self.looks).give_back(owner);
@@ -231,7 +231,7 @@ impl Jobs {
         }
     }
 
-    fn spawn(&self, look: u64, owner: Owner, step: Arc<Step>) -> Result<(), ProbeError> {
+    fn spawn(&self, look: u64, owner: Owner, step: Arc<ArmingStep>) -> Result<(), ProbeError> {
         let done = Done {
             look,
             result: None,
@@ -328,7 +328,7 @@ mod tests {
         let gate = Arc::new(HangGate::default());
         let work = {
             let gate = Arc::clone(&gate);
-            move |owner: Owner, step: &Step| {
+            move |owner: Owner, step: &ArmingStep| {
                 if owner.pid < 1000 {
                     step.set(1);
                     gate.pass();
@@ -414,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn arm_looks_of_one_user_hang_then_others_are_looked_at_meanwhile() {
+    fn arm_looks_of_one_user_hang_then_others_are_looked_at() {
         // Long enough that no job here reaches it.
         let (supervisor, gate) = hanging(Duration::from_secs(20));
         let hang: Vec<_> = (0..16).map(|pid| ask_as(&supervisor, of(5, pid))).collect();
@@ -435,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn arm_one_user_has_its_share_of_hanging_looks_then_it_is_refused_and_others_are_not() {
+    fn arm_one_user_has_its_share_of_hangs_then_only_it_is_refused() {
         let (supervisor, gate) = hanging(Duration::from_millis(1));
         let refused =
             (0..999).find_map(

@@ -96,7 +96,9 @@ impl Client {
     }
 
     fn line(&mut self) -> String {
-        let line = self.0.hear("a line", Deadline::after(DEADLINE), |_| true);
+        let line = self
+            .0
+            .wait_line("a line", Deadline::after(DEADLINE), |_| true);
         match line.unwrap() {
             Value::String(line) => line,
             other => other.to_string(),
@@ -104,19 +106,19 @@ impl Client {
     }
 
     /// Sends a line without reading the answer.
-    pub(crate) fn tell_only(&mut self, command: &str) {
-        self.0.tell(command).unwrap();
+    pub(crate) fn send(&mut self, command: &str) {
+        self.0.send(command).unwrap();
     }
 
     /// Sends a line and returns the answer.
-    pub(crate) fn tell(&mut self, command: &str) -> String {
-        self.tell_only(command);
+    pub(crate) fn ask(&mut self, command: &str) -> String {
+        self.send(command);
         self.line()
     }
 
     /// Blocks this many threads; returns when the kernel reports that all sleep.
     pub(crate) fn block(&mut self, session: u64, attachment: u64, count: usize) -> Vec<u32> {
-        self.tell_only(&format!("block {session} {attachment} {count}"));
+        self.send(&format!("block {session} {attachment} {count}"));
         let tid = |line: String| line.strip_prefix("tid ").expect("a tid").parse().unwrap();
         let tids: Vec<u32> = (0..count).map(|_| tid(self.line())).collect();
         let pid = self.pid();
@@ -154,6 +156,6 @@ pub(crate) fn registered(probe: &Probe, attachment: u64) -> (Client, Armed, Proo
 /// Sees the canary of an armed client.
 pub(crate) fn prove(probe: &Probe, client: &mut Client) -> Result<Proof, ProbeError> {
     let token = probe.challenge()?;
-    client.tell(&format!("canary {token}"));
+    client.ask(&format!("canary {token}"));
     Ok(probe.proof(token)?.expect("the canary comes through"))
 }

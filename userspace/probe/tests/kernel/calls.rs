@@ -43,7 +43,7 @@ fn caller_at_sites_with_a_link_each_then_listed_and_gone_alike() {
 
 /// Linux 6.1 loads the program for links of many sites, and refuses each such link.
 #[test]
-fn caller_on_a_kernel_that_refuses_links_of_many_sites_then_listed_and_gone_alike() {
+fn caller_on_a_kernel_without_links_of_many_sites_then_listed() {
     refuse_links_of_many_sites();
     let probe = probe();
     assert!(!probe.health().shared_links);
@@ -104,7 +104,7 @@ fn is_listed_and_gone(probe: &Probe) {
         assert!(waiter.comm.starts_with("sleeper"), "{}", waiter.comm);
         assert!(waiter.since < reading.at && waiter.start_boottime > 0);
     }
-    client.tell("wake");
+    client.ask("wake");
     let reading = probe.reading(SESSION).unwrap();
     assert_eq!((reading.users(), reading.blocked.len()), (0, 0));
     assert_eq!(stat(probe, "end"), 3);
@@ -118,7 +118,7 @@ fn thread_exits_inside_then_event_and_gone() {
     let (mut client, _armed, _) = registered(&probe, 1);
     let mut tids = client.block(SESSION, 1, 1);
     tids.extend(client.block(SESSION, 1, 1));
-    client.tell("exit-inside 0");
+    client.ask("exit-inside 0");
     let ProbeEvent::Exit {
         ns_tid,
         own_tid,
@@ -142,10 +142,10 @@ fn thread_exits_outside_then_event_without_session() {
     let mut events = probe.events().expect("first reader");
     let mut client = Client::start();
     let (_armed, proof) = introduce(&probe, &mut client).unwrap();
-    client.tell("exit-outside");
+    client.ask("exit-outside");
     assert_eq!(events.drain(), []);
     probe.register(&proof, SESSION, 1, 0).unwrap();
-    client.tell("exit-outside");
+    client.ask("exit-outside");
     let ProbeEvent::Exit {
         tgid,
         session,
@@ -157,7 +157,7 @@ fn thread_exits_outside_then_event_without_session() {
     };
     assert_eq!((tgid, session, last), (proof.tgid, 0, false));
     probe.unregister(proof.tgid, SESSION, 1).unwrap();
-    client.tell("exit-outside");
+    client.ask("exit-outside");
     assert_eq!(events.drain(), []);
 }
 
@@ -194,7 +194,7 @@ fn thread_execs_inside_then_gone_and_told() {
     let mut events = probe.events().expect("first reader");
     let (mut client, armed, proof) = registered(&probe, 1);
     client.block(SESSION, 1, 3);
-    client.tell("exec-inside 1");
+    client.ask("exec-inside 1");
     event(&mut events, |event| {
         *event
             == ProbeEvent::Exec {

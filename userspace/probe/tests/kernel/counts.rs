@@ -21,7 +21,7 @@ fn callers_leave_in_each_way_then_both_counts_are_zero_again() {
                 client.kill();
             }
             way => {
-                client.tell(way);
+                client.ask(way);
             }
         }
         let told = |it: &ProbeEvent| match it {
@@ -58,12 +58,12 @@ fn count_of_the_session_that_is_too_low_then_the_list_is_read() {
     let reading = probe.reading(SESSION + 1).unwrap();
     assert_eq!((reading.users(), reading.blocked.len()), (1, 1));
     of_this_probe.set(INDEX, 1, 0).unwrap();
-    client.tell("wake");
+    client.ask("wake");
     assert!(!probe.reading(SESSION + 1).unwrap().listed);
 }
 
 #[test]
-fn caller_of_an_earlier_attachment_then_the_list_is_read_until_it_leaves() {
+fn caller_of_an_earlier_attachment_then_listed_until_it_leaves() {
     let probe = probe();
     let (mut client, _armed, proof) = registered(&probe, 1);
     client.block(SESSION, 1, 1);
@@ -72,7 +72,7 @@ fn caller_of_an_earlier_attachment_then_the_list_is_read_until_it_leaves() {
     assert_eq!(probe.reading(SESSION).unwrap().users(), 2);
     probe.unregister(proof.tgid, SESSION, 2).unwrap();
     assert_eq!(probe.reading(SESSION).unwrap().users(), 2);
-    client.tell("wake");
+    client.ask("wake");
     let reading = probe.reading(SESSION).unwrap();
     assert_eq!((reading.users(), reading.listed), (0, false));
     probe.unregister(proof.tgid, SESSION, 1).unwrap();

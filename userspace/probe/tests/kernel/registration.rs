@@ -111,7 +111,7 @@ fn register_twice_or_at_a_taken_index_then_refused() {
         matches!(taken, Err(ProbeError::IndexTaken { .. })),
         "{taken:?}"
     );
-    one.tell("wake");
+    one.ask("wake");
     probe.register(&second, SESSION + 1, 1, 0).unwrap();
     assert_eq!(probe.reading(SESSION).unwrap().users(), 0);
 }
@@ -125,7 +125,7 @@ fn client_in_another_pid_namespace_then_all_numbers_are_told() {
     let proof = prove(&probe, &mut client).unwrap();
     assert_eq!((proof.ns_tgid, proof.own_tid), (pid, 1));
     probe.register(&proof, SESSION, 1, 0).unwrap();
-    client.tell_only(&format!("block {SESSION} 1 1"));
+    client.send(&format!("block {SESSION} 1 1"));
     let waiter = until("a waiter", || probe.reading(SESSION).unwrap().blocked.pop());
     assert_eq!((waiter.ns_tgid, waiter.own_tid), (pid, 2));
     until("its sleep", || is_asleep(pid, waiter.ns_tid).then_some(()));
@@ -150,7 +150,7 @@ fn probe_for_another_pid_namespace_then_numbers_are_of_that() {
 }
 
 #[test]
-fn register_a_successor_before_its_predecessor_is_settled_then_counted_under_it() {
+fn register_a_successor_before_settlement_then_counted_there() {
     let probe = probe();
     let (mut client, _armed, proof) = registered(&probe, 1);
     client.block(SESSION, 1, 1);

@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 
 use onair_ipc::memory::EventCountFile;
-use onair_probe::{Blind, Looker, Probe, ProbeError, Seen};
+use onair_probe::{Blind, Looker, Probe, ProbeError, SiteReading};
 
 use crate::common::{
     Client, SESSION, block_on, config, introduce, is_asleep, probe, program, until,
@@ -16,7 +16,7 @@ fn sites_client_restores_its_text_then_blind() {
     let (armed, _proof) = introduce(&probe, &mut client).unwrap();
     assert_eq!(armed.checker.addresses().len(), 2);
     armed.checker.look().expect("armed");
-    client.tell("restore");
+    client.ask("restore");
     let blind = armed.checker.look();
     assert!(
         matches!(blind, Err(Blind::Unarmed { byte: 0x90, .. })),
@@ -29,9 +29,9 @@ fn sites_client_was_blind_once_then_blind_for_good() {
     let probe = probe();
     let mut client = Client::start();
     let (armed, _proof) = introduce(&probe, &mut client).unwrap();
-    client.tell("restore");
+    client.ask("restore");
     armed.checker.look().expect_err("disarmed");
-    client.tell("rearm");
+    client.ask("rearm");
     let blind = armed.checker.look();
     assert!(
         matches!(&blind, Err(Blind::Before { first }) if matches!(**first, Blind::Unarmed { byte: 0x90, .. })),
@@ -42,7 +42,7 @@ fn sites_client_was_blind_once_then_blind_for_good() {
 }
 
 #[test]
-fn sites_client_writes_beside_its_sites_or_maps_a_copy_then_blind() {
+fn sites_client_writes_beside_them_or_maps_a_copy_then_blind() {
     let probe = probe();
     for (trick, expected) in [
         ("beside", "beside the sites"),
@@ -51,14 +51,14 @@ fn sites_client_writes_beside_its_sites_or_maps_a_copy_then_blind() {
     ] {
         let mut client = Client::start();
         let (armed, _proof) = introduce(&probe, &mut client).unwrap();
-        client.tell(trick);
+        client.ask(trick);
         let blind = armed.checker.look().expect_err(trick);
         assert!(blind.to_string().contains(expected), "{trick}: {blind}");
     }
 }
 
 #[test]
-fn sites_client_with_more_threads_than_are_looked_at_then_said_why() {
+fn sites_client_with_too_many_threads_then_blind_and_said_why() {
     let mut config = config();
     config.max_threads = 4;
     let probe = Probe::start(config).unwrap();
@@ -72,7 +72,10 @@ fn sites_client_with_more_threads_than_are_looked_at_then_said_why() {
         offsets: [0, 64],
     };
     armed.checker.watch_event_counts(SESSION, event_counts);
-    assert_eq!(armed.checker.look().expect("one thread"), Seen::default());
+    assert_eq!(
+        armed.checker.look().expect("one thread"),
+        SiteReading::default()
+    );
     client.block(SESSION, 1, 8);
     let unknown = armed.checker.look();
     assert!(
@@ -80,7 +83,7 @@ fn sites_client_with_more_threads_than_are_looked_at_then_said_why() {
         "{unknown:?}"
     );
     // That was about this check alone.
-    client.tell("wake");
+    client.ask("wake");
     until("the threads to be gone", || armed.checker.look().ok());
 }
 
@@ -107,7 +110,7 @@ fn word_of(client: &Client, tid: u32) -> EventCountFile {
 }
 
 #[test]
-fn looks_together_at_attachments_of_one_process_then_each_by_its_own_words() {
+fn looks_together_at_attachments_then_each_by_its_own_words() {
     let probe = probe();
     let mut client = Client::start();
     let mut tids = client.block(SESSION + 9, 1, 2);
@@ -135,7 +138,7 @@ fn looks_together_at_attachments_of_one_process_then_each_by_its_own_words() {
         for (at, found) in order.into_iter().zip(found) {
             match found {
                 Err(Blind::Unlisted { tids: unlisted }) if at == 1 => assert_eq!(unlisted, tids),
-                Ok(seen) if at != 1 => assert_eq!(seen, Seen::default()),
+                Ok(seen) if at != 1 => assert_eq!(seen, SiteReading::default()),
                 other => panic!("{at} of {order:?}: {other:?}"),
             }
         }
@@ -143,7 +146,7 @@ fn looks_together_at_attachments_of_one_process_then_each_by_its_own_words() {
 }
 
 #[test]
-fn looks_together_at_several_processes_then_each_by_its_own_text_and_threads() {
+fn looks_together_at_several_processes_then_each_by_its_own() {
     let probe = probe();
     let mut clients: Vec<Client> = (0..4).map(|_| Client::start()).collect();
     let armed: Vec<_> = clients
@@ -160,7 +163,7 @@ fn looks_together_at_several_processes_then_each_by_its_own_text_and_threads() {
     for first in 0..4 {
         assert!(looks(first).iter().all(Result::is_ok), "{first}");
     }
-    clients[1].tell("restore");
+    clients[1].ask("restore");
     clients[2].kill();
     for first in 0..4 {
         let found = looks(first);
@@ -174,7 +177,7 @@ fn sites_leader_has_exited_then_still_seen() {
     let probe = probe();
     let mut client = Client::start();
     let tids = client.block(SESSION, 1, 1);
-    client.tell("leader-exit");
+    client.ask("leader-exit");
     let leader = client.pid();
     until("a leader without memory", || {
         std::fs::read_to_string(format!("/proc/{leader}/stat"))

@@ -35,7 +35,7 @@ pub(super) enum WriteBehind {
 /// The thread.
 #[derive(Debug)]
 pub(super) struct Writer {
-    jobs: Option<Sender<Job>>,
+    jobs: Option<Sender<WriteJob>>,
     done: Receiver<Written>,
     thread: Option<JoinHandle<()>>,
     /// Bytes that have not come back.
@@ -43,7 +43,7 @@ pub(super) struct Writer {
 }
 
 #[derive(Debug)]
-struct Job {
+struct WriteJob {
     block: Block,
     offset: u64,
 }
@@ -70,7 +70,7 @@ impl WriteBehind {
             && let Some(jobs) = &writer.jobs
         {
             writer.open += block.len();
-            jobs.send(Job { block, offset })
+            jobs.send(WriteJob { block, offset })
                 .expect("the thread waits for jobs as long as there is a sender");
         }
     }
@@ -123,14 +123,14 @@ impl Drop for Writer {
     }
 }
 
-fn run(direct: &File, inbox: &Receiver<Job>, outbox: &Sender<Written>) {
+fn run(direct: &File, inbox: &Receiver<WriteJob>, outbox: &Sender<Written>) {
     let mut is_written = true;
     while let Ok(first) = inbox.recv() {
         let mut jobs = vec![first];
         jobs.extend(inbox.try_iter().take(AT_ONCE - 1));
         is_written =
             is_written && (write(direct, &jobs) || mutant!("direct writes: a refused one counts"));
-        for Job { block, .. } in jobs {
+        for WriteJob { block, .. } in jobs {
             // The drain thread may have failed.
             let _ = outbox.send(Written { block, is_written });
         }
@@ -138,7 +138,7 @@ fn run(direct: &File, inbox: &Receiver<Job>, outbox: &Sender<Written>) {
 }
 
 /// Writes consecutive blocks; whether all of them are written.
-fn write(direct: &File, jobs: &[Job]) -> bool {
+fn write(direct: &File, jobs: &[WriteJob]) -> bool {
     let slices: Vec<_> = jobs
         .iter()
         .map(|job| IoSlice::new(job.block.bytes()))

@@ -21,7 +21,7 @@ use crate::ending::retired::RetiredMemory;
 #[derive(Debug)]
 pub enum Effect<R> {
     /// Send this to the session's poller.
-    Poller(Order<R>),
+    Poller(PollerCommand<R>),
     /// Wake sleepers of this attachment: its gate closed, or its event counts moved.
     Wake(Arc<AttachmentMemory>),
     /// Wake the first of them now.
@@ -76,7 +76,7 @@ pub enum Effect<R> {
 
 /// A command to the session's poller.
 #[derive(Debug)]
-pub enum Order<R> {
+pub enum PollerCommand<R> {
     /// Run the session.
     Start(Box<R>),
     /// Stop it, and hand the runtime back.
@@ -164,8 +164,8 @@ impl<R> Effects<R> {
         self.0.push(effect);
     }
 
-    pub(crate) fn poller(&mut self, order: Order<R>) {
-        self.push(Effect::Poller(order));
+    pub(crate) fn poller(&mut self, command: PollerCommand<R>) {
+        self.push(Effect::Poller(command));
     }
 
     pub(crate) fn wake(&mut self, memory: &Arc<AttachmentMemory>) {

@@ -12,7 +12,7 @@ use onair_ipc::slot::SlotReading;
 use crate::boundary::reply::Reply;
 use crate::boundary::runtime::{AttachRefusal, Evicted, FlushReport};
 use crate::clients::attachment::Exit;
-use crate::clients::evicting::Answer;
+use crate::clients::evicting::EvictionAnswer;
 use crate::clients::sites::SiteFinding;
 
 /// One event. The core handles them one at a time.
@@ -33,7 +33,7 @@ pub enum Event<R> {
     /// [`Event::Examine`] follows, because no process may have any of its memory.
     Quarantine(Who),
     /// Evict one client, or all. Answered when their frames are taken back.
-    Evict(Option<u64>, Answer),
+    Evict(Option<u64>, EvictionAnswer),
     /// Say each witness's current reading. Changes nothing but that it arms the kicks.
     Verdict(Reply<Verdict>),
     /// Answer once everything is sent that clients have submitted by now, or after the time given.
@@ -95,7 +95,7 @@ pub enum Event<R> {
     },
     /// The poller evicted a client and took its loaned frames back.
     Evicted(Evicted),
-    /// The poller's answer to [`Order::CreditThread`](crate::Order::CreditThread).
+    /// The poller's answer to [`PollerCommand::CreditThread`](crate::PollerCommand::CreditThread).
     ThreadCredited {
         /// The attachment.
         attachment: u64,

@@ -6,7 +6,7 @@ use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::Lender;
 use onair_ipc::memory::AttachmentState;
 
-use crate::boundary::effect::{Effect, Order};
+use crate::boundary::effect::{Effect, PollerCommand};
 use crate::boundary::event::Admission;
 use crate::boundary::runtime::{AttachRefusal, Runtime};
 use crate::clients::attachment::Attachment;
@@ -47,7 +47,8 @@ impl<R: Runtime> SessionCore<R> {
                 }
             }
             Place::Poller | Place::Returning => {
-                turn.effects.poller(Order::Attach { lender, frames });
+                turn.effects
+                    .poller(PollerCommand::Attach { lender, frames });
             }
         }
         attachment.memory.open();
@@ -78,10 +79,11 @@ impl<R: Runtime> SessionCore<R> {
                 tracing::error!(session = %self.id, attachment = number, %reason, "not attached");
                 return;
             }
-            turn.effects.poller(Order::Attach { lender, frames });
+            turn.effects
+                .poller(PollerCommand::Attach { lender, frames });
             if self.clients.leaving.contains_key(&number) {
                 // The earlier request found no attachment to remove.
-                turn.effects.poller(Order::Detach(number));
+                turn.effects.poller(PollerCommand::Detach(number));
             }
             return;
         };

@@ -12,7 +12,7 @@ use onair_ipc::layout::OWN_SLOTS;
 use onair_ipc::slot::SlotReading;
 use onair_mutant::mutant;
 
-use crate::boundary::effect::{Effect, Effects, Order, ThreadQuestion};
+use crate::boundary::effect::{Effect, Effects, PollerCommand, ThreadQuestion};
 use crate::boundary::runtime::Runtime;
 use crate::clients::attachment::{Attachment, Exit};
 use crate::clients::leaving::Leaving;
@@ -229,7 +229,7 @@ impl<R: Runtime> SessionCore<R> {
         self.clients.tickets += 1;
         let ticket = self.clients.tickets;
         attachment.crediting.push((ticket, slot));
-        turn.effects.poller(Order::CreditThread {
+        turn.effects.poller(PollerCommand::CreditThread {
             attachment: number,
             ticket,
             slot,

@@ -14,7 +14,7 @@ use onair_api::{
 use onair_ipc::memory::AttachmentState;
 use onair_mutant::mutant;
 
-use crate::boundary::effect::Order;
+use crate::boundary::effect::PollerCommand;
 use crate::boundary::event::Destroy;
 use crate::boundary::reply::Reply;
 use crate::boundary::runtime::{Evicted, Runtime};
@@ -45,27 +45,27 @@ impl EvictedClient {
 #[derive(Debug, Default)]
 pub(crate) struct EvictedClients {
     pub(crate) list: BTreeMap<u64, EvictedClient>,
-    requests: Vec<Request>,
+    requests: Vec<EvictionRequest>,
 }
 
 #[derive(Debug)]
-struct Request {
+struct EvictionRequest {
     waits_for: BTreeSet<u64>,
     done: Vec<Eviction>,
     deadline: Instant,
-    answer: Answer,
+    answer: EvictionAnswer,
 }
 
 /// Destination of the answer to an eviction.
 #[derive(Debug)]
-pub enum Answer {
+pub enum EvictionAnswer {
     /// One attachment is evicted.
     One(Reply<Eviction>),
     /// All attachments are evicted.
     All(Reply<EvictionList>),
 }
 
-impl Answer {
+impl EvictionAnswer {
     fn give(self, mut done: Vec<Eviction>) {
         match self {
             Self::One(reply) => {
@@ -104,12 +104,12 @@ impl EvictedClients {
         self.requests.iter().map(|request| request.deadline).min()
     }
 
-    fn ask(&mut self, waits_for: BTreeSet<u64>, deadline: Instant, answer: Answer) {
+    fn ask(&mut self, waits_for: BTreeSet<u64>, deadline: Instant, answer: EvictionAnswer) {
         if waits_for.is_empty() {
             answer.give(Vec::new());
             return;
         }
-        self.requests.push(Request {
+        self.requests.push(EvictionRequest {
             waits_for,
             done: Vec::new(),
             deadline,
@@ -124,7 +124,7 @@ impl EvictedClients {
                 request.done.push(eviction.clone());
             }
         }
-        let over = |request: &mut Request| request.waits_for.is_empty();
+        let over = |request: &mut EvictionRequest| request.waits_for.is_empty();
         for request in self.requests.extract_if(.., over) {
             request.answer.give(request.done);
         }
@@ -132,7 +132,7 @@ impl EvictedClients {
 
     /// Answers the requesters whose poller took too long.
     fn expire(&mut self, now: Instant) {
-        let late = |request: &mut Request| request.deadline <= now;
+        let late = |request: &mut EvictionRequest| request.deadline <= now;
         for request in self.requests.extract_if(.., late) {
             request.answer.refuse(Problem::new(
                 ProblemCode::DataplaneBusy,
@@ -144,7 +144,12 @@ impl EvictedClients {
 
 impl<R: Runtime> SessionCore<R> {
     /// Evicts one client, or all. The answer is sent when their frames are taken back.
-    pub(crate) fn evict(&mut self, turn: &mut Turn<'_, R>, one: Option<u64>, answer: Answer) {
+    pub(crate) fn evict(
+        &mut self,
+        turn: &mut Turn<'_, R>,
+        one: Option<u64>,
+        answer: EvictionAnswer,
+    ) {
         let Some(number) = one else {
             return self.evict_these(turn, self.clients.evictable(), answer);
         };
@@ -227,7 +232,12 @@ impl<R: Runtime> SessionCore<R> {
         settled.map(|it| &it.eviction).or_else(gone)
     }
 
-    fn evict_these(&mut self, turn: &mut Turn<'_, R>, numbers: BTreeSet<u64>, answer: Answer) {
+    fn evict_these(
+        &mut self,
+        turn: &mut Turn<'_, R>,
+        numbers: BTreeSet<u64>,
+        answer: EvictionAnswer,
+    ) {
         let deadline = turn.now().instant + turn.view.timeouts().quiesce;
         self.clients.evicted.ask(numbers.clone(), deadline, answer);
         for number in numbers {
@@ -267,7 +277,7 @@ impl<R: Runtime> SessionCore<R> {
         match self.lifecycle.place() {
             Place::Here(_) => self.settle_evictions(turn),
             Place::Poller | Place::Returning if mutant!("evict: the poller is not told") => {}
-            Place::Poller | Place::Returning => turn.effects.poller(Order::Evict(number)),
+            Place::Poller | Place::Returning => turn.effects.poller(PollerCommand::Evict(number)),
         }
     }
 
@@ -356,7 +366,9 @@ impl<R: Runtime> SessionCore<R> {
             match self.lifecycle.place() {
                 Place::Here(runtime) => runtime.release(|it| it == number),
                 // If the runtime is in transit to here, the frames are released on arrival.
-                Place::Poller | Place::Returning => turn.effects.poller(Order::Release(number)),
+                Place::Poller | Place::Returning => {
+                    turn.effects.poller(PollerCommand::Release(number))
+                }
             }
         }
         let slots = evicted_client.attachment.memory.slots();
@@ -392,8 +404,8 @@ mod tests {
         let long = Instant::now() + Duration::from_secs(60);
         let (one, mut first) = Reply::new();
         let (all, mut second) = Reply::new();
-        evicted_clients.ask(BTreeSet::from([1]), long, Answer::One(one));
-        evicted_clients.ask(BTreeSet::from([1, 2]), long, Answer::All(all));
+        evicted_clients.ask(BTreeSet::from([1]), long, EvictionAnswer::One(one));
+        evicted_clients.ask(BTreeSet::from([1, 2]), long, EvictionAnswer::All(all));
         evicted_clients.answer(&eviction(1));
         assert_eq!(first.try_recv().unwrap().unwrap().attachment, 1);
         assert!(second.try_recv().is_err());
@@ -408,7 +420,7 @@ mod tests {
     fn request_without_a_client_is_answered_at_once() {
         let mut evicted_clients = EvictedClients::default();
         let (all, mut answer) = Reply::new();
-        evicted_clients.ask(BTreeSet::new(), Instant::now(), Answer::All(all));
+        evicted_clients.ask(BTreeSet::new(), Instant::now(), EvictionAnswer::All(all));
         assert!(answer.try_recv().unwrap().unwrap().evicted.is_empty());
     }
 
@@ -419,7 +431,7 @@ mod tests {
         evicted_clients.ask(
             BTreeSet::from([1]),
             Instant::now() + Duration::from_secs(1),
-            Answer::One(one),
+            EvictionAnswer::One(one),
         );
         let due = evicted_clients.wake_at().unwrap();
         evicted_clients.expire(due - Duration::from_millis(1));

@@ -5,7 +5,7 @@ use onair_ipc::fence::Fence;
 use onair_ipc::lender::Lender;
 use onair_ipc::memory::AttachmentState;
 
-use crate::boundary::effect::{Effect, Named, Order};
+use crate::boundary::effect::{Effect, Named, PollerCommand};
 use crate::boundary::reply::Reply;
 use crate::boundary::runtime::Runtime;
 use crate::clients::attachment::Attachment;
@@ -82,7 +82,7 @@ impl<R: Runtime> SessionCore<R> {
         }
         match self.lifecycle.place() {
             Place::Here(_) => self.settle_leaving(turn),
-            Place::Poller => turn.effects.poller(Order::Detach(number)),
+            Place::Poller => turn.effects.poller(PollerCommand::Detach(number)),
             // It comes back with the runtime.
             Place::Returning => {}
         }

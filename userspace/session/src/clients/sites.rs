@@ -56,17 +56,17 @@ const REST: u32 = 10;
 #[derive(Debug, Default)]
 pub(crate) struct SiteLooks {
     is_asked: bool,
-    last: Option<Look>,
+    last: Option<SiteCheck>,
 }
 
 #[derive(Debug)]
-struct Look {
+struct SiteCheck {
     asked_at: Instant,
     answered_at: Instant,
     found: SiteFinding,
 }
 
-impl Look {
+impl SiteCheck {
     fn rests_until(&self) -> Instant {
         self.answered_at + (self.answered_at - self.asked_at) * REST
     }
@@ -131,7 +131,7 @@ impl<R: Runtime> SessionCore<R> {
         let since = self.site_schedule.since;
         let watched = |it: &&mut crate::Attachment| it.watched.is_some();
         for attachment in self.clients.attached.values_mut().filter(watched) {
-            let rests = attachment.sites.last.as_ref().map(Look::rests_until);
+            let rests = attachment.sites.last.as_ref().map(SiteCheck::rests_until);
             let is_known = !matches!(attachment.sites.known(since, now), Sites::Unknown);
             if is_known || attachment.sites.is_asked {
                 continue;
@@ -165,7 +165,7 @@ impl<R: Runtime> SessionCore<R> {
     ) {
         if let Some(attachment) = self.clients.attached.get_mut(&number) {
             attachment.sites.is_asked = false;
-            attachment.sites.last = Some(Look {
+            attachment.sites.last = Some(SiteCheck {
                 asked_at,
                 answered_at: turn.now().instant,
                 found,
@@ -187,7 +187,7 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     fn looked(asked_at: Instant, took: Duration, found: SiteFinding) -> SiteLooks {
-        let last = Look {
+        let last = SiteCheck {
             asked_at,
             answered_at: asked_at + took,
             found,

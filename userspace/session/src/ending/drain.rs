@@ -16,15 +16,15 @@ use crate::ending::together::{Member, advance_all};
 use crate::lifecycle::Refusal;
 use crate::session_core::{SessionCore, Turn};
 use crate::witness;
-use crate::witness::readings::Seen;
+use crate::witness::readings::WitnessReadings;
 
 /// Kicks without effect after which the client's kicks are answered only once per rescan.
 const FRUITLESS: u32 = 4;
 /// Pause between two rescans from which on they also look for threads that ended inside a call: 15 ms
 /// after the first of them, or 63 ms if the probe watches all clients. A busy machine needs some time to
 /// let hundreds of callers leave.
-const PATIENCE: Duration = Duration::from_millis(16);
-const PATIENCE_WATCHED: Duration = Duration::from_millis(64);
+const SWEEP_PAUSE: Duration = Duration::from_millis(16);
+const SWEEP_PAUSE_WATCHED: Duration = Duration::from_millis(64);
 
 impl<R: Runtime> SessionCore<R> {
     /// A caller of `attachment` left while the session drains.
@@ -110,11 +110,11 @@ impl<R: Runtime> SessionCore<R> {
         // Something delays it: check whether the holder still exists. The probe has told of the ends of
         // watched threads before, unless it lost them.
         let is_watched = |it: &Attachment| it.watched.is_some();
-        let patience = match self.clients.attached.values().all(is_watched) {
-            true => PATIENCE_WATCHED,
-            false => PATIENCE,
+        let sweep_from = match self.clients.attached.values().all(is_watched) {
+            true => SWEEP_PAUSE_WATCHED,
+            false => SWEEP_PAUSE,
         };
-        self.rescan.dead |= self.rescan.pause >= patience;
+        self.rescan.dead |= self.rescan.pause >= sweep_from;
         turn.effects.push(Effect::Examine);
     }
 
@@ -154,7 +154,7 @@ impl<R: Runtime> SessionCore<R> {
             self.clients.forgive_kicks();
         }
         let found = witness::verdict(&readings);
-        let seen = Seen::of(&readings);
+        let seen = WitnessReadings::of(&readings);
         let awaits_users = !seen.no_caller_or_loan() || seen.probe == Says::Users;
         let awaited_users = std::mem::replace(&mut self.rescan.awaits_users, awaits_users);
         let is_late = awaits_users && !awaited_users && self.is_draining();
@@ -181,7 +181,7 @@ impl<R: Runtime> SessionCore<R> {
         &mut self,
         turn: &mut Turn<'_, R>,
         mut readings: Vec<Reading>,
-        seen: Seen,
+        seen: WitnessReadings,
         found: witness::Finding,
     ) {
         let Some(destroy) = self.lifecycle.destroy() else {
@@ -245,7 +245,7 @@ impl<R: Runtime> SessionCore<R> {
     fn refuses_now(
         &self,
         turn: &Turn<'_, R>,
-        seen: Seen,
+        seen: WitnessReadings,
         disagreement: bool,
     ) -> Option<ProblemCode> {
         let now = turn.now().instant;

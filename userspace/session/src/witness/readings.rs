@@ -74,14 +74,14 @@ impl<R: Runtime> SessionCore<R> {
 
 /// What each witness says.
 #[derive(Clone, Copy)]
-pub(crate) struct Seen {
+pub(crate) struct WitnessReadings {
     pub(crate) slots: Says,
     pub(crate) ledger: Says,
     pub(crate) probe: Says,
     pub(crate) pollers: Says,
 }
 
-impl Seen {
+impl WitnessReadings {
     pub(crate) fn of(readings: &[Reading]) -> Self {
         let says = |name: &str| {
             let reading = readings.iter().find(|reading| reading.name == name);

@@ -9,8 +9,8 @@ use onair_ipc::caller::{Deadline, Lease};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
 use onair_session::{
-    Admission, Answer, Destroy, Effect, Event, Order, Reply, RetiredMemory, Runtime as _,
-    SessionCore, SiteFinding,
+    Admission, Destroy, Effect, Event, EvictionAnswer, PollerCommand, Reply, RetiredMemory,
+    Runtime as _, SessionCore, SiteFinding,
 };
 
 use crate::Step;
@@ -29,7 +29,7 @@ pub(crate) struct Site {
     seen: Seen<World>,
     pair: Pair,
     lease: Option<Lease>,
-    orders: VecDeque<Order<Ledgers>>,
+    commands: VecDeque<PollerCommand<Ledgers>>,
     /// The runtime, while the poller has it.
     runtime: Option<Box<Ledgers>>,
     given_back: Vec<u64>,
@@ -76,7 +76,7 @@ impl Site {
             }),
             pair,
             lease: None,
-            orders: VecDeque::new(),
+            commands: VecDeque::new(),
             runtime: None,
             given_back: Vec::new(),
             end: None,
@@ -131,7 +131,7 @@ impl Site {
             }
             Step::Evict => {
                 let (reply, _) = Reply::new();
-                self.handle(Event::Evict(None, Answer::All(reply)));
+                self.handle(Event::Evict(None, EvictionAnswer::All(reply)));
             }
             Step::Take => self.take(),
             Step::Put => {
@@ -210,22 +210,22 @@ impl Site {
 
     /// The poller does all that it was told.
     fn poll(&mut self) {
-        while let Some(order) = self.orders.pop_front() {
-            let event = match order {
-                Order::Start(runtime) => {
+        while let Some(command) = self.commands.pop_front() {
+            let event = match command {
+                PollerCommand::Start(runtime) => {
                     self.runtime = Some(runtime);
                     continue;
                 }
-                Order::Quiesce => self.runtime.take().map(Event::HandedBack),
-                Order::Detach(number) => {
+                PollerCommand::Quiesce => self.runtime.take().map(Event::HandedBack),
+                PollerCommand::Detach(number) => {
                     let detached = self.runtime.as_mut().and_then(|it| it.detach(number));
                     detached.map(|(lender, _)| Event::LenderBack(lender))
                 }
-                Order::Evict(number) => {
+                PollerCommand::Evict(number) => {
                     let evicted = self.runtime.as_mut().and_then(|it| it.evict(number));
                     evicted.map(Event::Evicted)
                 }
-                Order::Release(number) => {
+                PollerCommand::Release(number) => {
                     if let Some(runtime) = &mut self.runtime {
                         runtime.release(|it| it == number);
                     }
@@ -252,7 +252,7 @@ impl Site {
 
     fn execute(&mut self, effect: Effect<Ledgers>) {
         match effect {
-            Effect::Poller(order) => self.orders.push_back(order),
+            Effect::Poller(command) => self.commands.push_back(command),
             Effect::LookAtThreads(question) => {
                 let again = self.seen.0.is_dead;
                 self.handle(Event::ThreadsLookedAt {

@@ -28,9 +28,9 @@ mod together;
 use std::time::Duration;
 
 use onair_api::{Operation, Reading, Says, StepName, Via, Who};
-use onair_session::{Answer, Destroy, Event, Reply};
+use onair_session::{Destroy, Event, EvictionAnswer, Reply};
 
-use self::plant::{End, Plant};
+use self::plant::{End, ModelSession};
 use self::schedules::{below, schedules};
 use self::together::Together;
 
@@ -60,19 +60,19 @@ fn destroy(operation: Operation) -> Destroy {
 #[test]
 fn drain_with_callers_that_leave_and_die_ends_without_a_timer() {
     schedules(4000, || {
-        let mut plant = Plant::with_clients(1 + below(2), 1 + below(2));
-        plant.run_for(below(60));
+        let mut session = ModelSession::with_clients(1 + below(2), 1 + below(2));
+        session.run_for(below(60));
         for _ in 0..below(3) {
-            plant.kill_soon();
+            session.kill_soon();
         }
-        plant.stop();
-        plant.run_for(below([1, 20][below(2)]));
+        session.stop();
+        session.run_for(below([1, 20][below(2)]));
         for _ in 0..below(3) {
-            plant.kill_soon();
+            session.kill_soon();
         }
         // `DestroyWait` gives up when its requester has gone, `Shutdown` never.
-        plant.handle(Event::Destroy(destroy(Operation::Shutdown)));
-        let End::Destroyed(evidence) = plant.run_until_over() else {
+        session.handle(Event::Destroy(destroy(Operation::Shutdown)));
+        let End::Destroyed(evidence) = session.run_until_over() else {
             panic!("it was not quarantined");
         };
         assert!(
@@ -82,7 +82,7 @@ fn drain_with_callers_that_leave_and_die_ends_without_a_timer() {
                 .all(|it| it.says == Says::Zero || it.name == "mapping")
         );
         assert!(evidence.disagreements.is_empty(), "{evidence:?}");
-        plant.check(&evidence);
+        session.check(&evidence);
     });
 }
 
@@ -94,31 +94,31 @@ fn drain_of_sessions_together_ends_each_without_a_timer() {
         let mut all = Together::with_clients(&clients);
         all.run_for(below(60));
         for _ in 0..below(3) {
-            let plant = below(all.0.len());
-            all.0[plant].kill_soon();
+            let session = below(all.0.len());
+            all.0[session].kill_soon();
         }
-        all.0.iter_mut().for_each(Plant::stop);
+        all.0.iter_mut().for_each(ModelSession::stop);
         all.run_for(below([1, 20][below(2)]));
         for _ in 0..below(3) {
-            let plant = below(all.0.len());
-            all.0[plant].kill_soon();
+            let session = below(all.0.len());
+            all.0[session].kill_soon();
         }
         let in_turn = below(2) == 0;
-        for plant in &mut all.0 {
-            plant.handle(Event::Destroy(Destroy {
+        for session in &mut all.0 {
+            session.handle(Event::Destroy(Destroy {
                 waits_for_turn: in_turn,
                 ..destroy(Operation::Shutdown)
             }));
         }
         let ends = all.run_until_over();
-        for (plant, end) in all.0.iter_mut().zip(ends) {
+        for (session, end) in all.0.iter_mut().zip(ends) {
             let End::Destroyed(evidence) = end else {
                 panic!("it was not quarantined");
             };
             let is_zero = |it: &Reading| it.says == Says::Zero || it.name == "mapping";
             assert!(evidence.readings.iter().all(is_zero), "{evidence:?}");
             assert!(evidence.disagreements.is_empty(), "{evidence:?}");
-            plant.check(&evidence);
+            session.check(&evidence);
         }
     });
 }
@@ -127,21 +127,21 @@ fn drain_of_sessions_together_ends_each_without_a_timer() {
 #[test]
 fn abort_under_callers_ends_without_a_timer() {
     schedules(1000, || {
-        let mut plant = Plant::with_clients(1 + below(2), 1 + below(2));
-        plant.run_for(below(60));
+        let mut session = ModelSession::with_clients(1 + below(2), 1 + below(2));
+        session.run_for(below(60));
         if below(2) == 0 {
-            plant.stop();
-            plant.run_for(below(20));
+            session.stop();
+            session.run_for(below(20));
         }
         if below(3) == 0 {
-            plant.kill_soon();
+            session.kill_soon();
         }
-        plant.handle(Event::Abort(destroy(Operation::Abort)));
-        let End::Destroyed(evidence) = plant.run_until_over() else {
+        session.handle(Event::Abort(destroy(Operation::Abort)));
+        let End::Destroyed(evidence) = session.run_until_over() else {
             panic!("it was not quarantined");
         };
         assert_eq!(evidence.operation, Operation::Abort);
-        plant.check(&evidence);
+        session.check(&evidence);
     });
 }
 
@@ -149,29 +149,29 @@ fn abort_under_callers_ends_without_a_timer() {
 #[test]
 fn drain_after_all_clients_were_evicted_ends_without_a_timer() {
     schedules(1000, || {
-        let mut plant = Plant::with_clients(1 + below(2), 1 + below(2));
-        let clients = plant.clients();
-        plant.run_for(below(60));
+        let mut session = ModelSession::with_clients(1 + below(2), 1 + below(2));
+        let clients = session.clients();
+        session.run_for(below(60));
         let (reply, mut answer) = Reply::new();
         let mut early = None;
         if below(2) == 0 {
-            plant.handle(Event::Evict(None, Answer::All(reply)));
+            session.handle(Event::Evict(None, EvictionAnswer::All(reply)));
             // The poller takes the frames back.
-            early = Some(plant.run_until(|| answer.try_recv().ok()));
-            plant.stop();
+            early = Some(session.run_until(|| answer.try_recv().ok()));
+            session.stop();
         } else {
-            plant.stop();
-            plant.run_for(below(20));
-            plant.handle(Event::Evict(None, Answer::All(reply)));
+            session.stop();
+            session.run_for(below(20));
+            session.handle(Event::Evict(None, EvictionAnswer::All(reply)));
         }
-        plant.handle(Event::Destroy(destroy(Operation::Shutdown)));
-        let End::Destroyed(evidence) = plant.run_until_over() else {
+        session.handle(Event::Destroy(destroy(Operation::Shutdown)));
+        let End::Destroyed(evidence) = session.run_until_over() else {
             panic!("it was not quarantined");
         };
         assert_eq!(evidence.evicted.len(), clients);
         let answered = early.unwrap_or_else(|| answer.try_recv().unwrap());
         assert_eq!(answered.unwrap().evicted.len(), clients);
-        plant.check(&evidence);
+        session.check(&evidence);
     });
 }
 
@@ -180,16 +180,16 @@ fn drain_after_all_clients_were_evicted_ends_without_a_timer() {
 #[test]
 fn quarantine_under_callers_then_freed_once_after_the_last() {
     schedules(600, || {
-        let mut plant = Plant::with_clients(1 + below(2), 1);
-        plant.run_for(below(60));
-        plant.stop();
-        plant.run_for(below(40));
-        plant.handle(Event::Quarantine(operator()));
-        let mut steps = plant.steps();
+        let mut session = ModelSession::with_clients(1 + below(2), 1);
+        session.run_for(below(60));
+        session.stop();
+        session.run_for(below(40));
+        session.handle(Event::Quarantine(operator()));
+        let mut steps = session.steps();
         assert_eq!(steps.pop(), Some(StepName::Quarantined));
-        plant.run_for(200);
-        plant.kill_all();
-        assert!(matches!(plant.run_until_over(), End::Freed));
+        session.run_for(200);
+        session.kill_all();
+        assert!(matches!(session.run_until_over(), End::Freed));
     });
 }
 
@@ -197,19 +197,19 @@ fn quarantine_under_callers_then_freed_once_after_the_last() {
 #[test]
 fn stop_and_start_again_then_the_drain_ends_without_a_timer() {
     schedules(1000, || {
-        let mut plant = Plant::with_clients(1, 1 + below(2));
+        let mut session = ModelSession::with_clients(1, 1 + below(2));
         for _ in 0..1 + below(2) {
-            plant.run_for(below(40));
-            plant.stop();
-            plant.run_for(below(10));
-            plant.start();
+            session.run_for(below(40));
+            session.stop();
+            session.run_for(below(10));
+            session.start();
         }
-        plant.run_for(below(40));
-        plant.stop();
-        plant.handle(Event::Destroy(destroy(Operation::Shutdown)));
-        let End::Destroyed(evidence) = plant.run_until_over() else {
+        session.run_for(below(40));
+        session.stop();
+        session.handle(Event::Destroy(destroy(Operation::Shutdown)));
+        let End::Destroyed(evidence) = session.run_until_over() else {
             panic!("it was not quarantined");
         };
-        plant.check(&evidence);
+        session.check(&evidence);
     });
 }

@@ -25,7 +25,7 @@ use crate::together::examine;
 pub(crate) const FRAMES: u32 = 4;
 const QUOTA: u32 = 2;
 /// Turns of the driver without news before a session counts as one that never ends.
-pub(crate) const PATIENCE: usize = 4_000;
+pub(crate) const MAX_IDLE_TURNS: usize = 4_000;
 /// Kicks after which the core may leave further ones to its timer, which fires then.
 const FRUITLESS: u32 = 4;
 /// Written over the frames once the session is destroyed.
@@ -38,7 +38,7 @@ pub(crate) enum End {
 }
 
 /// The session with its surroundings.
-pub(crate) struct Plant {
+pub(crate) struct ModelSession {
     pub(crate) core: SessionCore<Ledgers>,
     /// The processes of every session.
     kernel: Kernel,
@@ -68,7 +68,7 @@ pub(crate) fn epoch() -> Instant {
     *EPOCH.get_or_init(Instant::now)
 }
 
-impl Plant {
+impl ModelSession {
     /// A running session with `processes` clients of `callers` threads each.
     pub(crate) fn with_clients(processes: usize, callers: usize) -> Self {
         Self::beside(&Kernel::default(), SessionId(77), processes, callers)
@@ -86,7 +86,7 @@ impl Plant {
             None,
         );
         let wire = Arc::new(Mutex::new(Wire::default()));
-        let mut plant = Self {
+        let mut session = Self {
             core,
             kernel: Arc::clone(kernel),
             frames,
@@ -103,8 +103,8 @@ impl Plant {
             clock: Duration::ZERO,
         };
         for number in 1..=processes as u64 {
-            let process = Arc::new(Process::new(number, &plant.frames));
-            plant.handle(Event::Admit(Box::new(Admission {
+            let process = Arc::new(Process::new(number, &session.frames));
+            session.handle(Event::Admit(Box::new(Admission {
                 number,
                 who: Who {
                     uid: 1,
@@ -119,24 +119,24 @@ impl Plant {
                 quota: QUOTA,
             })));
             kernel.lock().unwrap().push((id, Arc::clone(&process)));
-            plant.processes.push(process);
+            session.processes.push(process);
         }
-        plant.start();
-        let wire = Arc::clone(&plant.wire);
-        plant.tasks.push(spawn(vec![], move || poller(&wire)));
-        for process in plant.processes.clone() {
+        session.start();
+        let wire = Arc::clone(&session.wire);
+        session.tasks.push(spawn(vec![], move || poller(&wire)));
+        for process in session.processes.clone() {
             for _ in 0..callers {
-                let (process, frames) = (Arc::clone(&process), plant.frames.clone());
+                let (process, frames) = (Arc::clone(&process), session.frames.clone());
                 let mortal = Mortal::default();
                 let mortals = vec![process.mortal.clone(), mortal.clone()];
-                plant.tasks.push(spawn(mortals, move || {
+                session.tasks.push(spawn(mortals, move || {
                     let tid = sys::gettid();
                     process.threads.lock().unwrap().insert(tid, mortal);
                     caller(&process, &frames);
                 }));
             }
         }
-        plant
+        session
     }
 
     pub(crate) fn clients(&self) -> usize {
@@ -196,7 +196,7 @@ impl Plant {
 
     pub(crate) fn execute(&mut self, effect: Effect<Ledgers>) {
         match effect {
-            Effect::Poller(order) => self.wire.lock().unwrap().orders.push_back(order),
+            Effect::Poller(command) => self.wire.lock().unwrap().commands.push_back(command),
             Effect::Wake(memory) => wake_more(&memory),
             Effect::WakeNow | Effect::Closed(_) | Effect::Left(_) | Effect::Publish(_) => {}
             Effect::LookAtThreads(question) => {
@@ -334,7 +334,7 @@ impl Plant {
 
     /// Lets the session run until this has come.
     pub(crate) fn run_until<T>(&mut self, mut come: impl FnMut() -> Option<T>) -> T {
-        for _ in 0..PATIENCE {
+        for _ in 0..MAX_IDLE_TURNS {
             if let Some(it) = come() {
                 return it;
             }
@@ -351,7 +351,7 @@ impl Plant {
             self.let_the_timer_fire(idle);
             let state = self.core.state();
             assert!(
-                idle < PATIENCE,
+                idle < MAX_IDLE_TURNS,
                 "L2: no event ends the session, which is {state}"
             );
             if state == SessionState::Quarantined
@@ -366,7 +366,7 @@ impl Plant {
 
     /// A timer is due only for a session whose clients kicked it too often.
     pub(crate) fn let_the_timer_fire(&mut self, idle: usize) {
-        if idle == PATIENCE / 2 && self.kicks >= FRUITLESS && self.end.is_none() {
+        if idle == MAX_IDLE_TURNS / 2 && self.kicks >= FRUITLESS && self.end.is_none() {
             self.clock += Duration::from_millis(200);
             self.handle(Event::Tick);
         }
@@ -384,7 +384,7 @@ impl Plant {
         };
         if self.processes.iter().any(has_dead) {
             // A thread that dies may take others' wake-up with it: they look again after a second.
-            (0..PATIENCE).for_each(|_| thread::yield_now());
+            (0..MAX_IDLE_TURNS).for_each(|_| thread::yield_now());
             scheduled::advance(2_000_000_000);
         }
         for task in self.tasks.drain(..) {

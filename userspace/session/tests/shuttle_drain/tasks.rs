@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use onair_ipc::caller::{Deadline, Refusal};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::{scheduled, sys};
-use onair_session::{Event, Order, Runtime as _};
+use onair_session::{Event, PollerCommand, Runtime as _};
 
 use crate::ledgers::Ledgers;
 use crate::plant::{DEAD, FRAMES};
@@ -16,7 +16,7 @@ use crate::schedules::{below, dawdle};
 /// What passes between driver and poller.
 #[derive(Default)]
 pub(crate) struct Wire {
-    pub(crate) orders: VecDeque<Order<Ledgers>>,
+    pub(crate) commands: VecDeque<PollerCommand<Ledgers>>,
     pub(crate) events: VecDeque<Event<Ledgers>>,
     pub(crate) is_over: bool,
 }
@@ -59,38 +59,38 @@ pub(crate) fn caller(process: &Process, frames: &FrameMemory) {
     }
 }
 
-/// The poller: loans and reaps while it has the runtime, and follows orders.
+/// The poller: loans and reaps while it has the runtime, and executes commands.
 pub(crate) fn poller(wire: &Mutex<Wire>) {
     let mut runtime: Option<Box<Ledgers>> = None;
     loop {
         scheduled::give_way();
         let (order, is_over) = {
             let mut wire = wire.lock().unwrap();
-            (wire.orders.pop_front(), wire.is_over)
+            (wire.commands.pop_front(), wire.is_over)
         };
         let event = match order {
             None if is_over => return,
             None => None,
-            Some(Order::Start(started)) => {
+            Some(PollerCommand::Start(started)) => {
                 runtime = Some(started);
                 None
             }
-            Some(Order::Quiesce) => runtime.take().map(Event::HandedBack),
-            Some(Order::Detach(number)) => runtime
+            Some(PollerCommand::Quiesce) => runtime.take().map(Event::HandedBack),
+            Some(PollerCommand::Detach(number)) => runtime
                 .as_mut()
                 .and_then(|it| it.detach(number))
                 .map(|(lender, _)| Event::LenderBack(lender)),
-            Some(Order::Evict(number)) => {
+            Some(PollerCommand::Evict(number)) => {
                 let evicted = runtime.as_mut().and_then(|it| it.evict(number));
                 evicted.map(Event::Evicted)
             }
-            Some(Order::Release(number)) => {
+            Some(PollerCommand::Release(number)) => {
                 if let Some(runtime) = &mut runtime {
                     runtime.release(|it| it == number);
                 }
                 None
             }
-            Some(Order::CreditThread {
+            Some(PollerCommand::CreditThread {
                 attachment,
                 ticket,
                 slot,
@@ -104,7 +104,9 @@ pub(crate) fn poller(wire: &Mutex<Wire>) {
                     frames: credited,
                 })
             }
-            Some(Order::Attach { .. } | Order::Flush { .. }) => unreachable!("not played"),
+            Some(PollerCommand::Attach { .. } | PollerCommand::Flush { .. }) => {
+                unreachable!("not played")
+            }
         };
         if let Some(event) = event {
             wire.lock().unwrap().events.push_back(event);

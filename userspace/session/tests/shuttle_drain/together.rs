@@ -3,17 +3,17 @@
 use onair_api::SessionId;
 use onair_session::{Examination, Examined, examine_together};
 
-use crate::plant::{End, Kernel, PATIENCE, Plant};
+use crate::plant::{End, Kernel, MAX_IDLE_TURNS, ModelSession};
 
 /// Sessions with the same driver.
-pub(crate) struct Together(pub(crate) Vec<Plant>);
+pub(crate) struct Together(pub(crate) Vec<ModelSession>);
 
 impl Together {
     /// Running sessions, each with this many clients and callers.
     pub(crate) fn with_clients(sessions: &[(usize, usize)]) -> Self {
         let kernel = Kernel::default();
         let each = sessions.iter().zip(77..).map(|((processes, callers), id)| {
-            Plant::beside(&kernel, SessionId(id), *processes, *callers)
+            ModelSession::beside(&kernel, SessionId(id), *processes, *callers)
         });
         Self(each.collect())
     }
@@ -21,8 +21,8 @@ impl Together {
     /// One turn of the driver: what arrived for any of them, then one examination.
     fn turn(&mut self) -> bool {
         let mut progressed = false;
-        for plant in self.0.iter_mut().filter(|it| it.end.is_none()) {
-            progressed |= plant.take_in();
+        for session in self.0.iter_mut().filter(|it| it.end.is_none()) {
+            progressed |= session.take_in();
         }
         examine(&mut self.0);
         progressed
@@ -40,34 +40,38 @@ impl Together {
         while self.0.iter().any(|it| it.end.is_none()) {
             idle = if self.turn() { 0 } else { idle + 1 };
             self.0.iter_mut().for_each(|it| it.let_the_timer_fire(idle));
-            assert!(idle < PATIENCE, "L2: no event ends the sessions");
+            assert!(idle < MAX_IDLE_TURNS, "L2: no event ends the sessions");
         }
-        self.0.iter_mut().map(Plant::finish).collect()
+        self.0.iter_mut().map(ModelSession::finish).collect()
     }
 }
 
 /// Examines the sessions that are due, then those whose turn has come.
-pub(crate) fn examine(plants: &mut [Plant]) {
-    let is_due = |it: &mut Plant| std::mem::take(&mut it.is_due);
-    examine_where(plants, Examination::Due, is_due);
-    let is_ready = |it: &mut Plant| std::mem::take(&mut it.is_ready);
-    examine_where(plants, Examination::InTurn, is_ready);
+pub(crate) fn examine(sessions: &mut [ModelSession]) {
+    let is_due = |it: &mut ModelSession| std::mem::take(&mut it.is_due);
+    examine_where(sessions, Examination::Due, is_due);
+    let is_ready = |it: &mut ModelSession| std::mem::take(&mut it.is_ready);
+    examine_where(sessions, Examination::InTurn, is_ready);
 }
 
-fn examine_where(plants: &mut [Plant], why: Examination, wanted: impl Fn(&mut Plant) -> bool) {
-    let all = plants.iter_mut();
-    let mut all: Vec<&mut Plant> = all.filter_map(|it| wanted(it).then_some(it)).collect();
+fn examine_where(
+    sessions: &mut [ModelSession],
+    why: Examination,
+    wanted: impl Fn(&mut ModelSession) -> bool,
+) {
+    let all = sessions.iter_mut();
+    let mut all: Vec<&mut ModelSession> = all.filter_map(|it| wanted(it).then_some(it)).collect();
     all.retain(|it| it.end.is_none());
     let seen: Vec<_> = all.iter().map(|it| it.seen()).collect();
-    let sessions = all.iter_mut().zip(&seen).map(|(plant, view)| Examined {
-        core: &mut plant.core,
+    let sessions = all.iter_mut().zip(&seen).map(|(session, view)| Examined {
+        core: &mut session.core,
         view,
     });
     let done = examine_together(sessions.collect(), why);
     for (id, effects) in done {
-        let plant = all.iter_mut().find(|it| it.core.id() == id).unwrap();
+        let session = all.iter_mut().find(|it| it.core.id() == id).unwrap();
         for effect in effects {
-            plant.execute(effect);
+            session.execute(effect);
         }
     }
 }

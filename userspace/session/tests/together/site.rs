@@ -9,8 +9,8 @@ use onair_ipc::caller::{Deadline, Lease, Refusal};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
 use onair_session::{
-    Admission, Destroy, Effect, Event, Evidence, Examination, Examined, Order, Reply, SessionCore,
-    SiteFinding, SiteQuestion, View, examine_together,
+    Admission, Destroy, Effect, Event, Evidence, Examination, Examined, PollerCommand, Reply,
+    SessionCore, SiteFinding, SiteQuestion, View, examine_together,
 };
 
 use crate::ledgers::Ledgers;
@@ -75,7 +75,7 @@ pub(crate) struct Site {
     pub(crate) end: Option<Box<Evidence>>,
     pub(crate) now: Instant,
     /// How long its destroy waits for users.
-    pub(crate) patience: Option<Duration>,
+    pub(crate) timeout: Option<Duration>,
     /// What helper threads are asked of sites waits here, if this is `Some`.
     pub(crate) unanswered: Option<Vec<SiteQuestion>>,
 }
@@ -109,7 +109,7 @@ impl Site {
             suspects: Vec::new(),
             end: None,
             now: Instant::now(),
-            patience: Some(Duration::from_secs(1)),
+            timeout: Some(Duration::from_secs(1)),
             unanswered: None,
         };
         site.handle(Event::Admit(Box::new(Admission {
@@ -168,7 +168,7 @@ impl Site {
         self.handle(Event::Destroy(Destroy {
             who: who(1),
             operation: Operation::Shutdown,
-            deadline: self.patience.map(|patience| self.now + patience),
+            deadline: self.timeout.map(|timeout| self.now + timeout),
             deadline_ms: None,
             waits_for_turn,
             reply: Reply::unread(),
@@ -199,7 +199,7 @@ impl Site {
 
     fn execute(&mut self, effect: Effect<Ledgers>) {
         match effect {
-            Effect::Poller(Order::Start(runtime)) => self.runtime = Some(runtime),
+            Effect::Poller(PollerCommand::Start(runtime)) => self.runtime = Some(runtime),
             Effect::LookAtSites(question) => match &mut self.unanswered {
                 Some(questions) => questions.push(question),
                 None => self.answer(question),

@@ -55,10 +55,10 @@ fn threads_that_end_together_then_each_left_slot_is_examined() {
 
 #[test]
 fn thread_ends_inside_amid_a_destroy_then_looked_for_first() {
-    for patience in [None, Some(Duration::from_secs(1))] {
+    for timeout in [None, Some(Duration::from_secs(1))] {
         let mut sites = [Site::new(1)];
         sites[0].unanswered = Some(Vec::new());
-        sites[0].patience = patience;
+        sites[0].timeout = timeout;
         sites[0].stop(false);
         examine(&mut sites, &[], &|_| ());
         // As a caller that found the gate open just before: it is seen by the next examination only.

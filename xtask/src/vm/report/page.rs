@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn page_has_a_column_for_each_kernel_and_says_what_was_not_tried() {
+    fn page_has_a_column_for_each_kernel_and_says_what_is_missing() {
         let rows = [
             row("old (6.1)", "gate", Outcome::Passed),
             row("new (6.12)", "gate", Outcome::Failed(1)),
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn page_written_again_then_what_was_not_tried_now_stays_with_its_stamp() {
+    fn page_written_again_then_what_was_not_tried_keeps_its_stamp() {
         let first = page(
             "",
             &[row("old (6.1)", "gate", Outcome::Passed)],

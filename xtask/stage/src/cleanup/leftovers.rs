@@ -18,7 +18,7 @@ use crate::until::Deadline;
 /// detaches its probes.
 const GRACE: Duration = Duration::from_secs(15);
 
-/// Takes down what runs whose owner is dead left behind, and says what that was, a line a thing.
+/// Takes down what runs whose owner is dead left behind, and says what that was, a line each.
 ///
 /// # Errors
 /// When something could not be taken down: the message lists all of it.
@@ -41,13 +41,13 @@ pub fn take_down_leftovers() -> Result<Vec<String>> {
         if record.run.owner.alive() {
             continue;
         }
-        said.extend(record.things.iter().rev().map(ToString::to_string));
+        said.extend(record.resources.iter().rev().map(ToString::to_string));
         failures.extend(undo(&folder, &record).err());
     }
     all(failures).map(|()| said)
 }
 
-/// Ends the processes of `record`'s run and takes down all its things, the last first.
+/// Ends the processes of `record`'s run and takes down all its resources, the last first.
 pub(crate) fn take_down(record: &Record) -> Result<()> {
     let ended = end_run(record.run, GRACE).err();
     let folder = Folder::open()?;
@@ -71,10 +71,10 @@ pub fn end_run(run: Run, grace: Duration) -> Result<()> {
 /// a second attempt would fail the same way and block every later run; the error names the part.
 fn undo(folder: &Folder, record: &Record) -> Result<()> {
     let mut failures: Vec<_> = record
-        .things
+        .resources
         .iter()
         .rev()
-        .filter_map(|thing| thing.undo(folder).err())
+        .filter_map(|it| it.undo(folder).err())
         .collect();
     failures.extend(folder.forget(record.run).err());
     if folder.records()?.is_empty() {

@@ -76,7 +76,8 @@ pub(crate) struct Record {
     /// Whose it is.
     pub(crate) run: Run,
     /// In the order in which they were put up.
-    pub(crate) things: Vec<StageResource>,
+    #[serde(rename = "things")]
+    pub(crate) resources: Vec<StageResource>,
 }
 
 impl Folder {
@@ -140,8 +141,8 @@ impl Others {
             others
                 .names
                 .extend(["onair-xtask".to_owned(), "netns".to_owned()]);
-            for thing in &record.things {
-                match thing {
+            for resource in &record.resources {
+                match resource {
                     StageResource::Namespace(name) => others.names.extend([name.clone()]),
                     StageResource::Directory(path) => {
                         let name = path

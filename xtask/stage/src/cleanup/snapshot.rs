@@ -21,7 +21,7 @@ use crate::until::{Deadline, until};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     /// A line for each thing.
-    things: BTreeSet<String>,
+    lines: BTreeSet<String>,
     /// What is counted.
     numbers: BTreeMap<&'static str, u64>,
 }
@@ -47,22 +47,22 @@ impl Snapshot {
     pub fn take() -> Result<Self> {
         let me = ProcessId::me()?;
         let others = Others::look()?;
-        let mut things = BTreeSet::new();
+        let mut lines = BTreeSet::new();
         let links: Vec<Value> = serde_json::from_str(&output("ip", &["-json", "link"])?)?;
         for link in links {
-            things.insert(format!("link {} {}", link["ifname"], link["flags"]));
+            lines.insert(format!("link {} {}", link["ifname"], link["flags"]));
         }
 
         let ours: BTreeSet<u32> = processes()
             .into_iter()
             .filter(|process| process.run.owner == me || !process.run.owner.alive())
             .map(|process| {
-                things.insert(format!("process {} ({})", process.id.pid, process.command));
+                lines.insert(format!("process {} ({})", process.id.pid, process.command));
                 process.id.pid
             })
             .collect();
-        things.extend(bpf::objects(|pid| pid != me.pid && !ours.contains(&pid))?);
-        things.extend(files(&others.names));
+        lines.extend(bpf::objects(|pid| pid != me.pid && !ours.contains(&pid))?);
+        lines.extend(files(&others.names));
 
         let (total, free) = (meminfo("HugePages_Total")?, meminfo("HugePages_Free")?);
         let rmem = "net.core.rmem_max";
@@ -74,7 +74,7 @@ impl Snapshot {
             ),
             (rmem, sysctl::read(rmem)?),
         ]);
-        Ok(Self { things, numbers })
+        Ok(Self { lines, numbers })
     }
 
     /// What is there now and was not, and what was there and is not any more. The kernel frees BPF
@@ -93,8 +93,8 @@ impl Snapshot {
 
     fn to(&self, now: &Self) -> Difference {
         let mut difference = Difference {
-            more: now.things.difference(&self.things).cloned().collect(),
-            less: self.things.difference(&now.things).cloned().collect(),
+            more: now.lines.difference(&self.lines).cloned().collect(),
+            less: self.lines.difference(&now.lines).cloned().collect(),
         };
         for (name, after) in &now.numbers {
             let before = self.numbers.get(name).copied().unwrap_or_default();
@@ -141,9 +141,9 @@ fn is_libxdp_folder(path: &Path) -> bool {
 mod tests {
     use super::*;
 
-    fn snapshot(things: &[&str], hugepages: u64) -> Snapshot {
+    fn snapshot(lines: &[&str], hugepages: u64) -> Snapshot {
         Snapshot {
-            things: things.iter().map(ToString::to_string).collect(),
+            lines: lines.iter().map(ToString::to_string).collect(),
             numbers: BTreeMap::from([("hugepages", hugepages)]),
         }
     }

@@ -14,7 +14,7 @@ use crate::programs::program;
 use crate::stage::Stage;
 use crate::until::{Deadline, until, wait_for};
 
-const PATIENCE: u64 = 30;
+const TIMEOUT_S: u64 = 30;
 
 /// A running `prometheus`. It is killed when dropped.
 #[derive(Debug)]
@@ -73,7 +73,7 @@ impl Prometheus {
             _running: running,
             url: format!("http://127.0.0.1:{own}/api/v1"),
         };
-        wait_for("prometheus to have scraped", PATIENCE, || {
+        wait_for("prometheus to have scraped", TIMEOUT_S, || {
             Ok(this.query("up").is_ok_and(|it| it == ["1"]))
         })?;
         Ok(this)
@@ -112,7 +112,7 @@ impl Prometheus {
     pub fn wait(&self, alerts: &[&str]) -> Result<()> {
         let wanted: BTreeSet<_> = alerts.iter().map(|it| (*it).to_owned()).collect();
         let mut last = BTreeSet::new();
-        let fires = until("alerts", Deadline::seconds(PATIENCE), || {
+        let fires = until("alerts", Deadline::seconds(TIMEOUT_S), || {
             last = self.firing()?;
             Ok(last.is_superset(&wanted).then_some(()))
         });

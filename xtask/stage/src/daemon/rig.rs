@@ -13,7 +13,7 @@ use crate::stage::Stage;
 use crate::until::Deadline;
 
 /// How long a daemon may take to be ready, and to end, in seconds.
-const PATIENCE: u64 = 30;
+const TIMEOUT_S: u64 = 30;
 
 /// A stage, and the daemon that stands on it. When a test panics, the end of the daemon's log is
 /// shown.
@@ -67,7 +67,7 @@ impl Rig {
     /// As [`Rig::start_daemon`], with additional settings of its command (environment, arguments).
     pub fn start_daemon_with(&mut self, prepare: impl FnOnce(&mut Command)) -> Result<()> {
         ensure!(self.daemon.is_none(), "the daemon still runs");
-        let (onaird, deadline) = (program("onaird")?, Deadline::seconds(PATIENCE));
+        let (onaird, deadline) = (program("onaird")?, Deadline::seconds(TIMEOUT_S));
         let daemon = Daemon::start_with(&self.stage, &onaird, &self.config, deadline, prepare);
         self.daemon = Some(daemon?);
         Ok(())
@@ -88,7 +88,7 @@ impl Rig {
     /// # Errors
     /// When it does not end within half a minute, or not with status 0.
     pub fn stop_daemon(&mut self) -> Result<()> {
-        let status = self.take_daemon()?.stop(Deadline::seconds(PATIENCE))?;
+        let status = self.take_daemon()?.stop(Deadline::seconds(TIMEOUT_S))?;
         ensure!(status.success(), "onaird ended with {status} after SIGTERM");
         Ok(())
     }
@@ -130,7 +130,7 @@ impl Rig {
 
     fn stop(&mut self) -> Result<()> {
         let daemon = self.daemon.take();
-        daemon.map_or(Ok(()), |it| it.stop(Deadline::seconds(PATIENCE)).map(drop))
+        daemon.map_or(Ok(()), |it| it.stop(Deadline::seconds(TIMEOUT_S)).map(drop))
     }
 }
 

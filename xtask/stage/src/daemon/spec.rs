@@ -1,8 +1,8 @@
 //! Session specifications as the tests use them.
 
-use onair_api::{
-    Direction, FlowDocument, MAX_FRAME_TIMEOUT_MS, Source, SpecDocument, VideoDocument,
-};
+use onair_api::{Direction, FlowDocument, MAX_FRAME_TIMEOUT_MS, SessionView, Source, SpecDocument};
+use onair_essence::video::{VideoDocument, VideoTiming};
+use onair_essence::{FormatDocument, TimingDocument};
 
 /// Frames that a client of an ample session may have at a time.
 pub const QUOTA: u32 = 64;
@@ -63,6 +63,43 @@ impl Raster {
     }
 }
 
+/// The format of a session of video.
+pub trait OfVideo {
+    /// To be read.
+    fn video(&self) -> &VideoDocument;
+
+    /// To be changed.
+    fn video_mut(&mut self) -> &mut VideoDocument;
+}
+
+impl OfVideo for FormatDocument {
+    fn video(&self) -> &VideoDocument {
+        match self {
+            Self::Video(video) => video,
+            #[allow(unreachable_patterns, reason = "with one essence there is no other")]
+            other => panic!("not video: {other}"),
+        }
+    }
+
+    fn video_mut(&mut self) -> &mut VideoDocument {
+        match self {
+            Self::Video(video) => video,
+            #[allow(unreachable_patterns, reason = "with one essence there is no other")]
+            other => panic!("not video: {other}"),
+        }
+    }
+}
+
+/// The measured timing of a session of video.
+#[must_use]
+pub fn video_timing(view: &SessionView) -> Option<&VideoTiming> {
+    view.timing.as_ref().map(|timing| match timing {
+        TimingDocument::Video(timing) => timing,
+        #[allow(unreachable_patterns, reason = "with one essence there is no other")]
+        other => panic!("not of video: {other:?}"),
+    })
+}
+
 /// A session that receives on port `b`, at UDP port `udp`.
 #[must_use]
 pub fn receive(name: &str, raster: Raster, udp: u16) -> SpecDocument {
@@ -70,7 +107,7 @@ pub fn receive(name: &str, raster: Raster, udp: u16) -> SpecDocument {
         name: name.to_owned(),
         direction: Direction::Receive,
         port: "b".to_owned(),
-        video: raster.document(),
+        format: FormatDocument::Video(raster.document()),
         flow: FlowDocument {
             destination: format!("10.77.0.2:{udp}"),
             source: None,

@@ -2,83 +2,87 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{
-    Convert, Direction, FlowDocument, Source, SpecDocument, SpecError, SpecErrors, VideoDocument,
-};
+use crate::spec::{Convert, Direction, FlowDocument, Source, SpecDocument, SpecError, SpecErrors};
 
-/// Body of `POST /v1/sessions`.
-///
-/// Essence: ST 2110-20 video, in the pgroup layout of RFC 4175 §4.3, over UDP/IPv4; or the frames of such
-/// a session in another layout (`convert`).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "openapi", schema(as = SessionSpec))]
-pub struct NewSessionDocument {
-    /// Unique among the live sessions: `[a-z0-9][a-z0-9._-]{0,62}`, not sixteen hex digits.
-    #[cfg_attr(
-        feature = "openapi",
-        schema(pattern = "^[a-z0-9][a-z0-9._-]{0,62}$", examples("cam1"))
-    )]
-    pub name: String,
-    /// Direction of the packets. Required without `convert`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub direction: Option<Direction>,
-    /// Name of a port in the daemon's configuration. Required without `convert`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(
-        feature = "openapi",
-        schema(pattern = "^[A-Za-z0-9._-]{1,63}$", examples("a"))
-    )]
-    pub port: Option<String>,
-    /// Picture size, rate, samples, and order of the lines. Required without `convert`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub video: Option<VideoDocument>,
-    /// Addresses and payload type. Required without `convert`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub flow: Option<FlowDocument>,
-    /// Convert the frames of another session, instead of receiving or sending packets: `direction`, `port`,
-    /// `video` and `flow` are then those of that session, and are left out, as are `source` and
-    /// `frame_timeout_ms`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub convert: Option<Convert>,
-    /// Send only: source of the frames; `client` when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub source: Option<Source>,
-    /// Frames that one attachment may hold on loan at a time: 1 to 64, 4 when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "onair_essence::whole::optional")]
-    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 64))]
-    pub quota: Option<u32>,
-    /// Attachments at a time: 1 to 128, 4 when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "onair_essence::whole::optional")]
-    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 128))]
-    pub max_attachments: Option<u32>,
-    /// Shutdown priority: 0 to 100, 50 when absent. The daemon stops and destroys sessions with a
-    /// lower number first.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "onair_essence::whole::optional")]
-    #[cfg_attr(feature = "openapi", schema(maximum = 100))]
-    pub priority: Option<u32>,
-    /// Receive only: close a frame as incomplete after this many milliseconds without a packet of
-    /// it, and only then follow a sender that restarted: 1 to 10000; three frame times, at least
-    /// 100, when absent. Longer for a path that delays packets by more, at the price of later
-    /// incomplete frames.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "onair_essence::whole::optional")]
-    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 10_000))]
-    pub frame_timeout_ms: Option<u32>,
-    /// The daemon stops the session this many milliseconds after its creation: 1 to 31622400000.
-    /// When absent, the daemon does not stop it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(deserialize_with = "onair_essence::whole::optional")]
-    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 31_622_400_000_u64))]
-    pub duration_ms: Option<u64>,
-    /// Restore the session when the daemon restarts, unless a user destroyed it; `false` when
-    /// absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub persistent: Option<bool>,
+onair_essence::with_essences! {
+    /// Body of `POST /v1/sessions`.
+    ///
+    /// Essence: ST 2110-20 video, in the pgroup layout of RFC 4175 §4.3, over UDP/IPv4; or the frames of such
+    /// a session in another layout (`convert`).
+    #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+    #[serde(deny_unknown_fields)]
+    #[cfg_attr(feature = "openapi", schema(as = SessionSpec))]
+    pub struct NewSessionDocument {
+        {
+            /// Unique among the live sessions: `[a-z0-9][a-z0-9._-]{0,62}`, not sixteen hex digits.
+            #[cfg_attr(
+                feature = "openapi",
+                schema(pattern = "^[a-z0-9][a-z0-9._-]{0,62}$", examples("cam1"))
+            )]
+            pub name: String,
+            /// Direction of the packets. Required without `convert`.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub direction: Option<Direction>,
+            /// Name of a port in the daemon's configuration. Required without `convert`.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            #[cfg_attr(
+                feature = "openapi",
+                schema(pattern = "^[A-Za-z0-9._-]{1,63}$", examples("a"))
+            )]
+            pub port: Option<String>,
+        }
+        /// The format of what it carries: exactly one. Required without `convert`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        each document
+        {
+            /// Addresses and payload type. Required without `convert`.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub flow: Option<FlowDocument>,
+            /// Convert the frames of another session, instead of receiving or sending packets: `direction`, `port`,
+            /// `video` and `flow` are then those of that session, and are left out, as are `source` and
+            /// `frame_timeout_ms`.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub convert: Option<Convert>,
+            /// Send only: source of the frames; `client` when absent.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub source: Option<Source>,
+            /// Frames that one attachment may hold on loan at a time: 1 to 64, 4 when absent.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            #[serde(deserialize_with = "onair_essence::whole::optional")]
+            #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 64))]
+            pub quota: Option<u32>,
+            /// Attachments at a time: 1 to 128, 4 when absent.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            #[serde(deserialize_with = "onair_essence::whole::optional")]
+            #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 128))]
+            pub max_attachments: Option<u32>,
+            /// Shutdown priority: 0 to 100, 50 when absent. The daemon stops and destroys sessions with a
+            /// lower number first.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            #[serde(deserialize_with = "onair_essence::whole::optional")]
+            #[cfg_attr(feature = "openapi", schema(maximum = 100))]
+            pub priority: Option<u32>,
+            /// Receive only: close a frame as incomplete after this many milliseconds without a packet of
+            /// it, and only then follow a sender that restarted: 1 to 10000; three frame times, at least
+            /// 100, when absent. Longer for a path that delays packets by more, at the price of later
+            /// incomplete frames.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            #[serde(deserialize_with = "onair_essence::whole::optional")]
+            #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 10_000))]
+            pub frame_timeout_ms: Option<u32>,
+            /// The daemon stops the session this many milliseconds after its creation: 1 to 31622400000.
+            /// When absent, the daemon does not stop it.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            #[serde(deserialize_with = "onair_essence::whole::optional")]
+            #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 31_622_400_000_u64))]
+            pub duration_ms: Option<u64>,
+            /// Restore the session when the daemon restarts, unless a user destroyed it; `false` when
+            /// absent.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub persistent: Option<bool>,
+        }
+    }
 }
 
 impl NewSessionDocument {
@@ -86,26 +90,34 @@ impl NewSessionDocument {
     ///
     /// # Errors
     /// The fields of packets that are missing.
-    pub(super) fn of_packets(self) -> Result<SpecDocument, SpecErrors> {
-        let missing = self.fields_of_packets().into_iter();
+    pub(super) fn of_packets(mut self) -> Result<SpecDocument, SpecErrors> {
+        let missing = self.fields_of_packets();
         let missing = missing.filter(|(_, is_given)| !is_given);
         let missing = missing.map(|(field, _)| SpecError::new(field, "missing"));
         let missing = SpecErrors(missing.collect());
+        let mut formats = self.take_formats();
         let Self {
             direction: Some(direction),
             port: Some(port),
-            video: Some(video),
             flow: Some(flow),
             ..
         } = self
         else {
             return Err(missing);
         };
+        let Some(format) = formats.pop() else {
+            return Err(missing);
+        };
+        if let Some(second) = formats.pop() {
+            let (field, other) = (format.kind().name(), second.kind().name());
+            let problem = format!("{other} is given, too: a session carries one of them");
+            return Err(SpecErrors(vec![SpecError::new(field, problem)]));
+        }
         Ok(SpecDocument {
             name: self.name,
             direction,
             port,
-            video,
+            format,
             flow,
             convert: None,
             source: self.source,
@@ -118,14 +130,18 @@ impl NewSessionDocument {
         })
     }
 
-    /// Fields of packets, each with whether it is given.
-    fn fields_of_packets(&self) -> [(&'static str, bool); 4] {
+    /// Fields of packets, each with whether it is given. Of several formats one is enough.
+    fn fields_of_packets(&self) -> impl Iterator<Item = (&'static str, bool)> + use<> {
+        let has_format = self.formats_given().any(|(_, is_given)| is_given);
+        let formats = self.formats_given();
+        let formats = formats.filter(move |(_, is_given)| *is_given || !has_format);
         [
             ("direction", self.direction.is_some()),
             ("port", self.port.is_some()),
-            ("video", self.video.is_some()),
-            ("flow", self.flow.is_some()),
         ]
+        .into_iter()
+        .chain(formats)
+        .chain([("flow", self.flow.is_some())])
     }
 
     /// Fields that only a session of packets has.
@@ -134,7 +150,7 @@ impl NewSessionDocument {
             ("source", self.source.is_some()),
             ("frame_timeout_ms", self.frame_timeout_ms.is_some()),
         ];
-        let all = self.fields_of_packets().into_iter().chain(more);
+        let all = self.fields_of_packets().chain(more);
         all.filter(|(_, is_given)| *is_given)
             .map(|(field, _)| field)
     }
@@ -143,11 +159,10 @@ impl NewSessionDocument {
 impl From<SpecDocument> for NewSessionDocument {
     fn from(spec: SpecDocument) -> Self {
         let of_packets = spec.convert.is_none();
-        Self {
+        let mut document = Self {
             name: spec.name,
             direction: of_packets.then_some(spec.direction),
             port: of_packets.then_some(spec.port),
-            video: of_packets.then_some(spec.video),
             flow: of_packets.then_some(spec.flow),
             convert: spec.convert,
             source: spec.source,
@@ -157,6 +172,11 @@ impl From<SpecDocument> for NewSessionDocument {
             frame_timeout_ms: spec.frame_timeout_ms,
             duration_ms: spec.duration_ms,
             persistent: spec.persistent,
+            ..Self::default()
+        };
+        if of_packets {
+            document.set_format(spec.format);
         }
+        document
     }
 }

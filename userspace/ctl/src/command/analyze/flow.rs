@@ -2,7 +2,7 @@
 
 use onair_essence::media_time;
 use onair_essence::rtp::RtpHeader;
-use onair_essence::survey::{self, Essence, Measurement, Reads, StreamFormat, Summary, Verdict};
+use onair_essence::survey::{self, Guess, Measurement, Reads, StreamFormat, Summary, Verdict};
 
 use super::found::{Found, Key};
 use crate::document::analysis::{
@@ -166,7 +166,7 @@ impl Measured {
     }
 
     fn audio(&self) -> Option<document::Audio> {
-        if self.format.essence != Essence::Audio {
+        if self.format.essence != Guess::Audio {
             return None;
         }
         let samples = self.format.samples?;

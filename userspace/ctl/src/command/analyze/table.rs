@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddrV4;
 use std::path::Path;
 
-use onair_essence::survey::{CapturedPacket, Essence, NotRtp, Survey};
+use onair_essence::survey::{CapturedPacket, Guess, NotRtp, Survey};
 
 use crate::capture::{Frame, Read};
 use crate::document::analysis as document;
@@ -125,7 +125,7 @@ impl Table {
         for found in self.found {
             let format = formats.of(found.key.destination, &found.survey);
             let packets = found.survey.packets();
-            if packets < MIN_PACKETS && format.essence == Essence::Unknown {
+            if packets < MIN_PACKETS && format.essence == Guess::Unknown {
                 others.stray += packets;
                 continue;
             }

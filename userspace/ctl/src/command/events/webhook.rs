@@ -11,7 +11,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 /// Time that a receiver has for one event.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The receiver's address: `http://HOST[:PORT]/PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub(crate) enum NotDelivered {
     Http(#[from] hyper::Error),
     #[error("the receiver answered {0}")]
     Status(StatusCode),
-    #[error("the receiver did not answer within {} s", PATIENCE.as_secs())]
+    #[error("the receiver did not answer within {} s", TIMEOUT.as_secs())]
     Late,
 }
 
@@ -67,7 +67,7 @@ impl FromStr for Webhook {
 impl Webhook {
     /// Sends one event's JSON. Any status of 200 to 299 accepts it.
     pub(crate) async fn post(&self, event: &str) -> Result<(), NotDelivered> {
-        let exchange = tokio::time::timeout(PATIENCE, self.exchange(event));
+        let exchange = tokio::time::timeout(TIMEOUT, self.exchange(event));
         match exchange.await.unwrap_or(Err(NotDelivered::Late))? {
             status if status.is_success() => Ok(()),
             status => Err(NotDelivered::Status(status)),

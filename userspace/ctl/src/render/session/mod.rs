@@ -3,7 +3,6 @@
 pub(crate) mod blocker;
 pub(crate) mod eviction;
 pub(super) mod signal;
-mod timing;
 
 use std::time::Duration;
 
@@ -12,6 +11,8 @@ use onair_api::{
     AttachmentView, Flushed, GroupMembership, JoinedBy, ListedSession, SessionCounters,
     SessionList, SessionState, SessionView,
 };
+
+use onair_essence::rows::Rows as _;
 
 use super::{Facts, ago, bytes, cell, coloured, columns, heading, human, or_dash};
 
@@ -88,7 +89,6 @@ pub(crate) fn list(list: &SessionList) -> String {
         return "No sessions. `onairctl session create --help` shows how to create one.\n"
             .to_owned();
     }
-    let essence = list.sessions[0].essence().to_uppercase();
     columns(
         &list.sessions,
         &[
@@ -103,7 +103,7 @@ pub(crate) fn list(list: &SessionList) -> String {
                 let port = Some(&view.port).filter(|_| view.convert.is_none());
                 cell(or_dash(port))
             }),
-            (&essence, |view| cell(view.format())),
+            ("FORMAT", |view| cell(view.format())),
             ("FLOW", |view| cell(listed_flow(view))),
             ("ATTACHED", |view| {
                 cell(format!("{}/{}", view.attachments, view.max_attachments))
@@ -153,19 +153,19 @@ pub(crate) fn one(view: &SessionView) -> String {
             },
         );
         table.add("converter", &view.poller);
-        table.add(view.essence(), view.format());
+        table.add(view.format.kind().name(), &view.format);
     } else {
         table.add("port", &view.port);
         table.add("poller", &view.poller);
-        table.add(view.essence(), view.format());
+        table.add(view.format.kind().name(), &view.format);
         table.add("flow", flow(view));
         table.add("payload type", or_dash(view.flow.payload_type));
     }
     if let (Some(ttl), Some(dscp)) = (view.flow.ttl, view.flow.dscp) {
         table.add("TTL, DSCP", format!("{ttl}, {dscp}"));
     }
-    for (name, value) in view.packet_rows() {
-        table.add(name, value);
+    for row in view.packet_rows() {
+        table.add_row(row);
     }
     table.add("quota", format!("{} frames an attachment", view.quota));
     if let Some(ms) = view.frame_timeout_ms {
@@ -199,7 +199,7 @@ pub(crate) fn one(view: &SessionView) -> String {
     text += &table.print();
     if let Some(timing) = &view.timing {
         text += &heading("Timing (ST 2110-21):");
-        text += &timing::facts(timing);
+        text += &Facts::of(timing.rows()).print();
     }
     let converted = match view.converted_sessions {
         0 => String::new(),

@@ -68,7 +68,7 @@ pub(in crate::render) fn fps(listed: &ListedSession) -> Option<String> {
 
 /// The rate of the specification: `60`, `59.94`.
 pub(in crate::render) fn nominal(listed: &ListedSession) -> String {
-    let rate = &listed.frame_rate;
+    let rate = listed.rate();
     let (numerator, denominator) = rate.split_once('/').unwrap_or((rate, "1"));
     match (numerator.parse::<u64>(), denominator.parse::<u64>()) {
         (Ok(numerator), Ok(denominator)) if denominator > 0 => {
@@ -81,7 +81,7 @@ pub(in crate::render) fn nominal(listed: &ListedSession) -> String {
                 part => format!("{}.{part:02}", hundredths / 100),
             }
         }
-        _ => rate.clone(),
+        _ => rate.to_owned(),
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 pub use self::site_finding::site_finding;
 use onair_api::Blocker;
-use onair_probe::{Blind, Looker, Seen};
+use onair_probe::{Blind, Looker, SiteReading};
 use onair_session::Event;
 
 use onair_dataplane::Runtime;
@@ -70,20 +70,20 @@ pub struct Inspection {
     /// Maximum duration of the look.
     pub limit: Duration,
     /// Runs on a helper thread.
-    pub look: Look,
+    pub look: InspectionTask,
     /// The answer if the look takes too long.
     pub late: Late,
 }
 
 /// What a helper thread does.
-pub enum Look {
+pub enum InspectionTask {
     /// This.
     Alone(Box<dyn FnOnce() -> Finding + Send>),
     /// A look at a client's sites: one for all such questions about its process that wait when it
     /// begins. It begins after each of them was asked, so it is an answer to each.
     Sites(
         Looker,
-        Box<dyn FnOnce(Result<Seen, Blind>) -> Finding + Send>,
+        Box<dyn FnOnce(Result<SiteReading, Blind>) -> Finding + Send>,
     ),
 }
 
@@ -314,7 +314,7 @@ impl Queue {
         let about = self.turns.remove(at)?;
         let waiting = self.waiting.get_mut(&about)?;
         let mut taken = vec![waiting.pop_front()?];
-        let is_of_sites = |it: &Inspection| matches!(it.look, Look::Sites(..));
+        let is_of_sites = |it: &Inspection| matches!(it.look, InspectionTask::Sites(..));
         if is_of_sites(&taken[0]) {
             let mut at = 0;
             while at < waiting.len() && taken.len() < TOGETHER {
@@ -335,13 +335,13 @@ impl Queue {
 }
 
 /// Runs looks that were taken together.
-fn look_at(looks: Vec<Look>) -> Finding {
+fn look_at(looks: Vec<InspectionTask>) -> Finding {
     let (mut lookers, mut told) = (Vec::new(), Vec::new());
     for look in looks {
         match look {
             // It is the only one.
-            Look::Alone(look) => return look(),
-            Look::Sites(looker, tell) => {
+            InspectionTask::Alone(look) => return look(),
+            InspectionTask::Sites(looker, tell) => {
                 lookers.push(looker);
                 told.push(tell);
             }

@@ -1,10 +1,10 @@
 //! Result of a helper thread's inspection of a client's probe sites.
 
-use onair_probe::{Blind, Seen};
+use onair_probe::{Blind, SiteReading};
 use onair_session::SiteFinding;
 
 /// What the core makes of the probe's answer.
-pub fn site_finding(seen: Result<Seen, Blind>) -> SiteFinding {
+pub fn site_finding(seen: Result<SiteReading, Blind>) -> SiteFinding {
     match seen {
         Ok(seen) if seen.asleep.is_empty() => SiteFinding::Armed,
         Ok(_) => SiteFinding::Asleep,

@@ -22,7 +22,7 @@ fn inspection(about: u64, session: u64, first: impl FnOnce() + Send + 'static) -
     Inspection {
         about,
         limit: LONG,
-        look: Look::Alone(Box::new(move || {
+        look: InspectionTask::Alone(Box::new(move || {
             first();
             found()
         })),
@@ -43,16 +43,16 @@ fn next(findings: &mut UnboundedReceiver<Finding>) -> (u64, bool) {
 /// A look that hangs until the sender is dropped, and a signal that it has begun.
 fn hanging() -> (impl FnOnce() + Send, Sender<()>, Receiver<()>) {
     let (release, held) = channel::<()>();
-    let (tell, begun) = channel();
+    let (sender, begun) = channel();
     let hang = move || {
-        tell.send(()).unwrap();
+        sender.send(()).unwrap();
         let _ = held.recv();
     };
     (hang, release, begun)
 }
 
 #[test]
-fn questions_of_one_process_that_is_slow_then_others_are_answered_first() {
+fn questions_of_one_slow_process_then_others_are_answered_first() {
     let mut inspector = Inspector::start().unwrap();
     let mut findings = inspector.take_findings();
     let (hang, release, begun) = hanging();
@@ -75,7 +75,7 @@ fn questions_of_one_process_that_is_slow_then_others_are_answered_first() {
 }
 
 #[test]
-fn look_that_hangs_then_given_up_and_asked_again_when_it_returned() {
+fn look_hangs_then_given_up_and_asked_again_once_it_returned() {
     let mut inspector = Inspector::start().unwrap();
     let mut findings = inspector.take_findings();
     let (hang, release, begun) = hanging();
@@ -102,7 +102,7 @@ fn look_that_hangs_then_given_up_and_asked_again_when_it_returned() {
 }
 
 #[test]
-fn looks_of_very_many_processes_hang_then_the_next_is_answered_late_at_once() {
+fn looks_of_many_processes_hang_then_the_next_is_late_at_once() {
     let mut inspector = Inspector::start().unwrap();
     let mut findings = inspector.take_findings();
     let mut held = Vec::new();
@@ -129,7 +129,7 @@ fn looks_of_very_many_processes_hang_then_the_next_is_answered_late_at_once() {
 
 /// A question about the sites of this process, which says its number when it is answered.
 fn sites(looker: Looker, number: u64, then: impl FnOnce() + Send + 'static) -> Inspection {
-    let tell = move |seen: Result<Seen, Blind>| {
+    let tell = move |seen: Result<SiteReading, Blind>| {
         then();
         Finding::Core {
             session: number,
@@ -143,7 +143,7 @@ fn sites(looker: Looker, number: u64, then: impl FnOnce() + Send + 'static) -> I
     Inspection {
         about: 1,
         limit: LONG,
-        look: Look::Sites(looker, Box::new(tell)),
+        look: InspectionTask::Sites(looker, Box::new(tell)),
         late: Box::new(|| Finding::Told),
     }
 }
@@ -160,7 +160,7 @@ fn numbers(findings: &mut UnboundedReceiver<Finding>) -> Vec<u64> {
 }
 
 #[test]
-fn sites_asked_for_while_a_look_runs_then_answered_by_the_next_one_together() {
+fn sites_asked_for_during_a_look_then_the_next_one_answers_all() {
     let config = onair_probe::ProbeConfig::new(|session, argument| {
         onair_ipc::site::between(session, argument, &mut || {});
     });

@@ -27,7 +27,7 @@ use super::action::Action;
 use super::attach::AttachAction;
 use crate::config::ms;
 use crate::process::notify;
-use crate::process::watchdog::{Look, Watchdog};
+use crate::process::watchdog::{Watchdog, WatchdogCheck};
 use crate::recorder::Recorder;
 use crate::services::Services;
 use crate::session::Session;
@@ -95,7 +95,7 @@ pub struct Inbox {
     /// The probe's events.
     pub probe: Option<Events>,
     /// From the shutdown coordinator.
-    pub orders: mpsc::UnboundedReceiver<ActorCommand>,
+    pub commands: mpsc::UnboundedReceiver<ActorCommand>,
 }
 
 impl Actor {
@@ -152,7 +152,7 @@ impl Actor {
         }
         self.end();
         self.services.waking.finish();
-        Ok((self.services, sources.into_inbox().orders))
+        Ok((self.services, sources.into_inbox().commands))
     }
 
     /// Checks that run each `timeouts.patrol_ms` in any case.
@@ -194,8 +194,8 @@ impl Actor {
         let turns = services.dataplane.turns().into_iter().enumerate();
         let living = turns.map(|(poller, turns)| services.is_alive(poller).then_some(turns));
         match watchdog.look(now, living.collect()) {
-            Look::Feed => notify::send("WATCHDOG=1"),
-            Look::Stuck(pollers) => {
+            WatchdogCheck::Feed => notify::send("WATCHDOG=1"),
+            WatchdogCheck::Stuck(pollers) => {
                 for poller in pollers {
                     let name = services.poller_name(poller);
                     tracing::error!(name, "a poller makes no turn: the watchdog is not fed");

@@ -36,7 +36,7 @@ struct Index {
     bytes: u64,
     /// A session was started, stopped or removed, or got its first client, or lost its last one, since the last
     /// look.
-    has_news: bool,
+    has_changed: bool,
 }
 
 /// What one user has of the limits for all sessions, also in quarantine.
@@ -125,7 +125,7 @@ impl Index {
         }
         self.bytes = self.bytes - before.bytes + now.bytes;
         self.charge(before, now);
-        self.has_news |= before.course != now.course;
+        self.has_changed |= before.course != now.course;
     }
 
     fn charge(&mut self, before: Facts, now: Facts) {
@@ -246,14 +246,14 @@ impl Sessions {
     }
 
     /// Whether a session was started, stopped or removed, or got its first client, or lost its last one, since
-    /// [`Self::set_news`].
-    pub(super) fn has_news(&self) -> bool {
-        self.index.has_news
+    /// [`Self::set_changed`].
+    pub(super) fn has_changed(&self) -> bool {
+        self.index.has_changed
     }
 
-    /// What [`Self::has_news`] says until the next change.
-    pub(super) fn set_news(&mut self, has_news: bool) {
-        self.index.has_news = has_news;
+    /// What [`Self::has_changed`] says until the next change.
+    pub(super) fn set_changed(&mut self, has_changed: bool) {
+        self.index.has_changed = has_changed;
     }
 
     /// Due times and ids, the first one first.
@@ -363,7 +363,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_changes_then_due_times_destinations_and_bytes_are_those_of_a_walk(
+        fn any_changes_then_due_times_and_bytes_are_those_of_a_walk(
             changes in proptest::collection::vec(
                 (0..8_u64, proptest::option::of((proptest::option::of(0..20_u64), 0..4_u16, 0..1000_u64))),
                 0..60,

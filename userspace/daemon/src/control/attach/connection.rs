@@ -103,14 +103,14 @@ pub(super) async fn serve(
     discard_unread(&socket);
     match (stage, end) {
         (Stage::Proving(proving), _) => release(&connection.actions, *proving).await,
-        (Stage::Attached, End::ProcessEnded) => {
+        (Stage::Attached, ConnectionEnd::ProcessEnded) => {
             send_action(
                 &connection.actions,
                 AttachAction::ProcessEnded { connection: id },
             )
             .await;
         }
-        (Stage::Attached, End::HungUp) => {
+        (Stage::Attached, ConnectionEnd::HungUp) => {
             // The socket matters least of what a living process may still have.
             drop(socket);
             let (attached, ended) = oneshot::channel();
@@ -136,7 +136,7 @@ pub(super) async fn serve(
     }
 }
 
-enum End {
+enum ConnectionEnd {
     HungUp,
     ProcessEnded,
 }
@@ -150,7 +150,7 @@ async fn converse(
     mut unproven: Option<Unproven>,
     limits: Limits,
     silent: &Silent,
-) -> (End, Stage) {
+) -> (ConnectionEnd, Stage) {
     let mut stage = Stage::New;
     // Since the connection, the hello, or the end of its attachment. No refused request moves it.
     let mut idle_since = Instant::now();
@@ -164,19 +164,19 @@ async fn converse(
         };
         let (packet, sender) = tokio::select! {
             biased;
-            _ = death.readable() => return (End::ProcessEnded, stage),
+            _ = death.readable() => return (ConnectionEnd::ProcessEnded, stage),
             () = until(answer_by), if matches!(stage, Stage::New | Stage::Ready) => {
                 let missing = if matches!(stage, Stage::New) { "no hello" } else { "no attach" };
                 silent.note(&connection.peer, missing);
                 let why = format!("{missing} arrived in time (timeouts.hello_ms)");
                 let refused = refusal(ProblemCode::InvalidRequest, why);
                 send(socket, 0, &refused, &[], limits.send).await;
-                return (End::HungUp, stage);
+                return (ConnectionEnd::HungUp, stage);
             }
             () = until(answer_by), if answer_by.is_some() => {
                 let refused = refusal(ProblemCode::ProbeBlind, "the challenge was not answered in time");
                 send(socket, 0, &refused, &[], limits.send).await;
-                return (End::HungUp, stage);
+                return (ConnectionEnd::HungUp, stage);
             }
             received = async {
                 match unproven {
@@ -190,7 +190,7 @@ async fn converse(
             tokio::task::yield_now().await;
         }
         let (tag, request) = match packet {
-            Packet::End => return (End::HungUp, stage),
+            Packet::End => return (ConnectionEnd::HungUp, stage),
             Packet::Kick => {
                 kick(connection).await;
                 continue;
@@ -198,7 +198,7 @@ async fn converse(
             Packet::Bad(why) => {
                 let refused = refusal(ProblemCode::InvalidRequest, why);
                 send(socket, 0, &refused, &[], limits.send).await;
-                return (End::HungUp, stage);
+                return (ConnectionEnd::HungUp, stage);
             }
             Packet::Request(tag, request) => (tag, request),
         };
@@ -212,7 +212,7 @@ async fn converse(
                 Ok(false) => {}
                 Err(problem) => {
                     send(socket, tag, &refuse(problem), &[], limits.send).await;
-                    return (End::HungUp, stage);
+                    return (ConnectionEnd::HungUp, stage);
                 }
             }
         }
@@ -274,7 +274,7 @@ async fn attached<'a>(
     limits: Limits,
     buffer: &mut [u8],
     first: Asked<'a>,
-) -> Result<Stage, (End, Stage)> {
+) -> Result<Stage, (ConnectionEnd, Stage)> {
     let mut asked = vec![first];
     let mut stage = Stage::Attached;
     let mut packets = 0_u32;
@@ -282,14 +282,14 @@ async fn attached<'a>(
         let packet = tokio::select! {
             biased;
             // The death settles all pending requests.
-            _ = death.readable() => return Err((End::ProcessEnded, stage)),
+            _ = death.readable() => return Err((ConnectionEnd::ProcessEnded, stage)),
             (at, outcome) = first_answered(&mut asked) => {
                 let Asked { tag, .. } = asked.swap_remove(at);
                 if !matches!(outcome.stage, Stage::Attached) {
                     stage = outcome.stage;
                 }
                 if !send(socket, tag, &outcome.response, &[], limits.send).await {
-                    return Err((End::HungUp, stage));
+                    return Err((ConnectionEnd::HungUp, stage));
                 }
                 continue;
             }
@@ -332,7 +332,7 @@ async fn attached<'a>(
                         stage = Stage::Ready;
                     }
                 }
-                return Err((End::HungUp, stage));
+                return Err((ConnectionEnd::HungUp, stage));
             }
         }
     }
@@ -362,31 +362,31 @@ async fn attaching(
     buffer: &mut [u8],
     tag: Tag,
     mut pending: Pending<'_>,
-) -> Result<Stage, (End, Stage)> {
+) -> Result<Stage, (ConnectionEnd, Stage)> {
     // A request that is pending when the connection ends may hold a reservation, or become an
     // attachment.
     let outcome = loop {
         let packet = tokio::select! {
             biased;
-            _ = death.readable() => return Err((End::ProcessEnded, pending.await.stage)),
+            _ = death.readable() => return Err((ConnectionEnd::ProcessEnded, pending.await.stage)),
             outcome = &mut pending => break outcome,
             packet = receive(socket, buffer) => packet,
         };
         match packet {
             Packet::Kick => kick(connection).await,
-            Packet::End => return Err((End::HungUp, pending.await.stage)),
+            Packet::End => return Err((ConnectionEnd::HungUp, pending.await.stage)),
             Packet::Bad(_) | Packet::Request(..) => {
                 let why = "one request at a time: wait for the answer";
                 let refused = refusal(ProblemCode::InvalidRequest, why);
                 send(socket, 0, &refused, &[], limits.send).await;
-                return Err((End::HungUp, pending.await.stage));
+                return Err((ConnectionEnd::HungUp, pending.await.stage));
             }
         }
     };
     let descriptors: Vec<BorrowedFd> = outcome.descriptors.iter().map(AsFd::as_fd).collect();
     match send(socket, tag, &outcome.response, &descriptors, limits.send).await {
         true => Ok(outcome.stage),
-        false => Err((End::HungUp, outcome.stage)),
+        false => Err((ConnectionEnd::HungUp, outcome.stage)),
     }
 }
 

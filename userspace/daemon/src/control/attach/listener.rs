@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn connection_its_task_panics_then_the_actor_hears_that_it_has_hung_up() {
+    async fn connection_its_task_panics_then_the_actor_sees_the_hang_up() {
         let (actions, mut actor) = mpsc::channel(1);
         let task = tokio::spawn(async { panic!("on purpose") });
         let served = tokio::spawn(async move { served(7, task, &actions).await });

@@ -22,7 +22,7 @@ use onair_ipc::message::{Attached, DESCRIPTORS};
 use tokio::sync::oneshot;
 
 use crate::access::authority::Caller;
-use crate::session::attachment::{Client, Watched};
+use crate::session::attachment::{ClientProcess, Watched};
 use onair_session::Reply;
 
 pub use connection::Limits;
@@ -105,7 +105,7 @@ pub enum AttachAction {
         /// The session's id.
         session: u64,
         /// The process that attaches.
-        client: Box<Client>,
+        client: Box<ClientProcess>,
         /// The probe's data about the process.
         watched: Option<Box<Watched>>,
         /// The message and the descriptors for the client.

@@ -16,23 +16,23 @@ type Users = Rc<RefCell<HashMap<u32, Arc<Semaphore>>>>;
 #[derive(Clone, Debug)]
 pub(super) struct Places {
     per_uid: u32,
-    patience: Duration,
+    timeout: Duration,
     users: Users,
 }
 
 impl Places {
-    /// `per_uid` places for each user; a client that finds none waits for `patience`.
-    pub(super) fn new(per_uid: u32, patience: Duration) -> Self {
+    /// `per_uid` places for each user; a client that finds none waits for `timeout`.
+    pub(super) fn new(per_uid: u32, timeout: Duration) -> Self {
         Self {
             per_uid,
-            patience,
+            timeout,
             users: Users::default(),
         }
     }
 
     /// How long a client waits for a place.
-    pub(super) fn patience(&self) -> Duration {
-        self.patience
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     /// Takes a place of `uid`, in the order of requests.
@@ -49,7 +49,7 @@ impl Places {
             users: self.users.clone(),
             permit: None,
         };
-        let taken = tokio::time::timeout(self.patience, of_user.acquire_owned()).await;
+        let taken = tokio::time::timeout(self.timeout, of_user.acquire_owned()).await;
         // The semaphore is never closed: no permit means a timeout.
         place.permit = taken.ok().and_then(Result::ok);
         if place.permit.is_some() {
@@ -60,7 +60,7 @@ impl Places {
             format!(
                 "{most} clients of user {uid} are being proven, as many as limits.proving_per_uid \
                  allows, and none was finished within {:?}",
-                self.patience
+                self.timeout
             ),
         ))
     }
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn places_all_of_one_user_taken_then_he_is_told_and_another_is_not_kept() {
+    async fn places_all_of_one_user_taken_then_only_that_user_is_refused() {
         let places = Places::new(2, Duration::from_millis(20));
         let one = places.take(1000).await.unwrap();
         let two = places.take(1000).await.unwrap();

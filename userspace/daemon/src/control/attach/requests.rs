@@ -23,7 +23,7 @@ use super::{AttachAction, ConnectionId, Reservation, Reserved, Watching};
 use crate::access::authority::{Authority, Caller};
 use crate::access::peer::Peer;
 use crate::diagnostics::error_chain::chain;
-use crate::session::attachment::{Client, Watched};
+use crate::session::attachment::{ClientProcess, Watched};
 use crate::shutdown::ShutdownCoordinator;
 use onair_session::Reply;
 
@@ -261,7 +261,7 @@ impl Connection {
         session: &SessionRef,
         layout: &Option<String>,
     ) -> Result<(Place, Reservation), Problem> {
-        let until = Instant::now() + self.places.patience();
+        let until = Instant::now() + self.places.timeout();
         let mut pause = FIRST_PAUSE;
         loop {
             // Before the reservation: a client that waits for a place takes no slot of the session.
@@ -346,7 +346,7 @@ impl Connection {
     }
 
     async fn admit(&self, reservation: Reservation, watched: Option<Box<Watched>>) -> Handled {
-        let client = Box::new(Client {
+        let client = Box::new(ClientProcess {
             who: self.who(),
             library: self.library.clone(),
             pidfd: self.pidfd.clone(),

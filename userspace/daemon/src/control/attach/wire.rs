@@ -63,13 +63,13 @@ fn packet(received: std::io::Result<MessageInfo>, buffer: &[u8]) -> Packet {
 }
 
 /// Sends a response to the request with `tag`; false if the client is gone or did not take it
-/// within `patience`.
+/// within `timeout`.
 pub(super) async fn send(
     socket: &UnixSeqpacket,
     tag: Tag,
     response: &Response,
     descriptors: &[BorrowedFd<'_>],
-    patience: Duration,
+    timeout: Duration,
 ) -> bool {
     let mut text = write(tag, response).expect("maps have string keys");
     if text.len() > MAX_PACKET {
@@ -88,7 +88,7 @@ pub(super) async fn send(
     }
     let parts = [std::io::IoSlice::new(&text)];
     let sent = socket.send_vectored_with_ancillary(&parts, &mut ancillary);
-    matches!(tokio::time::timeout(patience, sent).await, Ok(Ok(_)))
+    matches!(tokio::time::timeout(timeout, sent).await, Ok(Ok(_)))
 }
 
 /// Most packets that [`discard_unread`] takes.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use onair_api::operations::{
-    ApiOperation, Described, Entry, Input, Kind, Method, Parameter, Place, Shape, Target,
+    ApiOperation, Described, Input, Kind, Method, OperationEntry, Parameter, Place, Shape, Target,
 };
 use onair_api::{EventName, Problem, ProblemCode, SessionView};
 use utoipa::OpenApi as _;
@@ -156,7 +156,7 @@ fn parameter(it: &Parameter) -> utoipa::openapi::path::Parameter {
         .build()
 }
 
-fn success(entry: &Entry, answer: RefOr<Schema>) -> Response {
+fn success(entry: &OperationEntry, answer: RefOr<Schema>) -> Response {
     let mut response = ResponseBuilder::new().description(entry.success).content(
         entry.media_type,
         ContentBuilder::new().schema(Some(answer)).build(),

@@ -17,7 +17,7 @@ use onair_api::{Problem, ProblemCode};
 use super::refusal::Refusal;
 
 /// How long an answer is kept.
-const KEPT: Duration = Duration::from_secs(600);
+const KEEP_FOR: Duration = Duration::from_secs(600);
 /// Answers kept for one uid; a further one replaces the oldest.
 const OF_ONE_UID: usize = 64;
 /// Longest key, in bytes.
@@ -53,7 +53,7 @@ pub(super) struct Request {
 }
 
 #[derive(Debug)]
-struct Kept {
+struct StoredAnswer {
     asked: Request,
     at: Instant,
     /// `None` until it is carried out.
@@ -61,7 +61,7 @@ struct Kept {
 }
 
 /// The answers of one uid, by key.
-type OfUid = HashMap<String, Kept>;
+type OfUid = HashMap<String, StoredAnswer>;
 
 /// The answers to requests with a key. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -104,7 +104,7 @@ impl Replays {
         let mut all = self.lock();
         all.retain(|_, kept| {
             kept.retain(|_, it| {
-                it.created.is_none() || now.saturating_duration_since(it.at) < KEPT
+                it.created.is_none() || now.saturating_duration_since(it.at) < KEEP_FOR
             });
             !kept.is_empty()
         });
@@ -123,7 +123,7 @@ impl Replays {
         }
         match kept.entry(key.text.clone()) {
             Entry::Vacant(place) => {
-                place.insert(Kept {
+                place.insert(StoredAnswer {
                     asked,
                     at: now,
                     created: None,
@@ -204,7 +204,7 @@ mod tests {
             Ok(None),
             "another uid"
         );
-        assert_eq!(replays.begin(&one, asked("b"), now + KEPT), Ok(None));
+        assert_eq!(replays.begin(&one, asked("b"), now + KEEP_FOR), Ok(None));
     }
 
     #[test]
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn more_keys_than_kept_then_the_oldest_goes_and_none_in_progress() {
+    fn more_keys_than_kept_then_the_oldest_finished_one_goes() {
         let (replays, now) = (Replays::default(), Instant::now());
         for number in 0..OF_ONE_UID {
             let key = key(1, &number.to_string());

@@ -47,7 +47,7 @@ fn retry(archive: &mut Archive) {
 }
 
 #[test]
-fn power_lost_with_files_that_are_not_synced_then_the_next_archive_has_all_of_them() {
+fn power_lost_with_unsynced_files_then_the_next_archive_has_all() {
     for with_names in [false, true] {
         let dir = tempfile::tempdir().unwrap();
         let mut archive = open(dir.path(), FOR_EVER);
@@ -70,7 +70,7 @@ fn power_lost_with_files_that_are_not_synced_then_the_next_archive_has_all_of_th
 }
 
 #[test]
-fn settled_then_the_log_is_empty_and_what_is_removed_does_not_come_back() {
+fn settled_then_the_log_is_empty_and_removed_files_stay_away() {
     let dir = tempfile::tempdir().unwrap();
     let mut archive = open(dir.path(), FOR_EVER);
     keep(&mut archive, certificate(1, Duration::ZERO));
@@ -83,7 +83,7 @@ fn settled_then_the_log_is_empty_and_what_is_removed_does_not_come_back() {
 }
 
 #[test]
-fn pending_in_the_log_and_completed_in_its_file_then_the_file_stays() {
+fn pending_in_the_log_and_completed_in_its_file_then_file_stays() {
     let dir = tempfile::tempdir().unwrap();
     let mut archive = open(dir.path(), FOR_EVER);
     keep(&mut archive, certificate(1, Duration::ZERO));
@@ -95,7 +95,7 @@ fn pending_in_the_log_and_completed_in_its_file_then_the_file_stays() {
 }
 
 #[test]
-fn more_certificates_than_the_log_holds_then_it_begins_anew_and_none_is_lost() {
+fn more_certificates_than_the_log_holds_then_begins_anew_whole() {
     let all = Retention {
         count: 10_000,
         age: None,
@@ -120,7 +120,7 @@ fn more_certificates_than_the_log_holds_then_it_begins_anew_and_none_is_lost() {
 }
 
 #[test]
-fn log_that_cannot_be_written_then_each_file_is_synced_at_once_until_there_is_one() {
+fn log_cannot_be_written_then_each_file_is_synced_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join(WAL);
     // Something that no file can replace is in its place.
@@ -149,8 +149,7 @@ fn something_else_in_the_place_of_the_log_then_set_aside() {
 }
 
 #[test]
-fn files_that_cannot_be_synced_later_then_reported_and_written_again_and_the_log_stays_until_then()
-{
+fn files_that_cannot_be_synced_later_then_written_again() {
     let dir = tempfile::tempdir().unwrap();
     let mut archive = open(dir.path(), FOR_EVER);
     keep(&mut archive, certificate(1, Duration::ZERO));
@@ -176,7 +175,7 @@ fn files_that_cannot_be_synced_later_then_reported_and_written_again_and_the_log
 }
 
 #[test]
-fn record_that_cannot_be_written_back_then_reported_and_retried_and_the_log_stays_until_then() {
+fn record_that_cannot_be_written_back_then_log_stays() {
     let dir = tempfile::tempdir().unwrap();
     let mut archive = open(dir.path(), FOR_EVER);
     keep(&mut archive, certificate(1, Duration::ZERO));

@@ -32,8 +32,8 @@ pub(super) fn open(dir: &Path, retention: Retention) -> Archive {
 }
 
 pub(super) fn close(archive: Archive) {
-    let patience = Duration::from_secs(30);
-    archive.close(Instant::now() + patience).unwrap();
+    let timeout = Duration::from_secs(30);
+    archive.close(Instant::now() + timeout).unwrap();
 }
 
 pub(super) fn listed(archive: &Archive) -> Vec<u64> {
@@ -52,7 +52,7 @@ fn is_durable(archive: &Archive, number: u64) -> bool {
 }
 
 #[test]
-fn certificate_that_the_disk_does_not_take_then_kept_reported_and_written_again() {
+fn certificate_the_disk_refuses_then_kept_and_written_again() {
     let dir = tempfile::tempdir().unwrap();
     let mut archive = open(dir.path(), FOR_EVER);
     let folder = dir.path().join("certificates");
@@ -96,7 +96,7 @@ fn certificate_that_the_disk_does_not_take_then_kept_reported_and_written_again(
 }
 
 #[test]
-fn archive_closed_with_one_that_failed_then_written_a_last_time_or_said() {
+fn archive_closed_with_a_failed_one_then_last_try_or_reported() {
     for is_there in [true, false] {
         let dir = tempfile::tempdir().unwrap();
         let mut archive = open(dir.path(), FOR_EVER);
@@ -129,7 +129,7 @@ pub(super) fn names(dir: &Path) -> Vec<String> {
 }
 
 #[test]
-fn archive_kept_completed_and_opened_again_then_the_last_form_newest_first() {
+fn archive_completed_and_opened_again_then_newest_first() {
     let dir = tempfile::tempdir().unwrap();
     let mut archive = open(dir.path(), FOR_EVER);
     archive.keep(certificate(1, Duration::from_secs(2)));
@@ -151,7 +151,7 @@ fn archive_kept_completed_and_opened_again_then_the_last_form_newest_first() {
 }
 
 #[test]
-fn archive_too_many_or_too_old_then_the_oldest_go_from_the_disk_too() {
+fn archive_too_many_or_too_old_then_the_oldest_leave_the_disk() {
     let dir = tempfile::tempdir().unwrap();
     let hours = |hours: u64| Duration::from_secs(hours * 3600);
     let mut archive = open(dir.path(), FOR_EVER);
@@ -183,7 +183,7 @@ fn archive_too_many_or_too_old_then_the_oldest_go_from_the_disk_too() {
 }
 
 #[test]
-fn archive_folder_that_cannot_be_written_then_the_end_says_how_many_are_missing() {
+fn archive_folder_not_writable_then_the_end_counts_the_missing() {
     let dir = tempfile::tempdir().unwrap();
     let mut archive = open(dir.path(), FOR_EVER);
     archive.keep(certificate(1, Duration::ZERO));

@@ -87,18 +87,18 @@ impl Drop for Peer {
 }
 
 /// A client that asks at `peer` in a folder of its own.
-fn client(domain: Option<u8>) -> (TempDir, PathBuf, Client) {
+fn client(domain: Option<u8>) -> (TempDir, PathBuf, PtpClient) {
     let folder = tempfile::tempdir().unwrap();
     let (own, peer) = (folder.path().join("own"), folder.path().join("peer"));
     // The file may go: the peer has its path until the folder is gone.
     let (socket, file) = bind_datagram(&own).unwrap();
     std::mem::forget(file);
     let peers = vec![folder.path().join("none"), peer.clone()];
-    (folder, peer, Client::new(socket, own, peers, domain))
+    (folder, peer, PtpClient::new(socket, own, peers, domain))
 }
 
 #[test]
-fn read_only_socket_then_the_ports_state_comes_from_the_standards_data_set() {
+fn read_only_socket_then_the_port_state_is_the_data_sets() {
     let (_folder, place, mut client) = client(None);
     let _peer = Peer::at(&place, read_only);
     let reading = client.ask().unwrap();
@@ -110,7 +110,7 @@ fn read_only_socket_then_the_ports_state_comes_from_the_standards_data_set() {
 }
 
 #[test]
-fn ptp4l_of_another_domain_or_none_then_told_and_found_again_after_its_restart() {
+fn ptp4l_of_another_domain_or_none_then_told_and_found_later() {
     let (_folder, place, mut client) = client(None);
     let none = client.ask().unwrap_err();
     assert!(
@@ -133,7 +133,7 @@ fn ptp4l_of_another_domain_or_none_then_told_and_found_again_after_its_restart()
 }
 
 #[test]
-fn port_with_a_hardware_clock_then_its_index_is_asked_and_the_slave_is_chosen_of_two() {
+fn port_with_a_hardware_clock_then_its_index_is_asked_for() {
     let (_folder, place, mut client) = client(Some(7));
     let _peer = Peer::at(&place, |request| {
         let id = u16::from_be_bytes([request[52], request[53]]);

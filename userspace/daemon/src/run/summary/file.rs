@@ -11,7 +11,7 @@ use rustix::io::{Errno, write};
 use serde::Serialize;
 
 /// How long to wait for a FIFO's reader.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Writes the summary and a newline to `path`. A FIFO must already have a reader that reads: the
 /// shutdown does not wait for one.
@@ -30,15 +30,15 @@ pub fn write_json(path: &Path, summary: &impl Serialize) -> io::Result<()> {
         }
         file => File::from(file?),
     };
-    write_in_time(&file, &json, PATIENCE)?;
+    write_in_time(&file, &json, TIMEOUT)?;
     if file.metadata()?.is_file() {
         file.sync_all()?;
     }
     Ok(())
 }
 
-fn write_in_time(file: &File, mut rest: &[u8], patience: Duration) -> io::Result<()> {
-    let until = Instant::now() + patience;
+fn write_in_time(file: &File, mut rest: &[u8], timeout: Duration) -> io::Result<()> {
+    let until = Instant::now() + timeout;
     while !rest.is_empty() {
         match write(file, rest) {
             Ok(written) => rest = &rest[written..],
@@ -46,7 +46,7 @@ fn write_in_time(file: &File, mut rest: &[u8], patience: Duration) -> io::Result
             Err(Errno::AGAIN) => {
                 let remaining = until.saturating_duration_since(Instant::now());
                 if remaining.is_zero() {
-                    let what = format!("the FIFO's reader took nothing for {patience:?}");
+                    let what = format!("the FIFO's reader took nothing for {timeout:?}");
                     return Err(io::Error::new(io::ErrorKind::TimedOut, what));
                 }
                 let remaining = remaining.try_into().map_err(io::Error::other)?;
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn summary_written_to_a_fifo_then_its_reader_has_it_and_without_one_it_is_an_error() {
+    fn summary_written_to_a_fifo_then_read_or_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let path = fifo(folder.path());
         let error = write_json(&path, &[1, 2]).unwrap_err();
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn summary_written_to_a_fifo_whose_reader_does_not_read_then_given_up() {
+    fn summary_written_to_a_fifo_that_is_not_read_then_given_up() {
         let folder = tempfile::tempdir().unwrap();
         let path = fifo(folder.path());
         let _reader = reader(&path);

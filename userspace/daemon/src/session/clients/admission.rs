@@ -11,7 +11,7 @@ use onair_probe::share::Owner;
 use onair_session::{Admission, Event};
 
 use crate::services::Services;
-use crate::session::attachment::{Client, Connected, Watched};
+use crate::session::attachment::{ClientProcess, Connected, Watched};
 use crate::session::{Progress, Session, certificate, convert};
 
 impl Session {
@@ -27,8 +27,8 @@ impl Session {
                 format!(
                     "session {} has {} attachments{}, as many as it allows",
                     self.spec.name,
-                    u64::from(self.most()) - self.outlets_taken(),
-                    match self.outlets_taken() {
+                    u64::from(self.most()) - self.feeds_taken(),
+                    match self.feeds_taken() {
                         0 => String::new(),
                         converted => format!(" and {converted} converted sessions"),
                     }
@@ -70,7 +70,7 @@ impl Session {
 
     /// Whether all attachment slots are taken.
     pub fn is_full(&self) -> bool {
-        let taken = self.core.places_taken() + u64::from(self.proving) + self.outlets_taken();
+        let taken = self.core.places_taken() + u64::from(self.proving) + self.feeds_taken();
         taken >= u64::from(self.most())
     }
 
@@ -93,7 +93,7 @@ impl Session {
         &mut self,
         services: &mut Services,
         number: u64,
-        client: Client,
+        client: ClientProcess,
         watched: Option<Watched>,
     ) -> Result<(Attached, [OwnedFd; 3]), Problem> {
         self.unreserve();
@@ -165,7 +165,7 @@ impl Session {
         &self,
         services: &mut Services,
         memory: &AttachmentMemory,
-        client: Client,
+        client: ClientProcess,
         watched: Option<Watched>,
     ) -> Result<Connected, Problem> {
         let number = memory.attachment();

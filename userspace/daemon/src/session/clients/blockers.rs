@@ -13,7 +13,7 @@ use onair_ipc::sys;
 use onair_probe::Waiter;
 use onair_session::Attachment;
 
-use crate::clients::inspector::{Finding, Inspection, Look};
+use crate::clients::inspector::{Finding, Inspection, InspectionTask};
 use crate::clients::threads::{self, Thread, ThreadList};
 use crate::services::Services;
 
@@ -27,7 +27,7 @@ const LIMIT: Duration = Duration::from_secs(2);
 /// are still missing: finding them takes time that depends on the clients.
 #[derive(Clone, Debug)]
 pub struct Draft {
-    clients: Vec<Client>,
+    clients: Vec<BlockingClient>,
     /// Callers that the kernel saw, including those that only the kernel saw.
     waiters: Vec<Waiter>,
     /// Blockers without a thread.
@@ -37,7 +37,7 @@ pub struct Draft {
 
 /// One attachment that has users.
 #[derive(Clone, Debug)]
-struct Client {
+struct BlockingClient {
     attachment: u64,
     who: Who,
     library: String,
@@ -59,7 +59,7 @@ impl Draft {
         let now = sys::monotonic_ns();
         Self {
             clients: attachments
-                .filter_map(|(it, library)| Client::of(it, library, now))
+                .filter_map(|(it, library)| BlockingClient::of(it, library, now))
                 .collect(),
             waiters,
             more: Vec::new(),
@@ -176,7 +176,7 @@ impl Names {
     }
 }
 
-impl Client {
+impl BlockingClient {
     fn of(attachment: &Attachment, library: &str, now: u64) -> Option<Self> {
         let memory = &attachment.memory;
         let slots = memory.slots();
@@ -309,7 +309,7 @@ pub fn name(
     services.inspector.ask(Inspection {
         about,
         limit: LIMIT,
-        look: Look::Alone(Box::new(move || {
+        look: InspectionTask::Alone(Box::new(move || {
             let list = draft.list(until);
             finish(&then, list)
         })),

@@ -78,12 +78,12 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::session::attachment::{Client, Connected};
+    use crate::session::attachment::{ClientProcess, Connected};
 
     fn client(connection: u64) -> Connected {
         let file = std::fs::File::open("/dev/null").expect("it is always there");
         Connected {
-            client: Client {
+            client: ClientProcess {
                 who: onair_api::Who {
                     uid: 0,
                     gid: 0,
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn connection_carries_a_later_attachment_then_the_end_of_the_first_does_not_take_it() {
+    fn connection_reused_by_an_attachment_then_not_taken_from_it() {
         let mut clients = ConnectedClients::default();
         clients.insert(1, client(7));
         clients.insert(2, client(8));

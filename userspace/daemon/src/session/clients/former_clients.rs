@@ -13,7 +13,7 @@ use onair_probe::share::{Owner, Refused, Share, Table, Usage};
 use crate::clients::threads::Stat;
 use crate::services::Services;
 use crate::session::Session;
-use crate::session::attachment::Client;
+use crate::session::attachment::ClientProcess;
 use crate::witness::mapping::is_free;
 
 /// Owners of the memory that clients have left behind.
@@ -34,7 +34,7 @@ struct FormerClient {
 }
 
 impl FormerClient {
-    fn of(client: &Client) -> Self {
+    fn of(client: &ClientProcess) -> Self {
         let (uid, pid) = (client.who.uid, client.who.pid);
         Self {
             uid,
@@ -69,7 +69,12 @@ impl Session {
     }
 
     /// Records a client that has left; its memory is put aside already.
-    pub(crate) fn note_former_client(&mut self, services: &Services, number: u64, client: &Client) {
+    pub(crate) fn note_former_client(
+        &mut self,
+        services: &Services,
+        number: u64,
+        client: &ClientProcess,
+    ) {
         let kept: Vec<u64> = self
             .memory_left_behind(services)
             .map(AttachmentMemory::attachment)

@@ -251,7 +251,7 @@ mod tests {
     use onair_dataplane::SessionSnapshot;
 
     #[test]
-    fn counters_every_one_of_the_pollers_then_a_metric_or_left_out_on_purpose() {
+    fn counters_of_the_pollers_are_metrics_or_left_out_on_purpose() {
         // A sum of others, flags, times, and names of sources.
         let left_out = [
             "packets_malformed",

@@ -23,7 +23,7 @@ use crate::diagnostics::growth::{Growth, SideBySide};
 use crate::services::Services;
 
 /// A receiver that does not answer ARP for this long is a problem: five requests.
-const PATIENCE: Duration = Duration::from_secs(1);
+const ARP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Problems of one session's traffic.
 #[derive(Debug, Default)]
@@ -172,7 +172,7 @@ impl Session {
         } else {
             "gateway"
         };
-        (is_silent || waited >= PATIENCE).then(|| {
+        (is_silent || waited >= ARP_TIMEOUT).then(|| {
             problem(
                 Kind::PeerUnresolved,
                 format!(

@@ -23,7 +23,7 @@ pub(crate) struct Absence {
 
 impl Presence {
     /// Looks at the counter; the first look is the start.
-    pub(crate) fn look(&mut self, value: u64, now: Instant, patience: Duration) -> Option<Absence> {
+    pub(crate) fn look(&mut self, value: u64, now: Instant, timeout: Duration) -> Option<Absence> {
         let grows = value > self.seen && self.grew.is_some();
         self.seen = value;
         if grows {
@@ -31,7 +31,7 @@ impl Presence {
             self.grew = None;
         }
         let (at, since) = *self.grew.get_or_insert_with(|| (now, Timestamp::now()));
-        let is_absent = now.saturating_duration_since(at) >= patience;
+        let is_absent = now.saturating_duration_since(at) >= timeout;
         is_absent.then_some(Absence {
             since,
             is_from_start: !self.has_grown,
@@ -48,15 +48,15 @@ mod tests {
         let mut presence = Presence::default();
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
-        let patience = Duration::from_secs(1);
+        let timeout = Duration::from_secs(1);
         // It counted before the session was started again.
-        assert_eq!(presence.look(70, at(0), patience), None);
-        assert_eq!(presence.look(70, at(999), patience), None);
-        let never = presence.look(70, at(1000), patience).unwrap();
+        assert_eq!(presence.look(70, at(0), timeout), None);
+        assert_eq!(presence.look(70, at(999), timeout), None);
+        let never = presence.look(70, at(1000), timeout).unwrap();
         assert!(never.is_from_start);
-        assert_eq!(presence.look(71, at(2000), patience), None);
-        assert_eq!(presence.look(71, at(2900), patience), None);
-        let later = presence.look(71, at(3000), patience).unwrap();
+        assert_eq!(presence.look(71, at(2000), timeout), None);
+        assert_eq!(presence.look(71, at(2900), timeout), None);
+        let later = presence.look(71, at(3000), timeout).unwrap();
         assert!(!later.is_from_start);
     }
 }

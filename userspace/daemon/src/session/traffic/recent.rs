@@ -10,11 +10,11 @@ use onair_ipc::sys;
 use crate::session::Session;
 
 /// Looks that are kept: four a second.
-const KEPT: usize = 5;
+const HISTORY: usize = 5;
 
 /// What one look saw.
 #[derive(Clone, Copy, Debug, Default)]
-struct Look {
+struct TrafficSample {
     at_ns: u64,
     frames: u64,
     last_frame_ns: u64,
@@ -26,7 +26,7 @@ struct Look {
     missed: u64,
 }
 
-impl Look {
+impl TrafficSample {
     fn of(counted: &SessionSnapshot, direction: Direction, at_ns: u64) -> Self {
         Self {
             at_ns,
@@ -87,7 +87,7 @@ fn per_second(count: u64, ns: u64) -> u64 {
 
 /// The looks of about the last second, oldest first.
 #[derive(Debug, Default)]
-pub(crate) struct Looks(VecDeque<Look>);
+pub(crate) struct Looks(VecDeque<TrafficSample>);
 
 impl Looks {
     /// How many of a million packets were late.
@@ -106,11 +106,11 @@ impl Looks {
         newest.next() > newest.next()
     }
 
-    fn share(&self, part: fn(&Look) -> u64, whole: fn(&Look) -> u64) -> u64 {
+    fn share(&self, part: fn(&TrafficSample) -> u64, whole: fn(&TrafficSample) -> u64) -> u64 {
         let (Some(first), Some(last)) = (self.0.front(), self.0.back()) else {
             return 0;
         };
-        let grown = |of: fn(&Look) -> u64| of(last).saturating_sub(of(first));
+        let grown = |of: fn(&TrafficSample) -> u64| of(last).saturating_sub(of(first));
         let share = grown(part).saturating_mul(1_000_000);
         share.checked_div(grown(whole)).unwrap_or(0)
     }
@@ -124,11 +124,15 @@ impl Session {
             looks.clear();
             return;
         }
-        if looks.len() == KEPT {
+        if looks.len() == HISTORY {
             looks.pop_front();
         }
         let counted = self.stats.snapshot();
-        looks.push_back(Look::of(&counted, self.spec.direction, sys::monotonic_ns()));
+        looks.push_back(TrafficSample::of(
+            &counted,
+            self.spec.direction,
+            sys::monotonic_ns(),
+        ));
     }
 
     /// Its rates at the last look.
@@ -154,14 +158,14 @@ mod tests {
 
     const MS: u64 = 1_000_000;
 
-    fn look(at_ms: u64, frames: u64, last_frame_ms: u64) -> Look {
-        Look {
+    fn look(at_ms: u64, frames: u64, last_frame_ms: u64) -> TrafficSample {
+        TrafficSample {
             at_ns: at_ms * MS,
             frames,
             last_frame_ns: last_frame_ms * MS,
             packets: frames * 100,
             bytes: frames * 125_000,
-            ..Look::default()
+            ..TrafficSample::default()
         }
     }
 
@@ -187,7 +191,7 @@ mod tests {
     #[test]
     fn lost_packets_are_a_share_of_those_sent() {
         let first = look(1_000, 50, 1_000);
-        let last = Look {
+        let last = TrafficSample {
             lost: 50,
             ..look(2_000, 100, 2_000)
         };

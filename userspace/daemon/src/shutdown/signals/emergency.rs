@@ -74,12 +74,12 @@ mod tests {
         while writer.write(&[0; 512]).is_ok() {}
         // From here on a writer blocks.
         rustix::io::ioctl_fionbio(&writer, false).unwrap();
-        let (tell, told) = std::sync::mpsc::channel();
+        let (sender, receiver) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             say_to(&writer, THIRD.text);
-            tell.send(writer).unwrap();
+            sender.send(writer).unwrap();
         });
-        let writer = told.recv_timeout(Duration::from_secs(30)).unwrap();
+        let writer = receiver.recv_timeout(Duration::from_secs(30)).unwrap();
         let mut zeros = Vec::new();
         drop(writer);
         reader.read_to_end(&mut zeros).unwrap();

@@ -235,7 +235,7 @@ mod tests {
     const DEBOUNCE: Duration = Duration::from_secs(60);
 
     #[test]
-    fn signals_end_that_no_signal_began_then_the_first_one_does_not_force_but_a_later_one_does() {
+    fn signals_end_began_without_one_then_only_a_second_one_forces() {
         let shutdown = ShutdownCoordinator::new(ShutdownConfig {
             debounce_ms: 60_000,
             ..ShutdownConfig::default()

@@ -16,7 +16,7 @@ fn shutdown_mgr__flush_request__then_buffers_empty() {
         writer.hand_in(1000..1001);
     };
     let names = ["writer"].into_iter();
-    let flushed = registry.flush(names, PATIENCE, go_on).unwrap();
+    let flushed = registry.flush(names, TIMEOUT, go_on).unwrap();
     assert_eq!(writer.taken(), 1001);
     let expected = FlushedWorker {
         processed: 1001,
@@ -44,11 +44,7 @@ fn flush_worker_that_cannot_then_late_by_name() {
     drop(stuck);
     // The worker ended with a full buffer: that is no flush, and the caller does not wait for the
     // time-out.
-    assert!(
-        state
-            .wait_flushed(again, Instant::now() + PATIENCE)
-            .is_err()
-    );
+    assert!(state.wait_flushed(again, Instant::now() + TIMEOUT).is_err());
 }
 
 #[test]
@@ -68,7 +64,7 @@ fn multi_thread__flush__then_all_complete() {
         writers.iter().for_each(|it| it.hand_in(500..501));
     };
     let names = names.iter().map(String::as_str);
-    let flushed = registry.flush(names, PATIENCE, go_on).unwrap();
+    let flushed = registry.flush(names, TIMEOUT, go_on).unwrap();
     assert_eq!(flushed.len(), 16);
     let is_empty = |it: &FlushedWorker| it.processed == 501 && it.remaining == 0;
     assert!(flushed.iter().all(is_empty), "{flushed:?}");

@@ -57,7 +57,7 @@ fn shutdown_mgr__wakeup__then_fd_readable() {
 }
 
 #[test]
-fn shutdown_mgr_sequence_then_phases_in_order_and_no_part_stopped_before_all_are_told() {
+fn shutdown_mgr_sequence_then_phases_in_order_and_all_told() {
     let coordinator = coordinator();
     let log = Arc::new(Mutex::new(Vec::new()));
     let note = |text: &'static str| {
@@ -79,11 +79,11 @@ fn shutdown_mgr_sequence_then_phases_in_order_and_no_part_stopped_before_all_are
             Ok(())
         }
     });
-    coordinator.register_shutdown_waiter("late", 9, PATIENCE, move |_| {
+    coordinator.register_shutdown_waiter("late", 9, TIMEOUT, move |_| {
         late();
         Ok(())
     });
-    coordinator.register_shutdown_waiter("early", 1, PATIENCE, move |_| {
+    coordinator.register_shutdown_waiter("early", 1, TIMEOUT, move |_| {
         early();
         Ok(())
     });
@@ -110,7 +110,7 @@ fn shutdown_mgr_waiters_of_one_priority_then_side_by_side() {
     let barrier = Arc::new(Barrier::new(2));
     for name in ["one", "other"] {
         let barrier = Arc::clone(&barrier);
-        coordinator.register_shutdown_waiter(name, 50, PATIENCE, move |_| {
+        coordinator.register_shutdown_waiter(name, 50, TIMEOUT, move |_| {
             // One thread alone would block here.
             barrier.wait();
             Ok(())
@@ -126,7 +126,7 @@ fn hang(_: &Waiting) -> Result<(), PartError> {
 }
 
 #[test]
-fn shutdown_mgr_configured_anew_then_registered_parts_take_it_until_the_shutdown_begins() {
+fn shutdown_mgr_configured_anew_then_taken_until_the_shutdown() {
     const AN_HOUR_MS: u64 = 3_600_000;
     let coordinator = with(|config| config.cleanup_ms = AN_HOUR_MS);
     coordinator.register_cleanup("hung", 50, hang);
@@ -137,7 +137,7 @@ fn shutdown_mgr_configured_anew_then_registered_parts_take_it_until_the_shutdown
     assert!(coordinator.configure(short, SHORT));
     let report = ended(&coordinator);
     assert_eq!(names(&report, PartOutcome::TimedOut), ["hung"]);
-    assert!(!coordinator.configure(ShutdownConfig::default(), PATIENCE));
+    assert!(!coordinator.configure(ShutdownConfig::default(), TIMEOUT));
     assert_eq!(
         (coordinator.config(), coordinator.graceful()),
         (short, SHORT)
@@ -169,29 +169,29 @@ fn shutdown_mgr_each_phase_hung_in_turn_then_forced_in_its_time() {
         });
         register(&coordinator);
         // The next notification is still called.
-        let (tell, told) = std::sync::mpsc::channel();
+        let (sender, receiver) = std::sync::mpsc::channel();
         coordinator.register_shutdown_notification("the one behind it", move || {
-            tell.send(()).unwrap();
+            sender.send(()).unwrap();
         });
         // With enough time of its own, however busy the machine is.
-        let next = part("the next one", 60, PATIENCE, |_| Ok(()));
+        let next = part("the next one", 60, TIMEOUT, |_| Ok(()));
         coordinator.shared.parts().cleanups.push(next);
         let report = ended(&coordinator);
-        told.try_recv().unwrap();
+        receiver.try_recv().unwrap();
         assert_eq!(names(&report, PartOutcome::TimedOut), [name]);
         assert!(names(&report, PartOutcome::Done).contains(&"the next one"));
         assert!(report.timed_out());
         let left_behind = report.troubled().next().unwrap();
         let us = u128::from(left_behind.us);
-        assert!(us >= SHORT.as_micros() && us < PATIENCE.as_micros(), "{us}");
+        assert!(us >= SHORT.as_micros() && us < TIMEOUT.as_micros(), "{us}");
     }
 }
 
 #[test]
-fn shutdown_mgr_parts_that_panic_or_fail_then_named_and_the_rest_ends() {
+fn shutdown_mgr_parts_panic_or_fail_then_named_and_rest_ends() {
     let coordinator = coordinator();
     coordinator.register_shutdown_notification("told", || panic!("of no use"));
-    coordinator.register_shutdown_waiter("waiter", 0, PATIENCE, |_| panic!("neither"));
+    coordinator.register_shutdown_waiter("waiter", 0, TIMEOUT, |_| panic!("neither"));
     coordinator.register_cleanup("cleanup", 0, |_| Err("no such file".into()));
     coordinator.register_cleanup("last", 1, |_| Ok(()));
     let report = ended(&coordinator);
@@ -212,7 +212,7 @@ fn forced(coordinator: &ShutdownCoordinator, has_begun: &std::sync::mpsc::Receiv
         let coordinator = coordinator.clone();
         thread::spawn(move || coordinator.run())
     };
-    has_begun.recv_timeout(PATIENCE).unwrap();
+    has_begun.recv_timeout(TIMEOUT).unwrap();
     assert!(coordinator.acknowledged().is_some());
     assert!(coordinator.force() && !coordinator.force(), "once");
     runs.join().unwrap()
@@ -222,7 +222,7 @@ fn forced(coordinator: &ShutdownCoordinator, has_begun: &std::sync::mpsc::Receiv
 fn shutdown_mgr_forced_then_no_part_is_waited_for_any_longer() {
     let coordinator = with(|config| config.force_ms = 20);
     let (begun, has_begun) = std::sync::mpsc::channel();
-    coordinator.register_shutdown_waiter("deaf", 50, PATIENCE, move |_| {
+    coordinator.register_shutdown_waiter("deaf", 50, TIMEOUT, move |_| {
         begun.send(()).unwrap();
         loop {
             thread::park();
@@ -234,12 +234,12 @@ fn shutdown_mgr_forced_then_no_part_is_waited_for_any_longer() {
 }
 
 #[test]
-fn shutdown_mgr_forced_then_who_complies_in_time_has_ended_in_order() {
+fn shutdown_mgr_forced_then_parts_that_comply_end_in_order() {
     // However busy the machine is.
     let coordinator = with(|config| config.force_ms = 30_000);
     let (begun, has_begun) = std::sync::mpsc::channel();
     let token = coordinator.forced_token();
-    coordinator.register_shutdown_waiter("obedient", 50, 10 * PATIENCE, move |waiting| {
+    coordinator.register_shutdown_waiter("obedient", 50, 10 * TIMEOUT, move |waiting| {
         begun.send(()).unwrap();
         while !token.is_cancelled() {
             thread::park_timeout(Duration::from_millis(1));
@@ -254,7 +254,7 @@ fn shutdown_mgr_forced_then_who_complies_in_time_has_ended_in_order() {
 }
 
 #[test]
-fn shutdown_mgr_forced_and_others_used_the_time_up_then_who_comes_later_has_its_own() {
+fn shutdown_mgr_forced_late_then_later_parts_have_their_time() {
     const AN_HOUR: Duration = Duration::from_secs(3600);
     // However busy the machine is.
     let coordinator = with(|config| {
@@ -283,7 +283,7 @@ fn progress_told_then_listeners_hear_phases_and_users() {
     });
     coordinator.on_progress(|_| panic!("a listener's own affair"));
     let teller = coordinator.clone();
-    coordinator.register_shutdown_waiter("sessions", 50, PATIENCE, move |_| {
+    coordinator.register_shutdown_waiter("sessions", 50, TIMEOUT, move |_| {
         for users in [12, 3, 3, 0] {
             teller.set_progress(1, users);
         }

@@ -19,7 +19,7 @@ mod start;
 mod threads;
 
 /// The longest wait of any test.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 /// Time-out of a part that hangs.
 const SHORT: Duration = Duration::from_millis(50);
 
@@ -75,7 +75,7 @@ impl Writer {
 
     /// Ends it, as the daemon does. Returns what it has taken.
     fn close(self) -> Vec<u64> {
-        self.worker.close(Instant::now() + PATIENCE).unwrap();
+        self.worker.close(Instant::now() + TIMEOUT).unwrap();
         std::mem::take(&mut self.taken.lock().unwrap())
     }
 }

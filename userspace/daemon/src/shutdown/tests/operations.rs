@@ -16,7 +16,7 @@ fn operations_in_flight_and_late_then_waited_for_and_refused() {
         let coordinator = coordinator.clone();
         thread::spawn(move || coordinator.run())
     };
-    servers.recv_timeout(PATIENCE).unwrap();
+    servers.recv_timeout(TIMEOUT).unwrap();
     assert_eq!(coordinator.begin_operation().unwrap_err(), ShuttingDown);
     let look = coordinator.count_operation();
     assert_eq!(coordinator.status().operations, 2);
@@ -30,7 +30,7 @@ fn operations_in_flight_and_late_then_waited_for_and_refused() {
 }
 
 #[test]
-fn operations_never_completed_then_named_after_the_handlers_time() {
+fn operations_never_completed_then_named_after_the_time_limit() {
     let coordinator = with(|config| config.handler_ms = 20);
     let _guard = coordinator.begin_operation().unwrap();
     let report = ended(&coordinator);

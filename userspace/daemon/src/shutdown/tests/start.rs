@@ -16,7 +16,7 @@ fn hung() -> (
 }
 
 fn acknowledged(coordinator: &ShutdownCoordinator) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while coordinator.acknowledged().is_none() {
         assert!(Instant::now() < deadline, "not acknowledged");
         thread::yield_now();
@@ -24,11 +24,11 @@ fn acknowledged(coordinator: &ShutdownCoordinator) {
 }
 
 #[test]
-fn start_hangs_and_a_second_signal_comes_then_left_behind_and_what_it_registered_ends() {
+fn start_hangs_and_a_second_signal_comes_then_its_parts_end() {
     let (coordinator, go_on, start) = hung();
-    let (tell, told) = std::sync::mpsc::channel();
+    let (sender, receiver) = std::sync::mpsc::channel();
     coordinator.register_cleanup("registered", 0, move |_| {
-        tell.send(()).unwrap();
+        sender.send(()).unwrap();
         Ok(())
     });
     coordinator.begin(Cause::Signal(15));
@@ -37,7 +37,7 @@ fn start_hangs_and_a_second_signal_comes_then_left_behind_and_what_it_registered
     assert!(coordinator.force());
     assert_eq!(start.join().unwrap(), None);
     let report = coordinator.run();
-    told.try_recv().unwrap();
+    receiver.try_recv().unwrap();
     assert!(report.status.forced);
     assert_eq!(report.troubled().count(), 0);
     drop(go_on);

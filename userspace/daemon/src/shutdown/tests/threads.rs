@@ -61,7 +61,7 @@ fn thread_registry__shutdown__then_all_threads_stop() {
     let Late(names) = registry.wait_all_stopped(SHORT).unwrap_err();
     assert!(names.contains(&"stuck".to_owned()) && !registry.all_stopped());
     drop(stuck);
-    registry.wait_all_stopped(PATIENCE).unwrap();
+    registry.wait_all_stopped(TIMEOUT).unwrap();
     assert!(registry.all_stopped());
     for it in recordings {
         let totals = it.active.manifest().unwrap().totals;
@@ -93,7 +93,7 @@ fn recording(threads: &ThreadRegistry, folder: &Path, number: u32) -> Launched {
         folder: folder.to_owned(),
         ring_bytes: 1 << 20,
         min_free_bytes: 0,
-        patience: PATIENCE,
+        timeout: TIMEOUT,
     };
     let (events, mut inbox) = tokio::sync::mpsc::unbounded_channel();
     let live = Live::default();
@@ -115,7 +115,7 @@ fn thread_registry_worker_panics_then_stopped_and_named() {
         panic!("on purpose");
     });
     assert!(thread.join().is_err());
-    registry.wait_all_stopped(PATIENCE).unwrap();
+    registry.wait_all_stopped(TIMEOUT).unwrap();
     assert!(registry.reports()[0].panic.is_some());
 }
 
@@ -141,7 +141,7 @@ fn end_64_threads() -> Duration {
         .collect();
     writers.iter().for_each(|it| it.hand_in(0..100));
     let registry = coordinator.threads().clone();
-    coordinator.register_shutdown_waiter("writers", 50, PATIENCE, move |waiting| {
+    coordinator.register_shutdown_waiter("writers", 50, TIMEOUT, move |waiting| {
         for writer in writers {
             assert_eq!(writer.close().len(), 100);
         }

@@ -285,7 +285,7 @@ impl Actor {
             direction: document.direction,
             port: document.port,
             poller: "p0".into(),
-            video: document.video,
+            format: document.format,
             flow: document.flow,
             source: document.source,
             quota: 4,

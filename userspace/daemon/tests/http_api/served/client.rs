@@ -21,7 +21,7 @@ use tokio::task::JoinHandle;
 use crate::served::actor::Actor;
 
 /// No test waits longer for anything.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A daemon's control socket.
 pub(crate) struct Served {
@@ -198,9 +198,9 @@ pub(crate) async fn read(stream: &mut UnixStream) -> Answer {
     }
 }
 
-/// `future`, which must be ready before the test's patience ends.
+/// `future`, which must be ready before the test's timeout ends.
 pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, future)
+    tokio::time::timeout(TIMEOUT, future)
         .await
         .expect("in time")
 }

@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn coverage_next_lines_then_a_word_of_each_and_none_beyond_the_frame() {
+    fn coverage_next_lines_then_a_word_of_each_within_the_frame() {
         let rate = FrameRate::new(25, 1).unwrap();
         let format = VideoFormat::new(1920, 1080, Depth::Ten, rate).unwrap();
         let mut coverage = Coverage::new(&format);
@@ -122,7 +122,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn coverage_overlapping_ranges_then_complete_only_when_each_pgroup_came(
+        fn coverage_overlapping_ranges_then_complete_with_each_pgroup(
             ranges in prop::collection::vec((0usize..130, 0usize..140), 0..40),
         ) {
             let mut coverage = coverage();

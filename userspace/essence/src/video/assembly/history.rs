@@ -8,7 +8,7 @@ use crate::rtp::{RtpHeader, timestamp_after};
 use super::sequence::{WINDOW, first_from};
 
 /// Remembered frames: 2 s of the highest frame rate.
-const KEPT: usize = 256;
+const CAPACITY: usize = 256;
 
 /// How far before the first seen packet a late one may lie, in sequence numbers.
 const BEFORE_THE_FIRST: u64 = 1 << 15;
@@ -45,7 +45,7 @@ pub(super) struct History(VecDeque<ClosedFrame>);
 
 impl History {
     pub(super) fn new() -> Self {
-        Self(VecDeque::with_capacity(KEPT))
+        Self(VecDeque::with_capacity(CAPACITY))
     }
 
     pub(super) fn clear(&mut self) {
@@ -70,7 +70,7 @@ impl History {
     }
 
     pub(super) fn add(&mut self, frame: ClosedFrame) {
-        if self.0.len() == KEPT {
+        if self.0.len() == CAPACITY {
             self.0.pop_front();
         }
         self.0.push_back(frame);
@@ -91,7 +91,7 @@ impl History {
             },
             Some(earlier) => earlier.highest + 1,
             None => {
-                let first = frames.front().filter(|_| frames.len() < KEPT)?;
+                let first = frames.front().filter(|_| frames.len() < CAPACITY)?;
                 if first.timestamp.wrapping_sub(rtp.timestamp) > TICKS_BEFORE_THE_FIRST {
                     return None;
                 }

@@ -46,6 +46,15 @@ impl Malformed {
         Self::FieldMismatch,
     ];
 
+    /// Names of those that packets of another format cause.
+    pub const OF_OTHER_FORMATS: [&'static str; 5] = [
+        Self::Interlaced.name(),
+        Self::Progressive.name(),
+        Self::FieldMismatch.name(),
+        Self::BadSrdRange.name(),
+        Self::BadPgroupAlignment.name(),
+    ];
+
     /// The names of [`Self::ALL`].
     pub const NAMES: [&'static str; Self::ALL.len()] = {
         let mut names = [""; Self::ALL.len()];

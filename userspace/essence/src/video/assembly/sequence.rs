@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn sequence_first_packet_is_0_and_an_older_follows_then_no_underflow() {
+    fn sequence_first_packet_is_0_and_an_older_follows_no_underflow() {
         let mut sequence = Sequence::new();
         let first = sequence.start(0);
         sequence.receive(first);
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn sequence_unsettled_for_more_than_its_window_then_what_was_lost_long_ago_is_counted_once() {
+    fn sequence_unsettled_past_its_window_then_losses_count_once() {
         let mut sequence = Sequence::new();
         let first = sequence.start(10);
         sequence.receive(first);
@@ -245,7 +245,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn sequence_some_dropped_some_repeated_then_each_is_counted_once(
+        fn sequence_some_dropped_or_repeated_then_each_is_counted_once(
             start: u16, kinds in prop::collection::vec(0u8..4, 1..3000),
         ) {
             let mut sequence = Sequence::new();

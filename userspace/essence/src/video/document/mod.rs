@@ -1,6 +1,7 @@
 //! A format of video as JSON. Only its shape is checked; [`VideoStream`] exists only if every field is valid.
 
 mod check;
+mod listed;
 mod patch;
 mod rate_text;
 
@@ -10,7 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{Packing, Sampling, Scan, SenderType, VideoStream};
 use crate::STANDARD_MAX_UDP;
+use crate::essence::Document;
+use crate::rows::Row;
 
+pub use listed::ListedVideo;
 pub use patch::VideoPatch;
 
 /// Picture size, rate, samples, order of the lines, and how they are sent.
@@ -90,31 +94,24 @@ pub struct VideoDocument {
     pub cmax: Option<u32>,
 }
 
-impl VideoDocument {
-    /// How the packets of a sender are made and spread, or what a receiver knows of that, for people: names and
-    /// values.
-    #[must_use]
-    pub fn packet_rows(&self, sends: bool) -> Vec<(&'static str, String)> {
+impl Document for VideoDocument {
+    fn packet_rows(&self, sends: bool) -> Vec<Row> {
         let mut rows = Vec::new();
-        match sends {
-            true => {
-                let packing = self.packing.unwrap_or_default();
-                let max_udp = self.max_udp.unwrap_or(STANDARD_MAX_UDP.into());
-                rows.push(("packing", format!("{packing}, UDP up to {max_udp} bytes")));
-                let sender_type = self.sender_type.unwrap_or_default();
-                rows.push(("sender type", sender_type.to_string()));
-            }
-            false => rows.extend(
-                self.sender_type
-                    .map(|it| ("sender type", format!("{it}, as its sender says"))),
-            ),
+        if sends {
+            let packing = self.packing.unwrap_or_default();
+            let max_udp = self.max_udp.unwrap_or(STANDARD_MAX_UDP.into());
+            let packets = format!("{packing}, UDP up to {max_udp} bytes");
+            rows.push(Row::new("packing", packets));
+            let sender_type = self.sender_type.unwrap_or_default();
+            rows.push(Row::new("sender type", sender_type.to_string()));
+        } else if let Some(declared) = self.sender_type {
+            let declared = format!("{declared}, as its sender says");
+            rows.push(Row::new("sender type", declared));
         }
-        let offset = self.tr_offset_us;
-        rows.extend(offset.map(|us| ("TROFFSET", format!("{us} µs"))));
-        rows.extend(
-            self.cmax
-                .map(|packets| ("CMAX", format!("{packets} packets"))),
-        );
+        let offset = self.tr_offset_us.map(|us| format!("{us} µs"));
+        rows.extend(offset.map(|it| Row::new("TROFFSET", it)));
+        let cmax = self.cmax.map(|packets| format!("{packets} packets"));
+        rows.extend(cmax.map(|it| Row::new("CMAX", it)));
         rows
     }
 }

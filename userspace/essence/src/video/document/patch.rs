@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::VideoDocument;
+use crate::essence::Patch;
 use crate::video::SenderType;
 
 /// The changed timing of the packets (ST 2110-21); each field as in the session's specification, and `null` for
@@ -28,9 +29,8 @@ pub struct VideoPatch {
     pub cmax: Option<Option<u32>>,
 }
 
-impl VideoPatch {
-    /// Changes the document.
-    pub fn apply(&self, video: &mut VideoDocument) {
+impl Patch<VideoDocument> for VideoPatch {
+    fn apply(&self, video: &mut VideoDocument) {
         video.sender_type = self.sender_type.unwrap_or(video.sender_type);
         video.tr_offset_us = self.tr_offset_us.unwrap_or(video.tr_offset_us);
         video.cmax = self.cmax.unwrap_or(video.cmax);

@@ -5,14 +5,14 @@ mod error;
 mod field;
 mod rate;
 mod sampling;
+mod scan;
 mod stream;
 mod video_format;
-mod words;
 
 pub use error::VideoError;
 pub use field::{Field, tag};
 pub use rate::{FrameRate, RTP_CLOCK_HZ, RateError};
 pub use sampling::{Chroma, Depth, Pgroup, Sampling};
+pub use scan::Scan;
 pub use stream::{Packing, SenderType, VideoStream};
 pub use video_format::{Place, VideoFormat};
-pub use words::Scan;

@@ -1,7 +1,7 @@
 //! Colour components, bits of a sample, and the pixel groups that they make (ST 2110-20 §6.2, RFC 4175
 //! §4.3).
 
-use super::words::words;
+use crate::document::words::words;
 
 words! {
     /// Colour components and their subsampling (ST 2110-20 §7.4.1).
@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pgroups_of_the_table_then_they_hold_their_samples_and_no_more() {
+    fn pgroups_of_the_table_then_they_hold_exactly_their_samples() {
         let mut found = 0;
         for sampling in Sampling::ALL {
             for depth in Depth::ALL {

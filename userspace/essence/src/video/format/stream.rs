@@ -1,8 +1,8 @@
 //! A video format and how its packets are sent.
 
 use super::video_format::VideoFormat;
-use super::words::words;
 use crate::STANDARD_MAX_UDP;
+use crate::document::words::words;
 
 words! {
     /// How lines are cut into packets (ST 2110-20 §6.3).

@@ -174,7 +174,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn schedule_any_instant_then_due_packets_are_those_whose_time_has_come(
+        fn schedule_any_instant_then_packets_whose_time_came_are_due(
             num in 1001u32..=120_000, den in 1000u32..=1001, packets in 1u32..5000,
             frame in 0u64..10_000_000, at in 0u64..40_000_000,
             group in 1u32..=8, second in 0u32..2500, active in prop::sample::select(vec![

@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn packetiser_hd_in_blocks_then_packets_as_the_standard_counts_them() {
+    fn packetiser_hd_in_blocks_then_packets_as_the_standard_counts() {
         let of = |packing, format: VideoFormat, max| {
             let it = Packetiser::of(format, false, packing, max).unwrap();
             (it.payload_bytes(), it.packets())
@@ -324,7 +324,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn packetiser_any_format_then_each_buffer_is_tiled_by_lines_of_its_field(
+        fn packetiser_any_format_then_lines_of_the_field_tile_it(
             sampling in prop::sample::select(Sampling::ALL), depth in prop::sample::select(Depth::ALL),
             scan in prop::sample::select(vec![Scan::Progressive, Scan::Interlaced, Scan::Psf]),
             width in 1u32..=400, height in 2u32..=20, second_field: bool, block: bool,
@@ -367,7 +367,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn packetiser_any_raster_then_packets_tile_the_frame_within_limits(
+        fn packetiser_any_raster_then_packets_tile_the_frame_in_limits(
             half_width in 1u32..=600, height in 1u32..=40, ten: bool, max in 37usize..=2000,
         ) {
             let depth = if ten { Depth::Ten } else { Depth::Eight };

@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn payload_of_another_scan_or_of_an_odd_row_then_rejected_by_reason() {
+    fn payload_of_another_scan_or_an_odd_row_then_rejected() {
         let rate = FrameRate::new(25, 1).unwrap();
         let of = |sampling, scan, headers: &[SrdHeader], data| {
             let format = VideoFormat::of((8, 6), (sampling, Depth::Eight), scan, rate).unwrap();
@@ -385,7 +385,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn payload_any_bytes_then_no_panic_and_segments_lie_in_the_frame(
+        fn payload_any_bytes_then_no_panic_and_segments_in_the_frame(
             bytes in prop::collection::vec(any::<u8>(), 0..60),
         ) {
             let format = format();
@@ -398,7 +398,7 @@ mod tests {
         }
 
         #[test]
-        fn payload_any_headers_in_any_format_then_segments_lie_in_the_frame(
+        fn payload_any_headers_and_format_then_segments_in_the_frame(
             sampling in prop::sample::select(Sampling::ALL), depth in prop::sample::select(Depth::ALL),
             scan in prop::sample::select(vec![Scan::Progressive, Scan::Interlaced, Scan::Psf]),
             width in 1u32..40, height in 2u32..20,

@@ -47,9 +47,9 @@ passing! {
     explorer_sigkill_and_local_pulse_then_holds:
         Scenario { process_killed: true, local_pulses: 1, ..ONE_FRAME };
     explorer_one_thread_exits_at_any_step_then_holds: Scenario { thread_exits: true, ..BASE };
-    explorer_one_thread_exits_two_frames_only_then_no_wake_is_lost:
+    explorer_one_thread_exits_two_frames_then_no_wake_is_lost:
         Scenario { thread_exits: true, ..FRAMES };
-    explorer_one_thread_exits_one_frame_only_then_no_wake_is_lost:
+    explorer_one_thread_exits_one_frame_then_no_wake_is_lost:
         Scenario { thread_exits: true, ..ONE_FRAME_ONLY };
     explorer_two_calls_each_and_drain_then_holds: Scenario { calls: 2, ..ONE_FRAME };
     explorer_thread_exit_then_sigkill_then_holds:

@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::render;
 
 /// How long packets are waited for.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 /// Between two looks.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// Users of the session that measures: none, but a stop takes a moment.
@@ -49,7 +49,7 @@ fn put_format(body: &mut Value, format: Fields) {
 
 /// Waits for what arrives.
 async fn watch(client: &Client, session: &SessionRef) -> Result<Arriving, Failure> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     let mut signal: Option<Signal> = None;
     while Instant::now() < deadline {
         tokio::time::sleep(LOOK_AGAIN).await;
@@ -66,7 +66,7 @@ async fn watch(client: &Client, session: &SessionRef) -> Result<Arriving, Failur
     let reason = reason.unwrap_or_else(|| "too few packets arrived to measure a format".to_owned());
     Err(Failure::Input(format!(
         "no format was measured within {}: {}",
-        render::human(PATIENCE),
+        render::human(TIMEOUT),
         render::printable(&reason)
     )))
 }

@@ -42,7 +42,7 @@ pub(crate) enum Source {
 
 /// The session, at a look.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Seen {
+pub(crate) struct FollowedState {
     pub(crate) source: Source,
     pub(crate) runs: bool,
     pub(crate) thread: Thread,
@@ -63,7 +63,7 @@ pub(crate) enum Thread {
 
 /// What to do with the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum FollowerAction {
     Start,
     Stop,
     /// Stop it, and destroy it when its last user has left.
@@ -75,7 +75,7 @@ impl Follower {
     /// once, so that an operator's own stop of the session lasts until the source is started again. If the thread that
     /// converts dies, the session is started on another one; but once for each start of the source, because the next
     /// thread may die of the same frame.
-    pub(crate) fn next(&mut self, seen: Seen, now: Instant) -> Option<Step> {
+    pub(crate) fn next(&mut self, seen: FollowedState, now: Instant) -> Option<FollowerAction> {
         self.look_at = None;
         if seen.has_clients {
             self.unused_since = None;
@@ -109,25 +109,25 @@ impl Follower {
         {
             self.started = None;
             // Also if it does not run: a start may wait.
-            return Some(Step::Stop);
+            return Some(FollowerAction::Stop);
         }
         if self.started != running {
             self.started = running;
             self.was_revived = false;
-            return (!seen.runs).then_some(Step::Start);
+            return (!seen.runs).then_some(FollowerAction::Start);
         }
         let is_orphan = self.ran && seen.thread == Thread::Dead;
         let may = !self.was_revived || mutant!("follower: revived again and again");
         if running.is_some() && is_orphan && may {
             self.was_revived = true;
-            return Some(Step::Start);
+            return Some(FollowerAction::Start);
         }
         None
     }
 
-    fn end(&mut self, now: Instant) -> Option<Step> {
+    fn end(&mut self, now: Instant) -> Option<FollowerAction> {
         self.look_at = Some(now + AGAIN);
-        Some(Step::End)
+        Some(FollowerAction::End)
     }
 }
 
@@ -164,7 +164,7 @@ mod tests {
     /// A session, its source and its clients.
     struct World {
         follower: Follower,
-        seen: Seen,
+        seen: FollowedState,
         now: Instant,
     }
 
@@ -172,7 +172,7 @@ mod tests {
         fn running() -> Self {
             let mut world = Self {
                 follower: Follower::default(),
-                seen: Seen {
+                seen: FollowedState {
                     source: Source::Running(1),
                     runs: false,
                     thread: Thread::Lives,
@@ -181,26 +181,28 @@ mod tests {
                 },
                 now: Instant::now(),
             };
-            assert_eq!(world.settle(), [Step::Start]);
+            assert_eq!(world.settle(), [FollowerAction::Start]);
             world
         }
 
         /// Does its steps until there is none.
-        fn settle(&mut self) -> Vec<Step> {
+        fn settle(&mut self) -> Vec<FollowerAction> {
             let mut steps = Vec::new();
             while let Some(step) = self.follower.next(self.seen, self.now) {
                 assert!(steps.len() < 3, "{steps:?}");
                 steps.push(step);
                 match step {
-                    Step::Start => (self.seen.runs, self.seen.thread) = (true, Thread::Lives),
-                    Step::Stop => self.seen.runs = false,
-                    Step::End => (self.seen.runs, self.seen.is_draining) = (false, true),
+                    FollowerAction::Start => {
+                        (self.seen.runs, self.seen.thread) = (true, Thread::Lives)
+                    }
+                    FollowerAction::Stop => self.seen.runs = false,
+                    FollowerAction::End => (self.seen.runs, self.seen.is_draining) = (false, true),
                 }
             }
             steps
         }
 
-        fn source(&mut self, source: Source) -> Vec<Step> {
+        fn source(&mut self, source: Source) -> Vec<FollowerAction> {
             self.seen.source = source;
             self.settle()
         }
@@ -210,28 +212,31 @@ mod tests {
     fn source_stopped_and_started_then_each_is_followed_once() {
         let mut world = World::running();
         assert_eq!(world.settle(), []);
-        assert_eq!(world.source(Source::Stopped), [Step::Stop]);
+        assert_eq!(world.source(Source::Stopped), [FollowerAction::Stop]);
         assert_eq!(world.settle(), []);
-        assert_eq!(world.source(Source::Running(2)), [Step::Start]);
+        assert_eq!(world.source(Source::Running(2)), [FollowerAction::Start]);
         // Between two looks: no caller misses the stop.
-        assert_eq!(world.source(Source::Running(3)), [Step::Stop, Step::Start]);
+        assert_eq!(
+            world.source(Source::Running(3)),
+            [FollowerAction::Stop, FollowerAction::Start]
+        );
     }
 
     #[test]
-    fn session_stopped_or_started_by_an_operator_then_left_so_until_the_source_does_something() {
+    fn session_stopped_or_started_by_an_operator_then_left_so() {
         let mut world = World::running();
         world.seen.runs = false;
         assert_eq!(world.settle(), []);
-        assert_eq!(world.source(Source::Stopped), [Step::Stop]);
+        assert_eq!(world.source(Source::Stopped), [FollowerAction::Stop]);
         world.seen.runs = true;
         assert_eq!(world.settle(), []);
         assert_eq!(world.source(Source::Running(2)), []);
-        assert_eq!(world.source(Source::Stopped), [Step::Stop]);
-        assert_eq!(world.source(Source::Running(3)), [Step::Start]);
+        assert_eq!(world.source(Source::Stopped), [FollowerAction::Stop]);
+        assert_eq!(world.source(Source::Running(3)), [FollowerAction::Start]);
     }
 
     #[test]
-    fn thread_dies_then_started_on_another_one_once_for_each_start_of_the_source() {
+    fn thread_dies_then_started_anew_once_for_each_source_start() {
         let mut world = World::running();
         let die = |world: &mut World| {
             (world.seen.runs, world.seen.thread) = (false, Thread::Dying);
@@ -239,20 +244,23 @@ mod tests {
             world.seen.thread = Thread::Dead;
             world.settle()
         };
-        assert_eq!(die(&mut world), [Step::Start]);
+        assert_eq!(die(&mut world), [FollowerAction::Start]);
         assert_eq!(die(&mut world), []);
-        assert_eq!(world.source(Source::Stopped), [Step::Stop]);
-        assert_eq!(world.source(Source::Running(2)), [Step::Start]);
-        assert_eq!(die(&mut world), [Step::Start]);
+        assert_eq!(world.source(Source::Stopped), [FollowerAction::Stop]);
+        assert_eq!(world.source(Source::Running(2)), [FollowerAction::Start]);
+        assert_eq!(die(&mut world), [FollowerAction::Start]);
         // An operator has stopped it before.
-        assert_eq!(world.source(Source::Running(3)), [Step::Stop, Step::Start]);
+        assert_eq!(
+            world.source(Source::Running(3)),
+            [FollowerAction::Stop, FollowerAction::Start]
+        );
         world.seen.runs = false;
         assert_eq!(world.settle(), []);
         assert_eq!(die(&mut world), []);
     }
 
     #[test]
-    fn session_unused_then_ended_after_the_interval_and_kept_for_a_client_that_comes_before() {
+    fn session_unused_then_ended_after_the_interval_unless_used() {
         let mut world = World::running();
         world.seen.has_clients = false;
         assert_eq!(world.settle(), []);
@@ -266,20 +274,20 @@ mod tests {
         world.seen.has_clients = false;
         assert_eq!(world.settle(), []);
         world.now += UNUSED;
-        assert_eq!(world.settle(), [Step::End]);
+        assert_eq!(world.settle(), [FollowerAction::End]);
     }
 
     #[test]
     fn source_gone_then_ended_and_again_if_that_does_not_last() {
         let mut world = World::running();
-        assert_eq!(world.source(Source::Gone), [Step::End]);
+        assert_eq!(world.source(Source::Gone), [FollowerAction::End]);
         assert_eq!(world.follower.look_at, None);
         // Its destroy was refused, or gave up.
         world.seen.is_draining = false;
         let step = world.follower.next(world.seen, world.now);
         assert_eq!(
             (step, world.follower.look_at),
-            (Some(Step::End), Some(world.now + AGAIN))
+            (Some(FollowerAction::End), Some(world.now + AGAIN))
         );
     }
 

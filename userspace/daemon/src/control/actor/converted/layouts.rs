@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use onair_api::{DestroyWait, Problem, SessionId, SessionState};
 use onair_session::Reply;
 
-use super::follower::{self, Follower, Seen, Source, Step, Thread};
+use super::follower::{self, FollowedState, Follower, FollowerAction, Source, Thread};
 use crate::access::authority::Caller;
 use crate::control::actor::Actor;
 use crate::control::actor::restore::this_daemon;
@@ -87,7 +87,7 @@ impl Actor {
             return None;
         }
         let look_at = self.followers.values().filter_map(|it| it.look_at).min();
-        if self.sessions.has_news() {
+        if self.sessions.has_changed() {
             Some(now)
         } else {
             look_at
@@ -100,12 +100,12 @@ impl Actor {
         if self.shutdown.is_shutting_down() {
             return;
         }
-        self.sessions.set_news(false);
+        self.sessions.set_changed(false);
         let ids: Vec<u64> = self.followers.keys().copied().collect();
         for id in ids {
             if now.elapsed() >= TURN {
                 // The rest has its turn soon.
-                return self.sessions.set_news(true);
+                return self.sessions.set_changed(true);
             }
             self.follow_source(id, now);
         }
@@ -119,22 +119,22 @@ impl Actor {
             };
             match step {
                 // No requester reads this answer.
-                Step::Start => match self.leave_dead_thread(id) {
+                FollowerAction::Start => match self.leave_dead_thread(id) {
                     Ok(()) => self.start_session(id, Reply::unread()),
                     Err(problem) => tracing::warn!(%problem, "made for clients, not started"),
                 },
-                Step::Stop => drop(self.stop_session(id)),
-                Step::End => return self.end_follower(id, now),
+                FollowerAction::Stop => drop(self.stop_session(id)),
+                FollowerAction::End => return self.end_follower(id, now),
             }
         }
         self.followers.remove(&id);
     }
 
     /// The session and its source; `None`: it is gone.
-    fn see(&self, id: u64) -> Option<Seen> {
+    fn see(&self, id: u64) -> Option<FollowedState> {
         let session = self.sessions.get(id)?;
         let source = session.source().and_then(|it| self.sessions.get(it.0));
-        Some(Seen {
+        Some(FollowedState {
             source: match source {
                 None => Source::Gone,
                 Some(it) if it.state() == SessionState::Running => {

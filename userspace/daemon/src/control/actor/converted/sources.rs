@@ -72,13 +72,13 @@ impl Actor {
 
     fn connect(&mut self, id: u64, source: SessionId, runtime: Option<&mut Runtime>) {
         let source = (source, self.sessions[source.0].spec.quota);
-        let outlet = self
+        let feed = self
             .with(id)
             .and_then(|(mut session, services)| session.connect_to(services, source, runtime));
-        if let Some(outlet) = outlet
+        if let Some(feed) = feed
             && let Some((mut source, services)) = self.with(source.0.0)
         {
-            source.add_outlet(services, outlet);
+            source.add_feed(services, feed);
         }
     }
 

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use super::Actor;
 use super::turn::together::within;
 use crate::access::authority::Grant;
-use crate::clients::inspector::{Finding, Inspection, Look};
+use crate::clients::inspector::{Finding, Inspection, InspectionTask};
 use crate::config::Policy;
 use crate::config::ms;
 use crate::services::Services;
@@ -103,7 +103,7 @@ impl Drained {
 /// The shutdown in progress.
 #[derive(Debug)]
 pub(super) struct Ending {
-    order: Drain,
+    drain: Drain,
     who: Who,
     /// Sessions still to be stopped, in order.
     to_stop: VecDeque<u64>,
@@ -133,14 +133,14 @@ impl Ending {
             return Instant::now();
         }
         let soon = self.stopped_at.filter(|_| !self.current.is_empty());
-        let wake = self.order.deadline.min(self.count_at);
+        let wake = self.drain.deadline.min(self.count_at);
         soon.map_or(wake, |at| wake.min(at + SOON))
     }
 }
 
 impl Actor {
-    pub(super) fn order(&mut self, order: ActorCommand) {
-        match order {
+    pub(super) fn handle_command(&mut self, command: ActorCommand) {
+        match command {
             ActorCommand::Announce => self.announcing.extend(self.sessions.ids()),
             ActorCommand::Drain(drain) => self.begin_ending(drain),
             ActorCommand::Publish(kind) => self.services.hub.publish(None, kind),
@@ -169,19 +169,19 @@ impl Actor {
         self.services.inspector.ask(Inspection {
             about: DUMP,
             limit: self.shutdown.config().handler(),
-            look: Look::Alone(Box::new(look)),
+            look: InspectionTask::Alone(Box::new(look)),
             late: Box::new(|| Finding::Told),
         });
     }
 
-    fn begin_ending(&mut self, order: Drain) {
-        let remaining = order.deadline.saturating_duration_since(Instant::now());
+    fn begin_ending(&mut self, drain: Drain) {
+        let remaining = drain.deadline.saturating_duration_since(Instant::now());
         tracing::info!(sessions = self.sessions.len(), ?remaining, "draining");
         let all = self.by_priority();
         let classes = all.chunk_by(|a, b| a.0 == b.0);
         let classes = classes.map(|class| class.iter().map(|&(_, id)| id).collect());
         self.ending = Some(Ending {
-            order,
+            drain,
             who: Who {
                 uid: rustix::process::geteuid().as_raw(),
                 gid: rustix::process::getegid().as_raw(),
@@ -290,7 +290,7 @@ impl Actor {
                 ending.is_due = true;
                 return false;
             }
-            let is_up = Instant::now() >= ending.order.deadline || self.shutdown.is_forced();
+            let is_up = Instant::now() >= ending.drain.deadline || self.shutdown.is_forced();
             let is_soon = ending.stopped_at.is_some_and(|at| at.elapsed() < SOON);
             let is_draining = |id: &u64| self.is_draining(*id);
             if !is_up && is_soon && ending.current.iter().any(is_draining) {
@@ -342,7 +342,7 @@ impl Actor {
         }
         while !self.destroy_ready(Instant::now()) {}
         let left = self.by_priority();
-        let patience = ms(self.services.config.timeouts.quiesce_ms);
+        let timeout = ms(self.services.config.timeouts.quiesce_ms);
         for &(_, id) in &left {
             let Some(session) = self.sessions.get(id) else {
                 continue;
@@ -350,7 +350,7 @@ impl Actor {
             tracing::warn!(session = %session.id, name = %session.spec.name, ?policy, "still in use");
             match policy {
                 Policy::Refuse => return false,
-                Policy::Evict => self.abort_for_good(id, ending.who.clone()),
+                Policy::Evict => self.abort_in_turn(id, ending.who.clone()),
                 Policy::Quarantine => self.set_aside(id, ending.who.clone()),
             }
         }
@@ -359,7 +359,7 @@ impl Actor {
         }
         ending.current = left.iter().map(|&(_, id)| id).collect();
         ending.forced = Some(ending.current.iter().copied().collect());
-        ending.order.deadline = Instant::now() + patience;
+        ending.drain.deadline = Instant::now() + timeout;
         true
     }
 
@@ -370,13 +370,13 @@ impl Actor {
             return;
         }
         let left = ending
-            .order
+            .drain
             .deadline
             .saturating_duration_since(Instant::now());
         let destroy = Destroy {
             who: ending.who.clone(),
             operation: Operation::Shutdown,
-            deadline: Some(ending.order.deadline),
+            deadline: Some(ending.drain.deadline),
             deadline_ms: Some(u64::try_from(left.as_millis()).unwrap_or(u64::MAX)),
             waits_for_turn: true,
             // No requester reads this answer: the certificate is in the archive.
@@ -423,6 +423,6 @@ impl Actor {
             destroyed: self.destroyed,
         };
         // The coordinator may have abandoned the actor.
-        let _ = ending.order.reply.send(drained);
+        let _ = ending.drain.reply.send(drained);
     }
 }

@@ -53,9 +53,9 @@ impl Actor {
             return;
         }
         let on_disk = self.on_disk(&certificate);
-        let patience = ms(self.services.config.timeouts.durable_ms);
+        let timeout = ms(self.services.config.timeouts.durable_ms);
         tokio::task::spawn_local(async move {
-            certificate.durable = tokio::time::timeout(patience, on_disk).await == Ok(true);
+            certificate.durable = tokio::time::timeout(timeout, on_disk).await == Ok(true);
             reply.send(Ok(certificate));
         });
     }

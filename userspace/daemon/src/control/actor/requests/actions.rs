@@ -6,7 +6,7 @@ use onair_api::operations::{
     FlushSession, ListBlockers, SessionQuery, ShowVerdict, StartSession, StopSession,
 };
 use onair_api::{Direction, Problem, ProblemCode, SessionList, SessionView};
-use onair_session::{Answer, Event, Reply};
+use onair_session::{Event, EvictionAnswer, Reply};
 
 use crate::control::action::{Action, Asked};
 use crate::control::actor::Actor;
@@ -33,11 +33,11 @@ impl Actor {
             Action::FlushSession(it) => self.flush(it),
             Action::EvictAttachment(it) => {
                 let (session, attachment) = it.target;
-                let answer = Answer::One(it.reply);
+                let answer = EvictionAnswer::One(it.reply);
                 self.evict(&it.caller, &session, Some(attachment), answer);
             }
             Action::EvictAll(it) => {
-                self.evict(&it.caller, &it.target, None, Answer::All(it.reply));
+                self.evict(&it.caller, &it.target, None, EvictionAnswer::All(it.reply));
             }
             Action::AbortSession(it) => self.abort(&it.caller, &it.target, it.reply),
             Action::QuarantineSession(it) => self.quarantine(&it.caller, &it.target, it.reply),

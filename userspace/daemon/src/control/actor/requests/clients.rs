@@ -16,7 +16,7 @@ use crate::control::actor::converted::layouts::InLayout;
 use crate::control::attach::{
     Admission, AttachAction, ConnectionId, Reservation, Reserved, Watching,
 };
-use crate::session::attachment::{Client, Watched};
+use crate::session::attachment::{ClientProcess, Watched};
 use onair_session::Reply;
 
 impl Actor {
@@ -114,7 +114,7 @@ impl Actor {
     fn admit(
         &mut self,
         session: u64,
-        client: Client,
+        client: ClientProcess,
         watched: Option<Watched>,
     ) -> Result<Admission, Problem> {
         let Some(mut session) = self.sessions.get_mut(session) else {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use onair_api::{Certificate, Operation, Problem, ProblemCode, SessionRef, Who};
-use onair_session::{Answer, Destroy, Event};
+use onair_session::{Destroy, Event, EvictionAnswer};
 
 use crate::access::authority::Caller;
 use crate::control::actor::Actor;
@@ -18,7 +18,7 @@ impl Actor {
         caller: &Caller,
         session: &SessionRef,
         attachment: Option<u64>,
-        answer: Answer,
+        answer: EvictionAnswer,
     ) {
         let id = match self.find(caller, session) {
             Ok(id) => id,
@@ -52,7 +52,7 @@ impl Actor {
     }
 
     /// The daemon aborts a session, which is destroyed when its turn comes.
-    pub(crate) fn abort_for_good(&mut self, id: u64, who: Who) {
+    pub(crate) fn abort_in_turn(&mut self, id: u64, who: Who) {
         // No requester reads this answer: the certificate is in the archive.
         self.begin_abort(id, who, true, Reply::unread());
     }
@@ -71,11 +71,11 @@ impl Actor {
         waits_for_turn: bool,
         reply: Reply<Box<Certificate>>,
     ) {
-        let patience = Duration::from_millis(self.services.config.timeouts.quiesce_ms);
+        let timeout = Duration::from_millis(self.services.config.timeouts.quiesce_ms);
         let destroy = Destroy {
             who,
             operation: Operation::Abort,
-            deadline: Some(Instant::now() + patience),
+            deadline: Some(Instant::now() + timeout),
             deadline_ms: None,
             waits_for_turn,
             reply,
@@ -95,12 +95,12 @@ impl Actor {
         if let Some((id, reply)) = reply.or_refuse(self.find(caller, session)) {
             self.handle(id, Event::LookAtSites);
             self.quarantines.push((id, caller.who.clone(), reply));
-            self.quarantine_those_looked_at();
+            self.quarantine_ready_sessions();
         }
     }
 
     /// Quarantines the sessions that no longer wait for an answer about sites.
-    pub(crate) fn quarantine_those_looked_at(&mut self) {
+    pub(crate) fn quarantine_ready_sessions(&mut self) {
         let sessions = &self.sessions;
         let is_due = |(id, ..): &mut (u64, Who, Reply<Box<Certificate>>)| {
             let session = sessions.get(*id);

@@ -14,7 +14,9 @@ use crate::access::authority::Caller;
 use crate::config::ms;
 use crate::control::actor::Actor;
 use crate::diagnostics::growth::Growth;
-use crate::recorder::{About, Entry, Launch, Launched, Phase, RecorderEvent, RecordingFailure};
+use crate::recorder::{
+    About, Launch, Launched, Phase, RecorderEvent, RecordingFailure, RunningRecording,
+};
 use crate::session::Untapped;
 use onair_session::Reply;
 
@@ -74,7 +76,7 @@ impl Actor {
             folder: self.recorder.folder.clone(),
             ring_bytes: usize::try_from(config.ring_mb << 20).unwrap_or(usize::MAX),
             min_free_bytes: config.min_free_mb << 20,
-            patience: config.finish(),
+            timeout: config.finish(),
             spec,
         })
     }
@@ -99,7 +101,7 @@ impl Actor {
 
     fn launch(&mut self, launch: Launch, caller: &Caller, reply: Reply<RecordingView>) {
         let about = launch.about.clone();
-        let entry = Entry {
+        let entry = RunningRecording {
             starter: caller.who.clone(),
             owner: self.sessions[about.session.0].owner.uid,
             started_at: Timestamp::now(),

@@ -51,9 +51,9 @@ impl Actor {
                 self.handle(session, Event::Flushed(flushed));
             }
             PollerEvent::Retargeted { session } => self.retargeted(session),
-            PollerEvent::LinkRefused { session, outlet } => {
+            PollerEvent::LinkRefused { session, feed } => {
                 if let Some((mut session, services)) = self.with(session) {
-                    session.place_outlet(services, outlet);
+                    session.place_feed(services, feed);
                 }
             }
             PollerEvent::TapBack { tap, .. } => self.tap_back(tap),
@@ -160,7 +160,7 @@ impl Actor {
     }
 
     /// Gives the event to those sessions.
-    fn tell(
+    fn send_to_sessions(
         &mut self,
         wanted: impl Fn(&SessionCore<Runtime>) -> bool,
         event: impl Fn() -> Event<Runtime>,
@@ -189,7 +189,7 @@ impl Actor {
                 }
                 ProbeEvent::Exec { tgid, .. } => {
                     let replaced = || Event::ProgramReplaced { tgid };
-                    self.tell(|it| it.has_client(tgid), replaced);
+                    self.send_to_sessions(|it| it.has_client(tgid), replaced);
                 }
                 ProbeEvent::Overrun { lost } => {
                     tracing::warn!(
@@ -207,7 +207,7 @@ impl Actor {
                 tgid,
                 exits: exits.clone(),
             };
-            self.tell(|it| it.follows_threads_of(tgid), ended);
+            self.send_to_sessions(|it| it.follows_threads_of(tgid), ended);
         }
     }
 }

@@ -12,7 +12,7 @@ impl Actor {
         match finding {
             Finding::Core { session, event } => {
                 self.handle(session, *event);
-                self.quarantine_those_looked_at();
+                self.quarantine_ready_sessions();
             }
             Finding::Blockers {
                 session,

@@ -110,7 +110,7 @@ impl Actor {
         let forced = self.shutdown.forced_token();
         tokio::select! {
             biased;
-            Some(order) = inbox.orders.recv() => self.order(order),
+            Some(command) = inbox.commands.recv() => self.handle_command(command),
             () = forced.cancelled(), if self.ending.is_some() => {}
             found = pollers.readable() => {
                 found?.clear_ready();
@@ -151,8 +151,8 @@ impl Actor {
     fn serve_one_of_each(&mut self, sources: &mut Sources, worker: &WorkerGuard) -> bool {
         let mut any = false;
         let inbox = &mut sources.inbox;
-        if let Ok(order) = inbox.orders.try_recv() {
-            self.order(order);
+        if let Ok(command) = inbox.commands.try_recv() {
+            self.handle_command(command);
             any = true;
         }
         if let Ok(action) = inbox.actions.try_recv() {

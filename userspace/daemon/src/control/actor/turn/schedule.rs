@@ -152,7 +152,7 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     #[test]
-    fn turn_with_more_tasks_than_it_has_time_for_then_the_rest_run_in_the_next_one() {
+    fn turn_with_more_tasks_than_time_then_the_rest_in_the_next() {
         let now = Cell::new(Instant::now());
         let wanted = sessions(3, now.get());
         let mut schedule = Schedule::default();
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn task_ran_for_long_then_it_rests_ten_times_as_long_from_its_end() {
+    fn task_ran_for_long_then_it_rests_ten_times_as_long_afterwards() {
         let start = Instant::now();
         let wanted = sessions(2, start);
         let mut schedule = Schedule::default();
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn task_charged_with_what_was_done_for_it_then_it_rests_the_longer_of_both() {
+    fn task_charged_with_work_done_for_it_then_rests_for_longer() {
         let start = Instant::now();
         let wanted = sessions(1, start);
         let (mut schedule, task) = (Schedule::default(), Task::Session(0));
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn task_that_is_always_due_then_it_takes_at_most_a_tenth_of_the_time() {
+    fn task_always_due_then_it_takes_at_most_a_tenth_of_the_time() {
         let start = Instant::now();
         let wanted = sessions(1, start);
         let (mut schedule, mut now, mut busy) = (Schedule::default(), start, Duration::ZERO);

@@ -2,12 +2,15 @@
 
 use axum::http::{HeaderMap, header};
 use onair_api::ProblemCode;
-use onair_api::operations::{Entry, Method};
+use onair_api::operations::{Method, OperationEntry};
 
 use crate::control::http::refusal::Refusal;
 
 /// The entity tags of which the session must have one; empty: any.
-pub(crate) fn if_match(headers: &HeaderMap, entry: &Entry) -> Result<Vec<String>, Refusal> {
+pub(crate) fn if_match(
+    headers: &HeaderMap,
+    entry: &OperationEntry,
+) -> Result<Vec<String>, Refusal> {
     let mut tags = Vec::new();
     for value in headers.get_all(header::IF_MATCH) {
         if !entry.is_conditional() {

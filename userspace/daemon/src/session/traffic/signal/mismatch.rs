@@ -2,11 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use onair_api::{Arriving, ArrivingSamples, SessionProblem, SessionProblemKind as Kind};
+use onair_api::{Arriving, SessionProblem, SessionProblemKind as Kind};
 use onair_dataplane::Sender;
-use onair_essence::Format;
-use onair_essence::video::Scan;
-use onair_essence::video::survey::{Essence, Picture, Survey};
+use onair_essence::Seen as _;
+use onair_essence::survey::{Guess, Survey};
 
 use super::LOOKS;
 use crate::session::Session;
@@ -14,14 +13,6 @@ use crate::session::problem::problem;
 
 /// Time between two surveys of a source that sends the session's format.
 const SURVEY_EVERY: Duration = Duration::from_secs(10);
-/// Reasons of refused packets that a source of another format causes.
-const FORMAT: [&str; 5] = [
-    "interlaced",
-    "progressive",
-    "field_mismatch",
-    "bad_srd_range",
-    "bad_pgroup_alignment",
-];
 
 impl Session {
     /// Asks for a survey when one is due, and reads the one that is done.
@@ -40,9 +31,8 @@ impl Session {
         let Some(survey) = self.stats.take_survey() else {
             return;
         };
-        let picture = survey.picture();
-        let is_other = self.is_other(&survey, picture.as_ref());
-        let arriving = arriving(&survey, picture.as_ref(), counted.sender);
+        let arriving = arriving(&survey, counted.sender);
+        let is_other = self.is_other(&arriving);
         let watch = &mut self.traffic.signal;
         watch.others = if is_other { watch.others + 1 } else { 0 };
         if is_other {
@@ -51,23 +41,20 @@ impl Session {
         watch.arriving = Some((arriving, is_other));
     }
 
-    fn is_other(&self, survey: &Survey, picture: Option<&Picture>) -> bool {
+    fn is_other(&self, arriving: &Arriving) -> bool {
         let own = u32::from(self.spec.flow.payload_type);
-        if survey.payload_type().is_some_and(|it| u32::from(it) != own) {
-            return true;
-        }
-        let Format::Video(video) = &self.spec.format;
-        match (Essence::of(survey), picture) {
-            (Essence::Video, Some(picture)) => picture.differs_from(&video.format),
-            (Essence::Video | Essence::Unknown, _) => false,
-            _ => true,
-        }
+        let kind = self.spec.format.kind().name();
+        let other_kind = arriving.essence != kind && arriving.essence != Guess::Unknown.name();
+        arriving.payload_type != own
+            || other_kind
+            || self.spec.format.differs_from(&arriving.format)
     }
 
     /// Another format or payload type than the session has. `none_fits`: no packet fits for some time.
     pub(super) fn mismatch(&mut self, none_fits: bool, now: Instant) -> Option<SessionProblem> {
+        let others = self.spec.format.of_other_formats();
         let refused = self.stats.malformed();
-        let refused = refused.filter(|(reason, _)| FORMAT.contains(reason));
+        let refused = refused.filter(|(reason, _)| others.contains(reason));
         let refused: u64 = refused.map(|(_, count)| count).sum();
         let watch = &mut self.traffic.signal;
         let is_refused = watch.refused.lasts(refused, now);
@@ -84,7 +71,7 @@ impl Session {
         let detail = match seen {
             Some(seen) => format!(
                 "{} arrives, {configured}: {}",
-                told(&seen),
+                seen.what(),
                 self.advice(&seen)
             ),
             None => {
@@ -103,44 +90,22 @@ impl Session {
     fn advice(&self, seen: &Arriving) -> String {
         let name = &self.spec.name;
         let own = u32::from(self.spec.flow.payload_type);
-        if seen.essence != Essence::Video.name() {
+        let kind = self.spec.format.kind();
+        if seen.essence != kind.name() {
             return format!(
-                "this is no ST 2110-20 video; send video to {}, or retarget the session",
+                "this is no {}; send that to {}, or retarget the session",
+                kind.standard(),
                 self.spec.flow.destination
             );
         }
-        let Format::Video(video) = &self.spec.format;
-        let it = &video.format;
-        let is_same = seen.width.is_none_or(|width| width == it.width())
-            && seen.height.is_none_or(|height| height == it.height())
-            && seen.scan.is_none_or(|scan| scan == it.scan())
-            && (seen.samples.is_empty()
-                || seen.samples.iter().any(|one| one.sampling == it.sampling()))
-            && seen
-                .frame_rate
-                .as_ref()
-                .is_none_or(|rate| *rate == it.rate().to_string());
         let payload_type = match seen.payload_type {
             arrives if arrives == own => String::new(),
             arrives => format!(" --payload-type {arrives}"),
         };
-        if is_same && !payload_type.is_empty() {
+        if !payload_type.is_empty() && !self.spec.format.differs_from(&seen.format) {
             return format!("`onairctl session retarget {name}{payload_type}`");
         }
-        let mut flags = String::new();
-        if let (Some(width), Some(height)) = (seen.width, seen.height) {
-            flags += &format!(" --size {width}x{height}");
-        }
-        if let Some(rate) = &seen.frame_rate {
-            flags += &format!(" --rate {}", rate.strip_suffix("/1").unwrap_or(rate));
-        }
-        if let Some(scan) = seen.scan.filter(|it| *it != Scan::Progressive) {
-            flags += &format!(" --scan {scan}");
-        }
-        if let Some(one) = seen.samples.first() {
-            let float = if one.float { "f" } else { "" };
-            flags += &format!(" --sampling {} --depth {}{float}", one.sampling, one.depth);
-        }
+        let flags = seen.format.flags();
         format!(
             "destroy the session and create it with{flags}{payload_type}, or correct the sender"
         )
@@ -148,42 +113,11 @@ impl Session {
 }
 
 /// What a survey shows.
-fn arriving(survey: &Survey, picture: Option<&Picture>, sender: u64) -> Arriving {
-    let samples = picture.into_iter().flat_map(Picture::samples);
+fn arriving(survey: &Survey, sender: u64) -> Arriving {
     Arriving {
-        essence: Essence::of(survey).name().to_owned(),
+        essence: Guess::of(survey).name().to_owned(),
         payload_type: survey.payload_type().map_or(0, u32::from),
         sender: Sender::of(sender).map(|it| it.to_string()),
-        width: picture.and_then(|it| it.width),
-        height: picture.map(|it| it.height),
-        frame_rate: picture.and_then(|it| it.rate).map(|it| it.to_string()),
-        scan: picture.map(|it| it.scan),
-        samples: samples
-            .map(|(sampling, depth)| ArrivingSamples {
-                sampling,
-                depth: depth.bits().into(),
-                float: depth.is_float(),
-            })
-            .collect(),
+        format: survey.seen(),
     }
-}
-
-/// What arrives, for people.
-fn told(seen: &Arriving) -> String {
-    let mut text = match (&seen.width, &seen.height) {
-        (Some(width), Some(height)) => format!("{width}x{height}"),
-        (None, Some(height)) => format!("{height} lines"),
-        _ => seen.essence.replace('_', " "),
-    };
-    if let Some(scan) = seen.scan.filter(|it| *it != Scan::Progressive) {
-        text += &format!(" {scan}");
-    }
-    if let Some(rate) = &seen.frame_rate {
-        text += &format!(" {rate} fps");
-    }
-    if let Some(one) = seen.samples.first() {
-        let float = if one.float { "f" } else { "" };
-        text += &format!(" {} {}{float} bit", one.sampling, one.depth);
-    }
-    text + &format!(" with payload type {}", seen.payload_type)
 }

@@ -8,13 +8,13 @@ use onair_ipc::sys;
 
 use super::super::sender_clock::Finding;
 use super::{LOOKS, ms};
-use onair_essence::Monitor;
+use onair_essence::measure::Measure as _;
+use onair_essence::media_time::beside_timestamps;
 
 use crate::config;
 use crate::services::Services;
 use crate::session::Session;
 use crate::session::problem::problem;
-use crate::session::report::timing::beside_timestamps;
 
 fn jumped(us: i64) -> String {
     let seconds = us.unsigned_abs();
@@ -98,11 +98,7 @@ impl Session {
     }
 
     fn away_from_tai_ns(&self) -> Option<f64> {
-        let Monitor::Video(monitor) = self.traffic.timing.as_deref()?;
-        let age_ns = sys::monotonic_ns().saturating_sub(monitor.ended_ns());
-        let measured = monitor.measurement().filter(|_| age_ns < 3_000_000_000)?;
-        let is_away = measured.same_clock() == Some(false);
-        let first = measured.first_packets();
-        is_away.then(|| first.after_timestamp_ns.mean()).flatten()
+        let monitor = self.traffic.timing.as_deref()?;
+        monitor.away_ns(sys::monotonic_ns())
     }
 }

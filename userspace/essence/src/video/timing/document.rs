@@ -1,14 +1,14 @@
-//! The timing of a receive session's packets: ST 2110-21.
+//! The timing of a video's packets by ST 2110-21, as JSON.
 
-use onair_essence::video::SenderType;
 use serde::{Deserialize, Serialize};
 
-use crate::text::texts;
+use crate::document::words::words;
+use crate::video::SenderType;
 
 /// Timing of the packets of a receive session, measured while they arrive.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct SessionTiming {
+pub struct VideoTiming {
     /// Where the times of the packets come from.
     pub source: TimingSource,
     /// Time since the last measured second ended, in milliseconds.
@@ -62,30 +62,24 @@ pub struct SessionTiming {
     pub restarts: u64,
 }
 
-/// Where the times of packets come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum TimingSource {
-    /// The poller's clock, read once for the packets that it takes together: bursts look longer than
-    /// they are on the wire, so that Cinst is overstated.
-    Poll,
+words! {
+    /// Where the times of packets come from.
+    TimingSource {
+        /// The poller's clock, read once for the packets that it takes together: bursts look longer than
+        /// they are on the wire, so that Cinst is overstated.
+        Poll "poll",
+    }
 }
 
-texts! { TimingSource: Poll "poll" }
-
-/// A packet read schedule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum TimingSchedule {
-    /// Packets in the active part of the picture only.
-    Gapped,
-    /// Packets spread over the whole frame.
-    Linear,
+words! {
+    /// A packet read schedule.
+    TimingSchedule {
+        /// Packets in the active part of the picture only.
+        Gapped "gapped",
+        /// Packets spread over the whole frame.
+        Linear "linear",
+    }
 }
-
-texts! { TimingSchedule: Gapped "gapped", Linear "linear" }
 
 /// Levels of a model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -161,32 +155,16 @@ pub struct Compliance {
     pub not_as_declared: Option<String>,
 }
 
-/// A sender type of ST 2110-21, or none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum ComplianceVerdict {
-    /// Type N.
-    Narrow,
-    /// Type NL.
-    NarrowLinear,
-    /// Type W.
-    Wide,
-    /// None of these.
-    NotCompliant,
-}
-
-texts! {
-    ComplianceVerdict:
-    Narrow "narrow", NarrowLinear "narrow_linear", Wide "wide", NotCompliant "not_compliant"
-}
-
-impl ComplianceVerdict {
-    /// All of them.
-    pub const ALL: [Self; 4] = [
-        Self::Narrow,
-        Self::NarrowLinear,
-        Self::Wide,
-        Self::NotCompliant,
-    ];
+words! {
+    /// A sender type of ST 2110-21, or none.
+    ComplianceVerdict {
+        /// Type N.
+        Narrow "narrow",
+        /// Type NL.
+        NarrowLinear "narrow_linear",
+        /// Type W.
+        Wide "wide",
+        /// None of these.
+        NotCompliant "not_compliant",
+    }
 }

@@ -1,7 +1,7 @@
 //! The format of a stream: as a user says, as a session description says, or as guessed.
 
 use super::given::{Described, DescribedVideo, Given};
-use super::guess::{Essence, MeasuredRate};
+use super::guess::{Guess, rate_of_units};
 use super::shown::{Shown, ShownVideo};
 use super::stream::Survey;
 use crate::video::st2110_21::{Measurement, Reads, Stream};
@@ -14,7 +14,7 @@ const USUAL_HEIGHT: u32 = 1080;
 #[derive(Debug, Clone)]
 pub struct StreamFormat {
     /// What it carries.
-    pub essence: Essence,
+    pub essence: Guess,
     /// From a session description; otherwise a guess, or given.
     pub is_described: bool,
     /// Samples of an audio packet.
@@ -31,7 +31,7 @@ impl StreamFormat {
     /// The format of a stream that `survey` has seen.
     #[must_use]
     pub fn of(survey: &Survey, described: Option<&Described>, given: &Given) -> Self {
-        let essence = described.map_or_else(|| Essence::of(survey), |it| it.essence);
+        let essence = described.map_or_else(|| Guess::of(survey), |it| it.essence);
         let mut format = Self {
             essence,
             is_described: described.is_some(),
@@ -41,18 +41,18 @@ impl StreamFormat {
             stream: None,
         };
         match essence {
-            Essence::Video | Essence::JpegXs => {
+            Guess::Video | Guess::JpegXs => {
                 let video = described.and_then(|it| it.video.as_ref());
                 format.video(survey, video, given);
             }
-            Essence::Audio => {
+            Guess::Audio => {
                 let guess = survey.audio();
                 format.samples = guess.map(|it| it.0);
                 let described = described.and_then(|it| it.sample_rate);
                 format.clock_hz = described.or(guess.map(|it| it.1));
             }
-            Essence::Ancillary | Essence::TimedText => format.clock_hz = Some(RTP_CLOCK_HZ),
-            Essence::Unknown => {}
+            Guess::Ancillary | Guess::TimedText => format.clock_hz = Some(RTP_CLOCK_HZ),
+            Guess::Unknown => {}
         }
         format
     }
@@ -60,7 +60,7 @@ impl StreamFormat {
     /// Whether more than RTP headers and times is analyzed: the rows of ST 2110-20.
     #[must_use]
     pub fn is_raw(&self) -> bool {
-        self.essence == Essence::Video
+        self.essence == Guess::Video
     }
 
     /// A measurement of its timing that tells `levels` levels apart; `None` if its packets a frame are not known.
@@ -103,7 +103,7 @@ impl StreamFormat {
             Some((SenderType::Wide, _)) | None => None,
         });
         guess("schedule", reads.is_some());
-        let of_units = MeasuredRate::of_units(survey.steps());
+        let of_units = rate_of_units(survey.steps());
         let measured = of_units.map(|it| it.of_frames(scan != Scan::Progressive));
         let rate = rate.or(measured.map(|it| (it.num, it.den)));
         let packets = given.packets.or(survey.units().usual().map(|it| it.0));

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::steps::Steps;
 use super::stream::Survey;
+use crate::video::MeasuredRate;
 
 /// RTP ticks of video and ancillary data in a second.
 const VIDEO_HZ: u32 = 90_000;
@@ -28,7 +29,7 @@ const AUDIO_CLOCKS: [u32; 3] = [44_100, 48_000, 96_000];
 
 /// What a stream seems to carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Essence {
+pub enum Guess {
     /// Uncompressed video, ST 2110-20.
     Video,
     /// JPEG XS, ST 2110-22.
@@ -43,7 +44,7 @@ pub enum Essence {
     Unknown,
 }
 
-impl Essence {
+impl Guess {
     /// Name in documents.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -80,7 +81,7 @@ impl Essence {
     }
 }
 
-impl fmt::Display for Essence {
+impl fmt::Display for Guess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Video => "video",
@@ -101,60 +102,31 @@ fn audio_step(survey: &Survey) -> Option<u32> {
     (count >= total - total / 20).then_some(usual)
 }
 
-/// A rate that a stream seems to have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MeasuredRate {
-    /// Numerator.
-    pub num: u32,
-    /// Denominator.
-    pub den: u32,
-}
-
-impl MeasuredRate {
-    /// Units a second, from marker to marker, of a stream of 90 kHz.
-    #[must_use]
-    pub fn of_units(steps: &Steps) -> Option<Self> {
-        let kinds = || steps.occurred().filter(|it| it.0 >= 0);
-        let (usual, _) = kinds().filter(|it| it.0 > 0).max_by_key(|it| it.1)?;
-        let units = if steps.are_in_pairs() { 2.0 } else { 1.0 };
-        let near = kinds().filter(|it| it.0.abs_diff(usual) <= 1);
-        let (ticks, count) = near.fold((0.0, 0.0), |(ticks, count), (step, times)| {
-            #[expect(clippy::cast_precision_loss, reason = "counts of a guess")]
-            let times = times as f64;
-            (ticks + f64::from(step) * times, count + times)
-        });
-        let ticks = ticks / count / units;
-        let ticks_of = |(num, den)| f64::from(VIDEO_HZ) * f64::from(den) / f64::from(num);
-        let away = |rate| (ticks_of(rate) - ticks).abs();
-        let known = VIDEO_RATES.into_iter().map(|rate| (rate, away(rate)));
-        let nearest = known.reduce(|best, it| if it.1 < best.1 { it } else { best })?;
-        // 60 and 59.94 differ by 1/1000: a sender whose clock is off by less has the nearest rate.
-        if nearest.1 <= (1.0 / units).max(ticks / 1_000.0) {
-            let (num, den) = nearest.0;
-            return Some(Self { num, den });
-        }
-        #[expect(clippy::cast_possible_truncation, reason = "rounded, and in range")]
-        #[expect(clippy::cast_sign_loss, reason = "positive")]
-        let den = ticks.round().clamp(1.0, 1e6) as u32;
-        Some(Self { num: VIDEO_HZ, den })
+/// Units a second, from marker to marker, of a stream of 90 kHz.
+pub(super) fn rate_of_units(steps: &Steps) -> Option<MeasuredRate> {
+    let kinds = || steps.occurred().filter(|it| it.0 >= 0);
+    let (usual, _) = kinds().filter(|it| it.0 > 0).max_by_key(|it| it.1)?;
+    let units = if steps.are_in_pairs() { 2.0 } else { 1.0 };
+    let near = kinds().filter(|it| it.0.abs_diff(usual) <= 1);
+    let (ticks, count) = near.fold((0.0, 0.0), |(ticks, count), (step, times)| {
+        #[expect(clippy::cast_precision_loss, reason = "counts of a guess")]
+        let times = times as f64;
+        (ticks + f64::from(step) * times, count + times)
+    });
+    let ticks = ticks / count / units;
+    let ticks_of = |(num, den)| f64::from(VIDEO_HZ) * f64::from(den) / f64::from(num);
+    let away = |rate| (ticks_of(rate) - ticks).abs();
+    let known = VIDEO_RATES.into_iter().map(|rate| (rate, away(rate)));
+    let nearest = known.reduce(|best, it| if it.1 < best.1 { it } else { best })?;
+    // 60 and 59.94 differ by 1/1000: a sender whose clock is off by less has the nearest rate.
+    if nearest.1 <= (1.0 / units).max(ticks / 1_000.0) {
+        let (num, den) = nearest.0;
+        return Some(MeasuredRate { num, den });
     }
-
-    /// Frames a second of a stream with so many units a second.
-    #[must_use]
-    pub const fn of_frames(self, interlaced: bool) -> Self {
-        let Self { num, den } = self;
-        match interlaced {
-            false => self,
-            true if num.is_multiple_of(2) => Self { num: num / 2, den },
-            true => Self { num, den: den * 2 },
-        }
-    }
-}
-
-impl fmt::Display for MeasuredRate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.num, self.den)
-    }
+    #[expect(clippy::cast_possible_truncation, reason = "rounded, and in range")]
+    #[expect(clippy::cast_sign_loss, reason = "positive")]
+    let den = ticks.round().clamp(1.0, 1e6) as u32;
+    Some(MeasuredRate { num: VIDEO_HZ, den })
 }
 
 impl Survey {
@@ -193,7 +165,7 @@ mod tests {
                 let ticks = n * 90_000 * u64::from(den) * clock / (u64::from(num) * 1_000_000);
                 steps.add(u32::try_from(ticks).unwrap());
             }
-            let rate = MeasuredRate::of_units(&steps).unwrap();
+            let rate = rate_of_units(&steps).unwrap();
             assert_eq!(rate, MeasuredRate { num, den }, "clock {clock}");
         }
         let mut segments = Steps::default();
@@ -202,19 +174,19 @@ mod tests {
             segments.add(n * 3600);
         }
         assert!(segments.are_in_pairs());
-        let units = MeasuredRate::of_units(&segments).unwrap();
+        let units = rate_of_units(&segments).unwrap();
         assert_eq!(units, MeasuredRate { num: 50, den: 1 });
         assert_eq!(units.of_frames(true), MeasuredRate { num: 25, den: 1 });
         let mut odd = Steps::default();
         (0..9).for_each(|n| odd.add(n * 7000));
         assert!(!odd.are_in_pairs());
         assert_eq!(
-            MeasuredRate::of_units(&odd),
+            rate_of_units(&odd),
             Some(MeasuredRate {
                 num: 90_000,
                 den: 7000
             })
         );
-        assert_eq!(MeasuredRate::of_units(&Steps::default()), None);
+        assert_eq!(rate_of_units(&Steps::default()), None);
     }
 }

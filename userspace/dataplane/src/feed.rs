@@ -1,7 +1,7 @@
-//! Outlets: a receive session hands its finished frames to the sessions that convert them.
+//! Feeds of converters: a receive session hands its finished frames to the sessions that convert them.
 //!
 //! A frame that was handed over is in use until it comes back: the source does not fill it. The converter's
-//! half returns each frame by dropping it, so that none is lost if a conversion panics. An outlet has as many
+//! half returns each frame by dropping it, so that none is lost if a conversion panics. A feed has as many
 //! frames as a client of the source may hold, two at most, and takes the place of a client: what is promised
 //! to the clients does not depend on how fast a converter is.
 
@@ -16,7 +16,7 @@ use onair_ipc::meta::FrameMeta;
 use super::sleeper::Sleeper;
 use super::stats::SessionStats;
 
-/// Most frames of an outlet: one in conversion, one that waits.
+/// Most frames of a feed: one in conversion, one that waits.
 const MOST: usize = 2;
 
 /// A finished frame on its way to a converter.
@@ -27,7 +27,7 @@ struct Given {
     memory: FrameMemory,
 }
 
-/// What both ends of an outlet share.
+/// What both ends of a feed share.
 #[derive(Debug)]
 struct Link {
     given: ArrayQueue<Given>,
@@ -44,12 +44,12 @@ struct Link {
     stats: Arc<SessionStats>,
 }
 
-/// The two ends of a new outlet that has at most `quota` frames in use, or two.
-pub(super) fn outlet(
+/// The two ends of a new feed that has at most `quota` frames in use, or two.
+pub(super) fn feed(
     quota: u32,
     converter: Arc<Sleeper>,
     stats: Arc<SessionStats>,
-) -> (Outlet, Intake) {
+) -> (ConverterFeed, Intake) {
     let link = Arc::new(Link {
         given: ArrayQueue::new(MOST),
         returned: ArrayQueue::new(MOST),
@@ -59,35 +59,35 @@ pub(super) fn outlet(
         converter,
         stats,
     });
-    let outlet = Outlet {
+    let feed = ConverterFeed {
         link: Arc::clone(&link),
         most: (quota as usize).min(MOST),
         out: ArrayVec::new(),
     };
-    (outlet, Intake { link, last: None })
+    (feed, Intake { link, last: None })
 }
 
 /// The source's end. It moves with the source's runtime.
 #[derive(Debug)]
-pub struct Outlet {
+pub struct ConverterFeed {
     link: Arc<Link>,
     most: usize,
     /// Frames that have not come back.
     out: ArrayVec<u32, MOST>,
 }
 
-impl Outlet {
+impl ConverterFeed {
     /// Whether the converted session is gone.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        // SYNC: outlet-over.
+        // SYNC: feed-over.
         self.link.is_over.load(Ordering::Acquire)
     }
 
     /// The control thread's handle.
     #[must_use]
-    pub fn handle(&self) -> OutletHandle {
-        OutletHandle(Arc::clone(&self.link))
+    pub fn handle(&self) -> FeedHandle {
+        FeedHandle(Arc::clone(&self.link))
     }
 
     /// Whether `frame` is in use.
@@ -141,18 +141,18 @@ impl Outlet {
     }
 }
 
-impl Drop for Outlet {
+impl Drop for ConverterFeed {
     fn drop(&mut self) {
         self.withdraw();
         self.link.is_without_source.store(true, Ordering::Relaxed);
     }
 }
 
-/// An outlet as the control thread sees it, wherever its ends are.
+/// A feed as the control thread sees it, wherever its ends are.
 #[derive(Debug, Clone)]
-pub struct OutletHandle(Arc<Link>);
+pub struct FeedHandle(Arc<Link>);
 
-impl OutletHandle {
+impl FeedHandle {
     /// Whether the converted session is gone.
     #[must_use]
     pub fn is_over(&self) -> bool {
@@ -210,7 +210,7 @@ impl Intake {
 impl Drop for Intake {
     fn drop(&mut self) {
         self.close();
-        // SYNC: outlet-over. Release: the last read of the source's frames comes before it.
+        // SYNC: feed-over. Release: the last read of the source's frames comes before it.
         self.link.is_over.store(true, Ordering::Release);
     }
 }

@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tasks_then_as_many_beside_the_first_as_it_takes_and_the_rest_after_it() {
+    fn tasks_then_some_beside_the_first_and_the_rest_after_it() {
         let seen = Mutex::new(Vec::new());
         let see = |what, manner| seen.lock().unwrap().push((what, manner));
         let (begun, has_begun) = channel();

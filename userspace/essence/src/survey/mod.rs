@@ -1,7 +1,7 @@
 //! What a stream of RTP packets of unknown format shows of itself.
 //!
 //! [`CapturedPacket`] finds RTP in a captured frame, which may be cut. [`Survey`] counts one stream, and
-//! guesses its essence, rate and raster. [`StreamFormat`] adds what a user and a session description
+//! guesses what it carries, its rate and its raster. [`StreamFormat`] adds what a user and a session description
 //! say, and [`Measurement`] measures the timing of such a stream. Memory is constant for each stream. Files and tables do not
 //! belong here.
 
@@ -10,20 +10,19 @@ mod frame;
 mod given;
 mod guess;
 mod picture;
+mod raster;
 mod sequences;
 mod shown;
 mod steps;
 mod stream;
-mod video;
 
-pub use super::st2110_21::{Intervals, Levels, Measurement, Reads, Summary, Verdict};
+pub use crate::video::st2110_21::{Intervals, Levels, Measurement, Reads, Summary, Verdict};
 pub use format::StreamFormat;
 pub use frame::{CapturedPacket, Link, NotRtp};
 pub use given::{Described, DescribedVideo, Given};
-pub use guess::{Essence, MeasuredRate, VIDEO_RATES};
-pub use picture::Picture;
+pub use guess::{Guess, VIDEO_RATES};
+pub use raster::Raster;
 pub use sequences::Sequences;
 pub use shown::Shown;
 pub use steps::Steps;
 pub use stream::Survey;
-pub use video::Raster;

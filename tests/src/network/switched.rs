@@ -1,4 +1,4 @@
-//! A plant in a stage's namespace: a switch of another make (the kernel's bridge, with IGMP snooping
+//! A network in a stage's namespace: a switch of another make (the kernel's bridge, with IGMP snooping
 //! and a querier), port `b` of the daemon at it, and a host that sends.
 
 use std::net::UdpSocket;
@@ -13,15 +13,15 @@ use crate::rig::Rig;
 /// A daemon with port `b` (10.77.0.2), the switch (10.77.0.254), and a host that is 10.77.0.9 and
 /// 10.77.0.8.
 #[derive(Debug)]
-pub struct Plant {
+pub struct SwitchedNetwork {
     /// The daemon, whose cable ends at the switch's port `va`.
     pub rig: Rig,
     /// What the daemon says in IGMP.
     pub igmp: IgmpWatch,
 }
 
-impl Plant {
-    /// A plant whose querier speaks this version, asks each second and forgets a member that does
+impl SwitchedNetwork {
+    /// A network whose querier speaks this version, asks each second and forgets a member that does
     /// not answer for three.
     pub fn open(backend: Backend, version: u8) -> Result<Self> {
         let mut config = Config::pair(backend);
@@ -35,12 +35,12 @@ impl Plant {
         let mut config = Config::pair(backend);
         config.ports.retain(|port| port.name == "b");
         config.ports[0].keys = format!("vlan = {VLAN}\n{keys}");
-        let plant = Self::of(config, 3)?;
-        trunk(plant.rig.stage(), "va")?;
-        Ok(plant)
+        let network = Self::of(config, 3)?;
+        trunk(network.rig.stage(), "va")?;
+        Ok(network)
     }
 
-    /// A plant with a configuration of one's own.
+    /// A network with a configuration of one's own.
     pub fn of(config: Config, version: u8) -> Result<Self> {
         let rig = Rig::with(config, |_| {})?;
         let namespace = rig.stage().namespace().to_owned();

@@ -1,23 +1,23 @@
-//! The outlets of one receive session.
+//! The feeds of one receive session.
 
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::meta::FrameMeta;
 
-use super::outlet::Outlet;
+use super::feed::ConverterFeed;
 
-/// The outlets of one session, as many at a time as it may have attachments.
+/// The feeds of one session, as many at a time as it may have attachments.
 #[derive(Debug)]
-pub(super) struct Outlets(Vec<Outlet>);
+pub(super) struct ConverterFeeds(Vec<ConverterFeed>);
 
-impl Outlets {
+impl ConverterFeeds {
     pub(super) fn new(most: usize) -> Self {
         Self(Vec::with_capacity(most))
     }
 
     /// Adds one, and forgets those whose converted session is gone.
-    pub(super) fn add(&mut self, outlet: Outlet) {
+    pub(super) fn add(&mut self, feed: ConverterFeed) {
         self.0.retain(|it| !it.is_over());
-        self.0.push(outlet);
+        self.0.push(feed);
     }
 
     /// Whether a converter may still read `frame`.
@@ -27,24 +27,24 @@ impl Outlets {
 
     /// Credits the frames that came back.
     pub(super) fn reap(&mut self) {
-        self.0.iter_mut().for_each(Outlet::reap);
+        self.0.iter_mut().for_each(ConverterFeed::reap);
     }
 
     /// Hands a finished frame to each.
     pub(super) fn give(&mut self, frame: u32, meta: &FrameMeta, memory: &FrameMemory) {
-        for outlet in &mut self.0 {
-            outlet.give(frame, meta, memory);
+        for feed in &mut self.0 {
+            feed.give(frame, meta, memory);
         }
     }
 
     /// Takes back the frames whose conversion has not begun.
     pub(super) fn withdraw(&mut self) {
-        self.0.iter_mut().for_each(Outlet::withdraw);
+        self.0.iter_mut().for_each(ConverterFeed::withdraw);
     }
 
     /// Whether all frames came back.
     pub(super) fn are_empty(&mut self) -> bool {
         self.reap();
-        self.0.iter().all(Outlet::is_empty)
+        self.0.iter().all(ConverterFeed::is_empty)
     }
 }

@@ -1,6 +1,6 @@
 //! What is known of a stream besides its packets.
 
-use super::guess::Essence;
+use super::guess::Guess;
 use crate::video::st2110_21::Reads;
 use crate::video::{Scan, SenderType};
 
@@ -25,7 +25,7 @@ pub struct Given {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Described {
     /// What it carries.
-    pub essence: Essence,
+    pub essence: Guess,
     /// Its format, if it is uncompressed video.
     pub video: Option<DescribedVideo>,
     /// Samples a second of audio.

@@ -1,23 +1,24 @@
 //! `cargo xtask test`: everything that must hold, in the order in which it fails fastest.
 
+mod beside;
+mod history;
+
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
-
 use onair_stage::{Deadline, MEMORY_MB, Snapshot, Stage, output, take_down_leftovers};
-
 use serde_json::Value;
 
-use crate::beside::{Task, beside};
 use crate::cargo::{
     Manner, SYSTEM, SYSTEM_TESTS, VICTIM, cargo, cargo_with, messages, messages_with, root,
     streamed, supervised_as, target,
 };
-use crate::history::TestTimes;
 use crate::say::{self, Times};
 use crate::{clean_up, lint, setup, size, vm};
+use beside::{Task, beside};
+use history::TestTimes;
 
 /// Lints, then runs the unit tests, the model checks and the whole-system tests
 ///
@@ -431,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn tests_that_run_together_are_those_of_a_file_or_a_folder() {
+    fn tests_that_run_together_are_those_of_files_or_folders() {
         for module in super::TOGETHER {
             let path = module.trim_end_matches("::").replace("::", "/");
             let there = |name: String| root().join("tests/tests").join(name).exists();

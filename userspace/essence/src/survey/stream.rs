@@ -4,9 +4,9 @@ use crate::video::st2110_21::{Spacing, Summary, UnitPackets};
 use onair_net::bytes::u16_at;
 
 use super::frame::CapturedPacket;
+use super::raster::Raster;
 use super::sequences::Sequences;
 use super::steps::Steps;
-use super::video::Raster;
 
 /// Packets that have the header of an essence.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
