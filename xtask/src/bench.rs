@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 
-use crate::cargo::{SHIPPED, cargo_with, remapped, root, supervised};
+use crate::cargo::{Manner, SHIPPED, cargo_with, remapped, root, supervised};
 use crate::{clean_up, say, setup};
 
 /// Measures, each figure beside its limit or its peer in the same run
@@ -37,7 +37,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         "--package",
         "onaird",
     ];
-    cargo_with(&line, &remapped())?;
+    cargo_with(Manner::InFront, &line, &remapped())?;
     let here = std::env::current_dir().unwrap_or_else(|_| root().to_owned());
     let done = supervised("cargo", |command| {
         command

@@ -26,8 +26,20 @@ pub(crate) const SYSTEM: [&str; 8] = [
 ];
 /// The program of the whole-system tests: `tests/tests`.
 pub(crate) const SYSTEM_TESTS: &str = "system";
+/// What runs a program with the lowest priority, among the sessions and in its own, and with its errors in its
+/// output: `sh -c LOWEST sh PROGRAM ARGUMENTS`.
+const LOWEST: &str = "{ echo 19 >/proc/self/autogroup; } 2>/dev/null; exec nice -n 19 \"$@\" 2>&1";
 /// A test program may need this long to take its own stage down.
 const GRACE: Duration = Duration::from_secs(30);
+
+/// How a long command runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// By itself, with its output where ours goes.
+    InFront,
+    /// While something else does: with the lowest priority, and its output is shown only if it fails.
+    Beside,
+}
 
 /// The root of the workspace that `cargo xtask` was called in. A program that was copied with its tree, or
 /// that is called without cargo, knows only the one that it was built in.
@@ -48,21 +60,25 @@ pub(crate) fn root() -> &'static Path {
 /// # Errors
 /// When it ends with a status other than 0.
 pub(crate) fn cargo(arguments: &[&str]) -> Result<()> {
-    cargo_with(arguments, &[])
+    cargo_with(Manner::InFront, arguments, &[])
 }
 
-/// Like [`cargo`], with additional environment variables.
+/// Like [`cargo`], in a manner of one's own and with additional environment variables.
 ///
 /// # Errors
 /// As [`cargo`].
-pub(crate) fn cargo_with(arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
+pub(crate) fn cargo_with(
+    manner: Manner,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> Result<()> {
     let variables: String = environment
         .iter()
         .map(|(name, value)| format!("{name}='{value}' "))
         .collect();
     let line = format!("{variables}cargo {}", arguments.join(" "));
     say::command(&line);
-    let done = supervised("cargo", |command| {
+    let done = supervised_as(manner, "cargo", |command| {
         command.args(arguments).envs(environment.iter().copied());
     })?;
     if !done.status.success() {
@@ -152,7 +168,7 @@ fn programs(
 ) -> Result<Vec<PathBuf>> {
     let mut line = vec!["build", "--profile", profile, "--bins"];
     line.extend(packages);
-    let programs = messages_with(&line, environment)?
+    let programs = messages_with(Manner::InFront, &line, environment)?
         .iter()
         .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
         .collect();
@@ -178,20 +194,21 @@ pub(crate) fn programs_in(folder: &Path) -> Result<Vec<PathBuf>> {
 /// # Errors
 /// When it fails.
 pub(crate) fn messages(arguments: &[&str]) -> Result<Vec<Value>> {
-    messages_with(arguments, &[])
+    messages_with(Manner::InFront, arguments, &[])
 }
 
-/// Like [`messages`], with additional environment variables.
+/// Like [`messages`], in a manner of one's own and with additional environment variables.
 ///
 /// # Errors
 /// As [`messages`].
 pub(crate) fn messages_with(
+    manner: Manner,
     arguments: &[&str],
     environment: &[(&str, &str)],
 ) -> Result<Vec<Value>> {
     let line = format!("cargo {}", arguments.join(" "));
     say::command(&line);
-    let done = supervised("cargo", |command| {
+    let done = supervised_as(manner, "cargo", |command| {
         command
             .args(arguments)
             .envs(environment.iter().copied())
@@ -223,6 +240,29 @@ pub(crate) fn program<'a>(programs: &'a [PathBuf], name: &str) -> Result<&'a Pat
 /// it has started first; after a SIGKILL of ours the next run does so.
 pub(crate) fn supervised(program: &str, prepare: impl FnOnce(&mut Command)) -> Result<Output> {
     supervised_by(program, prepare, Child::wait_with_output)
+}
+
+/// Like [`supervised`], in a manner of one's own.
+pub(crate) fn supervised_as(
+    manner: Manner,
+    program: &str,
+    prepare: impl FnOnce(&mut Command),
+) -> Result<Output> {
+    match manner {
+        Manner::InFront => supervised(program, prepare),
+        Manner::Beside => {
+            let prepare = |command: &mut Command| {
+                command.args(["-c", LOWEST, "sh", program]);
+                prepare(command);
+                command.stdout(Stdio::piped());
+            };
+            let done = supervised("sh", prepare)?;
+            if !done.status.success() {
+                eprint!("{}", String::from_utf8_lossy(&done.stdout));
+            }
+            Ok(done)
+        }
+    }
 }
 
 /// Like [`supervised`], and gives each line of its standard output to `line`.

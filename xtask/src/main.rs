@@ -11,7 +11,6 @@ mod clean_up;
 mod demo;
 mod deny;
 mod dist;
-mod history;
 mod lint;
 mod mutants;
 mod pages;

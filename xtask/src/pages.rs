@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use clap::CommandFactory as _;
 use onair_pages::{Fault, command, generated, read};
 
-use crate::cargo::{cargo_with, root};
+use crate::cargo::{Manner, cargo_with, root};
 use crate::say;
 
 /// Crates and the tests that write pages.
@@ -24,7 +24,7 @@ pub(crate) fn run(_: &Arguments) -> Result<()> {
             .into_iter()
             .chain(tests)
             .collect();
-        cargo_with(&line, &[(generated::VARIABLE, "1")])?;
+        cargo_with(Manner::InFront, &line, &[(generated::VARIABLE, "1")])?;
     }
     check()
 }

@@ -56,10 +56,17 @@ pub(crate) fn wait<T>(what: impl Display, work: impl FnOnce(&ProgressBar) -> T) 
     result
 }
 
+#[derive(PartialEq)]
+enum Counts {
+    Yes,
+    No,
+}
+
 /// Times of steps, and what was left out, for the summary.
 #[derive(Default)]
 pub(crate) struct Times {
-    steps: Vec<(String, Duration)>,
+    /// In their order; those that ran beside the one before them do not count in the sum.
+    steps: Vec<(String, Duration, Counts)>,
     left_out: Vec<String>,
 }
 
@@ -69,8 +76,15 @@ impl Times {
         step(&what);
         let begin = Instant::now();
         let result = work();
-        self.steps.push((what.to_string(), begin.elapsed()));
+        self.steps
+            .push((what.to_string(), begin.elapsed(), Counts::Yes));
         result
+    }
+
+    /// Notes how long something took that ran beside the last step.
+    pub(crate) fn beside(&mut self, what: impl Display, took: Duration) {
+        self.steps
+            .push((format!("  beside: {what}"), took, Counts::No));
     }
 
     /// Notes what does not run on this machine.
@@ -84,16 +98,17 @@ impl Times {
         let width = self
             .steps
             .iter()
-            .map(|(what, _)| what.chars().count())
+            .map(|(what, ..)| what.chars().count())
             .max()
             .unwrap_or(0);
-        for (what, time) in &self.steps {
+        for (what, time, _) in &self.steps {
             note(format_args!(
                 "{what:<width$}  {:>7.1} s",
                 time.as_secs_f64()
             ));
         }
-        let all: Duration = self.steps.iter().map(|(_, time)| *time).sum();
+        let counted = self.steps.iter().filter(|it| it.2 == Counts::Yes);
+        let all: Duration = counted.map(|(_, time, _)| *time).sum();
         note(format_args!(
             "{:<width$}  {:>7.1} s",
             "all",

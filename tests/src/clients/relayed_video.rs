@@ -39,12 +39,10 @@ impl RelayedVideo {
         into.quota = Some(QUOTA);
         adapt(into.format.video_mut());
         control.create(&into)?;
-        control.start("in")?;
         let viewer = Viewer::start(rig, "in")?;
         let mut out = send("out", raster, 5004, source);
         adapt(out.format.video_mut());
         control.create(&out)?;
-        control.start("out")?;
         Ok(Self { control, viewer })
     }
 

@@ -58,7 +58,6 @@ impl WholeFlow {
         spec.format.video_mut().sampling = Some(pixels.sampling());
         adapt(&mut spec);
         control.create(&spec)?;
-        control.start("in")?;
         let viewer = Viewer::start(rig, "in")?;
         let sender = GStreamer::start_as(rig.stage(), (raster, pixels), frames, (OURS, Self::UDP))?;
         Ok(Self {

@@ -82,14 +82,12 @@ fn frames_of_2160p_off_the_wire_then_converted_byte_by_byte() -> Result<()> {
         max_attachments: Some(2),
         ..receive("cam", RASTER, 5000)
     })?;
-    control.start("cam")?;
     convert(&mut control, PixelFormat::V210, 3)?;
     let source = attach(&rig, "cam")?;
     let converted = attach(&rig, "cam-v210")?;
     // 128 bytes of v210 are 48 pixels.
     assert_eq!(converted.layout().frame_bytes(), 3840 / 48 * 128 * 2160);
     control.create(&send("out", RASTER, 5000, Source::Pattern))?;
-    control.start("out")?;
     compare(&source, &converted, 4)?;
     let counters = control.show("cam")?.counters;
     assert_eq!(
@@ -114,7 +112,6 @@ fn three_sessions_on_two_converters_then_each_has_its_layout() -> Result<()> {
         quota: Some(QUOTA),
         ..receive("cam", RASTER, 5000)
     })?;
-    control.start("cam")?;
     let formats = [PixelFormat::V210, PixelFormat::Yuv422p10, PixelFormat::Y210];
     let mut converters = Vec::new();
     for format in formats {
@@ -125,7 +122,6 @@ fn three_sessions_on_two_converters_then_each_has_its_layout() -> Result<()> {
     assert_ne!(converters[0], converters[1], "the second has the free one");
     let source = attach(&rig, "cam")?;
     control.create(&send("out", RASTER, 5000, Source::Pattern))?;
-    control.start("out")?;
     for format in formats {
         let converted = attach(&rig, &format!("cam-{format}"))?;
         compare(&source, &converted, 20)?;
@@ -158,7 +154,6 @@ fn frame_with_holes_then_the_converted_one_names_their_lines() -> Result<()> {
     let mut control = rig.control()?;
     resolve(rig.stage(), "10.77.0.2")?;
     control.create(&receive("cam", RASTER, 5000))?;
-    control.start("cam")?;
     convert(&mut control, PixelFormat::V210, 4)?;
     let source = attach(&rig, "cam")?;
     let converted = attach(&rig, "cam-v210")?;

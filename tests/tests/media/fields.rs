@@ -58,10 +58,8 @@ fn client_sends_fields_then_another_gets_the_frames_of_them() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     control.create(&of_fields(receive("in", RASTER, UDP)))?;
-    control.start("in")?;
     let receiver = Session::attach(Config::attach_socket(rig.stage()), "in")?;
     control.create(&of_fields(send("out", RASTER, UDP, Source::Client)))?;
-    control.start("out")?;
     let sender = Session::attach(Config::attach_socket(rig.stage()), "out")?;
 
     let mut dice = Dice::new(7);
@@ -128,7 +126,6 @@ fn fields_lost_on_the_wire_then_the_frame_names_the_missing_one() -> Result<()> 
     let mut control = rig.control()?;
     resolve(rig.stage(), "10.77.0.2")?;
     control.create(&of_fields(receive("in", RASTER, UDP)))?;
-    control.start("in")?;
     let receiver = Session::attach(Config::attach_socket(rig.stage()), "in")?;
     let socket = rig.stage().inside(|| {
         let socket = UdpSocket::bind("10.77.0.9:0")?;

@@ -25,7 +25,6 @@ fn to_the_kernel(raster: Raster) -> SpecDocument {
 /// Sends `frames` frames and maybe a few more; how many.
 fn send_frames(control: &mut Control, spec: &SpecDocument) -> Result<u64> {
     control.create(spec)?;
-    control.start("out")?;
     wait_for("enough frames to be sent", 20, || {
         Ok(control.show("out")?.counters.frames_sent >= FRAMES)
     })?;

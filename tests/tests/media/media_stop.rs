@@ -21,10 +21,8 @@ fn sender_stopped_and_started_then_silent_from_a_frame_boundary() -> Result<()> 
     let mut video = RelayedVideo::start(&rig, Raster::SMALL, Source::Pattern)?;
     // Another flow, that shows that time passes while the first is silent.
     video.control.receiver("clock-in", 6000)?;
-    video.control.start("clock-in")?;
     let mut clock = Viewer::start(&rig, "clock-in")?;
     video.control.pattern("clock-out", 6000)?;
-    video.control.start("clock-out")?;
 
     for _ in 0..PULSES {
         let more = video.viewer.taken()? + 7;
@@ -75,7 +73,6 @@ fn receiver_stopped_amid_frames_then_at_most_one_is_incomplete() -> Result<()> {
     let mut control = rig.control()?;
     control.create(&receive("in", raster, 5004))?;
     control.create(&send("out", raster, 5004, Source::Pattern))?;
-    control.start("out")?;
     for _ in 0..PULSES {
         let before = control.show("in")?.counters;
         control.start("in")?;

@@ -25,7 +25,6 @@ fn description_of_a_sender_then_ffprobe_and_a_session_use_it() -> Result<()> {
     spec.flow.payload_type = Some(112);
     spec.format.video_mut().frame_rate = "60000/1001".into();
     control.create(&spec)?;
-    control.start("out")?;
     control.await_view("out", "sending", |it| it.counters.frames_sent > 3)?;
 
     let printed = onairctl(&rig, "session sdp out")?;

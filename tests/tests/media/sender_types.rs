@@ -134,8 +134,6 @@ fn sender_of_each_type_then_described_spread_and_judged_as_that() -> Result<()> 
             &format!("session create in --port b --sdp {sdp} --destination 10.77.0.2:5004"),
         )?;
         assert_eq!(made.code, 0, "{made:?}");
-        control.start("in")?;
-        control.start("out")?;
         frames_come(&mut control, 2)?;
         let name = format!("sent-{sender}");
         control.record("out", &name, "pcapng", &json!({"snap_length": 96}))?;

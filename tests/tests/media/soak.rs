@@ -93,7 +93,6 @@ fn create(control: &mut Control, flow: &Flow) -> Result<()> {
         max_attachments: Some(2),
         ..flow.spec(receive, flow.receiver)
     })?;
-    control.start(flow.receiver)?;
     Ok(())
 }
 
@@ -147,7 +146,6 @@ fn frames_and_fields_for_long_then_on_time_and_nothing_grows() -> Result<()> {
             |name, raster, udp| send(name, raster, udp, Source::Pattern),
             flow.sender,
         ))?;
-        control.start(flow.sender)?;
     }
 
     let of = |seconds: u64, flow: &Flow| seconds * flow.rate.0 / flow.rate.1;

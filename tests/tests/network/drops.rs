@@ -30,7 +30,6 @@ fn sender_of_fields_into_a_session_of_frames_then_counted_so() -> Result<()> {
         ("wrong", 5006, Some(Scan::Interlaced)),
     ] {
         control.create(&receive(name, Raster::SMALL, udp))?;
-        control.start(name)?;
         let mut spec = send(&format!("to-{name}"), Raster::SMALL, udp, Source::Pattern);
         spec.format.video_mut().scan = scan;
         control.create(&spec)?;

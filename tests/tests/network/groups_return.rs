@@ -21,7 +21,6 @@ fn joins_again(backend: Backend, pollers: usize) -> Result<()> {
     for (at, udp) in [(0, 5004), (1, 5006)] {
         let name = format!("in{at}");
         control.create(&member(&name, udp, &SOURCES))?;
-        control.start(&name)?;
     }
     if pollers == 2 {
         let [one, other] = [control.show("in0")?.poller, control.show("in1")?.poller];

@@ -180,7 +180,6 @@ fn rtp_packets_with_changed_bytes_then_counted_and_next_whole() -> Result<()> {
     let mut control = rig.control()?;
     resolve(rig.stage(), OURS)?;
     control.create(&receive("in", RASTER, WholeFlow::UDP))?;
-    control.start("in")?;
     let socket = ClientFiles::of(&rig, "10.77.0.9")?.socket;
     let mut dice = Dice::new(0x9e37_79b9_7f4a_7c15);
     let mut sent = 0;
@@ -221,8 +220,6 @@ fn frame_held_up_for_long_then_whole_in_the_patient_session() -> Result<()> {
     let mut patient = receive("patient", raster, PATIENT);
     patient.frame_timeout_ms = Some(10_000);
     control.create(&patient)?;
-    control.start("in")?;
-    control.start("patient")?;
     let socket = ClientFiles::of(&rig, "10.77.0.9")?.socket;
     let both = |packet: &[u8]| -> Result<()> {
         socket.send_to(packet, (OURS, PATIENT))?;

@@ -6,10 +6,9 @@ use std::net::UdpSocket;
 
 use anyhow::{Context as _, Result, ensure};
 use onair_api::operations::RetargetSession;
-use onair_api::{JoinedBy, Source, SpecDocument};
+use onair_api::{JoinedBy, Source};
 use onair_tests::{
-    Backend, Control, GROUP, Raster, SwitchedNetwork, Talker, frame_on, member, onairctl, send,
-    wait_for,
+    Backend, GROUP, Raster, SwitchedNetwork, Talker, frame_on, member, onairctl, send, wait_for,
 };
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -18,18 +17,12 @@ const RIGHT: &str = "10.77.0.9";
 const WRONG: &str = "10.77.0.8";
 const TIMEOUT_S: u64 = 30;
 
-fn start(control: &mut Control, spec: &SpecDocument) -> Result<()> {
-    control.create(spec)?;
-    control.start(spec.name.as_str())?;
-    Ok(())
-}
-
 /// Two sessions, one with a source and one with another: joined once, for both sources; each gets
 /// its own.
 fn joins_answers_and_leaves(backend: Backend, by: JoinedBy) -> Result<()> {
     let mut network = SwitchedNetwork::open(backend, 3)?;
     let mut control = network.rig.control()?;
-    start(&mut control, &member("one", 5004, &[RIGHT]))?;
+    control.create(&member("one", 5004, &[RIGHT]))?;
     let join = network
         .igmp
         .wait("the join", 1, |it| !it.records().is_empty())?;
@@ -67,7 +60,7 @@ fn joins_answers_and_leaves(backend: Backend, by: JoinedBy) -> Result<()> {
 
     // The second session adds its source, and its end takes it away again.
     network.igmp.forget();
-    start(&mut control, &member("two", 5006, &[WRONG]))?;
+    control.create(&member("two", 5006, &[WRONG]))?;
     let added = network.igmp.wait("the second source", 1, |it| {
         it.records().iter().any(|(kind, ..)| *kind == 5)
     })?;
@@ -126,7 +119,7 @@ fn retargets(backend: Backend) -> Result<()> {
     const NEXT: &str = "239.77.1.3";
     let network = SwitchedNetwork::open(backend, 3)?;
     let mut control = network.rig.control()?;
-    start(&mut control, &member("one", 5004, &[WRONG]))?;
+    control.create(&member("one", 5004, &[WRONG]))?;
     let patch = |flow: Value| {
         let body = json!({ "flow": flow });
         network.rig.control()?.on::<RetargetSession>("one", body)
@@ -171,7 +164,7 @@ fn port_beside_the_kernel_to_another_group_leaves_the_first() -> Result<()> {
 fn speaks_version_two(backend: Backend) -> Result<()> {
     let mut network = SwitchedNetwork::open(backend, 2)?;
     let mut control = network.rig.control()?;
-    start(&mut control, &member("one", 5004, &[]))?;
+    control.create(&member("one", 5004, &[]))?;
     let answer = network
         .igmp
         .wait("answers in version 2", 4, |it| it.message[0] == 0x16)?;
@@ -215,7 +208,7 @@ fn port_beside_the_kernel_speaks_an_older_queriers_version() -> Result<()> {
 fn querier_that_forgot_the_group_is_told_again() -> Result<()> {
     let mut network = SwitchedNetwork::open(Backend::AfXdp, 3)?;
     let mut control = network.rig.control()?;
-    start(&mut control, &member("one", 5004, &[RIGHT]))?;
+    control.create(&member("one", 5004, &[RIGHT]))?;
     wait_for("the switch to know", TIMEOUT_S, || {
         Ok(network.known(GROUP)?.contains(RIGHT))
     })?;
@@ -252,7 +245,6 @@ fn session_of_a_plants_description_receives_from_its_group() -> Result<()> {
         &format!("session create in --port b --sdp {}", path.display()),
     )?;
     assert_eq!(made.code, 0, "{made:?}");
-    control.start("in")?;
     Talker::open(&network, RIGHT)?.until_received(&mut control, "in", 5004)?;
     let shown = onairctl(&network.rig, "session show in")?.out;
     ensure!(
@@ -285,7 +277,7 @@ fn session_that_sends_to_a_group_reaches_its_members() -> Result<()> {
     spec.flow.destination = format!("{GROUP}:5004");
     spec.flow.ttl = Some(7);
     spec.flow.dscp = Some(46);
-    start(&mut control, &spec)?;
+    control.create(&spec)?;
     let stage = network.rig.stage();
     let host = stage.inside(|| {
         let socket = UdpSocket::bind((GROUP, 5004))?;

@@ -50,7 +50,6 @@ impl Client {
             frame_timeout_ms: Some(1000),
             ..receive("in", RASTER, OURS.1)
         })?;
-        control.start("in")?;
         let session = Session::attach(Config::attach_socket(rig.stage()), "in")?;
         let taken = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&taken);

@@ -49,14 +49,12 @@ fn carries(backend: Backend) -> Result<()> {
     into.flow.destination = "10.78.0.2:5004".into();
     into.quota = Some(QUOTA);
     control.create(&into)?;
-    control.start("in")?;
     let mut viewer = Viewer::start(&rig, "in")?;
     let capture = Capture::start(rig.stage(), "rb")?;
     let mut out = send("out", Raster::SMALL, 5004, Source::Pattern);
     out.flow.destination = into.flow.destination.clone();
     out.flow.ttl = Some(9);
     control.create(&out)?;
-    control.start("out")?;
     viewer.wait(FRAMES, Deadline::seconds(40))?;
     let sent = control.end("out")?.frames;
     let seen = viewer.finish(&mut control, Deadline::seconds(20))?;
@@ -98,7 +96,6 @@ fn router_falls_silent_or_never_answers_then_told_until_it_does() -> Result<()> 
     let mut out = send("out", Raster::SMALL, 5004, Source::Pattern);
     out.flow.destination = "10.78.0.2:5004".into();
     control.create(&out)?;
-    control.start("out")?;
     wait_for("the gateway to be missed", 30, || {
         let told = onairctl(&rig, "session show out")?.out;
         Ok(told.contains(NEAR))

@@ -1,7 +1,6 @@
 //! Several receive sessions of one multicast group and UDP port, each for a source of its own (RFC 4607).
 
 use anyhow::{Context as _, Result, ensure};
-use onair_api::SpecDocument;
 use onair_api::operations::RetargetSession;
 use onair_tests::{Backend, Config, Control, GROUP, SwitchedNetwork, Talker, member, wait_for};
 use serde_json::{Value, json};
@@ -10,12 +9,6 @@ const ONE: &str = "10.77.0.9";
 const OTHER: &str = "10.77.0.8";
 const UDP: u16 = 5004;
 const TIMEOUT_S: u64 = 30;
-
-fn start(control: &mut Control, spec: &SpecDocument) -> Result<()> {
-    control.create(spec)?;
-    control.start(spec.name.as_str())?;
-    Ok(())
-}
 
 fn open_network(backend: Backend, pollers: usize) -> Result<SwitchedNetwork> {
     let mut config = Config {
@@ -34,8 +27,8 @@ fn packets(control: &mut Control, session: &str) -> Result<u64> {
 fn each_has_its_own(backend: Backend, pollers: usize) -> Result<()> {
     let network = open_network(backend, pollers)?;
     let mut control = network.rig.control()?;
-    start(&mut control, &member("one", UDP, &[ONE]))?;
-    start(&mut control, &member("other", UDP, &[OTHER]))?;
+    control.create(&member("one", UDP, &[ONE]))?;
+    control.create(&member("other", UDP, &[OTHER]))?;
     if pollers == 2 {
         let [one, other] = [control.show("one")?.poller, control.show("other")?.poller];
         assert_ne!(one, other, "one on each");
@@ -75,7 +68,7 @@ fn each_has_its_own(backend: Backend, pollers: usize) -> Result<()> {
         Ok(!known.contains(ONE) && known.contains(OTHER))
     })?;
     // Another takes its place.
-    start(&mut control, &member("again", UDP, &[ONE]))?;
+    control.create(&member("again", UDP, &[ONE]))?;
     talkers[0].until_received(&mut control, "again", UDP)?;
     talkers[1].until_received(&mut control, "other", UDP)?;
     control.end("again")?;
@@ -99,9 +92,9 @@ fn two_sources_of_a_group_on_two_pollers_then_each_has_its_own() -> Result<()> {
 fn source_of_no_session_then_counted_by_its_groups_only_session() -> Result<()> {
     let network = open_network(Backend::AfXdp, 2)?;
     let mut control = network.rig.control()?;
-    start(&mut control, &member("one", UDP, &[ONE]))?;
+    control.create(&member("one", UDP, &[ONE]))?;
     // What makes the switch forward the other source.
-    start(&mut control, &member("far", UDP + 2, &[OTHER]))?;
+    control.create(&member("far", UDP + 2, &[OTHER]))?;
     let mut other = Talker::open(&network, OTHER)?;
     wait_for("packets of the wrong source", TIMEOUT_S, || {
         other.frames(UDP, 1)?;
@@ -118,7 +111,7 @@ fn source_of_no_session_then_counted_by_its_groups_only_session() -> Result<()> 
 fn flows_that_share_a_possible_packet_then_refused_with_advice() -> Result<()> {
     let network = open_network(Backend::AfXdp, 1)?;
     let mut control = network.rig.control()?;
-    start(&mut control, &member("one", UDP, &[ONE]))?;
+    control.create(&member("one", UDP, &[ONE]))?;
     let refused = |control: &mut Control, sources: &[&str]| -> Result<String> {
         let refused = control.create(&member("next", UDP, sources)).err();
         Ok(format!("{:#}", refused.context("it was created")?))
@@ -129,7 +122,7 @@ fn flows_that_share_a_possible_packet_then_refused_with_advice() -> Result<()> {
             assert!(error.contains(told), "{sources:?}: {error}");
         }
     }
-    start(&mut control, &member("any", UDP + 2, &[]))?;
+    control.create(&member("any", UDP + 2, &[]))?;
     let error = control.create(&member("next", UDP + 2, &[ONE])).err();
     let error = format!("{:#}", error.context("it was created")?);
     assert!(error.contains("from any source"), "{error}");
@@ -142,8 +135,8 @@ fn session_to_another_source_of_the_group_then_it_has_only_that() -> Result<()> 
     for pollers in [1, 2] {
         let network = open_network(Backend::AfXdp, pollers)?;
         let mut control = network.rig.control()?;
-        start(&mut control, &member("one", UDP, &[ONE]))?;
-        start(&mut control, &member("other", UDP, &[OTHER]))?;
+        control.create(&member("one", UDP, &[ONE]))?;
+        control.create(&member("other", UDP, &[OTHER]))?;
         let to = |sources: Value| {
             let body = json!({"flow": {"sources": sources}});
             network.rig.control()?.on::<RetargetSession>("one", body)
@@ -152,7 +145,7 @@ fn session_to_another_source_of_the_group_then_it_has_only_that() -> Result<()> 
         assert!(format!("{refused:#}").contains("session other already receives"));
         to(json!(["10.77.0.7"]))?;
         // The source is free now.
-        start(&mut control, &member("next", UDP, &[ONE]))?;
+        control.create(&member("next", UDP, &[ONE]))?;
         Talker::open(&network, ONE)?.until_received(&mut control, "next", UDP)?;
         Talker::open(&network, OTHER)?.until_received(&mut control, "other", UDP)?;
         assert_eq!(packets(&mut control, "one")?, 0);

@@ -3,7 +3,7 @@
 use std::net::UdpSocket;
 
 use anyhow::{Context as _, Result, ensure};
-use onair_api::{PortHealth, Source, SpecDocument};
+use onair_api::{PortHealth, Source};
 use onair_tests::network::packet;
 use onair_tests::{
     Backend, Capture, Control, GROUP, Raster, Rig, SwitchedNetwork, Talker, VLAN, Wire, member,
@@ -12,12 +12,6 @@ use onair_tests::{
 
 const HOST: &str = "10.77.0.9";
 const TIMEOUT_S: u64 = 30;
-
-fn start(control: &mut Control, spec: &SpecDocument) -> Result<()> {
-    control.create(spec)?;
-    control.start(spec.name.as_str())?;
-    Ok(())
-}
 
 fn port(control: &mut Control) -> Result<PortHealth> {
     let mut ports = control.health()?.dataplane.ports;
@@ -38,7 +32,7 @@ fn speaks(backend: Backend, keys: &str, priority: &str) -> Result<()> {
     resolve(stage, "10.77.0.2")?;
     ping(stage, "10.77.0.2".parse()?)?;
 
-    start(&mut control, &member("in", 5004, &[HOST]))?;
+    control.create(&member("in", 5004, &[HOST]))?;
     wait_for("the switch to know the group", TIMEOUT_S, || {
         Ok(network.known(GROUP)?.contains(HOST))
     })?;
@@ -57,7 +51,7 @@ fn speaks(backend: Backend, keys: &str, priority: &str) -> Result<()> {
     let mut spec = send("out", Raster::new(128, 72, 60, 10), 5010, Source::Pattern);
     spec.port = "b".into();
     spec.flow.destination = format!("{HOST}:5010");
-    start(&mut control, &spec)?;
+    control.create(&spec)?;
     wait_for("packets at the host", TIMEOUT_S, || {
         Ok(host.recv(&mut [0; 2048]).is_ok())
     })?;

@@ -41,7 +41,6 @@ fn source_that_comes_goes_and_differs_is_told_with_what_to_do() -> Result<()> {
     let rig = Rig::rings()?;
     let mut control = rig.control()?;
     control.create(&receive("in", RASTER, UDP))?;
-    control.start("in")?;
     let absent = signal(&rig, "in", SignalState::Absent)?;
     let reason = absent.reason.context("a reason")?;
     assert!(
@@ -83,7 +82,6 @@ fn source_that_comes_goes_and_differs_is_told_with_what_to_do() -> Result<()> {
         let mut other = right.clone();
         change(&mut other);
         control.create(&other)?;
-        control.start("out")?;
         // As docs/troubleshoot.md promises.
         let reason = until("the command that fits", Deadline::seconds(2), || {
             let signal = control.show("in")?.signal;
@@ -100,7 +98,6 @@ fn source_that_comes_goes_and_differs_is_told_with_what_to_do() -> Result<()> {
     }
 
     control.create(&right)?;
-    control.start("out")?;
     let ok = signal(&rig, "in", SignalState::Ok)?;
     assert_eq!(ok.reason, None);
     assert!(is_measured(&rig, "in", SignalState::Ok)?);
@@ -116,12 +113,10 @@ fn source_that_comes_goes_and_differs_is_told_with_what_to_do() -> Result<()> {
     let mut filtered = receive("in2", RASTER, UDP + 2);
     filtered.flow.source = Some("10.77.0.9".to_owned());
     control.create(&filtered)?;
-    control.start("in2")?;
     control.create(&SpecDocument {
         name: "out2".to_owned(),
         ..send("out2", RASTER, UDP + 2, Source::Pattern)
     })?;
-    control.start("out2")?;
     let reason = until("the other source", Deadline::seconds(30), || {
         let reason = control.show("in2")?.signal.and_then(|it| it.reason);
         Ok(reason.filter(|it| it.contains("come from 10.77.0.1")))
@@ -133,7 +128,6 @@ fn source_that_comes_goes_and_differs_is_told_with_what_to_do() -> Result<()> {
 
     // A sender whose client is not there.
     control.create(&send("quiet", RASTER, UDP + 4, Source::Client))?;
-    control.start("quiet")?;
     let absent = signal(&rig, "quiet", SignalState::Absent)?;
     let reason = absent.reason.context("a reason")?;
     assert!(reason.contains("no client is attached"), "{reason}");
@@ -163,7 +157,6 @@ fn session_like_what_arrives_has_its_format() -> Result<()> {
     (sent.format.video_mut().scan, sent.flow.payload_type) = (Some(Scan::Interlaced), Some(99));
     sent.format.video_mut().frame_rate = "25/1".to_owned();
     control.create(&sent)?;
-    control.start("out")?;
     let created = onairctl(&rig, create)?;
     assert_eq!(created.code, 0, "{created:?}");
     let view = control.show("cam")?;
@@ -183,7 +176,6 @@ fn network_that_loses_impairs_the_signal() -> Result<()> {
     let mut control = rig.control()?;
     let raster = Raster::new(320, 180, 60, 8);
     control.create(&receive("in", raster, UDP))?;
-    control.start("in")?;
     let loses = Disturbance {
         lost: 20,
         ..Disturbance::default()

@@ -76,9 +76,7 @@ fn snapshot_then_no_place_taken_and_no_client_that_is_slow() -> Result<()> {
     let mut cam = receive("cam", raster, 5000);
     cam.max_attachments = Some(1);
     control.create(&cam)?;
-    control.start("cam")?;
     control.create(&send("out", raster, 5000, Source::Pattern))?;
-    control.start("out")?;
     let path = rig.stage().directory().join("cam.png");
     let command = format!("session snapshot cam -o {}", path.display());
     for _ in 0..3 {

@@ -52,7 +52,6 @@ fn two_senders_into_one_flow_then_named_and_first_is_followed() -> Result<()> {
     let mut control = rig.control()?;
     resolve(rig.stage(), OURS)?;
     control.create(&receive("in", Raster::SMALL, WholeFlow::UDP))?;
-    control.start("in")?;
     let socket = sender(&rig)?;
     let first = rtp(&[[640, 3, 0]], 640);
     let other = with(first.clone(), 8, 0xaa);
@@ -104,7 +103,6 @@ fn sender_restarts_with_another_ssrc_then_no_problem() -> Result<()> {
     // The old source counts as sending for so long: many looks see packets of the new one dropped.
     spec.frame_timeout_ms = Some(3_000);
     control.create(&spec)?;
-    control.start("in")?;
     let socket = sender(&rig)?;
     let first = rtp(&[[640, 3, 0]], 640);
     let again = with(first.clone(), 8, 0xaa);
@@ -161,7 +159,6 @@ fn receivers_that_cannot_be_reached_then_told_with_what_to_do() -> Result<()> {
         let mut spec = send(name, Raster::SMALL, 5004, Source::Pattern);
         spec.flow.destination = format!("{address}:5004");
         control.create(&spec)?;
-        control.start(name)?;
         let found = control.await_problem(name, kind)?;
         assert!(found.detail.contains(address), "{found:?}");
         let view = control.show(name)?;
@@ -198,7 +195,6 @@ fn link_down_then_no_frame_counts_as_sent_until_it_is_up() -> Result<()> {
     let rig = Rig::pair()?;
     let mut control = rig.control()?;
     control.create(&send("out", Raster::SMALL, 5004, Source::Pattern))?;
-    control.start("out")?;
     control.await_view("out", "sending", |it| it.counters.frames_sent > 5)?;
     let namespace = rig.stage().namespace().to_owned();
     let switch = |to| output("ip", &["-n", &namespace, "link", "set", "va", to]);

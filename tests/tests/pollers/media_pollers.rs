@@ -24,7 +24,6 @@ fn receivers(control: &mut Control) -> Result<()> {
     for at in 0..FLOWS {
         let name = format!("in{at}");
         control.ample(&name, Raster::SMALL, 6000 + at)?;
-        control.start(&name)?;
     }
     Ok(())
 }
@@ -34,7 +33,6 @@ fn senders(control: &mut Control) -> Result<()> {
     for at in 0..FLOWS {
         let (name, udp) = (format!("out{at}"), 6000 + at);
         control.create(&send(&name, Raster::SMALL, udp, Source::Pattern))?;
-        control.start(&name)?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use super::table::{Build, Test};
-use crate::cargo::{SYSTEM, SYSTEM_TESTS, messages_with, root};
+use crate::cargo::{Manner, SYSTEM, SYSTEM_TESTS, messages_with, root};
 use crate::test::{LOOM, SHUTTLE};
 
 /// The test programs of one build.
@@ -104,5 +104,5 @@ fn messages(arguments: &[&str], flag: &str) -> Result<Vec<Value>> {
     if !flag.is_empty() {
         environment.push(("RUSTFLAGS", flag));
     }
-    messages_with(arguments, &environment)
+    messages_with(Manner::InFront, arguments, &environment)
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, ensure};
 use onair_stage::Stage;
 
-use crate::cargo::{supervised, target};
+use crate::cargo::{Manner, supervised, target};
 use crate::dist::{PROGRAMS, copy};
 use crate::{clean_up, demo, say, test};
 
@@ -40,7 +40,7 @@ pub(crate) fn run(deb: &Path, programs: &Path) -> Result<()> {
     say::good("no error and no warning");
 
     say::step("The tests' own programs");
-    let tests = beside(programs, &test::whole_system_program()?)?;
+    let tests = beside(programs, &test::whole_system_program(Manner::InFront)?)?;
     let folder = target().join(FOLDER);
     clean_up::report(&onair_stage::take_down_leftovers()?);
     say::step("Life cycle in a container of Debian 12");

@@ -209,6 +209,16 @@ pub(crate) fn short() -> Result<Option<String>> {
     Ok(None)
 }
 
+/// Makes the root image of [`short`], if there is none of the same inputs.
+///
+/// # Errors
+/// When no machine can be had here.
+pub(crate) fn prepare() -> Result<()> {
+    setup::with_machine_packages()?;
+    Recipe::new(Kernel::Debian12, image::MIRROR).image()?;
+    Ok(())
+}
+
 /// Removes the reports of what runs again. Those of other tests stay, as the file keeps their results.
 fn clear_reports(kernel: Kernel, what: &[String]) -> Result<()> {
     let reports = reports(&kernel.to_string());

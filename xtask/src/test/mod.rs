@@ -1,18 +1,24 @@
 //! `cargo xtask test`: everything that must hold, in the order in which it fails fastest.
 
+mod beside;
+mod history;
+
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
-
-use onair_stage::{Deadline, Snapshot, Stage, output, take_down_leftovers};
+use onair_stage::{Deadline, MEMORY_MB, Snapshot, Stage, output, take_down_leftovers};
+use serde_json::Value;
 
 use crate::cargo::{
-    SYSTEM, SYSTEM_TESTS, VICTIM, cargo, cargo_with, messages, root, streamed, supervised, target,
+    Manner, SYSTEM, SYSTEM_TESTS, VICTIM, cargo, cargo_with, messages, messages_with, root,
+    streamed, supervised_as, target,
 };
-use crate::history::TestTimes;
 use crate::say::{self, Times};
 use crate::{clean_up, lint, setup, size, vm};
+use beside::{Task, beside};
+use history::TestTimes;
 
 /// Lints, then runs the unit tests, the model checks and the whole-system tests
 ///
@@ -38,6 +44,8 @@ pub(crate) struct Arguments {
     filters: Vec<String>,
 }
 
+/// The unit tests. Doc tests are built when they run.
+const UNIT_TESTS: [&str; 4] = ["test", "--workspace", "--exclude", "onair-tests"];
 /// The tests on loom's words.
 pub(crate) const LOOM: [&str; 4] = ["--package", "onair-ipc", "--test", "loom_gate"];
 /// The tests on shuttle's words.
@@ -62,6 +70,61 @@ const UNDER_VALGRIND: [&str; 6] = [
 ];
 /// Tests with this in their names search millions of states: they have a step of their own.
 const MODELS: &str = "model::";
+/// Files of whole-system tests that mostly wait, for what a daemon or another program does after some time, and look at
+/// nothing of the machine but what is their own: several of their tests run at a time. Those of the other files need
+/// the cores, disturb others, or count what is on the machine: they run alone.
+const TOGETHER: [&str; 48] = [
+    "conversion::converted::",
+    "conversion::layouts::",
+    "deaths::deaths_daemon::",
+    "deaths::deaths_programs::",
+    "deaths::deaths_threads::",
+    "deaths::guardian::",
+    "ending::shutdown::",
+    "ending::shutdown_clients::",
+    "ending::shutdown_signals::",
+    "ending::shutdown_start::",
+    "ending::watchdog::",
+    "hostile::attach_socket::",
+    "hostile::containers::",
+    "hostile::descriptors::",
+    "hostile::punching::",
+    "hostile::shares::",
+    "hostile::wrong_uses::",
+    "lives::conditions::",
+    "lives::destroy_wait::",
+    "lives::durability::",
+    "lives::evict::",
+    "lives::flushing::",
+    "lives::gate::",
+    "lives::kill_destroy::",
+    "lives::persistence::",
+    "lives::reload::",
+    "lives::retarget::",
+    "network::groups_return::",
+    "network::media_ports::",
+    "network::multicast::",
+    "network::router::",
+    "network::same_group::",
+    "network::vlan::",
+    "operators::alerts::",
+    "operators::blockers::",
+    "operators::blockers_blind::",
+    "operators::certificates::",
+    "operators::events::",
+    "operators::log::",
+    "operators::signal::",
+    "operators::snapshot::",
+    "operators::traffic::",
+    "operators::webhook::",
+    "recording::recorder::",
+    "recording::recorder_ends::",
+    "recording::recorder_long::",
+    "time::clock::",
+    "time::ptp::",
+];
+/// How many of [`TOGETHER`]: they use a third of a core each.
+const AT_A_TIME: u32 = 4;
 /// What `--slow` has the whole-system tests do.
 const SLOW: [(&str, &str); 9] = [
     ("ONAIR_CALM_SECONDS", "600"),
@@ -108,34 +171,46 @@ fn steps(arguments: &Arguments, times: &mut Times) -> Result<()> {
     if all {
         times.step("Lint", || lint::run(&lint::Arguments {}))?;
     }
-    times.step("Unit tests", || {
-        let mut line = vec![
-            "test",
-            "--no-fail-fast",
-            "--workspace",
-            "--exclude",
-            "onair-tests",
-            "--",
-            "--skip",
-            MODELS,
-        ];
-        line.extend(&filters);
-        cargo(&line)
+    let built = times.step("Unit tests: build", || {
+        messages(&[&UNIT_TESTS[..], &["--no-run"]].concat())
     })?;
-    if !arguments.fast {
-        let models = unit_tests_of(&["onair_ipc"])?;
-        let leaks = unit_tests_of(if all { &UNDER_VALGRIND } else { &[] })?;
-        times.step("Model checks: interleavings; leaks (valgrind)", || {
-            side_by_side(&models[0], &filters, &leaks)
-        })?;
-        if all {
-            times.step("Model checks: orderings (loom)", || words("loom", &LOOM))?;
-            times.step("Model checks: long schedules (shuttle)", || {
-                words("shuttle", &SHUTTLE)
-            })?;
-        }
+    let mut program = None;
+    let mut tasks: VecDeque<Task<'_>> = VecDeque::new();
+    if all && !arguments.fast {
+        tasks.push_back(Task::new("Root image of the virtual machine", |_| {
+            // Whether there is one is told where it is needed.
+            vm::prepare().ok();
+            Ok(())
+        }));
     }
-    let program = times.step("Programs", whole_system_program)?;
+    tasks.push_back(Task::new("Programs", |manner| {
+        program = Some(whole_system_program(manner)?);
+        Ok(())
+    }));
+    if !arguments.fast {
+        if all {
+            tasks.push_back(Task::new("Model checks: orderings (loom)", |manner| {
+                words(manner, "loom", &LOOM)
+            }));
+            tasks.push_back(Task::new(
+                "Model checks: long schedules (shuttle)",
+                |manner| words(manner, "shuttle", &SHUTTLE),
+            ));
+        }
+        let models = unit_tests_of(&built, &["onair_ipc"])?;
+        let leaks = unit_tests_of(&built, if all { &UNDER_VALGRIND } else { &[] })?;
+        let filters = &filters;
+        tasks.push_back(Task::new(
+            "Model checks: interleavings; leaks (valgrind)",
+            move |manner| side_by_side(manner, &models[0], filters, &leaks),
+        ));
+    }
+    let units = || {
+        let options = ["--no-fail-fast", "--", "--skip", MODELS];
+        cargo(&[&UNIT_TESTS[..], &options, &filters].concat())
+    };
+    beside(times, "Unit tests", units, tasks)?;
+    let program = program.context("it was built")?;
     let netem = times.step("Whole-system tests", || {
         whole_system(&program, arguments.slow, &filters)
     })?;
@@ -171,15 +246,15 @@ fn netem() -> Result<Netem> {
 }
 
 /// The program of the whole-system tests, built with what it starts.
-pub(crate) fn whole_system_program() -> Result<PathBuf> {
+pub(crate) fn whole_system_program(manner: Manner) -> Result<PathBuf> {
     let mut line = vec!["build", "--release", "--bins"];
     line.extend(SYSTEM);
-    cargo(&line)?;
+    cargo_with(manner, &line, &[])?;
     // By itself: nothing else may be built with the points at which it dies.
-    cargo(&VICTIM)?;
+    cargo_with(manner, &VICTIM, &[])?;
     let mut build = vec!["test", "--release", "--no-run", "--test", SYSTEM_TESTS];
     build.extend(SYSTEM);
-    let built = messages(&build)?;
+    let built = messages_with(manner, &build, &[])?;
     let program = built
         .iter()
         .filter(|it| it["profile"]["test"] == true && it["target"]["name"] == SYSTEM_TESTS)
@@ -193,41 +268,53 @@ pub(crate) fn whole_system_program() -> Result<PathBuf> {
 /// daemon's own integration tests have been run with the unit tests.
 pub(crate) fn whole_system(program: &Path, is_slow: bool, filters: &[&str]) -> Result<Netem> {
     let netem = netem()?;
-    // One at a time: each has the machine's cores and the probe to itself.
     // The ignored ones are those that need netem.
     let ignored: &[&str] = match netem {
         Netem::Present => &["--include-ignored"],
         Netem::Absent => &[],
     };
-    let options = [&["--test-threads", "1"], ignored, filters].concat();
-    say::command(format_args!("{} {}", program.display(), options.join(" ")));
-    let mut tests = TestTimes::open();
-    let prepare = |command: &mut Command| {
-        command.args(&options).current_dir(root().join("tests"));
-        if is_slow {
-            command.envs(SLOW);
-        }
+    let run = |options: &[&str], line: &mut dyn FnMut(&str) -> String| {
+        say::command(format_args!("{} {}", program.display(), options.join(" ")));
+        let prepare = |command: &mut Command| {
+            command.args(options).current_dir(root().join("tests"));
+            if is_slow {
+                command.envs(SLOW);
+            }
+        };
+        let name = program.to_str().context("a path in UTF-8")?;
+        let status = streamed(name, prepare, |text| println!("{}", line(text)))?;
+        Ok::<_, anyhow::Error>(status.success())
     };
-    let name = program.to_str().context("a path in UTF-8")?;
-    let status = streamed(name, prepare, |line| println!("{}", tests.line(line)))?;
-    tests.close().context("writing the times of the tests")?;
-    if !status.success() {
-        bail!("a whole-system test failed ({status})");
+    let mut passed = true;
+    let mut skipped = Vec::new();
+    // Of a few tests each runs alone.
+    if filters.is_empty() {
+        let stage = Stage::open("tests")?;
+        // None of them has to add any, or gives back what another is about to take.
+        let has_memory = stage.hugepages(MEMORY_MB * u64::from(AT_A_TIME))?;
+        let threads = if has_memory { AT_A_TIME } else { 1 }.to_string();
+        let together = [&["--test-threads", &threads], ignored, &TOGETHER].concat();
+        passed &= run(&together, &mut str::to_owned)?;
+        stage.take_down()?;
+        skipped.extend(TOGETHER.iter().flat_map(|it| ["--skip", it]));
+    }
+    // Each has the machine's cores to itself.
+    let alone = [&["--test-threads", "1"], ignored, &skipped, filters].concat();
+    let mut tests = TestTimes::open();
+    passed &= run(&alone, &mut |line| tests.line(line))?;
+    tests
+        .close(filters.is_empty())
+        .context("writing the times of the tests")?;
+    if !passed {
+        bail!("a whole-system test failed");
     }
     Ok(netem)
 }
 
-/// The programs with the unit tests of these libraries and programs.
-fn unit_tests_of(names: &[&str]) -> Result<Vec<String>> {
-    let build = [
-        "test",
-        "--workspace",
-        "--exclude",
-        "onair-tests",
-        "--no-run",
-    ];
-    let programs: Vec<String> = messages(&build)?
-        .into_iter()
+/// The programs with the unit tests of these libraries and programs, among what cargo has `built`.
+fn unit_tests_of(built: &[Value], names: &[&str]) -> Result<Vec<String>> {
+    let programs: Vec<String> = built
+        .iter()
         .filter(|message| {
             let target = &message["target"];
             let is_unit = message["profile"]["test"] == true && target["kind"][0] != "test";
@@ -242,13 +329,18 @@ fn unit_tests_of(names: &[&str]) -> Result<Vec<String>> {
 }
 
 /// The model checks of `models`, beside each of `under_valgrind`, which uses one core only.
-fn side_by_side(models: &str, filters: &[&str], under_valgrind: &[String]) -> Result<()> {
+fn side_by_side(
+    manner: Manner,
+    models: &str,
+    filters: &[&str],
+    under_valgrind: &[String],
+) -> Result<()> {
     std::thread::scope(|scope| {
         let leaks: Vec<_> = under_valgrind
             .iter()
-            .map(|program| scope.spawn(move || without_leaks(program)))
+            .map(|program| scope.spawn(move || without_leaks(manner, program)))
             .collect();
-        let checked = check_models(models, filters);
+        let checked = check_models(manner, models, filters);
         let leaks = leaks.into_iter().map(|it| match it.join() {
             Ok(done) => done,
             Err(panic) => std::panic::resume_unwind(panic),
@@ -258,7 +350,7 @@ fn side_by_side(models: &str, filters: &[&str], under_valgrind: &[String]) -> Re
 }
 
 /// Properties are tried a few times only: here it is not about them.
-fn without_leaks(program: &str) -> Result<()> {
+fn without_leaks(manner: Manner, program: &str) -> Result<()> {
     let options = [
         "--quiet",
         "--leak-check=full",
@@ -268,7 +360,7 @@ fn without_leaks(program: &str) -> Result<()> {
         "--error-exitcode=9",
     ];
     say::command(format_args!("valgrind {} {program}", options.join(" ")));
-    let done = supervised("valgrind", |command| {
+    let done = supervised_as(manner, "valgrind", |command| {
         command
             .args(options)
             .arg(program)
@@ -282,7 +374,7 @@ fn without_leaks(program: &str) -> Result<()> {
 }
 
 /// The exhaustive searches, which are unit tests of `onair-ipc`, under a limit on their memory.
-fn check_models(program: &str, filters: &[&str]) -> Result<()> {
+fn check_models(manner: Manner, program: &str, filters: &[&str]) -> Result<()> {
     let filters: Vec<_> = if filters.is_empty() {
         vec![MODELS]
     } else {
@@ -292,7 +384,7 @@ fn check_models(program: &str, filters: &[&str]) -> Result<()> {
         "prlimit --as={MODEL_LIMIT} {program} {}",
         filters.join(" ")
     ));
-    let done = supervised("prlimit", |command| {
+    let done = supervised_as(manner, "prlimit", |command| {
         command
             .arg(format!("--as={MODEL_LIMIT}"))
             .arg(program)
@@ -306,15 +398,13 @@ fn check_models(program: &str, filters: &[&str]) -> Result<()> {
 
 /// The gate on the words of a checker, `loom` or `shuttle`, and the session's core on it. In a target
 /// folder of its own: the flag would otherwise rebuild everything twice.
-fn words(checker: &str, tests: &[&str]) -> Result<()> {
+fn words(manner: Manner, checker: &str, tests: &[&str]) -> Result<()> {
     let target = target().join(checker).display().to_string();
     let line = [&["test", "--release", "--target-dir", &target], tests].concat();
     let flags = format!("--cfg {checker}");
     // Loom's tests weaken the product's own words.
-    cargo_with(
-        &line,
-        &[("RUSTFLAGS", &flags), ("ONAIR_BUILD_MUTANTS", "1")],
-    )
+    let variables = [("RUSTFLAGS", flags.as_str()), ("ONAIR_BUILD_MUTANTS", "1")];
+    cargo_with(manner, &line, &variables)
 }
 
 #[cfg(test)]
@@ -341,6 +431,15 @@ mod tests {
                 "{index} of {} lacks `{line}`",
                 folder.display()
             );
+        }
+    }
+
+    #[test]
+    fn tests_that_run_together_are_those_of_files_or_folders() {
+        for module in super::TOGETHER {
+            let path = module.trim_end_matches("::").replace("::", "/");
+            let there = |name: String| root().join("tests/tests").join(name).exists();
+            assert!(there(format!("{path}.rs")) || there(path.clone()), "{path}");
         }
     }
 

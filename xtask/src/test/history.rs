@@ -75,11 +75,12 @@ impl TestTimes {
         format!(", about {:.0} min left", (left / 60.0).ceil())
     }
 
-    /// Names the slowest tests, and keeps the times for the next run.
+    /// Names the slowest tests, and keeps the times for the next run: with those of tests that did not run, unless
+    /// this were `all`.
     ///
     /// # Errors
     /// The file cannot be written.
-    pub(crate) fn close(mut self) -> io::Result<()> {
+    pub(crate) fn close(mut self, all: bool) -> io::Result<()> {
         let mut slowest: Vec<_> = self.now.iter().collect();
         slowest.sort_by(|a, b| b.1.total_cmp(a.1));
         if slowest.len() > SLOWEST {
@@ -87,6 +88,9 @@ impl TestTimes {
             for (name, seconds) in &slowest[..SLOWEST] {
                 say::note(format_args!("{seconds:>7.1} s  {name}"));
             }
+        }
+        if all {
+            self.before.clear();
         }
         self.before.append(&mut self.now);
         fs::write(file(), serde_json::to_vec(&self.before)?)

@@ -1,0 +1,133 @@
+//! Work that is done while something else runs, on the cores that that leaves idle.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+use anyhow::Result;
+
+use crate::cargo::Manner;
+use crate::say::Times;
+
+/// A piece of work that can run beside another.
+pub(crate) struct Task<'a> {
+    what: &'static str,
+    work: Box<dyn FnOnce(Manner) -> Result<()> + Send + 'a>,
+}
+
+impl<'a> Task<'a> {
+    pub(crate) fn new(
+        what: &'static str,
+        work: impl FnOnce(Manner) -> Result<()> + Send + 'a,
+    ) -> Self {
+        Self {
+            what,
+            work: Box::new(work),
+        }
+    }
+}
+
+/// Does `first` as a step `what`, and beside it the tasks, one after the other. Those that have not begun when
+/// `first` is done are steps of their own.
+///
+/// # Errors
+/// Those of `first`, then of the first task that fails. What is under way then is done first.
+pub(crate) fn beside(
+    times: &mut Times,
+    what: &str,
+    first: impl FnOnce() -> Result<()>,
+    tasks: VecDeque<Task<'_>>,
+) -> Result<()> {
+    let tasks = Mutex::new(tasks);
+    let next = || {
+        let mut tasks = tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.pop_front()
+    };
+    let over = AtomicBool::new(false);
+    let (result, done) = times.step(what, || {
+        thread::scope(|scope| {
+            let others = scope.spawn(|| {
+                let mut done = Vec::new();
+                while let Some(task) = next() {
+                    let begin = Instant::now();
+                    let result = (task.work)(Manner::Beside);
+                    let is_last = result.is_err() || over.load(Ordering::Relaxed);
+                    done.push((task.what, begin.elapsed(), result));
+                    if is_last {
+                        break;
+                    }
+                }
+                done
+            });
+            let result = first();
+            over.store(true, Ordering::Relaxed);
+            match others.join() {
+                Ok(done) => (result, done),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        })
+    });
+    let mut all = vec![result];
+    for (what, took, result) in done {
+        times.beside(what, took);
+        all.push(result);
+    }
+    all.into_iter().collect::<Result<()>>()?;
+    while let Some(task) = next() {
+        times.step(task.what, || (task.work)(Manner::InFront))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use anyhow::bail;
+
+    use super::*;
+
+    #[test]
+    fn tasks_then_some_beside_the_first_and_the_rest_after_it() {
+        let seen = Mutex::new(Vec::new());
+        let see = |what, manner| seen.lock().unwrap().push((what, manner));
+        let (begun, has_begun) = channel();
+        let (ended, has_ended) = channel();
+        let tasks = [
+            Task::new("one", move |manner| {
+                begun.send(()).unwrap();
+                has_ended.recv().unwrap();
+                see("one", manner);
+                Ok(())
+            }),
+            Task::new("two", move |manner| {
+                see("two", manner);
+                Ok(())
+            }),
+        ];
+        let first = || {
+            has_begun.recv()?;
+            // The other one sees that this is over when it has ended, which it does after this.
+            thread::spawn(move || {
+                thread::sleep(std::time::Duration::from_millis(50));
+                ended.send(()).unwrap();
+            });
+            Ok(())
+        };
+        beside(&mut Times::default(), "first", first, tasks.into()).unwrap();
+        let seen = seen.into_inner().unwrap();
+        assert_eq!(seen, [("one", Manner::Beside), ("two", Manner::InFront)]);
+    }
+
+    #[test]
+    fn task_that_fails_then_no_other_one_begins() {
+        let tasks = [
+            Task::new("one", |_| bail!("it failed")),
+            Task::new("two", |_| panic!("it began")),
+        ];
+        let done = beside(&mut Times::default(), "first", || Ok(()), tasks.into());
+        assert_eq!(done.unwrap_err().to_string(), "it failed");
+    }
+}
