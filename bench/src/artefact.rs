@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn file_has_the_stamp_and_a_line_for_each_row_with_target_value_and_cause() {
+    fn file_has_the_stamp_and_a_line_for_each_row_with_its_cause() {
         let machine = Machine {
             at: "2026-11-25T04:00:00Z".into(),
             commit: "8253c97b".into(),
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn file_of_a_result_without_a_commit_says_so_and_one_without_rows_is_refused() {
+    fn file_without_a_commit_says_so_and_without_rows_is_refused() {
         let known = text(&Document::new(Machine::default(), rows())).unwrap();
         assert!(known.contains("\"commit\":\"not recorded\""), "{known}");
         assert!(text(&Document::default()).is_err());

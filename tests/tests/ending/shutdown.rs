@@ -50,7 +50,7 @@ fn system__sigterm__then_clean_exit() -> Result<()> {
 }
 
 #[test]
-fn shutdown_if_idle_then_refused_while_a_session_runs_and_nothing_else_changes() -> Result<()> {
+fn shutdown_if_idle_then_refused_while_a_session_runs() -> Result<()> {
     let (mut rig, mut control) = Rig::with_cam()?;
     let refused = onairctl(&rig, "shutdown --if-idle --watch")?;
     assert_eq!(refused.code, 4, "{refused:?}");

@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn demo_that_has_ended_then_its_folder_is_gone_and_the_empty_one_above() {
+    fn demo_ended_then_its_folder_and_the_empty_one_above_are_gone() {
         let folder = tempfile::tempdir().unwrap();
         let above = folder.path().join("onair");
         assert!(!remove_demo_folder(&demo(&above)).unwrap());

@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn page_has_a_line_for_each_thing_and_nothing_of_what_was_not_tried() {
+    fn page_has_a_line_for_each_thing_that_was_tried() {
         let rows = [
             row("old (6.1)", "gate", Outcome::Passed),
             row("new (6.12)", "gate", Outcome::Failed(1)),
