@@ -73,7 +73,7 @@ const MODELS: &str = "model::";
 /// Files of whole-system tests that mostly wait, for what a daemon or another program does after some time, and look at
 /// nothing of the machine but what is their own: several of their tests run at a time. Those of the other files need
 /// the cores, count each lost packet of larger frames, or look at what is on the machine: they run alone.
-const TOGETHER: [&str; 49] = [
+const TOGETHER: [&str; 48] = [
     "conversion::converted::",
     "conversion::layouts::",
     "deaths::deaths_daemon::",
@@ -85,7 +85,6 @@ const TOGETHER: [&str; 49] = [
     "ending::shutdown_signals::",
     "ending::shutdown_start::",
     "ending::watchdog::",
-    "hostile::attach_socket::",
     "hostile::containers::",
     "hostile::descriptors::",
     "hostile::punching::",
