@@ -7,39 +7,16 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use onair_api::{BlockerKind, Event, EventKind, EventName, ShutdownPhase, Source};
+use onair_api::{BlockerKind, EventKind, EventName, ShutdownPhase, Source};
 use onair_stage::Actor;
 use onair_tests::{
-    Config, Deadline, Raster, RelayedVideo, Rig, output, program, receive, until, wait_for,
+    Config, Deadline, Follower, Raster, RelayedVideo, Rig, output, program, receive, until,
+    wait_for,
 };
 use prometheus_parse::{Scrape, Value};
 
 /// How long anything may take that is waited for.
 const TIMEOUT_S: u64 = 40;
-
-/// A `curl` that follows the events.
-struct Follower(Actor);
-
-impl Follower {
-    fn start(rig: &Rig, query: &str) -> Result<Self> {
-        let mut curl = rig.stage().command("curl");
-        curl.args(["-sN", "--unix-socket"])
-            .arg(Config::control_socket(rig.stage()))
-            .args(["-H", "Last-Event-ID: 0"])
-            .arg(format!("http://localhost/v1/events{query}"));
-        Ok(Self(Actor::start("curl", &mut curl)?))
-    }
-
-    fn next(&mut self) -> Result<Event> {
-        let line = self
-            .0
-            .wait_line("an event", Deadline::seconds(TIMEOUT_S), |line| {
-                line.as_str().is_some_and(|line| line.starts_with("data: "))
-            })?;
-        let data = line.as_str().and_then(|line| line.strip_prefix("data: "));
-        Ok(serde_json::from_str(data.context("a line")?)?)
-    }
-}
 
 /// Values by metric and labels, as a real parser reads them.
 fn read(text: &str) -> Result<BTreeMap<(String, BTreeSet<String>), f64>> {
@@ -99,7 +76,7 @@ fn warned_twice(follower: &mut Follower, pid: u32, tid: u32) -> Result<()> {
     let mut seen = Vec::new();
     let mut warned = Vec::new();
     while warned.len() < 2 {
-        let event = follower.next()?;
+        let event = follower.event()?;
         seen.push(event.kind.name());
         if let EventKind::DrainBlocked {
             after_s, blockers, ..
@@ -179,14 +156,14 @@ fn drain_blocked_by_a_frozen_caller_then_warned_of_by_name() -> Result<()> {
         "onairctl session blockers --watch: {status}"
     );
     client.leave()?;
-    while follower.next()?.kind.name() != EventName::CertificateCompleted {}
+    while follower.event()?.kind.name() != EventName::CertificateCompleted {}
     let metrics = read(&rig.scrape()?)?;
     let issued = Some("operation=destroy");
     assert!((value(&metrics, "onair_certificates_issued_total", issued)? - 1.0).abs() < 1e-9);
 
     // The end of the daemon is an orderly end of the stream.
     rig.stop_daemon()?;
-    let status = follower.0.running().wait(Deadline::seconds(TIMEOUT_S))?;
+    let status = follower.end()?;
     assert!(status.success(), "curl: {status}");
     Ok(())
 }
@@ -197,16 +174,16 @@ fn events_followed_to_the_daemons_end_then_every_phase_is_there() -> Result<()> 
     let mut follower = Follower::start(&rig, "?kind=session_created,shutdown_phase")?;
     rig.control()?
         .create(&receive("cam", Raster::SMALL, 5000))?;
-    assert_eq!(follower.next()?.kind.name(), EventName::SessionCreated);
+    assert_eq!(follower.event()?.kind.name(), EventName::SessionCreated);
     rig.stop_daemon()?;
     for expected in &ShutdownPhase::ALL[1..4] {
-        let event = follower.next()?;
+        let event = follower.event()?;
         let EventKind::ShutdownPhase { phase, .. } = event.kind else {
             bail!("{event:?}");
         };
         assert_eq!(phase, *expected);
     }
-    let status = follower.0.running().wait(Deadline::seconds(TIMEOUT_S))?;
+    let status = follower.end()?;
     assert!(status.success(), "curl: {status}");
     Ok(())
 }
@@ -217,12 +194,12 @@ fn events_a_reader_takes_none_then_another_misses_none() -> Result<()> {
     let mut lazy = UnixStream::connect(Config::control_socket(rig.stage()))?;
     lazy.write_all(b"GET /v1/events HTTP/1.1\r\nHost: x\r\nLast-Event-ID: 0\r\n\r\n")?;
     let mut follower = Follower::start(&rig, "?kind=session_stopped,session_started")?;
-    let mut last = follower.next()?.sequence;
+    let mut last = follower.event()?.sequence;
     for _ in 0..300 {
         control.stop("cam")?;
         control.start("cam")?;
         for kind in [EventName::SessionStopped, EventName::SessionStarted] {
-            let event = follower.next()?;
+            let event = follower.event()?;
             assert_eq!((event.kind.name(), event.sequence), (kind, last + 1));
             last = event.sequence;
         }
@@ -319,7 +296,7 @@ fn link_down_and_up_then_health_and_events_say_so() -> Result<()> {
         }
         let mut changed = BTreeSet::new();
         while changed.len() < 2 {
-            if let EventKind::PortLink { port, up: now } = events.next()?.kind {
+            if let EventKind::PortLink { port, up: now } = events.event()?.kind {
                 assert_eq!(now, up);
                 changed.insert(port);
             }

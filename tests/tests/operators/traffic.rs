@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use onair_api::{HealthStatus, PeerState, SessionProblemKind, Source};
 use onair_tests::network::packet::{rtp, with};
 use onair_tests::{
-    Deadline, Raster, Rig, WholeFlow, output, receive, resolve, send, until, wait_for,
+    Deadline, Follower, Raster, Rig, WholeFlow, output, receive, resolve, send, until, wait_for,
 };
 
 const OURS: &str = "10.77.0.2";
@@ -15,14 +15,8 @@ const TIMEOUT_S: u64 = 20;
 
 /// Kinds of the problems that events told of, as they began and as they ended.
 fn told(rig: &Rig) -> Result<[BTreeSet<String>; 2]> {
-    let mut curl = rig.stage().command("curl");
-    curl.args(["-sN", "--max-time", "1", "--unix-socket"])
-        .arg(onair_tests::Config::control_socket(rig.stage()))
-        .args(["-H", "Last-Event-ID: 0", "http://localhost/v1/events"]);
-    let text = String::from_utf8(curl.output()?.stdout)?;
     let mut kinds = [BTreeSet::new(), BTreeSet::new()];
-    for data in text.lines().filter_map(|line| line.strip_prefix("data: ")) {
-        let event: serde_json::Value = serde_json::from_str(data)?;
+    for event in Follower::so_far(rig)? {
         let list = match event["kind"].as_str() {
             Some("session_problem") => &mut kinds[0],
             Some("session_problem_over") => &mut kinds[1],

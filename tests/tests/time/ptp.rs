@@ -6,8 +6,8 @@ use anyhow::{Context as _, Result, ensure};
 use nix::time::{ClockId, clock_gettime};
 use onair_api::{PtpHealth, PtpPortState, PtpState, PtpTimestamping, Source};
 use onair_tests::{
-    Backend, Config, Control, HostileClock, Hostility, Ptp4l, Raster, Rig, Stage, onairctl, output,
-    program, send, wait_for,
+    Backend, Config, Control, Follower, HostileClock, Hostility, Ptp4l, Raster, Rig, Stage,
+    onairctl, program, send, wait_for,
 };
 use serde_json::Value;
 
@@ -72,20 +72,7 @@ fn problems(control: &mut Control) -> Result<Vec<String>> {
 
 /// What the daemon published so far, by its kind.
 fn events(rig: &Rig, kind: &str) -> Result<Vec<Value>> {
-    let socket = Config::control_socket(rig.stage());
-    // The stream has no end: a marker of the test's own ends it.
-    let mut marker = rig.control()?;
-    marker.receiver("marker", 5999)?;
-    marker.end("marker")?;
-    let command = format!(
-        "curl -sN --max-time {TIMEOUT_S} -H 'Last-Event-ID: 0' --unix-socket {} http://localhost/v1/events \
-         | sed '/marker.*\"kind\":\"destroyed\"/q; /\"kind\":\"destroyed\".*marker/q'",
-        socket.display()
-    );
-    let printed = output("sh", &["-c", &command])?;
-    let data = printed.lines().filter_map(|it| it.strip_prefix("data:"));
-    let all = data.map(serde_json::from_str::<Value>);
-    let all: Vec<Value> = all.collect::<Result<_, _>>()?;
+    let all = Follower::so_far(rig)?;
     Ok(all.into_iter().filter(|it| it["kind"] == kind).collect())
 }
 

@@ -72,7 +72,7 @@ const UNDER_VALGRIND: [&str; 6] = [
 const MODELS: &str = "model::";
 /// Files of whole-system tests that mostly wait, for what a daemon or another program does after some time, and look at
 /// nothing of the machine but what is their own: several of their tests run at a time. Those of the other files need
-/// the cores, disturb others, or count what is on the machine: they run alone.
+/// the cores, count each lost packet of larger frames, or look at what is on the machine: they run alone.
 const TOGETHER: [&str; 48] = [
     "conversion::converted::",
     "conversion::layouts::",
@@ -85,7 +85,6 @@ const TOGETHER: [&str; 48] = [
     "ending::shutdown_signals::",
     "ending::shutdown_start::",
     "ending::watchdog::",
-    "hostile::attach_socket::",
     "hostile::containers::",
     "hostile::descriptors::",
     "hostile::punching::",
@@ -118,6 +117,7 @@ const TOGETHER: [&str; 48] = [
     "operators::traffic::",
     "operators::webhook::",
     "recording::recorder::",
+    "recording::recorder_disk::",
     "recording::recorder_ends::",
     "recording::recorder_long::",
     "time::clock::",
