@@ -33,5 +33,5 @@ pub use pixel_format::{PixelFormat, Plane, Planes, UnknownFormat};
 pub use place::place_lines;
 pub use rgb::rgb8;
 pub use still::{NotShown, Shown, Still};
-pub use stream::FrameStream;
+pub use stream::{FrameStream, NoFrames};
 pub use weave::{are_of_one_frame, weave};

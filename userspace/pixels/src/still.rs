@@ -6,7 +6,7 @@ use onair_essence::video::{Field, VideoFormat};
 
 use crate::rgb::rgb8;
 use crate::weave::{are_of_one_frame, weave};
-use crate::{FrameStream, Picture};
+use crate::{FrameStream, NoFrames, Picture};
 
 /// Frames in memory at a time: two in assembly, and a first field.
 const FRAMES: usize = 3;
@@ -14,6 +14,9 @@ const FRAMES: usize = 3;
 /// Why frames of a format are not shown.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotShown {
+    /// It has none.
+    #[error(transparent)]
+    NoFrames(#[from] NoFrames),
     /// The samples are floating point numbers.
     #[error("floating point samples cannot be shown")]
     Float,
@@ -49,7 +52,7 @@ impl Still {
     /// # Errors
     /// [`NotShown`].
     pub fn new(stream: &FrameStream<'_>, most: usize) -> Result<Self, NotShown> {
-        let assembly = stream.assembly();
+        let assembly = stream.assembly()?;
         let format = assembly.format;
         if format.depth().is_float() {
             return Err(NotShown::Float);

@@ -3,6 +3,11 @@
 use onair_essence::Format;
 use onair_essence::video::assembly::AssemblerConfig;
 
+/// The stream is of an essence without frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} has no frames")]
+pub struct NoFrames(&'static str);
+
 /// The stream whose packets become frames.
 #[derive(Clone, Copy, Debug)]
 pub struct FrameStream<'a> {
@@ -16,12 +21,13 @@ pub struct FrameStream<'a> {
 
 impl FrameStream<'_> {
     /// Of the assembler of its frames.
-    pub(crate) fn assembly(&self) -> AssemblerConfig {
-        let Format::Video(video) = self.format;
-        AssemblerConfig {
+    pub(crate) fn assembly(&self) -> Result<AssemblerConfig, NoFrames> {
+        let kind = self.format.kind();
+        let video = self.format.video().ok_or(NoFrames(kind.standard()))?;
+        Ok(AssemblerConfig {
             format: video.format,
             payload_type: self.payload_type,
             timeout_ns: self.timeout_ns,
-        }
+        })
     }
 }

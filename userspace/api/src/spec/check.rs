@@ -189,7 +189,6 @@ fn check_source(direction: Direction, source: Option<Source>) -> Result<Option<S
 mod tests {
     use super::super::MAX_DURATION_MS;
     use super::*;
-    use onair_essence::Format;
     use onair_essence::video::SenderType;
     use serde_json::{Value, json};
 
@@ -211,7 +210,7 @@ mod tests {
         assert_eq!((spec.quota, spec.max_attachments), (4, 4));
         assert_eq!(spec.flow.payload_type, 96);
         assert_eq!(spec.source, Some(Source::Client));
-        let Format::Video(video) = spec.format;
+        let video = spec.format.video().unwrap();
         assert_eq!(video.sender_type, Some(SenderType::Wide));
         assert_eq!(spec.flow.source, None);
     }
@@ -316,7 +315,7 @@ mod tests {
         let mut spec = good();
         spec["direction"] = json!("receive");
         let checked = check(spec.clone()).unwrap();
-        let Format::Video(video) = checked.format;
+        let video = checked.format.video().unwrap();
         assert_eq!((checked.source, video.sender_type), (None, None));
         for (ms, is_valid) in [(0, false), (1, true), (10_000, true), (10_001, false)] {
             spec["frame_timeout_ms"] = json!(ms);

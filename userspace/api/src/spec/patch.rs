@@ -96,7 +96,6 @@ impl SessionPatch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use onair_essence::Format;
     use onair_essence::video::SenderType;
     use serde_json::{Value, json};
 
@@ -151,7 +150,7 @@ mod tests {
             serde_json::from_value(spec).unwrap()
         };
         let timing = |spec: &SessionSpec| {
-            let Format::Video(video) = &spec.format;
+            let video = spec.format.video().unwrap();
             (video.sender_type, video.tr_offset_us, video.cmax)
         };
         let narrow = Some(SenderType::Narrow);

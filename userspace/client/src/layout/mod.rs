@@ -3,7 +3,6 @@
 mod picture;
 mod status;
 
-use onair_essence::Format;
 use onair_essence::video::{Field, Scan, VideoFormat};
 use onair_ipc::message::Attached;
 use onair_pixels::{Picture, PixelFormat, Planes};
@@ -13,6 +12,8 @@ pub use status::{Incomplete, Status};
 /// Why the daemon's description of a session is inconsistent.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LayoutError {
+    #[error("buffers of {0}, which this library does not know")]
+    Essence(&'static str),
     #[error("buffers in the layout {layout:?}, which this library does not know")]
     Name { layout: String },
     #[error("{0} in buffers of {1} bytes")]
@@ -74,8 +75,9 @@ impl Layout {
 
     /// The layout that the daemon described, if it is consistent.
     pub(crate) fn of(attached: &Attached) -> Result<Self, LayoutError> {
-        let Format::Video(video) = &attached.format;
-        let video = video.format;
+        let kind = attached.format.kind();
+        let other = LayoutError::Essence(kind.name());
+        let video = attached.format.video().ok_or(other)?.format;
         let pixel_format = attached.layout.as_ref().map(|name| {
             let unknown = |_| LayoutError::Name {
                 layout: name.clone(),

@@ -201,7 +201,7 @@ mod tests {
                 share.offer(&monitor);
             }
             share.take(&mut held);
-            let total = |Monitor::Video(it): &Monitor| it.spacing().intervals.total();
+            let total = |it: &Monitor| it.video().unwrap().spacing().intervals.total();
             assert_eq!(held.as_deref().map(total), Some(total(&monitor)));
         }
     }
@@ -246,7 +246,7 @@ mod tests {
                 };
             }
         }
-        let Monitor::Video(video) = &*single;
+        let video = single.video().unwrap();
         assert!(video.measurement().is_some());
         assert_eq!(format!("{:?}", timing.monitor), format!("{single:?}"));
     }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use onair_dataplane::{Command, FrameSource, Runtime, SendConfig, SessionStats};
-use onair_essence::Monitor;
 use onair_essence::video::{Depth, FrameRate, VideoFormat};
 use onair_session::Runtime as _;
 
@@ -95,7 +94,7 @@ pub(crate) fn source_that_pauses_then_its_last_timing_is_published(rig: &mut Rig
         let mut held = held.borrow_mut();
         stats.take_timing(&mut held);
         let monitor = held.as_deref();
-        let monitor = monitor.map(|Monitor::Video(it)| it);
+        let monitor = monitor.and_then(|it| it.video());
         let is_judged = monitor.is_some_and(|it| it.last_second().is_some());
         (is_judged, monitor.map_or(0, |it| it.ended_ns()))
     };

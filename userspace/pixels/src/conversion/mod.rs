@@ -32,14 +32,13 @@ impl Conversion {
     /// Of an essence; `None` if it is none with pixels, or if the layout cannot represent it.
     #[must_use]
     pub fn of(format: &Format, layout: PixelFormat) -> Option<Self> {
-        let Format::Video(video) = format;
-        Self::new(&video.format, layout)
+        Self::new(&format.video()?.format, layout)
     }
 
     /// The pixel formats that can represent an essence.
     pub fn offered(format: &Format) -> impl Iterator<Item = PixelFormat> {
-        let Format::Video(video) = format;
-        let picture = Picture::of(&video.format, video.format.lines(false));
+        let video = format.video();
+        let picture = video.and_then(|it| Picture::of(&it.format, it.format.lines(false)));
         picture
             .into_iter()
             .flat_map(|it| PixelFormat::of(&it).collect::<Vec<_>>())

@@ -1,5 +1,6 @@
 //! The files that frames are written to.
 
+use crate::NoFrames;
 use std::fmt;
 use std::str::FromStr;
 
@@ -26,14 +27,20 @@ pub struct UnknownFile;
 
 /// Frames of this format are not written to this file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("frames of {format} cannot be written as {file}: {advice}")]
-pub struct NotWritten {
-    /// The format.
-    format: String,
-    /// The file.
-    file: FrameFile,
-    /// Another way.
-    advice: &'static str,
+pub enum NotWritten {
+    /// There are none.
+    #[error(transparent)]
+    NoFrames(#[from] NoFrames),
+    /// The file cannot represent them.
+    #[error("frames of {format} cannot be written as {file}: {advice}")]
+    Format {
+        /// The format.
+        format: String,
+        /// The file.
+        file: FrameFile,
+        /// Another way.
+        advice: &'static str,
+    },
 }
 
 impl FrameFile {
@@ -68,7 +75,7 @@ impl FrameFile {
             (_, None) => "no planar pixel format has such samples",
         };
         let (sampling, depth) = (format.sampling(), format.depth());
-        Err(NotWritten {
+        Err(NotWritten::Format {
             format: format!("{} {sampling} {depth} bit", format.scan()),
             file: self,
             advice,

@@ -52,7 +52,7 @@ impl Exporter {
         only: Option<SocketAddrV4>,
         file: FrameFile,
     ) -> Result<Self, NotWritten> {
-        let config = stream.assembly();
+        let config = stream.assembly()?;
         let format = config.format;
         let planar = file.planar(&format)?;
         Ok(Self {

@@ -3,7 +3,6 @@ use crate::cli::{Cli, Noun};
 use crate::command::session::Verb;
 use clap::Parser;
 use onair_api::SessionSpec;
-use onair_essence::Format;
 
 fn create(args: &str) -> Create {
     let args = ["onairctl", "session", "create"]
@@ -43,7 +42,7 @@ fn create_from_a_description_then_its_values_under_the_flags() {
     let spec: SessionSpec = serde_json::from_value(create(&given).body().unwrap()).unwrap();
     assert_eq!(spec.format.to_string(), "1280x720 60000/1001 fps 10 bit");
     let timing = |spec: &SessionSpec| {
-        let Format::Video(video) = &spec.format;
+        let video = spec.format.video().unwrap();
         (video.sender_type, video.tr_offset_us, video.cmax)
     };
     let narrow = Some(onair_essence::video::SenderType::Narrow);
@@ -101,7 +100,7 @@ fn create_of_any_format_then_in_the_specification() {
     let spec: SessionSpec = serde_json::from_value(create(flags).body().unwrap()).unwrap();
     let shown = "721x487 interlaced 25/1 fps RGB 16f bit";
     assert_eq!(spec.format.to_string(), shown);
-    let Format::Video(video) = spec.format;
+    let video = spec.format.video().unwrap();
     assert_eq!(
         (video.packing, video.max_udp),
         (onair_essence::video::Packing::Block, 8960)
