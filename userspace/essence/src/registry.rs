@@ -332,7 +332,33 @@ macro_rules! declare {
             }
         }
 
+        impl Format {
+            $(
+                $(#[$doc])+
+                #[must_use]
+                pub const fn $field(&self) -> Option<&$format> {
+                    match self {
+                        Self::$name(it) => Some(it),
+                        #[allow(unreachable_patterns, reason = "with one essence there is no other")]
+                        _ => None,
+                    }
+                }
+            )+
+        }
+
         impl Monitor {
+            $(
+                $(#[$doc])+
+                #[must_use]
+                pub const fn $field(&self) -> Option<&<$format as Essence>::Timing> {
+                    match self {
+                        Self::$name(it) => Some(it),
+                        #[allow(unreachable_patterns, reason = "with one essence there is no other")]
+                        _ => None,
+                    }
+                }
+            )+
+
             fn figures(&self, now_ns: u64) -> Option<TimingDocument> {
                 match self { $(Self::$name(it) => it.document(now_ns).map(TimingDocument::$name),)+ }
             }

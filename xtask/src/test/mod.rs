@@ -124,7 +124,7 @@ const TOGETHER: [&str; 48] = [
     "time::ptp::",
 ];
 /// How many of [`TOGETHER`]: they use a third of a core each.
-const AT_A_TIME: u32 = 4;
+const AT_A_TIME: u32 = 3;
 /// What `--slow` has the whole-system tests do.
 const SLOW: [(&str, &str); 9] = [
     ("ONAIR_CALM_SECONDS", "600"),

@@ -7,7 +7,6 @@ use super::assembly::{Assembler, AssemblerConfig, Malformed};
 use super::sending::{FramePacketiser, TestPattern, VideoNotSendable};
 use super::st2110_21::{Declared, Monitor};
 use super::{ListedVideo, Picture, RTP_CLOCK_HZ, VideoDocument, VideoPatch, VideoStream};
-use crate::Format;
 use crate::essence::Essence;
 use crate::invalid::SpecErrors;
 
@@ -110,29 +109,5 @@ impl Essence for VideoStream {
 
     fn declare(&self, timing: &mut Monitor) {
         timing.declare(self.into());
-    }
-}
-
-impl Format {
-    /// The video, if it is one.
-    #[must_use]
-    pub const fn video(&self) -> Option<&VideoStream> {
-        match self {
-            Self::Video(video) => Some(video),
-            #[allow(unreachable_patterns, reason = "with one essence there is no other")]
-            _ => None,
-        }
-    }
-}
-
-impl crate::Monitor {
-    /// The measurement of a video's timing, if it is one.
-    #[must_use]
-    pub const fn video(&self) -> Option<&Monitor> {
-        match self {
-            Self::Video(monitor) => Some(monitor),
-            #[allow(unreachable_patterns, reason = "with one essence there is no other")]
-            _ => None,
-        }
     }
 }
