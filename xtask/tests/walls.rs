@@ -31,7 +31,7 @@ const ROOMS: [&str; 8] = [
     "userspace/client/src/layout/",
     "userspace/client/src/video/",
     "userspace/ctl/src/args/video.rs",
-    "userspace/essence/src/registry.rs",
+    "userspace/essence/src/registry/",
     "userspace/essence/src/survey/",
     "userspace/essence/src/video/",
     "userspace/pixels/",

@@ -26,6 +26,7 @@
 //! clocks, and the assembly of frames.
 
 mod declared;
+mod extremes;
 mod first_packet;
 mod histogram;
 mod limits;

@@ -5,6 +5,7 @@ use crate::video::Scan;
 use crate::rtp::RtpHeader;
 
 use super::declared::Declared;
+use super::extremes::Extremes;
 use super::measurement::Measurement;
 use super::schedule::{Reads, Stream};
 use super::spacing::{Spacing, UnitPackets};
@@ -26,7 +27,7 @@ struct Window {
     last_ns: u64,
     packets: u64,
     cinst: u64,
-    vrx: Option<(i64, i64)>,
+    vrx: Extremes<i64>,
 }
 
 /// The figures of a second.
@@ -48,8 +49,7 @@ impl Window {
         self.packets += u64::from(packets);
         self.cinst = self.cinst.max(cinst);
         if let Some(level) = vrx {
-            let (min, max) = self.vrx.unwrap_or((level, level));
-            self.vrx = Some((min.min(level), max.max(level)));
+            self.vrx.add(level);
         }
     }
 }
@@ -234,7 +234,9 @@ impl Monitor {
         }
         self.ended_ns = last_ns;
         self.last = (packets >= self.stream.packets.into()).then(|| {
-            let vrx = vrx.filter(|_| self.measurement.same_clock() == Some(true));
+            let vrx = vrx
+                .get()
+                .filter(|_| self.measurement.same_clock() == Some(true));
             Second {
                 packets,
                 cinst,

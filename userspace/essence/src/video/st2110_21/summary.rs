@@ -1,9 +1,11 @@
 //! Smallest, mean and largest of a figure.
 
+use crate::video::st2110_21::extremes::Extremes;
+
 /// A figure over all its occurrences, with constant memory.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Summary {
-    extremes: Option<(i64, i64)>,
+    extremes: Extremes<i64>,
     sum: i128,
     total: u64,
 }
@@ -12,8 +14,7 @@ impl Summary {
     /// Adds one occurrence.
     #[inline]
     pub fn add(&mut self, value: i64) {
-        let (min, max) = self.extremes.unwrap_or((value, value));
-        self.extremes = Some((min.min(value), max.max(value)));
+        self.extremes.add(value);
         self.sum += i128::from(value);
         self.total += 1;
     }
@@ -36,13 +37,13 @@ impl Summary {
     /// Smallest.
     #[must_use]
     pub fn min(&self) -> Option<i64> {
-        Some(self.extremes?.0)
+        Some(self.extremes.get()?.0)
     }
 
     /// Largest.
     #[must_use]
     pub fn max(&self) -> Option<i64> {
-        Some(self.extremes?.1)
+        Some(self.extremes.get()?.1)
     }
 
     /// Mean.

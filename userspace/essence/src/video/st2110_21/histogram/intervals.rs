@@ -1,5 +1,7 @@
 //! How long after each other packets arrive.
 
+use crate::video::st2110_21::extremes::Extremes;
+
 /// Below this every nanosecond has its own bucket.
 const EXACT: u64 = 16;
 /// Buckets in each power of two from there on.
@@ -10,7 +12,7 @@ const BUCKETS: usize = 16 + 60 * 8;
 #[derive(Debug, Clone)]
 pub struct Intervals {
     counts: Box<[u64; BUCKETS]>,
-    extremes: Option<(u64, u64)>,
+    extremes: Extremes<u64>,
     sum: u128,
     total: u64,
 }
@@ -19,7 +21,7 @@ impl Default for Intervals {
     fn default() -> Self {
         Self {
             counts: Box::new([0; BUCKETS]),
-            extremes: None,
+            extremes: Extremes::default(),
             sum: 0,
             total: 0,
         }
@@ -31,8 +33,7 @@ impl Intervals {
     #[inline]
     pub fn add(&mut self, ns: u64) {
         self.counts[bucket(ns)] += 1;
-        let (min, max) = self.extremes.unwrap_or((ns, ns));
-        self.extremes = Some((min.min(ns), max.max(ns)));
+        self.extremes.add(ns);
         self.sum += u128::from(ns);
         self.total += 1;
     }
@@ -62,13 +63,13 @@ impl Intervals {
     /// Shortest, in nanoseconds.
     #[must_use]
     pub fn min(&self) -> Option<u64> {
-        Some(self.extremes?.0)
+        Some(self.extremes.get()?.0)
     }
 
     /// Longest, in nanoseconds.
     #[must_use]
     pub fn max(&self) -> Option<u64> {
-        Some(self.extremes?.1)
+        Some(self.extremes.get()?.1)
     }
 
     /// Mean in nanoseconds, rounded down.
@@ -94,7 +95,7 @@ impl Intervals {
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.counts.fill(0);
-        self.extremes = None;
+        self.extremes = Extremes::default();
         self.sum = 0;
         self.total = 0;
     }

@@ -2,13 +2,15 @@
 
 use std::ops::RangeInclusive;
 
+use crate::video::st2110_21::extremes::Extremes;
+
 /// A histogram of whole levels with constant memory. Exact within its range; what lies outside is counted
 /// at the range's ends, but minimum, maximum and mean stay exact.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Levels {
     lowest: i64,
     counts: Box<[u64]>,
-    extremes: Option<(i64, i64)>,
+    extremes: Extremes<i64>,
     sum: i128,
     total: u64,
     outside: u64,
@@ -22,7 +24,7 @@ impl Levels {
         Self {
             lowest: *range.start(),
             counts: vec![0; usize::try_from(places).unwrap_or(1)].into(),
-            extremes: None,
+            extremes: Extremes::default(),
             sum: 0,
             total: 0,
             outside: 0,
@@ -36,8 +38,7 @@ impl Levels {
         let place = usize::try_from(level.saturating_sub(self.lowest).max(0)).unwrap_or(last);
         self.outside += u64::from(place > last || level < self.lowest);
         self.counts[place.min(last)] += 1;
-        let (min, max) = self.extremes.unwrap_or((level, level));
-        self.extremes = Some((min.min(level), max.max(level)));
+        self.extremes.add(level);
         self.sum += i128::from(level);
         self.total += 1;
     }
@@ -53,8 +54,7 @@ impl Levels {
             return (0..times).for_each(|step| self.add(first.saturating_add(step.into())));
         };
         counts.iter_mut().for_each(|count| *count += 1);
-        let (min, max) = self.extremes.unwrap_or((first, last));
-        self.extremes = Some((min.min(first), max.max(last)));
+        self.extremes.add_range(first, last);
         self.sum += (i128::from(first) + i128::from(last)) * i128::from(times) / 2;
         self.total += u64::from(times);
     }
@@ -82,13 +82,13 @@ impl Levels {
     /// Lowest level.
     #[must_use]
     pub fn min(&self) -> Option<i64> {
-        Some(self.extremes?.0)
+        Some(self.extremes.get()?.0)
     }
 
     /// Highest level.
     #[must_use]
     pub fn max(&self) -> Option<i64> {
-        Some(self.extremes?.1)
+        Some(self.extremes.get()?.1)
     }
 
     /// Mean level.
@@ -116,7 +116,7 @@ impl Levels {
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.counts.fill(0);
-        self.extremes = None;
+        self.extremes = Extremes::default();
         self.sum = 0;
         self.total = 0;
         self.outside = 0;

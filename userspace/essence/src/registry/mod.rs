@@ -1,0 +1,27 @@
+//! The essences. One that is added here is known to the whole project.
+
+mod asked;
+mod fields;
+mod parts;
+
+pub use parts::{
+    Depacketiser, Format, FormatDocument, Kind, ListedFormat, Monitor, NotSendable, Packet,
+    Packetiser, SeenFormat, Signal, TimingDocument,
+};
+
+/// The essences. Calls a macro with their list: each with its name in code, its name in documents, its format,
+/// and the types that the format has in documents: `Document`, `Patch`, `Seen`, `Listed`, and that of its timing.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! for_essences {
+    ({$($callback:tt)+} $($more:tt)*) => {
+        $($callback)+! {
+            [
+                /// Uncompressed video: ST 2110-20.
+                Video video [$crate::video::VideoStream, $crate::video::VideoDocument, $crate::video::VideoPatch,
+                    $crate::video::Picture, $crate::video::ListedVideo, $crate::video::VideoTiming];
+            ]
+            $($more)*
+        }
+    };
+}
