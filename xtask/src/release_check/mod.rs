@@ -49,7 +49,7 @@ pub(crate) fn run(deb: &Path, programs: &Path) -> Result<()> {
     say::step("Whole-system tests");
     // Beneath those that make namespaces by themselves.
     let stage = Stage::open("tests")?;
-    let result = test::whole_system(&tests, false, &[]);
+    let result = test::whole_system(&tests, false, 1, &[]);
     stage.take_down()?;
     result.map(drop)
 }
