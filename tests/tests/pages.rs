@@ -107,7 +107,7 @@ const SILENCE: Duration = Duration::from_millis(300);
 #[test]
 fn commands_of_pages_then_each_does_what_its_page_says() -> Result<()> {
     let (mut left_out, mut ran) = (BTreeSet::new(), 0);
-    // Of a demo that somebody runs beside this test.
+    // Of a demo that runs beside this test.
     let demo_was_there = Path::new(DEMO).exists();
     for page in PAGES {
         let text = fs::read_to_string(root().join(page))?;

@@ -40,12 +40,22 @@ pub(crate) fn beside(
     first: impl FnOnce() -> Result<()>,
     tasks: VecDeque<Task<'_>>,
 ) -> Result<()> {
+    beside_until(&AtomicBool::new(false), times, what, first, tasks)
+}
+
+/// The same; sets `over` when `first` is done.
+fn beside_until(
+    over: &AtomicBool,
+    times: &mut Times,
+    what: &str,
+    first: impl FnOnce() -> Result<()>,
+    tasks: VecDeque<Task<'_>>,
+) -> Result<()> {
     let tasks = Mutex::new(tasks);
     let next = || {
         let mut tasks = tasks.lock().unwrap_or_else(PoisonError::into_inner);
         tasks.pop_front()
     };
-    let over = AtomicBool::new(false);
     let (result, done) = times.step(what, || {
         thread::scope(|scope| {
             let others = scope.spawn(|| {
@@ -86,6 +96,7 @@ mod tests {
     use std::sync::mpsc::channel;
 
     use anyhow::bail;
+    use onair_stage::{Deadline, until};
 
     use super::*;
 
@@ -94,29 +105,22 @@ mod tests {
         let seen = Mutex::new(Vec::new());
         let see = |what, manner| seen.lock().unwrap().push((what, manner));
         let (begun, has_begun) = channel();
-        let (ended, has_ended) = channel();
+        let over = AtomicBool::new(false);
+        let is_over = || Ok(over.load(Ordering::Relaxed).then_some(()));
         let tasks = [
-            Task::new("one", move |manner| {
+            Task::new("one", |manner| {
                 begun.send(()).unwrap();
-                has_ended.recv().unwrap();
+                until("the first to be over", Deadline::seconds(30), is_over)?;
                 see("one", manner);
                 Ok(())
             }),
-            Task::new("two", move |manner| {
+            Task::new("two", |manner| {
                 see("two", manner);
                 Ok(())
             }),
         ];
-        let first = || {
-            has_begun.recv()?;
-            // The other one sees that this is over when it has ended, which it does after this.
-            thread::spawn(move || {
-                thread::sleep(std::time::Duration::from_millis(50));
-                ended.send(()).unwrap();
-            });
-            Ok(())
-        };
-        beside(&mut Times::default(), "first", first, tasks.into()).unwrap();
+        let first = || Ok(has_begun.recv()?);
+        beside_until(&over, &mut Times::default(), "first", first, tasks.into()).unwrap();
         let seen = seen.into_inner().unwrap();
         assert_eq!(seen, [("one", Manner::Beside), ("two", Manner::InFront)]);
     }
