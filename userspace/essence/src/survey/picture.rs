@@ -12,10 +12,7 @@ impl Survey {
     /// The format of what is surveyed, as far as its packets show it.
     #[must_use]
     pub fn seen(&self) -> SeenFormat {
-        match Guess::of(self) {
-            Guess::Video => self.picture().into(),
-            _ => SeenFormat::Nothing {},
-        }
+        self.picture().into()
     }
 
     /// The picture; `None` of another essence, and before some frames have arrived.
