@@ -224,30 +224,6 @@ impl<'file, R: ReadAt + ?Sized> Elf<'file, R> {
             .find_map(|segment| segment.offset_of(address))
     }
 
-    /// Address of an offset of the file, if it is executable.
-    pub(crate) fn executable_address(&self, offset: u64) -> Option<u64> {
-        self.executable.iter().find_map(|segment| {
-            let inside = offset
-                .checked_sub(segment.offset)
-                .filter(|&at| at < segment.size)?;
-            segment.address.checked_add(inside)
-        })
-    }
-
-    /// Some bytes of a section, from an offset in it; `None` beyond its end.
-    pub(crate) fn part<const N: usize>(
-        &self,
-        section: &Section,
-        at: u64,
-    ) -> Result<Option<[u8; N]>, SiteError> {
-        let end = at.checked_add(N as u64).filter(|&end| end <= section.size);
-        let Some(offset) = end.and(section.offset.checked_add(at)) else {
-            return Ok(None);
-        };
-        let mut bytes = [0; N];
-        Ok((read_up_to(self.file, &mut bytes, offset)? == N).then_some(bytes))
-    }
-
     /// One byte of the file.
     pub(crate) fn byte(&self, offset: u64) -> Result<Option<u8>, SiteError> {
         let mut byte = [0];

@@ -4,14 +4,12 @@
 //! Here lives what every loader of the program needs and nothing that loads it:
 //! the object's bytes, the mirrors of its structs ([`layout`]), the names of its
 //! maps and programs ([`names`]), the search for the probe sites in a client's
-//! ELF file ([`sites`]) and for such files in a process ([`process`]), and the function around a site
-//! ([`extent`]).
+//! ELF file ([`sites`]) and for such files in a process ([`process`]).
 
 #![forbid(unsafe_code)]
 
 mod elf;
 mod error;
-pub mod extent;
 pub mod layout;
 mod mirror;
 pub mod names;

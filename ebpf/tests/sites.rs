@@ -9,7 +9,6 @@
 use std::cell::Cell;
 use std::io;
 
-use onair_ebpf::extent::extent;
 use onair_ebpf::sites::{
     ARGUMENTS, Found, MAX_NOTES, MAX_SITES, NOP, ReadAt, Site, SiteError, SiteKind, find,
 };
@@ -90,13 +89,6 @@ impl Made {
                 &note("GNU\0", 3, &[0xab; 20]),
             );
         }
-        // Functions at 0x100, 0x108 and 0x180 of the file, relative to the section.
-        let mut functions = vec![1, 0x1b, 0x03, 0x3b, 0, 0, 0, 0, 3, 0, 0, 0];
-        for first in [0x100_i32, 0x108, 0x180] {
-            functions.extend((first - 0x80).to_le_bytes());
-            functions.extend(0_i32.to_le_bytes());
-        }
-        add(&mut file, ".eh_frame_hdr", BASE + 0x80, &functions);
         let names_at = file.len() as u64;
         let mut names = Vec::new();
         let mut headers = Vec::new();
@@ -305,20 +297,6 @@ fn find_not_for_this_machine_then_told() {
     }
 }
 
-#[test]
-fn extent_around_a_site_then_its_function() {
-    let file = Made::default().pair().bytes();
-    let around = |offset| extent(&file[..], offset).unwrap();
-    let found = around(0x110).unwrap();
-    assert_eq!((found.before, found.after), (0x8, 0x70));
-    assert_eq!(around(0x108).unwrap().before, 0);
-    // The last function has no next one; nothing is known before the first.
-    assert_eq!(
-        (around(0x190), around(0xff), around(0x9000)),
-        (None, None, None)
-    );
-}
-
 /// Counts what is read.
 struct Counted<'file> {
     file: &'file [u8],
@@ -358,7 +336,6 @@ proptest! {
             prop_assert!(found.sites.len() <= MAX_SITES);
             for site in &found.sites {
                 prop_assert_eq!(file[usize::try_from(site.offset).unwrap()], NOP);
-                let _ = extent(&counted, site.offset);
             }
         }
         prop_assert!(counted.bytes.get() < 1 << 20, "{} bytes read", counted.bytes.get());
@@ -371,7 +348,6 @@ proptest! {
             file[..7].copy_from_slice(&[0x7f, b'E', b'L', b'F', 2, 1, 1]);
             file[18..20].copy_from_slice(&62_u16.to_le_bytes());
             let _ = find(&file[..]);
-            let _ = extent(&file[..], 0x100);
         }
     }
 }

@@ -52,6 +52,8 @@ macro_rules! site {
 /// `wait` must not panic: the kernel would count the thread as waiting until it ends.
 #[inline(never)]
 pub fn between(session: u64, attachment: u64, wait: &mut dyn FnMut()) {
+    let mut mark = Mark([0; 4]);
+    mark.set(session, attachment);
     let armed = are_executed();
     if armed {
         site!("wait_begin", session, attachment);
@@ -59,6 +61,45 @@ pub fn between(session: u64, attachment: u64, wait: &mut dyn FnMut()) {
     wait();
     if armed {
         site!("wait_end", session, attachment);
+    }
+}
+
+/// What a caller has on its stack while it waits, for who can read its memory and has no probe: a
+/// constant, the mark's own address (so no copy counts), session and attachment. Cleared at the
+/// wait's end, since stacks are used again.
+pub struct Mark([u64; 4]);
+
+impl Mark {
+    /// Bytes of a mark, which is aligned to 8.
+    pub const SIZE: usize = 32;
+    const START: u64 = u64::from_le_bytes(*b"onairwai");
+
+    fn set(&mut self, session: u64, attachment: u64) {
+        let address = std::ptr::from_ref(self).addr() as u64;
+        self.write([Self::START, address, session, attachment]);
+    }
+
+    /// Stays, though nobody here reads it.
+    fn write(&mut self, words: [u64; 4]) {
+        // SAFETY: a reference is valid and aligned.
+        unsafe { std::ptr::write_volatile(&raw mut self.0, words) }
+    }
+
+    /// Session and attachment of the caller that has these bytes of memory at `address`; `None` if
+    /// they are no mark.
+    #[must_use]
+    pub fn read(bytes: &[u8; Self::SIZE], address: u64) -> Option<(u64, u64)> {
+        let word = |at: usize| {
+            let bytes = bytes.get(at * 8..at * 8 + 8)?;
+            Some(u64::from_ne_bytes(bytes.try_into().ok()?))
+        };
+        ((word(0)?, word(1)?) == (Self::START, address)).then_some((word(2)?, word(3)?))
+    }
+}
+
+impl Drop for Mark {
+    fn drop(&mut self) {
+        self.write([0; 4]);
     }
 }
 
@@ -97,6 +138,21 @@ fn on_valgrind() -> bool {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn mark_at_its_address_only_then_read() {
+        let mut mark = super::Mark([0; 4]);
+        mark.set(1, 2);
+        let address = std::ptr::from_ref(&mark).addr() as u64;
+        let mut bytes = [0; super::Mark::SIZE];
+        for (part, word) in bytes.chunks_exact_mut(8).zip(mark.0) {
+            part.copy_from_slice(&word.to_ne_bytes());
+        }
+        assert_eq!(super::Mark::read(&bytes, address), Some((1, 2)));
+        assert_eq!(super::Mark::read(&bytes, address + 8), None);
+        bytes[0] ^= 1;
+        assert_eq!(super::Mark::read(&bytes, address), None);
+    }
+
     #[test]
     fn site_between_then_runs_the_wait_once() {
         let mut runs = 0;

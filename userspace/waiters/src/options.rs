@@ -22,8 +22,8 @@ Examples:
 Sources of a row:
   probe   this program's own probe saw the wait begin
   onaird  the map of a daemon's probe, which works even if the daemon hangs
-  proc    asleep in futex since before the tool started, inside the library's wait (by its stack);
-          session and duration are unknown
+  proc    asleep in futex since before the tool started, inside the library's wait (by a mark on
+          its stack); the duration is unknown
 
 Exit codes:
   0  the list is complete

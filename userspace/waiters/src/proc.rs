@@ -1,15 +1,13 @@
 //! Data from `/proc`: threads that sleep inside the library's wait.
 //!
 //! A futex call alone is not enough: the thread may wait for a lock or for another thread's end. A
-//! thread in the library's wait has on its stack a return address in the function that contains the
-//! two sites.
+//! thread in the library's wait has a [`Mark`] on its stack.
 
 use std::fs;
-use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
-use onair_ebpf::extent::{Extent, extent};
-use onair_ebpf::process::{SitedFile, Survey};
+use onair_ebpf::process::Survey;
+use onair_ipc::site::Mark;
 
 use crate::row::{Row, Source, command, name};
 
@@ -18,64 +16,42 @@ const WAITS: [&str; 2] = ["202", "449"];
 /// Bytes of stack to search, from its pointer upwards. The wait's frames take a few hundred.
 const STACK: usize = 32 * 1024;
 
-/// Bytes behind a site that count as its function if the file has no size for it.
-const ASSUMED: Extent = Extent {
-    before: 0,
-    after: 512,
-};
-
-/// The functions that contain a file's sites, in a process.
-pub(crate) fn functions(file: &SitedFile) -> Vec<Range<u64>> {
-    file.sites
-        .iter()
-        .map(|site| {
-            let extent = extent(&file.file, site.offset)
-                .ok()
-                .flatten()
-                .unwrap_or(ASSUMED);
-            site.address.saturating_sub(extent.before)..site.address.saturating_add(extent.after)
-        })
-        .collect()
-}
-
 /// Callers of a process that are blocked at present.
 pub(crate) fn blocked(pid: u32, survey: &Survey) -> Vec<Row> {
-    let functions: Vec<_> = survey.files.iter().flat_map(functions).collect();
     let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else {
         return Vec::new();
     };
     let tids = tasks
         .filter_map(Result::ok)
         .filter_map(|task| task.file_name().to_str().and_then(|name| name.parse().ok()));
-    tids.filter(|&tid| is_waiting(pid, tid, survey, &functions))
-        .map(|tid| Row {
+    tids.filter_map(|tid| {
+        let (session, attachment) = waiting_for(pid, tid, survey)?;
+        Some(Row {
             pid,
             tid,
             command: command(pid),
             thread: name(&format!("/proc/{pid}/task/{tid}/comm")),
-            session: None,
-            attachment: None,
+            session: Some(format!("{session:016x}")),
+            attachment: Some(attachment),
             blocked_seconds: None,
             since: None,
             source: Source::Proc,
         })
-        .collect()
+    })
+    .collect()
 }
 
-fn is_waiting(pid: u32, tid: u32, survey: &Survey, functions: &[Range<u64>]) -> bool {
-    let call = fs::read_to_string(format!("/proc/{pid}/task/{tid}/syscall")).unwrap_or_default();
-    let Some(pointer) = waiting_stack(&call) else {
-        return false;
-    };
+/// Session and attachment of a thread that waits.
+fn waiting_for(pid: u32, tid: u32, survey: &Survey) -> Option<(u64, u64)> {
+    let call = fs::read_to_string(format!("/proc/{pid}/task/{tid}/syscall")).ok()?;
+    let pointer = waiting_stack(&call)?.next_multiple_of(8);
     let mut stack = vec![0; STACK];
     // Short at the end of the stack.
-    let Ok(count) = survey.memory.read_at(&mut stack, pointer) else {
-        return false;
-    };
-    stack[..count]
-        .chunks_exact(8)
-        .filter_map(|word| word.try_into().ok().map(u64::from_ne_bytes))
-        .any(|word| functions.iter().any(|function| function.contains(&word)))
+    let count = survey.memory.read_at(&mut stack, pointer).ok()?;
+    (pointer..)
+        .step_by(8)
+        .zip(stack[..count].windows(Mark::SIZE).step_by(8))
+        .find_map(|(address, bytes)| Mark::read(bytes.try_into().ok()?, address))
 }
 
 /// Parses `number arguments… stack-pointer program-counter` of a sleeping thread. Returns the stack

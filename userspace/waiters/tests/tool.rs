@@ -61,8 +61,8 @@ fn tool_callers_from_before_it_started_then_listed_from_proc() {
     assert_eq!(tids(rows(&listing)), set(&expected));
     for row in rows(&listing) {
         assert_eq!(
-            (&row["source"], &row["session"]),
-            (&"proc".into(), &Value::Null)
+            (&row["source"], &row["session"], &row["attachment"]),
+            (&"proc".into(), &format!("{SESSION:016x}").into(), &7.into())
         );
         assert!(row["thread"].as_str().unwrap().starts_with("sleeper"));
         assert_eq!(row["command"], "probe-client");
@@ -177,6 +177,23 @@ fn tool_text_then_a_table_and_wrong_use_is_told() {
     assert_eq!(tool(&["--pid"]).status.code(), Some(2));
 }
 
+/// Leaves a finished wait's frames below the caller's.
+#[inline(never)]
+fn waited_before() {
+    let hole = std::hint::black_box([0_u64; 64]);
+    onair_ipc::site::between(SESSION, 7, &mut || {
+        std::hint::black_box(&hole);
+    });
+}
+
+/// Its frame has a hole where the finished wait's frames were.
+#[inline(never)]
+fn sleeps_above_what_is_left(sleep: &mut dyn FnMut()) {
+    let hole = std::hint::black_box(std::mem::MaybeUninit::<[u64; 512]>::uninit());
+    sleep();
+    std::hint::black_box(&hole);
+}
+
 #[test]
 fn tool_threads_of_a_rust_client_then_only_the_waiting_ones() {
     use std::sync::mpsc::{Receiver, channel};
@@ -192,14 +209,15 @@ fn tool_threads_of_a_rust_client_then_only_the_waiting_ones() {
         let told = told.clone();
         let thread = std::thread::spawn(move || {
             told.send(tid()).unwrap();
-            // Both sleep in futex; only one of them in the library's wait.
+            // All sleep in futex; only one of them in the library's wait.
             let mut sleep = || {
                 let _ = stopped.recv();
             };
             if inside {
                 onair_ipc::site::between(SESSION, 7, &mut sleep);
             } else {
-                sleep();
+                waited_before();
+                sleeps_above_what_is_left(&mut sleep);
             }
         });
         let thread_id = tids.recv().unwrap();
