@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::dice::Dice;
 use crate::kill::audit::audit;
-use crate::kill::points::{Kind, Place, Point};
+use crate::kill::points::{Point, VictimSessions, VictimTask};
 use crate::kill::victim::{End, Victim};
 use crate::kill::{FILL, FRAMES, PULSES, QUIET};
 use crate::rig::Rig;
@@ -63,14 +63,14 @@ impl<'a> Killer<'a> {
     /// Puts a victim to death at `point`, and waits until the daemon has settled it. `number` tells
     /// it apart from all others.
     pub fn kill(&mut self, point: &Point, number: usize, dice: &mut Dice) -> Result<Death> {
-        let place = (point.place == Place::Fill)
+        let place = (point.place == VictimSessions::Fill)
             .then(|| self.fill.lock().unwrap_or_else(PoisonError::into_inner));
-        let own = (point.place == Place::Own).then(|| format!("own-{number}"));
+        let own = (point.place == VictimSessions::Own).then(|| format!("own-{number}"));
         let role = match (&own, point.kind) {
-            (Some(name), Kind::Abort) => Role::Abort(Box::new(own_session(name, number))),
+            (Some(name), VictimTask::Abort) => Role::Abort(Box::new(own_session(name, number))),
             (Some(name), _) => Role::Destroy(Box::new(own_session(name, number))),
-            (None, Kind::Detach) => Role::Detach,
-            (None, Kind::Drop) => Role::Drop,
+            (None, VictimTask::Detach) => Role::Detach,
+            (None, VictimTask::Drop) => Role::Drop,
             (None, _) => Role::Use,
         };
         let sessions = sessions(point.place, dice);
@@ -158,19 +158,19 @@ impl<'a> Killer<'a> {
 }
 
 /// Sessions of a victim: one or two.
-fn sessions(place: Place, dice: &mut Dice) -> &'static [&'static str] {
+fn sessions(place: VictimSessions, dice: &mut Dice) -> &'static [&'static str] {
     let choice: &[&[&str]] = match place {
-        Place::Any => &[
+        VictimSessions::Any => &[
             &[FRAMES],
             &[QUIET],
             &[PULSES],
             &[FRAMES, PULSES],
             &[QUIET, FRAMES],
         ],
-        Place::Frames => &[&[FRAMES], &[FRAMES], &[FRAMES, PULSES]],
-        Place::Pulses => &[&[PULSES]],
-        Place::Fill => &[&[FILL]],
-        Place::Own => &[&[]],
+        VictimSessions::Frames => &[&[FRAMES], &[FRAMES], &[FRAMES, PULSES]],
+        VictimSessions::Pulses => &[&[PULSES]],
+        VictimSessions::Fill => &[&[FILL]],
+        VictimSessions::Own => &[&[]],
     };
     choice[dice.below(choice.len())]
 }

@@ -21,5 +21,5 @@ pub use audit::audit;
 pub use blocked::{Watchers, asleep, three_agree};
 pub use death::{Death, Killer};
 pub use ground::{Ground, GroundResult};
-pub use points::{Kind, Place, Point, points, random};
+pub use points::{Point, VictimSessions, VictimTask, points, random};
 pub use victim::{End, Victim, labels};

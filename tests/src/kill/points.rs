@@ -6,7 +6,7 @@ use crate::dice::Dice;
 
 /// What a victim does; the session to be created has its name later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum VictimTask {
     /// Uses its sessions until it dies.
     Use,
     /// Leaves them by a detach.
@@ -21,7 +21,7 @@ pub enum Kind {
 
 /// Which sessions it needs to come to the point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum VictimSessions {
     /// Any.
     Any,
     /// Those that frames come to.
@@ -42,9 +42,9 @@ pub struct Point {
     /// The label; none is any instant, from outside.
     pub label: Option<String>,
     /// What the victim does.
-    pub kind: Kind,
+    pub kind: VictimTask,
     /// Where.
-    pub place: Place,
+    pub place: VictimSessions,
     /// First and last time at which it may die there.
     pub hits: (u32, u32),
     /// Whether each of its threads comes to the point, so that one may be chosen.
@@ -52,7 +52,13 @@ pub struct Point {
 }
 
 impl Point {
-    fn new(call: &str, label: &str, kind: Kind, place: Place, hits: (u32, u32)) -> Self {
+    fn new(
+        call: &str,
+        label: &str,
+        kind: VictimTask,
+        place: VictimSessions,
+        hits: (u32, u32),
+    ) -> Self {
         Self {
             name: format!("{call} {label}"),
             label: Some(label.to_owned()),
@@ -90,51 +96,57 @@ pub fn points(labels: &[String]) -> Vec<Point> {
         match (group, step) {
             // Three requests make an attachment: hello, attach, proved. The fourth is its end.
             ("request", _) => {
-                add("attach", Kind::Use, Place::Any, (1, 3));
-                add("detach", Kind::Detach, Place::Any, (4, 4));
-                add("create", Kind::Destroy, Place::Own, (2, 2));
-                add("destroy", Kind::Destroy, Place::Own, (5, 5));
-                add("abort", Kind::Abort, Place::Own, (5, 5));
+                add("attach", VictimTask::Use, VictimSessions::Any, (1, 3));
+                add("detach", VictimTask::Detach, VictimSessions::Any, (4, 4));
+                add("create", VictimTask::Destroy, VictimSessions::Own, (2, 2));
+                add("destroy", VictimTask::Destroy, VictimSessions::Own, (5, 5));
+                add("abort", VictimTask::Abort, VictimSessions::Own, (5, 5));
             }
-            ("attach", _) => add("attach", Kind::Use, Place::Any, (1, 1)),
-            ("create", _) => add("create", Kind::Destroy, Place::Own, (1, 1)),
-            ("detach", _) => add("detach", Kind::Detach, Place::Any, (1, 1)),
+            ("attach", _) => add("attach", VictimTask::Use, VictimSessions::Any, (1, 1)),
+            ("create", _) => add("create", VictimTask::Destroy, VictimSessions::Own, (1, 1)),
+            ("detach", _) => add("detach", VictimTask::Detach, VictimSessions::Any, (1, 1)),
             ("leave", _) => {
-                add("detach", Kind::Detach, Place::Any, (1, 1));
-                add("destroy", Kind::Destroy, Place::Own, (1, 1));
-                add("abort", Kind::Abort, Place::Own, (1, 1));
+                add("detach", VictimTask::Detach, VictimSessions::Any, (1, 1));
+                add("destroy", VictimTask::Destroy, VictimSessions::Own, (1, 1));
+                add("abort", VictimTask::Abort, VictimSessions::Own, (1, 1));
             }
-            ("drop", _) => add("drop", Kind::Drop, Place::Any, (1, 1)),
-            ("submit", _) => add("put", Kind::Use, Place::Fill, (1, 12)),
+            ("drop", _) => add("drop", VictimTask::Drop, VictimSessions::Any, (1, 1)),
+            ("submit", _) => add("put", VictimTask::Use, VictimSessions::Fill, (1, 12)),
             ("put", _) => {
-                add("put", Kind::Use, Place::Frames, (1, 12));
-                add("put", Kind::Use, Place::Fill, (1, 12));
+                add("put", VictimTask::Use, VictimSessions::Frames, (1, 12));
+                add("put", VictimTask::Use, VictimSessions::Fill, (1, 12));
             }
             ("take", _) => {
-                add("get", Kind::Use, Place::Frames, (1, 12));
-                add("get", Kind::Use, Place::Fill, (1, 12));
+                add("get", VictimTask::Use, VictimSessions::Frames, (1, 12));
+                add("get", VictimTask::Use, VictimSessions::Fill, (1, 12));
             }
             ("call", "served" | "left") | ("wait", "served") => {
-                add("get", Kind::Use, Place::Frames, (1, 12));
+                add("get", VictimTask::Use, VictimSessions::Frames, (1, 12));
             }
-            ("event", _) => add("poll", Kind::Use, Place::Pulses, (1, 2)),
-            ("bounce" | "started", _) => add("stop", Kind::Use, Place::Pulses, (1, 6)),
-            ("kick", _) => add("kick", Kind::Use, Place::Any, (1, 3)),
-            ("stop" | "start" | "ring", _) => add("stop", Kind::Use, Place::Any, (1, 12)),
-            ("watch", _) => add("event_fd", Kind::Use, Place::Any, (1, 6)),
-            ("claim", "before_vacate" | "vacated") => add("get", Kind::Use, Place::Any, (1, 6)),
-            ("claim", _) => add("get", Kind::Use, Place::Any, (1, 16)),
-            _ => add("get", Kind::Use, Place::Any, (1, 24)),
+            ("event", _) => add("poll", VictimTask::Use, VictimSessions::Pulses, (1, 2)),
+            ("bounce" | "started", _) => {
+                add("stop", VictimTask::Use, VictimSessions::Pulses, (1, 6))
+            }
+            ("kick", _) => add("kick", VictimTask::Use, VictimSessions::Any, (1, 3)),
+            ("stop" | "start" | "ring", _) => {
+                add("stop", VictimTask::Use, VictimSessions::Any, (1, 12))
+            }
+            ("watch", _) => add("event_fd", VictimTask::Use, VictimSessions::Any, (1, 6)),
+            ("claim", "before_vacate" | "vacated") => {
+                add("get", VictimTask::Use, VictimSessions::Any, (1, 6))
+            }
+            ("claim", _) => add("get", VictimTask::Use, VictimSessions::Any, (1, 16)),
+            _ => add("get", VictimTask::Use, VictimSessions::Any, (1, 24)),
         }
     }
     for point in &mut points {
         let label = point.label.as_deref().unwrap_or_default();
-        point.any_thread = point.place != Place::Fill
+        point.any_thread = point.place != VictimSessions::Fill
             && matches!(
                 label,
                 "call.begun" | "call.counted" | "call.gates_read" | "wait.joined"
             );
-        if point.place == Place::Fill {
+        if point.place == VictimSessions::Fill {
             point.name.push_str(" (send)");
         }
     }
@@ -145,13 +157,13 @@ pub fn points(labels: &[String]) -> Vec<Point> {
 #[must_use]
 pub fn random() -> Vec<Point> {
     let kinds = [
-        ("use", Kind::Use, Place::Any),
-        ("use frames", Kind::Use, Place::Frames),
-        ("use (send)", Kind::Use, Place::Fill),
-        ("detach", Kind::Detach, Place::Frames),
-        ("drop", Kind::Drop, Place::Any),
-        ("create, destroy", Kind::Destroy, Place::Own),
-        ("create, abort", Kind::Abort, Place::Own),
+        ("use", VictimTask::Use, VictimSessions::Any),
+        ("use frames", VictimTask::Use, VictimSessions::Frames),
+        ("use (send)", VictimTask::Use, VictimSessions::Fill),
+        ("detach", VictimTask::Detach, VictimSessions::Frames),
+        ("drop", VictimTask::Drop, VictimSessions::Any),
+        ("create, destroy", VictimTask::Destroy, VictimSessions::Own),
+        ("create, abort", VictimTask::Abort, VictimSessions::Own),
     ];
     let points = kinds.map(|(name, kind, place)| Point {
         name: format!("{name}, any instant"),

@@ -21,7 +21,7 @@ pub mod video;
 pub use document::{invalid, rows, whole};
 pub use essence::{Document, Essence, Listed, OfField, Patch, Seen};
 pub use registry::{
-    Depacketiser, Format, FormatDocument, Kind, ListedFormat, Monitor, NotSendable, Packet,
+    Depacketiser, EssenceKind, Format, FormatDocument, ListedFormat, Monitor, NotSendable, Packet,
     Packetiser, SeenFormat, Signal, TimingDocument,
 };
 

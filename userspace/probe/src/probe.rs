@@ -24,7 +24,7 @@ use crate::health::Health;
 use crate::programs::load::{PROGRAM_COUNT, load};
 use crate::programs::maps::{Maps, locked};
 use crate::share::{Owner, Usage};
-use crate::threads::arm::{Armed, ArmingStep, Watch, arm};
+use crate::threads::arm::{Armed, ArmingStep, LaterChecks, arm};
 use crate::threads::kernel::{self, AttachedTable, Command, KernelStatus};
 use crate::threads::supervisor::Supervisor;
 
@@ -89,7 +89,7 @@ impl Probe {
             Arc::clone(&attached),
             Arc::clone(&status),
         )?;
-        let watch = Watch {
+        let watch = LaterChecks {
             bounds: Bounds {
                 threads: config.max_threads,
                 time: config.look_time,

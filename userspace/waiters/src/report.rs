@@ -10,7 +10,7 @@ use crate::row::Row;
 
 /// One listing.
 #[derive(Debug, Serialize)]
-pub(crate) struct Report {
+pub(crate) struct Listing {
     /// Time of the list, RFC 3339, UTC.
     pub(crate) at: String,
     /// Whether the tool's own probe contributed.
@@ -23,7 +23,7 @@ pub(crate) struct Report {
     pub(crate) missing: Vec<String>,
 }
 
-impl Report {
+impl Listing {
     /// The list as text for people.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();

@@ -12,7 +12,7 @@ use onair_ebpf::process::{Survey, SurveyError, survey};
 use crate::clock::Now;
 use crate::kernel::Kernel;
 use crate::options::Options;
-use crate::report::Report;
+use crate::report::Listing;
 use crate::row::{Row, Source, merge};
 use crate::{daemon, proc};
 
@@ -121,7 +121,7 @@ impl Watcher {
         self.pids.is_empty() || self.pids.contains(&pid)
     }
 
-    fn list(&mut self) -> Report {
+    fn list(&mut self) -> Listing {
         let own = self
             .kernel
             .as_ref()
@@ -153,7 +153,7 @@ impl Watcher {
                 Err(error) => missing.push(format!("{}: {error:#}", source.name())),
             }
         }
-        Report {
+        Listing {
             at: now.wall_at(now.monotonic),
             probe: self.kernel.is_some(),
             processes: self.processes.len(),
@@ -207,7 +207,7 @@ fn survey_in_time(pid: u32) -> Result<Survey, NotInspected> {
     }
 }
 
-fn print(report: &Report, options: &Options) -> Result<()> {
+fn print(report: &Listing, options: &Options) -> Result<()> {
     let mut text = match (options.json, options.watch) {
         (true, Some(_)) => serde_json::to_string(report)?,
         (true, None) => serde_json::to_string_pretty(report)?,

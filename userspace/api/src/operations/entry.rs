@@ -36,7 +36,7 @@ pub enum Shape {
 
 /// Where a parameter is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum ParameterPlace {
     /// A variable of the path.
     Path,
     /// The query.
@@ -47,7 +47,7 @@ pub enum Place {
 
 /// Type of a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ParameterKind {
     /// An id or a name.
     Name,
     /// A whole number of 64 bits.
@@ -74,16 +74,20 @@ pub struct Parameter {
     /// Its name.
     pub name: &'static str,
     /// Where it is.
-    pub place: Place,
+    pub place: ParameterPlace,
     /// Its type.
-    pub kind: Kind,
+    pub kind: ParameterKind,
     /// Its documentation.
     pub description: &'static str,
 }
 
 impl Parameter {
-    pub(super) const fn path(name: &'static str, kind: Kind, description: &'static str) -> Self {
-        let place = Place::Path;
+    pub(super) const fn path(
+        name: &'static str,
+        kind: ParameterKind,
+        description: &'static str,
+    ) -> Self {
+        let place = ParameterPlace::Path;
         Self {
             name,
             place,
@@ -92,8 +96,12 @@ impl Parameter {
         }
     }
 
-    pub(super) const fn query(name: &'static str, kind: Kind, description: &'static str) -> Self {
-        let place = Place::Query;
+    pub(super) const fn query(
+        name: &'static str,
+        kind: ParameterKind,
+        description: &'static str,
+    ) -> Self {
+        let place = ParameterPlace::Query;
         Self {
             place,
             ..Self::path(name, kind, description)
@@ -106,20 +114,20 @@ pub const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 
 /// Header parameter of every operation that changes a session.
 const IF_MATCH: Parameter = Parameter {
-    place: Place::Header,
+    place: ParameterPlace::Header,
     ..Parameter::path(
         "If-Match",
-        Kind::TextOrNull,
+        ParameterKind::TextOrNull,
         "The `ETag` of an earlier answer: refused if the session has changed since.",
     )
 };
 
 /// Header parameter of every operation that creates something.
 const KEY: Parameter = Parameter {
-    place: Place::Header,
+    place: ParameterPlace::Header,
     ..Parameter::path(
         IDEMPOTENCY_KEY,
-        Kind::TextOrNull,
+        ParameterKind::TextOrNull,
         "Any text: the same request with the same key, within ten minutes, gets the first answer again.",
     )
 };

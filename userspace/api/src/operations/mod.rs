@@ -21,7 +21,9 @@ use serde::de::DeserializeOwned;
 
 pub use certificates::*;
 pub use daemon::*;
-pub use entry::{IDEMPOTENCY_KEY, Kind, Method, OperationEntry, Parameter, Place, Shape};
+pub use entry::{
+    IDEMPOTENCY_KEY, Method, OperationEntry, Parameter, ParameterKind, ParameterPlace, Shape,
+};
 pub use input::{Input, Sent};
 pub use query::{CertificateQuery, EventQuery, RecordingQuery, SessionQuery};
 pub use recordings::*;

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use super::entry::{Kind, Parameter};
+use super::entry::{Parameter, ParameterKind};
 use crate::id::{IdError, SessionRef};
 use crate::problem::{Problem, ProblemCode};
 use crate::recording::{RecordingError, RecordingRef};
@@ -26,12 +26,12 @@ pub trait Target: Debug + Sized + Send {
 
 const OF_SESSION: &[ProblemCode] = &[ProblemCode::NoSuchSession, ProblemCode::StaleSession];
 
-const SESSION: Parameter = Parameter::path("id", Kind::Name, "A session's id or name.");
+const SESSION: Parameter = Parameter::path("id", ParameterKind::Name, "A session's id or name.");
 
 /// The variable of a path that also names sessions that are gone.
 pub(super) const LAST_SESSION: &[Parameter] = &[Parameter::path(
     "id",
-    Kind::Name,
+    ParameterKind::Name,
     "A session's id, or a name: the last of that name.",
 )];
 
@@ -75,7 +75,11 @@ impl Target for SessionRef {
 impl Target for (SessionRef, u64) {
     const VARIABLES: &'static [Parameter] = &[
         SESSION,
-        Parameter::path("attachment", Kind::Number, "An attachment's number."),
+        Parameter::path(
+            "attachment",
+            ParameterKind::Number,
+            "An attachment's number.",
+        ),
     ];
     const ERRORS: &'static [ProblemCode] = OF_SESSION;
 
@@ -95,7 +99,7 @@ impl Target for (SessionRef, u64) {
 impl Target for RecordingRef {
     const VARIABLES: &'static [Parameter] = &[Parameter::path(
         "id",
-        Kind::Name,
+        ParameterKind::Name,
         "A recording's id, or a name: the last of that name.",
     )];
     const ERRORS: &'static [ProblemCode] = &[ProblemCode::NoSuchRecording];
@@ -112,8 +116,11 @@ impl Target for RecordingRef {
 
 /// The code of the page about a problem; any text is looked up.
 impl Target for String {
-    const VARIABLES: &'static [Parameter] =
-        &[Parameter::path("code", Kind::Text, "A problem's code.")];
+    const VARIABLES: &'static [Parameter] = &[Parameter::path(
+        "code",
+        ParameterKind::Text,
+        "A problem's code.",
+    )];
     const ERRORS: &'static [ProblemCode] = &[ProblemCode::NotFound];
 
     fn parse(values: &[String]) -> Result<Self, Problem> {

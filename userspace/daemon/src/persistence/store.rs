@@ -11,7 +11,7 @@ use onair_workers::{JobsNotDone, ThreadRegistry, Worker};
 use serde::{Deserialize, Serialize};
 
 use crate::persistence::disk;
-use crate::persistence::unwritten::{Change, Report, Unwritten, WriteAck, WriteError};
+use crate::persistence::unwritten::{Change, Unwritten, UnwrittenReport, WriteAck, WriteError};
 
 /// Starts that are stored in advance, so that a start need not wait for the disk.
 const AHEAD: u64 = 256;
@@ -54,7 +54,7 @@ pub enum NotUpToDate {
     Jobs(#[from] JobsNotDone),
     /// Files that the disk did not take.
     #[error("not up to date: the files of {} sessions ({})", .0.count, .0.detail)]
-    Files(Report),
+    Files(UnwrittenReport),
 }
 
 #[derive(Debug)]
@@ -170,7 +170,7 @@ impl Store {
     }
 
     /// Sessions whose files are not up to date, or not in time; `None` if there are none.
-    pub fn unwritten(&self) -> Option<Report> {
+    pub fn unwritten(&self) -> Option<UnwrittenReport> {
         self.unwritten.report(Instant::now())
     }
 

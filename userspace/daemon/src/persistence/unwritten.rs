@@ -80,7 +80,7 @@ pub enum Change {
 
 /// A description of the problem for operators.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
+pub struct UnwrittenReport {
     /// Entries that the disk did not take, or not in time.
     pub count: u64,
     /// The first of them by name, and an error.
@@ -202,7 +202,7 @@ impl<K: Ord + Clone + Display> Unwritten<K> {
     }
 
     /// The entries that the disk did not take, or not in time; `None` if there are none.
-    pub fn report(&self, now: Instant) -> Option<Report> {
+    pub fn report(&self, now: Instant) -> Option<UnwrittenReport> {
         let entries = self.entries();
         let is_wrong = |(_, entry): &(&K, &UnwrittenFile)| {
             entry.failure.is_some() || now.saturating_duration_since(entry.since) >= SLOW
@@ -224,7 +224,7 @@ impl<K: Ord + Clone + Display> Unwritten<K> {
             || "the disk does not answer".to_owned(),
             |failure| failure.error.to_string(),
         );
-        Some(Report {
+        Some(UnwrittenReport {
             count: wrong.len() as u64,
             detail: format!("{}: {error}", names.join(", ")),
         })

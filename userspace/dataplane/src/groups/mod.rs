@@ -206,8 +206,9 @@ impl PortGroups {
             self.look_ns = now_ns.saturating_add(look_ns);
         }
         let reports = self.host.turn(now_ns).into_iter();
-        let frame =
-            |report: onair_net::igmp::Report| report.to_frame(Mac(info.mac), info.address.0);
+        let frame = |report: onair_net::igmp::MembershipReport| {
+            report.to_frame(Mac(info.mac), info.address.0)
+        };
         reports.map(frame).collect()
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use onair_ipc::frames::FrameMemory;
 
-use super::{Kind, Runtime};
+use super::{Runtime, RuntimeKind};
 use crate::feed::{ConverterFeed, Intake};
 use crate::runtime::converter::{ConvertConfig, Converter};
 use crate::runtime::refusal::RuntimeError;
@@ -26,7 +26,7 @@ impl Runtime {
         Ok(Self {
             session,
             stats,
-            kind: Kind::Convert(Box::new(converter)),
+            kind: RuntimeKind::Convert(Box::new(converter)),
             target: None,
         })
     }
@@ -47,7 +47,7 @@ impl Runtime {
 
     /// Hands the finished frames of a receive session to a converted session, too.
     pub fn add_feed(&mut self, feed: ConverterFeed) {
-        if let Kind::Receive(receiver) = &mut self.kind {
+        if let RuntimeKind::Receive(receiver) = &mut self.kind {
             receiver.pool.feeds.add(feed);
         }
     }
@@ -58,16 +58,16 @@ impl Runtime {
     /// The converted session's half.
     pub(crate) fn converter(&self) -> Option<&Converter> {
         match &self.kind {
-            Kind::Convert(converter) => Some(converter),
-            Kind::Receive(_) | Kind::Send(_) => None,
+            RuntimeKind::Convert(converter) => Some(converter),
+            RuntimeKind::Receive(_) | RuntimeKind::Send(_) => None,
         }
     }
 
     /// The converted session's half.
     pub(crate) fn converter_mut(&mut self) -> Option<&mut Converter> {
         match &mut self.kind {
-            Kind::Convert(converter) => Some(converter),
-            Kind::Receive(_) | Kind::Send(_) => None,
+            RuntimeKind::Convert(converter) => Some(converter),
+            RuntimeKind::Receive(_) | RuntimeKind::Send(_) => None,
         }
     }
 }

@@ -42,7 +42,7 @@ use crate::transmit::neighbour::NextHop;
 pub struct Runtime {
     session: u64,
     stats: Arc<SessionStats>,
-    kind: Kind,
+    kind: RuntimeKind,
     /// The addresses that it gets after the frames in transit.
     target: Option<Box<FlowTarget>>,
 }
@@ -65,7 +65,7 @@ impl Fetch {
     clippy::large_enum_variant,
     reason = "a runtime is boxed: with many sessions, another box is another wait for memory"
 )]
-enum Kind {
+enum RuntimeKind {
     Receive(Receiver),
     Send(Box<Sender>),
     Convert(Box<Converter>),
@@ -97,7 +97,7 @@ impl Runtime {
         Ok(Self {
             session,
             stats,
-            kind: Kind::Receive(receiver),
+            kind: RuntimeKind::Receive(receiver),
             target: None,
         })
     }
@@ -106,7 +106,7 @@ impl Runtime {
     /// packets with it.
     #[must_use]
     pub fn following(mut self, clock: &Arc<MediaClock>) -> Self {
-        if let Kind::Receive(receiver) = &mut self.kind {
+        if let RuntimeKind::Receive(receiver) = &mut self.kind {
             receiver.follow(Arc::clone(clock));
         }
         self
@@ -122,7 +122,7 @@ impl Runtime {
         Ok(Self {
             session,
             stats,
-            kind: Kind::Send(Box::new(sender)),
+            kind: RuntimeKind::Send(Box::new(sender)),
             target: None,
         })
     }
@@ -143,9 +143,9 @@ impl Runtime {
     #[must_use]
     pub fn port(&self) -> Option<&str> {
         match &self.kind {
-            Kind::Receive(receiver) => Some(&receiver.config.port),
-            Kind::Send(sender) => Some(&sender.config.port),
-            Kind::Convert(_) => None,
+            RuntimeKind::Receive(receiver) => Some(&receiver.config.port),
+            RuntimeKind::Send(sender) => Some(&sender.config.port),
+            RuntimeKind::Convert(_) => None,
         }
     }
 
@@ -172,9 +172,9 @@ impl Runtime {
     /// Ids of the recordings with a tap.
     pub fn recordings(&self) -> impl Iterator<Item = u64> {
         let taps = match &self.kind {
-            Kind::Receive(receiver) => Some(&receiver.taps),
-            Kind::Send(sender) => Some(&sender.taps),
-            Kind::Convert(_) => None,
+            RuntimeKind::Receive(receiver) => Some(&receiver.taps),
+            RuntimeKind::Send(sender) => Some(&sender.taps),
+            RuntimeKind::Convert(_) => None,
         };
         taps.into_iter().flat_map(Taps::recordings)
     }
@@ -182,18 +182,18 @@ impl Runtime {
     /// A converted session has no packets, and so no taps.
     fn taps_mut(&mut self) -> Option<&mut Taps> {
         match &mut self.kind {
-            Kind::Receive(receiver) => Some(&mut receiver.taps),
-            Kind::Send(sender) => Some(&mut sender.taps),
-            Kind::Convert(_) => None,
+            RuntimeKind::Receive(receiver) => Some(&mut receiver.taps),
+            RuntimeKind::Send(sender) => Some(&mut sender.taps),
+            RuntimeKind::Convert(_) => None,
         }
     }
 
     /// Gives the session these addresses at once.
     pub fn set_target(&mut self, target: FlowTarget) {
         match &mut self.kind {
-            Kind::Receive(receiver) => receiver.set_target(target),
-            Kind::Send(sender) => sender.set_target(target),
-            Kind::Convert(_) => {}
+            RuntimeKind::Receive(receiver) => receiver.set_target(target),
+            RuntimeKind::Send(sender) => sender.set_target(target),
+            RuntimeKind::Convert(_) => {}
         }
     }
 
@@ -208,9 +208,9 @@ impl Runtime {
     fn fits(&self, (lender, frames): &Parts) -> bool {
         let geometry = lender.memory().geometry();
         match (&self.kind, frames) {
-            (Kind::Receive(receiver), None) => geometry.frames >= receiver.pool.count(),
-            (Kind::Convert(converter), None) => geometry.frames >= converter.count(),
-            (Kind::Send(sender), Some(frames)) => {
+            (RuntimeKind::Receive(receiver), None) => geometry.frames >= receiver.pool.count(),
+            (RuntimeKind::Convert(converter), None) => geometry.frames >= converter.count(),
+            (RuntimeKind::Send(sender), Some(frames)) => {
                 geometry.frames >= frames.count()
                     && frames.frame_bytes() as usize >= sender.config.format.unit_bytes()
             }
@@ -220,17 +220,17 @@ impl Runtime {
 
     fn attachments(&self) -> &Attachments {
         match &self.kind {
-            Kind::Receive(receiver) => &receiver.pool.attachments,
-            Kind::Send(sender) => &sender.attachments,
-            Kind::Convert(converter) => &converter.attachments,
+            RuntimeKind::Receive(receiver) => &receiver.pool.attachments,
+            RuntimeKind::Send(sender) => &sender.attachments,
+            RuntimeKind::Convert(converter) => &converter.attachments,
         }
     }
 
     fn attachments_mut(&mut self) -> &mut Attachments {
         match &mut self.kind {
-            Kind::Receive(receiver) => &mut receiver.pool.attachments,
-            Kind::Send(sender) => &mut sender.attachments,
-            Kind::Convert(converter) => &mut converter.attachments,
+            RuntimeKind::Receive(receiver) => &mut receiver.pool.attachments,
+            RuntimeKind::Send(sender) => &mut sender.attachments,
+            RuntimeKind::Convert(converter) => &mut converter.attachments,
         }
     }
 }
@@ -246,7 +246,7 @@ impl onair_session::Runtime for Runtime {
 
     fn settle(&mut self) {
         let submitted = self.attachments_mut().settle();
-        if let Kind::Send(_) = self.kind {
+        if let RuntimeKind::Send(_) = self.kind {
             self.stats.counters.frames_submitted.add(submitted);
             self.stats.counters.frames_dropped_stop.add(submitted);
         }
@@ -268,15 +268,19 @@ impl onair_session::Runtime for Runtime {
 
     fn detach(&mut self, attachment: u64) -> Option<(Box<Lender>, Option<FrameMemory>)> {
         match &mut self.kind {
-            Kind::Send(sender) => sender.remove(attachment),
-            Kind::Receive(_) | Kind::Convert(_) => self.attachments_mut().remove(attachment),
+            RuntimeKind::Send(sender) => sender.remove(attachment),
+            RuntimeKind::Receive(_) | RuntimeKind::Convert(_) => {
+                self.attachments_mut().remove(attachment)
+            }
         }
     }
 
     fn evict(&mut self, attachment: u64) -> Option<Evicted> {
         match &mut self.kind {
-            Kind::Send(sender) => sender.evict(attachment),
-            Kind::Receive(_) | Kind::Convert(_) => self.attachments_mut().evict(attachment),
+            RuntimeKind::Send(sender) => sender.evict(attachment),
+            RuntimeKind::Receive(_) | RuntimeKind::Convert(_) => {
+                self.attachments_mut().evict(attachment)
+            }
         }
     }
 
@@ -286,15 +290,15 @@ impl onair_session::Runtime for Runtime {
 
     fn flushed(&mut self) -> Option<FlushReport> {
         match &mut self.kind {
-            Kind::Receive(_) | Kind::Convert(_) => None,
-            Kind::Send(sender) => sender.flushed(),
+            RuntimeKind::Receive(_) | RuntimeKind::Convert(_) => None,
+            RuntimeKind::Send(sender) => sender.flushed(),
         }
     }
 
     fn unsent(&self) -> u64 {
         match &self.kind {
-            Kind::Receive(_) | Kind::Convert(_) => 0,
-            Kind::Send(sender) => sender.unsent(),
+            RuntimeKind::Receive(_) | RuntimeKind::Convert(_) => 0,
+            RuntimeKind::Send(sender) => sender.unsent(),
         }
     }
 }
@@ -304,25 +308,25 @@ impl Runtime {
     /// What a receive session receives.
     pub(crate) fn listens_to(&self) -> Option<ReceivedFlow<'_>> {
         match &self.kind {
-            Kind::Receive(receiver) => Some(ReceivedFlow {
+            RuntimeKind::Receive(receiver) => Some(ReceivedFlow {
                 destination: receiver.config.destination,
                 sources: &receiver.config.sources,
             }),
-            Kind::Send(_) | Kind::Convert(_) => None,
+            RuntimeKind::Send(_) | RuntimeKind::Convert(_) => None,
         }
     }
 
     /// The destination that a send session sends to.
     pub(crate) fn sends_to(&self) -> Option<SocketAddrV4> {
         match &self.kind {
-            Kind::Receive(_) | Kind::Convert(_) => None,
-            Kind::Send(sender) => Some(sender.config.destination),
+            RuntimeKind::Receive(_) | RuntimeKind::Convert(_) => None,
+            RuntimeKind::Send(sender) => Some(sender.config.destination),
         }
     }
 
     /// The addresses that it is to get between two frames; `None`: those that it has.
     pub(crate) fn retarget(&mut self, target: Option<Box<FlowTarget>>) {
-        if let Kind::Send(sender) = &mut self.kind {
+        if let RuntimeKind::Send(sender) = &mut self.kind {
             sender.hold_after_the_frame(target.is_some());
         }
         self.target = target;
@@ -336,9 +340,9 @@ impl Runtime {
     /// Whether no frame is in transit, so that its addresses can change.
     pub(crate) fn is_between_frames(&self) -> bool {
         match &self.kind {
-            Kind::Receive(receiver) => receiver.is_between_frames(),
-            Kind::Send(sender) => sender.is_between_frames(),
-            Kind::Convert(_) => true,
+            RuntimeKind::Receive(receiver) => receiver.is_between_frames(),
+            RuntimeKind::Send(sender) => sender.is_between_frames(),
+            RuntimeKind::Convert(_) => true,
         }
     }
 
@@ -353,16 +357,16 @@ impl Runtime {
     /// The session starts; a converted session without a port.
     pub(crate) fn resume(&mut self, port: Option<&PortInfo>, now_ns: u64) {
         match (&mut self.kind, port) {
-            (Kind::Send(sender), Some(port)) => sender.resume(port, now_ns),
-            (Kind::Receive(receiver), _) => receiver.resume(),
-            (Kind::Convert(converter), _) => converter.resume(),
-            (Kind::Send(_), None) => {}
+            (RuntimeKind::Send(sender), Some(port)) => sender.resume(port, now_ns),
+            (RuntimeKind::Receive(receiver), _) => receiver.resume(),
+            (RuntimeKind::Convert(converter), _) => converter.resume(),
+            (RuntimeKind::Send(_), None) => {}
         }
     }
 
     /// Its port has another device.
     pub(crate) fn renew(&mut self, port: &PortInfo) {
-        if let Kind::Send(sender) = &mut self.kind {
+        if let RuntimeKind::Send(sender) = &mut self.kind {
             sender.renew(port);
         }
     }
@@ -370,7 +374,7 @@ impl Runtime {
     /// Prefetches a part of what [`Self::packets`] will touch with so many packets.
     #[inline]
     pub(crate) fn fetch(&self, part: Fetch, packets: usize, now_ns: u64) {
-        let Kind::Receive(receiver) = &self.kind else {
+        let RuntimeKind::Receive(receiver) = &self.kind else {
             return;
         };
         match part {
@@ -384,46 +388,46 @@ impl Runtime {
 
     /// Handles packets of the received flow, all of one source.
     pub(crate) fn packets(&mut self, packets: &[Packet<'_>], now_ns: u64) {
-        if let Kind::Receive(receiver) = &mut self.kind {
+        if let RuntimeKind::Receive(receiver) = &mut self.kind {
             receiver.packets(packets, now_ns);
         }
     }
 
     pub(crate) fn turn(&mut self, now_ns: u64, next_hop: NextHop, sink: &mut impl TxSink) {
         match &mut self.kind {
-            Kind::Receive(receiver) => receiver.turn(now_ns),
-            Kind::Send(sender) => sender.turn(now_ns, next_hop, sink),
-            Kind::Convert(_) => {}
+            RuntimeKind::Receive(receiver) => receiver.turn(now_ns),
+            RuntimeKind::Send(sender) => sender.turn(now_ns, next_hop, sink),
+            RuntimeKind::Convert(_) => {}
         }
     }
 
     /// Publishes the counters that are not published at once.
     pub(crate) fn show(&self) {
-        if let Kind::Receive(receiver) = &self.kind {
+        if let RuntimeKind::Receive(receiver) = &self.kind {
             receiver.show();
         }
     }
 
     pub(crate) fn due_ns(&self) -> u64 {
         match &self.kind {
-            Kind::Receive(receiver) => receiver.due_ns(),
-            Kind::Send(sender) => sender.due_ns(),
-            Kind::Convert(_) => u64::MAX,
+            RuntimeKind::Receive(receiver) => receiver.due_ns(),
+            RuntimeKind::Send(sender) => sender.due_ns(),
+            RuntimeKind::Convert(_) => u64::MAX,
         }
     }
 
     /// Stops the session.
     pub(crate) fn quiesce(&mut self, now_ns: u64) {
         match &mut self.kind {
-            Kind::Receive(receiver) => receiver.stop(now_ns),
-            Kind::Send(sender) => sender.quiesce(now_ns),
-            Kind::Convert(converter) => converter.quiesce(),
+            RuntimeKind::Receive(receiver) => receiver.stop(now_ns),
+            RuntimeKind::Send(sender) => sender.quiesce(now_ns),
+            RuntimeKind::Convert(converter) => converter.quiesce(),
         }
     }
 
     /// Starts a flush of the frames submitted so far. A receive session has none.
     pub(crate) fn flush(&mut self, ticket: u64, now_ns: u64) {
-        if let Kind::Send(sender) = &mut self.kind {
+        if let RuntimeKind::Send(sender) = &mut self.kind {
             sender.flush(ticket, now_ns);
         }
     }
@@ -431,17 +435,17 @@ impl Runtime {
     /// Whether [`Self::flushed`] has a result.
     pub(crate) fn has_flushed(&self) -> bool {
         match &self.kind {
-            Kind::Receive(_) | Kind::Convert(_) => false,
-            Kind::Send(sender) => sender.has_flushed(),
+            RuntimeKind::Receive(_) | RuntimeKind::Convert(_) => false,
+            RuntimeKind::Send(sender) => sender.has_flushed(),
         }
     }
 
     /// Whether, after [`Self::quiesce`], no frame is pending, and no converter reads one.
     pub(crate) fn is_quiet(&mut self) -> bool {
         match &mut self.kind {
-            Kind::Receive(receiver) => receiver.is_quiet(),
-            Kind::Send(sender) => sender.is_quiet(),
-            Kind::Convert(_) => true,
+            RuntimeKind::Receive(receiver) => receiver.is_quiet(),
+            RuntimeKind::Send(sender) => sender.is_quiet(),
+            RuntimeKind::Convert(_) => true,
         }
     }
 
@@ -449,12 +453,12 @@ impl Runtime {
     /// sent.
     pub(crate) fn dismiss(&mut self, attachment: u64, now_ns: u64) {
         match &mut self.kind {
-            Kind::Receive(_) | Kind::Convert(_) => {
+            RuntimeKind::Receive(_) | RuntimeKind::Convert(_) => {
                 if let Some(leaving) = self.attachments_mut().get_mut(attachment) {
                     leaving.leaves_at = Some(now_ns);
                 }
             }
-            Kind::Send(sender) => {
+            RuntimeKind::Send(sender) => {
                 sender.dismiss(attachment, now_ns);
             }
         }
@@ -463,12 +467,12 @@ impl Runtime {
     /// The next removed attachment.
     pub(crate) fn detached(&mut self) -> Option<Parts> {
         match &mut self.kind {
-            Kind::Receive(_) | Kind::Convert(_) => {
+            RuntimeKind::Receive(_) | RuntimeKind::Convert(_) => {
                 let attachments = self.attachments_mut();
                 let left = attachments.iter().position(|it| it.leaves_at.is_some())?;
                 Some(attachments.take(left))
             }
-            Kind::Send(sender) => sender.detached(),
+            RuntimeKind::Send(sender) => sender.detached(),
         }
     }
 

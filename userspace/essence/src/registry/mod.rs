@@ -5,7 +5,7 @@ mod fields;
 mod parts;
 
 pub use parts::{
-    Depacketiser, Format, FormatDocument, Kind, ListedFormat, Monitor, NotSendable, Packet,
+    Depacketiser, EssenceKind, Format, FormatDocument, ListedFormat, Monitor, NotSendable, Packet,
     Packetiser, SeenFormat, Signal, TimingDocument,
 };
 

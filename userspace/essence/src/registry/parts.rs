@@ -16,11 +16,11 @@ macro_rules! declare {
         [$format:ty, $document:ty, $patch:ty, $seen:ty, $listed:ty, $timing:ty];)+]) => {
         /// Which essence.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum Kind {
+        pub enum EssenceKind {
             $($(#[$doc])+ $name,)+
         }
 
-        impl Kind {
+        impl EssenceKind {
             /// Its name in documents.
             #[must_use]
             pub const fn name(self) -> &'static str {
@@ -45,8 +45,8 @@ macro_rules! declare {
         impl FormatDocument {
             /// Which essence it is of.
             #[must_use]
-            pub const fn kind(&self) -> Kind {
-                match self { $(Self::$name(_) => Kind::$name,)+ }
+            pub const fn kind(&self) -> EssenceKind {
+                match self { $(Self::$name(_) => EssenceKind::$name,)+ }
             }
         }
 
@@ -180,8 +180,8 @@ macro_rules! declare {
 
             /// Which essence it is of.
             #[must_use]
-            pub const fn kind(&self) -> Kind {
-                match self { $(Self::$name(_) => Kind::$name,)+ }
+            pub const fn kind(&self) -> EssenceKind {
+                match self { $(Self::$name(_) => EssenceKind::$name,)+ }
             }
 
             /// Whether packets show another format, as far as they show one.

@@ -15,7 +15,7 @@ pub mod timing;
 pub use crate::{EXTENDED_MAX_UDP, STANDARD_MAX_UDP};
 pub use document::{ListedVideo, VideoDocument, VideoPatch};
 pub use format::{
-    Chroma, Depth, Field, FrameRate, Packing, Pgroup, Place, RTP_CLOCK_HZ, RateError, Sampling,
+    Chroma, Depth, Field, FrameRate, Packing, Pgroup, Pgroups, RTP_CLOCK_HZ, RateError, Sampling,
     Scan, SenderType, VideoError, VideoFormat, VideoStream, tag,
 };
 pub use picture::{MeasuredRate, Picture, PictureSamples};

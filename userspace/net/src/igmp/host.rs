@@ -5,7 +5,7 @@ use std::mem;
 use std::net::Ipv4Addr;
 
 use super::report::{Kind, Record};
-use super::{Filter, Query, Report, Version};
+use super::{Filter, MembershipReport, Query, Version};
 
 const MS: u64 = 1_000_000;
 /// Sources of a group that queries ask about, until the answer is due. Anybody can ask.
@@ -229,10 +229,10 @@ impl Host {
     }
 
     /// The reports that are due.
-    pub fn turn(&mut self, now_ns: u64) -> Vec<Report> {
+    pub fn turn(&mut self, now_ns: u64) -> Vec<MembershipReport> {
         self.settle_version(now_ns);
         let reports = match self.version {
-            Version::V3 => Report::of_records(self.records(now_ns)),
+            Version::V3 => MembershipReport::of_records(self.records(now_ns)),
             older => self.older_reports(older, now_ns),
         };
         self.groups.retain(|_, state| !state.is_over());
@@ -286,7 +286,7 @@ impl Host {
         records
     }
 
-    fn older_reports(&mut self, version: Version, now_ns: u64) -> Vec<Report> {
+    fn older_reports(&mut self, version: Version, now_ns: u64) -> Vec<MembershipReport> {
         let is_due = |at_ns: u64| at_ns <= now_ns;
         let mut reports = Vec::new();
         let general = self.general_ns.take_if(|at_ns| is_due(*at_ns)).is_some();
@@ -299,7 +299,7 @@ impl Host {
                 state.changed.clear();
                 // IGMPv1 has no leave message.
                 if changed && version == Version::V2 {
-                    reports.push(Report::of_leave(*group));
+                    reports.push(MembershipReport::of_leave(*group));
                 }
                 continue;
             }
@@ -310,7 +310,7 @@ impl Host {
                 }
             }
             if general || asked || changed {
-                reports.push(Report::of_member(*group, version));
+                reports.push(MembershipReport::of_member(*group, version));
             }
         }
         self.pause(&pauses, OLDER_UNSOLICITED_MS, now_ns);

@@ -1,6 +1,6 @@
 //! Membership in multicast groups (IGMP): queries of routers and switches, and a host's reports.
 //!
-//! [`Query`] is what a host receives, [`Report`] what it sends, [`Host`] decides which and when
+//! [`Query`] is what a host receives, [`MembershipReport`] what it sends, [`Host`] decides which and when
 //! (RFC 3376; RFC 2236 and RFC 1112 towards older queriers). Sockets, ports and clocks do not belong
 //! here: times are passed in.
 
@@ -12,7 +12,7 @@ mod report;
 pub use filter::Filter;
 pub use host::{Host, Querier};
 pub use query::{IgmpReject, Query, Version};
-pub use report::{Report, is_igmp};
+pub use report::{MembershipReport, is_igmp};
 
 use std::net::Ipv4Addr;
 

@@ -44,14 +44,14 @@ pub(super) struct Record {
 
 /// A message to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
+pub struct MembershipReport {
     /// Where it goes.
     pub destination: Ipv4Addr,
     /// The IGMP message.
     pub message: Vec<u8>,
 }
 
-impl Report {
+impl MembershipReport {
     /// Reports of IGMPv3 with these records, as few as possible.
     pub(super) fn of_records(records: Vec<Record>) -> Vec<Self> {
         let mut bodies: Vec<(u16, Vec<u8>)> = Vec::new();

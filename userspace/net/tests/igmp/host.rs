@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use arrayvec::ArrayVec;
-use onair_net::igmp::{Filter, Host, Query, Report, Version};
+use onair_net::igmp::{Filter, Host, MembershipReport, Query, Version};
 use proptest::prelude::*;
 
 use super::router::Router;
@@ -38,7 +38,7 @@ fn query(version: Version, about: Option<Ipv4Addr>, response_ms: u64) -> Query {
 }
 
 /// Everything that the host sends up to `until_ns`, with the times.
-fn run(host: &mut Host, until_ns: u64) -> Vec<(u64, Report)> {
+fn run(host: &mut Host, until_ns: u64) -> Vec<(u64, MembershipReport)> {
     let mut sent = Vec::new();
     while let Some(due_ns) = host.due_ns().filter(|it| *it <= until_ns) {
         sent.extend(host.turn(due_ns).into_iter().map(|it| (due_ns, it)));
@@ -46,7 +46,7 @@ fn run(host: &mut Host, until_ns: u64) -> Vec<(u64, Report)> {
     sent
 }
 
-fn types(sent: &[(u64, Report)]) -> Vec<u8> {
+fn types(sent: &[(u64, MembershipReport)]) -> Vec<u8> {
     sent.iter().map(|(_, it)| it.message[0]).collect()
 }
 
@@ -216,7 +216,7 @@ proptest! {
         let mut wanted = BTreeMap::new();
         let mut router = Router::default();
         let mut now_ns = S;
-        let receive = |router: &mut Router, sent: Vec<(u64, Report)>| {
+        let receive = |router: &mut Router, sent: Vec<(u64, MembershipReport)>| {
             sent.iter().for_each(|(_, report)| router.receive(report));
         };
         for step in steps {

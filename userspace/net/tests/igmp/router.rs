@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
-use onair_net::igmp::{Filter, IGMPV3_ROUTERS, Report};
+use onair_net::igmp::{Filter, IGMPV3_ROUTERS, MembershipReport};
 use onair_net::ipv4::checksum;
 
 #[derive(Debug, Default)]
@@ -18,7 +18,7 @@ fn address(bytes: &[u8]) -> Ipv4Addr {
 }
 
 impl Router {
-    pub(crate) fn receive(&mut self, report: &Report) {
+    pub(crate) fn receive(&mut self, report: &MembershipReport) {
         let message = &report.message;
         assert_eq!(checksum(message), 0);
         assert_eq!((message[0], report.destination), (0x22, IGMPV3_ROUTERS));

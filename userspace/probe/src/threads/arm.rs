@@ -53,7 +53,7 @@ pub struct Armed {
 
 /// How later checks of an armed client work.
 #[derive(Clone)]
-pub(crate) struct Watch {
+pub(crate) struct LaterChecks {
     pub(crate) bounds: Bounds,
     pub(crate) listed: Arc<Listed>,
 }
@@ -86,7 +86,7 @@ impl ArmingStep {
 pub(crate) fn arm(
     owner: Owner,
     kernel: &Sender<Command>,
-    watch: &Watch,
+    watch: &LaterChecks,
     step: &ArmingStep,
 ) -> Result<Armed, ProbeError> {
     step.set(1);

@@ -38,7 +38,7 @@ impl ModifiedFiles {
         );
         let (ended, alive) = pipe_with(PipeFlags::CLOEXEC).map_err(|error| failed(error.into()))?;
         let keys = Arc::default();
-        let watch = Watch {
+        let watch = FileWatch {
             inotify: Arc::clone(&inotify),
             ended,
             keys: Arc::clone(&keys),
@@ -64,13 +64,13 @@ impl ModifiedFiles {
     }
 }
 
-struct Watch {
+struct FileWatch {
     inotify: Arc<OwnedFd>,
     ended: OwnedFd,
     keys: Arc<Mutex<HashMap<i32, FileKey>>>,
 }
 
-impl Watch {
+impl FileWatch {
     fn run(&self, modified: &impl Fn(FileKey)) {
         loop {
             let mut ready = [

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::{field, json_text, query, up_to};
 use crate::certificate::{Certificate, Operation};
 use crate::id::SessionRef;
-use crate::operations::entry::{Kind, Parameter};
+use crate::operations::entry::{Parameter, ParameterKind};
 use crate::operations::input::{Input, Sent};
 use crate::problem::Problem;
 use crate::time::Timestamp;
@@ -55,20 +55,20 @@ impl Input for CertificateQuery {
     type Document = CertificateFields;
     const IS_BODY: bool = false;
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::query("name", Kind::Text, "A session's name or id."),
+        Parameter::query("name", ParameterKind::Text, "A session's name or id."),
         Parameter::query(
             "operation",
-            Kind::Schema("Operation"),
+            ParameterKind::Schema("Operation"),
             "The operation that destroyed the session.",
         ),
         Parameter::query(
             "since",
-            Kind::Time,
+            ParameterKind::Time,
             "Issued at this time or later (RFC 3339).",
         ),
         Parameter::query(
             "limit",
-            Kind::UpTo(Self::MOST),
+            ParameterKind::UpTo(Self::MOST),
             "Maximum number; the newest ones.",
         ),
     ];

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use crate::event::EventName;
 use crate::id::{IdError, SessionRef};
-use crate::operations::entry::{Kind, Parameter, Place};
+use crate::operations::entry::{Parameter, ParameterKind, ParameterPlace};
 use crate::operations::input::{Input, Sent};
 use crate::problem::Problem;
 use crate::spec::SpecError;
@@ -31,18 +31,18 @@ impl Input for EventQuery {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::query(
             "session",
-            Kind::Name,
+            ParameterKind::Name,
             "Only events of this session: an id or a name.",
         ),
         Parameter::query(
             "kind",
-            Kind::Schemas("EventName"),
+            ParameterKind::Schemas("EventName"),
             "Only events of these kinds; repeat it, or separate with commas.",
         ),
         Parameter {
             name: "Last-Event-ID",
-            place: Place::Header,
-            kind: Kind::TextOrNull,
+            place: ParameterPlace::Header,
+            kind: ParameterKind::TextOrNull,
             description: "`id` of the last event that the reader has.",
         },
     ];

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{field, query};
 use crate::id::SessionRef;
-use crate::operations::entry::{Kind, Parameter};
+use crate::operations::entry::{Parameter, ParameterKind};
 use crate::operations::input::{Input, Sent};
 use crate::problem::Problem;
 
@@ -28,7 +28,7 @@ impl Input for RecordingQuery {
     const IS_BODY: bool = false;
     const PARAMETERS: &'static [Parameter] = &[Parameter::query(
         "session",
-        Kind::Text,
+        ParameterKind::Text,
         "A session's name or id.",
     )];
 

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{field, query, up_to};
 use crate::id::SessionId;
-use crate::operations::entry::{Kind, Parameter};
+use crate::operations::entry::{Parameter, ParameterKind};
 use crate::operations::input::{Input, Sent};
 use crate::problem::Problem;
 use crate::session::{ListedSession, SessionList, SessionView};
@@ -63,15 +63,19 @@ impl Input for SessionQuery {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::query(
             "limit",
-            Kind::UpTo(Self::MOST),
+            ParameterKind::UpTo(Self::MOST),
             "Maximum number; the oldest ones. All when absent.",
         ),
         Parameter::query(
             "after",
-            Kind::Name,
+            ParameterKind::Name,
             "`next` of the page before: only sessions younger than that id.",
         ),
-        Parameter::query("full", Kind::Flag, "Each session with its whole `view`."),
+        Parameter::query(
+            "full",
+            ParameterKind::Flag,
+            "Each session with its whole `view`.",
+        ),
     ];
 
     fn accept(fields: SessionFields) -> Result<Self, Problem> {

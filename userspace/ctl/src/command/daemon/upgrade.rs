@@ -14,7 +14,7 @@ use onair_api::operations::{
     ListRecordings, ListSessions, RecordingQuery, SessionQuery, ShowConfig, ShowHealth,
 };
 
-use self::report::{LiveSession, Report, counted};
+use self::report::{LiveSession, UpgradeReport, counted};
 use super::doctor::daemon_program;
 use crate::args::Options;
 use crate::client::Client;
@@ -89,7 +89,7 @@ impl Upgrade {
     async fn possible(
         &self,
         client: &Client,
-        report: &Report,
+        report: &UpgradeReport,
         program: &Path,
     ) -> Result<(), Failure> {
         let show = ["show", UNIT, "--property=MainPID", "--value"];
@@ -121,12 +121,16 @@ impl Upgrade {
 }
 
 /// What runs, what is installed, and what a restart does.
-async fn report(client: &Client, program: &Path, installed: String) -> Result<Report, Failure> {
+async fn report(
+    client: &Client,
+    program: &Path,
+    installed: String,
+) -> Result<UpgradeReport, Failure> {
     let health = client.call::<ShowHealth>(&(), &()).await?.read()?;
     let query = RecordingQuery { session: None };
     let recordings = client.call::<ListRecordings>(&(), &query).await?.read()?;
     let recordings = recordings.recordings.into_iter();
-    Ok(Report {
+    Ok(UpgradeReport {
         restart_needed: is_other(&health, program, &installed),
         installed,
         running: (&health).into(),
@@ -176,7 +180,7 @@ fn version(program: &Path) -> Result<String, UpgradeError> {
 }
 
 /// Restarts the service, and waits until systemd calls it started.
-fn restart(report: &Report) -> Result<(), UpgradeError> {
+fn restart(report: &UpgradeReport) -> Result<(), UpgradeError> {
     let bar = line();
     bar.set_message("systemctl restart onaird: at most three minutes");
     let restarted = systemctl(&["restart", UNIT]);
@@ -194,7 +198,7 @@ fn restart(report: &Report) -> Result<(), UpgradeError> {
 async fn settled(
     options: &Options,
     client: &Client,
-    report: &Report,
+    report: &UpgradeReport,
     program: &Path,
 ) -> Result<Health, Failure> {
     let end = Instant::now() + options.timeout;
@@ -215,7 +219,7 @@ async fn settled(
 /// The health of the new daemon, or what is not yet well.
 async fn look(
     client: &Client,
-    report: &Report,
+    report: &UpgradeReport,
     program: &Path,
 ) -> Result<Result<Health, String>, Failure> {
     let health = client.call::<ShowHealth>(&(), &()).await?.read()?;

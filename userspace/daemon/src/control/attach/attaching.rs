@@ -9,7 +9,7 @@ use onair_probe::{Armed, Probe, ProbeError};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::places::Place;
+use super::places::TakenPlace;
 use super::requests::{Connection, send_action};
 use super::stage::{Handled, Proving, Stage};
 use super::wire::refuse;
@@ -94,7 +94,7 @@ impl Connection {
         caller: &Caller,
         session: &SessionRef,
         layout: &Option<String>,
-    ) -> Result<(Place, Reservation), Problem> {
+    ) -> Result<(TakenPlace, Reservation), Problem> {
         let until = Instant::now() + self.places.timeout();
         let mut pause = FIRST_PAUSE;
         loop {

@@ -36,7 +36,7 @@ impl Places {
     }
 
     /// Takes a place of `uid`, in the order of requests.
-    pub(super) async fn take(&self, uid: u32) -> Result<Place, Problem> {
+    pub(super) async fn take(&self, uid: u32) -> Result<TakenPlace, Problem> {
         let most = self.per_uid as usize;
         let of_user = self
             .users
@@ -44,7 +44,7 @@ impl Places {
             .entry(uid)
             .or_insert_with(|| Arc::new(Semaphore::new(most)))
             .clone();
-        let mut place = Place {
+        let mut place = TakenPlace {
             uid,
             users: self.users.clone(),
             permit: None,
@@ -68,13 +68,13 @@ impl Places {
 
 /// A taken place. Given back on drop.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct TakenPlace {
     uid: u32,
     users: Users,
     permit: Option<OwnedSemaphorePermit>,
 }
 
-impl Drop for Place {
+impl Drop for TakenPlace {
     fn drop(&mut self) {
         self.permit = None;
         let mut users = self.users.borrow_mut();

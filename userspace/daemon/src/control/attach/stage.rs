@@ -7,7 +7,7 @@ use onair_probe::{Armed, Probe};
 use tokio::time::Instant;
 
 use super::Reservation;
-use super::places::Place;
+use super::places::TakenPlace;
 
 /// The stage of a connection.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub(super) struct Proving {
     pub(super) token: u64,
     pub(super) armed: Armed,
     /// Its place among the user's clients that are being proven.
-    pub(super) _place: Place,
+    pub(super) _place: TakenPlace,
     /// When the challenge was sent.
     pub(super) since: Instant,
 }

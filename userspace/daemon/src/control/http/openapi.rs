@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use onair_api::operations::{
-    ApiOperation, Described, Input, Kind, Method, OperationEntry, Parameter, Place, Shape, Target,
+    ApiOperation, Described, Input, Method, OperationEntry, Parameter, ParameterKind,
+    ParameterPlace, Shape, Target,
 };
 use onair_api::{EventName, Problem, ProblemCode, SessionView};
 use utoipa::OpenApi as _;
@@ -120,38 +121,38 @@ fn parameter(it: &Parameter) -> utoipa::openapi::path::Parameter {
     let text = || ObjectBuilder::new().schema_type(Type::String);
     let whole = || ObjectBuilder::new().schema_type(Type::Integer);
     let schema: RefOr<Schema> = match it.kind {
-        Kind::Name => text().pattern(Some("^[a-z0-9][a-z0-9._-]{0,62}$")).into(),
-        Kind::Number => whole()
+        ParameterKind::Name => text().pattern(Some("^[a-z0-9][a-z0-9._-]{0,62}$")).into(),
+        ParameterKind::Number => whole()
             .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
             .minimum(Some(0))
             .into(),
-        Kind::UpTo(most) => whole().minimum(Some(1)).maximum(Some(most)).into(),
-        Kind::Time => text()
+        ParameterKind::UpTo(most) => whole().minimum(Some(1)).maximum(Some(most)).into(),
+        ParameterKind::Time => text()
             .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
             .into(),
-        Kind::Flag => ObjectBuilder::new().schema_type(Type::Boolean).into(),
-        Kind::Text => text().into(),
-        Kind::TextOrNull => ObjectBuilder::new()
+        ParameterKind::Flag => ObjectBuilder::new().schema_type(Type::Boolean).into(),
+        ParameterKind::Text => text().into(),
+        ParameterKind::TextOrNull => ObjectBuilder::new()
             .schema_type(
                 [Type::String, Type::Null]
                     .into_iter()
                     .collect::<utoipa::openapi::schema::SchemaType>(),
             )
             .into(),
-        Kind::Schema(name) => Ref::from_schema_name(name).into(),
-        Kind::Schemas(name) => Array::new(Ref::from_schema_name(name)).into(),
+        ParameterKind::Schema(name) => Ref::from_schema_name(name).into(),
+        ParameterKind::Schemas(name) => Array::new(Ref::from_schema_name(name)).into(),
     };
     let (place, required) = match it.place {
-        Place::Path => (ParameterIn::Path, Required::True),
-        Place::Query => (ParameterIn::Query, Required::False),
-        Place::Header => (ParameterIn::Header, Required::False),
+        ParameterPlace::Path => (ParameterIn::Path, Required::True),
+        ParameterPlace::Query => (ParameterIn::Query, Required::False),
+        ParameterPlace::Header => (ParameterIn::Header, Required::False),
     };
     ParameterBuilder::new()
         .name(it.name)
         .parameter_in(place)
         .required(required)
         .description(Some(it.description))
-        .explode(matches!(it.kind, Kind::Schemas(_)).then_some(true))
+        .explode(matches!(it.kind, ParameterKind::Schemas(_)).then_some(true))
         .schema(Some(schema))
         .build()
 }

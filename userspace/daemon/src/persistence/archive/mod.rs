@@ -15,7 +15,7 @@ pub use self::files::file_name;
 use self::files::{Files, is_own_part, read};
 use crate::config::Retention;
 use crate::persistence::disk;
-use crate::persistence::unwritten::{Report, Unwritten, WriteAck, WriteError};
+use crate::persistence::unwritten::{Unwritten, UnwrittenReport, WriteAck, WriteError};
 
 /// Name of the write-ahead log in `state.dir`.
 const WAL: &str = "certificates.wal";
@@ -46,7 +46,7 @@ pub enum NotOnDisk {
     Jobs(#[from] JobsNotDone),
     /// Certificates that the disk did not take.
     #[error("not on disk: {} certificates ({})", .0.count, .0.detail)]
-    Certificates(Report),
+    Certificates(UnwrittenReport),
 }
 
 #[derive(Debug)]
@@ -142,7 +142,7 @@ impl Archive {
     }
 
     /// Certificates that the disk did not take, or not in time; `None` if there are none.
-    pub fn unwritten(&self) -> Option<Report> {
+    pub fn unwritten(&self) -> Option<UnwrittenReport> {
         self.unwritten.report(Instant::now())
     }
 

@@ -16,7 +16,7 @@ use onair_essence::Monitor;
 use onair_ipc::sys;
 
 use self::recent::Looks;
-use self::signal::Watch;
+use self::signal::SignalWatch;
 use super::Session;
 use super::problem::{problem, signal_during};
 use crate::diagnostics::growth::{Growth, SideBySide};
@@ -39,7 +39,7 @@ pub(super) struct Traffic {
     /// Packets of the source that the session follows, and of others.
     sources: SideBySide,
     two_sources: Growth,
-    pub(super) signal: Watch,
+    pub(super) signal: SignalWatch,
     pub(super) state: Option<Signal>,
     /// The clients' dropped frames, by attachment.
     slow: Vec<(u64, Growth)>,

@@ -3,7 +3,7 @@
 
 use crate::bits;
 use crate::receive::MissingRange;
-use crate::video::{Place, VideoFormat};
+use crate::video::{Pgroups, VideoFormat};
 
 /// The bitmap of one frame.
 #[derive(Debug, Clone)]
@@ -42,7 +42,7 @@ impl Coverage {
     /// Marks pgroups as arrived. Returns how many of them are new. Counts only those that lie in the
     /// frame.
     #[inline]
-    pub fn add(&mut self, place: Place) -> usize {
+    pub fn add(&mut self, place: Pgroups) -> usize {
         let end = place.first.saturating_add(place.pgroups).min(self.pgroups);
         if place.first >= end {
             return 0;
@@ -116,7 +116,7 @@ mod tests {
             [1, 1, 2, 6]
         );
         let first = 0;
-        coverage.add(Place { first, pgroups });
+        coverage.add(Pgroups { first, pgroups });
         assert_eq!(lines(&coverage, 5 * line), 0);
     }
 
@@ -130,7 +130,7 @@ mod tests {
             for (start, len) in ranges {
                 let end = (start + len).min(130);
                 let fresh = oracle[start..end].iter().filter(|came| !**came).count();
-                prop_assert_eq!(coverage.add(Place { first: start, pgroups: len }), fresh);
+                prop_assert_eq!(coverage.add(Pgroups { first: start, pgroups: len }), fresh);
                 oracle[start..end].fill(true);
                 let missing = oracle.iter().filter(|came| !**came).count();
                 prop_assert_eq!(coverage.bytes_missing(), missing * 5);
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn coverage_beyond_the_frame_then_does_not_count() {
         let mut coverage = coverage();
-        let place = |first, pgroups| Place { first, pgroups };
+        let place = |first, pgroups| Pgroups { first, pgroups };
         assert_eq!(coverage.add(place(129, 9)), 1);
         assert_eq!(coverage.add(place(130, 1)), 0);
         assert_eq!(coverage.add(place(usize::MAX, usize::MAX)), 0);

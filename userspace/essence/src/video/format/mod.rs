@@ -15,4 +15,4 @@ pub use rate::{FrameRate, RTP_CLOCK_HZ, RateError};
 pub use sampling::{Chroma, Depth, Pgroup, Sampling};
 pub use scan::Scan;
 pub use stream::{Packing, SenderType, VideoStream};
-pub use video_format::{Place, VideoFormat};
+pub use video_format::{Pgroups, VideoFormat};

@@ -30,7 +30,7 @@ pub struct VideoFormat {
 
 /// Where a piece of a line lies in a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct Pgroups {
     /// Its first pgroup, counted from the buffer's first.
     pub first: usize,
     /// Its pgroups.
@@ -248,7 +248,7 @@ impl VideoFormat {
     /// of the line. The line exists, and a pgroup begins there.
     #[inline]
     #[must_use]
-    pub const fn place(&self, field: bool, line: u16, pixel: u16, pgroups: u32) -> Option<Place> {
+    pub const fn place(&self, field: bool, line: u16, pixel: u16, pgroups: u32) -> Option<Pgroups> {
         let column = pixel as u32 >> self.pixel_shift;
         if column + pgroups > self.row_pgroups {
             return None;
@@ -257,7 +257,7 @@ impl VideoFormat {
             Scan::Progressive | Scan::Interlaced => line as usize >> self.line_shift,
             Scan::Psf => line as usize * 2 + field as usize,
         };
-        Some(Place {
+        Some(Pgroups {
             first: row * self.row_pgroups as usize + column as usize,
             pgroups: pgroups as usize,
         })

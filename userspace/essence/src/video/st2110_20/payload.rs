@@ -1,6 +1,6 @@
 //! Parses a payload: every header is checked against the raster before any byte is used.
 
-use crate::video::{Place, Scan, VideoFormat};
+use crate::video::{Pgroups, Scan, VideoFormat};
 
 use onair_net::bytes::u16_at;
 
@@ -98,7 +98,7 @@ impl SrdHeader {
 
     /// Where the SRD lies in a buffer. An error if it is not within a line of `format`.
     #[inline]
-    fn place(&self, format: &VideoFormat) -> Result<Place, PayloadReject> {
+    fn place(&self, format: &VideoFormat) -> Result<Pgroups, PayloadReject> {
         let &Self {
             length,
             field,
@@ -146,7 +146,7 @@ impl SrdHeader {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Segment<'a> {
     /// The pgroups.
-    pub place: Place,
+    pub place: Pgroups,
     /// Offset of the first byte in the buffer; a multiple of the pgroup.
     pub offset: usize,
     /// The bytes: whole pgroups within one line. Empty for an SRD of length 0.
@@ -161,7 +161,7 @@ pub struct Segments<'a> {
     field: bool,
     /// Place of the next segment, and its length. Nearly every packet has only one segment, found
     /// during the check.
-    next: (Place, u16),
+    next: (Pgroups, u16),
     /// Offset of the header after that, and offset of the next segment's bytes.
     header: usize,
     data: usize,
@@ -291,7 +291,7 @@ mod tests {
         assert_eq!(
             segments,
             [Segment {
-                place: Place {
+                place: Pgroups {
                     first: 0,
                     pgroups: 0
                 },

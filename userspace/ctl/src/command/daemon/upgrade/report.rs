@@ -48,7 +48,7 @@ impl From<&ListedSession> for LiveSession {
 
 /// The document of `--json`.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+pub(super) struct UpgradeReport {
     /// Version of the installed program.
     pub(super) installed: String,
     /// The daemon that runs, before a restart.
@@ -64,7 +64,7 @@ pub(super) struct Report {
     pub(super) restarted: Option<Daemon>,
 }
 
-impl Report {
+impl UpgradeReport {
     /// Prints it, as `--json` says.
     pub(super) fn print(&self, options: &Options) -> io::Result<()> {
         match options.json {

@@ -9,7 +9,7 @@ use onair_dataplane::tai_minus_utc;
 
 use crate::access::authority::Grant;
 use crate::control::actor::Actor;
-use crate::persistence::unwritten::Report;
+use crate::persistence::unwritten::UnwrittenReport;
 
 /// Whether the health reports a problem of this kind. A slow client harms no other; an operator stopped a source.
 const fn is_of_health(problem: Kind) -> bool {
@@ -113,14 +113,14 @@ impl Actor {
             Grant::OwnedBy(_) => "an operator sees which".to_owned(),
         };
         let dir = self.services.config.state.dir.display();
-        if let Some(Report { count, detail }) = self.services.store.unwritten() {
+        if let Some(UnwrittenReport { count, detail }) = self.services.store.unwritten() {
             problems.push(format!(
                 "the files of {count} sessions in {dir}/sessions are not up to date ({}): repair \
                  the disk; the daemon retries",
                 detail_for(detail)
             ));
         }
-        let Some(Report { count, detail }) = self.services.archive.unwritten() else {
+        let Some(UnwrittenReport { count, detail }) = self.services.archive.unwritten() else {
             return 0;
         };
         problems.push(format!(

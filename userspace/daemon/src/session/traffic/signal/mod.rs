@@ -24,7 +24,7 @@ const LOOKS: u32 = 2;
 
 /// What the looks at a running session have shown.
 #[derive(Debug, Default)]
-pub(crate) struct Watch {
+pub(crate) struct SignalWatch {
     /// Packets that fit, or sent frames.
     fitting: Presence,
     /// Packets from the session's sources, of any kind, or sent frames.
@@ -49,7 +49,7 @@ pub(crate) struct Watch {
     clock_fault: String,
 }
 
-impl Watch {
+impl SignalWatch {
     /// The session does not run: what comes next may be another source.
     fn pause(&mut self) {
         self.fitting = Presence::default();
