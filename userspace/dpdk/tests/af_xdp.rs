@@ -113,6 +113,7 @@ fn af_xdp_ports_on_veth_carry_all_and_leave_the_link_clean() {
 
     generic_mode_carries_everything_and_leaves_the_link_clean(&veth, &eal);
     largest_packet_passes_and_a_larger_mtu_is_refused(&veth, &eal);
+    set_up_by_another_meanwhile_then_up(&veth, &eal);
     deleted_under_its_port(&veth, &eal);
     drop(registered);
     eal.cleanup().unwrap();
@@ -181,6 +182,35 @@ fn largest_packet_passes(veth: &Veth, eal: &Eal, mtu: u32) {
     drop((burst, tx, rx));
     a.close().unwrap();
     b.close().unwrap();
+}
+
+/// Another program sets the interface down and up, again and again, while ports of it open and close.
+fn set_up_by_another_meanwhile_then_up(veth: &Veth, eal: &Eal) {
+    const ROUNDS: usize = 100;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let round = "link set va down\nlink set va up\nlink show va\n";
+    fs::write(file.path(), round.repeat(ROUNDS)).unwrap();
+    let batch = format!("-oneline -batch {}", file.path().display());
+    for driver in ["net_af_xdp_a", "net_af_packet_a"] {
+        let config = PortConfig {
+            device: format!("{driver},iface=va"),
+            ..veth::config(&veth.namespace, "a")
+        };
+        thread::scope(|scope| {
+            let ports = scope.spawn(|| {
+                for _ in 0..20 {
+                    Port::open(eal, &config).unwrap().close().unwrap();
+                }
+            });
+            while !ports.is_finished() {
+                let shown = veth.ip(&batch);
+                let up = shown.lines().filter(|it| it.contains(",UP")).count();
+                assert_eq!(up, ROUNDS, "{driver}");
+            }
+            ports.join().unwrap();
+        });
+    }
+    veth.assert_clean();
 }
 
 fn deleted_under_its_port(veth: &Veth, eal: &Eal) {

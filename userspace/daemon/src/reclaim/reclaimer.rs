@@ -147,8 +147,14 @@ impl Reclaimer {
         })
     }
 
-    /// Unmaps memory that no process has any more.
+    /// Unmaps memory that no process has any more. With another clone of its frames the kernel cannot be asked
+    /// for pinned pages: the owner has dropped its own.
     pub fn give_back(&self, charge: Charge, retired: RetiredMemory) {
+        debug_assert!(
+            retired.frames.iter().all(FrameMemory::is_last),
+            "the daemon still has frames of session {}",
+            charge.session
+        );
         let bytes = retired.bytes();
         self.pending.lock().handed_in.push_back((charge, bytes));
         self.hand_in(ReclaimJob::GiveBack(charge, retired));

@@ -66,8 +66,6 @@ pub struct Session {
     poller: String,
     created_at: Timestamp,
     geometry: Geometry,
-    /// Frames of a receive session, shared by its readers.
-    frames: Option<FrameMemory>,
     stats: Arc<SessionStats>,
     /// Attachments whose proof is in progress.
     proving: u32,
@@ -145,11 +143,10 @@ impl Session {
                 spec.name.clone(),
                 spec.direction,
                 runtime,
-                frames.clone(),
+                frames,
                 expires_at,
             ),
             geometry,
-            frames,
             proving: 0,
             is_broadcast,
             traffic: traffic::Traffic::default(),

@@ -4,6 +4,7 @@
 
 pub(crate) mod channels;
 pub(crate) mod descriptor;
+pub(crate) mod flags;
 pub(crate) mod interface;
 pub(crate) mod membership;
 pub(crate) mod namespace;

@@ -4,7 +4,7 @@
 
 use std::{
     ffi::{CStr, c_int},
-    mem,
+    io, mem,
     os::fd::BorrowedFd,
     ptr,
 };
@@ -14,9 +14,11 @@ use dpdk_sys::{rte_device, rte_eth_conf, rte_eth_dev_info, rte_ether_addr};
 use crate::device::{Device, RingEnd, ring};
 use crate::error::RX_SETUP;
 use crate::kernel::descriptor::Descriptor;
+use crate::kernel::flags;
 use crate::kernel::netlink::{Mode, Route};
 use crate::kernel::packet_socket::PacketSockets;
 use crate::kernel::xsk::{Forgotten, Xsk};
+use crate::port::AF_PACKET;
 use crate::port::hardware::{Hardware, LinkStatus, MulticastFilter, Wake};
 use crate::port::interrupt::Interrupt;
 use crate::{Error, LogTail, Pool, log};
@@ -113,6 +115,29 @@ impl Ethdev {
 
     pub(crate) fn is_ring(&self) -> bool {
         self.ring.is_some()
+    }
+
+    /// Before [`Ethdev::start`] or [`Ethdev::shut`], in a thread made for it: the driver does not write the
+    /// flags of the kernel's interface, which other programs write, too.
+    pub(crate) fn keep_flags(&self) {
+        if self.is_on_interface()
+            && let Err(error) = flags::ignore_writes()
+        {
+            tracing::debug!(target: "dpdk", device = self.subject, %error, "the driver writes the interface's flags");
+        }
+    }
+
+    /// Whether the driver opens a kernel's interface and leaves it to the kernel.
+    fn is_on_interface(&self) -> bool {
+        [AF_XDP, AF_PACKET].contains(&&*self.driver)
+    }
+
+    /// Switches promiscuous mode of the kernel's interface, if there is one.
+    fn set_promiscuous(&self, on: bool) -> io::Result<()> {
+        if !self.is_on_interface() {
+            return Ok(());
+        }
+        Route::open()?.set_promiscuous(self.interface_index, on)
     }
 
     /// The kernel's index of the interface under the port, 0 if there is none.
@@ -254,8 +279,12 @@ impl Ethdev {
         // not need it.
         // SAFETY: a started port.
         let (code, _) = log::captured(|| unsafe { dpdk_sys::rte_eth_promiscuous_enable(id) });
-        if code != 0 {
-            tracing::debug!(target: "dpdk", device = self.subject, code, "not promiscuous");
+        let refused = match code {
+            0 => self.set_promiscuous(true).err(),
+            code => Some(io::Error::from_raw_os_error(-code)),
+        };
+        if let Some(refused) = refused {
+            tracing::debug!(target: "dpdk", device = self.subject, %refused, "not promiscuous");
             // SAFETY: a started port.
             let call = || unsafe { dpdk_sys::rte_eth_allmulticast_enable(id) };
             let (code, _) = log::captured(call);
@@ -347,6 +376,8 @@ impl Ethdev {
             // Closing does not clear it: it would stay on the interface.
             // SAFETY: a started port.
             log::captured(|| unsafe { dpdk_sys::rte_eth_promiscuous_disable(id) });
+            // It fails if the interface is gone.
+            let _ = self.set_promiscuous(false);
             // SAFETY: a started port, whose queues no thread uses (`Port` ensures that).
             let call = || unsafe { dpdk_sys::rte_eth_dev_stop(id) };
             result = result.and(self.check("stop", log::captured(call)));

@@ -145,7 +145,7 @@ pub struct Port {
     hardware: Hardware,
 }
 
-const AF_PACKET: &str = "net_af_packet";
+pub(crate) const AF_PACKET: &str = "net_af_packet";
 
 /// The numbers of the ports that have an owner; locked while a driver opens or closes a port: the
 /// driver's sockets are found among the new descriptors of the process.
@@ -379,7 +379,10 @@ impl Port {
         };
         let mut open = operations();
         let id = shared.ethdev.id;
-        let shut = namespace::run(self.namespace.as_ref(), || shared.ethdev.shut());
+        let shut = namespace::run(self.namespace.as_ref(), || {
+            shared.ethdev.keep_flags();
+            shared.ethdev.shut()
+        });
         let (forgotten, result) = shut.unwrap_or_else(|no_namespace| {
             // The driver leaves its changes on the interface.
             (shared.ethdev.shut().0, Err(no_namespace))

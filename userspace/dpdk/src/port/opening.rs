@@ -270,6 +270,7 @@ fn start(
     }
     // Without the key the driver chooses.
     let to_set = config.mtu.filter(|_| matches!(mtu, Mtu::ToSet(_)));
+    ethdev.keep_flags();
     let started = ethdev.start(&pools, (rx, tx), setup == Setup::Interrupt, to_set);
     let mtu = started.and_then(|()| match mtu {
         Mtu::ToSet(_) => ethdev.mtu(),

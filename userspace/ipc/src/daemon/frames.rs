@@ -139,6 +139,11 @@ impl FrameMemory {
         &self.memfd
     }
 
+    /// Whether there is no other clone.
+    pub fn is_last(&self) -> bool {
+        Arc::strong_count(&self.memfd) == 1
+    }
+
     /// The memory file, if this is the last clone.
     pub fn into_file(self) -> Option<Memfd> {
         Arc::into_inner(self.memfd)

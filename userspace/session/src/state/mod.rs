@@ -235,6 +235,12 @@ impl<R: Runtime> SessionCore<R> {
         self.clients.holders()
     }
 
+    /// Frames of a receive session, shared by its readers.
+    #[must_use]
+    pub fn frames(&self) -> Option<&FrameMemory> {
+        self.frames.as_ref()
+    }
+
     /// Words of clients that left while the session was stopped.
     #[must_use]
     pub fn retired(&self) -> &RetiredMemory {

@@ -114,7 +114,7 @@ impl Session {
         };
         let frames = own_frames
             .as_ref()
-            .or(self.frames.as_ref())
+            .or(self.core.frames())
             .expect("a receive session has frames, a sender's attachment has its own");
         let (ctl, seg) = memory.for_client().map_err(system)?;
         let descriptors = [ctl, seg, frames.for_client().map_err(system)?];
