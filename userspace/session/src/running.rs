@@ -6,8 +6,8 @@ use onair_ipc::memory::AttachmentMemory;
 use onair_mutant::mutant;
 
 use crate::boundary::effect::{Effect, PollerCommand};
-use crate::boundary::reply::Reply;
 use crate::boundary::runtime::Runtime;
+use crate::boundary::ticket::{Answer, Ticket};
 use crate::lifecycle::{HandBack, Start, Stop};
 use crate::state::{SessionCore, Turn};
 
@@ -21,11 +21,11 @@ impl<R: Runtime> SessionCore<R> {
                 turn.effects.poller(PollerCommand::Quiesce);
                 self.note_stopped(turn);
             }
-            Stop::Already(starts) => refuse_starts(
+            Stop::Already(starts) => turn.effects.answer(refuse_starts(
                 starts,
                 ProblemCode::Draining,
                 "the session was stopped before it had started",
-            ),
+            )),
         }
     }
 
@@ -63,27 +63,29 @@ impl<R: Runtime> SessionCore<R> {
         turn.effects.publish(stopped);
     }
 
-    /// Starts it; the reply is sent once the poller has it, or at once if it runs.
-    pub(crate) fn start(&mut self, turn: &mut Turn<'_, R>, reply: Reply<SessionView>) {
-        match self.lifecycle.start(reply) {
-            Start::Possible(reply) => self.start_now(turn, vec![reply]),
-            Start::Running(reply) => turn.effects.push(Effect::Started(vec![reply])),
+    /// Starts it; the request is answered once the poller has it, or at once if it runs.
+    pub(crate) fn start(&mut self, turn: &mut Turn<'_, R>, request: Ticket<SessionView>) {
+        match self.lifecycle.start(request) {
+            Start::Possible(request) => self.start_now(turn, vec![request]),
+            Start::Running(request) => turn.effects.push(Effect::Started(vec![request])),
             Start::Waits => {}
-            Start::Refused(reply, refusal) => {
-                reply.send(Err(self.refusal(refusal)));
+            Start::Refused(request, refusal) => {
+                let refused = Answer::NotStarted(request, self.refusal(refusal));
+                turn.effects.answer([refused]);
             }
         }
     }
 
-    /// Hands the runtime, which is here, to its poller, and answers `replies`.
-    fn start_now(&mut self, turn: &mut Turn<'_, R>, replies: Vec<Reply<SessionView>>) {
-        if replies.is_empty() {
+    /// Hands the runtime, which is here, to its poller, and answers `requests`.
+    fn start_now(&mut self, turn: &mut Turn<'_, R>, requests: Vec<Ticket<SessionView>>) {
+        if requests.is_empty() {
             return;
         }
         if !turn.view.poller_is_alive() {
             let what =
                 "no poller of the session's port works, because they died: restart the daemon";
-            return refuse_starts(replies, ProblemCode::DataplaneBusy, what);
+            let refused = refuse_starts(requests, ProblemCode::DataplaneBusy, what);
+            return turn.effects.answer(refused);
         }
         self.settle_leaving(turn);
         self.settle();
@@ -106,7 +108,7 @@ impl<R: Runtime> SessionCore<R> {
             generation: self.runs.generation,
         };
         turn.effects.publish(started);
-        turn.effects.push(Effect::Started(replies));
+        turn.effects.push(Effect::Started(requests));
     }
 
     /// A poller handed the runtime back: it was told to, it did not take the session, or it has
@@ -163,8 +165,11 @@ impl<R: Runtime> SessionCore<R> {
     }
 }
 
-pub(crate) fn refuse_starts(starts: Vec<Reply<SessionView>>, code: ProblemCode, what: &str) {
-    for reply in starts {
-        reply.send(Err(Problem::new(code, what)));
-    }
+pub(crate) fn refuse_starts(
+    starts: Vec<Ticket<SessionView>>,
+    code: ProblemCode,
+    what: &str,
+) -> impl Iterator<Item = Answer> {
+    let refuse = move |start| Answer::NotStarted(start, Problem::new(code, what));
+    starts.into_iter().map(refuse)
 }

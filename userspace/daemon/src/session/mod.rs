@@ -69,6 +69,8 @@ pub struct Session {
     /// Frames of a receive session, shared by its readers.
     frames: Option<FrameMemory>,
     stats: Arc<SessionStats>,
+    /// Requests that its core has not answered.
+    requests: driver::requests::OpenRequests,
     /// Attachments whose proof is in progress.
     proving: u32,
     /// Its destination is the broadcast address of the port's network.
@@ -150,6 +152,7 @@ impl Session {
             ),
             geometry,
             frames,
+            requests: driver::requests::OpenRequests::default(),
             proving: 0,
             is_broadcast,
             traffic: traffic::Traffic::default(),

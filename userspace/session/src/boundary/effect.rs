@@ -11,9 +11,9 @@ use onair_ipc::slot::SlotReading;
 
 use crate::boundary::event::{Destroy, Exit};
 use crate::boundary::evidence::Evidence;
-use crate::boundary::reply::Reply;
 use crate::boundary::retired::RetiredMemory;
 use crate::boundary::runtime::AttachRefusal;
+use crate::boundary::ticket::{Answer, Ticket};
 
 /// One thing to do. The driver executes the effects of an event in their order, before the next
 /// event.
@@ -40,8 +40,10 @@ pub enum Effect<R> {
     NameUsers(Named),
     /// Publish an event of the session.
     Publish(EventKind),
+    /// Answer a request.
+    Answer(Answer),
     /// The session runs: answer these with its view.
-    Started(Vec<Reply<SessionView>>),
+    Started(Vec<Ticket<SessionView>>),
     /// Free this memory when no process has it; the certificate covers it, too.
     Keep(RetiredMemory),
     /// The session is quarantined: store the certificate, which is completed later.
@@ -145,7 +147,7 @@ pub enum Named {
     /// The refusal of a destroy.
     Refusal(Box<Destroy>, Box<Problem>),
     /// The refusal of a detach: the users of this attachment.
-    Busy(u64, Reply<()>, Box<Problem>),
+    Busy(u64, Ticket<()>, Box<Problem>),
 }
 
 /// The effects of one event, in order.
@@ -173,6 +175,10 @@ impl<R> Effects<R> {
 
     pub(crate) fn publish(&mut self, kind: EventKind) {
         self.push(Effect::Publish(kind));
+    }
+
+    pub(crate) fn answer(&mut self, answers: impl IntoIterator<Item = Answer>) {
+        self.0.extend(answers.into_iter().map(Effect::Answer));
     }
 
     pub(crate) fn into_list(self) -> Vec<Effect<R>> {

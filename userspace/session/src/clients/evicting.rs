@@ -15,8 +15,8 @@ use onair_mutant::mutant;
 
 use crate::boundary::effect::PollerCommand;
 use crate::boundary::event::Destroy;
-use crate::boundary::reply::EvictionAnswer;
 use crate::boundary::runtime::{Evicted, Runtime};
+use crate::boundary::ticket::EvictionTicket;
 use crate::lifecycle::Place;
 use crate::state::clients::evicted::EvictedClient;
 use crate::state::{SessionCore, Turn};
@@ -27,35 +27,32 @@ impl<R: Runtime> SessionCore<R> {
         &mut self,
         turn: &mut Turn<'_, R>,
         one: Option<u64>,
-        answer: EvictionAnswer,
+        ticket: EvictionTicket,
     ) {
         let Some(number) = one else {
-            return self.evict_these(turn, self.clients.evictable(), answer);
+            return self.evict_these(turn, self.clients.evictable(), ticket);
         };
         if let Some(done) = self.eviction_of(number) {
-            answer.give(vec![done.clone()]);
-            return;
+            return turn.effects.answer([ticket.give(vec![done.clone()])]);
         }
         if !self.clients.is_evictable(number) && !self.clients.evicted.list.contains_key(&number) {
-            answer.refuse(Problem::new(
+            let refused = ticket.refuse(Problem::new(
                 ProblemCode::NoSuchAttachment,
                 format!(
                     "session {} has no attachment {number}, or the client is already leaving",
                     self.name
                 ),
             ));
-            return;
+            return turn.effects.answer([refused]);
         }
-        self.evict_these(turn, BTreeSet::from([number]), answer);
+        self.evict_these(turn, BTreeSet::from([number]), ticket);
     }
 
     /// Evicts all clients and destroys the session; waits only for the poller.
     pub(crate) fn abort(&mut self, turn: &mut Turn<'_, R>, destroy: Destroy) {
         if let Some(other) = self.lifecycle.withdraw_destroy() {
-            other.refuse(Problem::new(
-                ProblemCode::StaleSession,
-                "the session is aborted",
-            ));
+            let problem = Problem::new(ProblemCode::StaleSession, "the session is aborted");
+            turn.effects.answer([other.refuse(problem)]);
         }
         let evicted = self.clients.evictable();
         // Before the gates close: a caller that wakes up then learns that the close is final.
@@ -115,10 +112,11 @@ impl<R: Runtime> SessionCore<R> {
         &mut self,
         turn: &mut Turn<'_, R>,
         numbers: BTreeSet<u64>,
-        answer: EvictionAnswer,
+        ticket: EvictionTicket,
     ) {
         let deadline = turn.now().instant + turn.view.timeouts().quiesce;
-        self.clients.evicted.ask(numbers.clone(), deadline, answer);
+        let asked = self.clients.evicted.ask(numbers.clone(), deadline, ticket);
+        turn.effects.answer(asked);
         for number in numbers {
             self.evict_one(turn, number, EvictionCause::Requested);
         }
@@ -193,7 +191,7 @@ impl<R: Runtime> SessionCore<R> {
         evicted_client.eviction.frames_revoked = revoked;
         evicted_client.eviction.frames_set_aside = aside;
         let (eviction, is_dead) = (evicted_client.eviction.clone(), evicted_client.is_dead);
-        self.clients.evicted.answer(&eviction);
+        turn.effects.answer(self.clients.evicted.answer(&eviction));
         self.audit.evict(eviction.clone());
         turn.effects.publish(EventKind::Evicted { eviction });
         if is_dead {
@@ -216,7 +214,7 @@ impl<R: Runtime> SessionCore<R> {
     /// Removes evicted clients that have unmapped their words, and answers requesters that have
     /// waited long enough.
     pub(crate) fn sweep_evicted_clients(&mut self, turn: &mut Turn<'_, R>, now: Instant) {
-        self.clients.evicted.expire(now);
+        turn.effects.answer(self.clients.evicted.expire(now));
         let apart = self
             .clients
             .evicted

@@ -6,9 +6,9 @@ use onair_ipc::lender::Lender;
 use onair_ipc::memory::AttachmentState;
 
 use crate::boundary::effect::{Effect, Named, PollerCommand};
-use crate::boundary::reply::Reply;
 use crate::boundary::retired::RetiredMemory;
 use crate::boundary::runtime::Runtime;
+use crate::boundary::ticket::{Answer, Ticket};
 use crate::boundary::view::View;
 use crate::lifecycle::Place;
 use crate::state::clients::attachment::Attachment;
@@ -22,13 +22,11 @@ const MOST_RETIRED: usize = 32;
 impl<R: Runtime> SessionCore<R> {
     /// The client gives its attachment back. Refused while its callers are inside or its frames are
     /// on loan.
-    pub(crate) fn detach(&mut self, turn: &mut Turn<'_, R>, number: u64, reply: Reply<()>) {
+    pub(crate) fn detach(&mut self, turn: &mut Turn<'_, R>, number: u64, request: Ticket<()>) {
         let Some(attachment) = self.clients.attached.get(&number) else {
-            reply.send(Err(Problem::new(
-                ProblemCode::StaleSession,
-                "the attachment was evicted",
-            )));
-            return;
+            let problem = Problem::new(ProblemCode::StaleSession, "the attachment was evicted");
+            let refused = Answer::Detached(request, Err(problem));
+            return turn.effects.answer([refused]);
         };
         let memory = attachment.memory.clone();
         memory.stop();
@@ -42,11 +40,11 @@ impl<R: Runtime> SessionCore<R> {
                 ProblemCode::Busy,
                 "callers are inside, or frames are on loan: let the calls return and put the frames back",
             );
-            let named = Named::Busy(number, reply, Box::new(problem));
+            let named = Named::Busy(number, request, Box::new(problem));
             turn.effects.push(Effect::NameUsers(named));
             return;
         }
-        self.leave(turn, number, Leaving::Detach(reply));
+        self.leave(turn, number, Leaving::Detach(request));
     }
 
     /// The connection of an attachment closed. Its process may live on (fork, exec, a closed
@@ -71,7 +69,8 @@ impl<R: Runtime> SessionCore<R> {
     }
 
     pub(crate) fn leave(&mut self, turn: &mut Turn<'_, R>, number: u64, how: Leaving) {
-        if !self.clients.begin_leaving(number, how) {
+        let effects = &mut turn.effects;
+        if !self.clients.begin_leaving(effects, number, how) {
             return;
         }
         match self.lifecycle.place() {
@@ -124,8 +123,8 @@ impl<R: Runtime> SessionCore<R> {
         let frames = lender.credit_dead_process().len() as u64;
         attachment.close(AttachmentState::Gone, &mut turn.effects);
         let cause = match how {
-            Leaving::Detach(reply) => {
-                reply.send(Ok(()));
+            Leaving::Detach(request) => {
+                turn.effects.answer([Answer::Detached(request, Ok(()))]);
                 ReconciledCause::Detached
             }
             Leaving::Ended(cause) => cause,

@@ -45,13 +45,12 @@ impl<R: Runtime> SessionCore<R> {
             let problem = self.refusal(refusal);
             match refusal {
                 Refusal::Running => refuse_with_users(turn, destroy, problem),
-                _ => destroy.refuse(problem),
+                _ => turn.effects.answer([destroy.refuse(problem)]),
             }
             return;
         }
         if let Err(problem) = turn.view.check_probe() {
-            destroy.refuse(problem);
-            return;
+            return turn.effects.answer([destroy.refuse(problem)]);
         }
         let (waits_for_turn, waits) = (destroy.waits_for_turn, destroy.deadline.is_some());
         if !self.drain(turn, destroy) {
@@ -74,9 +73,10 @@ impl<R: Runtime> SessionCore<R> {
     }
 
     /// Starts draining; refuses `destroy` if the state does not allow it.
-    pub(crate) fn drain(&mut self, turn: &Turn<'_, R>, destroy: Destroy) -> bool {
+    pub(crate) fn drain(&mut self, turn: &mut Turn<'_, R>, destroy: Destroy) -> bool {
         if let Err((refusal, destroy)) = self.lifecycle.begin_destroy(destroy) {
-            destroy.refuse(self.refusal(refusal));
+            let refused = destroy.refuse(self.refusal(refusal));
+            turn.effects.answer([refused]);
             return false;
         }
         self.audit.note(StepName::DestroyRequested, turn.now());
@@ -90,7 +90,7 @@ impl<R: Runtime> SessionCore<R> {
             return;
         }
         self.expire(turn);
-        self.flushes.expire(now);
+        turn.effects.answer(self.flushes.expire(now));
         if self.warnings.at().is_some_and(|at| at <= now) {
             self.warn_of_users(turn, now);
         }
@@ -137,7 +137,7 @@ impl<R: Runtime> SessionCore<R> {
             }
             return false;
         }
-        self.end_abandoned_wait();
+        self.end_abandoned_wait(turn);
         self.settle();
         self.evict_violators(turn);
         if std::mem::take(&mut self.rescan.dead) {
@@ -284,10 +284,11 @@ impl<R: Runtime> SessionCore<R> {
 
     /// Ends the wait of a requester that has closed its connection. The session stays stopped: a
     /// client that leaves it from now on does not destroy it.
-    fn end_abandoned_wait(&mut self) {
+    fn end_abandoned_wait(&mut self, turn: &Turn<'_, R>) {
         let is_abandoned = self.lifecycle.destroy().is_some_and(|destroy| {
             // The daemon's own shutdown and an abort do not wait for an answer.
-            destroy.operation == Operation::DestroyWait && destroy.reply.is_unwanted()
+            destroy.operation == Operation::DestroyWait
+                && turn.view.has_left(destroy.ticket.number())
         });
         if is_abandoned && let Some(destroy) = self.lifecycle.withdraw_destroy() {
             self.audit.forget(StepName::DestroyRequested);
@@ -327,8 +328,8 @@ impl<R: Runtime> SessionCore<R> {
 
     /// All memory of a session that has ended and to which no runtime refers. Answers the requests
     /// that still wait for the session.
-    pub(crate) fn take_memory(&mut self) -> RetiredMemory {
-        self.answer_the_rest();
+    pub(crate) fn take_memory(&mut self, turn: &mut Turn<'_, R>) -> RetiredMemory {
+        self.answer_the_rest(turn);
         let memory = self.memory();
         self.clients.attached.clear();
         self.clients.evicted.list.clear();
@@ -362,7 +363,7 @@ impl<R: Runtime> SessionCore<R> {
         let Some(destroy) = self.lifecycle.end() else {
             unreachable!("it drained a moment ago");
         };
-        let retired = self.take_memory();
+        let retired = self.take_memory(turn);
         if mutant!("session: leaks memory") {
             std::mem::forget(std::hint::black_box(vec![1_u8; 64 << 10]));
         }

@@ -31,11 +31,11 @@ impl<R: Runtime> SessionCore<R> {
         let Ok(starts) = self.lifecycle.quarantine() else {
             return;
         };
-        refuse_starts(
+        turn.effects.answer(refuse_starts(
             starts,
             ProblemCode::Quarantined,
             "the session was quarantined before it had started",
-        );
+        ));
         self.warnings.end();
         self.close_all(turn);
         self.audit.note(StepName::Quarantined, turn.now());
@@ -68,7 +68,7 @@ impl<R: Runtime> SessionCore<R> {
             evicted: self.audit.evicted.clone(),
             retired: {
                 self.lifecycle.end();
-                self.take_memory()
+                self.take_memory(turn)
             },
         };
         tracing::info!(session = %self.id, name = %self.name, "its last holder is gone");

@@ -30,9 +30,9 @@ use self::runs::Runs;
 use self::warnings::Warnings;
 use crate::boundary::effect::Effects;
 use crate::boundary::event::Destroy;
-use crate::boundary::reply::Reply;
 use crate::boundary::retired::RetiredMemory;
 use crate::boundary::runtime::Runtime;
+use crate::boundary::ticket::Ticket;
 use crate::boundary::view::{Moment, View};
 use crate::lifecycle::{Lifecycle, Place, Refusal};
 
@@ -43,7 +43,7 @@ pub struct SessionCore<R> {
     pub(crate) name: SessionName,
     pub(crate) direction: Direction,
     pub(crate) runs: Runs,
-    pub(crate) lifecycle: Lifecycle<Box<R>, Destroy, Reply<onair_api::SessionView>>,
+    pub(crate) lifecycle: Lifecycle<Box<R>, Destroy, Ticket<onair_api::SessionView>>,
     /// Frames of a receive session, shared by its readers.
     pub(crate) frames: Option<FrameMemory>,
     pub(crate) clients: Clients,
@@ -54,7 +54,7 @@ pub struct SessionCore<R> {
     pub(crate) warnings: Warnings,
     pub(crate) site_schedule: SiteSchedule,
     /// Requesters of a verdict that wait for a look at sites.
-    pub(crate) verdicts: Vec<Reply<Verdict>>,
+    pub(crate) verdicts: Vec<Ticket<Verdict>>,
 }
 
 /// One event being handled: what is seen, and what is to be done.
