@@ -31,6 +31,7 @@ pub mod witness;
 pub use self::boundary::effect::{Effect, Named, PollerCommand, SiteQuestion, ThreadQuestion};
 pub use self::boundary::event::{Admission, Destroy, Event, Exit};
 pub use self::boundary::evidence::Evidence;
+pub use self::boundary::note::Note;
 pub use self::boundary::retired::RetiredMemory;
 pub use self::boundary::runtime::{AttachRefusal, Evicted, FlushReport, Runtime};
 pub use self::boundary::sites::{SiteFinding, Sites};

@@ -1,11 +1,12 @@
 //! Stop and start: the gates, and the runtime's way to a poller and back.
 
-use onair_api::{EventKind, Problem, ProblemCode, SessionView, StepName};
+use onair_api::{Problem, ProblemCode, SessionView, StepName};
 use onair_ipc::event::EventKind as ClientEvent;
 use onair_ipc::memory::AttachmentMemory;
 use onair_mutant::mutant;
 
 use crate::boundary::effect::{Effect, PollerCommand};
+use crate::boundary::note::Note;
 use crate::boundary::runtime::Runtime;
 use crate::boundary::ticket::{Answer, Ticket};
 use crate::lifecycle::{HandBack, Start, Stop};
@@ -55,12 +56,10 @@ impl<R: Runtime> SessionCore<R> {
         let now = turn.now().instant;
         self.rescan.begin(now);
         self.warnings.begin(now, turn.view.timeouts().drain_warning);
-        tracing::info!(session = %self.id, name = %self.name, "stopped");
-        let stopped = EventKind::SessionStopped {
+        turn.effects.note(Note::Stopped {
             attachments: self.audit.counts.attachments_at_stop,
             callers: self.audit.counts.blocked_at_stop,
-        };
-        turn.effects.publish(stopped);
+        });
     }
 
     /// Starts it; the request is answered once the poller has it, or at once if it runs.
@@ -103,11 +102,9 @@ impl<R: Runtime> SessionCore<R> {
                 .memory
                 .notify(ClientEvent::Started, self.runs.generation);
         }
-        tracing::info!(session = %self.id, name = %self.name, "started");
-        let started = EventKind::SessionStarted {
+        turn.effects.note(Note::Started {
             generation: self.runs.generation,
-        };
-        turn.effects.publish(started);
+        });
         turn.effects.push(Effect::Started(requests));
     }
 
@@ -134,9 +131,7 @@ impl<R: Runtime> SessionCore<R> {
                 self.audit.note(StepName::PollersQuiesced, turn.now());
                 self.note_stopped(turn);
             }
-            HandBack::Unexpected(_) => {
-                tracing::error!(session = %self.id, name = %self.name, "a second runtime came back");
-            }
+            HandBack::Unexpected(_) => turn.effects.note(Note::SecondRuntime),
         }
     }
 
@@ -159,7 +154,7 @@ impl<R: Runtime> SessionCore<R> {
     /// Stops it if its duration has passed.
     pub(crate) fn expire(&mut self, turn: &mut Turn<'_, R>) {
         if self.runs.expiry.take(turn.now().instant) && self.lifecycle.is_running() {
-            tracing::info!(session = %self.id, name = %self.name, "its duration has passed");
+            turn.effects.note(Note::Expired);
             self.stop(turn);
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use onair_api::{Counts, EventKind, Eviction, Problem, Reconciled, SessionView};
+use onair_api::{Counts, Eviction, Problem, Reconciled, SessionView};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::Lender;
 use onair_ipc::memory::AttachmentMemory;
@@ -11,6 +11,7 @@ use onair_ipc::slot::SlotReading;
 
 use crate::boundary::event::{Destroy, Exit};
 use crate::boundary::evidence::Evidence;
+use crate::boundary::note::Note;
 use crate::boundary::retired::RetiredMemory;
 use crate::boundary::runtime::AttachRefusal;
 use crate::boundary::ticket::{Answer, Ticket};
@@ -38,8 +39,8 @@ pub enum Effect<R> {
     LookAtSites(SiteQuestion),
     /// A helper thread lists the users by name, for this use.
     NameUsers(Named),
-    /// Publish an event of the session.
-    Publish(EventKind),
+    /// This happened: log it, and publish the event of it.
+    Note(Note),
     /// Answer a request.
     Answer(Answer),
     /// The session runs: answer these with its view.
@@ -173,8 +174,8 @@ impl<R> Effects<R> {
         self.push(Effect::Wake(Arc::clone(memory)));
     }
 
-    pub(crate) fn publish(&mut self, kind: EventKind) {
-        self.push(Effect::Publish(kind));
+    pub(crate) fn note(&mut self, note: Note) {
+        self.push(Effect::Note(note));
     }
 
     pub(crate) fn answer(&mut self, answers: impl IntoIterator<Item = Answer>) {

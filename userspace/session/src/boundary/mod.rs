@@ -6,6 +6,7 @@
 pub(crate) mod effect;
 pub(crate) mod event;
 pub(crate) mod evidence;
+pub(crate) mod note;
 pub(crate) mod retired;
 pub(crate) mod runtime;
 pub(crate) mod sites;

@@ -7,14 +7,13 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use onair_api::{
-    EventKind, Eviction, EvictionCause, Problem, ProblemCode, ReconciledCause, StepName,
-};
+use onair_api::{Eviction, EvictionCause, Problem, ProblemCode, ReconciledCause, StepName};
 use onair_ipc::memory::AttachmentState;
 use onair_mutant::mutant;
 
 use crate::boundary::effect::PollerCommand;
 use crate::boundary::event::Destroy;
+use crate::boundary::note::Note;
 use crate::boundary::runtime::{Evicted, Runtime};
 use crate::boundary::ticket::EvictionTicket;
 use crate::lifecycle::Place;
@@ -83,8 +82,11 @@ impl<R: Runtime> SessionCore<R> {
 
     /// Evicts the clients whose words are invalid.
     pub(crate) fn evict_violators(&mut self, turn: &mut Turn<'_, R>) {
-        for (number, what) in std::mem::take(&mut self.clients.violators) {
-            tracing::error!(session = %self.id, attachment = number, ?what, "a client broke the protocol");
+        for (number, violation) in std::mem::take(&mut self.clients.violators) {
+            turn.effects.note(Note::ProtocolBroken {
+                attachment: number,
+                violation,
+            });
             self.violated(turn, number);
         }
     }
@@ -129,10 +131,12 @@ impl<R: Runtime> SessionCore<R> {
         let inside = attachment.memory.slots();
         attachment.close(AttachmentState::Revoked, &mut turn.effects);
         let who = &attachment.who;
-        tracing::warn!(
-            session = %self.id, attachment = number, pid = who.pid, command = %who.command, %cause,
-            "evicted"
-        );
+        turn.effects.note(Note::Evicted {
+            attachment: number,
+            pid: who.pid,
+            command: who.command.clone(),
+            cause,
+        });
         let eviction = Eviction {
             attachment: number,
             pid: who.pid,
@@ -193,7 +197,7 @@ impl<R: Runtime> SessionCore<R> {
         let (eviction, is_dead) = (evicted_client.eviction.clone(), evicted_client.is_dead);
         turn.effects.answer(self.clients.evicted.answer(&eviction));
         self.audit.evict(eviction.clone());
-        turn.effects.publish(EventKind::Evicted { eviction });
+        turn.effects.note(Note::TakenBack { eviction });
         if is_dead {
             self.evicted_client_gone(turn, number, ReconciledCause::ProcessDied);
         }

@@ -1,11 +1,12 @@
 //! How a client leaves a session, by itself or by dying.
 
-use onair_api::{EventKind, Problem, ProblemCode, ReconciledCause};
+use onair_api::{Problem, ProblemCode, ReconciledCause};
 use onair_ipc::fence::Fence;
 use onair_ipc::lender::Lender;
 use onair_ipc::memory::AttachmentState;
 
 use crate::boundary::effect::{Effect, Named, PollerCommand};
+use crate::boundary::note::Note;
 use crate::boundary::retired::RetiredMemory;
 use crate::boundary::runtime::Runtime;
 use crate::boundary::ticket::{Answer, Ticket};
@@ -144,14 +145,13 @@ impl<R: Runtime> SessionCore<R> {
         let (number, who) = (attachment.number, &attachment.who);
         let now = turn.now();
         let reconciled = self.audit.reconcile(who, None, cause, frames, slots, now);
-        Self::publish_reconciled(turn, reconciled);
-        turn.effects.publish(EventKind::ClientLeft {
+        Self::note_reconciled(turn, reconciled);
+        turn.effects.note(Note::AttachmentEnded {
             attachment: number,
             pid: who.pid,
             command: who.command.clone(),
             cause,
         });
-        tracing::info!(session = %self.id, attachment = number, pid = who.pid, "attachment ended");
         self.retired.words.push(attachment.memory);
         self.retired.frames.extend(attachment.frames);
         if self.lifecycle.is_running() {

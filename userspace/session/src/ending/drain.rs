@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use onair_api::{EventKind, Operation, Problem, ProblemCode, Reading, Says, StepName, Verdict};
+use onair_api::{Operation, Problem, ProblemCode, Reading, Says, StepName, Verdict};
 use onair_ipc::memory::AttachmentState;
 use onair_mutant::mutant;
 
 use crate::boundary::effect::{Effect, Named};
 use crate::boundary::event::Destroy;
+use crate::boundary::note::Note;
 use crate::boundary::retired::RetiredMemory;
 use crate::boundary::runtime::Runtime;
 use crate::certificate::Issue;
@@ -284,7 +285,7 @@ impl<R: Runtime> SessionCore<R> {
 
     /// Ends the wait of a requester that has closed its connection. The session stays stopped: a
     /// client that leaves it from now on does not destroy it.
-    fn end_abandoned_wait(&mut self, turn: &Turn<'_, R>) {
+    fn end_abandoned_wait(&mut self, turn: &mut Turn<'_, R>) {
         let is_abandoned = self.lifecycle.destroy().is_some_and(|destroy| {
             // The daemon's own shutdown and an abort do not wait for an answer.
             destroy.operation == Operation::DestroyWait
@@ -292,10 +293,8 @@ impl<R: Runtime> SessionCore<R> {
         });
         if is_abandoned && let Some(destroy) = self.lifecycle.withdraw_destroy() {
             self.audit.forget(StepName::DestroyRequested);
-            tracing::info!(
-                session = %self.id, name = %self.name, requester = %destroy.who,
-                "not destroyed: the requester closed the connection"
-            );
+            let requester = destroy.who;
+            turn.effects.note(Note::Abandoned { requester });
         }
     }
 
@@ -311,7 +310,10 @@ impl<R: Runtime> SessionCore<R> {
         };
         // Set by an abort: evicted clients stay evicted, and may be listed in another certificate.
         self.audit.forget(StepName::Evicted);
-        tracing::warn!(session = %self.id, name = %self.name, %code, reason, "not destroyed");
+        turn.effects.note(Note::NotDestroyed {
+            code,
+            reason: reason.clone(),
+        });
         let disagreement = witness::verdict(&readings).disagreement;
         let verdict = Verdict {
             destroyable: false,
@@ -338,13 +340,10 @@ impl<R: Runtime> SessionCore<R> {
         memory
     }
 
-    fn note_disagreement(&mut self, turn: &Turn<'_, R>, seen: Option<(&[Reading], &String)>) {
+    fn note_disagreement(&mut self, turn: &mut Turn<'_, R>, seen: Option<(&[Reading], &String)>) {
         let seen = seen.map(|(readings, note)| (readings, note.as_str()));
         if self.audit.disagree(seen, turn.now()) {
-            tracing::error!(
-                session = %self.id, name = %self.name,
-                "the witnesses contradict each other; nothing is freed"
-            );
+            turn.effects.note(Note::Contradicted);
         }
     }
 
@@ -367,8 +366,7 @@ impl<R: Runtime> SessionCore<R> {
         if mutant!("session: leaks memory") {
             std::mem::forget(std::hint::black_box(vec![1_u8; 64 << 10]));
         }
-        tracing::info!(session = %self.id, name = %self.name, "destroyed");
-        turn.effects.publish(EventKind::Destroyed {
+        turn.effects.note(Note::Destroyed {
             operation: destroy.operation,
             requester: destroy.who.clone(),
         });

@@ -5,6 +5,7 @@ use onair_api::{Operation, Problem, ProblemCode, Says, StepName, Who};
 use onair_mutant::mutant;
 
 use crate::boundary::effect::{Effect, Named};
+use crate::boundary::note::Note;
 use crate::boundary::runtime::Runtime;
 use crate::certificate::Issue;
 use crate::running::refuse_starts;
@@ -47,7 +48,7 @@ impl<R: Runtime> SessionCore<R> {
         });
         turn.effects.push(Effect::Quarantined(evidence));
         turn.effects.push(Effect::NameUsers(Named::Quarantined));
-        tracing::warn!(session = %self.id, name = %self.name, "quarantined");
+        turn.effects.note(Note::Quarantined);
         self.rescan.begin(turn.now().instant);
     }
 
@@ -71,7 +72,7 @@ impl<R: Runtime> SessionCore<R> {
                 self.take_memory(turn)
             },
         };
-        tracing::info!(session = %self.id, name = %self.name, "its last holder is gone");
+        turn.effects.note(Note::Freed);
         turn.effects.push(effect);
     }
 }

@@ -12,7 +12,7 @@ pub(crate) mod warnings;
 use std::time::Instant;
 
 use onair_api::{
-    Direction, EventKind, Problem, ProblemCode, Reading, Reconciled, Says, SessionId, SessionName,
+    Direction, Problem, ProblemCode, Reading, Reconciled, Says, SessionId, SessionName,
     SessionState, Step, StoppedBefore, Timestamp, Verdict,
 };
 use onair_ipc::frames::FrameMemory;
@@ -30,6 +30,7 @@ use self::runs::Runs;
 use self::warnings::Warnings;
 use crate::boundary::effect::Effects;
 use crate::boundary::event::Destroy;
+use crate::boundary::note::Note;
 use crate::boundary::retired::RetiredMemory;
 use crate::boundary::runtime::Runtime;
 use crate::boundary::ticket::Ticket;
@@ -134,13 +135,13 @@ impl<R: Runtime> SessionCore<R> {
         Problem::new(code, format!("session {} {what}", self.name))
     }
 
-    /// Publishes what was settled for users that could not settle it themselves.
-    pub(crate) fn publish_reconciled(
+    /// Reports what was settled for users that could not settle it themselves.
+    pub(crate) fn note_reconciled(
         turn: &mut Turn<'_, R>,
         settled: impl IntoIterator<Item = Reconciled>,
     ) {
         for reconciled in settled {
-            turn.effects.publish(EventKind::Reconciled { reconciled });
+            turn.effects.note(Note::Reconciled { reconciled });
         }
     }
 }

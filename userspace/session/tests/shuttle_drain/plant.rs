@@ -202,7 +202,7 @@ impl ModelSession {
         match effect {
             Effect::Poller(command) => self.wire.lock().unwrap().commands.push_back(command),
             Effect::Wake(memory) => wake_more(&memory),
-            Effect::WakeNow | Effect::Closed(_) | Effect::Left(_) | Effect::Publish(_) => {}
+            Effect::WakeNow | Effect::Closed(_) | Effect::Left(_) | Effect::Note(_) => {}
             Effect::LookAtThreads(question) => {
                 let process = self.process(question.attachment);
                 let mut dead = question.suspects;

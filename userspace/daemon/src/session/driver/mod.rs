@@ -1,5 +1,6 @@
 //! Drives the session's core: shows it what it asks for, and does what its effects say.
 
+mod notes;
 pub(super) mod requests;
 
 use std::fmt::Debug;
@@ -129,7 +130,7 @@ impl Session {
             Effect::LookAtSites(question) => self.ask_for_sites(services, question),
             Effect::NameUsers(named) => self.name_users(services, named),
             Effect::Answer(answer) => self.requests.answer(answer),
-            Effect::Publish(kind) => self.publish(services, kind),
+            Effect::Note(note) => self.report(services, note),
             Effect::Started(tickets) => {
                 for ticket in tickets {
                     let view = self.view();
