@@ -20,25 +20,25 @@ impl<R: Runtime> SessionCore<R> {
 
     fn dispatch(&mut self, event: Event<R>, turn: &mut Turn<'_, R>) {
         match event {
-            Event::Start(reply) => self.start(turn, reply),
+            Event::Start(request) => self.start(turn, request),
             Event::Stop => self.stop(turn),
             Event::Destroy(destroy) => self.begin_destroy(turn, destroy),
             Event::Abort(destroy) => self.abort(turn, destroy),
             Event::Quarantine(requester) => self.quarantine(turn, requester),
-            Event::Evict(one, answer) => {
-                self.evict(turn, one, answer);
+            Event::Evict(one, ticket) => {
+                self.evict(turn, one, ticket);
                 self.advance(turn);
             }
-            Event::Verdict(reply) => {
-                self.verdicts.push(reply);
+            Event::Verdict(request) => {
+                self.verdicts.push(request);
                 self.answer_verdicts(turn);
             }
-            Event::Flush(wait, reply) => self.flush(turn, wait, reply),
+            Event::Flush(wait, request) => self.flush(turn, wait, request),
             Event::Abandon => self.close_all(turn),
             Event::Admit(admission) => self.admit(turn, *admission),
             Event::Kicked(number) => self.kicked(turn, number),
-            Event::Detach(number, reply) => {
-                self.detach(turn, number, reply);
+            Event::Detach(number, request) => {
+                self.detach(turn, number, request);
                 self.advance(turn);
             }
             Event::HungUp(number) => {

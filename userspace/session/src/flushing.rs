@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use onair_api::{Direction, Flushed, Problem, ProblemCode};
 
 use crate::boundary::effect::PollerCommand;
-use crate::boundary::reply::Reply;
 use crate::boundary::runtime::{self, Runtime};
+use crate::boundary::ticket::{Answer, Ticket};
 use crate::state::flushes::Flush;
 use crate::state::{SessionCore, Turn};
 
@@ -20,17 +20,22 @@ impl<R: Runtime> SessionCore<R> {
     /// Answers once everything is sent that clients have submitted by now, or after `wait` at the
     /// latest. Answers at once for a session that is not with its poller and for a receive session:
     /// they have nothing submitted.
-    pub(crate) fn flush(&mut self, turn: &mut Turn<'_, R>, wait: Duration, reply: Reply<Flushed>) {
+    pub(crate) fn flush(
+        &mut self,
+        turn: &mut Turn<'_, R>,
+        wait: Duration,
+        request: Ticket<Flushed>,
+    ) {
         let asked = turn.now().instant;
         if self.direction == Direction::Receive || self.lifecycle.runtime().is_some() {
-            self.answer(turn, Some(reply), asked, (0, 0));
+            self.answer(turn, Some(request), asked, (0, 0));
             return;
         }
         if self.flushes.list.len() >= MOST {
-            reply.send(Err(Problem::new(
-                ProblemCode::LimitReached,
-                format!("the session has {MOST} open flushes, the maximum: wait for one to end"),
-            )));
+            let what =
+                format!("the session has {MOST} open flushes, the maximum: wait for one to end");
+            let refused = Err(Problem::new(ProblemCode::LimitReached, what));
+            turn.effects.answer([Answer::Flushed(request, refused)]);
             return;
         }
         self.flushes.tickets += 1;
@@ -40,21 +45,21 @@ impl<R: Runtime> SessionCore<R> {
             asked,
             deadline: asked + wait,
             before: turn.view.sent_and_dropped(),
-            reply: Some(reply),
+            request: Some(request),
         });
         turn.effects.poller(PollerCommand::Flush { ticket });
     }
 
     /// The poller reports that a flush is over.
-    pub(crate) fn flushed(&mut self, turn: &Turn<'_, R>, flushed: runtime::FlushReport) {
+    pub(crate) fn flushed(&mut self, turn: &mut Turn<'_, R>, flushed: runtime::FlushReport) {
         if let Some(flush) = self.flushes.take(flushed.ticket) {
             let happened = (flushed.sent, flushed.dropped);
-            self.answer(turn, flush.reply, flush.asked, happened);
+            self.answer(turn, flush.request, flush.asked, happened);
         }
     }
 
     /// The runtime is here again: answers all requesters.
-    pub(crate) fn settle_flushes(&mut self, turn: &Turn<'_, R>) {
+    pub(crate) fn settle_flushes(&mut self, turn: &mut Turn<'_, R>) {
         let Some(runtime) = self.lifecycle.runtime_mut() else {
             return;
         };
@@ -68,18 +73,18 @@ impl<R: Runtime> SessionCore<R> {
         for flush in std::mem::take(&mut self.flushes.list) {
             let sent = sent.saturating_sub(flush.before.0);
             let dropped = dropped.saturating_sub(flush.before.1);
-            self.answer(turn, flush.reply, flush.asked, (sent, dropped + unsent));
+            self.answer(turn, flush.request, flush.asked, (sent, dropped + unsent));
         }
     }
 
     fn answer(
         &self,
-        turn: &Turn<'_, R>,
-        reply: Option<Reply<Flushed>>,
+        turn: &mut Turn<'_, R>,
+        request: Option<Ticket<Flushed>>,
         asked: Instant,
         (sent, dropped): (u64, u64),
     ) {
-        let Some(reply) = reply else { return };
+        let Some(request) = request else { return };
         let answer = if dropped > 0 {
             Err(Problem::new(
                 ProblemCode::FramesDropped,
@@ -96,6 +101,6 @@ impl<R: Runtime> SessionCore<R> {
                 waited_ms: u64::try_from(waited.as_millis()).unwrap_or(u64::MAX),
             })
         };
-        reply.send(answer);
+        turn.effects.answer([Answer::Flushed(request, answer)]);
     }
 }

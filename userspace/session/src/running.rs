@@ -1,13 +1,14 @@
 //! Stop and start: the gates, and the runtime's way to a poller and back.
 
-use onair_api::{EventKind, Problem, ProblemCode, SessionView, StepName};
+use onair_api::{Problem, ProblemCode, SessionView, StepName};
 use onair_ipc::event::EventKind as ClientEvent;
 use onair_ipc::memory::AttachmentMemory;
 use onair_mutant::mutant;
 
 use crate::boundary::effect::{Effect, PollerCommand};
-use crate::boundary::reply::Reply;
+use crate::boundary::note::Note;
 use crate::boundary::runtime::Runtime;
+use crate::boundary::ticket::{Answer, Ticket};
 use crate::lifecycle::{HandBack, Start, Stop};
 use crate::state::{SessionCore, Turn};
 
@@ -21,11 +22,11 @@ impl<R: Runtime> SessionCore<R> {
                 turn.effects.poller(PollerCommand::Quiesce);
                 self.note_stopped(turn);
             }
-            Stop::Already(starts) => refuse_starts(
+            Stop::Already(starts) => turn.effects.answer(refuse_starts(
                 starts,
                 ProblemCode::Draining,
                 "the session was stopped before it had started",
-            ),
+            )),
         }
     }
 
@@ -55,35 +56,35 @@ impl<R: Runtime> SessionCore<R> {
         let now = turn.now().instant;
         self.rescan.begin(now);
         self.warnings.begin(now, turn.view.timeouts().drain_warning);
-        tracing::info!(session = %self.id, name = %self.name, "stopped");
-        let stopped = EventKind::SessionStopped {
+        turn.effects.note(Note::Stopped {
             attachments: self.audit.counts.attachments_at_stop,
             callers: self.audit.counts.blocked_at_stop,
-        };
-        turn.effects.publish(stopped);
+        });
     }
 
-    /// Starts it; the reply is sent once the poller has it, or at once if it runs.
-    pub(crate) fn start(&mut self, turn: &mut Turn<'_, R>, reply: Reply<SessionView>) {
-        match self.lifecycle.start(reply) {
-            Start::Possible(reply) => self.start_now(turn, vec![reply]),
-            Start::Running(reply) => turn.effects.push(Effect::Started(vec![reply])),
+    /// Starts it; the request is answered once the poller has it, or at once if it runs.
+    pub(crate) fn start(&mut self, turn: &mut Turn<'_, R>, request: Ticket<SessionView>) {
+        match self.lifecycle.start(request) {
+            Start::Possible(request) => self.start_now(turn, vec![request]),
+            Start::Running(request) => turn.effects.push(Effect::Started(vec![request])),
             Start::Waits => {}
-            Start::Refused(reply, refusal) => {
-                reply.send(Err(self.refusal(refusal)));
+            Start::Refused(request, refusal) => {
+                let refused = Answer::NotStarted(request, self.refusal(refusal));
+                turn.effects.answer([refused]);
             }
         }
     }
 
-    /// Hands the runtime, which is here, to its poller, and answers `replies`.
-    fn start_now(&mut self, turn: &mut Turn<'_, R>, replies: Vec<Reply<SessionView>>) {
-        if replies.is_empty() {
+    /// Hands the runtime, which is here, to its poller, and answers `requests`.
+    fn start_now(&mut self, turn: &mut Turn<'_, R>, requests: Vec<Ticket<SessionView>>) {
+        if requests.is_empty() {
             return;
         }
         if !turn.view.poller_is_alive() {
             let what =
                 "no poller of the session's port works, because they died: restart the daemon";
-            return refuse_starts(replies, ProblemCode::DataplaneBusy, what);
+            let refused = refuse_starts(requests, ProblemCode::DataplaneBusy, what);
+            return turn.effects.answer(refused);
         }
         self.settle_leaving(turn);
         self.settle();
@@ -101,12 +102,10 @@ impl<R: Runtime> SessionCore<R> {
                 .memory
                 .notify(ClientEvent::Started, self.runs.generation);
         }
-        tracing::info!(session = %self.id, name = %self.name, "started");
-        let started = EventKind::SessionStarted {
+        turn.effects.note(Note::Started {
             generation: self.runs.generation,
-        };
-        turn.effects.publish(started);
-        turn.effects.push(Effect::Started(replies));
+        });
+        turn.effects.push(Effect::Started(requests));
     }
 
     /// A poller handed the runtime back: it was told to, it did not take the session, or it has
@@ -132,9 +131,7 @@ impl<R: Runtime> SessionCore<R> {
                 self.audit.note(StepName::PollersQuiesced, turn.now());
                 self.note_stopped(turn);
             }
-            HandBack::Unexpected(_) => {
-                tracing::error!(session = %self.id, name = %self.name, "a second runtime came back");
-            }
+            HandBack::Unexpected(_) => turn.effects.note(Note::SecondRuntime),
         }
     }
 
@@ -157,14 +154,17 @@ impl<R: Runtime> SessionCore<R> {
     /// Stops it if its duration has passed.
     pub(crate) fn expire(&mut self, turn: &mut Turn<'_, R>) {
         if self.runs.expiry.take(turn.now().instant) && self.lifecycle.is_running() {
-            tracing::info!(session = %self.id, name = %self.name, "its duration has passed");
+            turn.effects.note(Note::Expired);
             self.stop(turn);
         }
     }
 }
 
-pub(crate) fn refuse_starts(starts: Vec<Reply<SessionView>>, code: ProblemCode, what: &str) {
-    for reply in starts {
-        reply.send(Err(Problem::new(code, what)));
-    }
+pub(crate) fn refuse_starts(
+    starts: Vec<Ticket<SessionView>>,
+    code: ProblemCode,
+    what: &str,
+) -> impl Iterator<Item = Answer> {
+    let refuse = move |start| Answer::NotStarted(start, Problem::new(code, what));
+    starts.into_iter().map(refuse)
 }

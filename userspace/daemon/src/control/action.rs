@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::control::reload::ReloadError;
 use crate::diagnostics::exposition::Exposition;
 use crate::events::{LastSeen, Subscription};
-use onair_session::Reply;
+use crate::services::reply::Reply;
 
 /// A request for one operation.
 #[derive(Debug)]

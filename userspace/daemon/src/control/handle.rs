@@ -10,7 +10,7 @@ use super::action::{Action, Asked};
 use crate::access::authority::Caller;
 use crate::config::Config;
 use crate::control::reload::ReloadError;
-use onair_session::Reply;
+use crate::services::reply::Reply;
 
 /// Sends actions to the actor and awaits its answers. Cheap to clone.
 #[derive(Clone, Debug)]

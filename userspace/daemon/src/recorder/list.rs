@@ -17,7 +17,7 @@ use super::live::Live;
 use super::{RecorderEvent, convert, startup};
 use crate::diagnostics::growth::Growth;
 use crate::events::Subject;
-use onair_session::Reply;
+use crate::services::reply::Reply;
 
 /// Ended recordings kept in the list. The oldest are forgotten first; their files stay.
 const REMEMBERED: usize = 1000;

@@ -4,6 +4,7 @@ mod handoff;
 mod identity;
 mod pollers;
 mod port_watch;
+pub mod reply;
 mod ring_watch;
 pub mod test_delay;
 

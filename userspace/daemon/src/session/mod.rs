@@ -67,6 +67,8 @@ pub struct Session {
     created_at: Timestamp,
     geometry: Geometry,
     stats: Arc<SessionStats>,
+    /// Requests that its core has not answered.
+    requests: driver::requests::OpenRequests,
     /// Attachments whose proof is in progress.
     proving: u32,
     /// Its destination is the broadcast address of the port's network.
@@ -147,6 +149,7 @@ impl Session {
                 expires_at,
             ),
             geometry,
+            requests: driver::requests::OpenRequests::default(),
             proving: 0,
             is_broadcast,
             traffic: traffic::Traffic::default(),

@@ -3,10 +3,11 @@
 //! A running receiver has the new flow and group before it gives up the old ones, so that the frame
 //! in transit is complete.
 
+use crate::services::reply::Reply;
 use onair_api::{Direction, EventKind, Flow, Problem, ProblemCode, SessionSpec, SessionView};
 use onair_dataplane::{Command, Runtime};
 use onair_essence::Format;
-use onair_session::{Place, Reply};
+use onair_session::Place;
 
 use super::{Session, convert};
 use crate::services::Services;

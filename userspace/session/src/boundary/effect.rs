@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use onair_api::{Counts, EventKind, Eviction, Problem, Reconciled, SessionView};
+use onair_api::{Counts, Eviction, Problem, Reconciled, SessionView};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::Lender;
 use onair_ipc::memory::AttachmentMemory;
@@ -11,9 +11,10 @@ use onair_ipc::slot::SlotReading;
 
 use crate::boundary::event::{Destroy, Exit};
 use crate::boundary::evidence::Evidence;
-use crate::boundary::reply::Reply;
+use crate::boundary::note::Note;
 use crate::boundary::retired::RetiredMemory;
 use crate::boundary::runtime::AttachRefusal;
+use crate::boundary::ticket::{Answer, Ticket};
 
 /// One thing to do. The driver executes the effects of an event in their order, before the next
 /// event.
@@ -38,10 +39,12 @@ pub enum Effect<R> {
     LookAtSites(SiteQuestion),
     /// A helper thread lists the users by name, for this use.
     NameUsers(Named),
-    /// Publish an event of the session.
-    Publish(EventKind),
+    /// This happened: log it, and publish the event of it.
+    Note(Note),
+    /// Answer a request.
+    Answer(Answer),
     /// The session runs: answer these with its view.
-    Started(Vec<Reply<SessionView>>),
+    Started(Vec<Ticket<SessionView>>),
     /// Free this memory when no process has it; the certificate covers it, too.
     Keep(RetiredMemory),
     /// The session is quarantined: store the certificate, which is completed later.
@@ -145,7 +148,7 @@ pub enum Named {
     /// The refusal of a destroy.
     Refusal(Box<Destroy>, Box<Problem>),
     /// The refusal of a detach: the users of this attachment.
-    Busy(u64, Reply<()>, Box<Problem>),
+    Busy(u64, Ticket<()>, Box<Problem>),
 }
 
 /// The effects of one event, in order.
@@ -171,8 +174,12 @@ impl<R> Effects<R> {
         self.push(Effect::Wake(Arc::clone(memory)));
     }
 
-    pub(crate) fn publish(&mut self, kind: EventKind) {
-        self.push(Effect::Publish(kind));
+    pub(crate) fn note(&mut self, note: Note) {
+        self.push(Effect::Note(note));
+    }
+
+    pub(crate) fn answer(&mut self, answers: impl IntoIterator<Item = Answer>) {
+        self.0.extend(answers.into_iter().map(Effect::Answer));
     }
 
     pub(crate) fn into_list(self) -> Vec<Effect<R>> {

@@ -11,16 +11,16 @@ use onair_ipc::lender::Lender;
 use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::slot::SlotReading;
 
-use crate::boundary::reply::{EvictionAnswer, Reply};
 use crate::boundary::runtime::{AttachRefusal, Evicted, FlushReport};
 use crate::boundary::sites::SiteFinding;
+use crate::boundary::ticket::{Answer, EvictionTicket, Ticket};
 
 /// One event. The core handles them one at a time.
 #[derive(Debug)]
 pub enum Event<R> {
     // Requests.
     /// Start the session; answered once the poller has it, or at once if it runs.
-    Start(Reply<SessionView>),
+    Start(Ticket<SessionView>),
     /// Close every gate, wake every caller, tell the poller to hand the runtime back. No effect on
     /// a session that is stopped. [`Event::Examine`] follows: the wakes do not wait for it.
     Stop,
@@ -33,11 +33,11 @@ pub enum Event<R> {
     /// [`Event::Examine`] follows, because no process may have any of its memory.
     Quarantine(Who),
     /// Evict one client, or all. Answered when their frames are taken back.
-    Evict(Option<u64>, EvictionAnswer),
+    Evict(Option<u64>, EvictionTicket),
     /// Say each witness's current reading. Changes nothing but that it arms the kicks.
-    Verdict(Reply<Verdict>),
+    Verdict(Ticket<Verdict>),
     /// Answer once everything is sent that clients have submitted by now, or after the time given.
-    Flush(Duration, Reply<FlushedView>),
+    Flush(Duration, Ticket<FlushedView>),
     /// The daemon exits while users remain.
     Abandon,
 
@@ -47,7 +47,7 @@ pub enum Event<R> {
     /// A caller of this attachment left while the session drains.
     Kicked(u64),
     /// The client gives its attachment back.
-    Detach(u64, Reply<()>),
+    Detach(u64, Ticket<()>),
     /// The connection of this attachment closed. Its process may live on (fork, exec, a closed
     /// descriptor), so its frames are not taken back yet.
     HungUp(u64),
@@ -151,14 +151,13 @@ pub struct Destroy {
     pub deadline_ms: Option<u64>,
     /// Without users, it still waits for [`Examination::InTurn`](crate::Examination::InTurn).
     pub waits_for_turn: bool,
-    /// Destination of the answer.
-    pub reply: Reply<Box<Certificate>>,
+    /// Its number.
+    pub ticket: Ticket<Box<Certificate>>,
 }
 
 impl Destroy {
-    /// Answers with `problem`.
-    pub(crate) fn refuse(self, problem: Problem) {
-        self.reply.send(Err(problem));
+    pub(crate) fn refuse(self, problem: Problem) -> Answer {
+        Answer::NotDestroyed(self.ticket, problem)
     }
 }
 

@@ -6,8 +6,9 @@
 pub(crate) mod effect;
 pub(crate) mod event;
 pub(crate) mod evidence;
-pub(crate) mod reply;
+pub(crate) mod note;
 pub(crate) mod retired;
 pub(crate) mod runtime;
 pub(crate) mod sites;
+pub(crate) mod ticket;
 pub(crate) mod view;

@@ -38,6 +38,9 @@ pub trait View {
     /// The time limits in force.
     fn timeouts(&self) -> Timeouts;
 
+    /// Whether the requester of the request with this number is gone, or never wanted an answer.
+    fn has_left(&self, request: u64) -> bool;
+
     /// Whether the session's poller works.
     fn poller_is_alive(&self) -> bool;
 

@@ -8,6 +8,7 @@ use onair_ipc::memory::AttachmentState;
 
 use crate::boundary::effect::{Effect, PollerCommand};
 use crate::boundary::event::Admission;
+use crate::boundary::note::Note;
 use crate::boundary::runtime::{AttachRefusal, Runtime};
 use crate::lifecycle::Place;
 use crate::state::clients::attachment::Attachment;
@@ -76,8 +77,10 @@ impl<R: Runtime> SessionCore<R> {
         }
         let Some(runtime) = self.lifecycle.runtime_mut() else {
             if reason != AttachRefusal::NoSession {
-                tracing::error!(session = %self.id, attachment = number, %reason, "not attached");
-                return;
+                return turn.effects.note(Note::NotAttached {
+                    attachment: number,
+                    reason,
+                });
             }
             turn.effects
                 .poller(PollerCommand::Attach { lender, frames });
@@ -88,7 +91,10 @@ impl<R: Runtime> SessionCore<R> {
             return;
         };
         if let Err((reason, _, _)) = runtime.attach(lender, frames) {
-            tracing::error!(session = %self.id, attachment = number, %reason, "not attached");
+            turn.effects.note(Note::NotAttached {
+                attachment: number,
+                reason,
+            });
         }
         self.settle_leaving(turn);
     }
@@ -99,10 +105,10 @@ impl<R: Runtime> SessionCore<R> {
         let Some(attachment) = self.clients.attached.get(&number) else {
             return;
         };
-        tracing::error!(
-            session = %self.id, attachment = number, pid = attachment.who.pid,
-            "a client punched a hole in its memory, or wrote it with a system call: it is evicted"
-        );
+        turn.effects.note(Note::MemoryTouched {
+            attachment: number,
+            pid: attachment.who.pid,
+        });
         self.violated(turn, number);
     }
 }

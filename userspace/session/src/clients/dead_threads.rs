@@ -297,7 +297,7 @@ impl<R: Runtime> SessionCore<R> {
             u64::from(reclaimed),
             turn.now(),
         );
-        Self::publish_reconciled(turn, settled);
+        Self::note_reconciled(turn, settled);
     }
 
     /// Ends the attachments of processes that released the memory without dying (exec, unmap), a

@@ -7,16 +7,15 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use onair_api::{
-    EventKind, Eviction, EvictionCause, Problem, ProblemCode, ReconciledCause, StepName,
-};
+use onair_api::{Eviction, EvictionCause, Problem, ProblemCode, ReconciledCause, StepName};
 use onair_ipc::memory::AttachmentState;
 use onair_mutant::mutant;
 
 use crate::boundary::effect::PollerCommand;
 use crate::boundary::event::Destroy;
-use crate::boundary::reply::EvictionAnswer;
+use crate::boundary::note::Note;
 use crate::boundary::runtime::{Evicted, Runtime};
+use crate::boundary::ticket::EvictionTicket;
 use crate::lifecycle::Place;
 use crate::state::clients::evicted::EvictedClient;
 use crate::state::{SessionCore, Turn};
@@ -27,35 +26,32 @@ impl<R: Runtime> SessionCore<R> {
         &mut self,
         turn: &mut Turn<'_, R>,
         one: Option<u64>,
-        answer: EvictionAnswer,
+        ticket: EvictionTicket,
     ) {
         let Some(number) = one else {
-            return self.evict_these(turn, self.clients.evictable(), answer);
+            return self.evict_these(turn, self.clients.evictable(), ticket);
         };
         if let Some(done) = self.eviction_of(number) {
-            answer.give(vec![done.clone()]);
-            return;
+            return turn.effects.answer([ticket.give(vec![done.clone()])]);
         }
         if !self.clients.is_evictable(number) && !self.clients.evicted.list.contains_key(&number) {
-            answer.refuse(Problem::new(
+            let refused = ticket.refuse(Problem::new(
                 ProblemCode::NoSuchAttachment,
                 format!(
                     "session {} has no attachment {number}, or the client is already leaving",
                     self.name
                 ),
             ));
-            return;
+            return turn.effects.answer([refused]);
         }
-        self.evict_these(turn, BTreeSet::from([number]), answer);
+        self.evict_these(turn, BTreeSet::from([number]), ticket);
     }
 
     /// Evicts all clients and destroys the session; waits only for the poller.
     pub(crate) fn abort(&mut self, turn: &mut Turn<'_, R>, destroy: Destroy) {
         if let Some(other) = self.lifecycle.withdraw_destroy() {
-            other.refuse(Problem::new(
-                ProblemCode::StaleSession,
-                "the session is aborted",
-            ));
+            let problem = Problem::new(ProblemCode::StaleSession, "the session is aborted");
+            turn.effects.answer([other.refuse(problem)]);
         }
         let evicted = self.clients.evictable();
         // Before the gates close: a caller that wakes up then learns that the close is final.
@@ -86,8 +82,11 @@ impl<R: Runtime> SessionCore<R> {
 
     /// Evicts the clients whose words are invalid.
     pub(crate) fn evict_violators(&mut self, turn: &mut Turn<'_, R>) {
-        for (number, what) in std::mem::take(&mut self.clients.violators) {
-            tracing::error!(session = %self.id, attachment = number, ?what, "a client broke the protocol");
+        for (number, violation) in std::mem::take(&mut self.clients.violators) {
+            turn.effects.note(Note::ProtocolBroken {
+                attachment: number,
+                violation,
+            });
             self.violated(turn, number);
         }
     }
@@ -115,10 +114,11 @@ impl<R: Runtime> SessionCore<R> {
         &mut self,
         turn: &mut Turn<'_, R>,
         numbers: BTreeSet<u64>,
-        answer: EvictionAnswer,
+        ticket: EvictionTicket,
     ) {
         let deadline = turn.now().instant + turn.view.timeouts().quiesce;
-        self.clients.evicted.ask(numbers.clone(), deadline, answer);
+        let asked = self.clients.evicted.ask(numbers.clone(), deadline, ticket);
+        turn.effects.answer(asked);
         for number in numbers {
             self.evict_one(turn, number, EvictionCause::Requested);
         }
@@ -131,10 +131,12 @@ impl<R: Runtime> SessionCore<R> {
         let inside = attachment.memory.slots();
         attachment.close(AttachmentState::Revoked, &mut turn.effects);
         let who = &attachment.who;
-        tracing::warn!(
-            session = %self.id, attachment = number, pid = who.pid, command = %who.command, %cause,
-            "evicted"
-        );
+        turn.effects.note(Note::Evicted {
+            attachment: number,
+            pid: who.pid,
+            command: who.command.clone(),
+            cause,
+        });
         let eviction = Eviction {
             attachment: number,
             pid: who.pid,
@@ -193,9 +195,9 @@ impl<R: Runtime> SessionCore<R> {
         evicted_client.eviction.frames_revoked = revoked;
         evicted_client.eviction.frames_set_aside = aside;
         let (eviction, is_dead) = (evicted_client.eviction.clone(), evicted_client.is_dead);
-        self.clients.evicted.answer(&eviction);
+        turn.effects.answer(self.clients.evicted.answer(&eviction));
         self.audit.evict(eviction.clone());
-        turn.effects.publish(EventKind::Evicted { eviction });
+        turn.effects.note(Note::TakenBack { eviction });
         if is_dead {
             self.evicted_client_gone(turn, number, ReconciledCause::ProcessDied);
         }
@@ -216,7 +218,7 @@ impl<R: Runtime> SessionCore<R> {
     /// Removes evicted clients that have unmapped their words, and answers requesters that have
     /// waited long enough.
     pub(crate) fn sweep_evicted_clients(&mut self, turn: &mut Turn<'_, R>, now: Instant) {
-        self.clients.evicted.expire(now);
+        turn.effects.answer(self.clients.evicted.expire(now));
         let apart = self
             .clients
             .evicted

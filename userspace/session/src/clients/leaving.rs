@@ -1,14 +1,15 @@
 //! How a client leaves a session, by itself or by dying.
 
-use onair_api::{EventKind, Problem, ProblemCode, ReconciledCause};
+use onair_api::{Problem, ProblemCode, ReconciledCause};
 use onair_ipc::fence::Fence;
 use onair_ipc::lender::Lender;
 use onair_ipc::memory::AttachmentState;
 
 use crate::boundary::effect::{Effect, Named, PollerCommand};
-use crate::boundary::reply::Reply;
+use crate::boundary::note::Note;
 use crate::boundary::retired::RetiredMemory;
 use crate::boundary::runtime::Runtime;
+use crate::boundary::ticket::{Answer, Ticket};
 use crate::boundary::view::View;
 use crate::lifecycle::Place;
 use crate::state::clients::attachment::Attachment;
@@ -22,13 +23,11 @@ const MOST_RETIRED: usize = 32;
 impl<R: Runtime> SessionCore<R> {
     /// The client gives its attachment back. Refused while its callers are inside or its frames are
     /// on loan.
-    pub(crate) fn detach(&mut self, turn: &mut Turn<'_, R>, number: u64, reply: Reply<()>) {
+    pub(crate) fn detach(&mut self, turn: &mut Turn<'_, R>, number: u64, request: Ticket<()>) {
         let Some(attachment) = self.clients.attached.get(&number) else {
-            reply.send(Err(Problem::new(
-                ProblemCode::StaleSession,
-                "the attachment was evicted",
-            )));
-            return;
+            let problem = Problem::new(ProblemCode::StaleSession, "the attachment was evicted");
+            let refused = Answer::Detached(request, Err(problem));
+            return turn.effects.answer([refused]);
         };
         let memory = attachment.memory.clone();
         memory.stop();
@@ -42,11 +41,11 @@ impl<R: Runtime> SessionCore<R> {
                 ProblemCode::Busy,
                 "callers are inside, or frames are on loan: let the calls return and put the frames back",
             );
-            let named = Named::Busy(number, reply, Box::new(problem));
+            let named = Named::Busy(number, request, Box::new(problem));
             turn.effects.push(Effect::NameUsers(named));
             return;
         }
-        self.leave(turn, number, Leaving::Detach(reply));
+        self.leave(turn, number, Leaving::Detach(request));
     }
 
     /// The connection of an attachment closed. Its process may live on (fork, exec, a closed
@@ -71,7 +70,8 @@ impl<R: Runtime> SessionCore<R> {
     }
 
     pub(crate) fn leave(&mut self, turn: &mut Turn<'_, R>, number: u64, how: Leaving) {
-        if !self.clients.begin_leaving(number, how) {
+        let effects = &mut turn.effects;
+        if !self.clients.begin_leaving(effects, number, how) {
             return;
         }
         match self.lifecycle.place() {
@@ -124,8 +124,8 @@ impl<R: Runtime> SessionCore<R> {
         let frames = lender.credit_dead_process().len() as u64;
         attachment.close(AttachmentState::Gone, &mut turn.effects);
         let cause = match how {
-            Leaving::Detach(reply) => {
-                reply.send(Ok(()));
+            Leaving::Detach(request) => {
+                turn.effects.answer([Answer::Detached(request, Ok(()))]);
                 ReconciledCause::Detached
             }
             Leaving::Ended(cause) => cause,
@@ -145,14 +145,13 @@ impl<R: Runtime> SessionCore<R> {
         let (number, who) = (attachment.number, &attachment.who);
         let now = turn.now();
         let reconciled = self.audit.reconcile(who, None, cause, frames, slots, now);
-        Self::publish_reconciled(turn, reconciled);
-        turn.effects.publish(EventKind::ClientLeft {
+        Self::note_reconciled(turn, reconciled);
+        turn.effects.note(Note::AttachmentEnded {
             attachment: number,
             pid: who.pid,
             command: who.command.clone(),
             cause,
         });
-        tracing::info!(session = %self.id, attachment = number, pid = who.pid, "attachment ended");
         self.retired.words.push(attachment.memory);
         self.retired.frames.extend(attachment.frames);
         if self.lifecycle.is_running() {

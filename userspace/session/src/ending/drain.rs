@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use onair_api::{EventKind, Operation, Problem, ProblemCode, Reading, Says, StepName, Verdict};
+use onair_api::{Operation, Problem, ProblemCode, Reading, Says, StepName, Verdict};
 use onair_ipc::memory::AttachmentState;
 use onair_mutant::mutant;
 
 use crate::boundary::effect::{Effect, Named};
 use crate::boundary::event::Destroy;
+use crate::boundary::note::Note;
 use crate::boundary::retired::RetiredMemory;
 use crate::boundary::runtime::Runtime;
 use crate::certificate::Issue;
@@ -45,13 +46,12 @@ impl<R: Runtime> SessionCore<R> {
             let problem = self.refusal(refusal);
             match refusal {
                 Refusal::Running => refuse_with_users(turn, destroy, problem),
-                _ => destroy.refuse(problem),
+                _ => turn.effects.answer([destroy.refuse(problem)]),
             }
             return;
         }
         if let Err(problem) = turn.view.check_probe() {
-            destroy.refuse(problem);
-            return;
+            return turn.effects.answer([destroy.refuse(problem)]);
         }
         let (waits_for_turn, waits) = (destroy.waits_for_turn, destroy.deadline.is_some());
         if !self.drain(turn, destroy) {
@@ -74,9 +74,10 @@ impl<R: Runtime> SessionCore<R> {
     }
 
     /// Starts draining; refuses `destroy` if the state does not allow it.
-    pub(crate) fn drain(&mut self, turn: &Turn<'_, R>, destroy: Destroy) -> bool {
+    pub(crate) fn drain(&mut self, turn: &mut Turn<'_, R>, destroy: Destroy) -> bool {
         if let Err((refusal, destroy)) = self.lifecycle.begin_destroy(destroy) {
-            destroy.refuse(self.refusal(refusal));
+            let refused = destroy.refuse(self.refusal(refusal));
+            turn.effects.answer([refused]);
             return false;
         }
         self.audit.note(StepName::DestroyRequested, turn.now());
@@ -90,7 +91,7 @@ impl<R: Runtime> SessionCore<R> {
             return;
         }
         self.expire(turn);
-        self.flushes.expire(now);
+        turn.effects.answer(self.flushes.expire(now));
         if self.warnings.at().is_some_and(|at| at <= now) {
             self.warn_of_users(turn, now);
         }
@@ -137,7 +138,7 @@ impl<R: Runtime> SessionCore<R> {
             }
             return false;
         }
-        self.end_abandoned_wait();
+        self.end_abandoned_wait(turn);
         self.settle();
         self.evict_violators(turn);
         if std::mem::take(&mut self.rescan.dead) {
@@ -284,17 +285,16 @@ impl<R: Runtime> SessionCore<R> {
 
     /// Ends the wait of a requester that has closed its connection. The session stays stopped: a
     /// client that leaves it from now on does not destroy it.
-    fn end_abandoned_wait(&mut self) {
+    fn end_abandoned_wait(&mut self, turn: &mut Turn<'_, R>) {
         let is_abandoned = self.lifecycle.destroy().is_some_and(|destroy| {
             // The daemon's own shutdown and an abort do not wait for an answer.
-            destroy.operation == Operation::DestroyWait && destroy.reply.is_unwanted()
+            destroy.operation == Operation::DestroyWait
+                && turn.view.has_left(destroy.ticket.number())
         });
         if is_abandoned && let Some(destroy) = self.lifecycle.withdraw_destroy() {
             self.audit.forget(StepName::DestroyRequested);
-            tracing::info!(
-                session = %self.id, name = %self.name, requester = %destroy.who,
-                "not destroyed: the requester closed the connection"
-            );
+            let requester = destroy.who;
+            turn.effects.note(Note::Abandoned { requester });
         }
     }
 
@@ -310,7 +310,10 @@ impl<R: Runtime> SessionCore<R> {
         };
         // Set by an abort: evicted clients stay evicted, and may be listed in another certificate.
         self.audit.forget(StepName::Evicted);
-        tracing::warn!(session = %self.id, name = %self.name, %code, reason, "not destroyed");
+        turn.effects.note(Note::NotDestroyed {
+            code,
+            reason: reason.clone(),
+        });
         let disagreement = witness::verdict(&readings).disagreement;
         let verdict = Verdict {
             destroyable: false,
@@ -327,8 +330,8 @@ impl<R: Runtime> SessionCore<R> {
 
     /// All memory of a session that has ended and to which no runtime refers. Answers the requests
     /// that still wait for the session.
-    pub(crate) fn take_memory(&mut self) -> RetiredMemory {
-        self.answer_the_rest();
+    pub(crate) fn take_memory(&mut self, turn: &mut Turn<'_, R>) -> RetiredMemory {
+        self.answer_the_rest(turn);
         let memory = self.memory();
         self.clients.attached.clear();
         self.clients.evicted.list.clear();
@@ -337,13 +340,10 @@ impl<R: Runtime> SessionCore<R> {
         memory
     }
 
-    fn note_disagreement(&mut self, turn: &Turn<'_, R>, seen: Option<(&[Reading], &String)>) {
+    fn note_disagreement(&mut self, turn: &mut Turn<'_, R>, seen: Option<(&[Reading], &String)>) {
         let seen = seen.map(|(readings, note)| (readings, note.as_str()));
         if self.audit.disagree(seen, turn.now()) {
-            tracing::error!(
-                session = %self.id, name = %self.name,
-                "the witnesses contradict each other; nothing is freed"
-            );
+            turn.effects.note(Note::Contradicted);
         }
     }
 
@@ -362,12 +362,11 @@ impl<R: Runtime> SessionCore<R> {
         let Some(destroy) = self.lifecycle.end() else {
             unreachable!("it drained a moment ago");
         };
-        let retired = self.take_memory();
+        let retired = self.take_memory(turn);
         if mutant!("session: leaks memory") {
             std::mem::forget(std::hint::black_box(vec![1_u8; 64 << 10]));
         }
-        tracing::info!(session = %self.id, name = %self.name, "destroyed");
-        turn.effects.publish(EventKind::Destroyed {
+        turn.effects.note(Note::Destroyed {
             operation: destroy.operation,
             requester: destroy.who.clone(),
         });

@@ -5,6 +5,7 @@ use onair_api::{Operation, Problem, ProblemCode, Says, StepName, Who};
 use onair_mutant::mutant;
 
 use crate::boundary::effect::{Effect, Named};
+use crate::boundary::note::Note;
 use crate::boundary::runtime::Runtime;
 use crate::certificate::Issue;
 use crate::running::refuse_starts;
@@ -31,11 +32,11 @@ impl<R: Runtime> SessionCore<R> {
         let Ok(starts) = self.lifecycle.quarantine() else {
             return;
         };
-        refuse_starts(
+        turn.effects.answer(refuse_starts(
             starts,
             ProblemCode::Quarantined,
             "the session was quarantined before it had started",
-        );
+        ));
         self.warnings.end();
         self.close_all(turn);
         self.audit.note(StepName::Quarantined, turn.now());
@@ -47,7 +48,7 @@ impl<R: Runtime> SessionCore<R> {
         });
         turn.effects.push(Effect::Quarantined(evidence));
         turn.effects.push(Effect::NameUsers(Named::Quarantined));
-        tracing::warn!(session = %self.id, name = %self.name, "quarantined");
+        turn.effects.note(Note::Quarantined);
         self.rescan.begin(turn.now().instant);
     }
 
@@ -68,10 +69,10 @@ impl<R: Runtime> SessionCore<R> {
             evicted: self.audit.evicted.clone(),
             retired: {
                 self.lifecycle.end();
-                self.take_memory()
+                self.take_memory(turn)
             },
         };
-        tracing::info!(session = %self.id, name = %self.name, "its last holder is gone");
+        turn.effects.note(Note::Freed);
         turn.effects.push(effect);
     }
 }

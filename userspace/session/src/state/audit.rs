@@ -93,7 +93,6 @@ impl Audit {
         };
         self.counts.frames_reconciled += frames;
         self.counts.reconciliations += 1;
-        tracing::info!(pid = who.pid, ?tid, frames, slots, %cause, "reconciled");
         let reconciled = Reconciled {
             pid: who.pid,
             tid,

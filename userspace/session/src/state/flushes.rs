@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use onair_api::{Flushed, Problem, ProblemCode};
 
-use crate::boundary::reply::Reply;
+use crate::boundary::ticket::{Answer, Ticket};
 
 /// A flush that the poller has not answered.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub(crate) struct Flush {
     /// Frames that the session had sent and dropped at the time of the request.
     pub(crate) before: (u64, u64),
     /// `None` once the requester has been told that the deadline passed.
-    pub(crate) reply: Option<Reply<Flushed>>,
+    pub(crate) request: Option<Ticket<Flushed>>,
 }
 
 /// The flushes of one session.
@@ -28,20 +28,21 @@ pub(crate) struct Flushes {
 impl Flushes {
     /// When the first requester times out.
     pub(crate) fn wake_at(&self) -> Option<Instant> {
-        let waiting = self.list.iter().filter(|it| it.reply.is_some());
+        let waiting = self.list.iter().filter(|it| it.request.is_some());
         waiting.map(|it| it.deadline).min()
     }
 
     /// Answers the requesters whose deadline has passed.
-    pub(crate) fn expire(&mut self, now: Instant) {
-        for flush in self.list.iter_mut().filter(|it| it.deadline <= now) {
-            if let Some(reply) = flush.reply.take() {
-                reply.send(Err(Problem::new(
-                    ProblemCode::DeadlinePassed,
-                    "the deadline passed before all submitted frames were sent; the session continues",
-                )));
-            }
-        }
+    pub(crate) fn expire(&mut self, now: Instant) -> impl Iterator<Item = Answer> {
+        let late = self.list.iter_mut().filter(move |it| it.deadline <= now);
+        late.filter_map(|it| it.request.take()).map(|request| {
+            let what =
+                "the deadline passed before all submitted frames were sent; the session continues";
+            Answer::Flushed(
+                request,
+                Err(Problem::new(ProblemCode::DeadlinePassed, what)),
+            )
+        })
     }
 
     pub(crate) fn take(&mut self, ticket: u64) -> Option<Flush> {

@@ -12,7 +12,7 @@ pub(crate) mod warnings;
 use std::time::Instant;
 
 use onair_api::{
-    Direction, EventKind, Problem, ProblemCode, Reading, Reconciled, Says, SessionId, SessionName,
+    Direction, Problem, ProblemCode, Reading, Reconciled, Says, SessionId, SessionName,
     SessionState, Step, StoppedBefore, Timestamp, Verdict,
 };
 use onair_ipc::frames::FrameMemory;
@@ -30,9 +30,10 @@ use self::runs::Runs;
 use self::warnings::Warnings;
 use crate::boundary::effect::Effects;
 use crate::boundary::event::Destroy;
-use crate::boundary::reply::Reply;
+use crate::boundary::note::Note;
 use crate::boundary::retired::RetiredMemory;
 use crate::boundary::runtime::Runtime;
+use crate::boundary::ticket::Ticket;
 use crate::boundary::view::{Moment, View};
 use crate::lifecycle::{Lifecycle, Place, Refusal};
 
@@ -43,7 +44,7 @@ pub struct SessionCore<R> {
     pub(crate) name: SessionName,
     pub(crate) direction: Direction,
     pub(crate) runs: Runs,
-    pub(crate) lifecycle: Lifecycle<Box<R>, Destroy, Reply<onair_api::SessionView>>,
+    pub(crate) lifecycle: Lifecycle<Box<R>, Destroy, Ticket<onair_api::SessionView>>,
     /// Frames of a receive session, shared by its readers.
     pub(crate) frames: Option<FrameMemory>,
     pub(crate) clients: Clients,
@@ -54,7 +55,7 @@ pub struct SessionCore<R> {
     pub(crate) warnings: Warnings,
     pub(crate) site_schedule: SiteSchedule,
     /// Requesters of a verdict that wait for a look at sites.
-    pub(crate) verdicts: Vec<Reply<Verdict>>,
+    pub(crate) verdicts: Vec<Ticket<Verdict>>,
 }
 
 /// One event being handled: what is seen, and what is to be done.
@@ -134,13 +135,13 @@ impl<R: Runtime> SessionCore<R> {
         Problem::new(code, format!("session {} {what}", self.name))
     }
 
-    /// Publishes what was settled for users that could not settle it themselves.
-    pub(crate) fn publish_reconciled(
+    /// Reports what was settled for users that could not settle it themselves.
+    pub(crate) fn note_reconciled(
         turn: &mut Turn<'_, R>,
         settled: impl IntoIterator<Item = Reconciled>,
     ) {
         for reconciled in settled {
-            turn.effects.publish(EventKind::Reconciled { reconciled });
+            turn.effects.note(Note::Reconciled { reconciled });
         }
     }
 }

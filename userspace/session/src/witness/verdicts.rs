@@ -3,6 +3,7 @@
 use onair_api::{Problem, ProblemCode, Says, SessionState, Verdict};
 
 use crate::boundary::runtime::Runtime;
+use crate::boundary::ticket::Answer;
 use crate::state::clients::leaving::Leaving;
 use crate::state::{SessionCore, Turn};
 use crate::witness;
@@ -21,20 +22,22 @@ impl<R: Runtime> SessionCore<R> {
             self.look_at_sites(turn);
             return;
         }
-        for reply in self.verdicts.drain(..) {
-            reply.send(Ok(verdict.clone()));
-        }
+        let requests = self.verdicts.drain(..);
+        let answers = requests.map(|it| Answer::Verdict(it, Ok(verdict.clone())));
+        turn.effects.answer(answers);
     }
 
     /// Answers the other waiting requests with the runtime, which is here before a session ends.
-    pub(crate) fn answer_the_rest(&mut self) {
-        for reply in self.verdicts.drain(..) {
+    pub(crate) fn answer_the_rest(&mut self, turn: &mut Turn<'_, R>) {
+        for request in self.verdicts.drain(..) {
             let what = format!("session {} was destroyed", self.name);
-            reply.send(Err(Problem::new(ProblemCode::StaleSession, what)));
+            let problem = Problem::new(ProblemCode::StaleSession, what);
+            turn.effects
+                .answer([Answer::Verdict(request, Err(problem))]);
         }
         for how in std::mem::take(&mut self.clients.leaving).into_values() {
-            if let Leaving::Detach(reply) = how {
-                reply.send(Ok(()));
+            if let Leaving::Detach(request) = how {
+                turn.effects.answer([Answer::Detached(request, Ok(()))]);
             }
         }
     }

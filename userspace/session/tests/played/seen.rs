@@ -48,6 +48,10 @@ impl<F: Facts> View for Seen<F> {
         }
     }
 
+    fn has_left(&self, _: u64) -> bool {
+        false
+    }
+
     fn poller_is_alive(&self) -> bool {
         true
     }

@@ -9,8 +9,8 @@ use onair_ipc::caller::{Deadline, Lease};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
 use onair_session::{
-    Admission, Destroy, Effect, Event, EvictionAnswer, PollerCommand, Reply, RetiredMemory,
-    Runtime as _, SessionCore, SiteFinding,
+    Admission, Destroy, Effect, Event, EvictionTicket, PollerCommand, RetiredMemory, Runtime as _,
+    SessionCore, SiteFinding, Ticket,
 };
 
 use crate::Step;
@@ -90,7 +90,7 @@ impl Site {
             watched: Some(2),
             quota: 1,
         })));
-        site.handle(Event::Start(Reply::unread()));
+        site.handle(Event::Start(Ticket::unread()));
         site.step(Step::Poller);
         site
     }
@@ -113,7 +113,7 @@ impl Site {
             return;
         }
         match step {
-            Step::Start => self.handle(Event::Start(Reply::unread())),
+            Step::Start => self.handle(Event::Start(Ticket::unread())),
             Step::Stop => {
                 self.handle(Event::Stop);
                 self.handle(Event::Examine);
@@ -130,8 +130,7 @@ impl Site {
                 self.handle(Event::Examine);
             }
             Step::Evict => {
-                let (reply, _) = Reply::new();
-                self.handle(Event::Evict(None, EvictionAnswer::All(reply)));
+                self.handle(Event::Evict(None, EvictionTicket::All(Ticket::unread())));
             }
             Step::Take => self.take(),
             Step::Put => {
@@ -167,16 +166,13 @@ impl Site {
     }
 
     fn request(&self, operation: Operation, seconds: Option<u64>) -> Destroy {
-        let (reply, awaited) = Reply::new();
-        // A requester that has gone would end its wait.
-        std::mem::forget(awaited);
         Destroy {
             who: who(1),
             operation,
             deadline: seconds.map(|it| self.seen.0.now + Duration::from_secs(it)),
             deadline_ms: seconds.map(|it| it * 1000),
             waits_for_turn: false,
-            reply,
+            ticket: Ticket::unread(),
         }
     }
 

@@ -28,7 +28,7 @@ mod together;
 use std::time::Duration;
 
 use onair_api::{Operation, Reading, Says, StepName, Via, Who};
-use onair_session::{Destroy, Event, EvictionAnswer, Reply};
+use onair_session::{Destroy, Event, EvictionTicket, Ticket};
 
 use self::plant::{End, ModelSession};
 use self::schedules::{below, schedules};
@@ -52,7 +52,7 @@ fn destroy(operation: Operation) -> Destroy {
         deadline: Some(plant::epoch() + Duration::from_secs(1)),
         deadline_ms: Some(1000),
         waits_for_turn: false,
-        reply: Reply::unread(),
+        ticket: Ticket::unread(),
     }
 }
 
@@ -152,25 +152,24 @@ fn drain_after_all_clients_were_evicted_ends_without_a_timer() {
         let mut session = ModelSession::with_clients(1 + below(2), 1 + below(2));
         let clients = session.clients();
         session.run_for(below(60));
-        let (reply, mut answer) = Reply::new();
         let mut early = None;
         if below(2) == 0 {
-            session.handle(Event::Evict(None, EvictionAnswer::All(reply)));
+            session.handle(Event::Evict(None, EvictionTicket::All(Ticket::unread())));
             // The poller takes the frames back.
-            early = Some(session.run_until(|| answer.try_recv().ok()));
+            early = Some(session.run_until(|it| it.evicted.take()));
             session.stop();
         } else {
             session.stop();
             session.run_for(below(20));
-            session.handle(Event::Evict(None, EvictionAnswer::All(reply)));
+            session.handle(Event::Evict(None, EvictionTicket::All(Ticket::unread())));
         }
         session.handle(Event::Destroy(destroy(Operation::Shutdown)));
         let End::Destroyed(evidence) = session.run_until_over() else {
             panic!("it was not quarantined");
         };
         assert_eq!(evidence.evicted.len(), clients);
-        let answered = early.unwrap_or_else(|| answer.try_recv().unwrap());
-        assert_eq!(answered.unwrap().evicted.len(), clients);
+        let answered = early.or(session.evicted.take()).unwrap();
+        assert_eq!(answered.evicted.len(), clients);
         session.check(&evidence);
     });
 }

@@ -11,7 +11,8 @@ use onair_ipc::layout::Geometry;
 use onair_ipc::scheduled::{self, Mortal};
 use onair_ipc::sys;
 use onair_session::{
-    Admission, Effect, Event, Evidence, Exit, Named, Reply, RetiredMemory, SessionCore, SiteFinding,
+    Admission, Answer, Effect, Event, Evidence, Exit, Named, RetiredMemory, SessionCore,
+    SiteFinding, Ticket,
 };
 use shuttle::thread::{self, JoinHandle};
 
@@ -53,6 +54,8 @@ pub(crate) struct ModelSession {
     /// Numbers of attachments whose memory was given back.
     given_back: Vec<u64>,
     pub(crate) end: Option<End>,
+    /// The answer to an eviction of all clients.
+    pub(crate) evicted: Option<EvictionList>,
     /// To be examined.
     pub(crate) is_due: bool,
     /// To be destroyed in its turn.
@@ -97,6 +100,7 @@ impl ModelSession {
             answers: VecDeque::new(),
             given_back: Vec::new(),
             end: None,
+            evicted: None,
             is_due: false,
             is_ready: false,
             kicks: 0,
@@ -144,7 +148,7 @@ impl ModelSession {
     }
 
     pub(crate) fn start(&mut self) {
-        self.handle(Event::Start(Reply::unread()));
+        self.handle(Event::Start(Ticket::unread()));
     }
 
     pub(crate) fn stop(&mut self) {
@@ -198,7 +202,7 @@ impl ModelSession {
         match effect {
             Effect::Poller(command) => self.wire.lock().unwrap().commands.push_back(command),
             Effect::Wake(memory) => wake_more(&memory),
-            Effect::WakeNow | Effect::Closed(_) | Effect::Left(_) | Effect::Publish(_) => {}
+            Effect::WakeNow | Effect::Closed(_) | Effect::Left(_) | Effect::Note(_) => {}
             Effect::LookAtThreads(question) => {
                 let process = self.process(question.attachment);
                 let mut dead = question.suspects;
@@ -217,7 +221,11 @@ impl ModelSession {
                 found: SiteFinding::Armed,
             }),
             Effect::NameUsers(Named::Refusal(_, problem)) => panic!("refused: {problem:?}"),
-            Effect::NameUsers(_) | Effect::Started(_) | Effect::Quarantined(_) => {}
+            Effect::Answer(Answer::AllEvicted(_, evicted)) => self.evicted = Some(evicted.unwrap()),
+            Effect::NameUsers(_)
+            | Effect::Answer(_)
+            | Effect::Started(_)
+            | Effect::Quarantined(_) => {}
             Effect::Examine => self.is_due = true,
             Effect::Ready => self.is_ready = true,
             Effect::NotAdmitted(reason) => panic!("{reason}"),
@@ -333,9 +341,9 @@ impl ModelSession {
     }
 
     /// Lets the session run until this has come.
-    pub(crate) fn run_until<T>(&mut self, mut come: impl FnMut() -> Option<T>) -> T {
+    pub(crate) fn run_until<T>(&mut self, mut come: impl FnMut(&mut Self) -> Option<T>) -> T {
         for _ in 0..MAX_IDLE_TURNS {
-            if let Some(it) = come() {
+            if let Some(it) = come(self) {
                 return it;
             }
             self.turn();

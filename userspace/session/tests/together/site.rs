@@ -9,8 +9,8 @@ use onair_ipc::caller::{Deadline, Lease, Refusal};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
 use onair_session::{
-    Admission, Destroy, Effect, Event, Evidence, Examination, Examined, PollerCommand, Reply,
-    SessionCore, SiteFinding, SiteQuestion, View, examine_together,
+    Admission, Destroy, Effect, Event, Evidence, Examination, Examined, PollerCommand, SessionCore,
+    SiteFinding, SiteQuestion, Ticket, View, examine_together,
 };
 
 use crate::ledgers::Ledgers;
@@ -120,7 +120,7 @@ impl Site {
             watched,
             quota: 2,
         })));
-        site.handle(Event::Start(Reply::unread()));
+        site.handle(Event::Start(Ticket::unread()));
         site
     }
 
@@ -171,7 +171,7 @@ impl Site {
             deadline: self.timeout.map(|timeout| self.now + timeout),
             deadline_ms: None,
             waits_for_turn,
-            reply: Reply::unread(),
+            ticket: Ticket::unread(),
         }));
         self.is_due = true;
     }

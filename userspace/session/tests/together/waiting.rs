@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use onair_api::SessionId;
-use onair_session::{Event, Examination, Exit, Reply};
+use onair_session::{Event, Examination, Exit, Ticket};
 
 use crate::site::{CLIENT, Site, ended, examine, examine_once};
 
@@ -119,7 +119,7 @@ fn threads_end_then_examined_unless_no_caller_or_loan_was_seen() {
     sites[0].is_due = true;
     examine(&mut sites, &[], &|_| ());
     assert!(!end_threads(&mut sites[0]), "the run before");
-    sites[0].handle(Event::Start(Reply::unread()));
+    sites[0].handle(Event::Start(Ticket::unread()));
     let held = sites[0].take();
     assert!(!end_threads(&mut sites[0]), "it runs");
     sites[0].halt();

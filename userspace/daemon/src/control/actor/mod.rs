@@ -15,12 +15,13 @@ mod sessions;
 mod turn;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
 use onair_api::{Certificate, Who};
 use onair_dataplane::Runtime;
 use onair_probe::Events;
-use onair_session::Event;
+use onair_session::{Event, Ticket};
 use onair_workers::WorkerGuard;
 use tokio::sync::mpsc;
 
@@ -31,9 +32,9 @@ use crate::process::notify;
 use crate::process::watchdog::{Watchdog, WatchdogCheck};
 use crate::recorder::Recorder;
 use crate::services::Services;
+use crate::services::reply::Reply;
 use crate::session::Session;
 use crate::shutdown::ShutdownCoordinator;
-use onair_session::Reply;
 
 use converted::follower::Follower;
 use ending::Ending;
@@ -222,6 +223,19 @@ impl Actor {
     /// A session, if it exists or is quarantined, with the services.
     fn with(&mut self, id: u64) -> Option<(SessionMut<'_>, &mut Services)> {
         Some((self.sessions.any_mut(id)?, &mut self.services))
+    }
+
+    /// Gives a request to a session, which answers it.
+    fn request<T: Debug + 'static>(
+        &mut self,
+        id: u64,
+        reply: Reply<T>,
+        event: impl FnOnce(Ticket<T>) -> Event<Runtime>,
+    ) {
+        let ticket = self.with(id).map(|(mut it, _)| it.keep(reply));
+        if let Some(ticket) = ticket {
+            self.handle(id, event(ticket));
+        }
     }
 
     /// Gives an event to a session, if it exists or is quarantined, and does what follows.

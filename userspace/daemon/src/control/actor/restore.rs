@@ -12,8 +12,9 @@ use crate::access::authority::Grant;
 use crate::persistence::store::{PersistedSession, ahead};
 use crate::persistence::unwritten::{WriteAck, WriteError};
 use crate::services::Services;
+use crate::services::reply::Reply;
 use crate::session::Session;
-use onair_session::{Event, Reply};
+use onair_session::{Event, Ticket};
 
 impl Actor {
     /// Creates the sessions of the configuration and the persisted sessions of an earlier daemon,
@@ -88,7 +89,7 @@ impl Actor {
         }
         if running {
             // No requester reads this answer.
-            self.handle(id, Event::Start(Reply::unread()));
+            self.handle(id, Event::Start(Ticket::unread()));
         }
         tracing::info!(%name, running, "a session is restored");
     }

@@ -25,8 +25,8 @@ use onair_ipc::message::{Attached, DESCRIPTORS};
 use tokio::sync::oneshot;
 
 use crate::access::authority::Caller;
+use crate::services::reply::Reply;
 use crate::session::attachment::{ClientProcess, Watched};
-use onair_session::Reply;
 
 pub use connection::Limits;
 pub use listener::Listener;

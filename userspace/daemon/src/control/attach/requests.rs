@@ -4,13 +4,13 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::services::reply::Reply;
 use onair_api::operations::{Access, Right};
 use onair_api::{Certificate, NewSession, NewSessionDocument, Problem, ProblemCode, Who};
 use onair_ipc::message::{
     Abort, AttachRequest, Create, Created, Destroy, Destroyed, Detach, Detached, Flush, Flushed,
     Hello, PROTOCOL, PROTOCOL_MISMATCH, Proved, Refused, Request, Response, Welcome,
 };
-use onair_session::Reply;
 use tokio::sync::mpsc;
 
 use super::places::Places;

@@ -47,7 +47,7 @@ impl Session {
     }
 
     /// A helper thread names its users, for this use.
-    pub(crate) fn name_users(&self, services: &Services, named: Named) {
+    pub(crate) fn name_users(&mut self, services: &Services, named: Named) {
         let session = self.id.0;
         let about = |purpose| {
             move |blockers| Finding::Blockers {
@@ -63,11 +63,14 @@ impl Session {
                 let bytes = self.core.memory_bytes() + left;
                 self.name_blockers(services, about(Purpose::Quarantined(bytes)));
             }
-            Named::Refusal(destroy, problem) => self.name_blockers(services, move |blockers| {
-                destroy.reply.send(Err(problem.with_blockers(blockers)));
-                Finding::Told
-            }),
-            Named::Busy(number, reply, problem) => {
+            Named::Refusal(destroy, problem) => {
+                let reply = self.requests.take(&destroy.ticket);
+                self.name_blockers(services, move |blockers| {
+                    reply.send(Err(problem.with_blockers(blockers)));
+                    Finding::Told
+                });
+            }
+            Named::Busy(number, ticket, problem) => {
                 // Only its own callers: those of other clients do not matter here.
                 let mut waiters = services.probe.waiters(session);
                 waiters.retain(|waiter| waiter.attachment == number);
@@ -75,6 +78,7 @@ impl Session {
                 let own = attachment.map(|it| (it, self.library(number)));
                 let pid = attachment.map_or(session, |it| u64::from(it.who.pid));
                 let draft = Draft::of(own.into_iter(), waiters);
+                let reply = self.requests.take(&ticket);
                 blockers::name(services, pid, draft, move |blockers| {
                     reply.send(Err(problem.with_blockers(blockers)));
                     Finding::Told

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use onair_api::{Direction, Eviction, Problem, ProblemCode};
 
-use crate::boundary::reply::EvictionAnswer;
+use crate::boundary::ticket::{Answer, EvictionTicket};
 use crate::state::clients::attachment::Attachment;
 
 /// An evicted attachment, until its process is dead or has unmapped its words.
@@ -38,7 +38,7 @@ struct EvictionRequest {
     waits_for: BTreeSet<u64>,
     done: Vec<Eviction>,
     deadline: Instant,
-    answer: EvictionAnswer,
+    ticket: EvictionTicket,
 }
 
 impl EvictedClients {
@@ -63,42 +63,39 @@ impl EvictedClients {
         &mut self,
         waits_for: BTreeSet<u64>,
         deadline: Instant,
-        answer: EvictionAnswer,
-    ) {
+        ticket: EvictionTicket,
+    ) -> Option<Answer> {
         if waits_for.is_empty() {
-            answer.give(Vec::new());
-            return;
+            return Some(ticket.give(Vec::new()));
         }
         self.requests.push(EvictionRequest {
             waits_for,
             done: Vec::new(),
             deadline,
-            answer,
+            ticket,
         });
+        None
     }
 
     /// Answers the requesters that wait for this eviction.
-    pub(crate) fn answer(&mut self, eviction: &Eviction) {
+    pub(crate) fn answer(&mut self, eviction: &Eviction) -> Vec<Answer> {
         for request in &mut self.requests {
             if request.waits_for.remove(&eviction.attachment) {
                 request.done.push(eviction.clone());
             }
         }
         let over = |request: &mut EvictionRequest| request.waits_for.is_empty();
-        for request in self.requests.extract_if(.., over) {
-            request.answer.give(request.done);
-        }
+        let over = self.requests.extract_if(.., over);
+        over.map(|it| it.ticket.give(it.done)).collect()
     }
 
     /// Answers the requesters whose poller took too long.
-    pub(crate) fn expire(&mut self, now: Instant) {
+    pub(crate) fn expire(&mut self, now: Instant) -> Vec<Answer> {
         let late = |request: &mut EvictionRequest| request.deadline <= now;
-        for request in self.requests.extract_if(.., late) {
-            request.answer.refuse(Problem::new(
-                ProblemCode::DataplaneBusy,
-                "the client is evicted, but the poller has not taken its frames back yet",
-            ));
-        }
+        let late = self.requests.extract_if(.., late);
+        let what = "the client is evicted, but the poller has not taken its frames back yet";
+        let problem = || Problem::new(ProblemCode::DataplaneBusy, what);
+        late.map(|it| it.ticket.refuse(problem())).collect()
     }
 }
 
@@ -106,10 +103,10 @@ impl EvictedClients {
 mod tests {
     use std::time::Duration;
 
-    use onair_api::{EvictionCause, Timestamp};
+    use onair_api::{EvictionCause, EvictionList, Timestamp};
 
     use super::*;
-    use crate::boundary::reply::Reply;
+    use crate::boundary::ticket::Ticket;
 
     fn eviction(attachment: u64) -> Eviction {
         Eviction {
@@ -128,15 +125,22 @@ mod tests {
     fn requests_for_the_same_eviction_then_answered_when_complete() {
         let mut evicted_clients = EvictedClients::default();
         let long = Instant::now() + Duration::from_secs(60);
-        let (one, mut first) = Reply::new();
-        let (all, mut second) = Reply::new();
-        evicted_clients.ask(BTreeSet::from([1]), long, EvictionAnswer::One(one));
-        evicted_clients.ask(BTreeSet::from([1, 2]), long, EvictionAnswer::All(all));
-        evicted_clients.answer(&eviction(1));
-        assert_eq!(first.try_recv().unwrap().unwrap().attachment, 1);
-        assert!(second.try_recv().is_err());
-        evicted_clients.answer(&eviction(2));
-        let all = second.try_recv().unwrap().unwrap().evicted;
+        let one = EvictionTicket::One(Ticket::new(1));
+        let all = EvictionTicket::All(Ticket::new(2));
+        let asked = [
+            evicted_clients.ask(BTreeSet::from([1]), long, one),
+            evicted_clients.ask(BTreeSet::from([1, 2]), long, all),
+        ];
+        assert!(asked.iter().all(Option::is_none));
+        let answers = evicted_clients.answer(&eviction(1));
+        let [Answer::Evicted(one, Ok(first))] = answers.as_slice() else {
+            panic!("{answers:?}");
+        };
+        assert_eq!((one.number(), first.attachment), (1, 1));
+        let answers = evicted_clients.answer(&eviction(2));
+        let [Answer::AllEvicted(_, Ok(EvictionList { evicted: all }))] = answers.as_slice() else {
+            panic!("{answers:?}");
+        };
         let numbers: Vec<u64> = all.iter().map(|it| it.attachment).collect();
         assert_eq!(numbers, [1, 2]);
         assert!(evicted_clients.wake_at().is_none());
@@ -145,26 +149,33 @@ mod tests {
     #[test]
     fn request_without_a_client_is_answered_at_once() {
         let mut evicted_clients = EvictedClients::default();
-        let (all, mut answer) = Reply::new();
-        evicted_clients.ask(BTreeSet::new(), Instant::now(), EvictionAnswer::All(all));
-        assert!(answer.try_recv().unwrap().unwrap().evicted.is_empty());
+        let all = EvictionTicket::All(Ticket::new(1));
+        let answer = evicted_clients.ask(BTreeSet::new(), Instant::now(), all);
+        let is_empty = |all: &EvictionList| all.evicted.is_empty();
+        assert!(matches!(answer, Some(Answer::AllEvicted(_, Ok(all))) if is_empty(&all)));
     }
 
     #[test]
     fn request_that_no_poller_answers_then_refused_at_the_deadline() {
         let mut evicted_clients = EvictedClients::default();
-        let (one, mut answer) = Reply::new();
-        evicted_clients.ask(
-            BTreeSet::from([1]),
-            Instant::now() + Duration::from_secs(1),
-            EvictionAnswer::One(one),
+        let one = EvictionTicket::One(Ticket::new(1));
+        let late = Instant::now() + Duration::from_secs(1);
+        assert!(
+            evicted_clients
+                .ask(BTreeSet::from([1]), late, one)
+                .is_none()
         );
         let due = evicted_clients.wake_at().unwrap();
-        evicted_clients.expire(due - Duration::from_millis(1));
-        assert!(answer.try_recv().is_err());
-        evicted_clients.expire(due);
-        let problem = answer.try_recv().unwrap().unwrap_err();
+        assert!(
+            evicted_clients
+                .expire(due - Duration::from_millis(1))
+                .is_empty()
+        );
+        let answers = evicted_clients.expire(due);
+        let [Answer::Evicted(_, Err(problem))] = answers.as_slice() else {
+            panic!("{answers:?}");
+        };
         assert_eq!(problem.code, ProblemCode::DataplaneBusy);
-        evicted_clients.answer(&eviction(1));
+        assert!(evicted_clients.answer(&eviction(1)).is_empty());
     }
 }

@@ -2,13 +2,13 @@
 
 use onair_api::ReconciledCause;
 
-use crate::boundary::reply::Reply;
+use crate::boundary::ticket::Ticket;
 
 /// What waits for a poller to hand an attachment's lender back.
 #[derive(Debug)]
 pub(crate) enum Leaving {
     /// The client asked to detach, and has no loaned frames.
-    Detach(Reply<()>),
+    Detach(Ticket<()>),
     /// The process is gone, or released the memory.
     Ended(ReconciledCause),
 }

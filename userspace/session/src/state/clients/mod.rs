@@ -17,6 +17,8 @@ use onair_mutant::mutant;
 use self::attachment::Attachment;
 use self::evicted::EvictedClients;
 use self::leaving::Leaving;
+use crate::boundary::effect::Effects;
+use crate::boundary::ticket::Answer;
 
 /// The clients of a session, by attachment number.
 #[derive(Debug, Default)]
@@ -68,7 +70,12 @@ impl Clients {
     }
 
     /// An attached client leaves. Whether its lender is to be fetched: not if it is on the way.
-    pub(crate) fn begin_leaving(&mut self, number: u64, how: Leaving) -> bool {
+    pub(crate) fn begin_leaving<R>(
+        &mut self,
+        effects: &mut Effects<R>,
+        number: u64,
+        how: Leaving,
+    ) -> bool {
         if !self.attached.contains_key(&number) {
             return false;
         }
@@ -79,7 +86,9 @@ impl Clients {
             }
             // It died while it detached: the death settles it.
             Entry::Occupied(mut entry) if matches!(entry.get(), Leaving::Detach(_)) => {
-                entry.insert(how);
+                if let Leaving::Detach(request) = entry.insert(how) {
+                    effects.answer([Answer::Detached(request, Ok(()))]);
+                }
             }
             Entry::Occupied(_) => {}
         }

@@ -5,8 +5,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::services::reply::Reply;
 use onair_api::{DestroyWait, Problem, SessionId, SessionState};
-use onair_session::Reply;
 
 use super::follower::{self, FollowedState, Follower, FollowerAction, Source, Thread};
 use crate::access::authority::Caller;

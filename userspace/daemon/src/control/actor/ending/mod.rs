@@ -13,7 +13,7 @@ use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
 use onair_api::{EventKind, Operation, SessionOutcome, SessionState, SessionSummary, Via, Who};
-use onair_session::{Destroy, Event, Examination};
+use onair_session::{Destroy, Event, Examination, Ticket};
 use serde_json::{Value, json};
 
 use super::Actor;
@@ -24,7 +24,6 @@ use crate::config::Policy;
 use crate::config::ms;
 use crate::services::Services;
 use crate::session::{Session, SessionTotals};
-use onair_session::Reply;
 
 /// Pause between two counts of the remaining users.
 const COUNT_PAUSE: Duration = Duration::from_millis(100);
@@ -380,7 +379,7 @@ impl Actor {
             deadline_ms: Some(u64::try_from(left.as_millis()).unwrap_or(u64::MAX)),
             waits_for_turn: true,
             // No requester reads this answer: the certificate is in the archive.
-            reply: Reply::unread(),
+            ticket: Ticket::unread(),
         };
         self.handle(id, Event::Destroy(destroy));
     }

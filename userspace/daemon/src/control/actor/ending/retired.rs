@@ -7,8 +7,8 @@ use onair_mutant::mutant;
 
 use crate::config::ms;
 use crate::control::actor::Actor;
+use crate::services::reply::Reply;
 use crate::session::{Progress, complete};
-use onair_session::Reply;
 
 impl Actor {
     /// Removes a destroyed session, and answers the requester.
@@ -22,12 +22,12 @@ impl Actor {
                 self.ready.extend(session.map(|it| (it.spec.priority, id)));
                 return;
             }
-            Progress::Destroyed(certificate, destroy) => Some((certificate, destroy)),
+            Progress::Destroyed(certificate, via, reply) => Some((certificate, via, reply)),
             Progress::Freed => None,
         };
         let gone = self.sessions.remove(id);
-        if let (Some(session), Some((_, destroy))) = (&gone, &answer) {
-            Self::gone(&mut self.services, session, destroy.who.via);
+        if let (Some(session), Some((_, via, _))) = (&gone, &answer) {
+            Self::gone(&mut self.services, session, *via);
         }
         // Its taps are gone with it.
         self.end_recordings_of(id);
@@ -36,8 +36,8 @@ impl Actor {
             self.free_indices.push_back(session.index);
             self.destroyed += 1;
         }
-        if let Some((certificate, destroy)) = answer {
-            self.answer_when_durable(certificate, destroy.reply);
+        if let Some((certificate, _, reply)) = answer {
+            self.answer_when_durable(certificate, reply);
         }
     }
 

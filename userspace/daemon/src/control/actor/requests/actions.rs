@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use crate::services::reply::Reply;
 use onair_api::operations::{
     FlushSession, ListBlockers, SessionQuery, ShowVerdict, StartSession, StopSession,
 };
 use onair_api::{Direction, Problem, ProblemCode, SessionList, SessionView, ShutdownStatus, Who};
-use onair_session::{Event, EvictionAnswer, Reply};
+use onair_session::{Event, EvictionTicket};
 
 use crate::control::action::{Action, Asked};
 use crate::control::actor::Actor;
@@ -34,11 +35,12 @@ impl Actor {
             Action::FlushSession(it) => self.flush(it),
             Action::EvictAttachment(it) => {
                 let (session, attachment) = it.target;
-                let answer = EvictionAnswer::One(it.reply);
-                self.evict(&it.caller, &session, Some(attachment), answer);
+                let one = EvictionTicket::One;
+                self.evict(&it.caller, &session, Some(attachment), it.reply, one);
             }
             Action::EvictAll(it) => {
-                self.evict(&it.caller, &it.target, None, EvictionAnswer::All(it.reply));
+                let all = EvictionTicket::All;
+                self.evict(&it.caller, &it.target, None, it.reply, all);
             }
             Action::AbortSession(it) => self.abort(&it.caller, &it.target, it.reply),
             Action::QuarantineSession(it) => self.quarantine(&it.caller, &it.target, it.reply),
@@ -144,7 +146,7 @@ impl Actor {
     /// Starts a session.
     pub(crate) fn start_session(&mut self, id: u64, reply: Reply<SessionView>) {
         self.look_for_source(id, None);
-        self.handle(id, Event::Start(reply));
+        self.request(id, reply, Event::Start);
     }
 
     fn flush(&mut self, asked: Asked<FlushSession>) {
@@ -162,7 +164,7 @@ impl Actor {
             return;
         }
         let wait = Duration::from_millis(asked.input.deadline_ms);
-        self.handle(id, Event::Flush(wait, reply));
+        self.request(id, reply, |it| Event::Flush(wait, it));
     }
 
     fn blockers(&self, asked: Asked<ListBlockers>) {
@@ -175,7 +177,7 @@ impl Actor {
     fn verdict(&mut self, asked: Asked<ShowVerdict>) {
         let found = self.find_any(&asked.caller, &asked.target);
         if let Some((id, reply)) = asked.reply.or_refuse(found) {
-            self.handle(id, Event::Verdict(reply));
+            self.request(id, reply, Event::Verdict);
         }
     }
 }

@@ -16,8 +16,8 @@ use crate::control::actor::converted::layouts::InLayout;
 use crate::control::attach::{
     Admission, AttachAction, ConnectionId, Reservation, Reserved, Watching,
 };
+use crate::services::reply::Reply;
 use crate::session::attachment::{ClientProcess, Watched};
-use onair_session::Reply;
 
 impl Actor {
     pub(crate) fn attach_action(&mut self, action: AttachAction) {
@@ -51,7 +51,9 @@ impl Actor {
             }
             AttachAction::Detach { connection, reply } => {
                 match self.sessions.carried_by(connection) {
-                    Some((id, number)) => self.handle(id, Event::Detach(number, reply)),
+                    Some((id, number)) => {
+                        self.request(id, reply, |it| Event::Detach(number, it));
+                    }
                     // The session was destroyed: only the client's part of detaching is left.
                     None => {
                         reply.send(Ok(()));
@@ -63,7 +65,7 @@ impl Actor {
                 wait,
                 reply,
             } => match self.attached_by(connection) {
-                Some(id) => self.handle(id, Event::Flush(wait, reply)),
+                Some(id) => self.request(id, reply, |it| Event::Flush(wait, it)),
                 None => {
                     let gone = "the session is gone, or this client was evicted";
                     reply.send(Err(Problem::new(ProblemCode::StaleSession, gone)));

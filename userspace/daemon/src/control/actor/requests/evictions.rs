@@ -1,30 +1,30 @@
 //! Forced ends: evict, abort, quarantine.
 
+use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
 use onair_api::{Certificate, Operation, Problem, ProblemCode, SessionRef, Who};
-use onair_session::{Destroy, Event, EvictionAnswer};
+use onair_session::{Destroy, Event, EvictionTicket, Ticket};
 
 use crate::access::authority::Caller;
 use crate::control::actor::Actor;
 use crate::control::attach::ConnectionId;
+use crate::services::reply::Reply;
 use crate::session::Progress;
-use onair_session::Reply;
 
 impl Actor {
     /// Evicts `attachment`, or all clients.
-    pub(crate) fn evict(
+    pub(crate) fn evict<T: Debug + 'static>(
         &mut self,
         caller: &Caller,
         session: &SessionRef,
         attachment: Option<u64>,
-        answer: EvictionAnswer,
+        reply: Reply<T>,
+        kind: fn(Ticket<T>) -> EvictionTicket,
     ) {
-        let id = match self.find(caller, session) {
-            Ok(id) => id,
-            Err(problem) => return answer.refuse(problem),
-        };
-        self.handle(id, Event::Evict(attachment, answer));
+        if let Some((id, reply)) = reply.or_refuse(self.find(caller, session)) {
+            self.request(id, reply, |it| Event::Evict(attachment, kind(it)));
+        }
     }
 
     /// Evicts all clients and destroys the session at once.
@@ -72,15 +72,15 @@ impl Actor {
         reply: Reply<Box<Certificate>>,
     ) {
         let timeout = Duration::from_millis(self.services.config.timeouts.quiesce_ms);
-        let destroy = Destroy {
+        let destroy = |ticket| Destroy {
             who,
             operation: Operation::Abort,
             deadline: Some(Instant::now() + timeout),
             deadline_ms: None,
             waits_for_turn,
-            reply,
+            ticket,
         };
-        self.handle(id, Event::Abort(destroy));
+        self.request(id, reply, |it| Event::Abort(destroy(it)));
     }
 
     /// Quarantines a session with its users: its name becomes free. If helper threads are looking

@@ -13,8 +13,8 @@ use crate::access::authority::{Caller, Grant};
 use crate::access::etag::etag;
 use crate::control::actor::Actor;
 use crate::control::attach::ConnectionId;
+use crate::services::reply::Reply;
 use crate::session::Session;
-use onair_session::Reply;
 
 impl Actor {
     pub(crate) fn create(
@@ -36,7 +36,7 @@ impl Actor {
         });
         if let Some((id, reply)) = reply.or_refuse(made) {
             let reply = self.keep(id, reply);
-            self.handle(id, Event::Start(reply));
+            self.request(id, reply, Event::Start);
         }
     }
 
@@ -138,7 +138,7 @@ impl Actor {
         wait: Option<(Instant, u64)>,
         reply: Reply<Box<Certificate>>,
     ) {
-        let destroy = Destroy {
+        let destroy = |ticket| Destroy {
             who,
             operation: match wait {
                 Some(_) => Operation::DestroyWait,
@@ -147,9 +147,9 @@ impl Actor {
             deadline: wait.map(|(deadline, _)| deadline),
             deadline_ms: wait.map(|(_, ms)| ms),
             waits_for_turn: false,
-            reply,
+            ticket,
         };
-        self.handle(id, Event::Destroy(destroy));
+        self.request(id, reply, |it| Event::Destroy(destroy(it)));
     }
 
     pub(crate) fn certificate(

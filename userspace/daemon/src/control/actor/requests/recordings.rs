@@ -12,7 +12,7 @@ use crate::access::authority::Caller;
 use crate::control::actor::Actor;
 use crate::diagnostics::growth::Growth;
 use crate::recorder::{About, Launch, Phase, RunningRecording};
-use onair_session::Reply;
+use crate::services::reply::Reply;
 
 impl Actor {
     /// Starts a recording; answers once it takes packets.

@@ -1,9 +1,9 @@
 //! Gives sessions other addresses.
 
+use crate::services::reply::Reply;
 use onair_api::operations::RetargetSession;
 use onair_api::{Problem, SessionSpec, SessionView};
 use onair_dataplane::Runtime;
-use onair_session::Reply;
 
 use crate::access::authority::Grant;
 use crate::control::action::Asked;

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use crate::services::reply::Reply;
 use onair_api::operations::ShowPicture;
 use onair_api::{Problem, ProblemCode, SessionState};
 use onair_dataplane::Tap;
 use onair_pixels::FrameStream;
 use onair_probe::share::{Owner, Share, Table, Usage};
-use onair_session::Reply;
 
 use super::operators::shutting_down;
 use crate::control::action::Asked;

@@ -4,7 +4,7 @@ use onair_api::{BlockerList, Timestamp};
 
 use crate::clients::inspector::{Finding, Purpose};
 use crate::control::actor::Actor;
-use onair_session::Reply;
+use crate::services::reply::Reply;
 
 impl Actor {
     /// Handles the answer of a helper thread.

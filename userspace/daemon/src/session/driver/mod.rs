@@ -1,25 +1,30 @@
 //! Drives the session's core: shows it what it asks for, and does what its effects say.
 
+mod notes;
+pub(super) mod requests;
+
+use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Instant;
 
-use onair_api::{Certificate, Problem, Reading, SessionId, Timestamp};
+use onair_api::{Certificate, Problem, Reading, SessionId, Timestamp, Via};
 use onair_dataplane::{Command, Runtime, SessionStats};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::slot::SlotReading;
 use onair_ipc::sys;
 use onair_session::{
-    AttachRefusal, Destroy, Effect, Event, Examination, Examined, Moment, PollerCommand,
-    RetiredMemory, SiteFinding, SiteQuestion, ThreadQuestion, Timeouts, View, Walk,
-    examine_together,
+    AttachRefusal, Effect, Event, Examination, Examined, Moment, PollerCommand, RetiredMemory,
+    SiteFinding, SiteQuestion, ThreadQuestion, Ticket, Timeouts, View, Walk, examine_together,
 };
 
+use self::requests::OpenRequests;
 use super::{Session, certificate};
 use crate::clients::inspector::{Finding, Inspection, InspectionTask, site_finding};
 use crate::clients::threads::{self, ThreadList};
 use crate::config::ms;
 use crate::services::Services;
+use crate::services::reply::Reply;
 use crate::witness::mapping;
 
 /// What an event came to.
@@ -35,13 +40,18 @@ pub enum Progress {
     Ready,
     /// It is quarantined: its certificate, so far.
     Quarantined(Box<Certificate>),
-    /// It is destroyed: its certificate, and the request.
-    Destroyed(Box<Certificate>, Destroy),
+    /// It is destroyed: its certificate, how the request came, and where the answer goes.
+    Destroyed(Box<Certificate>, Via, Reply<Box<Certificate>>),
     /// It was quarantined, and its last holder is gone.
     Freed,
 }
 
 impl Session {
+    /// Keeps the reply of a request; its ticket comes with the event.
+    pub(crate) fn keep<T: Debug + 'static>(&mut self, reply: Reply<T>) -> Ticket<T> {
+        self.requests.keep(reply)
+    }
+
     /// Handles an event, and does what follows from it.
     pub fn handle(&mut self, services: &mut Services, event: Event<Runtime>) -> Progress {
         let seen = DriverView {
@@ -49,6 +59,7 @@ impl Session {
             session: self.id,
             poller: self.placement.poller(),
             stats: &self.stats,
+            requests: &self.requests,
         };
         let effects = self.core.handle(event, &seen);
         self.execute_all(services, effects)
@@ -70,6 +81,7 @@ impl Session {
                     session: it.id,
                     poller: it.placement.poller(),
                     stats: &it.stats,
+                    requests: &it.requests,
                 };
                 (&mut it.core, seen)
             })
@@ -117,10 +129,12 @@ impl Session {
             Effect::LookAtThreads(question) => look_at_threads(services, self.id.0, question),
             Effect::LookAtSites(question) => self.ask_for_sites(services, question),
             Effect::NameUsers(named) => self.name_users(services, named),
-            Effect::Publish(kind) => self.publish(services, kind),
-            Effect::Started(replies) => {
-                for reply in replies {
-                    reply.send(Ok(self.view()));
+            Effect::Answer(answer) => self.requests.answer(answer),
+            Effect::Note(note) => self.report(services, note),
+            Effect::Started(tickets) => {
+                for ticket in tickets {
+                    let view = self.view();
+                    self.requests.take(&ticket).send(Ok(view));
                 }
             }
             Effect::Keep(memory) => {
@@ -142,7 +156,8 @@ impl Session {
                 let mut certificate = certificate::write(self, services, *evidence, &retired.words);
                 certificate::conclude(&mut certificate, services, self.charge(), retired);
                 self.connected.clear();
-                return Some(Progress::Destroyed(Box::new(certificate), destroy));
+                let (via, reply) = (destroy.who.via, self.requests.take(&destroy.ticket));
+                return Some(Progress::Destroyed(Box::new(certificate), via, reply));
             }
             Effect::Freed {
                 counts,
@@ -290,6 +305,7 @@ struct DriverView<'a> {
     session: SessionId,
     poller: usize,
     stats: &'a Arc<SessionStats>,
+    requests: &'a OpenRequests,
 }
 
 impl View for DriverView<'_> {
@@ -303,6 +319,10 @@ impl View for DriverView<'_> {
             quiesce: ms(timeouts.quiesce_ms),
             drain_warning: ms(timeouts.drain_warning_ms),
         }
+    }
+
+    fn has_left(&self, request: u64) -> bool {
+        self.requests.has_left(request)
     }
 
     fn poller_is_alive(&self) -> bool {

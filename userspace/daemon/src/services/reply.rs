@@ -1,6 +1,6 @@
 //! The answer to a request, in transit to the requester.
 
-use onair_api::{Eviction, EvictionList, Problem, ProblemCode};
+use onair_api::Problem;
 use tokio::sync::oneshot;
 
 /// Destination of the answer to one request. If it is dropped without an answer, the requester gets
@@ -46,35 +46,5 @@ impl<T> Reply<T> {
     #[must_use]
     pub fn is_unwanted(&self) -> bool {
         self.0.is_closed()
-    }
-}
-
-/// Destination of the answer to an eviction.
-#[derive(Debug)]
-pub enum EvictionAnswer {
-    /// One attachment is evicted.
-    One(Reply<Eviction>),
-    /// All attachments are evicted.
-    All(Reply<EvictionList>),
-}
-
-impl EvictionAnswer {
-    pub(crate) fn give(self, mut done: Vec<Eviction>) {
-        match self {
-            Self::One(reply) => {
-                reply.send(done.pop().ok_or_else(|| {
-                    Problem::new(ProblemCode::Internal, "an eviction without a record")
-                }));
-            }
-            Self::All(reply) => reply.send(Ok(EvictionList { evicted: done })),
-        }
-    }
-
-    /// Answers with `problem`.
-    pub fn refuse(self, problem: Problem) {
-        match self {
-            Self::One(reply) => reply.send(Err(problem)),
-            Self::All(reply) => reply.send(Err(problem)),
-        }
     }
 }

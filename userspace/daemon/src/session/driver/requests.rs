@@ -1,0 +1,97 @@
+//! The requests of a session that its core has not answered yet.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+use onair_api::Problem;
+use onair_session::{Answer, Ticket};
+
+use crate::services::reply::Reply;
+
+/// Who waits for which answer of the session's core. If the session is dropped, they get
+/// `internal`.
+#[derive(Debug, Default)]
+pub(crate) struct OpenRequests {
+    last: u64,
+    replies: BTreeMap<u64, Box<dyn OpenReply>>,
+}
+
+/// A reply, whatever the answer is.
+trait OpenReply: Any + Debug {
+    fn is_unwanted(&self) -> bool;
+}
+
+impl<T: Debug + 'static> OpenReply for Reply<T> {
+    fn is_unwanted(&self) -> bool {
+        Self::is_unwanted(self)
+    }
+}
+
+impl OpenRequests {
+    /// Keeps the reply until the core answers the ticket.
+    pub(crate) fn keep<T: Debug + 'static>(&mut self, reply: Reply<T>) -> Ticket<T> {
+        self.last += 1;
+        self.replies.insert(self.last, Box::new(reply));
+        Ticket::new(self.last)
+    }
+
+    /// The requester of an answered ticket; one that reads nothing for [`Ticket::unread`].
+    pub(crate) fn take<T: 'static>(&mut self, ticket: &Ticket<T>) -> Reply<T> {
+        let reply = self.replies.remove(&ticket.number());
+        let reply = reply.and_then(|it| (it as Box<dyn Any>).downcast().ok());
+        reply.map_or_else(Reply::unread, |it| *it)
+    }
+
+    /// Whether this requester is gone, or never wanted an answer.
+    pub(crate) fn has_left(&self, request: u64) -> bool {
+        let reply = self.replies.get(&request);
+        reply.is_none_or(|reply| reply.is_unwanted())
+    }
+
+    /// Sends an answer of the core.
+    pub(crate) fn answer(&mut self, answer: Answer) {
+        match answer {
+            Answer::NotStarted(ticket, problem) => self.send(&ticket, Err(problem)),
+            Answer::Verdict(ticket, verdict) => self.send(&ticket, verdict),
+            Answer::Flushed(ticket, flushed) => self.send(&ticket, flushed),
+            Answer::Detached(ticket, detached) => self.send(&ticket, detached),
+            Answer::Evicted(ticket, evicted) => self.send(&ticket, evicted),
+            Answer::AllEvicted(ticket, evicted) => self.send(&ticket, evicted),
+            Answer::NotDestroyed(ticket, problem) => self.send(&ticket, Err(problem)),
+        }
+    }
+
+    fn send<T: 'static>(&mut self, ticket: &Ticket<T>, answer: Result<T, Problem>) {
+        self.take(ticket).send(answer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answer_goes_to_its_requester_once() {
+        let mut open = OpenRequests::default();
+        let (first, mut at_first) = Reply::new();
+        let (second, at_second) = Reply::new();
+        let (first, second) = (open.keep(first), open.keep(second));
+        assert!(!open.has_left(second.number()));
+        drop(at_second);
+        assert!(open.has_left(second.number()));
+        open.answer(Answer::Detached(first, Ok(())));
+        assert!(matches!(at_first.try_recv(), Ok(Ok(()))));
+        open.answer(Answer::Detached(second, Ok(())));
+        assert!(open.replies.is_empty());
+    }
+
+    #[test]
+    fn session_dropped_then_its_requesters_learn_it() {
+        let mut open = OpenRequests::default();
+        let (reply, mut answer) = Reply::<()>::new();
+        let _ticket = open.keep(reply);
+        drop(open);
+        assert!(answer.try_recv().is_err());
+    }
+}
