@@ -14,12 +14,14 @@
 //! | `dispatch` | which code handles which event |
 //! | `running`, `flushing`, `ending` | stop and start, flushes, and the way to the end |
 //! | `clients` | how clients come and go |
+//! | `converted` | which source a converted session has, and how those made for clients follow it |
 //! | `witness` | what is seen, and what follows |
 //! | `certificate` | what the certificate says |
 
 mod boundary;
 mod certificate;
 mod clients;
+mod converted;
 mod dispatch;
 mod ending;
 mod flushing;
@@ -37,6 +39,11 @@ pub use self::boundary::runtime::{AttachRefusal, Evicted, FlushReport, Runtime};
 pub use self::boundary::sites::{SiteFinding, Sites};
 pub use self::boundary::ticket::{Answer, EvictionTicket, Ticket};
 pub use self::boundary::view::{Moment, Timeouts, View, Walk};
+pub use self::converted::follower::{
+    ConverterState, FollowedSource, FollowedState, FollowerAction, Followers, UNUSED, follower_name,
+};
+pub use self::converted::layouts::{ClientPlaces, LayoutChoice, SessionInLayout};
+pub use self::converted::sources::{NamedSource, SourceSearch, SourceState};
 pub use self::ending::together::{Examination, Examined, examine_together};
 pub use self::lifecycle::Place;
 pub use self::state::SessionCore;

@@ -71,10 +71,10 @@ mutants! {
     "guardian: none takes its place" => System("guardian::guardian_killed");
     "start: beside the last daemon's guardian" => Unit("onaird", "state_dir_of_a_dead_daemon");
     // Sessions that the daemon makes for clients.
-    "follower: ends with its last client" => Unit("onaird", "session_unused_then_ended");
-    "follower: outlives its source" => Unit("onaird", "source_gone_then_ended");
-    "follower: revived again and again" => Unit("onaird", "thread_dies_then_started");
-    "follower: a stop of its source is not followed" => Unit("onaird", "source_stopped_and_started");
+    "follower: ends with its last client" => Unit("onair-session", "session_unused_then_ended");
+    "follower: outlives its source" => Unit("onair-session", "source_gone_then_ended");
+    "follower: revived again and again" => Unit("onair-session", "thread_dies_then_started");
+    "follower: a stop of its source is not followed" => Unit("onair-session", "source_stopped_and_started");
     // The probe, and what is shared out.
     "probe: text is not compared" => System("blockers_blind::text_changed_beside_the_sites");
     "probe: sleepers are not compared" =>

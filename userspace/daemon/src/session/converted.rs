@@ -8,7 +8,7 @@ use onair_dataplane::{Command, ConvertConfig, ConverterFeed, FeedHandle, Runtime
 use onair_essence::{Format, MAX_UNIT_BYTES};
 use onair_ipc::frames::FrameMemory;
 use onair_pixels::{Conversion, PixelFormat};
-use onair_session::Place;
+use onair_session::{Place, SessionInLayout, SourceSearch, SourceState};
 
 use super::Session;
 use super::problem::problem;
@@ -21,18 +21,6 @@ pub(super) struct Source {
     link: Option<(SessionId, FeedHandle)>,
     /// Why it has none, or its state at the last look.
     state: SourceState,
-}
-
-/// What a converted session's source is, at a look.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) enum SourceState {
-    /// It runs.
-    #[default]
-    Running,
-    /// It is there, and does not run.
-    Stopped,
-    /// It is gone, or cannot be the source: the reason.
-    Gone(String),
 }
 
 /// How a session is converted; `None` for a session of packets.
@@ -165,12 +153,24 @@ impl Session {
         converted.of(spec)
     }
 
-    /// Whether it may look for a session of its source's name. One that was made for clients ends with its
-    /// first source.
-    pub fn may_look_for_source(&self) -> bool {
+    /// What decides whether it looks for a session of its source's name.
+    pub fn source_search(&self, has_source: bool) -> SourceSearch {
         let convert = self.spec.convert.as_ref();
-        let ends_with_it = convert.is_some_and(|it| it.follows_source);
-        !(ends_with_it && self.source.link.is_some())
+        SourceSearch {
+            has_source,
+            had_source: self.source.link.is_some(),
+            follows_source: convert.is_some_and(|it| it.follows_source),
+        }
+    }
+
+    /// The session for the choice of one that has a layout.
+    pub fn as_layout(&self) -> SessionInLayout {
+        SessionInLayout {
+            id: self.id.0,
+            is_draining: self.core.is_draining(),
+            is_full: self.is_full(),
+            has_clients: self.has_clients(),
+        }
     }
 
     /// Whether it has packets.
@@ -333,15 +333,7 @@ impl Session {
 
     /// Notes the state of its source; `None`: it has none.
     pub fn note_source(&mut self, state: Option<SessionState>) {
-        let gone = || match &self.source.state {
-            SourceState::Gone(reason) => SourceState::Gone(reason.clone()),
-            _ => SourceState::Gone("it was destroyed".to_owned()),
-        };
-        self.source.state = match state {
-            Some(SessionState::Running) => SourceState::Running,
-            Some(_) => SourceState::Stopped,
-            None => gone(),
-        };
+        self.source.state.note(state);
     }
 
     pub(super) fn source_problem(&self) -> Option<SessionProblem> {

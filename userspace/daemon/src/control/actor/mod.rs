@@ -14,14 +14,14 @@ mod restore;
 mod sessions;
 mod turn;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
 use onair_api::{Certificate, Who};
 use onair_dataplane::Runtime;
 use onair_probe::Events;
-use onair_session::{Event, Ticket};
+use onair_session::{Event, Followers, Ticket};
 use onair_workers::WorkerGuard;
 use tokio::sync::mpsc;
 
@@ -36,7 +36,6 @@ use crate::services::reply::Reply;
 use crate::session::Session;
 use crate::shutdown::ShutdownCoordinator;
 
-use converted::follower::Follower;
 use ending::Ending;
 pub use ending::{ActorCommand, ActorTask, Drain, Drained};
 use report::shares::Refusals;
@@ -82,7 +81,7 @@ pub struct Actor {
     snapshots: Snapshots,
     refusals: Refusals,
     /// Sessions that were made for clients.
-    followers: BTreeMap<u64, Follower>,
+    followers: Followers,
     /// Quarantines that wait for a look at the clients' sites.
     quarantines: Vec<(u64, Who, Reply<Box<Certificate>>)>,
 }
@@ -125,7 +124,7 @@ impl Actor {
             watchdog: Watchdog::from_environment(),
             exits_lost: false,
             recorder,
-            followers: BTreeMap::new(),
+            followers: Followers::default(),
             quarantines: Vec::new(),
         }
     }

@@ -1,14 +1,17 @@
 //! Converted sessions that the daemon makes for clients, which name a layout when they attach.
 //!
-//! The first client of a session in a layout causes one, which the next ones share. [`Follower`] decides what
-//! becomes of it.
+//! The first client of a session in a layout causes one, which the next ones share.
+//! [`onair_session::Followers`] decides what becomes of it.
 
 use std::time::{Duration, Instant};
 
 use crate::services::reply::Reply;
 use onair_api::{DestroyWait, Problem, SessionId, SessionState};
+use onair_session::{
+    ClientPlaces, ConverterState, FollowedSource, FollowedState, FollowerAction, LayoutChoice,
+    follower_name,
+};
 
-use super::follower::{self, FollowedState, Follower, FollowerAction, Source, Thread};
 use crate::access::authority::Caller;
 use crate::control::actor::Actor;
 use crate::control::actor::restore::this_daemon;
@@ -41,23 +44,23 @@ impl Actor {
                 && caller.grant.covers(Some(it.owner.uid))
         };
         let all = self.sessions.living().filter(has_it);
-        let (ending, usable): (Vec<_>, Vec<_>) = all.partition(|it| it.core.is_draining());
-        if let Some(first) = usable.iter().min_by_key(|it| (it.is_full(), it.id)) {
-            return InLayout::Session(first.id.0);
-        }
-        let unused = ending.iter().find(|it| !it.has_clients());
-        if let Some(Err(problem)) = unused.map(|it| it.check_not_draining()) {
-            return InLayout::NotYet(problem);
+        match LayoutChoice::among(all.map(Session::as_layout)) {
+            LayoutChoice::Share(id) => return InLayout::Session(id),
+            LayoutChoice::After(id) => {
+                if let Err(problem) = self.sessions[id].check_not_draining() {
+                    return InLayout::NotYet(problem);
+                }
+            }
+            LayoutChoice::Make => {}
         }
         let from = &self.sessions[source];
         if let Err(problem) = from.check_source(&from.spec.format) {
-            let may_change = from.core.is_settling() || self.has_unused_follower(source);
-            return match from.is_full() && may_change {
-                true => InLayout::NotYet(problem),
-                false => InLayout::Refused(problem),
+            return match self.places(source).wait() {
+                Some(_) => InLayout::NotYet(problem),
+                None => InLayout::Refused(problem),
             };
         }
-        let name = follower::name(&from.spec.name, layout, |name| {
+        let name = follower_name(&from.spec.name, layout.ffmpeg(), |name| {
             self.sessions.named(name).is_some()
         });
         let spec = from.follower(name, layout);
@@ -65,7 +68,7 @@ impl Actor {
         match self.make(owner, caller.owner(), caller.attach, spec, None) {
             Ok(id) => {
                 tracing::info!(session = %self.sessions[id].spec.name, client = %caller.who, "made for clients");
-                self.followers.insert(id, Follower::default());
+                self.followers.add(id);
                 self.follow_source(id, Instant::now());
                 InLayout::Session(id)
             }
@@ -73,25 +76,24 @@ impl Actor {
         }
     }
 
-    /// Whether a place of the session's clients belongs to one that was made for clients and has none: it
+    /// The places of a session's clients. One that belongs to a session that was made for clients and has none
     /// comes free soon.
-    pub(crate) fn has_unused_follower(&self, source: u64) -> bool {
-        let all = self.followers.keys();
-        let mut all = all.filter_map(|id| self.sessions.get(*id));
-        all.any(|it| it.source() == Some(SessionId(source)) && !it.has_clients())
+    pub(crate) fn places(&self, source: u64) -> ClientPlaces {
+        let session = &self.sessions[source];
+        let mut followers = self.followers.ids().filter_map(|id| self.sessions.get(id));
+        let id = Some(SessionId(source));
+        ClientPlaces {
+            is_full: session.is_full(),
+            is_settling: session.core.is_settling(),
+            has_unused_follower: followers.any(|it| it.source() == id && !it.has_clients()),
+        }
     }
 
     /// When [`Self::follow_sources`] is due.
     pub(crate) fn followers_due(&self, now: Instant) -> Option<Instant> {
-        if self.followers.is_empty() || self.shutdown.is_shutting_down() {
-            return None;
-        }
-        let look_at = self.followers.values().filter_map(|it| it.look_at).min();
-        if self.sessions.has_changed() {
-            Some(now)
-        } else {
-            look_at
-        }
+        let has_changed = self.sessions.has_changed();
+        let due = self.followers.due(now, has_changed);
+        due.filter(|_| !self.shutdown.is_shutting_down())
     }
 
     /// Does what is due with the sessions that were made for clients, for a turn's time at most. The shutdown
@@ -101,7 +103,7 @@ impl Actor {
             return;
         }
         self.sessions.set_changed(false);
-        let ids: Vec<u64> = self.followers.keys().copied().collect();
+        let ids: Vec<u64> = self.followers.ids().collect();
         for id in ids {
             if now.elapsed() >= TURN {
                 // The rest has its turn soon.
@@ -112,11 +114,7 @@ impl Actor {
     }
 
     fn follow_source(&mut self, id: u64, now: Instant) {
-        while let Some(seen) = self.see(id) {
-            let follower = self.followers.get_mut(&id);
-            let Some(step) = follower.and_then(|it| it.next(seen, now)) else {
-                return;
-            };
+        while let Some(step) = self.followers.next(id, self.see(id), now) {
             match step {
                 // No requester reads this answer.
                 FollowerAction::Start => match self.leave_dead_thread(id) {
@@ -127,7 +125,6 @@ impl Actor {
                 FollowerAction::End => return self.end_follower(id, now),
             }
         }
-        self.followers.remove(&id);
     }
 
     /// The session and its source; `None`: it is gone.
@@ -136,17 +133,17 @@ impl Actor {
         let source = session.source().and_then(|it| self.sessions.get(it.0));
         Some(FollowedState {
             source: match source {
-                None => Source::Gone,
+                None => FollowedSource::Gone,
                 Some(it) if it.state() == SessionState::Running => {
-                    Source::Running(it.core.generation())
+                    FollowedSource::Running(it.core.generation())
                 }
-                Some(_) => Source::Stopped,
+                Some(_) => FollowedSource::Stopped,
             },
             runs: session.state() == SessionState::Running,
             thread: match session.state() {
-                _ if session.has_live_thread(&self.services) => Thread::Lives,
-                SessionState::Stopped => Thread::Dead,
-                _ => Thread::Dying,
+                _ if session.has_live_thread(&self.services) => ConverterState::Lives,
+                SessionState::Stopped => ConverterState::Dead,
+                _ => ConverterState::Dying,
             },
             is_draining: session.core.is_draining(),
             has_clients: session.has_clients(),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use onair_api::{NewSession, Problem, SessionId, SessionRef, SessionSpec, SessionState};
 use onair_dataplane::Runtime;
+use onair_session::NamedSource;
 
 use crate::access::authority::{Caller, Grant};
 use crate::control::actor::Actor;
@@ -38,28 +39,27 @@ impl Actor {
     /// stopped, or just comes back from its converter with `runtime`. Without a source it gets no frames, and
     /// its problems say why.
     pub(crate) fn look_for_source(&mut self, id: u64, runtime: Option<&mut Runtime>) {
-        let is_there = |source: SessionId| self.sessions.get(source.0).is_some();
         let Some(session) = self.sessions.get(id) else {
             return;
         };
-        if session.source().is_some_and(is_there) || !session.may_look_for_source() {
-            return;
-        }
+        let source = session.source();
+        let has_source = source.is_some_and(|it| self.sessions.get(it.0).is_some());
         let Some(convert) = &session.spec.convert else {
             return;
         };
-        let format = session.spec.format.clone();
-        let found = match self.sessions.named(&convert.from) {
-            Some(source) if !convert.may_have(source.owner.uid) => {
-                Err("the session of that name is another user's".to_owned())
-            }
-            Some(source) => source
-                .check_source(&format)
-                .map(|()| source.id)
-                .map_err(|it| it.detail),
-            None => Err("no session has that name".to_owned()),
+        if !session.source_search(has_source).is_due() {
+            return;
+        }
+        let format = &session.spec.format;
+        let named = match self.sessions.named(&convert.from) {
+            None => NamedSource::Missing,
+            Some(it) if !convert.may_have(it.owner.uid) => NamedSource::OfAnotherUser,
+            Some(it) => match it.check_source(format) {
+                Ok(()) => NamedSource::Usable(it.id),
+                Err(problem) => NamedSource::Refused(problem.detail),
+            },
         };
-        match found {
+        match named.connectable() {
             Ok(source) => self.connect(id, source, runtime),
             Err(reason) => {
                 tracing::info!(session = %session.spec.name, reason, "a converted session has no source");

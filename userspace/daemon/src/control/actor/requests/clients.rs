@@ -6,12 +6,11 @@ use onair_api::{
     Certificate, Direction, ProbeMode, Problem, ProblemCode, SessionId, SessionRef, Who,
 };
 use onair_dataplane::Runtime;
-use onair_session::Event;
+use onair_session::{Event, UNUSED};
 
 use super::operators::{shutting_down, stale};
 use crate::access::authority::Caller;
 use crate::control::actor::Actor;
-use crate::control::actor::converted::follower::UNUSED;
 use crate::control::actor::converted::layouts::InLayout;
 use crate::control::attach::{
     Admission, AttachAction, ConnectionId, Reservation, Reserved, Watching,
@@ -182,13 +181,10 @@ impl Actor {
         }
         let mut session = self.sessions.get_mut(id).expect("just found");
         if let Err(problem) = session.reserve(&self.services, caller.owner()) {
-            let is_settling = session.core.is_settling();
-            let is_full = session.is_full();
             drop(session);
-            return match is_full {
-                true if self.has_unused_follower(id) => Ok(not_yet(problem, UNUSED)),
-                true if is_settling => Ok(not_yet(problem, Duration::ZERO)),
-                _ => Err(problem),
+            return match self.places(id).wait() {
+                Some(longer) => Ok(not_yet(problem, longer)),
+                None => Err(problem),
             };
         }
         Ok(Reserved::Reservation(Reservation {

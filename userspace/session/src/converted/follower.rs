@@ -1,22 +1,64 @@
-//! What becomes of a converted session that the daemon made for clients: it follows its source. Pure, without
-//! a clock.
+//! What becomes of a converted session that the daemon made for clients: it follows its source.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use onair_api::SessionName;
 use onair_api::id::NAME_MAX;
 use onair_mutant::mutant;
-use onair_pixels::PixelFormat;
 
 /// Such a session stays for this long without a client: a client that leaves and comes back, or the next one,
 /// finds it.
-pub(crate) const UNUSED: Duration = Duration::from_secs(3);
+pub const UNUSED: Duration = Duration::from_secs(3);
 /// Pause before another try to end one.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// All such sessions, by id.
+#[derive(Debug, Default)]
+pub struct Followers(BTreeMap<u64, Follower>);
+
+impl Followers {
+    /// The daemon made this session for clients.
+    pub fn add(&mut self, id: u64) {
+        self.0.insert(id, Follower::default());
+    }
+
+    /// Their ids.
+    pub fn ids(&self) -> impl Iterator<Item = u64> {
+        self.0.keys().copied()
+    }
+
+    /// When to look at each. `has_changed`: a session was started, stopped or removed, or got its first client, or
+    /// lost its last one.
+    #[must_use]
+    pub fn due(&self, now: Instant, has_changed: bool) -> Option<Instant> {
+        if has_changed && !self.0.is_empty() {
+            return Some(now);
+        }
+        self.0.values().filter_map(|it| it.look_at).min()
+    }
+
+    /// The next step of one, which is done before the next look at it. `None`: there is none. A session that is
+    /// gone is forgotten.
+    pub fn next(
+        &mut self,
+        id: u64,
+        seen: Option<FollowedState>,
+        now: Instant,
+    ) -> Option<FollowerAction> {
+        match seen {
+            Some(seen) => self.0.get_mut(&id)?.next(seen, now),
+            None => {
+                self.0.remove(&id);
+                None
+            }
+        }
+    }
+}
+
 /// The course of one such session.
 #[derive(Debug, Default)]
-pub(crate) struct Follower {
+struct Follower {
     /// Number of the source's start that it followed last; `None`: it followed the stop, or there was no start.
     started: Option<u64>,
     /// It ran, and no operator has stopped it.
@@ -26,12 +68,12 @@ pub(crate) struct Follower {
     /// Since when it has no client.
     unused_since: Option<Instant>,
     /// When to look again, although nothing happens.
-    pub(crate) look_at: Option<Instant>,
+    look_at: Option<Instant>,
 }
 
-/// A source, at a look.
+/// The source of such a session, at a look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
+pub enum FollowedSource {
     /// It runs since the start of this number.
     Running(u64),
     /// It does not run.
@@ -40,20 +82,25 @@ pub(crate) enum Source {
     Gone,
 }
 
-/// The session, at a look.
+/// Such a session, at a look.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct FollowedState {
-    pub(crate) source: Source,
-    pub(crate) runs: bool,
-    pub(crate) thread: Thread,
+pub struct FollowedState {
+    /// Its source.
+    pub source: FollowedSource,
+    /// It runs.
+    pub runs: bool,
+    /// The thread that converts its frames.
+    pub thread: ConverterState,
     /// It waits to be destroyed.
-    pub(crate) is_draining: bool,
-    pub(crate) has_clients: bool,
+    pub is_draining: bool,
+    /// A client is attached, or about to be.
+    pub has_clients: bool,
 }
 
 /// The thread that converts the session's frames, at a look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Thread {
+pub enum ConverterState {
+    /// It lives.
     Lives,
     /// It is dead, and the session is on its way back.
     Dying,
@@ -63,8 +110,10 @@ pub(crate) enum Thread {
 
 /// What to do with the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum FollowerAction {
+pub enum FollowerAction {
+    /// Start it, on another thread if its own is dead.
     Start,
+    /// Stop it.
     Stop,
     /// Stop it, and destroy it when its last user has left.
     End,
@@ -75,16 +124,16 @@ impl Follower {
     /// once, so that an operator's own stop of the session lasts until the source is started again. If the thread that
     /// converts dies, the session is started on another one; but once for each start of the source, because the next
     /// thread may die of the same frame.
-    pub(crate) fn next(&mut self, seen: FollowedState, now: Instant) -> Option<FollowerAction> {
+    fn next(&mut self, seen: FollowedState, now: Instant) -> Option<FollowerAction> {
         self.look_at = None;
         if seen.has_clients {
             self.unused_since = None;
         }
-        self.ran = seen.runs || self.ran && seen.thread != Thread::Lives;
+        self.ran = seen.runs || self.ran && seen.thread != ConverterState::Lives;
         if seen.is_draining {
             return None;
         }
-        if seen.source == Source::Gone && !mutant!("follower: outlives its source") {
+        if seen.source == FollowedSource::Gone && !mutant!("follower: outlives its source") {
             return self.end(now);
         }
         if !seen.has_clients {
@@ -100,8 +149,8 @@ impl Follower {
             self.look_at = Some(until);
         }
         let running = match seen.source {
-            Source::Running(start) => Some(start),
-            Source::Stopped | Source::Gone => None,
+            FollowedSource::Running(start) => Some(start),
+            FollowedSource::Stopped | FollowedSource::Gone => None,
         };
         if self.started.is_some()
             && self.started != running
@@ -116,7 +165,7 @@ impl Follower {
             self.was_revived = false;
             return (!seen.runs).then_some(FollowerAction::Start);
         }
-        let is_orphan = self.ran && seen.thread == Thread::Dead;
+        let is_orphan = self.ran && seen.thread == ConverterState::Dead;
         let may = !self.was_revived || mutant!("follower: revived again and again");
         if running.is_some() && is_orphan && may {
             self.was_revived = true;
@@ -133,9 +182,10 @@ impl Follower {
 
 /// A free name for the session that has the frames of `source` in `layout`: both names, and a number if others
 /// have that name. A long source's name is cut.
-pub(crate) fn name(
+#[must_use]
+pub fn follower_name(
     source: &SessionName,
-    layout: PixelFormat,
+    layout: &str,
     is_taken: impl Fn(&SessionName) -> bool,
 ) -> SessionName {
     let name = |number: u32| {
@@ -173,9 +223,9 @@ mod tests {
             let mut world = Self {
                 follower: Follower::default(),
                 seen: FollowedState {
-                    source: Source::Running(1),
+                    source: FollowedSource::Running(1),
                     runs: false,
-                    thread: Thread::Lives,
+                    thread: ConverterState::Lives,
                     is_draining: false,
                     has_clients: true,
                 },
@@ -193,7 +243,7 @@ mod tests {
                 steps.push(step);
                 match step {
                     FollowerAction::Start => {
-                        (self.seen.runs, self.seen.thread) = (true, Thread::Lives)
+                        (self.seen.runs, self.seen.thread) = (true, ConverterState::Lives)
                     }
                     FollowerAction::Stop => self.seen.runs = false,
                     FollowerAction::End => (self.seen.runs, self.seen.is_draining) = (false, true),
@@ -202,7 +252,7 @@ mod tests {
             steps
         }
 
-        fn source(&mut self, source: Source) -> Vec<FollowerAction> {
+        fn source(&mut self, source: FollowedSource) -> Vec<FollowerAction> {
             self.seen.source = source;
             self.settle()
         }
@@ -212,12 +262,18 @@ mod tests {
     fn source_stopped_and_started_then_each_is_followed_once() {
         let mut world = World::running();
         assert_eq!(world.settle(), []);
-        assert_eq!(world.source(Source::Stopped), [FollowerAction::Stop]);
+        assert_eq!(
+            world.source(FollowedSource::Stopped),
+            [FollowerAction::Stop]
+        );
         assert_eq!(world.settle(), []);
-        assert_eq!(world.source(Source::Running(2)), [FollowerAction::Start]);
+        assert_eq!(
+            world.source(FollowedSource::Running(2)),
+            [FollowerAction::Start]
+        );
         // Between two looks: no caller misses the stop.
         assert_eq!(
-            world.source(Source::Running(3)),
+            world.source(FollowedSource::Running(3)),
             [FollowerAction::Stop, FollowerAction::Start]
         );
     }
@@ -227,31 +283,46 @@ mod tests {
         let mut world = World::running();
         world.seen.runs = false;
         assert_eq!(world.settle(), []);
-        assert_eq!(world.source(Source::Stopped), [FollowerAction::Stop]);
+        assert_eq!(
+            world.source(FollowedSource::Stopped),
+            [FollowerAction::Stop]
+        );
         world.seen.runs = true;
         assert_eq!(world.settle(), []);
-        assert_eq!(world.source(Source::Running(2)), []);
-        assert_eq!(world.source(Source::Stopped), [FollowerAction::Stop]);
-        assert_eq!(world.source(Source::Running(3)), [FollowerAction::Start]);
+        assert_eq!(world.source(FollowedSource::Running(2)), []);
+        assert_eq!(
+            world.source(FollowedSource::Stopped),
+            [FollowerAction::Stop]
+        );
+        assert_eq!(
+            world.source(FollowedSource::Running(3)),
+            [FollowerAction::Start]
+        );
     }
 
     #[test]
     fn thread_dies_then_started_anew_once_for_each_source_start() {
         let mut world = World::running();
         let die = |world: &mut World| {
-            (world.seen.runs, world.seen.thread) = (false, Thread::Dying);
+            (world.seen.runs, world.seen.thread) = (false, ConverterState::Dying);
             assert_eq!(world.settle(), []);
-            world.seen.thread = Thread::Dead;
+            world.seen.thread = ConverterState::Dead;
             world.settle()
         };
         assert_eq!(die(&mut world), [FollowerAction::Start]);
         assert_eq!(die(&mut world), []);
-        assert_eq!(world.source(Source::Stopped), [FollowerAction::Stop]);
-        assert_eq!(world.source(Source::Running(2)), [FollowerAction::Start]);
+        assert_eq!(
+            world.source(FollowedSource::Stopped),
+            [FollowerAction::Stop]
+        );
+        assert_eq!(
+            world.source(FollowedSource::Running(2)),
+            [FollowerAction::Start]
+        );
         assert_eq!(die(&mut world), [FollowerAction::Start]);
         // An operator has stopped it before.
         assert_eq!(
-            world.source(Source::Running(3)),
+            world.source(FollowedSource::Running(3)),
             [FollowerAction::Stop, FollowerAction::Start]
         );
         world.seen.runs = false;
@@ -280,7 +351,7 @@ mod tests {
     #[test]
     fn source_gone_then_ended_and_again_if_that_does_not_last() {
         let mut world = World::running();
-        assert_eq!(world.source(Source::Gone), [FollowerAction::End]);
+        assert_eq!(world.source(FollowedSource::Gone), [FollowerAction::End]);
         assert_eq!(world.follower.look_at, None);
         // Its destroy was refused, or gave up.
         world.seen.is_draining = false;
@@ -297,15 +368,39 @@ mod tests {
         let taken = ["cam-v210", "cam-v210-2"].map(parse);
         let free = |_: &SessionName| false;
         let cam = parse("cam");
-        assert_eq!(name(&cam, PixelFormat::V210, free), parse("cam-v210"));
-        let third = name(&cam, PixelFormat::V210, |it| taken.contains(it));
+        assert_eq!(follower_name(&cam, "v210", free), parse("cam-v210"));
+        let third = follower_name(&cam, "v210", |it| taken.contains(it));
         assert_eq!(third, parse("cam-v210-3"));
         let long = parse(&"c".repeat(NAME_MAX));
-        for format in PixelFormat::ALL {
-            let cut = name(&long, *format, free);
+        for format in onair_pixels::PixelFormat::ALL {
+            let cut = follower_name(&long, format.ffmpeg(), free);
             assert_eq!(cut.as_str().len(), NAME_MAX);
-            let numbered = name(&long, *format, |it| *it == cut);
+            let numbered = follower_name(&long, format.ffmpeg(), |it| *it == cut);
             assert!(numbered.as_str().ends_with("-2"), "{numbered}");
         }
+    }
+
+    #[test]
+    fn followers_due_at_a_change_or_when_one_asked_to_be() {
+        let (mut all, now) = (Followers::default(), Instant::now());
+        assert_eq!(all.due(now, true), None);
+        let world = World::running();
+        let used = world.seen;
+        let unused = FollowedState {
+            has_clients: false,
+            ..used
+        };
+        for (id, seen) in [(1, used), (2, unused), (3, unused)] {
+            all.add(id);
+            let at = now + MS * u32::try_from(id).unwrap();
+            while all.next(id, Some(seen), at).is_some() {}
+        }
+        assert_eq!(all.due(now, true), Some(now));
+        assert_eq!(all.due(now, false), Some(now + MS * 2 + UNUSED));
+        assert_eq!(all.next(2, None, now), None);
+        assert_eq!(all.ids().collect::<Vec<_>>(), [1, 3]);
+        assert_eq!(all.due(now, false), Some(now + MS * 3 + UNUSED));
+        // Forgotten: it has no step, whatever is seen.
+        assert_eq!(all.next(2, Some(used), now), None);
     }
 }
