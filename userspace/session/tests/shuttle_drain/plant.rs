@@ -19,7 +19,7 @@ use shuttle::thread::{self, JoinHandle};
 use crate::ledgers::Ledgers;
 use crate::process::Process;
 use crate::schedules::{below, dawdle, spawn, wake_more};
-use crate::seen::{Facts, Seen};
+use crate::seen::{Played, Seen};
 use crate::tasks::{Wire, caller, poller};
 use crate::together::examine;
 
@@ -184,7 +184,7 @@ impl ModelSession {
     /// Gives an event to the core, and does what it says.
     pub(crate) fn handle(&mut self, event: Event<Ledgers>) {
         let seen = self.seen();
-        for effect in self.core.handle(event, &seen) {
+        for effect in self.core.handle(event, seen.facts(), &seen) {
             self.execute(effect);
         }
     }
@@ -440,7 +440,7 @@ pub(crate) struct World {
     now: Instant,
 }
 
-impl Facts for World {
+impl Played for World {
     fn now(&self) -> Instant {
         self.now
     }
