@@ -1,11 +1,13 @@
 //! A session, without I/O: which states it has, how it drains, and the evidence for its certificate.
 //!
-//! One entry: [`SessionCore::handle`] takes an [`Event`] and returns the [`Effect`]s. The core reads
+//! One entry: [`SessionCore::handle`] takes an [`Event`] with the [`Facts`] known then, and returns
+//! the [`Effect`]s; answers to requests and reports of what happened are effects, too. The core reads
 //! and changes the words in shared memory (the gate, the slots, the ledger), and nothing else: it
-//! opens no file, makes no system call but the gate's barrier, knows no socket. Clock, probe and
-//! kernel come through a [`View`]; the poller's half of a session is a [`Runtime`]. The daemon
-//! implements both and does what the effects say; the tests play them, with the same words and the
-//! same callers under a scheduler of their own.
+//! opens no file, makes no system call but the gate's barrier, knows no socket. What
+//! must be asked in the middle of an event comes through a [`View`], whose answers can be recorded
+//! and given again; the poller's half of a session is a [`Runtime`]. The daemon implements both and
+//! does what the effects say; the tests play them, with the same words and the same callers under a
+//! scheduler of their own.
 //!
 //! | file or folder | noun |
 //! |---|---|

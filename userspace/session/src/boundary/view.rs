@@ -36,6 +36,7 @@ pub trait View {
 
     /// Reads the kernel's list of blocked callers once, for all of `sessions`: after the last W1 of an
     /// examination, so that a caller that W1 does not see has left before (see `ending/together.rs`).
+    /// Of sessions that are examined together, the first one's view is asked.
     fn walk(&self, sessions: &[SessionId]) -> Box<dyn Walk + '_>;
 
     /// The attachment of each caller that the kernel sees blocked in the session: before a warning of

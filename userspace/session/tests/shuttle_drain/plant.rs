@@ -5,7 +5,9 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use onair_api::{Direction, SessionId, SessionName, SessionState, StepName, Via, Who};
+use onair_api::{
+    Direction, EvictionList, SessionId, SessionName, SessionState, StepName, Via, Who,
+};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
 use onair_ipc::scheduled::{self, Mortal};
