@@ -2,6 +2,7 @@
 
 use crate::boundary::effect::{Effect, Effects};
 use crate::boundary::event::Event;
+use crate::boundary::facts::Facts;
 use crate::boundary::runtime::Runtime;
 use crate::boundary::view::View;
 use crate::state::{SessionCore, Turn};
@@ -9,8 +10,9 @@ use crate::state::{SessionCore, Turn};
 impl<R: Runtime> SessionCore<R> {
     /// Handles an event. The driver executes the effects before the next one.
     #[must_use]
-    pub fn handle(&mut self, event: Event<R>, view: &dyn View) -> Vec<Effect<R>> {
+    pub fn handle(&mut self, event: Event<R>, facts: Facts, view: &dyn View) -> Vec<Effect<R>> {
         let mut turn = Turn {
+            facts,
             view,
             effects: Effects::default(),
         };

@@ -26,7 +26,7 @@ impl<R: Runtime> SessionCore<R> {
         wait: Duration,
         request: Ticket<Flushed>,
     ) {
-        let asked = turn.now().instant;
+        let asked = turn.now();
         if self.direction == Direction::Receive || self.lifecycle.runtime().is_some() {
             self.answer(turn, Some(request), asked, (0, 0));
             return;
@@ -44,7 +44,7 @@ impl<R: Runtime> SessionCore<R> {
             ticket,
             asked,
             deadline: asked + wait,
-            before: turn.view.sent_and_dropped(),
+            before: turn.facts.sent_and_dropped,
             request: Some(request),
         });
         turn.effects.poller(PollerCommand::Flush { ticket });
@@ -69,7 +69,7 @@ impl<R: Runtime> SessionCore<R> {
             self.flushed(turn, flushed);
         }
         // Flushes that the poller never took because it had handed the session back or died.
-        let (sent, dropped) = turn.view.sent_and_dropped();
+        let (sent, dropped) = turn.facts.sent_and_dropped;
         for flush in std::mem::take(&mut self.flushes.list) {
             let sent = sent.saturating_sub(flush.before.0);
             let dropped = dropped.saturating_sub(flush.before.1);
@@ -94,7 +94,7 @@ impl<R: Runtime> SessionCore<R> {
                 ),
             ))
         } else {
-            let waited = turn.now().instant - asked;
+            let waited = turn.now() - asked;
             Ok(Flushed {
                 session: self.id,
                 frames_sent: sent,

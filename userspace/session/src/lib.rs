@@ -1,11 +1,13 @@
 //! A session, without I/O: which states it has, how it drains, and the evidence for its certificate.
 //!
-//! One entry: [`SessionCore::handle`] takes an [`Event`] and returns the [`Effect`]s. The core reads
+//! One entry: [`SessionCore::handle`] takes an [`Event`] with the [`Facts`] known then, and returns
+//! the [`Effect`]s; answers to requests and reports of what happened are effects, too. The core reads
 //! and changes the words in shared memory (the gate, the slots, the ledger), and nothing else: it
-//! opens no file, makes no system call but the gate's barrier, knows no socket. Clock, probe and
-//! kernel come through a [`View`]; the poller's half of a session is a [`Runtime`]. The daemon
-//! implements both and does what the effects say; the tests play them, with the same words and the
-//! same callers under a scheduler of their own.
+//! opens no file, makes no system call but the gate's barrier, knows no socket. What
+//! must be asked in the middle of an event comes through a [`View`], whose answers can be recorded
+//! and given again; the poller's half of a session is a [`Runtime`]. The daemon implements both and
+//! does what the effects say; the tests play them, with the same words and the same callers under a
+//! scheduler of their own.
 //!
 //! | file or folder | noun |
 //! |---|---|
@@ -33,12 +35,14 @@ pub mod witness;
 pub use self::boundary::effect::{Effect, Named, PollerCommand, SiteQuestion, ThreadQuestion};
 pub use self::boundary::event::{Admission, Destroy, Event, Exit};
 pub use self::boundary::evidence::Evidence;
+pub use self::boundary::facts::{Facts, Timeouts};
 pub use self::boundary::note::Note;
+pub use self::boundary::recorded::{RecordedView, RecordingView, ViewAnswer};
 pub use self::boundary::retired::RetiredMemory;
 pub use self::boundary::runtime::{AttachRefusal, Evicted, FlushReport, Runtime};
 pub use self::boundary::sites::{SiteFinding, Sites};
 pub use self::boundary::ticket::{Answer, EvictionTicket, Ticket};
-pub use self::boundary::view::{Moment, Timeouts, View, Walk};
+pub use self::boundary::view::{Moment, View, Walk};
 pub use self::converted::follower::{
     ConverterState, FollowedSource, FollowedState, FollowerAction, Followers, UNUSED, follower_name,
 };

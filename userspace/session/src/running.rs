@@ -16,7 +16,7 @@ impl<R: Runtime> SessionCore<R> {
     /// Stops it: closes every gate, wakes every caller, tells the poller to hand the runtime back.
     /// No effect if it is stopped.
     pub(crate) fn stop(&mut self, turn: &mut Turn<'_, R>) {
-        match self.lifecycle.stop(turn.now().instant) {
+        match self.lifecycle.stop(turn.now()) {
             Stop::Begun => {
                 self.close_gates(turn);
                 turn.effects.poller(PollerCommand::Quiesce);
@@ -32,8 +32,9 @@ impl<R: Runtime> SessionCore<R> {
 
     fn close_gates(&mut self, turn: &mut Turn<'_, R>) {
         self.forget_sites(turn);
-        self.runs.stopped_at = Some(turn.now().wall);
-        self.audit.begin_stop(turn.now());
+        let moment = turn.moment();
+        self.runs.stopped_at = Some(moment.wall);
+        self.audit.begin_stop(moment);
         self.audit.counts.attachments_at_stop = self.clients.attached.len() as u64;
         self.audit.counts.blocked_at_stop = self
             .clients
@@ -49,13 +50,13 @@ impl<R: Runtime> SessionCore<R> {
         }
         // Wakes the first callers now, the others in the actor's turns.
         turn.effects.push(Effect::WakeNow);
-        self.audit.note(StepName::GatesClosed, turn.now());
+        self.audit.note(StepName::GatesClosed, turn.moment());
     }
 
     fn note_stopped(&mut self, turn: &mut Turn<'_, R>) {
-        let now = turn.now().instant;
+        let now = turn.now();
         self.rescan.begin(now);
-        self.warnings.begin(now, turn.view.timeouts().drain_warning);
+        self.warnings.begin(now, turn.facts.timeouts.drain_warning);
         turn.effects.note(Note::Stopped {
             attachments: self.audit.counts.attachments_at_stop,
             callers: self.audit.counts.blocked_at_stop,
@@ -80,7 +81,7 @@ impl<R: Runtime> SessionCore<R> {
         if requests.is_empty() {
             return;
         }
-        if !turn.view.poller_is_alive() {
+        if !turn.facts.poller_is_alive {
             let what =
                 "no poller of the session's port works, because they died: restart the daemon";
             let refused = refuse_starts(requests, ProblemCode::DataplaneBusy, what);
@@ -123,12 +124,12 @@ impl<R: Runtime> SessionCore<R> {
         }
         match came {
             HandBack::Asked(starts) => {
-                self.audit.note(StepName::PollersQuiesced, turn.now());
+                self.audit.note(StepName::PollersQuiesced, turn.moment());
                 self.start_now(turn, starts);
             }
             HandBack::Unasked => {
                 self.close_gates(turn);
-                self.audit.note(StepName::PollersQuiesced, turn.now());
+                self.audit.note(StepName::PollersQuiesced, turn.moment());
                 self.note_stopped(turn);
             }
             HandBack::Unexpected(_) => turn.effects.note(Note::SecondRuntime),
@@ -153,7 +154,7 @@ impl<R: Runtime> SessionCore<R> {
 
     /// Stops it if its duration has passed.
     pub(crate) fn expire(&mut self, turn: &mut Turn<'_, R>) {
-        if self.runs.expiry.take(turn.now().instant) && self.lifecycle.is_running() {
+        if self.runs.expiry.take(turn.now()) && self.lifecycle.is_running() {
             turn.effects.note(Note::Expired);
             self.stop(turn);
         }

@@ -166,7 +166,8 @@ impl Session {
     /// Continues counting from `generation`: the session existed before, and an earlier daemon
     /// stopped it as `stopped` says.
     pub fn continue_from(&mut self, generation: u64, stopped: Option<StoppedBefore>) {
-        self.core.continue_from(generation, stopped, driver::now());
+        self.core
+            .continue_from(generation, stopped, driver::moment());
     }
 
     /// Checks the layout of a converted session.

@@ -6,7 +6,9 @@
 pub(crate) mod effect;
 pub(crate) mod event;
 pub(crate) mod evidence;
+pub(crate) mod facts;
 pub(crate) mod note;
+pub(crate) mod recorded;
 pub(crate) mod retired;
 pub(crate) mod runtime;
 pub(crate) mod sites;

@@ -1,74 +1,63 @@
 //! What the core sees of the world.
 
-use std::time::{Duration, Instant};
-
 use onair_api::{Problem, Reading, SessionId, Timestamp};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::memory::AttachmentMemory;
+use serde::{Deserialize, Serialize};
 
 use crate::boundary::retired::RetiredMemory;
 use crate::boundary::sites::Sites;
 
-/// A moment on each of the clocks. The steps of one event are timed apart, so the core asks for it
-/// whenever it notes one.
-#[derive(Clone, Copy, Debug)]
+/// When a step was done or a witness was read. The steps of one event are timed apart: a
+/// certificate names no time at which a thing was not yet so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Moment {
-    /// For deadlines and pauses.
-    pub instant: Instant,
     /// For people.
     pub wall: Timestamp,
-    /// `CLOCK_MONOTONIC`, ns: for certificates and for the shared memory.
+    /// `CLOCK_MONOTONIC`, ns.
     pub monotonic_ns: u64,
 }
 
-/// Time limits of the configuration.
-#[derive(Clone, Copy, Debug)]
-pub struct Timeouts {
-    /// How long a poller may take to hand a session back.
-    pub quiesce: Duration,
-    /// From a stop to the first warning that users remain; zero: no warnings.
-    pub drain_warning: Duration,
-}
-
-/// What the core asks while it handles an event. Nothing here changes anything.
+/// What the core asks while it handles an event, because the answer depends on what the event has
+/// done so far; all else is in [`Facts`](crate::Facts). Nothing here changes anything, and each
+/// answer is a plain value: [`RecordingView`](crate::RecordingView) writes the answers down, and
+/// [`RecordedView`](crate::RecordedView) gives them again.
 pub trait View {
-    /// The time.
-    fn now(&self) -> Moment;
+    /// The clock, when a step is done or a witness has been read, and for records (an eviction, what
+    /// was settled). Only certificates, verdicts and events have it: it decides nothing.
+    fn moment(&self) -> Moment;
 
-    /// The time limits in force.
-    fn timeouts(&self) -> Timeouts;
-
-    /// Whether the requester of the request with this number is gone, or never wanted an answer.
-    fn has_left(&self, request: u64) -> bool;
-
-    /// Whether the session's poller works.
-    fn poller_is_alive(&self) -> bool;
-
-    /// Frames of the session that were sent, and dropped, since it was created.
-    fn sent_and_dropped(&self) -> (u64, u64);
-
-    /// Whether the probe allows a destroy now.
+    /// Whether the probe allows a destroy, when one begins. It costs a system call, so it is not one of
+    /// the facts.
     ///
     /// # Errors
     /// The refusal, with the reason.
     fn check_probe(&self) -> Result<(), Problem>;
 
-    /// Reads the kernel's list of blocked callers once, for all of `sessions`.
+    /// Reads the kernel's list of blocked callers once, for all of `sessions`: after the last W1 of an
+    /// examination, so that a caller that W1 does not see has left before (see `ending/together.rs`).
+    /// Of sessions that are examined together, the first one's view is asked.
     fn walk(&self, sessions: &[SessionId]) -> Box<dyn Walk + '_>;
 
-    /// The attachment of each caller that the kernel sees blocked in the session.
+    /// The attachment of each caller that the kernel sees blocked in the session: before a warning of
+    /// its users, and after [`Self::is_released`] for evicted clients, which stay until the kernel lists
+    /// none of their callers.
     fn blocked(&self) -> Vec<u64>;
 
-    /// W4's reading of `memory`, and of what attachments of this session left behind while it ran.
+    /// W4's reading of `memory`, and of what attachments of this session left behind while it ran: for
+    /// a requested verdict, a refusal and a contradiction after the other witnesses, and whenever a
+    /// quarantined session may be freed.
     fn mapping(&self, memory: &RetiredMemory) -> Reading;
 
-    /// Whether no process has these words any more.
+    /// Whether no process has these words any more: of disconnected and evicted clients, and of those
+    /// that left a stopped session.
     fn is_released(&self, words: &AttachmentMemory) -> bool;
 
     /// The same of frames.
     fn are_released(&self, frames: &FrameMemory) -> bool;
 
-    /// Whether the process is exiting: its death will be reported.
+    /// Whether the process is exiting: its death will be reported. After [`Self::is_released`], since a
+    /// process that dies unmaps its memory first.
     fn is_process_ending(&self, pid: u32) -> bool;
 }
 

@@ -72,7 +72,7 @@ impl<R: Runtime> SessionCore<R> {
         }
         let is_running = self.lifecycle.is_running();
         if left_a_slot && !is_running {
-            self.rescan.look_for_dead(turn.now().instant);
+            self.rescan.look_for_dead(turn.now());
         }
         let lost_a_kick = lost_a_kick
             && mutant!(
@@ -94,14 +94,14 @@ impl<R: Runtime> SessionCore<R> {
             }
         }
         if !self.lifecycle.is_running() {
-            self.rescan.look_for_dead(turn.now().instant);
+            self.rescan.look_for_dead(turn.now());
             turn.effects.push(Effect::Examine);
         }
     }
 
     /// A helper thread examines the threads whose exits the probe reported.
     pub(crate) fn settle_exits(&mut self, turn: &mut Turn<'_, R>) {
-        let now = turn.now().instant;
+        let now = turn.now();
         self.rescan.exits = Due::default();
         let is_returning = matches!(self.lifecycle.place(), Place::Returning);
         for attachment in self.clients.attached.values_mut() {
@@ -147,7 +147,7 @@ impl<R: Runtime> SessionCore<R> {
         turn: &mut Turn<'_, R>,
         wanted: impl Fn(&Attachment) -> bool,
     ) -> Option<Instant> {
-        let now = turn.now().instant;
+        let now = turn.now();
         let mut later = Due::default();
         for attachment in self.clients.attached.values_mut().filter(|it| wanted(it)) {
             if let Err(at) = attachment.threads.may_look(now) {
@@ -178,7 +178,7 @@ impl<R: Runtime> SessionCore<R> {
         let Some(attachment) = self.clients.attached.get_mut(&number) else {
             return;
         };
-        let now = turn.now().instant;
+        let now = turn.now();
         attachment.threads.looked(now, cost);
         let exits = std::mem::take(&mut attachment.threads.exits);
         if again {
@@ -295,7 +295,7 @@ impl<R: Runtime> SessionCore<R> {
             ReconciledCause::ThreadExited,
             frames,
             u64::from(reclaimed),
-            turn.now(),
+            turn.moment(),
         );
         Self::note_reconciled(turn, settled);
     }

@@ -68,8 +68,8 @@ impl<R: Runtime> SessionCore<R> {
         for number in evicted {
             self.evict_one(turn, number, EvictionCause::Requested);
         }
-        self.audit.note(StepName::Evicted, turn.now());
-        self.rescan.begin(turn.now().instant);
+        self.audit.note(StepName::Evicted, turn.moment());
+        self.rescan.begin(turn.now());
         self.advance(turn);
     }
 
@@ -116,7 +116,7 @@ impl<R: Runtime> SessionCore<R> {
         numbers: BTreeSet<u64>,
         ticket: EvictionTicket,
     ) {
-        let deadline = turn.now().instant + turn.view.timeouts().quiesce;
+        let deadline = turn.now() + turn.facts.timeouts.quiesce;
         let asked = self.clients.evicted.ask(numbers.clone(), deadline, ticket);
         turn.effects.answer(asked);
         for number in numbers {
@@ -141,7 +141,7 @@ impl<R: Runtime> SessionCore<R> {
             attachment: number,
             pid: who.pid,
             command: who.command.clone(),
-            at: turn.now().wall,
+            at: turn.moment().wall,
             cause,
             callers_inside: inside.iter().map(|slot| slot.calls()).sum(),
             frames_revoked: 0,
@@ -154,7 +154,7 @@ impl<R: Runtime> SessionCore<R> {
             is_dead: false,
         };
         self.clients.evicted.list.insert(number, evicted_client);
-        self.rescan.begin(turn.now().instant);
+        self.rescan.begin(turn.now());
         match self.lifecycle.place() {
             Place::Here(_) => self.settle_evictions(turn),
             Place::Poller | Place::Returning if mutant!("evict: the poller is not told") => {}

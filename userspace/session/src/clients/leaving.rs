@@ -55,7 +55,7 @@ impl<R: Runtime> SessionCore<R> {
             attachment.disconnected = true;
             attachment.memory.stop();
             turn.effects.wake(&attachment.memory);
-            self.rescan.begin(turn.now().instant);
+            self.rescan.begin(turn.now());
         } else if let Some(evicted_client) = self.clients.evicted.list.get_mut(&number) {
             evicted_client.attachment.disconnected = true;
         }
@@ -143,7 +143,7 @@ impl<R: Runtime> SessionCore<R> {
         (frames, slots): (u64, u64),
     ) {
         let (number, who) = (attachment.number, &attachment.who);
-        let now = turn.now();
+        let now = turn.moment();
         let reconciled = self.audit.reconcile(who, None, cause, frames, slots, now);
         Self::note_reconciled(turn, reconciled);
         turn.effects.note(Note::AttachmentEnded {

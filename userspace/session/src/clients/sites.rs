@@ -12,7 +12,7 @@ use crate::state::{SessionCore, Turn};
 impl<R: Runtime> SessionCore<R> {
     /// A user was seen: answers to earlier questions do not count.
     pub(crate) fn forget_sites(&mut self, turn: &Turn<'_, R>) {
-        self.site_schedule.since = Some(turn.now().instant);
+        self.site_schedule.since = Some(turn.now());
     }
 
     /// Pid and sites of each client, for the witness.
@@ -34,7 +34,7 @@ impl<R: Runtime> SessionCore<R> {
 
     /// Helper threads look at the sites of those clients without a fresh answer.
     pub(crate) fn look_at_sites(&mut self, turn: &mut Turn<'_, R>) {
-        let now = turn.now().instant;
+        let now = turn.now();
         let since = self.site_schedule.since;
         let watched = |it: &&mut crate::Attachment| it.watched.is_some();
         for attachment in self.clients.attached.values_mut().filter(watched) {
@@ -74,7 +74,7 @@ impl<R: Runtime> SessionCore<R> {
             attachment.sites.is_asked = false;
             attachment.sites.last = Some(SiteCheck {
                 asked_at,
-                answered_at: turn.now().instant,
+                answered_at: turn.now(),
                 found,
             });
         }

@@ -58,7 +58,7 @@ impl<R: Runtime> SessionCore<R> {
             return;
         }
         self.forget_sites(turn);
-        let now = turn.now().instant;
+        let now = turn.now();
         if waits {
             // Callers that the stop woke want to leave on the cores that a look would take, some 20 µs a
             // thread. Dead ones are looked for when something delays the session.
@@ -80,13 +80,13 @@ impl<R: Runtime> SessionCore<R> {
             turn.effects.answer([refused]);
             return false;
         }
-        self.audit.note(StepName::DestroyRequested, turn.now());
+        self.audit.note(StepName::DestroyRequested, turn.moment());
         true
     }
 
     /// Does what is due because time passed, and has the witnesses examined.
     pub(crate) fn tick(&mut self, turn: &mut Turn<'_, R>) {
-        let now = turn.now().instant;
+        let now = turn.now();
         if self.wake_at().is_none_or(|at| at > now) {
             return;
         }
@@ -165,7 +165,7 @@ impl<R: Runtime> SessionCore<R> {
         }
         if seen.no_caller_or_loan() && !found.disagreement {
             // The time when W1 was read, not the time when the others had been read too.
-            let mut then = turn.now();
+            let mut then = turn.moment();
             then.monotonic_ns = readings.first().map_or(0, |slots| slots.at_monotonic_ns);
             self.audit.note(StepName::LastUserLeft, then);
             if self.lifecycle.destroy().is_none() && !self.clients.awaits_a_release() {
@@ -208,7 +208,7 @@ impl<R: Runtime> SessionCore<R> {
                 self.rescan.end();
                 return;
             }
-            self.audit.note(StepName::Verdict, turn.now());
+            self.audit.note(StepName::Verdict, turn.moment());
             return self.finish(turn, readings);
         }
         // A destroy that does not wait for users is answered with what is seen after the request.
@@ -217,7 +217,7 @@ impl<R: Runtime> SessionCore<R> {
         } else {
             self.look_at_sites(turn);
         }
-        let now = turn.now().instant;
+        let now = turn.now();
         let awaits_sites_only = seen.no_caller_or_loan()
             && seen.pollers == Says::Zero
             && seen.probe == Says::Unknown
@@ -249,10 +249,10 @@ impl<R: Runtime> SessionCore<R> {
         seen: WitnessReadings,
         disagreement: bool,
     ) -> Option<ProblemCode> {
-        let now = turn.now().instant;
+        let now = turn.now();
         if seen.slots == Says::Zero && seen.pollers != Says::Zero {
             // The stop told the poller; the poller's use is not a user's.
-            let quiesce = turn.view.timeouts().quiesce;
+            let quiesce = turn.facts.timeouts.quiesce;
             let since = self.lifecycle.returning_since();
             let is_over = since.is_none_or(|sent| now >= sent + quiesce);
             return is_over.then_some(ProblemCode::DataplaneBusy);
@@ -289,7 +289,7 @@ impl<R: Runtime> SessionCore<R> {
         let is_abandoned = self.lifecycle.destroy().is_some_and(|destroy| {
             // The daemon's own shutdown and an abort do not wait for an answer.
             destroy.operation == Operation::DestroyWait
-                && turn.view.has_left(destroy.ticket.number())
+                && turn.facts.left.contains(&destroy.ticket.number())
         });
         if is_abandoned && let Some(destroy) = self.lifecycle.withdraw_destroy() {
             self.audit.forget(StepName::DestroyRequested);
@@ -319,7 +319,7 @@ impl<R: Runtime> SessionCore<R> {
             destroyable: false,
             disagreement,
             reason: reason.clone(),
-            at: turn.now().wall,
+            at: turn.moment().wall,
             readings,
         };
         let name = &self.name;
@@ -342,14 +342,14 @@ impl<R: Runtime> SessionCore<R> {
 
     fn note_disagreement(&mut self, turn: &mut Turn<'_, R>, seen: Option<(&[Reading], &String)>) {
         let seen = seen.map(|(readings, note)| (readings, note.as_str()));
-        if self.audit.disagree(seen, turn.now()) {
+        if self.audit.disagree(seen, turn.moment()) {
             turn.effects.note(Note::Contradicted);
         }
     }
 
     fn finish(&mut self, turn: &mut Turn<'_, R>, readings: Vec<Reading>) {
         self.close_all(turn);
-        self.audit.note(StepName::Destroyed, turn.now());
+        self.audit.note(StepName::Destroyed, turn.moment());
         let Some(destroy) = self.lifecycle.destroy() else {
             unreachable!("a session ends so only while it drains");
         };

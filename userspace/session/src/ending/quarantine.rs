@@ -39,7 +39,7 @@ impl<R: Runtime> SessionCore<R> {
         ));
         self.warnings.end();
         self.close_all(turn);
-        self.audit.note(StepName::Quarantined, turn.now());
+        self.audit.note(StepName::Quarantined, turn.moment());
         let evidence = self.evidence(Issue {
             operation: Operation::Quarantine,
             deadline_ms: None,
@@ -49,7 +49,7 @@ impl<R: Runtime> SessionCore<R> {
         turn.effects.push(Effect::Quarantined(evidence));
         turn.effects.push(Effect::NameUsers(Named::Quarantined));
         turn.effects.note(Note::Quarantined);
-        self.rescan.begin(turn.now().instant);
+        self.rescan.begin(turn.now());
     }
 
     /// Ends it if its poller has handed it back and no process has any of its memory.

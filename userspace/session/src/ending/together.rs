@@ -13,6 +13,7 @@ use onair_ipc::fence::Fence;
 use onair_mutant::mutant;
 
 use crate::boundary::effect::{Effect, Effects};
+use crate::boundary::facts::Facts;
 use crate::boundary::runtime::Runtime;
 use crate::boundary::view::View;
 use crate::state::{SessionCore, Turn};
@@ -21,6 +22,8 @@ use crate::state::{SessionCore, Turn};
 pub struct Examined<'a, R> {
     /// The session.
     pub core: &'a mut SessionCore<R>,
+    /// What is known of it.
+    pub facts: Facts,
     /// What it sees.
     pub view: &'a dyn View,
 }
@@ -52,10 +55,17 @@ pub fn examine_together<R: Runtime>(
 ) -> Vec<(SessionId, Vec<Effect<R>>)> {
     let mut turns: Vec<_> = sessions
         .into_iter()
-        .filter_map(|Examined { core, view }| {
+        .filter_map(|Examined { core, facts, view }| {
             let effects = Effects::default();
             let in_turn = why == Examination::InTurn;
-            (!in_turn || core.take_turn()).then_some((core, Turn { view, effects }))
+            (!in_turn || core.take_turn()).then_some((
+                core,
+                Turn {
+                    facts,
+                    view,
+                    effects,
+                },
+            ))
         })
         .collect();
     let members = turns.iter_mut();

@@ -154,15 +154,12 @@ impl Audit {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use onair_api::Timestamp;
 
     use super::*;
 
     fn now() -> Moment {
         Moment {
-            instant: Instant::now(),
             wall: Timestamp::now(),
             monotonic_ns: 7,
         }

@@ -30,6 +30,7 @@ use self::runs::Runs;
 use self::warnings::Warnings;
 use crate::boundary::effect::Effects;
 use crate::boundary::event::Destroy;
+use crate::boundary::facts::Facts;
 use crate::boundary::note::Note;
 use crate::boundary::retired::RetiredMemory;
 use crate::boundary::runtime::Runtime;
@@ -58,15 +59,22 @@ pub struct SessionCore<R> {
     pub(crate) verdicts: Vec<Ticket<Verdict>>,
 }
 
-/// One event being handled: what is seen, and what is to be done.
+/// One event being handled: what is known and seen, and what is to be done.
 pub(crate) struct Turn<'a, R> {
+    pub(crate) facts: Facts,
     pub(crate) view: &'a dyn View,
     pub(crate) effects: Effects<R>,
 }
 
 impl<R> Turn<'_, R> {
-    pub(crate) fn now(&self) -> Moment {
-        self.view.now()
+    /// When the event is handled: one time for all that it decides.
+    pub(crate) fn now(&self) -> Instant {
+        self.facts.now
+    }
+
+    /// The moment of a step or a reading.
+    pub(crate) fn moment(&self) -> Moment {
+        self.view.moment()
     }
 }
 

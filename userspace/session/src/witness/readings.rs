@@ -42,7 +42,7 @@ impl<R: Runtime> SessionCore<R> {
     /// Settles what is here, and reads W1 as of `fence`.
     pub(crate) fn count(&mut self, turn: &Turn<'_, R>, fence: &Fence) -> [Reading; 2] {
         self.settle();
-        let now_ns = || turn.now().monotonic_ns;
+        let now_ns = || turn.moment().monotonic_ns;
         let evicted_clients = self.clients.evicted.list.values();
         let slots = counters::slots(
             fence,
@@ -63,11 +63,11 @@ impl<R: Runtime> SessionCore<R> {
         let mut readings = Vec::from(counted);
         if let Some(walk) = walk {
             let is_out = |attachment| self.is_evicted(attachment);
-            let mut sites = self.sites(turn.now().instant);
+            let mut sites = self.sites(turn.now());
             readings.push(walk.probe(self.id, &mut sites, &is_out));
         }
         let is_here = self.runtime().is_some();
-        readings.push(ownership::pollers(is_here, turn.now().monotonic_ns));
+        readings.push(ownership::pollers(is_here, turn.moment().monotonic_ns));
         readings
     }
 }

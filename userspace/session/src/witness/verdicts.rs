@@ -17,8 +17,7 @@ impl<R: Runtime> SessionCore<R> {
         }
         let verdict = self.say_verdict(turn);
         let probe = verdict.readings.iter().find(|it| it.name == witness::PROBE);
-        if probe.is_some_and(|it| it.says == Says::Unknown) && self.awaits_sites(turn.now().instant)
-        {
+        if probe.is_some_and(|it| it.says == Says::Unknown) && self.awaits_sites(turn.now()) {
             self.look_at_sites(turn);
             return;
         }
@@ -59,7 +58,7 @@ impl<R: Runtime> SessionCore<R> {
             destroyable: found.destroyable && first.is_empty(),
             disagreement: found.disagreement,
             reason: format!("{first}{}", found.reason),
-            at: turn.now().wall,
+            at: turn.moment().wall,
             readings,
         }
     }

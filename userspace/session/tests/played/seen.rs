@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use onair_api::{Problem, Reading, Says, SessionId, Timestamp, Witness, WordOf};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::memory::AttachmentMemory;
-use onair_session::{Moment, RetiredMemory, Sites, Timeouts, View, Walk, witness};
+use onair_session::{Facts, Moment, RetiredMemory, Sites, Timeouts, View, Walk, witness};
 
 /// The longest that a poller may take.
 pub(crate) const QUIESCE: Duration = Duration::from_secs(5);
 
-/// The facts of a test.
-pub(crate) trait Facts {
+/// What is so in a test.
+pub(crate) trait Played {
     /// The time.
     fn now(&self) -> Instant;
 
@@ -29,35 +29,31 @@ pub(crate) trait Facts {
     fn is_ending(&self, pid: u32) -> bool;
 }
 
-/// A view of these facts.
-pub(crate) struct Seen<F>(pub(crate) F);
+/// What the core knows and sees of it.
+pub(crate) struct Seen<P>(pub(crate) P);
 
-impl<F: Facts> View for Seen<F> {
-    fn now(&self) -> Moment {
+impl<P: Played> Seen<P> {
+    /// What is known when an event comes.
+    pub(crate) fn facts(&self) -> Facts {
+        Facts {
+            now: self.0.now(),
+            timeouts: Timeouts {
+                quiesce: QUIESCE,
+                drain_warning: Duration::ZERO,
+            },
+            poller_is_alive: true,
+            sent_and_dropped: (0, 0),
+            left: Vec::new(),
+        }
+    }
+}
+
+impl<P: Played> View for Seen<P> {
+    fn moment(&self) -> Moment {
         Moment {
-            instant: self.0.now(),
             wall: Timestamp(std::time::UNIX_EPOCH),
             monotonic_ns: 1,
         }
-    }
-
-    fn timeouts(&self) -> Timeouts {
-        Timeouts {
-            quiesce: QUIESCE,
-            drain_warning: Duration::ZERO,
-        }
-    }
-
-    fn has_left(&self, _: u64) -> bool {
-        false
-    }
-
-    fn poller_is_alive(&self) -> bool {
-        true
-    }
-
-    fn sent_and_dropped(&self) -> (u64, u64) {
-        (0, 0)
     }
 
     fn check_probe(&self) -> Result<(), Problem> {

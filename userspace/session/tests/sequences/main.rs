@@ -14,7 +14,7 @@ mod seen;
 mod site;
 
 use self::model::Model;
-use self::site::Site;
+use self::site::{Life, Site};
 
 /// Length of each sequence of the exhaustive search.
 const DEPTH: usize = 4;
@@ -73,7 +73,7 @@ const END: [Step; 6] = [
 
 /// Plays `steps`, then the end.
 fn play(steps: &[Step]) {
-    let (mut site, mut model) = (Site::new(), Model::new());
+    let (mut site, mut model) = (Site::new(Life::Lived), Model::new());
     for (number, step) in steps.iter().chain(&END).enumerate() {
         site.step(*step);
         model.step(*step);
@@ -98,6 +98,29 @@ fn every_sequence_of_events_is_as_the_reference_model_says() {
 
 #[test]
 fn long_random_sequences_are_as_the_reference_model_says() {
+    random_sequences(RANDOM, play);
+}
+
+/// Without the world, of which the core sees only what was written down.
+#[test]
+fn recorded_life_is_lived_again_to_the_same_end() {
+    random_sequences((400, RANDOM.1), |steps| {
+        let live = |life| {
+            let mut site = Site::new(life);
+            steps.iter().chain(&END).for_each(|step| site.step(*step));
+            site
+        };
+        let first = live(Life::Recorded(Vec::new()));
+        let Life::Recorded(record) = first.life else {
+            unreachable!("it was recorded");
+        };
+        let again = live(Life::Again(record.into()));
+        assert_eq!(first.told, again.told, "{steps:?}");
+        assert!(matches!(&again.life, Life::Again(rest) if rest.is_empty()));
+    });
+}
+
+fn random_sequences((count, length): (usize, usize), play: impl Fn(&[Step])) {
     let mut state = 0x0a1a_u64;
     let mut below = |limit: usize| {
         // xorshift64: any sequence will do, and the same each time.
@@ -106,7 +129,6 @@ fn long_random_sequences_are_as_the_reference_model_says() {
         state ^= state << 17;
         usize::try_from(state % limit as u64).unwrap()
     };
-    let (count, length) = RANDOM;
     for _ in 0..count {
         let steps: Vec<Step> = (0..length).map(|_| STEPS[below(STEPS.len())]).collect();
         play(&steps);

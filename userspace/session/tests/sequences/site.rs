@@ -9,15 +9,15 @@ use onair_ipc::caller::{Deadline, Lease};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
 use onair_session::{
-    Admission, Destroy, Effect, Event, EvictionTicket, PollerCommand, RetiredMemory, Runtime as _,
-    SessionCore, SiteFinding, Ticket,
+    Admission, Destroy, Effect, Event, EvictionTicket, PollerCommand, RecordedView, RecordingView,
+    RetiredMemory, Runtime as _, SessionCore, SiteFinding, Ticket, ViewAnswer,
 };
 
 use crate::Step;
 use crate::ledgers::Ledgers;
 use crate::model::Shown;
 use crate::rig::{Pair, SESSION};
-use crate::seen::{Facts, Seen};
+use crate::seen::{Played, Seen};
 
 const CLIENT: u64 = 1;
 /// Longer than every time limit.
@@ -35,6 +35,19 @@ pub(crate) struct Site {
     given_back: Vec<u64>,
     end: Option<Shown>,
     counts: Option<Counts>,
+    pub(crate) life: Life,
+    /// What the core reported, unless it is just lived.
+    pub(crate) told: Vec<String>,
+}
+
+/// Where the core's view has its answers from.
+pub(crate) enum Life {
+    /// From the world.
+    Lived,
+    /// From the world; those to each event are written down, as text.
+    Recorded(Vec<String>),
+    /// From such a record.
+    Again(VecDeque<String>),
 }
 
 /// What is so.
@@ -55,7 +68,7 @@ fn who(pid: u32) -> Who {
 
 impl Site {
     /// A running session, which its poller has.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(life: Life) -> Self {
         let frames = FrameMemory::create(Geometry::new(2, 100).unwrap(), true).unwrap();
         let pair = Pair::new(CLIENT, false, &frames, true);
         pair.memory.stop();
@@ -81,6 +94,8 @@ impl Site {
             given_back: Vec::new(),
             end: None,
             counts: None,
+            life,
+            told: Vec::new(),
         };
         site.handle(Event::Admit(Box::new(Admission {
             number: CLIENT,
@@ -240,10 +255,42 @@ impl Site {
     }
 
     fn handle(&mut self, event: Event<Ledgers>) {
-        let effects = self.core.handle(event, &self.seen);
+        let facts = self.seen.facts();
+        let effects = match &mut self.life {
+            Life::Lived => self.core.handle(event, facts, &self.seen),
+            Life::Recorded(record) => {
+                let view = RecordingView::new(&self.seen);
+                let effects = self.core.handle(event, facts, &view);
+                record.push(serde_json::to_string(&view.into_answers()).unwrap());
+                effects
+            }
+            Life::Again(record) => {
+                let answers: Vec<ViewAnswer> =
+                    serde_json::from_str(&record.pop_front().unwrap()).unwrap();
+                let view = RecordedView::new(answers);
+                let effects = self.core.handle(event, facts, &view);
+                assert!(view.is_used_up(), "it asked less");
+                effects
+            }
+        };
         for effect in effects {
+            if !matches!(self.life, Life::Lived) {
+                self.tell(&effect);
+            }
             self.execute(effect);
         }
+    }
+
+    /// Writes down what of an effect is the same in each life: no address.
+    fn tell(&mut self, effect: &Effect<Ledgers>) {
+        self.told.push(match effect {
+            Effect::Note(note) => format!("{note:?}"),
+            Effect::Answer(answer) => format!("{answer:?}"),
+            Effect::Destroyed { evidence, .. } => format!("{evidence:?}"),
+            Effect::Freed { counts, .. } => format!("{counts:?}"),
+            Effect::Poller(command) => format!("{:?}", std::mem::discriminant(command)),
+            other => format!("{:?}", std::mem::discriminant(other)),
+        });
     }
 
     fn execute(&mut self, effect: Effect<Ledgers>) {
@@ -298,7 +345,7 @@ impl Site {
     }
 }
 
-impl Facts for World {
+impl Played for World {
     fn now(&self) -> Instant {
         self.now
     }

@@ -5,7 +5,9 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use onair_api::{Direction, SessionId, SessionName, SessionState, StepName, Via, Who};
+use onair_api::{
+    Direction, EvictionList, SessionId, SessionName, SessionState, StepName, Via, Who,
+};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
 use onair_ipc::scheduled::{self, Mortal};
@@ -19,7 +21,7 @@ use shuttle::thread::{self, JoinHandle};
 use crate::ledgers::Ledgers;
 use crate::process::Process;
 use crate::schedules::{below, dawdle, spawn, wake_more};
-use crate::seen::{Facts, Seen};
+use crate::seen::{Played, Seen};
 use crate::tasks::{Wire, caller, poller};
 use crate::together::examine;
 
@@ -184,7 +186,7 @@ impl ModelSession {
     /// Gives an event to the core, and does what it says.
     pub(crate) fn handle(&mut self, event: Event<Ledgers>) {
         let seen = self.seen();
-        for effect in self.core.handle(event, &seen) {
+        for effect in self.core.handle(event, seen.facts(), &seen) {
             self.execute(effect);
         }
     }
@@ -440,7 +442,7 @@ pub(crate) struct World {
     now: Instant,
 }
 
-impl Facts for World {
+impl Played for World {
     fn now(&self) -> Instant {
         self.now
     }

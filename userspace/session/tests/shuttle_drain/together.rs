@@ -65,6 +65,7 @@ fn examine_where(
     let seen: Vec<_> = all.iter().map(|it| it.seen()).collect();
     let sessions = all.iter_mut().zip(&seen).map(|(session, view)| Examined {
         core: &mut session.core,
+        facts: view.facts(),
         view,
     });
     let done = examine_together(sessions.collect(), why);

@@ -15,7 +15,7 @@ use onair_session::{
 
 use crate::ledgers::Ledgers;
 use crate::rig::Pair;
-use crate::seen::{Facts, Seen};
+use crate::seen::{Played, Seen};
 
 pub(crate) const CLIENT: u64 = 1;
 
@@ -39,7 +39,7 @@ struct World<'a> {
     now: Instant,
 }
 
-impl Facts for World<'_> {
+impl Played for World<'_> {
     fn now(&self) -> Instant {
         self.now
     }
@@ -183,7 +183,7 @@ impl Site {
             at_walk: &|_| (),
             now: self.now,
         });
-        for effect in self.core.handle(event, &seen) {
+        for effect in self.core.handle(event, seen.facts(), &seen) {
             self.execute(effect);
         }
     }
@@ -248,6 +248,7 @@ pub(crate) fn examine_once(
         .collect();
     let examined = all.iter_mut().zip(&seen).map(|(site, view)| Examined {
         core: &mut site.core,
+        facts: view.facts(),
         view: view as &dyn View,
     });
     for (id, effects) in examine_together(examined.collect(), why) {

@@ -4,21 +4,20 @@ mod notes;
 pub(super) mod requests;
 
 use std::fmt::Debug;
-use std::sync::Arc;
 use std::time::Instant;
 
 use onair_api::{Certificate, Problem, Reading, SessionId, Timestamp, Via};
-use onair_dataplane::{Command, Runtime, SessionStats};
+use onair_dataplane::{Command, Runtime};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::slot::SlotReading;
 use onair_ipc::sys;
 use onair_session::{
-    AttachRefusal, Effect, Event, Examination, Examined, Moment, PollerCommand, RetiredMemory,
-    SiteFinding, SiteQuestion, ThreadQuestion, Ticket, Timeouts, View, Walk, examine_together,
+    AttachRefusal, Effect, Event, Examination, Examined, Facts, Moment, PollerCommand,
+    RetiredMemory, SiteFinding, SiteQuestion, ThreadQuestion, Ticket, Timeouts, View, Walk,
+    examine_together,
 };
 
-use self::requests::OpenRequests;
 use super::{Session, certificate};
 use crate::clients::inspector::{Finding, Inspection, InspectionTask, site_finding};
 use crate::clients::threads::{self, ThreadList};
@@ -54,14 +53,12 @@ impl Session {
 
     /// Handles an event, and does what follows from it.
     pub fn handle(&mut self, services: &mut Services, event: Event<Runtime>) -> Progress {
-        let seen = DriverView {
+        let facts = self.facts(services);
+        let view = DriverView {
             services,
             session: self.id,
-            poller: self.placement.poller(),
-            stats: &self.stats,
-            requests: &self.requests,
         };
-        let effects = self.core.handle(event, &seen);
+        let effects = self.core.handle(event, facts, &view);
         self.execute_all(services, effects)
     }
 
@@ -73,20 +70,19 @@ impl Session {
         why: Examination,
     ) -> Vec<(SessionId, Progress)> {
         let mut sessions = sessions;
+        let facts: Vec<_> = sessions.iter().map(|it| it.facts(services)).collect();
         let mut parts: Vec<_> = sessions
             .iter_mut()
             .map(|it| {
-                let seen = DriverView {
+                let view = DriverView {
                     services,
                     session: it.id,
-                    poller: it.placement.poller(),
-                    stats: &it.stats,
-                    requests: &it.requests,
                 };
-                (&mut it.core, seen)
+                (&mut it.core, view)
             })
             .collect();
-        let examined = parts.iter_mut().map(|(core, view)| Examined { core, view });
+        let examined = parts.iter_mut().zip(facts);
+        let examined = examined.map(|((core, view), facts)| Examined { core, facts, view });
         let done = examine_together(examined.collect(), why);
         drop(parts);
         let mut progress = Vec::with_capacity(done.len());
@@ -96,6 +92,23 @@ impl Session {
             }
         }
         progress
+    }
+
+    /// What is known when an event comes.
+    fn facts(&self, services: &Services) -> Facts {
+        let timeouts = &services.config.timeouts;
+        let counted = self.stats.snapshot();
+        let dropped = counted.frames_dropped_stop + counted.frames_dropped_detached;
+        Facts {
+            now: Instant::now(),
+            timeouts: Timeouts {
+                quiesce: ms(timeouts.quiesce_ms),
+                drain_warning: ms(timeouts.drain_warning_ms),
+            },
+            poller_is_alive: services.is_alive(self.placement.poller()),
+            sent_and_dropped: (counted.frames_sent, dropped),
+            left: self.requests.left(),
+        }
     }
 
     fn execute_all(&mut self, services: &mut Services, effects: Vec<Effect<Runtime>>) -> Progress {
@@ -290,10 +303,9 @@ fn command(session: u64, command: PollerCommand<Runtime>) -> Command {
     }
 }
 
-/// The moment on each clock.
-pub(super) fn now() -> Moment {
+/// The moment on the clocks of certificates.
+pub(super) fn moment() -> Moment {
     Moment {
-        instant: Instant::now(),
         wall: Timestamp::now(),
         monotonic_ns: sys::monotonic_ns(),
     }
@@ -303,36 +315,11 @@ pub(super) fn now() -> Moment {
 struct DriverView<'a> {
     services: &'a Services,
     session: SessionId,
-    poller: usize,
-    stats: &'a Arc<SessionStats>,
-    requests: &'a OpenRequests,
 }
 
 impl View for DriverView<'_> {
-    fn now(&self) -> Moment {
-        now()
-    }
-
-    fn timeouts(&self) -> Timeouts {
-        let timeouts = &self.services.config.timeouts;
-        Timeouts {
-            quiesce: ms(timeouts.quiesce_ms),
-            drain_warning: ms(timeouts.drain_warning_ms),
-        }
-    }
-
-    fn has_left(&self, request: u64) -> bool {
-        self.requests.has_left(request)
-    }
-
-    fn poller_is_alive(&self) -> bool {
-        self.services.is_alive(self.poller)
-    }
-
-    fn sent_and_dropped(&self) -> (u64, u64) {
-        let counted = self.stats.snapshot();
-        let dropped = counted.frames_dropped_stop + counted.frames_dropped_detached;
-        (counted.frames_sent, dropped)
+    fn moment(&self) -> Moment {
+        moment()
     }
 
     fn check_probe(&self) -> Result<(), Problem> {

@@ -43,10 +43,10 @@ impl OpenRequests {
         reply.map_or_else(Reply::unread, |it| *it)
     }
 
-    /// Whether this requester is gone, or never wanted an answer.
-    pub(crate) fn has_left(&self, request: u64) -> bool {
-        let reply = self.replies.get(&request);
-        reply.is_none_or(|reply| reply.is_unwanted())
+    /// Those whose requesters are gone, or never wanted an answer.
+    pub(crate) fn left(&self) -> Vec<u64> {
+        let left = self.replies.iter().filter(|(_, it)| it.is_unwanted());
+        left.map(|(number, _)| *number).collect()
     }
 
     /// Sends an answer of the core.
@@ -77,9 +77,9 @@ mod tests {
         let (first, mut at_first) = Reply::new();
         let (second, at_second) = Reply::new();
         let (first, second) = (open.keep(first), open.keep(second));
-        assert!(!open.has_left(second.number()));
+        assert!(open.left().is_empty());
         drop(at_second);
-        assert!(open.has_left(second.number()));
+        assert_eq!(open.left(), [second.number()]);
         open.answer(Answer::Detached(first, Ok(())));
         assert!(matches!(at_first.try_recv(), Ok(Ok(()))));
         open.answer(Answer::Detached(second, Ok(())));

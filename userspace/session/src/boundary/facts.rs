@@ -1,0 +1,27 @@
+//! What is known when an event comes.
+
+use std::time::{Duration, Instant};
+
+/// What the driver knows when it gives an event: the same for all that the event decides.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The time, for deadlines and pauses.
+    pub now: Instant,
+    /// The time limits in force.
+    pub timeouts: Timeouts,
+    /// Whether the session's poller works.
+    pub poller_is_alive: bool,
+    /// Frames of the session that were sent, and dropped, since it was created.
+    pub sent_and_dropped: (u64, u64),
+    /// Open requests whose requesters are gone, or never wanted an answer.
+    pub left: Vec<u64>,
+}
+
+/// Time limits of the configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// How long a poller may take to hand a session back.
+    pub quiesce: Duration,
+    /// From a stop to the first warning that users remain; zero: no warnings.
+    pub drain_warning: Duration,
+}
