@@ -31,7 +31,7 @@ use onair_ipc::event::EventKind as ClientEvent;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
 use onair_mutant::mutant;
-use onair_session::{Runtime as _, SessionCore};
+use onair_session::{Retargeting, Runtime as _, SessionCore};
 
 pub use self::certificate::complete;
 pub use self::driver::Progress;
@@ -79,7 +79,7 @@ pub struct Session {
     /// Converted sessions that have its frames.
     feeds: Vec<FeedHandle>,
     /// The addresses that it is about to get.
-    retarget: Option<retarget::Retarget>,
+    retarget: Retargeting<retarget::Next>,
     /// The clients, by the number of their attachment, until it has ended.
     connected: ConnectedClients,
     former_clients: clients::former_clients::FormerClients,
@@ -155,7 +155,7 @@ impl Session {
             traffic: traffic::Traffic::default(),
             source: converted::Source::default(),
             feeds: Vec::new(),
-            retarget: None,
+            retarget: Retargeting::default(),
             connected: ConnectedClients::default(),
             former_clients: clients::former_clients::FormerClients::default(),
             watched: Vec::new(),
