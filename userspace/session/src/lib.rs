@@ -17,6 +17,7 @@
 //! | `running`, `flushing`, `ending` | stop and start, flushes, and the way to the end |
 //! | `clients` | how clients come and go |
 //! | `converted` | which source a converted session has, and how those made for clients follow it |
+//! | `retarget` | a change of addresses; `quarantines`: those that wait for a look at sites |
 //! | `witness` | what is seen, and what follows |
 //! | `certificate` | what the certificate says |
 
@@ -28,6 +29,8 @@ mod dispatch;
 mod ending;
 mod flushing;
 mod lifecycle;
+mod quarantines;
+mod retarget;
 mod running;
 mod state;
 pub mod witness;
@@ -50,6 +53,10 @@ pub use self::converted::layouts::{ClientPlaces, LayoutChoice, SessionInLayout};
 pub use self::converted::sources::{NamedSource, SourceSearch, SourceState};
 pub use self::ending::together::{Examination, Examined, examine_together};
 pub use self::lifecycle::Place;
+pub use self::quarantines::{QuarantineRequest, Quarantines};
+pub use self::retarget::{
+    RetargetBusy, RetargetEvent, RetargetStep, Retargeting, RuntimePlace, sources_of_both,
+};
 pub use self::state::SessionCore;
 pub use self::state::clients::attachment::Attachment;
 pub use self::state::clients::evicted::EvictedClient;

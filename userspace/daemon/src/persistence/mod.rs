@@ -5,5 +5,6 @@
 
 pub mod archive;
 pub mod disk;
+pub mod restoring;
 pub mod store;
 pub mod unwritten;

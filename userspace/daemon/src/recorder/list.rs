@@ -3,48 +3,25 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use onair_api::{
-    Problem, ProblemCode, RecordingEnd, RecordingId, RecordingName, RecordingRef, RecordingState,
-    RecordingView, SessionName, SessionRef, Timestamp, Who,
+    Problem, ProblemCode, RecordingId, RecordingName, RecordingRef, RecordingState, RecordingView,
+    SessionName, SessionRef, Timestamp, Who,
 };
 use onair_workers::ThreadRegistry;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::active::{About, Active, worker_name};
+use super::course::Course;
 use super::live::Live;
 use super::{RecorderEvent, convert, startup};
-use crate::diagnostics::growth::Growth;
 use crate::events::Subject;
-use crate::services::reply::Reply;
 
 /// Ended recordings kept in the list. The oldest are forgotten first; their files stay.
 const REMEMBERED: usize = 1000;
-
-/// Phase of a recording, for the control thread.
-#[derive(Debug)]
-pub enum Phase {
-    /// Its files are being created.
-    Starting {
-        /// Requester that waits for the start.
-        reply: Option<Reply<RecordingView>>,
-        /// Cause to end it once the files exist.
-        end: Option<RecordingEnd>,
-    },
-    /// It accepts packets.
-    Running(Arc<Active>),
-    /// It accepts no more. The control thread waits for the session's tap, so that the counts are
-    /// final.
-    Cut {
-        /// The recording.
-        active: Arc<Active>,
-        /// Deadline for the tap.
-        until: Instant,
-    },
-    /// The rest is being written to disk.
-    Finishing(Arc<Active>),
-}
+/// Pause between two checks of running recordings: degraded, or at their own end.
+const LOOK_PAUSE: Duration = Duration::from_millis(100);
 
 /// A recording that has ended.
 #[derive(Debug)]
@@ -68,24 +45,16 @@ pub struct RunningRecording {
     pub started_at: Timestamp,
     /// When it stopped accepting packets.
     pub ended_at: Option<Timestamp>,
-    /// Cause of the end.
-    pub end: Option<RecordingEnd>,
-    /// What kept it from writing at the last check.
-    pub reason: Option<String>,
-    /// Packets dropped because its ring was full.
-    pub(crate) ring_full: Growth,
-    /// Requesters that wait for the end, with deadlines.
-    pub stops: Vec<(Instant, Reply<RecordingView>)>,
-    /// Current phase.
-    pub phase: Phase,
+    /// What becomes of it.
+    pub course: Course<Arc<Active>>,
 }
 
 impl RunningRecording {
     /// View of a recording that runs, finishes, or has just ended.
     fn view(&self, folder: &Path) -> RecordingView {
         let mut view = self.about.view(folder, self.state(), self.started_at);
-        view.reason.clone_from(&self.reason);
-        view.end = self.end;
+        view.reason = self.course.reason().map(str::to_owned);
+        view.end = self.course.end();
         view.owner = Some(self.starter.clone());
         view.ended_at = self.ended_at;
         let Some(active) = self.active() else {
@@ -105,33 +74,20 @@ impl RunningRecording {
 
     /// The recording, once it exists.
     #[must_use]
-    pub fn active(&self) -> Option<&Arc<Active>> {
-        match &self.phase {
-            Phase::Running(active) | Phase::Cut { active, .. } | Phase::Finishing(active) => {
-                Some(active)
-            }
-            Phase::Starting { .. } => None,
-        }
+    pub const fn active(&self) -> Option<&Arc<Active>> {
+        self.course.active()
     }
 
     /// Its API state.
     #[must_use]
-    pub fn state(&self) -> RecordingState {
-        match &self.phase {
-            Phase::Starting { .. } => RecordingState::Starting,
-            Phase::Running(_) if self.reason.is_some() => RecordingState::Degraded,
-            Phase::Running(_) => RecordingState::Recording,
-            Phase::Cut { .. } | Phase::Finishing(_) => RecordingState::Finishing,
-        }
+    pub const fn state(&self) -> RecordingState {
+        self.course.state()
     }
 
     /// What keeps it from recording every packet now, with the packets missing so far.
     #[must_use]
     pub fn degraded(&self) -> Option<String> {
-        let Phase::Running(active) = &self.phase else {
-            return None;
-        };
-        let reason = self.reason.as_ref()?;
+        let (active, reason) = self.course.degraded()?;
         let counts = convert::counts(&active.status().totals);
         Some(format!(
             "recording {} has lost {} of {} packets ({:.1} %): {reason}",
@@ -278,6 +234,12 @@ impl Recorder {
         running.or_else(|| Some(self.ended.get(&id)?.view.clone()))
     }
 
+    /// Ids of the recordings that have not ended.
+    #[must_use]
+    pub fn ids(&self) -> Vec<u64> {
+        self.list.keys().copied().collect()
+    }
+
     /// Ids of a session's recordings that have not ended.
     #[must_use]
     pub fn of_session(&self, session: u64) -> Vec<u64> {
@@ -308,15 +270,17 @@ impl Recorder {
     /// When the control thread next has to check a recording.
     #[must_use]
     pub fn wake_at(&self) -> Option<Instant> {
-        let times = self.list.values().flat_map(|entry| {
-            let cut = match &entry.phase {
-                Phase::Running(_) | Phase::Finishing(_) => Some(self.look_at),
-                Phase::Cut { until, .. } => Some(*until),
-                Phase::Starting { .. } => None,
-            };
-            let stop = entry.stops.iter().map(|(until, _)| *until).min();
-            [cut, stop].into_iter().flatten()
-        });
+        let times = self.list.values();
+        let times = times.filter_map(|it| it.course.wake_at(self.look_at));
         times.min()
+    }
+
+    /// Whether a check of the running recordings is due, which is then done.
+    pub fn begin_look(&mut self, now: Instant) -> bool {
+        let is_due = self.look_at <= now;
+        if is_due {
+            self.look_at = now + LOOK_PAUSE;
+        }
+        is_due
     }
 }

@@ -8,17 +8,21 @@
 
 mod active;
 mod convert;
+mod course;
 mod launch;
 mod list;
 mod live;
+mod naming;
 mod startup;
 
 use onair_api::RecordingView;
 
 pub use self::active::{About, Active, RecordingFailure, worker_name};
+pub use self::course::{Course, CourseEvent, CourseLimits, CourseStep};
 pub use self::launch::{Launch, Launched};
-pub use self::list::{Phase, Recorder, RunningRecording};
+pub use self::list::{Recorder, RunningRecording};
 pub use self::live::{Live, RecordingsFailed};
+pub use self::naming::default_name;
 
 /// Events from the recorder's threads to the control thread.
 #[derive(Debug)]

@@ -31,7 +31,7 @@ use onair_ipc::event::EventKind as ClientEvent;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
 use onair_mutant::mutant;
-use onair_session::{Runtime as _, SessionCore};
+use onair_session::{Retargeting, Runtime as _, SessionCore};
 
 pub use self::certificate::complete;
 pub use self::driver::Progress;
@@ -40,6 +40,7 @@ use crate::access::authority::Grant;
 use crate::events::Subject;
 use crate::reclaim::reclaimer::Charge;
 use crate::services::Services;
+use crate::services::reply::Reply;
 use crate::session::clients::connected::ConnectedClients;
 pub use crate::session::clients::connected::ConnectionChange;
 pub use crate::session::report::totals::SessionTotals;
@@ -79,7 +80,7 @@ pub struct Session {
     /// Converted sessions that have its frames.
     feeds: Vec<FeedHandle>,
     /// The addresses that it is about to get.
-    retarget: Option<retarget::Retarget>,
+    retarget: Retargeting<retarget::Next, Reply<SessionView>>,
     /// The clients, by the number of their attachment, until it has ended.
     connected: ConnectedClients,
     former_clients: clients::former_clients::FormerClients,
@@ -155,7 +156,7 @@ impl Session {
             traffic: traffic::Traffic::default(),
             source: converted::Source::default(),
             feeds: Vec::new(),
-            retarget: None,
+            retarget: Retargeting::default(),
             connected: ConnectedClients::default(),
             former_clients: clients::former_clients::FormerClients::default(),
             watched: Vec::new(),

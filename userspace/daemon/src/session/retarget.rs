@@ -7,21 +7,16 @@ use crate::services::reply::Reply;
 use onair_api::{Direction, EventKind, Flow, Problem, ProblemCode, SessionSpec, SessionView};
 use onair_dataplane::{Command, Runtime};
 use onair_essence::Format;
-use onair_session::Place;
+use onair_session::{
+    Place, RetargetBusy, RetargetEvent, RetargetStep, RuntimePlace, sources_of_both,
+};
 
 use super::{Session, convert};
 use crate::services::Services;
 
-/// Addresses and timing that the session gets as soon as its poller is between two frames.
-#[derive(Debug)]
-pub(super) struct Retarget {
-    next: Next,
-    reply: Reply<SessionView>,
-}
-
-/// The part of a specification that changes.
-#[derive(Debug)]
-struct Next {
+/// Addresses and timing that the session gets.
+#[derive(Clone, Debug)]
+pub(super) struct Next {
     flow: Flow,
     /// That of the session, sent in another way.
     format: Format,
@@ -43,14 +38,11 @@ impl Session {
             let detail = format!("session {} is being destroyed", self.spec.name);
             return Err(Problem::new(ProblemCode::Draining, detail));
         }
-        if self.retarget.is_some() {
-            return Err(self.is_busy("is getting other addresses already"));
-        }
-        Ok(())
+        self.retarget.check().map_err(|busy| self.is_busy(busy))
     }
 
-    fn is_busy(&self, why: &str) -> Problem {
-        let detail = format!("session {} {why}: try again", self.spec.name);
+    fn is_busy(&self, busy: RetargetBusy) -> Problem {
+        let detail = format!("session {} {busy}: try again", self.spec.name);
         Problem::new(ProblemCode::DataplaneBusy, detail)
     }
 
@@ -62,65 +54,25 @@ impl Session {
         spec: SessionSpec,
         reply: Reply<SessionView>,
     ) -> Option<Reply<SessionView>> {
-        let target = convert::target(&spec.flow, &spec.format);
-        let next = Next {
-            flow: spec.flow,
-            format: spec.format,
+        let asked = RetargetEvent::Asked {
+            next: Next {
+                flow: spec.flow,
+                format: spec.format,
+            },
+            place: match self.core.place() {
+                Place::Here(_) => RuntimePlace::Here,
+                Place::Returning => RuntimePlace::Returning,
+                Place::Poller => RuntimePlace::Poller,
+            },
+            receives: self.spec.direction == Direction::Receive,
+            reply,
         };
-        match self.core.place() {
-            Place::Here(runtime) => {
-                runtime.set_target(target);
-                self.adopt(services, next);
-                return Some(reply);
-            }
-            Place::Returning => reply.send(Err(self.is_busy("is just stopping"))),
-            Place::Poller => {
-                let poller = self.placement.poller();
-                if self.spec.direction == Direction::Receive {
-                    let plane = &mut services.dataplane;
-                    if !plane.claim(&self.spec.port, target.received(), poller, self.id.0) {
-                        reply.send(Err(self.is_busy("cannot have this flow yet")));
-                        return None;
-                    }
-                    self.join_next_group(services, &next.flow);
-                }
-                let session = self.id.0;
-                let target = Box::new(target);
-                services.command(poller, Command::Retarget { session, target });
-                self.retarget = Some(Retarget { next, reply });
-            }
-        }
-        None
-    }
-
-    /// Joins the group of `next`. If it is the present one, for the sources of both.
-    fn join_next_group(&self, services: &mut Services, next: &Flow) {
-        let Some(group) = next.group() else {
-            return;
-        };
-        let of = |flow: &Flow| flow.accepted().map(|it| it.address).collect::<Vec<_>>();
-        let (mut sources, present) = (of(next), of(&self.spec.flow));
-        if self.spec.flow.group() == Some(group) {
-            if sources.is_empty() || present.is_empty() {
-                sources.clear();
-            } else {
-                sources.extend(present);
-            }
-        }
-        let plane = &mut services.dataplane;
-        plane.join(&self.spec.port, self.id.0, group, &sources);
-    }
-
-    /// Addresses that the session is about to get.
-    pub(super) fn next_flow(&self) -> Option<&Flow> {
-        self.retarget.as_ref().map(|it| &it.next.flow)
+        self.change(services, asked, None)
     }
 
     /// The poller changed the addresses.
     pub fn retargeted(&mut self, services: &mut Services) -> Option<Reply<SessionView>> {
-        let Retarget { next, reply } = self.retarget.take()?;
-        self.adopt(services, next);
-        Some(reply)
+        self.change(services, RetargetEvent::Changed, None)
     }
 
     /// The session comes back from a poller that may not have changed the addresses.
@@ -129,9 +81,62 @@ impl Session {
         services: &mut Services,
         runtime: &mut Runtime,
     ) -> Option<Reply<SessionView>> {
-        let Next { flow, format } = &self.retarget.as_ref()?.next;
-        runtime.set_target(convert::target(flow, format));
-        self.retargeted(services)
+        self.change(services, RetargetEvent::HandedBack, Some(runtime))
+    }
+
+    /// Does what follows from an event. `runtime` is the session's own, if the core does not have it.
+    fn change(
+        &mut self,
+        services: &mut Services,
+        event: RetargetEvent<Next, Reply<SessionView>>,
+        mut runtime: Option<&mut Runtime>,
+    ) -> Option<Reply<SessionView>> {
+        let target = |next: &Next| convert::target(&next.flow, &next.format);
+        let (session, poller) = (self.id.0, self.placement.poller());
+        let mut done = None;
+        for step in self.retarget.handle(event) {
+            match step {
+                RetargetStep::Claim(next) => {
+                    let (plane, target) = (&mut services.dataplane, target(&next));
+                    let is_free = plane.claim(&self.spec.port, target.received(), poller, session);
+                    return self.change(services, RetargetEvent::Claimed(is_free), None);
+                }
+                RetargetStep::Join(next) => self.join_next_group(services, &next.flow),
+                RetargetStep::Command(next) => {
+                    let target = Box::new(target(&next));
+                    services.command(poller, Command::Retarget { session, target });
+                }
+                RetargetStep::Change(next) => match (runtime.as_deref_mut(), self.core.place()) {
+                    (Some(runtime), _) | (None, Place::Here(runtime)) => {
+                        runtime.set_target(target(&next));
+                    }
+                    (None, Place::Returning | Place::Poller) => {}
+                },
+                RetargetStep::Adopt(next) => self.adopt(services, next),
+                RetargetStep::Answer(reply) => done = Some(reply),
+                RetargetStep::Refuse(reply, busy) => reply.send(Err(self.is_busy(busy))),
+            }
+        }
+        done
+    }
+
+    /// Joins the group of `next`. If it is the present one, for the sources of both.
+    fn join_next_group(&self, services: &mut Services, next: &Flow) {
+        let Some(group) = next.group() else {
+            return;
+        };
+        let of = |flow: &Flow| flow.accepted().map(|it| it.address).collect::<Vec<_>>();
+        let sources = match self.spec.flow.group() == Some(group) {
+            true => sources_of_both(of(&self.spec.flow), of(next)),
+            false => of(next),
+        };
+        let plane = &mut services.dataplane;
+        plane.join(&self.spec.port, self.id.0, group, &sources);
+    }
+
+    /// Addresses that the session is about to get.
+    pub(super) fn next_flow(&self) -> Option<&Flow> {
+        self.retarget.next().map(|it| &it.flow)
     }
 
     /// The session has the addresses and the timing of `next`, and gives up the others.

@@ -6,6 +6,7 @@
 //! frame is complete, for [`WAIT`] at most. `limits.snapshots` bounds how many there are at a time.
 
 mod frame;
+mod list;
 mod picture;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::recorder::RecorderEvent;
 
+pub use self::list::{Snapshots, WantedTap};
 pub use self::picture::NoPicture;
 
 /// Wait for a complete frame, at most.

@@ -18,10 +18,10 @@ use std::collections::{BTreeSet, VecDeque};
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
-use onair_api::{Certificate, Who};
+use onair_api::Certificate;
 use onair_dataplane::Runtime;
 use onair_probe::Events;
-use onair_session::{Event, Followers, Ticket};
+use onair_session::{Event, Followers, Quarantines, Ticket};
 use onair_workers::WorkerGuard;
 use tokio::sync::mpsc;
 
@@ -35,11 +35,11 @@ use crate::services::Services;
 use crate::services::reply::Reply;
 use crate::session::Session;
 use crate::shutdown::ShutdownCoordinator;
+use crate::snapshot::Snapshots;
 
 use ending::Ending;
 pub use ending::{ActorCommand, ActorTask, Drain, Drained};
 use report::shares::Refusals;
-use requests::snapshots::Snapshots;
 use sessions::{SessionMut, Sessions};
 use turn::Sources;
 use turn::schedule::{Schedule, TURN, Task};
@@ -78,12 +78,12 @@ pub struct Actor {
     /// Probe events were lost: the probe did not report every thread that ended.
     exits_lost: bool,
     recorder: Recorder,
-    snapshots: Snapshots,
+    snapshots: Snapshots<Reply<Vec<u8>>>,
     refusals: Refusals,
     /// Sessions that were made for clients.
     followers: Followers,
     /// Quarantines that wait for a look at the clients' sites.
-    quarantines: Vec<(u64, Who, Reply<Box<Certificate>>)>,
+    quarantines: Quarantines<Reply<Box<Certificate>>>,
 }
 
 /// The actor's inputs.
@@ -125,7 +125,7 @@ impl Actor {
             exits_lost: false,
             recorder,
             followers: Followers::default(),
-            quarantines: Vec::new(),
+            quarantines: Quarantines::default(),
         }
     }
 

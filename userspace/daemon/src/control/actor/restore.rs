@@ -9,6 +9,7 @@ use onair_probe::share::{Owner, Rank};
 
 use super::Actor;
 use crate::access::authority::Grant;
+use crate::persistence::restoring;
 use crate::persistence::store::{PersistedSession, ahead};
 use crate::persistence::unwritten::{WriteAck, WriteError};
 use crate::services::Services;
@@ -29,30 +30,15 @@ impl Actor {
             .collect();
         let configured = self.services.config.sessions();
         let configured = configured.expect("checked with the configuration");
-        for kept in stored.values().filter(|kept| kept.configured) {
-            let name = &kept.spec.name;
-            if !configured.iter().any(|spec| spec.name == *name) {
-                tracing::info!(%name, "a session is no longer in the configuration");
-                self.services.store.forget(name);
-            }
+        for name in restoring::no_longer_configured(&stored, &configured) {
+            tracing::info!(%name, "a session is no longer in the configuration");
+            self.services.store.forget(&name);
         }
-        for spec in configured {
-            let before = stored.get(&spec.name);
-            self.bring_back(PersistedSession {
-                owner: before.map_or_else(this_daemon, |kept| kept.owner.clone()),
-                configured: true,
-                running: before.is_none_or(|kept| kept.running),
-                stopped: before.and_then(|kept| kept.stopped.clone()),
-                generation: before.map_or(0, |kept| kept.generation),
-                spec,
-            });
+        let of_configuration = restoring::of_configuration(&stored, configured, &this_daemon());
+        for kept in of_configuration {
+            self.bring_back(kept);
         }
-        let others: Vec<PersistedSession> = self.services.store.all().cloned().collect();
-        let others = others.into_iter().filter(|kept| !kept.configured);
-        let (converted, of_packets): (Vec<_>, Vec<_>) =
-            others.partition(|kept| kept.spec.convert.is_some());
-        // Sources come before the sessions that look for them.
-        for kept in of_packets.into_iter().chain(converted) {
+        for kept in restoring::of_requesters(self.services.store.all()) {
             self.bring_back(kept);
         }
     }

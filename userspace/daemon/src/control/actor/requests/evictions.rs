@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
 use onair_api::{Certificate, Operation, Problem, ProblemCode, SessionRef, Who};
-use onair_session::{Destroy, Event, EvictionTicket, Ticket};
+use onair_session::{Destroy, Event, EvictionTicket, QuarantineRequest, Ticket};
 
 use crate::access::authority::Caller;
 use crate::control::actor::Actor;
@@ -92,23 +92,25 @@ impl Actor {
         session: &SessionRef,
         reply: Reply<Box<Certificate>>,
     ) {
-        if let Some((id, reply)) = reply.or_refuse(self.find(caller, session)) {
-            self.handle(id, Event::LookAtSites);
-            self.quarantines.push((id, caller.who.clone(), reply));
+        if let Some((session, reply)) = reply.or_refuse(self.find(caller, session)) {
+            self.handle(session, Event::LookAtSites);
+            let who = caller.who.clone();
+            let request = QuarantineRequest {
+                session,
+                who,
+                reply,
+            };
+            self.quarantines.ask(request);
             self.quarantine_ready_sessions();
         }
     }
 
     /// Quarantines the sessions that no longer wait for an answer about sites.
     pub(crate) fn quarantine_ready_sessions(&mut self) {
-        let sessions = &self.sessions;
-        let is_due = |(id, ..): &mut (u64, Who, Reply<Box<Certificate>>)| {
-            let session = sessions.get(*id);
-            session.is_none_or(|session| !session.core.is_looking_at_sites())
-        };
-        let due: Vec<_> = self.quarantines.extract_if(.., is_due).collect();
-        for (id, who, reply) in due {
-            if let Some((certificate, reply)) = reply.or_refuse(self.quarantine_this(id, who)) {
+        let looking = |id| Some(self.sessions.get(id)?.core.is_looking_at_sites());
+        for asked in self.quarantines.due(looking) {
+            let done = self.quarantine_this(asked.session, asked.who);
+            if let Some((certificate, reply)) = asked.reply.or_refuse(done) {
                 self.answer_when_durable(certificate, reply);
             }
         }

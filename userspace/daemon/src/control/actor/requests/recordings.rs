@@ -1,17 +1,16 @@
 //! Requests about recordings: start, list, stop.
 
-use std::time::Instant;
+use std::time::SystemTime;
 
 use onair_api::{
-    Problem, ProblemCode, RecordingEnd, RecordingList, RecordingName, RecordingRef, RecordingSpec,
-    RecordingView, SessionRef, Timestamp,
+    Problem, ProblemCode, RecordingList, RecordingRef, RecordingSpec, RecordingView, SessionRef,
+    Timestamp,
 };
 
 use super::operators::shutting_down;
 use crate::access::authority::Caller;
 use crate::control::actor::Actor;
-use crate::diagnostics::growth::Growth;
-use crate::recorder::{About, Launch, Phase, RunningRecording};
+use crate::recorder::{About, Course, CourseEvent, Launch, RunningRecording, default_name};
 use crate::services::reply::Reply;
 
 impl Actor {
@@ -49,7 +48,10 @@ impl Actor {
                 return Err(Problem::new(ProblemCode::NameTaken, detail));
             }
             Some(name) => name.clone(),
-            None => self.default_name(session.spec.name.as_str()),
+            None => {
+                let session = session.spec.name.as_str();
+                default_name(session, SystemTime::now(), |it| self.recorder.has(it))
+            }
         };
         Ok(Launch {
             about: About {
@@ -69,24 +71,6 @@ impl Actor {
         })
     }
 
-    /// Session name and time, so that the files of one session sort in order.
-    fn default_name(&self, session: &str) -> RecordingName {
-        let now = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
-        let digits: String = now.chars().filter(char::is_ascii_digit).collect();
-        let (date, time) = digits.split_at(digits.len().min(8));
-        // With the longest number of a second recording in the same second it has 63 characters.
-        let session = &session[..session.len().min(40)];
-        let plain = format!("{session}-{date}t{time}z");
-        let numbered = (2..).map(|number| format!("{plain}-{number}"));
-        let mut names = std::iter::once(plain.clone()).chain(numbered);
-        names
-            .find_map(|name| {
-                let name: RecordingName = name.parse().ok()?;
-                (!self.recorder.has(&name)).then_some(name)
-            })
-            .expect("there are fewer recordings than numbers")
-    }
-
     fn launch(&mut self, launch: Launch, caller: &Caller, reply: Reply<RecordingView>) {
         let about = launch.about.clone();
         let entry = RunningRecording {
@@ -94,14 +78,7 @@ impl Actor {
             owner: self.sessions[about.session.0].owner.uid,
             started_at: Timestamp::now(),
             ended_at: None,
-            end: None,
-            reason: None,
-            ring_full: Growth::default(),
-            stops: Vec::new(),
-            phase: Phase::Starting {
-                reply: Some(reply),
-                end: None,
-            },
+            course: Course::new(reply),
             about,
         };
         let id = entry.about.id.0;
@@ -124,14 +101,8 @@ impl Actor {
             return;
         };
         tracing::warn!(recording = %entry.about.name, %problem, "not recorded");
-        if let Phase::Starting {
-            reply: Some(reply), ..
-        } = entry.phase
-        {
+        for reply in entry.course.refuse() {
             reply.send(Err(problem.clone()));
-        }
-        for (_, stop) in entry.stops {
-            stop.send(Err(problem.clone()));
         }
     }
 
@@ -167,14 +138,10 @@ impl Actor {
         let Some((id, reply)) = reply.or_refuse(found) else {
             return;
         };
-        let until = Instant::now() + self.services.config.recorder.finish();
-        let Some(entry) = self.recorder.list.get_mut(&id) else {
+        match self.recorder.list.contains_key(&id) {
+            true => self.course(id, CourseEvent::Stop(reply)),
             // It has ended already.
-            let view = self.recorder.view(id).expect("just found");
-            reply.send(Ok(view));
-            return;
-        };
-        entry.stops.push((until, reply));
-        self.end_recording(id, RecordingEnd::Stopped);
+            false => reply.send(Ok(self.recorder.view(id).expect("just found"))),
+        }
     }
 }

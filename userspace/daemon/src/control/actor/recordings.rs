@@ -1,0 +1,261 @@
+//! Carries out what the courses of the recordings say: taps, files, events, answers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::services::reply::Reply;
+use onair_api::{EventKind, Problem, ProblemCode, RecordingEnd, RecordingView, Timestamp};
+use onair_dataplane::Tap;
+
+use super::Actor;
+use crate::config::ms;
+use crate::recorder::{
+    Active, CourseEvent, CourseLimits, CourseStep, Launched, RecorderEvent, RunningRecording,
+};
+use crate::session::Untapped;
+
+impl Actor {
+    /// Handles an event from a thread of the recorder.
+    pub(crate) fn recorder_event(&mut self, event: RecorderEvent) {
+        match event {
+            RecorderEvent::Launched {
+                recording,
+                result: Ok(launched),
+            } => self.launched(recording, *launched),
+            RecorderEvent::Launched {
+                recording,
+                result: Err(problem),
+            } => self.not_launched(recording, *problem),
+            RecorderEvent::Ended { recording, failure } => {
+                let failure = failure.map(|failure| failure.to_string());
+                self.course(recording, CourseEvent::Over(failure));
+            }
+            RecorderEvent::Pictured { snapshot, result } => self.pictured(snapshot, result),
+            RecorderEvent::Found(views) => {
+                views
+                    .into_iter()
+                    .for_each(|it| self.recorder.remember(None, it));
+            }
+        }
+    }
+
+    /// Gives an event to a recording's course, and does what follows.
+    pub(crate) fn course(&mut self, id: u64, event: CourseEvent<Arc<Active>>) {
+        let limits = CourseLimits {
+            tap: ms(self.services.config.timeouts.quiesce_ms),
+            finish: self.services.config.recorder.finish(),
+        };
+        let Some(entry) = self.recorder.list.get_mut(&id) else {
+            return;
+        };
+        for step in entry.course.handle(event, Instant::now(), limits) {
+            self.carry_recording(id, step);
+        }
+    }
+
+    fn carry_recording(&mut self, id: u64, step: CourseStep<Arc<Active>>) {
+        let Some(entry) = self.recorder.list.get_mut(&id) else {
+            return;
+        };
+        match step {
+            CourseStep::Started(reply) => {
+                if let Some(view) = self.recorder.view(id) {
+                    reply.send(Ok(view));
+                }
+            }
+            CourseStep::End(why) => self.course(id, CourseEvent::End(why)),
+            CourseStep::Cut(active) => {
+                active.stop_accepting();
+                entry.ended_at = Some(Timestamp::now());
+            }
+            CourseStep::FetchTap => self.fetch_tap(id),
+            CourseStep::Finish(active, why) => {
+                let events = self.recorder.events.clone();
+                active.finish(why, move |failure| {
+                    // A control thread that has ended needs no message.
+                    let recording = id;
+                    let _ = events.send(RecorderEvent::Ended { recording, failure });
+                });
+            }
+            CourseStep::Look(active) => self.course(id, CourseEvent::Looked(active.look())),
+            CourseStep::LookForEnd(active) => {
+                if active.is_over() {
+                    let failure = active.failure().map(|failure| failure.to_string());
+                    self.course(id, CourseEvent::Over(failure));
+                }
+            }
+            CourseStep::Degraded(reason) => {
+                let name = &entry.about.name;
+                tracing::warn!(recording = %name, reason, "a recording is degraded");
+                let degraded = EventKind::RecordingDegraded {
+                    recording: entry.about.id,
+                    recording_name: name.clone(),
+                    reason,
+                };
+                self.services.hub.publish(entry.subject(), degraded);
+            }
+            CourseStep::Resumed => {
+                let name = &entry.about.name;
+                tracing::info!(recording = %name, "a recording goes on");
+                let resumed = EventKind::RecordingResumed {
+                    recording: entry.about.id,
+                    recording_name: name.clone(),
+                };
+                self.services.hub.publish(entry.subject(), resumed);
+            }
+            CourseStep::Late(reply) => {
+                let detail = format!(
+                    "recording {} has ended, but its files are not complete yet",
+                    entry.about.name
+                );
+                reply.send(Err(Problem::new(ProblemCode::DeadlinePassed, detail)));
+            }
+            CourseStep::Ended(stops) => self.forget_recording(id, stops),
+        }
+    }
+
+    fn launched(&mut self, id: u64, launched: Launched) {
+        let Launched { active, producer } = launched;
+        let Some(entry) = self.recorder.list.get_mut(&id) else {
+            return;
+        };
+        entry.started_at = Timestamp::now();
+        let started = EventKind::RecordingStarted {
+            recording: entry.about.id,
+            recording_name: entry.about.name.clone(),
+            format: entry.about.format,
+            requester: entry.starter.clone(),
+        };
+        self.services.hub.publish(entry.subject(), started);
+        tracing::info!(
+            recording = %entry.about.name, session = %entry.about.session_name,
+            format = %entry.about.format, "recording"
+        );
+        let has_session = match self.sessions.get_mut(entry.about.session.0) {
+            Some(mut it) => {
+                it.tap(&mut self.services, Tap::new(id, producer));
+                true
+            }
+            None => {
+                drop(producer);
+                false
+            }
+        };
+        self.recorder.look_at = Instant::now();
+        let launched = CourseEvent::Launched {
+            active,
+            has_session,
+            is_shutdown: self.ending.is_some(),
+        };
+        self.course(id, launched);
+    }
+
+    /// Takes a recording's tap if it is here, else asks for it. During shutdown a tap comes back with its session,
+    /// after all that the session sends or receives, so that the manifest counts each packet.
+    fn fetch_tap(&mut self, id: u64) {
+        let Some(entry) = self.recorder.list.get(&id) else {
+            return;
+        };
+        let ask = self.ending.is_none();
+        let session = self.sessions.any_mut(entry.about.session.0);
+        let untapped = session.map_or(Untapped::Nowhere, |mut it| {
+            it.untap(&mut self.services, id, ask)
+        });
+        match untapped {
+            Untapped::Awaited => {}
+            // A tap is dropped on this thread, which may free memory.
+            Untapped::Here(_) | Untapped::Nowhere => self.course(id, CourseEvent::Untapped),
+        }
+    }
+
+    fn forget_recording(&mut self, id: u64, stops: Vec<Reply<RecordingView>>) {
+        let Some(view) = self.recorder.view(id) else {
+            return;
+        };
+        let Some(entry) = self.recorder.list.remove(&id) else {
+            return;
+        };
+        if let Some(active) = entry.active() {
+            self.recorder.settle(active);
+        }
+        let ended = EventKind::RecordingEnded {
+            recording: view.id,
+            recording_name: view.name.clone(),
+            state: view.state,
+            end: view.end.unwrap_or(RecordingEnd::Stopped),
+            reason: view.reason.clone(),
+            counts: view.counts.clone(),
+        };
+        self.services.hub.publish(entry.subject(), ended);
+        for reply in stops {
+            reply.send(Ok(view.clone()));
+        }
+        self.recorder.remember(Some(entry.owner), view);
+    }
+
+    /// A tap came back from a poller.
+    pub(crate) fn tap_back(&mut self, tap: Box<Tap>) {
+        let id = tap.recording();
+        // Dropped on this thread, which may free memory.
+        drop(tap);
+        self.snapshots.untapped(id);
+        self.course(id, CourseEvent::Untapped);
+    }
+
+    /// A poller no longer had the session: it is here, or with a poller again.
+    pub(crate) fn tap_refused(&mut self, session: u64, tap: Box<Tap>) {
+        let id = tap.recording();
+        match self.sessions.any_mut(session) {
+            Some(mut session) => session.tap(&mut self.services, tap),
+            None => drop(tap),
+        }
+        self.snapshot_tap_refused(id);
+        self.course(id, CourseEvent::TapMoved);
+    }
+
+    /// A session was handed back, and its taps with it.
+    pub(crate) fn taps_handed_back(&mut self, session: u64) {
+        self.snapshot_taps_handed_back(session);
+        let is_shutdown = self.ending.is_some();
+        for id in self.recorder.of_session(session) {
+            self.course(id, CourseEvent::HandedBack { is_shutdown });
+        }
+    }
+
+    /// A session is gone or quarantined.
+    pub(crate) fn end_recordings_of(&mut self, session: u64) {
+        for id in self.recorder.of_session(session) {
+            self.course(id, CourseEvent::SessionGone);
+        }
+    }
+
+    /// The daemon exits: no recording takes packets any more.
+    pub(crate) fn end_recordings(&mut self) {
+        for id in self.recorder.ids() {
+            self.course(id, CourseEvent::End(RecordingEnd::Shutdown));
+        }
+    }
+
+    /// Applies timeouts and limits to recordings.
+    pub(crate) fn watch_recordings(&mut self, now: Instant) {
+        let is_look = self.recorder.begin_look(now);
+        for id in self.recorder.ids() {
+            self.course(id, CourseEvent::Time { is_look });
+        }
+    }
+
+    /// Tells each session which of its recordings do not keep all packets.
+    pub(crate) fn note_degraded_recordings(&mut self) {
+        let mut degraded: BTreeMap<u64, Vec<String>> = BTreeMap::new();
+        let all = self.recorder.list.values();
+        let all = all.filter_map(|it| Some((it.about.session.0, RunningRecording::degraded(it)?)));
+        for (session, detail) in all {
+            degraded.entry(session).or_default().push(detail);
+        }
+        self.sessions.change_each(|session| {
+            let its = degraded.remove(&session.id.0);
+            session.note_degraded_recordings(its.unwrap_or_default());
+        });
+    }
+}

@@ -1,0 +1,311 @@
+//! A change of a session's addresses, or of its packets' timing: at once, or by its poller between two frames.
+//! Events in, steps out; no clock.
+
+/// The change of one session that is under way, if there is one. `N` is what the session gets,
+/// `A` the destination of the answer.
+#[derive(Debug)]
+pub struct Retargeting<N, A>(Phase<N, A>);
+
+#[derive(Debug)]
+enum Phase<N, A> {
+    /// No change is under way.
+    Idle,
+    /// A receiver's next flow is claimed: no other session may have it.
+    Claiming(N, A),
+    /// The poller changes the session.
+    Changing(N, A),
+}
+
+/// Where the runtime of a session is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RuntimePlace {
+    /// With the session.
+    Here,
+    /// On its way back from the poller.
+    Returning,
+    /// With the poller.
+    Poller,
+}
+
+/// What happens to the change of a session.
+#[derive(Debug)]
+pub enum RetargetEvent<N, A> {
+    /// A requester asks for a change, which was checked.
+    Asked {
+        /// What the session gets.
+        next: N,
+        /// Where its runtime is.
+        place: RuntimePlace,
+        /// It receives.
+        receives: bool,
+        /// Destination of the answer.
+        reply: A,
+    },
+    /// The answer to [`RetargetStep::Claim`]: whether no other session has the flow.
+    Claimed(bool),
+    /// The poller changed the session.
+    Changed,
+    /// The runtime comes back from a poller, which may not have changed it.
+    HandedBack,
+}
+
+/// What to do for a change. The steps of an event are done in their order.
+#[derive(Debug)]
+pub enum RetargetStep<N, A> {
+    /// Claim the flow for the poller.
+    Claim(N),
+    /// Join the group of the flow, and stay in the present one.
+    Join(N),
+    /// Tell the poller to change the session.
+    Command(N),
+    /// Change the runtime, which is here.
+    Change(N),
+    /// The session has this now: give up the other flow and group, and publish it.
+    Adopt(N),
+    /// Answer with the session.
+    Answer(A),
+    /// Refuse: try again.
+    Refuse(A, RetargetBusy),
+}
+
+/// Why a session cannot be changed now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RetargetBusy {
+    /// Its runtime is on its way back.
+    #[error("is just stopping")]
+    Stopping,
+    /// Another session still has the flow.
+    #[error("cannot have this flow yet")]
+    FlowTaken,
+    /// A change is under way.
+    #[error("is getting other addresses already")]
+    Changing,
+}
+
+impl<N, A> Default for Retargeting<N, A> {
+    fn default() -> Self {
+        Self(Phase::Idle)
+    }
+}
+
+impl<N: Clone, A> Retargeting<N, A> {
+    /// What the session is about to get.
+    #[must_use]
+    pub const fn next(&self) -> Option<&N> {
+        match &self.0 {
+            Phase::Idle => None,
+            Phase::Claiming(next, _) | Phase::Changing(next, _) => Some(next),
+        }
+    }
+
+    /// Whether a change may be asked for.
+    ///
+    /// # Errors
+    /// [`RetargetBusy::Changing`].
+    pub const fn check(&self) -> Result<(), RetargetBusy> {
+        match self.0 {
+            Phase::Idle => Ok(()),
+            Phase::Claiming(..) | Phase::Changing(..) => Err(RetargetBusy::Changing),
+        }
+    }
+
+    /// Handles an event.
+    pub fn handle(&mut self, event: RetargetEvent<N, A>) -> Vec<RetargetStep<N, A>> {
+        match event {
+            RetargetEvent::Asked {
+                next,
+                place,
+                receives,
+                reply,
+            } => self.asked(next, place, receives, reply),
+            RetargetEvent::Claimed(is_free) => self.claimed(is_free),
+            RetargetEvent::Changed => self.done(false),
+            RetargetEvent::HandedBack => self.done(true),
+        }
+    }
+
+    fn asked(
+        &mut self,
+        next: N,
+        place: RuntimePlace,
+        receives: bool,
+        reply: A,
+    ) -> Vec<RetargetStep<N, A>> {
+        if let Err(busy) = self.check() {
+            return vec![RetargetStep::Refuse(reply, busy)];
+        }
+        match place {
+            RuntimePlace::Here => vec![
+                RetargetStep::Change(next.clone()),
+                RetargetStep::Adopt(next),
+                RetargetStep::Answer(reply),
+            ],
+            RuntimePlace::Returning => vec![RetargetStep::Refuse(reply, RetargetBusy::Stopping)],
+            RuntimePlace::Poller if receives => {
+                let claim = RetargetStep::Claim(next.clone());
+                self.0 = Phase::Claiming(next, reply);
+                vec![claim]
+            }
+            RuntimePlace::Poller => {
+                let command = RetargetStep::Command(next.clone());
+                self.0 = Phase::Changing(next, reply);
+                vec![command]
+            }
+        }
+    }
+
+    /// A receiver has its next group before it gives up the present one: the frame in transit is complete.
+    fn claimed(&mut self, is_free: bool) -> Vec<RetargetStep<N, A>> {
+        match std::mem::replace(&mut self.0, Phase::Idle) {
+            Phase::Claiming(next, reply) if is_free => {
+                let steps = vec![
+                    RetargetStep::Join(next.clone()),
+                    RetargetStep::Command(next.clone()),
+                ];
+                self.0 = Phase::Changing(next, reply);
+                steps
+            }
+            Phase::Claiming(_, reply) => {
+                vec![RetargetStep::Refuse(reply, RetargetBusy::FlowTaken)]
+            }
+            other => {
+                self.0 = other;
+                Vec::new()
+            }
+        }
+    }
+
+    fn done(&mut self, is_here: bool) -> Vec<RetargetStep<N, A>> {
+        match std::mem::replace(&mut self.0, Phase::Idle) {
+            Phase::Changing(next, reply) => {
+                let change = is_here.then(|| RetargetStep::Change(next.clone()));
+                let rest = [RetargetStep::Adopt(next), RetargetStep::Answer(reply)];
+                change.into_iter().chain(rest).collect()
+            }
+            other => {
+                self.0 = other;
+                Vec::new()
+            }
+        }
+    }
+}
+
+/// The sources to accept in a group that the present and the next flow share, until the change is done. None
+/// means any.
+#[must_use]
+pub fn sources_of_both<S>(present: Vec<S>, next: Vec<S>) -> Vec<S> {
+    if present.is_empty() || next.is_empty() {
+        return Vec::new();
+    }
+    next.into_iter().chain(present).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct World(Retargeting<u8, ()>);
+
+    impl World {
+        fn event(&mut self, event: RetargetEvent<u8, ()>) -> Vec<String> {
+            let steps = self.0.handle(event);
+            let name = |step| match step {
+                RetargetStep::Claim(next) => format!("claim {next}"),
+                RetargetStep::Join(next) => format!("join {next}"),
+                RetargetStep::Command(next) => format!("command {next}"),
+                RetargetStep::Change(next) => format!("change {next}"),
+                RetargetStep::Adopt(next) => format!("adopt {next}"),
+                RetargetStep::Answer(()) => "answer".to_owned(),
+                RetargetStep::Refuse((), busy) => format!("refuse: {busy}"),
+            };
+            steps.into_iter().map(name).collect()
+        }
+
+        fn ask(&mut self, next: u8, place: RuntimePlace, receives: bool) -> Vec<String> {
+            self.event(RetargetEvent::Asked {
+                next,
+                place,
+                receives,
+                reply: (),
+            })
+        }
+    }
+
+    #[test]
+    fn session_that_is_here_is_changed_at_once() {
+        let mut world = World::default();
+        for receives in [false, true] {
+            let steps = world.ask(1, RuntimePlace::Here, receives);
+            assert_eq!(steps, ["change 1", "adopt 1", "answer"]);
+            assert!(world.0.next().is_none() && world.0.check().is_ok());
+        }
+    }
+
+    #[test]
+    fn session_on_its_way_back_is_not_changed() {
+        let mut world = World::default();
+        let steps = world.ask(1, RuntimePlace::Returning, true);
+        assert_eq!(steps, ["refuse: is just stopping"]);
+        assert!(world.0.check().is_ok());
+        assert_eq!(world.event(RetargetEvent::HandedBack), [""; 0]);
+    }
+
+    #[test]
+    fn receiver_has_flow_and_group_before_its_poller_changes() {
+        let mut world = World::default();
+        assert_eq!(world.ask(2, RuntimePlace::Poller, true), ["claim 2"]);
+        assert_eq!(world.0.next(), Some(&2));
+        let steps = world.event(RetargetEvent::Claimed(true));
+        assert_eq!(steps, ["join 2", "command 2"]);
+        assert_eq!(world.0.next(), Some(&2));
+        // It has the present flow, too, until the poller has changed it.
+        let changed = world.event(RetargetEvent::Changed);
+        assert_eq!(changed, ["adopt 2", "answer"]);
+        assert!(world.0.next().is_none());
+    }
+
+    #[test]
+    fn flow_that_another_session_has_then_refused_and_free_again() {
+        let mut world = World::default();
+        world.ask(2, RuntimePlace::Poller, true);
+        let steps = world.event(RetargetEvent::Claimed(false));
+        assert_eq!(steps, ["refuse: cannot have this flow yet"]);
+        assert!(world.0.next().is_none() && world.0.check().is_ok());
+        assert_eq!(world.event(RetargetEvent::Claimed(true)), [""; 0]);
+    }
+
+    #[test]
+    fn sender_handed_back_meanwhile_is_changed_here_once() {
+        let mut world = World::default();
+        assert_eq!(world.ask(3, RuntimePlace::Poller, false), ["command 3"]);
+        let steps = world.event(RetargetEvent::HandedBack);
+        assert_eq!(steps, ["change 3", "adopt 3", "answer"]);
+        for late in [RetargetEvent::Changed, RetargetEvent::HandedBack] {
+            assert_eq!(world.event(late), [""; 0]);
+        }
+    }
+
+    #[test]
+    fn second_change_before_the_first_is_done_is_refused() {
+        let mut world = World::default();
+        world.ask(1, RuntimePlace::Poller, false);
+        assert_eq!(world.0.check(), Err(RetargetBusy::Changing));
+        for place in [RuntimePlace::Here, RuntimePlace::Poller] {
+            let steps = world.ask(2, place, true);
+            assert_eq!(steps, ["refuse: is getting other addresses already"]);
+        }
+        // The answer to a claim that was not made changes nothing.
+        assert_eq!(world.event(RetargetEvent::Claimed(false)), [""; 0]);
+        let changed = world.event(RetargetEvent::Changed);
+        assert_eq!(changed, ["adopt 1", "answer"]);
+    }
+
+    #[test]
+    fn shared_group_accepts_the_sources_of_both_flows() {
+        assert_eq!(sources_of_both(vec![1], vec![2, 3]), [2, 3, 1]);
+        // No list accepts any source.
+        assert_eq!(sources_of_both(vec![], vec![2]), [0; 0]);
+        assert_eq!(sources_of_both(vec![1], vec![]), [0; 0]);
+    }
+}
