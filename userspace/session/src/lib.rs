@@ -47,9 +47,9 @@ pub use self::boundary::sites::{SiteFinding, Sites};
 pub use self::boundary::ticket::{Answer, EvictionTicket, Ticket};
 pub use self::boundary::view::{Moment, View, Walk};
 pub use self::converted::follower::{
-    ConverterState, FollowedSource, FollowedState, FollowerAction, Followers, UNUSED, follower_name,
+    ConverterState, FollowedSource, FollowedState, FollowerAction, Followers, UNUSED,
 };
-pub use self::converted::layouts::{ClientPlaces, LayoutChoice, SessionInLayout};
+pub use self::converted::layouts::{ClientPlaces, LayoutChoice, SessionInLayout, follower_name};
 pub use self::converted::sources::{NamedSource, SourceSearch, SourceState};
 pub use self::ending::together::{Examination, Examined, examine_together};
 pub use self::lifecycle::Place;

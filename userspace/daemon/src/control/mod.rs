@@ -13,4 +13,5 @@ pub mod http;
 pub mod metrics;
 mod readable;
 pub mod reload;
+mod schedule;
 pub mod thread;

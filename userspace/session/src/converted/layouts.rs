@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use onair_api::SessionName;
+use onair_api::id::NAME_MAX;
+
 use super::follower::UNUSED;
 
 /// A session that has the frames of the wanted source in the wanted layout, at a look.
@@ -67,6 +70,31 @@ impl ClientPlaces {
     }
 }
 
+/// A free name for the session that has the frames of `source` in `layout`: both names, and a number if others
+/// have that name. A long source's name is cut.
+#[must_use]
+pub fn follower_name(
+    source: &SessionName,
+    layout: &str,
+    is_taken: impl Fn(&SessionName) -> bool,
+) -> SessionName {
+    let name = |number: u32| {
+        let number = match number {
+            1 => String::new(),
+            more => format!("-{more}"),
+        };
+        let end = format!("-{layout}{number}");
+        let source = source.as_str();
+        let room = source.len().min(NAME_MAX - end.len());
+        let name = format!("{}{end}", &source[..room]);
+        name.parse::<SessionName>()
+            .expect("a name begins it, and layouts have letters and digits")
+    };
+    let mut names = (1..).map(name);
+    let free = names.find(|name| !is_taken(name));
+    free.expect("there are fewer sessions than numbers")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,5 +152,23 @@ mod tests {
         assert_eq!(wait(true, true, false), Some(Duration::ZERO));
         assert_eq!(wait(true, false, true), Some(UNUSED));
         assert_eq!(wait(true, true, true), Some(UNUSED));
+    }
+
+    #[test]
+    fn name_taken_or_too_long_then_numbered_or_cut() {
+        let parse = |text: &str| text.parse::<SessionName>().unwrap();
+        let taken = ["cam-v210", "cam-v210-2"].map(parse);
+        let free = |_: &SessionName| false;
+        let cam = parse("cam");
+        assert_eq!(follower_name(&cam, "v210", free), parse("cam-v210"));
+        let third = follower_name(&cam, "v210", |it| taken.contains(it));
+        assert_eq!(third, parse("cam-v210-3"));
+        let long = parse(&"c".repeat(NAME_MAX));
+        for format in onair_pixels::PixelFormat::ALL {
+            let cut = follower_name(&long, format.ffmpeg(), free);
+            assert_eq!(cut.as_str().len(), NAME_MAX);
+            let numbered = follower_name(&long, format.ffmpeg(), |it| *it == cut);
+            assert!(numbered.as_str().ends_with("-2"), "{numbered}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! Nothing here blocks. Helper threads ([`crate::clients::inspector`]) do what may hang or take long
 //! (reading a client's memory, listing its threads) and answer with a message. The actor does
-//! everything else in short steps (`turn.rs`, `schedule.rs`).
+//! everything else in short steps (`turn`, `control/schedule.rs`).
 
 mod converted;
 mod ending;
@@ -28,6 +28,7 @@ use tokio::sync::mpsc;
 use super::action::Action;
 use super::attach::AttachAction;
 use crate::config::ms;
+use crate::control::schedule::{Schedule, TURN, Task};
 use crate::process::notify;
 use crate::process::watchdog::{Watchdog, WatchdogCheck};
 use crate::recorder::Recorder;
@@ -42,7 +43,6 @@ pub use ending::{ActorCommand, ActorTask, Drain, Drained};
 use report::shares::Refusals;
 use sessions::{SessionMut, Sessions};
 use turn::Sources;
-use turn::schedule::{Schedule, TURN, Task};
 
 /// Indices in the probe's counters: the maximum number of sessions at a time.
 const INDICES: u32 = 1024;

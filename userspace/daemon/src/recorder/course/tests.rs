@@ -115,7 +115,7 @@ fn recording_ends_once_and_for_the_first_reason() {
 }
 
 #[test]
-fn recording_asked_to_end_before_its_start_ends_at_once_after_it() {
+fn recording_asked_to_end_before_its_start_ends_after_it() {
     let mut world = World::starting();
     let (steps, mut stopped) = world.stop();
     assert_eq!(steps, [""; 0]);
@@ -167,7 +167,7 @@ fn tap_of_a_cut_recording_is_fetched_wherever_it_moves() {
 }
 
 #[test]
-fn recording_whose_session_comes_back_goes_on_unless_at_shutdown() {
+fn recording_of_a_session_that_is_back_goes_on_until_shutdown() {
     let mut world = World::running();
     let back = |is_shutdown| CourseEvent::HandedBack { is_shutdown };
     assert_eq!(world.event(back(false)), [""; 0]);

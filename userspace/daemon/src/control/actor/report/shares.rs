@@ -7,7 +7,7 @@ use onair_probe::share::{Owner, Rank, Refused, Table, Usage, Used};
 
 use crate::access::authority::Grant;
 use crate::control::actor::Actor;
-use crate::control::actor::turn::schedule::TURN;
+use crate::control::schedule::TURN;
 
 /// Requests for a session or a recording that were refused since the start, by the limit.
 #[derive(Debug, Default)]

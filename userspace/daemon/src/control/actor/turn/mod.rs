@@ -7,7 +7,6 @@
 
 pub(super) mod events;
 pub(super) mod findings;
-pub(super) mod schedule;
 pub(super) mod together;
 
 use std::os::fd::OwnedFd;
@@ -19,10 +18,10 @@ use onair_workers::WorkerGuard;
 use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use self::schedule::{TURN, Wanted, serve_within_a_turn};
 use super::{Actor, Inbox, Task};
 use crate::clients::inspector::Finding;
 use crate::control::readable::readable;
+use crate::control::schedule::{TURN, Wanted, serve_within_a_turn};
 use crate::process::watchdog::Watchdog;
 use crate::recorder::RecorderEvent;
 

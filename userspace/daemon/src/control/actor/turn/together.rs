@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use onair_session::Examination;
 
-use super::schedule::Task;
 use crate::control::actor::Actor;
+use crate::control::schedule::Task;
 use crate::session::Session;
 
 /// Sessions that are examined together. More would make a step longer, and each no cheaper: what
