@@ -33,7 +33,7 @@ fn state_dir_of_a_living_daemon_then_refused_and_named() {
 }
 
 #[test]
-fn state_dir_made_then_its_owner_reads_it_and_none_above_changes() {
+fn state_dir_made_then_only_its_owner_reads_it() {
     let above = tempfile::tempdir().unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     let (plain, state) = (above.path().join("plain"), above.path().join("more/state"));
