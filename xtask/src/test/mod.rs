@@ -76,7 +76,7 @@ const MODELS: &str = "model::";
 /// Files of whole-system tests that mostly wait, for what a daemon or another program does after some time, and look at
 /// nothing of the machine but what is their own: with `--jobs` several of their tests run at a time. Those of the other files need
 /// the cores, count each lost packet of larger frames, or look at what is on the machine: they run alone.
-const TOGETHER: [&str; 47] = [
+const TOGETHER: [&str; 48] = [
     "conversion::converted::",
     "conversion::layouts::",
     "deaths::deaths_daemon::",
@@ -103,6 +103,7 @@ const TOGETHER: [&str; 47] = [
     "lives::persistence::",
     "lives::reload::",
     "lives::retarget::",
+    "network::groups_return::",
     "network::media_ports::",
     "network::multicast::",
     "network::router::",

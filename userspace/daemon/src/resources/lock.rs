@@ -2,7 +2,9 @@
 //! may undo what the journal names.
 
 use std::fmt::Display;
-use std::fs::File;
+use std::fs::{DirBuilder, File, create_dir_all};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -34,7 +36,7 @@ impl StateLock {
         self._folder.try_clone().expect("a descriptor is free")
     }
 
-    /// Creates the folder if needed and locks it. Waits up to `timeout` for a killed daemon that
+    /// Creates the folder if needed, for its owner only, and locks it. Waits up to `timeout` for a killed daemon that
     /// the kernel still takes down (75 to 145 ms for each of its BPF links). Does not wait for a
     /// running one.
     pub(super) fn take(
@@ -43,15 +45,23 @@ impl StateLock {
         timeout: Duration,
     ) -> Result<Self, ResourceError> {
         let system = |what| {
-            move |error: std::io::Error| ResourceError::System {
+            move |error: io::Error| ResourceError::System {
                 what,
                 path: dir.to_owned(),
                 error,
             }
         };
-        std::fs::create_dir_all(dir).map_err(system("make the folder"))?;
+        make(dir).map_err(system("make the folder"))?;
         // Lock the folder itself: no lock file is left over.
         let folder = File::open(dir).map_err(system("open the folder"))?;
+        let mode = folder.metadata().map_err(system("look at the folder"))?;
+        let mode = mode.permissions().mode() & 0o777;
+        if mode & 0o005 != 0 {
+            tracing::warn!(
+                dir = %dir.display(), mode = format_args!("{mode:04o}"),
+                "all users can read state.dir, with its recordings: `chmod 0700` it"
+            );
+        }
         let me = Owner::me().map_err(system("read /proc for"))?;
         let begin = Instant::now();
         let (mut has_logged, mut has_tried) = (false, false);
@@ -90,6 +100,15 @@ impl StateLock {
     }
 }
 
+/// Makes the folder with mode 0700, and those above it as the umask says. One that is there keeps its mode.
+fn make(dir: &Path) -> io::Result<()> {
+    dir.parent().map_or(Ok(()), create_dir_all)?;
+    match DirBuilder::new().mode(0o700).create(dir) {
+        Err(_) if dir.is_dir() => Ok(()),
+        made => made,
+    }
+}
+
 /// What a new daemon waits for.
 #[derive(Clone, Copy)]
 enum Predecessor<'a> {
@@ -106,7 +125,7 @@ enum Predecessor<'a> {
 
 impl<'a> Predecessor<'a> {
     /// `me`: this process, if it has the lock.
-    fn of(state: Option<&'a JournalState>, me: Option<&Owner>) -> std::io::Result<Self> {
+    fn of(state: Option<&'a JournalState>, me: Option<&Owner>) -> io::Result<Self> {
         let Some(state) = state else {
             return Ok(Self::Gone);
         };

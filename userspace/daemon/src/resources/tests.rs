@@ -1,4 +1,5 @@
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
 use std::process::Command;
 
@@ -29,6 +30,22 @@ fn state_dir_of_a_living_daemon_then_refused_and_named() {
     );
     drop(first);
     Resources::open(folder.path(), TIMEOUT).unwrap();
+}
+
+#[test]
+fn state_dir_made_then_only_its_owner_reads_it() {
+    let above = tempfile::tempdir().unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let (plain, state) = (above.path().join("plain"), above.path().join("more/state"));
+    fs::create_dir(&plain).unwrap();
+    for _ in 0..2 {
+        Resources::open(&state, TIMEOUT).unwrap();
+        assert_eq!(mode(&state), 0o700);
+        assert_eq!(mode(state.parent().unwrap()), mode(&plain));
+    }
+    fs::set_permissions(&state, fs::Permissions::from_mode(0o755)).unwrap();
+    Resources::open(&state, TIMEOUT).unwrap();
+    assert_eq!(mode(&state), 0o755, "the operator's");
 }
 
 #[test]

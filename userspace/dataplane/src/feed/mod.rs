@@ -187,8 +187,17 @@ impl Intake {
         let given = self.link.given.pop()?;
         let number = given.meta.number;
         let steps = self.last.replace(number).map_or(1, |last| number - last);
-        let link = Arc::clone(&self.link);
-        Some((SourceFrame { given, link }, steps))
+        let place = Place {
+            frame: given.frame,
+            link: Arc::clone(&self.link),
+        };
+        Some((
+            SourceFrame {
+                given,
+                _place: place,
+            },
+            steps,
+        ))
     }
 
     /// The converted session starts: the source hands frames over from now on.
@@ -221,6 +230,14 @@ impl Drop for Intake {
 #[derive(Debug)]
 pub(crate) struct SourceFrame {
     given: Given,
+    // Dropped last: the source may end, and its memory with it, once the frame is back.
+    _place: Place,
+}
+
+/// Returns a frame to the source when it is dropped.
+#[derive(Debug)]
+struct Place {
+    frame: u32,
     link: Arc<Link>,
 }
 
@@ -235,10 +252,10 @@ impl SourceFrame {
     }
 }
 
-impl Drop for SourceFrame {
+impl Drop for Place {
     fn drop(&mut self) {
-        // It has a place for each frame that is out.
-        let _ = self.link.returned.push(self.given.frame);
+        // There is room for each frame that is out.
+        let _ = self.link.returned.push(self.frame);
     }
 }
 
