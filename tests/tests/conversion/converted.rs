@@ -290,11 +290,7 @@ pub(crate) fn source_ends((rig, mut control): (Rig, Control)) -> Result<()> {
 
 #[test]
 fn converted_session_destroyed_then_callers_end_but_no_source() -> Result<()> {
-    converted_ends(Rig::with_control()?)
-}
-
-/// The converted session is destroyed under blocked callers.
-pub(crate) fn converted_ends((rig, mut control): (Rig, Control)) -> Result<()> {
+    let (rig, mut control) = Rig::with_control()?;
     cam(&mut control)?;
     convert(&mut control, "cam-v210", "v210")?;
     let mut user = rig.user("cam-v210")?;

@@ -35,11 +35,6 @@ fn source_on_the_poller_ends_under_blocked_converted_callers() -> Result<()> {
 }
 
 #[test]
-fn converted_session_on_the_poller_ends_under_blocked_callers() -> Result<()> {
-    converted::converted_ends(rig()?)
-}
-
-#[test]
 fn large_frames_in_three_layouts_then_no_session_loses_packets() -> Result<()> {
     const LARGE: Raster = Raster::new(3840, 2160, 2, 10);
     const SMALL: Raster = Raster::new(320, 180, 50, 10);

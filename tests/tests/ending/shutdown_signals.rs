@@ -1,20 +1,13 @@
-//! Signals of every kind, and the end on request.
+//! Signals of every kind.
 
-use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use onair_api::{SessionOutcome, ShutdownPhase};
-use onair_stage::Config;
-use onair_tests::{
-    Deadline, Rig, await_drain, ended_in_order, holding, in_order, shutdown_status, signal, until,
-};
+use onair_tests::{Deadline, Rig, await_drain, holding, in_order, shutdown_status, signal, until};
 use rustix::process::Signal;
 use serde_json::Value;
-
-/// A uid and gid that no user has.
-const OTHER_USER: u32 = 54_321;
 
 #[test]
 #[expect(non_snake_case, reason = "the name that the requirements give")]
@@ -100,60 +93,5 @@ fn signals_usr1_then_sessions_and_their_users_on_standard_error() -> Result<()> 
     assert_eq!(cam["session"]["name"], "cam");
     assert_eq!(cam["blockers"][0]["pid"], client.pid(), "{cam:#}");
     assert_eq!(control.show("cam")?.name.as_str(), "cam", "it serves on");
-    Ok(())
-}
-
-/// curl, as an operator types it: status and body.
-fn curl(rig: &Rig, uid: Option<u32>, method: &str) -> Result<(u16, Value)> {
-    let mut command = Command::new("curl");
-    command
-        .args(["-s", "-w", "\n%{http_code}", "-X", method, "--unix-socket"])
-        .arg(Config::control_socket(rig.stage()))
-        .arg("http://localhost/v1/shutdown");
-    if let Some(uid) = uid {
-        command.uid(uid).gid(uid);
-    }
-    let output = command.output().context("curl")?;
-    ensure!(output.status.success(), "curl: {output:?}");
-    let text = String::from_utf8(output.stdout)?;
-    let (body, code) = text.rsplit_once('\n').context("two parts")?;
-    Ok((code.parse()?, serde_json::from_str(body)?))
-}
-
-/// Lets every user connect, whatever the directories above say: by a link of their own.
-fn open_to_all(rig: &Rig) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let socket = Config::control_socket(rig.stage());
-    std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o666))?;
-    let mut folder = rig.stage().directory();
-    loop {
-        let mode = std::fs::metadata(folder)?.permissions().mode();
-        ensure!(
-            mode & 0o001 != 0 || folder == rig.stage().directory(),
-            "{}",
-            folder.display()
-        );
-        if mode & 0o001 == 0 {
-            std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode | 0o001))?;
-        }
-        match folder.parent() {
-            Some(parent) => folder = parent,
-            None => return Ok(()),
-        }
-    }
-}
-
-#[test]
-fn request_by_another_user_then_forbidden_and_by_root_accepted() -> Result<()> {
-    let mut rig = Rig::rings()?;
-    open_to_all(&rig)?;
-    let (code, problem) = curl(&rig, Some(OTHER_USER), "POST")?;
-    assert_eq!((code, problem["code"].as_str()), (403, Some("forbidden")));
-    let (code, before) = curl(&rig, Some(OTHER_USER), "GET")?;
-    assert_eq!((code, before["phase"].as_str()), (200, Some("running")));
-    let (code, begun) = curl(&rig, None, "POST")?;
-    assert_eq!(code, 202, "{begun}");
-    let summary = ended_in_order(&mut rig)?;
-    assert!(summary.cause.contains("curl"), "{}", summary.cause);
     Ok(())
 }

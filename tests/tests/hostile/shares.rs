@@ -479,6 +479,8 @@ fn roles_of_groups_and_users_then_each_may_do_what_it_says() -> Result<()> {
 
     // Own: everything with its own, nothing with another's.
     forbidden(OWNER, "cam")?;
+    let (status, shown) = OWNER.ask(stage, "GET", "/v1/recordings/ours", &Value::Null)?;
+    assert_eq!(status, 403, "{shown}");
     assert_eq!(OWNER.test_client(stage)?.errno("attach cam")?, "EACCES");
     let mine = serde_json::to_value(receive("mine", Raster::SMALL, 5001))?;
     assert_eq!(OWNER.ask(stage, "POST", "/v1/sessions", &mine)?.0, 201);

@@ -1,7 +1,7 @@
-//! Conditional and repeated requests, as `curl` sends them to a real daemon.
+//! Conditional requests, as `curl` sends them to a real daemon.
 
 use anyhow::{Context as _, Result};
-use onair_tests::{Config, Raster, Rig, output, receive};
+use onair_tests::{Config, Rig, output};
 
 /// `curl` with these arguments; the answer with its head.
 fn curl(rig: &Rig, path: &str, arguments: &[&str]) -> Result<String> {
@@ -30,21 +30,5 @@ fn session_changed_meanwhile_then_if_match_destroy_is_refused() -> Result<()> {
     let now = condition(&curl(&rig, "/v1/sessions/cam", &[])?)?;
     let done = curl(&rig, "/v1/sessions/cam", &["-X", "DELETE", "-H", &now])?;
     assert!(done.starts_with("HTTP/1.1 200"), "{done}");
-    Ok(())
-}
-
-#[test]
-fn create_repeated_with_its_key_then_the_first_answer_again() -> Result<()> {
-    let (rig, mut control) = Rig::with_control()?;
-    let spec = serde_json::to_string(&receive("cam", Raster::SMALL, 5000))?;
-    let json = ["-H", "Content-Type: application/json", "-d", &spec];
-    let key = ["-H", "Idempotency-Key: 5e3a"];
-    let request = [json.as_slice(), key.as_slice()].concat();
-    let first = curl(&rig, "/v1/sessions", &request)?;
-    let again = curl(&rig, "/v1/sessions", &request)?;
-    assert!(first.starts_with("HTTP/1.1 201"), "{first}");
-    let body = |answer: &str| answer.split("\r\n\r\n").nth(1).map(str::to_owned);
-    assert_eq!(body(&first), body(&again));
-    control.end("cam")?;
     Ok(())
 }

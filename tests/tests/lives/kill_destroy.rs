@@ -130,21 +130,6 @@ fn settled_within(certificate: &Certificate, dead: &BTreeSet<u32>, slots: u64) -
 }
 
 #[test]
-fn callers_64_on_one_session_then_each_told_once_and_destroyed() -> Result<()> {
-    let (rig, mut control) = Rig::with_control()?;
-    control.create(&cam("cam", 0))?;
-    let mut crowd = Crowd::on_one(&rig, "cam", 4, 16)?;
-    control.stop("cam")?;
-    crowd.all_told_once()?;
-    let certificate = control.destroy_wait("cam")?;
-    assert_eq!(certificate.counts.blocked_at_stop, 64);
-    settled_within(&certificate, &BTreeSet::new(), 0)?;
-    drop(crowd);
-    control.completed(certificate.session)?;
-    Ok(())
-}
-
-#[test]
 fn callers_of_64_sessions_then_each_told_once_and_all_destroyed() -> Result<()> {
     let (rig, mut control) = Rig::with_control()?;
     let sessions: Vec<String> = (0..64).map(|number| format!("cam-{number}")).collect();

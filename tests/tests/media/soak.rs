@@ -123,7 +123,7 @@ fn nothing_amiss(name: &str, counters: &SessionCounters) -> Result<()> {
 #[test]
 fn frames_and_fields_for_long_then_on_time_and_nothing_grows() -> Result<()> {
     let wanted = std::env::var("ONAIR_SOAK_SECONDS").ok();
-    let seconds: u64 = wanted.map_or(Ok(10), |it| it.parse())?;
+    let seconds: u64 = wanted.map_or(Ok(5), |it| it.parse())?;
     let mut rig = Rig::pair()?;
     let daemon = rig.daemon()?.pid();
     let mut control = rig.control()?;

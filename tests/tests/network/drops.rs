@@ -5,7 +5,9 @@ use onair::{Session, Timeout};
 use onair_api::{HealthStatus, SessionProblemKind, Source};
 use onair_essence::video::Scan;
 use onair_stage::OfVideo as _;
-use onair_tests::{Config, QUOTA, Raster, RelayedVideo, Rig, onairctl, receive, send, wait_for};
+use onair_tests::{
+    Config, Deadline, QUOTA, Raster, RelayedVideo, Rig, Seen, onairctl, receive, send, wait_for,
+};
 
 const TIMEOUT_S: u64 = 20;
 
@@ -96,6 +98,7 @@ fn client_holds_its_quota_then_named_with_what_it_misses() -> Result<()> {
     let held = (0..QUOTA)
         .map(|_| Ok(slow.buffer_get(Timeout::millis(10_000))?))
         .collect::<Result<Vec<_>>>()?;
+    let as_taken: Vec<_> = held.iter().map(Seen::of).collect();
     let own = std::process::id();
     let found = video
         .control
@@ -141,8 +144,21 @@ fn client_holds_its_quota_then_named_with_what_it_misses() -> Result<()> {
     let dropped = metric(&rig, "onair_session_frames_dropped_slow_total", "in")?;
     assert!(dropped >= its.frames_dropped_slow, "{dropped} {its:?}");
 
-    // It is over when the client keeps up.
+    // Every frame of the session's memory is used again and again meanwhile, but not those that it holds.
+    let more = video.viewer.taken()? + 200;
+    video.viewer.wait(more, Deadline::seconds(30))?;
+    assert!(matches!(
+        slow.buffer_get(Timeout::NOW),
+        Err(onair::Error::TimedOut)
+    ));
+    let as_held: Vec<_> = held.iter().map(Seen::of).collect();
+    assert_eq!(as_held, as_taken, "a frame changed in its holder's hands");
+
+    // It is over, and it gets new ones, when the client keeps up.
     drop(held);
+    let next = slow.buffer_get(Timeout::millis(10_000))?;
+    assert!(next.number() > as_held[as_held.len() - 1].number + 100);
+    drop(next);
     slow.detach()?;
     wait_for("the problem to be over", TIMEOUT_S, || {
         Ok(video.control.show("in")?.problems.is_empty())
@@ -151,7 +167,9 @@ fn client_holds_its_quota_then_named_with_what_it_misses() -> Result<()> {
     video.settle()?;
     video.control.stop("in")?;
     let seen = video.viewer.seen()?;
-    assert!(seen.iter().all(|it| it.complete));
+    let whole = |it: &Seen| it.pattern_number() == Some(it.number);
+    assert!(as_held.iter().chain(&seen).all(whole));
+    assert_eq!(video.control.show("in")?.counters.frames_no_buffer, 0);
     assert!(seen.windows(2).all(|it| it[1].number == it[0].number + 1));
     for name in ["out", "in"] {
         video.control.end(name)?;

@@ -9,8 +9,8 @@ use onair_tests::network::packet::{
 use onair_tests::{Control, Dice, Raster, Rig, WholeFlow, Wire, output, resolve, wait_for};
 
 const OURS: &str = "10.77.0.2";
-/// Frames of a flow of five seconds.
-const FRAMES: u32 = 300;
+/// Frames of a flow of two seconds.
+const FRAMES: u32 = 120;
 /// Packets that are sent before the test looks whether they have arrived.
 const BATCH: usize = 200;
 

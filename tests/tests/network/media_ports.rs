@@ -56,7 +56,7 @@ fn interface_made_again_then_sessions_go_on_without_a_restart() -> Result<()> {
     let mut rig = Rig::pair()?;
     let mut video = video(&rig)?;
     let namespace = rig.stage().namespace().to_owned();
-    for _ in 0..3 {
+    for _ in 0..2 {
         output("ip", &["-n", &namespace, "link", "delete", "va"])?;
         until(
             "health to name the interface",

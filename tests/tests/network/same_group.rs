@@ -24,15 +24,13 @@ fn packets(control: &mut Control, session: &str) -> Result<u64> {
 }
 
 /// Each gets the packets of its own source and no other, and counts no wrong one.
-fn each_has_its_own(backend: Backend, pollers: usize) -> Result<()> {
-    let network = open_network(backend, pollers)?;
+fn each_has_its_own(backend: Backend) -> Result<()> {
+    let network = open_network(backend, 2)?;
     let mut control = network.rig.control()?;
     control.create(&member("one", UDP, &[ONE]))?;
     control.create(&member("other", UDP, &[OTHER]))?;
-    if pollers == 2 {
-        let [one, other] = [control.show("one")?.poller, control.show("other")?.poller];
-        assert_ne!(one, other, "one on each");
-    }
+    let [one, other] = [control.show("one")?.poller, control.show("other")?.poller];
+    assert_ne!(one, other, "one on each");
     wait_for("the switch to know both sources", TIMEOUT_S, || {
         let known = network.known(GROUP)?;
         Ok(known.contains(ONE) && known.contains(OTHER))
@@ -77,14 +75,9 @@ fn each_has_its_own(backend: Backend, pollers: usize) -> Result<()> {
 }
 
 #[test]
-fn two_sources_of_a_group_then_each_session_has_its_own() -> Result<()> {
-    each_has_its_own(Backend::AfXdp, 1)
-}
-
-#[test]
 fn two_sources_of_a_group_on_two_pollers_then_each_has_its_own() -> Result<()> {
-    each_has_its_own(Backend::AfXdp, 2)?;
-    each_has_its_own(Backend::AfPacket, 2)
+    each_has_its_own(Backend::AfXdp)?;
+    each_has_its_own(Backend::AfPacket)
 }
 
 /// On a port with several pollers, too, the session counts what comes from a source that none accepts.
@@ -132,26 +125,24 @@ fn flows_that_share_a_possible_packet_then_refused_with_advice() -> Result<()> {
 /// A running session turns to another source of its group: not to the one that another session has.
 #[test]
 fn session_to_another_source_of_the_group_then_it_has_only_that() -> Result<()> {
-    for pollers in [1, 2] {
-        let network = open_network(Backend::AfXdp, pollers)?;
-        let mut control = network.rig.control()?;
-        control.create(&member("one", UDP, &[ONE]))?;
-        control.create(&member("other", UDP, &[OTHER]))?;
-        let to = |sources: Value| {
-            let body = json!({"flow": {"sources": sources}});
-            network.rig.control()?.on::<RetargetSession>("one", body)
-        };
-        let refused = to(json!([OTHER])).err().context("it was changed")?;
-        assert!(format!("{refused:#}").contains("session other already receives"));
-        to(json!(["10.77.0.7"]))?;
-        // The source is free now.
-        control.create(&member("next", UDP, &[ONE]))?;
-        Talker::open(&network, ONE)?.until_received(&mut control, "next", UDP)?;
-        Talker::open(&network, OTHER)?.until_received(&mut control, "other", UDP)?;
-        assert_eq!(packets(&mut control, "one")?, 0);
-        for session in ["next", "other", "one"] {
-            control.end(session)?;
-        }
+    let network = open_network(Backend::AfXdp, 2)?;
+    let mut control = network.rig.control()?;
+    control.create(&member("one", UDP, &[ONE]))?;
+    control.create(&member("other", UDP, &[OTHER]))?;
+    let to = |sources: Value| {
+        let body = json!({"flow": {"sources": sources}});
+        network.rig.control()?.on::<RetargetSession>("one", body)
+    };
+    let refused = to(json!([OTHER])).err().context("it was changed")?;
+    assert!(format!("{refused:#}").contains("session other already receives"));
+    to(json!(["10.77.0.7"]))?;
+    // The source is free now.
+    control.create(&member("next", UDP, &[ONE]))?;
+    Talker::open(&network, ONE)?.until_received(&mut control, "next", UDP)?;
+    Talker::open(&network, OTHER)?.until_received(&mut control, "other", UDP)?;
+    assert_eq!(packets(&mut control, "one")?, 0);
+    for session in ["next", "other", "one"] {
+        control.end(session)?;
     }
     Ok(())
 }

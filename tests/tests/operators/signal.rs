@@ -9,7 +9,7 @@ use onair_tests::{
     until,
 };
 
-const RASTER: Raster = Raster::new(1280, 720, 25, 8);
+const RASTER: Raster = Raster::new(320, 180, 25, 8);
 const UDP: u16 = 5004;
 
 /// The signal of `session`, when it is in this state.
@@ -57,14 +57,13 @@ fn source_that_comes_goes_and_differs_is_told_with_what_to_do() -> Result<()> {
             .any(|it| it.starts_with("session in: "))
     );
 
-    let right = send("out", RASTER, UDP, Source::Pattern);
     type Change = fn(&mut SpecDocument);
     let others: [(Change, &str); 5] = [
         (
             |it| it.flow.payload_type = Some(112),
-            "retarget in --payload-type 112",
+            "retarget in0 --payload-type 112",
         ),
-        (|it| it.format.video_mut().width = 640, "--size 640x720"),
+        (|it| it.format.video_mut().width = 640, "--size 640x180"),
         (
             |it| it.format.video_mut().frame_rate = "30000/1001".to_owned(),
             "--rate 30000/1001",
@@ -78,26 +77,39 @@ fn source_that_comes_goes_and_differs_is_told_with_what_to_do() -> Result<()> {
             "--scan psf",
         ),
     ];
-    for (change, command) in others {
-        let mut other = right.clone();
+    // Each in a session of its own, and all at once.
+    for (at, (change, _)) in (0..).zip(&others) {
+        let udp = UDP + 20 + 2 * at;
+        control.create(&receive(&format!("in{at}"), RASTER, udp))?;
+        let mut other = send(&format!("out{at}"), RASTER, udp, Source::Pattern);
         change(&mut other);
         control.create(&other)?;
-        // As docs/troubleshoot.md promises.
-        let reason = until("the command that fits", Deadline::seconds(2), || {
-            let signal = control.show("in")?.signal;
+    }
+    // As docs/troubleshoot.md promises.
+    let promised = Deadline::seconds(2);
+    for (at, (_, command)) in others.iter().enumerate() {
+        let name = format!("in{at}");
+        let reason = until("the command that fits", promised, || {
+            let signal = control.show(&name)?.signal;
             let signal = signal.filter(|it| it.state == SignalState::Mismatch);
             let reason = signal.and_then(|it| it.reason);
             Ok(reason.filter(|it| it.contains(command)))
         });
-        reason.with_context(|| format!("{command}: {:?}", control.show("in")))?;
-        assert!(is_measured(&rig, "in", SignalState::Mismatch)?);
-        control.end("out")?;
-        let absent = signal(&rig, "in", SignalState::Absent)?;
+        reason.with_context(|| format!("{command}: {:?}", control.show(&name)))?;
+        assert!(is_measured(&rig, &name, SignalState::Mismatch)?);
+    }
+    for at in 0..others.len() {
+        control.end(format!("out{at}"))?;
+    }
+    for at in 0..others.len() {
+        let name = format!("in{at}");
+        let absent = signal(&rig, &name, SignalState::Absent)?;
         let reason = absent.reason.context("a reason")?;
         assert!(reason.contains("arrives since"), "{reason}");
+        control.end(name)?;
     }
 
-    control.create(&right)?;
+    control.create(&send("out", RASTER, UDP, Source::Pattern))?;
     let ok = signal(&rig, "in", SignalState::Ok)?;
     assert_eq!(ok.reason, None);
     assert!(is_measured(&rig, "in", SignalState::Ok)?);
@@ -105,10 +117,13 @@ fn source_that_comes_goes_and_differs_is_told_with_what_to_do() -> Result<()> {
         Ok(control.show("in")?.signal.and_then(|it| it.arriving))
     })?;
     let arrives = arriving.format.to_string();
-    assert!(arrives.starts_with("1280x720 25 fps"), "{arrives}");
+    assert!(arrives.starts_with("320x180 25 fps"), "{arrives}");
     let listed = onairctl(&rig, "session list")?;
     assert!(listed.out.contains("● ok"), "{listed:?}");
 
+    // A sender whose client is not there, and a group on a network without a querier.
+    control.create(&send("quiet", RASTER, UDP + 4, Source::Client))?;
+    control.create(&member("group", UDP, &[]))?;
     // Only another source is accepted.
     let mut filtered = receive("in2", RASTER, UDP + 2);
     filtered.flow.source = Some("10.77.0.9".to_owned());
@@ -126,13 +141,9 @@ fn source_that_comes_goes_and_differs_is_told_with_what_to_do() -> Result<()> {
         "{reason}"
     );
 
-    // A sender whose client is not there.
-    control.create(&send("quiet", RASTER, UDP + 4, Source::Client))?;
     let absent = signal(&rig, "quiet", SignalState::Absent)?;
     let reason = absent.reason.context("a reason")?;
     assert!(reason.contains("no client is attached"), "{reason}");
-    // A group on a network without a querier.
-    control.create(&member("group", UDP, &[]))?;
     let reason = until("the missing querier", Deadline::seconds(30), || {
         let reason = control.show("group")?.signal.and_then(|it| it.reason);
         Ok(reason.filter(|it| it.contains("querier")))
@@ -186,7 +197,7 @@ fn network_that_loses_impairs_the_signal() -> Result<()> {
     let impaired = signal(&rig, "in", SignalState::Impaired)?;
     let reason = impaired.reason.context("a reason")?;
     assert!(reason.contains("of the packets were lost"), "{reason}");
-    sender.finish(Deadline::seconds(60))?;
+    drop(sender);
     relay.finish()?;
     control.end("in")?;
     Ok(())

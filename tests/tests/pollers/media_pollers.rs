@@ -143,28 +143,26 @@ fn interface_of_two_pollers_made_again_then_the_sessions_go_on() -> Result<()> {
         receivers(&mut control)?;
         senders(&mut control)?;
         let namespace = rig.stage().namespace();
-        for _ in 0..2 {
-            output("ip", &["-n", namespace, "link", "delete", "va"])?;
-            until(
-                "health to name the interface",
-                Deadline::seconds(60),
-                || {
-                    let problems = control.health()?.problems;
-                    let names = |problem: &String| problem.contains("there is no interface v");
-                    Ok((problems.iter().filter(|it| names(it)).count() == 2).then_some(()))
-                },
-            )?;
-            rig.stage().veth(&Veth::bare("va", "vb"))?;
-            until("both ports to be back", Deadline::seconds(60), || {
-                Ok(control.troubles()?.is_empty().then_some(()))
+        output("ip", &["-n", namespace, "link", "delete", "va"])?;
+        until(
+            "health to name the interface",
+            Deadline::seconds(60),
+            || {
+                let problems = control.health()?.problems;
+                let names = |problem: &String| problem.contains("there is no interface v");
+                Ok((problems.iter().filter(|it| names(it)).count() == 2).then_some(()))
+            },
+        )?;
+        rig.stage().veth(&Veth::bare("va", "vb"))?;
+        until("both ports to be back", Deadline::seconds(60), || {
+            Ok(control.troubles()?.is_empty().then_some(()))
+        })?;
+        for at in 0..FLOWS {
+            let name = format!("in{at}");
+            let before = control.show(&name)?.counters.frames_complete;
+            wait_for("more frames", 60, || {
+                Ok(control.show(&name)?.counters.frames_complete > before + 20)
             })?;
-            for at in 0..FLOWS {
-                let name = format!("in{at}");
-                let before = control.show(&name)?.counters.frames_complete;
-                wait_for("more frames", 60, || {
-                    Ok(control.show(&name)?.counters.frames_complete > before + 20)
-                })?;
-            }
         }
     }
     Ok(())

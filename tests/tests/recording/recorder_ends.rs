@@ -257,7 +257,7 @@ fn daemon_terminated_as_a_recording_ends_then_it_ends_once() -> Result<()> {
 fn daemon_killed_while_it_records_then_repaired_for_others() -> Result<()> {
     let mut dice = Dice::new(0x04b1_11ed);
     let mut rig = rig()?;
-    let rounds = 3;
+    let rounds = 2;
     for round in 0..rounds {
         let (packets, film) = (format!("packets{round}"), format!("film{round}"));
         let recordings = [(&*packets, "pcapng"), (&*film, "pcapng")];

@@ -31,12 +31,6 @@ impl TestClient {
                 let last = self.last_put.context("put a frame first")?;
                 self.session()?.put_raw(last).map(|()| Value::Null)
             }
-            "put-into" => {
-                let other: usize = rest.parse()?;
-                let oldest = *self.held.first().context("hold a frame first")?;
-                let other = self.sessions.get(other).context("no such session")?;
-                other.put_raw(oldest).map(|()| Value::Null)
-            }
             "put-all" => {
                 let session = self.session()?.clone();
                 let results: Result<Vec<()>, _> = self

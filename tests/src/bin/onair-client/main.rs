@@ -10,12 +10,12 @@
 //! `poll MS` (an event), `detach`, `destroy`, `destroy-wait MS`, `abort`, `drop`.
 //!
 //! Frames: `get MS` (and give back), `hold N`, `put` (the oldest that is held), `put-again` (the
-//! last one that was put), `put-into N` (the oldest into session N), `put-all`, `drain`,
+//! last one that was put), `put-all`, `drain`,
 //! `submit N` (frames of the pattern, in a send session), `forget N` (take and never give back),
 //! `look` (at the bytes of each that is held).
 //!
 //! Threads: `block N` (each waits in `buffer_get` until an error; event `returned`), `spin N` (each
-//! asks again after EAGAIN, as applications do; `stop-spinning` ends them), `count-stops N` (each
+//! asks again after EAGAIN, as applications do), `count-stops N` (each
 //! counts the EAGAINs of its waits; `counts` tells them), `watch N` (one takes N frames; event
 //! `watched` with what it saw of each; `taken` tells how many so far), `watch-on` (the same through
 //! stops, until the session ends), `exit-holding` (one takes a frame and exits), `exit-inside N` (each is
@@ -89,10 +89,10 @@ impl TestClient {
             "attach" | "create" | "use" | "stop" | "start" | "pulse" | "is-stopped"
             | "is-ending" | "wait-started" | "poll" | "flush" | "detach" | "destroy"
             | "destroy-wait" | "abort" | "drop" => self.session_command(word, rest)?,
-            "get" | "hold" | "put" | "put-again" | "put-into" | "put-all" | "drain" | "submit"
-            | "forget" | "look" => self.frame_command(word, rest)?,
-            "block" | "spin" | "stop-spinning" | "count-stops" | "counts" | "watch"
-            | "watch-on" | "idle" | "taken" | "exit-holding" => self.thread_command(word, rest)?,
+            "get" | "hold" | "put" | "put-again" | "put-all" | "drain" | "submit" | "forget"
+            | "look" => self.frame_command(word, rest)?,
+            "block" | "spin" | "count-stops" | "counts" | "watch" | "watch-on" | "idle"
+            | "taken" | "exit-holding" => self.thread_command(word, rest)?,
             "exit-inside" | "exit-taking" | "reincarnate" | "exec-inside" => {
                 self.dying_command(word, rest)?
             }

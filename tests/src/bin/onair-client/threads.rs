@@ -1,6 +1,6 @@
 //! Commands for threads.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -16,7 +16,6 @@ use super::{Reply, TestClient, say};
 /// What the threads share with the commands.
 #[derive(Clone, Default)]
 pub(crate) struct Crowd {
-    stop_spinning: Arc<AtomicBool>,
     /// One for each thread of `count-stops`.
     counts: Arc<Mutex<Vec<Arc<AtomicU64>>>>,
     /// Frames that the threads of `watch` have taken.
@@ -29,14 +28,7 @@ impl TestClient {
         let crowd = self.crowd.clone();
         Ok(Ok(match word {
             "block" => many(rest, move || block(&session))?,
-            "spin" => {
-                crowd.stop_spinning.store(false, Ordering::Relaxed);
-                many(rest, move || spin(&session, &crowd.stop_spinning))?
-            }
-            "stop-spinning" => {
-                crowd.stop_spinning.store(true, Ordering::Relaxed);
-                Value::Null
-            }
+            "spin" => many(rest, move || spin(&session))?,
             "count-stops" => many(rest, move || count_stops(&session, &crowd))?,
             "counts" => {
                 let counts = crowd.counts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -117,10 +109,10 @@ pub(crate) fn block(session: &Session) {
 }
 
 /// `if (ret == -EAGAIN) continue;`
-fn spin(session: &Session, stop: &AtomicBool) {
+fn spin(session: &Session) {
     let mut stopped = 0_u64;
     let mut frames = 0_u64;
-    while !stop.load(Ordering::Relaxed) {
+    loop {
         match session.buffer_get(Timeout::NEVER) {
             Ok(_) => frames += 1,
             Err(Error::Stopped) => stopped += 1,
@@ -134,10 +126,6 @@ fn spin(session: &Session, stop: &AtomicBool) {
             }
         }
     }
-    say::event(
-        "spun",
-        json!({ "tid": gettid(), "result": "told", "stopped": stopped, "frames": frames }),
-    );
 }
 
 fn count_stops(session: &Session, crowd: &Crowd) {

@@ -42,7 +42,8 @@ impl Prometheus {
         Ok(target.join("third-party/prometheus/usr/bin").join(name))
     }
 
-    /// Starts one that scrapes the daemon whose `[metrics]` listen on `port` of 127.0.0.1.
+    /// Starts one that scrapes the daemon whose `[metrics]` listen on `port` of 127.0.0.1. Each alert fires at
+    /// once: how long it waits is for promtool.
     pub fn start(stage: &Stage, port: u16) -> Result<Self> {
         let own = Self::free_port()?;
         let folder = stage.directory().join("prometheus");
@@ -50,11 +51,16 @@ impl Prometheus {
         let config = folder.join("prometheus.yml");
         let text = format!(
             "global: {{scrape_interval: 1s, evaluation_interval: 1s}}\n\
-             rule_files: [{}/onair.rules.yml]\n\
-             scrape_configs: [{{job_name: onair, static_configs: [{{targets: ['127.0.0.1:{port}']}}]}}]\n",
-            Self::rules().display()
+             rule_files: [onair.rules.yml]\n\
+             scrape_configs: [{{job_name: onair, static_configs: [{{targets: ['127.0.0.1:{port}']}}]}}]\n"
         );
         fs::write(&config, text)?;
+        let rules = fs::read_to_string(Self::rules().join("onair.rules.yml"))?;
+        let at_once = rules
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("for: "));
+        let at_once: Vec<_> = at_once.collect();
+        fs::write(folder.join("onair.rules.yml"), at_once.join("\n"))?;
         let log = File::create(folder.join("log"))?;
         let child = stage
             .command(&Self::program("prometheus")?)
