@@ -16,6 +16,7 @@
 //! | `clients` | how clients come and go |
 //! | `witness` | what is seen, and what follows |
 //! | `certificate` | what the certificate says |
+//! | [`shutdown`] | when all sessions end together |
 
 mod boundary;
 mod certificate;
@@ -25,6 +26,7 @@ mod ending;
 mod flushing;
 mod lifecycle;
 mod running;
+pub mod shutdown;
 mod state;
 pub mod witness;
 
