@@ -66,7 +66,7 @@ impl Actor {
                 reply.send(Ok(view));
             }
         }
-        if self.ending.is_some() {
+        if self.ending.has_begun() {
             end = Some(RecordingEnd::Shutdown);
         }
         self.recorder.look_at = Instant::now();
@@ -107,7 +107,7 @@ impl Actor {
             return;
         }
         let session = entry.about.session.0;
-        let ask = self.ending.is_none();
+        let ask = !self.ending.has_begun();
         let session = self.sessions.any_mut(session);
         let untapped = session.map_or(Untapped::Nowhere, |mut it| {
             it.untap(&mut self.services, id, ask)
@@ -201,7 +201,7 @@ impl Actor {
     pub(crate) fn taps_handed_back(&mut self, session: u64) {
         self.snapshot_taps_handed_back(session);
         for id in self.recorder.of_session(session) {
-            if self.ending.is_some() {
+            if self.ending.has_begun() {
                 self.end_recording(id, RecordingEnd::Shutdown);
             }
             self.fetch_tap(id);
