@@ -184,6 +184,8 @@ impl Plant {
             && site.state == SessionState::Stopped
         {
             site.destroy = Some((self.now + patience, false));
+            // Its class does not begin it again before a pause.
+            site.has_begun = true;
             self.set(id, SessionState::Draining);
             self.look_soon(id);
         }
