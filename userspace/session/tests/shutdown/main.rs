@@ -60,7 +60,7 @@ fn shutdown_no_sessions_then_over_at_once() {
 }
 
 #[test]
-fn shutdown_announced_without_a_drain_then_told_and_nothing_else() {
+fn shutdown_announced_without_a_drain_then_told_only() {
     let (mut core, now) = (ShutdownCore::default(), std::time::Instant::now());
     assert_eq!(core.next(now), ShutdownStep::Wait(None));
     core.handle(ShutdownEvent::Announce(vec![2, 1]), now);
@@ -75,7 +75,7 @@ fn shutdown_announced_without_a_drain_then_told_and_nothing_else() {
 }
 
 #[test]
-fn shutdown_priorities_then_stops_and_destroys_lowest_number_first() {
+fn shutdown_priorities_then_the_lowest_number_goes_first() {
     let sites = [50, 90, 10, 50].map(|priority| Site::new(priority, 0));
     let mut plant = Plant::new(Remedy::Abandon, sites);
     assert_eq!(plant.run(), Duration::ZERO);
@@ -85,7 +85,7 @@ fn shutdown_priorities_then_stops_and_destroys_lowest_number_first() {
 }
 
 #[test]
-fn shutdown_any_class_then_all_are_told_and_stopped_before_a_destroy() {
+fn shutdown_any_class_then_all_stop_before_the_first_destroy() {
     let mut plant = Plant::new(Remedy::Abandon, [10, 20].map(|it| Site::new(it, 0)));
     plant.run();
     let effects: Vec<_> = plant.done.into_iter().map(|it| it.1).collect();
@@ -100,7 +100,7 @@ fn shutdown_any_class_then_all_are_told_and_stopped_before_a_destroy() {
 }
 
 #[test]
-fn shutdown_users_that_leave_soon_then_the_later_class_waits_for_them() {
+fn shutdown_users_that_leave_soon_then_a_later_class_waits() {
     let mut plant = Plant::new(Remedy::Abandon, [(10, 1), (20, 0)].map(used));
     plant.turn(100);
     assert_eq!(ids(&plant, began), [1]);
@@ -178,7 +178,7 @@ fn shutdown_users_stay_then_evicted_by_priority() {
 }
 
 #[test]
-fn shutdown_evicted_one_hangs_then_abandoned_when_its_time_is_up() {
+fn shutdown_evicted_one_hangs_then_abandoned_in_time() {
     let mut sites = [(10, 1), (20, 1)].map(used);
     sites[0].hangs = true;
     let mut plant = Plant::new(Remedy::Evict, sites);
@@ -196,7 +196,7 @@ fn shutdown_users_stay_then_quarantined_without_a_further_wait() {
 }
 
 #[test]
-fn shutdown_blind_probe_then_not_waited_for_and_remedied_at_once() {
+fn shutdown_blind_probe_then_remedied_without_a_wait() {
     let mut sites = [(10, 1), (20, 0)].map(used);
     sites[0].is_blind = true;
     let mut plant = Plant::new(Remedy::Quarantine, sites);

@@ -33,7 +33,7 @@ pub(crate) struct Plant {
     remedy: Remedy,
     stopped_at: Option<Instant>,
     deadline: Instant,
-    is_forced: bool,
+    pub(crate) is_forced: bool,
     due: BTreeSet<(u8, u64)>,
     /// Time was up, and each session is looked at once more.
     last_look: bool,

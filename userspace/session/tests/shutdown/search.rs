@@ -48,12 +48,14 @@ fn live(plant: &mut Plant, deeds: impl IntoIterator<Item = Deed>) {
     assert!(took <= longest, "it takes {took:?}: {plant:#?}");
     for (&id, site) in &plant.sites {
         let can_end = site.users == 0 && !site.is_blind && !site.hangs;
+        // A forced shutdown does not begin a destroy again that gave up.
+        let gave_up = plant.is_forced && site.state == SessionState::Stopped;
         // Its last user may leave just afterwards.
         let abandoned = ShutdownEffect::Abandon(id);
         let is_abandoned = plant.done.iter().any(|(_, it)| *it == abandoned);
         let is_aside = site.state == SessionState::Quarantined;
         assert!(
-            !can_end || is_abandoned || is_aside,
+            !can_end || gave_up || is_abandoned || is_aside,
             "session {id} has no user and is left: {plant:#?}"
         );
     }
