@@ -29,14 +29,13 @@ const IN_TIME: [(usize, Duration); 2] = [
     (98, Duration::from_secs(1)),
 ];
 /// Every kind of step, as the control thread names them.
-const STEPS: [&str; 12] = [
+const STEPS: [&str; 11] = [
     "outbox",
     "periodic",
     "traffic",
     "recordings",
     "memory",
     "inspections",
-    "announce",
     "ending",
     "poller_event",
     "probe_events",

@@ -20,6 +20,7 @@
 //! | `retarget` | a change of addresses; `quarantines`: those that wait for a look at sites |
 //! | `witness` | what is seen, and what follows |
 //! | `certificate` | what the certificate says |
+//! | [`shutdown`] | when all sessions end together |
 
 mod boundary;
 mod certificate;
@@ -32,6 +33,7 @@ mod lifecycle;
 mod quarantines;
 mod retarget;
 mod running;
+pub mod shutdown;
 mod state;
 pub mod witness;
 

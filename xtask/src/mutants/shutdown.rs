@@ -24,6 +24,11 @@ mutants! {
     "jobs: a failed one is not counted" => Unit("onair-workers", "worker_jobs_that_fail");
     "shutdown: a notification that hangs is waited for" => Unit("onaird", "shutdown_mgr_each_phase_hung");
     "shutdown: clients get no draining event" => System("shutdown::system__sigterm__then_clean_exit");
+    "shutdown: destroys before all are stopped" => File("onair-session", "shutdown", "shutdown_any_class_then_all");
+    "shutdown: a class does not wait for the one before" => File("onair-session", "shutdown", "shutdown_users_that_leave_soon");
+    "shutdown: held sessions delay the others" => File("onair-session", "shutdown", "shutdown_users_that_stay_then_held");
+    "shutdown: a forced one waits for users" => File("onair-session", "shutdown", "shutdown_forced_then_over");
+    "shutdown: the remedy is applied again" => File("onair-session", "shutdown", "shutdown_evicted_one_hangs");
     "onaird: --duration is ignored" => System("shutdown::daemon_with_a_duration_then_ends");
     "ports: not closed at the end" => System("shutdown::system_sigterm_under_af_xdp_traffic");
     "session: leaks memory" => System("shutdown_load::shutdown__memory_usage__then_no_leaks");

@@ -33,8 +33,6 @@ pub(crate) enum Task {
     Memory,
     /// Gives up on helper threads that hang.
     Inspections,
-    /// Tells clients that the daemon exits, a few sessions at a time.
-    Announce,
     /// Stops, starts and ends sessions that were made for clients, as their sources do.
     Followers,
     /// Continues the daemon's shutdown.
@@ -54,7 +52,6 @@ impl Task {
             Self::Recordings => "recordings",
             Self::Memory => "memory",
             Self::Inspections => "inspections",
-            Self::Announce => "announce",
             Self::Followers => "followers",
             Self::Ending => "ending",
             Self::Session(_) => "session",

@@ -60,13 +60,9 @@ pub struct Actor {
     destroyed: u64,
     free_indices: VecDeque<u32>,
     shutdown: ShutdownCoordinator,
-    ending: Option<Ending>,
+    ending: Ending,
     /// Priority and id of sessions to be examined in this turn.
     due: BTreeSet<(u8, u64)>,
-    /// Priority and id of sessions that the shutdown may destroy now.
-    ready: BTreeSet<(u8, u64)>,
-    /// Sessions whose clients are still to be told that the daemon exits.
-    announcing: BTreeSet<u64>,
     /// When the next periodic check is due.
     periodic_at: Instant,
     /// When the traffic is looked at next.
@@ -113,10 +109,8 @@ impl Actor {
             attachments: 0,
             destroyed: 0,
             free_indices: (0..INDICES).collect(),
-            ending: None,
+            ending: Ending::default(),
             due: BTreeSet::new(),
-            ready: BTreeSet::new(),
-            announcing: BTreeSet::new(),
             periodic_at: Instant::now(),
             traffic_at: Instant::now(),
             schedule: Schedule::default(),

@@ -146,7 +146,7 @@ impl Actor {
         let launched = CourseEvent::Launched {
             active,
             has_session,
-            is_shutdown: self.ending.is_some(),
+            is_shutdown: self.ending.has_begun(),
         };
         self.course(id, launched);
     }
@@ -157,7 +157,7 @@ impl Actor {
         let Some(entry) = self.recorder.list.get(&id) else {
             return;
         };
-        let ask = self.ending.is_none();
+        let ask = !self.ending.has_begun();
         let session = self.sessions.any_mut(entry.about.session.0);
         let untapped = session.map_or(Untapped::Nowhere, |mut it| {
             it.untap(&mut self.services, id, ask)
@@ -217,7 +217,7 @@ impl Actor {
     /// A session was handed back, and its taps with it.
     pub(crate) fn taps_handed_back(&mut self, session: u64) {
         self.snapshot_taps_handed_back(session);
-        let is_shutdown = self.ending.is_some();
+        let is_shutdown = self.ending.has_begun();
         for id in self.recorder.of_session(session) {
             self.course(id, CourseEvent::HandedBack { is_shutdown });
         }

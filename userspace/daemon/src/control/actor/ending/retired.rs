@@ -9,6 +9,7 @@ use crate::config::ms;
 use crate::control::actor::Actor;
 use crate::services::reply::Reply;
 use crate::session::{Progress, complete};
+use onair_session::shutdown::ShutdownEvent;
 
 impl Actor {
     /// Removes a destroyed session, and answers the requester.
@@ -17,11 +18,7 @@ impl Actor {
             // The caller that asked for these does what follows.
             Progress::Lives | Progress::NotAdmitted(_) | Progress::Quarantined(_) => return,
             Progress::Due => return self.examine_soon(id),
-            Progress::Ready => {
-                let session = self.sessions.get(id);
-                self.ready.extend(session.map(|it| (it.spec.priority, id)));
-                return;
-            }
+            Progress::Ready => return self.ending.note(ShutdownEvent::Ready(id)),
             Progress::Destroyed(certificate, via, reply) => Some((certificate, via, reply)),
             Progress::Freed => None,
         };

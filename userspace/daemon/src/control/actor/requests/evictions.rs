@@ -1,12 +1,13 @@
 //! Forced ends: evict, abort, quarantine.
 
 use std::fmt::Debug;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use onair_api::{Certificate, Operation, Problem, ProblemCode, SessionRef, Who};
 use onair_session::{Destroy, Event, EvictionTicket, QuarantineRequest, Ticket};
 
 use crate::access::authority::Caller;
+use crate::config::ms;
 use crate::control::actor::Actor;
 use crate::control::attach::ConnectionId;
 use crate::services::reply::Reply;
@@ -35,7 +36,7 @@ impl Actor {
         reply: Reply<Box<Certificate>>,
     ) {
         if let Some((id, reply)) = reply.or_refuse(self.find(caller, session)) {
-            self.begin_abort(id, caller.who.clone(), false, reply);
+            self.abort_now(id, caller.who.clone(), reply);
         }
     }
 
@@ -47,14 +48,19 @@ impl Actor {
         reply: Reply<Box<Certificate>>,
     ) {
         if let Some(((id, _), reply)) = reply.or_refuse(self.owned_by(connection)) {
-            self.begin_abort(id, who, false, reply);
+            self.abort_now(id, who, reply);
         }
     }
 
+    fn abort_now(&mut self, id: u64, who: Who, reply: Reply<Box<Certificate>>) {
+        let deadline = Instant::now() + ms(self.services.config.timeouts.quiesce_ms);
+        self.begin_abort(id, who, deadline, false, reply);
+    }
+
     /// The daemon aborts a session, which is destroyed when its turn comes.
-    pub(crate) fn abort_in_turn(&mut self, id: u64, who: Who) {
+    pub(crate) fn abort_in_turn(&mut self, id: u64, who: Who, deadline: Instant) {
         // No requester reads this answer: the certificate is in the archive.
-        self.begin_abort(id, who, true, Reply::unread());
+        self.begin_abort(id, who, deadline, true, Reply::unread());
     }
 
     /// The daemon quarantines a stopped session.
@@ -68,14 +74,14 @@ impl Actor {
         &mut self,
         id: u64,
         who: Who,
+        deadline: Instant,
         waits_for_turn: bool,
         reply: Reply<Box<Certificate>>,
     ) {
-        let timeout = Duration::from_millis(self.services.config.timeouts.quiesce_ms);
         let destroy = |ticket| Destroy {
             who,
             operation: Operation::Abort,
-            deadline: Some(Instant::now() + timeout),
+            deadline: Some(deadline),
             deadline_ms: None,
             waits_for_turn,
             ticket,

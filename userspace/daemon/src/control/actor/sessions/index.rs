@@ -26,6 +26,8 @@ pub(super) struct Index {
     /// A session was started, stopped or removed, or got its first client, or lost its last one, since the last
     /// look.
     pub(super) has_changed: bool,
+    /// Changes of state since the last look, once the shutdown follows them; `None`: removed.
+    pub(super) states: Option<Vec<(u64, Option<SessionState>)>>,
 }
 
 /// What one user has of the limits for all sessions, also in quarantine.
@@ -115,6 +117,12 @@ impl Index {
         self.bytes = self.bytes - before.bytes + now.bytes;
         self.charge(before, now);
         self.has_changed |= before.course != now.course;
+        let [before, now] = [before, now].map(|it| it.course.map(|(state, ..)| state));
+        if before != now
+            && let Some(states) = &mut self.states
+        {
+            states.push((id, now));
+        }
     }
 
     fn charge(&mut self, before: Facts, now: Facts) {

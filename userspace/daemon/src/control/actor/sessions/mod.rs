@@ -8,7 +8,7 @@ use std::net::SocketAddrV4;
 use std::ops::{self, Deref, DerefMut};
 use std::time::Instant;
 
-use onair_api::SessionName;
+use onair_api::{SessionName, SessionState};
 
 use crate::control::attach::ConnectionId;
 use crate::session::Session;
@@ -61,10 +61,6 @@ impl Sessions {
     /// Number of those that exist.
     pub(super) fn len(&self) -> usize {
         self.living.len()
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.living.is_empty()
     }
 
     /// One that exists.
@@ -131,6 +127,17 @@ impl Sessions {
     /// What [`Self::has_changed`] says until the next change.
     pub(super) fn set_changed(&mut self, has_changed: bool) {
         self.index.has_changed = has_changed;
+    }
+
+    /// From here on [`Self::take_states`] has each change of a state.
+    pub(super) fn follow_states(&mut self) {
+        self.index.states = Some(Vec::new());
+    }
+
+    /// The states that changed since the last call; `None`: the session was removed.
+    pub(super) fn take_states(&mut self) -> Vec<(u64, Option<SessionState>)> {
+        let states = self.index.states.as_mut();
+        states.map(std::mem::take).unwrap_or_default()
     }
 
     /// Due times and ids, the first one first.

@@ -110,7 +110,7 @@ impl Actor {
         tokio::select! {
             biased;
             Some(command) = inbox.commands.recv() => self.handle_command(command),
-            () = forced.cancelled(), if self.ending.is_some() => {}
+            () = forced.cancelled(), if self.ending.has_begun() => {}
             found = pollers.readable() => {
                 found?.clear_ready();
                 ready.pollers = true;
@@ -233,9 +233,8 @@ impl Actor {
             (Task::Recordings, self.recorder.wake_at()),
             (Task::Memory, self.services.pending_reclaim.wake_at()),
             (Task::Inspections, self.services.inspector.wake_at()),
-            (Task::Announce, (!self.announcing.is_empty()).then_some(now)),
             (Task::Followers, self.followers_due(now)),
-            (Task::Ending, self.ending.as_ref().map(|it| it.wake_at())),
+            (Task::Ending, self.ending.wake_at),
         ];
         let due = more.into_iter().filter_map(|(task, at)| Some((task, at?)));
         wanted.extend(due);
@@ -263,7 +262,6 @@ impl Actor {
             Task::Recordings => self.watch_recordings(now),
             Task::Memory => self.sweep_pending_reclaim(now + TURN),
             Task::Inspections => self.services.inspector.expire(now),
-            Task::Announce => self.announce_some(),
             Task::Followers => self.follow_sources(now),
             // `is_over` handles it in each turn.
             Task::Ending => {}

@@ -24,32 +24,28 @@ impl Actor {
     /// Examines the sessions that are due, until `budget` after `began`. Returns whether all are.
     pub(crate) fn examine_due(&mut self, began: Instant, budget: Duration) -> bool {
         within(began, budget, || {
-            self.examine_first(Examination::Due);
+            self.examine_first();
             !self.due.is_empty()
         })
     }
 
-    /// Examines the first few of those that are due, or whose turn in the shutdown has come. Each
-    /// rests for its share, as after a task of its own.
-    pub(crate) fn examine_first(&mut self, why: Examination) {
-        let began = Instant::now();
-        let all = match why {
-            Examination::Due => &mut self.due,
-            Examination::InTurn => &mut self.ready,
-        };
-        let mut some = BTreeSet::new();
-        while some.len() < TOGETHER {
-            let Some((_, id)) = all.pop_first() else {
-                break;
-            };
-            some.insert(id);
-        }
+    /// Examines the first few of the sessions that are due.
+    pub(crate) fn examine_first(&mut self) {
+        let due = &mut self.due;
+        let some = std::iter::from_fn(|| due.pop_first()).take(TOGETHER);
+        let some = some.map(|(_, id)| id).collect();
+        self.examine(&some, Examination::Due);
+    }
+
+    /// Examines these sessions. Each rests for its share, as after a task of its own.
+    pub(crate) fn examine(&mut self, some: &BTreeSet<u64>, why: Examination) {
         if some.is_empty() {
             return;
         }
+        let began = Instant::now();
         self.services.test_delay.step("examine");
         let services = &mut self.services;
-        let done = self.sessions.change_together(&some, |mut wanted| {
+        let done = self.sessions.change_together(some, |mut wanted| {
             wanted.sort_by_key(|it| (it.spec.priority, it.id));
             Session::examine_together(wanted, services, why)
         });

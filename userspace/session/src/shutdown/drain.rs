@@ -1,0 +1,216 @@
+//! The phases from the first stop to the end.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
+
+use onair_api::{SessionOutcome, SessionState};
+use onair_mutant::mutant;
+
+use super::boundary::{Remedy, ShutdownEffect, ShutdownEvent, ShutdownOrder, ShutdownStep};
+use super::classes::{Classes, Course};
+use super::count::Count;
+use super::examinations::Examinations;
+use super::roster::Roster;
+
+/// The shutdown, once it has begun.
+#[derive(Debug)]
+pub(super) struct Drain {
+    roster: Roster,
+    /// Until when users may take to leave.
+    deadline: Instant,
+    remedy: Remedy,
+    quiesce: Duration,
+    phase: Phase,
+    examinations: Examinations,
+    is_forced: bool,
+    count: Count,
+    /// No session has changed since the last count, after which it is over.
+    is_counted: bool,
+    /// Sessions that got the remedy, once it was applied.
+    remedied: Option<BTreeSet<u64>>,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// These are still to be stopped, in order.
+    Stopping(VecDeque<u64>),
+    /// All are stopped.
+    Destroying(Classes),
+    /// Time is up: each session is examined once more.
+    LastLook,
+    /// These still get the remedy, in order.
+    Remedying(VecDeque<u64>),
+    /// There is nothing left to wait for.
+    Over,
+}
+
+impl Drain {
+    pub(super) fn begin(order: ShutdownOrder, now: Instant) -> Self {
+        let roster = Roster::new(order.sessions);
+        Self {
+            deadline: order.deadline,
+            remedy: order.remedy,
+            quiesce: order.quiesce,
+            phase: Phase::Stopping(roster.order().collect()),
+            examinations: Examinations::default(),
+            is_forced: false,
+            count: Count::new(now),
+            is_counted: false,
+            remedied: None,
+            roster,
+        }
+    }
+
+    pub(super) fn handle(&mut self, event: ShutdownEvent) {
+        match event {
+            ShutdownEvent::State(id, state) => self.set(id, Some(state)),
+            ShutdownEvent::Ended(id) => self.set(id, None),
+            ShutdownEvent::Ready(id) => {
+                let priority = self.roster.priority(id);
+                let ready = priority.map(|priority| (priority, id));
+                self.examinations.ready.extend(ready);
+            }
+            ShutdownEvent::ToExamine => self.examinations.is_due = true,
+            ShutdownEvent::Forced => {
+                self.is_forced = !mutant!("shutdown: a forced one waits for users");
+            }
+            // It has begun.
+            ShutdownEvent::Announce(_) | ShutdownEvent::Drain(_) => {}
+        }
+    }
+
+    fn set(&mut self, id: u64, state: Option<SessionState>) {
+        self.roster.set(id, state);
+        self.is_counted = false;
+    }
+
+    pub(super) fn next(&mut self, now: Instant) -> ShutdownStep {
+        if let Phase::Over = self.phase {
+            return ShutdownStep::Over;
+        }
+        if self.count.begin(now)
+            && let Phase::Destroying(classes) = &mut self.phase
+        {
+            classes.retry();
+        }
+        if self.count.take_late(now) {
+            return ShutdownStep::Do(ShutdownEffect::CountUsers);
+        }
+        loop {
+            return match self.advance(now) {
+                None => continue,
+                Some(ShutdownStep::Do(effect)) => ShutdownStep::Do(effect),
+                // There is nothing else to do.
+                Some(_) if self.count.take() => ShutdownStep::Do(ShutdownEffect::CountUsers),
+                Some(rest) => rest,
+            };
+        }
+    }
+
+    /// How each session ended, in the order of the stops.
+    pub(super) fn outcomes(&self) -> impl Iterator<Item = (u64, SessionOutcome)> {
+        self.roster.order().map(|id| (id, self.outcome(id)))
+    }
+
+    fn outcome(&self, id: u64) -> SessionOutcome {
+        let was_remedied = || self.remedied.as_ref().is_some_and(|it| it.contains(&id));
+        match self.roster.state(id) {
+            Some(SessionState::Quarantined) => SessionOutcome::Quarantined,
+            Some(_) => SessionOutcome::Abandoned,
+            None if self.remedy == Remedy::Evict && was_remedied() => SessionOutcome::Evicted,
+            None => SessionOutcome::Destroyed,
+        }
+    }
+
+    /// The next step, unless the phase changes.
+    fn advance(&mut self, now: Instant) -> Option<ShutdownStep> {
+        let roster = &self.roster;
+        let effect = match &mut self.phase {
+            Phase::Stopping(to_stop) => {
+                let early = mutant!("shutdown: destroys before all are stopped");
+                match pop_living(to_stop, roster).filter(|_| !early) {
+                    Some(id) => ShutdownEffect::Stop(id),
+                    None => {
+                        self.phase = Phase::Destroying(Classes::new(roster, now));
+                        ShutdownEffect::EndRecordings
+                    }
+                }
+            }
+            Phase::Destroying(classes) => {
+                if let Some(id) = classes.next(roster) {
+                    return Some(ShutdownStep::Do(ShutdownEffect::BeginDestroy {
+                        id,
+                        deadline: self.deadline,
+                        remaining: self.deadline.saturating_duration_since(now),
+                    }));
+                }
+                if let Some(effect) = self.examinations.next() {
+                    return Some(ShutdownStep::Do(effect));
+                }
+                let is_up = self.is_forced || now >= self.deadline;
+                match classes.advance(roster, is_up, now) {
+                    Course::Next => return None,
+                    Course::Soon(until) => return Some(self.wait(until)),
+                    Course::Held => return Some(self.wait(self.deadline)),
+                    Course::Done => return self.end(),
+                }
+            }
+            Phase::LastLook => match self.examinations.next() {
+                Some(effect) => effect,
+                None => {
+                    let living = roster.living();
+                    self.phase = Phase::Remedying(living.iter().copied().collect());
+                    self.remedied = Some(living.into_iter().collect());
+                    return None;
+                }
+            },
+            Phase::Remedying(left) => match (pop_living(left, roster), self.remedy) {
+                (Some(id), Remedy::Abandon) => ShutdownEffect::Abandon(id),
+                (Some(id), Remedy::Quarantine) => ShutdownEffect::Quarantine(id),
+                (Some(id), Remedy::Evict) => ShutdownEffect::Abort {
+                    id,
+                    deadline: now + self.quiesce,
+                },
+                (None, Remedy::Abandon) => return self.finish(),
+                (None, Remedy::Evict | Remedy::Quarantine) => {
+                    self.deadline = now + self.quiesce;
+                    self.phase = Phase::Destroying(Classes::of_held(roster.living(), now));
+                    return None;
+                }
+            },
+            Phase::Over => return Some(ShutdownStep::Over),
+        };
+        Some(ShutdownStep::Do(effect))
+    }
+
+    fn wait(&self, until: Instant) -> ShutdownStep {
+        let until = until.min(self.deadline).min(self.count.at());
+        ShutdownStep::Wait(Some(until))
+    }
+
+    /// No session is waited for: those that are left get the remedy, once.
+    fn end(&mut self) -> Option<ShutdownStep> {
+        let again = self.remedied.is_some() && !mutant!("shutdown: the remedy is applied again");
+        if again || self.is_forced || self.roster.living().is_empty() {
+            return self.finish();
+        }
+        self.phase = Phase::LastLook;
+        self.examinations.is_due = true;
+        Some(ShutdownStep::Do(ShutdownEffect::ExamineAll))
+    }
+
+    /// It is over if no session changes until the last count is made.
+    fn finish(&mut self) -> Option<ShutdownStep> {
+        if !std::mem::replace(&mut self.is_counted, true) {
+            self.count.take();
+            return Some(ShutdownStep::Do(ShutdownEffect::CountUsers));
+        }
+        self.phase = Phase::Over;
+        None
+    }
+}
+
+/// The first of `ids` that still exists.
+fn pop_living(ids: &mut VecDeque<u64>, roster: &Roster) -> Option<u64> {
+    std::iter::from_fn(|| ids.pop_front()).find(|id| roster.is_living(*id))
+}
