@@ -1,0 +1,38 @@
+//! The simulator's kernel: tasks in one thread, words with store buffers, futexes, a virtual clock.
+//!
+//! `onair-ipc` under `cfg(simulated)` takes its words and its system calls from here, so the
+//! product's own callers run as coroutines. Each access to a shared word is a step: the scheduler
+//! may give the processor to another task, and a kill may end the caller there. All chance comes
+//! from one seed. Memory is x86-64's: a plain store waits in its task's buffer until the task
+//! fences, makes a system call or an atomic exchange, or chance drains it.
+
+mod buffer;
+mod engine;
+mod futex;
+mod local;
+mod mortal;
+mod random;
+mod word;
+
+pub use self::buffer::{barrier, fence};
+pub use self::engine::{
+    Outcome, below, boot, chance, current, give_way, is_unwinding, label, now_ns, on_label, on_kick,
+    park, run, send_kick, set_slowness, shut_down, sleep, spawn, steps, unpark,
+};
+pub use self::futex::{
+    fire_backstops, futex_wait_slice, futex_wake, futex_waitv, mapped, mappings, sleepers,
+    tombstoned, unmapped,
+};
+pub use self::local::{AccessError, TaskLocal};
+pub use self::mortal::Mortal;
+pub use self::random::Random;
+pub use self::word::{AtomicU32, AtomicU64};
+
+/// Identity of a task of the present life.
+pub type TaskId = usize;
+
+/// The calling task's thread id.
+#[must_use]
+pub fn gettid() -> u32 {
+    u32::try_from(current() + 1).unwrap_or(0)
+}
