@@ -13,11 +13,11 @@ use crate::daemon::{Commands, Control, poller};
 use crate::mail::Mail;
 use crate::plan::Plan;
 use crate::world::{self, Session, World, trace, violation, world};
-use crate::{client, operator, oracle, requests};
+use crate::{client, daemon, operator, oracle, requests};
 
 const FRAMES: u32 = 4;
 /// Steps after which a life counts as endless.
-const STEPS: u64 = 3_000_000;
+const STEPS: u64 = 1_000_000;
 
 /// How a life went.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,6 +68,7 @@ pub fn live(plan: &Plan, is_traced: bool) -> Report {
     populate(plan);
     run();
     let events = kernel::steps();
+    daemon::refuse_rest();
     requests::end();
     let ns = kernel::now_ns();
     kernel::shut_down();
@@ -114,6 +115,7 @@ fn run() {
     loop {
         match kernel::run(STEPS, oracle::idle) {
             Outcome::Done => return,
+            Outcome::Exhausted if world(|world| !world.violations.is_empty()) => return,
             Outcome::Exhausted => {
                 return violation("it makes too many steps".into());
             }

@@ -82,7 +82,7 @@ pub enum Outcome {
     Done,
     /// Tasks are left, and nothing will wake them.
     Stuck,
-    /// So many steps were made.
+    /// So many steps were made, or the life was ended.
     Exhausted,
     /// A task panicked.
     Panicked(TaskId, Box<dyn Any + Send>),
@@ -150,14 +150,16 @@ pub fn set_slowness(task: TaskId, slowness: u8) {
 }
 
 /// Runs the tasks, until `limit` steps were made. `on_idle` is called whenever all of them are parked,
-/// before the clock moves on.
-pub fn run(limit: u64, mut on_idle: impl FnMut()) -> Outcome {
+/// before the clock moves on; it returns whether the life goes on.
+pub fn run(limit: u64, mut on_idle: impl FnMut() -> bool) -> Outcome {
     loop {
         if steps() >= limit {
             return Outcome::Exhausted;
         }
         let Some(task) = pick() else {
-            on_idle();
+            if !on_idle() {
+                return Outcome::Exhausted;
+            }
             let next = TASKS.with(|tasks| {
                 let tasks = tasks.borrow();
                 let parked = tasks.all.iter().filter_map(|task| match task.state {
@@ -233,6 +235,7 @@ fn resume(id: TaskId) -> Result<(), Box<dyn Any + Send>> {
         return Ok(());
     }
     HOT.with(|hot| {
+        hot.steps.set(hot.steps.get() + 1);
         hot.current.set(id);
         hot.yielder.set(yielder);
     });

@@ -130,6 +130,15 @@ pub(super) fn look_at_threads(question: ThreadQuestion) -> Event<Ledgers> {
     })
 }
 
+/// Answers what arrives when the control thread has ended.
+pub(crate) fn refuse_rest() {
+    while let Some(message) = world(|world| world.mail.take_any()) {
+        if let Message::Core(_, event) = message {
+            refuse(event);
+        }
+    }
+}
+
 /// Answers a request for a session that is over.
 pub(super) fn refuse(event: Event<Ledgers>) {
     match event {
@@ -160,6 +169,7 @@ pub(super) fn event_name(event: &Event<Ledgers>) -> String {
         Event::LenderBack(it) => format!("lender {} back", it.attachment()),
         Event::Evicted(it) => format!("poller evicted {}", it.lender.attachment()),
         Event::AttachRefused { reason, .. } => format!("attach refused: {reason}"),
+        Event::SitesLookedAt { attachment, .. } => format!("looked at the sites of {attachment}"),
         other => format!("{other:?}"),
     }
 }

@@ -11,5 +11,6 @@ mod seen;
 mod view;
 
 pub(crate) use self::control::{Control, request, who};
+pub(crate) use self::effects::refuse_rest;
 pub(crate) use self::ledgers::Ledgers;
 pub(crate) use self::poller::{Commands, poller};

@@ -5,8 +5,8 @@ use onair_sim_kernel::sleepers;
 
 use crate::world::{Call, Client, World, violation, world};
 
-/// Checks each sleeper. Nothing is on its way but timers.
-pub(crate) fn idle() {
+/// Checks each sleeper. Nothing is on its way but timers. Returns whether all is well.
+pub(crate) fn idle() -> bool {
     let wrong: Vec<String> = world(|world| {
         if !world.mail.is_empty() || !world.violations.is_empty() {
             return Vec::new();
@@ -16,6 +16,7 @@ pub(crate) fn idle() {
         asleep.filter_map(|(task, _)| check(world, *task)).collect()
     });
     wrong.into_iter().for_each(violation);
+    world(|world| world.violations.is_empty())
 }
 
 /// What is wrong with a sleeper of which nothing but its backstop will wake it.
