@@ -96,7 +96,13 @@ pub(crate) fn kill_process(of: usize) {
         let tasks = client.threads.iter().filter(|it| !it.mortal.is_dead());
         let tasks: Vec<usize> = tasks.map(|it| it.task).collect();
         let delay = world.plan.delay;
-        Some((client.mortal.clone(), tasks, client.session, client.number, delay))
+        Some((
+            client.mortal.clone(),
+            tasks,
+            client.session,
+            client.number,
+            delay,
+        ))
     });
     let Some((mortal, tasks, session, number, delay)) = killed else {
         return;

@@ -17,9 +17,11 @@
 //! | `daemon` | the control thread and the pollers |
 //! | `client`, `kernel`, `operator`, `mail` | what surrounds them |
 //! | `life` | one life |
+//! | `hunt` | many lives, and the shortest that fails |
 
 mod client;
 mod daemon;
+mod hunt;
 mod kernel;
 mod life;
 mod mail;
@@ -29,5 +31,6 @@ mod plan;
 mod requests;
 mod world;
 
+pub use self::hunt::{Found, failed_seeds, hunt, without};
 pub use self::life::{Report, live};
 pub use self::plan::{ClientPlan, Deed, DeedKind, Manners, Plan};

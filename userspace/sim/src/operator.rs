@@ -179,11 +179,9 @@ fn clear_the_way() {
     let doomed: Vec<usize> = world(|world| {
         let clients = world.clients.iter().enumerate();
         let doomed = clients.filter(|(_, it)| {
-            let is_orphan = |task: &usize| it.is_thread_dead(u32::try_from(task + 1).unwrap_or(0));
-            let is_quarantined = world.sessions[it.session].is_quarantined;
             it.plan.manners != Manners::Honest
-                || is_quarantined
-                || it.is_attached && it.holding.values().any(is_orphan)
+                || world.sessions[it.session].is_quarantined
+                || it.has_orphan()
         });
         doomed.map(|(of, _)| of).collect()
     });

@@ -97,6 +97,24 @@ impl Client {
         self.threads.iter().any(dead) || self.lost_events
     }
 
+    /// Whether a thread has ended with a frame, or after it was given one: the frame belongs to the
+    /// process now, and comes back when that ends.
+    pub(crate) fn has_orphan(&self) -> bool {
+        let is_dead = |it: &Thread| it.mortal.is_dead();
+        let has_owner = |frame: &u32| {
+            let owner = self.holding.get(frame);
+            let mut live = self.threads.iter().filter(|it| !is_dead(it));
+            owner.is_some_and(|owner| live.any(|it| it.task == *owner))
+        };
+        self.is_attached
+            && self.threads.iter().any(is_dead)
+            && self
+                .memory
+                .held()
+                .iter()
+                .any(|(frame, ..)| !has_owner(frame))
+    }
+
     /// Whether it uses the session, as far as that is certain.
     pub(crate) fn uses(&self) -> bool {
         !self.is_dead() && !(self.inside.is_empty() && self.holding.is_empty())

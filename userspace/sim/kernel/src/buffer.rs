@@ -3,7 +3,8 @@
 use std::cell::{Cell, RefCell};
 
 use crate::TaskId;
-use crate::engine::{chance, current};
+use crate::chance::chance;
+use crate::engine::current;
 
 /// Most stores that wait; x86-64 has about fifty.
 const DEPTH: usize = 8;

@@ -8,8 +8,8 @@ use std::ptr::null;
 use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 
+use crate::chance::{self, below, chance};
 use crate::mortal::Mortal;
-use crate::random::Random;
 use crate::{TaskId, buffer, futex, local};
 
 /// No task runs: the life is being set up.
@@ -53,11 +53,8 @@ struct Hot {
     unwinding: Cell<bool>,
     steps: Cell<u64>,
     now: Cell<u64>,
-    random: Cell<Random>,
     /// Of 256 steps, so many leave the processor to the task that made them.
     stay: Cell<u64>,
-    label: Cell<fn(&'static str)>,
-    kick: Cell<fn(i32)>,
 }
 
 thread_local! {
@@ -67,10 +64,7 @@ thread_local! {
         unwinding: Cell::new(false),
         steps: Cell::new(0),
         now: Cell::new(1),
-        random: Cell::new(Random::new(0)),
         stay: Cell::new(128),
-        label: Cell::new(|_| ()),
-        kick: Cell::new(|_| ()),
     } };
     static TASKS: RefCell<Tasks> = RefCell::default();
 }
@@ -91,10 +85,10 @@ pub enum Outcome {
 /// Begins a life. All chance comes from `seed`; of 256 steps `stay` leave the processor where it is.
 pub fn boot(seed: u64, stay: u8) {
     shut_down();
+    chance::seed(seed);
     HOT.with(|hot| {
         hot.steps.set(0);
         hot.now.set(1_000_000_000);
-        hot.random.set(Random::new(seed));
         hot.stay.set(u64::from(stay));
     });
 }
@@ -332,10 +326,7 @@ pub(crate) fn may_step() -> bool {
         }
         hot.steps.set(hot.steps.get() + 1);
         hot.now.set(hot.now.get() + STEP_NS);
-        let mut random = hot.random.get();
-        let leaves = random.below(256) >= hot.stay.get();
-        hot.random.set(random);
-        Some(leaves)
+        Some(!chance(hot.stay.get(), 256))
     });
     match leaves {
         None => false,
@@ -367,11 +358,6 @@ pub fn park(until: u64) -> bool {
     });
     suspend();
     TASKS.with(|tasks| tasks.borrow().all[me].woken)
-}
-
-/// Sleeps for so long.
-pub fn sleep(ns: u64) {
-    park(now_ns() + ns);
 }
 
 /// Wakes a task that is parked.
@@ -409,51 +395,4 @@ pub fn steps() -> u64 {
 #[must_use]
 pub fn now_ns() -> u64 {
     HOT.with(|hot| hot.now.get())
-}
-
-/// A number below `limit`, by chance.
-#[must_use]
-pub fn below(limit: usize) -> usize {
-    HOT.with(|hot| {
-        let mut random = hot.random.get();
-        let number = random.below(limit as u64);
-        hot.random.set(random);
-        usize::try_from(number).unwrap_or(0)
-    })
-}
-
-/// True `of` times in `all`.
-#[must_use]
-pub fn chance(of: u64, all: u64) -> bool {
-    HOT.with(|hot| {
-        let mut random = hot.random.get();
-        let number = random.below(all);
-        hot.random.set(random);
-        number < of
-    })
-}
-
-/// Calls `hook` whenever a caller passes a label.
-pub fn on_label(hook: fn(&'static str)) {
-    HOT.with(|hot| hot.label.set(hook));
-}
-
-/// The expansion of `label!`.
-#[inline]
-pub fn label(name: &'static str) {
-    if !is_unwinding() {
-        HOT.with(|hot| hot.label.get())(name);
-    }
-}
-
-/// Calls `hook` whenever a kick is sent on this descriptor.
-pub fn on_kick(hook: fn(i32)) {
-    HOT.with(|hot| hot.kick.set(hook));
-}
-
-/// Sends a kick on the descriptor.
-pub fn send_kick(socket: i32) {
-    if may_step() {
-        HOT.with(|hot| hot.kick.get())(socket);
-    }
 }

@@ -7,22 +7,26 @@
 //! fences, makes a system call or an atomic exchange, or chance drains it.
 
 mod buffer;
+mod chance;
 mod engine;
 mod futex;
+mod hooks;
 mod local;
 mod mortal;
 mod random;
 mod word;
 
 pub use self::buffer::{barrier, fence};
+pub use self::chance::{below, chance};
 pub use self::engine::{
-    Outcome, below, boot, chance, current, give_way, is_unwinding, label, now_ns, on_label, on_kick,
-    park, run, send_kick, set_slowness, shut_down, sleep, spawn, steps, unpark,
+    Outcome, boot, current, give_way, is_unwinding, now_ns, park, run, set_slowness, shut_down,
+    spawn, steps, unpark,
 };
 pub use self::futex::{
-    fire_backstops, futex_wait_slice, futex_wake, futex_waitv, mapped, mappings, sleepers,
+    fire_backstops, futex_wait_slice, futex_waitv, futex_wake, mapped, mappings, sleepers,
     tombstoned, unmapped,
 };
+pub use self::hooks::{label, on_kick, on_label, send_kick};
 pub use self::local::{AccessError, TaskLocal};
 pub use self::mortal::Mortal;
 pub use self::random::Random;
@@ -35,4 +39,9 @@ pub type TaskId = usize;
 #[must_use]
 pub fn gettid() -> u32 {
     u32::try_from(current() + 1).unwrap_or(0)
+}
+
+/// The running task sleeps for so long.
+pub fn sleep(ns: u64) {
+    park(now_ns() + ns);
 }

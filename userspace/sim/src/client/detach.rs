@@ -15,11 +15,15 @@ pub(crate) fn detach(of: usize) {
     let (client, session, number) = world(|world| {
         let client = &mut world.clients[of];
         client.detaches = true;
-        (Arc::clone(&client.attachment), client.session, client.number)
+        (
+            Arc::clone(&client.attachment),
+            client.session,
+            client.number,
+        )
     });
     client.stop();
     while client.callers() > 0 || client.held() > 0 {
-        sleep(50_000);
+        sleep(500_000);
     }
     let (reply, mut awaited) = Reply::new();
     let event = Event::Detach(number, reply);

@@ -100,7 +100,9 @@ fn check_refusal(of: usize, kind: Call, deadline: Deadline, refusal: Refusal) {
         (!is_right && is_honest).then_some(number)
     });
     if let Some(number) = wrong {
-        violation(format!("{kind:?} of {number} with {deadline:?}: {refusal:?}"));
+        violation(format!(
+            "{kind:?} of {number} with {deadline:?}: {refusal:?}"
+        ));
     }
 }
 
@@ -148,7 +150,10 @@ fn poll_event(of: usize, client: &Attachment) -> Result<(), Refusal> {
         Deadline::Never if below(4) > 0 => Deadline::At(now_ns() + PAUSES[below(4)]),
         other => other,
     };
-    call(of, Call::PollEvent, deadline, || client.poll_event(deadline)).map(|_| ())
+    call(of, Call::PollEvent, deadline, || {
+        client.poll_event(deadline)
+    })
+    .map(|_| ())
 }
 
 fn wait_started(of: usize, client: &Attachment) -> Result<(), Refusal> {

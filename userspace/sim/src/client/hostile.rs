@@ -42,7 +42,11 @@ pub(super) fn holder(of: usize) {
     }
     let (client, session, number) = world(|world| {
         let client = &world.clients[of];
-        (Arc::clone(&client.attachment), client.session, client.number)
+        (
+            Arc::clone(&client.attachment),
+            client.session,
+            client.number,
+        )
     });
     loop {
         match client.get(Deadline::Never) {

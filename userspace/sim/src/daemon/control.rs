@@ -110,7 +110,10 @@ impl Control {
     }
 
     fn live(&self) -> impl Iterator<Item = (usize, &Core)> {
-        self.sessions.iter().enumerate().filter(|(_, it)| !it.is_over)
+        self.sessions
+            .iter()
+            .enumerate()
+            .filter(|(_, it)| !it.is_over)
     }
 
     fn receive(&mut self, message: Message) {
@@ -174,7 +177,12 @@ impl Control {
         if all.is_empty() {
             return false;
         }
-        trace(|| format!("examine {:?} {why:?}", all.iter().map(|it| it.0).collect::<Vec<_>>()));
+        trace(|| {
+            format!(
+                "examine {:?} {why:?}",
+                all.iter().map(|it| it.0).collect::<Vec<_>>()
+            )
+        });
         world(|world| world.is_in_event = true);
         let views: Vec<_> = all.iter().map(|(index, _)| view(*index)).collect();
         let members = all.iter_mut().zip(&views);
@@ -197,7 +205,11 @@ impl Control {
     fn tick(&mut self) -> bool {
         let now = now_ns();
         let due = |it: &Core| it.core.wake_at().is_some_and(|at| ns(at) <= now);
-        let due: Vec<usize> = self.live().filter(|(_, it)| due(it)).map(|(at, _)| at).collect();
+        let due: Vec<usize> = self
+            .live()
+            .filter(|(_, it)| due(it))
+            .map(|(at, _)| at)
+            .collect();
         for &index in &due {
             let is_needed = oracle::needs_no_timer(index, self.has_work(index));
             self.sessions[index].by_timer = is_needed;

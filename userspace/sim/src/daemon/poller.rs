@@ -20,7 +20,9 @@ pub(crate) type Commands = Rc<RefCell<VecDeque<PollerCommand<Ledgers>>>>;
 pub(super) fn report(session: usize, channel: Channel, event: Event<Ledgers>) {
     let delay = world(|world| world.plan.delay / 8);
     world(|world| {
-        world.mail.send(channel, delay, Message::Core(session, event));
+        world
+            .mail
+            .send(channel, delay, Message::Core(session, event));
         unpark(world.control);
     });
 }
@@ -139,7 +141,9 @@ fn name(command: &PollerCommand<Ledgers>) -> String {
         PollerCommand::Detach(number) => format!("detach {number}"),
         PollerCommand::Evict(number) => format!("evict {number}"),
         PollerCommand::Release(number) => format!("release {number}"),
-        PollerCommand::CreditThread { attachment, .. } => format!("credit a thread of {attachment}"),
+        PollerCommand::CreditThread { attachment, .. } => {
+            format!("credit a thread of {attachment}")
+        }
         PollerCommand::Flush { .. } => "flush".into(),
     }
 }

@@ -71,7 +71,9 @@ fn check_readings(index: usize, evidence: &Evidence, has_evicted: bool) {
     }
     if !evidence.disagreements.is_empty() && !is_abort && !has_evicted {
         let notes = &evidence.disagreements;
-        violation(format!("session {index}: the witnesses disagreed: {notes:?}"));
+        violation(format!(
+            "session {index}: the witnesses disagreed: {notes:?}"
+        ));
     }
 }
 
@@ -84,7 +86,9 @@ fn check_steps(index: usize, evidence: &Evidence) {
         let times = evidence.steps.iter().filter(|it| it.step == step).count();
         if times != 1 {
             let steps: Vec<_> = evidence.steps.iter().map(|it| it.step).collect();
-            violation(format!("session {index}: {times} times {step:?}: {steps:?}"));
+            violation(format!(
+                "session {index}: {times} times {step:?}: {steps:?}"
+            ));
         }
     }
 }

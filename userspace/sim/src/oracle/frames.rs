@@ -32,7 +32,10 @@ pub(crate) fn check_frame(guard: &LoanGuard<'_>, before: Option<u64>) -> u64 {
     let bytes = guard.bytes();
     let (first, last) = (word(bytes, 0), word(bytes, LAST));
     if first == DEAD || last == DEAD {
-        violation(format!("frame {} was freed under its holder", guard.frame()));
+        violation(format!(
+            "frame {} was freed under its holder",
+            guard.frame()
+        ));
     } else if first != last || first == 0 || before.is_some_and(|it| it != first) {
         violation(format!(
             "frame {} was rewritten under its holder",

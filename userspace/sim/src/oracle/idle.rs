@@ -35,9 +35,9 @@ fn check(world: &World, task: usize) -> Option<String> {
         Call::Get | Call::PollEvent if is_gone || !is_gate_open || !is_local_open => {
             Some(format!("a caller of {number} sleeps behind a closed gate"))
         }
-        Call::WaitStarted if is_gone || is_gate_open && is_local_open => {
-            Some(format!("a caller of {number} sleeps although it is started"))
-        }
+        Call::WaitStarted if is_gone || is_gate_open && is_local_open => Some(format!(
+            "a caller of {number} sleeps although it is started"
+        )),
         Call::Get if has_ready(client) => {
             Some(format!("a caller of {number} sleeps beside a ready frame"))
         }
@@ -72,7 +72,10 @@ pub(crate) fn needs_no_timer(index: usize, has_work: bool) -> bool {
                     && !it.has_unreported()
                     && !it.uses()
                     && (!it.is_dead() || it.is_reaped)
-                    && it.threads.iter().all(|it| it.call == Call::None || it.call == Call::WaitStarted)
+                    && it
+                        .threads
+                        .iter()
+                        .all(|it| it.call == Call::None || it.call == Call::WaitStarted)
             };
             world.mail.is_empty() && its.all(is_plain)
         })

@@ -21,9 +21,9 @@ pub(crate) fn after() {
     let wrong: Vec<u64> = world(|world| {
         world.is_in_event = false;
         let told = std::mem::take(&mut world.told_stale);
-        let wrong = told.into_iter().filter(|of| {
-            world.clients[*of].is_honest() && !world.is_gone_for(*of)
-        });
+        let wrong = told
+            .into_iter()
+            .filter(|of| world.clients[*of].is_honest() && !world.is_gone_for(*of));
         wrong.map(|of| world.clients[of].number).collect()
     });
     for number in wrong {
@@ -45,7 +45,8 @@ pub(crate) fn before(index: usize, event: &Event<Ledgers>) {
             Event::ThreadsEnded { tgid, exits } => {
                 for client in its.filter(|it| it.tgid() == *tgid) {
                     let all = client.threads.iter_mut();
-                    let told = |task: usize| exits.iter().any(|exit| exit.own_tid as usize == task + 1);
+                    let told =
+                        |task: usize| exits.iter().any(|exit| exit.own_tid as usize == task + 1);
                     all.filter(|it| told(it.task))
                         .for_each(|it| it.is_reported = true);
                 }
