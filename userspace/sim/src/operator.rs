@@ -1,6 +1,7 @@
 //! The operator: does the plan's deeds, then ends every session.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use onair_api::Operation;
 use onair_session::{Event, EvictionAnswer, Reply};
@@ -15,7 +16,7 @@ use crate::requests::{self, Request};
 use crate::world::{trace, violation, world};
 
 /// Virtual time in which each session ends once no user is left, ns.
-const LONGEST: u64 = 30_000_000_000;
+const LONGEST: u64 = 5_000_000_000;
 /// Pause between two looks at the end, ns.
 const PAUSE: u64 = 20_000_000;
 
@@ -161,7 +162,8 @@ fn end_all() {
             return;
         }
         if now_ns() > until {
-            return violation(format!("sessions {left:?} do not end"));
+            let users = users_of(&left);
+            return violation(format!("sessions {left:?} do not end: {users}"));
         }
         clear_the_way();
         for session in left {
@@ -174,14 +176,42 @@ fn end_all() {
     }
 }
 
+/// Who seems to use these sessions: for people who look for the reason.
+fn users_of(sessions: &[usize]) -> String {
+    let clients = world(|world| {
+        let its = world.clients.iter();
+        let its = its.filter(|it| sessions.contains(&it.session) && it.is_attached);
+        let seen = its.map(|it| {
+            let truth = (it.is_dead(), it.inside.clone(), it.holding.clone());
+            (it.number, truth, Arc::clone(&it.memory))
+        });
+        seen.collect::<Vec<_>>()
+    });
+    let seen = clients.iter().map(|(number, (is_dead, inside, holding), memory)| {
+        let (users, held) = (memory.users(), memory.held());
+        format!("{number}: dead {is_dead}, inside {inside:?}, holding {holding:?}, slots {users:?}, held {held:?}")
+    });
+    seen.collect::<Vec<_>>().join("; ")
+}
+
 /// Ends the processes that would use their session for ever.
 fn clear_the_way() {
+    let suspects: Vec<_> = world(|world| {
+        let clients = world.clients.iter().enumerate();
+        let suspects = clients.filter(|(_, it)| !it.is_dead() && it.has_dead_thread());
+        let suspects = suspects.map(|(of, it)| (of, Arc::clone(&it.memory)));
+        suspects.collect()
+    });
+    for (of, memory) in suspects {
+        let held = memory.held();
+        if world(|world| world.clients[of].has_orphan(&held)) {
+            kill_process(of);
+        }
+    }
     let doomed: Vec<usize> = world(|world| {
         let clients = world.clients.iter().enumerate();
         let doomed = clients.filter(|(_, it)| {
-            it.plan.manners != Manners::Honest
-                || world.sessions[it.session].is_quarantined
-                || it.has_orphan()
+            it.plan.manners != Manners::Honest || world.sessions[it.session].is_quarantined
         });
         doomed.map(|(of, _)| of).collect()
     });

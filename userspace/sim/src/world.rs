@@ -99,20 +99,17 @@ impl Client {
 
     /// Whether a thread has ended with a frame, or after it was given one: the frame belongs to the
     /// process now, and comes back when that ends.
-    pub(crate) fn has_orphan(&self) -> bool {
-        let is_dead = |it: &Thread| it.mortal.is_dead();
+    pub(crate) fn has_orphan(&self, held: &[(u32, u32, u16)]) -> bool {
         let has_owner = |frame: &u32| {
             let owner = self.holding.get(frame);
-            let mut live = self.threads.iter().filter(|it| !is_dead(it));
+            let mut live = self.threads.iter().filter(|it| !it.mortal.is_dead());
             owner.is_some_and(|owner| live.any(|it| it.task == *owner))
         };
-        self.is_attached
-            && self.threads.iter().any(is_dead)
-            && self
-                .memory
-                .held()
-                .iter()
-                .any(|(frame, ..)| !has_owner(frame))
+        self.has_dead_thread() && held.iter().any(|(frame, ..)| !has_owner(frame))
+    }
+
+    pub(crate) fn has_dead_thread(&self) -> bool {
+        self.is_attached && self.threads.iter().any(|it| it.mortal.is_dead())
     }
 
     /// Whether it uses the session, as far as that is certain.

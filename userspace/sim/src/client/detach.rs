@@ -22,7 +22,8 @@ pub(crate) fn detach(of: usize) {
         )
     });
     client.stop();
-    while client.callers() > 0 || client.held() > 0 {
+    let is_over = || world(|world| world.sessions[session].is_over);
+    while !is_over() && (client.callers() > 0 || client.held() > 0) {
         sleep(500_000);
     }
     let (reply, mut awaited) = Reply::new();
@@ -31,7 +32,7 @@ pub(crate) fn detach(of: usize) {
     let answer = loop {
         match awaited.try_recv() {
             Ok(answer) => break answer,
-            Err(tokio::sync::oneshot::error::TryRecvError::Empty) => sleep(20_000),
+            Err(tokio::sync::oneshot::error::TryRecvError::Empty) if !is_over() => sleep(20_000),
             Err(_) => break Ok(()),
         }
     };

@@ -28,7 +28,8 @@ pub(super) fn caller(of: usize) {
             Ok(()) => {}
             Err(Refusal::TimedOut) => pause(),
             Err(Refusal::Again) => match wait_started(of, &client) {
-                Ok(()) | Err(Refusal::TimedOut) => {}
+                Ok(()) => {}
+                Err(Refusal::TimedOut) => pause(),
                 Err(_) => break,
             },
             Err(_) => break,
@@ -41,7 +42,7 @@ pub(super) fn caller(of: usize) {
 }
 
 fn pause() {
-    if below(2) == 0 {
+    if below(4) > 0 {
         sleep(below(usize::try_from(PAUSES[below(4)]).unwrap_or(1)) as u64);
     }
 }

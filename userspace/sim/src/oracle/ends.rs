@@ -4,7 +4,7 @@ use onair_api::{Counts, Operation, Says, StepName};
 use onair_session::Evidence;
 
 use super::end_of_frames;
-use crate::world::{violation, world};
+use crate::world::{trace, violation, world};
 
 /// The session is quarantined: every call is refused from now on.
 pub(crate) fn quarantined(index: usize) {
@@ -13,6 +13,7 @@ pub(crate) fn quarantined(index: usize) {
 
 /// The session is destroyed, and its certificate says so.
 pub(crate) fn destroyed(index: usize, evidence: &Evidence, by_timer: bool) {
+    trace(|| format!("session {index}: destroyed"));
     let evicted: Vec<u64> = evidence.evicted.iter().map(|it| it.attachment).collect();
     let (users, frames, excused) = world(|world| {
         world.sessions[index].is_over = true;
@@ -47,6 +48,7 @@ pub(crate) fn destroyed(index: usize, evidence: &Evidence, by_timer: bool) {
 
 /// The session was quarantined, and its last holder is gone.
 pub(crate) fn freed(index: usize, counts: &Counts) {
+    trace(|| format!("session {index}: freed"));
     let holders = world(|world| {
         world.sessions[index].is_over = true;
         let its = world.clients.iter().filter(|it| it.session == index);
