@@ -1,5 +1,8 @@
 //! The machine's kernel: ends threads and processes, and reports it, late, twice or never.
 
+use std::sync::Arc;
+
+use onair_ipc::life::daemon_dies;
 use onair_session::{Event, Exit};
 use onair_sim_kernel::{chance, now_ns, unpark};
 
@@ -116,6 +119,20 @@ pub(crate) fn kill_process(of: usize) {
     hang_up(of);
     let ended = Message::Core(session, Event::ProcessEnded(number));
     post(Channel::Process(of), delay, ended);
+}
+
+/// Ends the daemon: the kernel marks each attachment's life word, and wakes one of its sleepers.
+pub(crate) fn kill_daemon() {
+    let (mortal, memories) = world(|world| {
+        world.is_daemon_dead = true;
+        world.sessions.iter_mut().for_each(|it| it.is_over = true);
+        let memories = world.clients.iter().map(|it| Arc::clone(&it.memory));
+        (world.daemon.clone(), memories.collect::<Vec<_>>())
+    });
+    trace(|| "the daemon dies".into());
+    mortal.kill();
+    memories.iter().for_each(|memory| daemon_dies(memory));
+    crate::requests::clear();
 }
 
 /// A client's connection closes.

@@ -58,6 +58,8 @@ pub fn live(plan: &Plan, is_traced: bool) -> Report {
         of_task: Default::default(),
         mail: Mail::default(),
         control: 0,
+        is_daemon_dead: false,
+        daemon: kernel::Mortal::default(),
         is_in_event: false,
         told_stale: Vec::new(),
         loses_until: 0,
@@ -67,8 +69,14 @@ pub fn live(plan: &Plan, is_traced: bool) -> Report {
     });
     populate(plan);
     run();
+    if world(|world| world.violations.is_empty()) {
+        oracle::check_released();
+    }
     let events = kernel::steps();
     daemon::refuse_rest();
+    if world(|world| world.is_daemon_dead) {
+        requests::clear();
+    }
     requests::end();
     let ns = kernel::now_ns();
     kernel::shut_down();
@@ -82,6 +90,7 @@ pub fn live(plan: &Plan, is_traced: bool) -> Report {
 }
 
 fn populate(plan: &Plan) {
+    let daemon = world(|world| world.daemon.clone());
     let mut number = 0;
     for (session, clients) in plan.sessions.iter().enumerate() {
         let frames = world(|world| world.sessions[session].frames.clone());
@@ -101,11 +110,13 @@ fn populate(plan: &Plan) {
             Rc::clone(commands),
             world(|world| world.sessions[session].frames.clone()),
         );
-        let task = kernel::spawn(vec![], move || poller(session, &commands, &frames));
+        let task = kernel::spawn(vec![daemon.clone()], move || {
+            poller(session, &commands, &frames)
+        });
         kernel::set_slowness(task, plan.poller_slowness);
         world(|world| world.sessions[session].poller = task);
     }
-    let control = kernel::spawn(vec![], move || Control::new(commands).run());
+    let control = kernel::spawn(vec![daemon.clone()], move || Control::new(commands).run());
     world(|world| world.control = control);
     kernel::spawn(vec![], operator::operate);
 }

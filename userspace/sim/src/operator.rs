@@ -9,7 +9,7 @@ use onair_sim_kernel::{below, now_ns, sleep};
 
 use crate::client;
 use crate::daemon::{Ledgers, request, who};
-use crate::kernel::{hang_up, kill_process, kill_thread, post};
+use crate::kernel::{hang_up, kill_daemon, kill_process, kill_thread, post};
 use crate::mail::{Channel, Message};
 use crate::plan::{Deed, DeedKind, Manners};
 use crate::requests::{self, Request};
@@ -101,7 +101,9 @@ fn act(deed: &Deed) {
         DeedKind::LoseEvents => world(|world| world.loses_until = now_ns() + 1_000_000),
         DeedKind::LookForDead => ask(session, Event::LookForDead { all: true }),
         DeedKind::Attach => attach_another(session),
-        DeedKind::Evict
+        DeedKind::KillDaemon => kill_daemon(),
+        DeedKind::Pause
+        | DeedKind::Evict
         | DeedKind::KillThread
         | DeedKind::KillProcess
         | DeedKind::Detach
@@ -121,6 +123,11 @@ fn act_on(deed: &Deed, of: usize) {
             requests::add(Request::new(format!("evict {number}"), awaited, |_| ()));
             let event = Event::Evict(Some(number), EvictionAnswer::One(reply));
             ask(deed.session, event);
+        }
+        DeedKind::Pause => {
+            if world(|world| !world.clients[of].is_dead()) {
+                client::thread(of, move || client::pause(of));
+            }
         }
         DeedKind::KillThread => kill_thread(of, deed.which / 4),
         DeedKind::KillProcess => kill_process(of),

@@ -50,6 +50,10 @@ pub enum DeedKind {
     LookForDead,
     /// A new client attaches.
     Attach,
+    /// One client stops for itself, and starts again.
+    Pause,
+    /// The daemon is killed.
+    KillDaemon,
 }
 
 /// How a client behaves.
@@ -152,6 +156,8 @@ impl Plan {
                     (_, 18) => DeedKind::HangUp,
                     (_, 19) => DeedKind::LoseEvents,
                     (_, 20) => DeedKind::LookForDead,
+                    (_, 21) => DeedKind::Pause,
+                    (1, 22) => DeedKind::KillDaemon,
                     _ => DeedKind::Attach,
                 },
                 session: below(sessions.len() as u64),

@@ -63,6 +63,8 @@ pub(crate) struct Client {
     pub(crate) has_left: bool,
     /// Its connection closed.
     pub(crate) hung_up: bool,
+    /// It has released the memory.
+    pub(crate) is_released: bool,
     /// Its death was reported.
     pub(crate) is_reaped: bool,
     /// Kicks since the stop.
@@ -128,6 +130,7 @@ impl World {
             || client.is_evicted
             || client.detaches
             || client.has_left
+            || self.is_daemon_dead
     }
 }
 
@@ -160,6 +163,9 @@ pub(crate) struct World {
     pub(crate) is_in_event: bool,
     /// Clients that were told `ESTALE` in the middle of an event, which must be true after it.
     pub(crate) told_stale: Vec<usize>,
+    pub(crate) is_daemon_dead: bool,
+    /// The daemon's process.
+    pub(crate) daemon: Mortal,
     /// Until then the probe loses events.
     pub(crate) loses_until: u64,
     pub(crate) violations: Vec<String>,

@@ -134,6 +134,12 @@ pub fn futex_wake(word: &AtomicU32, count: i32) -> usize {
     woken.len()
 }
 
+/// The owner of a robust futex dies: the kernel sets `mark` in the word, and wakes one sleeper.
+pub fn owner_dies(word: &AtomicU32, mark: u32) {
+    word.exchange(|now| Some(now | mark));
+    futex_wake(word, 1);
+}
+
 /// `futex_waitv`. Returns whether the deadline passed.
 pub fn futex_waitv<const N: usize>(words: [(&AtomicU32, u32); N], deadline_ns: u64) -> bool {
     if !may_step() {

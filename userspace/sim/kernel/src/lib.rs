@@ -23,8 +23,8 @@ pub use self::engine::{
     spawn, steps, unpark,
 };
 pub use self::futex::{
-    fire_backstops, futex_wait_slice, futex_waitv, futex_wake, mapped, mappings, sleepers,
-    tombstoned, unmapped,
+    fire_backstops, futex_wait_slice, futex_waitv, futex_wake, mapped, mappings, owner_dies,
+    sleepers, tombstoned, unmapped,
 };
 pub use self::hooks::{label, on_kick, on_label, send_kick};
 pub use self::local::{AccessError, TaskLocal};

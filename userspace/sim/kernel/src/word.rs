@@ -97,7 +97,7 @@ macro_rules! words {
                     if found == expected { Ok(found) } else { Err(found) }
                 }
 
-                fn exchange(&self, change: impl Fn($value) -> Option<$value>) -> $value {
+                pub(crate) fn exchange(&self, change: impl Fn($value) -> Option<$value>) -> $value {
                     let may = may_step();
                     buffer::fence();
                     let now = self.0.load(Ordering::SeqCst);

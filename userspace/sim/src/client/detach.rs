@@ -1,10 +1,10 @@
-//! A client detaches, as the library does it.
+//! A client detaches, as the library does it, or stops for itself.
 
 use std::sync::Arc;
 
 use onair_ipc::pins::End;
 use onair_session::{Event, Reply};
-use onair_sim_kernel::sleep;
+use onair_sim_kernel::{below, sleep};
 
 use crate::kernel::post;
 use crate::mail::{Channel, Message};
@@ -39,5 +39,15 @@ pub(crate) fn detach(of: usize) {
     match answer {
         Ok(()) => client.leave(End::ByHand),
         Err(_) => client.start(),
+    }
+}
+
+/// Stops the session for its own process, and starts it again.
+pub(crate) fn pause(of: usize) {
+    let client = world(|world| Arc::clone(&world.clients[of].attachment));
+    client.stop();
+    sleep(below(300_000) as u64);
+    if !world(|world| world.clients[of].detaches) {
+        client.start();
     }
 }

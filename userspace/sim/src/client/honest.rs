@@ -20,6 +20,10 @@ pub(super) fn caller(of: usize) {
     }
     let client = world(|world| Arc::clone(&world.clients[of].attachment));
     loop {
+        if below(80) == 0 {
+            // It ends, and its slot is another thread's from now on.
+            return super::thread(of, move || caller(of));
+        }
         let went_on = match below(8) {
             0 => poll_event(of, &client),
             _ => take(of, &client),

@@ -15,7 +15,7 @@ use onair_ipc::frames::FrameMemory;
 use onair_session::{Admission, Event};
 use onair_sim_kernel::{Mortal, spawn};
 
-pub(crate) use self::detach::detach;
+pub(crate) use self::detach::{detach, pause};
 use crate::kernel::post;
 use crate::mail::{Channel, Message};
 use crate::plan::{ClientPlan, Manners};
@@ -52,6 +52,7 @@ pub(crate) fn new(number: u64, session: usize, plan: ClientPlan, frames: &FrameM
         detaches: false,
         has_left: false,
         hung_up: false,
+        is_released: false,
         is_reaped: false,
         kicks: 0,
         lost_events: false,

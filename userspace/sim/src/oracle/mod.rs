@@ -11,7 +11,7 @@ use onair_session::Event;
 pub(crate) use self::ends::{destroyed, freed, quarantined};
 pub(crate) use self::frames::{check_frame, end_of_frames, stamp};
 pub(crate) use self::idle::{idle, needs_no_timer};
-pub(crate) use self::labels::passed;
+pub(crate) use self::labels::{check_released, passed};
 
 use crate::daemon::Ledgers;
 use crate::world::{violation, world};
