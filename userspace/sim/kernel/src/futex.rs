@@ -9,8 +9,8 @@ use crate::engine::{current, may_step, now_ns, park, unpark};
 use crate::word::AtomicU32;
 use crate::{TaskId, below, buffer};
 
-/// From this length on a sleep is a backstop.
-const BACKSTOP_NS: u64 = 1_000_000_000;
+/// From this length on a sleep is a backstop: a second, without the steps since the caller read the clock.
+const BACKSTOP_NS: u64 = 900_000_000;
 
 /// Identity of a word in every mapping: the file, and the offset.
 type Key = (u64, usize);
