@@ -25,7 +25,7 @@ macro_rules! words {
                 }
 
                 /// Reads it without a step.
-                #[expect(clippy::cast_possible_truncation, reason = "it was of this size")]
+                #[allow(clippy::cast_possible_truncation, reason = "it was of this size")]
                 pub fn peek(&self) -> $value {
                     match buffer::forwarded(self.as_ptr() as usize) {
                         Some(value) => value as $value,
