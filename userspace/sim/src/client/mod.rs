@@ -114,7 +114,12 @@ pub(crate) fn thread(of: usize, run: impl FnOnce() + 'static) {
 /// Waits until the client is let in. Returns whether it was.
 fn is_let_in(of: usize) -> bool {
     loop {
-        match world(|world| (world.clients[of].is_attached, world.clients[of].is_refused)) {
+        let (is_attached, is_refused) = world(|world| {
+            let client = &world.clients[of];
+            let is_over = world.sessions[client.session].is_over;
+            (client.is_attached, client.is_refused || is_over)
+        });
+        match (is_attached, is_refused) {
             (true, _) => return true,
             (_, true) => return false,
             _ => onair_sim_kernel::sleep(10_000),
