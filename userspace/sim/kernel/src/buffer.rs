@@ -20,6 +20,8 @@ thread_local! {
     static BUFFERS: RefCell<Vec<Vec<Store>>> = const { RefCell::new(Vec::new()) };
     /// Stores that wait, of all tasks.
     static WAITING: Cell<usize> = const { Cell::new(0) };
+    /// Of so many stores one becomes visible at once.
+    static LAZINESS: Cell<u64> = const { Cell::new(2) };
 }
 
 impl Store {
@@ -52,7 +54,7 @@ pub(crate) fn push(store: Store) {
         let mine = &mut buffers[me];
         mine.push(store);
         WAITING.set(WAITING.get() + 1);
-        while mine.len() > DEPTH || !mine.is_empty() && chance(1, 2) {
+        while mine.len() > DEPTH || !mine.is_empty() && chance(1, LAZINESS.get()) {
             mine.remove(0).execute();
             WAITING.set(WAITING.get() - 1);
         }
@@ -106,7 +108,7 @@ pub fn barrier() {
 
 /// Sometimes makes a store of some task visible.
 pub(crate) fn trickle() {
-    if WAITING.get() == 0 || !chance(1, 4) {
+    if WAITING.get() == 0 || !chance(1, 2 * LAZINESS.get()) {
         return;
     }
     BUFFERS.with(|buffers| {
@@ -117,6 +119,11 @@ pub(crate) fn trickle() {
             WAITING.set(WAITING.get() - 1);
         }
     });
+}
+
+/// Begins a life: chance says how long stores wait in it.
+pub(crate) fn begin() {
+    LAZINESS.set([2, 8, 64][crate::below(3)]);
 }
 
 /// Forgets all.

@@ -86,6 +86,7 @@ pub enum Outcome {
 pub fn boot(seed: u64, stay: u8) {
     shut_down();
     chance::seed(seed);
+    buffer::begin();
     HOT.with(|hot| {
         hot.steps.set(0);
         hot.now.set(1_000_000_000);
