@@ -32,6 +32,7 @@ pub(crate) enum Call {
     Get,
     PollEvent,
     WaitStarted,
+    Put,
 }
 
 /// One client: a process with one attachment.

@@ -122,8 +122,11 @@ fn take(of: usize, client: &Attachment) -> Result<(), Refusal> {
     let stamp = oracle::check_frame(&guard, None);
     hold();
     oracle::check_frame(&guard, Some(stamp));
+    set_call(of, Call::Put);
     world(|world| world.clients[of].holding.remove(&frame));
-    put(of, client, guard)
+    let result = put(of, client, guard);
+    set_call(of, Call::None);
+    result
 }
 
 /// Keeps a frame for a while.

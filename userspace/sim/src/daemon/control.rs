@@ -1,6 +1,6 @@
 //! The control thread: gives each core its events, in the order in which they arrive.
 
-use onair_api::{Direction, Operation, SessionName, SessionState, Via, Who};
+use onair_api::{Direction, Operation, SessionName, SessionState, StepName, Via, Who};
 use onair_session::{
     Awaited, Destroy, Event, Examination, Examined, Reply, SessionCore, examine_together,
 };
@@ -27,8 +27,6 @@ pub(super) struct Core {
     /// To be destroyed in its turn.
     pub(super) is_ready: bool,
     pub(super) is_over: bool,
-    /// Whether a timer gave the last event.
-    pub(super) by_timer: bool,
 }
 
 /// An operator.
@@ -82,7 +80,6 @@ impl Control {
                 is_due: false,
                 is_ready: false,
                 is_over: false,
-                by_timer: false,
             }
         });
         Self {
@@ -211,11 +208,10 @@ impl Control {
             .map(|(at, _)| at)
             .collect();
         for &index in &due {
-            let is_needed = oracle::needs_no_timer(index, self.has_work(index));
-            self.sessions[index].by_timer = is_needed;
+            let has_work = self.has_work(index);
+            oracle::check_timer(index, has_work);
             self.handle(index, Event::Tick);
             self.examine();
-            self.sessions[index].by_timer = false;
         }
         !due.is_empty()
     }
@@ -227,6 +223,11 @@ impl Control {
             || it.core.state() != SessionState::Draining
             || it.core.is_looking_at_sites()
             || it.core.runtime().is_none()
+            || it
+                .core
+                .steps()
+                .iter()
+                .any(|it| it.step == StepName::LastUserLeft)
     }
 }
 

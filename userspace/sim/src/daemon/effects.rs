@@ -63,9 +63,8 @@ impl Control {
                 destroy,
             } => {
                 session.is_over = true;
-                let by_timer = session.by_timer;
                 give_back(index, &retired);
-                oracle::destroyed(index, &evidence, by_timer);
+                oracle::destroyed(index, &evidence);
                 destroy.reply.send(Err(control::problem()));
                 self.wake_poller(index);
             }

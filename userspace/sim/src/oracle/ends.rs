@@ -12,7 +12,7 @@ pub(crate) fn quarantined(index: usize) {
 }
 
 /// The session is destroyed, and its certificate says so.
-pub(crate) fn destroyed(index: usize, evidence: &Evidence, by_timer: bool) {
+pub(crate) fn destroyed(index: usize, evidence: &Evidence) {
     trace(|| format!("session {index}: destroyed"));
     let evicted: Vec<u64> = evidence.evicted.iter().map(|it| it.attachment).collect();
     let (users, frames, excused) = world(|world| {
@@ -31,11 +31,6 @@ pub(crate) fn destroyed(index: usize, evidence: &Evidence, by_timer: bool) {
     if !users.is_empty() {
         violation(format!(
             "session {index}: a certificate, and {users:?} use it"
-        ));
-    }
-    if by_timer {
-        violation(format!(
-            "session {index}: only a timer saw that its last user had left"
         ));
     }
     if let Some(frames) = frames {

@@ -57,10 +57,10 @@ fn has_ready(client: &Client) -> bool {
         .any(|word| word.load().state() == Some(FrameState::Ready))
 }
 
-/// Whether a session that waits for its end has no user, and something else than a timer should have
-/// said so. `has_work`: something will.
-pub(crate) fn needs_no_timer(index: usize, has_work: bool) -> bool {
-    !has_work
+/// A timer fires for a session. If that waits for its end and has no user, something else than the
+/// timer should have said so. `has_work`: something will, or has.
+pub(crate) fn check_timer(index: usize, has_work: bool) {
+    let is_needed = !has_work
         && world(|world| {
             let mut its = world.clients.iter().filter(|it| it.session == index);
             let is_plain = |it: &Client| {
@@ -72,11 +72,17 @@ pub(crate) fn needs_no_timer(index: usize, has_work: bool) -> bool {
                     && !it.has_unreported()
                     && !it.uses()
                     && (!it.is_dead() || it.is_reaped)
+                    && (it.is_dead() || !it.has_dead_thread())
                     && it
                         .threads
                         .iter()
                         .all(|it| it.call == Call::None || it.call == Call::WaitStarted)
             };
             world.mail.is_empty() && its.all(is_plain)
-        })
+        });
+    if is_needed {
+        violation(format!(
+            "session {index}: only a timer sees that its last user has left"
+        ));
+    }
 }

@@ -10,7 +10,7 @@ use onair_session::Event;
 
 pub(crate) use self::ends::{destroyed, freed, quarantined};
 pub(crate) use self::frames::{check_frame, end_of_frames, stamp};
-pub(crate) use self::idle::{idle, needs_no_timer};
+pub(crate) use self::idle::{check_timer, idle};
 pub(crate) use self::labels::{check_released, passed};
 
 use crate::daemon::Ledgers;
