@@ -23,6 +23,8 @@ mod client;
 mod daemon;
 mod hunt;
 mod kernel;
+#[path = "../../session/tests/played/ledgers.rs"]
+mod ledgers;
 mod life;
 mod mail;
 mod operator;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use onair_session::Event;
 use onair_sim_kernel::{below, now_ns};
 
-use crate::daemon::Ledgers;
+use crate::ledgers::Ledgers;
 
 /// Where a message comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -8,8 +8,9 @@ use onair_session::{Event, EvictionAnswer, Reply};
 use onair_sim_kernel::{below, now_ns, sleep};
 
 use crate::client;
-use crate::daemon::{Ledgers, request, who};
+use crate::daemon::{request, who};
 use crate::kernel::{hang_up, kill_daemon, kill_process, kill_thread, post};
+use crate::ledgers::Ledgers;
 use crate::mail::{Channel, Message};
 use crate::plan::{Deed, DeedKind, Manners};
 use crate::requests::{self, Request};

@@ -6,8 +6,9 @@ use onair_session::{
 };
 use onair_sim_kernel::{now_ns, park};
 
+use super::Commands;
 use super::view::{id, instant, ns, view};
-use super::{Commands, Ledgers};
+use crate::ledgers::Ledgers;
 use crate::mail::Message;
 use crate::oracle;
 use crate::requests;
@@ -117,7 +118,7 @@ impl Control {
         match message {
             Message::Core(session, event) => self.handle(session, event),
             Message::LookedAtThreads(session, question) => {
-                let answer = super::effects::look_at_threads(question);
+                let answer = super::answers::look_at_threads(question);
                 self.handle(session, answer);
             }
         }
@@ -126,7 +127,7 @@ impl Control {
     /// Gives an event to a core, and does what it says.
     pub(super) fn handle(&mut self, index: usize, event: Event<Ledgers>) {
         if self.sessions[index].is_over {
-            super::effects::refuse(event);
+            super::answers::refuse(event);
             return;
         }
         if let Event::Admit(admission) = &event
@@ -136,7 +137,7 @@ impl Control {
             trace(|| format!("session {index}: lets {number} not in"));
             return oracle::refused(number);
         }
-        trace(|| format!("session {index}: {}", super::effects::event_name(&event)));
+        trace(|| format!("session {index}: {}", super::answers::event_name(&event)));
         oracle::before(index, &event);
         let examines = matches!(
             event,
@@ -229,9 +230,4 @@ impl Control {
                 .iter()
                 .any(|it| it.step == StepName::LastUserLeft)
     }
-}
-
-/// An answer that no requester reads.
-pub(super) fn problem() -> onair_api::Problem {
-    onair_api::Problem::new(onair_api::ProblemCode::StaleSession, "it is over")
 }

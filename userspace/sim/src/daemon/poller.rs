@@ -8,7 +8,7 @@ use onair_ipc::frames::FrameMemory;
 use onair_session::{Event, PollerCommand, Runtime as _};
 use onair_sim_kernel::{below, give_way, now_ns, park, unpark};
 
-use super::Ledgers;
+use crate::ledgers::Ledgers;
 use crate::mail::{Channel, Message};
 use crate::oracle;
 use crate::world::{trace, world};

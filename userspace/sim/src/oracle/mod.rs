@@ -13,7 +13,7 @@ pub(crate) use self::frames::{check_frame, end_of_frames, stamp};
 pub(crate) use self::idle::{check_timer, idle};
 pub(crate) use self::labels::{check_released, passed};
 
-use crate::daemon::Ledgers;
+use crate::ledgers::Ledgers;
 use crate::world::{violation, world};
 
 /// After an event: what clients were told in the middle of it is true by now.
