@@ -120,6 +120,15 @@ pub(crate) fn build_for_demo() -> Result<Vec<PathBuf>> {
     programs(if is_built { "release" } else { "dev" }, &SYSTEM, &[])
 }
 
+/// Builds the simulator, and gives its program.
+///
+/// # Errors
+/// When the build fails.
+pub(crate) fn build_simulator() -> Result<PathBuf> {
+    let built = programs("dev", &["--package", "onair-sim"], &[])?;
+    Ok(program(&built, "onair-sim")?.to_owned())
+}
+
 /// Cargo's target folder.
 pub(crate) fn target() -> PathBuf {
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);

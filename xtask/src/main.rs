@@ -1,4 +1,4 @@
-//! `cargo xtask setup | demo | test | lint | pages | mutants | bench | stage | clean-up | vm | dist`: one file a command.
+//! `cargo xtask setup | demo | test | sim | lint | pages | mutants | bench | stage | clean-up | vm | dist`: one file a command.
 //!
 //! What only the commands share lives here too ([`cargo`], [`say`]); what they put up on the
 //! machine is `onair-stage`. Of the product only `onair-api` and `onair-certificate` are linked, so
@@ -17,6 +17,7 @@ mod pages;
 mod release_check;
 mod say;
 mod setup;
+mod sim;
 mod size;
 mod stage;
 mod test;
@@ -51,6 +52,7 @@ enum Command {
     Setup(setup::Arguments),
     Demo(demo::Arguments),
     Test(test::Arguments),
+    Sim(sim::Arguments),
     Lint(lint::Arguments),
     Pages(pages::Arguments),
     Mutants(mutants::Arguments),
@@ -67,6 +69,7 @@ fn main() -> ExitCode {
         Command::Setup(arguments) => setup::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
+        Command::Sim(arguments) => sim::run(&arguments),
         Command::Lint(arguments) => lint::run(&arguments),
         Command::Pages(arguments) => pages::run(&arguments),
         Command::Mutants(arguments) => mutants::run(&arguments),

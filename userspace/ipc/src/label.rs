@@ -4,14 +4,23 @@
 //! (`tests/victim`) enables it. Without it `label!` expands to nothing.
 
 /// Marks a point in a call: `label!("take.taken")`. The name must be in `LABELS`.
-#[cfg(not(feature = "labels"))]
+#[cfg(not(any(feature = "labels", simulated)))]
 #[macro_export]
 macro_rules! label {
     ($name:literal) => {};
 }
 
+/// Marks a point in a call, of which the simulator's oracle is told.
+#[cfg(simulated)]
+#[macro_export]
+macro_rules! label {
+    ($name:literal) => {
+        $crate::scheduled::label($name)
+    };
+}
+
 /// Marks a point in a call: `label!("take.taken")`. The name must be in [`LABELS`].
-#[cfg(feature = "labels")]
+#[cfg(all(feature = "labels", not(simulated)))]
 #[macro_export]
 macro_rules! label {
     ($name:literal) => {

@@ -20,6 +20,8 @@ mod words;
 
 #[cfg(shuttle)]
 pub mod scheduled;
+#[cfg(simulated)]
+pub use onair_sim_kernel as scheduled;
 
 #[cfg(not(loom))]
 pub mod caller;
@@ -37,7 +39,7 @@ pub mod sys;
 #[cfg(all(test, not(loom)))]
 mod model;
 
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(not(any(loom, shuttle, simulated)))]
 pub use self::daemon::guardian;
 #[cfg(not(loom))]
 pub use self::daemon::{frames, lender, life, memory};

@@ -5,11 +5,11 @@
 //! stops the compiler. The daemon pays when it drains: [`heavy`] makes every processor that runs a
 //! registered client execute a full barrier (membarrier(2), `GLOBAL_EXPEDITED`).
 
-#[cfg(shuttle)]
+#[cfg(any(shuttle, simulated))]
 pub use crate::scheduled::{AtomicU32, AtomicU64};
-#[cfg(shuttle)]
+#[cfg(any(shuttle, simulated))]
 pub use core::sync::atomic::Ordering;
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(not(any(loom, shuttle, simulated)))]
 pub use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 #[cfg(loom)]
 pub use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -28,8 +28,11 @@ pub fn light() {
 pub fn heavy() {
     #[cfg(not(loom))]
     {
-        core::sync::atomic::fence(Ordering::SeqCst);
+        fence();
         if !onair_mutant::mutant!("barrier: none") {
+            #[cfg(simulated)]
+            crate::scheduled::barrier();
+            #[cfg(not(simulated))]
             crate::membarrier::global();
         }
     }
@@ -41,6 +44,8 @@ pub fn heavy() {
 
 /// A full fence, on this processor only.
 pub fn fence() {
+    #[cfg(simulated)]
+    crate::scheduled::fence();
     #[cfg(not(loom))]
     core::sync::atomic::fence(Ordering::SeqCst);
     #[cfg(loom)]

@@ -32,6 +32,8 @@ impl Drop for Claims {
     }
 }
 
+#[cfg(simulated)]
+use crate::scheduled::thread_local;
 #[cfg(shuttle)]
 use shuttle::thread_local;
 

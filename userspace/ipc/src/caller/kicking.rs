@@ -7,6 +7,7 @@ use onair_mutant::mutant;
 
 use super::Attachment;
 use crate::label;
+#[cfg(not(simulated))]
 use crate::message::KICK;
 use crate::slot;
 
@@ -36,6 +37,12 @@ impl Attachment {
         users.next_back().is_some()
     }
 
+    #[cfg(simulated)]
+    fn send_kick(&self) {
+        crate::scheduled::send_kick(self.socket.as_raw_fd());
+    }
+
+    #[cfg(not(simulated))]
     #[cold]
     fn send_kick(&self) {
         // SAFETY: a one-byte buffer on a descriptor that we own; errno is restored for callers

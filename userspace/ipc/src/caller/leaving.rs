@@ -1,7 +1,7 @@
 //! Ends a process's use of an attachment: the gates close at once, and the memory is released when
 //! no guard borrows it. `docs/gate.md` has the rules, under *detach*.
 
-use core::sync::atomic::{Ordering, fence};
+use core::sync::atomic::Ordering;
 
 use onair_mutant::mutant;
 
@@ -93,7 +93,7 @@ impl Attachment {
         if self.plain {
             crate::sync::heavy();
         } else {
-            fence(Ordering::SeqCst);
+            crate::sync::fence();
         }
         let counted = self.words.slots().iter().map(|slot| slot.read(0).count);
         counted.fold(0, u32::saturating_add)

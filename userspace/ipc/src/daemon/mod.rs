@@ -4,7 +4,7 @@
 
 #[cfg(not(loom))]
 pub mod frames;
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(not(any(loom, shuttle, simulated)))]
 pub mod guardian;
 #[cfg(not(loom))]
 pub mod lender;

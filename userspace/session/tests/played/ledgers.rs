@@ -14,10 +14,15 @@ pub(crate) struct Ledgers {
 }
 
 impl Ledgers {
+    /// Whether no client has the frame.
+    pub(crate) fn is_free(&self, frame: u32) -> bool {
+        let is_aside = self.aside.iter().any(|(_, aside)| *aside == frame);
+        !is_aside && !self.lenders.iter().any(|it| it.has(frame))
+    }
+
     /// Loans the frame to every attachment that has room for it, if it is free.
     pub(crate) fn publish(&mut self, frame: u32) {
-        let is_aside = self.aside.iter().any(|(_, aside)| *aside == frame);
-        if is_aside || self.lenders.iter().any(|it| it.has(frame)) {
+        if !self.is_free(frame) {
             return;
         }
         for lender in &mut self.lenders {

@@ -102,10 +102,11 @@ impl Walk for List {
         let asleep = &self.0[&session];
         let left_out = asleep.iter().filter(|number| out(**number)).count() as u64;
         let users = asleep.len() as u64 - left_out;
-        let mut all = clients.map(|(_, sites)| sites);
-        let is_unknown = all.any(|sites| sites != Sites::Armed);
+        let all: Vec<Sites> = clients.map(|(_, sites)| sites).collect();
+        let is_known = |sites: &Sites| matches!(sites, Sites::Armed | Sites::Unwatched);
         let says = match users {
-            0 if is_unknown => Says::Unknown,
+            0 if !all.iter().all(is_known) => Says::Unknown,
+            0 if all.contains(&Sites::Unwatched) => Says::NotApplicable,
             0 => Says::Zero,
             _ => Says::Users,
         };

@@ -1,0 +1,47 @@
+//! The simulator's kernel: tasks in one thread, words with store buffers, futexes, a virtual clock.
+//!
+//! `onair-ipc` under `cfg(simulated)` takes its words and its system calls from here, so the
+//! product's own callers run as coroutines. Each access to a shared word is a step: the scheduler
+//! may give the processor to another task, and a kill may end the caller there. All chance comes
+//! from one seed. Memory is x86-64's: a plain store waits in its task's buffer until the task
+//! fences, makes a system call or an atomic exchange, or chance drains it.
+
+mod buffer;
+mod chance;
+mod engine;
+mod futex;
+mod hooks;
+mod local;
+mod mortal;
+mod random;
+mod word;
+
+pub use self::buffer::{barrier, fence};
+pub use self::chance::{below, chance};
+pub use self::engine::{
+    Outcome, boot, current, give_way, is_unwinding, now_ns, park, run, set_slowness, shut_down,
+    spawn, steps, unpark,
+};
+pub use self::futex::{
+    fire_backstops, futex_wait_slice, futex_waitv, futex_wake, mapped, mappings, owner_dies,
+    sleepers, tombstoned, unmapped,
+};
+pub use self::hooks::{label, on_kick, on_label, send_kick};
+pub use self::local::{AccessError, TaskLocal};
+pub use self::mortal::Mortal;
+pub use self::random::Random;
+pub use self::word::{AtomicU32, AtomicU64};
+
+/// Identity of a task of the present life.
+pub type TaskId = usize;
+
+/// The calling task's thread id.
+#[must_use]
+pub fn gettid() -> u32 {
+    u32::try_from(current() + 1).unwrap_or(0)
+}
+
+/// The running task sleeps for so long.
+pub fn sleep(ns: u64) {
+    park(now_ns() + ns);
+}

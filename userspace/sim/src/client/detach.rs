@@ -1,0 +1,53 @@
+//! A client detaches, as the library does it, or stops for itself.
+
+use std::sync::Arc;
+
+use onair_ipc::pins::End;
+use onair_session::{Event, Reply};
+use onair_sim_kernel::{below, sleep};
+
+use crate::kernel::post;
+use crate::mail::{Channel, Message};
+use crate::world::world;
+
+/// Stops the process's calls, waits for them, asks, and leaves.
+pub(crate) fn detach(of: usize) {
+    let (client, session, number) = world(|world| {
+        let client = &mut world.clients[of];
+        client.detaches = true;
+        (
+            Arc::clone(&client.attachment),
+            client.session,
+            client.number,
+        )
+    });
+    client.stop();
+    let is_over = || world(|world| world.sessions[session].is_over);
+    while !is_over() && (client.callers() > 0 || client.held() > 0) {
+        sleep(500_000);
+    }
+    let (reply, mut awaited) = Reply::new();
+    let event = Event::Detach(number, reply);
+    post(Channel::Requests, 10_000, Message::Core(session, event));
+    let answer = loop {
+        match awaited.try_recv() {
+            Ok(answer) => break answer,
+            Err(tokio::sync::oneshot::error::TryRecvError::Empty) if !is_over() => sleep(20_000),
+            Err(_) => break Ok(()),
+        }
+    };
+    match answer {
+        Ok(()) => client.leave(End::ByHand),
+        Err(_) => client.start(),
+    }
+}
+
+/// Stops the session for its own process, and starts it again.
+pub(crate) fn pause(of: usize) {
+    let client = world(|world| Arc::clone(&world.clients[of].attachment));
+    client.stop();
+    sleep(below(300_000) as u64);
+    if !world(|world| world.clients[of].detaches) {
+        client.start();
+    }
+}

@@ -1,0 +1,128 @@
+//! The clients: real callers of the library, each thread a task.
+
+mod detach;
+mod honest;
+mod hostile;
+#[path = "../../../ipc/tests/rig/pair.rs"]
+mod pair;
+
+use std::os::fd::AsFd as _;
+use std::os::fd::AsRawFd as _;
+use std::sync::Arc;
+
+use onair_api::{Via, Who};
+use onair_ipc::frames::FrameMemory;
+use onair_session::{Admission, Event};
+use onair_sim_kernel::{Mortal, spawn};
+
+pub(crate) use self::detach::{detach, pause};
+use crate::kernel::post;
+use crate::mail::{Channel, Message};
+use crate::plan::{ClientPlan, Manners};
+use crate::world::{Call, Client, Thread, world};
+
+/// Frames that a client may have at a time.
+const QUOTA: u32 = 2;
+
+/// The client of attachment `number`, not admitted yet.
+pub(crate) fn new(number: u64, session: usize, plan: ClientPlan, frames: &FrameMemory) -> Client {
+    let pair::Pair {
+        memory,
+        client,
+        socket,
+    } = pair::Pair::new(number, false, frames, plan.is_plain);
+    memory.stop();
+    let seg = rustix::fs::fstat(memory.writable()).expect("a file of ours");
+    Client {
+        number,
+        session,
+        plan,
+        socket: client.as_fd().as_raw_fd(),
+        memory,
+        attachment: client,
+        _daemons_end: socket,
+        file: seg.st_ino,
+        mortal: Mortal::default(),
+        threads: Vec::new(),
+        holding: Default::default(),
+        inside: Default::default(),
+        is_attached: false,
+        is_refused: false,
+        is_evicted: false,
+        detaches: false,
+        has_left: false,
+        hung_up: false,
+        is_released: false,
+        is_reaped: false,
+        kicks: 0,
+        lost_events: false,
+    }
+}
+
+/// The client attaches: its threads begin as soon as it is let in.
+pub(crate) fn attach(of: usize) {
+    let (session, admission, plan) = world(|world| {
+        let client = &world.clients[of];
+        let admission = Admission {
+            number: client.number,
+            who: Who {
+                uid: 1,
+                gid: 1,
+                pid: client.tgid(),
+                command: "client".into(),
+                via: Via::Attach,
+            },
+            memory: Arc::clone(&client.memory),
+            frames: None,
+            watched: client.plan.is_watched.then(|| client.tgid()),
+            quota: QUOTA,
+        };
+        (client.session, admission, client.plan)
+    });
+    post(
+        Channel::Requests,
+        0,
+        Message::Core(session, Event::Admit(Box::new(admission))),
+    );
+    for _ in 0..plan.threads {
+        thread(of, move || match plan.manners {
+            Manners::Holds => hostile::holder(of),
+            Manners::Honest | Manners::Scribbles => honest::caller(of),
+        });
+    }
+    if plan.manners == Manners::Scribbles {
+        thread(of, move || hostile::scribbler(of));
+    }
+}
+
+/// Starts a thread of a client.
+pub(crate) fn thread(of: usize, run: impl FnOnce() + 'static) {
+    world(|world| {
+        let mortal = Mortal::default();
+        let client = &mut world.clients[of];
+        let task = spawn(vec![client.mortal.clone(), mortal.clone()], run);
+        client.threads.push(Thread {
+            task,
+            mortal,
+            is_reported: false,
+            call: Call::None,
+        });
+        world.of_task.insert(task, of);
+    });
+}
+
+/// Waits until the client is let in. Returns whether it was.
+fn is_let_in(of: usize) -> bool {
+    loop {
+        let (is_attached, is_refused) = world(|world| {
+            let client = &world.clients[of];
+            let is_over = world.sessions[client.session].is_over;
+            (client.is_attached, client.is_refused || is_over)
+        });
+        match (is_attached, is_refused) {
+            (true, _) => return true,
+            (_, true) => return false,
+            _ => onair_sim_kernel::sleep(10_000),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! What is answered without a core: helper threads' looks, and requests that come too late.
+
+use std::time::Duration;
+
+use onair_session::{Event, ThreadQuestion};
+
+use crate::ledgers::Ledgers;
+use crate::mail::Message;
+use crate::world::world;
+
+/// A helper thread looks which of the threads are gone.
+pub(super) fn look_at_threads(question: ThreadQuestion) -> Event<Ledgers> {
+    let ThreadQuestion {
+        attachment,
+        suspects,
+        exits,
+        ..
+    } = question;
+    world(|world| {
+        let mut clients = world.clients.iter();
+        let client = clients.find(|it| it.number == attachment);
+        let mut dead = suspects;
+        dead.retain(|slot| {
+            let is_asked = exits
+                .as_ref()
+                .is_none_or(|all| all.iter().any(|exit| exit.own_tid == slot.owner));
+            is_asked && client.is_none_or(|it| it.is_thread_dead(slot.owner))
+        });
+        Event::ThreadsLookedAt {
+            attachment,
+            again: !dead.is_empty() && client.is_some_and(|it| it.is_dead()),
+            dead,
+            cost: Duration::ZERO,
+        }
+    })
+}
+
+/// Answers what arrives when the control thread has ended.
+pub(crate) fn refuse_rest() {
+    while let Some(message) = world(|world| world.mail.take_any()) {
+        if let Message::Core(_, event) = message {
+            refuse(event);
+        }
+    }
+}
+
+/// Answers a request for a session that is over.
+pub(super) fn refuse(event: Event<Ledgers>) {
+    match event {
+        Event::Start(reply) => reply.send(Err(problem())),
+        Event::Destroy(destroy) | Event::Abort(destroy) => {
+            destroy.reply.send(Err(problem()));
+        }
+        Event::Evict(_, answer) => answer.refuse(problem()),
+        Event::Verdict(reply) => reply.send(Err(problem())),
+        Event::Detach(_, reply) => reply.send(Err(problem())),
+        _ => {}
+    }
+}
+
+/// The event, in a word.
+pub(super) fn event_name(event: &Event<Ledgers>) -> String {
+    match event {
+        Event::Start(_) => "start".into(),
+        Event::Stop => "stop".into(),
+        Event::Destroy(it) => format!("{:?} by {:?} ms", it.operation, it.deadline_ms),
+        Event::Abort(_) => "abort".into(),
+        Event::Quarantine(_) => "quarantine".into(),
+        Event::Evict(one, _) => format!("evict {one:?}"),
+        Event::Verdict(_) => "verdict".into(),
+        Event::Admit(it) => format!("admit {}", it.number),
+        Event::Detach(number, _) => format!("detach {number}"),
+        Event::HandedBack(_) => "handed back".into(),
+        Event::LenderBack(it) => format!("lender {} back", it.attachment()),
+        Event::Evicted(it) => format!("poller evicted {}", it.lender.attachment()),
+        Event::AttachRefused { reason, .. } => format!("attach refused: {reason}"),
+        Event::SitesLookedAt { attachment, .. } => format!("looked at the sites of {attachment}"),
+        other => format!("{other:?}"),
+    }
+}
+
+/// An answer that no requester reads.
+pub(super) fn problem() -> onair_api::Problem {
+    onair_api::Problem::new(onair_api::ProblemCode::StaleSession, "it is over")
+}

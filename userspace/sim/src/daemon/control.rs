@@ -1,0 +1,233 @@
+//! The control thread: gives each core its events, in the order in which they arrive.
+
+use onair_api::{Direction, Operation, SessionName, SessionState, StepName, Via, Who};
+use onair_session::{
+    Awaited, Destroy, Event, Examination, Examined, Reply, SessionCore, examine_together,
+};
+use onair_sim_kernel::{now_ns, park};
+
+use super::Commands;
+use super::view::{id, instant, ns, view};
+use crate::ledgers::Ledgers;
+use crate::mail::Message;
+use crate::oracle;
+use crate::requests;
+use crate::world::{trace, world};
+
+/// The control thread's own state.
+pub(crate) struct Control {
+    pub(super) sessions: Vec<Core>,
+}
+
+/// One session.
+pub(super) struct Core {
+    pub(super) core: SessionCore<Ledgers>,
+    pub(super) commands: Commands,
+    /// To be examined.
+    pub(super) is_due: bool,
+    /// To be destroyed in its turn.
+    pub(super) is_ready: bool,
+    pub(super) is_over: bool,
+}
+
+/// An operator.
+pub(crate) fn who() -> Who {
+    Who {
+        uid: 0,
+        gid: 0,
+        pid: 1,
+        command: "operator".into(),
+        via: Via::Control,
+    }
+}
+
+/// A request to destroy.
+pub(crate) fn request(
+    operation: Operation,
+    wait_ns: Option<u64>,
+    waits_for_turn: bool,
+) -> (Destroy, Awaited<Box<onair_api::Certificate>>) {
+    let (reply, awaited) = Reply::new();
+    let deadline = wait_ns.map(|wait| instant(now_ns() + wait));
+    let destroy = Destroy {
+        who: who(),
+        operation,
+        deadline,
+        deadline_ms: wait_ns.map(|wait| wait / 1_000_000),
+        waits_for_turn,
+        reply,
+    };
+    (destroy, awaited)
+}
+
+impl Control {
+    /// With a stopped core for each session.
+    pub(crate) fn new(commands: Vec<Commands>) -> Self {
+        let cores = commands.into_iter().enumerate().map(|(index, commands)| {
+            let frames = world(|world| world.sessions[index].frames.clone());
+            let name = SessionName::try_from(format!("s{index}")).expect("a name");
+            let runtime = Box::new(Ledgers::default());
+            let core = SessionCore::new(
+                id(index),
+                name,
+                Direction::Receive,
+                runtime,
+                Some(frames),
+                None,
+            );
+            Core {
+                core,
+                commands,
+                is_due: false,
+                is_ready: false,
+                is_over: false,
+            }
+        });
+        Self {
+            sessions: cores.collect(),
+        }
+    }
+
+    /// Runs until every session is over.
+    pub(crate) fn run(&mut self) {
+        while self.sessions.iter().any(|it| !it.is_over) {
+            if let Some(message) = world(|world| world.mail.receive()) {
+                self.receive(message);
+                continue;
+            }
+            if self.examine() || self.tick() {
+                continue;
+            }
+            requests::look();
+            let next = world(|world| world.mail.next_at());
+            let ticks = self.live().filter_map(|(_, it)| it.core.wake_at().map(ns));
+            let until = ticks.chain(next).min().unwrap_or(u64::MAX);
+            park(until.max(now_ns() + 1));
+        }
+        requests::look();
+    }
+
+    fn live(&self) -> impl Iterator<Item = (usize, &Core)> {
+        self.sessions
+            .iter()
+            .enumerate()
+            .filter(|(_, it)| !it.is_over)
+    }
+
+    fn receive(&mut self, message: Message) {
+        match message {
+            Message::Core(session, event) => self.handle(session, event),
+            Message::LookedAtThreads(session, question) => {
+                let answer = super::answers::look_at_threads(question);
+                self.handle(session, answer);
+            }
+        }
+    }
+
+    /// Gives an event to a core, and does what it says.
+    pub(super) fn handle(&mut self, index: usize, event: Event<Ledgers>) {
+        if self.sessions[index].is_over {
+            super::answers::refuse(event);
+            return;
+        }
+        if let Event::Admit(admission) = &event
+            && !self.lets_in(index)
+        {
+            let number = admission.number;
+            trace(|| format!("session {index}: lets {number} not in"));
+            return oracle::refused(number);
+        }
+        trace(|| format!("session {index}: {}", super::answers::event_name(&event)));
+        oracle::before(index, &event);
+        let examines = matches!(
+            event,
+            Event::Stop | Event::HandedBack(_) | Event::Quarantine(_)
+        );
+        let effects = self.sessions[index].core.handle(event, &view(index));
+        for effect in effects {
+            self.execute(index, effect);
+        }
+        self.sessions[index].is_due |= examines;
+        oracle::state(index, self.sessions[index].core.state());
+        oracle::after();
+    }
+
+    fn lets_in(&self, index: usize) -> bool {
+        let core = &self.sessions[index].core;
+        let state = core.state();
+        let is_there = !matches!(
+            state,
+            SessionState::Draining | SessionState::Quarantined | SessionState::Destroyed
+        );
+        is_there && !core.is_draining()
+    }
+
+    /// Examines what is due, all of it together. Returns whether something was.
+    fn examine(&mut self) -> bool {
+        let due = self.examine_where(Examination::Due, |it| std::mem::take(&mut it.is_due));
+        due | self.examine_where(Examination::InTurn, |it| std::mem::take(&mut it.is_ready))
+    }
+
+    fn examine_where(&mut self, why: Examination, wanted: impl Fn(&mut Core) -> bool) -> bool {
+        let all = self.sessions.iter_mut().enumerate();
+        let mut all: Vec<_> = all.filter(|(_, it)| !it.is_over).collect();
+        all.retain_mut(|(_, it)| wanted(it));
+        if all.is_empty() {
+            return false;
+        }
+        trace(|| {
+            format!(
+                "examine {:?} {why:?}",
+                all.iter().map(|it| it.0).collect::<Vec<_>>()
+            )
+        });
+        world(|world| world.is_in_event = true);
+        let views: Vec<_> = all.iter().map(|(index, _)| view(*index)).collect();
+        let members = all.iter_mut().zip(&views);
+        let members = members.map(|((_, it), view)| Examined {
+            core: &mut it.core,
+            view,
+        });
+        for (of, effects) in examine_together(members.collect(), why) {
+            let index = usize::try_from(of.0 - id(0).0).expect("few sessions");
+            for effect in effects {
+                self.execute(index, effect);
+            }
+            oracle::state(index, self.sessions[index].core.state());
+        }
+        oracle::after();
+        true
+    }
+
+    /// Gives a tick to each session whose time has come. Returns whether one was.
+    fn tick(&mut self) -> bool {
+        let now = now_ns();
+        let due = |it: &Core| it.core.wake_at().is_some_and(|at| ns(at) <= now);
+        let due: Vec<usize> = self
+            .live()
+            .filter(|(_, it)| due(it))
+            .map(|(at, _)| at)
+            .collect();
+        for &index in &due {
+            let has_work = self.has_work(index);
+            oracle::check_timer(index, has_work);
+            self.handle(index, Event::Tick);
+            self.examine();
+        }
+        !due.is_empty()
+    }
+
+    /// Whether something else than a timer will come for it.
+    fn has_work(&mut self, index: usize) -> bool {
+        let it = &mut self.sessions[index];
+        it.is_due
+            || it.core.state() != SessionState::Draining
+            || it.core.is_looking_at_sites()
+            || it.core.runtime().is_none()
+            || it
+                .core
+                .steps()
+                .iter()
+                .any(|it| it.step == StepName::LastUserLeft)
+    }
+}

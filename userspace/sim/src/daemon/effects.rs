@@ -1,0 +1,102 @@
+//! Does what a core says.
+
+use onair_api::EventKind;
+use onair_session::{Effect, Event, Named, RetiredMemory, SiteFinding};
+use onair_sim_kernel::{below, unpark};
+
+use super::answers::problem;
+use super::control::Control;
+use crate::ledgers::Ledgers;
+use crate::mail::{Channel, Message};
+use crate::oracle;
+use crate::world::{trace, world};
+
+impl Control {
+    pub(super) fn execute(&mut self, index: usize, effect: Effect<Ledgers>) {
+        let session = &mut self.sessions[index];
+        match effect {
+            Effect::Poller(command) => {
+                session.commands.borrow_mut().push_back(command);
+                unpark(world(|world| world.sessions[index].poller));
+            }
+            // The daemon wakes some more; the callers wake the others.
+            Effect::Wake(memory) => {
+                if below(2) == 0 {
+                    memory.wake_some(1);
+                }
+            }
+            Effect::WakeNow | Effect::Closed(_) | Effect::Left(_) => {}
+            Effect::Publish(kind) => published(index, &kind),
+            Effect::LookAtThreads(question) => send(
+                Channel::Helper(question.attachment),
+                Message::LookedAtThreads(index, question),
+            ),
+            Effect::LookAtSites(question) => {
+                let event = Event::SitesLookedAt {
+                    attachment: question.attachment,
+                    asked_at: question.asked_at,
+                    found: SiteFinding::Armed,
+                };
+                let helper = Channel::Helper(question.attachment);
+                send(helper, Message::Core(index, event));
+            }
+            Effect::NameUsers(Named::Refusal(destroy, problem)) => {
+                trace(|| format!("session {index}: refused: {problem}"));
+                destroy.reply.send(Err(*problem));
+            }
+            Effect::NameUsers(Named::Busy(_, reply, problem)) => reply.send(Err(*problem)),
+            Effect::NameUsers(_) => {}
+            Effect::Started(replies) => {
+                for reply in replies {
+                    reply.send(Err(problem()));
+                }
+            }
+            Effect::Quarantined(_) => oracle::quarantined(index),
+            Effect::Examine => session.is_due = true,
+            Effect::Ready => session.is_ready = true,
+            Effect::NotAdmitted(reason) => oracle::not_admitted(index, &reason.to_string()),
+            Effect::Keep(memory) => give_back(index, &memory),
+            Effect::Destroyed {
+                evidence,
+                retired,
+                destroy,
+            } => {
+                session.is_over = true;
+                give_back(index, &retired);
+                oracle::destroyed(index, &evidence);
+                destroy.reply.send(Err(problem()));
+                self.wake_poller(index);
+            }
+            Effect::Freed {
+                counts, retired, ..
+            } => {
+                session.is_over = true;
+                give_back(index, &retired);
+                oracle::freed(index, &counts);
+                self.wake_poller(index);
+            }
+        }
+    }
+
+    fn wake_poller(&self, index: usize) {
+        unpark(world(|world| world.sessions[index].poller));
+    }
+}
+
+fn send(channel: Channel, message: Message) {
+    world(|world| {
+        let delay = world.plan.delay;
+        world.mail.send(channel, delay, message);
+    });
+}
+
+fn give_back(index: usize, memory: &RetiredMemory) {
+    let numbers = memory.words.iter().map(|words| words.attachment());
+    world(|world| world.sessions[index].given_back.extend(numbers));
+}
+
+fn published(index: usize, kind: &EventKind) {
+    if let EventKind::Evicted { eviction } = kind {
+        trace(|| format!("session {index}: evicted {}", eviction.attachment));
+    }
+}

@@ -1,0 +1,56 @@
+//! Looks for lives that fail, and for the shortest plan with which one still fails.
+
+use crate::life::{Report, live};
+use crate::plan::Plan;
+
+const FAILED: &str = include_str!("../failed.seeds");
+
+/// The seeds that have failed before.
+pub fn failed_seeds() -> impl Iterator<Item = u64> {
+    let lines = FAILED.lines().filter_map(|line| line.split('#').next());
+    lines.filter_map(|line| line.trim().parse().ok())
+}
+
+/// A life that fails.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Its seed.
+    pub seed: u64,
+    /// Deeds that it does not need to fail, by their place in the plan.
+    pub without: Vec<usize>,
+    /// What happened, shortened.
+    pub report: Report,
+}
+
+/// The life of `seed` without some of its deeds.
+#[must_use]
+pub fn without(seed: u64, left_out: &[usize]) -> Plan {
+    let mut plan = Plan::new(seed);
+    let deeds = std::mem::take(&mut plan.deeds).into_iter().enumerate();
+    let kept = deeds.filter(|(at, _)| !left_out.contains(at));
+    plan.deeds = kept.map(|(_, deed)| deed).collect();
+    plan
+}
+
+/// Lives the life of `seed`. Returns its steps, and the shortest plan that fails, if it does.
+#[must_use]
+pub fn hunt(seed: u64) -> (u64, Option<Found>) {
+    let plan = Plan::new(seed);
+    let report = live(&plan, false);
+    if report.violations.is_empty() {
+        return (report.events, None);
+    }
+    let mut left_out = Vec::new();
+    for at in (0..plan.deeds.len()).rev() {
+        left_out.push(at);
+        if live(&without(seed, &left_out), false).violations.is_empty() {
+            left_out.pop();
+        }
+    }
+    let found = Found {
+        seed,
+        report: live(&without(seed, &left_out), true),
+        without: left_out,
+    };
+    (report.events, Some(found))
+}

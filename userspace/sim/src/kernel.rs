@@ -1,0 +1,149 @@
+//! The machine's kernel: ends threads and processes, and reports it, late, twice or never.
+
+use std::sync::Arc;
+
+use onair_ipc::life::daemon_dies;
+use onair_session::{Event, Exit};
+use onair_sim_kernel::{chance, now_ns, unpark};
+
+use crate::mail::{Channel, Message};
+use crate::world::{Client, trace, world};
+
+/// The period of the daemon's own look for dead threads, ns.
+const PERIOD: u64 = 1_000_000_000;
+
+/// Sends the control thread a message that takes at most `delay`.
+pub(crate) fn post(channel: Channel, delay: u64, message: Message) {
+    world(|world| {
+        world.mail.send(channel, delay, message);
+        unpark(world.control);
+    });
+}
+
+/// A caller kicks on this descriptor.
+pub(crate) fn kicked(socket: i32) {
+    let found = world(|world| {
+        let mut clients = world.clients.iter_mut().enumerate();
+        let (of, client) = clients.find(|(_, it)| it.socket == socket)?;
+        client.kicks += 1;
+        (!client.hung_up).then_some((of, client.session, client.number, world.plan.delay / 8))
+    });
+    if let Some((of, session, number, delay)) = found {
+        let event = Event::Kicked(number);
+        post(Channel::Socket(of), delay, Message::Core(session, event));
+    }
+}
+
+/// Ends one thread of a client.
+pub(crate) fn kill_thread(of: usize, which: usize) {
+    let killed = world(|world| {
+        let client = &mut world.clients[of];
+        if client.is_dead() || client.threads.is_empty() {
+            return None;
+        }
+        let which = which % client.threads.len();
+        let thread = &client.threads[which];
+        if thread.mortal.is_dead() {
+            return None;
+        }
+        client.inside.remove(&thread.task);
+        Some((thread.mortal.clone(), thread.task, client.number))
+    });
+    if let Some((mortal, task, number)) = killed {
+        trace(|| format!("thread {} of {number} dies", task + 1));
+        mortal.kill();
+        report(of, &[task]);
+    }
+}
+
+/// The probe reports the ends of threads.
+fn report(of: usize, tasks: &[usize]) {
+    let (session, tgid, is_seen, delay) = world(|world| {
+        let is_lost = now_ns() < world.loses_until;
+        let client = &mut world.clients[of];
+        let is_seen = client.plan.is_watched && !is_lost;
+        client.lost_events |= !is_seen;
+        (client.session, client.tgid(), is_seen, world.plan.delay)
+    });
+    if !is_seen {
+        let event = Event::LookForDead { all: true };
+        let message = Message::Core(session, event);
+        world(|world| world.mail.send_after(PERIOD, message));
+        return;
+    }
+    let exits = || {
+        let exit = |task: &usize| {
+            let tid = u32::try_from(task + 1).unwrap_or(0);
+            Exit { own_tid: tid, tid }
+        };
+        tasks.iter().map(exit).collect()
+    };
+    for _ in 0..1 + usize::from(chance(1, 8)) {
+        let event = Event::ThreadsEnded {
+            tgid,
+            exits: exits(),
+        };
+        post(Channel::Probe, delay, Message::Core(session, event));
+    }
+}
+
+/// Ends a client's process.
+pub(crate) fn kill_process(of: usize) {
+    let killed = world(|world| {
+        let client = &mut world.clients[of];
+        if client.is_dead() {
+            return None;
+        }
+        client.inside.clear();
+        client.holding.clear();
+        let tasks = client.threads.iter().filter(|it| !it.mortal.is_dead());
+        let tasks: Vec<usize> = tasks.map(|it| it.task).collect();
+        let delay = world.plan.delay;
+        Some((
+            client.mortal.clone(),
+            tasks,
+            client.session,
+            client.number,
+            delay,
+        ))
+    });
+    let Some((mortal, tasks, session, number, delay)) = killed else {
+        return;
+    };
+    trace(|| format!("process {number} dies"));
+    mortal.kill();
+    if !world(|world| world.clients[of].is_attached) {
+        return;
+    }
+    report(of, &tasks);
+    hang_up(of);
+    let ended = Message::Core(session, Event::ProcessEnded(number));
+    post(Channel::Process(of), delay, ended);
+}
+
+/// Ends the daemon: the kernel marks each attachment's life word, and wakes one of its sleepers.
+pub(crate) fn kill_daemon() {
+    let (mortal, memories) = world(|world| {
+        world.is_daemon_dead = true;
+        world.sessions.iter_mut().for_each(|it| it.is_over = true);
+        let memories = world.clients.iter().map(|it| Arc::clone(&it.memory));
+        (world.daemon.clone(), memories.collect::<Vec<_>>())
+    });
+    trace(|| "the daemon dies".into());
+    mortal.kill();
+    memories.iter().for_each(|memory| daemon_dies(memory));
+    crate::requests::clear();
+}
+
+/// A client's connection closes.
+pub(crate) fn hang_up(of: usize) {
+    let told = world(|world| {
+        let client: &mut Client = &mut world.clients[of];
+        let is_new = client.is_attached && !std::mem::replace(&mut client.hung_up, true);
+        is_new.then_some((client.session, client.number, world.plan.delay / 8))
+    });
+    if let Some((session, number, delay)) = told {
+        let event = Event::HungUp(number);
+        post(Channel::Socket(of), delay, Message::Core(session, event));
+    }
+}

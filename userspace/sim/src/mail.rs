@@ -1,0 +1,81 @@
+//! What is on its way to the control thread: each channel keeps its order, and has its delays.
+
+use std::collections::BTreeMap;
+
+use onair_session::Event;
+use onair_sim_kernel::{below, now_ns};
+
+use crate::ledgers::Ledgers;
+
+/// Where a message comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Channel {
+    /// The operator, and clients' requests.
+    Requests,
+    /// A client's socket.
+    Socket(usize),
+    /// The probe.
+    Probe,
+    /// A pidfd.
+    Process(usize),
+    /// A poller.
+    Poller(usize),
+    /// A helper thread.
+    Helper(u64),
+}
+
+/// A message to the control thread.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// An event of one session.
+    Core(usize, Event<Ledgers>),
+    /// Look at this client's threads, and answer.
+    LookedAtThreads(usize, onair_session::ThreadQuestion),
+}
+
+/// All that is on its way.
+#[derive(Debug, Default)]
+pub(crate) struct Mail {
+    /// By time of arrival, then by order.
+    waiting: BTreeMap<(u64, u64), Message>,
+    last: BTreeMap<Channel, u64>,
+    sent: u64,
+}
+
+impl Mail {
+    /// Sends a message, which takes at most `delay`.
+    pub(crate) fn send(&mut self, channel: Channel, delay: u64, message: Message) {
+        let delay = below(usize::try_from(delay).unwrap_or(0) + 1) as u64;
+        let last = self.last.entry(channel).or_default();
+        *last = (*last).max(now_ns() + delay);
+        self.sent += 1;
+        self.waiting.insert((*last, self.sent), message);
+    }
+
+    /// Sends a message that arrives after exactly so long.
+    pub(crate) fn send_after(&mut self, ns: u64, message: Message) {
+        self.sent += 1;
+        self.waiting.insert((now_ns() + ns, self.sent), message);
+    }
+
+    /// When the next message arrives.
+    pub(crate) fn next_at(&self) -> Option<u64> {
+        self.waiting.keys().next().map(|(at, _)| *at)
+    }
+
+    /// The next message that has arrived.
+    pub(crate) fn receive(&mut self) -> Option<Message> {
+        let entry = self.waiting.first_entry()?;
+        (entry.key().0 <= now_ns()).then(|| entry.remove())
+    }
+
+    /// A message, whether it has arrived or not.
+    pub(crate) fn take_any(&mut self) -> Option<Message> {
+        self.waiting.pop_first().map(|(_, message)| message)
+    }
+
+    /// Whether nothing is on its way.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+}

@@ -1,0 +1,227 @@
+//! The operator: does the plan's deeds, then ends every session.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use onair_api::Operation;
+use onair_session::{Event, EvictionAnswer, Reply};
+use onair_sim_kernel::{below, now_ns, sleep};
+
+use crate::client;
+use crate::daemon::{request, who};
+use crate::kernel::{hang_up, kill_daemon, kill_process, kill_thread, post};
+use crate::ledgers::Ledgers;
+use crate::mail::{Channel, Message};
+use crate::plan::{Deed, DeedKind, Manners};
+use crate::requests::{self, Request};
+use crate::world::{trace, violation, world};
+
+/// Virtual time in which each session ends once no user is left, ns.
+const LONGEST: u64 = 5_000_000_000;
+/// Pause between two looks at the end, ns.
+const PAUSE: u64 = 20_000_000;
+
+fn ask(session: usize, event: Event<Ledgers>) {
+    post(Channel::Requests, 0, Message::Core(session, event));
+}
+
+/// The operator's whole work.
+pub(crate) fn operate() {
+    let plan = world(|world| Rc::clone(&world.plan));
+    let mut of = 0;
+    for (session, clients) in plan.sessions.iter().enumerate() {
+        for plan in clients {
+            if !plan.comes_later {
+                client::attach(of);
+            }
+            of += 1;
+        }
+        start(session);
+    }
+    for deed in &plan.deeds {
+        sleep(deed.after);
+        trace(|| format!("{:?} of session {}", deed.kind, deed.session));
+        act(deed);
+    }
+    sleep(below(500_000) as u64);
+    end_all();
+}
+
+fn start(session: usize) {
+    let (reply, awaited) = Reply::new();
+    requests::add(Request::new("start".into(), awaited, |_| ()));
+    ask(session, Event::Start(reply));
+}
+
+fn destroy(session: usize, operation: Operation, wait: Option<u64>, in_turn: bool) {
+    let (destroy, awaited) = request(operation, wait, in_turn);
+    requests::add(Request::new(format!("{operation:?}"), awaited, |_| ()));
+    let event = match operation {
+        Operation::Abort => Event::Abort(destroy),
+        _ => Event::Destroy(destroy),
+    };
+    ask(session, event);
+}
+
+/// The client that a deed is done to.
+fn chosen(deed: &Deed) -> Option<usize> {
+    world(|world| {
+        let clients = world.clients.iter().enumerate();
+        let its = clients.filter(|(_, it)| it.session == deed.session && it.is_attached);
+        let its: Vec<usize> = its.map(|(of, _)| of).collect();
+        (!its.is_empty()).then(|| its[deed.which % its.len()])
+    })
+}
+
+fn number(of: usize) -> u64 {
+    world(|world| world.clients[of].number)
+}
+
+fn act(deed: &Deed) {
+    let session = deed.session;
+    match deed.kind {
+        DeedKind::Start => start(session),
+        DeedKind::Stop => ask(session, Event::Stop),
+        DeedKind::Destroy => destroy(session, Operation::Destroy, None, false),
+        DeedKind::DestroyWait => {
+            let wait = [1_000_000, 40_000_000, 3_000_000_000][deed.which % 3];
+            destroy(session, Operation::DestroyWait, Some(wait), false);
+        }
+        DeedKind::Abort => destroy(session, Operation::Abort, Some(5_000_000_000), false),
+        DeedKind::Quarantine => ask(session, Event::Quarantine(who())),
+        DeedKind::EvictAll => {
+            let (reply, awaited) = Reply::new();
+            requests::add(Request::new("evict all".into(), awaited, |_| ()));
+            ask(session, Event::Evict(None, EvictionAnswer::All(reply)));
+        }
+        DeedKind::Verdict => {
+            let (reply, awaited) = Reply::new();
+            requests::add(Request::new("verdict".into(), awaited, |_| ()));
+            ask(session, Event::Verdict(reply));
+        }
+        DeedKind::LoseEvents => world(|world| world.loses_until = now_ns() + 1_000_000),
+        DeedKind::LookForDead => ask(session, Event::LookForDead { all: true }),
+        DeedKind::Attach => attach_another(session),
+        DeedKind::KillDaemon => kill_daemon(),
+        DeedKind::Pause
+        | DeedKind::Evict
+        | DeedKind::KillThread
+        | DeedKind::KillProcess
+        | DeedKind::Detach
+        | DeedKind::HangUp => {
+            if let Some(of) = chosen(deed) {
+                act_on(deed, of);
+            }
+        }
+    }
+}
+
+fn act_on(deed: &Deed, of: usize) {
+    match deed.kind {
+        DeedKind::Evict => {
+            let number = number(of);
+            let (reply, awaited) = Reply::new();
+            requests::add(Request::new(format!("evict {number}"), awaited, |_| ()));
+            let event = Event::Evict(Some(number), EvictionAnswer::One(reply));
+            ask(deed.session, event);
+        }
+        DeedKind::Pause => {
+            if world(|world| !world.clients[of].is_dead()) {
+                client::thread(of, move || client::pause(of));
+            }
+        }
+        DeedKind::KillThread => kill_thread(of, deed.which / 4),
+        DeedKind::KillProcess => kill_process(of),
+        DeedKind::HangUp => hang_up(of),
+        DeedKind::Detach => {
+            let may = world(|world| {
+                let it = &world.clients[of];
+                it.is_honest() && !it.is_dead() && !it.detaches && !it.hung_up
+            });
+            if may {
+                client::thread(of, move || client::detach(of));
+            }
+        }
+        _ => {}
+    }
+}
+
+fn attach_another(session: usize) {
+    let waiting = world(|world| {
+        let mut clients = world.clients.iter();
+        clients.position(|it| {
+            it.session == session && it.plan.comes_later && !it.is_attached && it.threads.is_empty()
+        })
+    });
+    if let Some(of) = waiting {
+        client::attach(of);
+    }
+}
+
+/// Ends every session, and with it this life.
+fn end_all() {
+    let until = now_ns() + LONGEST;
+    let (sessions, in_turn) = world(|world| (world.sessions.len(), world.plan.in_turn));
+    loop {
+        let left: Vec<usize> = (0..sessions)
+            .filter(|at| world(|world| !world.sessions[*at].is_over))
+            .collect();
+        if left.is_empty() {
+            return;
+        }
+        if now_ns() > until {
+            let users = users_of(&left);
+            return violation(format!("sessions {left:?} do not end: {users}"));
+        }
+        clear_the_way();
+        for session in left {
+            if !world(|world| world.sessions[session].is_draining) {
+                ask(session, Event::Stop);
+                destroy(session, Operation::Shutdown, Some(2 * LONGEST), in_turn);
+            }
+        }
+        sleep(PAUSE);
+    }
+}
+
+/// Who seems to use these sessions: for people who look for the reason.
+fn users_of(sessions: &[usize]) -> String {
+    let clients = world(|world| {
+        let its = world.clients.iter();
+        let its = its.filter(|it| sessions.contains(&it.session) && it.is_attached);
+        let seen = its.map(|it| {
+            let truth = (it.is_dead(), it.inside.clone(), it.holding.clone());
+            (it.number, truth, Arc::clone(&it.memory))
+        });
+        seen.collect::<Vec<_>>()
+    });
+    let seen = clients.iter().map(|(number, (is_dead, inside, holding), memory)| {
+        let (users, held) = (memory.users(), memory.held());
+        format!("{number}: dead {is_dead}, inside {inside:?}, holding {holding:?}, slots {users:?}, held {held:?}")
+    });
+    seen.collect::<Vec<_>>().join("; ")
+}
+
+/// Ends the processes that would use their session for ever.
+fn clear_the_way() {
+    let suspects: Vec<_> = world(|world| {
+        let clients = world.clients.iter().enumerate();
+        let suspects = clients.filter(|(_, it)| !it.is_dead() && it.has_dead_thread());
+        let suspects = suspects.map(|(of, it)| (of, Arc::clone(&it.memory)));
+        suspects.collect()
+    });
+    for (of, memory) in suspects {
+        let held = memory.held();
+        if world(|world| world.clients[of].has_orphan(&held)) {
+            kill_process(of);
+        }
+    }
+    let doomed: Vec<usize> = world(|world| {
+        let clients = world.clients.iter().enumerate();
+        let doomed = clients.filter(|(_, it)| {
+            it.plan.manners != Manners::Honest || world.sessions[it.session].is_quarantined
+        });
+        doomed.map(|(of, _)| of).collect()
+    });
+    doomed.into_iter().for_each(kill_process);
+}

@@ -1,0 +1,211 @@
+//! What is so: the processes, their threads, and who has what. The daemon sees none of it but what
+//! the kernel tells.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use onair_ipc::caller::Attachment;
+use onair_ipc::frames::FrameMemory;
+use onair_ipc::memory::AttachmentMemory;
+use onair_sim_kernel::{Mortal, TaskId, now_ns};
+
+use crate::mail::Mail;
+use crate::plan::{ClientPlan, Manners, Plan};
+
+/// One thread of a client.
+#[derive(Debug)]
+pub(crate) struct Thread {
+    pub(crate) task: TaskId,
+    pub(crate) mortal: Mortal,
+    /// Whether the kernel's report of its end has arrived, or was lost.
+    pub(crate) is_reported: bool,
+    pub(crate) call: Call,
+}
+
+/// What a thread is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Call {
+    None,
+    Get,
+    PollEvent,
+    WaitStarted,
+    Put,
+}
+
+/// One client: a process with one attachment.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) number: u64,
+    pub(crate) session: usize,
+    pub(crate) plan: ClientPlan,
+    pub(crate) memory: Arc<AttachmentMemory>,
+    pub(crate) attachment: Arc<Attachment>,
+    /// The client's end of the connection, as a number, and the daemon's.
+    pub(crate) socket: i32,
+    pub(crate) _daemons_end: OwnedFd,
+    pub(crate) file: u64,
+    pub(crate) mortal: Mortal,
+    pub(crate) threads: Vec<Thread>,
+    /// Frames that threads have, with the thread.
+    pub(crate) holding: BTreeMap<u32, TaskId>,
+    /// Threads that wait between the probe's sites.
+    pub(crate) inside: BTreeSet<TaskId>,
+    /// Whether it was not let in.
+    pub(crate) is_refused: bool,
+    /// Whether it was admitted.
+    pub(crate) is_attached: bool,
+    pub(crate) is_evicted: bool,
+    /// It detached, or began to.
+    pub(crate) detaches: bool,
+    /// One of its threads found out that the session is gone, and left.
+    pub(crate) has_left: bool,
+    /// Its connection closed.
+    pub(crate) hung_up: bool,
+    /// It has released the memory.
+    pub(crate) is_released: bool,
+    /// Its death was reported.
+    pub(crate) is_reaped: bool,
+    /// Kicks since the stop.
+    pub(crate) kicks: u32,
+    /// Events about its threads were lost.
+    pub(crate) lost_events: bool,
+}
+
+impl Client {
+    pub(crate) fn is_dead(&self) -> bool {
+        self.mortal.is_dead()
+    }
+
+    pub(crate) fn is_honest(&self) -> bool {
+        self.plan.manners == Manners::Honest
+    }
+
+    /// Its process in the first pid namespace.
+    pub(crate) fn tgid(&self) -> u32 {
+        100_000 + u32::try_from(self.number).unwrap_or(0)
+    }
+
+    pub(crate) fn is_thread_dead(&self, tid: u32) -> bool {
+        let mut threads = self.threads.iter();
+        let thread = threads.find(|it| it.task + 1 == tid as usize);
+        self.is_dead() || thread.is_none_or(|it| it.mortal.is_dead())
+    }
+
+    /// Whether the end of one of its threads is not known to the daemon.
+    pub(crate) fn has_unreported(&self) -> bool {
+        let dead = |it: &Thread| it.mortal.is_dead() && !it.is_reported;
+        self.threads.iter().any(dead) || self.lost_events
+    }
+
+    /// Whether a thread has ended with a frame, or after it was given one: the frame belongs to the
+    /// process now, and comes back when that ends.
+    pub(crate) fn has_orphan(&self, held: &[(u32, u32, u16)]) -> bool {
+        let has_owner = |frame: &u32| {
+            let owner = self.holding.get(frame);
+            let mut live = self.threads.iter().filter(|it| !it.mortal.is_dead());
+            owner.is_some_and(|owner| live.any(|it| it.task == *owner))
+        };
+        self.has_dead_thread() && held.iter().any(|(frame, ..)| !has_owner(frame))
+    }
+
+    pub(crate) fn has_dead_thread(&self) -> bool {
+        self.is_attached && self.threads.iter().any(|it| it.mortal.is_dead())
+    }
+
+    /// Whether it uses the session, as far as that is certain.
+    pub(crate) fn uses(&self) -> bool {
+        !self.is_dead() && !(self.inside.is_empty() && self.holding.is_empty())
+    }
+}
+
+impl World {
+    /// Whether a client's calls may say that the session is gone.
+    pub(crate) fn is_gone_for(&self, of: usize) -> bool {
+        let client = &self.clients[of];
+        let session = &self.sessions[client.session];
+        session.is_over
+            || session.is_quarantined
+            || client.is_evicted
+            || client.detaches
+            || client.has_left
+            || self.is_daemon_dead
+    }
+}
+
+/// One session, as the oracle knows it.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) frames: FrameMemory,
+    /// It has ended.
+    pub(crate) is_over: bool,
+    pub(crate) is_quarantined: bool,
+    pub(crate) is_draining: bool,
+    /// Frames loaned.
+    pub(crate) lent: u64,
+    /// Numbers of attachments whose memory was given back.
+    pub(crate) given_back: Vec<u64>,
+    pub(crate) poller: TaskId,
+}
+
+/// Everything.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) plan: Rc<Plan>,
+    pub(crate) clients: Vec<Client>,
+    pub(crate) sessions: Vec<Session>,
+    /// The client of each task.
+    pub(crate) of_task: BTreeMap<TaskId, usize>,
+    pub(crate) mail: Mail,
+    pub(crate) control: TaskId,
+    /// Whether the control thread is in the middle of an event.
+    pub(crate) is_in_event: bool,
+    /// Clients that were told `ESTALE` in the middle of an event, which must be true after it.
+    pub(crate) told_stale: Vec<usize>,
+    pub(crate) is_daemon_dead: bool,
+    /// The daemon's process.
+    pub(crate) daemon: Mortal,
+    /// Until then the probe loses events.
+    pub(crate) loses_until: u64,
+    pub(crate) violations: Vec<String>,
+    pub(crate) trace: Vec<String>,
+    pub(crate) is_traced: bool,
+}
+
+thread_local! {
+    static WORLD: RefCell<Option<World>> = const { RefCell::new(None) };
+}
+
+/// Begins a world.
+pub(crate) fn begin(world: World) {
+    WORLD.with(|it| *it.borrow_mut() = Some(world));
+}
+
+/// Ends it.
+pub(crate) fn end() -> World {
+    let world = WORLD.with(|it| it.borrow_mut().take());
+    world.expect("a life has a world")
+}
+
+/// Looks at the world, or changes it. Makes no step.
+pub(crate) fn world<R>(using: impl FnOnce(&mut World) -> R) -> R {
+    WORLD.with(|it| using(it.borrow_mut().as_mut().expect("a life has a world")))
+}
+
+/// Notes what happened.
+pub(crate) fn trace(what: impl FnOnce() -> String) {
+    world(|world| {
+        if world.is_traced {
+            let line = format!("{:>12} {}", now_ns() - 1_000_000_000, what());
+            world.trace.push(line);
+        }
+    });
+}
+
+/// Notes something that must not be.
+pub(crate) fn violation(what: String) {
+    trace(|| format!("VIOLATION {what}"));
+    world(|world| world.violations.push(what));
+}

@@ -1,0 +1,49 @@
+//! `cargo xtask sim`: lives of the session core, in one thread on a virtual clock.
+
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::cargo::build_simulator;
+
+/// Lives simulated lives of the session core: a seed is a life
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask sim                              a minute of new lives, and all that ever failed
+  cargo xtask sim --for 1h --seed 1000000
+  cargo xtask sim --replay --seed 77           what happens in one life
+
+Exit status: 0 when no life failed, 1 when one did.")]
+pub(crate) struct Arguments {
+    /// How long
+    #[arg(long = "for", default_value = "60s", value_parser = humantime::parse_duration)]
+    time: Duration,
+    /// The first seed
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Live one life, and print what happens
+    #[arg(long)]
+    replay: bool,
+    /// Leave out these deeds of its plan
+    #[arg(long)]
+    without: Option<String>,
+    /// Print the result as JSON on standard output
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let mut command = Command::new(build_simulator()?);
+    command.args(["--seconds", &arguments.time.as_secs().to_string()]);
+    command.args(["--seed", &arguments.seed.to_string()]);
+    command.args(arguments.replay.then_some("--replay"));
+    command.args(arguments.json.then_some("--json"));
+    if let Some(without) = &arguments.without {
+        command.args(["--without", without]);
+    }
+    let status = command.status().context("running onair-sim")?;
+    ensure!(status.success(), "a life failed");
+    Ok(())
+}
