@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use onair_api::Operation;
-use onair_session::{Event, EvictionAnswer, Reply};
+use onair_session::{Event, EvictionTicket};
 use onair_sim_kernel::{below, now_ns, sleep};
 
 use crate::client;
@@ -13,7 +13,7 @@ use crate::kernel::{hang_up, kill_daemon, kill_process, kill_thread, post};
 use crate::ledgers::Ledgers;
 use crate::mail::{Channel, Message};
 use crate::plan::{Deed, DeedKind, Manners};
-use crate::requests::{self, Request};
+use crate::requests;
 use crate::world::{trace, violation, world};
 
 /// Virtual time in which each session ends once no user is left, ns.
@@ -48,14 +48,11 @@ pub(crate) fn operate() {
 }
 
 fn start(session: usize) {
-    let (reply, awaited) = Reply::new();
-    requests::add(Request::new("start".into(), awaited, |_| ()));
-    ask(session, Event::Start(reply));
+    ask(session, Event::Start(requests::ask("start")));
 }
 
 fn destroy(session: usize, operation: Operation, wait: Option<u64>, in_turn: bool) {
-    let (destroy, awaited) = request(operation, wait, in_turn);
-    requests::add(Request::new(format!("{operation:?}"), awaited, |_| ()));
+    let destroy = request(operation, wait, in_turn);
     let event = match operation {
         Operation::Abort => Event::Abort(destroy),
         _ => Event::Destroy(destroy),
@@ -90,14 +87,11 @@ fn act(deed: &Deed) {
         DeedKind::Abort => destroy(session, Operation::Abort, Some(5_000_000_000), false),
         DeedKind::Quarantine => ask(session, Event::Quarantine(who())),
         DeedKind::EvictAll => {
-            let (reply, awaited) = Reply::new();
-            requests::add(Request::new("evict all".into(), awaited, |_| ()));
-            ask(session, Event::Evict(None, EvictionAnswer::All(reply)));
+            let ticket = EvictionTicket::All(requests::ask("evict all"));
+            ask(session, Event::Evict(None, ticket));
         }
         DeedKind::Verdict => {
-            let (reply, awaited) = Reply::new();
-            requests::add(Request::new("verdict".into(), awaited, |_| ()));
-            ask(session, Event::Verdict(reply));
+            ask(session, Event::Verdict(requests::ask("verdict")));
         }
         DeedKind::LoseEvents => world(|world| world.loses_until = now_ns() + 1_000_000),
         DeedKind::LookForDead => ask(session, Event::LookForDead { all: true }),
@@ -120,10 +114,8 @@ fn act_on(deed: &Deed, of: usize) {
     match deed.kind {
         DeedKind::Evict => {
             let number = number(of);
-            let (reply, awaited) = Reply::new();
-            requests::add(Request::new(format!("evict {number}"), awaited, |_| ()));
-            let event = Event::Evict(Some(number), EvictionAnswer::One(reply));
-            ask(deed.session, event);
+            let ticket = EvictionTicket::One(requests::ask(format!("evict {number}")));
+            ask(deed.session, Event::Evict(Some(number), ticket));
         }
         DeedKind::Pause => {
             if world(|world| !world.clients[of].is_dead()) {

@@ -1,85 +1,101 @@
 //! Requests that wait for their answers: each gets one.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 
-use onair_session::Awaited;
+use onair_session::{Answer, EvictionTicket, Ticket};
 
 use crate::world::violation;
 
+/// What there is of a request.
+#[derive(Debug)]
+enum Request {
+    /// It was made for this.
+    Open(String),
+    /// The answer, which its requester has not read yet: whether it was granted.
+    Answered(bool),
+}
+
+#[derive(Debug, Default)]
+struct Requests {
+    last: u64,
+    all: BTreeMap<u64, Request>,
+}
+
 thread_local! {
-    static REQUESTS: RefCell<Vec<Request>> = const { RefCell::new(Vec::new()) };
+    static REQUESTS: RefCell<Requests> = RefCell::default();
 }
 
-/// A request whose answer is awaited.
-pub(crate) struct Request {
-    what: String,
-    is_answered: Box<dyn FnMut() -> Answer>,
+fn with<T>(look: impl FnOnce(&mut Requests) -> T) -> T {
+    REQUESTS.with(|requests| look(&mut requests.borrow_mut()))
 }
 
-/// What a requester has.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Answer {
-    Pending,
-    Given,
-    /// The reply was dropped.
-    Lost,
+/// The ticket of a request for `what`, which is to be answered.
+pub(crate) fn ask<T>(what: impl Into<String>) -> Ticket<T> {
+    with(|requests| {
+        requests.last += 1;
+        requests
+            .all
+            .insert(requests.last, Request::Open(what.into()));
+        Ticket::new(requests.last)
+    })
 }
 
-impl Request {
-    /// Waits for the answer to `what`; `check` looks at it.
-    pub(crate) fn new<T: 'static>(
-        what: String,
-        mut awaited: Awaited<T>,
-        check: impl Fn(&T) + 'static,
-    ) -> Self {
-        let is_answered = move || match awaited.try_recv() {
-            Ok(answer) => {
-                if let Ok(value) = &answer {
-                    check(value);
-                }
-                Answer::Given
-            }
-            Err(error) if error == tokio::sync::oneshot::error::TryRecvError::Empty => {
-                Answer::Pending
-            }
-            Err(_) => Answer::Lost,
-        };
-        Self {
-            what,
-            is_answered: Box::new(is_answered),
-        }
+/// A request is answered.
+pub(crate) fn answer<T>(ticket: &Ticket<T>, is_granted: bool) {
+    let number = ticket.number();
+    if number == Ticket::<T>::unread().number() {
+        return;
+    }
+    let before = with(|requests| {
+        let request = requests.all.get_mut(&number)?;
+        Some(std::mem::replace(request, Request::Answered(is_granted)))
+    });
+    if let Some(Request::Answered(_)) = before {
+        violation(format!("request {number} is answered twice"));
     }
 }
 
-/// Adds a request.
-pub(crate) fn add(request: Request) {
-    REQUESTS.with(|all| all.borrow_mut().push(request));
+/// What the core answers.
+pub(crate) fn answered(answer_of_core: &Answer) {
+    match answer_of_core {
+        Answer::NotStarted(ticket, _) => answer(ticket, false),
+        Answer::Verdict(ticket, it) => answer(ticket, it.is_ok()),
+        Answer::Flushed(ticket, it) => answer(ticket, it.is_ok()),
+        Answer::Detached(ticket, it) => answer(ticket, it.is_ok()),
+        Answer::Evicted(ticket, it) => answer(ticket, it.is_ok()),
+        Answer::AllEvicted(ticket, it) => answer(ticket, it.is_ok()),
+        Answer::NotDestroyed(ticket, _) => answer(ticket, false),
+    }
 }
 
-/// Looks which are answered.
-pub(crate) fn look() {
-    let mut all = REQUESTS.with(|all| std::mem::take(&mut *all.borrow_mut()));
-    all.retain_mut(|request| match (request.is_answered)() {
-        Answer::Pending => true,
-        Answer::Given => false,
-        Answer::Lost => {
-            violation(format!("a reply was dropped: {}", request.what));
-            false
-        }
-    });
-    REQUESTS.with(|requests| requests.borrow_mut().extend(all));
+/// An eviction is refused.
+pub(crate) fn refuse_eviction(ticket: &EvictionTicket) {
+    match ticket {
+        EvictionTicket::One(ticket) => answer(ticket, false),
+        EvictionTicket::All(ticket) => answer(ticket, false),
+    }
+}
+
+/// Whether the request was granted; `None`: it is still open, or the daemon that had it is dead.
+pub(crate) fn granted(number: u64) -> Option<bool> {
+    with(|requests| match requests.all.get(&number) {
+        Some(Request::Answered(is_granted)) => Some(*is_granted),
+        _ => None,
+    })
 }
 
 /// The life is over: what is not answered by now never will be.
 pub(crate) fn end() {
-    look();
-    let all = REQUESTS.with(|all| std::mem::take(&mut *all.borrow_mut()));
-    for request in all {
-        violation(format!("never answered: {}", request.what));
+    let all = with(|requests| std::mem::take(&mut requests.all));
+    for request in all.into_values() {
+        if let Request::Open(what) = request {
+            violation(format!("never answered: {what}"));
+        }
     }
 }
 
 /// Forgets all.
 pub(crate) fn clear() {
-    REQUESTS.with(|all| all.borrow_mut().clear());
+    with(|requests| requests.all.clear());
 }

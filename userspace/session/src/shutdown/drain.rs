@@ -201,8 +201,8 @@ impl Drain {
 
     /// It is over if no session changes until the last count is made.
     fn finish(&mut self) -> Option<ShutdownStep> {
-        if !std::mem::replace(&mut self.is_counted, true) {
-            self.count.take();
+        let is_owed = self.count.take();
+        if !std::mem::replace(&mut self.is_counted, true) || is_owed {
             return Some(ShutdownStep::Do(ShutdownEffect::CountUsers));
         }
         self.phase = Phase::Over;

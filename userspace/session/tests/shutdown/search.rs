@@ -87,6 +87,32 @@ fn shutdown_every_sequence_then_in_order_and_over() {
     }
 }
 
+#[test]
+fn user_leaves_after_the_last_count_then_destroyed_first() {
+    let site = |priority, users, is_blind, hangs| Site {
+        is_blind,
+        hangs,
+        ..Site::new(priority, users)
+    };
+    let sites = [
+        site(1, 1, false, true),
+        site(1, 1, false, true),
+        site(0, 0, true, false),
+        site(0, 1, false, false),
+    ];
+    let deeds = [
+        Deed::Turn(1),
+        Deed::Force,
+        Deed::Turn(15),
+        Deed::Pass(SOON),
+        Deed::Turn(2),
+        Deed::Leave(4),
+    ];
+    let mut plant = Plant::new(Remedy::Abandon, sites);
+    live(&mut plant, deeds);
+    assert_eq!(plant.destroyed, [4]);
+}
+
 fn deeds() -> impl Strategy<Value = Vec<Deed>> {
     let id = || 1..=SITES;
     let time = || (0..2000_u32).prop_map(|ms| ms * MS);

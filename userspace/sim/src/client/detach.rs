@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use onair_ipc::pins::End;
-use onair_session::{Event, Reply};
+use onair_session::Event;
 use onair_sim_kernel::{below, sleep};
 
 use crate::kernel::post;
 use crate::mail::{Channel, Message};
+use crate::requests;
 use crate::world::world;
 
 /// Stops the process's calls, waits for them, asks, and leaves.
@@ -26,19 +27,16 @@ pub(crate) fn detach(of: usize) {
     while !is_over() && (client.callers() > 0 || client.held() > 0) {
         sleep(500_000);
     }
-    let (reply, mut awaited) = Reply::new();
-    let event = Event::Detach(number, reply);
+    let ticket = requests::ask(format!("detach {number}"));
+    let request = ticket.number();
+    let event = Event::Detach(number, ticket);
     post(Channel::Requests, 10_000, Message::Core(session, event));
-    let answer = loop {
-        match awaited.try_recv() {
-            Ok(answer) => break answer,
-            Err(tokio::sync::oneshot::error::TryRecvError::Empty) if !is_over() => sleep(20_000),
-            Err(_) => break Ok(()),
-        }
-    };
-    match answer {
-        Ok(()) => client.leave(End::ByHand),
-        Err(_) => client.start(),
+    while requests::granted(request).is_none() && !is_over() {
+        sleep(20_000);
+    }
+    match requests::granted(request) {
+        Some(false) => client.start(),
+        _ => client.leave(End::ByHand),
     }
 }
 

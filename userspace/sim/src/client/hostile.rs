@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use onair_ipc::caller::{Deadline, Refusal};
 use onair_ipc::sync::{AtomicU32, Ordering};
-use onair_session::{Event, Reply};
+use onair_session::{Event, Ticket};
 use onair_sim_kernel::{below, sleep};
 
 use super::is_let_in;
@@ -59,7 +59,7 @@ pub(super) fn holder(of: usize) {
         }
         if below(4) == 0 {
             for _ in 0..2 {
-                let event = Event::Detach(number, Reply::unread());
+                let event = Event::Detach(number, Ticket::unread());
                 post(Channel::Requests, 1_000, Message::Core(session, event));
             }
         }

@@ -6,6 +6,7 @@ use onair_session::{Event, ThreadQuestion};
 
 use crate::ledgers::Ledgers;
 use crate::mail::Message;
+use crate::requests;
 use crate::world::world;
 
 /// A helper thread looks which of the threads are gone.
@@ -47,13 +48,13 @@ pub(crate) fn refuse_rest() {
 /// Answers a request for a session that is over.
 pub(super) fn refuse(event: Event<Ledgers>) {
     match event {
-        Event::Start(reply) => reply.send(Err(problem())),
+        Event::Start(ticket) => requests::answer(&ticket, false),
         Event::Destroy(destroy) | Event::Abort(destroy) => {
-            destroy.reply.send(Err(problem()));
+            requests::answer(&destroy.ticket, false);
         }
-        Event::Evict(_, answer) => answer.refuse(problem()),
-        Event::Verdict(reply) => reply.send(Err(problem())),
-        Event::Detach(_, reply) => reply.send(Err(problem())),
+        Event::Evict(_, ticket) => requests::refuse_eviction(&ticket),
+        Event::Verdict(ticket) => requests::answer(&ticket, false),
+        Event::Detach(_, ticket) => requests::answer(&ticket, false),
         _ => {}
     }
 }
@@ -77,9 +78,4 @@ pub(super) fn event_name(event: &Event<Ledgers>) -> String {
         Event::SitesLookedAt { attachment, .. } => format!("looked at the sites of {attachment}"),
         other => format!("{other:?}"),
     }
-}
-
-/// An answer that no requester reads.
-pub(super) fn problem() -> onair_api::Problem {
-    onair_api::Problem::new(onair_api::ProblemCode::StaleSession, "it is over")
 }

@@ -1,9 +1,7 @@
 //! The control thread: gives each core its events, in the order in which they arrive.
 
 use onair_api::{Direction, Operation, SessionName, SessionState, StepName, Via, Who};
-use onair_session::{
-    Awaited, Destroy, Event, Examination, Examined, Reply, SessionCore, examine_together,
-};
+use onair_session::{Destroy, Event, Examination, Examined, SessionCore, examine_together};
 use onair_sim_kernel::{now_ns, park};
 
 use super::Commands;
@@ -42,22 +40,16 @@ pub(crate) fn who() -> Who {
 }
 
 /// A request to destroy.
-pub(crate) fn request(
-    operation: Operation,
-    wait_ns: Option<u64>,
-    waits_for_turn: bool,
-) -> (Destroy, Awaited<Box<onair_api::Certificate>>) {
-    let (reply, awaited) = Reply::new();
+pub(crate) fn request(operation: Operation, wait_ns: Option<u64>, waits_for_turn: bool) -> Destroy {
     let deadline = wait_ns.map(|wait| instant(now_ns() + wait));
-    let destroy = Destroy {
+    Destroy {
         who: who(),
         operation,
         deadline,
         deadline_ms: wait_ns.map(|wait| wait / 1_000_000),
         waits_for_turn,
-        reply,
-    };
-    (destroy, awaited)
+        ticket: requests::ask(format!("{operation:?}")),
+    }
 }
 
 impl Control {
@@ -98,13 +90,11 @@ impl Control {
             if self.examine() || self.tick() {
                 continue;
             }
-            requests::look();
             let next = world(|world| world.mail.next_at());
             let ticks = self.live().filter_map(|(_, it)| it.core.wake_at().map(ns));
             let until = ticks.chain(next).min().unwrap_or(u64::MAX);
             park(until.max(now_ns() + 1));
         }
-        requests::look();
     }
 
     fn live(&self) -> impl Iterator<Item = (usize, &Core)> {
@@ -143,7 +133,9 @@ impl Control {
             event,
             Event::Stop | Event::HandedBack(_) | Event::Quarantine(_)
         );
-        let effects = self.sessions[index].core.handle(event, &view(index));
+        let effects = self.sessions[index]
+            .core
+            .handle(event, view(index).facts(), &view(index));
         for effect in effects {
             self.execute(index, effect);
         }
@@ -186,6 +178,7 @@ impl Control {
         let members = all.iter_mut().zip(&views);
         let members = members.map(|((_, it), view)| Examined {
             core: &mut it.core,
+            facts: view.facts(),
             view,
         });
         for (of, effects) in examine_together(members.collect(), why) {

@@ -1,14 +1,13 @@
 //! Does what a core says.
 
-use onair_api::EventKind;
-use onair_session::{Effect, Event, Named, RetiredMemory, SiteFinding};
+use onair_session::{Effect, Event, Named, Note, RetiredMemory, SiteFinding};
 use onair_sim_kernel::{below, unpark};
 
-use super::answers::problem;
 use super::control::Control;
 use crate::ledgers::Ledgers;
 use crate::mail::{Channel, Message};
 use crate::oracle;
+use crate::requests;
 use crate::world::{trace, world};
 
 impl Control {
@@ -26,7 +25,8 @@ impl Control {
                 }
             }
             Effect::WakeNow | Effect::Closed(_) | Effect::Left(_) => {}
-            Effect::Publish(kind) => published(index, &kind),
+            Effect::Note(note) => noted(index, &note),
+            Effect::Answer(answer) => requests::answered(&answer),
             Effect::LookAtThreads(question) => send(
                 Channel::Helper(question.attachment),
                 Message::LookedAtThreads(index, question),
@@ -42,14 +42,12 @@ impl Control {
             }
             Effect::NameUsers(Named::Refusal(destroy, problem)) => {
                 trace(|| format!("session {index}: refused: {problem}"));
-                destroy.reply.send(Err(*problem));
+                requests::answer(&destroy.ticket, false);
             }
-            Effect::NameUsers(Named::Busy(_, reply, problem)) => reply.send(Err(*problem)),
+            Effect::NameUsers(Named::Busy(_, ticket, _)) => requests::answer(&ticket, false),
             Effect::NameUsers(_) => {}
-            Effect::Started(replies) => {
-                for reply in replies {
-                    reply.send(Err(problem()));
-                }
+            Effect::Started(tickets) => {
+                tickets.iter().for_each(|it| requests::answer(it, true));
             }
             Effect::Quarantined(_) => oracle::quarantined(index),
             Effect::Examine => session.is_due = true,
@@ -64,7 +62,7 @@ impl Control {
                 session.is_over = true;
                 give_back(index, &retired);
                 oracle::destroyed(index, &evidence);
-                destroy.reply.send(Err(problem()));
+                requests::answer(&destroy.ticket, true);
                 self.wake_poller(index);
             }
             Effect::Freed {
@@ -95,8 +93,6 @@ fn give_back(index: usize, memory: &RetiredMemory) {
     world(|world| world.sessions[index].given_back.extend(numbers));
 }
 
-fn published(index: usize, kind: &EventKind) {
-    if let EventKind::Evicted { eviction } = kind {
-        trace(|| format!("session {index}: evicted {}", eviction.attachment));
-    }
+fn noted(index: usize, note: &Note) {
+    trace(|| format!("session {index}: {note:?}"));
 }

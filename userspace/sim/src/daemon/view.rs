@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use onair_api::SessionId;
 use onair_sim_kernel::{mappings, now_ns};
 
-use super::seen::{Facts, Seen};
+use super::seen::{Played, Seen};
 use crate::world::world;
 
 /// The instant of the clock's zero.
@@ -38,7 +38,7 @@ pub(super) fn id(index: usize) -> SessionId {
     SessionId(77 + index as u64)
 }
 
-impl Facts for Kernel {
+impl Played for Kernel {
     fn now(&self) -> Instant {
         instant(now_ns())
     }
