@@ -175,7 +175,7 @@ fn signals_at_random_then_nothing_allocated_and_errno_kept() -> Result<()> {
 }
 
 #[test]
-fn two_copies_in_one_process_then_the_probe_sees_callers_of_each() -> Result<()> {
+fn two_copies_then_the_probe_sees_callers_of_each() -> Result<()> {
     let lab = Lab::open()?;
     let mut control = lab.rig.control()?;
     control.receiver("in2", 5001)?;

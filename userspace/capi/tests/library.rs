@@ -200,3 +200,22 @@ fn library_then_its_name_and_versioned_functions_only() {
     });
     assert_eq!(name, Some(&b"libonair.so.1"[..]));
 }
+
+#[test]
+fn pc_file_with_its_places_filled_in_then_pkg_config_reads_it() {
+    let text = fs::read_to_string(folder().join("onair.pc.in")).unwrap();
+    let text = text
+        .replace("@PREFIX@", "/usr")
+        .replace("@LIBDIR@", "/usr/lib/x86_64-linux-gnu");
+    let text = text.replace("@VERSION@", env!("CARGO_PKG_VERSION"));
+    let place = tempfile::tempdir().unwrap();
+    fs::write(place.path().join("onair.pc"), text).unwrap();
+    let mut command = Command::new("pkg-config");
+    command
+        .env("PKG_CONFIG_PATH", place.path())
+        .args(["--libs", "onair"]);
+    let said = command.output().unwrap();
+    let said = String::from_utf8(said.stdout).unwrap();
+    assert!(said.contains("-lonair"), "{said}");
+    assert!(!said.contains('@'), "{said}");
+}
