@@ -4,6 +4,13 @@
 //! session is an integer with a generation ([`table`]), so that a wrong handle is an errno. No panic crosses the border
 //! ([`border`]). Policy, protocol and shared memory do not belong here.
 
+/// Gives each exported function the symbol version of the release that introduced it. A version never loses a name.
+macro_rules! versions {
+    ($version:literal: $($name:ident)+) => {
+        $(core::arch::global_asm!(concat!(".symver ", stringify!($name), ", ", stringify!($name), "@@", $version));)+
+    };
+}
+
 mod attached;
 mod blocker;
 mod border;
@@ -13,13 +20,6 @@ mod session;
 mod structs;
 mod table;
 mod video;
-
-/// Gives each exported function the symbol version of the release that introduced it. A version never loses a name.
-macro_rules! versions {
-    ($version:literal: $($name:ident)+) => {
-        $(core::arch::global_asm!(concat!(".symver ", stringify!($name), ", ", stringify!($name), "@@", $version));)+
-    };
-}
 
 versions! { "ONAIR_1.0":
     onair_blocker_get
@@ -45,6 +45,4 @@ versions! { "ONAIR_1.0":
     onair_session_wait_started
     onair_strerror
     onair_version
-    onair_video_field
-    onair_video_view
 }

@@ -9,6 +9,8 @@ use crate::border::{call, copy};
 use crate::buffer::{loan, onair_buffer};
 use crate::structs::{Grows, Place};
 
+versions! { "ONAIR_1.0": onair_video_field onair_video_view }
+
 const ONAIR_FORMAT_VIDEO: c_int = 1;
 const ONAIR_SCAN_PROGRESSIVE: u32 = 1;
 const ONAIR_SCAN_INTERLACED: u32 = 2;
