@@ -27,7 +27,8 @@ const WORDS: [&str; 17] = [
 ];
 
 /// Where they belong.
-const ROOMS: [&str; 8] = [
+const ROOMS: [&str; 9] = [
+    "userspace/capi/src/video.rs",
     "userspace/client/src/layout/",
     "userspace/client/src/video/",
     "userspace/ctl/src/args/video.rs",

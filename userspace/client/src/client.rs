@@ -54,8 +54,16 @@ impl Client {
     /// [`Error::NoDaemon`], [`Error::NoAnswer`], [`Error::Protocol`] if it speaks another version.
     pub fn connect(path: impl Into<PathBuf>) -> Result<Self, Error> {
         let client = Self::at(path);
-        client.open()?;
+        client.check()?;
         Ok(client)
+    }
+
+    /// Checks that the daemon answers.
+    ///
+    /// # Errors
+    /// As [`Client::connect`].
+    pub fn check(&self) -> Result<(), Error> {
+        self.open().map(drop)
     }
 
     /// Sets the time for the daemon to answer a request (default 30 s). It does not limit

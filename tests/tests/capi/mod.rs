@@ -1,0 +1,198 @@
+//! The C library: its examples and wrong uses, as programs that gcc and g++ build, on a daemon that runs.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use onair_api::{Blocker, Source, Witness};
+use onair_stage::{program, wait_for};
+use onair_tests::{Config, Raster, Rig, send};
+use rustix::process::{Pid, Signal, kill_process};
+
+// Cargo builds the shared library for this.
+use onair_capi as _;
+
+const CAPI: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../userspace/capi");
+const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/capi");
+
+/// A daemon with a session `in` that has frames, and the library under its installed names.
+struct Lab {
+    rig: Rig,
+    library: PathBuf,
+}
+
+impl Lab {
+    fn open() -> Result<Self> {
+        let (rig, mut control) = Rig::with_control()?;
+        control.receiver("in", 5000)?;
+        control.pattern("out", 5000)?;
+        let built = program("deps/libonair_capi.so")?;
+        let library = rig.stage().directory().join("libonair.so.1");
+        std::fs::copy(built, &library)?;
+        std::fs::copy(&library, library.with_extension(""))?;
+        Ok(Self { rig, library })
+    }
+
+    /// Compiles `source` with the flags of a careful user, and more.
+    fn compile(&self, source: &str, more: &[&str]) -> Result<PathBuf> {
+        let source = Path::new(source);
+        let folder = self.rig.stage().directory();
+        let target = folder.join(source.file_stem().context("a file")?);
+        let is_cpp = source.extension().is_some_and(|it| it == "cpp");
+        let (compiler, standard) = if is_cpp {
+            ("g++", "-std=c++17")
+        } else {
+            ("gcc", "-std=gnu11")
+        };
+        let mut command = Command::new(compiler);
+        command.args([
+            standard, "-g", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread",
+        ]);
+        command
+            .arg(format!("-I{CAPI}/include"))
+            .arg("-o")
+            .arg(&target)
+            .arg(source);
+        command.arg(format!("-L{}", folder.display())).args(more);
+        let done = command.output().context("the compiler is needed")?;
+        ensure!(
+            done.status.success(),
+            "{}",
+            String::from_utf8_lossy(&done.stderr)
+        );
+        Ok(target)
+    }
+
+    fn command(&self, program: &Path) -> Command {
+        let mut command = self.rig.stage().command(program);
+        command.env("LD_LIBRARY_PATH", self.rig.stage().directory());
+        command.env("ONAIR_ATTACH", Config::attach_socket(self.rig.stage()));
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn run(&self, program: &Path, arguments: &[&str]) -> Result<String> {
+        said(self.command(program).args(arguments).output()?)
+    }
+
+    fn example(&self, name: &str, arguments: &[&str]) -> Result<String> {
+        let program = self.compile(&format!("{CAPI}/examples/{name}"), &["-lonair"])?;
+        self.run(&program, arguments)
+    }
+}
+
+fn said(output: Output) -> Result<String> {
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{}: {said}{errors}", output.status);
+    Ok(said)
+}
+
+fn spec(name: &str) -> Result<String> {
+    Ok(serde_json::to_string(&send(
+        name,
+        Raster::SMALL,
+        5010,
+        Source::Client,
+    ))?)
+}
+
+#[test]
+fn examples_in_c_and_cpp_then_each_does_what_it_says() -> Result<()> {
+    let lab = Lab::open()?;
+    let received = lab.example("receive.c", &["in", "5"])?;
+    assert_eq!(received.lines().count(), 5, "{received}");
+    let polled = lab.example("poll.c", &["in", "5"])?;
+    assert!(
+        polled.lines().filter(|it| it.starts_with("frame ")).count() >= 5,
+        "{polled}"
+    );
+    assert_eq!(
+        lab.example("send.c", &[&spec("sender")?, "10"])?,
+        "destroyed\n"
+    );
+    let blockers = lab.example("blockers.c", &[&spec("held")?])?;
+    assert!(blockers.contains("1 frames: blockers"), "{blockers}");
+    assert!(blockers.ends_with("success\n"), "{blockers}");
+    let format = lab.example("format.cpp", &["in"])?;
+    assert!(
+        format.contains("buffers in pgroup\nplane 0: at 0"),
+        "{format}"
+    );
+    Ok(())
+}
+
+#[test]
+fn stop_example_with_sigint_then_all_threads_leave() -> Result<()> {
+    let lab = Lab::open()?;
+    let program = lab.compile(&format!("{CAPI}/examples/stop.c"), &["-lonair"])?;
+    let mut child = lab.command(&program).arg("in").spawn()?;
+    let mut line = String::new();
+    let mut stdout = std::io::BufReader::new(child.stdout.take().context("its output")?);
+    std::io::BufRead::read_line(&mut stdout, &mut line)?;
+    thread::sleep(Duration::from_millis(200));
+    kill_process(Pid::from_child(&child), Signal::INT)?;
+    said(child.wait_with_output()?)?;
+    std::io::BufRead::read_line(&mut stdout, &mut line)?;
+    assert!(
+        line.starts_with("running\n") && line.ends_with(" frames\n"),
+        "{line}"
+    );
+    Ok(())
+}
+
+#[test]
+fn wrong_uses_under_sanitizers_then_errnos_and_no_fault() -> Result<()> {
+    let lab = Lab::open()?;
+    let sanitized = [
+        "-fsanitize=address,undefined",
+        "-fno-sanitize-recover=all",
+        "-fno-sanitize=alignment",
+        "-lonair",
+    ];
+    let program = lab.compile(&format!("{HERE}/wrong_uses.c"), &sanitized)?;
+    assert_eq!(
+        lab.run(&program, &["in", &spec("made")?])?,
+        "all are errnos\n"
+    );
+    Ok(())
+}
+
+#[test]
+fn signals_at_random_then_nothing_allocated_and_errno_kept() -> Result<()> {
+    let lab = Lab::open()?;
+    let preloaded = lab.compile(&format!("{HERE}/no_malloc.c"), &["-shared", "-fPIC"])?;
+    let preloaded = preloaded.to_str().context("a path in UTF-8")?.to_owned();
+    let program = lab.compile(&format!("{HERE}/signals.c"), &[&preloaded, "-ldl"])?;
+    let library = lab.library.to_str().context("a path in UTF-8")?;
+    let mut command = lab.command(&program);
+    command.env("LD_PRELOAD", &preloaded).args(["in", library]);
+    let said = said(command.output()?)?;
+    assert!(said.ends_with(" handled\n"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn two_copies_then_the_probe_sees_callers_of_each() -> Result<()> {
+    let lab = Lab::open()?;
+    let mut control = lab.rig.control()?;
+    control.receiver("in2", 5001)?;
+    let program = lab.compile(&format!("{HERE}/two_copies.c"), &["-ldl"])?;
+    let other = lab.library.with_file_name("other.so");
+    std::fs::copy(&lab.library, &other)?;
+    let mut command = lab.command(&program);
+    command.arg(&lab.library).arg("in").arg(&other).arg("in2");
+    let child = command.stdin(Stdio::piped()).spawn()?;
+    for session in ["in", "in2"] {
+        wait_for("a caller that the probe sees", 30, || {
+            let all = control.blockers(session)?.blockers;
+            let is_seen = |it: &Blocker| it.seen_by.contains(&Witness::W2) && it.pid == child.id();
+            Ok(all.iter().any(is_seen))
+        })?;
+    }
+    // Its standard input ends.
+    said(child.wait_with_output()?)?;
+    Ok(())
+}

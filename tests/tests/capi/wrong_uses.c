@@ -1,0 +1,138 @@
+/* Each wrong use is an errno: wrong_uses SESSION SPEC-JSON. Built with sanitizers. */
+#include <errno.h>
+#include <onair.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+static int failures;
+
+#define IS(call, wanted)                                                                                               \
+    do {                                                                                                               \
+        int got = (call);                                                                                              \
+        if (got != (wanted)) {                                                                                         \
+            char text[512];                                                                                            \
+            onair_last_error(text, sizeof text);                                                                       \
+            fprintf(stderr, "%d: %s: %d instead of %d (%s)\n", __LINE__, #call, got, wanted, text);                    \
+            failures++;                                                                                                \
+        }                                                                                                              \
+    } while (0)
+
+static onair_session created;
+static int results[2];
+
+static void *destroy(void *result) {
+    *(int *)result = onair_session_destroy(created, 0);
+    return NULL;
+}
+
+static void every_call(onair_session session, int wanted) {
+    onair_buffer buffer = {.size = sizeof buffer, .session = session, .loan = 1};
+    onair_event event = {.size = sizeof event};
+    onair_video video = {.size = sizeof video};
+    onair_blocker blocker = {.size = sizeof blocker};
+    uint64_t sent;
+    IS(onair_session_stop(session), wanted);
+    IS(onair_session_start(session), wanted);
+    IS(onair_session_is_stopped(session), wanted);
+    IS(onair_session_is_ending(session), wanted);
+    IS(onair_session_wait_started(session, 0), wanted);
+    IS(onair_session_flush(session, 0, &sent), wanted);
+    IS(onair_session_detach(session), wanted);
+    IS(onair_session_destroy(session, 0), wanted);
+    IS(onair_session_abort(session), wanted);
+    IS(onair_buffer_get(session, &buffer, 0), wanted);
+    IS(onair_buffer_put(session, &buffer), wanted);
+    IS(onair_buffer_submit(session, &buffer), wanted);
+    IS(onair_event_poll(session, &event, 0), wanted);
+    IS(onair_event_fd(session), wanted);
+    IS(onair_event_clear(session), wanted);
+    IS(onair_format_kind(session), wanted);
+    IS(onair_video_view(session, &video), wanted);
+    IS(onair_video_field(session, &buffer), wanted);
+    IS(onair_blocker_get(session, 0, &blocker), wanted);
+}
+
+int main(int argc, char **argv) {
+    if (argc != 3)
+        return 2;
+    onair_session first, second;
+    char text[8];
+    IS(onair_connect(NULL), 0);
+    IS(onair_session_attach(NULL, NULL, NULL, &first), -EINVAL);
+    IS(onair_session_attach(NULL, "\xff", NULL, &first), -EINVAL);
+    IS(onair_session_attach(NULL, argv[1], "no such", &first), -EINVAL);
+    IS(onair_session_attach(NULL, argv[1], NULL, NULL), -EINVAL);
+    IS(onair_session_attach(NULL, "nobody", NULL, &first), -ENOENT);
+    onair_daemon none = {.size = sizeof none, .socket = "/nowhere"}, unset = {0};
+    IS(onair_connect(&none), -ENOENT);
+    IS(onair_connect(&unset), -EINVAL);
+    IS(onair_session_create(NULL, "{", &first), -EINVAL);
+    IS(onair_last_error(text, sizeof text), 0);
+    IS((int)strlen(text), 7);
+    IS(onair_last_error(NULL, 1), -EINVAL);
+    const onair_session made_up[] = {0, 1, 1ull << 63, UINT64_MAX};
+    for (size_t i = 0; i < sizeof made_up / sizeof *made_up; i++)
+        every_call(made_up[i], -EINVAL);
+
+    IS(onair_session_attach(NULL, argv[1], NULL, &first), 0);
+    IS(onair_session_attach(NULL, argv[1], NULL, &second), -EDQUOT); /* once in each process */
+    IS(onair_session_create(NULL, argv[2], &second), 0);
+    onair_buffer buffer = {.size = sizeof buffer}, small = {.size = 4}, forged;
+    IS(onair_buffer_get(first, NULL, 0), -EINVAL);
+    IS(onair_buffer_get(first, &small, 0), -EINVAL);
+    IS(onair_buffer_get(first, (onair_buffer *)((char *)&small + 1), 0), -EINVAL);
+    IS(onair_buffer_put(first, NULL), -EINVAL);
+    IS(onair_buffer_put(first, &buffer), -EINVAL);
+    IS(onair_event_clear(first), -EINVAL);
+    IS(onair_buffer_get(first, &buffer, 10000), 0);
+    IS(onair_buffer_put(second, &buffer), -EINVAL);
+    forged = buffer, forged.session = second;
+    IS(onair_buffer_put(second, &forged), -EINVAL);
+    forged = buffer, forged.loan += 1ull << 32;
+    IS(onair_buffer_put(first, &forged), -EINVAL);
+    forged = buffer, forged.loan += 1000;
+    IS(onair_buffer_put(first, &forged), -EINVAL);
+    IS(onair_buffer_submit(first, &buffer), -EINVAL);
+    IS(onair_session_detach(first), -EBUSY);
+    IS(onair_session_destroy(first, 0), -EACCES);
+    IS(onair_buffer_put(first, &buffer), 0);
+    IS(onair_buffer_put(first, &buffer), -EALREADY);
+    IS(onair_video_field(first, &buffer), -EALREADY);
+    IS(onair_session_stop(first), 0);
+    IS(onair_buffer_get(first, &buffer, ONAIR_FOREVER), -EAGAIN);
+    IS(onair_session_detach(first), 0);
+    every_call(first, -ESTALE);
+    IS(onair_session_stop(second), 0);
+    IS(onair_session_destroy(second, 1000), 0);
+
+    /* Two destroys at once, and one while a buffer is held. */
+    IS(onair_session_create(NULL, argv[2], &created), 0);
+    IS(onair_session_destroy(created, 0), -EINVAL);
+    IS(onair_buffer_get(created, &buffer, 10000), 0);
+    memset(buffer.data, 1, buffer.bytes);
+    onair_session_stop(created);
+    IS(onair_session_destroy(created, 0), -EBUSY);
+    onair_blocker blocker = {.size = sizeof blocker};
+    IS(onair_blocker_get(created, 0, &blocker), 0);
+    IS(onair_blocker_get(created, 100, &blocker), -ENOENT);
+    IS(onair_buffer_put(created, &buffer), 0);
+    pthread_t threads[2];
+    for (int i = 0; i < 2; i++)
+        pthread_create(&threads[i], NULL, destroy, &results[i]);
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    IS(results[0] + results[1], -ESTALE);
+    every_call(created, -ESTALE);
+
+    /* An abort while a buffer is held: it stays readable, and is put once. */
+    IS(onair_session_create(NULL, argv[2], &created), 0);
+    IS(onair_buffer_get(created, &buffer, 10000), 0);
+    memset(buffer.data, 7, buffer.bytes);
+    IS(onair_session_abort(created), 0);
+    IS(((unsigned char *)buffer.data)[buffer.bytes - 1], 7);
+    IS(onair_buffer_put(created, &buffer), -ESTALE);
+    every_call(created, -ESTALE);
+    puts(failures == 0 ? "all are errnos" : "failed");
+    return failures != 0;
+}

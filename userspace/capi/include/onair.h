@@ -1,0 +1,218 @@
+/*
+ * OnAir's client library for C: get frames of a session from shared memory, or fill them.
+ *
+ *     cc program.c $(pkg-config --cflags --libs onair)
+ *
+ * RESULTS. Each call that returns int returns 0 or more, or a negative errno:
+ *
+ *     -EAGAIN     the session is stopped: call onair_session_wait_started, do not retry in a loop
+ *     -ETIMEDOUT  nothing arrived in time, or the daemon did not answer
+ *     -ESTALE     the session, the attachment or the daemon is gone, or the handle was released, or this is a
+ *                 forked child: detach and attach again
+ *     -EALREADY   the buffer was put before
+ *     -EINVAL     a wrong use, or an invalid specification; onair_last_error says which
+ *     -EBUSY      detach: this process holds buffers or is inside calls; destroy: onair_blocker_get names the users
+ *     -EACCES     not allowed, or destroy of a session that this process did not create
+ *     -ENOENT     no such session; no daemon at the socket; no more blockers
+ *     -EMFILE     more than 1024 sessions, or too many descriptors
+ *     -ESHUTDOWN  the daemon is shutting down
+ *
+ * and those of docs/client.md. No call returns -EINTR, sets errno on purpose, or ends the process.
+ *
+ * THREADS. Any number of threads may use a session at once. A signal handler may call onair_session_stop,
+ * onair_session_start, onair_session_is_stopped and onair_session_is_ending, and no other function of this file.
+ *
+ * TIME-OUTS are in milliseconds: 0 never waits, ONAIR_FOREVER has no limit.
+ *
+ * STRUCTS begin with `size`. Set it to sizeof the struct before each call that takes one: later versions of the
+ * library have more fields at the end, and write only those that fit.
+ *
+ * HANDLES are numbers. A handle that was released, that another copy of the library returned or that is made up
+ * gives an errno. A pointer that is neither NULL nor valid is undefined behaviour, as always in C.
+ */
+#ifndef ONAIR_H
+#define ONAIR_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define ONAIR_FOREVER UINT32_MAX
+
+/* A session that this process is attached to. 0 is none. */
+typedef uint64_t onair_session;
+
+/* Where the daemon is. NULL in its place: $ONAIR_ATTACH, or else /run/onair/attach.sock, and 30 s. */
+typedef struct onair_daemon {
+    uint32_t size;
+    uint32_t response_timeout_ms; /* for the daemon to answer a request; 0: 30 s */
+    const char *socket;           /* path of the attach socket; NULL: as above */
+} onair_daemon;
+
+/* A buffer that this process holds. */
+typedef struct onair_buffer {
+    uint32_t size;
+    uint32_t is_complete;     /* receive: 1 if every byte arrived; else there are old bytes in the gaps */
+    onair_session session;    /* with `loan`: which buffer this is; do not change them */
+    uint64_t loan;
+    void *data;               /* receive: read-only memory, a write ends the process */
+    size_t bytes;
+    uint64_t number;          /* of the unit since the session's creation; a gap: units that this client lost */
+    uint64_t media_time_ns;   /* time of the RTP timestamp, ns since the SMPTE Epoch (TAI); 0: unknown */
+    uint64_t first_packet_ns; /* when its first packet came: CLOCK_MONOTONIC, ns */
+    uint64_t last_packet_ns;
+    uint32_t rtp_timestamp;
+    uint32_t packets;
+    uint32_t bytes_missing;
+    uint32_t packets_lost;
+} onair_buffer;
+
+typedef struct onair_event {
+    uint32_t size;
+    uint32_t kind;     /* ONAIR_EVENT_…; ignore others */
+    uint64_t sequence; /* from 1; a gap: events that were missed */
+    uint64_t argument; /* DROPPED: how many frames */
+    uint64_t at_ns;    /* CLOCK_MONOTONIC, ns */
+} onair_event;
+
+#define ONAIR_EVENT_STARTED 1u  /* the session runs (again) */
+#define ONAIR_EVENT_DRAINING 2u /* the daemon is shutting down: leave */
+#define ONAIR_EVENT_DROPPED 3u  /* frames were dropped because this client was slow */
+
+/* A user for which a destroy was refused. */
+typedef struct onair_blocker {
+    uint32_t size;
+    uint32_t pid; /* in the daemon's pid namespace */
+    uint32_t tid; /* 0: not one thread */
+    uint32_t held_frames;
+    uint64_t blocked_for_ms; /* 0: unknown */
+    char command[32];        /* chosen by that process */
+    char text[256];          /* all of it, for a log */
+} onair_blocker;
+
+#define ONAIR_FORMAT_VIDEO 1
+
+#define ONAIR_SCAN_PROGRESSIVE 1u
+#define ONAIR_SCAN_INTERLACED 2u /* each buffer is a field */
+#define ONAIR_SCAN_PSF 3u
+
+#define ONAIR_FIELD_NONE 0
+#define ONAIR_FIELD_FIRST 1
+#define ONAIR_FIELD_SECOND 2
+
+typedef struct onair_plane {
+    uint64_t offset; /* first byte */
+    uint64_t stride; /* bytes from one line to the next */
+    uint64_t lines;
+} onair_plane;
+
+/* The buffers of a session with video: those of a frame or, interlaced, of its first field. The second field of
+ * an odd height has one line less. */
+typedef struct onair_video {
+    uint32_t size;
+    uint32_t width;
+    uint32_t height; /* of the frame */
+    uint32_t rate_numerator;
+    uint32_t rate_denominator;
+    uint32_t depth; /* bits of a sample */
+    uint32_t is_float;
+    uint32_t scan;
+    uint32_t pgroup_bytes; /* pixel groups of RFC 4175, on the wire */
+    uint32_t pgroup_pixels;
+    char sampling[24]; /* as in ST 2110-20: "YCbCr-4:2:2" */
+    char layout[24];   /* of a buffer: "pgroup", or the pixel format by FFmpeg's name, as "v210" */
+    uint64_t buffer_bytes;
+    onair_plane planes[4];
+    uint32_t plane_count;
+    uint32_t is_sender;
+} onair_video;
+
+/* Version of the library, as "0.1.0". */
+const char *onair_version(void);
+
+/* Meaning of a result, for people. Never NULL. */
+const char *onair_strerror(int error);
+
+/* Copies why the last failed call of this thread failed, with the daemon's words, and a zero byte. */
+int onair_last_error(char *text, size_t bytes);
+
+/* Checks that a daemon answers. Sessions have connections of their own: it keeps none. */
+int onair_connect(const onair_daemon *daemon);
+
+/* Attaches to the session with this name or id. `layout`: the pixel format that the daemon is to convert each frame
+ * to, by FFmpeg's name; NULL: as on the wire. */
+int onair_session_attach(const onair_daemon *daemon, const char *name, const char *layout, onair_session *session);
+
+/* Creates a session from the JSON of POST /v1/sessions and attaches to it as its owner, who may destroy it. */
+int onair_session_create(const onair_daemon *daemon, const char *spec, onair_session *session);
+
+/* From now on buffer_get and event_poll return -EAGAIN, and callers that wait wake and return it. For this process
+ * only. No allocation, no lock, bounded; errno is preserved. A signal handler may call it. */
+int onair_session_stop(onair_session session);
+
+/* Undoes onair_session_stop, not a stop by the daemon. Each caller that waited at the stop has still seen -EAGAIN
+ * once. A signal handler may call it. */
+int onair_session_start(onair_session session);
+
+/* 1 if stopped, by this process or by the daemon; else 0. A signal handler may call it. */
+int onair_session_is_stopped(onair_session session);
+
+/* 1 if the daemon has announced its shutdown, or is dead; else 0. A signal handler may call it. */
+int onair_session_is_ending(onair_session session);
+
+/* Waits until the session runs; meanwhile the caller is no user and uses no processor. */
+int onair_session_wait_started(onair_session session, uint32_t timeout_ms);
+
+/* Sender: waits until the daemon has sent what was submitted. `frames_sent` may be NULL. */
+int onair_session_flush(onair_session session, uint32_t wait_ms, uint64_t *frames_sent);
+
+/* Leaves the session: stops it for this process, lets callers leave, releases the memory. The handle is released
+ * if the result is 0 or -ESTALE; after another error it stays. Buffers that are still held then (-ESTALE) stay
+ * readable until they are put. */
+int onair_session_detach(onair_session session);
+
+/* Destroys a session that this process created and stopped, if it has no users; waits for them at most `wait_ms`.
+ * With users: -EBUSY, and nothing has changed. The handle is released as by detach. */
+int onair_session_destroy(onair_session session, uint32_t wait_ms);
+
+/* Destroys a session that this process created, whoever uses it. Buffers that this process holds stay readable
+ * until they are put. The handle is released as by detach. */
+int onair_session_abort(onair_session session);
+
+/* Receive: gets the oldest ready buffer. Send: gets a free one, to fill and submit. Put each one. */
+int onair_buffer_get(onair_session session, onair_buffer *buffer, uint32_t timeout_ms);
+
+/* Returns a buffer, also while the session is stopped. In a send session: unsent. */
+int onair_buffer_put(onair_session session, const onair_buffer *buffer);
+
+/* Send: submits a buffer. The daemon sends in the order of these calls. */
+int onair_buffer_submit(onair_session session, const onair_buffer *buffer);
+
+/* Gets the next event. */
+int onair_event_poll(onair_session session, onair_event *event, uint32_t timeout_ms);
+
+/* A descriptor that is readable when a call may have a result: a buffer, an event, a stop, a start, the end. It
+ * belongs to the session and is closed with the handle. Wait, then clear, then get until -ETIMEDOUT: this order
+ * loses nothing. */
+int onair_event_fd(onair_session session);
+int onair_event_clear(onair_session session);
+
+/* What the buffers have: ONAIR_FORMAT_…. Each kind has a view of its own. */
+int onair_format_kind(onair_session session);
+
+int onair_video_view(onair_session session, onair_video *view);
+
+/* Which field of an interlaced frame a received buffer is: ONAIR_FIELD_…. */
+int onair_video_field(onair_session session, const onair_buffer *buffer);
+
+/* A user for which the last destroy by this handle returned -EBUSY, from index 0; -ENOENT after the last. */
+int onair_blocker_get(onair_session session, uint32_t index, onair_blocker *blocker);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,161 @@
+//! A session of this process, with what C holds of it: buffers, the descriptor for events, the last blockers.
+
+use std::ffi::c_int;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use onair::{Blocker, Buffer, Error, EventFd, Session};
+
+use crate::border::{Fault, invalid};
+use crate::table::Table;
+
+/// A handle, as in `onair.h`.
+#[expect(non_camel_case_types, reason = "as in onair.h")]
+pub(crate) type onair_session = u64;
+
+static SESSIONS: Table<Attached> = Table::new();
+
+/// The errno of a handle, as a fault.
+fn unknown(errno: c_int) -> Fault {
+    match errno {
+        libc::ESTALE => Fault::Use(errno, "the session was detached or destroyed"),
+        _ => Fault::Use(errno, "no call of this library returned this session"),
+    }
+}
+
+/// A session, and what C holds of it.
+pub(crate) struct Attached {
+    // Before the session, which its buffers borrow: fields are dropped in this order.
+    loans: Mutex<Vec<Loan>>,
+    pub(crate) ready: OnceLock<EventFd>,
+    pub(crate) blockers: Mutex<Vec<Blocker>>,
+    pub(crate) session: Session,
+    /// A forked child must not wait for a lock that a thread of its parent held.
+    process: u32,
+    /// The application has ended it: the handle closes with the last buffer.
+    has_ended: AtomicBool,
+}
+
+/// A place for a buffer.
+struct Loan {
+    /// Number of the buffer that is or was here last.
+    serial: u32,
+    buffer: Option<Buffer<'static>>,
+}
+
+impl Attached {
+    /// A handle of a new session.
+    pub(crate) fn insert(session: Session) -> Result<u64, Fault> {
+        let attached = Self {
+            loans: Mutex::default(),
+            ready: OnceLock::new(),
+            blockers: Mutex::default(),
+            session,
+            process: std::process::id(),
+            has_ended: AtomicBool::new(false),
+        };
+        let full = Fault::Use(libc::EMFILE, "this process has too many sessions");
+        SESSIONS.insert(Arc::new(attached)).ok_or(full)
+    }
+
+    pub(crate) fn of(handle: u64) -> Result<Arc<Self>, Fault> {
+        SESSIONS.get(handle).map_err(unknown)
+    }
+
+    /// Runs `body` with a session. Async-signal-safe if `body` is.
+    pub(crate) fn with(handle: u64, body: impl FnOnce(&Session) -> c_int) -> c_int {
+        let result = SESSIONS.with(handle, |attached| body(&attached.session));
+        result.unwrap_or_else(|errno| -errno)
+    }
+
+    /// After the application has ended the session: the handle is closed, or is when the last buffer is put.
+    pub(crate) fn end(&self, handle: u64) {
+        self.has_ended.store(true, Ordering::SeqCst);
+        if self.process != std::process::id()
+            || locked(&self.loans).iter().all(|it| it.buffer.is_none())
+        {
+            SESSIONS.close(handle);
+        }
+    }
+
+    /// Keeps a buffer of this session until it is put; the number under which. A session that has just ended, by another
+    /// thread, keeps none.
+    pub(crate) fn keep(&self, buffer: Buffer<'_>) -> Result<u64, Fault> {
+        // SAFETY: the buffer borrows `self.session`, which is in an `Arc` and does not move. It is dropped before the
+        // session is: here, as the earlier field, or by the holder of the `Arc` that took it out.
+        let buffer = unsafe { std::mem::transmute::<Buffer<'_>, Buffer<'static>>(buffer) };
+        let mut loans = locked(&self.loans);
+        if self.has_ended.load(Ordering::SeqCst) {
+            return Err(Fault::Library(Error::Stale));
+        }
+        let index = loans.iter().position(|it| it.buffer.is_none());
+        let index = index.unwrap_or_else(|| {
+            loans.push(Loan {
+                serial: 0,
+                buffer: None,
+            });
+            loans.len() - 1
+        });
+        let loan = &mut loans[index];
+        loan.serial = loan.serial.wrapping_add(1);
+        loan.buffer = Some(buffer);
+        Ok(u64::from(loan.serial) << 32 | index as u64)
+    }
+
+    /// Ends a loan with `put`.
+    pub(crate) fn give_back(
+        &self,
+        handle: u64,
+        number: u64,
+        put: impl FnOnce(Buffer<'_>) -> Result<(), Error>,
+    ) -> Result<(), Fault> {
+        let buffer = {
+            let mut loans = self.loans()?;
+            let loan = find(&mut loans, number)?;
+            let taken = loan.buffer.take();
+            taken.ok_or(Fault::Library(Error::AlreadyPut))?
+        };
+        let result = put(buffer);
+        if self.has_ended.load(Ordering::SeqCst) {
+            self.end(handle);
+        }
+        Ok(result?)
+    }
+
+    /// Looks at a buffer that is on loan.
+    pub(crate) fn look<R>(
+        &self,
+        number: u64,
+        look: impl FnOnce(&Buffer<'_>) -> R,
+    ) -> Result<R, Fault> {
+        let mut loans = self.loans()?;
+        let loan = find(&mut loans, number)?;
+        let looked = loan.buffer.as_ref().map(look);
+        looked.ok_or(Fault::Library(Error::AlreadyPut))
+    }
+
+    fn loans(&self) -> Result<MutexGuard<'_, Vec<Loan>>, Fault> {
+        match self.process == std::process::id() {
+            true => Ok(locked(&self.loans)),
+            false => Err(Fault::Library(Error::Stale)),
+        }
+    }
+}
+
+fn find(loans: &mut [Loan], number: u64) -> Result<&mut Loan, Fault> {
+    let index = usize::try_from(number & u64::from(u32::MAX)).expect("32 bits");
+    let serial = u32::try_from(number >> 32).expect("32 bits");
+    let loan = loans
+        .get_mut(index)
+        .filter(|it| serial != 0 && serial <= it.serial);
+    let loan = loan.ok_or(invalid("this session did not loan the buffer"))?;
+    match loan.serial == serial {
+        true => Ok(loan),
+        false => Err(Fault::Library(Error::AlreadyPut)),
+    }
+}
+
+/// No code panics while it holds one of these locks; after a panic the guarded state would still be valid.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

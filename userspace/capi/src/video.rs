@@ -1,0 +1,138 @@
+//! The format of a session, and the view of buffers with video.
+
+use std::ffi::{c_char, c_int};
+
+use onair::{Field, Scan};
+
+use crate::attached::{Attached, onair_session};
+use crate::border::{call, copy};
+use crate::buffer::{loan, onair_buffer};
+use crate::structs::{Grows, Place};
+
+versions! { "ONAIR_1.0": onair_video_field onair_video_view }
+
+const ONAIR_FORMAT_VIDEO: c_int = 1;
+const ONAIR_SCAN_PROGRESSIVE: u32 = 1;
+const ONAIR_SCAN_INTERLACED: u32 = 2;
+const ONAIR_SCAN_PSF: u32 = 3;
+const ONAIR_FIELD_NONE: c_int = 0;
+const ONAIR_FIELD_FIRST: c_int = 1;
+const ONAIR_FIELD_SECOND: c_int = 2;
+
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct onair_plane {
+    offset: u64,
+    stride: u64,
+    lines: u64,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct onair_video {
+    size: u32,
+    width: u32,
+    height: u32,
+    rate_numerator: u32,
+    rate_denominator: u32,
+    depth: u32,
+    is_float: u32,
+    scan: u32,
+    pgroup_bytes: u32,
+    pgroup_pixels: u32,
+    sampling: [c_char; 24],
+    layout: [c_char; 24],
+    buffer_bytes: u64,
+    planes: [onair_plane; 4],
+    plane_count: u32,
+    is_sender: u32,
+}
+
+// SAFETY: `repr(C)`, with its size in front; all fields take any bytes.
+unsafe impl Grows for onair_video {
+    const FIRST: usize = 200;
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn onair_format_kind(session: onair_session) -> c_int {
+    call(|| Attached::of(session).map(|_| ONAIR_FORMAT_VIDEO))
+}
+
+/// # Safety
+/// See `onair.h`.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn onair_video_view(session: onair_session, view: *mut onair_video) -> c_int {
+    call(|| {
+        let attached = Attached::of(session)?;
+        // SAFETY: the caller's promise.
+        let place = unsafe { Place::new(view)? };
+        let layout = attached.session.layout();
+        let video = &layout.video;
+        let mut planes = [onair_plane::default(); 4];
+        let plane_count = match layout.planes(None) {
+            Some(all) => {
+                for (to, from) in planes.iter_mut().zip(all.all()) {
+                    *to = onair_plane {
+                        offset: from.offset as u64,
+                        stride: from.stride as u64,
+                        lines: from.lines as u64,
+                    };
+                }
+                all.all().len()
+            }
+            None => {
+                planes[0].stride = video.line_bytes() as u64;
+                planes[0].lines = video.rows(false) as u64;
+                1
+            }
+        };
+        let mut result = onair_video {
+            size: 0,
+            width: video.width(),
+            height: video.height(),
+            rate_numerator: video.rate().numerator(),
+            rate_denominator: video.rate().denominator(),
+            depth: video.depth().bits().into(),
+            is_float: video.depth().is_float().into(),
+            scan: match video.scan() {
+                Scan::Progressive => ONAIR_SCAN_PROGRESSIVE,
+                Scan::Interlaced => ONAIR_SCAN_INTERLACED,
+                Scan::Psf => ONAIR_SCAN_PSF,
+            },
+            pgroup_bytes: u32::try_from(video.pgroup_bytes()).unwrap_or_default(),
+            pgroup_pixels: video.pgroup().pixels,
+            sampling: [0; 24],
+            layout: [0; 24],
+            buffer_bytes: layout.frame_bytes() as u64,
+            planes,
+            plane_count: u32::try_from(plane_count).unwrap_or_default(),
+            is_sender: attached.session.is_sender().into(),
+        };
+        copy(video.sampling().as_str(), &mut result.sampling);
+        copy(
+            layout.pixel_format.map_or("pgroup", |it| it.ffmpeg()),
+            &mut result.layout,
+        );
+        place.write(&result);
+        Ok(0)
+    })
+}
+
+/// # Safety
+/// See `onair.h`.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn onair_video_field(
+    session: onair_session,
+    buffer: *const onair_buffer,
+) -> c_int {
+    call(|| {
+        let attached = Attached::of(session)?;
+        // SAFETY: the caller's promise.
+        let loan = unsafe { loan(session, buffer)? };
+        attached.look(loan, |buffer| match buffer.field() {
+            None => ONAIR_FIELD_NONE,
+            Some(Field::First) => ONAIR_FIELD_FIRST,
+            Some(Field::Second) => ONAIR_FIELD_SECOND,
+        })
+    })
+}
