@@ -117,10 +117,8 @@ fn act_on(deed: &Deed, of: usize) {
             let ticket = EvictionTicket::One(requests::ask(format!("evict {number}")));
             ask(deed.session, Event::Evict(Some(number), ticket));
         }
-        DeedKind::Pause => {
-            if world(|world| !world.clients[of].is_dead()) {
-                client::thread(of, move || client::pause(of));
-            }
+        DeedKind::Pause if world(|world| !world.clients[of].is_dead()) => {
+            client::thread(of, move || client::pause(of));
         }
         DeedKind::KillThread => kill_thread(of, deed.which / 4),
         DeedKind::KillProcess => kill_process(of),

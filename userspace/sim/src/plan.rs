@@ -140,8 +140,8 @@ impl Plan {
                     below(longest) as u64
                 },
                 kind: match (only, below(24)) {
-                    (_, 0 | 1 | 2) => DeedKind::Stop,
-                    (_, 3 | 4 | 5) => DeedKind::Start,
+                    (_, 0..=2) => DeedKind::Stop,
+                    (_, 3..=5) => DeedKind::Start,
                     (_, 6) => DeedKind::Verdict,
                     (_, 7) => DeedKind::DestroyWait,
                     (0, _) => DeedKind::Stop,

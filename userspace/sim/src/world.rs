@@ -117,7 +117,7 @@ impl Client {
 
     /// Whether it uses the session, as far as that is certain.
     pub(crate) fn uses(&self) -> bool {
-        !self.is_dead() && !(self.inside.is_empty() && self.holding.is_empty())
+        !(self.is_dead() || self.inside.is_empty() && self.holding.is_empty())
     }
 }
 
