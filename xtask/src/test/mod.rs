@@ -6,6 +6,7 @@ mod history;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail};
 use onair_stage::{Deadline, MEMORY_MB, Snapshot, Stage, output, take_down_leftovers};
@@ -200,6 +201,12 @@ fn steps(arguments: &Arguments, times: &mut Times) -> Result<()> {
         }
         let models = unit_tests_of(&built, &["onair_ipc"])?;
         let leaks = unit_tests_of(&built, if all { &UNDER_VALGRIND } else { &[] })?;
+        if all {
+            let simulator = simulator(&built)?;
+            tasks.push_back(Task::new("Simulated lives", move |manner| {
+                lives(manner, &simulator)
+            }));
+        }
         let filters = &filters;
         tasks.push_back(Task::new(
             "Model checks: interleavings; leaks (valgrind)",
@@ -334,6 +341,19 @@ fn unit_tests_of(built: &[Value], names: &[&str]) -> Result<Vec<String>> {
     Ok(programs)
 }
 
+/// The simulator, among what cargo has `built`.
+fn simulator(built: &[Value]) -> Result<String> {
+    let is_it =
+        |it: &&Value| it["target"]["name"] == "onair-sim" && it["target"]["kind"][0] == "bin";
+    let mut all = built.iter().filter(is_it);
+    let program = all.find_map(|it| {
+        it["executable"]
+            .as_str()
+            .filter(|_| it["profile"]["test"] == false)
+    });
+    Ok(program.context("cargo made no onair-sim")?.to_owned())
+}
+
 /// The model checks of `models`, beside each of `under_valgrind`, which uses one core only.
 fn side_by_side(
     manner: Manner,
@@ -375,6 +395,22 @@ fn without_leaks(manner: Manner, program: &str) -> Result<()> {
     })?;
     if !done.status.success() {
         bail!("{program} leaks, or fails under valgrind ({})", done.status);
+    }
+    Ok(())
+}
+
+/// Lives of the session core that nobody has lived before, and those that ever failed: a minute of them.
+fn lives(manner: Manner, simulator: &str) -> Result<()> {
+    let begun = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    let options = ["--seconds", "60", "--seed"].map(str::to_owned);
+    // Some thousand lives a second would have to be lived before two runs share one.
+    let seed = (begun.as_secs() << 20).to_string();
+    say::command(format_args!("{simulator} {} {seed}", options.join(" ")));
+    let done = supervised_as(manner, simulator, |command| {
+        command.args(options).arg(seed);
+    })?;
+    if !done.status.success() {
+        bail!("a simulated life failed: its seed goes into userspace/sim/failed.seeds");
     }
     Ok(())
 }

@@ -119,9 +119,9 @@ fn take(of: usize, client: &Attachment) -> Result<(), Refusal> {
     if before.is_some() {
         violation(format!("frame {frame} was given to two threads"));
     }
-    let stamp = oracle::check_frame(&guard, None);
+    let stamp = oracle::check_frame(of, &guard, None);
     hold();
-    oracle::check_frame(&guard, Some(stamp));
+    oracle::check_frame(of, &guard, Some(stamp));
     set_call(of, Call::Put);
     world(|world| world.clients[of].holding.remove(&frame));
     let result = put(of, client, guard);

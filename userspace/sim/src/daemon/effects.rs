@@ -1,5 +1,6 @@
 //! Does what a core says.
 
+use onair_ipc::memory::AttachmentMemory;
 use onair_session::{Effect, Event, Named, Note, RetiredMemory, SiteFinding};
 use onair_sim_kernel::{below, unpark};
 
@@ -7,8 +8,12 @@ use super::control::Control;
 use crate::ledgers::Ledgers;
 use crate::mail::{Channel, Message};
 use crate::oracle;
+use crate::plan::{Deed, DeedKind};
 use crate::requests;
 use crate::world::{trace, world};
+
+/// Sleepers of an attachment that the daemon wakes at most.
+const MOST: u16 = 64;
 
 impl Control {
     pub(super) fn execute(&mut self, index: usize, effect: Effect<Ledgers>) {
@@ -18,12 +23,7 @@ impl Control {
                 session.commands.borrow_mut().push_back(command);
                 unpark(world(|world| world.sessions[index].poller));
             }
-            // The daemon wakes some more; the callers wake the others.
-            Effect::Wake(memory) => {
-                if below(2) == 0 {
-                    memory.wake_some(1);
-                }
-            }
+            Effect::Wake(memory) => wake(&memory),
             Effect::WakeNow | Effect::Closed(_) | Effect::Left(_) => {}
             Effect::Note(note) => noted(index, &note),
             Effect::Answer(answer) => requests::answered(&answer),
@@ -93,6 +93,20 @@ fn give_back(index: usize, memory: &RetiredMemory) {
     world(|world| world.sessions[index].given_back.extend(numbers));
 }
 
+/// The daemon wakes those that sleep. In lives in which no thread dies it wakes one or none: callers wake the
+/// others.
+fn wake(memory: &AttachmentMemory) {
+    let dies = |deed: &Deed| deed.kind == DeedKind::KillThread;
+    if world(|world| world.plan.deeds.iter().any(dies)) {
+        memory.wake_some(MOST);
+    } else if below(2) == 0 {
+        memory.wake_some(1);
+    }
+}
+
 fn noted(index: usize, note: &Note) {
+    if let Note::Stopped { .. } = note {
+        oracle::stopped(index);
+    }
     trace(|| format!("session {index}: {note:?}"));
 }

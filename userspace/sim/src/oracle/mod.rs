@@ -55,7 +55,6 @@ pub(crate) fn before(index: usize, event: &Event<Ledgers>) {
                 its.filter(|it| it.number == *number)
                     .for_each(|it| it.is_reaped = true);
             }
-            Event::Stop => its.for_each(|it| it.kicks = 0),
             Event::Evict(None, _) | Event::Abort(_) => {
                 its.for_each(|it| it.is_evicted |= it.is_attached);
             }
@@ -69,6 +68,14 @@ pub(crate) fn before(index: usize, event: &Event<Ledgers>) {
             }
             _ => {}
         }
+    });
+}
+
+/// A session has stopped: each client's kicks count again.
+pub(crate) fn stopped(index: usize) {
+    world(|world| {
+        let its = world.clients.iter_mut().filter(|it| it.session == index);
+        its.for_each(|it| it.kicks = 0);
     });
 }
 
