@@ -6,7 +6,6 @@ mod history;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail};
 use onair_stage::{Deadline, MEMORY_MB, Snapshot, Stage, output, take_down_leftovers};
@@ -399,15 +398,13 @@ fn without_leaks(manner: Manner, program: &str) -> Result<()> {
     Ok(())
 }
 
-/// Lives of the session core that nobody has lived before, and those that ever failed: a minute of them.
+/// A minute of lives of the session core, after those that ever failed: the same ones each time, so that what fails
+/// was changed. `cargo xtask sim --seed` lives others.
 fn lives(manner: Manner, simulator: &str) -> Result<()> {
-    let begun = SystemTime::now().duration_since(UNIX_EPOCH)?;
-    let options = ["--seconds", "60", "--seed"].map(str::to_owned);
-    // Some thousand lives a second would have to be lived before two runs share one.
-    let seed = (begun.as_secs() << 20).to_string();
-    say::command(format_args!("{simulator} {} {seed}", options.join(" ")));
+    let options = ["--seconds", "60"];
+    say::command(format_args!("{simulator} {}", options.join(" ")));
     let done = supervised_as(manner, simulator, |command| {
-        command.args(options).arg(seed);
+        command.args(options);
     })?;
     if !done.status.success() {
         bail!("a simulated life failed: its seed goes into userspace/sim/failed.seeds");

@@ -115,8 +115,11 @@ fn take(of: usize, client: &Attachment) -> Result<(), Refusal> {
     let deadline = deadline();
     let guard = call(of, Call::Get, deadline, || client.take(deadline))?;
     let (frame, me) = (guard.frame(), current());
-    let before = world(|world| world.clients[of].holding.insert(frame, me));
-    if before.is_some() {
+    let is_twice = world(|world| {
+        let client = &mut world.clients[of];
+        client.holding.insert(frame, me).is_some() && client.is_honest()
+    });
+    if is_twice {
         violation(format!("frame {frame} was given to two threads"));
     }
     let stamp = oracle::check_frame(of, &guard, None);

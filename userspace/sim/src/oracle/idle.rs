@@ -25,6 +25,10 @@ fn check(world: &World, task: usize) -> Option<String> {
     if !client.is_honest() || client.is_dead() || client.has_unreported() || !client.is_attached {
         return None;
     }
+    // The thread that died may have had the only wake-up: the others of an evicted client find out by their backstop.
+    if client.is_evicted && client.has_dead_thread() {
+        return None;
+    }
     let call = client.threads.iter().find(|it| it.task == task)?.call;
     let is_gate_open = is_open(client.memory.session_gate());
     let is_local_open = !client.memory.is_locally_stopped();

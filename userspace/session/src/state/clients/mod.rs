@@ -76,21 +76,20 @@ impl Clients {
         number: u64,
         how: Leaving,
     ) -> bool {
-        if !self.attached.contains_key(&number) {
-            return false;
-        }
-        match self.leaving.entry(number) {
+        let not_kept = match self.leaving.entry(number) {
+            _ if !self.attached.contains_key(&number) => how,
             Entry::Vacant(entry) => {
                 entry.insert(how);
                 return true;
             }
             // It died while it detached: the death settles it.
             Entry::Occupied(mut entry) if matches!(entry.get(), Leaving::Detach(_)) => {
-                if let Leaving::Detach(request) = entry.insert(how) {
-                    effects.answer([Answer::Detached(request, Ok(()))]);
-                }
+                entry.insert(how)
             }
-            Entry::Occupied(_) => {}
+            Entry::Occupied(_) => how,
+        };
+        if let Leaving::Detach(request) = not_kept {
+            effects.answer([Answer::Detached(request, Ok(()))]);
         }
         false
     }
