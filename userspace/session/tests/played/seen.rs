@@ -27,6 +27,11 @@ pub(crate) trait Played {
 
     /// Whether the process is exiting.
     fn is_ending(&self, pid: u32) -> bool;
+
+    /// Attachments that left while the session ran, and have its memory still.
+    fn left_behind(&self) -> u64 {
+        0
+    }
 }
 
 /// What the core knows and sees of it.
@@ -71,7 +76,7 @@ impl<P: Played> View for Seen<P> {
 
     fn mapping(&self, memory: &RetiredMemory) -> Reading {
         let held = memory.words.iter().filter(|words| !self.is_released(words));
-        let held = held.count() as u64;
+        let held = held.count() as u64 + self.0.left_behind();
         let says = if held == 0 { Says::Zero } else { Says::Users };
         reading(Witness::W4, witness::MAPPING, says, held)
     }

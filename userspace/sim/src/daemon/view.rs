@@ -73,4 +73,9 @@ impl Played for Kernel {
             client.is_some_and(|it| it.is_dead())
         })
     }
+
+    fn left_behind(&self) -> u64 {
+        let left = world(|world| world.sessions[self.0].given_back.clone());
+        left.iter().filter(|number| !self.is_gone(**number)).count() as u64
+    }
 }
