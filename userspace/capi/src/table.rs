@@ -94,7 +94,7 @@ impl<T> Table<T> {
     /// `EINVAL` if no call returned this handle, `ESTALE` if it was closed.
     pub(crate) fn get(&self, handle: u64) -> Result<Arc<T>, c_int> {
         let slot = self.pin(handle)?;
-        // SAFETY: pinned, so nobody writes it.
+        // SAFETY: pinned, so no thread writes it.
         let value = unsafe { (*slot.value.get()).clone() };
         slot.unpin();
         slot.free_if_unused();
@@ -107,14 +107,14 @@ impl<T> Table<T> {
     /// As [`Table::get`].
     pub(crate) fn with<R>(&self, handle: u64, body: impl FnOnce(&T) -> R) -> Result<R, c_int> {
         let slot = self.pin(handle)?;
-        // SAFETY: pinned, so nobody writes it.
+        // SAFETY: pinned, so no thread writes it.
         let value = unsafe { (*slot.value.get()).as_deref() };
         let result = value.map(body);
         slot.unpin();
         result.ok_or(libc::ESTALE)
     }
 
-    /// Ends the handle. Its value is dropped when nobody uses it.
+    /// Ends the handle. Its value is dropped with its last pin.
     pub(crate) fn close(&self, handle: u64) {
         let Ok(slot) = self.pin(handle) else {
             return;
@@ -157,7 +157,7 @@ impl<T> Slot<T> {
         self.word.fetch_sub(1, Ordering::Release);
     }
 
-    /// Drops the value of a closed slot that nobody has pinned.
+    /// Drops the value of a closed slot without a pin.
     fn free_if_unused(&self) {
         let word = self.word.load(Ordering::Relaxed);
         if word & (STATE | PINS) != CLOSED {

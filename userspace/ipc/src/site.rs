@@ -79,7 +79,7 @@ impl Mark {
         self.write([Self::START, address, session, attachment]);
     }
 
-    /// Stays, though nobody here reads it.
+    /// The compiler keeps it, although this process does not read it.
     fn write(&mut self, words: [u64; 4]) {
         // SAFETY: a reference is valid and aligned.
         unsafe { std::ptr::write_volatile(&raw mut self.0, words) }

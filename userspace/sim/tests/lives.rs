@@ -1,5 +1,4 @@
 //! Some seconds of lives, which every test run lives.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use onair_sim::{Plan, failed_seeds, hunt, live};
 

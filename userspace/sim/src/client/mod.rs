@@ -3,7 +3,7 @@
 mod detach;
 mod honest;
 mod hostile;
-#[allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+#[expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 #[path = "../../../ipc/tests/rig/pair.rs"]
 mod pair;
 
