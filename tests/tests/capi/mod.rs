@@ -2,12 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::thread;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use onair_api::{Blocker, Source, Witness};
-use onair_stage::{program, wait_for};
+use onair_stage::{blocked, program, wait_for};
 use onair_tests::{Config, Raster, Rig, send};
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -132,7 +130,9 @@ fn stop_example_with_sigint_then_all_threads_leave() -> Result<()> {
     let mut line = String::new();
     let mut stdout = std::io::BufReader::new(child.stdout.take().context("its output")?);
     std::io::BufRead::read_line(&mut stdout, &mut line)?;
-    thread::sleep(Duration::from_millis(200));
+    wait_for("its threads to wait for a frame", 20, || {
+        Ok(blocked(child.id())?.len() == 4)
+    })?;
     kill_process(Pid::from_child(&child), Signal::INT)?;
     said(child.wait_with_output()?)?;
     std::io::BufRead::read_line(&mut stdout, &mut line)?;
