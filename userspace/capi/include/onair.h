@@ -182,6 +182,10 @@ int onair_session_destroy(onair_session session, uint32_t wait_ms);
  * until they are put. The handle is released as by detach. */
 int onair_session_abort(onair_session session);
 
+/* The certificate (JSON) of the session that this thread destroyed or aborted last, by its released handle: copies as
+ * much as fits, and a zero byte. Returns its length; -ENOENT if there is none. `text` may be NULL if `bytes` is 0. */
+int onair_session_certificate(onair_session session, char *text, size_t bytes);
+
 /* Receive: gets the oldest ready buffer. Send: gets a free one, to fill and submit. Put each one. */
 int onair_buffer_get(onair_session session, onair_buffer *buffer, uint32_t timeout_ms);
 
@@ -204,6 +208,18 @@ int onair_event_clear(onair_session session);
 int onair_format_kind(onair_session session);
 
 int onair_video_view(onair_session session, onair_video *view);
+
+/* As onair_video_view, of the pixels in `layout`: their planes and bytes. */
+int onair_video_view_as(onair_session session, const char *layout, onair_video *view);
+
+/* Writes a held buffer's pixels in `layout`, in the planes of onair_video_view_as. It converts in the caller's thread
+ * and changes no sample. -EINVAL: other components or depth, or too few bytes. */
+int onair_video_unpack(onair_session session, const onair_buffer *buffer, const char *layout, void *pixels,
+                       size_t bytes);
+
+/* Send: fills a held buffer with pixels in `layout`. `field`: which one of an interlaced frame, ONAIR_FIELD_…. */
+int onair_video_pack(onair_session session, const onair_buffer *buffer, const char *layout, int field,
+                     const void *pixels, size_t bytes);
 
 /* Which field of an interlaced frame a received buffer is: ONAIR_FIELD_…. */
 int onair_video_field(onair_session session, const onair_buffer *buffer);

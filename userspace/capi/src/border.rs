@@ -4,13 +4,15 @@ use std::cell::RefCell;
 use std::ffi::{CStr, c_char, c_int};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use onair::Error;
+use onair::{ConvertError, Error};
 
 /// Why a call failed.
 #[derive(Debug)]
 pub(crate) enum Fault {
     /// An error of the library.
     Library(Error),
+    /// Pixels that cannot be converted: `EINVAL`.
+    Convert(ConvertError),
     /// A wrong use that only C permits: the errno, and what is wrong.
     Use(c_int, &'static str),
 }
@@ -30,6 +32,7 @@ impl Fault {
     fn errno(&self) -> c_int {
         match self {
             Self::Library(error) => error.errno(),
+            Self::Convert(_) => libc::EINVAL,
             Self::Use(errno, _) => *errno,
         }
     }
@@ -89,6 +92,7 @@ unsafe extern "C" fn onair_last_error(text: *mut c_char, bytes: usize) -> c_int 
         let last = LAST.try_with(|last| match &*last.borrow() {
             None => String::new(),
             Some(Fault::Library(error)) => error.to_string(),
+            Some(Fault::Convert(error)) => error.to_string(),
             Some(Fault::Use(_, what)) => (*what).to_owned(),
         });
         last.unwrap_or_default()
