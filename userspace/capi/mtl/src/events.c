@@ -10,7 +10,8 @@
 
 void clear_fd(struct stream *stream) {
     eventfd_t count;
-    onair_event_clear(stream->session);
+    /* Not onair_event_clear: a frame that nothing waits for must not wake a poll again and again. */
+    eventfd_read(onair_event_fd(stream->session), &count);
     eventfd_read(stream->wake_fd, &count);
 }
 

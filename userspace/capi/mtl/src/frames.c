@@ -181,6 +181,8 @@ int frame_get(struct stream *stream, uint32_t timeout_ms, struct slot **got) {
         pthread_mutex_unlock(&stream->lock);
     }
     describe(stream, slot);
+    if (stream->wish.available != NULL)
+        stream_wake(stream); /* of several changes it is told once */
     *got = slot;
     return 0;
 }

@@ -154,7 +154,7 @@ static bool into_ext(struct stream *stream, struct slot *slot) {
 
 static struct st_frame *get(const void *handle) {
     ENTER(handle, NULL);
-    uint64_t ms = stream->blocks ? (atomic_load(&stream->block_ns) + 999999) / 1000000 : 0;
+    uint64_t ns = stream->blocks ? atomic_load(&stream->block_ns) : 0, ms = ns / 1000000 + (ns % 1000000 != 0);
     struct slot *slot;
     struct st_frame *frame = NULL;
     if (frame_get(stream, ms < ONAIR_FOREVER ? (uint32_t)ms : ONAIR_FOREVER, &slot) == 0) {

@@ -116,7 +116,8 @@ void stream_stopped(const void *handle) {
 
 void stream_wake(struct stream *stream) { eventfd_write(stream->wake_fd, 1); }
 
-/* Calls the program back: of frames that are done, and whenever a call may have a result. */
+/* Calls the program back: of frames that are done, and at each change after which a call may have a result. It reads
+ * the descriptor, where onair_event_clear would leave it readable as long as a frame is there. */
 static void *notify(void *argument) {
     struct stream *stream = argument;
     int ready = dup(onair_event_fd(stream->session));
@@ -126,8 +127,7 @@ static void *notify(void *argument) {
             continue;
         eventfd_t count;
         eventfd_read(stream->wake_fd, &count);
-        if (fds[1].revents != 0 && onair_event_clear(stream->session) < 0)
-            fds[1].fd = -1; /* it has ended */
+        eventfd_read(ready, &count);
         for (;;) {
             struct slot *first = NULL;
             pthread_mutex_lock(&stream->lock);
