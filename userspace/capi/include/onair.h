@@ -207,6 +207,7 @@ int onair_event_clear(onair_session session);
 /* What the buffers have: ONAIR_FORMAT_…. Each kind has a view of its own. */
 int onair_format_kind(onair_session session);
 
+/* Describes the buffers of a session with video. */
 int onair_video_view(onair_session session, onair_video *view);
 
 /* As onair_video_view, of the pixels in `layout`: their planes and bytes. */
