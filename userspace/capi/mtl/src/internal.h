@@ -142,6 +142,8 @@ struct stream *stream_find(const void *handle);
 void stream_release(struct stream *stream);
 /* Frees it once the calls inside have left. False: another thread did. */
 bool stream_forget(struct stream *stream);
+/* Whether it is a callback of the stream that calls: it cannot wait for itself. */
+bool stream_is_own_callback(const struct stream *stream);
 /* Ends the session, whoever uses it. */
 int stream_abort(struct stream *stream);
 void stream_abort_all(mtl_handle mt);

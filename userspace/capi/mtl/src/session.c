@@ -74,6 +74,8 @@ API bool mtl_session_is_stopped(mtl_session_t *session) { return onair_session_i
 
 API int mtl_session_destroy(mtl_session_t *session) {
     ENTER(session, -EINVAL);
+    if (stream_is_own_callback(stream))
+        return leave(stream, -EDEADLK);
     mtl_session_stop(session);
     /* Frames that only an event was made of. */
     struct slot *slot;

@@ -7,6 +7,8 @@
 
 /* Streams of a process. */
 #define STREAMS 256
+/* Frames of a stream, if the program does not say. */
+#define DEFAULT_COUNT 3
 
 /* How often a session was stopped, where a signal handler can count it. */
 struct stream_gate {
@@ -71,7 +73,13 @@ bool stream_forget(struct stream *stream) {
     return true;
 }
 
+bool stream_is_own_callback(const struct stream *stream) {
+    return stream->has_notifier && pthread_equal(pthread_self(), stream->notifier);
+}
+
 int stream_abort(struct stream *stream) {
+    if (stream_is_own_callback(stream))
+        return -EDEADLK;
     onair_session_stop(stream->session);
     struct slot *slots;
     pthread_mutex_lock(&stream->lock);
@@ -163,8 +171,8 @@ static void port_name(const char *given, char *name, size_t bytes) {
     const char *renamed = getenv("ONAIR_MTL_PORTS");
     size_t length = strlen(given);
     while (renamed != NULL && *renamed != '\0') {
-        const char *value = renamed + length + 1;
         if (strncmp(renamed, given, length) == 0 && renamed[length] == '=') {
+            const char *value = renamed + length + 1;
             snprintf(name, bytes, "%.*s", (int)strcspn(value, ","), value);
             return;
         }
@@ -252,7 +260,7 @@ static int spec_json(const struct wish *wish, const struct mtl_init_params *para
         "{\"name\": \"%s-%d-%u\", \"direction\": \"%s\", \"port\": \"%s\", \"quota\": %u, \"video\": {\"width\": %u, "
         "\"height\": %u, \"frame_rate\": \"%u/%u\", \"scan\": \"%s\", %s%s}, \"flow\": %s}",
         length > 0 ? name : "mtl", (int)getpid(), atomic_fetch_add(&made, 1) + 1, wish->sends ? "send" : "receive", port,
-        wish->count, wish->width, wish->height, fps->numerator, fps->denominator * (wish->interlaced ? 2 : 1),
+        wish->count != 0 ? wish->count : DEFAULT_COUNT, wish->width, wish->height, fps->numerator, fps->denominator * (wish->interlaced ? 2 : 1),
         wish->interlaced ? "interlaced" : "progressive", samples, more, flow);
     return written > 0 && (size_t)written < bytes ? 0 : -EINVAL;
 }
