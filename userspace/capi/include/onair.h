@@ -12,7 +12,7 @@
  *     -EALREADY   the buffer was put before
  *     -EINVAL     a wrong use, or an invalid specification; onair_last_error says which
  *     -EBUSY      detach: this process holds buffers or is inside calls; destroy: onair_blocker_get names the users
- *     -EACCES     not allowed, or destroy of a session that this process did not create
+ *     -EACCES     not allowed, or destroy of a session that this process did not create; -EPERM is only the kernel's
  *     -ENOENT     no such session; no daemon at the socket; no more blockers
  *     -EMFILE     more than 1024 sessions, or too many descriptors
  *     -ESHUTDOWN  the daemon is shutting down
@@ -204,7 +204,8 @@ int onair_event_poll(onair_session session, onair_event *event, uint32_t timeout
 int onair_event_fd(onair_session session);
 int onair_event_clear(onair_session session);
 
-/* What the buffers have: ONAIR_FORMAT_…. Each kind has a view of its own. */
+/* What the buffers have: ONAIR_FORMAT_…. Each kind has a view of its own; look at the kind first, since later versions
+ * of the library have more of them. */
 int onair_format_kind(onair_session session);
 
 /* Describes the buffers of a session with video. */

@@ -203,6 +203,10 @@ fn development(package: &Path) -> Result<()> {
         0o644,
     )?;
     documents(package, "libonair-dev")?;
+    for page in ["client.md", "formats.md"] {
+        let to = package.join("usr/share/doc/libonair-dev").join(page);
+        copy(&root().join("docs").join(page), &to, 0o644)?;
+    }
     done(
         Command::new("gzip")
             .args(["--best", "--no-name", "--recursive"])

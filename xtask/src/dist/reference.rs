@@ -87,8 +87,11 @@ fn name(names: &str, text: &str) -> String {
         .next()
         .unwrap_or_default()
         .replace('\n', " ");
-    let end = [". ", ": "].iter().filter_map(|it| sentence.find(it)).min();
-    let sentence = sentence[..end.unwrap_or(sentence.len())].trim_end_matches('.');
+    let sentence = sentence
+        .split(". ")
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches('.');
     format!(".SH NAME\n{names} \\- {}\n", escaped(sentence))
 }
 
@@ -166,7 +169,7 @@ mod tests {
         assert_eq!(pages[1].1, ".so man3/make.3\n");
         let whole = &pages[2].1;
         for part in [
-            "\nonair \\- Does it\n",
+            "\nonair \\- Does it: well\n",
             "\n.nf\n    cc x\n.fi\n",
             "\n.SH TIME\\-OUTS\nIn ms,\nall.\n",
             "\ntypedef int thing;\n",

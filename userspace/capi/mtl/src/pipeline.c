@@ -87,9 +87,10 @@ API st20p_rx_handle st20p_rx_create(mtl_handle mt, struct st20p_rx_ops *ops) {
     if (stream == NULL)
         return NULL;
     stream->query_ext = ops->query_ext_frame;
-    if (ops->ext_frames != NULL && (stream->ext_frames = calloc(ops->framebuff_cnt, sizeof *stream->ext_frames)) != NULL) {
-        memcpy(stream->ext_frames, ops->ext_frames, ops->framebuff_cnt * sizeof *stream->ext_frames);
-        stream->ext_count = ops->framebuff_cnt;
+    size_t count = ops->ext_frames != NULL ? ops->framebuff_cnt : 0;
+    if (count > 0 && (stream->ext_frames = calloc(count, sizeof *stream->ext_frames)) != NULL) {
+        memcpy(stream->ext_frames, ops->ext_frames, count * sizeof *stream->ext_frames);
+        stream->ext_count = (uint32_t)count;
     }
     stream->uses_ext = ops->query_ext_frame != NULL || stream->ext_count > 0;
     return finish(stream);

@@ -260,7 +260,8 @@ static int spec_json(const struct wish *wish, const struct mtl_init_params *para
         "{\"name\": \"%s-%d-%u\", \"direction\": \"%s\", \"port\": \"%s\", \"quota\": %u, \"video\": {\"width\": %u, "
         "\"height\": %u, \"frame_rate\": \"%u/%u\", \"scan\": \"%s\", %s%s}, \"flow\": %s}",
         length > 0 ? name : "mtl", (int)getpid(), atomic_fetch_add(&made, 1) + 1, wish->sends ? "send" : "receive", port,
-        wish->count != 0 ? wish->count : DEFAULT_COUNT, wish->width, wish->height, fps->numerator, fps->denominator * (wish->interlaced ? 2 : 1),
+        wish->count != 0 ? wish->count : DEFAULT_COUNT, wish->width, wish->height, fps->numerator,
+        fps->denominator * (wish->interlaced ? 2 : 1),
         wish->interlaced ? "interlaced" : "progressive", samples, more, flow);
     return written > 0 && (size_t)written < bytes ? 0 : -EINVAL;
 }
