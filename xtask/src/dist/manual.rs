@@ -26,14 +26,18 @@ pub(super) fn write(programs: &Path, package: &Path) -> Result<()> {
 pub(super) fn of_markdown(file: &Path, name: &str, section: u8) -> Result<String> {
     let text = std::fs::read_to_string(file)?;
     let title = text.lines().find_map(|line| line.strip_prefix("# "));
-    let title = title.context("a page with a title")?.to_lowercase();
+    let title = title.context("a page with a title")?;
+    let (first, rest) = title.split_at(1);
     let mut page = Command::new("lowdown");
     page.args(["-s", "-Tman", "--nroff-nolinks", "-M"])
         .arg(format!("title={name}"))
         .args(["-M", &format!("section={section}")]);
     let page = done(page.arg(file))?;
     let (head, text) = page.split_once(".SH").context("a page with a title")?;
-    Ok(format!("{head}.SH NAME\n{name} \\- {title}\n.SH{text}"))
+    Ok(format!(
+        "{head}.SH NAME\n{name} \\- {}{rest}\n.SH{text}",
+        first.to_lowercase()
+    ))
 }
 
 /// Writes the page of the command line `words`, and those of its subcommands.
