@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::ffi::{CStr, c_char, c_int};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use onair::{ConvertError, Error};
+use onair::{ConvertError, Error, PixelFormat};
 
 /// Why a call failed.
 #[derive(Debug)]
@@ -68,6 +68,17 @@ pub(crate) unsafe fn text<'a>(text: *const c_char) -> Result<&'a str, Fault> {
     // SAFETY: the caller's promise.
     let text = unsafe { CStr::from_ptr(text) };
     text.to_str().map_err(|_| invalid("a text is not UTF-8"))
+}
+
+/// A pixel format by FFmpeg's name.
+///
+/// # Safety
+/// As [`text`].
+pub(crate) unsafe fn pixel_format(layout: *const c_char) -> Result<PixelFormat, Fault> {
+    // SAFETY: the caller's promise.
+    let name = unsafe { text(layout)? };
+    let format = name.parse();
+    format.map_err(|_| invalid("this library does not know the layout"))
 }
 
 /// Copies as much of `text` as fits, and a zero byte.

@@ -6,10 +6,9 @@ use std::time::Duration;
 use onair::{Certificate, Client, Error, Session, SessionSpec, Timeout};
 
 use crate::attached::{Attached, locked, onair_session};
-use crate::border::{Fault, call, invalid, text};
+use crate::border::{Fault, call, invalid, pixel_format, text};
 use crate::certificate;
 use crate::structs::{Grows, read, set};
-use crate::video::pixel_format;
 
 #[repr(C)]
 #[derive(Clone, Copy)]

@@ -2,10 +2,10 @@
 
 use std::ffi::{c_char, c_int, c_void};
 
-use onair::{Error, Field, Layout, PixelFormat, Scan};
+use onair::{Error, Field, Layout, Scan};
 
 use crate::attached::{Attached, onair_session};
-use crate::border::{Fault, call, copy, invalid, text};
+use crate::border::{Fault, call, copy, invalid, pixel_format};
 use crate::buffer::{loan, onair_buffer};
 use crate::structs::{Grows, Place};
 
@@ -128,17 +128,6 @@ unsafe extern "C" fn onair_video_view(session: onair_session, view: *mut onair_v
         place.write(&onair_video::of(layout, session.is_sender()));
         Ok(0)
     })
-}
-
-/// A pixel format by FFmpeg's name.
-///
-/// # Safety
-/// As [`text`].
-pub(crate) unsafe fn pixel_format(layout: *const c_char) -> Result<PixelFormat, Fault> {
-    // SAFETY: the caller's promise.
-    let name = unsafe { text(layout)? };
-    let format = name.parse();
-    format.map_err(|_| invalid("this library does not know the layout"))
 }
 
 /// # Safety
