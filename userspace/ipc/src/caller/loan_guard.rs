@@ -5,7 +5,7 @@ use std::mem::ManuallyDrop;
 use onair_mutant::mutant;
 
 use super::lease::Loan;
-use super::{Attachment, Deadline, Lease, Refusal};
+use super::{Attachment, Deadline, Lease, Parts, Refusal};
 use crate::meta::FrameMeta;
 
 /// A frame that this process holds. Dropping the guard returns it. The guard pins its frame: its
@@ -23,12 +23,28 @@ impl Attachment {
     /// As [`Attachment::get`].
     #[inline(always)]
     pub fn take(&self, deadline: Deadline) -> Result<LoanGuard<'_>, Refusal> {
-        let loan = self.win(deadline)?;
+        let loan = self.win(deadline, None)?;
         if mutant!("pin: set after the slot was left") {
             self.pins.unpin(loan.frame, true);
             self.end_look();
             self.pins.pin(loan.frame);
         }
+        Ok(LoanGuard {
+            attachment: self,
+            loan,
+        })
+    }
+
+    /// A part of [`Attachment::take`].
+    ///
+    /// # Errors
+    /// As [`Attachment::get`]; see [`Parts`].
+    pub fn take_part(
+        &self,
+        deadline: Deadline,
+        parts: &mut Parts,
+    ) -> Result<LoanGuard<'_>, Refusal> {
+        let loan = self.win(deadline, Some(parts))?;
         Ok(LoanGuard {
             attachment: self,
             loan,
