@@ -123,7 +123,7 @@ fn nut_with_a_gap_then_ffmpeg_has_rate_and_times() {
 }
 
 #[test]
-fn nut_with_sound_and_small_frames_then_only_the_pictures_are_read() {
+fn nut_with_sound_and_small_frames_then_pictures_are_read() {
     // FFmpeg leaves out how packets of up to 4 KiB begin.
     let file = ffmpeg(
         "-f lavfi -i testsrc=size=50x6:rate=30000/1001:duration=0.2 -f lavfi -i sine=duration=0.2 \

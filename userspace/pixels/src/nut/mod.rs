@@ -38,7 +38,7 @@ const LONG_PACKET: u64 = 4096;
 mod start {
     pub(super) const MAIN: u64 = 0x4e4d_7a56_1f5f_04ad;
     pub(super) const STREAM: u64 = 0x4e53_1140_5bf2_f9db;
-    pub(super) const SYNC: u64 = 0x4e4b_e4ad_eeca_4569;
+    pub(super) const SYNC_POINT: u64 = 0x4e4b_e4ad_eeca_4569;
     pub(super) const INFO: u64 = 0x4e49_ab68_b596_ba78;
     pub(super) const INDEX: u64 = 0x4e58_dd67_2f23_e64e;
 }

@@ -201,8 +201,8 @@ impl<R: Read> NutReader<R> {
     }
 
     fn skip_packet(&mut self, code: u64) -> Result<(), NutError> {
-        use start::{INDEX, INFO, MAIN, STREAM, SYNC};
-        if ![INDEX, INFO, MAIN, STREAM, SYNC].contains(&code) {
+        use start::{INDEX, INFO, MAIN, STREAM, SYNC_POINT};
+        if ![INDEX, INFO, MAIN, STREAM, SYNC_POINT].contains(&code) {
             return Err(NutError::Damaged("a packet of no kind"));
         }
         let length = self.length(code)?;

@@ -116,7 +116,7 @@ proptest! {
 }
 
 #[test]
-fn skipped_packets_of_any_length_then_no_memory_is_taken_for_them() {
+fn skipped_packets_of_any_length_then_no_memory_is_taken() {
     let mut bytes = file(&[]);
     bytes.extend(start::INDEX.to_be_bytes());
     let from = bytes.len() - 8;

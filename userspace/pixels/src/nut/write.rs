@@ -78,7 +78,7 @@ impl NutWriter {
         let (mut out, mut sync) = (Vec::new(), Vec::new());
         put(&mut sync, at);
         put(&mut sync, 0);
-        packet(&mut out, start::SYNC, &sync);
+        packet(&mut out, start::SYNC_POINT, &sync);
         let begin = out.len();
         out.push(0);
         put(&mut out, at + 1);
