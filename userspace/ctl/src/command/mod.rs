@@ -6,6 +6,7 @@ pub(crate) mod completions;
 pub(crate) mod daemon;
 pub(crate) mod events;
 pub(crate) mod export;
+pub(crate) mod pipe;
 pub(crate) mod record;
 pub(crate) mod session;
 pub(crate) mod top;
