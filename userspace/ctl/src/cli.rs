@@ -7,7 +7,9 @@ use clap::{Parser, Subcommand};
 use crate::args::Options;
 use crate::client::Client;
 use crate::command::daemon::{config, doctor, health, port, shutdown, upgrade};
-use crate::command::{analyze, certificate, completions, events, export, record, session, top};
+use crate::command::{
+    analyze, certificate, completions, debug, events, export, record, session, top,
+};
 use crate::failure::Failure;
 
 /// Inspect and control onaird sessions
@@ -82,6 +84,9 @@ pub(crate) enum Noun {
     Analyze(analyze::Analyze),
     /// Write the frames of recorded or captured packets to a file
     Export(export::Export),
+    /// Get what the daemon decided, and by what
+    #[command(subcommand)]
+    Debug(debug::Verb),
     /// Restart the service with the installed program
     Upgrade(upgrade::Upgrade),
     /// Shut the daemon down in order
@@ -106,6 +111,7 @@ impl Cli {
             Noun::Doctor(doctor) => doctor.run(options),
             Noun::Analyze(analyze) => analyze.run(options),
             Noun::Export(export) => export.run(options),
+            Noun::Debug(verb) => debug::run(options, client, verb).await,
             Noun::Upgrade(upgrade) => upgrade.run(options, client).await,
             Noun::Shutdown(shutdown) => shutdown.run(options, client).await,
             Noun::Completions(shell) => completions::run(shell),
