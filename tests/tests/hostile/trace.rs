@@ -3,7 +3,7 @@
 use std::fs;
 
 use anyhow::{Context as _, Result, ensure};
-use onair_api::{AttachmentState, Source, SpecDocument};
+use onair_api::{AttachmentState, SpecDocument};
 use onair_sim::replay_trace;
 use onair_tests::{Control, Raster, Rig, TestClient, onairctl, receive, wait_for};
 
