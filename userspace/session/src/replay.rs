@@ -190,14 +190,29 @@ fn differs(recorded: &Value, again: &Value, path: &str) -> Option<String> {
     }
 }
 
-/// A value on one line, without punctuation where it is clear.
+/// A value on one line, without what says nothing.
 fn brief(value: &Value) -> String {
+    let list = |all: Vec<String>| all.join(", ");
     match value {
         Value::String(text) => text.clone(),
-        Value::Object(all) if all.len() == 1 => all
-            .iter()
-            .map(|(key, it)| format!("{key} {}", brief(it)))
-            .collect(),
+        Value::Object(all) if all.contains_key("geometry") => match all.get("attachment") {
+            Some(attachment) => format!("words of {attachment}"),
+            None => "frame memory".to_owned(),
+        },
+        Value::Object(all) => {
+            let there = all.iter().filter(|(_, it)| !it.is_null());
+            let all = list(
+                there
+                    .map(|(key, it)| format!("{key} {}", brief(it)))
+                    .collect(),
+            );
+            if value.as_object().is_some_and(|it| it.len() == 1) {
+                all
+            } else {
+                format!("{{{all}}}")
+            }
+        }
+        Value::Array(all) => format!("[{}]", list(all.iter().map(brief).collect())),
         other => other.to_string(),
     }
 }
