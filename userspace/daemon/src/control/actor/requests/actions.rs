@@ -46,6 +46,11 @@ impl Actor {
             Action::QuarantineSession(it) => self.quarantine(&it.caller, &it.target, it.reply),
             Action::ListBlockers(it) => self.blockers(it),
             Action::ShowVerdict(it) => self.verdict(it),
+            Action::ShowTrace(it) => {
+                let gone = || self.find(&it.caller, &it.target).map(|_| String::new());
+                let trace = self.sessions.trace(&it.target);
+                it.reply.send(trace.map_or_else(gone, Ok));
+            }
             Action::DescribeSession(it) => {
                 let found = self.find_any(&it.caller, &it.target);
                 it.reply.send(found.and_then(|id| self.describe(id)));

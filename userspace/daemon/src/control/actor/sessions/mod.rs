@@ -2,6 +2,7 @@
 //! due time.
 
 mod index;
+mod traces;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddrV4;
@@ -15,6 +16,7 @@ use crate::session::Session;
 
 use self::index::Index;
 pub(super) use self::index::Taken;
+use self::traces::EndedTraces;
 
 /// The sessions that exist, and those in quarantine, which have no name any more.
 #[derive(Debug, Default)]
@@ -22,6 +24,7 @@ pub(super) struct Sessions {
     living: BTreeMap<u64, Session>,
     quarantined: BTreeMap<u64, Session>,
     names: HashMap<SessionName, u64>,
+    ended: EndedTraces,
     index: Index,
 }
 
@@ -210,6 +213,7 @@ impl Sessions {
     /// Removes one that exists.
     pub(super) fn remove(&mut self, id: u64) -> Option<Session> {
         let mut session = self.living.remove(&id)?;
+        self.ended.keep(&session);
         self.names.remove(&session.spec.name);
         self.index.forget(&mut session);
         Some(session)
@@ -218,6 +222,7 @@ impl Sessions {
     /// Removes one in quarantine.
     pub(super) fn remove_quarantined(&mut self, id: u64) -> Option<Session> {
         let mut session = self.quarantined.remove(&id)?;
+        self.ended.keep(&session);
         self.index.forget(&mut session);
         Some(session)
     }
