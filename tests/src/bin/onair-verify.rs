@@ -24,6 +24,8 @@ use xxhash_rust::xxh3::xxh3_64;
 struct Counts {
     numbers: HashSet<u64>,
     verified: u64,
+    /// Given with a part missing, and said to be so.
+    incomplete: u64,
     wrong: u64,
 }
 
@@ -69,15 +71,16 @@ fn take(session: &Session, counts: &Mutex<Counts>) {
     loop {
         match session.buffer_get(Timeout::NEVER) {
             Ok(buffer) => {
-                let right = buffer.status().is_complete() && is_right(&buffer);
+                let complete = buffer.status().is_complete();
+                let right = is_right(&buffer);
                 let number = number(&buffer);
                 drop(buffer);
                 let mut counts = lock(counts);
                 let fresh = number.is_some_and(|number| counts.numbers.insert(number));
-                if right && fresh {
-                    counts.verified += 1;
-                } else {
-                    counts.wrong += 1;
+                match (complete, right && fresh) {
+                    (true, true) => counts.verified += 1,
+                    (true, false) => counts.wrong += 1,
+                    (false, _) => counts.incomplete += 1,
                 }
             }
             Err(error) => {
@@ -107,9 +110,15 @@ fn is_right(frame: &[u8]) -> bool {
 
 fn say(kind: &str, name: &str, counts: &Mutex<Counts>) {
     let counts = lock(counts);
+    let Counts {
+        verified,
+        incomplete,
+        wrong,
+        ..
+    } = *counts;
     println!(
         "{}",
-        json!({ kind: name, "verified": counts.verified, "wrong": counts.wrong })
+        json!({ kind: name, "verified": verified, "incomplete": incomplete, "wrong": wrong })
     );
 }
 

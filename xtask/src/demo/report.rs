@@ -73,8 +73,17 @@ pub(crate) struct Frames {
     pub(crate) verified: u64,
     /// Sent, but never given to the client.
     pub(crate) lost: u64,
-    /// Given to the client with a wrong checksum or a number that had been before.
+    /// Given to the client with packets missing, and said to be so.
+    pub(crate) incomplete: u64,
+    /// Given to the client as complete with a wrong checksum or a number that had been before.
     pub(crate) wrong: u64,
+}
+
+impl Frames {
+    /// Given to the client, in whatever state.
+    pub(crate) const fn taken(&self) -> u64 {
+        self.verified + self.incomplete + self.wrong
+    }
 }
 
 impl Report {

@@ -34,8 +34,8 @@ pub(crate) fn print(report: &Report, time: Duration) {
 fn facts(report: &Report) {
     let frames = report.frames;
     say::note(format_args!(
-        "frames       {} sent over {}, {} verified in another process, {} lost, {} wrong",
-        frames.sent, report.backend, frames.verified, frames.lost, frames.wrong
+        "frames       {} sent over {}, {} verified in another process, {} incomplete, {} lost, {} wrong",
+        frames.sent, report.backend, frames.verified, frames.incomplete, frames.lost, frames.wrong
     ));
     say::note(format_args!(
         "blocked      {} callers at {:.2} % CPU each, all named; the kernel agrees",
