@@ -2,18 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use onair_api::{
-    Problem, ProblemCode, SessionName, SessionView, StoppedBefore, Timestamp, Via, Who,
-};
+use onair_api::{SessionName, SessionView, StoppedBefore, Timestamp, Via};
 use onair_probe::share::{Owner, Rank};
 
 use super::Actor;
 use crate::access::authority::Grant;
 use crate::persistence::restoring;
 use crate::persistence::store::{PersistedSession, ahead};
-use crate::persistence::unwritten::{WriteAck, WriteError};
-use crate::services::Services;
+use crate::services::durable::after;
 use crate::services::reply::Reply;
+use crate::services::{Services, this_daemon};
 use crate::session::Session;
 use onair_session::{Event, Ticket};
 
@@ -34,7 +32,7 @@ impl Actor {
             tracing::info!(%name, "a session is no longer in the configuration");
             self.services.store.forget(&name);
         }
-        let of_configuration = restoring::of_configuration(&stored, configured, &this_daemon());
+        let of_configuration = restoring::of_configuration(&stored, configured, &this_daemon(0));
         for kept in of_configuration {
             self.bring_back(kept);
         }
@@ -93,7 +91,7 @@ impl Actor {
             stopped: None,
             generation: ahead(0, session.core.generation()),
         });
-        after(written, reply)
+        after(Some(written), reply)
     }
 
     /// Persists that a requester wants a session to run or to be stopped, so that it is restored in
@@ -114,10 +112,7 @@ impl Actor {
             boot_id: self.services.identity.boot_id.clone(),
         });
         let store = &mut self.services.store;
-        match store.note(&session.spec.name, stopped, generation) {
-            Some(written) => after(written, reply),
-            None => reply,
-        }
+        after(store.note(&session.spec.name, stopped, generation), reply)
     }
 
     /// Persists the changed addresses of a session that is to be restored. The answer waits for the
@@ -130,10 +125,7 @@ impl Actor {
         let Some(session) = self.sessions.get(id) else {
             return reply;
         };
-        match self.services.store.retarget(&session.spec) {
-            Some(written) => after(written, reply),
-            None => reply,
-        }
+        after(self.services.store.retarget(&session.spec), reply)
     }
 
     /// A session is gone: it is restored after a restart unless a user destroyed it.
@@ -145,41 +137,5 @@ impl Actor {
         } else {
             store.forget(&session.spec.name);
         }
-    }
-}
-
-/// Sends the answer once the write has ended. If the write failed, the answer is the error.
-fn after(written: WriteAck, reply: Reply<SessionView>) -> Reply<SessionView> {
-    let (inner, answer) = Reply::new();
-    tokio::task::spawn_local(async move {
-        if let Ok(answer) = answer.await {
-            let written = written.await;
-            let written = written.unwrap_or(Err(WriteError::WriterEnded));
-            reply.send(answer.and_then(|view| match written {
-                Ok(()) => Ok(view),
-                Err(error) => Err(not_kept(&view, &error)),
-            }));
-        }
-    });
-    inner
-}
-
-fn not_kept(session: &SessionView, error: &WriteError) -> Problem {
-    let (name, state) = (&session.name, session.state);
-    let detail = format!(
-        "session {name} is {state} and works, but cannot be stored: {error}; \
-         if the daemon is killed, this state is not restored"
-    );
-    Problem::new(ProblemCode::DiskFailed, detail)
-}
-
-/// The daemon, as the requester of what it does by itself.
-pub(super) fn this_daemon() -> Who {
-    Who {
-        uid: rustix::process::geteuid().as_raw(),
-        gid: rustix::process::getegid().as_raw(),
-        pid: 0,
-        command: "onaird".into(),
-        via: Via::Daemon,
     }
 }

@@ -27,7 +27,7 @@ impl EndedTraces {
 
 impl Sessions {
     /// The trace of a session; of a name, the last session that has or had it.
-    pub(crate) fn trace(&self, session: &SessionRef) -> Option<String> {
+    pub fn trace(&self, session: &SessionRef) -> Option<String> {
         let present = match session {
             SessionRef::Id(id) => self.any(id.0),
             SessionRef::Name(name) => self.named(name),

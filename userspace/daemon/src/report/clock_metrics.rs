@@ -7,7 +7,7 @@ use crate::diagnostics::exposition::{Exposition, metrics};
 use crate::services::Services;
 
 /// Of the kernel's clock, and of ptp4l: a figure that it did not tell is absent.
-pub(crate) fn measure(services: &Services, metrics: &mut Exposition) {
+pub(super) fn measure(services: &Services, metrics: &mut Exposition) {
     metrics! { metrics, &[] =>
         count "onair_clock_tai_offset_seconds" = tai_minus_utc(),
             "TAI minus UTC, as the kernel was told; 0 if it was not told.";

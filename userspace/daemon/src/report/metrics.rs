@@ -1,31 +1,30 @@
 //! The daemon's metrics, for Prometheus.
 
-use std::time::Duration;
+use onair_api::{EventName, SessionState};
 
-use onair_api::{EventName, RecordingState, SessionState, ShutdownPhase};
-
+use super::Report;
 use super::service_metrics::{measure_pollers, measure_ports, measure_probe, unix};
-use crate::control::actor::Actor;
 use crate::diagnostics::exposition::{Exposition, metrics};
 use crate::session::Session;
 
-impl Actor {
+impl Report<'_> {
     /// All metrics with their current values.
-    pub(crate) fn metrics(&self) -> Exposition {
+    #[must_use]
+    pub fn metrics(&self) -> Exposition {
         let mut metrics = Exposition::default();
         self.measure_sessions(&mut metrics);
         self.measure_control(&mut metrics);
         self.measure_recordings(&mut metrics);
-        measure_ports(&self.services, &mut metrics);
-        measure_pollers(&self.services, &mut metrics);
-        measure_probe(&self.services, &mut metrics);
-        super::clock_metrics::measure(&self.services, &mut metrics);
+        measure_ports(self.services, &mut metrics);
+        measure_pollers(self.services, &mut metrics);
+        measure_probe(self.services, &mut metrics);
+        super::clock_metrics::measure(self.services, &mut metrics);
         metrics
     }
 
     fn measure_sessions(&self, metrics: &mut Exposition) {
         for session in self.sessions.all() {
-            session.measure(&self.services, metrics);
+            session.measure(self.services, metrics);
         }
         let tally = self.tally();
         for (state, count) in [
@@ -46,7 +45,7 @@ impl Actor {
                 "Memory of destroyed sessions and of clients that left, still mapped or pinned.";
             count "onair_quarantined_bytes" = quarantined.sum(),
                 "Memory of quarantined sessions.";
-            count "onair_frame_memory_bytes" = self.taken_bytes(),
+            count "onair_frame_memory_bytes" = self.sessions.taken_bytes() + self.services.pending_reclaim.bytes(),
                 "Frame memory of all sessions, and memory pending reclaim.";
             count "onair_frame_memory_limit_bytes" = self.services.config.limits.frame_memory_mb << 20,
                 "limits.frame_memory_mb.";
@@ -60,7 +59,7 @@ impl Actor {
     }
 
     fn measure_control(&self, metrics: &mut Exposition) {
-        let services = &self.services;
+        let services = self.services;
         let (hub, versions) = (&services.hub, &services.identity.versions);
         let labels = [
             ("version", versions.onaird.as_str()),
@@ -114,87 +113,5 @@ impl Actor {
             }
         }
         self.measure_shutdown(metrics);
-    }
-
-    fn measure_recordings(&self, metrics: &mut Exposition) {
-        let running = self.recorder.list.values();
-        let ended = self.recorder.ended.values();
-        for state in RecordingState::ALL {
-            let running = running.clone().filter(|it| it.state() == state);
-            let ended = ended.clone().filter(|it| it.view.state == state);
-            let count = running.count() + ended.count();
-            metrics! { metrics, &[("state", state.as_str())] =>
-                count "onair_recordings" = count as u64,
-                    "Recordings by state; ended ones as long as the daemon remembers them.";
-            }
-        }
-        for (id, entry) in &self.recorder.list {
-            let (Some(active), Some(view)) = (entry.active(), self.recorder.view(*id)) else {
-                continue;
-            };
-            let id = view.id.to_string();
-            let labels = [
-                ("recording", view.name.as_str()),
-                ("id", id.as_str()),
-                ("session", view.session_name.as_str()),
-            ];
-            let counts = &view.counts;
-            metrics! { metrics, &labels =>
-                counter "onair_recording_packets_arrived_total" = counts.arrived,
-                    "Packets that were offered to the recording.";
-                counter "onair_recording_packets_written_total" = counts.written,
-                    "Packets in the recording's files.";
-                counter "onair_recording_bytes_total" = active.status().bytes,
-                    "Bytes of the recording's files.";
-                count "onair_recording_packets_pending" = counts.pending,
-                    "Packets that the recording accepted and has not written yet.";
-            }
-            let [recording, id, session] = labels;
-            for (reason, &value) in &counts.dropped {
-                metrics! { metrics, &[recording, id, session, ("reason", reason.as_str())] =>
-                    counter "onair_recording_packets_dropped_total" = value,
-                        "Packets that the recording did not accept, by reason.";
-                }
-            }
-            for (reason, &value) in &counts.lost {
-                metrics! { metrics, &[recording, id, session, ("reason", reason.as_str())] =>
-                    counter "onair_recording_packets_lost_total" = value,
-                        "Packets that the recording accepted and did not write, by reason.";
-                }
-            }
-        }
-    }
-
-    fn measure_shutdown(&self, metrics: &mut Exposition) {
-        let status = self.shutdown.status();
-        metrics.state(
-            "onair_shutdown_phase",
-            "Phase of the daemon's shutdown: 1 for the current one.",
-            ShutdownPhase::ALL.map(ShutdownPhase::as_str),
-            status.phase.as_str(),
-        );
-        for time in &status.phases {
-            // The duration of the current phase is not known yet.
-            let Some(us) = time.us else { continue };
-            metrics! { metrics, &[("phase", time.phase.as_str())] =>
-                gauge "onair_shutdown_phase_seconds" = Duration::from_micros(us).as_secs_f64(),
-                    "How long each phase of the shutdown took.";
-            }
-        }
-        let unwritten = self.services.archive.unwritten();
-        metrics! { metrics, &[] =>
-            count "onair_shutdown_users" = status.users,
-                "Users that the shutdown waits for.";
-            count "onair_shutdown_forced" = u64::from(status.forced),
-                "1 once the shutdown was cut short.";
-            count "onair_operations_open" = status.operations,
-                "Requests in progress on both sockets.";
-            counter "onair_operations_refused_total" = self.shutdown.operations_refused(),
-                "Requests refused because the shutdown had begun.";
-            count "onair_certificates_unwritten" = unwritten.map_or(0, |report| report.count),
-                "Certificates that are not on disk.";
-            counter "onair_log_lines_dropped_total" = crate::log::dropped(),
-                "Log lines dropped because standard error was not read.";
-        }
     }
 }

@@ -1,4 +1,5 @@
-//! What the coordinator of the shutdown and the actor say to each other.
+//! Commands to the actor that owns the sessions, from the coordinator of the shutdown, and their
+//! results.
 
 use std::sync::mpsc::SyncSender;
 use std::time::Instant;
@@ -24,12 +25,16 @@ pub enum ActorCommand {
 }
 
 /// A task that the control thread runs between two turns. A panic in it ends the control thread.
-pub struct ActorTask(pub(super) Box<dyn FnOnce(&mut Services) + Send>);
+pub struct ActorTask(Box<dyn FnOnce(&mut Services) + Send>);
 
 impl ActorTask {
     /// `run` must not block: every session waits for it.
     pub fn new(run: impl FnOnce(&mut Services) + Send + 'static) -> Self {
         Self(Box::new(run))
+    }
+
+    pub(super) fn run(self, services: &mut Services) {
+        (self.0)(services);
     }
 }
 

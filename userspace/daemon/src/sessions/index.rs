@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use onair_api::SessionState;
 
-use crate::control::attach::ConnectionId;
 use crate::session::{ConnectionChange, Session};
 
 /// What is kept of each session so that no request and no turn walks over all of them.
@@ -18,7 +17,7 @@ pub(super) struct Index {
     /// Destinations, with the sessions that have them or are about to.
     pub(super) destinations: BTreeSet<(SocketAddrV4, u64)>,
     /// Connections, with the session of the attachment that each carries.
-    pub(super) carried: BTreeSet<(ConnectionId, u64)>,
+    pub(super) carried: BTreeSet<(u64, u64)>,
     /// What each user has.
     pub(super) users: BTreeMap<u32, Taken>,
     /// Frame memory of all.
@@ -32,13 +31,13 @@ pub(super) struct Index {
 
 /// What one user has of the limits for all sessions, also in quarantine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::control::actor) struct Taken {
+pub struct Taken {
     /// Sessions.
-    pub(in crate::control::actor) sessions: u64,
+    pub sessions: u64,
     /// Their frame memory.
-    pub(in crate::control::actor) bytes: u64,
+    pub bytes: u64,
     /// The part of it that clients have which left or were evicted.
-    pub(in crate::control::actor) left_bytes: u64,
+    pub left_bytes: u64,
 }
 
 /// What the index has of a session.
