@@ -14,8 +14,8 @@ use onair_tests::{
     Control, Raster, Rig, Stage, TestClient, Traced, in_this_order, onairctl, receive, wait_for,
 };
 use onair_workers::ThreadRegistry;
-use onaird::config::Retention;
-use onaird::persistence::archive::Archive;
+use onair_archive::Retention;
+use onaird::persistence::open_archive;
 use serde_json::Value;
 
 const MIB: u64 = 1 << 20;
@@ -231,7 +231,7 @@ fn recovered(lost: &Path) -> Result<Vec<String>> {
         count: 1000,
         age: None,
     };
-    drop(Archive::open(lost, retention, &ThreadRegistry::default())?);
+    drop(open_archive(lost, retention, &ThreadRegistry::default())?);
     whole(&lost.join("certificates"))
 }
 

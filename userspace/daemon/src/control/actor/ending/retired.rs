@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
-use onair_api::{Certificate, SessionName, SessionRef};
-use onair_mutant::mutant;
+use onair_api::{Certificate, SessionRef};
+use onair_archive::when_durable;
+use tokio::sync::oneshot;
 
 use crate::config::ms;
 use crate::control::actor::Actor;
@@ -49,34 +50,19 @@ impl Actor {
         if reply.is_unwanted() {
             return;
         }
-        let on_disk = self.on_disk(&certificate);
-        let timeout = ms(self.services.config.timeouts.durable_ms);
+        let (told, on_disk) = oneshot::channel();
+        let services = &self.services;
+        // The requester may be gone.
+        let then = move |is_durable| told.send(is_durable).unwrap_or_default();
+        let (session, name) = (certificate.session, &certificate.name);
+        when_durable(&services.archive, &services.store, session, name, then);
+        let timeout = ms(services.config.timeouts.durable_ms);
         tokio::task::spawn_local(async move {
-            certificate.durable = tokio::time::timeout(timeout, on_disk).await == Ok(true);
+            let on_disk = tokio::time::timeout(timeout, on_disk).await;
+            // A writer that has died sends nothing.
+            certificate.durable = matches!(on_disk, Ok(Ok(true)));
             reply.send(Ok(certificate));
         });
-    }
-
-    /// Whether everything that a certificate's answer promises is on disk; resolves when that is
-    /// known.
-    fn on_disk(&self, certificate: &Certificate) -> impl Future<Output = bool> + use<> {
-        let name: &SessionName = &certificate.name;
-        let written = [
-            self.services.archive.written(certificate.session),
-            self.services.store.written(name),
-        ];
-        async move {
-            if mutant!("certificate: answered before it is on disk") {
-                return true;
-            }
-            for written in written {
-                // A writer that has died sends nothing.
-                if !matches!(written.await, Ok(Ok(()))) {
-                    return false;
-                }
-            }
-            true
-        }
     }
 
     /// Frees memory that no process has any more, until `until` at most, and completes the

@@ -5,11 +5,11 @@ use onair_api::{
     ProbeMode, ProbeState, PtpHealth, PtpState, SessionProblemKind as Kind, SessionState,
     SessionTally,
 };
+use onair_archive::UnwrittenReport;
 use onair_dataplane::tai_minus_utc;
 
 use crate::access::authority::Grant;
 use crate::control::actor::Actor;
-use crate::persistence::unwritten::UnwrittenReport;
 
 /// Whether the health reports a problem of this kind. A slow client harms no other; an operator stopped a source.
 const fn is_of_health(problem: Kind) -> bool {
