@@ -9,6 +9,7 @@ mod certificates;
 mod durable;
 mod host;
 mod note;
+mod persisted;
 mod restoring;
 mod sessions;
 mod unwritten;
@@ -19,5 +20,6 @@ pub use self::certificates::{
 pub use self::durable::when_durable;
 pub use self::host::{Host, Writer};
 pub use self::note::Note;
-pub use self::sessions::{NotUpToDate, PersistedSession, SessionFiles, SessionJob, Store};
+pub use self::persisted::PersistedSession;
+pub use self::sessions::{NotUpToDate, SessionFiles, SessionJob, Store};
 pub use self::unwritten::{Then, UnwrittenReport, WriteError};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use onair_api::{SessionName, SessionSpec, Who};
 
-use crate::sessions::PersistedSession;
+use crate::persisted::PersistedSession;
 
 /// The stored sessions of an earlier configuration that are not in the current one: they are forgotten.
 pub(crate) fn no_longer_configured(
@@ -53,7 +53,7 @@ mod tests {
     use onair_api::{Convert, SessionId, StoppedBefore, Timestamp};
 
     use super::*;
-    use crate::sessions::tests::{kept, who};
+    use crate::persisted::tests::{kept, who};
 
     fn kept_of(name: &str, configured: bool) -> PersistedSession {
         PersistedSession {

@@ -6,57 +6,23 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use onair_api::{SessionName, SessionSpec, StoppedBefore, Via, Who};
-use onair_disk::{Unfit, remove, replace, set_aside};
-use serde::{Deserialize, Serialize};
+use onair_disk::{Unfit, open_folder, remove, replace, replace_all, set_aside};
+use onair_mutant::mutant;
 
 use crate::host::{Host, Writer};
 use crate::note::Note;
+use crate::persisted::{PersistedSession, ahead};
 use crate::restoring::{no_longer_configured, to_restore};
 use crate::unwritten::{Change, Unwritten, UnwrittenReport, WriteError};
 
-/// Starts that are stored in advance, so that a start need not wait for the disk.
-const AHEAD: u64 = 256;
 /// Largest file that is read, in bytes; the daemon's own files have a few kilobytes.
 const MOST_BYTES: u64 = 1 << 20;
-
-/// A session as stored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PersistedSession {
-    /// The specification it is created from.
-    pub spec: SessionSpec,
-    /// The user that created it.
-    pub owner: Who,
-    /// It is in the configuration: it is removed when it no longer is.
-    pub configured: bool,
-    /// It must run; else it is stopped.
-    pub running: bool,
-    /// The last requested stop of a session that must be stopped. Absent in files of daemons that
-    /// did not store it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stopped: Option<StoppedBefore>,
-    /// The highest generation that it may have reached. It continues from there.
-    pub generation: u64,
-}
-
-impl PersistedSession {
-    /// A session that its creator wants to be restored, and that has reached `generation`.
-    #[must_use]
-    pub fn created(spec: SessionSpec, owner: Who, generation: u64) -> Self {
-        Self {
-            spec,
-            owner,
-            configured: false,
-            running: true,
-            stopped: None,
-            generation: ahead(0, generation),
-        }
-    }
-}
 
 /// The stored sessions, as their owner sees them. Its writer runs the jobs with [`SessionFiles`].
 #[derive(Debug)]
 pub struct Store<W> {
     kept: BTreeMap<SessionName, PersistedSession>,
+    restored: Vec<PersistedSession>,
     /// Sessions whose files differ from `kept`: to be written, or to be removed.
     unwritten: Arc<Unwritten<SessionName>>,
     writer: W,
@@ -92,18 +58,21 @@ pub enum SessionJob {
 }
 
 impl<W: Writer<SessionJob>> Store<W> {
-    /// Reads the files that an earlier daemon left in the folder `state`. An invalid file is set aside. `start`
-    /// starts the writer.
+    /// Reads the files that an earlier daemon left in the folder `state`. An invalid file is set aside, and
+    /// sessions of an earlier configuration are forgotten. [`Self::take_restored`] has the others, and
+    /// those that are `configured`: `daemon` owns new ones. `start` starts the writer.
     ///
     /// # Errors
     /// The disk's, or that of `start`.
     pub fn open(
         host: Host,
         state: &Path,
+        configured: Vec<SessionSpec>,
+        daemon: &Who,
         start: impl FnOnce(SessionFiles) -> std::io::Result<W>,
     ) -> std::io::Result<Self> {
         let dir = state.join("sessions");
-        host.disk.create_folder(&dir)?;
+        open_folder(host.disk, &dir)?;
         let mut kept = BTreeMap::new();
         for path in host.disk.list(&dir)? {
             if path.extension().is_none_or(|extension| extension != "json") {
@@ -125,33 +94,37 @@ impl<W: Writer<SessionJob>> Store<W> {
             dir,
             unwritten: Arc::clone(&unwritten),
         };
+        for name in no_longer_configured(&kept, &configured) {
+            kept.remove(&name);
+            unwritten.begin(&name);
+            files.work(&SessionJob::Remove(name.clone()));
+            (host.tell)(Note::SessionNotConfigured(name));
+        }
+        let mut restored = to_restore(&kept, configured, daemon);
+        for session in &mut restored {
+            // That process may be gone, and another may have its pid.
+            session.owner.pid = 0;
+            let mut session = session.clone();
+            session.generation = ahead(session.generation, session.generation);
+            kept.insert(session.spec.name.clone(), session);
+        }
+        // Before one of them is started.
+        if !mutant!("store: a restart reaches generations that the disk does not know") {
+            files.write_all(kept.values());
+        }
         Ok(Self {
             kept,
+            restored,
             unwritten,
             writer: start(files)?,
             host,
         })
     }
 
-    /// All stored sessions, by name.
-    pub fn all(&self) -> impl Iterator<Item = &PersistedSession> {
-        self.kept.values()
-    }
-
-    /// The sessions to create at the start, in this order: those `configured`, and the stored ones. Those of an
-    /// earlier configuration are forgotten.
-    pub fn restore(&mut self, configured: Vec<SessionSpec>, daemon: &Who) -> Vec<PersistedSession> {
-        for name in no_longer_configured(&self.kept, &configured) {
-            self.forget(&name);
-            (self.host.tell)(Note::SessionNotConfigured(name));
-        }
-        to_restore(&self.kept, configured, daemon)
-    }
-
-    /// Stores a session that was restored: it may reach later generations.
-    pub fn keep_restored(&mut self, mut session: PersistedSession) {
-        session.generation = ahead(session.generation, session.generation);
-        self.keep(session);
+    /// The sessions to create at the start, in this order. The disk has that they are about to reach later
+    /// generations.
+    pub fn take_restored(&mut self) -> Vec<PersistedSession> {
+        std::mem::take(&mut self.restored)
     }
 
     /// Stores a session.
@@ -243,7 +216,7 @@ impl<W: Writer<SessionJob>> Store<W> {
             Some(session) => SessionJob::Write(Box::new(session.clone())),
             None => SessionJob::Remove(name.clone()),
         };
-        self.unwritten.begin(name, true);
+        self.unwritten.begin(name);
         if self.writer.hand_in(job).is_err() {
             (self.host.tell)(Note::WriterEnded(format!("the file of session {name}")));
             self.unwritten.end(name, &Err(WriteError::WriterEnded));
@@ -274,15 +247,33 @@ impl SessionFiles {
             SessionJob::Write(session) => (&session.spec.name, false),
             SessionJob::Remove(name) => (name, true),
         };
-        let path = path(&self.dir, name);
         let done = match job {
-            SessionJob::Write(session) => serde_json::to_vec_pretty(session)
-                .map_err(Into::into)
-                .and_then(|bytes| replace(self.host.disk, &path, &bytes)),
-            SessionJob::Remove(_) => remove(self.host.disk, &path),
+            SessionJob::Write(session) => {
+                let (path, bytes) = file(&self.dir, session);
+                replace(self.host.disk, &path, &bytes)
+            }
+            SessionJob::Remove(_) => remove(self.host.disk, &path(&self.dir, name)),
         };
-        let done = done.map_err(WriteError::from);
-        let name = name.clone();
+        self.note(name.clone(), is_removal, done.map_err(WriteError::from));
+    }
+
+    /// Writes all of them together.
+    fn write_all<'a>(&self, sessions: impl Iterator<Item = &'a PersistedSession> + Clone) {
+        let files: Vec<_> = sessions.clone().map(|it| file(&self.dir, it)).collect();
+        let done = replace_all(self.host.disk, &self.dir, &files);
+        for (session, done) in sessions.zip(done) {
+            self.unwritten.begin(&session.spec.name);
+            let name = session.spec.name.clone();
+            self.note(name, false, done.map_err(WriteError::from));
+        }
+    }
+
+    fn note(&self, name: SessionName, is_removal: bool, done: Result<(), WriteError>) {
+        let done = mutant!(
+            "store: what the disk refuses counts as written",
+            Ok(()),
+            done
+        );
         match (self.unwritten.end(&name, &done), done) {
             (Change::Failed, Err(error)) => (self.host.tell)(Note::SessionFailed {
                 name,
@@ -295,14 +286,6 @@ impl SessionFiles {
             _ => {}
         }
     }
-}
-
-/// The generation to store for a session that has reached `generation`, if `written` is stored.
-fn ahead(written: u64, generation: u64) -> u64 {
-    if generation.saturating_add(AHEAD / 2) < written {
-        return written;
-    }
-    generation.saturating_add(AHEAD)
 }
 
 /// Why a file is not a session of this store.
@@ -324,55 +307,24 @@ fn read(host: Host, dir: &Path, file: &Path) -> Result<PersistedSession, Foreign
     Ok(session)
 }
 
+fn file(dir: &Path, session: &PersistedSession) -> (PathBuf, Vec<u8>) {
+    let text = serde_json::to_vec_pretty(session).expect("maps have text keys");
+    (path(dir, &session.spec.name), text)
+}
+
 fn path(dir: &Path, name: &SessionName) -> PathBuf {
     dir.join(format!("{name}.json"))
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
     use crate::host::tests::{Now, real};
+    use crate::persisted::tests::{kept, who};
 
     fn open(dir: &Path) -> Store<Now<SessionJob>> {
         let start = |files: SessionFiles| Ok(Now::new(move |job| files.work(&job)));
-        Store::open(real(), dir, start).unwrap()
-    }
-
-    pub(crate) fn kept(name: &str) -> PersistedSession {
-        let spec = serde_json::json!({
-            "name": name, "direction": "receive", "port": "a", "persistent": true,
-            "video": {"width": 64, "height": 32, "frame_rate": "60/1", "depth": 8},
-            "flow": {"destination": "10.0.0.1:5004"},
-        });
-        PersistedSession {
-            spec: serde_json::from_value(spec).unwrap(),
-            owner: who(1),
-            configured: false,
-            running: true,
-            stopped: None,
-            generation: 7,
-        }
-    }
-
-    pub(crate) fn who(pid: u32) -> Who {
-        let who = serde_json::json!({
-            "uid": 0, "gid": 0, "pid": pid, "command": "t", "via": "control.sock",
-        });
-        serde_json::from_value(who).unwrap()
-    }
-
-    #[test]
-    fn generation_at_every_start_then_what_is_on_disk_is_not_below() {
-        let mut written = 0;
-        let mut writes = 0;
-        for generation in 1..=2000 {
-            let now = ahead(written, generation);
-            // The generation in use was stored before the start that uses it.
-            assert!(generation == 1 || generation <= written);
-            writes += u32::from(now != written);
-            written = now;
-        }
-        assert!(writes < 20, "{writes}");
+        Store::open(real(), dir, Vec::new(), &who(9), start).unwrap()
     }
 
     #[test]
@@ -384,8 +336,7 @@ pub(crate) mod tests {
         std::fs::copy(folder.join("good.json"), folder.join("other.json")).unwrap();
         std::fs::write(folder.join("x.json.part"), "half").unwrap();
         std::fs::create_dir(folder.join("folder.json")).unwrap();
-        let store = open(dir.path());
-        assert_eq!(store.all().count(), 1);
+        assert_eq!(open(dir.path()).take_restored().len(), 1);
         for name in ["bad", "other", "folder"] {
             assert!(folder.join(format!("{name}.json.corrupt")).exists());
         }

@@ -9,6 +9,8 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use onair_mutant::mutant;
+
 /// Pause before the first retry.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// Longest pause between two retries.
@@ -49,8 +51,6 @@ pub(crate) struct Unwritten<K> {
 struct UnwrittenFile {
     /// Since when the file is not up to date.
     since: Instant,
-    /// An earlier form is on disk.
-    has_earlier: bool,
     /// Writes that were handed in and have not ended.
     under_way: u32,
     /// The last write failed.
@@ -105,14 +105,12 @@ impl<K: Ord + Clone + Display> Unwritten<K> {
         }
     }
 
-    /// A write of `key` was handed in; `is_known` if it is not the first.
-    pub(crate) fn begin(&self, key: &K, is_known: bool) {
+    /// A write of `key` was handed in.
+    pub(crate) fn begin(&self, key: &K) {
         let now = (self.now)();
         let mut entries = self.entries();
         let entry = entries.entry(key.clone()).or_insert_with(|| UnwrittenFile {
             since: now,
-            // Without an entry the last write has succeeded.
-            has_earlier: is_known,
             under_way: 0,
             failure: None,
             waiters: Vec::new(),
@@ -137,9 +135,10 @@ impl<K: Ord + Clone + Display> Unwritten<K> {
                 retry_at: now + pause(tries),
             });
         }
-        if entry.under_way == 0 {
+        let is_last = entry.under_way == 0;
+        if mutant!("unwritten: told of an earlier write", true, is_last) {
             waiters.append(&mut entry.waiters);
-            if result.is_ok() {
+            if result.is_ok() && is_last {
                 entries.remove(key);
             }
         }
@@ -180,14 +179,6 @@ impl<K: Ord + Clone + Display> Unwritten<K> {
         !self.entries().contains_key(key)
     }
 
-    /// Whether `key` is on disk, in its current form or in an earlier one while a later one is
-    /// written.
-    pub(crate) fn is_on_disk(&self, key: &K) -> bool {
-        let entries = self.entries();
-        let entry = entries.get(key);
-        entry.is_none_or(|entry| entry.has_earlier && entry.failure.is_none())
-    }
-
     /// Whether the last write of `key` failed and no other is in progress.
     pub(crate) fn has_failed(&self, key: &K) -> bool {
         self.entries()
@@ -197,6 +188,9 @@ impl<K: Ord + Clone + Display> Unwritten<K> {
 
     /// Entries whose retry is due.
     pub(crate) fn due(&self) -> Vec<K> {
+        if mutant!("unwritten: what failed is not tried again") {
+            return Vec::new();
+        }
         let now = (self.now)();
         let entries = self.entries();
         let due = entries.iter().filter(|(_, entry)| {
@@ -302,8 +296,8 @@ mod tests {
     fn write_under_way_and_done_then_waiters_hear_of_the_last_one() {
         let unwritten = Unwritten::new(now);
         assert_eq!(is_told(&told(&unwritten, 1)), Some(true));
-        unwritten.begin(&1, false);
-        unwritten.begin(&1, false);
+        unwritten.begin(&1);
+        unwritten.begin(&1);
         let written = told(&unwritten, 1);
         assert_eq!(unwritten.end(&1, &failed()), Change::Failed);
         assert_eq!(is_told(&written), None, "a later write is under way");
@@ -316,7 +310,7 @@ mod tests {
     #[test]
     fn write_fails_then_told_and_due_again_after_a_doubling_pause() {
         let unwritten = Unwritten::new(now);
-        unwritten.begin(&7, false);
+        unwritten.begin(&7);
         let written = told(&unwritten, 7);
         assert_eq!(unwritten.end(&7, &failed()), Change::Failed);
         for written in [written, told(&unwritten, 7)] {
@@ -332,7 +326,7 @@ mod tests {
             }
             assert!(pause >= last && pause <= LONGEST_PAUSE, "{pause:?}");
             last = pause;
-            unwritten.begin(&7, false);
+            unwritten.begin(&7);
             assert!(unwritten.due().is_empty() && unwritten.failed().is_empty());
             assert_eq!(unwritten.end(&7, &failed()), Change::None);
         }
@@ -345,7 +339,7 @@ mod tests {
     #[test]
     fn report_of_failed_or_hanging_writes_then_count_and_names() {
         let unwritten = Unwritten::new(now);
-        unwritten.begin(&0, false);
+        unwritten.begin(&0);
         assert_eq!(unwritten.report(), None);
         pass(SLOW);
         let hangs = unwritten.report().unwrap();
@@ -354,7 +348,7 @@ mod tests {
             (1, "0: the disk does not answer")
         );
         for key in 1..=4 {
-            unwritten.begin(&key, false);
+            unwritten.begin(&key);
             unwritten.end(&key, &failed());
         }
         let report = unwritten.report().unwrap();

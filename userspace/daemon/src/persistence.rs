@@ -8,12 +8,15 @@ use std::io;
 use std::path::Path;
 use std::time::Instant;
 
+use onair_api::SessionSpec;
 use onair_archive::{
     BATCH, CertificateJob, Host, LOG_BYTES, Note, Retention, SessionJob, WriteError,
 };
 use onair_disk::RealDisk;
 use onair_workers::{JobsNotDone, ThreadRegistry, Worker};
 use tokio::sync::oneshot;
+
+use crate::services::this_daemon;
 
 /// Stored certificates.
 pub type Archive = onair_archive::Archive<Thread<CertificateJob>>;
@@ -57,12 +60,17 @@ pub fn open_archive(
     })
 }
 
-/// Opens the sessions in the folder `state`, and starts their thread, one of the daemon's `threads`.
+/// Opens the sessions in the folder `state`, with those that are `configured`, and starts their thread,
+/// one of the daemon's `threads`.
 ///
 /// # Errors
 /// As [`open_archive`].
-pub fn open_store(state: &Path, threads: &ThreadRegistry) -> io::Result<Store> {
-    Store::open(HOST, state, |files| {
+pub(crate) fn open_store(
+    state: &Path,
+    configured: Vec<SessionSpec>,
+    threads: &ThreadRegistry,
+) -> io::Result<Store> {
+    Store::open(HOST, state, configured, &this_daemon(), |files| {
         let work = move |job: SessionJob| {
             files.work(&job);
             Ok(())

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 pub use self::careful::{Unfit, open_regular, read_named, read_regular};
 pub use self::real::RealDisk;
-pub use self::replace::{Parts, remove, replace, replace_all, set_aside, sync_all};
+pub use self::replace::{Parts, open_folder, remove, replace, replace_all, set_aside, sync_all};
 
 /// The operations of a disk. What an operation changed is safe only after a sync: of the file for its
 /// bytes, of the folder for its names.

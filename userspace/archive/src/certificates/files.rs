@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use onair_api::{Certificate, Memory, SessionId};
 use onair_certificate::{CheckOutcome, Unverifiable, verify};
-use onair_disk::{Parts, Unfit, remove, replace_all, set_aside, sync_all};
+use onair_disk::{Parts, Unfit, open_folder, remove, replace_all, set_aside, sync_all};
 use onair_mutant::mutant;
 use serde::Deserialize as _;
 use serde_json::Value;
@@ -109,7 +109,7 @@ impl CertificateFiles {
         unwritten: &Arc<Unwritten<SessionId>>,
     ) -> io::Result<(Self, Vec<Arc<Certificate>>)> {
         let (dir, wal_path) = (state.join("certificates"), state.join(WAL));
-        host.disk.create_folder(&dir)?;
+        open_folder(host.disk, &dir)?;
         let mut files = Self {
             host,
             unsynced: logged(host, &dir, &wal_path)?,
@@ -262,7 +262,7 @@ impl CertificateFiles {
                 .zip(replace_all(self.host.disk, &self.dir, &files))
         {
             if let Err(error) = result {
-                self.unwritten.begin(&certificate.session, true);
+                self.unwritten.begin(&certificate.session);
                 self.note(&certificate, &Err(error.into()));
                 self.unsynced.insert(session, certificate);
             }

@@ -92,7 +92,7 @@ impl<W: Writer<CertificateJob>> Archive<W> {
         let certificate = Arc::new(certificate);
         let is_new = self.sessions.insert(certificate.session);
         self.is_unsettled = true;
-        self.write(&certificate, !is_new);
+        self.write(&certificate);
         if is_new {
             let operation = certificate.operation;
             match self.issued.iter_mut().find(|(of, _)| *of == operation) {
@@ -132,12 +132,12 @@ impl<W: Writer<CertificateJob>> Archive<W> {
         let again = self.kept.iter();
         again
             .filter(|kept| sessions.contains(&kept.session))
-            .for_each(|certificate| self.write(certificate, true));
+            .for_each(|certificate| self.write(certificate));
     }
 
-    fn write(&self, certificate: &Arc<Certificate>, is_known: bool) {
+    fn write(&self, certificate: &Arc<Certificate>) {
         let session = certificate.session;
-        self.unwritten.begin(&session, is_known);
+        self.unwritten.begin(&session);
         let job = CertificateJob::Write(Arc::clone(certificate));
         if self.writer.hand_in(job).is_err() {
             (self.host.tell)(Note::WriterEnded(format!("the certificate of {session}")));
@@ -191,10 +191,10 @@ impl<W> Archive<W> {
         self.unwritten.written(&session, Box::new(then));
     }
 
-    /// The certificate of a session in the form of an answer, with whether it is on disk.
+    /// The certificate of a session in the form of an answer, with whether it is on disk in this form.
     pub fn present(&self, session: &SessionRef) -> Option<Certificate> {
         let mut certificate = self.find(session)?.clone();
-        certificate.durable = self.unwritten.is_on_disk(&certificate.session);
+        certificate.durable = self.unwritten.is_written(&certificate.session);
         Some(certificate)
     }
 

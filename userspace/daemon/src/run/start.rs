@@ -144,8 +144,9 @@ fn open_files(
     go_on(shutdown)?;
     let incarnation = resources.begin_incarnation(archive.newest_incarnation())?;
     resources.register(plan::resources(config))?;
-    let store =
-        open_store(dir, threads).map_err(system("cannot open the sessions in state.dir"))?;
+    let configured = config.sessions().expect("checked with the configuration");
+    let store = open_store(dir, configured, threads)
+        .map_err(system("cannot open the sessions in state.dir"))?;
     go_on(shutdown)?;
     Ok(OnDisk {
         archive,

@@ -1,6 +1,6 @@
 //! Identity of this daemon.
 
-use onair_api::{Timestamp, Versions};
+use onair_api::{Timestamp, Versions, Via, Who};
 
 /// Identity of this daemon.
 #[derive(Clone, Debug)]
@@ -33,5 +33,16 @@ impl Identity {
             },
             started_at: Timestamp::now(),
         }
+    }
+}
+
+/// The daemon, as the requester of what it does by itself.
+pub(crate) fn this_daemon() -> Who {
+    Who {
+        uid: rustix::process::geteuid().as_raw(),
+        gid: rustix::process::getegid().as_raw(),
+        pid: 0,
+        command: "onaird".into(),
+        via: Via::Daemon,
     }
 }

@@ -22,6 +22,7 @@ use onair_probe::SiteKind;
 
 pub use self::handoff::{HandoffCell, ShutdownHandoff};
 pub use self::identity::Identity;
+pub(crate) use self::identity::this_daemon;
 use self::port_watch::PortWatch;
 use self::test_delay::TestDelay;
 use crate::clients::file_guard::FileGuard;

@@ -29,7 +29,7 @@ pub(super) fn write(
     evidence: Evidence,
 ) -> Certificate {
     let versions = json!({"onaird": "0", "dpdk": "0", "kernel": "0"});
-    let probe = json!({"mode": "preferred", "state": "off", "reason": null, "canary_at": null, "files": []});
+    let probe = json!({"mode": "preferred", "state": "watching", "reason": null, "canary_at": timestamp(), "files": []});
     let versions: Versions = serde_json::from_value(versions).expect("versions");
     let probe: Probe = serde_json::from_value(probe).expect("a probe");
     Certificate {
@@ -73,17 +73,7 @@ pub(super) fn complete(mut certificate: Certificate) -> Certificate {
         monotonic_ns: at_monotonic_ns,
         since_stop_us: at_monotonic_ns.saturating_sub(began) / 1000,
     });
-    certificate.readings.retain(|it| it.witness != Witness::W4);
-    certificate.readings.push(Reading {
-        witness: Witness::W4,
-        name: witness::MAPPING.into(),
-        says: Says::Zero,
-        users: 0,
-        left_out: 0,
-        detail: String::new(),
-        word_of: WordOf::Kernel,
-        at_monotonic_ns,
-    });
+    set_mapping(&mut certificate, Says::Zero, at_monotonic_ns);
     let (Memory::Pending { bytes, .. }
     | Memory::Returned { bytes, .. }
     | Memory::Unverified { bytes, .. }) = certificate.memory;
@@ -91,4 +81,25 @@ pub(super) fn complete(mut certificate: Certificate) -> Certificate {
     certificate.memory = Memory::Returned { bytes, at };
     seal(&mut certificate);
     certificate
+}
+
+/// The certificate, sealed: a process has the memory mapped.
+pub(super) fn pending(mut certificate: Certificate) -> Certificate {
+    set_mapping(&mut certificate, Says::Users, 1);
+    seal(&mut certificate);
+    certificate
+}
+
+fn set_mapping(certificate: &mut Certificate, says: Says, at_monotonic_ns: u64) {
+    certificate.readings.retain(|it| it.witness != Witness::W4);
+    certificate.readings.push(Reading {
+        witness: Witness::W4,
+        name: witness::MAPPING.into(),
+        says,
+        users: u64::from(says == Says::Users),
+        left_out: 0,
+        detail: String::new(),
+        word_of: WordOf::Kernel,
+        at_monotonic_ns,
+    });
 }

@@ -5,11 +5,11 @@ use std::rc::Rc;
 use onair_sim_kernel::{self as kernel, Mortal, Outcome, chance, sleep, unpark};
 
 use super::STATE;
-use super::daemon;
 use super::device::{Device, Health, device, kill};
 use super::plan::{DiskDeed, DiskDeedKind, DiskPlan};
 use super::promises;
 use super::scene::{Request, Scene, scene, trace, violation};
+use super::service;
 use crate::life::{Report, message};
 
 /// Steps after which a life counts as endless.
@@ -20,6 +20,7 @@ const SECOND: u64 = 1_000_000_000;
 #[must_use]
 pub(crate) fn live(plan: &DiskPlan, is_traced: bool) -> Report {
     kernel::boot(plan.seed, plan.stay);
+    promises::begin();
     scene(|it| {
         *it = Scene {
             is_traced,
@@ -178,5 +179,5 @@ fn start(plan: &Rc<DiskPlan>) {
     });
     let plan = Rc::clone(plan);
     let own = mortal.clone();
-    kernel::spawn(vec![mortal], move || daemon::run(&plan, &own));
+    kernel::spawn(vec![mortal], move || service::run(&plan, &own));
 }

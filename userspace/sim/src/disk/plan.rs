@@ -92,7 +92,10 @@ impl DiskPlan {
         let (is_sound, pause) = (below(3) == 0, PAUSES[below(4)]);
         let deeds = (0..4 + below(24))
             .map(|_| DiskDeed {
-                after: below(pause) as u64,
+                after: {
+                    let longest = [PAUSES[below(4)], pause, pause, pause][below(4)];
+                    below(longest) as u64
+                },
                 kind: match below(32) {
                     0..=6 => Kind::Create,
                     7 | 8 => Kind::Stop,
@@ -113,7 +116,10 @@ impl DiskPlan {
                     _ => [Kind::Slow, Kind::Empty, Kind::Damage][below(3)],
                 },
                 session: below(NAMES as u64),
-                which: below(64) as u64,
+                which: {
+                    let most = [4, 16, 64][below(3)];
+                    below(most) as u64
+                },
             })
             .collect();
         Self {

@@ -1,5 +1,6 @@
 //! The oracle: what operators were told, and what a restart must find of it.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use onair_api::{
@@ -8,7 +9,7 @@ use onair_api::{
 use onair_archive::{Archive, PersistedSession};
 use serde_json::Value;
 
-use super::scene::{scene, trace, violation};
+use super::scene::{trace, violation};
 
 /// What is wanted of a session after a restart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,15 +44,24 @@ struct Forms {
 
 /// All promises.
 #[derive(Debug, Default)]
-pub(super) struct Promises {
+struct Promises {
     sessions: BTreeMap<SessionName, History>,
     certificates: BTreeMap<SessionId, Forms>,
     /// Those that are kept, oldest first.
     kept: Vec<SessionId>,
 }
 
+thread_local! {
+    static PROMISES: RefCell<Promises> = RefCell::default();
+}
+
 fn promises<R>(using: impl FnOnce(&mut Promises) -> R) -> R {
-    scene(|it| using(&mut it.promises))
+    PROMISES.with(|it| using(&mut it.borrow_mut()))
+}
+
+/// A life begins: nothing is promised.
+pub(super) fn begin() {
+    promises(|it| *it = Promises::default());
 }
 
 /// The session of a name is wanted so. Returns the number of the wish.
@@ -129,8 +139,9 @@ pub(super) fn told_certificate(session: SessionId, form: usize) {
 pub(super) fn shown(certificate: &Certificate) {
     let (session, document) = (certificate.session, document(certificate));
     let form = promises(|it| {
-        let forms = &it.certificates.get(&session)?.forms;
-        forms.iter().rposition(|it| *it == document)
+        let forms = it.certificates.get(&session)?;
+        let form = forms.forms.iter().rposition(|it| *it == document);
+        form.or(forms.is_damaged.then_some(0))
     });
     match form {
         Some(form) if certificate.durable => told_certificate(session, form),
@@ -273,11 +284,15 @@ impl History {
         }
         if let Some(found) = found
             && found.generation < self.reached
+            && !self.is_damaged
         {
             let (found, reached) = (found.generation, self.reached);
             violation(format!(
                 "session {name} goes on from generation {found}, and had {reached}"
             ));
+        }
+        if state.is_none() {
+            self.reached = 0;
         }
         self.states = vec![state];
         // What one daemon found, the next one finds.

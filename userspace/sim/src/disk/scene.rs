@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use onair_sim_kernel::{TaskId, now_ns};
 
 use super::plan::DiskDeed;
-use super::promises::Promises;
 
 /// A request to the control thread.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +24,6 @@ pub(super) enum Request {
 #[derive(Debug, Default)]
 pub(super) struct Scene {
     pub(super) requests: VecDeque<Request>,
-    pub(super) promises: Promises,
     /// The control thread of the daemon, if there is one.
     pub(super) control: Option<TaskId>,
     /// The daemon serves requests.

@@ -20,26 +20,16 @@ impl Actor {
     /// before the first request. A session that cannot be created is named in the log and in
     /// `health`.
     pub(super) fn restore(&mut self) {
-        let configured = self.services.config.sessions();
-        let configured = configured.expect("checked with the configuration");
-        let all = self.services.store.restore(configured, &this_daemon());
+        let all = self.services.store.take_restored();
         all.into_iter().for_each(|kept| self.bring_back(kept));
     }
 
-    fn bring_back(&mut self, mut kept: PersistedSession) {
-        // That process may be gone, and another may have its pid.
-        kept.owner.pid = 0;
+    fn bring_back(&mut self, kept: PersistedSession) {
         // It had its share when it was created: no share keeps it from being restored.
         let (uid, pid, rank) = (kept.owner.uid, 0, Rank::Root);
         let charged = Owner { uid, pid, rank };
         let name = kept.spec.name.clone();
-        let id = match self.make(
-            kept.owner.clone(),
-            charged,
-            Grant::Any,
-            kept.spec.clone(),
-            None,
-        ) {
+        let id = match self.make(kept.owner, charged, Grant::Any, kept.spec, None) {
             Ok(id) => id,
             Err(problem) => {
                 let detail = format!("session {name} does not come back: {problem}");
@@ -48,12 +38,9 @@ impl Actor {
                 return;
             }
         };
-        let (running, generation) = (kept.running, kept.generation);
-        let stopped = kept.stopped.clone();
-        // Nothing waits for it: if the daemon is killed first, it is created again.
-        self.services.store.keep_restored(kept);
+        let running = kept.running;
         if let Some((mut session, _)) = self.with(id) {
-            session.continue_from(generation, stopped);
+            session.continue_from(kept.generation, kept.stopped);
         }
         if running {
             // No requester reads this answer.
@@ -148,15 +135,4 @@ fn not_kept(session: &SessionView, error: &WriteError) -> Problem {
          if the daemon is killed, this state is not restored"
     );
     Problem::new(ProblemCode::DiskFailed, detail)
-}
-
-/// The daemon, as the requester of what it does by itself.
-pub(super) fn this_daemon() -> Who {
-    Who {
-        uid: rustix::process::geteuid().as_raw(),
-        gid: rustix::process::getegid().as_raw(),
-        pid: 0,
-        command: "onaird".into(),
-        via: Via::Daemon,
-    }
 }

@@ -14,8 +14,8 @@ use onair_session::{
 
 use crate::access::authority::Caller;
 use crate::control::actor::Actor;
-use crate::control::actor::restore::this_daemon;
 use crate::control::schedule::TURN;
+use crate::services::this_daemon;
 use crate::session::Session;
 
 /// The session for a client that wants a layout.
