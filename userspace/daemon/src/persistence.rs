@@ -8,15 +8,13 @@ use std::io;
 use std::path::Path;
 use std::time::Instant;
 
-use onair_api::SessionSpec;
+use onair_api::{SessionSpec, Who};
 use onair_archive::{
     BATCH, CertificateJob, Host, LOG_BYTES, Note, Retention, SessionJob, WriteError,
 };
 use onair_disk::RealDisk;
 use onair_workers::{JobsNotDone, ThreadRegistry, Worker};
 use tokio::sync::oneshot;
-
-use crate::services::this_daemon;
 
 /// Stored certificates.
 pub type Archive = onair_archive::Archive<Thread<CertificateJob>>;
@@ -60,17 +58,18 @@ pub fn open_archive(
     })
 }
 
-/// Opens the sessions in the folder `state`, with those that are `configured`, and starts their thread,
-/// one of the daemon's `threads`.
+/// Opens the sessions in the folder `state`, with those that are `configured`, the `daemon`'s, and starts
+/// their thread, one of the daemon's `threads`.
 ///
 /// # Errors
 /// As [`open_archive`].
 pub(crate) fn open_store(
     state: &Path,
     configured: Vec<SessionSpec>,
+    daemon: &Who,
     threads: &ThreadRegistry,
 ) -> io::Result<Store> {
-    Store::open(HOST, state, configured, &this_daemon(), |files| {
+    Store::open(HOST, state, configured, daemon, |files| {
         let work = move |job: SessionJob| {
             files.work(&job);
             Ok(())

@@ -35,7 +35,7 @@ use crate::ptp::PtpWatch;
 use crate::reclaim::pending_reclaim::PendingReclaim;
 use crate::recorder::{Live, Recorder};
 use crate::resources::Resources;
-use crate::services::{Helpers, OnDisk, Services, ShutdownHandoff};
+use crate::services::{Helpers, OnDisk, Services, ShutdownHandoff, this_daemon};
 use crate::shutdown::ShutdownCoordinator;
 use crate::sockets::refused_descriptors::DescriptorRefusal;
 use crate::sockets::socket_file::{SocketFile, bind_datagram, bind_socket, resolve_group};
@@ -145,7 +145,7 @@ fn open_files(
     let incarnation = resources.begin_incarnation(archive.newest_incarnation())?;
     resources.register(plan::resources(config))?;
     let configured = config.sessions().expect("checked with the configuration");
-    let store = open_store(dir, configured, threads)
+    let store = open_store(dir, configured, &this_daemon(), threads)
         .map_err(system("cannot open the sessions in state.dir"))?;
     go_on(shutdown)?;
     Ok(OnDisk {
