@@ -268,11 +268,11 @@ impl SessionFiles {
         }
     }
 
-    fn note(&self, name: SessionName, is_removal: bool, done: Result<(), WriteError>) {
+    fn note(&self, name: SessionName, is_removal: bool, result: Result<(), WriteError>) {
         let done = mutant!(
             "store: what the disk refuses counts as written",
             Ok(()),
-            done
+            result
         );
         match (self.unwritten.end(&name, &done), done) {
             (Change::Failed, Err(error)) => (self.host.tell)(Note::SessionFailed {

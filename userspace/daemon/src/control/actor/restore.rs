@@ -1,8 +1,6 @@
 //! Restores sessions at the start, and stores what that needs.
 
-use onair_api::{
-    Problem, ProblemCode, SessionName, SessionView, StoppedBefore, Timestamp, Via, Who,
-};
+use onair_api::{Problem, ProblemCode, SessionName, SessionView, StoppedBefore, Timestamp, Via};
 use onair_archive::{PersistedSession, WriteError};
 use onair_probe::share::{Owner, Rank};
 
