@@ -27,7 +27,7 @@ const WORDS: [&str; 17] = [
 ];
 
 /// Where they belong.
-const ROOMS: [&str; 9] = [
+const ROOMS: [&str; 10] = [
     "userspace/capi/src/video.rs",
     "userspace/client/src/layout/",
     "userspace/client/src/video/",
@@ -35,6 +35,7 @@ const ROOMS: [&str; 9] = [
     "userspace/essence/src/registry/",
     "userspace/essence/src/survey/",
     "userspace/essence/src/video/",
+    "userspace/gst/",
     "userspace/pixels/",
     "userspace/sdp/src/",
 ];

@@ -18,6 +18,7 @@
 //! | `client`, `kernel`, `operator`, `mail` | what surrounds them |
 //! | `life` | one life |
 //! | `hunt` | many lives, and the shortest that fails |
+//! | `replay` | the life of a daemon's session, by its trace |
 
 mod client;
 mod daemon;
@@ -30,9 +31,11 @@ mod mail;
 mod operator;
 mod oracle;
 mod plan;
+mod replay;
 mod requests;
 mod world;
 
 pub use self::hunt::{Found, failed_seeds, hunt, without};
 pub use self::life::{Report, live};
 pub use self::plan::{ClientPlan, Deed, DeedKind, Manners, Plan};
+pub use self::replay::replay_trace;

@@ -1,10 +1,11 @@
 //! `cargo xtask sim`: lives lives, and prints those that fail.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use onair_sim::{Found, failed_seeds, hunt, live, without};
+use onair_sim::{Found, failed_seeds, hunt, live, replay_trace, without};
 use serde_json::json;
 
 /// Lives lives of the session core
@@ -19,6 +20,9 @@ struct Arguments {
     /// Live only the life of the seed, and print what happens
     #[arg(long)]
     replay: bool,
+    /// Replay a trace of `onairctl debug trace`, and print what happened
+    #[arg(long, conflicts_with_all = ["replay", "without"])]
+    trace: Option<PathBuf>,
     /// Leave out these deeds of its plan
     #[arg(long, value_delimiter = ',')]
     without: Vec<usize>,
@@ -36,6 +40,9 @@ fn main() -> ExitCode {
     // A hostile client's process may panic; what counts is in the report.
     std::panic::set_hook(Box::new(|_| ()));
     let arguments = Arguments::parse();
+    if let Some(path) = &arguments.trace {
+        return trace(path);
+    }
     if arguments.replay {
         return replay(&arguments);
     }
@@ -117,4 +124,27 @@ fn replay(arguments: &Arguments) -> ExitCode {
         .for_each(|it| println!("violation: {it}"));
     println!("{} events", report.events);
     ExitCode::from(u8::from(!report.violations.is_empty()))
+}
+
+fn trace(path: &Path) -> ExitCode {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => {
+            eprintln!("{}: {error}", path.display());
+            return ExitCode::from(2);
+        }
+    };
+    match replay_trace(&text, |line| println!("{line}")) {
+        Ok(it) => {
+            println!(
+                "{} sessions, {} events: the same {} effects",
+                it.sessions, it.events, it.effects
+            );
+            ExitCode::SUCCESS
+        }
+        Err(difference) => {
+            println!("different: {difference}");
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -3,6 +3,7 @@
 
 mod index;
 mod numbers;
+mod traces;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddrV4;
@@ -16,6 +17,7 @@ use crate::session::Session;
 use self::index::Index;
 pub use self::index::Taken;
 pub use self::numbers::{Numbers, stale};
+use self::traces::EndedTraces;
 
 /// The sessions that exist, and those in quarantine, which have no name any more.
 #[derive(Debug, Default)]
@@ -23,6 +25,7 @@ pub struct Sessions {
     living: BTreeMap<u64, Session>,
     quarantined: BTreeMap<u64, Session>,
     names: HashMap<SessionName, u64>,
+    ended: EndedTraces,
     index: Index,
 }
 
@@ -211,6 +214,7 @@ impl Sessions {
     /// Removes one that exists.
     pub fn remove(&mut self, id: u64) -> Option<Session> {
         let mut session = self.living.remove(&id)?;
+        self.ended.keep(&session);
         self.names.remove(&session.spec.name);
         self.index.forget(&mut session);
         Some(session)
@@ -219,6 +223,7 @@ impl Sessions {
     /// Removes one in quarantine.
     pub fn remove_quarantined(&mut self, id: u64) -> Option<Session> {
         let mut session = self.quarantined.remove(&id)?;
+        self.ended.keep(&session);
         self.index.forget(&mut session);
         Some(session)
     }

@@ -139,7 +139,7 @@ impl Actor {
             }
             ShutdownEffect::Stop(id) => {
                 if let Some(mut session) = self.sessions.get_mut(id) {
-                    session.core.cancel_timer();
+                    let _ = session.handle(&mut self.services, Event::CancelTimer);
                     // It is examined when its destroy begins.
                     let _ = session.handle(&mut self.services, Event::Stop);
                 }

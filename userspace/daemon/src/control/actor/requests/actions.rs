@@ -93,6 +93,11 @@ impl Actor {
             Action::ShowPicture(it) => {
                 self.on(it, &[Living, Service, Packets], Self::show_picture);
             }
+            Action::ShowTrace(it) => {
+                let gone = || self.find(&it.caller, &it.target).map(|_| String::new());
+                let trace = self.sessions.trace(&it.target);
+                it.reply.send(trace.map_or_else(gone, Ok));
+            }
             Action::StartRecording(it) => {
                 self.on(it, &[Living, Packets, Service], Self::start_recording);
             }
