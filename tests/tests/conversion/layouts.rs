@@ -9,6 +9,7 @@ use onair::{Client, Error, PixelFormat, Session};
 use onair_api::{
     Certificate, Operation, ReconciledCause, SessionId, SessionState, Source, SpecDocument,
 };
+use onair_ipc::site;
 use onair_tests::{Config, Control, Rig, TestClient, User, onairctl, receive, send, wait_for};
 use serde_json::{Value, json};
 
@@ -196,6 +197,22 @@ fn last_client_left_or_died_then_the_daemon_ends_the_session() -> Result<()> {
     let session = control.show("cam-v210")?.id;
     drop(raw);
     ended(&mut control, session)?;
+    Ok(())
+}
+
+#[test]
+fn source_destroyed_during_an_attach_then_the_session_ends() -> Result<()> {
+    let (rig, mut control) = Rig::with_control()?;
+    cam(&mut control)?;
+    let raw = rig.raw_client()?;
+    let answer = raw.ask(&json!({ "type": "attach", "session": "cam", "layout": "v210" }))?;
+    let token = answer["token"].as_str().context("a token")?;
+    let session = control.show("cam-v210")?.id;
+    control.end("cam")?;
+    ended(&mut control, session)?;
+    site::canary(u64::from_str_radix(token, 16)?);
+    let answer = raw.ask(&json!({ "type": "proved" }))?;
+    assert_eq!(answer["code"], "stale_session", "{answer}");
     Ok(())
 }
 
