@@ -204,6 +204,7 @@ fn system__data_integrity__then_no_loss() -> Result<()> {
             assert_eq!(counts.lost_in_all(), 0, "{counts:#?}");
             let accepted = counts.arrived - after_the_end.unwrap_or(0);
             let packets = tshark(&whole(&rig, &recording))?;
+            assert!(accepted > 0, "{counts:#?}");
             assert_eq!(packets.len() as u64, accepted, "{counts:#?}");
             films.push(packets);
         }

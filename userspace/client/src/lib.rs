@@ -41,16 +41,21 @@ mod error;
 mod event_fd;
 mod layout;
 mod line;
+mod reattach;
 mod session;
 mod timeout;
 mod video;
 
-pub use buffer::{Buffer, BufferMut, PutError, RawBuffer};
+pub use buffer::{
+    Buffer, BufferMut, BufferMutOf, BufferOf, Lender, OwnedBuffer, OwnedBufferMut, PutError,
+    RawBuffer,
+};
 pub use certificate::Certificate;
 pub use client::{Client, DEFAULT_SOCKET, SOCKET_VARIABLE};
 pub use error::{Busy, Error};
 pub use event_fd::EventFd;
 pub use layout::{Incomplete, Layout, Status};
+pub use reattach::{Ended, Gap, Mark, Next, Reattaching};
 pub use session::Session;
 pub use timeout::Timeout;
 pub use video::{Depth, Field, Frame, FrameRate, Frames, Pgroup, Sampling, Scan, VideoFormat};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onair_api::SessionId;
-use onair_ipc::caller::Attachment;
+use onair_ipc::caller::{Attachment, Deadline};
 use onair_ipc::event::Event;
 use onair_ipc::message::Attached;
 
@@ -136,7 +136,11 @@ impl Session {
     /// # Errors
     /// [`Error::TimedOut`], [`Error::Stale`].
     pub fn wait_started(&self, timeout: Timeout) -> Result<(), Error> {
-        Ok(self.attachment.wait_started(timeout.deadline())?)
+        self.start_until(timeout.deadline())
+    }
+
+    pub(crate) fn start_until(&self, deadline: Deadline) -> Result<(), Error> {
+        Ok(self.attachment.wait_started(deadline)?)
     }
 
     /// A descriptor that becomes readable when a call might have a result: a frame, an event, a

@@ -14,7 +14,7 @@ mutants! {
     "shutdown: a task may end unnoticed" => Unit("onaird", "task_panics");
     "attach: a connection that panics has not hung up" => Unit("onaird", "connection_its_task_panics");
     "worker: accepts after it was told to stop" => Unit("onaird", "thread_state__stop");
-    "workers: one of them is not told" => Unit("onaird", "thread_registry__shutdown");
+    "workers: one of them is not told" => Unit("onaird", "shutdown_mgr__stop_threads");
     "workers: all have ended when one has" => Unit("onaird", "thread_registry__shutdown");
     "flush: done before the buffer is empty" => Unit("onaird", "shutdown_mgr__flush_request");
     "flush: not waited for" => Unit("onaird", "shutdown_mgr__flush_request");

@@ -76,13 +76,14 @@ const MODELS: &str = "model::";
 /// Files of whole-system tests that mostly wait, for what a daemon or another program does after some time, and look at
 /// nothing of the machine but what is their own: with `--jobs` several of their tests run at a time. Those of the other files need
 /// the cores, count each lost packet of larger frames, or look at what is on the machine: they run alone.
-const TOGETHER: [&str; 48] = [
+const TOGETHER: [&str; 49] = [
     "conversion::converted::",
     "conversion::layouts::",
     "deaths::deaths_daemon::",
     "deaths::deaths_programs::",
     "deaths::deaths_threads::",
     "deaths::guardian::",
+    "deaths::reattach::",
     "ending::shutdown::",
     "ending::shutdown_clients::",
     "ending::shutdown_signals::",

@@ -2,7 +2,9 @@
 
 use onair_ipc::caller::Deadline;
 
-use super::{Buffer, BufferMut, PutError};
+use std::sync::Arc;
+
+use super::{Buffer, BufferMut, OwnedBuffer, OwnedBufferMut, PutError};
 use crate::{Error, Session, Timeout};
 
 impl Session {
@@ -32,10 +34,46 @@ impl Session {
     /// # Errors
     /// As [`Session::buffer_get`]; [`Error::NotASender`] (`EINVAL`) in a receive session.
     pub fn buffer_get_mut(&self, timeout: Timeout) -> Result<BufferMut<'_>, Error> {
-        if !self.is_sender() {
-            return Err(Error::NotASender(self.name().to_owned()));
-        }
+        self.is_to_send()?;
         self.buffer_get(timeout)?
+            .writable()
+            .map_err(|_| Error::NotASender(self.name().to_owned()))
+    }
+
+    /// As [`Session::buffer_get`]; the buffer keeps this session, so it may go anywhere.
+    ///
+    /// ```no_run
+    /// use std::sync::Arc;
+    /// # use onair::{Error, OwnedBuffer, Session, Timeout};
+    /// fn next(session: &Arc<Session>) -> Result<OwnedBuffer, Error> {
+    ///     session.buffer_get_owned(Timeout::NEVER)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Session::buffer_get`].
+    pub fn buffer_get_owned(self: &Arc<Self>, timeout: Timeout) -> Result<OwnedBuffer, Error> {
+        self.get_owned_until(timeout.deadline())
+    }
+
+    pub(crate) fn get_owned_until(
+        self: &Arc<Self>,
+        deadline: Deadline,
+    ) -> Result<OwnedBuffer, Error> {
+        let held = self.attachment.take_owned(deadline)?;
+        Ok(OwnedBuffer::new(Arc::clone(self), held))
+    }
+
+    /// As [`Session::buffer_get_mut`]; the buffer keeps this session.
+    ///
+    /// # Errors
+    /// As [`Session::buffer_get_mut`].
+    pub fn buffer_get_owned_mut(
+        self: &Arc<Self>,
+        timeout: Timeout,
+    ) -> Result<OwnedBufferMut, Error> {
+        self.is_to_send()?;
+        self.buffer_get_owned(timeout)?
             .writable()
             .map_err(|_| Error::NotASender(self.name().to_owned()))
     }
@@ -48,6 +86,13 @@ impl Session {
     /// `ESTALE` if the session is gone, and the buffer with it.
     pub fn buffer_put<'b>(&self, buffer: Buffer<'b>) -> Result<(), PutError<'b>> {
         buffer.put_into(self)
+    }
+
+    pub(super) fn is_to_send(&self) -> Result<(), Error> {
+        match self.is_sender() {
+            true => Ok(()),
+            false => Err(Error::NotASender(self.name().to_owned())),
+        }
     }
 
     /// Buffers that this process holds, forgotten guards included.

@@ -1,15 +1,18 @@
 //! Frames that this process holds: guards of them, raw handles, and the calls that get and return them.
 
 mod calls;
+mod lender;
 mod raw;
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
-use onair_ipc::caller::LoanGuard;
+use onair_ipc::caller::Guard;
 
 use crate::{Error, Layout, Session, Status};
 
+pub use lender::Lender;
 pub use raw::RawBuffer;
 
 /// A frame that this process holds: its bytes and its metadata. Dropping it returns the frame. It
@@ -40,26 +43,33 @@ pub use raw::RawBuffer;
 ///
 /// A forgotten guard (`mem::forget`) stays counted as held: it keeps the session from being
 /// destroyed, and appears in the list of blockers.
-pub struct Buffer<'a> {
-    session: &'a Session,
-    held: LoanGuard<'a>,
+pub struct BufferOf<S: Lender> {
+    // Before the session, which must outlive the loan.
+    held: Guard<S::Attachment>,
+    session: S,
 }
 
-impl<'a> Buffer<'a> {
+/// A buffer that borrows its session.
+pub type Buffer<'a> = BufferOf<&'a Session>;
+
+/// A buffer that keeps its session attached: for threads and bindings that outlive the call.
+pub type OwnedBuffer = BufferOf<Arc<Session>>;
+
+impl<S: Lender> BufferOf<S> {
     #[inline]
-    pub(crate) fn new(session: &'a Session, held: LoanGuard<'a>) -> Self {
-        Self { session, held }
+    pub(crate) fn new(session: S, held: Guard<S::Attachment>) -> Self {
+        Self { held, session }
     }
 
     /// The session that loaned it.
     #[must_use]
-    pub fn session(&self) -> &'a Session {
-        self.session
+    pub fn session(&self) -> &S {
+        &self.session
     }
 
     /// Layout of the bytes.
     #[must_use]
-    pub fn layout(&self) -> &'a Layout {
+    pub fn layout(&self) -> &Layout {
         self.session.layout()
     }
 
@@ -118,9 +128,9 @@ impl<'a> Buffer<'a> {
     ///
     /// # Errors
     /// The buffer, if its session receives.
-    pub fn writable(self) -> Result<BufferMut<'a>, Self> {
+    pub fn writable(self) -> Result<BufferMutOf<S>, Self> {
         if self.session.is_sender() {
-            Ok(BufferMut(self))
+            Ok(BufferMutOf(self))
         } else {
             Err(self)
         }
@@ -140,7 +150,9 @@ impl<'a> Buffer<'a> {
     pub fn into_raw(self) -> RawBuffer {
         RawBuffer::new(self.session.id(), self.held.keep().into_raw())
     }
+}
 
+impl<'a> Buffer<'a> {
     pub(crate) fn put_into(self, session: &Session) -> Result<(), PutError<'a>> {
         if !std::ptr::eq(self.session, session) {
             return Err(PutError {
@@ -155,7 +167,7 @@ impl<'a> Buffer<'a> {
     }
 }
 
-impl Deref for Buffer<'_> {
+impl<S: Lender> Deref for BufferOf<S> {
     type Target = [u8];
 
     #[inline]
@@ -168,13 +180,13 @@ impl Deref for Buffer<'_> {
     }
 }
 
-impl AsRef<[u8]> for Buffer<'_> {
+impl<S: Lender> AsRef<[u8]> for BufferOf<S> {
     fn as_ref(&self) -> &[u8] {
         self
     }
 }
 
-impl fmt::Debug for Buffer<'_> {
+impl<S: Lender> fmt::Debug for BufferOf<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Buffer")
             .field("session", &self.session.name())
@@ -187,9 +199,15 @@ impl fmt::Debug for Buffer<'_> {
 
 /// A frame of a send session, to fill and submit. Dropping it returns the frame unsent.
 #[derive(Debug)]
-pub struct BufferMut<'a>(Buffer<'a>);
+pub struct BufferMutOf<S: Lender>(BufferOf<S>);
 
-impl<'a> BufferMut<'a> {
+/// A frame to fill that borrows its session.
+pub type BufferMut<'a> = BufferMutOf<&'a Session>;
+
+/// A frame to fill that keeps its session attached.
+pub type OwnedBufferMut = BufferMutOf<Arc<Session>>;
+
+impl<S: Lender> BufferMutOf<S> {
     /// Submits the frame. The daemon sends frames in the order of these calls, also after
     /// [`Session::stop`] of this process. If the session itself is stopped, the daemon takes the
     /// frame back unsent, and counts it as submitted and as dropped by the stop.
@@ -202,18 +220,18 @@ impl<'a> BufferMut<'a> {
 
     /// The buffer, to put back unsent or to turn into a raw handle.
     #[must_use]
-    pub fn into_buffer(self) -> Buffer<'a> {
+    pub fn into_buffer(self) -> BufferOf<S> {
         self.0
     }
 
     /// Layout of the bytes.
     #[must_use]
-    pub fn layout(&self) -> &'a Layout {
+    pub fn layout(&self) -> &Layout {
         self.0.layout()
     }
 }
 
-impl Deref for BufferMut<'_> {
+impl<S: Lender> Deref for BufferMutOf<S> {
     type Target = [u8];
 
     #[inline]
@@ -222,7 +240,7 @@ impl Deref for BufferMut<'_> {
     }
 }
 
-impl DerefMut for BufferMut<'_> {
+impl<S: Lender> DerefMut for BufferMutOf<S> {
     #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
         self.0

@@ -49,9 +49,7 @@ impl Session {
     /// As [`Session::put_raw`]; [`Error::NotASender`] (`EINVAL`) in a receive session.
     pub fn submit_raw(&self, raw: RawBuffer) -> Result<(), Error> {
         self.check(raw)?;
-        if !self.is_sender() {
-            return Err(Error::NotASender(self.name().to_owned()));
-        }
+        self.is_to_send()?;
         Ok(self.attachment.submit_raw(raw.lease)?)
     }
 

@@ -65,6 +65,14 @@ impl Layout {
         Some(self.bytes_of(Field::of_tag(tag())))
     }
 
+    /// Buffers that `ns` nanoseconds have, to the nearest one.
+    pub(crate) fn buffers_in(&self, ns: u64) -> u64 {
+        let rate = self.video.buffer_rate();
+        let second = u128::from(rate.denominator()) * 1_000_000_000;
+        let buffers = (u128::from(ns) * u128::from(rate.numerator()) + second / 2) / second;
+        u64::try_from(buffers).unwrap_or(u64::MAX)
+    }
+
     /// Where the samples of a converted session's buffer lie, of this field or of a frame: offset, stride and
     /// lines of each plane. `None`: pixel groups.
     #[must_use]

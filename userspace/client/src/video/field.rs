@@ -1,10 +1,10 @@
 //! What a buffer of video is of.
 
-use crate::{Buffer, Field};
+use crate::{BufferOf, Field, Lender};
 
-impl Buffer<'_> {
+impl<S: Lender> BufferOf<S> {
     /// Receive: which field of an interlaced frame it is; `None`: a whole frame. A sender's buffers
-    /// are first and second fields in turn, in the order of [`BufferMut::submit`], the first one since the
+    /// are first and second fields in turn, in the order of [`BufferMut::submit`](crate::BufferMut::submit), the first one since the
     /// session's start a first field.
     #[must_use]
     pub fn field(&self) -> Option<Field> {

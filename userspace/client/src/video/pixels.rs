@@ -2,9 +2,9 @@
 
 use onair_pixels::Lines;
 
-use crate::{Buffer, BufferMut, ConvertError, Field, PixelFormat};
+use crate::{BufferMutOf, BufferOf, ConvertError, Field, Lender, PixelFormat};
 
-impl Buffer<'_> {
+impl<S: Lender> BufferOf<S> {
     /// Writes the pixels to `pixels` in another format, in the planes of [`PixelFormat::planes`]. No
     /// sample changes. It converts in this process, at each call; of a converted session's buffer it copies
     /// the bytes, which are in its format already.
@@ -29,7 +29,7 @@ impl Buffer<'_> {
     }
 }
 
-impl BufferMut<'_> {
+impl<S: Lender> BufferMutOf<S> {
     /// Fills the buffer with `pixels`, which are in the planes of [`PixelFormat::planes`]; `field` says
     /// which field of an interlaced frame they are. It converts in this process, at each call.
     ///

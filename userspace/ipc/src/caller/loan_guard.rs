@@ -1,6 +1,9 @@
 //! A guard of a held frame: its bytes are accessible exactly as long as the lease lasts.
 
 use std::mem::ManuallyDrop;
+use std::ops::Deref;
+use std::ptr;
+use std::sync::Arc;
 
 use onair_mutant::mutant;
 
@@ -8,13 +11,21 @@ use super::lease::Loan;
 use super::{Attachment, Deadline, Lease, Refusal};
 use crate::meta::FrameMeta;
 
-/// A frame that this process holds. Dropping the guard returns it. The guard pins its frame: its
-/// bytes stay, however the session ends.
+/// A frame that this process holds, with the attachment that loaned it: borrowed ([`LoanGuard`]) or
+/// shared ([`OwnedLoan`]). Dropping the guard returns the frame. The guard pins its frame: its bytes
+/// stay, however the session ends.
 #[derive(Debug)]
-pub struct LoanGuard<'a> {
-    attachment: &'a Attachment,
+pub struct Guard<A: Deref<Target = Attachment>> {
+    attachment: A,
     loan: Loan,
 }
+
+/// A frame with a borrow of its attachment.
+pub type LoanGuard<'a> = Guard<&'a Attachment>;
+
+/// A frame that keeps its attachment: for bindings to languages without borrows, and for programs that get frames of
+/// one session after another.
+pub type OwnedLoan = Guard<Arc<Attachment>>;
 
 impl Attachment {
     /// Takes the oldest ready frame with a guard; waits for one until `deadline`.
@@ -23,23 +34,42 @@ impl Attachment {
     /// As [`Attachment::get`].
     #[inline(always)]
     pub fn take(&self, deadline: Deadline) -> Result<LoanGuard<'_>, Refusal> {
+        let loan = self.win_pinned(deadline)?;
+        Ok(Guard {
+            attachment: self,
+            loan,
+        })
+    }
+
+    /// As [`Attachment::take`], with a guard that keeps the attachment.
+    ///
+    /// # Errors
+    /// As [`Attachment::get`].
+    #[inline(always)]
+    pub fn take_owned(self: &Arc<Self>, deadline: Deadline) -> Result<OwnedLoan, Refusal> {
+        let loan = self.win_pinned(deadline)?;
+        Ok(Guard {
+            attachment: Arc::clone(self),
+            loan,
+        })
+    }
+
+    #[inline(always)]
+    fn win_pinned(&self, deadline: Deadline) -> Result<Loan, Refusal> {
         let loan = self.win(deadline)?;
         if mutant!("pin: set after the slot was left") {
             self.pins.unpin(loan.frame, true);
             self.end_look();
             self.pins.pin(loan.frame);
         }
-        Ok(LoanGuard {
-            attachment: self,
-            loan,
-        })
+        Ok(loan)
     }
 }
 
-impl<'a> LoanGuard<'a> {
+impl<A: Deref<Target = Attachment>> Guard<A> {
     /// The attachment that loaned it.
-    pub fn attachment(&self) -> &'a Attachment {
-        self.attachment
+    pub fn attachment(&self) -> &A {
+        &self.attachment
     }
 
     /// Index of the frame in the attachment's memory.
@@ -59,8 +89,8 @@ impl<'a> LoanGuard<'a> {
     #[inline]
     pub fn bytes(&self) -> &[u8] {
         let base = self.attachment.frame_base(self.loan.frame);
-        // SAFETY: the frame lies within a mapping that is never unmapped while the attachment is
-        // borrowed, and that stays in place while the frame is pinned, which it is as long as the
+        // SAFETY: the frame lies within a mapping that is never unmapped while the attachment
+        // lives, and that stays in place while the frame is pinned, which it is as long as the
         // guard lives. Until then its bytes are not written: not by the daemon, which has it on
         // loan and sees the words mapped, and not by this process, whose only other access is
         // `bytes_mut` through an exclusive borrow of this guard.
@@ -96,8 +126,8 @@ impl<'a> LoanGuard<'a> {
     /// As [`Attachment::put`]; in each case this process no longer holds the frame.
     #[inline]
     pub fn put(self) -> Result<(), Refusal> {
-        let attachment = self.attachment;
-        attachment.give_back(self.unpinned())
+        let (attachment, loan) = self.unpinned();
+        attachment.give_back(loan)
     }
 
     /// Send session: submits the frame.
@@ -105,16 +135,15 @@ impl<'a> LoanGuard<'a> {
     /// # Errors
     /// As [`Attachment::submit`].
     pub fn submit(self) -> Result<(), Refusal> {
-        let attachment = self.attachment;
-        attachment.hand_over(self.unpinned())
+        let (attachment, loan) = self.unpinned();
+        attachment.hand_over(loan)
     }
 
     /// Dissolves the guard without returning the frame; the caller must put the lease. The memory
     /// of the bytes may be released when the session ends.
     #[inline]
     pub fn keep(self) -> Lease {
-        let attachment = self.attachment;
-        let loan = self.unpinned();
+        let (attachment, loan) = self.unpinned();
         attachment.end_look();
         Lease::new(loan)
     }
@@ -122,20 +151,22 @@ impl<'a> LoanGuard<'a> {
     /// Ends the guard. It clears the pin before it returns the frame: see
     /// [`Pins`](crate::pins::Pins).
     #[inline]
-    fn unpinned(self) -> Loan {
+    fn unpinned(self) -> (A, Loan) {
         let this = ManuallyDrop::new(self);
         this.unpin();
-        this.loan
+        // SAFETY: `this` is neither dropped nor used again, so the attachment has one owner.
+        let attachment = unsafe { ptr::read(&this.attachment) };
+        (attachment, this.loan)
     }
 
     #[inline]
     fn unpin(&self) {
-        let attachment = self.attachment;
+        let attachment = &*self.attachment;
         attachment.pins.unpin(self.loan.frame, attachment.plain);
     }
 }
 
-impl Drop for LoanGuard<'_> {
+impl<A: Deref<Target = Attachment>> Drop for Guard<A> {
     #[inline]
     fn drop(&mut self) {
         self.unpin();

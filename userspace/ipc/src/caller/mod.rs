@@ -37,7 +37,7 @@ use crate::{life, sys};
 
 pub use files::MapError;
 pub use lease::{Lease, RawLease};
-pub use loan_guard::LoanGuard;
+pub use loan_guard::{Guard, LoanGuard, OwnedLoan};
 pub use watch::Watch;
 
 use lease::Loan;

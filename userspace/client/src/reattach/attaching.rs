@@ -1,0 +1,156 @@
+//! A thread that attaches, however often that takes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
+use std::time::Duration;
+
+use onair_ipc::caller::Deadline;
+use onair_ipc::sys::monotonic_ns;
+use onair_pixels::PixelFormat;
+use rustix::io::Errno;
+
+use crate::{Client, Error, Session};
+
+/// First pause between two attempts; it doubles up to the last.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LAST_PAUSE: Duration = Duration::from_millis(500);
+
+/// What is attached to.
+#[derive(Clone, Debug)]
+pub(super) struct Target {
+    pub(super) client: Client,
+    pub(super) name: String,
+    pub(super) format: Option<PixelFormat>,
+}
+
+/// Attempts that go on until it is dropped.
+#[derive(Debug)]
+pub(super) struct Attaching {
+    attempts: Receiver<Result<Session, Error>>,
+    unwanted: Arc<AtomicBool>,
+    /// The process of the thread.
+    process: u32,
+}
+
+impl Target {
+    pub(super) fn attach(&self) -> Result<Session, Error> {
+        match self.format {
+            Some(format) => self.client.attach_as(&self.name, format),
+            None => self.client.attach(&self.name),
+        }
+    }
+}
+
+impl Attaching {
+    /// # Errors
+    /// [`Error::System`]: no thread.
+    pub(super) fn begin(target: Target) -> Result<Self, Error> {
+        let (attempt, attempts) = channel();
+        let unwanted = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&unwanted);
+        let thread = std::thread::Builder::new().name("onair-reattach".into());
+        let spawned = thread.spawn(move || {
+            let mut pause = FIRST_PAUSE;
+            while !flag.load(Ordering::Relaxed) {
+                let attached = target.attach();
+                let again = attached.as_ref().is_err_and(passes);
+                if attempt.send(attached).is_err() || !again {
+                    return;
+                }
+                std::thread::sleep(pause);
+                pause = (pause * 2).min(LAST_PAUSE);
+            }
+        });
+        match spawned {
+            Ok(_) => Ok(Self {
+                attempts,
+                unwanted,
+                process: std::process::id(),
+            }),
+            Err(source) => Err(Error::System {
+                what: "start the thread that attaches",
+                source,
+            }),
+        }
+    }
+
+    /// Whether this process was forked since, and has no such thread.
+    pub(super) fn is_inherited(&self) -> bool {
+        self.process != std::process::id()
+    }
+
+    /// The next attempt's result until `deadline`, [`Error::TimedOut`] then.
+    pub(super) fn next(&self, deadline: Deadline) -> Result<Result<Session, Error>, Error> {
+        let ended = "the thread ends after a session or an error that does not pass";
+        match deadline {
+            Deadline::Never => Ok(self.attempts.recv().expect(ended)),
+            Deadline::Now => match self.attempts.try_recv() {
+                Err(TryRecvError::Empty) => Err(Error::TimedOut),
+                attempt => Ok(attempt.expect(ended)),
+            },
+            Deadline::At(ns) => {
+                let left = Duration::from_nanos(ns.saturating_sub(monotonic_ns()));
+                match self.attempts.recv_timeout(left) {
+                    Err(RecvTimeoutError::Timeout) => Err(Error::TimedOut),
+                    attempt => Ok(attempt.expect(ended)),
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Attaching {
+    fn drop(&mut self) {
+        self.unwanted.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Whether another attempt may succeed: the daemon is away, starting or busy, or has no such session yet.
+pub(super) fn passes(error: &Error) -> bool {
+    let errno = Errno::from_raw_os_error(error.errno());
+    let passing = [
+        Errno::NOENT,
+        Errno::CONNREFUSED,
+        Errno::CONNRESET,
+        Errno::TIMEDOUT,
+        Errno::STALE,
+        Errno::BUSY,
+        Errno::SHUTDOWN,
+        Errno::NOBUFS,
+        Errno::DQUOT,
+    ];
+    passing.contains(&errno)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_daemon_then_tried_again_until_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = Target {
+            client: Client::at(folder.path().join("attach.sock")),
+            name: "cam".into(),
+            format: None,
+        };
+        let attaching = Attaching::begin(target).unwrap();
+        for _ in 0..3 {
+            let attempt = attaching.next(Deadline::Never).unwrap();
+            assert!(matches!(attempt, Err(Error::NoDaemon { .. })));
+        }
+    }
+
+    #[test]
+    fn refusals_for_good_then_not_tried_again() {
+        let refused = |code: &str| Error::Refused {
+            code: code.into(),
+            message: String::new(),
+        };
+        assert!(!passes(&refused("forbidden")));
+        assert!(!passes(&Error::Protocol(String::new())));
+        assert!(passes(&refused("limit_reached")));
+        assert!(passes(&Error::ShuttingDown(String::new())));
+    }
+}

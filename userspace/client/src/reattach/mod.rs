@@ -1,0 +1,243 @@
+//! A session that attaches again by itself.
+
+mod attaching;
+mod gap;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use onair_ipc::caller::Deadline;
+use onair_pixels::PixelFormat;
+
+use attaching::{Attaching, Target, passes};
+pub use gap::{Ended, Gap, Mark};
+
+use crate::{Client, Error, OwnedBuffer, OwnedBufferMut, Session, Timeout};
+
+/// A buffer, and what came before it.
+#[derive(Debug)]
+pub enum Next<B> {
+    /// The next one.
+    Buffer(B),
+    /// The first one after a time without.
+    Resumed(Gap, B),
+}
+
+impl<B> Next<B> {
+    /// The buffer.
+    #[must_use]
+    pub fn into_buffer(self) -> B {
+        match self {
+            Self::Buffer(buffer) | Self::Resumed(_, buffer) => buffer,
+        }
+    }
+}
+
+/// An attachment to whatever session has a name: when the session stops, ends or its daemon dies, the calls wait
+/// for the next one and attach to it. Each interruption is told once, with the first buffer after it.
+///
+/// ```no_run
+/// use onair::{Client, Next, Timeout};
+///
+/// let mut studio = Client::from_env().reattaching("studio")?;
+/// loop {
+///     let buffer = match studio.buffer_get(Timeout::NEVER)? {
+///         Next::Buffer(buffer) => buffer,
+///         Next::Resumed(gap, buffer) => {
+///             eprintln!("{:?} for {:?}, {:?} buffers missing", gap.ended, gap.lasted, gap.missing);
+///             buffer
+///         }
+///     };
+///     println!("{} bytes", buffer.len());
+/// }
+/// # #[allow(unreachable_code)]
+/// # Ok::<(), onair::Error>(())
+/// ```
+///
+/// One thread calls it. Buffers may go to others; they keep the session that loaned them. While nothing is attached, a
+/// small thread of the library tries, at most every half second.
+#[derive(Debug)]
+pub struct Reattaching {
+    target: Target,
+    now: Now,
+    /// The last buffer that came.
+    last: Option<Mark>,
+    /// Since when none comes, and why.
+    silence: Option<(Instant, Ended)>,
+    cause: Option<Error>,
+}
+
+#[derive(Debug)]
+enum Now {
+    Attached(Arc<Session>),
+    Attaching(Attaching),
+    /// The last attempt was refused for good.
+    Refused,
+}
+
+impl Client {
+    /// Attaches to the session that is called `session`, now and each time that it ends.
+    ///
+    /// # Errors
+    /// As [`Client::attach`]: the first time is now.
+    pub fn reattaching(&self, session: &str) -> Result<Reattaching, Error> {
+        Reattaching::begin(self, session, None)
+    }
+
+    /// As [`Client::reattaching`], to frames in a pixel format as of [`Client::attach_as`].
+    ///
+    /// # Errors
+    /// As [`Client::attach_as`].
+    pub fn reattaching_as(&self, session: &str, format: PixelFormat) -> Result<Reattaching, Error> {
+        Reattaching::begin(self, session, Some(format))
+    }
+}
+
+impl Reattaching {
+    fn begin(client: &Client, name: &str, format: Option<PixelFormat>) -> Result<Self, Error> {
+        let target = Target {
+            client: client.clone(),
+            name: name.to_owned(),
+            format,
+        };
+        let session = Arc::new(target.attach()?);
+        Ok(Self {
+            target,
+            now: Now::Attached(session),
+            last: None,
+            silence: None,
+            cause: None,
+        })
+    }
+
+    /// The session that it is attached to, if any.
+    #[must_use]
+    pub fn session(&self) -> Option<&Arc<Session>> {
+        match &self.now {
+            Now::Attached(session) => Some(session),
+            Now::Attaching(_) | Now::Refused => None,
+        }
+    }
+
+    /// Since when no buffer comes, and why: `None` while the session runs. Calls find it out.
+    #[must_use]
+    pub fn silence(&self) -> Option<(Duration, Ended)> {
+        let (since, ended) = self.silence?;
+        Some((since.elapsed(), ended))
+    }
+
+    /// Why the last attempt to attach failed, while nothing is attached.
+    #[must_use]
+    pub fn cause(&self) -> Option<&Error> {
+        self.cause.as_ref()
+    }
+
+    /// Gets the oldest ready frame; waits at most `timeout` for one, however often the session ends meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`]: [`Reattaching::silence`] and [`Reattaching::cause`] say more. What no time heals, such as
+    /// [`Error::Refused`] (`forbidden`) or [`Error::Protocol`]; the next call tries again.
+    pub fn buffer_get(&mut self, timeout: Timeout) -> Result<Next<OwnedBuffer>, Error> {
+        let deadline = timeout.deadline();
+        loop {
+            let session = self.attached(deadline)?;
+            match session.get_owned_until(deadline) {
+                Ok(buffer) => return Ok(self.arrived(buffer)),
+                Err(error) => self.wait_after(&session, error, deadline)?,
+            }
+        }
+    }
+
+    /// As [`Reattaching::buffer_get`], for a send session: a free frame to fill and submit.
+    ///
+    /// # Errors
+    /// As [`Reattaching::buffer_get`], and [`Error::NotASender`].
+    pub fn buffer_get_mut(&mut self, timeout: Timeout) -> Result<Next<OwnedBufferMut>, Error> {
+        let writable = |buffer: OwnedBuffer| {
+            let not = |it: OwnedBuffer| Error::NotASender(it.session().name().to_owned());
+            buffer.writable().map_err(not)
+        };
+        Ok(match self.buffer_get(timeout)? {
+            Next::Buffer(buffer) => Next::Buffer(writable(buffer)?),
+            Next::Resumed(gap, buffer) => Next::Resumed(gap, writable(buffer)?),
+        })
+    }
+
+    fn arrived(&mut self, buffer: OwnedBuffer) -> Next<OwnedBuffer> {
+        let first = Mark::of(&buffer);
+        let last = self.last.replace(first);
+        let Some((since, ended)) = self.silence.take() else {
+            return Next::Buffer(buffer);
+        };
+        let receives = !buffer.session().is_sender();
+        let missing = last.filter(|_| receives);
+        let gap = Gap {
+            ended,
+            lasted: since.elapsed(),
+            last,
+            first,
+            missing: missing
+                .and_then(|last| last.missing_until(&first, |ns| buffer.layout().buffers_in(ns))),
+        };
+        Next::Resumed(gap, buffer)
+    }
+
+    /// Waits until a session that gave no buffer runs again, or lets go of one that has ended.
+    fn wait_after(
+        &mut self,
+        session: &Session,
+        error: Error,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
+        match error {
+            Error::Stopped => {
+                self.falls_silent(Ended::Stopped);
+                match session.start_until(deadline) {
+                    Err(Error::Stale) => self.wait_after(session, Error::Stale, deadline),
+                    waited => waited,
+                }
+            }
+            Error::Stale | Error::Disconnected => {
+                self.falls_silent(match session.is_service_ending() {
+                    true => Ended::Daemon,
+                    false => Ended::Session,
+                });
+                self.now = Now::Attaching(Attaching::begin(self.target.clone())?);
+                Ok(())
+            }
+            error => Err(error),
+        }
+    }
+
+    fn falls_silent(&mut self, ended: Ended) {
+        let (_, worst) = self.silence.get_or_insert((Instant::now(), ended));
+        *worst = ended.max(*worst);
+    }
+
+    /// The session, once it is attached.
+    fn attached(&mut self, deadline: Deadline) -> Result<Arc<Session>, Error> {
+        loop {
+            let attempt = match &self.now {
+                Now::Attached(session) => return Ok(Arc::clone(session)),
+                Now::Attaching(attaching) if !attaching.is_inherited() => {
+                    attaching.next(deadline)?
+                }
+                Now::Attaching(_) | Now::Refused => {
+                    self.now = Now::Attaching(Attaching::begin(self.target.clone())?);
+                    continue;
+                }
+            };
+            match attempt {
+                Ok(session) => {
+                    self.cause = None;
+                    self.now = Now::Attached(Arc::new(session));
+                }
+                Err(error) if passes(&error) => self.cause = Some(error),
+                Err(error) => {
+                    self.now = Now::Refused;
+                    return Err(error);
+                }
+            }
+        }
+    }
+}
