@@ -27,7 +27,7 @@ const WORDS: [&str; 17] = [
 ];
 
 /// Where they belong.
-const ROOMS: [&str; 9] = [
+const ROOMS: [&str; 10] = [
     "userspace/capi/src/video.rs",
     "userspace/client/src/layout/",
     "userspace/client/src/video/",
@@ -36,6 +36,7 @@ const ROOMS: [&str; 9] = [
     "userspace/essence/src/survey/",
     "userspace/essence/src/video/",
     "userspace/pixels/",
+    "userspace/python/src/video.rs",
     "userspace/sdp/src/",
 ];
 
