@@ -1,4 +1,4 @@
-//! `cargo xtask sim`: lives of the session core, in one thread on a virtual clock.
+//! `cargo xtask sim`: lives of the session core and of the state directory, in one thread on a virtual clock.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -8,12 +8,13 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::cargo::build_simulator;
 
-/// Lives simulated lives of the session core: a seed is a life
+/// Lives simulated lives of the session core and of the state directory: a seed is a life
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   cargo xtask sim                              a minute of new lives, and all that ever failed
   cargo xtask sim --for 1h --seed 1000000
+  cargo xtask sim --disk                       a minute of the state directory only
   cargo xtask sim --replay --seed 77           what happens in one life
   cargo xtask sim --trace cam1.trace           what happened in a daemon's session, once more
 
@@ -25,6 +26,9 @@ pub(crate) struct Arguments {
     /// The first seed
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Only lives of the state directory: its disk, and the daemon's deaths
+    #[arg(long)]
+    disk: bool,
     /// Live one life, and print what happens
     #[arg(long)]
     replay: bool,
@@ -43,6 +47,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut command = Command::new(build_simulator()?);
     command.args(["--seconds", &arguments.time.as_secs().to_string()]);
     command.args(["--seed", &arguments.seed.to_string()]);
+    command.args(arguments.disk.then_some("--disk"));
     command.args(arguments.replay.then_some("--replay"));
     if let Some(trace) = &arguments.trace {
         command.arg("--trace").arg(trace);

@@ -400,8 +400,8 @@ fn without_leaks(manner: Manner, program: &str) -> Result<()> {
     Ok(())
 }
 
-/// A minute of lives of the session core, after those that ever failed: the same ones each time, so that what fails
-/// was changed. `cargo xtask sim --seed` lives others.
+/// A minute of lives, a quarter of it of the state directory, after those that ever failed: the same ones each time,
+/// so that what fails was changed. `cargo xtask sim --seed` lives others.
 fn lives(manner: Manner, simulator: &str) -> Result<()> {
     let options = ["--seconds", "60"];
     say::command(format_args!("{simulator} {}", options.join(" ")));
@@ -409,7 +409,9 @@ fn lives(manner: Manner, simulator: &str) -> Result<()> {
         command.args(options);
     })?;
     if !done.status.success() {
-        bail!("a simulated life failed: its seed goes into userspace/sim/failed.seeds");
+        bail!(
+            "a simulated life failed: its seed goes into userspace/sim/failed.seeds, or failed-disk.seeds"
+        );
     }
     Ok(())
 }

@@ -1,12 +1,12 @@
 //! The daemon's health document.
 
 use onair_api::{ClockHealth, Dataplane as DataplaneDocument, Health, PollerHealth, PortHealth};
+use onair_archive::UnwrittenReport;
 use onair_dataplane::tai_minus_utc;
 
 use super::Report;
 use super::problems::{self, Problems};
 use crate::access::authority::Grant;
-use crate::persistence::unwritten::UnwrittenReport;
 
 impl Report<'_> {
     /// The health as a caller sees it that may read the sessions of `grant`: it gets only the number of

@@ -1,23 +1,28 @@
 //! Answers that wait for a disk. The control thread does not.
 
-use onair_api::{Certificate, Problem, ProblemCode, SessionView};
-use onair_mutant::mutant;
+use onair_api::{Certificate, Problem, ProblemCode, SessionName, SessionView};
+use onair_archive::{WriteError, when_durable};
+use tokio::sync::oneshot;
 
 use super::Services;
 use super::reply::Reply;
 use crate::config::ms;
-use crate::persistence::unwritten::{WriteAck, WriteError};
+use crate::persistence::{Store, written};
 
-/// Sends the answer once the write has ended, if there is one. If it failed, the answer is the error.
-pub(crate) fn after(written: Option<WriteAck>, reply: Reply<SessionView>) -> Reply<SessionView> {
-    let Some(written) = written else {
-        return reply;
-    };
+/// Sends the answer once the file of a stored session is written. If the write failed, the answer is
+/// the error.
+pub(crate) fn after(
+    store: &Store,
+    name: &SessionName,
+    reply: Reply<SessionView>,
+) -> Reply<SessionView> {
     let (inner, answer) = Reply::new();
+    let (told, ack) = oneshot::channel();
+    // The requester may be gone.
+    store.written(name, move |result| drop(told.send(result)));
     tokio::task::spawn_local(async move {
         if let Ok(answer) = answer.await {
-            let written = written.await;
-            let written = written.unwrap_or(Err(WriteError::WriterEnded));
+            let written = written(ack).await;
             reply.send(answer.and_then(|view| match written {
                 Ok(()) => Ok(view),
                 Err(error) => Err(not_kept(&view, &error)),
@@ -48,32 +53,17 @@ impl Services {
         if reply.is_unwanted() {
             return;
         }
-        let on_disk = self.on_disk(&certificate);
+        let (told, on_disk) = oneshot::channel();
+        // The requester may be gone.
+        let then = move |is_durable| told.send(is_durable).unwrap_or_default();
+        let (session, name) = (certificate.session, &certificate.name);
+        when_durable(&self.archive, &self.store, session, name, then);
         let timeout = ms(self.config.timeouts.durable_ms);
         tokio::task::spawn_local(async move {
-            certificate.durable = tokio::time::timeout(timeout, on_disk).await == Ok(true);
+            let on_disk = tokio::time::timeout(timeout, on_disk).await;
+            // A writer that has died sends nothing.
+            certificate.durable = matches!(on_disk, Ok(Ok(true)));
             reply.send(Ok(certificate));
         });
-    }
-
-    /// Whether everything that a certificate's answer promises is on disk; resolves when that is
-    /// known.
-    fn on_disk(&self, certificate: &Certificate) -> impl Future<Output = bool> + use<> {
-        let written = [
-            self.archive.written(certificate.session),
-            self.store.written(&certificate.name),
-        ];
-        async move {
-            if mutant!("certificate: answered before it is on disk") {
-                return true;
-            }
-            for written in written {
-                // A writer that has died sends nothing.
-                if !matches!(written.await, Ok(Ok(()))) {
-                    return false;
-                }
-            }
-            true
-        }
     }
 }

@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn trace_full_then_the_oldest_go_but_those_that_change_the_state() {
+    fn trace_full_then_the_oldest_go_but_those_with_a_new_state() {
         let quiet: Vec<_> = ('A'..='J').map(|it| (it, false)).collect();
         assert_eq!(trace_after(&quiet[..9]), "[GH[I");
         let mut stopped = quiet;

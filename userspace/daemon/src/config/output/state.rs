@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use onair_archive::Retention;
 use serde::{Deserialize, Serialize};
 
 use crate::config::ConfigError;
@@ -24,15 +25,6 @@ pub struct StateConfig {
     pub certificates: usize,
     /// Days to keep a certificate; 0: forever.
     pub certificate_days: u32,
-}
-
-/// Retention rules for certificates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retention {
-    /// Maximum number; the oldest ones are removed first.
-    pub count: usize,
-    /// Maximum age since they were issued; `None`: no limit.
-    pub age: Option<Duration>,
 }
 
 impl Default for StateConfig {

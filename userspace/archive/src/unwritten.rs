@@ -9,7 +9,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
+use onair_mutant::mutant;
 
 /// Pause before the first retry.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -37,26 +37,26 @@ impl From<io::Error> for WriteError {
     }
 }
 
-/// The result of a write, once the file is on disk or cannot be.
-pub type WriteAck = oneshot::Receiver<Result<(), WriteError>>;
+/// Receives the result of a write, once the file is on disk or cannot be. Must not wait.
+pub type Then = Box<dyn FnOnce(Result<(), WriteError>) + Send>;
 
 /// The entries that are not on disk. The owner hands writes to a thread and notes each with
 /// [`Self::begin`]; the thread notes its end with [`Self::end`]. Neither call waits for the disk.
 #[derive(Debug)]
-pub struct Unwritten<K>(Mutex<BTreeMap<K, UnwrittenFile>>);
+pub(crate) struct Unwritten<K> {
+    entries: Mutex<BTreeMap<K, UnwrittenFile>>,
+    now: fn() -> Instant,
+}
 
-#[derive(Debug)]
 struct UnwrittenFile {
     /// Since when the file is not up to date.
     since: Instant,
-    /// An earlier form is on disk.
-    has_earlier: bool,
     /// Writes that were handed in and have not ended.
     under_way: u32,
     /// The last write failed.
     failure: Option<Failure>,
     /// Each gets the result of the last write.
-    waiters: Vec<oneshot::Sender<Result<(), WriteError>>>,
+    waiters: Vec<Then>,
 }
 
 #[derive(Debug)]
@@ -67,9 +67,18 @@ struct Failure {
     retry_at: Instant,
 }
 
+impl std::fmt::Debug for UnwrittenFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("UnwrittenFile")
+            .field("under_way", &self.under_way)
+            .field("failure", &self.failure)
+            .finish_non_exhaustive()
+    }
+}
+
 /// What the end of a write changes.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Change {
+pub(crate) enum Change {
     /// Nothing to report.
     None,
     /// The first write failed.
@@ -87,20 +96,21 @@ pub struct UnwrittenReport {
     pub detail: String,
 }
 
-impl<K> Default for Unwritten<K> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
-}
-
 impl<K: Ord + Clone + Display> Unwritten<K> {
-    /// A write of `key` was handed in; `is_known` if it is not the first.
-    pub fn begin(&self, key: &K, is_known: bool, now: Instant) {
+    /// Without entries.
+    pub(crate) fn new(now: fn() -> Instant) -> Self {
+        Self {
+            entries: Mutex::default(),
+            now,
+        }
+    }
+
+    /// A write of `key` was handed in.
+    pub(crate) fn begin(&self, key: &K) {
+        let now = (self.now)();
         let mut entries = self.entries();
         let entry = entries.entry(key.clone()).or_insert_with(|| UnwrittenFile {
             since: now,
-            // Without an entry the last write has succeeded.
-            has_earlier: is_known,
             under_way: 0,
             failure: None,
             waiters: Vec::new(),
@@ -109,7 +119,9 @@ impl<K: Ord + Clone + Display> Unwritten<K> {
     }
 
     /// A write of `key` ended. Waiters get the result, unless a later write is in progress.
-    pub fn end(&self, key: &K, result: &Result<(), WriteError>, now: Instant) -> Change {
+    pub(crate) fn end(&self, key: &K, result: &Result<(), WriteError>) -> Change {
+        let now = (self.now)();
+        let mut waiters = Vec::new();
         let mut entries = self.entries();
         let Some(entry) = entries.get_mut(key) else {
             return Change::None;
@@ -123,14 +135,16 @@ impl<K: Ord + Clone + Display> Unwritten<K> {
                 retry_at: now + pause(tries),
             });
         }
-        if entry.under_way == 0 {
-            for waiter in entry.waiters.drain(..) {
-                // The requester may be gone.
-                let _ = waiter.send(result.clone());
-            }
-            if result.is_ok() {
+        let is_last = entry.under_way == 0;
+        if mutant!("unwritten: told of an earlier write", true, is_last) {
+            waiters.append(&mut entry.waiters);
+            if result.is_ok() && is_last {
                 entries.remove(key);
             }
+        }
+        drop(entries);
+        for waiter in waiters {
+            waiter(result.clone());
         }
         match (result, tries) {
             (Ok(()), 0) => Change::None,
@@ -141,51 +155,43 @@ impl<K: Ord + Clone + Display> Unwritten<K> {
     }
 
     /// Removes `key`: it must no longer be on disk.
-    pub fn forget(&self, key: &K) {
+    pub(crate) fn forget(&self, key: &K) {
         self.entries().remove(key);
     }
 
-    /// Resolves when `key` is on disk, or cannot be: at once if no write of it is in progress.
-    pub fn written(&self, key: &K) -> WriteAck {
-        let (waiter, written) = oneshot::channel();
-        let result = match self.entries().get_mut(key) {
+    /// Calls `then` when `key` is on disk, or cannot be: at once if no write of it is in progress.
+    pub(crate) fn written(&self, key: &K, then: Then) {
+        let mut entries = self.entries();
+        let result = match entries.get_mut(key) {
             None => Ok(()),
-            Some(entry) if entry.under_way > 0 => {
-                entry.waiters.push(waiter);
-                return written;
-            }
+            Some(entry) if entry.under_way > 0 => return entry.waiters.push(then),
             Some(entry) => Err(match &entry.failure {
                 Some(failure) => failure.error.clone(),
                 None => WriteError::WriterEnded,
             }),
         };
-        // The caller receives it, below.
-        let _ = waiter.send(result);
-        written
+        drop(entries);
+        then(result);
     }
 
     /// Whether `key` is on disk in its current form.
-    pub fn is_written(&self, key: &K) -> bool {
+    pub(crate) fn is_written(&self, key: &K) -> bool {
         !self.entries().contains_key(key)
     }
 
-    /// Whether `key` is on disk, in its current form or in an earlier one while a later one is
-    /// written.
-    pub fn is_on_disk(&self, key: &K) -> bool {
-        let entries = self.entries();
-        let entry = entries.get(key);
-        entry.is_none_or(|entry| entry.has_earlier && entry.failure.is_none())
-    }
-
     /// Whether the last write of `key` failed and no other is in progress.
-    pub fn has_failed(&self, key: &K) -> bool {
+    pub(crate) fn has_failed(&self, key: &K) -> bool {
         self.entries()
             .get(key)
             .is_some_and(UnwrittenFile::has_failed)
     }
 
     /// Entries whose retry is due.
-    pub fn due(&self, now: Instant) -> Vec<K> {
+    pub(crate) fn due(&self) -> Vec<K> {
+        if mutant!("unwritten: what failed is not tried again") {
+            return Vec::new();
+        }
+        let now = (self.now)();
         let entries = self.entries();
         let due = entries.iter().filter(|(_, entry)| {
             let failure = entry.failure.as_ref();
@@ -195,14 +201,15 @@ impl<K: Ord + Clone + Display> Unwritten<K> {
     }
 
     /// Entries whose last write failed, due or not.
-    pub fn failed(&self) -> Vec<K> {
+    pub(crate) fn failed(&self) -> Vec<K> {
         let entries = self.entries();
         let failed = entries.iter().filter(|(_, entry)| entry.has_failed());
         failed.map(|(key, _)| key.clone()).collect()
     }
 
     /// The entries that the disk did not take, or not in time; `None` if there are none.
-    pub fn report(&self, now: Instant) -> Option<UnwrittenReport> {
+    pub(crate) fn report(&self) -> Option<UnwrittenReport> {
+        let now = (self.now)();
         let entries = self.entries();
         let is_wrong = |(_, entry): &(&K, &UnwrittenFile)| {
             entry.failure.is_some() || now.saturating_duration_since(entry.since) >= SLOW
@@ -232,7 +239,7 @@ impl<K: Ord + Clone + Display> Unwritten<K> {
 
     fn entries(&self) -> MutexGuard<'_, BTreeMap<K, UnwrittenFile>> {
         // No code panics while it holds the lock.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -250,88 +257,101 @@ fn pause(tries: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+    use std::sync::LazyLock;
+
     use super::*;
+
+    thread_local! {
+        static NOW: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+    }
+
+    fn now() -> Instant {
+        static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
+        *BEGUN + NOW.get()
+    }
+
+    fn pass(time: Duration) {
+        NOW.set(NOW.get() + time);
+    }
 
     fn failed() -> Result<(), WriteError> {
         Err(io::Error::other("no space").into())
     }
 
-    fn told(written: WriteAck) -> Result<(), WriteError> {
-        written.blocking_recv().unwrap()
+    /// What is told of `key`, as soon as it is.
+    fn told(unwritten: &Unwritten<u64>, key: u64) -> Arc<Mutex<Option<Result<(), WriteError>>>> {
+        let told = Arc::new(Mutex::new(None));
+        let own = Arc::clone(&told);
+        let then = move |result| *own.lock().unwrap() = Some(result);
+        unwritten.written(&key, Box::new(then));
+        told
+    }
+
+    fn is_told(told: &Mutex<Option<Result<(), WriteError>>>) -> Option<bool> {
+        told.lock().unwrap().as_ref().map(Result::is_ok)
     }
 
     #[test]
     fn write_under_way_and_done_then_waiters_hear_of_the_last_one() {
-        let (unwritten, now) = (Unwritten::default(), Instant::now());
-        assert!(told(unwritten.written(&1)).is_ok());
-        unwritten.begin(&1, false, now);
-        unwritten.begin(&1, false, now);
-        let mut written = unwritten.written(&1);
-        assert_eq!(unwritten.end(&1, &failed(), now), Change::Failed);
-        assert!(written.try_recv().is_err(), "a later write is under way");
+        let unwritten = Unwritten::new(now);
+        assert_eq!(is_told(&told(&unwritten, 1)), Some(true));
+        unwritten.begin(&1);
+        unwritten.begin(&1);
+        let written = told(&unwritten, 1);
+        assert_eq!(unwritten.end(&1, &failed()), Change::Failed);
+        assert_eq!(is_told(&written), None, "a later write is under way");
         assert!(!unwritten.has_failed(&1));
-        assert_eq!(unwritten.end(&1, &Ok(()), now), Change::Recovered(1));
-        assert!(told(written).is_ok());
+        assert_eq!(unwritten.end(&1, &Ok(())), Change::Recovered(1));
+        assert_eq!(is_told(&written), Some(true));
         assert!(unwritten.is_written(&1));
     }
 
     #[test]
     fn write_fails_then_told_and_due_again_after_a_doubling_pause() {
-        let (unwritten, mut now) = (Unwritten::default(), Instant::now());
-        unwritten.begin(&7, false, now);
-        let written = unwritten.written(&7);
-        assert_eq!(unwritten.end(&7, &failed(), now), Change::Failed);
-        for written in [written, unwritten.written(&7)] {
-            assert_eq!(told(written).unwrap_err().to_string(), "no space");
+        let unwritten = Unwritten::new(now);
+        unwritten.begin(&7);
+        let written = told(&unwritten, 7);
+        assert_eq!(unwritten.end(&7, &failed()), Change::Failed);
+        for written in [written, told(&unwritten, 7)] {
+            assert_eq!(is_told(&written), Some(false));
         }
         assert_eq!(unwritten.failed(), [7]);
         let mut last = Duration::ZERO;
         for _ in 0..40 {
             let mut pause = Duration::ZERO;
-            while unwritten.due(now + pause).is_empty() {
+            while unwritten.due().is_empty() {
                 pause += FIRST_PAUSE;
+                pass(FIRST_PAUSE);
             }
             assert!(pause >= last && pause <= LONGEST_PAUSE, "{pause:?}");
-            (last, now) = (pause, now + pause);
-            unwritten.begin(&7, false, now);
-            assert!(unwritten.due(now).is_empty() && unwritten.failed().is_empty());
-            assert_eq!(unwritten.end(&7, &failed(), now), Change::None);
+            last = pause;
+            unwritten.begin(&7);
+            assert!(unwritten.due().is_empty() && unwritten.failed().is_empty());
+            assert_eq!(unwritten.end(&7, &failed()), Change::None);
         }
         assert_eq!(last, LONGEST_PAUSE);
         unwritten.forget(&7);
-        assert!(unwritten.is_written(&7) && unwritten.due(now + 2 * last).is_empty());
-    }
-
-    #[test]
-    fn write_of_a_later_form_then_on_disk_unless_it_fails() {
-        let (unwritten, now) = (Unwritten::default(), Instant::now());
-        unwritten.begin(&1, false, now);
-        // The first form is not on disk either.
-        unwritten.begin(&1, true, now);
-        assert!(!unwritten.is_on_disk(&1));
-        unwritten.end(&1, &Ok(()), now);
-        unwritten.end(&1, &Ok(()), now);
-        unwritten.begin(&1, true, now);
-        assert!(unwritten.is_on_disk(&1) && !unwritten.is_written(&1));
-        unwritten.end(&1, &failed(), now);
-        assert!(!unwritten.is_on_disk(&1));
+        pass(2 * last);
+        assert!(unwritten.is_written(&7) && unwritten.due().is_empty());
     }
 
     #[test]
     fn report_of_failed_or_hanging_writes_then_count_and_names() {
-        let (unwritten, now) = (Unwritten::default(), Instant::now());
-        unwritten.begin(&0, false, now);
-        assert_eq!(unwritten.report(now), None);
-        let hangs = unwritten.report(now + SLOW).unwrap();
+        let unwritten = Unwritten::new(now);
+        unwritten.begin(&0);
+        assert_eq!(unwritten.report(), None);
+        pass(SLOW);
+        let hangs = unwritten.report().unwrap();
         assert_eq!(
             (hangs.count, &*hangs.detail),
             (1, "0: the disk does not answer")
         );
         for key in 1..=4 {
-            unwritten.begin(&key, false, now);
-            unwritten.end(&key, &failed(), now);
+            unwritten.begin(&key);
+            unwritten.end(&key, &failed());
         }
-        let report = unwritten.report(now).unwrap();
+        let report = unwritten.report().unwrap();
         assert_eq!((report.count, &*report.detail), (4, "1, 2, 3, …: no space"));
     }
 }

@@ -5,8 +5,9 @@ use onair_certificate::{CheckOutcome, seal, verify};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::host::tests::{Now, real};
 
-pub(super) const FOR_EVER: Retention = Retention {
+const FOR_EVER: Retention = Retention {
     count: 10,
     age: None,
 };
@@ -27,99 +28,21 @@ pub(super) fn certificate(number: u64, age: Duration) -> Certificate {
     certificate
 }
 
-pub(super) fn open(dir: &Path, retention: Retention) -> Archive {
-    Archive::open(dir, retention, &ThreadRegistry::default()).unwrap()
+fn open(dir: &Path, retention: Retention) -> Archive<Now<CertificateJob>> {
+    let start = |mut files: CertificateFiles| Ok(Now::new(move |job| drop(files.work(&[job]))));
+    Archive::open(real(), dir, LOG_BYTES, retention, start).unwrap()
 }
 
-pub(super) fn close(archive: Archive) {
-    let timeout = Duration::from_secs(30);
-    archive.close(Instant::now() + timeout).unwrap();
+fn close(archive: Archive<Now<CertificateJob>>) {
+    archive.close(Instant::now()).unwrap();
 }
 
-pub(super) fn listed(archive: &Archive) -> Vec<u64> {
+fn listed(archive: &Archive<Now<CertificateJob>>) -> Vec<u64> {
     let list = archive.list(&CertificateQuery::default());
     list.certificates.iter().map(|it| it.session.0).collect()
 }
 
-/// Waits for the result of the last write of session `number`.
-pub(super) fn written(archive: &Archive, number: u64) -> Result<(), WriteError> {
-    archive.written(SessionId(number)).blocking_recv().unwrap()
-}
-
-fn is_durable(archive: &Archive, number: u64) -> bool {
-    let session = SessionRef::Id(SessionId(number));
-    archive.present(&session).unwrap().durable
-}
-
-#[test]
-fn certificate_the_disk_refuses_then_kept_and_written_again() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut archive = open(dir.path(), FOR_EVER);
-    let folder = dir.path().join("certificates");
-    std::fs::remove_dir(&folder).unwrap();
-    for number in [1, 2, 3] {
-        archive.keep(certificate(number, Duration::ZERO));
-        assert!(written(&archive, number).is_err());
-        assert!(!is_durable(&archive, number));
-    }
-    let report = archive.unwritten().unwrap();
-    assert_eq!(report.count, 3);
-    assert!(
-        report.detail.starts_with("0000000000000001, "),
-        "{report:?}"
-    );
-    // One of them is completed meanwhile, another becomes too old.
-    let mut completed = certificate(2, Duration::ZERO);
-    completed.generation = 7;
-    seal(&mut completed);
-    archive.keep(completed);
-    assert!(written(&archive, 2).is_err());
-    archive.retain(Retention {
-        count: 2,
-        age: None,
-    });
-    std::fs::create_dir(&folder).unwrap();
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while archive.unwritten().is_some() && Instant::now() < deadline {
-        archive.retry();
-        std::thread::yield_now();
-    }
-    assert!(is_durable(&archive, 2) && is_durable(&archive, 3));
-    assert_eq!(
-        names(dir.path()),
-        ["0000000000000002.json", "0000000000000003.json"]
-    );
-    close(archive);
-    let archive = open(dir.path(), FOR_EVER);
-    let found = archive.find(&SessionRef::Id(SessionId(2))).unwrap();
-    assert_eq!(found.generation, 7);
-}
-
-#[test]
-fn archive_closed_with_a_failed_one_then_last_try_or_reported() {
-    for is_there in [true, false] {
-        let dir = tempfile::tempdir().unwrap();
-        let mut archive = open(dir.path(), FOR_EVER);
-        let folder = dir.path().join("certificates");
-        std::fs::remove_dir(&folder).unwrap();
-        archive.keep(certificate(1, Duration::ZERO));
-        assert!(written(&archive, 1).is_err());
-        if is_there {
-            std::fs::create_dir(&folder).unwrap();
-        }
-        let closed = archive.close(Instant::now() + Duration::from_secs(30));
-        assert_eq!(closed.is_ok(), is_there, "{closed:?}");
-        if let Err(said) = closed {
-            assert!(
-                said.to_string()
-                    .contains("not on disk: 1 certificates (0000000000000001: "),
-                "{said}"
-            );
-        }
-    }
-}
-
-pub(super) fn names(dir: &Path) -> Vec<String> {
+fn names(dir: &Path) -> Vec<String> {
     let files = std::fs::read_dir(dir.join("certificates")).unwrap();
     let mut names: Vec<_> = files
         .map(|file| file.unwrap().file_name().into_string().unwrap())
@@ -183,17 +106,13 @@ fn archive_too_many_or_too_old_then_the_oldest_leave_the_disk() {
 }
 
 #[test]
-fn archive_folder_not_writable_then_the_end_counts_the_missing() {
+fn something_else_in_the_place_of_the_log_then_set_aside() {
     let dir = tempfile::tempdir().unwrap();
-    let mut archive = open(dir.path(), FOR_EVER);
-    archive.keep(certificate(1, Duration::ZERO));
-    // Something that no file can replace is in its place.
-    std::fs::create_dir_all(dir.path().join("certificates/0000000000000002.json/x")).unwrap();
-    archive.keep(certificate(2, Duration::ZERO));
-    let said = archive.close(Instant::now() + Duration::from_secs(30));
-    let said = said.unwrap_err().to_string();
-    let expected = "not on disk: 1 certificates (0000000000000002: ";
-    assert!(said.starts_with(expected), "{said}");
+    let log = |name: &str| dir.path().join(name);
+    std::fs::create_dir(log("certificates.wal")).unwrap();
+    open(dir.path(), FOR_EVER).keep(certificate(1, Duration::ZERO));
+    assert!(log("certificates.wal").is_file());
+    assert!(log("certificates.wal.corrupt").is_dir());
 }
 
 #[test]

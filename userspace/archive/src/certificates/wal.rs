@@ -9,23 +9,19 @@
 //! have consecutive numbers from offset 0 on; what follows them is of earlier rounds, or was not
 //! written whole.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt as _;
+use std::ops::Range;
 use std::path::Path;
 
 use onair_api::Certificate;
 use onair_certificate::{Check, CheckOutcome, verify};
+use onair_disk::{Disk, OpenFile, Unfit, replace};
 use onair_mutant::mutant;
-use onair_record::{Unfit, read_regular};
-use rustix::fs::OFlags;
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use crate::persistence::disk;
-
-/// Size of the log, in bytes.
-pub(super) const BYTES: usize = 2 << 20;
+/// Largest size of the log, in bytes.
+pub(super) const MOST_BYTES: usize = 2 << 20;
 /// A record shares no block of the disk with the one before it, which may have been acknowledged.
 const BLOCK: usize = 4096;
 /// First word of a record.
@@ -35,7 +31,9 @@ const FILL: u8 = b'\n';
 /// A log that takes records.
 #[derive(Debug)]
 pub(super) struct Wal {
-    file: File,
+    file: Box<dyn OpenFile>,
+    /// Size of the log, in bytes.
+    bytes: usize,
     /// Number of the next record.
     sequence: u64,
     /// Offset of the next record.
@@ -43,14 +41,15 @@ pub(super) struct Wal {
 }
 
 impl Wal {
-    /// Creates an empty log, in place of an earlier one, whose records are lost.
+    /// Creates an empty log of this size, in place of an earlier one, whose records are lost.
     ///
     /// # Errors
     /// The system's.
-    pub(super) fn create(path: &Path) -> io::Result<Self> {
-        disk::replace(path, &vec![FILL; BYTES])?;
+    pub(super) fn create(disk: &dyn Disk, path: &Path, bytes: usize) -> io::Result<Self> {
+        replace(disk, path, &vec![FILL; bytes])?;
         Ok(Self {
-            file: onair_record::open_regular(path, OFlags::WRONLY)?,
+            file: disk.open(path)?,
+            bytes,
             sequence: 1,
             offset: 0,
         })
@@ -67,11 +66,11 @@ impl Wal {
         for (sequence, text) in (self.sequence..).zip(texts) {
             add_record(&mut records, sequence, text.as_ref());
         }
-        if self.offset + records.len() > BYTES {
+        if self.offset + records.len() > self.bytes {
             return Ok(false);
         }
         self.file.write_all_at(&records, self.offset as u64)?;
-        disk::begin_write(&self.file);
+        self.file.begin_write();
         self.offset += records.len();
         self.sequence += texts.len() as u64;
         Ok(true)
@@ -97,13 +96,16 @@ impl Wal {
     }
 }
 
-/// The certificates in the log of an earlier daemon, in the order of its records; none without a log.
+/// The certificates in the log of an earlier daemon, in the order of its records, and whether the one
+/// behind them is not whole; none without a log.
 ///
 /// # Errors
 /// The system's, or it is not a file that a daemon wrote.
-pub(super) fn read(path: &Path) -> Result<Vec<Certificate>, Unfit> {
-    match read_regular(path, BYTES as u64) {
-        Err(Unfit::System(error)) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+pub(super) fn read(disk: &dyn Disk, path: &Path) -> Result<(Vec<Certificate>, bool), Unfit> {
+    match disk.read(path, MOST_BYTES as u64) {
+        Err(Unfit::System(error)) if error.kind() == io::ErrorKind::NotFound => {
+            Ok((Vec::new(), false))
+        }
         log => Ok(certificates(&log?)),
     }
 }
@@ -115,35 +117,38 @@ fn add_record(records: &mut Vec<u8>, sequence: u64, text: &[u8]) {
     records.resize(records.len().next_multiple_of(BLOCK), FILL);
 }
 
-fn certificates(log: &[u8]) -> Vec<Certificate> {
+fn certificates(log: &[u8]) -> (Vec<Certificate>, bool) {
     let mut found = Vec::new();
     let (mut rest, mut expected) = (log, None);
-    while let Some((sequence, certificate, bytes)) = first(rest) {
+    while let Some((sequence, text)) = first(rest) {
         let is_next = expected.is_none_or(|expected| sequence == expected);
         if !mutant!("wal: records of an earlier round count", true, is_next) {
             break;
         }
+        let Some((certificate, end)) =
+            text.and_then(|text| Some((whole(&rest[text.clone()])?, text.end)))
+        else {
+            return (found, true);
+        };
         found.push(certificate);
         expected = sequence.checked_add(1);
-        rest = rest.get(bytes..).unwrap_or_default();
+        rest = rest.get(end.next_multiple_of(BLOCK)..).unwrap_or_default();
     }
-    found
+    (found, false)
 }
 
-/// The record at the start of `log`: its number, its certificate, and its size in bytes. `None` if
-/// there is none, or not all of it.
-fn first(log: &[u8]) -> Option<(u64, Certificate, usize)> {
+/// The head of the record at the start of `log`: its number, and where its certificate is, if the log
+/// is long enough.
+fn first(log: &[u8]) -> Option<(u64, Option<Range<usize>>)> {
     let end = log.iter().take(BLOCK).position(|byte| *byte == b'\n')?;
     let head = str::from_utf8(&log[..end]).ok()?;
     let mut words = head.strip_prefix(WORD)?.strip_prefix(' ')?.split(' ');
-    let (sequence, bytes) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-    let text = log[end + 1..].get(..bytes)?;
-    let certificate = whole(text)?;
-    Some((
-        sequence,
-        certificate,
-        (end + 1 + bytes).next_multiple_of(BLOCK),
-    ))
+    let (sequence, bytes) = (
+        words.next()?.parse().ok()?,
+        words.next()?.parse::<usize>().ok()?,
+    );
+    let text = end + 1..(end + 1).checked_add(bytes)?;
+    Some((sequence, (text.end <= log.len()).then_some(text)))
 }
 
 /// The certificate in `text`, if its digest holds: a power failure may leave some blocks of a file
@@ -162,10 +167,11 @@ pub(super) fn whole(text: &[u8]) -> Option<Certificate> {
 
 #[cfg(test)]
 mod tests {
+    use onair_disk::RealDisk;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::persistence::archive::tests::certificate;
+    use crate::certificates::tests::certificate;
 
     /// The file of the certificate of session `number`, `blocks` blocks long.
     fn text(number: u64, blocks: usize) -> Vec<u8> {
@@ -179,12 +185,13 @@ mod tests {
         text
     }
 
-    fn numbers(log: &[u8]) -> Vec<u64> {
-        certificates(log).iter().map(|it| it.session.0).collect()
+    fn numbers(log: &[u8]) -> (Vec<u64>, bool) {
+        let (found, is_torn) = certificates(log);
+        (found.iter().map(|it| it.session.0).collect(), is_torn)
     }
 
     fn log_with(path: &Path, numbers: &[u64]) -> Wal {
-        let mut wal = Wal::create(path).unwrap();
+        let mut wal = Wal::create(&RealDisk, path, MOST_BYTES).unwrap();
         for number in numbers {
             assert!(wal.append(&[text(*number, 2)]).unwrap());
         }
@@ -196,12 +203,12 @@ mod tests {
     fn log_full_then_there_is_no_room_and_what_it_has_stays() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log");
-        let mut wal = Wal::create(&path).unwrap();
+        let mut wal = Wal::create(&RealDisk, &path, MOST_BYTES).unwrap();
         let texts: Vec<_> = (1..=60).map(|number| text(number, 4)).collect();
         assert!(wal.append(&texts).unwrap() && wal.append(&texts).unwrap());
         assert!(!wal.append(&texts).unwrap());
-        assert_eq!(read(&path).unwrap().len(), 120);
-        assert_eq!(std::fs::metadata(&path).unwrap().len(), BYTES as u64);
+        assert_eq!(read(&RealDisk, &path).unwrap().0.len(), 120);
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), MOST_BYTES as u64);
     }
 
     #[test]
@@ -210,9 +217,9 @@ mod tests {
         let path = dir.path().join("log");
         let mut wal = log_with(&path, &[1, 2, 3]);
         wal.restart().unwrap();
-        assert!(read(&path).unwrap().is_empty());
+        assert!(read(&RealDisk, &path).unwrap().0.is_empty());
         assert!(wal.append(&[text(4, 2)]).unwrap());
-        assert_eq!(numbers(&std::fs::read(&path).unwrap()), [4]);
+        assert_eq!(numbers(&std::fs::read(&path).unwrap()), (vec![4], false));
     }
 
     #[test]
@@ -221,18 +228,20 @@ mod tests {
         let path = dir.path().join("log");
         drop(log_with(&path, &[1, 2, 3]));
         let whole = std::fs::read(&path).unwrap();
-        assert_eq!(numbers(&whole), [1, 2, 3]);
+        assert_eq!(numbers(&whole), (vec![1, 2, 3], false));
         for block in 0..6 {
             let mut torn = whole.clone();
             torn[block * BLOCK..][..BLOCK].fill(FILL);
             let expected: Vec<u64> = (1..=block as u64 / 2).collect();
+            // Without its head it is not known for a record.
+            let expected = (expected, block % 2 == 1);
             assert_eq!(numbers(&torn), expected, "without block {block}");
         }
         // A digit of the certificate, which stays a certificate.
         let mut torn = whole;
         let at = torn.windows(14).position(|it| it == b"\"generation\":1");
         torn[at.unwrap() + 13] = b'7';
-        assert!(numbers(&torn).is_empty());
+        assert_eq!(numbers(&torn), (vec![], true));
     }
 
     proptest! {
@@ -242,7 +251,7 @@ mod tests {
         ) {
             let mut log = head.into_bytes();
             log.extend(rest);
-            prop_assert_eq!(numbers(&log), Vec::<u64>::new());
+            prop_assert_eq!(numbers(&log).0, Vec::<u64>::new());
         }
     }
 }

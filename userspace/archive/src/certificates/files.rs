@@ -5,26 +5,38 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
 
 use onair_api::{Certificate, Memory, SessionId};
 use onair_certificate::{CheckOutcome, Unverifiable, verify};
+use onair_disk::{Parts, Unfit, open_folder, remove, replace_all, set_aside, sync_all};
 use onair_mutant::mutant;
-use onair_record::{Unfit, read_regular};
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use super::ArchiveJob;
 use super::wal::{self, Wal};
-use crate::persistence::disk::{self, Parts};
-use crate::persistence::unwritten::{Change, Unwritten, WriteError};
+use crate::host::Host;
+use crate::note::Note;
+use crate::unwritten::{Change, Unwritten, WriteError};
 
 /// Largest file that is read, in bytes; the daemon's own files have a tenth of it.
 const MOST_BYTES: u64 = 1 << 20;
+/// Name of the write-ahead log in `state.dir`.
+const WAL: &str = "certificates.wal";
+
+/// A job of the writer.
+#[derive(Debug)]
+pub enum CertificateJob {
+    /// Write a certificate.
+    Write(Arc<Certificate>),
+    /// Remove that of a session.
+    Remove(SessionId),
+    /// Sync the files that only the write-ahead log keeps safe.
+    Settle,
+}
 
 /// Why a file is not a certificate of this archive.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Foreign {
+enum Foreign {
     #[error(transparent)]
     Unfit(#[from] Unfit),
     #[error("its name is not a certificate's name (ID.json)")]
@@ -38,33 +50,32 @@ pub(super) enum Foreign {
 }
 
 /// Whether a file is a part that the writer creates beside the file that it replaces.
-pub(super) fn is_own_part(file: &Path) -> bool {
+fn is_own_part(file: &Path) -> bool {
     let name = file.file_name().and_then(|name| name.to_str());
     let id = name.and_then(|name| name.strip_suffix(".json.part"));
-    let is_id = id.is_some_and(|id| id.parse::<SessionId>().is_ok());
-    is_id && std::fs::symlink_metadata(file).is_ok_and(|about| about.is_file())
+    id.is_some_and(|id| id.parse::<SessionId>().is_ok())
 }
 
 /// Reads a file of the folder. One with a wrong digest or invalid claims is kept unchanged:
 /// verifying it shows the fault.
-pub(super) fn read(file: &Path) -> Result<Certificate, Foreign> {
+fn read(host: Host, file: &Path) -> Result<Certificate, Foreign> {
     if file.extension().is_none_or(|extension| extension != "json") {
         return Err(Foreign::Name);
     }
-    let document: Value = serde_json::from_slice(&read_regular(file, MOST_BYTES)?)?;
+    let document: Value = serde_json::from_slice(&host.disk.read(file, MOST_BYTES)?)?;
     let found = verify(&document)?;
     let certificate = Certificate::deserialize(&document)?;
     let session = certificate.session;
     if file.file_name() != path(Path::new(""), session).file_name() {
         return Err(Foreign::Other(session));
     }
-    for check in found.checks {
-        if check.outcome == CheckOutcome::Fails {
-            tracing::warn!(
-                path = %file.display(), check = check.name, reason = check.detail,
-                "a certificate is invalid: `onairctl certificate verify` tells more"
-            );
-        }
+    let fail = |check: &onair_certificate::Check| check.outcome == CheckOutcome::Fails;
+    for check in found.checks.into_iter().filter(fail) {
+        (host.tell)(Note::Invalid {
+            path: file.to_owned(),
+            check: check.name.to_string(),
+            reason: check.detail,
+        });
     }
     Ok(certificate)
 }
@@ -72,9 +83,11 @@ pub(super) fn read(file: &Path) -> Result<Certificate, Foreign> {
 /// The files, as the writer's thread sees them. A certificate is safe once the write-ahead log has
 /// it; its file, which is there by then, is synced later.
 #[derive(Debug)]
-pub(super) struct Files {
+pub struct CertificateFiles {
+    host: Host,
     dir: PathBuf,
     wal_path: PathBuf,
+    wal_bytes: usize,
     /// `None` after a failure: each file is synced at once until there is a new log.
     wal: Option<Wal>,
     has_warned: bool,
@@ -83,45 +96,67 @@ pub(super) struct Files {
     unwritten: Arc<Unwritten<SessionId>>,
 }
 
-impl Files {
-    /// Writes and syncs the files of all certificates in the log of an earlier daemon, and begins a
-    /// new log. Those that cannot be written are [`Self::unsynced`].
+impl CertificateFiles {
+    /// Writes and syncs the files of all certificates in the log of an earlier daemon, begins a new
+    /// log, and reads all certificates.
     ///
     /// # Errors
-    /// The log cannot be read.
+    /// The disk's.
     pub(super) fn open(
-        dir: &Path,
-        wal_path: PathBuf,
+        host: Host,
+        state: &Path,
+        wal_bytes: usize,
         unwritten: &Arc<Unwritten<SessionId>>,
-    ) -> io::Result<Self> {
+    ) -> io::Result<(Self, Vec<Arc<Certificate>>)> {
+        let (dir, wal_path) = (state.join("certificates"), state.join(WAL));
+        open_folder(host.disk, &dir)?;
         let mut files = Self {
-            dir: dir.to_owned(),
-            unsynced: logged(dir, &wal_path)?,
+            host,
+            unsynced: logged(host, &dir, &wal_path)?,
+            dir,
             wal_path,
+            wal_bytes,
             wal: None,
             has_warned: false,
             unwritten: Arc::clone(unwritten),
         };
         files.settle();
-        Ok(files)
+        let kept = files.read_all()?;
+        Ok((files, kept))
     }
 
-    /// Certificates whose files are not synced.
-    pub(super) fn unsynced(&self) -> impl Iterator<Item = &Arc<Certificate>> {
-        self.unsynced.values()
+    fn read_all(&self) -> io::Result<Vec<Arc<Certificate>>> {
+        let disk = self.host.disk;
+        // In the form of the log, whatever lies in their places.
+        let mut kept: Vec<_> = self.unsynced.values().cloned().collect();
+        for path in disk.list(&self.dir)? {
+            if is_own_part(&path) && remove(disk, &path).is_ok() {
+                (self.host.tell)(Note::PartRemoved(path));
+                continue;
+            }
+            match read(self.host, &path) {
+                Ok(it) if self.unsynced.contains_key(&it.session.0) => {}
+                Ok(it) => kept.push(Arc::new(it)),
+                Err(reason) => {
+                    let reason = reason.to_string();
+                    (self.host.tell)(Note::NotCertificate { path, reason });
+                }
+            }
+        }
+        Ok(kept)
     }
 
-    /// Runs the jobs in order, and consecutive writes together. A failed write is kept in
-    /// `unwritten`; it is not one of the failures counted here.
-    pub(super) fn work(&mut self, jobs: &[ArchiveJob]) -> Vec<io::Result<()>> {
-        let both_write = |a: &ArchiveJob, b: &ArchiveJob| {
-            matches!((a, b), (ArchiveJob::Write(_), ArchiveJob::Write(_)))
+    /// Runs the jobs in order, and consecutive writes together. A failed write is kept for the archive,
+    /// which hands it in again; it is not one of the failures counted here.
+    pub fn work(&mut self, jobs: &[CertificateJob]) -> Vec<io::Result<()>> {
+        let both_write = |a: &CertificateJob, b: &CertificateJob| {
+            matches!((a, b), (CertificateJob::Write(_), CertificateJob::Write(_)))
         };
         let mut done = Vec::with_capacity(jobs.len());
         for alike in jobs.chunk_by(both_write) {
             match alike {
-                [ArchiveJob::Remove(session)] => done.push(self.remove(*session)),
-                [ArchiveJob::Settle] => {
+                [CertificateJob::Remove(session)] => done.push(self.remove(*session)),
+                [CertificateJob::Settle] => {
                     self.settle();
                     done.push(Ok(()));
                 }
@@ -137,23 +172,23 @@ impl Files {
     fn remove(&mut self, session: SessionId) -> io::Result<()> {
         self.unwritten.forget(&session);
         self.unsynced.remove(&session.0);
-        let dir = &self.dir;
-        disk::remove(&path(dir, session)).inspect_err(|error| {
-            tracing::error!(%session, %error, dir = %dir.display(), "cannot remove an old certificate");
+        remove(self.host.disk, &path(&self.dir, session)).inspect_err(|error| {
+            let error = io::Error::new(error.kind(), error.to_string());
+            (self.host.tell)(Note::CertificateStays { session, error });
         })
     }
 
     /// Writes certificates; of several for one session, only the last form.
-    fn write(&mut self, jobs: &[ArchiveJob]) {
+    fn write(&mut self, jobs: &[CertificateJob]) {
         let certificates = jobs.iter().filter_map(|job| match job {
-            ArchiveJob::Write(certificate) => Some(certificate),
-            ArchiveJob::Remove(_) | ArchiveJob::Settle => None,
+            CertificateJob::Write(certificate) => Some(certificate),
+            CertificateJob::Remove(_) | CertificateJob::Settle => None,
         });
         let latest: BTreeMap<u64, _> = certificates.clone().map(|it| (it.session.0, it)).collect();
         let files: Vec<_> = latest.values().map(|it| file(&self.dir, it)).collect();
         let (results, is_logged) = match self.write_logged(&files) {
             Some(results) => (results, true),
-            None => (disk::replace_all(&self.dir, &files), false),
+            None => (replace_all(self.host.disk, &self.dir, &files), false),
         };
         let mut of_session = BTreeMap::new();
         for ((session, certificate), result) in latest.into_iter().zip(results) {
@@ -179,11 +214,11 @@ impl Files {
         if !self.append(files) {
             return None;
         }
-        let parts = Parts::write(files);
+        let parts = Parts::write(self.host.disk, files);
         match self.wal.as_ref()?.sync() {
             Ok(()) => Some(parts.take_places()),
             Err(error) => {
-                self.abandon_log(&error);
+                self.abandon_log(error);
                 None
             }
         }
@@ -196,7 +231,7 @@ impl Files {
             match self.wal.as_mut().map(|wal| wal.append(&texts)) {
                 Some(Ok(true)) => return true,
                 Some(Ok(false)) if !has_made_room => self.settle(),
-                Some(Err(error)) => self.abandon_log(&error),
+                Some(Err(error)) => self.abandon_log(error),
                 // No log, or none that is large enough.
                 Some(Ok(false)) | None => break,
             }
@@ -214,20 +249,20 @@ impl Files {
                 .values()
                 .map(|it| path(&self.dir, it.session))
                 .collect();
-            match disk::sync_all(&self.dir, &files).and_then(|()| wal.restart()) {
+            match sync_all(self.host.disk, &self.dir, &files).and_then(|()| wal.restart()) {
                 Ok(()) => return self.unsynced.clear(),
-                Err(error) => self.abandon_log(&error),
+                Err(error) => self.abandon_log(error),
             }
         }
         let unsynced = std::mem::take(&mut self.unsynced);
         let files: Vec<_> = unsynced.values().map(|it| file(&self.dir, it)).collect();
-        for ((session, certificate), result) in unsynced
-            .into_iter()
-            .zip(disk::replace_all(&self.dir, &files))
+        for ((session, certificate), result) in
+            unsynced
+                .into_iter()
+                .zip(replace_all(self.host.disk, &self.dir, &files))
         {
             if let Err(error) = result {
-                self.unwritten
-                    .begin(&certificate.session, true, Instant::now());
+                self.unwritten.begin(&certificate.session);
                 self.note(&certificate, &Err(error.into()));
                 self.unsynced.insert(session, certificate);
             }
@@ -238,55 +273,66 @@ impl Files {
             true,
             is_safe
         ) {
-            match Wal::create(&self.wal_path) {
+            match Wal::create(self.host.disk, &self.wal_path, self.wal_bytes) {
                 Ok(wal) => (self.wal, self.has_warned) = (Some(wal), false),
-                Err(error) => self.abandon_log(&error),
+                Err(error) => self.abandon_log(error),
             }
         }
     }
 
-    fn abandon_log(&mut self, error: &io::Error) {
+    fn abandon_log(&mut self, error: io::Error) {
         self.wal = None;
         if !std::mem::replace(&mut self.has_warned, true) {
-            tracing::warn!(
-                path = %self.wal_path.display(), %error,
-                "the log of certificates cannot be written: each certificate is synced by itself, which takes longer"
-            );
+            let path = self.wal_path.clone();
+            (self.host.tell)(Note::LogFailed { path, error });
         }
     }
 
-    /// Records the result of a write, and logs what an operator must know.
+    /// Records the result of a write.
     fn note(&self, certificate: &Certificate, result: &Result<(), WriteError>) {
-        let (session, name) = (certificate.session, &certificate.name);
-        let error = result.as_ref().err().map(tracing::field::display);
-        match self.unwritten.end(&session, result, Instant::now()) {
-            Change::None => {}
-            Change::Failed => tracing::error!(
-                %session, %name, error, dir = %self.dir.display(),
-                "cannot write a certificate: it stays in memory, and the daemon retries until it is on disk"
-            ),
-            Change::Recovered(tries) => {
-                tracing::info!(%session, %name, tries, "the certificate is on disk now");
-            }
+        let (session, name) = (certificate.session, certificate.name.clone());
+        match (self.unwritten.end(&session, result), result.clone()) {
+            (Change::Failed, Err(error)) => (self.host.tell)(Note::CertificateFailed {
+                session,
+                name,
+                error,
+            }),
+            (Change::Recovered(tries), _) => (self.host.tell)(Note::CertificateWritten {
+                session,
+                name,
+                tries,
+            }),
+            _ => {}
         }
     }
 }
 
 /// The certificates in the log of an earlier daemon, by session: of several forms the last. The
 /// completed form in a file is never older.
-fn logged(dir: &Path, wal_path: &Path) -> io::Result<BTreeMap<u64, Arc<Certificate>>> {
-    let logged = match wal::read(wal_path) {
-        Ok(logged) => logged,
+fn logged(host: Host, dir: &Path, wal_path: &Path) -> io::Result<BTreeMap<u64, Arc<Certificate>>> {
+    let disk = host.disk;
+    let logged = match wal::read(disk, wal_path) {
+        Ok((logged, is_torn)) => {
+            if is_torn {
+                (host.tell)(Note::TornLog {
+                    path: wal_path.to_owned(),
+                    records: logged.len(),
+                });
+            }
+            logged
+        }
         Err(Unfit::System(error)) => return Err(error),
         Err(error) => {
-            let aside = disk::set_aside(wal_path)?;
-            tracing::error!(path = %aside.display(), %error, "set aside a file that is not the log of certificates");
+            (host.tell)(Note::LogSetAside {
+                path: set_aside(disk, wal_path)?,
+                reason: error.to_string(),
+            });
             Vec::new()
         }
     };
     let is_completed = |it: &Certificate| matches!(it.memory, Memory::Returned { .. });
     let is_older = |it: &Certificate| {
-        let there = std::fs::read(path(dir, it.session)).ok();
+        let there = disk.read(&path(dir, it.session), MOST_BYTES).ok();
         let there = there.and_then(|text| wal::whole(&text));
         let is_older = !is_completed(it) && there.is_some_and(|there| is_completed(&there));
         is_older && !mutant!("archive: a pending form replaces the completed one")

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use onair_api::{SessionName, SessionSpec, Who};
 
-use super::store::PersistedSession;
+use crate::persisted::PersistedSession;
 
 /// The stored sessions of an earlier configuration that are not in the current one: they are forgotten.
-pub fn no_longer_configured(
+pub(crate) fn no_longer_configured(
     stored: &BTreeMap<SessionName, PersistedSession>,
     configured: &[SessionSpec],
 ) -> Vec<SessionName> {
@@ -17,13 +17,15 @@ pub fn no_longer_configured(
     gone.map(|(name, _)| name.clone()).collect()
 }
 
-/// The sessions of the configuration. One that is new is the daemon's and runs; the others are as they were left.
-pub fn of_configuration(
+/// The sessions of the configuration, then the other stored ones: sources come before the sessions that
+/// look for them. A session that is new in the configuration is the daemon's and runs; the others are
+/// as they were left.
+pub(crate) fn to_restore(
     stored: &BTreeMap<SessionName, PersistedSession>,
     configured: Vec<SessionSpec>,
     daemon: &Who,
 ) -> Vec<PersistedSession> {
-    let one = |spec: SessionSpec| {
+    let of_configuration = |spec: SessionSpec| {
         let before = stored.get(&spec.name);
         PersistedSession {
             owner: before.map_or(daemon, |kept| &kept.owner).clone(),
@@ -34,16 +36,14 @@ pub fn of_configuration(
             spec,
         }
     };
-    configured.into_iter().map(one).collect()
-}
-
-/// The other stored sessions: sources come before the sessions that look for them.
-pub fn of_requesters<'a>(
-    stored: impl Iterator<Item = &'a PersistedSession>,
-) -> Vec<PersistedSession> {
-    let others = stored.filter(|kept| !kept.configured).cloned();
-    let (converted, mut all): (Vec<_>, Vec<_>) =
+    let mut all: Vec<_> = configured.into_iter().map(of_configuration).collect();
+    let is_other = |kept: &&PersistedSession| {
+        !kept.configured && !all.iter().any(|it| it.spec.name == kept.spec.name)
+    };
+    let others = stored.values().filter(is_other).cloned();
+    let (converted, sources): (Vec<_>, Vec<_>) =
         others.partition(|kept| kept.spec.convert.is_some());
+    all.extend(sources);
     all.extend(converted);
     all
 }
@@ -53,28 +53,13 @@ mod tests {
     use onair_api::{Convert, SessionId, StoppedBefore, Timestamp};
 
     use super::*;
+    use crate::persisted::tests::{kept, who};
 
-    fn kept(name: &str, configured: bool) -> PersistedSession {
-        let spec = serde_json::json!({
-            "name": name, "direction": "receive", "port": "a", "persistent": true,
-            "video": {"width": 64, "height": 32, "frame_rate": "60/1", "depth": 8},
-            "flow": {"destination": "10.0.0.1:5004"},
-        });
+    fn kept_of(name: &str, configured: bool) -> PersistedSession {
         PersistedSession {
-            spec: serde_json::from_value(spec).unwrap(),
-            owner: who(1),
             configured,
-            running: true,
-            stopped: None,
-            generation: 7,
+            ..kept(name)
         }
-    }
-
-    fn who(pid: u32) -> Who {
-        let who = serde_json::json!({
-            "uid": 0, "gid": 0, "pid": pid, "command": "t", "via": "control.sock",
-        });
-        serde_json::from_value(who).unwrap()
     }
 
     fn stored(all: &[PersistedSession]) -> BTreeMap<SessionName, PersistedSession> {
@@ -84,14 +69,14 @@ mod tests {
 
     #[test]
     fn session_taken_from_the_configuration_then_forgotten() {
-        let all = stored(&[kept("a", true), kept("b", true), kept("c", false)]);
-        let gone = no_longer_configured(&all, &[kept("b", true).spec]);
+        let all = stored(&[kept_of("a", true), kept_of("b", true), kept_of("c", false)]);
+        let gone = no_longer_configured(&all, &[kept_of("b", true).spec]);
         assert_eq!(gone, ["a".parse().unwrap()]);
     }
 
     #[test]
     fn configured_session_is_as_it_was_left_and_a_new_one_runs() {
-        let mut left = kept("b", false);
+        let mut left = kept_of("b", false);
         left.running = false;
         left.stopped = Some(StoppedBefore {
             at: Timestamp(std::time::UNIX_EPOCH),
@@ -101,12 +86,12 @@ mod tests {
         let mut spec = left.spec.clone();
         spec.quota += 1;
         let all = stored(std::slice::from_ref(&left));
-        let specs = vec![kept("a", true).spec, spec.clone()];
-        let back = of_configuration(&all, specs, &who(9));
+        let specs = vec![kept_of("a", true).spec, spec.clone()];
+        let back = to_restore(&all, specs, &who(9));
         let new = PersistedSession {
             owner: who(9),
             generation: 0,
-            ..kept("a", true)
+            ..kept_of("a", true)
         };
         let configured = true;
         let left = PersistedSession {
@@ -119,14 +104,15 @@ mod tests {
 
     #[test]
     fn stored_sessions_come_back_sources_first_without_configured() {
-        let mut converted = kept("a", false);
+        let mut converted = kept_of("a", false);
         converted.spec.convert = Some(Convert {
             from: "b".parse().unwrap(),
             layout: "v210".to_owned(),
             source_owner: None,
             follows_source: false,
         });
-        let all = [converted.clone(), kept("b", false), kept("c", true)];
-        assert_eq!(of_requesters(all.iter()), [kept("b", false), converted]);
+        let all = stored(&[converted.clone(), kept_of("b", false), kept_of("c", true)]);
+        let back = to_restore(&all, Vec::new(), &who(9));
+        assert_eq!(back, [kept_of("b", false), converted]);
     }
 }
