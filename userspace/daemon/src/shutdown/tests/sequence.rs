@@ -173,7 +173,7 @@ fn sequence_of_all_kinds_then_each_stage_after_the_one_before() {
 }
 
 #[test]
-fn sequence_part_of_any_kind_hangs_then_left_behind_at_its_limit() {
+fn sequence_part_of_any_kind_hangs_then_left_behind_in_time() {
     use PartKind::{Cleanup, Notification, Server, Waiter};
     for kind in [Notification, Waiter, Server, Cleanup] {
         let mut plant = Plant::new();
@@ -215,7 +215,7 @@ fn sequence_part_ends_at_its_limit_or_after_then_reported_once() {
 }
 
 #[test]
-fn sequence_forced_then_each_part_has_the_forced_time_of_its_own() {
+fn sequence_forced_then_each_part_has_forced_time_of_its_own() {
     let mut plant = Plant::new();
     plant.forced_at = Some(200 * MS);
     let minute = Duration::from_secs(60);
