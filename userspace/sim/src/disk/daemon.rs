@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use onair_api::{
-    Certificate, Direction, Operation, SessionId, SessionRef, SessionSpec, Via, Who,
-};
+use onair_api::{Certificate, Direction, Operation, SessionId, SessionRef, SessionSpec, Via, Who};
 use onair_archive::{Archive, CertificateJob, SessionJob, Store, when_durable};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
