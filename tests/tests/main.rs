@@ -13,5 +13,6 @@ mod network;
 mod operators;
 mod pages;
 mod pollers;
+mod python;
 mod recording;
 mod time;

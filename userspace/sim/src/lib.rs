@@ -19,6 +19,7 @@
 //! | `life` | one life |
 //! | `disk` | lives of the state directory: real archive and store, crashes |
 //! | `hunt` | many lives, and the shortest that fails |
+//! | `replay` | the life of a daemon's session, by its trace |
 
 mod client;
 mod daemon;
@@ -32,9 +33,11 @@ mod mail;
 mod operator;
 mod oracle;
 mod plan;
+mod replay;
 mod requests;
 mod world;
 
 pub use self::hunt::{Found, Kind, failed_seeds, hunt, replay};
 pub use self::life::{Report, live};
 pub use self::plan::{ClientPlan, Deed, DeedKind, Manners, Plan};
+pub use self::replay::replay_trace;

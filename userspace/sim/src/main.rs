@@ -1,10 +1,11 @@
 //! `cargo xtask sim`: lives lives, and prints those that fail.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use onair_sim::{Found, Kind, failed_seeds, hunt, replay};
+use onair_sim::{Found, Kind, failed_seeds, hunt, replay, replay_trace};
 use serde_json::{Value, json};
 
 /// Lives lives of the session core, and of the state directory
@@ -22,6 +23,9 @@ struct Arguments {
     /// Live only the life of the seed, and print what happens
     #[arg(long)]
     replay: bool,
+    /// Replay a trace of `onairctl debug trace`, and print what happened
+    #[arg(long, conflicts_with_all = ["replay", "without"])]
+    trace: Option<PathBuf>,
     /// Leave out these deeds of its plan
     #[arg(long, value_delimiter = ',')]
     without: Vec<usize>,
@@ -39,6 +43,9 @@ fn main() -> ExitCode {
     // A hostile client's process may panic; what counts is in the report.
     std::panic::set_hook(Box::new(|_| ()));
     let arguments = Arguments::parse();
+    if let Some(path) = &arguments.trace {
+        return trace(path);
+    }
     if arguments.replay {
         return replay_one(&arguments);
     }
@@ -175,4 +182,27 @@ fn replay_one(arguments: &Arguments) -> ExitCode {
         .for_each(|it| println!("violation: {it}"));
     println!("{} events", report.events);
     ExitCode::from(u8::from(!report.violations.is_empty()))
+}
+
+fn trace(path: &Path) -> ExitCode {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => {
+            eprintln!("{}: {error}", path.display());
+            return ExitCode::from(2);
+        }
+    };
+    match replay_trace(&text, |line| println!("{line}")) {
+        Ok(it) => {
+            println!(
+                "{} sessions, {} events: the same {} effects",
+                it.sessions, it.events, it.effects
+            );
+            ExitCode::SUCCESS
+        }
+        Err(difference) => {
+            println!("different: {difference}");
+            ExitCode::FAILURE
+        }
+    }
 }

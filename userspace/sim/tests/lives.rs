@@ -1,6 +1,6 @@
 //! Some seconds of lives, which every test run lives.
 
-use onair_sim::{Kind, failed_seeds, hunt, replay};
+use onair_sim::{Kind, Plan, failed_seeds, hunt, replay, replay_trace};
 
 /// Lives of new seeds: about two seconds.
 const LIVES: u64 = 250;
@@ -22,6 +22,23 @@ fn lives_of_fixed_seeds_and_of_failed_ones_then_no_violation() {
     assert!(
         events > 1_000_000,
         "lives in which little happens: {events}"
+    );
+}
+
+#[test]
+fn lives_lived_again_by_their_traces_then_the_same_effects() {
+    let (mut sessions, mut events) = (0, 0);
+    for seed in failed_seeds(Kind::Core).chain(0..LIVES) {
+        for trace in onair_sim::live(&Plan::new(seed), true).sessions {
+            let again = replay_trace(&trace, |_| ());
+            let again = again.unwrap_or_else(|it| panic!("seed {seed}: {it}"));
+            sessions += again.sessions;
+            events += again.events;
+        }
+    }
+    assert!(
+        sessions > LIVES && events > 10 * sessions,
+        "{events} in {sessions}"
     );
 }
 

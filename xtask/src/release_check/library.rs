@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::dist::done;
 use crate::say;
+use crate::vm::folder::RunFolder;
 
 /// The libraries' folder.
 const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
@@ -22,7 +23,7 @@ int main(void) {
 
 /// Unpacks the packages `debs` into a folder, compiles each example and a program with it, and runs that.
 pub(super) fn run(debs: &[PathBuf]) -> Result<()> {
-    let folder = tempfile::tempdir()?;
+    let folder = RunFolder::new()?;
     let root = folder.path();
     for deb in debs {
         done(Command::new("dpkg-deb").arg("--extract").args([deb, root]))?;

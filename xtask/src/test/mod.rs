@@ -16,7 +16,7 @@ use crate::cargo::{
     streamed, supervised_as, target,
 };
 use crate::say::{self, Times};
-use crate::{clean_up, lint, setup, size, vm};
+use crate::{clean_up, lint, python, setup, size, vm};
 use beside::{Task, beside};
 use history::TestTimes;
 
@@ -260,6 +260,7 @@ pub(crate) fn whole_system_program(manner: Manner) -> Result<PathBuf> {
     cargo_with(manner, &line, &[])?;
     // By itself: nothing else may be built with the points at which it dies.
     cargo_with(manner, &VICTIM, &[])?;
+    python::install_wheel(manner)?;
     let mut build = vec!["test", "--release", "--no-run", "--test", SYSTEM_TESTS];
     build.extend(SYSTEM);
     let built = messages_with(manner, &build, &[])?;

@@ -23,10 +23,10 @@ use super::{Results, RunError, Started, system};
 use crate::access::authority::Authority;
 use crate::clients::inspector::Inspector;
 use crate::config::{self, Config};
-use crate::control::actor::Inbox;
 use crate::control::attach::Listener;
 use crate::control::guardian;
 use crate::control::handle::ControlHandle;
+use crate::control::inputs::Inbox;
 use crate::control::metrics;
 use crate::control::thread::ControlThread;
 use crate::diagnostics::error_chain::chain;
@@ -145,7 +145,7 @@ fn open_files(
     let incarnation = resources.begin_incarnation(archive.newest_incarnation())?;
     resources.register(plan::resources(config))?;
     let configured = config.sessions().expect("checked with the configuration");
-    let store = open_store(dir, configured, &this_daemon(), threads)
+    let store = open_store(dir, configured, &this_daemon(0), threads)
         .map_err(system("cannot open the sessions in state.dir"))?;
     go_on(shutdown)?;
     Ok(OnDisk {

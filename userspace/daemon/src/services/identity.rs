@@ -36,12 +36,12 @@ impl Identity {
     }
 }
 
-/// The daemon, as the requester of what it does by itself.
-pub(crate) fn this_daemon() -> Who {
+/// The daemon, as the requester of what it does by itself; `pid` 0: of no process in particular.
+pub fn this_daemon(pid: u32) -> Who {
     Who {
         uid: rustix::process::geteuid().as_raw(),
         gid: rustix::process::getegid().as_raw(),
-        pid: 0,
+        pid,
         command: "onaird".into(),
         via: Via::Daemon,
     }

@@ -1,5 +1,6 @@
 //! The services that every session uses, in one place that the actor owns.
 
+pub mod durable;
 mod handoff;
 mod identity;
 mod pollers;
@@ -21,8 +22,7 @@ use onair_ipc::life::OwnerDeathNotifier;
 use onair_probe::SiteKind;
 
 pub use self::handoff::{HandoffCell, ShutdownHandoff};
-pub use self::identity::Identity;
-pub(crate) use self::identity::this_daemon;
+pub use self::identity::{Identity, this_daemon};
 use self::port_watch::PortWatch;
 use self::test_delay::TestDelay;
 use crate::clients::file_guard::FileGuard;

@@ -51,6 +51,7 @@ pub(crate) fn live(plan: &DiskPlan, is_traced: bool) -> Report {
     kernel::shut_down();
     let scene = scene(std::mem::take);
     Report {
+        sessions: Vec::new(),
         events,
         violations: scene.violations,
         trace: scene.trace,

@@ -18,8 +18,8 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StateConfig {
-    /// Folder of certificates, of sessions to restore, and of the journal `resources.json` of what
-    /// the daemon created in the kernel and on the disk. One daemon for each folder.
+    /// Folder of certificates, sessions to restore, and the journal `resources.json` of resources in
+    /// the kernel and on the disk. One daemon each.
     pub dir: PathBuf,
     /// Certificates to keep, the newest.
     pub certificates: usize,

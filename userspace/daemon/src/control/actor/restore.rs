@@ -1,17 +1,16 @@
 //! Restores sessions at the start, and stores what that needs.
 
-use onair_api::{Problem, ProblemCode, SessionName, SessionView, StoppedBefore, Timestamp, Via};
-use onair_archive::{PersistedSession, WriteError};
+use onair_api::{SessionView, StoppedBefore, Timestamp, Via};
+use onair_archive::PersistedSession;
 use onair_probe::share::{Owner, Rank};
 
 use super::Actor;
 use crate::access::authority::Grant;
-use crate::persistence::{Store, written};
 use crate::services::Services;
+use crate::services::durable::after;
 use crate::services::reply::Reply;
 use crate::session::Session;
 use onair_session::{Event, Ticket};
-use tokio::sync::oneshot;
 
 impl Actor {
     /// Creates the sessions of the configuration and the persisted sessions of an earlier daemon,
@@ -105,32 +104,4 @@ impl Actor {
         let (name, generation) = (&session.spec.name, session.core.generation());
         services.store.end(name, via, generation);
     }
-}
-
-/// Sends the answer once the file of a stored session is written. If the write failed, the answer is
-/// the error.
-fn after(store: &Store, name: &SessionName, reply: Reply<SessionView>) -> Reply<SessionView> {
-    let (inner, answer) = Reply::new();
-    let (told, ack) = oneshot::channel();
-    // The requester may be gone.
-    store.written(name, move |result| drop(told.send(result)));
-    tokio::task::spawn_local(async move {
-        if let Ok(answer) = answer.await {
-            let written = written(ack).await;
-            reply.send(answer.and_then(|view| match written {
-                Ok(()) => Ok(view),
-                Err(error) => Err(not_kept(&view, &error)),
-            }));
-        }
-    });
-    inner
-}
-
-fn not_kept(session: &SessionView, error: &WriteError) -> Problem {
-    let (name, state) = (&session.name, session.state);
-    let detail = format!(
-        "session {name} is {state} and works, but cannot be stored: {error}; \
-         if the daemon is killed, this state is not restored"
-    );
-    Problem::new(ProblemCode::DiskFailed, detail)
 }
