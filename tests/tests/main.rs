@@ -15,3 +15,4 @@ mod pages;
 mod pollers;
 mod recording;
 mod time;
+mod tools;
