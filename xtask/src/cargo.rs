@@ -140,6 +140,8 @@ pub(crate) fn target() -> PathBuf {
 /// # Errors
 /// When the build fails.
 pub(crate) fn build_shipped() -> Result<PathBuf> {
+    let library = ["build", "--profile", SHIPPED, "--package", "onair-capi"];
+    messages_with(Manner::InFront, &library, &remapped())?;
     let built = programs(SHIPPED, &[], &remapped())?;
     let folder = program(&built, "onaird")?.parent();
     Ok(folder.context("a program in a folder")?.to_owned())

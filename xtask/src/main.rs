@@ -14,6 +14,7 @@ mod dist;
 mod lint;
 mod mutants;
 mod pages;
+mod python;
 mod release_check;
 mod say;
 mod setup;
@@ -77,7 +78,7 @@ fn main() -> ExitCode {
         Command::Stage(arguments) => stage::run(&arguments),
         Command::CleanUp(arguments) => clean_up::run(&arguments),
         Command::Dist(arguments) => dist::run(&arguments).and_then(|made| match arguments.check {
-            true => release_check::run(&made.deb, &made.programs),
+            true => release_check::run(&made),
             false => Ok(()),
         }),
         Command::Vm(arguments) => vm::run(&arguments).map(|own| status = own),

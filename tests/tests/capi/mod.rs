@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 use anyhow::{Context as _, Result, ensure};
 use onair_api::{Blocker, Source, Witness};
 use onair_essence::video::pattern::verify;
-use onair_stage::{blocked, program, wait_for};
+use onair_stage::{blocked, calls, program, wait_for};
 use onair_tests::{Config, Raster, Rig, send};
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -15,6 +15,9 @@ use onair_capi as _;
 
 const CAPI: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../userspace/capi");
 const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/capi");
+
+/// `asm/unistd_64.h`.
+const PPOLL: u32 = 271;
 
 /// A daemon with a session `in` that has frames, and the library under its installed names.
 struct Lab {
@@ -80,6 +83,19 @@ impl Lab {
         let program = self.compile(&format!("{CAPI}/examples/{name}"), &["-lonair"])?;
         self.run(&program, arguments)
     }
+}
+
+/// The sources of libonair_mtl, and the flags of a program that is compiled with them.
+fn mtl_sources() -> Result<Vec<String>> {
+    let folder = format!("{CAPI}/mtl");
+    let mut all = vec![format!("-I{folder}/include"), "-lonair".to_owned()];
+    for file in std::fs::read_dir(format!("{folder}/src"))? {
+        let path = file?.path();
+        if path.extension().is_some_and(|it| it == "c") {
+            all.push(path.to_str().context("a path in UTF-8")?.to_owned());
+        }
+    }
+    Ok(all)
 }
 
 fn said(output: Output) -> Result<String> {
@@ -206,5 +222,57 @@ fn two_copies_then_the_probe_sees_callers_of_each() -> Result<()> {
     }
     // Its standard input ends.
     said(child.wait_with_output()?)?;
+    Ok(())
+}
+
+/// Runs a program of MTL's calls on the ports `a` and `b`. At each line that names callers it waits until so many sleep,
+/// beside the library's own thread, and writes a line back.
+fn run_mtl(name: &str, sanitizer: &str) -> Result<String> {
+    let lab = Lab::open()?;
+    let sources = mtl_sources()?;
+    let mut more: Vec<_> = sources.iter().map(String::as_str).collect();
+    more.extend([sanitizer, "-fno-sanitize-recover=all"]);
+    let program = lab.compile(&format!("{HERE}/{name}.c"), &more)?;
+    let mut command = lab.command(&program);
+    command.env("ONAIR_MTL_PORTS", "other=x,0000:af:01.0=a");
+    command.args(["a", "b"]).stdin(Stdio::piped());
+    let mut child = command.spawn()?;
+    let mut stdin = child.stdin.take().context("its input")?;
+    let stdout = std::io::BufReader::new(child.stdout.take().context("its output")?);
+    let mut last = String::new();
+    for line in std::io::BufRead::lines(stdout) {
+        last = line?;
+        if let Some((count, call)) = last.split_once(" in ") {
+            let count: usize = count.parse()?;
+            wait_for("its callers to wait", 20, || match call {
+                "get" => Ok(blocked(child.id())?.len() == count + 1),
+                _ => Ok(calls(child.id())?.iter().any(|it| it.1 == PPOLL)),
+            })?;
+            std::io::Write::write_all(&mut stdin, b"\n")?;
+        }
+    }
+    drop(stdin);
+    said(child.wait_with_output()?)?;
+    Ok(last)
+}
+
+#[test]
+fn mtl_pipeline_calls_then_frames_are_equal_and_misuse_errs() -> Result<()> {
+    let said = run_mtl("mtl_pipeline", "-fsanitize=address,undefined")?;
+    assert_eq!(said, "sent 20, all that came are equal");
+    Ok(())
+}
+
+#[test]
+fn mtl_pipeline_calls_under_tsan_then_no_race() -> Result<()> {
+    let said = run_mtl("mtl_pipeline", "-fsanitize=thread")?;
+    assert_eq!(said, "sent 20, all that came are equal");
+    Ok(())
+}
+
+#[test]
+fn mtl_draft_session_calls_then_each_does_what_it_says() -> Result<()> {
+    let said = run_mtl("mtl_session", "-fsanitize=address,undefined")?;
+    assert_eq!(said, "all as the draft says");
     Ok(())
 }

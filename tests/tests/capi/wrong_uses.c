@@ -49,8 +49,32 @@ static void every_call(onair_session session, int wanted) {
     IS(onair_event_clear(session), wanted);
     IS(onair_format_kind(session), wanted);
     IS(onair_video_view(session, &video), wanted);
+    IS(onair_video_view_as(session, "v210", &video), wanted);
     IS(onair_video_field(session, &buffer), wanted);
+    IS(onair_video_unpack(session, &buffer, "v210", &sent, sizeof sent), wanted);
+    IS(onair_video_pack(session, &buffer, "v210", ONAIR_FIELD_NONE, &sent, sizeof sent), wanted);
     IS(onair_blocker_get(session, 0, &blocker), wanted);
+}
+
+/* Pixels of a held buffer: out, and into one of a sender. */
+static void pixels(onair_session session, const onair_buffer *buffer, int packed) {
+    onair_video view = {.size = sizeof view};
+    static unsigned char memory[1 << 22];
+    IS(onair_video_view(session, &view), 0);
+    const char *layout = view.depth == 8 ? "uyvy422" : "yuv422p10le";
+    IS(onair_video_view_as(session, layout, &view), 0);
+    IS(strcmp(view.layout, layout), 0);
+    IS(view.buffer_bytes <= sizeof memory, 1);
+    IS(onair_video_view_as(session, "gray", &view), -EINVAL);
+    IS(onair_video_view_as(session, NULL, &view), -EINVAL);
+    IS(onair_video_unpack(session, buffer, "no such", memory, sizeof memory), -EINVAL);
+    IS(onair_video_unpack(session, buffer, "gray", memory, sizeof memory), -EINVAL);
+    IS(onair_video_unpack(session, buffer, layout, memory, 1), -EINVAL);
+    IS(onair_video_unpack(session, buffer, layout, NULL, sizeof memory), -EINVAL);
+    IS(onair_video_unpack(session, buffer, layout, memory, view.buffer_bytes), 0);
+    IS(onair_video_pack(session, buffer, layout, 7, memory, view.buffer_bytes), -EINVAL);
+    IS(onair_video_pack(session, buffer, layout, ONAIR_FIELD_NONE, memory, 1), -EINVAL);
+    IS(onair_video_pack(session, buffer, layout, ONAIR_FIELD_NONE, memory, view.buffer_bytes), packed);
 }
 
 int main(int argc, char **argv) {
@@ -86,6 +110,7 @@ int main(int argc, char **argv) {
     IS(onair_buffer_put(first, &buffer), -EINVAL);
     IS(onair_event_clear(first), -EINVAL);
     IS(onair_buffer_get(first, &buffer, 10000), 0);
+    pixels(first, &buffer, -EINVAL);
     IS(onair_buffer_put(second, &buffer), -EINVAL);
     forged = buffer, forged.session = second;
     IS(onair_buffer_put(second, &forged), -EINVAL);
@@ -99,18 +124,31 @@ int main(int argc, char **argv) {
     IS(onair_buffer_put(first, &buffer), 0);
     IS(onair_buffer_put(first, &buffer), -EALREADY);
     IS(onair_video_field(first, &buffer), -EALREADY);
+    IS(onair_video_unpack(first, &buffer, "v210", text, sizeof text), -EALREADY);
     IS(onair_session_stop(first), 0);
     IS(onair_buffer_get(first, &buffer, ONAIR_FOREVER), -EAGAIN);
     IS(onair_session_detach(first), 0);
     every_call(first, -ESTALE);
     IS(onair_session_stop(second), 0);
+    IS(onair_session_certificate(second, text, sizeof text), -ENOENT);
     IS(onair_session_destroy(second, 1000), 0);
+    char certificate[1 << 16];
+    int length = onair_session_certificate(second, NULL, 0);
+    IS(length > 100 && length < (int)sizeof certificate, 1);
+    IS(onair_session_certificate(second, certificate, sizeof certificate), length);
+    IS((int)strlen(certificate), length);
+    IS(certificate[0] == '{' && certificate[length - 1] == '}', 1);
+    IS(onair_session_certificate(second, text, sizeof text), length);
+    IS((int)strlen(text), 7);
+    IS(onair_session_certificate(second, NULL, 1), -EINVAL);
+    IS(onair_session_certificate(first, text, sizeof text), -ENOENT);
 
     /* Two destroys at once, and one while a buffer is held. */
     IS(onair_session_create(NULL, argv[2], &created), 0);
     IS(onair_session_destroy(created, 0), -EINVAL);
     IS(onair_buffer_get(created, &buffer, 10000), 0);
     memset(buffer.data, 1, buffer.bytes);
+    pixels(created, &buffer, 0);
     onair_session_stop(created);
     IS(onair_session_destroy(created, 0), -EBUSY);
     onair_blocker blocker = {.size = sizeof blocker};

@@ -12,7 +12,7 @@
  *     -EALREADY   the buffer was put before
  *     -EINVAL     a wrong use, or an invalid specification; onair_last_error says which
  *     -EBUSY      detach: this process holds buffers or is inside calls; destroy: onair_blocker_get names the users
- *     -EACCES     not allowed, or destroy of a session that this process did not create
+ *     -EACCES     not allowed, or destroy of a session that this process did not create; -EPERM is only the kernel's
  *     -ENOENT     no such session; no daemon at the socket; no more blockers
  *     -EMFILE     more than 1024 sessions, or too many descriptors
  *     -ESHUTDOWN  the daemon is shutting down
@@ -182,6 +182,10 @@ int onair_session_destroy(onair_session session, uint32_t wait_ms);
  * until they are put. The handle is released as by detach. */
 int onair_session_abort(onair_session session);
 
+/* The certificate (JSON) of the session that this thread destroyed or aborted last, by its released handle: copies as
+ * much as fits, and a zero byte. Returns its length; -ENOENT if there is none. `text` may be NULL if `bytes` is 0. */
+int onair_session_certificate(onair_session session, char *text, size_t bytes);
+
 /* Receive: gets the oldest ready buffer. Send: gets a free one, to fill and submit. Put each one. */
 int onair_buffer_get(onair_session session, onair_buffer *buffer, uint32_t timeout_ms);
 
@@ -200,10 +204,24 @@ int onair_event_poll(onair_session session, onair_event *event, uint32_t timeout
 int onair_event_fd(onair_session session);
 int onair_event_clear(onair_session session);
 
-/* What the buffers have: ONAIR_FORMAT_…. Each kind has a view of its own. */
+/* What the buffers have: ONAIR_FORMAT_…. Each kind has a view of its own; look at the kind first, since later versions
+ * of the library have more of them. */
 int onair_format_kind(onair_session session);
 
+/* Describes the buffers of a session with video. */
 int onair_video_view(onair_session session, onair_video *view);
+
+/* As onair_video_view, of the pixels in `layout`: their planes and bytes. */
+int onair_video_view_as(onair_session session, const char *layout, onair_video *view);
+
+/* Writes a held buffer's pixels in `layout`, in the planes of onair_video_view_as. It converts in the caller's thread
+ * and changes no sample. -EINVAL: other components or depth, or too few bytes. */
+int onair_video_unpack(onair_session session, const onair_buffer *buffer, const char *layout, void *pixels,
+                       size_t bytes);
+
+/* Send: fills a held buffer with pixels in `layout`. `field`: which one of an interlaced frame, ONAIR_FIELD_…. */
+int onair_video_pack(onair_session session, const onair_buffer *buffer, const char *layout, int field,
+                     const void *pixels, size_t bytes);
 
 /* Which field of an interlaced frame a received buffer is: ONAIR_FIELD_…. */
 int onair_video_field(onair_session session, const onair_buffer *buffer);

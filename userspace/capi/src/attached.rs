@@ -122,6 +122,18 @@ impl Attached {
         Ok(result?)
     }
 
+    /// Works on a buffer that is on loan. It is not in its place meanwhile, so that calls with other buffers do not wait.
+    pub(crate) fn with_buffer<R>(
+        &self,
+        number: u64,
+        work: impl FnOnce(Buffer<'static>) -> (Buffer<'static>, R),
+    ) -> Result<R, Fault> {
+        let buffer = find(&mut self.loans()?, number)?.buffer.take();
+        let (buffer, result) = work(buffer.ok_or(Fault::Library(Error::AlreadyPut))?);
+        find(&mut self.loans()?, number)?.buffer = Some(buffer);
+        Ok(result)
+    }
+
     /// Looks at a buffer that is on loan.
     pub(crate) fn look<R>(
         &self,

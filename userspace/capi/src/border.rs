@@ -4,13 +4,15 @@ use std::cell::RefCell;
 use std::ffi::{CStr, c_char, c_int};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use onair::Error;
+use onair::{ConvertError, Error, PixelFormat};
 
 /// Why a call failed.
 #[derive(Debug)]
 pub(crate) enum Fault {
     /// An error of the library.
     Library(Error),
+    /// Pixels that cannot be converted: `EINVAL`.
+    Convert(ConvertError),
     /// A wrong use that only C permits: the errno, and what is wrong.
     Use(c_int, &'static str),
 }
@@ -30,6 +32,7 @@ impl Fault {
     fn errno(&self) -> c_int {
         match self {
             Self::Library(error) => error.errno(),
+            Self::Convert(_) => libc::EINVAL,
             Self::Use(errno, _) => *errno,
         }
     }
@@ -67,6 +70,17 @@ pub(crate) unsafe fn text<'a>(text: *const c_char) -> Result<&'a str, Fault> {
     text.to_str().map_err(|_| invalid("a text is not UTF-8"))
 }
 
+/// A pixel format by FFmpeg's name.
+///
+/// # Safety
+/// As [`text`].
+pub(crate) unsafe fn pixel_format(layout: *const c_char) -> Result<PixelFormat, Fault> {
+    // SAFETY: the caller's promise.
+    let name = unsafe { text(layout)? };
+    let format = name.parse();
+    format.map_err(|_| invalid("this library does not know the layout"))
+}
+
 /// Copies as much of `text` as fits, and a zero byte.
 pub(crate) fn copy(text: &str, target: &mut [c_char]) {
     let Some(room) = target.len().checked_sub(1) else {
@@ -89,6 +103,7 @@ unsafe extern "C" fn onair_last_error(text: *mut c_char, bytes: usize) -> c_int 
         let last = LAST.try_with(|last| match &*last.borrow() {
             None => String::new(),
             Some(Fault::Library(error)) => error.to_string(),
+            Some(Fault::Convert(error)) => error.to_string(),
             Some(Fault::Use(_, what)) => (*what).to_owned(),
         });
         last.unwrap_or_default()

@@ -15,6 +15,7 @@ mod attached;
 mod blocker;
 mod border;
 mod buffer;
+mod certificate;
 mod event;
 mod session;
 mod structs;

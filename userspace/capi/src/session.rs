@@ -3,10 +3,11 @@
 use std::ffi::{c_char, c_int};
 use std::time::Duration;
 
-use onair::{Client, Error, PixelFormat, Session, SessionSpec, Timeout};
+use onair::{Certificate, Client, Error, Session, SessionSpec, Timeout};
 
 use crate::attached::{Attached, locked, onair_session};
-use crate::border::{Fault, call, invalid, text};
+use crate::border::{Fault, call, invalid, pixel_format, text};
+use crate::certificate;
 use crate::structs::{Grows, read, set};
 
 #[repr(C)]
@@ -73,11 +74,8 @@ unsafe extern "C" fn onair_session_attach(
         let format = match layout.is_null() {
             true => None,
             // SAFETY: the caller's promise.
-            false => Some(unsafe { text(layout)? }.parse::<PixelFormat>()),
+            false => Some(unsafe { pixel_format(layout)? }),
         };
-        let format = format
-            .transpose()
-            .map_err(|_| invalid("this library does not know the layout"))?;
         // SAFETY: the caller's promise.
         unsafe { set(session, 0)? };
         let attached = match format {
@@ -168,7 +166,7 @@ unsafe extern "C" fn onair_session_flush(
 
 #[unsafe(no_mangle)]
 extern "C" fn onair_session_detach(session: onair_session) -> c_int {
-    end(session, Session::detach)
+    end(session, |session| session.detach().map(|()| None))
 }
 
 #[unsafe(no_mangle)]
@@ -178,27 +176,32 @@ extern "C" fn onair_session_destroy(session: onair_session, wait_ms: u32) -> c_i
             0 => session.destroy(),
             ms => session.destroy_wait(wait(ms)),
         };
-        certificate.map(drop)
+        certificate.map(Some)
     })
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn onair_session_abort(session: onair_session) -> c_int {
-    end(session, |session| session.abort().map(drop))
+    end(session, |session| session.abort().map(Some))
 }
 
 /// Ends a session. Its handle goes with it, also if it had ended before.
-fn end(handle: onair_session, how: impl FnOnce(&Session) -> Result<(), Error>) -> c_int {
+fn end(
+    handle: onair_session,
+    how: impl FnOnce(&Session) -> Result<Option<Certificate>, Error>,
+) -> c_int {
     call(|| {
         let attached = Attached::of(handle)?;
         let result = how(&attached.session);
         if let Err(Error::Busy(busy)) = &result {
             locked(&attached.blockers).clone_from(&busy.blockers);
         }
-        if let Ok(()) | Err(Error::Stale) = result {
+        if let Ok(_) | Err(Error::Stale) = result {
             attached.end(handle);
         }
-        result?;
+        if let Some(certificate) = result? {
+            certificate::keep(handle, &certificate);
+        }
         Ok(0)
     })
 }

@@ -1,15 +1,21 @@
 //! The format of a session, and the view of buffers with video.
 
-use std::ffi::{c_char, c_int};
+use std::ffi::{c_char, c_int, c_void};
 
-use onair::{Field, Scan};
+use onair::{Error, Field, Layout, Scan};
 
 use crate::attached::{Attached, onair_session};
-use crate::border::{call, copy};
+use crate::border::{Fault, call, copy, invalid, pixel_format};
 use crate::buffer::{loan, onair_buffer};
 use crate::structs::{Grows, Place};
 
-versions! { "ONAIR_1.0": onair_video_field onair_video_view }
+versions! { "ONAIR_1.0":
+    onair_video_field
+    onair_video_pack
+    onair_video_unpack
+    onair_video_view
+    onair_video_view_as
+}
 
 const ONAIR_FORMAT_VIDEO: c_int = 1;
 const ONAIR_SCAN_PROGRESSIVE: u32 = 1;
@@ -58,15 +64,8 @@ extern "C" fn onair_format_kind(session: onair_session) -> c_int {
     call(|| Attached::of(session).map(|_| ONAIR_FORMAT_VIDEO))
 }
 
-/// # Safety
-/// See `onair.h`.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn onair_video_view(session: onair_session, view: *mut onair_video) -> c_int {
-    call(|| {
-        let attached = Attached::of(session)?;
-        // SAFETY: the caller's promise.
-        let place = unsafe { Place::new(view)? };
-        let layout = attached.session.layout();
+impl onair_video {
+    fn of(layout: &Layout, is_sender: bool) -> Self {
         let video = &layout.video;
         let mut planes = [onair_plane::default(); 4];
         let plane_count = match layout.planes(None) {
@@ -86,7 +85,7 @@ unsafe extern "C" fn onair_video_view(session: onair_session, view: *mut onair_v
                 1
             }
         };
-        let mut result = onair_video {
+        let mut result = Self {
             size: 0,
             width: video.width(),
             height: video.height(),
@@ -106,16 +105,125 @@ unsafe extern "C" fn onair_video_view(session: onair_session, view: *mut onair_v
             buffer_bytes: layout.frame_bytes() as u64,
             planes,
             plane_count: u32::try_from(plane_count).unwrap_or_default(),
-            is_sender: attached.session.is_sender().into(),
+            is_sender: is_sender.into(),
         };
         copy(video.sampling().as_str(), &mut result.sampling);
         copy(
             layout.pixel_format.map_or("pgroup", |it| it.ffmpeg()),
             &mut result.layout,
         );
-        place.write(&result);
+        result
+    }
+}
+
+/// # Safety
+/// See `onair.h`.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn onair_video_view(session: onair_session, view: *mut onair_video) -> c_int {
+    call(|| {
+        let attached = Attached::of(session)?;
+        // SAFETY: the caller's promise.
+        let place = unsafe { Place::new(view)? };
+        let (session, layout) = (&attached.session, attached.session.layout());
+        place.write(&onair_video::of(layout, session.is_sender()));
         Ok(0)
     })
+}
+
+/// # Safety
+/// See `onair.h`.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn onair_video_view_as(
+    session: onair_session,
+    layout: *const c_char,
+    view: *mut onair_video,
+) -> c_int {
+    call(|| {
+        let attached = Attached::of(session)?;
+        // SAFETY: the caller's promise.
+        let (format, place) = unsafe { (pixel_format(layout)?, Place::new(view)?) };
+        let own = attached.session.layout();
+        if !format.holds(&own.picture(None)) {
+            return Err(invalid("the layout cannot represent the session's video"));
+        }
+        let layout = Layout {
+            pixel_format: Some(format),
+            ..*own
+        };
+        place.write(&onair_video::of(&layout, attached.session.is_sender()));
+        Ok(0)
+    })
+}
+
+/// # Safety
+/// See `onair.h`.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn onair_video_unpack(
+    session: onair_session,
+    buffer: *const onair_buffer,
+    layout: *const c_char,
+    pixels: *mut c_void,
+    bytes: usize,
+) -> c_int {
+    call(|| {
+        let attached = Attached::of(session)?;
+        // SAFETY: the caller's promise.
+        let (loan, format) = unsafe { (loan(session, buffer)?, pixel_format(layout)?) };
+        check(pixels, bytes)?;
+        // SAFETY: the caller's promise: so many bytes may be written.
+        let pixels = unsafe { std::slice::from_raw_parts_mut(pixels.cast(), bytes) };
+        attached.with_buffer(loan, |buffer| {
+            let done = buffer.unpack(format, pixels);
+            (buffer, done.map_err(Fault::Convert))
+        })??;
+        Ok(0)
+    })
+}
+
+/// # Safety
+/// See `onair.h`.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn onair_video_pack(
+    session: onair_session,
+    buffer: *const onair_buffer,
+    layout: *const c_char,
+    field: c_int,
+    pixels: *const c_void,
+    bytes: usize,
+) -> c_int {
+    call(|| {
+        let attached = Attached::of(session)?;
+        // SAFETY: the caller's promise.
+        let (loan, format) = unsafe { (loan(session, buffer)?, pixel_format(layout)?) };
+        check(pixels, bytes)?;
+        // SAFETY: the caller's promise: so many bytes may be read.
+        let pixels = unsafe { std::slice::from_raw_parts(pixels.cast(), bytes) };
+        let field = match field {
+            ONAIR_FIELD_NONE => None,
+            ONAIR_FIELD_FIRST => Some(Field::First),
+            ONAIR_FIELD_SECOND => Some(Field::Second),
+            _ => return Err(invalid("no such field")),
+        };
+        attached.with_buffer(loan, |buffer| match buffer.writable() {
+            Ok(mut buffer) => {
+                let done = buffer.pack(format, field, pixels);
+                (buffer.into_buffer(), done.map_err(Fault::Convert))
+            }
+            Err(buffer) => {
+                let name = buffer.session().name().to_owned();
+                (buffer, Err(Error::NotASender(name).into()))
+            }
+        })??;
+        Ok(0)
+    })
+}
+
+/// A place for pixels.
+fn check(pixels: *const c_void, bytes: usize) -> Result<(), Fault> {
+    match pixels.is_null() || isize::try_from(bytes).is_err() {
+        true => Err(invalid("the pixels are NULL, or too many")),
+        false => Ok(()),
+    }
 }
 
 /// # Safety

@@ -119,6 +119,59 @@ fn header_and_functions_then_the_same_types() {
     }
     assert_eq!(in_header.0, in_library.0);
     assert!(in_header.0.len() > 30, "{:?}", in_header.0);
+    let lines = in_header
+        .0
+        .iter()
+        .map(|(name, it)| format!("{name}: {it}\n"));
+    let (now, kept) = (lines.collect::<String>(), folder().join("abi.txt"));
+    if std::env::var_os("ONAIR_KEEP_ABI").is_some() {
+        fs::write(&kept, &now).unwrap();
+    }
+    assert_eq!(
+        now,
+        fs::read_to_string(kept).unwrap(),
+        "programs that were built with an earlier version use what abi.txt says. New functions, and new fields at the \
+         end of a struct with a size: ONAIR_KEEP_ABI=1 writes it. Anything else needs another SONAME"
+    );
+}
+
+/// The functions that the headers for programs of MTL declare.
+fn mtl_functions() -> BTreeSet<String> {
+    let mut all = BTreeSet::new();
+    for file in fs::read_dir(folder().join("mtl/include/onair_mtl")).unwrap() {
+        let text = fs::read_to_string(file.unwrap().path()).unwrap();
+        let declared = text.lines().filter(|line| {
+            line.contains('(')
+                && !line.starts_with([' ', '/', '#', '}'])
+                && !line.contains("static ")
+        });
+        let names = declared.filter_map(|line| line.split('(').next()?.rsplit([' ', '*']).next());
+        all.extend(
+            names
+                .filter(|it| it.starts_with("mtl_") || it.starts_with("st"))
+                .map(str::to_owned),
+        );
+    }
+    all
+}
+
+#[test]
+fn page_of_mtl_then_it_names_each_function_and_no_other() {
+    let page = fs::read_to_string(folder().join("mtl/functions.md")).unwrap();
+    let quoted: BTreeSet<_> = page.split('`').skip(1).step_by(2).collect();
+    let declared = mtl_functions();
+    assert!(declared.len() > 90, "{declared:?}");
+    let is_missing = |it: &&String| !quoted.contains(it.as_str());
+    let missing: Vec<_> = declared.iter().filter(is_missing).collect();
+    assert!(missing.is_empty(), "the page says nothing of {missing:?}");
+    let (listed, _) = page.split_once("Not there:").unwrap();
+    for name in listed.split('`').skip(1).step_by(2) {
+        let is_function = name.starts_with("mtl_") || name.starts_with("st") && name.contains('_');
+        assert!(
+            !is_function || declared.contains(name),
+            "{name} is not declared"
+        );
+    }
 }
 
 #[test]
@@ -128,6 +181,8 @@ fn header_in_c11_and_cpp17_then_no_warning() {
         ("gcc", "c11", "c", "onair.h"),
         ("g++", "c++17", "c++", "onair.h"),
         ("g++", "c++17", "c++", "onair.hpp"),
+        ("gcc", "c11", "c", "../mtl/include/onair_mtl.h"),
+        ("g++", "c++17", "c++", "../mtl/include/onair_mtl.h"),
     ] {
         let mut command = Command::new(compiler);
         command.args([
@@ -142,7 +197,9 @@ fn header_in_c11_and_cpp17_then_no_warning() {
         command
             .arg(format!("-std={standard}"))
             .arg("-I")
-            .arg(&include);
+            .arg(&include)
+            .arg("-I")
+            .arg(folder().join("mtl/include"));
         assert!(
             command
                 .arg(include.join(header))

@@ -8,7 +8,7 @@ use crate::args::Options;
 use crate::client::Client;
 use crate::command::daemon::{config, doctor, health, port, shutdown, upgrade};
 use crate::command::{
-    analyze, certificate, completions, events, export, pipe, record, session, top,
+    analyze, certificate, completions, debug, events, export, pipe, record, session, top,
 };
 use crate::failure::Failure;
 
@@ -87,6 +87,9 @@ pub(crate) enum Noun {
     Export(export::Export),
     /// Give a session's frames to another program such as ffmpeg, or send frames of one
     Pipe(pipe::Pipe),
+    /// Get what the daemon decided, and by what
+    #[command(subcommand)]
+    Debug(debug::Verb),
     /// Restart the service with the installed program
     Upgrade(upgrade::Upgrade),
     /// Shut the daemon down in order
@@ -112,6 +115,7 @@ impl Cli {
             Noun::Analyze(analyze) => analyze.run(options),
             Noun::Export(export) => export.run(options),
             Noun::Pipe(pipe) => pipe.run(options),
+            Noun::Debug(verb) => debug::run(options, client, verb).await,
             Noun::Upgrade(upgrade) => upgrade.run(options, client).await,
             Noun::Shutdown(shutdown) => shutdown.run(options, client).await,
             Noun::Completions(shell) => completions::run(shell),

@@ -18,22 +18,26 @@ pub(super) fn write(programs: &Path, package: &Path) -> Result<()> {
     for (name, section) in PROGRAMS {
         command(programs, package, name, section)?;
     }
+    let page = of_markdown(&root().join("docs/configuration.md"), "onair.toml", 5)?;
+    save(package, "onair.toml", 5, &page)
+}
+
+/// The page `name` of a Markdown file whose first heading is what it is about.
+pub(super) fn of_markdown(file: &Path, name: &str, section: u8) -> Result<String> {
+    let text = std::fs::read_to_string(file)?;
+    let title = text.lines().find_map(|line| line.strip_prefix("# "));
+    let title = title.context("a page with a title")?;
+    let (first, rest) = title.split_at(1);
     let mut page = Command::new("lowdown");
-    page.args(["-s", "-Tman", "--nroff-nolinks"]).args([
-        "-M",
-        "title=onair.toml",
-        "-M",
-        "section=5",
-    ]);
-    let page = done(page.arg(root().join("docs/configuration.md")))?;
+    page.args(["-s", "-Tman", "--nroff-nolinks", "-M"])
+        .arg(format!("title={name}"))
+        .args(["-M", &format!("section={section}")]);
+    let page = done(page.arg(file))?;
     let (head, text) = page.split_once(".SH").context("a page with a title")?;
-    let name = ".SH NAME\nonair.toml \\- configuration of onaird";
-    save(
-        package,
-        "onair.toml",
-        5,
-        &format!("{head}{name}\n.SH{text}"),
-    )
+    Ok(format!(
+        "{head}.SH NAME\n{name} \\- {}{rest}\n.SH{text}",
+        first.to_lowercase()
+    ))
 }
 
 /// Writes the page of the command line `words`, and those of its subcommands.

@@ -1,8 +1,10 @@
-//! `cargo xtask dist`: a Debian package, a tarball of the same files, a list of what they are made of (SBOM), and
-//! the checksums. `--check` tries the package as an operator uses it.
+//! `cargo xtask dist`: a Debian package, a tarball of the same files, the packages of the libraries for C, the Python
+//! wheel, a list of what they are made of (SBOM), and the checksums. `--check` tries the package as an operator uses it.
 
 mod archive;
+mod library;
 mod manual;
+mod reference;
 mod sbom;
 
 use std::fs;
@@ -13,9 +15,9 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::cargo::{self, root};
-use crate::{say, setup};
+use crate::{python, say, setup};
 
-/// Builds the Debian package, a tarball of the same files, an SBOM, and their checksums
+/// Builds the Debian packages, a tarball of the files of onair, an SBOM, the Python wheel, and their checksums
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -26,7 +28,7 @@ Examples:
 
 It installs the packages that it needs (`cargo xtask setup --for dist --check` lists them).")]
 pub(crate) struct Arguments {
-    /// Take the programs of this folder, and build nothing
+    /// Take the programs of this folder, and libonair_capi.so, and build nothing
     #[arg(long, value_name = "FOLDER")]
     programs: Option<PathBuf>,
     /// Sign the checksums with this key of gpg
@@ -42,6 +44,8 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) const PROGRAMS: [&str; 3] = ["onaird", "onairctl", "onair-waiters"];
+/// The library for C, as cargo names it.
+pub(crate) const LIBRARY: &str = "libonair_capi.so";
 /// Files of the tree, each with its place in the package.
 const FILES: &str = "packaging/debian/install";
 /// A shell, and where its completions go.
@@ -59,6 +63,8 @@ const MAINTAINER: &str = "The OnAir authors <onair@onair.invalid>";
 /// What was made, and of what.
 pub(crate) struct Made {
     pub(crate) deb: PathBuf,
+    /// `libonair1`, `libonair-dev`.
+    pub(crate) libraries: Vec<PathBuf>,
     pub(crate) programs: PathBuf,
 }
 
@@ -74,9 +80,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Made> {
             cargo::build_shipped()?
         }
     };
-    say::step("Package");
-    let deb = build(&programs, &arguments.out)?;
+    say::step("Packages");
+    let library = programs.join(LIBRARY);
+    let (deb, libraries) = build_with(&programs, Some(&library), &arguments.out)?;
     let out = deb.parent().context("a file in a folder")?;
+    add_wheel(out)?;
     if let Some(key) = &arguments.sign {
         archive::sign(Command::new("gpg"), out, key)?;
     }
@@ -85,12 +93,25 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Made> {
         let kb = entry.metadata()?.len() / 1024;
         say::good(format_args!("{} ({kb} kB)", entry.path().display()));
     }
-    Ok(Made { deb, programs })
+    Ok(Made {
+        deb,
+        libraries,
+        programs,
+    })
 }
 
 /// Makes the package of these programs, the tarball, the SBOM and the checksums in `out`, which is
 /// emptied first. Returns the package.
 pub(crate) fn build(programs: &Path, out: &Path) -> Result<PathBuf> {
+    Ok(build_with(programs, None, out)?.0)
+}
+
+/// As [`build`], and the packages of the library for C.
+fn build_with(
+    programs: &Path,
+    library: Option<&Path>,
+    out: &Path,
+) -> Result<(PathBuf, Vec<PathBuf>)> {
     if out.exists() {
         fs::remove_dir_all(out)?;
     }
@@ -105,15 +126,33 @@ pub(crate) fn build(programs: &Path, out: &Path) -> Result<PathBuf> {
     archive::tar(&work, &name, &out.join(&tarball), &epoch)?;
     describe(&package, &depends(&work, &package)?)?;
     archive::deb(&package, &out.join(&deb), &epoch)?;
+    let libraries = match library {
+        Some(library) => library::build(library, (&work, &out), &epoch)?.to_vec(),
+        None => Vec::new(),
+    };
     fs::remove_dir_all(&work)?;
     sbom::write(&out.join(&sbom), &depends_of(&out.join(&deb))?)?;
-    let sums = done(
-        Command::new("sha256sum")
-            .args([&deb, &tarball, &sbom])
-            .current_dir(&out),
-    )?;
-    fs::write(out.join("SHA256SUMS"), sums)?;
-    Ok(out.join(deb))
+    let mut sums = Command::new("sha256sum");
+    sums.args([&deb, &tarball, &sbom]);
+    sums.args(libraries.iter().filter_map(|it| it.file_name()));
+    fs::write(out.join("SHA256SUMS"), done(sums.current_dir(&out))?)?;
+    Ok((out.join(deb), libraries))
+}
+
+/// Adds the Python wheel and its checksum.
+fn add_wheel(out: &Path) -> Result<()> {
+    let epoch = archive::epoch()?;
+    let [flags, c_flags] = cargo::remapped();
+    let variables = [flags, c_flags, ("SOURCE_DATE_EPOCH", epoch.as_str())];
+    let how = (cargo::Manner::InFront, cargo::SHIPPED);
+    let wheel = python::wheel(how, &out.join("wheel"), &variables)?;
+    let name = wheel.file_name().context("a file")?;
+    fs::rename(&wheel, out.join(name))?;
+    fs::remove_dir(out.join("wheel"))?;
+    let sum = done(Command::new("sha256sum").arg(name).current_dir(out))?;
+    let sums = out.join("SHA256SUMS");
+    let all = fs::read_to_string(&sums)? + &sum;
+    Ok(fs::write(sums, all)?)
 }
 
 /// Puts every file at its place below `package`.
@@ -134,16 +173,9 @@ fn lay_out(programs: &Path, package: &Path) -> Result<()> {
         write(&package.join(to), script.as_bytes(), 0o644)?;
     }
     manual::write(programs, package)?;
-    let date = done(Command::new("date").args(["--utc", "--rfc-email"]))?;
-    let changes = format!(
-        "onair ({REVISION}) bookworm; urgency=medium\n\n  * What changed: changelog.gz.\n\n -- {MAINTAINER}  {date}"
-    );
     let documents = package.join("usr/share/doc/onair");
-    write(
-        &documents.join("changelog.Debian"),
-        changes.as_bytes(),
-        0o644,
-    )?;
+    let debian = documents.join("changelog.Debian");
+    write(&debian, changes()?.as_bytes(), 0o644)?;
     let mut gzip = Command::new("gzip");
     gzip.args(["--best", "--no-name", "--recursive"]);
     gzip.arg(package.join("usr/share/man"));
@@ -151,25 +183,40 @@ fn lay_out(programs: &Path, package: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What the programs link and load, as a `Depends` field.
-fn depends(work: &Path, package: &Path) -> Result<String> {
+/// Debian's changelog.
+fn changes() -> Result<String> {
+    let date = done(Command::new("date").args(["--utc", "--rfc-email"]))?;
+    Ok(format!(
+        "onair ({REVISION}) bookworm; urgency=medium\n\n  * What changed: changelog.gz.\n\n -- {MAINTAINER}  {date}"
+    ))
+}
+
+/// What these files link, as a `Depends` field.
+fn linked(work: &Path, files: &[PathBuf]) -> Result<String> {
     // dpkg-shlibdeps wants a source package around it.
     write(
         &work.join("debian/control"),
         b"Source: onair\n\nPackage: onair\nArchitecture: amd64\n",
         0o644,
     )?;
-    let programs = PROGRAMS.map(|name| package.join("usr/bin").join(name));
     let text = done(
         Command::new("dpkg-shlibdeps")
             .arg("-O")
-            .args(programs)
+            .args(files)
             .current_dir(work),
     )?;
-    let linked = text
-        .trim()
-        .strip_prefix("shlibs:Depends=")
-        .with_context(|| format!("dpkg-shlibdeps printed {text}"))?;
+    let linked = text.trim().strip_prefix("shlibs:Depends=");
+    linked
+        .map(str::to_owned)
+        .with_context(|| format!("dpkg-shlibdeps printed {text}"))
+}
+
+/// What the programs link and load, as a `Depends` field.
+fn depends(work: &Path, package: &Path) -> Result<String> {
+    let linked = linked(
+        work,
+        &PROGRAMS.map(|name| package.join("usr/bin").join(name)),
+    )?;
     // DPDK's drivers are plugins; their packages have the number of its ABI.
     let abi = linked
         .split(", ")
@@ -211,13 +258,7 @@ fn describe(package: &Path, depends: &str) -> Result<()> {
         b"/etc/onair/onaird.toml\n/etc/needrestart/conf.d/onair.conf\n",
         0o644,
     )?;
-    // For `dpkg --verify`.
-    let mut sums = Command::new("sh");
-    sums.args([
-        "-c",
-        "find etc lib usr -type f -exec md5sum {} + > DEBIAN/md5sums",
-    ]);
-    done(sums.current_dir(package))?;
+    sums(package)?;
     for name in SCRIPTS {
         copy(
             &root().join("packaging/debian").join(name),
@@ -226,6 +267,13 @@ fn describe(package: &Path, depends: &str) -> Result<()> {
         )?;
     }
     Ok(())
+}
+
+/// For `dpkg --verify`.
+fn sums(package: &Path) -> Result<()> {
+    let mut sums = Command::new("sh");
+    let line = "find * -path DEBIAN -prune -o -type f -exec md5sum {} + > DEBIAN/md5sums";
+    done(sums.args(["-c", line]).current_dir(package)).map(drop)
 }
 
 pub(crate) fn copy(from: &Path, to: &Path, mode: u32) -> Result<()> {

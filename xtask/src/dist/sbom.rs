@@ -46,6 +46,7 @@ fn crates() -> Result<Vec<Value>> {
     tree.args(["tree", "--offline", "--locked", "--prefix", "none"])
         .args(["--edges", "normal,no-proc-macro", "--format", "{p}\t{l}\t"])
         .args(PROGRAMS.map(|name| format!("--package={name}")))
+        .arg("--package=onair-capi")
         .current_dir(root());
     let tree = done(&mut tree)?;
     let lines: BTreeSet<_> = tree.lines().filter_map(one).collect();

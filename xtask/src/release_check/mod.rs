@@ -2,6 +2,7 @@
 //! programs that ship.
 
 mod container;
+mod library;
 mod life_cycle;
 
 use std::fs;
@@ -11,7 +12,7 @@ use anyhow::{Context as _, Result, ensure};
 use onair_stage::Stage;
 
 use crate::cargo::{Manner, supervised, target};
-use crate::dist::{PROGRAMS, copy};
+use crate::dist::{Made, PROGRAMS, copy};
 use crate::{clean_up, demo, say, test};
 
 /// A client that takes frames and checks each.
@@ -27,18 +28,22 @@ const TESTS_OWN: [&str; 5] = [
 /// Below the target folder, where the programs that ship stand beside them.
 const FOLDER: &str = "shipped";
 
-/// Checks the package `deb`, made of `programs`.
-pub(crate) fn run(deb: &Path, programs: &Path) -> Result<()> {
+/// Checks the packages.
+pub(crate) fn run(made: &Made) -> Result<()> {
+    let (deb, programs) = (&made.deb, &made.programs);
     say::step("Lintian");
     let done = supervised("lintian", |command| {
         command
             .args(["--allow-root", "--fail-on", "error,warning"])
             .args(["--tag-display-limit", "0"])
-            .arg(deb);
+            .arg(deb)
+            .args(&made.libraries);
     })?;
     ensure!(done.status.success(), "lintian found faults: see above");
     say::good("no error and no warning");
 
+    say::step("The library for C");
+    library::run(&made.libraries)?;
     say::step("The tests' own programs");
     let tests = beside(programs, &test::whole_system_program(Manner::InFront)?)?;
     let folder = target().join(FOLDER);

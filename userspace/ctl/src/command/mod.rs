@@ -4,6 +4,7 @@ pub(crate) mod analyze;
 pub(crate) mod certificate;
 pub(crate) mod completions;
 pub(crate) mod daemon;
+pub(crate) mod debug;
 pub(crate) mod events;
 pub(crate) mod export;
 pub(crate) mod pipe;

@@ -1,0 +1,1 @@
+#include <onair_mtl.h>

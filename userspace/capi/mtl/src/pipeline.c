@@ -1,0 +1,295 @@
+/* st20p_*: MTL's pipeline of uncompressed video. */
+#include "internal.h"
+
+#define NO_SENDER                                                                                                      \
+    (ST20P_TX_FLAG_USER_P_MAC | ST20P_TX_FLAG_USER_R_MAC | ST20P_TX_FLAG_USER_PACING | ST20P_TX_FLAG_USER_TIMESTAMP |  \
+     ST20P_TX_FLAG_ENABLE_VSYNC | ST20P_TX_FLAG_EXACT_USER_PACING | ST20P_TX_FLAG_RTP_TIMESTAMP_EPOCH |                \
+     ST20P_TX_FLAG_DROP_WHEN_LATE)
+#define NO_RECEIVER                                                                                                    \
+    (ST20P_RX_FLAG_DATA_PATH_ONLY | ST20P_RX_FLAG_ENABLE_VSYNC | ST20P_RX_FLAG_SIMULATE_PKT_LOSS |                     \
+     ST20P_RX_FLAG_AUTO_DETECT | ST20P_RX_FLAG_TIMING_PARSER_STAT | ST20P_RX_FLAG_TIMING_PARSER_META |                 \
+     ST20P_RX_FLAG_USE_GPU_DIRECT_FRAMEBUFFERS)
+/* Frames that are put go on the wire one after another: so long after the last one it is there. */
+#define FLUSH_PERIODS 3
+
+#define ENTER(handle, otherwise) ENTER_KIND(handle, false, otherwise)
+
+static bool is_refused(const char *what, uint32_t flags, size_t transport_linesize) {
+    if (flags == 0 && transport_linesize == 0)
+        return false;
+    say(MTL_LOG_LEVEL_ERR, "%s: flags 0x%x, or transport_linesize, are not supported", what, flags);
+    return true;
+}
+
+static struct stream *create(mtl_handle mt, const struct wish *wish, bool blocks) {
+    struct stream *stream;
+    if (stream_open(mt, wish, &stream) < 0)
+        return NULL;
+    stream->blocks = blocks;
+    atomic_store(&stream->block_ns, NS_PER_S);
+    return stream;
+}
+
+/* The handle of a stream that is set up; NULL if its thread does not start. */
+static void *finish(struct stream *stream) {
+    void *handle = handle_of(stream);
+    bool needs_thread = stream->wish.available != NULL || stream->wish.done != NULL;
+    if (needs_thread && stream_start_notifier(stream) < 0) {
+        stream_abort(stream);
+        handle = NULL;
+    }
+    stream_release(stream);
+    return handle;
+}
+
+API st20p_tx_handle st20p_tx_create(mtl_handle mt, struct st20p_tx_ops *ops) {
+    if (ops == NULL || is_refused("st20p_tx_create", ops->flags & NO_SENDER, ops->transport_linesize))
+        return NULL;
+    struct wish wish = {
+        .sends = true,
+        .tx = &ops->port,
+        .name = ops->name,
+        .width = ops->width,
+        .height = ops->height,
+        .fps = ops->fps,
+        .interlaced = ops->interlaced,
+        .app = ops->input_fmt,
+        .wire = ops->transport_fmt,
+        .packing = ops->transport_packing,
+        .pacing = ops->transport_pacing,
+        .count = ops->framebuff_cnt,
+        .priv = ops->priv,
+        .available = ops->notify_frame_available,
+        .done = ops->notify_frame_done,
+    };
+    struct stream *stream = create(mt, &wish, ops->flags & ST20P_TX_FLAG_BLOCK_GET);
+    return stream != NULL ? finish(stream) : NULL;
+}
+
+API st20p_rx_handle st20p_rx_create(mtl_handle mt, struct st20p_rx_ops *ops) {
+    if (ops == NULL || is_refused("st20p_rx_create", ops->flags & NO_RECEIVER, ops->transport_linesize))
+        return NULL;
+    struct wish wish = {
+        .rx = &ops->port,
+        .name = ops->name,
+        .width = ops->width,
+        .height = ops->height,
+        .fps = ops->fps,
+        .interlaced = ops->interlaced,
+        .app = ops->output_fmt,
+        .wire = ops->transport_fmt,
+        .count = ops->framebuff_cnt,
+        .takes_incomplete = ops->flags & ST20P_RX_FLAG_RECEIVE_INCOMPLETE_FRAME,
+        .priv = ops->priv,
+        .available = ops->notify_frame_available,
+    };
+    struct stream *stream = create(mt, &wish, ops->flags & ST20P_RX_FLAG_BLOCK_GET);
+    if (stream == NULL)
+        return NULL;
+    stream->query_ext = ops->query_ext_frame;
+    size_t count = ops->ext_frames != NULL ? ops->framebuff_cnt : 0;
+    if (count > 0 && (stream->ext_frames = calloc(count, sizeof *stream->ext_frames)) != NULL) {
+        memcpy(stream->ext_frames, ops->ext_frames, count * sizeof *stream->ext_frames);
+        stream->ext_count = (uint32_t)count;
+    }
+    stream->uses_ext = ops->query_ext_frame != NULL || stream->ext_count > 0;
+    return finish(stream);
+}
+
+static int end(const void *handle) {
+    ENTER(handle, -EINVAL);
+    if (stream->wish.sends) {
+        uint64_t frames = stream->wish.count + FLUSH_PERIODS;
+        onair_session_flush(stream->session, (uint32_t)(frames * stream->period_ns / 1000000), NULL);
+    }
+    int error = stream_abort(stream);
+    stream_release(stream);
+    return error;
+}
+
+API int st20p_tx_free(st20p_tx_handle handle) { return end(handle); }
+API int st20p_rx_free(st20p_rx_handle handle) { return end(handle); }
+
+/* Moves a received frame into memory of the program. False: it gave none that fits. */
+static bool into_ext(struct stream *stream, struct slot *slot) {
+    struct st_frame *frame = &slot->frame;
+    struct st_ext_frame ext = {0};
+    if (stream->query_ext != NULL) {
+        struct st20_rx_frame_meta meta = {
+            .width = frame->width,
+            .height = st_frame_data_height(frame),
+            .fps = stream->wish.fps,
+            .fmt = stream->wish.wire,
+            .tfmt = frame->tfmt,
+            .timestamp = frame->timestamp,
+            .status = frame->status,
+            .frame_total_size = stream->bytes,
+            .frame_recv_size = stream->bytes,
+            .second_field = frame->second_field,
+            .rtp_timestamp = frame->rtp_timestamp,
+            .pkts_total = frame->pkts_total,
+            .pkts_recv = {frame->pkts_recv[0]},
+        };
+        if (stream->query_ext(stream->wish.priv, &ext, &meta) < 0)
+            return false;
+    } else {
+        pthread_mutex_lock(&stream->lock);
+        ext = stream->ext_frames[stream->next_ext++ % stream->ext_count];
+        pthread_mutex_unlock(&stream->lock);
+    }
+    if (ext.addr[0] == NULL || (ext.size != 0 && ext.size < stream->bytes))
+        return false;
+    for (unsigned i = 1; i < stream->format->planes; i++)
+        if (ext.addr[i] == NULL)
+            ext.addr[i] = (unsigned char *)ext.addr[i - 1] + stream->linesize[i - 1] * stream->lines[i - 1];
+    copy_planes(stream, ext.addr, ext.linesize, frame->addr, frame->linesize);
+    for (unsigned i = 0; i < stream->format->planes; i++) {
+        frame->addr[i] = ext.addr[i];
+        frame->iova[i] = ext.iova[i];
+        frame->linesize[i] = ext.linesize[i] != 0 ? ext.linesize[i] : stream->linesize[i];
+    }
+    frame->opaque = ext.opaque;
+    frame->flags |= ST_FRAME_FLAG_EXT_BUF;
+    return true;
+}
+
+static struct st_frame *get(const void *handle) {
+    ENTER(handle, NULL);
+    uint64_t ns = stream->blocks ? atomic_load(&stream->block_ns) : 0, ms = ns / 1000000 + (ns % 1000000 != 0);
+    struct slot *slot;
+    struct st_frame *frame = NULL;
+    if (frame_get(stream, ms < ONAIR_FOREVER ? (uint32_t)ms : ONAIR_FOREVER, &slot) == 0) {
+        frame = &slot->frame;
+        if (stream->uses_ext && !into_ext(stream, slot)) {
+            frame_put(stream, slot, true);
+            frame = NULL;
+            say(MTL_LOG_LEVEL_WARNING, "a frame is lost: the program gave no memory that it fits in");
+        }
+    }
+    stream_release(stream);
+    return frame;
+}
+
+API struct st_frame *st20p_tx_get_frame(st20p_tx_handle handle) { return get(handle); }
+API struct st_frame *st20p_rx_get_frame(st20p_rx_handle handle) { return get(handle); }
+
+static int put(const void *handle, const struct st_frame *frame, const struct st_ext_frame *ext, bool unsent) {
+    ENTER(handle, -EINVAL);
+    struct slot *slot;
+    int error = frame_claim(stream, frame, &slot);
+    if (error == 0 && ext != NULL) {
+        void *to[ST_MAX_PLANES];
+        plane_pointers(stream, slot->pixels != NULL ? slot->pixels : slot->held.data, to);
+        copy_planes(stream, to, stream->linesize, ext->addr, ext->linesize);
+        slot->frame.opaque = ext->opaque;
+        slot->frame.flags |= ST_FRAME_FLAG_EXT_BUF;
+    }
+    if (error == 0)
+        error = frame_put(stream, slot, unsent);
+    stream_release(stream);
+    return error;
+}
+
+API int st20p_tx_put_frame(st20p_tx_handle handle, struct st_frame *frame) { return put(handle, frame, NULL, false); }
+API int st20p_rx_put_frame(st20p_rx_handle handle, struct st_frame *frame) { return put(handle, frame, NULL, false); }
+API int st20p_tx_put_frame_abort(st20p_tx_handle handle, struct st_frame *frame) {
+    return put(handle, frame, NULL, true);
+}
+API int st20p_rx_put_frame_abort(st20p_rx_handle handle, struct st_frame *frame) {
+    return put(handle, frame, NULL, true);
+}
+API int st20p_tx_put_ext_frame(st20p_tx_handle handle, struct st_frame *frame, struct st_ext_frame *ext_frame) {
+    return ext_frame != NULL ? put(handle, frame, ext_frame, false) : -EINVAL;
+}
+
+/* The memory was copied when it was put. */
+API int st20p_tx_notify_ext_frame_free(st20p_tx_handle handle, struct st_frame *frame) {
+    ENTER(handle, -EINVAL);
+    stream_release(stream);
+    return frame != NULL ? 0 : -EINVAL;
+}
+
+static size_t frame_size(const void *handle) {
+    ENTER(handle, 0);
+    size_t bytes = stream->bytes;
+    stream_release(stream);
+    return bytes;
+}
+
+API size_t st20p_tx_frame_size(st20p_tx_handle handle) { return frame_size(handle); }
+API size_t st20p_rx_frame_size(st20p_rx_handle handle) { return frame_size(handle); }
+
+/* A pulse: each caller that waits returns, and no later one. A signal handler may call it. */
+static int wake(const void *handle) {
+    int error = onair_session_stop(session_of(handle));
+    return error < 0 ? -EINVAL : onair_session_start(session_of(handle));
+}
+
+API int st20p_tx_wake_block(st20p_tx_handle handle) { return wake(handle); }
+API int st20p_rx_wake_block(st20p_rx_handle handle) { return wake(handle); }
+
+static int set_block(const void *handle, uint64_t ns) {
+    ENTER(handle, -EINVAL);
+    atomic_store(&stream->block_ns, ns);
+    stream_release(stream);
+    return 0;
+}
+
+API int st20p_tx_set_block_timeout(st20p_tx_handle handle, uint64_t timedwait_ns) {
+    return set_block(handle, timedwait_ns);
+}
+API int st20p_rx_set_block_timeout(st20p_rx_handle handle, uint64_t timedwait_ns) {
+    return set_block(handle, timedwait_ns);
+}
+
+/* Copies the counters, or sets them to 0 if `to` is NULL. */
+static int count(const void *handle, struct counters *to) {
+    ENTER(handle, -EINVAL);
+    pthread_mutex_lock(&stream->lock);
+    if (to != NULL)
+        *to = stream->counters;
+    else
+        stream->counters = (struct counters){0};
+    pthread_mutex_unlock(&stream->lock);
+    stream_release(stream);
+    return 0;
+}
+
+API int st20p_tx_get_session_stats(st20p_tx_handle handle, struct st20_tx_user_stats *stats) {
+    struct counters counters;
+    int error = stats != NULL ? count(handle, &counters) : -EINVAL;
+    if (error == 0)
+        *stats = tx_stats(&counters);
+    return error;
+}
+
+API int st20p_rx_get_session_stats(st20p_rx_handle handle, struct st20_rx_user_stats *stats) {
+    struct counters counters;
+    int error = stats != NULL ? count(handle, &counters) : -EINVAL;
+    if (error == 0)
+        *stats = rx_stats(&counters);
+    return error;
+}
+
+API int st20p_tx_reset_session_stats(st20p_tx_handle handle) { return count(handle, NULL); }
+API int st20p_rx_reset_session_stats(st20p_rx_handle handle) { return count(handle, NULL); }
+
+API int st20p_tx_update_destination(st20p_tx_handle handle, struct st_tx_dest_info *dst) {
+    ENTER(handle, -EINVAL);
+    stream_release(stream);
+    return dst != NULL ? -ENOTSUP : -EINVAL;
+}
+
+API int st20p_rx_update_source(st20p_rx_handle handle, struct st_rx_source_info *src) {
+    ENTER(handle, -EINVAL);
+    stream_release(stream);
+    return src != NULL ? -ENOTSUP : -EINVAL;
+}
+
+API int st20p_rx_pcapng_dump(st20p_rx_handle handle, uint32_t max_dump_packets, bool sync,
+                             struct st_pcap_dump_meta *meta) {
+    (void)max_dump_packets, (void)sync, (void)meta;
+    ENTER(handle, -EINVAL);
+    stream_release(stream);
+    return -ENOTSUP;
+}
