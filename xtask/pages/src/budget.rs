@@ -24,7 +24,7 @@ const PAGES: [(&str, usize); 28] = [
     ("docs/client.md", 1500),
     ("docs/python.md", 400),
     ("docs/formats.md", 800),
-    ("docs/architecture.md", 2500),
+    ("docs/architecture.md", 2550),
     ("docs/testing.md", 1400),
     ("docs/gate.md", 3800),
     ("docs/certificates.md", 1300),
