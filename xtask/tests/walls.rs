@@ -27,7 +27,7 @@ const WORDS: [&str; 17] = [
 ];
 
 /// Where they belong.
-const ROOMS: [&str; 10] = [
+const ROOMS: [&str; 11] = [
     "userspace/capi/src/video.rs",
     "userspace/client/src/layout/",
     "userspace/client/src/video/",
@@ -37,6 +37,7 @@ const ROOMS: [&str; 10] = [
     "userspace/essence/src/video/",
     "userspace/gst/",
     "userspace/pixels/",
+    "userspace/python/src/video.rs",
     "userspace/sdp/src/",
 ];
 

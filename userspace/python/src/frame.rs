@@ -6,6 +6,7 @@ use std::sync::Arc;
 use onair::Status;
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::types::PyMemoryView;
 
 use crate::error::raised;
 use crate::held::Held;
@@ -163,6 +164,18 @@ impl Frame {
         let (number, bytes) = (self.number, self.bytes);
         let is = if self.held.is_held() { "" } else { ", put" };
         format!("<onair.Frame {number}: {bytes} bytes{is}>")
+    }
+
+    /// For numpy, which otherwise takes a frame that was put as an object.
+    #[pyo3(signature = (*_arguments, **_options))]
+    fn __array__<'py>(
+        this: &Bound<'py, Self>,
+        _arguments: &Bound<'py, PyAny>,
+        _options: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        this.get().held.view(this.py())?;
+        let numpy = this.py().import("numpy")?;
+        numpy.call_method1("asarray", (PyMemoryView::from(this)?,))
     }
 
     /// # Safety

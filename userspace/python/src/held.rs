@@ -30,11 +30,11 @@ impl Held {
 
     /// Takes the loan, if there is no view of it.
     pub(crate) fn take(&self, py: Python<'_>) -> PyResult<Loan> {
-        let mut place = self.lock();
-        let loan = place.take();
-        let loan = loan.ok_or_else(|| raised(py, Error::AlreadyPut))?;
+        // An exception is made without the lock: it runs Python's code, which may let another thread run.
+        let taken = self.lock().take();
+        let loan = taken.ok_or_else(|| raised(py, Error::AlreadyPut))?;
         Arc::try_unwrap(loan).map_err(|viewed| {
-            *place = Some(viewed);
+            *self.lock() = Some(viewed);
             PyBufferError::new_err(
                 "the frame has views (memoryview, numpy array): delete them first",
             )

@@ -7,11 +7,13 @@ import threading
 import numpy
 import onair
 import pytest
-from conftest import until
+from conftest import sender, spec, until
 
 
-def test_daemon_killed_then_all_callers_raise_and_views_stay(quiet: str, stream: str, daemon: onair.Daemon) -> None:
-    session, held = onair.attach(quiet), onair.attach(stream)
+def test_daemon_killed_then_all_callers_raise_and_views_stay(daemon: onair.Daemon) -> None:
+    for document in (spec("quiet", 6000), spec("stream", 6001), sender("source", 6001, "pattern")):
+        daemon.sessions.create(document)
+    session, held = onair.attach("quiet"), onair.attach("stream")
     array = numpy.asarray(held.get(timeout=20))
     copy = array.copy()
     raised: list[type] = []
@@ -27,7 +29,7 @@ def test_daemon_killed_then_all_callers_raise_and_views_stay(quiet: str, stream:
     threads = [threading.Thread(target=run, args=(call,)) for call in calls]
     for thread in threads:
         thread.start()
-    until("callers", lambda: len(daemon.sessions.blockers(quiet)) == 6)
+    until("callers", lambda: len(daemon.sessions.blockers("quiet")) == 6)
     os.kill(int(os.environ["ONAIR_DAEMON_PID"]), signal.SIGKILL)
     with pytest.raises(onair.Stale):
         session.get(timeout=20)
@@ -37,8 +39,8 @@ def test_daemon_killed_then_all_callers_raise_and_views_stay(quiet: str, stream:
     assert session.is_service_ending
     assert (array == copy).all()
     with pytest.raises(onair.Stale):
-        held.detach()
+        session.detach()
     with pytest.raises(onair.Error):
-        onair.attach(quiet)
+        onair.attach("quiet")
     with pytest.raises(onair.Error):
         daemon.health()

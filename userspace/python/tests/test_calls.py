@@ -207,7 +207,7 @@ def test_loop_through_a_pause_then_goes_on_and_ends_with_the_session(stream: str
         thread, raised = outcome(lambda: found.append(next(frames)))
         asleep(thread)
         # It waits, and is no user: not even with the frame of the step before.
-        assert daemon.sessions.blockers(stream) == []
+        until("end of the loan", lambda: daemon.sessions.blockers(stream) == [])
         daemon.sessions.start(stream)
         thread.join(30)
         assert raised == [] and len(found) == 1

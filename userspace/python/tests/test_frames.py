@@ -3,6 +3,7 @@
 import gc
 import os
 from fractions import Fraction
+from functools import partial
 
 import numpy
 import onair
@@ -52,7 +53,8 @@ def test_put_with_views_or_twice_then_typed_errors(stream: str) -> None:
         view.release()
         frame.put()
         assert not frame.is_held and session.frames_held == 0
-        for use in (frame.put, frame.submit, lambda: memoryview(frame), lambda: frame.video.planes):
+        uses = memoryview, numpy.asarray, numpy.array, onair.Frame.put, onair.Frame.submit
+        for use in [partial(it, frame) for it in uses] + [lambda: frame.video.planes]:
             with pytest.raises(onair.AlreadyPut):
                 use()
         # What it was stays.
