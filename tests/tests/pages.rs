@@ -339,7 +339,9 @@ impl Section {
         let is_daemon = text.starts_with("onaird ");
         // What an encoder writes.
         let file = text.split([' ', '=']).next_back().unwrap_or_default();
-        let file = text.starts_with("pipe ").then(|| self.folder().join(file));
+        let file = text
+            .starts_with("onairctl pipe ")
+            .then(|| self.folder().join(file));
         let is_silent = text.starts_with("onairctl events") || text.starts_with("curl ");
         let waited = Deadline::after(SILENCE);
         wait_for("it to do something", 20, || {

@@ -14,6 +14,7 @@ mod dist;
 mod lint;
 mod mutants;
 mod pages;
+mod python;
 mod release_check;
 mod say;
 mod setup;

@@ -8,9 +8,10 @@ use crate::cargo::{Manner, cargo_with, root};
 use crate::say;
 
 /// Crates and the tests that write pages.
-const WRITERS: [[&str; 4]; 2] = [
-    ["onaird", "--test", "pages", "page_of_"],
-    ["onairctl", "--bin", "onairctl", "page_of_"],
+const WRITERS: [&[&str]; 3] = [
+    &["onaird", "--test", "pages", "page_of_"],
+    &["onairctl", "--bin", "onairctl", "page_of_"],
+    &["onair-session", "--lib", "page_of_"],
 ];
 
 /// Write the parts of the pages that follow from the code, and check all pages
@@ -22,7 +23,7 @@ pub(crate) fn run(_: &Arguments) -> Result<()> {
     for tests in WRITERS {
         let line: Vec<_> = ["test", "--quiet", "--package"]
             .into_iter()
-            .chain(tests)
+            .chain(tests.iter().copied())
             .collect();
         cargo_with(Manner::InFront, &line, &[(generated::VARIABLE, "1")])?;
     }

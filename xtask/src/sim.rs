@@ -1,5 +1,6 @@
-//! `cargo xtask sim`: lives of the session core, in one thread on a virtual clock.
+//! `cargo xtask sim`: lives of the session core and of the state directory, in one thread on a virtual clock.
 
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -7,15 +8,17 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::cargo::build_simulator;
 
-/// Lives simulated lives of the session core: a seed is a life
+/// Lives simulated lives of the session core and of the state directory: a seed is a life
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   cargo xtask sim                              a minute of new lives, and all that ever failed
   cargo xtask sim --for 1h --seed 1000000
+  cargo xtask sim --disk                       a minute of the state directory only
   cargo xtask sim --replay --seed 77           what happens in one life
+  cargo xtask sim --trace cam1.trace           what happened in a daemon's session, once more
 
-Exit status: 0 when no life failed, 1 when one did.")]
+Exit status: 0 when no life failed, 1 when one did, or a trace differs.")]
 pub(crate) struct Arguments {
     /// How long
     #[arg(long = "for", default_value = "60s", value_parser = humantime::parse_duration)]
@@ -23,9 +26,15 @@ pub(crate) struct Arguments {
     /// The first seed
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Only lives of the state directory: its disk, and the daemon's deaths
+    #[arg(long)]
+    disk: bool,
     /// Live one life, and print what happens
     #[arg(long)]
     replay: bool,
+    /// Replay a trace of `onairctl debug trace` of the same version
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
     /// Leave out these deeds of its plan
     #[arg(long)]
     without: Option<String>,
@@ -38,12 +47,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut command = Command::new(build_simulator()?);
     command.args(["--seconds", &arguments.time.as_secs().to_string()]);
     command.args(["--seed", &arguments.seed.to_string()]);
+    command.args(arguments.disk.then_some("--disk"));
     command.args(arguments.replay.then_some("--replay"));
+    if let Some(trace) = &arguments.trace {
+        command.arg("--trace").arg(trace);
+    }
     command.args(arguments.json.then_some("--json"));
     if let Some(without) = &arguments.without {
         command.args(["--without", without]);
     }
     let status = command.status().context("running onair-sim")?;
-    ensure!(status.success(), "a life failed");
+    ensure!(status.success(), "a life failed, or a trace differs");
     Ok(())
 }

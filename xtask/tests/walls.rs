@@ -27,7 +27,7 @@ const WORDS: [&str; 17] = [
 ];
 
 /// Where they belong.
-const ROOMS: [&str; 9] = [
+const ROOMS: [&str; 11] = [
     "userspace/capi/src/video.rs",
     "userspace/client/src/layout/",
     "userspace/client/src/video/",
@@ -35,7 +35,9 @@ const ROOMS: [&str; 9] = [
     "userspace/essence/src/registry/",
     "userspace/essence/src/survey/",
     "userspace/essence/src/video/",
+    "userspace/gst/",
     "userspace/pixels/",
+    "userspace/python/src/video.rs",
     "userspace/sdp/src/",
 ];
 

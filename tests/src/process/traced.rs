@@ -1,5 +1,4 @@
-//! The system calls of a process, as strace(1) sees them: which, and in which order. It can also kill
-//! the process at one of them.
+//! The system calls of a process, as strace(1) sees them: which, and in which order.
 
 use std::collections::HashMap;
 use std::fs;
@@ -35,29 +34,12 @@ pub struct Call {
 impl Traced {
     /// Traces the threads of process `pid` that have one of these `names`; without names all.
     pub fn attach(stage: &Stage, pid: u32, names: &[&str]) -> Result<Self> {
-        Self::with(stage, pid, names, &[])
-    }
-
-    /// The same, and the process dies of SIGKILL when it enters the `number`th call `name` of them,
-    /// which is not done any more.
-    pub fn killing(
-        stage: &Stage,
-        pid: u32,
-        names: &[&str],
-        name: &str,
-        number: u32,
-    ) -> Result<Self> {
-        let inject = format!("inject={name}:signal=SIGKILL:when={number}");
-        Self::with(stage, pid, names, &["-e", &inject])
-    }
-
-    fn with(stage: &Stage, pid: u32, names: &[&str], more: &[&str]) -> Result<Self> {
         let output = stage.directory().join("strace");
         let threads = threads(pid, names)?;
         ensure!(!threads.is_empty(), "no thread is called {names:?}");
         let mut command = Command::new("strace");
         command.args(["-qq", "-y", "-s", "256", "-e"]);
-        command.arg(format!("trace={CALLS}")).args(more);
+        command.arg(format!("trace={CALLS}"));
         command.arg("-o").arg(&output);
         for thread in &threads {
             command.args(["-p", &thread.to_string()]);
@@ -82,15 +64,6 @@ impl Traced {
         self.strace.signal(Signal::INT)?;
         self.strace.wait(Deadline::seconds(30))?;
         Ok(calls(&fs::read_to_string(&self.output)?))
-    }
-
-    /// Waits until the traced process is killed.
-    ///
-    /// # Errors
-    /// When that is not within half a minute.
-    pub fn killed(mut self) -> Result<()> {
-        self.strace.wait(Deadline::seconds(30))?;
-        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@ use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use onair_api::{Blocker, Source, Witness};
+use onair_essence::video::pattern::verify;
 use onair_stage::{blocked, calls, program, wait_for};
 use onair_tests::{Config, Raster, Rig, send};
 use rustix::process::{Pid, Signal, kill_process};
@@ -130,6 +131,17 @@ fn examples_in_c_and_cpp_then_each_does_what_it_says() -> Result<()> {
     let blockers = lab.example("blockers.c", &[&spec("held")?])?;
     assert!(blockers.contains("1 frames: blockers"), "{blockers}");
     assert!(blockers.ends_with("success\n"), "{blockers}");
+    let program = lab.compile(
+        &format!("{CAPI}/examples/avframe.c"),
+        &["-lonair", "-lavutil"],
+    )?;
+    let frames = lab
+        .command(&program)
+        .args(["in", "uyvy422", "5"])
+        .output()?;
+    ensure!(frames.status.success(), "{frames:?}");
+    let frames = frames.stdout.chunks_exact(Raster::SMALL.frame_bytes());
+    assert_eq!(frames.map(verify).collect::<Result<Vec<_>, _>>()?.len(), 5);
     let format = lab.example("format.cpp", &["in"])?;
     assert!(
         format.contains("buffers in pgroup\nplane 0: at 0"),

@@ -161,20 +161,6 @@ fn source_stopped_started_destroyed_then_layout_clients_see_it() -> Result<()> {
 }
 
 #[test]
-fn source_stopped_when_a_client_comes_then_frames_after_a_start() -> Result<()> {
-    let (rig, mut control) = Rig::with_control()?;
-    cam(&mut control)?;
-    out(&mut control)?;
-    control.stop("cam")?;
-    let (mut user, _) = v210(&rig)?;
-    assert_eq!(user.errno("get 0")?, "EAGAIN");
-    control.start("cam")?;
-    user.say("wait-started 10000")?;
-    user.say("get 10000")?;
-    Ok(())
-}
-
-#[test]
 fn last_client_left_or_died_then_the_daemon_ends_the_session() -> Result<()> {
     let (rig, mut control) = Rig::with_control()?;
     cam(&mut control)?;
@@ -231,24 +217,6 @@ fn source_destroyed_during_an_attach_then_the_session_ends() -> Result<()> {
 }
 
 #[test]
-fn session_being_destroyed_then_the_next_client_gets_another() -> Result<()> {
-    let (rig, mut control) = Rig::with_control()?;
-    cam(&mut control)?;
-    out(&mut control)?;
-    let (mut user, first) = v210(&rig)?;
-    user.say("hold 1")?;
-    control.stop("cam-v210")?;
-    let destroying = rig.destroying("cam-v210")?;
-    let second = attach_as(&rig, "cam", PixelFormat::V210)?;
-    assert_eq!(second.name(), "cam-v210-2");
-    take(&second, 5, |_| Ok(()))?;
-    user.say("put-all")?;
-    assert_eq!(destroying.certificate()?.session, first);
-    take(&second, 5, |_| Ok(()))?;
-    Ok(())
-}
-
-#[test]
 fn layout_impossible_then_refused_with_advice_and_nothing_made() -> Result<()> {
     let rig = Rig::rings_and("[limits]\nframe_memory_mb = 8\n")?;
     let mut control = rig.control()?;
@@ -293,23 +261,6 @@ fn layout_impossible_then_refused_with_advice_and_nothing_made() -> Result<()> {
     )?;
     refused("cam", PixelFormat::Y210, "limit_reached", "max_attachments")?;
     drop((own, converted));
-    Ok(())
-}
-
-#[test]
-fn place_of_an_unused_session_then_the_next_client_waits_for_it() -> Result<()> {
-    let (rig, mut control) = Rig::with_control()?;
-    control.create(&SpecDocument {
-        max_attachments: Some(1),
-        ..receive("cam", RASTER, 5000)
-    })?;
-    let converted = attach_as(&rig, "cam", PixelFormat::V210)?;
-    let first = converted.id();
-    converted.detach()?;
-    let other = attach_as(&rig, "cam", PixelFormat::Y210)?;
-    other.detach()?;
-    client(&rig).attach("cam")?;
-    ended(&mut control, first)?;
     Ok(())
 }
 

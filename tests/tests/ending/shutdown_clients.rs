@@ -4,8 +4,8 @@ use anyhow::{Context as _, Result, ensure};
 use onair_api::operations::{ListCertificates, ListSessions};
 use onair_api::{Reading, Says, SessionOutcome, ShutdownPhase};
 use onair_tests::{
-    Breakpoints, Raster, Rig, ended_in_order, holding, in_order, of, receive, shutdown_status,
-    signal, unread, wait_for,
+    Breakpoints, Rig, ended_in_order, holding, in_order, of, shutdown_status, signal, unread,
+    wait_for,
 };
 use rustix::process::Signal;
 
@@ -142,36 +142,6 @@ fn draining_told_of_a_stopped_session_then_read_before_eagain() -> Result<()> {
     );
     let (kinds, errno) = unread(&mut client)?;
     assert_eq!((kinds.len(), &*errno), (0, "EAGAIN"), "it is told once");
-    client.say("put-all")?;
-    ended_in_order(&mut rig)?;
-    Ok(())
-}
-
-#[test]
-fn session_of_low_priority_held_then_the_others_are_destroyed() -> Result<()> {
-    let mut rig = Rig::rings_and("[timeouts]\ngraceful_ms = 60000\n")?;
-    let mut control = rig.control()?;
-    let mut client = holding(&rig, &mut control)?;
-    for (name, udp, priority) in [("idle", 5001, 60), ("used", 5002, 70), ("last", 5003, 90)] {
-        let mut spec = receive(name, Raster::SMALL, udp);
-        spec.priority = Some(priority);
-        control.create(&spec)?;
-    }
-    let mut other = rig.user("used")?;
-    // `cam` has the lowest number of all, and its user stays.
-    signal(&mut rig, Signal::TERM)?;
-    let names = |control: &mut onair_tests::Control| -> Result<Vec<String>> {
-        let list = control.call::<ListSessions>(&())?;
-        Ok(list.sessions.iter().map(|it| it.name.to_string()).collect())
-    };
-    wait_for("only `cam` to be left", 30, || {
-        Ok(names(&mut control)? == ["cam"])
-    })?;
-    assert_eq!(other.errno("get 0")?, "ESTALE");
-    assert_eq!(
-        shutdown_status(&mut control)?.phase,
-        ShutdownPhase::Draining
-    );
     client.say("put-all")?;
     ended_in_order(&mut rig)?;
     Ok(())

@@ -7,4 +7,5 @@ mod descriptors;
 mod leaks;
 mod punching;
 mod shares;
+mod trace;
 mod wrong_uses;

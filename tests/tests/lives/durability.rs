@@ -1,21 +1,20 @@
-//! What an answer says has happened is on disk: the order of writes, syncs, renames and answers, the
-//! daemon killed in between, and a machine that loses its power.
+//! What an answer says has happened is on disk: the order of writes, syncs, renames and answers, and a
+//! machine that loses its power. The daemon killed at any operation: `userspace/sim/src/disk`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use onair_api::RecordingEnd;
-use onair_api::operations::ShowCertificate;
 use onair_api::{Certificate, SessionId};
+use onair_archive::Retention;
 use onair_record::{Recording, Spec};
 use onair_tests::storm::{event, name};
 use onair_tests::{
     Control, Raster, Rig, Stage, TestClient, Traced, in_this_order, onairctl, receive, wait_for,
 };
 use onair_workers::ThreadRegistry;
-use onaird::config::Retention;
-use onaird::persistence::archive::Archive;
+use onaird::persistence::open_archive;
 use serde_json::Value;
 
 const MIB: u64 = 1 << 20;
@@ -115,36 +114,6 @@ fn endings_over_both_sockets_then_synced_before_the_answers() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn log_of_certificates_cannot_be_written_then_files_are_synced() -> Result<()> {
-    let (mut rig, _) = Rig::with_control()?;
-    rig.stop_daemon()?;
-    // Something that the daemon cannot replace is where it begins the log.
-    fs::create_dir_all(state(&rig, "certificates.wal.part/x"))?;
-    rig.start_daemon()?;
-    let log = rig.daemon()?.log();
-    assert!(
-        log.contains("the log of certificates cannot be written"),
-        "{log}"
-    );
-    let mut control = rig.control()?;
-    let id = stopped(&mut control, "cam", 0, true)?.to_string();
-    let pid = rig.daemon()?.pid();
-    let traced = Traced::attach(rig.stage(), pid, &["archive", "control"])?;
-    control.destroy("cam")?;
-    let part = format!("certificates/{id}.json.part");
-    in_this_order(
-        &traced.end()?,
-        &[
-            &["write(", &part],
-            &["fsync(", &part],
-            &["rename", &part],
-            &["fsync(", "/certificates>"],
-            &[&id, "<socket:"],
-        ],
-    )
-}
-
 /// Waits until every certificate has a synced file of its own: then the log begins with white space.
 fn settled(rig: &Rig) -> Result<()> {
     wait_for("the log of certificates to begin anew", 30, || {
@@ -171,67 +140,13 @@ fn whole(folder: &Path) -> Result<Vec<String>> {
     Ok(found)
 }
 
-#[test]
-fn daemon_killed_after_each_answer_then_certificates_are_there() -> Result<()> {
-    let mut rig = Rig::rings()?;
-    let mut ids = Vec::new();
-    for (number, (name, end)) in (0..).zip(ENDINGS) {
-        let mut control = rig.control()?;
-        ids.push(stopped(&mut control, name, number, true)?.to_string());
-        let certificate = end(&mut control, name)?;
-        rig.kill_daemon()?;
-        assert!(certificate.durable);
-        assert_eq!(whole(&state(&rig, "certificates"))?, ids, "{name}");
-        assert!(!state(&rig, &format!("sessions/{name}.json")).exists());
-        rig.start_daemon()?;
-    }
-    let ran = onairctl(&rig, &format!("certificate verify {}", ids.join(" ")))?;
-    assert_eq!(ran.code, 0, "{ran:?}");
-    Ok(())
-}
-
-#[test]
-fn daemon_killed_amid_a_certificate_then_a_whole_one_or_none() -> Result<()> {
-    let mut rig = Rig::rings()?;
-    let mut there = Vec::new();
-    for (number, (call, nth, is_answered, is_there)) in (0..).zip([
-        // Neither logged nor written; logged, and not synced; synced, and without its name.
-        ("pwrite64", 1, false, false),
-        ("fdatasync", 1, false, true),
-        ("rename", 1, false, true),
-        // Its file is not synced; the folder is not; the log still has it.
-        ("fsync", 1, true, true),
-        ("fsync", 2, true, true),
-        ("pwrite64", 2, true, true),
-    ]) {
-        let mut control = rig.control()?;
-        let id = stopped(&mut control, "cam", number, false)?;
-        let pid = rig.daemon()?.pid();
-        let traced = Traced::killing(rig.stage(), pid, &["archive"], call, nth)?;
-        let answer = control.destroy("cam");
-        assert_eq!(answer.is_ok(), is_answered, "{call} {nth}: {answer:?}");
-        traced.killed()?;
-        rig.kill_daemon()?;
-        rig.start_daemon()?;
-        if is_there {
-            there.push(id.to_string());
-        }
-        assert_eq!(whole(&state(&rig, "certificates"))?, there, "{call} {nth}");
-        let found = rig.control()?.try_on::<ShowCertificate>(id, Value::Null)?;
-        assert_eq!(found.status == 200, is_there, "{call} {nth}: {found:?}");
-        let log = rig.daemon()?.log();
-        assert!(!log.contains("not a certificate"), "{log}");
-    }
-    Ok(())
-}
-
 /// The certificates that a daemon finds in `lost`, what a loss of power left of its state directory.
 fn recovered(lost: &Path) -> Result<Vec<String>> {
     let retention = Retention {
         count: 1000,
         age: None,
     };
-    drop(Archive::open(lost, retention, &ThreadRegistry::default())?);
+    drop(open_archive(lost, retention, &ThreadRegistry::default())?);
     whole(&lost.join("certificates"))
 }
 

@@ -75,7 +75,7 @@ impl Client {
             counters = self.control.show("in")?.counters;
             let closed = counters.frames_complete + counters.frames_incomplete;
             let taken = self.taken.load(Ordering::Relaxed);
-            let all = closed >= FRAMES.into() && taken == closed - counters.frames_dropped_slow;
+            let all = closed >= u64::from(FRAMES) && taken == closed - counters.frames_dropped_slow;
             Ok(all)
         })
         .with_context(|| format!("{counters:?}"))?;

@@ -128,6 +128,16 @@ impl Session {
         self.finish(&turn, Abort {}, Duration::ZERO)
     }
 
+    /// Ends the attachment at once, without asking the daemon, which takes it back: closes the
+    /// connection. A request that waits for its answer returns [`Error::Stale`], and so does every later
+    /// call. The memory that a [`Buffer`](crate::Buffer) borrows stays until the buffer is dropped.
+    pub fn hang_up(&self) {
+        if !self.attachment.is_inherited() {
+            self.leave(End::ByHand);
+            self.close_connection();
+        }
+    }
+
     fn end(&self, wait: Option<Duration>) -> Result<Certificate, Error> {
         let request = Destroy {
             wait_ms: wait.map(ms),
@@ -182,7 +192,7 @@ impl Session {
         let socket = self.attachment.as_fd();
         let answer = self.line.ask(turn, socket, request, self.name(), timeout);
         if self.line.is_to_be_let_go() {
-            self.hang_up();
+            self.close_connection();
         }
         answer
     }
@@ -207,7 +217,7 @@ impl Session {
     fn leave(&self, end: End) {
         self.attachment.leave(end);
         if self.line.close() {
-            self.hang_up();
+            self.close_connection();
         }
         label!("leave.hung_up");
     }
@@ -221,7 +231,7 @@ impl Session {
     }
 
     /// Closes the connection, also while an [`EventFd`](crate::EventFd) keeps its descriptor.
-    fn hang_up(&self) {
+    fn close_connection(&self) {
         // The connection may already be closed.
         let _ = rustix::net::shutdown(self.attachment.as_fd(), rustix::net::Shutdown::Both);
     }
@@ -238,7 +248,7 @@ impl Drop for Session {
         if self.attachment.is_inherited() {
             return;
         }
-        self.hang_up();
+        self.close_connection();
         label!("drop.hung_up");
         if Arc::strong_count(&self.attachment) > 1 {
             // An event descriptor outlives the session: release the memory nevertheless.

@@ -41,6 +41,7 @@ mod error;
 mod event_fd;
 mod layout;
 mod line;
+mod parts;
 mod reattach;
 mod session;
 mod timeout;
@@ -55,12 +56,18 @@ pub use client::{Client, DEFAULT_SOCKET, SOCKET_VARIABLE};
 pub use error::{Busy, Error};
 pub use event_fd::EventFd;
 pub use layout::{Incomplete, Layout, Status};
+pub use parts::Parts;
 pub use reattach::{Ended, Gap, Mark, Next, Reattaching};
 pub use session::Session;
 pub use timeout::Timeout;
-pub use video::{Depth, Field, Frame, FrameRate, Frames, Pgroup, Sampling, Scan, VideoFormat};
+pub use video::{
+    Depth, Field, Frame, FrameRate, Frames, Pgroup, Sampling, Scan, SendError, VideoFormat,
+};
 
 pub use onair_api::{Blocker, SessionId, SessionSpec};
 pub use onair_ipc::event::{Event, EventKind};
 pub use onair_ipc::meta::MissingRange;
+pub use onair_pixels::pipe::{
+    NotPiped, PipeFile, PipeFormat, PipeReader, PipeWriter, PipedError, UnknownPipeFile,
+};
 pub use onair_pixels::{ConvertError, Picture, PixelFormat, Plane, Planes, weave};

@@ -7,7 +7,9 @@ use clap::{Parser, Subcommand};
 use crate::args::Options;
 use crate::client::Client;
 use crate::command::daemon::{config, doctor, health, port, shutdown, upgrade};
-use crate::command::{analyze, certificate, completions, events, export, record, session, top};
+use crate::command::{
+    analyze, certificate, completions, debug, events, export, pipe, record, session, top,
+};
 use crate::failure::Failure;
 
 /// Inspect and control onaird sessions
@@ -31,6 +33,7 @@ Examples:
   onairctl analyze capture.pcap
   onairctl record start cam1 --format pcapng --duration 10s
   onairctl export /var/lib/onair/recordings/take-1.json --format raw
+  onairctl pipe cam1 | ffplay -f nut -
   onairctl --json session certificate cam1
   onairctl help topics
 
@@ -82,6 +85,11 @@ pub(crate) enum Noun {
     Analyze(analyze::Analyze),
     /// Write the frames of recorded or captured packets to a file
     Export(export::Export),
+    /// Give a session's frames to another program such as ffmpeg, or send frames of one
+    Pipe(pipe::Pipe),
+    /// Get what the daemon decided, and by what
+    #[command(subcommand)]
+    Debug(debug::Verb),
     /// Restart the service with the installed program
     Upgrade(upgrade::Upgrade),
     /// Shut the daemon down in order
@@ -106,6 +114,8 @@ impl Cli {
             Noun::Doctor(doctor) => doctor.run(options),
             Noun::Analyze(analyze) => analyze.run(options),
             Noun::Export(export) => export.run(options),
+            Noun::Pipe(pipe) => pipe.run(options),
+            Noun::Debug(verb) => debug::run(options, client, verb).await,
             Noun::Upgrade(upgrade) => upgrade.run(options, client).await,
             Noun::Shutdown(shutdown) => shutdown.run(options, client).await,
             Noun::Completions(shell) => completions::run(shell),

@@ -42,7 +42,7 @@ mod model;
 #[cfg(not(any(loom, shuttle, simulated)))]
 pub use self::daemon::guardian;
 #[cfg(not(loom))]
-pub use self::daemon::{frames, lender, life, memory};
+pub use self::daemon::{described, frames, lender, life, memory};
 #[cfg(not(loom))]
 use self::segment::copy;
 #[cfg(not(loom))]

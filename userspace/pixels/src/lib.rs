@@ -6,7 +6,8 @@
 //! [`unpack_lines`] and [`pack_lines`] do the same with a field of a frame, [`place_lines`] with one that is
 //! converted already, [`weave`] makes a frame of two
 //! fields. [`rgb8`] makes a picture for the screen of any buffer. No I/O;
-//! the caller gives all memory but that of one row. [`export`] makes files of captured packets.
+//! the caller gives all memory but that of one row. [`export`] makes files of captured packets, [`pipe`]
+//! streams of running sessions.
 #![deny(unsafe_code)]
 
 mod bits;
@@ -14,7 +15,9 @@ mod conversion;
 mod convert;
 pub mod export;
 mod lines;
+pub mod nut;
 mod picture;
+pub mod pipe;
 mod pixel_format;
 mod place;
 mod rgb;

@@ -26,7 +26,6 @@ mod spec;
 mod totals;
 
 pub use error::{FinishError, RecordError};
-pub use files::careful::{Unfit, open_regular, read_named, read_regular};
 pub use manifest::{
     FileReport, Gap, LISTED, MANIFEST_VERSION, Manifest, Repair, RepairedFile, Stage, Time,
 };

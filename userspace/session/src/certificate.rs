@@ -5,7 +5,8 @@ use onair_ipc::frames::FrameMemory;
 
 use crate::boundary::evidence::Evidence;
 use crate::boundary::runtime::Runtime;
-use crate::state::SessionCore;
+use crate::state::asking::Asking;
+use crate::state::{SessionCore, audit};
 
 /// The request that an evidence is for.
 pub(crate) struct Issue {
@@ -16,7 +17,7 @@ pub(crate) struct Issue {
 }
 
 impl<R: Runtime> SessionCore<R> {
-    pub(crate) fn evidence(&self, issue: Issue) -> Box<Evidence> {
+    pub(crate) fn evidence(&self, view: Asking<'_>, issue: Issue) -> Box<Evidence> {
         Box::new(Evidence {
             operation: issue.operation,
             deadline_ms: issue.deadline_ms,
@@ -28,19 +29,17 @@ impl<R: Runtime> SessionCore<R> {
             reconciled: self.audit.reconciled.clone(),
             evicted: self.audit.evicted.clone(),
             disagreements: self.audit.disagreements.clone(),
-            counts: self.counts(),
+            counts: self.counts(view),
             bytes: self.memory().bytes(),
             held_by: self.holders().map(|it| it.who.pid).collect(),
         })
     }
 
     /// The audit's counts, plus those of the ledgers that are here.
-    pub(crate) fn counts(&self) -> Counts {
+    pub(crate) fn counts(&self, view: Asking<'_>) -> Counts {
         let mut counts = self.audit.counts;
-        for lender in self.runtime().into_iter().flat_map(Runtime::lenders) {
-            counts.frames_lent += lender.published();
-            counts.frames_returned += lender.returned();
-            counts.frames_reclaimed += lender.withdrawn();
+        if let Some(runtime) = self.runtime() {
+            audit::add(&mut counts, view.totals(runtime.lenders()));
         }
         counts
     }

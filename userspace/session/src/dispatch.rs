@@ -3,21 +3,33 @@
 use crate::boundary::effect::{Effect, Effects};
 use crate::boundary::event::Event;
 use crate::boundary::facts::Facts;
+use crate::boundary::recorded::RecordingView;
 use crate::boundary::runtime::Runtime;
 use crate::boundary::view::View;
+use crate::state::asking::Asking;
+use crate::state::rescan::Due;
 use crate::state::{SessionCore, Turn};
 
 impl<R: Runtime> SessionCore<R> {
     /// Handles an event. The driver executes the effects before the next one.
     #[must_use]
     pub fn handle(&mut self, event: Event<R>, facts: Facts, view: &dyn View) -> Vec<Effect<R>> {
+        let line = self.begin_line(&facts, "event", &event);
+        let is_patrol = matches!(event, Event::LookForDead { .. });
+        let view = RecordingView::new(view);
         let mut turn = Turn {
             facts,
-            view,
+            view: Asking(&view),
             effects: Effects::default(),
         };
         self.dispatch(event, &mut turn);
-        turn.effects.into_list()
+        let effects = turn.effects.into_list();
+        let answers = view.into_answers();
+        // Each second it looks at the clients that the probe does not watch: often at none.
+        if !(is_patrol && answers.is_empty()) {
+            self.end_line(line, &answers, &effects);
+        }
+        effects
     }
 
     fn dispatch(&mut self, event: Event<R>, turn: &mut Turn<'_, R>) {
@@ -36,6 +48,7 @@ impl<R: Runtime> SessionCore<R> {
                 self.answer_verdicts(turn);
             }
             Event::Flush(wait, request) => self.flush(turn, wait, request),
+            Event::CancelTimer => self.runs.expiry = Due::default(),
             Event::Abandon => self.close_all(turn),
             Event::Admit(admission) => self.admit(turn, *admission),
             Event::Kicked(number) => self.kicked(turn, number),

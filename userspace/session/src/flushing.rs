@@ -63,8 +63,7 @@ impl<R: Runtime> SessionCore<R> {
         let Some(runtime) = self.lifecycle.runtime_mut() else {
             return;
         };
-        let unsent = runtime.unsent();
-        let over: Vec<_> = std::iter::from_fn(|| runtime.flushed()).collect();
+        let (over, unsent) = turn.view.flushes(&mut **runtime);
         for flushed in over {
             self.flushed(turn, flushed);
         }

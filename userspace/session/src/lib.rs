@@ -4,8 +4,8 @@
 //! the [`Effect`]s; answers to requests and reports of what happened are effects, too. The core reads
 //! and changes the words in shared memory (the gate, the slots, the ledger), and nothing else: it
 //! opens no file, makes no system call but the gate's barrier, knows no socket. What
-//! must be asked in the middle of an event comes through a [`View`], whose answers can be recorded
-//! and given again; the poller's half of a session is a [`Runtime`]. The daemon implements both and
+//! must be asked in the middle of an event, of the kernel or of shared words, is asked through a [`View`]:
+//! a trace has the answers, and [`replay()`] decides by them again; the poller's half of a session is a [`Runtime`]. The daemon implements both and
 //! does what the effects say; the tests play them, with the same words and the same callers under a
 //! scheduler of their own.
 //!
@@ -17,6 +17,7 @@
 //! | `running`, `flushing`, `ending` | stop and start, flushes, and the way to the end |
 //! | `clients` | how clients come and go |
 //! | `converted` | which source a converted session has, and how those made for clients follow it |
+//! | `replay` | a traced life, again; `clock`: its times |
 //! | `retarget` | a change of addresses; `quarantines`: those that wait for a look at sites |
 //! | `witness` | what is seen, and what follows |
 //! | `certificate` | what the certificate says |
@@ -25,12 +26,14 @@
 mod boundary;
 mod certificate;
 mod clients;
+mod clock;
 mod converted;
 mod dispatch;
 mod ending;
 mod flushing;
 mod lifecycle;
 mod quarantines;
+mod replay;
 mod retarget;
 mod running;
 pub mod shutdown;
@@ -42,12 +45,11 @@ pub use self::boundary::event::{Admission, Destroy, Event, Exit};
 pub use self::boundary::evidence::Evidence;
 pub use self::boundary::facts::{Facts, Timeouts};
 pub use self::boundary::note::Note;
-pub use self::boundary::recorded::{RecordedView, RecordingView, ViewAnswer};
 pub use self::boundary::retired::RetiredMemory;
 pub use self::boundary::runtime::{AttachRefusal, Evicted, FlushReport, Runtime};
 pub use self::boundary::sites::{SiteFinding, Sites};
 pub use self::boundary::ticket::{Answer, EvictionTicket, Ticket};
-pub use self::boundary::view::{Moment, View, Walk};
+pub use self::boundary::view::{Moment, View, ViewAnswer, Walk};
 pub use self::converted::follower::{
     ConverterState, FollowedSource, FollowedState, FollowerAction, Followers, UNUSED,
 };
@@ -56,6 +58,7 @@ pub use self::converted::sources::{NamedSource, SourceSearch, SourceState};
 pub use self::ending::together::{Examination, Examined, examine_together};
 pub use self::lifecycle::Place;
 pub use self::quarantines::{QuarantineRequest, Quarantines};
+pub use self::replay::{Replay, ReplayDifference, replay};
 pub use self::retarget::{
     RetargetBusy, RetargetEvent, RetargetStep, Retargeting, RuntimePlace, sources_of_both,
 };

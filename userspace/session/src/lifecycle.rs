@@ -3,16 +3,7 @@
 //! [`SessionCore`](crate::SessionCore) turns events into calls of these methods, and does what they
 //! return.
 //!
-//! ```text
-//!            start                  stop                   hand_back
-//! Stopped ───────────▶ Running ───────────▶ Stopping ───────────────────▶ Stopped
-//!    │                    │                    │        (a start waits)
-//!    │                    └─ hand_back ──▶ Stopped: the poller has died, or refused it
-//!    │
-//!    ├─ begin_destroy ──▶ Draining ──────── end ────────────▶ Destroyed
-//!    │                       └─ withdraw_destroy ──▶ Stopped, or Stopping
-//!    └─ quarantine ─────▶ Quarantined ───── end ────────────▶ Destroyed
-//! ```
+//! `transitions.rs` lists all, and `docs/architecture.md` shows them.
 //!
 //! A Stopping session drains and is quarantined like a Stopped one. The runtime moves into the state
 //! when the poller hands it back: no poller touches a session whose runtime is here (witness W3).
@@ -20,16 +11,19 @@
 use std::time::Instant;
 
 use onair_mutant::mutant;
+use serde::{Deserialize, Serialize};
 
 /// The state of a session. `R` is the poller's half of it, `D` a request to destroy it, `S` a
 /// request to start it.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Lifecycle<R, D, S> {
     /// The gates are open, and a poller has the runtime.
     Running,
     /// The gates are closed; the poller was told to hand the runtime back.
     Stopping {
         /// When the poller was told.
+        #[serde(with = "crate::clock::at")]
         since: Instant,
         /// Answered when the session runs again.
         starts: Vec<S>,
@@ -56,13 +50,15 @@ pub(crate) enum Lifecycle<R, D, S> {
 }
 
 /// Where the runtime of a session is that does not run.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Custody<R> {
     /// On the control thread.
     Here(R),
     /// With its poller, which was told to hand it back.
     Returning {
         /// When the poller was told.
+        #[serde(with = "crate::clock::at")]
         since: Instant,
     },
 }
@@ -389,3 +385,5 @@ impl<R, D, S> Lifecycle<R, D, S> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod transitions;

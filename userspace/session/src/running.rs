@@ -10,6 +10,7 @@ use crate::boundary::note::Note;
 use crate::boundary::runtime::Runtime;
 use crate::boundary::ticket::{Answer, Ticket};
 use crate::lifecycle::{HandBack, Start, Stop};
+use crate::state::asking::Asking;
 use crate::state::{SessionCore, Turn};
 
 impl<R: Runtime> SessionCore<R> {
@@ -36,12 +37,8 @@ impl<R: Runtime> SessionCore<R> {
         self.runs.stopped_at = Some(moment.wall);
         self.audit.begin_stop(moment);
         self.audit.counts.attachments_at_stop = self.clients.attached.len() as u64;
-        self.audit.counts.blocked_at_stop = self
-            .clients
-            .memories()
-            .flat_map(AttachmentMemory::slots)
-            .map(|slot| slot.calls())
-            .sum();
+        let memories = self.clients.memories();
+        self.audit.counts.blocked_at_stop = memories.map(|it| turn.view.calls(it)).sum();
         self.clients.forgive_kicks();
         self.rescan.awaits_users |= !mutant!("stop: users of the last run count");
         self.clients.memories().for_each(AttachmentMemory::stop);
@@ -88,7 +85,7 @@ impl<R: Runtime> SessionCore<R> {
             return turn.effects.answer(refused);
         }
         self.settle_leaving(turn);
-        self.settle();
+        self.settle(turn.view);
         self.evict_violators(turn);
         let Some(runtime) = self.lifecycle.hand_over() else {
             unreachable!("the callers have seen that it is here");
@@ -114,7 +111,7 @@ impl<R: Runtime> SessionCore<R> {
     pub(crate) fn handed_back(&mut self, turn: &mut Turn<'_, R>, runtime: Box<R>) {
         let came = self.lifecycle.hand_back(runtime);
         self.settle_flushes(turn);
-        self.settle();
+        self.settle(turn.view);
         self.forget_credits(turn);
         if !mutant!("hand-back: evictions are not settled") {
             self.settle_evictions(turn);
@@ -138,17 +135,9 @@ impl<R: Runtime> SessionCore<R> {
 
     /// If the ledgers are here, takes back frames that no client took, and credits those given
     /// back.
-    pub(crate) fn settle(&mut self) {
-        let Some(runtime) = self.lifecycle.runtime_mut() else {
-            return;
-        };
-        runtime.settle();
-        for lender in runtime.lenders_mut() {
-            if let Some(violation) = lender.take_violation() {
-                self.clients
-                    .violators
-                    .insert(lender.attachment(), violation);
-            }
+    pub(crate) fn settle(&mut self, view: Asking<'_>) {
+        if let Some(runtime) = self.lifecycle.runtime_mut() {
+            self.clients.violators.extend(view.settle(&mut **runtime));
         }
     }
 

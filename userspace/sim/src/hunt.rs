@@ -1,19 +1,35 @@
 //! Looks for lives that fail, and for the shortest plan with which one still fails.
 
-use crate::life::{Report, live};
+use std::fmt::Debug;
+
+use crate::disk::{self, DiskPlan};
+use crate::life::{self, Report};
 use crate::plan::Plan;
 
-const FAILED: &str = include_str!("../failed.seeds");
+/// What a life is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The session core with its callers.
+    Core,
+    /// The state directory on a disk, with the daemon's deaths.
+    Disk,
+}
 
 /// The seeds that have failed before.
-pub fn failed_seeds() -> impl Iterator<Item = u64> {
-    let lines = FAILED.lines().filter_map(|line| line.split('#').next());
+pub fn failed_seeds(kind: Kind) -> impl Iterator<Item = u64> {
+    let text = match kind {
+        Kind::Core => include_str!("../failed.seeds"),
+        Kind::Disk => include_str!("../failed-disk.seeds"),
+    };
+    let lines = text.lines().filter_map(|line| line.split('#').next());
     lines.filter_map(|line| line.trim().parse().ok())
 }
 
 /// A life that fails.
 #[derive(Clone, Debug)]
 pub struct Found {
+    /// What it is of.
+    pub kind: Kind,
     /// Its seed.
     pub seed: u64,
     /// Deeds that it does not need to fail, by their place in the plan.
@@ -22,35 +38,64 @@ pub struct Found {
     pub report: Report,
 }
 
-/// The life of `seed` without some of its deeds.
+/// Lives the life of `seed` without some of its deeds. Returns its plan, as text, and how it went.
 #[must_use]
-pub fn without(seed: u64, left_out: &[usize]) -> Plan {
-    let mut plan = Plan::new(seed);
-    let deeds = std::mem::take(&mut plan.deeds).into_iter().enumerate();
-    let kept = deeds.filter(|(at, _)| !left_out.contains(at));
-    plan.deeds = kept.map(|(_, deed)| deed).collect();
-    plan
+pub fn replay(kind: Kind, seed: u64, left_out: &[usize], is_traced: bool) -> (String, Report) {
+    match kind {
+        Kind::Core => {
+            let mut plan = Plan::new(seed);
+            leave_out(&mut plan.deeds, left_out);
+            told(&plan, life::live(&plan, is_traced))
+        }
+        Kind::Disk => {
+            let mut plan = DiskPlan::new(seed);
+            leave_out(&mut plan.deeds, left_out);
+            told(&plan, disk::live(&plan, is_traced))
+        }
+    }
+}
+
+fn told(plan: &impl Debug, report: Report) -> (String, Report) {
+    // Only the caller that has it traced reads it.
+    let text = if report.trace.is_empty() {
+        String::new()
+    } else {
+        format!("{plan:#?}")
+    };
+    (text, report)
+}
+
+fn leave_out<T>(deeds: &mut Vec<T>, left_out: &[usize]) {
+    let mut at = 0;
+    deeds.retain(|_| {
+        at += 1;
+        !left_out.contains(&(at - 1))
+    });
 }
 
 /// Lives the life of `seed`. Returns its steps, and the shortest plan that fails, if it does.
 #[must_use]
-pub fn hunt(seed: u64) -> (u64, Option<Found>) {
-    let plan = Plan::new(seed);
-    let report = live(&plan, false);
+pub fn hunt(kind: Kind, seed: u64) -> (u64, Option<Found>) {
+    let (_, report) = replay(kind, seed, &[], false);
     if report.violations.is_empty() {
         return (report.events, None);
     }
-    let mut left_out = Vec::new();
-    for at in (0..plan.deeds.len()).rev() {
-        left_out.push(at);
-        if live(&without(seed, &left_out), false).violations.is_empty() {
-            left_out.pop();
+    let deeds = match kind {
+        Kind::Core => Plan::new(seed).deeds.len(),
+        Kind::Disk => DiskPlan::new(seed).deeds.len(),
+    };
+    let mut without = Vec::new();
+    for at in (0..deeds).rev() {
+        without.push(at);
+        if replay(kind, seed, &without, false).1.violations.is_empty() {
+            without.pop();
         }
     }
     let found = Found {
+        kind,
         seed,
-        report: live(&without(seed, &left_out), true),
-        without: left_out,
+        report: replay(kind, seed, &without, true).1,
+        without,
     };
     (report.events, Some(found))
 }

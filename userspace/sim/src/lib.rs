@@ -17,10 +17,13 @@
 //! | `daemon` | the control thread and the pollers |
 //! | `client`, `kernel`, `operator`, `mail` | what surrounds them |
 //! | `life` | one life |
+//! | `disk` | lives of the state directory: real archive and store, crashes |
 //! | `hunt` | many lives, and the shortest that fails |
+//! | `replay` | the life of a daemon's session, by its trace |
 
 mod client;
 mod daemon;
+mod disk;
 mod hunt;
 mod kernel;
 #[path = "../../session/tests/played/ledgers.rs"]
@@ -30,9 +33,11 @@ mod mail;
 mod operator;
 mod oracle;
 mod plan;
+mod replay;
 mod requests;
 mod world;
 
-pub use self::hunt::{Found, failed_seeds, hunt, without};
+pub use self::hunt::{Found, Kind, failed_seeds, hunt, replay};
 pub use self::life::{Report, live};
 pub use self::plan::{ClientPlan, Deed, DeedKind, Manners, Plan};
+pub use self::replay::replay_trace;

@@ -13,7 +13,7 @@ use crate::daemon::{Commands, Control, poller};
 use crate::mail::Mail;
 use crate::plan::Plan;
 use crate::world::{self, Session, World, trace, violation, world};
-use crate::{client, daemon, operator, oracle, requests};
+use crate::{client, daemon, operator, oracle, replay, requests};
 
 const FRAMES: u32 = 4;
 /// Steps after which a life counts as endless.
@@ -30,6 +30,8 @@ pub struct Report {
     pub trace: Vec<String>,
     /// Virtual time, ns.
     pub ns: u64,
+    /// The traces of the sessions that ended, if it was to be traced: what a daemon would give.
+    pub sessions: Vec<String>,
 }
 
 /// Lives the life of `plan`.
@@ -86,6 +88,7 @@ pub fn live(plan: &Plan, is_traced: bool) -> Report {
         violations: world.violations,
         trace: world.trace,
         ns,
+        sessions: replay::take(),
     }
 }
 
@@ -157,7 +160,8 @@ fn run() {
     }
 }
 
-fn message(panic: &(dyn Any + Send)) -> String {
+/// What a panic said.
+pub(crate) fn message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().cloned();
     let text = text.or_else(|| panic.downcast_ref::<&str>().map(|&it| it.to_owned()));
     text.unwrap_or_else(|| "without a message".into())

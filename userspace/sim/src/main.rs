@@ -1,24 +1,31 @@
 //! `cargo xtask sim`: lives lives, and prints those that fail.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use onair_sim::{Found, failed_seeds, hunt, live, without};
-use serde_json::json;
+use onair_sim::{Found, Kind, failed_seeds, hunt, replay, replay_trace};
+use serde_json::{Value, json};
 
-/// Lives lives of the session core
+/// Lives lives of the session core, and of the state directory
 #[derive(Parser)]
 struct Arguments {
-    /// Seconds to go on for
+    /// Seconds to go on for: a quarter of them for the state directory
     #[arg(long, default_value_t = 60)]
     seconds: u64,
     /// The first seed
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Only lives of the state directory
+    #[arg(long)]
+    disk: bool,
     /// Live only the life of the seed, and print what happens
     #[arg(long)]
     replay: bool,
+    /// Replay a trace of `onairctl debug trace`, and print what happened
+    #[arg(long, conflicts_with_all = ["replay", "without"])]
+    trace: Option<PathBuf>,
     /// Leave out these deeds of its plan
     #[arg(long, value_delimiter = ',')]
     without: Vec<usize>,
@@ -36,55 +43,109 @@ fn main() -> ExitCode {
     // A hostile client's process may panic; what counts is in the report.
     std::panic::set_hook(Box::new(|_| ()));
     let arguments = Arguments::parse();
+    if let Some(path) = &arguments.trace {
+        return trace(path);
+    }
     if arguments.replay {
-        return replay(&arguments);
+        return replay_one(&arguments);
     }
-    let begun = Instant::now();
     let limit = Duration::from_secs(arguments.seconds);
-    let mut told = begun;
-    let (mut lives, mut events, mut found) = (0_u64, 0_u64, Vec::new());
-    for seed in failed_seeds().chain(arguments.seed..) {
-        if begun.elapsed() >= limit || found.len() >= MOST {
-            break;
+    let shares = match arguments.disk {
+        true => vec![(Kind::Disk, limit)],
+        false => vec![(Kind::Disk, limit / 4), (Kind::Core, limit - limit / 4)],
+    };
+    let mut hunts = Vec::new();
+    for (kind, limit) in shares {
+        let mut hunted = Hunted::new(kind);
+        hunted.go_on(arguments.seed, limit);
+        if !arguments.json {
+            println!("{}", hunted.line());
         }
-        let (steps, fails) = hunt(seed);
-        lives += 1;
-        events += steps;
-        if let Some(fails) = fails {
-            print(&fails);
-            found.push(fails);
-        }
-        if told.elapsed() >= Duration::from_secs(5) {
-            told = Instant::now();
-            eprintln!("{}", line(lives, events, begun.elapsed(), found.len()));
-        }
+        hunts.push(hunted);
     }
-    let took = begun.elapsed();
     if arguments.json {
-        let failed = found.iter().map(|it| {
-            json!({ "seed": it.seed, "without": it.without, "violation": it.report.violations.first() })
-        });
-        let result = json!({
-            "lives": lives,
-            "events": events,
-            "seconds": took.as_secs_f64(),
-            "failed": failed.collect::<Vec<_>>(),
-        });
-        println!("{result:#}");
-    } else {
-        println!("{}", line(lives, events, took, found.len()));
+        let all: Vec<_> = hunts.iter().map(Hunted::json).collect();
+        println!("{:#}", Value::from(all));
     }
-    ExitCode::from(u8::from(!found.is_empty()))
+    ExitCode::from(u8::from(hunts.iter().any(|it| !it.found.is_empty())))
 }
 
-fn line(lives: u64, events: u64, took: Duration, failed: usize) -> String {
-    let rate = u128::from(events) * 1000 / took.as_millis().max(1);
-    let seconds = took.as_secs();
-    format!("{seconds} s: {lives} lives, {events} events, {rate} events/s, {failed} failed")
+/// Lives of one kind.
+struct Hunted {
+    kind: Kind,
+    begun: Instant,
+    took: Duration,
+    lives: u64,
+    events: u64,
+    found: Vec<Found>,
+}
+
+impl Hunted {
+    fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            begun: Instant::now(),
+            took: Duration::ZERO,
+            lives: 0,
+            events: 0,
+            found: Vec::new(),
+        }
+    }
+
+    fn go_on(&mut self, first: u64, limit: Duration) {
+        let mut told = self.begun;
+        for seed in failed_seeds(self.kind).chain(first..) {
+            self.took = self.begun.elapsed();
+            if self.took >= limit || self.found.len() >= MOST {
+                return;
+            }
+            let (steps, fails) = hunt(self.kind, seed);
+            self.lives += 1;
+            self.events += steps;
+            if let Some(fails) = fails {
+                print(&fails);
+                self.found.push(fails);
+            }
+            if told.elapsed() >= Duration::from_secs(5) {
+                told = Instant::now();
+                eprintln!("{}", self.line());
+            }
+        }
+    }
+
+    fn line(&self) -> String {
+        let rate = u128::from(self.events) * 1000 / self.took.as_millis().max(1);
+        format!(
+            "{:?}: {} s: {} lives, {} events, {rate} events/s, {} failed",
+            self.kind,
+            self.took.as_secs(),
+            self.lives,
+            self.events,
+            self.found.len()
+        )
+    }
+
+    fn json(&self) -> Value {
+        let failed = self.found.iter().map(|it| {
+            json!({ "seed": it.seed, "without": it.without, "violation": it.report.violations.first() })
+        });
+        json!({
+            "kind": format!("{:?}", self.kind).to_lowercase(),
+            "lives": self.lives,
+            "events": self.events,
+            "seconds": self.took.as_secs_f64(),
+            "failed": failed.collect::<Vec<_>>(),
+        })
+    }
 }
 
 fn command(found: &Found) -> String {
-    let mut command = format!("cargo xtask sim --replay --seed {}", found.seed);
+    let kind = if found.kind == Kind::Disk {
+        " --disk"
+    } else {
+        ""
+    };
+    let mut command = format!("cargo xtask sim{kind} --replay --seed {}", found.seed);
     if !found.without.is_empty() {
         let places: Vec<String> = found.without.iter().map(usize::to_string).collect();
         command += &format!(" --without {}", places.join(","));
@@ -106,10 +167,14 @@ fn print(found: &Found) {
     );
 }
 
-fn replay(arguments: &Arguments) -> ExitCode {
-    let plan = without(arguments.seed, &arguments.without);
-    let report = live(&plan, true);
-    println!("{plan:#?}");
+fn replay_one(arguments: &Arguments) -> ExitCode {
+    let kind = if arguments.disk {
+        Kind::Disk
+    } else {
+        Kind::Core
+    };
+    let (plan, report) = replay(kind, arguments.seed, &arguments.without, true);
+    println!("{plan}");
     report.trace.iter().for_each(|line| println!("{line}"));
     report
         .violations
@@ -117,4 +182,27 @@ fn replay(arguments: &Arguments) -> ExitCode {
         .for_each(|it| println!("violation: {it}"));
     println!("{} events", report.events);
     ExitCode::from(u8::from(!report.violations.is_empty()))
+}
+
+fn trace(path: &Path) -> ExitCode {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => {
+            eprintln!("{}: {error}", path.display());
+            return ExitCode::from(2);
+        }
+    };
+    match replay_trace(&text, |line| println!("{line}")) {
+        Ok(it) => {
+            println!(
+                "{} sessions, {} events: the same {} effects",
+                it.sessions, it.events, it.effects
+            );
+            ExitCode::SUCCESS
+        }
+        Err(difference) => {
+            println!("different: {difference}");
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -97,5 +97,5 @@ pub(crate) fn end() {
 
 /// Forgets all.
 pub(crate) fn clear() {
-    with(|requests| requests.all.clear());
+    with(|requests| *requests = Requests::default());
 }

@@ -159,7 +159,7 @@ fn compile_mtl(onair: &Path, to: &Path) -> Result<()> {
 /// Headers, links, `.pc` files, manual pages and examples.
 fn development(package: &Path) -> Result<()> {
     let capi = root().join(CAPI);
-    for name in ["onair.h", "onair.hpp"] {
+    for name in ["onair.h", "onair.hpp", "onair_av.h"] {
         copy(
             &capi.join("include").join(name),
             &package.join("usr/include").join(name),

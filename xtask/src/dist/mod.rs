@@ -1,5 +1,5 @@
-//! `cargo xtask dist`: a Debian package, a tarball of the same files, the packages of the libraries for C, a list of what
-//! they are made of (SBOM), and the checksums. `--check` tries the package as an operator uses it.
+//! `cargo xtask dist`: a Debian package, a tarball of the same files, the packages of the libraries for C, the Python
+//! wheel, a list of what they are made of (SBOM), and the checksums. `--check` tries the package as an operator uses it.
 
 mod archive;
 mod library;
@@ -15,9 +15,9 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::cargo::{self, root};
-use crate::{say, setup};
+use crate::{python, say, setup};
 
-/// Builds the Debian packages, a tarball of the files of onair, an SBOM, and their checksums
+/// Builds the Debian packages, a tarball of the files of onair, an SBOM, the Python wheel, and their checksums
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -84,6 +84,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Made> {
     let library = programs.join(LIBRARY);
     let (deb, libraries) = build_with(&programs, Some(&library), &arguments.out)?;
     let out = deb.parent().context("a file in a folder")?;
+    add_wheel(out)?;
     if let Some(key) = &arguments.sign {
         archive::sign(Command::new("gpg"), out, key)?;
     }
@@ -136,6 +137,22 @@ fn build_with(
     sums.args(libraries.iter().filter_map(|it| it.file_name()));
     fs::write(out.join("SHA256SUMS"), done(sums.current_dir(&out))?)?;
     Ok((out.join(deb), libraries))
+}
+
+/// Adds the Python wheel and its checksum.
+fn add_wheel(out: &Path) -> Result<()> {
+    let epoch = archive::epoch()?;
+    let [flags, c_flags] = cargo::remapped();
+    let variables = [flags, c_flags, ("SOURCE_DATE_EPOCH", epoch.as_str())];
+    let how = (cargo::Manner::InFront, cargo::SHIPPED);
+    let wheel = python::wheel(how, &out.join("wheel"), &variables)?;
+    let name = wheel.file_name().context("a file")?;
+    fs::rename(&wheel, out.join(name))?;
+    fs::remove_dir(out.join("wheel"))?;
+    let sum = done(Command::new("sha256sum").arg(name).current_dir(out))?;
+    let sums = out.join("SHA256SUMS");
+    let all = fs::read_to_string(&sums)? + &sum;
+    Ok(fs::write(sums, all)?)
 }
 
 /// Puts every file at its place below `package`.

@@ -1,7 +1,10 @@
 //! The daemon while it runs: witnesses, disk, recorder, probe, control thread.
 
-use super::table::Test::{Drain, File, System, Unit};
+use super::table::Test::{self, Drain, File, System, Unit};
 use super::table::mutants;
+
+/// Lives of the state directory.
+const STATE: Test = File("onair-sim", "lives", "state_directory_through_deaths");
 
 mutants! {
     // Witnesses.
@@ -40,17 +43,23 @@ mutants! {
     "destroy: memory of evicted clients is left out" => Drain("abort_under_callers");
     "quarantine: freed while a process has the memory" => Drain("quarantine_under_callers");
     // What is on disk.
-    "disk: not synced" => System("durability::log_of_certificates_cannot_be_written");
-    "disk: renamed before it is synced" => System("durability::log_of_certificates_cannot_be_written");
-    "disk: not synced later" => System("durability::endings_over_both_sockets");
-    "disk: the folder of several files is not synced" => System("durability::endings_over_both_sockets");
-    "disk: the folder of one file is not synced" => System("durability::endings_over_both_sockets");
-    "wal: not synced" => System("durability::endings_over_both_sockets");
-    "wal: records of an earlier round count" => Unit("onaird", "log_begun_anew");
-    "wal: the digest is not checked" => Unit("onaird", "record_of_which_a_block_is_missing");
-    "archive: a pending form replaces the completed one" => Unit("onaird", "pending_in_the_log");
-    "archive: a new log before the disk has the files" => Unit("onaird", "files_that_cannot_be_synced_later");
-    "certificate: answered before it is on disk" => System("durability::endings_over_both_sockets");
+    "disk: not synced" => STATE;
+    "disk: renamed before it is synced" => STATE;
+    "disk: not synced later" => STATE;
+    "disk: the folder of several files is not synced" => STATE;
+    "disk: the folder of one file is not synced" => STATE;
+    "disk: a removal that is tried again is not synced" => STATE;
+    "disk: names that a dead daemon left are not synced" => STATE;
+    "wal: not synced" => STATE;
+    "wal: records of an earlier round count" => Unit("onair-archive", "log_begun_anew");
+    "wal: the digest is not checked" => Unit("onair-archive", "record_of_which_a_block");
+    "archive: a pending form replaces the completed one" => Unit("onair-archive", "pending_in_the_log");
+    "archive: a new log before the disk has the files" => STATE;
+    "certificate: answered before it is on disk" => STATE;
+    "store: a restart reaches generations that the disk does not know" => STATE;
+    "store: what the disk refuses counts as written" => STATE;
+    "unwritten: told of an earlier write" => Unit("onair-archive", "write_under_way");
+    "unwritten: what failed is not tried again" => STATE;
     "recording: not synced at its end" => System("durability::recording_finished");
     "recording: renamed before it is synced" => System("durability::recording_finished");
     "recording: its manifest is not synced" => System("durability::recording_finished");

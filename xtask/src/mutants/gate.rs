@@ -36,6 +36,7 @@ mutants! {
     "wait_started: not on the local gate" => Shuttle("local_pulses");
     "wait_started: not on the state" => File("onair-ipc", "loan_and_take", "wait_started_session_ends");
     "publish: the event count does not move" => Shuttle("wakes");
+    "parts: a stop between two is missed" => File("onair", "client", "parts_pulse");
     // The event that says that the service ends.
     "final event: not for a call that finds a gate closed" => File("onair", "client", "draining");
     "final event: not after a sleep" => File("onair", "client", "drain_and_stop_at_once");

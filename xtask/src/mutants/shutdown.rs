@@ -7,7 +7,7 @@ mutants! {
     "shutdown: begun from the start" => Unit("onaird", "shutdown_mgr__create");
     "shutdown: begun several times" => Unit("onaird", "shutdown_mgr__trigger");
     "shutdown: begun without waking its thread" => Unit("onaird", "shutdown_mgr__wakeup");
-    "shutdown: a part that hangs is waited for" => Unit("onaird", "shutdown_mgr_each_phase_hung");
+    "shutdown: a part that hangs is waited for" => Unit("onaird", "sequence_part_of_any_kind_hangs");
     "shutdown: workers are not told" => Unit("onaird", "shutdown_mgr__stop_threads");
     "shutdown: configured anew after it has begun" => Unit("onaird", "shutdown_mgr_configured");
     "shutdown: the last phases are not published" => Unit("onaird", "events_told_after");
@@ -22,7 +22,7 @@ mutants! {
     "jobs: refused as soon as the shutdown begins" => Unit("onair-workers", "worker_jobs_handed_in");
     "jobs: the end does not wait for them" => Unit("onair-workers", "worker_jobs_handed_in");
     "jobs: a failed one is not counted" => Unit("onair-workers", "worker_jobs_that_fail");
-    "shutdown: a notification that hangs is waited for" => Unit("onaird", "shutdown_mgr_each_phase_hung");
+    "shutdown: a notification that hangs is waited for" => Unit("onaird", "sequence_part_of_any_kind_hangs");
     "shutdown: clients get no draining event" => System("shutdown::system__sigterm__then_clean_exit");
     "shutdown: destroys before all are stopped" => File("onair-session", "shutdown", "shutdown_any_class_then_all");
     "shutdown: a class does not wait for the one before" => File("onair-session", "shutdown", "shutdown_users_that_leave_soon");

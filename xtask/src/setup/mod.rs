@@ -13,7 +13,7 @@ pub(crate) use packages::Purpose;
 pub(crate) use packages::packages_for;
 
 use crate::cargo::root;
-use crate::{deny, say};
+use crate::{deny, python, say};
 
 /// Installs the Debian packages that are missing, and checks the machine
 ///
@@ -67,8 +67,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if lacks_deny {
         say::warning("missing: cargo-deny                 test: checks the crates of others");
     }
+    let lacks_python = needs_python(&arguments.purposes) && !python::is_installed()?;
+    if lacks_python {
+        say::warning(
+            "missing: maturin, mypy                test, dist: build and check the Python package",
+        );
+    }
     if arguments.check {
-        let count = lacks + missing.len() + unpacked.len() + usize::from(lacks_deny);
+        let lacks_tools = usize::from(lacks_deny) + usize::from(lacks_python);
+        let count = lacks + missing.len() + unpacked.len() + lacks_tools;
         if count > 0 {
             bail!("{count} missing: `cargo xtask setup` installs them");
         }
@@ -78,6 +85,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     unpacked::when_missing(&arguments.purposes)?;
     if lacks_deny {
         deny::install()?;
+    }
+    if lacks_python {
+        python::install()?;
     }
     if lacks > 0 {
         bail!("this machine is not fit to run OnAir: see above");
@@ -110,7 +120,16 @@ pub(crate) fn when_missing(purpose: Purpose) -> Result<()> {
     if purpose == Purpose::Test {
         deny::install()?;
     }
+    if needs_python(&[purpose]) {
+        python::install()?;
+    }
     unpacked::when_missing(&[purpose])
+}
+
+/// Whether one of the purposes builds the Python package.
+fn needs_python(purposes: &[Purpose]) -> bool {
+    let builds = [Purpose::Test, Purpose::Dist, Purpose::Check];
+    purposes.iter().any(|purpose| builds.contains(purpose))
 }
 
 /// What a virtual machine needs: installed if it is missing.

@@ -16,7 +16,7 @@ use crate::cargo::{
     streamed, supervised_as, target,
 };
 use crate::say::{self, Times};
-use crate::{clean_up, lint, setup, size, vm};
+use crate::{clean_up, lint, python, setup, size, vm};
 use beside::{Task, beside};
 use history::TestTimes;
 
@@ -260,6 +260,7 @@ pub(crate) fn whole_system_program(manner: Manner) -> Result<PathBuf> {
     cargo_with(manner, &line, &[])?;
     // By itself: nothing else may be built with the points at which it dies.
     cargo_with(manner, &VICTIM, &[])?;
+    python::install_wheel(manner)?;
     let mut build = vec!["test", "--release", "--no-run", "--test", SYSTEM_TESTS];
     build.extend(SYSTEM);
     let built = messages_with(manner, &build, &[])?;
@@ -399,8 +400,8 @@ fn without_leaks(manner: Manner, program: &str) -> Result<()> {
     Ok(())
 }
 
-/// A minute of lives of the session core, after those that ever failed: the same ones each time, so that what fails
-/// was changed. `cargo xtask sim --seed` lives others.
+/// A minute of lives, a quarter of it of the state directory, after those that ever failed: the same ones each time,
+/// so that what fails was changed. `cargo xtask sim --seed` lives others.
 fn lives(manner: Manner, simulator: &str) -> Result<()> {
     let options = ["--seconds", "60"];
     say::command(format_args!("{simulator} {}", options.join(" ")));
@@ -408,7 +409,9 @@ fn lives(manner: Manner, simulator: &str) -> Result<()> {
         command.args(options);
     })?;
     if !done.status.success() {
-        bail!("a simulated life failed: its seed goes into userspace/sim/failed.seeds");
+        bail!(
+            "a simulated life failed: its seed goes into userspace/sim/failed.seeds, or failed-disk.seeds"
+        );
     }
     Ok(())
 }

@@ -44,6 +44,8 @@ rights! {
     Abort "abort";
     /// Set a session aside with its users.
     Quarantine "quarantine";
+    /// Get what a session's events were decided by.
+    Trace "trace";
     /// Shut the daemon down.
     Shutdown "shut the daemon down";
     /// Make the daemon read its configuration again.

@@ -1,6 +1,7 @@
 //! Operations on sessions.
 
 use super::entry::{any, delete, get, patch, post, this};
+use super::target::LAST_SESSION;
 use super::{Right, SessionQuery, Shape, operations};
 use crate::problem::ProblemCode::{
     Busy, DataplaneBusy, DeadlinePassed, DiskFailed, Draining, FramesDropped, InvalidSpec,
@@ -146,4 +147,12 @@ operations! { SESSIONS "sessions":
     /// A dry run of destroy: changes nothing.
     ShowVerdict(SessionRef, ()) -> Verdict:
         get("/v1/sessions/{id}/verdict", this(Right::Read)).answers("The verdict.");
+
+    /// Shows a session's latest events, with all that they were decided by, and their effects.
+    ///
+    /// Lines of JSON, which the simulator of the same version replays; also of the last sessions that
+    /// have ended.
+    ShowTrace(SessionRef, ()) -> String:
+        get("/v1/sessions/{id}/trace", any(Right::Trace)).about(LAST_SESSION)
+            .answers("The trace.").of(Shape::Text, "application/x-ndjson");
 }

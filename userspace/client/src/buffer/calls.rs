@@ -60,7 +60,7 @@ impl Session {
         self: &Arc<Self>,
         deadline: Deadline,
     ) -> Result<OwnedBuffer, Error> {
-        let held = self.attachment.take_owned(deadline)?;
+        let held = self.attachment.take_owned(deadline, None)?;
         Ok(OwnedBuffer::new(Arc::clone(self), held))
     }
 

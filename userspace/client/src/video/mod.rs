@@ -3,7 +3,9 @@
 mod field;
 mod frames;
 mod pairing;
+mod piped;
 mod pixels;
 
 pub use frames::{Frame, Frames};
 pub use onair_essence::video::{Depth, Field, FrameRate, Pgroup, Sampling, Scan, VideoFormat};
+pub use piped::SendError;

@@ -160,3 +160,24 @@ fn daemon_does_not_answer_then_later_requests_are_refused() {
     assert!(matches!(session.destroy(), Err(Error::Protocol(_))));
     assert!(matches!(session.detach(), Err(Error::Protocol(_))));
 }
+
+#[test]
+fn hang_up_under_callers_and_a_buffer_then_stale_and_it_stays() {
+    let (fake, session) = Fake::attached();
+    let buffer = fake.loan(&session, 0, 1);
+    std::thread::scope(|scope| {
+        let callers = [0, 1].map(|_| scope.spawn(|| session.buffer_get(Timeout::NEVER).map(drop)));
+        fake.until_inside(2);
+        session.hang_up();
+        for caller in callers {
+            let result = caller.join().unwrap();
+            assert!(matches!(result, Err(Error::Stopped | Error::Stale)));
+        }
+    });
+    assert_eq!(buffer[..8], 1_u64.to_le_bytes());
+    assert!(is_stale(session.buffer_get(Timeout::NEVER)));
+    assert!(is_stale(session.detach()));
+    drop(buffer);
+    fake.until("the daemon saw it", |world| !world.members[0].is_there);
+    session.hang_up();
+}

@@ -1,7 +1,8 @@
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use onair::{Error, Session, Timeout};
+use onair::{Error, Parts, Session, Timeout};
 
 use crate::fake::Fake;
 
@@ -126,4 +127,69 @@ fn get_timeout_then_timed_out_and_not_before() {
         Err(Error::TimedOut)
     ));
     assert!(start.elapsed() >= wait);
+}
+
+/// The outcome of a call that is made in parts, with something in between.
+fn in_parts(session: &Arc<Session>, between: impl Fn()) -> Result<u64, Error> {
+    let mut parts = Parts::new(Timeout::NEVER);
+    loop {
+        if let Some(buffer) = session.buffer_get_part(&mut parts)? {
+            return Ok(buffer.number());
+        }
+        between();
+    }
+}
+
+#[test]
+fn parts_pulse_between_two_then_the_next_one_reports_it() {
+    let (fake, session) = Fake::attached();
+    let session = Arc::new(session);
+    for pulse in [
+        &(|| {
+            session.stop();
+            session.start();
+        }) as &dyn Fn(),
+        &|| {
+            fake.stop();
+            fake.start_again();
+        },
+    ] {
+        let pulses = AtomicUsize::new(0);
+        let result = in_parts(&session, || {
+            assert_eq!(pulses.fetch_add(1, Ordering::Relaxed), 0, "missed");
+            pulse();
+        });
+        assert!(matches!(result, Err(Error::Stopped)), "{result:?}");
+        // Once.
+        let result = in_parts(&session, || fake.publish(0, 7));
+        assert!(matches!(result, Ok(7)), "{result:?}");
+        assert_eq!(fake.reap(), [0]);
+        let mut parts = Parts::new(Timeout::NEVER);
+        assert!(session.event_poll_part(&mut parts).unwrap().is_none());
+        pulse();
+        let event = session.event_poll_part(&mut parts);
+        assert!(matches!(event, Err(Error::Stopped)), "{event:?}");
+    }
+}
+
+#[test]
+fn parts_with_a_time_limit_then_timed_out_when_it_has_passed() {
+    let (_fake, session) = Fake::attached();
+    let session = Arc::new(session);
+    let mut parts = Parts::new(Timeout::NOW);
+    let result = session.buffer_get_part(&mut parts);
+    assert!(matches!(result, Err(Error::TimedOut)), "{result:?}");
+    let mut parts = Parts::new(Timeout::from(Duration::from_millis(500)));
+    let mut count = 0;
+    while let Ok(None) = session.buffer_get_part(&mut parts) {
+        count += 1;
+    }
+    assert!(count > 0);
+    let result = session.buffer_get_part(&mut parts);
+    assert!(matches!(result, Err(Error::TimedOut)), "{result:?}");
+    session.stop();
+    let mut parts = Parts::new(Timeout::NEVER);
+    assert!(session.wait_started_part(&mut parts).unwrap().is_none());
+    session.start();
+    assert!(session.wait_started_part(&mut parts).unwrap().is_some());
 }

@@ -4,3 +4,4 @@
 pub(crate) mod analysis;
 pub(crate) mod export;
 pub(crate) mod forecast;
+pub(crate) mod pipe;

@@ -1,6 +1,7 @@
 //! Failures of a command and their exit codes. How a failure is told is in `report`.
 
 pub(crate) mod export;
+pub(crate) mod pipe;
 mod reach;
 pub(crate) mod upgrade;
 
@@ -10,6 +11,7 @@ use std::time::Duration;
 use onair_api::{Problem, ProblemCode};
 
 use self::export::ExportError;
+use self::pipe::PipeFailure;
 use self::upgrade::UpgradeError;
 use crate::capture::CaptureError;
 use crate::render;
@@ -80,6 +82,9 @@ pub(crate) enum Failure {
     /// A capture is not exported.
     #[error(transparent)]
     Export(#[from] ExportError),
+    /// No frames pass, or no more.
+    #[error(transparent)]
+    Pipe(#[from] PipeFailure),
     /// The installed program does not run.
     #[error(transparent)]
     Upgrade(#[from] UpgradeError),
@@ -106,6 +111,7 @@ impl Failure {
             | Self::Ended { .. } => UNREACHABLE,
             Self::Input(_) | Self::Capture(_) => USAGE,
             Self::Export(error) => error.code(),
+            Self::Pipe(failure) => failure.code(),
             Self::Upgrade(error) => error.code(),
             Self::Several { failures, code } => {
                 code.unwrap_or_else(|| failures.last().map_or(REFUSED, Self::code))

@@ -11,6 +11,7 @@ pub(crate) mod export;
 pub(crate) mod falling;
 pub(crate) mod forecast;
 pub(crate) mod page;
+pub(crate) mod pipe;
 pub(crate) mod problem;
 pub(crate) mod recording;
 pub(crate) mod session;

@@ -3,7 +3,7 @@
 //! |                              | read | create | attach | end others' use, start, record | the daemon |
 //! |------------------------------|------|--------|--------|--------------------------------|------------|
 //! | root, the daemon's user      | any  | yes    | any    | any                            | yes        |
-//! | role `operate`               | any  | yes    | any    | any                            | no         |
+//! | role `operate`               | any  | yes    | any    | any; trace                     | no         |
 //! | role `attach`                | any  | no     | any    | own                            | no         |
 //! | role `own`                   | own  | yes    | own    | own                            | no         |
 //! | every other peer             | own  | no     | own    | own                            | no         |
@@ -221,7 +221,7 @@ impl Authority {
 fn cell(role: Option<Role>, right: Right, own: Option<Grant>) -> Option<Grant> {
     use Right::{
         Abort, Attach, Create, Destroy, Evict, Flush, Quarantine, Read, Record, Reload, Retarget,
-        Shutdown, Start, Stop,
+        Shutdown, Start, Stop, Trace,
     };
     let any = Some(Grant::Any);
     match (role, right) {
@@ -229,7 +229,7 @@ fn cell(role: Option<Role>, right: Right, own: Option<Grant>) -> Option<Grant> {
         (Some(Role::Operate), _) => any,
         (Some(Role::Attach), Read | Attach) => any,
         (Some(Role::Own), Create) => any,
-        (_, Create) => None,
+        (_, Create | Trace) => None,
         (
             Some(Role::Attach | Role::Own) | None,
             Read | Attach | Stop | Start | Retarget | Flush | Record | Destroy | Evict | Abort
@@ -289,23 +289,27 @@ mod tests {
 
     #[test]
     fn authority_every_role_and_right_then_as_the_table() {
-        // Read, create, attach; stop, start, retarget, flush, record, destroy, evict, abort, quarantine; shut down,
-        // reload.
+        // Read, create, attach; stop, start, retarget, flush, record, destroy, evict, abort, quarantine; trace;
+        // shut down, reload.
         for (peer, expected, rank) in [
-            (peer(0, 0, &[]), "aaa aaaaaaaaa aa", Rank::Root),
-            (peer(500, 500, &[]), "aaa aaaaaaaaa aa", Rank::Root),
-            (peer(1000, GROUP, &[]), "aaa aaaaaaaaa --", Rank::Operator),
+            (peer(0, 0, &[]), "aaa aaaaaaaaa a aa", Rank::Root),
+            (peer(500, 500, &[]), "aaa aaaaaaaaa a aa", Rank::Root),
+            (peer(1000, GROUP, &[]), "aaa aaaaaaaaa a --", Rank::Operator),
             (
                 peer(1000, 9, &[4, GROUP]),
-                "aaa aaaaaaaaa --",
+                "aaa aaaaaaaaa a --",
                 Rank::Operator,
             ),
-            (peer(1000, 78, &[]), "a-a ooooooooo --", Rank::Other),
-            (peer(1000, 9, &[78]), "a-a ooooooooo --", Rank::Other),
-            (peer(1001, 9, &[]), "oao ooooooooo --", Rank::Other),
-            (peer(1002, 9, &[]), "aaa ooooooooo --", Rank::Other),
-            (peer(1001, 78, &[GROUP]), "aaa aaaaaaaaa --", Rank::Operator),
-            (peer(1000, 9, &[4]), "o-o ooooooooo --", Rank::WithoutRole),
+            (peer(1000, 78, &[]), "a-a ooooooooo - --", Rank::Other),
+            (peer(1000, 9, &[78]), "a-a ooooooooo - --", Rank::Other),
+            (peer(1001, 9, &[]), "oao ooooooooo - --", Rank::Other),
+            (peer(1002, 9, &[]), "aaa ooooooooo - --", Rank::Other),
+            (
+                peer(1001, 78, &[GROUP]),
+                "aaa aaaaaaaaa a --",
+                Rank::Operator,
+            ),
+            (peer(1000, 9, &[4]), "o-o ooooooooo - --", Rank::WithoutRole),
         ] {
             let expected = expected.replace(' ', "");
             assert_eq!(expected.len(), Right::ALL.len());

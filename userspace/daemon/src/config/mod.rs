@@ -28,7 +28,7 @@ pub use dataplane::signal::Signal;
 pub use error::ConfigError;
 pub use output::log::{Log, LogFormat};
 pub use output::recorder::Recorder;
-pub use output::state::{Retention, StateConfig};
+pub use output::state::StateConfig;
 pub use probe::ProbeSection;
 pub use sockets::control::{Attach, Control, Role, RoleOf};
 pub use sockets::limits::Limits;
@@ -123,7 +123,7 @@ pub struct Config {
 const MOST_BYTES: u64 = 4 << 20;
 
 fn read(path: &Path) -> std::io::Result<String> {
-    let bytes = onair_record::read_named(path, MOST_BYTES)?;
+    let bytes = onair_disk::read_named(path, MOST_BYTES)?;
     String::from_utf8(bytes).map_err(std::io::Error::other)
 }
 

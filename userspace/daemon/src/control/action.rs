@@ -7,7 +7,7 @@ use onair_api::operations::{
     AbortSession, ApiOperation, CreateSession, DescribeSession, DestroySession, DestroySessionWait,
     EventQuery, EvictAll, EvictAttachment, FlushSession, ListBlockers, ListCertificates,
     ListRecordings, ListSessions, QuarantineSession, RetargetSession, ShowCertificate, ShowConfig,
-    ShowHealth, ShowPicture, ShowRecording, ShowSession, ShowVerdict, ShutDownIfIdle,
+    ShowHealth, ShowPicture, ShowRecording, ShowSession, ShowTrace, ShowVerdict, ShutDownIfIdle,
     StartRecording, StartSession, StopRecording, StopSession,
 };
 
@@ -76,6 +76,6 @@ macro_rules! actions {
 actions! {
     ListSessions CreateSession ShowSession StopSession StartSession RetargetSession DestroySession
     DestroySessionWait FlushSession EvictAttachment EvictAll AbortSession QuarantineSession
-    ListBlockers ShowVerdict DescribeSession ShowPicture StartRecording ListRecordings ShowRecording StopRecording
+    ListBlockers ShowVerdict ShowTrace DescribeSession ShowPicture StartRecording ListRecordings ShowRecording StopRecording
     ShowCertificate ListCertificates ShowConfig ShowHealth ShutDownIfIdle
 }

@@ -7,9 +7,11 @@
 pub mod action;
 pub mod actor;
 pub mod attach;
+pub mod command;
 pub mod guardian;
 pub mod handle;
 pub mod http;
+pub mod inputs;
 pub mod metrics;
 mod readable;
 pub mod reload;

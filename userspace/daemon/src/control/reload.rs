@@ -1,7 +1,10 @@
-//! A new reading of the configuration's file.
+//! A new reading of the configuration's file, and what of it is taken.
 
 use std::path::Path;
 
+use onair_api::{ConfigRefusal, EventKind, Reload, ReloadOutcome, Timestamp};
+
+use crate::config::reload::compare;
 use crate::config::{Config, ConfigError};
 use crate::log::FilterError;
 
@@ -32,4 +35,156 @@ pub enum ReloadError {
 pub fn load(file: Option<&Path>) -> Result<Box<Config>, ReloadError> {
     let file = file.ok_or(ReloadError::NoFile)?;
     Ok(Box::new(Config::load(file)?))
+}
+
+/// Merges what can be applied of `wanted`, the current file, into the configuration in force; nothing
+/// if it is invalid. `set_filter` sets the log's filter. Returns the new configuration with the
+/// result.
+///
+/// # Errors
+/// [`ReloadError`]: the configuration in force stays.
+pub(super) fn merge(
+    active: &Config,
+    wanted: Result<Box<Config>, ReloadError>,
+    is_shutting_down: bool,
+    set_filter: impl FnOnce(&str) -> Result<(), FilterError>,
+) -> Result<(Config, Reload), ReloadError> {
+    if is_shutting_down {
+        return Err(ReloadError::ShuttingDown);
+    }
+    let mut compared = compare(active, &*wanted?)?;
+    if compared.config.log.filter != active.log.filter {
+        match set_filter(&compared.config.log.filter) {
+            Ok(()) => {}
+            Err(error @ FilterError::Parse { .. }) => return Err(error.into()),
+            Err(error @ FilterError::Overridden) => {
+                compared.config.log.filter.clone_from(&active.log.filter);
+                let of_filter = compared.applied.extract_if(.., |it| it.key == "log.filter");
+                compared
+                    .refused
+                    .extend(of_filter.map(|change| ConfigRefusal {
+                        change,
+                        reason: error.to_string(),
+                    }));
+            }
+        }
+    }
+    let reload = Reload {
+        at: Timestamp::now(),
+        outcome: if compared.refused.is_empty() {
+            ReloadOutcome::Applied
+        } else {
+            ReloadOutcome::Partly
+        },
+        error: None,
+        applied: compared.applied,
+        refused: compared.refused,
+    };
+    Ok((compared.config, reload))
+}
+
+/// The result of a reload that changes nothing.
+pub(super) fn failed(error: &ReloadError) -> Reload {
+    Reload {
+        at: Timestamp::now(),
+        outcome: ReloadOutcome::Failed,
+        error: Some(error.to_string()),
+        applied: Vec::new(),
+        refused: Vec::new(),
+    }
+}
+
+/// The event that says what was reloaded.
+pub(super) fn event(reload: &Reload) -> EventKind {
+    let applied = reload.applied.iter().map(|it| it.key.clone());
+    let refused = reload.refused.iter().map(|it| it.change.key.clone());
+    EventKind::ConfigReloaded {
+        outcome: reload.outcome,
+        applied: applied.collect(),
+        refused: refused.collect(),
+    }
+}
+
+/// Says each change in the log.
+pub(super) fn log(reload: &Reload) {
+    for change in &reload.applied {
+        let (key, from, to) = (&change.key, &change.from, &change.to);
+        tracing::info!(key, from, to, "reloaded");
+    }
+    for refusal in &reload.refused {
+        let (key, from, to) = (
+            &refusal.change.key,
+            &refusal.change.from,
+            &refusal.change.to,
+        );
+        tracing::warn!(key, from, to, reason = refusal.reason, "not reloaded");
+    }
+    if reload.applied.is_empty() && reload.refused.is_empty() {
+        tracing::info!("the configuration was read again: nothing has changed");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(change: impl FnOnce(&mut Config)) -> Result<Box<Config>, ReloadError> {
+        let mut config = Box::<Config>::default();
+        change(&mut config);
+        Ok(config)
+    }
+
+    fn keys(reload: &Reload) -> (Vec<&str>, Vec<&str>) {
+        let applied = reload.applied.iter().map(|it| &*it.key).collect();
+        let refused = reload.refused.iter().map(|it| &*it.change.key);
+        (applied, refused.collect())
+    }
+
+    #[test]
+    fn filter_is_set_only_if_it_changes_and_refused_if_overridden() {
+        let active = Config::default();
+        let same = merge(&active, wanted(|_| {}), false, |_| panic!("not set"));
+        let (_, reload) = same.unwrap();
+        assert_eq!(reload.outcome, ReloadOutcome::Applied);
+        assert_eq!(keys(&reload), (vec![], vec![]));
+
+        let change = |config: &mut Config| {
+            config.log.filter = "debug".to_owned();
+            config.timeouts.quiesce_ms += 1;
+        };
+        let set = |filter: &str| {
+            assert_eq!(filter, "debug");
+            Ok(())
+        };
+        let (config, reload) = merge(&active, wanted(change), false, set).unwrap();
+        assert_eq!(config.log.filter, "debug");
+        assert_eq!(keys(&reload).0, ["log.filter", "timeouts.quiesce_ms"]);
+
+        let overridden = |_: &str| Err(FilterError::Overridden);
+        let (config, reload) = merge(&active, wanted(change), false, overridden).unwrap();
+        assert_eq!(config.log.filter, active.log.filter);
+        let quiesce_ms = active.timeouts.quiesce_ms + 1;
+        assert_eq!(config.timeouts.quiesce_ms, quiesce_ms);
+        assert_eq!(reload.outcome, ReloadOutcome::Partly);
+        let expected = (vec!["timeouts.quiesce_ms"], vec!["log.filter"]);
+        assert_eq!(keys(&reload), expected);
+    }
+
+    #[test]
+    fn file_read_during_the_shutdown_then_nothing_is_taken_of_it() {
+        let change = |config: &mut Config| config.log.filter = "debug".to_owned();
+        let set = |_: &str| panic!("not set");
+        let refused = merge(&Config::default(), wanted(change), true, set).unwrap_err();
+        assert!(matches!(refused, ReloadError::ShuttingDown));
+        let reload = failed(&refused);
+        assert_eq!(reload.outcome, ReloadOutcome::Failed);
+        assert_eq!(reload.error.as_deref(), Some("the daemon is shutting down"));
+    }
+
+    #[test]
+    fn file_that_cannot_be_read_then_its_error_and_no_filter_is_set() {
+        let set = |_: &str| panic!("not set");
+        let refused = merge(&Config::default(), load(None), false, set).unwrap_err();
+        assert!(matches!(refused, ReloadError::NoFile));
+    }
 }

@@ -12,11 +12,13 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinError, LocalSet};
 use tokio_util::sync::CancellationToken;
 
-use super::actor::{Actor, ActorCommand, Inbox};
+use super::actor::Actor;
 use super::attach::{self, AttachAction, Listener};
+use super::command::ActorCommand;
 use super::guardian;
 use super::handle::ControlHandle;
 use super::http;
+use super::inputs::Inbox;
 use super::metrics;
 use crate::access::authority::Authority;
 use crate::events::Hub;

@@ -51,7 +51,7 @@ pub struct RunningRecording {
 
 impl RunningRecording {
     /// View of a recording that runs, finishes, or has just ended.
-    fn view(&self, folder: &Path) -> RecordingView {
+    pub(super) fn view(&self, folder: &Path) -> RecordingView {
         let mut view = self.about.view(folder, self.state(), self.started_at);
         view.reason = self.course.reason().map(str::to_owned);
         view.end = self.course.end();

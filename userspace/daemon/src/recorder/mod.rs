@@ -7,6 +7,7 @@
 //! The crate `onair-record` makes files of packets.
 
 mod active;
+mod carry;
 mod convert;
 mod course;
 mod launch;
@@ -18,11 +19,11 @@ mod startup;
 use onair_api::RecordingView;
 
 pub use self::active::{About, Active, RecordingFailure, worker_name};
+pub use self::carry::{Recorded, Remainder};
 pub use self::course::{Course, CourseEvent, CourseLimits, CourseStep};
 pub use self::launch::{Launch, Launched};
 pub use self::list::{Recorder, RunningRecording};
 pub use self::live::{Live, RecordingsFailed};
-pub use self::naming::default_name;
 
 /// Events from the recorder's threads to the control thread.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use onair_api::RecordingName;
 
 /// Session name and time, so that the files of one session sort in order, and a number if others have that name.
-pub fn default_name(
+pub(super) fn default_name(
     session: &str,
     at: SystemTime,
     is_taken: impl Fn(&RecordingName) -> bool,

@@ -139,6 +139,6 @@ fn log_repaired(repaired: &Repaired) {
 }
 
 fn read(path: &Path) -> std::io::Result<Manifest> {
-    let text = onair_record::read_regular(path, Manifest::MOST_BYTES)?;
+    let text = onair_disk::read_regular(path, Manifest::MOST_BYTES)?;
     Ok(serde_json::from_slice(&text)?)
 }

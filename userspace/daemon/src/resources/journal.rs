@@ -6,11 +6,10 @@
 
 use std::path::{Path, PathBuf};
 
-use onair_record::{Unfit, read_regular};
+use onair_disk::{RealDisk, Unfit, read_regular, replace, set_aside};
 use serde::{Deserialize, Serialize};
 
 use super::{Owner, Resource};
-use crate::persistence::disk;
 
 /// File name in the state directory.
 pub const FILE: &str = "resources.json";
@@ -76,7 +75,7 @@ impl Journal {
                 _ => Err(error),
             },
             Err(error) => {
-                let aside = disk::set_aside(&self.path)?;
+                let aside = set_aside(&RealDisk, &self.path)?;
                 tracing::error!(
                     path = %aside.display(), %error,
                     "invalid journal of resources: if a daemon was killed, check its interfaces by \
@@ -94,6 +93,6 @@ impl Journal {
     pub fn write(&self, state: &JournalState) -> std::io::Result<()> {
         let mut bytes = serde_json::to_vec_pretty(state)?;
         bytes.push(b'\n');
-        disk::replace(&self.path, &bytes)
+        replace(&RealDisk, &self.path, &bytes)
     }
 }

@@ -182,7 +182,7 @@ impl Resource {
             Self::SocketFile { path, identity }
                 if identity.is_some() && identity_of(path) == *identity =>
             {
-                crate::persistence::disk::remove(path)?;
+                onair_disk::remove(&onair_disk::RealDisk, path)?;
                 Ok(Some(self.name()))
             }
             Self::Port {

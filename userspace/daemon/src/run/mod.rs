@@ -17,7 +17,7 @@ pub use self::demo_folder::remove_demo_folder;
 use self::plan::ports_by_poller;
 use self::start::start;
 use crate::config::{Config, ConfigError};
-use crate::control::actor::{ActorCommand, ActorTask, Drained};
+use crate::control::command::{ActorCommand, ActorTask, Drained};
 use crate::recorder::Live;
 use crate::resources::ResourceError;
 use crate::services::{HandoffCell, Services};

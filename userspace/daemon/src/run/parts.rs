@@ -9,7 +9,7 @@ use onair_workers::Late;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::control::actor::{ActorCommand, Drain, Drained};
+use crate::control::command::{ActorCommand, Drain, Drained};
 use crate::control::handle::ControlHandle;
 use crate::control::reload;
 use crate::control::thread::RunningControl;

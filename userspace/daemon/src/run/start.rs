@@ -23,20 +23,19 @@ use super::{Results, RunError, Started, system};
 use crate::access::authority::Authority;
 use crate::clients::inspector::Inspector;
 use crate::config::{self, Config};
-use crate::control::actor::Inbox;
 use crate::control::attach::Listener;
 use crate::control::guardian;
 use crate::control::handle::ControlHandle;
+use crate::control::inputs::Inbox;
 use crate::control::metrics;
 use crate::control::thread::ControlThread;
 use crate::diagnostics::error_chain::chain;
-use crate::persistence::archive::Archive;
-use crate::persistence::store::Store;
+use crate::persistence::{open_archive, open_store};
 use crate::ptp::PtpWatch;
 use crate::reclaim::pending_reclaim::PendingReclaim;
 use crate::recorder::{Live, Recorder};
 use crate::resources::Resources;
-use crate::services::{Helpers, OnDisk, Services, ShutdownHandoff};
+use crate::services::{Helpers, OnDisk, Services, ShutdownHandoff, this_daemon};
 use crate::shutdown::ShutdownCoordinator;
 use crate::sockets::refused_descriptors::DescriptorRefusal;
 use crate::sockets::socket_file::{SocketFile, bind_datagram, bind_socket, resolve_group};
@@ -140,13 +139,14 @@ fn open_files(
     resources: &Resources,
 ) -> Result<OnDisk, RunError> {
     let (dir, threads) = (&config.state.dir, shutdown.threads());
-    let archive = Archive::open(dir, config.state.retention(), threads)
+    let archive = open_archive(dir, config.state.retention(), threads)
         .map_err(system("cannot open the archive in state.dir"))?;
     go_on(shutdown)?;
     let incarnation = resources.begin_incarnation(archive.newest_incarnation())?;
     resources.register(plan::resources(config))?;
-    let store =
-        Store::open(dir, threads).map_err(system("cannot open the sessions in state.dir"))?;
+    let configured = config.sessions().expect("checked with the configuration");
+    let store = open_store(dir, configured, &this_daemon(0), threads)
+        .map_err(system("cannot open the sessions in state.dir"))?;
     go_on(shutdown)?;
     Ok(OnDisk {
         archive,

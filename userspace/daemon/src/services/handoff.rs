@@ -8,8 +8,7 @@ use onair_probe::Closing;
 use super::Services;
 use crate::clients::file_guard::FileGuard;
 use crate::events::Hub;
-use crate::persistence::archive::Archive;
-use crate::persistence::store::Store;
+use crate::persistence::{Archive, Store};
 use crate::reclaim::pending_reclaim::PendingReclaim;
 
 /// Passes one part from the actor to the shutdown.

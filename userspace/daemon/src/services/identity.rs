@@ -1,6 +1,6 @@
 //! Identity of this daemon.
 
-use onair_api::{Timestamp, Versions};
+use onair_api::{Timestamp, Versions, Via, Who};
 
 /// Identity of this daemon.
 #[derive(Clone, Debug)]
@@ -33,5 +33,16 @@ impl Identity {
             },
             started_at: Timestamp::now(),
         }
+    }
+}
+
+/// The daemon, as the requester of what it does by itself; `pid` 0: of no process in particular.
+pub fn this_daemon(pid: u32) -> Who {
+    Who {
+        uid: rustix::process::geteuid().as_raw(),
+        gid: rustix::process::getegid().as_raw(),
+        pid,
+        command: "onaird".into(),
+        via: Via::Daemon,
     }
 }

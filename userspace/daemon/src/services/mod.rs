@@ -1,5 +1,6 @@
 //! The services that every session uses, in one place that the actor owns.
 
+pub mod durable;
 mod handoff;
 mod identity;
 mod pollers;
@@ -21,7 +22,7 @@ use onair_ipc::life::OwnerDeathNotifier;
 use onair_probe::SiteKind;
 
 pub use self::handoff::{HandoffCell, ShutdownHandoff};
-pub use self::identity::Identity;
+pub use self::identity::{Identity, this_daemon};
 use self::port_watch::PortWatch;
 use self::test_delay::TestDelay;
 use crate::clients::file_guard::FileGuard;
@@ -29,8 +30,7 @@ use crate::clients::inspector::Inspector;
 use crate::clients::waking::Waking;
 use crate::config::Config;
 use crate::events::Hub;
-use crate::persistence::archive::Archive;
-use crate::persistence::store::Store;
+use crate::persistence::{Archive, Store};
 use crate::ptp::PtpWatch;
 use crate::reclaim::pending_reclaim::PendingReclaim;
 use crate::sockets::connections::Connections;

@@ -127,10 +127,19 @@ impl Session {
                 (runtime, place(&spec, port, bytes, services), is_broadcast)
             }
         };
-        let runtime = Box::new(runtime);
+        let (stats, runtime) = (runtime.stats().clone(), Box::new(runtime));
         let expires_at = spec
             .duration_ms
             .and_then(|ms| Instant::now().checked_add(Duration::from_millis(ms)));
+        let mut core = SessionCore::new(
+            id,
+            spec.name.clone(),
+            spec.direction,
+            runtime,
+            frames,
+            expires_at,
+        );
+        core.trace_up_to(services.config.limits.trace_kb << 10);
         Ok(Self {
             id,
             charged_to: owner.uid,
@@ -140,15 +149,8 @@ impl Session {
             poller: services.poller_name(placement.poller()),
             placement,
             created_at: Timestamp::now(),
-            stats: runtime.stats().clone(),
-            core: SessionCore::new(
-                id,
-                spec.name.clone(),
-                spec.direction,
-                runtime,
-                frames,
-                expires_at,
-            ),
+            stats,
+            core,
             geometry,
             requests: driver::requests::OpenRequests::default(),
             proving: 0,

@@ -1,7 +1,7 @@
 //! Shutdown of the daemon.
 //!
 //! Every part registers how to end it with the [`ShutdownCoordinator`].
-//! [`ShutdownCoordinator::run`] runs these phase by phase, each with a time-out. No cleanup depends
+//! [`ShutdownCoordinator::run`] runs these phase by phase, as `sequence` decides. No cleanup depends
 //! on code after a main loop. Nothing here ends the process: `main` does, with the exit status that
 //! follows from the [`Report`].
 //!
@@ -18,6 +18,7 @@ mod countdown;
 mod exit;
 mod operations;
 mod registration;
+mod run;
 mod sequence;
 mod shared;
 mod signals;
@@ -30,7 +31,7 @@ pub use cause::Cause;
 pub use coordinator::ShutdownCoordinator;
 pub use exit::Exit;
 pub use operations::{ActiveOperationGuard, ShuttingDown};
-pub use sequence::Report;
+pub use run::Report;
 pub use shared::parts::{Limit, PartError, Waiting};
 pub use signals::{HANDLED, SignalError, Signals, meaning};
 pub use wakeup::Wakeup;

@@ -6,8 +6,9 @@ use onair_api::ShutdownStatus;
 use serde_json::{Map, Value};
 
 use super::coordinator::ShutdownCoordinator;
+use super::sequence::PartKind;
 use super::shared::lock;
-use super::shared::parts::{Limit, Part, PartError, Waiting};
+use super::shared::parts::{Limit, PartError, Waiting};
 
 impl ShutdownCoordinator {
     /// Registers a function to call when the shutdown begins (phase 1). They run one after the
@@ -18,11 +19,11 @@ impl ShutdownCoordinator {
         name: impl Into<String>,
         notify: impl FnOnce() + Send + 'static,
     ) {
-        let part = Part::new(name, 0, Limit::Handler, |_| {
+        let told = |_: &Waiting| {
             notify();
             Ok(())
-        });
-        self.shared.parts().notifications.push(part);
+        };
+        self.add(PartKind::Notification, name, 0, Limit::Handler, told);
     }
 
     /// Registers a function to run in phase 2, on its own thread: lowest `priority` first, equal
@@ -34,8 +35,7 @@ impl ShutdownCoordinator {
         limit: impl Into<Limit>,
         wait: impl FnOnce(&Waiting) -> Result<(), PartError> + Send + 'static,
     ) {
-        let part = Part::new(name, priority, limit, wait);
-        self.shared.parts().waiters.push(part);
+        self.add(PartKind::Waiter, name, priority, limit, wait);
     }
 
     /// Registers a function that closes a listening server at the start of phase 3. All run in
@@ -45,8 +45,7 @@ impl ShutdownCoordinator {
         name: impl Into<String>,
         close: impl FnOnce(&Waiting) -> Result<(), PartError> + Send + 'static,
     ) {
-        let part = Part::new(name, 0, Limit::Handler, close);
-        self.shared.parts().servers.push(part);
+        self.add(PartKind::Server, name, 0, Limit::Handler, close);
     }
 
     /// Registers a function that releases a part's resources after the servers are closed. As
@@ -57,8 +56,19 @@ impl ShutdownCoordinator {
         priority: u8,
         release: impl FnOnce(&Waiting) -> Result<(), PartError> + Send + 'static,
     ) {
-        let part = Part::new(name, priority, Limit::Cleanup, release);
-        self.shared.parts().cleanups.push(part);
+        self.add(PartKind::Cleanup, name, priority, Limit::Cleanup, release);
+    }
+
+    pub(super) fn add(
+        &self,
+        kind: PartKind,
+        name: impl Into<String>,
+        priority: u8,
+        limit: impl Into<Limit>,
+        run: impl FnOnce(&Waiting) -> Result<(), PartError> + Send + 'static,
+    ) {
+        let mut parts = self.shared.parts();
+        parts.add(kind, name, priority, limit, run);
     }
 
     /// Calls `listener` at each change of phase or of the remaining users. It must not block.

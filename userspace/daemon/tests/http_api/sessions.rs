@@ -242,6 +242,16 @@ async fn session_described_then_sdp_as_text() {
 }
 
 #[tokio::test]
+async fn session_traced_then_lines_of_json() {
+    let api = served();
+    create(&api, "cam1").await;
+    let answer = api.get("/v1/sessions/cam1/trace").await;
+    assert_eq!(answer.text, "{}\n");
+    let kind = answer.header("content-type");
+    assert_eq!(kind, Some("application/x-ndjson"));
+}
+
+#[tokio::test]
 async fn session_pictured_then_bytes_as_png() {
     let api = served();
     create(&api, "cam1").await;

@@ -19,15 +19,15 @@ fn metrics(text: &str) -> BTreeSet<&str> {
 
 /// The metrics that the daemon serves.
 fn served() -> BTreeSet<&'static str> {
-    let mut served = metrics(include_str!("../../src/control/actor/report/metrics.rs"));
-    served.extend(metrics(include_str!(
-        "../../src/control/actor/report/clock_metrics.rs"
-    )));
-    served.extend(metrics(include_str!(
-        "../../src/control/actor/report/service_metrics.rs"
-    )));
-    served.extend(metrics(include_str!("../../src/session/report/metrics.rs")));
-    served
+    let sources = [
+        include_str!("../../src/report/metrics.rs"),
+        include_str!("../../src/report/clock_metrics.rs"),
+        include_str!("../../src/report/recording_metrics.rs"),
+        include_str!("../../src/report/service_metrics.rs"),
+        include_str!("../../src/report/shutdown_metrics.rs"),
+        include_str!("../../src/session/report/metrics.rs"),
+    ];
+    sources.into_iter().flat_map(metrics).collect()
 }
 
 fn rules() -> Vec<Value> {

@@ -81,9 +81,11 @@ fn page_of_reference_then_its_events_are_those_of_the_api() {
 fn metrics() -> BTreeMap<String, String> {
     let mut metrics = BTreeMap::new();
     for file in [
-        "control/actor/report/metrics.rs",
-        "control/actor/report/clock_metrics.rs",
-        "control/actor/report/service_metrics.rs",
+        "report/metrics.rs",
+        "report/clock_metrics.rs",
+        "report/recording_metrics.rs",
+        "report/service_metrics.rs",
+        "report/shutdown_metrics.rs",
         "session/report/metrics.rs",
     ] {
         let path = root().join("userspace/daemon/src").join(file);

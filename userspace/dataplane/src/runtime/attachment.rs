@@ -99,7 +99,7 @@ impl Attachments {
             .find(|it| it.lender.attachment() == attachment)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &PollerAttachment> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &PollerAttachment> + Clone {
         self.list.iter()
     }
 

@@ -17,6 +17,7 @@ use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::{Lender, Violation};
 
 use onair_session::{AttachRefusal, Evicted, FlushReport, Runtime as _};
+use serde::{Serialize, Serializer};
 
 use crate::clock::MediaClock;
 use crate::config::PortInfo;
@@ -235,8 +236,14 @@ impl Runtime {
     }
 }
 
+impl Serialize for Runtime {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.lenders())
+    }
+}
+
 impl onair_session::Runtime for Runtime {
-    fn lenders(&self) -> impl Iterator<Item = &Lender> {
+    fn lenders(&self) -> impl Iterator<Item = &Lender> + Clone {
         self.attachments().iter().map(|it| &*it.lender)
     }
 

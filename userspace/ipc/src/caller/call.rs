@@ -33,6 +33,16 @@ impl Entry {
     }
 }
 
+/// A call that is made in parts, for a caller that has to look at something else in between, such as
+/// the signals of an interpreter. A part sleeps at most once, whatever ends the sleep, and then
+/// returns [`Refusal::TimedOut`] if it has nothing. It refuses if a stop came after the first part,
+/// so that the call as a whole misses none.
+#[derive(Debug, Default)]
+pub struct Parts {
+    /// The gates as the first part passed them: local, session.
+    gates: Option<(u32, u32)>,
+}
+
 /// A caller that has passed the gates.
 struct Entered<'a> {
     slot: &'a Slot,
@@ -41,6 +51,7 @@ struct Entered<'a> {
     nested: bool,
     /// The gates as the caller passed them: local, session.
     gates: (u32, u32),
+    sleeps_once: bool,
 }
 
 /// Counts the caller out. A call in a signal handler leaves no intent behind: its thread may end in
@@ -62,7 +73,7 @@ impl Attachment {
         &self,
         operation: Operation,
         index: u16,
-        deadline: Deadline,
+        (deadline, parts): (Deadline, Option<&mut Parts>),
         event_count: impl Fn(&Words) -> &EventCount,
         attempt: impl Fn() -> Option<T> + Copy,
         mut final_event: impl FnMut() -> Option<T>,
@@ -79,7 +90,17 @@ impl Attachment {
         let local = words.local_gate().load();
         let session = words.session_gate().load();
         label!("call.gates_read");
-        if !(is_open(local) && is_open(session)) || self.is_daemon_dead() {
+        let sleeps_once = parts.is_some();
+        let passed = parts.map_or((local, session), |it| {
+            let first = *it.gates.get_or_insert((local, session));
+            mutant!(
+                "parts: a stop between two is missed",
+                (local, session),
+                first
+            )
+        });
+        let is_closed = passed != (local, session) || !(is_open(local) && is_open(session));
+        if is_closed || self.is_daemon_dead() {
             let last = mutant!(
                 "final event: not for a call that finds a gate closed",
                 None,
@@ -108,6 +129,7 @@ impl Attachment {
                 (words.local_gate().load(), words.session_gate().load()),
                 (local, session)
             ),
+            sleeps_once,
         };
         // A copy, so that the path without a wait can keep its own in registers.
         let mut again = attempt;
@@ -153,7 +175,8 @@ impl Attachment {
             })
         } else {
             let calls: wait::Calls<T> = (attempt, final_event);
-            wait::blocked(self, event_count, entered.gates, deadline.ns(), calls)
+            let until = (deadline.ns(), entered.sleeps_once);
+            wait::blocked(self, event_count, entered.gates, until, calls)
         };
         label!("wait.ended");
         let early = mutant!("kick: looked at before the count goes down");

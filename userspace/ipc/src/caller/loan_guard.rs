@@ -8,7 +8,7 @@ use std::sync::Arc;
 use onair_mutant::mutant;
 
 use super::lease::Loan;
-use super::{Attachment, Deadline, Lease, Refusal};
+use super::{Attachment, Deadline, Lease, Parts, Refusal};
 use crate::meta::FrameMeta;
 
 /// A frame that this process holds, with the attachment that loaned it: borrowed ([`LoanGuard`]) or
@@ -34,20 +34,24 @@ impl Attachment {
     /// As [`Attachment::get`].
     #[inline(always)]
     pub fn take(&self, deadline: Deadline) -> Result<LoanGuard<'_>, Refusal> {
-        let loan = self.win_pinned(deadline)?;
+        let loan = self.win_pinned(deadline, None)?;
         Ok(Guard {
             attachment: self,
             loan,
         })
     }
 
-    /// As [`Attachment::take`], with a guard that keeps the attachment.
+    /// As [`Attachment::take`], with a guard that keeps the attachment; with `parts`, a part of that.
     ///
     /// # Errors
     /// As [`Attachment::get`].
     #[inline(always)]
-    pub fn take_owned(self: &Arc<Self>, deadline: Deadline) -> Result<OwnedLoan, Refusal> {
-        let loan = self.win_pinned(deadline)?;
+    pub fn take_owned(
+        self: &Arc<Self>,
+        deadline: Deadline,
+        parts: Option<&mut Parts>,
+    ) -> Result<OwnedLoan, Refusal> {
+        let loan = self.win_pinned(deadline, parts)?;
         Ok(Guard {
             attachment: Arc::clone(self),
             loan,
@@ -55,8 +59,8 @@ impl Attachment {
     }
 
     #[inline(always)]
-    fn win_pinned(&self, deadline: Deadline) -> Result<Loan, Refusal> {
-        let loan = self.win(deadline)?;
+    fn win_pinned(&self, deadline: Deadline, parts: Option<&mut Parts>) -> Result<Loan, Refusal> {
+        let loan = self.win(deadline, parts)?;
         if mutant!("pin: set after the slot was left") {
             self.pins.unpin(loan.frame, true);
             self.end_look();

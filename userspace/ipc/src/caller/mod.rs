@@ -35,6 +35,7 @@ use crate::slot::Operation;
 use crate::sync::{AtomicU32, AtomicU64};
 use crate::{life, sys};
 
+pub use call::Parts;
 pub use files::MapError;
 pub use lease::{Lease, RawLease};
 pub use loan_guard::{Guard, LoanGuard, OwnedLoan};
@@ -216,12 +217,12 @@ impl Attachment {
 
     /// Takes the oldest ready frame, pinned.
     #[inline(always)]
-    fn win(&self, deadline: Deadline) -> Result<Loan, Refusal> {
+    fn win(&self, deadline: Deadline, parts: Option<&mut Parts>) -> Result<Loan, Refusal> {
         let slot = claim::slot_of(self);
         let entry = self.call(
             Operation::Get,
             slot,
-            deadline,
+            (deadline, parts),
             Words::frame_ready,
             move || self.pop(slot),
             || None,
@@ -241,11 +242,27 @@ impl Attachment {
     /// # Errors
     /// [`Refusal::Again`], [`Refusal::TimedOut`] or [`Refusal::Stale`].
     pub fn poll_event(&self, deadline: Deadline) -> Result<Event, Refusal> {
+        self.next_event_in(deadline, None)
+    }
+
+    /// A part of [`Attachment::poll_event`].
+    ///
+    /// # Errors
+    /// As [`Attachment::poll_event`]; see [`Parts`].
+    pub fn poll_event_part(&self, deadline: Deadline, parts: &mut Parts) -> Result<Event, Refusal> {
+        self.next_event_in(deadline, Some(parts))
+    }
+
+    fn next_event_in(
+        &self,
+        deadline: Deadline,
+        parts: Option<&mut Parts>,
+    ) -> Result<Event, Refusal> {
         let slot = claim::slot_of(self);
         self.call(
             Operation::EventPoll,
             slot,
-            deadline,
+            (deadline, parts),
             Words::event_ready,
             || self.next_event(),
             || self.final_event(),

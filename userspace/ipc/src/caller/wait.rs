@@ -30,13 +30,13 @@ pub(super) type Calls<'a, T> = (
 );
 
 /// Waits until `attempt` yields a result, one of the gates leaves `(local, session)`, the daemon
-/// dies, or the absolute deadline passes. After each sleep the order is: gates, attempt, deadline.
-/// So a stop is never mistaken for a time-out, and no wake-up is dropped.
+/// dies, or the absolute deadline passes; with `sleeps_once` at most until the first sleep ends.
+/// After each sleep the order is: gates, attempt, deadline. So a stop is never mistaken for a time-out, and no wake-up is dropped.
 pub(super) fn blocked<T>(
     attachment: &Attachment,
     event_count: &EventCount,
     (local, session): (u32, u32),
-    deadline_ns: u64,
+    (deadline_ns, sleeps_once): (u64, bool),
     (attempt, final_event): Calls<'_, T>,
 ) -> Result<T, Refusal> {
     let mut result = Err(Refusal::TimedOut);
@@ -91,7 +91,7 @@ pub(super) fn blocked<T>(
             label!("wait.before_sleep");
             sleep(attachment, words, deadline_ns);
             label!("wait.slept");
-            expired = has_passed(deadline_ns);
+            expired = sleeps_once || has_passed(deadline_ns);
         }
         label!("wait.before_part");
         event_count.part();

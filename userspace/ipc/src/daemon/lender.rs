@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use onair_mutant::mutant;
+use serde::{Deserialize, Serialize};
 
 use crate::frame_word::FrameState;
 use crate::memory::AttachmentMemory;
@@ -31,7 +32,7 @@ pub struct Credit {
 }
 
 /// A word that no conforming caller can have written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Violation {
     /// Index of the frame.
     pub frame: u32,

@@ -3,6 +3,8 @@
 //! Each word that a client can write is hostile here.
 
 #[cfg(not(loom))]
+pub mod described;
+#[cfg(not(loom))]
 pub mod frames;
 #[cfg(not(any(loom, shuttle, simulated)))]
 pub mod guardian;

@@ -59,6 +59,11 @@ impl Memfd {
         })
     }
 
+    /// Whether clients can only read it.
+    pub fn is_for_readers(&self) -> bool {
+        self.readers_only
+    }
+
     /// This process's mapping.
     pub fn mapping(&self) -> &Mapping {
         &self.mapping

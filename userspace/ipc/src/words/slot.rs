@@ -5,6 +5,7 @@
 //! shared by the threads that found no free one; they count with atomic additions.
 
 use onair_mutant::mutant;
+use serde::{Deserialize, Serialize};
 
 use crate::label;
 use crate::sync::{AtomicU32, AtomicU64, Ordering, light};
@@ -13,7 +14,8 @@ use crate::sync::{AtomicU32, AtomicU64, Ordering, light};
 pub const NO_INTENT: u64 = u64::MAX;
 
 /// The operation of a thread inside a call, for the list of blockers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[repr(u32)]
 pub enum Operation {
     /// None was recorded.
@@ -58,7 +60,7 @@ pub struct Slot {
 }
 
 /// The daemon's reading of a slot. The client writes all its values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SlotReading {
     /// Position in the attachment.
     pub index: u16,

@@ -1,6 +1,6 @@
 //! The files that frames are written to.
 
-use crate::NoFrames;
+use crate::{NoFrames, PixelFormat};
 use std::fmt;
 use std::str::FromStr;
 
@@ -82,8 +82,13 @@ impl FrameFile {
         })
     }
 
+    /// The pixel format of its frames.
+    pub(crate) fn pixels(self, format: &VideoFormat) -> Result<PixelFormat, NotWritten> {
+        self.planar(format).map(Planar::pixels)
+    }
+
     /// What precedes the frames.
-    pub(super) fn header(self, format: &VideoFormat) -> Vec<u8> {
+    pub(crate) fn header(self, format: &VideoFormat) -> Vec<u8> {
         match self {
             Self::Y4m => stream_line(format).into_bytes(),
             Self::Raw => Vec::new(),
@@ -91,7 +96,7 @@ impl FrameFile {
     }
 
     /// What precedes each frame.
-    pub(super) const fn frame_header(self) -> &'static [u8] {
+    pub(crate) const fn frame_header(self) -> &'static [u8] {
         match self {
             Self::Y4m => FRAME_LINE,
             Self::Raw => &[],

@@ -22,6 +22,11 @@ impl Planar {
         Some(Self { picture, pixels })
     }
 
+    /// The pixel format.
+    pub(super) const fn pixels(self) -> PixelFormat {
+        self.pixels
+    }
+
     /// FFmpeg's name of the pixel format.
     pub(super) const fn ffmpeg(self) -> &'static str {
         self.pixels.ffmpeg()

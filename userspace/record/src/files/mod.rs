@@ -3,7 +3,6 @@
 
 mod behind;
 mod block;
-pub(crate) mod careful;
 mod fault;
 mod folder;
 mod manifest_file;

@@ -7,11 +7,11 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use onair_api::RecordingFormat;
+use onair_disk::{Unfit, open_regular};
 use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
 
 use crate::files::ManifestFile;
-use crate::files::careful::{Unfit, open_regular};
 use crate::manifest::{MANIFEST_VERSION, Manifest, Stage};
 use crate::spec::{RecordName, UNFINISHED};
 

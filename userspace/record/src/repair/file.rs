@@ -5,12 +5,11 @@ use std::io::{self, BufReader, Read, Seek as _, SeekFrom, Write as _};
 use std::os::fd::AsFd as _;
 
 use onair_api::RecordingFormat;
-
+use onair_disk::open_regular;
 use rustix::fs::{FlockOperation, OFlags, flock};
 use sha2::Digest as _;
 
 use crate::files::Folder;
-use crate::files::careful::open_regular;
 use crate::files::sum::hexadecimal;
 use crate::manifest::{FileReport, Manifest, RepairedFile, Time};
 use crate::spec::{RecordName, UNFINISHED};

@@ -8,6 +8,7 @@ use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::Lender;
 use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::slot::SlotReading;
+use serde::{Serialize, Serializer};
 
 use crate::boundary::event::{Destroy, Exit};
 use crate::boundary::evidence::Evidence;
@@ -18,12 +19,13 @@ use crate::boundary::ticket::{Answer, Ticket};
 
 /// One thing to do. The driver executes the effects of an event in their order, before the next
 /// event.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Effect<R> {
     /// Send this to the session's poller.
     Poller(PollerCommand<R>),
     /// Wake sleepers of this attachment: its gate closed, or its event counts moved.
-    Wake(Arc<AttachmentMemory>),
+    Wake(#[serde(serialize_with = "number_of")] Arc<AttachmentMemory>),
     /// Wake the first of them now.
     WakeNow,
     /// The attachment is closed: no longer watch it for the daemon's death, or with the probe. May
@@ -77,7 +79,8 @@ pub enum Effect<R> {
 }
 
 /// A command to the session's poller.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PollerCommand<R> {
     /// Run the session.
     Start(Box<R>),
@@ -113,7 +116,7 @@ pub enum PollerCommand<R> {
 }
 
 /// Which of these slots belong to threads that are gone?
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct ThreadQuestion {
     /// The attachment.
     pub attachment: u64,
@@ -128,18 +131,20 @@ pub struct ThreadQuestion {
 }
 
 /// Are the probe's sites of this attachment armed, and does a thread sleep unseen?
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize)]
 pub struct SiteQuestion {
     /// The attachment.
     pub attachment: u64,
     /// Its process.
     pub pid: u32,
     /// Now; comes back with the answer.
+    #[serde(with = "crate::clock::at")]
     pub asked_at: Instant,
 }
 
 /// The use of a list of users.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Named {
     /// A warning, this long after the stop.
     Warning(Duration),
@@ -149,6 +154,13 @@ pub enum Named {
     Refusal(Box<Destroy>, Box<Problem>),
     /// The refusal of a detach: the users of this attachment.
     Busy(u64, Ticket<()>, Box<Problem>),
+}
+
+fn number_of<S: Serializer>(
+    memory: &Arc<AttachmentMemory>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(memory.attachment())
 }
 
 /// The effects of one event, in order.

@@ -10,13 +10,15 @@ use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::Lender;
 use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::slot::SlotReading;
+use serde::{Deserialize, Serialize};
 
 use crate::boundary::runtime::{AttachRefusal, Evicted, FlushReport};
 use crate::boundary::sites::SiteFinding;
 use crate::boundary::ticket::{Answer, EvictionTicket, Ticket};
 
 /// One event. The core handles them one at a time.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Event<R> {
     // Requests.
     /// Start the session; answered once the poller has it, or at once if it runs.
@@ -38,6 +40,8 @@ pub enum Event<R> {
     Verdict(Ticket<Verdict>),
     /// Answer once everything is sent that clients have submitted by now, or after the time given.
     Flush(Duration, Ticket<FlushedView>),
+    /// The session ends in another way than by its timer.
+    CancelTimer,
     /// The daemon exits while users remain.
     Abandon,
 
@@ -124,6 +128,7 @@ pub enum Event<R> {
         /// The attachment.
         attachment: u64,
         /// When the question was asked.
+        #[serde(with = "crate::clock::at")]
         asked_at: Instant,
         /// The result.
         found: SiteFinding,
@@ -139,13 +144,14 @@ pub enum Event<R> {
 }
 
 /// A request that waits for the session to be destroyed.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Destroy {
     /// The requester.
     pub who: Who,
     /// The requested operation.
     pub operation: Operation,
     /// When to give up; `None` gives up at the first user.
+    #[serde(with = "crate::clock::maybe_at")]
     pub deadline: Option<Instant>,
     /// The requested wait, ms.
     pub deadline_ms: Option<u64>,
@@ -162,7 +168,7 @@ impl Destroy {
 }
 
 /// A thread that has ended, as the kernel reports.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Exit {
     /// Thread id in the thread's own pid namespace: the value in its slot.
     pub own_tid: u32,
@@ -171,13 +177,14 @@ pub struct Exit {
 }
 
 /// A client that attaches, with what was made for it.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Admission {
     /// Number of the attachment.
     pub number: u64,
     /// The client.
     pub who: Who,
     /// Its shared words.
+    #[serde(with = "onair_ipc::described::shared")]
     pub memory: Arc<AttachmentMemory>,
     /// Its own frames, in a send session.
     pub frames: Option<FrameMemory>,

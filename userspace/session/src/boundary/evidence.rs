@@ -3,10 +3,11 @@
 use onair_api::{
     Counts, Disagreement, Eviction, Operation, Reading, Reconciled, Step, StoppedBefore, Who,
 };
+use serde::Serialize;
 
 /// The evidence for the end of a session. The driver adds what the daemon knows: identity, files,
 /// frame counters.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Evidence {
     /// The operation that ended it.
     pub operation: Operation,

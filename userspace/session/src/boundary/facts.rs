@@ -2,10 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 /// What the driver knows when it gives an event: the same for all that the event decides.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Facts {
     /// The time, for deadlines and pauses.
+    #[serde(with = "crate::clock::at")]
     pub now: Instant,
     /// The time limits in force.
     pub timeouts: Timeouts,
@@ -18,7 +21,7 @@ pub struct Facts {
 }
 
 /// Time limits of the configuration.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Timeouts {
     /// How long a poller may take to hand a session back.
     pub quiesce: Duration,

@@ -4,12 +4,14 @@ use onair_api::{
     Eviction, EvictionCause, Operation, ProblemCode, Reconciled, ReconciledCause, Who,
 };
 use onair_ipc::lender::Violation;
+use serde::Serialize;
 
 use crate::boundary::runtime::AttachRefusal;
 
 /// One thing that happened, reported once. The driver makes the log line of it, and the event if
 /// there is one.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Note {
     /// It runs.
     Started {

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::memory::AttachmentMemory;
+use serde::{Deserialize, Serialize};
 
 /// Memory that a process may still have mapped.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct RetiredMemory {
     /// Shared words of attachments.
+    #[serde(with = "onair_ipc::described::all_shared")]
     pub words: Vec<Arc<AttachmentMemory>>,
     /// Frame memory.
     pub frames: Vec<FrameMemory>,

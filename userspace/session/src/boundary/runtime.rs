@@ -4,12 +4,13 @@ use std::fmt;
 
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::{Found, Lender};
+use serde::{Deserialize, Serialize};
 
 /// The poller's half of a session, with the ledgers of its attachments. The core has it exactly
-/// while no poller touches the session (witness W3).
-pub trait Runtime: fmt::Debug {
+/// while no poller touches the session (witness W3). Serialized, it is the list of its lenders.
+pub trait Runtime: fmt::Debug + Serialize {
     /// The lenders, in attach order.
-    fn lenders(&self) -> impl Iterator<Item = &Lender>;
+    fn lenders(&self) -> impl Iterator<Item = &Lender> + Clone;
 
     /// The lenders, to settle loans.
     fn lenders_mut(&mut self) -> impl Iterator<Item = &mut Lender>;
@@ -46,7 +47,8 @@ pub trait Runtime: fmt::Debug {
 }
 
 /// Why an attachment cannot be added to a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum AttachRefusal {
     /// The session is at its limit.
     #[error("the session is at its limit of attachments")]
@@ -63,7 +65,7 @@ pub enum AttachRefusal {
 }
 
 /// An evicted attachment.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Evicted {
     /// Its lender. The ledger is empty.
     pub lender: Box<Lender>,
@@ -102,7 +104,7 @@ impl Evicted {
 }
 
 /// What happened to the frames that were pending when a flush started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FlushReport {
     /// Identifies the request.
     pub ticket: u64,

@@ -1,5 +1,7 @@
 //! What is known of the probe's sites in a client's process.
 
+use serde::{Deserialize, Serialize};
+
 /// What is known of the probe's sites in one client's process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sites {
@@ -21,7 +23,8 @@ pub enum Sites {
 }
 
 /// Result of an inspection of a client.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum SiteFinding {
     /// The sites are armed, and no thread of the client sleeps on the session's event counts.
     Armed,

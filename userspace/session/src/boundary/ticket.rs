@@ -5,12 +5,15 @@ use std::marker::PhantomData;
 use onair_api::{
     Certificate, Eviction, EvictionList, Flushed, Problem, ProblemCode, SessionView, Verdict,
 };
+use serde::{Deserialize, Serialize};
 
 /// Number of a request that is answered with a `T`. The driver knows its requester. It is moved,
 /// not copied: a request is answered once.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(transparent, bound = "")]
 pub struct Ticket<T> {
     number: u64,
+    #[serde(skip)]
     answer: PhantomData<fn(T)>,
 }
 
@@ -36,7 +39,8 @@ impl<T> Ticket<T> {
 }
 
 /// The answer to a request.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Answer {
     /// The session does not start. A start is answered by [`Effect::Started`](crate::Effect::Started).
     NotStarted(Ticket<SessionView>, Problem),
@@ -56,7 +60,8 @@ pub enum Answer {
 }
 
 /// Which answer an eviction has.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum EvictionTicket {
     /// One attachment is evicted.
     One(Ticket<Eviction>),

@@ -2,10 +2,13 @@
 
 use onair_api::{Problem, Reading, SessionId, Timestamp};
 use onair_ipc::frames::FrameMemory;
+use onair_ipc::lender::Violation;
 use onair_ipc::memory::AttachmentMemory;
+use onair_ipc::slot::SlotReading;
 use serde::{Deserialize, Serialize};
 
 use crate::boundary::retired::RetiredMemory;
+use crate::boundary::runtime::{AttachRefusal, FlushReport};
 use crate::boundary::sites::Sites;
 
 /// When a step was done or a witness was read. The steps of one event are timed apart: a
@@ -20,9 +23,15 @@ pub struct Moment {
 
 /// What the core asks while it handles an event, because the answer depends on what the event has
 /// done so far; all else is in [`Facts`](crate::Facts). Nothing here changes anything, and each
-/// answer is a plain value: [`RecordingView`](crate::RecordingView) writes the answers down, and
-/// [`RecordedView`](crate::RecordedView) gives them again.
+/// answer is a plain value.
 pub trait View {
+    /// Asks a question, of the view itself or of shared words: each goes through here, so that
+    /// a trace has the answers, and a
+    /// [`replay`](crate::replay()) gives them again and asks nothing.
+    fn ask(&self, question: &mut dyn FnMut() -> ViewAnswer) -> ViewAnswer {
+        question()
+    }
+
     /// The clock, when a step is done or a witness has been read, and for records (an eviction, what
     /// was settled). Only certificates, verdicts and events have it: it decides nothing.
     fn moment(&self) -> Moment;
@@ -59,6 +68,44 @@ pub trait View {
     /// Whether the process is exiting: its death will be reported. After [`Self::is_released`], since a
     /// process that dies unmaps its memory first.
     fn is_process_ending(&self, pid: u32) -> bool;
+}
+
+/// The answer to a question that the core asks in the middle of an event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ViewAnswer {
+    /// To [`View::moment`].
+    Moment(Moment),
+    /// To [`View::check_probe`]: the refusal.
+    Refused(Option<Problem>),
+    /// To [`Walk::probe`].
+    Probe(Reading),
+    /// To [`View::blocked`].
+    Blocked(Vec<u64>),
+    /// To [`View::mapping`].
+    Mapping(Reading),
+    /// To [`View::is_released`], and of frames.
+    Released(bool),
+    /// To [`View::is_process_ending`].
+    Ending(bool),
+    /// Calls, or slots that count some, by the words.
+    Calls(u64),
+    /// Slots of users.
+    Users(Vec<SlotReading>),
+    /// Whether words show a use: callers, held frames, an armed kick, a slot that was the thread's.
+    Used(bool),
+    /// Invalid words, found when the runtime settled.
+    Violations(Vec<(u64, Violation)>),
+    /// Frames, by the ledgers: on loan, or credited.
+    Frames(u64),
+    /// Frames loaned, returned and taken back, by ledgers.
+    Totals([u64; 3]),
+    /// Why the runtime did not take an attachment.
+    NotAttached(Option<AttachRefusal>),
+    /// Frames of an evicted client: revoked, and set aside.
+    Revoked((u64, u64)),
+    /// Completed flushes, and frames neither sent nor dropped.
+    Flushes((Vec<FlushReport>, u64)),
 }
 
 /// One reading of the kernel's list of blocked callers.

@@ -41,7 +41,7 @@ impl<R: Runtime> SessionCore<R> {
         };
         match self.lifecycle.place() {
             Place::Here(runtime) => {
-                if let Err((refused, _, _)) = runtime.attach(lender, frames) {
+                if let Err(refused) = turn.view.attach(&mut **runtime, lender, frames) {
                     attachment.close(AttachmentState::Gone, &mut turn.effects);
                     turn.effects.push(Effect::NotAdmitted(refused));
                     return;
@@ -90,7 +90,7 @@ impl<R: Runtime> SessionCore<R> {
             }
             return;
         };
-        if let Err((reason, _, _)) = runtime.attach(lender, frames) {
+        if let Err(reason) = turn.view.attach(&mut **runtime, lender, frames) {
             turn.effects.note(Note::NotAttached {
                 attachment: number,
                 reason,

@@ -16,6 +16,7 @@ use crate::boundary::effect::{Effect, Effects, PollerCommand, ThreadQuestion};
 use crate::boundary::event::Exit;
 use crate::boundary::runtime::Runtime;
 use crate::lifecycle::Place;
+use crate::state::asking::Asking;
 use crate::state::clients::attachment::Attachment;
 use crate::state::clients::leaving::Leaving;
 use crate::state::clients::thread_looks::AGAIN;
@@ -54,8 +55,8 @@ impl<R: Runtime> SessionCore<R> {
                 continue;
             }
             notify(turn, attachment);
-            let users = own_users(attachment);
-            lost_a_kick |= users.is_empty() || !attachment.memory.is_kick_armed();
+            let users = own_users(turn.view, attachment);
+            lost_a_kick |= users.is_empty() || !turn.view.is_kick_armed(&attachment.memory);
             let count = mutant!(
                 "drain: of threads that end together one is settled",
                 1,
@@ -118,7 +119,7 @@ impl<R: Runtime> SessionCore<R> {
                 continue;
             }
             let exits = std::mem::take(&mut attachment.exits);
-            let mut suspects = own_users(attachment);
+            let mut suspects = own_users(turn.view, attachment);
             suspects.retain(|it| exits.iter().any(|exit| exit.own_tid == it.owner));
             ask(&mut turn.effects, attachment, suspects, Some(exits));
         }
@@ -154,7 +155,7 @@ impl<R: Runtime> SessionCore<R> {
                 later.by(at);
                 continue;
             }
-            let suspects = own_users(attachment);
+            let suspects = own_users(turn.view, attachment);
             ask(&mut turn.effects, attachment, suspects, None);
         }
         later.0
@@ -188,7 +189,7 @@ impl<R: Runtime> SessionCore<R> {
             self.rescan.exits.by(now + AGAIN);
             return;
         }
-        let mut residue = own_users(attachment);
+        let mut residue = own_users(turn.view, attachment);
         residue.retain(|now| dead.iter().any(|slot| slot.is_of_the_claim(now)));
         self.settle_residue(turn, number, residue);
     }
@@ -204,9 +205,8 @@ impl<R: Runtime> SessionCore<R> {
         for slot in residue {
             match self.lifecycle.place() {
                 Place::Here(runtime) => {
-                    let lender = runtime.lenders_mut().find(|it| it.attachment() == number);
-                    let frame = lender.and_then(|lender| lender.credit_dead_thread(&slot));
-                    self.reclaim_slot(turn, number, &slot, u64::from(frame.is_some()));
+                    let frames = turn.view.credit_thread(&mut **runtime, number, &slot);
+                    self.reclaim_slot(turn, number, &slot, frames);
                 }
                 Place::Poller => self.ask_for_credit(turn, number, slot),
                 // The ledger is in transit: retry when it is here.
@@ -285,7 +285,7 @@ impl<R: Runtime> SessionCore<R> {
             return;
         };
         let who = attachment.who.clone();
-        let reclaimed = attachment.memory.reclaim_slot(slot);
+        let reclaimed = turn.view.reclaim_slot(&attachment.memory, slot);
         if reclaimed {
             turn.effects.wake(&attachment.memory);
         }
@@ -349,8 +349,8 @@ fn notify<R>(turn: &mut Turn<'_, R>, attachment: &Attachment) {
 }
 
 /// The slots owned by one thread that count users, in order.
-fn own_users(attachment: &Attachment) -> Vec<SlotReading> {
-    let mut users = attachment.memory.users();
+fn own_users(view: Asking<'_>, attachment: &Attachment) -> Vec<SlotReading> {
+    let mut users = view.users(&attachment.memory);
     users.retain(|slot| slot.index != OWN_SLOTS && slot.owner != 0);
     users
 }

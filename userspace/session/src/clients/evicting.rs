@@ -93,9 +93,11 @@ impl<R: Runtime> SessionCore<R> {
 
     /// A poller evicted a client and took its loaned frames back.
     pub(crate) fn evicted(&mut self, turn: &mut Turn<'_, R>, evicted: Evicted) {
-        self.audit.ended(&evicted.lender);
+        let lender = std::iter::once(&*evicted.lender);
+        self.audit.ended(turn.view.totals(lender));
         let number = evicted.lender.attachment();
-        self.taken_back(turn, number, evicted.revoked, evicted.set_aside);
+        let (revoked, set_aside) = turn.view.revoked(&evicted);
+        self.taken_back(turn, number, revoked, set_aside);
     }
 
     /// The record of an attachment that was evicted earlier.
@@ -128,7 +130,7 @@ impl<R: Runtime> SessionCore<R> {
         let Some(attachment) = self.clients.attached.remove(&number) else {
             return;
         };
-        let inside = attachment.memory.slots();
+        let callers_inside = turn.view.calls(&attachment.memory);
         attachment.close(AttachmentState::Revoked, &mut turn.effects);
         let who = &attachment.who;
         turn.effects.note(Note::Evicted {
@@ -143,7 +145,7 @@ impl<R: Runtime> SessionCore<R> {
             command: who.command.clone(),
             at: turn.moment().wall,
             cause,
-            callers_inside: inside.iter().map(|slot| slot.calls()).sum(),
+            callers_inside,
             frames_revoked: 0,
             frames_set_aside: 0,
         };
@@ -252,8 +254,7 @@ impl<R: Runtime> SessionCore<R> {
                 }
             }
         }
-        let slots = evicted_client.attachment.memory.slots();
-        let slots = slots.iter().filter(|slot| slot.count > 0).count() as u64;
+        let slots = turn.view.counting_slots(&evicted_client.attachment.memory);
         self.part(turn, evicted_client.attachment, cause, (0, slots));
     }
 }

@@ -1,7 +1,6 @@
 //! How a client leaves a session, by itself or by dying.
 
 use onair_api::{Problem, ProblemCode, ReconciledCause};
-use onair_ipc::fence::Fence;
 use onair_ipc::lender::Lender;
 use onair_ipc::memory::AttachmentState;
 
@@ -10,8 +9,8 @@ use crate::boundary::note::Note;
 use crate::boundary::retired::RetiredMemory;
 use crate::boundary::runtime::Runtime;
 use crate::boundary::ticket::{Answer, Ticket};
-use crate::boundary::view::View;
 use crate::lifecycle::Place;
+use crate::state::asking::Asking;
 use crate::state::clients::attachment::Attachment;
 use crate::state::clients::leaving::Leaving;
 use crate::state::{SessionCore, Turn};
@@ -33,7 +32,7 @@ impl<R: Runtime> SessionCore<R> {
         memory.stop();
         turn.effects.wake(&memory);
         turn.effects.push(Effect::WakeNow);
-        if !memory.users_at(&Fence::new()).is_empty() || !memory.held().is_empty() {
+        if turn.view.is_in_use_now(&memory) {
             if self.lifecycle.is_running() {
                 memory.start();
             }
@@ -112,16 +111,12 @@ impl<R: Runtime> SessionCore<R> {
             return;
         };
         lender.settle(|_| ());
-        self.audit.ended(&lender);
-        let slots = attachment
-            .memory
-            .slots()
-            .iter()
-            .filter(|slot| slot.count > 0)
-            .count() as u64;
+        let totals = turn.view.totals(std::iter::once(&lender));
+        self.audit.ended(totals);
+        let slots = turn.view.counting_slots(&attachment.memory);
         // No thread of a dead process runs, and a client that detached reported that it holds
         // nothing.
-        let frames = lender.credit_dead_process().len() as u64;
+        let frames = turn.view.credit_process(&mut lender);
         attachment.close(AttachmentState::Gone, &mut turn.effects);
         let cause = match how {
             Leaving::Detach(request) => {
@@ -168,7 +163,7 @@ impl<R: Runtime> SessionCore<R> {
 }
 
 /// Takes out the memory that no process has any more, according to W4.
-fn take_free(retired: &mut RetiredMemory, view: &dyn View) -> RetiredMemory {
+fn take_free(retired: &mut RetiredMemory, view: Asking<'_>) -> RetiredMemory {
     let words = retired
         .words
         .extract_if(.., |words| view.is_released(words));

@@ -192,18 +192,22 @@ mod tests {
     }
 
     impl World {
-        fn running() -> Self {
-            let mut world = Self {
+        fn new(source: FollowedSource) -> Self {
+            Self {
                 follower: Follower::default(),
                 seen: FollowedState {
-                    source: FollowedSource::Running(1),
+                    source,
                     runs: false,
                     thread: ConverterState::Lives,
                     is_draining: false,
                     has_clients: true,
                 },
                 now: Instant::now(),
-            };
+            }
+        }
+
+        fn running() -> Self {
+            let mut world = Self::new(FollowedSource::Running(1));
             assert_eq!(world.settle(), [FollowerAction::Start]);
             world
         }
@@ -249,6 +253,14 @@ mod tests {
             world.source(FollowedSource::Running(3)),
             [FollowerAction::Stop, FollowerAction::Start]
         );
+    }
+
+    #[test]
+    fn source_stopped_when_a_client_comes_then_started_with_it() {
+        let mut world = World::new(FollowedSource::Stopped);
+        assert_eq!(world.settle(), []);
+        let running = world.source(FollowedSource::Running(1));
+        assert_eq!(running, [FollowerAction::Start]);
     }
 
     #[test]

@@ -139,7 +139,7 @@ impl<R: Runtime> SessionCore<R> {
             return false;
         }
         self.end_abandoned_wait(turn);
-        self.settle();
+        self.settle(turn.view);
         self.evict_violators(turn);
         if std::mem::take(&mut self.rescan.dead) {
             self.look_for_dead_threads(turn);
@@ -353,12 +353,15 @@ impl<R: Runtime> SessionCore<R> {
         let Some(destroy) = self.lifecycle.destroy() else {
             unreachable!("a session ends so only while it drains");
         };
-        let evidence = self.evidence(Issue {
-            operation: destroy.operation,
-            deadline_ms: destroy.deadline_ms,
-            requester: destroy.who.clone(),
-            readings,
-        });
+        let evidence = self.evidence(
+            turn.view,
+            Issue {
+                operation: destroy.operation,
+                deadline_ms: destroy.deadline_ms,
+                requester: destroy.who.clone(),
+                readings,
+            },
+        );
         let Some(destroy) = self.lifecycle.end() else {
             unreachable!("it drained a moment ago");
         };

@@ -40,12 +40,15 @@ impl<R: Runtime> SessionCore<R> {
         self.warnings.end();
         self.close_all(turn);
         self.audit.note(StepName::Quarantined, turn.moment());
-        let evidence = self.evidence(Issue {
-            operation: Operation::Quarantine,
-            deadline_ms: None,
-            requester,
-            readings,
-        });
+        let evidence = self.evidence(
+            turn.view,
+            Issue {
+                operation: Operation::Quarantine,
+                deadline_ms: None,
+                requester,
+                readings,
+            },
+        );
         turn.effects.push(Effect::Quarantined(evidence));
         turn.effects.push(Effect::NameUsers(Named::Quarantined));
         turn.effects.note(Note::Quarantined);
@@ -54,7 +57,7 @@ impl<R: Runtime> SessionCore<R> {
 
     /// Ends it if its poller has handed it back and no process has any of its memory.
     pub(crate) fn advance_quarantine(&mut self, turn: &mut Turn<'_, R>) {
-        self.settle();
+        self.settle(turn.view);
         let has_holder = !self.clients.attached.is_empty()
             || turn.view.mapping(&self.memory()).says != Says::Zero;
         let is_over = self.runtime().is_some()
@@ -64,7 +67,7 @@ impl<R: Runtime> SessionCore<R> {
             return;
         }
         let effect = Effect::Freed {
-            counts: self.counts(),
+            counts: self.counts(turn.view),
             reconciled: self.audit.reconciled.clone(),
             evicted: self.audit.evicted.clone(),
             retired: {

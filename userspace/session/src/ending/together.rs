@@ -11,11 +11,14 @@
 use onair_api::{Reading, SessionId};
 use onair_ipc::fence::Fence;
 use onair_mutant::mutant;
+use serde::{Deserialize, Serialize};
 
 use crate::boundary::effect::{Effect, Effects};
 use crate::boundary::facts::Facts;
+use crate::boundary::recorded::RecordingView;
 use crate::boundary::runtime::Runtime;
 use crate::boundary::view::View;
+use crate::state::asking::Asking;
 use crate::state::{SessionCore, Turn};
 
 /// A session to be examined with others.
@@ -38,7 +41,8 @@ impl<R> std::fmt::Debug for Examined<'_, R> {
 }
 
 /// Why sessions are examined.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Examination {
     /// Something happened to them, as [`Event::Examine`](crate::Event::Examine).
     Due,
@@ -53,32 +57,42 @@ pub fn examine_together<R: Runtime>(
     sessions: Vec<Examined<'_, R>>,
     why: Examination,
 ) -> Vec<(SessionId, Vec<Effect<R>>)> {
-    let mut turns: Vec<_> = sessions
-        .into_iter()
-        .filter_map(|Examined { core, facts, view }| {
-            let effects = Effects::default();
-            let in_turn = why == Examination::InTurn;
-            (!in_turn || core.take_turn()).then_some((
-                core,
-                Turn {
-                    facts,
-                    view,
-                    effects,
-                },
-            ))
-        })
-        .collect();
+    let in_turn = why == Examination::InTurn;
+    let mut begun = Vec::with_capacity(sessions.len());
+    for Examined { core, facts, view } in sessions {
+        let line = core.begin_line(&facts, "together", &why);
+        if !in_turn || core.take_turn() {
+            begun.push((core, facts, line, RecordingView::new(view)));
+        }
+    }
+    let turns = begun.iter_mut().map(|(core, facts, _, view)| {
+        let (facts, effects) = (facts.clone(), Effects::default());
+        let view = Asking(view);
+        (
+            core,
+            Turn {
+                facts,
+                view,
+                effects,
+            },
+        )
+    });
+    let mut turns: Vec<_> = turns.collect();
     let members = turns.iter_mut();
     let mut members: Vec<_> = members
         .map(|(core, turn)| Member::new(core, turn))
         .collect();
     advance_all(&mut members);
     drop(members);
-    let done = turns.into_iter().map(|(core, turn)| {
-        if why == Examination::InTurn {
+    let effects = turns.into_iter().map(|(_, turn)| turn.effects.into_list());
+    let effects: Vec<_> = effects.collect();
+    let done = begun.into_iter().zip(effects);
+    let done = done.map(|((core, _, line, view), effects)| {
+        if in_turn {
             core.return_turn();
         }
-        (core.id, turn.effects.into_list())
+        core.end_line(line, &view.into_answers(), &effects);
+        (core.id, effects)
     });
     done.collect()
 }

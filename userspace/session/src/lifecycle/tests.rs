@@ -1,7 +1,9 @@
 //! Every sequence of events up to a depth, against a reference model without a runtime.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
+use super::transitions::TRANSITIONS;
 use super::{HandBack, Lifecycle, Place, Refusal, Start, Stop};
 
 /// Length of each sequence: 823,543 of them, in under a second.
@@ -228,9 +230,10 @@ impl Subject {
     }
 }
 
-#[test]
-fn lifecycle_every_event_sequence_then_as_the_reference_model() {
-    let sequences = EVENTS.len().pow(u32::try_from(DEPTH).unwrap());
+/// Plays every sequence of `depth` events. The transitions that it saw: state, event, state.
+fn play(depth: usize) -> BTreeSet<(&'static str, String, &'static str)> {
+    let mut seen = BTreeSet::new();
+    let sequences = EVENTS.len().pow(u32::try_from(depth).unwrap());
     for number in 0..sequences {
         let mut subject = Subject {
             life: Lifecycle::new(Runtime),
@@ -243,9 +246,10 @@ fn lifecycle_every_event_sequence_then_as_the_reference_model() {
             waiting_starts: 0,
         };
         let mut rest = number;
-        for _ in 0..DEPTH {
+        for _ in 0..depth {
             let event = EVENTS[rest % EVENTS.len()];
             rest /= EVENTS.len();
+            let before = name(&subject.life);
             match event {
                 Event::Start => subject.start(&mut model),
                 Event::Stop => subject.stop(&mut model),
@@ -256,6 +260,50 @@ fn lifecycle_every_event_sequence_then_as_the_reference_model() {
                 Event::End => subject.end(&mut model),
             }
             subject.check(&model);
+            let after = name(&subject.life);
+            if before != after {
+                seen.insert((before, format!("{event:?}"), after));
+            }
         }
     }
+    seen
+}
+
+fn name(life: &Lifecycle<Runtime, u32, u32>) -> &'static str {
+    match life {
+        Lifecycle::Running => "Running",
+        Lifecycle::Stopping { .. } => "Stopping",
+        Lifecycle::Stopped { .. } => "Stopped",
+        Lifecycle::Draining { .. } => "Draining",
+        Lifecycle::Quarantined { .. } => "Quarantined",
+        Lifecycle::Destroyed => "Destroyed",
+    }
+}
+
+#[test]
+fn lifecycle_every_event_sequence_then_as_the_reference_model() {
+    play(DEPTH);
+}
+
+#[test]
+fn lifecycle_transitions_are_those_of_the_table() {
+    let table = TRANSITIONS.iter();
+    let table: BTreeSet<_> = table
+        .map(|(from, event, to, _)| (*from, (*event).to_owned(), *to))
+        .collect();
+    // Each state is three events away from the first one at most.
+    assert_eq!(play(5), table);
+}
+
+#[test]
+fn page_of_the_states_is_as_the_table_says() {
+    let lines = TRANSITIONS
+        .iter()
+        .map(|(from, _, to, meaning)| format!("    {from} --> {to}: {meaning}\n"));
+    let diagram = format!(
+        "```mermaid\nstateDiagram-v2\n    [*] --> Stopped: create\n{}    Destroyed --> [*]\n```\n",
+        lines.collect::<String>()
+    );
+    let page = onair_pages::generated::part("docs/architecture.md", "states", &diagram);
+    page.unwrap_or_else(|stale| panic!("{stale}"));
 }

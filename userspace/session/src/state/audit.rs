@@ -4,7 +4,7 @@ use onair_api::{
     Certificate, Counts, Disagreement, Eviction, Reading, Reconciled, ReconciledCause,
     ReconciledWhat, Step, StepName, StoppedBefore, Who,
 };
-use onair_ipc::lender::Lender;
+use serde::{Deserialize, Serialize};
 
 use crate::boundary::view::Moment;
 
@@ -13,7 +13,7 @@ use crate::boundary::view::Moment;
 const DISAGREEMENTS: usize = 8;
 
 /// The audit of one session: steps since its last stop, the rest since its creation.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Audit {
     steps: Vec<Step>,
     /// The stop that an earlier daemon recorded, until this daemon stops the session.
@@ -109,11 +109,9 @@ impl Audit {
         Some(reconciled)
     }
 
-    /// Adds the ledger of an attachment that has ended.
-    pub(crate) fn ended(&mut self, lender: &Lender) {
-        self.counts.frames_lent += lender.published();
-        self.counts.frames_returned += lender.returned();
-        self.counts.frames_reclaimed += lender.withdrawn();
+    /// Adds what an attachment that has ended was loaned, returned, and had taken back.
+    pub(crate) fn ended(&mut self, totals: [u64; 3]) {
+        add(&mut self.counts, totals);
     }
 
     /// Records an evicted client.
@@ -150,6 +148,13 @@ impl Audit {
             _ => false,
         }
     }
+}
+
+/// Adds frames that were loaned, returned and taken back.
+pub(crate) fn add(counts: &mut Counts, [lent, returned, withdrawn]: [u64; 3]) {
+    counts.frames_lent += lent;
+    counts.frames_returned += returned;
+    counts.frames_reclaimed += withdrawn;
 }
 
 #[cfg(test)]

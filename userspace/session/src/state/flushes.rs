@@ -3,14 +3,17 @@
 use std::time::Instant;
 
 use onair_api::{Flushed, Problem, ProblemCode};
+use serde::{Deserialize, Serialize};
 
 use crate::boundary::ticket::{Answer, Ticket};
 
 /// A flush that the poller has not answered.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Flush {
     pub(crate) ticket: u64,
+    #[serde(with = "crate::clock::at")]
     pub(crate) asked: Instant,
+    #[serde(with = "crate::clock::at")]
     pub(crate) deadline: Instant,
     /// Frames that the session had sent and dropped at the time of the request.
     pub(crate) before: (u64, u64),
@@ -19,7 +22,7 @@ pub(crate) struct Flush {
 }
 
 /// The flushes of one session.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Flushes {
     pub(crate) list: Vec<Flush>,
     pub(crate) tickets: u64,

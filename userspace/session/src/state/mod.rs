@@ -2,11 +2,13 @@
 //!
 //! Not here: what an event changes.
 
+pub(crate) mod asking;
 pub(crate) mod audit;
 pub(crate) mod clients;
 pub(crate) mod flushes;
 pub(crate) mod rescan;
 pub(crate) mod runs;
+pub(crate) mod trace;
 pub(crate) mod warnings;
 
 use std::time::Instant;
@@ -16,9 +18,9 @@ use onair_api::{
     SessionState, Step, StoppedBefore, Timestamp, Verdict,
 };
 use onair_ipc::frames::FrameMemory;
-use onair_ipc::lender::Lender;
-use onair_ipc::memory::AttachmentMemory;
+use serde::{Deserialize, Serialize};
 
+use self::asking::Asking;
 use self::audit::Audit;
 use self::clients::Clients;
 use self::clients::attachment::Attachment;
@@ -27,6 +29,7 @@ use self::clients::site_looks::SiteSchedule;
 use self::flushes::Flushes;
 use self::rescan::{Due, Rescan};
 use self::runs::Runs;
+use self::trace::Trace;
 use self::warnings::Warnings;
 use crate::boundary::effect::Effects;
 use crate::boundary::event::Destroy;
@@ -35,11 +38,11 @@ use crate::boundary::note::Note;
 use crate::boundary::retired::RetiredMemory;
 use crate::boundary::runtime::Runtime;
 use crate::boundary::ticket::Ticket;
-use crate::boundary::view::{Moment, View};
+use crate::boundary::view::Moment;
 use crate::lifecycle::{Lifecycle, Place, Refusal};
 
 /// The core of one session. `R` is the poller's half of it.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct SessionCore<R> {
     pub(crate) id: SessionId,
     pub(crate) name: SessionName,
@@ -57,12 +60,14 @@ pub struct SessionCore<R> {
     pub(crate) site_schedule: SiteSchedule,
     /// Requesters of a verdict that wait for a look at sites.
     pub(crate) verdicts: Vec<Ticket<Verdict>>,
+    #[serde(skip)]
+    pub(crate) trace: Trace,
 }
 
 /// One event being handled: what is known and seen, and what is to be done.
 pub(crate) struct Turn<'a, R> {
     pub(crate) facts: Facts,
-    pub(crate) view: &'a dyn View,
+    pub(crate) view: Asking<'a>,
     pub(crate) effects: Effects<R>,
 }
 
@@ -108,6 +113,7 @@ impl<R: Runtime> SessionCore<R> {
             warnings: Warnings::default(),
             site_schedule: SiteSchedule::default(),
             verdicts: Vec::new(),
+            trace: Trace::default(),
         }
     }
 
@@ -309,9 +315,8 @@ impl<R: Runtime> SessionCore<R> {
     }
 
     /// Frames on loan by the ledgers; `None` while a poller has them.
-    pub(crate) fn loaned(&self) -> Option<u64> {
-        let lenders = self.runtime()?.lenders();
-        Some(lenders.map(|lender| lender.loaned() as u64).sum())
+    pub(crate) fn loaned(&self, view: Asking<'_>) -> Option<u64> {
+        Some(view.loaned(self.runtime()?))
     }
 
     /// All memory of the session that W4 is asked about.
@@ -325,15 +330,11 @@ impl<R: Runtime> SessionCore<R> {
     }
 
     /// Whether it has a user, according to the slots, the loans, the ledger, or the kernel.
-    pub(crate) fn is_used(&self, view: &dyn View) -> bool {
-        let counts = |it: &AttachmentMemory| !it.users().is_empty() || !it.held().is_empty();
-        let is_loaned = |lender: &Lender| lender.loaned() > 0;
-        self.clients.memories().any(counts)
-            || view
-                .blocked()
-                .iter()
-                .any(|number| !self.is_evicted(*number))
-            || self.runtime().is_some_and(|it| it.lenders().any(is_loaned))
+    pub(crate) fn is_used(&self, view: Asking<'_>) -> bool {
+        let is_blocked = |number: &u64| !self.is_evicted(*number);
+        self.clients.memories().any(|it| view.is_in_use(it))
+            || view.blocked().iter().any(is_blocked)
+            || self.loaned(view).is_some_and(|loaned| loaned > 0)
     }
 }
 
@@ -345,10 +346,5 @@ impl<R: Runtime> SessionCore<R> {
         self.runs.generation = generation;
         self.runs.stopped_at = stopped.as_ref().map(|stopped| stopped.at);
         self.audit.restore(stopped, now);
-    }
-
-    /// Cancels the timer: the session ends in another way.
-    pub fn cancel_timer(&mut self) {
-        self.runs.expiry = Due::default();
     }
 }

@@ -2,13 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 /// First and longest pause between two rescans: the backstop for a kick that was lost with its
 /// sender.
 const RESCAN: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(100));
 
 /// When something is due, if it is.
-#[derive(Debug, Default)]
-pub(crate) struct Due(pub(crate) Option<Instant>);
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Due(#[serde(with = "crate::clock::maybe_at")] pub(crate) Option<Instant>);
 
 impl Due {
     /// It is due at `at`, or earlier.
@@ -23,8 +25,9 @@ impl Due {
 }
 
 /// Schedule of the rescans of a stopped session.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Rescan {
+    #[serde(with = "crate::clock::maybe_at")]
     pub(crate) at: Option<Instant>,
     pub(crate) pause: Duration,
     /// The next rescan also looks for threads that ended inside a call.

@@ -1,11 +1,12 @@
 //! The runs of a session: how often it was started, and since when it is stopped.
 
 use onair_api::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::state::rescan::Due;
 
 /// The runs of a session.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Runs {
     /// Number of starts, including those under earlier daemons.
     pub(crate) generation: u64,

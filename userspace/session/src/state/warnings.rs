@@ -2,13 +2,17 @@
 
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 /// Longest pause between two warnings.
 const LONGEST: Duration = Duration::from_secs(3600);
 
 /// Schedule of the warnings.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Warnings {
+    #[serde(with = "crate::clock::maybe_at")]
     stopped_at: Option<Instant>,
+    #[serde(with = "crate::clock::maybe_at")]
     next: Option<Instant>,
     count: u64,
 }

@@ -1,25 +1,19 @@
 //! W1: the slots, which the clients write, and the ledger, which the daemon writes.
 
 use onair_api::{Reading, Says, Witness, WordOf};
-use onair_ipc::fence::Fence;
 use onair_ipc::memory::AttachmentMemory;
-use onair_ipc::slot::SlotReading;
 
 use super::{LEDGER, SLOTS, some, without};
 
-/// Reads the slots of all attachments, as of `fence`. Calls of `evicted_clients` are reported but
-/// not counted. `now_ns` is asked after the last slot.
+/// Reads the slots of all attachments: `calls` has the calls of one, as of a fence. Those of
+/// `evicted_clients` are reported but not counted. `now_ns` is asked after the last slot.
 pub fn slots<'a>(
-    fence: &Fence,
+    calls: impl Fn(&AttachmentMemory) -> u64,
     attachments: impl Iterator<Item = &'a AttachmentMemory>,
     evicted_clients: impl Iterator<Item = &'a AttachmentMemory>,
     now_ns: impl FnOnce() -> u64,
 ) -> Reading {
-    let calls = |memory: &AttachmentMemory| {
-        let users = memory.users_at(fence);
-        users.iter().map(SlotReading::calls).sum::<u64>()
-    };
-    let left_out = evicted_clients.map(calls).sum();
+    let left_out = evicted_clients.map(&calls).sum();
     let mut users = 0_u64;
     let mut attached = 0;
     for memory in attachments {

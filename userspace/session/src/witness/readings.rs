@@ -41,16 +41,16 @@ impl<R: Runtime> SessionCore<R> {
 
     /// Settles what is here, and reads W1 as of `fence`.
     pub(crate) fn count(&mut self, turn: &Turn<'_, R>, fence: &Fence) -> [Reading; 2] {
-        self.settle();
+        self.settle(turn.view);
         let now_ns = || turn.moment().monotonic_ns;
         let evicted_clients = self.clients.evicted.list.values();
         let slots = counters::slots(
-            fence,
+            |words| turn.view.calls_at(words, fence),
             self.clients.memories(),
             evicted_clients.map(|it| &*it.attachment.memory),
             now_ns,
         );
-        [slots, counters::ledger(self.loaned(), now_ns())]
+        [slots, counters::ledger(self.loaned(turn.view), now_ns())]
     }
 
     /// The readings that decide: W1 as `counted`, W2 from `walk` if there is one, W3.
@@ -64,7 +64,7 @@ impl<R: Runtime> SessionCore<R> {
         if let Some(walk) = walk {
             let is_out = |attachment| self.is_evicted(attachment);
             let mut sites = self.sites(turn.now());
-            readings.push(walk.probe(self.id, &mut sites, &is_out));
+            readings.push(turn.view.probe(walk, self.id, &mut sites, &is_out));
         }
         let is_here = self.runtime().is_some();
         readings.push(ownership::pollers(is_here, turn.moment().monotonic_ns));

@@ -4,12 +4,15 @@ use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::Lender;
 use onair_ipc::meta::FrameMeta;
 use onair_session::{AttachRefusal, Evicted, FlushReport, Runtime};
+use serde::Serialize;
 
 /// The lenders of a receive session with a few frames.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize)]
+#[serde(transparent)]
 pub(crate) struct Ledgers {
     lenders: Vec<Lender>,
     /// Attachment and frame.
+    #[serde(skip)]
     aside: Vec<(u64, u32)>,
 }
 
@@ -40,7 +43,7 @@ impl Ledgers {
 }
 
 impl Runtime for Ledgers {
-    fn lenders(&self) -> impl Iterator<Item = &Lender> {
+    fn lenders(&self) -> impl Iterator<Item = &Lender> + Clone {
         self.lenders.iter()
     }
 

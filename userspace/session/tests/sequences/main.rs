@@ -13,8 +13,12 @@ mod rig;
 mod seen;
 mod site;
 
+use std::cell::Cell;
+
+use onair_session::replay;
+
 use self::model::Model;
-use self::site::{Life, Site};
+use self::site::Site;
 
 /// Length of each sequence of the exhaustive search.
 const DEPTH: usize = 4;
@@ -73,7 +77,7 @@ const END: [Step; 6] = [
 
 /// Plays `steps`, then the end.
 fn play(steps: &[Step]) {
-    let (mut site, mut model) = (Site::new(Life::Lived), Model::new());
+    let (mut site, mut model) = (Site::new(), Model::new());
     for (number, step) in steps.iter().chain(&END).enumerate() {
         site.step(*step);
         model.step(*step);
@@ -101,23 +105,57 @@ fn long_random_sequences_are_as_the_reference_model_says() {
     random_sequences(RANDOM, play);
 }
 
-/// Without the world, of which the core sees only what was written down.
+/// The trace of a life, of which some events are too long, one in several segments, and one in a single
+/// segment.
+fn traces(steps: &[Step]) -> [String; 3] {
+    [1, 1 << 13, 1 << 20].map(|bytes| {
+        let mut site = Site::traced(bytes);
+        steps.iter().chain(&END).for_each(|step| site.step(*step));
+        site.trace()
+    })
+}
+
+/// Without the world, the client's words and the ledgers, of which the core has what was written down.
 #[test]
-fn recorded_life_is_lived_again_to_the_same_end() {
+fn traced_life_is_lived_again_with_the_same_effects() {
+    let amid = Cell::new(0);
     random_sequences((400, RANDOM.1), |steps| {
-        let live = |life| {
-            let mut site = Site::new(life);
-            steps.iter().chain(&END).for_each(|step| site.step(*step));
-            site
-        };
-        let first = live(Life::Recorded(Vec::new()));
-        let Life::Recorded(record) = first.life else {
-            unreachable!("it was recorded");
-        };
-        let again = live(Life::Again(record.into()));
-        assert_eq!(first.told, again.told, "{steps:?}");
-        assert!(matches!(&again.life, Life::Again(rest) if rest.is_empty()));
+        let traces = traces(steps);
+        let all = traces
+            .each_ref()
+            .map(|trace| replay(trace, |_| ()).unwrap_or_else(|it| panic!("{steps:?}: {it}")));
+        let compared = traces[1].matches(r#"{"state":"#).count() > 1;
+        amid.set(amid.get() + u32::from(compared));
+        assert!(
+            all[2].events > 3 && all[2].events >= all[1].events,
+            "{all:?}"
+        );
     });
+    assert!(
+        amid.get() > 50,
+        "{} traces have a state amid their events",
+        amid.get()
+    );
+}
+
+#[test]
+fn trace_with_a_changed_answer_is_refused_with_its_line() {
+    use Step::{Destroy, Poller, Put, Start, Stop, Take};
+    let [_, _, trace] = traces(&[Start, Take, Put, Stop, Poller, Destroy]);
+    let refused = |from: &str, to: &str| {
+        assert!(trace.contains(from), "{from}");
+        replay(&trace.replacen(from, to, 1), |_| ()).unwrap_err()
+    };
+    let line_of = |text: &str| 1 + trace.lines().position(|it| it.contains(text)).unwrap();
+    // No caller and no loan, by the words; then a caller.
+    let spoilt = refused(r#"{"calls":0}"#, r#"{"calls":1}"#);
+    assert_eq!(spoilt.line, line_of(r#"{"calls":0}"#), "{spoilt}");
+    let spoilt = refused(r#"{"violations":[]}"#, r#"{"calls":0}"#);
+    assert!(spoilt.what.contains("another question"), "{spoilt}");
+    let spoilt = refused(r#""onair_trace":1"#, r#""onair_trace":2"#);
+    assert_eq!(spoilt.line, 1, "{spoilt}");
+    let spoilt = refused(r#"{"note":{"started""#, r#"{"note":{"began""#);
+    assert_eq!(spoilt.line, line_of(r#"{"note":{"started""#), "{spoilt}");
 }
 
 fn random_sequences((count, length): (usize, usize), play: impl Fn(&[Step])) {

@@ -9,8 +9,8 @@ use onair_ipc::caller::{Deadline, Lease};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
 use onair_session::{
-    Admission, Destroy, Effect, Event, EvictionTicket, PollerCommand, RecordedView, RecordingView,
-    RetiredMemory, Runtime as _, SessionCore, SiteFinding, Ticket, ViewAnswer,
+    Admission, Destroy, Effect, Event, EvictionTicket, PollerCommand, RetiredMemory, Runtime as _,
+    SessionCore, SiteFinding, Ticket,
 };
 
 use crate::Step;
@@ -35,19 +35,6 @@ pub(crate) struct Site {
     given_back: Vec<u64>,
     end: Option<Shown>,
     counts: Option<Counts>,
-    pub(crate) life: Life,
-    /// What the core reported, unless it is just lived.
-    pub(crate) told: Vec<String>,
-}
-
-/// Where the core's view has its answers from.
-pub(crate) enum Life {
-    /// From the world.
-    Lived,
-    /// From the world; those to each event are written down, as text.
-    Recorded(Vec<String>),
-    /// From such a record.
-    Again(VecDeque<String>),
 }
 
 /// What is so.
@@ -68,11 +55,16 @@ fn who(pid: u32) -> Who {
 
 impl Site {
     /// A running session, which its poller has.
-    pub(crate) fn new(life: Life) -> Self {
+    pub(crate) fn new() -> Self {
+        Self::traced(0)
+    }
+
+    /// As [`Self::new`], with a trace of up to so many bytes.
+    pub(crate) fn traced(bytes: usize) -> Self {
         let frames = FrameMemory::create(Geometry::new(2, 100).unwrap(), true).unwrap();
         let pair = Pair::new(CLIENT, false, &frames, true);
         pair.memory.stop();
-        let core = SessionCore::new(
+        let mut core = SessionCore::new(
             SessionId(SESSION),
             SessionName::try_from("test".to_owned()).unwrap(),
             Direction::Receive,
@@ -80,6 +72,7 @@ impl Site {
             Some(frames),
             None,
         );
+        core.trace_up_to(bytes);
         let memory = Arc::clone(&pair.memory);
         let mut site = Self {
             core,
@@ -94,8 +87,6 @@ impl Site {
             given_back: Vec::new(),
             end: None,
             counts: None,
-            life,
-            told: Vec::new(),
         };
         site.handle(Event::Admit(Box::new(Admission {
             number: CLIENT,
@@ -108,6 +99,11 @@ impl Site {
         site.handle(Event::Start(Ticket::unread()));
         site.step(Step::Poller);
         site
+    }
+
+    /// The trace of its life.
+    pub(crate) fn trace(&self) -> String {
+        self.core.trace()
     }
 
     /// What can be seen of it.
@@ -256,41 +252,9 @@ impl Site {
 
     fn handle(&mut self, event: Event<Ledgers>) {
         let facts = self.seen.facts();
-        let effects = match &mut self.life {
-            Life::Lived => self.core.handle(event, facts, &self.seen),
-            Life::Recorded(record) => {
-                let view = RecordingView::new(&self.seen);
-                let effects = self.core.handle(event, facts, &view);
-                record.push(serde_json::to_string(&view.into_answers()).unwrap());
-                effects
-            }
-            Life::Again(record) => {
-                let answers: Vec<ViewAnswer> =
-                    serde_json::from_str(&record.pop_front().unwrap()).unwrap();
-                let view = RecordedView::new(answers);
-                let effects = self.core.handle(event, facts, &view);
-                assert!(view.is_used_up(), "it asked less");
-                effects
-            }
-        };
-        for effect in effects {
-            if !matches!(self.life, Life::Lived) {
-                self.tell(&effect);
-            }
+        for effect in self.core.handle(event, facts, &self.seen) {
             self.execute(effect);
         }
-    }
-
-    /// Writes down what of an effect is the same in each life: no address.
-    fn tell(&mut self, effect: &Effect<Ledgers>) {
-        self.told.push(match effect {
-            Effect::Note(note) => format!("{note:?}"),
-            Effect::Answer(answer) => format!("{answer:?}"),
-            Effect::Destroyed { evidence, .. } => format!("{evidence:?}"),
-            Effect::Freed { counts, .. } => format!("{counts:?}"),
-            Effect::Poller(command) => format!("{:?}", std::mem::discriminant(command)),
-            other => format!("{:?}", std::mem::discriminant(other)),
-        });
     }
 
     fn execute(&mut self, effect: Effect<Ledgers>) {

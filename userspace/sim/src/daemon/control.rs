@@ -12,6 +12,9 @@ use crate::oracle;
 use crate::requests;
 use crate::world::{trace, world};
 
+/// Bytes of a session's trace, if its life is traced.
+const TRACE: usize = 1 << 20;
+
 /// The control thread's own state.
 pub(crate) struct Control {
     pub(super) sessions: Vec<Core>,
@@ -59,7 +62,7 @@ impl Control {
             let frames = world(|world| world.sessions[index].frames.clone());
             let name = SessionName::try_from(format!("s{index}")).expect("a name");
             let runtime = Box::new(Ledgers::default());
-            let core = SessionCore::new(
+            let mut core = SessionCore::new(
                 id(index),
                 name,
                 Direction::Receive,
@@ -67,6 +70,11 @@ impl Control {
                 Some(frames),
                 None,
             );
+            core.trace_up_to(if world(|world| world.is_traced) {
+                TRACE
+            } else {
+                0
+            });
             Core {
                 core,
                 commands,

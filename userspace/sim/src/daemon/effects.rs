@@ -9,8 +9,8 @@ use crate::ledgers::Ledgers;
 use crate::mail::{Channel, Message};
 use crate::oracle;
 use crate::plan::{Deed, DeedKind};
-use crate::requests;
 use crate::world::{trace, world};
+use crate::{replay, requests};
 
 /// Sleepers of an attachment that the daemon wakes at most.
 const MOST: u16 = 64;
@@ -63,7 +63,7 @@ impl Control {
                 give_back(index, &retired);
                 oracle::destroyed(index, &evidence);
                 requests::answer(&destroy.ticket, true);
-                self.wake_poller(index);
+                self.end(index);
             }
             Effect::Freed {
                 counts, retired, ..
@@ -71,12 +71,16 @@ impl Control {
                 session.is_over = true;
                 give_back(index, &retired);
                 oracle::freed(index, &counts);
-                self.wake_poller(index);
+                self.end(index);
             }
         }
     }
 
-    fn wake_poller(&self, index: usize) {
+    /// A session has ended.
+    fn end(&self, index: usize) {
+        if world(|world| world.is_traced) {
+            replay::keep(self.sessions[index].core.trace());
+        }
         unpark(world(|world| world.sessions[index].poller));
     }
 }

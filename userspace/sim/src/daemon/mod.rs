@@ -12,3 +12,4 @@ mod view;
 pub(crate) use self::answers::refuse_rest;
 pub(crate) use self::control::{Control, request, who};
 pub(crate) use self::poller::{Commands, poller};
+pub(crate) use self::seen::{Played, Seen};

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use onair_archive::Retention;
 use serde::{Deserialize, Serialize};
 
 use crate::config::ConfigError;
@@ -17,22 +18,13 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StateConfig {
-    /// Folder of certificates, of sessions to restore, and of the journal `resources.json` of what
-    /// the daemon created in the kernel and on the disk. One daemon for each folder.
+    /// Folder of certificates, sessions to restore, and the journal `resources.json` of resources in
+    /// the kernel and on the disk. One daemon each.
     pub dir: PathBuf,
     /// Certificates to keep, the newest.
     pub certificates: usize,
     /// Days to keep a certificate; 0: forever.
     pub certificate_days: u32,
-}
-
-/// Retention rules for certificates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retention {
-    /// Maximum number; the oldest ones are removed first.
-    pub count: usize,
-    /// Maximum age since they were issued; `None`: no limit.
-    pub age: Option<Duration>,
 }
 
 impl Default for StateConfig {

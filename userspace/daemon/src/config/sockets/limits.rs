@@ -48,14 +48,16 @@ pub struct Limits {
     pub uid_percent: u32,
     /// Part of what is not reserved that one process may have.
     pub process_percent: u32,
-    /// Snapshots under way at a time. One takes 16 MiB and about six frames of memory.
+    /// Snapshots at a time. One takes 16 MiB and about six frames.
     pub snapshots: usize,
     /// Threads that convert frames, if no poller of the source's port `converts`.
     pub converters: usize,
     /// Frames of all sessions together. A receive session needs 2 + `quota` × `max_attachments`
     /// frames, a send session `quota`.
     pub frame_memory_mb: u64,
-    /// Connections on the control socket at a time. A quarter of them may follow `/v1/events`.
+    /// KiB of each session's trace (`onairctl debug trace`); 0: none.
+    pub trace_kb: usize,
+    /// Connections on the control socket at a time. A quarter may follow `/v1/events`.
     pub http_connections: usize,
     /// A request's head.
     pub http_head_bytes: usize,
@@ -76,6 +78,7 @@ impl Default for Limits {
             snapshots: 4,
             converters: 1,
             frame_memory_mb: 4096,
+            trace_kb: 128,
             http_connections: 128,
             http_head_bytes: 8 * 1024,
             http_body_bytes: 64 * 1024,
@@ -95,6 +98,7 @@ impl Limits {
         within("limits.snapshots", self.snapshots, 1..=64)?;
         within("limits.converters", self.converters, 1..=64)?;
         within("limits.frame_memory_mb", self.frame_memory_mb, 1..=1 << 24)?;
+        within("limits.trace_kb", self.trace_kb, 0..=65_536)?;
         within("limits.http_connections", self.http_connections, 1..=4096)?;
         within(
             "limits.http_head_bytes",

@@ -8,44 +8,36 @@
 mod converted;
 mod ending;
 mod recordings;
-mod report;
 mod requests;
 mod restore;
-mod sessions;
 mod turn;
 
-use std::collections::{BTreeSet, VecDeque};
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
 use onair_api::Certificate;
 use onair_dataplane::Runtime;
-use onair_probe::Events;
 use onair_session::{Event, Followers, Quarantines, Ticket};
 use onair_workers::WorkerGuard;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::action::Action;
-use super::attach::AttachAction;
+use super::command::ActorCommand;
+use super::inputs::{Inbox, Inputs};
 use crate::config::ms;
-use crate::control::schedule::{Schedule, TURN, Task};
+use crate::control::schedule::{Due, Schedule, Task};
 use crate::process::notify;
 use crate::process::watchdog::{Watchdog, WatchdogCheck};
 use crate::recorder::Recorder;
-use crate::services::Services;
+use crate::report::Report;
 use crate::services::reply::Reply;
+use crate::services::{Services, this_daemon};
 use crate::session::Session;
+use crate::sessions::{Numbers, SessionMut, Sessions};
+use crate::shares::{Holdings, Refusals};
 use crate::shutdown::ShutdownCoordinator;
 use crate::snapshot::Snapshots;
 
 use ending::Ending;
-pub use ending::{ActorCommand, ActorTask, Drain, Drained};
-use report::shares::Refusals;
-use sessions::{SessionMut, Sessions};
-use turn::Sources;
-
-/// Indices in the probe's counters: the maximum number of sessions at a time.
-const INDICES: u32 = 1024;
 
 /// Interval of the looks at links and traffic.
 const TRAFFIC: Duration = Duration::from_millis(250);
@@ -55,14 +47,11 @@ const TRAFFIC: Duration = Duration::from_millis(250);
 pub struct Actor {
     services: Services,
     sessions: Sessions,
-    counter: u32,
+    numbers: Numbers,
     attachments: u64,
-    destroyed: u64,
-    free_indices: VecDeque<u32>,
     shutdown: ShutdownCoordinator,
     ending: Ending,
-    /// Priority and id of sessions to be examined in this turn.
-    due: BTreeSet<(u8, u64)>,
+    due: Due,
     /// When the next periodic check is due.
     periodic_at: Instant,
     /// When the traffic is looked at next.
@@ -82,35 +71,20 @@ pub struct Actor {
     quarantines: Quarantines<Reply<Box<Certificate>>>,
 }
 
-/// The actor's inputs.
-#[derive(Debug)]
-pub struct Inbox {
-    /// From the HTTP socket.
-    pub actions: mpsc::Receiver<Action>,
-    /// From the attach socket.
-    pub attach: mpsc::Receiver<AttachAction>,
-    /// The probe's events.
-    pub probe: Option<Events>,
-    /// From the shutdown coordinator.
-    pub commands: mpsc::UnboundedReceiver<ActorCommand>,
-}
-
 impl Actor {
     /// An actor without sessions.
     pub fn new(services: Services, recorder: Recorder, shutdown: ShutdownCoordinator) -> Self {
         let snapshots = Snapshots::new(services.config.limits.snapshots_share());
         Self {
+            numbers: Numbers::new(services.identity.incarnation),
             services,
             snapshots,
             refusals: Refusals::default(),
             shutdown,
             sessions: Sessions::default(),
-            counter: 0,
             attachments: 0,
-            destroyed: 0,
-            free_indices: (0..INDICES).collect(),
             ending: Ending::default(),
-            due: BTreeSet::new(),
+            due: Due::default(),
             periodic_at: Instant::now(),
             traffic_at: Instant::now(),
             schedule: Schedule::default(),
@@ -132,22 +106,21 @@ impl Actor {
         mut self,
         inbox: Inbox,
         worker: &WorkerGuard,
-    ) -> std::io::Result<(Services, mpsc::UnboundedReceiver<ActorCommand>)> {
-        let mut sources = Sources::open(&mut self, inbox)?;
+    ) -> std::io::Result<(Services, UnboundedReceiver<ActorCommand>)> {
+        let mut inputs = Inputs::open(&mut self.services, &mut self.recorder, inbox)?;
         self.restore();
         loop {
             self.work();
             if self.is_over() {
                 break;
             }
-            let wake = self.wake_at();
-            self.wait(&mut sources, wake, worker).await?;
-            self.serve(&mut sources, worker);
-            self.examine_due(Instant::now(), TURN);
+            self.wait(&mut inputs, worker).await?;
+            self.serve(&mut inputs, worker);
+            self.examine_due();
         }
         self.end();
         self.services.waking.finish();
-        Ok((self.services, sources.into_inbox().commands))
+        Ok((self.services, inputs.into_commands()))
     }
 
     /// Checks that run each `timeouts.patrol_ms` in any case.
@@ -206,6 +179,31 @@ impl Actor {
                 self.handle(session, Event::MemoryTouched(attachment));
             }
         }
+    }
+
+    /// The daemon, as its reports see it.
+    fn report(&self) -> Report<'_> {
+        Report {
+            services: &self.services,
+            sessions: &self.sessions,
+            recorder: &self.recorder,
+            shutdown: &self.shutdown,
+            destroyed: self.numbers.destroyed(),
+            waiting: self.waiting,
+            snapshots: self.snapshots.usage(),
+            shares: self.refusals.usage(&self.holdings()),
+        }
+    }
+
+    /// What each user has of the limits.
+    fn holdings(&self) -> Holdings {
+        let mut all = Holdings::new(&self.services.config, this_daemon(0).uid);
+        all.sessions.extend(self.sessions.taken());
+        let pending = self.services.pending_reclaim.bytes_by_user();
+        all.pending.extend(pending);
+        let recordings = self.recorder.list.values();
+        all.recordings.extend(recordings.map(|it| it.starter.uid));
+        all
     }
 
     /// A session that exists.

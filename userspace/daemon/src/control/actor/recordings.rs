@@ -1,18 +1,14 @@
-//! Carries out what the courses of the recordings say: taps, files, events, answers.
+//! Carries events to the courses of the recordings, and out what they say of taps.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::services::reply::Reply;
-use onair_api::{EventKind, Problem, ProblemCode, RecordingEnd, RecordingView, Timestamp};
+use onair_api::RecordingEnd;
 use onair_dataplane::Tap;
 
 use super::Actor;
-use crate::config::ms;
-use crate::recorder::{
-    Active, CourseEvent, CourseLimits, CourseStep, Launched, RecorderEvent, RunningRecording,
-};
+use crate::recorder::{Active, CourseEvent, Launched, RecorderEvent, Remainder, RunningRecording};
 use crate::session::Untapped;
 
 impl Actor {
@@ -26,7 +22,7 @@ impl Actor {
             RecorderEvent::Launched {
                 recording,
                 result: Err(problem),
-            } => self.not_launched(recording, *problem),
+            } => self.recorder.not_launched(recording, &problem),
             RecorderEvent::Ended { recording, failure } => {
                 let failure = failure.map(|failure| failure.to_string());
                 self.course(recording, CourseEvent::Over(failure));
@@ -42,97 +38,21 @@ impl Actor {
 
     /// Gives an event to a recording's course, and does what follows.
     pub(crate) fn course(&mut self, id: u64, event: CourseEvent<Arc<Active>>) {
-        let limits = CourseLimits {
-            tap: ms(self.services.config.timeouts.quiesce_ms),
-            finish: self.services.config.recorder.finish(),
-        };
-        let Some(entry) = self.recorder.list.get_mut(&id) else {
-            return;
-        };
-        for step in entry.course.handle(event, Instant::now(), limits) {
-            self.carry_recording(id, step);
-        }
-    }
-
-    fn carry_recording(&mut self, id: u64, step: CourseStep<Arc<Active>>) {
-        let Some(entry) = self.recorder.list.get_mut(&id) else {
-            return;
-        };
-        match step {
-            CourseStep::Started(reply) => {
-                if let Some(view) = self.recorder.view(id) {
-                    reply.send(Ok(view));
-                }
+        for step in self.recorder.handle(id, event, &self.services.config) {
+            match self.recorder.carry(id, step, &mut self.services.hub) {
+                Some(Remainder::Event(event)) => self.course(id, event),
+                Some(Remainder::FetchTap) => self.fetch_tap(id),
+                None => {}
             }
-            CourseStep::End(why) => self.course(id, CourseEvent::End(why)),
-            CourseStep::Cut(active) => {
-                active.stop_accepting();
-                entry.ended_at = Some(Timestamp::now());
-            }
-            CourseStep::FetchTap => self.fetch_tap(id),
-            CourseStep::Finish(active, why) => {
-                let events = self.recorder.events.clone();
-                active.finish(why, move |failure| {
-                    // A control thread that has ended needs no message.
-                    let recording = id;
-                    let _ = events.send(RecorderEvent::Ended { recording, failure });
-                });
-            }
-            CourseStep::Look(active) => self.course(id, CourseEvent::Looked(active.look())),
-            CourseStep::LookForEnd(active) => {
-                if active.is_over() {
-                    let failure = active.failure().map(|failure| failure.to_string());
-                    self.course(id, CourseEvent::Over(failure));
-                }
-            }
-            CourseStep::Degraded(reason) => {
-                let name = &entry.about.name;
-                tracing::warn!(recording = %name, reason, "a recording is degraded");
-                let degraded = EventKind::RecordingDegraded {
-                    recording: entry.about.id,
-                    recording_name: name.clone(),
-                    reason,
-                };
-                self.services.hub.publish(entry.subject(), degraded);
-            }
-            CourseStep::Resumed => {
-                let name = &entry.about.name;
-                tracing::info!(recording = %name, "a recording goes on");
-                let resumed = EventKind::RecordingResumed {
-                    recording: entry.about.id,
-                    recording_name: name.clone(),
-                };
-                self.services.hub.publish(entry.subject(), resumed);
-            }
-            CourseStep::Late(reply) => {
-                let detail = format!(
-                    "recording {} has ended, but its files are not complete yet",
-                    entry.about.name
-                );
-                reply.send(Err(Problem::new(ProblemCode::DeadlinePassed, detail)));
-            }
-            CourseStep::Ended(stops) => self.forget_recording(id, stops),
         }
     }
 
     fn launched(&mut self, id: u64, launched: Launched) {
         let Launched { active, producer } = launched;
-        let Some(entry) = self.recorder.list.get_mut(&id) else {
+        let Some(session) = self.recorder.launched(id, &mut self.services.hub) else {
             return;
         };
-        entry.started_at = Timestamp::now();
-        let started = EventKind::RecordingStarted {
-            recording: entry.about.id,
-            recording_name: entry.about.name.clone(),
-            format: entry.about.format,
-            requester: entry.starter.clone(),
-        };
-        self.services.hub.publish(entry.subject(), started);
-        tracing::info!(
-            recording = %entry.about.name, session = %entry.about.session_name,
-            format = %entry.about.format, "recording"
-        );
-        let has_session = match self.sessions.get_mut(entry.about.session.0) {
+        let has_session = match self.sessions.get_mut(session.0) {
             Some(mut it) => {
                 it.tap(&mut self.services, Tap::new(id, producer));
                 true
@@ -142,7 +62,6 @@ impl Actor {
                 false
             }
         };
-        self.recorder.look_at = Instant::now();
         let launched = CourseEvent::Launched {
             active,
             has_session,
@@ -167,31 +86,6 @@ impl Actor {
             // A tap is dropped on this thread, which may free memory.
             Untapped::Here(_) | Untapped::Nowhere => self.course(id, CourseEvent::Untapped),
         }
-    }
-
-    fn forget_recording(&mut self, id: u64, stops: Vec<Reply<RecordingView>>) {
-        let Some(view) = self.recorder.view(id) else {
-            return;
-        };
-        let Some(entry) = self.recorder.list.remove(&id) else {
-            return;
-        };
-        if let Some(active) = entry.active() {
-            self.recorder.settle(active);
-        }
-        let ended = EventKind::RecordingEnded {
-            recording: view.id,
-            recording_name: view.name.clone(),
-            state: view.state,
-            end: view.end.unwrap_or(RecordingEnd::Stopped),
-            reason: view.reason.clone(),
-            counts: view.counts.clone(),
-        };
-        self.services.hub.publish(entry.subject(), ended);
-        for reply in stops {
-            reply.send(Ok(view.clone()));
-        }
-        self.recorder.remember(Some(entry.owner), view);
     }
 
     /// A tap came back from a poller.

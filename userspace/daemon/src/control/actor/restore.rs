@@ -1,18 +1,13 @@
 //! Restores sessions at the start, and stores what that needs.
 
-use std::collections::BTreeMap;
-
-use onair_api::{
-    Problem, ProblemCode, SessionName, SessionView, StoppedBefore, Timestamp, Via, Who,
-};
+use onair_api::{SessionView, StoppedBefore, Timestamp, Via};
+use onair_archive::PersistedSession;
 use onair_probe::share::{Owner, Rank};
 
 use super::Actor;
 use crate::access::authority::Grant;
-use crate::persistence::restoring;
-use crate::persistence::store::{PersistedSession, ahead};
-use crate::persistence::unwritten::{WriteAck, WriteError};
 use crate::services::Services;
+use crate::services::durable::after;
 use crate::services::reply::Reply;
 use crate::session::Session;
 use onair_session::{Event, Ticket};
@@ -22,41 +17,16 @@ impl Actor {
     /// before the first request. A session that cannot be created is named in the log and in
     /// `health`.
     pub(super) fn restore(&mut self) {
-        let stored: BTreeMap<SessionName, PersistedSession> = self
-            .services
-            .store
-            .all()
-            .map(|kept| (kept.spec.name.clone(), kept.clone()))
-            .collect();
-        let configured = self.services.config.sessions();
-        let configured = configured.expect("checked with the configuration");
-        for name in restoring::no_longer_configured(&stored, &configured) {
-            tracing::info!(%name, "a session is no longer in the configuration");
-            self.services.store.forget(&name);
-        }
-        let of_configuration = restoring::of_configuration(&stored, configured, &this_daemon());
-        for kept in of_configuration {
-            self.bring_back(kept);
-        }
-        for kept in restoring::of_requesters(self.services.store.all()) {
-            self.bring_back(kept);
-        }
+        let all = self.services.store.take_restored();
+        all.into_iter().for_each(|kept| self.bring_back(kept));
     }
 
-    fn bring_back(&mut self, mut kept: PersistedSession) {
-        // That process may be gone, and another may have its pid.
-        kept.owner.pid = 0;
+    fn bring_back(&mut self, kept: PersistedSession) {
         // It had its share when it was created: no share keeps it from being restored.
         let (uid, pid, rank) = (kept.owner.uid, 0, Rank::Root);
         let charged = Owner { uid, pid, rank };
         let name = kept.spec.name.clone();
-        let id = match self.make(
-            kept.owner.clone(),
-            charged,
-            Grant::Any,
-            kept.spec.clone(),
-            None,
-        ) {
+        let id = match self.make(kept.owner, charged, Grant::Any, kept.spec, None) {
             Ok(id) => id,
             Err(problem) => {
                 let detail = format!("session {name} does not come back: {problem}");
@@ -65,13 +35,9 @@ impl Actor {
                 return;
             }
         };
-        let (running, generation) = (kept.running, kept.generation);
-        let stopped = kept.stopped.clone();
-        kept.generation = ahead(generation, generation);
-        // Nothing waits for it: if the daemon is killed first, it is created again.
-        drop(self.services.store.keep(kept));
+        let running = kept.running;
         if let Some((mut session, _)) = self.with(id) {
-            session.continue_from(generation, stopped);
+            session.continue_from(kept.generation, kept.stopped);
         }
         if running {
             // No requester reads this answer.
@@ -85,15 +51,11 @@ impl Actor {
         let Some(session) = self.sessions.get(id).filter(|it| it.spec.persistent) else {
             return reply;
         };
-        let written = self.services.store.keep(PersistedSession {
-            spec: session.spec.clone(),
-            owner: session.owner.clone(),
-            configured: false,
-            running: true,
-            stopped: None,
-            generation: ahead(0, session.core.generation()),
-        });
-        after(written, reply)
+        let (spec, owner) = (session.spec.clone(), session.owner.clone());
+        let name = spec.name.clone();
+        let kept = PersistedSession::created(spec, owner, session.core.generation());
+        self.services.store.keep(kept);
+        after(&self.services.store, &name, reply)
     }
 
     /// Persists that a requester wants a session to run or to be stopped, so that it is restored in
@@ -107,16 +69,15 @@ impl Actor {
         let Some(session) = self.sessions.get(id) else {
             return reply;
         };
-        let generation = session.core.generation() + u64::from(running);
         let stopped = (!running).then(|| StoppedBefore {
             at: session.core.stopped_at().unwrap_or_else(Timestamp::now),
             session: session.id,
             boot_id: self.services.identity.boot_id.clone(),
         });
-        let store = &mut self.services.store;
-        match store.note(&session.spec.name, stopped, generation) {
-            Some(written) => after(written, reply),
-            None => reply,
+        let (store, name) = (&mut self.services.store, &session.spec.name);
+        match store.note(name, stopped, session.core.generation()) {
+            true => after(store, name, reply),
+            false => reply,
         }
     }
 
@@ -130,56 +91,17 @@ impl Actor {
         let Some(session) = self.sessions.get(id) else {
             return reply;
         };
-        match self.services.store.retarget(&session.spec) {
-            Some(written) => after(written, reply),
-            None => reply,
+        let store = &mut self.services.store;
+        match store.retarget(&session.spec) {
+            true => after(store, &session.spec.name, reply),
+            false => reply,
         }
     }
 
     /// A session is gone: it is restored after a restart unless a user destroyed it.
     pub(super) fn gone(services: &mut Services, session: &Session, via: Via) {
         services.dataplane.part(session.id.0, None);
-        let store = &mut services.store;
-        if via == Via::Daemon {
-            store.settle(&session.spec.name, session.core.generation());
-        } else {
-            store.forget(&session.spec.name);
-        }
-    }
-}
-
-/// Sends the answer once the write has ended. If the write failed, the answer is the error.
-fn after(written: WriteAck, reply: Reply<SessionView>) -> Reply<SessionView> {
-    let (inner, answer) = Reply::new();
-    tokio::task::spawn_local(async move {
-        if let Ok(answer) = answer.await {
-            let written = written.await;
-            let written = written.unwrap_or(Err(WriteError::WriterEnded));
-            reply.send(answer.and_then(|view| match written {
-                Ok(()) => Ok(view),
-                Err(error) => Err(not_kept(&view, &error)),
-            }));
-        }
-    });
-    inner
-}
-
-fn not_kept(session: &SessionView, error: &WriteError) -> Problem {
-    let (name, state) = (&session.name, session.state);
-    let detail = format!(
-        "session {name} is {state} and works, but cannot be stored: {error}; \
-         if the daemon is killed, this state is not restored"
-    );
-    Problem::new(ProblemCode::DiskFailed, detail)
-}
-
-/// The daemon, as the requester of what it does by itself.
-pub(super) fn this_daemon() -> Who {
-    Who {
-        uid: rustix::process::geteuid().as_raw(),
-        gid: rustix::process::getegid().as_raw(),
-        pid: 0,
-        command: "onaird".into(),
-        via: Via::Daemon,
+        let (name, generation) = (&session.spec.name, session.core.generation());
+        services.store.end(name, via, generation);
     }
 }

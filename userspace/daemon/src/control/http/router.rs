@@ -13,7 +13,7 @@ use onair_api::operations::{
     ListCertificates, ListProblems, ListRecordings, ListSessions, Method, QuarantineSession,
     ReloadConfig, RetargetSession, ShowCertificate, ShowConfig, ShowHealth, ShowKeptCertificate,
     ShowMetrics, ShowOpenapi, ShowPicture, ShowProblem, ShowRecording, ShowSession, ShowShutdown,
-    ShowVerdict, ShutDown, ShutDownIfIdle, StartRecording, StartSession, StopRecording,
+    ShowTrace, ShowVerdict, ShutDown, ShutDownIfIdle, StartRecording, StartSession, StopRecording,
     StopSession,
 };
 use utoipa::openapi::OpenApi;
@@ -104,7 +104,8 @@ pub(super) fn routes() -> Routes {
         .ask::<QuarantineSession>()
         .ask::<ListBlockers>()
         .ask::<ShowVerdict>()
-        .serve::<DescribeSession, _>(answers::sdp)
+        .serve::<ShowTrace, _>(answers::text::<ShowTrace>)
+        .serve::<DescribeSession, _>(answers::text::<DescribeSession>)
         .serve::<ShowPicture, _>(answers::picture)
         .serve::<StartRecording, _>(answers::recording)
         .ask::<ListRecordings>()

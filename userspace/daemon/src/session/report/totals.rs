@@ -6,7 +6,6 @@ use std::sync::Arc;
 use onair_api::{Blocker, Direction, SessionId, SessionName, SessionOutcome, SessionSummary};
 use onair_dataplane::SessionStats;
 
-use crate::persistence::archive::file_name;
 use crate::session::Session;
 
 /// A session's name and counters.
@@ -70,7 +69,8 @@ impl SessionTotals {
             name: self.name.clone(),
             port: self.port.clone(),
             direction: self.direction,
-            certificate: (outcome != SessionOutcome::Abandoned).then(|| file_name(self.id)),
+            certificate: (outcome != SessionOutcome::Abandoned)
+                .then(|| onair_archive::file_name(self.id)),
             outcome,
             frames: match self.direction {
                 Direction::Receive => now.frames_complete,

@@ -2,9 +2,10 @@
 
 use std::time::Instant;
 
-use onair_api::{PartOutcome, PartReport, PhaseTime, ShutdownPhase, Timestamp};
+use onair_api::{PartReport, PhaseTime, ShutdownPhase, Timestamp};
 
 use crate::shutdown::cause::Cause;
+use crate::shutdown::sequence::Ended;
 
 /// Progress of the shutdown.
 #[derive(Debug, Default)]
@@ -18,13 +19,4 @@ pub(in crate::shutdown) struct Ledger {
     pub(in crate::shutdown) parts: Vec<PartReport>,
     /// Parts that have ended and are not reported yet, with their numbers.
     pub(in crate::shutdown) finished: Vec<(u64, Ended)>,
-    pub(in crate::shutdown) next_part: u64,
-}
-
-/// How a part's function returned.
-#[derive(Debug)]
-pub(in crate::shutdown) struct Ended {
-    pub(in crate::shutdown) outcome: PartOutcome,
-    pub(in crate::shutdown) detail: Option<String>,
-    pub(in crate::shutdown) at: Instant,
 }

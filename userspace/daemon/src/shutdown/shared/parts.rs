@@ -1,10 +1,12 @@
 //! Registrations of the parts of the daemon.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::flags::Flags;
 use crate::config::ShutdownConfig;
+use crate::shutdown::sequence::{PartKind, PartToEnd};
 
 /// Why a part did not end in order: an error of the part, for the report.
 pub type PartError = Box<dyn std::error::Error + Send + Sync>;
@@ -42,14 +44,14 @@ pub(in crate::shutdown) struct Times {
 
 impl Times {
     /// The part of `limit` that the log counts down: users have `graceful_ms`.
-    pub(in crate::shutdown) fn counted(&self, limit: Limit) -> Duration {
+    fn counted(&self, limit: Limit) -> Duration {
         match limit {
             Limit::Graceful => self.graceful,
             limit => self.of(limit),
         }
     }
 
-    pub(in crate::shutdown) fn of(&self, limit: Limit) -> Duration {
+    fn of(&self, limit: Limit) -> Duration {
         match limit {
             Limit::Fixed(limit) => limit,
             Limit::Graceful => self.graceful + self.config.handler(),
@@ -59,36 +61,50 @@ impl Times {
     }
 }
 
-pub(in crate::shutdown) struct Part {
-    pub(in crate::shutdown) name: String,
-    pub(in crate::shutdown) priority: u8,
-    pub(in crate::shutdown) limit: Limit,
-    pub(in crate::shutdown) run: EndPart,
+/// Registered parts, by kind, in the order of registration.
+#[derive(Default)]
+pub(in crate::shutdown) struct Parts(BTreeMap<PartKind, Vec<Part>>);
+
+struct Part {
+    name: String,
+    priority: u8,
+    limit: Limit,
+    run: EndPart,
 }
 
-impl Part {
-    pub(in crate::shutdown) fn new(
+impl Parts {
+    pub(in crate::shutdown) fn add(
+        &mut self,
+        kind: PartKind,
         name: impl Into<String>,
         priority: u8,
         limit: impl Into<Limit>,
         run: impl FnOnce(&Waiting) -> Result<(), PartError> + Send + 'static,
-    ) -> Self {
-        Self {
+    ) {
+        self.0.entry(kind).or_default().push(Part {
             name: name.into(),
             priority,
             limit: limit.into(),
             run: Box::new(run),
-        }
+        });
     }
-}
 
-#[derive(Default)]
-pub(in crate::shutdown) struct Parts {
-    /// Phase 1, in the order of registration.
-    pub(in crate::shutdown) notifications: Vec<Part>,
-    pub(in crate::shutdown) waiters: Vec<Part>,
-    pub(in crate::shutdown) servers: Vec<Part>,
-    pub(in crate::shutdown) cleanups: Vec<Part>,
+    /// Removes those of a kind, with the limits that apply now.
+    pub(in crate::shutdown) fn take(
+        &mut self,
+        kind: PartKind,
+        times: Times,
+    ) -> Vec<PartToEnd<EndPart>> {
+        let parts = self.0.remove(&kind).unwrap_or_default().into_iter();
+        let parts = parts.map(|part| PartToEnd {
+            name: part.name,
+            priority: part.priority,
+            limit: times.of(part.limit),
+            counted: times.counted(part.limit),
+            run: part.run,
+        });
+        parts.collect()
+    }
 }
 
 /// The time that a part has to end in.

@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 use onair_api::{PartOutcome, ShutdownPhase};
 use onair_workers::{FlushedWorker, Late, ThreadRegistry, Worker, WorkerGuard};
 
-use super::shared::parts::Part;
 use super::*;
 
 mod flush;
 mod manager;
 mod operations;
+mod sequence;
 mod start;
 mod threads;
 

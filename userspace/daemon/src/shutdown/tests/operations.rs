@@ -28,14 +28,3 @@ fn operations_in_flight_and_late_then_waited_for_and_refused() {
         (1, 0)
     );
 }
-
-#[test]
-fn operations_never_completed_then_named_after_the_time_limit() {
-    let coordinator = with(|config| config.handler_ms = 20);
-    let _guard = coordinator.begin_operation().unwrap();
-    let report = ended(&coordinator);
-    assert_eq!(
-        names(&report, PartOutcome::TimedOut),
-        ["requests in flight"]
-    );
-}

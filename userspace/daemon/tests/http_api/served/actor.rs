@@ -115,6 +115,10 @@ impl Actor {
                 let found = self.find(&it.caller, &it.target);
                 it.reply.send(found.map(|_| busy_verdict()));
             }
+            Action::ShowTrace(it) => {
+                let found = self.find(&it.caller, &it.target);
+                it.reply.send(found.map(|_| "{}\n".to_owned()));
+            }
             Action::DescribeSession(it) => {
                 let found = self.find(&it.caller, &it.target);
                 it.reply.send(found.map(|_| "v=0\r\n".to_owned()));

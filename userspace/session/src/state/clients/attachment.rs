@@ -6,6 +6,7 @@ use onair_api::Who;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::memory::{AttachmentMemory, AttachmentState};
 use onair_ipc::slot::SlotReading;
+use serde::{Deserialize, Serialize};
 
 use crate::boundary::effect::{Effect, Effects};
 use crate::boundary::event::Exit;
@@ -13,13 +14,14 @@ use crate::state::clients::site_looks::SiteLooks;
 use crate::state::clients::thread_looks::ThreadLooks;
 
 /// One client process attached to one session.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Attachment {
     /// Unique for the daemon's lifetime.
     pub number: u64,
     /// The attached process.
     pub who: Who,
     /// The shared memory words.
+    #[serde(with = "onair_ipc::described::shared")]
     pub memory: Arc<AttachmentMemory>,
     /// Frames of its own; send sessions only.
     pub frames: Option<FrameMemory>,

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use onair_api::{Direction, Eviction, Problem, ProblemCode};
+use serde::{Deserialize, Serialize};
 
 use crate::boundary::ticket::{Answer, EvictionTicket};
 use crate::state::clients::attachment::Attachment;
 
 /// An evicted attachment, until its process is dead or has unmapped its words.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct EvictedClient {
     /// The attachment.
     pub attachment: Attachment,
@@ -27,16 +28,17 @@ impl EvictedClient {
 }
 
 /// The evicted clients, and the requesters that wait for an answer.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct EvictedClients {
     pub(crate) list: BTreeMap<u64, EvictedClient>,
     requests: Vec<EvictionRequest>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct EvictionRequest {
     waits_for: BTreeSet<u64>,
     done: Vec<Eviction>,
+    #[serde(with = "crate::clock::at")]
     deadline: Instant,
     ticket: EvictionTicket,
 }

@@ -13,6 +13,7 @@ use onair_api::Direction;
 use onair_ipc::lender::Violation;
 use onair_ipc::memory::AttachmentMemory;
 use onair_mutant::mutant;
+use serde::{Deserialize, Serialize};
 
 use self::attachment::Attachment;
 use self::evicted::EvictedClients;
@@ -21,7 +22,7 @@ use crate::boundary::effect::Effects;
 use crate::boundary::ticket::Answer;
 
 /// The clients of a session, by attachment number.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Clients {
     pub(crate) attached: BTreeMap<u64, Attachment>,
     /// Attached clients whose lenders are on the way here.

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use crate::boundary::sites::{SiteFinding, Sites};
 use crate::state::rescan::Due;
 
@@ -12,16 +14,18 @@ const FRESH: Duration = Duration::from_millis(100);
 const REST: u32 = 10;
 
 /// What is known of the sites of one attachment.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct SiteLooks {
     pub(crate) is_asked: bool,
     pub(crate) last: Option<SiteCheck>,
 }
 
 /// A look, and its result.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct SiteCheck {
+    #[serde(with = "crate::clock::at")]
     pub(crate) asked_at: Instant,
+    #[serde(with = "crate::clock::at")]
     pub(crate) answered_at: Instant,
     pub(crate) found: SiteFinding,
 }
@@ -54,9 +58,10 @@ impl SiteLooks {
 }
 
 /// When sites are looked at.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct SiteSchedule {
     /// When a user was last seen: looks before that prove nothing.
+    #[serde(with = "crate::clock::maybe_at")]
     pub(crate) since: Option<Instant>,
     /// When sites are looked at again that could not be looked at yet.
     pub(crate) again: Due,

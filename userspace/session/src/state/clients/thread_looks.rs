@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use crate::boundary::event::Exit;
 
 /// Pause before an exit is examined again that may be the exit of the whole process.
@@ -10,9 +12,10 @@ pub(crate) const AGAIN: Duration = Duration::from_millis(20);
 const REST: u32 = 10;
 
 /// When the threads of an attachment may be looked at, and what was asked.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct ThreadLooks {
     pub(crate) is_asked: bool,
+    #[serde(with = "crate::clock::maybe_at")]
     not_before: Option<Instant>,
     /// The exits that the question covers.
     pub(crate) exits: Vec<Exit>,

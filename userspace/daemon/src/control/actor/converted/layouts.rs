@@ -14,8 +14,8 @@ use onair_session::{
 
 use crate::access::authority::Caller;
 use crate::control::actor::Actor;
-use crate::control::actor::restore::this_daemon;
 use crate::control::schedule::TURN;
+use crate::services::this_daemon;
 use crate::session::Session;
 
 /// The session for a client that wants a layout.
@@ -156,12 +156,7 @@ impl Actor {
         self.stop_session(id);
         let (reply, ended) = Reply::new();
         let wait = Duration::from_millis(DestroyWait::MAX_MS);
-        self.begin_destroy(
-            id,
-            this_daemon(),
-            Some((now + wait, DestroyWait::MAX_MS)),
-            reply,
-        );
+        self.begin_destroy(id, this_daemon(0), Some((now + wait, wait)), reply);
         // While this waits for the answer, the destroy is wanted.
         tokio::task::spawn_local(async move {
             if let Ok(Err(problem)) = ended.await {

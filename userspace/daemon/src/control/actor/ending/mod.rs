@@ -1,22 +1,23 @@
 //! Carries out the shutdown of all sessions, which [`ShutdownCore`] decides.
 
-mod command;
-mod dump;
 pub(super) mod retired;
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
-use onair_api::{Operation, SessionOutcome, Via, Who};
+use onair_api::{Operation, SessionOutcome};
 use onair_session::shutdown::{
     Remedy, ShutdownCore, ShutdownEffect, ShutdownEvent, ShutdownOrder, ShutdownStep, ToEnd,
 };
 use onair_session::{Destroy, Event, Examination, Ticket};
 
-pub use self::command::{ActorCommand, ActorTask, Drain, Drained};
 use super::Actor;
+use super::requests::operators::millis;
 use crate::config::{Policy, ms};
+use crate::control::command::{ActorCommand, Drain, Drained};
+use crate::services::reply::Reply;
+use crate::services::this_daemon;
 use crate::session::SessionTotals;
 
 /// Time that one step of the shutdown may stop and destroy: requests are served between two steps.
@@ -50,17 +51,6 @@ impl Ending {
     }
 }
 
-/// The daemon, as the requester of what it does to the sessions.
-fn daemon() -> Who {
-    Who {
-        uid: rustix::process::geteuid().as_raw(),
-        gid: rustix::process::getegid().as_raw(),
-        pid: std::process::id(),
-        command: "onaird".into(),
-        via: Via::Daemon,
-    }
-}
-
 impl Actor {
     pub(super) fn handle_command(&mut self, command: ActorCommand) {
         match command {
@@ -70,14 +60,14 @@ impl Actor {
             }
             ActorCommand::Drain(drain) => self.begin_ending(drain),
             ActorCommand::Publish(kind) => self.services.hub.publish(None, kind),
-            ActorCommand::Dump(reply) => self.dump(reply),
-            ActorCommand::Run(task) => (task.0)(&mut self.services),
+            ActorCommand::Dump(reply) => self.report().dump(reply),
+            ActorCommand::Run(task) => task.run(&mut self.services),
         }
     }
 
     fn begin_ending(&mut self, drain: Drain) {
         let remaining = drain.deadline.saturating_duration_since(Instant::now());
-        tracing::info!(sessions = self.sessions.len(), ?remaining, "draining");
+        tracing::info!(sessions = self.sessions.count(), ?remaining, "draining");
         self.sessions.follow_states();
         let sessions = self.sessions.living().map(|it| ToEnd {
             id: it.id.0,
@@ -149,7 +139,7 @@ impl Actor {
             }
             ShutdownEffect::Stop(id) => {
                 if let Some(mut session) = self.sessions.get_mut(id) {
-                    session.core.cancel_timer();
+                    let _ = session.handle(&mut self.services, Event::CancelTimer);
                     // It is examined when its destroy begins.
                     let _ = session.handle(&mut self.services, Event::Stop);
                 }
@@ -161,10 +151,10 @@ impl Actor {
                 remaining,
             } => {
                 let destroy = Destroy {
-                    who: daemon(),
+                    who: this_daemon(std::process::id()),
                     operation: Operation::Shutdown,
                     deadline: Some(deadline),
-                    deadline_ms: Some(u64::try_from(remaining.as_millis()).unwrap_or(u64::MAX)),
+                    deadline_ms: Some(millis(remaining)),
                     waits_for_turn: true,
                     // No requester reads this answer: the certificate is in the archive.
                     ticket: Ticket::unread(),
@@ -182,15 +172,20 @@ impl Actor {
             ShutdownEffect::Abandon(id) => self.warn_in_use(id),
             ShutdownEffect::Abort { id, deadline } => {
                 self.warn_in_use(id);
-                self.abort_in_turn(id, daemon(), deadline);
+                let who = this_daemon(std::process::id());
+                // No requester reads this answer: the certificate is in the archive.
+                self.begin_abort(id, who, deadline, true, Reply::unread());
             }
             ShutdownEffect::Quarantine(id) => {
                 self.warn_in_use(id);
-                self.set_aside(id, daemon());
+                let who = this_daemon(std::process::id());
+                if let Err(problem) = self.quarantine_now(id, who) {
+                    tracing::error!(%problem, "not quarantined");
+                }
             }
             ShutdownEffect::CountUsers => {
                 let users = self.sessions.living().map(|it| it.core.users()).sum();
-                let sessions = self.sessions.len() as u64;
+                let sessions = self.sessions.count() as u64;
                 self.shutdown.set_progress(sessions, users);
             }
         }
@@ -205,7 +200,7 @@ impl Actor {
 
     /// Gives up the remaining sessions, and answers the coordinator.
     pub(super) fn end(&mut self) {
-        self.sweep_pending_reclaim(Instant::now() + SWEEP);
+        self.sweep_until(Instant::now() + SWEEP);
         let ending = std::mem::take(&mut self.ending);
         let until = Instant::now() + NAMING;
         let close = |(id, outcome): (u64, SessionOutcome)| {
@@ -222,7 +217,7 @@ impl Actor {
         });
         let drained = Drained {
             sessions,
-            destroyed: self.destroyed,
+            destroyed: self.numbers.destroyed(),
         };
         if let Some(reply) = ending.reply {
             // The coordinator may have abandoned the actor.

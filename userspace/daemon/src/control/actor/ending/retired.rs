@@ -2,14 +2,12 @@
 
 use std::time::Instant;
 
-use onair_api::{Certificate, SessionName, SessionRef};
-use onair_mutant::mutant;
-
-use crate::config::ms;
-use crate::control::actor::Actor;
-use crate::services::reply::Reply;
-use crate::session::{Progress, complete};
+use onair_api::SessionRef;
 use onair_session::shutdown::ShutdownEvent;
+
+use crate::control::actor::Actor;
+use crate::control::schedule::TURN;
+use crate::session::{Progress, complete};
 
 impl Actor {
     /// Removes a destroyed session, and answers the requester.
@@ -29,59 +27,19 @@ impl Actor {
         // Its taps are gone with it.
         self.end_recordings_of(id);
         if let Some(session) = gone.or_else(|| self.sessions.remove_quarantined(id)) {
-            // At the end of the list: the kernel's count at an index may have to reach zero first.
-            self.free_indices.push_back(session.index);
-            self.destroyed += 1;
+            self.numbers.ended(session.index);
         }
         if let Some((certificate, _, reply)) = answer {
-            self.answer_when_durable(certificate, reply);
+            self.services.answer_when_durable(certificate, reply);
         }
     }
 
-    /// Answers the request that ended a session once its certificate is on disk and the file of a
-    /// persistent session is gone. If the disk fails, or takes longer than `timeouts.durable_ms`,
-    /// the answer says so. The control thread does not wait.
-    pub(crate) fn answer_when_durable(
-        &self,
-        mut certificate: Box<Certificate>,
-        reply: Reply<Box<Certificate>>,
-    ) {
-        if reply.is_unwanted() {
-            return;
-        }
-        let on_disk = self.on_disk(&certificate);
-        let timeout = ms(self.services.config.timeouts.durable_ms);
-        tokio::task::spawn_local(async move {
-            certificate.durable = tokio::time::timeout(timeout, on_disk).await == Ok(true);
-            reply.send(Ok(certificate));
-        });
+    /// Frees memory that no process has any more, for a turn's time, and completes the certificates.
+    pub(crate) fn sweep_pending_reclaim(&mut self) {
+        self.sweep_until(Instant::now() + TURN);
     }
 
-    /// Whether everything that a certificate's answer promises is on disk; resolves when that is
-    /// known.
-    fn on_disk(&self, certificate: &Certificate) -> impl Future<Output = bool> + use<> {
-        let name: &SessionName = &certificate.name;
-        let written = [
-            self.services.archive.written(certificate.session),
-            self.services.store.written(name),
-        ];
-        async move {
-            if mutant!("certificate: answered before it is on disk") {
-                return true;
-            }
-            for written in written {
-                // A writer that has died sends nothing.
-                if !matches!(written.await, Ok(Ok(()))) {
-                    return false;
-                }
-            }
-            true
-        }
-    }
-
-    /// Frees memory that no process has any more, until `until` at most, and completes the
-    /// certificates.
-    pub(crate) fn sweep_pending_reclaim(&mut self, until: Instant) {
+    pub(super) fn sweep_until(&mut self, until: Instant) {
         for (session, bytes, reading) in self.services.pending_reclaim.sweep(until) {
             let found = self.services.archive.find(&SessionRef::Id(session));
             if let Some(mut certificate) = found.cloned() {

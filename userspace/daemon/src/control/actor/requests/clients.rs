@@ -8,7 +8,6 @@ use onair_api::{
 use onair_dataplane::Runtime;
 use onair_session::{Event, UNUSED};
 
-use super::operators::{shutting_down, stale};
 use crate::access::authority::Caller;
 use crate::control::actor::Actor;
 use crate::control::actor::converted::layouts::InLayout;
@@ -17,6 +16,8 @@ use crate::control::attach::{
 };
 use crate::services::reply::Reply;
 use crate::session::attachment::{ClientProcess, Watched};
+use crate::sessions::stale;
+use crate::shares::Claim;
 
 impl Actor {
     pub(crate) fn attach_action(&mut self, action: AttachAction) {
@@ -80,7 +81,11 @@ impl Actor {
                 connection,
                 who,
                 reply,
-            } => self.abort_own(connection, who, reply),
+            } => {
+                if let Some(((id, _), reply)) = reply.or_refuse(self.owned_by(connection)) {
+                    self.abort(id, who, reply);
+                }
+            }
             AttachAction::Kick { connection } => self.client_event(connection, Event::Kicked),
             AttachAction::HungUp {
                 connection,
@@ -127,7 +132,7 @@ impl Actor {
 
     /// A client destroys the session that it created: the daemon adopts the stop that the client
     /// did itself, and refuses if there was none.
-    pub(crate) fn destroy_own(
+    fn destroy_own(
         &mut self,
         connection: ConnectionId,
         who: Who,
@@ -140,22 +145,17 @@ impl Actor {
         if self.any(id).is_stopped_by(number) {
             self.handle(id, Event::Stop);
         }
-        let wait = wait.map(|wait| {
-            let ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-            (Instant::now() + wait, ms)
-        });
+        let wait = wait.map(|wait| (Instant::now() + wait, wait));
         self.begin_destroy(id, who, wait, reply);
     }
 
-    pub(crate) fn reserve(
+    fn reserve(
         &mut self,
         caller: &Caller,
         session: &SessionRef,
         layout: Option<&str>,
     ) -> Result<Reserved, Problem> {
-        if self.shutdown.is_shutting_down() {
-            return Err(shutting_down());
-        }
+        self.check_service()?;
         let id = self.find(caller, session).map_err(|problem| {
             // A client's handle on it is stale: there is nothing to wait for.
             match problem.code {
@@ -177,7 +177,7 @@ impl Actor {
         };
         let session = &self.sessions[id];
         if session.spec.direction == Direction::Send {
-            self.check_left_memory(session.charged_to)?;
+            self.claim(Claim::Sender(session.charged_to))?;
         }
         let mut session = self.sessions.get_mut(id).expect("just found");
         if let Err(problem) = session.reserve(&self.services, caller.owner()) {

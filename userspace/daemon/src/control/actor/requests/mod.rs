@@ -5,6 +5,7 @@
 pub(super) mod actions;
 pub(super) mod clients;
 pub(super) mod evictions;
+pub(super) mod find;
 pub(super) mod operators;
 pub(super) mod recordings;
 pub(super) mod reload;

@@ -6,28 +6,22 @@ use onair_dataplane::Tap;
 use onair_pixels::FrameStream;
 use onair_probe::share::Owner;
 
-use super::operators::shutting_down;
 use crate::control::action::Asked;
 use crate::control::actor::Actor;
 use crate::session::Untapped;
 use crate::snapshot::{self, WantedTap};
 
 impl Actor {
-    pub(crate) fn show_picture(&mut self, asked: Asked<ShowPicture>) {
+    pub(crate) fn show_picture(&mut self, session: u64, asked: Asked<ShowPicture>) {
         let owner = asked.caller.owner();
-        let found = self.find(&asked.caller, &asked.target);
-        let begun = found.and_then(|session| self.begin_snapshot(session, owner));
-        if let Some(((id, session), reply)) = asked.reply.or_refuse(begun) {
+        let begun = self.begin_snapshot(session, owner);
+        if let Some((id, reply)) = asked.reply.or_refuse(begun) {
             self.snapshots.begun(id, session, owner, reply);
         }
     }
 
-    fn begin_snapshot(&mut self, id: u64, owner: Owner) -> Result<(u64, u64), Problem> {
-        if self.shutdown.is_shutting_down() {
-            return Err(shutting_down());
-        }
+    fn begin_snapshot(&mut self, id: u64, owner: Owner) -> Result<u64, Problem> {
         let mut session = self.sessions.get_mut(id).expect("just found");
-        session.check_has_packets()?;
         self.snapshots.take_place(owner, session.state())?;
         let spec = &session.spec;
         let stream = FrameStream {
@@ -40,7 +34,7 @@ impl Actor {
         let producer = snapshot::begin(snapshot, &stream, &self.recorder.events);
         let producer = producer.inspect_err(|_| self.snapshots.not_begun(owner))?;
         session.tap(&mut self.services, Tap::new(snapshot, producer));
-        Ok((snapshot, id))
+        Ok(snapshot)
     }
 
     /// A picture is made, or there is none.

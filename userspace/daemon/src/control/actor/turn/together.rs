@@ -1,39 +1,34 @@
 //! Examines sessions that are due together: at a stop of many, at the daemon's exit, or because much
-//! happened in one turn. The lowest priority number is first.
+//! happened in one turn.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use onair_session::Examination;
 
 use crate::control::actor::Actor;
-use crate::control::schedule::Task;
+use crate::control::schedule::{Task, serve_within_a_turn};
 use crate::session::Session;
-
-/// Sessions that are examined together. More would make a step longer, and each no cheaper: what
-/// they share costs some 20 µs, and the end of one session 100.
-const TOGETHER: usize = 16;
 
 impl Actor {
     /// The session is to be examined in this turn.
     pub(crate) fn examine_soon(&mut self, id: u64) {
-        let session = self.sessions.any(id);
-        self.due.extend(session.map(|it| (it.spec.priority, id)));
+        if let Some(session) = self.sessions.any(id) {
+            self.due.add(session.spec.priority, id);
+        }
     }
 
-    /// Examines the sessions that are due, until `budget` after `began`. Returns whether all are.
-    pub(crate) fn examine_due(&mut self, began: Instant, budget: Duration) -> bool {
-        within(began, budget, || {
+    /// Examines the sessions that are due, for a turn's time.
+    pub(crate) fn examine_due(&mut self) {
+        serve_within_a_turn(Instant::now, || {
             self.examine_first();
             !self.due.is_empty()
-        })
+        });
     }
 
     /// Examines the first few of the sessions that are due.
     pub(crate) fn examine_first(&mut self) {
-        let due = &mut self.due;
-        let some = std::iter::from_fn(|| due.pop_first()).take(TOGETHER);
-        let some = some.map(|(_, id)| id).collect();
+        let some = self.due.take_some();
         self.examine(&some, Examination::Due);
     }
 
@@ -56,15 +51,4 @@ impl Actor {
             self.follow(id.0, progress);
         }
     }
-}
-
-/// Repeats a step while it says that there is more, until `budget` after `began`; one is always
-/// done. Returns whether nothing is left.
-pub(crate) fn within(began: Instant, budget: Duration, mut step: impl FnMut() -> bool) -> bool {
-    while step() {
-        if began.elapsed() >= budget {
-            return false;
-        }
-    }
-    true
 }

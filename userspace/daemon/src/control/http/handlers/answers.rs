@@ -8,8 +8,8 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use onair_api::operations::{
-    ApiOperation, CreateSession, DescribeSession, Input as _, ListProblems, ListRecordings,
-    ListSessions, ShowHealth, ShowOpenapi, ShowPicture, ShowProblem, StartRecording,
+    ApiOperation, CreateSession, Input as _, ListProblems, ListRecordings, ListSessions,
+    ShowHealth, ShowOpenapi, ShowPicture, ShowProblem, StartRecording,
 };
 use onair_api::{Health, ProblemCode, ProblemPage, SessionView};
 use serde::Serialize;
@@ -108,13 +108,17 @@ pub(crate) async fn openapi(State(api): State<Api>, _: Admitted<ShowOpenapi>) ->
     ([(header::CONTENT_TYPE, json)], api.openapi).into_response()
 }
 
-/// A session description.
-pub(crate) async fn sdp(
+/// A text that the actor answers with.
+pub(crate) async fn text<O>(
     State(api): State<Api>,
-    admitted: Admitted<DescribeSession>,
-) -> Result<Response, Refusal> {
-    let text = admitted.ask::<DescribeSession>(&api).await?;
-    let kind = HeaderValue::from_static(DescribeSession::ENTRY.media_type);
+    admitted: Admitted<O>,
+) -> Result<Response, Refusal>
+where
+    O: ApiOperation<Answer = String>,
+    Action: From<Asked<O>>,
+{
+    let text = admitted.ask::<O>(&api).await?;
+    let kind = HeaderValue::from_static(O::ENTRY.media_type);
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
 }
 

@@ -1,0 +1,106 @@
+//! The Python package: its own tests, its examples and its types, on a daemon that runs.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Result, ensure};
+use onair_api::Source;
+use onair_tests::{Config, Raster, Rig, program, send};
+
+const PACKAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../userspace/python");
+
+/// The interpreter that has the package: `cargo xtask test` installs it there.
+fn interpreter() -> Result<PathBuf> {
+    program("../tools/python/bin/python")
+}
+
+fn said(command: &mut Command) -> Result<String> {
+    let output = command.env("PYTHONDONTWRITEBYTECODE", "1").output()?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{}: {said}{errors}", output.status);
+    Ok(said)
+}
+
+/// What the interpreter says, with these arguments, in the folder of the package's tests: there the package's
+/// sources are not found in place of what is installed.
+fn python(rig: &Rig, arguments: &[&str]) -> Result<String> {
+    let mut command = rig.stage().command(interpreter()?);
+    command
+        .args(arguments)
+        .current_dir(format!("{PACKAGE}/tests"))
+        .env("ONAIR_ATTACH", rig.attach_socket())
+        .env("ONAIR_SOCKET", Config::control_socket(rig.stage()));
+    said(&mut command)
+}
+
+#[test]
+fn python_tests_on_a_daemon_then_all_pass() -> Result<()> {
+    let rig = Rig::rings()?;
+    let said = python(&rig, &["-m", "pytest"])?;
+    assert!(said.contains(" passed"), "{said}");
+    assert!(!said.contains("skipped"), "{said}");
+    rig.control()?.health()?;
+    Ok(())
+}
+
+#[test]
+fn python_waits_and_the_daemon_is_killed_then_it_raises() -> Result<()> {
+    let mut rig = Rig::rings()?;
+    let mut daemon = rig.take_daemon()?;
+    let pid = daemon.pid().to_string();
+    let mut command = rig.stage().command(interpreter()?);
+    command
+        .args(["-m", "pytest", "daemon_dies.py"])
+        .current_dir(format!("{PACKAGE}/tests"))
+        .env("ONAIR_ATTACH", rig.attach_socket())
+        .env("ONAIR_SOCKET", Config::control_socket(rig.stage()))
+        .env("ONAIR_DAEMON_PID", pid);
+    let said = said(&mut command)?;
+    assert!(said.contains("1 passed"), "{said}");
+    daemon.running().kill().map(drop)
+}
+
+#[test]
+fn python_examples_then_each_does_what_it_says() -> Result<()> {
+    let (rig, mut control) = Rig::with_control()?;
+    for (name, udp) in [("one", 5000), ("two", 5001)] {
+        control.receiver(name, udp)?;
+        control.pattern(&format!("to-{name}"), udp)?;
+    }
+    let example = |name: &str, arguments: &[&str]| {
+        let path = format!("{PACKAGE}/examples/{name}");
+        python(&rig, &[&[path.as_str()], arguments].concat())
+    };
+    let received = example("receive.py", &["one", "5"])?;
+    assert_eq!(received.lines().count(), 5, "{received}");
+    let spec = send("sender", Raster::SMALL, 5010, Source::Client);
+    let sent = example("send.py", &[&serde_json::to_string(&spec)?, "10"])?;
+    assert!(sent.starts_with("destroyed at 2"), "{sent}");
+    let several = example("several.py", &["3", "one", "two"])?;
+    for name in ["one", "two"] {
+        let own = several.lines().filter(|it| it.starts_with(name));
+        assert_eq!(own.count(), 3, "{several}");
+    }
+    Ok(())
+}
+
+#[test]
+fn python_types_checked_then_stubs_are_as_the_module() -> Result<()> {
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(interpreter()?);
+        command.args(arguments).current_dir(PACKAGE);
+        said(&mut command)
+    };
+    let cache = "--cache-dir=/dev/null";
+    run(&["-m", "mypy", cache, "tests", "examples"])?;
+    // In a folder without the package's sources, which have no module.
+    let mut stubtest = Command::new(interpreter()?);
+    stubtest
+        .args(["-m", "mypy.stubtest", "onair"])
+        .args(["--ignore-unused-allowlist", "--allowlist"])
+        .arg(format!("{PACKAGE}/tests/stubtest.txt"))
+        .current_dir(format!("{PACKAGE}/tests"));
+    said(&mut stubtest)?;
+    Ok(())
+}

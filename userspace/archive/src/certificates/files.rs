@@ -1,0 +1,359 @@
+//! The files of the archive: one for each certificate, named after its session, and the write-ahead
+//! log.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use onair_api::{Certificate, Memory, SessionId};
+use onair_certificate::{CheckOutcome, Unverifiable, verify};
+use onair_disk::{Parts, Unfit, open_folder, remove, replace_all, set_aside, sync_all};
+use onair_mutant::mutant;
+use serde::Deserialize as _;
+use serde_json::Value;
+
+use super::wal::{self, Wal};
+use crate::host::Host;
+use crate::note::Note;
+use crate::unwritten::{Change, Unwritten, WriteError};
+
+/// Largest file that is read, in bytes; the daemon's own files have a tenth of it.
+const MOST_BYTES: u64 = 1 << 20;
+/// Name of the write-ahead log in `state.dir`.
+const WAL: &str = "certificates.wal";
+
+/// A job of the writer.
+#[derive(Debug)]
+pub enum CertificateJob {
+    /// Write a certificate.
+    Write(Arc<Certificate>),
+    /// Remove that of a session.
+    Remove(SessionId),
+    /// Sync the files that only the write-ahead log keeps safe.
+    Settle,
+}
+
+/// Why a file is not a certificate of this archive.
+#[derive(Debug, thiserror::Error)]
+enum Foreign {
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
+    #[error("its name is not a certificate's name (ID.json)")]
+    Name,
+    #[error("its content is not a complete certificate: {0}")]
+    Form(#[from] serde_json::Error),
+    #[error(transparent)]
+    Format(#[from] Unverifiable),
+    #[error("it contains the certificate of session {0}")]
+    Other(SessionId),
+}
+
+/// Whether a file is a part that the writer creates beside the file that it replaces.
+fn is_own_part(file: &Path) -> bool {
+    let name = file.file_name().and_then(|name| name.to_str());
+    let id = name.and_then(|name| name.strip_suffix(".json.part"));
+    id.is_some_and(|id| id.parse::<SessionId>().is_ok())
+}
+
+/// Reads a file of the folder. One with a wrong digest or invalid claims is kept unchanged:
+/// verifying it shows the fault.
+fn read(host: Host, file: &Path) -> Result<Certificate, Foreign> {
+    if file.extension().is_none_or(|extension| extension != "json") {
+        return Err(Foreign::Name);
+    }
+    let document: Value = serde_json::from_slice(&host.disk.read(file, MOST_BYTES)?)?;
+    let found = verify(&document)?;
+    let certificate = Certificate::deserialize(&document)?;
+    let session = certificate.session;
+    if file.file_name() != path(Path::new(""), session).file_name() {
+        return Err(Foreign::Other(session));
+    }
+    let fail = |check: &onair_certificate::Check| check.outcome == CheckOutcome::Fails;
+    for check in found.checks.into_iter().filter(fail) {
+        (host.tell)(Note::Invalid {
+            path: file.to_owned(),
+            check: check.name.to_string(),
+            reason: check.detail,
+        });
+    }
+    Ok(certificate)
+}
+
+/// The files, as the writer's thread sees them. A certificate is safe once the write-ahead log has
+/// it; its file, which is there by then, is synced later.
+#[derive(Debug)]
+pub struct CertificateFiles {
+    host: Host,
+    dir: PathBuf,
+    wal_path: PathBuf,
+    wal_bytes: usize,
+    /// `None` after a failure: each file is synced at once until there is a new log.
+    wal: Option<Wal>,
+    has_warned: bool,
+    /// Certificates that only the log keeps safe, by session.
+    unsynced: BTreeMap<u64, Arc<Certificate>>,
+    unwritten: Arc<Unwritten<SessionId>>,
+}
+
+impl CertificateFiles {
+    /// Writes and syncs the files of all certificates in the log of an earlier daemon, begins a new
+    /// log, and reads all certificates.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(super) fn open(
+        host: Host,
+        state: &Path,
+        wal_bytes: usize,
+        unwritten: &Arc<Unwritten<SessionId>>,
+    ) -> io::Result<(Self, Vec<Arc<Certificate>>)> {
+        let (dir, wal_path) = (state.join("certificates"), state.join(WAL));
+        open_folder(host.disk, &dir)?;
+        let mut files = Self {
+            host,
+            unsynced: logged(host, &dir, &wal_path)?,
+            dir,
+            wal_path,
+            wal_bytes,
+            wal: None,
+            has_warned: false,
+            unwritten: Arc::clone(unwritten),
+        };
+        files.settle();
+        let kept = files.read_all()?;
+        Ok((files, kept))
+    }
+
+    fn read_all(&self) -> io::Result<Vec<Arc<Certificate>>> {
+        let disk = self.host.disk;
+        // In the form of the log, whatever lies in their places.
+        let mut kept: Vec<_> = self.unsynced.values().cloned().collect();
+        for path in disk.list(&self.dir)? {
+            if is_own_part(&path) && remove(disk, &path).is_ok() {
+                (self.host.tell)(Note::PartRemoved(path));
+                continue;
+            }
+            match read(self.host, &path) {
+                Ok(it) if self.unsynced.contains_key(&it.session.0) => {}
+                Ok(it) => kept.push(Arc::new(it)),
+                Err(reason) => {
+                    let reason = reason.to_string();
+                    (self.host.tell)(Note::NotCertificate { path, reason });
+                }
+            }
+        }
+        Ok(kept)
+    }
+
+    /// Runs the jobs in order, and consecutive writes together. A failed write is kept for the archive,
+    /// which hands it in again; it is not one of the failures counted here.
+    pub fn work(&mut self, jobs: &[CertificateJob]) -> Vec<io::Result<()>> {
+        let both_write = |a: &CertificateJob, b: &CertificateJob| {
+            matches!((a, b), (CertificateJob::Write(_), CertificateJob::Write(_)))
+        };
+        let mut done = Vec::with_capacity(jobs.len());
+        for alike in jobs.chunk_by(both_write) {
+            match alike {
+                [CertificateJob::Remove(session)] => done.push(self.remove(*session)),
+                [CertificateJob::Settle] => {
+                    self.settle();
+                    done.push(Ok(()));
+                }
+                writes => {
+                    self.write(writes);
+                    done.extend(writes.iter().map(|_| Ok(())));
+                }
+            }
+        }
+        done
+    }
+
+    fn remove(&mut self, session: SessionId) -> io::Result<()> {
+        self.unwritten.forget(&session);
+        self.unsynced.remove(&session.0);
+        remove(self.host.disk, &path(&self.dir, session)).inspect_err(|error| {
+            let error = io::Error::new(error.kind(), error.to_string());
+            (self.host.tell)(Note::CertificateStays { session, error });
+        })
+    }
+
+    /// Writes certificates; of several for one session, only the last form.
+    fn write(&mut self, jobs: &[CertificateJob]) {
+        let certificates = jobs.iter().filter_map(|job| match job {
+            CertificateJob::Write(certificate) => Some(certificate),
+            CertificateJob::Remove(_) | CertificateJob::Settle => None,
+        });
+        let latest: BTreeMap<u64, _> = certificates.clone().map(|it| (it.session.0, it)).collect();
+        let files: Vec<_> = latest.values().map(|it| file(&self.dir, it)).collect();
+        let (results, is_logged) = match self.write_logged(&files) {
+            Some(results) => (results, true),
+            None => (replace_all(self.host.disk, &self.dir, &files), false),
+        };
+        let mut of_session = BTreeMap::new();
+        for ((session, certificate), result) in latest.into_iter().zip(results) {
+            match &result {
+                Ok(()) if is_logged => {
+                    self.unsynced.insert(session, Arc::clone(certificate));
+                }
+                Ok(()) => {
+                    self.unsynced.remove(&session);
+                }
+                Err(_) => {}
+            }
+            of_session.insert(session, result.map_err(WriteError::from));
+        }
+        for certificate in certificates {
+            self.note(certificate, &of_session[&certificate.session.0]);
+        }
+    }
+
+    /// Writes files that the log keeps safe, and returns the result for each; `None` without a log,
+    /// or if it failed. While the disk writes the log, the files are written beside their places.
+    fn write_logged(&mut self, files: &[(PathBuf, Vec<u8>)]) -> Option<Vec<io::Result<()>>> {
+        if !self.append(files) {
+            return None;
+        }
+        let parts = Parts::write(self.host.disk, files);
+        match self.wal.as_ref()?.sync() {
+            Ok(()) => Some(parts.take_places()),
+            Err(error) => {
+                self.abandon_log(error);
+                None
+            }
+        }
+    }
+
+    /// Writes files into the log; makes room first if it is full. Returns whether they are in it.
+    fn append(&mut self, files: &[(PathBuf, Vec<u8>)]) -> bool {
+        let texts: Vec<_> = files.iter().map(|(_, text)| text).collect();
+        for has_made_room in [false, true] {
+            match self.wal.as_mut().map(|wal| wal.append(&texts)) {
+                Some(Ok(true)) => return true,
+                Some(Ok(false)) if !has_made_room => self.settle(),
+                Some(Err(error)) => self.abandon_log(error),
+                // No log, or none that is large enough.
+                Some(Ok(false)) | None => break,
+            }
+        }
+        false
+    }
+
+    /// Syncs the files that only the log keeps safe, and begins the log anew. Files that the disk
+    /// does not take are written once more, and then count as not written: the log stays as it is
+    /// until the disk has them.
+    fn settle(&mut self) {
+        if let Some(wal) = &mut self.wal {
+            let files: Vec<_> = self
+                .unsynced
+                .values()
+                .map(|it| path(&self.dir, it.session))
+                .collect();
+            match sync_all(self.host.disk, &self.dir, &files).and_then(|()| wal.restart()) {
+                Ok(()) => return self.unsynced.clear(),
+                Err(error) => self.abandon_log(error),
+            }
+        }
+        let unsynced = std::mem::take(&mut self.unsynced);
+        let files: Vec<_> = unsynced.values().map(|it| file(&self.dir, it)).collect();
+        for ((session, certificate), result) in
+            unsynced
+                .into_iter()
+                .zip(replace_all(self.host.disk, &self.dir, &files))
+        {
+            if let Err(error) = result {
+                self.unwritten.begin(&certificate.session);
+                self.note(&certificate, &Err(error.into()));
+                self.unsynced.insert(session, certificate);
+            }
+        }
+        let is_safe = self.unsynced.is_empty();
+        if mutant!(
+            "archive: a new log before the disk has the files",
+            true,
+            is_safe
+        ) {
+            match Wal::create(self.host.disk, &self.wal_path, self.wal_bytes) {
+                Ok(wal) => (self.wal, self.has_warned) = (Some(wal), false),
+                Err(error) => self.abandon_log(error),
+            }
+        }
+    }
+
+    fn abandon_log(&mut self, error: io::Error) {
+        self.wal = None;
+        if !std::mem::replace(&mut self.has_warned, true) {
+            let path = self.wal_path.clone();
+            (self.host.tell)(Note::LogFailed { path, error });
+        }
+    }
+
+    /// Records the result of a write.
+    fn note(&self, certificate: &Certificate, result: &Result<(), WriteError>) {
+        let (session, name) = (certificate.session, certificate.name.clone());
+        match (self.unwritten.end(&session, result), result.clone()) {
+            (Change::Failed, Err(error)) => (self.host.tell)(Note::CertificateFailed {
+                session,
+                name,
+                error,
+            }),
+            (Change::Recovered(tries), _) => (self.host.tell)(Note::CertificateWritten {
+                session,
+                name,
+                tries,
+            }),
+            _ => {}
+        }
+    }
+}
+
+/// The certificates in the log of an earlier daemon, by session: of several forms the last. The
+/// completed form in a file is never older.
+fn logged(host: Host, dir: &Path, wal_path: &Path) -> io::Result<BTreeMap<u64, Arc<Certificate>>> {
+    let disk = host.disk;
+    let logged = match wal::read(disk, wal_path) {
+        Ok((logged, is_torn)) => {
+            if is_torn {
+                (host.tell)(Note::TornLog {
+                    path: wal_path.to_owned(),
+                    records: logged.len(),
+                });
+            }
+            logged
+        }
+        Err(Unfit::System(error)) => return Err(error),
+        Err(error) => {
+            (host.tell)(Note::LogSetAside {
+                path: set_aside(disk, wal_path)?,
+                reason: error.to_string(),
+            });
+            Vec::new()
+        }
+    };
+    let is_completed = |it: &Certificate| matches!(it.memory, Memory::Returned { .. });
+    let is_older = |it: &Certificate| {
+        let there = disk.read(&path(dir, it.session), MOST_BYTES).ok();
+        let there = there.and_then(|text| wal::whole(&text));
+        let is_older = !is_completed(it) && there.is_some_and(|there| is_completed(&there));
+        is_older && !mutant!("archive: a pending form replaces the completed one")
+    };
+    let logged = logged.into_iter().map(|it| (it.session.0, Arc::new(it)));
+    let mut latest: BTreeMap<u64, _> = logged.collect();
+    latest.retain(|_, it| !is_older(it));
+    Ok(latest)
+}
+
+fn file(dir: &Path, certificate: &Certificate) -> (PathBuf, Vec<u8>) {
+    let mut text = serde_json::to_vec_pretty(certificate).expect("maps have text keys");
+    text.push(b'\n');
+    (path(dir, certificate.session), text)
+}
+
+fn path(dir: &Path, session: SessionId) -> PathBuf {
+    dir.join(file_name(session))
+}
+
+/// File name of a session's certificate in the archive's folder.
+pub fn file_name(session: SessionId) -> String {
+    format!("{session}.json")
+}

@@ -1,0 +1,168 @@
+use std::time::{Duration, SystemTime};
+
+use onair_api::Timestamp;
+use onair_certificate::{CheckOutcome, seal, verify};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::host::tests::{Now, real};
+
+const FOR_EVER: Retention = Retention {
+    count: 10,
+    age: None,
+};
+
+/// A certificate of session `number`, issued `age` ago.
+pub(super) fn certificate(number: u64, age: Duration) -> Certificate {
+    let at = Timestamp(SystemTime::now() - age);
+    let who = json!({"uid": 0, "gid": 0, "pid": 1, "command": "c", "via": "control.sock"});
+    let mut certificate: Certificate = serde_json::from_value(json!({
+        "format": 2, "session": format!("{number:016x}"), "name": "cam1", "generation": 1,
+        "boot_id": "b", "versions": {"onaird": "0", "dpdk": "0", "kernel": "0"},
+        "probe": {"mode": "off", "state": "off", "reason": null, "canary_at": null, "files": []},
+        "operation": "destroy", "deadline_ms": null, "requester": who, "issued_at": at,
+        "steps": [], "readings": [], "reconciled": [], "counts": {}, "frames": {},
+        "memory": {"state": "pending", "bytes": 1, "held_by": []}, "disagreements": []}))
+    .unwrap();
+    seal(&mut certificate);
+    certificate
+}
+
+fn open(dir: &Path, retention: Retention) -> Archive<Now<CertificateJob>> {
+    let start = |mut files: CertificateFiles| Ok(Now::new(move |job| drop(files.work(&[job]))));
+    Archive::open(real(), dir, LOG_BYTES, retention, start).unwrap()
+}
+
+fn close(archive: Archive<Now<CertificateJob>>) {
+    archive.close(Instant::now()).unwrap();
+}
+
+fn listed(archive: &Archive<Now<CertificateJob>>) -> Vec<u64> {
+    let list = archive.list(&CertificateQuery::default());
+    list.certificates.iter().map(|it| it.session.0).collect()
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let files = std::fs::read_dir(dir.join("certificates")).unwrap();
+    let mut names: Vec<_> = files
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn archive_completed_and_opened_again_then_newest_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut archive = open(dir.path(), FOR_EVER);
+    archive.keep(certificate(1, Duration::from_secs(2)));
+    archive.keep(certificate(2, Duration::from_secs(1)));
+    let mut completed = certificate(1, Duration::from_secs(2));
+    completed.generation = 7;
+    seal(&mut completed);
+    archive.keep(completed);
+    close(archive);
+    let archive = open(dir.path(), FOR_EVER);
+    assert_eq!(listed(&archive), [2, 1]);
+    let found = archive.find(&SessionRef::Id(SessionId(1))).unwrap();
+    assert_eq!(found.generation, 7);
+    let document = serde_json::to_value(found).unwrap();
+    let checks = verify(&document).unwrap().checks;
+    assert_eq!(checks[0].outcome, CheckOutcome::Holds, "{checks:?}");
+    let by_name = SessionRef::Name("cam1".parse().unwrap());
+    assert_eq!(archive.find(&by_name).unwrap().session, SessionId(2));
+}
+
+#[test]
+fn archive_too_many_or_too_old_then_the_oldest_leave_the_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let hours = |hours: u64| Duration::from_secs(hours * 3600);
+    let mut archive = open(dir.path(), FOR_EVER);
+    for (number, age) in [(1, 50), (2, 30), (3, 3), (4, 2)] {
+        archive.keep(certificate(number, hours(age)));
+    }
+    close(archive);
+    let day = Retention {
+        count: 10,
+        age: Some(hours(24)),
+    };
+    let archive = open(dir.path(), day);
+    assert_eq!(listed(&archive), [4, 3]);
+    close(archive);
+    assert_eq!(
+        names(dir.path()),
+        ["0000000000000003.json", "0000000000000004.json"]
+    );
+    let one = Retention {
+        count: 1,
+        age: None,
+    };
+    let mut archive = open(dir.path(), one);
+    assert_eq!(listed(&archive), [4]);
+    archive.keep(certificate(5, hours(0)));
+    assert_eq!(listed(&archive), [5]);
+    close(archive);
+    assert_eq!(names(dir.path()), ["0000000000000005.json"]);
+}
+
+#[test]
+fn pending_in_the_log_and_completed_in_its_file_then_file_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    open(dir.path(), FOR_EVER).keep(certificate(1, Duration::ZERO));
+    let mut completed = certificate(1, Duration::ZERO);
+    let at = completed.issued_at;
+    completed.memory = onair_api::Memory::Returned { bytes: 1, at };
+    seal(&mut completed);
+    let text = serde_json::to_vec(&completed).unwrap();
+    let file = dir.path().join("certificates/0000000000000001.json");
+    std::fs::write(file, text).unwrap();
+    let archive = open(dir.path(), FOR_EVER);
+    let found = archive.find(&SessionRef::Id(SessionId(1))).unwrap();
+    assert!(matches!(found.memory, onair_api::Memory::Returned { .. }));
+}
+
+#[test]
+fn something_else_in_the_place_of_the_log_then_set_aside() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = |name: &str| dir.path().join(name);
+    std::fs::create_dir(log("certificates.wal")).unwrap();
+    open(dir.path(), FOR_EVER).keep(certificate(1, Duration::ZERO));
+    assert!(log("certificates.wal").is_file());
+    assert!(log("certificates.wal.corrupt").is_dir());
+}
+
+#[test]
+fn archive_foreign_and_half_written_files_then_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut archive = open(dir.path(), FOR_EVER);
+    archive.keep(certificate(1, Duration::ZERO));
+    close(archive);
+    let folder = dir.path().join("certificates");
+    let whole = std::fs::read(folder.join("0000000000000001.json")).unwrap();
+    let mut later: Value = serde_json::from_slice(&whole).unwrap();
+    later["format"] = json!(99);
+    for (name, text) in [
+        ("0000000000000002.json", &whole[..whole.len() / 2]),
+        ("0000000000000003.json", &whole[..]),
+        ("0000000000000004.json", later.to_string().as_bytes()),
+        ("0000000000000005.part", &whole[..9]),
+        ("0000000000000006.json", b""),
+        ("notes.txt", b"mine"),
+        ("notes.json.part", b"mine"),
+    ] {
+        std::fs::write(folder.join(name), text).unwrap();
+    }
+    std::fs::create_dir(folder.join("0000000000000007.json")).unwrap();
+    std::os::unix::fs::symlink("notes.txt", folder.join("0000000000000008.json")).unwrap();
+    let before = names(dir.path());
+    // The archive's own part, left by a daemon that was killed while it wrote.
+    let part = folder.join("0000000000000010.json.part");
+    std::fs::write(&part, &whole[..9]).unwrap();
+    let mut archive = open(dir.path(), FOR_EVER);
+    assert_eq!(listed(&archive), [1]);
+    archive.keep(certificate(9, Duration::ZERO));
+    close(archive);
+    let mut after = names(dir.path());
+    after.retain(|name| name != "0000000000000009.json");
+    assert_eq!(after, before);
+}

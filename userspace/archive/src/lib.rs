@@ -1,0 +1,25 @@
+//! What outlives the daemon in `state.dir`: certificates, and the sessions that a restart brings back.
+//!
+//! Decides what is written, and does it on the [`onair_disk::Disk`] of its [`Host`]. It has no thread:
+//! the owner's half ([`Archive`], [`Store`]) hands jobs to a [`Writer`], which runs the other half
+//! ([`CertificateFiles`], [`SessionFiles`]). Nor has it a log: it tells the host with a [`Note`].
+#![forbid(unsafe_code)]
+
+mod certificates;
+mod durable;
+mod host;
+mod note;
+mod persisted;
+mod restoring;
+mod sessions;
+mod unwritten;
+
+pub use self::certificates::{
+    Archive, BATCH, CertificateFiles, CertificateJob, LOG_BYTES, NotOnDisk, Retention, file_name,
+};
+pub use self::durable::when_durable;
+pub use self::host::{Host, Writer};
+pub use self::note::Note;
+pub use self::persisted::PersistedSession;
+pub use self::sessions::{NotUpToDate, SessionFiles, SessionJob, Store};
+pub use self::unwritten::{Then, UnwrittenReport, WriteError};

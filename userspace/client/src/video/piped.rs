@@ -1,0 +1,73 @@
+//! Whole frames as a stream of bytes for other programs, and from them.
+
+use onair_pixels::pipe::{NotPiped, PipeFile, PipeFormat, PipeWriter};
+
+use crate::{ConvertError, Error, Field, Frame, PixelFormat, Scan, Session, Timeout};
+
+/// Why a frame is not sent.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// The session took none.
+    #[error(transparent)]
+    Session(#[from] Error),
+    /// The pixels do not fit.
+    #[error(transparent)]
+    Pixels(#[from] ConvertError),
+}
+
+impl Session {
+    /// How this session's frames are written to a pipe, or read from one: in the pixel format `wanted`, or in one
+    /// that ffmpeg reads.
+    ///
+    /// # Errors
+    /// [`NotPiped`]: such a file, or the pixel format, cannot represent the frames.
+    pub fn piped(
+        &self,
+        file: PipeFile,
+        wanted: Option<PixelFormat>,
+    ) -> Result<PipeFormat, NotPiped> {
+        let layout = self.layout();
+        PipeFormat::new(&layout.video, layout.pixel_format, file, wanted)
+    }
+
+    /// Send session: submits a whole frame in the pixel format `format`, both fields of an interlaced one. Waits at
+    /// most `timeout` for each free buffer.
+    ///
+    /// # Errors
+    /// [`SendError`]: those of [`Session::buffer_get_mut`], [`BufferMut::submit`](crate::BufferMut::submit) and
+    /// [`BufferMut::pack`](crate::BufferMut::pack).
+    pub fn send_frame(
+        &self,
+        format: PixelFormat,
+        pixels: &[u8],
+        timeout: Timeout,
+    ) -> Result<(), SendError> {
+        if self.layout().video.scan() != Scan::Interlaced {
+            let mut buffer = self.buffer_get_mut(timeout)?;
+            buffer.pack(format, None, pixels)?;
+            return Ok(buffer.submit()?);
+        }
+        for field in [Field::First, Field::Second] {
+            let mut buffer = self.buffer_get_mut(timeout)?;
+            buffer.pack_field(format, field, pixels)?;
+            buffer.submit()?;
+        }
+        Ok(())
+    }
+}
+
+impl Frame<'_> {
+    /// Replaces `out` by the frame and what precedes it in the stream of `writer`. Lines of a field that did not
+    /// come are those that `out` had.
+    ///
+    /// # Errors
+    /// As [`Frame::unpack`].
+    pub fn write_to(&self, writer: &mut PipeWriter, out: &mut Vec<u8>) -> Result<(), ConvertError> {
+        let first = self.buffers().next();
+        let start = writer.begin_frame(first.map_or(0, |it| it.rtp_timestamp()));
+        out.resize(start.len() + writer.format().frame_bytes(), 0);
+        let (before, pixels) = out.split_at_mut(start.len());
+        before.copy_from_slice(&start);
+        self.unpack(writer.format().pixels(), pixels)
+    }
+}

@@ -1,0 +1,91 @@
+//! Why frames pass no more: the first reason counts.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::{io, thread};
+
+use onair::{Error, Session};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::failure::pipe::PipeFailure;
+
+/// Why it ends.
+#[derive(Debug)]
+pub(super) enum Why {
+    /// The other program reads no more.
+    ReaderGone,
+    /// The other program's frames have come to their end.
+    InputEnded,
+    /// As many frames as were wanted.
+    Enough,
+    /// SIGINT or SIGTERM.
+    Signal,
+    Failed(PipeFailure),
+}
+
+impl Why {
+    /// A word for programs.
+    pub(super) fn as_str(&self) -> &'static str {
+        match self {
+            Self::ReaderGone => "reader_gone",
+            Self::InputEnded => "input_ended",
+            Self::Enough => "enough",
+            Self::Signal => "signal",
+            Self::Failed(failure) => failure.word(),
+        }
+    }
+}
+
+/// Tells the main thread.
+#[derive(Clone)]
+pub(super) struct Ending {
+    session: Arc<Session>,
+    tell: Sender<Told>,
+}
+
+/// What the main thread is told.
+pub(super) enum Told {
+    /// The other program is there.
+    Open,
+    End(Why),
+}
+
+impl Ending {
+    /// A signal is an end from now on.
+    pub(super) fn of(session: Arc<Session>) -> io::Result<(Self, Receiver<Told>)> {
+        let (tell, told) = channel();
+        let ending = Self { session, tell };
+        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        let of_signals = ending.clone();
+        thread::spawn(move || signals.forever().for_each(|_| of_signals.end(Why::Signal)));
+        Ok((ending, told))
+    }
+
+    pub(super) fn open(&self) {
+        drop(self.tell.send(Told::Open));
+    }
+
+    /// Ends it. A receiver's call wakes up; what a sender submitted is still sent.
+    pub(super) fn end(&self, why: Why) {
+        drop(self.tell.send(Told::End(why)));
+        if !self.session.is_sender() {
+            self.session.stop();
+        }
+    }
+
+    /// What an error of the session's calls means.
+    pub(super) fn failed(&self, error: Error) -> Why {
+        let session = || self.session.name().to_owned();
+        Why::Failed(match error {
+            Error::Stopped | Error::Stale | Error::Disconnected
+                if self.session.is_service_ending() =>
+            {
+                PipeFailure::DaemonEnded
+            }
+            Error::Stopped => PipeFailure::Stopped(session()),
+            Error::Stale | Error::Disconnected => PipeFailure::Gone(session()),
+            other => PipeFailure::Session(other),
+        })
+    }
+}

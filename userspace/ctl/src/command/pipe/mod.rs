@@ -1,0 +1,179 @@
+//! `onairctl pipe`: a session's frames for another program, and from one.
+//!
+//! What the frames are does not belong here: the client library writes and reads them.
+
+mod ending;
+mod receive;
+mod send;
+mod target;
+
+use std::collections::BTreeMap;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use onair::{Client, DEFAULT_SOCKET, PipeFile, PipeFormat, PixelFormat, SOCKET_VARIABLE, Session};
+use onair_api::SessionRef;
+
+use crate::args::Options;
+use crate::document::pipe::Piped;
+use crate::failure::pipe::PipeFailure;
+use crate::failure::{DONE, Failure};
+use crate::{output as standard, render};
+
+use ending::{Ending, Why};
+use target::Target;
+
+/// Arguments of `pipe`.
+#[derive(Debug, Args)]
+#[command(after_help = include_str!("help.txt"))]
+pub(crate) struct Pipe {
+    /// Session: id or name
+    session: SessionRef,
+
+    /// How frames are written or read: nut (with timestamps), y4m or raw (without headers)
+    #[arg(long, short, default_value = "nut")]
+    format: PipeFile,
+
+    /// Pixel format of the frames by ffmpeg's name, such as yuv422p10le [default: nut: v210 of 10 bits, uyvy422 of 8;
+    /// y4m and raw: planes]
+    #[arg(long, value_name = "NAME")]
+    layout: Option<PixelFormat>,
+
+    /// Read frames, and send them in this session
+    #[arg(long)]
+    send: bool,
+
+    /// Create this Unix socket for one program, instead of standard output or input
+    #[arg(long, value_name = "PATH")]
+    unix: Option<PathBuf>,
+
+    /// End after this number of frames
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
+    frames: Option<u64>,
+
+    /// Attach socket of the daemon
+    #[arg(long, value_name = "PATH", env = SOCKET_VARIABLE, default_value = DEFAULT_SOCKET)]
+    attach: PathBuf,
+}
+
+/// What passes through.
+#[derive(Debug, Default)]
+struct Counts {
+    frames: AtomicU64,
+    bytes: AtomicU64,
+    incomplete: AtomicU64,
+    /// Frames that the reader was too slow for.
+    lost: AtomicU64,
+    /// Buffers that this process was too slow for.
+    missed: AtomicU64,
+}
+
+impl Counts {
+    /// A frame of so many bytes is through.
+    fn passed(&self, bytes: usize) -> u64 {
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.frames.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+/// What both directions have.
+struct Flow {
+    session: Arc<Session>,
+    format: PipeFormat,
+    target: Target,
+    limit: u64,
+    counts: Arc<Counts>,
+    ending: Ending,
+    bar: ProgressBar,
+}
+
+impl Pipe {
+    /// Passes frames on until something ends it, and sums up.
+    pub(crate) fn run(&self, options: &Options) -> Result<u8, Failure> {
+        let has_output = !self.send && self.unix.is_none();
+        if has_output && io::stdout().is_terminal() {
+            return Err(PipeFailure::Terminal.into());
+        }
+        let client = Client::at(&self.attach).response_timeout(options.timeout);
+        let session = client
+            .attach(&self.session.to_string())
+            .map_err(PipeFailure::Session)?;
+        if session.is_sender() != self.send {
+            return Err(PipeFailure::Direction {
+                session: session.name().to_owned(),
+                sends: !self.send,
+            }
+            .into());
+        }
+        let format = session
+            .piped(self.format, self.layout)
+            .map_err(PipeFailure::NotPiped)?;
+        let (target, _socket_file) = match &self.unix {
+            Some(path) => Target::socket(path).map(|(target, file)| (target, Some(file)))?,
+            None => (Target::standard(self.send)?, None),
+        };
+        let session = Arc::new(session);
+        let (ending, ends) = Ending::of(session.clone())?;
+        let counts = Arc::new(Counts::default());
+        let flow = Flow {
+            session: session.clone(),
+            format,
+            target,
+            limit: self.frames.unwrap_or(u64::MAX),
+            counts: counts.clone(),
+            ending,
+            bar: progress(session.name()),
+        };
+        let begin = Instant::now();
+        let why = match self.send {
+            true => send::run(flow, &ends, options.timeout),
+            false => receive::run(flow, &ends),
+        };
+        let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let facts = format.facts().into_iter();
+        let piped = Piped {
+            session: session.name().to_owned(),
+            direction: if self.send { "send" } else { "receive" },
+            format: self.format.as_str(),
+            content: facts.collect::<BTreeMap<_, _>>(),
+            frames: load(&counts.frames),
+            bytes: load(&counts.bytes),
+            incomplete_frames: load(&counts.incomplete),
+            lost_frames: load(&counts.lost),
+            missed_buffers: load(&counts.missed),
+            seconds: begin.elapsed().as_secs_f64(),
+            ended: why.as_str(),
+        };
+        show(options, &piped, has_output)?;
+        match why {
+            Why::Failed(failure) => Err(failure.into()),
+            _ => Ok(DONE),
+        }
+    }
+}
+
+/// Shows the result; on standard error if standard output has frames.
+fn show(options: &Options, piped: &Piped, is_taken: bool) -> io::Result<()> {
+    let text = match options.json {
+        true => serde_json::to_string_pretty(piped)? + "\n",
+        false => render::pipe::render(piped),
+    };
+    match is_taken {
+        true => io::stderr().write_all(text.as_bytes()),
+        false => standard::text(&text),
+    }
+}
+
+/// Hidden unless standard error is a terminal.
+fn progress(session: &str) -> ProgressBar {
+    let style = "{spinner} {msg}: {pos} frames, {per_sec}, {elapsed}";
+    let style = ProgressStyle::with_template(style).expect("the template is well formed");
+    let bar = ProgressBar::new_spinner().with_style(style);
+    bar.set_message(render::printable(session));
+    bar
+}

@@ -1,0 +1,71 @@
+//! Why a pipe of frames ends before its time.
+
+use std::io;
+use std::path::PathBuf;
+
+use onair::{ConvertError, Error, NotPiped, PipedError};
+
+use super::{ABSENT, REFUSED, UNREACHABLE, USAGE};
+
+/// Why no frames pass, or no more.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PipeFailure {
+    #[error("standard output is a terminal: send the frames to a program or file, or give --unix")]
+    Terminal,
+    #[error(
+        "session {session} {}",
+        if *.sends { "sends: give --send, and frames on standard input" } else { "receives: leave --send out" }
+    )]
+    Direction { session: String, sends: bool },
+    #[error(transparent)]
+    NotPiped(NotPiped),
+    #[error("{0}")]
+    Session(Error),
+    #[error("session {0} was stopped: start it, then run this again")]
+    Stopped(String),
+    #[error("session {0} is gone: it was destroyed, or this client was evicted")]
+    Gone(String),
+    #[error("the daemon has ended, or is shutting down")]
+    DaemonEnded,
+    #[error("the last frames were not sent: {0}")]
+    NotFlushed(Error),
+    #[error(transparent)]
+    Input(PipedError),
+    #[error(transparent)]
+    Pixels(ConvertError),
+    #[error("cannot create the socket {}: {error}", path.display())]
+    Socket { path: PathBuf, error: io::Error },
+    #[error("cannot write the frames: {0}")]
+    Write(io::Error),
+}
+
+impl PipeFailure {
+    /// The exit code.
+    pub(crate) const fn code(&self) -> u8 {
+        match self {
+            Self::Terminal | Self::Direction { .. } | Self::NotPiped(_) | Self::Input(_) => USAGE,
+            Self::Session(error) | Self::NotFlushed(error) => match error {
+                Error::NoSession { .. } | Error::Stale => ABSENT,
+                Error::NoDaemon { .. }
+                | Error::NoAnswer(_)
+                | Error::ShuttingDown(_)
+                | Error::Disconnected => UNREACHABLE,
+                _ => REFUSED,
+            },
+            Self::Gone(_) => ABSENT,
+            Self::DaemonEnded => UNREACHABLE,
+            Self::Stopped(_) | Self::Pixels(_) | Self::Socket { .. } | Self::Write(_) => REFUSED,
+        }
+    }
+
+    /// A word for programs.
+    pub(crate) const fn word(&self) -> &'static str {
+        match self {
+            Self::Stopped(_) => "stopped",
+            Self::Gone(_) => "gone",
+            Self::DaemonEnded => "daemon_ended",
+            Self::Input(_) => "input_invalid",
+            _ => "failed",
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! What comes to the actor that owns the sessions: messages of the sockets, the pollers, the probe, the
+//! helper threads. A source that is never empty gets its share and no more.
+
+use std::future::pending;
+use std::os::fd::OwnedFd;
+use std::time::Instant;
+
+use onair_probe::{Events, ProbeEvent};
+use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
+use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
+use tokio_util::sync::CancellationToken;
+
+use super::action::Action;
+use super::attach::AttachAction;
+use super::command::ActorCommand;
+use super::readable::readable;
+use crate::clients::inspector::Finding;
+use crate::recorder::{Recorder, RecorderEvent};
+use crate::services::Services;
+
+/// Probe events taken in one step.
+const PROBE_EVENTS: usize = 64;
+
+/// The queues to the actor.
+#[derive(Debug)]
+pub struct Inbox {
+    /// From the HTTP socket.
+    pub actions: Receiver<Action>,
+    /// From the attach socket.
+    pub attach: Receiver<AttachAction>,
+    /// The probe's events.
+    pub probe: Option<Events>,
+    /// From the shutdown coordinator.
+    pub commands: UnboundedReceiver<ActorCommand>,
+}
+
+/// One input.
+#[derive(Debug)]
+pub(super) enum Input {
+    Command(ActorCommand),
+    Action(Action),
+    Attach(AttachAction),
+    /// The pollers may have sent an event.
+    Pollers,
+    Probe(Vec<ProbeEvent>),
+    /// A client changed its memory with a system call.
+    MemoryTouched,
+    Recorder(RecorderEvent),
+    Finding(Finding),
+}
+
+/// All sources.
+pub(super) struct Inputs {
+    inbox: Inbox,
+    pollers: AsyncFd<OwnedFd>,
+    probe: Option<AsyncFd<OwnedFd>>,
+    guard: Option<AsyncFd<OwnedFd>>,
+    recorder: Option<UnboundedReceiver<RecorderEvent>>,
+    findings: UnboundedReceiver<Finding>,
+    /// Descriptors that became readable and have not been read until empty.
+    ready: Ready,
+    /// Probe events that have not been handled yet.
+    probe_events: Vec<ProbeEvent>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Ready {
+    pollers: bool,
+    probe: bool,
+    guard: bool,
+}
+
+impl Inputs {
+    /// # Errors
+    /// The kernel's: out of descriptors.
+    pub(super) fn open(
+        services: &mut Services,
+        recorder: &mut Recorder,
+        inbox: Inbox,
+    ) -> std::io::Result<Self> {
+        Ok(Self {
+            pollers: readable(&services.events)?,
+            probe: inbox.probe.as_ref().map(readable).transpose()?,
+            guard: services.guard.fd().map(readable).transpose()?,
+            recorder: recorder.take_events(),
+            findings: services.inspector.take_findings(),
+            inbox,
+            ready: Ready::default(),
+            probe_events: Vec::new(),
+        })
+    }
+
+    /// The commands that are still to come.
+    pub(super) fn into_commands(self) -> UnboundedReceiver<ActorCommand> {
+        self.inbox.commands
+    }
+
+    /// Requests that wait: on the control socket, on the attach socket.
+    pub(super) fn waiting(&self) -> [usize; 2] {
+        [self.inbox.actions.len(), self.inbox.attach.len()]
+    }
+
+    /// The pollers have sent nothing more.
+    pub(super) fn no_poller_event(&mut self) {
+        self.ready.pollers = false;
+    }
+
+    /// Waits until a message arrives, until `wake`, or until `forced`; not at all if there is a `rest`
+    /// of work. The connections run in between even if messages wait already.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(super) async fn next(
+        &mut self,
+        wake: Instant,
+        rest: bool,
+        forced: Option<CancellationToken>,
+    ) -> std::io::Result<Option<Input>> {
+        tokio::task::yield_now().await;
+        let Ready {
+            pollers,
+            probe,
+            guard,
+        } = self.ready;
+        let rest = rest || pollers || probe || guard || !self.probe_events.is_empty();
+        let inbox = &mut self.inbox;
+        tokio::select! {
+            biased;
+            Some(command) = inbox.commands.recv() => return Ok(Some(Input::Command(command))),
+            () = cancelled(forced) => {}
+            found = self.pollers.readable() => {
+                found?.clear_ready();
+                self.ready.pollers = true;
+            }
+            found = when_readable(&self.probe) => {
+                found?.clear_ready();
+                self.ready.probe = true;
+            }
+            found = when_readable(&self.guard) => {
+                found?.clear_ready();
+                self.ready.guard = true;
+            }
+            Some(event) = recv(&mut self.recorder) => return Ok(Some(Input::Recorder(event))),
+            Some(finding) = self.findings.recv() => return Ok(Some(Input::Finding(finding))),
+            Some(action) = inbox.actions.recv() => return Ok(Some(Input::Action(action))),
+            Some(action) = inbox.attach.recv() => return Ok(Some(Input::Attach(action))),
+            () = std::future::ready(()), if rest => {}
+            () = tokio::time::sleep_until(wake.into()) => {}
+        }
+        Ok(None)
+    }
+
+    /// The inputs that wait, one of each source.
+    pub(super) fn one_of_each(&mut self) -> Vec<Input> {
+        let command = self.inbox.commands.try_recv().ok();
+        let action = self.inbox.actions.try_recv().ok();
+        let attach = self.inbox.attach.try_recv().ok();
+        if self.ready.probe && self.probe_events.is_empty() {
+            self.ready.probe = false;
+            let events = self.inbox.probe.as_mut().map(Events::drain);
+            self.probe_events.extend(events.unwrap_or_default());
+        }
+        let some = self.probe_events.len().min(PROBE_EVENTS);
+        let probe = (some > 0).then(|| self.probe_events.drain(..some).collect());
+        let guard = std::mem::take(&mut self.ready.guard);
+        let recorder = self.recorder.as_mut().and_then(|it| it.try_recv().ok());
+        let finding = self.findings.try_recv().ok();
+        let all = [
+            command.map(Input::Command),
+            action.map(Input::Action),
+            attach.map(Input::Attach),
+            self.ready.pollers.then_some(Input::Pollers),
+            probe.map(Input::Probe),
+            guard.then_some(Input::MemoryTouched),
+            recorder.map(Input::Recorder),
+            finding.map(Input::Finding),
+        ];
+        all.into_iter().flatten().collect()
+    }
+}
+
+async fn recv(events: &mut Option<UnboundedReceiver<RecorderEvent>>) -> Option<RecorderEvent> {
+    match events {
+        Some(events) => events.recv().await,
+        None => pending().await,
+    }
+}
+
+async fn cancelled(token: Option<CancellationToken>) {
+    match token {
+        Some(token) => token.cancelled().await,
+        None => pending().await,
+    }
+}
+
+async fn when_readable(
+    fd: &Option<AsyncFd<OwnedFd>>,
+) -> std::io::Result<AsyncFdReadyGuard<'_, OwnedFd>> {
+    match fd {
+        Some(fd) => fd.readable().await,
+        None => pending().await,
+    }
+}

@@ -1,0 +1,70 @@
+//! Use of the limits that users share, for health.
+
+use onair_api::{SessionName, ShareUse};
+use onair_probe::share::Usage;
+
+use super::Report;
+use super::problems::Problems;
+use crate::access::authority::Grant;
+
+impl Report<'_> {
+    /// The use of each limit; adds what is wrong. Names only sessions that `grant` covers.
+    pub(super) fn share_uses(&self, grant: Grant, problems: &mut Problems) -> Vec<ShareUse> {
+        let services = self.services;
+        let connections = services.connections.iter().map(|it| it.usage());
+        let probe = services.probe.probe().into_iter();
+        let probe = probe.flat_map(onair_probe::Probe::usage);
+        let mut shares = Vec::new();
+        for usage in connections.chain(probe) {
+            problems.of_daemon.extend(usage.problem());
+            shares.push(document(None, &usage));
+        }
+        // Full for seconds at most, and a refused requester is told: no problem.
+        shares.push(document(None, &self.snapshots));
+        // An installation may fill these permanently, and a refused requester is told: no problem.
+        shares.extend(self.shares.iter().map(|usage| document(None, usage)));
+        for (session, (charge, bytes)) in services.pending_reclaim.pinned() {
+            let text = format!(
+                "session {session}, which ended: a process has pages of its frames in a pipe or registered with io_uring; \
+                 limits.frame_memory_mb counts {bytes} bytes until it lets go"
+            );
+            problems.of_sessions.push((charge.uid, text));
+        }
+        let former_clients = self.sessions.living();
+        let former_clients = former_clients.map(|session| {
+            let (name, usage) = session.former_clients_usage(services);
+            (session.owner.uid, name, usage)
+        });
+        let former_clients: Vec<_> = former_clients.collect();
+        for (owner, name, usage) in &former_clients {
+            let problem = usage.problem();
+            let problem = problem.map(|problem| (*owner, format!("session {name}: {problem}")));
+            problems.of_sessions.extend(problem);
+        }
+        let fullest = former_clients
+            .into_iter()
+            .filter(|(owner, ..)| grant.covers(Some(*owner)))
+            .max_by_key(|(_, _, usage)| usage.used);
+        shares.extend(fullest.map(|(_, name, usage)| document(Some(name), &usage)));
+        shares
+    }
+}
+
+fn document(session: Option<SessionName>, usage: &Usage) -> ShareUse {
+    let share = &usage.share;
+    let shown = |places| share.shown(places) as u64;
+    let (greatest_uid, greatest) = usage.greatest.unzip();
+    ShareUse {
+        what: share.what.to_owned(),
+        key: share.key.to_owned(),
+        session,
+        limit: shown(share.limit),
+        used: shown(usage.used),
+        reserved: shown(share.reserve),
+        per_uid: shown(share.per_uid),
+        per_process: shown(share.per_process),
+        greatest_uid,
+        greatest: shown(greatest.unwrap_or_default()),
+        refused: usage.refused,
+    }
+}

@@ -1,0 +1,69 @@
+//! Answers that wait for a disk. The control thread does not.
+
+use onair_api::{Certificate, Problem, ProblemCode, SessionName, SessionView};
+use onair_archive::{WriteError, when_durable};
+use tokio::sync::oneshot;
+
+use super::Services;
+use super::reply::Reply;
+use crate::config::ms;
+use crate::persistence::{Store, written};
+
+/// Sends the answer once the file of a stored session is written. If the write failed, the answer is
+/// the error.
+pub(crate) fn after(
+    store: &Store,
+    name: &SessionName,
+    reply: Reply<SessionView>,
+) -> Reply<SessionView> {
+    let (inner, answer) = Reply::new();
+    let (told, ack) = oneshot::channel();
+    // The requester may be gone.
+    store.written(name, move |result| drop(told.send(result)));
+    tokio::task::spawn_local(async move {
+        if let Ok(answer) = answer.await {
+            let written = written(ack).await;
+            reply.send(answer.and_then(|view| match written {
+                Ok(()) => Ok(view),
+                Err(error) => Err(not_kept(&view, &error)),
+            }));
+        }
+    });
+    inner
+}
+
+fn not_kept(session: &SessionView, error: &WriteError) -> Problem {
+    let (name, state) = (&session.name, session.state);
+    let detail = format!(
+        "session {name} is {state} and works, but cannot be stored: {error}; \
+         if the daemon is killed, this state is not restored"
+    );
+    Problem::new(ProblemCode::DiskFailed, detail)
+}
+
+impl Services {
+    /// Answers the request that ended a session once its certificate is on disk and the file of a
+    /// persistent session is gone. If the disk fails, or takes longer than `timeouts.durable_ms`,
+    /// the answer says so.
+    pub(crate) fn answer_when_durable(
+        &self,
+        mut certificate: Box<Certificate>,
+        reply: Reply<Box<Certificate>>,
+    ) {
+        if reply.is_unwanted() {
+            return;
+        }
+        let (told, on_disk) = oneshot::channel();
+        // The requester may be gone.
+        let then = move |is_durable| told.send(is_durable).unwrap_or_default();
+        let (session, name) = (certificate.session, &certificate.name);
+        when_durable(&self.archive, &self.store, session, name, then);
+        let timeout = ms(self.config.timeouts.durable_ms);
+        tokio::task::spawn_local(async move {
+            let on_disk = tokio::time::timeout(timeout, on_disk).await;
+            // A writer that has died sends nothing.
+            certificate.durable = matches!(on_disk, Ok(Ok(true)));
+            reply.send(Ok(certificate));
+        });
+    }
+}

@@ -1,0 +1,204 @@
+//! How sessions are found without a walk over all of them, and what each user has.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::SocketAddrV4;
+use std::time::Instant;
+
+use onair_api::SessionState;
+
+use crate::session::{ConnectionChange, Session};
+
+/// What is kept of each session so that no request and no turn walks over all of them.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    facts: HashMap<u64, Facts>,
+    /// Due times and ids.
+    pub(super) due: BTreeSet<(Instant, u64)>,
+    /// Destinations, with the sessions that have them or are about to.
+    pub(super) destinations: BTreeSet<(SocketAddrV4, u64)>,
+    /// Connections, with the session of the attachment that each carries.
+    pub(super) carried: BTreeSet<(u64, u64)>,
+    /// What each user has.
+    pub(super) users: BTreeMap<u32, Taken>,
+    /// Frame memory of all.
+    pub(super) bytes: u64,
+    /// A session was started, stopped or removed, or got its first client, or lost its last one, since the last
+    /// look.
+    pub(super) has_changed: bool,
+    /// Changes of state since the last look, once the shutdown follows them; `None`: removed.
+    pub(super) states: Option<Vec<(u64, Option<SessionState>)>>,
+}
+
+/// What one user has of the limits for all sessions, also in quarantine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// Sessions.
+    pub sessions: u64,
+    /// Their frame memory.
+    pub bytes: u64,
+    /// The part of it that clients have which left or were evicted.
+    pub left_bytes: u64,
+}
+
+/// What the index has of a session.
+#[derive(Clone, Copy, Debug, Default)]
+struct Facts {
+    wake_at: Option<Instant>,
+    destinations: [Option<SocketAddrV4>; 2],
+    charged_to: Option<u32>,
+    bytes: u64,
+    left_bytes: u64,
+    course: Option<(SessionState, u64, bool)>,
+}
+
+impl Facts {
+    fn of(session: &Session) -> Self {
+        Self {
+            wake_at: session.core.wake_at(),
+            destinations: session.destinations(),
+            charged_to: Some(session.charged_to),
+            bytes: session.taken_bytes(),
+            left_bytes: session.core.left_frame_bytes(),
+            course: Some((
+                session.state(),
+                session.core.generation(),
+                session.has_clients(),
+            )),
+        }
+    }
+}
+
+impl Index {
+    /// Notes what a session is now.
+    pub(super) fn note(&mut self, session: &mut Session) {
+        let id = session.id.0;
+        for change in session.take_connection_changes() {
+            self.carry(id, change);
+        }
+        self.replace(id, Some(Facts::of(session)));
+    }
+
+    /// The session is gone.
+    pub(super) fn forget(&mut self, session: &mut Session) {
+        session.close_connections();
+        self.note(session);
+        self.replace(session.id.0, None);
+    }
+
+    fn carry(&mut self, id: u64, change: ConnectionChange) {
+        let carried = (change.connection, id);
+        if change.is_carried {
+            self.carried.insert(carried);
+        } else {
+            self.carried.remove(&carried);
+        }
+    }
+
+    fn replace(&mut self, id: u64, now: Option<Facts>) {
+        let before = match now {
+            Some(facts) => self.facts.insert(id, facts),
+            None => self.facts.remove(&id),
+        };
+        let (before, now) = (before.unwrap_or_default(), now.unwrap_or_default());
+        if before.wake_at != now.wake_at {
+            if let Some(at) = before.wake_at {
+                self.due.remove(&(at, id));
+            }
+            self.due.extend(now.wake_at.map(|at| (at, id)));
+        }
+        if before.destinations != now.destinations {
+            for destination in before.destinations.into_iter().flatten() {
+                self.destinations.remove(&(destination, id));
+            }
+            let destinations = now.destinations.into_iter().flatten();
+            self.destinations.extend(destinations.map(|it| (it, id)));
+        }
+        self.bytes = self.bytes - before.bytes + now.bytes;
+        self.charge(before, now);
+        self.has_changed |= before.course != now.course;
+        let [before, now] = [before, now].map(|it| it.course.map(|(state, ..)| state));
+        if before != now
+            && let Some(states) = &mut self.states
+        {
+            states.push((id, now));
+        }
+    }
+
+    fn charge(&mut self, before: Facts, now: Facts) {
+        if let Some(uid) = now.charged_to {
+            let taken = self.users.entry(uid).or_default();
+            taken.sessions += 1;
+            taken.bytes += now.bytes;
+            taken.left_bytes += now.left_bytes;
+        }
+        if let Some(uid) = before.charged_to
+            && let Some(taken) = self.users.get_mut(&uid)
+        {
+            taken.sessions -= 1;
+            taken.bytes -= before.bytes;
+            taken.left_bytes -= before.left_bytes;
+            if taken.sessions == 0 {
+                self.users.remove(&uid);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn destination(port: u16) -> SocketAddrV4 {
+        SocketAddrV4::new([239, 0, 0, 1].into(), 5000 + port)
+    }
+
+    proptest! {
+        #[test]
+        fn any_changes_then_due_times_and_bytes_are_those_of_a_walk(
+            changes in proptest::collection::vec(
+                (0..8_u64, proptest::option::of((proptest::option::of(0..20_u64), 0..4_u16, 0..1000_u64))),
+                0..60,
+            ),
+        ) {
+            let start = Instant::now();
+            let (mut index, mut all) = (Index::default(), BTreeMap::new());
+            for (id, change) in changes {
+                let facts = change.map(|(at, port, bytes)| Facts {
+                    wake_at: at.map(|at| start + Duration::from_secs(at)),
+                    destinations: [Some(destination(port)), (port > 1).then(|| destination(port / 2))],
+                    charged_to: Some(u32::from(port)),
+                    bytes,
+                    left_bytes: bytes / 2,
+                    course: None,
+                });
+                index.replace(id, facts);
+                match facts {
+                    Some(facts) => all.insert(id, facts),
+                    None => all.remove(&id),
+                };
+                let due = all.iter().filter_map(|(id, it)| Some((it.wake_at?, *id)));
+                let mut due: Vec<_> = due.collect();
+                due.sort_unstable();
+                prop_assert_eq!(Vec::from_iter(index.due.iter().copied()), due);
+                let destinations = all.iter().flat_map(|(id, it)| {
+                    it.destinations.into_iter().flatten().map(|destination| (destination, *id))
+                });
+                prop_assert_eq!(&index.destinations, &destinations.collect());
+                prop_assert_eq!(index.bytes, all.values().map(|it| it.bytes).sum::<u64>());
+                let mut users = BTreeMap::<u32, Taken>::new();
+                for it in all.values() {
+                    let taken = users.entry(it.charged_to.unwrap()).or_default();
+                    taken.sessions += 1;
+                    taken.bytes += it.bytes;
+                    taken.left_bytes += it.left_bytes;
+                }
+                prop_assert_eq!(&index.users, &users);
+                prop_assert_eq!(index.facts.len(), all.len());
+            }
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! The element's calls.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
+
+use gstreamer as gst;
+use gstreamer::subclass::prelude::*;
+use gstreamer::{FlowError, FlowSuccess, glib};
+use gstreamer_base::prelude::*;
+use gstreamer_base::subclass::prelude::*;
+use gstreamer_video as gst_video;
+use gstreamer_video::prelude::*;
+use onair::{Error, Layout, PixelFormat, SendError, Session, Timeout};
+
+use crate::attachment::{attach_again, may_return};
+use crate::formats::{caps, chosen, offered, template};
+use crate::settings::{self, Settings, locked, message};
+
+/// How long the last frames may take at the end of the stream.
+const LAST_FRAMES: Duration = Duration::from_secs(2);
+/// A frame that is later than this is not sent.
+const LATEST: gst::ClockTime = gst::ClockTime::from_mseconds(20);
+/// How long a wait lasts before it looks whether the pipeline still wants it.
+const LOOK: u32 = 100;
+
+#[derive(Default)]
+struct State {
+    format: Option<(PixelFormat, gst_video::VideoInfo)>,
+    /// A frame whose lines lie elsewhere than the session's.
+    pixels: Vec<u8>,
+}
+
+/// `onairsink`.
+#[derive(Default)]
+pub(crate) struct OnAirSink {
+    settings: Mutex<Settings>,
+    state: Mutex<State>,
+    session: Mutex<Option<Arc<Session>>>,
+    /// What it had at the start.
+    layout: Mutex<Option<Layout>>,
+    flushing: AtomicBool,
+}
+
+#[glib::object_subclass]
+impl ObjectSubclass for OnAirSink {
+    const NAME: &'static str = "GstOnAirSink";
+    type Type = super::OnAirSink;
+    type ParentType = gstreamer_base::BaseSink;
+}
+
+impl ObjectImpl for OnAirSink {
+    fn properties() -> &'static [glib::ParamSpec] {
+        static ALL: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(settings::properties);
+        &ALL
+    }
+
+    fn set_property(&self, _: usize, value: &glib::Value, spec: &glib::ParamSpec) {
+        settings::set(&self.settings, spec.name(), value);
+    }
+
+    fn property(&self, _: usize, spec: &glib::ParamSpec) -> glib::Value {
+        settings::get(&self.settings, spec.name())
+    }
+
+    fn constructed(&self) {
+        self.parent_constructed();
+        let sink = self.obj();
+        sink.set_qos(true);
+        sink.set_max_lateness(i64::try_from(LATEST.nseconds()).unwrap_or(-1));
+    }
+}
+
+impl GstObjectImpl for OnAirSink {}
+
+impl ElementImpl for OnAirSink {
+    fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {
+        static IT: LazyLock<gst::subclass::ElementMetadata> = LazyLock::new(|| {
+            gst::subclass::ElementMetadata::new(
+                "OnAir sink",
+                "Sink/Video",
+                "Sends frames in a send session of OnAir",
+                "OnAir",
+            )
+        });
+        Some(&IT)
+    }
+
+    fn pad_templates() -> &'static [gst::PadTemplate] {
+        static ALL: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
+            let (direction, presence) = (gst::PadDirection::Sink, gst::PadPresence::Always);
+            let it = gst::PadTemplate::new("sink", direction, presence, &template());
+            vec![it.expect("the template is well formed")]
+        });
+        &ALL
+    }
+}
+
+impl BaseSinkImpl for OnAirSink {
+    fn start(&self) -> Result<(), gst::ErrorMessage> {
+        let settings = locked(&self.settings).clone();
+        let session = settings.client().attach(&settings.session).map(Arc::new);
+        let session = session.map_err(|error| not_attached(&error))?;
+        if !session.is_sender() {
+            let name = session.name();
+            return Err(gst::error_msg!(
+                gst::ResourceError::Settings,
+                ["session {name} receives: use onairsrc"]
+            ));
+        }
+        offered(session.layout()).map_err(|error| message(&error))?;
+        *locked(&self.layout) = Some(*session.layout());
+        *locked(&self.session) = Some(session);
+        Ok(())
+    }
+
+    fn stop(&self) -> Result<(), gst::ErrorMessage> {
+        *locked(&self.session) = None;
+        *locked(&self.layout) = None;
+        *locked(&self.state) = State::default();
+        Ok(())
+    }
+
+    fn caps(&self, filter: Option<&gst::Caps>) -> Option<gst::Caps> {
+        let layout = *locked(&self.layout);
+        let own = match layout {
+            Some(layout) => caps(&layout, &offered(&layout).ok()?),
+            None => template(),
+        };
+        Some(match filter {
+            Some(filter) => filter.intersect_with_mode(&own, gst::CapsIntersectMode::First),
+            None => own,
+        })
+    }
+
+    fn set_caps(&self, caps: &gst::Caps) -> Result<(), gst::LoggableError> {
+        let info = gst_video::VideoInfo::from_caps(caps)?;
+        let format = chosen(caps);
+        let format = format.ok_or_else(|| gst::loggable_error!(CATEGORY, "no format in {caps}"))?;
+        locked(&self.state).format = Some((format, info));
+        Ok(())
+    }
+
+    fn propose_allocation(
+        &self,
+        query: &mut gst::query::Allocation,
+    ) -> Result<(), gst::LoggableError> {
+        // Lines may lie anywhere.
+        query.add_allocation_meta::<gst_video::VideoMeta>(None);
+        self.parent_propose_allocation(query)
+    }
+
+    fn event(&self, event: gst::Event) -> bool {
+        let session = locked(&self.session).clone();
+        if let (gst::EventView::Eos(_), Some(session)) = (event.view(), session)
+            && let Err(error) = session.flush(LAST_FRAMES)
+        {
+            gst::element_imp_warning!(
+                self,
+                gst::ResourceError::Write,
+                ["the last frames were not sent: {error}"]
+            );
+        }
+        self.parent_event(event)
+    }
+
+    fn render(&self, buffer: &gst::Buffer) -> Result<FlowSuccess, FlowError> {
+        let mut state = locked(&self.state);
+        loop {
+            if self.flushing.load(Ordering::SeqCst) {
+                // Until the pipeline plays again; an end of it is the error.
+                self.obj().wait_preroll()?;
+                continue;
+            }
+            let session = locked(&self.session).clone();
+            let session = session.map_or_else(|| self.attach_again(), Ok)?;
+            let Some(error) = self.send(&session, &mut state, buffer)? else {
+                return Ok(FlowSuccess::Ok);
+            };
+            match error {
+                _ if self.flushing.load(Ordering::SeqCst) => {}
+                Error::TimedOut => {}
+                Error::Stopped => self.wait_started(&session),
+                error => {
+                    drop(session);
+                    self.leave(&error)?;
+                }
+            }
+        }
+    }
+
+    fn unlock(&self) -> Result<(), gst::ErrorMessage> {
+        self.flushing.store(true, Ordering::SeqCst);
+        if let Some(session) = &*locked(&self.session) {
+            session.stop();
+        }
+        Ok(())
+    }
+
+    fn unlock_stop(&self) -> Result<(), gst::ErrorMessage> {
+        self.flushing.store(false, Ordering::SeqCst);
+        if let Some(session) = &*locked(&self.session) {
+            session.start();
+        }
+        Ok(())
+    }
+}
+
+static CATEGORY: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
+    gst::DebugCategory::new(
+        "onairsink",
+        gst::DebugColorFlags::empty(),
+        Some("OnAir sink"),
+    )
+});
+
+impl OnAirSink {
+    /// Sends a frame. The error is the session's.
+    fn send(
+        &self,
+        session: &Session,
+        state: &mut State,
+        buffer: &gst::Buffer,
+    ) -> Result<Option<Error>, FlowError> {
+        let (format, info) = state.format.as_ref().ok_or(FlowError::NotNegotiated)?;
+        let frame = gst_video::VideoFrameRef::from_buffer_ref_readable(buffer, info);
+        let frame = frame.map_err(|_| {
+            gst::element_imp_error!(
+                self,
+                gst::StreamError::Format,
+                ["a buffer does not hold a frame"]
+            );
+            FlowError::Error
+        })?;
+        let planes = format.planes(&session.layout().frame_picture());
+        state.pixels.resize(planes.bytes, 0);
+        for (at, plane) in planes.all().iter().enumerate() {
+            let at = u32::try_from(at).map_err(|_| FlowError::Error)?;
+            let from = frame.plane_data(at).map_err(|_| FlowError::Error)?;
+            let stride = frame.plane_stride()[at as usize];
+            let stride = usize::try_from(stride).map_err(|_| FlowError::NotSupported)?;
+            let to = &mut state.pixels[plane.offset..plane.offset + plane.stride * plane.lines];
+            let lines = to.chunks_exact_mut(plane.stride).zip(from.chunks(stride));
+            for (to, from) in lines {
+                let bytes = to.len().min(from.len());
+                to[..bytes].copy_from_slice(&from[..bytes]);
+            }
+        }
+        match session.send_frame(*format, &state.pixels, Timeout::NEVER) {
+            Ok(()) => Ok(None),
+            Err(SendError::Session(error)) => Ok(Some(error)),
+            Err(SendError::Pixels(error)) => {
+                gst::element_imp_error!(self, gst::StreamError::Format, ["{error}"]);
+                Err(FlowError::Error)
+            }
+        }
+    }
+
+    fn wait_started(&self, session: &Session) {
+        while !self.flushing.load(Ordering::SeqCst) {
+            match session.wait_started(Timeout::millis(LOOK)) {
+                Err(Error::TimedOut) => {}
+                // The next call says what it is.
+                Ok(()) | Err(_) => return,
+            }
+        }
+    }
+
+    /// The session has ended: that is an error, unless another attempt is wanted.
+    fn leave(&self, error: &Error) -> Result<(), FlowError> {
+        if !locked(&self.settings).reconnect || !may_return(error) {
+            self.post_error_message(not_attached(error));
+            return Err(FlowError::Error);
+        }
+        gst::warning!(CATEGORY, imp = self, "{error}");
+        // The daemon counts the old attachment until it is dropped.
+        *locked(&self.session) = None;
+        Ok(())
+    }
+
+    /// Attaches to what has the session's name now.
+    fn attach_again(&self) -> Result<Arc<Session>, FlowError> {
+        let settings = locked(&self.settings).clone();
+        let client = settings.client();
+        let attach = || client.attach(&settings.session).map(Arc::new);
+        let again = attach_again(attach, &self.flushing).map_err(|error| {
+            self.post_error_message(not_attached(&error));
+            FlowError::Error
+        })?;
+        let session = again.ok_or(FlowError::Flushing)?;
+        let before = *locked(&self.layout);
+        if before != Some(*session.layout()) {
+            let now = session.layout().video;
+            gst::element_imp_error!(
+                self,
+                gst::StreamError::Format,
+                ["the session has {now}, and had another format"]
+            );
+            return Err(FlowError::NotNegotiated);
+        }
+        *locked(&self.session) = Some(session.clone());
+        Ok(session)
+    }
+}
+
+fn not_attached(error: &Error) -> gst::ErrorMessage {
+    match error {
+        Error::NoSession { .. } => gst::error_msg!(gst::ResourceError::NotFound, ["{error}"]),
+        Error::NoDaemon { .. } => gst::error_msg!(gst::ResourceError::OpenWrite, ["{error}"]),
+        _ => gst::error_msg!(gst::ResourceError::Write, ["{error}"]),
+    }
+}

@@ -1,0 +1,373 @@
+//! The element's calls.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer::subclass::prelude::*;
+use gstreamer::{FlowError, glib};
+use gstreamer_base::prelude::*;
+use gstreamer_base::subclass::base_src::CreateSuccess;
+use gstreamer_base::subclass::prelude::*;
+use onair::{Error, Layout, OwnedBuffer, PixelFormat, Session, Timeout};
+
+use super::flow::Flow;
+use crate::attachment::{attach_again, attach_as, may_return};
+use crate::formats::{caps, chosen, frame_time, offered, template};
+use crate::settings::{self, Settings, locked, message};
+
+/// Frames that the pipeline may hold: half of a session's default quota.
+const LOANS: u32 = 2;
+/// How long a wait for a start lasts before it looks whether the pipeline still wants it.
+const LOOK: u32 = 100;
+
+#[derive(Default)]
+pub(super) struct State {
+    /// From the start on: what the session has.
+    layout: Option<Layout>,
+    /// What was negotiated.
+    format: Option<PixelFormat>,
+    /// From then on. Before, an attachment would only lose frames.
+    flow: Option<Flow>,
+}
+
+/// `onairsrc`.
+pub(crate) struct OnAirSrc {
+    settings: Mutex<Settings>,
+    loans: Mutex<u32>,
+    state: Mutex<State>,
+    flushing: AtomicBool,
+}
+
+impl Default for OnAirSrc {
+    fn default() -> Self {
+        Self {
+            settings: Mutex::default(),
+            loans: Mutex::new(LOANS),
+            state: Mutex::default(),
+            flushing: AtomicBool::new(false),
+        }
+    }
+}
+
+#[glib::object_subclass]
+impl ObjectSubclass for OnAirSrc {
+    const NAME: &'static str = "GstOnAirSrc";
+    type Type = super::OnAirSrc;
+    type ParentType = gstreamer_base::PushSrc;
+}
+
+impl ObjectImpl for OnAirSrc {
+    fn properties() -> &'static [glib::ParamSpec] {
+        static ALL: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
+            let loans = glib::ParamSpecUInt::builder("max-loans")
+                .nick("Loans")
+                .blurb(
+                    "Frames in shared memory that the pipeline may hold; more are copied. \
+                     Less than the session's quota",
+                )
+                .maximum(63)
+                .default_value(LOANS)
+                .mutable_ready()
+                .build();
+            settings::properties().into_iter().chain([loans]).collect()
+        });
+        &ALL
+    }
+
+    fn set_property(&self, _: usize, value: &glib::Value, spec: &glib::ParamSpec) {
+        match spec.name() {
+            "max-loans" => *locked(&self.loans) = value.get().unwrap_or(LOANS),
+            name => settings::set(&self.settings, name, value),
+        }
+    }
+
+    fn property(&self, _: usize, spec: &glib::ParamSpec) -> glib::Value {
+        match spec.name() {
+            "max-loans" => locked(&self.loans).to_value(),
+            name => settings::get(&self.settings, name),
+        }
+    }
+
+    fn constructed(&self) {
+        self.parent_constructed();
+        let source = self.obj();
+        source.set_live(true);
+        source.set_format(gst::Format::Time);
+        source.set_do_timestamp(false);
+    }
+}
+
+impl GstObjectImpl for OnAirSrc {}
+
+impl ElementImpl for OnAirSrc {
+    fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {
+        static IT: LazyLock<gst::subclass::ElementMetadata> = LazyLock::new(|| {
+            gst::subclass::ElementMetadata::new(
+                "OnAir source",
+                "Source/Video",
+                "Frames of a receive session of OnAir, in shared memory",
+                "OnAir",
+            )
+        });
+        Some(&IT)
+    }
+
+    fn pad_templates() -> &'static [gst::PadTemplate] {
+        static ALL: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
+            let (direction, presence) = (gst::PadDirection::Src, gst::PadPresence::Always);
+            let it = gst::PadTemplate::new("src", direction, presence, &template());
+            vec![it.expect("the template is well formed")]
+        });
+        &ALL
+    }
+}
+
+impl BaseSrcImpl for OnAirSrc {
+    fn start(&self) -> Result<(), gst::ErrorMessage> {
+        let settings = locked(&self.settings).clone();
+        let session = settings.client().attach(&settings.session);
+        let session = session.map_err(|error| not_attached(&error))?;
+        if session.is_sender() {
+            let name = session.name();
+            return Err(gst::error_msg!(
+                gst::ResourceError::Settings,
+                ["session {name} sends: use onairsink"]
+            ));
+        }
+        offered(session.layout()).map_err(|error| message(&error))?;
+        locked(&self.state).layout = Some(*session.layout());
+        Ok(())
+    }
+
+    fn stop(&self) -> Result<(), gst::ErrorMessage> {
+        *locked(&self.state) = State::default();
+        Ok(())
+    }
+
+    fn is_seekable(&self) -> bool {
+        false
+    }
+
+    fn caps(&self, filter: Option<&gst::Caps>) -> Option<gst::Caps> {
+        let layout = locked(&self.state).layout;
+        let own = match layout {
+            Some(layout) => caps(&layout, &offered(&layout).ok()?),
+            None => template(),
+        };
+        Some(match filter {
+            Some(filter) => filter.intersect_with_mode(&own, gst::CapsIntersectMode::First),
+            None => own,
+        })
+    }
+
+    fn fixate(&self, mut caps: gst::Caps) -> gst::Caps {
+        caps.truncate();
+        self.parent_fixate(caps)
+    }
+
+    fn set_caps(&self, caps: &gst::Caps) -> Result<(), gst::LoggableError> {
+        let refused = |text: String| gst::loggable_error!(CATEGORY, "{text}");
+        let format = chosen(caps).ok_or_else(|| refused("no format".to_owned()))?;
+        let made = self.attach_for(format).map_err(|error| {
+            self.post_error_message(not_attached(&error));
+            refused(error.to_string())
+        })?;
+        let time = frame_time(made.layout());
+        let mut state = locked(&self.state);
+        (state.format, state.flow) = (Some(format), Some(made));
+        drop(state);
+        let _ = self
+            .obj()
+            .post_message(gst::message::Latency::builder().src(&*self.obj()).build());
+        gst::debug!(CATEGORY, imp = self, "{format}, {time} a frame");
+        Ok(())
+    }
+
+    fn query(&self, query: &mut gst::QueryRef) -> bool {
+        if let gst::QueryViewMut::Latency(latency) = query.view_mut() {
+            let Some(layout) = locked(&self.state).layout else {
+                return false;
+            };
+            // A frame is there when its last packet is; the session keeps some more for a slow pipeline.
+            let time = frame_time(&layout);
+            let kept = u64::from(*locked(&self.loans)).max(1);
+            latency.set(true, time, time * (kept + 1));
+            return true;
+        }
+        BaseSrcImplExt::parent_query(self, query)
+    }
+
+    fn unlock(&self) -> Result<(), gst::ErrorMessage> {
+        self.flushing.store(true, Ordering::SeqCst);
+        if let Some(flow) = &locked(&self.state).flow {
+            flow.session.stop();
+        }
+        Ok(())
+    }
+
+    fn unlock_stop(&self) -> Result<(), gst::ErrorMessage> {
+        self.flushing.store(false, Ordering::SeqCst);
+        if let Some(flow) = &mut locked(&self.state).flow {
+            flow.session.start();
+            // What waits is of before.
+            while flow.session.buffer_get(Timeout::NOW).is_ok() {}
+            flow.next = None;
+            flow.is_discontinuous = true;
+        }
+        Ok(())
+    }
+}
+
+impl PushSrcImpl for OnAirSrc {
+    fn create(&self, _: Option<&mut gst::BufferRef>) -> Result<CreateSuccess, FlowError> {
+        loop {
+            let Some(session) = self.session() else {
+                self.attach_again()?;
+                continue;
+            };
+            if self.flushing.load(Ordering::SeqCst) {
+                return Err(FlowError::Flushing);
+            }
+            let error = match session.buffer_get_owned(Timeout::NEVER) {
+                Ok(loan) => return self.give(loan),
+                Err(error) => error,
+            };
+            match error {
+                _ if self.flushing.load(Ordering::SeqCst) => return Err(FlowError::Flushing),
+                // By the daemon: it may start again.
+                Error::Stopped => self.wait_started(&session)?,
+                error => self.leave(&error)?,
+            }
+        }
+    }
+}
+
+static CATEGORY: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
+    gst::DebugCategory::new(
+        "onairsrc",
+        gst::DebugColorFlags::empty(),
+        Some("OnAir source"),
+    )
+});
+
+impl OnAirSrc {
+    fn session(&self) -> Option<Arc<Session>> {
+        let state = locked(&self.state);
+        state.flow.as_ref().map(|flow| flow.session.clone())
+    }
+
+    fn flow(&self, session: Arc<Session>, format: PixelFormat) -> Flow {
+        Flow {
+            session,
+            format,
+            loans: *locked(&self.loans) as usize,
+            next: None,
+            taken: 0,
+            lost: 0,
+            is_discontinuous: true,
+        }
+    }
+
+    /// Attached to buffers in `format`.
+    fn attach_for(&self, format: PixelFormat) -> Result<Flow, Error> {
+        let (settings, layout) = (locked(&self.settings).clone(), locked(&self.state).layout);
+        let layout = layout.ok_or(Error::Stale)?;
+        let session = attach_as(&settings.client(), &settings.session, (&layout, format))?;
+        Ok(self.flow(session, format))
+    }
+
+    fn give(&self, loan: OwnedBuffer) -> Result<CreateSuccess, FlowError> {
+        let now = self.obj().current_running_time();
+        let mut state = locked(&self.state);
+        let flow = state.flow.as_mut().ok_or(FlowError::Flushing)?;
+        let made = flow.buffer(loan, now).map_err(|error| {
+            gst::error!(CATEGORY, imp = self, "{error}");
+            FlowError::Error
+        })?;
+        let (taken, lost) = (flow.taken, flow.lost);
+        drop(state);
+        if made.lost > 0 {
+            self.tell_lost(&made.buffer, taken, lost);
+        }
+        Ok(CreateSuccess::NewBuffer(made.buffer))
+    }
+
+    /// The pipeline was too slow for frames.
+    fn tell_lost(&self, buffer: &gst::Buffer, taken: u64, lost: u64) {
+        let source = self.obj();
+        let message = gst::message::Qos::builder(true)
+            .running_time(buffer.pts())
+            .stream_time(buffer.pts())
+            .timestamp(buffer.pts())
+            .duration(buffer.duration())
+            .stats(
+                gst::format::Buffers::from_u64(taken),
+                gst::format::Buffers::from_u64(lost),
+            )
+            .src(&*source)
+            .build();
+        // The bus may be gone.
+        let _ = source.post_message(message);
+    }
+
+    fn wait_started(&self, session: &Session) -> Result<(), FlowError> {
+        loop {
+            if self.flushing.load(Ordering::SeqCst) {
+                return Err(FlowError::Flushing);
+            }
+            match session.wait_started(Timeout::millis(LOOK)) {
+                Err(Error::TimedOut) => {}
+                // The next call says what it is.
+                Ok(()) | Err(_) => return Ok(()),
+            }
+        }
+    }
+
+    /// The session has ended: that is an error, unless another attempt is wanted.
+    fn leave(&self, error: &Error) -> Result<(), FlowError> {
+        if !locked(&self.settings).reconnect || !may_return(error) {
+            self.post_error_message(not_attached(error));
+            return Err(FlowError::Error);
+        }
+        gst::warning!(CATEGORY, imp = self, "{error}");
+        // The daemon counts the old attachment until it is dropped.
+        locked(&self.state).flow = None;
+        Ok(())
+    }
+
+    /// Attaches to what has the session's name now, in the format of before.
+    fn attach_again(&self) -> Result<(), FlowError> {
+        let (settings, state) = (locked(&self.settings).clone(), locked(&self.state));
+        let (layout, format) = (state.layout, state.format);
+        drop(state);
+        let (layout, format) = layout.zip(format).ok_or(FlowError::NotNegotiated)?;
+        let client = settings.client();
+        let attach = || attach_as(&client, &settings.session, (&layout, format));
+        let again = attach_again(attach, &self.flushing).map_err(|error| {
+            self.post_error_message(not_attached(&error));
+            FlowError::Error
+        })?;
+        let session = again.ok_or(FlowError::Flushing)?;
+        if session.layout().video != layout.video {
+            let (now, before) = (session.layout().video, layout.video);
+            gst::element_imp_error!(
+                self,
+                gst::StreamError::Format,
+                ["the session has {now}, no longer {before}"]
+            );
+            return Err(FlowError::NotNegotiated);
+        }
+        locked(&self.state).flow = Some(self.flow(session, format));
+        Ok(())
+    }
+}
+
+fn not_attached(error: &Error) -> gst::ErrorMessage {
+    match error {
+        Error::NoSession { .. } => gst::error_msg!(gst::ResourceError::NotFound, ["{error}"]),
+        Error::NoDaemon { .. } => gst::error_msg!(gst::ResourceError::OpenRead, ["{error}"]),
+        _ => gst::error_msg!(gst::ResourceError::Read, ["{error}"]),
+    }
+}

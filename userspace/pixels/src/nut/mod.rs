@@ -1,0 +1,59 @@
+//! NUT, the container of FFmpeg in which frames have timestamps: version 3, as far as uncompressed frames need it.
+//!
+//! [`NutWriter`] makes the bytes around frames, [`NutReader`] finds the frames in what another program wrote. No
+//! frame is copied. Nothing here knows pixel formats but by their tags.
+
+mod code;
+mod error;
+mod main_header;
+mod read;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::NutError;
+pub use read::NutReader;
+pub use write::NutWriter;
+
+/// A stream of frames of one size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NutVideo {
+    /// Pixels.
+    pub width: u32,
+    /// Lines.
+    pub height: u32,
+    /// What FFmpeg calls the codec tag.
+    pub tag: [u8; 4],
+}
+
+const FILE_ID: &[u8; 25] = b"nut/multimedia container\0";
+const VERSION: u64 = 3;
+/// Most bytes between two synchronisation points, unless a frame is larger.
+const MAX_DISTANCE: u64 = 32_768;
+/// A packet beyond this has a checksum of its start.
+const LONG_PACKET: u64 = 4096;
+
+/// What a packet that is no frame begins with; all begin with `N`.
+mod start {
+    pub(super) const MAIN: u64 = 0x4e4d_7a56_1f5f_04ad;
+    pub(super) const STREAM: u64 = 0x4e53_1140_5bf2_f9db;
+    pub(super) const SYNC_POINT: u64 = 0x4e4b_e4ad_eeca_4569;
+    pub(super) const INFO: u64 = 0x4e49_ab68_b596_ba78;
+    pub(super) const INDEX: u64 = 0x4e58_dd67_2f23_e64e;
+}
+
+/// Flags of a frame.
+mod flag {
+    pub(super) const KEY: u64 = 1;
+    pub(super) const CODED_PTS: u64 = 8;
+    pub(super) const STREAM_ID: u64 = 16;
+    pub(super) const SIZE_MSB: u64 = 32;
+    pub(super) const CHECKSUM: u64 = 64;
+    pub(super) const RESERVED: u64 = 128;
+    pub(super) const SIDE_DATA: u64 = 256;
+    pub(super) const HEADER_INDEX: u64 = 1024;
+    pub(super) const MATCH_TIME: u64 = 2048;
+    pub(super) const CODED: u64 = 4096;
+    pub(super) const INVALID: u64 = 8192;
+}

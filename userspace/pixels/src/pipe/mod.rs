@@ -1,0 +1,163 @@
+//! Frames of a running session as a stream of bytes, for and from other programs. [`PipeFormat`] says how they are
+//! written, [`PipeWriter`] makes what surrounds each frame, [`PipeReader`] finds the frames of another program.
+//!
+//! What opens pipes is up to the caller; recorded packets become files in `export`.
+
+mod kind;
+mod reader;
+mod writer;
+
+use onair_essence::video::VideoFormat;
+
+use crate::export::{FrameFile, NotWritten};
+use crate::nut::{NutVideo, NutWriter};
+use crate::{ConvertError, Picture, PixelFormat};
+
+pub use kind::{PipeFile, UnknownPipeFile};
+pub use reader::{PipeReader, PipedError};
+pub use writer::PipeWriter;
+
+/// Frames are not written so.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotPiped {
+    /// The pixel format does not hold them.
+    #[error(transparent)]
+    Format(#[from] ConvertError),
+    /// No pixel format for this file holds them.
+    #[error(transparent)]
+    File(#[from] NotWritten),
+    /// NUT has no name for the pixel format.
+    #[error("NUT has no name for {0}: give another --layout")]
+    Tag(PixelFormat),
+    /// There is no pixel format that has a name in NUT.
+    #[error("no pixel format has such samples")]
+    Samples,
+}
+
+/// How the frames of a session are written, or read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PipeFormat {
+    video: VideoFormat,
+    file: PipeFile,
+    pixels: PixelFormat,
+    bytes: usize,
+}
+
+impl PipeFormat {
+    /// Of frames of `video`, whose buffers are in the pixel format `own` if they are converted, in the format
+    /// `wanted`, or else the smallest that ffmpeg reads from such a file.
+    ///
+    /// # Errors
+    /// [`NotPiped`].
+    pub fn new(
+        video: &VideoFormat,
+        own: Option<PixelFormat>,
+        file: PipeFile,
+        wanted: Option<PixelFormat>,
+    ) -> Result<Self, NotPiped> {
+        let picture = Picture::of(video, video.height()).ok_or(NotPiped::Samples)?;
+        let pixels = match (wanted.or(own), file) {
+            (Some(pixels), _) => pixels,
+            (None, PipeFile::Nut) if PixelFormat::V210.holds(&picture) => PixelFormat::V210,
+            (None, PipeFile::Nut) => {
+                let mut all = PixelFormat::of(&picture);
+                all.find(|it| tag(*it).is_some()).ok_or(NotPiped::Samples)?
+            }
+            (None, PipeFile::Y4m) => FrameFile::Y4m.pixels(video)?,
+            (None, PipeFile::Raw) => FrameFile::Raw.pixels(video)?,
+        };
+        if !pixels.holds(&picture) {
+            return Err(ConvertError::format(&picture, pixels).into());
+        }
+        if let Some(layout) = own.filter(|own| *own != pixels) {
+            let wanted = pixels;
+            return Err(ConvertError::Converted { layout, wanted }.into());
+        }
+        match file {
+            PipeFile::Nut if tag(pixels).is_none() => return Err(NotPiped::Tag(pixels)),
+            PipeFile::Y4m if FrameFile::Y4m.pixels(video)? != pixels => {
+                return Err(NotPiped::File(NotWritten::Format {
+                    format: pixels.to_string(),
+                    file: FrameFile::Y4m,
+                    advice: "leave --layout out",
+                }));
+            }
+            _ => {}
+        }
+        let bytes = pixels.planes(&picture).bytes;
+        Ok(Self {
+            video: *video,
+            file,
+            pixels,
+            bytes,
+        })
+    }
+
+    /// The pixel format.
+    #[must_use]
+    pub const fn pixels(&self) -> PixelFormat {
+        self.pixels
+    }
+
+    /// Bytes of a frame, without what surrounds it.
+    #[must_use]
+    pub const fn frame_bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// What a reader of raw frames must know, by name.
+    #[must_use]
+    pub fn facts(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("width", self.video.width().to_string()),
+            ("height", self.video.height().to_string()),
+            ("scan", self.video.scan().to_string()),
+            ("frame_rate", self.video.rate().to_string()),
+            ("pixel_format", self.pixels.ffmpeg().to_owned()),
+            ("frame_bytes", self.bytes.to_string()),
+        ]
+    }
+
+    fn nut(&self) -> NutWriter {
+        let video = NutVideo {
+            width: self.video.width(),
+            height: self.video.height(),
+            tag: tag(self.pixels).unwrap_or_default(),
+        };
+        let rate = self.video.rate();
+        NutWriter::new(video, (rate.numerator(), rate.denominator()))
+    }
+}
+
+/// What FFmpeg names a pixel format in NUT.
+fn tag(pixels: PixelFormat) -> Option<[u8; 4]> {
+    Some(match pixels {
+        PixelFormat::Uyvy => *b"UYVY",
+        PixelFormat::Yuv422p => *b"Y42B",
+        PixelFormat::Yuv422p10 => [b'Y', b'3', 10, 10],
+        PixelFormat::V210 => *b"v210",
+        PixelFormat::Y210 => return None,
+        PixelFormat::Yuv422p12 => [b'Y', b'3', 10, 12],
+        PixelFormat::Yuv422p16 => [b'Y', b'3', 10, 16],
+        PixelFormat::Yuv420p => *b"I420",
+        PixelFormat::Yuv420p10 => [b'Y', b'3', 11, 10],
+        PixelFormat::Yuv420p12 => [b'Y', b'3', 11, 12],
+        PixelFormat::Yuv444p => *b"444P",
+        PixelFormat::Yuv444p10 => [b'Y', b'3', 0, 10],
+        PixelFormat::Yuv444p12 => [b'Y', b'3', 0, 12],
+        PixelFormat::Yuv444p16 => [b'Y', b'3', 0, 16],
+        PixelFormat::Rgb24 => [b'R', b'G', b'B', 24],
+        PixelFormat::Rgba => *b"RGBA",
+        PixelFormat::Gbrp => [b'G', b'3', 0, 8],
+        PixelFormat::Gbrp10 => [b'G', b'3', 0, 10],
+        PixelFormat::Gbrp12 => [b'G', b'3', 0, 12],
+        PixelFormat::Gbrp16 => [b'G', b'3', 0, 16],
+        PixelFormat::Gray => *b"Y800",
+        PixelFormat::Gray10 => [b'Y', b'1', 0, 10],
+        PixelFormat::Gray12 => [b'Y', b'1', 0, 12],
+        PixelFormat::Gray16 => [b'Y', b'1', 0, 16],
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,59 @@
+"""Client library of OnAir: frames of sessions in shared memory, and the daemon's control API.
+
+    import onair
+
+    with onair.attach("studio") as session:
+        for frame in session:
+            print(frame.number, len(frame))
+"""
+
+from ._aio import AsyncFrames
+from ._control import Daemon, Sessions
+from ._errors import (
+    AlreadyPut,
+    Busy,
+    Error,
+    FramesDropped,
+    Invalid,
+    LimitReached,
+    NameTaken,
+    NotFound,
+    NotPermitted,
+    ProtocolError,
+    Refused,
+    ShuttingDown,
+    Stale,
+    Stopped,
+    TimedOut,
+)
+from ._onair import Event, EventFd, Frame, Frames, Session, Video, VideoFormat, attach, create
+
+__all__ = [
+    "AlreadyPut",
+    "AsyncFrames",
+    "Busy",
+    "Daemon",
+    "Error",
+    "Event",
+    "EventFd",
+    "Frame",
+    "Frames",
+    "FramesDropped",
+    "Invalid",
+    "LimitReached",
+    "NameTaken",
+    "NotFound",
+    "NotPermitted",
+    "ProtocolError",
+    "Refused",
+    "Session",
+    "Sessions",
+    "ShuttingDown",
+    "Stale",
+    "Stopped",
+    "TimedOut",
+    "Video",
+    "VideoFormat",
+    "attach",
+    "create",
+]

@@ -1,0 +1,211 @@
+//! A frame: its bytes by the buffer protocol, and its description.
+
+use std::ffi::{c_int, c_void};
+use std::sync::Arc;
+
+use onair::Status;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::PyMemoryView;
+
+use crate::error::raised;
+use crate::held::Held;
+use crate::loan::Loan;
+
+/// A frame that this process holds. `memoryview(frame)` and `numpy.asarray(frame)` are its bytes, without a copy: read-only,
+/// or writable in a send session. The frame is given back when the last of it and its views is deleted, or by `put`.
+#[pyclass(frozen, weakref, module = "onair")]
+pub(crate) struct Frame {
+    held: Arc<Held>,
+    bytes: usize,
+    number: u64,
+    rtp_timestamp: u32,
+    media_time_ns: Option<u64>,
+    first_packet_ns: u64,
+    last_packet_ns: u64,
+    packets: u32,
+    status: Status,
+}
+
+impl Frame {
+    pub(crate) fn new(loan: Loan) -> Self {
+        let buffer = loan.buffer();
+        Self {
+            bytes: buffer.len(),
+            number: buffer.number(),
+            rtp_timestamp: buffer.rtp_timestamp(),
+            media_time_ns: buffer.media_time_ns(),
+            first_packet_ns: buffer.first_packet_ns(),
+            last_packet_ns: buffer.last_packet_ns(),
+            packets: buffer.packets(),
+            status: buffer.status(),
+            held: Arc::new(Held::new(loan)),
+        }
+    }
+
+    pub(crate) fn held(&self) -> &Arc<Held> {
+        &self.held
+    }
+
+    pub(crate) fn status(&self) -> &Status {
+        &self.status
+    }
+}
+
+#[pymethods]
+impl Frame {
+    /// Number since the session's creation, from 0. A gap: frames that this client lost.
+    #[getter]
+    fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// In units of 1/90000 s.
+    #[getter]
+    fn rtp_timestamp(&self) -> u32 {
+        self.rtp_timestamp
+    }
+
+    /// The time of the RTP timestamp: ns since the SMPTE Epoch, in TAI; `None` if the sender has another clock.
+    #[getter]
+    fn media_time_ns(&self) -> Option<u64> {
+        self.media_time_ns
+    }
+
+    /// CLOCK_MONOTONIC, ns.
+    #[getter]
+    fn first_packet_ns(&self) -> u64 {
+        self.first_packet_ns
+    }
+
+    /// CLOCK_MONOTONIC, ns.
+    #[getter]
+    fn last_packet_ns(&self) -> u64 {
+        self.last_packet_ns
+    }
+
+    /// Packets that contributed data.
+    #[getter]
+    fn packets(&self) -> u32 {
+        self.packets
+    }
+
+    /// Whether every byte arrived.
+    #[getter]
+    fn is_complete(&self) -> bool {
+        self.status.is_complete()
+    }
+
+    /// Bytes that did not arrive.
+    #[getter]
+    fn bytes_missing(&self) -> u32 {
+        match self.status {
+            Status::Complete => 0,
+            Status::Incomplete(what) => what.bytes_missing,
+        }
+    }
+
+    /// Packets that did not arrive.
+    #[getter]
+    fn packets_lost(&self) -> u32 {
+        match self.status {
+            Status::Complete => 0,
+            Status::Incomplete(what) => what.packets_lost,
+        }
+    }
+
+    /// The first missing ranges: offset and length in bytes.
+    #[getter]
+    fn missing(&self) -> Vec<(u32, u32)> {
+        match &self.status {
+            Status::Complete => Vec::new(),
+            Status::Incomplete(what) => what.ranges().map(|it| (it.offset, it.len)).collect(),
+        }
+    }
+
+    /// Whether it was neither put nor submitted.
+    #[getter]
+    fn is_held(&self) -> bool {
+        self.held.is_held()
+    }
+
+    /// Gives the frame back. Raises `BufferError` while there are views of it.
+    fn put(&self, py: Python<'_>) -> PyResult<()> {
+        let put = self.held.take(py)?.put();
+        put.map_err(|error| raised(py, error))
+    }
+
+    /// Send session: submits the frame to be sent. Raises `BufferError` while there are views of it.
+    fn submit(&self, py: Python<'_>) -> PyResult<()> {
+        let loan = self.held.take(py)?;
+        if !loan.is_writable() {
+            let name = loan.buffer().session().name().to_owned();
+            self.held.keep(loan);
+            return Err(raised(py, onair::Error::NotASender(name)));
+        }
+        loan.submit().map_err(|error| raised(py, error))
+    }
+
+    fn __len__(&self) -> usize {
+        self.bytes
+    }
+
+    fn __enter__(this: Bound<'_, Self>) -> Bound<'_, Self> {
+        this
+    }
+
+    /// Gives the frame back, or leaves that to the last view of it.
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, _exception: &Bound<'_, PyAny>) {
+        self.held.put_unless_viewed();
+    }
+
+    fn __repr__(&self) -> String {
+        let (number, bytes) = (self.number, self.bytes);
+        let is = if self.held.is_held() { "" } else { ", put" };
+        format!("<onair.Frame {number}: {bytes} bytes{is}>")
+    }
+
+    /// For numpy, which otherwise takes a frame that was put as an object.
+    #[pyo3(signature = (*_arguments, **_options))]
+    fn __array__<'py>(
+        this: &Bound<'py, Self>,
+        _arguments: &Bound<'py, PyAny>,
+        _options: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        this.get().held.view(this.py())?;
+        let numpy = this.py().import("numpy")?;
+        numpy.call_method1("asarray", (PyMemoryView::from(this)?,))
+    }
+
+    /// # Safety
+    /// Python's promise: `view` may be written.
+    unsafe fn __getbuffer__(
+        this: Bound<'_, Self>,
+        view: *mut ffi::Py_buffer,
+        flags: c_int,
+    ) -> PyResult<()> {
+        let py = this.py();
+        let (loan, bytes) = (this.get().held.view(py)?, this.get().bytes);
+        let start: *mut c_void = loan.start().as_ptr().cast();
+        let bytes = bytes.try_into().expect("memory of a process");
+        let readonly = (!loan.is_writable()).into();
+        // SAFETY: `view` is Python's; the frame's memory stays, and stays writable if it is, as long as `internal` keeps
+        // the loan, which is until `__releasebuffer__`.
+        let filled =
+            unsafe { ffi::PyBuffer_FillInfo(view, this.as_ptr(), start, bytes, readonly, flags) };
+        if filled != 0 {
+            return Err(PyErr::fetch(py));
+        }
+        // SAFETY: as above.
+        unsafe { (*view).internal = Arc::into_raw(loan).cast_mut().cast() };
+        Ok(())
+    }
+
+    /// # Safety
+    /// Python's promise: `__getbuffer__` filled `view`, which is released once.
+    unsafe fn __releasebuffer__(&self, view: *mut ffi::Py_buffer) {
+        // SAFETY: `__getbuffer__` put it there.
+        drop(unsafe { Arc::from_raw((*view).internal.cast::<Loan>()) });
+    }
+}

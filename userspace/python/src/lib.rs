@@ -1,0 +1,105 @@
+//! `onair._onair`, the native part of the Python package `onair`: sessions, frames and their errors, on the Rust client
+//! library.
+//!
+//! Each call that can block releases the interpreter's lock (GIL). A frame gives its bytes out by the buffer
+//! protocol; the loan lasts as long as the last view of it. Not in this crate: the control socket, exceptions and
+//! `asyncio`, which are in Python (`onair/`).
+
+mod attached;
+mod document;
+mod error;
+mod event;
+mod frame;
+mod held;
+mod iterator;
+mod loan;
+mod session;
+mod video;
+mod waiting;
+
+use pyo3::prelude::*;
+
+use video::{add_classes, add_properties};
+
+#[pymodule]
+mod _onair {
+    use onair::{Client, PixelFormat};
+    use pyo3::prelude::*;
+    use pyo3::types::PyString;
+
+    use crate::document::of_python;
+    use crate::error::{invalid, raised};
+    use crate::waiting::{duration, request};
+
+    #[pymodule_export]
+    use crate::event::{Event, EventFd};
+    #[pymodule_export]
+    use crate::frame::Frame;
+    #[pymodule_export]
+    use crate::iterator::Frames;
+    #[pymodule_export]
+    use crate::session::Session;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        super::add_classes(module)?;
+        super::add_properties(module.py())
+    }
+
+    fn client(socket: Option<String>, response_timeout: f64) -> PyResult<Client> {
+        let client = socket.map_or_else(Client::from_env, Client::at);
+        Ok(client.response_timeout(duration(response_timeout)?))
+    }
+
+    /// Attaches this process to a session, by name or id.
+    ///
+    /// With a `layout`, such as "v210", the daemon converts the frames. `socket` is the attach socket, by default
+    /// $ONAIR_ATTACH or /run/onair/attach.sock. `response_timeout` (seconds) limits the daemon's answers, no wait for
+    /// a frame.
+    #[pyfunction]
+    #[pyo3(signature = (session, layout=None, *, socket=None, response_timeout=30.0))]
+    fn attach(
+        py: Python<'_>,
+        session: String,
+        layout: Option<&str>,
+        socket: Option<String>,
+        response_timeout: f64,
+    ) -> PyResult<Session> {
+        let client = client(socket, response_timeout)?;
+        let format = layout.map(str::parse::<PixelFormat>).transpose();
+        let format = format.map_err(|error| invalid(py, error))?;
+        let attach = move || match format {
+            None => client.attach(&session),
+            Some(format) => client.attach_as(&session, format),
+        };
+        let attached = request(py, attach, || {})?;
+        Ok(Session::new(attached.map_err(|error| raised(py, error))?))
+    }
+
+    /// Creates a session that this process owns, and attaches to it. `spec` is a document as for the control API, or
+    /// its JSON.
+    #[pyfunction]
+    #[pyo3(signature = (spec, *, socket=None, response_timeout=30.0))]
+    fn create(
+        spec: &Bound<'_, PyAny>,
+        socket: Option<String>,
+        response_timeout: f64,
+    ) -> PyResult<Session> {
+        let py = spec.py();
+        let client = client(socket, response_timeout)?;
+        let text = match spec.cast::<PyString>() {
+            Ok(text) => text.to_str()?.to_owned(),
+            Err(_) => of_python(spec)?,
+        };
+        let spec = serde_json::from_str(&text).map_err(|error| invalid(py, error))?;
+        let created = request(py, move || client.create(&spec), || {})?;
+        Ok(Session::new(created.map_err(|error| raised(py, error))?))
+    }
+
+    /// The errno of a code of the control API.
+    #[pyfunction]
+    fn errno_of(code: String) -> i32 {
+        let message = String::new();
+        onair::Error::Refused { code, message }.errno()
+    }
+}

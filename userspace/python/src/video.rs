@@ -1,0 +1,226 @@
+//! The view of frames with video.
+
+use onair::{Field, Layout, PixelFormat, Plane, Scan, Status};
+use pyo3::buffer::PyBuffer;
+use pyo3::exceptions::PyBufferError;
+use pyo3::prelude::*;
+use pyo3::types::{PyByteArray, PyMemoryView, PySlice, PyString, PyType};
+
+use crate::error::{invalid, raised};
+use crate::frame::Frame;
+use crate::session::Session;
+
+/// Adds the classes of this view.
+pub(crate) fn add_classes(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<Video>()?;
+    module.add_class::<VideoFormat>()
+}
+
+/// Gives frames and sessions the property `video`.
+pub(crate) fn add_properties(py: Python<'_>) -> PyResult<()> {
+    let property = py.import("builtins")?.getattr("property")?;
+    let add = |class: Bound<'_, PyType>, view: Bound<'_, PyType>| {
+        class.setattr("video", property.call1((view,))?)
+    };
+    add(py.get_type::<Frame>(), py.get_type::<Video>())?;
+    add(py.get_type::<Session>(), py.get_type::<VideoFormat>())
+}
+
+/// The format of a session's video.
+#[pyclass(frozen, module = "onair")]
+pub(crate) struct VideoFormat(Layout);
+
+#[pymethods]
+impl VideoFormat {
+    #[new]
+    fn new(session: &Bound<'_, Session>) -> Self {
+        Self(*session.get().layout())
+    }
+
+    /// Pixels in a line.
+    #[getter]
+    fn width(&self) -> u32 {
+        self.0.video.width()
+    }
+
+    /// Lines of a frame.
+    #[getter]
+    fn height(&self) -> u32 {
+        self.0.video.height()
+    }
+
+    /// Frames a second.
+    #[getter]
+    fn rate<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let rate = self.0.video.rate();
+        let fraction = py.import("fractions")?.getattr("Fraction")?;
+        fraction.call1((rate.numerator(), rate.denominator()))
+    }
+
+    /// Such as "YCbCr-4:2:2".
+    #[getter]
+    fn sampling(&self) -> &'static str {
+        self.0.video.sampling().as_str()
+    }
+
+    /// Bits of a sample.
+    #[getter]
+    fn depth(&self) -> u8 {
+        self.0.video.depth().bits()
+    }
+
+    /// "progressive", "interlaced" (each frame is a field) or "psf".
+    #[getter]
+    fn scan(&self) -> &'static str {
+        match self.0.video.scan() {
+            Scan::Progressive => "progressive",
+            Scan::Interlaced => "interlaced",
+            Scan::Psf => "psf",
+        }
+    }
+
+    /// "pgroup" (RFC 4175), or a pixel format by FFmpeg's name.
+    #[getter]
+    fn layout(&self) -> &'static str {
+        self.0.pixel_format.map_or("pgroup", PixelFormat::ffmpeg)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<onair.VideoFormat {}, {}>", self.0.video, self.layout())
+    }
+}
+
+/// The view of a frame as video.
+#[pyclass(frozen, module = "onair")]
+pub(crate) struct Video(Py<Frame>);
+
+#[pymethods]
+impl Video {
+    #[new]
+    fn new(frame: Py<Frame>) -> Self {
+        Self(frame)
+    }
+
+    /// The session's format.
+    #[getter]
+    fn format(&self, py: Python<'_>) -> PyResult<VideoFormat> {
+        Ok(VideoFormat(
+            *self.0.get().held().view(py)?.buffer().layout(),
+        ))
+    }
+
+    /// "first" or "second"; `None`: a whole frame.
+    #[getter]
+    fn field(&self, py: Python<'_>) -> PyResult<Option<&'static str>> {
+        let field = self.0.get().held().view(py)?.buffer().field();
+        Ok(field.map(|field| match field {
+            Field::First => "first",
+            Field::Second => "second",
+        }))
+    }
+
+    /// The planes, each of shape (lines, bytes of a line), without a copy; "pgroup" has one.
+    #[getter]
+    fn planes<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let loan = self.0.get().held().view(py)?;
+        let (layout, field) = (loan.buffer().layout(), loan.buffer().field());
+        let whole = PyMemoryView::from(self.0.bind(py))?;
+        let view = |plane: &Plane| {
+            let (from, shape) = (plane.offset, (plane.lines, plane.stride));
+            let at = |it: usize| isize::try_from(it).map_err(PyErr::from);
+            let end = at(from + plane.lines * plane.stride)?;
+            let part = whole.get_item(PySlice::new(py, at(from)?, end, 1))?;
+            part.call_method1("cast", (PyString::intern(py, "B"), shape))
+        };
+        match layout.planes(field) {
+            Some(planes) => planes.all().iter().map(view).collect(),
+            None => Ok(vec![view(&Plane {
+                offset: 0,
+                stride: layout.video.line_bytes(),
+                lines: layout.video.rows(field == Some(Field::Second)),
+            })?]),
+        }
+    }
+
+    /// The lines that lack something: first line, and the one after the last.
+    #[getter]
+    fn missing_lines(&self) -> Vec<(u32, u32)> {
+        match self.0.get().status() {
+            Status::Complete => Vec::new(),
+            Status::Incomplete(what) => what.lines().map(|it| (it.start, it.end)).collect(),
+        }
+    }
+
+    /// Writes the pixels in another format, such as "yuv422p10le", into `into`, or into new memory. No sample changes.
+    #[pyo3(signature = (format, into=None))]
+    fn unpack<'py>(
+        &self,
+        py: Python<'py>,
+        format: &str,
+        into: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let format = format.parse::<PixelFormat>();
+        let format = format.map_err(|error| invalid(py, error))?;
+        let loan = self.0.get().held().view(py)?;
+        let into = into.map_or_else(
+            || {
+                let picture = loan.buffer().layout().picture(loan.buffer().field());
+                let bytes = format
+                    .holds(&picture)
+                    .then(|| format.planes(&picture).bytes);
+                // If it does not hold the picture, the conversion says so.
+                PyByteArray::new_with(py, bytes.unwrap_or_default(), |_| Ok(()))
+                    .map(Bound::into_any)
+            },
+            Ok,
+        )?;
+        let target = PyBuffer::<u8>::get(&into)?;
+        if target.readonly() || !target.is_c_contiguous() {
+            let why = "the target must be writable and contiguous";
+            return Err(PyBufferError::new_err(why));
+        }
+        let pixels = Pixels(target.buf_ptr().cast(), target.len_bytes());
+        let unpacked = py.detach(|| {
+            let pixels = pixels;
+            // SAFETY: the buffer is contiguous, writable, and kept by `target`. Other threads may use it at the same time
+            // only as they may use any object of Python that they share without a lock.
+            let pixels = unsafe { std::slice::from_raw_parts_mut(pixels.0, pixels.1) };
+            loan.buffer().unpack(format, pixels)
+        });
+        unpacked.map_err(|error| invalid(py, error))?;
+        Ok(into)
+    }
+
+    /// Send session: fills the frame with `pixels` of a format. Raises `BufferError` while there are views of the frame.
+    #[pyo3(signature = (format, pixels, field=None))]
+    fn pack(
+        &self,
+        py: Python<'_>,
+        format: &str,
+        pixels: PyBuffer<u8>,
+        field: Option<&str>,
+    ) -> PyResult<()> {
+        let format = format.parse::<PixelFormat>();
+        let format = format.map_err(|error| invalid(py, error))?;
+        let field = match field {
+            None => None,
+            Some("first") => Some(Field::First),
+            Some("second") => Some(Field::Second),
+            Some(other) => return Err(invalid(py, format_args!("{other:?} is no field"))),
+        };
+        let pixels = pixels.to_vec(py)?;
+        let held = self.0.get().held();
+        let loan = held.take(py)?;
+        let (loan, packed) =
+            py.detach(|| loan.change(|buffer| buffer.pack(format, field, &pixels)));
+        held.keep(loan);
+        let packed = packed.map_err(|error| raised(py, error))?;
+        packed.map_err(|error| invalid(py, error))
+    }
+}
+
+/// Memory of an object of Python.
+struct Pixels(*mut u8, usize);
+
+// SAFETY: Python's memory is the same in every thread.
+unsafe impl Send for Pixels {}
