@@ -49,11 +49,7 @@ pub(super) fn run(debs: &[PathBuf]) -> Result<()> {
         let page = root.join("usr/share/man").join(format!("{page}.gz"));
         let mut man = Command::new("man");
         let said = done(man.args(["--warnings", "--local-file"]).arg(&page))?;
-        ensure!(
-            said.contains("DESCRIPTION"),
-            "{} is no page",
-            page.display()
-        );
+        ensure!(said.contains("NAME"), "{} is no page", page.display());
     }
     say::good(format_args!(
         "{count} examples and a program of MTL's calls compile; it runs"
