@@ -16,3 +16,4 @@ mod pollers;
 mod python;
 mod recording;
 mod time;
+mod tools;

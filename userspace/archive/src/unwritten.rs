@@ -352,6 +352,6 @@ mod tests {
             unwritten.end(&key, &failed());
         }
         let report = unwritten.report().unwrap();
-        assert_eq!((report.count, &*report.detail), (4, "1, 2, 3, …: no space"));
+        assert_eq!((report.count, &*report.detail), (5, "0, 1, 2, …: no space"));
     }
 }

@@ -2,7 +2,7 @@
 //! built.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -78,6 +78,8 @@ fn run_time(library: &Path, package: &Path) -> Result<()> {
             .args([&onair, &mtl]),
     )?;
     let mut symbols = String::new();
+    // The compiler makes it executable.
+    fs::set_permissions(&mtl, fs::Permissions::from_mode(0o644))?;
     for (path, node) in [(&onair, "ONAIR_1.0"), (&mtl, "ONAIR_MTL_1.0")] {
         let name = path.file_name().context("a file")?.to_string_lossy();
         symbols += &format!("{name} libonair1 #MINVER#\n {node}@{node} 0.1.0\n");
@@ -157,7 +159,7 @@ fn compile_mtl(onair: &Path, to: &Path) -> Result<()> {
 /// Headers, links, `.pc` files, manual pages and examples.
 fn development(package: &Path) -> Result<()> {
     let capi = root().join(CAPI);
-    for name in ["onair.h", "onair.hpp"] {
+    for name in ["onair.h", "onair.hpp", "onair_av.h"] {
         copy(
             &capi.join("include").join(name),
             &package.join("usr/include").join(name),

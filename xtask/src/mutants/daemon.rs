@@ -53,12 +53,12 @@ mutants! {
     "wal: not synced" => STATE;
     "wal: records of an earlier round count" => Unit("onair-archive", "log_begun_anew");
     "wal: the digest is not checked" => Unit("onair-archive", "record_of_which_a_block");
-    "archive: a pending form replaces the completed one" => STATE;
+    "archive: a pending form replaces the completed one" => Unit("onair-archive", "pending_in_the_log");
     "archive: a new log before the disk has the files" => STATE;
     "certificate: answered before it is on disk" => STATE;
     "store: a restart reaches generations that the disk does not know" => STATE;
     "store: what the disk refuses counts as written" => STATE;
-    "unwritten: told of an earlier write" => STATE;
+    "unwritten: told of an earlier write" => Unit("onair-archive", "write_under_way");
     "unwritten: what failed is not tried again" => STATE;
     "recording: not synced at its end" => System("durability::recording_finished");
     "recording: renamed before it is synced" => System("durability::recording_finished");

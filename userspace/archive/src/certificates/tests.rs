@@ -106,6 +106,22 @@ fn archive_too_many_or_too_old_then_the_oldest_leave_the_disk() {
 }
 
 #[test]
+fn pending_in_the_log_and_completed_in_its_file_then_file_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    open(dir.path(), FOR_EVER).keep(certificate(1, Duration::ZERO));
+    let mut completed = certificate(1, Duration::ZERO);
+    let at = completed.issued_at;
+    completed.memory = onair_api::Memory::Returned { bytes: 1, at };
+    seal(&mut completed);
+    let text = serde_json::to_vec(&completed).unwrap();
+    let file = dir.path().join("certificates/0000000000000001.json");
+    std::fs::write(file, text).unwrap();
+    let archive = open(dir.path(), FOR_EVER);
+    let found = archive.find(&SessionRef::Id(SessionId(1))).unwrap();
+    assert!(matches!(found.memory, onair_api::Memory::Returned { .. }));
+}
+
+#[test]
 fn something_else_in_the_place_of_the_log_then_set_aside() {
     let dir = tempfile::tempdir().unwrap();
     let log = |name: &str| dir.path().join(name);

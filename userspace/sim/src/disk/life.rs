@@ -30,6 +30,11 @@ pub(crate) fn live(plan: &DiskPlan, is_traced: bool) -> Report {
     device(|it| {
         *it = Device {
             write_back: plan.write_back,
+            health: Health {
+                sync_fails: if plan.is_flaky { 64 } else { 0 },
+                fails: if plan.is_flaky { 4 } else { 0 },
+                ..Health::default()
+            },
             ..Device::default()
         }
     });

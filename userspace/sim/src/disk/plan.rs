@@ -80,6 +80,8 @@ pub(crate) struct DiskPlan {
     pub(crate) persistent: usize,
     /// Of 4 ended sessions, so many have memory that a process has mapped.
     pub(crate) mapped: u64,
+    /// From the start some of the disk's operations fail.
+    pub(crate) is_flaky: bool,
 }
 
 impl DiskPlan {
@@ -131,6 +133,7 @@ impl DiskPlan {
             certificates: [3, 100, 100][below(3)],
             persistent: [2, 4, 4][below(3)],
             mapped: [0, 1, 3][below(3)],
+            is_flaky: !is_sound && below(3) == 0,
         }
     }
 }

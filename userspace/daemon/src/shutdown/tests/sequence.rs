@@ -236,7 +236,7 @@ fn sequence_forced_then_each_part_has_forced_time_of_its_own() {
 }
 
 #[test]
-fn sequence_requests_never_answered_then_counted_in_time() {
+fn sequence_requests_never_answered_then_counted_at_the_limit() {
     let mut plant = Plant::new();
     plant.answered_at = None;
     plant.run();

@@ -1,0 +1,270 @@
+//! The plug-in of GStreamer, in pipelines of `gst-launch-1.0`.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, ensure};
+use onair::PixelFormat;
+use onair_api::Source;
+use onair_tests::{Config, Control, Raster, Rig, Running, program, wait_for};
+
+use super::{PLANES, RASTER, lab, numbers, pattern, rising, running, taker};
+
+// Cargo builds the plug-in for this.
+use gstonair as _;
+
+/// A tool of GStreamer that sees the plug-in, faults of which are fatal.
+pub(super) fn tool(rig: &Rig, name: &str, arguments: &str) -> Result<Command> {
+    let folder = rig.stage().directory().join("plugins");
+    if !folder.exists() {
+        fs::create_dir(&folder)?;
+        fs::copy(
+            program("deps/libgstonair.so")?,
+            folder.join("libgstonair.so"),
+        )?;
+    }
+    let mut command = Command::new(name);
+    command.env("ONAIR_ATTACH", Config::attach_socket(rig.stage()));
+    command.env("GST_PLUGIN_PATH", &folder);
+    command.env("GST_REGISTRY", rig.stage().directory().join("registry.bin"));
+    command
+        .env("G_DEBUG", "fatal-criticals")
+        .env("GST_TRACERS", "leaks(check-refs=false)");
+    command
+        .env("GST_DEBUG", "GST_TRACER:7")
+        .env("GST_DEBUG_NO_COLOR", "1");
+    command.args(arguments.split_whitespace());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    Ok(command)
+}
+
+/// Runs a pipeline to its end: its exit code, and what it said. Nothing may leak.
+fn launched(rig: &Rig, pipeline: &str) -> Result<(i32, String)> {
+    let output = tool(rig, "gst-launch-1.0", pipeline)?.output()?;
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    let leaks = |line: &&str| line.contains("object-alive, ") && !line.contains("format string");
+    let leaked: Vec<_> = said.lines().filter(leaks).collect();
+    ensure!(leaked.is_empty(), "{pipeline}: {leaked:#?}");
+    Ok((
+        output.status.code().context("ended by a signal")?,
+        said.into_owned(),
+    ))
+}
+
+fn plays(rig: &Rig, pipeline: &str) -> Result<()> {
+    let (code, said) = launched(rig, pipeline)?;
+    ensure!(code == 0, "{pipeline}: {code}: {said}");
+    Ok(())
+}
+
+fn file(rig: &Rig, name: &str) -> Result<(PathBuf, String)> {
+    let path = rig.stage().directory().join(name);
+    let text = path.to_str().context("a path of UTF-8")?.to_owned();
+    Ok((path, text))
+}
+
+#[test]
+fn elements_inspected_then_each_has_its_properties() -> Result<()> {
+    let rig = Rig::rings()?;
+    for (element, properties) in [
+        (
+            "onairsrc",
+            &[
+                "session",
+                "socket",
+                "reconnect",
+                "max-loans",
+                "Rank                     none",
+            ][..],
+        ),
+        (
+            "onairsink",
+            &[
+                "session",
+                "socket",
+                "reconnect",
+                "max-lateness",
+                "I422_10LE",
+            ],
+        ),
+    ] {
+        let told = tool(&rig, "gst-inspect-1.0", element)?.output()?;
+        let (out, error) = (
+            String::from_utf8(told.stdout)?,
+            String::from_utf8(told.stderr)?,
+        );
+        ensure!(told.status.success() && !error.contains("WARN"), "{error}");
+        for property in properties {
+            ensure!(out.contains(property), "{property}: {out}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn source_into_files_then_every_bit_is_the_senders() -> Result<()> {
+    let (rig, mut control) = lab(Source::Pattern)?;
+    let (path, to) = file(&rig, "a.raw")?;
+    for (caps, format) in [
+        ("", PixelFormat::V210),
+        ("! video/x-raw,format=I422_10LE", PLANES),
+    ] {
+        plays(
+            &rig,
+            &format!("onairsrc session=cam num-buffers=20 {caps} ! filesink location={to}"),
+        )?;
+        let numbers = numbers(format, &fs::read(&path)?)?;
+        assert_eq!(numbers.len(), 20, "{caps}");
+        rising(&numbers)?;
+    }
+    // The bytes of the buffers themselves.
+    control.receiver("small", 5002)?;
+    control.pattern("small-out", 5002)?;
+    plays(
+        &rig,
+        &format!("onairsrc session=small num-buffers=20 ! filesink location={to}"),
+    )?;
+    let bytes = fs::read(&path)?;
+    let frames = bytes.chunks_exact(Raster::SMALL.frame_bytes());
+    let small = frames
+        .map(onair_essence::video::pattern::verify)
+        .collect::<Result<Vec<_>, _>>()?;
+    assert_eq!(small.len(), 20);
+    rising(&small)?;
+    wait_for("the clients to be gone", 20, || {
+        Ok(control.show("cam")?.attachments.is_empty()
+            && control.show("small")?.attachments.is_empty())
+    })
+}
+
+#[test]
+fn two_sources_with_tees_and_a_converter_then_all_end() -> Result<()> {
+    let (rig, _control) = lab(Source::Pattern)?;
+    let (path, to) = file(&rig, "a.raw")?;
+    plays(
+        &rig,
+        &format!(
+            "onairsrc session=cam num-buffers=20 ! tee name=t t. ! queue ! videoconvert ! fakesink \
+             t. ! queue ! filesink location={to} \
+             onairsrc session=cam num-buffers=20 max-loans=0 ! video/x-raw,format=I422_10LE ! queue ! fakesink sync=true"
+        ),
+    )?;
+    rising(&numbers(PixelFormat::V210, &fs::read(path)?)?)
+}
+
+#[test]
+fn frames_held_by_a_pipeline_then_the_session_still_receives() -> Result<()> {
+    let (rig, _control) = lab(Source::Pattern)?;
+    // It holds 100 frames, more than any quota: without copies it would wait for ever.
+    let pipeline = "onairsrc session=cam num-buffers=110 ! queue max-size-buffers=200 max-size-bytes=0 \
+                    max-size-time=0 min-threshold-buffers=100 ! fakesink";
+    plays(&rig, pipeline)
+}
+
+#[test]
+fn sink_of_known_frames_then_every_bit_arrives() -> Result<()> {
+    let (rig, _control) = lab(Source::Client)?;
+    let (path, from) = file(&rig, "a.raw")?;
+    for (format, name) in [(PLANES, "i422-10le"), (PixelFormat::V210, "v210")] {
+        let taken = taker(&rig, 19)?;
+        fs::write(&path, pattern(format, 20)?)?;
+        let (width, height, rate) = (RASTER.width, RASTER.height, RASTER.rate);
+        plays(
+            &rig,
+            &format!(
+                "filesrc location={from} ! rawvideoparse format={name} width={width} height={height} \
+                 framerate={rate}/1 ! onairsink session=out sync=false"
+            ),
+        )?;
+        let seen = taken.join().expect("it does not panic")?;
+        assert_eq!(
+            seen.into_iter().collect::<Vec<_>>(),
+            Vec::from_iter(0..20),
+            "{name}"
+        );
+    }
+    // At the clock's pace.
+    plays(&rig, "videotestsrc num-buffers=10 ! onairsink session=out")
+}
+
+#[test]
+fn sessions_that_do_not_fit_then_the_pipeline_says_why() -> Result<()> {
+    let (rig, _control) = lab(Source::Client)?;
+    for (pipeline, what) in [
+        ("onairsrc session=none ! fakesink", "there is no session"),
+        ("onairsrc session=out ! fakesink", "sends: use onairsink"),
+        (
+            "videotestsrc ! onairsink session=cam",
+            "receives: use onairsrc",
+        ),
+        (
+            "onairsrc session=cam socket=/nowhere ! fakesink",
+            "no daemon answers",
+        ),
+        (
+            "onairsrc session=cam ! video/x-raw,format=RGB ! fakesink",
+            "not-negotiated",
+        ),
+    ] {
+        let (code, said) = launched(&rig, pipeline)?;
+        ensure!(
+            code != 0 && said.contains(what),
+            "{pipeline}: {code}: {said}"
+        );
+    }
+    Ok(())
+}
+
+fn attached(control: &mut Control) -> Result<()> {
+    wait_for("the source's client", 30, || {
+        Ok(control
+            .show("cam-v210")
+            .is_ok_and(|it| !it.attachments.is_empty()))
+    })
+}
+
+fn playing(rig: &Rig, pipeline: &str) -> Result<Running> {
+    running(
+        "gst-launch-1.0",
+        &mut tool(rig, "gst-launch-1.0", pipeline)?,
+    )
+}
+
+#[test]
+fn daemon_killed_then_an_error_or_with_reconnect_frames_again() -> Result<()> {
+    let (mut rig, mut control) = lab(Source::Pattern)?;
+    let (path, to) = file(&rig, "a.raw")?;
+    let again = format!(
+        "onairsrc session=cam reconnect=true ! filesink buffer-mode=unbuffered location={to}"
+    );
+    let mut again = playing(&rig, &again)?;
+    let mut ends = playing(&rig, "onairsrc session=cam ! fakesink")?;
+    wait_for("both clients", 30, || {
+        Ok(control
+            .show("cam-v210")
+            .is_ok_and(|it| it.attachments.len() == 2))
+    })?;
+    rig.kill_daemon()?;
+    let status = ends.wait(onair_tests::Deadline::seconds(20))?;
+    let said = std::io::read_to_string(ends.child().stderr.take().context("what it said")?)?;
+    ensure!(
+        !status.success() && said.contains("ERROR"),
+        "{status}: {said}"
+    );
+
+    rig.start_daemon()?;
+    let mut control = rig.control()?;
+    let bytes = fs::metadata(&path)?.len();
+    control.ample("cam", RASTER, 5000)?;
+    control.create(&onair_tests::send("out", RASTER, 5000, Source::Pattern))?;
+    attached(&mut control)?;
+    wait_for("frames of the new daemon", 30, || {
+        Ok(fs::metadata(&path)?.len() > bytes + 1_000_000)
+    })?;
+    ensure!(again.ended()?.is_none(), "it has ended");
+    Ok(())
+}

@@ -1,0 +1,202 @@
+//! How `onairctl pipe` ends, and what it does not hold meanwhile.
+
+use std::io::{Read as _, Write as _};
+use std::process::{Child, Stdio};
+
+use anyhow::{Context as _, Result, ensure};
+use onair::PixelFormat;
+use onair_api::Source;
+use onair_tests::{Control, Rig, wait_for};
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::{ended, lab, pattern, pipe, running};
+
+/// A pipe from `cam` whose first bytes were read.
+fn flowing(rig: &Rig) -> Result<Child> {
+    let mut child = pipe(rig, "cam")?.spawn()?;
+    let frames = child.stdout.as_mut().context("its frames")?;
+    frames.read_exact(&mut [0; 1000])?;
+    Ok(child)
+}
+
+fn frames(control: &mut Control) -> Result<u64> {
+    Ok(control.show("cam")?.counters.frames_complete)
+}
+
+#[test]
+fn reader_that_reads_no_more_then_frames_are_lost_not_held() -> Result<()> {
+    let (rig, mut control) = lab(Source::Pattern)?;
+    let child = flowing(&rig)?;
+    let before = frames(&mut control)?;
+    wait_for("frames for which the reader has no room", 60, || {
+        Ok(frames(&mut control)? > before + 40)
+    })?;
+    let view = control.show("cam")?;
+    assert_eq!(view.counters.frames_dropped_slow, 0);
+    // It waits for its reader without a frame: the session stops, and its frames are back.
+    kill_process(Pid::from_child(&child), Signal::INT)?;
+    let (code, summary, said) = ended_unread(child)?;
+    assert_eq!((code, said.as_str()), (0, ""), "{summary}");
+    assert_eq!(
+        (&summary["ended"], &summary["missed_buffers"]),
+        (&"signal".into(), &0.into())
+    );
+    ensure!(summary["lost_frames"].as_u64() > Some(10), "{summary}");
+    Ok(())
+}
+
+/// As [`ended`], while its standard output stays open and is not read.
+fn ended_unread(mut child: Child) -> Result<(i32, serde_json::Value, String)> {
+    let unread = child.stdout.take();
+    let all = ended(child);
+    drop(unread);
+    all
+}
+
+#[test]
+fn reader_gone_while_no_frame_comes_then_it_ends_at_once() -> Result<()> {
+    let (rig, mut control) = lab(Source::Pattern)?;
+    let mut child = pipe(&rig, "cam --format raw")?.spawn()?;
+    let mut reader = child.stdout.take().context("its frames")?;
+    reader.read_exact(&mut [0; 1000])?;
+    control.stop("out")?;
+    // What is on its way, until it waits for a frame.
+    let mut rest = vec![0; 1 << 20];
+    wait_for("a pipe that waits for frames", 20, || {
+        while rustix::io::ioctl_fionread(&reader)? > 0 {
+            let _ = reader.read(&mut rest)?;
+        }
+        Ok(control.blocking_tids("cam")?.len() == 1)
+    })?;
+    drop(reader);
+    let (code, summary, _) = ended(child)?;
+    assert_eq!((code, &summary["ended"]), (0, &"reader_gone".into()));
+    wait_for("the client to be gone", 20, || {
+        Ok(control.show("cam")?.attachments.is_empty())
+    })
+}
+
+#[test]
+fn reader_killed_then_it_ends_well() -> Result<()> {
+    let (rig, mut control) = lab(Source::Pattern)?;
+    let mut child = pipe(&rig, "cam")?.spawn()?;
+    let frames = child.stdout.take().context("its frames")?;
+    let mut reader = running(
+        "cat",
+        std::process::Command::new("cat")
+            .stdin(frames)
+            .stdout(Stdio::piped()),
+    )?;
+    let mut read = reader.child().stdout.take().context("what it read")?;
+    read.read_exact(&mut [0; 1000])?;
+    reader.kill()?;
+    let (code, summary, said) = ended(child)?;
+    assert_eq!(
+        (code, said.as_str(), &summary["ended"]),
+        (0, "", &"reader_gone".into())
+    );
+    wait_for("the client to be gone", 20, || {
+        Ok(control.show("cam")?.attachments.is_empty())
+    })
+}
+
+#[test]
+fn session_stopped_evicted_or_daemon_gone_then_its_code() -> Result<()> {
+    let (mut rig, mut control) = lab(Source::Pattern)?;
+    let child = flowing(&rig)?;
+    control.stop("cam")?;
+    let (code, summary, said) = ended(child)?;
+    assert_eq!((code, &summary["ended"]), (1, &"stopped".into()), "{said}");
+    ensure!(said.contains("session cam was stopped: start it"), "{said}");
+
+    control.start("cam")?;
+    let child = flowing(&rig)?;
+    control.evict_all("cam")?;
+    let (code, summary, said) = ended(child)?;
+    assert_eq!((code, &summary["ended"]), (5, &"gone".into()), "{said}");
+    ensure!(said.contains("evicted"), "{said}");
+
+    let child = flowing(&rig)?;
+    rig.kill_daemon()?;
+    let (code, summary, said) = ended(child)?;
+    assert_eq!(
+        (code, &summary["ended"]),
+        (3, &"daemon_ended".into()),
+        "{said}"
+    );
+
+    let (code, _, said) = ended(pipe(&rig, "cam")?.spawn()?)?;
+    ensure!(code == 3 && said.contains("daemon"), "{code}: {said}");
+    Ok(())
+}
+
+#[test]
+fn uses_that_make_no_sense_then_refused_with_what_to_do() -> Result<()> {
+    let (rig, _control) = lab(Source::Client)?;
+    for (arguments, code, what) in [
+        ("cam --format wav", 2, "wav is for audio"),
+        ("cam --layout rgba", 2, "give one of yuv422p10le"),
+        ("cam --layout y210le", 2, "NUT has no name"),
+        ("cam --send", 2, "leave --send out"),
+        ("out", 2, "give --send"),
+        ("none", 5, "there is no session"),
+        ("cam --unix /nowhere/cam.nut", 1, "cannot create the socket"),
+    ] {
+        let (found, _, said) = ended(pipe(&rig, arguments)?.spawn()?)?;
+        ensure!(
+            found == code && said.contains(what),
+            "{arguments}: {found}: {said}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn hostile_input_then_refused_and_nothing_of_it_is_sent() -> Result<()> {
+    let (rig, mut control) = lab(Source::Client)?;
+    let frames = pattern(PixelFormat::V210, 1)?;
+    let mut receiver = nut_of(&frames);
+    let whole = receiver.clone();
+    // Of another size.
+    let other = whole
+        .windows(4)
+        .position(|it| it == b"v210")
+        .context("its tag")?;
+    receiver[other] ^= 1;
+    let cut = &whole[..whole.len() - 1];
+    let endless = [&whole[..26], &[0xff; 4096][..]].concat();
+    for (input, what) in [
+        (&b"not what it should be"[..], "is not NUT"),
+        (&receiver[..], "checksum"),
+        (cut, "in the middle of a frame"),
+        (&endless[..], "damaged"),
+        (&whole[..30], "in the middle"),
+    ] {
+        let mut child = pipe(&rig, "out --send")?.stdin(Stdio::piped()).spawn()?;
+        let mut stdin = child.stdin.take().context("its input")?;
+        // It may have ended before.
+        drop(stdin.write_all(input));
+        drop(stdin);
+        let (code, summary, said) = ended(child)?;
+        ensure!(code == 2 && said.contains(what), "{code}: {said}");
+        assert_eq!(
+            (&summary["frames"], &summary["ended"]),
+            (&0.into(), &"input_invalid".into())
+        );
+    }
+    assert_eq!(control.show("out")?.counters.frames_sent, 0);
+    wait_for("the clients to be gone", 20, || {
+        Ok(control.show("out")?.attachments.is_empty())
+    })
+}
+
+/// A NUT file with a frame of the lab's session.
+fn nut_of(frame: &[u8]) -> Vec<u8> {
+    let video = onair_pixels::nut::NutVideo {
+        width: 320,
+        height: 180,
+        tag: *b"v210",
+    };
+    let writer = onair_pixels::nut::NutWriter::new(video, (50, 1));
+    [&writer.header()[..], &writer.frame(0, frame.len()), frame].concat()
+}
