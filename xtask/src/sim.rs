@@ -1,7 +1,7 @@
 //! `cargo xtask sim`: lives of the session core, in one thread on a virtual clock.
 
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -20,11 +20,11 @@ pub(crate) struct Arguments {
     /// How long
     #[arg(long = "for", default_value = "60s", value_parser = humantime::parse_duration)]
     time: Duration,
-    /// The first seed
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-    /// Live one life, and print what happens
+    /// The first seed; without it, one from the time
     #[arg(long)]
+    seed: Option<u64>,
+    /// Live one life, and print what happens
+    #[arg(long, requires = "seed")]
     replay: bool,
     /// Leave out these deeds of its plan
     #[arg(long)]
@@ -34,10 +34,18 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
+/// A first seed from the time: lives that were not lived before.
+fn new_seed() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    // More than the lives of a second.
+    now.map_or(0, |it| it.as_secs() * 10_000)
+}
+
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut command = Command::new(build_simulator()?);
     command.args(["--seconds", &arguments.time.as_secs().to_string()]);
-    command.args(["--seed", &arguments.seed.to_string()]);
+    let seed = arguments.seed.unwrap_or_else(new_seed);
+    command.args(["--seed", &seed.to_string()]);
     command.args(arguments.replay.then_some("--replay"));
     command.args(arguments.json.then_some("--json"));
     if let Some(without) = &arguments.without {

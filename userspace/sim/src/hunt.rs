@@ -1,5 +1,7 @@
 //! Looks for lives that fail, and for the shortest plan with which one still fails.
 
+use onair_ipc::sys::heap_bytes;
+
 use crate::life::{Report, live};
 use crate::plan::Plan;
 
@@ -32,16 +34,28 @@ pub fn without(seed: u64, left_out: &[usize]) -> Plan {
     plan
 }
 
-/// Lives the life of `seed`. Returns its steps, and the shortest plan that fails, if it does.
+/// Lives some lives thrice. Returns by how much the heap grew after the first time, in bytes.
 #[must_use]
-pub fn hunt(seed: u64) -> (u64, Option<Found>) {
+pub fn leaked() -> u64 {
+    let all = || (0..8).for_each(|seed| drop(live(&Plan::new(seed), false)));
+    all();
+    let before = heap_bytes();
+    all();
+    all();
+    heap_bytes().saturating_sub(before)
+}
+
+/// Lives the life of `seed`. If it fails, returns the shortest plan that does, or its own if `shortens`
+/// is false.
+#[must_use]
+pub fn hunt(seed: u64, shortens: bool) -> (Report, Option<Found>) {
     let plan = Plan::new(seed);
     let report = live(&plan, false);
     if report.violations.is_empty() {
-        return (report.events, None);
+        return (report, None);
     }
     let mut left_out = Vec::new();
-    for at in (0..plan.deeds.len()).rev() {
+    for at in (0..plan.deeds.len()).rev().filter(|_| shortens) {
         left_out.push(at);
         if live(&without(seed, &left_out), false).violations.is_empty() {
             left_out.pop();
@@ -52,5 +66,5 @@ pub fn hunt(seed: u64) -> (u64, Option<Found>) {
         report: live(&without(seed, &left_out), true),
         without: left_out,
     };
-    (report.events, Some(found))
+    (report, Some(found))
 }

@@ -14,7 +14,7 @@
 //! | `plan` | who is there, and what is done to them |
 //! | `world` | what is so |
 //! | `oracle` | what must be so |
-//! | `daemon` | the control thread and the pollers |
+//! | `daemon` | the control thread and the pollers; `runtime`: what a poller has of a session |
 //! | `client`, `kernel`, `operator`, `mail` | what surrounds them |
 //! | `life` | one life |
 //! | `hunt` | many lives, and the shortest that fails |
@@ -31,8 +31,9 @@ mod operator;
 mod oracle;
 mod plan;
 mod requests;
+mod runtime;
 mod world;
 
-pub use self::hunt::{Found, failed_seeds, hunt, without};
+pub use self::hunt::{Found, failed_seeds, hunt, leaked, without};
 pub use self::life::{Report, live};
-pub use self::plan::{ClientPlan, Deed, DeedKind, Manners, Plan};
+pub use self::plan::{ClientPlan, Death, Deed, DeedKind, End, Manners, Plan, SessionPlan, reached};

@@ -1,11 +1,12 @@
 //! `cargo xtask sim`: lives lives, and prints those that fail.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use onair_sim::{Found, failed_seeds, hunt, live, without};
-use serde_json::json;
+use onair_sim::{Found, Report, failed_seeds, hunt, leaked, live, reached, without};
+use serde_json::{Value, json};
 
 /// Lives lives of the session core
 #[derive(Parser)]
@@ -13,6 +14,12 @@ struct Arguments {
     /// Seconds to go on for
     #[arg(long, default_value_t = 60)]
     seconds: u64,
+    /// Live so many lives, without those that ever failed, however long it takes
+    #[arg(long)]
+    lives: Option<usize>,
+    /// End at the first life that fails, and do not look for a shorter one
+    #[arg(long)]
+    first: bool,
     /// The first seed
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -29,6 +36,8 @@ struct Arguments {
 
 /// Lines of a trace that are printed.
 const LINES: usize = 120;
+/// Bytes by which the heap may grow: what allocators and threads keep.
+const MOST_LEAKED: u64 = 256 << 10;
 /// Lives that fail before the hunt ends.
 const MOST: usize = 5;
 
@@ -40,47 +49,100 @@ fn main() -> ExitCode {
         return replay(&arguments);
     }
     let begun = Instant::now();
-    let limit = Duration::from_secs(arguments.seconds);
+    let limit = match arguments.lives {
+        Some(_) => Duration::MAX,
+        None => Duration::from_secs(arguments.seconds),
+    };
+    let most = if arguments.first { 1 } else { MOST };
     let mut told = begun;
-    let (mut lives, mut events, mut found) = (0_u64, 0_u64, Vec::new());
-    for seed in failed_seeds().chain(arguments.seed..) {
-        if begun.elapsed() >= limit || found.len() >= MOST {
+    let mut total = Total {
+        leaks: leaked() > MOST_LEAKED,
+        ..Total::default()
+    };
+    let known = failed_seeds().filter(|_| arguments.lives.is_none());
+    let seeds = known.chain(arguments.seed..);
+    for seed in seeds.take(arguments.lives.unwrap_or(usize::MAX)) {
+        if begun.elapsed() >= limit || total.found.len() >= most {
             break;
         }
-        let (steps, fails) = hunt(seed);
-        lives += 1;
-        events += steps;
+        let (report, fails) = hunt(seed, !arguments.first);
+        total.add(&report);
         if let Some(fails) = fails {
             print(&fails);
-            found.push(fails);
+            total.found.push(fails);
         }
         if told.elapsed() >= Duration::from_secs(5) {
             told = Instant::now();
-            eprintln!("{}", line(lives, events, begun.elapsed(), found.len()));
+            eprintln!("{}", total.line(begun.elapsed()));
         }
     }
     let took = begun.elapsed();
     if arguments.json {
-        let failed = found.iter().map(|it| {
-            json!({ "seed": it.seed, "without": it.without, "violation": it.report.violations.first() })
-        });
-        let result = json!({
-            "lives": lives,
-            "events": events,
-            "seconds": took.as_secs_f64(),
-            "failed": failed.collect::<Vec<_>>(),
-        });
-        println!("{result:#}");
+        println!("{:#}", total.json(took));
     } else {
-        println!("{}", line(lives, events, took, found.len()));
+        println!("{}", total.line(took));
+        println!("{}", total.deaths());
     }
-    ExitCode::from(u8::from(!found.is_empty()))
+    if total.leaks {
+        eprintln!("memory is left after a life");
+    }
+    ExitCode::from(u8::from(total.leaks || !total.found.is_empty()))
 }
 
-fn line(lives: u64, events: u64, took: Duration, failed: usize) -> String {
-    let rate = u128::from(events) * 1000 / took.as_millis().max(1);
-    let seconds = took.as_secs();
-    format!("{seconds} s: {lives} lives, {events} events, {rate} events/s, {failed} failed")
+/// What there is of the lives so far.
+#[derive(Default)]
+struct Total {
+    lives: u64,
+    events: u64,
+    found: Vec<Found>,
+    /// Memory is left after a life.
+    leaks: bool,
+    /// Deaths at each label.
+    deaths: BTreeMap<&'static str, u64>,
+}
+
+impl Total {
+    fn add(&mut self, report: &Report) {
+        self.lives += 1;
+        self.events += report.events;
+        if let Some(label) = report.died_at {
+            *self.deaths.entry(label).or_default() += 1;
+        }
+    }
+
+    fn line(&self, took: Duration) -> String {
+        let (lives, events, failed) = (self.lives, self.events, self.found.len());
+        let rate = u128::from(events) * 1000 / took.as_millis().max(1);
+        let seconds = took.as_secs();
+        format!("{seconds} s: {lives} lives, {events} events, {rate} events/s, {failed} failed")
+    }
+
+    /// At which labels callers died.
+    fn deaths(&self) -> String {
+        let never: Vec<_> = reached()
+            .filter(|it| !self.deaths.contains_key(it))
+            .collect();
+        let (died, all) = (self.deaths.len(), reached().count());
+        format!(
+            "callers died at {died} of {all} labels; not at: {}",
+            never.join(", ")
+        )
+    }
+
+    fn json(&self, took: Duration) -> Value {
+        let failed = self.found.iter().map(|it| {
+            json!({ "seed": it.seed, "without": it.without, "violation": it.report.violations.first() })
+        });
+        let leak = json!({ "violation": "memory is left after a life" });
+        let failed = failed.chain(self.leaks.then_some(leak));
+        json!({
+            "lives": self.lives,
+            "events": self.events,
+            "seconds": took.as_secs_f64(),
+            "failed": failed.collect::<Vec<_>>(),
+            "deaths": self.deaths,
+        })
+    }
 }
 
 fn command(found: &Found) -> String {

@@ -2,15 +2,15 @@
 
 use onair_sim::{Plan, failed_seeds, hunt, live};
 
-/// Lives of new seeds: about two seconds.
-const LIVES: u64 = 250;
+/// Lives of fixed seeds: some seconds.
+const LIVES: u64 = 600;
 
 #[test]
 fn lives_of_fixed_seeds_and_of_failed_ones_then_no_violation() {
     let mut events = 0;
     for seed in failed_seeds().chain(0..LIVES) {
-        let (steps, found) = hunt(seed);
-        events += steps;
+        let (report, found) = hunt(seed, true);
+        events += report.events;
         assert!(
             found.is_none(),
             "cargo xtask sim --replay --seed {seed}: {found:#?}"

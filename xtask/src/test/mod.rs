@@ -398,10 +398,9 @@ fn without_leaks(manner: Manner, program: &str) -> Result<()> {
     Ok(())
 }
 
-/// A minute of lives of the session core, after those that ever failed: the same ones each time, so that what fails
-/// was changed. `cargo xtask sim --seed` lives others.
+/// Lives of the session core, the same ones each time, so that what fails was changed. `cargo xtask sim` lives new ones.
 fn lives(manner: Manner, simulator: &str) -> Result<()> {
-    let options = ["--seconds", "60"];
+    let options = ["--lives", "600"];
     say::command(format_args!("{simulator} {}", options.join(" ")));
     let done = supervised_as(manner, simulator, |command| {
         command.args(options);

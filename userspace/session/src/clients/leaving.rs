@@ -4,6 +4,7 @@ use onair_api::{Problem, ProblemCode, ReconciledCause};
 use onair_ipc::fence::Fence;
 use onair_ipc::lender::Lender;
 use onair_ipc::memory::AttachmentState;
+use onair_mutant::mutant;
 
 use crate::boundary::effect::{Effect, Named, PollerCommand};
 use crate::boundary::note::Note;
@@ -111,7 +112,9 @@ impl<R: Runtime> SessionCore<R> {
         ) else {
             return;
         };
-        lender.settle(|_| ());
+        if !mutant!("leave: what was given back is not settled first") {
+            lender.settle(|_| ());
+        }
         self.audit.ended(&lender);
         let slots = attachment
             .memory

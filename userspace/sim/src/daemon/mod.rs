@@ -7,6 +7,7 @@ mod effects;
 mod poller;
 #[path = "../../../session/tests/played/seen.rs"]
 mod seen;
+mod shutdown;
 mod view;
 
 pub(crate) use self::answers::refuse_rest;
