@@ -70,6 +70,7 @@ pub(super) fn event_name(event: &Event<PlayedRuntime>) -> String {
         Event::Quarantine(_) => "quarantine".into(),
         Event::Evict(one, _) => format!("evict {one:?}"),
         Event::Verdict(_) => "verdict".into(),
+        Event::Flush(wait, _) => format!("flush within {wait:?}"),
         Event::Admit(it) => format!("admit {}", it.number),
         Event::Detach(number, _) => format!("detach {number}"),
         Event::HandedBack(_) => "handed back".into(),
