@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use onair_ipc::caller::{Attachment, Deadline, Refusal};
-use onair_sim_kernel::{below, current, now_ns, sleep};
+use onair_sim_kernel::{below, current, give_way, now_ns, sleep};
 
 use crate::oracle;
 use crate::world::{Call, Thread, World, violation, world};
+
+/// Pauses of a thread, ns.
+pub(super) const PAUSES: [u64; 4] = [100, 3_000, 50_000, 700_000];
 
 /// Makes a call.
 pub(super) fn call<T>(
@@ -103,12 +106,24 @@ pub(super) fn resume(of: usize) {
     world(|world| world.clients[of].pauses -= 1);
 }
 
-/// What a signal handler does: a call that does not wait, amid any call of its thread.
-pub(crate) fn call_in_handler(of: usize) {
-    let client = world(|world| Arc::clone(&world.clients[of].attachment));
-    let now = Deadline::Now;
-    let _ = match below(3) {
-        0 => super::honest::poll_event(of, &client, now),
-        _ => super::honest::take(of, &client, now),
-    };
+/// Keeps a frame for a while.
+pub(super) fn hold() {
+    match below(4) {
+        0 => {}
+        1 => (0..below(40)).for_each(|_| give_way()),
+        _ => sleep(below(usize::try_from(PAUSES[below(4)]).unwrap_or(1)) as u64),
+    }
+}
+
+/// Counts a put that says that it gave the frame back.
+pub(super) fn counted(of: usize, result: Result<(), Refusal>) -> Result<(), Refusal> {
+    world(|world| world.clients[of].put += u64::from(result.is_ok()));
+    result
+}
+
+/// What a put has said.
+pub(super) fn note_put(of: usize, result: Result<(), Refusal>) {
+    if let Err(refusal) = result {
+        check_refusal(of, Call::None, Deadline::Never, refusal);
+    }
 }

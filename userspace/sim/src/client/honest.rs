@@ -6,13 +6,10 @@ use onair_ipc::caller::{Attachment, Deadline, LoanGuard, Refusal};
 use onair_ipc::pins::End;
 use onair_sim_kernel::{below, current, give_way, now_ns, sleep};
 
-use super::calls::{call, check_refusal, set_call};
+use super::calls::{PAUSES, call, counted, hold, note_put, set_call};
 use super::{is_let_in, kept};
 use crate::oracle;
 use crate::world::{Call, violation, world};
-
-/// Pauses of a thread, ns.
-const PAUSES: [u64; 4] = [100, 3_000, 50_000, 700_000];
 
 /// The whole life of a thread.
 pub(super) fn caller(of: usize) {
@@ -130,15 +127,6 @@ fn fill(of: usize, client: &Attachment, guard: LoanGuard<'_>) -> Result<(), Refu
     result
 }
 
-/// Keeps a frame for a while.
-pub(super) fn hold() {
-    match below(4) {
-        0 => {}
-        1 => (0..below(40)).for_each(|_| give_way()),
-        _ => sleep(below(usize::try_from(PAUSES[below(4)]).unwrap_or(1)) as u64),
-    }
-}
-
 fn put(of: usize, client: &Attachment, guard: LoanGuard<'_>) -> Result<(), Refusal> {
     let result = match below(4) {
         0 => {
@@ -150,19 +138,6 @@ fn put(of: usize, client: &Attachment, guard: LoanGuard<'_>) -> Result<(), Refus
     };
     note_put(of, result);
     result
-}
-
-/// Counts a put that says that it gave the frame back.
-pub(super) fn counted(of: usize, result: Result<(), Refusal>) -> Result<(), Refusal> {
-    world(|world| world.clients[of].put += u64::from(result.is_ok()));
-    result
-}
-
-/// What a put has said.
-pub(super) fn note_put(of: usize, result: Result<(), Refusal>) {
-    if let Err(refusal) = result {
-        check_refusal(of, Call::None, Deadline::Never, refusal);
-    }
 }
 
 fn event_deadline() -> Deadline {
@@ -191,4 +166,14 @@ fn wait_started(of: usize, client: &Attachment) -> Result<(), Refusal> {
     call(of, Call::WaitStarted, deadline, || {
         client.wait_started(deadline)
     })
+}
+
+/// What a signal handler does: a call that does not wait, amid any call of its thread.
+pub(crate) fn call_in_handler(of: usize) {
+    let client = world(|world| Arc::clone(&world.clients[of].attachment));
+    let now = Deadline::Now;
+    let _ = match below(3) {
+        0 => poll_event(of, &client, now),
+        _ => take(of, &client, now),
+    };
 }

@@ -3,8 +3,7 @@
 use onair_ipc::caller::{Attachment, Deadline, LoanGuard, Refusal};
 use onair_sim_kernel::{below, current, fence};
 
-use super::calls::{check_refusal, set_call};
-use super::honest::{counted, hold, note_put};
+use super::calls::{check_refusal, counted, hold, note_put, set_call};
 use crate::oracle;
 use crate::world::{Call, KeptFrame, violation, world};
 

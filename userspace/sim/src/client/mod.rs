@@ -20,8 +20,9 @@ use onair_ipc::sync::{AtomicU32, Ordering};
 use onair_session::{Admission, Event};
 use onair_sim_kernel::{Mortal, fence, spawn};
 
-pub(crate) use self::calls::{call_in_handler, stop_in_handler};
+pub(crate) use self::calls::stop_in_handler;
 pub(crate) use self::detach::{detach, pause};
+pub(crate) use self::honest::call_in_handler;
 use crate::kernel::post;
 use crate::mail::{Channel, Message};
 use crate::plan::{ClientPlan, Manners, Plan};

@@ -5,7 +5,7 @@ use onair_session::{Destroy, Event, Examination, Examined, Place, SessionCore, e
 use onair_sim_kernel::{now_ns, park};
 
 use super::Commands;
-use super::shutdown::Ending;
+use super::ending::Ending;
 use super::view::{facts, index_of, instant, ns, view};
 use crate::mail::Message;
 use crate::oracle;

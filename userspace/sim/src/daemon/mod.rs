@@ -4,6 +4,7 @@
 mod answers;
 mod control;
 mod effects;
+mod ending;
 mod poller;
 #[path = "../../../session/tests/played/seen.rs"]
 mod seen;

@@ -12,6 +12,7 @@ use onair_session::{Destroy, Event, Examination, Ticket};
 use onair_sim_kernel::{below, now_ns};
 
 use super::control::{Control, who};
+use super::ending::Ending;
 use super::seen::QUIESCE;
 use super::view::{instant, ns};
 use crate::oracle;
@@ -21,16 +22,6 @@ use crate::world::{id, trace, world};
 const TOGETHER: usize = 2;
 /// Steps of the shutdown before messages are received again.
 const STEPS: usize = 6;
-
-/// A shutdown in progress.
-pub(super) struct Ending {
-    core: ShutdownCore,
-    /// The states that the core knows.
-    known: BTreeMap<usize, Option<SessionState>>,
-    is_forced: bool,
-    /// When its next step is due.
-    pub(super) wake_at: Option<Instant>,
-}
 
 impl Control {
     /// The daemon is told to exit.
