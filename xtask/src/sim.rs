@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -23,14 +23,14 @@ pub(crate) struct Arguments {
     /// How long
     #[arg(long = "for", default_value = "60s", value_parser = humantime::parse_duration)]
     time: Duration,
-    /// The first seed
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
     /// Only lives of the state directory: its disk, and the daemon's deaths
     #[arg(long)]
     disk: bool,
-    /// Live one life, and print what happens
+    /// The first seed; without it, one from the time
     #[arg(long)]
+    seed: Option<u64>,
+    /// Live one life, and print what happens
+    #[arg(long, requires = "seed")]
     replay: bool,
     /// Replay a trace of `onairctl debug trace` of the same version
     #[arg(long, value_name = "FILE")]
@@ -43,10 +43,18 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
+/// A first seed from the time: lives that were not lived before.
+fn new_seed() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    // More than the lives of a second.
+    now.map_or(0, |it| it.as_secs() * 10_000)
+}
+
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let mut command = Command::new(build_simulator()?);
     command.args(["--seconds", &arguments.time.as_secs().to_string()]);
-    command.args(["--seed", &arguments.seed.to_string()]);
+    let seed = arguments.seed.unwrap_or_else(new_seed);
+    command.args(["--seed", &seed.to_string()]);
     command.args(arguments.disk.then_some("--disk"));
     command.args(arguments.replay.then_some("--replay"));
     if let Some(trace) = &arguments.trace {

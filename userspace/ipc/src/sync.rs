@@ -17,6 +17,8 @@ pub use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 /// The caller's half of the pair: on x86-64 a compiler fence. SYNC: light-heavy.
 #[inline(always)]
 pub fn light() {
+    #[cfg(simulated)]
+    crate::scheduled::light();
     #[cfg(not(loom))]
     core::sync::atomic::compiler_fence(Ordering::SeqCst);
     #[cfg(loom)]

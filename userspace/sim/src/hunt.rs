@@ -2,6 +2,8 @@
 
 use std::fmt::Debug;
 
+use onair_ipc::sys::heap_bytes;
+
 use crate::disk::{self, DiskPlan};
 use crate::life::{self, Report};
 use crate::plan::Plan;
@@ -73,19 +75,31 @@ fn leave_out<T>(deeds: &mut Vec<T>, left_out: &[usize]) {
     });
 }
 
-/// Lives the life of `seed`. Returns its steps, and the shortest plan that fails, if it does.
+/// Lives some lives thrice. Returns by how much the heap grew after the first time, in bytes.
 #[must_use]
-pub fn hunt(kind: Kind, seed: u64) -> (u64, Option<Found>) {
+pub fn leaked() -> u64 {
+    let all = || (0..8).for_each(|seed| drop(life::live(&Plan::new(seed), false)));
+    all();
+    let before = heap_bytes();
+    all();
+    all();
+    heap_bytes().saturating_sub(before)
+}
+
+/// Lives the life of `seed`. If it fails, returns the shortest plan that does, or its own if `shortens`
+/// is false.
+#[must_use]
+pub fn hunt(kind: Kind, seed: u64, shortens: bool) -> (Report, Option<Found>) {
     let (_, report) = replay(kind, seed, &[], false);
     if report.violations.is_empty() {
-        return (report.events, None);
+        return (report, None);
     }
     let deeds = match kind {
         Kind::Core => Plan::new(seed).deeds.len(),
         Kind::Disk => DiskPlan::new(seed).deeds.len(),
     };
     let mut without = Vec::new();
-    for at in (0..deeds).rev() {
+    for at in (0..deeds).rev().filter(|_| shortens) {
         without.push(at);
         if replay(kind, seed, &without, false).1.violations.is_empty() {
             without.pop();
@@ -97,5 +111,5 @@ pub fn hunt(kind: Kind, seed: u64) -> (u64, Option<Found>) {
         report: replay(kind, seed, &without, true).1,
         without,
     };
-    (report.events, Some(found))
+    (report, Some(found))
 }

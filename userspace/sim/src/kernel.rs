@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use onair_ipc::life::daemon_dies;
 use onair_session::{Event, Exit};
-use onair_sim_kernel::{chance, now_ns, unpark};
+use onair_sim_kernel::{Mortal, TaskId, chance, current, now_ns, park, spawn, unpark};
 
 use crate::mail::{Channel, Message};
+use crate::plan::Death;
 use crate::world::{Client, trace, world};
 
 /// The period of the daemon's own look for dead threads, ns.
@@ -16,6 +17,14 @@ const PERIOD: u64 = 1_000_000_000;
 pub(crate) fn post(channel: Channel, delay: u64, message: Message) {
     world(|world| {
         world.mail.send(channel, delay, message);
+        unpark(world.control);
+    });
+}
+
+/// Sends the control thread a message that takes exactly so long.
+pub(crate) fn post_after(ns: u64, message: Message) {
+    world(|world| {
+        world.mail.send_after(ns, message);
         unpark(world.control);
     });
 }
@@ -34,26 +43,57 @@ pub(crate) fn kicked(socket: i32) {
     }
 }
 
-/// Ends one thread of a client.
-pub(crate) fn kill_thread(of: usize, which: usize) {
-    let killed = world(|world| {
-        let client = &mut world.clients[of];
-        if client.is_dead() || client.threads.is_empty() {
-            return None;
-        }
-        let which = which % client.threads.len();
-        let thread = &client.threads[which];
-        if thread.mortal.is_dead() {
-            return None;
-        }
-        client.inside.remove(&thread.task);
-        Some((thread.mortal.clone(), thread.task, client.number))
+/// Ends `count` threads of a client, the first of them by its place.
+pub(crate) fn kill_threads(of: usize, which: usize, count: usize) {
+    let tasks: Vec<TaskId> = world(|world| {
+        let threads = &world.clients[of].threads;
+        let places = (0..threads.len().min(count)).map(|at| (which + at) % threads.len());
+        places.map(|at| threads[at].task).collect()
     });
-    if let Some((mortal, task, number)) = killed {
-        trace(|| format!("thread {} of {number} dies", task + 1));
+    kill_tasks(of, &tasks);
+}
+
+fn kill_tasks(of: usize, tasks: &[TaskId]) {
+    let killed: Vec<(TaskId, Mortal)> = world(|world| {
+        let client = &mut world.clients[of];
+        if client.is_dead() {
+            return Vec::new();
+        }
+        let threads = client.threads.iter();
+        let threads = threads.filter(|it| tasks.contains(&it.task) && !it.mortal.is_dead());
+        let killed = threads.map(|it| (it.task, it.mortal.clone())).collect();
+        client.inside.retain(|it| !tasks.contains(it));
+        killed
+    });
+    for (task, mortal) in &killed {
+        trace(|| format!("thread {} dies", task + 1));
         mortal.kill();
-        report(of, &[task]);
     }
+    let killed: Vec<TaskId> = killed.into_iter().map(|it| it.0).collect();
+    if !killed.is_empty() {
+        report(of, &killed);
+    }
+}
+
+/// The running task passes the label of the plan's death. Its process dies there, or the thread alone.
+pub(crate) fn die(death: Death) {
+    let me = current();
+    let of = world(|world| {
+        let of = world.of_task.get(&me).copied();
+        let of = of.filter(|of| world.clients[*of].is_attached && world.passes > 0)?;
+        world.passes -= 1;
+        (world.passes == 0).then_some(of)
+    });
+    let Some(of) = of else {
+        return;
+    };
+    world(|world| world.died_at = Some(death.label));
+    trace(|| format!("task {me} dies at {}", death.label));
+    spawn(vec![], move || match death.is_of_process {
+        true => kill_process(of),
+        false => kill_tasks(of, &[me]),
+    });
+    park(u64::MAX);
 }
 
 /// The probe reports the ends of threads.
@@ -67,9 +107,7 @@ fn report(of: usize, tasks: &[usize]) {
     });
     if !is_seen {
         let event = Event::LookForDead { all: true };
-        let message = Message::Core(session, event);
-        world(|world| world.mail.send_after(PERIOD, message));
-        return;
+        return post_after(PERIOD, Message::Core(session, event));
     }
     let exits = || {
         let exit = |task: &usize| {
@@ -132,6 +170,16 @@ pub(crate) fn kill_daemon() {
     trace(|| "the daemon dies".into());
     mortal.kill();
     memories.iter().for_each(|memory| daemon_dies(memory));
+    crate::requests::clear();
+}
+
+/// The daemon exits by itself, and has told its clients. Called in its control thread.
+pub(crate) fn exit_daemon() {
+    world(|world| {
+        world.is_daemon_dead = true;
+        world.sessions.iter_mut().for_each(|it| it.is_over = true);
+        world.sessions.iter().for_each(|it| unpark(it.poller));
+    });
     crate::requests::clear();
 }
 

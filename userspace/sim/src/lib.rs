@@ -14,7 +14,7 @@
 //! | `plan` | who is there, and what is done to them |
 //! | `world` | what is so |
 //! | `oracle` | what must be so |
-//! | `daemon` | the control thread and the pollers |
+//! | `daemon` | the control thread and the pollers; `runtime`: what a poller has of a session |
 //! | `client`, `kernel`, `operator`, `mail` | what surrounds them |
 //! | `life` | one life |
 //! | `disk` | lives of the state directory: real archive and store, crashes |
@@ -35,9 +35,10 @@ mod oracle;
 mod plan;
 mod replay;
 mod requests;
+mod runtime;
 mod world;
 
-pub use self::hunt::{Found, Kind, failed_seeds, hunt, replay};
+pub use self::hunt::{Found, Kind, failed_seeds, hunt, leaked, replay};
 pub use self::life::{Report, live};
-pub use self::plan::{ClientPlan, Deed, DeedKind, Manners, Plan};
+pub use self::plan::{ClientPlan, Death, Deed, DeedKind, End, Manners, Plan, SessionPlan, reached};
 pub use self::replay::replay_trace;

@@ -17,7 +17,7 @@ use crate::{client, daemon, operator, oracle, replay, requests};
 
 const FRAMES: u32 = 4;
 /// Steps after which a life counts as endless.
-const STEPS: u64 = 1_000_000;
+const STEPS: u64 = 6_000_000;
 
 /// How a life went.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub struct Report {
     pub violations: Vec<String>,
     /// What happened, if it was to be traced.
     pub trace: Vec<String>,
+    /// The label at which a caller died.
+    pub died_at: Option<&'static str>,
     /// Virtual time, ns.
     pub ns: u64,
     /// The traces of the sessions that ended, if it was to be traced: what a daemon would give.
@@ -37,10 +39,12 @@ pub struct Report {
 /// Lives the life of `plan`.
 #[must_use]
 pub fn live(plan: &Plan, is_traced: bool) -> Report {
-    kernel::boot(plan.seed, plan.stay);
+    kernel::boot(plan.seed, plan.stay, plan.stalls);
     kernel::on_label(oracle::passed);
     kernel::on_kick(crate::kernel::kicked);
+    kernel::on_wake(oracle::woken);
     requests::clear();
+    oracle::no_exit();
     let geometry = Geometry::new(FRAMES, 64).expect("valid");
     let frames = || FrameMemory::create(geometry, true).expect("memory");
     world::begin(World {
@@ -53,6 +57,14 @@ pub fn live(plan: &Plan, is_traced: bool) -> Report {
                 is_quarantined: false,
                 is_draining: false,
                 lent: 0,
+                stamps: Default::default(),
+                sent_and_dropped: (0, 0),
+                is_runtime_out: false,
+                has_run: false,
+                is_unwanted: false,
+                is_closing: false,
+                poller_dies: false,
+                is_poller_dead: false,
                 given_back: Vec::new(),
                 poller: 0,
             })
@@ -62,6 +74,10 @@ pub fn live(plan: &Plan, is_traced: bool) -> Report {
         control: 0,
         is_daemon_dead: false,
         daemon: kernel::Mortal::default(),
+        frames: Default::default(),
+        passes: plan.death.map_or(0, |it| it.pass),
+        died_at: None,
+        is_ending: false,
         is_in_event: false,
         told_stale: Vec::new(),
         loses_until: 0,
@@ -87,6 +103,7 @@ pub fn live(plan: &Plan, is_traced: bool) -> Report {
         events,
         violations: world.violations,
         trace: world.trace,
+        died_at: world.died_at,
         ns,
         sessions: replay::take(),
     }
@@ -95,11 +112,15 @@ pub fn live(plan: &Plan, is_traced: bool) -> Report {
 fn populate(plan: &Plan) {
     let daemon = world(|world| world.daemon.clone());
     let mut number = 0;
-    for (session, clients) in plan.sessions.iter().enumerate() {
-        let frames = world(|world| world.sessions[session].frames.clone());
-        for plan in clients {
+    for (session, its) in plan.sessions.iter().enumerate() {
+        let shared = world(|world| world.sessions[session].frames.clone());
+        for client in &its.clients {
             number += 1;
-            let client = client::new(number, session, *plan, &frames);
+            let frames = match its.sends {
+                true => FrameMemory::create(shared.geometry(), false).expect("memory"),
+                false => shared.clone(),
+            };
+            let client = client::new(number, session, *client, &frames, plan);
             world(|world| world.clients.push(client));
         }
     }

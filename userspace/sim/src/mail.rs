@@ -3,15 +3,18 @@
 use std::collections::BTreeMap;
 
 use onair_session::Event;
-use onair_sim_kernel::{below, now_ns};
+use onair_session::shutdown::Remedy;
+use onair_sim_kernel::{below, fence, now_ns};
 
-use crate::ledgers::Ledgers;
+use crate::runtime::PlayedRuntime;
 
 /// Where a message comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Channel {
     /// The operator, and clients' requests.
     Requests,
+    /// Signals to the daemon.
+    Signals,
     /// A client's socket.
     Socket(usize),
     /// The probe.
@@ -28,7 +31,13 @@ pub(crate) enum Channel {
 #[derive(Debug)]
 pub(crate) enum Message {
     /// An event of one session.
-    Core(usize, Event<Ledgers>),
+    Core(usize, Event<PlayedRuntime>),
+    /// The daemon is told to exit, and what happens to users after so many ns.
+    Exit(Remedy, u64),
+    /// The second signal.
+    ExitNow,
+    /// A runtime that is not the session's comes back, if that is here.
+    StrayRuntime(usize),
     /// Look at this client's threads, and answer.
     LookedAtThreads(usize, onair_session::ThreadQuestion),
 }
@@ -45,6 +54,7 @@ pub(crate) struct Mail {
 impl Mail {
     /// Sends a message, which takes at most `delay`.
     pub(crate) fn send(&mut self, channel: Channel, delay: u64, message: Message) {
+        fence();
         let delay = below(usize::try_from(delay).unwrap_or(0) + 1) as u64;
         let last = self.last.entry(channel).or_default();
         *last = (*last).max(now_ns() + delay);
@@ -65,6 +75,7 @@ impl Mail {
 
     /// The next message that has arrived.
     pub(crate) fn receive(&mut self) -> Option<Message> {
+        fence();
         let entry = self.waiting.first_entry()?;
         (entry.key().0 <= now_ns()).then(|| entry.remove())
     }

@@ -1,11 +1,12 @@
 //! `cargo xtask sim`: lives lives, and prints those that fail.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use onair_sim::{Found, Kind, failed_seeds, hunt, replay, replay_trace};
+use onair_sim::{Found, Kind, failed_seeds, hunt, leaked, reached, replay, replay_trace};
 use serde_json::{Value, json};
 
 /// Lives lives of the session core, and of the state directory
@@ -14,6 +15,12 @@ struct Arguments {
     /// Seconds to go on for: a quarter of them for the state directory
     #[arg(long, default_value_t = 60)]
     seconds: u64,
+    /// Live so many lives, without those that ever failed, however long it takes
+    #[arg(long)]
+    lives: Option<usize>,
+    /// End at the first life that fails, and do not look for a shorter one
+    #[arg(long)]
+    first: bool,
     /// The first seed
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -36,6 +43,8 @@ struct Arguments {
 
 /// Lines of a trace that are printed.
 const LINES: usize = 120;
+/// Bytes by which the heap may grow: what allocators and threads keep.
+const MOST_LEAKED: u64 = 256 << 10;
 /// Lives that fail before the hunt ends.
 const MOST: usize = 5;
 
@@ -49,17 +58,22 @@ fn main() -> ExitCode {
     if arguments.replay {
         return replay_one(&arguments);
     }
-    let limit = Duration::from_secs(arguments.seconds);
+    let limit = match arguments.lives {
+        Some(_) => Duration::MAX,
+        None => Duration::from_secs(arguments.seconds),
+    };
     let shares = match arguments.disk {
         true => vec![(Kind::Disk, limit)],
         false => vec![(Kind::Disk, limit / 4), (Kind::Core, limit - limit / 4)],
     };
+    let leaks = leaked() > MOST_LEAKED;
     let mut hunts = Vec::new();
     for (kind, limit) in shares {
         let mut hunted = Hunted::new(kind);
-        hunted.go_on(arguments.seed, limit);
+        hunted.go_on(&arguments, limit);
         if !arguments.json {
             println!("{}", hunted.line());
+            println!("{}", hunted.deaths());
         }
         hunts.push(hunted);
     }
@@ -67,7 +81,11 @@ fn main() -> ExitCode {
         let all: Vec<_> = hunts.iter().map(Hunted::json).collect();
         println!("{:#}", Value::from(all));
     }
-    ExitCode::from(u8::from(hunts.iter().any(|it| !it.found.is_empty())))
+    if leaks {
+        eprintln!("memory is left after a life");
+    }
+    let fails = leaks || hunts.iter().any(|it| !it.found.is_empty());
+    ExitCode::from(u8::from(fails))
 }
 
 /// Lives of one kind.
@@ -78,6 +96,8 @@ struct Hunted {
     lives: u64,
     events: u64,
     found: Vec<Found>,
+    /// Deaths at each label.
+    deaths: BTreeMap<&'static str, u64>,
 }
 
 impl Hunted {
@@ -89,19 +109,26 @@ impl Hunted {
             lives: 0,
             events: 0,
             found: Vec::new(),
+            deaths: BTreeMap::new(),
         }
     }
 
-    fn go_on(&mut self, first: u64, limit: Duration) {
+    fn go_on(&mut self, arguments: &Arguments, limit: Duration) {
         let mut told = self.begun;
-        for seed in failed_seeds(self.kind).chain(first..) {
+        let most = if arguments.first { 1 } else { MOST };
+        let known = failed_seeds(self.kind).filter(|_| arguments.lives.is_none());
+        let seeds = known.chain(arguments.seed..);
+        for seed in seeds.take(arguments.lives.unwrap_or(usize::MAX)) {
             self.took = self.begun.elapsed();
-            if self.took >= limit || self.found.len() >= MOST {
+            if self.took >= limit || self.found.len() >= most {
                 return;
             }
-            let (steps, fails) = hunt(self.kind, seed);
+            let (report, fails) = hunt(self.kind, seed, !arguments.first);
             self.lives += 1;
-            self.events += steps;
+            self.events += report.events;
+            if let Some(label) = report.died_at {
+                *self.deaths.entry(label).or_default() += 1;
+            }
             if let Some(fails) = fails {
                 print(&fails);
                 self.found.push(fails);
@@ -111,6 +138,7 @@ impl Hunted {
                 eprintln!("{}", self.line());
             }
         }
+        self.took = self.begun.elapsed();
     }
 
     fn line(&self) -> String {
@@ -125,6 +153,18 @@ impl Hunted {
         )
     }
 
+    /// At which labels callers died.
+    fn deaths(&self) -> String {
+        let never: Vec<_> = reached()
+            .filter(|it| !self.deaths.contains_key(it))
+            .collect();
+        let (died, all) = (self.deaths.len(), reached().count());
+        format!(
+            "callers died at {died} of {all} labels; not at: {}",
+            never.join(", ")
+        )
+    }
+
     fn json(&self) -> Value {
         let failed = self.found.iter().map(|it| {
             json!({ "seed": it.seed, "without": it.without, "violation": it.report.violations.first() })
@@ -135,6 +175,7 @@ impl Hunted {
             "events": self.events,
             "seconds": self.took.as_secs_f64(),
             "failed": failed.collect::<Vec<_>>(),
+            "deaths": self.deaths,
         })
     }
 }

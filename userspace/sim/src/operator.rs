@@ -2,18 +2,19 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use onair_api::Operation;
 use onair_session::{Event, EvictionTicket};
-use onair_sim_kernel::{below, now_ns, sleep};
+use onair_sim_kernel::{below, now_ns, signal, sleep, unpark};
 
 use crate::client;
 use crate::daemon::{request, who};
-use crate::kernel::{hang_up, kill_daemon, kill_process, kill_thread, post};
-use crate::ledgers::Ledgers;
+use crate::kernel::{hang_up, kill_daemon, kill_process, kill_threads, post, post_after};
 use crate::mail::{Channel, Message};
-use crate::plan::{Deed, DeedKind, Manners};
+use crate::plan::{Deed, DeedKind, End, Manners};
 use crate::requests;
+use crate::runtime::PlayedRuntime;
 use crate::world::{trace, violation, world};
 
 /// Virtual time in which each session ends once no user is left, ns.
@@ -21,7 +22,7 @@ const LONGEST: u64 = 5_000_000_000;
 /// Pause between two looks at the end, ns.
 const PAUSE: u64 = 20_000_000;
 
-fn ask(session: usize, event: Event<Ledgers>) {
+fn ask(session: usize, event: Event<PlayedRuntime>) {
     post(Channel::Requests, 0, Message::Core(session, event));
 }
 
@@ -29,9 +30,9 @@ fn ask(session: usize, event: Event<Ledgers>) {
 pub(crate) fn operate() {
     let plan = world(|world| Rc::clone(&world.plan));
     let mut of = 0;
-    for (session, clients) in plan.sessions.iter().enumerate() {
-        for plan in clients {
-            if !plan.comes_later {
+    for (session, its) in plan.sessions.iter().enumerate() {
+        for client in &its.clients {
+            if !client.comes_later {
                 client::attach(of);
             }
             of += 1;
@@ -44,6 +45,18 @@ pub(crate) fn operate() {
         act(deed);
     }
     sleep(below(500_000) as u64);
+    if let End::Shutdown {
+        remedy,
+        grace,
+        forced_after,
+    } = plan.end
+        && !world(|world| world.is_daemon_dead)
+    {
+        post(Channel::Signals, 0, Message::Exit(remedy, grace));
+        if let Some(after) = forced_after {
+            post_after(after, Message::ExitNow);
+        }
+    }
     end_all();
 }
 
@@ -97,8 +110,21 @@ fn act(deed: &Deed) {
         DeedKind::LookForDead => ask(session, Event::LookForDead { all: true }),
         DeedKind::Attach => attach_another(session),
         DeedKind::KillDaemon => kill_daemon(),
+        DeedKind::Flush => {
+            let ticket = requests::ask("flush");
+            let wait = Duration::from_millis([1, 500][deed.which % 2]);
+            ask(session, Event::Flush(wait, ticket));
+        }
+        DeedKind::StrayRuntime => post(Channel::Poller(session), 0, Message::StrayRuntime(session)),
+        DeedKind::KillPoller => world(|world| {
+            world.sessions[session].poller_dies = true;
+            unpark(world.sessions[session].poller);
+        }),
         DeedKind::Pause
         | DeedKind::Evict
+        | DeedKind::SignalStop
+        | DeedKind::SignalCall
+        | DeedKind::KillTwoThreads
         | DeedKind::KillThread
         | DeedKind::KillProcess
         | DeedKind::Detach
@@ -120,7 +146,10 @@ fn act_on(deed: &Deed, of: usize) {
         DeedKind::Pause if world(|world| !world.clients[of].is_dead()) => {
             client::thread(of, move || client::pause(of));
         }
-        DeedKind::KillThread => kill_thread(of, deed.which / 4),
+        DeedKind::KillThread => kill_threads(of, deed.which / 4, 1),
+        DeedKind::KillTwoThreads => kill_threads(of, deed.which / 4, 2),
+        DeedKind::SignalStop => interrupt(deed, of, client::stop_in_handler),
+        DeedKind::SignalCall => interrupt(deed, of, client::call_in_handler),
         DeedKind::KillProcess => kill_process(of),
         DeedKind::HangUp => hang_up(of),
         DeedKind::Detach => {
@@ -133,6 +162,18 @@ fn act_on(deed: &Deed, of: usize) {
             }
         }
         _ => {}
+    }
+}
+
+/// A signal for one thread of a client.
+fn interrupt(deed: &Deed, of: usize, handler: fn(usize)) {
+    let task = world(|world| {
+        let client = &world.clients[of];
+        let is_apt = client.is_honest() && !client.is_dead() && !client.threads.is_empty();
+        is_apt.then(|| client.threads[deed.which / 4 % client.threads.len()].task)
+    });
+    if let Some(task) = task {
+        signal(task, move || handler(of));
     }
 }
 
@@ -150,8 +191,9 @@ fn attach_another(session: usize) {
 
 /// Ends every session, and with it this life.
 fn end_all() {
-    let until = now_ns() + LONGEST;
-    let (sessions, in_turn) = world(|world| (world.sessions.len(), world.plan.in_turn));
+    let until = now_ns() + 2 * LONGEST;
+    let plan = world(|world| Rc::clone(&world.plan));
+    let (sessions, in_turn) = (plan.sessions.len(), plan.in_turn);
     loop {
         let left: Vec<usize> = (0..sessions)
             .filter(|at| world(|world| !world.sessions[*at].is_over))
@@ -165,7 +207,8 @@ fn end_all() {
         }
         clear_the_way();
         for session in left {
-            if !world(|world| world.sessions[session].is_draining) {
+            let exits = plan.end != End::OneByOne;
+            if !exits && !world(|world| world.sessions[session].is_draining) {
                 ask(session, Event::Stop);
                 destroy(session, Operation::Shutdown, Some(2 * LONGEST), in_turn);
             }

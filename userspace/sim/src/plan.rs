@@ -1,5 +1,7 @@
 //! What happens in a life, apart from the order of the steps: who is there, and what is done to them.
 
+use onair_ipc::label::LABELS;
+use onair_session::shutdown::Remedy;
 use onair_sim_kernel::Random;
 
 /// One deed, some time after the one before.
@@ -38,6 +40,18 @@ pub enum DeedKind {
     Verdict,
     /// Kill one thread.
     KillThread,
+    /// Kill two threads of one process together.
+    KillTwoThreads,
+    /// A signal for one thread, whose handler stops the session for its process.
+    SignalStop,
+    /// A signal for one thread, whose handler makes a call that does not wait.
+    SignalCall,
+    /// A runtime comes back although the session's is here.
+    StrayRuntime,
+    /// The poller dies.
+    KillPoller,
+    /// Flush the session.
+    Flush,
     /// Kill one process.
     KillProcess,
     /// One client detaches.
@@ -80,6 +94,48 @@ pub struct ClientPlan {
     pub is_plain: bool,
     /// Whether it is there only once it attaches.
     pub comes_later: bool,
+    /// Whether its threads keep frames without a guard, and pass them on.
+    pub passes_on: bool,
+    /// Whether its threads call again although the session is stopped.
+    pub spins: bool,
+}
+
+/// One session.
+#[derive(Clone, Debug)]
+pub struct SessionPlan {
+    /// Its clients.
+    pub clients: Vec<ClientPlan>,
+    /// Whether its clients fill the frames.
+    pub sends: bool,
+    /// Its place in the shutdown.
+    pub priority: u8,
+}
+
+/// A caller dies where it passes a label.
+#[derive(Clone, Copy, Debug)]
+pub struct Death {
+    /// The label.
+    pub label: &'static str,
+    /// At which pass, of all callers.
+    pub pass: u32,
+    /// With all threads of its process.
+    pub is_of_process: bool,
+}
+
+/// How all sessions end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The operator destroys them.
+    OneByOne,
+    /// The daemon is told to exit.
+    Shutdown {
+        /// What happens to sessions that stay in use.
+        remedy: Remedy,
+        /// How long users may take to leave, ns.
+        grace: u64,
+        /// A second signal comes so long after the first, ns.
+        forced_after: Option<u64>,
+    },
 }
 
 /// A whole life.
@@ -87,12 +143,14 @@ pub struct ClientPlan {
 pub struct Plan {
     /// All chance comes from it.
     pub seed: u64,
-    /// The clients of each session.
-    pub sessions: Vec<Vec<ClientPlan>>,
+    /// The sessions.
+    pub sessions: Vec<SessionPlan>,
     /// The deeds, in order.
     pub deeds: Vec<Deed>,
     /// Of 256 steps, so many leave the processor to the task that made them.
     pub stay: u8,
+    /// Of 65,536 steps, so many are followed by a time in which their task makes none.
+    pub stalls: u16,
     /// Of 256 picks the poller declines so many.
     pub poller_slowness: u8,
     /// Longest delay of a message of the kernel or a helper, ns.
@@ -101,9 +159,15 @@ pub struct Plan {
     pub frame_pause: u64,
     /// Whether the end waits for its turn.
     pub in_turn: bool,
+    /// A caller that dies at a label.
+    pub death: Option<Death>,
+    /// Each session's gate has counted so many starts that its value begins anew.
+    pub has_old_gates: bool,
+    /// How it ends.
+    pub end: End,
 }
 
-const PAUSES: [u64; 5] = [100, 2_000, 20_000, 200_000, 3_000_000];
+const PAUSES: [u64; 6] = [1, 100, 2_000, 20_000, 200_000, 3_000_000];
 
 impl Plan {
     /// The life of this seed.
@@ -114,65 +178,114 @@ impl Plan {
         let sessions = [1, 1, 1, 2, 2, 3][below(6)];
         let is_hostile = below(4) == 0;
         let is_blind = below(6) == 0;
-        let sessions: Vec<Vec<ClientPlan>> = (0..sessions)
-            .map(|_| {
-                let clients = [1, 1, 2, 2, 3][below(5)];
-                (0..clients)
-                    .map(|_| ClientPlan {
-                        threads: [1, 2, 2, 3][below(4)],
-                        manners: match below(6) {
-                            0 if is_hostile => Manners::Scribbles,
-                            1 if is_hostile => Manners::Holds,
-                            _ => Manners::Honest,
-                        },
-                        is_watched: !is_blind || below(2) == 0,
-                        is_plain: below(2) == 0,
-                        comes_later: below(8) == 0,
-                    })
-                    .collect()
+        let sessions: Vec<SessionPlan> = (0..sessions)
+            .map(|_| SessionPlan {
+                clients: {
+                    let clients = [1, 1, 2, 2, 3][below(5)];
+                    let client = |_| client(&mut below, is_hostile, is_blind);
+                    (0..clients).map(client).collect()
+                },
+                sends: below(5) == 0,
+                priority: [10, 50, 50, 90][below(4)],
             })
             .collect();
         let only = below(3);
-        let deeds = (0..below(12))
-            .map(|_| Deed {
-                after: {
-                    let longest = PAUSES[below(5)];
-                    below(longest) as u64
-                },
-                kind: match (only, below(24)) {
-                    (_, 0..=2) => DeedKind::Stop,
-                    (_, 3..=5) => DeedKind::Start,
-                    (_, 6) => DeedKind::Verdict,
-                    (_, 7) => DeedKind::DestroyWait,
-                    (0, _) => DeedKind::Stop,
-                    (1, 8..=11) | (_, 8) => DeedKind::KillThread,
-                    (1, 12..=15) | (_, 12) => DeedKind::KillProcess,
-                    (_, 9) => DeedKind::Destroy,
-                    (_, 10) => DeedKind::Abort,
-                    (_, 11) => DeedKind::Quarantine,
-                    (_, 13 | 14) => DeedKind::Evict,
-                    (_, 15) => DeedKind::EvictAll,
-                    (_, 16 | 17) => DeedKind::Detach,
-                    (_, 18) => DeedKind::HangUp,
-                    (_, 19) => DeedKind::LoseEvents,
-                    (_, 20) => DeedKind::LookForDead,
-                    (_, 21) => DeedKind::Pause,
-                    (1, 22) => DeedKind::KillDaemon,
-                    _ => DeedKind::Attach,
-                },
-                session: below(sessions.len() as u64),
-                which: below(64),
-            })
-            .collect();
+        let deeds = (0..below(12)).map(|_| deed(&mut below, only, sessions.len()));
+        let deeds = deeds.collect();
         Self {
             seed,
             sessions,
             deeds,
             stay: [0, 64, 128, 200, 240][below(5)],
+            stalls: [0, 0, 30, 600][below(4)],
             poller_slowness: [0, 0, 128, 250][below(4)],
             delay: [1, 1_000, 50_000, 2_000_000][below(4)],
             frame_pause: [1, 5_000, 100_000, 2_000_000][below(4)],
             in_turn: below(2) == 0,
+            death: (below(4) == 0).then(|| death(&mut below)),
+            has_old_gates: below(8) == 0,
+            end: match below(2) {
+                0 => End::OneByOne,
+                _ => End::Shutdown {
+                    remedy: [Remedy::Abandon, Remedy::Evict, Remedy::Quarantine][below(3)],
+                    grace: [0, 50_000_000, 400_000_000, 2_000_000_000][below(4)],
+                    forced_after: (below(4) == 0).then(|| below(1_000_000_000) as u64),
+                },
+            },
         }
     }
+}
+
+fn client(below: &mut dyn FnMut(u64) -> usize, is_hostile: bool, is_blind: bool) -> ClientPlan {
+    ClientPlan {
+        threads: [1, 2, 2, 3, 5][below(5)],
+        manners: match below(6) {
+            0 if is_hostile => Manners::Scribbles,
+            1 if is_hostile => Manners::Holds,
+            _ => Manners::Honest,
+        },
+        is_watched: !is_blind || below(2) == 0,
+        is_plain: below(2) == 0,
+        comes_later: below(8) == 0,
+        passes_on: below(4) == 0,
+        spins: below(4) == 0,
+    }
+}
+
+fn deed(below: &mut dyn FnMut(u64) -> usize, only: usize, sessions: usize) -> Deed {
+    Deed {
+        after: {
+            let longest = PAUSES[below(PAUSES.len() as u64)];
+            below(longest) as u64
+        },
+        kind: match (only, below(32)) {
+            (_, 0..=2) => DeedKind::Stop,
+            (_, 3..=5) => DeedKind::Start,
+            (_, 6) => DeedKind::Verdict,
+            (_, 7) => DeedKind::DestroyWait,
+            (_, 24 | 25) => DeedKind::SignalStop,
+            (_, 26) => DeedKind::SignalCall,
+            (_, 27) => DeedKind::Flush,
+            (0, _) => DeedKind::Stop,
+            (1, 8..=11) | (_, 8) => DeedKind::KillThread,
+            (1, 12..=15) | (_, 12) => DeedKind::KillProcess,
+            (_, 9) => DeedKind::Destroy,
+            (_, 10) => DeedKind::Abort,
+            (_, 11) => DeedKind::Quarantine,
+            (_, 13 | 14) => DeedKind::Evict,
+            (_, 15) => DeedKind::EvictAll,
+            (_, 16 | 17) => DeedKind::Detach,
+            (_, 18) => DeedKind::HangUp,
+            (_, 19) => DeedKind::LoseEvents,
+            (_, 20) => DeedKind::LookForDead,
+            (_, 21) => DeedKind::Pause,
+            (1, 22) => DeedKind::KillDaemon,
+            (1, 28 | 29) => DeedKind::KillTwoThreads,
+            (_, 30) => DeedKind::StrayRuntime,
+            (1, 31) => DeedKind::KillPoller,
+            _ => DeedKind::Attach,
+        },
+        session: below(sessions as u64),
+        which: below(64),
+    }
+}
+
+fn death(below: &mut dyn FnMut(u64) -> usize) -> Death {
+    let passed: Vec<_> = reached().collect();
+    Death {
+        label: passed[below(passed.len() as u64)],
+        pass: [1, 2, 5, 40][below(4)],
+        is_of_process: below(2) == 0,
+    }
+}
+
+/// The labels that a caller of a life can pass.
+pub fn reached() -> impl Iterator<Item = &'static str> {
+    let is_elsewhere = |label: &&str| {
+        let parts = [
+            "attach.", "request.", "create.", "detach.", "drop.", "watch.",
+        ];
+        parts.iter().any(|part| label.starts_with(part)) || *label == "leave.hung_up"
+    };
+    LABELS.into_iter().filter(move |label| !is_elsewhere(label))
 }

@@ -26,7 +26,7 @@ pub(crate) fn take() -> Vec<String> {
 /// The first difference.
 pub fn replay_trace(text: &str, each: impl FnMut(&str)) -> Result<Replay, ReplayDifference> {
     // No task runs: the core changes words that no caller has.
-    kernel::boot(0, 0);
+    kernel::boot(0, 0, 0);
     let replayed = replay(text, each);
     kernel::shut_down();
     replayed

@@ -7,9 +7,12 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use onair_ipc::caller::Attachment;
+use onair_api::SessionId;
+use onair_ipc::caller::{Attachment, RawLease};
 use onair_ipc::frames::FrameMemory;
+use onair_ipc::layout::CTL_GATE;
 use onair_ipc::memory::AttachmentMemory;
+use onair_ipc::sync::AtomicU32;
 use onair_sim_kernel::{Mortal, TaskId, now_ns};
 
 use crate::mail::Mail;
@@ -23,6 +26,8 @@ pub(crate) struct Thread {
     /// Whether the kernel's report of its end has arrived, or was lost.
     pub(crate) is_reported: bool,
     pub(crate) call: Call,
+    /// It slept when its session was stopped, and its call has not returned since.
+    pub(crate) slept_at_stop: bool,
 }
 
 /// What a thread is doing.
@@ -51,6 +56,16 @@ pub(crate) struct Client {
     pub(crate) threads: Vec<Thread>,
     /// Frames that threads have, with the thread.
     pub(crate) holding: BTreeMap<u32, TaskId>,
+    /// Frames that threads keep without a guard, for any of them to give back.
+    pub(crate) kept: Vec<KeptFrame>,
+    /// Handles of frames that were given back.
+    pub(crate) spent: Vec<RawLease>,
+    /// Frames of which a put said that it gave them back.
+    pub(crate) put: u64,
+    /// Puts that began.
+    pub(crate) puts: u64,
+    /// Its own frames, in a send session.
+    pub(crate) frames: Option<FrameMemory>,
     /// Threads that wait between the probe's sites.
     pub(crate) inside: BTreeSet<TaskId>,
     /// Whether it was not let in.
@@ -68,10 +83,28 @@ pub(crate) struct Client {
     pub(crate) is_released: bool,
     /// Its death was reported.
     pub(crate) is_reaped: bool,
+    /// When it was told that the daemon exits, ns.
+    pub(crate) exit_told: Option<u64>,
+    /// One of its threads has read that.
+    pub(crate) knows_exit: bool,
     /// Kicks since the stop.
     pub(crate) kicks: u32,
+    /// Kicks since the control thread handled an event of its session.
+    pub(crate) new_kicks: u32,
+    /// Threads that stop the session for its process now.
+    pub(crate) stoppers: Vec<TaskId>,
+    /// Of them, those whose stop is not undone.
+    pub(crate) pauses: u32,
     /// Events about its threads were lost.
     pub(crate) lost_events: bool,
+}
+
+/// A frame that a thread keeps without a guard.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KeptFrame {
+    pub(crate) handle: RawLease,
+    /// What was written in it.
+    pub(crate) stamp: u64,
 }
 
 impl Client {
@@ -81,6 +114,12 @@ impl Client {
 
     pub(crate) fn is_honest(&self) -> bool {
         self.plan.manners == Manners::Honest
+    }
+
+    /// The session's gate, as it is in memory. Makes no step.
+    pub(crate) fn gate(&self) -> u32 {
+        let gate: &AtomicU32 = self.memory.files()[0].mapping().at(CTL_GATE);
+        gate.peek()
     }
 
     /// Its process in the first pid namespace.
@@ -145,9 +184,39 @@ pub(crate) struct Session {
     pub(crate) is_draining: bool,
     /// Frames loaned.
     pub(crate) lent: u64,
+    /// What the poller wrote into each frame last.
+    pub(crate) stamps: BTreeMap<u32, u64>,
+    /// Frames that clients had submitted.
+    pub(crate) sent_and_dropped: (u64, u64),
+    /// Whether the control thread does not have the runtime.
+    pub(crate) is_runtime_out: bool,
+    /// It has been started.
+    pub(crate) has_run: bool,
+    /// The last of the requests was to stop it.
+    pub(crate) is_unwanted: bool,
+    /// It is being stopped.
+    pub(crate) is_closing: bool,
+    /// The poller dies.
+    pub(crate) poller_dies: bool,
+    /// It is dead, and the control thread knows.
+    pub(crate) is_poller_dead: bool,
     /// Numbers of attachments whose memory was given back.
     pub(crate) given_back: Vec<u64>,
     pub(crate) poller: TaskId,
+}
+
+/// What clients of send sessions have filled and submitted. Each frame has a stamp.
+#[derive(Debug, Default)]
+pub(crate) struct Frames {
+    /// The session of each.
+    pub(crate) of: BTreeMap<u64, usize>,
+    /// Submitted, and neither sent nor dropped.
+    pub(crate) submitted: BTreeSet<u64>,
+    /// Sent or dropped before the call that submitted it has returned.
+    pub(crate) early: BTreeSet<u64>,
+    pub(crate) dropped: BTreeSet<u64>,
+    /// What each flush must have sent.
+    pub(crate) flushes: BTreeMap<u64, Vec<u64>>,
 }
 
 /// Everything.
@@ -160,6 +229,14 @@ pub(crate) struct World {
     pub(crate) of_task: BTreeMap<TaskId, usize>,
     pub(crate) mail: Mail,
     pub(crate) control: TaskId,
+    /// What send sessions' clients have submitted.
+    pub(crate) frames: Frames,
+    /// Passes until a caller dies at the label of the plan.
+    pub(crate) passes: u32,
+    /// A caller died there.
+    pub(crate) died_at: Option<&'static str>,
+    /// The daemon was told to exit.
+    pub(crate) is_ending: bool,
     /// Whether the control thread is in the middle of an event.
     pub(crate) is_in_event: bool,
     /// Clients that were told `ESTALE` in the middle of an event, which must be true after it.
@@ -172,6 +249,11 @@ pub(crate) struct World {
     pub(crate) violations: Vec<String>,
     pub(crate) trace: Vec<String>,
     pub(crate) is_traced: bool,
+}
+
+/// The id of session `index`.
+pub(crate) fn id(index: usize) -> SessionId {
+    SessionId(77 + index as u64)
 }
 
 thread_local! {

@@ -2,15 +2,15 @@
 
 use onair_sim::{Kind, Plan, failed_seeds, hunt, replay, replay_trace};
 
-/// Lives of new seeds: about two seconds.
-const LIVES: u64 = 250;
+/// Lives of fixed seeds: some seconds.
+const LIVES: u64 = 600;
 
 /// Lives those that have failed before, and `new` others. Returns the events.
 fn live(kind: Kind, new: u64) -> u64 {
     let mut events = 0;
     for seed in failed_seeds(kind).chain(0..new) {
-        let (steps, found) = hunt(kind, seed);
-        events += steps;
+        let (report, found) = hunt(kind, seed, true);
+        events += report.events;
         assert!(found.is_none(), "{kind:?} {seed}: {found:#?}");
     }
     events

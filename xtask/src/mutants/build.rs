@@ -91,6 +91,13 @@ impl Program {
     }
 }
 
+/// Builds the simulator with all mutants, and gives its program.
+pub(super) fn simulator() -> Result<PathBuf> {
+    let built = messages(&["build", "--bins", "--package", "onair-sim"], "")?;
+    let mut programs = built.iter().filter_map(|it| it["executable"].as_str());
+    Ok(programs.next().context("cargo made no onair-sim")?.into())
+}
+
 /// Where mutants are built, and the output of their tests is kept.
 pub(super) fn folder() -> PathBuf {
     root().join("target/mutants")

@@ -1,6 +1,6 @@
 //! The daemon while it runs: witnesses, disk, recorder, probe, control thread.
 
-use super::table::Test::{self, Drain, File, System, Unit};
+use super::table::Test::{self, Drain, File, Lives, System, Unit};
 use super::table::mutants;
 
 /// Lives of the state directory.
@@ -42,6 +42,14 @@ mutants! {
     "hand-back: departures are not settled" => Drain("drain_with_callers");
     "destroy: memory of evicted clients is left out" => Drain("abort_under_callers");
     "quarantine: freed while a process has the memory" => Drain("quarantine_under_callers");
+    "drain: a session does not wait for its turn" => Lives;
+    "drain: a turn is not given back" => Lives;
+    "destroy: the clients are not told" => Lives;
+    "destroy: open requests are left" => Lives;
+    "quarantine: the clients are not told" => Lives;
+    "leave: what was given back is not settled first" => Lives;
+    "death: a thread is settled as it was when asked about" => Lives;
+    "attach: one that a poller refused is not sent again" => Lives;
     // What is on disk.
     "disk: not synced" => STATE;
     "disk: renamed before it is synced" => STATE;

@@ -1,6 +1,6 @@
 //! The gate, the ledger, and the verdict.
 
-use super::table::Test::{File, Loom, Shuttle, Unit};
+use super::table::Test::{File, Lives, Loom, Shuttle, Unit};
 use super::table::mutants;
 
 mutants! {
@@ -59,6 +59,7 @@ mutants! {
     "slot: claimed relaxed" => Loom("slot");
     // The kick.
     "kick: not after a refused call" => Shuttle("drain");
+    "kick: an old acknowledgement spares it" => Lives;
     "kick: not after a call that waited" => Shuttle("drain");
     "kick: looked at before the count goes down" => Shuttle("drain");
     "kick: not after a put" => File("onair-ipc", "loan_and_take", "put_after_stop");

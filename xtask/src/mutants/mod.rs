@@ -10,6 +10,7 @@ mod case;
 mod daemon;
 mod gate;
 mod shutdown;
+mod simulated;
 mod table;
 
 use std::collections::BTreeMap;
@@ -31,6 +32,7 @@ Examples:
   cargo xtask mutants              all of them
   cargo xtask mutants kick: loom   only those with one of these in the name or in the test
   cargo xtask mutants --list       each mutant, and the test that must catch it
+  cargo xtask mutants --sim        those of gate, session and shutdown, by the simulator alone
   cargo xtask mutants --json       the results on standard output, for programs
 
 Exit status: 0 when each mutant was caught, 1 when one survived or a test fails without a mutant.")]
@@ -41,6 +43,12 @@ pub(crate) struct Arguments {
     /// Print the results as JSON on standard output
     #[arg(long)]
     json: bool,
+    /// Live lives with each mutant of the gate, the session and the shutdown, instead of its test
+    #[arg(long)]
+    sim: bool,
+    /// Lives with each of them
+    #[arg(long, default_value_t = 1500, requires = "sim")]
+    lives: u64,
     /// Only mutants with one of these in the name, or in the test as `--list` shows it
     filters: Vec<String>,
 }
@@ -59,6 +67,9 @@ struct Row {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    if arguments.sim {
+        return simulated::run(&arguments.filters, arguments.lives, arguments.json);
+    }
     let wanted = |mutant: &&Mutant| {
         let mut filters = arguments.filters.iter();
         let text = format!("{} ({})", mutant.name, mutant.test);
@@ -186,30 +197,13 @@ mod tests {
     use super::*;
     use crate::cargo::root;
 
-    /// Each `mutant!("name"` in the Rust files of `folder`.
-    fn names(folder: &Path, found: &mut Vec<String>) {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                names(&path, found);
-            } else if path.extension().is_some_and(|kind| kind == "rs") {
-                let text = fs::read_to_string(&path).unwrap();
-                let uses = text.split("mutant!(").skip(1);
-                found.extend(uses.filter_map(|rest| {
-                    let name = rest.trim_start().strip_prefix('"')?;
-                    Some(name.split('"').next()?.to_owned())
-                }));
-            }
-        }
-    }
-
     #[test]
     fn mutants_in_the_code_and_in_the_table_are_the_same() {
         let mut in_code = Vec::new();
         for package in fs::read_dir(root().join("userspace")).unwrap() {
             let package = package.unwrap();
             if package.file_name() != "mutant" {
-                names(&package.path(), &mut in_code);
+                simulated::names(&package.path(), &mut in_code).unwrap();
             }
         }
         in_code.sort();

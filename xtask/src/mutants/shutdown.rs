@@ -1,6 +1,6 @@
 //! The shutdown of the daemon: the coordinator and its workers.
 
-use super::table::Test::{File, System, Unit};
+use super::table::Test::{File, Lives, System, Unit};
 use super::table::mutants;
 
 mutants! {
@@ -29,6 +29,9 @@ mutants! {
     "shutdown: held sessions delay the others" => File("onair-session", "shutdown", "shutdown_users_that_stay_then_held");
     "shutdown: a forced one waits for users" => File("onair-session", "shutdown", "shutdown_forced_then_over");
     "shutdown: the remedy is applied again" => File("onair-session", "shutdown", "shutdown_evicted_one_hangs");
+    "shutdown: clients are told after the stops" => Lives;
+    "shutdown: sessions end before all are examined" => Lives;
+    "shutdown: the highest number goes first" => Lives;
     "onaird: --duration is ignored" => System("shutdown::daemon_with_a_duration_then_ends");
     "ports: not closed at the end" => System("shutdown::system_sigterm_under_af_xdp_traffic");
     "session: leaks memory" => System("shutdown_load::shutdown__memory_usage__then_no_leaks");

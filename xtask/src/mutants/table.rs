@@ -41,6 +41,8 @@ pub(super) enum Test {
     Shuttle(&'static str),
     /// `shuttle_drain`.
     Drain(&'static str),
+    /// Lives of the simulator.
+    Lives,
     /// A whole-system test: its file and name.
     System(&'static str),
 }
@@ -48,7 +50,7 @@ pub(super) enum Test {
 impl Test {
     pub(super) fn build(self) -> Build {
         match self {
-            Self::Unit(..) | Self::File(..) => Build::Dev,
+            Self::Unit(..) | Self::File(..) | Self::Lives => Build::Dev,
             Self::Loom(_) => Build::Loom,
             Self::Shuttle(_) | Self::Drain(_) => Build::Shuttle,
             Self::System(..) => Build::System,
@@ -63,6 +65,7 @@ impl Test {
             Self::Loom(filter) => ("onair-ipc", Some("loom_gate"), filter),
             Self::Shuttle(filter) => ("onair-ipc", Some("shuttle_gate"), filter),
             Self::Drain(filter) => ("onair-session", Some("shuttle_drain"), filter),
+            Self::Lives => ("onair-sim", Some("lives"), "lives_of_fixed_seeds"),
             Self::System(filter) => ("onair-tests", Some(SYSTEM_TESTS), filter),
         }
     }

@@ -400,10 +400,10 @@ fn without_leaks(manner: Manner, program: &str) -> Result<()> {
     Ok(())
 }
 
-/// A minute of lives, a quarter of it of the state directory, after those that ever failed: the same ones each time,
-/// so that what fails was changed. `cargo xtask sim --seed` lives others.
+/// Lives of sessions and of the state directory, the same ones each time, so that what fails was changed. `cargo xtask sim`
+/// lives new ones.
 fn lives(manner: Manner, simulator: &str) -> Result<()> {
-    let options = ["--seconds", "60"];
+    let options = ["--lives", "600"];
     say::command(format_args!("{simulator} {}", options.join(" ")));
     let done = supervised_as(manner, simulator, |command| {
         command.args(options);

@@ -143,14 +143,18 @@ impl Attachment {
     }
 
     /// Leaves because a gate is closed. `speaks`: the slot counts only this call, so that it may
-    /// acknowledge the stop. SYNC: ack.
+    /// acknowledge the stop. If it had done so before, it was no user, and owes no kick, unless another
+    /// stop has come meanwhile. SYNC: ack.
     #[cold]
     fn bounce(&self, slot: &Slot, plain: bool, session: u32, speaks: bool) -> Refusal {
         let already = !is_open(session) && speaks && slot.acknowledge(session);
         label!("bounce.acknowledged");
         slot.exit(plain);
         label!("bounce.left");
-        if !already && !mutant!("kick: not after a refused call") {
+        let is_spared = already
+            && (self.words.session_gate().load() == session
+                || mutant!("kick: an old acknowledgement spares it"));
+        if !is_spared && !mutant!("kick: not after a refused call") {
             self.kick_look();
         }
         if !mutant!("end: a refused call does not look") {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::Lender;
 use onair_ipc::memory::AttachmentState;
+use onair_mutant::mutant;
 
 use crate::boundary::effect::{Effect, PollerCommand};
 use crate::boundary::event::Admission;
@@ -82,8 +83,10 @@ impl<R: Runtime> SessionCore<R> {
                     reason,
                 });
             }
-            turn.effects
-                .poller(PollerCommand::Attach { lender, frames });
+            if !mutant!("attach: one that a poller refused is not sent again") {
+                turn.effects
+                    .poller(PollerCommand::Attach { lender, frames });
+            }
             if self.clients.leaving.contains_key(&number) {
                 // The earlier request found no attachment to remove.
                 turn.effects.poller(PollerCommand::Detach(number));

@@ -191,6 +191,9 @@ impl<R: Runtime> SessionCore<R> {
         }
         let mut residue = own_users(turn.view, attachment);
         residue.retain(|now| dead.iter().any(|slot| slot.is_of_the_claim(now)));
+        if mutant!("death: a thread is settled as it was when asked about") {
+            residue = dead.to_vec();
+        }
         self.settle_residue(turn, number, residue);
     }
 

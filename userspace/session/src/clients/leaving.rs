@@ -3,6 +3,7 @@
 use onair_api::{Problem, ProblemCode, ReconciledCause};
 use onair_ipc::lender::Lender;
 use onair_ipc::memory::AttachmentState;
+use onair_mutant::mutant;
 
 use crate::boundary::effect::{Effect, Named, PollerCommand};
 use crate::boundary::note::Note;
@@ -110,7 +111,9 @@ impl<R: Runtime> SessionCore<R> {
         ) else {
             return;
         };
-        lender.settle(|_| ());
+        if !mutant!("leave: what was given back is not settled first") {
+            lender.settle(|_| ());
+        }
         let totals = turn.view.totals(std::iter::once(&lender));
         self.audit.ended(totals);
         let slots = turn.view.counting_slots(&attachment.memory);

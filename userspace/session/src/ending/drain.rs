@@ -202,7 +202,7 @@ impl<R: Runtime> SessionCore<R> {
         let aborts =
             operation == Operation::Abort && seen.no_caller_or_loan() && seen.pollers == Says::Zero;
         if found.destroyable || aborts {
-            if waits_for_turn {
+            if waits_for_turn && !mutant!("drain: a session does not wait for its turn") {
                 turn.effects.push(Effect::Ready);
                 // It is examined in its turn.
                 self.rescan.end();
@@ -331,7 +331,9 @@ impl<R: Runtime> SessionCore<R> {
     /// All memory of a session that has ended and to which no runtime refers. Answers the requests
     /// that still wait for the session.
     pub(crate) fn take_memory(&mut self, turn: &mut Turn<'_, R>) -> RetiredMemory {
-        self.answer_the_rest(turn);
+        if !mutant!("destroy: open requests are left") {
+            self.answer_the_rest(turn);
+        }
         let memory = self.memory();
         self.clients.attached.clear();
         self.clients.evicted.list.clear();
@@ -348,7 +350,9 @@ impl<R: Runtime> SessionCore<R> {
     }
 
     fn finish(&mut self, turn: &mut Turn<'_, R>, readings: Vec<Reading>) {
-        self.close_all(turn);
+        if !mutant!("destroy: the clients are not told") {
+            self.close_all(turn);
+        }
         self.audit.note(StepName::Destroyed, turn.moment());
         let Some(destroy) = self.lifecycle.destroy() else {
             unreachable!("a session ends so only while it drains");

@@ -38,7 +38,9 @@ impl<R: Runtime> SessionCore<R> {
             "the session was quarantined before it had started",
         ));
         self.warnings.end();
-        self.close_all(turn);
+        if !mutant!("quarantine: the clients are not told") {
+            self.close_all(turn);
+        }
         self.audit.note(StepName::Quarantined, turn.moment());
         let evidence = self.evidence(
             turn.view,

@@ -88,7 +88,7 @@ pub fn examine_together<R: Runtime>(
     let effects: Vec<_> = effects.collect();
     let done = begun.into_iter().zip(effects);
     let done = done.map(|((core, _, line, view), effects)| {
-        if in_turn {
+        if in_turn && !mutant!("drain: a turn is not given back") {
             core.return_turn();
         }
         core.end_line(line, &view.into_answers(), &effects);

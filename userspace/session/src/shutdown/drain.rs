@@ -61,6 +61,11 @@ impl Drain {
         }
     }
 
+    /// Whether sessions are still to be stopped.
+    pub(super) fn is_stopping(&self) -> bool {
+        matches!(&self.phase, Phase::Stopping(left) if !left.is_empty())
+    }
+
     pub(super) fn handle(&mut self, event: ShutdownEvent) {
         match event {
             ShutdownEvent::State(id, state) => self.set(id, Some(state)),

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use onair_mutant::mutant;
+
 use super::boundary::ShutdownEffect;
 
 /// Sessions that are destroyed in one effect. More would make a step longer, and each no cheaper.
@@ -20,7 +22,9 @@ impl Examinations {
     /// The next one. All that happened is looked at before the first session is destroyed: of those
     /// that become empty together, the lowest priority number is first.
     pub(super) fn next(&mut self) -> Option<ShutdownEffect> {
-        if std::mem::take(&mut self.is_due) {
+        let late =
+            mutant!("shutdown: sessions end before all are examined") && !self.ready.is_empty();
+        if !late && std::mem::take(&mut self.is_due) {
             return Some(ShutdownEffect::Examine);
         }
         let some = std::iter::from_fn(|| self.ready.pop_first());

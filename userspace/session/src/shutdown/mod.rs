@@ -29,6 +29,7 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use onair_api::SessionOutcome;
+use onair_mutant::mutant;
 
 pub use self::boundary::{
     Remedy, ShutdownEffect, ShutdownEvent, ShutdownOrder, ShutdownStep, ToEnd,
@@ -65,7 +66,9 @@ impl ShutdownCore {
     /// gets `EAGAIN`.
     #[must_use]
     pub fn next(&mut self, now: Instant) -> ShutdownStep {
-        if let Some(id) = self.announcing.pop_first() {
+        let late = mutant!("shutdown: clients are told after the stops")
+            && self.drain.as_ref().is_some_and(Drain::is_stopping);
+        if !late && let Some(id) = self.announcing.pop_first() {
             return ShutdownStep::Do(ShutdownEffect::Announce(id));
         }
         match &mut self.drain {

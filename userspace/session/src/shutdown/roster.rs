@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use onair_api::SessionState;
+use onair_mutant::mutant;
 
 use super::boundary::ToEnd;
 
@@ -24,6 +25,9 @@ struct Member {
 impl Roster {
     pub(super) fn new(mut sessions: Vec<ToEnd>) -> Self {
         sessions.sort_unstable_by_key(|it| (it.priority, it.id));
+        if mutant!("shutdown: the highest number goes first") {
+            sessions.reverse();
+        }
         let member = |it: &ToEnd| Member {
             priority: it.priority,
             state: Some(it.state),

@@ -6,46 +6,20 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::null;
 
 use corosensei::stack::DefaultStack;
-use corosensei::{Coroutine, CoroutineResult, Yielder};
+use corosensei::{CoroutineResult, Yielder};
 
 use crate::chance::{self, below, chance};
 use crate::mortal::Mortal;
-use crate::{TaskId, buffer, futex, local};
+use crate::task::{Fiber, State, Task, Tasks};
+use crate::{TaskId, buffer, futex, local, views};
 
 /// No task runs: the life is being set up.
 const NONE: TaskId = usize::MAX;
 /// Virtual time of a step.
 const STEP_NS: u64 = 30;
 const STACK: usize = 256 << 10;
-
-type Fiber = Coroutine<(), (), (), DefaultStack>;
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    Ready,
-    /// Until this time, or until it is woken.
-    Parked(u64),
-    Done,
-}
-
-struct Task {
-    fiber: Option<Fiber>,
-    yielder: *const Yielder<(), ()>,
-    state: State,
-    mortals: Vec<Mortal>,
-    doomed: bool,
-    /// Of 256 picks it declines so many.
-    slowness: u8,
-    /// Whether its last park ended because it was woken.
-    woken: bool,
-}
-
-#[derive(Default)]
-struct Tasks {
-    all: Vec<Task>,
-    ready: Vec<TaskId>,
-    stacks: Vec<DefaultStack>,
-}
+/// How long a task stalls, ns.
+const STALLS: [u64; 4] = [1_000, 30_000, 1_000_000, 30_000_000];
 
 struct Hot {
     current: Cell<TaskId>,
@@ -55,6 +29,10 @@ struct Hot {
     now: Cell<u64>,
     /// Of 256 steps, so many leave the processor to the task that made them.
     stay: Cell<u64>,
+    /// Of 65,536 steps, so many are followed by a stall.
+    stalls: Cell<u64>,
+    /// Signals that no task has handled yet.
+    signals: Cell<usize>,
 }
 
 thread_local! {
@@ -65,6 +43,8 @@ thread_local! {
         steps: Cell::new(0),
         now: Cell::new(1),
         stay: Cell::new(128),
+        stalls: Cell::new(0),
+        signals: Cell::new(0),
     } };
     static TASKS: RefCell<Tasks> = RefCell::default();
 }
@@ -82,15 +62,19 @@ pub enum Outcome {
     Panicked(TaskId, Box<dyn Any + Send>),
 }
 
-/// Begins a life. All chance comes from `seed`; of 256 steps `stay` leave the processor where it is.
-pub fn boot(seed: u64, stay: u8) {
+/// Begins a life. All chance comes from `seed`; of 256 steps `stay` leave the processor where it is,
+/// of 65,536 `stalls` are followed by a time in which their task makes none.
+pub fn boot(seed: u64, stay: u8, stalls: u16) {
     shut_down();
     chance::seed(seed);
     buffer::begin();
+    views::begin();
     HOT.with(|hot| {
         hot.steps.set(0);
         hot.now.set(1_000_000_000);
         hot.stay.set(u64::from(stay));
+        hot.stalls.set(u64::from(stalls));
+        hot.signals.set(0);
     });
 }
 
@@ -105,6 +89,7 @@ pub fn shut_down() {
         let mut tasks = tasks.borrow_mut();
         tasks.all.clear();
         tasks.ready.clear();
+        tasks.stalled = 0;
     });
     buffer::clear();
     local::clear();
@@ -125,16 +110,8 @@ pub fn spawn(mortals: Vec<Mortal>, run: impl FnOnce() + 'static) -> TaskId {
             local::end(id);
             buffer::drain(id);
         });
-        tasks.all.push(Task {
-            fiber: Some(fiber),
-            yielder: null(),
-            state: State::Ready,
-            mortals,
-            doomed: false,
-            slowness: 0,
-            woken: false,
-        });
-        tasks.ready.push(id);
+        tasks.add(Task::new(fiber, mortals));
+        views::spawned();
         id
     })
 }
@@ -152,19 +129,12 @@ pub fn run(limit: u64, mut on_idle: impl FnMut() -> bool) -> Outcome {
             return Outcome::Exhausted;
         }
         let Some(task) = pick() else {
-            if !on_idle() {
+            // A stalled task may be about to do what another waits for.
+            let is_idle = TASKS.with(|tasks| tasks.borrow().stalled == 0);
+            if is_idle && !on_idle() {
                 return Outcome::Exhausted;
             }
-            let next = TASKS.with(|tasks| {
-                let tasks = tasks.borrow();
-                let parked = tasks.all.iter().filter_map(|task| match task.state {
-                    State::Parked(until) if until != u64::MAX => Some(until),
-                    _ => None,
-                });
-                let left = tasks.all.iter().any(|task| task.state != State::Done);
-                (parked.min(), left)
-            });
-            match next {
+            match TASKS.with(|tasks| tasks.borrow().next()) {
                 (Some(until), _) => HOT.with(|hot| hot.now.set(hot.now.get().max(until))),
                 (None, true) => return Outcome::Stuck,
                 (None, false) => return Outcome::Done,
@@ -184,35 +154,11 @@ pub fn run(limit: u64, mut on_idle: impl FnMut() -> bool) -> Outcome {
 /// Makes tasks ready whose time has come.
 fn expire() {
     let now = now_ns();
-    TASKS.with(|tasks| {
-        let Tasks { all, ready, .. } = &mut *tasks.borrow_mut();
-        for (id, task) in all.iter_mut().enumerate() {
-            if matches!(task.state, State::Parked(until) if until <= now) {
-                task.state = State::Ready;
-                ready.push(id);
-            }
-        }
-    });
+    TASKS.with(|tasks| tasks.borrow_mut().expire(now));
 }
 
 fn pick() -> Option<TaskId> {
-    TASKS.with(|tasks| {
-        let mut tasks = tasks.borrow_mut();
-        for _ in 0..8 {
-            let len = tasks.ready.len();
-            if len == 0 {
-                return None;
-            }
-            let at = below(len);
-            let id = tasks.ready[at];
-            let slowness = u64::from(tasks.all[id].slowness);
-            if len == 1 || slowness == 0 || !chance(slowness, 256) {
-                tasks.ready.swap_remove(at);
-                return Some(id);
-            }
-        }
-        tasks.ready.pop()
-    })
+    TASKS.with(|tasks| tasks.borrow_mut().pick())
 }
 
 fn resume(id: TaskId) -> Result<(), Box<dyn Any + Send>> {
@@ -288,18 +234,19 @@ fn unwind(id: TaskId) {
 pub(crate) fn doom(mortal: &Mortal) {
     let me = current();
     let dies = TASKS.with(|tasks| {
-        let Tasks { all, ready, .. } = &mut *tasks.borrow_mut();
+        let tasks = &mut *tasks.borrow_mut();
         let mut dies = false;
-        for (id, task) in all.iter_mut().enumerate() {
+        for id in 0..tasks.all.len() {
+            let task = &mut tasks.all[id];
             if task.state == State::Done || !task.mortals.iter().any(|it| it.is(mortal)) {
                 continue;
             }
             task.doomed = true;
             futex::forget(id);
-            dies |= id == me;
-            if id != me && matches!(task.state, State::Parked(_)) {
-                task.state = State::Ready;
-                ready.push(id);
+            if id == me {
+                dies = true;
+            } else {
+                tasks.wake(id);
             }
         }
         dies
@@ -333,10 +280,61 @@ pub(crate) fn may_step() -> bool {
         None => false,
         Some(leaves) => {
             if leaves {
-                suspend();
+                leave();
+            }
+            if HOT.with(|hot| hot.signals.get() > 0 && hot.current.get() != NONE) {
+                handle_signal();
             }
             true
         }
+    }
+}
+
+/// Leaves the processor, sometimes for long: what the task has stored waits meanwhile.
+fn leave() {
+    let stalls = HOT.with(|hot| hot.stalls.get());
+    if stalls > 0 && chance(stalls, 65_536) {
+        let until = now_ns() + STALLS[below(STALLS.len())];
+        let me = current();
+        TASKS.with(|tasks| tasks.borrow_mut().stall(me, until));
+    }
+    suspend();
+}
+
+/// A signal for a task: it runs `handler` before its next step, also amid a sleep, unless it is in a
+/// handler already.
+pub fn signal(task: TaskId, handler: impl FnOnce() + 'static) {
+    TASKS.with(|tasks| {
+        let tasks = &mut *tasks.borrow_mut();
+        if tasks.all[task].state == State::Done || tasks.all[task].handler.is_some() {
+            return;
+        }
+        tasks.all[task].handler = Some(Box::new(handler));
+        HOT.with(|hot| hot.signals.set(hot.signals.get() + 1));
+        if matches!(tasks.all[task].state, State::Parked(_)) {
+            tasks.wake(task);
+        }
+    });
+}
+
+/// Whether a signal waits for the running task, or it is in its handler.
+pub(crate) fn is_signalled() -> bool {
+    let me = current();
+    me != NONE && TASKS.with(|tasks| tasks.borrow().all[me].handler.is_some())
+}
+
+fn handle_signal() {
+    let me = current();
+    let handler = TASKS.with(|tasks| {
+        let task = &mut tasks.borrow_mut().all[me];
+        let handler = task.handler.take_if(|_| !task.is_handling);
+        task.is_handling |= handler.is_some();
+        handler
+    });
+    if let Some(handler) = handler {
+        HOT.with(|hot| hot.signals.set(hot.signals.get() - 1));
+        handler();
+        TASKS.with(|tasks| tasks.borrow_mut().all[me].is_handling = false);
     }
 }
 
@@ -364,12 +362,10 @@ pub fn park(until: u64) -> bool {
 /// Wakes a task that is parked.
 pub fn unpark(id: TaskId) {
     TASKS.with(|tasks| {
-        let Tasks { all, ready, .. } = &mut *tasks.borrow_mut();
-        let task = &mut all[id];
-        if matches!(task.state, State::Parked(_)) {
-            task.state = State::Ready;
-            task.woken = true;
-            ready.push(id);
+        let tasks = &mut *tasks.borrow_mut();
+        if matches!(tasks.all[id].state, State::Parked(_)) {
+            tasks.wake(id);
+            tasks.all[id].woken = true;
         }
     });
 }

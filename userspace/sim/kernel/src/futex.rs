@@ -4,8 +4,10 @@
 //! wake-up shows as a task that sleeps for ever.
 
 use std::cell::RefCell;
+use std::sync::atomic::Ordering;
 
-use crate::engine::{current, may_step, now_ns, park, unpark};
+use crate::engine::{current, is_signalled, may_step, now_ns, park, unpark};
+use crate::hooks;
 use crate::word::AtomicU32;
 use crate::{TaskId, below, buffer};
 
@@ -13,7 +15,7 @@ use crate::{TaskId, below, buffer};
 const BACKSTOP_NS: u64 = 900_000_000;
 
 /// Identity of a word in every mapping: the file, and the offset.
-type Key = (u64, usize);
+pub(crate) type Key = (u64, usize);
 
 struct Mapped {
     base: usize,
@@ -47,7 +49,7 @@ pub fn mapped(base: usize, len: usize, file: u64) {
 
 /// Forgets a mapping.
 pub fn unmapped(base: usize) {
-    buffer::barrier();
+    buffer::drain_all();
     FUTEXES.with(|futexes| futexes.borrow_mut().mappings.retain(|it| it.base != base));
 }
 
@@ -65,9 +67,17 @@ pub fn mappings(file: u64) -> usize {
     })
 }
 
+/// Identity of the word at an address.
+pub(crate) fn key_of(address: usize) -> Key {
+    FUTEXES.with(|futexes| futexes.borrow().key_of(address))
+}
+
 impl Futexes {
     fn key(&self, word: &AtomicU32) -> Key {
-        let address = word.as_ptr() as usize;
+        self.key_of(word.as_ptr() as usize)
+    }
+
+    fn key_of(&self, address: usize) -> Key {
         let mut all = self.mappings.iter();
         let found = all.find(|it| (it.base..it.base + it.len).contains(&address));
         found.map_or((0, address), |it| (it.file, address - it.base))
@@ -130,38 +140,50 @@ pub fn futex_wake(word: &AtomicU32, count: i32) -> usize {
         }
         woken
     });
+    hooks::woken(count, &woken);
     woken.iter().for_each(|task| unpark(*task));
     woken.len()
 }
 
 /// The owner of a robust futex dies: the kernel sets `mark` in the word, and wakes one sleeper.
 pub fn owner_dies(word: &AtomicU32, mark: u32) {
-    word.exchange(|now| Some(now | mark));
+    word.exchange(Ordering::SeqCst, |now| Some(now | mark));
     futex_wake(word, 1);
 }
 
-/// `futex_waitv`. Returns whether the deadline passed.
+/// `futex_waitv`. Returns whether the deadline passed. After a signal the kernel begins it again.
 pub fn futex_waitv<const N: usize>(words: [(&AtomicU32, u32); N], deadline_ns: u64) -> bool {
-    if !may_step() {
-        return true;
+    loop {
+        if !may_step() {
+            return true;
+        }
+        buffer::fence();
+        if words
+            .iter()
+            .any(|(word, expected)| word.peek() != *expected)
+        {
+            return false;
+        }
+        let now = now_ns();
+        if deadline_ns <= now {
+            return true;
+        }
+        let is_backstop = deadline_ns - now >= BACKSTOP_NS;
+        let woken = doze(words.map(|(word, _)| word), is_backstop, deadline_ns);
+        if woken || !is_signalled() {
+            may_step();
+            return !woken;
+        }
     }
-    buffer::fence();
-    if words
-        .iter()
-        .any(|(word, expected)| word.peek() != *expected)
-    {
-        return false;
-    }
-    let now = now_ns();
-    if deadline_ns <= now {
-        return true;
-    }
-    let is_backstop = deadline_ns - now >= BACKSTOP_NS;
+}
+
+/// Sleeps on the words. Returns whether it was woken.
+fn doze<const N: usize>(words: [&AtomicU32; N], is_backstop: bool, deadline_ns: u64) -> bool {
     let me = current();
     FUTEXES.with(|futexes| {
         let mut futexes = futexes.borrow_mut();
         let mut keys = [(u64::MAX, usize::MAX); 4];
-        for (key, (word, _)) in keys.iter_mut().zip(words) {
+        for (key, word) in keys.iter_mut().zip(words) {
             *key = futexes.key(word);
         }
         futexes.asleep.push(Sleeper {
@@ -172,8 +194,8 @@ pub fn futex_waitv<const N: usize>(words: [(&AtomicU32, u32); N], deadline_ns: u
     });
     let woken = park(if is_backstop { u64::MAX } else { deadline_ns });
     forget(me);
-    may_step();
-    !woken
+    buffer::fence();
+    woken
 }
 
 /// `FUTEX_WAIT`: not simulated, because [`futex_waitv`] is always available here.

@@ -2,11 +2,13 @@
 
 use std::cell::Cell;
 
+use crate::TaskId;
 use crate::engine::{is_unwinding, may_step};
 
 thread_local! {
     static LABEL: Cell<fn(&'static str)> = const { Cell::new(|_| ()) };
     static KICK: Cell<fn(i32)> = const { Cell::new(|_| ()) };
+    static WAKE: Cell<fn(usize, &[TaskId])> = const { Cell::new(|_, _| ()) };
 }
 
 /// Calls `hook` whenever a caller passes a label.
@@ -32,4 +34,13 @@ pub fn send_kick(socket: i32) {
     if may_step() {
         KICK.get()(socket);
     }
+}
+
+/// Calls `hook` whenever the running task wakes sleepers of a futex: how many at most, and these.
+pub fn on_wake(hook: fn(usize, &[TaskId])) {
+    WAKE.set(hook);
+}
+
+pub(crate) fn woken(most: usize, tasks: &[TaskId]) {
+    WAKE.get()(most, tasks);
 }

@@ -3,8 +3,8 @@
 //! `onair-ipc` under `cfg(simulated)` takes its words and its system calls from here, so the
 //! product's own callers run as coroutines. Each access to a shared word is a step: the scheduler
 //! may give the processor to another task, and a kill may end the caller there. All chance comes
-//! from one seed. Memory is x86-64's: a plain store waits in its task's buffer until the task
-//! fences, makes a system call or an atomic exchange, or chance drains it.
+//! from one seed. A plain store waits in its task's buffer until the task fences, makes a system call or
+//! an atomic exchange, or chance makes it visible. In some lives memory is weaker: see `views`.
 
 mod buffer;
 mod chance;
@@ -14,19 +14,21 @@ mod hooks;
 mod local;
 mod mortal;
 mod random;
+mod task;
+mod views;
 mod word;
 
-pub use self::buffer::{barrier, fence};
+pub use self::buffer::{barrier, fence, light};
 pub use self::chance::{below, chance};
 pub use self::engine::{
     Outcome, boot, current, give_way, is_unwinding, now_ns, park, run, set_slowness, shut_down,
-    spawn, steps, unpark,
+    signal, spawn, steps, unpark,
 };
 pub use self::futex::{
     fire_backstops, futex_wait_slice, futex_waitv, futex_wake, mapped, mappings, owner_dies,
     sleepers, tombstoned, unmapped,
 };
-pub use self::hooks::{label, on_kick, on_label, send_kick};
+pub use self::hooks::{label, on_kick, on_label, on_wake, send_kick};
 pub use self::local::{AccessError, TaskLocal};
 pub use self::mortal::Mortal;
 pub use self::random::Random;

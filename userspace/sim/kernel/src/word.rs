@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use crate::buffer::{self, Store};
 use crate::engine::may_step;
+use crate::views;
 
 macro_rules! words {
     ($($(#[$doc:meta])* $name:ident: $value:ident, $is_wide:literal;)+) => {
@@ -34,8 +35,13 @@ macro_rules! words {
                 }
 
                 /// As its namesake.
-                pub fn load(&self, _: Ordering) -> $value {
+                #[allow(clippy::cast_possible_truncation, reason = "it was of this size")]
+                pub fn load(&self, order: Ordering) -> $value {
                     may_step();
+                    if views::is_weak() {
+                        let newest = u64::from(self.0.load(Ordering::SeqCst));
+                        return views::load(self.as_ptr() as usize, newest, order) as $value;
+                    }
                     buffer::trickle();
                     self.peek()
                 }
@@ -45,41 +51,42 @@ macro_rules! words {
                     if !may_step() {
                         return;
                     }
-                    if order == Ordering::SeqCst {
-                        buffer::fence();
+                    if views::is_weak() {
+                        let before = self.0.swap(value, Ordering::SeqCst);
+                        let address = self.as_ptr() as usize;
+                        views::store(address, u64::from(before), u64::from(value), order);
+                    } else if order == Ordering::SeqCst {
+                        buffer::drain_mine();
                         self.0.store(value, Ordering::SeqCst);
                     } else {
-                        buffer::push(Store {
-                            address: self.as_ptr() as usize,
-                            is_wide: $is_wide,
-                            value: u64::from(value),
-                        });
+                        let address = self.as_ptr() as usize;
+                        buffer::push(Store::new(address, $is_wide, u64::from(value), order));
                     }
                 }
 
                 /// As its namesake.
-                pub fn swap(&self, value: $value, _: Ordering) -> $value {
-                    self.exchange(|_| Some(value))
+                pub fn swap(&self, value: $value, order: Ordering) -> $value {
+                    self.exchange(order, |_| Some(value))
                 }
 
                 /// As its namesake.
-                pub fn fetch_add(&self, value: $value, _: Ordering) -> $value {
-                    self.exchange(|now| Some(now.wrapping_add(value)))
+                pub fn fetch_add(&self, value: $value, order: Ordering) -> $value {
+                    self.exchange(order, |now| Some(now.wrapping_add(value)))
                 }
 
                 /// As its namesake.
-                pub fn fetch_sub(&self, value: $value, _: Ordering) -> $value {
-                    self.exchange(|now| Some(now.wrapping_sub(value)))
+                pub fn fetch_sub(&self, value: $value, order: Ordering) -> $value {
+                    self.exchange(order, |now| Some(now.wrapping_sub(value)))
                 }
 
                 /// As its namesake.
-                pub fn fetch_and(&self, value: $value, _: Ordering) -> $value {
-                    self.exchange(|now| Some(now & value))
+                pub fn fetch_and(&self, value: $value, order: Ordering) -> $value {
+                    self.exchange(order, |now| Some(now & value))
                 }
 
                 /// As its namesake.
-                pub fn fetch_max(&self, value: $value, _: Ordering) -> $value {
-                    self.exchange(|now| Some(now.max(value)))
+                pub fn fetch_max(&self, value: $value, order: Ordering) -> $value {
+                    self.exchange(order, |now| Some(now.max(value)))
                 }
 
                 /// As its namesake.
@@ -90,19 +97,28 @@ macro_rules! words {
                     &self,
                     expected: $value,
                     value: $value,
-                    _: Ordering,
+                    order: Ordering,
                     _: Ordering,
                 ) -> Result<$value, $value> {
-                    let found = self.exchange(|now| (now == expected).then_some(value));
+                    let found = self.exchange(order, |now| (now == expected).then_some(value));
                     if found == expected { Ok(found) } else { Err(found) }
                 }
 
-                pub(crate) fn exchange(&self, change: impl Fn($value) -> Option<$value>) -> $value {
+                pub(crate) fn exchange(
+                    &self,
+                    order: Ordering,
+                    change: impl Fn($value) -> Option<$value>,
+                ) -> $value {
                     let may = may_step();
-                    buffer::fence();
+                    buffer::drain_mine();
                     let now = self.0.load(Ordering::SeqCst);
-                    if let Some(value) = change(now).filter(|_| may) {
+                    let after = change(now).filter(|_| may);
+                    if let Some(value) = after {
                         self.0.store(value, Ordering::SeqCst);
+                    }
+                    if may && views::is_weak() {
+                        let address = self.as_ptr() as usize;
+                        views::exchange(address, u64::from(now), after.map(u64::from), order);
                     }
                     now
                 }

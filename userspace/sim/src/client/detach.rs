@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use onair_ipc::pins::End;
 use onair_session::Event;
-use onair_sim_kernel::{below, sleep};
+use onair_sim_kernel::sleep;
 
+use super::calls::{resume, stop};
 use crate::kernel::post;
 use crate::mail::{Channel, Message};
 use crate::requests;
@@ -22,7 +23,8 @@ pub(crate) fn detach(of: usize) {
             client.number,
         )
     });
-    client.stop();
+    stop(of, &client);
+    super::kept::give_back_all(of, &client);
     let is_over = || world(|world| world.sessions[session].is_over);
     while !is_over() && (client.callers() > 0 || client.held() > 0) {
         sleep(500_000);
@@ -35,7 +37,10 @@ pub(crate) fn detach(of: usize) {
         sleep(20_000);
     }
     match requests::granted(request) {
-        Some(false) => client.start(),
+        Some(false) => {
+            client.start();
+            world(|world| world.clients[of].pauses -= 1);
+        }
         _ => client.leave(End::ByHand),
     }
 }
@@ -43,9 +48,6 @@ pub(crate) fn detach(of: usize) {
 /// Stops the session for its own process, and starts it again.
 pub(crate) fn pause(of: usize) {
     let client = world(|world| Arc::clone(&world.clients[of].attachment));
-    client.stop();
-    sleep(below(300_000) as u64);
-    if !world(|world| world.clients[of].detaches) {
-        client.start();
-    }
+    stop(of, &client);
+    resume(of);
 }

@@ -6,12 +6,10 @@ use onair_ipc::caller::{Attachment, Deadline, LoanGuard, Refusal};
 use onair_ipc::pins::End;
 use onair_sim_kernel::{below, current, give_way, now_ns, sleep};
 
-use super::is_let_in;
+use super::calls::{PAUSES, call, counted, hold, note_put, set_call};
+use super::{is_let_in, kept};
 use crate::oracle;
 use crate::world::{Call, violation, world};
-
-/// Pauses of a thread, ns.
-const PAUSES: [u64; 4] = [100, 3_000, 50_000, 700_000];
 
 /// The whole life of a thread.
 pub(super) fn caller(of: usize) {
@@ -25,13 +23,15 @@ pub(super) fn caller(of: usize) {
             return super::thread(of, move || caller(of));
         }
         let went_on = match below(8) {
-            0 => poll_event(of, &client),
-            _ => take(of, &client),
+            0 => poll_event(of, &client, event_deadline()),
+            1 => kept::give_back(of, &client),
+            _ => take(of, &client, deadline()),
         };
         match went_on {
             Ok(()) => {}
             Err(Refusal::TimedOut) => pause(),
-            Err(Refusal::Again) => match wait_started(of, &client) {
+            Err(Refusal::Again) if does_spin(of) => kept::give_back_all(of, &client),
+            Err(Refusal::Again) => match until_started(of, &client) {
                 Ok(()) => {}
                 Err(Refusal::TimedOut) => pause(),
                 Err(_) => break,
@@ -39,6 +39,7 @@ pub(super) fn caller(of: usize) {
             Err(_) => break,
         }
     }
+    kept::give_back_all(of, &client);
     if below(2) == 0 {
         world(|world| world.clients[of].has_left = true);
         client.leave(End::FoundOut);
@@ -59,60 +60,23 @@ fn deadline() -> Deadline {
     }
 }
 
-/// Makes a call, of which the oracle knows.
-fn call<T>(
-    of: usize,
-    kind: Call,
-    deadline: Deadline,
-    make: impl FnOnce() -> Result<T, Refusal>,
-) -> Result<T, Refusal> {
-    set_call(of, kind);
-    let result = make();
-    set_call(of, Call::None);
-    if let Err(refusal) = &result {
-        check_refusal(of, kind, deadline, *refusal);
+/// Whether the thread calls again at once, although it was told that the session is stopped.
+fn does_spin(of: usize) -> bool {
+    let spins = world(|world| world.clients[of].plan.spins);
+    if spins {
+        give_way();
     }
-    result
+    spins && below(8) > 0
 }
 
-fn set_call(of: usize, kind: Call) {
-    world(|world| {
-        let mut threads = world.clients[of].threads.iter_mut();
-        if let Some(thread) = threads.find(|it| it.task == current()) {
-            thread.call = kind;
-        }
-    });
+/// Gives back what it keeps, and waits for a start.
+fn until_started(of: usize, client: &Attachment) -> Result<(), Refusal> {
+    kept::give_back_all(of, client);
+    wait_started(of, client)
 }
 
-/// A refusal says what is so.
-fn check_refusal(of: usize, kind: Call, deadline: Deadline, refusal: Refusal) {
-    let wrong = world(|world| {
-        let client = &world.clients[of];
-        let is_right = match refusal {
-            Refusal::Stale => world.is_gone_for(of) || world.is_in_event,
-            Refusal::TimedOut => match deadline {
-                Deadline::Now => true,
-                Deadline::At(at) => now_ns() >= at,
-                Deadline::Never => false,
-            },
-            Refusal::Again => kind != Call::WaitStarted,
-            Refusal::Already | Refusal::Invalid => false,
-        };
-        let (number, is_honest) = (client.number, client.is_honest());
-        if refusal == Refusal::Stale {
-            world.told_stale.push(of);
-        }
-        (!is_right && is_honest).then_some(number)
-    });
-    if let Some(number) = wrong {
-        violation(format!(
-            "{kind:?} of {number} with {deadline:?}: {refusal:?}"
-        ));
-    }
-}
-
-fn take(of: usize, client: &Attachment) -> Result<(), Refusal> {
-    let deadline = deadline();
+/// Takes a frame, reads it, and gives it back.
+pub(super) fn take(of: usize, client: &Attachment, deadline: Deadline) -> Result<(), Refusal> {
     let guard = call(of, Call::Get, deadline, || client.take(deadline))?;
     let (frame, me) = (guard.frame(), current());
     let is_twice = world(|world| {
@@ -122,23 +86,45 @@ fn take(of: usize, client: &Attachment) -> Result<(), Refusal> {
     if is_twice {
         violation(format!("frame {frame} was given to two threads"));
     }
+    if client.sends() {
+        return fill(of, client, guard);
+    }
     let stamp = oracle::check_frame(of, &guard, None);
     hold();
     oracle::check_frame(of, &guard, Some(stamp));
-    set_call(of, Call::Put);
+    // What a handler takes, it gives back: its thread may wait for a start.
+    let may_keep = deadline != Deadline::Now;
+    if may_keep && world(|world| world.clients[of].plan.passes_on) && below(3) == 0 {
+        kept::keep(of, guard, stamp);
+        return Ok(());
+    }
+    let outer = set_call(of, Call::Put);
     world(|world| world.clients[of].holding.remove(&frame));
     let result = put(of, client, guard);
-    set_call(of, Call::None);
+    set_call(of, outer);
+    if deadline != Deadline::Now && below(6) == 0 {
+        // It makes no other call for a while, or waits for a start first.
+        pause();
+        return until_started(of, client);
+    }
     result
 }
 
-/// Keeps a frame for a while.
-fn hold() {
-    match below(4) {
-        0 => {}
-        1 => (0..below(40)).for_each(|_| give_way()),
-        _ => sleep(below(usize::try_from(PAUSES[below(4)]).unwrap_or(1)) as u64),
-    }
+/// Fills a frame of a send session, and submits it, or gives it back unused.
+fn fill(of: usize, client: &Attachment, guard: LoanGuard<'_>) -> Result<(), Refusal> {
+    let (frame, stamp) = (guard.frame(), oracle::new_stamp(of));
+    oracle::fill(client, frame, stamp);
+    hold();
+    let outer = set_call(of, Call::Put);
+    world(|world| world.clients[of].holding.remove(&frame));
+    let result = match below(5) {
+        0 => put(of, client, guard),
+        1 => counted(of, client.submit(guard.keep())).inspect(|()| oracle::submitted(stamp)),
+        _ => counted(of, guard.submit()).inspect(|()| oracle::submitted(stamp)),
+    };
+    note_put(of, result);
+    set_call(of, outer);
+    result
 }
 
 fn put(of: usize, client: &Attachment, guard: LoanGuard<'_>) -> Result<(), Refusal> {
@@ -147,24 +133,32 @@ fn put(of: usize, client: &Attachment, guard: LoanGuard<'_>) -> Result<(), Refus
             drop(guard);
             Ok(())
         }
-        1 => client.put(guard.keep()),
-        _ => guard.put(),
+        1 => counted(of, client.put(guard.keep())),
+        _ => counted(of, guard.put()),
     };
-    if let Err(refusal) = result {
-        check_refusal(of, Call::None, Deadline::Never, refusal);
-    }
+    note_put(of, result);
     result
 }
 
-fn poll_event(of: usize, client: &Attachment) -> Result<(), Refusal> {
-    let deadline = match deadline() {
+fn event_deadline() -> Deadline {
+    match deadline() {
         Deadline::Never if below(4) > 0 => Deadline::At(now_ns() + PAUSES[below(4)]),
         other => other,
-    };
-    call(of, Call::PollEvent, deadline, || {
+    }
+}
+
+/// Takes an event.
+pub(super) fn poll_event(
+    of: usize,
+    client: &Attachment,
+    deadline: Deadline,
+) -> Result<(), Refusal> {
+    let told = world(|world| world.clients[of].exit_told);
+    let event = call(of, Call::PollEvent, deadline, || {
         client.poll_event(deadline)
-    })
-    .map(|_| ())
+    });
+    oracle::polled(of, told, &event);
+    event.map(|_| ())
 }
 
 fn wait_started(of: usize, client: &Attachment) -> Result<(), Refusal> {
@@ -172,4 +166,14 @@ fn wait_started(of: usize, client: &Attachment) -> Result<(), Refusal> {
     call(of, Call::WaitStarted, deadline, || {
         client.wait_started(deadline)
     })
+}
+
+/// What a signal handler does: a call that does not wait, amid any call of its thread.
+pub(crate) fn call_in_handler(of: usize) {
+    let client = world(|world| Arc::clone(&world.clients[of].attachment));
+    let now = Deadline::Now;
+    let _ = match below(3) {
+        0 => poll_event(of, &client, now),
+        _ => take(of, &client, now),
+    };
 }

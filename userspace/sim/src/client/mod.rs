@@ -1,8 +1,10 @@
 //! The clients: real callers of the library, each thread a task.
 
+mod calls;
 mod detach;
 mod honest;
 mod hostile;
+mod kept;
 #[expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 #[path = "../../../ipc/tests/rig/pair.rs"]
 mod pair;
@@ -13,26 +15,43 @@ use std::sync::Arc;
 
 use onair_api::{Via, Who};
 use onair_ipc::frames::FrameMemory;
+use onair_ipc::layout::CTL_GATE;
+use onair_ipc::sync::{AtomicU32, Ordering};
 use onair_session::{Admission, Event};
-use onair_sim_kernel::{Mortal, spawn};
+use onair_sim_kernel::{Mortal, fence, spawn};
 
+pub(crate) use self::calls::stop_in_handler;
 pub(crate) use self::detach::{detach, pause};
+pub(crate) use self::honest::call_in_handler;
 use crate::kernel::post;
 use crate::mail::{Channel, Message};
-use crate::plan::{ClientPlan, Manners};
+use crate::plan::{ClientPlan, Manners, Plan};
 use crate::world::{Call, Client, Thread, world};
 
+/// The last value of a closed gate, before the first one comes again.
+const LAST_GATE: u32 = u32::MAX - 1;
 /// Frames that a client may have at a time.
 const QUOTA: u32 = 2;
 
 /// The client of attachment `number`, not admitted yet.
-pub(crate) fn new(number: u64, session: usize, plan: ClientPlan, frames: &FrameMemory) -> Client {
+pub(crate) fn new(
+    number: u64,
+    session: usize,
+    plan: ClientPlan,
+    frames: &FrameMemory,
+    life: &Plan,
+) -> Client {
+    let sends = life.sessions[session].sends;
     let pair::Pair {
         memory,
         client,
         socket,
-    } = pair::Pair::new(number, false, frames, plan.is_plain);
+    } = pair::Pair::new(number, sends, frames, plan.is_plain);
     memory.stop();
+    if life.has_old_gates {
+        let gate: &AtomicU32 = memory.files()[0].mapping().at(CTL_GATE);
+        gate.store(LAST_GATE, Ordering::SeqCst);
+    }
     let seg = rustix::fs::fstat(memory.writable()).expect("a file of ours");
     Client {
         number,
@@ -46,6 +65,11 @@ pub(crate) fn new(number: u64, session: usize, plan: ClientPlan, frames: &FrameM
         mortal: Mortal::default(),
         threads: Vec::new(),
         holding: Default::default(),
+        kept: Vec::new(),
+        spent: Vec::new(),
+        put: 0,
+        puts: 0,
+        frames: sends.then(|| frames.clone()),
         inside: Default::default(),
         is_attached: false,
         is_refused: false,
@@ -55,7 +79,12 @@ pub(crate) fn new(number: u64, session: usize, plan: ClientPlan, frames: &FrameM
         hung_up: false,
         is_released: false,
         is_reaped: false,
+        exit_told: None,
+        knows_exit: false,
         kicks: 0,
+        new_kicks: 0,
+        stoppers: Vec::new(),
+        pauses: 0,
         lost_events: false,
     }
 }
@@ -74,7 +103,7 @@ pub(crate) fn attach(of: usize) {
                 via: Via::Attach,
             },
             memory: Arc::clone(&client.memory),
-            frames: None,
+            frames: client.frames.clone(),
             watched: client.plan.is_watched.then(|| client.tgid()),
             quota: QUOTA,
         };
@@ -107,6 +136,7 @@ pub(crate) fn thread(of: usize, run: impl FnOnce() + 'static) {
             mortal,
             is_reported: false,
             call: Call::None,
+            slept_at_stop: false,
         });
         world.of_task.insert(task, of);
     });
@@ -121,7 +151,10 @@ fn is_let_in(of: usize) -> bool {
             (client.is_attached, client.is_refused || is_over)
         });
         match (is_attached, is_refused) {
-            (true, _) => return true,
+            (true, _) => {
+                fence();
+                return true;
+            }
             (_, true) => return false,
             _ => onair_sim_kernel::sleep(10_000),
         }

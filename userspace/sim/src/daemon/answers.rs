@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use onair_session::{Event, ThreadQuestion};
 
-use crate::ledgers::Ledgers;
 use crate::mail::Message;
 use crate::requests;
+use crate::runtime::PlayedRuntime;
 use crate::world::world;
 
 /// A helper thread looks which of the threads are gone.
-pub(super) fn look_at_threads(question: ThreadQuestion) -> Event<Ledgers> {
+pub(super) fn look_at_threads(question: ThreadQuestion) -> Event<PlayedRuntime> {
     let ThreadQuestion {
         attachment,
         suspects,
@@ -46,7 +46,7 @@ pub(crate) fn refuse_rest() {
 }
 
 /// Answers a request for a session that is over.
-pub(super) fn refuse(event: Event<Ledgers>) {
+pub(super) fn refuse(event: Event<PlayedRuntime>) {
     match event {
         Event::Start(ticket) => requests::answer(&ticket, false),
         Event::Destroy(destroy) | Event::Abort(destroy) => {
@@ -55,12 +55,13 @@ pub(super) fn refuse(event: Event<Ledgers>) {
         Event::Evict(_, ticket) => requests::refuse_eviction(&ticket),
         Event::Verdict(ticket) => requests::answer(&ticket, false),
         Event::Detach(_, ticket) => requests::answer(&ticket, false),
+        Event::Flush(_, ticket) => requests::answer(&ticket, false),
         _ => {}
     }
 }
 
 /// The event, in a word.
-pub(super) fn event_name(event: &Event<Ledgers>) -> String {
+pub(super) fn event_name(event: &Event<PlayedRuntime>) -> String {
     match event {
         Event::Start(_) => "start".into(),
         Event::Stop => "stop".into(),
@@ -69,6 +70,7 @@ pub(super) fn event_name(event: &Event<Ledgers>) -> String {
         Event::Quarantine(_) => "quarantine".into(),
         Event::Evict(one, _) => format!("evict {one:?}"),
         Event::Verdict(_) => "verdict".into(),
+        Event::Flush(wait, _) => format!("flush within {wait:?}"),
         Event::Admit(it) => format!("admit {}", it.number),
         Event::Detach(number, _) => format!("detach {number}"),
         Event::HandedBack(_) => "handed back".into(),

@@ -1,16 +1,17 @@
 //! The control thread: gives each core its events, in the order in which they arrive.
 
 use onair_api::{Direction, Operation, SessionName, SessionState, StepName, Via, Who};
-use onair_session::{Destroy, Event, Examination, Examined, SessionCore, examine_together};
+use onair_session::{Destroy, Event, Examination, Examined, Place, SessionCore, examine_together};
 use onair_sim_kernel::{now_ns, park};
 
 use super::Commands;
-use super::view::{id, instant, ns, view};
-use crate::ledgers::Ledgers;
+use super::ending::Ending;
+use super::view::{facts, index_of, instant, ns, view};
 use crate::mail::Message;
 use crate::oracle;
 use crate::requests;
-use crate::world::{trace, world};
+use crate::runtime::PlayedRuntime;
+use crate::world::{id, trace, world};
 
 /// Bytes of a session's trace, if its life is traced.
 const TRACE: usize = 1 << 20;
@@ -18,11 +19,12 @@ const TRACE: usize = 1 << 20;
 /// The control thread's own state.
 pub(crate) struct Control {
     pub(super) sessions: Vec<Core>,
+    pub(super) ending: Option<Ending>,
 }
 
 /// One session.
 pub(super) struct Core {
-    pub(super) core: SessionCore<Ledgers>,
+    pub(super) core: SessionCore<PlayedRuntime>,
     pub(super) commands: Commands,
     /// To be examined.
     pub(super) is_due: bool,
@@ -59,17 +61,17 @@ impl Control {
     /// With a stopped core for each session.
     pub(crate) fn new(commands: Vec<Commands>) -> Self {
         let cores = commands.into_iter().enumerate().map(|(index, commands)| {
-            let frames = world(|world| world.sessions[index].frames.clone());
+            let (frames, sends) = world(|world| {
+                let sends = world.plan.sessions[index].sends;
+                (world.sessions[index].frames.clone(), sends)
+            });
             let name = SessionName::try_from(format!("s{index}")).expect("a name");
-            let runtime = Box::new(Ledgers::default());
-            let mut core = SessionCore::new(
-                id(index),
-                name,
-                Direction::Receive,
-                runtime,
-                Some(frames),
-                None,
-            );
+            let runtime = Box::new(PlayedRuntime::new(sends));
+            let (direction, frames) = match sends {
+                true => (Direction::Send, None),
+                false => (Direction::Receive, Some(frames)),
+            };
+            let mut core = SessionCore::new(id(index), name, direction, runtime, frames, None);
             core.trace_up_to(if world(|world| world.is_traced) {
                 TRACE
             } else {
@@ -85,6 +87,7 @@ impl Control {
         });
         Self {
             sessions: cores.collect(),
+            ending: None,
         }
     }
 
@@ -95,17 +98,23 @@ impl Control {
                 self.receive(message);
                 continue;
             }
-            if self.examine() || self.tick() {
+            let has_worked = [
+                self.examines() && self.examine(),
+                self.tick(),
+                self.end_some(),
+            ];
+            if has_worked.contains(&true) {
                 continue;
             }
             let next = world(|world| world.mail.next_at());
             let ticks = self.live().filter_map(|(_, it)| it.core.wake_at().map(ns));
-            let until = ticks.chain(next).min().unwrap_or(u64::MAX);
+            let until = ticks.chain(next).chain(self.ending_at());
+            let until = until.min().unwrap_or(u64::MAX);
             park(until.max(now_ns() + 1));
         }
     }
 
-    fn live(&self) -> impl Iterator<Item = (usize, &Core)> {
+    pub(super) fn live(&self) -> impl Iterator<Item = (usize, &Core)> {
         self.sessions
             .iter()
             .enumerate()
@@ -114,7 +123,18 @@ impl Control {
 
     fn receive(&mut self, message: Message) {
         match message {
-            Message::Core(session, event) => self.handle(session, event),
+            Message::Core(session, event) => match self.refuses(&event) {
+                true => super::answers::refuse(event),
+                false => self.handle(session, event),
+            },
+            Message::Exit(remedy, grace) => self.begin_ending(remedy, grace),
+            Message::ExitNow => self.force_ending(),
+            Message::StrayRuntime(session) => {
+                let it = &self.sessions[session];
+                if !it.is_over && it.core.runtime().is_some() {
+                    self.handle(session, Event::HandedBack(Box::default()));
+                }
+            }
             Message::LookedAtThreads(session, question) => {
                 let answer = super::answers::look_at_threads(question);
                 self.handle(session, answer);
@@ -123,7 +143,7 @@ impl Control {
     }
 
     /// Gives an event to a core, and does what it says.
-    pub(super) fn handle(&mut self, index: usize, event: Event<Ledgers>) {
+    pub(super) fn handle(&mut self, index: usize, event: Event<PlayedRuntime>) {
         if self.sessions[index].is_over {
             super::answers::refuse(event);
             return;
@@ -141,15 +161,31 @@ impl Control {
             event,
             Event::Stop | Event::HandedBack(_) | Event::Quarantine(_)
         );
+        let is_stop = matches!(event, Event::Stop);
         let effects = self.sessions[index]
             .core
-            .handle(event, view(index).facts(), &view(index));
+            .handle(event, facts(index), &view(index));
+        if is_stop {
+            oracle::closed(index);
+        }
         for effect in effects {
             self.execute(index, effect);
+        }
+        if let Place::Here(runtime) = self.sessions[index].core.place() {
+            oracle::note_fates(&runtime.take_fates());
         }
         self.sessions[index].is_due |= examines;
         oracle::state(index, self.sessions[index].core.state());
         oracle::after();
+    }
+
+    /// Whether the daemon takes no such request any more.
+    fn refuses(&self, event: &Event<PlayedRuntime>) -> bool {
+        let is_new = matches!(
+            event,
+            Event::Start(_) | Event::Destroy(_) | Event::Abort(_) | Event::Evict(..)
+        );
+        self.ending.is_some() && is_new
     }
 
     fn lets_in(&self, index: usize) -> bool {
@@ -159,7 +195,7 @@ impl Control {
             state,
             SessionState::Draining | SessionState::Quarantined | SessionState::Destroyed
         );
-        is_there && !core.is_draining()
+        is_there && !core.is_draining() && self.ending.is_none()
     }
 
     /// Examines what is due, all of it together. Returns whether something was.
@@ -168,7 +204,11 @@ impl Control {
         due | self.examine_where(Examination::InTurn, |it| std::mem::take(&mut it.is_ready))
     }
 
-    fn examine_where(&mut self, why: Examination, wanted: impl Fn(&mut Core) -> bool) -> bool {
+    pub(super) fn examine_where(
+        &mut self,
+        why: Examination,
+        mut wanted: impl FnMut(&mut Core) -> bool,
+    ) -> bool {
         let all = self.sessions.iter_mut().enumerate();
         let mut all: Vec<_> = all.filter(|(_, it)| !it.is_over).collect();
         all.retain_mut(|(_, it)| wanted(it));
@@ -185,12 +225,12 @@ impl Control {
         let views: Vec<_> = all.iter().map(|(index, _)| view(*index)).collect();
         let members = all.iter_mut().zip(&views);
         let members = members.map(|((_, it), view)| Examined {
+            facts: facts(index_of(it.core.id())),
             core: &mut it.core,
-            facts: view.facts(),
             view,
         });
         for (of, effects) in examine_together(members.collect(), why) {
-            let index = usize::try_from(of.0 - id(0).0).expect("few sessions");
+            let index = index_of(of);
             for effect in effects {
                 self.execute(index, effect);
             }

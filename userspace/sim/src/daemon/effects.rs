@@ -1,14 +1,15 @@
 //! Does what a core says.
 
+use onair_api::Operation;
 use onair_ipc::memory::AttachmentMemory;
-use onair_session::{Effect, Event, Named, Note, RetiredMemory, SiteFinding};
-use onair_sim_kernel::{below, unpark};
+use onair_session::{Effect, Event, Named, Note, PollerCommand, RetiredMemory, SiteFinding};
+use onair_sim_kernel::{below, fence, unpark};
 
 use super::control::Control;
-use crate::ledgers::Ledgers;
 use crate::mail::{Channel, Message};
 use crate::oracle;
 use crate::plan::{Deed, DeedKind};
+use crate::runtime::PlayedRuntime;
 use crate::world::{trace, world};
 use crate::{replay, requests};
 
@@ -16,17 +17,24 @@ use crate::{replay, requests};
 const MOST: u16 = 64;
 
 impl Control {
-    pub(super) fn execute(&mut self, index: usize, effect: Effect<Ledgers>) {
+    pub(super) fn execute(&mut self, index: usize, effect: Effect<PlayedRuntime>) {
         let session = &mut self.sessions[index];
         match effect {
             Effect::Poller(command) => {
+                if let PollerCommand::Start(_) = &command {
+                    world(|world| world.sessions[index].is_runtime_out = true);
+                }
+                fence();
                 session.commands.borrow_mut().push_back(command);
                 unpark(world(|world| world.sessions[index].poller));
             }
             Effect::Wake(memory) => wake(&memory),
             Effect::WakeNow | Effect::Closed(_) | Effect::Left(_) => {}
             Effect::Note(note) => noted(index, &note),
-            Effect::Answer(answer) => requests::answered(&answer),
+            Effect::Answer(answer) => {
+                oracle::answered(index, &answer);
+                requests::answered(&answer);
+            }
             Effect::LookAtThreads(question) => send(
                 Channel::Helper(question.attachment),
                 Message::LookedAtThreads(index, question),
@@ -51,7 +59,10 @@ impl Control {
             }
             Effect::Quarantined(_) => oracle::quarantined(index),
             Effect::Examine => session.is_due = true,
-            Effect::Ready => session.is_ready = true,
+            Effect::Ready => {
+                let is_ready = !self.note_ready(index);
+                self.sessions[index].is_ready = is_ready;
+            }
             Effect::NotAdmitted(reason) => oracle::not_admitted(index, &reason.to_string()),
             Effect::Keep(memory) => give_back(index, &memory),
             Effect::Destroyed {
@@ -61,6 +72,9 @@ impl Control {
             } => {
                 session.is_over = true;
                 give_back(index, &retired);
+                if self.ending.is_some() && destroy.operation == Operation::Shutdown {
+                    oracle::ended_in_turn(index);
+                }
                 oracle::destroyed(index, &evidence);
                 requests::answer(&destroy.ticket, true);
                 self.end(index);
@@ -100,8 +114,8 @@ fn give_back(index: usize, memory: &RetiredMemory) {
 /// The daemon wakes those that sleep. In lives in which no thread dies it wakes one or none: callers wake the
 /// others.
 fn wake(memory: &AttachmentMemory) {
-    let dies = |deed: &Deed| deed.kind == DeedKind::KillThread;
-    if world(|world| world.plan.deeds.iter().any(dies)) {
+    let dies = |deed: &Deed| matches!(deed.kind, DeedKind::KillThread | DeedKind::KillTwoThreads);
+    if world(|world| world.plan.death.is_some() || world.plan.deeds.iter().any(dies)) {
         memory.wake_some(MOST);
     } else if below(2) == 0 {
         memory.wake_some(1);
@@ -109,8 +123,10 @@ fn wake(memory: &AttachmentMemory) {
 }
 
 fn noted(index: usize, note: &Note) {
-    if let Note::Stopped { .. } = note {
-        oracle::stopped(index);
+    match note {
+        Note::Stopped { .. } => oracle::stopped(index),
+        Note::Started { .. } => oracle::started(index),
+        _ => {}
     }
     trace(|| format!("session {index}: {note:?}"));
 }

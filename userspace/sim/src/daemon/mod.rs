@@ -4,9 +4,11 @@
 mod answers;
 mod control;
 mod effects;
+mod ending;
 mod poller;
 #[path = "../../../session/tests/played/seen.rs"]
 mod seen;
+mod shutdown;
 mod view;
 
 pub(crate) use self::answers::refuse_rest;

@@ -6,18 +6,18 @@ use std::rc::Rc;
 
 use onair_ipc::frames::FrameMemory;
 use onair_session::{Event, PollerCommand, Runtime as _};
-use onair_sim_kernel::{below, give_way, now_ns, park, unpark};
+use onair_sim_kernel::{below, fence, give_way, now_ns, park, unpark};
 
-use crate::ledgers::Ledgers;
 use crate::mail::{Channel, Message};
 use crate::oracle;
+use crate::runtime::PlayedRuntime;
 use crate::world::{trace, world};
 
 /// What a poller is told, in order.
-pub(crate) type Commands = Rc<RefCell<VecDeque<PollerCommand<Ledgers>>>>;
+pub(crate) type Commands = Rc<RefCell<VecDeque<PollerCommand<PlayedRuntime>>>>;
 
 /// Sends the control thread an event of the session.
-pub(super) fn report(session: usize, channel: Channel, event: Event<Ledgers>) {
+pub(super) fn report(session: usize, channel: Channel, event: Event<PlayedRuntime>) {
     let delay = world(|world| world.plan.delay / 8);
     world(|world| {
         world
@@ -29,13 +29,14 @@ pub(super) fn report(session: usize, channel: Channel, event: Event<Ledgers>) {
 
 /// The poller of session `index`.
 pub(crate) fn poller(index: usize, commands: &Commands, frames: &FrameMemory) {
-    let mut runtime: Option<Box<Ledgers>> = None;
+    let mut runtime: Option<Box<PlayedRuntime>> = None;
     let mut stamp = 0_u64;
     loop {
         give_way();
         let command = commands.borrow_mut().pop_front();
         let is_told = command.is_some();
         if let Some(command) = command {
+            fence();
             trace(|| format!("poller {index}: {}", name(&command)));
             if let Some(event) = execute(&mut runtime, command) {
                 report(index, Channel::Poller(index), event);
@@ -44,9 +45,19 @@ pub(crate) fn poller(index: usize, commands: &Commands, frames: &FrameMemory) {
         if world(|world| world.sessions[index].is_over) {
             return;
         }
+        if world(|world| world.sessions[index].poller_dies) {
+            return dies(index, runtime, commands);
+        }
         if let Some(runtime) = &mut runtime {
             runtime.reap();
             publish(index, runtime, frames, &mut stamp);
+            if below(3) == 0 {
+                runtime.send_one();
+            }
+            oracle::note_fates(&runtime.take_fates());
+            while let Some(flushed) = runtime.flushed() {
+                report(index, Channel::Poller(index), Event::Flushed(flushed));
+            }
         }
         if !is_told {
             let pause = world(|world| world.plan.frame_pause);
@@ -59,32 +70,63 @@ pub(crate) fn poller(index: usize, commands: &Commands, frames: &FrameMemory) {
     }
 }
 
-/// Writes a free frame and loans it.
-fn publish(index: usize, runtime: &mut Ledgers, frames: &FrameMemory, stamp: &mut u64) {
-    let count = frames.geometry().frames;
-    let frame = u32::try_from(below(count as usize)).unwrap_or(0);
-    if !runtime.is_free(frame) {
-        return;
+/// The poller dies: its guard hands back what it has, and what it is told to run from now on.
+fn dies(index: usize, mut runtime: Option<Box<PlayedRuntime>>, commands: &Commands) {
+    world(|world| world.sessions[index].is_poller_dead = true);
+    while !world(|world| world.sessions[index].is_over) {
+        let back = runtime.take().map(Event::HandedBack);
+        let command = || commands.borrow_mut().pop_front();
+        let event = back.or_else(|| match command()? {
+            PollerCommand::Start(runtime) => Some(Event::HandedBack(runtime)),
+            other => execute(&mut None, other),
+        });
+        match event {
+            Some(event) => report(index, Channel::Poller(index), event),
+            None if commands.borrow().is_empty() => {
+                park(u64::MAX);
+            }
+            None => {}
+        }
     }
-    *stamp += 1;
-    oracle::stamp(frames, frame, *stamp);
-    let published = |runtime: &Ledgers| runtime.lenders().map(|it| it.published()).sum::<u64>();
+}
+
+/// Writes a free frame and loans it.
+fn publish(index: usize, runtime: &mut PlayedRuntime, frames: &FrameMemory, stamp: &mut u64) {
+    let published =
+        |runtime: &PlayedRuntime| runtime.lenders().map(|it| it.published()).sum::<u64>();
     let before = published(runtime);
-    runtime.publish(frame);
+    if world(|world| world.plan.sessions[index].sends) {
+        runtime.lend_empty();
+    } else {
+        let count = frames.geometry().frames;
+        let frame = u32::try_from(below(count as usize)).unwrap_or(0);
+        if !runtime.is_free(frame) {
+            return;
+        }
+        *stamp += 1;
+        oracle::stamp(index, frames, frame, *stamp);
+        runtime.publish(frame);
+    }
     let lent = published(runtime) - before;
     world(|world| world.sessions[index].lent += lent);
 }
 
 fn execute(
-    runtime: &mut Option<Box<Ledgers>>,
-    command: PollerCommand<Ledgers>,
-) -> Option<Event<Ledgers>> {
+    runtime: &mut Option<Box<PlayedRuntime>>,
+    command: PollerCommand<PlayedRuntime>,
+) -> Option<Event<PlayedRuntime>> {
     match command {
         PollerCommand::Start(started) => {
             *runtime = Some(started);
             None
         }
-        PollerCommand::Quiesce => runtime.take().map(Event::HandedBack),
+        PollerCommand::Quiesce => {
+            let mut runtime = runtime.take()?;
+            runtime.reap();
+            runtime.drop_unsent(None);
+            oracle::note_fates(&runtime.take_fates());
+            Some(Event::HandedBack(runtime))
+        }
         PollerCommand::Attach { lender, frames } => {
             let reason = onair_session::AttachRefusal::NoSession;
             let refused = match runtime {
@@ -125,15 +167,16 @@ fn execute(
                 frames,
             })
         }
-        PollerCommand::Flush { ticket } => Some(Event::Flushed(onair_session::FlushReport {
-            ticket,
-            sent: 0,
-            dropped: 0,
-        })),
+        PollerCommand::Flush { ticket } => {
+            let runtime = runtime.as_mut()?;
+            runtime.reap();
+            runtime.flush(ticket);
+            runtime.flushed().map(Event::Flushed)
+        }
     }
 }
 
-fn name(command: &PollerCommand<Ledgers>) -> String {
+fn name(command: &PollerCommand<PlayedRuntime>) -> String {
     match command {
         PollerCommand::Start(_) => "start".into(),
         PollerCommand::Quiesce => "quiesce".into(),

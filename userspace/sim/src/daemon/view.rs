@@ -4,10 +4,11 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use onair_api::SessionId;
+use onair_session::Facts;
 use onair_sim_kernel::{mappings, now_ns};
 
 use super::seen::{Played, Seen};
-use crate::world::world;
+use crate::world::{self, id, world};
 
 /// The instant of the clock's zero.
 fn epoch() -> Instant {
@@ -33,9 +34,18 @@ pub(super) fn view(index: usize) -> Seen<Kernel> {
     Seen(Kernel(index))
 }
 
-/// The id of session `index`.
-pub(super) fn id(index: usize) -> SessionId {
-    SessionId(77 + index as u64)
+/// What is known when an event of session `index` comes.
+pub(super) fn facts(index: usize) -> Facts {
+    Facts {
+        sent_and_dropped: world(|world| world.sessions[index].sent_and_dropped),
+        poller_is_alive: world(|world| !world.sessions[index].is_poller_dead),
+        ..view(index).facts()
+    }
+}
+
+/// The index of the session with this id.
+pub(super) fn index_of(id: SessionId) -> usize {
+    usize::try_from(id.0 - world::id(0).0).expect("few sessions")
 }
 
 impl Played for Kernel {

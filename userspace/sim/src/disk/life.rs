@@ -19,7 +19,7 @@ const SECOND: u64 = 1_000_000_000;
 /// Lives the life of `plan`.
 #[must_use]
 pub(crate) fn live(plan: &DiskPlan, is_traced: bool) -> Report {
-    kernel::boot(plan.seed, plan.stay);
+    kernel::boot(plan.seed, plan.stay, 0);
     promises::begin();
     scene(|it| {
         *it = Scene {
@@ -52,6 +52,7 @@ pub(crate) fn live(plan: &DiskPlan, is_traced: bool) -> Report {
     let scene = scene(std::mem::take);
     Report {
         sessions: Vec::new(),
+        died_at: None,
         events,
         violations: scene.violations,
         trace: scene.trace,

@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn name_and_bytes_synced_then_there_after_a_power_cut() {
         for seed in 0..200 {
-            onair_sim_kernel::boot(seed, 0);
+            onair_sim_kernel::boot(seed, 0, 0);
             let mut disk = Platter::default();
             let file = disk.create(&at("a.part"), None);
             disk.write(file, &[7; 2000], 0);
@@ -254,7 +254,7 @@ mod tests {
     fn nothing_synced_then_lost_torn_or_there() {
         let (mut names, mut lengths) = (BTreeSet::new(), BTreeSet::new());
         for seed in 0..400 {
-            onair_sim_kernel::boot(seed, 0);
+            onair_sim_kernel::boot(seed, 0, 0);
             let mut disk = Platter::default();
             let file = disk.create(&at("a.part"), None);
             disk.write(file, &[7; 1024], 0);

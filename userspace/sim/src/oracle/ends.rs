@@ -1,10 +1,10 @@
 //! What is so when a session ends.
 
-use onair_api::{Counts, Operation, Says, StepName};
-use onair_session::Evidence;
+use onair_api::{Counts, Operation, ProblemCode, Reading, Says, StepName};
+use onair_session::{Answer, Evidence};
 
 use super::end_of_frames;
-use crate::world::{trace, violation, world};
+use crate::world::{Client, trace, violation, world};
 
 /// The session is quarantined: every call is refused from now on.
 pub(crate) fn quarantined(index: usize) {
@@ -61,6 +61,7 @@ pub(crate) fn freed(index: usize, counts: &Counts) {
 fn check_readings(index: usize, evidence: &Evidence, has_evicted: bool) {
     let is_abort = evidence.operation == Operation::Abort;
     for reading in &evidence.readings {
+        check_reading(index, reading);
         let may_speak = reading.name == "mapping" || is_abort && reading.name == "probe";
         if !matches!(reading.says, Says::Zero | Says::NotApplicable) && !may_speak {
             violation(format!("session {index}: destroyed although {reading:?}"));
@@ -74,14 +75,58 @@ fn check_readings(index: usize, evidence: &Evidence, has_evicted: bool) {
     }
 }
 
+/// What a session answers.
+pub(crate) fn answered(index: usize, answer: &Answer) {
+    match answer {
+        Answer::Verdict(_, Ok(verdict)) => verdict
+            .readings
+            .iter()
+            .for_each(|it| check_reading(index, it)),
+        Answer::Flushed(ticket, Ok(_)) => super::flushed(index, ticket),
+        Answer::Evicted(_, Err(problem)) | Answer::AllEvicted(_, Err(problem))
+            if problem.code == ProblemCode::DataplaneBusy =>
+        {
+            violation(format!(
+                "session {index}: evicted, and the poller does not know"
+            ));
+        }
+        _ => {}
+    }
+}
+
+/// A reading of zero says what is so.
+fn check_reading(index: usize, reading: &Reading) {
+    let is_wrong = world(|world| {
+        let mut its = world.clients.iter().filter(|it| it.session == index);
+        let has_memory = |it: &Client| {
+            it.is_honest()
+                && it.is_attached
+                && !it.is_dead()
+                && onair_sim_kernel::mappings(it.file) > 1
+        };
+        reading.says == Says::Zero
+            && match reading.name.as_str() {
+                "pollers" => world.sessions[index].is_runtime_out,
+                "mapping" => its.any(has_memory),
+                _ => false,
+            }
+    });
+    if is_wrong {
+        violation(format!("session {index}: {reading:?}"));
+    }
+}
+
 fn check_steps(index: usize, evidence: &Evidence) {
+    let has_run = world(|world| world.sessions[index].has_run);
     for step in [
         StepName::GatesClosed,
         StepName::PollersQuiesced,
         StepName::Destroyed,
     ] {
         let times = evidence.steps.iter().filter(|it| it.step == step).count();
-        if times != 1 {
+        // One that never ran is never stopped.
+        let may_be_none = !has_run && step != StepName::Destroyed;
+        if times != 1 && !(times == 0 && may_be_none) {
             let steps: Vec<_> = evidence.steps.iter().map(|it| it.step).collect();
             violation(format!(
                 "session {index}: {times} times {step:?}: {steps:?}"
@@ -101,6 +146,7 @@ fn check_books(index: usize, counts: &Counts) {
             "session {index}: the books do not balance: {lent} lent, {counts:?}"
         ));
     }
+    check_puts(index, counts.frames_returned);
     let (mut given_back, mut all) = world(|world| {
         let its = world.clients.iter().filter(|it| it.session == index);
         let attached = its.filter(|it| it.is_attached).map(|it| it.number);
@@ -112,6 +158,23 @@ fn check_books(index: usize, counts: &Counts) {
     if given_back != all {
         violation(format!(
             "session {index}: of the memories {all:?} these came back: {given_back:?}"
+        ));
+    }
+}
+
+/// Each put that said that it gave a frame back is counted once.
+fn check_puts(index: usize, returned: u64) {
+    let (put, puts, is_honest) = world(|world| {
+        let its = || world.clients.iter().filter(|it| it.session == index);
+        (
+            its().map(|it| it.put).sum::<u64>(),
+            its().map(|it| it.puts).sum::<u64>(),
+            its().all(Client::is_honest),
+        )
+    });
+    if is_honest && !(put..=puts).contains(&returned) {
+        violation(format!(
+            "session {index}: {returned} frames returned, and of {puts} puts {put} returned one"
         ));
     }
 }

@@ -1,36 +1,39 @@
 //! What is written in the frames: nothing changes under a holder.
 
-use onair_ipc::caller::LoanGuard;
+use onair_ipc::caller::{Attachment, LoanGuard, RawLease};
 use onair_ipc::frames::FrameMemory;
-use onair_sim_kernel::give_way;
+use onair_ipc::sync::{AtomicU64, Ordering};
 
+use crate::runtime::LAST;
 use crate::world::{violation, world};
 
 /// Written over the frames once the session is destroyed.
 const DEAD: u64 = 0xdddd_dddd_dddd_dddd;
-/// Where the second half of a stamp is.
-const LAST: usize = 56;
 
-/// The poller writes a frame.
-pub(crate) fn stamp(frames: &FrameMemory, frame: u32, stamp: u64) {
-    frames.write(frame, 0, &stamp.to_ne_bytes());
-    give_way();
-    frames.write(frame, LAST, &stamp.to_ne_bytes());
+/// The poller of session `index` writes a frame.
+pub(crate) fn stamp(index: usize, frames: &FrameMemory, frame: u32, stamp: u64) {
+    world(|world| world.sessions[index].stamps.insert(frame, stamp));
+    for half in [0, LAST] {
+        let at = frames.geometry().frame_offset(frame) + half;
+        let word: &AtomicU64 = frames.file().mapping().at(at);
+        word.store(stamp, Ordering::Relaxed);
+    }
 }
 
-fn word(bytes: &[u8], at: usize) -> u64 {
-    let mut word = [0; 8];
-    // Through a volatile read: other tasks write it meanwhile.
-    for (offset, byte) in word.iter_mut().enumerate() {
-        *byte = std::hint::black_box(bytes)[at + offset];
-    }
-    u64::from_ne_bytes(word)
+/// What is written in a frame.
+fn read(bytes: &[u8]) -> (u64, u64) {
+    let half = |at: usize| {
+        // SAFETY: in a frame, aligned; a word of the simulator is an atomic.
+        let word: &AtomicU64 = unsafe { &*bytes.as_ptr().add(at).cast() };
+        word.load(Ordering::Relaxed)
+    };
+    (half(0), half(LAST))
 }
 
 /// A holder reads its frame. `before` is what it read earlier, if it has.
 pub(crate) fn check_frame(of: usize, guard: &LoanGuard<'_>, before: Option<u64>) -> u64 {
     let bytes = guard.bytes();
-    let (first, last) = (word(bytes, 0), word(bytes, LAST));
+    let (first, last) = read(bytes);
     if !world(|world| world.clients[of].is_honest()) {
         // It may have written that it gave the frame back.
         return first;
@@ -45,8 +48,31 @@ pub(crate) fn check_frame(of: usize, guard: &LoanGuard<'_>, before: Option<u64>)
             "frame {} was rewritten under its holder",
             guard.frame()
         ));
+    } else if world(|world| {
+        let stamps = &world.sessions[world.clients[of].session].stamps;
+        stamps.get(&guard.frame()) != Some(&first)
+    }) {
+        violation(format!("frame {} has old content", guard.frame()));
     }
     first
+}
+
+/// A thread reads a frame that it keeps without a guard.
+pub(crate) fn check_kept(of: usize, client: &Attachment, handle: RawLease, stamp: u64) {
+    // SAFETY: the first bytes of a frame of the mapping, which stays, whatever is in it.
+    let bytes = unsafe { std::slice::from_raw_parts(client.frame_base(handle.frame()), 64) };
+    let found = read(bytes);
+    // After these the handle names no frame any more.
+    let is_over = world(|world| {
+        let its = &world.clients[of];
+        its.is_evicted || its.detaches || !its.is_honest()
+    });
+    if found != (stamp, stamp) && !is_over {
+        violation(format!(
+            "frame {} was changed under its holder",
+            handle.frame()
+        ));
+    }
 }
 
 /// The session is destroyed, and its frames are free.

@@ -4,8 +4,16 @@ use onair_sim_kernel::{current, mappings};
 
 use crate::world::{violation, world};
 
-/// The running task passes a label of a call.
+/// The running task passes a label of a call. It may die there.
 pub(crate) fn passed(name: &'static str) {
+    note(name);
+    let death = world(|world| world.plan.death.filter(|it| it.label == name));
+    if let Some(death) = death {
+        crate::kernel::die(death);
+    }
+}
+
+fn note(name: &'static str) {
     match name {
         "wait.before_begin" => enter(),
         "wait.ended" => {
@@ -16,9 +24,28 @@ pub(crate) fn passed(name: &'static str) {
                 }
             });
         }
+        "put.begun" => world(|world| {
+            if let Some(&of) = world.of_task.get(&current()) {
+                world.clients[of].puts += 1;
+            }
+        }),
+        "kick.taken" => kicks(),
         "leave.frames_gone" => released(false),
         "leave.seg_gone" => released(true),
         _ => {}
+    }
+}
+
+/// It has taken the request for a kick. The control thread makes the next one as it handles an event.
+fn kicks() {
+    let twice = world(|world| {
+        let &of = world.of_task.get(&current())?;
+        let client = &mut world.clients[of];
+        client.new_kicks += u32::from(!world.is_in_event);
+        (client.new_kicks > 1 && client.is_honest()).then_some(client.number)
+    });
+    if let Some(number) = twice {
+        violation(format!("{number} kicks twice for one request"));
     }
 }
 

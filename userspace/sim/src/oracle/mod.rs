@@ -1,25 +1,35 @@
 //! The oracle: knows what is so, and compares it with what the daemon and the clients are told.
 
 mod ends;
+mod exit;
 mod frames;
 mod idle;
 mod labels;
+mod sending;
+mod stops;
 
-use onair_api::SessionState;
 use onair_session::Event;
 
-pub(crate) use self::ends::{destroyed, freed, quarantined};
-pub(crate) use self::frames::{check_frame, end_of_frames, stamp};
+pub(crate) use self::ends::{answered, destroyed, freed, quarantined};
+pub(crate) use self::exit::{
+    ended_as, ended_in_turn, exit_begins, exit_forced, exit_step, no_exit, ready,
+};
+pub(crate) use self::frames::{check_frame, check_kept, end_of_frames, stamp};
 pub(crate) use self::idle::{check_timer, idle};
 pub(crate) use self::labels::{check_released, passed};
+pub(crate) use self::sending::{fill, flush_asked, flushed, new_stamp, note_fates, submitted};
+pub(crate) use self::stops::{closed, polled, returned, started, state, woken};
 
-use crate::ledgers::Ledgers;
+use onair_sim_kernel::now_ns;
+
+use crate::runtime::PlayedRuntime;
 use crate::world::{violation, world};
 
 /// After an event: what clients were told in the middle of it is true by now.
 pub(crate) fn after() {
     let wrong: Vec<u64> = world(|world| {
         world.is_in_event = false;
+        world.clients.iter_mut().for_each(|it| it.new_kicks = 0);
         let told = std::mem::take(&mut world.told_stale);
         let wrong = told
             .into_iter()
@@ -32,9 +42,23 @@ pub(crate) fn after() {
 }
 
 /// Before a core gets an event.
-pub(crate) fn before(index: usize, event: &Event<Ledgers>) {
+pub(crate) fn before(index: usize, event: &Event<PlayedRuntime>) {
+    if let Event::Flush(_, ticket) = event {
+        flush_asked(index, ticket);
+    }
+    let mut violations = Vec::new();
     world(|world| {
         world.is_in_event = true;
+        let session = &mut world.sessions[index];
+        match event {
+            Event::Stop => {
+                session.is_closing = true;
+                session.is_unwanted = true;
+            }
+            Event::Start(_) => session.is_unwanted = false,
+            Event::HandedBack(_) => session.is_runtime_out = false,
+            _ => {}
+        }
         let its = world.clients.iter_mut().filter(|it| it.session == index);
         match event {
             Event::Admit(admission) => {
@@ -66,9 +90,14 @@ pub(crate) fn before(index: usize, event: &Event<Ledgers>) {
                     client.is_evicted = true;
                 }
             }
+            Event::Evicted(evicted) if evicted.lender.loaned() > 0 => {
+                let number = evicted.lender.attachment();
+                violations.push(format!("{number} is evicted, and has frames on loan"));
+            }
             _ => {}
         }
     });
+    violations.into_iter().for_each(violation);
 }
 
 /// A session has stopped: each client's kicks count again.
@@ -79,12 +108,13 @@ pub(crate) fn stopped(index: usize) {
     });
 }
 
-/// The state of a session, after an event.
-pub(crate) fn state(index: usize, state: SessionState) {
+/// The client of this attachment was told that the daemon exits.
+pub(crate) fn announced(number: u64) {
     world(|world| {
-        let session = &mut world.sessions[index];
-        session.is_quarantined |= state == SessionState::Quarantined;
-        session.is_draining = matches!(state, SessionState::Draining | SessionState::Quarantined);
+        let mut clients = world.clients.iter_mut();
+        if let Some(client) = clients.find(|it| it.number == number) {
+            client.exit_told = Some(now_ns());
+        }
     });
 }
 

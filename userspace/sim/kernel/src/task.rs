@@ -1,0 +1,125 @@
+//! The tasks of a life: what state they are in.
+
+use std::ptr::null;
+
+use corosensei::stack::DefaultStack;
+use corosensei::{Coroutine, Yielder};
+
+use crate::TaskId;
+use crate::chance::{below, chance};
+use crate::mortal::Mortal;
+
+pub(crate) type Fiber = Coroutine<(), (), (), DefaultStack>;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    Ready,
+    /// Until this time, or until it is woken.
+    Parked(u64),
+    /// Its processor does something else until this time. Nothing wakes it earlier.
+    Stalled(u64),
+    Done,
+}
+
+pub(crate) struct Task {
+    pub(crate) fiber: Option<Fiber>,
+    pub(crate) yielder: *const Yielder<(), ()>,
+    pub(crate) state: State,
+    pub(crate) mortals: Vec<Mortal>,
+    pub(crate) doomed: bool,
+    /// Of 256 picks it declines so many.
+    pub(crate) slowness: u8,
+    /// Whether its last park ended because it was woken.
+    pub(crate) woken: bool,
+    /// A signal that waits.
+    pub(crate) handler: Option<Box<dyn FnOnce()>>,
+    pub(crate) is_handling: bool,
+}
+
+impl Task {
+    pub(crate) fn new(fiber: Fiber, mortals: Vec<Mortal>) -> Self {
+        Self {
+            fiber: Some(fiber),
+            yielder: null(),
+            state: State::Ready,
+            mortals,
+            doomed: false,
+            slowness: 0,
+            woken: false,
+            handler: None,
+            is_handling: false,
+        }
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Tasks {
+    pub(crate) all: Vec<Task>,
+    pub(crate) ready: Vec<TaskId>,
+    /// How many are stalled.
+    pub(crate) stalled: usize,
+    pub(crate) stacks: Vec<DefaultStack>,
+}
+
+impl Tasks {
+    pub(crate) fn add(&mut self, task: Task) {
+        self.ready.push(self.all.len());
+        self.all.push(task);
+    }
+
+    /// Ends the task's pause, if it makes one.
+    pub(crate) fn wake(&mut self, id: TaskId) {
+        let task = &mut self.all[id];
+        match task.state {
+            State::Stalled(_) => self.stalled -= 1,
+            State::Parked(_) => {}
+            State::Ready | State::Done => return,
+        }
+        task.state = State::Ready;
+        self.ready.push(id);
+    }
+
+    pub(crate) fn stall(&mut self, id: TaskId, until: u64) {
+        self.all[id].state = State::Stalled(until);
+        self.stalled += 1;
+    }
+
+    /// Wakes those whose time has come.
+    pub(crate) fn expire(&mut self, now: u64) {
+        for id in 0..self.all.len() {
+            if let State::Parked(until) | State::Stalled(until) = self.all[id].state
+                && until <= now
+            {
+                self.wake(id);
+            }
+        }
+    }
+
+    /// When the next one's time comes, and whether any is left.
+    pub(crate) fn next(&self) -> (Option<u64>, bool) {
+        let paused = self.all.iter().filter_map(|task| match task.state {
+            State::Parked(until) | State::Stalled(until) if until != u64::MAX => Some(until),
+            _ => None,
+        });
+        let is_left = self.all.iter().any(|task| task.state != State::Done);
+        (paused.min(), is_left)
+    }
+
+    /// Takes out one that is ready.
+    pub(crate) fn pick(&mut self) -> Option<TaskId> {
+        for _ in 0..8 {
+            let len = self.ready.len();
+            if len == 0 {
+                return None;
+            }
+            let at = below(len);
+            let id = self.ready[at];
+            let slowness = u64::from(self.all[id].slowness);
+            if len == 1 || slowness == 0 || !chance(slowness, 256) {
+                self.ready.swap_remove(at);
+                return Some(id);
+            }
+        }
+        self.ready.pop()
+    }
+}

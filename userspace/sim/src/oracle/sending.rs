@@ -1,0 +1,106 @@
+//! Send sessions: a flush says what was sent.
+
+use onair_ipc::caller::Attachment;
+use onair_session::Ticket;
+use onair_sim_kernel::give_way;
+
+use crate::runtime::{Fate, LAST};
+use crate::world::{Client, violation, world};
+
+/// A client fills a frame.
+pub(crate) fn new_stamp(of: usize) -> u64 {
+    world(|world| {
+        let stamp = world.frames.of.len() as u64 + 1;
+        world.frames.of.insert(stamp, world.clients[of].session);
+        stamp
+    })
+}
+
+/// A client writes the stamp into its frame.
+pub(crate) fn fill(client: &Attachment, frame: u32, stamp: u64) {
+    let base = client.frame_base(frame);
+    for at in [0, LAST] {
+        // SAFETY: the frame is the caller's own, and as long as a cache line.
+        unsafe { base.add(at).cast::<u64>().write_volatile(stamp) };
+        give_way();
+    }
+}
+
+/// A call said that it submitted the frame.
+pub(crate) fn submitted(stamp: u64) {
+    world(|world| {
+        // What a stopped session gets is dropped at its next start.
+        let of = &world.sessions[world.frames.of[&stamp]];
+        if of.is_unwanted || !of.is_runtime_out {
+            return;
+        }
+        if !world.frames.early.remove(&stamp) {
+            world.frames.submitted.insert(stamp);
+        }
+    });
+}
+
+/// What became of these frames.
+pub(crate) fn note_fates(fates: &[Fate]) {
+    let torn = world(|world| {
+        let mut torn = false;
+        for Fate { stamps, is_sent } in fates {
+            let stamp = stamps[0];
+            let Some(&of) = world.frames.of.get(&stamp) else {
+                continue;
+            };
+            let counts = &mut world.sessions[of].sent_and_dropped;
+            match is_sent {
+                true => counts.0 += 1,
+                false => counts.1 += 1,
+            }
+            torn |= stamp != stamps[1] && world.clients.iter().all(Client::is_honest);
+            if !world.frames.submitted.remove(&stamp) {
+                world.frames.early.insert(stamp);
+            }
+            if !is_sent {
+                world.frames.dropped.insert(stamp);
+            }
+        }
+        torn
+    });
+    if torn {
+        violation("a frame is sent half written".into());
+    }
+}
+
+/// A session begins to flush. What was submitted to a stopped session is never sent.
+pub(crate) fn flush_asked<T>(session: usize, ticket: &Ticket<T>) {
+    world(|world| {
+        let of = &world.sessions[session];
+        if of.is_unwanted || !of.is_runtime_out {
+            return;
+        }
+        let frames = &world.frames;
+        let its = frames
+            .submitted
+            .iter()
+            .filter(|it| frames.of[it] == session);
+        let its: Vec<u64> = its.copied().collect();
+        world.frames.flushes.insert(ticket.number(), its);
+    });
+}
+
+/// It is answered: everything was sent.
+pub(crate) fn flushed<T>(session: usize, ticket: &Ticket<T>) {
+    let (left, dropped) = world(|world| {
+        let frames = &mut world.frames;
+        let its = frames.flushes.remove(&ticket.number()).unwrap_or_default();
+        let left = its
+            .iter()
+            .filter(|it| frames.submitted.contains(it))
+            .count();
+        let dropped = its.iter().filter(|it| frames.dropped.contains(it)).count();
+        (left, dropped)
+    });
+    if left + dropped > 0 {
+        violation(format!(
+            "session {session}: flushed, although {left} frames are not sent, and {dropped} were dropped"
+        ));
+    }
+}

@@ -1,0 +1,202 @@
+//! `cargo xtask mutants --sim`: which faults of the gate, the session and the shutdown the simulator finds
+//! by itself, in lives of fixed seeds.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use onair_stage::{Deadline, Running};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::build::simulator;
+use super::case::MutantResult;
+use crate::cargo::root;
+use crate::say;
+
+/// How long the lives with one mutant may take.
+const BOUND: Duration = Duration::from_secs(120);
+/// The crates that the simulator runs.
+const CRATES: [&str; 2] = ["userspace/ipc/src", "userspace/session/src"];
+
+const LOOM: &str = "the fence is there under loom only: on x86-64 the exchange beside it is one";
+const PAST: &str = "orders reads before a later write: a life never reads what is written later";
+const REAL: &str = "concerns the kernel itself: memory, signals and processes are simulated";
+
+/// What no life can show, and why.
+const UNSEEN: &[(&str, &str)] = &[
+    ("barrier: no heavy fence", LOOM),
+    ("put: no fence before the kick", LOOM),
+    ("event count: no fence after it moves", LOOM),
+    ("event count: no fence after a caller joins", LOOM),
+    ("frame: credited relaxed", PAST),
+    ("frame: put relaxed", PAST),
+    ("evict: swapped relaxed", PAST),
+    ("pin: cleared relaxed", PAST),
+    ("pin: read relaxed", PAST),
+    ("slots: the acknowledgement relaxed", PAST),
+    ("guardian: memory of its own", REAL),
+    ("guardian: files of its own", REAL),
+    ("guardian: does not wait for the daemon's death", REAL),
+    ("guardian: any signal ends it", REAL),
+    ("signals: without SA_RESTART", REAL),
+    ("memory: pinned pages are not counted", REAL),
+    ("files: no seal is asked for", REAL),
+    ("fork: a child joins its parent's thread", REAL),
+    ("stop: allocates", REAL),
+];
+
+/// What became of one mutant.
+#[derive(Serialize)]
+struct Row {
+    name: String,
+    outcome: MutantResult,
+    /// Until it was caught.
+    lives: u64,
+    events: u64,
+    /// What a life showed; of a mutant that survived, why.
+    because: String,
+}
+
+/// Each `mutant!("name"` in the Rust files of `folder`.
+pub(super) fn names(folder: &Path, found: &mut Vec<String>) -> Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            names(&path, found)?;
+        } else if path.extension().is_some_and(|kind| kind == "rs") {
+            let text = fs::read_to_string(&path)?;
+            let uses = text.split("mutant!(").skip(1);
+            found.extend(uses.filter_map(|rest| {
+                let name = rest.trim_start().strip_prefix('"')?;
+                Some(name.split('"').next()?.to_owned())
+            }));
+        }
+    }
+    Ok(())
+}
+
+/// Lives `lives` lives with each mutant that has one of `filters` in its name.
+pub(super) fn run(filters: &[String], lives: u64, json: bool) -> Result<()> {
+    let mut found = Vec::new();
+    for folder in CRATES {
+        names(&root().join(folder), &mut found)?;
+    }
+    let wanted = |name: &String| filters.is_empty() || filters.iter().any(|it| name.contains(it));
+    let names: BTreeSet<String> = found.into_iter().filter(wanted).collect();
+    let program = simulator()?;
+    let sound = live(&program, None, lives)?;
+    if sound.outcome != MutantResult::Survived {
+        bail!("a life without a mutant fails: {}", sound.because);
+    }
+    let mut rows = Vec::new();
+    for name in &names {
+        let row = live(&program, Some(name), lives)?;
+        let line = format!(
+            "{}: {name} ({} lives): {}",
+            row.outcome, row.lives, row.because
+        );
+        match row.outcome {
+            MutantResult::Caught | MutantResult::Hung => say::good(line),
+            MutantResult::Survived | MutantResult::Unproven => say::note(line),
+        }
+        rows.push(row);
+    }
+    summarize(&rows, lives, json)
+}
+
+fn live(program: &Path, mutant: Option<&str>, lives: u64) -> Result<Row> {
+    let mut command = Command::new(program);
+    command
+        .args(["--first", "--json", "--lives", &lives.to_string()])
+        .env("RUST_BACKTRACE", "0")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    match mutant {
+        Some(name) => command.env("ONAIR_MUTANT", name),
+        None => command.env_remove("ONAIR_MUTANT"),
+    };
+    let mut child = command.spawn().context("running onair-sim")?;
+    let output = child.stdout.take().context("its output")?;
+    let mut running = Running::new("the lives", child)?;
+    let status = running.wait(Deadline::after(BOUND));
+    let is_hung = status.is_err();
+    drop(running);
+    let said: Value = serde_json::from_reader(output).unwrap_or_default();
+    let violation = said["failed"][0]["violation"].as_str();
+    let name = mutant.unwrap_or_default();
+    let reason = UNSEEN.iter().find(|it| it.0 == name).map(|it| it.1);
+    let (outcome, because) = match (status, violation) {
+        (Ok(status), None) if status.success() => {
+            (MutantResult::Survived, reason.unwrap_or("no life shows it"))
+        }
+        (_, Some(violation)) => (MutantResult::Caught, violation),
+        _ if is_hung => (MutantResult::Hung, "a life does not end"),
+        _ => (MutantResult::Caught, "the simulator dies"),
+    };
+    Ok(Row {
+        name: name.to_owned(),
+        outcome,
+        lives: said["lives"].as_u64().unwrap_or(0),
+        events: said["events"].as_u64().unwrap_or(0),
+        because: because.chars().take(120).collect(),
+    })
+}
+
+fn summarize(rows: &[Row], lives: u64, json: bool) -> Result<()> {
+    let is_caught = |row: &&Row| matches!(row.outcome, MutantResult::Caught | MutantResult::Hung);
+    let caught = rows.iter().filter(is_caught).count();
+    if json {
+        let about = "Mutants of the gate, the session and the shutdown that the simulator finds by itself: \
+                     the first lives of fixed seeds, without the seeds that ever failed. Written by the command.";
+        let result = serde_json::json!({
+            "about": about,
+            "command": format!("cargo xtask mutants --sim --lives {lives} --json"),
+            "mutants": rows.len(),
+            "caught": caught,
+            "rows": rows,
+        });
+        println!("{result:#}");
+    }
+    say::step("Summary");
+    say::note(format_args!("{} mutants: {caught} caught", rows.len()));
+    let is_unseen = |name: &str| UNSEEN.iter().any(|it| it.0 == name);
+    let wrong: Vec<_> = rows
+        .iter()
+        .filter(|row| is_caught(row) && is_unseen(&row.name))
+        .map(|row| row.name.as_str())
+        .collect();
+    if !wrong.is_empty() {
+        bail!(
+            "said to be out of sight, and yet caught: {}",
+            wrong.join("; ")
+        );
+    }
+    let missed = rows
+        .iter()
+        .filter(|row| !is_caught(row) && !is_unseen(&row.name));
+    let missed: Vec<_> = missed.map(|row| row.name.as_str()).collect();
+    if !missed.is_empty() {
+        bail!("no life shows: {}", missed.join("; "));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mutants_out_of_sight_then_each_is_in_the_code() {
+        let mut found = Vec::new();
+        for folder in CRATES {
+            names(&root().join(folder), &mut found).expect("sources");
+        }
+        for (name, _) in UNSEEN {
+            assert!(found.iter().any(|it| it == name), "{name}");
+        }
+    }
+}
