@@ -27,6 +27,8 @@ pub(crate) fn take() -> Vec<String> {
 pub fn replay_trace(text: &str, each: impl FnMut(&str)) -> Result<Replay, ReplayDifference> {
     // No task runs: the core changes words that no caller has.
     kernel::boot(0, 0, 0);
+    kernel::on_label(|_| ());
+    kernel::on_wake(|_, _| ());
     let replayed = replay(text, each);
     kernel::shut_down();
     replayed
