@@ -92,7 +92,7 @@ fn endings_over_both_sockets_then_synced_before_the_answers() -> Result<()> {
                 &answer,
             ],
         )?;
-        in_this_order(&calls, &[&["write(", &part], &["rename", &part]])?;
+        in_this_order(&calls, &[&["pwrite64(", &part], &["rename", &part]])?;
         // And later, before the log begins anew.
         let own = format!("certificates/{id}.json>");
         in_this_order(
