@@ -4,7 +4,7 @@ use std::ffi::c_int;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use onair::{Blocker, Buffer, Error, EventFd, Session};
+use onair::{Blocker, Error, EventFd, OwnedBuffer, Session};
 
 use crate::border::{Fault, invalid};
 use crate::table::Table;
@@ -25,11 +25,10 @@ fn unknown(errno: c_int) -> Fault {
 
 /// A session, and what C holds of it.
 pub(crate) struct Attached {
-    // Before the session, which its buffers borrow: fields are dropped in this order.
     loans: Mutex<Vec<Loan>>,
     pub(crate) ready: OnceLock<EventFd>,
     pub(crate) blockers: Mutex<Vec<Blocker>>,
-    pub(crate) session: Session,
+    pub(crate) session: Arc<Session>,
     /// A forked child must not wait for a lock that a thread of its parent held.
     process: u32,
     /// The application has ended it: the handle closes with the last buffer.
@@ -40,7 +39,7 @@ pub(crate) struct Attached {
 struct Loan {
     /// Number of the buffer that is or was here last.
     serial: u32,
-    buffer: Option<Buffer<'static>>,
+    buffer: Option<OwnedBuffer>,
 }
 
 impl Attached {
@@ -50,7 +49,7 @@ impl Attached {
             loans: Mutex::default(),
             ready: OnceLock::new(),
             blockers: Mutex::default(),
-            session,
+            session: Arc::new(session),
             process: std::process::id(),
             has_ended: AtomicBool::new(false),
         };
@@ -80,10 +79,7 @@ impl Attached {
 
     /// Keeps a buffer of this session until it is put; the number under which. A session that has just ended, by another
     /// thread, keeps none.
-    pub(crate) fn keep(&self, buffer: Buffer<'_>) -> Result<u64, Fault> {
-        // SAFETY: the buffer borrows `self.session`, which is in an `Arc` and does not move. It is dropped before the
-        // session is: here, as the earlier field, or by the holder of the `Arc` that took it out.
-        let buffer = unsafe { std::mem::transmute::<Buffer<'_>, Buffer<'static>>(buffer) };
+    pub(crate) fn keep(&self, buffer: OwnedBuffer) -> Result<u64, Fault> {
         let mut loans = locked(&self.loans);
         if self.has_ended.load(Ordering::SeqCst) {
             return Err(Fault::Library(Error::Stale));
@@ -107,7 +103,7 @@ impl Attached {
         &self,
         handle: u64,
         number: u64,
-        put: impl FnOnce(Buffer<'_>) -> Result<(), Error>,
+        put: impl FnOnce(OwnedBuffer) -> Result<(), Error>,
     ) -> Result<(), Fault> {
         let buffer = {
             let mut loans = self.loans()?;
@@ -126,7 +122,7 @@ impl Attached {
     pub(crate) fn with_buffer<R>(
         &self,
         number: u64,
-        work: impl FnOnce(Buffer<'static>) -> (Buffer<'static>, R),
+        work: impl FnOnce(OwnedBuffer) -> (OwnedBuffer, R),
     ) -> Result<R, Fault> {
         let buffer = find(&mut self.loans()?, number)?.buffer.take();
         let (buffer, result) = work(buffer.ok_or(Fault::Library(Error::AlreadyPut))?);
@@ -138,7 +134,7 @@ impl Attached {
     pub(crate) fn look<R>(
         &self,
         number: u64,
-        look: impl FnOnce(&Buffer<'_>) -> R,
+        look: impl FnOnce(&OwnedBuffer) -> R,
     ) -> Result<R, Fault> {
         let mut loans = self.loans()?;
         let loan = find(&mut loans, number)?;

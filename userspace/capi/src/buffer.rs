@@ -2,7 +2,7 @@
 
 use std::ffi::{c_int, c_void};
 
-use onair::{Buffer, Error, Status, Timeout};
+use onair::{Error, OwnedBuffer, Status, Timeout};
 
 use crate::attached::{Attached, onair_session};
 use crate::border::{Fault, call, invalid};
@@ -50,7 +50,7 @@ impl onair_buffer {
         packets_lost: 0,
     };
 
-    fn of(buffer: &Buffer<'_>, session: onair_session) -> Self {
+    fn of(buffer: &OwnedBuffer, session: onair_session) -> Self {
         let (bytes_missing, packets_lost) = match buffer.status() {
             Status::Complete => (0, 0),
             Status::Incomplete(what) => (what.bytes_missing, what.packets_lost),
@@ -101,7 +101,9 @@ unsafe extern "C" fn onair_buffer_get(
         let attached = Attached::of(session)?;
         // SAFETY: the caller's promise.
         let place = unsafe { Place::new(buffer)? };
-        let got = attached.session.buffer_get(Timeout::millis(timeout_ms))?;
+        let got = attached
+            .session
+            .buffer_get_owned(Timeout::millis(timeout_ms))?;
         let (got, data) = match got.writable() {
             Ok(mut writable) => {
                 let data = writable.as_mut_ptr();

@@ -38,6 +38,8 @@ pub(crate) struct OnAirSrc {
     loans: Mutex<u32>,
     state: Mutex<State>,
     flushing: AtomicBool,
+    /// The pipeline plays again: what waits is of before.
+    resumes: AtomicBool,
 }
 
 impl Default for OnAirSrc {
@@ -47,6 +49,7 @@ impl Default for OnAirSrc {
             loans: Mutex::new(LOANS),
             state: Mutex::default(),
             flushing: AtomicBool::new(false),
+            resumes: AtomicBool::new(false),
         }
     }
 }
@@ -102,6 +105,17 @@ impl ObjectImpl for OnAirSrc {
 impl GstObjectImpl for OnAirSrc {}
 
 impl ElementImpl for OnAirSrc {
+    /// In a pause the base class does not flush.
+    fn change_state(
+        &self,
+        change: gst::StateChange,
+    ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
+        if change == gst::StateChange::PausedToPlaying {
+            self.resumes.store(true, Ordering::SeqCst);
+        }
+        self.parent_change_state(change)
+    }
+
     fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {
         static IT: LazyLock<gst::subclass::ElementMetadata> = LazyLock::new(|| {
             gst::subclass::ElementMetadata::new(
@@ -211,10 +225,7 @@ impl BaseSrcImpl for OnAirSrc {
         self.flushing.store(false, Ordering::SeqCst);
         if let Some(flow) = &mut locked(&self.state).flow {
             flow.session.start();
-            // What waits is of before.
-            while flow.session.buffer_get(Timeout::NOW).is_ok() {}
-            flow.next = None;
-            flow.is_discontinuous = true;
+            flow.forget();
         }
         Ok(())
     }
@@ -229,6 +240,11 @@ impl PushSrcImpl for OnAirSrc {
             };
             if self.flushing.load(Ordering::SeqCst) {
                 return Err(FlowError::Flushing);
+            }
+            if self.resumes.swap(false, Ordering::SeqCst)
+                && let Some(flow) = &mut locked(&self.state).flow
+            {
+                flow.forget();
             }
             let error = match session.buffer_get_owned(Timeout::NEVER) {
                 Ok(loan) => return self.give(loan),

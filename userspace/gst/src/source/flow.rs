@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gstreamer as gst;
 use gstreamer::ClockTime;
-use onair::{Layout, OwnedBuffer, PixelFormat, Session, Status};
+use onair::{Layout, OwnedBuffer, PixelFormat, Session, Status, Timeout};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::formats::{add_meta, frame_time};
@@ -31,6 +31,13 @@ pub(super) struct Made {
 }
 
 impl Flow {
+    /// Begins with what comes from now on: the frames that wait are of before.
+    pub(super) fn forget(&mut self) {
+        while self.session.buffer_get(Timeout::NOW).is_ok() {}
+        self.next = None;
+        self.is_discontinuous = true;
+    }
+
     pub(super) fn layout(&self) -> &Layout {
         self.session.layout()
     }
