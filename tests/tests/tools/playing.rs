@@ -122,11 +122,5 @@ fn source_paused_played_and_sought_then_live_from_where_it_is() -> Result<()> {
     control.stop("cam")?;
     control.start("cam")?;
     it.frames(10)?;
-    // Its end is an error.
-    let bus = it.pipeline.bus().context("a bus")?;
-    control.abort("cam")?;
-    let error =
-        bus.timed_pop_filtered(gst::ClockTime::from_seconds(20), &[gst::MessageType::Error]);
-    ensure!(error.is_some(), "no error");
     Ok(())
 }
