@@ -126,7 +126,10 @@ fn live(program: &Path, mutant: Option<&str>, lives: u64) -> Result<Row> {
     let is_hung = status.is_err();
     drop(running);
     let said: Value = serde_json::from_reader(output).unwrap_or_default();
-    let violation = said["failed"][0]["violation"].as_str();
+    let kinds = said.as_array().map_or(&[][..], Vec::as_slice);
+    let mut violations = kinds.iter().map(|it| &it["failed"][0]["violation"]);
+    let violation = violations.find_map(Value::as_str);
+    let total = |name: &str| kinds.iter().filter_map(|it| it[name].as_u64()).sum();
     let name = mutant.unwrap_or_default();
     let reason = UNSEEN.iter().find(|it| it.0 == name).map(|it| it.1);
     let (outcome, because) = match (status, violation) {
@@ -140,8 +143,8 @@ fn live(program: &Path, mutant: Option<&str>, lives: u64) -> Result<Row> {
     Ok(Row {
         name: name.to_owned(),
         outcome,
-        lives: said["lives"].as_u64().unwrap_or(0),
-        events: said["events"].as_u64().unwrap_or(0),
+        lives: total("lives"),
+        events: total("events"),
         because: because.chars().take(120).collect(),
     })
 }
