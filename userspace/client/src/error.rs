@@ -151,6 +151,23 @@ impl Error {
         errno.raw_os_error()
     }
 
+    /// Whether another attempt to attach may succeed: the daemon is away, starting or busy, or has no such session yet.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        let passing = [
+            Errno::NOENT,
+            Errno::CONNREFUSED,
+            Errno::CONNRESET,
+            Errno::TIMEDOUT,
+            Errno::STALE,
+            Errno::BUSY,
+            Errno::SHUTDOWN,
+            Errno::NOBUFS,
+            Errno::DQUOT,
+        ];
+        passing.contains(&Errno::from_raw_os_error(self.errno()))
+    }
+
     /// The error for the daemon's refusal of a request about `session`.
     pub(crate) fn refused(refused: Refused, session: &str) -> Self {
         let Refused {

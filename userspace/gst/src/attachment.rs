@@ -25,19 +25,6 @@ pub(crate) fn attach_as(
     session.map(Arc::new)
 }
 
-/// Whether another attempt may find the session.
-pub(crate) fn may_return(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::Stale
-            | Error::Disconnected
-            | Error::NoDaemon { .. }
-            | Error::NoSession { .. }
-            | Error::NoAnswer(_)
-            | Error::ShuttingDown(_)
-    )
-}
-
 /// Attaches, by `attach`, as soon as there is a session. `None`: `flushing` came.
 pub(crate) fn attach_again(
     attach: impl Fn() -> Result<Arc<Session>, Error>,
@@ -46,7 +33,7 @@ pub(crate) fn attach_again(
     while !flushing.load(Ordering::SeqCst) {
         match attach() {
             Ok(session) => return Ok(Some(session)),
-            Err(error) if may_return(&error) => std::thread::sleep(PAUSE),
+            Err(error) if error.may_pass() => std::thread::sleep(PAUSE),
             Err(error) => return Err(error),
         }
     }

@@ -8,7 +8,6 @@ use std::time::Duration;
 use onair_ipc::caller::Deadline;
 use onair_ipc::sys::monotonic_ns;
 use onair_pixels::PixelFormat;
-use rustix::io::Errno;
 
 use crate::{Client, Error, Session};
 
@@ -54,7 +53,7 @@ impl Attaching {
             let mut pause = FIRST_PAUSE;
             while !flag.load(Ordering::Relaxed) {
                 let attached = target.attach();
-                let again = attached.as_ref().is_err_and(passes);
+                let again = attached.as_ref().is_err_and(Error::may_pass);
                 if attempt.send(attached).is_err() || !again {
                     return;
                 }
@@ -106,23 +105,6 @@ impl Drop for Attaching {
     }
 }
 
-/// Whether another attempt may succeed: the daemon is away, starting or busy, or has no such session yet.
-pub(super) fn passes(error: &Error) -> bool {
-    let errno = Errno::from_raw_os_error(error.errno());
-    let passing = [
-        Errno::NOENT,
-        Errno::CONNREFUSED,
-        Errno::CONNRESET,
-        Errno::TIMEDOUT,
-        Errno::STALE,
-        Errno::BUSY,
-        Errno::SHUTDOWN,
-        Errno::NOBUFS,
-        Errno::DQUOT,
-    ];
-    passing.contains(&errno)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,9 +130,9 @@ mod tests {
             code: code.into(),
             message: String::new(),
         };
-        assert!(!passes(&refused("forbidden")));
-        assert!(!passes(&Error::Protocol(String::new())));
-        assert!(passes(&refused("limit_reached")));
-        assert!(passes(&Error::ShuttingDown(String::new())));
+        assert!(!refused("forbidden").may_pass());
+        assert!(!Error::Protocol(String::new()).may_pass());
+        assert!(refused("limit_reached").may_pass());
+        assert!(Error::ShuttingDown(String::new()).may_pass());
     }
 }

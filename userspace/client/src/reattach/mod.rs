@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use onair_ipc::caller::Deadline;
 use onair_pixels::PixelFormat;
 
-use attaching::{Attaching, Target, passes};
+use attaching::{Attaching, Target};
 pub use gap::{Ended, Gap, Mark};
 
 use crate::{Client, Error, OwnedBuffer, OwnedBufferMut, Session, Timeout};
@@ -232,7 +232,7 @@ impl Reattaching {
                     self.cause = None;
                     self.now = Now::Attached(Arc::new(session));
                 }
-                Err(error) if passes(&error) => self.cause = Some(error),
+                Err(error) if error.may_pass() => self.cause = Some(error),
                 Err(error) => {
                     self.now = Now::Refused;
                     return Err(error);

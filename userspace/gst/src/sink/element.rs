@@ -13,7 +13,7 @@ use gstreamer_video as gst_video;
 use gstreamer_video::prelude::*;
 use onair::{Error, Layout, PixelFormat, SendError, Session, Timeout};
 
-use crate::attachment::{attach_again, may_return};
+use crate::attachment::attach_again;
 use crate::formats::{caps, chosen, offered, template};
 use crate::settings::{self, Settings, locked, message};
 
@@ -268,7 +268,7 @@ impl OnAirSink {
 
     /// The session has ended: that is an error, unless another attempt is wanted.
     fn leave(&self, error: &Error) -> Result<(), FlowError> {
-        if !locked(&self.settings).reconnect || !may_return(error) {
+        if !locked(&self.settings).reconnect || !error.may_pass() {
             self.post_error_message(not_attached(error));
             return Err(FlowError::Error);
         }

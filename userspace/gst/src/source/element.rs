@@ -13,7 +13,7 @@ use gstreamer_base::subclass::prelude::*;
 use onair::{Error, Layout, OwnedBuffer, PixelFormat, Session, Timeout};
 
 use super::flow::Flow;
-use crate::attachment::{attach_again, attach_as, may_return};
+use crate::attachment::{attach_again, attach_as};
 use crate::formats::{caps, chosen, frame_time, offered, template};
 use crate::settings::{self, Settings, locked, message};
 
@@ -343,7 +343,7 @@ impl OnAirSrc {
 
     /// The session has ended: that is an error, unless another attempt is wanted.
     fn leave(&self, error: &Error) -> Result<(), FlowError> {
-        if !locked(&self.settings).reconnect || !may_return(error) {
+        if !locked(&self.settings).reconnect || !error.may_pass() {
             self.post_error_message(not_attached(error));
             return Err(FlowError::Error);
         }

@@ -31,7 +31,8 @@ pub(super) type Calls<'a, T> = (
 
 /// Waits until `attempt` yields a result, one of the gates leaves `(local, session)`, the daemon
 /// dies, or the absolute deadline passes; with `sleeps_once` at most until the first sleep ends.
-/// After each sleep the order is: gates, attempt, deadline. So a stop is never mistaken for a time-out, and no wake-up is dropped.
+/// After each sleep the order is: gates, attempt, deadline. So a stop is never mistaken for a
+/// time-out, and no wake-up is dropped.
 pub(super) fn blocked<T>(
     attachment: &Attachment,
     event_count: &EventCount,

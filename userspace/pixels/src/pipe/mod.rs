@@ -20,7 +20,7 @@ pub use writer::PipeWriter;
 /// Frames are not written so.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotPiped {
-    /// The pixel format does not hold them.
+    /// The pixel format has other samples.
     #[error(transparent)]
     Format(#[from] ConvertError),
     /// No pixel format for this file holds them.
