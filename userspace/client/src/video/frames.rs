@@ -1,9 +1,11 @@
 //! Whole frames, also of a session whose buffers are fields.
 
+use std::sync::Arc;
+
 use onair_pixels::Lines;
 
 use super::pairing::{Pair, Pairing};
-use crate::{Buffer, ConvertError, Error, Field, PixelFormat, Session, Status, Timeout};
+use crate::{BufferOf, ConvertError, Error, Field, Lender, PixelFormat, Session, Status, Timeout};
 
 /// Gets whole frames from a session: the two fields of a frame together, or the one buffer of a
 /// progressive or segmented one (PsF). One thread uses it. Threads that share a session's fields
@@ -29,46 +31,60 @@ use crate::{Buffer, ConvertError, Error, Field, PixelFormat, Session, Status, Ti
 /// }
 /// ```
 #[derive(Debug)]
-pub struct Frames<'a> {
-    session: &'a Session,
-    fields: Pairing<Buffer<'a>>,
+pub struct FramesOf<S: Lender> {
+    session: S,
+    fields: Pairing<BufferOf<S>>,
 }
+
+/// Whole frames of a session that they borrow.
+pub type Frames<'a> = FramesOf<&'a Session>;
 
 /// A frame: the buffers of it that came. Dropping it returns them.
 #[derive(Debug)]
-pub struct Frame<'a>(Parts<'a>);
+pub struct FrameOf<S: Lender>(Parts<S>);
+
+/// A frame that borrows its session.
+pub type Frame<'a> = FrameOf<&'a Session>;
 
 #[derive(Debug)]
-enum Parts<'a> {
-    Whole(Buffer<'a>),
-    Fields(Pair<Buffer<'a>>),
+enum Parts<S: Lender> {
+    Whole(BufferOf<S>),
+    Fields(Pair<BufferOf<S>>),
 }
 
 impl Session {
     /// Whole frames of this session, from the next one on.
     #[must_use]
     pub fn frames(&self) -> Frames<'_> {
-        Frames {
-            session: self,
-            fields: Pairing::new(self.layout().video.rate()),
-        }
+        FramesOf::new(self)
+    }
+
+    /// As [`Session::frames`]; they keep this session, so they may go anywhere.
+    #[must_use]
+    pub fn frames_owned(self: &Arc<Self>) -> FramesOf<Arc<Self>> {
+        FramesOf::new(Arc::clone(self))
     }
 }
 
-impl<'a> Frames<'a> {
+impl<S: Lender> FramesOf<S> {
+    fn new(session: S) -> Self {
+        let fields = Pairing::new(session.layout().video.rate());
+        Self { session, fields }
+    }
+
     /// Gets the oldest frame; waits at most `timeout` for it. A field whose other one did not come is
     /// a frame, too, as soon as a field of another frame is there: [`Frame::missing`] says it.
     ///
     /// # Errors
     /// As [`Session::buffer_get`]. After [`Error::TimedOut`] it still holds the first field that it may
     /// have; after any other error it holds none.
-    pub fn get(&mut self, timeout: Timeout) -> Result<Frame<'a>, Error> {
+    pub fn get(&mut self, timeout: Timeout) -> Result<FrameOf<S>, Error> {
         if let Some(pair) = self.fields.take_waiting() {
-            return Ok(Frame(Parts::Fields(pair)));
+            return Ok(FrameOf(Parts::Fields(pair)));
         }
         let deadline = timeout.deadline();
         loop {
-            let buffer = match self.session.get_until(deadline) {
+            let buffer = match self.session.get(deadline) {
                 Ok(buffer) => buffer,
                 Err(Error::TimedOut) => return Err(Error::TimedOut),
                 Err(error) => {
@@ -77,25 +93,36 @@ impl<'a> Frames<'a> {
                 }
             };
             let Some(field) = buffer.field() else {
-                return Ok(Frame(Parts::Whole(buffer)));
+                return Ok(FrameOf(Parts::Whole(buffer)));
             };
             let ticks = buffer.rtp_timestamp();
             if let Some(pair) = self.fields.push(field, ticks, buffer) {
-                return Ok(Frame(Parts::Fields(pair)));
+                return Ok(FrameOf(Parts::Fields(pair)));
             }
         }
     }
 }
 
-impl<'a> Frame<'a> {
+impl<S: Lender> FrameOf<S> {
     /// Its buffers: one, or the fields that came, the first one first.
-    pub fn buffers(&self) -> impl Iterator<Item = &Buffer<'a>> {
+    pub fn buffers(&self) -> impl Iterator<Item = &BufferOf<S>> {
         let (one, other) = match &self.0 {
             Parts::Whole(buffer) => (Some(buffer), None),
             Parts::Fields(Pair::Both(first, second)) => (Some(first), Some(second)),
             Parts::Fields(Pair::First(field) | Pair::Second(field)) => (Some(field), None),
         };
         one.into_iter().chain(other)
+    }
+
+    /// Its only buffer, if it is not of fields.
+    ///
+    /// # Errors
+    /// The frame of fields, untouched.
+    pub fn into_buffer(self) -> Result<BufferOf<S>, Self> {
+        match self.0 {
+            Parts::Whole(buffer) => Ok(buffer),
+            fields @ Parts::Fields(_) => Err(Self(fields)),
+        }
     }
 
     /// The field that did not come, if one did not.
@@ -111,7 +138,7 @@ impl<'a> Frame<'a> {
     /// Whether every byte of the frame came. [`Buffer::status`] says what is missing of a buffer.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        let are = |buffer: &Buffer<'_>| buffer.status() == Status::Complete;
+        let are = |buffer: &BufferOf<S>| buffer.status() == Status::Complete;
         self.missing().is_none() && self.buffers().all(are)
     }
 

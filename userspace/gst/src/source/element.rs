@@ -10,11 +10,11 @@ use gstreamer::{FlowError, glib};
 use gstreamer_base::prelude::*;
 use gstreamer_base::subclass::base_src::CreateSuccess;
 use gstreamer_base::subclass::prelude::*;
-use onair::{Error, Layout, OwnedBuffer, PixelFormat, Session, Timeout};
+use onair::{Error, FrameOf, FramesOf, Layout, PixelFormat, Session, Timeout};
 
 use super::flow::Flow;
 use crate::attachment::{attach_again, attach_as};
-use crate::formats::{caps, chosen, frame_time, offered, template};
+use crate::formats::{caps, chosen, frame_time, offered, pads, template};
 use crate::settings::{self, Settings, locked, message};
 
 /// Frames that the pipeline may hold: half of a session's default quota.
@@ -129,11 +129,8 @@ impl ElementImpl for OnAirSrc {
     }
 
     fn pad_templates() -> &'static [gst::PadTemplate] {
-        static ALL: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
-            let (direction, presence) = (gst::PadDirection::Src, gst::PadPresence::Always);
-            let it = gst::PadTemplate::new("src", direction, presence, &template());
-            vec![it.expect("the template is well formed")]
-        });
+        static ALL: LazyLock<Vec<gst::PadTemplate>> =
+            LazyLock::new(|| pads("src", gst::PadDirection::Src));
         &ALL
     }
 }
@@ -167,7 +164,7 @@ impl BaseSrcImpl for OnAirSrc {
     fn caps(&self, filter: Option<&gst::Caps>) -> Option<gst::Caps> {
         let layout = locked(&self.state).layout;
         let own = match layout {
-            Some(layout) => caps(&layout, &offered(&layout).ok()?),
+            Some(layout) => caps(&layout, &offered(&layout).ok()?, true),
             None => template(),
         };
         Some(match filter {
@@ -234,20 +231,20 @@ impl BaseSrcImpl for OnAirSrc {
 impl PushSrcImpl for OnAirSrc {
     fn create(&self, _: Option<&mut gst::BufferRef>) -> Result<CreateSuccess, FlowError> {
         loop {
-            let Some(session) = self.session() else {
-                self.attach_again()?;
-                continue;
-            };
             if self.flushing.load(Ordering::SeqCst) {
                 return Err(FlowError::Flushing);
             }
-            if self.resumes.swap(false, Ordering::SeqCst)
-                && let Some(flow) = &mut locked(&self.state).flow
-            {
-                flow.forget();
+            let Some((session, mut frames)) = self.session() else {
+                self.attach_again()?;
+                continue;
+            };
+            let got = frames.get(Timeout::NEVER);
+            if let Some(flow) = &mut locked(&self.state).flow {
+                flow.frames = Some(frames);
             }
-            let error = match session.buffer_get_owned(Timeout::NEVER) {
-                Ok(loan) => return self.give(loan),
+            let error = match got {
+                Ok(frame) if self.begins_halfway(&frame) => continue,
+                Ok(frame) => return self.give(frame),
                 Err(error) => error,
             };
             match error {
@@ -269,21 +266,20 @@ static CATEGORY: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
 });
 
 impl OnAirSrc {
-    fn session(&self) -> Option<Arc<Session>> {
-        let state = locked(&self.state);
-        state.flow.as_ref().map(|flow| flow.session.clone())
+    /// The session, if it is attached, and its frames, which go back to the flow after a wait.
+    fn session(&self) -> Option<(Arc<Session>, FramesOf<Arc<Session>>)> {
+        let mut state = locked(&self.state);
+        let flow = state.flow.as_mut()?;
+        if self.resumes.swap(false, Ordering::SeqCst) {
+            flow.forget();
+        }
+        let frames = flow.frames.take();
+        let frames = frames.unwrap_or_else(|| flow.session.frames_owned());
+        Some((flow.session.clone(), frames))
     }
 
     fn flow(&self, session: Arc<Session>, format: PixelFormat) -> Flow {
-        Flow {
-            session,
-            format,
-            loans: *locked(&self.loans) as usize,
-            next: None,
-            taken: 0,
-            lost: 0,
-            is_discontinuous: true,
-        }
+        Flow::new(session, format, *locked(&self.loans) as usize)
     }
 
     /// Attached to buffers in `format`.
@@ -294,11 +290,17 @@ impl OnAirSrc {
         Ok(self.flow(session, format))
     }
 
-    fn give(&self, loan: OwnedBuffer) -> Result<CreateSuccess, FlowError> {
+    /// Whether the element attached between the fields of its first frame.
+    fn begins_halfway(&self, frame: &FrameOf<Arc<Session>>) -> bool {
+        let begins = |flow: &Flow| flow.next.is_none();
+        locked(&self.state).flow.as_ref().is_some_and(begins) && frame.missing().is_some()
+    }
+
+    fn give(&self, frame: FrameOf<Arc<Session>>) -> Result<CreateSuccess, FlowError> {
         let now = self.obj().current_running_time();
         let mut state = locked(&self.state);
         let flow = state.flow.as_mut().ok_or(FlowError::Flushing)?;
-        let made = flow.buffer(loan, now).map_err(|error| {
+        let made = flow.buffer(frame, now).map_err(|error| {
             gst::error!(CATEGORY, imp = self, "{error}");
             FlowError::Error
         })?;
