@@ -8,9 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::{
-    LIBRARIES as LIBRARIES_BUILT, MAINTAINER, REVISION, archive, copy, done, reference, write,
-};
+use super::{BUILT_LIBRARIES, MAINTAINER, REVISION, archive, copy, done, reference, write};
 use crate::cargo::{remapped, root};
 
 const CAPI: &str = "userspace/capi";
@@ -28,7 +26,7 @@ pub(super) fn build(
     let name = |package: &str| format!("{package}_{REVISION}_amd64");
     let runtime = work.join(name("libonair1"));
     let develop = work.join(name("libonair-dev"));
-    let [library, plugin] = LIBRARIES_BUILT;
+    let [library, plugin] = BUILT_LIBRARIES;
     let gstreamer = work.join(name("gstreamer1.0-onair"));
     run_time(&built.join(library), &runtime)?;
     development(&develop)?;

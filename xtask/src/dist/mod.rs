@@ -48,7 +48,7 @@ pub(crate) struct Arguments {
 
 pub(crate) const PROGRAMS: [&str; 3] = ["onaird", "onairctl", "onair-waiters"];
 /// The library for C and the plug-in of GStreamer, as cargo names them.
-pub(crate) const LIBRARIES: [&str; 2] = ["libonair_capi.so", "libgstonair.so"];
+pub(crate) const BUILT_LIBRARIES: [&str; 2] = ["libonair_capi.so", "libgstonair.so"];
 /// Files of the tree, each with its place in the package.
 const FILES: &str = "packaging/debian/install";
 /// A shell, and where its completions go.

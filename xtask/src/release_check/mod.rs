@@ -13,7 +13,7 @@ use clap::ValueEnum;
 use onair_stage::Stage;
 
 use crate::cargo::{Manner, supervised, target};
-use crate::dist::{LIBRARIES, Made, PROGRAMS, copy};
+use crate::dist::{BUILT_LIBRARIES, Made, PROGRAMS, copy};
 use crate::{clean_up, demo, python, say, test};
 use container::Container;
 
@@ -114,7 +114,7 @@ fn beside(made: &Made, tests: &Path) -> Result<PathBuf> {
     for name in PROGRAMS {
         copy(&made.programs.join(name), &folder.join(name), 0o755)?;
     }
-    for name in LIBRARIES {
+    for name in BUILT_LIBRARIES {
         copy(
             &made.programs.join(name),
             &folder.join("deps").join(name),

@@ -249,8 +249,13 @@ impl PushSrcImpl for OnAirSrc {
             };
             match error {
                 _ if self.flushing.load(Ordering::SeqCst) => return Err(FlowError::Flushing),
-                // By the daemon: it may start again.
-                Error::Stopped => self.wait_started(&session)?,
+                // By the daemon: it may start again, or end as soon as no process has its frames.
+                Error::Stopped => {
+                    self.obj()
+                        .src_pad()
+                        .peer_query(&mut gst::query::Drain::new());
+                    self.wait_started(&session)?;
+                }
                 error => self.leave(&error)?,
             }
         }
