@@ -13,7 +13,7 @@ pub(super) enum Build {
     Loom,
     /// `onair-ipc` and `onair-session` on shuttle's.
     Shuttle,
-    /// The `release` profile: whole-system tests, and the programs that they start.
+    /// Whole-system tests, and the programs that they start.
     System,
 }
 

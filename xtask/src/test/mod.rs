@@ -22,10 +22,9 @@ use history::TestTimes;
 
 /// Lints, then runs the unit tests, the model checks and the whole-system tests
 ///
-/// Clippy and the unit tests use the `dev` profile, where arithmetic that overflows panics. The
-/// whole-system tests use `release` programs. In each profile the same
-/// packages are always chosen together: another choice would mean other features of the
-/// dependencies, and building them again.
+/// All but the checks on other words use the `dev` profile, where arithmetic that overflows panics, in the product as in
+/// the libraries it calls. `cargo xtask dist --check` runs the whole-system tests with what ships. The same packages are
+/// always chosen together: another choice would mean other features of the dependencies, and building them again.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -255,13 +254,13 @@ fn netem() -> Result<Netem> {
 
 /// The program of the whole-system tests, built with what it starts.
 pub(crate) fn whole_system_program(manner: Manner) -> Result<PathBuf> {
-    let mut line = vec!["build", "--release", "--bins"];
+    let mut line = vec!["build", "--bins"];
     line.extend(SYSTEM);
     cargo_with(manner, &line, &[])?;
     // By itself: nothing else may be built with the points at which it dies.
     cargo_with(manner, &VICTIM, &[])?;
     python::install_wheel(manner)?;
-    let mut build = vec!["test", "--release", "--no-run", "--test", SYSTEM_TESTS];
+    let mut build = vec!["test", "--no-run", "--test", SYSTEM_TESTS];
     build.extend(SYSTEM);
     let built = messages_with(manner, &build, &[])?;
     let program = built
