@@ -16,7 +16,7 @@ use crate::cargo::{
     streamed, supervised_as, target,
 };
 use crate::say::{self, Times};
-use crate::{clean_up, lint, python, setup, size, vm};
+use crate::{clean_up, lint, python, setup, sim, size, vm};
 use beside::{Task, beside};
 use history::TestTimes;
 
@@ -399,10 +399,10 @@ fn without_leaks(manner: Manner, program: &str) -> Result<()> {
     Ok(())
 }
 
-/// Lives of sessions and of the state directory, the same ones each time, so that what fails was changed. `cargo xtask sim`
-/// lives new ones.
+/// A minute of lives of sessions and of the state directory: those that ever failed, then new ones.
 fn lives(manner: Manner, simulator: &str) -> Result<()> {
-    let options = ["--lives", "600"];
+    let seed = sim::new_seed().to_string();
+    let options = ["--quiet", "--seconds", "60", "--seed", &seed];
     say::command(format_args!("{simulator} {}", options.join(" ")));
     let done = supervised_as(manner, simulator, |command| {
         command.args(options);

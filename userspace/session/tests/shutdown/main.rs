@@ -178,6 +178,19 @@ fn shutdown_users_stay_then_evicted_by_priority() {
 }
 
 #[test]
+fn session_ended_before_its_remedy_then_not_called_evicted() {
+    let mut plant = Plant::new(Remedy::Evict, [(10, 1), (20, 1)].map(used));
+    plant.turn(100);
+    plant.pass(GRACE);
+    while ids(&plant, remedied).is_empty() {
+        plant.turn(1);
+    }
+    plant.end(2);
+    plant.run();
+    assert_eq!(ids(&plant, remedied), [1]);
+}
+
+#[test]
 fn shutdown_evicted_one_hangs_then_abandoned_in_time() {
     let mut sites = [(10, 1), (20, 1)].map(used);
     sites[0].hangs = true;
