@@ -51,16 +51,7 @@ const UNIT_TESTS: [&str; 4] = ["test", "--workspace", "--exclude", "onair-tests"
 /// The tests on loom's words.
 pub(crate) const LOOM: [&str; 4] = ["--package", "onair-ipc", "--test", "loom_gate"];
 /// The tests on shuttle's words.
-pub(crate) const SHUTTLE: [&str; 8] = [
-    "--package",
-    "onair-ipc",
-    "--test",
-    "shuttle_gate",
-    "--package",
-    "onair-session",
-    "--test",
-    "shuttle_drain",
-];
+pub(crate) const SHUTTLE: [&str; 4] = ["--package", "onair-ipc", "--test", "shuttle_gate"];
 /// What needs neither DPDK nor the gate's own instructions: each block of memory is accounted for.
 const UNDER_VALGRIND: [&str; 6] = [
     "onair_essence",
@@ -438,7 +429,7 @@ fn check_models(manner: Manner, program: &str, filters: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// The gate on the words of a checker, `loom` or `shuttle`, and the session's core on it. In a target
+/// The gate on the words of a checker, `loom` or `shuttle`. In a target
 /// folder of its own: the flag would otherwise rebuild everything twice.
 fn words(manner: Manner, checker: &str, tests: &[&str]) -> Result<()> {
     let target = target().join(checker).display().to_string();
