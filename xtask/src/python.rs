@@ -79,7 +79,7 @@ pub(crate) fn install_built(manner: Manner) -> Result<()> {
     if out.exists() {
         fs::remove_dir_all(&out)?;
     }
-    install_wheel(manner, &wheel((manner, "release"), &out, &[])?)
+    install_wheel(manner, &wheel((manner, "dev"), &out, &[])?)
 }
 
 /// Installs a wheel into the environment.
