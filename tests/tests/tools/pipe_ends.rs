@@ -83,7 +83,7 @@ fn reader_killed_then_it_ends_well() -> Result<()> {
     let frames = child.stdout.take().context("its frames")?;
     let mut reader = running(
         "cat",
-        std::process::Command::new("cat")
+        Command::new("cat")
             .stdin(frames)
             .stdout(Stdio::piped()),
     )?;

@@ -157,6 +157,16 @@ impl<S: Lender> FrameOf<S> {
         one.into_iter().chain(other)
     }
 
+    /// The same, to be kept one by one.
+    pub fn into_buffers(self) -> impl Iterator<Item = BufferOf<S>> {
+        let (one, other) = match self.0 {
+            Parts::Whole(buffer) => (buffer, None),
+            Parts::Fields(Pair::Both(first, second)) => (first, Some(second)),
+            Parts::Fields(Pair::First(field) | Pair::Second(field)) => (field, None),
+        };
+        std::iter::once(one).chain(other)
+    }
+
     /// The field that did not come, if one did not.
     #[must_use]
     pub fn missing(&self) -> Option<Field> {
