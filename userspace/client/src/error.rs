@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use onair_api::{Blocker, ProblemCode};
 use onair_ipc::caller::{MapError, Refusal};
-use onair_ipc::message::Refused;
+use onair_ipc::message::{PROTOCOL_MISMATCH, Refused};
 use rustix::io::Errno;
 
 /// Errors of the library.
@@ -89,7 +89,7 @@ pub enum Error {
     /// `ESTALE`: the daemon closed the connection.
     #[error("the daemon closed the connection; attach again")]
     Disconnected,
-    /// `EPROTO`: the daemon sent a message that this library does not understand.
+    /// `EPROTO`: the daemon speaks another protocol, or sent a message that this library does not understand.
     #[error("the daemon and this library do not understand each other: {0}; use matching versions")]
     Protocol(String),
     /// `EPROTO`: the daemon sent memory that it could truncate. An access would then kill this
@@ -175,6 +175,9 @@ impl Error {
             message,
             blockers,
         } = refused;
+        if code == PROTOCOL_MISMATCH {
+            return Self::Protocol(message);
+        }
         match known(&code) {
             Some(
                 busy @ (ProblemCode::Busy | ProblemCode::DeadlinePassed | ProblemCode::Quarantined),
