@@ -10,6 +10,18 @@ use onair_ipc::message::{PROTOCOL_MISMATCH, Refused};
 use rustix::io::Errno;
 
 /// Errors of the library.
+///
+/// ```no_run
+/// use onair::{Client, Error, Timeout};
+///
+/// let session = Client::from_env().attach("studio")?;
+/// match session.buffer_get(Timeout::millis(20)) {
+///     Ok(buffer) => println!("{} bytes", buffer.len()),
+///     Err(Error::TimedOut) => println!("no frame yet"),
+///     Err(error) => println!("errno {}: {error}", error.errno()),
+/// }
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -115,6 +127,16 @@ pub enum Error {
 }
 
 /// Users that keep a session from being destroyed.
+///
+/// ```no_run
+/// # fn end(session: &onair::Session) {
+/// if let Err(onair::Error::Busy(busy)) = session.destroy() {
+///     for user in &busy.blockers {
+///         println!("{user:?}");
+///     }
+/// }
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Busy {

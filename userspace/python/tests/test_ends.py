@@ -33,7 +33,7 @@ def test_daemon_of_another_protocol_then_eproto_with_both_numbers(tmp_path: Path
         listener.bind(path)
         listener.listen()
         message = f"the library speaks protocol 3, this daemon {other}"
-        refused = json.dumps({"type": "refused", "code": "protocol_mismatch", "message": message})
+        refused = json.dumps({"type": "error", "code": "protocol_mismatch", "message": message})
 
         def answer() -> None:
             connection, _ = listener.accept()

@@ -15,6 +15,8 @@ pub use gap::{Ended, Gap, Mark};
 use crate::{Assembly, Client, Error, OwnedBuffer, OwnedBufferMut, OwnedFrame, Session, Timeout};
 
 /// A buffer, and what came before it.
+///
+/// See the example of [`Reattaching`].
 #[derive(Debug)]
 pub enum Next<B> {
     /// The next one.

@@ -177,7 +177,7 @@ impl<S: Lender> FrameOf<S> {
         }
     }
 
-    /// Whether every byte of the frame came. [`Buffer::status`] says what is missing of a buffer.
+    /// Whether every byte of the frame came. [`BufferOf::status`] says what is missing of a buffer.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         let are = |buffer: &BufferOf<S>| buffer.status() == Status::Complete;

@@ -61,7 +61,7 @@ impl<S: Lender> BufferMutOf<S> {
         onair_pixels::pack(&picture, format, pixels, self)
     }
 
-    /// As [`Self::pack`], of `pixels` that are a whole frame ([`Layout::frame_picture`]): the buffer gets
+    /// As [`Self::pack`], of `pixels` that are a whole frame ([`Layout::frame_picture`](crate::Layout::frame_picture)): the buffer gets
     /// the lines of `field`.
     ///
     /// # Errors
