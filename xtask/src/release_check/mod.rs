@@ -4,6 +4,7 @@
 mod container;
 mod library;
 mod life_cycle;
+mod tarball;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -44,6 +45,8 @@ pub(crate) fn run(made: &Made) -> Result<()> {
 
     say::step("The library for C");
     library::run(&made.libraries)?;
+    say::step("The library for Rust");
+    tarball::run()?;
     say::step("The tests' own programs");
     let tests = beside(programs, &test::whole_system_program(Manner::InFront)?)?;
     let folder = target().join(FOLDER);
