@@ -79,7 +79,7 @@ pub(crate) fn install_wheel(manner: Manner) -> Result<()> {
     if out.exists() {
         fs::remove_dir_all(&out)?;
     }
-    let wheel = wheel((manner, "release"), &out, &[])?;
+    let wheel = wheel((manner, "dev"), &out, &[])?;
     let line = [
         "--force-reinstall",
         "--no-deps",

@@ -238,7 +238,9 @@ impl Runtime for Lenders {
         self.0.iter_mut()
     }
 
-    fn settle(&mut self) {}
+    fn settle(&mut self) -> u64 {
+        0
+    }
 
     fn attach(
         &mut self,

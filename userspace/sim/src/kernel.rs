@@ -136,27 +136,41 @@ pub(crate) fn kill_process(of: usize) {
         client.holding.clear();
         let tasks = client.threads.iter().filter(|it| !it.mortal.is_dead());
         let tasks: Vec<usize> = tasks.map(|it| it.task).collect();
-        let delay = world.plan.delay;
-        Some((
-            client.mortal.clone(),
-            tasks,
-            client.session,
-            client.number,
-            delay,
-        ))
+        Some((client.mortal.clone(), tasks, client.number))
     });
-    let Some((mortal, tasks, session, number, delay)) = killed else {
+    let Some((mortal, tasks, number)) = killed else {
         return;
     };
     trace(|| format!("process {number} dies"));
     mortal.kill();
-    if !world(|world| world.clients[of].is_attached) {
-        return;
+    if world(|world| world.clients[of].is_attached) {
+        report_process(of, &tasks);
     }
-    report(of, &tasks);
+}
+
+/// The kernel reports the end of a process to the daemon.
+fn report_process(of: usize, tasks: &[TaskId]) {
+    report(of, tasks);
     hang_up(of);
+    let (session, number, delay) = world(|world| {
+        let client = &world.clients[of];
+        (client.session, client.number, world.plan.delay)
+    });
     let ended = Message::Core(session, Event::ProcessEnded(number));
     post(Channel::Process(of), delay, ended);
+}
+
+/// A client is let in. Its process may have ended while its request was on its way.
+pub(crate) fn let_in(number: u64) {
+    let ended = world(|world| {
+        let mut clients = world.clients.iter();
+        let of = clients.position(|it| it.number == number && it.is_dead())?;
+        let threads = world.clients[of].threads.iter();
+        Some((of, threads.map(|it| it.task).collect::<Vec<_>>()))
+    });
+    if let Some((of, tasks)) = ended {
+        report_process(of, &tasks);
+    }
 }
 
 /// Ends the daemon: the kernel marks each attachment's life word, and wakes one of its sleepers.

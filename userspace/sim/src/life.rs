@@ -43,7 +43,7 @@ pub fn live(plan: &Plan, is_traced: bool) -> Report {
     kernel::on_label(oracle::passed);
     kernel::on_kick(crate::kernel::kicked);
     kernel::on_wake(oracle::woken);
-    requests::clear();
+    requests::begin();
     oracle::no_exit();
     let geometry = Geometry::new(FRAMES, 64).expect("valid");
     let frames = || FrameMemory::create(geometry, true).expect("memory");

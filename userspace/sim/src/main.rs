@@ -36,6 +36,9 @@ struct Arguments {
     /// Leave out these deeds of its plan
     #[arg(long, value_delimiter = ',')]
     without: Vec<usize>,
+    /// Print no progress
+    #[arg(long)]
+    quiet: bool,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
@@ -133,7 +136,7 @@ impl Hunted {
                 print(&fails);
                 self.found.push(fails);
             }
-            if told.elapsed() >= Duration::from_secs(5) {
+            if !arguments.quiet && told.elapsed() >= Duration::from_secs(5) {
                 told = Instant::now();
                 eprintln!("{}", self.line());
             }

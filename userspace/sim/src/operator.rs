@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onair_api::Operation;
+use onair_ipc::layout::OWN_SLOTS;
 use onair_session::{Event, EvictionTicket};
 use onair_sim_kernel::{below, now_ns, signal, sleep, unpark};
 
@@ -245,7 +246,9 @@ fn clear_the_way() {
     });
     for (of, memory) in suspects {
         let held = memory.held();
-        if world(|world| world.clients[of].has_orphan(&held)) {
+        // Who died in the shared slot, only the end of the process tells.
+        let is_shared_used = memory.users().iter().any(|it| it.index == OWN_SLOTS);
+        if is_shared_used || world(|world| world.clients[of].has_orphan(&held)) {
             kill_process(of);
         }
     }

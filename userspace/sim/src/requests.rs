@@ -95,7 +95,12 @@ pub(crate) fn end() {
     }
 }
 
-/// Forgets all.
-pub(crate) fn clear() {
+/// A life begins.
+pub(crate) fn begin() {
     with(|requests| *requests = Requests::default());
+}
+
+/// The daemon that had them is dead. Later ones have other numbers: earlier ones may still be on their way.
+pub(crate) fn clear() {
+    with(|requests| requests.all.clear());
 }

@@ -201,12 +201,15 @@ impl Runtime for PlayedRuntime {
         self.ledgers.lenders_mut()
     }
 
-    fn settle(&mut self) {
+    fn settle(&mut self) -> u64 {
+        let before = self.unsent();
         if self.sending.is_some() {
             self.reap();
-            self.drop_unsent(None);
         }
+        let uncollected = self.unsent() - before;
+        self.drop_unsent(None);
         self.ledgers.settle();
+        uncollected
     }
 
     fn attach(

@@ -81,10 +81,12 @@ pub(crate) struct Client {
     pub(crate) hung_up: bool,
     /// It has released the memory.
     pub(crate) is_released: bool,
+    /// The poller was told to remove it.
+    pub(crate) is_withdrawn: bool,
     /// Its death was reported.
     pub(crate) is_reaped: bool,
-    /// When it was told that the daemon exits, ns.
-    pub(crate) exit_told: Option<u64>,
+    /// It was told that the daemon exits, and must see it before a closed gate.
+    pub(crate) is_told: bool,
     /// One of its threads has read that.
     pub(crate) knows_exit: bool,
     /// Kicks since the stop.
@@ -139,13 +141,14 @@ impl Client {
         self.threads.iter().any(dead) || self.lost_events
     }
 
-    /// Whether a thread has ended with a frame, or after it was given one: the frame belongs to the
-    /// process now, and comes back when that ends.
+    /// Whether a thread has died with a frame, or after it was given one, or before it gave a kept one back: the
+    /// frame belongs to the process now, and comes back when that ends.
     pub(crate) fn has_orphan(&self, held: &[(u32, u32, u16)]) -> bool {
         let has_owner = |frame: &u32| {
             let owner = self.holding.get(frame);
             let mut live = self.threads.iter().filter(|it| !it.mortal.is_dead());
-            owner.is_some_and(|owner| live.any(|it| it.task == *owner))
+            let is_kept = self.kept.iter().any(|it| it.handle.frame() == *frame);
+            !is_kept && owner.is_some_and(|owner| live.any(|it| it.task == *owner))
         };
         self.has_dead_thread() && held.iter().any(|(frame, ..)| !has_owner(frame))
     }
@@ -208,7 +211,7 @@ pub(crate) struct Session {
 /// What clients of send sessions have filled and submitted. Each frame has a stamp.
 #[derive(Debug, Default)]
 pub(crate) struct Frames {
-    /// The session of each.
+    /// The client of each.
     pub(crate) of: BTreeMap<u64, usize>,
     /// Submitted, and neither sent nor dropped.
     pub(crate) submitted: BTreeSet<u64>,

@@ -251,12 +251,14 @@ impl onair_session::Runtime for Runtime {
         self.attachments_mut().iter_mut().map(|it| &mut *it.lender)
     }
 
-    fn settle(&mut self) {
+    fn settle(&mut self) -> u64 {
         let submitted = self.attachments_mut().settle();
-        if let RuntimeKind::Send(_) = self.kind {
-            self.stats.counters.frames_submitted.add(submitted);
-            self.stats.counters.frames_dropped_stop.add(submitted);
-        }
+        let RuntimeKind::Send(_) = self.kind else {
+            return 0;
+        };
+        self.stats.counters.frames_submitted.add(submitted);
+        self.stats.counters.frames_dropped_stop.add(submitted);
+        submitted
     }
 
     fn attach(

@@ -15,8 +15,9 @@ pub trait Runtime: fmt::Debug + Serialize {
     /// The lenders, to settle loans.
     fn lenders_mut(&mut self) -> impl Iterator<Item = &mut Lender>;
 
-    /// Revokes frames that no client took, and credits those given back.
-    fn settle(&mut self);
+    /// Revokes frames that no client took, and credits those given back. Returns how many of these were
+    /// submitted to a send session: it drops them.
+    fn settle(&mut self) -> u64;
 
     /// Adds an attachment. `frames` are the client's own, in a send session.
     ///

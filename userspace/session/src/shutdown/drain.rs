@@ -26,7 +26,7 @@ pub(super) struct Drain {
     count: Count,
     /// No session has changed since the last count, after which it is over.
     is_counted: bool,
-    /// Sessions that got the remedy, once it was applied.
+    /// Sessions whose users were evicted, once the remedy is applied.
     remedied: Option<BTreeSet<u64>>,
 }
 
@@ -163,19 +163,21 @@ impl Drain {
             Phase::LastLook => match self.examinations.next() {
                 Some(effect) => effect,
                 None => {
-                    let living = roster.living();
-                    self.phase = Phase::Remedying(living.iter().copied().collect());
-                    self.remedied = Some(living.into_iter().collect());
+                    self.phase = Phase::Remedying(roster.living().into());
+                    self.remedied = Some(BTreeSet::new());
                     return None;
                 }
             },
             Phase::Remedying(left) => match (pop_living(left, roster), self.remedy) {
                 (Some(id), Remedy::Abandon) => ShutdownEffect::Abandon(id),
                 (Some(id), Remedy::Quarantine) => ShutdownEffect::Quarantine(id),
-                (Some(id), Remedy::Evict) => ShutdownEffect::Abort {
-                    id,
-                    deadline: now + self.quiesce,
-                },
+                (Some(id), Remedy::Evict) => {
+                    self.remedied.get_or_insert_default().insert(id);
+                    ShutdownEffect::Abort {
+                        id,
+                        deadline: now + self.quiesce,
+                    }
+                }
                 (None, Remedy::Abandon) => return self.finish(),
                 (None, Remedy::Evict | Remedy::Quarantine) => {
                     self.deadline = now + self.quiesce;

@@ -6,6 +6,7 @@ use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::{Lender, Violation};
 use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::slot::SlotReading;
+use onair_mutant::mutant;
 
 use crate::boundary::retired::RetiredMemory;
 use crate::boundary::runtime::{AttachRefusal, Evicted, FlushReport, Runtime};
@@ -203,10 +204,12 @@ impl Asking<'_> {
         ask!(self, Revoked, (evicted.revoked, evicted.set_aside))
     }
 
-    /// The completed flushes, and the frames that are neither sent nor dropped.
+    /// The completed flushes, and the frames that are not sent: also those that the poller had not collected.
     pub(crate) fn flushes<R: Runtime>(self, runtime: &mut R) -> (Vec<FlushReport>, u64) {
         let mut flushes = || {
-            let unsent = runtime.unsent();
+            let collected = runtime.unsent();
+            let submitted = runtime.settle();
+            let unsent = collected + mutant!("flush: only collected frames count", 0, submitted);
             (std::iter::from_fn(|| runtime.flushed()).collect(), unsent)
         };
         ask!(self, Flushes, flushes())

@@ -51,10 +51,11 @@ impl Runtime for Ledgers {
         self.lenders.iter_mut()
     }
 
-    fn settle(&mut self) {
+    fn settle(&mut self) -> u64 {
         for lender in &mut self.lenders {
             lender.settle(|_| ());
         }
+        0
     }
 
     fn attach(

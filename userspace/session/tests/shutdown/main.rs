@@ -1,6 +1,5 @@
 //! The shutdown of all sessions, played on a clock of its own: the order of the stops and the
 //! destroys, what is waited for and for how long, and what happens to sessions that stay in use.
-#![cfg(not(any(loom, shuttle)))]
 
 mod plant;
 mod search;
@@ -175,6 +174,19 @@ fn shutdown_users_stay_then_evicted_by_priority() {
     assert_eq!(plant.run(), GRACE);
     assert_eq!(ids(&plant, remedied), [3, 1, 2]);
     assert_eq!(plant.destroyed, [3, 1, 2]);
+}
+
+#[test]
+fn session_ended_before_its_remedy_then_not_called_evicted() {
+    let mut plant = Plant::new(Remedy::Evict, [(10, 1), (20, 1)].map(used));
+    plant.turn(100);
+    plant.pass(GRACE);
+    while ids(&plant, remedied).is_empty() {
+        plant.turn(1);
+    }
+    plant.end(2);
+    plant.run();
+    assert_eq!(ids(&plant, remedied), [1]);
 }
 
 #[test]

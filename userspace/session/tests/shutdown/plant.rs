@@ -199,7 +199,8 @@ impl Plant {
         }
     }
 
-    fn end(&mut self, id: u64) {
+    /// A session ends.
+    pub(crate) fn end(&mut self, id: u64) {
         self.sites.remove(&id);
         self.destroyed.push(id);
         self.tell(ShutdownEvent::Ended(id));

@@ -32,6 +32,7 @@ pub use self::hooks::{label, on_kick, on_label, on_wake, send_kick};
 pub use self::local::{AccessError, TaskLocal};
 pub use self::mortal::Mortal;
 pub use self::random::Random;
+pub use self::views::has_weak_memory;
 pub use self::word::{AtomicU32, AtomicU64};
 
 /// Identity of a task of the present life.

@@ -52,6 +52,12 @@ pub(crate) fn is_weak() -> bool {
     IS_WEAK.get() && current() != usize::MAX
 }
 
+/// Whether the present life has such a memory.
+#[must_use]
+pub fn has_weak_memory() -> bool {
+    IS_WEAK.get()
+}
+
 /// Begins a life.
 pub(crate) fn begin() {
     IS_WEAK.set(below(3) == 0);

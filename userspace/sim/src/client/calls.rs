@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use onair_ipc::caller::{Attachment, Deadline, Refusal};
-use onair_sim_kernel::{below, current, give_way, now_ns, sleep};
+use onair_sim_kernel::{below, current, give_way, has_weak_memory, now_ns, sleep};
 
 use crate::oracle;
 use crate::world::{Call, Thread, World, violation, world};
@@ -89,8 +89,10 @@ pub(crate) fn stop_in_handler(of: usize) {
 /// Stops the session for a process.
 pub(super) fn stop(of: usize, client: &Attachment) {
     world(|world| {
-        world.clients[of].stoppers.push(current());
-        world.clients[of].pauses += 1;
+        let client = &mut world.clients[of];
+        client.stoppers.push(current());
+        client.pauses += 1;
+        client.is_told &= !has_weak_memory();
     });
     client.stop();
     world(|world| world.clients[of].stoppers.retain(|it| *it != current()));

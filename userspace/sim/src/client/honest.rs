@@ -153,7 +153,7 @@ pub(super) fn poll_event(
     client: &Attachment,
     deadline: Deadline,
 ) -> Result<(), Refusal> {
-    let told = world(|world| world.clients[of].exit_told);
+    let told = world(|world| world.clients[of].is_told);
     let event = call(of, Call::PollEvent, deadline, || {
         client.poll_event(deadline)
     });

@@ -162,6 +162,10 @@ impl Control {
             Event::Stop | Event::HandedBack(_) | Event::Quarantine(_)
         );
         let is_stop = matches!(event, Event::Stop);
+        let admitted = match &event {
+            Event::Admit(admission) => Some(admission.number),
+            _ => None,
+        };
         let effects = self.sessions[index]
             .core
             .handle(event, facts(index), &view(index));
@@ -170,6 +174,9 @@ impl Control {
         }
         for effect in effects {
             self.execute(index, effect);
+        }
+        if let Some(number) = admitted {
+            crate::kernel::let_in(number);
         }
         if let Place::Here(runtime) = self.sessions[index].core.place() {
             oracle::note_fates(&runtime.take_fates());

@@ -21,8 +21,14 @@ impl Control {
         let session = &mut self.sessions[index];
         match effect {
             Effect::Poller(command) => {
-                if let PollerCommand::Start(_) = &command {
-                    world(|world| world.sessions[index].is_runtime_out = true);
+                match &command {
+                    PollerCommand::Start(_) => {
+                        world(|world| world.sessions[index].is_runtime_out = true);
+                    }
+                    PollerCommand::Detach(number) | PollerCommand::Evict(number) => {
+                        oracle::withdrawn(*number);
+                    }
+                    _ => {}
                 }
                 fence();
                 session.commands.borrow_mut().push_back(command);

@@ -7,6 +7,7 @@ use onair_api::{
     Certificate, CertificateQuery, SessionId, SessionName, SessionRef, SessionSpec, StoppedBefore,
 };
 use onair_archive::{Archive, PersistedSession};
+use onair_certificate::{CheckOutcome, Verification};
 use serde_json::Value;
 
 use super::scene::{trace, violation};
@@ -29,6 +30,8 @@ struct History {
     reached: u64,
     /// Its file was damaged.
     is_damaged: bool,
+    /// What a damaged file says of an earlier stop went into the session.
+    is_stop_damaged: bool,
 }
 
 /// The forms of a certificate, in order.
@@ -112,6 +115,7 @@ pub(super) fn issued(certificate: &Certificate, most: usize) -> usize {
     let document = document(certificate);
     match onair_certificate::verify(&document) {
         Ok(found) if found.holds => {}
+        Ok(found) if is_of_damaged(certificate, &found) => {}
         found => violation(format!("an invalid certificate: {found:#?}")),
     }
     promises(|it| {
@@ -124,6 +128,20 @@ pub(super) fn issued(certificate: &Certificate, most: usize) -> usize {
         it.trim(most);
         form
     })
+}
+
+/// Whether nothing is wrong with a certificate but an earlier stop, which a damaged file told the daemon.
+fn is_of_damaged(certificate: &Certificate, found: &Verification) -> bool {
+    let mut wrong = found
+        .checks
+        .iter()
+        .filter(|it| it.outcome == CheckOutcome::Fails);
+    wrong.all(|it| it.name == "restored")
+        && promises(|it| {
+            it.sessions
+                .get(&certificate.name)
+                .is_some_and(|it| it.is_stop_damaged)
+        })
 }
 
 /// An operator is told that a form of a certificate is on disk.
@@ -297,7 +315,8 @@ impl History {
         self.states = vec![state];
         // What one daemon found, the next one finds.
         self.told = Some(0);
-        self.is_damaged = false;
+        self.is_stop_damaged |= std::mem::take(&mut self.is_damaged);
+        self.is_stop_damaged &= found.is_some_and(|it| it.stopped.is_some());
         self
     }
 }

@@ -22,8 +22,11 @@ struct Exit {
     deadline: Instant,
     quiesce: Duration,
     stopped_at: Option<Instant>,
-    /// Sessions whose destroy has begun, with whether they were in use then.
+    /// Sessions whose destroy has begun.
     begun: BTreeSet<u64>,
+    /// Sessions that drained since the last stop: if another's destroy of one gives up, the exit begins its own
+    /// after a pause.
+    drained: BTreeSet<u64>,
     ready: BTreeSet<(u8, u64)>,
     has_looked: bool,
     remedied: BTreeSet<u64>,
@@ -57,6 +60,7 @@ pub(crate) fn exit_begins(order: &ShutdownOrder) {
         quiesce: order.quiesce,
         stopped_at: None,
         begun: BTreeSet::new(),
+        drained: BTreeSet::new(),
         ready: BTreeSet::new(),
         has_looked: false,
         remedied: BTreeSet::new(),
@@ -113,6 +117,11 @@ impl Exit {
         let mut wrong = Vec::new();
         if self.is_forced {
             self.forced_at.get_or_insert(now);
+        }
+        if self.stopped_at.is_some() {
+            let ids = self.priorities.keys().copied();
+            let drained = ids.filter(|id| state(*id) == Some(SessionState::Draining));
+            self.drained.extend(drained);
         }
         match step {
             ShutdownStep::Do(effect) => {
@@ -195,7 +204,7 @@ impl Exit {
                 state(*other),
                 Some(SessionState::Stopped | SessionState::Created)
             );
-            if is_idle && !self.begun.contains(other) {
+            if is_idle && !self.begun.contains(other) && !self.drained.contains(other) {
                 wrong.push(format!(
                     "{id} begins before {other}, whose number is lower: {priority}"
                 ));

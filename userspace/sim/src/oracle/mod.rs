@@ -20,7 +20,8 @@ pub(crate) use self::labels::{check_released, passed};
 pub(crate) use self::sending::{fill, flush_asked, flushed, new_stamp, note_fates, submitted};
 pub(crate) use self::stops::{closed, polled, returned, started, state, woken};
 
-use onair_sim_kernel::now_ns;
+use onair_ipc::gate::is_open;
+use onair_sim_kernel::has_weak_memory;
 
 use crate::runtime::PlayedRuntime;
 use crate::world::{violation, world};
@@ -108,12 +109,24 @@ pub(crate) fn stopped(index: usize) {
     });
 }
 
-/// The client of this attachment was told that the daemon exits.
+/// The client of this attachment was told that the daemon exits. In a weak memory a caller whose gate was
+/// closed before may see that later.
 pub(crate) fn announced(number: u64) {
     world(|world| {
         let mut clients = world.clients.iter_mut();
         if let Some(client) = clients.find(|it| it.number == number) {
-            client.exit_told = Some(now_ns());
+            let is_closed = !is_open(client.gate()) || client.pauses > 0;
+            client.is_told = !(is_closed && has_weak_memory());
+        }
+    });
+}
+
+/// The poller is told to remove a client.
+pub(crate) fn withdrawn(number: u64) {
+    world(|world| {
+        let mut clients = world.clients.iter_mut();
+        if let Some(client) = clients.find(|it| it.number == number) {
+            client.is_withdrawn = true;
         }
     });
 }

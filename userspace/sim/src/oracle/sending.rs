@@ -11,7 +11,7 @@ use crate::world::{Client, violation, world};
 pub(crate) fn new_stamp(of: usize) -> u64 {
     world(|world| {
         let stamp = world.frames.of.len() as u64 + 1;
-        world.frames.of.insert(stamp, world.clients[of].session);
+        world.frames.of.insert(stamp, of);
         stamp
     })
 }
@@ -30,7 +30,7 @@ pub(crate) fn fill(client: &Attachment, frame: u32, stamp: u64) {
 pub(crate) fn submitted(stamp: u64) {
     world(|world| {
         // What a stopped session gets is dropped at its next start.
-        let of = &world.sessions[world.frames.of[&stamp]];
+        let of = &world.sessions[world.clients[world.frames.of[&stamp]].session];
         if of.is_unwanted || !of.is_runtime_out {
             return;
         }
@@ -49,7 +49,7 @@ pub(crate) fn note_fates(fates: &[Fate]) {
             let Some(&of) = world.frames.of.get(&stamp) else {
                 continue;
             };
-            let counts = &mut world.sessions[of].sent_and_dropped;
+            let counts = &mut world.sessions[world.clients[of].session].sent_and_dropped;
             match is_sent {
                 true => counts.0 += 1,
                 false => counts.1 += 1,
@@ -69,7 +69,8 @@ pub(crate) fn note_fates(fates: &[Fate]) {
     }
 }
 
-/// A session begins to flush. What was submitted to a stopped session is never sent.
+/// A session begins to flush. What was submitted to a stopped session is never sent, and of a client that
+/// leaves it was dropped before.
 pub(crate) fn flush_asked<T>(session: usize, ticket: &Ticket<T>) {
     world(|world| {
         let of = &world.sessions[session];
@@ -77,10 +78,10 @@ pub(crate) fn flush_asked<T>(session: usize, ticket: &Ticket<T>) {
             return;
         }
         let frames = &world.frames;
-        let its = frames
-            .submitted
-            .iter()
-            .filter(|it| frames.of[it] == session);
+        let its = frames.submitted.iter().filter(|it| {
+            let of = &world.clients[frames.of[it]];
+            of.session == session && !of.is_withdrawn
+        });
         let its: Vec<u64> = its.copied().collect();
         world.frames.flushes.insert(ticket.number(), its);
     });

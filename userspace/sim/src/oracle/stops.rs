@@ -100,9 +100,9 @@ pub(crate) fn state(index: usize, state: SessionState) {
     });
 }
 
-/// A thread that asked for events has one, or a refusal. `told`: when its process had been told that the
-/// daemon exits, as the thread began to ask. No refusal comes before that event.
-pub(crate) fn polled(of: usize, told: Option<u64>, event: &Result<Event, Refusal>) {
+/// A thread that asked for events has one, or a refusal. `told`: its process had been told that the daemon
+/// exits as the thread began to ask. No refusal comes before that event.
+pub(crate) fn polled(of: usize, told: bool, event: &Result<Event, Refusal>) {
     let wrong = world(|world| {
         let client = &mut world.clients[of];
         match event {
@@ -117,7 +117,7 @@ pub(crate) fn polled(of: usize, told: Option<u64>, event: &Result<Event, Refusal
                     || client.has_left
                     || client.has_dead_thread()
                     || threads.any(|it| it.call == Call::PollEvent);
-                let is_wrong = told.is_some() && !client.knows_exit && !is_left;
+                let is_wrong = told && client.is_told && !client.knows_exit && !is_left;
                 (is_wrong && client.is_honest()).then_some(client.number)
             }
             Err(_) => None,
