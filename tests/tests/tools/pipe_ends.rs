@@ -83,9 +83,7 @@ fn reader_killed_then_it_ends_well() -> Result<()> {
     let frames = child.stdout.take().context("its frames")?;
     let mut reader = running(
         "cat",
-        Command::new("cat")
-            .stdin(frames)
-            .stdout(Stdio::piped()),
+        Command::new("cat").stdin(frames).stdout(Stdio::piped()),
     )?;
     let mut read = reader.child().stdout.take().context("what it read")?;
     read.read_exact(&mut [0; 1000])?;
