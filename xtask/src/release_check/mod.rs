@@ -4,6 +4,7 @@
 mod clients;
 mod container;
 mod life_cycle;
+mod tarball;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -36,6 +37,8 @@ const LATER: &str = "trixie";
 pub(crate) enum Step {
     /// Debian's rules
     Lintian,
+    /// The crates of the client library, from their tarballs
+    Crates,
     /// The packages of the libraries on Debian 13
     Clients,
     /// Upgrades, downgrades and removals under sessions on air, and clients of the packaged daemon, on Debian 12
@@ -51,6 +54,10 @@ pub(crate) fn run(made: &Made, steps: &[Step]) -> Result<()> {
     let asks_for = |step| steps.is_empty() || steps.contains(&step);
     if asks_for(Step::Lintian) {
         lintian(made)?;
+    }
+    if asks_for(Step::Crates) {
+        say::step("The library for Rust");
+        tarball::run()?;
     }
     if asks_for(Step::Clients) {
         say::step("Packages of the libraries in a container of Debian 13");

@@ -3,9 +3,9 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use onair_ipc::caller::{Attachment, Deadline};
+use onair_ipc::caller::Attachment;
 
-use crate::{BufferOf, Error, Session};
+use crate::Session;
 
 mod sealed {
     pub trait Sealed {}
@@ -14,27 +14,16 @@ mod sealed {
 }
 
 /// A borrowed or a shared session: `&Session` or `Arc<Session>`.
-pub trait Lender: Deref<Target = Session> + sealed::Sealed + Sized {
+pub trait Lender: Deref<Target = Session> + sealed::Sealed {
     /// What the loan holds.
     #[doc(hidden)]
     type Attachment: Deref<Target = Attachment>;
-
-    #[doc(hidden)]
-    fn get(&self, deadline: Deadline) -> Result<BufferOf<Self>, Error>;
 }
 
 impl<'a> Lender for &'a Session {
     type Attachment = &'a Attachment;
-
-    fn get(&self, deadline: Deadline) -> Result<BufferOf<Self>, Error> {
-        self.get_until(deadline)
-    }
 }
 
 impl Lender for Arc<Session> {
     type Attachment = Arc<Attachment>;
-
-    fn get(&self, deadline: Deadline) -> Result<BufferOf<Self>, Error> {
-        self.get_owned_until(deadline)
-    }
 }

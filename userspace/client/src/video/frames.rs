@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use onair_pixels::Lines;
-
 use super::pairing::{Pair, Pairing};
 use crate::{BufferOf, ConvertError, Error, Field, Lender, PixelFormat, Session, Status, Timeout};
 
@@ -31,20 +29,48 @@ use crate::{BufferOf, ConvertError, Error, Field, Lender, PixelFormat, Session, 
 /// }
 /// ```
 #[derive(Debug)]
-pub struct FramesOf<S: Lender> {
-    session: S,
-    fields: Pairing<BufferOf<S>>,
+pub struct Frames<'a> {
+    session: &'a Session,
+    assembly: Assembly<&'a Session>,
 }
 
-/// Whole frames of a session that they borrow.
-pub type Frames<'a> = FramesOf<&'a Session>;
+/// Puts the buffers of a session together to frames, in the order in which they come. It holds a first field until its
+/// second one comes.
+///
+/// ```no_run
+/// # use std::sync::Arc;
+/// # use onair::{Assembly, Error, OwnedFrame, Session, Timeout};
+/// fn next(session: &Arc<Session>, assembly: &mut Assembly<Arc<Session>>) -> Result<OwnedFrame, Error> {
+///     loop {
+///         if let Some(frame) = assembly.waiting() {
+///             return Ok(frame);
+///         }
+///         if let Some(frame) = assembly.push(session.buffer_get_owned(Timeout::NEVER)?) {
+///             return Ok(frame);
+///         }
+///     }
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Assembly<S: Lender>(Pairing<BufferOf<S>>);
 
 /// A frame: the buffers of it that came. Dropping it returns them.
+///
+/// ```no_run
+/// # use onair::{Client, Timeout};
+/// let session = Client::from_env().attach("studio")?;
+/// let frame = session.frames().get(Timeout::NEVER)?;
+/// println!("{} buffers, without {:?}", frame.buffers().count(), frame.missing());
+/// # Ok::<(), onair::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct FrameOf<S: Lender>(Parts<S>);
 
 /// A frame that borrows its session.
 pub type Frame<'a> = FrameOf<&'a Session>;
+
+/// A frame that keeps its session attached.
+pub type OwnedFrame = FrameOf<Arc<Session>>;
 
 #[derive(Debug)]
 enum Parts<S: Lender> {
@@ -56,48 +82,65 @@ impl Session {
     /// Whole frames of this session, from the next one on.
     #[must_use]
     pub fn frames(&self) -> Frames<'_> {
-        FramesOf::new(self)
-    }
-
-    /// As [`Session::frames`]; they keep this session, so they may go anywhere.
-    #[must_use]
-    pub fn frames_owned(self: &Arc<Self>) -> FramesOf<Arc<Self>> {
-        FramesOf::new(Arc::clone(self))
+        Frames {
+            session: self,
+            assembly: Assembly::of(self),
+        }
     }
 }
 
-impl<S: Lender> FramesOf<S> {
-    fn new(session: S) -> Self {
-        let fields = Pairing::new(session.layout().video.rate());
-        Self { session, fields }
+impl<S: Lender> Assembly<S> {
+    /// Of buffers in the format of `session`.
+    #[must_use]
+    pub fn of(session: &Session) -> Self {
+        Self(Pairing::new(session.layout().video.rate()))
     }
 
+    /// Takes the next buffer. Returns the frame that is finished by it; ask [`Assembly::waiting`] for another one.
+    pub fn push(&mut self, buffer: BufferOf<S>) -> Option<FrameOf<S>> {
+        let parts = match buffer.field() {
+            None => Parts::Whole(buffer),
+            Some(field) => Parts::Fields(self.0.push(field, buffer.rtp_timestamp(), buffer)?),
+        };
+        Some(FrameOf(parts))
+    }
+
+    /// A frame that was finished together with the last one: a second field without its first one.
+    pub fn waiting(&mut self) -> Option<FrameOf<S>> {
+        self.0
+            .take_waiting()
+            .map(|pair| FrameOf(Parts::Fields(pair)))
+    }
+
+    /// Returns the fields that it holds.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+impl<'a> Frames<'a> {
     /// Gets the oldest frame; waits at most `timeout` for it. A field whose other one did not come is
     /// a frame, too, as soon as a field of another frame is there: [`Frame::missing`] says it.
     ///
     /// # Errors
     /// As [`Session::buffer_get`]. After [`Error::TimedOut`] it still holds the first field that it may
     /// have; after any other error it holds none.
-    pub fn get(&mut self, timeout: Timeout) -> Result<FrameOf<S>, Error> {
-        if let Some(pair) = self.fields.take_waiting() {
-            return Ok(FrameOf(Parts::Fields(pair)));
+    pub fn get(&mut self, timeout: Timeout) -> Result<Frame<'a>, Error> {
+        if let Some(frame) = self.assembly.waiting() {
+            return Ok(frame);
         }
         let deadline = timeout.deadline();
         loop {
-            let buffer = match self.session.get(deadline) {
+            let buffer = match self.session.get_until(deadline) {
                 Ok(buffer) => buffer,
                 Err(Error::TimedOut) => return Err(Error::TimedOut),
                 Err(error) => {
-                    self.fields.clear();
+                    self.assembly.clear();
                     return Err(error);
                 }
             };
-            let Some(field) = buffer.field() else {
-                return Ok(FrameOf(Parts::Whole(buffer)));
-            };
-            let ticks = buffer.rtp_timestamp();
-            if let Some(pair) = self.fields.push(field, ticks, buffer) {
-                return Ok(FrameOf(Parts::Fields(pair)));
+            if let Some(frame) = self.assembly.push(buffer) {
+                return Ok(frame);
             }
         }
     }
@@ -125,6 +168,16 @@ impl<S: Lender> FrameOf<S> {
         }
     }
 
+    /// The same, to be kept one by one.
+    pub fn into_buffers(self) -> impl Iterator<Item = BufferOf<S>> {
+        let (one, other) = match self.0 {
+            Parts::Whole(buffer) => (buffer, None),
+            Parts::Fields(Pair::Both(first, second)) => (first, Some(second)),
+            Parts::Fields(Pair::First(field) | Pair::Second(field)) => (field, None),
+        };
+        std::iter::once(one).chain(other)
+    }
+
     /// The field that did not come, if one did not.
     #[must_use]
     pub fn missing(&self) -> Option<Field> {
@@ -135,7 +188,7 @@ impl<S: Lender> FrameOf<S> {
         }
     }
 
-    /// Whether every byte of the frame came. [`Buffer::status`] says what is missing of a buffer.
+    /// Whether every byte of the frame came. [`BufferOf::status`] says what is missing of a buffer.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         let are = |buffer: &BufferOf<S>| buffer.status() == Status::Complete;
@@ -150,16 +203,7 @@ impl<S: Lender> FrameOf<S> {
     /// [`ConvertError`]: the format has other components or another depth, or `pixels` is too small; or the
     /// buffers are of a converted session in another format.
     pub fn unpack(&self, format: PixelFormat, pixels: &mut [u8]) -> Result<(), ConvertError> {
-        let is_whole = matches!(self.0, Parts::Whole(_));
-        self.buffers().try_for_each(|buffer| {
-            let lines = match buffer.field() {
-                _ if is_whole => Lines::All,
-                Some(Field::Second) => Lines::Second,
-                _ => Lines::First,
-            };
-            let layout = buffer.layout();
-            let picture = layout.frame_picture();
-            layout.write_lines(&picture, lines, (buffer, format), pixels)
-        })
+        self.buffers()
+            .try_for_each(|buffer| buffer.unpack_lines(format, pixels))
     }
 }

@@ -10,7 +10,7 @@ use gstreamer::{FlowError, glib};
 use gstreamer_base::prelude::*;
 use gstreamer_base::subclass::base_src::CreateSuccess;
 use gstreamer_base::subclass::prelude::*;
-use onair::{Error, FrameOf, FramesOf, Layout, PixelFormat, Session, Timeout};
+use onair::{Error, Layout, OwnedBuffer, OwnedFrame, PixelFormat, Session, Timeout};
 
 use super::flow::Flow;
 use crate::attachment::{attach_again, attach_as};
@@ -234,23 +234,27 @@ impl PushSrcImpl for OnAirSrc {
             if self.flushing.load(Ordering::SeqCst) {
                 return Err(FlowError::Flushing);
             }
-            let Some((session, mut frames)) = self.session() else {
+            let Some(session) = self.session() else {
                 self.attach_again()?;
                 continue;
             };
-            let got = frames.get(Timeout::NEVER);
-            if let Some(flow) = &mut locked(&self.state).flow {
-                flow.frames = Some(frames);
+            if let Some(frame) = self.assembled(None) {
+                return self.give(frame);
             }
-            let error = match got {
-                Ok(frame) if self.begins_halfway(&frame) => continue,
-                Ok(frame) => return self.give(frame),
+            let error = match session.buffer_get_owned(Timeout::NEVER) {
+                Ok(loan) => match self.assembled(Some(loan)) {
+                    Some(frame) => return self.give(frame),
+                    None => continue,
+                },
                 Err(error) => error,
             };
             match error {
                 _ if self.flushing.load(Ordering::SeqCst) => return Err(FlowError::Flushing),
                 // By the daemon: it may start again, or end as soon as no process has its frames.
                 Error::Stopped => {
+                    if let Some(flow) = &mut locked(&self.state).flow {
+                        flow.assembly.clear();
+                    }
                     self.obj()
                         .src_pad()
                         .peer_query(&mut gst::query::Drain::new());
@@ -271,16 +275,25 @@ static CATEGORY: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
 });
 
 impl OnAirSrc {
-    /// The session, if it is attached, and its frames, which go back to the flow after a wait.
-    fn session(&self) -> Option<(Arc<Session>, FramesOf<Arc<Session>>)> {
+    /// The session, if it is attached.
+    fn session(&self) -> Option<Arc<Session>> {
         let mut state = locked(&self.state);
         let flow = state.flow.as_mut()?;
         if self.resumes.swap(false, Ordering::SeqCst) {
             flow.forget();
         }
-        let frames = flow.frames.take();
-        let frames = frames.unwrap_or_else(|| flow.session.frames_owned());
-        Some((flow.session.clone(), frames))
+        Some(flow.session.clone())
+    }
+
+    /// The frame that is whole with `loan`, or that waits. Not the first one if the element attached between its fields.
+    fn assembled(&self, loan: Option<OwnedBuffer>) -> Option<OwnedFrame> {
+        let mut state = locked(&self.state);
+        let flow = state.flow.as_mut()?;
+        let frame = match loan {
+            Some(loan) => flow.assembly.push(loan),
+            None => flow.assembly.waiting(),
+        };
+        frame.filter(|it| flow.next.is_some() || it.missing().is_none())
     }
 
     fn flow(&self, session: Arc<Session>, format: PixelFormat) -> Flow {
@@ -295,13 +308,7 @@ impl OnAirSrc {
         Ok(self.flow(session, format))
     }
 
-    /// Whether the element attached between the fields of its first frame.
-    fn begins_halfway(&self, frame: &FrameOf<Arc<Session>>) -> bool {
-        let begins = |flow: &Flow| flow.next.is_none();
-        locked(&self.state).flow.as_ref().is_some_and(begins) && frame.missing().is_some()
-    }
-
-    fn give(&self, frame: FrameOf<Arc<Session>>) -> Result<CreateSuccess, FlowError> {
+    fn give(&self, frame: OwnedFrame) -> Result<CreateSuccess, FlowError> {
         let now = self.obj().current_running_time();
         let mut state = locked(&self.state);
         let flow = state.flow.as_mut().ok_or(FlowError::Flushing)?;

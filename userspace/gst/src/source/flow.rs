@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gstreamer as gst;
 use gstreamer::ClockTime;
-use onair::{FrameOf, FramesOf, Layout, PixelFormat, Session, Timeout};
+use onair::{Assembly, Layout, OwnedFrame, PixelFormat, Session, Timeout};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::formats::{add_meta, frame_time, has_fields};
@@ -15,8 +15,7 @@ const TAI: &str = "timestamp/x-ptp";
 /// What the element does with each frame.
 pub(super) struct Flow {
     pub(super) session: Arc<Session>,
-    /// Away while the element waits for a frame.
-    pub(super) frames: Option<FramesOf<Arc<Session>>>,
+    pub(super) assembly: Assembly<Arc<Session>>,
     pub(super) format: PixelFormat,
     /// The last frame that was put together of fields: one that does not come is the last one's.
     pixels: Vec<u8>,
@@ -43,7 +42,7 @@ impl Flow {
             false => 0,
         };
         Self {
-            frames: Some(session.frames_owned()),
+            assembly: Assembly::of(&session),
             session,
             format,
             pixels: vec![0; bytes],
@@ -58,7 +57,7 @@ impl Flow {
     /// Begins with what comes from now on: the frames that wait are of before.
     pub(super) fn forget(&mut self) {
         while self.session.buffer_get(Timeout::NOW).is_ok() {}
-        self.frames = Some(self.session.frames_owned());
+        self.assembly.clear();
         self.next = None;
         self.is_discontinuous = true;
     }
@@ -70,7 +69,7 @@ impl Flow {
     /// The buffer of a frame. `running_time`: of the pipeline, now.
     pub(super) fn buffer(
         &mut self,
-        frame: FrameOf<Arc<Session>>,
+        frame: OwnedFrame,
         running_time: Option<ClockTime>,
     ) -> Result<Made, gst::glib::BoolError> {
         let layout = *self.layout();
