@@ -411,7 +411,14 @@ mod tests {
                 payload: &payload,
             };
             let (frame, at) = (&[][..], 0);
-            receiver.packets(&[Packet { datagram, frame, at }], number.into());
+            receiver.packets(
+                &[Packet {
+                    datagram,
+                    frame,
+                    at,
+                }],
+                number.into(),
+            );
         }
         assert!(receiver.is_between_frames());
         assert_eq!(receiver.pool.number, 1);
