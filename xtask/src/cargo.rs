@@ -118,13 +118,16 @@ pub(crate) fn target() -> PathBuf {
     root().join(target)
 }
 
-/// Builds the programs that ship, and gives their folder.
+/// Builds the programs and libraries that ship, and gives their folder.
 ///
 /// # Errors
 /// When the build fails.
 pub(crate) fn build_shipped() -> Result<PathBuf> {
-    let library = ["build", "--profile", SHIPPED, "--package", "onair-capi"];
-    messages_with(Manner::InFront, &library, &remapped())?;
+    // By itself: a library must not have features that only another one asks for.
+    for package in ["onair-capi", "onair-gst"] {
+        let library = ["build", "--profile", SHIPPED, "--package", package];
+        cargo_with(Manner::InFront, &library, &remapped())?;
+    }
     let built = programs(SHIPPED, &[], &remapped())?;
     let folder = program(&built, "onaird")?.parent();
     Ok(folder.context("a program in a folder")?.to_owned())

@@ -250,7 +250,7 @@ pub(crate) fn whole_system_program(manner: Manner) -> Result<PathBuf> {
     cargo_with(manner, &line, &[])?;
     // By itself: nothing else may be built with the points at which it dies.
     cargo_with(manner, &VICTIM, &[])?;
-    python::install_wheel(manner)?;
+    python::install_built(manner)?;
     let mut build = vec!["test", "--no-run", "--test", SYSTEM_TESTS];
     build.extend(SYSTEM);
     let built = messages_with(manner, &build, &[])?;

@@ -160,7 +160,8 @@ fn tree(programs: &Programs, what: &[String], mirror: &str) -> Result<Tree> {
     if asks_for(PACKAGE) || asks_for(CONTAINER) {
         let package = dist::build(&tree.programs, &folder::base().join("dist"))?;
         if asks_for(CONTAINER) {
-            let base = container::base(&package, &container::BESIDE, mirror)?;
+            let packages = std::slice::from_ref(&package);
+            let base = container::base(packages, &container::BESIDE, (image::SUITE, mirror))?;
             tree.files.push(("base.tar", base));
         }
         tree.files.push(("onair.deb", package));
