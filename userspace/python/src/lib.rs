@@ -16,7 +16,6 @@ mod loan;
 mod session;
 mod video;
 mod waiting;
-mod whole;
 
 use pyo3::prelude::*;
 
@@ -41,7 +40,7 @@ mod _onair {
     #[pymodule_export]
     use crate::session::Session;
     #[pymodule_export]
-    use crate::whole::{VideoFrame, VideoFrames};
+    use crate::video::{VideoFrame, VideoFrames};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

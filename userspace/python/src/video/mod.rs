@@ -1,5 +1,7 @@
 //! The view of frames with video.
 
+mod whole;
+
 use onair::{ConvertError, Field, Layout, Picture, PixelFormat, Plane, Scan, Status};
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyBufferError;
@@ -10,6 +12,8 @@ use crate::error::{invalid, raised};
 use crate::frame::Frame;
 use crate::loan::Loan;
 use crate::session::Session;
+
+pub(crate) use whole::{VideoFrame, VideoFrames};
 
 /// Adds the classes of this view.
 pub(crate) fn add_classes(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use onair::{Assembly, Field, Session as Attachment};
 use pyo3::prelude::*;
 
+use super::{name, unpack};
 use crate::frame::Frame;
 use crate::iterator::Frames;
 use crate::loan::Loan;
 use crate::session::Session;
-use crate::video::{name, unpack};
 
 /// Iterator over the whole frames of a session: the two fields of an interlaced frame together. It waits and ends as the
 /// loop over a session. It holds a first field until the second one comes: the session needs a `quota` of at least 2.
