@@ -46,6 +46,7 @@ mutants! {
     "drain: a turn is not given back" => Lives;
     "destroy: the clients are not told" => Lives;
     "destroy: open requests are left" => Lives;
+    "flush: only collected frames count" => Lives;
     "quarantine: the clients are not told" => Lives;
     "leave: what was given back is not settled first" => Lives;
     "death: a thread is settled as it was when asked about" => Lives;
