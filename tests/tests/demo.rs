@@ -5,24 +5,27 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
-use onair_stage::{Deadline, Running, Snapshot, wait_for};
+use onair_stage::{Deadline, Running, Snapshot, program, wait_for};
 use rustix::process::Signal;
 use serde_json::Value;
 
-/// `cargo xtask demo ARGUMENTS`.
-fn demo(arguments: &[&str]) -> Command {
+/// `cargo xtask demo ARGUMENTS`, with the programs of these tests.
+fn demo(arguments: &[&str]) -> Result<Command> {
+    let daemon = program("onaird")?;
     let mut command = Command::new("cargo");
     command
         .args(["xtask", "demo"])
         .args(arguments)
+        .arg("--programs")
+        .args(daemon.parent())
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
         .stdin(Stdio::null());
-    command
+    Ok(command)
 }
 
 /// Starts a long demo, and waits until its daemon and its verifying client are there.
 fn midway() -> Result<Running> {
-    let child = demo(&["--seconds", "600"]).stderr(Stdio::null()).spawn()?;
+    let child = demo(&["--seconds", "600"])?.stderr(Stdio::null()).spawn()?;
     // `cargo run` becomes the program that it runs: the pid is that of xtask.
     let mut demo = Running::new("demo", child)?;
     wait_for("the demo to be in its first act", 300, || {
@@ -49,7 +52,7 @@ fn runs(command: &str) -> bool {
 /// Runs it to its end, which must be a good one, and gives its report.
 fn report_of(arguments: &[&str]) -> Result<Value> {
     let file = std::env::temp_dir().join(format!("demo-report-{}.json", std::process::id()));
-    let status = demo(arguments).arg("--json").arg(&file).status()?;
+    let status = demo(arguments)?.arg("--json").arg(&file).status()?;
     let text = fs::read(&file).context("the demo wrote no report")?;
     fs::remove_file(&file)?;
     let report: Value = serde_json::from_slice(&text)?;
@@ -107,7 +110,7 @@ fn demo_without_af_xdp_and_probe_then_degraded_and_certified_so() -> Result<()> 
 fn demo_killed_midway_and_run_again_then_nothing_is_left() -> Result<()> {
     let before = Snapshot::take()?;
     midway()?.kill()?;
-    let status = demo(&["--seconds", "1"]).status()?;
+    let status = demo(&["--seconds", "1"])?.status()?;
     ensure!(status.success(), "{status}");
     left_behind(&before)
 }

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::say;
 
-/// What the whole-system tests are and what they start: the release build.
+/// What the whole-system tests are and what they start.
 pub(crate) const SYSTEM: [&str; 8] = [
     "--package",
     "onaird",
@@ -88,36 +88,19 @@ pub(crate) fn cargo_with(
 }
 
 /// Builds the program of the kill matrix, with the points at which it dies.
-pub(crate) const VICTIM: [&str; 6] = [
-    "build",
-    "--release",
-    "--package",
-    "onair-victim",
-    "--features",
-    "labels",
-];
+pub(crate) const VICTIM: [&str; 5] = ["build", "--package", "onair-victim", "--features", "labels"];
 /// The profile of what ships and of what the bench measures.
 pub(crate) const SHIPPED: &str = "release-lto";
 /// Flags of rustc, between them [`SEPARATOR`].
 const RUSTFLAGS: &str = "CARGO_ENCODED_RUSTFLAGS";
 const SEPARATOR: &str = "\u{1f}";
 
-/// Builds the programs that the tests start, and gives their paths.
+/// Builds the programs that the demo and the tests start, and gives their paths.
 ///
 /// # Errors
 /// When the build fails.
 pub(crate) fn build() -> Result<Vec<PathBuf>> {
-    programs("release", &SYSTEM, &[])
-}
-
-/// Builds the programs that the demo starts: those of the release build if there is one, which is what was
-/// tested; else as `xtask` itself, which is soonest.
-///
-/// # Errors
-/// When the build fails.
-pub(crate) fn build_for_demo() -> Result<Vec<PathBuf>> {
-    let is_built = target().join("release/onaird").exists();
-    programs(if is_built { "release" } else { "dev" }, &SYSTEM, &[])
+    programs("dev", &SYSTEM, &[])
 }
 
 /// Builds the simulator, and gives its program.
@@ -135,13 +118,16 @@ pub(crate) fn target() -> PathBuf {
     root().join(target)
 }
 
-/// Builds the programs that ship, and gives their folder.
+/// Builds the programs and libraries that ship, and gives their folder.
 ///
 /// # Errors
 /// When the build fails.
 pub(crate) fn build_shipped() -> Result<PathBuf> {
-    let library = ["build", "--profile", SHIPPED, "--package", "onair-capi"];
-    messages_with(Manner::InFront, &library, &remapped())?;
+    // By itself: a library must not have features that only another one asks for.
+    for package in ["onair-capi", "onair-gst"] {
+        let library = ["build", "--profile", SHIPPED, "--package", package];
+        cargo_with(Manner::InFront, &library, &remapped())?;
+    }
     let built = programs(SHIPPED, &[], &remapped())?;
     let folder = program(&built, "onaird")?.parent();
     Ok(folder.context("a program in a folder")?.to_owned())

@@ -77,9 +77,9 @@ fn main() -> ExitCode {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Stage(arguments) => stage::run(&arguments),
         Command::CleanUp(arguments) => clean_up::run(&arguments),
-        Command::Dist(arguments) => dist::run(&arguments).and_then(|made| match arguments.check {
-            true => release_check::run(&made),
-            false => Ok(()),
+        Command::Dist(arguments) => dist::run(&arguments).and_then(|made| match &arguments.check {
+            Some(steps) => release_check::run(&made, steps),
+            None => Ok(()),
         }),
         Command::Vm(arguments) => vm::run(&arguments).map(|own| status = own),
     };

@@ -74,18 +74,20 @@ pub(crate) fn wheel(
 ///
 /// # Errors
 /// As [`wheel`].
-pub(crate) fn install_wheel(manner: Manner) -> Result<()> {
+pub(crate) fn install_built(manner: Manner) -> Result<()> {
     let out = target().join("wheel");
     if out.exists() {
         fs::remove_dir_all(&out)?;
     }
-    let wheel = wheel((manner, "release"), &out, &[])?;
-    let line = [
-        "--force-reinstall",
-        "--no-deps",
-        "--no-index",
-        path(&wheel)?,
-    ];
+    install_wheel(manner, &wheel((manner, "dev"), &out, &[])?)
+}
+
+/// Installs a wheel into the environment.
+///
+/// # Errors
+/// pip does not take it.
+pub(crate) fn install_wheel(manner: Manner, wheel: &Path) -> Result<()> {
+    let line = ["--force-reinstall", "--no-deps", "--no-index", path(wheel)?];
     pip(manner, &line)
 }
 

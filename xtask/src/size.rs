@@ -11,8 +11,8 @@ use crate::cargo::{root, target};
 /// Programs that ship.
 const PROGRAMS: [&str; 3] = ["onaird", "onairctl", "onair-waiters"];
 
-/// Lines of Rust, words of pages and of decisions that git tracks, packages of the lock file, and the programs of the
-/// release build.
+/// Lines of Rust, words of pages and of decisions that git tracks, packages of the lock file, and the programs that
+/// the tests ran.
 ///
 /// # Errors
 /// Git lists no files, or one cannot be read.
@@ -40,7 +40,7 @@ pub(crate) fn line() -> Result<String> {
     }
     let lock = fs::read_to_string(root().join("Cargo.lock"))?;
     let packages = lock.matches("[[package]]").count();
-    let programs = PROGRAMS.map(|name| megabytes(&target().join("release").join(name), name));
+    let programs = PROGRAMS.map(|name| megabytes(&target().join("debug").join(name), name));
     Ok(format!(
         "{lines} lines of Rust, {words} words of pages, {decisions} of decisions, {packages} packages, {}",
         programs.join(", ")

@@ -63,19 +63,3 @@ fn destroy_wait_attach_connection_closed_then_stays_stopped() -> Result<()> {
     drop(owner);
     lives_on(&mut control, client)
 }
-
-#[test]
-fn destroy_wait_requester_killed_then_the_session_stays_stopped() -> Result<()> {
-    let (rig, mut control) = Rig::with_control()?;
-    let mut owner = rig.test_client()?;
-    let spec = serde_json::to_value(receive("cam", Raster::SMALL, 5000))?;
-    owner.say(format_args!("create {spec}"))?;
-    control.pattern("source", 5000)?;
-    let mut client = rig.user("cam")?;
-    client.say("hold 1")?;
-    control.stop("cam")?;
-    owner.send(format_args!("destroy-wait {AN_HOUR_MS}"))?;
-    control.await_state("cam", SessionState::Draining)?;
-    owner.kill()?;
-    lives_on(&mut control, client)
-}

@@ -43,7 +43,7 @@ pub(super) fn tool(rig: &Rig, name: &str, arguments: &str) -> Result<Command> {
 }
 
 /// Runs a pipeline to its end: its exit code, and what it said. Nothing may leak.
-fn launched(rig: &Rig, pipeline: &str) -> Result<(i32, String)> {
+pub(super) fn launched(rig: &Rig, pipeline: &str) -> Result<(i32, String)> {
     let output = tool(rig, "gst-launch-1.0", pipeline)?.output()?;
     let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     let leaks = |line: &&str| line.contains("object-alive, ") && !line.contains("format string");
@@ -55,13 +55,13 @@ fn launched(rig: &Rig, pipeline: &str) -> Result<(i32, String)> {
     ))
 }
 
-fn plays(rig: &Rig, pipeline: &str) -> Result<()> {
+pub(super) fn plays(rig: &Rig, pipeline: &str) -> Result<()> {
     let (code, said) = launched(rig, pipeline)?;
     ensure!(code == 0, "{pipeline}: {code}: {said}");
     Ok(())
 }
 
-fn file(rig: &Rig, name: &str) -> Result<(PathBuf, String)> {
+pub(super) fn file(rig: &Rig, name: &str) -> Result<(PathBuf, String)> {
     let path = rig.stage().directory().join(name);
     let text = path.to_str().context("a path of UTF-8")?.to_owned();
     Ok((path, text))
@@ -236,6 +236,26 @@ fn playing(rig: &Rig, pipeline: &str) -> Result<Running> {
 
 #[test]
 fn daemon_killed_then_an_error_or_with_reconnect_frames_again() -> Result<()> {
+    error_or_again(|rig, _| {
+        rig.kill_daemon()?;
+        rig.start_daemon()?;
+        let mut control = rig.control()?;
+        control.create(&onair_tests::send("out", RASTER, 5000, Source::Pattern))?;
+        Ok(control)
+    })
+}
+
+#[test]
+fn source_destroyed_then_an_error_or_with_reconnect_frames() -> Result<()> {
+    error_or_again(|_, mut control| {
+        control.stop("cam")?;
+        control.destroy_wait("cam")?;
+        Ok(control)
+    })
+}
+
+/// Two pipelines with frames that the daemon converts, of which one wants to attach again; `end` ends their session.
+fn error_or_again(end: impl FnOnce(&mut Rig, Control) -> Result<Control>) -> Result<()> {
     let (mut rig, mut control) = lab(Source::Pattern)?;
     let (path, to) = file(&rig, "a.raw")?;
     let again = format!(
@@ -248,7 +268,7 @@ fn daemon_killed_then_an_error_or_with_reconnect_frames_again() -> Result<()> {
             .show("cam-v210")
             .is_ok_and(|it| it.attachments.len() == 2))
     })?;
-    rig.kill_daemon()?;
+    let mut control = end(&mut rig, control)?;
     let status = ends.wait(onair_tests::Deadline::seconds(20))?;
     let said = std::io::read_to_string(ends.child().stderr.take().context("what it said")?)?;
     ensure!(
@@ -256,13 +276,10 @@ fn daemon_killed_then_an_error_or_with_reconnect_frames_again() -> Result<()> {
         "{status}: {said}"
     );
 
-    rig.start_daemon()?;
-    let mut control = rig.control()?;
     let bytes = fs::metadata(&path)?.len();
     control.ample("cam", RASTER, 5000)?;
-    control.create(&onair_tests::send("out", RASTER, 5000, Source::Pattern))?;
     attached(&mut control)?;
-    wait_for("frames of the new daemon", 30, || {
+    wait_for("frames of the new session", 30, || {
         Ok(fs::metadata(&path)?.len() > bytes + 1_000_000)
     })?;
     ensure!(again.ended()?.is_none(), "it has ended");

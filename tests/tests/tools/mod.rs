@@ -2,6 +2,7 @@
 
 mod ffmpeg;
 mod gstreamer;
+mod interlaced;
 mod pipe_ends;
 mod playing;
 

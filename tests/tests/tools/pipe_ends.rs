@@ -1,15 +1,15 @@
 //! How `onairctl pipe` ends, and what it does not hold meanwhile.
 
 use std::io::{Read as _, Write as _};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use onair::PixelFormat;
 use onair_api::Source;
-use onair_tests::{Control, Rig, wait_for};
+use onair_tests::{Control, Rig, receive, send, wait_for};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{ended, lab, pattern, pipe, running};
+use super::{RASTER, ended, lab, pattern, picture, pipe, rising, running};
 
 /// A pipe from `cam` whose first bytes were read.
 fn flowing(rig: &Rig) -> Result<Child> {
@@ -83,9 +83,7 @@ fn reader_killed_then_it_ends_well() -> Result<()> {
     let frames = child.stdout.take().context("its frames")?;
     let mut reader = running(
         "cat",
-        std::process::Command::new("cat")
-            .stdin(frames)
-            .stdout(Stdio::piped()),
+        Command::new("cat").stdin(frames).stdout(Stdio::piped()),
     )?;
     let mut read = reader.child().stdout.take().context("what it read")?;
     read.read_exact(&mut [0; 1000])?;
@@ -128,6 +126,74 @@ fn session_stopped_evicted_or_daemon_gone_then_its_code() -> Result<()> {
     let (code, _, said) = ended(pipe(&rig, "cam")?.spawn()?)?;
     ensure!(code == 3 && said.contains("daemon"), "{code}: {said}");
     Ok(())
+}
+
+#[test]
+fn session_interrupted_and_reattach_then_frames_go_on() -> Result<()> {
+    let mut rig = Rig::rings()?;
+    let mut control = rig.control()?;
+    let mut cam = receive("cam", RASTER, 5000);
+    let mut out = send("out", RASTER, 5000, Source::Pattern);
+    (cam.persistent, out.persistent) = (Some(true), Some(true));
+    control.create(&cam)?;
+    control.create(&out)?;
+    let frame = PixelFormat::V210.planes(&picture()).bytes;
+    let mut child = pipe(&rig, "cam --reattach")?.spawn()?;
+    let mut stream = child.stdout.take().context("its frames")?;
+    let mut all = Vec::new();
+    let mut more = |all: &mut Vec<u8>| -> Result<()> {
+        let begin = all.len();
+        all.resize(begin + 5 * frame, 0);
+        Ok(stream.read_exact(&mut all[begin..])?)
+    };
+    more(&mut all)?;
+    control.stop("cam")?;
+    control.start("cam")?;
+    more(&mut all)?;
+    drop(control);
+    rig.kill_daemon()?;
+    rig.start_daemon()?;
+    // More than was on its way before the end.
+    for _ in 0..6 {
+        more(&mut all)?;
+    }
+    kill_process(Pid::from_child(&child), Signal::INT)?;
+    child.stdout = Some(stream);
+    let output = child.wait_with_output()?;
+    all.extend(output.stdout);
+    let said = String::from_utf8(output.stderr)?;
+    let told: Vec<_> = said
+        .lines()
+        .filter(|it| it.starts_with("session cam was"))
+        .collect();
+    let [stopped, died] = told[..] else {
+        bail!("{said}")
+    };
+    ensure!(
+        stopped.contains("stopped for") && died.contains("without its daemon for"),
+        "{said}"
+    );
+    ensure!(
+        output.status.success() && said.contains("\"interruptions\": 2"),
+        "{said}"
+    );
+    let times = "-v error -f nut -show_entries packet=pts -of csv=p=0 -";
+    let mut probe = Command::new("ffprobe");
+    probe
+        .args(times.split(' '))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    let mut probe = probe.spawn()?;
+    let mut input = probe.stdin.take().context("its input")?;
+    let writes = std::thread::spawn(move || input.write_all(&all));
+    let times = String::from_utf8(probe.wait_with_output()?.stdout)?;
+    writes.join().expect("it does not panic")?;
+    let times = times
+        .lines()
+        .map(str::parse::<u64>)
+        .collect::<Result<Vec<_>, _>>()?;
+    ensure!(times.len() >= 40, "{times:?}");
+    rising(&times)
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The source in a pipeline of this process: what the pipeline asks of it while it plays.
 
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use gstreamer as gst;
@@ -15,35 +15,67 @@ const SOON: Duration = Duration::from_secs(20);
 
 /// A buffer, as far as the tests look at it.
 struct Seen {
+    number: u64,
     pts: gst::ClockTime,
     is_discontinuous: bool,
     has_time: bool,
     has_planes: bool,
 }
 
+/// A pipeline that ends with its owner.
+struct Pipeline(gst::Pipeline);
+
+impl Pipeline {
+    fn new(text: &str) -> Result<Self> {
+        gst::init()?;
+        let plugin = gst::Plugin::load_file(program("deps/libgstonair.so")?)?;
+        gst::Registry::get().add_plugin(&plugin)?;
+        let pipeline = gst::parse::launch(text)?;
+        let pipeline = pipeline.downcast::<gst::Pipeline>();
+        Ok(Self(pipeline.map_err(|_| anyhow::anyhow!("no pipeline"))?))
+    }
+
+    fn set(&self, state: gst::State) -> Result<gst::StateChangeSuccess> {
+        self.0.set_state(state)?;
+        let (result, now, _) = self.0.state(gst::ClockTime::from_seconds(20));
+        ensure!(now == state, "{now:?}");
+        Ok(result?)
+    }
+
+    /// No element has told of an error, or of a frame that it dropped.
+    fn is_well(&self) -> Result<()> {
+        use gst::MessageType as Of;
+        let bus = self.0.bus().context("a bus")?;
+        let told = bus.pop_filtered(&[Of::Qos, Of::Error, Of::Warning]);
+        ensure!(told.is_none(), "{told:?}");
+        Ok(())
+    }
+}
+
+impl Drop for Pipeline {
+    fn drop(&mut self) {
+        let _ = self.0.set_state(gst::State::Null);
+    }
+}
+
 /// `onairsrc` into a sink that tells of each buffer.
 struct Playing {
-    pipeline: gst::Pipeline,
+    pipeline: Pipeline,
     seen: Receiver<Seen>,
 }
 
 impl Playing {
     fn new(socket: &str) -> Result<Self> {
-        gst::init()?;
-        let plugin = gst::Plugin::load_file(program("deps/libgstonair.so")?)?;
-        gst::Registry::get().add_plugin(&plugin)?;
         let text = format!(
-            "onairsrc name=source session=cam socket={socket} ! fakesink name=sink signal-handoffs=true"
+            "onairsrc name=source session=cam socket={socket} ! fakesink name=sink signal-handoffs=true sync=true"
         );
-        let pipeline = gst::parse::launch(&text)?;
-        let pipeline = pipeline
-            .downcast::<gst::Pipeline>()
-            .map_err(|_| anyhow::anyhow!("no pipeline"))?;
+        let pipeline = Pipeline::new(&text)?;
         let (tell, seen) = channel();
-        let sink = pipeline.by_name("sink").context("the sink")?;
+        let sink = pipeline.0.by_name("sink").context("the sink")?;
         sink.connect("handoff", false, move |values| {
             let buffer = values[1].get::<gst::Buffer>().ok()?;
             let told = tell.send(Seen {
+                number: buffer.offset(),
                 pts: buffer.pts()?,
                 is_discontinuous: buffer.flags().contains(gst::BufferFlags::DISCONT),
                 has_time: buffer.meta::<gst::ReferenceTimestampMeta>().is_some(),
@@ -61,19 +93,6 @@ impl Playing {
             .map(|_| Ok(self.seen.recv_timeout(SOON)?))
             .collect()
     }
-
-    fn set(&self, state: gst::State) -> Result<gst::StateChangeSuccess> {
-        self.pipeline.set_state(state)?;
-        let (result, now, _) = self.pipeline.state(gst::ClockTime::from_seconds(20));
-        ensure!(now == state, "{now:?}");
-        Ok(result?)
-    }
-}
-
-impl Drop for Playing {
-    fn drop(&mut self) {
-        let _ = self.pipeline.set_state(gst::State::Null);
-    }
 }
 
 #[test]
@@ -82,16 +101,16 @@ fn source_paused_played_and_sought_then_live_from_where_it_is() -> Result<()> {
     let socket = Config::attach_socket(rig.stage());
     let it = Playing::new(socket.to_str().context("a path of UTF-8")?)?;
     assert_eq!(
-        it.set(gst::State::Paused)?,
+        it.pipeline.set(gst::State::Paused)?,
         gst::StateChangeSuccess::NoPreroll
     );
-    it.set(gst::State::Playing)?;
+    it.pipeline.set(gst::State::Playing)?;
     let frames = it.frames(20)?;
     ensure!(frames.is_sorted_by(|a, b| a.pts < b.pts), "times");
     ensure!(frames[0].is_discontinuous && frames.iter().all(|it| it.has_planes && it.has_time));
 
     let mut latency = gst::query::Latency::new();
-    let source = it.pipeline.by_name("source").context("the source")?;
+    let source = it.pipeline.0.by_name("source").context("the source")?;
     ensure!(source.query(&mut latency));
     let (live, least, most) = latency.result();
     let frame = gst::ClockTime::from_mseconds(20);
@@ -101,18 +120,19 @@ fn source_paused_played_and_sought_then_live_from_where_it_is() -> Result<()> {
     );
     let sought = it
         .pipeline
+        .0
         .seek_simple(gst::SeekFlags::FLUSH, gst::ClockTime::ZERO);
     ensure!(sought.is_err(), "it can seek");
 
     // In a pause no frame passes, and no loan is kept.
-    it.set(gst::State::Paused)?;
+    it.pipeline.set(gst::State::Paused)?;
     while it.seen.try_recv().is_ok() {}
     let before = control.show("cam")?.counters.frames_complete;
     wait_for("frames in the session", 20, || {
         Ok(control.show("cam")?.counters.frames_complete > before + 10)
     })?;
     ensure!(it.seen.try_recv().is_err(), "a frame passes");
-    it.set(gst::State::Playing)?;
+    it.pipeline.set(gst::State::Playing)?;
     let frames = it.frames(10)?;
     // The first may have waited for the end of the pause.
     let is_gap = frames.iter().any(|it| it.is_discontinuous);
@@ -122,5 +142,36 @@ fn source_paused_played_and_sought_then_live_from_where_it_is() -> Result<()> {
     control.stop("cam")?;
     control.start("cam")?;
     it.frames(10)?;
+    Ok(())
+}
+
+#[test]
+fn pipelines_paused_and_sought_for_long_then_nothing_drops() -> Result<()> {
+    let wanted = std::env::var("ONAIR_SOAK_SECONDS").ok();
+    let wanted = Duration::from_secs(wanted.map_or(Ok(5), |it| it.parse())?);
+    let (rig, _control) = lab(Source::Client)?;
+    let socket = Config::attach_socket(rig.stage());
+    let socket = socket.to_str().context("a path of UTF-8")?;
+    // Late frames are dropped; a busy machine's are not that late.
+    let sender = Pipeline::new(&format!(
+        "videotestsrc ! onairsink session=out socket={socket} max-lateness=500000000"
+    ))?;
+    let viewer = Playing::new(socket)?;
+    let begin = Instant::now();
+    while begin.elapsed() < wanted {
+        sender.set(gst::State::Playing)?;
+        viewer.pipeline.set(gst::State::Playing)?;
+        let frames = viewer.frames(50)?;
+        let follows = |a: &Seen, b: &Seen| b.number == a.number + 1 || b.is_discontinuous;
+        ensure!(frames.is_sorted_by(follows), "a gap");
+        let start = gst::ClockTime::from_mseconds(20 * frames[0].number % 10_000);
+        sender.0.seek_simple(gst::SeekFlags::FLUSH, start)?;
+        viewer.frames(25)?;
+        sender.set(gst::State::Paused)?;
+        viewer.pipeline.set(gst::State::Paused)?;
+        while viewer.seen.try_recv().is_ok() {}
+        sender.is_well()?;
+        viewer.pipeline.is_well()?;
+    }
     Ok(())
 }

@@ -5,6 +5,15 @@ use std::fmt;
 /// The proof that a session was off air when it was destroyed, as the daemon issued it: the
 /// document of `GET /v1/sessions/{id}/certificate`. The daemon completes its memory part later,
 /// after this process has released the memory.
+///
+/// ```no_run
+/// # fn end(session: &onair::Session) -> Result<(), Box<dyn std::error::Error>> {
+/// session.stop();
+/// let certificate = session.destroy()?;
+/// std::fs::write("studio.json", certificate.to_string())?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Certificate(pub(crate) serde_json::Value);
 

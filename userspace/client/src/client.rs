@@ -25,6 +25,16 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The daemon's socket and the time-out of requests. It has no connection: each attachment has its
 /// own.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use onair::Client;
+///
+/// let client = Client::from_env().response_timeout(Duration::from_secs(5));
+/// let session = client.attach("studio")?;
+/// # Ok::<(), onair::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Client {
     path: PathBuf,

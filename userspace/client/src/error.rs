@@ -6,10 +6,22 @@ use std::time::Duration;
 
 use onair_api::{Blocker, ProblemCode};
 use onair_ipc::caller::{MapError, Refusal};
-use onair_ipc::message::Refused;
+use onair_ipc::message::{PROTOCOL_MISMATCH, Refused};
 use rustix::io::Errno;
 
 /// Errors of the library.
+///
+/// ```no_run
+/// use onair::{Client, Error, Timeout};
+///
+/// let session = Client::from_env().attach("studio")?;
+/// match session.buffer_get(Timeout::millis(20)) {
+///     Ok(buffer) => println!("{} bytes", buffer.len()),
+///     Err(Error::TimedOut) => println!("no frame yet"),
+///     Err(error) => println!("errno {}: {error}", error.errno()),
+/// }
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -89,7 +101,7 @@ pub enum Error {
     /// `ESTALE`: the daemon closed the connection.
     #[error("the daemon closed the connection; attach again")]
     Disconnected,
-    /// `EPROTO`: the daemon sent a message that this library does not understand.
+    /// `EPROTO`: the daemon speaks another protocol, or sent a message that this library does not understand.
     #[error("the daemon and this library do not understand each other: {0}; use matching versions")]
     Protocol(String),
     /// `EPROTO`: the daemon sent memory that it could truncate. An access would then kill this
@@ -115,6 +127,16 @@ pub enum Error {
 }
 
 /// Users that keep a session from being destroyed.
+///
+/// ```no_run
+/// # fn end(session: &onair::Session) {
+/// if let Err(onair::Error::Busy(busy)) = session.destroy() {
+///     for user in &busy.blockers {
+///         println!("{user:?}");
+///     }
+/// }
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Busy {
@@ -175,6 +197,9 @@ impl Error {
             message,
             blockers,
         } = refused;
+        if code == PROTOCOL_MISMATCH {
+            return Self::Protocol(message);
+        }
         match known(&code) {
             Some(
                 busy @ (ProblemCode::Busy | ProblemCode::DeadlinePassed | ProblemCode::Quarantined),

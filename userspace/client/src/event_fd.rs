@@ -14,6 +14,19 @@ use onair_ipc::caller::Watch;
 /// loop checks once. After the end of the session it stays readable, and the calls return `ESTALE`.
 ///
 /// It may outlive its session, but then reports nothing more. Dropping it joins its thread.
+///
+/// ```no_run
+/// use std::os::fd::AsFd as _;
+///
+/// use onair::{Client, Timeout};
+///
+/// let session = Client::from_env().attach("studio")?;
+/// let ready = session.event_fd()?;
+/// println!("wait for {:?}", ready.as_fd());
+/// ready.clear();
+/// let buffer = session.buffer_get(Timeout::NOW);
+/// # Ok::<(), onair::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct EventFd(Watch);
 

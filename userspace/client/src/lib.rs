@@ -61,7 +61,8 @@ pub use reattach::{Ended, Gap, Mark, Next, Reattaching};
 pub use session::Session;
 pub use timeout::Timeout;
 pub use video::{
-    Depth, Field, Frame, FrameRate, Frames, Pgroup, Sampling, Scan, SendError, VideoFormat,
+    Assembly, Depth, Field, Frame, FrameOf, FrameRate, Frames, OwnedFrame, Pgroup, Sampling, Scan,
+    SendError, VideoFormat,
 };
 
 pub use onair_api::{Blocker, SessionId, SessionSpec};

@@ -16,6 +16,15 @@ use crate::{Error, EventFd, Layout, Timeout};
 ///
 /// Dropping it closes the connection and releases the memory, without blocking; the daemon takes
 /// the attachment back. [`Session::detach`] does the same and reports errors.
+///
+/// ```no_run
+/// use onair::{Client, Timeout};
+///
+/// let session = Client::from_env().attach("studio")?;
+/// let buffer = session.buffer_get(Timeout::millis(100))?;
+/// println!("{}: frame {} of {}", session.name(), buffer.number(), session.layout().video);
+/// # Ok::<(), onair::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Session {
     pub(crate) attachment: Arc<Attachment>,

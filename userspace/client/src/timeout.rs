@@ -7,6 +7,15 @@ use onair_ipc::sys;
 
 /// Time limit of a call. The call converts it to an absolute CLOCK_MONOTONIC time at its start, so
 /// that signals do not extend it.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use onair::Timeout;
+///
+/// assert_eq!(Timeout::millis(20), Duration::from_millis(20).into());
+/// assert_eq!(Timeout::millis(0), Timeout::NOW);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeout(Kind);
 

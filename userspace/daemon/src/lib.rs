@@ -27,4 +27,5 @@ pub mod shares;
 pub mod shutdown;
 pub mod snapshot;
 pub mod sockets;
+pub mod taps;
 pub mod witness;

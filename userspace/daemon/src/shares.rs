@@ -5,7 +5,9 @@ use onair_api::{Problem, ProblemCode};
 use onair_probe::share::{Owner, Rank, Refused, Share, Table, Usage, Used};
 
 use crate::config::Config;
-use crate::sessions::Taken;
+use crate::recorder::Recorder;
+use crate::services::{Services, this_daemon};
+use crate::sessions::{Sessions, Taken};
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -57,8 +59,7 @@ pub struct Holdings {
 
 impl Holdings {
     /// Nothing, with the limits of `config`.
-    #[must_use]
-    pub fn new(config: &Config, daemon_uid: u32) -> Self {
+    fn new(config: &Config, daemon_uid: u32) -> Self {
         let limits = &config.limits;
         Self {
             sessions: Vec::new(),
@@ -71,6 +72,17 @@ impl Holdings {
                 limits.recordings_share(config.recorder.max_recordings),
             ],
         }
+    }
+
+    /// What each user has.
+    #[must_use]
+    pub fn of(services: &Services, sessions: &Sessions, recorder: &Recorder) -> Self {
+        let mut all = Self::new(&services.config, this_daemon(0).uid);
+        all.sessions.extend(sessions.taken());
+        all.pending.extend(services.pending_reclaim.bytes_by_user());
+        let recordings = recorder.list.values();
+        all.recordings.extend(recordings.map(|it| it.starter.uid));
+        all
     }
 
     fn table(&self, limit: Limit) -> Table {

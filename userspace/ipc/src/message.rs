@@ -56,6 +56,30 @@ pub fn write(tag: Tag, message: &impl Message) -> serde_json::Result<Vec<u8>> {
 /// # Errors
 /// The packet is not a request.
 pub fn read_request(packet: &[u8]) -> serde_json::Result<(Tag, Request)> {
+    read_own_request(packet).or_else(|error| match hello_of_another_protocol(packet) {
+        Some(hello) => Ok((0, hello.into())),
+        None => Err(error),
+    })
+}
+
+/// The number alone of a hello whose fields another protocol has made: its library is told that, not that a field is
+/// unknown.
+fn hello_of_another_protocol(packet: &[u8]) -> Option<Hello> {
+    #[derive(Deserialize)]
+    struct Other {
+        #[serde(rename = "type")]
+        name: String,
+        protocol: u32,
+    }
+    let Other { name, protocol } = serde_json::from_slice(packet).ok()?;
+    (name == Hello::NAME && protocol != PROTOCOL).then(|| Hello {
+        protocol,
+        library: String::new(),
+        sites: false,
+    })
+}
+
+fn read_own_request(packet: &[u8]) -> serde_json::Result<(Tag, Request)> {
     let Some(tag) = serde_json::from_slice::<Tagged>(packet)?.tag else {
         return Ok((0, serde_json::from_slice(packet)?));
     };

@@ -1,6 +1,6 @@
 //! The bytes of each message on the attach socket.
 
-use onair_ipc::message::{read_request, read_response, write};
+use onair_ipc::message::{Request, read_request, read_response, write};
 
 const REQUESTS: &[&str] = &[
     r#"{"type":"hello","protocol":3,"library":"onair 1","sites":true}"#,
@@ -78,4 +78,21 @@ fn answer_read_and_written_then_the_same_bytes() {
         let more = with(text, r#""more":1,"tag":9"#);
         assert_eq!(read_response(more.as_bytes()).unwrap(), (9, answer));
     }
+}
+
+#[test]
+fn hello_of_another_protocol_then_read_whatever_its_fields_are() {
+    for text in [
+        r#"{"type":"hello","protocol":2,"library":"onair 0.1"}"#,
+        r#"{"type":"hello","protocol":4,"library":["onair",2],"more":1,"tag":7}"#,
+    ] {
+        let Ok((_, Request::Hello(hello))) = read_request(text.as_bytes()) else {
+            panic!("{text}");
+        };
+        assert_ne!(hello.protocol, 3);
+    }
+    // Of this one each field counts.
+    let more = r#"{"type":"hello","protocol":3,"library":"onair 1","sites":true,"more":1}"#;
+    assert!(read_request(more.as_bytes()).is_err());
+    assert!(read_request(br#"{"type":"attach","protocol":4}"#).is_err());
 }

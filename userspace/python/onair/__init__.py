@@ -26,7 +26,19 @@ from ._errors import (
     Stopped,
     TimedOut,
 )
-from ._onair import Event, EventFd, Frame, Frames, Session, Video, VideoFormat, attach, create
+from ._onair import (
+    Event,
+    EventFd,
+    Frame,
+    Frames,
+    Session,
+    Video,
+    VideoFormat,
+    VideoFrame,
+    VideoFrames,
+    attach,
+    create,
+)
 
 __all__ = [
     "AlreadyPut",
@@ -54,6 +66,8 @@ __all__ = [
     "TimedOut",
     "Video",
     "VideoFormat",
+    "VideoFrame",
+    "VideoFrames",
     "attach",
     "create",
 ]

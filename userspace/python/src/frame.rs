@@ -131,19 +131,20 @@ impl Frame {
 
     /// Gives the frame back. Raises `BufferError` while there are views of it.
     fn put(&self, py: Python<'_>) -> PyResult<()> {
-        let put = self.held.take(py)?.put();
+        let put = self.held.take(py)?.into_buffer().put();
         put.map_err(|error| raised(py, error))
     }
 
     /// Send session: submits the frame to be sent. Raises `BufferError` while there are views of it.
     fn submit(&self, py: Python<'_>) -> PyResult<()> {
-        let loan = self.held.take(py)?;
-        if !loan.is_writable() {
-            let name = loan.buffer().session().name().to_owned();
-            self.held.keep(loan);
-            return Err(raised(py, onair::Error::NotASender(name)));
-        }
-        loan.submit().map_err(|error| raised(py, error))
+        let submitted = match self.held.take(py)?.writable() {
+            Ok(buffer) => buffer.submit(),
+            Err((loan, refused)) => {
+                self.held.keep(loan);
+                Err(refused)
+            }
+        };
+        submitted.map_err(|error| raised(py, error))
     }
 
     fn __len__(&self) -> usize {
@@ -187,7 +188,7 @@ impl Frame {
     ) -> PyResult<()> {
         let py = this.py();
         let (loan, bytes) = (this.get().held.view(py)?, this.get().bytes);
-        let start: *mut c_void = loan.start().as_ptr().cast();
+        let start: *mut c_void = loan.start().cast();
         let bytes = bytes.try_into().expect("memory of a process");
         let readonly = (!loan.is_writable()).into();
         // SAFETY: `view` is Python's; the frame's memory stays, and stays writable if it is, as long as `internal` keeps

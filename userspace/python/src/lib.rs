@@ -16,6 +16,7 @@ mod loan;
 mod session;
 mod video;
 mod waiting;
+mod whole;
 
 use pyo3::prelude::*;
 
@@ -39,6 +40,8 @@ mod _onair {
     use crate::iterator::Frames;
     #[pymodule_export]
     use crate::session::Session;
+    #[pymodule_export]
+    use crate::whole::{VideoFrame, VideoFrames};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -1,38 +1,30 @@
 //! A frame on loan, with its address.
 
-use std::ptr::NonNull;
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 use onair::{Error, OwnedBuffer, OwnedBufferMut};
 
 /// A frame on loan. Dropping it returns the frame.
 pub(crate) struct Loan {
     buffer: OwnedBuffer,
-    start: Start,
+    /// Its first byte: in memory that every thread has mapped. Its users order their accesses themselves, as Python has
+    /// it for every buffer.
+    start: AtomicPtr<u8>,
 }
-
-/// First byte of a frame.
-#[derive(Clone, Copy)]
-struct Start(NonNull<u8>);
-
-// SAFETY: an address of shared memory that every thread has mapped; its users order their accesses themselves, as Python
-// has it for every buffer.
-unsafe impl Send for Start {}
-// SAFETY: as above.
-unsafe impl Sync for Start {}
 
 impl Loan {
     pub(crate) fn new(buffer: OwnedBuffer) -> Self {
         let (buffer, start) = match buffer.writable() {
             Ok(mut buffer) => {
-                let start = NonNull::from(&mut buffer[..]).cast();
+                let start = buffer.as_mut_ptr();
                 (buffer.into_buffer(), start)
             }
             Err(buffer) => {
-                let start = NonNull::from(&buffer[..]).cast();
+                let start = buffer.as_ptr().cast_mut();
                 (buffer, start)
             }
         };
-        let start = Start(start);
+        let start = AtomicPtr::new(start);
         Self { buffer, start }
     }
 
@@ -40,47 +32,25 @@ impl Loan {
         &self.buffer
     }
 
+    pub(crate) fn into_buffer(self) -> OwnedBuffer {
+        self.buffer
+    }
+
     pub(crate) fn is_writable(&self) -> bool {
         self.buffer.session().is_sender()
     }
 
     /// Its first byte. The memory may be read as long as the loan lives, and written if [`Self::is_writable`].
-    pub(crate) fn start(&self) -> NonNull<u8> {
-        self.start.0
+    pub(crate) fn start(&self) -> *mut u8 {
+        self.start.load(Ordering::Relaxed)
     }
 
-    /// Changes its bytes; a frame of a receive session is refused.
-    pub(crate) fn change<T>(
-        self,
-        change: impl FnOnce(&mut OwnedBufferMut) -> T,
-    ) -> (Self, Result<T, Error>) {
+    /// The frame to be filled; that of a receive session is refused.
+    pub(crate) fn writable(self) -> Result<OwnedBufferMut, (Self, Error)> {
         let Self { buffer, start } = self;
-        let (buffer, result) = match buffer.writable() {
-            Ok(mut buffer) => {
-                let result = change(&mut buffer);
-                (buffer.into_buffer(), Ok(result))
-            }
-            Err(buffer) => {
-                let refused = not_a_sender(&buffer);
-                (buffer, Err(refused))
-            }
-        };
-        (Self { buffer, start }, result)
+        buffer.writable().map_err(|buffer| {
+            let error = Error::NotASender(buffer.session().name().to_owned());
+            (Self { buffer, start }, error)
+        })
     }
-
-    pub(crate) fn put(self) -> Result<(), Error> {
-        self.buffer.put()
-    }
-
-    /// Submits it. A frame of a receive session is refused, and put.
-    pub(crate) fn submit(self) -> Result<(), Error> {
-        match self.buffer.writable() {
-            Ok(buffer) => buffer.submit(),
-            Err(buffer) => Err(not_a_sender(&buffer)),
-        }
-    }
-}
-
-fn not_a_sender(buffer: &OwnedBuffer) -> Error {
-    Error::NotASender(buffer.session().name().to_owned())
 }

@@ -25,6 +25,10 @@ impl Session {
         Self(Arc::new(Attached::new(session)))
     }
 
+    pub(crate) fn attached(&self) -> &Arc<Attached> {
+        &self.0
+    }
+
     pub(crate) fn layout(&self) -> &Layout {
         self.0.session.layout()
     }

@@ -1,6 +1,6 @@
 //! The view of frames with video.
 
-use onair::{Field, Layout, PixelFormat, Plane, Scan, Status};
+use onair::{ConvertError, Field, Layout, Picture, PixelFormat, Plane, Scan, Status};
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyBufferError;
 use pyo3::prelude::*;
@@ -8,6 +8,7 @@ use pyo3::types::{PyByteArray, PyMemoryView, PySlice, PyString, PyType};
 
 use crate::error::{invalid, raised};
 use crate::frame::Frame;
+use crate::loan::Loan;
 use crate::session::Session;
 
 /// Adds the classes of this view.
@@ -113,10 +114,7 @@ impl Video {
     #[getter]
     fn field(&self, py: Python<'_>) -> PyResult<Option<&'static str>> {
         let field = self.0.get().held().view(py)?.buffer().field();
-        Ok(field.map(|field| match field {
-            Field::First => "first",
-            Field::Second => "second",
-        }))
+        Ok(field.map(name))
     }
 
     /// The planes, each of shape (lines, bytes of a line), without a copy; "pgroup" has one.
@@ -159,36 +157,12 @@ impl Video {
         format: &str,
         into: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let format = format.parse::<PixelFormat>();
-        let format = format.map_err(|error| invalid(py, error))?;
         let loan = self.0.get().held().view(py)?;
-        let into = into.map_or_else(
-            || {
-                let picture = loan.buffer().layout().picture(loan.buffer().field());
-                let bytes = format
-                    .holds(&picture)
-                    .then(|| format.planes(&picture).bytes);
-                // If it does not hold the picture, the conversion says so.
-                PyByteArray::new_with(py, bytes.unwrap_or_default(), |_| Ok(()))
-                    .map(Bound::into_any)
-            },
-            Ok,
-        )?;
-        let target = PyBuffer::<u8>::get(&into)?;
-        if target.readonly() || !target.is_c_contiguous() {
-            let why = "the target must be writable and contiguous";
-            return Err(PyBufferError::new_err(why));
-        }
-        let pixels = Pixels(target.buf_ptr().cast(), target.len_bytes());
-        let unpacked = py.detach(|| {
-            let pixels = pixels;
-            // SAFETY: the buffer is contiguous, writable, and kept by `target`. Other threads may use it at the same time
-            // only as they may use any object of Python that they share without a lock.
-            let pixels = unsafe { std::slice::from_raw_parts_mut(pixels.0, pixels.1) };
-            loan.buffer().unpack(format, pixels)
-        });
-        unpacked.map_err(|error| invalid(py, error))?;
-        Ok(into)
+        let buffer = loan.buffer();
+        let picture = buffer.layout().picture(buffer.field());
+        unpack(py, format, into, &picture, |format, pixels| {
+            buffer.unpack(format, pixels)
+        })
     }
 
     /// Send session: fills the frame with `pixels` of a format. Raises `BufferError` while there are views of the frame.
@@ -211,12 +185,61 @@ impl Video {
         let pixels = pixels.to_vec(py)?;
         let held = self.0.get().held();
         let loan = held.take(py)?;
-        let (loan, packed) =
-            py.detach(|| loan.change(|buffer| buffer.pack(format, field, &pixels)));
-        held.keep(loan);
-        let packed = packed.map_err(|error| raised(py, error))?;
-        packed.map_err(|error| invalid(py, error))
+        match loan.writable() {
+            Ok(mut buffer) => {
+                let packed = py.detach(|| buffer.pack(format, field, &pixels));
+                held.keep(Loan::new(buffer.into_buffer()));
+                packed.map_err(|error| invalid(py, error))
+            }
+            Err((loan, refused)) => {
+                held.keep(loan);
+                Err(raised(py, refused))
+            }
+        }
     }
+}
+
+/// A field for Python.
+pub(crate) fn name(field: Field) -> &'static str {
+    match field {
+        Field::First => "first",
+        Field::Second => "second",
+    }
+}
+
+/// Has `write` write the pixels of `picture` in a format into `into`, or into new memory.
+pub(crate) fn unpack<'py>(
+    py: Python<'py>,
+    format: &str,
+    into: Option<Bound<'py, PyAny>>,
+    picture: &Picture,
+    write: impl FnOnce(PixelFormat, &mut [u8]) -> Result<(), ConvertError> + Send,
+) -> PyResult<Bound<'py, PyAny>> {
+    let format = format.parse::<PixelFormat>();
+    let format = format.map_err(|error| invalid(py, error))?;
+    let into = into.map_or_else(
+        || {
+            let bytes = format.holds(picture).then(|| format.planes(picture).bytes);
+            // If it does not hold the picture, the conversion says so.
+            PyByteArray::new_with(py, bytes.unwrap_or_default(), |_| Ok(())).map(Bound::into_any)
+        },
+        Ok,
+    )?;
+    let target = PyBuffer::<u8>::get(&into)?;
+    if target.readonly() || !target.is_c_contiguous() {
+        let why = "the target must be writable and contiguous";
+        return Err(PyBufferError::new_err(why));
+    }
+    let pixels = Pixels(target.buf_ptr().cast(), target.len_bytes());
+    let unpacked = py.detach(|| {
+        let pixels = pixels;
+        // SAFETY: the buffer is contiguous, writable, and kept by `target`. Other threads may use it at the same time
+        // only as they may use any object of Python that they share without a lock.
+        let pixels = unsafe { std::slice::from_raw_parts_mut(pixels.0, pixels.1) };
+        write(format, pixels)
+    });
+    unpacked.map_err(|error| invalid(py, error))?;
+    Ok(into)
 }
 
 /// Memory of an object of Python.

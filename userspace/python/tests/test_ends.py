@@ -1,8 +1,11 @@
 """How sessions and processes end, and what is refused."""
 
 import errno
+import json
 import os
+import socket
 import threading
+from pathlib import Path
 
 import onair
 import pytest
@@ -21,6 +24,29 @@ def test_owner_stops_and_destroys_then_a_certificate_and_stale(own: onair.Sessio
         assert gone.value.errno == errno.ESTALE
     own.stop()
     own.close()
+
+
+@pytest.mark.parametrize("other", [2, 4])
+def test_daemon_of_another_protocol_then_eproto_with_both_numbers(tmp_path: Path, other: int) -> None:
+    path = str(tmp_path / "attach.sock")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(path)
+        listener.listen()
+        message = f"the library speaks protocol 3, this daemon {other}"
+        refused = json.dumps({"type": "error", "code": "protocol_mismatch", "message": message})
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(1 << 16)
+                connection.send(refused.encode())
+
+        daemon = threading.Thread(target=answer)
+        daemon.start()
+        with pytest.raises(onair.ProtocolError, match=message) as error:
+            onair.attach("cam", socket=path)
+        daemon.join()
+        assert error.value.errno == errno.EPROTO
 
 
 def test_owner_with_a_view_then_busy_and_it_is_named(own: onair.Session) -> None:

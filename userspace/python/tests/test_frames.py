@@ -8,7 +8,7 @@ from functools import partial
 import numpy
 import onair
 import pytest
-from conftest import spec, until
+from conftest import sender, spec, until
 
 BYTES = 320 * 180 * 2
 
@@ -41,6 +41,30 @@ def test_last_slice_deleted_then_the_loan_ends(stream: str) -> None:
         assert session.frames_held == 1
         del other
         assert session.frames_held == 0
+
+
+def test_frames_of_an_interlaced_session_then_both_fields(daemon: onair.Daemon) -> None:
+    video = {"width": 320, "height": 180, "frame_rate": "30/1", "depth": 8, "scan": "interlaced"}
+    daemon.sessions.create(spec("fields", 5990, video=video))
+    daemon.sessions.create(sender("fields-source", 5990, "pattern") | {"video": video})
+    with onair.attach("fields") as session:
+        before: list[onair.Frame] = []
+        for count, frame in enumerate(onair.VideoFrames(session)):
+            assert not any(it.is_held for it in before)
+            if frame.missing is None and count > 0:
+                break
+            before = frame.fields
+        assert frame.is_complete
+        first, second = frame.fields
+        assert (first.video.field, second.video.field) == ("first", "second")
+        assert first.rtp_timestamp != second.rtp_timestamp
+        pixels = numpy.frombuffer(frame.unpack("uyvy422"), dtype=numpy.uint8).reshape(180, 640)
+        for field, lines in (first, pixels[0::2]), (second, pixels[1::2]):
+            assert bytes(field.video.unpack("uyvy422")) == lines.tobytes()
+        del first, second, field
+        assert session.frames_held == 2
+    for session_name in "fields-source", "fields":
+        daemon.sessions.abort(session_name)
 
 
 def test_put_with_views_or_twice_then_typed_errors(stream: str) -> None:

@@ -53,7 +53,9 @@ pub use self::boundary::view::{Moment, View, ViewAnswer, Walk};
 pub use self::converted::follower::{
     ConverterState, FollowedSource, FollowedState, FollowerAction, Followers, UNUSED,
 };
-pub use self::converted::layouts::{ClientPlaces, LayoutChoice, SessionInLayout, follower_name};
+pub use self::converted::layouts::{
+    ClientPlaces, LayoutChoice, NoPlace, SessionInLayout, follower_name,
+};
 pub use self::converted::sources::{NamedSource, SourceSearch, SourceState};
 pub use self::ending::together::{Examination, Examined, examine_together};
 pub use self::lifecycle::Place;

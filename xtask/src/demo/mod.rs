@@ -79,7 +79,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Some(folder) => cargo::programs_in(folder)?,
         None => {
             say::step("Build");
-            cargo::build_for_demo()?
+            cargo::build()?
         }
     };
     clean_up::report(&take_down_leftovers()?);

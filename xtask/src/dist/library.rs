@@ -1,5 +1,5 @@
-//! The packages of the libraries for C: `libonair1`, which programs need to run, and `libonair-dev`, with which they are
-//! built.
+//! The packages for programs that are clients: `libonair1`, which programs in C need to run, `libonair-dev`, with which
+//! they are built, and `gstreamer1.0-onair`, the plug-in of GStreamer.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -8,7 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::{MAINTAINER, REVISION, archive, copy, done, reference, write};
+use super::{BUILT_LIBRARIES, MAINTAINER, REVISION, archive, copy, done, reference, write};
 use crate::cargo::{remapped, root};
 
 const CAPI: &str = "userspace/capi";
@@ -17,18 +17,22 @@ const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
 /// The library for programs of the Media Transport Library is built of these, on the other one.
 const MTL: &str = "userspace/capi/mtl";
 
-/// Builds both packages of `library` in `work`, and gives them in `out`.
+/// Builds the packages of the libraries in `built`, in `work`, and gives them in `out`.
 pub(super) fn build(
-    library: &Path,
+    built: &Path,
     (work, out): (&Path, &Path),
     epoch: &str,
-) -> Result<[PathBuf; 2]> {
+) -> Result<Vec<PathBuf>> {
     let name = |package: &str| format!("{package}_{REVISION}_amd64");
     let runtime = work.join(name("libonair1"));
     let develop = work.join(name("libonair-dev"));
-    run_time(library, &runtime)?;
+    let [library, plugin] = BUILT_LIBRARIES;
+    let gstreamer = work.join(name("gstreamer1.0-onair"));
+    run_time(&built.join(library), &runtime)?;
     development(&develop)?;
     let depends = super::linked(work, &[runtime.join(LIBRARIES).join("libonair.so.1")])?;
+    let plugin = self::plugin(&built.join(plugin), &gstreamer)?;
+    let plugin_depends = super::linked(work, &[plugin])?;
     control(
         &runtime,
         "libonair1",
@@ -50,8 +54,18 @@ pub(super) fn build(
              which programs of the Media Transport Library are compiled.\n"
         ),
     )?;
+    control(
+        &gstreamer,
+        "gstreamer1.0-onair",
+        &format!(
+            "Section: video\nDepends: {plugin_depends}\n\
+             Description: GStreamer plug-in of OnAir\n \
+             The element onairsrc gives a pipeline the frames of a session of the media\n \
+             session daemon onaird, in shared memory; onairsink sends those of a pipeline.\n"
+        ),
+    )?;
     let mut made = Vec::new();
-    for package in [&runtime, &develop] {
+    for package in [&runtime, &develop, &gstreamer] {
         let name = package
             .file_name()
             .context("a named folder")?
@@ -60,7 +74,7 @@ pub(super) fn build(
         archive::deb(package, &deb, epoch)?;
         made.push(deb);
     }
-    made.try_into().ok().context("two packages")
+    Ok(made)
 }
 
 /// The shared libraries, with the versions of their symbols.
@@ -106,13 +120,17 @@ fn run_time(library: &Path, package: &Path) -> Result<()> {
         b"activate-noawait ldconfig\n",
         0o644,
     )?;
-    documents(package, "libonair1")?;
-    write(
-        &package.join("usr/share/lintian/overrides/libonair1"),
-        b"# The second library is small, and needs the first one.\nlibonair1: package-name-doesnt-match-sonames *\n\
-          # No upload to Debian: no bug of its tracker asks for the package.\nlibonair1: initial-upload-closes-no-bugs\n",
-        0o644,
-    )
+    let two = "# The second library is small, and needs the first one.\nlibonair1: package-name-doesnt-match-sonames *\n";
+    documents(package, "libonair1", two)
+}
+
+/// The plug-in, where GStreamer looks for it. Gives its file.
+fn plugin(library: &Path, package: &Path) -> Result<PathBuf> {
+    let own = package.join(LIBRARIES).join("gstreamer-1.0/libgstonair.so");
+    copy(library, &own, 0o644)?;
+    done(Command::new("strip").arg("--strip-unneeded").arg(&own))?;
+    documents(package, "gstreamer1.0-onair", "")?;
+    Ok(own)
 }
 
 /// Compiles the library for programs of the Media Transport Library.
@@ -204,7 +222,6 @@ fn development(package: &Path) -> Result<()> {
         page.as_bytes(),
         0o644,
     )?;
-    documents(package, "libonair-dev")?;
     for page in ["client.md", "formats.md"] {
         let to = package.join("usr/share/doc/libonair-dev").join(page);
         copy(&root().join("docs").join(page), &to, 0o644)?;
@@ -214,11 +231,7 @@ fn development(package: &Path) -> Result<()> {
             .args(["--best", "--no-name", "--recursive"])
             .arg(package.join("usr/share/man")),
     )?;
-    write(
-        &package.join("usr/share/lintian/overrides/libonair-dev"),
-        b"# No upload to Debian: no bug of its tracker asks for the package.\nlibonair-dev: initial-upload-closes-no-bugs\n",
-        0o644,
-    )
+    documents(package, "libonair-dev", "")
 }
 
 /// Copies a folder with what is in it.
@@ -234,7 +247,13 @@ fn tree(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-fn documents(package: &Path, name: &str) -> Result<()> {
+/// What each package has, with lintian's `overrides`.
+fn documents(package: &Path, name: &str, overrides: &str) -> Result<()> {
+    let overrides = format!(
+        "{overrides}# No upload to Debian: no bug of its tracker asks for the package.\n{name}: initial-upload-closes-no-bugs\n"
+    );
+    let own = package.join("usr/share/lintian/overrides").join(name);
+    write(&own, overrides.as_bytes(), 0o644)?;
     let folder = package.join("usr/share/doc").join(name);
     copy(
         &root().join("packaging/debian/copyright"),

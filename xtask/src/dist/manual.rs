@@ -32,7 +32,8 @@ pub(super) fn of_markdown(file: &Path, name: &str, section: u8) -> Result<String
     page.args(["-s", "-Tman", "--nroff-nolinks", "-M"])
         .arg(format!("title={name}"))
         .args(["-M", &format!("section={section}")]);
-    let page = done(page.arg(file))?;
+    // groff 1.23 has no font C on a terminal.
+    let page = done(page.arg(file))?.replace("\\fC", "\\fB");
     let (head, text) = page.split_once(".SH").context("a page with a title")?;
     Ok(format!(
         "{head}.SH NAME\n{name} \\- {}{rest}\n.SH{text}",

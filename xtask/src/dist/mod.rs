@@ -1,5 +1,6 @@
-//! `cargo xtask dist`: a Debian package, a tarball of the same files, the packages of the libraries for C, the Python
-//! wheel, a list of what they are made of (SBOM), and the checksums. `--check` tries the package as an operator uses it.
+//! `cargo xtask dist`: a Debian package, a tarball of the same files, the packages of the libraries for C and of the
+//! GStreamer plug-in, the Python wheel, a list of what they are made of (SBOM), and the checksums. `--check` tries the
+//! packages as their users do.
 
 mod archive;
 mod library;
@@ -7,6 +8,7 @@ mod manual;
 mod reference;
 mod sbom;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -15,6 +17,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::cargo::{self, root};
+use crate::release_check::Step;
 use crate::{python, say, setup};
 
 /// Builds the Debian packages, a tarball of the files of onair, an SBOM, the Python wheel, and their checksums
@@ -24,11 +27,12 @@ Examples:
   cargo xtask dist
   cargo xtask dist --out /tmp/dist --sign KEYID
   cargo xtask dist --check                       before a release
+  cargo xtask dist --programs target/release-lto --check=lintian,clients
   apt install ./target/dist/onair_*.deb          then: onairctl doctor
 
 It installs the packages that it needs (`cargo xtask setup --for dist --check` lists them).")]
 pub(crate) struct Arguments {
-    /// Take the programs of this folder, and libonair_capi.so, and build nothing
+    /// Take the programs and libraries of this folder, and build only the wheel
     #[arg(long, value_name = "FOLDER")]
     programs: Option<PathBuf>,
     /// Sign the checksums with this key of gpg
@@ -37,15 +41,14 @@ pub(crate) struct Arguments {
     /// Where the files go
     #[arg(long, value_name = "FOLDER", default_value = "target/dist")]
     out: PathBuf,
-    /// Check the package: lintian; upgrades, downgrades and removals under sessions on air; the demo and the whole-system
-    /// tests with its programs. About half an hour
-    #[arg(long)]
-    pub(crate) check: bool,
+    /// Check the packages, or only STEPs of that. All take about half an hour
+    #[arg(long, value_name = "STEP", num_args = 0.., require_equals = true, value_delimiter = ',')]
+    pub(crate) check: Option<Vec<Step>>,
 }
 
 pub(crate) const PROGRAMS: [&str; 3] = ["onaird", "onairctl", "onair-waiters"];
-/// The library for C, as cargo names it.
-pub(crate) const LIBRARY: &str = "libonair_capi.so";
+/// The library for C and the plug-in of GStreamer, as cargo names them.
+pub(crate) const BUILT_LIBRARIES: [&str; 2] = ["libonair_capi.so", "libgstonair.so"];
 /// Files of the tree, each with its place in the package.
 const FILES: &str = "packaging/debian/install";
 /// A shell, and where its completions go.
@@ -63,15 +66,23 @@ const MAINTAINER: &str = "The OnAir authors <onair@onair.invalid>";
 /// What was made, and of what.
 pub(crate) struct Made {
     pub(crate) deb: PathBuf,
-    /// `libonair1`, `libonair-dev`.
+    /// `libonair1`, `libonair-dev`, `gstreamer1.0-onair`.
     pub(crate) libraries: Vec<PathBuf>,
+    pub(crate) wheel: PathBuf,
     pub(crate) programs: PathBuf,
+}
+
+impl Made {
+    /// The Debian packages.
+    pub(crate) fn packages(&self) -> Vec<PathBuf> {
+        [&self.libraries[..], std::slice::from_ref(&self.deb)].concat()
+    }
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Made> {
     setup::when_missing(match arguments.check {
-        true => setup::Purpose::Check,
-        false => setup::Purpose::Dist,
+        Some(_) => setup::Purpose::Check,
+        None => setup::Purpose::Dist,
     })?;
     let programs = match &arguments.programs {
         Some(folder) => folder.clone(),
@@ -81,10 +92,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Made> {
         }
     };
     say::step("Packages");
-    let library = programs.join(LIBRARY);
-    let (deb, libraries) = build_with(&programs, Some(&library), &arguments.out)?;
+    let (deb, libraries) = build_with(&programs, true, &arguments.out)?;
     let out = deb.parent().context("a file in a folder")?;
-    add_wheel(out)?;
+    let wheel = add_wheel(out)?;
     if let Some(key) = &arguments.sign {
         archive::sign(Command::new("gpg"), out, key)?;
     }
@@ -96,6 +106,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Made> {
     Ok(Made {
         deb,
         libraries,
+        wheel,
         programs,
     })
 }
@@ -103,15 +114,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Made> {
 /// Makes the package of these programs, the tarball, the SBOM and the checksums in `out`, which is
 /// emptied first. Returns the package.
 pub(crate) fn build(programs: &Path, out: &Path) -> Result<PathBuf> {
-    Ok(build_with(programs, None, out)?.0)
+    Ok(build_with(programs, false, out)?.0)
 }
 
-/// As [`build`], and the packages of the library for C.
-fn build_with(
-    programs: &Path,
-    library: Option<&Path>,
-    out: &Path,
-) -> Result<(PathBuf, Vec<PathBuf>)> {
+/// As [`build`], and the packages of the libraries.
+fn build_with(programs: &Path, has_libraries: bool, out: &Path) -> Result<(PathBuf, Vec<PathBuf>)> {
     if out.exists() {
         fs::remove_dir_all(out)?;
     }
@@ -126,33 +133,37 @@ fn build_with(
     archive::tar(&work, &name, &out.join(&tarball), &epoch)?;
     describe(&package, &depends(&work, &package)?)?;
     archive::deb(&package, &out.join(&deb), &epoch)?;
-    let libraries = match library {
-        Some(library) => library::build(library, (&work, &out), &epoch)?.to_vec(),
-        None => Vec::new(),
+    let libraries = match has_libraries {
+        true => library::build(programs, (&work, &out), &epoch)?,
+        false => Vec::new(),
     };
     fs::remove_dir_all(&work)?;
-    sbom::write(&out.join(&sbom), &depends_of(&out.join(&deb))?)?;
+    let own = out.join(&deb);
+    let packages = [&libraries[..], std::slice::from_ref(&own)].concat();
+    sbom::write(&out.join(&sbom), &depends_of(&packages)?)?;
     let mut sums = Command::new("sha256sum");
     sums.args([&deb, &tarball, &sbom]);
     sums.args(libraries.iter().filter_map(|it| it.file_name()));
     fs::write(out.join("SHA256SUMS"), done(sums.current_dir(&out))?)?;
-    Ok((out.join(deb), libraries))
+    Ok((own, libraries))
 }
 
-/// Adds the Python wheel and its checksum.
-fn add_wheel(out: &Path) -> Result<()> {
+/// Adds the Python wheel and its checksum. Returns it.
+fn add_wheel(out: &Path) -> Result<PathBuf> {
     let epoch = archive::epoch()?;
     let [flags, c_flags] = cargo::remapped();
     let variables = [flags, c_flags, ("SOURCE_DATE_EPOCH", epoch.as_str())];
     let how = (cargo::Manner::InFront, cargo::SHIPPED);
     let wheel = python::wheel(how, &out.join("wheel"), &variables)?;
     let name = wheel.file_name().context("a file")?;
-    fs::rename(&wheel, out.join(name))?;
+    let own = out.join(name);
+    fs::rename(&wheel, &own)?;
     fs::remove_dir(out.join("wheel"))?;
     let sum = done(Command::new("sha256sum").arg(name).current_dir(out))?;
     let sums = out.join("SHA256SUMS");
     let all = fs::read_to_string(&sums)? + &sum;
-    Ok(fs::write(sums, all)?)
+    fs::write(sums, all)?;
+    Ok(own)
 }
 
 /// Puts every file at its place below `package`.
@@ -227,17 +238,18 @@ fn depends(work: &Path, package: &Path) -> Result<String> {
     Ok(format!("{linked}, {}", plugins.join(", ")))
 }
 
-/// The packages that the package `deb` depends on, without versions.
-pub(crate) fn depends_of(deb: &Path) -> Result<Vec<String>> {
-    let text = done(
-        Command::new("dpkg-deb")
-            .arg("-f")
-            .args([deb, "Depends".as_ref()]),
-    )?;
-    let names = text
-        .split(',')
-        .filter_map(|it| it.split_whitespace().next());
-    Ok(names.map(str::to_owned).collect())
+/// The packages of others that the packages `debs` depend on, without versions.
+pub(crate) fn depends_of(debs: &[PathBuf]) -> Result<BTreeSet<String>> {
+    let mut all = BTreeSet::new();
+    for deb in debs {
+        let mut dpkg = Command::new("dpkg-deb");
+        let text = done(dpkg.arg("-f").arg(deb).arg("Depends"))?;
+        let names = text
+            .split(',')
+            .filter_map(|it| it.split_whitespace().next());
+        all.extend(names.filter(|it| !it.contains("onair")).map(str::to_owned));
+    }
+    Ok(all)
 }
 
 fn describe(package: &Path, depends: &str) -> Result<()> {

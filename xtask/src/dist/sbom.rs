@@ -13,7 +13,7 @@ use super::{PROGRAMS, done};
 use crate::cargo::root;
 
 /// Writes the document; `packages` are those that the Debian package depends on.
-pub(super) fn write(to: &Path, packages: &[String]) -> Result<()> {
+pub(super) fn write(to: &Path, packages: &BTreeSet<String>) -> Result<()> {
     let mut components = crates()?;
     for name in packages {
         let mut query = Command::new("dpkg-query");
@@ -46,7 +46,7 @@ fn crates() -> Result<Vec<Value>> {
     tree.args(["tree", "--offline", "--locked", "--prefix", "none"])
         .args(["--edges", "normal,no-proc-macro", "--format", "{p}\t{l}\t"])
         .args(PROGRAMS.map(|name| format!("--package={name}")))
-        .arg("--package=onair-capi")
+        .args(["--package=onair-capi", "--package=onair-gst"])
         .current_dir(root());
     let tree = done(&mut tree)?;
     let lines: BTreeSet<_> = tree.lines().filter_map(one).collect();

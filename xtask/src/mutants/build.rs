@@ -41,9 +41,9 @@ impl Programs {
             Build::Loom => checker(&LOOM, "--cfg loom")?,
             Build::Shuttle => checker(&SHUTTLE, "--cfg shuttle")?,
             Build::System => {
-                let programs = ["build", "--release", "--bins"];
+                let programs = ["build", "--bins"];
                 messages(&[&programs[..], &SYSTEM].concat(), "")?;
-                let line = ["test", "--no-run", "--release", "--test", SYSTEM_TESTS];
+                let line = ["test", "--no-run", "--test", SYSTEM_TESTS];
                 messages(&[&line[..], &SYSTEM].concat(), "")?
             }
         };

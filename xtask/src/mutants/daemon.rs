@@ -1,6 +1,6 @@
 //! The daemon while it runs: witnesses, disk, recorder, probe, control thread.
 
-use super::table::Test::{self, Drain, File, Lives, System, Unit};
+use super::table::Test::{self, File, Lives, System, Unit};
 use super::table::mutants;
 
 /// Lives of the state directory.
@@ -18,17 +18,17 @@ mutants! {
     "lifecycle: drains although a start waits" => Unit("onair-session", "lifecycle_every_event_sequence");
     "lifecycle: a second runtime replaces the first" => Unit("onair-session", "lifecycle_every_event_sequence");
     // The session's core.
-    "drain: arms no kick" => Drain("drain_with_callers");
-    "drain: a kick changes nothing" => Drain("drain_with_callers");
-    "drain: a thread's end changes nothing" => Drain("drain_with_callers");
+    "drain: arms no kick" => Lives;
+    "drain: a kick changes nothing" => Lives;
+    "drain: a thread's end changes nothing" => File("onair-session", "together", "threads_that_end_together");
     "drain: of threads that end together one is settled" =>
         File("onair-session", "together", "threads_that_end_together");
-    "drain: a kick may be lost with its thread" => Drain("drain_with_callers");
+    "drain: a kick may be lost with its thread" => File("onair-session", "together", "threads_end_then_examined");
     "drain: each end of a thread has the witnesses examined" => File("onair-session", "together", "threads_end_then_examined");
     "drain: without rescans once they have ended" => File("onair-session", "together", "rescans_end_while");
     "drain: ends of threads are not made up for" => File("onair-session", "together", "thread_ends_inside_amid");
     "stop: users of the last run count" => File("onair-session", "together", "threads_end_then_examined");
-    "together: arms the kicks of one session" => Drain("drain_of_sessions_together");
+    "together: arms the kicks of one session" => Lives;
     "together: W2 before W1" => File("onair-session", "together", "together_frame_held");
     "together: W1 of one session for all" => File("onair-session", "together", "together_frame_held");
     "poller: its queues die with it" => File("onaird", "poller_heirs", "session_of_a_dead_poller");
@@ -37,11 +37,11 @@ mutants! {
     "retarget: amid a frame" => System("retarget::sender_to_another_destination");
     "retarget: the old flow stays taken" => System("retarget::sessions_of_a_port_with_two_pollers");
     "together: no canary" => Unit("onaird", "walk_probe_goes_blind");
-    "evict: the poller is not told" => Drain("after_all_clients_were_evicted");
-    "hand-back: evictions are not settled" => Drain("after_all_clients_were_evicted");
-    "hand-back: departures are not settled" => Drain("drain_with_callers");
-    "destroy: memory of evicted clients is left out" => Drain("abort_under_callers");
-    "quarantine: freed while a process has the memory" => Drain("quarantine_under_callers");
+    "evict: the poller is not told" => File("onair-session", "together", "client_evicted_while_it_runs");
+    "hand-back: evictions are not settled" => Lives;
+    "hand-back: departures are not settled" => Lives;
+    "destroy: memory of evicted clients is left out" => Lives;
+    "quarantine: freed while a process has the memory" => Lives;
     "drain: a session does not wait for its turn" => Lives;
     "drain: a turn is not given back" => Lives;
     "destroy: the clients are not told" => Lives;

@@ -11,9 +11,9 @@ pub(super) enum Build {
     Dev,
     /// `onair-ipc` on loom's atomics.
     Loom,
-    /// `onair-ipc` and `onair-session` on shuttle's.
+    /// `onair-ipc` on shuttle's.
     Shuttle,
-    /// The `release` profile: whole-system tests, and the programs that they start.
+    /// Whole-system tests, and the programs that they start.
     System,
 }
 
@@ -39,8 +39,6 @@ pub(super) enum Test {
     Loom(&'static str),
     /// `shuttle_gate`.
     Shuttle(&'static str),
-    /// `shuttle_drain`.
-    Drain(&'static str),
     /// Lives of the simulator.
     Lives,
     /// A whole-system test: its file and name.
@@ -52,7 +50,7 @@ impl Test {
         match self {
             Self::Unit(..) | Self::File(..) | Self::Lives => Build::Dev,
             Self::Loom(_) => Build::Loom,
-            Self::Shuttle(_) | Self::Drain(_) => Build::Shuttle,
+            Self::Shuttle(_) => Build::Shuttle,
             Self::System(..) => Build::System,
         }
     }
@@ -64,7 +62,6 @@ impl Test {
             Self::File(package, file, filter) => (package, Some(file), filter),
             Self::Loom(filter) => ("onair-ipc", Some("loom_gate"), filter),
             Self::Shuttle(filter) => ("onair-ipc", Some("shuttle_gate"), filter),
-            Self::Drain(filter) => ("onair-session", Some("shuttle_drain"), filter),
             Self::Lives => ("onair-sim", Some("lives"), "lives_of_fixed_seeds"),
             Self::System(filter) => ("onair-tests", Some(SYSTEM_TESTS), filter),
         }

@@ -1,4 +1,4 @@
-//! A container of Debian 12 that systemd has booted: systemd-nspawn, with a network of its own.
+//! A container of Debian that systemd has booted: systemd-nspawn, with a network of its own.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,13 +8,14 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 use onair_stage::{Deadline, Guard, RUN_VARIABLE, Run, children, end_run, guard, until};
 
+use super::clients::TOOLS;
 use crate::dist::done;
 use crate::say;
 use crate::vm::container::base;
 use crate::vm::folder::RunFolder;
 use crate::vm::image::MIRROR;
 
-/// What the container has beside what the package depends on.
+/// What the container has beside what the packages depend on, and what their users have.
 const BESIDE: [&str; 2] = ["systemd-sysv", "iproute2"];
 /// What the unit asks for, and DPDK.
 const CAPABILITIES: &str = "CAP_NET_ADMIN,CAP_NET_RAW,CAP_SYS_ADMIN,CAP_SYS_PTRACE,CAP_DAC_READ_SEARCH,CAP_IPC_LOCK,\
@@ -34,9 +35,9 @@ pub(super) struct Container {
 }
 
 impl Container {
-    /// Boots a fresh root with what `package` depends on.
-    pub(super) fn boot(package: &Path) -> Result<Self> {
-        let base = base(package, &BESIDE, MIRROR)?;
+    /// Boots a fresh root of `suite` with what `packages` depend on.
+    pub(super) fn boot(suite: &str, packages: &[PathBuf]) -> Result<Self> {
+        let base = base(packages, &[&BESIDE[..], &TOOLS].concat(), (suite, MIRROR))?;
         let folder = RunFolder::new()?;
         let root = folder.path().join("root");
         fs::create_dir(&root)?;

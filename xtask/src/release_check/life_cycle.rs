@@ -9,9 +9,11 @@ use anyhow::{Context as _, Result, ensure};
 use onair_stage::{Actor, Deadline, until};
 use serde_json::Value;
 
+use super::clients;
 use super::container::Container;
-use crate::dist::{copy, done};
+use crate::dist::{Made, copy, done};
 use crate::say;
+use crate::vm::image::SUITE;
 
 const CONFIG: &str = "/etc/onair/onaird.toml";
 const STATE: &str = "/var/lib/onair";
@@ -25,15 +27,17 @@ const STUDIO: &str =
 const GUEST: &str = "guest --direction receive --port b --destination 10.77.0.2:5006";
 const OLD: &str = "old --direction receive --port b --destination 10.77.0.2:5008";
 
-/// Plays the life of the package `deb`, with the client `verify` on a session.
-pub(super) fn run(deb: &Path, verify: &Path) -> Result<()> {
-    let container = Container::boot(deb)?;
+/// Plays the life of the package, with the client `verify` on a session, and with the packages of the libraries.
+pub(super) fn run(made: &Made, verify: &Path) -> Result<()> {
+    let container = Container::boot(SUITE, &made.packages())?;
     let machine = Machine { container };
-    machine.packages(deb)?;
+    machine.packages(&made.deb)?;
     copy(verify, &machine.container.path("/verify"), 0o755)?;
     say::good("systemd has booted it");
     machine.start()?;
     say::good("installed, started: sessions on air, a client, a recording, a certificate");
+    clients::run(&machine.container, made, Some("wall"))?;
+    say::good("programs in C, GStreamer and Python take frames with their packages");
 
     let mut client = machine.client()?;
     let pid = machine.pid()?;

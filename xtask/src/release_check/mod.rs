@@ -1,66 +1,115 @@
-//! `cargo xtask dist --check`: Debian's rules, the package's life, and the demo and the whole-system tests with the
-//! programs that ship.
+//! `cargo xtask dist --check`: Debian's rules, the packages' life and users, and the demo and the whole-system tests with
+//! the programs that ship.
 
+mod clients;
 mod container;
-mod library;
 mod life_cycle;
+mod tarball;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
+use clap::ValueEnum;
 use onair_stage::Stage;
 
 use crate::cargo::{Manner, supervised, target};
-use crate::dist::{Made, PROGRAMS, copy};
-use crate::{clean_up, demo, say, test};
+use crate::dist::{BUILT_LIBRARIES, Made, PROGRAMS, copy};
+use crate::{clean_up, demo, python, say, test};
+use container::Container;
 
 /// A client that takes frames and checks each.
 const CLIENT: &str = "onair-verify";
 /// What the tests start beside the package's programs.
-const TESTS_OWN: [&str; 5] = [
+const TESTS_OWN: [&str; 4] = [
     CLIENT,
     "onair-client",
     "onair-recorder-storm",
     "onair-victim",
-    "pipe",
 ];
 /// Below the target folder, where the programs that ship stand beside them.
 const FOLDER: &str = "shipped";
+/// The release after the one that builds the packages.
+const LATER: &str = "trixie";
 
-/// Checks the packages.
-pub(crate) fn run(made: &Made) -> Result<()> {
-    let (deb, programs) = (&made.deb, &made.programs);
+/// A part of the check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Step {
+    /// Debian's rules
+    Lintian,
+    /// The crates of the client library, from their tarballs
+    Crates,
+    /// The packages of the libraries on Debian 13
+    Clients,
+    /// Upgrades, downgrades and removals under sessions on air, and clients of the packaged daemon, on Debian 12
+    LifeCycle,
+    /// The demo with the packages' programs
+    Demo,
+    /// The whole-system tests with the packages' programs
+    Tests,
+}
+
+/// Checks the packages: these `steps` of it, or all if there are none.
+pub(crate) fn run(made: &Made, steps: &[Step]) -> Result<()> {
+    let asks_for = |step| steps.is_empty() || steps.contains(&step);
+    if asks_for(Step::Lintian) {
+        lintian(made)?;
+    }
+    if asks_for(Step::Crates) {
+        say::step("The library for Rust");
+        tarball::run()?;
+    }
+    if asks_for(Step::Clients) {
+        say::step("Packages of the libraries in a container of Debian 13");
+        clients::run(&Container::boot(LATER, &made.libraries)?, made, None)?;
+        say::good(
+            "the examples and a program of MTL's calls compile; GStreamer and Python load the others",
+        );
+    }
+    if ![Step::LifeCycle, Step::Demo, Step::Tests]
+        .into_iter()
+        .any(asks_for)
+    {
+        return Ok(());
+    }
+    say::step("The tests' own programs");
+    let tests = beside(made, &test::whole_system_program(Manner::InFront)?)?;
+    let folder = target().join(FOLDER);
+    clean_up::report(&onair_stage::take_down_leftovers()?);
+    if asks_for(Step::LifeCycle) {
+        say::step("Life cycle in a container of Debian 12");
+        life_cycle::run(made, &folder.join(CLIENT))?;
+    }
+    if asks_for(Step::Demo) {
+        demo::of(&folder)?;
+    }
+    if asks_for(Step::Tests) {
+        say::step("Whole-system tests");
+        python::install_wheel(Manner::InFront, &made.wheel)?;
+        // Beneath those that make namespaces by themselves.
+        let stage = Stage::open("tests")?;
+        let result = test::whole_system(&tests, false, 1, &[]);
+        stage.take_down()?;
+        result?;
+    }
+    Ok(())
+}
+
+fn lintian(made: &Made) -> Result<()> {
     say::step("Lintian");
     let done = supervised("lintian", |command| {
         command
             .args(["--allow-root", "--fail-on", "error,warning"])
             .args(["--tag-display-limit", "0"])
-            .arg(deb)
-            .args(&made.libraries);
+            .args(made.packages());
     })?;
     ensure!(done.status.success(), "lintian found faults: see above");
     say::good("no error and no warning");
-
-    say::step("The library for C");
-    library::run(&made.libraries)?;
-    say::step("The tests' own programs");
-    let tests = beside(programs, &test::whole_system_program(Manner::InFront)?)?;
-    let folder = target().join(FOLDER);
-    clean_up::report(&onair_stage::take_down_leftovers()?);
-    say::step("Life cycle in a container of Debian 12");
-    life_cycle::run(deb, &folder.join(CLIENT))?;
-    demo::of(&folder)?;
-    say::step("Whole-system tests");
-    // Beneath those that make namespaces by themselves.
-    let stage = Stage::open("tests")?;
-    let result = test::whole_system(&tests, false, 1, &[]);
-    stage.take_down()?;
-    result.map(drop)
+    Ok(())
 }
 
-/// Puts the programs that ship beside those of the tests, in a folder of their own; the program `tests` there.
-fn beside(programs: &Path, tests: &Path) -> Result<PathBuf> {
+/// Puts what ships beside the tests' own programs, in a folder of their own; the program `tests` there.
+fn beside(made: &Made, tests: &Path) -> Result<PathBuf> {
     let folder = target().join(FOLDER);
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
@@ -70,7 +119,14 @@ fn beside(programs: &Path, tests: &Path) -> Result<PathBuf> {
         copy(&built.join(name), &folder.join(name), 0o755)?;
     }
     for name in PROGRAMS {
-        copy(&programs.join(name), &folder.join(name), 0o755)?;
+        copy(&made.programs.join(name), &folder.join(name), 0o755)?;
+    }
+    for name in BUILT_LIBRARIES {
+        copy(
+            &made.programs.join(name),
+            &folder.join("deps").join(name),
+            0o644,
+        )?;
     }
     let own = folder.join("deps/system");
     copy(tests, &own, 0o755)?;

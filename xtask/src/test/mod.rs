@@ -22,10 +22,9 @@ use history::TestTimes;
 
 /// Lints, then runs the unit tests, the model checks and the whole-system tests
 ///
-/// Clippy and the unit tests use the `dev` profile, where arithmetic that overflows panics. The
-/// whole-system tests use `release` programs. In each profile the same
-/// packages are always chosen together: another choice would mean other features of the
-/// dependencies, and building them again.
+/// All but the checks on other words use the `dev` profile, where arithmetic that overflows panics, in the product as in
+/// the libraries it calls. `cargo xtask dist --check` runs the whole-system tests with what ships. The same packages are
+/// always chosen together: another choice would mean other features of the dependencies, and building them again.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -52,16 +51,7 @@ const UNIT_TESTS: [&str; 4] = ["test", "--workspace", "--exclude", "onair-tests"
 /// The tests on loom's words.
 pub(crate) const LOOM: [&str; 4] = ["--package", "onair-ipc", "--test", "loom_gate"];
 /// The tests on shuttle's words.
-pub(crate) const SHUTTLE: [&str; 8] = [
-    "--package",
-    "onair-ipc",
-    "--test",
-    "shuttle_gate",
-    "--package",
-    "onair-session",
-    "--test",
-    "shuttle_drain",
-];
+pub(crate) const SHUTTLE: [&str; 4] = ["--package", "onair-ipc", "--test", "shuttle_gate"];
 /// What needs neither DPDK nor the gate's own instructions: each block of memory is accounted for.
 const UNDER_VALGRIND: [&str; 6] = [
     "onair_essence",
@@ -255,13 +245,13 @@ fn netem() -> Result<Netem> {
 
 /// The program of the whole-system tests, built with what it starts.
 pub(crate) fn whole_system_program(manner: Manner) -> Result<PathBuf> {
-    let mut line = vec!["build", "--release", "--bins"];
+    let mut line = vec!["build", "--bins"];
     line.extend(SYSTEM);
     cargo_with(manner, &line, &[])?;
     // By itself: nothing else may be built with the points at which it dies.
     cargo_with(manner, &VICTIM, &[])?;
-    python::install_wheel(manner)?;
-    let mut build = vec!["test", "--release", "--no-run", "--test", SYSTEM_TESTS];
+    python::install_built(manner)?;
+    let mut build = vec!["test", "--no-run", "--test", SYSTEM_TESTS];
     build.extend(SYSTEM);
     let built = messages_with(manner, &build, &[])?;
     let program = built
@@ -439,7 +429,7 @@ fn check_models(manner: Manner, program: &str, filters: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// The gate on the words of a checker, `loom` or `shuttle`, and the session's core on it. In a target
+/// The gate on the words of a checker, `loom` or `shuttle`. In a target
 /// folder of its own: the flag would otherwise rebuild everything twice.
 fn words(manner: Manner, checker: &str, tests: &[&str]) -> Result<()> {
     let target = target().join(checker).display().to_string();

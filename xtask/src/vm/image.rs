@@ -84,12 +84,12 @@ impl fmt::Display for Kernel {
     }
 }
 
-/// Where the packages of [`SUITE`] are.
-pub(crate) fn sources(mirror: &str) -> Vec<String> {
+/// Where the packages of `suite` are.
+pub(crate) fn sources(suite: &str, mirror: &str) -> Vec<String> {
     vec![
-        format!("deb {mirror} {SUITE} main"),
-        format!("deb {mirror} {SUITE}-updates main"),
-        format!("deb {mirror}-security {SUITE}-security main"),
+        format!("deb {mirror} {suite} main"),
+        format!("deb {mirror} {suite}-updates main"),
+        format!("deb {mirror}-security {suite}-security main"),
     ]
 }
 
@@ -127,7 +127,7 @@ impl Image {
 
 impl Recipe {
     pub(crate) fn new(kernel: Kernel, mirror: &str) -> Self {
-        let mut sources = sources(mirror);
+        let mut sources = sources(SUITE, mirror);
         let mut preferences = String::new();
         if let Some(suite) = kernel.suite() {
             sources.push(format!("deb {mirror} {suite} main"));

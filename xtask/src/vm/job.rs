@@ -65,7 +65,7 @@ report() {{ printf '\\x1e{token} %s\\n' \"$*\" >&3; }}
 mkdir -p {root} {tree}
 mount --bind /payload/tree {tree}
 cd {tree}
-export HOME=/root LANG=C.UTF-8 PATH={tree}/target/release:/payload/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export HOME=/root LANG=C.UTF-8 PATH={tree}/target/debug:/payload/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 report booted \"$(cut -d' ' -f1 /proc/uptime)\" \"$(uname -r)\"
 guest=$(
 {CALIBRATION})

@@ -76,9 +76,9 @@ Examples:
   cargo xtask vm run -- onaird --version
   cargo xtask vm run --kernel debian13 -- uname -a
   cargo xtask vm run --accel tcg --nic e1000e -- lspci -nn
-  cargo xtask vm run -- xtask demo --programs target/release
+  cargo xtask vm run -- xtask demo --programs target/debug
 
-COMMAND runs as root in a copy of this tree at the same path, with the release programs in PATH.
+COMMAND runs as root in a copy of this tree at the same path, with its programs in PATH.
 Exit status: that of COMMAND; 124 if it ran out of time; 1 also if the machine failed.")]
 struct RunCommand {
     #[command(flatten)]
@@ -135,14 +135,14 @@ struct Programs {
 }
 
 impl Programs {
-    /// The tree that the machine gets; its release programs are built first, unless the user says that they are.
+    /// The tree that the machine gets; its programs are built first, unless the user says that they are.
     fn tree(&self) -> Result<Tree> {
         if let Some(tree) = &self.built {
             let folder = tree
                 .canonicalize()
                 .with_context(|| format!("no tree {}", tree.display()))?;
             return Ok(Tree {
-                release: folder.join("target/release"),
+                programs: folder.join("target/debug"),
                 folder,
                 tests: Vec::new(),
                 files: Vec::new(),
@@ -152,7 +152,7 @@ impl Programs {
         cargo::build()?;
         cargo::cargo(&cargo::VICTIM)?;
         Ok(Tree {
-            release: cargo::target().join("release"),
+            programs: cargo::target().join("debug"),
             folder: root().to_owned(),
             tests: Vec::new(),
             files: Vec::new(),

@@ -19,9 +19,9 @@ const LEFT_OUT: [&str; 2] = ["target", ".git"];
 pub(crate) struct Tree {
     /// Its root, here and in the machine.
     pub(crate) folder: PathBuf,
-    /// The folder of its release programs. In the machine it is `target/release` of the tree.
-    pub(crate) release: PathBuf,
-    /// Test programs by name. In the machine they are in `target/release/deps`.
+    /// The folder of its programs. In the machine it is `target/debug` of the tree.
+    pub(crate) programs: PathBuf,
+    /// Test programs by name. In the machine they are in `target/debug/deps`.
     pub(crate) tests: Vec<(String, PathBuf)>,
     /// Other files by name. In the machine they are in `target`.
     pub(crate) files: Vec<(&'static str, PathBuf)>,
@@ -43,19 +43,19 @@ impl Payload<'_> {
         let payload = run.join("payload");
         let tree = payload.join("tree");
         copy(&self.tree.folder, &tree)?;
-        let release = tree.join("target/release");
-        fs::create_dir_all(release.join("deps"))?;
-        for entry in fs::read_dir(&self.tree.release)
-            .with_context(|| format!("no programs in {}", self.tree.release.display()))?
+        let programs = tree.join("target/debug");
+        fs::create_dir_all(programs.join("deps"))?;
+        for entry in fs::read_dir(&self.tree.programs)
+            .with_context(|| format!("no programs in {}", self.tree.programs.display()))?
         {
             let entry = entry?;
             let kind = entry.metadata()?;
             if kind.is_file() && kind.permissions().mode() & 0o111 != 0 {
-                link(&entry.path(), &release.join(entry.file_name()))?;
+                link(&entry.path(), &programs.join(entry.file_name()))?;
             }
         }
         for (name, program) in &self.tree.tests {
-            link(program, &release.join("deps").join(name))?;
+            link(program, &programs.join("deps").join(name))?;
         }
         for (name, file) in &self.tree.files {
             link(file, &tree.join("target").join(name))?;

@@ -151,16 +151,17 @@ fn tree(programs: &Programs, what: &[String], mirror: &str) -> Result<Tree> {
     tree.tests = if programs.built.is_some() {
         names
             .iter()
-            .map(|&name| Ok((name.to_owned(), newest(&tree.release.join("deps"), name)?)))
+            .map(|&name| Ok((name.to_owned(), newest(&tree.programs.join("deps"), name)?)))
             .collect::<Result<_>>()?
     } else {
         build(&names)?
     };
     let asks_for = |test| what.iter().any(|what| what == test);
     if asks_for(PACKAGE) || asks_for(CONTAINER) {
-        let package = dist::build(&tree.release, &folder::base().join("dist"))?;
+        let package = dist::build(&tree.programs, &folder::base().join("dist"))?;
         if asks_for(CONTAINER) {
-            let base = container::base(&package, &container::BESIDE, mirror)?;
+            let packages = std::slice::from_ref(&package);
+            let base = container::base(packages, &container::BESIDE, (image::SUITE, mirror))?;
             tree.files.push(("base.tar", base));
         }
         tree.files.push(("onair.deb", package));
@@ -239,7 +240,7 @@ fn reports(kernel: &str) -> PathBuf {
 
 fn job(what: &str) -> Job {
     let command = if what == DEMO {
-        "xtask demo --programs target/release".to_owned()
+        "xtask demo --programs target/debug".to_owned()
     } else {
         let program = program(what);
         let filter = if program == what {
@@ -248,7 +249,7 @@ fn job(what: &str) -> Job {
             format!("{what}::")
         };
         format!(
-            "cd tests; CARGO_MANIFEST_DIR=$PWD ../target/release/deps/{program} --test-threads 1 {filter}"
+            "cd tests; CARGO_MANIFEST_DIR=$PWD ../target/debug/deps/{program} --test-threads 1 {filter}"
         )
     };
     Job {
@@ -352,7 +353,7 @@ fn row(name: &str, outcome: Outcome) -> Row {
 
 /// Builds the test programs, and gives their paths.
 fn build(names: &BTreeSet<&str>) -> Result<Vec<(String, PathBuf)>> {
-    let mut line = vec!["test", "--release", "--no-run"];
+    let mut line = vec!["test", "--no-run"];
     line.extend(SYSTEM);
     line.extend(names.iter().flat_map(|name| ["--test", name]));
     let messages = if names.is_empty() {

@@ -198,6 +198,16 @@ impl<S: Lender> fmt::Debug for BufferOf<S> {
 }
 
 /// A frame of a send session, to fill and submit. Dropping it returns the frame unsent.
+///
+/// ```no_run
+/// use onair::{Client, Timeout};
+///
+/// let session = Client::from_env().attach("playout")?;
+/// let mut buffer = session.buffer_get_mut(Timeout::NEVER)?;
+/// buffer.fill(0x80);
+/// buffer.submit()?;
+/// # Ok::<(), onair::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct BufferMutOf<S: Lender>(BufferOf<S>);
 
@@ -251,6 +261,15 @@ impl<S: Lender> DerefMut for BufferMutOf<S> {
 }
 
 /// A buffer that was not put.
+///
+/// ```no_run
+/// use onair::{Buffer, Session};
+///
+/// fn put<'a>(session: &Session, buffer: Buffer<'a>) -> Option<Buffer<'a>> {
+///     // Of another session: it is still held.
+///     session.buffer_put(buffer).err()?.buffer
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[error("{error}")]
 pub struct PutError<'a> {

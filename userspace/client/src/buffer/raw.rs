@@ -9,6 +9,14 @@ use crate::{Error, Session, Status};
 
 /// A held frame as a plain value that may be copied and kept. If it is put twice, put into another
 /// session or used after the end, the call returns a typed error and does no harm.
+///
+/// ```no_run
+/// # use onair::{Client, Timeout};
+/// let session = Client::from_env().attach("studio")?;
+/// let raw = session.buffer_get(Timeout::NEVER)?.into_raw();
+/// session.put_raw(raw)?;
+/// # Ok::<(), onair::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RawBuffer {
     session: SessionId,

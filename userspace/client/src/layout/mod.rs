@@ -24,6 +24,13 @@ pub(crate) enum LayoutError {
 /// 4175 §4.3. A row is a line, or with 4:2:0 two lines. If the width is no multiple of the group, the
 /// last group of a row is padded. The buffers of a converted session are in a pixel format instead:
 /// [`Layout::pixel_format`], [`Layout::planes`].
+///
+/// ```no_run
+/// # fn show(session: &onair::Session) {
+/// let layout = session.layout();
+/// println!("{}: {} bytes a frame", layout.video, layout.frame_bytes());
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
     /// The video; of a converted session, its source's. With [`Scan::Interlaced`](crate::Scan::Interlaced) each

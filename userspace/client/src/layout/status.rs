@@ -8,6 +8,17 @@ use onair_ipc::meta::{FrameMeta, MissingRange};
 use super::Layout;
 
 /// Whether every byte of a frame arrived.
+///
+/// ```no_run
+/// use onair::{Buffer, Status};
+///
+/// fn lost(buffer: &Buffer<'_>) -> u32 {
+///     match buffer.status() {
+///         Status::Complete => 0,
+///         Status::Incomplete(what) => what.packets_lost,
+///     }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     /// Every byte arrived.
@@ -17,6 +28,14 @@ pub enum Status {
 }
 
 /// Missing parts of a frame.
+///
+/// ```no_run
+/// fn conceal(what: &onair::Incomplete) {
+///     for lines in what.lines() {
+///         println!("lines {} to {} lack bytes", lines.start, lines.end - 1);
+///     }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Incomplete {
     /// Bytes that never arrived; of a converted session, in its source's buffer.

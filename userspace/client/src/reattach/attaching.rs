@@ -14,6 +14,8 @@ use crate::{Client, Error, Session};
 /// First pause between two attempts; it doubles up to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LAST_PAUSE: Duration = Duration::from_millis(500);
+/// Last pause while no daemon listens: an attempt costs no other process anything.
+const LAST_PAUSE_WITHOUT_DAEMON: Duration = Duration::from_millis(20);
 
 /// What is attached to.
 #[derive(Clone, Debug)]
@@ -53,12 +55,13 @@ impl Attaching {
             let mut pause = FIRST_PAUSE;
             while !flag.load(Ordering::Relaxed) {
                 let attached = target.attach();
-                let again = attached.as_ref().is_err_and(Error::may_pass);
-                if attempt.send(attached).is_err() || !again {
+                let again = attached.as_ref().err().filter(|it| it.may_pass());
+                let next = again.map(|error| pause_after(error, pause));
+                let (Ok(()), Some(next)) = (attempt.send(attached), next) else {
                     return;
-                }
+                };
                 std::thread::sleep(pause);
-                pause = (pause * 2).min(LAST_PAUSE);
+                pause = next;
             }
         });
         match spawned {
@@ -99,6 +102,15 @@ impl Attaching {
     }
 }
 
+/// The pause after the next attempt, which follows `pause`.
+fn pause_after(error: &Error, pause: Duration) -> Duration {
+    let last = match error {
+        Error::NoDaemon { .. } => LAST_PAUSE_WITHOUT_DAEMON,
+        _ => LAST_PAUSE,
+    };
+    (pause * 2).min(last)
+}
+
 impl Drop for Attaching {
     fn drop(&mut self) {
         self.unwanted.store(true, Ordering::Relaxed);
@@ -122,6 +134,23 @@ mod tests {
             let attempt = attaching.next(Deadline::Never).unwrap();
             assert!(matches!(attempt, Err(Error::NoDaemon { .. })));
         }
+    }
+
+    #[test]
+    fn daemon_away_for_long_then_the_next_one_is_found_soon() {
+        let no_daemon = Error::NoDaemon {
+            path: "attach.sock".into(),
+            source: std::io::ErrorKind::NotFound.into(),
+        };
+        let after =
+            |error: &Error, tries| (0..tries).fold(FIRST_PAUSE, |it, _| pause_after(error, it));
+        assert_eq!(after(&no_daemon, 100), LAST_PAUSE_WITHOUT_DAEMON);
+        assert_eq!(after(&Error::Stale, 100), LAST_PAUSE);
+        // One that was busy before.
+        assert_eq!(
+            pause_after(&no_daemon, LAST_PAUSE),
+            LAST_PAUSE_WITHOUT_DAEMON
+        );
     }
 
     #[test]

@@ -7,6 +7,8 @@ use onair_api::SessionId;
 use crate::OwnedBuffer;
 
 /// Why no buffers came for a while.
+///
+/// See the example of [`Gap`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ended {
     /// The session was stopped, and started again.
@@ -18,6 +20,8 @@ pub enum Ended {
 }
 
 /// Where a buffer is in its session and in time.
+///
+/// See the example of [`Gap`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark {
     /// The session: a session that was made again has another id.
@@ -29,6 +33,17 @@ pub struct Mark {
 }
 
 /// A time without buffers.
+///
+/// ```no_run
+/// use onair::{Ended, Gap};
+///
+/// fn note(gap: &Gap) {
+///     match gap.ended {
+///         Ended::Stopped => println!("paused for {:?}", gap.lasted),
+///         Ended::Session | Ended::Daemon => println!("on air again as session {}", gap.first.session),
+///     }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gap {
     /// The worst that happened.

@@ -12,9 +12,11 @@ use onair_pixels::PixelFormat;
 use attaching::{Attaching, Target};
 pub use gap::{Ended, Gap, Mark};
 
-use crate::{Client, Error, OwnedBuffer, OwnedBufferMut, Session, Timeout};
+use crate::{Assembly, Client, Error, OwnedBuffer, OwnedBufferMut, OwnedFrame, Session, Timeout};
 
 /// A buffer, and what came before it.
+///
+/// See the example of [`Reattaching`].
 #[derive(Debug)]
 pub enum Next<B> {
     /// The next one.
@@ -55,7 +57,7 @@ impl<B> Next<B> {
 /// ```
 ///
 /// One thread calls it. Buffers may go to others; they keep the session that loaned them. While nothing is attached, a
-/// small thread of the library tries, at most every half second.
+/// small thread of the library tries: every 20 ms while no daemon listens, and else at most every half second.
 #[derive(Debug)]
 pub struct Reattaching {
     target: Target,
@@ -65,6 +67,9 @@ pub struct Reattaching {
     /// Since when none comes, and why.
     silence: Option<(Instant, Ended)>,
     cause: Option<Error>,
+    /// Fields of a frame that is not whole, and the gap before them.
+    fields: Option<Assembly<Arc<Session>>>,
+    before: Option<Gap>,
 }
 
 #[derive(Debug)]
@@ -107,6 +112,8 @@ impl Reattaching {
             last: None,
             silence: None,
             cause: None,
+            fields: None,
+            before: None,
         })
     }
 
@@ -138,12 +145,46 @@ impl Reattaching {
     /// [`Error::TimedOut`]: [`Reattaching::silence`] and [`Reattaching::cause`] say more. What no time heals, such as
     /// [`Error::Refused`] (`forbidden`) or [`Error::Protocol`]; the next call tries again.
     pub fn buffer_get(&mut self, timeout: Timeout) -> Result<Next<OwnedBuffer>, Error> {
-        let deadline = timeout.deadline();
+        self.buffer_until(timeout.deadline())
+    }
+
+    fn buffer_until(&mut self, deadline: Deadline) -> Result<Next<OwnedBuffer>, Error> {
         loop {
             let session = self.attached(deadline)?;
             match session.get_owned_until(deadline) {
                 Ok(buffer) => return Ok(self.arrived(buffer)),
                 Err(error) => self.wait_after(&session, error, deadline)?,
+            }
+        }
+    }
+
+    /// As [`Reattaching::buffer_get`], whole frames as of [`Session::frames`]. Fields from before an interruption are
+    /// returned when it begins.
+    ///
+    /// # Errors
+    /// As [`Reattaching::buffer_get`].
+    pub fn frame_get(&mut self, timeout: Timeout) -> Result<Next<OwnedFrame>, Error> {
+        let deadline = timeout.deadline();
+        loop {
+            if let Some(frame) = self.fields.as_mut().and_then(Assembly::waiting) {
+                return Ok(Next::Buffer(frame));
+            }
+            let buffer = match self.buffer_until(deadline)? {
+                Next::Buffer(buffer) => buffer,
+                Next::Resumed(gap, buffer) => {
+                    self.before = Some(gap);
+                    buffer
+                }
+            };
+            let fields = self.fields.take();
+            let mut fields = fields.unwrap_or_else(|| Assembly::of(buffer.session()));
+            let frame = fields.push(buffer);
+            self.fields = Some(fields);
+            if let Some(frame) = frame {
+                return Ok(match self.before.take() {
+                    Some(gap) => Next::Resumed(gap, frame),
+                    None => Next::Buffer(frame),
+                });
             }
         }
     }
@@ -210,6 +251,7 @@ impl Reattaching {
     }
 
     fn falls_silent(&mut self, ended: Ended) {
+        self.fields = None;
         let (_, worst) = self.silence.get_or_insert((Instant::now(), ended));
         *worst = ended.max(*worst);
     }

@@ -1,9 +1,9 @@
 //! Whole frames, also of a session whose buffers are fields.
 
-use onair_pixels::Lines;
+use std::sync::Arc;
 
 use super::pairing::{Pair, Pairing};
-use crate::{Buffer, ConvertError, Error, Field, PixelFormat, Session, Status, Timeout};
+use crate::{BufferOf, ConvertError, Error, Field, Lender, PixelFormat, Session, Status, Timeout};
 
 /// Gets whole frames from a session: the two fields of a frame together, or the one buffer of a
 /// progressive or segmented one (PsF). One thread uses it. Threads that share a session's fields
@@ -31,17 +31,51 @@ use crate::{Buffer, ConvertError, Error, Field, PixelFormat, Session, Status, Ti
 #[derive(Debug)]
 pub struct Frames<'a> {
     session: &'a Session,
-    fields: Pairing<Buffer<'a>>,
+    assembly: Assembly<&'a Session>,
 }
 
-/// A frame: the buffers of it that came. Dropping it returns them.
+/// Puts the buffers of a session together to frames, in the order in which they come. It holds a first field until its
+/// second one comes.
+///
+/// ```no_run
+/// # use std::sync::Arc;
+/// # use onair::{Assembly, Error, OwnedFrame, Session, Timeout};
+/// fn next(session: &Arc<Session>, assembly: &mut Assembly<Arc<Session>>) -> Result<OwnedFrame, Error> {
+///     loop {
+///         if let Some(frame) = assembly.waiting() {
+///             return Ok(frame);
+///         }
+///         if let Some(frame) = assembly.push(session.buffer_get_owned(Timeout::NEVER)?) {
+///             return Ok(frame);
+///         }
+///     }
+/// }
+/// ```
 #[derive(Debug)]
-pub struct Frame<'a>(Parts<'a>);
+pub struct Assembly<S: Lender>(Pairing<BufferOf<S>>);
+
+/// A frame: the buffers of it that came. Dropping it returns them.
+///
+/// ```no_run
+/// # use onair::{Client, Timeout};
+/// let session = Client::from_env().attach("studio")?;
+/// let frame = session.frames().get(Timeout::NEVER)?;
+/// println!("{} buffers, without {:?}", frame.buffers().count(), frame.missing());
+/// # Ok::<(), onair::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct FrameOf<S: Lender>(Parts<S>);
+
+/// A frame that borrows its session.
+pub type Frame<'a> = FrameOf<&'a Session>;
+
+/// A frame that keeps its session attached.
+pub type OwnedFrame = FrameOf<Arc<Session>>;
 
 #[derive(Debug)]
-enum Parts<'a> {
-    Whole(Buffer<'a>),
-    Fields(Pair<Buffer<'a>>),
+enum Parts<S: Lender> {
+    Whole(BufferOf<S>),
+    Fields(Pair<BufferOf<S>>),
 }
 
 impl Session {
@@ -50,8 +84,37 @@ impl Session {
     pub fn frames(&self) -> Frames<'_> {
         Frames {
             session: self,
-            fields: Pairing::new(self.layout().video.rate()),
+            assembly: Assembly::of(self),
         }
+    }
+}
+
+impl<S: Lender> Assembly<S> {
+    /// Of buffers in the format of `session`.
+    #[must_use]
+    pub fn of(session: &Session) -> Self {
+        Self(Pairing::new(session.layout().video.rate()))
+    }
+
+    /// Takes the next buffer. Returns the frame that is finished by it; ask [`Assembly::waiting`] for another one.
+    pub fn push(&mut self, buffer: BufferOf<S>) -> Option<FrameOf<S>> {
+        let parts = match buffer.field() {
+            None => Parts::Whole(buffer),
+            Some(field) => Parts::Fields(self.0.push(field, buffer.rtp_timestamp(), buffer)?),
+        };
+        Some(FrameOf(parts))
+    }
+
+    /// A frame that was finished together with the last one: a second field without its first one.
+    pub fn waiting(&mut self) -> Option<FrameOf<S>> {
+        self.0
+            .take_waiting()
+            .map(|pair| FrameOf(Parts::Fields(pair)))
+    }
+
+    /// Returns the fields that it holds.
+    pub fn clear(&mut self) {
+        self.0.clear();
     }
 }
 
@@ -63,8 +126,8 @@ impl<'a> Frames<'a> {
     /// As [`Session::buffer_get`]. After [`Error::TimedOut`] it still holds the first field that it may
     /// have; after any other error it holds none.
     pub fn get(&mut self, timeout: Timeout) -> Result<Frame<'a>, Error> {
-        if let Some(pair) = self.fields.take_waiting() {
-            return Ok(Frame(Parts::Fields(pair)));
+        if let Some(frame) = self.assembly.waiting() {
+            return Ok(frame);
         }
         let deadline = timeout.deadline();
         loop {
@@ -72,30 +135,47 @@ impl<'a> Frames<'a> {
                 Ok(buffer) => buffer,
                 Err(Error::TimedOut) => return Err(Error::TimedOut),
                 Err(error) => {
-                    self.fields.clear();
+                    self.assembly.clear();
                     return Err(error);
                 }
             };
-            let Some(field) = buffer.field() else {
-                return Ok(Frame(Parts::Whole(buffer)));
-            };
-            let ticks = buffer.rtp_timestamp();
-            if let Some(pair) = self.fields.push(field, ticks, buffer) {
-                return Ok(Frame(Parts::Fields(pair)));
+            if let Some(frame) = self.assembly.push(buffer) {
+                return Ok(frame);
             }
         }
     }
 }
 
-impl<'a> Frame<'a> {
+impl<S: Lender> FrameOf<S> {
     /// Its buffers: one, or the fields that came, the first one first.
-    pub fn buffers(&self) -> impl Iterator<Item = &Buffer<'a>> {
+    pub fn buffers(&self) -> impl Iterator<Item = &BufferOf<S>> {
         let (one, other) = match &self.0 {
             Parts::Whole(buffer) => (Some(buffer), None),
             Parts::Fields(Pair::Both(first, second)) => (Some(first), Some(second)),
             Parts::Fields(Pair::First(field) | Pair::Second(field)) => (Some(field), None),
         };
         one.into_iter().chain(other)
+    }
+
+    /// Its only buffer, if it is not of fields.
+    ///
+    /// # Errors
+    /// The frame of fields, untouched.
+    pub fn into_buffer(self) -> Result<BufferOf<S>, Self> {
+        match self.0 {
+            Parts::Whole(buffer) => Ok(buffer),
+            fields @ Parts::Fields(_) => Err(Self(fields)),
+        }
+    }
+
+    /// The same, to be kept one by one.
+    pub fn into_buffers(self) -> impl Iterator<Item = BufferOf<S>> {
+        let (one, other) = match self.0 {
+            Parts::Whole(buffer) => (buffer, None),
+            Parts::Fields(Pair::Both(first, second)) => (first, Some(second)),
+            Parts::Fields(Pair::First(field) | Pair::Second(field)) => (field, None),
+        };
+        std::iter::once(one).chain(other)
     }
 
     /// The field that did not come, if one did not.
@@ -108,10 +188,10 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// Whether every byte of the frame came. [`Buffer::status`] says what is missing of a buffer.
+    /// Whether every byte of the frame came. [`BufferOf::status`] says what is missing of a buffer.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        let are = |buffer: &Buffer<'_>| buffer.status() == Status::Complete;
+        let are = |buffer: &BufferOf<S>| buffer.status() == Status::Complete;
         self.missing().is_none() && self.buffers().all(are)
     }
 
@@ -123,16 +203,7 @@ impl<'a> Frame<'a> {
     /// [`ConvertError`]: the format has other components or another depth, or `pixels` is too small; or the
     /// buffers are of a converted session in another format.
     pub fn unpack(&self, format: PixelFormat, pixels: &mut [u8]) -> Result<(), ConvertError> {
-        let is_whole = matches!(self.0, Parts::Whole(_));
-        self.buffers().try_for_each(|buffer| {
-            let lines = match buffer.field() {
-                _ if is_whole => Lines::All,
-                Some(Field::Second) => Lines::Second,
-                _ => Lines::First,
-            };
-            let layout = buffer.layout();
-            let picture = layout.frame_picture();
-            layout.write_lines(&picture, lines, (buffer, format), pixels)
-        })
+        self.buffers()
+            .try_for_each(|buffer| buffer.unpack_lines(format, pixels))
     }
 }

@@ -6,6 +6,6 @@ mod pairing;
 mod piped;
 mod pixels;
 
-pub use frames::{Frame, Frames};
+pub use frames::{Assembly, Frame, FrameOf, Frames, OwnedFrame};
 pub use onair_essence::video::{Depth, Field, FrameRate, Pgroup, Sampling, Scan, VideoFormat};
 pub use piped::SendError;

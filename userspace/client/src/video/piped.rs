@@ -2,9 +2,17 @@
 
 use onair_pixels::pipe::{NotPiped, PipeFile, PipeFormat, PipeWriter};
 
-use crate::{ConvertError, Error, Field, Frame, PixelFormat, Scan, Session, Timeout};
+use crate::{ConvertError, Error, Field, FrameOf, Lender, PixelFormat, Scan, Session, Timeout};
 
 /// Why a frame is not sent.
+///
+/// ```no_run
+/// use onair::{PixelFormat, SendError, Session, Timeout};
+///
+/// fn send(session: &Session, pixels: &[u8]) -> Result<(), SendError> {
+///     session.send_frame(PixelFormat::V210, pixels, Timeout::NEVER)
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
     /// The session took none.
@@ -56,12 +64,12 @@ impl Session {
     }
 }
 
-impl Frame<'_> {
+impl<S: Lender> FrameOf<S> {
     /// Replaces `out` by the frame and what precedes it in the stream of `writer`. Lines of a field that did not
     /// come are those that `out` had.
     ///
     /// # Errors
-    /// As [`Frame::unpack`].
+    /// As [`FrameOf::unpack`].
     pub fn write_to(&self, writer: &mut PipeWriter, out: &mut Vec<u8>) -> Result<(), ConvertError> {
         let first = self.buffers().next();
         let start = writer.begin_frame(first.map_or(0, |it| it.rtp_timestamp()));

@@ -27,6 +27,22 @@ impl<S: Lender> BufferOf<S> {
         self.layout()
             .write_lines(&picture, Lines::All, (self, format), pixels)
     }
+
+    /// As [`Self::unpack`], into a whole frame ([`Layout::frame_picture`](crate::Layout::frame_picture)): a field's
+    /// lines are every other one, those of the other field stay as they are.
+    ///
+    /// # Errors
+    /// As [`Self::unpack`].
+    pub fn unpack_lines(&self, format: PixelFormat, pixels: &mut [u8]) -> Result<(), ConvertError> {
+        let lines = match self.field() {
+            None => Lines::All,
+            Some(Field::First) => Lines::First,
+            Some(Field::Second) => Lines::Second,
+        };
+        let picture = self.layout().frame_picture();
+        self.layout()
+            .write_lines(&picture, lines, (self, format), pixels)
+    }
 }
 
 impl<S: Lender> BufferMutOf<S> {
@@ -45,7 +61,7 @@ impl<S: Lender> BufferMutOf<S> {
         onair_pixels::pack(&picture, format, pixels, self)
     }
 
-    /// As [`Self::pack`], of `pixels` that are a whole frame ([`Layout::frame_picture`]): the buffer gets
+    /// As [`Self::pack`], of `pixels` that are a whole frame ([`Layout::frame_picture`](crate::Layout::frame_picture)): the buffer gets
     /// the lines of `field`.
     ///
     /// # Errors

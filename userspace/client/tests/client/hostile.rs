@@ -7,7 +7,10 @@ use onair::{Client, Error, PixelFormat, Session, Timeout};
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::layout::Geometry;
 use onair_ipc::memory::AttachmentMemory;
-use onair_ipc::message::{Attached, Challenge, Detached, MAX_PACKET, PROTOCOL, Response, Welcome};
+use onair_ipc::message::{
+    Attached, Challenge, Detached, MAX_PACKET, PROTOCOL, PROTOCOL_MISMATCH, Refused, Response,
+    Welcome,
+};
 
 use crate::fake::wire::{listen, packet, reply};
 use crate::fake::{FRAME_BYTES, FRAMES, SESSION, attached};
@@ -95,18 +98,37 @@ fn answer_garbage_wrong_kind_or_too_long_then_eproto() {
     let detached = bytes(Detached {});
     assert!(protocol_error(vec![(detached.clone(), 0)]).contains("detached"));
     assert!(protocol_error(vec![welcome(), (detached, 3)]).contains("detached"));
-    let later = Welcome {
-        protocol: PROTOCOL + 1,
-        daemon: "onaird 9".into(),
-        tags: false,
-        layouts: false,
-    };
-    assert!(protocol_error(vec![(bytes(later), 0)]).contains("onaird 9"));
     for token in ["", "xyz", "+000000000000000", "00000000000000001"] {
         let challenge = Challenge {
             token: token.into(),
         };
         assert!(protocol_error(vec![welcome(), (bytes(challenge), 0)]).contains("hex"));
+    }
+}
+
+/// A daemon answers a library of another protocol with a refusal; a library does not rely on that.
+#[test]
+fn daemon_older_or_newer_then_eproto_with_both_numbers() {
+    for other in [PROTOCOL - 1, PROTOCOL + 1] {
+        let both = [format!("{other}"), format!("{PROTOCOL}")];
+        let message = format!("the library speaks protocol {PROTOCOL}, this daemon {other}");
+        let refused = Refused {
+            code: PROTOCOL_MISMATCH.into(),
+            message,
+            blockers: Vec::new(),
+        };
+        let welcome = Welcome {
+            protocol: other,
+            daemon: "onaird".into(),
+            tags: false,
+            layouts: false,
+        };
+        for answer in [bytes(refused), bytes(welcome)] {
+            let what = protocol_error(vec![(answer, 0)]);
+            assert!(both.iter().all(|it| what.contains(it)), "{what}");
+            let error = Error::Protocol(what);
+            assert_eq!((error.errno(), error.may_pass()), (71, false));
+        }
     }
 }
 

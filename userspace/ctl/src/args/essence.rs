@@ -93,8 +93,17 @@ macro_rules! declare {
 
         /// Flags that neither a converted session nor a file takes.
         pub(crate) fn of_all() -> Vec<&'static str> {
-            let packets = [$first::OF_PACKETS, $($field::OF_PACKETS,)*].concat();
-            [of_format(), packets, of_timing()].concat()
+            of_others("")
+        }
+
+        /// Flags of all essences but the one of this name: its first flag takes none beside it.
+        pub(super) fn of_others(essence: &str) -> Vec<&'static str> {
+            let all = [
+                (stringify!($first), [$first::OF_FORMAT, $first::OF_PACKETS, $first::OF_TIMING]),
+                $((stringify!($field), [$field::OF_FORMAT, $field::OF_PACKETS, $field::OF_TIMING]),)*
+            ];
+            let others = all.into_iter().filter(|(name, _)| *name != essence);
+            others.flat_map(|(_, flags)| flags.concat()).collect()
         }
 
         /// Flags of the packets' timing.

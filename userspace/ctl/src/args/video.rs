@@ -8,7 +8,7 @@ use onair_essence::video::{Picture, VideoDocument, VideoPatch, VideoStream};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::essence::instead_of;
+use super::essence::{instead_of, of_others};
 
 /// The flag that says that a session carries this essence.
 pub(super) const FIRST: &str = "size";
@@ -56,7 +56,7 @@ pub(crate) struct Flags {
     /// Picture size: width by height in pixels, up to 32767x32767 and 256 MiB a frame; interlaced: the
     /// height of both fields together
     #[arg(long, value_name = "WIDTHxHEIGHT", value_parser = size, allow_hyphen_values = true,
-        required_unless_present_any = instead_of("video"))]
+        required_unless_present_any = instead_of("video"), conflicts_with_all = of_others("video"))]
     size: Option<(u32, u32)>,
 
     /// Frames a second: 60, or exactly 60000/1001; interlaced: half of the fields a second

@@ -21,6 +21,8 @@ pub(crate) struct Piped {
     pub(crate) lost_frames: u64,
     /// Buffers of the session for which this process was too slow.
     pub(crate) missed_buffers: u64,
+    /// Times without frames after which it went on.
+    pub(crate) interruptions: u64,
     pub(crate) seconds: f64,
     pub(crate) ended: &'static str,
 }

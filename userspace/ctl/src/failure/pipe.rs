@@ -25,6 +25,8 @@ pub(crate) enum PipeFailure {
     Stopped(String),
     #[error("session {0} is gone: it was destroyed, or this client was evicted")]
     Gone(String),
+    #[error("session {0} came back with other frames: run this again")]
+    Changed(String),
     #[error("the daemon has ended, or is shutting down")]
     DaemonEnded,
     #[error("the last frames were not sent: {0}")]
@@ -54,7 +56,11 @@ impl PipeFailure {
             },
             Self::Gone(_) => ABSENT,
             Self::DaemonEnded => UNREACHABLE,
-            Self::Stopped(_) | Self::Pixels(_) | Self::Socket { .. } | Self::Write(_) => REFUSED,
+            Self::Stopped(_)
+            | Self::Changed(_)
+            | Self::Pixels(_)
+            | Self::Socket { .. }
+            | Self::Write(_) => REFUSED,
         }
     }
 

@@ -17,6 +17,7 @@ pub(crate) fn render(piped: &Piped) -> String {
         (piped.incomplete_frames, "incomplete"),
         (piped.lost_frames, "lost: the reader was too slow"),
         (piped.missed_buffers, "missed buffers"),
+        (piped.interruptions, "interruptions"),
     ];
     let present = counts.iter().filter(|(count, _)| *count > 0);
     let mut frames = piped.frames.to_string();

@@ -5,8 +5,10 @@ use std::path::Path;
 use onair_api::{ConfigRefusal, EventKind, Reload, ReloadOutcome, Timestamp};
 
 use crate::config::reload::compare;
-use crate::config::{Config, ConfigError};
-use crate::log::FilterError;
+use crate::config::{Config, ConfigError, ms};
+use crate::log::{FilterError, set_filter};
+use crate::services::Services;
+use crate::shutdown::ShutdownCoordinator;
 
 /// Why the configuration is not reloaded.
 #[derive(Debug, thiserror::Error)]
@@ -37,13 +39,43 @@ pub fn load(file: Option<&Path>) -> Result<Box<Config>, ReloadError> {
     Ok(Box::new(Config::load(file)?))
 }
 
+/// Applies what can be applied of `loaded`, the current file; nothing if it is invalid.
+pub(super) fn apply(
+    services: &mut Services,
+    shutdown: &ShutdownCoordinator,
+    loaded: Result<Box<Config>, ReloadError>,
+) -> Reload {
+    let is_shutting_down = shutdown.is_shutting_down();
+    let reload = match merge(&services.config, loaded, is_shutting_down, set_filter) {
+        Ok((config, reload)) => {
+            log(&reload);
+            services.config = config;
+            let config = &services.config;
+            services.archive.retain(config.state.retention());
+            services.probe.set_mode(config.probe.mode);
+            shutdown.configure(config.shutdown, ms(config.timeouts.graceful_ms));
+            reload
+        }
+        Err(error) => {
+            tracing::error!(
+                %error,
+                "the configuration is not reloaded: the current one stays in force"
+            );
+            failed(&error)
+        }
+    };
+    services.hub.publish(None, event(&reload));
+    services.last_reload = Some(reload.clone());
+    reload
+}
+
 /// Merges what can be applied of `wanted`, the current file, into the configuration in force; nothing
 /// if it is invalid. `set_filter` sets the log's filter. Returns the new configuration with the
 /// result.
 ///
 /// # Errors
 /// [`ReloadError`]: the configuration in force stays.
-pub(super) fn merge(
+fn merge(
     active: &Config,
     wanted: Result<Box<Config>, ReloadError>,
     is_shutting_down: bool,
@@ -84,7 +116,7 @@ pub(super) fn merge(
 }
 
 /// The result of a reload that changes nothing.
-pub(super) fn failed(error: &ReloadError) -> Reload {
+fn failed(error: &ReloadError) -> Reload {
     Reload {
         at: Timestamp::now(),
         outcome: ReloadOutcome::Failed,
@@ -95,7 +127,7 @@ pub(super) fn failed(error: &ReloadError) -> Reload {
 }
 
 /// The event that says what was reloaded.
-pub(super) fn event(reload: &Reload) -> EventKind {
+fn event(reload: &Reload) -> EventKind {
     let applied = reload.applied.iter().map(|it| it.key.clone());
     let refused = reload.refused.iter().map(|it| it.change.key.clone());
     EventKind::ConfigReloaded {
@@ -106,7 +138,7 @@ pub(super) fn event(reload: &Reload) -> EventKind {
 }
 
 /// Says each change in the log.
-pub(super) fn log(reload: &Reload) {
+fn log(reload: &Reload) {
     for change in &reload.applied {
         let (key, from, to) = (&change.key, &change.from, &change.to);
         tracing::info!(key, from, to, "reloaded");

@@ -16,6 +16,7 @@ use super::active::{About, Active, worker_name};
 use super::course::Course;
 use super::live::Live;
 use super::{RecorderEvent, convert, startup};
+use crate::access::authority::Caller;
 use crate::events::Subject;
 
 /// Ended recordings kept in the list. The oldest are forgotten first; their files stay.
@@ -210,6 +211,16 @@ impl Recorder {
                 format!("there is no recording {recording}"),
             )
         })
+    }
+
+    /// As [`Self::find`], if the caller's grant covers the recorded session.
+    ///
+    /// # Errors
+    /// `no_such_recording`; `forbidden`.
+    pub fn find_for(&self, caller: &Caller, recording: &RecordingRef) -> Result<u64, Problem> {
+        let (id, owner) = self.find(recording)?;
+        caller.require(owner)?;
+        Ok(id)
     }
 
     /// Recordings of `session`, or all; oldest first.

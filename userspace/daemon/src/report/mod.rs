@@ -12,7 +12,7 @@ mod shutdown_metrics;
 use std::sync::mpsc::SyncSender;
 use std::time::Instant;
 
-use onair_api::{ActiveConfig, SessionState, SessionTally};
+use onair_api::{ActiveConfig, Problem, ProblemCode, SessionState, SessionTally};
 use onair_probe::share::Usage;
 use serde_json::{Value, json};
 
@@ -38,8 +38,6 @@ pub struct Report<'a> {
     pub recorder: &'a Recorder,
     /// The shutdown.
     pub shutdown: &'a ShutdownCoordinator,
-    /// Sessions destroyed since the start.
-    pub destroyed: u64,
     /// Requests that wait: on the control socket, on the attach socket.
     pub waiting: [usize; 2],
     /// Use of the limit of snapshots.
@@ -73,8 +71,21 @@ impl Report<'_> {
             stopped: count(SessionState::Stopped),
             draining: count(SessionState::Draining),
             quarantined: count(SessionState::Quarantined),
-            destroyed: self.destroyed,
+            destroyed: self.sessions.destroyed(),
         }
+    }
+
+    /// Whether no session runs.
+    ///
+    /// # Errors
+    /// `busy`.
+    pub fn check_idle(&self) -> Result<(), Problem> {
+        let detail = match self.tally().running {
+            0 => return Ok(()),
+            1 => "1 session is on air".to_owned(),
+            count => format!("{count} sessions are on air"),
+        };
+        Err(Problem::new(ProblemCode::Busy, detail))
     }
 
     /// A helper thread names the users of the sessions, and answers with health and each session's

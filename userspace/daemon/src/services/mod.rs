@@ -224,6 +224,14 @@ impl Services {
         !self.dead.contains(&poller)
     }
 
+    /// Turns of each poller since the start; `None`: it has died.
+    pub fn living_turns(&self) -> Vec<Option<u64>> {
+        let turns = self.dataplane.turns().into_iter().enumerate();
+        turns
+            .map(|(poller, turns)| self.is_alive(poller).then_some(turns))
+            .collect()
+    }
+
     /// Logs and records events that concern no session.
     pub fn report(&mut self, event: &PollerEvent) {
         match event {

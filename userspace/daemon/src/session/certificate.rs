@@ -1,8 +1,11 @@
 //! The certificate: the core's evidence for a destroy, with what the daemon knows.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use onair_api::{Certificate, EventKind, Memory, Reading, StepName, Timestamp, WatchedFile};
+use onair_api::{
+    Certificate, EventKind, Memory, Reading, SessionRef, StepName, Timestamp, WatchedFile,
+};
 use onair_certificate::seal;
 use onair_ipc::memory::AttachmentMemory;
 use onair_probe::Armed;
@@ -95,14 +98,19 @@ pub(super) fn conclude(
     }
 }
 
+/// Frees memory that no process has any more, until `until`, and completes the certificates.
+pub fn sweep(services: &mut Services, until: Instant) {
+    for (session, bytes, reading) in services.pending_reclaim.sweep(until) {
+        let found = services.archive.find(&SessionRef::Id(session));
+        if let Some(mut certificate) = found.cloned() {
+            complete(&mut certificate, services, bytes, reading);
+        }
+    }
+}
+
 /// Completes, reports and stores the certificate: the kernel reports that no process maps the
 /// memory any more.
-pub fn complete(
-    certificate: &mut Certificate,
-    services: &mut Services,
-    bytes: u64,
-    reading: Reading,
-) {
+fn complete(certificate: &mut Certificate, services: &mut Services, bytes: u64, reading: Reading) {
     let began = certificate.steps.first().map_or(0, |s| s.monotonic_ns);
     certificate.steps.push(onair_api::Step {
         step: StepName::MemoryReturned,

@@ -11,6 +11,7 @@ mod convert;
 mod converted;
 mod driver;
 mod group;
+mod persistent;
 mod problem;
 mod recording;
 mod report;
@@ -33,8 +34,9 @@ use onair_ipc::layout::Geometry;
 use onair_mutant::mutant;
 use onair_session::{Retargeting, Runtime as _, SessionCore};
 
-pub use self::certificate::complete;
+pub use self::certificate::sweep;
 pub use self::driver::Progress;
+pub use self::driver::poller::event as poller_event;
 pub use self::recording::Untapped;
 use crate::access::authority::Grant;
 use crate::events::Subject;
@@ -330,6 +332,21 @@ impl Session {
     pub fn is_stopped_by(&self, number: u64) -> bool {
         let attachment = self.core.attachment(number);
         attachment.is_some_and(|it| it.memory.is_locally_stopped())
+    }
+
+    /// Whether it sends.
+    ///
+    /// # Errors
+    /// `invalid_request`.
+    pub fn check_sends(&self) -> Result<(), Problem> {
+        if self.spec.direction == Direction::Send {
+            return Ok(());
+        }
+        let detail = format!(
+            "session {} receives: a flush waits for frames that clients submitted to a send session",
+            self.spec.name
+        );
+        Err(Problem::new(ProblemCode::InvalidRequest, detail))
     }
 
     /// Whether a poller still has it, and with it its flow.

@@ -1,8 +1,13 @@
 //! All sessions, and how they are found: by id, by name, by destination, by a client's connection, by
 //! due time.
 
+pub mod ending;
+mod find;
 mod index;
+pub mod layouts;
+pub mod make;
 mod numbers;
+mod sources;
 mod traces;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -10,8 +15,9 @@ use std::net::SocketAddrV4;
 use std::ops::{self, Deref, DerefMut};
 use std::time::Instant;
 
-use onair_api::{SessionName, SessionState};
+use onair_api::{Problem, SessionName, SessionSpec, SessionState};
 
+use crate::access::authority::Grant;
 use crate::session::Session;
 
 use self::index::Index;
@@ -20,13 +26,14 @@ pub use self::numbers::{Numbers, stale};
 use self::traces::EndedTraces;
 
 /// The sessions that exist, and those in quarantine, which have no name any more.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Sessions {
     living: BTreeMap<u64, Session>,
     quarantined: BTreeMap<u64, Session>,
     names: HashMap<SessionName, u64>,
     ended: EndedTraces,
     index: Index,
+    numbers: Numbers,
 }
 
 /// A session that may be changed. What the index has of it is brought up to date at the end.
@@ -57,6 +64,23 @@ impl Drop for SessionMut<'_> {
 }
 
 impl Sessions {
+    /// None, of a daemon with this incarnation.
+    pub fn new(incarnation: u32) -> Self {
+        Self {
+            living: BTreeMap::new(),
+            quarantined: BTreeMap::new(),
+            names: HashMap::new(),
+            ended: EndedTraces::default(),
+            index: Index::default(),
+            numbers: Numbers::new(incarnation),
+        }
+    }
+
+    /// Number of those that have ended.
+    pub fn destroyed(&self) -> u64 {
+        self.numbers.destroyed()
+    }
+
     /// What each user has, by uid.
     pub fn taken(&self) -> impl Iterator<Item = (u32, Taken)> {
         self.index.users.iter().map(|(uid, taken)| (*uid, *taken))
@@ -111,10 +135,30 @@ impl Sessions {
     }
 
     /// Those, existing or in quarantine, that have this destination or are about to.
-    pub fn of_destination(&self, wanted: SocketAddrV4) -> impl Iterator<Item = &Session> {
+    fn of_destination(&self, wanted: SocketAddrV4) -> impl Iterator<Item = &Session> {
         let all = self.index.destinations.range((wanted, 0)..);
         let all = all.take_while(move |(destination, _)| *destination == wanted);
         all.filter_map(|(_, id)| self.any(*id))
+    }
+
+    /// Whether no session but `own` receives what a session of `spec` would receive.
+    ///
+    /// # Errors
+    /// `invalid_spec`; it names the session only if it is of `seen`.
+    pub fn check_flow(
+        &self,
+        spec: &SessionSpec,
+        seen: Grant,
+        own: Option<u64>,
+    ) -> Result<(), Problem> {
+        // A quarantined one keeps its flow until its poller has handed it back.
+        let has_it = |it: &Session| self.get(it.id.0).is_some() || it.is_with_a_poller();
+        let mut found = self.of_destination(spec.flow.destination);
+        let is_other = |it: &&Session| has_it(it) && it.listens_where(spec) && Some(it.id.0) != own;
+        match found.find(is_other) {
+            Some(other) => Err(other.has_the_flow(spec, seen)),
+            None => Ok(()),
+        }
     }
 
     /// Frame memory of all.
@@ -211,20 +255,16 @@ impl Sessions {
         Some(self.quarantined.entry(id).or_insert(session))
     }
 
-    /// Removes one that exists.
+    /// Removes one that has ended, from those that exist or those in quarantine.
     pub fn remove(&mut self, id: u64) -> Option<Session> {
-        let mut session = self.living.remove(&id)?;
-        self.ended.keep(&session);
-        self.names.remove(&session.spec.name);
-        self.index.forget(&mut session);
-        Some(session)
-    }
-
-    /// Removes one in quarantine.
-    pub fn remove_quarantined(&mut self, id: u64) -> Option<Session> {
-        let mut session = self.quarantined.remove(&id)?;
+        let living = self.living.remove(&id);
+        if let Some(session) = &living {
+            self.names.remove(&session.spec.name);
+        }
+        let mut session = living.or_else(|| self.quarantined.remove(&id))?;
         self.ended.keep(&session);
         self.index.forget(&mut session);
+        self.numbers.ended(session.index);
         Some(session)
     }
 }

@@ -1,46 +1,9 @@
 //! Recordings.
 
-use onair_api::{RecordingList, RecordingState, RecordingView};
 use serde_json::{Value, json};
 
 use crate::served::client::served;
 use crate::sessions::create;
-
-#[tokio::test]
-async fn recording_started_listed_shown_and_stopped_then_paths_answer() {
-    let api = served();
-    create(&api, "cam1").await;
-    create(&api, "cam2").await;
-    let answer = api
-        .post(
-            "/v1/sessions/cam1/recordings",
-            &json!({"format": "pcapng", "name": "take2", "duration_ms": 10e3}),
-        )
-        .await;
-    assert_eq!(answer.status, 201, "{answer:?}");
-    let place = answer.header("location").unwrap().to_owned();
-    let view: RecordingView = serde_json::from_value(answer.json()).unwrap();
-    assert_eq!(place, format!("/v1/recordings/{}", view.id));
-    assert_eq!(view.session_name.as_str(), "cam1");
-    for path in [place.as_str(), "/v1/recordings/take2"] {
-        assert_eq!(api.get(path).await.json()["id"], view.id.to_string());
-    }
-    for (query, count) in [("", 1), ("?session=cam1", 1), ("?session=cam2", 0)] {
-        let list = api.get(&format!("/v1/recordings{query}")).await.json();
-        let list: RecordingList = serde_json::from_value(list).unwrap();
-        assert_eq!(list.recordings.len(), count, "{query}");
-    }
-    let again = api
-        .post(
-            "/v1/sessions/cam1/recordings",
-            &json!({"format": "pcapng", "name": "take2"}),
-        )
-        .await;
-    assert_eq!(again.code(), "name_taken");
-    let stopped = api.ask("POST", &format!("{place}/stop"), None).await.json();
-    let stopped: RecordingView = serde_json::from_value(stopped).unwrap();
-    assert_eq!(stopped.state, RecordingState::Finished);
-}
 
 #[tokio::test]
 async fn recording_hostile_names_and_wrong_values_then_typed_errors() {

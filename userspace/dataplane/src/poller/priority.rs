@@ -10,7 +10,8 @@ use std::fs;
 use std::io::ErrorKind;
 use std::num::NonZeroU64;
 
-use rustix::process::{getpid, getsid, setpriority_process};
+use nix::unistd::{getpid, getsid};
+use rustix::process::setpriority_process;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity, set_current_timer_slack};
 
 const NICEST: i32 = -20;

@@ -354,6 +354,12 @@ fn describe(number: u64, report: &UnitReport) -> FrameMeta {
 
 #[cfg(test)]
 mod tests {
+    use onair_essence::send::{PacketPlan as _, StreamHeader};
+    use onair_essence::video::st2110_20::{Packetiser, STANDARD_RTP_BYTES};
+    use onair_essence::video::{Depth, FrameRate, VideoFormat};
+    use onair_ipc::layout::Geometry;
+    use onair_net::datagram::Datagram;
+
     use super::*;
 
     #[test]
@@ -367,5 +373,54 @@ mod tests {
         assert_eq!(media_time(sent, sent_ns - 9 * second), sent_ns);
         assert_eq!(media_time(sent, sent_ns + 37 * second), 0);
         assert_eq!(media_time(sent, 5 * second), 0);
+    }
+
+    #[test]
+    fn frame_has_begun_and_not_ended_then_not_between_frames() {
+        let format = VideoFormat::new(320, 180, Depth::Ten, FrameRate::new(60, 1).unwrap());
+        let format = format.unwrap();
+        let address = SocketAddrV4::new([10, 9, 0, 2].into(), 5004);
+        let config = ReceiveConfig {
+            port: "b".into(),
+            destination: address,
+            sources: Vec::new(),
+            payload_type: 96,
+            format: format.into(),
+            mtu: 1500,
+            timeout_ns: 1_000_000,
+            max_attachments: 1,
+        };
+        let bytes = u32::try_from(format.frame_bytes()).unwrap();
+        let frames = FrameMemory::create(Geometry::new(2, bytes).unwrap(), true).unwrap();
+        let stats = SessionStats::new(1).with_reasons(config.format.reasons());
+        let mut receiver = Receiver::new(config, frames, None, Arc::new(stats));
+        let packetiser = Packetiser::new(format, STANDARD_RTP_BYTES).unwrap();
+        let stream = StreamHeader {
+            payload_type: 96,
+            timestamp: 0,
+            ssrc: 1,
+        };
+        for number in 0..packetiser.packets() {
+            assert_eq!(receiver.is_between_frames(), number == 0);
+            let packet = packetiser.packet(number).unwrap();
+            let mut payload = vec![0; packet.bytes()];
+            packet.write_headers(&stream, number, &mut payload);
+            let datagram = Datagram {
+                source: address,
+                destination: address,
+                payload: &payload,
+            };
+            let (frame, at) = (&[][..], 0);
+            receiver.packets(
+                &[Packet {
+                    datagram,
+                    frame,
+                    at,
+                }],
+                number.into(),
+            );
+        }
+        assert!(receiver.is_between_frames());
+        assert_eq!(receiver.pool.number, 1);
     }
 }

@@ -14,7 +14,7 @@ use gstreamer_video::prelude::*;
 use onair::{Error, Layout, PixelFormat, SendError, Session, Timeout};
 
 use crate::attachment::attach_again;
-use crate::formats::{caps, chosen, offered, template};
+use crate::formats::{caps, chosen, has_fields, offered, pads, template};
 use crate::settings::{self, Settings, locked, message};
 
 /// How long the last frames may take at the end of the stream.
@@ -87,11 +87,8 @@ impl ElementImpl for OnAirSink {
     }
 
     fn pad_templates() -> &'static [gst::PadTemplate] {
-        static ALL: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
-            let (direction, presence) = (gst::PadDirection::Sink, gst::PadPresence::Always);
-            let it = gst::PadTemplate::new("sink", direction, presence, &template());
-            vec![it.expect("the template is well formed")]
-        });
+        static ALL: LazyLock<Vec<gst::PadTemplate>> =
+            LazyLock::new(|| pads("sink", gst::PadDirection::Sink));
         &ALL
     }
 }
@@ -124,7 +121,7 @@ impl BaseSinkImpl for OnAirSink {
     fn caps(&self, filter: Option<&gst::Caps>) -> Option<gst::Caps> {
         let layout = *locked(&self.layout);
         let own = match layout {
-            Some(layout) => caps(&layout, &offered(&layout).ok()?),
+            Some(layout) => caps(&layout, &offered(&layout).ok()?, false),
             None => template(),
         };
         Some(match filter {
@@ -232,6 +229,14 @@ impl OnAirSink {
             );
             FlowError::Error
         })?;
+        if has_fields(session.layout()) && !frame.is_tff() {
+            gst::element_imp_error!(
+                self,
+                gst::StreamError::Format,
+                ["the lower field is first in time: the session sends the upper one first"]
+            );
+            return Err(FlowError::NotSupported);
+        }
         let planes = format.planes(&session.layout().frame_picture());
         state.pixels.resize(planes.bytes, 0);
         for (at, plane) in planes.all().iter().enumerate() {

@@ -10,11 +10,11 @@ use gstreamer::{FlowError, glib};
 use gstreamer_base::prelude::*;
 use gstreamer_base::subclass::base_src::CreateSuccess;
 use gstreamer_base::subclass::prelude::*;
-use onair::{Error, Layout, OwnedBuffer, PixelFormat, Session, Timeout};
+use onair::{Error, Layout, OwnedBuffer, OwnedFrame, PixelFormat, Session, Timeout};
 
 use super::flow::Flow;
 use crate::attachment::{attach_again, attach_as};
-use crate::formats::{caps, chosen, frame_time, offered, template};
+use crate::formats::{caps, chosen, frame_time, offered, pads, template};
 use crate::settings::{self, Settings, locked, message};
 
 /// Frames that the pipeline may hold: half of a session's default quota.
@@ -129,11 +129,8 @@ impl ElementImpl for OnAirSrc {
     }
 
     fn pad_templates() -> &'static [gst::PadTemplate] {
-        static ALL: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
-            let (direction, presence) = (gst::PadDirection::Src, gst::PadPresence::Always);
-            let it = gst::PadTemplate::new("src", direction, presence, &template());
-            vec![it.expect("the template is well formed")]
-        });
+        static ALL: LazyLock<Vec<gst::PadTemplate>> =
+            LazyLock::new(|| pads("src", gst::PadDirection::Src));
         &ALL
     }
 }
@@ -167,7 +164,7 @@ impl BaseSrcImpl for OnAirSrc {
     fn caps(&self, filter: Option<&gst::Caps>) -> Option<gst::Caps> {
         let layout = locked(&self.state).layout;
         let own = match layout {
-            Some(layout) => caps(&layout, &offered(&layout).ok()?),
+            Some(layout) => caps(&layout, &offered(&layout).ok()?, true),
             None => template(),
         };
         Some(match filter {
@@ -234,26 +231,35 @@ impl BaseSrcImpl for OnAirSrc {
 impl PushSrcImpl for OnAirSrc {
     fn create(&self, _: Option<&mut gst::BufferRef>) -> Result<CreateSuccess, FlowError> {
         loop {
+            if self.flushing.load(Ordering::SeqCst) {
+                return Err(FlowError::Flushing);
+            }
             let Some(session) = self.session() else {
                 self.attach_again()?;
                 continue;
             };
-            if self.flushing.load(Ordering::SeqCst) {
-                return Err(FlowError::Flushing);
-            }
-            if self.resumes.swap(false, Ordering::SeqCst)
-                && let Some(flow) = &mut locked(&self.state).flow
-            {
-                flow.forget();
+            if let Some(frame) = self.assembled(None) {
+                return self.give(frame);
             }
             let error = match session.buffer_get_owned(Timeout::NEVER) {
-                Ok(loan) => return self.give(loan),
+                Ok(loan) => match self.assembled(Some(loan)) {
+                    Some(frame) => return self.give(frame),
+                    None => continue,
+                },
                 Err(error) => error,
             };
             match error {
                 _ if self.flushing.load(Ordering::SeqCst) => return Err(FlowError::Flushing),
-                // By the daemon: it may start again.
-                Error::Stopped => self.wait_started(&session)?,
+                // By the daemon: it may start again, or end as soon as no process has its frames.
+                Error::Stopped => {
+                    if let Some(flow) = &mut locked(&self.state).flow {
+                        flow.assembly.clear();
+                    }
+                    self.obj()
+                        .src_pad()
+                        .peer_query(&mut gst::query::Drain::new());
+                    self.wait_started(&session)?;
+                }
                 error => self.leave(&error)?,
             }
         }
@@ -269,21 +275,29 @@ static CATEGORY: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
 });
 
 impl OnAirSrc {
+    /// The session, if it is attached.
     fn session(&self) -> Option<Arc<Session>> {
-        let state = locked(&self.state);
-        state.flow.as_ref().map(|flow| flow.session.clone())
+        let mut state = locked(&self.state);
+        let flow = state.flow.as_mut()?;
+        if self.resumes.swap(false, Ordering::SeqCst) {
+            flow.forget();
+        }
+        Some(flow.session.clone())
+    }
+
+    /// The frame that is whole with `loan`, or that waits. Not the first one if the element attached between its fields.
+    fn assembled(&self, loan: Option<OwnedBuffer>) -> Option<OwnedFrame> {
+        let mut state = locked(&self.state);
+        let flow = state.flow.as_mut()?;
+        let frame = match loan {
+            Some(loan) => flow.assembly.push(loan),
+            None => flow.assembly.waiting(),
+        };
+        frame.filter(|it| flow.next.is_some() || it.missing().is_none())
     }
 
     fn flow(&self, session: Arc<Session>, format: PixelFormat) -> Flow {
-        Flow {
-            session,
-            format,
-            loans: *locked(&self.loans) as usize,
-            next: None,
-            taken: 0,
-            lost: 0,
-            is_discontinuous: true,
-        }
+        Flow::new(session, format, *locked(&self.loans) as usize)
     }
 
     /// Attached to buffers in `format`.
@@ -294,11 +308,11 @@ impl OnAirSrc {
         Ok(self.flow(session, format))
     }
 
-    fn give(&self, loan: OwnedBuffer) -> Result<CreateSuccess, FlowError> {
+    fn give(&self, frame: OwnedFrame) -> Result<CreateSuccess, FlowError> {
         let now = self.obj().current_running_time();
         let mut state = locked(&self.state);
         let flow = state.flow.as_mut().ok_or(FlowError::Flushing)?;
-        let made = flow.buffer(loan, now).map_err(|error| {
+        let made = flow.buffer(frame, now).map_err(|error| {
             gst::error!(CATEGORY, imp = self, "{error}");
             FlowError::Error
         })?;

@@ -4,24 +4,28 @@ use std::sync::Arc;
 
 use gstreamer as gst;
 use gstreamer::ClockTime;
-use onair::{Layout, OwnedBuffer, PixelFormat, Session, Status, Timeout};
+use onair::{Assembly, Layout, OwnedFrame, PixelFormat, Session, Timeout};
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::formats::{add_meta, frame_time};
+use crate::formats::{add_meta, frame_time, has_fields};
 
 /// Times of buffers from [`Buffer::media_time_ns`](onair::Buffer::media_time_ns): PTP's, in TAI.
 const TAI: &str = "timestamp/x-ptp";
 
-/// What the element does with each loan.
+/// What the element does with each frame.
 pub(super) struct Flow {
     pub(super) session: Arc<Session>,
+    pub(super) assembly: Assembly<Arc<Session>>,
     pub(super) format: PixelFormat,
+    /// The last frame that was put together of fields: one that does not come is the last one's.
+    pixels: Vec<u8>,
     /// Loans that the pipeline may hold. A frame beyond is copied, so that the session has frames to receive into.
     pub(super) loans: usize,
+    /// Number of the next frame, after the first one.
     pub(super) next: Option<u64>,
     pub(super) taken: u64,
     pub(super) lost: u64,
-    pub(super) is_discontinuous: bool,
+    is_discontinuous: bool,
 }
 
 /// A buffer, and how many frames were lost before it.
@@ -31,9 +35,29 @@ pub(super) struct Made {
 }
 
 impl Flow {
+    pub(super) fn new(session: Arc<Session>, format: PixelFormat, loans: usize) -> Self {
+        let layout = session.layout();
+        let bytes = match has_fields(layout) {
+            true => format.planes(&layout.frame_picture()).bytes,
+            false => 0,
+        };
+        Self {
+            assembly: Assembly::of(&session),
+            session,
+            format,
+            pixels: vec![0; bytes],
+            loans,
+            next: None,
+            taken: 0,
+            lost: 0,
+            is_discontinuous: true,
+        }
+    }
+
     /// Begins with what comes from now on: the frames that wait are of before.
     pub(super) fn forget(&mut self) {
         while self.session.buffer_get(Timeout::NOW).is_ok() {}
+        self.assembly.clear();
         self.next = None;
         self.is_discontinuous = true;
     }
@@ -45,20 +69,31 @@ impl Flow {
     /// The buffer of a frame. `running_time`: of the pipeline, now.
     pub(super) fn buffer(
         &mut self,
-        loan: OwnedBuffer,
+        frame: OwnedFrame,
         running_time: Option<ClockTime>,
     ) -> Result<Made, gst::glib::BoolError> {
         let layout = *self.layout();
-        let (number, is_complete) = (loan.number(), loan.status() == Status::Complete);
-        let (received, media_time) = (loan.first_packet_ns(), loan.media_time_ns());
+        let first = frame.buffers().next().expect("a frame has a buffer");
+        let (received, media_time) = (first.first_packet_ns(), first.media_time_ns());
+        // Fields are counted.
+        let of_frame = 1 + u64::from(has_fields(&layout));
+        let number = first.number() / of_frame;
+        let is_complete = frame.is_complete();
         let lost = self.next.map_or(0, |next| number.saturating_sub(next));
         self.next = Some(number + 1);
         self.taken += 1;
         self.lost += lost;
-        // This loan is one of them.
-        let memory = match self.session.buffers_held() > self.loans {
-            true => gst::Memory::from_slice(loan.as_ref().to_vec()),
-            false => gst::Memory::from_slice(loan),
+        let memory = match frame.into_buffer() {
+            // This loan is one of them.
+            Ok(loan) if self.session.buffers_held() > self.loans => {
+                gst::Memory::from_slice(loan.as_ref().to_vec())
+            }
+            Ok(loan) => gst::Memory::from_slice(loan),
+            Err(fields) => {
+                let unpacked = fields.unpack(self.format, &mut self.pixels);
+                unpacked.map_err(|error| gst::glib::bool_error!("{error}"))?;
+                gst::Memory::from_slice(self.pixels.clone())
+            }
         };
         let mut buffer = gst::Buffer::new();
         let made = buffer.get_mut().expect("it is new");

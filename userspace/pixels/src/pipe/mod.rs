@@ -93,6 +93,12 @@ impl PipeFormat {
         })
     }
 
+    /// The file.
+    #[must_use]
+    pub const fn file(&self) -> PipeFile {
+        self.file
+    }
+
     /// The pixel format.
     #[must_use]
     pub const fn pixels(&self) -> PixelFormat {

@@ -59,13 +59,34 @@ pub struct ClientPlaces {
 }
 
 impl ClientPlaces {
-    /// How much longer than usual a client waits for a place that comes free soon. `None`: it does not wait.
+    /// Refuses a client: whether it waits for a place that comes free soon.
     #[must_use]
-    pub fn wait(self) -> Option<Duration> {
-        match self.is_full {
+    pub fn refuse<P>(self, problem: P) -> NoPlace<P> {
+        let wait = match self.is_full {
             true if self.has_unused_follower => Some(UNUSED),
             true if self.is_settling => Some(Duration::ZERO),
             _ => None,
+        };
+        let problem = Box::new(problem);
+        NoPlace { problem, wait }
+    }
+}
+
+/// No place for a client.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NoPlace<P> {
+    /// The refusal.
+    pub problem: Box<P>,
+    /// How much longer than usual the client asks again, because a place comes free soon. `None`: it does not.
+    pub wait: Option<Duration>,
+}
+
+impl<P> From<P> for NoPlace<P> {
+    fn from(problem: P) -> Self {
+        let problem = Box::new(problem);
+        Self {
+            problem,
+            wait: None,
         }
     }
 }
@@ -143,7 +164,7 @@ mod tests {
                 is_settling,
                 has_unused_follower,
             };
-            places.wait()
+            places.refuse(()).wait
         };
         for [is_settling, unused] in [[false, false], [false, true], [true, false], [true, true]] {
             assert_eq!(wait(false, is_settling, unused), None);

@@ -1,7 +1,6 @@
 //! Every sequence of events up to a depth, and long random ones, on the core and on a reference
 //! model: the same state, the same certificate; each session can be ended; each memory is given back
 //! once; no frame is lost.
-#![cfg(not(any(loom, shuttle)))]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 #[path = "../played/ledgers.rs"]

@@ -1,6 +1,5 @@
 //! The shutdown of all sessions, played on a clock of its own: the order of the stops and the
 //! destroys, what is waited for and for how long, and what happens to sessions that stay in use.
-#![cfg(not(any(loom, shuttle)))]
 
 mod plant;
 mod search;

@@ -72,6 +72,8 @@ pub(crate) struct Site {
     pub(crate) is_ready: bool,
     /// Owners of slots that helper threads are asked about.
     pub(crate) suspects: Vec<u32>,
+    /// Attachments whose frames the poller is to take back.
+    pub(crate) to_evict: Vec<u64>,
     pub(crate) end: Option<Box<Evidence>>,
     pub(crate) now: Instant,
     /// How long its destroy waits for users.
@@ -107,6 +109,7 @@ impl Site {
             is_due: false,
             is_ready: false,
             suspects: Vec::new(),
+            to_evict: Vec::new(),
             end: None,
             now: Instant::now(),
             timeout: Some(Duration::from_secs(1)),
@@ -200,6 +203,7 @@ impl Site {
     fn execute(&mut self, effect: Effect<Ledgers>) {
         match effect {
             Effect::Poller(PollerCommand::Start(runtime)) => self.runtime = Some(runtime),
+            Effect::Poller(PollerCommand::Evict(number)) => self.to_evict.push(number),
             Effect::LookAtSites(question) => match &mut self.unanswered {
                 Some(questions) => questions.push(question),
                 None => self.answer(question),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use onair_api::SessionId;
-use onair_session::{Event, Examination, Exit, Ticket};
+use onair_session::{Event, EvictionTicket, Examination, Exit, Ticket};
 
 use crate::site::{CLIENT, Site, ended, examine, examine_once};
 
@@ -146,4 +146,12 @@ fn threads_end_then_examined_unless_no_caller_or_loan_was_seen() {
     questions.into_iter().for_each(|it| sites[0].answer(it));
     examine(&mut sites, &[], &|_| ());
     assert_eq!(ended(&sites), [true]);
+}
+
+#[test]
+fn client_evicted_while_it_runs_then_the_poller_takes_its_frames() {
+    let mut site = Site::new(1);
+    let all = EvictionTicket::All(Ticket::unread());
+    site.handle(Event::Evict(None, all));
+    assert_eq!(site.to_evict, [CLIENT]);
 }

@@ -1,7 +1,7 @@
 //! Why frames pass no more: the first reason counts.
 
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Weak};
 use std::{io, thread};
 
 use onair::{Error, Session};
@@ -40,7 +40,8 @@ impl Why {
 /// Tells the main thread.
 #[derive(Clone)]
 pub(super) struct Ending {
-    session: Arc<Session>,
+    /// Weak: a session that has ended is let go when another one takes its place.
+    session: Weak<Session>,
     tell: Sender<Told>,
 }
 
@@ -53,8 +54,9 @@ pub(super) enum Told {
 
 impl Ending {
     /// A signal is an end from now on.
-    pub(super) fn of(session: Arc<Session>) -> io::Result<(Self, Receiver<Told>)> {
+    pub(super) fn of(session: &Arc<Session>) -> io::Result<(Self, Receiver<Told>)> {
         let (tell, told) = channel();
+        let session = Arc::downgrade(session);
         let ending = Self { session, tell };
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
         let of_signals = ending.clone();
@@ -69,23 +71,21 @@ impl Ending {
     /// Ends it. A receiver's call wakes up; what a sender submitted is still sent.
     pub(super) fn end(&self, why: Why) {
         drop(self.tell.send(Told::End(why)));
-        if !self.session.is_sender() {
-            self.session.stop();
+        if let Some(session) = self.session.upgrade().filter(|it| !it.is_sender()) {
+            session.stop();
         }
     }
+}
 
-    /// What an error of the session's calls means.
-    pub(super) fn failed(&self, error: Error) -> Why {
-        let session = || self.session.name().to_owned();
-        Why::Failed(match error {
-            Error::Stopped | Error::Stale | Error::Disconnected
-                if self.session.is_service_ending() =>
-            {
-                PipeFailure::DaemonEnded
-            }
-            Error::Stopped => PipeFailure::Stopped(session()),
-            Error::Stale | Error::Disconnected => PipeFailure::Gone(session()),
-            other => PipeFailure::Session(other),
-        })
-    }
+/// What an error of the session's calls means.
+pub(super) fn failed(session: &Session, error: Error) -> Why {
+    let name = || session.name().to_owned();
+    Why::Failed(match error {
+        Error::Stopped | Error::Stale | Error::Disconnected if session.is_service_ending() => {
+            PipeFailure::DaemonEnded
+        }
+        Error::Stopped => PipeFailure::Stopped(name()),
+        Error::Stale | Error::Disconnected => PipeFailure::Gone(name()),
+        other => PipeFailure::Session(other),
+    })
 }

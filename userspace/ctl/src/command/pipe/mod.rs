@@ -16,7 +16,10 @@ use std::time::Instant;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use onair::{Client, DEFAULT_SOCKET, PipeFile, PipeFormat, PixelFormat, SOCKET_VARIABLE, Session};
+use onair::{
+    Client, DEFAULT_SOCKET, Error, PipeFile, PipeFormat, PixelFormat, Reattaching, SOCKET_VARIABLE,
+    Session,
+};
 use onair_api::SessionRef;
 
 use crate::args::Options;
@@ -48,6 +51,10 @@ pub(crate) struct Pipe {
     #[arg(long)]
     send: bool,
 
+    /// Go on after a stop, a destroy or the daemon's end, when a session of this name runs again
+    #[arg(long, conflicts_with = "send")]
+    reattach: bool,
+
     /// Create this Unix socket for one program, instead of standard output or input
     #[arg(long, value_name = "PATH")]
     unix: Option<PathBuf>,
@@ -71,6 +78,7 @@ struct Counts {
     lost: AtomicU64,
     /// Buffers that this process was too slow for.
     missed: AtomicU64,
+    interruptions: AtomicU64,
 }
 
 impl Counts {
@@ -100,9 +108,7 @@ impl Pipe {
             return Err(PipeFailure::Terminal.into());
         }
         let client = Client::at(&self.attach).response_timeout(options.timeout);
-        let session = client
-            .attach(&self.session.to_string())
-            .map_err(PipeFailure::Session)?;
+        let (session, again) = self.attach(&client).map_err(PipeFailure::Session)?;
         if session.is_sender() != self.send {
             return Err(PipeFailure::Direction {
                 session: session.name().to_owned(),
@@ -117,27 +123,27 @@ impl Pipe {
             Some(path) => Target::socket(path).map(|(target, file)| (target, Some(file)))?,
             None => (Target::standard(self.send)?, None),
         };
-        let session = Arc::new(session);
-        let (ending, ends) = Ending::of(session.clone())?;
+        let (ending, ends) = Ending::of(&session)?;
         let counts = Arc::new(Counts::default());
+        let name = session.name().to_owned();
         let flow = Flow {
-            session: session.clone(),
+            session,
             format,
             target,
             limit: self.frames.unwrap_or(u64::MAX),
             counts: counts.clone(),
             ending,
-            bar: progress(session.name()),
+            bar: progress(&name),
         };
         let begin = Instant::now();
         let why = match self.send {
             true => send::run(flow, &ends, options.timeout),
-            false => receive::run(flow, &ends),
+            false => receive::run(flow, again, &ends),
         };
         let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let facts = format.facts().into_iter();
         let piped = Piped {
-            session: session.name().to_owned(),
+            session: name,
             direction: if self.send { "send" } else { "receive" },
             format: self.format.as_str(),
             content: facts.collect::<BTreeMap<_, _>>(),
@@ -146,6 +152,7 @@ impl Pipe {
             incomplete_frames: load(&counts.incomplete),
             lost_frames: load(&counts.lost),
             missed_buffers: load(&counts.missed),
+            interruptions: load(&counts.interruptions),
             seconds: begin.elapsed().as_secs_f64(),
             ended: why.as_str(),
         };
@@ -154,6 +161,19 @@ impl Pipe {
             Why::Failed(failure) => Err(failure.into()),
             _ => Ok(DONE),
         }
+    }
+}
+
+impl Pipe {
+    /// The session, and what attaches again if that is wanted.
+    fn attach(&self, client: &Client) -> Result<(Arc<Session>, Option<Reattaching>), Error> {
+        let name = self.session.to_string();
+        if !self.reattach {
+            return Ok((Arc::new(client.attach(&name)?), None));
+        }
+        let again = client.reattaching(&name)?;
+        let session = again.session().expect("it was attached just now");
+        Ok((Arc::clone(session), Some(again)))
     }
 }
 

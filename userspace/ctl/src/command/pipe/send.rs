@@ -10,7 +10,7 @@ use std::time::Duration;
 use onair::{PipeReader, PipedError, SendError, Timeout};
 
 use super::Flow;
-use super::ending::{Told, Why};
+use super::ending::{Told, Why, failed};
 use crate::failure::pipe::PipeFailure;
 
 /// Passes frames on, and waits up to `flush` until the last one is sent. Returns why it ended.
@@ -50,7 +50,7 @@ fn read(flow: Flow) -> Result<Why, PipeFailure> {
             .send_frame(flow.format.pixels(), &pixels, Timeout::NEVER)
         {
             Ok(()) => {}
-            Err(SendError::Session(error)) => return Ok(flow.ending.failed(error)),
+            Err(SendError::Session(error)) => return Ok(failed(&flow.session, error)),
             Err(SendError::Pixels(error)) => return Err(PipeFailure::Pixels(error)),
         }
         flow.bar.inc(1);

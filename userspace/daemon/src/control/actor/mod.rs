@@ -5,23 +5,23 @@
 //! (reading a client's memory, listing its threads) and answer with a message. The actor does
 //! everything else in short steps (`turn`, `control/schedule.rs`).
 
-mod converted;
 mod ending;
-mod recordings;
 mod requests;
 mod restore;
 mod turn;
 
 use std::fmt::Debug;
+use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
 use onair_api::Certificate;
 use onair_dataplane::Runtime;
+use onair_session::shutdown::ShutdownEvent;
 use onair_session::{Event, Followers, Quarantines, Ticket};
 use onair_workers::WorkerGuard;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::command::ActorCommand;
+use super::command::{ActorCommand, Drained};
 use super::inputs::{Inbox, Inputs};
 use crate::config::ms;
 use crate::control::schedule::{Due, Schedule, Task};
@@ -29,15 +29,15 @@ use crate::process::notify;
 use crate::process::watchdog::{Watchdog, WatchdogCheck};
 use crate::recorder::Recorder;
 use crate::report::Report;
+use crate::services::Services;
 use crate::services::reply::Reply;
-use crate::services::{Services, this_daemon};
-use crate::session::Session;
-use crate::sessions::{Numbers, SessionMut, Sessions};
+use crate::session::{Progress, Session};
+use crate::sessions::ending::Ending;
+use crate::sessions::{SessionMut, Sessions};
 use crate::shares::{Holdings, Refusals};
 use crate::shutdown::ShutdownCoordinator;
 use crate::snapshot::Snapshots;
-
-use ending::Ending;
+use crate::taps::Taps;
 
 /// Interval of the looks at links and traffic.
 const TRAFFIC: Duration = Duration::from_millis(250);
@@ -47,10 +47,11 @@ const TRAFFIC: Duration = Duration::from_millis(250);
 pub struct Actor {
     services: Services,
     sessions: Sessions,
-    numbers: Numbers,
     attachments: u64,
     shutdown: ShutdownCoordinator,
     ending: Ending,
+    /// Receives the result of the shutdown.
+    drained: Option<SyncSender<Drained>>,
     due: Due,
     /// When the next periodic check is due.
     periodic_at: Instant,
@@ -76,14 +77,14 @@ impl Actor {
     pub fn new(services: Services, recorder: Recorder, shutdown: ShutdownCoordinator) -> Self {
         let snapshots = Snapshots::new(services.config.limits.snapshots_share());
         Self {
-            numbers: Numbers::new(services.identity.incarnation),
+            sessions: Sessions::new(services.identity.incarnation),
             services,
             snapshots,
             refusals: Refusals::default(),
             shutdown,
-            sessions: Sessions::default(),
             attachments: 0,
             ending: Ending::default(),
+            drained: None,
             due: Due::default(),
             periodic_at: Instant::now(),
             traffic_at: Instant::now(),
@@ -146,8 +147,8 @@ impl Actor {
         self.services.dataplane.check_ports();
         self.services.follow_clock();
         self.services.follow_ptp(now);
-        self.note_sources();
-        self.note_degraded_recordings();
+        self.sessions.note_sources();
+        self.taps().note_degraded();
         let services = &mut self.services;
         let look = |session: &mut Session| session.look_at_traffic(services, now);
         self.sessions.change_each(look);
@@ -159,9 +160,7 @@ impl Actor {
         let Some(watchdog) = self.watchdog.as_mut().filter(|it| it.due() <= now) else {
             return;
         };
-        let turns = services.dataplane.turns().into_iter().enumerate();
-        let living = turns.map(|(poller, turns)| services.is_alive(poller).then_some(turns));
-        match watchdog.look(now, living.collect()) {
+        match watchdog.look(now, services.living_turns()) {
             WatchdogCheck::Feed => notify::send("WATCHDOG=1"),
             WatchdogCheck::Stuck(pollers) => {
                 for poller in pollers {
@@ -172,38 +171,29 @@ impl Actor {
         }
     }
 
-    /// A client changed its memory with a system call.
-    fn memory_touched(&mut self) {
-        for (session, attachment) in self.services.guard.touched() {
-            if self.sessions.get(session).is_some() {
-                self.handle(session, Event::MemoryTouched(attachment));
-            }
-        }
-    }
-
     /// The daemon, as its reports see it.
     fn report(&self) -> Report<'_> {
+        let holdings = Holdings::of(&self.services, &self.sessions, &self.recorder);
         Report {
             services: &self.services,
             sessions: &self.sessions,
             recorder: &self.recorder,
             shutdown: &self.shutdown,
-            destroyed: self.numbers.destroyed(),
             waiting: self.waiting,
             snapshots: self.snapshots.usage(),
-            shares: self.refusals.usage(&self.holdings()),
+            shares: self.refusals.usage(&holdings),
         }
     }
 
-    /// What each user has of the limits.
-    fn holdings(&self) -> Holdings {
-        let mut all = Holdings::new(&self.services.config, this_daemon(0).uid);
-        all.sessions.extend(self.sessions.taken());
-        let pending = self.services.pending_reclaim.bytes_by_user();
-        all.pending.extend(pending);
-        let recordings = self.recorder.list.values();
-        all.recordings.extend(recordings.map(|it| it.starter.uid));
-        all
+    /// The recordings and snapshots, with what their taps need.
+    fn taps(&mut self) -> Taps<'_> {
+        Taps {
+            services: &mut self.services,
+            sessions: &mut self.sessions,
+            recorder: &mut self.recorder,
+            snapshots: &mut self.snapshots,
+            is_shutdown: self.ending.has_begun(),
+        }
     }
 
     /// A session that exists.
@@ -236,6 +226,27 @@ impl Actor {
             .map(|(mut session, services)| session.handle(services, event));
         if let Some(progress) = handled {
             self.follow(id, progress);
+        }
+    }
+
+    /// Removes a destroyed session, and answers the requester.
+    pub(crate) fn follow(&mut self, id: u64, progress: Progress) {
+        let answer = match progress {
+            // The caller that asked for these does what follows.
+            Progress::Lives | Progress::NotAdmitted(_) | Progress::Quarantined(_) => return,
+            Progress::Due => return self.examine_soon(id),
+            Progress::Ready => return self.ending.note(ShutdownEvent::Ready(id)),
+            Progress::Destroyed(certificate, via, reply) => Some((certificate, via, reply)),
+            Progress::Freed => None,
+        };
+        let gone = self.sessions.remove(id);
+        if let (Some(session), Some((_, via, _))) = (&gone, &answer) {
+            session.gone(&mut self.services, *via);
+        }
+        // Its taps are gone with it.
+        self.taps().session_gone(id);
+        if let Some((certificate, _, reply)) = answer {
+            self.services.answer_when_durable(certificate, reply);
         }
     }
 }

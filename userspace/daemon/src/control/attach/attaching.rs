@@ -6,6 +6,7 @@ use onair_api::operations::{Access, Right};
 use onair_api::{Problem, ProblemCode, SessionRef};
 use onair_ipc::message::{Attach, Challenge, Response};
 use onair_probe::{Armed, Probe, ProbeError};
+use onair_session::NoPlace;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -13,7 +14,7 @@ use super::places::TakenPlace;
 use super::requests::{Connection, send_action};
 use super::stage::{Handled, Proving, Stage};
 use super::wire::refuse;
-use super::{AttachAction, Reservation, Reserved, Watching};
+use super::{AttachAction, Reservation, Watching};
 use crate::access::authority::Caller;
 use crate::diagnostics::error_chain::chain;
 use crate::session::attachment::{ClientProcess, Watched};
@@ -110,11 +111,13 @@ impl Connection {
                 })
                 .await?;
             match reserved {
-                Reserved::Reservation(reservation) => return Ok((place, reservation)),
-                Reserved::NotYet { problem, longer } if Instant::now() >= until + longer => {
-                    return Err(problem);
+                Ok(reservation) => return Ok((place, reservation)),
+                Err(NoPlace { problem, wait }) => {
+                    if wait.is_none_or(|longer| Instant::now() >= until + longer) {
+                        return Err(*problem);
+                    }
+                    drop(place);
                 }
-                Reserved::NotYet { .. } => drop(place),
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LAST_PAUSE);

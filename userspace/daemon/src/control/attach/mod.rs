@@ -20,13 +20,17 @@ use std::convert::Infallible;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use onair_api::{Certificate, Flushed, NewSession, Problem, SessionRef, SessionView, Who};
+use onair_api::{
+    Certificate, Flushed, NewSession, ProbeMode, Problem, SessionRef, SessionView, Who,
+};
 use onair_ipc::message::{Attached, DESCRIPTORS};
+use onair_session::NoPlace;
 use tokio::sync::oneshot;
 
 use crate::access::authority::Caller;
 use crate::services::reply::Reply;
 use crate::session::attachment::{ClientProcess, Watched};
+use crate::witness::probe::ProbeLink;
 
 pub use connection::Limits;
 pub use listener::Listener;
@@ -45,6 +49,17 @@ pub enum Watching {
     Off,
 }
 
+impl Watching {
+    /// How this probe treats clients.
+    pub(crate) fn by(probe: &ProbeLink) -> Self {
+        match (probe.probe(), probe.mode()) {
+            (Some(probe), ProbeMode::Required) => Self::Required(probe.clone()),
+            (Some(probe), ProbeMode::Preferred) => Self::Preferred(probe.clone()),
+            _ => Self::Off,
+        }
+    }
+}
+
 /// A reservation of one attachment.
 #[derive(Clone, Debug)]
 pub struct Reservation {
@@ -52,22 +67,6 @@ pub struct Reservation {
     pub session: u64,
     /// How the probe treats the client.
     pub watching: Watching,
-}
-
-/// The answer to a reservation request.
-#[derive(Debug)]
-pub enum Reserved {
-    /// It is reserved.
-    Reservation(Reservation),
-    /// The session is full, and a client that has left it is being settled, or a converted session
-    /// without clients is about to end: the requester asks again. If there is no time for that, this is
-    /// the refusal.
-    NotYet {
-        /// The refusal.
-        problem: Problem,
-        /// How much longer than usual to ask: such a session ends after an interval.
-        longer: Duration,
-    },
 }
 
 /// The actor's answer to an admitted client: the message, and `ctl`, `seg`, `frames`.
@@ -95,8 +94,8 @@ pub enum AttachAction {
         session: SessionRef,
         /// Layout that the buffers must have; `None`: as the session has them.
         layout: Option<String>,
-        /// The reservation.
-        reply: Reply<Reserved>,
+        /// The reservation, or the refusal, after which the requester may ask again.
+        reply: Reply<Result<Reservation, NoPlace<Problem>>>,
     },
     /// Give a reservation back.
     Release {

@@ -205,3 +205,27 @@ fn destroyed(certificate: &Certificate) -> Result<Destroyed, Problem> {
 pub(super) async fn send_action(actions: &mpsc::Sender<AttachAction>, action: AttachAction) {
     let _ = actions.send(action).await;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn library_older_or_newer_then_refused_with_both_numbers() {
+        for protocol in [PROTOCOL - 1, PROTOCOL + 1] {
+            let hello = Hello {
+                protocol,
+                library: String::new(),
+                sites: true,
+            };
+            let handled = welcome(&hello);
+            assert!(matches!(handled.stage, Stage::New));
+            let Response::Refused(refused) = handled.response else {
+                panic!("{:?}", handled.response);
+            };
+            assert_eq!(refused.code, PROTOCOL_MISMATCH);
+            let numbers = format!("protocol {protocol}, this daemon {PROTOCOL}");
+            assert!(refused.message.contains(&numbers), "{}", refused.message);
+        }
+    }
+}

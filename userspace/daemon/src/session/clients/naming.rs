@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
-use onair_api::{Blocker, BlockerKind, EventKind, Witness};
+use onair_api::{Blocker, BlockerKind, BlockerList, EventKind, Timestamp, Witness};
 use onair_session::{Named, Runtime as _};
 
 use super::blockers;
 use crate::clients::inspector::{Finding, Purpose};
 use crate::services::Services;
+use crate::services::reply::Reply;
 use crate::session::Session;
 use crate::session::clients::blockers::Draft;
 use crate::witness::mapping;
@@ -38,12 +39,35 @@ impl Session {
     }
 
     /// A helper thread names its users, then calls `then` with the list.
-    pub fn name_blockers(
+    fn name_blockers(
         &self,
         services: &Services,
         then: impl FnOnce(Vec<Blocker>) -> Finding + Send + 'static,
     ) {
         blockers::name(services, self.id.0, self.draft_blockers(services), then);
+    }
+
+    /// Answers with its users, which a helper thread names.
+    pub fn list_blockers(&self, services: &Services, reply: Reply<BlockerList>) {
+        let mut list = BlockerList {
+            session: self.id,
+            name: self.spec.name.clone(),
+            at: Timestamp::now(),
+            blockers: Vec::new(),
+        };
+        self.name_blockers(services, move |blockers| {
+            list.blockers = blockers;
+            reply.send(Ok(list));
+            Finding::Told
+        });
+    }
+
+    /// A helper thread has named its users, for this purpose.
+    pub fn named(&mut self, services: &mut Services, purpose: Purpose, blockers: Vec<Blocker>) {
+        match purpose {
+            Purpose::Warning(after) => self.warn(services, after, blockers),
+            Purpose::Quarantined(bytes) => self.publish_quarantined(services, bytes, blockers),
+        }
     }
 
     /// A helper thread names its users, for this use.
@@ -88,7 +112,7 @@ impl Session {
     }
 
     /// The users are named: warns of them in the log and by an event.
-    pub fn warn(&mut self, services: &mut Services, after: Duration, blockers: Vec<Blocker>) {
+    fn warn(&mut self, services: &mut Services, after: Duration, blockers: Vec<Blocker>) {
         tracing::warn!(
             session = %self.id, name = %self.spec.name, after_s = after.as_secs(),
             destroy_waits = self.core.is_draining(), blockers = blockers.len(),
@@ -104,7 +128,7 @@ impl Session {
     }
 
     /// Publishes that it was quarantined, with the processes that have its memory.
-    pub fn publish_quarantined(&self, services: &mut Services, bytes: u64, blockers: Vec<Blocker>) {
+    fn publish_quarantined(&self, services: &mut Services, bytes: u64, blockers: Vec<Blocker>) {
         let (blockers, more) = EventKind::cut(blockers);
         let quarantined = EventKind::Quarantined {
             bytes,

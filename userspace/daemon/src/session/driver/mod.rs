@@ -1,21 +1,21 @@
 //! Drives the session's core: shows it what it asks for, and does what its effects say.
 
 mod notes;
+pub(super) mod poller;
 pub(super) mod requests;
 
 use std::fmt::Debug;
 use std::time::Instant;
 
-use onair_api::{Certificate, Problem, Reading, SessionId, Timestamp, Via};
-use onair_dataplane::{Command, Runtime};
+use onair_api::{Certificate, Problem, ProblemCode, Reading, SessionId, Timestamp, Via, Who};
+use onair_dataplane::Runtime;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::memory::AttachmentMemory;
 use onair_ipc::slot::SlotReading;
 use onair_ipc::sys;
 use onair_session::{
-    AttachRefusal, Effect, Event, Examination, Examined, Facts, Moment, PollerCommand,
-    RetiredMemory, SiteFinding, SiteQuestion, ThreadQuestion, Ticket, Timeouts, View, Walk,
-    examine_together,
+    AttachRefusal, Effect, Event, Examination, Examined, Facts, Moment, RetiredMemory, SiteFinding,
+    SiteQuestion, ThreadQuestion, Ticket, Timeouts, View, Walk, examine_together,
 };
 
 use super::{Session, certificate};
@@ -60,6 +60,25 @@ impl Session {
         };
         let effects = self.core.handle(event, facts, &view);
         self.execute_all(services, effects)
+    }
+
+    /// Quarantines a stopped session: its certificate, so far.
+    ///
+    /// # Errors
+    /// Those of the core.
+    pub fn quarantine(
+        &mut self,
+        services: &mut Services,
+        who: Who,
+    ) -> Result<Box<Certificate>, Problem> {
+        self.core.check_quarantine()?;
+        match self.handle(services, Event::Quarantine(who)) {
+            Progress::Quarantined(certificate) => Ok(certificate),
+            _ => {
+                let what = "the session was not quarantined";
+                Err(Problem::new(ProblemCode::Internal, what))
+            }
+        }
     }
 
     /// Examines these sessions together, in their order, and does what follows. Returns what it
@@ -124,7 +143,7 @@ impl Session {
     fn execute(&mut self, services: &mut Services, effect: Effect<Runtime>) -> Option<Progress> {
         match effect {
             Effect::Poller(order) => {
-                services.command(self.placement.poller(), command(self.id.0, order));
+                services.command(self.placement.poller(), poller::command(self.id.0, order));
             }
             Effect::Wake(memory) => services.waking.enter(&memory),
             Effect::WakeNow => services.waking.turn(),
@@ -266,41 +285,6 @@ fn look_at_threads(services: &Services, session: u64, question: ThreadQuestion) 
         look: InspectionTask::Alone(Box::new(look)),
         late: Box::new(move || finding(Vec::new(), true, limit)),
     });
-}
-
-fn command(session: u64, command: PollerCommand<Runtime>) -> Command {
-    match command {
-        PollerCommand::Start(runtime) => Command::Start(runtime),
-        PollerCommand::Quiesce => Command::Quiesce(session),
-        PollerCommand::Attach { lender, frames } => Command::Attach {
-            session,
-            lender,
-            frames,
-        },
-        PollerCommand::Detach(attachment) => Command::Detach {
-            session,
-            attachment,
-        },
-        PollerCommand::Evict(attachment) => Command::Evict {
-            session,
-            attachment,
-        },
-        PollerCommand::Release(attachment) => Command::Release {
-            session,
-            attachment,
-        },
-        PollerCommand::CreditThread {
-            attachment,
-            ticket,
-            slot,
-        } => Command::CreditThread {
-            session,
-            attachment,
-            ticket,
-            slot,
-        },
-        PollerCommand::Flush { ticket } => Command::Flush { session, ticket },
-    }
 }
 
 /// The moment on the clocks of certificates.

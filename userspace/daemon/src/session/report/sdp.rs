@@ -1,10 +1,11 @@
 //! A session as a session description.
 
-use onair_api::Direction;
+use onair_api::{Direction, Problem, ProblemCode};
 use onair_dataplane::PortInfo;
 use onair_sdp::{Essence, Media, MediaClock, Origin, ReferenceClock, SessionDescription};
 
 use crate::ptp::{PtpWatch, Reference};
+use crate::services::Services;
 use crate::session::Session;
 
 /// Version of PTP that ST 2059-2 uses.
@@ -25,10 +26,23 @@ fn reference_clock(port: &PortInfo, ptp: Option<Reference>) -> ReferenceClock {
 }
 
 impl Session {
-    /// The session in SDP: what it sends from `port`, or what it receives there.
+    /// The session in SDP.
     ///
-    /// Its clock is the PTP grandmaster while `ptp` is locked (ST 2110-10 §8.2), else the port.
-    pub fn sdp(&self, port: &PortInfo, ptp: &PtpWatch) -> String {
+    /// # Errors
+    /// `internal`: its port is not here.
+    pub fn describe(&self, services: &Services) -> Result<String, Problem> {
+        let mut ports = services.dataplane.ports().iter();
+        let port = ports.find(|port| port.name == self.spec.port);
+        let port = port.ok_or_else(|| {
+            let detail = format!("port {} is not here any more", self.spec.port);
+            Problem::new(ProblemCode::Internal, detail)
+        })?;
+        Ok(self.sdp(port, &services.ptp))
+    }
+
+    /// What it sends from `port`, or what it receives there. Its clock is the PTP grandmaster while `ptp` is locked
+    /// (ST 2110-10 §8.2), else the port.
+    fn sdp(&self, port: &PortInfo, ptp: &PtpWatch) -> String {
         let own = port.address.0;
         let flow = &self.spec.flow;
         let destination = *flow.destination.ip();

@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use onair_api::operations::{DestroySessionWait, EventQuery, RecordingQuery, SessionQuery};
+use onair_api::operations::{DestroySessionWait, EventQuery, SessionQuery};
 use onair_api::{
-    ActiveConfig, BlockerList, Certificate, CertificateList, CertificateQuery, EventKind, Eviction,
-    EvictionCause, EvictionList, Flush, Flushed, NewSession, Operation, Problem, ProblemCode,
-    RecordingCounts, RecordingId, RecordingList, RecordingRef, RecordingSpec, RecordingState,
-    RecordingView, Reload, ReloadOutcome, SessionCounters, SessionId, SessionList, SessionRef,
-    SessionState, SessionView, ShutdownStatus, SpecDocument, Timestamp,
+    ActiveConfig, BlockerList, Certificate, CertificateList, CertificateQuery, EventKind, Flush,
+    Flushed, NewSession, Operation, Problem, ProblemCode, Reload, ReloadOutcome, SessionCounters,
+    SessionId, SessionList, SessionRef, SessionState, SessionView, ShutdownStatus, SpecDocument,
+    Timestamp,
 };
 use onaird::access::authority::Caller;
 use onaird::access::etag::etag;
@@ -35,7 +34,6 @@ pub(crate) struct Actor {
     pub(crate) hangups: mpsc::UnboundedSender<()>,
     sessions: Vec<Session>,
     gone: BTreeMap<SessionId, Box<Certificate>>,
-    recordings: Vec<RecordingView>,
     hub: Hub,
 }
 
@@ -46,7 +44,6 @@ impl Actor {
             hangups,
             sessions: Vec::new(),
             gone: BTreeMap::new(),
-            recordings: Vec::new(),
             hub: Hub::new(0x6920_a1c3, 32),
         }
     }
@@ -58,6 +55,7 @@ impl Actor {
     }
 
     fn answer(&mut self, action: Action) {
+        use ProblemCode::{NoSuchAttachment, NoSuchRecording};
         use SessionState::{Running, Stopped};
         match action {
             Action::CreateSession(it) => it.reply.send(self.create(&it.caller, it.input)),
@@ -82,34 +80,28 @@ impl Actor {
                 it.reply.send(self.flush(&it.caller, &it.target, it.input));
             }
             Action::EvictAttachment(it) => {
-                it.reply.send(self.evict_one(&it.caller, &it.target));
+                let found = self.find(&it.caller, &it.target.0);
+                it.reply.send(found.and_then(|_| none(NoSuchAttachment)));
             }
             Action::EvictAll(it) => {
-                let evicted = self.evict(&it.caller, &it.target, None);
-                it.reply
-                    .send(evicted.map(|evicted| EvictionList { evicted }));
+                let found = self.find(&it.caller, &it.target);
+                it.reply.send(found.and_then(|_| none(NoSuchAttachment)));
             }
-            Action::AbortSession(it) => it.reply.send(self.abort(&it.caller, &it.target)),
+            Action::AbortSession(it) => {
+                let aborted = self.destroy(&it.caller, &it.target, Operation::Abort, None);
+                it.reply.send(aborted);
+            }
             Action::QuarantineSession(it) => {
                 let proof = self.destroy(&it.caller, &it.target, Operation::Quarantine, None);
                 it.reply.send(proof);
             }
             Action::StartRecording(it) => {
-                it.reply
-                    .send(self.record(&it.caller, &it.target, &it.input));
+                let found = self.find(&it.caller, &it.target);
+                it.reply.send(found.and_then(|_| none(NoSuchRecording)));
             }
-            Action::ListRecordings(it) => it.reply.send(Ok(self.recordings(&it.input))),
-            Action::ShowRecording(it) => {
-                let found = self.find_recording(&it.target);
-                it.reply.send(found.map(|at| self.recordings[at].clone()));
-            }
-            Action::StopRecording(it) => {
-                let found = self.find_recording(&it.target);
-                it.reply.send(found.map(|at| {
-                    self.recordings[at].state = RecordingState::Finished;
-                    self.recordings[at].clone()
-                }));
-            }
+            Action::ListRecordings(it) => it.reply.send(none(NoSuchRecording)),
+            Action::ShowRecording(it) => it.reply.send(none(NoSuchRecording)),
+            Action::StopRecording(it) => it.reply.send(none(NoSuchRecording)),
             Action::ListBlockers(it) => it.reply.send(self.blockers(&it.caller, &it.target)),
             Action::ShowVerdict(it) => {
                 let found = self.find(&it.caller, &it.target);
@@ -188,36 +180,6 @@ impl Actor {
             frames_sent: 12,
             waited_ms: 200,
         })
-    }
-
-    fn evict_one(
-        &mut self,
-        caller: &Caller,
-        (session, attachment): &(SessionRef, u64),
-    ) -> Result<Eviction, Problem> {
-        let mut evicted = self.evict(caller, session, Some(*attachment))?;
-        let detail = format!("no attachment {attachment}");
-        let missing = || Problem::new(ProblemCode::NoSuchAttachment, detail);
-        evicted.pop().ok_or_else(missing)
-    }
-
-    fn abort(
-        &mut self,
-        caller: &Caller,
-        session: &SessionRef,
-    ) -> Result<Box<Certificate>, Problem> {
-        self.turn(caller, session, SessionState::Stopped)?;
-        self.evict(caller, session, None)?;
-        self.destroy(caller, session, Operation::Abort, None)
-    }
-
-    fn recordings(&self, query: &RecordingQuery) -> RecordingList {
-        let mut recordings = self.recordings.clone();
-        recordings.retain(|recording| {
-            let wanted = query.session.as_ref();
-            wanted.is_none_or(|it| it.names(recording.session, &recording.session_name))
-        });
-        RecordingList { recordings }
     }
 
     fn blockers(&self, caller: &Caller, session: &SessionRef) -> Result<BlockerList, Problem> {
@@ -352,49 +314,6 @@ impl Actor {
         Ok(at)
     }
 
-    fn record(
-        &mut self,
-        caller: &Caller,
-        session: &SessionRef,
-        spec: &RecordingSpec,
-    ) -> Result<RecordingView, Problem> {
-        let at = self.find(caller, session)?;
-        let name = spec.name.clone().unwrap_or_else(|| "rec".parse().unwrap());
-        if self.recordings.iter().any(|it| it.name == name) {
-            return Err(Problem::new(ProblemCode::NameTaken, "there is one"));
-        }
-        let view = &self.sessions[at].view;
-        let number = u32::try_from(self.recordings.len() + 1).unwrap();
-        let recording = RecordingView {
-            id: RecordingId::new(0x6920_a1c3, number),
-            name,
-            session: view.id,
-            session_name: view.name.clone(),
-            format: spec.format,
-            state: RecordingState::Recording,
-            reason: None,
-            end: None,
-            owner: Some(caller.who.clone()),
-            started_at: Timestamp::now(),
-            ended_at: None,
-            folder: "/nowhere".into(),
-            files: Vec::new(),
-            counts: RecordingCounts::default(),
-            producers: Vec::new(),
-            gaps: 0,
-            problems: Vec::new(),
-            repair: None,
-        };
-        self.recordings.push(recording.clone());
-        Ok(recording)
-    }
-
-    fn find_recording(&self, recording: &RecordingRef) -> Result<usize, Problem> {
-        let mut recordings = self.recordings.iter();
-        let at = recordings.position(|it| recording.names(it.id, &it.name));
-        at.ok_or_else(|| Problem::new(ProblemCode::NoSuchRecording, "it is not here"))
-    }
-
     fn publish(&mut self, at: usize, kind: EventKind) {
         let session = &self.sessions[at];
         let about = Subject {
@@ -420,29 +339,6 @@ impl Actor {
             kinds: query.kinds.into_iter().collect(),
         };
         self.hub.subscribe(interest, after)
-    }
-
-    fn evict(
-        &mut self,
-        caller: &Caller,
-        session: &SessionRef,
-        one: Option<u64>,
-    ) -> Result<Vec<Eviction>, Problem> {
-        let at = self.find(caller, session)?;
-        let attachments = &mut self.sessions[at].view.attachments;
-        let gone = attachments.extract_if(.., |it| one.is_none_or(|one| it.attachment == one));
-        Ok(gone
-            .map(|it| Eviction {
-                attachment: it.attachment,
-                pid: it.pid,
-                command: it.command,
-                at: Timestamp::now(),
-                cause: EvictionCause::Requested,
-                callers_inside: it.threads_inside,
-                frames_revoked: 2,
-                frames_set_aside: 1,
-            })
-            .collect())
     }
 
     fn turn(
@@ -479,7 +375,7 @@ impl Actor {
             let detail = format!("session {} is running", view.name);
             return Err(Problem::new(ProblemCode::Running, detail));
         }
-        if !view.attachments.is_empty() && operation != Operation::Quarantine {
+        if !view.attachments.is_empty() {
             return Err(Problem::new(ProblemCode::Busy, "1 caller is blocked")
                 .with_blockers(vec![blocker()])
                 .with_verdict(busy_verdict()));
@@ -489,4 +385,9 @@ impl Actor {
         self.gone.insert(view.id, proof.clone());
         Ok(proof)
     }
+}
+
+/// Nothing of that kind is here.
+fn none<T>(code: ProblemCode) -> Result<T, Problem> {
+    Err(Problem::new(code, "it is not here"))
 }

@@ -2,15 +2,17 @@
 //! gives the session its event.
 
 use onair_api::operations::ApiOperation;
-use onair_api::{Direction, Problem, ProblemCode, SessionRef, SessionView, ShutdownStatus, Who};
+use onair_api::{Problem, SessionRef};
 use onair_session::{Event, EvictionTicket};
 
 use crate::access::authority::Caller;
 use crate::config::ms;
 use crate::control::action::{Action, Asked};
 use crate::control::actor::Actor;
-use crate::services::reply::Reply;
+use crate::control::reload;
+use crate::events::Interest;
 use crate::session::Session;
+use crate::shares::Claim;
 use crate::shutdown::Cause;
 
 /// What an operation needs.
@@ -40,13 +42,15 @@ impl Actor {
                 it.reply.send(Ok(actor.any(id).view()));
             }),
             Action::StopSession(it) => self.on(it, &[Living], |actor, id, it| {
-                let reply = actor.persist_desired_state(id, false, it.reply);
-                let gone = || Problem::new(ProblemCode::StaleSession, "destroyed meanwhile");
-                reply.send(actor.stop_session(id).ok_or_else(gone));
+                let session = &actor.sessions[id];
+                let reply = session.persist_desired_state(&mut actor.services, false, it.reply);
+                reply.send(actor.stop_session(id));
             }),
             Action::StartSession(it) => self.on(it, &[Living, Service], |actor, id, it| {
-                if let Some(((), reply)) = it.reply.or_refuse(actor.leave_dead_thread(id)) {
-                    let reply = actor.persist_desired_state(id, true, reply);
+                let ready = actor.sessions.leave_dead_thread(&mut actor.services, id);
+                if let Some(((), reply)) = it.reply.or_refuse(ready) {
+                    let session = &actor.sessions[id];
+                    let reply = session.persist_desired_state(&mut actor.services, true, reply);
                     actor.start_session(id, reply);
                 }
             }),
@@ -65,7 +69,9 @@ impl Actor {
             }),
             Action::EvictAttachment(it) => {
                 let (session, attachment) = it.target;
-                let found = self.find(&it.caller, &session);
+                let found = self
+                    .sessions
+                    .find(&it.caller, &session, &self.services.archive);
                 if let Some((id, reply)) = it.reply.or_refuse(found) {
                     let one = |ticket| Event::Evict(Some(attachment), EvictionTicket::One(ticket));
                     self.request(id, reply, one);
@@ -82,37 +88,53 @@ impl Actor {
                 actor.quarantine(id, it.caller.who, it.reply);
             }),
             Action::ListBlockers(it) => self.on(it, &[], |actor, id, it| {
-                actor.list_blockers(id, it.reply);
+                actor.any(id).list_blockers(&actor.services, it.reply);
             }),
             Action::ShowVerdict(it) => self.on(it, &[], |actor, id, it| {
                 actor.request(id, it.reply, Event::Verdict);
             }),
             Action::DescribeSession(it) => self.on(it, &[Packets], |actor, id, it| {
-                it.reply.send(actor.describe(id));
+                it.reply.send(actor.any(id).describe(&actor.services));
             }),
             Action::ShowPicture(it) => {
-                self.on(it, &[Living, Service, Packets], Self::show_picture);
+                self.on(it, &[Living, Service, Packets], |actor, id, it| {
+                    actor.taps().show(id, it.caller.owner(), it.reply);
+                });
             }
             Action::ShowTrace(it) => {
-                let gone = || self.find(&it.caller, &it.target).map(|_| String::new());
+                let archive = &self.services.archive;
+                let found = || self.sessions.find(&it.caller, &it.target, archive);
+                let gone = || found().map(|_| String::new());
                 let trace = self.sessions.trace(&it.target);
                 it.reply.send(trace.map_or_else(gone, Ok));
             }
             Action::StartRecording(it) => {
-                self.on(it, &[Living, Packets, Service], Self::start_recording);
+                self.on(it, &[Living, Packets, Service], |actor, id, it| {
+                    let claimed = actor.claim(Claim::Recording(it.caller.owner()));
+                    if let Some(((), reply)) = it.reply.or_refuse(claimed) {
+                        actor.taps().start(id, *it.input, it.caller.who, reply);
+                    }
+                });
             }
             Action::ListRecordings(it) => {
                 let recordings = self.recorder.views(it.input.session.as_ref());
                 it.reply.send(Ok(onair_api::RecordingList { recordings }));
             }
             Action::ShowRecording(it) => {
-                let found = self.find_recording(&it.caller, &it.target);
+                let found = self.recorder.find_for(&it.caller, &it.target);
                 let view = found.map(|id| self.recorder.view(id).expect("just found"));
                 it.reply.send(view);
             }
-            Action::StopRecording(it) => self.stop_recording(it),
+            Action::StopRecording(it) => {
+                let found = self.recorder.find_for(&it.caller, &it.target);
+                if let Some((id, reply)) = it.reply.or_refuse(found) {
+                    self.taps().stop(id, reply);
+                }
+            }
             Action::ShowCertificate(it) => {
-                it.reply.send(self.certificate(&it.caller, &it.target));
+                let archive = &self.services.archive;
+                let found = self.sessions.certificate(&it.caller, &it.target, archive);
+                it.reply.send(found);
             }
             Action::ListCertificates(it) => {
                 it.reply.send(Ok(self.services.archive.list(&it.input)));
@@ -123,13 +145,29 @@ impl Actor {
                 after,
                 reply,
             } => {
-                let kinds = query.kinds.into_iter().collect();
-                reply.send(self.subscribe(&caller, query.session, kinds, after));
+                let archive = &self.services.archive;
+                let session = query.session.as_ref();
+                let checked = session.map_or(Ok(()), |it| {
+                    self.sessions.check_audience(&caller, it, archive)
+                });
+                let interest = Interest {
+                    grant: caller.grant,
+                    session: query.session,
+                    kinds: query.kinds.into_iter().collect(),
+                };
+                reply.send(checked.and_then(|()| self.services.hub.subscribe(interest, after)));
             }
             Action::Metrics { reply } => reply.send(Ok(self.report().metrics())),
             Action::ShowConfig(it) => it.reply.send(Ok(self.report().active_config())),
-            Action::Reload { loaded, reply } => reply.send(Ok(self.reload(loaded))),
-            Action::ShutDownIfIdle(it) => it.reply.send(self.shut_down_if_idle(it.caller.who)),
+            Action::Reload { loaded, reply } => {
+                let services = &mut self.services;
+                reply.send(Ok(reload::apply(services, &self.shutdown, loaded)));
+            }
+            // No session starts after the check, as this thread starts them.
+            Action::ShutDownIfIdle(it) => it.reply.send(self.report().check_idle().map(|()| {
+                self.shutdown.begin(Cause::Request(it.caller.who));
+                self.shutdown.status()
+            })),
             Action::ShowHealth(it) => {
                 it.reply.send(Ok(self.report().health(it.caller.grant)));
             }
@@ -152,66 +190,32 @@ impl Actor {
     }
 
     fn check(&self, caller: &Caller, session: &SessionRef, needs: &[Need]) -> Result<u64, Problem> {
+        let archive = &self.services.archive;
         let id = match needs.first() {
-            Some(Living) => self.find(caller, session)?,
-            _ => self.find_any(caller, session)?,
+            Some(Living) => self.sessions.find(caller, session, archive)?,
+            _ => self.sessions.find_any(caller, session, archive)?,
         };
         needs.iter().try_for_each(|need| self.meets(id, *need))?;
         Ok(id)
     }
 
     fn meets(&self, id: u64, need: Need) -> Result<(), Problem> {
-        let session = self.any(id);
         match need {
             Living => Ok(()),
             Service => self.check_service(),
-            Packets => session.check_has_packets(),
-            Sends if session.spec.direction == Direction::Send => Ok(()),
-            Sends => {
-                let detail = format!(
-                    "session {} receives: a flush waits for frames that clients submitted to a send session",
-                    session.spec.name
-                );
-                Err(Problem::new(ProblemCode::InvalidRequest, detail))
-            }
+            Packets => self.any(id).check_has_packets(),
+            Sends => self.any(id).check_sends(),
         }
     }
 
-    /// No session starts after it, as this thread starts them.
-    fn shut_down_if_idle(&self, who: Who) -> Result<ShutdownStatus, Problem> {
-        let detail = match self.report().tally().running {
-            0 => {
-                self.shutdown.begin(Cause::Request(who));
-                return Ok(self.shutdown.status());
-            }
-            1 => "1 session is on air".to_owned(),
-            count => format!("{count} sessions are on air"),
-        };
-        Err(Problem::new(ProblemCode::Busy, detail))
-    }
-
-    fn describe(&self, id: u64) -> Result<String, Problem> {
-        let session = self.any(id);
-        let mut ports = self.services.dataplane.ports().iter();
-        let port = ports.find(|port| port.name == session.spec.port);
-        let port = port.ok_or_else(|| {
-            let detail = format!("port {} is not here any more", session.spec.port);
-            Problem::new(ProblemCode::Internal, detail)
-        })?;
-        Ok(session.sdp(port, &self.services.ptp))
-    }
-
-    /// Stops a session; the session as it is then.
-    pub(crate) fn stop_session(&mut self, id: u64) -> Option<SessionView> {
-        self.handle(id, Event::Stop);
-        let view = self.sessions.get(id).map(Session::view);
-        self.handle(id, Event::Examine);
-        view
-    }
-
-    /// Starts a session.
-    pub(crate) fn start_session(&mut self, id: u64, reply: Reply<SessionView>) {
-        self.look_for_source(id, None);
-        self.request(id, reply, Event::Start);
+    /// Whether the daemon takes requests that begin something.
+    ///
+    /// # Errors
+    /// `shutting_down`.
+    pub(crate) fn check_service(&self) -> Result<(), Problem> {
+        match self.shutdown.is_shutting_down() {
+            true => Err(crate::shutdown::ShuttingDown.into()),
+            false => Ok(()),
+        }
     }
 }

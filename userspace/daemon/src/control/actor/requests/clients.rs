@@ -2,18 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use onair_api::{
-    Certificate, Direction, ProbeMode, Problem, ProblemCode, SessionId, SessionRef, Who,
-};
+use onair_api::{Certificate, Direction, Problem, SessionId, SessionRef, Who};
 use onair_dataplane::Runtime;
-use onair_session::{Event, UNUSED};
+use onair_session::{Event, NoPlace};
 
 use crate::access::authority::Caller;
 use crate::control::actor::Actor;
-use crate::control::actor::converted::layouts::InLayout;
-use crate::control::attach::{
-    Admission, AttachAction, ConnectionId, Reservation, Reserved, Watching,
-};
+use crate::control::attach::{Admission, AttachAction, ConnectionId, Reservation, Watching};
 use crate::services::reply::Reply;
 use crate::session::attachment::{ClientProcess, Watched};
 use crate::sessions::stale;
@@ -34,7 +29,7 @@ impl Actor {
                 layout,
                 reply,
             } => {
-                reply.send(self.reserve(&caller, &session, layout.as_deref()));
+                reply.send(Ok(self.reserve(&caller, &session, layout.as_deref())));
             }
             AttachAction::Release { session } => {
                 if let Some(mut session) = self.sessions.get_mut(session) {
@@ -64,13 +59,12 @@ impl Actor {
                 connection,
                 wait,
                 reply,
-            } => match self.attached_by(connection) {
-                Some(id) => self.request(id, reply, |it| Event::Flush(wait, it)),
-                None => {
-                    let gone = "the session is gone, or this client was evicted";
-                    reply.send(Err(Problem::new(ProblemCode::StaleSession, gone)));
+            } => {
+                let found = self.sessions.attached_by(connection);
+                if let Some(((id, _), reply)) = reply.or_refuse(found) {
+                    self.request(id, reply, |it| Event::Flush(wait, it));
                 }
-            },
+            }
             AttachAction::Destroy {
                 connection,
                 who,
@@ -82,7 +76,8 @@ impl Actor {
                 who,
                 reply,
             } => {
-                if let Some(((id, _), reply)) = reply.or_refuse(self.owned_by(connection)) {
+                if let Some(((id, _), reply)) = reply.or_refuse(self.sessions.owned_by(connection))
+                {
                     self.abort(id, who, reply);
                 }
             }
@@ -139,7 +134,8 @@ impl Actor {
         wait: Option<Duration>,
         reply: Reply<Box<Certificate>>,
     ) {
-        let Some(((id, number), reply)) = reply.or_refuse(self.owned_by(connection)) else {
+        let Some(((id, number), reply)) = reply.or_refuse(self.sessions.owned_by(connection))
+        else {
             return;
         };
         if self.any(id).is_stopped_by(number) {
@@ -154,53 +150,26 @@ impl Actor {
         caller: &Caller,
         session: &SessionRef,
         layout: Option<&str>,
-    ) -> Result<Reserved, Problem> {
+    ) -> Result<Reservation, NoPlace<Problem>> {
         self.check_service()?;
-        let id = self.find(caller, session).map_err(|problem| {
-            // A client's handle on it is stale: there is nothing to wait for.
-            match problem.code {
-                ProblemCode::Quarantined => stale(session),
-                _ => problem,
-            }
-        })?;
+        let archive = &self.services.archive;
+        let id = self.sessions.find_for_client(caller, session, archive)?;
         self.services.probe.check()?;
-        let id = match layout.map(|it| self.in_layout(caller, id, it)) {
+        let id = match layout {
+            Some(layout) => self.in_layout(caller, id, layout)?,
             None => id,
-            Some(InLayout::Session(converted)) => converted,
-            Some(InLayout::NotYet(problem)) => return Ok(not_yet(problem, UNUSED)),
-            Some(InLayout::Refused(problem)) => return Err(problem),
-        };
-        let watching = match (self.services.probe.probe(), self.services.probe.mode()) {
-            (Some(probe), ProbeMode::Required) => Watching::Required(probe.clone()),
-            (Some(probe), ProbeMode::Preferred) => Watching::Preferred(probe.clone()),
-            _ => Watching::Off,
         };
         let session = &self.sessions[id];
         if session.spec.direction == Direction::Send {
             self.claim(Claim::Sender(session.charged_to))?;
         }
         let mut session = self.sessions.get_mut(id).expect("just found");
-        if let Err(problem) = session.reserve(&self.services, caller.owner()) {
-            drop(session);
-            return match self.places(id).wait() {
-                Some(longer) => Ok(not_yet(problem, longer)),
-                None => Err(problem),
-            };
-        }
-        Ok(Reserved::Reservation(Reservation {
+        let reserved = session.reserve(&self.services, caller.owner());
+        drop(session);
+        reserved.map_err(|problem| self.sessions.places(id, &self.followers).refuse(problem))?;
+        Ok(Reservation {
             session: id,
-            watching,
-        }))
+            watching: Watching::by(&self.services.probe),
+        })
     }
-
-    /// The session of `connection`'s client, unless the client was evicted.
-    fn attached_by(&self, connection: ConnectionId) -> Option<u64> {
-        let (id, number) = self.sessions.carried_by(connection)?;
-        let session = self.sessions.get(id)?;
-        session.has(number).then_some(id)
-    }
-}
-
-fn not_yet(problem: Problem, longer: Duration) -> Reserved {
-    Reserved::NotYet { problem, longer }
 }

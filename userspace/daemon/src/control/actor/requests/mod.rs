@@ -2,12 +2,7 @@
 //!
 //! Not here: when a request is served ([`super::turn`]).
 
-pub(super) mod actions;
-pub(super) mod clients;
-pub(super) mod evictions;
-pub(super) mod find;
-pub(super) mod operators;
-pub(super) mod recordings;
-pub(super) mod reload;
-pub(super) mod retarget;
-pub(super) mod snapshots;
+mod actions;
+mod clients;
+mod followers;
+mod operators;

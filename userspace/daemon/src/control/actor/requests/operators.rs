@@ -1,97 +1,51 @@
-//! Creates and destroys sessions.
+//! Creates, retargets and ends sessions.
 
 use std::time::{Duration, Instant};
 
+use onair_api::operations::RetargetSession;
 use onair_api::{
-    Certificate, EventKind, NewSession, Operation, Problem, ProblemCode, SessionSpec, SessionView,
+    Certificate, NewSession, Operation, Problem, ProblemCode, SessionRef, SessionSpec, SessionView,
     Who,
 };
-use onair_probe::share::Owner;
-use onair_session::{Destroy, Event};
+use onair_session::{Destroy, Event, QuarantineRequest};
 
-use crate::access::authority::{Caller, Grant};
+use crate::config::ms;
+use crate::control::action::Asked;
 use crate::control::actor::Actor;
-use crate::control::attach::ConnectionId;
+use crate::control::schedule::TURN;
+use crate::services::Services;
 use crate::services::reply::Reply;
-use crate::session::Session;
-use crate::shares::{Claim, Full};
+use crate::session::{Session, sweep};
+use crate::sessions::SessionMut;
+use crate::sessions::ending::millis;
+use crate::sessions::make::Users;
+use crate::shares::{Claim, Full, Holdings};
+
+use crate::access::authority::Caller;
 
 impl Actor {
     pub(crate) fn create(
         &mut self,
         caller: &Caller,
         session: NewSession,
-        connection: Option<ConnectionId>,
+        connection: Option<u64>,
         reply: Reply<SessionView>,
     ) {
-        let spec = self.complete(caller, session);
-        let made = spec.and_then(|spec| {
-            let owner = caller.who.clone();
-            self.make(owner, caller.owner(), caller.attach, spec, connection)
-        });
+        let archive = &self.services.archive;
+        let spec = self.sessions.complete(caller, session, archive);
+        let made = spec.and_then(|spec| self.make(spec, Users::of(caller, connection)));
         if let Some((id, reply)) = reply.or_refuse(made) {
-            let reply = self.keep(id, reply);
+            let reply = self.sessions[id].persist(&mut self.services.store, reply);
             self.request(id, reply, Event::Start);
         }
     }
 
-    /// Makes a session of `owner`, which takes the shares of `charged`. A refusal names no session
-    /// beyond those of `seen`.
-    pub(crate) fn make(
-        &mut self,
-        owner: Who,
-        charged: Owner,
-        seen: Grant,
-        spec: SessionSpec,
-        connection: Option<ConnectionId>,
-    ) -> Result<u64, Problem> {
+    /// Makes a session, stopped. Returns its id.
+    pub(crate) fn make(&mut self, spec: SessionSpec, users: Users) -> Result<u64, Problem> {
         self.check_service()?;
-        if self.sessions.named(&spec.name).is_some() {
-            let detail = format!("a session named {} exists", spec.name);
-            return Err(Problem::new(ProblemCode::NameTaken, detail));
-        }
-        Session::check_layout(&spec)?;
-        self.claim(Claim::Session(charged, Session::memory_bytes(&spec)))?;
-        self.check_flow(&spec, seen, None)?;
-        let probe = self.services.probe.probe();
-        let is_empty = |index: u32| probe.is_none_or(|it| it.blocked(index).is_ok_and(|n| n == 0));
-        let (id, index) = self.numbers.issue(is_empty)?;
-        let made = Session::create(id, spec, owner, connection, index, &mut self.services);
-        let mut session = made.inspect_err(|_| self.numbers.not_made(index))?;
-        session.charged_to = charged.uid;
-        session.join_group(&mut self.services);
-        let created = EventKind::SessionCreated {
-            direction: session.spec.direction,
-            port: session.spec.port.clone(),
-            owner: session.owner.clone(),
-        };
-        self.services.hub.publish(Some(session.subject()), created);
-        self.sessions.insert(session);
-        self.look_for_source(id.0, None);
-        Ok(id.0)
-    }
-
-    /// Whether no session but `own` receives what a session of `spec` would receive.
-    ///
-    /// # Errors
-    /// `invalid_spec`; it names the session only if it is of `seen`.
-    pub(crate) fn check_flow(
-        &self,
-        spec: &SessionSpec,
-        seen: Grant,
-        own: Option<u64>,
-    ) -> Result<(), Problem> {
-        // A quarantined one keeps its flow until its poller has handed it back.
-        let holds = |it: &Session| {
-            let is_living = self.sessions.get(it.id.0).is_some();
-            is_living || it.is_with_a_poller()
-        };
-        let mut found = self.sessions.of_destination(spec.flow.destination);
-        let is_other = |it: &&Session| holds(it) && it.listens_where(spec) && Some(it.id.0) != own;
-        match found.find(is_other) {
-            Some(other) => Err(other.has_the_flow(spec, seen)),
-            None => Ok(()),
-        }
+        self.sessions.check_new(&spec)?;
+        self.claim(Claim::Session(users.charged, Session::memory_bytes(&spec)))?;
+        self.sessions.make(&mut self.services, spec, users)
     }
 
     /// Whether the shares allow it. Frees memory first that no process has any more, if that may
@@ -100,12 +54,71 @@ impl Actor {
     /// # Errors
     /// `limit_reached`, with the share that is full.
     pub(crate) fn claim(&mut self, claim: Claim) -> Result<(), Problem> {
-        let mut checked = self.holdings().check(claim);
+        let check = |it: &Self| Holdings::of(&it.services, &it.sessions, &it.recorder).check(claim);
+        let mut checked = check(self);
         if checked.as_ref().is_err_and(Full::is_of_memory) {
-            self.sweep_pending_reclaim();
-            checked = self.holdings().check(claim);
+            sweep(&mut self.services, Instant::now() + TURN);
+            checked = check(self);
         }
         checked.map_err(|full| self.refusals.refuse(full))
+    }
+
+    /// Stops a session; the session as it is then.
+    ///
+    /// # Errors
+    /// `stale_session`: it waited for this to be destroyed.
+    pub(crate) fn stop_session(&mut self, id: u64) -> Result<SessionView, Problem> {
+        self.handle(id, Event::Stop);
+        let view = self.sessions.get(id).map(Session::view);
+        self.handle(id, Event::Examine);
+        view.ok_or_else(|| Problem::new(ProblemCode::StaleSession, "destroyed meanwhile"))
+    }
+
+    /// Starts a session.
+    pub(crate) fn start_session(&mut self, id: u64, reply: Reply<SessionView>) {
+        self.sessions.look_for_source(&mut self.services, id, None);
+        self.request(id, reply, Event::Start);
+    }
+
+    pub(crate) fn retarget(&mut self, id: u64, asked: Asked<RetargetSession>) {
+        let checked = self.retarget_spec(id, &asked);
+        if let Some((spec, reply)) = asked.reply.or_refuse(checked) {
+            self.retarget_step(id, |it, services| it.retarget(services, spec, reply));
+        }
+    }
+
+    fn retarget_spec(
+        &self,
+        id: u64,
+        asked: &Asked<RetargetSession>,
+    ) -> Result<SessionSpec, Problem> {
+        let session = &self.sessions[id];
+        let spec = asked.input.apply(&session.spec)?;
+        self.check_service()?;
+        session.check_retarget(&self.services, &spec)?;
+        self.sessions
+            .check_flow(&spec, asked.caller.attach, Some(id))?;
+        Ok(spec)
+    }
+
+    /// Takes a step of a change of addresses, which says to whom it answers once it is done.
+    pub(crate) fn retarget_step(
+        &mut self,
+        id: u64,
+        step: impl FnOnce(&mut SessionMut<'_>, &mut Services) -> Option<Reply<SessionView>>,
+    ) {
+        let done = self
+            .with(id)
+            .and_then(|(mut session, services)| step(&mut session, services));
+        let (Some(reply), Some(session)) = (done, self.sessions.any(id)) else {
+            return;
+        };
+        let view = session.view();
+        let reply = match self.sessions.get(id) {
+            Some(living) => living.persist_flow(&mut self.services.store, reply),
+            None => reply,
+        };
+        reply.send(Ok(view));
     }
 
     /// Destroys a session, at once or within a time until the deadline.
@@ -132,8 +145,71 @@ impl Actor {
             })
         });
     }
-}
 
-pub(crate) fn millis(wait: Duration) -> u64 {
-    u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
+    /// Evicts all clients and destroys the session at once.
+    pub(crate) fn abort(&mut self, id: u64, who: Who, reply: Reply<Box<Certificate>>) {
+        let deadline = Instant::now() + ms(self.services.config.timeouts.quiesce_ms);
+        self.request(id, reply, |ticket| {
+            Event::Abort(Destroy {
+                who,
+                operation: Operation::Abort,
+                deadline: Some(deadline),
+                deadline_ms: None,
+                waits_for_turn: false,
+                ticket,
+            })
+        });
+    }
+
+    /// Quarantines a session with its users: its name becomes free. If helper threads are looking
+    /// at its clients' sites, it waits for their answers: the certificate records what the
+    /// witnesses see.
+    pub(crate) fn quarantine(&mut self, session: u64, who: Who, reply: Reply<Box<Certificate>>) {
+        self.handle(session, Event::LookAtSites);
+        self.quarantines.ask(QuarantineRequest {
+            session,
+            who,
+            reply,
+        });
+        self.quarantine_ready_sessions();
+    }
+
+    /// Quarantines the sessions that no longer wait for an answer about sites.
+    pub(crate) fn quarantine_ready_sessions(&mut self) {
+        let looking = |id| Some(self.sessions.get(id)?.core.is_looking_at_sites());
+        for asked in self.quarantines.due(looking) {
+            let done = self.quarantine_now(asked.session, asked.who);
+            if let Some((certificate, reply)) = asked.reply.or_refuse(done) {
+                self.services.answer_when_durable(certificate, reply);
+            }
+        }
+    }
+
+    /// Quarantines a stopped session.
+    ///
+    /// # Errors
+    /// `stale_session`, or those of the core.
+    pub(crate) fn quarantine_now(
+        &mut self,
+        id: u64,
+        who: Who,
+    ) -> Result<Box<Certificate>, Problem> {
+        let Some(mut session) = self.sessions.get_mut(id) else {
+            let gone = "the session is gone";
+            return Err(Problem::new(ProblemCode::StaleSession, gone));
+        };
+        let via = who.via;
+        let certificate = session.quarantine(&mut self.services, who)?;
+        drop(session);
+        if let Some(session) = self.sessions.set_aside(id) {
+            session.gone(&mut self.services, via);
+        }
+        self.sessions.disconnect_quarantined(id);
+        self.taps().session_gone(id);
+        // Possibly no process had any of its memory.
+        self.handle(id, Event::Examine);
+        let session = SessionRef::Id(certificate.session);
+        let completed = self.services.archive.find(&session);
+        Ok(completed.cloned().map_or(certificate, Box::new))
+    }
 }

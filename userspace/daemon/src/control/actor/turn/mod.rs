@@ -5,9 +5,8 @@
 //! gave a reason are examined together, for 2 ms. Then the connections' own tasks run, and the kernel
 //! reports new input. A source that is never empty gets its share and no more.
 
-pub(super) mod events;
-pub(super) mod findings;
-pub(super) mod together;
+mod events;
+mod together;
 
 use std::time::Instant;
 
@@ -16,8 +15,9 @@ use onair_workers::WorkerGuard;
 
 use super::{Actor, Task};
 use crate::control::inputs::{Input, Inputs};
-use crate::control::schedule::{Wanted, serve_within_a_turn};
+use crate::control::schedule::{TURN, Wanted, serve_within_a_turn};
 use crate::process::watchdog::Watchdog;
+use crate::session::sweep;
 
 impl Actor {
     /// Waits until a message arrives or a task is due, and serves the first message.
@@ -78,7 +78,7 @@ impl Actor {
                 self.probe_events(&events);
             }
             Input::MemoryTouched => self.memory_touched(),
-            Input::Recorder(event) => self.recorder_event(event),
+            Input::Recorder(event) => self.taps().event(event),
             Input::Finding(finding) => {
                 delay.step("finding");
                 self.found(finding);
@@ -146,8 +146,8 @@ impl Actor {
             Task::Periodic => self.run_periodic(now),
             Task::Traffic => self.look_at_traffic(now),
             Task::Groups => self.services.dataplane.serve_groups(),
-            Task::Recordings => self.watch_recordings(now),
-            Task::Memory => self.sweep_pending_reclaim(),
+            Task::Recordings => self.taps().watch(now),
+            Task::Memory => sweep(&mut self.services, Instant::now() + TURN),
             Task::Inspections => self.services.inspector.expire(now),
             Task::Followers => self.follow_sources(now),
             // `is_over` handles it in each turn.

@@ -18,6 +18,12 @@ impl Actor {
         }
     }
 
+    /// All sessions are to be examined.
+    pub(crate) fn examine_all_soon(&mut self) {
+        let all: Vec<u64> = self.sessions.ids().collect();
+        all.into_iter().for_each(|id| self.examine_soon(id));
+    }
+
     /// Examines the sessions that are due, for a turn's time.
     pub(crate) fn examine_due(&mut self) {
         serve_within_a_turn(Instant::now, || {

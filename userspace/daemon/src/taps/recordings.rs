@@ -4,16 +4,46 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use onair_api::RecordingEnd;
+use onair_api::{RecordingEnd, RecordingSpec, RecordingView, Who};
 use onair_dataplane::Tap;
 
-use super::Actor;
-use crate::recorder::{Active, CourseEvent, Launched, RecorderEvent, Remainder, RunningRecording};
+use super::Taps;
+use crate::recorder::{
+    Active, CourseEvent, Launched, Recorded, RecorderEvent, Remainder, RunningRecording,
+};
+use crate::services::reply::Reply;
 use crate::session::Untapped;
 
-impl Actor {
+impl Taps<'_> {
+    /// Starts a recording of a session that exists; answers once it takes packets.
+    pub fn start(
+        &mut self,
+        session: u64,
+        spec: RecordingSpec,
+        starter: Who,
+        reply: Reply<RecordingView>,
+    ) {
+        let session = &self.sessions[session];
+        let of = Recorded {
+            subject: session.subject(),
+            document: session.document(),
+            producer: session.producer(),
+        };
+        let config = &self.services.config;
+        self.recorder.begin(spec, of, starter, config, reply);
+    }
+
+    /// Ends a recording that was found; answers once its files are complete.
+    pub fn stop(&mut self, id: u64, reply: Reply<RecordingView>) {
+        match self.recorder.list.contains_key(&id) {
+            true => self.course(id, CourseEvent::Stop(reply)),
+            // It has ended already.
+            false => reply.send(Ok(self.recorder.view(id).expect("just found"))),
+        }
+    }
+
     /// Handles an event from a thread of the recorder.
-    pub(crate) fn recorder_event(&mut self, event: RecorderEvent) {
+    pub fn event(&mut self, event: RecorderEvent) {
         match event {
             RecorderEvent::Launched {
                 recording,
@@ -37,7 +67,7 @@ impl Actor {
     }
 
     /// Gives an event to a recording's course, and does what follows.
-    pub(crate) fn course(&mut self, id: u64, event: CourseEvent<Arc<Active>>) {
+    fn course(&mut self, id: u64, event: CourseEvent<Arc<Active>>) {
         for step in self.recorder.handle(id, event, &self.services.config) {
             match self.recorder.carry(id, step, &mut self.services.hub) {
                 Some(Remainder::Event(event)) => self.course(id, event),
@@ -54,7 +84,7 @@ impl Actor {
         };
         let has_session = match self.sessions.get_mut(session.0) {
             Some(mut it) => {
-                it.tap(&mut self.services, Tap::new(id, producer));
+                it.tap(self.services, Tap::new(id, producer));
                 true
             }
             None => {
@@ -65,7 +95,7 @@ impl Actor {
         let launched = CourseEvent::Launched {
             active,
             has_session,
-            is_shutdown: self.ending.has_begun(),
+            is_shutdown: self.is_shutdown,
         };
         self.course(id, launched);
     }
@@ -76,12 +106,7 @@ impl Actor {
         let Some(entry) = self.recorder.list.get(&id) else {
             return;
         };
-        let ask = !self.ending.has_begun();
-        let session = self.sessions.any_mut(entry.about.session.0);
-        let untapped = session.map_or(Untapped::Nowhere, |mut it| {
-            it.untap(&mut self.services, id, ask)
-        });
-        match untapped {
+        match self.untap(entry.about.session.0, id, !self.is_shutdown) {
             Untapped::Awaited => {}
             // A tap is dropped on this thread, which may free memory.
             Untapped::Here(_) | Untapped::Nowhere => self.course(id, CourseEvent::Untapped),
@@ -89,7 +114,7 @@ impl Actor {
     }
 
     /// A tap came back from a poller.
-    pub(crate) fn tap_back(&mut self, tap: Box<Tap>) {
+    pub fn back(&mut self, tap: Box<Tap>) {
         let id = tap.recording();
         // Dropped on this thread, which may free memory.
         drop(tap);
@@ -98,41 +123,41 @@ impl Actor {
     }
 
     /// A poller no longer had the session: it is here, or with a poller again.
-    pub(crate) fn tap_refused(&mut self, session: u64, tap: Box<Tap>) {
+    pub fn refused(&mut self, session: u64, tap: Box<Tap>) {
         let id = tap.recording();
         match self.sessions.any_mut(session) {
-            Some(mut session) => session.tap(&mut self.services, tap),
+            Some(mut session) => session.tap(self.services, tap),
             None => drop(tap),
         }
-        self.snapshot_tap_refused(id);
+        self.snapshot_refused(id);
         self.course(id, CourseEvent::TapMoved);
     }
 
     /// A session was handed back, and its taps with it.
-    pub(crate) fn taps_handed_back(&mut self, session: u64) {
-        self.snapshot_taps_handed_back(session);
-        let is_shutdown = self.ending.has_begun();
+    pub fn handed_back(&mut self, session: u64) {
+        self.snapshots_handed_back(session);
+        let is_shutdown = self.is_shutdown;
         for id in self.recorder.of_session(session) {
             self.course(id, CourseEvent::HandedBack { is_shutdown });
         }
     }
 
     /// A session is gone or quarantined.
-    pub(crate) fn end_recordings_of(&mut self, session: u64) {
+    pub fn session_gone(&mut self, session: u64) {
         for id in self.recorder.of_session(session) {
             self.course(id, CourseEvent::SessionGone);
         }
     }
 
     /// The daemon exits: no recording takes packets any more.
-    pub(crate) fn end_recordings(&mut self) {
+    pub fn end_all(&mut self) {
         for id in self.recorder.ids() {
             self.course(id, CourseEvent::End(RecordingEnd::Shutdown));
         }
     }
 
     /// Applies timeouts and limits to recordings.
-    pub(crate) fn watch_recordings(&mut self, now: Instant) {
+    pub fn watch(&mut self, now: Instant) {
         let is_look = self.recorder.begin_look(now);
         for id in self.recorder.ids() {
             self.course(id, CourseEvent::Time { is_look });
@@ -140,7 +165,7 @@ impl Actor {
     }
 
     /// Tells each session which of its recordings do not keep all packets.
-    pub(crate) fn note_degraded_recordings(&mut self) {
+    pub fn note_degraded(&mut self) {
         let mut degraded: BTreeMap<u64, Vec<String>> = BTreeMap::new();
         let all = self.recorder.list.values();
         let all = all.filter_map(|it| Some((it.about.session.0, RunningRecording::degraded(it)?)));

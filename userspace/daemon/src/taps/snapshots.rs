@@ -1,21 +1,20 @@
 //! Pictures of sessions on request: taps the session, and answers when the picture is made.
 
 use onair_api::Problem;
-use onair_api::operations::ShowPicture;
 use onair_dataplane::Tap;
 use onair_pixels::FrameStream;
 use onair_probe::share::Owner;
 
-use crate::control::action::Asked;
-use crate::control::actor::Actor;
+use super::Taps;
+use crate::services::reply::Reply;
 use crate::session::Untapped;
 use crate::snapshot::{self, WantedTap};
 
-impl Actor {
-    pub(crate) fn show_picture(&mut self, session: u64, asked: Asked<ShowPicture>) {
-        let owner = asked.caller.owner();
+impl Taps<'_> {
+    /// Answers with a picture of a session that exists.
+    pub fn show(&mut self, session: u64, owner: Owner, reply: Reply<Vec<u8>>) {
         let begun = self.begin_snapshot(session, owner);
-        if let Some((id, reply)) = asked.reply.or_refuse(begun) {
+        if let Some((id, reply)) = reply.or_refuse(begun) {
             self.snapshots.begun(id, session, owner, reply);
         }
     }
@@ -33,12 +32,12 @@ impl Actor {
         let snapshot = self.recorder.next_id().0;
         let producer = snapshot::begin(snapshot, &stream, &self.recorder.events);
         let producer = producer.inspect_err(|_| self.snapshots.not_begun(owner))?;
-        session.tap(&mut self.services, Tap::new(snapshot, producer));
+        session.tap(self.services, Tap::new(snapshot, producer));
         Ok(snapshot)
     }
 
     /// A picture is made, or there is none.
-    pub(crate) fn pictured(&mut self, id: u64, result: Result<Vec<u8>, Box<Problem>>) {
+    pub(super) fn pictured(&mut self, id: u64, result: Result<Vec<u8>, Box<Problem>>) {
         if let Some((tap, reply)) = self.snapshots.over(id) {
             self.fetch_snapshot_tap(tap);
             reply.send(result.map_err(|problem| *problem));
@@ -46,23 +45,20 @@ impl Actor {
     }
 
     fn fetch_snapshot_tap(&mut self, tap: WantedTap) {
-        let session = self.sessions.any_mut(tap.session);
-        let untapped = session.map_or(Untapped::Nowhere, |mut it| {
-            it.untap(&mut self.services, tap.snapshot, tap.ask)
-        });
+        let untapped = self.untap(tap.session, tap.snapshot, tap.ask);
         let is_awaited = matches!(untapped, Untapped::Awaited);
         self.snapshots.looked_for(tap, is_awaited);
     }
 
     /// A session was handed back, and its taps with it.
-    pub(crate) fn snapshot_taps_handed_back(&mut self, session: u64) {
+    pub(super) fn snapshots_handed_back(&mut self, session: u64) {
         for tap in self.snapshots.handed_back(session) {
             self.fetch_snapshot_tap(tap);
         }
     }
 
     /// A poller refused a tap, which is with its session again.
-    pub(crate) fn snapshot_tap_refused(&mut self, id: u64) {
+    pub(super) fn snapshot_refused(&mut self, id: u64) {
         if let Some(tap) = self.snapshots.refused(id) {
             self.fetch_snapshot_tap(tap);
         }

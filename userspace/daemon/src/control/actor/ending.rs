@@ -1,0 +1,94 @@
+//! Carries the shutdown of all sessions, which [`crate::sessions::ending`] does.
+
+use std::time::{Duration, Instant};
+
+use onair_session::Examination;
+use onair_session::shutdown::{ShutdownEffect, ShutdownEvent, ShutdownStep};
+
+use super::Actor;
+use crate::config::ms;
+use crate::control::command::{ActorCommand, Drain, Drained};
+use crate::services::this_daemon;
+use crate::session::sweep;
+use crate::sessions::ending::EndingTask;
+
+/// Time that one step of the shutdown may stop and destroy: requests are served between two steps.
+const BUDGET: Duration = Duration::from_millis(2);
+/// Time limit of the last look at memory that waits to be freed.
+const SWEEP: Duration = Duration::from_secs(1);
+
+impl Actor {
+    pub(super) fn handle_command(&mut self, command: ActorCommand) {
+        match command {
+            ActorCommand::Announce => {
+                let all = self.sessions.ids().collect();
+                self.ending.note(ShutdownEvent::Announce(all));
+            }
+            ActorCommand::Drain(Drain { deadline, reply }) => {
+                let policy = self.shutdown.config().policy;
+                let quiesce = ms(self.services.config.timeouts.quiesce_ms);
+                self.ending
+                    .begin(&mut self.sessions, deadline, policy, quiesce);
+                self.drained = Some(reply);
+            }
+            ActorCommand::Publish(kind) => self.services.hub.publish(None, kind),
+            ActorCommand::Dump(reply) => self.report().dump(reply),
+            ActorCommand::Run(task) => task.run(&mut self.services),
+        }
+    }
+
+    /// Continues the shutdown, for a few milliseconds at most. Returns whether there is nothing
+    /// left to wait for: every session is destroyed, or the remaining ones cannot be ended.
+    pub(super) fn is_over(&mut self) -> bool {
+        let began = Instant::now();
+        loop {
+            let (sessions, has_due) = (&mut self.sessions, !self.due.is_empty());
+            match self.ending.next(sessions, &self.shutdown, has_due) {
+                ShutdownStep::Do(effect) => self.end_some(effect),
+                ShutdownStep::Wait(until) => {
+                    self.ending.wake_at = until;
+                    return false;
+                }
+                ShutdownStep::Over => return true,
+            }
+            if began.elapsed() >= BUDGET {
+                self.ending.wake_at = Some(began);
+                return false;
+            }
+        }
+    }
+
+    fn end_some(&mut self, effect: ShutdownEffect) {
+        let (services, shutdown) = (&mut self.services, &self.shutdown);
+        match self.sessions.carry_end(services, shutdown, effect) {
+            Some(EndingTask::Handle(id, event)) => self.handle(id, event),
+            Some(EndingTask::Quarantine(id)) => {
+                let who = this_daemon(std::process::id());
+                if let Err(problem) = self.quarantine_now(id, who) {
+                    tracing::error!(%problem, "not quarantined");
+                }
+            }
+            Some(EndingTask::EndRecordings) => self.taps().end_all(),
+            Some(EndingTask::ExamineAll) => self.examine_all_soon(),
+            Some(EndingTask::Examine) => self.examine_first(),
+            Some(EndingTask::EndInTurn(ids)) => {
+                self.examine(&ids.into_iter().collect(), Examination::InTurn);
+            }
+            None => {}
+        }
+    }
+
+    /// Gives up the remaining sessions, and answers the coordinator.
+    pub(super) fn end(&mut self) {
+        sweep(&mut self.services, Instant::now() + SWEEP);
+        let sessions = self.ending.finish(&mut self.sessions, &mut self.services);
+        let destroyed = self.sessions.destroyed();
+        if let Some(reply) = self.drained.take() {
+            // The coordinator may have abandoned the actor.
+            let _ = reply.send(Drained {
+                sessions,
+                destroyed,
+            });
+        }
+    }
+}

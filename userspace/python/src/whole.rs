@@ -1,0 +1,105 @@
+//! Whole frames of video, also of a session whose frames are fields.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use onair::{Assembly, Field, Session as Attachment};
+use pyo3::prelude::*;
+
+use crate::frame::Frame;
+use crate::iterator::Frames;
+use crate::loan::Loan;
+use crate::session::Session;
+use crate::video::{name, unpack};
+
+/// Iterator over the whole frames of a session: the two fields of an interlaced frame together. It waits and ends as the
+/// loop over a session. It holds a first field until the second one comes: the session needs a `quota` of at least 2.
+#[pyclass(frozen, module = "onair")]
+pub(crate) struct VideoFrames {
+    frames: Frames,
+    assembly: Mutex<Assembly<Arc<Attachment>>>,
+}
+
+/// A frame of video: the fields of it that came, or the one frame of a session that is not interlaced.
+#[pyclass(frozen, module = "onair")]
+pub(crate) struct VideoFrame {
+    fields: Vec<Py<Frame>>,
+    missing: Option<Field>,
+}
+
+#[pymethods]
+impl VideoFrames {
+    #[new]
+    fn new(session: &Bound<'_, Session>) -> Self {
+        let attached = session.get().attached();
+        Self {
+            assembly: Mutex::new(Assembly::of(&attached.session)),
+            frames: Frames::new(attached.clone()),
+        }
+    }
+
+    fn __iter__(this: Bound<'_, Self>) -> Bound<'_, Self> {
+        this
+    }
+
+    fn __next__(&self, py: Python<'_>) -> PyResult<Option<VideoFrame>> {
+        self.frames.replace(Vec::new());
+        let assembly = || self.assembly.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut whole = assembly().waiting();
+        while whole.is_none() {
+            let Some(loan) = self.frames.take(py)? else {
+                assembly().clear();
+                return Ok(None);
+            };
+            whole = assembly().push(loan.into_buffer());
+        }
+        let Some(whole) = whole else { return Ok(None) };
+        let missing = whole.missing();
+        let fields = whole
+            .into_buffers()
+            .map(|it| Py::new(py, Frame::new(Loan::new(it))));
+        let fields = fields.collect::<PyResult<Vec<_>>>()?;
+        let held = fields.iter().map(|it| it.get().held().clone());
+        self.frames.replace(held.collect());
+        Ok(Some(VideoFrame { fields, missing }))
+    }
+}
+
+#[pymethods]
+impl VideoFrame {
+    /// What came of it, the first field first.
+    #[getter]
+    fn fields(&self, py: Python<'_>) -> Vec<Py<Frame>> {
+        self.fields.iter().map(|it| it.clone_ref(py)).collect()
+    }
+
+    /// The field that did not come, "first" or "second", if one did not.
+    #[getter]
+    fn missing(&self) -> Option<&'static str> {
+        self.missing.map(name)
+    }
+
+    /// Whether every byte came.
+    #[getter]
+    fn is_complete(&self) -> bool {
+        let mut fields = self.fields.iter();
+        self.missing.is_none() && fields.all(|it| it.get().status().is_complete())
+    }
+
+    /// Writes the pixels of the frame in another format into `into`, or into new memory: lines 0, 2, 4 … are the first
+    /// field's. Lines of a field that did not come stay as they are, in new memory 0. No sample changes.
+    #[pyo3(signature = (format, into=None))]
+    fn unpack<'py>(
+        &self,
+        py: Python<'py>,
+        format: &str,
+        into: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let loans = self.fields.iter().map(|it| it.get().held().view(py));
+        let loans = loans.collect::<PyResult<Vec<_>>>()?;
+        let picture = loans[0].buffer().layout().frame_picture();
+        unpack(py, format, into, &picture, |format, pixels| {
+            let mut buffers = loans.iter().map(|it| it.buffer());
+            buffers.try_for_each(|it| it.unpack_lines(format, pixels))
+        })
+    }
+}
