@@ -76,7 +76,9 @@ fn main() -> ExitCode {
         hunted.go_on(&arguments, limit);
         if !arguments.json {
             println!("{}", hunted.line());
-            println!("{}", hunted.deaths());
+            if kind == Kind::Core {
+                println!("{}", hunted.deaths());
+            }
         }
         hunts.push(hunted);
     }
