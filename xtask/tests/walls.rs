@@ -37,7 +37,7 @@ const ROOMS: [&str; 11] = [
     "userspace/essence/src/video/",
     "userspace/gst/",
     "userspace/pixels/",
-    "userspace/python/src/video.rs",
+    "userspace/python/src/video/",
     "userspace/sdp/src/",
 ];
 

@@ -39,8 +39,6 @@ mod _onair {
     use crate::iterator::Frames;
     #[pymodule_export]
     use crate::session::Session;
-    #[pymodule_export]
-    use crate::video::{VideoFrame, VideoFrames};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -15,9 +15,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use clap::ValueEnum;
 
 use crate::cargo::{self, root};
-use crate::release_check::Step;
 use crate::{python, say, setup};
 
 /// Builds the Debian packages, a tarball of the files of onair, an SBOM, the Python wheel, and their checksums
@@ -44,6 +44,23 @@ pub(crate) struct Arguments {
     /// Check the packages, or only STEPs of that. All take about half an hour
     #[arg(long, value_name = "STEP", num_args = 0.., require_equals = true, value_delimiter = ',')]
     pub(crate) check: Option<Vec<Step>>,
+}
+
+/// A part of the check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Step {
+    /// Debian's rules
+    Lintian,
+    /// The crates of the client library, from their tarballs
+    Crates,
+    /// The packages of the libraries on Debian 13
+    Clients,
+    /// Upgrades, downgrades and removals under sessions on air, and clients of the packaged daemon, on Debian 12
+    LifeCycle,
+    /// The demo with the packages' programs
+    Demo,
+    /// The whole-system tests with the packages' programs
+    Tests,
 }
 
 pub(crate) const PROGRAMS: [&str; 3] = ["onaird", "onairctl", "onair-waiters"];

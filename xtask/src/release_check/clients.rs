@@ -8,17 +8,6 @@ use anyhow::{Context as _, Result, ensure};
 use super::container::Container;
 use crate::dist::{Made, copy};
 
-/// What the users of the packages have.
-pub(super) const TOOLS: [&str; 8] = [
-    "gcc",
-    "g++",
-    "libc6-dev",
-    "pkg-config",
-    "libavutil-dev",
-    "man-db",
-    "python3-venv",
-    "gstreamer1.0-tools",
-];
 /// Asks both libraries for C for something that needs no daemon.
 const BOTH: &str = "#include <mtl/st_pipeline_api.h>
 #include <onair.h>

@@ -8,7 +8,6 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 use onair_stage::{Deadline, Guard, RUN_VARIABLE, Run, children, end_run, guard, until};
 
-use super::clients::TOOLS;
 use crate::dist::done;
 use crate::say;
 use crate::vm::container::base;
@@ -17,6 +16,17 @@ use crate::vm::image::MIRROR;
 
 /// What the container has beside what the packages depend on, and what their users have.
 const BESIDE: [&str; 2] = ["systemd-sysv", "iproute2"];
+/// What the users of the packages have.
+const TOOLS: [&str; 8] = [
+    "gcc",
+    "g++",
+    "libc6-dev",
+    "pkg-config",
+    "libavutil-dev",
+    "man-db",
+    "python3-venv",
+    "gstreamer1.0-tools",
+];
 /// What the unit asks for, and DPDK.
 const CAPABILITIES: &str = "CAP_NET_ADMIN,CAP_NET_RAW,CAP_SYS_ADMIN,CAP_SYS_PTRACE,CAP_DAC_READ_SEARCH,CAP_IPC_LOCK,\
                             CAP_SYS_NICE,CAP_SYS_RESOURCE,CAP_BPF,CAP_PERFMON";

@@ -10,11 +10,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
-use clap::ValueEnum;
 use onair_stage::Stage;
 
 use crate::cargo::{Manner, supervised, target};
-use crate::dist::{BUILT_LIBRARIES, Made, PROGRAMS, copy};
+use crate::dist::{BUILT_LIBRARIES, Made, PROGRAMS, Step, copy};
 use crate::{clean_up, demo, python, say, test};
 use container::Container;
 
@@ -31,23 +30,6 @@ const TESTS_OWN: [&str; 4] = [
 const FOLDER: &str = "shipped";
 /// The release after the one that builds the packages.
 const LATER: &str = "trixie";
-
-/// A part of the check.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Step {
-    /// Debian's rules
-    Lintian,
-    /// The crates of the client library, from their tarballs
-    Crates,
-    /// The packages of the libraries on Debian 13
-    Clients,
-    /// Upgrades, downgrades and removals under sessions on air, and clients of the packaged daemon, on Debian 12
-    LifeCycle,
-    /// The demo with the packages' programs
-    Demo,
-    /// The whole-system tests with the packages' programs
-    Tests,
-}
 
 /// Checks the packages: these `steps` of it, or all if there are none.
 pub(crate) fn run(made: &Made, steps: &[Step]) -> Result<()> {

@@ -13,12 +13,14 @@ use crate::frame::Frame;
 use crate::loan::Loan;
 use crate::session::Session;
 
-pub(crate) use whole::{VideoFrame, VideoFrames};
+use whole::{VideoFrame, VideoFrames};
 
 /// Adds the classes of this view.
 pub(crate) fn add_classes(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Video>()?;
-    module.add_class::<VideoFormat>()
+    module.add_class::<VideoFormat>()?;
+    module.add_class::<VideoFrame>()?;
+    module.add_class::<VideoFrames>()
 }
 
 /// Gives frames and sessions the property `video`.

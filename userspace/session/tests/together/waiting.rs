@@ -149,7 +149,7 @@ fn threads_end_then_examined_unless_no_caller_or_loan_was_seen() {
 }
 
 #[test]
-fn client_evicted_while_it_runs_then_the_poller_takes_its_frames() {
+fn client_evicted_while_it_runs_then_its_frames_are_revoked() {
     let mut site = Site::new(1);
     let all = EvictionTicket::All(Ticket::unread());
     site.handle(Event::Evict(None, all));
