@@ -248,10 +248,11 @@ impl Daemon {
     fn gone(&mut self, id: SessionId, via: Via) {
         let live = &self.sessions[&id];
         let (name, generation) = (&live.spec.name, live.core.generation());
-        self.store.end(name, via, generation);
+        // First: the daemon may die as soon as the disk has it.
         if via != Via::Daemon && promises::wanted(name).is_some() {
             promises::want(name, None);
         }
+        self.store.end(name, via, generation);
     }
 
     pub(super) fn answer_when_durable(&mut self, id: SessionId, form: usize) {
