@@ -157,9 +157,11 @@ impl Client {
         self.is_attached && self.threads.iter().any(|it| it.mortal.is_dead())
     }
 
-    /// Whether it uses the session, as far as that is certain.
+    /// Whether it uses the session, as far as that is certain: a thread that died with a frame reads it no more.
     pub(crate) fn uses(&self) -> bool {
-        !(self.is_dead() || self.inside.is_empty() && self.holding.is_empty())
+        let mut live = self.threads.iter().filter(|it| !it.mortal.is_dead());
+        let reads = live.any(|it| self.holding.values().any(|owner| *owner == it.task));
+        !self.is_dead() && (reads || !self.inside.is_empty())
     }
 }
 
