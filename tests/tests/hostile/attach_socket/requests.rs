@@ -28,7 +28,7 @@ fn packet_that_is_no_request_then_told_and_hung_up() -> Result<()> {
         b"{\"type\":\"hello\"",
         b"{\"type\":\"format_disk\"}",
         b"{\"type\":\"hello\",\"protocol\":-1,\"library\":\"x\",\"sites\":true}",
-        b"{\"type\":\"hello\",\"protocol\":1,\"library\":\"x\",\"sites\":true,\"more\":1}",
+        b"{\"type\":\"hello\",\"protocol\":3,\"library\":\"x\",\"sites\":true,\"more\":1}",
         b"{\"type\":\"attach\",\"session\":5}",
         b"KK",
         deep.as_bytes(),
