@@ -146,9 +146,8 @@ impl Client {
     pub(crate) fn has_orphan(&self, held: &[(u32, u32, u16)]) -> bool {
         let has_owner = |frame: &u32| {
             let owner = self.holding.get(frame);
-            let mut live = self.threads.iter().filter(|it| !it.mortal.is_dead());
             let is_kept = self.kept.iter().any(|it| it.handle.frame() == *frame);
-            !is_kept && owner.is_some_and(|owner| live.any(|it| it.task == *owner))
+            !is_kept && owner.is_some_and(|owner| self.is_live(*owner))
         };
         self.has_dead_thread() && held.iter().any(|(frame, ..)| !has_owner(frame))
     }
@@ -159,9 +158,13 @@ impl Client {
 
     /// Whether it uses the session, as far as that is certain: a thread that died with a frame reads it no more.
     pub(crate) fn uses(&self) -> bool {
-        let mut live = self.threads.iter().filter(|it| !it.mortal.is_dead());
-        let reads = live.any(|it| self.holding.values().any(|owner| *owner == it.task));
+        let reads = self.holding.values().any(|owner| self.is_live(*owner));
         !self.is_dead() && (reads || !self.inside.is_empty())
+    }
+
+    pub(crate) fn is_live(&self, thread: TaskId) -> bool {
+        let mut live = self.threads.iter().filter(|it| !it.mortal.is_dead());
+        live.any(|it| it.task == thread)
     }
 }
 

@@ -81,7 +81,8 @@ pub(super) fn take(of: usize, client: &Attachment, deadline: Deadline) -> Result
     let (frame, me) = (guard.frame(), current());
     let is_twice = world(|world| {
         let client = &mut world.clients[of];
-        client.holding.insert(frame, me).is_some() && client.is_honest()
+        let before = client.holding.insert(frame, me);
+        client.is_honest() && before.is_some_and(|owner| client.is_live(owner))
     });
     if is_twice {
         violation(format!("frame {frame} was given to two threads"));
