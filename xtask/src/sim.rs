@@ -44,7 +44,7 @@ pub(crate) struct Arguments {
 }
 
 /// A first seed from the time: lives that were not lived before.
-pub(crate) fn new_seed() -> u64 {
+fn new_seed() -> u64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     // More than the lives of a second.
     now.map_or(0, |it| it.as_secs() * 10_000)
