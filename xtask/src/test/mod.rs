@@ -390,8 +390,8 @@ fn without_leaks(manner: Manner, program: &str) -> Result<()> {
     Ok(())
 }
 
-/// Lives of sessions and of the state directory, the same ones each time: of new ones about one in 60,000 still is a false
-/// alarm. `cargo xtask sim` lives new ones.
+/// Lives of sessions and of the state directory, the same ones each time: of new ones about one in 60,000 still fails, and
+/// nothing says yet whether by a false alarm. `cargo xtask sim` lives new ones.
 fn lives(manner: Manner, simulator: &str) -> Result<()> {
     let options = ["--quiet", "--lives", "600"];
     say::command(format_args!("{simulator} {}", options.join(" ")));
