@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use onair_ipc::caller::Guard;
 
+use crate::carries::{Carries, Described as _};
 use crate::{Error, Layout, Session, Status};
 
 pub use lender::Lender;
@@ -50,10 +51,10 @@ pub struct BufferOf<S: Lender> {
 }
 
 /// A buffer that borrows its session.
-pub type Buffer<'a> = BufferOf<&'a Session>;
+pub type Buffer<'a, L = Layout> = BufferOf<&'a Session<L>>;
 
 /// A buffer that keeps its session attached: for threads and bindings that outlive the call.
-pub type OwnedBuffer = BufferOf<Arc<Session>>;
+pub type OwnedBuffer<L = Layout> = BufferOf<Arc<Session<L>>>;
 
 impl<S: Lender> BufferOf<S> {
     #[inline]
@@ -67,9 +68,9 @@ impl<S: Lender> BufferOf<S> {
         &self.session
     }
 
-    /// Layout of the bytes.
+    /// What the bytes are.
     #[must_use]
-    pub fn layout(&self) -> &Layout {
+    pub fn layout(&self) -> &S::Layout {
         self.session.layout()
     }
 
@@ -80,7 +81,7 @@ impl<S: Lender> BufferOf<S> {
         self.held.meta().number
     }
 
-    /// RTP timestamp of the frame, in units of 1/90000 s (RFC 4175 §4.1).
+    /// RTP timestamp of the frame, in units of 1/90000 s (RFC 4175 §4.1); of audio, in samples.
     #[must_use]
     pub fn rtp_timestamp(&self) -> u32 {
         self.held.meta().rtp_timestamp
@@ -152,8 +153,8 @@ impl<S: Lender> BufferOf<S> {
     }
 }
 
-impl<'a> Buffer<'a> {
-    pub(crate) fn put_into(self, session: &Session) -> Result<(), PutError<'a>> {
+impl<'a, L: Carries> Buffer<'a, L> {
+    pub(crate) fn put_into(self, session: &Session<L>) -> Result<(), PutError<'a, L>> {
         if !std::ptr::eq(self.session, session) {
             return Err(PutError {
                 error: Error::NotHeld,
@@ -212,10 +213,10 @@ impl<S: Lender> fmt::Debug for BufferOf<S> {
 pub struct BufferMutOf<S: Lender>(BufferOf<S>);
 
 /// A frame to fill that borrows its session.
-pub type BufferMut<'a> = BufferMutOf<&'a Session>;
+pub type BufferMut<'a, L = Layout> = BufferMutOf<&'a Session<L>>;
 
 /// A frame to fill that keeps its session attached.
-pub type OwnedBufferMut = BufferMutOf<Arc<Session>>;
+pub type OwnedBufferMut<L = Layout> = BufferMutOf<Arc<Session<L>>>;
 
 impl<S: Lender> BufferMutOf<S> {
     /// Submits the frame. The daemon sends frames in the order of these calls, also after
@@ -236,7 +237,7 @@ impl<S: Lender> BufferMutOf<S> {
 
     /// Layout of the bytes.
     #[must_use]
-    pub fn layout(&self) -> &Layout {
+    pub fn layout(&self) -> &S::Layout {
         self.0.layout()
     }
 }
@@ -272,14 +273,14 @@ impl<S: Lender> DerefMut for BufferMutOf<S> {
 /// ```
 #[derive(Debug, thiserror::Error)]
 #[error("{error}")]
-pub struct PutError<'a> {
+pub struct PutError<'a, L: Carries = Layout> {
     /// The cause: [`Error::NotHeld`] (another session's) or [`Error::Stale`].
     pub error: Error,
     /// The buffer, if it is still held.
-    pub buffer: Option<Buffer<'a>>,
+    pub buffer: Option<Buffer<'a, L>>,
 }
 
-impl PutError<'_> {
+impl<L: Carries> PutError<'_, L> {
     /// As [`Error::errno`].
     #[must_use]
     pub fn errno(&self) -> i32 {
