@@ -12,6 +12,7 @@ pub mod samples;
 mod seen;
 mod send;
 mod timing;
+pub mod wav;
 
 pub use channel_order::{ChannelGroup, ChannelOrder};
 pub use document::{AudioDocument, AudioPatch, ListedAudio};
@@ -22,4 +23,4 @@ pub use receive::{BlockAssembler, Malformed};
 pub use samples::{AudioSample, S24};
 pub use seen::SeenAudio;
 pub use send::BlockPacketiser;
-pub use timing::{AudioMonitor, AudioSecond, AudioTiming, AudioVerdict, DelayRange};
+pub use timing::{AudioLevel, AudioMonitor, AudioSecond, AudioTiming, AudioVerdict, DelayRange};

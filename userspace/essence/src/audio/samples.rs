@@ -89,7 +89,7 @@ impl AudioSample for f32 {
 
 /// One sample of the wire, in the upper bits.
 #[inline]
-fn upper_bits(coding: Coding, sample: &[u8]) -> i32 {
+pub(super) fn upper_bits(coding: Coding, sample: &[u8]) -> i32 {
     match (coding, sample) {
         (Coding::L16, &[a, b]) => i32::from_be_bytes([a, b, 0, 0]),
         (Coding::L24, &[a, b, c]) | (Coding::Am824, &[_, a, b, c]) => {

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AudioMonitor, OTHER_CLOCK_NS, Range, Second};
+use super::levels::CHANNELS;
+use super::{AudioLevel, AudioMonitor, OTHER_CLOCK_NS, Range, Second};
 use crate::document::words::words;
 use crate::measure::Gauge;
 use crate::rows::{Grade, Row, Rows};
@@ -44,6 +45,9 @@ pub struct AudioSecond {
     /// Times between packets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval_ns: Option<DelayRange>,
+    /// Level of each channel.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub levels: Vec<AudioLevel>,
     /// Whether both are within their limits.
     pub verdict: AudioVerdict,
     /// What is beyond its limit.
@@ -120,6 +124,7 @@ fn second(monitor: &AudioMonitor, of: &Second) -> AudioSecond {
         ts_df_ns: spread_ns.unsigned_abs(),
         delay_ns: delay,
         interval_ns: range(&of.interval),
+        levels: of.levels.of(monitor.channels),
         verdict: match reason {
             None => AudioVerdict::Compliant,
             Some(_) => AudioVerdict::NotCompliant,
@@ -158,12 +163,34 @@ pub(super) fn gauges(monitor: &AudioMonitor, now_ns: u64, visit: &mut dyn FnMut(
             value: ns as f64 / 1e9,
         });
     }
+    for (number, of) in CHANNELS.iter().zip(&last.levels) {
+        let figures = [
+            ("onair_session_audio_peak_dbfs", of.peak_hundredths),
+            ("onair_session_audio_rms_dbfs", of.rms_hundredths),
+        ];
+        for (name, hundredths) in figures {
+            visit(Gauge {
+                name,
+                help: "Level of a channel in the last second in dBFS; -inf: silence.",
+                label: Some(("channel", number)),
+                value: hundredths.map_or(f64::NEG_INFINITY, |it| f64::from(it) / 100.0),
+            });
+        }
+    }
     visit(Gauge {
         name: "onair_session_audio_compliant",
         help: "1 if TS-DF and the delay of the last second's audio packets are within their limits.",
         label: None,
         value: f64::from(u8::from(last.verdict == AudioVerdict::Compliant)),
     });
+}
+
+/// A level for people.
+fn level(hundredths: Option<i32>) -> String {
+    hundredths.map_or_else(
+        || "silent".to_owned(),
+        |it| format!("{:.1} dBFS", f64::from(it) / 100.0),
+    )
 }
 
 impl Rows for AudioTiming {
@@ -190,6 +217,11 @@ impl Rows for AudioTiming {
                 format!("{min} to {max} µs, mean {mean} µs")
             };
             rows.extend(range.map(|it| Row::new(name, text(it))));
+        }
+        for (number, of) in CHANNELS.iter().zip(&last.levels) {
+            let (peak, rms) = (level(of.peak_hundredths), level(of.rms_hundredths));
+            let text = format!("channel {number}: peak {peak}, RMS {rms}");
+            rows.push(Row::new("level", text));
         }
         rows
     }

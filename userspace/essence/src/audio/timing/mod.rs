@@ -5,14 +5,18 @@
 //! ST 2110-30 §6.2.3 recommends.
 
 mod document;
+mod levels;
 
 use crate::measure::{Gauge, Measure};
 use crate::media_time;
 use crate::rtp::RtpHeader;
 
-use super::AudioFormat;
+use super::{AudioFormat, Coding};
+
+use levels::Levels;
 
 pub use document::{AudioSecond, AudioTiming, AudioVerdict, DelayRange};
+pub use levels::AudioLevel;
 
 /// How long figures are collected, in nanoseconds.
 const WINDOW_NS: u64 = 1_000_000_000;
@@ -54,12 +58,17 @@ struct Second {
     delay: Range,
     /// Times between packets.
     interval: Range,
+    levels: Levels,
 }
 
 /// Measures a stream of audio.
 #[derive(Debug, Clone, Copy)]
 pub struct AudioMonitor {
+    coding: Coding,
     sample_rate: u32,
+    channels: u32,
+    sample_bytes: usize,
+    packet_bytes: usize,
     packet_ns: u64,
     source: Option<u32>,
     /// Arrival and timestamp of the first packet since the last jump; ticks from there on.
@@ -75,7 +84,11 @@ pub struct AudioMonitor {
 impl AudioMonitor {
     pub(super) fn new(format: &AudioFormat) -> Self {
         Self {
+            coding: format.coding(),
             sample_rate: format.sample_rate(),
+            channels: format.channels(),
+            sample_bytes: format.sample_bytes(),
+            packet_bytes: format.packet_bytes(),
             packet_ns: format.nanos(format.packet_samples().into()),
             source: None,
             start_ns: 0,
@@ -91,6 +104,7 @@ impl AudioMonitor {
     /// The packets have another packet time now.
     pub(super) fn declare(&mut self, format: &AudioFormat) {
         self.packet_ns = format.nanos(format.packet_samples().into());
+        self.packet_bytes = format.packet_bytes();
     }
 
     fn tick_ns(&self, ticks: i64) -> i64 {
@@ -127,7 +141,7 @@ impl Measure for AudioMonitor {
     type Document = AudioTiming;
 
     #[inline]
-    fn packet(&mut self, at_ns: u64, tai_ns: Option<u64>, rtp: &RtpHeader) -> bool {
+    fn packet(&mut self, at_ns: u64, tai_ns: Option<u64>, rtp: &RtpHeader, payload: &[u8]) -> bool {
         let step = i64::from(
             rtp.timestamp
                 .wrapping_sub(self.last_timestamp)
@@ -153,6 +167,9 @@ impl Measure for AudioMonitor {
         second.spread.add(spread_ns);
         if let Some(before_ns) = before_ns {
             second.interval.add(since(before_ns));
+        }
+        if payload.len() == self.packet_bytes {
+            second.levels.add(self.coding, self.sample_bytes, payload);
         }
         if let Some(tai_ns) = tai_ns {
             let sampled_ns = media_time::nearest_ns(rtp.timestamp, self.sample_rate, tai_ns);
@@ -234,7 +251,7 @@ mod tests {
                 ssrc: 1,
             };
             let tai_ns = tai_ahead_ns.map(|ahead| now_ns.strict_add_signed(ahead));
-            monitor.packet(now_ns, tai_ns, &rtp);
+            monitor.packet(now_ns, tai_ns, &rtp, &[0x10; 288]);
         }
         (monitor, now_ns)
     }
@@ -250,6 +267,8 @@ mod tests {
             (delay.min, delay.mean, delay.max),
             (300_000, 500_000, 700_000)
         );
+        let levels: Vec<_> = second.levels.iter().map(|it| it.peak_hundredths).collect();
+        assert_eq!(levels, [Some(-1801); 2]);
         assert_eq!(second.verdict, AudioVerdict::Compliant);
         assert_eq!(timing.ts_df_limit_ns, 17_000_000);
         assert_eq!(monitor.away_ns(now_ns), None);
