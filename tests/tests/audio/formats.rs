@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use onair::{Coding, S24, Timeout};
 use onair_api::Source;
 use onair_essence::audio::{AudioDocument, Tone};
-use onair_tests::{Rig, wait_for};
+use onair_tests::{Rig, onairctl, wait_for};
 
 use super::{attach, audio, format, into_b, next, out_of_a};
 
@@ -158,6 +158,15 @@ fn session_of_audio_then_attached_as_no_other_essence() -> Result<()> {
     assert!(error.to_string().contains("audio"), "{error}");
     let error = attach(&rig, "cam").unwrap_err();
     assert!(error.to_string().contains("video"), "{error}");
+    for (line, says) in [
+        ("session create x --from in --layout v210", "no frames"),
+        ("session snapshot in --output -", "no frames"),
+        ("pipe in", "audio"),
+    ] {
+        let refused = onairctl(&rig, line)?;
+        assert_ne!(refused.code, 0, "{line}");
+        assert!(refused.err.contains(says), "{line}: {refused:?}");
+    }
     control.end("in")?;
     control.end("cam")?;
     Ok(())

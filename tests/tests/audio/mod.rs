@@ -3,6 +3,7 @@
 mod formats;
 mod hostile;
 mod others;
+mod recorded;
 
 use onair::{AudioFormat, AudioSession, Client, Coding, Timeout};
 use onair_api::{Source, SpecDocument};

@@ -194,6 +194,8 @@ fn audio_by_flags_then_its_rows_and_timing_are_shown() -> Result<()> {
     assert_eq!(made.code, 0, "{made:?}");
     let mut control = rig.control()?;
     control.await_view("in", "measured", |it| it.timing.is_some())?;
+    let view = control.show("in")?;
+    assert!(view.problems.is_empty(), "{:?}", view.problems);
     let shown = onairctl(&rig, "session show in")?;
     for words in ["L16 48000 Hz 2 channels", "960 samples, 20 ms", "TS-DF"] {
         assert!(shown.out.contains(words), "{words}: {}", shown.out);

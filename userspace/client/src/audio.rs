@@ -4,7 +4,7 @@ use onair_essence::audio::{AudioFormat, AudioSample, samples};
 use onair_ipc::message::Attached;
 
 use crate::carries::{Described, LayoutError};
-use crate::{BufferMutOf, BufferOf, Lender, Session};
+use crate::{BufferMutOf, BufferOf, LenderOf, Session};
 
 /// An attachment to a session of audio; its layout is the format.
 pub type AudioSession = Session<AudioFormat>;
@@ -62,7 +62,7 @@ impl<'a> AudioView<'a> {
     }
 }
 
-impl<S: Lender<Layout = AudioFormat>> BufferOf<S> {
+impl<S: LenderOf<Layout = AudioFormat>> BufferOf<S> {
     /// The samples.
     #[must_use]
     pub fn audio(&self) -> AudioView<'_> {
@@ -73,7 +73,7 @@ impl<S: Lender<Layout = AudioFormat>> BufferOf<S> {
     }
 }
 
-impl<S: Lender<Layout = AudioFormat>> BufferMutOf<S> {
+impl<S: LenderOf<Layout = AudioFormat>> BufferMutOf<S> {
     /// Fills the block with the samples of all channels in turn. Returns how many it took. The rest of the block keeps
     /// its bytes. Bits that the format does not have are cut off. A block of AM824 gets no channel status: fill its
     /// bytes with whole subframes for that.

@@ -51,8 +51,8 @@ mod video;
 
 pub use audio::{AudioSession, AudioView};
 pub use buffer::{
-    Buffer, BufferMut, BufferMutOf, BufferOf, Lender, OwnedBuffer, OwnedBufferMut, PutError,
-    RawBuffer,
+    Buffer, BufferMut, BufferMutOf, BufferOf, Lender, LenderOf, OwnedBuffer, OwnedBufferMut,
+    PutError, RawBuffer,
 };
 pub use carries::Carries;
 pub use certificate::Certificate;

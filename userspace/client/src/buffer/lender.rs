@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use onair_ipc::caller::Attachment;
 
-use crate::Session;
 use crate::carries::Carries;
+use crate::{Layout, Session};
 
 mod sealed {
     pub trait Sealed {}
@@ -15,7 +15,7 @@ mod sealed {
 }
 
 /// A borrowed or a shared session: `&Session` or `Arc<Session>`.
-pub trait Lender: Deref<Target = Session<Self::Layout>> + sealed::Sealed {
+pub trait LenderOf: Deref<Target = Session<Self::Layout>> + sealed::Sealed {
     /// What its buffers hold.
     type Layout: Carries;
 
@@ -24,12 +24,17 @@ pub trait Lender: Deref<Target = Session<Self::Layout>> + sealed::Sealed {
     type Attachment: Deref<Target = Attachment>;
 }
 
-impl<'a, L: Carries> Lender for &'a Session<L> {
+impl<'a, L: Carries> LenderOf for &'a Session<L> {
     type Layout = L;
     type Attachment = &'a Attachment;
 }
 
-impl<L: Carries> Lender for Arc<Session<L>> {
+impl<L: Carries> LenderOf for Arc<Session<L>> {
     type Layout = L;
     type Attachment = Arc<Attachment>;
 }
+
+/// A session of video.
+pub trait Lender: LenderOf<Layout = Layout> {}
+
+impl<S: LenderOf<Layout = Layout>> Lender for S {}

@@ -13,7 +13,7 @@ use onair_ipc::caller::Guard;
 use crate::carries::{Carries, Described as _};
 use crate::{Error, Layout, Session, Status};
 
-pub use lender::Lender;
+pub use lender::{Lender, LenderOf};
 pub use raw::RawBuffer;
 
 /// A frame that this process holds: its bytes and its metadata. Dropping it returns the frame. It
@@ -44,7 +44,7 @@ pub use raw::RawBuffer;
 ///
 /// A forgotten guard (`mem::forget`) stays counted as held: it keeps the session from being
 /// destroyed, and appears in the list of blockers.
-pub struct BufferOf<S: Lender> {
+pub struct BufferOf<S: LenderOf> {
     // Before the session, which must outlive the loan.
     held: Guard<S::Attachment>,
     session: S,
@@ -56,7 +56,7 @@ pub type Buffer<'a, L = Layout> = BufferOf<&'a Session<L>>;
 /// A buffer that keeps its session attached: for threads and bindings that outlive the call.
 pub type OwnedBuffer<L = Layout> = BufferOf<Arc<Session<L>>>;
 
-impl<S: Lender> BufferOf<S> {
+impl<S: LenderOf> BufferOf<S> {
     #[inline]
     pub(crate) fn new(session: S, held: Guard<S::Attachment>) -> Self {
         Self { held, session }
@@ -168,7 +168,7 @@ impl<'a, L: Carries> Buffer<'a, L> {
     }
 }
 
-impl<S: Lender> Deref for BufferOf<S> {
+impl<S: LenderOf> Deref for BufferOf<S> {
     type Target = [u8];
 
     #[inline]
@@ -181,13 +181,13 @@ impl<S: Lender> Deref for BufferOf<S> {
     }
 }
 
-impl<S: Lender> AsRef<[u8]> for BufferOf<S> {
+impl<S: LenderOf> AsRef<[u8]> for BufferOf<S> {
     fn as_ref(&self) -> &[u8] {
         self
     }
 }
 
-impl<S: Lender> fmt::Debug for BufferOf<S> {
+impl<S: LenderOf> fmt::Debug for BufferOf<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Buffer")
             .field("session", &self.session.name())
@@ -210,7 +210,7 @@ impl<S: Lender> fmt::Debug for BufferOf<S> {
 /// # Ok::<(), onair::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct BufferMutOf<S: Lender>(BufferOf<S>);
+pub struct BufferMutOf<S: LenderOf>(BufferOf<S>);
 
 /// A frame to fill that borrows its session.
 pub type BufferMut<'a, L = Layout> = BufferMutOf<&'a Session<L>>;
@@ -218,7 +218,7 @@ pub type BufferMut<'a, L = Layout> = BufferMutOf<&'a Session<L>>;
 /// A frame to fill that keeps its session attached.
 pub type OwnedBufferMut<L = Layout> = BufferMutOf<Arc<Session<L>>>;
 
-impl<S: Lender> BufferMutOf<S> {
+impl<S: LenderOf> BufferMutOf<S> {
     /// Submits the frame. The daemon sends frames in the order of these calls, also after
     /// [`Session::stop`] of this process. If the session itself is stopped, the daemon takes the
     /// frame back unsent, and counts it as submitted and as dropped by the stop.
@@ -242,7 +242,7 @@ impl<S: Lender> BufferMutOf<S> {
     }
 }
 
-impl<S: Lender> Deref for BufferMutOf<S> {
+impl<S: LenderOf> Deref for BufferMutOf<S> {
     type Target = [u8];
 
     #[inline]
@@ -251,7 +251,7 @@ impl<S: Lender> Deref for BufferMutOf<S> {
     }
 }
 
-impl<S: Lender> DerefMut for BufferMutOf<S> {
+impl<S: LenderOf> DerefMut for BufferMutOf<S> {
     #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
         self.0

@@ -1,8 +1,8 @@
 //! What a buffer of video is of.
 
-use crate::{BufferOf, Field, Layout, Lender};
+use crate::{BufferOf, Field, Lender};
 
-impl<S: Lender<Layout = Layout>> BufferOf<S> {
+impl<S: Lender> BufferOf<S> {
     /// Receive: which field of an interlaced frame it is; `None`: a whole frame. A sender's buffers
     /// are first and second fields in turn, in the order of [`BufferMut::submit`](crate::BufferMut::submit), the first one since the
     /// session's start a first field.

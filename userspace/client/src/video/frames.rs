@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use super::pairing::{Pair, Pairing};
-use crate::{
-    BufferOf, ConvertError, Error, Field, Layout, Lender, PixelFormat, Session, Status, Timeout,
-};
+use crate::{BufferOf, ConvertError, Error, Field, Lender, PixelFormat, Session, Status, Timeout};
 
 /// Gets whole frames from a session: the two fields of a frame together, or the one buffer of a
 /// progressive or segmented one (PsF). One thread uses it. Threads that share a session's fields
@@ -54,7 +52,7 @@ pub struct Frames<'a> {
 /// }
 /// ```
 #[derive(Debug)]
-pub struct Assembly<S: Lender<Layout = Layout>>(Pairing<BufferOf<S>>);
+pub struct Assembly<S: Lender>(Pairing<BufferOf<S>>);
 
 /// A frame: the buffers of it that came. Dropping it returns them.
 ///
@@ -66,7 +64,7 @@ pub struct Assembly<S: Lender<Layout = Layout>>(Pairing<BufferOf<S>>);
 /// # Ok::<(), onair::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct FrameOf<S: Lender<Layout = Layout>>(Parts<S>);
+pub struct FrameOf<S: Lender>(Parts<S>);
 
 /// A frame that borrows its session.
 pub type Frame<'a> = FrameOf<&'a Session>;
@@ -75,7 +73,7 @@ pub type Frame<'a> = FrameOf<&'a Session>;
 pub type OwnedFrame = FrameOf<Arc<Session>>;
 
 #[derive(Debug)]
-enum Parts<S: Lender<Layout = Layout>> {
+enum Parts<S: Lender> {
     Whole(BufferOf<S>),
     Fields(Pair<BufferOf<S>>),
 }
@@ -91,7 +89,7 @@ impl Session {
     }
 }
 
-impl<S: Lender<Layout = Layout>> Assembly<S> {
+impl<S: Lender> Assembly<S> {
     /// Of buffers in the format of `session`.
     #[must_use]
     pub fn of(session: &Session) -> Self {
@@ -148,7 +146,7 @@ impl<'a> Frames<'a> {
     }
 }
 
-impl<S: Lender<Layout = Layout>> FrameOf<S> {
+impl<S: Lender> FrameOf<S> {
     /// Its buffers: one, or the fields that came, the first one first.
     pub fn buffers(&self) -> impl Iterator<Item = &BufferOf<S>> {
         let (one, other) = match &self.0 {

@@ -2,9 +2,7 @@
 
 use onair_pixels::pipe::{NotPiped, PipeFile, PipeFormat, PipeWriter};
 
-use crate::{
-    ConvertError, Error, Field, FrameOf, Layout, Lender, PixelFormat, Scan, Session, Timeout,
-};
+use crate::{ConvertError, Error, Field, FrameOf, Lender, PixelFormat, Scan, Session, Timeout};
 
 /// Why a frame is not sent.
 ///
@@ -66,7 +64,7 @@ impl Session {
     }
 }
 
-impl<S: Lender<Layout = Layout>> FrameOf<S> {
+impl<S: Lender> FrameOf<S> {
     /// Replaces `out` by the frame and what precedes it in the stream of `writer`. Lines of a field that did not
     /// come are those that `out` had.
     ///

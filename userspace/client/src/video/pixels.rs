@@ -2,9 +2,9 @@
 
 use onair_pixels::Lines;
 
-use crate::{BufferMutOf, BufferOf, ConvertError, Field, Layout, Lender, PixelFormat};
+use crate::{BufferMutOf, BufferOf, ConvertError, Field, Lender, PixelFormat};
 
-impl<S: Lender<Layout = Layout>> BufferOf<S> {
+impl<S: Lender> BufferOf<S> {
     /// Writes the pixels to `pixels` in another format, in the planes of [`PixelFormat::planes`]. No
     /// sample changes. It converts in this process, at each call; of a converted session's buffer it copies
     /// the bytes, which are in its format already.
@@ -45,7 +45,7 @@ impl<S: Lender<Layout = Layout>> BufferOf<S> {
     }
 }
 
-impl<S: Lender<Layout = Layout>> BufferMutOf<S> {
+impl<S: Lender> BufferMutOf<S> {
     /// Fills the buffer with `pixels`, which are in the planes of [`PixelFormat::planes`]; `field` says
     /// which field of an interlaced frame they are. It converts in this process, at each call.
     ///

@@ -203,13 +203,14 @@ impl Samples {
 
     fn note_silence(&mut self, first: u64, samples: u64) {
         self.silent += samples;
-        match self.silences.last_mut() {
-            Some(last) if last.first_sample + last.samples == first => last.samples += samples,
-            _ if self.silences.len() < LISTED => self.silences.push(Silence {
+        let last = self.silences.last_mut();
+        if let Some(last) = last.filter(|it| it.first_sample + it.samples == first) {
+            last.samples += samples;
+        } else if self.silences.len() < LISTED {
+            self.silences.push(Silence {
                 first_sample: first,
                 samples,
-            }),
-            _ => {}
+            });
         }
     }
 

@@ -77,7 +77,7 @@ impl<S: Copy> BlockAssembler<S> {
             return self.stats.malformed.add(Malformed::BadPayloadType);
         }
         if payload.len() != self.packet_bytes {
-            return self.refuse(&rtp);
+            return self.stats.malformed.add(Malformed::BadLength);
         }
         if self.ssrc != Some(rtp.ssrc) && !self.turn_to(rtp.ssrc, now_ns, sink) {
             return;
@@ -260,18 +260,6 @@ impl<S: Copy> BlockAssembler<S> {
         }
     }
 
-    /// Counts a packet of another length. Its block lacks its samples.
-    #[cold]
-    #[inline(never)]
-    fn refuse(&mut self, rtp: &RtpHeader) {
-        self.stats.malformed.add(Malformed::BadLength);
-        if self.ssrc == Some(rtp.ssrc)
-            && let Some(block) = self.blocks[..self.active].last_mut()
-        {
-            block.wrong_format = true;
-        }
-    }
-
     /// Follows another source, unless the current one sends.
     #[cold]
     #[inline(never)]
@@ -308,7 +296,6 @@ impl<S: Copy> BlockAssembler<S> {
         } else {
             self.stats.units_incomplete += 1;
         }
-        self.stats.units_wrong_format += u64::from(report.wrong_format);
     }
 }
 

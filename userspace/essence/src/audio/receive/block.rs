@@ -19,8 +19,6 @@ pub(super) struct Block<S> {
     pub(super) slot: Option<S>,
     pub(super) received: u32,
     pub(super) duplicates: u32,
-    /// A packet of it did not fit the format.
-    pub(super) wrong_format: bool,
     pub(super) first_packet_ns: u64,
     pub(super) last_packet_ns: u64,
 }
@@ -36,7 +34,6 @@ impl<S: Copy> Block<S> {
             slot: None,
             received: 0,
             duplicates: 0,
-            wrong_format: false,
             first_packet_ns: 0,
             last_packet_ns: 0,
         }
@@ -45,7 +42,7 @@ impl<S: Copy> Block<S> {
     pub(super) fn begin(&mut self, first: u64, timestamp: u32, slot: Option<S>, now_ns: u64) {
         self.came.fill(0);
         (self.first, self.timestamp, self.slot) = (first, timestamp, slot);
-        (self.received, self.duplicates, self.wrong_format) = (0, 0, false);
+        (self.received, self.duplicates) = (0, 0);
         (self.first_packet_ns, self.last_packet_ns) = (now_ns, now_ns);
     }
 
@@ -117,7 +114,8 @@ impl<S: Copy> Block<S> {
             first_packet_ns: self.first_packet_ns,
             last_packet_ns: self.last_packet_ns,
             marker_seen: false,
-            wrong_format: self.wrong_format,
+            // Packets of another format are in no block.
+            wrong_format: false,
             tag: 0,
         };
         sink.finish(slot, &report);
