@@ -80,7 +80,7 @@ fn tone_in_each_coding_and_rate_then_every_sample_is_right() -> Result<()> {
 }
 
 #[test]
-fn tone_in_each_level_and_packet_time_then_every_sample_is_right() -> Result<()> {
+fn tone_in_each_level_and_time_then_every_sample_is_right() -> Result<()> {
     let rig = Rig::pair()?;
     for (rate, us, channels, level) in [
         (48_000, 1_000, 1, Some("A")),

@@ -96,7 +96,7 @@ impl Essence {
     pub fn of(format: &Format) -> Self {
         match format {
             Format::Video(video) => Self::Video((*video).into()),
-            Format::Audio(audio) => described(audio),
+            Format::Audio(audio) => described(audio, Self::Audio, Self::Aes3),
         }
     }
 }

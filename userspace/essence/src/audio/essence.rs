@@ -4,31 +4,12 @@ use std::fmt::{self, Debug};
 use std::time::Duration;
 
 use super::{
-    AudioDocument, AudioFormat, AudioMonitor, AudioPatch, BlockAssembler, BlockPacketiser,
-    ListedAudio, Malformed, SeenAudio, Tone,
+    AudioDocument, AudioFormat, AudioMonitor, AudioNotSendable, AudioPatch, BlockAssembler,
+    BlockPacketiser, ListedAudio, Malformed, SeenAudio, Tone,
 };
 use crate::STANDARD_MAX_UDP;
-use crate::essence::{Essence, OfField};
+use crate::essence::Essence;
 use crate::invalid::SpecErrors;
-
-/// Why audio cannot be sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum AudioNotSendable {
-    /// The port carries no packets of this size.
-    #[error("RTP packets of {needed} bytes do not fit the {most} that the port carries")]
-    PacketBytes {
-        /// Bytes of a packet.
-        needed: usize,
-        /// Most bytes.
-        most: usize,
-    },
-}
-
-impl OfField for AudioNotSendable {
-    fn field(&self) -> Option<&'static str> {
-        Some("audio.packet_time_us")
-    }
-}
 
 /// For people.
 impl fmt::Display for AudioFormat {

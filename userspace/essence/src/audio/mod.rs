@@ -16,11 +16,10 @@ pub mod wav;
 
 pub use channel_order::{ChannelGroup, ChannelOrder};
 pub use document::{AudioDocument, AudioPatch, ListedAudio};
-pub use essence::AudioNotSendable;
 pub use format::{AudioError, AudioFormat, Coding, PAYLOAD_BYTES};
 pub use pattern::{Tone, ToneFault};
 pub use receive::{BlockAssembler, Malformed};
 pub use samples::{AudioSample, S24};
 pub use seen::SeenAudio;
-pub use send::BlockPacketiser;
+pub use send::{AudioNotSendable, BlockPacketiser};
 pub use timing::{AudioLevel, AudioMonitor, AudioSecond, AudioTiming, AudioVerdict, DelayRange};

@@ -2,10 +2,30 @@
 
 use std::ops::Range;
 
+use super::AudioFormat;
 use super::format::nanos;
-use super::{AudioFormat, AudioNotSendable};
+use crate::essence::OfField;
 use crate::rtp::{self, RtpHeader};
 use crate::send::{PacketPlan, Packetise, StreamHeader};
+
+/// Why audio cannot be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AudioNotSendable {
+    /// The port carries no packets of this size.
+    #[error("RTP packets of {needed} bytes do not fit the {most} that the port carries")]
+    PacketBytes {
+        /// Bytes of a packet.
+        needed: usize,
+        /// Most bytes.
+        most: usize,
+    },
+}
+
+impl OfField for AudioNotSendable {
+    fn field(&self) -> Option<&'static str> {
+        Some("audio.packet_time_us")
+    }
+}
 
 /// Makes the packets of blocks. Its slots are the blocks since the epoch.
 ///
@@ -164,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn packets_of_a_block_then_timestamps_go_on_from_one_to_the_next() {
+    fn packets_of_a_block_then_timestamps_go_on_in_the_next() {
         let packetiser = of(48_000, 1_000, None);
         let slot = (1 << 32) / 480;
         let mut expected = packetiser.timestamp(slot);

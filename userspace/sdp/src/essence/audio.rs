@@ -2,7 +2,6 @@
 
 use onair_essence::audio::{AudioDocument, AudioFormat, ChannelOrder, Coding};
 
-use crate::description::Essence;
 use crate::error::SdpError;
 use crate::fmtp::{Parameters, Written};
 
@@ -131,8 +130,12 @@ impl Aes3 {
     }
 }
 
-/// What a session carries.
-pub(crate) fn described(format: &AudioFormat) -> Essence {
+/// What a session carries, as one of both.
+pub(crate) fn described<T>(
+    format: &AudioFormat,
+    pcm: impl FnOnce(Audio) -> T,
+    aes3: impl FnOnce(Aes3) -> T,
+) -> T {
     let (sample_rate, order) = (format.sample_rate(), format.order().cloned());
     let channels = u16::try_from(format.channels()).unwrap_or(u16::MAX);
     let packet_time_us = Some(format.packet_time_us());
@@ -140,7 +143,7 @@ pub(crate) fn described(format: &AudioFormat) -> Essence {
         Coding::L16 => PcmDepth::L16,
         Coding::L24 => PcmDepth::L24,
         Coding::Am824 => {
-            return Essence::Aes3(Aes3 {
+            return aes3(Aes3 {
                 sample_rate,
                 channels,
                 packet_time_us,
@@ -148,7 +151,7 @@ pub(crate) fn described(format: &AudioFormat) -> Essence {
             });
         }
     };
-    Essence::Audio(Audio {
+    pcm(Audio {
         depth,
         sample_rate,
         channels,

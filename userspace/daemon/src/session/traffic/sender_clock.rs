@@ -129,7 +129,14 @@ mod tests {
 
     #[test]
     fn drift_is_measured_in_spite_of_the_network() {
-        for (hz, ppm) in [(HZ, -900), (HZ, 0), (HZ, 300), (HZ, 5_000), (48_000, 0), (44_100, 300)] {
+        for (hz, ppm) in [
+            (HZ, -900),
+            (HZ, 0),
+            (HZ, 300),
+            (HZ, 5_000),
+            (48_000, 0),
+            (44_100, 300),
+        ] {
             let found = drift(hz, ppm);
             assert!(found.abs_diff(ppm) < 60, "{hz} {ppm}: {found}");
         }

@@ -224,7 +224,7 @@ fn source_repeats_a_recording_then_it_is_followed_again() {
 }
 
 #[test]
-fn source_silent_for_long_then_its_gap_is_counted_and_it_goes_on() {
+fn source_silent_for_long_then_its_gap_is_counted_only() {
     let mut rig = Rig::new();
     let all = packets(320, (5, 7, 1));
     rig.push_all(&all[..30]);

@@ -57,7 +57,9 @@ impl Session {
             watch.clock.restart();
             None
         } else if is_steady {
-            watch.clock.look(FrameClock::of(counted.frame_clock), clock_hz)
+            watch
+                .clock
+                .look(FrameClock::of(counted.frame_clock), clock_hz)
         } else {
             watch.clock.interrupt();
             None
