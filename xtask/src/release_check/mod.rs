@@ -70,7 +70,7 @@ pub(crate) fn run(made: &Made, steps: &[Step]) -> Result<()> {
         python::install_wheel(Manner::InFront, &made.wheel)?;
         // Beneath those that make namespaces by themselves.
         let stage = Stage::open("tests")?;
-        let result = test::whole_system(&tests, false, 1, &[]);
+        let result = test::WholeSystem::new(&tests, false, &[]).and_then(|it| it.alone());
         stage.take_down()?;
         result?;
     }
