@@ -92,7 +92,7 @@ impl Tone {
                 // ST 2110-31: block start, first subframe, even parity; C, U and V are 0.
                 let begins = channel.is_multiple_of(2);
                 let block = begins && number.is_multiple_of(AES3_BLOCK);
-                let ones = (u32::from_be_bytes([0, high, low, count])).count_ones();
+                let ones = u32::from_be_bytes([0, high, low, count]).count_ones();
                 let flags = u8::from(block) << 5 | u8::from(begins) << 4;
                 let parity = u8::from(ones % 2 == 1) << 3;
                 out.copy_from_slice(&[flags | parity, high, low, count]);

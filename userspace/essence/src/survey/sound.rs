@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn audio_of_silence_or_noise_then_seen_as_audio() {
-        let noise: Vec<u8> = (0..192u32).map(|at| (at * 97 % 251) as u8).collect();
+        let noise: Vec<u8> = (0..192u8).map(|at| at.wrapping_mul(97) ^ 0x5a).collect();
         for payload in [&[0; 192][..], &[0; 288], &[0xff; 192], &noise] {
             let seen = survey(payload).sound().unwrap();
             assert_eq!((seen.sample_rate, seen.packet_samples), (48_000, 48));

@@ -346,8 +346,8 @@ proptest! {
         rig.push(&all[0]);
         came[0] = true;
         let mut held: Option<usize> = None;
-        for at in 1..200 {
-            match fates[at] {
+        for (at, fate) in fates.into_iter().enumerate().skip(1) {
+            match fate {
                 0 => continue,
                 // Exchanged with the next one.
                 1 if held.is_none() => held = Some(at),

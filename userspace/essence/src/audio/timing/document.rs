@@ -124,7 +124,7 @@ fn second(monitor: &AudioMonitor, of: &Second) -> AudioSecond {
         ts_df_ns: spread_ns.unsigned_abs(),
         delay_ns: delay,
         interval_ns: range(&of.interval),
-        levels: of.levels.of(monitor.channels),
+        levels: monitor.levels[1].of(monitor.channels),
         verdict: match reason {
             None => AudioVerdict::Compliant,
             Some(_) => AudioVerdict::NotCompliant,

@@ -58,11 +58,10 @@ struct Second {
     delay: Range,
     /// Times between packets.
     interval: Range,
-    levels: Levels,
 }
 
 /// Measures a stream of audio.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct AudioMonitor {
     coding: Coding,
     sample_rate: u32,
@@ -77,6 +76,8 @@ pub struct AudioMonitor {
     ticks: i64,
     now: Second,
     last: Option<Second>,
+    /// Of this second, and of the last one.
+    levels: Box<[Levels; 2]>,
     worst_spread_ns: i64,
     restarts: u64,
 }
@@ -96,6 +97,7 @@ impl AudioMonitor {
             ticks: 0,
             now: Second::default(),
             last: None,
+            levels: Box::default(),
             worst_spread_ns: 0,
             restarts: 0,
         }
@@ -118,15 +120,18 @@ impl AudioMonitor {
         self.source = Some(rtp.ssrc);
         (self.start_ns, self.last_timestamp, self.ticks) = (at_ns, rtp.timestamp, 0);
         self.now = Second::default();
+        self.levels[0] = Levels::default();
     }
 
     fn end_second(&mut self) {
         let second = std::mem::take(&mut self.now);
+        let levels = std::mem::take(&mut self.levels[0]);
         if second.spread.count > 1 {
             self.worst_spread_ns = self
                 .worst_spread_ns
                 .max(second.spread.max - second.spread.min);
             self.last = Some(second);
+            self.levels[1] = levels;
         }
     }
 
@@ -169,7 +174,7 @@ impl Measure for AudioMonitor {
             second.interval.add(since(before_ns));
         }
         if payload.len() == self.packet_bytes {
-            second.levels.add(self.coding, self.sample_bytes, payload);
+            self.levels[0].add(self.coding, self.sample_bytes, payload);
         }
         if let Some(tai_ns) = tai_ns {
             let sampled_ns = media_time::nearest_ns(rtp.timestamp, self.sample_rate, tai_ns);
@@ -213,7 +218,15 @@ impl Measure for AudioMonitor {
     }
 
     fn copy_from(&mut self, other: &Self) {
-        *self = *other;
+        let (own, its) = (&mut *self.levels, &*other.levels);
+        own.copy_from_slice(its);
+        (self.coding, self.channels) = (other.coding, other.channels);
+        (self.sample_rate, self.sample_bytes) = (other.sample_rate, other.sample_bytes);
+        (self.packet_bytes, self.packet_ns) = (other.packet_bytes, other.packet_ns);
+        (self.source, self.start_ns) = (other.source, other.start_ns);
+        (self.last_timestamp, self.ticks) = (other.last_timestamp, other.ticks);
+        (self.now, self.last) = (other.now, other.last);
+        (self.worst_spread_ns, self.restarts) = (other.worst_spread_ns, other.restarts);
     }
 }
 
