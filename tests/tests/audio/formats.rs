@@ -159,7 +159,7 @@ fn session_of_audio_then_attached_as_no_other_essence() -> Result<()> {
     let error = attach(&rig, "cam").unwrap_err();
     assert!(error.to_string().contains("video"), "{error}");
     for (line, says) in [
-        ("session create x --from in --layout v210", "no frames"),
+        ("session create x --from in --layout v210", "v210"),
         ("session snapshot in --output -", "no frames"),
         ("pipe in", "audio"),
     ] {
