@@ -7,7 +7,8 @@ use anyhow::{Context as _, Result, ensure};
 use onair::Coding;
 use onair_api::Source;
 use onair_essence::audio::Tone;
-use onair_tests::{Recorder as _, Rig, exported, output, wait_for};
+use onair_tests::recordings::recorded::{Recorder as _, exported};
+use onair_tests::{Rig, output, wait_for};
 use serde_json::{Value, json};
 
 use super::{audio, format, into_b, out_of_a};

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use onair_essence::audio::wav::{self, WavTime};
 use onair_essence::audio::{AudioFormat, BlockAssembler};
-use onair_essence::receive::{Depacketise as _, Run, Sink, UnitReport};
+use onair_essence::receive::{Depacketise as _, MissingRange, Run, Sink, UnitReport};
 use onair_essence::survey::{CapturedPacket, Link};
 use onair_pixels::FrameStream;
 use onair_pixels::export::PacketCounts;
@@ -148,36 +148,44 @@ impl Samples {
         let used = self.assembler.stats().accepted - before;
         self.packets.of_frames += used;
         self.packets.of_no_frame += u64::from(used == 0);
-        self.take(out);
+        self.take(false, out);
     }
 
     pub(super) fn end(&mut self, out: &mut Vec<u8>) {
         self.assembler.close(&mut self.blocks);
-        self.take(out);
+        self.take(true, out);
         // A chunk has an even number of bytes.
         if self.samples * wav::sample_bytes(&self.format) % 2 == 1 {
             out.push(0);
         }
     }
 
-    /// Appends the finished blocks.
-    fn take(&mut self, out: &mut Vec<u8>) {
-        for (slot, report) in std::mem::take(&mut self.blocks.finished) {
+    /// Appends the finished blocks; the last one up to its last packet.
+    fn take(&mut self, is_end: bool, out: &mut Vec<u8>) {
+        let mut finished = std::mem::take(&mut self.blocks.finished)
+            .into_iter()
+            .peekable();
+        while let Some((slot, report)) = finished.next() {
             if self.start.is_none() {
                 self.start = Some(start_of(&self.format, &report));
             }
             self.fill_gap(report.rtp_timestamp, out);
             let bytes = self.format.sample_bytes();
-            for missing in report.missing() {
+            let whole = self.format.block_bytes();
+            let is_last = is_end && finished.peek().is_none();
+            let ends = |it: &MissingRange| is_last && it.offset + it.len == whole;
+            let after = report.missing().last().filter(|it| ends(it));
+            let end = whole - after.map_or(0, |it| it.len);
+            for missing in report.missing().iter().filter(|it| !ends(it)) {
                 let first = self.samples + (missing.offset / bytes) as u64;
                 self.note_silence(first, (missing.len / bytes) as u64);
             }
             // Those that the report does not list.
             let listed: usize = report.missing().iter().map(|it| it.len).sum();
             self.silent += (report.bytes_missing.saturating_sub(listed) / bytes) as u64;
-            wav::append(&self.format, &self.blocks.slots[slot], out);
+            wav::append(&self.format, &self.blocks.slots[slot][..end], out);
             let samples = self.format.block_samples();
-            self.samples += u64::from(samples);
+            self.samples += (end / bytes) as u64;
             self.count += 1;
             self.next = Some(report.rtp_timestamp.wrapping_add(samples));
             self.blocks.free.push(slot);
