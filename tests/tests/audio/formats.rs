@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use onair::{Coding, S24, Timeout};
 use onair_api::Source;
 use onair_essence::audio::{AudioDocument, Tone};
-use onair_tests::{Rig, onairctl, wait_for};
+use onair_tests::{Config, Rig, onairctl, wait_for};
 
 use super::{attach, audio, format, into_b, next, out_of_a};
 
@@ -153,15 +153,17 @@ fn session_of_audio_then_attached_as_no_other_essence() -> Result<()> {
     let mut control = rig.control()?;
     control.create(&into_b(&audio(Coding::L16, 48_000, 2), 5004))?;
     control.receiver("cam", 5006)?;
-    let client = onair::Client::at(onair_tests::Config::attach_socket(rig.stage()));
+    let client = onair::Client::at(Config::attach_socket(rig.stage()));
     let error = client.attach("in").unwrap_err();
     assert!(error.to_string().contains("audio"), "{error}");
     let error = attach(&rig, "cam").unwrap_err();
     assert!(error.to_string().contains("video"), "{error}");
+    let socket = Config::attach_socket(rig.stage());
+    let pipe = format!("pipe in --attach {}", socket.display());
     for (line, says) in [
         ("session create x --from in --layout v210", "v210"),
         ("session snapshot in --output -", "no frames"),
-        ("pipe in", "audio"),
+        (&pipe, "audio"),
     ] {
         let refused = onairctl(&rig, line)?;
         assert_ne!(refused.code, 0, "{line}");

@@ -32,7 +32,7 @@ fn audio_recorded_then_its_wav_has_each_sample_and_the_time() -> Result<()> {
     let mut control = rig.control()?;
     for (coding, decoder) in [(Coding::L16, "s16be"), (Coding::L24, "s24be")] {
         let audio = audio(coding, 48_000, 4);
-        let name = coding.to_string();
+        let name = coding.to_string().to_lowercase();
         control.create(&into_b(&audio, 5004))?;
         control.record("in", &name, "pcapng", &json!({}))?;
         control.create(&out_of_a(&audio, 5004, Source::Pattern))?;
