@@ -163,7 +163,7 @@ fn session_of_audio_then_attached_as_no_other_essence() -> Result<()> {
     for (line, says) in [
         ("session create x --from in --layout v210", "v210"),
         ("session snapshot in --output -", "no frames"),
-        (&pipe, "audio"),
+        (pipe.as_str(), "audio"),
     ] {
         let refused = onairctl(&rig, line)?;
         assert_ne!(refused.code, 0, "{line}");
