@@ -169,7 +169,7 @@ impl Exit {
                 if *ids != first {
                     wrong.push(format!("{ids:?} end before {:?}", self.ready));
                 }
-                if is_due {
+                if is_due && !self.is_up(now) {
                     wrong.push(format!("{ids:?} end before others are examined"));
                 }
                 self.ready.retain(|it| !ids.contains(&it.1));
@@ -197,7 +197,7 @@ impl Exit {
         }
         let own = self.priorities.get(&id).copied();
         let is_first = self.begun.insert(id);
-        let is_up = self.is_forced || now >= self.deadline;
+        let is_up = self.is_up(now);
         let may_delay = self.stopped_at.is_some_and(|at| now < at + SOON) && !is_up && is_first;
         for (other, priority) in self.priorities.iter().filter(|it| Some(*it.1) < own) {
             let is_idle = matches!(
@@ -214,6 +214,11 @@ impl Exit {
                 wrong.push(format!("{id} does not wait for {other}"));
             }
         }
+    }
+
+    /// Whether users have no more time.
+    fn is_up(&self, now: Instant) -> bool {
+        self.is_forced || now >= self.deadline
     }
 
     fn check_wait(
