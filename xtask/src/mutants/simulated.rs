@@ -111,7 +111,7 @@ pub(super) fn run(filters: &[String], lives: u64, json: bool) -> Result<()> {
 fn live(program: &Path, mutant: Option<&str>, lives: u64) -> Result<Row> {
     let mut command = Command::new(program);
     command
-        .args(["--first", "--json", "--lives", &lives.to_string()])
+        .args(["--core", "--first", "--json", "--lives", &lives.to_string()])
         .env("RUST_BACKTRACE", "0")
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
