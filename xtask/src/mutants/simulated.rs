@@ -54,9 +54,18 @@ const UNSEEN: &[(&str, &str)] = &[
     ("follower: ends with its last client", FOLLOWED),
     ("follower: outlives its source", FOLLOWED),
     ("follower: revived again and again", FOLLOWED),
-    ("final event: the descriptor does not become readable", READABLE),
-    ("final event: the descriptor is readable for what no call takes", READABLE),
-    ("drain: each end of a thread has the witnesses examined", SLOWER),
+    (
+        "final event: the descriptor does not become readable",
+        READABLE,
+    ),
+    (
+        "final event: the descriptor is readable for what no call takes",
+        READABLE,
+    ),
+    (
+        "drain: each end of a thread has the witnesses examined",
+        SLOWER,
+    ),
     ("stop: a woken caller wakes one other", SLOWER),
 ];
 
