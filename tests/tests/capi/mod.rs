@@ -225,6 +225,20 @@ fn two_copies_then_the_probe_sees_callers_of_each() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn source_aborted_under_a_converted_session_then_estale() -> Result<()> {
+    let lab = Lab::open()?;
+    let program = lab.compile(&format!("{HERE}/keeps.c"), &["-lonair"])?;
+    let mut child = lab.command(&program).args(["in", "yuv422p"]).spawn()?;
+    let mut line = String::new();
+    let mut stdout = std::io::BufReader::new(child.stdout.take().context("its output")?);
+    std::io::BufRead::read_line(&mut stdout, &mut line)?;
+    assert_eq!(line, "kept\n");
+    lab.rig.control()?.abort("in")?;
+    assert_eq!(said(child.wait_with_output()?)?, "");
+    Ok(())
+}
+
 /// Runs a program of MTL's calls on the ports `a` and `b`. At each line that names callers it waits until so many sleep,
 /// beside the library's own thread, and writes a line back.
 fn run_mtl(name: &str, sanitizer: &str) -> Result<String> {

@@ -277,6 +277,14 @@ fn source_destroyed_then_an_error_or_with_reconnect_frames() -> Result<()> {
     })
 }
 
+#[test]
+fn source_aborted_then_an_error_or_with_reconnect_frames() -> Result<()> {
+    error_or_again(|_, mut control| {
+        control.abort("cam")?;
+        Ok(control)
+    })
+}
+
 /// Two pipelines with frames that the daemon converts, of which one wants to attach again; `end` ends their session.
 fn error_or_again(end: impl FnOnce(&mut Rig, Control) -> Result<Control>) -> Result<()> {
     let (mut rig, mut control) = lab(Source::Pattern)?;
