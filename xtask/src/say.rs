@@ -67,7 +67,7 @@ enum Counts {
 pub(crate) struct Times {
     /// In their order; those that ran beside the one before them do not count in the sum.
     steps: Vec<(String, Duration, Counts)>,
-    left_out: Vec<String>,
+    remarks: Vec<String>,
 }
 
 impl Times {
@@ -89,7 +89,12 @@ impl Times {
 
     /// Notes what does not run on this machine.
     pub(crate) fn leave_out(&mut self, what: impl Display) {
-        self.left_out.push(what.to_string());
+        self.remark(format_args!("left out: {what}"));
+    }
+
+    /// Notes what the reader should see beside the times.
+    pub(crate) fn remark(&mut self, what: impl Display) {
+        self.remarks.push(what.to_string());
     }
 
     /// A line a step, the sum, and what was left out.
@@ -114,8 +119,8 @@ impl Times {
             "all",
             all.as_secs_f64()
         ));
-        for what in &self.left_out {
-            warning(format_args!("left out: {what}"));
+        for what in &self.remarks {
+            warning(what);
         }
     }
 }

@@ -30,7 +30,7 @@ impl<'a> Task<'a> {
 }
 
 /// Does `first` as a step `what`, and beside it the tasks, one after the other. Those that have not begun when
-/// `first` is done are steps of their own.
+/// `first` is done stay.
 ///
 /// # Errors
 /// Those of `first`, then of the first task that fails. What is under way then is done first.
@@ -38,18 +38,26 @@ pub(crate) fn beside(
     times: &mut Times,
     what: &str,
     first: impl FnOnce() -> Result<()>,
-    tasks: VecDeque<Task<'_>>,
+    tasks: &mut VecDeque<Task<'_>>,
 ) -> Result<()> {
     beside_until(&AtomicBool::new(false), times, what, first, tasks)
 }
 
-/// The same; sets `over` when `first` is done.
+/// Does what is left, each as a step of its own.
+pub(crate) fn by_themselves(times: &mut Times, tasks: VecDeque<Task<'_>>) -> Result<()> {
+    for task in tasks {
+        times.step(task.what, || (task.work)(Manner::InFront))?;
+    }
+    Ok(())
+}
+
+/// The same as [`beside`]; sets `over` when `first` is done.
 fn beside_until(
     over: &AtomicBool,
     times: &mut Times,
     what: &str,
     first: impl FnOnce() -> Result<()>,
-    tasks: VecDeque<Task<'_>>,
+    tasks: &mut VecDeque<Task<'_>>,
 ) -> Result<()> {
     let tasks = Mutex::new(tasks);
     let next = || {
@@ -84,11 +92,7 @@ fn beside_until(
         times.beside(what, took);
         all.push(result);
     }
-    all.into_iter().collect::<Result<()>>()?;
-    while let Some(task) = next() {
-        times.step(task.what, || (task.work)(Manner::InFront))?;
-    }
-    Ok(())
+    all.into_iter().collect()
 }
 
 #[cfg(test)]
@@ -107,7 +111,7 @@ mod tests {
         let (begun, has_begun) = channel();
         let over = AtomicBool::new(false);
         let is_over = || Ok(over.load(Ordering::Relaxed).then_some(()));
-        let tasks = [
+        let mut tasks = VecDeque::from([
             Task::new("one", |manner| {
                 begun.send(()).unwrap();
                 until("the first to be over", Deadline::seconds(30), is_over)?;
@@ -118,20 +122,22 @@ mod tests {
                 see("two", manner);
                 Ok(())
             }),
-        ];
+        ]);
         let first = || Ok(has_begun.recv()?);
-        beside_until(&over, &mut Times::default(), "first", first, tasks.into()).unwrap();
+        let mut times = Times::default();
+        beside_until(&over, &mut times, "first", first, &mut tasks).unwrap();
+        by_themselves(&mut times, tasks).unwrap();
         let seen = seen.into_inner().unwrap();
         assert_eq!(seen, [("one", Manner::Beside), ("two", Manner::InFront)]);
     }
 
     #[test]
     fn task_that_fails_then_no_other_one_begins() {
-        let tasks = [
+        let mut tasks = VecDeque::from([
             Task::new("one", |_| bail!("it failed")),
             Task::new("two", |_| panic!("it began")),
-        ];
-        let done = beside(&mut Times::default(), "first", || Ok(()), tasks.into());
+        ]);
+        let done = beside(&mut Times::default(), "first", || Ok(()), &mut tasks);
         assert_eq!(done.unwrap_err().to_string(), "it failed");
     }
 }

@@ -14,29 +14,42 @@ const SLOWEST: usize = 20;
 /// Seconds by name.
 type Seconds = BTreeMap<String, f64>;
 
-/// Times of the tests of one program that runs them one after the other.
+/// Times of the tests of one program. With several at a time, that of one is from the end of the one before.
 #[derive(Debug)]
 pub(crate) struct TestTimes {
     before: Seconds,
     now: Seconds,
+    /// Those that ran by themselves.
+    alone: Seconds,
+    is_alone: bool,
+    /// Whether all tests of the program run.
+    all: bool,
     count: usize,
     ended: Instant,
 }
 
 impl TestTimes {
     /// Reads the times of the last run, if there was one.
-    pub(crate) fn open() -> Self {
+    pub(crate) fn open(all: bool) -> Self {
         let text = fs::read_to_string(file()).unwrap_or_default();
-        Self::after(serde_json::from_str(&text).unwrap_or_default())
+        Self::after(serde_json::from_str(&text).unwrap_or_default(), all)
     }
 
-    fn after(before: Seconds) -> Self {
+    fn after(before: Seconds, all: bool) -> Self {
         Self {
             before,
             now: Seconds::new(),
+            alone: Seconds::new(),
+            is_alone: true,
+            all,
             count: 0,
             ended: Instant::now(),
         }
+    }
+
+    /// The next tests run one after the other, or several at a time.
+    pub(crate) fn begin(&mut self, is_alone: bool) {
+        self.is_alone = is_alone;
     }
 
     /// Takes a line of the test program, and gives it back with the progress.
@@ -44,7 +57,7 @@ impl TestTimes {
         let now = Instant::now();
         if let Some(rest) = line.strip_prefix("running ") {
             let number = rest.split(' ').next().and_then(|it| it.parse().ok());
-            self.count = number.unwrap_or(self.count);
+            self.count = self.now.len() + number.unwrap_or(0);
             self.ended = now;
         }
         let Some((name, _)) = line
@@ -55,6 +68,9 @@ impl TestTimes {
         };
         let took = now - std::mem::replace(&mut self.ended, now);
         self.now.insert(name.to_owned(), took.as_secs_f64());
+        if self.is_alone {
+            self.alone.insert(name.to_owned(), took.as_secs_f64());
+        }
         let (number, count) = (self.now.len(), self.count);
         format!(
             "{number:>3}/{count} {line} ({:.1} s){}",
@@ -63,25 +79,23 @@ impl TestTimes {
         )
     }
 
-    /// What the tests that are left took in the last run.
+    /// What the tests that are left took in the last run, if all run.
     fn left(&self) -> String {
         let is_left = |(name, _): &(&String, &f64)| !self.now.contains_key(*name);
-        let left: Vec<_> = self.before.iter().filter(is_left).collect();
-        // The last run says nothing about a run of some tests only, or of new ones.
-        if left.is_empty() || left.len() + self.now.len() != self.count {
+        let left: f64 = self.before.iter().filter(is_left).map(|(_, it)| it).sum();
+        if !self.all || left == 0.0 {
             return String::new();
         }
-        let left: f64 = left.into_iter().map(|(_, seconds)| seconds).sum();
         format!(", about {:.0} min left", (left / 60.0).ceil())
     }
 
-    /// Names the slowest tests, and keeps the times for the next run: with those of tests that did not run, unless
-    /// this were `all`.
+    /// Names the slowest tests of those that ran by themselves, and keeps the times for the next run: with those of tests
+    /// that did not run, unless all did.
     ///
     /// # Errors
     /// The file cannot be written.
-    pub(crate) fn close(mut self, all: bool) -> io::Result<()> {
-        let mut slowest: Vec<_> = self.now.iter().collect();
+    pub(crate) fn close(mut self) -> io::Result<()> {
+        let mut slowest: Vec<_> = self.alone.iter().collect();
         slowest.sort_by(|a, b| b.1.total_cmp(a.1));
         if slowest.len() > SLOWEST {
             say::note("slowest tests:");
@@ -89,7 +103,7 @@ impl TestTimes {
                 say::note(format_args!("{seconds:>7.1} s  {name}"));
             }
         }
-        if all {
+        if self.all {
             self.before.clear();
         }
         self.before.append(&mut self.now);
@@ -109,7 +123,7 @@ mod tests {
     fn lines_of_a_test_program_then_counted_with_what_is_left() {
         let before = [("a", 10.0), ("b", 50.0), ("c", 90.0)];
         let before = before.map(|(name, seconds)| (name.to_owned(), seconds));
-        let mut times = TestTimes::after(before.into());
+        let mut times = TestTimes::after(before.into(), true);
         assert_eq!(times.line("running 3 tests"), "running 3 tests");
         let first = times.line("test a ... ok");
         assert!(first.starts_with("  1/3 test a ... ok ("), "{first}");
@@ -122,7 +136,7 @@ mod tests {
     #[test]
     fn run_of_some_tests_then_no_forecast() {
         let before = [("a".to_owned(), 1.0), ("b".to_owned(), 1.0)];
-        let mut times = TestTimes::after(before.into());
+        let mut times = TestTimes::after(before.into(), false);
         times.line("running 1 test");
         assert!(times.line("test a ... ok").ends_with("s)"));
     }

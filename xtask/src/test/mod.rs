@@ -2,23 +2,25 @@
 
 mod beside;
 mod history;
+mod whole;
 
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
+use std::sync::OnceLock;
 
-use anyhow::{Context as _, Result, bail};
-use onair_stage::{Deadline, MEMORY_MB, Snapshot, Stage, output, take_down_leftovers};
+use anyhow::{Context as _, Result, anyhow, bail};
+use onair_stage::{Deadline, Snapshot, Stage, take_down_leftovers};
 use serde_json::Value;
 
 use crate::cargo::{
-    Manner, SYSTEM, SYSTEM_TESTS, VICTIM, cargo, cargo_with, messages, messages_with, root,
-    streamed, supervised_as, target,
+    Manner, SYSTEM, SYSTEM_TESTS, VICTIM, cargo, cargo_with, messages, messages_with,
+    supervised_as, target,
 };
 use crate::say::{self, Times};
 use crate::{clean_up, lint, python, setup, size, vm};
-use beside::{Task, beside};
-use history::TestTimes;
+use beside::{Task, beside, by_themselves};
+use whole::Netem;
+pub(crate) use whole::WholeSystem;
 
 /// Lints, then runs the unit tests, the model checks and the whole-system tests
 ///
@@ -39,8 +41,8 @@ pub(crate) struct Arguments {
     /// Whole-system tests with many more rounds, long recordings, and ten minutes of video
     #[arg(long)]
     slow: bool,
-    /// Run so many at a time of the whole-system tests that mostly wait: faster with 3, but one may fail for the load
-    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=8))]
+    /// Run so many at a time of the whole-system tests that mostly wait; one that fails so runs again by itself
+    #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=8))]
     jobs: u32,
     /// Only tests that have one of these in their names
     filters: Vec<String>,
@@ -63,72 +65,6 @@ const UNDER_VALGRIND: [&str; 6] = [
 ];
 /// Tests with this in their names search millions of states: they have a step of their own.
 const MODELS: &str = "model::";
-/// Files of whole-system tests that mostly wait, for what a daemon or another program does after some time, and look at
-/// nothing of the machine but what is their own: with `--jobs` several of their tests run at a time. Those of the other files need
-/// the cores, count each lost packet of larger frames, or look at what is on the machine: they run alone.
-const TOGETHER: [&str; 49] = [
-    "conversion::converted::",
-    "conversion::layouts::",
-    "deaths::deaths_daemon::",
-    "deaths::deaths_programs::",
-    "deaths::deaths_threads::",
-    "deaths::guardian::",
-    "deaths::reattach::",
-    "ending::shutdown::",
-    "ending::shutdown_clients::",
-    "ending::shutdown_signals::",
-    "ending::shutdown_start::",
-    "ending::watchdog::",
-    "hostile::containers::",
-    "hostile::descriptors::",
-    "hostile::punching::",
-    "hostile::shares::",
-    "hostile::wrong_uses::",
-    "lives::conditions::",
-    "lives::destroy_wait::",
-    "lives::durability::",
-    "lives::evict::",
-    "lives::flushing::",
-    "lives::gate::",
-    "lives::kill_destroy::",
-    "lives::persistence::",
-    "lives::reload::",
-    "lives::retarget::",
-    "network::groups_return::",
-    "network::media_ports::",
-    "network::multicast::",
-    "network::router::",
-    "network::same_group::",
-    "network::vlan::",
-    "operators::alerts::",
-    "operators::blockers::",
-    "operators::blockers_blind::",
-    "operators::certificates::",
-    "operators::events::",
-    "operators::log::",
-    "operators::signal::",
-    "operators::snapshot::",
-    "operators::traffic::",
-    "operators::webhook::",
-    "recording::recorder::",
-    "recording::recorder_disk::",
-    "recording::recorder_ends::",
-    "recording::recorder_long::",
-    "time::clock::",
-    "time::ptp::",
-];
-/// What `--slow` has the whole-system tests do.
-const SLOW: [(&str, &str); 9] = [
-    ("ONAIR_CALM_SECONDS", "600"),
-    ("ONAIR_KILL_ROUNDS", "4"),
-    ("ONAIR_KILL9_ROUNDS", "50"),
-    ("ONAIR_LEAK_CYCLES", "2000"),
-    ("ONAIR_LONG_SECONDS", "600"),
-    ("ONAIR_RECORD_ROUNDS", "50"),
-    ("ONAIR_SHUTDOWN_ROUNDS", "50"),
-    ("ONAIR_SOAK_SECONDS", "600"),
-    ("ONAIR_STORM_ROUNDS", "50"),
-];
 /// Address space of a model check, in bytes. A model that has grown out of bounds must fail, not
 /// take the machine with it.
 const MODEL_LIMIT: u64 = 12 << 30;
@@ -166,7 +102,7 @@ fn steps(arguments: &Arguments, times: &mut Times) -> Result<()> {
     let built = times.step("Unit tests: build", || {
         messages(&[&UNIT_TESTS[..], &["--no-run"]].concat())
     })?;
-    let mut program = None;
+    let program = OnceLock::new();
     let mut tasks: VecDeque<Task<'_>> = VecDeque::new();
     if all && !arguments.fast {
         tasks.push_back(Task::new("Root image of the virtual machine", |_| {
@@ -176,8 +112,9 @@ fn steps(arguments: &Arguments, times: &mut Times) -> Result<()> {
         }));
     }
     tasks.push_back(Task::new("Programs", |manner| {
-        program = Some(whole_system_program(manner)?);
-        Ok(())
+        program
+            .set(whole_system_program(manner)?)
+            .map_err(|_| anyhow!("it is built once"))
     }));
     if !arguments.fast {
         if all {
@@ -207,11 +144,24 @@ fn steps(arguments: &Arguments, times: &mut Times) -> Result<()> {
         let options = ["--no-fail-fast", "--", "--skip", MODELS];
         cargo(&[&UNIT_TESTS[..], &options, &filters].concat())
     };
-    beside(times, "Unit tests", units, tasks)?;
-    let program = program.context("it was built")?;
-    let netem = times.step("Whole-system tests", || {
-        whole_system(&program, arguments.slow, arguments.jobs, &filters)
-    })?;
+    beside(times, "Unit tests", units, &mut tasks)?;
+    while program.get().is_none() {
+        let next = tasks.drain(..1).collect();
+        by_themselves(times, next)?;
+    }
+    // The other steps go on beside the tests that mostly wait.
+    let program = program.get().context("it was built")?;
+    let mut tests = WholeSystem::new(program, arguments.slow, &filters)?;
+    let mut again = Vec::new();
+    let waiting = || tests.together(arguments.jobs).map(|it| again = it);
+    beside(times, "Whole-system tests that wait", waiting, &mut tasks)?;
+    by_themselves(times, tasks)?;
+    for name in again {
+        times.remark(format_args!(
+            "{name} failed beside others, and passed by itself"
+        ));
+    }
+    let netem = times.step("Whole-system tests", || tests.alone())?;
     if let Netem::Absent = netem {
         times.leave_out("tests that need netem: this kernel has none (CONFIG_NET_SCH_NETEM)");
     }
@@ -222,25 +172,6 @@ fn steps(arguments: &Arguments, times: &mut Times) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Whether this kernel can disturb a network itself.
-#[derive(Clone, Copy)]
-pub(crate) enum Netem {
-    Present,
-    Absent,
-}
-
-fn netem() -> Result<Netem> {
-    let stage = Stage::open("netem")?;
-    let line = format!("-n {} qdisc add dev lo root netem", stage.namespace());
-    let tried = output("tc", &line.split(' ').collect::<Vec<_>>());
-    stage.take_down()?;
-    match tried {
-        Ok(_) => Ok(Netem::Present),
-        Err(error) if format!("{error:#}").contains("qdisc kind is unknown") => Ok(Netem::Absent),
-        Err(error) => Err(error),
-    }
 }
 
 /// The program of the whole-system tests, built with what it starts.
@@ -261,58 +192,6 @@ pub(crate) fn whole_system_program(manner: Manner) -> Result<PathBuf> {
     program
         .map(PathBuf::from)
         .context("cargo named no program of the whole-system tests")
-}
-
-/// Runs the whole-system tests, with the progress of each. `program` starts what is in the folder above its own. The
-/// daemon's own integration tests have been run with the unit tests.
-pub(crate) fn whole_system(
-    program: &Path,
-    is_slow: bool,
-    jobs: u32,
-    filters: &[&str],
-) -> Result<Netem> {
-    let netem = netem()?;
-    // The ignored ones are those that need netem.
-    let ignored: &[&str] = match netem {
-        Netem::Present => &["--include-ignored"],
-        Netem::Absent => &[],
-    };
-    let run = |options: &[&str], line: &mut dyn FnMut(&str) -> String| {
-        say::command(format_args!("{} {}", program.display(), options.join(" ")));
-        let prepare = |command: &mut Command| {
-            command.args(options).current_dir(root().join("tests"));
-            if is_slow {
-                command.envs(SLOW);
-            }
-        };
-        let name = program.to_str().context("a path in UTF-8")?;
-        let status = streamed(name, prepare, |text| println!("{}", line(text)))?;
-        Ok::<_, anyhow::Error>(status.success())
-    };
-    let mut passed = true;
-    let mut skipped = Vec::new();
-    // Of a few tests each runs alone.
-    if filters.is_empty() && jobs > 1 {
-        let stage = Stage::open("tests")?;
-        // None of them has to add any, or gives back what another is about to take.
-        let has_memory = stage.hugepages(MEMORY_MB * u64::from(jobs))?;
-        let threads = if has_memory { jobs } else { 1 }.to_string();
-        let together = [&["--test-threads", &threads], ignored, &TOGETHER].concat();
-        passed &= run(&together, &mut str::to_owned)?;
-        stage.take_down()?;
-        skipped.extend(TOGETHER.iter().flat_map(|it| ["--skip", it]));
-    }
-    // Each has the machine's cores to itself.
-    let alone = [&["--test-threads", "1"], ignored, &skipped, filters].concat();
-    let mut tests = TestTimes::open();
-    passed &= run(&alone, &mut |line| tests.line(line))?;
-    tests
-        .close(filters.is_empty())
-        .context("writing the times of the tests")?;
-    if !passed {
-        bail!("a whole-system test failed");
-    }
-    Ok(netem)
 }
 
 /// The programs with the unit tests of these libraries and programs, among what cargo has `built`.
@@ -464,15 +343,6 @@ mod tests {
                 "{index} of {} lacks `{line}`",
                 folder.display()
             );
-        }
-    }
-
-    #[test]
-    fn tests_that_run_together_are_those_of_files_or_folders() {
-        for module in super::TOGETHER {
-            let path = module.trim_end_matches("::").replace("::", "/");
-            let there = |name: String| root().join("tests/tests").join(name).exists();
-            assert!(there(format!("{path}.rs")) || there(path.clone()), "{path}");
         }
     }
 
