@@ -2,12 +2,11 @@
 
 use crate::STANDARD_MAX_UDP;
 use crate::document::words::words;
-use crate::rtp;
 
 use super::ChannelOrder;
 
-/// Most bytes of samples in a packet of the standard UDP size limit.
-pub const PAYLOAD_BYTES: u32 = STANDARD_MAX_UDP as u32 - 8 - rtp::HEADER_BYTES as u32;
+/// Most bytes of samples in a packet of the standard UDP size limit: without the headers of UDP and RTP.
+pub const PAYLOAD_BYTES: u32 = STANDARD_MAX_UDP as u32 - (8 + 12);
 
 words! {
     /// How a sample is written, by its name in SDP. All are big-endian.

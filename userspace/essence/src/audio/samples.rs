@@ -42,7 +42,6 @@ impl AudioSample for i32 {
 impl AudioSample for i16 {
     /// The upper 16 bits.
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "16 bits are left")]
     fn of_bits(bits: i32) -> Self {
         (bits >> 16) as Self
     }
