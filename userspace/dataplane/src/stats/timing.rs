@@ -241,7 +241,7 @@ mod tests {
             timing.run(&run, Some(1));
             for packet in packets {
                 match RtpHeader::parse_start(packet) {
-                    Ok((rtp, _)) if rtp.ssrc == 1 => single.packet(now_ns, None, &rtp),
+                    Ok((rtp, _)) if rtp.ssrc == 1 => single.packet(now_ns, None, &rtp, &[]),
                     _ => false,
                 };
             }

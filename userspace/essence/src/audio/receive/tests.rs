@@ -342,7 +342,7 @@ proptest! {
     ) {
         let mut rig = Rig::new();
         let all = packets(20, (start.0, start.1, 1));
-        let mut came = vec![false; 200];
+        let mut came = [false; 200];
         rig.push(&all[0]);
         came[0] = true;
         let mut held: Option<usize> = None;

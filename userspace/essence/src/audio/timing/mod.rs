@@ -303,7 +303,7 @@ mod tests {
             // Another clock is no fault of the spacing.
             (0, 37_000_000_000, AudioVerdict::Compliant, ""),
         ] {
-            let late = |packet: u64| 100_000 + u64::from(packet % 500 == 0) * first_ns;
+            let late = |packet: u64| 100_000 + u64::from(packet.is_multiple_of(500)) * first_ns;
             let (monitor, now_ns) = measured(late, Some(ahead_ns));
             let second = monitor.document(now_ns).unwrap().last_second.unwrap();
             assert_eq!(second.verdict, verdict, "{second:?}");
