@@ -4,7 +4,7 @@ use crate::{Fault, Page};
 
 /// A page and its most words, as `wc -w` counts them.
 const PAGES: [(&str, usize); 28] = [
-    ("README.md", 700),
+    ("README.md", 620),
     ("CONTRIBUTING.md", 610),
     ("CHANGELOG.md", 1020),
     ("docs/first-stream.md", 700),

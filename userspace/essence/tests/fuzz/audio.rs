@@ -82,7 +82,7 @@ proptest! {
     })]
 
     #[test]
-    fn audio_damaged_in_any_way_then_counted_and_never_out_of_bounds(
+    fn audio_damaged_in_any_way_then_counted_and_within_bounds(
         packets in prop::collection::vec(damaged("audio"), 1..40),
     ) {
         take(&packets);

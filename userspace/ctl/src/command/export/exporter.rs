@@ -22,8 +22,8 @@ pub(crate) enum ExportFile {
 
 /// The text is no [`ExportFile`].
 #[derive(Debug, thiserror::Error)]
-#[error("give y4m, raw or wav")]
-pub(crate) struct UnknownFile;
+#[error("{0}, or wav of audio")]
+pub(crate) struct UnknownFile(onair_pixels::export::UnknownFile);
 
 impl ExportFile {
     pub(super) const fn as_str(self) -> &'static str {
@@ -47,7 +47,7 @@ impl FromStr for ExportFile {
     fn from_str(text: &str) -> Result<Self, UnknownFile> {
         match text {
             "wav" => Ok(Self::Wav),
-            text => text.parse().map(Self::Frames).map_err(|_| UnknownFile),
+            text => text.parse().map(Self::Frames).map_err(UnknownFile),
         }
     }
 }

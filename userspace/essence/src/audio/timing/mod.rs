@@ -281,7 +281,7 @@ mod tests {
             (300_000, 500_000, 700_000)
         );
         let levels: Vec<_> = second.levels.iter().map(|it| it.peak_hundredths).collect();
-        assert_eq!(levels, [Some(-1801); 2]);
+        assert_eq!(levels, [Some(-1803); 2]);
         assert_eq!(second.verdict, AudioVerdict::Compliant);
         assert_eq!(timing.ts_df_limit_ns, 17_000_000);
         assert_eq!(monitor.away_ns(now_ns), None);
