@@ -61,13 +61,13 @@ fn packets_lost_then_silence_at_their_samples() -> Result<()> {
             silent.extend(what.lines());
         }
         let expected = match block {
-            1 => vec![144..192],
-            2 => vec![288..480],
-            3 => vec![0..48],
-            5 => vec![96..192],
-            _ => Vec::new(),
+            1 => Some(144..192),
+            2 => Some(288..480),
+            3 => Some(0..48),
+            5 => Some(96..192),
+            _ => None,
         };
-        assert_eq!(silent, expected, "block {block}");
+        assert_eq!(silent, Vec::from_iter(expected), "block {block}");
         for (index, samples) in buffer.chunks(288).enumerate() {
             let at = block * 10 + index;
             match is_lost(at) {
