@@ -105,7 +105,7 @@ mod tests {
         all.remove(1);
         let said = said(&all).join("\n");
         for part in [
-            "README.md:1: 701 words, and its budget is 700: shorten it",
+            "README.md:1: 701 words, and its budget is 620: shorten it",
             "CONTRIBUTING.md:1: the page is missing",
             "docs/use.md:1: the page has no budget",
             "docs/adr:1: 9002 words together",
