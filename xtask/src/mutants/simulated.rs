@@ -93,7 +93,6 @@ const MISSED: &[(&str, &str)] = &[
     ),
     ("drain: without rescans once they have ended", RARE),
     ("enter: no light fence", RARE),
-    ("evict: the poller is not told", RARE),
     ("exit: wakes none that waits for a start", RARE),
     ("final event: not after a sleep", RARE),
     ("flush: only collected frames count", RARE),
