@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use onair_essence::audio::wav::{self, WavTime};
 use onair_essence::audio::{AudioFormat, BlockAssembler};
+use onair_essence::media_time;
 use onair_essence::receive::{Depacketise as _, MissingRange, Run, Sink, UnitReport};
 use onair_essence::survey::{CapturedPacket, Link};
 use onair_pixels::FrameStream;
@@ -232,18 +233,17 @@ impl Samples {
     }
 }
 
-/// The time of a block's first sample: of its timestamp if the sender follows TAI, else of its capture.
+/// The time of a block's first sample: of its timestamp if the sender follows TAI, or UTC, else of its capture.
 fn start_of(format: &AudioFormat, report: &UnitReport) -> WavTime {
-    let captured_ns = report.first_packet_ns;
-    let tai_ns = captured_ns.saturating_add(TAI_AHEAD_NS);
-    let rate = format.sample_rate();
-    let sampled_ns = onair_essence::media_time::nearest_ns(report.rtp_timestamp, rate, tai_ns);
-    let is_tai = sampled_ns.abs_diff(tai_ns) <= SAME_CLOCK_NS;
-    let ns = if is_tai {
-        sampled_ns - TAI_AHEAD_NS
-    } else {
-        captured_ns
+    let (captured_ns, rate) = (report.first_packet_ns, format.sample_rate());
+    let by_clock = |ahead_ns: u64| {
+        let near_ns = captured_ns.saturating_add(ahead_ns);
+        let sampled_ns = media_time::nearest_ns(report.rtp_timestamp, rate, near_ns);
+        let is_its = sampled_ns.abs_diff(near_ns) <= SAME_CLOCK_NS;
+        is_its.then(|| sampled_ns.saturating_sub(ahead_ns))
     };
+    let ns = by_clock(TAI_AHEAD_NS).or_else(|| by_clock(0));
+    let ns = ns.unwrap_or(captured_ns);
     let time = SystemTime::UNIX_EPOCH + Duration::from_nanos(ns);
     let text = humantime::format_rfc3339_seconds(time).to_string();
     let (date, time) = text.split_once('T').unwrap_or((&text, ""));
