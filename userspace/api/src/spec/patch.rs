@@ -16,9 +16,13 @@ onair_essence::with_essences! {
             pub flow: FlowPatch,
         }
         /// The timing of the packets.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_default")]
         each patch {}
     }
+}
+
+fn is_default<T: Default + PartialEq>(it: &T) -> bool {
+    *it == T::default()
 }
 
 /// The changed addresses; each field as in the session's specification.

@@ -411,7 +411,7 @@ mod tests {
             (table("quota=65"), "quota"),
             (
                 "[[session]]\nname=\"cam\"".to_owned(),
-                "direction: missing; port: missing; video: missing; flow: missing",
+                "direction: missing; port: missing; video: missing: a session has one of video",
             ),
             (
                 table("quota=65").replace("width=64", "width=65"),

@@ -91,10 +91,7 @@ impl NewSessionDocument {
     /// # Errors
     /// The fields of packets that are missing.
     pub(super) fn of_packets(mut self) -> Result<SpecDocument, SpecErrors> {
-        let missing = self.fields_of_packets();
-        let missing = missing.filter(|(_, is_given)| !is_given);
-        let missing = missing.map(|(field, _)| SpecError::new(field, "missing"));
-        let missing = SpecErrors(missing.collect());
+        let missing = self.missing();
         let mut formats = self.take_formats();
         let Self {
             direction: Some(direction),
@@ -130,18 +127,32 @@ impl NewSessionDocument {
         })
     }
 
-    /// Fields of packets, each with whether it is given. Of several formats one is enough.
-    fn fields_of_packets(&self) -> impl Iterator<Item = (&'static str, bool)> + use<> {
-        let has_format = self.formats_given().any(|(_, is_given)| is_given);
-        let formats = self.formats_given();
-        let formats = formats.filter(move |(_, is_given)| *is_given || !has_format);
+    /// Fields of packets that are missing: of the formats one is enough.
+    fn missing(&self) -> SpecErrors {
+        let lacks_format = !self.formats_given().any(|(_, is_given)| is_given);
+        let of_formats = self.formats_given().filter(|_| lacks_format);
+        let formats: Vec<_> = of_formats.map(|(field, _)| field).collect();
+        let format = formats.first().map(|first| {
+            let problem = format!("missing: a session has one of {}", formats.join(", "));
+            SpecError::new(*first, problem)
+        });
+        let others = self.others_of_packets();
+        let mut others = others.map(|(field, is_given)| {
+            let missing = || SpecError::new(field, "missing");
+            (!is_given).then(missing)
+        });
+        let flow = others.next_back().flatten();
+        SpecErrors(others.flatten().chain(format).chain(flow).collect())
+    }
+
+    /// Fields of packets beside the formats, each with whether it is given.
+    fn others_of_packets(&self) -> std::array::IntoIter<(&'static str, bool), 3> {
         [
             ("direction", self.direction.is_some()),
             ("port", self.port.is_some()),
+            ("flow", self.flow.is_some()),
         ]
         .into_iter()
-        .chain(formats)
-        .chain([("flow", self.flow.is_some())])
     }
 
     /// Fields that only a session of packets has.
@@ -150,7 +161,8 @@ impl NewSessionDocument {
             ("source", self.source.is_some()),
             ("frame_timeout_ms", self.frame_timeout_ms.is_some()),
         ];
-        let all = self.fields_of_packets().chain(more);
+        let all = self.formats_given().chain(self.others_of_packets());
+        let all = all.chain(more);
         all.filter(|(_, is_given)| *is_given)
             .map(|(field, _)| field)
     }
