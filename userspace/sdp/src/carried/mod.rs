@@ -1,5 +1,6 @@
 //! What OnAir carries today.
 
+mod ancillary;
 pub(crate) mod chosen;
 pub(crate) mod surveyed;
 

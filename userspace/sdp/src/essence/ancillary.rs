@@ -1,10 +1,7 @@
 //! Ancillary data: ST 2110-40 and RFC 8331.
 
-use onair_essence::ancillary::{
-    AncillaryDocument, AncillaryStandard as Standard, AncillaryStream, Transmission,
-};
+use onair_essence::ancillary::{AncillaryStandard as Standard, AncillaryStream, Transmission};
 
-use crate::carried::NotCarried;
 use crate::error::SdpError;
 use crate::fmtp::{Parameters, Written};
 use crate::rate::DescribedRate;
@@ -101,39 +98,6 @@ impl From<&AncillaryStream> for Ancillary {
             }),
             tr_offset_us: stream.tr_offset_us,
         }
-    }
-}
-
-impl Ancillary {
-    /// The format as a session specification has it. A description says nothing of fields.
-    ///
-    /// # Errors
-    /// [`NotCarried`]: it has no frame rate.
-    pub fn carried(&self) -> Result<AncillaryDocument, NotCarried> {
-        let rate = self.rate.ok_or_else(|| NotCarried {
-            parameter: "exactframerate",
-            value: "absent".to_owned(),
-            carried: "ancillary data whose frame rate is described",
-        })?;
-        let kinds = self.kinds.iter();
-        Ok(AncillaryDocument {
-            frame_rate: rate.to_string(),
-            fields: None,
-            did_sdid: kinds
-                .map(|(did, sdid)| format!("{did:02x}/{sdid:02x}"))
-                .collect(),
-            vpid: self.vpid.map(u32::from),
-            transmission: self.transmission.map(|it| match it {
-                TransmissionModel::Compatible => Transmission::Compatible,
-                TransmissionModel::LowLatency => Transmission::LowLatency,
-            }),
-            standard: self.standard.map(|it| match it {
-                AncillaryStandard::Y2018 => Standard::Y2018,
-                AncillaryStandard::Y2021 => Standard::Y2021,
-                AncillaryStandard::Y2023 => Standard::Y2023,
-            }),
-            tr_offset_us: self.tr_offset_us,
-        })
     }
 }
 
