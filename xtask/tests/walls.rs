@@ -27,11 +27,12 @@ const WORDS: [&str; 17] = [
 ];
 
 /// Where they belong.
-const ROOMS: [&str; 11] = [
+const ROOMS: [&str; 12] = [
     "userspace/capi/src/video.rs",
     "userspace/client/src/layout/",
     "userspace/client/src/video/",
     "userspace/ctl/src/args/video.rs",
+    "userspace/essence/src/ancillary/",
     "userspace/essence/src/registry/",
     "userspace/essence/src/survey/",
     "userspace/essence/src/video/",

@@ -16,8 +16,8 @@ pub(crate) enum LayoutError {
     Sizes(String, u32),
 }
 
-/// What the buffers of a session hold: a [`Layout`](crate::Layout) of video, or an
-/// [`AudioFormat`](crate::AudioFormat).
+/// What the buffers of a session hold: a [`Layout`](crate::Layout) of video, an
+/// [`AudioFormat`](crate::AudioFormat), or an [`AncillaryStream`](crate::AncillaryStream).
 #[expect(private_bounds, reason = "only this library implements it")]
 pub trait Carries: Described {}
 

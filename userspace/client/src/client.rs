@@ -14,7 +14,7 @@ use crate::connection::Connection;
 use crate::line::Line;
 
 use crate::carries::Carries;
-use crate::{AudioSession, Error, Session};
+use crate::{AncillarySession, AudioSession, Error, Session};
 
 /// The attach socket of a daemon with the default configuration.
 pub const DEFAULT_SOCKET: &str = "/run/onair/attach.sock";
@@ -175,6 +175,25 @@ impl Client {
     /// # Errors
     /// As [`Client::attach`]; [`Error::Protocol`] if the session carries no audio.
     pub fn attach_audio(&self, session: &str) -> Result<AudioSession, Error> {
+        self.attach_on(self.open()?, session, None)
+    }
+
+    /// Attaches this process to a session of ancillary data, by name or id.
+    ///
+    /// ```no_run
+    /// use onair::{Client, Timeout};
+    ///
+    /// let session = Client::from_env().attach_ancillary("cc1")?;
+    /// let buffer = session.buffer_get(Timeout::NEVER)?;
+    /// for packet in buffer.ancillary()?.iter().filter(|it| !it.record.is_wrong()) {
+    ///     println!("line {}: {:x?}", packet.record.place.line, packet.kind());
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Client::attach`]; [`Error::Protocol`] if the session carries no ancillary data.
+    pub fn attach_ancillary(&self, session: &str) -> Result<AncillarySession, Error> {
         self.attach_on(self.open()?, session, None)
     }
 

@@ -32,6 +32,7 @@
 #[doc = include_str!("../../../docs/client.md")]
 mod page {}
 
+mod ancillary;
 mod audio;
 mod buffer;
 mod carries;
@@ -49,6 +50,7 @@ mod session;
 mod timeout;
 mod video;
 
+pub use ancillary::{AncillarySession, AncillaryView};
 pub use audio::{AudioSession, AudioView};
 pub use buffer::{
     Buffer, BufferMut, BufferMutOf, BufferOf, Lender, LenderOf, OwnedBuffer, OwnedBufferMut,
@@ -70,6 +72,10 @@ pub use video::{
 };
 
 pub use onair_api::{Blocker, SessionId, SessionSpec};
+pub use onair_essence::ancillary::unit::{
+    AncPacket, Place, Record, Signalled, UnitError, UnitFull, UnitWriter,
+};
+pub use onair_essence::ancillary::{AncillaryStream, content as anc_content};
 pub use onair_essence::audio::{AudioFormat, AudioSample, Coding, S24};
 pub use onair_ipc::event::{Event, EventKind};
 pub use onair_ipc::meta::MissingRange;

@@ -6,6 +6,7 @@
 //! here, nor anything of the daemon.
 #![forbid(unsafe_code)]
 
+pub mod ancillary;
 pub mod audio;
 mod bits;
 mod document;

@@ -27,6 +27,11 @@ pub trait Measure: Clone {
     /// The figures as JSON.
     type Document: Clone + Eq + Debug + Serialize + DeserializeOwned + Rows;
 
+    /// Whether it reads payloads: then each packet is told, and none is only a repeat.
+    fn reads_payloads(&self) -> bool {
+        false
+    }
+
     /// Adds a packet, received at `at_ns`, which is `tai_ns` if both ends follow the same clock. Returns
     /// whether a second begins with it: the figures of the last one may be new. The payload may have padding.
     fn packet(&mut self, at_ns: u64, tai_ns: Option<u64>, rtp: &RtpHeader, payload: &[u8]) -> bool;

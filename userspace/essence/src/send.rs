@@ -8,7 +8,18 @@ use std::ops::Range;
 /// nanoseconds; `now_ns` is another clock's, and TAI is `ahead_ns` ahead of it.
 pub trait Packetise {
     /// One packet.
-    type Packet: PacketPlan;
+    type Packet<'a>: PacketPlan
+    where
+        Self: 'a;
+
+    /// Whether a unit is sent in each slot, also if no source has one: one without content.
+    fn fills_slots(&self) -> bool {
+        false
+    }
+
+    /// A unit begins, or begins again. An essence whose packets depend on the contents reads them: `read` gives the
+    /// bytes from an offset on. A client can change them at any time.
+    fn begin(&mut self, _tag: u32, _read: impl FnMut(usize, &mut [u8])) {}
 
     /// Tag of the unit that goes in a slot.
     fn tag_of_slot(&self, slot: u64) -> u32;
@@ -16,11 +27,11 @@ pub trait Packetise {
     /// Tag of the unit with this number, from 0, that one source gives.
     fn tag_of_unit(&self, number: u64) -> u32;
 
-    /// Packets of a unit with this tag.
+    /// Packets of a unit with this tag; if they depend on the contents, of that which began last.
     fn packets(&self, tag: u32) -> u32;
 
     /// Packet `index` of a unit with this tag; `None` from [`Self::packets`] on.
-    fn packet(&self, tag: u32, index: u32) -> Option<Self::Packet>;
+    fn packet(&self, tag: u32, index: u32) -> Option<Self::Packet<'_>>;
 
     /// RTP timestamp of the slot: the low 32 bits of the exact tick (ST 2110-10).
     fn timestamp(&self, slot: u64) -> u32;
@@ -75,6 +86,12 @@ pub trait TestSignal {
 
     /// Begins the next unit, or begins it again.
     fn start(&mut self);
+
+    /// For [`Packetise::begin`]: the bytes of the unit from `offset` on. Of a unit that [`Self::fill`] makes there
+    /// are none.
+    fn read(&self, _offset: usize, out: &mut [u8]) {
+        out.fill(0);
+    }
 
     /// The bytes of `packet`, the next one of the unit.
     fn fill(&mut self, packet: &impl PacketPlan, data: &mut [u8]);

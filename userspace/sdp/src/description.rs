@@ -97,6 +97,7 @@ impl Essence {
         match format {
             Format::Video(video) => Self::Video((*video).into()),
             Format::Audio(audio) => described(audio, Self::Audio, Self::Aes3),
+            Format::Ancillary(ancillary) => Self::Ancillary(ancillary.into()),
         }
     }
 }

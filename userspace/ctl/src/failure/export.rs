@@ -61,6 +61,8 @@ pub(crate) enum ExportError {
     NotWritten(#[from] NotWritten),
     #[error("{0} has no samples: only audio is exported as wav")]
     NoSamples(&'static str),
+    #[error("{0} has no ANC packets: only ancillary data is exported as jsonl")]
+    NoAncillary(&'static str),
     #[error("{} already exists: give another --output, or --force", .0.display())]
     Exists(PathBuf),
     #[error(

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use onair::{ConvertError, Error, NotPiped, PipedError};
+use onair::{ConvertError, Error, NotPiped, PipedError, UnitError};
 
 use super::{ABSENT, REFUSED, UNREACHABLE, USAGE};
 
@@ -19,6 +19,10 @@ pub(crate) enum PipeFailure {
     Direction { session: String, sends: bool },
     #[error(transparent)]
     NotPiped(NotPiped),
+    #[error("jsonl goes to standard output: leave --send, --reattach, --unix and --layout out")]
+    LinesOnly,
+    #[error(transparent)]
+    Unit(UnitError),
     #[error("{0}")]
     Session(Error),
     #[error("session {0} was stopped: start it, then run this again")]
@@ -45,7 +49,11 @@ impl PipeFailure {
     /// The exit code.
     pub(crate) const fn code(&self) -> u8 {
         match self {
-            Self::Terminal | Self::Direction { .. } | Self::NotPiped(_) | Self::Input(_) => USAGE,
+            Self::Terminal
+            | Self::Direction { .. }
+            | Self::NotPiped(_)
+            | Self::LinesOnly
+            | Self::Input(_) => USAGE,
             Self::Session(error) | Self::NotFlushed(error) => match error {
                 Error::NoSession { .. } | Error::Stale => ABSENT,
                 Error::NoDaemon { .. }
@@ -57,6 +65,7 @@ impl PipeFailure {
             Self::Gone(_) => ABSENT,
             Self::DaemonEnded => UNREACHABLE,
             Self::Stopped(_)
+            | Self::Unit(_)
             | Self::Changed(_)
             | Self::Pixels(_)
             | Self::Socket { .. }

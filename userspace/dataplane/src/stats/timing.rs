@@ -136,7 +136,7 @@ impl Timing {
             return;
         }
         self.end_burst();
-        let Ok((rtp, samples)) = RtpHeader::parse_start(payload) else {
+        let Ok((rtp, content)) = RtpHeader::parse_start(payload) else {
             return;
         };
         if ssrc != Some(rtp.ssrc) {
@@ -144,10 +144,10 @@ impl Timing {
         }
         let clock = self.clock.as_ref().filter(|clock| clock.is_tai());
         let tai_ns = clock.map(|clock| now_ns.saturating_add(clock.ahead_ns()));
-        if self.monitor.packet(now_ns, tai_ns, &rtp, samples) {
+        if self.monitor.packet(now_ns, tai_ns, &rtp, content) {
             self.share.offer(&self.monitor);
         }
-        self.alike = start.filter(|it| it.is_plain());
+        self.alike = start.filter(|it| it.is_plain() && !self.monitor.reads_payloads());
     }
 
     /// Offers the last second of a source that has paused, when it is over.

@@ -81,7 +81,7 @@ impl BlockPacketiser {
 }
 
 impl Packetise for BlockPacketiser {
-    type Packet = BlockPacket;
+    type Packet<'a> = BlockPacket;
 
     fn tag_of_slot(&self, _slot: u64) -> u32 {
         0

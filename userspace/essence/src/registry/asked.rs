@@ -198,7 +198,15 @@ impl<S: Copy + Debug> Depacketise<S> for Depacketiser<S> {
 }
 
 impl Packetise for Packetiser {
-    type Packet = Packet;
+    type Packet<'a> = Packet<'a>;
+
+    fn fills_slots(&self) -> bool {
+        each!(self, it => it.fills_slots())
+    }
+
+    fn begin(&mut self, tag: u32, read: impl FnMut(usize, &mut [u8])) {
+        each!(self, it => it.begin(tag, read));
+    }
 
     fn tag_of_slot(&self, slot: u64) -> u32 {
         each!(self, it => it.tag_of_slot(slot))
@@ -213,7 +221,7 @@ impl Packetise for Packetiser {
     }
 
     #[inline]
-    fn packet(&self, tag: u32, index: u32) -> Option<Packet> {
+    fn packet(&self, tag: u32, index: u32) -> Option<Packet<'_>> {
         self.one(tag, index)
     }
 
@@ -242,7 +250,7 @@ impl Packetise for Packetiser {
     }
 }
 
-impl PacketPlan for Packet {
+impl PacketPlan for Packet<'_> {
     #[inline]
     fn bytes(&self) -> usize {
         each!(self, it => it.bytes())
@@ -268,6 +276,10 @@ impl TestSignal for Signal {
         each!(self, it => it.start());
     }
 
+    fn read(&self, offset: usize, out: &mut [u8]) {
+        each!(self, it => it.read(offset, out));
+    }
+
     #[inline]
     fn fill(&mut self, packet: &impl PacketPlan, data: &mut [u8]) {
         each!(self, it => it.fill(packet, data));
@@ -287,6 +299,11 @@ impl Monitor {
 
 impl Measure for Monitor {
     type Document = TimingDocument;
+
+    #[inline]
+    fn reads_payloads(&self) -> bool {
+        each!(self, it => it.reads_payloads())
+    }
 
     #[inline]
     fn packet(&mut self, at_ns: u64, tai_ns: Option<u64>, rtp: &RtpHeader, payload: &[u8]) -> bool {

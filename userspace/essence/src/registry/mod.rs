@@ -23,6 +23,10 @@ macro_rules! for_essences {
                 /// Audio: ST 2110-30 and -31.
                 Audio audio [$crate::audio::AudioFormat, $crate::audio::AudioDocument, $crate::audio::AudioPatch,
                     $crate::audio::SeenAudio, $crate::audio::ListedAudio, $crate::audio::AudioTiming];
+                /// Ancillary data: ST 2110-40.
+                Ancillary ancillary [$crate::ancillary::AncillaryStream, $crate::ancillary::AncillaryDocument,
+                    $crate::ancillary::AncillaryPatch, $crate::ancillary::SeenAncillary,
+                    $crate::ancillary::ListedAncillary, $crate::ancillary::AncillaryTiming];
             ]
             $($more)*
         }

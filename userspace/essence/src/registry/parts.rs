@@ -112,15 +112,14 @@ macro_rules! declare {
 
         /// Makes packets of units.
         #[derive(Debug)]
-        #[expect(clippy::large_enum_variant, reason = "there is one a session")]
         pub enum Packetiser {
             $($(#[$doc])+ $name(<$format as Essence>::Send),)+
         }
 
         /// One packet of a unit.
         #[derive(Debug)]
-        pub enum Packet {
-            $($(#[$doc])+ $name(<<$format as Essence>::Send as Packetise>::Packet),)+
+        pub enum Packet<'a> {
+            $($(#[$doc])+ $name(<<$format as Essence>::Send as Packetise>::Packet<'a>),)+
         }
 
         /// The built-in test signal.
@@ -278,7 +277,7 @@ macro_rules! declare {
 
         impl Packetiser {
             #[inline]
-            pub(super) fn one(&self, tag: u32, index: u32) -> Option<Packet> {
+            pub(super) fn one(&self, tag: u32, index: u32) -> Option<Packet<'_>> {
                 match self { $(Self::$name(it) => it.packet(tag, index).map(Packet::$name),)+ }
             }
         }

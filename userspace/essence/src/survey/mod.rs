@@ -9,11 +9,10 @@ mod format;
 mod frame;
 mod given;
 mod guess;
-mod picture;
 mod raster;
+mod seen;
 mod sequences;
 mod shown;
-mod sound;
 mod steps;
 mod stream;
 

@@ -12,6 +12,8 @@ use super::steps::Steps;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Formats {
     pub(super) ancillary: u64,
+    /// Of these, of second fields.
+    pub(super) ancillary_fields: u64,
     pub(super) jpeg_xs: u64,
     pub(super) timed_text: u64,
 }
@@ -80,6 +82,7 @@ impl Survey {
         let is_length = (length + 8..length + 12).contains(&bytes);
         let is_ancillary = is_length && f & 0x3f == 0 && f >> 6 != 1 && (g, h) == (0, 0);
         self.formats.ancillary += u64::from(is_ancillary);
+        self.formats.ancillary_fields += u64::from(is_ancillary && f >> 6 == 3);
         // RFC 8759 §4.1: zeros, the length, and a document.
         let text = usize::from(u16_at(payload, 2).unwrap_or(0));
         let starts = payload.get(4..).and_then(|it| it.first());

@@ -1,8 +1,8 @@
 //! Each parser of what comes from the network, on packets of others that were damaged in any way.
 //!
 //! `corpus/frames` has Ethernet frames: of Linux (ARP, ICMP, and the IGMP of its bridge and of a member) and
-//! of GStreamer (`rtpvrawpay`), some with a tag put in; `corpus/audio` has RTP of GStreamer, `corpus/ptp`
-//! answers of ptp4l. A file is hex
+//! of GStreamer (`rtpvrawpay`), some with a tag put in, and ancillary data of our own packetiser; `corpus/audio` has
+//! RTP of GStreamer, `corpus/ptp` answers of ptp4l. A file is hex
 //! digits. Each input that a run finds is kept there as `found-….hex`. `PROPTEST_CASES=1000000` runs longer.
 #![expect(clippy::unwrap_used, reason = "clippy does not take helpers for tests")]
 
@@ -11,6 +11,8 @@ mod audio;
 use std::fs;
 use std::net::Ipv4Addr;
 
+use onair_essence::ancillary::rfc8331::Payload;
+use onair_essence::ancillary::unit::{MOST_WORDS, UNIT_BYTES, Unit, UnitWriter};
 use onair_essence::rtp::RtpHeader;
 use onair_essence::survey::{CapturedPacket, Link};
 use onair_essence::video::st2110_20::Segments;
@@ -193,6 +195,7 @@ fn take_rtp(packet: &[u8]) {
         return;
     };
     assert!(payload.len() + 12 <= packet.len());
+    take_ancillary(payload);
     let rate = FrameRate::new(25, 1).unwrap();
     for (depth, scan) in [
         (Depth::Eight, Scan::Progressive),
@@ -211,9 +214,27 @@ fn take_rtp(packet: &[u8]) {
     }
 }
 
+/// Each ANC packet has the words that it says, and goes into a unit.
+fn take_ancillary(payload: &[u8]) {
+    let Ok(payload) = Payload::parse(payload) else {
+        return;
+    };
+    assert_eq!(payload.iter().count(), usize::from(payload.packets));
+    let mut buffer = vec![0; UNIT_BYTES];
+    let mut unit = UnitWriter::new(&mut buffer).unwrap();
+    for packet in &payload {
+        let record = packet.record();
+        let data: Vec<_> = packet.data().map(|word| word.to_le_bytes()[0]).collect();
+        assert!(data.len() <= MOST_WORDS && usize::from(record.count & 0xff) == data.len());
+        let is_room = unit.push(record.place, packet.kind(), &data);
+        assert!(is_room.is_ok() || payload.packets > 100);
+    }
+    assert!(Unit::parse(&buffer).is_ok());
+}
+
 #[test]
 fn corpus_as_it_came_then_each_parser_takes_its_packets() {
-    let (mut seen, mut kinds) = (0, [0; 5]);
+    let (mut seen, mut kinds) = (0, [0; 6]);
     for (name, frame) in corpus("frames") {
         take_frame(&frame);
         let (_, payload) = EthernetHeader::parse(&frame).unwrap();
@@ -224,6 +245,11 @@ fn corpus_as_it_came_then_each_parser_takes_its_packets() {
             Some("rtp") => {
                 let datagram = Datagram::parse(payload).unwrap();
                 RtpHeader::parse(datagram.payload).is_ok().then_some(3)
+            }
+            Some("ancillary") => {
+                let datagram = Datagram::parse(payload).unwrap();
+                let (_, payload) = RtpHeader::parse(datagram.payload).unwrap();
+                Payload::parse(payload).is_ok().then_some(5)
             }
             Some("vlan") => vlan::id_of(&frame).map(|_| 4),
             // An input that was found.

@@ -1,5 +1,6 @@
 //! What OnAir carries today.
 
+mod ancillary;
 pub(crate) mod chosen;
 pub(crate) mod surveyed;
 
@@ -29,7 +30,9 @@ pub struct NotCarried {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoFormat {
     /// Another essence.
-    #[error("it is no video (ST 2110-20) and no audio (ST 2110-30, -31)")]
+    #[error(
+        "it is no video (ST 2110-20), no audio (ST 2110-30, -31) and no ancillary data (ST 2110-40)"
+    )]
     Essence,
     /// A parameter that OnAir does not carry.
     #[error(transparent)]
@@ -57,7 +60,8 @@ impl Essence {
             Self::Video(video) => Some(video.carried().map(FormatDocument::Video)),
             Self::Audio(audio) => Some(Ok(FormatDocument::Audio(audio.carried()))),
             Self::Aes3(audio) => Some(Ok(FormatDocument::Audio(audio.carried()))),
-            Self::Compressed(_) | Self::Ancillary(_) | Self::Other { .. } => None,
+            Self::Ancillary(it) => Some(it.carried().map(FormatDocument::Ancillary)),
+            Self::Compressed(_) | Self::Other { .. } => None,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Ancillary data: ST 2110-40 and RFC 8331.
 
+use onair_essence::ancillary::{AncillaryStandard as Standard, AncillaryStream, Transmission};
+
 use crate::error::SdpError;
 use crate::fmtp::{Parameters, Written};
 use crate::rate::DescribedRate;
@@ -76,6 +78,26 @@ impl Ancillary {
         out.maybe("SSN", self.standard);
         out.maybe("TROFF", self.tr_offset_us);
         out.finish()
+    }
+}
+
+impl From<&AncillaryStream> for Ancillary {
+    fn from(stream: &AncillaryStream) -> Self {
+        Self {
+            kinds: stream.kinds.clone(),
+            vpid: stream.vpid,
+            rate: Some(stream.rate.into()),
+            transmission: stream.transmission.map(|it| match it {
+                Transmission::Compatible => TransmissionModel::Compatible,
+                Transmission::LowLatency => TransmissionModel::LowLatency,
+            }),
+            standard: stream.standard.map(|it| match it {
+                Standard::Y2018 => AncillaryStandard::Y2018,
+                Standard::Y2021 => AncillaryStandard::Y2021,
+                Standard::Y2023 => AncillaryStandard::Y2023,
+            }),
+            tr_offset_us: stream.tr_offset_us,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Descriptions as plants have them, and as this crate writes them.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod ancillary;
 mod captures;
 mod corpus;
 mod faults;

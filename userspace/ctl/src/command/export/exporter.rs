@@ -7,6 +7,7 @@ use onair_essence::survey::Link;
 use onair_pixels::FrameStream;
 use onair_pixels::export::{FrameFile, PacketCounts};
 
+use super::lines::Lines;
 use super::samples::Samples;
 use crate::document::export::Exported;
 use crate::failure::export::ExportError;
@@ -18,11 +19,13 @@ pub(crate) enum ExportFile {
     Frames(FrameFile),
     /// Of samples: WAV, or RF64 above 4 GiB.
     Wav,
+    /// Of ancillary data: a line of JSON for each frame or field.
+    Lines,
 }
 
 /// The text is no [`ExportFile`].
 #[derive(Debug, thiserror::Error)]
-#[error("{0}, or wav of audio")]
+#[error("{0}, wav of audio, or jsonl of ancillary data")]
 pub(crate) struct UnknownFile(onair_pixels::export::UnknownFile);
 
 impl ExportFile {
@@ -30,6 +33,7 @@ impl ExportFile {
         match self {
             Self::Frames(file) => file.as_str(),
             Self::Wav => "wav",
+            Self::Lines => "jsonl",
         }
     }
 
@@ -37,6 +41,7 @@ impl ExportFile {
         match self {
             Self::Frames(file) => file.extension(),
             Self::Wav => "wav",
+            Self::Lines => "jsonl",
         }
     }
 }
@@ -47,6 +52,7 @@ impl FromStr for ExportFile {
     fn from_str(text: &str) -> Result<Self, UnknownFile> {
         match text {
             "wav" => Ok(Self::Wav),
+            "jsonl" => Ok(Self::Lines),
             text => text.parse().map(Self::Frames).map_err(UnknownFile),
         }
     }
@@ -56,6 +62,7 @@ impl FromStr for ExportFile {
 pub(super) enum Exporter {
     Frames(Box<onair_pixels::export::Exporter>),
     Samples(Box<Samples>),
+    Lines(Box<Lines>),
 }
 
 impl Exporter {
@@ -71,6 +78,7 @@ impl Exporter {
                 Self::Frames(Box::new(exporter))
             }
             ExportFile::Wav => Self::Samples(Box::new(Samples::new(stream, only)?)),
+            ExportFile::Lines => Self::Lines(Box::new(Lines::new(stream, only)?)),
         })
     }
 
@@ -79,13 +87,14 @@ impl Exporter {
         match self {
             Self::Frames(it) => it.header(),
             Self::Samples(it) => it.header(None),
+            Self::Lines(_) => Vec::new(),
         }
     }
 
     /// What is written over the header at the end.
     pub(super) fn last_header(&self) -> Option<Vec<u8>> {
         match self {
-            Self::Frames(_) => None,
+            Self::Frames(_) | Self::Lines(_) => None,
             Self::Samples(it) => Some(it.header(Some(it.samples()))),
         }
     }
@@ -94,6 +103,7 @@ impl Exporter {
         match self {
             Self::Frames(it) => it.facts(),
             Self::Samples(it) => it.facts(),
+            Self::Lines(it) => it.facts(),
         }
     }
 
@@ -101,6 +111,7 @@ impl Exporter {
         match self {
             Self::Frames(it) => it.packet(at_ns, link, bytes, out),
             Self::Samples(it) => it.packet(at_ns, link, bytes, out),
+            Self::Lines(it) => it.packet(at_ns, link, bytes, out),
         }
     }
 
@@ -108,6 +119,7 @@ impl Exporter {
         match self {
             Self::Frames(it) => it.end(out),
             Self::Samples(it) => it.end(out),
+            Self::Lines(it) => it.end(out),
         }
     }
 
@@ -119,6 +131,10 @@ impl Exporter {
                 it.packets()
             }
             Self::Samples(it) => {
+                it.count(exported);
+                it.packets()
+            }
+            Self::Lines(it) => {
                 it.count(exported);
                 it.packets()
             }

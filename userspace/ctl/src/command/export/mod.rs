@@ -2,6 +2,7 @@
 
 mod exporter;
 mod input;
+mod lines;
 mod output;
 mod samples;
 
@@ -34,7 +35,7 @@ pub(crate) struct Export {
     recording: PathBuf,
 
     /// File format: y4m (YUV4MPEG2, opened by most players), raw (planes without headers), or of audio wav
-    /// (RF64 above 4 GiB)
+    /// (RF64 above 4 GiB), or of ancillary data jsonl (a line for each frame or field)
     #[arg(long, short)]
     format: ExportFile,
 

@@ -3,6 +3,7 @@
 //! What the frames are does not belong here: the client library writes and reads them.
 
 mod ending;
+mod lines;
 mod receive;
 mod send;
 mod target;
@@ -10,6 +11,7 @@ mod target;
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -18,7 +20,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use onair::{
     Client, DEFAULT_SOCKET, Error, PipeFile, PipeFormat, PixelFormat, Reattaching, SOCKET_VARIABLE,
-    Session,
+    Session, UnknownPipeFile,
 };
 use onair_api::SessionRef;
 
@@ -38,9 +40,9 @@ pub(crate) struct Pipe {
     /// Session: id or name
     session: SessionRef,
 
-    /// How frames are written or read: nut (with timestamps), y4m or raw (without headers)
+    /// How frames are written or read: nut (with timestamps), y4m or raw (without headers), or of ancillary data jsonl
     #[arg(long, short, default_value = "nut")]
-    format: PipeFile,
+    format: Piping,
 
     /// Pixel format of the frames by ffmpeg's name, such as yuv422p10le [default: nut: v210 of 10 bits, uyvy422 of 8;
     /// y4m and raw: planes]
@@ -66,6 +68,26 @@ pub(crate) struct Pipe {
     /// Attach socket of the daemon
     #[arg(long, value_name = "PATH", env = SOCKET_VARIABLE, default_value = DEFAULT_SOCKET)]
     attach: PathBuf,
+}
+
+/// How frames are written or read.
+#[derive(Clone, Copy, Debug)]
+enum Piping {
+    /// As pictures.
+    Frames(PipeFile),
+    /// Ancillary data, as lines of JSON.
+    Lines,
+}
+
+impl FromStr for Piping {
+    type Err = UnknownPipeFile;
+
+    fn from_str(text: &str) -> Result<Self, UnknownPipeFile> {
+        match text {
+            "jsonl" => Ok(Self::Lines),
+            text => text.parse().map(Self::Frames),
+        }
+    }
 }
 
 /// What passes through.
@@ -107,6 +129,9 @@ impl Pipe {
         if has_output && io::stdout().is_terminal() {
             return Err(PipeFailure::Terminal.into());
         }
+        let Piping::Frames(file) = self.format else {
+            return lines::run(self, options);
+        };
         let client = Client::at(&self.attach).response_timeout(options.timeout);
         let (session, again) = self.attach(&client).map_err(PipeFailure::Session)?;
         if session.is_sender() != self.send {
@@ -117,7 +142,7 @@ impl Pipe {
             .into());
         }
         let format = session
-            .piped(self.format, self.layout)
+            .piped(file, self.layout)
             .map_err(PipeFailure::NotPiped)?;
         let (target, _socket_file) = match &self.unix {
             Some(path) => Target::socket(path).map(|(target, file)| (target, Some(file)))?,
@@ -145,7 +170,7 @@ impl Pipe {
         let piped = Piped {
             session: name,
             direction: if self.send { "send" } else { "receive" },
-            format: self.format.as_str(),
+            format: file.as_str(),
             content: facts.collect::<BTreeMap<_, _>>(),
             frames: load(&counts.frames),
             bytes: load(&counts.bytes),

@@ -6,6 +6,7 @@ use onair_ipc::frames::FrameMemory;
 use onair_net::{ipv4, udp};
 
 use super::SendConfig;
+use crate::runtime::attachment::Attachments;
 use crate::runtime::refusal::RuntimeError;
 
 /// A buffer that a client submitted, with its number in the order of collection.
@@ -23,6 +24,19 @@ pub(super) struct Submitted {
 pub(super) enum Content {
     Pattern,
     Client(Submitted),
+    /// None, in a slot that is filled.
+    Nothing,
+}
+
+impl Content {
+    /// The memory of a client's buffer, and which frame it is.
+    pub(super) fn frames(self, attachments: &Attachments) -> Option<(&FrameMemory, u32)> {
+        let Self::Client(submitted) = self else {
+            return None;
+        };
+        let attachment = attachments.get(submitted.attachment)?;
+        Some((attachment.frames.as_ref()?, submitted.frame))
+    }
 }
 
 /// Numbers the units that clients give: those of each client from 0 on.
@@ -44,7 +58,7 @@ impl Units {
 }
 
 /// The bytes of `packet` from a client's buffer.
-pub(super) fn read(frames: &FrameMemory, frame: u32, packet: &Packet, mut data: &mut [u8]) {
+pub(super) fn read(frames: &FrameMemory, frame: u32, packet: &Packet<'_>, mut data: &mut [u8]) {
     packet.for_each_range(|range| {
         let (part, rest) = std::mem::take(&mut data).split_at_mut(range.len());
         frames.read(frame, range.start, part);

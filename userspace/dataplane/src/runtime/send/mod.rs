@@ -287,24 +287,37 @@ impl Sender {
         // A unit is sent in a slot of its own kind only.
         let tag = self.packetiser.tag_of_slot(slot);
         let content = match &mut self.signal {
-            Some(signal) if self.packetiser.tag_of_unit(signal.number()) != tag => return,
+            Some(signal) if self.packetiser.tag_of_unit(signal.number()) != tag => None,
             Some(signal) => {
                 signal.start();
-                Content::Pattern
+                Some(Content::Pattern)
             }
             None => match self.queue.front().copied() {
-                Some(next) if next.tag != tag => return,
+                Some(next) if next.tag != tag => None,
                 Some(next) => {
                     self.queue.pop_front();
-                    Content::Client(next)
+                    Some(Content::Client(next))
                 }
                 None => {
                     let underrun = self.attachments.len() > 0;
                     self.stats.counters.underruns.add(u64::from(underrun));
-                    return;
+                    None
                 }
             },
         };
+        let fills = self.packetiser.fills_slots();
+        let Some(content) = content.or(fills.then_some(Content::Nothing)) else {
+            return;
+        };
+        let frames = content.frames(&self.attachments);
+        let signal = self.signal.as_ref();
+        let signal = signal.filter(|_| content == Content::Pattern);
+        let read = |at: usize, out: &mut [u8]| match (frames, signal) {
+            (Some((frames, frame)), _) => frames.read(frame, at, out),
+            (None, Some(signal)) => signal.read(at, out),
+            (None, None) => out.fill(0),
+        };
+        self.packetiser.begin(tag, read);
         self.flow.destination_mac = destination_mac;
         self.phase = Phase::Sending {
             slot,
@@ -337,15 +350,7 @@ impl Sender {
         } = self;
         let tag = packetiser.tag_of_slot(slot);
         let (sequence, identification) = (&mut self.sequence, &mut self.identification);
-        let frames = match content {
-            Content::Pattern => None,
-            Content::Client(submitted) => {
-                let frames = attachments
-                    .get(submitted.attachment)
-                    .and_then(|it| it.frames.as_ref());
-                frames.map(|frames| (frames, submitted.frame))
-            }
-        };
+        let frames = content.frames(attachments);
         let mut bytes = 0;
         let mut next = packets.start;
         while next < packets.end {
@@ -386,8 +391,10 @@ impl Sender {
         match content {
             Content::Pattern => self.signal.iter_mut().for_each(Signal::finish),
             Content::Client(submitted) => self.flushes.sent(submitted.number),
+            Content::Nothing => {}
         }
-        self.stats.counters.frames_sent.add(1);
+        let units = u64::from(content != Content::Nothing);
+        self.stats.counters.frames_sent.add(units);
         self.stats.counters.last_frame_ns.set(now_ns);
         self.collect(now_ns);
     }

@@ -9,7 +9,7 @@ mod coverage;
 mod frame;
 mod history;
 mod malformed;
-mod source;
+pub(crate) mod source;
 
 pub use assembler::{Assembler, AssemblerConfig};
 pub use coverage::Coverage;

@@ -12,7 +12,7 @@ const TICKS_APART: u32 = 90_000;
 
 /// The last packets that contradict what was seen of the current source.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Candidate {
+pub(crate) struct Candidate {
     sequence: u16,
     timestamp: u32,
     packets: u32,
@@ -20,7 +20,7 @@ pub(super) struct Candidate {
 
 impl Candidate {
     /// Notes such a packet. Returns whether there were enough that agree with each other.
-    pub(super) fn note(&mut self, rtp: &RtpHeader) -> bool {
+    pub(crate) fn note(&mut self, rtp: &RtpHeader) -> bool {
         let numbers = rtp.sequence.wrapping_sub(self.sequence).cast_signed();
         let ticks = rtp.timestamp.wrapping_sub(self.timestamp).cast_signed();
         let agrees = numbers.unsigned_abs() <= NUMBERS_APART && ticks.unsigned_abs() <= TICKS_APART;

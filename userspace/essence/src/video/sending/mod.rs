@@ -53,7 +53,7 @@ impl FramePacketiser {
 }
 
 impl Packetise for FramePacketiser {
-    type Packet = Packet;
+    type Packet<'a> = Packet;
 
     /// A field goes in a slot of its own parity only.
     fn tag_of_slot(&self, slot: u64) -> u32 {

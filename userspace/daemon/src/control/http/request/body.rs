@@ -100,16 +100,16 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
     }
 }
 
-/// The only field that is a list.
-const LIST: &str = "sources";
+/// The only fields that are lists.
+const LISTS: [&str; 2] = ["sources", "did_sdid"];
 
-/// Where the body has a list besides [`LIST`], if anywhere. Serde accepts a list of an object's values,
+/// Where the body has a list besides [`LISTS`], if anywhere. Serde accepts a list of an object's values,
 /// in the order of the fields, for the object.
 fn list_in(value: &Value) -> Option<String> {
     match value {
         Value::Array(_) => Some(String::new()),
         Value::Object(fields) => fields.iter().find_map(|(name, value)| {
-            if name == LIST && value.is_array() {
+            if LISTS.contains(&name.as_str()) && value.is_array() {
                 return None;
             }
             list_in(value).map(|rest| match rest.as_str() {

@@ -1,8 +1,8 @@
 //! What a stream of audio carries, as far as its packets show it.
 
-use super::guess::Guess;
-use super::stream::Survey;
 use crate::audio::SeenAudio;
+use crate::survey::guess::Guess;
+use crate::survey::stream::Survey;
 
 impl Survey {
     /// Rate and packets; `None` of another essence.

@@ -1,23 +1,13 @@
 //! What a stream of ST 2110-20 carries, as far as its packets show it.
 
-use super::guess::{Guess, rate_of_units};
-use super::stream::Survey;
-use crate::SeenFormat;
+use crate::survey::guess::{Guess, rate_of_units};
+use crate::survey::stream::Survey;
 use crate::video::{Picture, PictureSamples, Scan};
 
 /// Markers after which a survey has seen each line of a frame, and some frame times.
 const ENOUGH_MARKERS: u64 = 4;
 
 impl Survey {
-    /// The format of what is surveyed, as far as its packets show it.
-    #[must_use]
-    pub fn seen(&self) -> SeenFormat {
-        match self.sound() {
-            Some(sound) => SeenFormat::Audio(sound),
-            None => self.picture().into(),
-        }
-    }
-
     /// The picture; `None` of another essence, and before some frames have arrived.
     #[must_use]
     pub fn picture(&self) -> Option<Picture> {

@@ -1,0 +1,129 @@
+//! Lines of JSON of captured ancillary data.
+
+use std::net::SocketAddrV4;
+
+use onair_essence::ancillary::unit::{UNIT_BYTES, Unit};
+use onair_essence::ancillary::{AncillaryLine, AncillaryReceiver};
+use onair_essence::media_time::nearest_ns;
+use onair_essence::receive::{Depacketise as _, Run, Sink, UnitReport};
+use onair_essence::survey::{CapturedPacket, Link};
+use onair_pixels::FrameStream;
+use onair_pixels::export::PacketCounts;
+
+use crate::document::export::Exported;
+use crate::failure::export::ExportError;
+
+/// Ticks of the timestamps in a second.
+const CLOCK_HZ: u32 = 90_000;
+/// Seconds by which TAI is ahead of UTC, since 2017.
+const TAI_AHEAD_NS: u64 = 37_000_000_000;
+/// A timestamp further away from the capture is of another clock.
+const SAME_CLOCK_NS: u64 = 10_000_000_000;
+
+/// Makes lines of the units of one stream, incomplete ones included.
+pub(super) struct Lines {
+    facts: Vec<(&'static str, String)>,
+    only: Option<SocketAddrV4>,
+    receiver: AncillaryReceiver<usize>,
+    units: Units,
+    packets: PacketCounts,
+}
+
+/// Units in assembly: two at most. The others are lines.
+#[derive(Default)]
+struct Units {
+    slots: Vec<(bool, Vec<u8>)>,
+    lines: Vec<u8>,
+    units: u64,
+}
+
+impl Sink for Units {
+    type Slot = usize;
+
+    fn open(&mut self, _: u32) -> Option<usize> {
+        let free = self.slots.iter().position(|(is_used, _)| !is_used);
+        let slot = free.unwrap_or_else(|| {
+            self.slots.push((true, vec![0; UNIT_BYTES]));
+            self.slots.len() - 1
+        });
+        self.slots[slot].0 = true;
+        Some(slot)
+    }
+
+    fn write(&mut self, slot: usize, offset: usize, bytes: &[u8]) {
+        self.slots[slot].1[offset..offset + bytes.len()].copy_from_slice(bytes);
+    }
+
+    fn finish(&mut self, slot: usize, report: &UnitReport) {
+        let (is_used, bytes) = &mut self.slots[slot];
+        *is_used = false;
+        let unit = Unit::parse(bytes).expect("the receiver writes units");
+        let tai_ns = report.first_packet_ns.saturating_add(TAI_AHEAD_NS);
+        let time_ns = nearest_ns(report.rtp_timestamp, CLOCK_HZ, tai_ns);
+        let time_ns = Some(time_ns).filter(|it| it.abs_diff(tai_ns) <= SAME_CLOCK_NS);
+        let line = AncillaryLine::new(&unit, report.rtp_timestamp, time_ns, report.complete);
+        serde_json::to_writer(&mut self.lines, &line).expect("numbers and text are JSON");
+        self.lines.push(b'\n');
+        self.units += 1;
+    }
+}
+
+impl Lines {
+    pub(super) fn new(
+        stream: &FrameStream<'_>,
+        only: Option<SocketAddrV4>,
+    ) -> Result<Self, ExportError> {
+        let kind = stream.format.kind();
+        let format = stream.format.ancillary();
+        let format = format.ok_or_else(|| ExportError::NoAncillary(kind.standard()))?;
+        Ok(Self {
+            facts: vec![("ancillary", format.to_string())],
+            only,
+            receiver: AncillaryReceiver::new(stream.payload_type, stream.timeout_ns),
+            units: Units::default(),
+            packets: PacketCounts::default(),
+        })
+    }
+
+    pub(super) fn facts(&self) -> &[(&'static str, String)] {
+        &self.facts
+    }
+
+    pub(super) const fn packets(&self) -> PacketCounts {
+        self.packets
+    }
+
+    pub(super) fn packet(&mut self, at_ns: u64, link: Link, bytes: &[u8], out: &mut Vec<u8>) {
+        let Ok(packet) = CapturedPacket::parse(link, bytes) else {
+            self.packets.of_no_frame += 1;
+            return;
+        };
+        if self.only.is_some_and(|only| only != packet.destination) {
+            self.packets.of_no_frame += 1;
+            return;
+        }
+        if packet.payload.len() < packet.payload_bytes {
+            self.packets.cut += 1;
+            return;
+        }
+        let before = self.receiver.stats().accepted;
+        let run = Run {
+            packets: &[packet.datagram],
+            now_ns: at_ns,
+        };
+        self.receiver.push(&run, &mut self.units);
+        let used = self.receiver.stats().accepted - before;
+        self.packets.of_frames += used;
+        self.packets.of_no_frame += u64::from(used == 0);
+        out.append(&mut self.units.lines);
+    }
+
+    pub(super) fn end(&mut self, out: &mut Vec<u8>) {
+        self.receiver.close(&mut self.units);
+        out.append(&mut self.units.lines);
+    }
+
+    pub(super) const fn count(&self, exported: &mut Exported) {
+        exported.frames = self.units.units;
+    }
+}

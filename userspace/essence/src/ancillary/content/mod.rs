@@ -1,0 +1,7 @@
+//! What ANC packets carry: names by their DID and SDID, and timecode. Other contents are named, not decoded.
+
+mod kinds;
+mod timecode;
+
+pub use kinds::{CEA_608, CEA_708, TIMECODE, name};
+pub use timecode::{Timecode, TimecodeSource};

@@ -1,0 +1,220 @@
+//! What arrives in ways that a sender does not send it.
+
+use onair_essence::ancillary::unit::{Place, Unit};
+use onair_essence::ancillary::{AncillaryMonitor, Malformed};
+use onair_essence::measure::Measure as _;
+use onair_essence::receive::Depacketise as _;
+use onair_essence::rtp::RtpHeader;
+
+use crate::rig::{Anc, Receiving, Source};
+
+const CAPTION: (u8, u8) = (0x61, 0x02);
+
+fn anc(data: &[u8]) -> Anc {
+    Anc {
+        place: Place::default(),
+        kind: CAPTION,
+        data: data.to_owned(),
+    }
+}
+
+/// Each unit complete or not, with its ANC packets and how many are wrong.
+fn units(receiving: &Receiving) -> Vec<(bool, u32, u32)> {
+    let units = receiving.units.done.iter().map(|(report, buffer)| {
+        let unit = Unit::parse(buffer).unwrap();
+        (report.complete, unit.packets(), unit.wrong())
+    });
+    units.collect()
+}
+
+/// Changes a bit of word `word` of the first ANC packet of an RTP packet.
+fn flip(packet: &mut [u8], word: usize, bit: usize) {
+    let at = (12 + 8 + 4) * 8 + word * 10 + (9 - bit);
+    packet[at / 8] ^= 0x80 >> (at % 8);
+}
+
+#[test]
+fn wrong_parity_or_checksum_then_kept_flagged_and_counted() {
+    let (mut source, mut receiving) = (Source::new(false, 0), Receiving::new(false));
+    receiving.push(&source.unit(&[]));
+    // User data, the parity of the DID, and the checksum.
+    for (word, bit, parity, checksum) in
+        [(4, 0, true, true), (0, 9, true, false), (6, 3, false, true)]
+    {
+        let mut packets = source.unit(&[anc(&[1, 2, 3]), anc(&[4])]);
+        flip(&mut packets[0], word, bit);
+        receiving.push(&packets);
+        let (report, buffer) = receiving.units.done.last().unwrap();
+        let unit = Unit::parse(buffer).unwrap();
+        assert_eq!(
+            (report.complete, unit.packets(), unit.wrong()),
+            (true, 2, 1)
+        );
+        let [first, second] = unit.iter().collect::<Vec<_>>().try_into().unwrap();
+        let found = (first.record.is_parity_wrong, first.record.is_checksum_wrong);
+        assert_eq!(found, (parity, checksum), "word {word}");
+        assert!(!second.record.is_wrong());
+        let (rtp, payload) = RtpHeader::parse(&packets[0]).unwrap();
+        let mut monitor = AncillaryMonitor::default();
+        monitor.packet(5, None, &rtp, payload);
+        let counts = monitor.document(5).unwrap();
+        let counted = (counts.wrong_parity, counts.wrong_checksum);
+        assert_eq!(counted, (parity.into(), checksum.into()));
+        assert_eq!(counts.anc_packets, 2);
+    }
+    assert_eq!(receiving.receiver.stats().malformed.total(), 0);
+}
+
+#[test]
+fn lengths_that_lie_then_refused_and_the_unit_is_incomplete() {
+    // Place in the RTP packet, what is there, and why it is refused.
+    for (at, byte, reason) in [
+        (15, 1, Malformed::BadCount),
+        (14, 0xff, Malformed::BadLength),
+        (16, 9, Malformed::BadCount),
+        (16, 1, Malformed::BadLength),
+        (17, 0x40, Malformed::BadField),
+    ] {
+        let (mut source, mut receiving) = (Source::new(false, 0), Receiving::new(false));
+        receiving.push(&source.unit(&[]));
+        let unit = [1, 255, 255, 255, 255, 255].map(|words| anc(&vec![9; words]));
+        let mut packets = source.unit(&unit);
+        assert_eq!(packets.len(), 2);
+        packets[0][at] = byte;
+        receiving.push(&packets);
+        receiving.push(&source.unit(&[anc(&[2])]));
+        let stats = receiving.receiver.stats();
+        assert_eq!(
+            (stats.malformed.get(reason), stats.malformed.total()),
+            (1, 1),
+            "{at}"
+        );
+        assert_eq!(stats.lost, 0, "{at}");
+        let done = units(&receiving);
+        assert_eq!(
+            (done.len(), done[1].0, done[2]),
+            (3, false, (true, 1, 0)),
+            "{at}"
+        );
+    }
+    let mut receiving = Receiving::new(false);
+    let packet = Source::new(false, 0).unit(&[]).remove(0);
+    receiving.push(&[packet[..19].to_vec()]);
+    assert_eq!(
+        receiving
+            .receiver
+            .stats()
+            .malformed
+            .get(Malformed::Truncated),
+        1
+    );
+}
+
+#[test]
+fn empty_packet_with_the_marker_then_ends_the_unit() {
+    let (mut source, mut receiving) = (Source::new(true, 65_534), Receiving::new(true));
+    receiving.push(&source.unit(&[]));
+    let timestamp = source.timestamp();
+    let mut data = source.unit(&[anc(&[1])]).remove(0);
+    data[1] &= 0x7f;
+    receiving.push(&[data]);
+    assert_eq!(units(&receiving).len(), 1);
+    source.skip(0);
+    let mut end = source.unit(&[]).remove(0);
+    end[4..8].copy_from_slice(&timestamp.to_be_bytes());
+    receiving.push(&[end]);
+    assert_eq!(units(&receiving)[1..], [(true, 1, 0)]);
+}
+
+#[test]
+fn source_restarts_or_another_comes_then_followed_after_silence() {
+    let mut receiving = Receiving::new(false);
+    let mut first = Source::new(false, 100);
+    for _ in 0..5 {
+        receiving.push(&first.unit(&[]));
+    }
+    let mut other = Source::new(false, 5);
+    other.ssrc = 8;
+    receiving.push(&other.unit(&[]));
+    assert_eq!(receiving.receiver.stats().other_ssrc_packets, 1);
+    receiving.now_ns += 200_000_000;
+    receiving.push(&other.unit(&[anc(&[1])]));
+    assert_eq!(receiving.receiver.stats().ssrc_changes, 1);
+    // The same source with other numbers and older timestamps.
+    let mut again = Source::new(false, 40_000);
+    again.ssrc = 8;
+    for _ in 0..40 {
+        receiving.now_ns += 20_000_000;
+        receiving.push(&again.unit(&[anc(&[2])]));
+    }
+    receiving.close();
+    let stats = *receiving.receiver.stats();
+    assert_eq!((stats.restarts, stats.lost), (1, 0));
+    let last = units(&receiving).pop().unwrap();
+    assert_eq!(last, (true, 1, 0));
+    assert_eq!(
+        stats.accepted + stats.late + stats.other_ssrc_packets,
+        stats.packets
+    );
+}
+
+#[test]
+fn unit_too_large_then_refused_and_the_rest_is_kept() {
+    let (mut source, mut receiving) = (Source::new(false, 0), Receiving::new(false));
+    receiving.push(&source.unit(&[]));
+    let timestamp = source.timestamp();
+    // More than a unit has: each RTP packet says that it is of the same frame.
+    for _ in 0..80 {
+        let mut packets = source.unit(&[anc(&[7; 255]), anc(&[8; 255])]);
+        for packet in &mut packets {
+            packet[1] &= 0x7f;
+            packet[4..8].copy_from_slice(&timestamp.to_be_bytes());
+        }
+        receiving.push(&packets);
+    }
+    receiving.close();
+    let stats = receiving.receiver.stats();
+    assert!(stats.malformed.get(Malformed::TooLarge) > 10);
+    assert_eq!(stats.malformed.total() + stats.accepted, stats.packets);
+    let (complete, packets, wrong) = units(&receiving)[1];
+    assert_eq!((complete, wrong), (false, 0));
+    assert!(packets > 100);
+}
+
+#[test]
+fn unit_without_further_packets_then_closed_in_time() {
+    let (mut source, mut receiving) = (Source::new(false, 0), Receiving::new(false));
+    let mut packet = source.unit(&[anc(&[1])]).remove(0);
+    packet[1] &= 0x7f;
+    receiving.push(&[packet]);
+    let deadline = receiving.receiver.deadline().unwrap();
+    assert_eq!(deadline, receiving.now_ns + 100_000_000);
+    receiving
+        .receiver
+        .expire(deadline - 1, &mut receiving.units);
+    assert_eq!(receiving.receiver.under_way(), 1);
+    receiving.receiver.expire(deadline, &mut receiving.units);
+    assert_eq!(receiving.receiver.under_way(), 0);
+    assert_eq!(units(&receiving), [(false, 1, 0)]);
+    let mut discarded = Vec::new();
+    let mut packet = source.unit(&[anc(&[1])]).remove(0);
+    packet[1] &= 0x7f;
+    receiving.push(&[packet]);
+    receiving.receiver.reset(|slot| discarded.push(slot));
+    assert_eq!((discarded, receiving.receiver.ssrc()), (vec![1], None));
+}
+
+#[test]
+fn marker_lost_then_only_its_own_unit_is_incomplete() {
+    let (mut source, mut receiving) = (Source::new(false, 0), Receiving::new(false));
+    receiving.push(&source.unit(&[]));
+    let mut packets = source.unit(&[1, 255, 255, 255, 255, 255].map(|words| anc(&vec![9; words])));
+    assert_eq!(packets.len(), 2);
+    packets.pop();
+    receiving.push(&packets);
+    receiving.push(&source.unit(&[anc(&[2])]));
+    receiving.push(&source.unit(&[anc(&[3])]));
+    let complete: Vec<_> = units(&receiving).iter().map(|it| it.0).collect();
+    assert_eq!(complete, [false, false, true, true]);
+    assert_eq!(receiving.receiver.stats().lost, 1);
+}

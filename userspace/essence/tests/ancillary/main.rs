@@ -1,0 +1,8 @@
+//! Ancillary data out of the packetiser and into the receiver.
+#![expect(clippy::unwrap_used, reason = "clippy does not take helpers for tests")]
+
+mod arriving;
+mod captures;
+mod foreign;
+mod rig;
+mod roundtrip;
