@@ -9,6 +9,7 @@
 mod bits;
 mod document;
 mod essence;
+pub mod legs;
 pub mod measure;
 pub mod media_time;
 pub mod receive;
