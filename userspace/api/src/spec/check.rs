@@ -10,6 +10,7 @@ use super::convert::check_layout;
 use super::document::FlowDocument;
 use super::flow::{Flow, FlowSource, parse_destination, parse_source};
 use super::invalid::{Invalid, shown};
+use super::legs::check_leg;
 use super::{
     DEFAULT_DSCP, DEFAULT_PAYLOAD_TYPE, DEFAULT_TTL, Direction, MAX_DSCP, MAX_FRAME_TIMEOUT_MS,
     MAX_SOURCES, SessionSpec, Source, SpecDocument, SpecErrors,
@@ -25,7 +26,8 @@ impl TryFrom<SpecDocument> for SessionSpec {
         let name = p.take("name", document.name.parse::<SessionName>());
         let port = p.take("port", check_port(document.port));
         let format = check_format(document.direction, document.format, p);
-        let flow = check_flow(document.direction, &document.flow, p);
+        let first = port.as_deref().unwrap_or_default();
+        let flow = check_flow(document.direction, first, &document.flow, p);
         if let Some(convert) = &document.convert {
             p.take("convert.layout", check_layout(&convert.layout));
             if document.direction == Direction::Send {
@@ -81,13 +83,21 @@ fn check_format(
 }
 
 /// Addresses, payload type and marking of the packets.
-fn check_flow(direction: Direction, flow: &FlowDocument, p: &mut Problems) -> Option<Flow> {
+fn check_flow(
+    direction: Direction,
+    port: &str,
+    flow: &FlowDocument,
+    p: &mut Problems,
+) -> Option<Flow> {
     let destination = p.take("flow.destination", parse_destination(&flow.destination));
     let flow_source = p.take(
         "flow.source",
         flow.source.as_deref().map(parse_source).transpose(),
     );
-    let sources = p.take("flow.sources", check_sources(direction, flow));
+    let sources = p.take(
+        "flow.sources",
+        check_sources(direction, flow.source.as_ref(), flow.sources.as_ref()),
+    );
     if let (Some(destination), Some(None), Some(sources)) = (destination, flow_source, &sources) {
         let is_named = direction == Direction::Send || !sources.is_empty();
         p.take("flow.source", check_group(*destination.ip(), is_named));
@@ -112,6 +122,10 @@ fn check_flow(direction: Direction, flow: &FlowDocument, p: &mut Problems) -> Op
         flow.payload_type
             .map_or(Ok(DEFAULT_PAYLOAD_TYPE), check_payload_type),
     );
+    let second = match &flow.second_leg {
+        Some(leg) => Some(check_leg(direction, port, leg, p)?),
+        None => None,
+    };
     Some(Flow {
         destination: destination?,
         source: flow_source?,
@@ -119,6 +133,7 @@ fn check_flow(direction: Direction, flow: &FlowDocument, p: &mut Problems) -> Op
         payload_type: payload_type?,
         ttl: narrow(ttl?),
         dscp: narrow(dscp?),
+        second,
     })
 }
 
@@ -127,14 +142,18 @@ fn narrow(checked: u32) -> u8 {
     u8::try_from(checked).expect("checked to be at most 255")
 }
 
-fn check_sources(direction: Direction, flow: &FlowDocument) -> Result<Vec<FlowSource>, Invalid> {
-    let Some(sources) = &flow.sources else {
+pub(super) fn check_sources(
+    direction: Direction,
+    source: Option<&String>,
+    sources: Option<&Vec<String>>,
+) -> Result<Vec<FlowSource>, Invalid> {
+    let Some(sources) = sources else {
         return Ok(Vec::new());
     };
     if direction == Direction::Send {
         return Err(Invalid::SourcesOfSender);
     }
-    if flow.source.is_some() {
+    if source.is_some() {
         return Err(Invalid::SourceTwice);
     }
     if sources.len() > MAX_SOURCES {
@@ -147,7 +166,7 @@ fn check_sources(direction: Direction, flow: &FlowDocument) -> Result<Vec<FlowSo
 }
 
 /// A group of the source-specific range needs a source.
-fn check_group(destination: Ipv4Addr, is_named: bool) -> Result<(), Invalid> {
+pub(super) fn check_group(destination: Ipv4Addr, is_named: bool) -> Result<(), Invalid> {
     if destination.octets()[0] == 232 && !is_named {
         return Err(Invalid::NoSource(destination));
     }
@@ -164,7 +183,7 @@ fn check_frame_timeout(direction: Direction, ms: Option<u32>) -> Result<Option<u
     }
 }
 
-fn check_port(port: String) -> Result<String, Invalid> {
+pub(super) fn check_port(port: String) -> Result<String, Invalid> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
     if port.is_empty() || port.len() > 63 || !port.bytes().all(plain) {
         return Err(Invalid::Port(shown(&port)));

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use super::invalid::{Invalid, shown};
+use super::legs::SecondLeg;
 
 /// Addresses and payload type.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -21,12 +22,20 @@ pub struct Flow {
     pub ttl: u8,
     /// Send: differentiated services code point of the packets, at most [`MAX_DSCP`].
     pub dscp: u8,
+    /// The second leg (ST 2022-7), if it has two.
+    pub second: Option<SecondLeg>,
 }
 
 impl Flow {
     /// The sources that a receive session accepts packets from; if there are none, every one.
     pub fn accepted(&self) -> impl Iterator<Item = FlowSource> {
         self.source.into_iter().chain(self.sources.iter().copied())
+    }
+
+    /// The destination of each leg.
+    pub fn destinations(&self) -> impl Iterator<Item = SocketAddrV4> {
+        let second = self.second.iter().map(|it| it.destination);
+        std::iter::once(self.destination).chain(second)
     }
 
     /// The multicast group that the packets go to.

@@ -4,6 +4,7 @@
 //! Commands with their own arguments are in `command`, and the whole command line in `cli`.
 
 pub(crate) mod essence;
+pub(crate) mod legs;
 mod options;
 pub(crate) mod parse;
 mod video;

@@ -44,7 +44,7 @@ pub struct Taken {
 #[derive(Clone, Copy, Debug, Default)]
 struct Facts {
     wake_at: Option<Instant>,
-    destinations: [Option<SocketAddrV4>; 2],
+    destinations: [Option<SocketAddrV4>; 4],
     charged_to: Option<u32>,
     bytes: u64,
     left_bytes: u64,

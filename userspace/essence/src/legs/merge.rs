@@ -314,7 +314,8 @@ impl Merge {
         let mut paths = self.paths.iter();
         is_late
             || paths.all(|it| {
-                !it.is_heard(now_ns, self.silence_ns) || it.newest.is_some_and(|it| it > stream.next)
+                !it.is_heard(now_ns, self.silence_ns)
+                    || it.newest.is_some_and(|it| it > stream.next)
             })
     }
 

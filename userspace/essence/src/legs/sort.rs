@@ -15,7 +15,7 @@ impl Merge {
     #[inline]
     fn number(&self, stream: &Stream, rtp: &RtpHeader, ticks: i64) -> u64 {
         let mut around = stream.next;
-        let packets = ticks * self.packets_a_tick >> 16;
+        let packets = (ticks * self.packets_a_tick) >> 16;
         if packets.abs() > NEAR {
             around = around.saturating_add_signed(packets);
         }
@@ -142,7 +142,11 @@ impl Merge {
     /// Two packets of one number differ: the leg that is followed is right.
     fn contradict(&mut self, leg: Leg, number: u64, came_here: bool, arrived: Arrived) -> Fate {
         let is_reference = self.stream.is_some_and(|it| it.reference == leg);
-        let wrong = if is_reference && !came_here { leg.other() } else { leg };
+        let wrong = if is_reference && !came_here {
+            leg.other()
+        } else {
+            leg
+        };
         let path = &mut self.paths[wrong as usize];
         path.counts.other_stream += 1;
         path.is_proven &= is_reference && came_here;
