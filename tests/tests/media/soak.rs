@@ -63,7 +63,7 @@ const FLOWS: [Flow; 3] = [
     },
 ];
 /// Frames of the last flow, in another layout. A converter has the usual priority, and misses a frame if it does
-/// not run for two: of a slow flow that is long enough for any machine.
+/// not run for eight: of a slow flow that is long enough for any machine.
 const CONVERTED: &str = "slow-v210";
 
 impl Flow {

@@ -35,13 +35,16 @@ pub(crate) struct Arguments {
     /// Take the programs and libraries of this folder, and build only the wheel
     #[arg(long, value_name = "FOLDER")]
     programs: Option<PathBuf>,
+    /// Leave out the Python wheel, which asks for a build environment from PyPI
+    #[arg(long, conflicts_with = "check")]
+    without_wheel: bool,
     /// Sign the checksums with this key of gpg
     #[arg(long, value_name = "KEYID")]
     sign: Option<String>,
     /// Where the files go
     #[arg(long, value_name = "FOLDER", default_value = "target/dist")]
     out: PathBuf,
-    /// Check the packages, or only STEPs of that. All take about half an hour
+    /// Check the packages, or only STEPs of that. All take about an hour
     #[arg(long, value_name = "STEP", num_args = 0.., require_equals = true, value_delimiter = ',')]
     pub(crate) check: Option<Vec<Step>>,
 }
@@ -51,12 +54,16 @@ pub(crate) struct Arguments {
 pub(crate) enum Step {
     /// Debian's rules
     Lintian,
+    /// A second build of the commit in another folder has the same bytes
+    Again,
     /// The crates of the client library, from their tarballs
     Crates,
     /// The packages of the libraries on Debian 13
     Clients,
     /// Upgrades, downgrades and removals under sessions on air, and clients of the packaged daemon, on Debian 12
     LifeCycle,
+    /// The package built on Debian 13, and its life cycle there
+    Later,
     /// The demo with the packages' programs
     Demo,
     /// The whole-system tests with the packages' programs
@@ -85,7 +92,8 @@ pub(crate) struct Made {
     pub(crate) deb: PathBuf,
     /// `libonair1`, `libonair-dev`, `gstreamer1.0-onair`.
     pub(crate) libraries: Vec<PathBuf>,
-    pub(crate) wheel: PathBuf,
+    /// If one was wanted.
+    pub(crate) wheel: Option<PathBuf>,
     pub(crate) programs: PathBuf,
 }
 
@@ -111,7 +119,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Made> {
     say::step("Packages");
     let (deb, libraries) = build_with(&programs, true, &arguments.out)?;
     let out = deb.parent().context("a file in a folder")?;
-    let wheel = add_wheel(out)?;
+    let wheel = match arguments.without_wheel {
+        true => None,
+        false => Some(add_wheel(out)?),
+    };
     if let Some(key) = &arguments.sign {
         archive::sign(Command::new("gpg"), out, key)?;
     }

@@ -21,7 +21,7 @@ int main(void) {
 /// Installs the packages, builds and runs programs with them; they take frames of `session`, if the container has it.
 pub(super) fn run(container: &Container, made: &Made, session: Option<&str>) -> Result<()> {
     let folder = container.path("/clients");
-    for file in made.libraries.iter().chain([&made.wheel]) {
+    for file in made.libraries.iter().chain(&made.wheel) {
         let name = file.file_name().context("a file")?;
         copy(file, &folder.join(name), 0o644)?;
     }

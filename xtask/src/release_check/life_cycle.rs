@@ -13,7 +13,6 @@ use super::clients;
 use super::container::Container;
 use crate::dist::{Made, copy, done};
 use crate::say;
-use crate::vm::image::SUITE;
 
 const CONFIG: &str = "/etc/onair/onaird.toml";
 const STATE: &str = "/var/lib/onair";
@@ -27,9 +26,10 @@ const STUDIO: &str =
 const GUEST: &str = "guest --direction receive --port b --destination 10.77.0.2:5006";
 const OLD: &str = "old --direction receive --port b --destination 10.77.0.2:5008";
 
-/// Plays the life of the package, with the client `verify` on a session, and with the packages of the libraries.
-pub(super) fn run(made: &Made, verify: &Path) -> Result<()> {
-    let container = Container::boot(SUITE, &made.packages())?;
+/// Plays the life of the package on Debian's `suite`, with the client `verify` on a session, and with the packages of the
+/// libraries.
+pub(super) fn run(suite: &str, made: &Made, verify: &Path) -> Result<()> {
+    let container = Container::boot(suite, &made.packages())?;
     let machine = Machine { container };
     machine.packages(&made.deb)?;
     copy(verify, &machine.container.path("/verify"), 0o755)?;

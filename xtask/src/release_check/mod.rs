@@ -1,6 +1,8 @@
 //! `cargo xtask dist --check`: Debian's rules, the packages' life and users, and the demo and the whole-system tests with
 //! the programs that ship.
 
+mod again;
+mod built_there;
 mod clients;
 mod container;
 mod life_cycle;
@@ -14,6 +16,7 @@ use onair_stage::Stage;
 
 use crate::cargo::{Manner, supervised, target};
 use crate::dist::{BUILT_LIBRARIES, Made, PROGRAMS, Step, copy};
+use crate::vm::image::SUITE;
 use crate::{clean_up, demo, python, say, test};
 use container::Container;
 
@@ -37,6 +40,10 @@ pub(crate) fn run(made: &Made, steps: &[Step]) -> Result<()> {
     if asks_for(Step::Lintian) {
         lintian(made)?;
     }
+    if asks_for(Step::Again) {
+        say::step("The same commit, built again in another folder");
+        again::run(made)?;
+    }
     if asks_for(Step::Crates) {
         say::step("The library for Rust");
         tarball::run()?;
@@ -48,7 +55,7 @@ pub(crate) fn run(made: &Made, steps: &[Step]) -> Result<()> {
             "the examples and a program of MTL's calls compile; GStreamer and Python load the others",
         );
     }
-    if ![Step::LifeCycle, Step::Demo, Step::Tests]
+    if ![Step::LifeCycle, Step::Later, Step::Demo, Step::Tests]
         .into_iter()
         .any(asks_for)
     {
@@ -60,14 +67,20 @@ pub(crate) fn run(made: &Made, steps: &[Step]) -> Result<()> {
     clean_up::report(&onair_stage::take_down_leftovers()?);
     if asks_for(Step::LifeCycle) {
         say::step("Life cycle in a container of Debian 12");
-        life_cycle::run(made, &folder.join(CLIENT))?;
+        life_cycle::run(SUITE, made, &folder.join(CLIENT))?;
+    }
+    if asks_for(Step::Later) {
+        say::step("The package built on Debian 13, and its life cycle there");
+        let made = built_there::run(LATER, made)?;
+        life_cycle::run(LATER, &made, &folder.join(CLIENT))?;
     }
     if asks_for(Step::Demo) {
         demo::of(&folder)?;
     }
     if asks_for(Step::Tests) {
         say::step("Whole-system tests");
-        python::install_wheel(Manner::InFront, &made.wheel)?;
+        let wheel = made.wheel.as_ref().context("the check has a wheel")?;
+        python::install_wheel(Manner::InFront, wheel)?;
         // Beneath those that make namespaces by themselves.
         let stage = Stage::open("tests")?;
         let result = test::WholeSystem::new(&tests, false, &[]).and_then(|it| it.alone());

@@ -2,7 +2,7 @@
 //!
 //! A frame that was handed over is in use until it comes back: the source does not fill it. The converter's
 //! half returns each frame by dropping it, so that none is lost if a conversion panics. A feed has as many
-//! frames as a client of the source may hold, two at most, and takes the place of a client: what is promised
+//! frames as a client of the source may hold, eight at most, and takes the place of a client: what is promised
 //! to the clients does not depend on how fast a converter is.
 
 pub(crate) mod feeds;
@@ -18,8 +18,8 @@ use onair_ipc::meta::FrameMeta;
 use crate::sleeper::Sleeper;
 use crate::stats::SessionStats;
 
-/// Most frames of a feed: one in conversion, one that waits.
-const MOST: usize = 2;
+/// Most frames of a feed: one in conversion, and those that come at once after a poller or a converter was held up.
+const MOST: usize = 8;
 
 /// A finished frame on its way to a converter.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ struct Link {
     stats: Arc<SessionStats>,
 }
 
-/// The two ends of a new feed that has at most `quota` frames in use, or two.
+/// The two ends of a new feed that has at most `quota` frames in use, or eight.
 pub(crate) fn feed(
     quota: u32,
     converter: Arc<Sleeper>,

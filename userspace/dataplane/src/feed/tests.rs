@@ -25,8 +25,8 @@ fn not_converted(feed: &ConverterFeed) -> u64 {
 }
 
 #[test]
-fn frames_given_to_a_slow_converter_then_two_are_out() {
-    let (mut feed, mut intake, memory) = ends(4);
+fn frames_given_to_a_slow_converter_then_its_quota_is_out() {
+    let (mut feed, mut intake, memory) = ends(2);
     feed.give(0, &meta(0), &memory);
     assert!(feed.is_empty(), "the converted session does not run yet");
     intake.open();
@@ -48,6 +48,16 @@ fn frames_given_to_a_slow_converter_then_two_are_out() {
         4,
         "three frames were left out before it"
     );
+}
+
+#[test]
+fn frames_come_at_once_then_eight_wait() {
+    let (mut feed, mut intake, memory) = ends(64);
+    intake.open();
+    for frame in 1..10 {
+        feed.give(frame, &meta(frame.into()), &memory);
+    }
+    assert_eq!((feed.has(8), not_converted(&feed)), (true, 1));
 }
 
 #[test]

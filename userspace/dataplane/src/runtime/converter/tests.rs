@@ -33,7 +33,7 @@ impl Source {
         let pgroups = Geometry::new(4, 8192 * 5 / 2 * LINES).unwrap();
         let memory = FrameMemory::create(pgroups, true).unwrap();
         let converter = Arc::new(Sleeper::new().unwrap());
-        let (feed, intake) = feed(4, converter, Arc::clone(stats));
+        let (feed, intake) = feed(2, converter, Arc::clone(stats));
         (Self { feed, memory }, intake)
     }
 
