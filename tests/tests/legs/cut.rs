@@ -64,13 +64,13 @@ fn legs_joined_and_left_then_session_show_has_both() -> Result<()> {
     let mut control = networks.rig.control()?;
     control.create(&receive_both("in", Raster::SMALL, 5004))?;
     control.create(&send_both("out", Raster::SMALL, 5004))?;
-    let view = control.await_view("in", "both legs", |it| {
+    control.await_view("in", "both legs", |it| {
         it.legs
             .as_ref()
             .is_some_and(|legs| legs.second.packets > 100)
             && it.counters.frames_complete > 3
     })?;
-    let found = view.legs.context("two legs")?;
+    let found = legs(&networks, "in")?;
     for (leg, group) in [(&found.first, "239.1.0.1"), (&found.second, "239.2.0.1")] {
         let joined = leg.group.as_ref().context("a group")?;
         assert_eq!((joined.group.as_str(), joined.joined), (group, true));
@@ -93,13 +93,18 @@ fn legs_joined_and_left_then_session_show_has_both() -> Result<()> {
     );
     let moved = "session retarget in --second-destination 239.2.0.9:5004";
     onairctl(&networks.rig, moved)?;
-    let view = control.await_view("in", "the other group", |it| {
+    control.await_view("in", "the other group", |it| {
         let legs = it.legs.as_ref();
         let group = legs.and_then(|it| it.second.group.as_ref());
         group.is_some_and(|it| it.group == "239.2.0.9" && it.joined)
     })?;
     assert_eq!(
-        view.flow.second_leg.context("two legs")?.destination,
+        control
+            .show("in")?
+            .flow
+            .second_leg
+            .context("two legs")?
+            .destination,
         "239.2.0.9:5004"
     );
     control.await_problem("in", SessionProblemKind::LegFault)?;
