@@ -67,7 +67,7 @@ fn legs_joined_and_left_then_session_show_has_both() -> Result<()> {
     control.await_view("in", "both legs", |it| {
         it.legs
             .as_ref()
-            .is_some_and(|legs| legs.second.packets > 100)
+            .is_some_and(|legs| legs.second.packets > 100 && legs.second.link_up.is_some())
             && it.counters.frames_complete > 3
     })?;
     let found = legs(&networks, "in")?;

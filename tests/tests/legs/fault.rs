@@ -10,10 +10,9 @@ use onair_tests::network::packet::{IPV4, datagram, ethernet, rtp};
 use onair_tests::two_networks::{TwoNetworks, receive_both, send_both};
 use onair_tests::{Deadline, QUOTA, Raster, Rig, Viewer, WholeFlow, Wire, send};
 
-/// Sees frames until `frames` of them were right.
-fn watch(networks: &TwoNetworks, frames: u64) -> Result<()> {
+/// Sees all frames until `frames` more came: none is missing or wrong.
+fn watch(networks: &TwoNetworks, mut viewer: Viewer, frames: u64) -> Result<()> {
     let mut control = networks.rig.control()?;
-    let mut viewer = Viewer::start(&networks.rig, "in")?;
     viewer.wait(frames, Deadline::seconds(60))?;
     control.end("out")?;
     let seen = viewer.finish(&mut control, Deadline::seconds(20))?;
@@ -38,6 +37,7 @@ fn leg_that_carries_another_stream_then_named_and_never_shown() -> Result<()> {
     let mut spec = receive_both("in", Raster::SMALL, 5004);
     spec.quota = Some(QUOTA);
     control.create(&spec)?;
+    let viewer = Viewer::start(&networks.rig, "in")?;
     let mut out = send("out", Raster::SMALL, 5004, Source::Pattern);
     out.flow.destination = "239.1.0.1:5004".into();
     control.create(&out)?;
@@ -52,7 +52,7 @@ fn leg_that_carries_another_stream_then_named_and_never_shown() -> Result<()> {
         "{}",
         problem.detail
     );
-    watch(&networks, 60)?;
+    watch(&networks, viewer, 60)?;
     let view = control.show("in")?;
     let legs = view.legs.context("two legs")?;
     assert!(legs.second.packets_other_stream > 100, "{legs:?}");
@@ -79,6 +79,7 @@ fn leg_that_is_flooded_then_the_other_carries_the_session() -> Result<()> {
     (spec.flow.destination, out.flow.destination) = (first.clone(), first);
     spec.quota = Some(QUOTA);
     control.create(&spec)?;
+    let viewer = Viewer::start(rig, "in")?;
     control.create(&out)?;
     control.await_view("in", "frames", |it| it.counters.frames_complete > 5)?;
     let wire = Wire::open(rig.stage(), "va")?;
@@ -98,7 +99,7 @@ fn leg_that_is_flooded_then_the_other_carries_the_session() -> Result<()> {
             }
         }
     });
-    let watched = watch(&networks, 60);
+    let watched = watch(&networks, viewer, 60);
     end.store(true, Ordering::Relaxed);
     flood.join().map_err(|_| anyhow!("the flood panicked"))?;
     watched?;
