@@ -30,6 +30,7 @@ pub mod two_networks;
 pub use clients::breakpoints::Breakpoints;
 pub use clients::client_files::ClientFiles;
 pub use clients::follower::Follower;
+pub use clients::other_protocol::other_protocol;
 pub use clients::own_text::OwnText;
 pub use clients::relayed_video::RelayedVideo;
 pub use clients::seen::Seen;

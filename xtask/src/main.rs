@@ -21,6 +21,7 @@ mod setup;
 mod sim;
 mod size;
 mod stage;
+mod stamp;
 mod test;
 mod vm;
 

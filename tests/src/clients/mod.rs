@@ -3,6 +3,7 @@
 pub(crate) mod breakpoints;
 pub(crate) mod client_files;
 pub(crate) mod follower;
+pub(crate) mod other_protocol;
 pub(crate) mod own_text;
 pub(crate) mod relayed_video;
 pub(crate) mod seen;

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use onair_api::{Blocker, Source, Witness};
 use onair_essence::video::pattern::verify;
 use onair_stage::{blocked, calls, program, wait_for};
-use onair_tests::{Config, Raster, Rig, send};
+use onair_tests::{Config, Raster, Rig, other_protocol, send};
 use rustix::process::{Pid, Signal, kill_process};
 
 // Cargo builds the shared library for this.
@@ -181,10 +181,10 @@ fn wrong_uses_under_sanitizers_then_errnos_and_no_fault() -> Result<()> {
         "-lonair",
     ];
     let program = lab.compile(&format!("{HERE}/wrong_uses.c"), &sanitized)?;
-    assert_eq!(
-        lab.run(&program, &["in", &spec("made")?])?,
-        "all are errnos\n"
-    );
+    let other = other_protocol(&lab.rig, 2, 3)?;
+    let other = other.to_str().context("a path in UTF-8")?;
+    let said = lab.run(&program, &["in", &spec("made")?, other])?;
+    assert_eq!(said, "all are errnos\n");
     Ok(())
 }
 
@@ -222,6 +222,20 @@ fn two_copies_then_the_probe_sees_callers_of_each() -> Result<()> {
     }
     // Its standard input ends.
     said(child.wait_with_output()?)?;
+    Ok(())
+}
+
+#[test]
+fn source_aborted_under_a_converted_session_then_estale() -> Result<()> {
+    let lab = Lab::open()?;
+    let program = lab.compile(&format!("{HERE}/keeps.c"), &["-lonair"])?;
+    let mut child = lab.command(&program).args(["in", "yuv422p"]).spawn()?;
+    let mut line = String::new();
+    let mut stdout = std::io::BufReader::new(child.stdout.take().context("its output")?);
+    std::io::BufRead::read_line(&mut stdout, &mut line)?;
+    assert_eq!(line, "kept\n");
+    lab.rig.control()?.abort("in")?;
+    assert_eq!(said(child.wait_with_output()?)?, "");
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-/* Each wrong use is an errno: wrong_uses SESSION SPEC-JSON. Built with sanitizers. */
+/* Each wrong use is an errno: wrong_uses SESSION SPEC-JSON SOCKET-OF-ANOTHER-PROTOCOL. Built with sanitizers. */
 #include <errno.h>
 #include <onair.h>
 #include <pthread.h>
@@ -78,7 +78,7 @@ static void pixels(onair_session session, const onair_buffer *buffer, int packed
 }
 
 int main(int argc, char **argv) {
-    if (argc != 3)
+    if (argc != 4)
         return 2;
     onair_session first, second;
     char text[8];
@@ -91,6 +91,13 @@ int main(int argc, char **argv) {
     onair_daemon none = {.size = sizeof none, .socket = "/nowhere"}, unset = {0};
     IS(onair_connect(&none), -ENOENT);
     IS(onair_connect(&unset), -EINVAL);
+    onair_daemon other = {.size = sizeof other, .socket = argv[3]};
+    char why[256];
+    IS(onair_connect(&other), -EPROTO);
+    IS(onair_session_create(&other, argv[2], &first), -EPROTO);
+    IS(onair_session_attach(&other, argv[1], NULL, &first), -EPROTO);
+    IS(onair_last_error(why, sizeof why), 0);
+    IS(strstr(why, "protocol 2, this daemon 3: install both from one release") != NULL, 1);
     IS(onair_session_create(NULL, "{", &first), -EINVAL);
     IS(onair_last_error(text, sizeof text), 0);
     IS((int)strlen(text), 7);

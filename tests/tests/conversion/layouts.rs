@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::thread;
 
 use anyhow::{Context as _, Result, ensure};
-use onair::{Client, Error, PixelFormat, Session};
+use onair::{Client, Error, PixelFormat, Session, Timeout};
 use onair_api::{
     Certificate, Operation, ReconciledCause, SessionId, SessionState, Source, SpecDocument,
 };
@@ -157,6 +157,23 @@ fn source_stopped_started_destroyed_then_layout_clients_see_it() -> Result<()> {
     // Another session of that name is another source.
     cam(&mut control)?;
     ensure!(user.errno("attach cam v210")?.is_empty(), "refused");
+    Ok(())
+}
+
+#[test]
+fn source_aborted_then_a_layout_client_that_keeps_a_frame_ends() -> Result<()> {
+    let (rig, mut control) = Rig::with_control()?;
+    cam(&mut control)?;
+    out(&mut control)?;
+    let session = attach_as(&rig, "cam", PixelFormat::V210)?;
+    let kept = session.buffer_get(Timeout::millis(20_000))?;
+    let bytes = kept.to_vec();
+    control.abort("cam")?;
+    let waited = session.wait_started(Timeout::millis(20_000));
+    ensure!(matches!(waited, Err(Error::Stale)), "{waited:?}");
+    let certificate = control.certificate(session.id())?;
+    assert_eq!(certificate.operation, Operation::Abort);
+    ensure!(kept[..] == bytes[..], "other bytes");
     Ok(())
 }
 

@@ -1,7 +1,10 @@
 //! The Python package: its own tests, its examples and its types, on a daemon that runs.
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Output, Stdio};
 
 use anyhow::{Result, ensure};
 use onair_api::Source;
@@ -15,23 +18,32 @@ fn interpreter() -> Result<PathBuf> {
 }
 
 fn said(command: &mut Command) -> Result<String> {
-    let output = command.env("PYTHONDONTWRITEBYTECODE", "1").output()?;
+    output_of(command.env("PYTHONDONTWRITEBYTECODE", "1").output()?)
+}
+
+fn output_of(output: Output) -> Result<String> {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{}: {said}{errors}", output.status);
     Ok(said)
 }
 
-/// What the interpreter says, with these arguments, in the folder of the package's tests: there the package's
-/// sources are not found in place of what is installed.
-fn python(rig: &Rig, arguments: &[&str]) -> Result<String> {
+/// The interpreter with these arguments, in the folder of the package's tests: there the package's sources are not
+/// found in place of what is installed.
+fn command(rig: &Rig, arguments: &[&str]) -> Result<Command> {
     let mut command = rig.stage().command(interpreter()?);
     command
         .args(arguments)
         .current_dir(format!("{PACKAGE}/tests"))
         .env("ONAIR_ATTACH", rig.attach_socket())
-        .env("ONAIR_SOCKET", Config::control_socket(rig.stage()));
-    said(&mut command)
+        .env("ONAIR_SOCKET", Config::control_socket(rig.stage()))
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    Ok(command)
+}
+
+/// What it says.
+fn python(rig: &Rig, arguments: &[&str]) -> Result<String> {
+    said(&mut command(rig, arguments)?)
 }
 
 #[test]
@@ -49,16 +61,32 @@ fn python_waits_and_the_daemon_is_killed_then_it_raises() -> Result<()> {
     let mut rig = Rig::rings()?;
     let mut daemon = rig.take_daemon()?;
     let pid = daemon.pid().to_string();
-    let mut command = rig.stage().command(interpreter()?);
-    command
-        .args(["-m", "pytest", "daemon_dies.py"])
-        .current_dir(format!("{PACKAGE}/tests"))
-        .env("ONAIR_ATTACH", rig.attach_socket())
-        .env("ONAIR_SOCKET", Config::control_socket(rig.stage()))
-        .env("ONAIR_DAEMON_PID", pid);
-    let said = said(&mut command)?;
+    let mut pytest = command(&rig, &["-m", "pytest", "daemon_dies.py"])?;
+    let said = said(pytest.env("ONAIR_DAEMON_PID", pid))?;
     assert!(said.contains("1 passed"), "{said}");
     daemon.running().kill().map(drop)
+}
+
+#[test]
+fn python_reattaches_and_the_daemon_restarts_then_it_goes_on() -> Result<()> {
+    let mut rig = Rig::rings()?;
+    let (mut ours, theirs) = UnixStream::pair()?;
+    // Without pytest's capture, which takes standard input away.
+    let mut pytest = command(&rig, &["-m", "pytest", "-s", "daemon_restarts.py"])?;
+    pytest.stdin(OwnedFd::from(theirs)).stdout(Stdio::piped());
+    let child = pytest.stderr(Stdio::piped()).spawn()?;
+    drop(pytest);
+    for asked in BufReader::new(ours.try_clone()?).lines() {
+        match asked?.as_str() {
+            "kill" => rig.kill_daemon()?,
+            "stop" => rig.stop_daemon()?,
+            _ => rig.start_daemon()?,
+        }
+        ours.write_all(b"done\n")?;
+    }
+    let said = output_of(child.wait_with_output()?)?;
+    assert!(said.contains("2 passed"), "{said}");
+    Ok(())
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, ensure};
 use onair::PixelFormat;
 use onair_api::Source;
-use onair_tests::{Config, Control, Raster, Rig, Running, program, wait_for};
+use onair_tests::{Config, Control, Raster, Rig, Running, other_protocol, program, wait_for};
 
 use super::{PLANES, RASTER, lab, numbers, pattern, rising, running, taker};
 
@@ -219,6 +219,29 @@ fn sessions_that_do_not_fit_then_the_pipeline_says_why() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn daemon_of_another_protocol_then_an_error_that_says_what_to_do() -> Result<()> {
+    let (rig, _control) = lab(Source::Client)?;
+    let other = other_protocol(&rig, 4, 4)?;
+    let other = other.to_str().context("a path of UTF-8")?;
+    for reconnect in [false, true] {
+        for pipeline in [
+            "onairsrc session=cam ! fakesink",
+            "videotestsrc ! onairsink session=out",
+        ] {
+            let of_other = format!("socket={other} reconnect={reconnect} session=");
+            let pipeline = pipeline.replace("session=", &of_other);
+            let (code, said) = launched(&rig, &pipeline)?;
+            let what = "protocol 4, this daemon 3: install both from one release";
+            ensure!(
+                code != 0 && said.contains("ERROR") && said.contains(what),
+                "{pipeline}: {code}: {said}"
+            );
+        }
+    }
+    Ok(())
+}
+
 fn attached(control: &mut Control) -> Result<()> {
     wait_for("the source's client", 30, || {
         Ok(control
@@ -250,6 +273,14 @@ fn source_destroyed_then_an_error_or_with_reconnect_frames() -> Result<()> {
     error_or_again(|_, mut control| {
         control.stop("cam")?;
         control.destroy_wait("cam")?;
+        Ok(control)
+    })
+}
+
+#[test]
+fn source_aborted_then_an_error_or_with_reconnect_frames() -> Result<()> {
+    error_or_again(|_, mut control| {
+        control.abort("cam")?;
         Ok(control)
     })
 }

@@ -176,6 +176,9 @@ impl Error {
     /// Whether another attempt to attach may succeed: the daemon is away, starting or busy, or has no such session yet.
     #[must_use]
     pub fn may_pass(&self) -> bool {
+        // The daemon is slow to see this process, or its probe comes back.
+        let is_blind =
+            matches!(self, Self::Refused { code, .. } if code == ProblemCode::ProbeBlind.as_str());
         let passing = [
             Errno::NOENT,
             Errno::CONNREFUSED,
@@ -187,7 +190,7 @@ impl Error {
             Errno::NOBUFS,
             Errno::DQUOT,
         ];
-        passing.contains(&Errno::from_raw_os_error(self.errno()))
+        is_blind || passing.contains(&Errno::from_raw_os_error(self.errno()))
     }
 
     /// The error for the daemon's refusal of a request about `session`.

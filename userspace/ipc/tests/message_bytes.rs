@@ -1,48 +1,21 @@
 //! The bytes of each message on the attach socket.
 
-use onair_ipc::message::{Request, read_request, read_response, write};
+use onair_ipc::message::{
+    PROTOCOL, PROTOCOL_MISMATCH, Request, Response, read_request, read_response, write,
+};
 
-const REQUESTS: &[&str] = &[
-    r#"{"type":"hello","protocol":3,"library":"onair 1","sites":true}"#,
-    r#"{"type":"create","spec":{"name":"cam"}}"#,
-    r#"{"type":"attach","session":"cam"}"#,
-    r#"{"type":"attach","session":"cam","layout":"v210"}"#,
-    r#"{"type":"proved"}"#,
-    r#"{"type":"detach"}"#,
-    r#"{"type":"flush","wait_ms":5}"#,
-    r#"{"type":"destroy"}"#,
-    r#"{"type":"destroy","wait_ms":5}"#,
-    r#"{"type":"abort"}"#,
-];
+/// What a client (`>`) and a daemon (`<`) of this protocol say. Lines may be added; one that a release has had is changed
+/// only in a file of another number.
+const OURS: &str = include_str!("protocols/3.txt");
+/// What a client of an earlier protocol says first, and what its daemon answers to ours.
+const EARLIER: &[&str] = &[include_str!("protocols/2.txt")];
 
-const ANSWERS: &[&str] = &[
-    r#"{"type":"welcome","protocol":3,"daemon":"onaird 1","tags":true,"layouts":true}"#,
-    r#"{"type":"created","session":"0000000000000001"}"#,
-    r#"{"type":"challenge","token":"0123456789abcdef"}"#,
-    concat!(
-        r#"{"type":"attached","session":"0000000000000001","name":"cam","attachment":7,"owner":true,"#,
-        r#""sends":false,"version":3,"geometry":{"frames":8,"frame_bytes":64,"frame_stride":4096},"#,
-        r#""format":{"video":{"width":16,"height":2,"frame_rate":"60000/1001","depth":8}},"#,
-        r#""watched":true}"#,
-    ),
-    concat!(
-        r#"{"type":"attached","session":"0000000000000002","name":"cam-v210","attachment":1,"owner":false,"#,
-        r#""sends":false,"version":3,"geometry":{"frames":8,"frame_bytes":64,"frame_stride":4096},"#,
-        r#""format":{"video":{"width":16,"height":2,"frame_rate":"60000/1001","depth":10}},"#,
-        r#""layout":"v210","watched":true}"#,
-    ),
-    concat!(
-        r#"{"type":"attached","session":"0000000000000003","name":"out","attachment":2,"owner":false,"#,
-        r#""sends":true,"version":3,"geometry":{"frames":4,"frame_bytes":64,"frame_stride":4096},"#,
-        r#""format":{"video":{"width":16,"height":3,"frame_rate":"25/1","depth":16,"float":true,"#,
-        r#""sampling":"RGB","scan":"interlaced"}},"watched":false}"#,
-    ),
-    r#"{"type":"detached"}"#,
-    r#"{"type":"flushed","frames_sent":3}"#,
-    r#"{"type":"destroyed","certificate":{"session":"0000000000000001"}}"#,
-    r#"{"type":"error","code":"running","message":"it runs"}"#,
-    r#"{"type":"error","code":"busy","message":"it has users","blockers":[{"pid":7}]}"#,
-];
+fn lines<'a>(file: &'a str, side: &str) -> Vec<&'a str> {
+    let lines = file.lines().filter_map(|line| line.strip_prefix(side));
+    let lines: Vec<_> = lines.map(str::trim_start).collect();
+    assert!(!lines.is_empty(), "{side}");
+    lines
+}
 
 /// The same message with one field more at its end.
 fn with(message: &str, field: &str) -> String {
@@ -54,11 +27,11 @@ fn with(message: &str, field: &str) -> String {
 
 #[test]
 fn request_read_and_written_then_the_same_bytes() {
-    for text in REQUESTS {
+    for text in lines(OURS, ">") {
         let (tag, request) = read_request(text.as_bytes()).unwrap();
         assert_eq!(tag, 0);
         let written = String::from_utf8(write(0, &request).unwrap()).unwrap();
-        assert_eq!(written, *text);
+        assert_eq!(written, text);
         let (tag, tagged) = read_request(with(text, r#""tag":9"#).as_bytes()).unwrap();
         assert_eq!((tag, &tagged), (9, &request));
         let again = read_request(&write(9, &request).unwrap()).unwrap();
@@ -69,11 +42,11 @@ fn request_read_and_written_then_the_same_bytes() {
 
 #[test]
 fn answer_read_and_written_then_the_same_bytes() {
-    for text in ANSWERS {
+    for text in lines(OURS, "<") {
         let (tag, answer) = read_response(text.as_bytes()).unwrap();
         assert_eq!(tag, 0);
         let written = String::from_utf8(write(0, &answer).unwrap()).unwrap();
-        assert_eq!(written, *text);
+        assert_eq!(written, text);
         // A later daemon may say more.
         let more = with(text, r#""more":1,"tag":9"#);
         assert_eq!(read_response(more.as_bytes()).unwrap(), (9, answer));
@@ -82,17 +55,28 @@ fn answer_read_and_written_then_the_same_bytes() {
 
 #[test]
 fn hello_of_another_protocol_then_read_whatever_its_fields_are() {
-    for text in [
+    let earlier = EARLIER.iter().flat_map(|file| lines(file, ">"));
+    for text in earlier.chain([
         r#"{"type":"hello","protocol":2,"library":"onair 0.1"}"#,
         r#"{"type":"hello","protocol":4,"library":["onair",2],"more":1,"tag":7}"#,
-    ] {
+    ]) {
         let Ok((_, Request::Hello(hello))) = read_request(text.as_bytes()) else {
             panic!("{text}");
         };
-        assert_ne!(hello.protocol, 3);
+        assert_ne!(hello.protocol, PROTOCOL);
     }
     // Of this one each field counts.
     let more = r#"{"type":"hello","protocol":3,"library":"onair 1","sites":true,"more":1}"#;
     assert!(read_request(more.as_bytes()).is_err());
     assert!(read_request(br#"{"type":"attach","protocol":4}"#).is_err());
+}
+
+#[test]
+fn answer_of_an_earlier_daemon_then_read_as_a_mismatch() {
+    for text in EARLIER.iter().flat_map(|file| lines(file, "<")) {
+        match read_response(text.as_bytes()) {
+            Ok((0, Response::Refused(refused))) => assert_eq!(refused.code, PROTOCOL_MISMATCH),
+            other => panic!("{text}: {other:?}"),
+        }
+    }
 }

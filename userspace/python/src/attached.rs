@@ -19,9 +19,9 @@ pub(crate) struct Attached {
 }
 
 impl Attached {
-    pub(crate) fn new(session: Session) -> Self {
+    pub(crate) fn new(session: Arc<Session>) -> Self {
         Self {
-            session: Arc::new(session),
+            session,
             stops: AtomicU64::new(0),
             has_ended: AtomicBool::new(false),
         }

@@ -11,6 +11,7 @@ use pyo3::types::PyMemoryView;
 use crate::error::raised;
 use crate::held::Held;
 use crate::loan::Loan;
+use crate::reattaching::Gap;
 
 /// A frame that this process holds. `memoryview(frame)` and `numpy.asarray(frame)` are its bytes, without a copy: read-only,
 /// or writable in a send session. The frame is given back when the last of it and its views is deleted, or by `put`.
@@ -25,6 +26,7 @@ pub(crate) struct Frame {
     last_packet_ns: u64,
     packets: u32,
     status: Status,
+    gap: Option<onair::Gap>,
 }
 
 impl Frame {
@@ -39,6 +41,7 @@ impl Frame {
             last_packet_ns: buffer.last_packet_ns(),
             packets: buffer.packets(),
             status: buffer.status(),
+            gap: loan.gap().copied(),
             held: Arc::new(Held::new(loan)),
         }
     }
@@ -121,6 +124,12 @@ impl Frame {
             Status::Complete => Vec::new(),
             Status::Incomplete(what) => what.ranges().map(|it| (it.offset, it.len)).collect(),
         }
+    }
+
+    /// The time without frames before it, if it is the first after one, of an attachment that attaches again.
+    #[getter]
+    fn gap(&self, py: Python<'_>) -> PyResult<Option<Gap>> {
+        self.gap.map(|gap| Gap::new(py, &gap)).transpose()
     }
 
     /// Whether it was neither put nor submitted.

@@ -10,46 +10,66 @@ use crate::error::raised;
 use crate::frame::Frame;
 use crate::held::Held;
 use crate::loan::Loan;
+use crate::reattaching::Again;
 
-/// Iterator over the frames of a session. Each step puts the frame of the step before, unless there is a view of it. It
-/// waits while the daemon has stopped the session, and ends when this process stops or ends it.
+/// Iterator over frames. Each step puts the frame of the step before, unless there is a view of it. It waits while the
+/// daemon has stopped the session, and ends when this process stops or ends it.
 #[pyclass(frozen, module = "onair")]
 pub(crate) struct Frames {
-    attached: Arc<Attached>,
-    stops: u64,
-    last: Mutex<Vec<Arc<Held>>>,
+    origin: Origin,
+    last: Last,
 }
+
+/// Where frames come from.
+enum Origin {
+    /// The session, stopped by this process so often before.
+    Session(Arc<Attached>, u64),
+    Again(Arc<Again>),
+}
+
+/// The frames of the last step of a loop.
+#[derive(Default)]
+pub(crate) struct Last(Mutex<Vec<Arc<Held>>>);
 
 impl Frames {
     pub(crate) fn new(attached: Arc<Attached>) -> Self {
+        let stops = attached.stops();
         Self {
-            stops: attached.stops(),
-            attached,
-            last: Mutex::default(),
+            origin: Origin::Session(attached, stops),
+            last: Last::default(),
         }
     }
 
+    pub(crate) fn again(again: Arc<Again>) -> Self {
+        Self {
+            origin: Origin::Again(again),
+            last: Last::default(),
+        }
+    }
+}
+
+impl Last {
     /// Keeps the frames of this step in mind, and puts those of the step before.
     pub(crate) fn replace(&self, held: Vec<Arc<Held>>) {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let before = std::mem::replace(&mut *last, held);
         drop(last);
         before.iter().for_each(|held| held.put_unless_viewed());
     }
+}
 
-    /// The next buffer; `None`: the loop is over.
-    pub(crate) fn take(&self, py: Python<'_>) -> PyResult<Option<Loan>> {
-        loop {
-            match self.attached.get(py, Timeout::NEVER)? {
-                Ok(loan) => return Ok(Some(loan)),
-                Err(_) if self.attached.is_over(self.stops) => return Ok(None),
-                Err(Error::Stopped) => {
-                    if !self.attached.wait_started(py, self.stops)? {
-                        return Ok(None);
-                    }
+/// The next buffer of a session, stopped by this process so often before the loop; `None`: the loop is over.
+pub(crate) fn take(py: Python<'_>, attached: &Attached, stops: u64) -> PyResult<Option<Loan>> {
+    loop {
+        match attached.get(py, Timeout::NEVER)? {
+            Ok(loan) => return Ok(Some(loan)),
+            Err(_) if attached.is_over(stops) => return Ok(None),
+            Err(Error::Stopped) => {
+                if !attached.wait_started(py, stops)? {
+                    return Ok(None);
                 }
-                Err(error) => return Err(raised(py, error)),
             }
+            Err(error) => return Err(raised(py, error)),
         }
     }
 }
@@ -61,9 +81,14 @@ impl Frames {
     }
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<Frame>> {
-        self.replace(Vec::new());
-        let frame = self.take(py)?.map(Frame::new);
-        self.replace(frame.iter().map(|it| it.held().clone()).collect());
+        self.last.replace(Vec::new());
+        let loan = match &self.origin {
+            Origin::Session(attached, stops) => take(py, attached, *stops)?,
+            Origin::Again(again) => again.buffer(py, None)?.map(Loan::of_next),
+        };
+        let frame = loan.map(Frame::new);
+        let held = frame.iter().map(|it| it.held().clone());
+        self.last.replace(held.collect());
         Ok(frame)
     }
 }

@@ -13,6 +13,7 @@ mod frame;
 mod held;
 mod iterator;
 mod loan;
+mod reattaching;
 mod session;
 mod video;
 mod waiting;
@@ -38,6 +39,8 @@ mod _onair {
     #[pymodule_export]
     use crate::iterator::Frames;
     #[pymodule_export]
+    use crate::reattaching::{Gap, Mark, Reattaching};
+    #[pymodule_export]
     use crate::session::Session;
 
     #[pymodule_init]
@@ -55,25 +58,34 @@ mod _onair {
     ///
     /// With a `layout`, such as "v210", the daemon converts the frames. `socket` is the attach socket, by default
     /// $ONAIR_ATTACH or /run/onair/attach.sock. `response_timeout` (seconds) limits the daemon's answers, no wait for
-    /// a frame.
+    /// a frame. With `reattach` it attaches again whenever the session ends.
     #[pyfunction]
-    #[pyo3(signature = (session, layout=None, *, socket=None, response_timeout=30.0))]
-    fn attach(
-        py: Python<'_>,
+    #[pyo3(signature = (session, layout=None, *, reattach=false, socket=None, response_timeout=30.0))]
+    fn attach<'py>(
+        py: Python<'py>,
         session: String,
         layout: Option<&str>,
+        reattach: bool,
         socket: Option<String>,
         response_timeout: f64,
-    ) -> PyResult<Session> {
+    ) -> PyResult<Bound<'py, PyAny>> {
         let client = client(socket, response_timeout)?;
         let format = layout.map(str::parse::<PixelFormat>).transpose();
         let format = format.map_err(|error| invalid(py, error))?;
+        if reattach {
+            let attach = move || match format {
+                None => client.reattaching(&session),
+                Some(format) => client.reattaching_as(&session, format),
+            };
+            let attached = request(py, attach, || {})?.map_err(|error| raised(py, error))?;
+            return Ok(Bound::new(py, Reattaching::new(attached))?.into_any());
+        }
         let attach = move || match format {
             None => client.attach(&session),
             Some(format) => client.attach_as(&session, format),
         };
-        let attached = request(py, attach, || {})?;
-        Ok(Session::new(attached.map_err(|error| raised(py, error))?))
+        let attached = request(py, attach, || {})?.map_err(|error| raised(py, error))?;
+        Ok(Bound::new(py, Session::new(attached))?.into_any())
     }
 
     /// Creates a session that this process owns, and attaches to it. `spec` is a document as for the control API, or

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use onair::{Error, OwnedBuffer, OwnedBufferMut};
+use onair::{Error, Gap, Next, OwnedBuffer, OwnedBufferMut};
 
 /// A frame on loan. Dropping it returns the frame.
 pub(crate) struct Loan {
@@ -10,6 +10,8 @@ pub(crate) struct Loan {
     /// Its first byte: in memory that every thread has mapped. Its users order their accesses themselves, as Python has
     /// it for every buffer.
     start: AtomicPtr<u8>,
+    /// What came before it, if it is the first after a time without frames.
+    gap: Option<Box<Gap>>,
 }
 
 impl Loan {
@@ -25,7 +27,20 @@ impl Loan {
             }
         };
         let start = AtomicPtr::new(start);
-        Self { buffer, start }
+        let gap = None;
+        Self { buffer, start, gap }
+    }
+
+    pub(crate) fn of_next(next: Next<OwnedBuffer>) -> Self {
+        let gap = next.gap().copied().map(Box::new);
+        Self {
+            gap,
+            ..Self::new(next.into_buffer())
+        }
+    }
+
+    pub(crate) fn gap(&self) -> Option<&Gap> {
+        self.gap.as_deref()
     }
 
     pub(crate) fn buffer(&self) -> &OwnedBuffer {
@@ -47,10 +62,10 @@ impl Loan {
 
     /// The frame to be filled; that of a receive session is refused.
     pub(crate) fn writable(self) -> Result<OwnedBufferMut, (Self, Error)> {
-        let Self { buffer, start } = self;
+        let Self { buffer, start, gap } = self;
         buffer.writable().map_err(|buffer| {
             let error = Error::NotASender(buffer.session().name().to_owned());
-            (Self { buffer, start }, error)
+            (Self { buffer, start, gap }, error)
         })
     }
 }

@@ -22,7 +22,7 @@ pub(crate) struct Session(Arc<Attached>);
 
 impl Session {
     pub(crate) fn new(session: onair::Session) -> Self {
-        Self(Arc::new(Attached::new(session)))
+        Attached::new(Arc::new(session)).into()
     }
 
     pub(crate) fn attached(&self) -> &Arc<Attached> {
@@ -31,6 +31,12 @@ impl Session {
 
     pub(crate) fn layout(&self) -> &Layout {
         self.0.session.layout()
+    }
+}
+
+impl From<Attached> for Session {
+    fn from(attached: Attached) -> Self {
+        Self(Arc::new(attached))
     }
 }
 

@@ -10,8 +10,8 @@ use onair::{Error, Parts, Timeout};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
-/// Between two looks for signals while a request waits for its answer.
-const PERIOD: Duration = Duration::from_millis(100);
+/// Between two looks for signals while a call waits.
+pub(crate) const PERIOD: Duration = Duration::from_millis(100);
 
 /// A result of the library, or an exception of a signal handler.
 pub(crate) type Waited<T> = PyResult<Result<T, Error>>;

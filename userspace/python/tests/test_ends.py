@@ -254,7 +254,7 @@ def test_closed_under_callers_in_other_threads_then_loops_end(quiet: str) -> Non
 def test_wrong_types_then_type_errors(quiet: str) -> None:
     with onair.attach(quiet) as session:
         for call in (
-            lambda: onair.attach(1),  # type: ignore[arg-type]
+            lambda: onair.attach(1),  # type: ignore[call-overload]
             lambda: onair.create(object()),  # type: ignore[arg-type]
             lambda: session.get("soon"),  # type: ignore[arg-type]
             lambda: onair.Session(),

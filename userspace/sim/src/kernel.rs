@@ -163,8 +163,12 @@ fn report_process(of: usize, tasks: &[TaskId]) {
 /// A client is let in. Its process may have ended while its request was on its way.
 pub(crate) fn let_in(number: u64) {
     let ended = world(|world| {
-        let mut clients = world.clients.iter();
-        let of = clients.position(|it| it.number == number && it.is_dead())?;
+        let mut clients = world.clients.iter_mut();
+        let of = clients.position(|it| it.number == number)?;
+        world.clients[of].is_let_in = true;
+        if !world.clients[of].is_dead() {
+            return None;
+        }
         let threads = world.clients[of].threads.iter();
         Some((of, threads.map(|it| it.task).collect::<Vec<_>>()))
     });

@@ -17,7 +17,7 @@ use crate::{client, daemon, operator, oracle, replay, requests};
 
 const FRAMES: u32 = 4;
 /// Steps after which a life counts as endless.
-const STEPS: u64 = 6_000_000;
+const STEPS: u64 = 30_000_000;
 
 /// How a life went.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -64,6 +64,7 @@ pub fn live(plan: &Plan, is_traced: bool) -> Report {
                 is_unwanted: false,
                 is_closing: false,
                 poller_dies: false,
+                poller_hangs_until: 0,
                 is_poller_dead: false,
                 given_back: Vec::new(),
                 poller: 0,
@@ -80,6 +81,7 @@ pub fn live(plan: &Plan, is_traced: bool) -> Report {
         is_ending: false,
         is_in_event: false,
         told_stale: Vec::new(),
+        evicted: Vec::new(),
         loses_until: 0,
         violations: Vec::new(),
         trace: Vec::new(),

@@ -27,6 +27,9 @@ struct Arguments {
     /// Only lives of the state directory
     #[arg(long)]
     disk: bool,
+    /// Only lives of the session core
+    #[arg(long, conflicts_with = "disk")]
+    core: bool,
     /// Live only the life of the seed, and print what happens
     #[arg(long)]
     replay: bool,
@@ -65,9 +68,10 @@ fn main() -> ExitCode {
         Some(_) => Duration::MAX,
         None => Duration::from_secs(arguments.seconds),
     };
-    let shares = match arguments.disk {
-        true => vec![(Kind::Disk, limit)],
-        false => vec![(Kind::Disk, limit / 4), (Kind::Core, limit - limit / 4)],
+    let shares = match (arguments.disk, arguments.core) {
+        (true, _) => vec![(Kind::Disk, limit)],
+        (_, true) => vec![(Kind::Core, limit)],
+        _ => vec![(Kind::Disk, limit / 4), (Kind::Core, limit - limit / 4)],
     };
     let leaks = leaked() > MOST_LEAKED;
     let mut hunts = Vec::new();

@@ -40,11 +40,10 @@ pub(crate) fn operate() {
         }
         start(session);
     }
-    for deed in &plan.deeds {
-        sleep(deed.after);
-        trace(|| format!("{:?} of session {}", deed.kind, deed.session));
-        act(deed);
-    }
+    let (early, late) = plan
+        .deeds
+        .split_at(plan.deeds.len().saturating_sub(plan.late));
+    act_all(early);
     sleep(below(500_000) as u64);
     if let End::Shutdown {
         remedy,
@@ -58,7 +57,25 @@ pub(crate) fn operate() {
             post_after(after, Message::ExitNow);
         }
     }
+    if plan.end == End::OneByOne && !late.is_empty() {
+        (0..plan.sessions.len()).for_each(|session| end(session, plan.in_turn));
+    }
+    act_all(late);
     end_all();
+}
+
+fn act_all(deeds: &[Deed]) {
+    for deed in deeds {
+        sleep(deed.after);
+        trace(|| format!("{:?} of session {}", deed.kind, deed.session));
+        act(deed);
+    }
+}
+
+/// Ends one session.
+fn end(session: usize, in_turn: bool) {
+    ask(session, Event::Stop);
+    destroy(session, Operation::Shutdown, Some(2 * LONGEST), in_turn);
 }
 
 fn start(session: usize) {
@@ -78,7 +95,7 @@ fn destroy(session: usize, operation: Operation, wait: Option<u64>, in_turn: boo
 fn chosen(deed: &Deed) -> Option<usize> {
     world(|world| {
         let clients = world.clients.iter().enumerate();
-        let its = clients.filter(|(_, it)| it.session == deed.session && it.is_attached);
+        let its = clients.filter(|(_, it)| it.session == deed.session && it.is_let_in);
         let its: Vec<usize> = its.map(|(of, _)| of).collect();
         (!its.is_empty()).then(|| its[deed.which % its.len()])
     })
@@ -121,6 +138,17 @@ fn act(deed: &Deed) {
             world.sessions[session].poller_dies = true;
             unpark(world.sessions[session].poller);
         }),
+        DeedKind::HangPoller => world(|world| {
+            let longest = [1_000_000, 30_000_000, 400_000_000][deed.which % 3];
+            world.sessions[session].poller_hangs_until = now_ns() + longest;
+        }),
+        DeedKind::Bounce => {
+            ask(session, Event::Stop);
+            if deed.which % 2 == 0 {
+                attach_another(session);
+            }
+            start(session);
+        }
         DeedKind::Pause
         | DeedKind::Evict
         | DeedKind::SignalStop
@@ -192,7 +220,7 @@ fn attach_another(session: usize) {
 
 /// Ends every session, and with it this life.
 fn end_all() {
-    let until = now_ns() + 2 * LONGEST;
+    let (begun, until) = (now_ns(), now_ns() + 2 * LONGEST);
     let plan = world(|world| Rc::clone(&world.plan));
     let (sessions, in_turn) = (plan.sessions.len(), plan.in_turn);
     loop {
@@ -206,12 +234,13 @@ fn end_all() {
             let users = users_of(&left);
             return violation(format!("sessions {left:?} do not end: {users}"));
         }
-        clear_the_way();
+        if now_ns() >= begun + plan.patience {
+            clear_the_way();
+        }
         for session in left {
             let exits = plan.end != End::OneByOne;
             if !exits && !world(|world| world.sessions[session].is_draining) {
-                ask(session, Event::Stop);
-                destroy(session, Operation::Shutdown, Some(2 * LONGEST), in_turn);
+                end(session, in_turn);
             }
         }
         sleep(PAUSE);

@@ -1,6 +1,7 @@
 //! What happens in a life, apart from the order of the steps: who is there, and what is done to them.
 
 use onair_ipc::label::LABELS;
+use onair_ipc::layout::OWN_SLOTS;
 use onair_session::shutdown::Remedy;
 use onair_sim_kernel::Random;
 
@@ -50,6 +51,10 @@ pub enum DeedKind {
     StrayRuntime,
     /// The poller dies.
     KillPoller,
+    /// The poller does nothing for long.
+    HangPoller,
+    /// Stop the session, and start it at once, perhaps with a new client in between.
+    Bounce,
     /// Flush the session.
     Flush,
     /// Kill one process.
@@ -98,6 +103,10 @@ pub struct ClientPlan {
     pub passes_on: bool,
     /// Whether its threads call again although the session is stopped.
     pub spins: bool,
+    /// How many of its slots other threads have: when none is left, threads share one.
+    pub taken_slots: u16,
+    /// Whether its threads sometimes keep a frame for long.
+    pub is_slow: bool,
 }
 
 /// One session.
@@ -147,6 +156,10 @@ pub struct Plan {
     pub sessions: Vec<SessionPlan>,
     /// The deeds, in order.
     pub deeds: Vec<Deed>,
+    /// So many of the deeds come when the end has begun.
+    pub late: usize,
+    /// For so long from then on no process is ended because it is in the way, ns.
+    pub patience: u64,
     /// Of 256 steps, so many leave the processor to the task that made them.
     pub stay: u8,
     /// Of 65,536 steps, so many are followed by a time in which their task makes none.
@@ -163,11 +176,14 @@ pub struct Plan {
     pub death: Option<Death>,
     /// Each session's gate has counted so many starts that its value begins anew.
     pub has_old_gates: bool,
+    /// How long the exit's remedy may take, ns.
+    pub quiesce: u64,
     /// How it ends.
     pub end: End,
 }
 
-const PAUSES: [u64; 6] = [1, 100, 2_000, 20_000, 200_000, 3_000_000];
+/// Longest pauses before a deed, ns; the longest comes twice as often.
+const PAUSES: [u64; 7] = [1, 100, 2_000, 20_000, 200_000, 3_000_000, 3_000_000];
 
 impl Plan {
     /// The life of this seed.
@@ -178,45 +194,60 @@ impl Plan {
         let sessions = [1, 1, 1, 2, 2, 3][below(6)];
         let is_hostile = below(4) == 0;
         let is_blind = below(6) == 0;
+        let stalls = [0, 0, 30, 600][below(4)];
+        // Each look at many slots has many steps.
+        let most_slots = if stalls < 600 { OWN_SLOTS - 1 } else { 0 };
         let sessions: Vec<SessionPlan> = (0..sessions)
             .map(|_| SessionPlan {
                 clients: {
                     let clients = [1, 1, 2, 2, 3][below(5)];
-                    let client = |_| client(&mut below, is_hostile, is_blind);
+                    let client = |_| client(&mut below, is_hostile, is_blind, most_slots);
                     (0..clients).map(client).collect()
                 },
                 sends: below(5) == 0,
                 priority: [10, 50, 50, 90][below(4)],
             })
             .collect();
-        let only = below(3);
-        let deeds = (0..below(12)).map(|_| deed(&mut below, only, sessions.len()));
+        let only = below(4);
+        let longest = [PAUSES[3], 0, 0, 0][below(4)];
+        let deeds = (0..below(12)).map(|_| deed(&mut below, only, longest, sessions.len()));
         let deeds = deeds.collect();
         Self {
             seed,
             sessions,
             deeds,
+            late: [0, 0, 2, 5][below(4)],
+            patience: [0, 0, 0, 100_000_000][below(4)],
             stay: [0, 64, 128, 200, 240][below(5)],
-            stalls: [0, 0, 30, 600][below(4)],
+            stalls,
             poller_slowness: [0, 0, 128, 250][below(4)],
             delay: [1, 1_000, 50_000, 2_000_000][below(4)],
             frame_pause: [1, 5_000, 100_000, 2_000_000][below(4)],
             in_turn: below(2) == 0,
             death: (below(4) == 0).then(|| death(&mut below)),
             has_old_gates: below(8) == 0,
+            quiesce: [5_000_000_000, 200_000_000][below(2)],
             end: match below(2) {
                 0 => End::OneByOne,
                 _ => End::Shutdown {
                     remedy: [Remedy::Abandon, Remedy::Evict, Remedy::Quarantine][below(3)],
                     grace: [0, 50_000_000, 400_000_000, 2_000_000_000][below(4)],
-                    forced_after: (below(4) == 0).then(|| below(1_000_000_000) as u64),
+                    forced_after: (below(4) == 0).then(|| {
+                        let longest = [100_000, 10_000_000, 1_000_000_000][below(3)];
+                        below(longest) as u64
+                    }),
                 },
             },
         }
     }
 }
 
-fn client(below: &mut dyn FnMut(u64) -> usize, is_hostile: bool, is_blind: bool) -> ClientPlan {
+fn client(
+    below: &mut dyn FnMut(u64) -> usize,
+    is_hostile: bool,
+    is_blind: bool,
+    most_slots: u16,
+) -> ClientPlan {
     ClientPlan {
         threads: [1, 2, 2, 3, 5][below(5)],
         manners: match below(6) {
@@ -229,14 +260,17 @@ fn client(below: &mut dyn FnMut(u64) -> usize, is_hostile: bool, is_blind: bool)
         comes_later: below(8) == 0,
         passes_on: below(4) == 0,
         spins: below(4) == 0,
+        taken_slots: [0, 0, 0, most_slots][below(4)],
+        is_slow: below(6) == 0,
     }
 }
 
-fn deed(below: &mut dyn FnMut(u64) -> usize, only: usize, sessions: usize) -> Deed {
+/// `longest`: of all pauses; 0: each has its own.
+fn deed(below: &mut dyn FnMut(u64) -> usize, only: usize, longest: u64, sessions: usize) -> Deed {
     Deed {
         after: {
-            let longest = PAUSES[below(PAUSES.len() as u64)];
-            below(longest) as u64
+            let own = PAUSES[below(PAUSES.len() as u64)];
+            below(if longest > 0 { longest } else { own }) as u64
         },
         kind: match (only, below(32)) {
             (_, 0..=2) => DeedKind::Stop,
@@ -246,7 +280,14 @@ fn deed(below: &mut dyn FnMut(u64) -> usize, only: usize, sessions: usize) -> De
             (_, 24 | 25) => DeedKind::SignalStop,
             (_, 26) => DeedKind::SignalCall,
             (_, 27) => DeedKind::Flush,
+            (0, 8..=15) => DeedKind::Bounce,
             (0, _) => DeedKind::Stop,
+            (3, 8 | 9) => DeedKind::HangPoller,
+            (3, 10 | 11) => DeedKind::KillPoller,
+            (3, 12..=14) => DeedKind::StrayRuntime,
+            (3, 15..=17) => DeedKind::Flush,
+            (3, 18..=20) => DeedKind::Evict,
+            (3, 21) => DeedKind::Detach,
             (1, 8..=11) | (_, 8) => DeedKind::KillThread,
             (1, 12..=15) | (_, 12) => DeedKind::KillProcess,
             (_, 9) => DeedKind::Destroy,

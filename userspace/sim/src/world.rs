@@ -72,6 +72,8 @@ pub(crate) struct Client {
     pub(crate) is_refused: bool,
     /// Whether it was admitted.
     pub(crate) is_attached: bool,
+    /// Whether it has the memory.
+    pub(crate) is_let_in: bool,
     pub(crate) is_evicted: bool,
     /// It detached, or began to.
     pub(crate) detaches: bool,
@@ -97,6 +99,8 @@ pub(crate) struct Client {
     pub(crate) stoppers: Vec<TaskId>,
     /// Of them, those whose stop is not undone.
     pub(crate) pauses: u32,
+    /// There is one, and no thread undoes it.
+    pub(crate) is_stopped_once: bool,
     /// Events about its threads were lost.
     pub(crate) lost_events: bool,
 }
@@ -206,11 +210,20 @@ pub(crate) struct Session {
     pub(crate) is_closing: bool,
     /// The poller dies.
     pub(crate) poller_dies: bool,
+    /// Until then it does nothing, ns.
+    pub(crate) poller_hangs_until: u64,
     /// It is dead, and the control thread knows.
     pub(crate) is_poller_dead: bool,
     /// Numbers of attachments whose memory was given back.
     pub(crate) given_back: Vec<u64>,
     pub(crate) poller: TaskId,
+}
+
+impl Session {
+    /// Whether its poller has always done what it was told.
+    pub(crate) fn has_sound_poller(&self) -> bool {
+        !self.is_poller_dead && self.poller_hangs_until == 0
+    }
 }
 
 /// What clients of send sessions have filled and submitted. Each frame has a stamp.
@@ -249,6 +262,8 @@ pub(crate) struct World {
     pub(crate) is_in_event: bool,
     /// Clients that were told `ESTALE` in the middle of an event, which must be true after it.
     pub(crate) told_stale: Vec<usize>,
+    /// Clients that the event evicts while a poller has the session.
+    pub(crate) evicted: Vec<u64>,
     pub(crate) is_daemon_dead: bool,
     /// The daemon's process.
     pub(crate) daemon: Mortal,

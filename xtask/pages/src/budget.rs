@@ -22,7 +22,7 @@ const PAGES: [(&str, usize); 28] = [
     ("docs/performance.md", 900),
     ("docs/sizing.md", 700),
     ("docs/client.md", 1500),
-    ("docs/python.md", 400),
+    ("docs/python.md", 450),
     ("docs/formats.md", 885),
     ("docs/architecture.md", 2550),
     ("docs/testing.md", 1440),

@@ -224,7 +224,9 @@ fn lay_out(programs: &Path, package: &Path) -> Result<()> {
 
 /// Debian's changelog.
 fn changes() -> Result<String> {
-    let date = done(Command::new("date").args(["--utc", "--rfc-email"]))?;
+    // Not of the build: two builds of one commit are the same.
+    let at = format!("--date=@{}", archive::epoch()?);
+    let date = done(Command::new("date").args(["--utc", "--rfc-email", &at]))?;
     Ok(format!(
         "onair ({REVISION}) bookworm; urgency=medium\n\n  * What changed: changelog.gz.\n\n -- {MAINTAINER}  {date}"
     ))

@@ -25,6 +25,9 @@ const CRATES: [&str; 2] = ["userspace/ipc/src", "userspace/session/src"];
 const LOOM: &str = "the fence is there under loom only: on x86-64 the exchange beside it is one";
 const PAST: &str = "orders reads before a later write: a life never reads what is written later";
 const REAL: &str = "concerns the kernel itself: memory, signals and processes are simulated";
+const FOLLOWED: &str = "no life has sessions that the daemon makes for clients";
+const READABLE: &str = "clients of a life wait in calls, not for the descriptor";
+const SLOWER: &str = "costs time only";
 
 /// What no life can show, and why.
 const UNSEEN: &[(&str, &str)] = &[
@@ -47,6 +50,23 @@ const UNSEEN: &[(&str, &str)] = &[
     ("files: no seal is asked for", REAL),
     ("fork: a child joins its parent's thread", REAL),
     ("stop: allocates", REAL),
+    ("follower: a stop of its source is not followed", FOLLOWED),
+    ("follower: ends with its last client", FOLLOWED),
+    ("follower: outlives its source", FOLLOWED),
+    ("follower: revived again and again", FOLLOWED),
+    (
+        "final event: the descriptor does not become readable",
+        READABLE,
+    ),
+    (
+        "final event: the descriptor is readable for what no call takes",
+        READABLE,
+    ),
+    (
+        "drain: each end of a thread has the witnesses examined",
+        SLOWER,
+    ),
+    ("stop: a woken caller wakes one other", SLOWER),
 ];
 
 /// What became of one mutant.
@@ -111,7 +131,7 @@ pub(super) fn run(filters: &[String], lives: u64, json: bool) -> Result<()> {
 fn live(program: &Path, mutant: Option<&str>, lives: u64) -> Result<Row> {
     let mut command = Command::new(program);
     command
-        .args(["--first", "--json", "--lives", &lives.to_string()])
+        .args(["--core", "--first", "--json", "--lives", &lives.to_string()])
         .env("RUST_BACKTRACE", "0")
         .stdout(Stdio::piped())
         .stderr(Stdio::null());

@@ -15,11 +15,11 @@ use super::job::Job;
 use super::payload::Tree;
 use super::qemu::{Accel, Hardware, Nic};
 use super::report::page::{self, Seen};
-use super::report::stamp::{Stamp, processor};
 use super::report::{Outcome, Row, all_passed, count, table};
 use super::stream::Event;
 use super::{Programs, container, folder, qemu};
 use crate::cargo::{SYSTEM, SYSTEM_TESTS, messages, root};
+use crate::stamp::{Stamp, processor};
 use crate::{dist, say, setup};
 
 /// Runs the demo and whole-system tests in the machine, and reports on each

@@ -161,7 +161,9 @@ mod tests {
         };
         assert!(!refused("forbidden").may_pass());
         assert!(!Error::Protocol(String::new()).may_pass());
+        assert!(!refused("internal").may_pass());
         assert!(refused("limit_reached").may_pass());
+        assert!(refused("probe_blind").may_pass());
         assert!(Error::ShuttingDown(String::new()).may_pass());
     }
 }

@@ -26,6 +26,15 @@ pub enum Next<B> {
 }
 
 impl<B> Next<B> {
+    /// The time without buffers before it, if it is the first one after that.
+    #[must_use]
+    pub const fn gap(&self) -> Option<&Gap> {
+        match self {
+            Self::Buffer(_) => None,
+            Self::Resumed(gap, _) => Some(gap),
+        }
+    }
+
     /// The buffer.
     #[must_use]
     pub fn into_buffer(self) -> B {

@@ -2,21 +2,37 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use onair::{Assembly, Field, Session as Attachment};
+use onair::{Assembly, Field, Next, OwnedFrame, Session as Attachment};
 use pyo3::prelude::*;
 
 use super::{name, unpack};
+use crate::attached::Attached;
 use crate::frame::Frame;
-use crate::iterator::Frames;
+use crate::iterator::{Last, take};
 use crate::loan::Loan;
+use crate::reattaching::{Again, Gap, Reattaching};
 use crate::session::Session;
 
 /// Iterator over the whole frames of a session: the two fields of an interlaced frame together. It waits and ends as the
 /// loop over a session. It holds a first field until the second one comes: the session needs a `quota` of at least 2.
 #[pyclass(frozen, module = "onair")]
 pub(crate) struct VideoFrames {
-    frames: Frames,
-    assembly: Mutex<Assembly<Arc<Attachment>>>,
+    origin: Origin,
+    last: Last,
+}
+
+/// Where frames come from.
+enum Origin {
+    /// The session, stopped by this process so often before.
+    Session(Arc<Attached>, u64, Mutex<Assembly<Arc<Attachment>>>),
+    Again(Arc<Again>),
+}
+
+/// What frames are wanted of.
+#[derive(FromPyObject)]
+enum Of<'py> {
+    Session(Bound<'py, Session>),
+    Reattaching(Bound<'py, Reattaching>),
 }
 
 /// A frame of video: the fields of it that came, or the one frame of a session that is not interlaced.
@@ -24,17 +40,24 @@ pub(crate) struct VideoFrames {
 pub(crate) struct VideoFrame {
     fields: Vec<Py<Frame>>,
     missing: Option<Field>,
+    gap: Option<onair::Gap>,
 }
 
 #[pymethods]
 impl VideoFrames {
     #[new]
-    fn new(session: &Bound<'_, Session>) -> Self {
-        let attached = session.get().attached();
-        Self {
-            assembly: Mutex::new(Assembly::of(&attached.session)),
-            frames: Frames::new(attached.clone()),
-        }
+    fn new(session: Of<'_>) -> Self {
+        let origin = match session {
+            Of::Session(session) => {
+                let attached = session.get().attached().clone();
+                let assembly = Mutex::new(Assembly::of(&attached.session));
+                let stops = attached.stops();
+                Origin::Session(attached, stops, assembly)
+            }
+            Of::Reattaching(reattaching) => Origin::Again(reattaching.get().again().clone()),
+        };
+        let last = Last::default();
+        Self { origin, last }
     }
 
     fn __iter__(this: Bound<'_, Self>) -> Bound<'_, Self> {
@@ -42,16 +65,17 @@ impl VideoFrames {
     }
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<VideoFrame>> {
-        self.frames.replace(Vec::new());
-        let assembly = || self.assembly.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut whole = assembly().waiting();
-        while whole.is_none() {
-            let Some(loan) = self.frames.take(py)? else {
-                assembly().clear();
-                return Ok(None);
-            };
-            whole = assembly().push(loan.into_buffer());
-        }
+        self.last.replace(Vec::new());
+        let (whole, gap) = match &self.origin {
+            Origin::Session(attached, stops, assembly) => {
+                (whole(py, attached, *stops, assembly)?, None)
+            }
+            Origin::Again(again) => match again.frame(py, None)? {
+                None => (None, None),
+                Some(Next::Buffer(whole)) => (Some(whole), None),
+                Some(Next::Resumed(gap, whole)) => (Some(whole), Some(gap)),
+            },
+        };
         let Some(whole) = whole else { return Ok(None) };
         let missing = whole.missing();
         let fields = whole
@@ -59,9 +83,32 @@ impl VideoFrames {
             .map(|it| Py::new(py, Frame::new(Loan::new(it))));
         let fields = fields.collect::<PyResult<Vec<_>>>()?;
         let held = fields.iter().map(|it| it.get().held().clone());
-        self.frames.replace(held.collect());
-        Ok(Some(VideoFrame { fields, missing }))
+        self.last.replace(held.collect());
+        Ok(Some(VideoFrame {
+            fields,
+            missing,
+            gap,
+        }))
     }
+}
+
+/// The next whole frame of a session; `None`: the loop is over.
+fn whole(
+    py: Python<'_>,
+    attached: &Attached,
+    stops: u64,
+    assembly: &Mutex<Assembly<Arc<Attachment>>>,
+) -> PyResult<Option<OwnedFrame>> {
+    let assembly = || assembly.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut whole = assembly().waiting();
+    while whole.is_none() {
+        let Some(loan) = take(py, attached, stops)? else {
+            assembly().clear();
+            return Ok(None);
+        };
+        whole = assembly().push(loan.into_buffer());
+    }
+    Ok(whole)
 }
 
 #[pymethods]
@@ -76,6 +123,12 @@ impl VideoFrame {
     #[getter]
     fn missing(&self) -> Option<&'static str> {
         self.missing.map(name)
+    }
+
+    /// The time without frames before it, as `Frame.gap`.
+    #[getter]
+    fn gap(&self, py: Python<'_>) -> PyResult<Option<Gap>> {
+        self.gap.map(|gap| Gap::new(py, &gap)).transpose()
     }
 
     /// Whether every byte came.

@@ -26,6 +26,12 @@ impl Followers {
         self.0.keys().copied()
     }
 
+    /// The source of some is being aborted: they are, too, once it is gone.
+    pub fn abort(&mut self, has_it: impl Fn(u64) -> bool) {
+        let followers = self.0.iter_mut().filter(|(id, _)| has_it(**id));
+        followers.for_each(|(_, it)| it.is_aborted = true);
+    }
+
     /// When to look at each. `has_changed`: a session was started, stopped or removed, or got its first client, or
     /// lost its last one.
     #[must_use]
@@ -63,6 +69,8 @@ struct Follower {
     ran: bool,
     /// It was started on another thread since the source's start.
     was_revived: bool,
+    /// Its source was aborted: no user of it is waited for.
+    is_aborted: bool,
     /// Since when it has no client.
     unused_since: Option<Instant>,
     /// When to look again, although nothing happens.
@@ -115,6 +123,8 @@ pub enum FollowerAction {
     Stop,
     /// Stop it, and destroy it when its last user has left.
     End,
+    /// Destroy it despite its users.
+    Abort,
 }
 
 impl Follower {
@@ -132,7 +142,10 @@ impl Follower {
             return None;
         }
         if seen.source == FollowedSource::Gone && !mutant!("follower: outlives its source") {
-            return self.end(now);
+            let end = self.end(now);
+            return end
+                .filter(|_| !self.is_aborted)
+                .or(Some(FollowerAction::Abort));
         }
         if !seen.has_clients {
             let unused = mutant!(
@@ -223,7 +236,9 @@ mod tests {
                         (self.seen.runs, self.seen.thread) = (true, ConverterState::Lives)
                     }
                     FollowerAction::Stop => self.seen.runs = false,
-                    FollowerAction::End => (self.seen.runs, self.seen.is_draining) = (false, true),
+                    FollowerAction::End | FollowerAction::Abort => {
+                        (self.seen.runs, self.seen.is_draining) = (false, true);
+                    }
                 }
             }
             steps
@@ -345,6 +360,18 @@ mod tests {
             (step, world.follower.look_at),
             (Some(FollowerAction::End), Some(world.now + AGAIN))
         );
+    }
+
+    #[test]
+    fn source_aborted_then_aborted_with_it_and_not_before() {
+        let (mut all, now) = (Followers::default(), Instant::now());
+        all.add(1);
+        all.add(2);
+        all.abort(|id| id == 2);
+        let mut next = |id, source| all.next(id, Some(World::new(source).seen), now);
+        assert_eq!(next(2, FollowedSource::Stopped), None);
+        assert_eq!(next(1, FollowedSource::Gone), Some(FollowerAction::End));
+        assert_eq!(next(2, FollowedSource::Gone), Some(FollowerAction::Abort));
     }
 
     #[test]

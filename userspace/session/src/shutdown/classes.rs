@@ -27,6 +27,8 @@ pub(super) struct Classes {
     held: Vec<u64>,
     /// Held ones whose destroy is to be begun again: one that a client requested may have timed out.
     to_retry: VecDeque<u64>,
+    /// Held ones were begun again when none drained any more.
+    is_retried: bool,
 }
 
 /// What follows when every destroy of the current class has begun.
@@ -51,6 +53,7 @@ impl Classes {
             current: Vec::new(),
             held: Vec::new(),
             to_retry: VecDeque::new(),
+            is_retried: false,
         }
     }
 
@@ -63,6 +66,7 @@ impl Classes {
             current: Vec::new(),
             held,
             to_retry: VecDeque::new(),
+            is_retried: false,
         }
     }
 
@@ -106,6 +110,11 @@ impl Classes {
         self.held.retain(|id| roster.is_living(*id));
         if !is_up && self.held.iter().any(is_draining) {
             return Course::Held;
+        }
+        // Destroys that clients requested may have given up: users have time left.
+        if !is_up && !std::mem::replace(&mut self.is_retried, true) {
+            self.retry();
+            return Course::Next;
         }
         Course::Done
     }

@@ -93,7 +93,10 @@ impl Drain {
         if let Phase::Over = self.phase {
             return ShutdownStep::Over;
         }
+        let is_up = self.is_up(now);
+        // Not once time is up: steps that last longer than a pause would begin them again for ever.
         if self.count.begin(now)
+            && !is_up
             && let Phase::Destroying(classes) = &mut self.phase
         {
             classes.retry();
@@ -129,6 +132,7 @@ impl Drain {
 
     /// The next step, unless the phase changes.
     fn advance(&mut self, now: Instant) -> Option<ShutdownStep> {
+        let is_up = self.is_up(now);
         let roster = &self.roster;
         let effect = match &mut self.phase {
             Phase::Stopping(to_stop) => {
@@ -137,6 +141,7 @@ impl Drain {
                     Some(id) => ShutdownEffect::Stop(id),
                     None => {
                         self.phase = Phase::Destroying(Classes::new(roster, now));
+                        self.examinations.allow_each(roster);
                         ShutdownEffect::EndRecordings
                     }
                 }
@@ -149,18 +154,23 @@ impl Drain {
                         remaining: self.deadline.saturating_duration_since(now),
                     }));
                 }
-                if let Some(effect) = self.examinations.next() {
-                    return Some(ShutdownStep::Do(effect));
+                if !is_up {
+                    self.examinations.allow_each(roster);
+                    if let Some(effect) = self.examinations.next(is_up) {
+                        return Some(ShutdownStep::Do(effect));
+                    }
                 }
-                let is_up = self.is_forced || now >= self.deadline;
                 match classes.advance(roster, is_up, now) {
                     Course::Next => return None,
                     Course::Soon(until) => return Some(self.wait(until)),
                     Course::Held => return Some(self.wait(self.deadline)),
-                    Course::Done => return self.end(),
+                    Course::Done => match self.examinations.next(is_up) {
+                        Some(effect) => effect,
+                        None => return self.end(),
+                    },
                 }
             }
-            Phase::LastLook => match self.examinations.next() {
+            Phase::LastLook => match self.examinations.next(is_up) {
                 Some(effect) => effect,
                 None => {
                     self.phase = Phase::Remedying(roster.living().into());
@@ -182,12 +192,18 @@ impl Drain {
                 (None, Remedy::Evict | Remedy::Quarantine) => {
                     self.deadline = now + self.quiesce;
                     self.phase = Phase::Destroying(Classes::of_held(roster.living(), now));
+                    self.examinations.allow_each(roster);
                     return None;
                 }
             },
             Phase::Over => return Some(ShutdownStep::Over),
         };
         Some(ShutdownStep::Do(effect))
+    }
+
+    /// Whether users have no more time.
+    fn is_up(&self, now: Instant) -> bool {
+        self.is_forced || now >= self.deadline
     }
 
     fn wait(&self, until: Instant) -> ShutdownStep {
@@ -203,13 +219,14 @@ impl Drain {
         }
         self.phase = Phase::LastLook;
         self.examinations.is_due = true;
+        self.examinations.allow_each(&self.roster);
         Some(ShutdownStep::Do(ShutdownEffect::ExamineAll))
     }
 
-    /// It is over if no session changes until the last count is made.
+    /// It is over if no session changes until the last count is made. One that is owed then is not made.
     fn finish(&mut self) -> Option<ShutdownStep> {
-        let is_owed = self.count.take();
-        if !std::mem::replace(&mut self.is_counted, true) || is_owed {
+        self.count.take();
+        if !std::mem::replace(&mut self.is_counted, true) {
             return Some(ShutdownStep::Do(ShutdownEffect::CountUsers));
         }
         self.phase = Phase::Over;

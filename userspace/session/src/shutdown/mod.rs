@@ -4,7 +4,9 @@
 //! All sessions are stopped before the first one is destroyed. Stops and destroys begin by
 //! priority, lowest number first. A session whose users stay delays no other: it is waited for
 //! beside the rest, and destroyed when its last user leaves. Sessions whose last users leave in the
-//! same turn are destroyed by priority, too. One deadline applies to all.
+//! same turn are destroyed by priority, too. One deadline applies to all. Once it has passed, all
+//! destroys begin, those that are ready end first, and looks are bounded: the end comes however long
+//! a step takes.
 //!
 //! [`ShutdownCore::handle`] takes what has happened. [`ShutdownCore::next`] gives one effect at a
 //! time; the driver executes it, reports what it changed, and asks again for as long as it has time.

@@ -230,6 +230,52 @@ fn shutdown_forced_then_over_at_once_without_the_remedy() {
 }
 
 #[test]
+fn steps_longer_than_a_pause_then_over_all_the_same() {
+    for is_forced in [false, true] {
+        let mut plant = Plant::new(Remedy::Evict, [(10, 1), (20, 1)].map(used));
+        plant.sites.get_mut(&1).expect("it exists").hangs = true;
+        plant.turn(100);
+        if is_forced {
+            plant.force();
+        }
+        plant.pass(GRACE);
+        let mut steps = (0..100).map(|_| {
+            plant.pass(2 * SOON);
+            plant.turn(1)
+        });
+        assert!(steps.any(|it| it == ShutdownStep::Over), "{is_forced}");
+    }
+}
+
+#[test]
+fn session_always_due_then_others_end_and_over() {
+    for is_forced in [false, true] {
+        let mut plant = Plant::new(Remedy::Abandon, [(10, 1), (20, 0), (30, 1)].map(used));
+        plant.turn(5);
+        if is_forced {
+            plant.force();
+        }
+        plant.leave(3);
+        let mut steps = (0..400).map(|_| {
+            plant.look_soon(1);
+            plant.pass(2 * SOON);
+            plant.turn(1)
+        });
+        assert!(steps.any(|it| it == ShutdownStep::Over), "{is_forced}");
+        assert_eq!(plant.destroyed, [2, 3], "{is_forced}");
+    }
+}
+
+#[test]
+fn only_destroy_gives_up_then_users_keep_their_time() {
+    let mut plant = Plant::new(Remedy::Evict, [(10, 1)].map(used));
+    // Announced, and stopped.
+    plant.turn(2);
+    plant.destroy(1, 3 * SOON);
+    assert_eq!(plant.run(), GRACE);
+}
+
+#[test]
 fn shutdown_destroy_of_a_client_gives_up_then_begun_again() {
     let mut plant = Plant::new(Remedy::Abandon, [(10, 1), (20, 1)].map(used));
     // Announced, and both stopped.

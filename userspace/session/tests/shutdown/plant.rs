@@ -215,7 +215,8 @@ impl Plant {
         self.tell(ShutdownEvent::Ended(id));
     }
 
-    fn look_soon(&mut self, id: u64) {
+    /// Something happens to a session.
+    pub(crate) fn look_soon(&mut self, id: u64) {
         let site = self.sites.get(&id);
         self.due.extend(site.map(|it| (it.priority, id)));
     }
@@ -351,7 +352,7 @@ impl Plant {
 
     fn end_in_turn(&mut self, ids: &[u64]) {
         assert!(
-            self.due.is_empty(),
+            self.due.is_empty() || self.is_up(),
             "what happened before is looked at first"
         );
         let ready = self.sites.iter().filter(|(_, it)| it.is_ready);

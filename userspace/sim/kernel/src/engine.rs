@@ -294,9 +294,12 @@ pub(crate) fn may_step() -> bool {
 fn leave() {
     let stalls = HOT.with(|hot| hot.stalls.get());
     if stalls > 0 && chance(stalls, 65_536) {
-        let until = now_ns() + STALLS[below(STALLS.len())];
-        let me = current();
-        TASKS.with(|tasks| tasks.borrow_mut().stall(me, until));
+        let (stall, me) = (STALLS[below(STALLS.len())], current());
+        TASKS.with(|tasks| {
+            let mut tasks = tasks.borrow_mut();
+            tasks.all[me].stalled_ns += stall;
+            tasks.stall(me, now_ns() + stall);
+        });
     }
     suspend();
 }
@@ -338,11 +341,6 @@ fn handle_signal() {
     }
 }
 
-/// A step without effect: another task may run, and the caller may die.
-pub fn give_way() {
-    may_step();
-}
-
 /// Sleeps until `until`, or until [`unpark`]. Returns whether it was woken.
 pub fn park(until: u64) -> bool {
     let me = current();
@@ -368,6 +366,12 @@ pub fn unpark(id: TaskId) {
             tasks.all[id].woken = true;
         }
     });
+}
+
+/// How long a task has stalled in all, ns.
+#[must_use]
+pub fn stalled_ns(task: TaskId) -> u64 {
+    TASKS.with(|tasks| tasks.borrow().all[task].stalled_ns)
 }
 
 /// The running task.

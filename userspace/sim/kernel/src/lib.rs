@@ -21,8 +21,8 @@ mod word;
 pub use self::buffer::{barrier, fence, light};
 pub use self::chance::{below, chance};
 pub use self::engine::{
-    Outcome, boot, current, give_way, is_unwinding, now_ns, park, run, set_slowness, shut_down,
-    signal, spawn, steps, unpark,
+    Outcome, boot, current, is_unwinding, now_ns, park, run, set_slowness, shut_down, signal,
+    spawn, stalled_ns, steps, unpark,
 };
 pub use self::futex::{
     fire_backstops, futex_wait_slice, futex_waitv, futex_wake, mapped, mappings, owner_dies,
@@ -42,6 +42,11 @@ pub type TaskId = usize;
 #[must_use]
 pub fn gettid() -> u32 {
     u32::try_from(current() + 1).unwrap_or(0)
+}
+
+/// A step without effect: another task may run, and the caller may die.
+pub fn give_way() {
+    engine::may_step();
 }
 
 /// The running task sleeps for so long.

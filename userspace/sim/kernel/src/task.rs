@@ -29,6 +29,8 @@ pub(crate) struct Task {
     pub(crate) doomed: bool,
     /// Of 256 picks it declines so many.
     pub(crate) slowness: u8,
+    /// How long it has stalled in all, ns.
+    pub(crate) stalled_ns: u64,
     /// Whether its last park ended because it was woken.
     pub(crate) woken: bool,
     /// A signal that waits.
@@ -45,6 +47,7 @@ impl Task {
             mortals,
             doomed: false,
             slowness: 0,
+            stalled_ns: 0,
             woken: false,
             handler: None,
             is_handling: false,

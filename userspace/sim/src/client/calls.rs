@@ -92,6 +92,7 @@ pub(super) fn stop(of: usize, client: &Attachment) {
         let client = &mut world.clients[of];
         client.stoppers.push(current());
         client.pauses += 1;
+        client.is_stopped_once = client.pauses == 1;
         client.is_told &= !has_weak_memory();
     });
     client.stop();
@@ -102,14 +103,24 @@ pub(super) fn stop(of: usize, client: &Attachment) {
 pub(super) fn resume(of: usize) {
     let client = world(|world| Arc::clone(&world.clients[of].attachment));
     sleep(below(300_000) as u64);
-    if !world(|world| world.clients[of].detaches) {
-        client.start();
+    match world(|world| world.clients[of].detaches) {
+        true => world(|world| world.clients[of].pauses -= 1),
+        false => start(of, &client),
     }
+}
+
+/// Undoes a stop.
+pub(super) fn start(of: usize, client: &Attachment) {
+    world(|world| world.clients[of].is_stopped_once = false);
+    client.start();
     world(|world| world.clients[of].pauses -= 1);
 }
 
 /// Keeps a frame for a while.
-pub(super) fn hold() {
+pub(super) fn hold(of: usize) {
+    if world(|world| world.clients[of].plan.is_slow) && below(64) == 0 {
+        return sleep(below(100_000_000) as u64);
+    }
     match below(4) {
         0 => {}
         1 => (0..below(40)).for_each(|_| give_way()),

@@ -6,7 +6,7 @@ use onair_ipc::pins::End;
 use onair_session::Event;
 use onair_sim_kernel::sleep;
 
-use super::calls::{resume, stop};
+use super::calls::{resume, start, stop};
 use crate::kernel::post;
 use crate::mail::{Channel, Message};
 use crate::requests;
@@ -37,10 +37,7 @@ pub(crate) fn detach(of: usize) {
         sleep(20_000);
     }
     match requests::granted(request) {
-        Some(false) => {
-            client.start();
-            world(|world| world.clients[of].pauses -= 1);
-        }
+        Some(false) => start(of, &client),
         _ => client.leave(End::ByHand),
     }
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use onair_ipc::caller::{Attachment, Deadline, LoanGuard, Refusal};
+use onair_ipc::caller::{Attachment, Deadline, LoanGuard, Parts, Refusal};
+use onair_ipc::event::Event;
 use onair_ipc::pins::End;
 use onair_sim_kernel::{below, current, give_way, now_ns, sleep};
 
@@ -39,11 +40,21 @@ pub(super) fn caller(of: usize) {
             Err(_) => break,
         }
     }
-    kept::give_back_all(of, &client);
-    if below(2) == 0 {
-        world(|world| world.clients[of].has_left = true);
-        client.leave(End::FoundOut);
+    let is_early = below(2) == 0;
+    if !is_early {
+        kept::give_back_all(of, &client);
     }
+    let end = [None, None, Some(End::FoundOut), Some(End::ByHand)][below(4)];
+    if let Some(end) = end {
+        world(|world| {
+            let client = &mut world.clients[of];
+            client.has_left = true;
+            // Frames that are kept then are given up.
+            client.detaches |= end == End::ByHand;
+        });
+        client.leave(end);
+    }
+    kept::give_back_all(of, &client);
 }
 
 fn pause() {
@@ -91,7 +102,7 @@ pub(super) fn take(of: usize, client: &Attachment, deadline: Deadline) -> Result
         return fill(of, client, guard);
     }
     let stamp = oracle::check_frame(of, &guard, None);
-    hold();
+    hold(of);
     oracle::check_frame(of, &guard, Some(stamp));
     // What a handler takes, it gives back: its thread may wait for a start.
     let may_keep = deadline != Deadline::Now;
@@ -115,7 +126,7 @@ pub(super) fn take(of: usize, client: &Attachment, deadline: Deadline) -> Result
 fn fill(of: usize, client: &Attachment, guard: LoanGuard<'_>) -> Result<(), Refusal> {
     let (frame, stamp) = (guard.frame(), oracle::new_stamp(of));
     oracle::fill(client, frame, stamp);
-    hold();
+    hold(of);
     let outer = set_call(of, Call::Put);
     world(|world| world.clients[of].holding.remove(&frame));
     let result = match below(5) {
@@ -155,11 +166,29 @@ pub(super) fn poll_event(
     deadline: Deadline,
 ) -> Result<(), Refusal> {
     let told = world(|world| world.clients[of].is_told);
-    let event = call(of, Call::PollEvent, deadline, || {
-        client.poll_event(deadline)
+    let in_parts = below(3) == 0;
+    let event = call(of, Call::PollEvent, deadline, || match in_parts {
+        true => poll_in_parts(client, deadline),
+        false => client.poll_event(deadline),
     });
     oracle::polled(of, told, &event);
     event.map(|_| ())
+}
+
+/// As an interpreter does, which looks at its signals in between.
+fn poll_in_parts(client: &Attachment, deadline: Deadline) -> Result<Event, Refusal> {
+    let mut parts = Parts::default();
+    loop {
+        let is_up = match deadline {
+            Deadline::Now => true,
+            Deadline::At(at) => now_ns() >= at,
+            Deadline::Never => false,
+        };
+        match client.poll_event_part(deadline, &mut parts) {
+            Err(Refusal::TimedOut) if !is_up => give_way(),
+            result => return result,
+        }
+    }
 }
 
 fn wait_started(of: usize, client: &Attachment) -> Result<(), Refusal> {

@@ -62,6 +62,8 @@ pub(super) fn holder(of: usize) {
                 let event = Event::Detach(number, Ticket::unread());
                 post(Channel::Requests, 1_000, Message::Core(session, event));
             }
+            // A connection is served one request at a time.
+            sleep(10_000_000);
         }
     }
 }

@@ -34,7 +34,7 @@ pub(super) fn give_back(of: usize, client: &Attachment) -> Result<(), Refusal> {
     };
     fence();
     oracle::check_kept(of, client, handle, stamp);
-    hold();
+    hold(of);
     oracle::check_kept(of, client, handle, stamp);
     let outer = set_call(of, Call::Put);
     world(|world| world.clients[of].holding.remove(&handle.frame()));

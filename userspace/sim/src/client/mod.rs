@@ -15,7 +15,8 @@ use std::sync::Arc;
 
 use onair_api::{Via, Who};
 use onair_ipc::frames::FrameMemory;
-use onair_ipc::layout::CTL_GATE;
+use onair_ipc::layout::{CTL_GATE, SLOTS};
+use onair_ipc::slot::Slot;
 use onair_ipc::sync::{AtomicU32, Ordering};
 use onair_session::{Admission, Event};
 use onair_sim_kernel::{Mortal, fence, spawn};
@@ -30,6 +31,8 @@ use crate::world::{Call, Client, Thread, world};
 
 /// The last value of a closed gate, before the first one comes again.
 const LAST_GATE: u32 = u32::MAX - 1;
+/// A thread that makes no call.
+const FOREIGN: u32 = 99_999;
 /// Frames that a client may have at a time.
 const QUOTA: u32 = 2;
 
@@ -48,6 +51,11 @@ pub(crate) fn new(
         socket,
     } = pair::Pair::new(number, sends, frames, plan.is_plain);
     memory.stop();
+    for at in 0..usize::from(plan.taken_slots) {
+        let slots = memory.files()[1].mapping();
+        let slots = slots.slice::<Slot>(memory.geometry().seg_slots(), SLOTS);
+        let _ = slots[at].claim(FOREIGN, 1);
+    }
     if life.has_old_gates {
         let gate: &AtomicU32 = memory.files()[0].mapping().at(CTL_GATE);
         gate.store(LAST_GATE, Ordering::SeqCst);
@@ -72,6 +80,7 @@ pub(crate) fn new(
         frames: sends.then(|| frames.clone()),
         inside: Default::default(),
         is_attached: false,
+        is_let_in: false,
         is_refused: false,
         is_evicted: false,
         detaches: false,
@@ -86,6 +95,7 @@ pub(crate) fn new(
         new_kicks: 0,
         stoppers: Vec::new(),
         pauses: 0,
+        is_stopped_once: false,
         lost_events: false,
     }
 }
@@ -146,12 +156,12 @@ pub(crate) fn thread(of: usize, run: impl FnOnce() + 'static) {
 /// Waits until the client is let in. Returns whether it was.
 fn is_let_in(of: usize) -> bool {
     loop {
-        let (is_attached, is_refused) = world(|world| {
+        let (is_let_in, is_refused) = world(|world| {
             let client = &world.clients[of];
             let is_over = world.sessions[client.session].is_over;
-            (client.is_attached, client.is_refused || is_over)
+            (client.is_let_in, client.is_refused || is_over)
         });
-        match (is_attached, is_refused) {
+        match (is_let_in, is_refused) {
             (true, _) => {
                 fence();
                 return true;

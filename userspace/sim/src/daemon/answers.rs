@@ -9,6 +9,9 @@ use crate::requests;
 use crate::runtime::PlayedRuntime;
 use crate::world::world;
 
+/// Time of a helper thread for a look. The core looks the less often the more it costs.
+const COST: Duration = Duration::from_micros(20);
+
 /// A helper thread looks which of the threads are gone.
 pub(super) fn look_at_threads(question: ThreadQuestion) -> Event<PlayedRuntime> {
     let ThreadQuestion {
@@ -31,7 +34,7 @@ pub(super) fn look_at_threads(question: ThreadQuestion) -> Event<PlayedRuntime> 
             attachment,
             again: !dead.is_empty() && client.is_some_and(|it| it.is_dead()),
             dead,
-            cost: Duration::ZERO,
+            cost: COST,
         }
     })
 }

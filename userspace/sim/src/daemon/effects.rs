@@ -20,9 +20,10 @@ impl Control {
     pub(super) fn execute(&mut self, index: usize, effect: Effect<PlayedRuntime>) {
         let session = &mut self.sessions[index];
         match effect {
-            Effect::Poller(command) => {
-                match &command {
-                    PollerCommand::Start(_) => {
+            Effect::Poller(mut command) => {
+                match &mut command {
+                    PollerCommand::Start(runtime) => {
+                        oracle::note_fates(&runtime.take_fates());
                         world(|world| world.sessions[index].is_runtime_out = true);
                     }
                     PollerCommand::Detach(number) | PollerCommand::Evict(number) => {
@@ -132,6 +133,7 @@ fn noted(index: usize, note: &Note) {
     match note {
         Note::Stopped { .. } => oracle::stopped(index),
         Note::Started { .. } => oracle::started(index),
+        Note::Evicted { attachment, .. } => oracle::evicted(index, *attachment),
         _ => {}
     }
     trace(|| format!("session {index}: {note:?}"));

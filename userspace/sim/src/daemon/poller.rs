@@ -33,6 +33,15 @@ pub(crate) fn poller(index: usize, commands: &Commands, frames: &FrameMemory) {
     let mut stamp = 0_u64;
     loop {
         give_way();
+        let hangs = || {
+            world(|world| {
+                let session = &world.sessions[index];
+                (!session.is_over).then_some(session.poller_hangs_until)
+            })
+        };
+        while let Some(until) = hangs().filter(|until| *until > now_ns()) {
+            park(until);
+        }
         let command = commands.borrow_mut().pop_front();
         let is_told = command.is_some();
         if let Some(command) = command {

@@ -13,7 +13,6 @@ use onair_sim_kernel::{below, now_ns};
 
 use super::control::{Control, who};
 use super::ending::Ending;
-use super::seen::QUIESCE;
 use super::view::{instant, ns};
 use crate::oracle;
 use crate::world::{id, trace, world};
@@ -45,7 +44,7 @@ impl Control {
                 .collect(),
             deadline: now + Duration::from_nanos(grace_ns),
             remedy,
-            quiesce: QUIESCE,
+            quiesce: Duration::from_nanos(world(|world| world.plan.quiesce)),
         };
         oracle::exit_begins(&order);
         core.handle(ShutdownEvent::Drain(order), now);

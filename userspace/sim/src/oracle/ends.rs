@@ -84,7 +84,8 @@ pub(crate) fn answered(index: usize, answer: &Answer) {
             .for_each(|it| check_reading(index, it)),
         Answer::Flushed(ticket, Ok(_)) => super::flushed(index, ticket),
         Answer::Evicted(_, Err(problem)) | Answer::AllEvicted(_, Err(problem))
-            if problem.code == ProblemCode::DataplaneBusy =>
+            if problem.code == ProblemCode::DataplaneBusy
+                && world(|world| world.sessions[index].has_sound_poller()) =>
         {
             violation(format!(
                 "session {index}: evicted, and the poller does not know"

@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 use onair_api::{SessionOutcome, SessionState};
 use onair_session::shutdown::{Remedy, ShutdownEffect, ShutdownOrder, ShutdownStep};
 
+use onair_sim_kernel::{current, stalled_ns};
+
 use crate::world::{id, violation, world};
 
 /// Time after the last stop for which a session in use delays those of later classes.
 const SOON: Duration = Duration::from_millis(100);
-/// How much later than it may the exit may come: stalls, and pauses of the machine.
+/// How much later than it may the exit may come, without the stalls of its own thread.
 const SLACK: Duration = Duration::from_millis(500);
 
 /// What is known of the exit.
@@ -21,6 +23,8 @@ struct Exit {
     remedy: Remedy,
     deadline: Instant,
     quiesce: Duration,
+    /// How long the control thread had stalled before, ns.
+    stalled_ns: u64,
     stopped_at: Option<Instant>,
     /// Sessions whose destroy has begun.
     begun: BTreeSet<u64>,
@@ -58,6 +62,7 @@ pub(crate) fn exit_begins(order: &ShutdownOrder) {
         remedy: order.remedy,
         deadline: order.deadline,
         quiesce: order.quiesce,
+        stalled_ns: stalled_ns(current()),
         stopped_at: None,
         begun: BTreeSet::new(),
         drained: BTreeSet::new(),
@@ -135,6 +140,7 @@ impl Exit {
             Remedy::Evict | Remedy::Quarantine => self.deadline + self.quiesce,
         };
         let last = self.forced_at.map_or(last, |at| at.min(last)) + SLACK;
+        let last = last + Duration::from_nanos(stalled_ns(current()) - self.stalled_ns);
         if now > last {
             wrong.push(format!("{:?} later than it may", now - last));
         }
@@ -169,7 +175,7 @@ impl Exit {
                 if *ids != first {
                     wrong.push(format!("{ids:?} end before {:?}", self.ready));
                 }
-                if is_due {
+                if is_due && !self.is_up(now) {
                     wrong.push(format!("{ids:?} end before others are examined"));
                 }
                 self.ready.retain(|it| !ids.contains(&it.1));
@@ -197,7 +203,7 @@ impl Exit {
         }
         let own = self.priorities.get(&id).copied();
         let is_first = self.begun.insert(id);
-        let is_up = self.is_forced || now >= self.deadline;
+        let is_up = self.is_up(now);
         let may_delay = self.stopped_at.is_some_and(|at| now < at + SOON) && !is_up && is_first;
         for (other, priority) in self.priorities.iter().filter(|it| Some(*it.1) < own) {
             let is_idle = matches!(
@@ -214,6 +220,11 @@ impl Exit {
                 wrong.push(format!("{id} does not wait for {other}"));
             }
         }
+    }
+
+    /// Whether users have no more time.
+    fn is_up(&self, now: Instant) -> bool {
+        self.is_forced || now >= self.deadline
     }
 
     fn check_wait(
@@ -235,7 +246,7 @@ impl Exit {
                 state(*id),
                 Some(SessionState::Stopped | SessionState::Created)
             );
-            if is_idle && !self.begun.contains(id) {
+            if is_idle && !self.begun.contains(id) && !self.drained.contains(id) {
                 wrong.push(format!("a held session delays {id}"));
             }
         }
@@ -261,7 +272,7 @@ pub(crate) fn ended_as(index: usize, outcome: SessionOutcome, state: Option<Sess
             "session {index}: ended as {outcome:?}, and is {state:?}"
         ));
     }
-    let poller_works = world(|world| !world.sessions[index].is_poller_dead);
+    let poller_works = world(|world| world.sessions[index].has_sound_poller());
     let is_left = outcome == SessionOutcome::Abandoned;
     if is_left && remedy == Some(Remedy::Evict) && !is_forced && poller_works {
         violation(format!(

@@ -34,7 +34,9 @@ fn check(world: &World, task: usize) -> Option<String> {
     let is_local_open = !client.memory.is_locally_stopped();
     let session = &world.sessions[client.session];
     let number = client.number;
-    let is_gone = session.is_over || session.is_quarantined || client.is_evicted;
+    // One that detaches is not evicted any more; the answer wakes its threads.
+    let is_evicted = client.is_evicted && !(client.detaches && call == Call::WaitStarted);
+    let is_gone = session.is_over || session.is_quarantined || is_evicted;
     match call {
         Call::Get | Call::PollEvent if is_gone || !is_gate_open || !is_local_open => {
             Some(format!("a caller of {number} sleeps behind a closed gate"))

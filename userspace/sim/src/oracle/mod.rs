@@ -40,6 +40,25 @@ pub(crate) fn after() {
     for number in wrong {
         violation(format!("{number} was told that its session is gone"));
     }
+    let kept: Vec<u64> = world(|world| {
+        let evicted = std::mem::take(&mut world.evicted);
+        let kept = world.clients.iter().filter(|it| !it.is_withdrawn);
+        kept.map(|it| it.number)
+            .filter(|it| evicted.contains(it))
+            .collect()
+    });
+    for number in kept {
+        violation(format!("{number} is evicted, and its poller is not told"));
+    }
+}
+
+/// A client is evicted. The poller that has its ledger is told in the same event.
+pub(crate) fn evicted(index: usize, number: u64) {
+    world(|world| {
+        if world.sessions[index].is_runtime_out {
+            world.evicted.push(number);
+        }
+    });
 }
 
 /// Before a core gets an event.

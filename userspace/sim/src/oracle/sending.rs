@@ -70,7 +70,7 @@ pub(crate) fn note_fates(fates: &[Fate]) {
 }
 
 /// A session begins to flush. What was submitted to a stopped session is never sent, and of a client that
-/// leaves it was dropped before.
+/// leaves it was dropped before. A client that scribbles may undo what its calls submitted.
 pub(crate) fn flush_asked<T>(session: usize, ticket: &Ticket<T>) {
     world(|world| {
         let of = &world.sessions[session];
@@ -80,7 +80,7 @@ pub(crate) fn flush_asked<T>(session: usize, ticket: &Ticket<T>) {
         let frames = &world.frames;
         let its = frames.submitted.iter().filter(|it| {
             let of = &world.clients[frames.of[it]];
-            of.session == session && !of.is_withdrawn
+            of.session == session && !of.is_withdrawn && of.is_honest()
         });
         let its: Vec<u64> = its.copied().collect();
         world.frames.flushes.insert(ticket.number(), its);

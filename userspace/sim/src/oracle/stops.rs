@@ -23,7 +23,7 @@ pub(crate) fn woken(most: usize, tasks: &[TaskId]) {
             let client = &world.clients[of];
             let is_stop = is_control && world.sessions[client.session].is_closing;
             // Of two that stop it, one may start it again in between.
-            let is_own = client.stoppers.contains(&me) && client.pauses == 1;
+            let is_own = client.stoppers.contains(&me) && client.is_stopped_once;
             if is_stop || is_own {
                 slept(world, of, *task);
             }

@@ -1,7 +1,6 @@
 //! The table of `cargo xtask vm test`: kernel × what × result.
 
 pub(super) mod page;
-pub(super) mod stamp;
 
 use std::fmt::Write as _;
 use std::time::Duration;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use super::stamp::Stamp;
 use super::{Outcome, Row};
+use crate::stamp::Stamp;
 
 /// Begins a line of the report: `@platform|OF|WHAT|FOUND`.
 const MARK: &str = "@platform|";

@@ -78,6 +78,9 @@ impl Actor {
                 }
                 FollowerAction::Stop => drop(self.stop_session(id)),
                 FollowerAction::End => return self.end_follower(id, now),
+                FollowerAction::Abort => {
+                    return self.abort(id, this_daemon(0), Reply::unread());
+                }
             }
         }
     }

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use onair_api::operations::RetargetSession;
 use onair_api::{
-    Certificate, NewSession, Operation, Problem, ProblemCode, SessionRef, SessionSpec, SessionView,
-    Who,
+    Certificate, NewSession, Operation, Problem, ProblemCode, SessionId, SessionRef, SessionSpec,
+    SessionView, Who,
 };
 use onair_session::{Destroy, Event, QuarantineRequest};
 
@@ -149,6 +149,9 @@ impl Actor {
     /// Evicts all clients and destroys the session at once.
     pub(crate) fn abort(&mut self, id: u64, who: Who, reply: Reply<Box<Certificate>>) {
         let deadline = Instant::now() + ms(self.services.config.timeouts.quiesce_ms);
+        let (source, sessions) = (Some(SessionId(id)), &self.sessions);
+        let has_it = |id| sessions.get(id).is_some_and(|it| it.source() == source);
+        self.followers.abort(has_it);
         self.request(id, reply, |ticket| {
             Event::Abort(Destroy {
                 who,

@@ -1,12 +1,16 @@
 //! `cargo xtask sim`: lives of the session core and of the state directory, in one thread on a virtual clock.
 
-use std::path::PathBuf;
-use std::process::Command;
+mod results;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, ensure};
 
 use crate::cargo::build_simulator;
+use crate::stamp::Stamp;
 
 /// Lives simulated lives of the session core and of the state directory: a seed is a life
 #[derive(clap::Args)]
@@ -41,10 +45,13 @@ pub(crate) struct Arguments {
     /// Print the result as JSON on standard output
     #[arg(long)]
     json: bool,
+    /// Write lives, events and failures to this file, such as docs/results/lives.json
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "replay", "trace"])]
+    results: Option<PathBuf>,
 }
 
 /// A first seed from the time: lives that were not lived before.
-fn new_seed() -> u64 {
+pub(crate) fn new_seed() -> u64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     // More than the lives of a second.
     now.map_or(0, |it| it.as_secs() * 10_000)
@@ -64,7 +71,25 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if let Some(without) = &arguments.without {
         command.args(["--without", without]);
     }
+    if let Some(file) = &arguments.results {
+        return write_results(command, file, seed, arguments.time);
+    }
     let status = command.status().context("running onair-sim")?;
     ensure!(status.success(), "a life failed, or a trace differs");
+    Ok(())
+}
+
+/// Runs `command`, whose first new seed is `seed`, and writes the file of results.
+fn write_results(mut command: Command, file: &Path, seed: u64, time: Duration) -> Result<()> {
+    let stamp = Stamp::now();
+    let output = command
+        .arg("--json")
+        .stderr(Stdio::inherit())
+        .output()
+        .context("running onair-sim")?;
+    let said = serde_json::from_slice(&output.stdout).context("what onair-sim printed")?;
+    fs::write(file, results::page(&said, seed, time.as_secs(), &stamp))
+        .with_context(|| format!("writing {}", file.display()))?;
+    ensure!(output.status.success(), "a life failed: {}", file.display());
     Ok(())
 }

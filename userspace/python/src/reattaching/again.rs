@@ -1,0 +1,133 @@
+//! What attaches again, between the calls of one thread and a close by any.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use onair::{Error, Next, OwnedBuffer, OwnedFrame, Reattaching, Session, Timeout};
+use pyo3::prelude::*;
+
+use crate::error::{invalid, raised};
+use crate::waiting::PERIOD;
+
+/// The lock is taken under the GIL only, and for some instructions, so that a child of a fork finds it free.
+pub(crate) struct Again(Mutex<Now>);
+
+enum Now {
+    Idle(Box<Reattaching>),
+    /// A thread is in a call, which began with this session.
+    InCall(Option<Arc<Session>>),
+    Closed,
+}
+
+impl Again {
+    pub(crate) fn new(reattaching: Reattaching) -> Self {
+        Self(Mutex::new(Now::Idle(Box::new(reattaching))))
+    }
+
+    /// The session that it is attached to, if any.
+    pub(crate) fn session(&self) -> Option<Arc<Session>> {
+        match &*self.lock() {
+            Now::Idle(reattaching) => reattaching.session().cloned(),
+            Now::InCall(session) => session.clone(),
+            Now::Closed => None,
+        }
+    }
+
+    pub(crate) fn buffer(
+        &self,
+        py: Python<'_>,
+        timeout: Option<Duration>,
+    ) -> PyResult<Option<Next<OwnedBuffer>>> {
+        self.call(py, timeout, Reattaching::buffer_get)
+    }
+
+    pub(crate) fn frame(
+        &self,
+        py: Python<'_>,
+        timeout: Option<Duration>,
+    ) -> PyResult<Option<Next<OwnedFrame>>> {
+        self.call(py, timeout, Reattaching::frame_get)
+    }
+
+    /// Ends the attachment now, or when a call of another thread ends, which is within a period.
+    pub(crate) fn close(&self) {
+        let before = std::mem::replace(&mut *self.lock(), Now::Closed);
+        if let Now::Idle(reattaching) = before {
+            end(&reattaching);
+        }
+    }
+
+    /// Makes a call in parts: between two it looks for signals, and for a close. `None`: it is closed.
+    fn call<T: Send>(
+        &self,
+        py: Python<'_>,
+        timeout: Option<Duration>,
+        get: impl Fn(&mut Reattaching, Timeout) -> Result<T, Error> + Sync,
+    ) -> PyResult<Option<T>> {
+        // A time beyond the clock's range never comes.
+        let end = timeout.and_then(|it| Instant::now().checked_add(it));
+        loop {
+            let left = end.map(|it| it.saturating_duration_since(Instant::now()));
+            let part = left.unwrap_or(PERIOD).min(PERIOD);
+            match self.part(py, |it| get(it, part.into()))? {
+                None => return Ok(None),
+                Some(Err(Error::TimedOut)) if left.is_none_or(|it| it > part) => {
+                    py.check_signals()?;
+                }
+                Some(result) => return result.map(Some).map_err(|error| raised(py, error)),
+            }
+        }
+    }
+
+    fn part<T: Send>(
+        &self,
+        py: Python<'_>,
+        get: impl FnOnce(&mut Reattaching) -> T + Send,
+    ) -> PyResult<Option<T>> {
+        let Some(taken) = self.take() else {
+            return Err(invalid(
+                py,
+                "another thread is in a call: one thread calls it",
+            ));
+        };
+        let Some(mut reattaching) = taken else {
+            return Ok(None);
+        };
+        let result = py.detach(|| get(&mut reattaching));
+        let mut now = self.lock();
+        if matches!(*now, Now::Closed) {
+            drop(now);
+            end(&reattaching);
+            return Ok(None);
+        }
+        *now = Now::Idle(reattaching);
+        Ok(Some(result))
+    }
+
+    /// What attaches again, for a call; `Some(None)`: it is closed, `None`: another thread has it.
+    fn take(&self) -> Option<Option<Box<Reattaching>>> {
+        let mut now = self.lock();
+        match std::mem::replace(&mut *now, Now::Closed) {
+            Now::Idle(reattaching) => {
+                *now = Now::InCall(reattaching.session().cloned());
+                Some(Some(reattaching))
+            }
+            in_call @ Now::InCall(_) => {
+                *now = in_call;
+                None
+            }
+            Now::Closed => Some(None),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Now> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ends the attachment, also if frames of it are out.
+fn end(reattaching: &Reattaching) {
+    if let Some(session) = reattaching.session() {
+        session.hang_up();
+    }
+}
