@@ -1,19 +1,20 @@
 //! Converts a document to the checked specification and reports every invalid field.
 
-use std::net::Ipv4Addr;
-
 use onair_essence::invalid::Problems;
 use onair_essence::{Format, FormatDocument};
 
-use super::bounds::{check_attachments, check_duration, check_priority, check_quota, within};
+use super::bounds::{
+    check_attachments, check_duration, check_group, check_port, check_priority, check_quota,
+    check_sources, within,
+};
 use super::convert::check_layout;
 use super::document::FlowDocument;
-use super::flow::{Flow, FlowSource, parse_destination, parse_source};
-use super::invalid::{Invalid, shown};
+use super::flow::{Flow, parse_destination, parse_source};
+use super::invalid::Invalid;
 use super::legs::check_leg;
 use super::{
     DEFAULT_DSCP, DEFAULT_PAYLOAD_TYPE, DEFAULT_TTL, Direction, MAX_DSCP, MAX_FRAME_TIMEOUT_MS,
-    MAX_SOURCES, SessionSpec, Source, SpecDocument, SpecErrors,
+    SessionSpec, Source, SpecDocument, SpecErrors,
 };
 use crate::id::SessionName;
 
@@ -142,37 +143,6 @@ fn narrow(checked: u32) -> u8 {
     u8::try_from(checked).expect("checked to be at most 255")
 }
 
-pub(super) fn check_sources(
-    direction: Direction,
-    source: Option<&String>,
-    sources: Option<&Vec<String>>,
-) -> Result<Vec<FlowSource>, Invalid> {
-    let Some(sources) = sources else {
-        return Ok(Vec::new());
-    };
-    if direction == Direction::Send {
-        return Err(Invalid::SourcesOfSender);
-    }
-    if source.is_some() {
-        return Err(Invalid::SourceTwice);
-    }
-    if sources.len() > MAX_SOURCES {
-        return Err(Invalid::ManySources {
-            given: sources.len(),
-            most: MAX_SOURCES,
-        });
-    }
-    sources.iter().map(|text| parse_source(text)).collect()
-}
-
-/// A group of the source-specific range needs a source.
-pub(super) fn check_group(destination: Ipv4Addr, is_named: bool) -> Result<(), Invalid> {
-    if destination.octets()[0] == 232 && !is_named {
-        return Err(Invalid::NoSource(destination));
-    }
-    Ok(())
-}
-
 fn check_frame_timeout(direction: Direction, ms: Option<u32>) -> Result<Option<u32>, Invalid> {
     match (direction, ms) {
         (_, None) => Ok(None),
@@ -181,14 +151,6 @@ fn check_frame_timeout(direction: Direction, ms: Option<u32>) -> Result<Option<u
             within(ms, 1..=MAX_FRAME_TIMEOUT_MS, " milliseconds").map(Some)
         }
     }
-}
-
-pub(super) fn check_port(port: String) -> Result<String, Invalid> {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-    if port.is_empty() || port.len() > 63 || !port.bytes().all(plain) {
-        return Err(Invalid::Port(shown(&port)));
-    }
-    Ok(port)
 }
 
 fn check_payload_type(number: u32) -> Result<u8, Invalid> {
@@ -206,7 +168,9 @@ fn check_source(direction: Direction, source: Option<Source>) -> Result<Option<S
 
 #[cfg(test)]
 mod tests {
-    use super::super::MAX_DURATION_MS;
+    use std::net::Ipv4Addr;
+
+    use super::super::{MAX_DURATION_MS, MAX_SOURCES};
     use super::*;
     use onair_essence::video::SenderType;
     use serde_json::{Value, json};

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
+use onair_essence::legs::Class;
+
 use super::invalid::{Invalid, shown};
-use super::legs::SecondLeg;
 
 /// Addresses and payload type.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -36,6 +37,35 @@ impl Flow {
     pub fn destinations(&self) -> impl Iterator<Item = SocketAddrV4> {
         let second = self.second.iter().map(|it| it.destination);
         std::iter::once(self.destination).chain(second)
+    }
+
+    /// The multicast group that the packets go to.
+    #[must_use]
+    pub fn group(&self) -> Option<Ipv4Addr> {
+        let address = *self.destination.ip();
+        address.is_multicast().then_some(address)
+    }
+}
+
+/// The second leg of a session, checked.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SecondLeg {
+    /// Name of its port.
+    pub port: String,
+    /// As [`Flow::destination`].
+    pub destination: SocketAddrV4,
+    /// As [`Flow::source`].
+    pub source: Option<FlowSource>,
+    /// As [`Flow::sources`].
+    pub sources: Vec<FlowSource>,
+    /// Receive: how far the legs may be apart.
+    pub class: Class,
+}
+
+impl SecondLeg {
+    /// The sources that a receive session accepts packets from on this leg; if there are none, every one.
+    pub fn accepted(&self) -> impl Iterator<Item = FlowSource> {
+        self.source.into_iter().chain(self.sources.iter().copied())
     }
 
     /// The multicast group that the packets go to.

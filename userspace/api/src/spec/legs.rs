@@ -1,14 +1,12 @@
 //! The second leg of a session (ST 2022-7).
 
-use std::net::{Ipv4Addr, SocketAddrV4};
-
 use onair_essence::invalid::Problems;
 use onair_essence::legs::Class;
 use serde::{Deserialize, Serialize};
 
 use super::Direction;
-use super::check::{check_group, check_port, check_sources};
-use super::flow::{FlowSource, parse_destination, parse_source};
+use super::bounds::{check_group, check_port, check_sources};
+use super::flow::{SecondLeg, parse_destination, parse_source};
 use super::invalid::Invalid;
 
 /// The second leg of the packets (ST 2022-7): the same RTP packets over another network. Which arrives first
@@ -39,35 +37,6 @@ pub struct LegDocument {
     /// below 270 Mb/s; `d`, 0.15 ms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<Class>,
-}
-
-/// The second leg of a session, checked.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct SecondLeg {
-    /// Name of its port.
-    pub port: String,
-    /// As [`Flow::destination`](super::Flow::destination).
-    pub destination: SocketAddrV4,
-    /// As [`Flow::source`](super::Flow::source).
-    pub source: Option<FlowSource>,
-    /// As [`Flow::sources`](super::Flow::sources).
-    pub sources: Vec<FlowSource>,
-    /// Receive: how far the legs may be apart.
-    pub class: Class,
-}
-
-impl SecondLeg {
-    /// The sources that a receive session accepts packets from on this leg; if there are none, every one.
-    pub fn accepted(&self) -> impl Iterator<Item = FlowSource> {
-        self.source.into_iter().chain(self.sources.iter().copied())
-    }
-
-    /// The multicast group that the packets go to.
-    #[must_use]
-    pub fn group(&self) -> Option<Ipv4Addr> {
-        let address = *self.destination.ip();
-        address.is_multicast().then_some(address)
-    }
 }
 
 /// Checks the leg of a session whose first leg is on `port`.

@@ -15,8 +15,8 @@ mod patch;
 
 pub use convert::Convert;
 pub use document::{FlowDocument, SpecDocument};
-pub use flow::{DEFAULT_DSCP, DEFAULT_TTL, Flow, FlowSource, MAX_DSCP, MAX_SOURCES};
-pub use legs::{LegDocument, LegPatch, SecondLeg};
+pub use flow::{DEFAULT_DSCP, DEFAULT_TTL, Flow, FlowSource, MAX_DSCP, MAX_SOURCES, SecondLeg};
+pub use legs::{LegDocument, LegPatch};
 pub use new_session::{ConvertedSession, NewSession, NewSessionDocument, NewSessionError};
 pub use onair_essence::invalid::{SpecError, SpecErrors};
 pub use patch::{FlowPatch, SessionPatch};

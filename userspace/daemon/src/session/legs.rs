@@ -11,19 +11,10 @@ use onair_dataplane::{JointSnapshot, LegSnapshot, PortInfo, Ssrc};
 
 use super::Session;
 use super::problem::problem;
-use super::traffic::presence::Presence;
-use crate::diagnostics::growth::Growth;
 use crate::services::Services;
 
 /// A leg without a packet for this long, while the other has some, is a problem.
 const ABSENT: Duration = Duration::from_secs(1);
-
-/// What is watched of one leg.
-#[derive(Debug, Default)]
-pub(super) struct LegWatch {
-    packets: Presence,
-    other_stream: Growth,
-}
 
 /// A port by its name.
 ///

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use onair_essence::legs::{Class, Leg, Merge, MergeConfig};
 
 use crate::flow::target::LegTarget;
-use crate::runtime::receive::ReceiveConfig;
 use crate::stats::SessionStats;
 
 /// The second leg of a receive session.
@@ -19,9 +18,6 @@ pub struct SecondLeg {
     pub class: Class,
 }
 
-/// IPv4 and UDP headers.
-const HEADER_BYTES: usize = 28;
-
 /// The merge of a session's legs.
 #[derive(Debug)]
 pub(crate) struct Legs {
@@ -30,19 +26,12 @@ pub(crate) struct Legs {
 }
 
 impl Legs {
-    /// For a session with a second leg.
-    pub(crate) fn of(config: &ReceiveConfig, stats: &Arc<SessionStats>) -> Option<Box<Self>> {
-        let second = config.second.as_ref()?;
-        let merge = Merge::new(&MergeConfig {
-            payload_type: config.payload_type,
-            clock_hz: config.format.clock_hz(),
-            bytes_per_second: config.format.bytes_per_second(),
-            packet_bytes: usize::from(config.mtu).saturating_sub(HEADER_BYTES),
-            class: second.class,
-            silence_ns: config.timeout_ns,
-        });
-        let stats = Arc::clone(stats);
-        Some(Box::new(Self { merge, stats }))
+    /// A merge without packets.
+    pub(crate) fn new(config: &MergeConfig, stats: &Arc<SessionStats>) -> Box<Self> {
+        Box::new(Self {
+            merge: Merge::new(config),
+            stats: Arc::clone(stats),
+        })
     }
 
     /// Publishes the counters.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 use onair_dpdk::prefetch;
-use onair_essence::legs::Leg;
+use onair_essence::legs::{Leg, MergeConfig};
 use onair_essence::receive::{Depacketise as _, Run, Sink, UnitReport};
 use onair_essence::{Depacketiser, Format, media_time};
 use onair_ipc::frames::FrameMemory;
@@ -55,6 +55,19 @@ impl ReceiveConfig {
             _ => &self.sources,
         }
     }
+
+    /// How its legs are merged, if it has two.
+    fn merge(&self) -> Option<MergeConfig> {
+        let second = self.second.as_ref()?;
+        Some(MergeConfig {
+            payload_type: self.payload_type,
+            clock_hz: self.format.clock_hz(),
+            bytes_per_second: self.format.bytes_per_second(),
+            packet_bytes: usize::from(self.mtu).saturating_sub(HEADER_BYTES),
+            class: second.class,
+            silence_ns: self.timeout_ns,
+        })
+    }
 }
 
 /// A frame's media time is known if it is within this time of the reception. More than any network and
@@ -62,6 +75,9 @@ impl ReceiveConfig {
 const SAME_CLOCK_NS: u64 = 10_000_000_000;
 /// Pause between two looks of a stopping session at its feeds: a conversion takes some milliseconds.
 const LOOK_AGAIN_NS: u64 = 100_000;
+/// IPv4 and UDP headers.
+const HEADER_BYTES: usize = 28;
+
 /// Assembles packets into frames.
 #[derive(Debug)]
 pub(crate) struct Receiver {
@@ -103,7 +119,7 @@ impl Receiver {
             clock: None,
         };
         Self {
-            legs: Legs::of(&config, &stats),
+            legs: config.merge().map(|merge| Legs::new(&merge, &stats)),
             config,
             depacketiser,
             pool,

@@ -15,16 +15,23 @@ use onair_dataplane::{PortInfo, SessionSnapshot, Ssrc};
 use onair_essence::Monitor;
 use onair_ipc::sys;
 
+use self::presence::Presence;
 use self::recent::Looks;
 use self::signal::SignalWatch;
 use super::Session;
-use super::legs::LegWatch;
 use super::problem::{problem, signal_during};
 use crate::diagnostics::growth::{Growth, SideBySide};
 use crate::services::Services;
 
 /// A receiver that does not answer ARP for this long is a problem: five requests.
 const ARP_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What is watched of one leg.
+#[derive(Debug, Default)]
+pub(super) struct LegWatch {
+    pub(super) packets: Presence,
+    pub(super) other_stream: Growth,
+}
 
 /// Problems of one session's traffic.
 #[derive(Debug, Default)]
