@@ -80,13 +80,13 @@ impl<S: TxSink> BothLegs<'_, S> {
     /// The legs that take the next packet; `None`: wait for one of them.
     fn ready(&mut self) -> Option<[bool; 2]> {
         let mut ready = [false; 2];
-        for leg in 0..2 {
+        for (leg, ready) in ready.iter_mut().enumerate() {
             if self.hops[leg].is_none() {
                 continue;
             }
             if self.sinks[leg].has_room() {
                 self.second.ready_ns[leg] = self.now_ns;
-                ready[leg] = true;
+                *ready = true;
             } else if self.now_ns.saturating_sub(self.second.ready_ns[leg]) < PATIENCE_NS {
                 return None;
             }
