@@ -169,7 +169,7 @@ mod tests {
             for (id, change) in changes {
                 let facts = change.map(|(at, port, bytes)| Facts {
                     wake_at: at.map(|at| start + Duration::from_secs(at)),
-                    destinations: [Some(destination(port)), (port > 1).then(|| destination(port / 2))],
+                    destinations: [Some(destination(port)), (port > 1).then(|| destination(port / 2)), None, None],
                     charged_to: Some(u32::from(port)),
                     bytes,
                     left_bytes: bytes / 2,
