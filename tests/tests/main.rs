@@ -1,6 +1,7 @@
 //! The whole-system tests.
 #![forbid(unsafe_code)]
 
+mod audio;
 mod capi;
 mod conversion;
 mod deaths;

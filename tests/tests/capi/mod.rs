@@ -226,6 +226,15 @@ fn two_copies_then_the_probe_sees_callers_of_each() -> Result<()> {
 }
 
 #[test]
+fn threads_fill_buffers_at_once_then_each_keeps_its_own() -> Result<()> {
+    let lab = Lab::open()?;
+    let sanitized = ["-fsanitize=address,undefined", "-lonair"];
+    let program = lab.compile(&format!("{HERE}/threads.c"), &sanitized)?;
+    assert_eq!(lab.run(&program, &[&spec("made")?, "uyvy422"])?, "");
+    Ok(())
+}
+
+#[test]
 fn source_aborted_under_a_converted_session_then_estale() -> Result<()> {
     let lab = Lab::open()?;
     let program = lab.compile(&format!("{HERE}/keeps.c"), &["-lonair"])?;

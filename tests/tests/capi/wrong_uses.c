@@ -88,6 +88,9 @@ int main(int argc, char **argv) {
     IS(onair_session_attach(NULL, argv[1], "no such", &first), -EINVAL);
     IS(onair_session_attach(NULL, argv[1], NULL, NULL), -EINVAL);
     IS(onair_session_attach(NULL, "nobody", NULL, &first), -ENOENT);
+    static char long_name[70000];
+    memset(long_name, 'a', sizeof long_name - 1);
+    IS(onair_session_attach(NULL, long_name, NULL, &first), -EINVAL);
     onair_daemon none = {.size = sizeof none, .socket = "/nowhere"}, unset = {0};
     IS(onair_connect(&none), -ENOENT);
     IS(onair_connect(&unset), -EINVAL);

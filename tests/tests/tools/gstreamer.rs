@@ -220,7 +220,7 @@ fn sessions_that_do_not_fit_then_the_pipeline_says_why() -> Result<()> {
 }
 
 #[test]
-fn daemon_of_another_protocol_then_an_error_that_says_what_to_do() -> Result<()> {
+fn daemon_of_another_protocol_then_an_error_says_what_to_do() -> Result<()> {
     let (rig, _control) = lab(Source::Client)?;
     let other = other_protocol(&rig, 4, 4)?;
     let other = other.to_str().context("a path of UTF-8")?;

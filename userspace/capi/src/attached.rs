@@ -39,7 +39,42 @@ pub(crate) struct Attached {
 struct Loan {
     /// Number of the buffer that is or was here last.
     serial: u32,
-    buffer: Option<OwnedBuffer>,
+    place: Place,
+}
+
+enum Place {
+    Free,
+    Held(OwnedBuffer),
+    /// A call works on the buffer that is held here.
+    AtWork,
+}
+
+impl Place {
+    /// Why no buffer is taken from here.
+    fn fault(&self) -> Fault {
+        match self {
+            Self::AtWork => invalid("another thread is in a call with the buffer"),
+            Self::Free | Self::Held(_) => Fault::Library(Error::AlreadyPut),
+        }
+    }
+}
+
+impl Loan {
+    /// Takes the buffer, and leaves `then` in its place.
+    fn take(&mut self, then: Place) -> Result<OwnedBuffer, Fault> {
+        match std::mem::replace(&mut self.place, then) {
+            Place::Held(buffer) => Ok(buffer),
+            other => {
+                let fault = other.fault();
+                self.place = other;
+                Err(fault)
+            }
+        }
+    }
+
+    fn is_free(&self) -> bool {
+        matches!(self.place, Place::Free)
+    }
 }
 
 impl Attached {
@@ -70,9 +105,7 @@ impl Attached {
     /// After the application has ended the session: the handle is closed, or is when the last buffer is put.
     pub(crate) fn end(&self, handle: u64) {
         self.has_ended.store(true, Ordering::SeqCst);
-        if self.process != std::process::id()
-            || locked(&self.loans).iter().all(|it| it.buffer.is_none())
-        {
+        if self.process != std::process::id() || locked(&self.loans).iter().all(Loan::is_free) {
             SESSIONS.close(handle);
         }
     }
@@ -84,17 +117,17 @@ impl Attached {
         if self.has_ended.load(Ordering::SeqCst) {
             return Err(Fault::Library(Error::Stale));
         }
-        let index = loans.iter().position(|it| it.buffer.is_none());
+        let index = loans.iter().position(Loan::is_free);
         let index = index.unwrap_or_else(|| {
             loans.push(Loan {
                 serial: 0,
-                buffer: None,
+                place: Place::Free,
             });
             loans.len() - 1
         });
         let loan = &mut loans[index];
         loan.serial = loan.serial.wrapping_add(1);
-        loan.buffer = Some(buffer);
+        loan.place = Place::Held(buffer);
         Ok(u64::from(loan.serial) << 32 | index as u64)
     }
 
@@ -107,9 +140,7 @@ impl Attached {
     ) -> Result<(), Fault> {
         let buffer = {
             let mut loans = self.loans()?;
-            let loan = find(&mut loans, number)?;
-            let taken = loan.buffer.take();
-            taken.ok_or(Fault::Library(Error::AlreadyPut))?
+            find(&mut loans, number)?.take(Place::Free)?
         };
         let result = put(buffer);
         if self.has_ended.load(Ordering::SeqCst) {
@@ -118,15 +149,15 @@ impl Attached {
         Ok(result?)
     }
 
-    /// Works on a buffer that is on loan. It is not in its place meanwhile, so that calls with other buffers do not wait.
+    /// Works on a buffer that is on loan, without the lock, so that calls with other buffers do not wait.
     pub(crate) fn with_buffer<R>(
         &self,
         number: u64,
         work: impl FnOnce(OwnedBuffer) -> (OwnedBuffer, R),
     ) -> Result<R, Fault> {
-        let buffer = find(&mut self.loans()?, number)?.buffer.take();
-        let (buffer, result) = work(buffer.ok_or(Fault::Library(Error::AlreadyPut))?);
-        find(&mut self.loans()?, number)?.buffer = Some(buffer);
+        let buffer = find(&mut self.loans()?, number)?.take(Place::AtWork)?;
+        let (buffer, result) = work(buffer);
+        find(&mut self.loans()?, number)?.place = Place::Held(buffer);
         Ok(result)
     }
 
@@ -137,9 +168,10 @@ impl Attached {
         look: impl FnOnce(&OwnedBuffer) -> R,
     ) -> Result<R, Fault> {
         let mut loans = self.loans()?;
-        let loan = find(&mut loans, number)?;
-        let looked = loan.buffer.as_ref().map(look);
-        looked.ok_or(Fault::Library(Error::AlreadyPut))
+        match &find(&mut loans, number)?.place {
+            Place::Held(buffer) => Ok(look(buffer)),
+            other => Err(other.fault()),
+        }
     }
 
     fn loans(&self) -> Result<MutexGuard<'_, Vec<Loan>>, Fault> {

@@ -13,7 +13,8 @@ use onair_pixels::PixelFormat;
 use crate::connection::Connection;
 use crate::line::Line;
 
-use crate::{Error, Layout, Session};
+use crate::carries::Carries;
+use crate::{AudioSession, Error, Session};
 
 /// The attach socket of a daemon with the default configuration.
 pub const DEFAULT_SOCKET: &str = "/run/onair/attach.sock";
@@ -156,12 +157,33 @@ impl Client {
         Connection::open(&self.path, self.timeout)
     }
 
-    fn attach_on(
+    /// Attaches this process to a session of audio, by name or id.
+    ///
+    /// ```no_run
+    /// use onair::{Client, Timeout};
+    ///
+    /// let session = Client::from_env().attach_audio("mic1")?;
+    /// let mut samples = vec![0.0_f32; session.layout().block_samples() as usize];
+    /// loop {
+    ///     let block = session.buffer_get(Timeout::NEVER)?;
+    ///     block.audio().channel(0, &mut samples);
+    /// }
+    /// # #[allow(unreachable_code)]
+    /// # Ok::<(), onair::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Client::attach`]; [`Error::Protocol`] if the session carries no audio.
+    pub fn attach_audio(&self, session: &str) -> Result<AudioSession, Error> {
+        self.attach_on(self.open()?, session, None)
+    }
+
+    fn attach_on<L: Carries>(
         &self,
         connection: Connection,
         session: &str,
         format: Option<PixelFormat>,
-    ) -> Result<Session, Error> {
+    ) -> Result<Session<L>, Error> {
         let request = Attach {
             session: session.to_owned(),
             layout: format.map(|it| it.ffmpeg().to_owned()),
@@ -180,10 +202,10 @@ impl Client {
             .session
             .parse()
             .map_err(|error| Error::Protocol(format!("{error}")))?;
-        let layout = Layout::of(&attached).map_err(|what| {
+        let layout = L::of(&attached).map_err(|what| {
             Error::Protocol(format!("invalid description of the session: {what}"))
         })?;
-        if let Some(format) = format.filter(|it| layout.pixel_format != Some(*it)) {
+        if let Some(format) = format.filter(|it| layout.pixel_format() != Some(*it)) {
             let got = attached.layout.as_deref().unwrap_or("pixel groups");
             return Err(Error::Protocol(format!(
                 "{format} was asked for, and the buffers are in {got}"

@@ -83,10 +83,8 @@ pub(crate) fn send(
     let packet = write(tag, request)
         .map_err(|error| Error::Protocol(format!("cannot write a request: {error}")))?;
     if packet.len() > MAX_PACKET {
-        return Err(Error::Protocol(format!(
-            "a request of {} bytes is longer than the {MAX_PACKET} that fit into a packet",
-            packet.len()
-        )));
+        // A name or a specification that the caller passed.
+        return Err(system("send a request of more than 64 KiB", Errno::INVAL));
     }
     label!("request.begun");
     loop {

@@ -8,6 +8,7 @@ use onair_ipc::label;
 use onair_ipc::message::{Abort, AttachRequest, Destroy, Destroyed, Detach, Flush};
 use onair_ipc::pins::End;
 
+use crate::carries::Carries;
 use crate::line::Turn;
 use crate::{Certificate, Error, Session};
 
@@ -15,7 +16,7 @@ use crate::{Certificate, Error, Session};
 const FIRST_PAUSE: Duration = Duration::from_micros(20);
 const LAST_PAUSE: Duration = Duration::from_millis(5);
 
-impl Session {
+impl<L: Carries> Session<L> {
     /// Ends the attachment. Stops the session for this process, lets its callers leave, and unmaps
     /// the shared memory; after that every call returns [`Error::Stale`], in every thread. The
     /// memory that a [`Buffer`](crate::Buffer) of an ended session borrows stays until the buffer
@@ -242,7 +243,7 @@ fn ms(wait: Duration) -> u64 {
     u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
 }
 
-impl Drop for Session {
+impl<L: Carries> Drop for Session<L> {
     fn drop(&mut self) {
         // A forked child shares the connection with its parent, and has no shared memory.
         if self.attachment.is_inherited() {

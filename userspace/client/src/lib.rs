@@ -32,7 +32,9 @@
 #[doc = include_str!("../../../docs/client.md")]
 mod page {}
 
+mod audio;
 mod buffer;
+mod carries;
 mod certificate;
 mod client;
 mod connection;
@@ -47,10 +49,12 @@ mod session;
 mod timeout;
 mod video;
 
+pub use audio::{AudioSession, AudioView};
 pub use buffer::{
-    Buffer, BufferMut, BufferMutOf, BufferOf, Lender, OwnedBuffer, OwnedBufferMut, PutError,
-    RawBuffer,
+    Buffer, BufferMut, BufferMutOf, BufferOf, Lender, LenderOf, OwnedBuffer, OwnedBufferMut,
+    PutError, RawBuffer,
 };
+pub use carries::Carries;
 pub use certificate::Certificate;
 pub use client::{Client, DEFAULT_SOCKET, SOCKET_VARIABLE};
 pub use error::{Busy, Error};
@@ -66,6 +70,7 @@ pub use video::{
 };
 
 pub use onair_api::{Blocker, SessionId, SessionSpec};
+pub use onair_essence::audio::{AudioFormat, AudioSample, Coding, S24};
 pub use onair_ipc::event::{Event, EventKind};
 pub use onair_ipc::meta::MissingRange;
 pub use onair_pixels::pipe::{

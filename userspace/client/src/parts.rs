@@ -8,6 +8,7 @@ use onair_ipc::caller::{Deadline, Refusal};
 use onair_ipc::event::Event;
 use onair_ipc::sys;
 
+use crate::carries::Carries;
 use crate::{Error, OwnedBuffer, Session, Timeout};
 
 /// Longest part: no part ends early for a signal that comes just before it sleeps.
@@ -74,7 +75,7 @@ impl Parts {
     }
 }
 
-impl Session {
+impl<L: Carries> Session<L> {
     /// A part of [`Session::buffer_get`]; `None`: it ended without a frame, make the next part.
     ///
     /// # Errors
@@ -82,7 +83,7 @@ impl Session {
     pub fn buffer_get_part(
         self: &Arc<Self>,
         parts: &mut Parts,
-    ) -> Result<Option<OwnedBuffer>, Error> {
+    ) -> Result<Option<OwnedBuffer<L>>, Error> {
         let take = |deadline, seen: &mut _| self.attachment.take_owned(deadline, Some(seen));
         let held = parts.part(take)?;
         Ok(held.map(|held| OwnedBuffer::new(Arc::clone(self), held)))

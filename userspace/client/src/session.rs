@@ -8,6 +8,7 @@ use onair_ipc::caller::{Attachment, Deadline};
 use onair_ipc::event::Event;
 use onair_ipc::message::Attached;
 
+use crate::carries::Carries;
 use crate::line::Line;
 use crate::{Error, EventFd, Layout, Timeout};
 
@@ -26,11 +27,11 @@ use crate::{Error, EventFd, Layout, Timeout};
 /// # Ok::<(), onair::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct Session {
+pub struct Session<L: Carries = Layout> {
     pub(crate) attachment: Arc<Attachment>,
     id: SessionId,
     name: String,
-    layout: Layout,
+    layout: L,
     owner: bool,
     watched: bool,
     /// Orders the requests. Kicks use the socket without it.
@@ -38,12 +39,12 @@ pub struct Session {
     pub(crate) timeout: Duration,
 }
 
-impl Session {
+impl<L: Carries> Session<L> {
     pub(crate) fn new(
         attachment: Arc<Attachment>,
         attached: Attached,
         id: SessionId,
-        layout: Layout,
+        layout: L,
         line: Line,
         timeout: Duration,
     ) -> Self {
@@ -77,9 +78,9 @@ impl Session {
         self.attachment.attachment()
     }
 
-    /// Layout of each frame's bytes.
+    /// What each buffer holds: the layout of a frame's bytes, or the format of a block of audio.
     #[must_use]
-    pub fn layout(&self) -> &Layout {
+    pub fn layout(&self) -> &L {
         &self.layout
     }
 

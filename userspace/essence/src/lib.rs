@@ -6,6 +6,7 @@
 //! here, nor anything of the daemon.
 #![forbid(unsafe_code)]
 
+pub mod audio;
 mod bits;
 mod document;
 mod essence;
@@ -16,6 +17,7 @@ pub mod receive;
 mod registry;
 pub mod rtp;
 pub mod send;
+mod sequence;
 pub mod survey;
 pub mod video;
 

@@ -8,10 +8,10 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyMemoryView;
 
+use crate::again::Gap;
 use crate::error::raised;
 use crate::held::Held;
 use crate::loan::Loan;
-use crate::reattaching::Gap;
 
 /// A frame that this process holds. `memoryview(frame)` and `numpy.asarray(frame)` are its bytes, without a copy: read-only,
 /// or writable in a send session. The frame is given back when the last of it and its views is deleted, or by `put`.

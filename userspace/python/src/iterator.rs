@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use onair::{Error, Timeout};
 use pyo3::prelude::*;
 
+use crate::again::Again;
 use crate::attached::Attached;
 use crate::error::raised;
 use crate::frame::Frame;
 use crate::held::Held;
 use crate::loan::Loan;
-use crate::reattaching::Again;
 
 /// Iterator over frames. Each step puts the frame of the step before, unless there is a view of it. It waits while the
 /// daemon has stopped the session, and ends when this process stops or ends it.

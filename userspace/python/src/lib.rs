@@ -5,6 +5,7 @@
 //! protocol; the loan lasts as long as the last view of it. Not in this crate: the control socket, exceptions and
 //! `asyncio`, which are in Python (`onair/`).
 
+mod again;
 mod attached;
 mod document;
 mod error;
@@ -33,13 +34,15 @@ mod _onair {
     use crate::waiting::{duration, request};
 
     #[pymodule_export]
+    use crate::again::{Gap, Mark};
+    #[pymodule_export]
     use crate::event::{Event, EventFd};
     #[pymodule_export]
     use crate::frame::Frame;
     #[pymodule_export]
     use crate::iterator::Frames;
     #[pymodule_export]
-    use crate::reattaching::{Gap, Mark, Reattaching};
+    use crate::reattaching::Reattaching;
     #[pymodule_export]
     use crate::session::Session;
 

@@ -6,7 +6,7 @@ use onair_essence::Format;
 
 use crate::clock::{MediaClock, ReferenceClock};
 use crate::essence::ancillary::Ancillary;
-use crate::essence::audio::{Aes3, Audio};
+use crate::essence::audio::{Aes3, Audio, described};
 use crate::essence::compressed::Compressed;
 use crate::essence::video::DescribedVideo;
 use crate::warning::Warning;
@@ -96,6 +96,7 @@ impl Essence {
     pub fn of(format: &Format) -> Self {
         match format {
             Format::Video(video) => Self::Video((*video).into()),
+            Format::Audio(audio) => described(audio, Self::Audio, Self::Aes3),
         }
     }
 }

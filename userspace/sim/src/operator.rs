@@ -144,7 +144,7 @@ fn act(deed: &Deed) {
         }),
         DeedKind::Bounce => {
             ask(session, Event::Stop);
-            if deed.which % 2 == 0 {
+            if deed.which.is_multiple_of(2) {
                 attach_another(session);
             }
             start(session);

@@ -4,7 +4,7 @@ use crate::{Fault, Page};
 
 /// A page and its most words, as `wc -w` counts them.
 const PAGES: [(&str, usize); 28] = [
-    ("README.md", 700),
+    ("README.md", 620),
     ("CONTRIBUTING.md", 610),
     ("CHANGELOG.md", 1020),
     ("docs/first-stream.md", 700),
@@ -23,7 +23,7 @@ const PAGES: [(&str, usize); 28] = [
     ("docs/sizing.md", 700),
     ("docs/client.md", 1500),
     ("docs/python.md", 450),
-    ("docs/formats.md", 850),
+    ("docs/formats.md", 930),
     ("docs/architecture.md", 2550),
     ("docs/testing.md", 1440),
     ("docs/gate.md", 3800),
@@ -105,7 +105,7 @@ mod tests {
         all.remove(1);
         let said = said(&all).join("\n");
         for part in [
-            "README.md:1: 701 words, and its budget is 700: shorten it",
+            "README.md:1: 701 words, and its budget is 620: shorten it",
             "CONTRIBUTING.md:1: the page is missing",
             "docs/use.md:1: the page has no budget",
             "docs/adr:1: 9002 words together",

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::stamp::{Stamp, processor};
 
 const ABOUT: &str = "Simulated lives of one run: of the seeds that ever failed, then of new ones. `cargo xtask sim \
-                     --results` wrote this file: run it again, do not edit it. An event is a choice of the scheduler, \
+                     --results` writes this file: run it again, do not edit it. An event is a choice of the scheduler, \
                      or a deed on the disk. `failed` has each life with a violation, and its seed.";
 
 /// The file of a run of `stamp`, whose first new seed was `seed`; `said` is the simulator's own JSON.

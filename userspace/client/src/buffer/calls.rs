@@ -5,9 +5,10 @@ use onair_ipc::caller::Deadline;
 use std::sync::Arc;
 
 use super::{Buffer, BufferMut, OwnedBuffer, OwnedBufferMut, PutError};
+use crate::carries::Carries;
 use crate::{Error, Session, Timeout};
 
-impl Session {
+impl<L: Carries> Session<L> {
     /// Gets the oldest ready frame; waits at most `timeout` for one. In a send session: a free
     /// frame; [`Session::buffer_get_mut`] returns it writable.
     ///
@@ -17,12 +18,12 @@ impl Session {
     /// retry in a loop: call [`Session::wait_started`].
     /// [`Error::TimedOut`] (`ETIMEDOUT`), [`Error::Stale`] (`ESTALE`). Never `EINTR`.
     #[inline(always)]
-    pub fn buffer_get(&self, timeout: Timeout) -> Result<Buffer<'_>, Error> {
+    pub fn buffer_get(&self, timeout: Timeout) -> Result<Buffer<'_, L>, Error> {
         self.get_until(timeout.deadline())
     }
 
     #[inline(always)]
-    pub(crate) fn get_until(&self, deadline: Deadline) -> Result<Buffer<'_>, Error> {
+    pub(crate) fn get_until(&self, deadline: Deadline) -> Result<Buffer<'_, L>, Error> {
         match self.attachment.take(deadline) {
             Ok(held) => Ok(Buffer::new(self, held)),
             Err(refusal) => Err(refusal.into()),
@@ -33,7 +34,7 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::buffer_get`]; [`Error::NotASender`] (`EINVAL`) in a receive session.
-    pub fn buffer_get_mut(&self, timeout: Timeout) -> Result<BufferMut<'_>, Error> {
+    pub fn buffer_get_mut(&self, timeout: Timeout) -> Result<BufferMut<'_, L>, Error> {
         self.is_to_send()?;
         self.buffer_get(timeout)?
             .writable()
@@ -52,14 +53,14 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::buffer_get`].
-    pub fn buffer_get_owned(self: &Arc<Self>, timeout: Timeout) -> Result<OwnedBuffer, Error> {
+    pub fn buffer_get_owned(self: &Arc<Self>, timeout: Timeout) -> Result<OwnedBuffer<L>, Error> {
         self.get_owned_until(timeout.deadline())
     }
 
     pub(crate) fn get_owned_until(
         self: &Arc<Self>,
         deadline: Deadline,
-    ) -> Result<OwnedBuffer, Error> {
+    ) -> Result<OwnedBuffer<L>, Error> {
         let held = self.attachment.take_owned(deadline, None)?;
         Ok(OwnedBuffer::new(Arc::clone(self), held))
     }
@@ -71,7 +72,7 @@ impl Session {
     pub fn buffer_get_owned_mut(
         self: &Arc<Self>,
         timeout: Timeout,
-    ) -> Result<OwnedBufferMut, Error> {
+    ) -> Result<OwnedBufferMut<L>, Error> {
         self.is_to_send()?;
         self.buffer_get_owned(timeout)?
             .writable()
@@ -84,7 +85,7 @@ impl Session {
     /// # Errors
     /// `EINVAL` if the buffer belongs to another session: the error contains it, untouched.
     /// `ESTALE` if the session is gone, and the buffer with it.
-    pub fn buffer_put<'b>(&self, buffer: Buffer<'b>) -> Result<(), PutError<'b>> {
+    pub fn buffer_put<'b>(&self, buffer: Buffer<'b, L>) -> Result<(), PutError<'b, L>> {
         buffer.put_into(self)
     }
 

@@ -5,25 +5,36 @@ use std::sync::Arc;
 
 use onair_ipc::caller::Attachment;
 
-use crate::Session;
+use crate::carries::Carries;
+use crate::{Layout, Session};
 
 mod sealed {
     pub trait Sealed {}
-    impl Sealed for &crate::Session {}
-    impl Sealed for std::sync::Arc<crate::Session> {}
+    impl<L: crate::Carries> Sealed for &crate::Session<L> {}
+    impl<L: crate::Carries> Sealed for std::sync::Arc<crate::Session<L>> {}
 }
 
 /// A borrowed or a shared session: `&Session` or `Arc<Session>`.
-pub trait Lender: Deref<Target = Session> + sealed::Sealed {
+pub trait LenderOf: Deref<Target = Session<Self::Layout>> + sealed::Sealed {
+    /// What its buffers hold.
+    type Layout: Carries;
+
     /// What the loan holds.
     #[doc(hidden)]
     type Attachment: Deref<Target = Attachment>;
 }
 
-impl<'a> Lender for &'a Session {
+impl<'a, L: Carries> LenderOf for &'a Session<L> {
+    type Layout = L;
     type Attachment = &'a Attachment;
 }
 
-impl Lender for Arc<Session> {
+impl<L: Carries> LenderOf for Arc<Session<L>> {
+    type Layout = L;
     type Attachment = Arc<Attachment>;
 }
+
+/// A session of video.
+pub trait Lender: LenderOf<Layout = Layout> {}
+
+impl<S: LenderOf<Layout = Layout>> Lender for S {}

@@ -10,9 +10,10 @@ use std::sync::Arc;
 
 use onair_ipc::caller::Guard;
 
+use crate::carries::{Carries, Described as _};
 use crate::{Error, Layout, Session, Status};
 
-pub use lender::Lender;
+pub use lender::{Lender, LenderOf};
 pub use raw::RawBuffer;
 
 /// A frame that this process holds: its bytes and its metadata. Dropping it returns the frame. It
@@ -43,19 +44,19 @@ pub use raw::RawBuffer;
 ///
 /// A forgotten guard (`mem::forget`) stays counted as held: it keeps the session from being
 /// destroyed, and appears in the list of blockers.
-pub struct BufferOf<S: Lender> {
+pub struct BufferOf<S: LenderOf> {
     // Before the session, which must outlive the loan.
     held: Guard<S::Attachment>,
     session: S,
 }
 
 /// A buffer that borrows its session.
-pub type Buffer<'a> = BufferOf<&'a Session>;
+pub type Buffer<'a, L = Layout> = BufferOf<&'a Session<L>>;
 
 /// A buffer that keeps its session attached: for threads and bindings that outlive the call.
-pub type OwnedBuffer = BufferOf<Arc<Session>>;
+pub type OwnedBuffer<L = Layout> = BufferOf<Arc<Session<L>>>;
 
-impl<S: Lender> BufferOf<S> {
+impl<S: LenderOf> BufferOf<S> {
     #[inline]
     pub(crate) fn new(session: S, held: Guard<S::Attachment>) -> Self {
         Self { held, session }
@@ -67,9 +68,9 @@ impl<S: Lender> BufferOf<S> {
         &self.session
     }
 
-    /// Layout of the bytes.
+    /// What the bytes are.
     #[must_use]
-    pub fn layout(&self) -> &Layout {
+    pub fn layout(&self) -> &S::Layout {
         self.session.layout()
     }
 
@@ -80,7 +81,7 @@ impl<S: Lender> BufferOf<S> {
         self.held.meta().number
     }
 
-    /// RTP timestamp of the frame, in units of 1/90000 s (RFC 4175 §4.1).
+    /// RTP timestamp of the frame, in units of 1/90000 s (RFC 4175 §4.1); of audio, in samples.
     #[must_use]
     pub fn rtp_timestamp(&self) -> u32 {
         self.held.meta().rtp_timestamp
@@ -152,8 +153,8 @@ impl<S: Lender> BufferOf<S> {
     }
 }
 
-impl<'a> Buffer<'a> {
-    pub(crate) fn put_into(self, session: &Session) -> Result<(), PutError<'a>> {
+impl<'a, L: Carries> Buffer<'a, L> {
+    pub(crate) fn put_into(self, session: &Session<L>) -> Result<(), PutError<'a, L>> {
         if !std::ptr::eq(self.session, session) {
             return Err(PutError {
                 error: Error::NotHeld,
@@ -167,7 +168,7 @@ impl<'a> Buffer<'a> {
     }
 }
 
-impl<S: Lender> Deref for BufferOf<S> {
+impl<S: LenderOf> Deref for BufferOf<S> {
     type Target = [u8];
 
     #[inline]
@@ -180,13 +181,13 @@ impl<S: Lender> Deref for BufferOf<S> {
     }
 }
 
-impl<S: Lender> AsRef<[u8]> for BufferOf<S> {
+impl<S: LenderOf> AsRef<[u8]> for BufferOf<S> {
     fn as_ref(&self) -> &[u8] {
         self
     }
 }
 
-impl<S: Lender> fmt::Debug for BufferOf<S> {
+impl<S: LenderOf> fmt::Debug for BufferOf<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Buffer")
             .field("session", &self.session.name())
@@ -209,15 +210,15 @@ impl<S: Lender> fmt::Debug for BufferOf<S> {
 /// # Ok::<(), onair::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct BufferMutOf<S: Lender>(BufferOf<S>);
+pub struct BufferMutOf<S: LenderOf>(BufferOf<S>);
 
 /// A frame to fill that borrows its session.
-pub type BufferMut<'a> = BufferMutOf<&'a Session>;
+pub type BufferMut<'a, L = Layout> = BufferMutOf<&'a Session<L>>;
 
 /// A frame to fill that keeps its session attached.
-pub type OwnedBufferMut = BufferMutOf<Arc<Session>>;
+pub type OwnedBufferMut<L = Layout> = BufferMutOf<Arc<Session<L>>>;
 
-impl<S: Lender> BufferMutOf<S> {
+impl<S: LenderOf> BufferMutOf<S> {
     /// Submits the frame. The daemon sends frames in the order of these calls, also after
     /// [`Session::stop`] of this process. If the session itself is stopped, the daemon takes the
     /// frame back unsent, and counts it as submitted and as dropped by the stop.
@@ -236,12 +237,12 @@ impl<S: Lender> BufferMutOf<S> {
 
     /// Layout of the bytes.
     #[must_use]
-    pub fn layout(&self) -> &Layout {
+    pub fn layout(&self) -> &S::Layout {
         self.0.layout()
     }
 }
 
-impl<S: Lender> Deref for BufferMutOf<S> {
+impl<S: LenderOf> Deref for BufferMutOf<S> {
     type Target = [u8];
 
     #[inline]
@@ -250,7 +251,7 @@ impl<S: Lender> Deref for BufferMutOf<S> {
     }
 }
 
-impl<S: Lender> DerefMut for BufferMutOf<S> {
+impl<S: LenderOf> DerefMut for BufferMutOf<S> {
     #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
         self.0
@@ -272,14 +273,14 @@ impl<S: Lender> DerefMut for BufferMutOf<S> {
 /// ```
 #[derive(Debug, thiserror::Error)]
 #[error("{error}")]
-pub struct PutError<'a> {
+pub struct PutError<'a, L: Carries = Layout> {
     /// The cause: [`Error::NotHeld`] (another session's) or [`Error::Stale`].
     pub error: Error,
     /// The buffer, if it is still held.
-    pub buffer: Option<Buffer<'a>>,
+    pub buffer: Option<Buffer<'a, L>>,
 }
 
-impl PutError<'_> {
+impl<L: Carries> PutError<'_, L> {
     /// As [`Error::errno`].
     #[must_use]
     pub fn errno(&self) -> i32 {

@@ -5,6 +5,7 @@ use std::ptr::NonNull;
 use onair_api::SessionId;
 use onair_ipc::caller::{RawLease, Refusal};
 
+use crate::carries::Carries;
 use crate::{Error, Session, Status};
 
 /// A held frame as a plain value that may be copied and kept. If it is put twice, put into another
@@ -41,7 +42,7 @@ impl RawBuffer {
     }
 }
 
-impl Session {
+impl<L: Carries> Session<L> {
     /// Returns the frame of a raw handle.
     ///
     /// # Errors

@@ -7,18 +7,9 @@ use onair_essence::video::{Field, Scan, VideoFormat};
 use onair_ipc::message::Attached;
 use onair_pixels::{Picture, PixelFormat, Planes};
 
-pub use status::{Incomplete, Status};
+use crate::carries::{Described, LayoutError};
 
-/// Why the daemon's description of a session is inconsistent.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum LayoutError {
-    #[error("buffers of {0}, which this library does not know")]
-    Essence(&'static str),
-    #[error("buffers in the layout {layout:?}, which this library does not know")]
-    Name { layout: String },
-    #[error("{0} in buffers of {1} bytes")]
-    Sizes(VideoFormat, u32),
-}
+pub use status::{Incomplete, Status};
 
 /// Layout of a buffer's bytes: one plane, row after row without padding, in the pixel groups of RFC
 /// 4175 §4.3. A row is a line, or with 4:2:0 two lines. If the width is no multiple of the group, the
@@ -62,16 +53,6 @@ impl Layout {
         self.video.line_bytes() * self.video.rows(field == Some(Field::Second))
     }
 
-    /// How many bytes a buffer with this tag has, if they may be fewer than its memory: the second field of an odd
-    /// height has a line less.
-    #[inline]
-    pub(crate) fn fewer_bytes(&self, tag: impl FnOnce() -> u32) -> Option<usize> {
-        if self.video.scan() != Scan::Interlaced {
-            return None;
-        }
-        Some(self.bytes_of(Field::of_tag(tag())))
-    }
-
     /// Buffers that `ns` nanoseconds have, to the nearest one.
     pub(crate) fn buffers_in(&self, ns: u64) -> u64 {
         let rate = self.video.buffer_rate();
@@ -88,8 +69,19 @@ impl Layout {
         Some(format.planes(&self.picture(field)))
     }
 
+    /// Whether buffers have so many bytes, and the pixel format of a converted session holds the video.
+    fn has_buffers_of(&self, bytes: usize) -> bool {
+        let Some(format) = self.pixel_format else {
+            return self.video.frame_bytes() == bytes;
+        };
+        let picture = Picture::of(&self.video, self.lines_of(None));
+        picture.is_some_and(|it| format.holds(&it) && format.planes(&it).bytes == bytes)
+    }
+}
+
+impl Described for Layout {
     /// The layout that the daemon described, if it is consistent.
-    pub(crate) fn of(attached: &Attached) -> Result<Self, LayoutError> {
+    fn of(attached: &Attached) -> Result<Self, LayoutError> {
         let kind = attached.format.kind();
         let other = LayoutError::Essence(kind.name());
         let video = attached.format.video().ok_or(other)?.format;
@@ -108,17 +100,27 @@ impl Layout {
         if layout.has_buffers_of(bytes as usize) {
             Ok(layout)
         } else {
-            Err(LayoutError::Sizes(video, bytes))
+            Err(LayoutError::Sizes(video.to_string(), bytes))
         }
     }
 
-    /// Whether buffers have so many bytes, and the pixel format of a converted session holds the video.
-    fn has_buffers_of(&self, bytes: usize) -> bool {
-        let Some(format) = self.pixel_format else {
-            return self.video.frame_bytes() == bytes;
-        };
-        let picture = Picture::of(&self.video, self.lines_of(None));
-        picture.is_some_and(|it| format.holds(&it) && format.planes(&it).bytes == bytes)
+    /// How many bytes a buffer with this tag has, if they may be fewer than its memory: the second field of an odd
+    /// height has a line less.
+    #[inline]
+    fn fewer_bytes(&self, tag: impl FnOnce() -> u32) -> Option<usize> {
+        if self.video.scan() != Scan::Interlaced {
+            return None;
+        }
+        Some(self.bytes_of(Field::of_tag(tag())))
+    }
+
+    fn row(&self) -> (u32, u32) {
+        let line_bytes = u32::try_from(self.video.line_bytes());
+        (line_bytes.unwrap_or(u32::MAX), self.video.pgroup().lines)
+    }
+
+    fn pixel_format(&self) -> Option<PixelFormat> {
+        self.pixel_format
     }
 }
 

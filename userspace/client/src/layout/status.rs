@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use onair_ipc::meta::{FrameMeta, MissingRange};
 
-use super::Layout;
+use crate::carries::Described;
 
 /// Whether every byte of a frame arrived.
 ///
@@ -44,7 +44,7 @@ pub struct Incomplete {
     pub packets_lost: u32,
     /// Of rows of pixel groups.
     ranges: [MissingRange; onair_ipc::meta::MISSING_RANGES],
-    /// Bytes of a row of pixel groups, and its lines.
+    /// Bytes of a row of pixel groups, and its lines; of audio: of a sample, and 1.
     row: (u32, u32),
     is_converted: bool,
 }
@@ -59,7 +59,7 @@ impl Incomplete {
     }
 
     /// The lines of the buffer to which the first missing ranges belong, in order and apart: each lacks some of its
-    /// bytes, or all. With 4:2:0 the lines come in pairs.
+    /// bytes, or all. With 4:2:0 the lines come in pairs. Of audio: the samples, which are silent.
     pub fn lines(&self) -> impl Iterator<Item = Range<u32>> + '_ {
         let (bytes, lines) = self.row;
         let mut runs = self
@@ -91,17 +91,16 @@ impl Status {
     }
 
     /// Of a buffer in this layout.
-    pub(crate) fn of(meta: &FrameMeta, layout: &Layout) -> Self {
+    pub(crate) fn of(meta: &FrameMeta, layout: &impl Described) -> Self {
         if meta.is_complete() {
             return Self::Complete;
         }
-        let line_bytes = u32::try_from(layout.video.line_bytes());
         Self::Incomplete(Incomplete {
             bytes_missing: meta.bytes_missing,
             packets_lost: meta.packets_lost,
             ranges: meta.missing,
-            row: (line_bytes.unwrap_or(u32::MAX), layout.video.pgroup().lines),
-            is_converted: layout.pixel_format.is_some(),
+            row: layout.row(),
+            is_converted: layout.pixel_format().is_some(),
         })
     }
 }

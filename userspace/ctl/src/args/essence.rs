@@ -125,7 +125,7 @@ macro_rules! declare {
 
         /// Examples of converted sessions.
         pub(crate) fn converted_examples() -> String {
-            [$first::CONVERTED_EXAMPLES, $($field::CONVERTED_EXAMPLES,)*].join("\n")
+            [$first::CONVERTED_EXAMPLES, $($field::CONVERTED_EXAMPLES,)*].join("\n").trim_end().to_owned()
         }
 
         /// The smallest format: a session with it measures what arrives, whatever that is.

@@ -3,6 +3,7 @@
 //!
 //! Commands with their own arguments are in `command`, and the whole command line in `cli`.
 
+mod audio;
 pub(crate) mod essence;
 pub(crate) mod legs;
 mod options;

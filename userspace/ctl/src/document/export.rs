@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use onair_pixels::export::{FrameCounts, FrameFile, PacketCounts};
+use onair_pixels::export::{FrameCounts, PacketCounts};
 use serde::Serialize;
 
 use crate::capture::Read;
@@ -20,6 +20,18 @@ pub(crate) struct Exported {
     pub(crate) incomplete_frames: u64,
     /// The first incomplete frames.
     pub(crate) left_out: Vec<LeftOut>,
+    /// Of audio: samples of each channel in the file, silence included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) samples: Option<u64>,
+    /// Samples that did not come, and are silence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) silent_samples: Option<u64>,
+    /// Jumps of the timestamps that are no gap.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) timestamp_jumps: Option<u64>,
+    /// The first silences.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) silences: Vec<Silence>,
     /// Packets of frames, complete or not.
     pub(crate) packets: u64,
     pub(crate) packets_of_no_frame: u64,
@@ -28,6 +40,14 @@ pub(crate) struct Exported {
     /// Packets that the recorder could not keep.
     pub(crate) recorder_missing: u64,
     pub(crate) files: Vec<ReadFile>,
+}
+
+/// Samples that did not come.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Silence {
+    /// Place of the first one in the file, from 0.
+    pub(crate) first_sample: u64,
+    pub(crate) samples: u64,
 }
 
 /// An incomplete frame.
@@ -64,15 +84,19 @@ impl ReadFile {
 
 impl Exported {
     /// Nothing yet.
-    pub(crate) fn new(path: &Path, file: FrameFile, facts: &[(&'static str, String)]) -> Self {
+    pub(crate) fn new(path: &Path, format: &'static str, facts: &[(&'static str, String)]) -> Self {
         Self {
             output: path.display().to_string(),
-            format: file.as_str(),
+            format,
             content: facts.iter().cloned().collect(),
             bytes: 0,
             frames: 0,
             incomplete_frames: 0,
             left_out: Vec::new(),
+            samples: None,
+            silent_samples: None,
+            timestamp_jumps: None,
+            silences: Vec::new(),
             packets: 0,
             packets_of_no_frame: 0,
             cut_packets: 0,
@@ -81,7 +105,7 @@ impl Exported {
         }
     }
 
-    pub(crate) fn count(&mut self, frames: &FrameCounts, packets: PacketCounts) {
+    pub(crate) fn count_frames(&mut self, frames: &FrameCounts) {
         self.frames = frames.written;
         self.incomplete_frames = frames.incomplete;
         let left_out = frames.left_out.iter().map(|it| LeftOut {
@@ -91,6 +115,9 @@ impl Exported {
             packets: it.packets,
         });
         self.left_out = left_out.collect();
+    }
+
+    pub(crate) fn count_packets(&mut self, packets: PacketCounts) {
         self.packets = packets.of_frames;
         self.packets_of_no_frame = packets.of_no_frame;
         self.cut_packets = packets.cut;

@@ -59,6 +59,8 @@ pub(crate) enum ExportError {
     },
     #[error(transparent)]
     NotWritten(#[from] NotWritten),
+    #[error("{0} has no samples: only audio is exported as wav")]
+    NoSamples(&'static str),
     #[error("{} already exists: give another --output, or --force", .0.display())]
     Exists(PathBuf),
     #[error(

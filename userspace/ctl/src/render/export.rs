@@ -16,6 +16,15 @@ pub(crate) fn render(exported: &Exported) -> String {
         "frames",
         format!("{}{}", exported.frames, reasons(exported)),
     );
+    if let Some(samples) = exported.samples {
+        facts.add("samples", samples);
+    }
+    if let Some(silent) = exported.silent_samples {
+        facts.add("silent samples", silent);
+    }
+    if let Some(jumps) = exported.timestamp_jumps {
+        facts.add("timestamp jumps", jumps);
+    }
     facts.add("files", exported.files.len());
     facts.add("packets", exported.packets);
     facts.print()

@@ -136,7 +136,7 @@ impl Timing {
             return;
         }
         self.end_burst();
-        let Ok((rtp, _)) = RtpHeader::parse_start(payload) else {
+        let Ok((rtp, samples)) = RtpHeader::parse_start(payload) else {
             return;
         };
         if ssrc != Some(rtp.ssrc) {
@@ -144,7 +144,7 @@ impl Timing {
         }
         let clock = self.clock.as_ref().filter(|clock| clock.is_tai());
         let tai_ns = clock.map(|clock| now_ns.saturating_add(clock.ahead_ns()));
-        if self.monitor.packet(now_ns, tai_ns, &rtp) {
+        if self.monitor.packet(now_ns, tai_ns, &rtp, samples) {
             self.share.offer(&self.monitor);
         }
         self.alike = start.filter(|it| it.is_plain());
@@ -197,7 +197,7 @@ mod tests {
         assert!(held.is_none());
         for round in 1..20u64 {
             for sequence in 0..3 {
-                monitor.packet(round * 10 + sequence, None, &header(0));
+                monitor.packet(round * 10 + sequence, None, &header(0), &[]);
                 share.offer(&monitor);
             }
             share.take(&mut held);
@@ -241,7 +241,7 @@ mod tests {
             timing.run(&run, Some(1));
             for packet in packets {
                 match RtpHeader::parse_start(packet) {
-                    Ok((rtp, _)) if rtp.ssrc == 1 => single.packet(now_ns, None, &rtp),
+                    Ok((rtp, _)) if rtp.ssrc == 1 => single.packet(now_ns, None, &rtp, &[]),
                     _ => false,
                 };
             }

@@ -289,8 +289,8 @@ impl Measure for Monitor {
     type Document = TimingDocument;
 
     #[inline]
-    fn packet(&mut self, at_ns: u64, tai_ns: Option<u64>, rtp: &RtpHeader) -> bool {
-        each!(self, it => it.packet(at_ns, tai_ns, rtp))
+    fn packet(&mut self, at_ns: u64, tai_ns: Option<u64>, rtp: &RtpHeader, payload: &[u8]) -> bool {
+        each!(self, it => Measure::packet(it, at_ns, tai_ns, rtp, payload))
     }
 
     #[inline]

@@ -20,6 +20,9 @@ macro_rules! for_essences {
                 /// Uncompressed video: ST 2110-20.
                 Video video [$crate::video::VideoStream, $crate::video::VideoDocument, $crate::video::VideoPatch,
                     $crate::video::Picture, $crate::video::ListedVideo, $crate::video::VideoTiming];
+                /// Audio: ST 2110-30 and -31.
+                Audio audio [$crate::audio::AudioFormat, $crate::audio::AudioDocument, $crate::audio::AudioPatch,
+                    $crate::audio::SeenAudio, $crate::audio::ListedAudio, $crate::audio::AudioTiming];
             ]
             $($more)*
         }

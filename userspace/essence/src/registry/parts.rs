@@ -91,6 +91,7 @@ macro_rules! declare {
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
         #[serde(untagged)]
+        #[expect(clippy::large_enum_variant, reason = "there is one a session")]
         pub enum TimingDocument {
             $($(#[$doc])+ $name($timing),)+
         }
@@ -111,6 +112,7 @@ macro_rules! declare {
 
         /// Makes packets of units.
         #[derive(Debug)]
+        #[expect(clippy::large_enum_variant, reason = "there is one a session")]
         pub enum Packetiser {
             $($(#[$doc])+ $name(<$format as Essence>::Send),)+
         }
@@ -123,12 +125,14 @@ macro_rules! declare {
 
         /// The built-in test signal.
         #[derive(Debug)]
+        #[expect(clippy::large_enum_variant, reason = "there is one a session")]
         pub enum Signal {
             $($(#[$doc])+ $name(<$format as Essence>::Signal),)+
         }
 
         /// Measures the timing of packets.
         #[derive(Debug, Clone)]
+        #[expect(clippy::large_enum_variant, reason = "there is one a session")]
         pub enum Monitor {
             $($(#[$doc])+ $name(<$format as Essence>::Timing),)+
         }

@@ -69,7 +69,7 @@ impl Guess {
             Self::Ancillary
         } else if nearly_all(formats.timed_text) {
             Self::TimedText
-        } else if nearly_all(formats.jpeg_xs) {
+        } else if nearly_all(formats.jpeg_xs) && survey.markers() > 0 {
             Self::JpegXs
         } else if nearly_all(survey.raster().valid) && survey.markers() > 0 {
             Self::Video

@@ -13,6 +13,7 @@ mod picture;
 mod raster;
 mod sequences;
 mod shown;
+mod sound;
 mod steps;
 mod stream;
 

@@ -12,7 +12,10 @@ impl Survey {
     /// The format of what is surveyed, as far as its packets show it.
     #[must_use]
     pub fn seen(&self) -> SeenFormat {
-        self.picture().into()
+        match self.sound() {
+            Some(sound) => SeenFormat::Audio(sound),
+            None => self.picture().into(),
+        }
     }
 
     /// The picture; `None` of another essence, and before some frames have arrived.

@@ -75,9 +75,10 @@ impl Survey {
             return;
         };
         let bytes = packet.payload_bytes;
-        // RFC 8331 §2.1: the length behind this header, a field number, and zeros.
+        // RFC 8331 §2.1: the length behind this header, up to a whole word, a field number, and zeros.
         let length = usize::from(u16::from_be_bytes([c, d]));
-        let is_ancillary = length + 8 <= bytes && f & 0x3f == 0 && f >> 6 != 1 && (g, h) == (0, 0);
+        let is_length = (length + 8..length + 12).contains(&bytes);
+        let is_ancillary = is_length && f & 0x3f == 0 && f >> 6 != 1 && (g, h) == (0, 0);
         self.formats.ancillary += u64::from(is_ancillary);
         // RFC 8759 §4.1: zeros, the length, and a document.
         let text = usize::from(u16_at(payload, 2).unwrap_or(0));

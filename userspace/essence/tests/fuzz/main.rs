@@ -1,9 +1,12 @@
 //! Each parser of what comes from the network, on packets of others that were damaged in any way.
 //!
 //! `corpus/frames` has Ethernet frames: of Linux (ARP, ICMP, and the IGMP of its bridge and of a member) and
-//! of GStreamer (`rtpvrawpay`), some with a tag put in; `corpus/ptp` has answers of ptp4l. A file is hex
+//! of GStreamer (`rtpvrawpay`), some with a tag put in; `corpus/audio` has RTP of GStreamer, `corpus/ptp`
+//! answers of ptp4l. A file is hex
 //! digits. Each input that a run finds is kept there as `found-….hex`. `PROPTEST_CASES=1000000` runs longer.
 #![expect(clippy::unwrap_used, reason = "clippy does not take helpers for tests")]
+
+mod audio;
 
 use std::fs;
 use std::net::Ipv4Addr;

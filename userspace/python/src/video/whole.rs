@@ -6,11 +6,12 @@ use onair::{Assembly, Field, Next, OwnedFrame, Session as Attachment};
 use pyo3::prelude::*;
 
 use super::{name, unpack};
+use crate::again::{Again, Gap};
 use crate::attached::Attached;
 use crate::frame::Frame;
 use crate::iterator::{Last, take};
 use crate::loan::Loan;
-use crate::reattaching::{Again, Gap, Reattaching};
+use crate::reattaching::Reattaching;
 use crate::session::Session;
 
 /// Iterator over the whole frames of a session: the two fields of an interlaced frame together. It waits and ends as the

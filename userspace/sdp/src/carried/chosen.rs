@@ -20,7 +20,7 @@ pub struct Chosen<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoneChosen {
     /// No stream is of an essence that is carried.
-    #[error("it describes no ST 2110-20 video (raw/90000)")]
+    #[error("it describes no ST 2110-20 video (raw/90000) and no audio (L16, L24, AM824)")]
     None,
     /// Several streams are, and they are not legs of one.
     #[error("it describes {0} streams that could be carried: leave the one that is wanted")]

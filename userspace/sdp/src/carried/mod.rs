@@ -1,4 +1,4 @@
-//! Which video OnAir carries today.
+//! What OnAir carries today.
 
 pub(crate) mod chosen;
 pub(crate) mod surveyed;
@@ -29,7 +29,7 @@ pub struct NotCarried {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoFormat {
     /// Another essence.
-    #[error("it is no uncompressed video (ST 2110-20)")]
+    #[error("it is no video (ST 2110-20) and no audio (ST 2110-30, -31)")]
     Essence,
     /// A parameter that OnAir does not carry.
     #[error(transparent)]
@@ -55,11 +55,9 @@ impl Essence {
     pub(crate) fn carried(&self) -> Option<Result<FormatDocument, NotCarried>> {
         match self {
             Self::Video(video) => Some(video.carried().map(FormatDocument::Video)),
-            Self::Compressed(_)
-            | Self::Audio(_)
-            | Self::Aes3(_)
-            | Self::Ancillary(_)
-            | Self::Other { .. } => None,
+            Self::Audio(audio) => Some(Ok(FormatDocument::Audio(audio.carried()))),
+            Self::Aes3(audio) => Some(Ok(FormatDocument::Audio(audio.carried()))),
+            Self::Compressed(_) | Self::Ancillary(_) | Self::Other { .. } => None,
         }
     }
 }

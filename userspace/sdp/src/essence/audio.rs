@@ -1,6 +1,6 @@
 //! Audio: PCM of ST 2110-30 (AES67), and AES3 of ST 2110-31.
 
-use std::fmt;
+use onair_essence::audio::{AudioDocument, AudioFormat, ChannelOrder, Coding};
 
 use crate::error::SdpError;
 use crate::fmtp::{Parameters, Written};
@@ -42,143 +42,18 @@ pub struct Aes3 {
     pub order: Option<ChannelOrder>,
 }
 
-/// `channel-order` (ST 2110-30 §6.2.2).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ChannelOrder {
-    /// The convention: `SMPTE2110`.
-    pub convention: String,
-    /// Groups of channels, in order.
-    pub groups: Vec<ChannelGroup>,
+pub(crate) fn parse_order(all: &Parameters<'_>) -> Result<Option<ChannelOrder>, SdpError> {
+    all.read(
+        "channel-order",
+        ChannelOrder::of,
+        "one such as SMPTE2110.(51,ST)",
+    )
 }
 
-/// A group of channels.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum ChannelGroup {
-    /// Mono.
-    Mono,
-    /// Dual mono.
-    DualMono,
-    /// Stereo.
-    Stereo,
-    /// Matrix stereo: left total, right total.
-    MatrixStereo,
-    /// 5.1.
-    Surround51,
-    /// 7.1.
-    Surround71,
-    /// 22.2.
-    Surround222,
-    /// One SDI audio group.
-    SdiGroup,
-    /// One AES3 signal.
-    Aes3,
-    /// So many channels, undefined: 1 to 64.
-    Undefined(u8),
-    /// A symbol of another convention.
-    Other(String),
-}
-
-impl ChannelGroup {
-    const NAMED: [(Self, &'static str); 9] = [
-        (Self::Mono, "M"),
-        (Self::DualMono, "DM"),
-        (Self::Stereo, "ST"),
-        (Self::MatrixStereo, "LtRt"),
-        (Self::Surround51, "51"),
-        (Self::Surround71, "71"),
-        (Self::Surround222, "222"),
-        (Self::SdiGroup, "SGRP"),
-        (Self::Aes3, "AES3"),
-    ];
-
-    /// Channels in the group; `None` if the symbol is of another convention.
-    #[must_use]
-    pub const fn channels(&self) -> Option<u16> {
-        Some(match self {
-            Self::Mono => 1,
-            Self::DualMono | Self::Stereo | Self::MatrixStereo | Self::Aes3 => 2,
-            Self::Surround51 => 6,
-            Self::Surround71 => 8,
-            Self::Surround222 => 24,
-            Self::SdiGroup => 4,
-            Self::Undefined(channels) => *channels as u16,
-            Self::Other(_) => return None,
-        })
-    }
-
-    fn parse(symbol: &str) -> Option<Self> {
-        if let Some((group, _)) = Self::NAMED.iter().find(|(_, name)| *name == symbol) {
-            return Some(group.clone());
-        }
-        let digits = symbol.strip_prefix('U').filter(|it| it.len() == 2)?;
-        let channels = crate::rate::whole(digits)?;
-        let channels = u8::try_from(channels).ok()?;
-        (1..=64)
-            .contains(&channels)
-            .then_some(Self::Undefined(channels))
-    }
-}
-
-impl fmt::Display for ChannelGroup {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Undefined(channels) => write!(f, "U{channels:02}"),
-            Self::Other(symbol) => f.write_str(symbol),
-            named => {
-                let name = Self::NAMED.iter().find(|(group, _)| group == named);
-                f.write_str(name.map_or("", |(_, name)| name))
-            }
-        }
-    }
-}
-
-impl ChannelOrder {
-    const SMPTE: &'static str = "SMPTE2110";
-
-    pub(crate) fn parse(all: &Parameters<'_>) -> Result<Option<Self>, SdpError> {
-        all.read("channel-order", Self::of, "one such as SMPTE2110.(51,ST)")
-    }
-
-    fn of(text: &str) -> Option<Self> {
-        let (convention, list) = text.split_once('.')?;
-        let list = list.strip_prefix('(')?.strip_suffix(')')?;
-        let is_word = |it: &str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_graphic());
-        let is_smpte = convention == Self::SMPTE;
-        let group = |symbol: &str| {
-            let symbol = symbol.trim();
-            if !is_word(symbol) || symbol.contains(['(', ')']) {
-                return None;
-            }
-            if is_smpte {
-                return ChannelGroup::parse(symbol);
-            }
-            Some(ChannelGroup::Other(symbol.to_owned()))
-        };
-        is_word(convention).then_some(())?;
-        Some(Self {
-            convention: convention.to_owned(),
-            groups: list.split(',').map(group).collect::<Option<_>>()?,
-        })
-    }
-
-    pub(crate) fn write(order: Option<&Self>) -> String {
-        let mut out = Written::default();
-        out.maybe("channel-order", order);
-        out.finish().trim_end_matches("; ").to_owned()
-    }
-
-    /// Channels of all groups; `None` if a symbol is of another convention.
-    #[must_use]
-    pub fn channels(&self) -> Option<u16> {
-        self.groups.iter().map(ChannelGroup::channels).sum()
-    }
-}
-
-impl fmt::Display for ChannelOrder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let groups: Vec<_> = self.groups.iter().map(ToString::to_string).collect();
-        write!(f, "{}.({})", self.convention, groups.join(","))
-    }
+pub(crate) fn write_order(order: Option<&ChannelOrder>) -> String {
+    let mut out = Written::default();
+    out.maybe("channel-order", order);
+    out.finish().trim_end_matches("; ").to_owned()
 }
 
 /// Milliseconds as `ptime` has them, in µs: `1`, `1.000`, `0.125`, `.125`. `0.12` is 125 µs, which
@@ -206,4 +81,81 @@ pub(crate) fn packet_time(text: &str) -> Option<u32> {
 pub(crate) fn shown_time(us: u32) -> String {
     let text = format!("{}.{:03}", us / 1000, us % 1000);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// The format as a session specification has it.
+fn carried(
+    coding: Coding,
+    (sample_rate, channels): (u32, u16),
+    packet_time_us: Option<u32>,
+    order: Option<&ChannelOrder>,
+) -> AudioDocument {
+    AudioDocument {
+        coding,
+        sample_rate,
+        channels: channels.into(),
+        packet_time_us,
+        block_samples: None,
+        // A contradiction was a warning.
+        channel_order: order
+            .filter(|it| it.channels() == Some(channels))
+            .map(ToString::to_string),
+    }
+}
+
+impl Audio {
+    /// The format as a session specification has it.
+    #[must_use]
+    pub fn carried(&self) -> AudioDocument {
+        let coding = match self.depth {
+            PcmDepth::L16 => Coding::L16,
+            PcmDepth::L24 => Coding::L24,
+        };
+        let channels = (self.sample_rate, self.channels);
+        carried(coding, channels, self.packet_time_us, self.order.as_ref())
+    }
+}
+
+impl Aes3 {
+    /// The format as a session specification has it.
+    #[must_use]
+    pub fn carried(&self) -> AudioDocument {
+        let channels = (self.sample_rate, self.channels);
+        carried(
+            Coding::Am824,
+            channels,
+            self.packet_time_us,
+            self.order.as_ref(),
+        )
+    }
+}
+
+/// What a session carries, as one of both.
+pub(crate) fn described<T>(
+    format: &AudioFormat,
+    pcm: impl FnOnce(Audio) -> T,
+    aes3: impl FnOnce(Aes3) -> T,
+) -> T {
+    let (sample_rate, order) = (format.sample_rate(), format.order().cloned());
+    let channels = u16::try_from(format.channels()).unwrap_or(u16::MAX);
+    let packet_time_us = Some(format.packet_time_us());
+    let depth = match format.coding() {
+        Coding::L16 => PcmDepth::L16,
+        Coding::L24 => PcmDepth::L24,
+        Coding::Am824 => {
+            return aes3(Aes3 {
+                sample_rate,
+                channels,
+                packet_time_us,
+                order,
+            });
+        }
+    };
+    pcm(Audio {
+        depth,
+        sample_rate,
+        channels,
+        packet_time_us,
+        order,
+    })
 }

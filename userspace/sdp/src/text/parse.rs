@@ -8,13 +8,14 @@ use crate::clock::{MediaClock, ReferenceClock};
 use crate::description::{Essence, Media, Origin, SessionDescription};
 use crate::error::{Fault, SdpError};
 use crate::essence::ancillary::Ancillary;
-use crate::essence::audio::{Aes3, Audio, ChannelOrder, PcmDepth, packet_time};
+use crate::essence::audio::{Aes3, Audio, PcmDepth, packet_time, parse_order};
 use crate::essence::compressed::Compressed;
 use crate::essence::video::DescribedVideo;
 use crate::fmtp::Parameters;
 use crate::rate::whole;
 use crate::text::lines::Lines;
 use crate::warning::Warning;
+use onair_essence::audio::ChannelOrder;
 
 /// Longest description, in bytes.
 const MAX_BYTES: usize = 65_536;
@@ -288,7 +289,7 @@ fn essence(
             Ok(Essence::Ancillary(Ancillary::parse(&all)?))
         }
         ("audio", "L16" | "L24" | "AM824") => {
-            let order = ChannelOrder::parse(&parameters(&[])?)?;
+            let order = parse_order(&parameters(&[])?)?;
             audio(all, line, encoding, order, warnings)
         }
         (kind, _) => Ok(Essence::Other {

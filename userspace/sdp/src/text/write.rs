@@ -8,7 +8,7 @@ use sdp_types::{
 };
 
 use crate::description::{Essence, Media, SessionDescription};
-use crate::essence::audio::{ChannelOrder, PcmDepth, shown_time};
+use crate::essence::audio::{PcmDepth, shown_time, write_order};
 
 impl fmt::Display for SessionDescription {
     /// The text, with CRLF at the end of each line (RFC 8866 §5). The warnings are not in it.
@@ -111,11 +111,11 @@ fn format(essence: &Essence) -> (String, String, String) {
                 PcmDepth::L24 => "L24",
             };
             let encoding = format!("{name}/{}/{}", audio.sample_rate, audio.channels);
-            ("audio", encoding, ChannelOrder::write(audio.order.as_ref()))
+            ("audio", encoding, write_order(audio.order.as_ref()))
         }
         Essence::Aes3(audio) => {
             let encoding = format!("AM824/{}/{}", audio.sample_rate, audio.channels);
-            ("audio", encoding, ChannelOrder::write(audio.order.as_ref()))
+            ("audio", encoding, write_order(audio.order.as_ref()))
         }
         Essence::Other {
             kind,

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use onair_api::{RecordingFormat, SessionSpec};
 use onair_pixels::FrameStream;
-use onair_pixels::export::Exporter;
 use onair_record::{Manifest, Stage};
 use onair_sdp::{Media, SessionDescription};
 
 use super::Export;
+use super::exporter::Exporter;
 use crate::failure::export::ExportError;
 
 /// Names that are listed when a folder has several manifests.
@@ -72,7 +72,7 @@ fn exporter(
             timeout_ns: format.default_timeout_ns(),
             format: &format,
         };
-        return Ok(Exporter::new(&stream, Some(destination), arguments.format)?);
+        return Exporter::new(&stream, Some(destination), arguments.format);
     }
     let manifest = manifest()?;
     let name = manifest.name.to_string();
@@ -85,7 +85,7 @@ fn exporter(
         payload_type: spec.flow.payload_type,
         timeout_ns: spec.frame_timeout_ns(),
     };
-    Ok(Exporter::new(&stream, None, arguments.format)?)
+    Exporter::new(&stream, None, arguments.format)
 }
 
 fn destination(media: &Media) -> SocketAddrV4 {

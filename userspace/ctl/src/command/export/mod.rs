@@ -1,9 +1,9 @@
-//! `onairctl export`: a file of frames from recorded or captured packets. It asks no daemon.
-//!
-//! What the packets carry does not belong here: the exporter of `onair_pixels` knows it.
+//! `onairctl export`: a file of what recorded or captured packets carry. It asks no daemon.
 
+mod exporter;
 mod input;
 mod output;
+mod samples;
 
 use std::io::{self, Write as _};
 use std::net::SocketAddrV4;
@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use onair_pixels::export::FrameFile;
 
 use crate::args::Options;
 use crate::capture::CaptureFile;
@@ -20,6 +19,7 @@ use crate::failure::export::ExportError;
 use crate::failure::{DONE, Failure, INCOMPLETE};
 use crate::{output as standard, render};
 
+use exporter::ExportFile;
 use input::Input;
 use output::Output;
 
@@ -33,9 +33,10 @@ pub(crate) struct Export {
     /// Manifest of a recording, folder with one, or packet file (pcapng, or with --sdp pcap)
     recording: PathBuf,
 
-    /// File format: y4m (YUV4MPEG2, opened by most players) or raw (planes without headers)
+    /// File format: y4m (YUV4MPEG2, opened by most players), raw (planes without headers), or of audio wav
+    /// (RF64 above 4 GiB)
     #[arg(long, short)]
-    format: FrameFile,
+    format: ExportFile,
 
     /// Write to this file; `-` is standard output. The default is the recording's name, in the current
     /// folder
@@ -56,7 +57,7 @@ pub(crate) struct Export {
 }
 
 impl Export {
-    /// Reads the files in order, and writes the frames as they become complete.
+    /// Reads the files in order, and writes what they carry as it becomes complete.
     pub(crate) fn run(&self, options: &Options) -> Result<u8, Failure> {
         let Input {
             name,
@@ -71,7 +72,7 @@ impl Export {
             path.unwrap_or_else(|| PathBuf::from(format!("{name}.{}", self.format.extension())));
         let mut output = Output::create(&path, self.force, &files)?;
         output.write(&exporter.header())?;
-        let mut exported = Exported::new(&path, self.format, exporter.facts());
+        let mut exported = Exported::new(&path, self.format.as_str(), exporter.facts());
         exported.recorder_missing = missing;
         let mut frames = Vec::new();
         for (at, capture) in captures.iter().enumerate() {
@@ -85,9 +86,12 @@ impl Export {
         }
         exporter.end(&mut frames);
         write_out(&mut frames, &mut output)?;
-        exported.count(exporter.frames(), exporter.packets());
+        exporter.count(&mut exported);
         if exported.frames == 0 {
             return Err(ExportError::NoFrame(render::export::reasons(&exported)).into());
+        }
+        if let Some(header) = exporter.last_header() {
+            output.replace_start(&header)?;
         }
         exported.bytes = output.finish()?;
         show(options, &exported, path == Path::new("-"))?;

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::failure::export::ExportError;
@@ -77,6 +78,15 @@ impl Output {
         let written = match &mut self.to {
             To::Standard => io::stdout().write_all(bytes),
             To::File { file, .. } => file.write_all(bytes),
+        };
+        written.map_err(|error| self.failed(error))
+    }
+
+    /// Writes over the first bytes of a file; standard output keeps what it got.
+    pub(super) fn replace_start(&mut self, bytes: &[u8]) -> Result<(), ExportError> {
+        let written = match &self.to {
+            To::Standard => Ok(()),
+            To::File { file, .. } => file.write_all_at(bytes, 0),
         };
         written.map_err(|error| self.failed(error))
     }

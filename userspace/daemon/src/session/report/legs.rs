@@ -24,7 +24,7 @@ impl Session {
         ] {
             metrics.count(
                 "onair_session_legs_packets",
-                "Packets lost on both legs, or on one.",
+                "Packets that a leg lost.",
                 &[labels[0], labels[1], ("what", what)],
                 count,
             );
@@ -38,7 +38,7 @@ impl Session {
         for (of, ns) in skews {
             metrics.gauge(
                 "onair_session_legs_skew_seconds",
-                "Time from a packet to its copy on the second leg.",
+                "Skew of the legs.",
                 &[labels[0], labels[1], ("of", of)],
                 seconds(ns),
             );
@@ -58,7 +58,7 @@ fn measure_leg(metrics: &mut Exposition, labels: [(&'static str, &str); 3], stat
     ] {
         metrics.count(
             "onair_session_leg_packets",
-            "Packets of a leg, by what became of them.",
+            "Packets of a leg.",
             &[labels[0], labels[1], labels[2], ("what", what)],
             count,
         );

@@ -31,14 +31,14 @@ pub(crate) struct SenderClock {
 }
 
 impl SenderClock {
-    /// Compares the newest frame with the one of the last look.
-    pub(crate) fn look(&mut self, frame: FrameClock) -> Option<Finding> {
+    /// Compares the newest frame with the one of the last look. `clock_hz`: ticks a second of the timestamps.
+    pub(crate) fn look(&mut self, frame: FrameClock, clock_hz: u32) -> Option<Finding> {
         let last = self.last.replace(frame)?;
         let units = frame.units.wrapping_sub(last.units);
         let ticks = frame.timestamp.wrapping_sub(last.timestamp).cast_signed();
-        // A unit has 1,024 ns, a tick of 90 kHz 100/9 µs.
+        // A unit has 1,024 ns.
         let host_us = i64::from(units) * 1_024 / 1_000;
-        let sender_us = i64::from(ticks) * 100 / 9;
+        let sender_us = i64::from(ticks) * 1_000_000 / i64::from(clock_hz.max(1));
         let behind_us = host_us - sender_us;
         if behind_us.abs() > JUMP_US {
             self.interrupt();
@@ -97,10 +97,16 @@ fn drift_ppm(parts: &[(i64, i64)]) -> Option<i64> {
 mod tests {
     use super::*;
 
+    const HZ: u32 = 90_000;
+
     /// A frame that came `at_us`, sent by a clock that is faster by `ppm`.
     fn frame(at_us: u64, ppm: i64, delay_us: u64) -> FrameClock {
+        frame_of(HZ, at_us, ppm, delay_us)
+    }
+
+    fn frame_of(hz: u32, at_us: u64, ppm: i64, delay_us: u64) -> FrameClock {
         let sender_us = at_us.strict_add_signed(i64::try_from(at_us).unwrap() * ppm / 1_000_000);
-        let ticks = (sender_us * 9 / 100 + 0xffff_0000) % (1 << 32);
+        let ticks = (sender_us * u64::from(hz) / 1_000_000 + 0xffff_0000) % (1 << 32);
         let units = ((at_us + delay_us) * 1_000 / 1_024 + 0xffff_0000) % (1 << 32);
         FrameClock {
             timestamp: ticks.try_into().unwrap(),
@@ -108,12 +114,12 @@ mod tests {
         }
     }
 
-    fn drift(ppm: i64) -> i64 {
+    fn drift(hz: u32, ppm: i64) -> i64 {
         let mut clock = SenderClock::default();
         let looks = (0..80u64).map(|look| {
             // The delay is up to 3 ms, and in each part once small.
             let delay_us = look * 7 % 8 * 400;
-            clock.look(frame(look * 250_000, ppm, delay_us))
+            clock.look(frame_of(hz, look * 250_000, ppm, delay_us), hz)
         });
         match looks.last().unwrap().unwrap() {
             Finding::Drift(found) => found,
@@ -123,8 +129,16 @@ mod tests {
 
     #[test]
     fn drift_is_measured_in_spite_of_the_network() {
-        for ppm in [-900, 0, 300, 5_000] {
-            assert!(drift(ppm).abs_diff(ppm) < 60, "{ppm}: {}", drift(ppm));
+        for (hz, ppm) in [
+            (HZ, -900),
+            (HZ, 0),
+            (HZ, 300),
+            (HZ, 5_000),
+            (48_000, 0),
+            (44_100, 300),
+        ] {
+            let found = drift(hz, ppm);
+            assert!(found.abs_diff(ppm) < 60, "{hz} {ppm}: {found}");
         }
     }
 
@@ -135,7 +149,7 @@ mod tests {
             for look in 0..120u64 {
                 let delay_us = if look < 60 { 10_000 } else { 10_000 + step_us };
                 let at = frame(look * 250_000, 0, u64::try_from(delay_us).unwrap());
-                let found = clock.look(at);
+                let found = clock.look(at, HZ);
                 assert!(
                     !matches!(found, Some(Finding::Drift(ppm)) if ppm.abs() > 60),
                     "{found:?} at look {look}"
@@ -147,26 +161,26 @@ mod tests {
     #[test]
     fn jump_while_frames_are_unsteady_is_found_afterwards() {
         let mut clock = SenderClock::default();
-        clock.look(frame(0, 0, 0));
+        clock.look(frame(0, 0, 0), HZ);
         clock.interrupt();
-        assert_eq!(clock.look(frame(250_000, 0, 0)), None);
+        assert_eq!(clock.look(frame(250_000, 0, 0), HZ), None);
         clock.interrupt();
         let mut later = frame(750_000, 0, 0);
         later.timestamp = later.timestamp.wrapping_add(90_000);
-        assert!(matches!(clock.look(later), Some(Finding::Jump(_))));
+        assert!(matches!(clock.look(later, HZ), Some(Finding::Jump(_))));
     }
 
     #[test]
     fn jump_is_found_once() {
         let mut clock = SenderClock::default();
-        assert_eq!(clock.look(frame(0, 0, 0)), None);
-        assert_eq!(clock.look(frame(250_000, 0, 0)), None);
+        assert_eq!(clock.look(frame(0, 0, 0), HZ), None);
+        assert_eq!(clock.look(frame(250_000, 0, 0), HZ), None);
         let mut later = frame(500_000, 0, 0);
         later.timestamp = later.timestamp.wrapping_add(90_000);
-        let found = clock.look(later);
+        let found = clock.look(later, HZ);
         assert!(matches!(found, Some(Finding::Jump(us)) if us.abs_diff(1_000_000) < 100));
         let mut next = frame(750_000, 0, 0);
         next.timestamp = next.timestamp.wrapping_add(90_000);
-        assert_eq!(clock.look(next), None);
+        assert_eq!(clock.look(next, HZ), None);
     }
 }

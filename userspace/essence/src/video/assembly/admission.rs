@@ -8,8 +8,8 @@ use crate::video::st2110_20::PayloadReject;
 
 use super::assembler::Assembler;
 use super::malformed::Malformed;
-use super::sequence::{Arrival, WINDOW, first_from, nearest};
 use crate::receive::{Depacketise as _, Sink};
+use crate::sequence::{Arrival, WINDOW, first_from, nearest};
 
 /// Sequence numbers from one frame to the next that are no reason to suspect a restart.
 const CONTIGUOUS: u64 = 1 << 10;

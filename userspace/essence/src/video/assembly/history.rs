@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use crate::rtp::{RtpHeader, timestamp_after};
 
-use super::sequence::{WINDOW, first_from};
+use crate::sequence::{WINDOW, first_from};
 
 /// Remembered frames: 2 s of the highest frame rate.
 const CAPACITY: usize = 256;

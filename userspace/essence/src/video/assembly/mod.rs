@@ -9,7 +9,6 @@ mod coverage;
 mod frame;
 mod history;
 mod malformed;
-mod sequence;
 mod source;
 
 pub use assembler::{Assembler, AssemblerConfig};

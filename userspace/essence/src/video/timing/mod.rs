@@ -18,7 +18,13 @@ impl Measure for Monitor {
     type Document = VideoTiming;
 
     #[inline]
-    fn packet(&mut self, at_ns: u64, tai_ns: Option<u64>, rtp: &RtpHeader) -> bool {
+    fn packet(
+        &mut self,
+        at_ns: u64,
+        tai_ns: Option<u64>,
+        rtp: &RtpHeader,
+        _payload: &[u8],
+    ) -> bool {
         Self::packet(self, at_ns, tai_ns, rtp)
     }
 

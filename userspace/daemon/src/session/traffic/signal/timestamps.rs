@@ -51,12 +51,15 @@ impl Session {
             .filter(|_| services.dataplane.clock().is_tai());
         // A frame of the sender before may be the newest one still.
         let settles = ms(settings.absent_ms).max(self.frame_times(3));
+        let clock_hz = self.spec.format.clock_hz();
         let watch = &mut self.traffic.signal;
         let finding = if watch.ssrc_at.is_some_and(|at| now < at + settles) {
             watch.clock.restart();
             None
         } else if is_steady {
-            watch.clock.look(FrameClock::of(counted.frame_clock))
+            watch
+                .clock
+                .look(FrameClock::of(counted.frame_clock), clock_hz)
         } else {
             watch.clock.interrupt();
             None

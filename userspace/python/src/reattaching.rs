@@ -1,13 +1,11 @@
 //! An attachment that attaches again when its session ends.
 
-mod again;
-mod gap;
-
 use std::sync::Arc;
 
 use onair::Error;
 use pyo3::prelude::*;
 
+use crate::again::Again;
 use crate::attached::Attached;
 use crate::error::raised;
 use crate::frame::Frame;
@@ -15,9 +13,6 @@ use crate::iterator::Frames;
 use crate::loan::Loan;
 use crate::session::Session;
 use crate::waiting::duration;
-
-pub(crate) use again::Again;
-pub(crate) use gap::{Gap, Mark};
 
 /// An attachment to whatever session has a name. When the session stops, ends or its daemon dies, calls wait for the
 /// next one and attach to it; the first frame after that has the `gap`. One thread calls it, any thread may close it.

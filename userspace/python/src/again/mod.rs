@@ -1,5 +1,7 @@
 //! What attaches again, between the calls of one thread and a close by any.
 
+mod gap;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -8,6 +10,8 @@ use pyo3::prelude::*;
 
 use crate::error::{invalid, raised};
 use crate::waiting::PERIOD;
+
+pub(crate) use gap::{Gap, Mark};
 
 /// The lock is taken under the GIL only, and for some instructions, so that a child of a fork finds it free.
 pub(crate) struct Again(Mutex<Now>);

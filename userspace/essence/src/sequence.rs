@@ -6,14 +6,14 @@
 use crate::bits;
 
 /// Remembered numbers: the whole 16-bit range.
-pub(super) const WINDOW: u64 = 1 << 16;
+pub(crate) const WINDOW: u64 = 1 << 16;
 
 /// Words of the bitmap: a bit for each number.
 const WORDS: usize = 1 << 10;
 
 /// Position of a packet relative to earlier ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Arrival {
+pub(crate) enum Arrival {
     /// The highest so far; numbers before it may be missing.
     Newest,
     /// Below the highest, and not seen before.
@@ -28,7 +28,7 @@ pub(super) enum Arrival {
 
 /// Sequence numbers of one synchronisation source.
 #[derive(Debug, Clone)]
-pub(super) struct Sequence {
+pub(crate) struct Sequence {
     seen: Box<[u64; WORDS]>,
     /// Unwrapped. The first packet gets 2^16 and its number: packets sent before it stay above 0.
     highest: u64,
@@ -41,7 +41,7 @@ pub(super) struct Sequence {
 }
 
 impl Sequence {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             seen: Box::new([0; WORDS]),
             highest: 0,
@@ -53,7 +53,7 @@ impl Sequence {
 
     /// Forgets everything: the next packet is the first of a new source. Returns its unwrapped
     /// number.
-    pub(super) fn start(&mut self, number: u16) -> u64 {
+    pub(crate) fn start(&mut self, number: u16) -> u64 {
         self.seen.fill(0);
         self.first = WINDOW + u64::from(number);
         self.highest = self.first - 1;
@@ -64,7 +64,7 @@ impl Sequence {
 
     /// Records the packet of an unwrapped number: at most [`WINDOW`] above the highest.
     #[inline]
-    pub(super) fn receive(&mut self, number: u64) -> Arrival {
+    pub(crate) fn receive(&mut self, number: u64) -> Arrival {
         if number == self.highest + 1 && self.settled + WINDOW > number {
             // The usual case: the next number, and nothing leaves the window uncounted.
             self.highest = number;
@@ -102,7 +102,7 @@ impl Sequence {
     }
 
     /// Missing numbers below `end` that were not counted before.
-    pub(super) fn settle(&mut self, end: u64) -> u64 {
+    pub(crate) fn settle(&mut self, end: u64) -> u64 {
         let end = end.min(self.highest + 1);
         let mut missing = std::mem::take(&mut self.overdue);
         if end > self.settled {
@@ -113,7 +113,7 @@ impl Sequence {
     }
 
     /// Missing numbers in `start..end`, as far as remembered.
-    pub(super) fn missing(&self, start: u64, end: u64) -> u64 {
+    pub(crate) fn missing(&self, start: u64, end: u64) -> u64 {
         let start = start.max((self.highest + 1).saturating_sub(WINDOW));
         let mut came = 0;
         for_each_half(start, end, |range| {
@@ -124,7 +124,7 @@ impl Sequence {
 
     /// The bitmap word for the next in-order number.
     #[inline]
-    pub(super) fn next_word(&self) -> &u64 {
+    pub(crate) fn next_word(&self) -> &u64 {
         &self.seen[place(self.highest + 1) / 64]
     }
 
@@ -138,14 +138,14 @@ impl Sequence {
 
 /// The number with these 16 bits that is nearest to `reference`.
 #[inline]
-pub(super) fn nearest(reference: u64, number: u16) -> u64 {
+pub(crate) fn nearest(reference: u64, number: u16) -> u64 {
     let ahead = number.wrapping_sub(low(reference)).cast_signed();
     reference.saturating_add_signed(i64::from(ahead))
 }
 
 /// The first number with these 16 bits from `start` on.
 #[inline]
-pub(super) fn first_from(start: u64, number: u16) -> u64 {
+pub(crate) fn first_from(start: u64, number: u16) -> u64 {
     start + u64::from(number.wrapping_sub(low(start)))
 }
 

@@ -1,0 +1,175 @@
+//! Each coding, rate and packet time, out of one port and into another: every sample is compared.
+
+use anyhow::{Context as _, Result};
+use onair::{Coding, S24, Timeout};
+use onair_api::Source;
+use onair_essence::audio::{AudioDocument, Tone};
+use onair_tests::{Config, Rig, onairctl, wait_for};
+
+use super::{attach, audio, format, into_b, next, out_of_a};
+
+/// Blocks of each format.
+const BLOCKS: u64 = 12;
+
+/// Sends the tone until `BLOCKS` blocks have come, and compares each sample and time.
+fn carry(rig: &Rig, audio: &AudioDocument) -> Result<()> {
+    let mut control = rig.control()?;
+    control.create(&into_b(audio, 5004))?;
+    let session = attach(rig, "in")?;
+    control.create(&out_of_a(audio, 5004, Source::Pattern))?;
+    let format = format(audio);
+    assert_eq!(*session.layout(), format);
+    let tone = Tone::new(&format);
+    let (samples, rate) = (u64::from(format.block_samples()), format.sample_rate());
+    let mut last: Option<(u64, u32)> = None;
+    for number in 0..BLOCKS {
+        let block = next(&session)?;
+        assert!(block.complete, "{block:?}");
+        assert_eq!(block.number, number);
+        let first = tone.verify(&block.bytes)?;
+        assert_eq!(
+            first % samples,
+            0,
+            "a block of the receiver is one of the sender"
+        );
+        // The time of the first sample, in TAI, is a multiple of a block since the epoch.
+        let time_ns = block.time_ns.context("both follow one clock")?;
+        let sample = (u128::from(time_ns) + 1) * u128::from(rate) / 1_000_000_000;
+        assert_eq!(sample % u128::from(samples), 0);
+        assert_eq!(sample % (1 << 32), block.timestamp.into());
+        if let Some((before, timestamp)) = last {
+            // A block's time may pass unused when the machine is busy.
+            assert_eq!(first, before + samples);
+            let ticks = u64::from(block.timestamp.wrapping_sub(timestamp));
+            assert_eq!(ticks % samples, 0);
+        }
+        last = Some((first, block.timestamp));
+    }
+    let out = control.end("out")?.frames;
+    wait_for("what was sent to be received", 20, || {
+        Ok(control.show("in")?.counters.packets >= out.packets)
+    })?;
+    drop(session);
+    let counters = control.end("in")?.frames;
+    assert_eq!((counters.packets_lost, counters.packets_late), (0, 0));
+    assert_eq!(counters.packets, out.packets);
+    assert!(counters.packets_malformed.is_empty(), "{counters:?}");
+    Ok(())
+}
+
+#[test]
+fn tone_in_each_coding_and_rate_then_every_sample_is_right() -> Result<()> {
+    let rig = Rig::pair()?;
+    for coding in [Coding::L16, Coding::L24, Coding::Am824] {
+        for rate in [44_100, 48_000, 96_000] {
+            let audio = AudioDocument {
+                packet_time_us: (rate == 96_000).then_some(250),
+                ..audio(coding, rate, 4)
+            };
+            let audio = match coding {
+                Coding::Am824 => AudioDocument {
+                    channels: 2,
+                    ..audio
+                },
+                _ => audio,
+            };
+            carry(&rig, &audio).with_context(|| format!("{audio}"))?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn tone_in_each_level_and_time_then_every_sample_is_right() -> Result<()> {
+    let rig = Rig::pair()?;
+    for (rate, us, channels, level) in [
+        (48_000, 1_000, 1, Some("A")),
+        (48_000, 1_000, 8, Some("A")),
+        (48_000, 125, 8, Some("B")),
+        (48_000, 125, 64, Some("C")),
+        (96_000, 1_000, 4, Some("AX")),
+        (96_000, 125, 8, Some("BX")),
+        (96_000, 125, 32, Some("CX")),
+        (48_000, 80, 2, None),
+        (48_000, 333, 2, None),
+        (44_100, 1_090, 2, None),
+    ] {
+        let audio = AudioDocument {
+            packet_time_us: Some(us),
+            ..audio(Coding::L24, rate, channels)
+        };
+        assert_eq!(format(&audio).level(), level, "{audio}");
+        carry(&rig, &audio).with_context(|| format!("{audio} {us} µs"))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn client_submits_blocks_then_their_samples_come_in_each_form() -> Result<()> {
+    let rig = Rig::pair()?;
+    let audio = AudioDocument {
+        block_samples: Some(960),
+        ..audio(Coding::L24, 48_000, 2)
+    };
+    let mut control = rig.control()?;
+    control.create(&into_b(&audio, 5004))?;
+    let receiver = attach(&rig, "in")?;
+    control.create(&out_of_a(&audio, 5004, Source::Client))?;
+    let sender = attach(&rig, "out")?;
+    let sent = |at: i32| [S24(at * 7), S24(-at * 7 - 1)];
+    for block in 0..10 {
+        let samples: Vec<_> = (block * 960..(block + 1) * 960).flat_map(sent).collect();
+        let mut buffer = sender.buffer_get_mut(Timeout::millis(20_000))?;
+        assert_eq!(buffer.write_interleaved(&samples), 1920);
+        buffer.submit()?;
+    }
+    for block in 0..10 {
+        let buffer = receiver.buffer_get(Timeout::millis(20_000))?;
+        let view = buffer.audio();
+        assert_eq!(view.samples(), 960);
+        let mut all = vec![S24(0); 1920];
+        assert_eq!(view.interleaved(&mut all), 1920);
+        let expected: Vec<_> = (block * 960..(block + 1) * 960).flat_map(sent).collect();
+        assert_eq!(all, expected);
+        let mut right = vec![0i32; 960];
+        assert_eq!(view.channel(1, &mut right), 960);
+        let expected: Vec<_> = expected
+            .iter()
+            .skip(1)
+            .step_by(2)
+            .map(|it| it.0 << 8)
+            .collect();
+        assert_eq!(right, expected);
+    }
+    drop((sender, receiver));
+    control.end("out")?;
+    control.end("in")?;
+    Ok(())
+}
+
+#[test]
+fn session_of_audio_then_attached_as_no_other_essence() -> Result<()> {
+    let rig = Rig::pair()?;
+    let mut control = rig.control()?;
+    control.create(&into_b(&audio(Coding::L16, 48_000, 2), 5004))?;
+    control.receiver("cam", 5006)?;
+    let client = onair::Client::at(Config::attach_socket(rig.stage()));
+    let error = client.attach("in").unwrap_err();
+    assert!(error.to_string().contains("audio"), "{error}");
+    let error = attach(&rig, "cam").unwrap_err();
+    assert!(error.to_string().contains("video"), "{error}");
+    let socket = Config::attach_socket(rig.stage());
+    let pipe = format!("pipe in --attach {}", socket.display());
+    for (line, says) in [
+        ("session create x --from in --layout v210", "v210"),
+        ("session snapshot in --output -", "no frames"),
+        (pipe.as_str(), "audio"),
+    ] {
+        let refused = onairctl(&rig, line)?;
+        assert_ne!(refused.code, 0, "{line}");
+        assert!(refused.err.contains(says), "{line}: {refused:?}");
+    }
+    control.end("in")?;
+    control.end("cam")?;
+    Ok(())
+}

@@ -1,0 +1,44 @@
+//! What the buffers of a session hold, by its essence.
+
+use std::fmt::Debug;
+
+use onair_ipc::message::Attached;
+use onair_pixels::PixelFormat;
+
+/// Why the daemon's description of a session is inconsistent.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LayoutError {
+    #[error("it carries {0}, which this call is not for")]
+    Essence(&'static str),
+    #[error("buffers in the layout {layout:?}, which this library does not know")]
+    Name { layout: String },
+    #[error("{0} in buffers of {1} bytes")]
+    Sizes(String, u32),
+}
+
+/// What the buffers of a session hold: a [`Layout`](crate::Layout) of video, or an
+/// [`AudioFormat`](crate::AudioFormat).
+#[expect(private_bounds, reason = "only this library implements it")]
+pub trait Carries: Described {}
+
+impl<L: Described> Carries for L {}
+
+/// What the library asks of it.
+pub(crate) trait Described: Debug + Sized + Send + Sync + 'static {
+    /// What the daemon described, if it is consistent and of this essence.
+    fn of(attached: &Attached) -> Result<Self, LayoutError>;
+
+    /// How many bytes a buffer with this tag has, if they may be fewer than its memory.
+    #[inline]
+    fn fewer_bytes(&self, _tag: impl FnOnce() -> u32) -> Option<usize> {
+        None
+    }
+
+    /// Bytes of the smallest part that is listed as missing, and how many it counts for.
+    fn row(&self) -> (u32, u32);
+
+    /// Pixel format of a converted session.
+    fn pixel_format(&self) -> Option<PixelFormat> {
+        None
+    }
+}

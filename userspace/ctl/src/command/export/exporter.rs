@@ -1,0 +1,128 @@
+//! What makes a file of packets, by what they carry.
+
+use std::net::SocketAddrV4;
+use std::str::FromStr;
+
+use onair_essence::survey::Link;
+use onair_pixels::FrameStream;
+use onair_pixels::export::{FrameFile, PacketCounts};
+
+use super::samples::Samples;
+use crate::document::export::Exported;
+use crate::failure::export::ExportError;
+
+/// A file to export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ExportFile {
+    /// Of frames.
+    Frames(FrameFile),
+    /// Of samples: WAV, or RF64 above 4 GiB.
+    Wav,
+}
+
+/// The text is no [`ExportFile`].
+#[derive(Debug, thiserror::Error)]
+#[error("{0}, or wav of audio")]
+pub(crate) struct UnknownFile(onair_pixels::export::UnknownFile);
+
+impl ExportFile {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Frames(file) => file.as_str(),
+            Self::Wav => "wav",
+        }
+    }
+
+    pub(super) const fn extension(self) -> &'static str {
+        match self {
+            Self::Frames(file) => file.extension(),
+            Self::Wav => "wav",
+        }
+    }
+}
+
+impl FromStr for ExportFile {
+    type Err = UnknownFile;
+
+    fn from_str(text: &str) -> Result<Self, UnknownFile> {
+        match text {
+            "wav" => Ok(Self::Wav),
+            text => text.parse().map(Self::Frames).map_err(UnknownFile),
+        }
+    }
+}
+
+/// Makes a file of one stream.
+pub(super) enum Exporter {
+    Frames(Box<onair_pixels::export::Exporter>),
+    Samples(Box<Samples>),
+}
+
+impl Exporter {
+    /// Of the packets to `only`, if that is given.
+    pub(super) fn new(
+        stream: &FrameStream<'_>,
+        only: Option<SocketAddrV4>,
+        file: ExportFile,
+    ) -> Result<Self, ExportError> {
+        Ok(match file {
+            ExportFile::Frames(file) => {
+                let exporter = onair_pixels::export::Exporter::new(stream, only, file)?;
+                Self::Frames(Box::new(exporter))
+            }
+            ExportFile::Wav => Self::Samples(Box::new(Samples::new(stream, only)?)),
+        })
+    }
+
+    /// What precedes everything in the file.
+    pub(super) fn header(&self) -> Vec<u8> {
+        match self {
+            Self::Frames(it) => it.header(),
+            Self::Samples(it) => it.header(None),
+        }
+    }
+
+    /// What is written over the header at the end.
+    pub(super) fn last_header(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::Frames(_) => None,
+            Self::Samples(it) => Some(it.header(Some(it.samples()))),
+        }
+    }
+
+    pub(super) fn facts(&self) -> &[(&'static str, String)] {
+        match self {
+            Self::Frames(it) => it.facts(),
+            Self::Samples(it) => it.facts(),
+        }
+    }
+
+    pub(super) fn packet(&mut self, at_ns: u64, link: Link, bytes: &[u8], out: &mut Vec<u8>) {
+        match self {
+            Self::Frames(it) => it.packet(at_ns, link, bytes, out),
+            Self::Samples(it) => it.packet(at_ns, link, bytes, out),
+        }
+    }
+
+    pub(super) fn end(&mut self, out: &mut Vec<u8>) {
+        match self {
+            Self::Frames(it) => it.end(out),
+            Self::Samples(it) => it.end(out),
+        }
+    }
+
+    /// Puts the counts into the result.
+    pub(super) fn count(&self, exported: &mut Exported) {
+        let packets: PacketCounts = match self {
+            Self::Frames(it) => {
+                exported.count_frames(it.frames());
+                it.packets()
+            }
+            Self::Samples(it) => {
+                it.count(exported);
+                it.packets()
+            }
+        };
+        exported.count_packets(packets);
+    }
+}

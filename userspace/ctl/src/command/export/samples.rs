@@ -1,0 +1,256 @@
+//! A WAV file of captured packets. What did not come is silence of its length.
+
+use std::net::SocketAddrV4;
+use std::time::{Duration, SystemTime};
+
+use onair_essence::audio::wav::{self, WavTime};
+use onair_essence::audio::{AudioFormat, BlockAssembler};
+use onair_essence::receive::{Depacketise as _, MissingRange, Run, Sink, UnitReport};
+use onair_essence::survey::{CapturedPacket, Link};
+use onair_pixels::FrameStream;
+use onair_pixels::export::PacketCounts;
+
+use crate::document::export::{Exported, Silence};
+use crate::failure::export::ExportError;
+
+/// Longest gap between two blocks that is filled with silence, in seconds.
+const LONGEST_GAP_S: u64 = 3600;
+/// Silences that are listed one by one; further ones are only counted.
+const LISTED: usize = 1000;
+/// Seconds by which TAI is ahead of UTC, since 2017.
+const TAI_AHEAD_NS: u64 = 37_000_000_000;
+/// A timestamp further away from the capture is of another clock.
+const SAME_CLOCK_NS: u64 = 10_000_000_000;
+
+/// Makes a file of the samples of one stream.
+pub(super) struct Samples {
+    format: AudioFormat,
+    facts: Vec<(&'static str, String)>,
+    only: Option<SocketAddrV4>,
+    assembler: BlockAssembler<usize>,
+    blocks: Blocks,
+    /// The time of the first sample.
+    start: Option<WavTime>,
+    /// Timestamp of the sample that follows those in the file.
+    next: Option<u32>,
+    samples: u64,
+    count: u64,
+    silences: Vec<Silence>,
+    silent: u64,
+    jumps: u64,
+    packets: PacketCounts,
+}
+
+/// Blocks in assembly: two, and those that are finished.
+#[derive(Default)]
+struct Blocks {
+    bytes: usize,
+    slots: Vec<Vec<u8>>,
+    free: Vec<usize>,
+    finished: Vec<(usize, UnitReport)>,
+}
+
+impl Sink for Blocks {
+    type Slot = usize;
+
+    fn open(&mut self, _: u32) -> Option<usize> {
+        if let Some(slot) = self.free.pop() {
+            return Some(slot);
+        }
+        self.slots.push(vec![0; self.bytes]);
+        Some(self.slots.len() - 1)
+    }
+
+    fn write(&mut self, slot: usize, offset: usize, bytes: &[u8]) {
+        self.slots[slot][offset..offset + bytes.len()].copy_from_slice(bytes);
+    }
+
+    fn finish(&mut self, slot: usize, report: &UnitReport) {
+        self.finished.push((slot, *report));
+    }
+}
+
+impl Samples {
+    pub(super) fn new(
+        stream: &FrameStream<'_>,
+        only: Option<SocketAddrV4>,
+    ) -> Result<Self, ExportError> {
+        let format = stream.format.audio();
+        let format =
+            format.ok_or_else(|| ExportError::NoSamples(stream.format.kind().standard()))?;
+        Ok(Self {
+            facts: vec![
+                ("coding", format.coding().to_string()),
+                ("sample_rate", format.sample_rate().to_string()),
+                ("channels", format.channels().to_string()),
+                ("bits", wav::bits(format.coding()).to_string()),
+            ],
+            only,
+            assembler: BlockAssembler::new(format, stream.payload_type, stream.timeout_ns),
+            blocks: Blocks {
+                bytes: format.block_bytes(),
+                ..Blocks::default()
+            },
+            start: None,
+            next: None,
+            samples: 0,
+            count: 0,
+            silences: Vec::new(),
+            silent: 0,
+            jumps: 0,
+            packets: PacketCounts::default(),
+            format: format.clone(),
+        })
+    }
+
+    /// With the time of the first sample, once that is known: its place is there before.
+    pub(super) fn header(&self, samples: Option<u64>) -> Vec<u8> {
+        let unknown = WavTime {
+            date: String::new(),
+            time: String::new(),
+            samples: 0,
+        };
+        let start = self.start.as_ref().unwrap_or(&unknown);
+        wav::header(&self.format, Some(start), samples)
+    }
+
+    pub(super) const fn samples(&self) -> u64 {
+        self.samples
+    }
+
+    pub(super) fn facts(&self) -> &[(&'static str, String)] {
+        &self.facts
+    }
+
+    pub(super) const fn packets(&self) -> PacketCounts {
+        self.packets
+    }
+
+    pub(super) fn packet(&mut self, at_ns: u64, link: Link, bytes: &[u8], out: &mut Vec<u8>) {
+        let Ok(packet) = CapturedPacket::parse(link, bytes) else {
+            self.packets.of_no_frame += 1;
+            return;
+        };
+        if self.only.is_some_and(|only| only != packet.destination) {
+            self.packets.of_no_frame += 1;
+            return;
+        }
+        if packet.payload.len() < packet.payload_bytes {
+            self.packets.cut += 1;
+            return;
+        }
+        let before = self.assembler.stats().accepted;
+        let run = Run {
+            packets: &[packet.datagram],
+            now_ns: at_ns,
+        };
+        self.assembler.push(&run, &mut self.blocks);
+        let used = self.assembler.stats().accepted - before;
+        self.packets.of_frames += used;
+        self.packets.of_no_frame += u64::from(used == 0);
+        self.take(false, out);
+    }
+
+    pub(super) fn end(&mut self, out: &mut Vec<u8>) {
+        self.assembler.close(&mut self.blocks);
+        self.take(true, out);
+        // A chunk has an even number of bytes.
+        if self.samples * wav::sample_bytes(&self.format) % 2 == 1 {
+            out.push(0);
+        }
+    }
+
+    /// Appends the finished blocks; the last one up to its last packet.
+    fn take(&mut self, is_end: bool, out: &mut Vec<u8>) {
+        let mut finished = std::mem::take(&mut self.blocks.finished)
+            .into_iter()
+            .peekable();
+        while let Some((slot, report)) = finished.next() {
+            if self.start.is_none() {
+                self.start = Some(start_of(&self.format, &report));
+            }
+            self.fill_gap(report.rtp_timestamp, out);
+            let bytes = self.format.sample_bytes();
+            let whole = self.format.block_bytes();
+            let is_last = is_end && finished.peek().is_none();
+            let ends = |it: &MissingRange| is_last && it.offset + it.len == whole;
+            let after = report.missing().last().filter(|it| ends(it));
+            let end = whole - after.map_or(0, |it| it.len);
+            for missing in report.missing().iter().filter(|it| !ends(it)) {
+                let first = self.samples + (missing.offset / bytes) as u64;
+                self.note_silence(first, (missing.len / bytes) as u64);
+            }
+            // Those that the report does not list.
+            let listed: usize = report.missing().iter().map(|it| it.len).sum();
+            self.silent += (report.bytes_missing.saturating_sub(listed) / bytes) as u64;
+            wav::append(&self.format, &self.blocks.slots[slot][..end], out);
+            let samples = self.format.block_samples();
+            self.samples += (end / bytes) as u64;
+            self.count += 1;
+            self.next = Some(report.rtp_timestamp.wrapping_add(samples));
+            self.blocks.free.push(slot);
+        }
+    }
+
+    /// Appends silence up to a block that does not follow the one before.
+    fn fill_gap(&mut self, timestamp: u32, out: &mut Vec<u8>) {
+        let gap = timestamp.wrapping_sub(self.next.unwrap_or(timestamp));
+        if gap == 0 {
+            return;
+        }
+        if u64::from(gap) > LONGEST_GAP_S * u64::from(self.format.sample_rate()) {
+            // Back, or far ahead: another time, not a gap.
+            self.jumps += 1;
+            return;
+        }
+        self.note_silence(self.samples, gap.into());
+        self.samples += u64::from(gap);
+        let bytes = u64::from(gap) * wav::sample_bytes(&self.format);
+        out.resize(out.len() + usize::try_from(bytes).unwrap_or(0), 0);
+    }
+
+    fn note_silence(&mut self, first: u64, samples: u64) {
+        self.silent += samples;
+        let last = self.silences.last_mut();
+        if let Some(last) = last.filter(|it| it.first_sample + it.samples == first) {
+            last.samples += samples;
+        } else if self.silences.len() < LISTED {
+            self.silences.push(Silence {
+                first_sample: first,
+                samples,
+            });
+        }
+    }
+
+    pub(super) fn count(&self, exported: &mut Exported) {
+        exported.frames = self.count;
+        let (silent, jumps) = (self.silent, self.jumps);
+        exported.samples = Some(self.samples);
+        exported.silent_samples = (silent > 0).then_some(silent);
+        exported.timestamp_jumps = (jumps > 0).then_some(jumps);
+        exported.silences.clone_from(&self.silences);
+    }
+}
+
+/// The time of a block's first sample: of its timestamp if the sender follows TAI, else of its capture.
+fn start_of(format: &AudioFormat, report: &UnitReport) -> WavTime {
+    let captured_ns = report.first_packet_ns;
+    let tai_ns = captured_ns.saturating_add(TAI_AHEAD_NS);
+    let rate = format.sample_rate();
+    let sampled_ns = onair_essence::media_time::nearest_ns(report.rtp_timestamp, rate, tai_ns);
+    let is_tai = sampled_ns.abs_diff(tai_ns) <= SAME_CLOCK_NS;
+    let ns = if is_tai {
+        sampled_ns - TAI_AHEAD_NS
+    } else {
+        captured_ns
+    };
+    let time = SystemTime::UNIX_EPOCH + Duration::from_nanos(ns);
+    let text = humantime::format_rfc3339_seconds(time).to_string();
+    let (date, time) = text.split_once('T').unwrap_or((&text, ""));
+    let of_day = u128::from(ns % 86_400_000_000_000) * u128::from(rate);
+    WavTime {
+        date: date.to_owned(),
+        time: time.trim_end_matches('Z').to_owned(),
+        samples: u64::try_from(of_day.div_ceil(1_000_000_000)).unwrap_or(0),
+    }
+}

@@ -1,0 +1,128 @@
+//! Level of each channel.
+
+use serde::{Deserialize, Serialize};
+
+use crate::audio::samples::upper_bits;
+use crate::audio::{AudioFormat, Coding};
+
+/// Numbers of the channels, as labels of metrics.
+pub(super) const CHANNELS: [&str; AudioFormat::MAX_CHANNELS as usize] = [
+    "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17",
+    "18", "19", "20", "21", "22", "23", "24", "25", "26", "27", "28", "29", "30", "31", "32", "33",
+    "34", "35", "36", "37", "38", "39", "40", "41", "42", "43", "44", "45", "46", "47", "48", "49",
+    "50", "51", "52", "53", "54", "55", "56", "57", "58", "59", "60", "61", "62", "63", "64",
+];
+
+/// Full scale of 24 bits.
+const FULL_SCALE: f64 = 8_388_608.0;
+
+/// The samples of one channel: largest magnitude, and the sum of squares, of 24 bits each.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Channel {
+    peak: u32,
+    squares: u64,
+}
+
+/// The samples of all channels in some time, a second at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Levels {
+    channels: [Channel; AudioFormat::MAX_CHANNELS as usize],
+    samples: u64,
+}
+
+impl Default for Levels {
+    fn default() -> Self {
+        Self {
+            channels: [Channel::default(); AudioFormat::MAX_CHANNELS as usize],
+            samples: 0,
+        }
+    }
+}
+
+impl Levels {
+    /// Adds the samples of a packet.
+    #[inline]
+    pub(super) fn add(&mut self, coding: Coding, sample_bytes: usize, payload: &[u8]) {
+        let bytes = coding.bytes() as usize;
+        for all in payload.chunks_exact(sample_bytes) {
+            for (channel, sample) in self.channels.iter_mut().zip(all.chunks_exact(bytes)) {
+                let magnitude = (upper_bits(coding, sample) >> 8).unsigned_abs();
+                channel.peak = channel.peak.max(magnitude);
+                let square = u64::from(magnitude) * u64::from(magnitude);
+                channel.squares = channel.squares.saturating_add(square);
+            }
+            self.samples += 1;
+        }
+    }
+
+    /// Of the first `channels` channels; none before a packet came.
+    pub(super) fn of(&self, channels: u32) -> Vec<AudioLevel> {
+        if self.samples == 0 {
+            return Vec::new();
+        }
+        let own = self.channels.iter().take(channels as usize);
+        own.map(|it| it.level(self.samples)).collect()
+    }
+}
+
+impl Channel {
+    #[expect(clippy::cast_precision_loss, reason = "for people")]
+    fn level(&self, samples: u64) -> AudioLevel {
+        let mean_square = self.squares as f64 / samples as f64;
+        AudioLevel {
+            peak_hundredths: hundredths(f64::from(self.peak)),
+            rms_hundredths: hundredths(mean_square.sqrt()),
+        }
+    }
+}
+
+/// A level in hundredths of dBFS; `None` of silence.
+fn hundredths(amplitude: f64) -> Option<i32> {
+    #[expect(clippy::cast_possible_truncation, reason = "0 to -15,000")]
+    (amplitude > 0.0).then(|| (2000.0 * (amplitude / FULL_SCALE).log10()).round() as i32)
+}
+
+/// Level of a channel in the last second, in hundredths of a decibel below full scale; absent: silence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AudioLevel {
+    /// Of the largest sample.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_hundredths: Option<i32>,
+    /// Root mean square: a sine of full scale has -301.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rms_hundredths: Option<i32>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_of_each_coding_then_the_same_levels() {
+        for (coding, half, silence) in [
+            (Coding::L16, &[0x40, 0][..], &[0, 0][..]),
+            (Coding::L24, &[0xc0, 0, 0], &[0, 0, 0]),
+            (Coding::Am824, &[0x18, 0x40, 0, 0], &[0x10, 0, 0, 0]),
+        ] {
+            let mut levels = Levels::default();
+            let payload = [half, silence].concat().repeat(48);
+            levels.add(coding, payload.len() / 48, &payload);
+            let found: Vec<_> = levels
+                .of(2)
+                .iter()
+                .map(|it| (it.peak_hundredths, it.rms_hundredths))
+                .collect();
+            assert_eq!(found, [(Some(-602), Some(-602)), (None, None)], "{coding}");
+        }
+        assert!(Levels::default().of(2).is_empty());
+    }
+
+    #[test]
+    fn samples_of_full_scale_then_no_overflow() {
+        let mut levels = Levels::default();
+        let payload = [0x80, 0, 0].repeat(96_000);
+        levels.add(Coding::L24, 3, &payload);
+        assert_eq!(levels.of(1)[0].rms_hundredths, Some(0));
+    }
+}

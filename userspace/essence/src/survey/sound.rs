@@ -1,0 +1,59 @@
+//! What a stream of audio carries, as far as its packets show it.
+
+use super::guess::Guess;
+use super::stream::Survey;
+use crate::audio::SeenAudio;
+
+impl Survey {
+    /// Rate and packets; `None` of another essence.
+    pub(super) fn sound(&self) -> Option<SeenAudio> {
+        if Guess::of(self) != Guess::Audio {
+            return None;
+        }
+        let (packet_samples, sample_rate) = self.audio()?;
+        let bytes = self.bytes() / self.packets().max(1);
+        Some(SeenAudio {
+            sample_rate,
+            packet_samples,
+            sample_bytes: u32::try_from(bytes / u64::from(packet_samples)).ok()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, SocketAddrV4};
+
+    use super::*;
+    use crate::rtp::RtpHeader;
+    use crate::survey::CapturedPacket;
+
+    /// 200 ms of packets of 1 ms, each with this payload.
+    fn survey(payload: &[u8]) -> Survey {
+        let mut survey = Survey::default();
+        let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 5004);
+        for packet in 0..200u16 {
+            let rtp = RtpHeader {
+                marker: false,
+                payload_type: 97,
+                sequence: packet,
+                timestamp: u32::from(packet) * 48,
+                ssrc: 5,
+            };
+            let bytes = [&rtp.to_bytes()[..], payload].concat();
+            let parsed = CapturedPacket::of_datagram(address, address, &bytes).unwrap();
+            survey.packet(u64::from(packet) * 1_000_000, &parsed);
+        }
+        survey
+    }
+
+    #[test]
+    fn audio_of_silence_or_noise_then_seen_as_audio() {
+        let noise: Vec<u8> = (0..192u8).map(|at| at.wrapping_mul(97) ^ 0x5a).collect();
+        for payload in [&[0; 192][..], &[0; 288], &[0xff; 192], &noise] {
+            let seen = survey(payload).sound().unwrap();
+            assert_eq!((seen.sample_rate, seen.packet_samples), (48_000, 48));
+            assert_eq!(seen.sample_bytes as usize, payload.len() / 48);
+        }
+    }
+}
