@@ -127,6 +127,7 @@ mod tests {
             "--file",
             "--sdp",
             "--any-source",
+            "--second-any-source",
             "--wait",
             "--help",
             "--like-what-arrives",
