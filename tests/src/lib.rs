@@ -25,6 +25,7 @@ pub mod recordings;
 mod relay;
 mod rig;
 pub mod storm;
+pub mod two_networks;
 
 pub use clients::breakpoints::Breakpoints;
 pub use clients::client_files::ClientFiles;

@@ -9,6 +9,7 @@ mod deaths;
 mod demo;
 mod ending;
 mod hostile;
+mod legs;
 mod lives;
 mod media;
 mod network;

@@ -47,15 +47,15 @@ pub use recording::{
 };
 pub use session::{
     Arriving, AttachmentState, AttachmentView, Blocker, BlockerKind, BlockerList, Eviction,
-    EvictionCause, EvictionList, GroupMembership, HeldFrame, JoinedBy, ListedSession, PeerState,
-    Querier, Reading, RecentTraffic, Says, SessionCounters, SessionList, SessionProblem,
-    SessionProblemKind, SessionState, SessionView, Signal, SignalState, Verdict, WaitsIn, Witness,
-    WordOf,
+    EvictionCause, EvictionList, GroupMembership, HeldFrame, JoinedBy, LegState, Legs,
+    ListedSession, PeerState, Querier, Reading, RecentTraffic, Says, SessionCounters, SessionList,
+    SessionProblem, SessionProblemKind, SessionState, SessionView, Signal, SignalState, Verdict,
+    WaitsIn, Witness, WordOf,
 };
 pub use spec::{
-    Convert, ConvertedSession, Direction, Flow, FlowDocument, FlowPatch, FlowSource,
-    MAX_FRAME_TIMEOUT_MS, NewSession, NewSessionDocument, NewSessionError, SessionPatch,
-    SessionSpec, Source, SpecDocument, SpecError, SpecErrors,
+    Convert, ConvertedSession, Direction, Flow, FlowDocument, FlowPatch, FlowSource, LegDocument,
+    LegPatch, MAX_FRAME_TIMEOUT_MS, NewSession, NewSessionDocument, NewSessionError, SecondLeg,
+    SessionPatch, SessionSpec, Source, SpecDocument, SpecError, SpecErrors,
 };
 pub use text::{did_you_mean, is_unprintable, nearest, printable};
 pub use time::Timestamp;

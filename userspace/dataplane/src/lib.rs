@@ -28,7 +28,7 @@ pub use config::{
     DataplaneConfig, DataplaneError, Idle, PollerSpec, PortInfo, PortJournal, PortSpec, Rest,
 };
 pub use feed::{ConverterFeed, FeedHandle, Intake};
-pub use flow::target::FlowTarget;
+pub use flow::target::{FlowTarget, LegTarget};
 pub use flow::{ReceivedFlow, SourceFilter};
 pub use groups::{GroupState, Joiner};
 pub use membership::{Joined, KernelMembership, NotJoined};
@@ -41,11 +41,12 @@ pub use poller::thread_name;
 pub use port_queues::PortQueues;
 pub use runtime::Runtime;
 pub use runtime::converter::ConvertConfig;
+pub use runtime::legs::SecondLeg;
 pub use runtime::receive::ReceiveConfig;
 pub use runtime::refusal::{RuntimeError, StartRefusal};
-pub use runtime::send::{FrameSource, SendConfig};
+pub use runtime::send::{FrameSource, SecondSend, SendConfig};
 pub use runtime::tap::Tap;
 pub use stats::{
-    AttachmentSnapshot, FrameClock, PollerSnapshot, PortSnapshot, Sender, SessionSnapshot,
-    SessionStats, Ssrc,
+    AttachmentSnapshot, FrameClock, JointSnapshot, LegSnapshot, PollerSnapshot, PortSnapshot,
+    Sender, SessionSnapshot, SessionStats, Ssrc,
 };

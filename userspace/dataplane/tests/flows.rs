@@ -92,6 +92,7 @@ fn session(flow: u16) -> (Session, Box<Runtime>) {
         mtu: 1500,
         timeout_ns: onair_essence::Format::from(format()).default_timeout_ns(),
         max_attachments: 1,
+        second: None,
     };
     let runtime = Runtime::receive(u64::from(flow) + 1, config, frames.clone()).unwrap();
     let stats = Arc::clone(runtime.stats());

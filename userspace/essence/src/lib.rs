@@ -11,6 +11,7 @@ pub mod audio;
 mod bits;
 mod document;
 mod essence;
+pub mod legs;
 pub mod measure;
 pub mod media_time;
 pub mod receive;

@@ -151,6 +151,7 @@ impl Lane {
                 mtu: 1500,
                 timeout_ns: onair_essence::Format::from(format).default_timeout_ns(),
                 max_attachments: 1,
+                second: None,
             };
             let runtime = Runtime::receive(flow as u64 + 1, config, memory()?)?;
             let start = Command::Start(Box::new(runtime));

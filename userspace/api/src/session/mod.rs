@@ -4,6 +4,7 @@
 mod blocker;
 mod eviction;
 mod group;
+mod legs;
 mod listed;
 mod problem;
 mod recent;
@@ -14,6 +15,7 @@ mod view;
 pub use blocker::{Blocker, BlockerKind, BlockerList, HeldFrame, WaitsIn};
 pub use eviction::{Eviction, EvictionCause, EvictionList};
 pub use group::{GroupMembership, JoinedBy, Querier};
+pub use legs::{LegState, Legs};
 pub use listed::{ListedSession, SessionList};
 pub use problem::{PeerState, SessionProblem, SessionProblemKind};
 pub use recent::RecentTraffic;

@@ -49,6 +49,8 @@ pub enum SessionProblemKind {
     GroupNotJoined,
     /// Receive: the querier of the group's link asks no more, so switches may stop forwarding the group.
     QuerierGone,
+    /// Of two legs one brings or sends nothing, or brings another stream. The other carries the session.
+    LegFault,
     /// Converted: its source does not run, so no frames come.
     SourceStopped,
     /// Converted: it has no source, so no frames come.
@@ -64,13 +66,13 @@ texts! {
     LinkDown "link_down", PeerUnresolved "peer_unresolved", PeerBroadcast "peer_broadcast",
     TwoSources "two_sources", SenderChanged "sender_changed", WrongFormat "wrong_format",
     NoSignal "no_signal", Impaired "impaired", Timestamps "timestamps", GroupNotJoined "group_not_joined", QuerierGone "querier_gone",
-    SourceStopped "source_stopped", SourceGone "source_gone", SlowClient "slow_client",
+    LegFault "leg_fault", SourceStopped "source_stopped", SourceGone "source_gone", SlowClient "slow_client",
     RecordingLoses "recording_loses"
 }
 
 impl SessionProblemKind {
     /// Every kind.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::LinkDown,
         Self::PeerUnresolved,
         Self::PeerBroadcast,
@@ -82,6 +84,7 @@ impl SessionProblemKind {
         Self::Timestamps,
         Self::GroupNotJoined,
         Self::QuerierGone,
+        Self::LegFault,
         Self::SourceStopped,
         Self::SourceGone,
         Self::SlowClient,

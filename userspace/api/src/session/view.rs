@@ -6,7 +6,7 @@ use onair_essence::rows::Row;
 use onair_essence::{Document as _, FormatDocument, TimingDocument};
 use serde::{Deserialize, Serialize};
 
-use super::{GroupMembership, PeerState, RecentTraffic, SessionProblem, Signal};
+use super::{GroupMembership, Legs, PeerState, RecentTraffic, SessionProblem, Signal};
 use crate::id::{SessionId, SessionName};
 use crate::spec::{Convert, Direction, FlowDocument, Source};
 use crate::text::texts;
@@ -116,6 +116,9 @@ pub struct SessionView {
     /// Receive from a multicast group: its membership.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<GroupMembership>,
+    /// Receive on two legs: each, and both together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub legs: Option<Legs>,
     /// Receive: timing of the packets; absent before some frames have arrived.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timing: Option<TimingDocument>,

@@ -1,13 +1,15 @@
 //! Checks of single values, and the list of what they find.
 
+use std::net::Ipv4Addr;
 use std::ops::RangeInclusive;
 
 use onair_essence::invalid;
 
-use super::invalid::Invalid;
+use super::flow::{FlowSource, parse_source};
+use super::invalid::{Invalid, shown};
 use super::{
-    DEFAULT_ATTACHMENTS, DEFAULT_PRIORITY, DEFAULT_QUOTA, MAX_ATTACHMENTS, MAX_DURATION_MS,
-    MAX_PRIORITY, MAX_QUOTA,
+    DEFAULT_ATTACHMENTS, DEFAULT_PRIORITY, DEFAULT_QUOTA, Direction, MAX_ATTACHMENTS,
+    MAX_DURATION_MS, MAX_PRIORITY, MAX_QUOTA, MAX_SOURCES,
 };
 
 pub(super) fn within<T>(
@@ -42,4 +44,43 @@ pub(super) fn check_duration(ms: Option<u64>) -> Result<Option<u64>, Invalid> {
         Some(0) => Err(Invalid::NoDuration),
         Some(ms) => within(ms, 1..=MAX_DURATION_MS, " milliseconds").map(Some),
     }
+}
+
+pub(super) fn check_sources(
+    direction: Direction,
+    source: Option<&String>,
+    sources: Option<&Vec<String>>,
+) -> Result<Vec<FlowSource>, Invalid> {
+    let Some(sources) = sources else {
+        return Ok(Vec::new());
+    };
+    if direction == Direction::Send {
+        return Err(Invalid::SourcesOfSender);
+    }
+    if source.is_some() {
+        return Err(Invalid::SourceTwice);
+    }
+    if sources.len() > MAX_SOURCES {
+        return Err(Invalid::ManySources {
+            given: sources.len(),
+            most: MAX_SOURCES,
+        });
+    }
+    sources.iter().map(|text| parse_source(text)).collect()
+}
+
+/// A group of the source-specific range needs a source.
+pub(super) fn check_group(destination: Ipv4Addr, is_named: bool) -> Result<(), Invalid> {
+    if destination.octets()[0] == 232 && !is_named {
+        return Err(Invalid::NoSource(destination));
+    }
+    Ok(())
+}
+
+pub(super) fn check_port(port: String) -> Result<String, Invalid> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    if port.is_empty() || port.len() > 63 || !port.bytes().all(plain) {
+        return Err(Invalid::Port(shown(&port)));
+    }
+    Ok(port)
 }

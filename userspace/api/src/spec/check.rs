@@ -1,18 +1,20 @@
 //! Converts a document to the checked specification and reports every invalid field.
 
-use std::net::Ipv4Addr;
-
 use onair_essence::invalid::Problems;
 use onair_essence::{Format, FormatDocument};
 
-use super::bounds::{check_attachments, check_duration, check_priority, check_quota, within};
+use super::bounds::{
+    check_attachments, check_duration, check_group, check_port, check_priority, check_quota,
+    check_sources, within,
+};
 use super::convert::check_layout;
 use super::document::FlowDocument;
-use super::flow::{Flow, FlowSource, parse_destination, parse_source};
-use super::invalid::{Invalid, shown};
+use super::flow::{Flow, parse_destination, parse_source};
+use super::invalid::Invalid;
+use super::legs::check_leg;
 use super::{
     DEFAULT_DSCP, DEFAULT_PAYLOAD_TYPE, DEFAULT_TTL, Direction, MAX_DSCP, MAX_FRAME_TIMEOUT_MS,
-    MAX_SOURCES, SessionSpec, Source, SpecDocument, SpecErrors,
+    SessionSpec, Source, SpecDocument, SpecErrors,
 };
 use crate::id::SessionName;
 
@@ -25,7 +27,8 @@ impl TryFrom<SpecDocument> for SessionSpec {
         let name = p.take("name", document.name.parse::<SessionName>());
         let port = p.take("port", check_port(document.port));
         let format = check_format(document.direction, document.format, p);
-        let flow = check_flow(document.direction, &document.flow, p);
+        let first = port.as_deref().unwrap_or_default();
+        let flow = check_flow(document.direction, first, &document.flow, p);
         if let Some(convert) = &document.convert {
             p.take("convert.layout", check_layout(&convert.layout));
             if document.direction == Direction::Send {
@@ -81,13 +84,21 @@ fn check_format(
 }
 
 /// Addresses, payload type and marking of the packets.
-fn check_flow(direction: Direction, flow: &FlowDocument, p: &mut Problems) -> Option<Flow> {
+fn check_flow(
+    direction: Direction,
+    port: &str,
+    flow: &FlowDocument,
+    p: &mut Problems,
+) -> Option<Flow> {
     let destination = p.take("flow.destination", parse_destination(&flow.destination));
     let flow_source = p.take(
         "flow.source",
         flow.source.as_deref().map(parse_source).transpose(),
     );
-    let sources = p.take("flow.sources", check_sources(direction, flow));
+    let sources = p.take(
+        "flow.sources",
+        check_sources(direction, flow.source.as_ref(), flow.sources.as_ref()),
+    );
     if let (Some(destination), Some(None), Some(sources)) = (destination, flow_source, &sources) {
         let is_named = direction == Direction::Send || !sources.is_empty();
         p.take("flow.source", check_group(*destination.ip(), is_named));
@@ -112,6 +123,10 @@ fn check_flow(direction: Direction, flow: &FlowDocument, p: &mut Problems) -> Op
         flow.payload_type
             .map_or(Ok(DEFAULT_PAYLOAD_TYPE), check_payload_type),
     );
+    let second = match &flow.second_leg {
+        Some(leg) => Some(check_leg(direction, port, leg, p)?),
+        None => None,
+    };
     Some(Flow {
         destination: destination?,
         source: flow_source?,
@@ -119,39 +134,13 @@ fn check_flow(direction: Direction, flow: &FlowDocument, p: &mut Problems) -> Op
         payload_type: payload_type?,
         ttl: narrow(ttl?),
         dscp: narrow(dscp?),
+        second,
     })
 }
 
 /// A number that was checked to fit.
 fn narrow(checked: u32) -> u8 {
     u8::try_from(checked).expect("checked to be at most 255")
-}
-
-fn check_sources(direction: Direction, flow: &FlowDocument) -> Result<Vec<FlowSource>, Invalid> {
-    let Some(sources) = &flow.sources else {
-        return Ok(Vec::new());
-    };
-    if direction == Direction::Send {
-        return Err(Invalid::SourcesOfSender);
-    }
-    if flow.source.is_some() {
-        return Err(Invalid::SourceTwice);
-    }
-    if sources.len() > MAX_SOURCES {
-        return Err(Invalid::ManySources {
-            given: sources.len(),
-            most: MAX_SOURCES,
-        });
-    }
-    sources.iter().map(|text| parse_source(text)).collect()
-}
-
-/// A group of the source-specific range needs a source.
-fn check_group(destination: Ipv4Addr, is_named: bool) -> Result<(), Invalid> {
-    if destination.octets()[0] == 232 && !is_named {
-        return Err(Invalid::NoSource(destination));
-    }
-    Ok(())
 }
 
 fn check_frame_timeout(direction: Direction, ms: Option<u32>) -> Result<Option<u32>, Invalid> {
@@ -162,14 +151,6 @@ fn check_frame_timeout(direction: Direction, ms: Option<u32>) -> Result<Option<u
             within(ms, 1..=MAX_FRAME_TIMEOUT_MS, " milliseconds").map(Some)
         }
     }
-}
-
-fn check_port(port: String) -> Result<String, Invalid> {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-    if port.is_empty() || port.len() > 63 || !port.bytes().all(plain) {
-        return Err(Invalid::Port(shown(&port)));
-    }
-    Ok(port)
 }
 
 fn check_payload_type(number: u32) -> Result<u8, Invalid> {
@@ -187,7 +168,9 @@ fn check_source(direction: Direction, source: Option<Source>) -> Result<Option<S
 
 #[cfg(test)]
 mod tests {
-    use super::super::MAX_DURATION_MS;
+    use std::net::Ipv4Addr;
+
+    use super::super::{MAX_DURATION_MS, MAX_SOURCES};
     use super::*;
     use onair_essence::video::SenderType;
     use serde_json::{Value, json};

@@ -3,7 +3,7 @@
 use onair_essence::FormatDocument;
 use serde::{Deserialize, Serialize};
 
-use super::{Convert, Direction, SessionSpec, Source};
+use super::{Convert, Direction, LegDocument, SessionSpec, Source};
 
 /// The specification of a session as documents of the daemon have it: all that
 /// [`NewSessionDocument`](super::NewSessionDocument) has, and of a converted session also what it has from its
@@ -102,6 +102,9 @@ pub struct FlowDocument {
     #[serde(deserialize_with = "onair_essence::whole::optional")]
     #[cfg_attr(feature = "openapi", schema(minimum = 96, maximum = 127))]
     pub payload_type: Option<u32>,
+    /// The second leg of the packets; with none the session has one leg.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_leg: Option<LegDocument>,
 }
 
 impl From<SessionSpec> for SpecDocument {
@@ -109,6 +112,7 @@ impl From<SessionSpec> for SpecDocument {
         let sends = spec.direction == Direction::Send;
         let sources = spec.flow.sources.iter().map(ToString::to_string);
         let sources: Vec<_> = sources.collect();
+        let second = spec.flow.second;
         Self {
             name: spec.name.into(),
             direction: spec.direction,
@@ -121,6 +125,7 @@ impl From<SessionSpec> for SpecDocument {
                 ttl: sends.then_some(u32::from(spec.flow.ttl)),
                 dscp: sends.then_some(u32::from(spec.flow.dscp)),
                 payload_type: Some(u32::from(spec.flow.payload_type)),
+                second_leg: second.map(|leg| LegDocument::of(leg, spec.direction)),
             },
             convert: spec.convert,
             source: spec.source,

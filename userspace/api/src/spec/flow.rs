@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
+use onair_essence::legs::Class;
+
 use super::invalid::{Invalid, shown};
 
 /// Addresses and payload type.
@@ -21,10 +23,47 @@ pub struct Flow {
     pub ttl: u8,
     /// Send: differentiated services code point of the packets, at most [`MAX_DSCP`].
     pub dscp: u8,
+    /// The second leg (ST 2022-7), if it has two.
+    pub second: Option<SecondLeg>,
 }
 
 impl Flow {
     /// The sources that a receive session accepts packets from; if there are none, every one.
+    pub fn accepted(&self) -> impl Iterator<Item = FlowSource> {
+        self.source.into_iter().chain(self.sources.iter().copied())
+    }
+
+    /// The destination of each leg.
+    pub fn destinations(&self) -> impl Iterator<Item = SocketAddrV4> {
+        let second = self.second.iter().map(|it| it.destination);
+        std::iter::once(self.destination).chain(second)
+    }
+
+    /// The multicast group that the packets go to.
+    #[must_use]
+    pub fn group(&self) -> Option<Ipv4Addr> {
+        let address = *self.destination.ip();
+        address.is_multicast().then_some(address)
+    }
+}
+
+/// The second leg of a session, checked.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SecondLeg {
+    /// Name of its port.
+    pub port: String,
+    /// As [`Flow::destination`].
+    pub destination: SocketAddrV4,
+    /// As [`Flow::source`].
+    pub source: Option<FlowSource>,
+    /// As [`Flow::sources`].
+    pub sources: Vec<FlowSource>,
+    /// Receive: how far the legs may be apart.
+    pub class: Class,
+}
+
+impl SecondLeg {
+    /// The sources that a receive session accepts packets from on this leg; if there are none, every one.
     pub fn accepted(&self) -> impl Iterator<Item = FlowSource> {
         self.source.into_iter().chain(self.sources.iter().copied())
     }

@@ -46,6 +46,12 @@ pub(super) enum Invalid {
     SourceTwice,
     #[error("a send session has one source, its own: leave it out")]
     SourcesOfSender,
+    #[error(
+        "both legs are on one port: give the second leg another [[port]], such as a VLAN of it"
+    )]
+    OnePort,
+    #[error("a send session merges no legs: leave it out")]
+    ClassOfSender,
     #[error("a receive session sends no packets: leave it out")]
     OfSender,
     #[error("a send session assembles no frames: leave it out")]

@@ -9,12 +9,14 @@ mod convert;
 mod document;
 mod flow;
 mod invalid;
+mod legs;
 mod new_session;
 mod patch;
 
 pub use convert::Convert;
 pub use document::{FlowDocument, SpecDocument};
-pub use flow::{DEFAULT_DSCP, DEFAULT_TTL, Flow, FlowSource, MAX_DSCP, MAX_SOURCES};
+pub use flow::{DEFAULT_DSCP, DEFAULT_TTL, Flow, FlowSource, MAX_DSCP, MAX_SOURCES, SecondLeg};
+pub use legs::{LegDocument, LegPatch};
 pub use new_session::{ConvertedSession, NewSession, NewSessionDocument, NewSessionError};
 pub use onair_essence::invalid::{SpecError, SpecErrors};
 pub use patch::{FlowPatch, SessionPatch};

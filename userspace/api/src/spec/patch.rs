@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{SessionSpec, SpecDocument, SpecError, SpecErrors};
+use super::{LegPatch, SessionSpec, SpecDocument, SpecError, SpecErrors};
 
 onair_essence::with_essences! {
     /// Body of `PATCH /v1/sessions/{id}`: fields that are absent stay as they are.
@@ -60,6 +60,9 @@ pub struct FlowPatch {
     #[serde(deserialize_with = "onair_essence::whole::optional")]
     #[cfg_attr(feature = "openapi", schema(minimum = 96, maximum = 127))]
     pub payload_type: Option<u32>,
+    /// The second leg of a session that has two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_leg: Option<LegPatch>,
 }
 
 impl SessionPatch {
@@ -86,6 +89,13 @@ impl SessionPatch {
         flow.ttl = patch.ttl.or(flow.ttl);
         flow.dscp = patch.dscp.or(flow.dscp);
         flow.payload_type = patch.payload_type.or(flow.payload_type);
+        if let Some(patch) = &patch.second_leg {
+            let Some(leg) = &mut flow.second_leg else {
+                let problem = "the session has one leg: create one with two";
+                return Err(SpecErrors(vec![SpecError::new("flow.second_leg", problem)]));
+            };
+            patch.apply(leg);
+        }
         if let Err(other) = self.apply_to(&mut document.format) {
             let problem = format!(
                 "the session has {} and no {other}",

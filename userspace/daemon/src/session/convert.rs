@@ -1,15 +1,16 @@
 //! Converts between the API's types and the data plane's.
 
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 
 use onair_api::{
-    Direction, Flow, Problem, ProblemCode, SessionCounters, SessionId, SessionSpec, Source,
-    SpecError, SpecErrors,
+    Direction, Flow, FlowSource, Problem, ProblemCode, SecondLeg, SessionCounters, SessionId,
+    SessionSpec, Source, SpecError, SpecErrors,
 };
 use onair_dataplane::{
-    FlowTarget, FrameSource, MediaClock, PortInfo, ReceiveConfig, Runtime, RuntimeError,
-    SendConfig, SessionStats, SourceFilter,
+    FlowTarget, FrameSource, LegTarget, MediaClock, PortInfo, ReceiveConfig, Runtime, RuntimeError,
+    SecondSend, SendConfig, SessionStats, SourceFilter,
 };
 use onair_essence::{Format, OfField as _};
 use onair_ipc::frames::FrameMemory;
@@ -40,14 +41,47 @@ pub(super) fn geometry(spec: &SessionSpec) -> Geometry {
         .expect("a checked specification has 1 to 8194 frames of at most 256 MiB")
 }
 
-/// Whether the port can serve the flow's addresses.
-pub(super) fn check_addresses(spec: &SessionSpec, port: &PortInfo) -> Result<(), Problem> {
-    let own = port.address.0;
-    let destination = *spec.flow.destination.ip();
+/// Whether the ports can serve the flow's addresses, `second` those of the second leg.
+pub(super) fn check_addresses(
+    spec: &SessionSpec,
+    port: &PortInfo,
+    second: Option<&PortInfo>,
+) -> Result<(), Problem> {
     let mut errors = Vec::new();
-    match spec.direction {
+    let flow = &spec.flow;
+    let source = flow.source.map(|it| it.address);
+    check_leg(
+        spec.direction,
+        "flow",
+        (flow.destination, source),
+        port,
+        &mut errors,
+    );
+    if let Some((leg, port)) = flow.second.as_ref().zip(second) {
+        let source = leg.source.map(|it| it.address);
+        let of = (leg.destination, source);
+        check_leg(spec.direction, "flow.second_leg", of, port, &mut errors);
+    }
+    if errors.is_empty() {
+        return Ok(());
+    }
+    Err(SpecErrors(errors).into())
+}
+
+/// Adds what port cannot serve of a leg's destination and source; `field` has them.
+fn check_leg(
+    direction: Direction,
+    field: &str,
+    (destination, source): (SocketAddrV4, Option<Ipv4Addr>),
+    port: &PortInfo,
+    errors: &mut Vec<SpecError>,
+) {
+    let own = port.address.0;
+    let destination = *destination.ip();
+    let at = |name: &str| format!("{field}.{name}");
+    match direction {
         Direction::Receive if destination != own && !destination.is_multicast() => errors.push(SpecError::new(
-            "flow.destination",
+            at("destination"),
             format!(
                 "{destination} is neither the address of port {}, {own}, nor a multicast group: a session \
                  receives what is sent to one of these",
@@ -55,7 +89,7 @@ pub(super) fn check_addresses(spec: &SessionSpec, port: &PortInfo) -> Result<(),
             ),
         )),
         Direction::Send if destination == own => errors.push(SpecError::new(
-            "flow.destination",
+            at("destination"),
             format!(
                 "{destination} is the address of port {} itself, which receives nothing that it sends: give the \
                  receiver's address",
@@ -63,7 +97,7 @@ pub(super) fn check_addresses(spec: &SessionSpec, port: &PortInfo) -> Result<(),
             ),
         )),
         Direction::Send if port.next_hop(destination).is_none() => errors.push(SpecError::new(
-            "flow.destination",
+            at("destination"),
             format!(
                 "{destination} is not in the network of port {} ({own}/{}), which has no gateway",
                 port.name, port.address.1
@@ -71,17 +105,12 @@ pub(super) fn check_addresses(spec: &SessionSpec, port: &PortInfo) -> Result<(),
         )),
         _ => {}
     }
-    let source = spec.flow.source.map(|source| source.address);
-    if spec.direction == Direction::Send && source.is_some_and(|source| source != own) {
+    if direction == Direction::Send && source.is_some_and(|source| source != own) {
         errors.push(SpecError::new(
-            "flow.source",
+            at("source"),
             format!("port {} sends from its own address, {own}", port.name),
         ));
     }
-    if errors.is_empty() {
-        return Ok(());
-    }
-    Err(SpecErrors(errors).into())
 }
 
 /// The addresses and the timing of a session's packets.
@@ -90,18 +119,46 @@ pub(super) fn target(flow: &Flow, format: &Format) -> FlowTarget {
     FlowTarget {
         destination: flow.destination,
         payload_type: flow.payload_type,
-        sources: flow
-            .accepted()
-            .map(|source| SourceFilter {
-                address: source.address,
-                port: source.port,
-            })
-            .collect(),
+        sources: filters(flow.accepted()),
+        second: flow.second.as_ref().map(leg_target),
         source_port: source_port.unwrap_or_else(|| flow.destination.port()),
         ttl: flow.ttl,
         dscp: flow.dscp,
         format: format.clone(),
     }
+}
+
+/// The addresses of a second leg.
+fn leg_target(leg: &SecondLeg) -> LegTarget {
+    let source_port = leg.source.and_then(|source| source.port);
+    LegTarget {
+        destination: leg.destination,
+        sources: filters(leg.accepted()),
+        source_port: source_port.unwrap_or_else(|| leg.destination.port()),
+    }
+}
+
+fn filters(accepted: impl Iterator<Item = FlowSource>) -> Vec<SourceFilter> {
+    let filters = accepted.map(|source| SourceFilter {
+        address: source.address,
+        port: source.port,
+    });
+    filters.collect()
+}
+
+/// What a receive session on `port` receives on each leg, with the leg's port.
+pub(super) fn received<'a>(
+    port: &'a str,
+    flow: &'a Flow,
+) -> impl Iterator<Item = (&'a str, LegTarget)> + Clone {
+    let first = LegTarget {
+        destination: flow.destination,
+        sources: filters(flow.accepted()),
+        source_port: 0,
+    };
+    let second = flow.second.iter();
+    let second = second.map(|leg| (leg.port.as_str(), leg_target(leg)));
+    std::iter::once((port, first)).chain(second)
 }
 
 /// Whether a sender can keep to the timing of the specification; what a receiver's sender says, any can.
@@ -110,13 +167,13 @@ pub(super) fn target(flow: &Flow, format: &Format) -> FlowTarget {
 /// `invalid_spec`.
 pub(super) fn check_timing(
     spec: &SessionSpec,
-    port: &PortInfo,
+    (port, second): (&PortInfo, Option<&PortInfo>),
     clock: &Arc<MediaClock>,
 ) -> Result<(), Problem> {
     if spec.direction == Direction::Receive {
         return Ok(());
     }
-    send_config(spec, port, clock)?
+    send_config(spec, (port, second), clock)?
         .check_format()
         .map_err(refused)
 }
@@ -136,7 +193,7 @@ fn refused(error: RuntimeError) -> Problem {
 
 fn send_config(
     spec: &SessionSpec,
-    port: &PortInfo,
+    (port, second): (&PortInfo, Option<&PortInfo>),
     clock: &Arc<MediaClock>,
 ) -> Result<SendConfig, Problem> {
     let target = target(&spec.flow, &spec.format);
@@ -152,16 +209,20 @@ fn send_config(
             Some(Source::Pattern) => FrameSource::Pattern,
             _ => FrameSource::Client,
         },
-        mtu: port.mtu,
+        mtu: second.map_or(port.mtu, |it| it.mtu.min(port.mtu)),
         max_attachments: 1,
         clock: Arc::clone(clock),
+        second: second.zip(target.second).map(|(port, target)| SecondSend {
+            port: port.name.clone(),
+            target,
+        }),
     })
 }
 
 pub(super) fn runtime(
     id: SessionId,
     spec: &SessionSpec,
-    port: &PortInfo,
+    (port, second): (&PortInfo, Option<&PortInfo>),
     frames: Option<FrameMemory>,
     clock: &Arc<MediaClock>,
 ) -> Result<Runtime, Problem> {
@@ -176,13 +237,22 @@ pub(super) fn runtime(
                 payload_type: target.payload_type,
                 timeout_ns: spec.frame_timeout_ns(),
                 format: target.format,
-                mtu: port.mtu,
+                mtu: second.map_or(port.mtu, |it| it.mtu.min(port.mtu)),
                 max_attachments: spec.max_attachments as usize,
+                second: spec
+                    .flow
+                    .second
+                    .as_ref()
+                    .map(|leg| onair_dataplane::SecondLeg {
+                        port: leg.port.clone(),
+                        target: leg_target(leg),
+                        class: leg.class,
+                    }),
             },
             frames,
         )
         .map(|runtime| runtime.following(clock)),
-        _ => Runtime::send(id.0, send_config(spec, port, clock)?),
+        _ => Runtime::send(id.0, send_config(spec, (port, second), clock)?),
     };
     made.map_err(refused)
 }
@@ -267,7 +337,7 @@ mod tests {
             steers: false,
             mtu: 1500,
         };
-        match check_addresses(&spec, &port) {
+        match check_addresses(&spec, &port, None) {
             Ok(()) => Vec::new(),
             Err(problem) => problem.errors.into_iter().map(|it| it.field).collect(),
         }

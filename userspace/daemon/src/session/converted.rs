@@ -316,7 +316,7 @@ impl Session {
             let bytes = self.placement.bytes_per_second();
             let mut ports = services.dataplane.ports().iter();
             if let Some(port) = ports.find(|port| port.name == self.spec.port) {
-                self.placement = super::place(&self.spec, port, bytes, services);
+                self.placement = super::place(&self.spec, (port, None), bytes, services);
                 self.poller = services.poller_name(self.placement.poller());
             }
             return Ok(());

@@ -1,13 +1,15 @@
 //! A receive session's multicast group.
 
+use std::net::Ipv4Addr;
+
 use onair_api::{
     Direction, GroupMembership, JoinedBy, Querier, SessionProblem, SessionProblemKind,
 };
 use onair_dataplane::Joiner;
 use onair_ipc::sys;
 
-use super::Session;
 use super::problem::problem;
+use super::{Session, convert};
 use crate::services::Services;
 
 impl Session {
@@ -17,19 +19,38 @@ impl Session {
         if self.is_converted() {
             return;
         }
-        if let (Direction::Receive, Some(group)) = (self.spec.direction, self.spec.flow.group()) {
-            let sources = self.spec.flow.accepted().map(|source| source.address);
-            let sources: Vec<_> = sources.collect();
-            let plane = &mut services.dataplane;
-            plane.join(&self.spec.port, self.id.0, group, &sources);
-            self.traffic.group = self.group_membership(services);
+        if self.spec.direction != Direction::Receive {
+            return;
         }
+        for (port, flow) in convert::received(&self.spec.port, &self.spec.flow) {
+            let group = *flow.destination.ip();
+            if group.is_multicast() {
+                let sources: Vec<_> = flow.sources.iter().map(|it| it.address).collect();
+                services.dataplane.join(port, self.id.0, group, &sources);
+            }
+        }
+        self.traffic.group = self.group_membership(services);
+        self.traffic.second_group = self.second_membership(services);
     }
 
     /// Its group as the port has it now.
     pub(super) fn group_membership(&self, services: &Services) -> Option<GroupMembership> {
-        let group = self.spec.flow.group()?;
-        let state = services.dataplane.membership(&self.spec.port, group)?;
+        self.membership(services, &self.spec.port, self.spec.flow.group()?)
+    }
+
+    /// The group of its second leg.
+    pub(super) fn second_membership(&self, services: &Services) -> Option<GroupMembership> {
+        let leg = self.spec.flow.second.as_ref()?;
+        self.membership(services, &leg.port, leg.group()?)
+    }
+
+    fn membership(
+        &self,
+        services: &Services,
+        port: &str,
+        group: Ipv4Addr,
+    ) -> Option<GroupMembership> {
+        let state = services.dataplane.membership(port, group)?;
         (self.spec.direction == Direction::Receive && !self.is_converted()).then(|| {
             GroupMembership {
                 group: group.to_string(),
@@ -69,7 +90,9 @@ impl Session {
     }
 
     pub(super) fn group_problem(&self) -> Option<SessionProblem> {
-        let group = self.traffic.group.as_ref()?;
+        // With two legs it is a problem of one of them.
+        let group = self.traffic.group.as_ref();
+        let group = group.filter(|_| self.second_leg().is_none())?;
         let reason = group.problem.as_ref()?;
         Some(problem(
             SessionProblemKind::GroupNotJoined,

@@ -11,6 +11,7 @@ mod convert;
 mod converted;
 mod driver;
 mod group;
+mod legs;
 mod persistent;
 mod problem;
 mod recording;
@@ -25,7 +26,6 @@ use std::time::{Duration, Instant};
 use onair_api::{
     AttachmentState, AttachmentView, Direction, EventKind, Flow, Problem, ProblemCode, SessionId,
     SessionSpec, SessionState, SessionView, StoppedBefore, Timestamp, WatchedFile, Who,
-    did_you_mean,
 };
 use onair_dataplane::{FeedHandle, Placement, PortInfo, Runtime, SessionStats, Ssrc};
 use onair_ipc::event::EventKind as ClientEvent;
@@ -124,9 +124,12 @@ impl Session {
             _ => {
                 let port = port_of(&spec, services)?;
                 let clock = services.dataplane.clock();
-                let runtime = convert::runtime(id, &spec, port, frames.clone(), clock)?;
+                let second = legs::second_port(&spec, port, services)?;
+                let ports = (port, second);
+                let runtime = convert::runtime(id, &spec, ports, frames.clone(), clock)?;
                 let is_broadcast = port.is_broadcast(*spec.flow.destination.ip());
-                (runtime, place(&spec, port, bytes, services), is_broadcast)
+                let placement = place(&spec, ports, bytes, services);
+                (runtime, placement, is_broadcast)
             }
         };
         let (stats, runtime) = (runtime.stats().clone(), Box::new(runtime));
@@ -243,6 +246,7 @@ impl Session {
             ssrc: Ssrc::of(self.stats.snapshot().ssrc),
             peer: self.peer(),
             group: self.traffic.group.clone(),
+            legs: self.legs(),
             timing: self.timing(),
             recent: self.recent(),
             counters: convert::counters(&self.stats),
@@ -364,12 +368,16 @@ impl Session {
         }
     }
 
-    /// Its destination, and the one that it is about to get.
-    pub fn destinations(&self) -> [Option<SocketAddrV4>; 2] {
+    /// Its destinations, of each leg, and those that it is about to get.
+    pub fn destinations(&self) -> [Option<SocketAddrV4>; 4] {
         if self.is_converted() {
-            return [None; 2];
+            return [None; 4];
         }
-        [Some(&self.spec.flow), self.next_flow()].map(|flow| flow.map(|it| it.destination))
+        let flows = [Some(&self.spec.flow), self.next_flow()]
+            .into_iter()
+            .flatten();
+        let mut all = flows.flat_map(|flow| flow.destinations());
+        [(); 4].map(|()| all.next())
     }
 
     /// Whether it receives, or is about to receive, what a session of `spec` would receive.
@@ -379,14 +387,13 @@ impl Session {
         self.spec.direction == Direction::Receive
             && spec.convert.is_none()
             && spec.direction == Direction::Receive
-            && self.spec.port == spec.port
             && own.any(|flow| {
-                let meets = || {
-                    let [own, other] =
-                        [flow, &spec.flow].map(|it| convert::target(it, &spec.format));
-                    own.received().meets(&other.received())
-                };
-                flow.destination == spec.flow.destination && meets()
+                let others = convert::received(&spec.port, &spec.flow);
+                convert::received(&self.spec.port, flow).any(|(port, own)| {
+                    others.clone().any(|(other_port, other)| {
+                        port == other_port && own.received().meets(&other.received())
+                    })
+                })
             })
     }
 
@@ -411,23 +418,28 @@ impl Session {
 
 /// The port of a session of packets, which can serve its addresses.
 fn port_of<'a>(spec: &SessionSpec, services: &'a Services) -> Result<&'a PortInfo, Problem> {
-    let ports = services.dataplane.ports();
-    let port = ports.iter().find(|port| port.name == spec.port);
-    let port = port.ok_or_else(|| {
-        let names = ports.iter().map(|port| port.name.as_str());
-        let hint = did_you_mean(&spec.port, names);
-        let detail = format!("no port is called {:?}{hint}", spec.port);
-        Problem::new(ProblemCode::NoSuchPort, detail)
-    })?;
-    convert::check_addresses(spec, port)?;
+    let port = legs::port_named(&spec.port, services)?;
+    let second = legs::second_port(spec, port, services)?;
+    convert::check_addresses(spec, port, second)?;
     Ok(port)
 }
 
 /// The poller of a session of packets.
-fn place(spec: &SessionSpec, port: &PortInfo, bytes: u64, services: &Services) -> Placement {
+fn place(
+    spec: &SessionSpec,
+    (port, second): (&PortInfo, Option<&PortInfo>),
+    bytes: u64,
+    services: &Services,
+) -> Placement {
     let sends = spec.direction == Direction::Send;
     let plane = &services.dataplane;
-    let place = |works: &dyn Fn(usize) -> bool| plane.place(port, sends, bytes, works);
+    let has_both =
+        |poller| second.is_none_or(|it| legs::serves(it, poller, spec.direction, services));
+    let place = |works: &dyn Fn(usize) -> bool| {
+        plane.place(port, sends, bytes, |poller| {
+            has_both(poller) && works(poller)
+        })
+    };
     // With dead pollers only, a start says so.
     let placement = place(&|poller| services.is_alive(poller)).or_else(|| place(&|_| true));
     placement.expect("a port has a poller with a queue")

@@ -27,6 +27,8 @@ pub(super) const fn signal_during(problem: Kind) -> SignalState {
         Kind::Impaired => SignalState::Impaired,
         Kind::Timestamps => SignalState::Timestamps,
         // Frames arrive; a client or a switch may do without them.
-        Kind::QuerierGone | Kind::SlowClient | Kind::RecordingLoses => SignalState::Ok,
+        Kind::LegFault | Kind::QuerierGone | Kind::SlowClient | Kind::RecordingLoses => {
+            SignalState::Ok
+        }
     }
 }

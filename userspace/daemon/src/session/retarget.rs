@@ -5,13 +5,13 @@
 
 use crate::services::reply::Reply;
 use onair_api::{Direction, EventKind, Flow, Problem, ProblemCode, SessionSpec, SessionView};
-use onair_dataplane::{Command, Runtime};
+use onair_dataplane::{Command, LegTarget, Runtime};
 use onair_essence::Format;
 use onair_session::{
     Place, RetargetBusy, RetargetEvent, RetargetStep, RuntimePlace, sources_of_both,
 };
 
-use super::{Session, convert};
+use super::{Session, convert, legs};
 use crate::services::Services;
 
 /// Addresses and timing that the session gets.
@@ -31,8 +31,9 @@ impl Session {
         self.check_has_packets()?;
         let mut ports = services.dataplane.ports().iter();
         if let Some(port) = ports.find(|port| port.name == spec.port) {
-            convert::check_addresses(spec, port)?;
-            convert::check_timing(spec, port, services.dataplane.clock())?;
+            let second = legs::second_port(spec, port, services)?;
+            convert::check_addresses(spec, port, second)?;
+            convert::check_timing(spec, (port, second), services.dataplane.clock())?;
         }
         if self.core.is_draining() {
             let detail = format!("session {} is being destroyed", self.spec.name);
@@ -97,8 +98,7 @@ impl Session {
         for step in self.retarget.handle(event) {
             match step {
                 RetargetStep::Claim(next) => {
-                    let (plane, target) = (&mut services.dataplane, target(&next));
-                    let is_free = plane.claim(&self.spec.port, target.received(), poller, session);
+                    let is_free = self.claim_next(services, &next.flow);
                     return self.change(services, RetargetEvent::Claimed(is_free), None);
                 }
                 RetargetStep::Join(next) => self.join_next_group(services, &next.flow),
@@ -120,18 +120,41 @@ impl Session {
         done
     }
 
-    /// Joins the group of `next`. If it is the present one, for the sources of both.
-    fn join_next_group(&self, services: &mut Services, next: &Flow) {
-        let Some(group) = next.group() else {
-            return;
-        };
-        let of = |flow: &Flow| flow.accepted().map(|it| it.address).collect::<Vec<_>>();
-        let sources = match self.spec.flow.group() == Some(group) {
-            true => sources_of_both(of(&self.spec.flow), of(next)),
-            false => of(next),
-        };
+    /// Claims what `next` receives, of all legs or of none.
+    fn claim_next(&self, services: &mut Services, next: &Flow) -> bool {
+        let (session, poller) = (self.id.0, self.placement.poller());
         let plane = &mut services.dataplane;
-        plane.join(&self.spec.port, self.id.0, group, &sources);
+        let mut legs = convert::received(&self.spec.port, next);
+        let is_free = legs.all(|(port, flow)| plane.claim(port, flow.received(), poller, session));
+        if !is_free {
+            self.keep_flows(services);
+        }
+        is_free
+    }
+
+    /// Gives up all that it has claimed, but what it receives now.
+    fn keep_flows(&self, services: &mut Services) {
+        for (port, flow) in convert::received(&self.spec.port, &self.spec.flow) {
+            let kept = Some(flow.received());
+            services.dataplane.release(port, self.id.0, kept);
+        }
+    }
+
+    /// Joins the groups of `next`. One that is the present one, for the sources of both.
+    fn join_next_group(&self, services: &mut Services, next: &Flow) {
+        let present: Vec<_> = convert::received(&self.spec.port, &self.spec.flow).collect();
+        for ((port, next), (_, now)) in convert::received(&self.spec.port, next).zip(present) {
+            let group = *next.destination.ip();
+            if !group.is_multicast() {
+                continue;
+            }
+            let of = |flow: &LegTarget| flow.sources.iter().map(|it| it.address).collect();
+            let sources: Vec<_> = match *now.destination.ip() == group {
+                true => sources_of_both(of(&now), of(&next)),
+                false => of(&next),
+            };
+            services.dataplane.join(port, self.id.0, group, &sources);
+        }
     }
 
     /// Addresses that the session is about to get.
@@ -156,12 +179,13 @@ impl Session {
         let mut ports = services.dataplane.ports().iter();
         let port = ports.find(|port| port.name == self.spec.port);
         self.is_broadcast = port.is_some_and(|port| port.is_broadcast(*destination.ip()));
-        let plane = &mut services.dataplane;
-        let target = convert::target(&self.spec.flow, &self.spec.format);
-        plane.release(&self.spec.port, id, Some(target.received()));
+        self.keep_flows(services);
         self.join_group(services);
-        services.dataplane.part(id, self.spec.flow.group());
+        let (own, flow) = (&self.spec.port, &self.spec.flow);
+        let kept = |port: &str| legs::group_on(own, flow, port);
+        services.dataplane.part(id, kept);
         self.traffic.group = self.group_membership(services);
+        self.traffic.second_group = self.second_membership(services);
         self.publish(services, retargeted);
     }
 }

@@ -44,7 +44,7 @@ pub struct Taken {
 #[derive(Clone, Copy, Debug, Default)]
 struct Facts {
     wake_at: Option<Instant>,
-    destinations: [Option<SocketAddrV4>; 2],
+    destinations: [Option<SocketAddrV4>; 4],
     charged_to: Option<u32>,
     bytes: u64,
     left_bytes: u64,
@@ -169,7 +169,7 @@ mod tests {
             for (id, change) in changes {
                 let facts = change.map(|(at, port, bytes)| Facts {
                     wake_at: at.map(|at| start + Duration::from_secs(at)),
-                    destinations: [Some(destination(port)), (port > 1).then(|| destination(port / 2))],
+                    destinations: [Some(destination(port)), (port > 1).then(|| destination(port / 2)), None, None],
                     charged_to: Some(u32::from(port)),
                     bytes,
                     left_bytes: bytes / 2,

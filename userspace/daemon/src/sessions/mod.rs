@@ -153,7 +153,8 @@ impl Sessions {
     ) -> Result<(), Problem> {
         // A quarantined one keeps its flow until its poller has handed it back.
         let has_it = |it: &Session| self.get(it.id.0).is_some() || it.is_with_a_poller();
-        let mut found = self.of_destination(spec.flow.destination);
+        let destinations = spec.flow.destinations();
+        let mut found = destinations.flat_map(|it| self.of_destination(it));
         let is_other = |it: &&Session| has_it(it) && it.listens_where(spec) && Some(it.id.0) != own;
         match found.find(is_other) {
             Some(other) => Err(other.has_the_flow(spec, seen)),

@@ -86,6 +86,7 @@ fn metrics() -> BTreeMap<String, String> {
         "report/recording_metrics.rs",
         "report/service_metrics.rs",
         "report/shutdown_metrics.rs",
+        "session/report/legs.rs",
         "session/report/metrics.rs",
     ] {
         let path = root().join("userspace/daemon/src").join(file);

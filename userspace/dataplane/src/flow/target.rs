@@ -24,6 +24,30 @@ pub struct FlowTarget {
     pub dscp: u8,
     /// What the session carries: only how its packets are sent changes.
     pub format: Format,
+    /// The second leg, of a session that has two.
+    pub second: Option<LegTarget>,
+}
+
+/// Where the packets of a second leg (ST 2022-7) come from and go to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LegTarget {
+    /// As [`FlowTarget::destination`], at the leg's port.
+    pub destination: SocketAddrV4,
+    /// Receive: accepted sources; if there are none, every one.
+    pub sources: Vec<SourceFilter>,
+    /// Send: source UDP port.
+    pub source_port: u16,
+}
+
+impl LegTarget {
+    /// What a receive session with this target receives at the leg's port.
+    #[must_use]
+    pub fn received(&self) -> ReceivedFlow<'_> {
+        ReceivedFlow {
+            destination: self.destination,
+            sources: &self.sources,
+        }
+    }
 }
 
 impl FlowTarget {

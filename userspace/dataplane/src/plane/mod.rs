@@ -8,7 +8,7 @@ pub(crate) mod slot;
 
 use std::collections::HashSet;
 use std::mem;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -251,6 +251,13 @@ impl Dataplane {
         }
     }
 
+    /// Whether `poller` has a queue to send with on `port`.
+    #[must_use]
+    pub fn sends(&self, port: &PortInfo, poller: usize) -> bool {
+        let slot = self.find(&port.name);
+        slot.is_some_and(|slot| slot.senders(port).contains(&poller))
+    }
+
     /// Places a session of `bytes_per_second` on one of the pollers of `port` for which `works` is
     /// true: the one with the least load. One that sends needs a transmit queue. `None` if there is
     /// no such poller.
@@ -296,12 +303,9 @@ impl Dataplane {
         inbox: &Inbox,
         runtime: Box<Runtime>,
     ) -> Result<(), Command> {
-        let mut slots = self.ports.iter_mut();
-        let slot = slots.find(|slot| Some(slot.name()) == runtime.port());
-        if let (Some(slot), Some(flow)) = (slot, runtime.listens_to())
-            && !slot.claim(flow, poller, runtime.session())
-        {
-            let reason = StartRefusal::FlowInUse(flow.destination);
+        if let Some(taken) = self.claim_all(poller, &runtime) {
+            self.returned(&runtime);
+            let reason = StartRefusal::FlowInUse(taken);
             let refused = PollerEvent::Refused { runtime, reason };
             return self.events.push(refused).map_err(|event| match event {
                 PollerEvent::Refused { runtime, .. } => Command::Start(runtime),
@@ -315,10 +319,20 @@ impl Dataplane {
         })
     }
 
-    /// A poller gave `runtime` back, or did not take it: its flow is free. Call it for each that
+    /// Claims the flow of each leg. Returns the destination of one that another session has.
+    fn claim_all(&mut self, poller: usize, runtime: &Runtime) -> Option<SocketAddrV4> {
+        let first = runtime.port().zip(runtime.listens_to());
+        let second = runtime.second_port().zip(runtime.second_listens_to());
+        let mut legs = first.into_iter().chain(second);
+        let taken =
+            legs.find(|(port, flow)| !self.claim(port, *flow, poller, runtime.session()))?;
+        Some(taken.1.destination)
+    }
+
+    /// A poller gave `runtime` back, or did not take it: its flows are free. Call it for each that
     /// comes back in an event.
     pub fn returned(&mut self, runtime: &Runtime) {
-        if let Some(port) = runtime.port() {
+        for port in runtime.port().into_iter().chain(runtime.second_port()) {
             self.release(port, runtime.session(), None);
         }
     }
@@ -352,10 +366,11 @@ impl Dataplane {
         self.serve_groups();
     }
 
-    /// A session wants no group any more, or `kept` alone. The last one of a group leaves it.
-    pub fn part(&mut self, session: u64, kept: Option<Ipv4Addr>) {
+    /// A session wants no group of a port any more, or the one that `kept` says of the port's name. The last
+    /// one of a group leaves it.
+    pub fn part(&mut self, session: u64, kept: impl Fn(&str) -> Option<Ipv4Addr>) {
         for slot in &mut self.ports {
-            slot.part(session, kept, &mut self.kernel_groups);
+            slot.part(session, kept(slot.name()), &mut self.kernel_groups);
         }
         self.serve_groups();
     }

@@ -2,6 +2,7 @@
 
 pub(crate) mod attachment;
 pub(crate) mod converter;
+pub(crate) mod legs;
 pub(crate) mod receive;
 pub(crate) mod refusal;
 pub(crate) mod send;
@@ -13,6 +14,7 @@ use std::net::SocketAddrV4;
 use std::sync::Arc;
 
 use onair_dpdk::prefetch;
+use onair_essence::legs::Leg;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::{Lender, Violation};
 
@@ -93,6 +95,7 @@ impl Runtime {
         }
         let timing = Timing::new(&config.format);
         let stats = SessionStats::new(config.max_attachments).with_reasons(config.format.reasons());
+        let stats = stats.with_legs(config.second.is_some());
         let stats = Arc::new(stats.with_timing(timing.as_ref().map(Timing::share)));
         let receiver = Receiver::new(config, frames, timing, Arc::clone(&stats));
         Ok(Self {
@@ -118,7 +121,8 @@ impl Runtime {
     /// # Errors
     /// [`RuntimeError`]: the format does not fit the MTU or the pattern.
     pub fn send(session: u64, config: SendConfig) -> Result<Self, RuntimeError> {
-        let stats = Arc::new(SessionStats::new(config.max_attachments));
+        let stats = SessionStats::new(config.max_attachments);
+        let stats = Arc::new(stats.with_legs(config.second.is_some()));
         let sender = Sender::new(config, Arc::clone(&stats))?;
         Ok(Self {
             session,
@@ -146,6 +150,16 @@ impl Runtime {
         match &self.kind {
             RuntimeKind::Receive(receiver) => Some(&receiver.config.port),
             RuntimeKind::Send(sender) => Some(&sender.config.port),
+            RuntimeKind::Convert(_) => None,
+        }
+    }
+
+    /// Name of the port of its second leg, if it has two.
+    #[must_use]
+    pub fn second_port(&self) -> Option<&str> {
+        match &self.kind {
+            RuntimeKind::Receive(receiver) => Some(&receiver.config.second.as_ref()?.port),
+            RuntimeKind::Send(sender) => Some(&sender.config.second.as_ref()?.port),
             RuntimeKind::Convert(_) => None,
         }
     }
@@ -325,11 +339,30 @@ impl Runtime {
         }
     }
 
+    /// What a receive session receives on its second leg.
+    pub(crate) fn second_listens_to(&self) -> Option<ReceivedFlow<'_>> {
+        match &self.kind {
+            RuntimeKind::Receive(receiver) => {
+                let second = receiver.config.second.as_ref()?;
+                Some(second.target.received())
+            }
+            RuntimeKind::Send(_) | RuntimeKind::Convert(_) => None,
+        }
+    }
+
     /// The destination that a send session sends to.
     pub(crate) fn sends_to(&self) -> Option<SocketAddrV4> {
         match &self.kind {
             RuntimeKind::Receive(_) | RuntimeKind::Convert(_) => None,
             RuntimeKind::Send(sender) => Some(sender.config.destination),
+        }
+    }
+
+    /// The destination of a send session's second leg.
+    pub(crate) fn second_sends_to(&self) -> Option<SocketAddrV4> {
+        match &self.kind {
+            RuntimeKind::Receive(_) | RuntimeKind::Convert(_) => None,
+            RuntimeKind::Send(sender) => Some(sender.config.second.as_ref()?.target.destination),
         }
     }
 
@@ -395,10 +428,31 @@ impl Runtime {
         }
     }
 
-    /// Handles packets of the received flow, all of one source.
-    pub(crate) fn packets(&mut self, packets: &[Packet<'_>], now_ns: u64) {
+    /// Handles packets of a leg's flow, all of one source.
+    pub(crate) fn packets(&mut self, leg: Leg, packets: &[Packet<'_>], now_ns: u64) {
         if let RuntimeKind::Receive(receiver) = &mut self.kind {
-            receiver.packets(packets, now_ns);
+            receiver.packets(leg, packets, now_ns);
+        }
+    }
+
+    /// The port of its second leg has a device, or another one.
+    pub(crate) fn renew_second(&mut self, port: &PortInfo) {
+        if let RuntimeKind::Send(sender) = &mut self.kind {
+            sender.renew_second(port);
+        }
+    }
+
+    /// As [`Self::turn`], for a session with two legs.
+    pub(crate) fn turn_both<S: TxSink>(
+        &mut self,
+        now_ns: u64,
+        hops: [NextHop; 2],
+        sinks: [&mut S; 2],
+    ) {
+        match &mut self.kind {
+            RuntimeKind::Receive(receiver) => receiver.turn(now_ns),
+            RuntimeKind::Send(sender) => sender.turn_both(now_ns, hops, sinks),
+            RuntimeKind::Convert(_) => {}
         }
     }
 
@@ -411,9 +465,11 @@ impl Runtime {
     }
 
     /// Publishes the counters that are not published at once.
-    pub(crate) fn show(&self) {
-        if let RuntimeKind::Receive(receiver) = &self.kind {
-            receiver.show();
+    pub(crate) fn show(&mut self) {
+        match &mut self.kind {
+            RuntimeKind::Receive(receiver) => receiver.show(),
+            RuntimeKind::Send(sender) => sender.show(),
+            RuntimeKind::Convert(_) => {}
         }
     }
 

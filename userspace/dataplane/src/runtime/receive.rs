@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 use onair_dpdk::prefetch;
+use onair_essence::legs::{Leg, MergeConfig};
 use onair_essence::receive::{Depacketise as _, Run, Sink, UnitReport};
 use onair_essence::{Depacketiser, Format, media_time};
 use onair_ipc::frames::FrameMemory;
@@ -16,6 +17,7 @@ use crate::flow::packet::{Packet, RX_BURST};
 use crate::flow::target::FlowTarget;
 use crate::flow::{SourceFilter, admit};
 use crate::runtime::attachment::Attachments;
+use crate::runtime::legs::{Legs, SecondLeg};
 use crate::runtime::tap::Taps;
 use crate::stats::survey::Surveyor;
 use crate::stats::timing::Timing;
@@ -41,6 +43,31 @@ pub struct ReceiveConfig {
     pub timeout_ns: u64,
     /// Most attachments at once.
     pub max_attachments: usize,
+    /// The second leg, if it has two.
+    pub second: Option<SecondLeg>,
+}
+
+impl ReceiveConfig {
+    /// Accepted sources of a leg.
+    fn sources_of(&self, leg: Leg) -> &[SourceFilter] {
+        match (leg, &self.second) {
+            (Leg::Second, Some(second)) => &second.target.sources,
+            _ => &self.sources,
+        }
+    }
+
+    /// How its legs are merged, if it has two.
+    fn merge(&self) -> Option<MergeConfig> {
+        let second = self.second.as_ref()?;
+        Some(MergeConfig {
+            payload_type: self.payload_type,
+            clock_hz: self.format.clock_hz(),
+            bytes_per_second: self.format.bytes_per_second(),
+            packet_bytes: usize::from(self.mtu).saturating_sub(HEADER_BYTES),
+            class: second.class,
+            silence_ns: self.timeout_ns,
+        })
+    }
 }
 
 /// A frame's media time is known if it is within this time of the reception. More than any network and
@@ -48,11 +75,15 @@ pub struct ReceiveConfig {
 const SAME_CLOCK_NS: u64 = 10_000_000_000;
 /// Pause between two looks of a stopping session at its feeds: a conversion takes some milliseconds.
 const LOOK_AGAIN_NS: u64 = 100_000;
+/// IPv4 and UDP headers.
+const HEADER_BYTES: usize = 28;
+
 /// Assembles packets into frames.
 #[derive(Debug)]
 pub(crate) struct Receiver {
     pub(crate) config: ReceiveConfig,
     depacketiser: Depacketiser<u32>,
+    legs: Option<Box<Legs>>,
     pub(crate) pool: FramePool,
     pub(crate) taps: Taps,
     timing: Option<Timing>,
@@ -88,6 +119,7 @@ impl Receiver {
             clock: None,
         };
         Self {
+            legs: config.merge().map(|merge| Legs::new(&merge, &stats)),
             config,
             depacketiser,
             pool,
@@ -129,42 +161,62 @@ impl Receiver {
         }
     }
 
-    /// Handles packets of the flow, all of one source.
-    pub(crate) fn packets(&mut self, packets: &[Packet<'_>], now_ns: u64) {
+    /// Handles packets of a leg's flow, all of one source.
+    pub(crate) fn packets(&mut self, leg: Leg, packets: &[Packet<'_>], now_ns: u64) {
         if self.waits_until_ns.is_some() {
             return;
         }
-        if self.surveyor.is_on() {
+        if self.surveyor.is_on() && leg == Leg::First {
             self.surveyor.packets(packets, &self.config.sources, now_ns);
         }
         let Some(source) = packets.first().map(|it| it.datagram.source) else {
             return;
         };
         let counters = &self.pool.stats.counters;
-        if !admit(&self.config.sources, source) {
+        if !admit(self.config.sources_of(leg), source) {
             counters.packets_wrong_source.add(packets.len() as u64);
             counters.other_sender.set(Sender::to_counter(source));
             return;
         }
-        counters.sender.set(Sender::to_counter(source));
-        let mut payloads = ArrayVec::<&[u8], RX_BURST>::new();
-        for packet in packets {
-            self.taps.offer(packet.frame, now_ns);
-            payloads.push(packet.datagram.payload);
+        if leg == Leg::First {
+            counters.sender.set(Sender::to_counter(source));
         }
+        let payloads: ArrayVec<&[u8], RX_BURST> =
+            packets.iter().map(|it| it.datagram.payload).collect();
         let run = Run {
             packets: &payloads,
             now_ns,
         };
-        self.depacketiser.push(&run, &mut self.pool);
-        if let Some(timing) = &mut self.timing {
+        // A recording has each packet once.
+        let mut fresh = u64::MAX;
+        let (depacketiser, pool) = (&mut self.depacketiser, &mut self.pool);
+        match &mut self.legs {
+            None => depacketiser.push(&run, pool),
+            Some(legs) => {
+                fresh = legs.merge.push(leg, &payloads, now_ns, |packets| {
+                    depacketiser.push(&Run { packets, now_ns }, pool);
+                });
+            }
+        }
+        for (at, packet) in packets.iter().enumerate() {
+            if fresh >> at & 1 == 1 {
+                self.taps.offer(packet.frame, now_ns);
+            }
+        }
+        if let Some(timing) = self.timing.as_mut().filter(|_| leg == Leg::First) {
             timing.run(&run, self.depacketiser.ssrc());
         }
     }
 
     /// Closes overdue frames, and the measured second of a source that has paused.
     pub(crate) fn turn(&mut self, now_ns: u64) {
-        self.depacketiser.expire(now_ns, &mut self.pool);
+        let (depacketiser, pool) = (&mut self.depacketiser, &mut self.pool);
+        if let Some(legs) = &mut self.legs {
+            legs.merge.expire(now_ns, |packets| {
+                depacketiser.push(&Run { packets, now_ns }, pool);
+            });
+        }
+        depacketiser.expire(now_ns, pool);
         if let Some(timing) = &mut self.timing {
             timing.turn(now_ns);
         }
@@ -178,11 +230,16 @@ impl Receiver {
         let deadline_ns = self.depacketiser.deadline().unwrap_or(u64::MAX);
         let measured_ns = self.timing.as_ref().map_or(u64::MAX, Timing::due_ns);
         let until_ns = self.waits_until_ns.unwrap_or(u64::MAX);
-        until_ns.min(deadline_ns).min(measured_ns)
+        let merged_ns = self.legs.as_ref().and_then(|it| it.merge.deadline());
+        let merged_ns = merged_ns.unwrap_or(u64::MAX);
+        until_ns.min(deadline_ns).min(measured_ns).min(merged_ns)
     }
 
     /// Publishes the counters.
-    pub(crate) fn show(&self) {
+    pub(crate) fn show(&mut self) {
+        if let Some(legs) = &mut self.legs {
+            legs.show();
+        }
         let sources = [self.depacketiser.ssrc(), self.depacketiser.other_ssrc()];
         self.pool.stats.show(self.depacketiser.stats(), sources);
     }
@@ -198,6 +255,12 @@ impl Receiver {
         self.config.payload_type = target.payload_type;
         self.config.destination = target.destination;
         self.config.sources = target.sources;
+        if let Some(legs) = &mut self.legs {
+            legs.merge.set_payload_type(target.payload_type);
+        }
+        if let Some((second, target)) = self.config.second.as_mut().zip(target.second) {
+            second.target = target;
+        }
         self.declare(target.format);
     }
 
@@ -221,6 +284,9 @@ impl Receiver {
 
     /// Drops frames under assembly.
     pub(crate) fn quiesce(&mut self) {
+        if let Some(legs) = &mut self.legs {
+            legs.merge.reset();
+        }
         let pool = &mut self.pool;
         self.depacketiser.reset(|frame| {
             pool.put_down(frame);
@@ -389,6 +455,7 @@ mod tests {
             mtu: 1500,
             timeout_ns: 1_000_000,
             max_attachments: 1,
+            second: None,
         };
         let bytes = u32::try_from(format.frame_bytes()).unwrap();
         let frames = FrameMemory::create(Geometry::new(2, bytes).unwrap(), true).unwrap();
@@ -412,6 +479,7 @@ mod tests {
             };
             let (frame, at) = (&[][..], 0);
             receiver.packets(
+                Leg::First,
                 &[Packet {
                     datagram,
                     frame,

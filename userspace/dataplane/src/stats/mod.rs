@@ -15,6 +15,8 @@ use onair_essence::Monitor;
 use onair_essence::receive::{MalformedCounts, ReceiveStats};
 use onair_essence::survey::Survey;
 
+use self::legs::LegStats;
+pub use self::legs::{JointSnapshot, LegSnapshot};
 pub use self::packed::{FrameClock, Sender, Ssrc};
 use crate::stats::survey::SurveyShare;
 use crate::stats::timing::TimingShare;
@@ -244,6 +246,8 @@ counters! {
     }
 }
 
+pub(crate) mod legs;
+
 /// Counters of a session's packets and frames. Shared by its runtime and the control thread.
 #[derive(Debug)]
 pub struct SessionStats {
@@ -254,6 +258,8 @@ pub struct SessionStats {
     /// The control thread sees no carrier on the port.
     is_link_down: AtomicBool,
     timing: Option<Arc<TimingShare>>,
+    /// Of a session with two legs.
+    pub(crate) legs: Option<Box<LegStats>>,
     pub(crate) survey: Arc<SurveyShare>,
 }
 
@@ -267,6 +273,7 @@ impl SessionStats {
                 .collect(),
             is_link_down: AtomicBool::new(false),
             timing: None,
+            legs: None,
             survey: Arc::default(),
         }
     }
@@ -275,6 +282,17 @@ impl SessionStats {
         let reasons = reasons.iter().map(|it| (*it, Counter::default()));
         self.malformed = reasons.collect();
         self
+    }
+
+    pub(crate) fn with_legs(mut self, has_two: bool) -> Self {
+        self.legs = has_two.then(Box::default);
+        self
+    }
+
+    /// The counters of both legs, and those of both together; `None` unless the session has two.
+    #[must_use]
+    pub fn legs(&self) -> Option<([LegSnapshot; 2], JointSnapshot)> {
+        Some(self.legs.as_ref()?.snapshot())
     }
 
     pub(crate) fn with_timing(mut self, timing: Option<Arc<TimingShare>>) -> Self {

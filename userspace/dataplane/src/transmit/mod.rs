@@ -19,6 +19,9 @@ pub(crate) trait TxSink {
     /// Queues a packet of `bytes` bytes, all of which `fill` must write. If there is no room,
     /// returns false and does not call `fill`.
     fn packet(&mut self, size: usize, fill: impl FnOnce(&mut [u8])) -> bool;
+
+    /// Whether it probably takes another packet.
+    fn has_room(&mut self) -> bool;
 }
 
 /// Packets queued for a port.
@@ -119,6 +122,13 @@ impl TxSink for Transmit {
         self.made += 1;
         self.burst.push(packet).is_ok()
     }
+
+    fn has_room(&mut self) -> bool {
+        if self.burst.room() == 0 {
+            self.flush();
+        }
+        self.has_queue() && self.burst.room() > 0
+    }
 }
 
 #[cfg(test)]
@@ -150,6 +160,10 @@ pub(crate) mod tests {
             fill(&mut bytes);
             self.packets.push(bytes);
             true
+        }
+
+        fn has_room(&mut self) -> bool {
+            self.packets.len() < self.room
         }
     }
 }

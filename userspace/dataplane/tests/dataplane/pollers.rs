@@ -21,6 +21,7 @@ pub(crate) fn poller_panics_then_its_sessions_come_back_and_others_go_on(rig: &m
         mtu: 1500,
         timeout_ns: onair_essence::Format::from(format()).default_timeout_ns(),
         max_attachments: 1,
+        second: None,
     };
     let frames = FrameMemory::create(geometry(4), true).unwrap();
     let runtime = Runtime::receive(70, config, frames).unwrap();

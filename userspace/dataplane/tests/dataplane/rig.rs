@@ -285,6 +285,7 @@ pub(crate) fn receive_into(
         mtu: 1500,
         timeout_ns: Format::from(format()).default_timeout_ns(),
         max_attachments: attachments,
+        second: None,
     };
     (
         Runtime::receive(session, config, frames.clone()).unwrap(),
@@ -305,6 +306,7 @@ pub(crate) fn send_config(udp: u16, source: FrameSource) -> SendConfig {
         mtu: 1500,
         max_attachments: 2,
         clock: Arc::new(MediaClock::of_kernel()),
+        second: None,
     }
 }
 

@@ -20,6 +20,7 @@ fn receive(session: u64, udp: u16) -> Runtime {
         mtu: 1500,
         timeout_ns: onair_essence::Format::from(format()).default_timeout_ns(),
         max_attachments: 1,
+        second: None,
     };
     let frames = FrameMemory::create(geometry(4), true).unwrap();
     Runtime::receive(session, config, frames).unwrap()

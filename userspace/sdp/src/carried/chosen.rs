@@ -12,8 +12,8 @@ pub struct Chosen<'a> {
     pub media: &'a Media,
     /// Its format.
     pub carried: FormatDocument,
-    /// The description has other legs of it (ST 2022-7).
-    pub has_legs: bool,
+    /// The other legs of it (ST 2022-7), in order.
+    pub legs: Vec<&'a Media>,
 }
 
 /// Why no stream can be chosen.
@@ -52,7 +52,7 @@ impl SessionDescription {
         Ok(Chosen {
             media,
             carried: carried?,
-            has_legs: !streams.is_empty(),
+            legs: streams.into_iter().map(|(media, _)| media).collect(),
         })
     }
 

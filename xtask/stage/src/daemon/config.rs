@@ -137,6 +137,7 @@ impl Config {
     #[must_use]
     pub fn toml(&self, stage: &Stage) -> String {
         let folder = stage.directory().display();
+        let memory_mb = MEMORY_MB * (self.ports.len().div_ceil(2) as u64);
         let hugepages = if self.hugepages { "require" } else { "never" };
         let pci = self
             .ports
@@ -146,7 +147,7 @@ impl Config {
             "[control]\nsocket = \"{folder}/control.sock\"\n{}\
              [attach]\nsocket = \"{folder}/attach.sock\"\n\
              [state]\ndir = \"{folder}/state\"\n{}\
-             [dpdk]\nhugepages = \"{hugepages}\"\nmemory_mb = {MEMORY_MB}\npci = {pci}\nwithout_iommu = {}\n\
+             [dpdk]\nhugepages = \"{hugepages}\"\nmemory_mb = {memory_mb}\npci = {pci}\nwithout_iommu = {}\n\
              [probe]\nmode = \"{}\"\nshared_links = {}\n{}",
             self.control,
             self.state,

@@ -115,6 +115,7 @@ pub fn receive(name: &str, raster: Raster, udp: u16) -> SpecDocument {
             ttl: None,
             dscp: None,
             payload_type: Some(96),
+            second_leg: None,
         },
         convert: None,
         source: None,

@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 use super::description::Described;
 use crate::args::Options;
 use crate::args::essence::{self, Fields};
+use crate::args::legs::{self, LegFlags, put_sources};
 use crate::args::parse::{duration, whole_ms};
 use crate::client::Client;
 use crate::failure::{DONE, Failure};
@@ -41,6 +42,7 @@ fn help() -> String {
 Examples:
 {flags}
   onairctl session create cam1 --port b --sdp cam1.sdp --destination 10.77.0.2:5004
+  onairctl session create cam1 --port a --second-port b --sdp cam1.sdp --class b
   onairctl session create cam1 --like-what-arrives --destination 239.1.1.1:5004
 {converted}
   onairctl session create --file cam1.json
@@ -62,13 +64,14 @@ pub(crate) struct Create {
     name: Option<SessionName>,
 
     /// Read the whole specification from a JSON file; - is standard input
-    #[arg(long, short, value_name = "PATH", conflicts_with_all = OF_PACKETS, conflicts_with_all = [
+    #[arg(long, short, value_name = "PATH", conflicts_with_all = OF_PACKETS, conflicts_with_all = legs::CREATE, conflicts_with_all = [
         "name", "sdp", "from", "layout", "quota", "max_attachments", "priority", "duration", "persistent"],
         conflicts_with_all = essence::of_all())]
     file: Option<PathBuf>,
 
     /// Convert the frames of this receive session, instead of receiving packets; needs --layout
     #[arg(long, value_name = "SESSION", requires = "layout", conflicts_with_all = OF_PACKETS, conflicts_with = "sdp",
+        conflicts_with_all = legs::CREATE,
         conflicts_with_all = essence::of_all())]
     from: Option<SessionName>,
 
@@ -109,6 +112,9 @@ pub(crate) struct Create {
     /// times for several sources
     #[arg(long, value_name = "IPv4[:PORT]")]
     source_address: Vec<String>,
+
+    #[command(flatten)]
+    second: LegFlags,
 
     /// Send: time to live of the packets, 1 to 255 [default: 64]
     #[arg(long, value_name = "HOPS", allow_negative_numbers = true)]
@@ -207,13 +213,16 @@ impl Create {
         if let Some(port) = &self.port {
             put("port", json!(port));
         }
-        let (mut format, mut flow) = self.format_and_flow()?;
+        let (mut format, mut flow, second) = self.format_and_flow()?;
         self.format.put_packets(&mut format);
         spec.extend(format);
         if let Some(destination) = &self.destination {
             flow["destination"] = json!(destination);
         }
         put_sources(&mut flow, &self.source_address);
+        if let Some(leg) = self.second.leg(second).map_err(Failure::Input)? {
+            flow["second_leg"] = leg;
+        }
         for (key, given) in [("ttl", self.ttl), ("dscp", self.dscp)] {
             if let Some(given) = given {
                 flow[key] = json!(given);
@@ -256,10 +265,10 @@ impl Create {
         }
     }
 
-    /// Format and flow, from the description or the flags.
-    fn format_and_flow(&self) -> Result<(Fields, Value), Failure> {
+    /// Format and flow, from the description or the flags, and the description's second leg.
+    fn format_and_flow(&self) -> Result<(Fields, Value, Option<Value>), Failure> {
         let Some(path) = &self.sdp else {
-            return Ok((self.format.format(), json!({})));
+            return Ok((self.format.format(), json!({}), None));
         };
         let (_, text) = text_of(path)?;
         let receives = !matches!(self.direction, Some(Way::Send));
@@ -267,7 +276,11 @@ impl Create {
         for note in described.notes {
             eprintln!("onairctl: {}", render::printable(&note));
         }
-        Ok((described.format, described.flow))
+        if described.second.is_some() && !self.second.is_given() {
+            let shown = path.display();
+            eprintln!("onairctl: {shown}: only the first leg is used: give --second-port for both");
+        }
+        Ok((described.format, described.flow, described.second))
     }
 }
 
@@ -282,17 +295,6 @@ async fn only_port(client: &Client) -> Result<String, Failure> {
             several.join(", ")
         ))),
     }
-}
-
-/// Replaces the sources of a flow, if there are others.
-pub(super) fn put_sources(flow: &mut Value, sources: &[String]) {
-    let (key, value, other) = match sources {
-        [] => return,
-        [source] => ("source", json!(source), "sources"),
-        sources => ("sources", json!(sources), "source"),
-    };
-    flow[key] = value;
-    flow.as_object_mut().map(|flow| flow.remove(other));
 }
 
 fn read(path: &Path) -> Result<Value, Failure> {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use onair_sdp::{Chosen, SessionDescription};
+use onair_sdp::{Chosen, Media, SessionDescription};
 use serde_json::{Value, json};
 
 use crate::args::essence::{self, Fields};
@@ -15,6 +15,8 @@ pub(super) struct Described {
     pub(super) format: Fields,
     /// `flow` of the specification.
     pub(super) flow: Value,
+    /// The addresses of its second leg (ST 2022-7).
+    pub(super) second: Option<Value>,
     /// What the user should know: accepted slips, and what is not used.
     pub(super) notes: Vec<String>,
 }
@@ -26,7 +28,7 @@ impl Described {
         let shown = path.display();
         let fail = |error: &dyn std::fmt::Display| Failure::Input(format!("{shown}: {error}"));
         let description = SessionDescription::parse(text).map_err(|error| fail(&error))?;
-        let mut notes: Vec<_> = description
+        let notes: Vec<_> = description
             .warnings
             .iter()
             .map(|it| format!("{shown}: line {}: {}", it.line, it.text))
@@ -34,30 +36,34 @@ impl Described {
         let Chosen {
             media,
             carried,
-            has_legs,
+            legs,
         } = description.chosen().map_err(|error| fail(&error))?;
-        if has_legs {
-            notes.push(format!(
-                "{shown}: only the first leg is used: ST 2022-7 is not supported yet"
-            ));
-        }
-        let destination = format!("{}:{}", media.destination, media.port);
-        let mut flow = json!({"destination": destination, "payload_type": media.payload_type});
+        let mut flow = addresses(media, receives);
+        flow["payload_type"] = json!(media.payload_type);
+        let second = legs.first().map(|it| addresses(it, receives));
         if let (Some(ttl), false) = (media.ttl, receives) {
             flow["ttl"] = json!(ttl);
-        }
-        match media.sources[..] {
-            [source] if receives => flow["source"] = json!(source.to_string()),
-            [_, _, ..] if receives => {
-                let sources = media.sources.iter().map(ToString::to_string);
-                flow["sources"] = json!(sources.collect::<Vec<_>>());
-            }
-            _ => {}
         }
         Ok(Self {
             format: essence::fields(carried),
             flow,
+            second,
             notes,
         })
     }
+}
+
+/// Destination of a stream, and the sources of a receive session.
+fn addresses(media: &Media, receives: bool) -> Value {
+    let destination = format!("{}:{}", media.destination, media.port);
+    let mut flow = json!({ "destination": destination });
+    match media.sources[..] {
+        [source] if receives => flow["source"] = json!(source.to_string()),
+        [_, _, ..] if receives => {
+            let sources = media.sources.iter().map(ToString::to_string);
+            flow["sources"] = json!(sources.collect::<Vec<_>>());
+        }
+        _ => {}
+    }
+    flow
 }

@@ -8,10 +8,11 @@ use onair_api::operations::{RetargetSession, Sent, ShowSession};
 use onair_api::{Direction, MAX_FRAME_TIMEOUT_MS, SessionRef};
 use serde_json::{Map, Value, json};
 
-use super::create::{put_sources, text_of};
+use super::create::text_of;
 use super::description::Described;
 use crate::args::Options;
 use crate::args::essence::{self, Fields};
+use crate::args::legs::{self, LegChanges, put_sources};
 use crate::client::Client;
 use crate::command::show;
 use crate::failure::{DONE, Failure};
@@ -54,7 +55,7 @@ const OF_FLOW: [&str; 7] = [
 ];
 
 #[derive(Debug, Args)]
-#[group(required = true, multiple = true, args = OF_FLOW, args = essence::of_timing())]
+#[group(required = true, multiple = true, args = OF_FLOW, args = legs::RETARGET, args = essence::of_timing())]
 struct Changes {
     /// Take destination, sources and payload type from a session description (SDP) of the same video
     /// format, and of a receive session also what the sender says of its timing (TP, TROFF, CMAX); - is
@@ -88,6 +89,9 @@ struct Changes {
     payload_type: Option<u32>,
 
     #[command(flatten)]
+    second: LegChanges,
+
+    #[command(flatten)]
     timing: essence::TimingFlags,
 }
 
@@ -110,6 +114,12 @@ impl Changes {
             flow.as_object_mut().map(|flow| flow.remove("sources"));
             flow["source"] = Value::Null;
         }
+        let second = flow
+            .as_object_mut()
+            .and_then(|flow| flow.remove("second_leg"));
+        if let Some(leg) = self.second.over(second) {
+            flow["second_leg"] = leg;
+        }
         described
     }
 }
@@ -121,7 +131,9 @@ impl Retarget {
             Some(path) => {
                 let shown = client.call::<ShowSession>(&self.session, &()).await?;
                 let view = shown.read()?;
-                described(path, view.direction, &essence::of_document(&shown.value))?
+                let has_two = view.flow.second_leg.is_some();
+                let own = essence::of_document(&shown.value);
+                described(path, (view.direction, has_two), &own)?
             }
         };
         let mut body = Map::new();
@@ -138,7 +150,7 @@ impl Retarget {
 /// its packets' timing, by which a receive session is judged. A send session has its own.
 fn described(
     path: &Path,
-    direction: Direction,
+    (direction, has_two): (Direction, bool),
     format: &Fields,
 ) -> Result<(Value, Option<Fields>), Failure> {
     let (shown, text) = text_of(path)?;
@@ -150,9 +162,16 @@ fn described(
     let timing = essence::described_timing(&shown, &described.format, format);
     let timing = timing.map_err(Failure::Input)?;
     let mut flow = described.flow;
-    let has = |key| flow.get(key).is_some();
-    if receives && !has("source") && !has("sources") {
-        flow["source"] = Value::Null;
+    let any_source = |leg: &mut Value| {
+        let has = |key| leg.get(key).is_some();
+        if receives && !has("source") && !has("sources") {
+            leg["source"] = Value::Null;
+        }
+    };
+    any_source(&mut flow);
+    if let Some(mut second) = described.second.filter(|_| has_two) {
+        any_source(&mut second);
+        flow["second_leg"] = second;
     }
     Ok((flow, receives.then_some(timing)))
 }
@@ -227,7 +246,7 @@ mod tests {
         let of = |direction, video: &Value| {
             described(
                 &path,
-                direction,
+                (direction, false),
                 &essence::fields(json!({ "video": video })),
             )
         };

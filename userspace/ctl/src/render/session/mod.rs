@@ -2,6 +2,7 @@
 
 pub(crate) mod blocker;
 pub(crate) mod eviction;
+mod legs;
 pub(super) mod signal;
 
 use std::time::Duration;
@@ -181,6 +182,14 @@ pub(crate) fn one(view: &SessionView) -> String {
     if let Some(up) = view.link_up {
         table.add("link", if up { "up" } else { "down" });
     }
+    if let Some(leg) = &view.flow.second_leg {
+        let class = leg.class.map(|it| format!(", class {it}"));
+        let class = class.unwrap_or_default();
+        table.add(
+            "second leg",
+            format!("→ {} on port {}{class}", leg.destination, leg.port),
+        );
+    }
     if let Some(ssrc) = view.ssrc {
         table.add("ssrc", format!("{ssrc:#010x}"));
     }
@@ -197,6 +206,10 @@ pub(crate) fn one(view: &SessionView) -> String {
     }
     let mut text = signal::problems(view);
     text += &table.print();
+    if let Some(legs) = &view.legs {
+        text += &heading("Legs (ST 2022-7):");
+        text += &legs::table(legs);
+    }
     if let Some(timing) = &view.timing {
         text += &heading("Timing (ST 2110-21):");
         text += &Facts::of(timing.rows()).print();

@@ -223,6 +223,7 @@ impl Session {
             );
         }
         self.measure_timing(metrics, labels);
+        self.measure_legs(metrics, labels);
         self.measure_drain(metrics, &labels);
     }
 

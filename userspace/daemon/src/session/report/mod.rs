@@ -1,5 +1,6 @@
 //! A session as others read it: metrics, packet timing, totals, session description.
 
+mod legs;
 pub(super) mod metrics;
 pub(super) mod sdp;
 pub(super) mod timing;

@@ -1,12 +1,13 @@
 //! A session as a session description.
 
-use onair_api::{Direction, Problem, ProblemCode};
+use onair_api::{Direction, Problem, ProblemCode, SecondLeg};
 use onair_dataplane::PortInfo;
 use onair_sdp::{Essence, Media, MediaClock, Origin, ReferenceClock, SessionDescription};
 
 use crate::ptp::{PtpWatch, Reference};
 use crate::services::Services;
 use crate::session::Session;
+use crate::session::legs::port_named;
 
 /// Version of PTP that ST 2059-2 uses.
 const PTP: &str = "IEEE1588-2008";
@@ -37,12 +38,19 @@ impl Session {
             let detail = format!("port {} is not here any more", self.spec.port);
             Problem::new(ProblemCode::Internal, detail)
         })?;
-        Ok(self.sdp(port, &services.ptp))
+        let second = self.second_leg();
+        let second = second.map(|leg| port_named(&leg.port, services).map(|port| (leg, port)));
+        Ok(self.sdp(port, second.transpose()?, &services.ptp))
     }
 
     /// What it sends from `port`, or what it receives there. Its clock is the PTP grandmaster while `ptp` is locked
     /// (ST 2110-10 §8.2), else the port.
-    fn sdp(&self, port: &PortInfo, ptp: &PtpWatch) -> String {
+    fn sdp(
+        &self,
+        port: &PortInfo,
+        second: Option<(&SecondLeg, &PortInfo)>,
+        ptp: &PtpWatch,
+    ) -> String {
         let own = port.address.0;
         let flow = &self.spec.flow;
         let destination = *flow.destination.ip();
@@ -59,7 +67,8 @@ impl Session {
             payload_type: flow.payload_type,
             sources,
             bandwidth: None,
-            mid: None,
+            // A group of RFC 7104 names its media.
+            mid: second.map(|_| "1".to_owned()),
             reference_clock: clock,
             media_clock: is_sender.then_some(MediaClock::Direct {
                 offset: 0,
@@ -67,6 +76,8 @@ impl Session {
             }),
             essence: Essence::of(&self.spec.format),
         };
+        let mut media = vec![media];
+        media.extend(second.map(|second| self.second_media(&media[0], second)));
         let description = SessionDescription {
             origin: Origin {
                 user: None,
@@ -77,10 +88,30 @@ impl Session {
             },
             name: self.spec.name.to_string(),
             info: None,
-            duplicates: Vec::new(),
-            media: vec![media],
+            duplicates: match &media[..] {
+                [_] => Vec::new(),
+                legs => vec![legs.iter().filter_map(|it| it.mid.clone()).collect()],
+            },
+            media,
             warnings: Vec::new(),
         };
         description.to_string()
+    }
+
+    /// The second leg, of which `first` is the other.
+    fn second_media(&self, first: &Media, (leg, port): (&SecondLeg, &PortInfo)) -> Media {
+        let mut sources: Vec<_> = leg.accepted().map(|source| source.address).collect();
+        if self.spec.direction == Direction::Send {
+            sources = vec![port.address.0];
+        }
+        let destination = *leg.destination.ip();
+        Media {
+            destination,
+            port: leg.destination.port(),
+            ttl: destination.is_multicast().then_some(self.spec.flow.ttl),
+            sources,
+            mid: Some("2".to_owned()),
+            ..first.clone()
+        }
     }
 }

@@ -15,6 +15,7 @@ use onair_dataplane::{PortInfo, SessionSnapshot, Ssrc};
 use onair_essence::Monitor;
 use onair_ipc::sys;
 
+use self::presence::Presence;
 use self::recent::Looks;
 use self::signal::SignalWatch;
 use super::Session;
@@ -25,13 +26,25 @@ use crate::services::Services;
 /// A receiver that does not answer ARP for this long is a problem: five requests.
 const ARP_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// What is watched of one leg.
+#[derive(Debug, Default)]
+pub(super) struct LegWatch {
+    pub(super) packets: Presence,
+    pub(super) other_stream: Growth,
+}
+
 /// Problems of one session's traffic.
 #[derive(Debug, Default)]
 pub(super) struct Traffic {
     pub(super) problems: Vec<SessionProblem>,
     pub(super) link_up: Option<bool>,
+    /// Of the second leg.
+    pub(super) second_link: Option<bool>,
     /// Receive, from a group.
     pub(super) group: Option<GroupMembership>,
+    /// Of the second leg.
+    pub(super) second_group: Option<GroupMembership>,
+    pub(super) legs: [LegWatch; 2],
     /// Receive: the newest measurement of the packets' timing.
     pub(super) timing: Option<Box<Monitor>>,
     pub(super) recent: Looks,
@@ -58,7 +71,8 @@ impl Session {
         self.traffic.group = self.group_membership(services);
         self.stats.take_timing(&mut self.traffic.timing);
         self.look_at_rates();
-        self.stats.note_link(self.traffic.link_up != Some(true));
+        self.look_at_second_leg(services);
+        self.stats.note_link(!self.has_link());
         let found = match (self.state(), port) {
             (SessionState::Running, Some(port)) => {
                 let port = port.clone();
@@ -103,6 +117,11 @@ impl Session {
         })
     }
 
+    /// Whether the link of a leg's port is up.
+    fn has_link(&self) -> bool {
+        [self.traffic.link_up, self.traffic.second_link].contains(&Some(true))
+    }
+
     fn find_problems(
         &mut self,
         services: &Services,
@@ -111,7 +130,7 @@ impl Session {
     ) -> Vec<SessionProblem> {
         let counted = self.stats.snapshot();
         let mut found = Vec::new();
-        if self.traffic.link_up != Some(true) {
+        if !self.has_link() {
             let detail = services.link_problem(&port.name);
             found.push(problem(Kind::LinkDown, detail));
         }
@@ -119,6 +138,7 @@ impl Session {
         found.extend(self.group_problem());
         found.extend(self.querier_problem());
         found.extend(self.two_sources(&counted, now));
+        found.extend(self.leg_problem(services, now));
         let has_cause = found
             .iter()
             .any(|it| signal_during(it.problem) == SignalState::Absent);

@@ -284,6 +284,7 @@ impl Actor {
             ssrc: None,
             peer: None,
             group: None,
+            legs: None,
             timing: None,
             recent: None,
             counters: SessionCounters::default(),

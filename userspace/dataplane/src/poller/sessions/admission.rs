@@ -1,17 +1,20 @@
 //! Whether a session can start on a poller, and in which entry.
 
+use std::net::Ipv4Addr;
+
 use super::Sessions;
+use crate::config::PortInfo;
 use crate::port::PollerPort;
 use crate::runtime::Runtime;
 use crate::runtime::refusal::StartRefusal;
 
 impl Sessions {
-    /// The session's port, unless it converts, and a free entry. The flow is added.
+    /// The session's ports, of each leg, unless it converts, and a free entry. The flows are added.
     pub(super) fn admit(
         &mut self,
         runtime: &Runtime,
         ports: &[PollerPort],
-    ) -> Result<(Option<usize>, usize), StartRefusal> {
+    ) -> Result<([Option<usize>; 2], usize), StartRefusal> {
         if self.find(runtime.session()).is_some() {
             return Err(StartRefusal::Twice(runtime.session()));
         }
@@ -21,25 +24,35 @@ impl Sessions {
             .position(Option::is_none)
             .unwrap_or(self.entries.len());
         let Some(name) = runtime.port() else {
-            return Ok((None, entry));
+            return Ok(([None; 2], entry));
         };
-        let index = ports.iter().position(|port| port.info.name == name);
-        let index = index.ok_or_else(|| StartRefusal::UnknownPort(name.to_owned()))?;
-        let info = &ports[index].info;
+        let find = |name: &str| {
+            let index = ports.iter().position(|port| port.info.name == name);
+            index.ok_or_else(|| StartRefusal::UnknownPort(name.to_owned()))
+        };
+        let index = find(name)?;
+        let second = runtime.second_port().map(find).transpose()?;
         if let Some(flow) = runtime.listens_to() {
-            let ip = *flow.destination.ip();
-            if ip != info.address.0 && !ip.is_multicast() {
-                return Err(StartRefusal::NotOurs {
-                    destination: ip,
-                    port: info.name.clone(),
-                });
+            let legs = [Some((index, flow)), second.zip(runtime.second_listens_to())];
+            let legs = || legs.iter().flatten();
+            for (index, flow) in legs() {
+                is_ours(*flow.destination.ip(), &ports[*index].info)?;
             }
-            if !self.demux.add(index, flow, entry) {
-                return Err(StartRefusal::FlowInUse(flow.destination));
+            for (at, (index, flow)) in legs().enumerate() {
+                if !self.demux.add(*index, *flow, entry) {
+                    for (index, flow) in legs().take(at) {
+                        self.demux.remove(*index, flow.destination, entry);
+                    }
+                    return Err(StartRefusal::FlowInUse(flow.destination));
+                }
             }
         }
-        if let Some(destination) = runtime.sends_to() {
-            let ip = *destination.ip();
+        let sent = [
+            runtime.sends_to().map(|it| (index, it)),
+            second.zip(runtime.second_sends_to()),
+        ];
+        for (index, destination) in sent.into_iter().flatten() {
+            let (ip, info) = (*destination.ip(), &ports[index].info);
             if info.next_hop(ip).is_none() {
                 return Err(StartRefusal::NotOnLink {
                     destination: ip,
@@ -47,6 +60,17 @@ impl Sessions {
                 });
             }
         }
-        Ok((Some(index), entry))
+        Ok(([Some(index), second], entry))
     }
+}
+
+/// Whether packets to `destination` reach the port.
+fn is_ours(destination: Ipv4Addr, port: &PortInfo) -> Result<(), StartRefusal> {
+    if destination == port.address.0 || destination.is_multicast() {
+        return Ok(());
+    }
+    Err(StartRefusal::NotOurs {
+        destination,
+        port: port.name.clone(),
+    })
 }

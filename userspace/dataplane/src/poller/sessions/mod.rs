@@ -4,11 +4,12 @@ mod admission;
 mod converting;
 mod retarget;
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 
 use arrayvec::ArrayVec;
 use converting::Converting;
 use onair_dpdk::prefetch;
+use onair_essence::legs::Leg;
 use onair_ipc::frames::FrameMemory;
 use onair_ipc::lender::Lender;
 use onair_ipc::slot::SlotReading;
@@ -39,6 +40,8 @@ struct SessionEntry {
     runtime: Box<Runtime>,
     /// `None`: it converts.
     port: Option<usize>,
+    /// The port of the second leg.
+    second: Option<usize>,
     due_ns: u64,
     /// A packet arrived for it in this turn.
     touched: bool,
@@ -68,19 +71,18 @@ impl Sessions {
         ports: &mut [PollerPort],
         now_ns: u64,
     ) -> Result<(), (StartRefusal, Box<Runtime>)> {
-        let (index, entry) = match self.admit(&runtime, ports) {
+        let ([index, second], entry) = match self.admit(&runtime, ports) {
             Ok(places) => places,
             Err(refusal) => return Err((refusal, runtime)),
         };
         self.converting.add(entry, &mut runtime, !ports.is_empty());
-        let port = index.map(|index| &mut ports[index]);
-        let info = port.map(|port| {
-            if let Some(hop) = next_hop(&runtime, &port.info) {
-                port.neighbours.join(hop, now_ns);
-            }
-            &port.info
-        });
-        runtime.resume(info, now_ns);
+        for (port, hop) in hops(&runtime, [index, second], ports) {
+            ports[port].neighbours.join(hop, now_ns);
+        }
+        runtime.resume(index.map(|index| &ports[index].info), now_ns);
+        if let Some(second) = second {
+            runtime.renew_second(&ports[second].info);
+        }
         let due_ns = runtime.due_ns();
         if entry == self.entries.len() {
             self.entries.push(None);
@@ -89,6 +91,7 @@ impl Sessions {
         self.entries[entry] = Some(SessionEntry {
             runtime,
             port: index,
+            second,
             due_ns,
             touched: false,
             quiescing: false,
@@ -101,6 +104,9 @@ impl Sessions {
         for entry in self.entries.iter_mut().flatten() {
             if entry.port == Some(index) {
                 entry.runtime.renew(port);
+            }
+            if entry.second == Some(index) {
+                entry.runtime.renew_second(port);
             }
         }
     }
@@ -285,7 +291,11 @@ impl Sessions {
             let Some(entry) = &mut self.entries[index] else {
                 continue;
             };
-            entry.runtime.packets(run, now_ns);
+            let leg = match entry.second == Some(port) {
+                true => Leg::Second,
+                false => Leg::First,
+            };
+            entry.runtime.packets(leg, run, now_ns);
             if !entry.touched {
                 entry.touched = true;
                 self.touched.push(index);
@@ -328,22 +338,21 @@ impl Sessions {
                 self.first = index;
                 break;
             }
-            if let Some(port) = entry.port.map(|port| &mut ports[port]) {
-                let made = port.transmit.made();
-                let hop = next_hop(&entry.runtime, &port.info);
-                let hop = hop.map_or(NextHop::Unknown, |hop| port.neighbours.hop(hop));
-                entry.runtime.turn(now_ns, hop, &mut port.transmit);
-                sent += port.transmit.made() - made;
+            if let Some(port) = entry.port {
+                sent += turn(entry, port, ports, now_ns);
                 switch(entry, index, &mut self.demux, ports, outbox);
             }
             entry.runtime.show();
             entry.due_ns = entry.runtime.due_ns();
             report(&mut entry.runtime, outbox);
-            if let Some(port) = entry.port.filter(|_| entry.runtime.has_flushed()) {
-                let port = &mut ports[port];
-                // Its last packets may still be in this buffer.
-                port.transmit.flush();
-                if port.transmit.is_stuck() {
+            if entry.port.is_some() && entry.runtime.has_flushed() {
+                // Its last packets may still be in these buffers. One leg is enough.
+                let legs = entry.port.into_iter().chain(entry.second);
+                let stuck = legs.filter(|leg| {
+                    ports[*leg].transmit.flush();
+                    ports[*leg].transmit.is_stuck()
+                });
+                if stuck.count() > usize::from(entry.second.is_some()) {
                     entry.due_ns = entry.due_ns.min(now_ns + RETRY_NS);
                 } else {
                     report_flushed(&mut entry.runtime, outbox);
@@ -382,19 +391,54 @@ impl Sessions {
             if let Some(flow) = entry.runtime.listens_to() {
                 self.demux.remove(at, flow.destination, index);
             }
-            let port = &mut ports[at];
-            part_target(&mut entry, port);
-            if let Some(hop) = next_hop(&entry.runtime, &port.info) {
-                port.neighbours.part(hop);
+            if let Some((at, flow)) = entry.second.zip(entry.runtime.second_listens_to()) {
+                self.demux.remove(at, flow.destination, index);
+            }
+            part_target(&mut entry, ports);
+            for (port, hop) in hops(&entry.runtime, [Some(at), entry.second], ports) {
+                ports[port].neighbours.part(hop);
             }
         }
         outbox.push(PollerEvent::HandedBack(entry.runtime));
     }
 }
 
-/// The neighbour to which a send session's packets go first.
-fn next_hop(runtime: &Runtime, port: &PortInfo) -> Option<Ipv4Addr> {
-    port.next_hop(*runtime.sends_to()?.ip())
+/// The neighbours to which a send session's packets go first, with the port of each leg.
+fn hops(
+    runtime: &Runtime,
+    legs: [Option<usize>; 2],
+    ports: &[PollerPort],
+) -> impl Iterator<Item = (usize, Ipv4Addr)> + use<> {
+    let sent = [runtime.sends_to(), runtime.second_sends_to()];
+    let legs = legs.into_iter().zip(sent).map(|(port, destination)| {
+        let (port, destination) = port.zip(destination)?;
+        Some((port, ports[port].info.next_hop(*destination.ip())?))
+    });
+    ArrayVec::<_, 2>::from_iter(legs.flatten()).into_iter()
+}
+
+/// The turn of a session on `port`. Returns how many packets it made.
+fn turn(entry: &mut SessionEntry, port: usize, ports: &mut [PollerPort], now_ns: u64) -> u64 {
+    let sends_to = [entry.runtime.sends_to(), entry.runtime.second_sends_to()];
+    let hop = |port: &PollerPort, destination: Option<SocketAddrV4>| {
+        let hop = destination.and_then(|it| port.info.next_hop(*it.ip()));
+        hop.map_or(NextHop::Unknown, |hop| port.neighbours.hop(hop))
+    };
+    let second = entry.second.filter(|second| *second != port);
+    if let Some(second) = second
+        && let Ok([one, other]) = ports.get_disjoint_mut([port, second])
+    {
+        let made = one.transmit.made() + other.transmit.made();
+        let hops = [hop(one, sends_to[0]), hop(other, sends_to[1])];
+        let sinks = [&mut one.transmit, &mut other.transmit];
+        entry.runtime.turn_both(now_ns, hops, sinks);
+        return one.transmit.made() + other.transmit.made() - made;
+    }
+    let port = &mut ports[port];
+    let made = port.transmit.made();
+    let hop = hop(port, sends_to[0]);
+    entry.runtime.turn(now_ns, hop, &mut port.transmit);
+    port.transmit.made() - made
 }
 
 fn report_flushed(runtime: &mut Runtime, outbox: &mut Outbox) {

@@ -4,13 +4,11 @@ use std::net::Ipv4Addr;
 
 use onair_mutant::mutant;
 
-use super::{SessionEntry, Sessions, next_hop};
-use crate::config::PortInfo;
+use super::{SessionEntry, Sessions, hops};
 use crate::flow::demux::Demux;
 use crate::flow::target::FlowTarget;
 use crate::messages::events::{Outbox, PollerEvent};
 use crate::port::PollerPort;
-use crate::runtime::Runtime;
 
 impl Sessions {
     /// Gives a session other addresses after the frame in transit.
@@ -24,28 +22,41 @@ impl Sessions {
         let Some(entry) = self.find_mut(session) else {
             return;
         };
-        let Some(port) = entry.port.map(|port| &mut ports[port]) else {
+        if entry.port.is_none() {
             return;
-        };
-        part_target(entry, port);
+        }
+        part_target(entry, ports);
         entry.runtime.retarget(Some(target));
-        if let Some(hop) = target_hop(&entry.runtime, &port.info) {
-            port.neighbours.join(hop, now_ns);
+        for (port, hop) in target_hops(entry, ports) {
+            ports[port].neighbours.join(hop, now_ns);
         }
         entry.due_ns = now_ns;
     }
 }
 
-/// The same of the addresses that it is to get.
-fn target_hop(runtime: &Runtime, port: &PortInfo) -> Option<Ipv4Addr> {
-    runtime.sends_to()?;
-    port.next_hop(*runtime.target()?.destination.ip())
+/// The neighbours of the addresses that a send session is to get, with the port of each leg.
+fn target_hops(
+    entry: &SessionEntry,
+    ports: &[PollerPort],
+) -> impl Iterator<Item = (usize, Ipv4Addr)> + use<> {
+    let target = entry
+        .runtime
+        .sends_to()
+        .and_then(|_| entry.runtime.target());
+    let first = target.map(|it| it.destination);
+    let second = target.and_then(|it| Some(it.second.as_ref()?.destination));
+    let legs = [entry.port.zip(first), entry.second.zip(second)];
+    let hops = legs.map(|leg| {
+        let (port, destination) = leg?;
+        Some((port, ports[port].info.next_hop(*destination.ip())?))
+    });
+    hops.into_iter().flatten()
 }
 
 /// Forgets the addresses that the session was to get.
-pub(super) fn part_target(entry: &mut SessionEntry, port: &mut PollerPort) {
-    if let Some(hop) = target_hop(&entry.runtime, &port.info) {
-        port.neighbours.part(hop);
+pub(super) fn part_target(entry: &mut SessionEntry, ports: &mut [PollerPort]) {
+    for (port, hop) in target_hops(entry, ports) {
+        ports[port].neighbours.part(hop);
     }
     entry.runtime.retarget(None);
 }
@@ -79,9 +90,20 @@ pub(super) fn switch(
             demux.remove(port, old.destination, index);
         }
     }
-    let port = &mut ports[port];
-    if let Some(hop) = next_hop(&entry.runtime, &port.info) {
-        port.neighbours.part(hop);
+    if let Some(second) = entry.second
+        && let Some(old) = entry.runtime.second_listens_to()
+        && let Some(target) = &target.second
+        && old != target.received()
+    {
+        if !demux.add(second, target.received(), index) {
+            return;
+        }
+        if old.destination != target.destination {
+            demux.remove(second, old.destination, index);
+        }
+    }
+    for (port, hop) in hops(&entry.runtime, [Some(port), entry.second], ports) {
+        ports[port].neighbours.part(hop);
     }
     entry.runtime.switch();
     outbox.push(PollerEvent::Retargeted {

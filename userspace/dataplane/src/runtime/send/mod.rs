@@ -3,6 +3,7 @@
 mod content;
 mod flush;
 mod leaving;
+mod legs;
 mod retarget;
 mod timing;
 
@@ -18,6 +19,8 @@ use onair_session::FlushReport;
 
 use self::content::{Content, Submitted, Units};
 use self::flush::Flushes;
+use self::legs::SecondFlow;
+pub use self::legs::SecondSend;
 use crate::clock::MediaClock;
 use crate::config::PortInfo;
 use crate::runtime::attachment::Attachments;
@@ -60,12 +63,14 @@ pub struct SendConfig {
     pub format: Format,
     /// Source of the frames.
     pub source: FrameSource,
-    /// Largest IP packet of the port in bytes.
+    /// Largest IP packet of the port in bytes; of two legs, of both.
     pub mtu: u16,
     /// Most attachments at once.
     pub max_attachments: usize,
     /// The clock of its frames and timestamps.
     pub clock: Arc<MediaClock>,
+    /// The second leg, if it has two.
+    pub second: Option<SecondSend>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +102,7 @@ pub(crate) struct Sender {
     fresh: Vec<(u64, u32)>,
     pub(crate) attachments: Attachments,
     flow: FlowHeader,
+    second: Option<Box<SecondFlow>>,
     ssrc: u32,
     sequence: u32,
     identification: u16,
@@ -149,6 +155,7 @@ impl Sender {
                 ttl: config.ttl,
                 dscp: config.dscp,
             },
+            second: SecondFlow::of(&config),
             ssrc,
             sequence,
             identification: 0,

@@ -22,6 +22,12 @@ impl Sender {
         flow.source.set_port(target.source_port);
         (config.ttl, flow.ttl) = (target.ttl, target.ttl);
         (config.dscp, flow.dscp) = (target.dscp, target.dscp);
+        if let Some(second) = &mut self.second {
+            second.set_target(&target);
+        }
+        if let Some((second, target)) = config.second.as_mut().zip(target.second) {
+            second.target = target;
+        }
         let before = std::mem::replace(&mut config.format, target.format);
         // The control thread has checked it: what it refuses does not come here.
         match config.packetiser() {

@@ -49,6 +49,7 @@ pub(super) fn config(source: FrameSource) -> SendConfig {
         mtu: 1500,
         max_attachments: 2,
         clock: Arc::new(MediaClock::ahead_by(AHEAD_NS)),
+        second: None,
     }
 }
 

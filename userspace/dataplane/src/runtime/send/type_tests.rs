@@ -249,6 +249,7 @@ fn sender_gets_another_offset_then_its_next_frames_start_by_it() {
             offset_ns: Some(offset_ns),
             ..SenderType::Narrow.into()
         }),
+        second: None,
     };
     rig.sender.set_target(target);
     let moved_ns = first_ns(&mut rig);

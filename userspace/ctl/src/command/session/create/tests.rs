@@ -179,3 +179,47 @@ fn create_file_that_cannot_be_used_then_said() {
     assert!(error.to_string().contains("not a JSON"), "{error}");
     assert_eq!(error.code(), crate::failure::USAGE);
 }
+
+#[test]
+fn create_of_two_legs_then_flags_over_the_description() {
+    let media = |mid: u8| {
+        format!(
+            "m=video 5004 RTP/AVP 96\nc=IN IP4 239.{mid}.0.1/32\na=source-filter: incl IN IP4 \
+             239.{mid}.0.1 192.0.2.{mid}\na=rtpmap:96 raw/90000\na=fmtp:96 sampling=YCbCr-4:2:2; \
+             width=1280; height=720; exactframerate=50; depth=10; colorimetry=BT709; PM=2110GPM; \
+             SSN=ST2110-20:2017; TP=2110TPN; \na=mid:{mid}\n"
+        )
+    };
+    let text = format!(
+        "v=0\no=- 1 1 IN IP4 192.0.2.1\ns=x\nt=0 0\na=group:DUP 1 2\n{}{}",
+        media(1),
+        media(2)
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cam1.sdp");
+    fs::write(&path, text).unwrap();
+    let spec = |flags: &str| -> SessionSpec {
+        let given = format!("cam1 --port a --sdp {} {flags}", path.display());
+        serde_json::from_value(create(&given).body().unwrap()).unwrap()
+    };
+    assert_eq!(spec("").flow.second, None);
+    let leg = spec("--second-port b --class b").flow.second.unwrap();
+    assert_eq!(
+        (leg.port.as_str(), leg.class.to_string()),
+        ("b", "b".into())
+    );
+    assert_eq!(leg.destination.to_string(), "239.2.0.1:5004");
+    assert_eq!(leg.source.unwrap().to_string(), "192.0.2.2");
+    let other =
+        "--second-port b --second-destination 239.9.0.1:6000 --second-source-address 192.0.2.9";
+    let leg = spec(other).flow.second.unwrap();
+    assert_eq!(leg.destination.to_string(), "239.9.0.1:6000");
+    assert_eq!(leg.source.unwrap().to_string(), "192.0.2.9");
+    let flags = "cam1 --port a --second-port b --direction receive --size 1280x720 --rate 50 \
+        --destination 239.1.0.1:5004";
+    let error = create(flags).body().unwrap_err();
+    assert!(
+        error.to_string().contains("--second-destination"),
+        "{error}"
+    );
+}

@@ -1,0 +1,77 @@
+//! Two networks that carry the same packets (ST 2022-7): a cable each, with a sender's port at one end and a
+//! receiver's at the other.
+
+use anyhow::Result;
+use onair_api::{LegDocument, Source, SpecDocument};
+use onair_stage::{Backend, Config, MEMORY_MB, Port, Raster, Stage, Veth, output, receive, send};
+
+use crate::rig::Rig;
+
+/// A daemon with ports `a` and `b` at the ends of the first cable, and `c` and `d` at those of the second.
+#[derive(Debug)]
+pub struct TwoNetworks {
+    /// The daemon.
+    pub rig: Rig,
+}
+
+impl TwoNetworks {
+    /// Two networks for a daemon with one poller.
+    pub fn open() -> Result<Self> {
+        // On AF_XDP, a veth that was cut loses packets for seconds after it is mended.
+        let backend = Backend::AfPacket;
+        let mut config = Config::pair(backend);
+        for (name, address) in [("c", "10.78.0.1/24"), ("d", "10.78.0.2/24")] {
+            config.ports.push(Port {
+                name: name.to_owned(),
+                device: backend.device(&format!("v{name}")),
+                inside: true,
+                address: address.to_owned(),
+                keys: String::new(),
+            });
+        }
+        let stage = Stage::open("test")?;
+        stage.veth(&Veth::bare("va", "vb"))?;
+        stage.veth(&Veth::bare("vc", "vd"))?;
+        config.hugepages = stage.hugepages(2 * MEMORY_MB)?;
+        let mut rig = onair_stage::Rig::new(stage, config);
+        rig.start_daemon()?;
+        Ok(Self { rig: rig.into() })
+    }
+
+    /// Cuts the cable at this end, or mends it.
+    pub fn switch(&self, end: &str, up: bool) -> Result<()> {
+        let to = if up { "up" } else { "down" };
+        let namespace = self.rig.stage().namespace();
+        output("ip", &["-n", namespace, "link", "set", end, to]).map(drop)
+    }
+}
+
+/// A session that receives on `b` and `d`, from the groups 239.1.0.1 and 239.2.0.1.
+#[must_use]
+pub fn receive_both(name: &str, raster: Raster, udp: u16) -> SpecDocument {
+    let mut spec = receive(name, raster, udp);
+    spec.flow.destination = format!("239.1.0.1:{udp}");
+    spec.flow.second_leg = Some(leg("d", udp));
+    spec
+}
+
+/// A session that sends from `a` and `c`, to these groups.
+#[must_use]
+pub fn send_both(name: &str, raster: Raster, udp: u16) -> SpecDocument {
+    let mut spec = send(name, raster, udp, Source::Pattern);
+    spec.flow.destination = format!("239.1.0.1:{udp}");
+    spec.flow.second_leg = Some(leg("c", udp));
+    spec
+}
+
+/// The second leg on port `port`.
+#[must_use]
+pub fn leg(port: &str, udp: u16) -> LegDocument {
+    LegDocument {
+        port: port.to_owned(),
+        destination: format!("239.2.0.1:{udp}"),
+        source: None,
+        sources: None,
+        class: None,
+    }
+}

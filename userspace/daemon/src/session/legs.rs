@@ -1,0 +1,202 @@
+//! The two legs of a session (ST 2022-7): their ports, their state, and what is wrong with one of them.
+
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
+
+use onair_api::{
+    Direction, Flow, LegState, Legs, Problem, ProblemCode, SecondLeg, SessionProblem,
+    SessionProblemKind, SessionSpec, SpecError, SpecErrors, did_you_mean,
+};
+use onair_dataplane::{JointSnapshot, LegSnapshot, PortInfo, Ssrc};
+
+use super::Session;
+use super::problem::problem;
+use crate::services::Services;
+
+/// A leg without a packet for this long, while the other has some, is a problem.
+const ABSENT: Duration = Duration::from_secs(1);
+
+/// A port by its name.
+///
+/// # Errors
+/// `no_such_port`.
+pub(crate) fn port_named<'a>(name: &str, services: &'a Services) -> Result<&'a PortInfo, Problem> {
+    let ports = services.dataplane.ports();
+    let port = ports.iter().find(|port| port.name == name);
+    port.ok_or_else(|| {
+        let names = ports.iter().map(|port| port.name.as_str());
+        let hint = did_you_mean(name, names);
+        let detail = format!("no port is called {name:?}{hint}");
+        Problem::new(ProblemCode::NoSuchPort, detail)
+    })
+}
+
+/// The port of the second leg, which has a poller of `first`.
+///
+/// # Errors
+/// `no_such_port`, `invalid_spec`.
+pub(super) fn second_port<'a>(
+    spec: &SessionSpec,
+    first: &PortInfo,
+    services: &'a Services,
+) -> Result<Option<&'a PortInfo>, Problem> {
+    let Some(leg) = &spec.flow.second else {
+        return Ok(None);
+    };
+    let port = port_named(&leg.port, services)?;
+    let serves = |port, poller| serves(port, poller, spec.direction, services);
+    if first
+        .pollers
+        .iter()
+        .any(|it| serves(first, *it) && serves(port, *it))
+    {
+        return Ok(Some(port));
+    }
+    let detail = format!(
+        "ports {} and {} have no poller in common, and one poller has both legs: give both [[port]] the same \
+         poller",
+        first.name, port.name
+    );
+    Err(SpecErrors(vec![SpecError::new("flow.second_leg.port", detail)]).into())
+}
+
+/// Whether a poller can receive from the port, or send with it.
+pub(super) fn serves(
+    port: &PortInfo,
+    poller: usize,
+    direction: Direction,
+    services: &Services,
+) -> bool {
+    let sends = || services.dataplane.sends(port, poller);
+    port.pollers.contains(&poller) && (direction == Direction::Receive || sends())
+}
+
+/// The group of a leg on port `name` of a session on port `own`.
+pub(super) fn group_on(own: &str, flow: &Flow, name: &str) -> Option<Ipv4Addr> {
+    if own == name {
+        return flow.group();
+    }
+    let second = flow.second.as_ref().filter(|it| it.port == name)?;
+    second.group()
+}
+
+impl Session {
+    pub(super) fn second_leg(&self) -> Option<&SecondLeg> {
+        self.spec
+            .flow
+            .second
+            .as_ref()
+            .filter(|_| !self.is_converted())
+    }
+
+    /// Looks at the link and the group of the second leg.
+    pub(super) fn look_at_second_leg(&mut self, services: &Services) {
+        let Some(leg) = self.second_leg() else {
+            return;
+        };
+        let link = services.dataplane.link_seen(&leg.port);
+        let group = self.second_membership(services);
+        self.traffic.second_link = link;
+        self.traffic.second_group = group;
+    }
+
+    /// Both legs, as the API shows them.
+    pub(super) fn legs(&self) -> Option<Legs> {
+        let second = self.second_leg()?;
+        let (legs, joint) = self.stats.legs()?;
+        let traffic = &self.traffic;
+        let parts = [
+            (&self.spec.port, traffic.link_up, &traffic.group),
+            (&second.port, traffic.second_link, &traffic.second_group),
+        ];
+        let mut states = legs
+            .iter()
+            .zip(parts)
+            .map(|(counted, (port, link_up, group))| LegState {
+                port: port.clone(),
+                link_up,
+                group: group.clone(),
+                ..state(counted)
+            });
+        let lost = legs.iter().map(|it| it.packets_lost).sum::<u64>();
+        Some(Legs {
+            first: states.next()?,
+            second: states.next()?,
+            packets_lost: joint.packets_lost,
+            packets_recovered: lost.saturating_sub(2 * joint.packets_lost),
+            packets_held: joint.packets_held,
+            restarts: joint.restarts,
+            skew_ns: skew(&joint),
+            skew_p99_ns: joint.skew_p99_ns,
+            skew_max_ns: joint.skew_max_ns,
+        })
+    }
+
+    /// What is wrong with one leg, while the other carries the session.
+    pub(super) fn leg_problem(
+        &mut self,
+        services: &Services,
+        now: Instant,
+    ) -> Option<SessionProblem> {
+        let (counted, _) = self.stats.legs()?;
+        let watches = self.traffic.legs.iter_mut().zip(&counted);
+        let seen: Vec<_> = watches
+            .map(|(watch, counted)| {
+                let absent = watch.packets.look(counted.packets, now, ABSENT).is_some();
+                let other = watch.other_stream.lasts(counted.packets_other_stream, now);
+                (absent, other, Ssrc::of(counted.other_ssrc))
+            })
+            .collect();
+        let legs = self.legs()?;
+        let links = [legs.first.link_up, legs.second.link_up];
+        let all_absent = seen.iter().all(|(absent, ..)| *absent);
+        let mut found = Vec::new();
+        for (leg, (absent, other, ssrc)) in [&legs.first, &legs.second].into_iter().zip(seen) {
+            let port = &leg.port;
+            let refused = leg.group.as_ref().and_then(|it| it.problem.as_deref());
+            if leg.link_up != Some(true) && links.contains(&Some(true)) {
+                found.push(services.link_problem(port));
+            } else if let Some(reason) = refused {
+                found.push(format!("port {port} has not joined its group: {reason}"));
+            } else if absent && !all_absent {
+                found.push(match self.spec.direction {
+                    Direction::Receive => format!(
+                        "no packet arrives on the leg of port {port}: check the network behind it, and its sender"
+                    ),
+                    Direction::Send => format!(
+                        "nothing is sent on the leg of port {port}: check that its receiver, or the gateway, answers"
+                    ),
+                });
+            } else if other {
+                let ssrc = ssrc.map_or_else(String::new, |it| format!(" (SSRC {it:#010x})"));
+                found.push(format!(
+                    "the leg of port {port} brings another stream{ssrc}, which is not used: check its addresses"
+                ));
+            }
+        }
+        (!found.is_empty()).then(|| problem(SessionProblemKind::LegFault, found.join("; ")))
+    }
+}
+
+fn state(counted: &LegSnapshot) -> LegState {
+    LegState {
+        port: String::new(),
+        link_up: None,
+        group: None,
+        other_ssrc: Ssrc::of(counted.other_ssrc),
+        packets: counted.packets,
+        packets_used: counted.packets_used,
+        packets_duplicate: counted.packets_duplicate,
+        packets_late: counted.packets_late,
+        packets_other_stream: counted.packets_other_stream,
+        packets_malformed: counted.packets_malformed,
+        packets_reordered: counted.packets_reordered,
+        packets_lost: counted.packets_lost,
+        ssrc_changes: counted.ssrc_changes,
+    }
+}
+
+fn skew(joint: &JointSnapshot) -> i64 {
+    let ns = i64::try_from(joint.skew_ns).unwrap_or(i64::MAX);
+    if joint.second_is_later == 1 { ns } else { -ns }
+}

@@ -1,0 +1,276 @@
+//! The second leg of a sender (ST 2022-7): the same RTP packets from another port.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use onair_net::datagram::{self, FlowHeader};
+use onair_net::ethernet::{self, Mac};
+
+use super::{SendConfig, Sender};
+use crate::config::PortInfo;
+use crate::flow::target::{FlowTarget, LegTarget};
+use crate::transmit::TxSink;
+use crate::transmit::neighbour::NextHop;
+
+/// The second leg of a send session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecondSend {
+    /// Name of its port: another one than the session's, of the same poller.
+    pub port: String,
+    /// Its addresses.
+    pub target: LegTarget,
+}
+
+/// How long both legs wait for the port of one that takes no packets. After that the other sends alone.
+const PATIENCE_NS: u64 = 1_000_000;
+
+/// The second leg, and what each has sent.
+#[derive(Debug)]
+pub(super) struct SecondFlow {
+    flow: FlowHeader,
+    identification: u16,
+    /// The packet that the first leg has sent.
+    copy: Box<[u8]>,
+    /// When each port last took packets.
+    ready_ns: [u64; 2],
+    sent: [u64; 2],
+    not_sent: [u64; 2],
+}
+
+impl SecondFlow {
+    /// For a session with a second leg.
+    pub(super) fn of(config: &SendConfig) -> Option<Box<Self>> {
+        let target = &config.second.as_ref()?.target;
+        let bytes = ethernet::HEADER_BYTES + usize::from(config.mtu);
+        Some(Box::new(Self {
+            flow: FlowHeader {
+                source_mac: Mac([0; 6]),
+                destination_mac: Mac([0; 6]),
+                source: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, target.source_port),
+                destination: target.destination,
+                ttl: config.ttl,
+                dscp: config.dscp,
+            },
+            identification: 0,
+            copy: vec![0; bytes].into(),
+            ready_ns: [0; 2],
+            sent: [0; 2],
+            not_sent: [0; 2],
+        }))
+    }
+
+    pub(super) fn set_target(&mut self, target: &FlowTarget) {
+        let flow = &mut self.flow;
+        (flow.ttl, flow.dscp) = (target.ttl, target.dscp);
+        if let Some(leg) = &target.second {
+            flow.destination = leg.destination;
+            flow.source.set_port(leg.source_port);
+        }
+    }
+}
+
+/// Gives each packet to both legs, with the addresses of each.
+struct BothLegs<'a, S> {
+    second: &'a mut SecondFlow,
+    sinks: [&'a mut S; 2],
+    hops: [Option<Mac>; 2],
+    now_ns: u64,
+}
+
+impl<S: TxSink> BothLegs<'_, S> {
+    /// The legs that take the next packet; `None`: wait for one of them.
+    fn ready(&mut self) -> Option<[bool; 2]> {
+        let mut ready = [false; 2];
+        for (leg, ready) in ready.iter_mut().enumerate() {
+            if self.hops[leg].is_none() {
+                continue;
+            }
+            if self.sinks[leg].has_room() {
+                self.second.ready_ns[leg] = self.now_ns;
+                *ready = true;
+            } else if self.now_ns.saturating_sub(self.second.ready_ns[leg]) < PATIENCE_NS {
+                return None;
+            }
+        }
+        Some(ready)
+    }
+}
+
+impl<S: TxSink> TxSink for BothLegs<'_, S> {
+    fn packet(&mut self, size: usize, fill: impl FnOnce(&mut [u8])) -> bool {
+        let Some([first, second]) = self.ready() else {
+            return false;
+        };
+        if size > self.second.copy.len() {
+            return false;
+        }
+        let (mut fill, mut sent) = (Some(fill), [false; 2]);
+        if let (true, Some(mac)) = (first, self.hops[0]) {
+            let copy = &mut self.second.copy[..size];
+            sent[0] = self.sinks[0].packet(size, |bytes| {
+                if let Some(fill) = fill.take() {
+                    fill(bytes);
+                }
+                // The frame may have begun before the first leg's neighbour answered.
+                bytes[..mac.0.len()].copy_from_slice(&mac.0);
+                copy.copy_from_slice(bytes);
+            });
+        }
+        if let (true, Some(mac)) = (second, self.hops[1]) {
+            let leg = &mut *self.second;
+            let flow = FlowHeader {
+                destination_mac: mac,
+                ..leg.flow
+            };
+            let header = flow.to_bytes(leg.identification, size - datagram::HEADER_BYTES);
+            let copy = &leg.copy[..size];
+            sent[1] = self.sinks[1].packet(size, |bytes| {
+                match fill.take() {
+                    Some(fill) => fill(bytes),
+                    None => bytes.copy_from_slice(copy),
+                }
+                bytes[..header.len()].copy_from_slice(&header);
+            });
+            leg.identification = leg.identification.wrapping_add(1);
+        }
+        if sent == [false; 2] {
+            return false;
+        }
+        for (leg, sent) in sent.into_iter().enumerate() {
+            self.second.sent[leg] += u64::from(sent);
+            self.second.not_sent[leg] += u64::from(!sent);
+        }
+        true
+    }
+
+    fn has_room(&mut self) -> bool {
+        self.sinks.iter_mut().any(|sink| sink.has_room())
+    }
+}
+
+impl Sender {
+    /// Sends what is due at `now_ns`, on each leg whose next hop is known and whose port takes packets.
+    pub(crate) fn turn_both<S: TxSink>(
+        &mut self,
+        now_ns: u64,
+        hops: [NextHop; 2],
+        sinks: [&mut S; 2],
+    ) {
+        let Some(mut second) = self.second.take() else {
+            let [sink, _] = sinks;
+            return self.turn(now_ns, hops[0], sink);
+        };
+        let hop = match hops {
+            [NextHop::Unknown, second] => second,
+            [first, _] => first,
+        };
+        let mut both = BothLegs {
+            second: &mut second,
+            sinks,
+            hops: hops.map(NextHop::mac),
+            now_ns,
+        };
+        self.turn(now_ns, hop, &mut both);
+        self.second = Some(second);
+    }
+
+    /// The port of the second leg may have another device now.
+    pub(crate) fn renew_second(&mut self, port: &PortInfo) {
+        if let Some(second) = &mut self.second {
+            second.flow.source_mac = Mac(port.mac);
+            second.flow.source.set_ip(port.address.0);
+        }
+    }
+
+    /// Publishes the counters of the legs.
+    pub(crate) fn show(&self) {
+        if let Some((stats, second)) = self.stats.legs.as_ref().zip(self.second.as_ref()) {
+            stats.show_sent(second.sent, second.not_sent);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{config, port};
+    use super::*;
+    use crate::runtime::send::FrameSource;
+    use crate::stats::SessionStats;
+    use crate::transmit::tests::Wire;
+
+    const TURN_NS: u64 = 100_000;
+    const HOPS: [NextHop; 2] = [NextHop::Known(Mac([1; 6])), NextHop::Known(Mac([2; 6]))];
+
+    fn sender() -> Sender {
+        let mut config = config(FrameSource::Pattern);
+        config.second = Some(SecondSend {
+            port: "b".into(),
+            target: LegTarget {
+                destination: SocketAddrV4::new([239, 2, 0, 1].into(), 6000),
+                sources: Vec::new(),
+                source_port: 6002,
+            },
+        });
+        let stats = SessionStats::new(1).with_legs(true);
+        let mut sender = Sender::new(config, std::sync::Arc::new(stats)).unwrap();
+        sender.resume(&port(), 0);
+        let mut second = port();
+        (second.mac, second.address.0) = ([9; 6], [10, 8, 0, 1].into());
+        sender.renew_second(&second);
+        sender
+    }
+
+    /// Half a second of both legs.
+    fn run(sender: &mut Sender, hops: [NextHop; 2], rooms: [usize; 2]) -> [Wire; 2] {
+        let mut wires = rooms.map(|room| Wire {
+            room,
+            ..Wire::default()
+        });
+        let [first, second] = &mut wires;
+        for turn in 0..5_000 {
+            sender.turn_both(turn * TURN_NS, hops, [&mut *first, &mut *second]);
+        }
+        wires
+    }
+
+    #[test]
+    fn legs_both_up_then_same_rtp_packets_with_own_addresses() {
+        let mut sender = sender();
+        let [first, second] = run(&mut sender, HOPS, [usize::MAX; 2]);
+        assert!(first.packets.len() > 200);
+        assert_eq!(first.packets.len(), second.packets.len());
+        for (one, other) in first.packets.iter().zip(&second.packets) {
+            let [one_rtp, other_rtp] = [one, other].map(|it| &it[datagram::HEADER_BYTES..]);
+            assert_eq!(one_rtp, other_rtp);
+            assert_eq!(
+                (&one[..6], &other[..12]),
+                (&[1; 6][..], &[2, 2, 2, 2, 2, 2, 9, 9, 9, 9, 9, 9][..])
+            );
+            let datagram = datagram::Datagram::of_frame(other).unwrap();
+            assert_eq!(datagram.source.to_string(), "10.8.0.1:6002");
+            assert_eq!(datagram.destination.to_string(), "239.2.0.1:6000");
+        }
+    }
+
+    #[test]
+    fn leg_that_takes_nothing_then_the_other_sends_all() {
+        let mut whole = sender();
+        let [all, _] = run(&mut whole, HOPS, [usize::MAX; 2]);
+        for (hops, rooms) in [
+            (HOPS, [90, usize::MAX]),
+            (HOPS, [usize::MAX, 90]),
+            ([NextHop::Unknown, HOPS[1]], [usize::MAX; 2]),
+            ([HOPS[0], NextHop::Unknown], [usize::MAX; 2]),
+        ] {
+            let mut sender = sender();
+            let wires = run(&mut sender, hops, rooms);
+            let most = wires.iter().map(|it| it.packets.len()).max();
+            assert_eq!(most, Some(all.packets.len()), "{hops:?} {rooms:?}");
+            sender.show();
+            let ([one, other], _) = sender.stats.legs().unwrap();
+            for counted in [one, other] {
+                let sum = counted.packets + counted.packets_lost;
+                assert_eq!(sum, all.packets.len() as u64);
+            }
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Counters of a merge.
+
+/// Counters of one leg since the merge was made. Every packet counts in exactly one of `used`, `duplicate`,
+/// `late`, `other_stream` and `malformed`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LegCounts {
+    /// Packets of the leg.
+    pub packets: u64,
+    /// Packets that came before their copy on the other leg.
+    pub used: u64,
+    /// Packets of which a copy had come.
+    pub duplicate: u64,
+    /// Packets that came when the stream no longer waited for them.
+    pub late: u64,
+    /// Packets of another stream, by their SSRC, sequence number or timestamp. Not used.
+    pub other_stream: u64,
+    /// Packets that are not RTP, or of another payload type.
+    pub malformed: u64,
+    /// Packets after one of the leg with a higher sequence number (also counted elsewhere).
+    pub reordered: u64,
+    /// Sequence numbers missing on this leg, so far.
+    pub lost: u64,
+    /// Changes of the synchronisation source from packet to packet.
+    pub ssrc_changes: u64,
+}
+
+/// Counters of both legs together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct JointCounts {
+    /// Sequence numbers that came on neither leg, so far.
+    pub lost: u64,
+    /// Packets that were copied, because the stream waited for an earlier one.
+    pub held: u64,
+    /// Times that the stream began anew: another SSRC, or other sequence numbers.
+    pub restarts: u64,
+}

@@ -1,0 +1,19 @@
+//! Two legs of one stream (ST 2022-7): the same RTP packets, sent over two networks, become one stream again
+//! before an essence sees them.
+//!
+//! The rules are those of RTP, the same for every essence. Ports and addresses do not belong here.
+
+mod class;
+mod counts;
+mod merge;
+mod path;
+mod skew;
+mod sort;
+#[cfg(test)]
+mod tests;
+mod window;
+
+pub use class::{Class, UnknownClass};
+pub use counts::{JointCounts, LegCounts};
+pub use merge::{Leg, Merge, MergeConfig};
+pub use skew::Skew;

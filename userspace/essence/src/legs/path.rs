@@ -1,0 +1,83 @@
+//! What is known of one leg.
+
+use super::counts::LegCounts;
+use crate::rtp::RtpHeader;
+
+/// A packet of a leg that is not proven yet: it is, if the other leg brings the same.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Claim {
+    pub(super) number: u64,
+    pub(super) timestamp: u32,
+}
+
+/// What is known of one leg.
+#[derive(Debug, Default)]
+pub(super) struct Path {
+    pub(super) counts: LegCounts,
+    /// The highest number of the stream that it brought.
+    pub(super) newest: Option<u64>,
+    /// When it last brought a packet of the stream.
+    heard_ns: Option<u64>,
+    /// The synchronisation source of its last packet.
+    ssrc: Option<u32>,
+    /// The last one that is not the stream's.
+    pub(super) other_ssrc: Option<u32>,
+    /// A packet of it was the same as one of the other leg.
+    pub(super) is_proven: bool,
+    pub(super) claim: Option<Claim>,
+    /// Sequence number of the last packet of another stream, and how many came in a row.
+    strays: (u16, u32),
+}
+
+impl Path {
+    #[inline]
+    pub(super) fn note_ssrc(&mut self, ssrc: u32) {
+        if self.ssrc != Some(ssrc) {
+            self.counts.ssrc_changes += u64::from(self.ssrc.is_some());
+            self.ssrc = Some(ssrc);
+        }
+    }
+
+    /// Whether it brought a packet of the stream within this time.
+    #[inline]
+    pub(super) fn is_heard(&self, now_ns: u64, within_ns: u64) -> bool {
+        self.heard_ns
+            .is_some_and(|it| now_ns.saturating_sub(it) < within_ns)
+    }
+
+    /// It brought this number for the first time.
+    #[inline]
+    pub(super) fn accept(&mut self, number: u64, now_ns: u64) {
+        self.heard_ns = Some(now_ns);
+        self.strays.1 = 0;
+        match self.newest {
+            Some(newest) if number < newest => {
+                self.counts.reordered += 1;
+                self.counts.lost = self.counts.lost.saturating_sub(1);
+            }
+            Some(newest) => {
+                self.counts.lost += (number - newest).saturating_sub(1);
+                self.newest = Some(number);
+            }
+            None => self.newest = Some(number),
+        }
+    }
+
+    /// A packet of another stream. Returns how many came in a row.
+    pub(super) fn note_stray(&mut self, rtp: &RtpHeader) -> u32 {
+        let (last, count) = self.strays;
+        let follows = rtp.sequence == last.wrapping_add(1);
+        let count = if follows { count.saturating_add(1) } else { 1 };
+        self.strays = (rtp.sequence, count);
+        count
+    }
+
+    /// Forgets the stream.
+    pub(super) fn forget(&mut self) {
+        *self = Self {
+            counts: self.counts,
+            ssrc: self.ssrc,
+            ..Self::default()
+        };
+    }
+}

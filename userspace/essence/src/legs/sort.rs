@@ -1,0 +1,228 @@
+//! What becomes of one packet of a leg.
+
+use super::merge::{Fate, Leg, Merge, Stream};
+use super::path::Claim;
+use super::window::Arrived;
+use crate::rtp::RtpHeader;
+
+/// Packets of the same SSRC in a row that follow each other, before the stream goes on with them.
+const AGREE: u32 = 16;
+/// Numbers that 16 bits tell apart, as far as timestamps need not help.
+const NEAR: i64 = 1 << 13;
+
+impl Merge {
+    /// The unwrapped number that is nearest to the next one, as far as the timestamp says.
+    #[inline]
+    fn number(&self, stream: &Stream, rtp: &RtpHeader, ticks: i64) -> u64 {
+        let mut around = stream.next;
+        let packets = (ticks * self.packets_a_tick) >> 16;
+        if packets.abs() > NEAR {
+            around = around.saturating_add_signed(packets);
+        }
+        let [.., high, low] = around.to_be_bytes();
+        let step = rtp.sequence.wrapping_sub(u16::from_be_bytes([high, low]));
+        around.saturating_add_signed(step.cast_signed().into())
+    }
+
+    /// Sorts a packet that was received now.
+    #[inline]
+    pub(super) fn sort(&mut self, leg: Leg, packet: &[u8], now_ns: u64) -> Fate {
+        let path = &mut self.paths[leg as usize];
+        path.counts.packets += 1;
+        let rtp = match RtpHeader::parse(packet) {
+            Ok((rtp, _)) if rtp.payload_type == self.payload_type => rtp,
+            _ => {
+                path.counts.malformed += 1;
+                return Fate::Pass;
+            }
+        };
+        path.note_ssrc(rtp.ssrc);
+        let Some(mut stream) = self.stream else {
+            return Fate::Jump(rtp, None);
+        };
+        if rtp.ssrc != stream.ssrc {
+            path.is_proven &= stream.reference == leg;
+            path.other_ssrc = Some(rtp.ssrc);
+            return self.stray(leg, &rtp, None, now_ns);
+        }
+        let ticks = i64::from(rtp.timestamp.wrapping_sub(stream.timestamp).cast_signed());
+        let number = self.number(&stream, &rtp, ticks);
+        let arrived = Arrived {
+            at_ns: now_ns,
+            timestamp: rtp.timestamp,
+            legs: leg.bit(),
+        };
+        if number == stream.next && (0..=self.most_ticks).contains(&ticks) {
+            if !self.is_proven(leg, number, &rtp, now_ns) {
+                return Fate::Drop;
+            }
+            self.accept(leg, number, rtp.timestamp, now_ns);
+            self.paths[leg as usize].counts.used += 1;
+            self.window.note(number, arrived);
+            stream.next += 1;
+            stream.timestamp = rtp.timestamp;
+            self.stalled_ns = now_ns;
+            self.stream = self.stream.map(|it| Stream {
+                next: stream.next,
+                timestamp: stream.timestamp,
+                ..it
+            });
+            return Fate::Pass;
+        }
+        self.sort_other(leg, &rtp, (number, ticks), arrived)
+    }
+
+    /// A packet other than the next one.
+    fn sort_other(
+        &mut self,
+        leg: Leg,
+        rtp: &RtpHeader,
+        (number, ticks): (u64, i64),
+        arrived: Arrived,
+    ) -> Fate {
+        let now_ns = arrived.at_ns;
+        let Some(stream) = self.stream else {
+            return Fate::Drop;
+        };
+        if number >= stream.next {
+            let missing = number - stream.next;
+            if !(0..=self.most_ticks).contains(&ticks) {
+                return self.stray(leg, rtp, None, now_ns);
+            }
+            if missing >= self.window.len() {
+                return self.stray(leg, rtp, Some(missing), now_ns);
+            }
+            if let Some(before) = self.window.arrived(number) {
+                return self.copy(leg, number, before, arrived);
+            }
+            if !self.is_proven(leg, number, rtp, now_ns) {
+                return Fate::Drop;
+            }
+            self.accept(leg, number, rtp.timestamp, now_ns);
+            self.paths[leg as usize].counts.used += 1;
+            return Fate::Hold(number, arrived);
+        }
+        if stream.next - number > self.window.len() {
+            return self.late(leg, rtp, ticks, now_ns);
+        }
+        match self.window.arrived(number) {
+            Some(before) => self.copy(leg, number, before, arrived),
+            None if ticks > 0 || ticks < -self.most_ticks => self.stray(leg, rtp, None, now_ns),
+            None => {
+                self.accept(leg, number, rtp.timestamp, now_ns);
+                self.paths[leg as usize].counts.late += 1;
+                if number < stream.first {
+                    return Fate::Drop;
+                }
+                self.window.note(number, arrived);
+                self.joint.lost = self.joint.lost.saturating_sub(1);
+                Fate::Pass
+            }
+        }
+    }
+
+    /// A packet of which a copy came.
+    fn copy(&mut self, leg: Leg, number: u64, before: Arrived, arrived: Arrived) -> Fate {
+        let came_here = before.legs & leg.bit() != 0;
+        if before.timestamp != arrived.timestamp {
+            return self.contradict(leg, number, came_here, arrived);
+        }
+        self.paths[leg as usize].counts.duplicate += 1;
+        if came_here {
+            return Fate::Drop;
+        }
+        self.accept(leg, number, arrived.timestamp, arrived.at_ns);
+        self.paths[leg as usize].is_proven = true;
+        self.window.add_leg(number, leg.bit());
+        let later_ns = arrived.at_ns.saturating_sub(before.at_ns);
+        self.skew.note(later_ns, leg == Leg::Second);
+        Fate::Drop
+    }
+
+    /// Two packets of one number differ: the leg that is followed is right.
+    fn contradict(&mut self, leg: Leg, number: u64, came_here: bool, arrived: Arrived) -> Fate {
+        let is_reference = self.stream.is_some_and(|it| it.reference == leg);
+        let wrong = if is_reference && !came_here {
+            leg.other()
+        } else {
+            leg
+        };
+        let path = &mut self.paths[wrong as usize];
+        path.counts.other_stream += 1;
+        path.is_proven &= is_reference && came_here;
+        if wrong == leg {
+            return Fate::Drop;
+        }
+        path.counts.used = path.counts.used.saturating_sub(1);
+        self.accept(leg, number, arrived.timestamp, arrived.at_ns);
+        self.paths[leg as usize].counts.used += 1;
+        if self.window.waits(number) {
+            return Fate::Hold(number, arrived);
+        }
+        // The wrong one was passed on.
+        Fate::Drop
+    }
+
+    /// Whether packets of the leg were seen to be those of the other, so that they can take their place.
+    #[inline]
+    fn is_proven(&mut self, leg: Leg, number: u64, rtp: &RtpHeader, now_ns: u64) -> bool {
+        let is_alone = !self.paths[leg.other() as usize].is_heard(now_ns, self.silence_ns);
+        let path = &mut self.paths[leg as usize];
+        path.is_proven |= is_alone;
+        if path.is_proven {
+            return true;
+        }
+        path.counts.other_stream += 1;
+        let next = self.stream.map_or(0, |it| it.next);
+        if path.claim.is_none_or(|it| it.number < next) {
+            path.claim = Some(Claim {
+                number,
+                timestamp: rtp.timestamp,
+            });
+        }
+        false
+    }
+
+    /// The stream's packet of this number came on this leg, for the first time.
+    #[inline]
+    pub(super) fn accept(&mut self, leg: Leg, number: u64, timestamp: u32, now_ns: u64) {
+        self.heard_ns = now_ns;
+        self.paths[leg as usize].accept(number, now_ns);
+        let other = &mut self.paths[leg.other() as usize];
+        if let Some(claim) = other.claim.filter(|it| it.number == number) {
+            other.is_proven |= claim.timestamp == timestamp;
+            other.claim = None;
+        }
+        if let Some(stream) = &mut self.stream
+            && stream.reference != leg
+            && !other.is_heard(now_ns, self.silence_ns)
+        {
+            stream.reference = leg;
+        }
+    }
+
+    /// A packet of long ago.
+    fn late(&mut self, leg: Leg, rtp: &RtpHeader, ticks: i64, now_ns: u64) -> Fate {
+        let fate = self.stray(leg, rtp, None, now_ns);
+        if ticks <= 0 && matches!(fate, Fate::Drop) {
+            let counts = &mut self.paths[leg as usize].counts;
+            counts.other_stream -= 1;
+            counts.late += 1;
+        }
+        fate
+    }
+
+    /// A packet that is not near the stream: of another one, unless this one is silent.
+    fn stray(&mut self, leg: Leg, rtp: &RtpHeader, missing: Option<u64>, now_ns: u64) -> Fate {
+        let silent_ns = now_ns.saturating_sub(self.heard_ns);
+        let is_same = self.stream.is_some_and(|it| it.ssrc == rtp.ssrc);
+        let path = &mut self.paths[leg as usize];
+        let in_a_row = path.note_stray(rtp);
+        let agrees = is_same && in_a_row >= AGREE && silent_ns >= self.wait_ns;
+        if silent_ns < self.silence_ns && !agrees {
+            path.counts.other_stream += 1;
+            return Fate::Drop;
+        }
+        Fate::Jump(*rtp, missing)
+    }
+}
