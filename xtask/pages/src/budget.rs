@@ -4,19 +4,19 @@ use crate::{Fault, Page};
 
 /// A page and its most words, as `wc -w` counts them.
 const PAGES: [(&str, usize); 28] = [
-    ("README.md", 600),
+    ("README.md", 590),
     ("CONTRIBUTING.md", 610),
     ("CHANGELOG.md", 1020),
     ("docs/first-stream.md", 700),
     ("docs/nic.md", 1000),
     ("docs/operate.md", 1350),
-    ("docs/troubleshoot.md", 1985),
+    ("docs/troubleshoot.md", 1975),
     ("docs/failure-and-upgrade.md", 800),
     ("docs/monitoring.md", 400),
     ("docs/security.md", 800),
     ("docs/clock.md", 600),
     ("docs/kubernetes.md", 350),
-    ("docs/limits.md", 440),
+    ("docs/limits.md", 460),
     ("docs/stable.md", 360),
     ("docs/timing.md", 1100),
     ("docs/performance.md", 860),
@@ -105,7 +105,7 @@ mod tests {
         all.remove(1);
         let said = said(&all).join("\n");
         for part in [
-            "README.md:1: 701 words, and its budget is 600: shorten it",
+            "README.md:1: 701 words, and its budget is 590: shorten it",
             "CONTRIBUTING.md:1: the page is missing",
             "docs/use.md:1: the page has no budget",
             "docs/adr:1: 9002 words together",
