@@ -100,8 +100,8 @@ pub struct Merge {
     pub(super) stream: Option<Stream>,
     /// When either leg last brought a packet of the stream.
     pub(super) heard_ns: u64,
-    /// Since when the next packet is missing, while others wait.
-    pub(super) stalled_ns: u64,
+    /// The packet that is missing while others wait, and since when: since the first of them came.
+    stalled: (u64, u64),
     pub(super) paths: [Path; 2],
     pub(super) joint: JointCounts,
     pub(super) skew: Skew,
@@ -129,7 +129,7 @@ impl Merge {
             window: Window::new(packets, config.packet_bytes),
             stream: None,
             heard_ns: 0,
-            stalled_ns: 0,
+            stalled: (0, 0),
             paths: Default::default(),
             joint: JointCounts::default(),
             skew: Skew::new(),
@@ -174,21 +174,23 @@ impl Merge {
                 }
             }
             first = at + 1;
-            self.settle(now_ns, &mut out);
+            // What is missing may be among the next ones: a poller that was held up finds all at once.
+            self.settle(now_ns, Self::is_passed, &mut out);
         }
         pass(&packets[first..], &mut out);
+        self.settle(now_ns, Self::gives_up, &mut out);
         fresh
     }
 
     /// Gives up packets that are missing for too long.
     pub fn expire(&mut self, now_ns: u64, mut out: impl FnMut(&[&[u8]])) {
-        self.settle(now_ns, &mut out);
+        self.settle(now_ns, Self::gives_up, &mut out);
     }
 
     /// When [`Self::expire`] next has work; `None` if no packet waits.
     #[must_use]
     pub fn deadline(&self) -> Option<u64> {
-        (self.window.waiting() > 0).then(|| self.stalled_ns.saturating_add(self.wait_ns))
+        (self.window.waiting() > 0).then(|| self.stalled.1.saturating_add(self.wait_ns))
     }
 
     /// Forgets the stream and the packets that wait. The counters stay.
@@ -271,9 +273,6 @@ impl Merge {
         packet: &[u8],
         out: &mut impl FnMut(&[&[u8]]),
     ) {
-        if self.window.waiting() == 0 {
-            self.stalled_ns = arrived.at_ns;
-        }
         if self.window.hold(number, arrived, packet) {
             self.joint.held += 1;
         } else {
@@ -283,16 +282,30 @@ impl Merge {
         }
     }
 
-    /// Passes on what waits for nothing any more.
-    fn settle(&mut self, now_ns: u64, out: &mut impl FnMut(&[&[u8]])) {
+    /// Passes on what waits for nothing any more, and for nothing that `is_lost`.
+    fn settle(
+        &mut self,
+        now_ns: u64,
+        is_lost: impl Fn(&Self, u64) -> bool,
+        out: &mut impl FnMut(&[&[u8]]),
+    ) {
         while self.window.waiting() > 0 {
-            if self.drain(out) {
-                self.stalled_ns = now_ns;
-            }
-            if self.window.waiting() == 0 || !self.gives_up(now_ns) {
+            self.drain(out);
+            self.note_stall(now_ns);
+            if self.window.waiting() == 0 || !is_lost(self, now_ns) {
                 return;
             }
             self.skip();
+        }
+    }
+
+    /// Holes in a row do not add their times: a packet waits no longer than its class.
+    fn note_stall(&mut self, now_ns: u64) {
+        let next = self.stream.map_or(0, |it| it.next);
+        if self.window.waiting() > 0 && self.stalled.0 != next {
+            let mut behind = next..next + self.window.len();
+            let first = behind.find_map(|it| self.window.arrived(it));
+            self.stalled = (next, first.map_or(now_ns, |it| it.at_ns));
         }
     }
 
@@ -305,12 +318,19 @@ impl Merge {
         }
     }
 
+    /// Whether both legs have passed the next packet.
+    fn is_passed(&self, _now_ns: u64) -> bool {
+        let next = self.stream.map_or(0, |it| it.next);
+        let mut paths = self.paths.iter();
+        paths.all(|it| it.newest.is_some_and(|it| it > next))
+    }
+
     /// Whether the next packet is missing for too long, or on each leg that is there.
     fn gives_up(&self, now_ns: u64) -> bool {
         let Some(stream) = &self.stream else {
             return true;
         };
-        let is_late = now_ns.saturating_sub(self.stalled_ns) >= self.wait_ns;
+        let is_late = now_ns.saturating_sub(self.stalled.1) >= self.wait_ns;
         let mut paths = self.paths.iter();
         is_late
             || paths.all(|it| {

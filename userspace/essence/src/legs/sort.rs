@@ -61,7 +61,6 @@ impl Merge {
             self.window.note(number, arrived);
             stream.next += 1;
             stream.timestamp = rtp.timestamp;
-            self.stalled_ns = now_ns;
             self.stream = self.stream.map(|it| Stream {
                 next: stream.next,
                 timestamp: stream.timestamp,
