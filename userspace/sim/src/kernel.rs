@@ -34,7 +34,6 @@ pub(crate) fn kicked(socket: i32) {
     let found = world(|world| {
         let mut clients = world.clients.iter_mut().enumerate();
         let (of, client) = clients.find(|(_, it)| it.socket == socket)?;
-        client.kicks += 1;
         (!client.hung_up).then_some((of, client.session, client.number, world.plan.delay / 8))
     });
     if let Some((of, session, number, delay)) = found {

@@ -1,6 +1,7 @@
 //! What is on its way to the control thread: each channel keeps its order, and has its delays.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::mem::discriminant;
 
 use onair_session::Event;
 use onair_session::shutdown::Remedy;
@@ -42,11 +43,14 @@ pub(crate) enum Message {
     LookedAtThreads(usize, onair_session::ThreadQuestion),
 }
 
+/// What the daemon's turn takes one message of.
+type Source = std::mem::Discriminant<Channel>;
+
 /// All that is on its way.
 #[derive(Debug, Default)]
 pub(crate) struct Mail {
-    /// By time of arrival, then by order.
-    waiting: BTreeMap<(u64, u64), Message>,
+    /// By time of arrival, then by order; each with the source that the daemon receives it from.
+    waiting: BTreeMap<(u64, u64), (Source, Message)>,
     last: BTreeMap<Channel, u64>,
     sent: u64,
 }
@@ -59,13 +63,16 @@ impl Mail {
         let last = self.last.entry(channel).or_default();
         *last = (*last).max(now_ns() + delay);
         self.sent += 1;
-        self.waiting.insert((*last, self.sent), message);
+        let source = discriminant(&channel);
+        self.waiting.insert((*last, self.sent), (source, message));
     }
 
     /// Sends a message that arrives after exactly so long.
     pub(crate) fn send_after(&mut self, ns: u64, message: Message) {
         self.sent += 1;
-        self.waiting.insert((now_ns() + ns, self.sent), message);
+        let source = discriminant(&Channel::Helper(0));
+        let at = (now_ns() + ns, self.sent);
+        self.waiting.insert(at, (source, message));
     }
 
     /// When the next message arrives.
@@ -73,16 +80,21 @@ impl Mail {
         self.waiting.keys().next().map(|(at, _)| *at)
     }
 
-    /// The next message that has arrived.
-    pub(crate) fn receive(&mut self) -> Option<Message> {
+    /// The messages that have arrived, one of each source, in their order.
+    pub(crate) fn one_of_each(&mut self) -> Vec<Message> {
         fence();
-        let entry = self.waiting.first_entry()?;
-        (entry.key().0 <= now_ns()).then(|| entry.remove())
+        let now = now_ns();
+        let mut seen = HashSet::new();
+        let arrived = self.waiting.range(..=(now, u64::MAX));
+        let first = arrived.filter(|(_, (source, _))| seen.insert(*source));
+        let first: Vec<_> = first.map(|(at, _)| *at).collect();
+        let taken = first.iter().filter_map(|at| self.waiting.remove(at));
+        taken.map(|(_, message)| message).collect()
     }
 
     /// A message, whether it has arrived or not.
     pub(crate) fn take_any(&mut self) -> Option<Message> {
-        self.waiting.pop_first().map(|(_, message)| message)
+        self.waiting.pop_first().map(|(_, (_, message))| message)
     }
 
     /// Whether nothing is on its way.

@@ -13,8 +13,6 @@ use crate::requests;
 use crate::runtime::PlayedRuntime;
 use crate::world::{id, trace, world};
 
-/// Time in which messages are received before anything else is done, ns: as the daemon's turn.
-const TURN: u64 = 2_000_000;
 /// Bytes of a session's trace, if its life is traced.
 const TRACE: usize = 1 << 20;
 
@@ -95,27 +93,22 @@ impl Control {
 
     /// Runs until every session is over.
     pub(crate) fn run(&mut self) {
-        let mut began = now_ns();
         while self.sessions.iter().any(|it| !it.is_over) {
-            if now_ns() < began + TURN
-                && let Some(message) = world(|world| world.mail.receive())
-            {
-                self.receive(message);
-                continue;
-            }
+            let messages = world(|world| world.mail.one_of_each());
+            let is_idle = messages.is_empty();
+            messages.into_iter().for_each(|it| self.receive(it));
             let has_worked = [
                 self.examines() && self.examine(),
                 self.tick(),
                 self.end_some(),
             ];
-            if !has_worked.contains(&true) {
+            if is_idle && !has_worked.contains(&true) {
                 let next = world(|world| world.mail.next_at());
                 let ticks = self.live().filter_map(|(_, it)| it.core.wake_at().map(ns));
                 let until = ticks.chain(next).chain(self.ending_at());
                 let until = until.min().unwrap_or(u64::MAX);
                 park(until.max(now_ns() + 1));
             }
-            began = now_ns();
         }
     }
 

@@ -95,6 +95,10 @@ pub(crate) fn before(index: usize, event: &Event<PlayedRuntime>) {
                         .for_each(|it| it.is_reported = true);
                 }
             }
+            Event::Kicked(number) => {
+                its.filter(|it| it.number == *number)
+                    .for_each(|it| it.kicks += 1);
+            }
             Event::ProcessEnded(number) => {
                 its.filter(|it| it.number == *number)
                     .for_each(|it| it.is_reaped = true);
