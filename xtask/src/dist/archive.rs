@@ -22,7 +22,7 @@ const EPOCH: &str = "SOURCE_DATE_EPOCH";
 ///
 /// # Errors
 /// The changes cannot be read.
-pub(super) fn epoch() -> Result<String> {
+pub(crate) fn epoch() -> Result<String> {
     if let Ok(own) = std::env::var(EPOCH) {
         return Ok(own);
     }

@@ -70,6 +70,8 @@ pub(crate) enum Step {
     Tests,
 }
 
+pub(crate) use archive::epoch;
+
 pub(crate) const PROGRAMS: [&str; 3] = ["onaird", "onairctl", "onair-waiters"];
 /// The library for C and the plug-in of GStreamer, as cargo names them.
 pub(crate) const BUILT_LIBRARIES: [&str; 2] = ["libonair_capi.so", "libgstonair.so"];
@@ -150,7 +152,7 @@ fn build_with(programs: &Path, has_libraries: bool, out: &Path) -> Result<(PathB
     if out.exists() {
         fs::remove_dir_all(out)?;
     }
-    let (name, epoch) = (format!("onair_{REVISION}_amd64"), archive::epoch()?);
+    let (name, epoch) = (format!("onair_{REVISION}_amd64"), epoch()?);
     archive::fix_modes();
     let [deb, tarball, sbom] = ["deb", "tar.xz", "cdx.json"].map(|it| format!("{name}.{it}"));
     fs::create_dir_all(out.join("work"))?;
@@ -178,7 +180,7 @@ fn build_with(programs: &Path, has_libraries: bool, out: &Path) -> Result<(PathB
 
 /// Adds the Python wheel and its checksum. Returns it.
 fn add_wheel(out: &Path) -> Result<PathBuf> {
-    let epoch = archive::epoch()?;
+    let epoch = epoch()?;
     let [flags, c_flags] = cargo::remapped();
     let variables = [flags, c_flags, ("SOURCE_DATE_EPOCH", epoch.as_str())];
     let how = (cargo::Manner::InFront, cargo::SHIPPED);
@@ -225,7 +227,7 @@ fn lay_out(programs: &Path, package: &Path) -> Result<()> {
 /// Debian's changelog.
 fn changes() -> Result<String> {
     // Not of the build: two builds of one commit are the same.
-    let at = format!("--date=@{}", archive::epoch()?);
+    let at = format!("--date=@{}", epoch()?);
     let date = done(Command::new("date").args(["--utc", "--rfc-email", &at]))?;
     Ok(format!(
         "onair ({REVISION}) bookworm; urgency=medium\n\n  * What changed: changelog.gz.\n\n -- {MAINTAINER}  {date}"

@@ -53,8 +53,12 @@ pub(crate) struct Arguments {
 /// A first seed from the time: lives that were not lived before.
 fn new_seed() -> u64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    // More than the lives of a second.
-    now.map_or(0, |it| it.as_secs() * 10_000)
+    now.map_or(0, |it| seed_of(it.as_secs()))
+}
+
+/// The first seed of a second since 1970, as far from the next as its lives are many.
+pub(crate) const fn seed_of(seconds: u64) -> u64 {
+    seconds * 10_000
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {

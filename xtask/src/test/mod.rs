@@ -17,7 +17,7 @@ use crate::cargo::{
     supervised_as, target,
 };
 use crate::say::{self, Times};
-use crate::{clean_up, lint, python, setup, size, vm};
+use crate::{clean_up, dist, lint, python, setup, sim, size, vm};
 use beside::{Task, beside, by_themselves};
 use whole::Netem;
 pub(crate) use whole::WholeSystem;
@@ -65,6 +65,8 @@ const UNDER_VALGRIND: [&str; 6] = [
 ];
 /// Tests with this in their names search millions of states: they have a step of their own.
 const MODELS: &str = "model::";
+/// Of each kind.
+const LIVES: &str = "5000";
 /// Address space of a model check, in bytes. A model that has grown out of bounds must fail, not
 /// take the machine with it.
 const MODEL_LIMIT: u64 = 12 << 30;
@@ -269,10 +271,11 @@ fn without_leaks(manner: Manner, program: &str) -> Result<()> {
     Ok(())
 }
 
-/// Lives of sessions and of the state directory, the same ones each time: of new ones, one in some thousands still fails,
-/// and nothing says yet whether by a false alarm. `cargo xtask sim` lives new ones. A unit test lives those that failed.
+/// New lives of sessions and of the state directory: each commit has its own, wherever it is tested. What fails is printed
+/// with the command that lives it again. A unit test lives those that ever failed.
 fn lives(manner: Manner, simulator: &str) -> Result<()> {
-    let options = ["--quiet", "--lives", "600"];
+    let seed = sim::seed_of(dist::epoch()?.parse()?).to_string();
+    let options = ["--quiet", "--lives", LIVES, "--seed", &seed];
     say::command(format_args!("{simulator} {}", options.join(" ")));
     let done = supervised_as(manner, simulator, |command| {
         command.args(options);
