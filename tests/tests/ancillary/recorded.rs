@@ -38,7 +38,8 @@ fn ancillary_recorded_then_its_lines_have_each_packet() -> Result<()> {
         let timestamp = line["rtp_timestamp"].as_u64().context("a timestamp")?;
         if let Some(last) = last.replace(timestamp) {
             // Fields of 20 ms.
-            assert_eq!((timestamp + (1 << 32) - last) % 1_800, 0, "{line}");
+            let ticks = (timestamp + (1 << 32) - last) % (1 << 32);
+            assert_eq!(ticks % 1_800, 0, "{line}");
         }
         let packets = line["packets"].as_array().context("a list")?;
         let [timecode, caption] = &packets[..] else {
